@@ -1,0 +1,95 @@
+/**
+ * The one error type for bad input. `code` is from a closed list; the text names what was expected and what was there,
+ * the fields say where. The advice for the person at the terminal is looked up by code in `cli/`.
+ */
+export const ERROR_CODES = {
+  EMPTY_INPUT: 'the input has no bytes at all',
+  NOT_RDB: 'the input does not begin like an RDB file',
+  UNSUPPORTED_VERSION: 'the RDB version is newer than any known one, and --strict was given',
+  UNSUPPORTED_TYPE: 'a value type that cannot be read without the module that wrote it',
+  UNKNOWN_OPCODE: 'a byte that is neither an opcode nor a value type in this version',
+  TRUNCATED: 'the input ends inside a record',
+  BAD_LENGTH: 'a length or count that no server writes',
+  BAD_STRING: 'a string with an encoding that does not exist',
+  BAD_NUMBER: 'a number that cannot be read',
+  BAD_LZF: 'an LZF string that does not decompress to its stated length',
+  BAD_LISTPACK: 'a listpack that contradicts itself',
+  BAD_ZIPLIST: 'a ziplist that contradicts itself',
+  BAD_ZIPMAP: 'a zipmap that contradicts itself',
+  BAD_INTSET: 'an intset that contradicts itself',
+  BAD_QUICKLIST: 'a quicklist node of an unknown kind',
+  BAD_HASH: 'a hash without a value for its last field, or with a broken field expiry',
+  BAD_ZSET: 'a sorted set without a score for its last member',
+  BAD_STREAM: 'a stream node, group or pending entry that contradicts itself',
+  BAD_MODULE: 'a module value with an unknown part',
+  BAD_TEMPLATE: 'a hash that refers to a template which the file does not define, or does not fit it',
+  CHECKSUM: 'the CRC-64 at the end of the file is not that of its bytes',
+  TRAILING_DATA: 'bytes follow the end of the RDB, and --strict was given',
+  BAD_COMPRESSION: 'the gzip, LZ4 or zstd layer is damaged',
+  INPUT_CHANGED: 'the file became shorter or longer while it was read',
+  READ_FAILED: 'the operating system could not read the input',
+} as const;
+
+export type ErrorCode = keyof typeof ERROR_CODES;
+
+/** What is known about the place of an error; filled in on the way up. */
+export interface ErrorPlace {
+  /** Path of the file, or `-`. */
+  file?: string | undefined;
+  /** Byte offset in the (decompressed) RDB. */
+  offset?: number | undefined;
+  /**
+   * Byte position inside the packed value at `offset`, where the damage is inside one. Codecs put the index in the bytes
+   * that they were handed; whoever handed them subtracts where the value began.
+   */
+  within?: number | undefined;
+  db?: number | undefined;
+  /** The key, as JSON text (section "text" of docs/json-lines.md). */
+  key?: string | undefined;
+}
+
+export interface ErrorDetail extends ErrorPlace {
+  expected?: string;
+  got?: string;
+  cause?: unknown;
+}
+
+export class RdbError extends Error {
+  override readonly name = 'RdbError';
+  readonly expected: string | undefined;
+  readonly got: string | undefined;
+  file: string | undefined;
+  offset: number | undefined;
+  within: number | undefined;
+  db: number | undefined;
+  key: string | undefined;
+
+  constructor(
+    readonly code: ErrorCode,
+    detail: ErrorDetail = {},
+  ) {
+    super(ERROR_CODES[code], detail.cause === undefined ? undefined : { cause: detail.cause });
+    this.expected = detail.expected;
+    this.got = detail.got;
+    this.file = detail.file;
+    this.offset = detail.offset;
+    this.within = detail.within;
+    this.db = detail.db;
+    this.key = detail.key;
+  }
+
+  /** Adds what is known about the place, keeping what an inner layer already said. */
+  at(place: ErrorPlace): this {
+    this.file ??= place.file;
+    this.offset ??= place.offset;
+    this.within ??= place.within;
+    this.db ??= place.db;
+    this.key ??= place.key;
+    return this;
+  }
+}
+
+/** How error texts show a byte. */
+export function hexByte(byte: number | undefined): string {
+  return byte === undefined ? 'nothing' : `byte ${byte.toString(16).padStart(2, '0')}`;
+}

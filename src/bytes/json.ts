@@ -1,0 +1,149 @@
+/*
+ * Redis strings as JSON text. Bytes that are valid UTF-8 become that string; any other bytes, and any text that itself
+ * begins with "base64:", become "base64:" and the standard base64 of the bytes. Both ways are exact.
+ */
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+
+/** By byte: 0 stands for itself, 1 begins a longer UTF-8 character, else the letter of its escape (u: \u00XX). */
+const KIND = new Uint8Array(256).fill(1, 0x80).fill(0x75, 0, 0x20);
+KIND[QUOTE] = QUOTE;
+KIND[BACKSLASH] = BACKSLASH;
+KIND[0x08] = 0x62;
+KIND[0x09] = 0x74;
+KIND[0x0a] = 0x6e;
+KIND[0x0c] = 0x66;
+KIND[0x0d] = 0x72;
+
+const HEX = bytesOf('0123456789abcdef');
+const BASE64 = bytesOf('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/');
+const PREFIX = bytesOf('base64:');
+
+/** The most bytes that the JSON text of `length` bytes takes. */
+export function jsonTextSize(length: number): number {
+  return length * 6 + 12;
+}
+
+/** Writes `src[start, end)` as a JSON string; `out` has room. Returns the position after it. */
+export function writeJsonText(src: Uint8Array, start: number, end: number, out: Uint8Array, at: number): number {
+  if (claimsBase64(src, start, end)) return writeBase64Text(src, start, end, out, at);
+  let o = at;
+  out[o++] = QUOTE;
+  let i = start;
+  while (i < end) {
+    const byte = src[i] as number;
+    const kind = KIND[byte] as number;
+    if (kind === 0) {
+      out[o++] = byte;
+      i++;
+    } else if (kind === 1) {
+      const next = i + utf8Length(src, i, end);
+      if (next === i) return writeBase64Text(src, start, end, out, at);
+      while (i < next) out[o++] = src[i++] as number;
+    } else {
+      o = writeEscape(byte, kind, out, o);
+      i++;
+    }
+  }
+  out[o++] = QUOTE;
+  return o;
+}
+
+/** Whether every byte stands for itself in a JSON string. */
+export function isPlain(src: Uint8Array, start: number, end: number): boolean {
+  for (let i = start; i < end; i++) {
+    if (KIND[src[i] as number] !== 0) return false;
+  }
+  return !claimsBase64(src, start, end);
+}
+
+/** Writes the inside of a JSON string for bytes that are known to be UTF-8, as a whole if not here. */
+export function writeEscaped(src: Uint8Array, start: number, end: number, out: Uint8Array, at: number): number {
+  let o = at;
+  for (let i = start; i < end; i++) {
+    const byte = src[i] as number;
+    const kind = KIND[byte] as number;
+    if (kind <= 1) out[o++] = byte;
+    else o = writeEscape(byte, kind, out, o);
+  }
+  return o;
+}
+
+function writeEscape(byte: number, letter: number, out: Uint8Array, at: number): number {
+  let o = at;
+  out[o++] = BACKSLASH;
+  out[o++] = letter;
+  if (letter === 0x75) {
+    out[o++] = 0x30;
+    out[o++] = 0x30;
+    out[o++] = HEX[byte >> 4] as number;
+    out[o++] = HEX[byte & 15] as number;
+  }
+  return o;
+}
+
+/** Whether the text itself begins with "base64:", or so much of it as there is does. */
+export function claimsBase64(src: Uint8Array, start: number, end: number): boolean {
+  if (src[start] !== 0x62 || end - start < PREFIX.length) return false;
+  for (let i = 1; i < PREFIX.length; i++) {
+    if (src[start + i] !== PREFIX[i]) return false;
+  }
+  return true;
+}
+
+function writeBase64Text(src: Uint8Array, start: number, end: number, out: Uint8Array, at: number): number {
+  out[at] = QUOTE;
+  const o = writeBase64(src, start, end, out, writeBase64Prefix(out, at + 1));
+  out[o] = QUOTE;
+  return o + 1;
+}
+
+export function writeBase64Prefix(out: Uint8Array, at: number): number {
+  out.set(PREFIX, at);
+  return at + PREFIX.length;
+}
+
+/** Standard base64 with padding (RFC 4648). */
+export function writeBase64(src: Uint8Array, start: number, end: number, out: Uint8Array, at: number): number {
+  let o = at;
+  let i = start;
+  for (; i + 2 < end; i += 3) {
+    const three = ((src[i] as number) << 16) | ((src[i + 1] as number) << 8) | (src[i + 2] as number);
+    out[o++] = BASE64[three >> 18] as number;
+    out[o++] = BASE64[(three >> 12) & 63] as number;
+    out[o++] = BASE64[(three >> 6) & 63] as number;
+    out[o++] = BASE64[three & 63] as number;
+  }
+  if (i < end) {
+    const two = i + 1 < end;
+    const bits = ((src[i] as number) << 16) | (two ? (src[i + 1] as number) << 8 : 0);
+    out[o++] = BASE64[bits >> 18] as number;
+    out[o++] = BASE64[(bits >> 12) & 63] as number;
+    out[o++] = two ? (BASE64[(bits >> 6) & 63] as number) : 0x3d;
+    out[o++] = 0x3d;
+  }
+  return o;
+}
+
+/**
+ * Length of the UTF-8 character at `i`, 0 where there is none: no overlong forms, no surrogates (ED A0..BF), nothing above
+ * 10FFFF (Unicode 15, table 3-7).
+ */
+export function utf8Length(src: Uint8Array, i: number, end: number): number {
+  const first = src[i] as number;
+  if (first < 0x80) return 1;
+  if (first < 0xc2 || first > 0xf4) return 0;
+  const size = first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+  if (i + size > end) return 0;
+  const second = src[i + 1] as number;
+  if (second < (first === 0xe0 ? 0xa0 : first === 0xf0 ? 0x90 : 0x80)) return 0;
+  if (second > (first === 0xed ? 0x9f : first === 0xf4 ? 0x8f : 0xbf)) return 0;
+  for (let k = 2; k < size; k++) {
+    if (((src[i + k] as number) & 0xc0) !== 0x80) return 0;
+  }
+  return size;
+}
+
+function bytesOf(ascii: string): Uint8Array {
+  return Uint8Array.from(ascii, (letter) => letter.charCodeAt(0));
+}

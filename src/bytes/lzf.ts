@@ -1,0 +1,129 @@
+import { RdbError } from './errors.js';
+
+/*
+ * LZF (liblzf, redis lzf_d.c). A row of instructions, each with a control byte c:
+ *   c < 32     a literal run: c + 1 bytes follow as they are
+ *   c >= 32    a copy from what was written before: length (c >> 5) + 2, or, where c >> 5 is 7, 9 + the next byte;
+ *              distance ((c & 31) << 8) + the last byte of the instruction + 1, so 8192 at the most
+ */
+const MAX_DISTANCE = 8192;
+
+/** The most bytes that `compressed` bytes of LZF can stand for: 3 bytes make 264 at best. */
+export function lzfMaxLength(compressed: number): number {
+  return compressed * 88;
+}
+
+function broken(at: number, expected: string, got: string): RdbError {
+  return new RdbError('BAD_LZF', { within: at, expected, got });
+}
+
+/** Decompresses `src[start, end)` to `dst` at `to`; it must give exactly `length` bytes. Returns the end in `dst`. */
+export function lzfDecompress(src: Uint8Array, start: number, end: number, dst: Uint8Array, to: number, length: number): number {
+  const stop = to + length;
+  let i = start;
+  let o = to;
+  while (i < end) {
+    const control = src[i++] as number;
+    if (control < 32) {
+      const literalEnd = i + control + 1;
+      if (literalEnd > end || o + control + 1 > stop) throw overrun(i - 1, literalEnd > end, length);
+      while (i < literalEnd) dst[o++] = src[i++] as number;
+    } else {
+      let run = control >> 5;
+      if (run === 7) run += src[i++] as number;
+      run += 2;
+      let from = o - ((control & 31) << 8) - (src[i++] as number) - 1;
+      if (i > end || o + run > stop) throw overrun(i - 1, i > end, length);
+      if (from < to) throw broken(i - 1, 'a copy from inside the string', `a copy from ${to - from} bytes before it`);
+      const runEnd = o + run;
+      while (o < runEnd) dst[o++] = dst[from++] as number;
+    }
+  }
+  if (o !== stop) throw broken(end, `${length} bytes`, `${o - to} bytes`);
+  return o;
+}
+
+function overrun(at: number, input: boolean, length: number): RdbError {
+  return input
+    ? broken(at, 'a whole instruction', 'the end of the compressed bytes')
+    : broken(at, `${length} bytes when decompressed`, 'more than that');
+}
+
+/**
+ * LZF in pieces, for strings too large to hold: bounded by one output buffer whatever the string weighs.
+ * `emit` gets the bytes in order; they are valid only during the call.
+ */
+export class LzfStream {
+  private readonly out: Uint8Array;
+  /** End of the bytes written to `out`; those before `sent` were emitted. */
+  private o = 0;
+  private sent = 0;
+  private total = 0;
+  private consumed = 0;
+  /** An instruction cut by the end of a piece. */
+  private readonly held = new Uint8Array(33);
+  private heldLength = 0;
+
+  constructor(
+    private readonly length: number,
+    private readonly emit: (bytes: Uint8Array, start: number, end: number) => void,
+    room = 1 << 16,
+  ) {
+    this.out = new Uint8Array(MAX_DISTANCE + Math.max(room, 1024));
+  }
+
+  push(src: Uint8Array, start: number, end: number): void {
+    let i = start;
+    while (this.heldLength > 0 && i < end) {
+      this.held[this.heldLength++] = src[i++] as number;
+      if (this.run(this.held, 0, this.heldLength) === this.heldLength) this.heldLength = 0;
+    }
+    i = this.run(src, i, end);
+    while (i < end) this.held[this.heldLength++] = src[i++] as number;
+    this.flush();
+  }
+
+  finish(): void {
+    if (this.heldLength > 0) throw broken(this.consumed, 'a whole instruction', 'the end of the compressed bytes');
+    if (this.total !== this.length) throw broken(this.consumed, `${this.length} bytes`, `${this.total} bytes`);
+  }
+
+  /** Runs the whole instructions in `src[start, end)`; returns where the first cut one begins. */
+  private run(src: Uint8Array, start: number, end: number): number {
+    const { out } = this;
+    let i = start;
+    while (i < end) {
+      const control = src[i] as number;
+      const literal = control < 32;
+      const size = literal ? control + 2 : control >> 5 === 7 ? 3 : 2;
+      if (i + size > end) break;
+      const run = literal ? control + 1 : (control >> 5) + 2 + (size === 3 ? (src[i + 1] as number) : 0);
+      this.total += run;
+      if (this.total > this.length) throw broken(this.consumed, `${this.length} bytes when decompressed`, 'more than that');
+      if (this.o + run > out.length) this.flush();
+      let o = this.o;
+      if (literal) {
+        for (let k = 1; k <= run; k++) out[o++] = src[i + k] as number;
+      } else {
+        const distance = ((control & 31) << 8) + (src[i + size - 1] as number) + 1;
+        let from = o - distance;
+        if (distance > this.total - run) throw broken(this.consumed, 'a copy from inside the string', 'a copy from before it');
+        for (const stop = o + run; o < stop; ) out[o++] = out[from++] as number;
+      }
+      this.o = o;
+      this.consumed += size;
+      i += size;
+    }
+    return i;
+  }
+
+  /** Hands out what is new and keeps the last 8 KiB, which copies may still refer to. */
+  private flush(): void {
+    if (this.o > this.sent) this.emit(this.out, this.sent, this.o);
+    if (this.o > MAX_DISTANCE) {
+      this.out.copyWithin(0, this.o - MAX_DISTANCE, this.o);
+      this.o = MAX_DISTANCE;
+    }
+    this.sent = this.o;
+  }
+}

@@ -1,0 +1,175 @@
+import { RdbError } from '../bytes/errors.js';
+import { BYTES, Element, INT, uint32 } from './element.js';
+import { LISTPACK_HEADER, openListpack, readListpack } from './listpack.js';
+
+/** A stream ID: two unsigned 64-bit numbers as 32-bit halves. */
+export class StreamId {
+  msHi = 0;
+  msLo = 0;
+  seqHi = 0;
+  seqLo = 0;
+
+  /** Reads the 16 bytes of a key or pending entry, big-endian (redis t_stream.c, streamEncodeID). */
+  read(bytes: Uint8Array, at: number): this {
+    this.msHi = swapped(bytes, at);
+    this.msLo = swapped(bytes, at + 4);
+    this.seqHi = swapped(bytes, at + 8);
+    this.seqLo = swapped(bytes, at + 12);
+    return this;
+  }
+
+  copy(other: StreamId): this {
+    this.msHi = other.msHi;
+    this.msLo = other.msLo;
+    this.seqHi = other.seqHi;
+    this.seqLo = other.seqLo;
+    return this;
+  }
+
+  addMs(element: Element): void {
+    const lo = this.msLo + lowHalf(element);
+    this.msHi = (this.msHi + highHalf(element) + (lo > 0xffffffff ? 1 : 0)) >>> 0;
+    this.msLo = lo >>> 0;
+  }
+
+  addSeq(element: Element): void {
+    const lo = this.seqLo + lowHalf(element);
+    this.seqHi = (this.seqHi + highHalf(element) + (lo > 0xffffffff ? 1 : 0)) >>> 0;
+    this.seqLo = lo >>> 0;
+  }
+}
+
+function swapped(bytes: Uint8Array, at: number): number {
+  const word = uint32(bytes, at);
+  return (((word & 0xff) << 24) | ((word & 0xff00) << 8) | ((word >>> 8) & 0xff00) | (word >>> 24)) >>> 0;
+}
+
+function lowHalf(element: Element): number {
+  return element.kind === INT ? element.num >>> 0 : element.lo;
+}
+
+function highHalf(element: Element): number {
+  return element.kind === INT ? Math.floor(element.num / 0x100000000) : element.hi;
+}
+
+const DELETED = 1;
+const SAME_FIELDS = 2;
+
+/**
+ * The entries of one stream node (redis t_stream.c, "Every listpack of the stream"): a listpack of
+ *
+ *     count, deleted, number of fields, fields…, 0                                       the master entry
+ *     flags, ms - master ms, seq - master seq, [number of fields,] values…, elements     an entry; the bracketed only
+ *                                                                                        where it has fields of its own,
+ *                                                                                        then fields and values in turn
+ *
+ *     while (node.next()) while (node.nextField()) use(node.element);
+ *
+ * gives fields and values in turn; deleted entries are left out.
+ */
+export class StreamNode {
+  readonly id = new StreamId();
+  /** Fields and values still to come of the entry at hand. */
+  readonly element = new Element();
+
+  private bytes!: Uint8Array;
+  private start = 0;
+  private end = 0;
+  private pos = 0;
+  private readonly master = new StreamId();
+  private masterFields = 0;
+  private masterStart = 0;
+  private live = 0;
+  private deleted = 0;
+  /** Elements of the entry at hand still to be given, and how many there were. */
+  private left = 0;
+  private size = 0;
+  private sameFields = false;
+  private fieldPos = 0;
+  private inField = false;
+
+  open(master: StreamId, bytes: Uint8Array, start: number, end: number): void {
+    openListpack(bytes, start, end);
+    this.bytes = bytes;
+    this.start = start;
+    this.end = end - 1;
+    this.pos = start + LISTPACK_HEADER;
+    this.master.copy(master);
+    this.live = this.count('a number of entries');
+    this.deleted = this.count('a number of deleted entries');
+    this.masterFields = this.count('a number of fields');
+    this.masterStart = this.pos;
+    for (let i = 0; i < this.masterFields; i++) this.read();
+    if (this.count('the end of the master entry') !== 0) throw this.bad('the end of the master entry, 0', 'something else');
+  }
+
+  /** Goes to the next entry; its ID is in `id`. */
+  next(): boolean {
+    for (;;) {
+      if (this.pos >= this.end) return this.closed();
+      const flags = this.count('the flags of an entry');
+      this.id.copy(this.master);
+      this.id.addMs(this.integer('the milliseconds of an ID'));
+      this.id.addSeq(this.integer('the sequence of an ID'));
+      this.sameFields = (flags & SAME_FIELDS) !== 0;
+      const fields = this.sameFields ? this.masterFields : this.count('a number of fields');
+      this.left = fields * 2;
+      this.size = this.sameFields ? fields + 3 : fields * 2 + 4;
+      this.fieldPos = this.masterStart;
+      this.inField = false;
+      if ((flags & DELETED) === 0) {
+        this.live--;
+        return true;
+      }
+      this.deleted--;
+      while (this.nextField());
+    }
+  }
+
+  /** Goes to the next field or value, in turn; after the last one says false. */
+  nextField(): boolean {
+    if (this.left === 0) {
+      if (this.count('the number of elements of an entry') !== this.size) {
+        throw this.bad(`an entry of ${this.size} elements`, 'another number at its end');
+      }
+      return false;
+    }
+    this.left--;
+    this.inField = !this.inField;
+    if (this.inField && this.sameFields) {
+      this.fieldPos = readListpack(this.bytes, this.fieldPos, this.end, this.element);
+    } else {
+      this.read();
+    }
+    return true;
+  }
+
+  private closed(): false {
+    if (this.live !== 0 || this.deleted !== 0) {
+      throw this.bad('as many entries as the master entry says', `${this.live} live and ${this.deleted} deleted ones fewer`);
+    }
+    return false;
+  }
+
+  private read(): void {
+    const next = this.pos < this.end ? readListpack(this.bytes, this.pos, this.end, this.element) : -1;
+    if (next < 0) throw this.bad('another element', 'the end of the node');
+    this.pos = next;
+  }
+
+  private integer(what: string): Element {
+    this.read();
+    if (this.element.kind === BYTES) throw this.bad(what, 'a string');
+    return this.element;
+  }
+
+  private count(what: string): number {
+    const { kind, num } = this.integer(what);
+    if (kind !== INT || num < 0 || num > 0xffffffff) throw this.bad(what, 'a number out of range');
+    return num;
+  }
+
+  private bad(expected: string, got: string): RdbError {
+    return new RdbError('BAD_STREAM', { within: Math.max(this.pos, this.start), expected, got });
+  }
+}

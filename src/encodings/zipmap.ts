@@ -1,0 +1,52 @@
+import { hexByte, RdbError } from '../bytes/errors.js';
+import { BYTES, type Element, uint32 } from './element.js';
+
+/*
+ * Zipmap (redis zipmap.c, hashes until 2.4): number of pairs (1 byte; 254 and up: not known), then per pair
+ * length, field, length, free (1 byte), value, `free` unused bytes; FF at the end.
+ * A length is 1 byte below 254, or FE and 4 bytes, little-endian.
+ */
+export const ZIPMAP_HEADER = 1;
+const END = 0xff;
+const LONG = 0xfe;
+
+/** Checks the frame of the zipmap in `bytes[start, end)`. Returns its number of elements (fields and values), or -1. */
+export function openZipmap(bytes: Uint8Array, start: number, end: number): number {
+  const size = end - start;
+  if (size < 2) throw bad(start, 'a zipmap of 2 bytes or more', `${size} bytes`);
+  if (bytes[end - 1] !== END) throw bad(end - 1, 'the end byte ff', hexByte(bytes[end - 1]));
+  const pairs = bytes[start] as number;
+  return pairs < LONG ? pairs * 2 : -1;
+}
+
+/**
+ * Reads the field (`phase` 0) or value (`phase` 1) at `pos`. Returns the position after it and its unused bytes, or -1
+ * where it does not end before `end`.
+ */
+export function readZipmap(bytes: Uint8Array, pos: number, end: number, phase: number, element: Element): number {
+  const first = bytes[pos] as number;
+  if (first === END) throw bad(pos, phase === 0 ? 'a field' : 'a value', 'the end byte ff');
+  let start = pos + 1;
+  let length = first;
+  element.kind = BYTES;
+  element.bytes = bytes;
+  element.start = element.end = 0;
+  if (first === LONG) {
+    start = pos + 5;
+    if (start > end) return -1;
+    length = uint32(bytes, pos + 1);
+  }
+  let free = 0;
+  if (phase === 1) {
+    if (start >= end) return -1;
+    free = bytes[start++] as number;
+  }
+  element.start = start;
+  element.end = start + length;
+  const next = start + length + free;
+  return next > end ? -1 : next;
+}
+
+function bad(within: number, expected: string, got: string): RdbError {
+  return new RdbError('BAD_ZIPMAP', { within, expected, got });
+}

@@ -1,0 +1,326 @@
+import { hexByte, RdbError } from '../bytes/errors.js';
+import { lzfMaxLength } from '../bytes/lzf.js';
+import { Element } from '../encodings/element.js';
+import { LISTPACK_HEADER, openListpack, readListpack } from '../encodings/listpack.js';
+import { type Length, readLength } from './length.js';
+import { readString, Scratch } from './string.js';
+
+/*
+ * A shape says what follows a type byte or an opcode, as far as finding its end goes: a small program over these
+ * operations. It knows lengths, not values.
+ */
+
+/** A string: raw, integer or LZF (rdb.c, rdbGenericLoadStringObject). */
+export const STR = 1;
+/** A length-encoded unsigned integer of up to 64 bits (rdb.c, rdbLoadLenByRef). */
+export const LEN = 2;
+/** A double as ASCII text behind one length byte; 253, 254, 255 stand for nan, inf, -inf (rdb.c, rdbLoadDoubleValue). */
+export const ASCII_DOUBLE = 3;
+/** A length n, then n times the operations of the body. Followed by the body's size. */
+const LOOP = 4;
+/**
+ * Module opcodes until EOF (0): SINT 1 and UINT 2 (a length), FLOAT 3 (4 bytes), DOUBLE 4 (8 bytes), STRING 5 (rdb.c,
+ * rdbLoadCheckModuleValue). Followed by `MODULE_STR`, the string of opcode 5.
+ */
+const MODULE = 5;
+const MODULE_STR = 6;
+/** A length; where it is not 0 the next operation is carried out too, else it is left out. */
+const IF = 7;
+/**
+ * The tag of an array element: 1 and 2 with 8 bytes behind it, 0 and 3 with a string, which is the operation that
+ * follows (redis 8.8).
+ */
+const TAGGED = 8;
+/** A length that is remembered as the count of the `REPEAT`s after it. Followed by the body's size. */
+const COUNT = 9;
+const REPEAT = 10;
+/** The number of a hash template that the file defined before; its number of fields is remembered (redis 8.10). */
+const TEMPLATE = 11;
+/**
+ * The field names that a hash carries along (redis 8.10): 0 and `NAMES`, a listpack of them, or 1 and the two operations
+ * behind that, `COUNT` and `REPEAT`. Either way their number is remembered.
+ */
+const NAMES_FORMAT = 12;
+const NAMES = 13;
+/** `FIX + n`: n bytes. */
+const FIX = 16;
+
+export type Shape = readonly number[];
+
+export const fix = (bytes: number): number => FIX + bytes;
+export const loop = (...body: (number | Shape)[]): Shape => {
+  const flat = body.flat();
+  return [LOOP, flat.length, ...flat];
+};
+export const optional = (op: number): Shape => [IF, op];
+export const moduleParts: Shape = [MODULE, MODULE_STR];
+const repeat = (...body: number[]): Shape => [REPEAT, body.length, ...body];
+/** A count; the index that ARINSERT uses next, if any; then index and tagged value of each element. */
+export const array: Shape = [COUNT, IF, LEN, ...repeat(LEN, TAGGED, STR)];
+export const templateNames: Shape = [NAMES_FORMAT, NAMES, COUNT, ...repeat(STR)];
+export const templateValues: Shape = repeat(STR);
+export const templateRef: Shape = [TEMPLATE, ...templateValues];
+export const shape = (...ops: (number | Shape)[]): Shape => ops.flat();
+
+/** What stopped a scan. */
+export const DONE = 0;
+/** The bytes end inside an operation. */
+export const MORE = 1;
+/** `cutAt` bytes were passed. */
+export const CUT = 2;
+/** A string over `bigAt` bytes begins: its measures are in `big*`. */
+export const BIG = 3;
+
+/** Counts and lengths above this are damage, not data: no server holds 2^40 of anything. */
+const MAX_LENGTH = 2 ** 40;
+
+/**
+ * Runs a shape over bytes, and can be stopped and resumed between any two operations. Positions are relative to the bytes
+ * handed in; `pos` is the end of the last whole operation.
+ */
+export class ShapeWalker {
+  pos = 0;
+  /** Bytes passed since it was last set to 0, strings counted as long as they are when decompressed. */
+  weight = 0;
+  cutAt = Infinity;
+  bigAt = Infinity;
+
+  /** Of the string that stopped a scan with BIG: where its bytes begin, how many there are, what they decompress to. */
+  bigBody = 0;
+  bigSize = 0;
+  bigLength = 0;
+  bigLzf = false;
+
+  /** Position in the program: which operation comes next. */
+  pc = 0;
+  private program: Shape = [];
+  private depth = 0;
+  private readonly bodyStart = [0, 0, 0, 0];
+  private readonly bodyEnd = [0, 0, 0, 0];
+  private readonly left = [0, 0, 0, 0];
+  /** The last length read. */
+  private length = 0;
+  /** The last count remembered. */
+  private remembered = 0;
+  private readonly element = new Element();
+  private readonly scratch = new Scratch();
+  private readonly read: Length = { value: 0, hi: 0, lo: 0 };
+
+  /** Number of fields of a hash template; throws where there is no such template. */
+  templateSize: (id: number) => number = (id) => {
+    throw new RdbError('BAD_TEMPLATE', { expected: 'a template defined before', got: `template ${id}` });
+  };
+
+  start(program: Shape, pos: number): void {
+    this.program = program;
+    this.pos = pos;
+    this.pc = 0;
+    this.depth = 0;
+    this.weight = 0;
+  }
+
+  /** Whether nothing comes any more. */
+  get finished(): boolean {
+    return this.pc >= this.program.length;
+  }
+
+  /** Goes past the string that stopped the last scan with BIG. `pos` is for the caller to set. */
+  passBig(): void {
+    this.advance(this.program[this.pc] === MODULE_STR ? this.pc - 1 : this.pc + 1);
+  }
+
+  scan(bytes: Uint8Array, end: number): number {
+    const { program } = this;
+    while (this.pc < program.length) {
+      const op = program[this.pc] as number;
+      const { pos } = this;
+      let next: number;
+      let pc = this.pc + 1;
+      switch (op) {
+        case STR:
+        case MODULE_STR:
+          next = this.string(bytes, pos, end);
+          if (next < 0) return next === -2 ? BIG : MORE;
+          if (op === MODULE_STR) pc -= 2;
+          break;
+        case LEN:
+          next = this.readLength(bytes, pos, end);
+          break;
+        case LOOP:
+          next = this.readLength(bytes, pos, end);
+          if (next < 0) return MORE;
+          pc = this.enter(pc);
+          break;
+        case MODULE:
+          next = this.modulePart(bytes, pos, end);
+          if (this.length === 0) pc += 1;
+          else if (this.length !== 5) pc -= 1;
+          break;
+        case IF:
+          next = this.readLength(bytes, pos, end);
+          if (this.length === 0) pc += 1;
+          break;
+        case TAGGED:
+          next = this.readLength(bytes, pos, end);
+          if (next >= 0 && this.length > 3) throw new RdbError('BAD_LENGTH', { expected: 'an array element tag of 0 to 3', got: `${this.length}` });
+          if (this.length === 1 || this.length === 2) {
+            next = next < 0 ? next : next + 8;
+            pc += 1;
+          }
+          break;
+        case COUNT:
+          next = this.readLength(bytes, pos, end);
+          this.remembered = this.length;
+          break;
+        case REPEAT:
+          next = pos;
+          this.length = this.remembered;
+          pc = this.enter(pc);
+          break;
+        case TEMPLATE:
+          next = this.readLength(bytes, pos, end);
+          if (next >= 0) this.remembered = this.templateSize(this.length);
+          break;
+        case NAMES_FORMAT:
+          next = this.readLength(bytes, pos, end);
+          if (next >= 0 && this.length > 1) throw new RdbError('BAD_TEMPLATE', { expected: 'names in format 0 or 1', got: `format ${this.length}` });
+          if (this.length === 1) pc += 1;
+          break;
+        case NAMES:
+          next = this.names(bytes, pos, end);
+          pc += 3;
+          break;
+        case ASCII_DOUBLE: {
+          const size = bytes[pos] as number;
+          next = pos < end ? pos + 1 + (size < 253 ? size : 0) : -1;
+          break;
+        }
+        default:
+          next = pos + op - FIX;
+      }
+      if (next < 0 || next > end) return MORE;
+      this.weight += next - pos;
+      this.pos = next;
+      this.advance(pc);
+      if (this.weight >= this.cutAt && this.pc < program.length) return CUT;
+    }
+    return DONE;
+  }
+
+  /** Sets the next operation, going round or leaving the loops that end there. */
+  private advance(pc: number): void {
+    let next = pc;
+    while (this.depth > 0 && next === this.bodyEnd[this.depth - 1]) {
+      const left = (this.left[this.depth - 1] as number) - 1;
+      if (left > 0) {
+        this.left[this.depth - 1] = left;
+        next = this.bodyStart[this.depth - 1] as number;
+        break;
+      }
+      this.depth--;
+    }
+    this.pc = next;
+  }
+
+  /** Enters the loop whose body size stands at `pc`, or passes it when its count is 0. */
+  private enter(pc: number): number {
+    const body = pc + 1;
+    const end = body + (this.program[pc] as number);
+    if (this.length > MAX_LENGTH) throw badLength(this.length);
+    if (this.length === 0) return end;
+    this.bodyStart[this.depth] = body;
+    this.bodyEnd[this.depth] = end;
+    this.left[this.depth] = this.length;
+    this.depth++;
+    return body;
+  }
+
+  /** The string at `pos`, a listpack: its entries are counted. */
+  private names(bytes: Uint8Array, pos: number, end: number): number {
+    const next = readString(bytes, pos, end, this.element);
+    if (next < 0) return -1;
+    this.scratch.inflate(this.element);
+    const { bytes: listpack, start, end: stop } = this.element;
+    openListpack(listpack, start, stop);
+    this.remembered = 0;
+    for (let at = start + LISTPACK_HEADER; at < stop - 1; this.remembered++) {
+      at = readListpack(listpack, at, stop - 1, this.element);
+      if (at < 0) throw new RdbError('BAD_TEMPLATE', { expected: 'a listpack of field names', got: 'a damaged one' });
+    }
+    return next;
+  }
+
+  /** Position after the string at `pos`, -1 where the bytes end before, -2 where it is over `bigAt`. */
+  private string(bytes: Uint8Array, pos: number, end: number): number {
+    if (pos >= end) return -1;
+    const first = bytes[pos] as number;
+    let body: number;
+    let size: number;
+    if (first < 0x40) {
+      return inside(pos + 1 + first, end);
+    } else if (first < 0xc0) {
+      body = this.readLength(bytes, pos, end);
+      if (body < 0) return -1;
+      size = this.length;
+      if (size > MAX_LENGTH) throw badLength(size);
+      if (size <= this.bigAt) return inside(body + size, end);
+      this.bigLength = size;
+      this.bigLzf = false;
+    } else if (first < 0xc3) {
+      return inside(pos + 1 + (1 << (first - 0xc0)), end);
+    } else if (first === 0xc3) {
+      const middle = this.readLength(bytes, pos + 1, end);
+      if (middle < 0) return -1;
+      size = this.length;
+      body = this.readLength(bytes, middle, end);
+      if (body < 0) return -1;
+      if (size > MAX_LENGTH || this.length > MAX_LENGTH) throw badLength(Math.max(size, this.length));
+      if (this.length > lzfMaxLength(size)) {
+        throw new RdbError('BAD_LZF', { expected: `at most ${lzfMaxLength(size)} bytes from ${size} compressed ones`, got: `a stated length of ${this.length}` });
+      }
+      if (size <= this.bigAt && this.length <= this.bigAt) {
+        const next = body + size;
+        if (next <= end) this.weight += this.length - size;
+        return inside(next, end);
+      }
+      this.bigLength = this.length;
+      this.bigLzf = true;
+    } else {
+      throw new RdbError('BAD_STRING', { expected: 'a string encoding c0 to c3 or a length', got: hexByte(first) });
+    }
+    this.bigBody = body;
+    this.bigSize = size;
+    return -2;
+  }
+
+  /** Reads the length at `pos` into `length`; returns the position after it or -1. */
+  private readLength(bytes: Uint8Array, pos: number, end: number): number {
+    const next = readLength(bytes, pos, end, this.read);
+    this.length = this.read.value;
+    return next;
+  }
+
+  /** One module opcode and, but for a string, its operand; the opcode is left in `length`. */
+  private modulePart(bytes: Uint8Array, pos: number, end: number): number {
+    const next = this.readLength(bytes, pos, end);
+    if (next < 0) return -1;
+    const opcode = this.length;
+    let after = next;
+    if (opcode === 1 || opcode === 2) after = this.readLength(bytes, next, end);
+    else if (opcode === 3) after = next + 4;
+    else if (opcode === 4) after = next + 8;
+    else if (opcode !== 0 && opcode !== 5) {
+      throw new RdbError('BAD_MODULE', { expected: 'a module opcode of 0 to 5', got: `${opcode}` });
+    }
+    this.length = opcode;
+    return after;
+  }
+}
+
+function inside(next: number, end: number): number {
+  return next <= end ? next : -1;
+}
+
+function badLength(length: number): RdbError {
+  return new RdbError('BAD_LENGTH', { expected: 'a length or count below 2^40', got: `${length}` });
+}

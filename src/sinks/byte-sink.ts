@@ -1,0 +1,9 @@
+/** Where finished bytes go: a file, standard output. */
+export interface ByteSink {
+  /** Writes all of it; the bytes must not change until then. One call at a time. */
+  write(bytes: Uint8Array): Promise<void>;
+  /** Everything is written: makes it last and final. */
+  commit(): Promise<void>;
+  /** Something went wrong. Returns where what was written can be found, if it is kept anywhere. */
+  abandon(): Promise<string | undefined>;
+}

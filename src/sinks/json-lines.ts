@@ -1,0 +1,323 @@
+import { writeInt, writeInt64 } from '../bytes/decimal.js';
+import { jsonTextSize, writeJsonText } from '../bytes/json.js';
+import { DOUBLE, type Element } from '../encodings/element.js';
+import type { StreamId } from '../encodings/stream.js';
+import type { Frame } from '../rdb/framer.js';
+import type { RedisType } from '../rdb/types.js';
+import { FIELD, MEMBER, MODULE_PART, VALUE } from '../values/layouts.js';
+import { MODULE_UINT, type ModuleType } from '../values/module.js';
+import { PartsReader } from '../values/parts.js';
+import type { StreamTail } from '../values/stream-tail.js';
+import { BigText } from './big-text.js';
+import { keyMetaJson, MODULE_PART_NAMES } from './json-meta.js';
+import { writeStreamTail } from './json-stream.js';
+import { ascii, JsonWriter } from './json-writer.js';
+import type { Output } from './output.js';
+
+const COMMA = 0x2c;
+const COLON = 0x3a;
+const QUOTE = 0x22;
+const OBJECT_END = 0x7d;
+const ARRAY_END = 0x5d;
+
+const DB = ascii('{"db":');
+const KEY = ascii(',"key":');
+const EXPIRE_AT = ascii(',"expireAt":');
+const IDLE = ascii(',"idle":');
+const FREQ = ascii(',"freq":');
+const FIELD_VALUE = ascii('{"value":');
+const ENTRY = ascii('{"id":"');
+const ENTRY_FIELDS = ascii('","fields":[');
+
+/** By type: its name, what stands before the elements of a value, and what stands after them. */
+const VALUES = {
+  string: [ascii(',"type":"string"'), ascii(',"value":'), ascii('}\n')],
+  list: [ascii(',"type":"list"'), ascii(',"value":['), ascii(']}\n')],
+  set: [ascii(',"type":"set"'), ascii(',"value":['), ascii(']}\n')],
+  zset: [ascii(',"type":"zset"'), ascii(',"value":{'), ascii('}}\n')],
+  hash: [ascii(',"type":"hash"'), ascii(',"value":{'), ascii('}}\n')],
+  stream: [ascii(',"type":"stream"'), ascii(',"value":{"entries":['), ascii('}}\n')],
+  module: [ascii(',"type":"module"'), ascii(',"value":{"module":'), ascii(']}}\n')],
+  array: [ascii(',"type":"array"'), ascii(',"value":{"elements":['), ascii('}}\n')],
+} as const satisfies Record<RedisType, readonly [Uint8Array, Uint8Array, Uint8Array]>;
+
+/** The longest that stands between the text of a key and the first element. */
+const HEAD_SIZE = 256;
+
+/**
+ * Keys as JSON lines (docs/json-lines.md), from bytes to bytes: no string, number object or array is made for an element.
+ * Large values come in parts; `settle` must be awaited after each of them.
+ */
+export class JsonLines extends PartsReader {
+  private readonly json: JsonWriter;
+  private type: RedisType = 'string';
+  /** Nothing stands before the next element. */
+  private first = true;
+  private arrayOpen = false;
+  /** The value is complete, but for a large string that is still to be written. */
+  private ended = false;
+
+  /** Of the hash field at hand: where its value begins in the output, and its expiry, 0 for none. */
+  private valueAt = 0;
+  private fieldExpiry = 0;
+  /** Whether field expiries come before the field or behind the value, where there are any. */
+  private expiryBefore = false;
+  private expiryBehind = false;
+
+  /** The line at hand: where it begins in the output, and how much had been handed on before it. */
+  private lineAt = 0;
+  private lineFlushed = 0;
+
+  /** The large string at hand, what it is, and whether it cannot be written before its expiry is known. */
+  private big: BigText | undefined;
+  private bigRole = 0;
+  private bigWaits = false;
+
+  constructor(private readonly output: Output) {
+    super();
+    this.json = new JsonWriter(output);
+  }
+
+  /** Takes back the line at hand after an error. Returns false where a part of it was handed on already. */
+  rollback(): boolean {
+    this.big?.close();
+    this.big = undefined;
+    if (this.lineFlushed !== this.output.flushed) return false;
+    this.output.length = Math.min(this.output.length, this.lineAt);
+    return true;
+  }
+
+  /** Writes out what waits for it: a large string of the part before. */
+  async settle(): Promise<void> {
+    const { big, output } = this;
+    if (big !== undefined && !this.bigWaits && (await big.settle(output))) {
+      this.big = undefined;
+      output.room(64);
+      if (this.bigRole === FIELD || this.bigRole === MEMBER) this.colon();
+      else if (this.bigRole === VALUE) this.endFieldValue();
+      else if (this.bigRole === MODULE_PART) this.json.byte(OBJECT_END);
+      if (this.ended) this.close();
+    }
+    await output.flushIfFull();
+  }
+
+  /** Writes a record that is no key. */
+  meta(value: object): void {
+    const { output } = this;
+    const bytes = new TextEncoder().encode(JSON.stringify(value));
+    output.room(bytes.length + 1);
+    this.beginLine();
+    output.bytes.set(bytes, output.length);
+    output.length += bytes.length;
+    this.json.byte(0x0a);
+    this.beginLine();
+  }
+
+  private beginLine(): void {
+    this.lineAt = this.output.length;
+    this.lineFlushed = this.output.flushed;
+  }
+
+  protected begin(frame: Frame): void {
+    const { json, output } = this;
+    const { form, name, redisType } = frame.type;
+    output.room(jsonTextSize(frame.keyEnd - frame.keyStart) + HEAD_SIZE);
+    this.beginLine();
+    this.type = redisType;
+    this.first = true;
+    this.arrayOpen = redisType === 'array';
+    this.ended = false;
+    this.fieldExpiry = 0;
+    this.expiryBefore = form === 'hash-metadata';
+    this.expiryBehind = form === 'listpack-ex' || name === 'HASH_2';
+
+    json.bytes(DB);
+    output.length = writeInt(frame.db, output.bytes, output.length);
+    json.bytes(KEY);
+    output.length = writeJsonText(frame.keyBytes, frame.keyStart, frame.keyEnd, output.bytes, output.length);
+    json.bytes(VALUES[redisType][0]);
+    if (frame.hasExpire) {
+      json.bytes(EXPIRE_AT);
+      output.length = writeInt64(frame.expireHi, frame.expireLo, output.bytes, output.length);
+    }
+    if (frame.idle >= 0) {
+      json.bytes(IDLE);
+      output.length = writeInt(frame.idle, output.bytes, output.length);
+    }
+    if (frame.freq >= 0) {
+      json.bytes(FREQ);
+      output.length = writeInt(frame.freq, output.bytes, output.length);
+    }
+    if (frame.metaBytes !== undefined) this.keyMeta(frame.metaBytes);
+    json.bytes(VALUES[redisType][1]);
+  }
+
+  private keyMeta(bytes: Uint8Array): void {
+    const text = new TextEncoder().encode(`,"keyMeta":${JSON.stringify(keyMetaJson(bytes))}`);
+    this.output.room(text.length + HEAD_SIZE);
+    this.json.bytes(text);
+  }
+
+  protected end(): void {
+    this.ended = true;
+    if (this.big === undefined) this.close();
+  }
+
+  private close(): void {
+    this.output.room(32);
+    if (this.arrayOpen) this.json.byte(ARRAY_END);
+    this.json.bytes(VALUES[this.type][2]);
+    this.beginLine();
+  }
+
+  private comma(): void {
+    if (this.first) this.first = false;
+    else {
+      this.output.room(16);
+      this.json.byte(COMMA);
+    }
+  }
+
+  private colon(): void {
+    this.json.byte(COLON);
+    this.valueAt = this.output.length;
+    if (this.fieldExpiry > 0) this.json.bytes(FIELD_VALUE);
+  }
+
+  text(element: Element): void {
+    this.json.text(element);
+  }
+
+  item(element: Element): void {
+    this.comma();
+    this.json.text(element);
+  }
+
+  field(element: Element): void {
+    this.comma();
+    this.json.text(element);
+    this.colon();
+  }
+
+  value(element: Element): void {
+    this.json.text(element);
+    if (this.fieldExpiry > 0) this.endFieldValue();
+  }
+
+  expiry(ms: number): void {
+    this.fieldExpiry = ms;
+    if (this.expiryBefore || ms === 0) {
+      this.bigWaits = false;
+      return;
+    }
+    const { json, output, valueAt } = this;
+    output.room(64);
+    if (this.bigWaits) {
+      this.bigWaits = false;
+      json.bytes(FIELD_VALUE);
+      return;
+    }
+    output.bytes.copyWithin(valueAt + FIELD_VALUE.length, valueAt, output.length);
+    output.bytes.set(FIELD_VALUE, valueAt);
+    output.length += FIELD_VALUE.length;
+    this.endFieldValue();
+  }
+
+  /** Closes the object of a field that has an expiry. */
+  private endFieldValue(): void {
+    if (this.fieldExpiry === 0) return;
+    this.output.room(64);
+    this.json.bytes(EXPIRE_AT);
+    this.output.length = writeInt(this.fieldExpiry, this.output.bytes, this.output.length);
+    this.json.byte(OBJECT_END);
+    this.fieldExpiry = 0;
+  }
+
+  member(element: Element): void {
+    this.comma();
+    this.json.text(element);
+    this.json.byte(COLON);
+  }
+
+  score(element: Element): void {
+    this.json.score(element);
+  }
+
+  entry(id: StreamId): void {
+    this.output.room(32);
+    this.comma();
+    this.json.bytes(ENTRY);
+    this.json.id(id);
+    this.json.bytes(ENTRY_FIELDS);
+    this.first = true;
+  }
+
+  entryElement(element: Element): void {
+    this.comma();
+    this.json.text(element);
+  }
+
+  entryEnd(): void {
+    this.output.room(32);
+    this.json.byte(ARRAY_END);
+    this.json.byte(OBJECT_END);
+    this.first = false;
+  }
+
+  streamTail(tail: StreamTail): void {
+    writeStreamTail(this.json, tail);
+  }
+
+  module(type: ModuleType): void {
+    this.json.raw(`${JSON.stringify(type.name)},"version":${type.version},"parts":[`);
+  }
+
+  modulePart(opcode: number, element: Element): void {
+    const { json } = this;
+    this.comma();
+    json.raw(`{"${MODULE_PART_NAMES[opcode] as string}":`);
+    if (element.kind === DOUBLE) json.score(element);
+    else if (opcode === MODULE_UINT) this.quotedUnsigned(element);
+    else json.text(element);
+    json.byte(OBJECT_END);
+  }
+
+  private quotedUnsigned(element: Element): void {
+    this.json.byte(QUOTE);
+    this.json.unsigned(element);
+    this.json.byte(QUOTE);
+  }
+
+  arrayElement(index: Element, value: Element): void {
+    const { json } = this;
+    this.comma();
+    json.raw('{"index":');
+    this.quotedUnsigned(index);
+    json.raw(',"value":');
+    json.text(value);
+    json.byte(OBJECT_END);
+  }
+
+  arrayInsertIndex(index: Element): void {
+    this.json.raw('],"insertIndex":');
+    this.quotedUnsigned(index);
+    this.arrayOpen = false;
+  }
+
+  protected bigBegin(role: number): void {
+    this.output.room(64);
+    if (role !== VALUE && this.type !== 'string') this.comma();
+    if (role === MODULE_PART) this.json.raw('{"string":');
+    this.big = new BigText();
+    this.bigRole = role;
+    this.bigWaits = role === VALUE && this.expiryBehind;
+  }
+
+  protected bigBytes(bytes: Uint8Array, start: number, end: number): void {
+    this.big?.add(bytes, start, end);
+  }
+
+  protected bigEnd(): void {
+    this.big?.end();
+  }
+}

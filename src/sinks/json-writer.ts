@@ -1,0 +1,153 @@
+import { writeAscii, writeInt, writeInt64, writeUint64 } from '../bytes/decimal.js';
+import { DOUBLE_SIZE, parseDouble, writeDouble } from '../bytes/double.js';
+import { RdbError } from '../bytes/errors.js';
+import { isPlain, jsonTextSize, writeJsonText } from '../bytes/json.js';
+import { lzfDecompress } from '../bytes/lzf.js';
+import { BYTES, DOUBLE, type Element, INT, LZF } from '../encodings/element.js';
+import type { StreamId } from '../encodings/stream.js';
+import { Scratch } from '../rdb/string.js';
+import type { Output } from './output.js';
+
+const QUOTE = 0x22;
+const HYPHEN = 0x2d;
+
+/** Room for what stands around a text or number: punctuation, an integer, an ID. */
+const MARGIN = 80;
+
+/** The bytes of an ASCII string, for texts that are written often. */
+export function ascii(text: string): Uint8Array {
+  return Uint8Array.from(text, (letter) => letter.charCodeAt(0));
+}
+
+/**
+ * Writes JSON tokens to an output. Texts, numbers and IDs leave `MARGIN` bytes of room behind them, so that `byte` and
+ * short `bytes` after them need no check.
+ */
+export class JsonWriter {
+  private readonly scratch = new Scratch();
+
+  constructor(readonly output: Output) {}
+
+  byte(value: number): void {
+    const { output } = this;
+    output.bytes[output.length++] = value;
+  }
+
+  /** A few bytes for which there is room. */
+  bytes(bytes: Uint8Array): void {
+    const { output } = this;
+    const { bytes: out } = output;
+    let o = output.length;
+    for (let i = 0; i < bytes.length; i++) out[o++] = bytes[i] as number;
+    output.length = o;
+  }
+
+  /** ASCII as it is, of any length. */
+  raw(text: string): void {
+    const { output } = this;
+    output.room(text.length + MARGIN);
+    output.length = writeAscii(text, output.bytes, output.length);
+  }
+
+  /** An element as a JSON string; integers in decimal. */
+  text(element: Element): void {
+    const { output } = this;
+    if (element.kind === BYTES) {
+      output.room(jsonTextSize(element.end - element.start) + MARGIN);
+      output.length = writeJsonText(element.bytes, element.start, element.end, output.bytes, output.length);
+      return;
+    }
+    if (element.kind === LZF) {
+      this.compressedText(element);
+      return;
+    }
+    output.room(2 * MARGIN);
+    const { bytes } = output;
+    let o = output.length;
+    bytes[o++] = QUOTE;
+    o = element.kind === INT ? writeInt(element.num, bytes, o) : writeInt64(element.hi, element.lo, bytes, o);
+    bytes[o++] = QUOTE;
+    output.length = o;
+  }
+
+  /** Decompresses right into the output: most texts have nothing to escape and are done then. */
+  private compressedText(element: Element): void {
+    const { output } = this;
+    const length = element.num;
+    output.room(length + 2 + MARGIN);
+    const { bytes } = output;
+    const start = output.length + 1;
+    const end = lzfDecompress(element.bytes, element.start, element.end, bytes, start, length);
+    if (isPlain(bytes, start, end)) {
+      bytes[output.length] = QUOTE;
+      bytes[end] = QUOTE;
+      output.length = end + 1;
+      return;
+    }
+    const copy = this.scratch.room(length);
+    copy.set(bytes.subarray(start, end));
+    output.room(jsonTextSize(length) + MARGIN);
+    output.length = writeJsonText(copy, 0, length, output.bytes, output.length);
+  }
+
+  /** A score: its shortest number. */
+  score(element: Element): void {
+    const { output } = this;
+    output.room(DOUBLE_SIZE + MARGIN);
+    if (element.kind === INT) {
+      output.length = writeInt(element.num, output.bytes, output.length);
+      return;
+    }
+    output.length = writeDouble(doubleOf(element), output.bytes, output.length);
+  }
+
+  /** An unsigned integer of up to 64 bits. */
+  unsigned(element: Element): void {
+    const { output } = this;
+    output.room(2 * MARGIN);
+    if (element.kind === INT && element.num >= 0) output.length = writeInt(element.num, output.bytes, output.length);
+    else output.length = writeUint64(highWord(element), lowWord(element), output.bytes, output.length);
+  }
+
+  /** A signed one. */
+  signed(element: Element): void {
+    const { output } = this;
+    output.room(2 * MARGIN);
+    if (element.kind === INT) output.length = writeInt(element.num, output.bytes, output.length);
+    else output.length = writeInt64(element.hi, element.lo, output.bytes, output.length);
+  }
+
+  /** A stream ID, ms-seq, without quotes. */
+  id(id: StreamId): void {
+    const { output } = this;
+    output.room(2 * MARGIN);
+    const { bytes } = output;
+    let o = writeUint64(id.msHi, id.msLo, bytes, output.length);
+    bytes[o++] = HYPHEN;
+    output.length = writeUint64(id.seqHi, id.seqLo, bytes, o);
+  }
+
+  quotedId(id: StreamId): void {
+    this.output.room(2 * MARGIN);
+    this.byte(QUOTE);
+    this.id(id);
+    this.byte(QUOTE);
+  }
+}
+
+function highWord(element: Element): number {
+  return element.kind === INT ? Math.floor(element.num / 0x100000000) >>> 0 : element.hi >>> 0;
+}
+
+function lowWord(element: Element): number {
+  return element.kind === INT ? element.num >>> 0 : element.lo;
+}
+
+/** The double that a score element is. */
+export function doubleOf(element: Element): number {
+  if (element.kind === DOUBLE || element.kind === INT) return element.num;
+  if (element.kind !== BYTES) return element.hi * 0x100000000 + element.lo;
+  const value = parseDouble(element.bytes, element.start, element.end);
+  if (value === undefined) throw new RdbError('BAD_NUMBER', { within: element.start, expected: 'a score', got: 'another text' });
+  return value;
+}

@@ -1,0 +1,72 @@
+import { closeSync, mkdtempSync, openSync, readSync, rmSync, writeSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+/** Bytes kept in memory before a file is used. */
+const MEMORY = 8 << 20;
+
+/**
+ * Bytes put aside until it is known what to do with them: in memory while they are few, else in a temporary file (in
+ * TMPDIR, readable by this user alone) that loses its name as soon as it is open, so that nothing can leave it behind.
+ */
+export class Spill {
+  private chunks: Uint8Array[] = [];
+  private inMemory = 0;
+  private fd: number | undefined;
+  private inFile = 0;
+
+  /** How many bytes there are. */
+  get size(): number {
+    return this.inMemory + this.inFile;
+  }
+
+  add(bytes: Uint8Array, start: number, end: number): void {
+    if (this.fd === undefined && this.inMemory + end - start <= MEMORY) {
+      this.chunks.push(bytes.slice(start, end));
+      this.inMemory += end - start;
+      return;
+    }
+    this.fd ??= openUnnamed();
+    let at = start;
+    while (at < end) {
+      const written = writeSync(this.fd, bytes, at, end - at, this.inFile);
+      at += written;
+      this.inFile += written;
+    }
+  }
+
+  /** Gives the bytes back in order, in pieces that are valid until the next one, and is empty then. */
+  *drain(pieceSize = 1 << 18): Generator<Uint8Array, void, void> {
+    const { chunks } = this;
+    this.chunks = [];
+    this.inMemory = 0;
+    for (const chunk of chunks) {
+      for (let at = 0; at < chunk.length; at += pieceSize) yield chunk.subarray(at, at + pieceSize);
+    }
+    if (this.fd === undefined) return;
+    const piece = new Uint8Array(pieceSize);
+    for (let at = 0; at < this.inFile; ) {
+      const read = readSync(this.fd, piece, 0, Math.min(pieceSize, this.inFile - at), at);
+      if (read === 0) throw new Error('a temporary file became shorter');
+      at += read;
+      yield piece.subarray(0, read);
+    }
+    this.close();
+  }
+
+  close(): void {
+    if (this.fd !== undefined) closeSync(this.fd);
+    this.fd = undefined;
+    this.inFile = this.inMemory = 0;
+    this.chunks = [];
+  }
+}
+
+function openUnnamed(): number {
+  const folder = mkdtempSync(join(tmpdir(), 'rdbkit-'));
+  try {
+    return openSync(join(folder, 'spill'), 'wx+', 0o600);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,161 @@
+/**
+ * Which records a command works on. The values of one option are alternatives, different options must all hold, and a
+ * `not…` option leaves out what any of its values fits. An option that is absent or an empty list asks for nothing.
+ *
+ * A regular expression is for text, a key is bytes: a key that is valid UTF-8 is matched as that text, any other as Latin-1
+ * (each byte is the character of that number, so `\xff` finds the byte ff).
+ */
+import { keySlot } from '../bytes/crc16.js';
+import { compileGlob } from '../bytes/glob.js';
+import { decodeLatin1, decodeUtf8 } from '../bytes/text.js';
+import type { RedisType } from '../rdb/types.js';
+
+/** none: no expiry; any: has one; expired: has one, at or before `now`; live: not expired, so also without expiry. */
+export type TtlState = 'none' | 'any' | 'expired' | 'live';
+
+type List<T> = readonly T[] | undefined;
+
+export interface FilterOptions {
+  db?: List<number>;
+  /** Key prefixes. */
+  prefix?: List<Uint8Array>;
+  notPrefix?: List<Uint8Array>;
+  /** Redis glob patterns for the whole key. */
+  match?: List<Uint8Array>;
+  notMatch?: List<Uint8Array>;
+  /** Found anywhere in the key unless anchored. Always in Unicode mode; the flags g and y are ignored. */
+  regex?: List<RegExp | string>;
+  notRegex?: List<RegExp | string>;
+  type?: List<RedisType>;
+  notType?: List<RedisType>;
+  /** Cluster slots, first and last. */
+  slot?: List<readonly [from: number, to: number]>;
+  ttl?: TtlState | undefined;
+  /** Serialized size in bytes; both bounds are within. */
+  minSize?: number | undefined;
+  maxSize?: number | undefined;
+  /** Unix milliseconds that `ttl` compares with; by default the time of `compileFilter`. */
+  now?: number | undefined;
+}
+
+/** What is known of a record before its value is decoded. The key is `keyBytes[keyStart, keyEnd)`; nothing is kept. */
+export interface RecordHead {
+  db: number;
+  redisType: RedisType;
+  keyBytes: Uint8Array;
+  keyStart: number;
+  keyEnd: number;
+  hasExpire: boolean;
+  /** Unix milliseconds; -1 when `hasExpire` is false. */
+  expireAt: number;
+}
+
+export interface Filter {
+  /** Everything but the size. */
+  head(record: RecordHead): boolean;
+  /** Bytes; 0 where nothing was asked. */
+  readonly minSize: number;
+  /** Bytes; Infinity where nothing was asked. */
+  readonly maxSize: number;
+  /** False where every record passes. */
+  readonly active: boolean;
+}
+
+type Test = (record: RecordHead) => boolean;
+
+/** TypeError for a pattern that is no regular expression in Unicode mode, and for a minSize above maxSize. */
+export function compileFilter(options: FilterOptions): Filter {
+  const { minSize = 0, maxSize = Infinity } = options;
+  if (!(minSize <= maxSize)) throw new TypeError(`minSize ${minSize} is above maxSize ${maxSize}: no record could pass`);
+  const tests = headTests(options);
+  return {
+    head(record) {
+      for (let i = 0; i < tests.length; i++) if (!tests[i](record)) return false;
+      return true;
+    },
+    minSize,
+    maxSize,
+    active: tests.length > 0 || minSize > 0 || maxSize < Infinity,
+  };
+}
+
+/**
+ * The same expression, always in Unicode mode and without a memory of its last match (g, y).
+ * TypeError, naming `option`, for one that Unicode mode does not allow.
+ */
+export function compileRegex(source: RegExp | string, option = 'regex'): RegExp {
+  const { source: pattern, flags } = typeof source === 'string' ? { source, flags: '' } : source;
+  try {
+    return new RegExp(pattern, (flags.includes('v') ? '' : 'u') + flags.replace(/[guy]/g, ''));
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new TypeError(`${option}: not a JavaScript regular expression in Unicode mode (flag u): ${reason}`, { cause });
+  }
+}
+
+/** Cheapest first. */
+function headTests(options: FilterOptions): Test[] {
+  const { now = Date.now() } = options;
+  const [db, type, notType] = [list(options.db), list(options.type), list(options.notType)];
+  const [prefix, notPrefix] = [list(options.prefix).map(prefixTest), list(options.notPrefix).map(prefixTest)];
+  const [match, notMatch] = [list(options.match).map(globTest), list(options.notMatch).map(globTest)];
+  const regex = list(options.regex).map((source) => compileRegex(source, 'regex'));
+  const notRegex = list(options.notRegex).map((source) => compileRegex(source, 'notRegex'));
+  const slot = list(options.slot);
+
+  const tests: Test[] = [];
+  if (db.length > 0) tests.push((r) => db.includes(r.db));
+  if (type.length > 0) tests.push((r) => type.includes(r.redisType));
+  if (notType.length > 0) tests.push((r) => !notType.includes(r.redisType));
+  if (options.ttl !== undefined) tests.push(TTL_TESTS[options.ttl](now));
+  if (prefix.length > 0) tests.push((r) => some(prefix, r));
+  if (notPrefix.length > 0) tests.push((r) => !some(notPrefix, r));
+  if (slot.length > 0) tests.push(slotTest(slot));
+  if (match.length > 0) tests.push((r) => some(match, r));
+  if (notMatch.length > 0) tests.push((r) => !some(notMatch, r));
+  if (regex.length > 0 || notRegex.length > 0) tests.push(regexTest(regex, notRegex));
+  return tests;
+}
+
+const list = <T>(values: List<T>): readonly T[] => [...(values ?? [])];
+
+function some(tests: readonly Test[], record: RecordHead): boolean {
+  for (let i = 0; i < tests.length; i++) if (tests[i](record)) return true;
+  return false;
+}
+
+const TTL_TESTS: Readonly<Record<TtlState, (now: number) => Test>> = {
+  none: () => (r) => !r.hasExpire,
+  any: () => (r) => r.hasExpire,
+  expired: (now) => (r) => r.hasExpire && r.expireAt <= now,
+  live: (now) => (r) => !r.hasExpire || r.expireAt > now,
+};
+
+function prefixTest(prefix: Uint8Array): Test {
+  const wanted = prefix.slice();
+  return (r) => {
+    if (r.keyEnd - r.keyStart < wanted.length) return false;
+    for (let i = 0; i < wanted.length; i++) if (r.keyBytes[r.keyStart + i] !== wanted[i]) return false;
+    return true;
+  };
+}
+
+function globTest(pattern: Uint8Array): Test {
+  const fits = compileGlob(pattern);
+  return (r) => fits(r.keyBytes, r.keyStart, r.keyEnd);
+}
+
+function slotTest(ranges: readonly (readonly [number, number])[]): Test {
+  return (r) => {
+    const slot = keySlot(r.keyBytes, r.keyStart, r.keyEnd);
+    for (let i = 0; i < ranges.length; i++) if (slot >= ranges[i][0] && slot <= ranges[i][1]) return true;
+    return false;
+  };
+}
+
+function regexTest(wanted: readonly RegExp[], unwanted: readonly RegExp[]): Test {
+  return (r) => {
+    const text = decodeUtf8(r.keyBytes, r.keyStart, r.keyEnd) ?? decodeLatin1(r.keyBytes, r.keyStart, r.keyEnd);
+    return (wanted.length === 0 || wanted.some((re) => re.test(text))) && !unwanted.some((re) => re.test(text));
+  };
+}

@@ -1,0 +1,98 @@
+import { type ErrorCode, hexByte, RdbError } from '../bytes/errors.js';
+import { uint32 } from '../encodings/element.js';
+import { INTSET_HEADER, openIntset } from '../encodings/intset.js';
+import { LISTPACK_HEADER, openListpack } from '../encodings/listpack.js';
+import { openZiplist, ZIPLIST_HEADER } from '../encodings/ziplist.js';
+import { openZipmap, ZIPMAP_HEADER } from '../encodings/zipmap.js';
+import type { TypeRow } from '../rdb/types.js';
+import { type Layout, LAYOUTS } from './layouts.js';
+
+/** A value packed into one string: a header, elements, and mostly an end byte ff. */
+export interface Packed {
+  /** Bytes before the first element and after the last. */
+  readonly header: number;
+  readonly footer: number;
+  /** What is said when its elements do not add up. */
+  readonly code: ErrorCode;
+  /** Checks what stands around the elements in `bytes[start, end)`; returns how many there should be, or -1. */
+  open(bytes: Uint8Array, start: number, end: number): number;
+  /** Checks a header alone, of a value of `size` bytes in all. */
+  check(bytes: Uint8Array, start: number, size: number): void;
+  /** How the elements lie, once the header is there. */
+  layout(bytes: Uint8Array, start: number): Layout;
+}
+
+/** Ziplists and listpacks begin with their size. */
+function sized(code: ErrorCode) {
+  return (bytes: Uint8Array, start: number, size: number): void => {
+    const total = uint32(bytes, start);
+    if (total !== size) throw new RdbError(code, { within: start, expected: `a header that says ${size} bytes`, got: `${total}` });
+  };
+}
+
+const ziplist = (layout: Layout): Packed => ({
+  header: ZIPLIST_HEADER,
+  footer: 1,
+  code: 'BAD_ZIPLIST',
+  open: openZiplist,
+  check: sized('BAD_ZIPLIST'),
+  layout: () => layout,
+});
+
+const listpack = (layout: Layout): Packed => ({
+  header: LISTPACK_HEADER,
+  footer: 1,
+  code: 'BAD_LISTPACK',
+  open: openListpack,
+  check: sized('BAD_LISTPACK'),
+  layout: () => layout,
+});
+
+export const LIST_ZIPLIST = ziplist(LAYOUTS.ziplist);
+export const LIST_LISTPACK = listpack(LAYOUTS.listpack);
+
+const PACKED: Readonly<Record<string, Packed>> = {
+  'ziplist list': LIST_ZIPLIST,
+  'ziplist hash': ziplist(LAYOUTS.ziplistHash),
+  'ziplist zset': ziplist(LAYOUTS.ziplistZset),
+  'listpack set': LIST_LISTPACK,
+  'listpack hash': listpack(LAYOUTS.listpackHash),
+  'listpack zset': listpack(LAYOUTS.listpackZset),
+  'listpack-ex hash': listpack(LAYOUTS.listpackEx),
+  'zipmap hash': {
+    header: ZIPMAP_HEADER,
+    footer: 1,
+    code: 'BAD_ZIPMAP',
+    open: openZipmap,
+    check: () => undefined,
+    layout: () => LAYOUTS.zipmap,
+  },
+  'intset set': {
+    header: INTSET_HEADER,
+    footer: 0,
+    code: 'BAD_INTSET',
+    open: (bytes, start, end) => (end - start - INTSET_HEADER) / openIntset(bytes, start, end - start),
+    check: (bytes, start, size) => void openIntset(bytes, start, size),
+    layout: (bytes, start) => INTSETS[uint32(bytes, start)] as Layout,
+  },
+};
+
+const INTSETS: Readonly<Record<number, Layout>> = { 2: LAYOUTS.intset16, 4: LAYOUTS.intset32, 8: LAYOUTS.intset64 };
+
+/** The rows of the type table with one packed string, by their number. */
+const BY_TYPE = new WeakMap<TypeRow, Packed>();
+
+/** How the packed string of this type lies. */
+export function packedOf(type: TypeRow): Packed {
+  let packed = BY_TYPE.get(type);
+  if (packed === undefined) {
+    packed = PACKED[`${type.form} ${type.redisType}`] as Packed;
+    BY_TYPE.set(type, packed);
+  }
+  return packed;
+}
+
+/** Says what is wrong where a packed value does not end as it should. */
+export function badEnd(code: ErrorCode, within: number, got: number | undefined): RdbError {
+  return new RdbError(code, { within, expected: 'the end byte ff', got: hexByte(got) });
+}

@@ -1,0 +1,269 @@
+import { RdbError } from '../bytes/errors.js';
+import { LzfStream } from '../bytes/lzf.js';
+import { FRAGMENT, type Frame, PIECE, RECORD } from '../rdb/framer.js';
+import { readLength } from '../rdb/length.js';
+import { readString } from '../rdb/string.js';
+import type { Form } from '../rdb/types.js';
+import { Gathered } from './gathered.js';
+import { ITEM, LAYOUTS, type Layout, MODULE_PART } from './layouts.js';
+import { MODULE_STRING, readModulePart } from './module.js';
+import { badEnd, LIST_LISTPACK, LIST_ZIPLIST, type Packed, packedOf } from './packed.js';
+import { isPlainNode, itemsLayout, ValueReader } from './reader.js';
+import { StreamTail } from './stream-tail.js';
+
+/** Takes the bytes of one large string, decompressed, piece by piece. */
+interface StringTarget {
+  bytes(bytes: Uint8Array, start: number, end: number): void;
+  end(): void;
+}
+
+/**
+ * A ValueReader that also walks values that come in parts (see Framer), with the same calls. A string too large to hold is
+ * told in pieces: bigBegin, bigBytes…, bigEnd.
+ *
+ * Held whole are: a packed element (of a listpack and its kind), a stream node, what follows the nodes of a stream, and
+ * values of the types in recent.ts.
+ */
+export abstract class PartsReader extends ValueReader {
+  /** `role` is TEXT, ITEM, FIELD, VALUE, MEMBER or MODULE_PART; `length` the length of the whole string. */
+  protected abstract bigBegin(role: number, length: number): void;
+  protected abstract bigBytes(bytes: Uint8Array, start: number, end: number): void;
+  protected abstract bigEnd(): void;
+
+  private started = false;
+  /** Of a quicklist node: its kind was read, and it is a plain one. Of a stream node: its key was read. */
+  private inNode = false;
+  private plainNode = false;
+  private nodesLeft = 0;
+  /** The opcode before a module's string was read. */
+  private inModuleString = false;
+  private readonly gathered = new Gathered();
+  private target: StringTarget | undefined;
+  private lzf: LzfStream | undefined;
+
+  /** Takes a frame of any of the three kinds. */
+  frame(kind: number, frame: Frame): void {
+    if (kind === RECORD) {
+      this.record(frame);
+      return;
+    }
+    if (frame.first) {
+      this.start(frame);
+      this.started = this.inNode = this.inModuleString = false;
+      this.gathered.clear();
+    }
+    this.origin = frame.start;
+    try {
+      if (kind === FRAGMENT) this.fragment(frame);
+      else if (kind === PIECE) this.piece(frame);
+      if (frame.last) this.complete(frame);
+    } catch (error) {
+      this.target = this.lzf = undefined;
+      throw this.placed(error, frame.offset);
+    }
+  }
+
+  private complete(frame: Frame): void {
+    const { gathered } = this;
+    if (frame.type.form === 'stream') this.streamTail(new StreamTail(frame.type, gathered.bytes, 0, gathered.length));
+    else if (isHeldWhole(frame.type.form)) this.whole(frame, gathered.bytes, 0, gathered.length);
+    gathered.clear();
+    this.end();
+  }
+
+  private fragment(frame: Frame): void {
+    const { bytes, end, type } = frame;
+    let { start } = frame;
+    if (start === end) return;
+    switch (type.form) {
+      case 'string':
+        return;
+      case 'items':
+      case 'hash-metadata':
+        if (!this.started) start = this.head(type, bytes, start, end);
+        this.started = true;
+        this.items(itemsLayout(type), bytes, start, end);
+        return;
+      case 'quicklist':
+      case 'quicklist2':
+        this.quicklistNodes(bytes, start, end, type.form === 'quicklist2');
+        return;
+      case 'stream':
+        this.streamNodes(bytes, start, end);
+        return;
+      case 'module':
+        this.moduleFragment(bytes, start, end);
+        return;
+      default:
+        if (isHeldWhole(type.form)) this.gathered.add(bytes, start, end);
+        else this.leastExpiry(type, bytes, start);
+    }
+  }
+
+  private quicklistNodes(bytes: Uint8Array, start: number, end: number, second: boolean): void {
+    let pos = start;
+    if (!this.started) pos = readLength(bytes, pos, end, this.length);
+    this.started = true;
+    while (pos < end) {
+      if (second && !this.inNode) {
+        pos = readLength(bytes, pos, end, this.length);
+        this.plainNode = isPlainNode(this.length.value, pos);
+        this.inNode = true;
+        continue;
+      }
+      pos = this.quicklistNode(second, second && this.plainNode, bytes, pos, end);
+      this.inNode = false;
+    }
+  }
+
+  private streamNodes(bytes: Uint8Array, start: number, end: number): void {
+    let pos = start;
+    if (!this.started) {
+      pos = readLength(bytes, pos, end, this.length);
+      this.nodesLeft = this.length.value;
+      this.started = true;
+    }
+    while (pos < end && this.nodesLeft > 0) {
+      if (!this.inNode) {
+        pos = this.streamKey(bytes, pos, end);
+        this.inNode = true;
+        continue;
+      }
+      pos = this.streamNode(bytes, pos, end);
+      this.inNode = false;
+      this.nodesLeft--;
+    }
+    if (pos < end) this.gathered.add(bytes, pos, end);
+  }
+
+  private moduleFragment(bytes: Uint8Array, start: number, end: number): void {
+    const { element } = this;
+    let pos = start;
+    if (!this.started) pos = this.moduleHead(bytes, pos, end);
+    this.started = true;
+    while (pos < end) {
+      if (this.inModuleString) {
+        pos = readString(bytes, pos, end, element);
+        this.inModuleString = false;
+        this.modulePart(MODULE_STRING, element);
+      } else if (bytes[pos] === MODULE_STRING) {
+        this.inModuleString = true;
+        pos++;
+      } else {
+        const opcode = bytes[pos] as number;
+        pos = readModulePart(bytes, pos, end, element);
+        if (opcode !== 0) this.modulePart(opcode, element);
+      }
+    }
+  }
+
+  private piece(frame: Frame): void {
+    const { bytes, bodyStart, end, type } = frame;
+    if (isHeldWhole(type.form) || type.form === 'stream') {
+      this.gathered.add(bytes, frame.start, end);
+      if (frame.stringLast && type.form === 'stream' && this.nodesLeft > 0) this.gatheredNode();
+      return;
+    }
+    if (frame.stringFirst) {
+      this.target = this.open(frame);
+      const { target } = this;
+      this.lzf = frame.lzf ? new LzfStream(frame.stringLength, (plain, from, to) => target.bytes(plain, from, to)) : undefined;
+    }
+    if (this.lzf !== undefined) this.lzf.push(bytes, bodyStart, end);
+    else this.target?.bytes(bytes, bodyStart, end);
+    if (frame.stringLast) {
+      this.lzf?.finish();
+      this.target?.end();
+      this.target = this.lzf = undefined;
+      this.inNode = this.inModuleString = false;
+    }
+  }
+
+  /** A large string of a stream's nodes is whole now. */
+  private gatheredNode(): void {
+    const { gathered } = this;
+    this.origin = 0;
+    if (this.inNode) {
+      this.streamNode(gathered.bytes, 0, gathered.length);
+      this.nodesLeft--;
+    } else {
+      this.streamKey(gathered.bytes, 0, gathered.length);
+    }
+    this.inNode = !this.inNode;
+    gathered.clear();
+  }
+
+  /** What the large string at hand is: a packed value, or an element. */
+  private open(frame: Frame): StringTarget {
+    const { type } = frame;
+    switch (type.form) {
+      case 'string':
+        return this.bigElement(LAYOUTS.string, frame);
+      case 'items':
+      case 'hash-metadata':
+        return this.bigElement(itemsLayout(type), frame);
+      case 'module':
+        return this.bigString(MODULE_PART, frame);
+      case 'quicklist':
+        return this.split(LIST_ZIPLIST, frame.stringLength);
+      case 'quicklist2':
+        return this.plainNode ? this.bigString(ITEM, frame) : this.split(LIST_LISTPACK, frame.stringLength);
+      default:
+        return this.split(packedOf(type), frame.stringLength);
+    }
+  }
+
+  private bigElement(layout: Layout, frame: Frame): StringTarget {
+    const role = layout.roles[this.phase] as number;
+    this.phase = (this.phase + 1) % layout.roles.length;
+    return this.bigString(role, frame);
+  }
+
+  private bigString(role: number, frame: Frame): StringTarget {
+    this.bigBegin(role, frame.stringLength);
+    return { bytes: (bytes, start, end) => this.bigBytes(bytes, start, end), end: () => this.bigEnd() };
+  }
+
+  /** Cuts a large packed value, `size` bytes in all, into runs of whole elements. */
+  private split(packed: Packed, size: number): StringTarget {
+    const held = new Gathered();
+    let done = 0;
+    let layout: Layout | undefined;
+    /** Walks what it can of `bytes[start, end)`; returns where it stopped. */
+    const walk = (bytes: Uint8Array, start: number, end: number): number => {
+      let pos = start;
+      this.origin = start - done;
+      if (layout === undefined) {
+        if (end - start < packed.header) return start;
+        packed.check(bytes, start, size);
+        layout = packed.layout(bytes, start);
+        pos += packed.header;
+      }
+      pos = this.run(layout, bytes, pos, Math.min(end, start + size - packed.footer - done));
+      done += pos - start;
+      return pos;
+    };
+    return {
+      bytes: (bytes, start, end) => {
+        if (held.length > 0) {
+          held.add(bytes, start, end);
+          held.drop(walk(held.bytes, 0, held.length));
+        } else {
+          const stop = walk(bytes, start, end);
+          held.add(bytes, stop, end);
+        }
+      },
+      end: () => {
+        this.origin = -done;
+        if (done !== size - packed.footer) throw new RdbError(packed.code, { within: 0, expected: 'a whole element', got: 'the end of the packed value' });
+        if (packed.footer === 1 && held.bytes[0] !== 0xff) throw badEnd(packed.code, 0, held.bytes[0]);
+        this.balanced(packed);
+      },
+    };
+  }
+}
+
+function isHeldWhole(form: Form): boolean {
+  return form === 'array' || form.startsWith('template');
+}
+

@@ -1,0 +1,314 @@
+import { RdbError } from '../bytes/errors.js';
+import { BYTES, Element, INT, int32, uint32 } from '../encodings/element.js';
+import { StreamId, StreamNode } from '../encodings/stream.js';
+import type { Frame } from '../rdb/framer.js';
+import { type Length, readLength } from '../rdb/length.js';
+import { readString, Scratch } from '../rdb/string.js';
+import type { TypeRow } from '../rdb/types.js';
+import { EXPIRY, FIELD, ITEM, type Layout, LAYOUTS, MEMBER, readElement, RELATIVE_EXPIRY, SCORE, TEXT } from './layouts.js';
+import { type ModuleType, moduleType, readModulePart } from './module.js';
+import { LIST_LISTPACK, LIST_ZIPLIST, type Packed, packedOf } from './packed.js';
+import { readArray, readTemplateHash } from './recent.js';
+import { StreamTail } from './stream-tail.js';
+
+/**
+ * Walks values and says what it finds, element by element, to the methods that a consumer fills in. What they are given is
+ * borrowed: valid until they return. The calls for one key:
+ *
+ *     begin, then by type
+ *       text | item… | field value … | member score … | entry (entryElement…) entryEnd … streamTail
+ *       | module (modulePart…) | arrayElement…
+ *     then end
+ *
+ * `expiry` is called for every field of a hash type that has field expiries, before `field` or behind `value`.
+ */
+export abstract class ValueReader {
+  protected abstract begin(frame: Frame): void;
+  protected abstract end(): void;
+  abstract text(element: Element): void;
+  abstract item(element: Element): void;
+  abstract field(element: Element): void;
+  abstract value(element: Element): void;
+  /** Expiry of a hash field in Unix milliseconds, 0 for none. */
+  abstract expiry(ms: number): void;
+  abstract member(element: Element): void;
+  /** A score: a DOUBLE or INT element, or BYTES with its text. */
+  abstract score(element: Element): void;
+  abstract entry(id: StreamId): void;
+  abstract entryElement(element: Element): void;
+  abstract entryEnd(): void;
+  abstract streamTail(tail: StreamTail): void;
+  abstract module(type: ModuleType): void;
+  /** A part of a module value: the opcode, and its operand as an INT, INT64, DOUBLE or string element. */
+  abstract modulePart(opcode: number, element: Element): void;
+  /** An element of a sparse array; `index` is an INT or INT64 element, unsigned. */
+  abstract arrayElement(index: Element, value: Element): void;
+  /** The index that the next insertion uses; after the elements, where the array has one. */
+  abstract arrayInsertIndex(index: Element): void;
+
+  /** Which element of an item comes next. */
+  protected phase = 0;
+  /** Elements walked since `begin`. */
+  private walked = 0;
+  /** Least field expiry of the hash at hand. */
+  private minExpiry = 0;
+  /** Where the bytes begin that positions in errors count from. */
+  protected origin = 0;
+
+  protected readonly element = new Element();
+  private readonly scratch = new Scratch();
+  protected readonly length: Length = { value: 0, hi: 0, lo: 0 };
+  private readonly node = new StreamNode();
+  private readonly streamId = new StreamId();
+
+  /** Walks a whole value. Throws RdbError with the place of the damage. */
+  record(frame: Frame): void {
+    this.start(frame);
+    const { bytes, start, end } = frame;
+    this.origin = start;
+    try {
+      this.whole(frame, bytes, start, end);
+    } catch (error) {
+      throw this.placed(error, frame.offset);
+    }
+    this.end();
+  }
+
+  protected start(frame: Frame): void {
+    this.phase = this.walked = this.minExpiry = 0;
+    this.begin(frame);
+  }
+
+  /** Adds to an error where in the file the string or value stands, and where in it the damage is. */
+  protected placed(error: unknown, offset: number): unknown {
+    if (!(error instanceof RdbError)) return error;
+    if (error.within !== undefined) error.within = Math.max(0, error.within - this.origin);
+    return error.at({ offset });
+  }
+
+  protected whole(frame: Frame, bytes: Uint8Array, start: number, end: number): void {
+    const { type } = frame;
+    switch (type.form) {
+      case 'string':
+        this.run(LAYOUTS.string, bytes, start, end);
+        return;
+      case 'items':
+      case 'hash-metadata':
+        this.items(itemsLayout(type), bytes, this.head(type, bytes, start, end), end);
+        return;
+      case 'quicklist':
+        this.quicklist(bytes, start, end, false);
+        return;
+      case 'quicklist2':
+        this.quicklist(bytes, start, end, true);
+        return;
+      case 'stream':
+        this.stream(type, bytes, start, end);
+        return;
+      case 'module':
+        this.moduleParts(bytes, this.moduleHead(bytes, start, end), end);
+        return;
+      case 'array':
+        readArray(this, bytes, start, end);
+        return;
+      case 'template':
+      case 'template-listpack':
+      case 'template-ref':
+      case 'template-ref-listpack':
+        readTemplateHash(this, type, frame.templates, bytes, start, end);
+        return;
+      default:
+        this.packedString(packedOf(type), bytes, this.leastExpiry(type, bytes, start), end);
+    }
+  }
+
+  /** Reads what stands before the first item; returns where that is. */
+  protected head(type: TypeRow, bytes: Uint8Array, start: number, end: number): number {
+    return readLength(bytes, this.leastExpiry(type, bytes, start), end, this.length);
+  }
+
+  /** Types 24 and 25 begin with the least expiry of their fields, 8 bytes. */
+  protected leastExpiry(type: TypeRow, bytes: Uint8Array, start: number): number {
+    if (type.id < 24) return start;
+    this.minExpiry = int32(bytes, start + 4) * 0x100000000 + uint32(bytes, start);
+    return start + 8;
+  }
+
+  protected items(layout: Layout, bytes: Uint8Array, start: number, end: number): void {
+    if (this.run(layout, bytes, start, end) !== end) throw new RdbError('TRUNCATED', { within: start, expected: 'a whole element', got: 'the end of the value' });
+  }
+
+  /**
+   * Walks the elements in `bytes[start, end)`. The first one is number `phase` of its item. Returns where the first cut
+   * element begins, or `end`.
+   */
+  protected run(layout: Layout, bytes: Uint8Array, start: number, end: number): number {
+    const { element } = this;
+    const { reads, roles } = layout;
+    let { phase } = this;
+    let pos = start;
+    while (pos < end) {
+      const next = readElement(reads[phase] as number, bytes, pos, end, element);
+      if (next < 0) break;
+      switch (roles[phase]) {
+        case FIELD:
+          this.field(element);
+          break;
+        case ITEM:
+          this.item(element);
+          break;
+        case MEMBER:
+          this.member(element);
+          break;
+        case SCORE:
+          this.score(element);
+          break;
+        case TEXT:
+          this.text(element);
+          break;
+        case EXPIRY:
+          this.expiry(expiryOf(element));
+          break;
+        case RELATIVE_EXPIRY:
+          this.expiry(element.num === 0 ? 0 : this.minExpiry + element.num - 1);
+          break;
+        default:
+          this.value(element);
+      }
+      this.walked++;
+      pos = next;
+      if (++phase === roles.length) phase = 0;
+    }
+    this.phase = phase;
+    return pos;
+  }
+
+  /** A string at `pos` that is a packed value. Returns the position after it. */
+  protected packedString(packed: Packed, bytes: Uint8Array, pos: number, end: number): number {
+    const { element } = this;
+    const next = readString(bytes, pos, end, element);
+    if (next < 0 || element.kind === INT) throw new RdbError(packed.code, { within: pos, expected: 'a packed value', got: 'an integer or nothing' });
+    this.origin = element.start;
+    this.scratch.inflate(element);
+    this.origin = element.start;
+    this.packedValue(packed, element.bytes, element.start, element.end);
+    return next;
+  }
+
+  private packedValue(packed: Packed, bytes: Uint8Array, start: number, end: number): void {
+    const count = packed.open(bytes, start, end);
+    const last = end - packed.footer;
+    this.walked = 0;
+    const stop = this.run(packed.layout(bytes, start), bytes, start + packed.header, last);
+    if (stop !== last) throw new RdbError(packed.code, { within: stop, expected: 'a whole element', got: 'the end of the packed value' });
+    this.balanced(packed);
+    if (count >= 0 && count !== this.walked) {
+      throw new RdbError(packed.code, { within: start, expected: `${count} elements, as its header says`, got: `${this.walked}` });
+    }
+  }
+
+  /** Whether the last item is whole. */
+  protected balanced(packed: Packed): void {
+    if (this.phase !== 0) throw new RdbError(packed.code, { expected: 'as many values as fields or members', got: 'one fewer' });
+  }
+
+  private quicklist(bytes: Uint8Array, start: number, end: number, second: boolean): void {
+    let pos = readLength(bytes, start, end, this.length);
+    while (pos < end) {
+      let plain = false;
+      if (second) {
+        pos = readLength(bytes, pos, end, this.length);
+        plain = isPlainNode(this.length.value, pos);
+      }
+      pos = this.quicklistNode(second, plain, bytes, pos, end);
+    }
+  }
+
+  protected quicklistNode(second: boolean, plain: boolean, bytes: Uint8Array, pos: number, end: number): number {
+    if (!plain) return this.packedString(second ? LIST_LISTPACK : LIST_ZIPLIST, bytes, pos, end);
+    const next = readString(bytes, pos, end, this.element);
+    this.item(this.element);
+    return next;
+  }
+
+  private stream(type: TypeRow, bytes: Uint8Array, start: number, end: number): void {
+    let pos = readLength(bytes, start, end, this.length);
+    for (let nodes = this.length.value; nodes > 0; nodes--) {
+      pos = this.streamKey(bytes, pos, end);
+      pos = this.streamNode(bytes, pos, end);
+    }
+    this.streamTail(new StreamTail(type, bytes, pos, end));
+  }
+
+  /** The key of a stream node: the ID that the entries of the node count from. */
+  protected streamKey(bytes: Uint8Array, pos: number, end: number): number {
+    const { element } = this;
+    const next = readString(bytes, pos, end, element);
+    this.scratch.inflate(element);
+    if (next < 0 || element.kind !== BYTES || element.end - element.start !== 16) {
+      throw new RdbError('BAD_STREAM', { within: pos, expected: 'an ID of 16 bytes', got: 'another string' });
+    }
+    this.streamId.read(element.bytes, element.start);
+    return next;
+  }
+
+  protected streamNode(bytes: Uint8Array, pos: number, end: number): number {
+    const { element, node } = this;
+    const next = readString(bytes, pos, end, element);
+    if (next < 0 || element.kind === INT) throw new RdbError('BAD_STREAM', { within: pos, expected: 'a listpack', got: 'an integer or nothing' });
+    this.origin = element.start;
+    this.scratch.inflate(element);
+    this.origin = element.start;
+    node.open(this.streamId, element.bytes, element.start, element.end);
+    while (node.next()) {
+      this.entry(node.id);
+      while (node.nextField()) this.entryElement(node.element);
+      this.entryEnd();
+    }
+    return next;
+  }
+
+  protected moduleHead(bytes: Uint8Array, start: number, end: number): number {
+    const pos = readLength(bytes, start, end, this.length);
+    this.module(moduleType(this.length));
+    return pos;
+  }
+
+  protected moduleParts(bytes: Uint8Array, start: number, end: number): void {
+    let pos = start;
+    while (pos < end) {
+      const opcode = bytes[pos] as number;
+      pos = readModulePart(bytes, pos, end, this.element);
+      if (opcode !== 0) this.modulePart(opcode, this.element);
+    }
+  }
+
+}
+
+/** Types whose elements follow a count. */
+export function itemsLayout(type: TypeRow): Layout {
+  return ITEMS[type.name] as Layout;
+}
+
+const ITEMS: Readonly<Record<string, Layout>> = {
+  LIST: LAYOUTS.list,
+  SET: LAYOUTS.list,
+  ZSET: LAYOUTS.zset,
+  ZSET_2: LAYOUTS.zset2,
+  HASH: LAYOUTS.hash,
+  HASH_2: LAYOUTS.hash2,
+  HASH_METADATA: LAYOUTS.hashMetadata,
+  HASH_METADATA_PRE_GA: LAYOUTS.hashMetadataPreGa,
+};
+
+/** The container of a quicklist node (redis quicklist.h): 1 one large element, 2 a listpack. */
+export function isPlainNode(container: number, within: number): boolean {
+  if (container === 1 || container === 2) return container === 1;
+  throw new RdbError('BAD_QUICKLIST', { within, expected: 'a node of kind 1 or 2', got: `kind ${container}` });
+}
+
+function expiryOf(element: Element): number {
+  if (element.kind !== INT) throw new RdbError('BAD_HASH', { expected: 'a field expiry', got: 'a string' });
+  return element.num <= 0 ? 0 : element.num;
+}
+
