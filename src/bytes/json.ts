@@ -1,3 +1,5 @@
+import { viewOf } from './view.js';
+
 /*
  * Redis strings as JSON text. Bytes that are valid UTF-8 become that string; any other bytes, and any text that itself
  * begins with "base64:", become "base64:" and the standard base64 of the bytes. Both ways are exact.
@@ -24,13 +26,29 @@ export function jsonTextSize(length: number): number {
   return length * 6 + 12;
 }
 
-/** Writes `src[start, end)` as a JSON string; `out` has room. Returns the position after it. */
+/**
+ * Writes `src[start, end)` as a JSON string; `out` has room. Returns the position after it.
+ *
+ * Four bytes that all stand for themselves are copied as a word: twice as fast as byte by byte. The test is the usual one
+ * for a byte below n in a word, (w - n…) & ~w & 80…, here for 20, and for 0 after an xor with the quote and the backslash.
+ */
 export function writeJsonText(src: Uint8Array, start: number, end: number, out: Uint8Array, at: number): number {
   if (claimsBase64(src, start, end)) return writeBase64Text(src, start, end, out, at);
+  const from = viewOf(src);
+  const into = viewOf(out);
+  const wordEnd = end - 3;
   let o = at;
   out[o++] = QUOTE;
   let i = start;
-  while (i < end) {
+  for (;;) {
+    while (i < wordEnd) {
+      const word = from.getInt32(i, true);
+      if (special(word)) break;
+      into.setInt32(o, word, true);
+      i += 4;
+      o += 4;
+    }
+    if (i >= end) break;
     const byte = src[i] as number;
     const kind = KIND[byte] as number;
     if (kind === 0) {
@@ -49,9 +67,21 @@ export function writeJsonText(src: Uint8Array, start: number, end: number, out: 
   return o;
 }
 
+/** Whether a byte of the word is a control character, a quote, a backslash, or no ASCII. */
+function special(word: number): boolean {
+  const quotes = (word ^ 0x22222222) - 0x01010101;
+  const backslashes = (word ^ 0x5c5c5c5c) - 0x01010101;
+  return (((((word - 0x20202020) | quotes | backslashes) & ~word) | word) & 0x80808080) !== 0;
+}
+
 /** Whether every byte stands for itself in a JSON string. */
 export function isPlain(src: Uint8Array, start: number, end: number): boolean {
-  for (let i = start; i < end; i++) {
+  const view = viewOf(src);
+  let i = start;
+  for (const wordEnd = end - 3; i < wordEnd; i += 4) {
+    if (special(view.getInt32(i, true))) return false;
+  }
+  for (; i < end; i++) {
     if (KIND[src[i] as number] !== 0) return false;
   }
   return !claimsBase64(src, start, end);

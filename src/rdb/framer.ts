@@ -5,7 +5,7 @@ import { BYTES, Element, EMPTY, INT, int32, LZF, uint32 } from '../encodings/ele
 import { type Length, readLength } from './length.js';
 import { BIG, CUT, DONE, MORE, ShapeWalker } from './shapes.js';
 import { readString, Scratch } from './string.js';
-import { KNOWN_VERSION, MODULE_PRE_GA, type Opcode, type OpcodeRow, TABLES, type TypeRow, type Vendor } from './types.js';
+import { KNOWN_VERSION, MODULE_PRE_GA, type Opcode, type OpcodeRow, type RedisType, TABLES, type TypeRow, type Vendor } from './types.js';
 
 /** What `Framer.next` found. */
 export const NEED = 0; // push more bytes
@@ -22,6 +22,7 @@ export const END = 5; // the end of the file, checksum verified
 export class Frame {
   db = 0;
   type!: TypeRow;
+  redisType: RedisType = 'string';
   opcode: OpcodeRow | undefined = undefined;
 
   keyBytes: Uint8Array = EMPTY;
@@ -75,8 +76,6 @@ export interface FramerOptions {
   limit?: number;
   /** Return META frames (default true). Without them, large functions and module data are passed without being held. */
   meta?: boolean;
-  /** Length of the whole input where it is known: forged lengths are refused at once. */
-  size?: number | undefined;
   /** Gets a sentence for everything odd that is no error. */
   onWarning?: (warning: string) => void;
 }
@@ -94,15 +93,18 @@ const EXPIRETIME_MS = 252;
 const EOF = 255;
 
 /** Opcodes that are needed in whole even where META frames are not. */
-const HELD: ReadonlySet<Opcode> = new Set(['AUX', 'KEY_META', 'HASH_TEMPLATE']);
+const HELD: ReadonlySet<Opcode> = new Set(['SELECTDB', 'EXPIRETIME', 'IDLE', 'AUX', 'KEY_META', 'HASH_TEMPLATE']);
 
 /** No frame yet, and bytes are left: look again. */
 const AGAIN = -1;
 
 /** Keys are held whole: a bound for what a forged length may ask for. Servers refuse more than 512 MB by default. */
 const MAX_KEY = 2 ** 30;
+/** Servers count databases in an int. */
+const MAX_DB = 2 ** 31 - 1;
 /** What stands before the elements of a value is never cut. */
 const MIN_LIMIT = 64;
+const LONGEST_KEY_SHOWN = 256;
 /** LZF grows up to 88-fold, so its pieces are small. */
 const LZF_PIECE = 1 << 14;
 
@@ -121,8 +123,8 @@ export class Framer {
   vendor: Vendor = 'redis';
   /** 'none' where the file has no checksum or it was not looked at. */
   checksum: 'ok' | 'none' = 'none';
-  /** Keys found so far. */
-  keys = 0;
+  /** Length of the whole input, to be set where it is known: forged lengths are refused at once then. */
+  size: number | undefined;
 
   private readonly limit: number;
   private readonly walker = new ShapeWalker();
@@ -159,9 +161,24 @@ export class Framer {
     this.walker.templateSize = (id) => this.frame.templates.get(id)?.length ?? missing(id);
   }
 
+  /** A framer that takes the bytes of one value from its beginning, and frames it as the one that `frame` comes from would. */
+  static ofValue(frame: Frame, options: FramerOptions): Framer {
+    const framer = new Framer({ ...options, checksum: false });
+    const { keyBytes, keyStart, keyEnd, offset } = frame;
+    Object.assign(framer.frame, frame, { keyBytes: keyBytes.slice(keyStart, keyEnd), keyStart: 0, keyEnd: keyEnd - keyStart, first: true, start: 0 });
+    framer.base = offset;
+    framer.walker.start(frame.type.shape, 0);
+    framer.state = VALUE;
+    return framer;
+  }
+
   /** Offset in the RDB up to which everything was understood. */
   get offset(): number {
     return this.base + this.pos;
+  }
+
+  get ended(): boolean {
+    return this.state === ENDED;
   }
 
   /** After END: the bytes given that follow the RDB. */
@@ -228,15 +245,19 @@ export class Framer {
     }
   }
 
-  /** Adds the place to an error: where in the file, and in which key. */
+  /** Adds the place to an error: where in the file, and in which key. Also for errors in reading the frame handed out. */
   failed(error: RdbError): RdbError {
-    const inValue = this.state === VALUE || this.state === STRING;
-    const { frame } = this;
-    return error.at({
-      offset: this.base + this.pos,
-      db: inValue && frame.opcode === undefined ? frame.db : undefined,
-      key: inValue && frame.opcode === undefined ? formatText(frame.keyBytes.subarray(frame.keyStart, frame.keyEnd)) : undefined,
-    });
+    const { frame, state } = this;
+    const inValue = frame.opcode === undefined && (this.served || state === VALUE || state === STRING);
+    if (error.offset === undefined) error.within = undefined; // it counts from the beginning of a buffer of ours
+    const offset = this.base + (state === VALUE || state === OPCODE ? this.walker.pos : this.pos);
+    return error.at({ offset, ...(inValue ? { db: frame.db, key: this.keyText() } : {}) });
+  }
+
+  private keyText(): string {
+    const { keyBytes, keyStart, keyEnd } = this.frame;
+    const shown = Math.min(keyEnd, keyStart + LONGEST_KEY_SHOWN);
+    return formatText(keyBytes.subarray(keyStart, shown)) + (shown < keyEnd ? '…' : '');
   }
 
   private step(): number {
@@ -368,7 +389,7 @@ export class Framer {
     switch (opcode.name) {
       case 'SELECTDB':
         readLength(buf, frame.start, frame.end, this.length);
-        frame.db = this.length.value;
+        frame.db = this.bounded('a database number', MAX_DB);
         return AGAIN;
       case 'EXPIRETIME': {
         const ms = BigInt(int32(buf, frame.start)) * 1000n;
@@ -377,7 +398,7 @@ export class Framer {
       }
       case 'IDLE':
         readLength(buf, frame.start, frame.end, this.length);
-        frame.idle = this.length.value;
+        frame.idle = this.bounded('an idle time', Number.MAX_SAFE_INTEGER);
         return AGAIN;
       case 'AUX':
         if (this.auxName() === 'valkey-ver') this.use('valkey');
@@ -391,6 +412,13 @@ export class Framer {
       default:
         return META;
     }
+  }
+
+  /** The length just read, where it is no greater than any server writes. */
+  private bounded(what: string, greatest: number): number {
+    const { value } = this.length;
+    if (value > greatest) throw new RdbError('BAD_LENGTH', { expected: `${what} of ${greatest} at most`, got: `${value}` });
+    return value;
   }
 
   /** Remembers the field names of a hash template (redis 8.10): its number, a count, names. */
@@ -423,6 +451,7 @@ export class Framer {
     if (next < 0) return NEED;
     this.takeKey();
     frame.type = type;
+    frame.redisType = type.redisType;
     frame.opcode = undefined;
     frame.bytes = buf;
     frame.start = this.pos = next;
@@ -431,7 +460,6 @@ export class Framer {
     this.walker.start(type.shape, next);
     this.walker.bigAt = this.walker.cutAt = this.limit;
     this.state = VALUE;
-    this.keys++;
     return AGAIN;
   }
 
@@ -444,7 +472,7 @@ export class Framer {
 
   /** Refuses a string that would end at `end` of `buf`, beyond the end of the input. */
   private checkSize(end: number): void {
-    const { size } = this.options;
+    const { size } = this;
     if (size !== undefined && this.base + end > size) {
       throw new RdbError('TRUNCATED', { expected: `bytes up to offset ${this.base + end}`, got: `an input of ${size} bytes` });
     }

@@ -188,7 +188,7 @@ export class ShapeWalker {
           break;
         case NAMES:
           next = this.names(bytes, pos, end);
-          pc += 3;
+          pc += 4;
           break;
         case ASCII_DOUBLE: {
           const size = bytes[pos] as number;

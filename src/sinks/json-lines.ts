@@ -9,10 +9,11 @@ import { MODULE_UINT, type ModuleType } from '../values/module.js';
 import { PartsReader } from '../values/parts.js';
 import type { StreamTail } from '../values/stream-tail.js';
 import { BigText } from './big-text.js';
-import { keyMetaJson, MODULE_PART_NAMES } from './json-meta.js';
+import { keyMetaJson, metaJson, MODULE_PART_NAMES } from './json-meta.js';
 import { writeStreamTail } from './json-stream.js';
 import { ascii, JsonWriter } from './json-writer.js';
 import type { Output } from './output.js';
+import type { FileEnd, RecordSink } from './sink.js';
 
 const COMMA = 0x2c;
 const COLON = 0x3a;
@@ -44,11 +45,16 @@ const VALUES = {
 /** The longest that stands between the text of a key and the first element. */
 const HEAD_SIZE = 256;
 
+export interface JsonLinesOptions {
+  /** Write a line at the end of each file (`{"type":"end",…}`). */
+  readonly meta?: boolean;
+}
+
 /**
  * Keys as JSON lines (docs/json-lines.md), from bytes to bytes: no string, number object or array is made for an element.
  * Large values come in parts; `settle` must be awaited after each of them.
  */
-export class JsonLines extends PartsReader {
+export class JsonLines extends PartsReader implements RecordSink {
   private readonly json: JsonWriter;
   private type: RedisType = 'string';
   /** Nothing stands before the next element. */
@@ -65,6 +71,7 @@ export class JsonLines extends PartsReader {
   private expiryBehind = false;
 
   /** The line at hand: where it begins in the output, and how much had been handed on before it. */
+  private inLine = false;
   private lineAt = 0;
   private lineFlushed = 0;
 
@@ -73,17 +80,27 @@ export class JsonLines extends PartsReader {
   private bigRole = 0;
   private bigWaits = false;
 
-  constructor(private readonly output: Output) {
+  constructor(
+    private readonly output: Output,
+    private readonly options: JsonLinesOptions = {},
+  ) {
     super();
     this.json = new JsonWriter(output);
   }
 
-  /** Takes back the line at hand after an error. Returns false where a part of it was handed on already. */
+  /** Takes back the line at hand after an error; where a part of it was handed on already, ends it and returns false. */
   rollback(): boolean {
     this.big?.close();
     this.big = undefined;
-    if (this.lineFlushed !== this.output.flushed) return false;
-    this.output.length = Math.min(this.output.length, this.lineAt);
+    const { output } = this;
+    if (!this.inLine) return true;
+    this.inLine = false;
+    if (this.lineFlushed !== output.flushed) {
+      output.room(1);
+      this.json.byte(0x0a);
+      return false;
+    }
+    output.length = this.lineAt;
     return true;
   }
 
@@ -101,28 +118,29 @@ export class JsonLines extends PartsReader {
     await output.flushIfFull();
   }
 
-  /** Writes a record that is no key. */
-  meta(value: object): void {
-    const { output } = this;
-    const bytes = new TextEncoder().encode(JSON.stringify(value));
-    output.room(bytes.length + 1);
-    this.beginLine();
-    output.bytes.set(bytes, output.length);
-    output.length += bytes.length;
-    this.json.byte(0x0a);
-    this.beginLine();
+  meta(frame: Frame): void {
+    this.line(metaJson(frame));
   }
 
-  private beginLine(): void {
-    this.lineAt = this.output.length;
-    this.lineFlushed = this.output.flushed;
+  fileEnd(file: FileEnd): void {
+    if (this.options.meta === true) this.line({ type: 'end', ...file });
+  }
+
+  private line(value: object): void {
+    const { output } = this;
+    const bytes = new TextEncoder().encode(`${JSON.stringify(value)}\n`);
+    output.room(bytes.length);
+    output.bytes.set(bytes, output.length);
+    output.length += bytes.length;
   }
 
   protected begin(frame: Frame): void {
     const { json, output } = this;
     const { form, name, redisType } = frame.type;
     output.room(jsonTextSize(frame.keyEnd - frame.keyStart) + HEAD_SIZE);
-    this.beginLine();
+    this.inLine = true;
+    this.lineAt = output.length;
+    this.lineFlushed = output.flushed;
     this.type = redisType;
     this.first = true;
     this.arrayOpen = redisType === 'array';
@@ -167,7 +185,7 @@ export class JsonLines extends PartsReader {
     this.output.room(32);
     if (this.arrayOpen) this.json.byte(ARRAY_END);
     this.json.bytes(VALUES[this.type][2]);
-    this.beginLine();
+    this.inLine = false;
   }
 
   private comma(): void {

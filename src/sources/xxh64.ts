@@ -2,23 +2,21 @@
  * XXH64, the checksum at the end of zstd frames, in 32-bit halves: BigInt is some twenty times slower.
  * Source: xxHash specification 0.1.1 (github.com/Cyan4973/xxHash, doc/xxhash_spec.md).
  */
-type Half = number;
-
 /** A 64-bit number that is changed in place. */
 class U64 {
   constructor(
-    public hi: Half,
-    public lo: Half,
+    public hi: number,
+    public lo: number,
   ) {}
 
-  add(hi: Half, lo: Half): this {
+  add(hi: number, lo: number): this {
     const sum = (this.lo >>> 0) + (lo >>> 0);
     this.hi = (this.hi + hi + (sum > 0xffffffff ? 1 : 0)) | 0;
     this.lo = sum | 0;
     return this;
   }
 
-  multiply(hi: Half, lo: Half): this {
+  multiply(hi: number, lo: number): this {
     const a0 = this.lo & 0xffff;
     const a1 = this.lo >>> 16;
     const b0 = lo & 0xffff;
@@ -32,7 +30,7 @@ class U64 {
     return this;
   }
 
-  xor(hi: Half, lo: Half): this {
+  xor(hi: number, lo: number): this {
     this.hi ^= hi;
     this.lo ^= lo;
     return this;

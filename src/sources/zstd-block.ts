@@ -27,7 +27,7 @@ export class BlockState {
   tables: SequenceTables | undefined;
   /** The last three match distances, newest first. */
   readonly recent = Int32Array.of(1, 4, 8);
-  /** The literals of one block, and room behind so that a copy may be rounded up. */
+  /** The literals of the block at hand. */
   readonly literals = new Uint8Array(MAX_BLOCK);
 }
 

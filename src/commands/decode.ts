@@ -1,0 +1,148 @@
+import type { Readable, Writable } from 'node:stream';
+import { RdbError } from '../bytes/errors.js';
+import type { ByteSink } from '../sinks/byte-sink.js';
+import { FileSink } from '../sinks/file-sink.js';
+import { JsonLines } from '../sinks/json-lines.js';
+import { Output } from '../sinks/output.js';
+import { StreamSink } from '../sinks/stream-sink.js';
+import { type Input, openInput } from '../sources/input.js';
+import { compileFilter, type FilterOptions } from '../values/filters.js';
+import { type Counts, Records, type RecordsOptions } from './records.js';
+
+export interface DecodeOptions {
+  /** Paths, or `-` for stdin; one after another, as one stream. */
+  readonly sources: readonly string[];
+  /** A path; standard output unless given. */
+  readonly output?: string | undefined;
+  readonly stdin: Readable;
+  readonly stdout: Writable;
+  readonly filter?: FilterOptions | undefined;
+  /** Stop after this many keys. */
+  readonly limit?: number | undefined;
+  /** Also write the records that are no keys. */
+  readonly meta?: boolean | undefined;
+  readonly checksum?: boolean | undefined;
+  readonly strict?: boolean | undefined;
+  /** Go on with the next source after a damaged one. */
+  readonly keepGoing?: boolean | undefined;
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: ((progress: DecodeProgress) => void) | undefined;
+  readonly onWarning?: ((file: string, text: string) => void) | undefined;
+}
+
+export interface DecodeProgress {
+  /** Bytes of the inputs as they are on disk; `totalBytes` is undefined where a size is not known. */
+  readonly bytesRead: number;
+  readonly totalBytes: number | undefined;
+  readonly keys: number;
+}
+
+export interface DecodeSummary extends Readonly<Counts> {
+  readonly sources: number;
+  /** What was wrong with the sources, in their order. */
+  readonly errors: readonly RdbError[];
+  /** The line of a damaged key could not be taken back: the output has its beginning. */
+  readonly torn: boolean;
+  /** Where an incomplete output was left. */
+  readonly partial: string | undefined;
+  /** Bytes of JSON lines. */
+  readonly written: number;
+  readonly seconds: number;
+  readonly warnings: number;
+  /** Whether `limit` ended it before the sources did. */
+  readonly limited: boolean;
+  readonly interrupted: boolean;
+}
+
+/** Decodes RDB files to JSON lines. Throws OutputError or ClosedPipe; all else is in the summary. */
+export async function decode(options: DecodeOptions): Promise<DecodeSummary> {
+  const started = performance.now();
+  const sink = options.output === undefined ? new StreamSink(options.stdout) : await FileSink.create(options.output);
+  const run = new DecodeRun(options, sink);
+  try {
+    const end = await run.all();
+    return { ...end, seconds: (performance.now() - started) / 1000 };
+  } catch (error) {
+    await sink.abandon();
+    throw error;
+  }
+}
+
+class DecodeRun {
+  private readonly output: Output;
+  private readonly json: JsonLines;
+  private readonly inputs: readonly Input[];
+  private readonly counts: Counts = { read: 0, keys: 0, expired: 0, bytes: 0 };
+  private readonly errors: RdbError[] = [];
+  private readonly records: RecordsOptions;
+  private torn = false;
+  private interrupted = false;
+  private warnings = 0;
+
+  constructor(
+    private readonly options: DecodeOptions,
+    private readonly sink: ByteSink,
+  ) {
+    const { checksum = true, filter = {}, limit = Infinity, meta = false, signal, stdin, strict = false } = options;
+    const now = filter.now ?? Date.now();
+    this.output = new Output(sink);
+    this.json = new JsonLines(this.output, { meta });
+    this.inputs = options.sources.map((source) => openInput(source, { stdin, signal }));
+    this.records = {
+      filter: compileFilter({ ...filter, now }),
+      framer: { checksum, strict },
+      meta,
+      limit,
+      strict,
+      now,
+      onChunk: () => this.progress(),
+      onWarning: (file, text) => {
+        this.warnings++;
+        options.onWarning?.(file, text);
+      },
+    };
+  }
+
+  async all(): Promise<Omit<DecodeSummary, 'seconds'>> {
+    for (const input of this.inputs) {
+      if (this.limited) break;
+      await this.one(input);
+      if (this.interrupted || (this.errors.length > 0 && this.options.keepGoing !== true)) break;
+    }
+    await this.output.flush();
+    await this.output.written();
+    const partial = await this.close();
+    const { counts, errors, interrupted, limited, torn, warnings } = this;
+    return { ...counts, sources: this.inputs.length, errors, torn, partial, written: this.output.flushed, warnings, limited, interrupted };
+  }
+
+  private get limited(): boolean {
+    return this.counts.keys >= this.records.limit;
+  }
+
+  private async one(input: Input): Promise<void> {
+    try {
+      await new Records(input, this.json, this.output, this.counts, this.records).run();
+    } catch (error) {
+      this.interrupted = this.options.signal?.aborted === true;
+      if (!this.interrupted && !(error instanceof RdbError)) throw error;
+      if (error instanceof RdbError) this.errors.push(error);
+      if (!this.json.rollback()) this.torn = true;
+    }
+  }
+
+  private async close(): Promise<string | undefined> {
+    if (this.errors.length > 0 || this.interrupted) return this.sink.abandon();
+    await this.sink.commit();
+    return undefined;
+  }
+
+  private progress(): void {
+    const { inputs } = this;
+    this.options.onProgress?.({
+      bytesRead: inputs.reduce((sum, input) => sum + input.bytesRead, 0),
+      totalBytes: inputs.reduce<number | undefined>((sum, { size }) => (sum === undefined || size === undefined ? undefined : sum + size), 0),
+      keys: this.counts.keys,
+    });
+  }
+}

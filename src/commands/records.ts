@@ -1,0 +1,160 @@
+import { RdbError } from '../bytes/errors.js';
+import { END, type Frame, Framer, type FramerOptions, META, NEED, RECORD } from '../rdb/framer.js';
+import type { Output } from '../sinks/output.js';
+import type { RecordSink } from '../sinks/sink.js';
+import type { Input } from '../sources/input.js';
+import type { Filter } from '../values/filters.js';
+import { SizeGate } from './size-gate.js';
+
+export interface RecordsOptions {
+  readonly filter: Filter;
+  readonly framer: FramerOptions;
+  readonly meta: boolean;
+  /** Keys to write at the most, over all files. */
+  readonly limit: number;
+  readonly strict: boolean;
+  /** Unix milliseconds that tells expired keys from live ones. */
+  readonly now: number;
+  readonly onChunk: () => void;
+  readonly onWarning: (file: string, text: string) => void;
+}
+
+/** What was seen so far, over all files. */
+export interface Counts {
+  /** Keys found, and how many of them were written. */
+  read: number;
+  keys: number;
+  /** Of the keys written: how many had expired already. */
+  expired: number;
+  /** Bytes of RDB understood. */
+  bytes: number;
+}
+
+/** One input through filters to a sink: the pipe that every command is. */
+export class Records {
+  private readonly framer: Framer;
+  private readonly gate: SizeGate | undefined;
+  private readonly keysBefore: number;
+  /** What follows the RDB: how many bytes, and the first of them. */
+  private trailing = 0;
+  private trailingHead = '';
+
+  constructor(
+    private readonly input: Input,
+    private readonly sink: RecordSink,
+    private readonly output: Output,
+    private readonly counts: Counts,
+    private readonly options: RecordsOptions,
+  ) {
+    const { filter, framer, meta } = options;
+    this.keysBefore = counts.keys;
+    const onWarning = (text: string): void => options.onWarning(input.name, text);
+    this.framer = new Framer({ ...framer, meta, onWarning });
+    const sized = filter.minSize > 0 || filter.maxSize !== Infinity;
+    if (sized) this.gate = new SizeGate(sink, framer, filter.minSize, filter.maxSize);
+  }
+
+  /** Runs until the input or the limit ends. Throws RdbError with the place. */
+  async run(): Promise<void> {
+    const { counts, framer, input, options } = this;
+    const before = counts.bytes;
+    try {
+      for await (const chunk of input.chunks()) {
+        if (input.compression === 'none') framer.size = input.size;
+        await this.chunk(chunk);
+        counts.bytes = before + framer.offset;
+        options.onChunk();
+        if (counts.keys >= options.limit) return;
+      }
+      framer.finish();
+      this.checkTrailing();
+    } catch (error) {
+      throw error instanceof RdbError ? framer.failed(error).at({ file: input.name }) : error;
+    } finally {
+      this.gate?.close();
+    }
+  }
+
+  private async chunk(chunk: Uint8Array): Promise<void> {
+    const { counts, framer, output, sink } = this;
+    const { filter, limit } = this.options;
+    const { frame } = framer;
+    if (framer.ended) {
+      this.follows(chunk);
+      return;
+    }
+    framer.push(chunk);
+    for (;;) {
+      const kind = framer.next();
+      if (kind === RECORD) {
+        counts.read++;
+        if (filter.active && !(filter.head(frame) && this.fits(frame))) continue;
+        sink.frame(kind, frame);
+        this.count(frame);
+        if (counts.keys >= limit) return;
+        if (output.full) await output.flush();
+      } else if (kind === NEED) {
+        return;
+      } else if (kind === META) {
+        sink.meta(frame);
+      } else if (kind === END) {
+        const { checksum, version } = framer;
+        sink.fileEnd({ version, checksum, keys: counts.keys - this.keysBefore });
+        this.follows(framer.rest());
+        return;
+      } else {
+        await this.part(kind, frame);
+        if (counts.keys >= limit) return;
+      }
+    }
+  }
+
+  private fits(frame: Frame): boolean {
+    const size = frame.end - frame.start;
+    const { maxSize, minSize } = this.options.filter;
+    return size >= minSize && size <= maxSize;
+  }
+
+  private count(frame: Frame): void {
+    this.counts.keys++;
+    if (frame.hasExpire && frame.expireAt <= this.options.now) this.counts.expired++;
+  }
+
+  /** A part of a value too large to come whole. */
+  private async part(kind: number, frame: Frame): Promise<void> {
+    const { counts, framer, gate, sink } = this;
+    if (frame.first) {
+      counts.read++;
+      if (!this.options.filter.head(frame)) {
+        framer.skip();
+        return;
+      }
+    }
+    if (gate === undefined) {
+      sink.frame(kind, frame);
+      await sink.settle();
+    } else {
+      const passes = await gate.part(frame);
+      if (passes === false) {
+        framer.skip();
+        return;
+      }
+    }
+    if (frame.last) this.count(frame);
+  }
+
+  private follows(bytes: Uint8Array): void {
+    const missing = bytes.subarray(0, Math.max(0, 6 - this.trailingHead.length));
+    this.trailingHead += String.fromCharCode(...missing);
+    this.trailing += bytes.length;
+  }
+
+  /** An AOF may follow the RDB that it begins with. Another RDB is an accident: its keys would be lost. */
+  private checkTrailing(): void {
+    if (this.trailing === 0) return;
+    const anotherRdb = /^(?:REDIS|VALKEY)/.test(this.trailingHead);
+    const got = `${this.trailing} bytes more${anotherRdb ? ', which begin like another RDB' : ''}`;
+    if (anotherRdb || this.options.strict) throw new RdbError('TRAILING_DATA', { expected: 'the end of the input', got });
+    this.options.onWarning(this.input.name, `${got} follow the end of the RDB at offset ${this.framer.offset} and are not read`);
+  }
+}

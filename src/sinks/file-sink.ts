@@ -1,0 +1,71 @@
+import { type FileHandle, open, realpath, rename, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import type { ByteSink } from './byte-sink.js';
+import { OutputError } from './output-error.js';
+
+/** Bytes after which the system is asked to begin writing to the disk, so that the last fsync has little left to do. */
+const SYNC_EVERY = 64 << 20;
+
+/**
+ * A file that has its name only when it is complete: written as `<path>.partial` beside it, renamed after fsync. Pipes and
+ * devices (`/dev/null`) are written directly.
+ */
+export class FileSink implements ByteSink {
+  private sinceSync = 0;
+  private syncing: Promise<void> | undefined;
+
+  private constructor(
+    private readonly handle: FileHandle,
+    private readonly path: string,
+    private readonly target: string | undefined,
+  ) {}
+
+  static async create(path: string): Promise<FileSink> {
+    const target = await realpath(path).catch(() => path);
+    const before = await stat(target).catch(() => undefined);
+    if (before?.isDirectory() === true) throw new OutputError(path, 'it is a directory');
+    const direct = before !== undefined && !before.isFile();
+    const file = direct ? target : `${target}.partial`;
+    const handle = await attempt(path, open(file, 'w', 0o666));
+    return new FileSink(handle, file, direct ? undefined : target);
+  }
+
+  async write(bytes: Uint8Array): Promise<void> {
+    for (let at = 0; at < bytes.length; ) {
+      at += (await attempt(this.path, this.handle.write(bytes, at, bytes.length - at))).bytesWritten;
+    }
+    this.sinceSync += bytes.length;
+    if (this.sinceSync < SYNC_EVERY || this.syncing !== undefined || this.target === undefined) return;
+    this.sinceSync = 0;
+    this.syncing = this.handle.datasync().finally(() => (this.syncing = undefined));
+    this.syncing.catch(() => undefined); // the last sync says so again
+  }
+
+  async commit(): Promise<void> {
+    await this.syncing;
+    if (this.target === undefined) {
+      await attempt(this.path, this.handle.close());
+      return;
+    }
+    await attempt(this.path, this.handle.sync());
+    await attempt(this.path, this.handle.close());
+    await attempt(this.target, rename(this.path, this.target));
+    const folder = await open(dirname(this.target), 'r').catch(() => undefined);
+    await folder?.sync().catch(() => undefined); // not every file system can
+    await folder?.close();
+  }
+
+  async abandon(): Promise<string | undefined> {
+    await this.syncing?.catch(() => undefined);
+    await this.handle.close().catch(() => undefined);
+    return this.target === undefined ? undefined : this.path;
+  }
+}
+
+async function attempt<T>(path: string, work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (cause) {
+    throw OutputError.from(path, cause);
+  }
+}

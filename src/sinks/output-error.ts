@@ -1,0 +1,36 @@
+const REASONS: Readonly<Record<string, string>> = {
+  ENOENT: 'its folder does not exist',
+  ENOTDIR: 'a part of its path is not a folder',
+  EACCES: 'permission denied',
+  EPERM: 'permission denied',
+  EROFS: 'the file system is read-only',
+  ENOSPC: 'no space is left on the device',
+  EDQUOT: 'the disk quota is used up',
+  EFBIG: 'the file became too large for its file system',
+  EIO: 'an input/output error of the device',
+  EISDIR: 'it is a directory',
+};
+
+/** The output could not be written. */
+export class OutputError extends Error {
+  override readonly name = 'OutputError';
+
+  constructor(
+    readonly path: string,
+    readonly reason: string,
+    cause?: unknown,
+  ) {
+    super(`cannot write ${path}: ${reason}`, cause === undefined ? undefined : { cause });
+  }
+
+  /** The system's reason in plain words. */
+  static from(path: string, cause: unknown): OutputError {
+    const code = cause instanceof Error && 'code' in cause ? String(cause.code) : '';
+    return new OutputError(path, REASONS[code] ?? (cause instanceof Error ? cause.message : String(cause)), cause);
+  }
+}
+
+/** Whoever read the output has gone (`| head`). Not an error: there is nothing left to do. */
+export class ClosedPipe extends Error {
+  override readonly name = 'ClosedPipe';
+}
