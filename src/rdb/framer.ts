@@ -17,7 +17,7 @@ export const END = 5; // the end of the file, checksum verified
 
 /**
  * One frame: where things stand in the input. The framer has one of these and fills it again for every frame; everything it
- * refers to is borrowed until the next call to `next` or `push`.
+ * refers to is borrowed until the next call to `next`.
  */
 export class Frame {
   db = 0;
@@ -115,7 +115,7 @@ const LZF_PIECE = 1 << 14;
  *     while ((kind = framer.next()) !== NEED) use(kind, framer.frame);
  *
  * and `finish()` after the last chunk. Synchronous; the only memory it keeps is the record at hand, and of a value over
- * `limit` only the part at hand. A chunk is borrowed until the next `push`.
+ * `limit` only the part at hand. A chunk is borrowed until `next` says NEED.
  */
 export class Framer {
   readonly frame = new Frame();
@@ -186,20 +186,33 @@ export class Framer {
     return this.buf.subarray(this.pos, this.end);
   }
 
-  /** Gives the framer its next bytes. Only when `next` said NEED. */
+  /** Gives the framer its next bytes. Only when `next` said NEED; they are borrowed until it says so again. */
   push(chunk: Uint8Array): void {
-    this.hash();
     const left = this.end - this.keep;
     if (left === 0) {
       this.rebase(chunk, chunk.length);
-      return;
+    } else {
+      this.hold(left, left + chunk.length);
+      this.own.set(chunk, this.end);
+      this.end += chunk.length;
     }
-    const size = left + chunk.length;
-    if (this.own.length < size) this.own = new Uint8Array(Math.max(size, Math.min(left * 2, size + (1 << 26))));
-    if (this.buf !== this.own) this.own.set(this.buf.subarray(this.keep, this.end));
-    else if (this.keep > 0) this.own.copyWithin(0, this.keep, this.end);
-    this.own.set(chunk, left);
-    this.rebase(this.own, size);
+  }
+
+  /** Gives back the chunk: what is still needed of it moves to the framer's own buffer. */
+  private release(): void {
+    this.hash();
+    const left = this.end - this.keep;
+    if (left > 0 && this.buf !== this.own) this.hold(left, left + this.buf.length);
+  }
+
+  /** Moves the `left` bytes that are needed to the beginning of the own buffer, with room for `size` in all. */
+  private hold(left: number, size: number): void {
+    if (this.buf === this.own && this.keep === 0 && this.own.length >= size) return;
+    const old = this.own;
+    if (old.length < size) this.own = new Uint8Array(Math.max(size, Math.min(left * 2, size + (1 << 26))));
+    if (this.buf === this.own) this.own.copyWithin(0, this.keep, this.end);
+    else this.own.set(this.buf.subarray(this.keep, this.end));
+    this.rebase(this.own, left);
   }
 
   /** What stood at `keep` stands at the beginning of `buf` from now on. */
@@ -238,6 +251,7 @@ export class Framer {
       for (;;) {
         const kind = this.step();
         if (kind === AGAIN || (this.skipping && (kind === FRAGMENT || kind === PIECE))) continue;
+        if (kind === NEED) this.release();
         return kind;
       }
     } catch (error) {
