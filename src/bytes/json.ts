@@ -74,19 +74,6 @@ function special(word: number): boolean {
   return (((((word - 0x20202020) | quotes | backslashes) & ~word) | word) & 0x80808080) !== 0;
 }
 
-/** Whether every byte stands for itself in a JSON string. */
-export function isPlain(src: Uint8Array, start: number, end: number): boolean {
-  const view = viewOf(src);
-  let i = start;
-  for (const wordEnd = end - 3; i < wordEnd; i += 4) {
-    if (special(view.getInt32(i, true))) return false;
-  }
-  for (; i < end; i++) {
-    if (KIND[src[i] as number] !== 0) return false;
-  }
-  return !claimsBase64(src, start, end);
-}
-
 /** Writes the inside of a JSON string for bytes that are known to be UTF-8, as a whole if not here. */
 export function writeEscaped(src: Uint8Array, start: number, end: number, out: Uint8Array, at: number): number {
   let o = at;

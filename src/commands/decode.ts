@@ -1,5 +1,6 @@
 import type { Readable, Writable } from 'node:stream';
 import { RdbError } from '../bytes/errors.js';
+import { Kernels } from '../kernels/kernels.js';
 import type { ByteSink } from '../sinks/byte-sink.js';
 import { FileSink } from '../sinks/file-sink.js';
 import { JsonLines } from '../sinks/json-lines.js';
@@ -28,6 +29,8 @@ export interface DecodeOptions {
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((progress: DecodeProgress) => void) | undefined;
   readonly onWarning?: ((file: string, text: string) => void) | undefined;
+  /** Called when a source turns out wrong: whoever loses the output afterwards gets no summary. */
+  readonly onError?: ((error: RdbError) => void) | undefined;
 }
 
 export interface DecodeProgress {
@@ -85,12 +88,13 @@ class DecodeRun {
   ) {
     const { checksum = true, filter = {}, limit = Infinity, meta = false, signal, stdin, strict = false } = options;
     const now = filter.now ?? Date.now();
-    this.output = new Output(sink);
-    this.json = new JsonLines(this.output, { meta });
+    const hot = Kernels.create();
+    this.output = new Output(sink, hot);
+    this.json = new JsonLines(this.output, { meta, hot });
     this.inputs = options.sources.map((source) => openInput(source, { stdin, signal }));
     this.records = {
       filter: compileFilter({ ...filter, now }),
-      framer: { checksum, strict },
+      framer: { checksum, strict, ...(hot && { hot }) },
       meta,
       limit,
       strict,
@@ -126,7 +130,10 @@ class DecodeRun {
     } catch (error) {
       this.interrupted = this.options.signal?.aborted === true;
       if (!this.interrupted && !(error instanceof RdbError)) throw error;
-      if (error instanceof RdbError) this.errors.push(error);
+      if (error instanceof RdbError) {
+        this.errors.push(error);
+        this.options.onError?.(error);
+      }
       if (!this.json.rollback()) this.torn = true;
     }
   }

@@ -1,5 +1,6 @@
-import { Crc64 } from '../bytes/crc64.js';
+import type { Crc64 } from '../bytes/crc64.js';
 import { RdbError } from '../bytes/errors.js';
+import { type Hot, PLAIN } from '../bytes/hot.js';
 import { formatText } from '../bytes/text.js';
 import { BYTES, Element, EMPTY, INT, int32, LZF, uint32 } from '../encodings/element.js';
 import { type Length, readLength } from './length.js';
@@ -76,6 +77,8 @@ export interface FramerOptions {
   limit?: number;
   /** Return META frames (default true). Without them, large functions and module data are passed without being held. */
   meta?: boolean;
+  /** The make of the hot loops (default: TypeScript). */
+  hot?: Hot;
   /** Gets a sentence for everything odd that is no error. */
   onWarning?: (warning: string) => void;
 }
@@ -104,6 +107,8 @@ const MAX_KEY = 2 ** 30;
 const MAX_DB = 2 ** 31 - 1;
 /** What stands before the elements of a value is never cut. */
 const MIN_LIMIT = 64;
+/** Holds a chunk of a file and the record that was cut before it. */
+const HOT_BUFFER = 1 << 22;
 const LONGEST_KEY_SHOWN = 256;
 /** LZF grows up to 88-fold, so its pieces are small. */
 const LZF_PIECE = 1 << 14;
@@ -156,7 +161,9 @@ export class Framer {
     this.limit = Math.max(MIN_LIMIT, options.limit ?? 1 << 20);
     this.walker.bigAt = this.limit;
     this.walker.cutAt = this.limit;
-    if (options.checksum !== false) this.crc = new Crc64();
+    const hot = options.hot ?? PLAIN;
+    if (options.checksum !== false) this.crc = hot.crc64();
+    if (options.hot !== undefined) this.own = hot.allocate(HOT_BUFFER);
     const missing = this.walker.templateSize;
     this.walker.templateSize = (id) => this.frame.templates.get(id)?.length ?? missing(id);
   }
@@ -189,7 +196,7 @@ export class Framer {
   /** Gives the framer its next bytes. Only when `next` said NEED; they are borrowed until it says so again. */
   push(chunk: Uint8Array): void {
     const left = this.end - this.keep;
-    if (left === 0) {
+    if (left === 0 && this.options.hot === undefined) {
       this.rebase(chunk, chunk.length);
     } else {
       this.hold(left, left + chunk.length);

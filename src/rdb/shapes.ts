@@ -302,9 +302,9 @@ export class ShapeWalker {
 
   /** One module opcode and, but for a string, its operand; the opcode is left in `length`. */
   private modulePart(bytes: Uint8Array, pos: number, end: number): number {
-    const next = this.readLength(bytes, pos, end);
-    if (next < 0) return -1;
-    const opcode = this.length;
+    if (pos >= end) return -1;
+    const opcode = bytes[pos] as number;
+    const next = pos + 1;
     let after = next;
     if (opcode === 1 || opcode === 2) after = this.readLength(bytes, next, end);
     else if (opcode === 3) after = next + 4;

@@ -1,6 +1,7 @@
 import { writeInt, writeInt64 } from '../bytes/decimal.js';
 import { hexByte, RdbError } from '../bytes/errors.js';
-import { lzfDecompress, lzfMaxLength } from '../bytes/lzf.js';
+import { type Hot, PLAIN } from '../bytes/hot.js';
+import { lzfMaxLength } from '../bytes/lzf.js';
 import { BYTES, type Element, INT64, int16, int32, LZF } from '../encodings/element.js';
 import { type Length, readLength } from './length.js';
 
@@ -64,11 +65,19 @@ function integer(bytes: Uint8Array, pos: number, end: number, element: Element):
 
 /** A buffer that is used again and again, growing to the largest need. */
 export class Scratch {
-  bytes = new Uint8Array(1 << 12);
+  bytes: Uint8Array;
+
+  constructor(
+    private readonly hot: Hot = PLAIN,
+    private readonly first = hot.allocate(1 << 12),
+  ) {
+    this.bytes = first;
+  }
 
   /** At least `size` bytes; what it held before is lost where it grows. */
   room(size: number): Uint8Array {
-    if (this.bytes.length < size) this.bytes = new Uint8Array(Math.max(size, this.bytes.length * 2));
+    if (size <= this.first.length) this.bytes = this.first;
+    else if (this.bytes.length < size) this.bytes = new Uint8Array(Math.max(size, this.bytes.length * 2));
     return this.bytes;
   }
 
@@ -76,7 +85,7 @@ export class Scratch {
   inflate(element: Element): void {
     if (element.kind !== LZF) return;
     const out = this.room(element.num);
-    lzfDecompress(element.bytes, element.start, element.end, out, 0, element.num);
+    this.hot.lzfDecompress(element.bytes, element.start, element.end, out, 0, element.num);
     element.kind = BYTES;
     element.bytes = out;
     element.start = 0;

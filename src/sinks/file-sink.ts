@@ -1,4 +1,4 @@
-import { type FileHandle, open, realpath, rename, stat } from 'node:fs/promises';
+import { type FileHandle, open, realpath, rename, stat, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { ByteSink } from './byte-sink.js';
 import { OutputError } from './output-error.js';
@@ -12,6 +12,7 @@ const SYNC_EVERY = 64 << 20;
  */
 export class FileSink implements ByteSink {
   private sinceSync = 0;
+  private empty = true;
   private syncing: Promise<void> | undefined;
 
   private constructor(
@@ -34,6 +35,7 @@ export class FileSink implements ByteSink {
     for (let at = 0; at < bytes.length; ) {
       at += (await attempt(this.path, this.handle.write(bytes, at, bytes.length - at))).bytesWritten;
     }
+    this.empty &&= bytes.length === 0;
     this.sinceSync += bytes.length;
     if (this.sinceSync < SYNC_EVERY || this.syncing !== undefined || this.target === undefined) return;
     this.sinceSync = 0;
@@ -58,7 +60,10 @@ export class FileSink implements ByteSink {
   async abandon(): Promise<string | undefined> {
     await this.syncing?.catch(() => undefined);
     await this.handle.close().catch(() => undefined);
-    return this.target === undefined ? undefined : this.path;
+    if (this.target === undefined) return undefined;
+    if (!this.empty) return this.path;
+    await unlink(this.path).catch(() => undefined);
+    return undefined;
   }
 }
 

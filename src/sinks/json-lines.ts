@@ -1,10 +1,11 @@
 import { writeInt, writeInt64 } from '../bytes/decimal.js';
-import { jsonTextSize, writeJsonText } from '../bytes/json.js';
+import { type Hot, PLAIN, RUN_ITEMS, RUN_PAIRS, RUN_SCORES } from '../bytes/hot.js';
+import { jsonTextSize } from '../bytes/json.js';
 import { DOUBLE, type Element } from '../encodings/element.js';
 import type { StreamId } from '../encodings/stream.js';
 import type { Frame } from '../rdb/framer.js';
 import type { RedisType } from '../rdb/types.js';
-import { FIELD, MEMBER, MODULE_PART, VALUE } from '../values/layouts.js';
+import { FIELD, ITEM, type Layout, MEMBER, MODULE_PART, VALUE } from '../values/layouts.js';
 import { MODULE_UINT, type ModuleType } from '../values/module.js';
 import { PartsReader } from '../values/parts.js';
 import type { StreamTail } from '../values/stream-tail.js';
@@ -42,12 +43,21 @@ const VALUES = {
   array: [ascii(',"type":"array"'), ascii(',"value":{"elements":['), ascii('}}\n')],
 } as const satisfies Record<RedisType, readonly [Uint8Array, Uint8Array, Uint8Array]>;
 
+/** What `Hot.jsonRun` calls a layout, or -1. */
+function runKind({ roles }: Layout): number {
+  if (roles.length === 1) return roles[0] === ITEM ? RUN_ITEMS : -1;
+  if (roles.length > 2) return -1;
+  return roles[0] === FIELD ? RUN_PAIRS : RUN_SCORES;
+}
+
 /** The longest that stands between the text of a key and the first element. */
 const HEAD_SIZE = 256;
 
 export interface JsonLinesOptions {
   /** Write a line at the end of each file (`{"type":"end",…}`). */
   readonly meta?: boolean;
+  /** The make of the hot loops (default: TypeScript). */
+  readonly hot?: Hot | undefined;
 }
 
 /**
@@ -56,6 +66,7 @@ export interface JsonLinesOptions {
  */
 export class JsonLines extends PartsReader implements RecordSink {
   private readonly json: JsonWriter;
+  private readonly hot: Hot;
   private type: RedisType = 'string';
   /** Nothing stands before the next element. */
   private first = true;
@@ -84,8 +95,9 @@ export class JsonLines extends PartsReader implements RecordSink {
     private readonly output: Output,
     private readonly options: JsonLinesOptions = {},
   ) {
-    super();
-    this.json = new JsonWriter(output);
+    super(options.hot);
+    this.hot = options.hot ?? PLAIN;
+    this.json = new JsonWriter(output, options.hot);
   }
 
   /** Takes back the line at hand after an error; where a part of it was handed on already, ends it and returns false. */
@@ -93,6 +105,7 @@ export class JsonLines extends PartsReader implements RecordSink {
     this.big?.close();
     this.big = undefined;
     const { output } = this;
+    output.held = false;
     if (!this.inLine) return true;
     this.inLine = false;
     if (this.lineFlushed !== output.flushed) {
@@ -152,7 +165,7 @@ export class JsonLines extends PartsReader implements RecordSink {
     json.bytes(DB);
     output.length = writeInt(frame.db, output.bytes, output.length);
     json.bytes(KEY);
-    output.length = writeJsonText(frame.keyBytes, frame.keyStart, frame.keyEnd, output.bytes, output.length);
+    output.length = this.hot.writeJsonText(frame.keyBytes, frame.keyStart, frame.keyEnd, output.bytes, output.length);
     json.bytes(VALUES[redisType][0]);
     if (frame.hasExpire) {
       json.bytes(EXPIRE_AT);
@@ -199,7 +212,21 @@ export class JsonLines extends PartsReader implements RecordSink {
   private colon(): void {
     this.json.byte(COLON);
     this.valueAt = this.output.length;
+    this.output.held = this.expiryBehind;
     if (this.fieldExpiry > 0) this.json.bytes(FIELD_VALUE);
+  }
+
+  /** Runs of the plain kinds are written in one go. */
+  protected override run(layout: Layout, bytes: Uint8Array, start: number, end: number): number {
+    const kind = runKind(layout);
+    if (kind < 0 || this.phase !== 0) return super.run(layout, bytes, start, end);
+    const { hot, output } = this;
+    const stop = hot.jsonRun(kind, layout.reads, bytes, start, end, output.bytes, output.length, this.first);
+    if (stop < 0) return super.run(layout, bytes, start, end);
+    output.length = stop;
+    this.first &&= end === start;
+    this.walked += hot.walked;
+    return end;
   }
 
   text(element: Element): void {
@@ -224,6 +251,7 @@ export class JsonLines extends PartsReader implements RecordSink {
 
   expiry(ms: number): void {
     this.fieldExpiry = ms;
+    this.output.held = false;
     if (this.expiryBefore || ms === 0) {
       this.bigWaits = false;
       return;

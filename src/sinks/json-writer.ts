@@ -1,8 +1,8 @@
 import { writeAscii, writeInt, writeInt64, writeUint64 } from '../bytes/decimal.js';
 import { DOUBLE_SIZE, parseDouble, writeDouble } from '../bytes/double.js';
 import { RdbError } from '../bytes/errors.js';
-import { isPlain, jsonTextSize, writeJsonText } from '../bytes/json.js';
-import { lzfDecompress } from '../bytes/lzf.js';
+import { type Hot, PLAIN } from '../bytes/hot.js';
+import { jsonTextSize } from '../bytes/json.js';
 import { BYTES, DOUBLE, type Element, INT, LZF } from '../encodings/element.js';
 import type { StreamId } from '../encodings/stream.js';
 import { Scratch } from '../rdb/string.js';
@@ -12,7 +12,7 @@ const QUOTE = 0x22;
 const HYPHEN = 0x2d;
 
 /** Room for what stands around a text or number: punctuation, an integer, an ID. */
-const MARGIN = 80;
+const MARGIN = 144;
 
 /** The bytes of an ASCII string, for texts that are written often. */
 export function ascii(text: string): Uint8Array {
@@ -24,9 +24,14 @@ export function ascii(text: string): Uint8Array {
  * short `bytes` after them need no check.
  */
 export class JsonWriter {
-  private readonly scratch = new Scratch();
+  private readonly scratch: Scratch;
 
-  constructor(readonly output: Output) {}
+  constructor(
+    readonly output: Output,
+    private readonly hot: Hot = PLAIN,
+  ) {
+    this.scratch = new Scratch(hot, hot.allocate(1 << 20));
+  }
 
   byte(value: number): void {
     const { output } = this;
@@ -52,13 +57,10 @@ export class JsonWriter {
   /** An element as a JSON string; integers in decimal. */
   text(element: Element): void {
     const { output } = this;
+    if (element.kind === LZF) this.scratch.inflate(element);
     if (element.kind === BYTES) {
       output.room(jsonTextSize(element.end - element.start) + MARGIN);
-      output.length = writeJsonText(element.bytes, element.start, element.end, output.bytes, output.length);
-      return;
-    }
-    if (element.kind === LZF) {
-      this.compressedText(element);
+      output.length = this.hot.writeJsonText(element.bytes, element.start, element.end, output.bytes, output.length);
       return;
     }
     output.room(2 * MARGIN);
@@ -68,26 +70,6 @@ export class JsonWriter {
     o = element.kind === INT ? writeInt(element.num, bytes, o) : writeInt64(element.hi, element.lo, bytes, o);
     bytes[o++] = QUOTE;
     output.length = o;
-  }
-
-  /** Decompresses right into the output: most texts have nothing to escape and are done then. */
-  private compressedText(element: Element): void {
-    const { output } = this;
-    const length = element.num;
-    output.room(length + 2 + MARGIN);
-    const { bytes } = output;
-    const start = output.length + 1;
-    const end = lzfDecompress(element.bytes, element.start, element.end, bytes, start, length);
-    if (isPlain(bytes, start, end)) {
-      bytes[output.length] = QUOTE;
-      bytes[end] = QUOTE;
-      output.length = end + 1;
-      return;
-    }
-    const copy = this.scratch.room(length);
-    copy.set(bytes.subarray(start, end));
-    output.room(jsonTextSize(length) + MARGIN);
-    output.length = writeJsonText(copy, 0, length, output.bytes, output.length);
   }
 
   /** A score: its shortest number. */

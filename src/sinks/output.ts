@@ -1,23 +1,37 @@
+import type { Hot } from '../bytes/hot.js';
 import type { ByteSink } from './byte-sink.js';
 
 /** A buffer over this many bytes is handed on. */
 const FULL = 1 << 20;
+const SIZE = FULL + (1 << 18);
+/** Where memory costs only what is touched: room for a large value behind a buffer that is nearly full. */
+const HOT_SIZE = 8 << 20;
 
 /**
  * The buffer that sinks write to: `bytes` from `length` on, after `room(n)`. Two buffers take turns, so that one is filled
  * while the other is on its way to the disk.
  */
 export class Output {
-  bytes = new Uint8Array(FULL + (1 << 18));
+  bytes: Uint8Array;
   length = 0;
   /** Bytes handed on so far. */
   flushed = 0;
-  private spare = new Uint8Array(FULL + (1 << 18));
+  /** A position in `bytes` is still needed: it stays where it is, however full. */
+  held = false;
+  private readonly buffers: readonly [Uint8Array, Uint8Array];
+  private turn = 0;
   private writing: Promise<void> | undefined;
 
-  constructor(private readonly sink: ByteSink) {}
+  constructor(
+    private readonly sink: ByteSink,
+    hot?: Hot,
+  ) {
+    const allocate = (): Uint8Array => hot?.allocate(HOT_SIZE) ?? new Uint8Array(SIZE);
+    this.buffers = [allocate(), allocate()];
+    this.bytes = this.buffers[0];
+  }
 
-  /** Makes sure that `size` bytes fit behind `length`. `bytes` may be another buffer afterwards. */
+  /** Makes sure that `size` bytes fit behind `length`. `bytes` may be another buffer afterwards, until the next flush. */
   room(size: number): void {
     if (this.length + size > this.bytes.length) this.grow(size);
   }
@@ -33,7 +47,7 @@ export class Output {
   }
 
   async flushIfFull(): Promise<void> {
-    if (this.full) await this.flush();
+    if (this.full && !this.held) await this.flush();
   }
 
   /** Hands on what there is; waits for the buffer before, not for this one. */
@@ -41,8 +55,8 @@ export class Output {
     await this.written();
     if (this.length === 0) return;
     const { bytes, length } = this;
-    this.bytes = this.spare;
-    this.spare = bytes.length > 4 * FULL ? new Uint8Array(FULL + (1 << 18)) : bytes;
+    this.turn = 1 - this.turn;
+    this.bytes = this.buffers[this.turn] as Uint8Array;
     this.length = 0;
     this.flushed += length;
     this.writing = this.sink.write(bytes.subarray(0, length));

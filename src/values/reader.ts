@@ -1,4 +1,5 @@
 import { RdbError } from '../bytes/errors.js';
+import type { Hot } from '../bytes/hot.js';
 import { BYTES, Element, INT, int32, uint32 } from '../encodings/element.js';
 import { StreamId, StreamNode } from '../encodings/stream.js';
 import type { Frame } from '../rdb/framer.js';
@@ -49,17 +50,21 @@ export abstract class ValueReader {
   /** Which element of an item comes next. */
   protected phase = 0;
   /** Elements walked since `begin`. */
-  private walked = 0;
+  protected walked = 0;
   /** Least field expiry of the hash at hand. */
   private minExpiry = 0;
   /** Where the bytes begin that positions in errors count from. */
   protected origin = 0;
 
   protected readonly element = new Element();
-  private readonly scratch = new Scratch();
+  private readonly scratch: Scratch;
   protected readonly length: Length = { value: 0, hi: 0, lo: 0 };
   private readonly node = new StreamNode();
   private readonly streamId = new StreamId();
+
+  constructor(hot?: Hot) {
+    this.scratch = hot === undefined ? new Scratch() : new Scratch(hot, hot.allocate(1 << 21));
+  }
 
   /** Walks a whole value. Throws RdbError with the place of the damage. */
   record(frame: Frame): void {
@@ -122,6 +127,14 @@ export abstract class ValueReader {
     }
   }
 
+  /** 1 + milliseconds after the least expiry of the hash, 0 for none. */
+  private relativeExpiry(element: Element): number {
+    if (element.kind === INT && element.num === 0) return 0;
+    const ms = this.minExpiry + element.num - 1;
+    if (element.kind === INT && ms > 0 && ms <= Number.MAX_SAFE_INTEGER) return ms;
+    throw new RdbError('BAD_HASH', { expected: 'a field expiry in Unix milliseconds', got: 'a number out of range' });
+  }
+
   /** Reads what stands before the first item; returns where that is. */
   protected head(type: TypeRow, bytes: Uint8Array, start: number, end: number): number {
     return readLength(bytes, this.leastExpiry(type, bytes, start), end, this.length);
@@ -170,7 +183,7 @@ export abstract class ValueReader {
           this.expiry(expiryOf(element));
           break;
         case RELATIVE_EXPIRY:
-          this.expiry(element.num === 0 ? 0 : this.minExpiry + element.num - 1);
+          this.expiry(this.relativeExpiry(element));
           break;
         default:
           this.value(element);

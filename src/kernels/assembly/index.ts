@@ -1,0 +1,11 @@
+/* The WebAssembly twins of hot loops; each names the TypeScript that is its reference. */
+export { crcHi, crcInit, crcLo, crcSet, crcUpdate } from './crc64';
+export { lzf } from './lzf';
+export { powersTable } from './numbers';
+export { runItems, runPairs, runScores, runScratch, runWalked } from './run';
+export { text } from './text';
+
+/** Where the memory begins that the host may use. */
+export function memoryStart(): usize {
+  return (__heap_base + 4095) & ~4095;
+}

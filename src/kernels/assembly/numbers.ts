@@ -1,0 +1,185 @@
+/* Integers and doubles as text (bytes/decimal.ts and bytes/double.ts are the references). */
+
+/** Writes an unsigned integer; returns the position behind it. */
+export function unsigned(value: u64, at: usize): usize {
+  const end = at + digits(value);
+  let o = end;
+  let rest = value;
+  while (rest >= 10000) {
+    const four = (rest % 10000) as u32;
+    rest /= 10000;
+    o -= 4;
+    pair(o, four / 100);
+    pair(o + 2, four % 100);
+  }
+  let small = rest as u32;
+  while (small >= 10) {
+    o -= 2;
+    pair(o, small % 100);
+    small /= 100;
+  }
+  if (o > at) store<u8>(at, 0x30 + (small as u8));
+  return end;
+}
+
+export function signed(value: i64, at: usize): usize {
+  if (value >= 0) return unsigned(value as u64, at);
+  store<u8>(at, 0x2d);
+  return unsigned((0 - value) as u64, at + 1);
+}
+
+@inline
+function pair(at: usize, value: u32): void {
+  const tens = value / 10;
+  store<u16>(at, ((0x30 + tens) | ((0x30 + value - tens * 10) << 8)) as u16);
+}
+
+function digits(value: u64): usize {
+  if (value < 10000) return value < 100 ? (value < 10 ? 1 : 2) : value < 1000 ? 3 : 4;
+  let count: usize = 4;
+  let rest = value / 10000;
+  while (rest >= 10000) {
+    rest /= 10000;
+    count += 4;
+  }
+  return count + (rest < 100 ? (rest < 10 ? 1 : 2) : rest < 1000 ? 3 : 4);
+}
+
+/*
+ * Doubles: Schubfach (Raffaello Giulietti, "The Schubfach way to render doubles", 2020), the shortest decimal that reads back
+ * as the same double, and of those the nearest. It needs the powers of ten from 10^-292 to 10^324 as 128-bit numbers,
+ * rounded up: the host computes them (kernels.ts) when the first double asks.
+ */
+const POWER_MIN = -292;
+const TABLE: usize = memory.data(617 * 16, 16);
+
+export function powersTable(): usize {
+  return TABLE;
+}
+
+let highProduct: u64 = 0;
+
+/** Returns the low half of the 128-bit product, the high half is in `highProduct`. */
+@inline
+function multiply(a: u64, b: u64): u64 {
+  const a0 = a & 0xffffffff;
+  const a1 = a >> 32;
+  const b0 = b & 0xffffffff;
+  const b1 = b >> 32;
+  const low = a0 * b0;
+  const middle = a1 * b0 + (low >> 32);
+  const other = a0 * b1 + (middle & 0xffffffff);
+  highProduct = a1 * b1 + (middle >> 32) + (other >> 32);
+  return (other << 32) | (low & 0xffffffff);
+}
+
+/** The upper part of g * factor / 2^128, with the last bit set where anything was lost. */
+@inline
+function roundToOdd(gHigh: u64, gLow: u64, factor: u64): u64 {
+  multiply(gLow, factor);
+  const carryIn = highProduct;
+  const low = multiply(gHigh, factor);
+  const sum = low + carryIn;
+  return (highProduct + (sum < low ? 1 : 0)) | (sum > 1 ? 1 : 0);
+}
+
+/** The decimal digits and the exponent of the last one. */
+let decimal: u64 = 0;
+let exponent: i32 = 0;
+
+function shortest(bits: u64): void {
+  const fraction = bits & 0x000fffffffffffff;
+  const biased = ((bits >> 52) & 0x7ff) as i32;
+  const c = biased == 0 ? fraction : fraction | 0x0010000000000000;
+  const q = (biased == 0 ? 1 : biased) - 1075;
+  const irregular = fraction == 0 && biased > 1;
+  const odd: u64 = c & 1;
+  const cb = c << 2;
+  // floor(log10(2^q)), or of 3/4 of it where the double below is nearer than the one above
+  const k = irregular ? (q * 1262611 - 524031) >> 22 : (q * 1262611) >> 22;
+  const h = (q + ((-k * 1741647) >> 19) + 1) as u64;
+  const entry = TABLE + (((-k - POWER_MIN) as usize) << 4);
+  const gHigh = load<u64>(entry);
+  const gLow = load<u64>(entry, 8);
+  const lower = roundToOdd(gHigh, gLow, (cb - 2 + (irregular ? 1 : 0)) << h) + odd;
+  const middle = roundToOdd(gHigh, gLow, cb << h);
+  const upper = roundToOdd(gHigh, gLow, (cb + 2) << h) - odd;
+  const s = middle >> 2;
+  if (s >= 10) {
+    const tenth = s / 10;
+    const below = lower <= 40 * tenth;
+    const above = 40 * tenth + 40 <= upper;
+    if (below != above) {
+      decimal = tenth + (above ? 1 : 0);
+      exponent = k + 1;
+      return;
+    }
+  }
+  const below = lower <= 4 * s;
+  const above = 4 * s + 4 <= upper;
+  if (below != above) {
+    decimal = s + (above ? 1 : 0);
+  } else {
+    const half = 4 * s + 2;
+    decimal = s + (middle > half || (middle == half && (s & 1) != 0) ? 1 : 0);
+  }
+  exponent = k;
+}
+
+/** Writes a double as a JSON number; returns the position behind it. At most 26 bytes, 32 may change. */
+export function double(value: f64, at: usize): usize {
+  if (value == nearest(value) && abs(value) < 1e15) {
+    if (value == 0 && reinterpret<u64>(value) != 0) store<u8>(at++, 0x2d);
+    return signed(value as i64, at);
+  }
+  if (value != value) return special(at, 0x226e616e22, 5); // "nan"
+  if (value == Infinity) return special(at, 0x22666e6922, 5); // "inf"
+  if (value == -Infinity) return special(at, 0x22666e692d22, 6); // "-inf"
+  const bits = reinterpret<u64>(value);
+  let o = at;
+  if (bits >> 63 != 0) store<u8>(o++, 0x2d);
+  shortest(bits & 0x7fffffffffffffff);
+  while (decimal % 10 == 0) {
+    decimal /= 10;
+    exponent++;
+  }
+  return layOut(o);
+}
+
+@inline
+function special(at: usize, letters: u64, length: usize): usize {
+  store<u64>(at, letters);
+  return at + length;
+}
+
+/** The digits with a point or an exponent, as JavaScript prints numbers (ECMA-262, Number::toString). */
+function layOut(at: usize): usize {
+  const count = digits(decimal) as i32;
+  const point = count + exponent; // digits before the point
+  if (exponent >= 0 && point <= 21) {
+    const o = unsigned(decimal, at);
+    memory.fill(o, 0x30, exponent);
+    return o + exponent;
+  }
+  if (point > 0 && point <= 21) {
+    const end = unsigned(decimal, at);
+    memory.copy(at + point + 1, at + point, count - point);
+    store<u8>(at + point, 0x2e);
+    return end + 1;
+  }
+  if (point > -6 && point <= 0) {
+    store<u16>(at, 0x2e30);
+    memory.fill(at + 2, 0x30, -point);
+    return unsigned(decimal, at + 2 - point);
+  }
+  let o = unsigned(decimal, at);
+  if (count > 1) {
+    memory.copy(at + 2, at + 1, count - 1);
+    store<u8>(at + 1, 0x2e);
+    o++;
+  }
+  store<u8>(o++, 0x65);
+  const power = point - 1;
+  store<u8>(o++, power < 0 ? 0x2d : 0x2b);
+  return unsigned(abs(power) as u64, o);
+}

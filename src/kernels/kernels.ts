@@ -1,0 +1,162 @@
+import { readFileSync } from 'node:fs';
+import { Crc64 } from '../bytes/crc64.js';
+import { parseDouble } from '../bytes/double.js';
+import { type Hot, RUN_ITEMS, RUN_PAIRS } from '../bytes/hot.js';
+import { jsonTextSize, writeJsonText } from '../bytes/json.js';
+import { lzfDecompress } from '../bytes/lzf.js';
+import { powersOfTen } from './powers.js';
+
+/** What assembly/index.ts exports. Positions are addresses in `memory`. */
+interface Exports {
+  readonly memory: WebAssembly.Memory;
+  memoryStart(): number;
+  crcInit(): void;
+  crcSet(hi: number, lo: number): void;
+  crcHi(): number;
+  crcLo(): number;
+  crcUpdate(start: number, end: number): void;
+  lzf(start: number, end: number, to: number, stop: number): number;
+  text(start: number, end: number, at: number): number;
+  powersTable(): number;
+  runScratch(at: number, size: number): void;
+  runItems(read: number, pos: number, end: number, out: number, outEnd: number, first: number): number;
+  runPairs(read: number, pos: number, end: number, out: number, outEnd: number, first: number): number;
+  runScores(read: number, score: number, pos: number, end: number, out: number, outEnd: number, first: number): number;
+  runWalked(): number;
+}
+
+/** Kernels read and write up to so many bytes around what they were given. */
+const SLACK = 64;
+
+/** Strings of a run are decompressed to a buffer of this size; longer ones take the long way. */
+const RUN_SCRATCH = 1 << 20;
+
+/**
+ * The hot loops in WebAssembly, with a memory of their own: one instance serves one pipeline, and its memory goes with it.
+ * Pages cost nothing before they are touched. Bytes from elsewhere are left to the TypeScript.
+ */
+export class Kernels implements Hot {
+  private readonly run: Exports;
+  private readonly buffer: ArrayBuffer;
+  private free: number;
+  private hasPowers = false;
+
+  /** The last two byte arrays asked for, and their addresses: asking an array for its buffer takes a slow call. */
+  private bytesA: Uint8Array | undefined;
+  private addressA = -1;
+  private bytesB: Uint8Array | undefined;
+  private addressB = -1;
+
+  private constructor(module: WebAssembly.Module) {
+    const parse = (start = 0, end = 0): number => parseDouble(new Uint8Array(this.buffer), start, end) ?? NaN;
+    const instance = new WebAssembly.Instance(module, { env: { parseDouble: parse } });
+    this.run = instance.exports as unknown as Exports;
+    this.buffer = this.run.memory.buffer;
+    this.free = this.run.memoryStart();
+    this.run.crcInit();
+    this.run.runScratch(this.allocate(RUN_SCRATCH + SLACK).byteOffset, RUN_SCRATCH);
+  }
+
+  /** Undefined where the kernels were not built or this machine cannot run them. */
+  static create(): Kernels | undefined {
+    const module = compiled();
+    return module === undefined ? undefined : new Kernels(module);
+  }
+
+  allocate(size: number): Uint8Array {
+    const start = this.free;
+    const next = (start + size + 2 * SLACK + 15) & ~15;
+    if (next > this.buffer.byteLength) return new Uint8Array(size);
+    this.free = next;
+    return new Uint8Array(this.buffer, start, size);
+  }
+
+  /** Address of the first of these bytes, or -1 where they are not in this memory. */
+  private address(bytes: Uint8Array): number {
+    if (bytes === this.bytesA) return this.addressA;
+    if (bytes === this.bytesB) return this.addressB;
+    this.bytesB = this.bytesA;
+    this.addressB = this.addressA;
+    this.bytesA = bytes;
+    this.addressA = bytes.buffer === this.buffer ? bytes.byteOffset : -1;
+    return this.addressA;
+  }
+
+  crc64(): Crc64 {
+    return new KernelCrc64(this.run, (bytes) => this.address(bytes));
+  }
+
+  /** As bytes/lzf.ts; changes up to `SLACK` bytes behind the end in `dst`. */
+  lzfDecompress(src: Uint8Array, start: number, end: number, dst: Uint8Array, to: number, length: number): number {
+    const from = this.address(src);
+    const into = this.address(dst);
+    const done = from >= 0 && into >= 0 && this.run.lzf(from + start, from + end, into + to, into + to + length) !== 0;
+    return done ? to + length : lzfDecompress(src, start, end, dst, to, length);
+  }
+
+  /** As bytes/json.ts. */
+  writeJsonText(src: Uint8Array, start: number, end: number, out: Uint8Array, at: number): number {
+    const from = this.address(src);
+    const into = this.address(out);
+    if (from < 0 || into < 0 || at + jsonTextSize(end - start) + SLACK > out.length) return writeJsonText(src, start, end, out, at);
+    return this.run.text(from + start, from + end, into + at) - into;
+  }
+
+  jsonRun(kind: number, reads: readonly number[], bytes: Uint8Array, start: number, end: number, out: Uint8Array, at: number, first: boolean): number {
+    const from = this.address(bytes);
+    const into = this.address(out);
+    if (from < 0 || into < 0) return -1;
+    const read = reads[0] as number;
+    const [pos, stop, to, limit, alone] = [from + start, from + end, into + at, into + out.length, first ? 1 : 0];
+    let o: number;
+    if (kind === RUN_ITEMS) o = this.run.runItems(read, pos, stop, to, limit, alone);
+    else if (kind === RUN_PAIRS) o = this.run.runPairs(read, pos, stop, to, limit, alone);
+    else o = this.scores(read, reads[1] as number, pos, stop, to, limit, alone);
+    return o === 0 ? -1 : o - into;
+  }
+
+  private scores(read: number, score: number, pos: number, stop: number, to: number, limit: number, first: number): number {
+    if (!this.hasPowers) {
+      new BigUint64Array(this.buffer, this.run.powersTable()).set(powersOfTen());
+      this.hasPowers = true;
+    }
+    return this.run.runScores(read, score, pos, stop, to, limit, first);
+  }
+
+  get walked(): number {
+    return this.run.runWalked();
+  }
+}
+
+class KernelCrc64 extends Crc64 {
+  constructor(
+    private readonly run: Exports,
+    private readonly address: (bytes: Uint8Array) => number,
+  ) {
+    super();
+  }
+
+  override update(bytes: Uint8Array, start = 0, end = bytes.length): this {
+    const { run } = this;
+    const from = this.address(bytes);
+    if (from < 0) return super.update(bytes, start, end);
+    run.crcSet(this.hi, this.lo);
+    run.crcUpdate(from + start, from + end);
+    this.hi = run.crcHi() >>> 0;
+    this.lo = run.crcLo() >>> 0;
+    return this;
+  }
+}
+
+let cache: WebAssembly.Module | null | undefined;
+
+function compiled(): WebAssembly.Module | undefined {
+  if (cache === undefined) {
+    try {
+      cache = new WebAssembly.Module(readFileSync(new URL('./kernels.wasm', import.meta.url)));
+    } catch {
+      cache = null;
+    }
+  }
+  return cache ?? undefined;
+}

@@ -1,0 +1,13 @@
+/** The part of the WebAssembly API that kernels.ts uses: Node's own types leave it to the DOM's. */
+declare namespace WebAssembly {
+  class Module {
+    constructor(bytes: Uint8Array);
+  }
+  class Instance {
+    constructor(module: Module, imports: Record<string, Record<string, (...numbers: number[]) => number>>);
+    readonly exports: Record<string, unknown>;
+  }
+  interface Memory {
+    readonly buffer: ArrayBuffer;
+  }
+}
