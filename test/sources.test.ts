@@ -15,7 +15,7 @@ import { Xxh32, xxh32 } from '../src/bytes/xxh32.js';
 import { crc32, tableCrc32 } from '../src/sources/crc32.js';
 import { openInput, type InputOptions, type InputSource } from '../src/sources/input.js';
 import { ByteReader } from '../src/sources/reader.js';
-import { Xxh64 } from '../src/sources/xxh64.js';
+import { Xxh64 } from '../src/bytes/xxh64.js';
 import { unzstd } from '../src/sources/zstd.js';
 
 const fixtures = new URL('../fixtures/compressed/', import.meta.url);

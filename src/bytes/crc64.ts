@@ -31,9 +31,9 @@ function tables(): [hi: Int32Array, lo: Int32Array][] {
   }
   slices.push([hi0, lo0]);
   for (let slice = 1; slice < 8; slice++) {
-    const [hiBefore, loBefore] = slices[slice - 1] as [Int32Array, Int32Array];
-    const hi = hiBefore.map((word, byte) => (word >>> 8) ^ (hi0[(loBefore[byte] as number) & 0xff] as number));
-    const lo = loBefore.map((word, byte) => ((word >>> 8) | ((hiBefore[byte] as number) << 24)) ^ (lo0[word & 0xff] as number));
+    const [hiBefore, loBefore] = slices[slice - 1];
+    const hi = hiBefore.map((word, byte) => (word >>> 8) ^ (hi0[(loBefore[byte]) & 0xff]));
+    const lo = loBefore.map((word, byte) => ((word >>> 8) | ((hiBefore[byte]) << 24)) ^ (lo0[word & 0xff]));
     slices.push([hi, lo]);
   }
   return slices;
@@ -57,16 +57,16 @@ export class Crc64 {
       const a = view.getInt32(i, true) ^ lo;
       const b = view.getInt32(i + 4, true) ^ hi;
       hi =
-        (HI7[a & 255] as number) ^ (HI6[(a >>> 8) & 255] as number) ^ (HI5[(a >>> 16) & 255] as number) ^ (HI4[a >>> 24] as number) ^
-        (HI3[b & 255] as number) ^ (HI2[(b >>> 8) & 255] as number) ^ (HI1[(b >>> 16) & 255] as number) ^ (HI0[b >>> 24] as number);
+        (HI7[a & 255]) ^ (HI6[(a >>> 8) & 255]) ^ (HI5[(a >>> 16) & 255]) ^ (HI4[a >>> 24]) ^
+        (HI3[b & 255]) ^ (HI2[(b >>> 8) & 255]) ^ (HI1[(b >>> 16) & 255]) ^ (HI0[b >>> 24]);
       lo =
-        (LO7[a & 255] as number) ^ (LO6[(a >>> 8) & 255] as number) ^ (LO5[(a >>> 16) & 255] as number) ^ (LO4[a >>> 24] as number) ^
-        (LO3[b & 255] as number) ^ (LO2[(b >>> 8) & 255] as number) ^ (LO1[(b >>> 16) & 255] as number) ^ (LO0[b >>> 24] as number);
+        (LO7[a & 255]) ^ (LO6[(a >>> 8) & 255]) ^ (LO5[(a >>> 16) & 255]) ^ (LO4[a >>> 24]) ^
+        (LO3[b & 255]) ^ (LO2[(b >>> 8) & 255]) ^ (LO1[(b >>> 16) & 255]) ^ (LO0[b >>> 24]);
     }
     for (; i < end; i++) {
-      const low = ((bytes[i] as number) ^ lo) & 0xff;
-      lo = ((lo >>> 8) | (hi << 24)) ^ (LO0[low] as number);
-      hi = (hi >>> 8) ^ (HI0[low] as number);
+      const low = ((bytes[i]) ^ lo) & 0xff;
+      lo = ((lo >>> 8) | (hi << 24)) ^ (LO0[low]);
+      hi = (hi >>> 8) ^ (HI0[low]);
     }
     this.hi = hi >>> 0;
     this.lo = lo >>> 0;

@@ -55,7 +55,7 @@ export const DOUBLE_SIZE = 32;
 export function parseDouble(bytes: Uint8Array, start: number, end: number): number | undefined {
   if (end - start > 128) return undefined;
   let text = '';
-  for (let i = start; i < end; i++) text += String.fromCharCode(bytes[i] as number);
+  for (let i = start; i < end; i++) text += String.fromCharCode(bytes[i]);
   if (DECIMAL.test(text)) return Number(text);
   switch (text.toLowerCase()) {
     case 'inf':

@@ -49,15 +49,15 @@ export function writeJsonText(src: Uint8Array, start: number, end: number, out: 
       o += 4;
     }
     if (i >= end) break;
-    const byte = src[i] as number;
-    const kind = KIND[byte] as number;
+    const byte = src[i];
+    const kind = KIND[byte];
     if (kind === 0) {
       out[o++] = byte;
       i++;
     } else if (kind === 1) {
       const next = i + utf8Length(src, i, end);
       if (next === i) return writeBase64Text(src, start, end, out, at);
-      while (i < next) out[o++] = src[i++] as number;
+      while (i < next) out[o++] = src[i++];
     } else {
       o = writeEscape(byte, kind, out, o);
       i++;
@@ -78,8 +78,8 @@ function special(word: number): boolean {
 export function writeEscaped(src: Uint8Array, start: number, end: number, out: Uint8Array, at: number): number {
   let o = at;
   for (let i = start; i < end; i++) {
-    const byte = src[i] as number;
-    const kind = KIND[byte] as number;
+    const byte = src[i];
+    const kind = KIND[byte];
     if (kind <= 1) out[o++] = byte;
     else o = writeEscape(byte, kind, out, o);
   }
@@ -93,8 +93,8 @@ function writeEscape(byte: number, letter: number, out: Uint8Array, at: number):
   if (letter === 0x75) {
     out[o++] = 0x30;
     out[o++] = 0x30;
-    out[o++] = HEX[byte >> 4] as number;
-    out[o++] = HEX[byte & 15] as number;
+    out[o++] = HEX[byte >> 4];
+    out[o++] = HEX[byte & 15];
   }
   return o;
 }
@@ -125,18 +125,18 @@ export function writeBase64(src: Uint8Array, start: number, end: number, out: Ui
   let o = at;
   let i = start;
   for (; i + 2 < end; i += 3) {
-    const three = ((src[i] as number) << 16) | ((src[i + 1] as number) << 8) | (src[i + 2] as number);
-    out[o++] = BASE64[three >> 18] as number;
-    out[o++] = BASE64[(three >> 12) & 63] as number;
-    out[o++] = BASE64[(three >> 6) & 63] as number;
-    out[o++] = BASE64[three & 63] as number;
+    const three = ((src[i]) << 16) | ((src[i + 1]) << 8) | (src[i + 2]);
+    out[o++] = BASE64[three >> 18];
+    out[o++] = BASE64[(three >> 12) & 63];
+    out[o++] = BASE64[(three >> 6) & 63];
+    out[o++] = BASE64[three & 63];
   }
   if (i < end) {
     const two = i + 1 < end;
-    const bits = ((src[i] as number) << 16) | (two ? (src[i + 1] as number) << 8 : 0);
-    out[o++] = BASE64[bits >> 18] as number;
-    out[o++] = BASE64[(bits >> 12) & 63] as number;
-    out[o++] = two ? (BASE64[(bits >> 6) & 63] as number) : 0x3d;
+    const bits = ((src[i]) << 16) | (two ? (src[i + 1]) << 8 : 0);
+    out[o++] = BASE64[bits >> 18];
+    out[o++] = BASE64[(bits >> 12) & 63];
+    out[o++] = two ? (BASE64[(bits >> 6) & 63]) : 0x3d;
     out[o++] = 0x3d;
   }
   return o;
@@ -147,16 +147,16 @@ export function writeBase64(src: Uint8Array, start: number, end: number, out: Ui
  * 10FFFF (Unicode 15, table 3-7).
  */
 export function utf8Length(src: Uint8Array, i: number, end: number): number {
-  const first = src[i] as number;
+  const first = src[i];
   if (first < 0x80) return 1;
   if (first < 0xc2 || first > 0xf4) return 0;
   const size = first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
   if (i + size > end) return 0;
-  const second = src[i + 1] as number;
+  const second = src[i + 1];
   if (second < (first === 0xe0 ? 0xa0 : first === 0xf0 ? 0x90 : 0x80)) return 0;
   if (second > (first === 0xed ? 0x9f : first === 0xf4 ? 0x8f : 0xbf)) return 0;
   for (let k = 2; k < size; k++) {
-    if (((src[i + k] as number) & 0xc0) !== 0x80) return 0;
+    if (((src[i + k]) & 0xc0) !== 0x80) return 0;
   }
   return size;
 }

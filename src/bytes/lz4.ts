@@ -27,7 +27,7 @@ const endsEarly = (): RdbError => bad('a whole LZ4 sequence', 'the LZ4 block end
 function copyMatch(dst: Uint8Array, from: number, to: number, length: number): void {
   const end = to + length;
   if (length <= SHORT) {
-    while (to < end) dst[to++] = dst[from++]!;
+    while (to < end) dst[to++] = dst[from++];
     return;
   }
   let whole = to - from;
@@ -49,20 +49,20 @@ export function decodeLz4Block(
 ): number {
   for (;;) {
     if (s >= sEnd) throw endsEarly();
-    const token = src[s++]!;
+    const token = src[s++];
     let length = token >> 4;
     if (length === 15) {
       let more: number;
       do {
         if (s >= sEnd) throw endsEarly();
-        more = src[s++]!;
+        more = src[s++];
         length += more;
       } while (more === 255);
     }
     if (length > sEnd - s) throw endsEarly();
     if (length > dEnd - d) throw bad(`at most ${dEnd - d} more bytes in the block`, `${length} literals`);
     if (length <= SHORT) {
-      for (const end = s + length; s < end; ) dst[d++] = src[s++]!;
+      for (const end = s + length; s < end; ) dst[d++] = src[s++];
     } else {
       dst.set(src.subarray(s, s + length), d);
       s += length;
@@ -71,7 +71,7 @@ export function decodeLz4Block(
     if (s === sEnd) return d;
 
     if (sEnd - s < 2) throw endsEarly();
-    const offset = src[s]! | (src[s + 1]! << 8);
+    const offset = src[s] | (src[s + 1] << 8);
     s += 2;
     if (offset === 0 || offset > d - low) throw bad(`a match offset from 1 to ${Math.min(d - low, 65535)}`, `${offset}`);
     length = (token & 15) + 4;
@@ -79,7 +79,7 @@ export function decodeLz4Block(
       let more: number;
       do {
         if (s >= sEnd) throw endsEarly();
-        more = src[s++]!;
+        more = src[s++];
         length += more;
       } while (more === 255);
     }

@@ -32,29 +32,29 @@ export function lzfDecompress(src: Uint8Array, start: number, end: number, dst: 
   let i = start;
   let o = to;
   while (i < end) {
-    const control = src[i++] as number;
+    const control = src[i++];
     if (control < 32) {
       const run = control + 1;
       if (i + run > end || o + run > stop) throw overrun(i - 1, i + run > end, length);
       if (i < wordEnd && o < outEnd) {
         for (let k = 0; k < run; k += 4) into.setInt32(o + k, from.getInt32(i + k, true), true);
       } else {
-        for (let k = 0; k < run; k++) dst[o + k] = src[i + k] as number;
+        for (let k = 0; k < run; k++) dst[o + k] = src[i + k];
       }
       i += run;
       o += run;
     } else {
       let run = control >> 5;
-      if (run === 7) run += src[i++] as number;
+      if (run === 7) run += src[i++];
       run += 2;
-      const distance = ((control & 31) << 8) + (src[i++] as number) + 1;
+      const distance = ((control & 31) << 8) + (src[i++]) + 1;
       const origin = o - distance;
       if (i > end || o + run > stop) throw overrun(i - 1, i > end, length);
       if (origin < to) throw broken(i - 1, 'a copy from inside the string', `a copy from ${to - origin} bytes before it`);
       if (distance >= 4 && o < outEnd) {
         for (let k = 0; k < run; k += 4) into.setInt32(o + k, into.getInt32(origin + k, true), true);
       } else {
-        for (let k = 0; k < run; k++) dst[o + k] = dst[origin + k] as number;
+        for (let k = 0; k < run; k++) dst[o + k] = dst[origin + k];
       }
       o += run;
     }
@@ -95,11 +95,11 @@ export class LzfStream {
   push(src: Uint8Array, start: number, end: number): void {
     let i = start;
     while (this.heldLength > 0 && i < end) {
-      this.held[this.heldLength++] = src[i++] as number;
+      this.held[this.heldLength++] = src[i++];
       if (this.run(this.held, 0, this.heldLength) === this.heldLength) this.heldLength = 0;
     }
     i = this.run(src, i, end);
-    while (i < end) this.held[this.heldLength++] = src[i++] as number;
+    while (i < end) this.held[this.heldLength++] = src[i++];
     this.flush();
   }
 
@@ -113,22 +113,22 @@ export class LzfStream {
     const { out } = this;
     let i = start;
     while (i < end) {
-      const control = src[i] as number;
+      const control = src[i];
       const literal = control < 32;
       const size = literal ? control + 2 : control >> 5 === 7 ? 3 : 2;
       if (i + size > end) break;
-      const run = literal ? control + 1 : (control >> 5) + 2 + (size === 3 ? (src[i + 1] as number) : 0);
+      const run = literal ? control + 1 : (control >> 5) + 2 + (size === 3 ? (src[i + 1]) : 0);
       this.total += run;
       if (this.total > this.length) throw broken(this.consumed, `${this.length} bytes when decompressed`, 'more than that');
       if (this.o + run > out.length) this.flush();
       let o = this.o;
       if (literal) {
-        for (let k = 1; k <= run; k++) out[o++] = src[i + k] as number;
+        for (let k = 1; k <= run; k++) out[o++] = src[i + k];
       } else {
-        const distance = ((control & 31) << 8) + (src[i + size - 1] as number) + 1;
+        const distance = ((control & 31) << 8) + (src[i + size - 1]) + 1;
         let from = o - distance;
         if (distance > this.total - run) throw broken(this.consumed, 'a copy from inside the string', 'a copy from before it');
-        for (const stop = o + run; o < stop; ) out[o++] = out[from++] as number;
+        for (const stop = o + run; o < stop; ) out[o++] = out[from++];
       }
       this.o = o;
       this.consumed += size;

@@ -13,9 +13,8 @@ const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /** By character code: the six bits of a base64 letter, 255 for any other. */
 const SEXTET = new Uint8Array(128).fill(255);
-for (const [bits, letter] of [...'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/'].entries()) {
-  SEXTET[letter.charCodeAt(0)] = bits;
-}
+const LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
+for (let bits = 0; bits < 64; bits++) SEXTET[LETTERS.charCodeAt(bits)] = bits;
 
 /** The bytes `bytes[start, end)` in text form. */
 export function formatText(bytes: Uint8Array, start = 0, end = bytes.length): string {

@@ -11,14 +11,14 @@ export class Utf8Checker {
   push(bytes: Uint8Array, start: number, end: number): void {
     let i = this.completeCut(bytes, start, end);
     while (i < end && this.valid) {
-      if ((bytes[i] as number) < 0x80) {
+      if ((bytes[i]) < 0x80) {
         i++;
         continue;
       }
       const length = utf8Length(bytes, i, end);
       if (length > 0) i += length;
       else if (end - i < 4 && mayContinue(bytes, i, end)) {
-        for (; i < end; i++) this.cut[this.cutLength++] = bytes[i] as number;
+        for (; i < end; i++) this.cut[this.cutLength++] = bytes[i];
       } else this.valid = false;
     }
   }
@@ -32,7 +32,7 @@ export class Utf8Checker {
   private completeCut(bytes: Uint8Array, start: number, end: number): number {
     let i = start;
     while (this.cutLength > 0 && i < end && this.valid) {
-      this.cut[this.cutLength++] = bytes[i++] as number;
+      this.cut[this.cutLength++] = bytes[i++];
       if (utf8Length(this.cut, 0, this.cutLength) > 0) this.cutLength = 0;
       else if (!mayContinue(this.cut, 0, this.cutLength)) this.valid = false;
     }
@@ -42,7 +42,7 @@ export class Utf8Checker {
 
 /** Whether `bytes[i, end)`, no whole character, can become one: what is missing is tried with the least and greatest bytes. */
 function mayContinue(bytes: Uint8Array, i: number, end: number): boolean {
-  const first = bytes[i] as number;
+  const first = bytes[i];
   const size = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
   if (end - i >= size) return false;
   const tried = new Uint8Array(4);

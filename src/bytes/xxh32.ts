@@ -13,7 +13,7 @@ const rotl = (x: number, bits: number): number => (x << bits) | (x >>> (32 - bit
 
 const round = (lane: number, word: number): number => Math.imul(rotl((lane + Math.imul(word, P2)) | 0, 13), P1);
 
-const word = (b: Uint8Array, i: number): number => b[i]! | (b[i + 1]! << 8) | (b[i + 2]! << 16) | (b[i + 3]! << 24);
+const word = (b: Uint8Array, i: number): number => b[i] | (b[i + 1] << 8) | (b[i + 2] << 16) | (b[i + 3] << 24);
 
 export class Xxh32 {
   private readonly held = new Uint8Array(STRIPE);
@@ -75,7 +75,7 @@ export class Xxh32 {
     h = (h + this.total) | 0;
     let i = 0;
     for (; i + 4 <= this.heldLength; i += 4) h = Math.imul(rotl((h + Math.imul(word(this.held, i), P3)) | 0, 17), P4);
-    for (; i < this.heldLength; i++) h = Math.imul(rotl((h + Math.imul(this.held[i]!, P5)) | 0, 11), P1);
+    for (; i < this.heldLength; i++) h = Math.imul(rotl((h + Math.imul(this.held[i], P5)) | 0, 11), P1);
     h = Math.imul(h ^ (h >>> 15), P2);
     h = Math.imul(h ^ (h >>> 13), P3);
     return (h ^ (h >>> 16)) >>> 0;

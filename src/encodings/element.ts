@@ -47,7 +47,7 @@ export const EMPTY = new Uint8Array(0);
 /** Little-endian 32 bits, signed. */
 export function int32(bytes: Uint8Array, at: number): number {
   return (
-    (bytes[at] as number) | ((bytes[at + 1] as number) << 8) | ((bytes[at + 2] as number) << 16) | ((bytes[at + 3] as number) << 24)
+    (bytes[at]) | ((bytes[at + 1]) << 8) | ((bytes[at + 2]) << 16) | ((bytes[at + 3]) << 24)
   );
 }
 
@@ -58,5 +58,5 @@ export function uint32(bytes: Uint8Array, at: number): number {
 
 /** Little-endian 16 bits, signed. */
 export function int16(bytes: Uint8Array, at: number): number {
-  return (((bytes[at] as number) | ((bytes[at + 1] as number) << 8)) << 16) >> 16;
+  return (((bytes[at]) | ((bytes[at + 1]) << 8)) << 16) >> 16;
 }

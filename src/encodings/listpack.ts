@@ -30,7 +30,7 @@ export function openListpack(bytes: Uint8Array, start: number, end: number): num
   const total = uint32(bytes, start);
   if (total !== size) throw bad(start, `a listpack of ${size} bytes`, `a header that says ${total}`);
   if (bytes[end - 1] !== END) throw bad(end - 1, 'the end byte ff', hexByte(bytes[end - 1]));
-  const count = (bytes[start + 4] as number) | ((bytes[start + 5] as number) << 8);
+  const count = (bytes[start + 4]) | ((bytes[start + 5]) << 8);
   return count === 0xffff ? -1 : count;
 }
 
@@ -39,7 +39,7 @@ export function openListpack(bytes: Uint8Array, start: number, end: number): num
  * was there to read, `element` says how long the string is).
  */
 export function readListpack(bytes: Uint8Array, pos: number, end: number, element: Element): number {
-  const first = bytes[pos] as number;
+  const first = bytes[pos];
   let next: number;
   if (first < 0x80) {
     element.setInt(first);
@@ -52,10 +52,10 @@ export function readListpack(bytes: Uint8Array, pos: number, end: number, elemen
     element.end = pos + 1 + length;
     next = pos + 2 + length;
   } else if (first < 0xe0) {
-    element.setInt(((((first & 0x1f) << 8) | (bytes[pos + 1] as number)) << 19) >> 19);
+    element.setInt(((((first & 0x1f) << 8) | (bytes[pos + 1])) << 19) >> 19);
     next = pos + 3;
   } else if (first < 0xf0) {
-    next = string(bytes, pos, pos + 2, ((first & 0x0f) << 8) | (bytes[pos + 1] as number), element);
+    next = string(bytes, pos, pos + 2, ((first & 0x0f) << 8) | (bytes[pos + 1]), element);
   } else {
     switch (first) {
       case 0xf0:
@@ -68,7 +68,7 @@ export function readListpack(bytes: Uint8Array, pos: number, end: number, elemen
         break;
       case 0xf2:
         element.setInt(
-          (((bytes[pos + 1] as number) << 8) | ((bytes[pos + 2] as number) << 16) | ((bytes[pos + 3] as number) << 24)) >> 8,
+          (((bytes[pos + 1]) << 8) | ((bytes[pos + 2]) << 16) | ((bytes[pos + 3]) << 24)) >> 8,
         );
         next = pos + 5;
         break;

@@ -19,7 +19,7 @@ export function openZiplist(bytes: Uint8Array, start: number, end: number): numb
   const total = uint32(bytes, start);
   if (total !== size) throw bad(start, `a ziplist of ${size} bytes`, `a header that says ${total}`);
   if (bytes[end - 1] !== END) throw bad(end - 1, 'the end byte ff', hexByte(bytes[end - 1]));
-  const count = (bytes[start + 8] as number) | ((bytes[start + 9] as number) << 8);
+  const count = (bytes[start + 8]) | ((bytes[start + 9]) << 8);
   return count === 0xffff ? -1 : count;
 }
 
@@ -29,21 +29,21 @@ export function openZiplist(bytes: Uint8Array, start: number, end: number): numb
  */
 export function readZiplist(bytes: Uint8Array, pos: number, end: number, element: Element): number {
   if (bytes[pos] === END) throw bad(pos, 'a ziplist entry', 'the end byte ff');
-  const p = (bytes[pos] as number) < 0xfe ? pos + 1 : pos + 5;
+  const p = (bytes[pos]) < 0xfe ? pos + 1 : pos + 5;
   if (p >= end) return incomplete(element);
-  const encoding = bytes[p] as number;
+  const encoding = bytes[p];
   let next: number;
   if (encoding < 0x40) {
     next = string(bytes, p + 1, encoding, element);
   } else if (encoding < 0x80) {
-    next = string(bytes, p + 2, ((encoding & 0x3f) << 8) | (bytes[p + 1] as number), element);
+    next = string(bytes, p + 2, ((encoding & 0x3f) << 8) | (bytes[p + 1]), element);
   } else if (encoding < 0xc0) {
     if (p + 5 > end) return incomplete(element);
     const length =
-      (((bytes[p + 1] as number) << 24) |
-        ((bytes[p + 2] as number) << 16) |
-        ((bytes[p + 3] as number) << 8) |
-        (bytes[p + 4] as number)) >>>
+      (((bytes[p + 1]) << 24) |
+        ((bytes[p + 2]) << 16) |
+        ((bytes[p + 3]) << 8) |
+        (bytes[p + 4])) >>>
       0;
     next = string(bytes, p + 5, length, element);
   } else {
@@ -62,12 +62,12 @@ export function readZiplist(bytes: Uint8Array, pos: number, end: number, element
         break;
       case 0xf0:
         element.setInt(
-          (((bytes[p + 1] as number) << 8) | ((bytes[p + 2] as number) << 16) | ((bytes[p + 3] as number) << 24)) >> 8,
+          (((bytes[p + 1]) << 8) | ((bytes[p + 2]) << 16) | ((bytes[p + 3]) << 24)) >> 8,
         );
         next = p + 4;
         break;
       case 0xfe:
-        element.setInt(((bytes[p + 1] as number) << 24) >> 24);
+        element.setInt(((bytes[p + 1]) << 24) >> 24);
         next = p + 2;
         break;
       default:

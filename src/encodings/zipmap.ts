@@ -15,7 +15,7 @@ export function openZipmap(bytes: Uint8Array, start: number, end: number): numbe
   const size = end - start;
   if (size < 2) throw bad(start, 'a zipmap of 2 bytes or more', `${size} bytes`);
   if (bytes[end - 1] !== END) throw bad(end - 1, 'the end byte ff', hexByte(bytes[end - 1]));
-  const pairs = bytes[start] as number;
+  const pairs = bytes[start];
   return pairs < LONG ? pairs * 2 : -1;
 }
 
@@ -24,7 +24,8 @@ export function openZipmap(bytes: Uint8Array, start: number, end: number): numbe
  * where it does not end before `end`.
  */
 export function readZipmap(bytes: Uint8Array, pos: number, end: number, phase: number, element: Element): number {
-  const first = bytes[pos] as number;
+  if (pos >= end) return -1;
+  const first = bytes[pos];
   if (first === END) throw bad(pos, phase === 0 ? 'a field' : 'a value', 'the end byte ff');
   let start = pos + 1;
   let length = first;
@@ -39,7 +40,7 @@ export function readZipmap(bytes: Uint8Array, pos: number, end: number, phase: n
   let free = 0;
   if (phase === 1) {
     if (start >= end) return -1;
-    free = bytes[start++] as number;
+    free = bytes[start++];
   }
   element.start = start;
   element.end = start + length;

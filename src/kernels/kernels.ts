@@ -106,12 +106,12 @@ export class Kernels implements Hot {
     const from = this.address(bytes);
     const into = this.address(out);
     if (from < 0 || into < 0) return -1;
-    const read = reads[0] as number;
+    const read = reads[0];
     const [pos, stop, to, limit, alone] = [from + start, from + end, into + at, into + out.length, first ? 1 : 0];
     let o: number;
     if (kind === RUN_ITEMS) o = this.run.runItems(read, pos, stop, to, limit, alone);
     else if (kind === RUN_PAIRS) o = this.run.runPairs(read, pos, stop, to, limit, alone);
-    else o = this.scores(read, reads[1] as number, pos, stop, to, limit, alone);
+    else o = this.scores(read, reads[1], pos, stop, to, limit, alone);
     return o === 0 ? -1 : o - into;
   }
 

@@ -1,5 +1,7 @@
 /** The part of the WebAssembly API that kernels.ts uses: Node's own types leave it to the DOM's. */
+
 declare namespace WebAssembly {
+  // eslint-disable-next-line @typescript-eslint/no-extraneous-class -- it is opaque
   class Module {
     constructor(bytes: Uint8Array);
   }

@@ -245,7 +245,7 @@ export class Framer {
     if (this.state === ENDED) return;
     if (this.base + this.end === 0) throw new RdbError('EMPTY_INPUT', { offset: 0, expected: 'an RDB file', got: 'no bytes' });
     if (this.state === START) throw this.notRdb();
-    throw this.failed(new RdbError('TRUNCATED', { offset: this.base + this.end, expected: EXPECTED[this.state] as string, got: 'the end of the input' }));
+    throw this.failed(new RdbError('TRUNCATED', { offset: this.base + this.end, expected: EXPECTED[this.state], got: 'the end of the input' }));
   }
 
   /** Leaves out the parts still to come of the value whose first part was just returned. */
@@ -337,7 +337,7 @@ export class Framer {
       const { pos } = this;
       this.keep = pos;
       if (pos >= end) return NEED;
-      const byte = buf[pos] as number;
+      const byte = buf[pos];
       const type = this.tables.types[byte];
       if (type !== undefined) return this.record(type);
       switch (byte) {
@@ -348,7 +348,7 @@ export class Framer {
           break;
         case FREQ:
           if (pos + 2 > end) return NEED;
-          frame.freq = buf[pos + 1] as number;
+          frame.freq = buf[pos + 1];
           this.pos = pos + 2;
           break;
         case EOF:

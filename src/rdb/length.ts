@@ -13,14 +13,14 @@ export interface Length {
  */
 export function readLength(bytes: Uint8Array, pos: number, end: number, length: Length): number {
   if (pos >= end) return -1;
-  const first = bytes[pos] as number;
+  const first = bytes[pos];
   length.hi = 0;
   if (first < 0x40) {
     length.value = length.lo = first;
     return pos + 1;
   }
   if (first < 0x80) {
-    length.value = length.lo = ((first & 0x3f) << 8) | (bytes[pos + 1] as number);
+    length.value = length.lo = ((first & 0x3f) << 8) | (bytes[pos + 1]);
     return pos + 2 > end ? -1 : pos + 2;
   }
   if (first === 0x80) {
@@ -39,6 +39,6 @@ export function readLength(bytes: Uint8Array, pos: number, end: number, length: 
 /** Big-endian 32 bits, unsigned. */
 export function uint32BE(bytes: Uint8Array, at: number): number {
   return (
-    (((bytes[at] as number) << 24) | ((bytes[at + 1] as number) << 16) | ((bytes[at + 2] as number) << 8) | (bytes[at + 3] as number)) >>> 0
+    (((bytes[at]) << 24) | ((bytes[at + 1]) << 16) | ((bytes[at + 2]) << 8) | (bytes[at + 3])) >>> 0
   );
 }

@@ -132,7 +132,7 @@ export class ShapeWalker {
   scan(bytes: Uint8Array, end: number): number {
     const { program } = this;
     while (this.pc < program.length) {
-      const op = program[this.pc] as number;
+      const op = program[this.pc];
       const { pos } = this;
       let next: number;
       let pc = this.pc + 1;
@@ -191,7 +191,7 @@ export class ShapeWalker {
           pc += 4;
           break;
         case ASCII_DOUBLE: {
-          const size = bytes[pos] as number;
+          const size = bytes[pos];
           next = pos < end ? pos + 1 + (size < 253 ? size : 0) : -1;
           break;
         }
@@ -211,10 +211,10 @@ export class ShapeWalker {
   private advance(pc: number): void {
     let next = pc;
     while (this.depth > 0 && next === this.bodyEnd[this.depth - 1]) {
-      const left = (this.left[this.depth - 1] as number) - 1;
+      const left = (this.left[this.depth - 1]) - 1;
       if (left > 0) {
         this.left[this.depth - 1] = left;
-        next = this.bodyStart[this.depth - 1] as number;
+        next = this.bodyStart[this.depth - 1];
         break;
       }
       this.depth--;
@@ -225,7 +225,7 @@ export class ShapeWalker {
   /** Enters the loop whose body size stands at `pc`, or passes it when its count is 0. */
   private enter(pc: number): number {
     const body = pc + 1;
-    const end = body + (this.program[pc] as number);
+    const end = body + (this.program[pc]);
     if (this.length > MAX_LENGTH) throw badLength(this.length);
     if (this.length === 0) return end;
     this.bodyStart[this.depth] = body;
@@ -253,7 +253,7 @@ export class ShapeWalker {
   /** Position after the string at `pos`, -1 where the bytes end before, -2 where it is over `bigAt`. */
   private string(bytes: Uint8Array, pos: number, end: number): number {
     if (pos >= end) return -1;
-    const first = bytes[pos] as number;
+    const first = bytes[pos];
     let body: number;
     let size: number;
     if (first < 0x40) {
@@ -303,7 +303,7 @@ export class ShapeWalker {
   /** One module opcode and, but for a string, its operand; the opcode is left in `length`. */
   private modulePart(bytes: Uint8Array, pos: number, end: number): number {
     if (pos >= end) return -1;
-    const opcode = bytes[pos] as number;
+    const opcode = bytes[pos];
     const next = pos + 1;
     let after = next;
     if (opcode === 1 || opcode === 2) after = this.readLength(bytes, next, end);

@@ -14,7 +14,7 @@ const scratchLength: Length = { value: 0, hi: 0, lo: 0 };
  */
 export function readString(bytes: Uint8Array, pos: number, end: number, element: Element): number {
   if (pos >= end) return -1;
-  const first = bytes[pos] as number;
+  const first = bytes[pos];
   let start: number;
   let size: number;
   if (first < 0x40) {
@@ -50,7 +50,7 @@ export function readString(bytes: Uint8Array, pos: number, end: number, element:
 function integer(bytes: Uint8Array, pos: number, end: number, element: Element): number {
   switch (bytes[pos]) {
     case 0xc0:
-      element.setInt(((bytes[pos + 1] as number) << 24) >> 24);
+      element.setInt(((bytes[pos + 1]) << 24) >> 24);
       return pos + 2 > end ? -1 : pos + 2;
     case 0xc1:
       element.setInt(int16(bytes, pos + 1));

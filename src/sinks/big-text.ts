@@ -21,7 +21,7 @@ export class BigText {
   private restLength = 0;
 
   add(bytes: Uint8Array, start: number, end: number): void {
-    for (let i = start; i < end && this.headLength < 7; i++) this.head[this.headLength++] = bytes[i] as number;
+    for (let i = start; i < end && this.headLength < 7; i++) this.head[this.headLength++] = bytes[i];
     if (!this.base64) {
       this.utf8.push(bytes, start, end);
       this.base64 = !this.utf8.valid || claimsBase64(this.head, 0, this.headLength);

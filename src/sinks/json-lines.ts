@@ -321,7 +321,7 @@ export class JsonLines extends PartsReader implements RecordSink {
   modulePart(opcode: number, element: Element): void {
     const { json } = this;
     this.comma();
-    json.raw(`{"${MODULE_PART_NAMES[opcode] as string}":`);
+    json.raw(`{"${MODULE_PART_NAMES[opcode]}":`);
     if (element.kind === DOUBLE) json.score(element);
     else if (opcode === MODULE_UINT) this.quotedUnsigned(element);
     else json.text(element);

@@ -108,10 +108,10 @@ class MetaReader {
   moduleParts(): Json[] {
     const parts: Json[] = [];
     for (;;) {
-      const opcode = this.bytes[this.pos] as number;
+      const opcode = this.bytes[this.pos];
       this.pos = readModulePart(this.bytes, this.pos, this.end, this.element);
       if (opcode === MODULE_EOF) return parts;
-      parts.push({ [MODULE_PART_NAMES[opcode] as string]: this.operand(opcode) });
+      parts.push({ [MODULE_PART_NAMES[opcode]]: this.operand(opcode) });
     }
   }
 

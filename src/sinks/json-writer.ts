@@ -43,7 +43,7 @@ export class JsonWriter {
     const { output } = this;
     const { bytes: out } = output;
     let o = output.length;
-    for (let i = 0; i < bytes.length; i++) out[o++] = bytes[i] as number;
+    for (let i = 0; i < bytes.length; i++) out[o++] = bytes[i];
     output.length = o;
   }
 

@@ -56,7 +56,7 @@ export class Output {
     if (this.length === 0) return;
     const { bytes, length } = this;
     this.turn = 1 - this.turn;
-    this.bytes = this.buffers[this.turn] as Uint8Array;
+    this.bytes = this.buffers[this.turn];
     this.length = 0;
     this.flushed += length;
     this.writing = this.sink.write(bytes.subarray(0, length));

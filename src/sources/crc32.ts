@@ -18,7 +18,7 @@ let table: Uint32Array | undefined;
 export function tableCrc32(bytes: Uint8Array, crc = 0): number {
   const t = (table ??= makeTable());
   let c = ~crc;
-  for (let i = 0; i < bytes.length; i++) c = t[(c ^ bytes[i]!) & 0xff]! ^ (c >>> 8);
+  for (let i = 0; i < bytes.length; i++) c = t[(c ^ bytes[i]) & 0xff] ^ (c >>> 8);
   return ~c >>> 0;
 }
 

@@ -56,11 +56,10 @@ async function* readRegular(
   path: string, handle: FileHandle, size: number, chunkSize: number,
 ): AsyncGenerator<Uint8Array, void, void> {
   const length = Math.min(chunkSize, size);
-  let filling: Uint8Array | undefined;
-  let lent: Uint8Array | undefined;
+  let filling = new Uint8Array(length);
+  let lent = new Uint8Array(length < size ? length : 0);
   let position = 0;
   const start = (): Promise<number> => {
-    filling ??= new Uint8Array(length);
     const read = handle.read(filling, 0, Math.min(length, size - position), position).then((result) => result.bytesRead);
     read.catch(() => undefined);
     return read;
@@ -69,7 +68,7 @@ async function* readRegular(
   for (;;) {
     const count = await attempt(path, pending);
     position += count;
-    const chunk = filling!.subarray(0, count);
+    const chunk = filling.subarray(0, count);
     [filling, lent] = [lent, filling];
     const more = count > 0 && position < size;
     if (more) pending = start();

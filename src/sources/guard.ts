@@ -1,19 +1,19 @@
 /** Makes any source of chunks a well-behaved one: plain Uint8Arrays, counted, with our errors, ended by a signal. */
+import { Readable } from 'node:stream';
 import { RdbError } from '../bytes/errors.js';
 import { readFailed } from './file.js';
 import { plain } from './native.js';
 
 /** Waits for `work`, but not past an abort. */
 async function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  let onAbort: (() => void) | undefined;
+  const over = new AbortController();
   const aborted = new Promise<never>((_, reject) => {
-    onAbort = () => reject(signal.reason as Error);
-    signal.addEventListener('abort', onAbort, { once: true });
+    signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true, signal: over.signal });
   });
   try {
     return await Promise.race([work, aborted]);
   } finally {
-    signal.removeEventListener('abort', onAbort!);
+    over.abort();
   }
 }
 
@@ -36,8 +36,9 @@ export async function* guard(
   try {
     for (;;) {
       signal?.throwIfAborted();
-      const { done, value } = await (signal === undefined ? next() : orAborted(next(), signal));
-      if (done === true) return;
+      const result = await (signal === undefined ? next() : orAborted(next(), signal));
+      if (result.done === true) return;
+      const value: unknown = result.value;
       if (!(value instanceof Uint8Array)) {
         throw new RdbError('READ_FAILED', { file, expected: 'a stream of bytes', got: `a chunk that is a ${typeof value}` });
       }
@@ -45,7 +46,7 @@ export async function* guard(
       if (value.length > 0) yield plain(value);
     }
   } finally {
-    if (signal?.aborted === true && 'destroy' in source && typeof source.destroy === 'function') source.destroy();
+    if (signal?.aborted === true && source instanceof Readable) source.destroy();
     const closed = iterator.return?.();
     closed?.catch(() => undefined);
     if (signal?.aborted !== true) await closed;

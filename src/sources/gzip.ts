@@ -32,11 +32,11 @@ async function readHeader(reader: ByteReader): Promise<void> {
     throw reader.damage('a gzip member or the end of the file', 'other bytes after a gzip member');
   }
   if (fixed[2] !== 8) throw reader.damage('gzip compression method 8 (deflate)', `method ${fixed[2]}`);
-  const flags = fixed[3]!;
+  const flags = fixed[3];
   if (flags & RESERVED) throw reader.damage('no reserved gzip flags', hex(flags));
   if (flags & EXTRA) {
     const length = await reader.take(2, WHAT);
-    await reader.skip(length[0]! | (length[1]! << 8), WHAT);
+    await reader.skip(length[0] | (length[1] << 8), WHAT);
   }
   if (flags & NAME) await skipText(reader);
   if (flags & COMMENT) await skipText(reader);

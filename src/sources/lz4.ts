@@ -33,7 +33,7 @@ interface FrameHeader {
 const hex = (n: number): string => `0x${n.toString(16).padStart(8, '0')}`;
 
 async function readHeader(reader: ByteReader): Promise<FrameHeader> {
-  const flags = (await reader.peek(1))[0] ?? 0;
+  const flags = (await reader.peek(1)).at(0) ?? 0;
   const hasSize = (flags & 8) !== 0;
   const hasDictionary = (flags & 1) !== 0;
   const length = 2 + (hasSize ? 8 : 0) + (hasDictionary ? 4 : 0);
@@ -42,8 +42,8 @@ async function readHeader(reader: ByteReader): Promise<FrameHeader> {
   if (bytes[length] !== checksum) throw reader.damage(`LZ4 header checksum ${bytes[length]}`, `${checksum}`);
   if (flags >> 6 !== 1) throw reader.damage('LZ4 frame version 1', `version ${flags >> 6}`);
   if (hasDictionary) throw reader.damage('an LZ4 frame without a dictionary', `dictionary id ${readU32(bytes, length - 4)}`);
-  const size = (bytes[1]! >> 4) & 7;
-  if (flags & 2 || bytes[1]! & 0x8f) throw reader.damage('no reserved LZ4 frame bits', hex((flags << 8) | bytes[1]!));
+  const size = (bytes[1] >> 4) & 7;
+  if (flags & 2 || bytes[1] & 0x8f) throw reader.damage('no reserved LZ4 frame bits', hex((flags << 8) | bytes[1]));
   if (size < 4) throw reader.damage('an LZ4 block size code from 4 to 7', `${size}`);
   return {
     linked: (flags & 32) === 0,

@@ -102,4 +102,4 @@ export class ByteReader {
 }
 
 export const readU32 = (b: Uint8Array, i = 0): number =>
-  (b[i]! | (b[i + 1]! << 8) | (b[i + 2]! << 16) | (b[i + 3]! << 24)) >>> 0;
+  (b[i] | (b[i + 1] << 8) | (b[i + 2] << 16) | (b[i + 3] << 24)) >>> 0;

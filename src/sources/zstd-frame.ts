@@ -2,8 +2,8 @@
 import { RdbError } from '../bytes/errors.js';
 import type { ByteReader } from './reader.js';
 import { readU32 } from './reader.js';
-import { Xxh64 } from './xxh64.js';
-import { BlockState, decodeZstdBlock, MARGIN, MAX_BLOCK } from './zstd-block.js';
+import { Xxh64 } from '../bytes/xxh64.js';
+import { BlockState, decodeZstdBlock, MARGIN, MAX_BLOCK } from '../bytes/zstd/block.js';
 
 export const WHAT = 'a whole zstd frame';
 
@@ -57,9 +57,9 @@ async function readBlock(
   reader: ByteReader, state: BlockState, packed: Uint8Array, window: Window, max: number,
 ): Promise<boolean> {
   const head = await reader.take(3, WHAT);
-  const last = (head[0]! & 1) !== 0;
-  const type = (head[0]! >> 1) & 3;
-  const size = (head[0]! >> 3) | (head[1]! << 5) | (head[2]! << 13);
+  const last = (head[0] & 1) !== 0;
+  const type = (head[0] >> 1) & 3;
+  const size = (head[0] >> 3) | (head[1] << 5) | (head[2] << 13);
   if (type === 3) throw reader.damage('a zstd block of type 0 to 2', 'type 3');
   if (size > max) throw reader.damage(`a zstd block of at most ${max} bytes`, `${size} bytes`);
   const data = await reader.take(type === 1 ? 1 : size, WHAT);
@@ -68,7 +68,7 @@ async function readBlock(
     bytes.set(data, at);
     window.at += size;
   } else if (type === 1) {
-    bytes.fill(data[0]!, at, at + size);
+    bytes.fill(data[0], at, at + size);
     window.at += size;
   } else {
     packed.set(data, MARGIN);

@@ -31,9 +31,9 @@ const createNative = (zlib as { createZstdDecompress?: CreateNative }).createZst
 
 /** Reads what follows the magic in `bytes`, without taking it; fewer bytes than the header has are an early end. */
 export function parseHeader(bytes: Uint8Array, reader: ByteReader): FrameHeader {
-  const descriptor = bytes[0] ?? 0;
+  const descriptor = bytes[0];
   const single = (descriptor & 32) !== 0;
-  const dictionary = DICTIONARY_BYTES[descriptor & 3]!;
+  const dictionary = DICTIONARY_BYTES[descriptor & 3];
   const code = descriptor >> 6;
   const sizeBytes = code === 0 ? (single ? 1 : 0) : 1 << code;
   const at = single ? 1 : 2;
@@ -42,15 +42,15 @@ export function parseHeader(bytes: Uint8Array, reader: ByteReader): FrameHeader 
   if (descriptor & 8) throw reader.damage('no reserved bit in a zstd frame header', 'it is set');
   const number = (from: number, count: number): number => {
     let value = 0;
-    for (let i = count - 1; i >= 0; i--) value = value * 256 + bytes[from + i]!;
+    for (let i = count - 1; i >= 0; i--) value = value * 256 + bytes[from + i];
     return value;
   };
   if (number(at, dictionary) !== 0) {
     throw reader.damage('a zstd frame without a dictionary', `dictionary id ${number(at, dictionary)}`);
   }
   const content = sizeBytes === 0 ? undefined : number(at + dictionary, sizeBytes) + (code === 1 ? 256 : 0);
-  const exponent = 2 ** (10 + (bytes[1]! >> 3));
-  const window = single ? content! : exponent + (exponent / 8) * (bytes[1]! & 7);
+  const exponent = 2 ** (10 + (bytes[1] >> 3));
+  const window = single ? (content ?? 0) : exponent + (exponent / 8) * (bytes[1] & 7);
   if (window > MAX_WINDOW) throw reader.damage(`a zstd window of at most ${MAX_WINDOW} bytes`, `${window} bytes`);
   return { length, window, content, checksum: (descriptor & 4) !== 0 };
 }

@@ -114,9 +114,10 @@ const refuse = (option: string, word: string, allowed: string): TypeError =>
   new TypeError(`${option} ${word === '' ? '""' : word}: expected ${allowed}`);
 
 function range(option: string, word: string, max: number, allowed: string): [number, number] {
-  const [, first, last = first] = /^(\d+)(?:-(\d+))?$/.exec(word) ?? [];
-  const [from, to] = [Number(first), Number(last)];
-  if (first === undefined || to > max || from > max) throw refuse(option, word, allowed);
+  const match = /^(\d+)(?:-(\d+))?$/.exec(word);
+  const from = Number(match?.[1]);
+  const to = Number(match?.[2] ?? match?.[1]);
+  if (match === null || to > max || from > max) throw refuse(option, word, allowed);
   if (from > to) throw refuse(option, word, `a range from low to high, like ${to}-${from}`);
   return [from, to];
 }

@@ -125,7 +125,7 @@ export function readDouble(bytes: Uint8Array, pos: number): number {
 
 /** A length byte and ASCII text, or 253 nan, 254 inf, 255 -inf (redis rdb.c, rdbLoadDoubleValue). */
 function asciiDouble(bytes: Uint8Array, pos: number, end: number, element: Element): number {
-  const size = bytes[pos] as number;
+  const size = bytes[pos];
   if (size >= 253) {
     element.kind = DOUBLE;
     element.num = size === 253 ? NaN : size === 254 ? Infinity : -Infinity;

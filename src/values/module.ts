@@ -25,7 +25,7 @@ const CHARSET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-
 export function moduleType(id: Length): ModuleType {
   const bits = (BigInt(id.hi) << 32n) | BigInt(id.lo);
   let name = '';
-  for (let shift = 58n; shift >= 10n; shift -= 6n) name += CHARSET[Number((bits >> shift) & 63n)] as string;
+  for (let shift = 58n; shift >= 10n; shift -= 6n) name += CHARSET[Number((bits >> shift) & 63n)];
   return { name, version: Number(bits & 1023n) };
 }
 

@@ -73,7 +73,7 @@ const PACKED: Readonly<Record<string, Packed>> = {
     code: 'BAD_INTSET',
     open: (bytes, start, end) => (end - start - INTSET_HEADER) / openIntset(bytes, start, end - start),
     check: (bytes, start, size) => void openIntset(bytes, start, size),
-    layout: (bytes, start) => INTSETS[uint32(bytes, start)] as Layout,
+    layout: (bytes, start) => INTSETS[uint32(bytes, start)],
   },
 };
 
@@ -86,7 +86,7 @@ const BY_TYPE = new WeakMap<TypeRow, Packed>();
 export function packedOf(type: TypeRow): Packed {
   let packed = BY_TYPE.get(type);
   if (packed === undefined) {
-    packed = PACKED[`${type.form} ${type.redisType}`] as Packed;
+    packed = PACKED[`${type.form} ${type.redisType}`];
     BY_TYPE.set(type, packed);
   }
   return packed;

@@ -40,6 +40,8 @@ export abstract class PartsReader extends ValueReader {
   private readonly gathered = new Gathered();
   private target: StringTarget | undefined;
   private lzf: LzfStream | undefined;
+  /** Where the large string at hand begins in the RDB. */
+  private stringOffset = 0;
 
   /** Takes a frame of any of the three kinds. */
   frame(kind: number, frame: Frame): void {
@@ -59,7 +61,7 @@ export abstract class PartsReader extends ValueReader {
       if (frame.last) this.complete(frame);
     } catch (error) {
       this.target = this.lzf = undefined;
-      throw this.placed(error, frame.offset);
+      throw this.placed(error, kind === PIECE ? this.stringOffset : frame.offset);
     }
   }
 
@@ -150,7 +152,7 @@ export abstract class PartsReader extends ValueReader {
         this.inModuleString = true;
         pos++;
       } else {
-        const opcode = bytes[pos] as number;
+        const opcode = bytes[pos];
         pos = readModulePart(bytes, pos, end, element);
         if (opcode !== 0) this.modulePart(opcode, element);
       }
@@ -159,11 +161,13 @@ export abstract class PartsReader extends ValueReader {
 
   private piece(frame: Frame): void {
     const { bytes, bodyStart, end, type } = frame;
+    if (frame.stringFirst) this.stringOffset = frame.offset;
     if (isHeldWhole(type.form) || type.form === 'stream') {
       this.gathered.add(bytes, frame.start, end);
       if (frame.stringLast && type.form === 'stream' && this.nodesLeft > 0) this.gatheredNode();
       return;
     }
+    this.origin = 0;
     if (frame.stringFirst) {
       this.target = this.open(frame);
       const { target } = this;
@@ -214,7 +218,7 @@ export abstract class PartsReader extends ValueReader {
   }
 
   private bigElement(layout: Layout, frame: Frame): StringTarget {
-    const role = layout.roles[this.phase] as number;
+    const role = layout.roles[this.phase];
     this.phase = (this.phase + 1) % layout.roles.length;
     return this.bigString(role, frame);
   }
@@ -241,6 +245,7 @@ export abstract class PartsReader extends ValueReader {
       }
       pos = this.run(layout, bytes, pos, Math.min(end, start + size - packed.footer - done));
       done += pos - start;
+      this.origin = 0;
       return pos;
     };
     return {

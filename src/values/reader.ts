@@ -161,7 +161,7 @@ export abstract class ValueReader {
     let { phase } = this;
     let pos = start;
     while (pos < end) {
-      const next = readElement(reads[phase] as number, bytes, pos, end, element);
+      const next = readElement(reads[phase], bytes, pos, end, element);
       if (next < 0) break;
       switch (roles[phase]) {
         case FIELD:
@@ -290,7 +290,7 @@ export abstract class ValueReader {
   protected moduleParts(bytes: Uint8Array, start: number, end: number): void {
     let pos = start;
     while (pos < end) {
-      const opcode = bytes[pos] as number;
+      const opcode = bytes[pos];
       pos = readModulePart(bytes, pos, end, this.element);
       if (opcode !== 0) this.modulePart(opcode, this.element);
     }
@@ -300,7 +300,7 @@ export abstract class ValueReader {
 
 /** Types whose elements follow a count. */
 export function itemsLayout(type: TypeRow): Layout {
-  return ITEMS[type.name] as Layout;
+  return ITEMS[type.name];
 }
 
 const ITEMS: Readonly<Record<string, Layout>> = {

@@ -96,7 +96,7 @@ export function readTemplateHash(
     return;
   }
   const values = listpackEntries(bytes, pos, end);
-  const number = values[0];
+  const number = values.at(0);
   if (number?.kind !== INT) throw new RdbError('BAD_TEMPLATE', { within: pos, expected: 'the number of a template', got: 'no number' });
   names ??= templates.get(number.num);
   if (names?.length !== values.length - 1) {
@@ -105,7 +105,7 @@ export function readTemplateHash(
   }
   names.forEach((name, i) => {
     visitor.field(bytesElement(name));
-    visitor.value(values[i + 1] as Element);
+    visitor.value(values[i + 1]);
   });
 }
 

@@ -1,5 +1,5 @@
 import { RdbError } from '../bytes/errors.js';
-import { Element, int32, uint32 } from '../encodings/element.js';
+import { Element, INT, int32, uint32 } from '../encodings/element.js';
 import { StreamId } from '../encodings/stream.js';
 import { type Length, readLength } from '../rdb/length.js';
 import { readString, Scratch } from '../rdb/string.js';
@@ -23,6 +23,11 @@ export interface IdempotenceVisitor {
 }
 
 const PEL_ID = 16;
+
+/** How servers write that something is not known. */
+function isMinusOne(element: Element): boolean {
+  return element.kind === INT && element.num === -1;
+}
 
 /**
  * What follows the nodes of a stream (redis rdb.c, rdbSaveObject): lengths and IDs, then the consumer groups. A group holds
@@ -75,7 +80,7 @@ export class StreamTail {
       this.text(name);
       this.id(lastId);
       if (this.hasOffsets) this.number(entriesRead);
-      const known = this.hasOffsets && !(entriesRead.num === -1);
+      const known = this.hasOffsets && !isMinusOne(entriesRead);
       visitor.groupBegin(name, lastId, known ? entriesRead : undefined);
       this.group(visitor);
     }
@@ -117,14 +122,14 @@ export class StreamTail {
     const consumer = new Element();
     let named = -1;
     for (let i = 0; i < starts.length; i++) {
-      const owner = owners[i] as number;
+      const owner = owners[i];
       if (owner < 0 && !this.hasHandedBack) throw this.bad('a consumer for every pending entry', 'an entry without one');
       if (owner >= 0 && owner !== named) {
-        this.pos = names[owner] as number;
+        this.pos = names[owner];
         this.text(consumer);
         named = owner;
       }
-      this.pos = starts[i] as number;
+      this.pos = starts[i];
       id.read(this.bytes, this.pos);
       this.pos += PEL_ID;
       this.time(deliveredAt);
@@ -140,7 +145,7 @@ export class StreamTail {
     this.text(name);
     this.time(seen);
     if (this.hasActiveTime) this.time(active);
-    visitor.consumer(name, seen, this.hasActiveTime ? (active.num === -1 ? null : active) : undefined);
+    visitor.consumer(name, seen, this.hasActiveTime ? (isMinusOne(active) ? null : active) : undefined);
     this.skipIds();
   }
 
@@ -191,7 +196,7 @@ export class StreamTail {
     let high = starts.length - 1;
     while (low <= high) {
       const middle = (low + high) >>> 1;
-      const order = this.compare(starts[middle] as number, pos);
+      const order = this.compare(starts[middle], pos);
       if (order === 0) return middle;
       if (order < 0) low = middle + 1;
       else high = middle - 1;
@@ -201,7 +206,7 @@ export class StreamTail {
 
   private compare(a: number, b: number): number {
     for (let i = 0; i < PEL_ID; i++) {
-      const order = (this.bytes[a + i] as number) - (this.bytes[b + i] as number);
+      const order = (this.bytes[a + i]) - (this.bytes[b + i]);
       if (order !== 0) return order;
     }
     return 0;

@@ -7,8 +7,9 @@
  *
  * Source: RFC 8878, section 3.1.1.3.1.
  */
-import { badZstd } from './zstd-fse.js';
-import { decodeHuffman, readHuffman, type HuffmanTable } from './zstd-huffman.js';
+import type { RdbError } from '../errors.js';
+import { badZstd } from './fse.js';
+import { decodeHuffman, readHuffman, type HuffmanTable } from './huffman.js';
 
 export interface Literals {
   readonly size: number;
@@ -18,7 +19,7 @@ export interface Literals {
   readonly tree: HuffmanTable | undefined;
 }
 
-const early = () => badZstd('a whole literals section', 'the zstd block ends inside it');
+const early = (): RdbError => badZstd('a whole literals section', 'the zstd block ends inside it');
 
 function checkSize(size: number, dst: Uint8Array): void {
   if (size > dst.length) throw badZstd(`at most ${dst.length} literals`, `${size}`);
@@ -33,7 +34,7 @@ function decodeFour(
   if (share * 3 > size) throw badZstd('literals enough for four streams', `${size}`);
   let at = start + 6;
   for (let i = 0; i < 4; i++) {
-    const to = i === 3 ? end : at + (src[start + 2 * i]! | (src[start + 2 * i + 1]! << 8));
+    const to = i === 3 ? end : at + (src[start + 2 * i] | (src[start + 2 * i + 1] << 8));
     if (to > end) throw early();
     decodeHuffman(tree, src, at, to, dst, share * i, i === 3 ? size : share * (i + 1));
     at = to;
@@ -41,18 +42,18 @@ function decodeFour(
 }
 
 function readPlain(src: Uint8Array, start: number, end: number, dst: Uint8Array, tree: HuffmanTable | undefined): Literals {
-  const head = src[start]!;
+  const head = src[start];
   const format = (head >> 2) & 3;
   const header = format === 1 ? 2 : format === 3 ? 3 : 1;
   let at = start + header;
   if (at > end) throw early();
   const size = header === 1
     ? head >> 3
-    : (head >> 4) | (src[start + 1]! << 4) | (header === 3 ? src[start + 2]! << 12 : 0);
+    : (head >> 4) | (src[start + 1] << 4) | (header === 3 ? src[start + 2] << 12 : 0);
   checkSize(size, dst);
   const repeated = (head & 3) === 1;
   if (at + (repeated ? 1 : size) > end) throw early();
-  if (repeated) dst.fill(src[at++]!, 0, size);
+  if (repeated) dst.fill(src[at++], 0, size);
   else dst.set(src.subarray(at, (at += size)));
   return { size, next: at, tree };
 }
@@ -62,14 +63,14 @@ export function readLiterals(
   src: Uint8Array, start: number, end: number, dst: Uint8Array, tree: HuffmanTable | undefined,
 ): Literals {
   if (start >= end) throw early();
-  const head = src[start]!;
+  const head = src[start];
   if ((head & 3) < 2) return readPlain(src, start, end, dst, tree);
   const format = (head >> 2) & 3;
   const header = format < 2 ? 3 : format + 2;
   if (start + header > end) throw early();
   const width = format < 2 ? 10 : format === 2 ? 14 : 18;
   let bits = 0;
-  for (let i = header - 1; i >= 0; i--) bits = bits * 256 + src[start + i]!;
+  for (let i = header - 1; i >= 0; i--) bits = bits * 256 + src[start + i];
   bits = Math.floor(bits / 16);
   const size = bits % (1 << width);
   const next = start + header + Math.floor(bits / (1 << width));

@@ -2,7 +2,8 @@
  * The sequences section of a zstd block: how many, by which tables, then the bits, read backwards. Each sequence is a number
  * of literals to copy and a match. Source: RFC 8878, section 3.1.1.3.2.
  */
-import { badZstd, buildFse, readFse, rleFse, type FseTable } from './zstd-fse.js';
+import type { RdbError } from '../errors.js';
+import { badZstd, buildFse, readFse, rleFse, type FseTable } from './fse.js';
 
 /** In the order of the section. */
 export interface SequenceTables {
@@ -48,14 +49,14 @@ const KINDS = [
   { name: 'matches', shift: 2, maxLog: 9, maxSymbol: 52, preset: DEFAULT_MATCHES },
 ] as const;
 
-const early = () => badZstd('a whole sequences section', 'the zstd block ends inside it');
+const early = (): RdbError => badZstd('a whole sequences section', 'the zstd block ends inside it');
 
 /** Mode of each table: 0 predefined, 1 one symbol, 2 described here, 3 that of the block before. */
 export function readSequenceTables(
   src: Uint8Array, start: number, end: number, before: SequenceTables | undefined,
 ): { tables: SequenceTables; next: number } {
   if (start >= end) throw early();
-  const modes = src[start]!;
+  const modes = src[start];
   if (modes & 3) throw badZstd('no reserved bits in a sequences section', `${modes & 3}`);
   const tables: Partial<SequenceTables> = {};
   let at = start + 1;
@@ -65,8 +66,8 @@ export function readSequenceTables(
       tables[name] = preset;
     } else if (mode === 1) {
       if (at >= end) throw early();
-      if (src[at]! > maxSymbol) throw badZstd(`a code up to ${maxSymbol}`, `${src[at]}`);
-      tables[name] = rleFse(src[at++]!);
+      if (src[at] > maxSymbol) throw badZstd(`a code up to ${maxSymbol}`, `${src[at]}`);
+      tables[name] = rleFse(src[at++]);
     } else if (mode === 2) {
       ({ table: tables[name], next: at } = readFse(src, at, end, maxLog, maxSymbol));
     } else {
@@ -79,10 +80,10 @@ export function readSequenceTables(
 
 /** `count` and where the modes byte is. */
 export function readSequenceCount(src: Uint8Array, start: number, end: number): { count: number; next: number } {
-  const head = src[start]!;
+  const head = src[start];
   const length = head < 128 ? 1 : head < 255 ? 2 : 3;
   if (start + length > end) throw early();
   if (length === 1) return { count: head, next: start + 1 };
-  if (length === 2) return { count: ((head - 128) << 8) | src[start + 1]!, next: start + 2 };
-  return { count: (src[start + 1]! | (src[start + 2]! << 8)) + 0x7f00, next: start + 3 };
+  if (length === 2) return { count: ((head - 128) << 8) | src[start + 1], next: start + 2 };
+  return { count: (src[start + 1] | (src[start + 2] << 8)) + 0x7f00, next: start + 3 };
 }

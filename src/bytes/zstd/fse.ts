@@ -1,7 +1,7 @@
 /**
  * Finite state entropy tables of zstd. Source: RFC 8878, section 4.1; the predefined distributions: section 3.1.1.3.2.2.
  */
-import { RdbError } from '../bytes/errors.js';
+import { RdbError } from '../errors.js';
 
 /** Per state: its symbol, how many bits to read, and what to add to them for the next state. Arrays of 2^log entries. */
 export interface FseTable {
@@ -25,22 +25,22 @@ export function buildFse(counts: ArrayLike<number>, log: number): FseTable {
   const next = new Uint16Array(counts.length);
   let high = size - 1;
   for (let s = 0; s < counts.length; s++) {
-    next[s] = Math.abs(counts[s]!);
+    next[s] = Math.abs(counts[s]);
     if (counts[s] === -1) table.symbol[high--] = s;
   }
   const step = (size >> 1) + (size >> 3) + 3;
   let at = 0;
   for (let s = 0; s < counts.length; s++) {
-    for (let i = 0; i < counts[s]!; i++) {
+    for (let i = 0; i < counts[s]; i++) {
       table.symbol[at] = s;
       do at = (at + step) & (size - 1);
       while (at > high);
     }
   }
   for (let state = 0; state < size; state++) {
-    const x = next[table.symbol[state]!]!++;
+    const x = next[table.symbol[state]]++;
     table.bits[state] = log - log2(x);
-    table.base[state] = (x << table.bits[state]!) - size;
+    table.base[state] = (x << table.bits[state]) - size;
   }
   return table;
 }
@@ -57,7 +57,7 @@ export function readFse(
   let position = start * 8;
   const peek = (): number => {
     const i = position >> 3;
-    const byte = (k: number): number => (i + k < end ? src[i + k]! : 0);
+    const byte = (k: number): number => (i + k < end ? src[i + k] : 0);
     return (byte(0) | (byte(1) << 8) | (byte(2) << 16)) >>> (position & 7);
   };
   const log = (peek() & 15) + 5;

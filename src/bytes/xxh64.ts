@@ -63,7 +63,7 @@ const P4 = [0x85ebca77, 0xc2b2ae63] as const;
 const P5 = [0x27d4eb2f, 0x165667c5] as const;
 const STRIPE = 32;
 
-const word = (b: Uint8Array, i: number): number => b[i]! | (b[i + 1]! << 8) | (b[i + 2]! << 16) | (b[i + 3]! << 24);
+const word = (b: Uint8Array, i: number): number => b[i] | (b[i + 1] << 8) | (b[i + 2] << 16) | (b[i + 3] << 24);
 
 const scratch = new U64(0, 0);
 
@@ -109,7 +109,7 @@ export class Xxh64 {
   }
 
   private stripe(bytes: Uint8Array, i: number): void {
-    for (let lane = 0; lane < 4; lane++) round(this.lanes[lane]!, bytes, i + 8 * lane);
+    for (let lane = 0; lane < 4; lane++) round(this.lanes[lane], bytes, i + 8 * lane);
   }
 
   private merged(): U64 {
@@ -141,7 +141,7 @@ export class Xxh64 {
       i += 4;
     }
     for (; i < this.heldLength; i++) {
-      const k = new U64(0, this.held[i]!).multiply(P5[0], P5[1]);
+      const k = new U64(0, this.held[i]).multiply(P5[0], P5[1]);
       h.xor(k.hi, k.lo).rotate(11).multiply(P1[0], P1[1]);
     }
     h.fold(33).multiply(P2[0], P2[1]).fold(29).multiply(P3[0], P3[1]).fold(32);

@@ -1,7 +1,7 @@
 /**
  * Huffman-coded literals of zstd. Source: RFC 8878, section 4.2.
  */
-import { badZstd, log2, readFse } from './zstd-fse.js';
+import { badZstd, log2, readFse } from './fse.js';
 
 const MAX_BITS = 11;
 
@@ -14,7 +14,7 @@ export interface HuffmanTable {
 /** Bits in a stream that is read backwards: a 1 marks the end, in the last byte. */
 export function backwardBits(src: Uint8Array, start: number, end: number): number {
   if (end <= start || src[end - 1] === 0) throw badZstd('a bit stream with an end mark', 'none');
-  return (end - start - 1) * 8 + log2(src[end - 1]!);
+  return (end - start - 1) * 8 + log2(src[end - 1]);
 }
 
 /** Weights coded by two FSE states in turn; whichever runs out of bits, the other's symbol is the last. */
@@ -26,7 +26,7 @@ function readFseWeights(src: Uint8Array, start: number, end: number): number[] {
     let value = 0;
     for (let i = n - 1; i >= 0; i--) {
       const at = left + i;
-      value = (value << 1) | (at < 0 ? 0 : (src[next + (at >> 3)]! >> (at & 7)) & 1);
+      value = (value << 1) | (at < 0 ? 0 : (src[next + (at >> 3)] >> (at & 7)) & 1);
     }
     return value;
   };
@@ -34,14 +34,14 @@ function readFseWeights(src: Uint8Array, start: number, end: number): number[] {
   if (left < 0) throw badZstd('two FSE states of Huffman weights', 'the block ends inside them');
   const weights: number[] = [];
   for (let turn = 0; ; turn ^= 1) {
-    const state = states[turn]!;
-    weights.push(table.symbol[state]!);
+    const state = states[turn];
+    weights.push(table.symbol[state]);
     if (weights.length > 254) throw badZstd('at most 255 Huffman weights', 'more');
-    if (table.bits[state]! > left) {
-      weights.push(table.symbol[states[turn ^ 1]!]!);
+    if (table.bits[state] > left) {
+      weights.push(table.symbol[states[turn ^ 1]]);
       return weights;
     }
-    states[turn] = table.base[state]! + read(table.bits[state]!);
+    states[turn] = table.base[state] + read(table.bits[state]);
   }
 }
 
@@ -72,13 +72,13 @@ function buildHuffman(weights: number[]): HuffmanTable {
 /** Reads the tree description at `src[start, end)`; `next` is where it ends. */
 export function readHuffman(src: Uint8Array, start: number, end: number): { table: HuffmanTable; next: number } {
   if (start >= end) throw badZstd('a Huffman tree', 'the block ends before it');
-  const head = src[start]!;
+  const head = src[start];
   const count = head - 127;
   const next = start + 1 + (head < 128 ? head : (count + 1) >> 1);
   if (next > end) throw badZstd('a whole Huffman tree', 'the block ends inside it');
   if (head < 128) return { table: buildHuffman(readFseWeights(src, start + 1, next)), next };
   const weights: number[] = [];
-  for (let i = 0; i < count; i++) weights.push((src[start + 1 + (i >> 1)]! >> (i & 1 ? 0 : 4)) & 15);
+  for (let i = 0; i < count; i++) weights.push((src[start + 1 + (i >> 1)] >> (i & 1 ? 0 : 4)) & 15);
   return { table: buildHuffman(weights), next };
 }
 
@@ -92,13 +92,13 @@ export function decodeHuffman(
   while (d < dEnd && left >= maxBits) {
     const at = left - maxBits;
     const i = start + (at >> 3);
-    const entry = entries[((src[i]! | (src[i + 1]! << 8) | (src[i + 2]! << 16)) >> (at & 7)) & mask]!;
+    const entry = entries[((src[i] | (src[i + 1] << 8) | (src[i + 2] << 16)) >> (at & 7)) & mask];
     dst[d++] = entry;
     left -= entry >> 8;
   }
   while (d < dEnd && left > 0) {
-    const bits = (src[start]! | (src[start + 1]! << 8)) & ((1 << left) - 1);
-    const entry = entries[bits << (maxBits - left)]!;
+    const bits = (src[start] | (src[start + 1] << 8)) & ((1 << left) - 1);
+    const entry = entries[bits << (maxBits - left)];
     dst[d++] = entry;
     left -= entry >> 8;
   }

@@ -2,12 +2,12 @@
  * One compressed block of zstd: literals, then sequences that say how many of them to copy and what to repeat.
  * Source: RFC 8878, sections 3.1.1.3 to 3.1.1.5.
  */
-import { badZstd } from './zstd-fse.js';
-import { backwardBits, type HuffmanTable } from './zstd-huffman.js';
-import { readLiterals } from './zstd-literals.js';
+import { badZstd } from './fse.js';
+import { backwardBits, type HuffmanTable } from './huffman.js';
+import { readLiterals } from './literals.js';
 import {
   LITERAL_BASE, LITERAL_BITS, MATCH_BASE, MATCH_BITS, readSequenceCount, readSequenceTables, type SequenceTables,
-} from './zstd-sequences.js';
+} from './sequences.js';
 
 /** No block has more bytes than this, packed or unpacked. */
 export const MAX_BLOCK = 131072;
@@ -34,24 +34,24 @@ export class BlockState {
 /** Bits `[at, at + width)` of the stream at `start`; width at most 24. */
 function bitsAt(src: Uint8Array, start: number, at: number, width: number): number {
   const i = start + (at >> 3);
-  const word = src[i]! | (src[i + 1]! << 8) | (src[i + 2]! << 16) | (src[i + 3]! << 24);
+  const word = src[i] | (src[i + 1] << 8) | (src[i + 2] << 16) | (src[i + 3] << 24);
   return (word >>> (at & 7)) & ((1 << width) - 1);
 }
 
 /** The distance that `value` stands for; 1 to 3 mean recent ones, shifted by one when no literals come before the match. */
 function distance(value: number, literalLength: number, recent: Int32Array): number {
   const which = value > 3 ? 3 : value - 1 + (literalLength === 0 ? 1 : 0);
-  if (which === 0) return recent[0]!;
-  const found = value > 3 ? value - 3 : which === 3 ? recent[0]! - 1 : recent[which]!;
-  if (which > 1) recent[2] = recent[1]!;
-  recent[1] = recent[0]!;
+  if (which === 0) return recent[0];
+  const found = value > 3 ? value - 3 : which === 3 ? recent[0] - 1 : recent[which];
+  if (which > 1) recent[2] = recent[1];
+  recent[1] = recent[0];
   recent[0] = found;
   return found;
 }
 
 function copyLiterals(from: Uint8Array, start: number, end: number, to: Uint8Array, d: number): void {
   if (end - start > SHORT) to.set(from.subarray(start, end), d);
-  else while (start < end) to[d++] = from[start++]!;
+  else while (start < end) to[d++] = from[start++];
 }
 
 /** Copies within `out`; an overlap repeats what was just written. */
@@ -62,7 +62,7 @@ function copyMatch(out: Uint8Array, from: number, to: number, length: number): v
     for (; end - to > whole; to += whole, whole *= 2) out.copyWithin(to, from, from + whole);
     out.copyWithin(to, from, from + end - to);
   } else {
-    while (to < end) out[to++] = out[from++]!;
+    while (to < end) out[to++] = out[from++];
   }
 }
 
@@ -105,19 +105,19 @@ function runSequences(
   let o = bitsAt(src, stream, (left -= of.log), of.log);
   let m = bitsAt(src, stream, (left -= ml.log), ml.log);
   for (let n = count; ; ) {
-    const offsetCode = of.symbol[o]!;
-    const matchCode = ml.symbol[m]!;
-    const literalCode = ll.symbol[l]!;
+    const offsetCode = of.symbol[o];
+    const matchCode = ml.symbol[m];
+    const literalCode = ll.symbol[l];
     if (offsetCode > MAX_OFFSET_CODE) throw badZstd(`a match distance below 2^${MAX_OFFSET_CODE + 1}`, `2^${offsetCode}`);
 
     let value = 1 << offsetCode;
     if (offsetCode > 24) value += bitsAt(src, stream, (left -= offsetCode - 24), offsetCode - 24) << 24;
     const width = Math.min(offsetCode, 24);
     value += bitsAt(src, stream, (left -= width), width);
-    const matchWidth = MATCH_BITS[matchCode]!;
-    const matchLength = MATCH_BASE[matchCode]! + bitsAt(src, stream, (left -= matchWidth), matchWidth);
-    const literalWidth = LITERAL_BITS[literalCode]!;
-    const literalLength = LITERAL_BASE[literalCode]! + bitsAt(src, stream, (left -= literalWidth), literalWidth);
+    const matchWidth = MATCH_BITS[matchCode];
+    const matchLength = MATCH_BASE[matchCode] + bitsAt(src, stream, (left -= matchWidth), matchWidth);
+    const literalWidth = LITERAL_BITS[literalCode];
+    const literalLength = LITERAL_BASE[literalCode] + bitsAt(src, stream, (left -= literalWidth), literalWidth);
     if (left < 0) throw badZstd(`${count} sequences`, 'the zstd block ends inside them');
 
     if (literalLength > literalsSize - used) throw badZstd(`at most ${literalsSize - used} literals`, `${literalLength}`);
@@ -133,9 +133,9 @@ function runSequences(
     d += matchLength;
 
     if (--n === 0) break;
-    l = ll.base[l]! + bitsAt(src, stream, (left -= ll.bits[l]!), ll.bits[l]!);
-    m = ml.base[m]! + bitsAt(src, stream, (left -= ml.bits[m]!), ml.bits[m]!);
-    o = of.base[o]! + bitsAt(src, stream, (left -= of.bits[o]!), of.bits[o]!);
+    l = ll.base[l] + bitsAt(src, stream, (left -= ll.bits[l]), ll.bits[l]);
+    m = ml.base[m] + bitsAt(src, stream, (left -= ml.bits[m]), ml.bits[m]);
+    o = of.base[o] + bitsAt(src, stream, (left -= of.bits[o]), of.bits[o]);
   }
   if (left !== 0) throw badZstd(`${count} sequences to the end of the block`, `${left} bits too many or too few`);
   return { d, used };
