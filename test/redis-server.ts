@@ -1,0 +1,63 @@
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Redis } from 'ioredis';
+
+/** The server under test: `redis-server` on PATH, or what REDIS_SERVER names (any Redis or Valkey). */
+export const SERVER = process.env.REDIS_SERVER ?? 'redis-server';
+
+/** What is missing for tests with a real server, or undefined. In CI the server must be there. */
+export function missingServer(): string | undefined {
+  const { status } = spawnSync(SERVER, ['--version']);
+  if (status === 0) return undefined;
+  if (process.env.CI !== undefined) throw new Error(`CI needs ${SERVER}: apt-get install redis-server`);
+  return `no ${SERVER} on this machine: apt-get install redis-server`;
+}
+
+/** A server of its own, on a free port of the loopback interface, in a temporary folder. */
+export class TestServer {
+  private constructor(
+    private readonly process: ChildProcess,
+    private readonly folder: string,
+    readonly client: Redis,
+  ) {}
+
+  static async start(...options: string[]): Promise<TestServer> {
+    const folder = mkdtempSync(join(tmpdir(), 'rdbkit-server-'));
+    const port = await freePort();
+    const child = spawn(SERVER, ['--port', `${port}`, '--bind', '127.0.0.1', '--dir', folder, '--save', '', ...options], { stdio: 'ignore' });
+    const client = new Redis({ port, host: '127.0.0.1', lazyConnect: true, protocol: 2, retryStrategy: (times) => (times < 100 ? 50 : null) });
+    client.on('error', () => undefined); // refused until the server listens
+    const server = new TestServer(child, folder, client);
+    await client.connect().catch(() => undefined);
+    await client.ping();
+    return server;
+  }
+
+  /** SAVE, and what it wrote. */
+  async save(): Promise<Uint8Array> {
+    await this.client.call('SAVE');
+    return new Uint8Array(readFileSync(join(this.folder, 'dump.rdb')));
+  }
+
+  async stop(): Promise<void> {
+    this.client.disconnect();
+    const gone = new Promise((resolve) => this.process.once('exit', resolve));
+    this.process.kill('SIGKILL');
+    await gone;
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const listener = createServer();
+    listener.once('error', reject);
+    listener.listen(0, '127.0.0.1', () => {
+      const address = listener.address();
+      listener.close(() => (address !== null && typeof address === 'object' ? resolve(address.port) : reject(new Error('no port'))));
+    });
+  });
+}

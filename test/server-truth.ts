@@ -1,0 +1,95 @@
+import type { Redis } from 'ioredis';
+import { formatText } from '../src/bytes/text.js';
+
+type Reply = Buffer | number | null | Reply[];
+
+/** What a server itself answers for every key of its databases, as JSON lines. */
+export async function serverTruth(client: Redis, databases: readonly number[]): Promise<string> {
+  const lines: string[] = [];
+  for (const db of databases) {
+    await client.select(db);
+    for (const key of (await client.callBuffer('KEYS', '*')) as Buffer[]) {
+      const type = await client.type(key);
+      const value = await (READ[type] as (client: Redis, key: Buffer) => Promise<unknown>)(client, key);
+      const expireAt = (await client.call('PEXPIRETIME', key)) as number;
+      lines.push(JSON.stringify({ db, key: text(key), type, ...(expireAt >= 0 ? { expireAt } : {}), value }));
+    }
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+const text = (bytes: Buffer): string => formatText(new Uint8Array(bytes));
+
+const READ: Readonly<Record<string, (client: Redis, key: Buffer) => Promise<unknown>>> = {
+  string: async (client, key) => text((await client.getBuffer(key)) as Buffer),
+  list: async (client, key) => (await client.lrangeBuffer(key, 0, -1)).map(text),
+  set: async (client, key) => ((await client.callBuffer('SMEMBERS', key)) as Buffer[]).map(text),
+  zset: async (client, key) => {
+    const flat = (await client.callBuffer('ZRANGE', key, '0', '-1', 'WITHSCORES')) as Buffer[];
+    return pairs(flat, (score) => numberOf(score.toString()));
+  },
+  hash: async (client, key) => {
+    const value = pairs((await client.callBuffer('HGETALL', key)) as Buffer[], text);
+    const expiries = await fieldExpiries(client, key);
+    return Object.fromEntries(Object.entries(value).map(([field, v]) => [field, expiries.has(field) ? { value: v, expireAt: expiries.get(field) } : v]));
+  },
+  stream,
+};
+
+/** Pairs of a flat reply as an object that holds any key, `__proto__` too. */
+function pairs<T>(flat: readonly Buffer[], value: (bytes: Buffer) => T): Record<string, T> {
+  const entries: [string, T][] = [];
+  for (let i = 0; i < flat.length; i += 2) entries.push([text(flat[i]), value(flat[i + 1])]);
+  return Object.fromEntries(entries);
+}
+
+function numberOf(score: string): number | string {
+  return /inf|nan/.test(score) ? score : Number(score);
+}
+
+/** Of a hash whose server knows field expiries (Redis 7.4, Valkey 9): those that have one. */
+async function fieldExpiries(client: Redis, key: Buffer): Promise<Map<string, number>> {
+  const fields = (await client.callBuffer('HKEYS', key)) as Buffer[];
+  try {
+    const at = (await client.call('HPEXPIRETIME', key, 'FIELDS', String(fields.length), ...fields)) as number[];
+    return new Map(fields.flatMap((field, i) => (at[i] > 0 ? [[text(field), at[i]] as const] : [])));
+  } catch {
+    return new Map(); // an unknown command: no field has an expiry
+  }
+}
+
+async function stream(client: Redis, key: Buffer): Promise<unknown> {
+  const info = fields((await client.callBuffer('XINFO', 'STREAM', key, 'FULL', 'COUNT', '0')) as Reply[]);
+  return {
+    entries: (info.get('entries') as [Buffer, Buffer[]][]).map(([id, values]) => ({ id: id.toString(), fields: values.map(text) })),
+    length: info.get('length'),
+    lastId: String(info.get('last-generated-id')),
+    maxDeletedId: String(info.get('max-deleted-entry-id')),
+    entriesAdded: info.get('entries-added'),
+    groups: (info.get('groups') as Reply[][]).map((group) => groupOf(fields(group))),
+  };
+}
+
+function groupOf(group: Map<string, Reply>): unknown {
+  return {
+    name: text(group.get('name') as Buffer),
+    lastId: String(group.get('last-delivered-id')),
+    entriesRead: group.get('entries-read'),
+    pending: ((group.get('pel') ?? group.get('pending')) as [Buffer, Buffer, number, number][]).map(([id, consumer, deliveredAt, deliveries]) => ({
+      id: id.toString(),
+      consumer: text(consumer),
+      deliveredAt,
+      deliveries,
+    })),
+    consumers: (group.get('consumers') as Reply[][]).map((consumer) => ({
+      name: text(fields(consumer).get('name') as Buffer),
+      seenTime: fields(consumer).get('seen-time'),
+    })),
+  };
+}
+
+function fields(flat: Reply[]): Map<string, Reply> {
+  const map = new Map<string, Reply>();
+  for (let i = 0; i < flat.length; i += 2) map.set(String(flat[i]), flat[i + 1]);
+  return map;
+}
