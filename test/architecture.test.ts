@@ -13,7 +13,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   sinks: ['bytes', 'encodings', 'rdb', 'values'],
   commands: ['bytes', 'encodings', 'kernels', 'rdb', 'values', 'sources', 'sinks'],
   library: ['bytes', 'encodings', 'rdb', 'values', 'sources'],
-  cli: ['bytes', 'values', 'sinks', 'commands'],
+  cli: ['commands'],
   '.': ['bytes', 'rdb', 'values', 'library'],
 };
 

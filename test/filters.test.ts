@@ -160,7 +160,7 @@ describe('parseFilterArgs', () => {
   });
 
   test.each([
-    [{ db: ['x'] }, '--db x: expected database numbers from 0, like 0 3, 0,3 or 0-3'],
+    [{ db: ['x'] }, '--db x: expected database numbers from 0, like 0, 0,3 or 0-3'],
     [{ db: ['0,'] }, '--db "": expected database numbers'],
     [{ db: ['2147483648'] }, '--db 2147483648: expected database numbers'],
     [{ db: ['3-1'] }, '--db 3-1: expected a range from low to high, like 1-3'],

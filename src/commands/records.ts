@@ -71,6 +71,7 @@ export class Records {
     } catch (error) {
       throw error instanceof RdbError ? framer.failed(error).at({ file: input.name }) : error;
     } finally {
+      counts.bytes = before + framer.offset;
       this.gate?.close();
     }
   }

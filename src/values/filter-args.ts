@@ -53,7 +53,7 @@ export function parseFilterArgs(words: FilterWords): FilterOptions {
 /** Database numbers, alone (`3`) or as a range with both ends (`0-3`); each once, in the order given. */
 export function parseDbs(option: string, words: Words): number[] {
   const found = new Set<number>();
-  const allowed = 'database numbers from 0, like 0 3, 0,3 or 0-3';
+  const allowed = 'database numbers from 0, like 0, 0,3 or 0-3';
   for (const word of split(words)) {
     const [from, to] = range(option, word, MAX_DB, allowed);
     if (to - from >= MAX_DB_RANGE) throw refuse(option, word, `ranges of at most ${MAX_DB_RANGE} databases`);

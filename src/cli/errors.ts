@@ -1,0 +1,74 @@
+import type { OutputError, RdbError } from '../commands/terms.js';
+import { EXIT } from './exit.js';
+import { HINTS } from './hints.js';
+import { printable, quoted, sourceName, word } from './printable.js';
+
+/** What the system says when the command line names the wrong thing, as against a device that fails. */
+const WRONG_PATH = new Set(['ENOENT', 'ENOTDIR', 'EACCES', 'EPERM', 'EISDIR', 'ELOOP', 'ENAMETOOLONG']);
+
+/** A path that cannot be opened is wrong usage; everything else that is wrong with an input is damage. */
+export function exitOf(error: RdbError): number {
+  return error.code === 'READ_FAILED' && isWrongPath(error) ? EXIT.usage : EXIT.input;
+}
+
+function isWrongPath({ cause, got }: RdbError): boolean {
+  if (cause instanceof Error && 'code' in cause) return WRONG_PATH.has(String(cause.code));
+  return got === 'a directory';
+}
+
+/** The gravest: damage before a wrong path. */
+export function exitOfAll(errors: readonly RdbError[]): number {
+  return Math.max(EXIT.done, ...errors.map(exitOf));
+}
+
+/** Where it is, as far as it is known: `dump.rdb, offset 17, db 0, key "user:1"`. */
+function place(error: RdbError): string {
+  const { db, file, key, offset, within } = error;
+  const parts: string[] = [];
+  if (file !== undefined) parts.push(sourceName(file));
+  if (exitOf(error) === EXIT.usage) return parts.join(); // nothing was read: offset 0 would mislead
+  if (offset !== undefined) parts.push(`offset ${offset}`);
+  if (within !== undefined) parts.push(`byte ${within} of the packed value there`);
+  if (db !== undefined) parts.push(`db ${db}`);
+  if (key !== undefined) parts.push(`key ${quoted(key)}`);
+  return parts.join(', ');
+}
+
+/** What is wrong, without the advice. */
+function fault({ code, expected, got, message }: RdbError): string {
+  if (code === 'READ_FAILED' && got !== undefined) return got;
+  const parts: string[] = [];
+  if (expected !== undefined) parts.push(`expected ${expected}`);
+  if (got !== undefined) parts.push(`got ${got}`);
+  return parts.length === 0 ? message : parts.join(', ');
+}
+
+/** The error on one line: code, place, what was expected, what was there, and what to do next. */
+export function errorLine(error: RdbError): string {
+  const where = place(error);
+  return `${error.code}: ${where === '' ? '' : `${where}: `}${sentence(printable(fault(error)))} ${HINTS[error.code]}`;
+}
+
+export function outputErrorLine(error: OutputError): string {
+  const path = error.path === 'standard output' ? error.path : word(error.path);
+  return `cannot write ${path}: ${sentence(printable(error.reason))}`;
+}
+
+const sentence = (text: string): string => (/[.!?]$/.test(text) ? text : `${text}.`);
+
+/** For `--json`: the fields of errorLine one by one, as they are. */
+export function errorObject(error: RdbError): Record<string, unknown> {
+  const { code, db, expected, file, got, key, message, offset, within } = error;
+  return { code, message, file, offset, within, db, key, expected, got, hint: HINTS[code] };
+}
+
+/** With DEBUG=rdbkit: the stack, and those of the causes; every line is made safe. */
+export function stackOf(error: unknown, env: Readonly<Record<string, string | undefined>>): string {
+  if (env.DEBUG?.split(/[\s,]+/).includes('rdbkit') !== true) return '';
+  const lines: string[] = [];
+  for (let at = error, depth = 0; at instanceof Error && depth < 8; at = at.cause, depth++) {
+    const stack = (at.stack ?? String(at)).split('\n');
+    lines.push(...stack.map((line, i) => (i === 0 && depth > 0 ? `caused by ${line}` : line)));
+  }
+  return lines.map((line) => `  ${printable(line)}\n`).join('');
+}

@@ -1,0 +1,27 @@
+export const EXIT = {
+  done: 0,
+  usage: 2,
+  input: 3,
+  output: 4,
+  /** EX_SOFTWARE of sysexits.h: a bug of ours must not look like one of the others. */
+  bug: 70,
+} as const;
+
+export type InterruptSignal = 'SIGINT' | 'SIGTERM';
+
+/** As shells report a command that the signal ended: 128 and its number. */
+export const SIGNAL_EXIT: Readonly<Record<InterruptSignal, number>> = { SIGINT: 130, SIGTERM: 143 };
+
+/** The reason of an abort. */
+export class Interruption extends Error {
+  override readonly name = 'Interruption';
+
+  constructor(readonly by: InterruptSignal) {
+    super(`interrupted by ${by}`);
+  }
+}
+
+/** Any abort that does not say what it is counts as Ctrl-C. */
+export function interruptedBy(signal: AbortSignal | undefined): InterruptSignal {
+  return signal?.reason instanceof Interruption ? signal.reason.by : 'SIGINT';
+}

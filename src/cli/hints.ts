@@ -1,0 +1,33 @@
+import type { ErrorCode } from '../commands/terms.js';
+
+const RECOPY = 'The file is damaged: compare its checksum with the original and copy it again, or take a new one with BGSAVE.';
+const DAMAGED_VALUE = `${RECOPY} If the server itself loads it, please report this as a bug of rdbkit.`;
+
+/** What a person can do next, by the code of the error. */
+export const HINTS: Readonly<Record<ErrorCode, string>> = {
+  EMPTY_INPUT: 'Nothing was written to it: look at the command that made it, or take a new RDB with BGSAVE.',
+  NOT_RDB: 'Look at what it is (file, head -c 100): perhaps an error page, an AOF, an archive, or an RDB that was copied as text.',
+  UNSUPPORTED_VERSION: 'Look for a newer rdbkit, or leave out --strict to read on until something unknown comes.',
+  UNSUPPORTED_TYPE: 'Load the file into a server with that module and save it again in a current version.',
+  UNKNOWN_OPCODE: 'Either the file is damaged, or a newer or changed server wrote it: copy it again, and look for a newer rdbkit.',
+  TRUNCATED: 'The file is incomplete: copy it again, or take a new one with BGSAVE.',
+  BAD_LENGTH: RECOPY,
+  BAD_STRING: RECOPY,
+  BAD_NUMBER: DAMAGED_VALUE,
+  BAD_LZF: DAMAGED_VALUE,
+  BAD_LISTPACK: DAMAGED_VALUE,
+  BAD_ZIPLIST: DAMAGED_VALUE,
+  BAD_ZIPMAP: DAMAGED_VALUE,
+  BAD_INTSET: DAMAGED_VALUE,
+  BAD_QUICKLIST: DAMAGED_VALUE,
+  BAD_HASH: DAMAGED_VALUE,
+  BAD_ZSET: DAMAGED_VALUE,
+  BAD_STREAM: DAMAGED_VALUE,
+  BAD_MODULE: DAMAGED_VALUE,
+  BAD_TEMPLATE: DAMAGED_VALUE,
+  CHECKSUM: 'Some bytes have changed since the server wrote them: copy it again. --no-checksum reads it as it is.',
+  TRAILING_DATA: 'One RDB a file: give files that were joined as separate sources. Without --strict, other data at the end is only a warning.',
+  BAD_COMPRESSION: 'Test it with gzip -t, lz4 -t or zstd -t, and copy or compress it again.',
+  INPUT_CHANGED: 'Something wrote to it meanwhile: wait for BGSAVE or the copy to end, or read a copy.',
+  READ_FAILED: 'Name a file that exists and may be read, or - for standard input.',
+};

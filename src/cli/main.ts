@@ -1,0 +1,34 @@
+import { CommanderError } from 'commander';
+import { stackOf } from './errors.js';
+import { EXIT } from './exit.js';
+import type { Io } from './io.js';
+import { printable } from './printable.js';
+import { createProgram } from './program.js';
+import { exitOfCommander, isHelp, UsageError, usageLine } from './usage.js';
+
+/**
+ * The command line, without a process: `argv` is what stands behind the program's name. Returns the exit code; never throws.
+ */
+export async function main(argv: readonly string[], io: Io): Promise<number> {
+  let code: number = EXIT.done;
+  const program = createProgram(io, argv, (exit) => (code = exit));
+  try {
+    await program.parseAsync(argv, { from: 'user' });
+    return code;
+  } catch (error) {
+    if (error instanceof CommanderError && isHelp(error)) return exitOfCommander(error);
+    if (error instanceof CommanderError || error instanceof UsageError) {
+      const commands = program.commands.map((command) => command.name());
+      io.stderr.write(`rdbkit: ${usageLine(error, argv, commands)}\n${stackOf(error, io.env)}`);
+      return EXIT.usage;
+    }
+    io.stderr.write(`rdbkit: ${bugLine(error)}\n${stackOf(error, io.env)}`);
+    return EXIT.bug;
+  }
+}
+
+/** For everything that nobody foresaw. */
+export function bugLine(error: unknown): string {
+  const what = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  return `INTERNAL: ${printable(what)}. This is a bug of rdbkit: please report it with what DEBUG=rdbkit shows.`;
+}

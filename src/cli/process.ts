@@ -1,0 +1,41 @@
+import { bugLine, main } from './main.js';
+import { stackOf } from './errors.js';
+import { EXIT, interruptedBy, type InterruptSignal, Interruption, SIGNAL_EXIT } from './exit.js';
+
+/** Milliseconds for an interrupted process to end by itself. */
+const PATIENCE = 500;
+
+/** Runs the command line in this process: arguments, streams, signals, exit code. */
+export async function run(): Promise<void> {
+  const { env, stderr, stdout } = process;
+  const stop = stopOnSignals();
+  // Whoever reads has gone: decode hears of it from its write, for help and talk it does not matter.
+  stdout.on('error', () => undefined);
+  stderr.on('error', () => undefined);
+  process.on('uncaughtException', (error) => {
+    stderr.write(`rdbkit: ${bugLine(error)}\n${stackOf(error, env)}`);
+    process.exit(EXIT.bug);
+  });
+  process.exitCode = await main(process.argv.slice(2), { stdin: process.stdin, stdout, stderr, env, signal: stop });
+  if (stop.aborted) setTimeout(() => endBy(interruptedBy(stop)), PATIENCE).unref();
+}
+
+/** The first signal stops cleanly, the second one at once. */
+function stopOnSignals(): AbortSignal {
+  const controller = new AbortController();
+  const onSignal = (by: InterruptSignal): void => {
+    if (controller.signal.aborted) endBy(by);
+    else controller.abort(new Interruption(by));
+  };
+  for (const by of Object.keys(SIGNAL_EXIT) as InterruptSignal[]) process.on(by, () => onSignal(by));
+  return controller.signal;
+}
+
+/**
+ * Ends by the signal itself, which shells report as the same exit code: process.exit would wait for a system call that
+ * never returns, like the opening of a FIFO that nobody writes to.
+ */
+function endBy(by: InterruptSignal): void {
+  process.removeAllListeners(by);
+  process.kill(process.pid, by);
+}

@@ -1,0 +1,87 @@
+import type { Writable } from 'node:stream';
+import cliProgress from 'cli-progress';
+import type { DecodeProgress } from '../commands/decode.js';
+import { columns } from './io.js';
+import { type Progress, progressParts } from './progress.js';
+
+/** Milliseconds before the bar appears: short runs show none. */
+const PATIENCE = 700;
+const REDRAWS_PER_SECOND = 10;
+const WIDEST_BAR = 40;
+const NARROWEST_BAR = 10;
+const GAP = '  ';
+
+/** Of progressParts, the last to go where the terminal is too narrow: percent or bytes, then time left, bytes, keys, rate. */
+const IMPORTANCE = { total: [0, 4, 1, 2, 3], noTotal: [0, 1, 3, 2] };
+
+/**
+ * A bar that redraws itself from a timer. It neither hides the cursor nor switches line wrapping off, so a process that is
+ * killed leaves nothing behind but the line.
+ */
+export class BarProgress implements Progress {
+  private latest: DecodeProgress = { bytesRead: 0, totalBytes: undefined, keys: 0 };
+  private readonly started = performance.now();
+  private readonly bar: cliProgress.SingleBar;
+  private readonly waiting: NodeJS.Timeout;
+  private shown = false;
+
+  constructor(private readonly stderr: Writable) {
+    this.bar = new cliProgress.SingleBar({
+      stream: stderr,
+      fps: REDRAWS_PER_SECOND,
+      format: () => this.text(),
+      clearOnComplete: true,
+      linewrap: true, // leaves the terminal its own setting
+      gracefulExit: false,
+    });
+    this.waiting = setTimeout(() => this.show(), PATIENCE);
+  }
+
+  update(progress: DecodeProgress): void {
+    this.latest = progress;
+  }
+
+  /** The bar is taken away for the line: cli-progress returns to where it began, which must be below the line by then. */
+  line(text: string): void {
+    if (this.shown) this.bar.stop();
+    this.stderr.write(`${text}\n`);
+    if (this.shown) this.show();
+  }
+
+  stop(): void {
+    clearTimeout(this.waiting);
+    if (this.shown) this.bar.stop();
+    this.shown = false;
+  }
+
+  private show(): void {
+    this.shown = true;
+    this.bar.start(1, 0);
+  }
+
+  private text(): string {
+    const { bytesRead, totalBytes } = this.latest;
+    const parts = progressParts(this.latest, (performance.now() - this.started) / 1000);
+    const done = totalBytes === undefined || totalBytes === 0 ? undefined : Math.min(1, bytesRead / totalBytes);
+    return barText(parts, done, columns(this.stderr) - 1);
+  }
+}
+
+/** As many parts as fit into the width, in order, and a bar where there is room for one. */
+export function barText(parts: readonly string[], done: number | undefined, width: number): string {
+  const kept = new Set<number>();
+  let length = -GAP.length;
+  for (const i of done === undefined ? IMPORTANCE.noTotal : IMPORTANCE.total) {
+    const more = GAP.length + (parts[i] ?? '').length;
+    if (length + more > width) break;
+    length += more;
+    kept.add(i);
+  }
+  const shown = parts.filter((_, i) => kept.has(i));
+  const room = Math.min(WIDEST_BAR, width - length - GAP.length - 2);
+  if (done !== undefined && room >= NARROWEST_BAR) {
+    const filled = Math.round(room * done);
+    shown.splice(1, 0, `[${'='.repeat(filled)}${' '.repeat(room - filled)}]`);
+  }
+  return shown.join(GAP).slice(0, Math.max(0, width));
+}

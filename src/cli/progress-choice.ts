@@ -1,0 +1,14 @@
+import type { ProgressKind } from './decode-options.js';
+import { type Io, isTerminal } from './io.js';
+import { NoProgress, PlainProgress, type Progress } from './progress.js';
+import { BarProgress } from './progress-bar.js';
+
+/**
+ * `auto` draws a bar where standard error is a terminal, unless the data goes to that terminal too or it cannot move its
+ * cursor.
+ */
+export function createProgress(how: ProgressKind, { env, stderr, stdout }: Io, toFile: boolean): Progress {
+  if (how === 'plain') return new PlainProgress(stderr);
+  const bar = how === 'auto' && isTerminal(stderr) && env.TERM !== 'dumb' && (toFile || !isTerminal(stdout));
+  return bar ? new BarProgress(stderr) : new NoProgress(stderr);
+}

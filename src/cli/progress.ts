@@ -1,0 +1,66 @@
+import type { Writable } from 'node:stream';
+import type { DecodeProgress } from '../commands/decode.js';
+import { bytesText, keysText, longText, rateText } from './numbers.js';
+
+/** How far a run is. All of it lives on standard error. */
+export interface Progress {
+  /** Called for every chunk, never for a key; only remembers. */
+  update(progress: DecodeProgress): void;
+  /** Writes a line; a bar moves down for it. */
+  line(text: string): void;
+  /** Leaves the terminal as it was. May be called twice. */
+  stop(): void;
+}
+
+export class NoProgress implements Progress {
+  constructor(private readonly stderr: Writable) {}
+
+  update(): void {
+    // nobody asked
+  }
+
+  line(text: string): void {
+    this.stderr.write(`${text}\n`);
+  }
+
+  stop(): void {
+    // nothing is drawn
+  }
+}
+
+/** Milliseconds between two lines. */
+const PLAIN_EVERY = 5000;
+
+/** For logs: a line every few seconds. */
+export class PlainProgress implements Progress {
+  private latest: DecodeProgress = { bytesRead: 0, totalBytes: undefined, keys: 0 };
+  private readonly started = performance.now();
+  private readonly timer = setInterval(() => this.tick(), PLAIN_EVERY);
+
+  constructor(private readonly stderr: Writable) {}
+
+  update(progress: DecodeProgress): void {
+    this.latest = progress;
+  }
+
+  line(text: string): void {
+    this.stderr.write(`${text}\n`);
+  }
+
+  private tick(): void {
+    this.line(`rdbkit: ${progressParts(this.latest, (performance.now() - this.started) / 1000).join(', ')}`);
+  }
+
+  stop(): void {
+    clearInterval(this.timer);
+  }
+}
+
+/** `42%`, `227 MB of 540 MB`, keys, rate, time left; without a total `227 MB`, keys, rate, time gone. */
+export function progressParts({ bytesRead, keys, totalBytes }: DecodeProgress, seconds: number): string[] {
+  const rate = rateText(bytesRead, seconds);
+  if (totalBytes === undefined || totalBytes === 0) return [bytesText(bytesRead), keysText(keys), rate, longText(Math.floor(seconds))];
+  const done = Math.min(1, bytesRead / totalBytes);
+  const left = done > 0 ? `${longText(Math.ceil((seconds / done) * (1 - done)))} left` : 'starting';
+  return [`${Math.floor(done * 100)}%`, `${bytesText(bytesRead)} of ${bytesText(totalBytes)}`, keysText(keys), rate, left];
+}

@@ -1,0 +1,71 @@
+import type { DecodeSummary } from '../commands/decode.js';
+import type { OutputError, RdbError } from '../commands/terms.js';
+import { errorObject } from './errors.js';
+import type { InterruptSignal } from './exit.js';
+import { bytesText, countText, keysText, rateText, secondsText } from './numbers.js';
+
+export interface Warning {
+  readonly file: string;
+  readonly text: string;
+}
+
+/** `1,234 keys, 540 MB in, 812 MB out, 4.3 s, 126 MB/s; 3 of them expired; 20 filtered out`. */
+export function summaryLine(summary: DecodeSummary): string {
+  const { bytes, expired, keys, limited, read, seconds, warnings, written } = summary;
+  const parts = [
+    `${keysText(keys)}, ${bytesText(bytes)} in, ${bytesText(written)} out, ${secondsText(seconds)}, ${rateText(bytes, seconds)}`,
+  ];
+  if (expired > 0) parts.push(`${countText(expired)} of them expired`);
+  if (read > keys) parts.push(`${countText(read - keys)} filtered out`);
+  if (warnings > 0) parts.push(`${countText(warnings)} ${warnings === 1 ? 'warning' : 'warnings'}`);
+  if (limited) parts.push('stopped at --limit');
+  return parts.join('; ');
+}
+
+interface Outcome {
+  readonly code: number;
+  readonly by?: InterruptSignal | undefined;
+  readonly output?: string | undefined;
+  readonly warnings: readonly Warning[];
+  readonly errors: readonly RdbError[];
+  /** The loss of the output, which leaves no summary. */
+  readonly error?: OutputError | undefined;
+}
+
+/**
+ * The object of `--json`. Other people's programs read it: fields may be added, never renamed. Absent: `bytesIn` and the
+ * other counts where the output was lost, `output` for standard output, `partial` where nothing was left.
+ */
+export function summaryObject(summary: DecodeSummary | undefined, outcome: Outcome): object {
+  const { by, code, error, output, warnings } = outcome;
+  const errors = outcome.errors.map(errorObject);
+  if (error !== undefined) errors.push({ code: 'OUTPUT', message: error.message, file: error.path, got: error.reason });
+  return {
+    command: 'decode',
+    exitCode: code,
+    ...(summary === undefined ? {} : counts(summary)),
+    interrupted: by ?? null,
+    output,
+    partial: summary?.partial,
+    warnings,
+    errors,
+  };
+}
+
+function counts(summary: DecodeSummary): object {
+  const { bytes, expired, keys, limited, read, seconds, sources, torn, written } = summary;
+  return {
+    sources,
+    /** Keys written, keys found, found but not written, written though they had expired. */
+    keys,
+    keysRead: read,
+    keysFiltered: read - keys,
+    keysExpired: expired,
+    /** Of RDB, decompressed; of JSON lines. */
+    bytesIn: bytes,
+    bytesOut: written,
+    seconds: Math.round(seconds * 1000) / 1000,
+    limited,
+    torn,
+  };
+}
