@@ -11,6 +11,8 @@ import { streamOf } from './value-stream.js';
 import { GrowingString, type Texts } from './value-texts.js';
 import type { ArrayValue, HashField, ModulePart, ModuleValue, StreamEntry, Values, ZsetMember } from './value-types.js';
 
+const LONGEST_KEY_SHOWN = 256;
+
 /**
  * Makes the JavaScript value of a key: give it a RECORD, or all the parts of a large value, and then take `built`. The value
  * shares no memory with the frame or with other values.
@@ -146,12 +148,7 @@ export class ValueBuilder<T> extends PartsReader {
   }
 
   protected bigBegin(role: number, length: number): void {
-    const { greatest } = this.texts;
-    if (length > greatest) {
-      const { db, keyBytes, keyEnd, keyStart } = this.key;
-      const key = JSON.stringify(formatText(keyBytes, keyStart, Math.min(keyEnd, keyStart + 256)));
-      throw new RangeError(`db ${db}, key ${key}: a string of ${length} bytes, and JavaScript holds ${greatest} at the most; frames() gives such values in parts`);
-    }
+    if (length > this.texts.greatest) throw this.tooLong(length);
     this.big = new GrowingString(length);
     this.bigRole = role;
   }
@@ -160,9 +157,26 @@ export class ValueBuilder<T> extends PartsReader {
     this.big?.add(bytes, start, end);
   }
 
-  protected bigEnd(): void {
-    const text = this.texts.own((this.big as GrowingString).bytes());
+  /** The string that is whole now. */
+  private bigText(): T {
+    const bytes = (this.big as GrowingString).bytes();
     this.big = undefined;
+    try {
+      return this.texts.own(bytes);
+    } catch (cause) {
+      throw this.tooLong(bytes.length, cause); // base64 is longer than the bytes, and nothing else can go wrong
+    }
+  }
+
+  private tooLong(length: number, cause?: unknown): RangeError {
+    const { db, keyBytes, keyEnd, keyStart } = this.key;
+    const key = JSON.stringify(formatText(keyBytes, keyStart, Math.min(keyEnd, keyStart + LONGEST_KEY_SHOWN)));
+    const advice = 'frames() gives such values in parts, the filter maxSize leaves them out';
+    return new RangeError(`db ${db}, key ${key}: a string of ${length} bytes is longer than JavaScript allows; ${advice}`, { cause });
+  }
+
+  protected bigEnd(): void {
+    const text = this.bigText();
     switch (this.bigRole) {
       case ITEM:
         this.list.push(text);

@@ -1,0 +1,41 @@
+/** The public API. Everything else may change without notice. */
+export { ERROR_CODES, type ErrorCode, RdbError } from './bytes/errors.js';
+export { formatText, parseText } from './bytes/text.js';
+export { decode } from './library/decode.js';
+export type { FilterOptions } from './library/filter-options.js';
+export type { EndFrame, MetaFrame, ValueFrame } from './library/frame-records.js';
+export { frames } from './library/frames.js';
+export { crc64, keySlot } from './library/helpers.js';
+export type { RecordIterator } from './library/iteration.js';
+export type { DecodeOptions, FramesOptions, ReadOptions } from './library/options.js';
+export type {
+  AuxRecord,
+  EndRecord,
+  FunctionRecord,
+  HashTemplateRecord,
+  KeyMeta,
+  KeyOf,
+  KeyRecord,
+  MetaRecord,
+  ModuleAuxRecord,
+  ResizeDbRecord,
+  SlotImportRecord,
+  SlotInfoRecord,
+} from './library/records.js';
+export type { Source } from './library/source.js';
+export type { RedisType } from './rdb/types.js';
+export type { TtlState } from './values/filters.js';
+export type {
+  ArrayValue,
+  HashField,
+  ModulePart,
+  ModuleValue,
+  StreamConsumer,
+  StreamEntry,
+  StreamGroup,
+  StreamIdempotence,
+  StreamPending,
+  StreamValue,
+  Values,
+  ZsetMember,
+} from './values/value-types.js';

@@ -1,0 +1,86 @@
+import { SLOTS } from '../bytes/crc16.js';
+import { parseText } from '../bytes/text.js';
+import type { RedisType } from '../rdb/types.js';
+import { compileFilter, type Filter, type TtlState, type FilterOptions as ValuesFilterOptions } from '../values/filters.js';
+import { type Check, checkOptions, isNumber, isWhole, listOf, oneOf } from './checks.js';
+
+/**
+ * Which keys to give out. The values of one option are alternatives, different options must all hold; an option that is
+ * absent or an empty array asks for nothing. A key that does not pass is skipped without being decoded.
+ *
+ * Keys and patterns are bytes, or strings in the text form: UTF-8, or `base64:` and the base64 of any bytes.
+ */
+export interface FilterOptions {
+  /** Numbers of databases. */
+  db?: readonly number[] | undefined;
+  /** What the key begins with. */
+  prefix?: readonly (string | Uint8Array)[] | undefined;
+  notPrefix?: readonly (string | Uint8Array)[] | undefined;
+  /** Redis glob patterns for the whole key, as KEYS and SCAN take them. */
+  match?: readonly (string | Uint8Array)[] | undefined;
+  notMatch?: readonly (string | Uint8Array)[] | undefined;
+  /**
+   * Found anywhere in the key unless anchored. Always in Unicode mode; the flags g and y are ignored. A key that is valid
+   * UTF-8 is matched as that text, any other as Latin-1, so that `\xff` finds the byte ff.
+   */
+  regex?: readonly (RegExp | string)[] | undefined;
+  notRegex?: readonly (RegExp | string)[] | undefined;
+  type?: readonly RedisType[] | undefined;
+  notType?: readonly RedisType[] | undefined;
+  /** Ranges of cluster slots, both ends within. */
+  slot?: readonly (readonly [from: number, to: number])[] | undefined;
+  /** none: no expiry; any: has one; expired: has one, at or before `now`; live: not expired, so also without expiry. */
+  ttl?: TtlState | undefined;
+  /** Size of the value as it stands in the file (packed and compressed), bytes; both bounds are within. */
+  minSize?: number | undefined;
+  maxSize?: number | undefined;
+  /** Unix milliseconds that `ttl` compares with; the time of the call unless given. */
+  now?: number | undefined;
+}
+
+const TYPES: Readonly<Record<RedisType, true>> = {
+  string: true, list: true, set: true, zset: true, hash: true, stream: true, module: true, array: true,
+};
+const TTL_STATES: Readonly<Record<TtlState, true>> = { none: true, any: true, expired: true, live: true };
+
+const isType = (value: unknown): boolean => typeof value === 'string' && Object.hasOwn(TYPES, value);
+const isSlot = (value: unknown): boolean => isWhole(value) && value < SLOTS;
+
+const keys = listOf('strings and Uint8Arrays', (value) => typeof value === 'string' || value instanceof Uint8Array);
+const expressions = listOf('regular expressions', (value) => typeof value === 'string' || value instanceof RegExp);
+const types = listOf(`types: ${Object.keys(TYPES).join(', ')}`, isType);
+
+const CHECKS: Readonly<Record<keyof FilterOptions, Check>> = {
+  db: listOf('database numbers', isWhole),
+  prefix: keys,
+  notPrefix: keys,
+  match: keys,
+  notMatch: keys,
+  regex: expressions,
+  notRegex: expressions,
+  type: types,
+  notType: types,
+  slot: listOf(`pairs [from, to] of slots, 0 to ${SLOTS - 1}`, (value) => Array.isArray(value) && value.length === 2 && value.every(isSlot)),
+  ttl: oneOf(Object.keys(TTL_STATES)),
+  minSize: isNumber,
+  maxSize: isNumber,
+  now: isNumber,
+};
+
+/** TypeError for anything that is not as it should be. */
+export function filterOf(options: FilterOptions): Filter {
+  checkOptions('filter', options, CHECKS);
+  const { prefix, notPrefix, match, notMatch, ...rest } = options;
+  const compiled: ValuesFilterOptions = {
+    ...rest,
+    prefix: bytesOf(prefix),
+    notPrefix: bytesOf(notPrefix),
+    match: bytesOf(match),
+    notMatch: bytesOf(notMatch),
+  } as ValuesFilterOptions;
+  return compileFilter(compiled);
+}
+
+function bytesOf(keys: FilterOptions['prefix']): Uint8Array[] {
+  return (keys ?? []).map((key) => (typeof key === 'string' ? parseText(key) : key));
+}

@@ -1,0 +1,115 @@
+import { formatText } from '../bytes/text.js';
+import { Element, uint32 } from '../encodings/element.js';
+import type { Frame } from '../rdb/framer.js';
+import { type Length, readLength } from '../rdb/length.js';
+import { readString, Scratch } from '../rdb/string.js';
+import type { OpcodeRow } from '../rdb/types.js';
+import { MODULE_EOF, moduleType, readModulePart } from '../values/module.js';
+import { modulePartOf } from '../values/value-builder.js';
+import type { Texts } from '../values/value-texts.js';
+import type { ModulePart } from '../values/value-types.js';
+import type { KeyMeta, MetaRecord } from './records.js';
+
+/** The record of a META frame. */
+export function metaRecord<T>(frame: Frame, texts: Texts<T>): MetaRecord<T> {
+  const opcode = frame.opcode as OpcodeRow;
+  const reader = new MetaReader(frame.bytes, frame.start, frame.end, texts);
+  switch (opcode.name) {
+    case 'AUX':
+      return { type: 'aux', key: reader.text(), value: reader.text() };
+    case 'RESIZEDB':
+      return { type: 'resizeDb', db: frame.db, keys: reader.number(), expires: reader.number() };
+    case 'SLOT_INFO':
+      return { type: 'slotInfo', slot: reader.number(), keys: reader.number(), expires: reader.number() };
+    case 'SLOT_IMPORT':
+      return { type: 'slotImport', job: reader.text(), slots: reader.list(() => [reader.number(), reader.number()]) };
+    case 'FUNCTION2':
+      return { type: 'function', value: reader.text() };
+    case 'FUNCTION_PRE_GA': {
+      const [name, engine] = [reader.text(), reader.text()];
+      const description = reader.number() === 0 ? null : reader.text();
+      return { type: 'function', name, engine, description, value: reader.text() };
+    }
+    case 'MODULE_AUX': {
+      const { name, version } = moduleType(reader.length());
+      reader.number(); // the opcode UINT before `when`
+      const when = reader.number();
+      return { type: 'moduleAux', module: name, version, when, parts: reader.moduleParts() };
+    }
+    case 'HASH_TEMPLATE':
+      return { type: 'hashTemplate', id: reader.number(), fields: reader.list(() => reader.string()) };
+    default:
+      throw new TypeError(`no record for the opcode ${opcode.name}`);
+  }
+}
+
+/** KEY_META: per module class a specification of 4 bytes and the parts of a module value (redis keymeta.c). */
+export function keyMetaOf<T>(bytes: Uint8Array, texts: Texts<T>): KeyMeta<T>[] {
+  const reader = new MetaReader(bytes, 0, bytes.length, texts);
+  return reader.list(() => {
+    const spec = reader.uint32();
+    return { module: className(spec), version: (spec >>> 3) & 31, flags: spec & 7, parts: reader.moduleParts() };
+  });
+}
+
+/** Four characters of 6 bits, the first in the highest ones. */
+function className(spec: number): string {
+  const charset = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
+  return [26, 20, 14, 8].map((shift) => charset[(spec >>> shift) & 63]).join('');
+}
+
+class MetaReader<T> {
+  private readonly element = new Element();
+  private readonly scratch = new Scratch();
+  private readonly read: Length = { value: 0, hi: 0, lo: 0 };
+
+  constructor(
+    private readonly bytes: Uint8Array,
+    private pos: number,
+    private readonly end: number,
+    private readonly texts: Texts<T>,
+  ) {}
+
+  /** User data. */
+  string(): T {
+    this.pos = readString(this.bytes, this.pos, this.end, this.element);
+    return this.texts.element(this.element);
+  }
+
+  /** What a server says. */
+  text(): string {
+    this.pos = readString(this.bytes, this.pos, this.end, this.element);
+    this.scratch.text(this.element);
+    return formatText(this.element.bytes, this.element.start, this.element.end);
+  }
+
+  length(): Length {
+    this.pos = readLength(this.bytes, this.pos, this.end, this.read);
+    return this.read;
+  }
+
+  number(): number {
+    return this.length().value;
+  }
+
+  uint32(): number {
+    this.pos += 4;
+    return uint32(this.bytes, this.pos - 4);
+  }
+
+  list<Item>(item: () => Item): Item[] {
+    const items: Item[] = [];
+    for (let left = this.number(); left > 0; left--) items.push(item());
+    return items;
+  }
+
+  moduleParts(): ModulePart<T>[] {
+    const parts: ModulePart<T>[] = [];
+    for (;;) {
+      const opcode = this.bytes[this.pos] as number;
+      this.pos = readModulePart(this.bytes, this.pos, this.end, this.element);
+      if (opcode === MODULE_EOF) return parts;
+      parts.push(modulePartOf(opcode, this.element, this.texts));
+    }
+  }
+}

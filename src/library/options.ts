@@ -1,0 +1,47 @@
+import { type Check, isBoolean, isCount, isFunction, isObject, isSignal } from './checks.js';
+import type { FilterOptions } from './filter-options.js';
+
+/** What decode and frames have in common. */
+export interface ReadOptions {
+  /** Which keys to give out; all unless given. */
+  filter?: FilterOptions | undefined;
+  /** Stop after this many keys. What comes behind them is not read, so no checksum is verified then. */
+  limit?: number | undefined;
+  /** Also give out what is no key: what the server says of itself, functions, the end of the file. Default false. */
+  meta?: boolean | undefined;
+  /** Verify the CRC-64 at the end of the file, where there is one. Default true. */
+  checksum?: boolean | undefined;
+  /** Refuse versions of the format that are not known, and bytes behind the end of the RDB. Default: read on, and warn. */
+  strict?: boolean | undefined;
+  /** Ends the reading: the loop throws the signal's reason, and the source is closed. */
+  signal?: AbortSignal | undefined;
+  /** Gets a sentence for everything odd that is no error. */
+  onWarning?: ((warning: string) => void) | undefined;
+}
+
+export interface DecodeOptions extends ReadOptions {
+  /**
+   * Redis strings become JavaScript strings instead of Buffers, in the text form: bytes that are valid UTF-8 are that text,
+   * any others, and text that itself begins with `base64:`, are `base64:` and their base64. Nothing is lost: parseText gives
+   * the bytes back. Default false.
+   */
+  text?: boolean | undefined;
+}
+
+export interface FramesOptions extends ReadOptions {
+  /** A value over this many bytes, decompressed, comes in parts of about that size. Default 1 MiB, at least 64. */
+  partSize?: number | undefined;
+}
+
+const COMMON: Readonly<Record<keyof ReadOptions, Check>> = {
+  filter: isObject,
+  limit: isCount,
+  meta: isBoolean,
+  checksum: isBoolean,
+  strict: isBoolean,
+  signal: isSignal,
+  onWarning: isFunction,
+};
+
+export const DECODE_CHECKS: Readonly<Record<keyof DecodeOptions, Check>> = { ...COMMON, text: isBoolean };
+export const FRAMES_CHECKS: Readonly<Record<keyof FramesOptions, Check>> = { ...COMMON, partSize: isCount };
