@@ -2,6 +2,7 @@
 //
 //     npm run build && node bench/mutate.mjs --count 20000 --seed 1 [--dist folder] [--one seed]
 //
+// Every other file is also decoded through WebAssembly, which must come to the same.
 // The work is done in child processes, so that a crash, a hang or a swollen memory is put down to the seed that made it.
 import { fork } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -89,15 +90,15 @@ function damaged(files, seed, Crc64) {
 }
 
 async function child() {
-  const [{ Framer, NEED, RECORD, META, END }, { JsonLines }, { Output }, { RdbError, ERROR_CODES }, { Crc64 }] = await Promise.all(
-    ['rdb/framer.js', 'sinks/json-lines.js', 'sinks/output.js', 'bytes/errors.js', 'bytes/crc64.js'].map(load),
+  const [{ Framer, NEED, RECORD, META, END }, { JsonLines }, { Output }, { RdbError, ERROR_CODES }, { Crc64 }, { Kernels }] = await Promise.all(
+    ['rdb/framer.js', 'sinks/json-lines.js', 'sinks/output.js', 'bytes/errors.js', 'bytes/crc64.js', 'kernels/kernels.js'].map(load),
   );
   const files = readdirSync(folder).filter((file) => file.endsWith('.rdb'));
 
-  async function decode(bytes, chunks, limit, write) {
-    const output = new Output({ write: (piece) => Promise.resolve(write(piece)) });
-    const json = new JsonLines(output);
-    const framer = new Framer({ limit, meta: false });
+  async function decode(bytes, chunks, limit, hot, write) {
+    const output = new Output({ write: (piece) => Promise.resolve(write(piece)) }, hot);
+    const json = new JsonLines(output, { hot });
+    const framer = new Framer({ limit, meta: false, ...(hot && { hot }) });
     try {
       for (let at = 0, i = 0; at < bytes.length; i++) {
         framer.push(bytes.subarray(at, at + chunks[i % chunks.length]));
@@ -130,13 +131,15 @@ async function child() {
     const { bytes, chunks, limit } = damaged(files, seed, Crc64);
     const pieces = [];
     const hash = createHash('sha256');
-    const whole = await decode(bytes, [bytes.length], undefined, (piece) => {
+    const hot = seed % 2 === 1 ? Kernels.create() : undefined;
+    const whole = await decode(bytes, [bytes.length], undefined, hot, (piece) => {
       pieces.push(piece.slice());
       hash.update(piece);
     });
+    if (hot !== undefined && (await decode(bytes, [bytes.length], undefined, undefined, () => undefined)) !== whole) throw new Error(`another fate through WebAssembly: ${whole}`);
     if (whole === 'ok') for (const line of Buffer.concat(pieces).toString().split('\n')) if (line !== '') JSON.parse(line);
     const other = createHash('sha256');
-    const parts = await decode(bytes, chunks, limit, (piece) => other.update(piece));
+    const parts = await decode(bytes, chunks, limit, undefined, (piece) => other.update(piece));
     if (whole === 'ok' && parts === 'ok' && hash.digest('hex') !== other.digest('hex')) throw new Error('other lines in parts than as a whole');
     return { whole, parts };
   }

@@ -10,7 +10,7 @@ export async function serverTruth(client: Redis, databases: readonly number[]): 
     await client.select(db);
     for (const key of (await client.callBuffer('KEYS', '*')) as Buffer[]) {
       const type = await client.type(key);
-      const value = await (READ[type] as (client: Redis, key: Buffer) => Promise<unknown>)(client, key);
+      const value = await (READ[type])(client, key);
       const expireAt = (await client.call('PEXPIRETIME', key)) as number;
       lines.push(JSON.stringify({ db, key: text(key), type, ...(expireAt >= 0 ? { expireAt } : {}), value }));
     }

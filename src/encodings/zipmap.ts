@@ -15,6 +15,11 @@ export function openZipmap(bytes: Uint8Array, start: number, end: number): numbe
   const size = end - start;
   if (size < 2) throw bad(start, 'a zipmap of 2 bytes or more', `${size} bytes`);
   if (bytes[end - 1] !== END) throw bad(end - 1, 'the end byte ff', hexByte(bytes[end - 1]));
+  return zipmapElements(bytes, start);
+}
+
+/** How many fields and values the first byte of a zipmap says there are, -1 where they are too many for it. */
+export function zipmapElements(bytes: Uint8Array, start: number): number {
   const pairs = bytes[start];
   return pairs < LONG ? pairs * 2 : -1;
 }

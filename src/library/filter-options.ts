@@ -77,7 +77,7 @@ export function filterOf(options: FilterOptions): Filter {
     notPrefix: bytesOf(notPrefix),
     match: bytesOf(match),
     notMatch: bytesOf(notMatch),
-  } as ValuesFilterOptions;
+  };
   return compileFilter(compiled);
 }
 

@@ -106,7 +106,7 @@ class MetaReader<T> {
   moduleParts(): ModulePart<T>[] {
     const parts: ModulePart<T>[] = [];
     for (;;) {
-      const opcode = this.bytes[this.pos] as number;
+      const opcode = this.bytes[this.pos];
       this.pos = readModulePart(this.bytes, this.pos, this.end, this.element);
       if (opcode === MODULE_EOF) return parts;
       parts.push(modulePartOf(opcode, this.element, this.texts));

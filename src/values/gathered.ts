@@ -19,6 +19,7 @@ export class Gathered {
 
   /** Forgets the first `count` bytes. */
   drop(count: number): void {
+    if (count === 0) return;
     this.bytes.copyWithin(0, count, this.length);
     this.length -= count;
   }

@@ -1,9 +1,9 @@
 import { type ErrorCode, hexByte, RdbError } from '../bytes/errors.js';
-import { uint32 } from '../encodings/element.js';
+import { int16, uint32 } from '../encodings/element.js';
 import { INTSET_HEADER, openIntset } from '../encodings/intset.js';
 import { LISTPACK_HEADER, openListpack } from '../encodings/listpack.js';
 import { openZiplist, ZIPLIST_HEADER } from '../encodings/ziplist.js';
-import { openZipmap, ZIPMAP_HEADER } from '../encodings/zipmap.js';
+import { openZipmap, ZIPMAP_HEADER, zipmapElements } from '../encodings/zipmap.js';
 import type { TypeRow } from '../rdb/types.js';
 import { type Layout, LAYOUTS } from './layouts.js';
 
@@ -16,17 +16,19 @@ export interface Packed {
   readonly code: ErrorCode;
   /** Checks what stands around the elements in `bytes[start, end)`; returns how many there should be, or -1. */
   open(bytes: Uint8Array, start: number, end: number): number;
-  /** Checks a header alone, of a value of `size` bytes in all. */
-  check(bytes: Uint8Array, start: number, size: number): void;
+  /** The same from a header alone, of a value of `size` bytes in all. */
+  check(bytes: Uint8Array, start: number, size: number): number;
   /** How the elements lie, once the header is there. */
   layout(bytes: Uint8Array, start: number): Layout;
 }
 
-/** Ziplists and listpacks begin with their size. */
-function sized(code: ErrorCode) {
-  return (bytes: Uint8Array, start: number, size: number): void => {
+/** Ziplists and listpacks begin with their size; `countAt` bytes behind that stands how many elements they have. */
+function sized(code: ErrorCode, countAt: number) {
+  return (bytes: Uint8Array, start: number, size: number): number => {
     const total = uint32(bytes, start);
     if (total !== size) throw new RdbError(code, { within: start, expected: `a header that says ${size} bytes`, got: `${total}` });
+    const count = int16(bytes, start + countAt) & 0xffff;
+    return count === 0xffff ? -1 : count;
   };
 }
 
@@ -35,7 +37,7 @@ const ziplist = (layout: Layout): Packed => ({
   footer: 1,
   code: 'BAD_ZIPLIST',
   open: openZiplist,
-  check: sized('BAD_ZIPLIST'),
+  check: sized('BAD_ZIPLIST', 8),
   layout: () => layout,
 });
 
@@ -44,7 +46,7 @@ const listpack = (layout: Layout): Packed => ({
   footer: 1,
   code: 'BAD_LISTPACK',
   open: openListpack,
-  check: sized('BAD_LISTPACK'),
+  check: sized('BAD_LISTPACK', 4),
   layout: () => layout,
 });
 
@@ -64,7 +66,7 @@ const PACKED: Readonly<Record<string, Packed>> = {
     footer: 1,
     code: 'BAD_ZIPMAP',
     open: openZipmap,
-    check: () => undefined,
+    check: zipmapElements,
     layout: () => LAYOUTS.zipmap,
   },
   'intset set': {
@@ -72,7 +74,7 @@ const PACKED: Readonly<Record<string, Packed>> = {
     footer: 0,
     code: 'BAD_INTSET',
     open: (bytes, start, end) => (end - start - INTSET_HEADER) / openIntset(bytes, start, end - start),
-    check: (bytes, start, size) => void openIntset(bytes, start, size),
+    check: (bytes, start, size) => (size - INTSET_HEADER) / openIntset(bytes, start, size),
     layout: (bytes, start) => INTSETS[uint32(bytes, start)],
   },
 };

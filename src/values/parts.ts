@@ -232,6 +232,7 @@ export abstract class PartsReader extends ValueReader {
   private split(packed: Packed, size: number): StringTarget {
     const held = new Gathered();
     let done = 0;
+    let count = -1;
     let layout: Layout | undefined;
     /** Walks what it can of `bytes[start, end)`; returns where it stopped. */
     const walk = (bytes: Uint8Array, start: number, end: number): number => {
@@ -239,7 +240,8 @@ export abstract class PartsReader extends ValueReader {
       this.origin = start - done;
       if (layout === undefined) {
         if (end - start < packed.header) return start;
-        packed.check(bytes, start, size);
+        count = packed.check(bytes, start, size);
+        this.walked = 0;
         layout = packed.layout(bytes, start);
         pos += packed.header;
       }
@@ -262,7 +264,7 @@ export abstract class PartsReader extends ValueReader {
         this.origin = -done;
         if (done !== size - packed.footer) throw new RdbError(packed.code, { within: 0, expected: 'a whole element', got: 'the end of the packed value' });
         if (packed.footer === 1 && held.bytes[0] !== 0xff) throw badEnd(packed.code, 0, held.bytes[0]);
-        this.balanced(packed);
+        this.balanced(packed, count, -done);
       },
     };
   }

@@ -214,15 +214,15 @@ export abstract class ValueReader {
     this.walked = 0;
     const stop = this.run(packed.layout(bytes, start), bytes, start + packed.header, last);
     if (stop !== last) throw new RdbError(packed.code, { within: stop, expected: 'a whole element', got: 'the end of the packed value' });
-    this.balanced(packed);
+    this.balanced(packed, count, start);
+  }
+
+  /** Whether the last item is whole, and all are there of the `count` that the header at `start` says, if that is no -1. */
+  protected balanced(packed: Packed, count: number, start: number): void {
+    if (this.phase !== 0) throw new RdbError(packed.code, { within: start, expected: 'as many values as fields or members', got: 'one fewer' });
     if (count >= 0 && count !== this.walked) {
       throw new RdbError(packed.code, { within: start, expected: `${count} elements, as its header says`, got: `${this.walked}` });
     }
-  }
-
-  /** Whether the last item is whole. */
-  protected balanced(packed: Packed): void {
-    if (this.phase !== 0) throw new RdbError(packed.code, { expected: 'as many values as fields or members', got: 'one fewer' });
   }
 
   private quicklist(bytes: Uint8Array, start: number, end: number, second: boolean): void {

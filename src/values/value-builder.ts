@@ -99,7 +99,7 @@ export class ValueBuilder<T> extends PartsReader {
 
   expiry(ms: number): void {
     if (this.expiryBefore) this.fieldExpiry = ms;
-    else if (ms > 0) (this.fields[this.fields.length - 1] as HashField<T>).expireAt = ms;
+    else if (ms > 0) (this.fields[this.fields.length - 1]).expireAt = ms;
   }
 
   member(element: Element): void {

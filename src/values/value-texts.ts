@@ -21,7 +21,7 @@ const SHORT = 40;
 export function copyOf(bytes: Uint8Array, start: number, end: number): Buffer {
   const size = end - start;
   const copy = Buffer.allocUnsafe(size);
-  if (size < SHORT) for (let i = 0; i < size; i++) copy[i] = bytes[start + i] as number;
+  if (size < SHORT) for (let i = 0; i < size; i++) copy[i] = bytes[start + i];
   else copy.set(bytes.subarray(start, end));
   return copy;
 }
@@ -88,7 +88,7 @@ function asciiUntil(bytes: Uint8Array, start: number, end: number): number {
   const view = viewOf(bytes);
   let i = start;
   for (const stop = end - 3; i < stop; i += 4) if ((view.getInt32(i, true) & 0x80808080) !== 0) return i;
-  for (; i < end; i++) if ((bytes[i] as number) >= 0x80) return i;
+  for (; i < end; i++) if ((bytes[i]) >= 0x80) return i;
   return end;
 }
 
