@@ -8,20 +8,19 @@ export { frames } from './library/frames.js';
 export { crc64, keySlot } from './library/helpers.js';
 export type { RecordIterator } from './library/iteration.js';
 export type { DecodeOptions, FramesOptions, ReadOptions } from './library/options.js';
+export type { KeyOf, KeyRecord } from './library/records.js';
 export type {
   AuxRecord,
   EndRecord,
   FunctionRecord,
   HashTemplateRecord,
   KeyMeta,
-  KeyOf,
-  KeyRecord,
   MetaRecord,
   ModuleAuxRecord,
   ResizeDbRecord,
   SlotImportRecord,
   SlotInfoRecord,
-} from './library/records.js';
+} from './values/meta-records.js';
 export type { Source } from './library/source.js';
 export type { RedisType } from './rdb/types.js';
 export type { TtlState } from './values/filters.js';

@@ -46,10 +46,10 @@ test('links between the pages lead somewhere', () => {
   const broken = pages.flatMap((page) =>
     [...read(page).matchAll(/\]\(([^)]*)\)/g)].flatMap(([, link]) => {
       if (/^https?:/.test(link)) return [];
-      const [path, anchor] = link.split('#');
+      const [path, anchor = ''] = link.split('#');
       const target = path === '' ? page : join(page, '..', path);
       try {
-        return anchor === undefined || headings(target).includes(anchor) ? [void read(target)].slice(1) : [`${page}: ${link}`];
+        return anchor === '' || headings(target).includes(anchor) ? [void read(target)].slice(1) : [`${page}: ${link}`];
       } catch {
         return [`${page}: ${link}`];
       }

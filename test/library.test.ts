@@ -267,7 +267,7 @@ describe('what is given out', () => {
   });
 
   test.each([{ minSize: 500 }, { maxSize: 500 }, { minSize: 100, maxSize: 5000 }, { minSize: 1e9 }])('passes the filter of sizes %j, in parts too', async (filter) => {
-    const { minSize = 0, maxSize = Infinity } = { minSize: 0, maxSize: Infinity, ...filter };
+    const { minSize, maxSize } = { minSize: 0, maxSize: Infinity, ...filter };
     const sizes = (await gathered(frames(path(MIXED)))).filter(({ value }) => value.length >= minSize && value.length <= maxSize);
     const want = sizes.map(({ key }) => key);
     for (const partSize of [64, 1000, 1 << 20]) {
@@ -554,7 +554,7 @@ test('types follow the options and narrow by type', async () => {
 
 /** Each example of docs/library.md, and the output that follows it there. */
 const page = readFileSync(join(root, 'docs/library.md'), 'utf8');
-const examples = [...page.matchAll(/^```ts\n(.*?)^```\n(?:\n```text\n(.*?)^```$)?/gms)].map(([, code = '', output]) => ({ code, output }));
+const examples = [...page.matchAll(/^```ts\n(.*?)^```\n(?:\n```text\n(.*?)^```$)?/gms)].map(([, code, output = '']) => ({ code, output }));
 
 describe('docs/library.md', () => {
   const temp = mkdtempSync(join(tmpdir(), 'rdbkit-docs-'));
@@ -563,7 +563,7 @@ describe('docs/library.md', () => {
 
   test('every block with output belongs to an example', () => {
     expect(examples.length).toBeGreaterThan(5);
-    expect(page.match(/^```text$/gm)).toHaveLength(examples.filter(({ output }) => output !== undefined).length);
+    expect(page.match(/^```text$/gm)).toHaveLength(examples.filter(({ output }) => output !== '').length);
   });
 
   test.each(examples.map((example, i) => ({ ...example, i })))('example $i prints what the page says', async ({ code, i, output }) => {
@@ -575,7 +575,7 @@ describe('docs/library.md', () => {
     } finally {
       log.mockRestore();
     }
-    expect(printed.join('')).toBe(output ?? '');
+    expect(printed.join('')).toBe(output);
   });
 
   test('the examples have right types', { timeout: 60_000 }, () => {

@@ -75,8 +75,13 @@ export function parseDouble(bytes: Uint8Array, start: number, end: number): numb
 
 const DECIMAL = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/;
 
-/** A double as Redis 8.8 prints one that an array holds: shortest, and never like an integer. */
+/** Up to here Redis prints integers digit by digit (util.c, d2string, double2ll). */
+const GREATEST_INTEGER = 2 ** 62;
+
+/** A double as Redis 8.8 prints one that an array holds (sparsearray.c, arFormatFloat): shortest, and never like an integer. */
 export function doubleText(value: number, out: Uint8Array, o: number): number {
-  const text = String(value);
+  if (Object.is(value, -0)) return writeAscii('-0.0', out, o);
+  const whole = Number.isInteger(value) && Math.abs(value) <= GREATEST_INTEGER;
+  const text = whole ? BigInt(value).toString() : String(value);
   return writeAscii(/[.e]/.test(text) ? text : `${text}.0`, out, o);
 }

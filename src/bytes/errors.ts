@@ -54,6 +54,13 @@ export interface ErrorDetail extends ErrorPlace {
   cause?: unknown;
 }
 
+/** The text for those who print the message alone. The place is known later, and in the fields. */
+function sentence(code: ErrorCode, { expected, got }: ErrorDetail): string {
+  const parts = [expected === undefined ? '' : `expected ${expected}`, got === undefined ? '' : `got ${got}`].filter((part) => part !== '');
+  return `${ERROR_CODES[code]}${parts.length === 0 ? '' : ` (${parts.join(', ')})`}`;
+}
+
+/** Bad input: what is wrong, and where. */
 export class RdbError extends Error {
   override readonly name = 'RdbError';
   readonly expected: string | undefined;
@@ -68,7 +75,7 @@ export class RdbError extends Error {
     readonly code: ErrorCode,
     detail: ErrorDetail = {},
   ) {
-    super(ERROR_CODES[code], detail.cause === undefined ? undefined : { cause: detail.cause });
+    super(sentence(code, detail), detail.cause === undefined ? undefined : { cause: detail.cause });
     this.expected = detail.expected;
     this.got = detail.got;
     this.file = detail.file;

@@ -4,9 +4,10 @@ import { ValueBuilder } from '../values/value-builder.js';
 import { BufferTexts, StringTexts, type Texts } from '../values/value-texts.js';
 import { checkOptions } from './checks.js';
 import { Iteration, type RecordIterator } from './iteration.js';
-import { keyMetaOf, metaRecord } from './meta.js';
+import { keyMetaOf, metaRecord } from '../values/meta.js';
 import { DECODE_CHECKS, type DecodeOptions, type FramesOptions } from './options.js';
-import type { KeyRecord, MetaRecord } from './records.js';
+import type { MetaRecord } from '../values/meta-records.js';
+import type { KeyRecord } from './records.js';
 import { checkSource, type Source } from './source.js';
 
 /**

@@ -4,11 +4,11 @@ import type { Frame } from '../rdb/framer.js';
 import { type Length, readLength } from '../rdb/length.js';
 import { readString, Scratch } from '../rdb/string.js';
 import type { OpcodeRow } from '../rdb/types.js';
-import { MODULE_EOF, moduleType, readModulePart } from '../values/module.js';
-import { modulePartOf } from '../values/value-builder.js';
-import type { Texts } from '../values/value-texts.js';
-import type { ModulePart } from '../values/value-types.js';
-import type { KeyMeta, MetaRecord } from './records.js';
+import { MODULE_EOF, moduleType, readModulePart } from './module.js';
+import { modulePartOf } from './value-builder.js';
+import type { Texts } from './value-texts.js';
+import type { ModulePart } from './value-types.js';
+import type { KeyMeta, MetaRecord } from './meta-records.js';
 
 /** The record of a META frame. */
 export function metaRecord<T>(frame: Frame, texts: Texts<T>): MetaRecord<T> {
