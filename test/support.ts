@@ -1,11 +1,12 @@
 import { Crc64 } from '../src/bytes/crc64.js';
 import { RdbError } from '../src/bytes/errors.js';
 import { Kernels } from '../src/kernels/kernels.js';
-import { END, Framer, type FramerOptions, META, NEED, RECORD } from '../src/rdb/framer.js';
+import { END, type FramerOptions, META, NEED, RECORD } from '../src/rdb/frame.js';
+import { Framer } from '../src/rdb/framer.js';
 import { JsonLines } from '../src/sinks/json-lines.js';
 import { Output } from '../src/sinks/output.js';
 
-export interface DecodeOptions extends Omit<FramerOptions, 'hot' | 'meta' | 'onWarning'> {
+export interface DecodeOptions extends Omit<FramerOptions, 'buffer' | 'hot' | 'meta' | 'onWarning'> {
   /** Bytes a chunk; several are used in turn. Default: all at once. */
   chunks?: number | readonly number[];
   /** Use the WebAssembly make of the hot loops. */
@@ -35,7 +36,7 @@ export async function decodeBytes(rdb: Uint8Array, options: DecodeOptions = {}):
     abandon: () => Promise.resolve(undefined),
   };
   const warnings: string[] = [];
-  const framer = new Framer({ ...rest, ...(kernels && { hot: kernels }), meta: options.meta === true, onWarning: (warning) => void warnings.push(warning) });
+  const framer = new Framer({ ...rest, hot: kernels, buffer: kernels?.allocate(1 << 22), meta: options.meta === true, onWarning: (warning) => void warnings.push(warning) });
   framer.size = size;
   const output = new Output(sink, kernels);
   const json = new JsonLines(output, { hot: kernels });

@@ -57,6 +57,9 @@ export interface DecodeSummary extends Readonly<Counts> {
   readonly interrupted: boolean;
 }
 
+/** Holds a chunk of a file and the record that was cut before it. */
+const INPUT_SIZE = 4 << 20;
+
 /** Decodes RDB files to JSON lines. Throws OutputError or ClosedPipe; all else is in the summary. */
 export async function decode(options: DecodeOptions): Promise<DecodeSummary> {
   const started = performance.now();
@@ -94,7 +97,7 @@ class DecodeRun {
     this.inputs = options.sources.map((source) => openInput(source, { stdin, signal }));
     this.records = {
       filter: compileFilter({ ...filter, now }),
-      framer: { checksum, strict, ...(hot && { hot }) },
+      framer: { checksum, strict, hot, buffer: hot?.allocate(INPUT_SIZE) },
       meta,
       limit,
       strict,

@@ -1,5 +1,6 @@
 import { RdbError } from '../bytes/errors.js';
-import { END, type Frame, Framer, type FramerOptions, META, NEED, RECORD } from '../rdb/framer.js';
+import { END, type Frame, type FramerOptions, META, NEED, RECORD } from '../rdb/frame.js';
+import { Framer } from '../rdb/framer.js';
 import type { Output } from '../sinks/output.js';
 import type { RecordSink } from '../sinks/sink.js';
 import type { Input } from '../sources/input.js';

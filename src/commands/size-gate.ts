@@ -1,4 +1,5 @@
-import { type Frame, Framer, type FramerOptions, NEED } from '../rdb/framer.js';
+import { type Frame, type FramerOptions, NEED } from '../rdb/frame.js';
+import { Framer } from '../rdb/framer.js';
 import type { RecordSink } from '../sinks/sink.js';
 import { Spill } from '../sinks/spill.js';
 

@@ -1,4 +1,4 @@
-import { END, META, NEED, RECORD } from '../rdb/framer.js';
+import { END, META, NEED, RECORD } from '../rdb/frame.js';
 import type { InputSource } from '../sources/input.js';
 import { ValueBuilder } from '../values/value-builder.js';
 import { BufferTexts, StringTexts, type Texts } from '../values/value-texts.js';

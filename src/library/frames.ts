@@ -1,4 +1,4 @@
-import { END, META, NEED } from '../rdb/framer.js';
+import { END, META, NEED } from '../rdb/frame.js';
 import type { InputSource } from '../sources/input.js';
 import { copyOf } from '../values/value-texts.js';
 import { checkOptions } from './checks.js';

@@ -3,7 +3,7 @@ import { type Hot, PLAIN, RUN_ITEMS, RUN_PAIRS, RUN_SCORES } from '../bytes/hot.
 import { jsonTextSize } from '../bytes/json.js';
 import { DOUBLE, type Element } from '../encodings/element.js';
 import type { StreamId } from '../encodings/stream.js';
-import type { Frame } from '../rdb/framer.js';
+import type { Frame } from '../rdb/frame.js';
 import type { RedisType } from '../rdb/types.js';
 import { FIELD, ITEM, type Layout, MEMBER, MODULE_PART, VALUE } from '../values/layouts.js';
 import { MODULE_UINT, type ModuleType } from '../values/module.js';

@@ -1,4 +1,4 @@
-import type { Frame } from '../rdb/framer.js';
+import type { Frame } from '../rdb/frame.js';
 import { keyMetaOf, metaRecord } from '../values/meta.js';
 import type { ModulePart } from '../values/value-types.js';
 import { StringTexts } from '../values/value-texts.js';

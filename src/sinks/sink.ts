@@ -1,4 +1,4 @@
-import type { Frame } from '../rdb/framer.js';
+import type { Frame } from '../rdb/frame.js';
 
 /** What takes the keys that passed the filters. */
 export interface RecordSink {

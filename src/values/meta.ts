@@ -1,6 +1,6 @@
 import { formatText } from '../bytes/text.js';
 import { Element, uint32 } from '../encodings/element.js';
-import type { Frame } from '../rdb/framer.js';
+import type { Frame } from '../rdb/frame.js';
 import { type Length, readLength } from '../rdb/length.js';
 import { readString, Scratch } from '../rdb/string.js';
 import type { OpcodeRow } from '../rdb/types.js';

@@ -1,6 +1,6 @@
 import { RdbError } from '../bytes/errors.js';
 import { LzfStream } from '../bytes/lzf.js';
-import { FRAGMENT, type Frame, PIECE, RECORD } from '../rdb/framer.js';
+import { FRAGMENT, type Frame, PIECE, RECORD } from '../rdb/frame.js';
 import { readLength } from '../rdb/length.js';
 import { readString } from '../rdb/string.js';
 import type { Form } from '../rdb/types.js';

@@ -2,7 +2,7 @@ import { RdbError } from '../bytes/errors.js';
 import type { Hot } from '../bytes/hot.js';
 import { BYTES, Element, INT, int32, uint32 } from '../encodings/element.js';
 import { StreamId, StreamNode } from '../encodings/stream.js';
-import type { Frame } from '../rdb/framer.js';
+import type { Frame } from '../rdb/frame.js';
 import { type Length, readLength } from '../rdb/length.js';
 import { readString, Scratch } from '../rdb/string.js';
 import type { TypeRow } from '../rdb/types.js';

@@ -1,7 +1,7 @@
 import { formatText } from '../bytes/text.js';
 import type { Element } from '../encodings/element.js';
 import type { StreamId } from '../encodings/stream.js';
-import type { Frame } from '../rdb/framer.js';
+import type { Frame } from '../rdb/frame.js';
 import { FIELD, ITEM, MEMBER, MODULE_PART, VALUE } from './layouts.js';
 import { MODULE_FLOAT, MODULE_DOUBLE, MODULE_SINT, MODULE_STRING, MODULE_UINT, type ModuleType } from './module.js';
 import { PartsReader } from './parts.js';

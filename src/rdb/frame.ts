@@ -1,0 +1,88 @@
+import type { Hot } from '../bytes/hot.js';
+import { EMPTY } from '../encodings/element.js';
+import type { OpcodeRow, RedisType, TypeRow } from './types.js';
+
+/** What `Framer.next` found. */
+export const NEED = 0; // push more bytes
+export const RECORD = 1; // a whole key
+export const FRAGMENT = 2; // some whole elements of a large value
+export const PIECE = 3; // some bytes of one large string inside a large value
+export const META = 4; // a record that is not a key: `frame.opcode` says which
+export const END = 5; // the end of the file, checksum verified
+
+/**
+ * One frame: where things stand in the input. The framer has one of these and fills it again for every frame; everything it
+ * refers to is borrowed until the next call to `next`.
+ */
+export class Frame {
+  db = 0;
+  type!: TypeRow;
+  redisType: RedisType = 'string';
+  opcode: OpcodeRow | undefined = undefined;
+
+  keyBytes: Uint8Array = EMPTY;
+  keyStart = 0;
+  keyEnd = 0;
+
+  hasExpire = false;
+  /** Unix milliseconds; above 2^53 only the halves are exact. */
+  expireAt = -1;
+  expireHi = 0;
+  expireLo = 0;
+  /** Seconds, or -1. */
+  idle = -1;
+  /** 0 to 255, or -1. */
+  freq = -1;
+
+  /**
+   * `bytes[start, end)` is the value without its type byte, or this part of it: all parts in a row are the value as it
+   * stands in the file.
+   */
+  bytes: Uint8Array = EMPTY;
+  start = 0;
+  end = 0;
+  /** Offset of `start` in the RDB. */
+  offset = 0;
+
+  /** Whether this is the first and the last part of its value; a RECORD is both. */
+  first = true;
+  last = true;
+
+  /** KEY_META: the module metadata of this key, as it stands in the file; undefined where there is none. */
+  metaBytes: Uint8Array | undefined = undefined;
+  /** The hash templates that the file defined so far: field names by number. */
+  readonly templates = new Map<number, readonly Uint8Array[]>();
+
+  /** Of a PIECE: where the string's own bytes begin (the length stands before them in the first piece). */
+  bodyStart = 0;
+  /** Of a PIECE: whether the bytes are LZF, the length of the whole string once decompressed, and whether it ends here. */
+  lzf = false;
+  stringLength = 0;
+  stringFirst = false;
+  stringLast = false;
+
+  /** Halves of signed 64-bit Unix milliseconds. */
+  setExpire(hi: number, lo: number): void {
+    this.hasExpire = true;
+    this.expireHi = hi;
+    this.expireLo = lo;
+    this.expireAt = hi * 0x100000000 + lo;
+  }
+}
+
+export interface FramerOptions {
+  /** Verify the CRC-64 (default true). */
+  checksum?: boolean;
+  /** Refuse versions that are not known (default false: read on and warn). */
+  strict?: boolean;
+  /** A value over this many bytes, decompressed, comes in parts (default 1 MiB). */
+  limit?: number | undefined;
+  /** Return META frames (default true). Without them, large functions and module data are passed without being held. */
+  meta?: boolean;
+  /** The make of the hot loops (default: TypeScript). */
+  hot?: Hot | undefined;
+  /** Where bytes are kept, borrowed for good: chunks are copied to it. Default: memory of its own, only for what is cut. */
+  buffer?: Uint8Array | undefined;
+  /** Gets a sentence for everything odd that is no error. */
+  onWarning?: (warning: string) => void;
+}

@@ -1,0 +1,80 @@
+import { RdbError } from '../bytes/errors.js';
+import { BYTES, Element, int32 } from '../encodings/element.js';
+import type { Frame } from './frame.js';
+import { type Length, readLength } from './length.js';
+import { readString, Scratch } from './string.js';
+import type { Opcode } from './types.js';
+
+/** Opcodes whose operands mean something to the records behind them. */
+const NEEDED: ReadonlySet<Opcode | undefined> = new Set(['SELECTDB', 'EXPIRETIME', 'IDLE', 'AUX', 'KEY_META', 'HASH_TEMPLATE']);
+
+/** Servers number databases with a C int. */
+const MAX_DB = 2 ** 31 - 1;
+
+const length: Length = { value: 0, hi: 0, lo: 0 };
+const element = new Element();
+const scratch = new Scratch();
+
+/** Whether the operands must be there in whole. */
+export function isNeeded(frame: Frame): boolean {
+  return NEEDED.has(frame.opcode?.name);
+}
+
+/**
+ * Carries out what the opcode in `frame`, with its operands in `bytes[start, end)`, says of the records behind it. Returns
+ * false for one that says something of the file, which is for the consumer.
+ */
+export function applyOpcode(frame: Frame): boolean {
+  const { bytes, start, end } = frame;
+  switch (frame.opcode?.name) {
+    case 'SELECTDB':
+      frame.db = bounded('a database number', bytes, start, end, MAX_DB);
+      return true;
+    case 'EXPIRETIME': {
+      const ms = BigInt(int32(bytes, start)) * 1000n;
+      frame.setExpire(Number(ms >> 32n), Number(ms & 0xffffffffn));
+      return true;
+    }
+    case 'IDLE':
+      frame.idle = bounded('an idle time', bytes, start, end, Number.MAX_SAFE_INTEGER);
+      return true;
+    case 'KEY_META':
+      frame.metaBytes = bytes.slice(start, end);
+      return true;
+    case 'HASH_TEMPLATE':
+      defineTemplate(frame);
+      return false;
+    default:
+      return false;
+  }
+}
+
+/** Whether this is the aux field by which Valkey says that the file is its own. */
+export function namesValkey(frame: Frame): boolean {
+  if (frame.opcode?.name !== 'AUX') return false;
+  readString(frame.bytes, frame.start, frame.end, element);
+  if (element.kind !== BYTES || element.end - element.start !== 10) return false;
+  return String.fromCharCode(...element.bytes.subarray(element.start, element.end)) === 'valkey-ver';
+}
+
+/** A length that is no greater than any server writes. */
+function bounded(what: string, bytes: Uint8Array, start: number, end: number, greatest: number): number {
+  readLength(bytes, start, end, length);
+  if (length.value > greatest) throw new RdbError('BAD_LENGTH', { expected: `${what} of ${greatest} at most`, got: `${length.value}` });
+  return length.value;
+}
+
+/** Remembers the field names of a hash template (redis 8.10): its number, a count, names. */
+function defineTemplate({ bytes, start, end, templates }: Frame): void {
+  let pos = readLength(bytes, start, end, length);
+  const id = length.value;
+  if (templates.has(id)) throw new RdbError('BAD_TEMPLATE', { expected: 'a new template', got: `template ${id} again` });
+  pos = readLength(bytes, pos, end, length);
+  const names: Uint8Array[] = [];
+  while (pos < end) {
+    pos = readString(bytes, pos, end, element);
+    scratch.text(element);
+    names.push(element.bytes.slice(element.start, element.end));
+  }
+  templates.set(id, names);
+}

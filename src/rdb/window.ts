@@ -1,0 +1,89 @@
+import type { Crc64 } from '../bytes/crc64.js';
+import { EMPTY } from '../encodings/element.js';
+
+/** Buffers grow by as much as they hold, but by no more than this. */
+const MAX_GROWTH = 1 << 26;
+
+/**
+ * The part of the input that is at hand, as one row of bytes, whatever chunks it came in: `bytes[keep, end)`, of which those
+ * before `pos` were understood. Chunks are borrowed and used in place where nothing is kept of the one before.
+ */
+export class Window {
+  bytes: Uint8Array = EMPTY;
+  /** First byte that is still needed, first byte not understood yet, end: positions in `bytes`. */
+  keep = 0;
+  pos = 0;
+  end = 0;
+  /** Offset of bytes[0] in the input. */
+  base = 0;
+
+  private own: Uint8Array;
+  /** Bytes before this are in the checksum already. */
+  private hashed = 0;
+  private hashing: boolean;
+
+  constructor(
+    /** Takes the bytes that were understood, once and in order. */
+    private readonly crc: Crc64 | undefined,
+    /** Where to keep bytes; chunks are copied to it then. */
+    private readonly buffer: Uint8Array | undefined,
+    /** Bytes moved: positions in `before` are less by `by` now, in `bytes`. */
+    private readonly onMove: (before: Uint8Array, by: number) => void,
+  ) {
+    this.own = buffer ?? EMPTY;
+    this.hashing = crc !== undefined;
+  }
+
+  /** Takes the next bytes, borrowed until `release`. */
+  push(chunk: Uint8Array): void {
+    const left = this.end - this.keep;
+    if (left === 0 && this.buffer === undefined) {
+      this.move(chunk, chunk.length);
+    } else {
+      this.hold(left, left + chunk.length);
+      this.own.set(chunk, this.end);
+      this.end += chunk.length;
+    }
+  }
+
+  /** Gives back the chunk: what is still needed of it moves to a buffer of our own. */
+  release(): void {
+    this.hash();
+    const left = this.end - this.keep;
+    if (left > 0 && this.bytes !== this.own) this.hold(left, left + this.bytes.length);
+  }
+
+  /** Moves the `left` bytes that are needed to the beginning of our own buffer, with room for `size` in all. */
+  private hold(left: number, size: number): void {
+    if (this.bytes === this.own && this.keep === 0 && this.own.length >= size) return;
+    if (this.own.length < size) this.own = new Uint8Array(Math.max(size, Math.min(left * 2, size + MAX_GROWTH)));
+    if (this.bytes === this.own) this.own.copyWithin(0, this.keep, this.end);
+    else this.own.set(this.bytes.subarray(this.keep, this.end));
+    this.move(this.own, left);
+  }
+
+  private move(bytes: Uint8Array, end: number): void {
+    const { keep } = this;
+    const before = this.bytes;
+    this.bytes = bytes;
+    this.base += keep;
+    this.pos -= keep;
+    this.hashed -= keep;
+    this.keep = 0;
+    this.end = end;
+    this.onMove(before, keep);
+  }
+
+  /** Brings the checksum up to `pos`. */
+  private hash(): void {
+    if (this.hashing) this.crc?.update(this.bytes, this.hashed, this.pos);
+    this.hashed = this.pos;
+  }
+
+  /** The checksum of all bytes before `pos`; later ones are not in it any more. */
+  checksum(): Crc64 | undefined {
+    this.hash();
+    this.hashing = false;
+    return this.crc;
+  }
+}
