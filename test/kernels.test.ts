@@ -1,0 +1,181 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { Crc64 } from '../src/bytes/crc64.js';
+import { writeDouble, parseDouble } from '../src/bytes/double.js';
+import { RdbError } from '../src/bytes/errors.js';
+import { RUN_ITEMS, RUN_PAIRS, RUN_SCORES } from '../src/bytes/hot.js';
+import { jsonTextSize, writeJsonText } from '../src/bytes/json.js';
+import { lzfDecompress } from '../src/bytes/lzf.js';
+import { Kernels } from '../src/kernels/kernels.js';
+import { LAYOUTS } from '../src/values/layouts.js';
+
+/*
+ * The WebAssembly twins against the TypeScript, which has tests of its own. They need `npm run kernels`; a build without
+ * them would pass for a slow one, so this is an error here.
+ */
+const kernels = Kernels.create();
+if (kernels === undefined) throw new Error('the kernels are not there: npm run kernels');
+const src = kernels.allocate(1 << 16);
+const out = kernels.allocate(1 << 20);
+
+/** Puts bytes where kernels find them, at any alignment, with other bytes all around. */
+function place(bytes: Uint8Array, at: number): number {
+  src.fill(0x22, 0, at + bytes.length + 64);
+  src.set(bytes, at);
+  return at;
+}
+
+const at = fc.nat(20);
+const anyBytes = fc.oneof(
+  fc.uint8Array({ maxLength: 200 }),
+  fc.string({ unit: 'binary', maxLength: 100 }).map((text) => new TextEncoder().encode(text)),
+  fc.string({ maxLength: 100 }).map((text) => new TextEncoder().encode(text)),
+  fc.tuple(fc.string({ maxLength: 40 }), fc.uint8Array({ maxLength: 3 })).map(([text, tail]) => new Uint8Array([...new TextEncoder().encode(text), ...tail])),
+  fc.uint8Array({ maxLength: 30 }).map((tail) => new Uint8Array([...new TextEncoder().encode('base64:'), ...tail])),
+);
+
+const written = (end: number): string => Buffer.from(out.subarray(0, end)).toString('latin1');
+
+test('CRC-64', () => {
+  fc.assert(
+    fc.property(fc.array(fc.uint8Array({ maxLength: 100 }), { maxLength: 6 }), at, (pieces, start) => {
+      const plain = new Crc64();
+      const hot = kernels.crc64();
+      for (const piece of pieces) {
+        const from = place(piece, start);
+        plain.update(piece);
+        hot.update(src, from, from + piece.length);
+      }
+      expect(hot.toString()).toBe(plain.toString());
+    }),
+  );
+});
+
+test('JSON text', () => {
+  fc.assert(
+    fc.property(anyBytes, at, (bytes, start) => {
+      const plain = new Uint8Array(jsonTextSize(bytes.length));
+      const length = writeJsonText(bytes, 0, bytes.length, plain, 0);
+      const from = place(bytes, start);
+      expect(written(kernels.writeJsonText(src, from, from + bytes.length, out, 0))).toBe(Buffer.from(plain.subarray(0, length)).toString('latin1'));
+    }),
+    { numRuns: 3000 },
+  );
+});
+
+describe('LZF', () => {
+  /** Instructions, mostly sound ones. */
+  const instruction = fc.oneof(
+    fc.uint8Array({ minLength: 1, maxLength: 32 }).map((literal) => [literal.length - 1, ...literal]),
+    fc.tuple(fc.integer({ min: 1, max: 6 }), fc.nat(40)).map(([size, distance]) => [size << 5, distance]),
+    fc.tuple(fc.nat(255), fc.nat(40)).map(([size, distance]) => [0xe0, size, distance]),
+    fc.uint8Array({ maxLength: 3 }).map((noise) => [...noise]),
+  );
+
+  const outcome = (decompress: typeof lzfDecompress, from: Uint8Array, start: number, end: number, to: Uint8Array, length: number): string => {
+    try {
+      return Buffer.from(to.subarray(0, decompress(from, start, end, to, 0, length))).toString('hex');
+    } catch (error) {
+      if (!(error instanceof RdbError)) throw error;
+      return `${error.code} ${error.expected} ${error.got}`;
+    }
+  };
+
+  test('the same bytes, or the same error', () => {
+    fc.assert(
+      fc.property(fc.array(instruction, { maxLength: 12 }), fc.nat(5), at, (instructions, slip, start) => {
+        const bytes = Uint8Array.from(instructions.flat());
+        const length = Math.max(0, sizeOf(bytes) + (slip < 4 ? 0 : slip - 5 || 1));
+        const from = place(bytes, start);
+        const plain = outcome(lzfDecompress, bytes, 0, bytes.length, new Uint8Array(length + 300), length);
+        expect(outcome((...args) => kernels.lzfDecompress(...args), src, from, from + bytes.length, out, length)).toBe(plain);
+      }),
+      { numRuns: 3000 },
+    );
+  });
+
+  /** What the instructions stand for, if they are sound. */
+  function sizeOf(bytes: Uint8Array): number {
+    let size = 0;
+    for (let i = 0; i < bytes.length; ) {
+      const control = bytes[i];
+      if (control < 32) i += control + 2;
+      else i += control >> 5 === 7 ? 3 : 2;
+      size += control < 32 ? control + 1 : (control >> 5) + 2 + (control >> 5 === 7 ? (bytes[i - 2] ?? 0) : 0);
+    }
+    return size;
+  }
+});
+
+describe('scores', () => {
+  const plain = (value: number): string => {
+    const bytes = new Uint8Array(40);
+    return Buffer.from(bytes.subarray(0, writeDouble(value, bytes, 0))).toString('latin1');
+  };
+
+  const bits = fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }).map((value) => new Float64Array(new BigUint64Array([value]).buffer)[0]);
+  const doubles = fc.oneof(bits, fc.double(), fc.integer().map((i) => i / 1000), fc.integer({ min: -1074, max: 1023 }).map((power) => 2 ** power), fc.maxSafeInteger());
+
+  test('any double, as 8 bytes', () => {
+    fc.assert(
+      fc.property(doubles, (value) => {
+        const bytes = new Uint8Array([1, 0x61, ...new Uint8Array(new Float64Array([value]).buffer)]);
+        const from = place(bytes, 0);
+        const end = kernels.jsonRun(RUN_SCORES, LAYOUTS.zset2.reads, src, from, from + bytes.length, out, 0, true);
+        expect(written(end)).toBe(`"a":${plain(value)}`);
+      }),
+      { numRuns: 5000 },
+    );
+  });
+
+  const texts = fc.oneof(
+    doubles.map(String),
+    doubles.map((value) => value.toPrecision(17)),
+    fc.tuple(fc.integer(), fc.nat()).map(([whole, fraction]) => `${whole}.${fraction}`),
+    fc.constantFrom('-0', '0', '00', '1.', '.5', '1.50', '+1', '1e5', 'inf', '-inf', 'nan', '', '1x', '0x10', ' 1', '0.000001', '0.0000001'),
+  );
+
+  test('any text', () => {
+    fc.assert(
+      fc.property(texts, (text) => {
+        const score = new TextEncoder().encode(text);
+        const bytes = new Uint8Array([0x81, 0x61, 2, 0x80 | score.length, ...score, score.length + 1]);
+        const from = place(bytes, 0);
+        const end = kernels.jsonRun(RUN_SCORES, LAYOUTS.listpackZset.reads, src, from, from + bytes.length, out, 0, true);
+        const value = parseDouble(score, 0, score.length);
+        if (end >= 0) expect(written(end)).toBe(`"a":${plain(value as number)}`);
+        else expect(value === undefined || Number.isNaN(value) || score.length > 32).toBe(true);
+      }),
+      { numRuns: 5000 },
+    );
+  });
+});
+
+describe('runs of elements', () => {
+  test('a comma before each but the first, colons in pairs, and the count', () => {
+    const from = place(new Uint8Array([1, 0x61, 0xc0, 0xff, 2, 0x62, 0x22, 0]), 3);
+    const run = (kind: number, first: boolean): string => written(kernels.jsonRun(kind, LAYOUTS.hash.reads, src, from, from + 8, out, 0, first));
+    expect(run(RUN_ITEMS, true)).toBe('"a","-1","b\\"",""');
+    expect(run(RUN_ITEMS, false)).toBe(',"a","-1","b\\"",""');
+    expect(run(RUN_PAIRS, true)).toBe('"a":"-1","b\\"":""');
+    expect(kernels.walked).toBe(4);
+  });
+
+  test.each([
+    ['a string that ends behind the run', [2, 0x61]],
+    ['a length that goes round the address space', [0x80, 0xff, 0xff, 0xff, 0xff]],
+    ['a compressed string with a forged length', [0xc3, 0x80, 0xff, 0xff, 0xff, 0xff, 5, 0]],
+    ['a field without a value', [1, 0x61]],
+    ['an encoding that does not exist', [0xc4, 0]],
+  ])('%s takes the long way', (_, bytes) => {
+    const from = place(Uint8Array.from(bytes), 0);
+    expect(kernels.jsonRun(RUN_PAIRS, LAYOUTS.hash.reads, src, from, from + bytes.length, out, 0, true)).toBe(-1);
+  });
+
+  test('so does a run without room, and bytes from elsewhere', () => {
+    const from = place(new Uint8Array([1, 0x61]), 0);
+    expect(kernels.jsonRun(RUN_ITEMS, LAYOUTS.list.reads, src, from, from + 2, out, out.length - 10, true)).toBe(-1);
+    expect(kernels.jsonRun(RUN_ITEMS, LAYOUTS.list.reads, new Uint8Array([1, 0x61]), 0, 2, out, 0, true)).toBe(-1);
+    expect(kernels.jsonRun(RUN_ITEMS, LAYOUTS.list.reads, src, from, from + 2, new Uint8Array(100), 0, true)).toBe(-1);
+  });
+});
