@@ -1,3 +1,4 @@
+import { constants } from 'node:buffer';
 import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -446,7 +447,8 @@ describe('errors', () => {
   test('a forged length asks for no memory', async () => {
     const file = bytes('REDIS0011', 0, str('k'), 0x81, be(2 ** 39, 8), 'x'.repeat(5000));
     const before = process.memoryUsage().rss;
-    expect(await failure(decode(cut(file, [900]), { text: false }))).toMatchObject({ name: 'RangeError' });
+    const tooLong = constants.MAX_LENGTH < 2 ** 39 ? { name: 'RangeError' } : { code: 'TRUNCATED', key: 'k' }; // newer Nodes have longer buffers
+    expect(await failure(decode(cut(file, [900]), { text: false }))).toMatchObject(tooLong);
     const less = bytes('REDIS0011', 0, str('k'), len(2 ** 31), 'x'.repeat(2 ** 21));
     expect(await failure(decode(cut(less, [1 << 16])))).toMatchObject({ code: 'TRUNCATED', key: 'k' });
     expect(process.memoryUsage().rss - before).toBeLessThan(200 << 20);
