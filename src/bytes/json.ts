@@ -76,14 +76,23 @@ function special(word: number): boolean {
 
 /** Writes the inside of a JSON string for bytes that are known to be UTF-8, as a whole if not here. */
 export function writeEscaped(src: Uint8Array, start: number, end: number, out: Uint8Array, at: number): number {
+  const from = viewOf(src);
+  const into = viewOf(out);
+  const wordEnd = end - 3;
   let o = at;
-  for (let i = start; i < end; i++) {
-    const byte = src[i];
+  let i = start;
+  for (;;) {
+    for (; i < wordEnd; i += 4, o += 4) {
+      const word = from.getInt32(i, true);
+      if (special(word)) break;
+      into.setInt32(o, word, true);
+    }
+    if (i >= end) return o;
+    const byte = src[i++];
     const kind = KIND[byte];
     if (kind <= 1) out[o++] = byte;
     else o = writeEscape(byte, kind, out, o);
   }
-  return o;
 }
 
 function writeEscape(byte: number, letter: number, out: Uint8Array, at: number): number {

@@ -2,7 +2,7 @@ import { writeInt, writeInt64 } from '../bytes/decimal.js';
 import { hexByte, RdbError } from '../bytes/errors.js';
 import { type Hot, PLAIN } from '../bytes/hot.js';
 import { lzfMaxLength } from '../bytes/lzf.js';
-import { BYTES, type Element, INT64, int16, int32, LZF } from '../encodings/element.js';
+import { BYTES, type Element, EMPTY, INT64, int16, int32, LZF } from '../encodings/element.js';
 import { type Length, readLength } from './length.js';
 
 const scratchLength: Length = { value: 0, hi: 0, lo: 0 };
@@ -63,13 +63,16 @@ function integer(bytes: Uint8Array, pos: number, end: number, element: Element):
   }
 }
 
+const LEAST = 1 << 12;
+
 /** A buffer that is used again and again, growing to the largest need. */
 export class Scratch {
   bytes: Uint8Array;
 
   constructor(
     private readonly hot: Hot = PLAIN,
-    private readonly first = hot.allocate(1 << 12),
+    /** Serves all needs that fit. */
+    private readonly first: Uint8Array = EMPTY,
   ) {
     this.bytes = first;
   }
@@ -77,7 +80,7 @@ export class Scratch {
   /** At least `size` bytes; what it held before is lost where it grows. */
   room(size: number): Uint8Array {
     if (size <= this.first.length) this.bytes = this.first;
-    else if (this.bytes.length < size) this.bytes = new Uint8Array(Math.max(size, this.bytes.length * 2));
+    else if (this.bytes.length < size) this.bytes = new Uint8Array(Math.max(size, this.bytes.length * 2, LEAST));
     return this.bytes;
   }
 
