@@ -1,5 +1,6 @@
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { buildPackage, collect, decode, type Ended, FIXTURE, Folder, lines, shell } from './cli-support.js';
@@ -53,13 +54,39 @@ describe('pipes', () => {
   });
 });
 
+describe('an output in danger', () => {
+  test('two runs at once to the same file leave one whole decoding', async () => {
+    const { code } = await run('R decode - --quiet -o "$T/both.jsonl" < <(cat "$F"; sleep 1) & R decode "$F" --quiet -o "$T/both.jsonl" && wait $!');
+    expect(code).toBe(0);
+    expect(readFileSync(folder.at('both.jsonl'), 'utf8')).toBe(whole);
+  });
+
+  test('what an earlier run saved is not lost to a source that cannot be read', async () => {
+    const { code } = await run('echo saved > "$T/kept.jsonl.partial"; R decode "$T/none.rdb" -o "$T/kept.jsonl"');
+    expect([code, readFileSync(folder.at('kept.jsonl.partial'), 'utf8')]).toEqual([2, 'saved\n']);
+  });
+
+  test('it is not the file that standard input comes from', async () => {
+    const { code, err } = await run('cp "$F" "$T/in.rdb"; R decode - -o "$T/in.rdb" < "$T/in.rdb"');
+    expect([code, err]).toEqual([2, expect.stringContaining('would overwrite the source that standard input comes from')]);
+    expect(readFileSync(folder.at('in.rdb')).equals(readFileSync(FIXTURE))).toBe(true);
+  });
+
+  test('a FIFO that nobody reads does not hold up a signal', async () => {
+    const started = performance.now();
+    const { code } = await run('mkfifo "$T/fifo"; timeout -k 20 -s TERM 2 "$NODE" "$RDBKIT" decode "$F" -o "$T/fifo"');
+    expect([124, 143]).toContain(code);
+    expect(performance.now() - started).toBeLessThan(15_000);
+  });
+});
+
 describe('signals', () => {
   /** Decodes to `file`, and sends the signal when that has begun and all input there is was surely read. */
   async function interrupted(source: string, file: string, signal: NodeJS.Signals, times: number, input?: Uint8Array): Promise<Ended> {
     const child = spawn(process.execPath, [bin, 'decode', source, '-o', file]);
     const ended = collect(child);
     if (input !== undefined) child.stdin.write(input); // and leave it open: more could come
-    for (let i = 0; i < 400 && !existsSync(`${file}.partial`); i++) await delay(20);
+    for (let i = 0; i < 400 && !readdirSync(dirname(file)).some((name) => name.endsWith('.tmp')); i++) await delay(20);
     await delay(700);
     for (let i = 0; i < times; i++) {
       child.kill(signal);

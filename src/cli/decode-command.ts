@@ -20,7 +20,7 @@ export function addDecode(program: Command, io: Io, argv: readonly string[], onE
 
   decode
     .optionsGroup('Output:')
-    .option('-o, --output <file>', 'write to this file instead of standard output; it gets its name when it is complete, until then it is <file>.partial')
+    .option('-o, --output <file>', 'write to this file instead of standard output; it gets its name when it is complete; after an error, what is there of it is in <file>.partial')
     .option('--meta', 'also write what is no key: file information, functions, module data, and a last line with the checksum');
 
   decode

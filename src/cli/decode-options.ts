@@ -1,4 +1,5 @@
 import { stat } from 'node:fs/promises';
+import type { Readable } from 'node:stream';
 import { type FilterOptions, type FilterWords, parseFilterArgs, parseLimit } from '../commands/terms.js';
 import { type Io, isTerminal } from './io.js';
 import { word } from './printable.js';
@@ -39,7 +40,7 @@ export async function checkDecode(sources: readonly string[], flags: DecodeFlags
   if (flags.output === '') throw new UsageError('--output "": expected the path of a file');
   if (URL.test(flags.output ?? '')) throw new UsageError('--output is a URL: expected the path of a file');
   const output = flags.output === '-' ? undefined : flags.output;
-  if (output !== undefined) await checkOutput(sources, output);
+  if (output !== undefined) await checkOutput(sources, output, io.stdin);
   return { sources, output, filter, limit: keys, progress };
 }
 
@@ -66,17 +67,18 @@ function checkSources(sources: readonly string[], io: Io): void {
   }
 }
 
-/** Neither the output nor its temporary file may be a source: it would be gone. */
-async function checkOutput(sources: readonly string[], output: string): Promise<void> {
+/** Neither the output, nor what an error would leave of it, may be a source: it would be gone. */
+async function checkOutput(sources: readonly string[], output: string, stdin: Readable): Promise<void> {
   const identity = async (path: string): Promise<string | undefined> => {
     const found = await stat(path, { bigint: true }).catch(() => undefined);
     return found?.isFile() === true ? `${found.dev}:${found.ino}` : undefined;
   };
+  const standardInput = 'fd' in stdin && typeof stdin.fd === 'number' ? `/dev/fd/${stdin.fd}` : '';
   const written = [await identity(output), await identity(`${output}.partial`)];
   for (const source of sources) {
-    const read = source === '-' ? undefined : await identity(source);
+    const read = await identity(source === '-' ? standardInput : source);
     if (read !== undefined && written.includes(read)) {
-      throw new UsageError(`--output ${word(output)} would overwrite the source ${word(source)}`);
+      throw new UsageError(`--output ${word(output)} would overwrite the source ${source === '-' ? 'that standard input comes from' : word(source)}`);
     }
   }
 }

@@ -27,7 +27,7 @@ export const HINTS: Readonly<Record<ErrorCode, string>> = {
   BAD_TEMPLATE: DAMAGED_VALUE,
   CHECKSUM: 'Some bytes have changed since the server wrote them: copy it again. --no-checksum reads it as it is.',
   TRAILING_DATA: 'One RDB a file: give files that were joined as separate sources. Without --strict, other data at the end is only a warning.',
-  BAD_COMPRESSION: 'Test it with gzip -t, lz4 -t or zstd -t, and copy or compress it again.',
+  BAD_COMPRESSION: 'Test it with gzip -t, lz4 -t or zstd -t, and copy it again, or compress it again in the usual format (lz4: without -l).',
   INPUT_CHANGED: 'Something wrote to it meanwhile: wait for BGSAVE or the copy to end, or read a copy.',
   READ_FAILED: 'Name a file that exists and may be read, or - for standard input.',
 };

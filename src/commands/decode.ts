@@ -63,7 +63,7 @@ const INPUT_SIZE = 4 << 20;
 /** Decodes RDB files to JSON lines. Throws OutputError or ClosedPipe; all else is in the summary. */
 export async function decode(options: DecodeOptions): Promise<DecodeSummary> {
   const started = performance.now();
-  const sink = options.output === undefined ? new StreamSink(options.stdout) : await FileSink.create(options.output);
+  const sink = options.output === undefined ? new StreamSink(options.stdout) : await openOutput(options.output, options.signal);
   const run = new DecodeRun(options, sink);
   try {
     const end = await run.all();
@@ -71,6 +71,36 @@ export async function decode(options: DecodeOptions): Promise<DecodeSummary> {
   } catch (error) {
     await sink.abandon();
     throw error;
+  }
+}
+
+/** A FIFO opens when somebody reads it: a signal must not wait for that. */
+async function openOutput(path: string, signal: AbortSignal | undefined): Promise<ByteSink> {
+  if (signal === undefined) return FileSink.create(path);
+  const opening = FileSink.create(path);
+  const over = new AbortController();
+  const aborted = new Promise<undefined>((resolve) => {
+    signal.addEventListener('abort', () => resolve(undefined), { once: true, signal: over.signal });
+  });
+  const sink = signal.aborted ? undefined : await Promise.race([opening, aborted]);
+  over.abort();
+  if (sink !== undefined) return sink;
+  opening.then((late) => late.abandon()).catch(() => undefined);
+  return new NoSink();
+}
+
+/** For a run that was over before its output was open. */
+class NoSink implements ByteSink {
+  write(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  commit(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  abandon(): Promise<undefined> {
+    return Promise.resolve(undefined);
   }
 }
 

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { type FileHandle, open, realpath, rename, stat, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { ByteSink } from './byte-sink.js';
@@ -7,8 +8,8 @@ import { OutputError } from './output-error.js';
 const SYNC_EVERY = 64 << 20;
 
 /**
- * A file that has its name only when it is complete: written as `<path>.partial` beside it, renamed after fsync. Pipes and
- * devices (`/dev/null`) are written directly.
+ * A file that has its name only when it is complete: written beside it under a name that no other run has, and renamed after
+ * fsync. What is left of one that was abandoned becomes `<path>.partial`. Pipes and devices (`/dev/null`) are written directly.
  */
 export class FileSink implements ByteSink {
   private sinceSync = 0;
@@ -25,10 +26,9 @@ export class FileSink implements ByteSink {
     const target = await realpath(path).catch(() => path);
     const before = await stat(target).catch(() => undefined);
     if (before?.isDirectory() === true) throw new OutputError(path, 'it is a directory');
-    const direct = before !== undefined && !before.isFile();
-    const file = direct ? target : `${target}.partial`;
-    const handle = await attempt(path, open(file, 'w', 0o666));
-    return new FileSink(handle, file, direct ? undefined : target);
+    if (before !== undefined && !before.isFile()) return new FileSink(await attempt(path, open(target, 'w')), target, undefined);
+    const file = `${target}.${process.pid}-${randomBytes(4).toString('hex')}.tmp`;
+    return new FileSink(await attempt(path, open(file, 'wx', 0o666)), file, target);
   }
 
   async write(bytes: Uint8Array): Promise<void> {
@@ -61,9 +61,15 @@ export class FileSink implements ByteSink {
     await this.syncing?.catch(() => undefined);
     await this.handle.close().catch(() => undefined);
     if (this.target === undefined) return undefined;
-    if (!this.empty) return this.path;
-    await unlink(this.path).catch(() => undefined);
-    return undefined;
+    if (this.empty) {
+      await unlink(this.path).catch(() => undefined);
+      return undefined;
+    }
+    const partial = `${this.target}.partial`;
+    return rename(this.path, partial).then(
+      () => partial,
+      () => this.path,
+    );
   }
 }
 
