@@ -1,6 +1,7 @@
 import { RdbError } from '../bytes/errors.js';
 import { END, type Frame, type FramerOptions, META, NEED, RECORD } from '../rdb/frame.js';
 import { Framer } from '../rdb/framer.js';
+import { Trailing } from '../rdb/trailing.js';
 import type { Output } from '../sinks/output.js';
 import type { RecordSink } from '../sinks/sink.js';
 import type { Input } from '../sources/input.js';
@@ -36,9 +37,7 @@ export class Records {
   private readonly framer: Framer;
   private readonly gate: SizeGate | undefined;
   private readonly keysBefore: number;
-  /** What follows the RDB: how many bytes, and the first of them. */
-  private trailing = 0;
-  private trailingHead = '';
+  private readonly trailing = new Trailing();
 
   constructor(
     private readonly input: Input,
@@ -68,7 +67,8 @@ export class Records {
         if (counts.keys >= options.limit) return;
       }
       framer.finish();
-      this.checkTrailing();
+      const warning = this.trailing.check(options.strict, framer.offset);
+      if (warning !== undefined) options.onWarning(input.name, warning);
     } catch (error) {
       throw error instanceof RdbError ? framer.failed(error).at({ file: input.name }) : error;
     } finally {
@@ -82,7 +82,7 @@ export class Records {
     const { filter, limit } = this.options;
     const { frame } = framer;
     if (framer.ended) {
-      this.follows(chunk);
+      this.trailing.add(chunk);
       return;
     }
     framer.push(chunk);
@@ -102,7 +102,7 @@ export class Records {
       } else if (kind === END) {
         const { checksum, version } = framer;
         sink.fileEnd({ version, checksum, keys: counts.keys - this.keysBefore });
-        this.follows(framer.rest());
+        this.trailing.add(framer.rest());
         return;
       } else {
         await this.part(kind, frame);
@@ -143,20 +143,5 @@ export class Records {
       }
     }
     if (frame.last) this.count(frame);
-  }
-
-  private follows(bytes: Uint8Array): void {
-    const missing = bytes.subarray(0, Math.max(0, 6 - this.trailingHead.length));
-    this.trailingHead += String.fromCharCode(...missing);
-    this.trailing += bytes.length;
-  }
-
-  /** An AOF may follow the RDB that it begins with. Another RDB is an accident: its keys would be lost. */
-  private checkTrailing(): void {
-    if (this.trailing === 0) return;
-    const anotherRdb = /^(?:REDIS|VALKEY)/.test(this.trailingHead);
-    const got = `${this.trailing} bytes more${anotherRdb ? ', which begin like another RDB' : ''}`;
-    if (anotherRdb || this.options.strict) throw new RdbError('TRAILING_DATA', { expected: 'the end of the input', got });
-    this.options.onWarning(this.input.name, `${got} follow the end of the RDB at offset ${this.framer.offset} and are not read`);
   }
 }

@@ -7,7 +7,7 @@ import type { Filter } from '../values/filters.js';
 import { filterOf } from './filter-options.js';
 import type { FramesOptions } from './options.js';
 import { isMemory } from './source.js';
-import { Trailing } from './trailing.js';
+import { Trailing } from '../rdb/trailing.js';
 
 /**
  * One input, framed and filtered: `step` finds the next frame in the bytes at hand, `fill` gets more of them.

@@ -37,7 +37,7 @@ export function readLength(bytes: Uint8Array, pos: number, end: number, length: 
 }
 
 /** Big-endian 32 bits, unsigned. */
-export function uint32BE(bytes: Uint8Array, at: number): number {
+function uint32BE(bytes: Uint8Array, at: number): number {
   return (
     (((bytes[at]) << 24) | ((bytes[at + 1]) << 16) | ((bytes[at + 2]) << 8) | (bytes[at + 3])) >>> 0
   );

@@ -1,11 +1,11 @@
 import { writeAscii, writeInt, writeInt64, writeUint64 } from '../bytes/decimal.js';
-import { DOUBLE_SIZE, parseDouble, writeDouble } from '../bytes/double.js';
-import { RdbError } from '../bytes/errors.js';
+import { DOUBLE_SIZE, writeDouble } from '../bytes/double.js';
 import { type Hot, PLAIN } from '../bytes/hot.js';
 import { jsonTextSize } from '../bytes/json.js';
-import { BYTES, DOUBLE, type Element, INT, LZF } from '../encodings/element.js';
+import { BYTES, type Element, INT, LZF } from '../encodings/element.js';
 import type { StreamId } from '../encodings/stream.js';
 import { Scratch } from '../rdb/string.js';
+import { scoreOf } from '../values/value-integers.js';
 import type { Output } from './output.js';
 
 const QUOTE = 0x22;
@@ -80,7 +80,7 @@ export class JsonWriter {
       output.length = writeInt(element.num, output.bytes, output.length);
       return;
     }
-    output.length = writeDouble(doubleOf(element), output.bytes, output.length);
+    output.length = writeDouble(scoreOf(element), output.bytes, output.length);
   }
 
   /** An unsigned integer of up to 64 bits. */
@@ -123,13 +123,4 @@ function highWord(element: Element): number {
 
 function lowWord(element: Element): number {
   return element.kind === INT ? element.num >>> 0 : element.lo;
-}
-
-/** The double that a score element is. */
-export function doubleOf(element: Element): number {
-  if (element.kind === DOUBLE || element.kind === INT) return element.num;
-  if (element.kind !== BYTES) return element.hi * 0x100000000 + element.lo;
-  const value = parseDouble(element.bytes, element.start, element.end);
-  if (value === undefined) throw new RdbError('BAD_NUMBER', { within: element.start, expected: 'a score', got: 'another text' });
-  return value;
 }
