@@ -54,6 +54,14 @@ describe('pipes', () => {
   });
 });
 
+test('a large string that cannot be put aside is an error that names TMPDIR', async () => {
+  const header = Buffer.from([...Buffer.from('REDIS0011'), 0, 1, 0x6b, 0x80, 0, 0xc0, 0, 0]); // a string of 12 MiB
+  folder.file('large.rdb', Buffer.concat([header, Buffer.alloc(12 << 20, 'x'), Buffer.from([0xff, 0, 0, 0, 0, 0, 0, 0, 0])]));
+  const { code, err } = await run('TMPDIR="$T/none" R decode "$T/large.rdb" -o "$T/large.jsonl"');
+  expect([code, err]).toEqual([4, expect.stringMatching(/^rdbkit: cannot write \S+\/none: its folder does not exist; .* TMPDIR can name another folder\.\n$/)]);
+  expect((await run('R decode "$T/large.rdb" --quiet | wc -c')).out.trim()).toBe(String((12 << 20) + '{"db":0,"key":"k","type":"string","value":""}\n'.length));
+});
+
 describe('an output in danger', () => {
   test('two runs at once to the same file leave one whole decoding', async () => {
     const { code } = await run('R decode - --quiet -o "$T/both.jsonl" < <(cat "$F"; sleep 1) & R decode "$F" --quiet -o "$T/both.jsonl" && wait $!');

@@ -1,13 +1,15 @@
 import { closeSync, mkdtempSync, openSync, readSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { OutputError } from './output-error.js';
 
 /** Bytes kept in memory before a file is used. */
 const MEMORY = 8 << 20;
 
 /**
  * Bytes put aside until it is known what to do with them: in memory while they are few, else in a temporary file (in
- * TMPDIR, readable by this user alone) that loses its name as soon as it is open, so that nothing can leave it behind.
+ * TMPDIR, readable by this user alone) that loses its name as soon as it is open, so that nothing can leave it behind. Throws
+ * OutputError where there is no room for it.
  */
 export class Spill {
   private chunks: Uint8Array[] = [];
@@ -26,12 +28,16 @@ export class Spill {
       this.inMemory += end - start;
       return;
     }
-    this.fd ??= openUnnamed();
-    let at = start;
-    while (at < end) {
-      const written = writeSync(this.fd, bytes, at, end - at, this.inFile);
-      at += written;
-      this.inFile += written;
+    try {
+      this.fd ??= openUnnamed();
+      for (let at = start; at < end; ) {
+        const written = writeSync(this.fd, bytes, at, end - at, this.inFile);
+        at += written;
+        this.inFile += written;
+      }
+    } catch (cause) {
+      const { reason } = OutputError.from(tmpdir(), cause);
+      throw new OutputError(tmpdir(), `${reason}; large strings are put aside there, TMPDIR can name another folder`, cause);
     }
   }
 
