@@ -4,7 +4,7 @@ import type { Frame } from '../rdb/frame.js';
 import { type Length, readLength } from '../rdb/length.js';
 import { readString, Scratch } from '../rdb/string.js';
 import type { OpcodeRow } from '../rdb/types.js';
-import { MODULE_EOF, moduleType, readModulePart } from './module.js';
+import { MODULE_CHARSET, MODULE_EOF, moduleType, readModulePart } from './module.js';
 import { modulePartOf } from './value-builder.js';
 import type { Texts } from './value-texts.js';
 import type { ModulePart } from './value-types.js';
@@ -54,8 +54,7 @@ export function keyMetaOf<T>(bytes: Uint8Array, texts: Texts<T>): KeyMeta<T>[] {
 
 /** Four characters of 6 bits, the first in the highest ones. */
 function className(spec: number): string {
-  const charset = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
-  return [26, 20, 14, 8].map((shift) => charset[(spec >>> shift) & 63]).join('');
+  return [26, 20, 14, 8].map((shift) => MODULE_CHARSET[(spec >>> shift) & 63]).join('');
 }
 
 class MetaReader<T> {

@@ -19,13 +19,14 @@ export const MODULE_FLOAT = 3;
 export const MODULE_DOUBLE = 4;
 export const MODULE_STRING = 5;
 
-const CHARSET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
+/** The characters of module and class names, by their 6 bits (redis module.c). */
+export const MODULE_CHARSET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
 
 /** A module ID: nine characters of 6 bits, the first in the highest ones, and 10 bits of version (module.c, moduleTypeEncodeId). */
 export function moduleType(id: Length): ModuleType {
   const bits = (BigInt(id.hi) << 32n) | BigInt(id.lo);
   let name = '';
-  for (let shift = 58n; shift >= 10n; shift -= 6n) name += CHARSET[Number((bits >> shift) & 63n)];
+  for (let shift = 58n; shift >= 10n; shift -= 6n) name += MODULE_CHARSET[Number((bits >> shift) & 63n)];
   return { name, version: Number(bits & 1023n) };
 }
 
