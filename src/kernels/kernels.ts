@@ -8,7 +8,6 @@ import { powersOfTen } from './powers.js';
 
 /** What assembly/index.ts exports. Positions are addresses in `memory`. */
 interface Exports {
-  readonly memory: WebAssembly.Memory;
   memoryStart(): number;
   crcInit(): void;
   crcSet(hi: number, lo: number): void;
@@ -28,6 +27,9 @@ interface Exports {
 /** Kernels read and write up to so many bytes around what they were given. */
 const SLACK = 64;
 
+/** Size of a memory, of 64 KiB each; asconfig.json says the same. */
+const PAGES = 512;
+
 /** Strings of a run are decompressed to a buffer of this size; longer ones take the long way. */
 const RUN_SCRATCH = 1 << 20;
 
@@ -37,7 +39,7 @@ const RUN_SCRATCH = 1 << 20;
  */
 export class Kernels implements Hot {
   private readonly run: Exports;
-  private readonly buffer: ArrayBuffer;
+  private readonly buffer: SharedArrayBuffer;
   private free: number;
   private hasPowers = false;
 
@@ -47,11 +49,11 @@ export class Kernels implements Hot {
   private bytesB: Uint8Array | undefined;
   private addressB = -1;
 
-  private constructor(module: WebAssembly.Module) {
+  private constructor(module: WebAssembly.Module, readonly memory: WebAssembly.Memory) {
     const parse = (start = 0, end = 0): number => parseDouble(new Uint8Array(this.buffer), start, end) ?? NaN;
-    const instance = new WebAssembly.Instance(module, { env: { parseDouble: parse } });
+    const instance = new WebAssembly.Instance(module, { env: { memory, parseDouble: parse } });
     this.run = instance.exports as unknown as Exports;
-    this.buffer = this.run.memory.buffer;
+    this.buffer = memory.buffer;
     this.free = this.run.memoryStart();
     this.run.crcInit();
     this.run.runScratch(this.allocate(RUN_SCRATCH + SLACK).byteOffset, RUN_SCRATCH);
@@ -60,7 +62,7 @@ export class Kernels implements Hot {
   /** Undefined where the kernels were not built or this machine cannot run them. */
   static create(): Kernels | undefined {
     const module = compiled();
-    return module === undefined ? undefined : new Kernels(module);
+    return module === undefined ? undefined : new Kernels(module, new WebAssembly.Memory({ initial: PAGES, maximum: PAGES, shared: true }));
   }
 
   allocate(size: number): Uint8Array {

@@ -6,10 +6,11 @@ declare namespace WebAssembly {
     constructor(bytes: Uint8Array);
   }
   class Instance {
-    constructor(module: Module, imports: Record<string, Record<string, (...numbers: number[]) => number>>);
+    constructor(module: Module, imports: Record<string, Record<string, Memory | ((...numbers: number[]) => number)>>);
     readonly exports: Record<string, unknown>;
   }
-  interface Memory {
-    readonly buffer: ArrayBuffer;
+  class Memory {
+    constructor(pages: { initial: number; maximum: number; shared: true });
+    readonly buffer: SharedArrayBuffer;
   }
 }

@@ -48,6 +48,15 @@ export class Frame {
   first = true;
   last = true;
 
+  /**
+   * Of a part that is not the first: whether it can be read without the parts before it, as it begins with a whole item (of a
+   * collection) or node (of a list or stream). What there was to know from them: how many nodes a stream still has, and the
+   * least expiry of a hash's fields.
+   */
+  resumes = false;
+  nodesLeft = 0;
+  leastExpiry = 0;
+
   /** KEY_META: the module metadata of this key, as it stands in the file; undefined where there is none. */
   metaBytes: Uint8Array | undefined = undefined;
   /** The hash templates that the file defined so far: field names by number. */
