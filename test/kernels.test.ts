@@ -131,8 +131,13 @@ describe('scores', () => {
   const texts = fc.oneof(
     doubles.map(String),
     doubles.map((value) => value.toPrecision(17)),
+    doubles.map((value) => value.toPrecision(18)),
+    doubles.map((value) => value.toExponential(16)),
+    // halfway between two doubles, and near that
+    fc.integer({ min: 2 ** 30, max: 2 ** 31 }).map((value) => (BigInt(value) * 2n ** 24n + 1n).toString()),
+    fc.tuple(fc.integer({ min: 2 ** 29, max: 2 ** 30 }), fc.integer({ min: -2, max: 2 })).map(([value, by]) => (BigInt(value) * 2n ** 25n + 2n + BigInt(by)).toString()),
     fc.tuple(fc.integer(), fc.nat()).map(([whole, fraction]) => `${whole}.${fraction}`),
-    fc.constantFrom('-0', '0', '00', '1.', '.5', '1.50', '+1', '1e5', 'inf', '-inf', 'nan', '', '1x', '0x10', ' 1', '0.000001', '0.0000001'),
+    fc.constantFrom('-0', '0', '00', '1.', '.5', '1.50', '+1', '1e5', 'inf', '-inf', 'nan', '', '1x', '0x10', ' 1', '0.000001', '0.0000001', '1e', '1e+', '1e1234', '1E-05', '-1e22', '9007199254740993', '0.1e-300', '1e308', '1e309', '+', '-', '.'),
   );
 
   test('any text', () => {

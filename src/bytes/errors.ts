@@ -49,8 +49,8 @@ export interface ErrorPlace {
 }
 
 export interface ErrorDetail extends ErrorPlace {
-  expected?: string;
-  got?: string;
+  expected?: string | undefined;
+  got?: string | undefined;
   cause?: unknown;
 }
 

@@ -14,6 +14,8 @@ export const RUN_SCORES = 2; // members and scores of a sorted set
 export interface Hot {
   /** Bytes that the hot loops are best at. */
   allocate(size: number): Uint8Array;
+  /** Copies `src[start, end)` to `dst` from `to` on. */
+  copy(src: Uint8Array, start: number, end: number, dst: Uint8Array, to: number): void;
   crc64(): Crc64;
   lzfDecompress: typeof lzfDecompress;
   writeJsonText: typeof writeJsonText;
@@ -28,6 +30,7 @@ export interface Hot {
 
 export const PLAIN: Hot = {
   allocate: (size) => new Uint8Array(size),
+  copy: (src, start, end, dst, to) => dst.set(src.subarray(start, end), to),
   crc64: () => new Crc64(),
   lzfDecompress,
   writeJsonText,

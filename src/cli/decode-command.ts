@@ -47,6 +47,10 @@ export function addDecode(program: Command, io: Io, argv: readonly string[], onE
     .option('--keep-going', 'go on with the next source after a damaged one');
 
   decode
+    .optionsGroup('Speed:')
+    .option('--threads <n>', 'decode large inputs with at most this many threads (default: as many as there are cores); 1: without any');
+
+  decode
     .optionsGroup('Messages (on standard error):')
     .option('--progress <how>', 'auto: a bar on a terminal, plain: a line every few seconds, none')
     .option('--quiet', 'nothing but errors')

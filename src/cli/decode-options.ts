@@ -1,4 +1,5 @@
 import { stat } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
 import type { Readable } from 'node:stream';
 import { type FilterOptions, type FilterWords, parseFilterArgs, parseLimit } from '../commands/terms.js';
 import { type Io, isTerminal } from './io.js';
@@ -16,6 +17,7 @@ export interface DecodeFlags extends FilterWords {
   checksum: boolean;
   strict?: boolean;
   keepGoing?: boolean;
+  threads?: string;
   progress?: string;
   quiet?: boolean;
   json?: boolean;
@@ -28,6 +30,7 @@ export interface CheckedDecode {
   readonly filter: FilterOptions;
   readonly limit: number | undefined;
   readonly progress: ProgressKind;
+  readonly threads: number;
 }
 
 /** Everything that can be known to be wrong before anything is opened. Throws UsageError. */
@@ -36,18 +39,28 @@ export async function checkDecode(sources: readonly string[], flags: DecodeFlags
   const { limit } = flags;
   const keys = limit === undefined ? undefined : checked(() => parseLimit('--limit', limit));
   const progress = checkProgress(flags);
+  const threads = checkThreads(flags);
   checkSources(sources, io);
   if (flags.output === '') throw new UsageError('--output "": expected the path of a file');
   if (URL.test(flags.output ?? '')) throw new UsageError('--output is a URL: expected the path of a file');
   const output = flags.output === '-' ? undefined : flags.output;
   if (output !== undefined) await checkOutput(sources, output, io.stdin);
-  return { sources, output, filter, limit: keys, progress };
+  return { sources, output, filter, limit: keys, progress, threads };
 }
 
 function checkProgress({ progress = 'auto', quiet }: DecodeFlags): ProgressKind {
   const known = PROGRESS.find((kind) => kind === progress);
   if (known === undefined) throw new UsageError(`--progress ${progress}: expected one of ${PROGRESS.join(', ')}`);
   return quiet === true ? 'none' : known;
+}
+
+const MOST_THREADS = 256;
+
+function checkThreads({ threads }: DecodeFlags): number {
+  if (threads === undefined) return availableParallelism();
+  const number = /^\d{1,3}$/.test(threads) ? Number(threads) : 0;
+  if (number < 1 || number > MOST_THREADS) throw new UsageError(`--threads ${word(threads)}: expected a number from 1 to ${MOST_THREADS}`);
+  return number;
 }
 
 /** It may hold a password, so it is not shown. */

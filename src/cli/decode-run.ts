@@ -55,11 +55,11 @@ class DecodeCommand {
 
   private decode(): Promise<DecodeSummary> {
     const { flags, io, options } = this;
-    const { filter, limit, output, sources } = options;
+    const { filter, limit, output, sources, threads } = options;
     const { checksum, keepGoing, meta, strict } = flags;
     const { signal, stdin, stdout } = io;
     return decode({
-      ...{ sources, output, filter, limit, checksum, keepGoing, meta, strict, stdin, stdout, signal },
+      ...{ sources, output, filter, limit, threads, checksum, keepGoing, meta, strict, stdin, stdout, signal },
       onProgress: (progress) => this.progress.update(progress),
       onWarning: (file, text) => this.warn({ file, text }),
       onError: (error) => this.fail(error),

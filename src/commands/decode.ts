@@ -3,12 +3,14 @@ import { RdbError } from '../bytes/errors.js';
 import { Kernels } from '../kernels/kernels.js';
 import type { ByteSink } from '../sinks/byte-sink.js';
 import { FileSink } from '../sinks/file-sink.js';
-import { JsonLines } from '../sinks/json-lines.js';
-import { Output } from '../sinks/output.js';
+import type { Counts } from '../sinks/sink.js';
 import { StreamSink } from '../sinks/stream-sink.js';
+import { DEFAULT_CHUNK } from '../sources/file.js';
 import { type Input, openInput } from '../sources/input.js';
 import { compileFilter, type FilterOptions } from '../values/filters.js';
-import { type Counts, Records, type RecordsOptions } from './records.js';
+import { THREAD_BYTES } from '../workers/sizes.js';
+import { ParallelLines, type ParallelOptions } from '../workers/parallel-lines.js';
+import { Records, type RecordsOptions } from './records.js';
 
 export interface DecodeOptions {
   /** Paths, or `-` for stdin; one after another, as one stream. */
@@ -26,6 +28,10 @@ export interface DecodeOptions {
   readonly strict?: boolean | undefined;
   /** Go on with the next source after a damaged one. */
   readonly keepGoing?: boolean | undefined;
+  /** Greatest number of threads that decode (default 1: no thread but the one at hand). */
+  readonly threads?: number | undefined;
+  /** What the threads run, in which batches, and when they are started: for tests. */
+  readonly pool?: Omit<ParallelOptions, 'threads' | 'meta' | 'hot' | 'counts'> | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((progress: DecodeProgress) => void) | undefined;
   readonly onWarning?: ((file: string, text: string) => void) | undefined;
@@ -60,6 +66,17 @@ export interface DecodeSummary extends Readonly<Counts> {
 /** Holds a chunk of a file and the record that was cut before it. */
 const INPUT_SIZE = 4 << 20;
 
+/** Files are read one after another: to the same two buffers. */
+function inTurn(hot: Kernels | undefined): ((size: number) => Uint8Array) | undefined {
+  if (hot === undefined) return undefined;
+  const buffers = [hot.allocate(DEFAULT_CHUNK), hot.allocate(DEFAULT_CHUNK)] as const;
+  let turn = 0;
+  return (size) => {
+    turn = 1 - turn;
+    return size <= DEFAULT_CHUNK ? buffers[turn].subarray(0, size) : new Uint8Array(size);
+  };
+}
+
 /** Decodes RDB files to JSON lines. Throws OutputError or ClosedPipe; all else is in the summary. */
 export async function decode(options: DecodeOptions): Promise<DecodeSummary> {
   const started = performance.now();
@@ -71,6 +88,8 @@ export async function decode(options: DecodeOptions): Promise<DecodeSummary> {
   } catch (error) {
     await sink.abandon();
     throw error;
+  } finally {
+    await run.end();
   }
 }
 
@@ -105,8 +124,7 @@ class NoSink implements ByteSink {
 }
 
 class DecodeRun {
-  private readonly output: Output;
-  private readonly json: JsonLines;
+  private readonly lines: ParallelLines;
   private readonly inputs: readonly Input[];
   private readonly counts: Counts = { read: 0, keys: 0, expired: 0, bytes: 0 };
   private readonly errors: RdbError[] = [];
@@ -119,12 +137,12 @@ class DecodeRun {
     private readonly options: DecodeOptions,
     private readonly sink: ByteSink,
   ) {
-    const { checksum = true, filter = {}, limit = Infinity, meta = false, signal, stdin, strict = false } = options;
+    const { checksum = true, filter = {}, limit = Infinity, meta = false, pool, signal, stdin, strict = false, threads = 1 } = options;
     const now = filter.now ?? Date.now();
-    const hot = Kernels.create();
-    this.output = new Output(sink, hot);
-    this.json = new JsonLines(this.output, { meta, hot });
-    this.inputs = options.sources.map((source) => openInput(source, { stdin, signal }));
+    const hot = Kernels.create(threads > 1 ? threads * THREAD_BYTES : 0);
+    this.lines = new ParallelLines(sink, { ...pool, threads, meta, hot, counts: this.counts });
+    const allocate = inTurn(hot);
+    this.inputs = options.sources.map((source) => openInput(source, { stdin, signal, allocate }));
     this.records = {
       filter: compileFilter({ ...filter, now }),
       framer: { checksum, strict, hot, buffer: hot?.allocate(INPUT_SIZE) },
@@ -146,11 +164,15 @@ class DecodeRun {
       await this.one(input);
       if (this.interrupted || (this.errors.length > 0 && this.options.keepGoing !== true)) break;
     }
-    await this.output.flush();
-    await this.output.written();
+    await this.lines.end();
     const partial = await this.close();
     const { counts, errors, interrupted, limited, torn, warnings } = this;
-    return { ...counts, sources: this.inputs.length, errors, torn, partial, written: this.output.flushed, warnings, limited, interrupted };
+    return { ...counts, sources: this.inputs.length, errors, torn, partial, written: this.lines.written, warnings, limited, interrupted };
+  }
+
+  /** Nothing runs on behind it. */
+  end(): Promise<void> {
+    return this.lines.close();
   }
 
   private get limited(): boolean {
@@ -159,7 +181,7 @@ class DecodeRun {
 
   private async one(input: Input): Promise<void> {
     try {
-      await new Records(input, this.json, this.output, this.counts, this.records).run();
+      await new Records(input, this.lines, this.counts, this.records).run();
     } catch (error) {
       this.interrupted = this.options.signal?.aborted === true;
       if (!this.interrupted && !(error instanceof RdbError)) throw error;
@@ -167,7 +189,7 @@ class DecodeRun {
         this.errors.push(error);
         this.options.onError?.(error);
       }
-      if (!this.json.rollback()) this.torn = true;
+      if (!this.lines.rollback()) this.torn = true;
     }
   }
 
@@ -179,9 +201,11 @@ class DecodeRun {
 
   private progress(): void {
     const { inputs } = this;
+    const totalBytes = inputs.reduce<number | undefined>((sum, { size }) => (sum === undefined || size === undefined ? undefined : sum + size), 0);
+    this.lines.expect(totalBytes);
     this.options.onProgress?.({
       bytesRead: inputs.reduce((sum, input) => sum + input.bytesRead, 0),
-      totalBytes: inputs.reduce<number | undefined>((sum, { size }) => (sum === undefined || size === undefined ? undefined : sum + size), 0),
+      totalBytes,
       keys: this.counts.keys,
     });
   }

@@ -2,8 +2,7 @@ import { RdbError } from '../bytes/errors.js';
 import { END, type Frame, type FramerOptions, META, NEED, RECORD } from '../rdb/frame.js';
 import { Framer } from '../rdb/framer.js';
 import { Trailing } from '../rdb/trailing.js';
-import type { Output } from '../sinks/output.js';
-import type { RecordSink } from '../sinks/sink.js';
+import { type Counts, FrameFailure, type RecordSink } from '../sinks/sink.js';
 import type { Input } from '../sources/input.js';
 import type { Filter } from '../values/filters.js';
 import { SizeGate } from './size-gate.js';
@@ -21,17 +20,6 @@ export interface RecordsOptions {
   readonly onWarning: (file: string, text: string) => void;
 }
 
-/** What was seen so far, over all files. */
-export interface Counts {
-  /** Keys found, and how many of them were written. */
-  read: number;
-  keys: number;
-  /** Of the keys written: how many had expired already. */
-  expired: number;
-  /** Bytes of RDB understood. */
-  bytes: number;
-}
-
 /** One input through filters to a sink: the pipe that every command is. */
 export class Records {
   private readonly framer: Framer;
@@ -42,7 +30,7 @@ export class Records {
   constructor(
     private readonly input: Input,
     private readonly sink: RecordSink,
-    private readonly output: Output,
+    /** Over all files. */
     private readonly counts: Counts,
     private readonly options: RecordsOptions,
   ) {
@@ -56,8 +44,27 @@ export class Records {
 
   /** Runs until the input or the limit ends. Throws RdbError with the place. */
   async run(): Promise<void> {
-    const { counts, framer, input, options } = this;
+    const { counts, framer, input, options, sink } = this;
     const before = counts.bytes;
+    try {
+      await this.read(before);
+      await sink.finish();
+      if (counts.keys >= options.limit) return;
+      framer.finish();
+      const warning = this.trailing.check(options.strict, framer.offset);
+      if (warning !== undefined) options.onWarning(input.name, warning);
+    } catch (error) {
+      const failure = await this.failure(error);
+      if (failure === undefined) throw error instanceof RdbError ? framer.failed(error).at({ file: input.name }) : error;
+      Object.assign(counts, failure.counts, { bytes: before + failure.counts.bytes });
+      throw failure.cause instanceof RdbError ? failure.cause.at({ file: input.name }) : failure.cause;
+    } finally {
+      this.gate?.close();
+    }
+  }
+
+  private async read(before: number): Promise<void> {
+    const { counts, framer, input, options } = this;
     try {
       for await (const chunk of input.chunks()) {
         if (input.compression === 'none') framer.size = input.size;
@@ -66,19 +73,25 @@ export class Records {
         options.onChunk();
         if (counts.keys >= options.limit) return;
       }
-      framer.finish();
-      const warning = this.trailing.check(options.strict, framer.offset);
-      if (warning !== undefined) options.onWarning(input.name, warning);
-    } catch (error) {
-      throw error instanceof RdbError ? framer.failed(error).at({ file: input.name }) : error;
     } finally {
       counts.bytes = before + framer.offset;
-      this.gate?.close();
+    }
+  }
+
+  /** What was wrong with a frame that the sink took before the error came up, if anything. */
+  private async failure(error: unknown): Promise<FrameFailure | undefined> {
+    if (error instanceof FrameFailure) return error;
+    try {
+      await this.sink.finish();
+      return undefined;
+    } catch (earlier) {
+      if (earlier instanceof FrameFailure) return earlier;
+      throw earlier;
     }
   }
 
   private async chunk(chunk: Uint8Array): Promise<void> {
-    const { counts, framer, output, sink } = this;
+    const { counts, framer, sink } = this;
     const { filter, limit } = this.options;
     const { frame } = framer;
     if (framer.ended) {
@@ -94,11 +107,13 @@ export class Records {
         sink.frame(kind, frame);
         this.count(frame);
         if (counts.keys >= limit) return;
-        if (output.full) await output.flush();
+        if (sink.full) await sink.flush();
       } else if (kind === NEED) {
+        sink.release();
         return;
       } else if (kind === META) {
         sink.meta(frame);
+        if (sink.full) await sink.flush();
       } else if (kind === END) {
         const { checksum, version } = framer;
         sink.fileEnd({ version, checksum, keys: counts.keys - this.keysBefore });

@@ -9,26 +9,41 @@ import { powersOfTen } from './powers.js';
 /** What assembly/index.ts exports. Positions are addresses in `memory`. */
 interface Exports {
   memoryStart(): number;
-  crcInit(): void;
+  crcInit(at: number): void;
   crcSet(hi: number, lo: number): void;
   crcHi(): number;
   crcLo(): number;
   crcUpdate(start: number, end: number): void;
   lzf(start: number, end: number, to: number, stop: number): number;
   text(start: number, end: number, at: number): number;
-  powersTable(): number;
+  powersTable(at: number): void;
   runScratch(at: number, size: number): void;
   runItems(read: number, pos: number, end: number, out: number, outEnd: number, first: number): number;
   runPairs(read: number, pos: number, end: number, out: number, outEnd: number, first: number): number;
   runScores(read: number, score: number, pos: number, end: number, out: number, outEnd: number, first: number): number;
   runWalked(): number;
+  move(to: number, from: number, size: number): void;
 }
 
 /** Kernels read and write up to so many bytes around what they were given. */
 const SLACK = 64;
 
-/** Size of a memory, of 64 KiB each; asconfig.json says the same. */
-const PAGES = 512;
+const PAGE = 1 << 16;
+
+/** What one pipeline needs at the most. Memory that is never touched costs nothing. */
+const PIPELINE_BYTES = 40 << 20;
+
+/** A part of a memory, for kernels in another thread. */
+export interface KernelShare {
+  readonly module: WebAssembly.Module;
+  readonly memory: WebAssembly.Memory;
+  /** Addresses. */
+  readonly start: number;
+  readonly end: number;
+}
+
+/** Size of the table of the checksum. */
+const CRC_TABLE = 16 * 256 * 8;
 
 /** Strings of a run are decompressed to a buffer of this size; longer ones take the long way. */
 const RUN_SCRATCH = 1 << 20;
@@ -49,28 +64,62 @@ export class Kernels implements Hot {
   private bytesB: Uint8Array | undefined;
   private addressB = -1;
 
-  private constructor(module: WebAssembly.Module, readonly memory: WebAssembly.Memory) {
-    const parse = (start = 0, end = 0): number => parseDouble(new Uint8Array(this.buffer), start, end) ?? NaN;
+  private constructor(
+    private readonly module: WebAssembly.Module,
+    private readonly memory: WebAssembly.Memory,
+    start?: number,
+    private readonly end = memory.buffer.byteLength,
+  ) {
+    const parse = (from = 0, to = 0): number => parseDouble(new Uint8Array(this.buffer), from, to) ?? NaN;
     const instance = new WebAssembly.Instance(module, { env: { memory, parseDouble: parse } });
     this.run = instance.exports as unknown as Exports;
     this.buffer = memory.buffer;
-    this.free = this.run.memoryStart();
-    this.run.crcInit();
+    this.free = start ?? this.run.memoryStart();
+    this.run.crcInit(this.allocate(CRC_TABLE).byteOffset);
     this.run.runScratch(this.allocate(RUN_SCRATCH + SLACK).byteOffset, RUN_SCRATCH);
   }
 
-  /** Undefined where the kernels were not built or this machine cannot run them. */
-  static create(): Kernels | undefined {
+  /** With `shareable` bytes more for others. Undefined where the kernels were not built or this machine cannot run them. */
+  static create(shareable = 0): Kernels | undefined {
     const module = compiled();
-    return module === undefined ? undefined : new Kernels(module, new WebAssembly.Memory({ initial: PAGES, maximum: PAGES, shared: true }));
+    if (module === undefined) return undefined;
+    const pages = Math.ceil((PIPELINE_BYTES + shareable) / PAGE);
+    return new Kernels(module, new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true }));
+  }
+
+  /** Kernels in memory that others in another thread gave a share of. */
+  static within({ end, memory, module, start }: KernelShare): Kernels {
+    return new Kernels(module, memory, start, end);
+  }
+
+  /** Gives `size` bytes away for good; undefined where there are not so many left. */
+  share(size: number): KernelShare | undefined {
+    const start = this.free;
+    const end = start + ((size + 15) & ~15);
+    if (end > this.end) return undefined;
+    this.free = end;
+    return { module: this.module, memory: this.memory, start, end };
   }
 
   allocate(size: number): Uint8Array {
     const start = this.free;
     const next = (start + size + 2 * SLACK + 15) & ~15;
-    if (next > this.buffer.byteLength) return new Uint8Array(size);
+    if (next > this.end) return new Uint8Array(size);
     this.free = next;
     return new Uint8Array(this.buffer, start, size);
+  }
+
+  /** The same bytes of the memory, as another thread knows them. */
+  view(bytes: Uint8Array): Uint8Array {
+    return new Uint8Array(this.buffer, bytes.byteOffset, bytes.length);
+  }
+
+  /** Copies `src[start, end)`; from array to array the language's own way is slow in shared memory. */
+  copy(src: Uint8Array, start: number, end: number, dst: Uint8Array, to: number): void {
+    const from = this.address(src);
+    const into = this.address(dst);
+    if (from < 0 || into < 0 || end > src.length || to + end - start > dst.length) dst.set(src.subarray(start, end), to);
+    else this.run.move(into + to, from + start, end - start);
   }
 
   /** Address of the first of these bytes, or -1 where they are not in this memory. */
@@ -119,7 +168,10 @@ export class Kernels implements Hot {
 
   private scores(read: number, score: number, pos: number, stop: number, to: number, limit: number, first: number): number {
     if (!this.hasPowers) {
-      new BigUint64Array(this.buffer, this.run.powersTable()).set(powersOfTen());
+      const powers = powersOfTen();
+      const at = this.allocate(powers.byteLength).byteOffset;
+      new BigUint64Array(this.buffer, at, powers.length).set(powers);
+      this.run.powersTable(at);
       this.hasPowers = true;
     }
     return this.run.runScores(read, score, pos, stop, to, limit, first);

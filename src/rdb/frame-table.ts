@@ -1,5 +1,5 @@
 import type { Frame } from './frame.js';
-import { TABLES, type TypeRow, type Vendor } from './types.js';
+import { TABLES, type TypeRow } from './types.js';
 
 /**
  * Frames as rows of numbers, for handing them to another thread: `FRAME_WORDS` 32-bit words a frame, in the machine's byte
@@ -26,8 +26,8 @@ export const END = 12;
 export const BODY_START = 13;
 export const OFFSET = 14; // F64
 export const STRING_LENGTH = 16; // F64
-export const NODES_LEFT = 18; // F64
-export const LEAST_EXPIRY = 20; // F64
+export const ITEMS_AHEAD = 18; // F64
+export const LEAST_EXPIRY = 20; // F64, of the fields of a hash that comes in parts
 export const KEYS_READ = 22; // keys found since the table began, this one included
 export const KEYS_EXPIRED = 23; // of the keys in the table before this one
 
@@ -42,8 +42,8 @@ export const RESUMES = 64;
 export const HAS_META = 128;
 
 /** Of every type of both vendors a number below 512. */
-export function typeNumber(vendor: Vendor, id: number): number {
-  return (vendor === 'valkey' ? 256 : 0) + id;
+export function typeNumber(type: TypeRow): number {
+  return TABLES.redis.types[type.id] === type ? type.id : 256 + type.id;
 }
 
 export function typeOfNumber(number: number): TypeRow | undefined {
@@ -81,12 +81,12 @@ export class FrameTable {
   }
 
   /** Writes a frame, but for its positions in bytes and what `frame.metaBytes` and `frame.templates` say. */
-  write(row: number, kind: number, frame: Frame, vendor: Vendor): void {
+  write(row: number, kind: number, frame: Frame): void {
     const { words, doubles } = this;
     const at = row * FRAME_WORDS;
     words[at + KIND] = kind;
     words[at + FLAGS] = flagsOf(frame);
-    words[at + TYPE] = typeNumber(vendor, frame.type.id);
+    words[at + TYPE] = typeNumber(frame.type);
     words[at + DB] = frame.db;
     words[at + EXPIRE_LO] = frame.expireLo;
     words[at + EXPIRE_HI] = frame.expireHi;
@@ -94,8 +94,7 @@ export class FrameTable {
     words[at + FREQ] = frame.freq;
     doubles[(at + OFFSET) / 2] = frame.offset;
     doubles[(at + STRING_LENGTH) / 2] = frame.stringLength;
-    doubles[(at + NODES_LEFT) / 2] = frame.nodesLeft;
-    doubles[(at + LEAST_EXPIRY) / 2] = frame.leastExpiry;
+    doubles[(at + ITEMS_AHEAD) / 2] = frame.itemsAhead;
   }
 
   /** Reads a frame whose positions are in `bytes`. */
@@ -127,8 +126,7 @@ export class FrameTable {
     frame.bodyStart = words[at + BODY_START];
     frame.offset = doubles[(at + OFFSET) / 2];
     frame.stringLength = doubles[(at + STRING_LENGTH) / 2];
-    frame.nodesLeft = doubles[(at + NODES_LEFT) / 2];
-    frame.leastExpiry = doubles[(at + LEAST_EXPIRY) / 2];
+    frame.itemsAhead = doubles[(at + ITEMS_AHEAD) / 2];
   }
 }
 

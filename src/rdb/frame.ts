@@ -1,4 +1,5 @@
 import type { Hot } from '../bytes/hot.js';
+import { formatText } from '../bytes/text.js';
 import { EMPTY } from '../encodings/element.js';
 import type { OpcodeRow, RedisType, TypeRow } from './types.js';
 
@@ -49,13 +50,14 @@ export class Frame {
   last = true;
 
   /**
-   * Of a part that is not the first: whether it can be read without the parts before it, as it begins with a whole item (of a
-   * collection) or node (of a list or stream). What there was to know from them: how many nodes a stream still has, and the
-   * least expiry of a hash's fields.
+   * Whether the next part of the value can be read without this one and those before it, since it begins with a whole item
+   * of a collection, or node of a list or stream; and how many items or nodes there are from it on.
    */
+  splits = false;
+  itemsLeft = 0;
+  /** What the part before said of this one. */
   resumes = false;
-  nodesLeft = 0;
-  leastExpiry = 0;
+  itemsAhead = 0;
 
   /** KEY_META: the module metadata of this key, as it stands in the file; undefined where there is none. */
   metaBytes: Uint8Array | undefined = undefined;
@@ -77,6 +79,14 @@ export class Frame {
     this.expireLo = lo;
     this.expireAt = hi * 0x100000000 + lo;
   }
+}
+
+const LONGEST_KEY_SHOWN = 256;
+
+/** The key of a frame for error texts: its text form, cut where it is long. */
+export function shownKey({ keyBytes, keyStart, keyEnd }: Frame): string {
+  const shown = Math.min(keyEnd, keyStart + LONGEST_KEY_SHOWN);
+  return formatText(keyBytes, keyStart, shown) + (shown < keyEnd ? '…' : '');
 }
 
 export interface FramerOptions {

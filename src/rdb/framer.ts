@@ -1,13 +1,12 @@
 import type { Crc64 } from '../bytes/crc64.js';
 import { RdbError } from '../bytes/errors.js';
 import { PLAIN } from '../bytes/hot.js';
-import { formatText } from '../bytes/text.js';
 import { Element, INT, int32, LZF, uint32 } from '../encodings/element.js';
-import { END, FRAGMENT, Frame, type FramerOptions, META, NEED, PIECE, RECORD } from './frame.js';
+import { END, FRAGMENT, Frame, type FramerOptions, META, NEED, PIECE, RECORD, shownKey } from './frame.js';
 import { applyOpcode, isNeeded, namesValkey } from './opcodes.js';
 import { BIG, CUT, DONE, MORE, ShapeWalker } from './shapes.js';
 import { readString, Scratch } from './string.js';
-import { KNOWN_VERSION, MODULE_PRE_GA, TABLES, type TypeRow, type Vendor } from './types.js';
+import { type Form, KNOWN_VERSION, MODULE_PRE_GA, TABLES, type TypeRow, type Vendor } from './types.js';
 import { Window } from './window.js';
 
 const START = 0;
@@ -29,7 +28,6 @@ const AGAIN = -1;
 const MAX_KEY = 2 ** 30;
 /** What stands before the elements of a value is never cut. */
 const MIN_LIMIT = 64;
-const LONGEST_KEY_SHOWN = 256;
 /** LZF grows up to 88-fold, so its pieces are small. */
 const LZF_PIECE = 1 << 14;
 
@@ -71,8 +69,9 @@ export class Framer {
     this.limit = Math.max(MIN_LIMIT, options.limit ?? 1 << 20);
     this.walker.bigAt = this.limit;
     this.walker.cutAt = this.limit;
-    const crc = options.checksum === false ? undefined : (options.hot ?? PLAIN).crc64();
-    this.window = new Window(crc, options.buffer, (before, by) => this.moved(before, by));
+    const hot = options.hot ?? PLAIN;
+    const crc = options.checksum === false ? undefined : hot.crc64();
+    this.window = new Window(crc, options.buffer, hot, (before, by) => this.moved(before, by));
     const missing = this.walker.templateSize;
     this.walker.templateSize = (id) => this.frame.templates.get(id)?.length ?? missing(id);
   }
@@ -153,13 +152,7 @@ export class Framer {
     const inValue = frame.opcode === undefined && (this.served || state === VALUE || state === STRING);
     if (error.offset === undefined) error.within = undefined; // it counts from the beginning of a buffer of ours
     const offset = this.window.base + (state === VALUE || state === OPCODE ? this.walker.pos : this.window.pos);
-    return error.at({ offset, ...(inValue ? { db: frame.db, key: this.keyText() } : {}) });
-  }
-
-  private keyText(): string {
-    const { keyBytes, keyStart, keyEnd } = this.frame;
-    const shown = Math.min(keyEnd, keyStart + LONGEST_KEY_SHOWN);
-    return formatText(keyBytes.subarray(keyStart, shown)) + (shown < keyEnd ? '…' : '');
+    return error.at({ offset, ...(inValue ? { db: frame.db, key: shownKey(frame) } : {}) });
   }
 
   private step(): number {
@@ -294,6 +287,7 @@ export class Framer {
     frame.bytes = buf;
     frame.start = this.window.pos = next;
     frame.first = true;
+    frame.resumes = false;
     this.skipping = false;
     this.walker.start(type.shape, next);
     this.walker.bigAt = this.walker.cutAt = this.limit;
@@ -384,8 +378,17 @@ export class Framer {
     frame.end = this.window.pos;
     frame.offset = this.window.base + frame.start;
     frame.last = last;
+    if (!last) this.splits();
     this.served = true;
     return kind;
+  }
+
+  /** Says what the part at hand means for the next one. */
+  private splits(): void {
+    const { frame, walker } = this;
+    const inString = this.state === STRING;
+    frame.itemsLeft = !inString && RESUMABLE.has(frame.type.form) ? walker.itemsLeft : 0;
+    frame.splits = frame.itemsLeft > 0;
   }
 
   /** The part before was used: the next one begins behind it, and the key has to outlive the bytes it stood in. */
@@ -394,6 +397,8 @@ export class Framer {
     this.served = false;
     if (frame.first) this.copyKey();
     frame.first = false;
+    frame.resumes = frame.splits;
+    frame.itemsAhead = frame.itemsLeft;
     frame.start = this.window.keep = this.window.pos;
     this.walker.weight = 0;
   }
@@ -442,6 +447,9 @@ export class Framer {
 function hexWord(word: number): string {
   return word.toString(16).padStart(8, '0');
 }
+
+/** Values whose items or nodes mean the same wherever one begins. */
+const RESUMABLE: ReadonlySet<Form> = new Set(['items', 'hash-metadata', 'quicklist', 'quicklist2', 'stream']);
 
 /** What should have come where the input ends, by state. */
 const EXPECTED: Readonly<Record<number, string>> = {

@@ -66,7 +66,7 @@ export const shape = (...ops: (number | Shape)[]): Shape => ops.flat();
 export const DONE = 0;
 /** The bytes end inside an operation. */
 export const MORE = 1;
-/** `cutAt` bytes were passed. */
+/** `cutAt` bytes were passed, and the item that they end in. */
 export const CUT = 2;
 /** A string over `bigAt` bytes begins: its measures are in `big*`. */
 export const BIG = 3;
@@ -94,6 +94,8 @@ export class ShapeWalker {
   /** Position in the program: which operation comes next. */
   pc = 0;
   private program: Shape = [];
+  /** Where the body of the first loop begins in the program. */
+  private firstBody = 0;
   private depth = 0;
   private readonly bodyStart = [0, 0, 0, 0];
   private readonly bodyEnd = [0, 0, 0, 0];
@@ -113,6 +115,7 @@ export class ShapeWalker {
 
   start(program: Shape, pos: number): void {
     this.program = program;
+    this.firstBody = program.indexOf(LOOP) + 2;
     this.pos = pos;
     this.pc = 0;
     this.depth = 0;
@@ -122,6 +125,16 @@ export class ShapeWalker {
   /** Whether nothing comes any more. */
   get finished(): boolean {
     return this.pc >= this.program.length;
+  }
+
+  /** Whether no loop is inside its body: values are cut there. */
+  private get betweenItems(): boolean {
+    return this.depth === 0 || this.pc === this.bodyStart[this.depth - 1];
+  }
+
+  /** Between two items of the first and outermost loop: how many of them there still are; elsewhere 0. */
+  get itemsLeft(): number {
+    return this.depth === 1 && this.pc === this.bodyStart[0] && this.pc === this.firstBody ? this.left[0] : 0;
   }
 
   /** Goes past the string that stopped the last scan with BIG. `pos` is for the caller to set. */
@@ -202,7 +215,7 @@ export class ShapeWalker {
       this.weight += next - pos;
       this.pos = next;
       this.advance(pc);
-      if (this.weight >= this.cutAt && this.pc < program.length) return CUT;
+      if (this.weight >= this.cutAt && this.pc < program.length && this.betweenItems) return CUT;
     }
     return DONE;
   }

@@ -1,4 +1,5 @@
 import type { Crc64 } from '../bytes/crc64.js';
+import type { Hot } from '../bytes/hot.js';
 import { EMPTY } from '../encodings/element.js';
 
 /** Buffers grow by as much as they hold, but by no more than this. */
@@ -27,6 +28,7 @@ export class Window {
     private readonly crc: Crc64 | undefined,
     /** Where to keep bytes; chunks are copied to it then. */
     private readonly buffer: Uint8Array | undefined,
+    private readonly hot: Hot,
     /** Bytes moved: positions in `before` are less by `by` now, in `bytes`. */
     private readonly onMove: (before: Uint8Array, by: number) => void,
   ) {
@@ -41,7 +43,7 @@ export class Window {
       this.move(chunk, chunk.length);
     } else {
       this.hold(left, left + chunk.length);
-      this.own.set(chunk, this.end);
+      this.hot.copy(chunk, 0, chunk.length, this.own, this.end);
       this.end += chunk.length;
     }
   }

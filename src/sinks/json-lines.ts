@@ -10,7 +10,7 @@ import { MODULE_UINT, type ModuleType } from '../values/module.js';
 import { PartsReader } from '../values/parts.js';
 import type { StreamTail } from '../values/stream-tail.js';
 import { BigText } from './big-text.js';
-import { keyMetaJson, metaJson, MODULE_PART_NAMES } from './json-meta.js';
+import { endJson, jsonLine, keyMetaJson, metaJson, MODULE_PART_NAMES } from './json-meta.js';
 import { writeStreamTail } from './json-stream.js';
 import { ascii, JsonWriter } from './json-writer.js';
 import type { Output } from './output.js';
@@ -81,8 +81,9 @@ export class JsonLines extends PartsReader implements RecordSink {
   private expiryBefore = false;
   private expiryBehind = false;
 
-  /** The line at hand: where it begins in the output, and how much had been handed on before it. */
-  private inLine = false;
+  /** A line was begun and is not complete. */
+  inLine = false;
+  /** Where it begins in the output, and how much had been handed on before it. */
   private lineAt = 0;
   private lineFlushed = 0;
 
@@ -109,12 +110,47 @@ export class JsonLines extends PartsReader implements RecordSink {
     if (!this.inLine) return true;
     this.inLine = false;
     if (this.lineFlushed !== output.flushed) {
-      output.room(1);
-      this.json.byte(0x0a);
+      this.newline();
       return false;
     }
     output.length = this.lineAt;
     return true;
+  }
+
+  /** Ends a line that is torn. */
+  newline(): void {
+    this.output.room(1);
+    this.json.byte(0x0a);
+  }
+
+  get full(): boolean {
+    return this.output.full;
+  }
+
+  flush(): Promise<void> {
+    return this.output.flush();
+  }
+
+  /** Nothing is read later than it is taken. */
+  release(): void {
+    // frames are not needed any more when `frame` returns
+  }
+
+  finish(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  /** Whether there is a line at hand, and it has no element yet. */
+  get bare(): boolean {
+    return this.inLine && this.first;
+  }
+
+  /** Goes on in the middle of a line that another began: something stands before what comes. */
+  override resume(frame: Frame, leastExpiry: number): void {
+    super.resume(frame, leastExpiry);
+    this.line(frame);
+    this.first = false;
+    this.lineFlushed = -1;
   }
 
   /** Writes out what waits for it: a large string of the part before. */
@@ -132,16 +168,16 @@ export class JsonLines extends PartsReader implements RecordSink {
   }
 
   meta(frame: Frame): void {
-    this.line(metaJson(frame));
+    this.object(metaJson(frame));
   }
 
   fileEnd(file: FileEnd): void {
-    if (this.options.meta === true) this.line({ type: 'end', ...file });
+    if (this.options.meta === true) this.object(endJson(file));
   }
 
-  private line(value: object): void {
+  private object(value: object): void {
     const { output } = this;
-    const bytes = new TextEncoder().encode(`${JSON.stringify(value)}\n`);
+    const bytes = jsonLine(value);
     output.room(bytes.length);
     output.bytes.set(bytes, output.length);
     output.length += bytes.length;
@@ -149,18 +185,9 @@ export class JsonLines extends PartsReader implements RecordSink {
 
   protected begin(frame: Frame): void {
     const { json, output } = this;
-    const { form, name, redisType } = frame.type;
+    const { redisType } = frame.type;
     output.room(jsonTextSize(frame.keyEnd - frame.keyStart) + HEAD_SIZE);
-    this.inLine = true;
-    this.lineAt = output.length;
-    this.lineFlushed = output.flushed;
-    this.type = redisType;
-    this.first = true;
-    this.arrayOpen = redisType === 'array';
-    this.ended = false;
-    this.fieldExpiry = 0;
-    this.expiryBefore = form === 'hash-metadata';
-    this.expiryBehind = form === 'listpack-ex' || name === 'HASH_2';
+    this.line(frame);
 
     json.bytes(DB);
     output.length = writeInt(frame.db, output.bytes, output.length);
@@ -181,6 +208,21 @@ export class JsonLines extends PartsReader implements RecordSink {
     }
     if (frame.metaBytes !== undefined) this.keyMeta(frame.metaBytes);
     json.bytes(VALUES[redisType][1]);
+  }
+
+  /** What there is to remember of a line. */
+  private line(frame: Frame): void {
+    const { form, name, redisType } = frame.type;
+    this.inLine = true;
+    this.lineAt = this.output.length;
+    this.lineFlushed = this.output.flushed;
+    this.type = redisType;
+    this.first = true;
+    this.arrayOpen = redisType === 'array';
+    this.ended = false;
+    this.fieldExpiry = 0;
+    this.expiryBefore = form === 'hash-metadata';
+    this.expiryBehind = form === 'listpack-ex' || name === 'HASH_2';
   }
 
   private keyMeta(bytes: Uint8Array): void {

@@ -2,6 +2,7 @@ import type { Frame } from '../rdb/frame.js';
 import { keyMetaOf, metaRecord } from '../values/meta.js';
 import type { ModulePart } from '../values/value-types.js';
 import { StringTexts } from '../values/value-texts.js';
+import type { FileEnd } from './sink.js';
 
 /*
  * Records that are no keys, as JSON: they are few, so plain objects serve. They are the library's records in text mode, but for
@@ -16,6 +17,15 @@ export const MODULE_PART_NAMES: readonly string[] = ['eof', 'sint', 'uint', 'flo
 export function metaJson(frame: Frame): object {
   const record = metaRecord(frame, texts);
   return 'parts' in record ? { ...record, parts: record.parts.map(partJson) } : record;
+}
+
+/** The last line of a file. */
+export function endJson(file: FileEnd): object {
+  return { type: 'end', ...file };
+}
+
+export function jsonLine(value: object): Uint8Array {
+  return new TextEncoder().encode(`${JSON.stringify(value)}\n`);
 }
 
 /** KEY_META (redis 8.6): what modules attached to a key. */

@@ -1,9 +1,10 @@
 import type { Hot } from '../bytes/hot.js';
 import type { ByteSink } from './byte-sink.js';
 
-/** A buffer over this many bytes is handed on. */
+/** A buffer over this many bytes is handed on, unless the caller says another number. */
 const FULL = 1 << 20;
-const SIZE = FULL + (1 << 18);
+/** Room behind that for what is written before anybody looks. */
+const EXTRA = 1 << 18;
 /** Where memory costs only what is touched: room for a large value behind a buffer that is nearly full. */
 const HOT_SIZE = 8 << 20;
 
@@ -25,8 +26,9 @@ export class Output {
   constructor(
     private readonly sink: ByteSink,
     hot?: Hot,
+    private readonly fullAt = FULL,
   ) {
-    const allocate = (): Uint8Array => hot?.allocate(HOT_SIZE) ?? new Uint8Array(SIZE);
+    const allocate = (): Uint8Array => hot?.allocate(HOT_SIZE) ?? new Uint8Array(fullAt + EXTRA);
     this.buffers = [allocate(), allocate()];
     this.bytes = this.buffers[0];
   }
@@ -43,7 +45,7 @@ export class Output {
   }
 
   get full(): boolean {
-    return this.length >= FULL;
+    return this.length >= this.fullAt;
   }
 
   async flushIfFull(): Promise<void> {

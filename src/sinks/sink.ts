@@ -1,6 +1,6 @@
 import type { Frame } from '../rdb/frame.js';
 
-/** What takes the keys that passed the filters. */
+/** What takes the keys that passed the filters. Frames are borrowed until `release`. */
 export interface RecordSink {
   /** A whole value (RECORD) or a part of one (FRAGMENT, PIECE). Throws RdbError where the value is damaged. */
   frame(kind: number, frame: Frame): void;
@@ -10,6 +10,14 @@ export interface RecordSink {
   meta(frame: Frame): void;
   /** The end of a file. */
   fileEnd(file: FileEnd): void;
+  /** The bytes that frames stand in change now. */
+  release(): void;
+  /** Whether it is time for `flush`: looked at between keys. */
+  readonly full: boolean;
+  /** Hands on what there is. Throws FrameFailure where a frame taken before was damaged. */
+  flush(): Promise<void>;
+  /** Waits for the end of work on all frames taken. Throws FrameFailure as `flush` does. */
+  finish(): Promise<void>;
   /** Takes back the key at hand after an error. Returns false where a part of it was handed on already. */
   rollback(): boolean;
 }
@@ -19,4 +27,28 @@ export interface FileEnd {
   readonly checksum: 'ok' | 'none';
   /** Keys written, of this file. */
   readonly keys: number;
+}
+
+/** What had been seen when a frame was taken. */
+export interface Counts {
+  /** Keys found, and how many of them were written. */
+  read: number;
+  keys: number;
+  /** Of the keys written: how many had expired already. */
+  expired: number;
+  /** Bytes of RDB understood. */
+  bytes: number;
+}
+
+/** A frame taken some time ago turned out to be damaged: everything before it is written, nothing behind it counts. */
+export class FrameFailure extends Error {
+  override readonly name = 'FrameFailure';
+
+  constructor(
+    override readonly cause: Error,
+    /** Where things would stand, had it failed at once; `bytes` is an offset in the file. */
+    readonly counts: Readonly<Counts>,
+  ) {
+    super(cause.message, { cause });
+  }
 }

@@ -9,6 +9,8 @@ export const DEFAULT_CHUNK = 1 << 20;
 export interface FileOptions {
   /** Bytes of each of the two buffers. */
   readonly chunkSize?: number | undefined;
+  /** Makes the buffers. */
+  readonly allocate?: ((size: number) => Uint8Array) | undefined;
   /** Called once after the open: bytes of the file, undefined for a pipe or device. */
   readonly onOpen?: ((size: number | undefined) => void) | undefined;
 }
@@ -53,11 +55,11 @@ const changed = (file: string, before: number, after: number): RdbError =>
 
 /** A file of known size: reads exactly that, then looks whether it is still so. */
 async function* readRegular(
-  path: string, handle: FileHandle, size: number, chunkSize: number,
+  path: string, handle: FileHandle, size: number, chunkSize: number, allocate: (size: number) => Uint8Array,
 ): AsyncGenerator<Uint8Array, void, void> {
   const length = Math.min(chunkSize, size);
-  let filling = new Uint8Array(length);
-  let lent = new Uint8Array(length < size ? length : 0);
+  let filling = allocate(length);
+  let lent = allocate(length < size ? length : 0);
   let position = 0;
   const start = (): Promise<number> => {
     const read = handle.read(filling, 0, Math.min(length, size - position), position).then((result) => result.bytesRead);
@@ -102,7 +104,7 @@ export async function* readFile(path: string, options: FileOptions = {}): AsyncG
     const size = await sizeOf(path, handle);
     options.onOpen?.(size);
     if (size === undefined) yield* readUnsized(path, handle, chunkSize);
-    else yield* readRegular(path, handle, size, chunkSize);
+    else yield* readRegular(path, handle, size, chunkSize, options.allocate ?? ((length) => new Uint8Array(length)));
   } finally {
     await handle.close();
   }

@@ -6,14 +6,15 @@ import { plain } from './native.js';
 
 /** Waits for `work`, but not past an abort. */
 async function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  const over = new AbortController();
+  let onAbort = (): void => undefined;
   const aborted = new Promise<never>((_, reject) => {
-    signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true, signal: over.signal });
+    onAbort = () => reject(signal.reason as Error);
   });
+  signal.addEventListener('abort', onAbort, { once: true });
   try {
     return await Promise.race([work, aborted]);
   } finally {
-    over.abort();
+    signal.removeEventListener('abort', onAbort);
   }
 }
 

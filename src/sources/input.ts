@@ -19,6 +19,8 @@ export interface InputOptions {
   readonly stdin?: Readable | undefined;
   /** Bytes read from a file, or cut from memory, at a time. 1 MiB unless given. */
   readonly chunkSize?: number | undefined;
+  /** Makes the buffers that a file is read to (default: memory of their own). */
+  readonly allocate?: ((size: number) => Uint8Array) | undefined;
   /** Ends the reading: `chunks` throws its reason. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -116,7 +118,7 @@ class SourceInput implements Input {
     if (source === '-') return options.stdin ?? process.stdin;
     if (typeof source === 'string') {
       const onOpen = (size: number | undefined): void => void (this.size = size);
-      return readFile(source, { chunkSize, onOpen });
+      return readFile(source, { chunkSize, onOpen, allocate: options.allocate });
     }
     if (source instanceof Uint8Array) return slices(source, chunkSize);
     if (source instanceof ArrayBuffer) return slices(new Uint8Array(source), chunkSize);

@@ -43,6 +43,19 @@ export abstract class PartsReader extends ValueReader {
   /** Where the large string at hand begins in the RDB. */
   private stringOffset = 0;
 
+  /**
+   * Goes on in the middle of a value that another reader began, with a part that resumes (see Frame). `leastExpiry` is that
+   * of a hash's fields.
+   */
+  resume(frame: Frame, leastExpiry: number): void {
+    this.phase = this.walked = 0;
+    this.started = true;
+    this.inNode = this.inModuleString = false;
+    this.nodesLeft = frame.itemsAhead;
+    this.minExpiry = leastExpiry;
+    this.gathered.clear();
+  }
+
   /** Takes a frame of any of the three kinds. */
   frame(kind: number, frame: Frame): void {
     if (kind === RECORD) {

@@ -52,7 +52,7 @@ export abstract class ValueReader {
   /** Elements walked since `begin`. */
   protected walked = 0;
   /** Least field expiry of the hash at hand. */
-  private minExpiry = 0;
+  protected minExpiry = 0;
   /** Where the bytes begin that positions in errors count from. */
   protected origin = 0;
 

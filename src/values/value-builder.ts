@@ -1,7 +1,6 @@
-import { formatText } from '../bytes/text.js';
 import type { Element } from '../encodings/element.js';
 import type { StreamId } from '../encodings/stream.js';
-import type { Frame } from '../rdb/frame.js';
+import { type Frame, shownKey } from '../rdb/frame.js';
 import { FIELD, ITEM, MEMBER, MODULE_PART, VALUE } from './layouts.js';
 import { MODULE_FLOAT, MODULE_DOUBLE, MODULE_SINT, MODULE_STRING, MODULE_UINT, type ModuleType } from './module.js';
 import { PartsReader } from './parts.js';
@@ -10,8 +9,6 @@ import { idText, int64Of, scoreOf, uint64Of } from './value-integers.js';
 import { streamOf } from './value-stream.js';
 import { GrowingString, type Texts } from './value-texts.js';
 import type { ArrayValue, HashField, ModulePart, ModuleValue, StreamEntry, Values, ZsetMember } from './value-types.js';
-
-const LONGEST_KEY_SHOWN = 256;
 
 /**
  * Makes the JavaScript value of a key: give it a RECORD, or all the parts of a large value, and then take `built`. The value
@@ -169,8 +166,8 @@ export class ValueBuilder<T> extends PartsReader {
   }
 
   private tooLong(length: number, cause?: unknown): RangeError {
-    const { db, keyBytes, keyEnd, keyStart } = this.key;
-    const key = JSON.stringify(formatText(keyBytes, keyStart, Math.min(keyEnd, keyStart + LONGEST_KEY_SHOWN)));
+    const { db } = this.key;
+    const key = JSON.stringify(shownKey(this.key));
     const advice = 'frames() gives such values in parts, the filter maxSize leaves them out';
     return new RangeError(`db ${db}, key ${key}: a string of ${length} bytes is longer than JavaScript allows; ${advice}`, { cause });
   }

@@ -2,25 +2,28 @@
 
 const POLY: u64 = 0x95ac9329ac4bc9b5;
 const SLICES = 16;
-const TABLE: usize = memory.data(SLICES * 256 * 8);
+
+/** Address of the table, `SLICES` times 256 words of 64 bits. */
+let table: usize = 0;
 
 let crc: u64 = 0;
 
-export function crcInit(): void {
+export function crcInit(at: usize): void {
+  table = at;
   for (let byte = 0; byte < 256; byte++) {
     let value: u64 = byte;
     for (let bit = 0; bit < 8; bit++) value = (value & 1) != 0 ? (value >> 1) ^ POLY : value >> 1;
-    store<u64>(TABLE + (byte << 3), value);
+    store<u64>(table + (byte << 3), value);
   }
-  for (let at = 256; at < SLICES * 256; at++) {
-    const before = load<u64>(TABLE + ((at - 256) << 3));
-    store<u64>(TABLE + (at << 3), (before >> 8) ^ entry(0, before));
+  for (let i = 256; i < SLICES * 256; i++) {
+    const before = load<u64>(table + ((i - 256) << 3));
+    store<u64>(table + (i << 3), (before >> 8) ^ entry(0, before));
   }
 }
 
 @inline
 function entry(slice: u32, word: u64): u64 {
-  return load<u64>(TABLE + (((slice << 8) + ((word as u32) & 255)) << 3));
+  return load<u64>(table + (((slice << 8) + ((word as u32) & 255)) << 3));
 }
 
 export function crcSet(hi: u32, lo: u32): void {

@@ -9,3 +9,7 @@ export { text } from './text';
 export function memoryStart(): usize {
   return (__heap_base + 4095) & ~4095;
 }
+
+export function move(to: usize, from: usize, size: usize): void {
+  memory.copy(to, from, size);
+}

@@ -51,17 +51,18 @@ function digits(value: u64): usize {
  * rounded up: the host computes them (kernels.ts) when the first double asks.
  */
 const POWER_MIN = -292;
-const TABLE: usize = memory.data(617 * 16, 16);
+let powers: usize = 0;
 
-export function powersTable(): usize {
-  return TABLE;
+/** Says where the table is; the host fills it. */
+export function powersTable(at: usize): void {
+  powers = at;
 }
 
 let highProduct: u64 = 0;
 
 /** Returns the low half of the 128-bit product, the high half is in `highProduct`. */
 @inline
-function multiply(a: u64, b: u64): u64 {
+export function multiply(a: u64, b: u64): u64 {
   const a0 = a & 0xffffffff;
   const a1 = a >> 32;
   const b0 = b & 0xffffffff;
@@ -71,6 +72,22 @@ function multiply(a: u64, b: u64): u64 {
   const other = a0 * b1 + (middle & 0xffffffff);
   highProduct = a1 * b1 + (middle >> 32) + (other >> 32);
   return (other << 32) | (low & 0xffffffff);
+}
+
+@inline
+export function multipliedHigh(): u64 {
+  return highProduct;
+}
+
+/** A power of ten as a 128-bit number with the highest bit set, rounded up: its halves. */
+@inline
+export function powerHigh(exponent: i32): u64 {
+  return load<u64>(powers + (((exponent - POWER_MIN) as usize) << 4));
+}
+
+@inline
+export function powerLow(exponent: i32): u64 {
+  return load<u64>(powers + (((exponent - POWER_MIN) as usize) << 4), 8);
 }
 
 /** The upper part of g * factor / 2^128, with the last bit set where anything was lost. */
@@ -98,9 +115,8 @@ function shortest(bits: u64): void {
   // floor(log10(2^q)), or of 3/4 of it where the double below is nearer than the one above
   const k = irregular ? (q * 1262611 - 524031) >> 22 : (q * 1262611) >> 22;
   const h = (q + ((-k * 1741647) >> 19) + 1) as u64;
-  const entry = TABLE + (((-k - POWER_MIN) as usize) << 4);
-  const gHigh = load<u64>(entry);
-  const gLow = load<u64>(entry, 8);
+  const gHigh = powerHigh(-k);
+  const gLow = powerLow(-k);
   const lower = roundToOdd(gHigh, gLow, (cb - 2 + (irregular ? 1 : 0)) << h) + odd;
   const middle = roundToOdd(gHigh, gLow, cb << h);
   const upper = roundToOdd(gHigh, gLow, (cb + 2) << h) - odd;

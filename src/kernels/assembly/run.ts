@@ -5,6 +5,7 @@
  */
 import { lzf } from './lzf';
 import { double, signed } from './numbers';
+import { parse, parsed } from './parse';
 import { text, textSize } from './text';
 
 /** How elements are read: the numbers of values/layouts.ts. */
@@ -334,6 +335,6 @@ function decimalText(start: usize, end: usize, at: usize): usize {
     v128.store(at, v128.load(start, 16), 16);
     return at + size;
   }
-  const value = parseDouble(start, end);
+  const value = parse(start, end) ? parsed : parseDouble(start, end);
   return value == value ? double(value, at) : 0;
 }

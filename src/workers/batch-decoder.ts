@@ -1,0 +1,130 @@
+import { RdbError } from '../bytes/errors.js';
+import { Kernels } from '../kernels/kernels.js';
+import { Frame, RECORD, shownKey } from '../rdb/frame.js';
+import { FrameTable, END, KIND, LEAST_EXPIRY, LINE, START } from '../rdb/frame-table.js';
+import type { ByteSink } from '../sinks/byte-sink.js';
+import { JsonLines } from '../sinks/json-lines.js';
+import { Output } from '../sinks/output.js';
+import { failureOf } from './failures.js';
+import type { Extras, Order, Report, Setup } from './messages.js';
+import { OUTPUT_BYTES, SLOT_ROWS } from './sizes.js';
+
+/** Decodes batches to JSON lines, in the order they come: what a worker thread does. */
+export class BatchDecoder {
+  private readonly slots: readonly Uint8Array[];
+  private readonly tables: readonly FrameTable[];
+  private readonly out = new ReportedOutput((report) => this.report(report));
+  private readonly output: Output;
+  private readonly json: JsonLines;
+  private readonly frame = new Frame();
+  /** Batches are taken one after another. */
+  private work = Promise.resolve();
+  /** Nothing is decoded after a failure. */
+  private failed = false;
+
+  constructor(
+    { share, slots }: Setup,
+    private readonly report: (report: Report) => void,
+  ) {
+    const kernels = share === undefined ? undefined : Kernels.within(share);
+    this.output = new Output(this.out, kernels, OUTPUT_BYTES);
+    this.json = new JsonLines(this.output, { hot: kernels });
+    this.slots = slots.map(({ bytes }) => kernels?.view(bytes) ?? bytes);
+    this.tables = slots.map(({ table }) => new FrameTable(table.buffer, table.byteOffset, SLOT_ROWS));
+    report({ kind: 'ready' });
+  }
+
+  take(order: Order): void {
+    if (order.kind === 'written') this.out.written();
+    else this.work = this.work.then(() => this.batch(order.slot, order.rows, order.extras));
+  }
+
+  private async batch(slot: number, rows: number, extras: Extras | undefined): Promise<void> {
+    if (this.failed) return;
+    const { frame, json, out, output } = this;
+    let row = 0;
+    try {
+      const table = this.tables[slot];
+      const bytes = extras?.bytes ?? this.slots[slot];
+      if (extras?.templates !== undefined) this.learn(extras.templates);
+      this.resume(table, bytes);
+      const before = output.flushed;
+      out.leads = json.inLine && !json.bare;
+      let began = false;
+      while (row < rows) {
+        const kind = table.word(row, KIND);
+        if (kind === LINE) this.line(bytes, table.word(row, START), table.word(row, END));
+        else {
+          table.read(row, frame, bytes);
+          frame.metaBytes = extras?.keyMeta?.get(row);
+          began ||= frame.first;
+          json.frame(kind, frame);
+          if (kind !== RECORD) await json.settle();
+        }
+        if (output.full && !output.held) await output.flush();
+        row++;
+      }
+      const silent = output.flushed + output.length === before;
+      await output.flush();
+      this.report({ kind: 'done', end: { began, bare: began ? json.bare : json.inLine && silent } });
+    } catch (error) {
+      await this.fail(error, row);
+    }
+  }
+
+  /** The value whose part comes first may have been begun elsewhere. */
+  private resume(table: FrameTable, bytes: Uint8Array): void {
+    const { frame, json } = this;
+    if (table.word(0, KIND) === LINE) return;
+    table.read(0, frame, bytes);
+    if (!frame.first && frame.resumes) json.resume(frame, table.double(0, LEAST_EXPIRY));
+  }
+
+  private learn(templates: Frame['templates']): void {
+    this.frame.templates.clear();
+    for (const [id, names] of templates) this.frame.templates.set(id, names);
+  }
+
+  private line(bytes: Uint8Array, start: number, end: number): void {
+    const { output } = this;
+    output.room(end - start);
+    output.bytes.set(bytes.subarray(start, end), output.length);
+    output.length += end - start;
+  }
+
+  private async fail(error: unknown, row: number): Promise<void> {
+    const { frame, json, output } = this;
+    this.failed = true;
+    if (error instanceof RdbError) error.at({ db: frame.db, key: shownKey(frame) });
+    const torn = !json.rollback();
+    await output.flush();
+    this.report({ kind: 'failed', row, torn, failure: failureOf(error) });
+  }
+}
+
+/** Hands output on to the main thread, and waits until it is written there. */
+class ReportedOutput implements ByteSink {
+  /** The next bytes go on in the middle of a value that has elements. */
+  leads = false;
+  private resolve: (() => void) | undefined;
+
+  constructor(private readonly report: (report: Report) => void) {}
+
+  write(bytes: Uint8Array): Promise<void> {
+    this.report({ kind: 'output', bytes, leads: this.leads });
+    this.leads = false;
+    return new Promise((resolve) => (this.resolve = resolve));
+  }
+
+  written(): void {
+    this.resolve?.();
+  }
+
+  commit(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  abandon(): Promise<undefined> {
+    return Promise.resolve(undefined);
+  }
+}

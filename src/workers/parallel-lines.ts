@@ -1,0 +1,181 @@
+import { PLAIN } from '../bytes/hot.js';
+import { int32, uint32 } from '../encodings/element.js';
+import type { Kernels } from '../kernels/kernels.js';
+import { type Frame, FRAGMENT } from '../rdb/frame.js';
+import type { ByteSink } from '../sinks/byte-sink.js';
+import { JsonLines } from '../sinks/json-lines.js';
+import { endJson, jsonLine, metaJson } from '../sinks/json-meta.js';
+import { Output } from '../sinks/output.js';
+import type { Counts, FileEnd, RecordSink } from '../sinks/sink.js';
+import type { Batch } from './batch.js';
+import { type PoolOptions, WorkerPool } from './pool.js';
+import { Setups } from './setups.js';
+import { SERIAL_BYTES } from './sizes.js';
+
+export interface ParallelOptions extends Pick<PoolOptions, 'threads' | 'worker' | 'batchBytes'> {
+  readonly meta: boolean;
+  /** With room for `THREAD_BYTES` for every thread. */
+  readonly hot: Kernels | undefined;
+  /** What was seen so far: read when a frame is taken. */
+  readonly counts: Readonly<Counts>;
+  /** Input in bytes that is decoded here before threads are started (default `SERIAL_BYTES`). */
+  readonly serialBytes?: number | undefined;
+}
+
+/**
+ * Keys as JSON lines, decoded by worker threads in batches and written in the order of the input. Small inputs are decoded
+ * here, as the beginning of large ones is while the threads start.
+ */
+export class ParallelLines implements RecordSink {
+  private readonly output: Output;
+  private readonly local: JsonLines;
+  private readonly poolOptions: PoolOptions;
+  private pool: WorkerPool | undefined;
+  private readonly serialBytes: number;
+  /** The batch that is being filled; there is none while frames are decoded here. */
+  private batch: Batch | undefined;
+  private decodedHere = 0;
+  /** All output of our own is written: the next frame may go to a worker. */
+  private mayLeave = false;
+  /** The value at hand has parts still to come. */
+  private inValue = false;
+  /** Threads that were given up. */
+  private stopping: Promise<void> | undefined;
+  /** Output of workers that were given up. */
+  private writtenBefore = 0;
+  /** Of the hash that comes in parts: the least expiry of its fields. */
+  private leastExpiry = 0;
+
+  constructor(
+    private readonly sink: ByteSink,
+    private readonly options: ParallelOptions,
+  ) {
+    const { hot, meta, threads } = options;
+    this.output = new Output(sink, hot);
+    this.local = new JsonLines(this.output, { meta, hot });
+    this.serialBytes = options.serialBytes ?? SERIAL_BYTES;
+    const setups = new Setups(hot);
+    this.poolOptions = { ...options, hot: hot ?? PLAIN, setups: (thread) => setups.of(thread) };
+    if (threads > 1) this.pool = new WorkerPool(sink, this.poolOptions);
+  }
+
+  /** Bytes written, or on their way. */
+  get written(): number {
+    return this.output.flushed + this.writtenBefore + (this.pool?.written ?? 0);
+  }
+
+  /** Says how large the input is, where that is known: a large one needs no waiting. */
+  expect(bytes: number | undefined): void {
+    if (bytes !== undefined && bytes > 2 * this.serialBytes) this.start();
+  }
+
+  /** Threads take over the memory of those before them, which must have ended. */
+  private start(): void {
+    if (this.stopping === undefined) this.pool?.start();
+  }
+
+  frame(kind: number, frame: Frame): void {
+    this.inValue = !frame.last;
+    if (this.batch === undefined && !this.leave(frame)) {
+      this.mayLeave = false;
+      this.decodedHere += frame.end - frame.start;
+      if (this.decodedHere > this.serialBytes) this.start();
+      this.local.frame(kind, frame);
+      return;
+    }
+    if (kind === FRAGMENT && frame.first) this.rememberExpiry(frame);
+    this.batch?.frame(kind, frame, this.leastExpiry, this.options.counts);
+  }
+
+  /** Changes over to the workers, where that is possible before this frame. */
+  private leave(frame: Frame): boolean {
+    if (!this.mayLeave || !(frame.first || frame.resumes)) return false;
+    this.mayLeave = false;
+    this.batch = this.pool?.open(this.options.counts, this.local.bare);
+    if (this.batch === undefined) return false;
+    this.local.inLine = false;
+    return true;
+  }
+
+  /** Types 24 and 25 begin with it, 8 bytes. */
+  private rememberExpiry({ bytes, end, start, type }: Frame): void {
+    this.leastExpiry = type.form === 'hash-metadata' && end - start >= 8 ? int32(bytes, start + 4) * 0x100000000 + uint32(bytes, start) : 0;
+  }
+
+  async settle(): Promise<void> {
+    this.release();
+    if (this.batch === undefined) {
+      await this.local.settle();
+      if (this.pool?.ready === true && !this.output.held) await this.empty();
+    } else if (this.full) await this.flush();
+  }
+
+  meta(frame: Frame): void {
+    if (this.batch === undefined) this.local.meta(frame);
+    else this.batch.line(jsonLine(metaJson(frame)), this.options.counts);
+  }
+
+  fileEnd(file: FileEnd): void {
+    if (this.batch === undefined) this.local.fileEnd(file);
+    else if (this.options.meta) this.batch.line(jsonLine(endJson(file)), this.options.counts);
+  }
+
+  release(): void {
+    this.batch?.release();
+  }
+
+  get full(): boolean {
+    if (this.batch === undefined) return this.local.full || this.pool?.ready === true;
+    return this.batch.full;
+  }
+
+  async flush(): Promise<void> {
+    if (this.batch !== undefined) this.batch = await this.pool?.next(this.options.counts);
+    else if (this.pool?.ready === true) await this.empty();
+    else await this.local.flush();
+  }
+
+  /** Writes what was decoded here, so that the workers' output can follow. */
+  private async empty(): Promise<void> {
+    this.pool?.check();
+    await this.output.flush();
+    await this.output.written();
+    this.mayLeave = true;
+  }
+
+  async finish(): Promise<void> {
+    if (this.batch === undefined) return;
+    await this.flush();
+    await this.pool?.idle();
+  }
+
+  rollback(): boolean {
+    if (this.batch === undefined) return this.local.rollback();
+    const torn = this.giveUp();
+    if (this.inValue) this.local.newline();
+    return !torn && !this.inValue;
+  }
+
+  /** Leaves the threads with what they have; what comes next begins anew. Returns whether they left a torn line. */
+  private giveUp(): boolean {
+    const { pool } = this;
+    this.batch = undefined;
+    if (pool === undefined) return false;
+    this.stopping = pool.close().then(() => (this.stopping = undefined));
+    this.writtenBefore += pool.written;
+    this.decodedHere = 0;
+    this.pool = new WorkerPool(this.sink, this.poolOptions);
+    return pool.torn;
+  }
+
+  /** Writes all that is left. */
+  async end(): Promise<void> {
+    await this.finish();
+    await this.output.flush();
+    await this.output.written();
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.stopping, this.pool?.close()]);
+  }
+}

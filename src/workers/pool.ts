@@ -1,0 +1,218 @@
+import type { Hot } from '../bytes/hot.js';
+import type { ByteSink } from '../sinks/byte-sink.js';
+import { type Counts, FrameFailure } from '../sinks/sink.js';
+import { Batch } from './batch.js';
+import { errorOf } from './failures.js';
+import type { Report, Setup } from './messages.js';
+import { BATCH_BYTES } from './sizes.js';
+import { type Task, Thread } from './thread.js';
+
+export interface PoolOptions {
+  /** Greatest number of threads. */
+  readonly threads: number;
+  /** What the threads run (default: decode-worker.js). */
+  readonly worker?: URL | undefined;
+  /** The memory of the thread of this number. */
+  readonly setups: (thread: number) => Setup;
+  readonly hot: Hot;
+  /** A batch of this many bytes is handed over (default `BATCH_BYTES`). */
+  readonly batchBytes?: number | undefined;
+}
+
+const COMMA = 0x2c;
+
+/** Threads to begin with; more are started when all have more than enough to do. */
+const FIRST_THREADS = 2;
+
+/**
+ * Worker threads that decode batches, and the writing of their output in the order of the batches. Memory is bounded by what
+ * the threads have: a fixed number of slots for batches and of buffers for output each.
+ */
+export class WorkerPool {
+  /** Bytes handed to the sink. */
+  written = 0;
+  /** Whether a line of the output has only its beginning. */
+  torn = false;
+  private readonly threads: Thread[] = [];
+  /** Batches in the order of the input, from the first that is not wholly written. */
+  private readonly order: Task[] = [];
+  private writing = false;
+  /** Frames were damaged, or the output is lost: nothing more is written. */
+  private failure: Error | undefined;
+  private wake: (() => void)[] = [];
+  /** The value at hand has no element in what is written of it. */
+  private bare = false;
+  /** Where the batch that is being filled will go. */
+  private current: { readonly batch: Batch; readonly thread: Thread; readonly slot: number } | undefined;
+
+  constructor(
+    private readonly sink: ByteSink,
+    private readonly options: PoolOptions,
+  ) {}
+
+  start(): void {
+    while (this.threads.length < Math.min(FIRST_THREADS, this.options.threads)) this.startThread();
+  }
+
+  private startThread(): void {
+    const { setups, worker = new URL('./decode-worker.js', import.meta.url) } = this.options;
+    const setup = setups(this.threads.length);
+    this.threads.push(new Thread(worker, setup, (thread, report) => this.reported(thread, report), (thread, error) => this.died(thread, error)));
+  }
+
+  /** Whether a thread can take a batch, or `check` has something to say. */
+  get ready(): boolean {
+    return this.failure !== undefined || this.threads.some(({ free }) => free.length > 0);
+  }
+
+  /** The first batch to fill. `bare`: a value was begun that has no element yet. */
+  open(counts: Readonly<Counts>, bare: boolean): Batch | undefined {
+    this.bare = bare;
+    const thread = this.idlest();
+    return thread === undefined ? undefined : this.fill(thread, counts);
+  }
+
+  private fill(thread: Thread, counts: Readonly<Counts>): Batch {
+    const slot = thread.free.shift() ?? 0;
+    const batch = new Batch(thread.setup.slots[slot], this.options.hot, counts, this.options.batchBytes ?? BATCH_BYTES);
+    this.current = { batch, thread, slot };
+    return batch;
+  }
+
+  /** Hands the batch over, and waits for room for the next one. Throws what was wrong with batches before. */
+  async next(counts: Readonly<Counts>): Promise<Batch> {
+    const { current } = this;
+    if (current === undefined) throw new TypeError('no batch is being filled');
+    this.check();
+    const { batch, slot, thread } = current;
+    if (batch.rows === 0) return batch;
+    batch.release();
+    this.order.push(thread.hand(batch, slot));
+    this.current = undefined;
+    for (;;) {
+      const free = batch.binds ? (thread.free.length > 0 ? thread : undefined) : this.idlest();
+      if (free !== undefined) return this.fill(free, counts);
+      if (!batch.binds) this.growIfBusy();
+      await this.change();
+      this.check();
+    }
+  }
+
+  /** The thread with the least to do of those that have a free slot. */
+  private idlest(): Thread | undefined {
+    let found: Thread | undefined;
+    for (const thread of this.threads) {
+      if (thread.free.length > 0 && (found === undefined || thread.tasks.length < found.tasks.length)) found = thread;
+    }
+    return found;
+  }
+
+  private growIfBusy(): void {
+    const { threads } = this;
+    if (threads.length < this.options.threads && threads.every(({ ready }) => ready)) this.startThread();
+  }
+
+  /** Waits until everything handed over is written. Throws what was wrong with it. */
+  async idle(): Promise<void> {
+    while (this.order.length > 0) {
+      this.check();
+      await this.change();
+    }
+    this.check();
+  }
+
+  /** Throws what is wrong, if anything is. */
+  check(): void {
+    if (this.failure !== undefined) throw this.failure;
+  }
+
+  /** Waits for the next report, or write. */
+  private change(): Promise<void> {
+    return new Promise((resolve) => this.wake.push(resolve));
+  }
+
+  private changed(): void {
+    const { wake } = this;
+    this.wake = [];
+    for (const resolve of wake) resolve();
+  }
+
+  private reported(thread: Thread, report: Report): void {
+    const task = thread.tasks.at(0);
+    if (report.kind === 'ready') {
+      thread.ready = true;
+      thread.free.push(...thread.setup.slots.keys());
+    } else if (task !== undefined) this.progressed(task, report);
+    this.changed();
+    void this.write();
+  }
+
+  private progressed(task: Task, report: Exclude<Report, { kind: 'ready' }>): void {
+    if (report.kind === 'output') {
+      task.outputs.push(report);
+      return;
+    }
+    const { thread } = task;
+    thread.tasks.shift();
+    thread.free.push(task.slot);
+    if (report.kind === 'done') {
+      task.end = report.end;
+      return;
+    }
+    const error = errorOf(report.failure);
+    task.failure = { error: new FrameFailure(error, task.batch.countsAt(report.row)), torn: report.torn };
+  }
+
+  /** A thread ended that should not have: what it had is lost. */
+  private died(thread: Thread, error: Error): void {
+    const task = thread.tasks.at(0);
+    const text = `a decoding thread was lost: ${error.message}. With --threads 1 there is none to lose`;
+    if (task === undefined) this.failure ??= new Error(text, { cause: error });
+    else task.failure ??= { error: new Error(text, { cause: error }), torn: false };
+    this.changed();
+    void this.write();
+  }
+
+  /** Writes what there is, in order. */
+  private async write(): Promise<void> {
+    if (this.writing) return;
+    this.writing = true;
+    try {
+      for (let task = this.order.at(0); task !== undefined && this.failure === undefined; task = this.order.at(0)) {
+        const output = task.outputs.shift();
+        if (output !== undefined) await this.writeOutput(task.thread, output.bytes, output.leads);
+        else if (task.end !== undefined) this.ended(task.end);
+        else if (task.failure !== undefined) this.fail(task.failure);
+        else break;
+      }
+    } catch (error) {
+      this.failure ??= error instanceof Error ? error : new Error(String(error));
+    } finally {
+      this.writing = false;
+      this.changed();
+    }
+  }
+
+  private async writeOutput(thread: Thread, bytes: Uint8Array, leads: boolean): Promise<void> {
+    // The thread took for granted that elements stand before its own. Nodes may be empty: then the comma is one too many.
+    const needless = leads && this.bare && bytes[0] === COMMA;
+    await this.sink.write(needless ? bytes.subarray(1) : bytes);
+    this.written += bytes.length - (needless ? 1 : 0);
+    thread.post({ kind: 'written' });
+  }
+
+  private ended({ bare, began }: { bare: boolean; began: boolean }): void {
+    this.order.shift();
+    this.bare = bare && (began || this.bare);
+    this.changed();
+  }
+
+  private fail({ error, torn }: { error: Error; torn: boolean }): void {
+    this.failure = error;
+    this.torn = torn;
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.threads.map((thread) => thread.stop()));
+  }
+}
