@@ -7,6 +7,26 @@ export const RUN_ITEMS = 0; // of a list or set
 export const RUN_PAIRS = 1; // fields and values of a hash
 export const RUN_SCORES = 2; // members and scores of a sorted set
 
+/** How the value of a record is put together, for `RecordForm`. */
+export const RECORD_TEXT = 1; // one string
+export const RECORD_ITEMS = 2; // a count, then elements
+export const RECORD_ZIPLIST = 3;
+export const RECORD_LISTPACK = 4;
+export const RECORD_INTSET = 5;
+export const RECORD_QUICKLIST = 6; // nodes of ziplists
+export const RECORD_QUICKLIST2 = 7; // nodes of listpacks, and of single elements
+
+/** What `Hot.jsonRecords` has to know of a type. */
+export interface RecordForm {
+  /** RECORD_… */
+  readonly container: number;
+  /** RUN_…, and how elements are read, as in values/layouts.ts; nodes and intsets say that themselves. */
+  readonly kind: number;
+  readonly reads: readonly number[];
+  /** What stands between the key and its modifiers, before the first element, and behind the last; 32 bytes at most. */
+  readonly texts: readonly [Uint8Array, Uint8Array, Uint8Array];
+}
+
 /**
  * The hot loops, which have two makes: this one in TypeScript, and one in WebAssembly (kernels/) that does the same, faster,
  * for bytes in its own memory. Functions have the signatures of the TypeScript ones.
@@ -26,7 +46,16 @@ export interface Hot {
   jsonRun(kind: number, reads: readonly number[], bytes: Uint8Array, start: number, end: number, out: Uint8Array, at: number, first: boolean): number;
   /** Elements of the last run. */
   readonly walked: number;
+  /**
+   * Writes rows [row, rows) of a frame table as whole lines, as long as they are plain; positions of the rows are in `bytes`.
+   * `forms` by type number. Returns the first row that was not written; `recordsEnd` is the position behind the last line.
+   */
+  jsonRecords(forms: RecordForms, table: Int32Array, row: number, rows: number, bytes: Uint8Array, out: Uint8Array, at: number): number;
+  readonly recordsEnd: number;
 }
+
+/** By type number; others take the long way. */
+export type RecordForms = ReadonlyMap<number, RecordForm>;
 
 export const PLAIN: Hot = {
   allocate: (size) => new Uint8Array(size),
@@ -36,4 +65,6 @@ export const PLAIN: Hot = {
   writeJsonText,
   jsonRun: () => -1,
   walked: 0,
+  jsonRecords: (_forms, _table, row) => row,
+  recordsEnd: 0,
 };

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { Crc64 } from '../bytes/crc64.js';
 import { parseDouble } from '../bytes/double.js';
-import { type Hot, RUN_ITEMS, RUN_PAIRS } from '../bytes/hot.js';
+import { type Hot, type RecordForms, RUN_ITEMS, RUN_PAIRS } from '../bytes/hot.js';
 import { jsonTextSize, writeJsonText } from '../bytes/json.js';
 import { lzfDecompress } from '../bytes/lzf.js';
 import { powersOfTen } from './powers.js';
@@ -22,6 +22,9 @@ interface Exports {
   runPairs(read: number, pos: number, end: number, out: number, outEnd: number, first: number): number;
   runScores(read: number, score: number, pos: number, end: number, out: number, outEnd: number, first: number): number;
   runWalked(): number;
+  recordForms(at: number): void;
+  records(table: number, row: number, rows: number, base: number, out: number, outEnd: number): number;
+  recordsOut(): number;
   move(to: number, from: number, size: number): void;
 }
 
@@ -42,6 +45,11 @@ export interface KernelShare {
   readonly end: number;
 }
 
+/** Types, bytes that are said of each, and room for a text of theirs. */
+const FORMS = 512;
+const FORM_SIZE = 28;
+const FORM_TEXT = 32;
+
 /** Size of the table of the checksum. */
 const CRC_TABLE = 16 * 256 * 8;
 
@@ -57,6 +65,8 @@ export class Kernels implements Hot {
   private readonly buffer: SharedArrayBuffer;
   private free: number;
   private hasPowers = false;
+  private forms: RecordForms | undefined;
+  recordsEnd = 0;
 
   /** The last two byte arrays asked for, and their addresses: asking an array for its buffer takes a slow call. */
   private bytesA: Uint8Array | undefined;
@@ -167,6 +177,11 @@ export class Kernels implements Hot {
   }
 
   private scores(read: number, score: number, pos: number, stop: number, to: number, limit: number, first: number): number {
+    this.needPowers();
+    return this.run.runScores(read, score, pos, stop, to, limit, first);
+  }
+
+  private needPowers(): void {
     if (!this.hasPowers) {
       const powers = powersOfTen();
       const at = this.allocate(powers.byteLength).byteOffset;
@@ -174,7 +189,37 @@ export class Kernels implements Hot {
       this.run.powersTable(at);
       this.hasPowers = true;
     }
-    return this.run.runScores(read, score, pos, stop, to, limit, first);
+  }
+
+  /** `recordsEnd` is `at` where nothing was written. */
+  jsonRecords(forms: RecordForms, table: Int32Array, row: number, rows: number, bytes: Uint8Array, out: Uint8Array, at: number): number {
+    const from = this.address(bytes);
+    const into = this.address(out);
+    this.recordsEnd = at;
+    if (from < 0 || into < 0 || table.buffer !== this.buffer) return row;
+    this.needPowers();
+    if (this.forms !== forms) this.useForms(forms);
+    const done = this.run.records(table.byteOffset, row, rows, from, into + at, into + out.length);
+    this.recordsEnd = this.run.recordsOut() - into;
+    return done;
+  }
+
+  /** The layout is told in assembly/records.ts. */
+  private useForms(forms: RecordForms): void {
+    const bytes = this.allocate(FORMS * FORM_SIZE);
+    const view = new DataView(this.buffer, bytes.byteOffset, bytes.length);
+    for (const [number, { container, kind, reads, texts }] of forms) {
+      const at = number * FORM_SIZE;
+      bytes.set([container, kind, reads[0] ?? 0, reads[1] ?? 0], at);
+      texts.forEach((text, i) => {
+        const place = this.allocate(FORM_TEXT);
+        place.set(text);
+        view.setUint32(at + 4 + 8 * i, place.byteOffset, true);
+        view.setUint32(at + 8 + 8 * i, text.length, true);
+      });
+    }
+    this.run.recordForms(bytes.byteOffset);
+    this.forms = forms;
   }
 
   get walked(): number {

@@ -32,7 +32,7 @@ const ENTRY = ascii('{"id":"');
 const ENTRY_FIELDS = ascii('","fields":[');
 
 /** By type: its name, what stands before the elements of a value, and what stands after them. */
-const VALUES = {
+export const VALUES = {
   string: [ascii(',"type":"string"'), ascii(',"value":'), ascii('}\n')],
   list: [ascii(',"type":"list"'), ascii(',"value":['), ascii(']}\n')],
   set: [ascii(',"type":"set"'), ascii(',"value":['), ascii(']}\n')],
@@ -44,7 +44,7 @@ const VALUES = {
 } as const satisfies Record<RedisType, readonly [Uint8Array, Uint8Array, Uint8Array]>;
 
 /** What `Hot.jsonRun` calls a layout, or -1. */
-function runKind({ roles }: Layout): number {
+export function runKind({ roles }: Layout): number {
   if (roles.length === 1) return roles[0] === ITEM ? RUN_ITEMS : -1;
   if (roles.length > 2) return -1;
   return roles[0] === FIELD ? RUN_PAIRS : RUN_SCORES;

@@ -1,8 +1,10 @@
 import { RdbError } from '../bytes/errors.js';
+import { type Hot, PLAIN } from '../bytes/hot.js';
 import { Kernels } from '../kernels/kernels.js';
 import { Frame, RECORD, shownKey } from '../rdb/frame.js';
 import { FrameTable, END, KIND, LEAST_EXPIRY, LINE, START } from '../rdb/frame-table.js';
 import type { ByteSink } from '../sinks/byte-sink.js';
+import { JSON_FORMS } from '../sinks/json-forms.js';
 import { JsonLines } from '../sinks/json-lines.js';
 import { Output } from '../sinks/output.js';
 import { failureOf } from './failures.js';
@@ -14,6 +16,7 @@ export class BatchDecoder {
   private readonly slots: readonly Uint8Array[];
   private readonly tables: readonly FrameTable[];
   private readonly out = new ReportedOutput((report) => this.report(report));
+  private readonly hot: Hot;
   private readonly output: Output;
   private readonly json: JsonLines;
   private readonly frame = new Frame();
@@ -27,10 +30,12 @@ export class BatchDecoder {
     private readonly report: (report: Report) => void,
   ) {
     const kernels = share === undefined ? undefined : Kernels.within(share);
+    this.hot = kernels ?? PLAIN;
     this.output = new Output(this.out, kernels, OUTPUT_BYTES);
     this.json = new JsonLines(this.output, { hot: kernels });
     this.slots = slots.map(({ bytes }) => kernels?.view(bytes) ?? bytes);
-    this.tables = slots.map(({ table }) => new FrameTable(table.buffer, table.byteOffset, SLOT_ROWS));
+    const words = slots.map(({ table }) => kernels?.view(new Uint8Array(table.buffer, table.byteOffset, table.byteLength)) ?? table);
+    this.tables = words.map(({ buffer, byteOffset }) => new FrameTable(buffer, byteOffset, SLOT_ROWS));
     report({ kind: 'ready' });
   }
 
@@ -52,6 +57,10 @@ export class BatchDecoder {
       out.leads = json.inLine && !json.bare;
       let began = false;
       while (row < rows) {
+        const done = this.plainRows(table, row, rows, bytes);
+        began ||= done > row;
+        row = done;
+        if (row === rows) break;
         const kind = table.word(row, KIND);
         if (kind === LINE) this.line(bytes, table.word(row, START), table.word(row, END));
         else {
@@ -70,6 +79,15 @@ export class BatchDecoder {
     } catch (error) {
       await this.fail(error, row);
     }
+  }
+
+  /** The rows that take no more than a kernel; returns the first that does. */
+  private plainRows({ words }: FrameTable, row: number, rows: number, bytes: Uint8Array): number {
+    const { hot, output } = this;
+    if (output.held) return row;
+    const done = hot.jsonRecords(JSON_FORMS, words, row, rows, bytes, output.bytes, output.length);
+    if (done > row) output.length = hot.recordsEnd;
+    return done;
   }
 
   /** The value whose part comes first may have been begun elsewhere. */

@@ -2,6 +2,7 @@
 export { crcHi, crcInit, crcLo, crcSet, crcUpdate } from './crc64';
 export { lzf } from './lzf';
 export { powersTable } from './numbers';
+export { recordForms, records, recordsOut } from './records';
 export { runItems, runPairs, runScores, runScratch, runWalked } from './run';
 export { text } from './text';
 

@@ -22,7 +22,7 @@ const COMMA: u8 = 0x2c;
 const COLON: u8 = 0x3a;
 
 /** Elements of the last run. */
-let walked: u32 = 0;
+export let walked: u32 = 0;
 
 export function runWalked(): u32 {
   return walked;
@@ -38,10 +38,10 @@ export function runScratch(at: usize, size: usize): void {
 }
 
 /** The element read last: a string at [from, to), or an integer. */
-let isInteger: bool = false;
+export let isInteger: bool = false;
 let integer: i64 = 0;
-let from: usize = 0;
-let to: usize = 0;
+export let from: usize = 0;
+export let to: usize = 0;
 
 @inline
 function setInteger(value: i64): void {
@@ -147,8 +147,9 @@ function ziplist(pos: usize): usize {
   return p + 1;
 }
 
+/** Reads a string as rdb/string.ts does: see `read`. */
 @inline
-function string(pos: usize, end: usize): usize {
+export function string(pos: usize, end: usize): usize {
   const first = load<u8>(pos) as usize;
   if (first < 0x40) return setString(pos + 1, first);
   if (first < 0x80) return setString(pos + 2, ((first & 0x3f) << 8) | (load<u8>(pos, 1) as usize));
@@ -169,10 +170,12 @@ function string(pos: usize, end: usize): usize {
   return 0;
 }
 
-let length: usize = 0;
+/** What `readLength` read. */
+export let length: usize = 0;
 
+/** A length of up to 32 bits; returns the position behind it, or 0. */
 @inline
-function readLength(pos: usize): usize {
+export function readLength(pos: usize): usize {
   const first = load<u8>(pos) as usize;
   if (first < 0x40) {
     length = first;
@@ -200,7 +203,7 @@ function compressed(pos: usize, end: usize): usize {
 
 /** The element read last as a JSON string. */
 @inline
-function write(at: usize): usize {
+export function writeElement(at: usize): usize {
   if (!isInteger) return text(from, to, at);
   store<u8>(at, QUOTE);
   const o = signed(integer, at + 1);
@@ -230,7 +233,7 @@ export function runItems(how: i32, pos: usize, end: usize, out: usize, outEnd: u
     if (!inside(p, next, end) || room() > outEnd - o) return 0;
     if (comma) store<u8>(o++, COMMA);
     comma = true;
-    o = write(o);
+    o = writeElement(o);
     count++;
     p = next;
   }
@@ -249,12 +252,12 @@ export function runPairs(how: i32, pos: usize, end: usize, out: usize, outEnd: u
     if (!inside(p, next, end) || next == end || room() > outEnd - o) return 0;
     if (comma) store<u8>(o++, COMMA);
     comma = true;
-    o = write(o);
+    o = writeElement(o);
     store<u8>(o++, COLON);
     const value = next;
     next = read(how, value, end);
     if (!inside(value, next, end) || room() > outEnd - o) return 0;
-    o = write(o);
+    o = writeElement(o);
     count += 2;
     p = next;
   }
@@ -273,7 +276,7 @@ export function runScores(how: i32, scores: i32, pos: usize, end: usize, out: us
     if (!inside(p, next, end) || next == end || room() + 64 > outEnd - o) return 0;
     if (comma) store<u8>(o++, COMMA);
     comma = true;
-    o = write(o);
+    o = writeElement(o);
     store<u8>(o++, COLON);
     if (scores == FLOAT64) {
       if (next + 8 > end) return 0;
