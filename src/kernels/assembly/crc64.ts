@@ -1,10 +1,14 @@
-/* CRC-64 of Redis (bytes/crc64.ts is the reference), sixteen bytes a step. */
+/*
+ * CRC-64 of Redis (bytes/crc64.ts is the reference). A step of eight bytes waits for the one before, so four lanes are
+ * taken at once, and their checksums put together: what `LANE` bytes do to a checksum is a table, too.
+ */
 
 const POLY: u64 = 0x95ac9329ac4bc9b5;
-const SLICES = 16;
+const LANE: usize = 2048;
 
-/** Address of the table, `SLICES` times 256 words of 64 bits. */
+/** Address of two tables of 8 times 256 words of 64 bits: of a byte 0 to 7 places from the end of a step, and of a lane. */
 let table: usize = 0;
+const LANE_TABLE: usize = 8 * 256 * 8;
 
 let crc: u64 = 0;
 
@@ -13,17 +17,24 @@ export function crcInit(at: usize): void {
   for (let byte = 0; byte < 256; byte++) {
     let value: u64 = byte;
     for (let bit = 0; bit < 8; bit++) value = (value & 1) != 0 ? (value >> 1) ^ POLY : value >> 1;
-    store<u64>(table + (byte << 3), value);
+    store<u64>(at + (byte << 3), value);
   }
-  for (let i = 256; i < SLICES * 256; i++) {
-    const before = load<u64>(table + ((i - 256) << 3));
-    store<u64>(table + (i << 3), (before >> 8) ^ entry(0, before));
+  for (let i = 256; i < 8 * 256; i++) store<u64>(at + (i << 3), zeros(load<u64>(at + ((i - 256) << 3)), 1));
+  for (let k = 0; k < 8; k++) {
+    const bits = at + LANE_TABLE + (k << 11);
+    store<u64>(bits, 0);
+    for (let bit = 0; bit < 8; bit++) store<u64>(bits + (8 << bit), zeros((1 as u64) << (8 * k + bit), LANE));
+    for (let byte = 1; byte < 256; byte++) {
+      const least = byte & -byte;
+      if (byte != least) store<u64>(bits + (byte << 3), load<u64>(bits + (least << 3)) ^ load<u64>(bits + ((byte ^ least) << 3)));
+    }
   }
 }
 
-@inline
-function entry(slice: u32, word: u64): u64 {
-  return load<u64>(table + (((slice << 8) + ((word as u32) & 255)) << 3));
+/** The checksum after `count` bytes of 0. */
+function zeros(value: u64, count: usize): u64 {
+  for (let i: usize = 0; i < count; i++) value = (value >> 8) ^ load<u64>(table + (((value as u32) & 255) << 3));
+  return value;
 }
 
 export function crcSet(hi: u32, lo: u32): void {
@@ -38,18 +49,46 @@ export function crcLo(): u32 {
   return crc as u32;
 }
 
+@inline
+function entry(at: usize, which: usize, word: u64): u64 {
+  return load<u64>(at + (which << 11) + (((word as u32) & 255) << 3));
+}
+
+/** Eight bytes, already combined with the checksum before them; or, with the other table, a lane of zeros. */
+@inline
+function step(at: usize, x: u64): u64 {
+  return (
+    (entry(at, 7, x) ^ entry(at, 6, x >> 8)) ^ (entry(at, 5, x >> 16) ^ entry(at, 4, x >> 24)) ^
+    ((entry(at, 3, x >> 32) ^ entry(at, 2, x >> 40)) ^ (entry(at, 1, x >> 48) ^ entry(at, 0, x >> 56)))
+  );
+}
+
+@inline
+function lane(at: usize, x: u64): u64 {
+  return (
+    (entry(at, 0, x) ^ entry(at, 1, x >> 8)) ^ (entry(at, 2, x >> 16) ^ entry(at, 3, x >> 24)) ^
+    ((entry(at, 4, x >> 32) ^ entry(at, 5, x >> 40)) ^ (entry(at, 6, x >> 48) ^ entry(at, 7, x >> 56)))
+  );
+}
+
 export function crcUpdate(start: usize, end: usize): void {
+  const t = table;
   let c = crc;
   let p = start;
-  for (; p + 16 <= end; p += 16) {
-    const x = load<u64>(p) ^ c;
-    const y = load<u64>(p + 8);
-    c =
-      entry(15, x) ^ entry(14, x >> 8) ^ entry(13, x >> 16) ^ entry(12, x >> 24) ^
-      entry(11, x >> 32) ^ entry(10, x >> 40) ^ entry(9, x >> 48) ^ entry(8, x >> 56) ^
-      entry(7, y) ^ entry(6, y >> 8) ^ entry(5, y >> 16) ^ entry(4, y >> 24) ^
-      entry(3, y >> 32) ^ entry(2, y >> 40) ^ entry(1, y >> 48) ^ entry(0, y >> 56);
+  for (; p + 4 * LANE <= end; p += 3 * LANE) {
+    let c1: u64 = 0;
+    let c2: u64 = 0;
+    let c3: u64 = 0;
+    for (const stop = p + LANE; p < stop; p += 8) {
+      c = step(t, load<u64>(p) ^ c);
+      c1 = step(t, load<u64>(p, LANE) ^ c1);
+      c2 = step(t, load<u64>(p, 2 * LANE) ^ c2);
+      c3 = step(t, load<u64>(p, 3 * LANE) ^ c3);
+    }
+    const lanes = t + LANE_TABLE;
+    c = lane(lanes, lane(lanes, lane(lanes, c) ^ c1) ^ c2) ^ c3;
   }
-  for (; p < end; p++) c = (c >> 8) ^ entry(0, c ^ (load<u8>(p) as u64));
+  for (; p + 8 <= end; p += 8) c = step(t, load<u64>(p) ^ c);
+  for (; p < end; p++) c = (c >> 8) ^ entry(t, 0, c ^ (load<u8>(p) as u64));
   crc = c;
 }
