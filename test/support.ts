@@ -38,7 +38,7 @@ export async function decodeBytes(rdb: Uint8Array, options: DecodeOptions = {}):
   const warnings: string[] = [];
   const framer = new Framer({ ...rest, hot: kernels, buffer: kernels?.allocate(1 << 22), meta: options.meta === true, onWarning: (warning) => void warnings.push(warning) });
   framer.size = size;
-  const output = new Output(sink, kernels);
+  const output = new Output(sink, { hot: kernels });
   const json = new JsonLines(output, { hot: kernels });
   let before: Uint8Array | undefined;
   for (const chunk of cut(rdb, typeof chunks === 'number' ? [chunks] : chunks)) {

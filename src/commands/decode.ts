@@ -5,11 +5,11 @@ import type { ByteSink } from '../sinks/byte-sink.js';
 import { FileSink } from '../sinks/file-sink.js';
 import type { Counts } from '../sinks/sink.js';
 import { StreamSink } from '../sinks/stream-sink.js';
-import { DEFAULT_CHUNK } from '../sources/file.js';
 import { type Input, openInput } from '../sources/input.js';
 import { compileFilter, type FilterOptions } from '../values/filters.js';
 import { THREAD_BYTES } from '../workers/sizes.js';
 import { ParallelLines, type ParallelOptions } from '../workers/parallel-lines.js';
+import { ChunkBuffers } from './chunk-buffers.js';
 import { Records, type RecordsOptions } from './records.js';
 
 export interface DecodeOptions {
@@ -65,17 +65,6 @@ export interface DecodeSummary extends Readonly<Counts> {
 
 /** Holds a chunk of a file and the record that was cut before it. */
 const INPUT_SIZE = 4 << 20;
-
-/** Files are read one after another: to the same two buffers. */
-function inTurn(hot: Kernels | undefined): ((size: number) => Uint8Array) | undefined {
-  if (hot === undefined) return undefined;
-  const buffers = [hot.allocate(DEFAULT_CHUNK), hot.allocate(DEFAULT_CHUNK)] as const;
-  let turn = 0;
-  return (size) => {
-    turn = 1 - turn;
-    return size <= DEFAULT_CHUNK ? buffers[turn].subarray(0, size) : new Uint8Array(size);
-  };
-}
 
 /** Decodes RDB files to JSON lines. Throws OutputError or ClosedPipe; all else is in the summary. */
 export async function decode(options: DecodeOptions): Promise<DecodeSummary> {
@@ -139,13 +128,14 @@ class DecodeRun {
   ) {
     const { checksum = true, filter = {}, limit = Infinity, meta = false, pool, signal, stdin, strict = false, threads = 1 } = options;
     const now = filter.now ?? Date.now();
-    const hot = Kernels.create(threads > 1 ? threads * THREAD_BYTES : 0);
+    const hot = Kernels.create(threads * THREAD_BYTES);
     this.lines = new ParallelLines(sink, { ...pool, threads, meta, hot, counts: this.counts });
-    const allocate = inTurn(hot);
+    const chunks = hot === undefined ? undefined : new ChunkBuffers(hot);
+    const allocate = chunks?.allocate;
     this.inputs = options.sources.map((source) => openInput(source, { stdin, signal, allocate }));
     this.records = {
       filter: compileFilter({ ...filter, now }),
-      framer: { checksum, strict, hot, buffer: hot?.allocate(INPUT_SIZE) },
+      framer: { checksum, strict, hot, buffer: hot?.allocate(INPUT_SIZE), roomBefore: chunks?.roomBefore },
       meta,
       limit,
       strict,
@@ -159,6 +149,7 @@ class DecodeRun {
   }
 
   async all(): Promise<Omit<DecodeSummary, 'seconds'>> {
+    this.lines.expect(this.totalBytes);
     for (const input of this.inputs) {
       if (this.limited) break;
       await this.one(input);
@@ -199,13 +190,15 @@ class DecodeRun {
     return undefined;
   }
 
+  private get totalBytes(): number | undefined {
+    return this.inputs.reduce<number | undefined>((sum, { size }) => (sum === undefined || size === undefined ? undefined : sum + size), 0);
+  }
+
   private progress(): void {
     const { inputs } = this;
-    const totalBytes = inputs.reduce<number | undefined>((sum, { size }) => (sum === undefined || size === undefined ? undefined : sum + size), 0);
-    this.lines.expect(totalBytes);
     this.options.onProgress?.({
       bytesRead: inputs.reduce((sum, input) => sum + input.bytesRead, 0),
-      totalBytes,
+      totalBytes: this.totalBytes,
       keys: this.counts.keys,
     });
   }

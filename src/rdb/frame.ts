@@ -102,6 +102,8 @@ export interface FramerOptions {
   hot?: Hot | undefined;
   /** Where bytes are kept, borrowed for good: chunks are copied to it. Default: memory of its own, only for what is cut. */
   buffer?: Uint8Array | undefined;
+  /** How many bytes before a chunk may be written to: there, what is left of the chunk before stands best. Default: none. */
+  roomBefore?: ((chunk: Uint8Array) => number) | undefined;
   /** Gets a sentence for everything odd that is no error. */
   onWarning?: (warning: string) => void;
 }

@@ -71,7 +71,7 @@ export class Framer {
     this.walker.cutAt = this.limit;
     const hot = options.hot ?? PLAIN;
     const crc = options.checksum === false ? undefined : hot.crc64();
-    this.window = new Window(crc, options.buffer, hot, (before, by) => this.moved(before, by));
+    this.window = new Window(crc, options.buffer, hot, options.roomBefore ?? (() => 0), (before, by) => this.moved(before, by));
     const missing = this.walker.templateSize;
     this.walker.templateSize = (id) => this.frame.templates.get(id)?.length ?? missing(id);
   }

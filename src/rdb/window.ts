@@ -29,6 +29,8 @@ export class Window {
     /** Where to keep bytes; chunks are copied to it then. */
     private readonly buffer: Uint8Array | undefined,
     private readonly hot: Hot,
+    /** How many bytes before a chunk are free for ours. */
+    private readonly roomBefore: (chunk: Uint8Array) => number,
     /** Bytes moved: positions in `before` are less by `by` now, in `bytes`. */
     private readonly onMove: (before: Uint8Array, by: number) => void,
   ) {
@@ -41,6 +43,10 @@ export class Window {
     const left = this.end - this.keep;
     if (left === 0 && this.buffer === undefined) {
       this.move(chunk, chunk.length);
+    } else if (left <= this.roomBefore(chunk)) {
+      const whole = new Uint8Array(chunk.buffer, chunk.byteOffset - left, left + chunk.length);
+      this.hot.copy(this.bytes, this.keep, this.end, whole, 0);
+      this.move(whole, whole.length);
     } else {
       this.hold(left, left + chunk.length);
       this.hot.copy(chunk, 0, chunk.length, this.own, this.end);

@@ -1,6 +1,6 @@
 /** Where finished bytes go: a file, standard output. */
 export interface ByteSink {
-  /** Writes all of it; the bytes must not change until then. One call at a time. */
+  /** Writes all of it, behind what calls before this one write; the bytes must not change until then. */
   write(bytes: Uint8Array): Promise<void>;
   /** Everything is written: makes it last and final. */
   commit(): Promise<void>;

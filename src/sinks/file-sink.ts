@@ -12,6 +12,7 @@ const SYNC_EVERY = 64 << 20;
  * fsync. What is left of one that was abandoned becomes `<path>.partial`. Pipes and devices (`/dev/null`) are written directly.
  */
 export class FileSink implements ByteSink {
+  private writing = Promise.resolve();
   private sinceSync = 0;
   private empty = true;
   private syncing: Promise<void> | undefined;
@@ -31,7 +32,12 @@ export class FileSink implements ByteSink {
     return new FileSink(await attempt(path, open(file, 'wx', 0o666)), file, target);
   }
 
-  async write(bytes: Uint8Array): Promise<void> {
+  write(bytes: Uint8Array): Promise<void> {
+    this.writing = this.writing.then(() => this.writeNow(bytes));
+    return this.writing;
+  }
+
+  private async writeNow(bytes: Uint8Array): Promise<void> {
     for (let at = 0; at < bytes.length; ) {
       at += (await attempt(this.path, this.handle.write(bytes, at, bytes.length - at))).bytesWritten;
     }
@@ -58,6 +64,7 @@ export class FileSink implements ByteSink {
   }
 
   async abandon(): Promise<string | undefined> {
+    await this.writing.catch(() => undefined);
     await this.syncing?.catch(() => undefined);
     await this.handle.close().catch(() => undefined);
     if (this.target === undefined) return undefined;

@@ -1,16 +1,23 @@
 import type { Hot } from '../bytes/hot.js';
 import type { ByteSink } from './byte-sink.js';
 
-/** A buffer over this many bytes is handed on, unless the caller says another number. */
 const FULL = 1 << 20;
 /** Room behind that for what is written before anybody looks. */
 const EXTRA = 1 << 18;
 /** Where memory costs only what is touched: room for a large value behind a buffer that is nearly full. */
 const HOT_SIZE = 8 << 20;
 
+export interface OutputOptions {
+  readonly hot?: Hot | undefined;
+  /** How many buffers take turns (default 2). */
+  readonly buffers?: number | undefined;
+  /** A buffer over this many bytes is handed on (default 1 MiB). */
+  readonly fullAt?: number | undefined;
+}
+
 /**
- * The buffer that sinks write to: `bytes` from `length` on, after `room(n)`. Two buffers take turns, so that one is filled
- * while the other is on its way to the disk.
+ * The buffer that sinks write to: `bytes` from `length` on, after `room(n)`. Buffers take turns, so that one is filled while
+ * others are on their way to the disk.
  */
 export class Output {
   bytes: Uint8Array;
@@ -19,17 +26,18 @@ export class Output {
   flushed = 0;
   /** A position in `bytes` is still needed: it stays where it is, however full. */
   held = false;
-  private readonly buffers: readonly [Uint8Array, Uint8Array];
+  private readonly fullAt: number;
+  private readonly buffers: readonly Uint8Array[];
+  /** The last write of each buffer. */
+  private readonly writes: (Promise<void> | undefined)[] = [];
   private turn = 0;
-  private writing: Promise<void> | undefined;
 
   constructor(
     private readonly sink: ByteSink,
-    hot?: Hot,
-    private readonly fullAt = FULL,
+    { buffers = 2, fullAt = FULL, hot }: OutputOptions = {},
   ) {
-    const allocate = (): Uint8Array => hot?.allocate(HOT_SIZE) ?? new Uint8Array(fullAt + EXTRA);
-    this.buffers = [allocate(), allocate()];
+    this.fullAt = fullAt;
+    this.buffers = Array.from({ length: buffers }, () => hot?.allocate(HOT_SIZE) ?? new Uint8Array(fullAt + EXTRA));
     this.bytes = this.buffers[0];
   }
 
@@ -52,22 +60,22 @@ export class Output {
     if (this.full && !this.held) await this.flush();
   }
 
-  /** Hands on what there is; waits for the buffer before, not for this one. */
+  /** Hands on what there is; waits for the buffer whose turn it is then, not for this one. */
   async flush(): Promise<void> {
-    await this.written();
     if (this.length === 0) return;
-    const { bytes, length } = this;
-    this.turn = 1 - this.turn;
-    this.bytes = this.buffers[this.turn];
-    this.length = 0;
+    const { bytes, length, turn } = this;
     this.flushed += length;
-    this.writing = this.sink.write(bytes.subarray(0, length));
-    this.writing.catch(() => undefined); // it is thrown where it is awaited
+    this.length = 0;
+    const write = this.sink.write(bytes.subarray(0, length));
+    write.catch(() => undefined); // it is thrown where it is awaited
+    this.writes[turn] = write;
+    this.turn = (turn + 1) % this.buffers.length;
+    this.bytes = this.buffers[this.turn];
+    await this.writes[this.turn];
   }
 
   /** Waits until all that was handed on is written. */
   async written(): Promise<void> {
-    await this.writing;
-    this.writing = undefined;
+    await Promise.all(this.writes);
   }
 }

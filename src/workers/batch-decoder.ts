@@ -9,7 +9,7 @@ import { JsonLines } from '../sinks/json-lines.js';
 import { Output } from '../sinks/output.js';
 import { failureOf } from './failures.js';
 import type { Extras, Order, Report, Setup } from './messages.js';
-import { OUTPUT_BYTES, SLOT_ROWS } from './sizes.js';
+import { OUTPUT_BYTES, OUTPUTS, SLOT_ROWS } from './sizes.js';
 
 /** Decodes batches to JSON lines, in the order they come: what a worker thread does. */
 export class BatchDecoder {
@@ -31,7 +31,7 @@ export class BatchDecoder {
   ) {
     const kernels = share === undefined ? undefined : Kernels.within(share);
     this.hot = kernels ?? PLAIN;
-    this.output = new Output(this.out, kernels, OUTPUT_BYTES);
+    this.output = new Output(this.out, { hot: kernels, buffers: OUTPUTS, fullAt: OUTPUT_BYTES });
     this.json = new JsonLines(this.output, { hot: kernels });
     this.slots = slots.map(({ bytes }) => kernels?.view(bytes) ?? bytes);
     const words = slots.map(({ table }) => kernels?.view(new Uint8Array(table.buffer, table.byteOffset, table.byteLength)) ?? table);
@@ -120,22 +120,22 @@ export class BatchDecoder {
   }
 }
 
-/** Hands output on to the main thread, and waits until it is written there. */
+/** Hands output on to whoever writes it. */
 class ReportedOutput implements ByteSink {
   /** The next bytes go on in the middle of a value that has elements. */
   leads = false;
-  private resolve: (() => void) | undefined;
+  private readonly waiting: (() => void)[] = [];
 
   constructor(private readonly report: (report: Report) => void) {}
 
   write(bytes: Uint8Array): Promise<void> {
     this.report({ kind: 'output', bytes, leads: this.leads });
     this.leads = false;
-    return new Promise((resolve) => (this.resolve = resolve));
+    return new Promise((resolve) => void this.waiting.push(resolve));
   }
 
   written(): void {
-    this.resolve?.();
+    this.waiting.shift()?.();
   }
 
   commit(): Promise<void> {

@@ -50,13 +50,13 @@ export class ParallelLines implements RecordSink {
     private readonly sink: ByteSink,
     private readonly options: ParallelOptions,
   ) {
-    const { hot, meta, threads } = options;
-    this.output = new Output(sink, hot);
+    const { hot, meta } = options;
+    this.output = new Output(sink, { hot });
     this.local = new JsonLines(this.output, { meta, hot });
     this.serialBytes = options.serialBytes ?? SERIAL_BYTES;
     const setups = new Setups(hot);
     this.poolOptions = { ...options, hot: hot ?? PLAIN, setups: (thread) => setups.of(thread) };
-    if (threads > 1) this.pool = new WorkerPool(sink, this.poolOptions);
+    this.pool = new WorkerPool(sink, this.poolOptions);
   }
 
   /** Bytes written, or on their way. */

@@ -8,7 +8,7 @@ import { BATCH_BYTES } from './sizes.js';
 import { type Task, Thread } from './thread.js';
 
 export interface PoolOptions {
-  /** Greatest number of threads. */
+  /** Greatest number of threads, this one included: it takes a batch when all others have enough to do. */
   readonly threads: number;
   /** What the threads run (default: decode-worker.js). */
   readonly worker?: URL | undefined;
@@ -20,6 +20,9 @@ export interface PoolOptions {
 }
 
 const COMMA = 0x2c;
+
+/** Batches handed to a thread that keep it busy while this thread decodes one itself. */
+const ENOUGH_TASKS = 2;
 
 /** Threads to begin with; more are started when all have more than enough to do. */
 const FIRST_THREADS = 2;
@@ -34,6 +37,7 @@ export class WorkerPool {
   /** Whether a line of the output has only its beginning. */
   torn = false;
   private readonly threads: Thread[] = [];
+  private local: Thread | undefined;
   /** Batches in the order of the input, from the first that is not wholly written. */
   private readonly order: Task[] = [];
   private writing = false;
@@ -51,18 +55,18 @@ export class WorkerPool {
   ) {}
 
   start(): void {
-    while (this.threads.length < Math.min(FIRST_THREADS, this.options.threads)) this.startThread();
+    while (this.threads.length < Math.min(FIRST_THREADS, this.options.threads - 1)) this.startThread();
+    this.local ??= new Thread(undefined, this.options.setups(this.options.threads - 1), this);
   }
 
   private startThread(): void {
     const { setups, worker = new URL('./decode-worker.js', import.meta.url) } = this.options;
-    const setup = setups(this.threads.length);
-    this.threads.push(new Thread(worker, setup, (thread, report) => this.reported(thread, report), (thread, error) => this.died(thread, error)));
+    this.threads.push(new Thread(worker, setups(this.threads.length), this));
   }
 
   /** Whether a thread can take a batch, or `check` has something to say. */
   get ready(): boolean {
-    return this.failure !== undefined || this.threads.some(({ free }) => free.length > 0);
+    return this.failure !== undefined || this.local?.ready === true;
   }
 
   /** The first batch to fill. `bare`: a value was begun that has no element yet. */
@@ -98,18 +102,19 @@ export class WorkerPool {
     }
   }
 
-  /** The thread with the least to do of those that have a free slot. */
+  /** The thread with the least to do of those that have a free slot; this one, where they all have more than enough. */
   private idlest(): Thread | undefined {
     let found: Thread | undefined;
     for (const thread of this.threads) {
       if (thread.free.length > 0 && (found === undefined || thread.tasks.length < found.tasks.length)) found = thread;
     }
+    if ((found === undefined || found.tasks.length >= ENOUGH_TASKS) && this.local?.ready === true && this.local.tasks.length === 0) return this.local;
     return found;
   }
 
   private growIfBusy(): void {
     const { threads } = this;
-    if (threads.length < this.options.threads && threads.every(({ ready }) => ready)) this.startThread();
+    if (threads.length < this.options.threads - 1 && threads.every(({ ready }) => ready)) this.startThread();
   }
 
   /** Waits until everything handed over is written. Throws what was wrong with it. */
@@ -137,7 +142,7 @@ export class WorkerPool {
     for (const resolve of wake) resolve();
   }
 
-  private reported(thread: Thread, report: Report): void {
+  onReport(thread: Thread, report: Report): void {
     const task = thread.tasks.at(0);
     if (report.kind === 'ready') {
       thread.ready = true;
@@ -164,7 +169,7 @@ export class WorkerPool {
   }
 
   /** A thread ended that should not have: what it had is lost. */
-  private died(thread: Thread, error: Error): void {
+  onEnd(thread: Thread, error: Error): void {
     const task = thread.tasks.at(0);
     const text = `a decoding thread was lost: ${error.message}. With --threads 1 there is none to lose`;
     if (task === undefined) this.failure ??= new Error(text, { cause: error });
@@ -213,6 +218,6 @@ export class WorkerPool {
   }
 
   async close(): Promise<void> {
-    await Promise.all(this.threads.map((thread) => thread.stop()));
+    await Promise.all([this.local?.stop(), ...this.threads.map((thread) => thread.stop())]);
   }
 }

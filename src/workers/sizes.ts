@@ -12,8 +12,11 @@ export const SLOT_ROWS = 1 << 15;
 /** A batch of this many bytes is handed over. */
 export const BATCH_BYTES = 2 << 20;
 
-/** Memory of a worker beside its slots: two buffers for output, and room for what is decompressed. */
-export const WORKER_BYTES = 24 << 20;
+/** Buffers for output that a worker may have filled before the first of them is written. */
+export const OUTPUTS = 4;
+
+/** Memory of a worker beside its slots: its output, of 8 MiB a buffer, and room for what is decompressed. */
+export const WORKER_BYTES = (8 * OUTPUTS + 8) << 20;
 
 /** All memory of a worker, but for values that are too large for it. */
 export const THREAD_BYTES = WORKER_BYTES + SLOTS * (SLOT_BYTES + SLOT_ROWS * FRAME_WORDS * 4 + (1 << 12));

@@ -1,6 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import type { Frame } from '../rdb/frame.js';
 import type { Batch } from './batch.js';
+import { BatchDecoder } from './batch-decoder.js';
 import type { BatchEnd, Order, Report, Setup } from './messages.js';
 
 /** A batch that was handed to a thread: what came of it so far. */
@@ -19,31 +20,41 @@ export interface TaskFailure {
   readonly torn: boolean;
 }
 
-/** A worker thread, its slots and its tasks. */
+/** What runs a decoder: another thread, or this one. */
+export interface Host {
+  post(order: Order): void;
+  stop(): Promise<void>;
+}
+
+interface Listener {
+  onReport(thread: Thread, report: Report): void;
+  /** The host ended by itself. */
+  onEnd(thread: Thread, error: Error): void;
+}
+
+/** One that decodes batches, its slots and its tasks. */
 export class Thread {
   ready = false;
   /** Numbers of the slots that may be filled: none until it is ready. */
   readonly free: number[] = [];
   /** In the order they were handed over; those that ended leave. */
   readonly tasks: Task[] = [];
-  private readonly worker: Worker;
+  private readonly host: Host;
   private templates: Frame['templates'] | undefined;
   private templatesTold = 0;
 
+  /** `url`: what a worker thread runs; without one the decoder is in this thread. */
   constructor(
-    url: URL,
+    url: URL | undefined,
     readonly setup: Setup,
-    onReport: (thread: Thread, report: Report) => void,
-    onEnd: (thread: Thread, error: Error) => void,
+    listener: Listener,
   ) {
-    this.worker = new Worker(url, { workerData: setup });
-    this.worker.on('message', (report: Report) => onReport(this, report));
-    this.worker.on('error', (error: unknown) => onEnd(this, error instanceof Error ? error : new Error(String(error))));
-    this.worker.on('exit', (code) => onEnd(this, new Error(`it ended with code ${code}`)));
+    const report = (report: Report): void => listener.onReport(this, report);
+    this.host = url === undefined ? here(setup, report) : elsewhere(url, setup, report, (error) => listener.onEnd(this, error));
   }
 
   post(order: Order): void {
-    this.worker.postMessage(order);
+    this.host.post(order);
   }
 
   hand(batch: Batch, slot: number): Task {
@@ -59,8 +70,38 @@ export class Thread {
     return task;
   }
 
-  async stop(): Promise<void> {
-    this.worker.removeAllListeners();
-    await this.worker.terminate();
+  stop(): Promise<void> {
+    return this.host.stop();
   }
+}
+
+function elsewhere(url: URL, setup: Setup, onReport: (report: Report) => void, onEnd: (error: Error) => void): Host {
+  const worker = new Worker(url, { workerData: setup });
+  worker.on('message', onReport);
+  worker.on('error', (error: unknown) => onEnd(error instanceof Error ? error : new Error(String(error))));
+  worker.on('exit', (code) => onEnd(new Error(`it ended with code ${code}`)));
+  return {
+    post: (order) => worker.postMessage(order),
+    stop: async () => {
+      worker.removeAllListeners();
+      await worker.terminate();
+    },
+  };
+}
+
+/** Reports come when the caller is done, as those of another thread do. */
+function here(setup: Setup, onReport: (report: Report) => void): Host {
+  let stopped = false;
+  const decoder = new BatchDecoder(setup, (report) => {
+    queueMicrotask(() => {
+      if (!stopped) onReport(report);
+    });
+  });
+  return {
+    post: (order) => decoder.take(order),
+    stop: () => {
+      stopped = true;
+      return Promise.resolve();
+    },
+  };
 }
