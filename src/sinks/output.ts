@@ -29,7 +29,7 @@ export class Output {
   private readonly fullAt: number;
   private readonly buffers: readonly Uint8Array[];
   /** The last write of each buffer. */
-  private readonly writes: (Promise<void> | undefined)[] = [];
+  private readonly writes: Promise<void>[];
   private turn = 0;
 
   constructor(
@@ -39,6 +39,7 @@ export class Output {
     this.fullAt = fullAt;
     this.buffers = Array.from({ length: buffers }, () => hot?.allocate(HOT_SIZE) ?? new Uint8Array(fullAt + EXTRA));
     this.bytes = this.buffers[0];
+    this.writes = this.buffers.map(() => Promise.resolve());
   }
 
   /** Makes sure that `size` bytes fit behind `length`. `bytes` may be another buffer afterwards, until the next flush. */
