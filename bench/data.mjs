@@ -1,10 +1,17 @@
-// Makes the benchmark's data: fills a redis-server of its own with a realistic mix of keys and saves it as an RDB.
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtempSync, renameSync, rmSync } from 'node:fs';
-import { createConnection } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+// The benchmark's data sets: commands for a redis-server, the same in every run. bench/decode.mjs makes and measures them:
+//
+//     node bench/decode.mjs --only strings,json --scale 0.1
+
+/** What there is to measure: commands that fill a server. At scale 1 the file has about 250 MB, mixed 530. */
+export const dataSets = {
+  mixed: { about: 'keys of all types as applications have them', commands: (scale) => mixedCommands(Math.round(1_200_000 * scale)) },
+  strings: { about: 'many small strings', commands: (scale) => strings(Math.round(4_600_000 * scale)) },
+  json: { about: 'JSON documents of 5 to 200 KB in strings', commands: (scale) => json(Math.round(8_000 * scale)) },
+  numbers: { about: 'integer strings, intsets, numeric sorted sets, hashes and lists', commands: (scale) => numbers(Math.round(510_000 * scale)) },
+  collections: { about: 'hashes, sets, sorted sets and lists of 10,000 to 1,000,000 elements', commands: (scale) => collections(Math.round(9_400_000 * scale)) },
+  blobs: { about: 'binary values of 1 KB to 1 MB that do not compress', commands: (scale) => blobs(Math.round(250e6 * scale)) },
+  giant: { about: 'one hash of 3,000,000 fields', commands: (scale) => giant(Math.round(3_000_000 * scale)) },
+};
 
 /** Mulberry32: the same numbers from the same seed, everywhere. */
 function generator(seed) {
@@ -17,15 +24,29 @@ function generator(seed) {
   };
 }
 
-/** Commands for `count` keys: sessions as JSON, counters, blobs, small and large hashes, lists, sets, sorted sets, streams. */
-export function* mixedCommands(count, seed = 1) {
+const times = (n, make) => Array.from({ length: n }, (_, i) => make(i));
+
+/** Random numbers and words. */
+function dice(seed) {
   const random = generator(seed);
   const int = (from, to) => from + Math.floor(random() * (to - from + 1));
-  const letters = (n) => Array.from({ length: n }, () => String.fromCharCode(97 + int(0, 25))).join('');
-  const vocabulary = Array.from({ length: 3000 }, () => letters(int(3, 9)));
+  const letters = (n) => times(n, () => String.fromCharCode(97 + int(0, 25))).join('');
+  const vocabulary = times(3000, () => letters(int(3, 9)));
   const word = () => vocabulary[int(0, 2999)];
-  const words = (n) => Array.from({ length: n }, word).join(' ');
-  const times = (n, make) => Array.from({ length: n }, (_, i) => make(i));
+  const words = (n) => times(n, word).join(' ');
+  /** From `from` to `to`, as many between 1 and 10 as between 10 and 100. */
+  const size = (from, to) => Math.round(from * (to / from) ** random());
+  return { random, int, word, words, size };
+}
+
+/** One command for each thousand elements. */
+function* inPortions(name, key, count, make) {
+  for (let done = 0; done < count; done += 1000) yield [name, key, ...times(Math.min(1000, count - done), (i) => make(done + i)).flat()];
+}
+
+/** `count` keys: sessions as JSON, counters, blobs, small and large hashes, lists, sets, sorted sets, streams. */
+function* mixedCommands(count) {
+  const { random, int, word, words } = dice(1);
   for (let i = 0; i < count; i++) {
     const p = random();
     if (p < 0.35) {
@@ -46,64 +67,78 @@ export function* mixedCommands(count, seed = 1) {
   }
 }
 
-function encode(command) {
-  const parts = [`*${command.length}\r\n`];
-  for (const argument of command) {
-    const bytes = Buffer.isBuffer(argument) ? argument : Buffer.from(String(argument));
-    parts.push(`$${bytes.length}\r\n`, bytes, '\r\n');
-  }
-  return Buffer.concat(parts.map((part) => Buffer.from(part)));
+/** Values of one to ten words, a quarter of them with an expiry. */
+function* strings(count) {
+  const { random, int, word, words } = dice(2);
+  for (let i = 0; i < count; i++) yield ['SET', `${word()}:${i}`, words(int(1, 10)), ...(random() < 0.25 ? ['EX', int(1e6, 1e8)] : [])];
 }
 
-/** Sends the commands to a redis-server started for it, and leaves what it saves at `path`. */
-export async function saveRdb(path, commands) {
-  const folder = mkdtempSync(join(tmpdir(), 'rdbkit-bench-'));
-  const socketPath = join(folder, 'redis.sock');
-  const server = spawn('redis-server', ['--port', '0', '--unixsocket', socketPath, '--dir', folder, '--save', ''], { stdio: 'ignore' });
-  try {
-    const socket = await connect(socketPath);
-    let replies = '';
-    let saved = false;
-    socket.on('data', (data) => {
-      replies = (replies + data.toString('latin1')).slice(-64);
-      const error = /-[A-Z]+ [^\r]*/.exec(data.toString('latin1'));
-      if (error !== null) throw new Error(error[0]);
-      saved = replies.endsWith('saved\r\n');
-    });
-    let batch = [];
-    let size = 0;
-    const send = async () => {
-      if (!socket.write(Buffer.concat(batch))) await once(socket, 'drain');
-      batch = [];
-      size = 0;
-    };
-    for (const command of commands) {
-      const bytes = encode(command);
-      batch.push(bytes);
-      size += bytes.length;
-      if (size > 1 << 20) await send();
-    }
-    batch.push(encode(['SAVE']), encode(['ECHO', 'saved']));
-    await send();
-    while (!saved) await new Promise((resolve) => setTimeout(resolve, 50));
-    socket.destroy();
-    renameSync(join(folder, 'dump.rdb'), path);
-  } finally {
-    server.kill('SIGKILL');
-    await once(server, 'exit');
-    rmSync(folder, { recursive: true, force: true });
+/** Arrays of objects, put together from 20,000 of them: text with quotes, escapes and some letters that are not ASCII. */
+function* json(count) {
+  const { random, int, word, words, size } = dice(3);
+  const cities = ['Zürich', 'København', 'São Paulo', '東京', 'Київ', 'London', 'Nairobi', 'Boston'];
+  const objects = times(20000, () => {
+    const address = { street: `${words(2)} ${int(1, 300)}`, city: cities[int(0, 7)], zip: String(int(10000, 99999)) };
+    const note = random() < 0.1 ? `${words(5)}\n"${words(3)}"` : words(int(3, 25));
+    const object = { id: int(1, 2 ** 40), name: words(2), email: `${word()}@example.com`, active: random() < 0.5, score: Math.round(random() * 1e5) / 100, address, tags: times(int(0, 5), word), note };
+    return JSON.stringify(object);
+  });
+  for (let i = 0; i < count; i++) {
+    const parts = [];
+    for (let length = 0, goal = size(5e3, 2e5); length < goal; length += parts.at(-1).length + 1) parts.push(objects[int(0, 19999)]);
+    yield ['SET', `document:${i}`, `{"type":"page","number":${i},"items":[${parts.join(',')}]}`];
   }
 }
 
-async function connect(path) {
-  for (let attempt = 0; ; attempt++) {
-    try {
-      const socket = createConnection(path);
-      await once(socket, 'connect');
-      return socket;
-    } catch (error) {
-      if (attempt === 100) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
+/** Nothing but numbers, of all widths. */
+function* numbers(count) {
+  const { random, int, size } = dice(4);
+  const integer = () => (random() < 0.1 ? -1 : 1) * int(0, 2 ** int(1, 52));
+  const decimal = () => Math.round(random() * 1e7) / 100;
+  for (let i = 0; i < count; i++) {
+    const p = random();
+    if (p < 0.35) yield ['SET', `count:${i}`, integer()];
+    else if (p < 0.4) yield ['SET', `price:${i}`, decimal()];
+    else if (p < 0.6) {
+      const most = 2 ** [14, 30, 50][int(0, 2)];
+      yield ['SADD', `ids:${i}`, ...times(size(1, 500), () => int(-most, most))];
+    } else if (p < 0.75) yield ['ZADD', `rank:${i}`, ...times(size(1, 100), () => [random() < 0.5 ? int(0, 1e6) : decimal(), int(1, 1e8)]).flat()];
+    else if (p < 0.76) yield* inPortions('ZADD', `index:${i}`, size(200, 5000), () => [random() < 0.5 ? int(1.6e12, 1.8e12) : random(), int(1, 1e9)]);
+    else if (p < 0.95) yield ['HSET', `stats:${i}`, ...times(size(1, 120), (j) => [1000 + j, random() < 0.7 ? integer() : decimal()]).flat()];
+    else yield* inPortions('RPUSH', `series:${i}`, size(10, 3000), integer);
   }
+}
+
+/** Collections of all sizes, until they have `elements` together. */
+function* collections(elements) {
+  const { random, int, word, words, size } = dice(5);
+  const kinds = [
+    ['HSET', 'hash', (i) => [`${word()}:${i}`, words(int(1, 6))]],
+    ['SADD', 'set', (i) => `member:${i}:${word()}`],
+    ['ZADD', 'zset', (i) => [random() < 0.5 ? int(0, 1e6) : random() * 1e6, `${word()}:${i}`]],
+    ['RPUSH', 'list', () => words(int(1, 8))],
+  ];
+  for (let i = 0, left = elements; left > 0; i++) {
+    const [command, name, make] = kinds[i % 4];
+    const count = Math.min(left, size(1e4, 1e6));
+    yield* inPortions(command, `${name}:${i}`, count, make);
+    left -= count;
+  }
+}
+
+/** Parts of 16 MB of random bytes, until they have `bytes` together. */
+function* blobs(bytes) {
+  const { random, int, size } = dice(6);
+  const pool = Buffer.from(Uint32Array.from({ length: 4 << 20 }, () => random() * 2 ** 32).buffer);
+  for (let i = 0, left = bytes; left > 0; i++) {
+    const length = size(1e3, 1e6);
+    const start = int(0, pool.length - length);
+    yield ['SET', `blob:${i}`, pool.subarray(start, start + length)];
+    left -= length;
+  }
+}
+
+function* giant(count) {
+  const { int, words } = dice(7);
+  yield* inPortions('HSET', 'giant', count, (i) => [`field:${i}`, words(int(5, 14))]);
 }
