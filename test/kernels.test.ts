@@ -1,3 +1,4 @@
+import { readdirSync, readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Crc64 } from '../src/bytes/crc64.js';
@@ -7,6 +8,9 @@ import { RUN_ITEMS, RUN_PAIRS, RUN_SCORES } from '../src/bytes/hot.js';
 import { jsonTextSize, writeJsonText } from '../src/bytes/json.js';
 import { lzfDecompress } from '../src/bytes/lzf.js';
 import { Kernels } from '../src/kernels/kernels.js';
+import { END, Frame, META, NEED } from '../src/rdb/frame.js';
+import { FRAME_WORDS, FrameTable, KEYS_EXPIRED, KEYS_READ, KIND } from '../src/rdb/frame-table.js';
+import { Framer } from '../src/rdb/framer.js';
 import { LAYOUTS } from '../src/values/layouts.js';
 
 /*
@@ -183,4 +187,78 @@ describe('runs of elements', () => {
     expect(kernels.jsonRun(RUN_ITEMS, LAYOUTS.list.reads, new Uint8Array([1, 0x61]), 0, 2, out, 0, true)).toBe(-1);
     expect(kernels.jsonRun(RUN_ITEMS, LAYOUTS.list.reads, src, from, from + 2, new Uint8Array(100), 0, true)).toBe(-1);
   });
+});
+
+describe('frames', () => {
+  const folder = new URL('../fixtures/servers/', import.meta.url);
+  const files = readdirSync(folder).filter((file) => file.endsWith('.rdb')).map((file) => new Uint8Array(readFileSync(new URL(file, folder))));
+  const buffer = kernels.allocate(4 << 20);
+  const rows = 50;
+  const words = kernels.allocate(rows * FRAME_WORDS * 4);
+  const table = new FrameTable(words.buffer, words.byteOffset, rows);
+  const now = 1_800_000_000_000;
+
+  const told = (kind: number, frame: Frame): string => {
+    const { db, expireAt, first, freq, hasExpire, idle, last, offset, type } = frame;
+    const key = Buffer.from(frame.keyBytes.subarray(frame.keyStart, frame.keyEnd)).toString('base64');
+    const value = new Crc64().update(frame.bytes.subarray(frame.start, frame.end)).toString();
+    return [kind, type.name, db, hasExpire, expireAt, idle, freq, first, last, offset, frame.end - frame.start, key, value].join(' ');
+  };
+
+  /** All frames and the error, if any; of keys that come in runs as many as `inRuns` counts. */
+  function framed(file: Uint8Array, chunk: number, limit: number, hot: boolean): { frames: string[]; inRuns: number } {
+    const framer = new Framer({ limit, checksum: false, ...(hot ? { hot: kernels, buffer } : {}) });
+    const found = { frames: [] as string[], inRuns: 0 };
+    const frame = new Frame();
+    const one = (): boolean => {
+      const row = hot ? framer.run({ table: table.words, row: 3, rows, to: framer.position + 7, room: 5000, read: 10, expired: 20, now }) : 3;
+      let expired = 20;
+      for (let i = 3; i < row; i++) {
+        table.read(i, frame, framer.bytes);
+        for (const place of ['keyStart', 'keyEnd', 'start', 'end'] as const) frame[place] -= 7;
+        found.frames.push(told(table.word(i, KIND), frame));
+        expect([table.word(i, KEYS_READ), table.word(i, KEYS_EXPIRED)]).toEqual([10 + i - 2, expired]);
+        if (frame.hasExpire && frame.expireAt <= now) expired++;
+      }
+      if (hot) expect(framer.runExpired).toBe(expired - 20);
+      found.inRuns += row - 3;
+      if (row > 3) return true;
+      const kind = framer.next();
+      if (kind === NEED || kind === END) return false;
+      if (kind !== META) found.frames.push(told(kind, framer.frame));
+      return true;
+    };
+    try {
+      for (let at = 0; at < file.length && !framer.ended; at += chunk) {
+        framer.push(file.subarray(at, at + chunk));
+        while (one());
+      }
+      framer.finish();
+    } catch (error) {
+      if (!(error instanceof RdbError)) throw error;
+      found.frames.push(`${error.code} ${String(error.offset)} ${error.key ?? ''}`);
+    }
+    return found;
+  }
+
+  test('of files of real servers, most of them in runs', () => {
+    for (const file of files) {
+      const plain = framed(file, 1 << 20, 1 << 20, false);
+      const hot = framed(file, 1 << 20, 1 << 20, true);
+      expect(hot.frames).toEqual(plain.frames);
+      if (plain.frames.length > 100) expect(hot.inRuns).toBeGreaterThan(0.9 * plain.frames.length);
+    }
+  });
+
+  test('of damaged ones, in chunks and parts of any size', () => {
+    const change = fc.record({ at: fc.double({ min: 0, max: 1, noNaN: true, maxExcluded: true }), byte: fc.oneof(fc.nat(255), fc.constantFrom(0x80, 0x81, 0xc3, 252, 255)) });
+    fc.assert(
+      fc.property(fc.constantFrom(...files), fc.array(change, { maxLength: 3 }), fc.integer({ min: 500, max: 1 << 20 }), fc.integer({ min: 64, max: 1 << 17 }), (file, changes, chunk, limit) => {
+        const damaged = file.slice();
+        for (const { at: place, byte } of changes) damaged[9 + Math.floor(place * (file.length - 9))] = byte;
+        expect(framed(damaged, chunk, limit, true).frames).toEqual(framed(damaged, chunk, limit, false).frames);
+      }),
+      { numRuns: 150 },
+    );
+  }, 60_000);
 });

@@ -27,6 +27,39 @@ export interface RecordForm {
   readonly texts: readonly [Uint8Array, Uint8Array, Uint8Array];
 }
 
+/** By type byte: what `Hot.frameRecords` has to know of a type; others take the long way. */
+export type FramePrograms = readonly ({
+  /** The operations of rdb/shapes.ts; those with a number of bytes, lengths, strings, ASCII doubles and loops only. */
+  readonly program: readonly number[];
+  /** What the type is called in frame tables. */
+  readonly number: number;
+} | undefined)[];
+
+/** What `Hot.frameRecords` is asked for. */
+export interface FrameRun {
+  readonly programs: FramePrograms;
+  /** Rows [row, rows) may be filled (rdb/frame-table.ts). */
+  readonly table: Int32Array;
+  readonly row: number;
+  readonly rows: number;
+  /** Records are looked for in [pos, end), and those that begin before `stop` are taken. */
+  readonly bytes: Uint8Array;
+  readonly pos: number;
+  readonly end: number;
+  readonly stop: number;
+  /** What position the rows have for `pos`, and its offset in the RDB. */
+  readonly to: number;
+  readonly offset: number;
+  /** Values of this many bytes, decompressed, are not plain. */
+  readonly limit: number;
+  readonly db: number;
+  /** Keys, and expired keys, that come before these. */
+  readonly read: number;
+  readonly expired: number;
+  /** Unix milliseconds. */
+  readonly now: number;
+}
+
 /**
  * The hot loops, which have two makes: this one in TypeScript, and one in WebAssembly (kernels/) that does the same, faster,
  * for bytes in its own memory. Functions have the signatures of the TypeScript ones.
@@ -52,6 +85,13 @@ export interface Hot {
    */
   jsonRecords(forms: RecordForms, table: Int32Array, row: number, rows: number, bytes: Uint8Array, out: Uint8Array, at: number): number;
   readonly recordsEnd: number;
+  /**
+   * Fills rows with whole records, as long as they are plain. Returns the first row that was not filled; `framesEnd` is the
+   * position behind the last record, `framesExpired` the count of expired keys up to there.
+   */
+  frameRecords(run: FrameRun): number;
+  readonly framesEnd: number;
+  readonly framesExpired: number;
 }
 
 /** By type number; others take the long way. */
@@ -67,4 +107,7 @@ export const PLAIN: Hot = {
   walked: 0,
   jsonRecords: (_forms, _table, row) => row,
   recordsEnd: 0,
+  frameRecords: ({ row }) => row,
+  framesEnd: 0,
+  framesExpired: 0,
 };

@@ -100,6 +100,11 @@ export class Records {
     }
     framer.push(chunk);
     for (;;) {
+      if (this.takeRun()) {
+        if (counts.keys >= limit) return;
+        if (sink.full) await sink.flush();
+        continue;
+      }
       const kind = framer.next();
       if (kind === RECORD) {
         counts.read++;
@@ -124,6 +129,17 @@ export class Records {
         if (counts.keys >= limit) return;
       }
     }
+  }
+
+  /** A run of keys, where all pass the filters. */
+  private takeRun(): boolean {
+    const { counts, framer, options, sink } = this;
+    if (options.filter.active || sink.take === undefined) return false;
+    const keys = sink.take(framer, options.limit - counts.keys, options.now);
+    counts.read += keys;
+    counts.keys += keys;
+    counts.expired += framer.runExpired;
+    return keys > 0;
   }
 
   private fits(frame: Frame): boolean {

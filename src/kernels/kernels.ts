@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { Crc64 } from '../bytes/crc64.js';
 import { parseDouble } from '../bytes/double.js';
-import { type Hot, type RecordForms, RUN_ITEMS, RUN_PAIRS } from '../bytes/hot.js';
+import { type FramePrograms, type FrameRun, type Hot, type RecordForms, RUN_ITEMS, RUN_PAIRS } from '../bytes/hot.js';
 import { jsonTextSize, writeJsonText } from '../bytes/json.js';
 import { lzfDecompress } from '../bytes/lzf.js';
 import { powersOfTen } from './powers.js';
@@ -25,6 +25,12 @@ interface Exports {
   recordForms(at: number): void;
   records(table: number, row: number, rows: number, base: number, out: number, outEnd: number): number;
   recordsOut(): number;
+  frames(
+    types: number, table: number, row: number, rows: number, pos: number, end: number, stop: number,
+    to: number, offset: number, limit: number, db: number, read: number, expired: number, now: number,
+  ): number;
+  framesEnd(): number;
+  framesExpired(): number;
   move(to: number, from: number, size: number): void;
 }
 
@@ -66,7 +72,11 @@ export class Kernels implements Hot {
   private free: number;
   private hasPowers = false;
   private forms: RecordForms | undefined;
+  /** Where the programs of a table of types were put. */
+  private readonly programs = new Map<FramePrograms, number>();
   recordsEnd = 0;
+  framesEnd = 0;
+  framesExpired = 0;
 
   /** The last two byte arrays asked for, and their addresses: asking an array for its buffer takes a slow call. */
   private bytesA: Uint8Array | undefined;
@@ -220,6 +230,36 @@ export class Kernels implements Hot {
     }
     this.run.recordForms(bytes.byteOffset);
     this.forms = forms;
+  }
+
+  /** `framesEnd` is `pos` where nothing was found. */
+  frameRecords(run: FrameRun): number {
+    const { bytes, db, end, expired, limit, now, offset, pos, programs, read, row, rows, stop, table, to } = run;
+    const from = this.address(bytes);
+    this.framesEnd = pos;
+    this.framesExpired = expired;
+    if (from < 0 || table.buffer !== this.buffer) return row;
+    const types = this.programs.get(programs) ?? this.placePrograms(programs);
+    const done = this.run.frames(types, table.byteOffset, row, rows, from + pos, from + end, from + stop, to, offset, limit, db, read, expired, now);
+    this.framesEnd = this.run.framesEnd() - from;
+    this.framesExpired = this.run.framesExpired();
+    return done;
+  }
+
+  /** The layout is told in assembly/frames.ts. */
+  private placePrograms(programs: FramePrograms): number {
+    const types = this.allocate(256 * 8).byteOffset;
+    const view = new DataView(this.buffer);
+    programs.forEach((entry, byte) => {
+      if (entry === undefined) return;
+      const { number, program } = entry;
+      const { byteOffset: at } = this.allocate(4 * (1 + program.length));
+      [program.length, ...program].forEach((word, i) => view.setUint32(at + 4 * i, word, true));
+      view.setUint32(types + 8 * byte, at, true);
+      view.setUint32(types + 8 * byte + 4, number, true);
+    });
+    this.programs.set(programs, types);
+    return types;
   }
 
   get walked(): number {

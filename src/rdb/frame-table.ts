@@ -1,5 +1,7 @@
+import type { FramePrograms } from '../bytes/hot.js';
 import type { Frame } from './frame.js';
-import { TABLES, type TypeRow } from './types.js';
+import { isPlain } from './shapes.js';
+import { TABLES, type TypeRow, type Vendor } from './types.js';
 
 /**
  * Frames as rows of numbers, for handing them to another thread: `FRAME_WORDS` 32-bit words a frame, in the machine's byte
@@ -48,6 +50,14 @@ export function typeNumber(type: TypeRow): number {
 
 export function typeOfNumber(number: number): TypeRow | undefined {
   return TABLES[number < 256 ? 'redis' : 'valkey'].types[number & 255];
+}
+
+/** What the kernel that frames whole records knows of the types of a vendor. */
+export const FRAME_PROGRAMS: Readonly<Record<Vendor, FramePrograms>> = { redis: programs('redis'), valkey: programs('valkey') };
+
+function programs(vendor: Vendor): FramePrograms {
+  const plain = (type: TypeRow): boolean => isPlain(type.shape) && type.form !== 'template-ref-listpack'; // that takes frame.templates
+  return TABLES[vendor].types.map((type) => (type !== undefined && plain(type) ? { program: type.shape, number: typeNumber(type) } : undefined));
 }
 
 /** The table in a piece of memory: frames are written to rows and read from them again. */

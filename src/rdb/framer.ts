@@ -1,7 +1,8 @@
 import type { Crc64 } from '../bytes/crc64.js';
 import { RdbError } from '../bytes/errors.js';
-import { PLAIN } from '../bytes/hot.js';
+import { type FrameRun, type Hot, PLAIN } from '../bytes/hot.js';
 import { Element, INT, int32, LZF, uint32 } from '../encodings/element.js';
+import { FRAME_PROGRAMS } from './frame-table.js';
 import { END, FRAGMENT, Frame, type FramerOptions, META, NEED, PIECE, RECORD, shownKey } from './frame.js';
 import { applyOpcode, isNeeded, namesValkey } from './opcodes.js';
 import { BIG, CUT, DONE, MORE, ShapeWalker } from './shapes.js';
@@ -23,6 +24,11 @@ const EOF = 255;
 
 /** No frame yet, and bytes are left: look again. */
 const AGAIN = -1;
+
+/** Where `Framer.run` puts what it finds: the fields are those of FrameRun, `room` is how many bytes may come before the last record. */
+export interface RunTarget extends Pick<FrameRun, 'table' | 'row' | 'rows' | 'to' | 'read' | 'expired' | 'now'> {
+  readonly room: number;
+}
 
 /** Keys are held whole: a bound for what a forged length may ask for. Servers refuse more than 512 MB by default. */
 const MAX_KEY = 2 ** 30;
@@ -48,7 +54,10 @@ export class Framer {
   checksum: 'ok' | 'none' = 'none';
   /** Length of the whole input, to be set where it is known: forged lengths are refused at once then. */
   size: number | undefined;
+  /** Expired keys of the last run. */
+  runExpired = 0;
 
+  private readonly hot: Hot;
   private readonly limit: number;
   private readonly walker = new ShapeWalker();
   private readonly key = new Element();
@@ -69,9 +78,9 @@ export class Framer {
     this.limit = Math.max(MIN_LIMIT, options.limit ?? 1 << 20);
     this.walker.bigAt = this.limit;
     this.walker.cutAt = this.limit;
-    const hot = options.hot ?? PLAIN;
-    const crc = options.checksum === false ? undefined : hot.crc64();
-    this.window = new Window(crc, options.buffer, hot, options.roomBefore ?? (() => 0), (before, by) => this.moved(before, by));
+    this.hot = options.hot ?? PLAIN;
+    const crc = options.checksum === false ? undefined : this.hot.crc64();
+    this.window = new Window(crc, options.buffer, this.hot, options.roomBefore ?? (() => 0), (before, by) => this.moved(before, by));
     const missing = this.walker.templateSize;
     this.walker.templateSize = (id) => this.frame.templates.get(id)?.length ?? missing(id);
   }
@@ -118,6 +127,37 @@ export class Framer {
     frame.bytes = window.bytes;
     frame.start -= by;
     this.walker.pos -= by;
+  }
+
+  /** The bytes at hand, borrowed until `next` says NEED, and the position in them up to which everything was understood. */
+  get bytes(): Uint8Array {
+    return this.window.bytes;
+  }
+
+  get position(): number {
+    return this.window.pos;
+  }
+
+  /**
+   * Takes whole records in a run, where the hot loops can, instead of `next`. Returns the first row that was not filled; a
+   * record that is not plain is left for `next`.
+   */
+  run({ expired, now, read, room, row, rows, table, to }: RunTarget): number {
+    const { db, freq, hasExpire, idle, metaBytes } = this.frame;
+    const { bytes, end, pos } = this.window;
+    this.runExpired = 0;
+    if (this.state !== BOUNDARY) return row;
+    if (this.served) this.endRecord();
+    else if (hasExpire || idle >= 0 || freq >= 0 || metaBytes !== undefined) return row;
+    const { hot, limit, vendor } = this;
+    const offset = this.offset;
+    const stop = Math.min(end, pos + room);
+    const done = hot.frameRecords({ programs: FRAME_PROGRAMS[vendor], table, row, rows, bytes, pos, end, stop, to, offset, limit, db, read, expired, now });
+    if (done > row) {
+      this.window.pos = hot.framesEnd;
+      this.runExpired = hot.framesExpired - expired;
+    }
+    return done;
   }
 
   /** Says that no more bytes come. Throws unless the RDB was complete. */

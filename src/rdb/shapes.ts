@@ -60,6 +60,15 @@ export const array: Shape = [COUNT, IF, LEN, ...repeat(LEN, TAGGED, STR)];
 export const templateNames: Shape = [NAMES_FORMAT, NAMES, COUNT, ...repeat(STR)];
 export const templateValues: Shape = repeat(STR);
 export const templateRef: Shape = [TEMPLATE, ...templateValues];
+/** Whether it takes no more than lengths, strings, ASCII doubles, loops and bytes. */
+export function isPlain(program: Shape): boolean {
+  for (let pc = 0; pc < program.length; pc++) {
+    const op = program[pc];
+    if (op === LOOP) pc++;
+    else if (op !== STR && op !== LEN && op !== ASCII_DOUBLE && op < FIX) return false;
+  }
+  return true;
+}
 export const shape = (...ops: (number | Shape)[]): Shape => ops.flat();
 
 /** What stopped a scan. */

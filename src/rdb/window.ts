@@ -29,7 +29,7 @@ export class Window {
     /** Where to keep bytes; chunks are copied to it then. */
     private readonly buffer: Uint8Array | undefined,
     private readonly hot: Hot,
-    /** How many bytes before a chunk are free for ours. */
+    /** How many bytes before a chunk are free for ours; 0 also says that it is best copied to the buffer. */
     private readonly roomBefore: (chunk: Uint8Array) => number,
     /** Bytes moved: positions in `before` are less by `by` now, in `bytes`. */
     private readonly onMove: (before: Uint8Array, by: number) => void,
@@ -41,9 +41,10 @@ export class Window {
   /** Takes the next bytes, borrowed until `release`. */
   push(chunk: Uint8Array): void {
     const left = this.end - this.keep;
+    const room = this.roomBefore(chunk);
     if (left === 0 && this.buffer === undefined) {
       this.move(chunk, chunk.length);
-    } else if (left <= this.roomBefore(chunk)) {
+    } else if (room > 0 && left <= room) {
       const whole = new Uint8Array(chunk.buffer, chunk.byteOffset - left, left + chunk.length);
       this.hot.copy(this.bytes, this.keep, this.end, whole, 0);
       this.move(whole, whole.length);

@@ -1,12 +1,13 @@
 import {
-  RECORD_INTSET, RECORD_ITEMS, RECORD_LISTPACK, RECORD_QUICKLIST, RECORD_QUICKLIST2, RECORD_TEXT, RECORD_ZIPLIST, type RecordForm, type RecordForms,
+  type Hot, RECORD_INTSET, RECORD_ITEMS, RECORD_LISTPACK, RECORD_QUICKLIST, RECORD_QUICKLIST2, RECORD_TEXT, RECORD_ZIPLIST, type RecordForm, type RecordForms,
 } from '../bytes/hot.js';
-import { typeNumber } from '../rdb/frame-table.js';
+import { type FrameTable, typeNumber } from '../rdb/frame-table.js';
 import { type Form, TABLES, type TypeRow } from '../rdb/types.js';
 import { LAYOUTS, type Layout } from '../values/layouts.js';
 import { packedOf } from '../values/packed.js';
 import { itemsLayout } from '../values/reader.js';
 import { runKind, VALUES } from './json-lines.js';
+import type { Output } from './output.js';
 
 const CONTAINERS: Partial<Readonly<Record<Form, number>>> = {
   string: RECORD_TEXT,
@@ -33,6 +34,14 @@ function formOf(type: TypeRow): RecordForm | undefined {
   const layout = layoutOf(type);
   const kind = runKind(layout);
   return kind < 0 ? undefined : { container, kind, reads: layout.reads, texts: VALUES[type.redisType] };
+}
+
+/** Writes rows of a frame table as lines, as long as a kernel can; returns the first that it cannot. */
+export function plainRows(hot: Hot, output: Output, { words }: FrameTable, row: number, rows: number, bytes: Uint8Array): number {
+  if (output.held) return row;
+  const done = hot.jsonRecords(JSON_FORMS, words, row, rows, bytes, output.bytes, output.length);
+  if (done > row) output.length = hot.recordsEnd;
+  return done;
 }
 
 /** The types whose lines `Hot.jsonRecords` can write. */

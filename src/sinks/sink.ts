@@ -1,9 +1,12 @@
 import type { Frame } from '../rdb/frame.js';
+import type { Framer } from '../rdb/framer.js';
 
 /** What takes the keys that passed the filters. Frames are borrowed until `release`. */
 export interface RecordSink {
   /** A whole value (RECORD) or a part of one (FRAGMENT, PIECE). Throws RdbError where the value is damaged. */
   frame(kind: number, frame: Frame): void;
+  /** Takes whole values from the framer in a run, `most` at the most; returns how many. Throws FrameFailure where one is damaged. */
+  take?(framer: Framer, most: number, now: number): number;
   /** Must be awaited after every part of a value. */
   settle(): Promise<void>;
   /** A record that is no key. */

@@ -4,7 +4,7 @@ import { Kernels } from '../kernels/kernels.js';
 import { Frame, RECORD, shownKey } from '../rdb/frame.js';
 import { FrameTable, END, KIND, LEAST_EXPIRY, LINE, START } from '../rdb/frame-table.js';
 import type { ByteSink } from '../sinks/byte-sink.js';
-import { JSON_FORMS } from '../sinks/json-forms.js';
+import { plainRows } from '../sinks/json-forms.js';
 import { JsonLines } from '../sinks/json-lines.js';
 import { Output } from '../sinks/output.js';
 import { failureOf } from './failures.js';
@@ -46,7 +46,7 @@ export class BatchDecoder {
 
   private async batch(slot: number, rows: number, extras: Extras | undefined): Promise<void> {
     if (this.failed) return;
-    const { frame, json, out, output } = this;
+    const { frame, hot, json, out, output } = this;
     let row = 0;
     try {
       const table = this.tables[slot];
@@ -57,7 +57,7 @@ export class BatchDecoder {
       out.leads = json.inLine && !json.bare;
       let began = false;
       while (row < rows) {
-        const done = this.plainRows(table, row, rows, bytes);
+        const done = plainRows(hot, output, table, row, rows, bytes);
         began ||= done > row;
         row = done;
         if (row === rows) break;
@@ -79,15 +79,6 @@ export class BatchDecoder {
     } catch (error) {
       await this.fail(error, row);
     }
-  }
-
-  /** The rows that take no more than a kernel; returns the first that does. */
-  private plainRows({ words }: FrameTable, row: number, rows: number, bytes: Uint8Array): number {
-    const { hot, output } = this;
-    if (output.held) return row;
-    const done = hot.jsonRecords(JSON_FORMS, words, row, rows, bytes, output.bytes, output.length);
-    if (done > row) output.length = hot.recordsEnd;
-    return done;
   }
 
   /** The value whose part comes first may have been begun elsewhere. */

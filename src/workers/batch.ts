@@ -1,5 +1,6 @@
 import type { Hot } from '../bytes/hot.js';
 import type { Frame } from '../rdb/frame.js';
+import type { Framer } from '../rdb/framer.js';
 import {
   END, BODY_START, FrameTable, KEY_END, KEY_START, KEYS_EXPIRED, KEYS_READ, FLAGS, KIND, LAST, LEAST_EXPIRY, LINE, OFFSET, START,
 } from '../rdb/frame-table.js';
@@ -63,6 +64,20 @@ export class Batch {
     this.templates = frame.templates;
     this.open = !frame.last;
     this.binds = this.open && !frame.splits;
+  }
+
+  /** Takes whole values from the framer in a run, `most` at the most; returns how many. Their bytes are borrowed as in `frame`. */
+  take(framer: Framer, most: number, counts: Readonly<Counts>, now: number): number {
+    const { before, enough, table } = this;
+    const row = this.rows;
+    const room = enough - this.length - (this.runEnd - this.runStart);
+    const to = this.place(framer.bytes, framer.position, framer.position);
+    const rows = Math.min(SLOT_ROWS - 1, row + most);
+    const [read, expired] = [counts.read - before.read, counts.expired - before.expired];
+    this.rows = framer.run({ table: table.words, row, rows, to, room, read, expired, now });
+    this.runEnd = framer.position;
+    this.open = this.binds = false;
+    return this.rows - row;
   }
 
   /** Takes a finished line. */

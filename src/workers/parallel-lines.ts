@@ -1,16 +1,20 @@
-import { PLAIN } from '../bytes/hot.js';
+import { RdbError } from '../bytes/errors.js';
+import { type Hot, PLAIN } from '../bytes/hot.js';
 import { int32, uint32 } from '../encodings/element.js';
 import type { Kernels } from '../kernels/kernels.js';
-import { type Frame, FRAGMENT } from '../rdb/frame.js';
+import { Frame, FRAGMENT, RECORD, shownKey } from '../rdb/frame.js';
+import { FRAME_WORDS, FrameTable, KEYS_EXPIRED, OFFSET } from '../rdb/frame-table.js';
+import type { Framer } from '../rdb/framer.js';
 import type { ByteSink } from '../sinks/byte-sink.js';
+import { plainRows } from '../sinks/json-forms.js';
 import { JsonLines } from '../sinks/json-lines.js';
 import { endJson, jsonLine, metaJson } from '../sinks/json-meta.js';
 import { Output } from '../sinks/output.js';
-import type { Counts, FileEnd, RecordSink } from '../sinks/sink.js';
+import { type Counts, type FileEnd, FrameFailure, type RecordSink } from '../sinks/sink.js';
 import type { Batch } from './batch.js';
 import { type PoolOptions, WorkerPool } from './pool.js';
 import { Setups } from './setups.js';
-import { SERIAL_BYTES } from './sizes.js';
+import { LOCAL_BYTES, LOCAL_ROWS, SERIAL_BYTES } from './sizes.js';
 
 export interface ParallelOptions extends Pick<PoolOptions, 'threads' | 'worker' | 'batchBytes'> {
   readonly meta: boolean;
@@ -32,6 +36,10 @@ export class ParallelLines implements RecordSink {
   private readonly poolOptions: PoolOptions;
   private pool: WorkerPool | undefined;
   private readonly serialBytes: number;
+  private readonly hot: Hot;
+  /** What `localRun` works with. */
+  private readonly table: FrameTable;
+  private readonly rowFrame = new Frame();
   /** The batch that is being filled; there is none while frames are decoded here. */
   private batch: Batch | undefined;
   private decodedHere = 0;
@@ -54,8 +62,11 @@ export class ParallelLines implements RecordSink {
     this.output = new Output(sink, { hot });
     this.local = new JsonLines(this.output, { meta, hot });
     this.serialBytes = options.serialBytes ?? SERIAL_BYTES;
+    this.hot = hot ?? PLAIN;
+    const rows = this.hot.allocate(LOCAL_ROWS * FRAME_WORDS * 4);
+    this.table = new FrameTable(rows.buffer, rows.byteOffset, LOCAL_ROWS);
     const setups = new Setups(hot);
-    this.poolOptions = { ...options, hot: hot ?? PLAIN, setups: (thread) => setups.of(thread) };
+    this.poolOptions = { ...options, hot: this.hot, setups: (thread) => setups.of(thread) };
     this.pool = new WorkerPool(sink, this.poolOptions);
   }
 
@@ -76,7 +87,7 @@ export class ParallelLines implements RecordSink {
 
   frame(kind: number, frame: Frame): void {
     this.inValue = !frame.last;
-    if (this.batch === undefined && !this.leave(frame)) {
+    if (this.batch === undefined && !(this.mayLeave && (frame.first || frame.resumes) && this.leave())) {
       this.mayLeave = false;
       this.decodedHere += frame.end - frame.start;
       if (this.decodedHere > this.serialBytes) this.start();
@@ -87,9 +98,46 @@ export class ParallelLines implements RecordSink {
     this.batch?.frame(kind, frame, this.leastExpiry, this.options.counts);
   }
 
-  /** Changes over to the workers, where that is possible before this frame. */
-  private leave(frame: Frame): boolean {
-    if (!this.mayLeave || !(frame.first || frame.resumes)) return false;
+  take(framer: Framer, most: number, now: number): number {
+    if (this.batch === undefined && !(this.mayLeave && this.leave())) return this.localRun(framer, most, now);
+    this.inValue = false;
+    return this.batch?.take(framer, most, this.options.counts, now) ?? 0;
+  }
+
+  /** Rows are filled and decoded a few at a time. */
+  private localRun(framer: Framer, most: number, now: number): number {
+    const { hot, local, output, rowFrame, table } = this;
+    const bytes = framer.bytes;
+    const from = framer.position;
+    const rows = framer.run({ table: table.words, row: 0, rows: Math.min(LOCAL_ROWS, most), to: from, room: LOCAL_BYTES, read: 0, expired: 0, now });
+    if (rows === 0) return 0;
+    this.mayLeave = this.inValue = false;
+    let row = 0;
+    try {
+      for (; row < rows; row++) {
+        row = plainRows(hot, output, table, row, rows, bytes);
+        if (row === rows) break;
+        table.read(row, rowFrame, bytes);
+        local.frame(RECORD, rowFrame);
+      }
+    } catch (error) {
+      throw error instanceof RdbError ? this.failure(error, row) : error;
+    }
+    this.decodedHere += framer.position - from;
+    if (this.decodedHere > this.serialBytes) this.start();
+    return rows;
+  }
+
+  private failure(error: RdbError, row: number): FrameFailure {
+    const { rowFrame: frame, table } = this;
+    const { expired, keys, read } = this.options.counts;
+    const bytes = table.double(row, OFFSET) + frame.end - frame.start;
+    error.at({ db: frame.db, key: shownKey(frame) });
+    return new FrameFailure(error, { read: read + row + 1, keys: keys + row, expired: expired + table.word(row, KEYS_EXPIRED), bytes });
+  }
+
+  /** Changes over to the workers, where that is possible. */
+  private leave(): boolean {
     this.mayLeave = false;
     this.batch = this.pool?.open(this.options.counts, this.local.bare);
     if (this.batch === undefined) return false;

@@ -24,5 +24,9 @@ export const THREAD_BYTES = WORKER_BYTES + SLOTS * (SLOT_BYTES + SLOT_ROWS * FRA
 /** Output of a worker over this many bytes is handed on in the middle of a batch. */
 export const OUTPUT_BYTES = 4 << 20;
 
+/** What is framed in a run before it is decoded, where there are no threads. */
+export const LOCAL_BYTES = 1 << 18;
+export const LOCAL_ROWS = 1 << 10;
+
 /** Input, in bytes, that is decoded before threads are worth their start. */
 export const SERIAL_BYTES = 16 << 20;

@@ -1,24 +1,38 @@
 /* Integers and doubles as text (bytes/decimal.ts and bytes/double.ts are the references). */
 
-/** Writes an unsigned integer; returns the position behind it. */
+const EIGHT_DIGITS: u64 = 100000000;
+
+/**
+ * Writes an unsigned integer; returns the position behind it. Division by a constant is a multiplication for 32 bits only, so
+ * longer numbers are taken apart by eight digits.
+ */
 export function unsigned(value: u64, at: usize): usize {
-  const end = at + digits(value);
+  if (value <= 0xffffffff) return unsigned32(value as u32, at);
+  const rest = value / EIGHT_DIGITS;
+  const o = unsigned(rest, at);
+  let last = (value - rest * EIGHT_DIGITS) as u32;
+  for (let p = o + 6; p >= o; p -= 2) {
+    const left = last / 100;
+    pair(p, last - left * 100);
+    last = left;
+  }
+  return o + 8;
+}
+
+function unsigned32(value: u32, at: usize): usize {
+  if (value < 10) {
+    store<u8>(at, 0x30 + value);
+    return at + 1;
+  }
+  const end = at + digits32(value);
   let o = end;
-  let rest = value;
-  while (rest >= 10000) {
-    const four = (rest % 10000) as u32;
-    rest /= 10000;
-    o -= 4;
-    pair(o, four / 100);
-    pair(o + 2, four % 100);
-  }
-  let small = rest as u32;
-  while (small >= 10) {
+  while (value >= 10) {
+    const rest = value / 100;
     o -= 2;
-    pair(o, small % 100);
-    small /= 100;
+    pair(o, value - rest * 100);
+    value = rest;
   }
-  if (o > at) store<u8>(at, 0x30 + (small as u8));
+  if (o > at) store<u8>(at, 0x30 + value);
   return end;
 }
 
@@ -28,21 +42,21 @@ export function signed(value: i64, at: usize): usize {
   return unsigned((0 - value) as u64, at + 1);
 }
 
+/** Two digits of a number below 100. */
 @inline
 function pair(at: usize, value: u32): void {
-  const tens = value / 10;
-  store<u16>(at, ((0x30 + tens) | ((0x30 + value - tens * 10) << 8)) as u16);
+  const tens = (value * 103) >> 10;
+  store<u16>(at, (0x3030 + tens + ((value - tens * 10) << 8)) as u16);
 }
 
 function digits(value: u64): usize {
+  return value <= 0xffffffff ? digits32(value as u32) : 8 + digits(value / EIGHT_DIGITS);
+}
+
+function digits32(value: u32): usize {
   if (value < 10000) return value < 100 ? (value < 10 ? 1 : 2) : value < 1000 ? 3 : 4;
-  let count: usize = 4;
-  let rest = value / 10000;
-  while (rest >= 10000) {
-    rest /= 10000;
-    count += 4;
-  }
-  return count + (rest < 100 ? (rest < 10 ? 1 : 2) : rest < 1000 ? 3 : 4);
+  if (value < 100000000) return value < 1000000 ? (value < 100000 ? 5 : 6) : value < 10000000 ? 7 : 8;
+  return value < 1000000000 ? 9 : 10;
 }
 
 /*
@@ -142,7 +156,7 @@ function shortest(bits: u64): void {
   exponent = k;
 }
 
-/** Writes a double as a JSON number; returns the position behind it. At most 26 bytes, 32 may change. */
+/** Writes a double as a JSON number; returns the position behind it. At most 26 bytes, 48 may change. */
 export function double(value: f64, at: usize): usize {
   if (value == nearest(value) && abs(value) < 1e15) {
     if (value == 0 && reinterpret<u64>(value) != 0) store<u8>(at++, 0x2d);
@@ -173,29 +187,37 @@ function layOut(at: usize): usize {
   const count = digits(decimal) as i32;
   const point = count + exponent; // digits before the point
   if (exponent >= 0 && point <= 21) {
-    const o = unsigned(decimal, at);
-    memory.fill(o, 0x30, exponent);
-    return o + exponent;
+    return zeros(unsigned(decimal, at), exponent);
   }
   if (point > 0 && point <= 21) {
     const end = unsigned(decimal, at);
-    memory.copy(at + point + 1, at + point, count - point);
-    store<u8>(at + point, 0x2e);
+    insertPoint(at + point);
     return end + 1;
   }
   if (point > -6 && point <= 0) {
     store<u16>(at, 0x2e30);
-    memory.fill(at + 2, 0x30, -point);
-    return unsigned(decimal, at + 2 - point);
+    return unsigned(decimal, zeros(at + 2, -point));
   }
   let o = unsigned(decimal, at);
   if (count > 1) {
-    memory.copy(at + 2, at + 1, count - 1);
-    store<u8>(at + 1, 0x2e);
+    insertPoint(at + 1);
     o++;
   }
   store<u8>(o++, 0x65);
   const power = point - 1;
   store<u8>(o++, power < 0 ? 0x2d : 0x2b);
   return unsigned(abs(power) as u64, o);
+}
+
+/** At most 16 digits stand behind it. Copies and fills of the runtime are calls, and slow for so little. */
+@inline
+function insertPoint(at: usize): void {
+  v128.store(at + 1, v128.load(at));
+  store<u8>(at, 0x2e);
+}
+
+@inline
+function zeros(at: usize, count: i32): usize {
+  for (const end = at + count; at < end; at++) store<u8>(at, 0x30);
+  return at;
 }
