@@ -66,6 +66,9 @@ export interface DecodeSummary extends Readonly<Counts> {
 /** Holds a chunk of a file and the record that was cut before it. */
 const INPUT_SIZE = 4 << 20;
 
+/** The memory of kernels is 4 GiB at most, and some of it is needed here: threads beyond these do without. */
+const KERNEL_THREADS = Math.floor((2 ** 32 - (64 << 20)) / THREAD_BYTES);
+
 /** Decodes RDB files to JSON lines. Throws OutputError or ClosedPipe; all else is in the summary. */
 export async function decode(options: DecodeOptions): Promise<DecodeSummary> {
   const started = performance.now();
@@ -128,7 +131,7 @@ class DecodeRun {
   ) {
     const { checksum = true, filter = {}, limit = Infinity, meta = false, pool, signal, stdin, strict = false, threads = 1 } = options;
     const now = filter.now ?? Date.now();
-    const hot = Kernels.create(threads * THREAD_BYTES);
+    const hot = Kernels.create(Math.min(threads, KERNEL_THREADS) * THREAD_BYTES);
     this.lines = new ParallelLines(sink, { ...pool, threads, meta, hot, counts: this.counts });
     const chunks = hot === undefined ? undefined : new ChunkBuffers(hot);
     const allocate = chunks?.allocate;

@@ -134,7 +134,7 @@ export class Records {
   /** A run of keys, where all pass the filters. */
   private takeRun(): boolean {
     const { counts, framer, options, sink } = this;
-    if (options.filter.active || sink.take === undefined) return false;
+    if (!framer.between || options.filter.active || sink.take === undefined) return false;
     const keys = sink.take(framer, options.limit - counts.keys, options.now);
     counts.read += keys;
     counts.keys += keys;

@@ -138,6 +138,11 @@ export class Framer {
     return this.window.pos;
   }
 
+  /** Whether the next record begins here: no parts of a value are to come. */
+  get between(): boolean {
+    return this.state === BOUNDARY;
+  }
+
   /**
    * Takes whole records in a run, where the hot loops can, instead of `next`. Returns the first row that was not filled; a
    * record that is not plain is left for `next`.

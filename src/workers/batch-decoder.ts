@@ -73,8 +73,8 @@ export class BatchDecoder {
         if (output.full && !output.held) await output.flush();
         row++;
       }
-      const silent = output.flushed + output.length === before;
-      await output.flush();
+      if (!output.held) await output.flush(); // else the next batch is the rest of this value
+      const silent = output.flushed === before;
       this.report({ kind: 'done', end: { began, bare: began ? json.bare : json.inLine && silent } });
     } catch (error) {
       await this.fail(error, row);

@@ -87,6 +87,7 @@ export class ParallelLines implements RecordSink {
 
   frame(kind: number, frame: Frame): void {
     this.inValue = !frame.last;
+    if (kind === FRAGMENT && frame.first) this.rememberExpiry(frame);
     if (this.batch === undefined && !(this.mayLeave && (frame.first || frame.resumes) && this.leave())) {
       this.mayLeave = false;
       this.decodedHere += frame.end - frame.start;
@@ -94,7 +95,6 @@ export class ParallelLines implements RecordSink {
       this.local.frame(kind, frame);
       return;
     }
-    if (kind === FRAGMENT && frame.first) this.rememberExpiry(frame);
     this.batch?.frame(kind, frame, this.leastExpiry, this.options.counts);
   }
 
