@@ -90,6 +90,8 @@ export function buildPackage(folder: Folder): string {
   symlinkSync(join(root, 'node_modules'), folder.at('node_modules'), 'dir');
   const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
   execFileSync(process.execPath, [tsc, '-p', join(root, 'tsconfig.build.json'), '--noCheck', '--outDir', folder.at('dist')]);
+  execFileSync('npm', ['run', '--silent', 'bundle'], { cwd: folder.path });
+  for (const to of ['kernels', 'bin']) cpSync(join(root, 'src', 'kernels', 'kernels.wasm'), folder.at(join('dist', to, 'kernels.wasm')));
   return folder.at(join('bin', 'rdbkit.js'));
 }
 

@@ -1,5 +1,7 @@
-import { readdirSync, statSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { Readable } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { Worker as NodeWorker, WorkerOptions } from 'node:worker_threads';
 import fc from 'fast-check';
@@ -8,8 +10,10 @@ import { decode, type DecodeOptions } from '../src/commands/decode.js';
 import { Kernels } from '../src/kernels/kernels.js';
 import type { FramerOptions } from '../src/rdb/frame.js';
 import type { Framer as RealFramer } from '../src/rdb/framer.js';
-import { buildPackage, Collector, Folder } from './cli-support.js';
-import { LARGE } from './samples.js';
+import { OutputError } from '../src/sinks/output-error.js';
+import { buildPackage, collect, Collector, FIXTURE, Folder, rdbkit, shell } from './cli-support.js';
+import { changed, changes, FILES, LARGE } from './samples.js';
+import { bytes, resealed } from './support.js';
 
 /** What the doubles below know and do. */
 const world = vi.hoisted(() => ({
@@ -23,13 +27,21 @@ const world = vi.hoisted(() => ({
 vi.mock('node:worker_threads', async (original) => {
   const actual = await original<{ Worker: new (url: URL, options: WorkerOptions) => NodeWorker }>();
   class Worker extends actual.Worker {
+    private stopped: (() => void) | undefined;
+
     constructor(url: URL, options: WorkerOptions) {
       super(url, { ...options, argv: [url.search], resourceLimits: { maxOldGenerationSizeMb: 32 } });
       const heard = new Promise<void>((resolve) => {
         for (const event of ['message', 'error', 'exit'] as const) this.once(event, () => resolve());
+        this.stopped = resolve;
       });
       this.on('message', ({ kind }: { kind: string }) => void (world.batches += kind === 'done' ? 1 : 0));
       world.workers.push({ worker: this, heard });
+    }
+
+    override terminate(): Promise<number> {
+      this.stopped?.();
+      return super.terminate();
     }
   }
   return { ...actual, Worker };
@@ -46,12 +58,13 @@ vi.mock('../src/rdb/framer.js', async (original) => {
 });
 
 const folder = new Folder();
+let bin = '';
 const corpus = new URL('../fixtures/servers/', import.meta.url);
 const FIXTURES = readdirSync(corpus).filter((file) => file.endsWith('.rdb'));
 const fixture = (name: string): string => fileURLToPath(new URL(name, corpus));
 
 beforeAll(() => {
-  buildPackage(folder);
+  bin = buildPackage(folder);
 }, 60_000);
 afterAll(() => folder.remove());
 afterEach(() => {
@@ -156,5 +169,162 @@ describe('the same lines as of one thread', () => {
       }),
       { numRuns: 20 },
     );
+  });
+
+  const three = FIXTURES.slice(4, 7).map(fixture);
+  test.each<[string, Options]>([
+    ['several sources', { meta: true }],
+    ['--limit', { limit: 321 }],
+    ['filters', { filter: { type: ['hash', 'string'], notPrefix: [bytes('h')] } }],
+    ['sizes', { filter: { minSize: 40, maxSize: 20_000 } }],
+  ])('%s', async (_, options) => {
+    const want = await alone({ sources: three, ...options });
+    expect(want.lines.length).toBeGreaterThan(100);
+    world.limit = 2000;
+    expect(await batched({ sources: three, ...options }, 30_000)).toEqual(want);
+  });
+
+  test('with more threads than the memory of the kernels has room for', async () => {
+    const want = await alone({ sources: [FIXTURE] });
+    expect(await batched({ sources: [FIXTURE], threads: 200 }, 10_000)).toEqual(want);
+  });
+
+  test('in the default batches', async () => {
+    const sources = [folder.file('large.rdb', large(8))];
+    const want = await alone({ sources });
+    world.batches = 0;
+    expect(await outcome({ sources, threads: 2, pool: { worker: worker(), serialBytes: 1 << 20 } })).toEqual(want);
+    expect(world.batches).toBeGreaterThan(0);
+  });
+});
+
+/** A good file of about so many MiB: what stands between header and end of one without a checksum, again and again. */
+function large(size: number): Uint8Array {
+  const file = readFileSync(fixture('redis-7.2.6-nochecksum.rdb'));
+  const body = file.subarray(9, -9);
+  return bytes(file.subarray(0, 9), Array.from({ length: Math.ceil((size << 20) / body.length) }, () => body), file.subarray(-9));
+}
+
+describe('damage', () => {
+  const good = { ...FILES, ...LARGE, server: new Uint8Array(readFileSync(FIXTURE)) };
+  const run = fc.record({
+    name: fc.constantFrom(...(Object.keys(good) as (keyof typeof good)[]), 'server' as const),
+    changes,
+    sealed: fc.boolean(),
+    limit: fc.constantFrom(64, 500, 1 << 20),
+    threads: fc.constantFrom(1, 1, 1, 3),
+    batchBytes: fc.oneof(fc.constant(1), fc.integer({ min: 1, max: 3000 }), fc.integer({ min: 1, max: 100_000 })),
+    serialBytes: fc.constantFrom(0, 1000),
+    keepGoing: fc.boolean(),
+    hot: fc.boolean(),
+  });
+
+  test('ends it at the same place, with the same lines before it, or goes on with the next source', async () => {
+    const next = folder.file('next.rdb', FILES.plain);
+    await fc.assert(
+      fc.asyncProperty(run, async ({ batchBytes, changes, hot, keepGoing, limit, name, sealed, serialBytes, threads }) => {
+        const damaged = changed(good[name], changes);
+        const sources = [folder.file('damaged.rdb', sealed ? resealed(damaged) : damaged), next];
+        world.limit = limit;
+        const want = await alone({ sources, keepGoing, meta: true });
+        if (!hot) vi.spyOn(Kernels, 'create').mockReturnValue(undefined);
+        const got = await outcome({ sources, keepGoing, meta: true, threads, pool: { worker: worker(), batchBytes, serialBytes } });
+        vi.restoreAllMocks();
+        expect(got).toEqual(want);
+      }),
+      { numRuns: 40 },
+    );
+  });
+});
+
+describe('a thread that is lost', () => {
+  const want = alone({ sources: [FIXTURE] });
+
+  test.each([
+    ['start', 'no start'],
+    ['throw', 'worn out'],
+    ['exit', 'it ended with code 0'],
+    ['memory', 'reaching memory limit'],
+  ])('%s: the run ends, and what came before is written', async (then, reason) => {
+    const stdout = new Patient();
+    const pool = { worker: worker({ then, at: 1 }), batchBytes: 20_000, serialBytes: 0 };
+    const run = decode({ sources: [FIXTURE, FIXTURE, FIXTURE], threads: 3, pool, stdin: Readable.from([]), stdout });
+    await expect(run).rejects.toThrow(new RegExp(`^a decoding thread was lost: .*${reason}.*\\. With --threads 1 there is none to lose$`));
+    const { lines } = await want;
+    const got = stdout.text.split('\n');
+    expect(got.pop()).toBe('');
+    expect([...lines, ...lines, ...lines].slice(0, got.length)).toEqual(got);
+    if (then !== 'start') expect(got.length).toBeGreaterThan(5);
+  });
+
+  test('is no damage of the file: the exit code says so', async () => {
+    const sources = Array.from({ length: 66 }, () => FIXTURE); // enough for threads, and there is none to run under src/
+    const { code, err } = await rdbkit(['decode', ...sources, '--threads', '2'], { stdout: new Patient() });
+    expect([code, err]).toEqual([70, expect.stringContaining('a decoding thread was lost: Cannot find module') as string]);
+  });
+});
+
+describe('an end from outside', () => {
+  const pool = { batchBytes: 20_000, serialBytes: 0 };
+
+  test('an output that fails', async () => {
+    class Full extends Patient {
+      private writes = 0;
+
+      override _write(chunk: Buffer, encoding: string, done: (error?: Error) => void): void {
+        if (this.writes++ < 5) super._write(chunk, encoding, done);
+        else done(Object.assign(new Error('full'), { code: 'ENOSPC' }));
+      }
+    }
+    const run = decode({ sources: [FIXTURE], threads: 3, pool: { ...pool, worker: worker() }, stdin: Readable.from([]), stdout: new Full() });
+    await expect(run).rejects.toThrow(OutputError);
+  });
+
+  test('a signal leaves whole lines', async () => {
+    const controller = new AbortController();
+    class Signalling extends Patient {
+      override _write(chunk: Buffer, encoding: string, done: (error?: Error) => void): void {
+        super._write(chunk, encoding, done);
+        controller.abort();
+      }
+    }
+    const stdin = Array.from({ length: 100 }, (_, i) => readFileSync(FIXTURE).subarray(i * 5000, (i + 1) * 5000));
+    const { lines } = await alone({ sources: [FIXTURE] });
+    const got = await outcome({ stdin, signal: controller.signal, threads: 3, stdout: new Signalling(), pool: { ...pool, worker: worker() } });
+    expect(got).toMatchObject({ errors: [], counts: { interrupted: true } });
+    expect(got.lines).toEqual(lines.slice(0, got.lines.length));
+    expect(got.lines.length).toBeLessThan(lines.length);
+  });
+});
+
+describe('as a process', () => {
+  let whole = '';
+  beforeAll(async () => {
+    const file = folder.file('process.rdb', large(40));
+    whole = (await shell(`"$NODE" "$RDBKIT" decode '${file}' --quiet --threads 1`, bin)).out;
+  });
+
+  test('the same lines', async () => {
+    const { code, err, out } = await shell(`"$NODE" "$RDBKIT" decode '${folder.at('process.rdb')}' --quiet --threads 3`, bin);
+    expect([code, err, out === whole, whole.length > 40 << 20]).toEqual([0, '', true, true]);
+  });
+
+  test('a reader that leaves ends it quietly', async () => {
+    const { err, out } = await shell(`"$NODE" "$RDBKIT" decode '${folder.at('process.rdb')}' --threads 3 | head -1 | cut -c 1-6; echo "\${PIPESTATUS[@]}" >&2`, bin);
+    expect([out, err]).toEqual(['{"db":\n', '0 0 0\n']);
+  });
+
+  test('SIGINT leaves whole lines', async () => {
+    const file = folder.at('process.jsonl');
+    const source = folder.at('process.rdb');
+    const child = spawn(process.execPath, [bin, 'decode', source, source, source, source, '-o', file, '--threads', '3']);
+    const ended = collect(child);
+    const written = (): boolean => readdirSync(folder.path).some((name) => name.endsWith('.tmp') && statSync(folder.at(name)).size > 8 << 20);
+    for (let i = 0; i < 1000 && !written(); i++) await delay(5);
+    child.kill('SIGINT');
+    expect(await ended).toMatchObject({ code: 130, err: expect.stringMatching(/^rdbkit: interrupted by SIGINT\. What was decoded/) as string });
+    const partial = readFileSync(`${file}.partial`, 'utf8');
+    expect(partial.endsWith('\n')).toBe(true);
+    expect(whole.repeat(4).startsWith(partial)).toBe(true);
   });
 });

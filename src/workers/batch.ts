@@ -23,7 +23,8 @@ export class Batch {
   private bytes: Uint8Array;
   private length = 0;
   private readonly keyMeta = new Map<number, Uint8Array>();
-  private readonly before: Readonly<Counts>;
+  /** What was seen before the first row. */
+  private before: Readonly<Counts> = { read: 0, keys: 0, expired: 0, bytes: 0 };
 
   /** The run that is still to be copied: `[runStart, runEnd)` of `run` stands at `runAt`. */
   private run: Uint8Array | undefined;
@@ -34,12 +35,10 @@ export class Batch {
   constructor(
     private readonly slot: Slot,
     private readonly hot: Hot,
-    counts: Readonly<Counts>,
     private readonly enough: number,
   ) {
     this.table = new FrameTable(slot.table.buffer, slot.table.byteOffset, SLOT_ROWS);
     this.bytes = slot.bytes;
-    this.before = { ...counts };
   }
 
   get full(): boolean {
@@ -49,6 +48,7 @@ export class Batch {
   /** Takes a frame, whose bytes are borrowed until `release`. */
   frame(kind: number, frame: Frame, leastExpiry: number, counts: Readonly<Counts>): void {
     const { table } = this;
+    this.begin(counts);
     const row = this.rows++;
     table.write(row, kind, frame);
     const key = frame.keyBytes === frame.bytes ? this.place(frame.bytes, frame.keyStart, frame.keyEnd) : this.copyKey(frame);
@@ -68,6 +68,7 @@ export class Batch {
 
   /** Takes whole values from the framer in a run, `most` at the most; returns how many. Their bytes are borrowed as in `frame`. */
   take(framer: Framer, most: number, counts: Readonly<Counts>, now: number): number {
+    this.begin(counts);
     const { before, enough, table } = this;
     const row = this.rows;
     const room = enough - this.length - (this.runEnd - this.runStart);
@@ -82,6 +83,7 @@ export class Batch {
 
   /** Takes a finished line. */
   line(bytes: Uint8Array, counts: Readonly<Counts>): void {
+    this.begin(counts);
     const row = this.rows++;
     this.release();
     this.table.setWord(row, KIND, LINE);
@@ -90,6 +92,10 @@ export class Batch {
     this.table.setWord(row, END, this.length);
     this.count(row, counts);
     this.open = this.binds = false;
+  }
+
+  private begin(counts: Readonly<Counts>): void {
+    if (this.rows === 0) this.before = { ...counts };
   }
 
   private count(row: number, counts: Readonly<Counts>): void {

@@ -34,7 +34,7 @@ export class ParallelLines implements RecordSink {
   private readonly output: Output;
   private readonly local: JsonLines;
   private readonly poolOptions: PoolOptions;
-  private pool: WorkerPool | undefined;
+  private pool: WorkerPool;
   private readonly serialBytes: number;
   private readonly hot: Hot;
   /** What `localRun` works with. */
@@ -45,8 +45,6 @@ export class ParallelLines implements RecordSink {
   private decodedHere = 0;
   /** All output of our own is written: the next frame may go to a worker. */
   private mayLeave = false;
-  /** The value at hand has parts still to come. */
-  private inValue = false;
   /** Threads that were given up. */
   private stopping: Promise<void> | undefined;
   /** Output of workers that were given up. */
@@ -72,7 +70,7 @@ export class ParallelLines implements RecordSink {
 
   /** Bytes written, or on their way. */
   get written(): number {
-    return this.output.flushed + this.writtenBefore + (this.pool?.written ?? 0);
+    return this.output.flushed + this.writtenBefore + this.pool.written;
   }
 
   /** Says how large the input is, where that is known: a large one needs no waiting. */
@@ -82,11 +80,10 @@ export class ParallelLines implements RecordSink {
 
   /** Threads take over the memory of those before them, which must have ended. */
   private start(): void {
-    if (this.stopping === undefined) this.pool?.start();
+    if (this.stopping === undefined) this.pool.start();
   }
 
   frame(kind: number, frame: Frame): void {
-    this.inValue = !frame.last;
     if (kind === FRAGMENT && frame.first) this.rememberExpiry(frame);
     if (this.batch === undefined && !(this.mayLeave && (frame.first || frame.resumes) && this.leave())) {
       this.mayLeave = false;
@@ -100,7 +97,6 @@ export class ParallelLines implements RecordSink {
 
   take(framer: Framer, most: number, now: number): number {
     if (this.batch === undefined && !(this.mayLeave && this.leave())) return this.localRun(framer, most, now);
-    this.inValue = false;
     return this.batch?.take(framer, most, this.options.counts, now) ?? 0;
   }
 
@@ -111,7 +107,7 @@ export class ParallelLines implements RecordSink {
     const from = framer.position;
     const rows = framer.run({ table: table.words, row: 0, rows: Math.min(LOCAL_ROWS, most), to: from, room: LOCAL_BYTES, read: 0, expired: 0, now });
     if (rows === 0) return 0;
-    this.mayLeave = this.inValue = false;
+    this.mayLeave = false;
     let row = 0;
     try {
       for (; row < rows; row++) {
@@ -139,7 +135,7 @@ export class ParallelLines implements RecordSink {
   /** Changes over to the workers, where that is possible. */
   private leave(): boolean {
     this.mayLeave = false;
-    this.batch = this.pool?.open(this.options.counts, this.local.bare);
+    this.batch = this.pool.open(this.local.inLine, this.local.bare);
     if (this.batch === undefined) return false;
     this.local.inLine = false;
     return true;
@@ -154,7 +150,7 @@ export class ParallelLines implements RecordSink {
     this.release();
     if (this.batch === undefined) {
       await this.local.settle();
-      if (this.pool?.ready === true && !this.output.held) await this.empty();
+      if (this.pool.ready && !this.output.held) await this.empty();
     } else if (this.full) await this.flush();
   }
 
@@ -173,19 +169,19 @@ export class ParallelLines implements RecordSink {
   }
 
   get full(): boolean {
-    if (this.batch === undefined) return this.local.full || this.pool?.ready === true;
+    if (this.batch === undefined) return this.local.full || this.pool.ready;
     return this.batch.full;
   }
 
   async flush(): Promise<void> {
-    if (this.batch !== undefined) this.batch = await this.pool?.next(this.options.counts);
-    else if (this.pool?.ready === true) await this.empty();
+    if (this.batch !== undefined) this.batch = await this.pool.next();
+    else if (this.pool.ready) await this.empty();
     else await this.local.flush();
   }
 
   /** Writes what was decoded here, so that the workers' output can follow. */
   private async empty(): Promise<void> {
-    this.pool?.check();
+    this.pool.check();
     await this.output.flush();
     await this.output.written();
     this.mayLeave = true;
@@ -194,26 +190,25 @@ export class ParallelLines implements RecordSink {
   async finish(): Promise<void> {
     if (this.batch === undefined) return;
     await this.flush();
-    await this.pool?.idle();
+    await this.pool.idle();
   }
 
   rollback(): boolean {
     if (this.batch === undefined) return this.local.rollback();
-    const torn = this.giveUp();
-    if (this.inValue) this.local.newline();
-    return !torn && !this.inValue;
+    const { inLine, torn } = this.giveUp();
+    if (inLine) this.local.newline();
+    return !torn && !inLine;
   }
 
-  /** Leaves the threads with what they have; what comes next begins anew. Returns whether they left a torn line. */
-  private giveUp(): boolean {
+  /** Leaves the threads with what they have; what comes next begins anew. */
+  private giveUp(): WorkerPool {
     const { pool } = this;
     this.batch = undefined;
-    if (pool === undefined) return false;
     this.stopping = pool.close().then(() => (this.stopping = undefined));
     this.writtenBefore += pool.written;
     this.decodedHere = 0;
     this.pool = new WorkerPool(this.sink, this.poolOptions);
-    return pool.torn;
+    return pool;
   }
 
   /** Writes all that is left. */
@@ -224,6 +219,6 @@ export class ParallelLines implements RecordSink {
   }
 
   async close(): Promise<void> {
-    await Promise.all([this.stopping, this.pool?.close()]);
+    await Promise.all([this.stopping, this.pool.close()]);
   }
 }

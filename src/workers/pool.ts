@@ -1,6 +1,6 @@
 import type { Hot } from '../bytes/hot.js';
 import type { ByteSink } from '../sinks/byte-sink.js';
-import { type Counts, FrameFailure } from '../sinks/sink.js';
+import { FrameFailure } from '../sinks/sink.js';
 import { Batch } from './batch.js';
 import { errorOf } from './failures.js';
 import type { Report, Setup } from './messages.js';
@@ -20,6 +20,7 @@ export interface PoolOptions {
 }
 
 const COMMA = 0x2c;
+const NEWLINE = 0x0a;
 
 /** Batches handed to a thread that keep it busy while this thread decodes one itself. */
 const ENOUGH_TASKS = 2;
@@ -34,8 +35,10 @@ const FIRST_THREADS = 2;
 export class WorkerPool {
   /** Bytes handed to the sink. */
   written = 0;
-  /** Whether a line of the output has only its beginning. */
+  /** Whether a line of the output has only its beginning, since the rest was damaged; it is ended. */
   torn = false;
+  /** Whether what is written ends in the middle of a line. */
+  inLine = false;
   private readonly threads: Thread[] = [];
   private local: Thread | undefined;
   /** Batches in the order of the input, from the first that is not wholly written. */
@@ -69,25 +72,26 @@ export class WorkerPool {
     return this.failure !== undefined || this.local?.ready === true;
   }
 
-  /** The first batch to fill. `bare`: a value was begun that has no element yet. */
-  open(counts: Readonly<Counts>, bare: boolean): Batch | undefined {
+  /** The first batch to fill. `inLine`: a value was begun; `bare`: it has no element yet. */
+  open(inLine: boolean, bare: boolean): Batch | undefined {
+    this.inLine = inLine;
     this.bare = bare;
     const thread = this.idlest();
-    return thread === undefined ? undefined : this.fill(thread, counts);
+    return thread === undefined ? undefined : this.fill(thread);
   }
 
-  private fill(thread: Thread, counts: Readonly<Counts>): Batch {
+  private fill(thread: Thread): Batch {
     const slot = thread.free.shift() ?? 0;
-    const batch = new Batch(thread.setup.slots[slot], this.options.hot, counts, this.options.batchBytes ?? BATCH_BYTES);
+    const batch = new Batch(thread.setup.slots[slot], this.options.hot, this.options.batchBytes ?? BATCH_BYTES);
     this.current = { batch, thread, slot };
     return batch;
   }
 
   /** Hands the batch over, and waits for room for the next one. Throws what was wrong with batches before. */
-  async next(counts: Readonly<Counts>): Promise<Batch> {
+  async next(): Promise<Batch> {
     const { current } = this;
+    this.check(); // the batch before may have thrown already
     if (current === undefined) throw new TypeError('no batch is being filled');
-    this.check();
     const { batch, slot, thread } = current;
     if (batch.rows === 0) return batch;
     batch.release();
@@ -95,7 +99,7 @@ export class WorkerPool {
     this.current = undefined;
     for (;;) {
       const free = batch.binds ? (thread.free.length > 0 ? thread : undefined) : this.idlest();
-      if (free !== undefined) return this.fill(free, counts);
+      if (free !== undefined) return this.fill(free);
       if (!batch.binds) this.growIfBusy();
       await this.change();
       this.check();
@@ -203,6 +207,7 @@ export class WorkerPool {
     const needless = leads && this.bare && bytes[0] === COMMA;
     await this.sink.write(needless ? bytes.subarray(1) : bytes);
     this.written += bytes.length - (needless ? 1 : 0);
+    this.inLine = bytes[bytes.length - 1] !== NEWLINE;
     thread.post({ kind: 'written' });
   }
 

@@ -78,12 +78,15 @@ export class Thread {
 function elsewhere(url: URL, setup: Setup, onReport: (report: Report) => void, onEnd: (error: Error) => void): Host {
   const worker = new Worker(url, { workerData: setup });
   worker.on('message', onReport);
-  worker.on('error', (error: unknown) => onEnd(error instanceof Error ? error : new Error(String(error))));
-  worker.on('exit', (code) => onEnd(new Error(`it ended with code ${code}`)));
+  let error: Error | undefined;
+  worker.on('error', (thrown: unknown) => (error = thrown instanceof Error ? thrown : new Error(String(thrown))));
+  // Behind all reports, which an error may overtake.
+  worker.on('exit', (code) => onEnd(error ?? new Error(`it ended with code ${code}`)));
   return {
     post: (order) => worker.postMessage(order),
     stop: async () => {
       worker.removeAllListeners();
+      worker.on('error', () => undefined); // it may be dying just now
       await worker.terminate();
     },
   };
