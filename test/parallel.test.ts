@@ -13,7 +13,7 @@ import type { Framer as RealFramer } from '../src/rdb/framer.js';
 import { OutputError } from '../src/sinks/output-error.js';
 import { buildPackage, collect, Collector, FIXTURE, Folder, rdbkit, shell } from './cli-support.js';
 import { changed, changes, FILES, LARGE } from './samples.js';
-import { bytes, resealed } from './support.js';
+import { bytes, le, type Part, rdb, resealed, str } from './support.js';
 
 /** What the doubles below know and do. */
 const world = vi.hoisted(() => ({
@@ -234,6 +234,14 @@ describe('damage', () => {
       }),
       { numRuns: 40 },
     );
+  });
+
+  test('in a late batch: what was seen before it counts', async () => {
+    const keys = (count: number): Part[] => Array.from({ length: count }, (_, i): Part => [i % 2 === 0 ? [0xfc, le(1, 8)] : [], 0, str(`k${i}`), str('v')]);
+    const sources = [folder.file('late.rdb', rdb('REDIS0012', [keys(40), 16, str('bad'), str('no listpack'), keys(40)], 0))];
+    const want = await alone({ sources });
+    expect(want).toMatchObject({ counts: { read: 41, keys: 40, expired: 20 }, errors: [{ key: 'bad', db: 0 }] });
+    for (const batchBytes of [1, 50, 1000]) expect(await batched({ sources }, batchBytes)).toEqual(want);
   });
 });
 
