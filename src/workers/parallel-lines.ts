@@ -78,9 +78,9 @@ export class ParallelLines implements RecordSink {
     if (bytes !== undefined && bytes > 2 * this.serialBytes) this.start();
   }
 
-  /** Threads take over the memory of those before them, which must have ended. */
+  /** With one thread, all is decoded here. Threads take over the memory of those before them, which must have ended. */
   private start(): void {
-    if (this.stopping === undefined) this.pool.start();
+    if (this.stopping === undefined && this.options.threads > 1) this.pool.start();
   }
 
   frame(kind: number, frame: Frame): void {
