@@ -46,6 +46,7 @@ export class Records {
   async run(): Promise<void> {
     const { counts, framer, input, options, sink } = this;
     const before = counts.bytes;
+    sink.fileBegin(framer);
     try {
       await this.read(before);
       await sink.finish();
@@ -133,6 +134,7 @@ export class Records {
   }
 
   private count(frame: Frame): void {
+    if (this.sink.dropped) return;
     this.counts.keys++;
     if (frame.hasExpire && frame.expireAt <= this.options.now) this.counts.expired++;
   }

@@ -6,7 +6,7 @@ import type { ByteSink } from '../sinks/byte-sink.js';
 import { JsonLines } from '../sinks/json-lines.js';
 import { endJson, jsonLine, metaJson } from '../sinks/json-meta.js';
 import { Output } from '../sinks/output.js';
-import type { Counts, FileEnd, RecordSink } from '../sinks/sink.js';
+import type { Counts, FileEnd, LastSink } from '../sinks/sink.js';
 import type { Batch } from './batch.js';
 import { type PoolOptions, WorkerPool } from './pool.js';
 import { Setups } from './setups.js';
@@ -26,12 +26,14 @@ export interface ParallelOptions extends Pick<PoolOptions, 'threads' | 'worker' 
  * Keys as JSON lines, decoded by worker threads in batches and written in the order of the input. Small inputs are decoded
  * here, as the beginning of large ones is while the threads start.
  */
-export class ParallelLines implements RecordSink {
+export class ParallelLines implements LastSink {
   private readonly output: Output;
   private readonly local: JsonLines;
   private readonly poolOptions: PoolOptions;
   private pool: WorkerPool | undefined;
   private readonly serialBytes: number;
+  /** Every key is written. */
+  readonly dropped = false;
   /** The batch that is being filled; there is none while frames are decoded here. */
   private batch: Batch | undefined;
   private decodedHere = 0;
@@ -72,6 +74,10 @@ export class ParallelLines implements RecordSink {
   /** Threads take over the memory of those before them, which must have ended. */
   private start(): void {
     if (this.stopping === undefined) this.pool?.start();
+  }
+
+  fileBegin(): void {
+    // all files are read alike
   }
 
   frame(kind: number, frame: Frame): void {
