@@ -1,5 +1,6 @@
 import { Crc64 } from '../bytes/crc64.js';
 import { uint32 } from '../encodings/element.js';
+import type { Frame } from './frame.js';
 
 /*
  * A DUMP payload (redis cluster.c, createDumpPayload and verifyDumpPayload; since 2.6), which RESTORE takes:
@@ -38,6 +39,17 @@ export function encodePayload(type: number, value: Uint8Array, version: number, 
   const crc = new Crc64().update(payload, 0, writePayloadVersion(payload, end, version));
   writeCrc(payload, end + 2, crc);
   return payload;
+}
+
+/** What stands before the value in the payload of a frame. */
+export function payloadHead({ metaBytes, type }: Pick<Frame, 'metaBytes' | 'type'>): Uint8Array {
+  const head = new Uint8Array(metaBytes === undefined ? 1 : metaBytes.length + 2);
+  if (metaBytes !== undefined) {
+    head[0] = KEY_META;
+    head.set(metaBytes, 1);
+  }
+  head[head.length - 1] = type.id;
+  return head;
 }
 
 /** Takes a payload apart. TypeError where it is too short to be one. */

@@ -28,4 +28,9 @@ export class Base64Stream {
     output.length = writeBase64(this.rest, 0, this.restLength, output.bytes, output.length);
     this.restLength = 0;
   }
+
+  /** Forgets what waits. */
+  clear(): void {
+    this.restLength = 0;
+  }
 }

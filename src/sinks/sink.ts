@@ -41,6 +41,7 @@ export interface LastSink extends RecordSink {
 
 /** What a file says of itself: known when its first frame comes. */
 export interface SourceFile {
+  readonly name: string;
   readonly version: number;
   readonly vendor: Vendor;
 }

@@ -1,0 +1,103 @@
+import { type Hot, PLAIN } from '../bytes/hot.js';
+import { formatText } from '../bytes/text.js';
+import type { Frame } from '../rdb/frame.js';
+import type { KeySet } from '../values/key-set.js';
+import type { FileEnd, LastSink, SourceFile } from './sink.js';
+
+/** A key that is not in the output as it should be, and why. */
+export interface KeyProblem {
+  readonly file: string;
+  readonly db: number;
+  /** In the text form. */
+  readonly key: string;
+  readonly reason: string;
+}
+
+/** What a dump makes of keys, beside copying them. */
+export interface DumpCounts {
+  /** Keys that are not in the output, each of them told. */
+  refused: number;
+  /** Keys that another file had, too, and that are left out as was asked for. */
+  duplicates: number;
+}
+
+export interface DumpSinkOptions {
+  readonly hot?: Hot | undefined;
+  /** Databases by their number in the source; others keep theirs. */
+  readonly dbMap?: ReadonlyMap<number, number> | undefined;
+  /** Leave expiries out. */
+  readonly stripTtl?: boolean | undefined;
+  /** Keys seen so far, where one may come twice. */
+  readonly seen?: KeySet | undefined;
+  /** Whether a key that comes again is a problem. */
+  readonly duplicates?: 'tell' | 'drop' | undefined;
+  readonly onProblem?: ((problem: KeyProblem) => void) | undefined;
+}
+
+/** What all dumps have in common: databases by other numbers, expiries left out, keys that come twice. */
+export abstract class DumpSink implements LastSink {
+  dropped = false;
+  readonly counts: DumpCounts = { refused: 0, duplicates: 0 };
+  protected readonly hot: Hot;
+  protected file: SourceFile = { name: '', version: 0, vendor: 'redis' };
+
+  constructor(protected readonly options: DumpSinkOptions) {
+    this.hot = options.hot ?? PLAIN;
+  }
+
+  /** Takes a frame of a key that is to be written, changed as the options say. */
+  protected abstract take(kind: number, frame: Frame): void;
+
+  abstract settle(): Promise<void>;
+  abstract meta(frame: Frame): void;
+  abstract fileEnd(file: FileEnd): void;
+  abstract release(): void;
+  abstract readonly full: boolean;
+  abstract flush(): Promise<void>;
+  abstract rollback(): boolean;
+  abstract readonly written: number;
+  abstract end(): Promise<void>;
+
+  fileBegin(file: SourceFile): void {
+    this.file = file;
+  }
+
+  frame(kind: number, frame: Frame): void {
+    const { dbMap, stripTtl } = this.options;
+    const { db, hasExpire } = frame;
+    if (dbMap !== undefined) frame.db = dbMap.get(db) ?? db;
+    if (stripTtl === true) frame.hasExpire = false;
+    if (frame.first) this.dropped = !this.isNew(frame, db);
+    if (!this.dropped) this.take(kind, frame);
+    frame.db = db;
+    frame.hasExpire = hasExpire;
+  }
+
+  private isNew(frame: Frame, db: number): boolean {
+    const { duplicates, seen } = this.options;
+    if (seen === undefined || seen.add(frame.db, frame.keyBytes, frame.keyStart, frame.keyEnd)) return true;
+    if (duplicates === 'drop') this.counts.duplicates++;
+    else this.refuse(frame, db, `the key was there before${frame.db === db ? '' : ` in database ${frame.db}`}`);
+    return false;
+  }
+
+  /** The key at hand is not written. */
+  protected refuse(frame: Frame, db: number, reason: string): void {
+    this.dropped = true;
+    this.counts.refused++;
+    this.options.onProblem?.({ file: this.file.name, db, key: formatText(frame.keyBytes, frame.keyStart, frame.keyEnd), reason });
+  }
+
+  expect(): void {
+    // the size of the input makes no difference
+  }
+
+  /** Nothing is read later than it is taken. */
+  finish(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+}
