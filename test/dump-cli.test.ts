@@ -1,6 +1,7 @@
 import { afterAll, describe, expect, test } from 'vitest';
-import { FIXTURE, Folder, lines, rdbkit } from './cli-support.js';
-import { rdb, str } from './support.js';
+import { readdirSync, readFileSync } from 'node:fs';
+import { Collector, FIXTURE, Folder, lines, rdbkit } from './cli-support.js';
+import { rdb, recordsOf, str } from './support.js';
 
 const folder = new Folder();
 afterAll(() => folder.remove());
@@ -73,5 +74,66 @@ describe('rdbkit dump --format payload', () => {
     expect(JSON.parse(err)).toMatchObject({ command: 'dump', keys: 2, keysFiltered: 3, keysRefused: 0, keysDuplicate: 0, refused: [] });
     const conflict = JSON.parse((await dump(a, b, '--format', 'payload', '--json')).err) as object;
     expect(conflict).toMatchObject({ exitCode: 1, keys: 4, keysRefused: 1, refused: [{ file: b, db: 0, key: 'both' }] });
+  });
+});
+
+describe('rdbkit dump --format rdb', () => {
+  const read = (path: string): Uint8Array => new Uint8Array(readFileSync(path));
+
+  test('writes a file', async () => {
+    const { code, err } = await dump(FIXTURE, '--format', 'rdb', '-o', folder.at('copy.rdb'));
+    expect(code).toBe(0);
+    expect(err).toMatch(/^rdbkit: 250 keys, 513 kB in, 513 kB out/);
+    expect(recordsOf(read(folder.at('copy.rdb')))).toEqual(recordsOf(read(FIXTURE)));
+  });
+
+  test('merges files into the highest of their versions', async () => {
+    const old = folder.file('old.rdb', rdb('REDIS0006', [0xfe, 0, 0, str('old'), str('1')]));
+    expect((await dump(old, a, '--format', 'rdb', '-o', folder.at('merged.rdb'))).code).toBe(0);
+    expect(Buffer.from(read(folder.at('merged.rdb'))).toString('latin1', 0, 9)).toBe('REDIS0011');
+    expect(recordsOf(read(folder.at('merged.rdb')))).toHaveLength(4);
+  });
+
+  test('--split-slots writes as many files', async () => {
+    const split = new Folder();
+    try {
+      expect((await dump(FIXTURE, '--format', 'rdb', '--split-slots', '3', '-o', split.at('shard.rdb'))).code).toBe(0);
+      const names = readdirSync(split.path).sort();
+      expect(names).toEqual(['shard.0-5460.rdb', 'shard.10923-16383.rdb', 'shard.5461-10922.rdb']);
+      expect(names.flatMap((name) => recordsOf(read(split.at(name)))).sort()).toEqual(recordsOf(read(FIXTURE)).sort());
+    } finally {
+      split.remove();
+    }
+  });
+
+  test('a damaged source leaves a file that can be loaded', async () => {
+    const damaged = folder.file('damaged.rdb', read(FIXTURE).subarray(0, 300_000));
+    const { code, err } = await dump(damaged, '--format', 'rdb', '-o', folder.at('saved.rdb'));
+    expect(code).toBe(3);
+    expect(err).toContain('What was written before is in');
+    const saved = recordsOf(read(folder.at('saved.rdb.partial')));
+    expect(saved.length).toBeGreaterThan(50);
+    expect(saved).toEqual(recordsOf(read(FIXTURE)).slice(0, saved.length));
+  });
+
+  test.each([
+    ['--split-slots writes files', ['a.rdb', '--format', 'rdb', '--split-slots', '3']],
+    ['--split-slots 1: expected a number from 2 to 128', ['a.rdb', '--format', 'rdb', '--split-slots', '1', '-o', 'x.rdb']],
+    ['--split-slots is for --format rdb', ['a.rdb', '--format', 'payload', '--split-slots', '3', '-o', 'x.rdb']],
+  ])('refuses: %s', async (message, argv) => {
+    const { code, err } = await dump(...argv);
+    expect(code).toBe(2);
+    expect(err).toContain(message);
+  });
+
+  test('a file that it reads is not written over, and a terminal gets no binary data', async () => {
+    const source = folder.file('s.0-8191.rdb', read(a));
+    const over = await dump(source, '--format', 'rdb', '--split-slots', '2', '-o', folder.at('s.rdb'));
+    expect(over.err).toContain('would overwrite the source');
+    const terminal = new Collector();
+    terminal.isTTY = true;
+    const { code, err } = await rdbkit(['dump', a, '--format', 'rdb'], { stdout: terminal });
+    expect(code).toBe(2);
+    expect(err).toContain('is binary and standard output is a terminal');
   });
 });

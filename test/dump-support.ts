@@ -15,15 +15,14 @@ export const serverFile = (name: string): Uint8Array => new Uint8Array(readFileS
 export class MemorySink implements ByteSink {
   bytes: Uint8Array = new Uint8Array(0);
 
-  constructor(readonly canPatch = true) {}
+  readonly patch: ByteSink['patch'];
+
+  constructor(canPatch = true) {
+    if (canPatch) this.patch = async (at, bytes) => this.bytes.set(bytes, at);
+  }
 
   write(bytes: Uint8Array): Promise<void> {
     this.bytes = new Uint8Array(Buffer.concat([this.bytes, bytes]));
-    return Promise.resolve();
-  }
-
-  patch(at: number, bytes: Uint8Array): Promise<void> {
-    this.bytes.set(bytes, at);
     return Promise.resolve();
   }
 

@@ -18,6 +18,7 @@ export function addDump(program: Command, io: Io, argv: readonly string[], onExi
     .option('--format <name>', `what to write: ${DUMP_FORMATS.join(', ')}`)
     .option('-o, --output <file>', 'write to this file instead of standard output; it gets its name when it is complete; after an error, what is there of it is in <file>.partial')
     .addOption(list('--db-map <from:to>', 'write the keys of one database into another: 3:0, or a list of such pairs'))
+    .option('--split-slots <n>', 'with --format rdb: this many files, one for each of as many ranges of cluster slots; their names are that of --output with the range')
     .option('--strip-ttl', 'leave expiries out: keys stay for good')
     .option('--on-conflict <how>', 'of a key that two sources have, error: name it and keep the first, first: keep that, last: keep that (default: error)');
   addFilters(command);
@@ -62,7 +63,8 @@ async function runDump(sources: readonly string[], flags: DumpFlags, io: Io, arg
 }
 
 function problemLine({ db, file, key, reason }: KeyProblem): string {
-  return `NOT_WRITTEN: ${sourceName(file)}, db ${db}, key ${quoted(key)}: ${printable(reason)}.`;
+  const place = [sourceName(file), ...(db === undefined ? [] : [`db ${db}`]), ...(key === undefined ? [] : [`key ${quoted(key)}`])];
+  return `NOT_WRITTEN: ${place.join(', ')}: ${printable(reason)}.`;
 }
 
 /** For the common line, in which all keys that are not written were filtered out. */

@@ -5,6 +5,7 @@ export const DUMP_HELP = {
 Sources are read one after another; those compressed with gzip, LZ4 or zstd are recognised and decompressed.`,
   after: `
 Formats:
+  rdb      an RDB file, which a server loads
   payload  JSON lines, each with what the command DUMP gives for the key, base64
 
 How filters combine:
@@ -14,6 +15,9 @@ How filters combine:
   that are not UTF-8 are given in the text form: base64: and the bytes.
 
 Examples:
+  rdbkit dump dump.rdb --format rdb --prefix user: -o users.rdb
+  rdbkit dump shard-*.rdb --format rdb --on-conflict first -o all.rdb
+  rdbkit dump all.rdb --format rdb --split-slots 3 -o shard.rdb
   rdbkit dump dump.rdb --format payload --prefix user:
   rdbkit dump shard-1.rdb shard-2.rdb --format payload -o all.jsonl
 

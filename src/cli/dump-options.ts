@@ -1,13 +1,14 @@
-import { CONFLICTS, type Conflict, DUMP_FORMATS, type DumpFormat, joinsDatabases } from '../commands/dump.js';
-import type { Io } from './io.js';
+import { CONFLICTS, type Conflict, DUMP_FORMATS, type DumpFormat, joinsDatabases, outputPaths } from '../commands/dump.js';
+import { type Io, isTerminal } from './io.js';
 import { word } from './printable.js';
-import { type CheckedSources, checkSources, type SourceFlags } from './source-options.js';
+import { type CheckedSources, checkOutput, checkSources, type SourceFlags } from './source-options.js';
 import { UsageError } from './usage.js';
 
 /** The options of dump as commander gives them. */
 export interface DumpFlags extends SourceFlags {
   format?: string;
   dbMap?: string[];
+  splitSlots?: string;
   stripTtl?: boolean;
   onConflict?: string;
 }
@@ -15,6 +16,7 @@ export interface DumpFlags extends SourceFlags {
 export interface CheckedDump extends CheckedSources {
   readonly format: DumpFormat;
   readonly dbMap: ReadonlyMap<number, number> | undefined;
+  readonly splitSlots: number;
   readonly stripTtl: boolean;
   readonly onConflict: Conflict;
 }
@@ -28,7 +30,27 @@ export async function checkDump(sources: readonly string[], flags: DumpFlags, io
   if (onConflict === 'last' && joinsDatabases(dbMap)) {
     throw new UsageError('--on-conflict last decides between files, not between databases that --db-map joins: expected first or error');
   }
-  return { ...(await checkSources('dump', sources, flags, io)), format, dbMap, stripTtl: flags.stripTtl === true, onConflict };
+  const splitSlots = checkSplit(flags, format);
+  const common = await checkSources('dump', sources, flags, io);
+  if (format !== 'payload' && common.output === undefined && isTerminal(io.stdout)) {
+    throw new UsageError(`--format ${format} is binary and standard output is a terminal: name a file with --output, or pipe it on`);
+  }
+  if (splitSlots > 1) {
+    if (common.output === undefined) throw new UsageError('--split-slots writes files: name them with --output, like --output shard.rdb');
+    for (const path of outputPaths({ output: common.output, splitSlots })) await checkOutput(sources, path as string, io.stdin);
+  }
+  return { ...common, format, dbMap, splitSlots, stripTtl: flags.stripTtl === true, onConflict };
+}
+
+/** Every file has buffers and a handle of its own. */
+const MOST_FILES = 128;
+
+function checkSplit({ splitSlots }: DumpFlags, format: DumpFormat): number {
+  if (splitSlots === undefined) return 1;
+  const number = /^\d{1,3}$/.test(splitSlots) ? Number(splitSlots) : 0;
+  if (number < 2 || number > MOST_FILES) throw new UsageError(`--split-slots ${word(splitSlots)}: expected a number from 2 to ${MOST_FILES}`);
+  if (format !== 'rdb') throw new UsageError(`--split-slots is for --format rdb, not for ${format}`);
+  return number;
 }
 
 function oneOf<T extends string>(option: string, given: string, allowed: readonly T[]): T {

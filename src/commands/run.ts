@@ -168,7 +168,7 @@ class Run {
     for (const input of this.inputs) {
       if (this.limited) break;
       await this.one(input);
-      if (this.interrupted || (this.errors.length > 0 && this.options.keepGoing !== true)) break;
+      if (this.interrupted || this.sink.stopped === true || (this.errors.length > 0 && this.options.keepGoing !== true)) break;
     }
     await this.sink.end();
     const partial = await this.close();

@@ -4,18 +4,18 @@ import type { Frame } from '../rdb/frame.js';
 import type { KeySet } from '../values/key-set.js';
 import type { FileEnd, LastSink, SourceFile } from './sink.js';
 
-/** A key that is not in the output as it should be, and why. */
+/** A key, or something else of a file, that is not in the output as it should be, and why. */
 export interface KeyProblem {
   readonly file: string;
-  readonly db: number;
+  readonly db?: number;
   /** In the text form. */
-  readonly key: string;
+  readonly key?: string;
   readonly reason: string;
 }
 
 /** What a dump makes of keys, beside copying them. */
 export interface DumpCounts {
-  /** Keys that are not in the output, each of them told. */
+  /** Keys, and what else, that are not in the output, each of them told. */
   refused: number;
   /** Keys that another file had, too, and that are left out as was asked for. */
   duplicates: number;
@@ -39,6 +39,8 @@ export abstract class DumpSink implements LastSink {
   dropped = false;
   readonly counts: DumpCounts = { refused: 0, duplicates: 0 };
   protected readonly hot: Hot;
+  /** The key at hand had an expiry. */
+  protected stripped = false;
   protected file: SourceFile = { name: '', version: 0, vendor: 'redis' };
 
   constructor(protected readonly options: DumpSinkOptions) {
@@ -66,7 +68,10 @@ export abstract class DumpSink implements LastSink {
     const { dbMap, stripTtl } = this.options;
     const { db, hasExpire } = frame;
     if (dbMap !== undefined) frame.db = dbMap.get(db) ?? db;
-    if (stripTtl === true) frame.hasExpire = false;
+    if (stripTtl === true) {
+      frame.hasExpire = false;
+      this.stripped = hasExpire;
+    }
     if (frame.first) this.dropped = !this.isNew(frame, db);
     if (!this.dropped) this.take(kind, frame);
     frame.db = db;

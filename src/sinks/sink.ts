@@ -33,6 +33,8 @@ export interface LastSink extends RecordSink {
   readonly written: number;
   /** Says how large the input is, where that is known. */
   expect(bytes: number | undefined): void;
+  /** The output is damaged so that nothing can follow. */
+  readonly stopped?: boolean;
   /** Writes all that is left. */
   end(): Promise<void>;
   /** Nothing runs on behind it. */
