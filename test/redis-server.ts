@@ -48,6 +48,12 @@ export class TestServer {
     await this.client.call('DEBUG', 'RELOAD', 'NOSAVE');
   }
 
+  /** Sends commands as they are; returns what redis-cli --pipe says of the replies. */
+  pipe(commands: Uint8Array): string {
+    const { stdout, stderr } = spawnSync('redis-cli', ['-p', `${this.client.options.port}`, '--pipe'], { input: commands });
+    return `${stderr.toString()}${stdout.toString().trimEnd().split('\n').at(-1)}`;
+  }
+
   async stop(): Promise<void> {
     this.client.disconnect();
     const gone = new Promise((resolve) => this.process.once('exit', resolve));

@@ -19,6 +19,7 @@ export function addDump(program: Command, io: Io, argv: readonly string[], onExi
     .option('-o, --output <file>', 'write to this file instead of standard output; it gets its name when it is complete; after an error, what is there of it is in <file>.partial')
     .addOption(list('--db-map <from:to>', 'write the keys of one database into another: 3:0, or a list of such pairs'))
     .option('--split-slots <n>', 'with --format rdb: this many files, one for each of as many ranges of cluster slots; their names are that of --output with the range')
+    .option('--max-payload <bytes>', 'with --format resp: larger values become plain commands, in batches (default: 512mb)')
     .option('--strip-ttl', 'leave expiries out: keys stay for good')
     .option('--on-conflict <how>', 'of a key that two sources have, error: name it and keep the first, first: keep that, last: keep that (default: error)');
   addFilters(command);

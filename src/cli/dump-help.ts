@@ -6,6 +6,7 @@ Sources are read one after another; those compressed with gzip, LZ4 or zstd are 
   after: `
 Formats:
   rdb      an RDB file, which a server loads
+  resp     commands (RESTORE, SELECT, FUNCTION LOAD), for redis-cli --pipe
   payload  JSON lines, each with what the command DUMP gives for the key, base64
 
 How filters combine:
@@ -17,6 +18,7 @@ How filters combine:
 Examples:
   rdbkit dump dump.rdb --format rdb --prefix user: -o users.rdb
   rdbkit dump shard-*.rdb --format rdb --on-conflict first -o all.rdb
+  rdbkit dump dump.rdb --format resp | redis-cli -h target --pipe
   rdbkit dump all.rdb --format rdb --split-slots 3 -o shard.rdb
   rdbkit dump dump.rdb --format payload --prefix user:
   rdbkit dump shard-1.rdb shard-2.rdb --format payload -o all.jsonl

@@ -1,14 +1,16 @@
 import { CONFLICTS, type Conflict, DUMP_FORMATS, type DumpFormat, joinsDatabases, outputPaths } from '../commands/dump.js';
+import { parseSize } from '../commands/terms.js';
 import { type Io, isTerminal } from './io.js';
 import { word } from './printable.js';
 import { type CheckedSources, checkOutput, checkSources, type SourceFlags } from './source-options.js';
-import { UsageError } from './usage.js';
+import { checked, UsageError } from './usage.js';
 
 /** The options of dump as commander gives them. */
 export interface DumpFlags extends SourceFlags {
   format?: string;
   dbMap?: string[];
   splitSlots?: string;
+  maxPayload?: string;
   stripTtl?: boolean;
   onConflict?: string;
 }
@@ -17,6 +19,7 @@ export interface CheckedDump extends CheckedSources {
   readonly format: DumpFormat;
   readonly dbMap: ReadonlyMap<number, number> | undefined;
   readonly splitSlots: number;
+  readonly maxPayload: number | undefined;
   readonly stripTtl: boolean;
   readonly onConflict: Conflict;
 }
@@ -31,6 +34,7 @@ export async function checkDump(sources: readonly string[], flags: DumpFlags, io
     throw new UsageError('--on-conflict last decides between files, not between databases that --db-map joins: expected first or error');
   }
   const splitSlots = checkSplit(flags, format);
+  const maxPayload = checkMaxPayload(flags, format);
   const common = await checkSources('dump', sources, flags, io);
   if (format !== 'payload' && common.output === undefined && isTerminal(io.stdout)) {
     throw new UsageError(`--format ${format} is binary and standard output is a terminal: name a file with --output, or pipe it on`);
@@ -39,7 +43,7 @@ export async function checkDump(sources: readonly string[], flags: DumpFlags, io
     if (common.output === undefined) throw new UsageError('--split-slots writes files: name them with --output, like --output shard.rdb');
     for (const path of outputPaths({ output: common.output, splitSlots })) await checkOutput(sources, path as string, io.stdin);
   }
-  return { ...common, format, dbMap, splitSlots, stripTtl: flags.stripTtl === true, onConflict };
+  return { ...common, format, dbMap, splitSlots, maxPayload, stripTtl: flags.stripTtl === true, onConflict };
 }
 
 /** Every file has buffers and a handle of its own. */
@@ -57,6 +61,12 @@ function oneOf<T extends string>(option: string, given: string, allowed: readonl
   const known = allowed.find((name) => name === given);
   if (known === undefined) throw new UsageError(`${option} ${word(given)}: expected one of ${allowed.join(', ')}`);
   return known;
+}
+
+function checkMaxPayload({ maxPayload }: DumpFlags, format: DumpFormat): number | undefined {
+  if (maxPayload === undefined) return undefined;
+  if (format !== 'resp') throw new UsageError(`--max-payload is for --format resp, not for ${format}`);
+  return checked(() => parseSize('--max-payload', maxPayload));
 }
 
 /** Servers number databases with a C int. */

@@ -6,6 +6,7 @@ import { Output } from '../sinks/output.js';
 import { PayloadLines } from '../sinks/payload-lines.js';
 import { RdbFile } from '../sinks/rdb-file.js';
 import { RdbSink, type RdbSinkOptions, slotRanges } from '../sinks/rdb-sink.js';
+import { RespSink } from '../sinks/resp-sink.js';
 import { compileFilter } from '../values/filters.js';
 import { KeySet } from '../values/key-set.js';
 import { highestFormat } from './headers.js';
@@ -13,7 +14,7 @@ import { openOutput, run, type RunOptions, type RunSummary } from './run.js';
 
 export type { KeyProblem } from '../sinks/dump-sink.js';
 
-export const DUMP_FORMATS = ['rdb', 'payload'] as const;
+export const DUMP_FORMATS = ['rdb', 'resp', 'payload'] as const;
 export type DumpFormat = (typeof DUMP_FORMATS)[number];
 
 /** What becomes of a key that comes twice: the later ones are told and left out; left out; written instead of the earlier ones. */
@@ -30,6 +31,8 @@ export interface DumpOptions extends RunOptions {
   readonly stripTtl?: boolean | undefined;
   /** With the format rdb: so many files, one for each of as many ranges of slots; `output` is given (default 1). */
   readonly splitSlots?: number | undefined;
+  /** With the format resp: payloads over this many bytes become plain commands (default 512 MiB, as proto-max-bulk-len). */
+  readonly maxPayload?: number | undefined;
   /** Default: error. */
   readonly onConflict?: Conflict | undefined;
   /** Called for every key that is not in the output as it should be. */
@@ -38,9 +41,13 @@ export interface DumpOptions extends RunOptions {
 
 export type DumpSummary = RunSummary & Readonly<DumpCounts>;
 
+/** What servers take as one argument (proto-max-bulk-len) by default. */
+const MAX_PAYLOAD = 512 << 20;
+
 /** Writes the keys of RDB files as they are. Throws OutputError or ClosedPipe; all else is in the summary. */
 export async function dump(options: DumpOptions): Promise<DumpSummary> {
-  const { dbMap, onConflict = 'error', onProblem, sources, stripTtl } = options;
+  const { dbMap, maxPayload = MAX_PAYLOAD, onConflict = 'error', onProblem, sources, stripTtl } = options;
+  const now = options.filter?.now ?? Date.now();
   const format = options.format === 'rdb' && sources.length > 1 ? await highestFormat(sources) : undefined;
   const outputs = await openOutputs(options);
   const seen = mayRepeat(options) ? new KeySet() : undefined;
@@ -49,8 +56,9 @@ export async function dump(options: DumpOptions): Promise<DumpSummary> {
   const summary = await run({ ...options, sources: ordered }, (hot) => {
     const common = { hot, dbMap, stripTtl, seen, duplicates: onConflict === 'error' ? 'tell' : 'drop', onProblem } as const;
     if (options.format === 'rdb') sink = rdbSink(outputs, { ...common, format, complete: isComplete(options) });
+    else if (options.format === 'resp') sink = new RespSink(new Output(outputs[0], { hot }), { ...common, maxPayload, now });
     else sink = new PayloadLines(new Output(outputs[0], { hot }), common);
-    return { sink, outputs, meta: options.format === 'rdb' };
+    return { sink, outputs, meta: options.format !== 'payload' };
   });
   return { ...summary, ...(sink as DumpSink).counts };
 }

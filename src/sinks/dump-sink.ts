@@ -39,6 +39,8 @@ export abstract class DumpSink implements LastSink {
   dropped = false;
   readonly counts: DumpCounts = { refused: 0, duplicates: 0 };
   protected readonly hot: Hot;
+  /** The database that the key at hand has in its source. */
+  protected sourceDb = 0;
   /** The key at hand had an expiry. */
   protected stripped = false;
   protected file: SourceFile = { name: '', version: 0, vendor: 'redis' };
@@ -67,30 +69,37 @@ export abstract class DumpSink implements LastSink {
   frame(kind: number, frame: Frame): void {
     const { dbMap, stripTtl } = this.options;
     const { db, hasExpire } = frame;
+    this.sourceDb = db;
     if (dbMap !== undefined) frame.db = dbMap.get(db) ?? db;
     if (stripTtl === true) {
       frame.hasExpire = false;
       this.stripped = hasExpire;
     }
-    if (frame.first) this.dropped = !this.isNew(frame, db);
+    if (frame.first) this.dropped = !this.isNew(frame);
     if (!this.dropped) this.take(kind, frame);
     frame.db = db;
     frame.hasExpire = hasExpire;
   }
 
-  private isNew(frame: Frame, db: number): boolean {
+  private isNew(frame: Frame): boolean {
     const { duplicates, seen } = this.options;
     if (seen === undefined || seen.add(frame.db, frame.keyBytes, frame.keyStart, frame.keyEnd)) return true;
     if (duplicates === 'drop') this.counts.duplicates++;
-    else this.refuse(frame, db, `the key was there before${frame.db === db ? '' : ` in database ${frame.db}`}`);
+    else this.refuse(frame, `the key was there before${frame.db === this.sourceDb ? '' : ` in database ${frame.db}`}`);
     return false;
   }
 
+  /** Something that is no key is not written. */
+  protected tell(reason: string): void {
+    this.counts.refused++;
+    this.options.onProblem?.({ file: this.file.name, reason });
+  }
+
   /** The key at hand is not written. */
-  protected refuse(frame: Frame, db: number, reason: string): void {
+  protected refuse(frame: Frame, reason: string): void {
     this.dropped = true;
     this.counts.refused++;
-    this.options.onProblem?.({ file: this.file.name, db, key: formatText(frame.keyBytes, frame.keyStart, frame.keyEnd), reason });
+    this.options.onProblem?.({ file: this.file.name, db: this.sourceDb, key: formatText(frame.keyBytes, frame.keyStart, frame.keyEnd), reason });
   }
 
   expect(): void {

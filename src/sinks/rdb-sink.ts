@@ -221,12 +221,6 @@ export class RdbSink extends DumpSink {
     for (const file of this.files) file.bytes(frame.bytes, frame.start - 1, frame.end);
   }
 
-  /** Something that is no key is not written. */
-  private tell(reason: string): void {
-    this.counts.refused++;
-    this.options.onProblem?.({ file: this.file.name, reason });
-  }
-
   async settle(): Promise<void> {
     for (const file of this.files) await file.flushIfFull();
   }
