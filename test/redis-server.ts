@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -40,6 +40,18 @@ export class TestServer {
   async save(): Promise<Uint8Array> {
     await this.client.call('SAVE');
     return new Uint8Array(readFileSync(join(this.folder, 'dump.rdb')));
+  }
+
+  /** Replaces what it has by what an RDB has. */
+  async load(rdb: Uint8Array): Promise<void> {
+    writeFileSync(join(this.folder, 'dump.rdb'), rdb);
+    await this.client.call('DEBUG', 'RELOAD', 'NOSAVE');
+  }
+
+  /** Sends commands as they are; returns what redis-cli --pipe says of the replies. */
+  pipe(commands: Uint8Array): string {
+    const { stdout, stderr } = spawnSync('redis-cli', ['-p', `${this.client.options.port}`, '--pipe'], { input: commands });
+    return `${stderr.toString()}${stdout.toString().trimEnd().split('\n').at(-1)}`;
   }
 
   async stop(): Promise<void> {

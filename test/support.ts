@@ -272,3 +272,16 @@ export function jsonText(raw: Uint8Array): string {
   if (text === undefined || text.startsWith('base64:')) text = `base64:${Buffer.from(raw).toString('base64')}`;
   return JSON.stringify(text);
 }
+
+/** Every key as it stands in the file, from its modifiers to its value: `[db, hexadecimal]`. */
+export function recordsOf(rdb: Uint8Array): [number, string][] {
+  const framer = new Framer({ limit: Infinity, meta: false });
+  const { frame } = framer;
+  const found: [number, string][] = [];
+  framer.push(rdb);
+  for (let kind = framer.next(); kind === RECORD; kind = framer.next()) {
+    found.push([frame.db, Buffer.from(frame.bytes.subarray(frame.headStart, frame.end)).toString('hex')]);
+  }
+  framer.finish();
+  return found;
+}

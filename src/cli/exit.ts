@@ -1,5 +1,7 @@
 export const EXIT = {
   done: 0,
+  /** Some keys are not in the output. */
+  keys: 1,
   usage: 2,
   input: 3,
   output: 4,

@@ -1,6 +1,6 @@
 import type { Writable } from 'node:stream';
 import cliProgress from 'cli-progress';
-import type { DecodeProgress } from '../commands/decode.js';
+import type { RunProgress } from '../commands/run.js';
 import { columns } from './io.js';
 import { type Progress, progressParts } from './progress.js';
 
@@ -19,7 +19,7 @@ const IMPORTANCE = { total: [0, 4, 1, 2, 3], noTotal: [0, 1, 3, 2] };
  * killed leaves nothing behind but the line.
  */
 export class BarProgress implements Progress {
-  private latest: DecodeProgress = { bytesRead: 0, totalBytes: undefined, keys: 0 };
+  private latest: RunProgress = { bytesRead: 0, totalBytes: undefined, keys: 0 };
   private readonly started = performance.now();
   private readonly bar: cliProgress.SingleBar;
   private readonly waiting: NodeJS.Timeout;
@@ -37,7 +37,7 @@ export class BarProgress implements Progress {
     this.waiting = setTimeout(() => this.show(), PATIENCE);
   }
 
-  update(progress: DecodeProgress): void {
+  update(progress: RunProgress): void {
     this.latest = progress;
   }
 

@@ -1,4 +1,4 @@
-import type { ProgressKind } from './decode-options.js';
+import type { ProgressKind } from './source-options.js';
 import { type Io, isTerminal } from './io.js';
 import { NoProgress, PlainProgress, type Progress } from './progress.js';
 import { BarProgress } from './progress-bar.js';

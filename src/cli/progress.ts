@@ -1,11 +1,11 @@
 import type { Writable } from 'node:stream';
-import type { DecodeProgress } from '../commands/decode.js';
+import type { RunProgress } from '../commands/run.js';
 import { bytesText, keysText, longText, rateText } from './numbers.js';
 
 /** How far a run is. All of it lives on standard error. */
 export interface Progress {
   /** Called for every chunk, never for a key; only remembers. */
-  update(progress: DecodeProgress): void;
+  update(progress: RunProgress): void;
   /** Writes a line; a bar moves down for it. */
   line(text: string): void;
   /** Leaves the terminal as it was. May be called twice. */
@@ -33,13 +33,13 @@ const PLAIN_EVERY = 5000;
 
 /** For logs: a line every few seconds. */
 export class PlainProgress implements Progress {
-  private latest: DecodeProgress = { bytesRead: 0, totalBytes: undefined, keys: 0 };
+  private latest: RunProgress = { bytesRead: 0, totalBytes: undefined, keys: 0 };
   private readonly started = performance.now();
   private readonly timer = setInterval(() => this.tick(), PLAIN_EVERY);
 
   constructor(private readonly stderr: Writable) {}
 
-  update(progress: DecodeProgress): void {
+  update(progress: RunProgress): void {
     this.latest = progress;
   }
 
@@ -57,7 +57,7 @@ export class PlainProgress implements Progress {
 }
 
 /** `42%`, `227 MB of 540 MB`, keys, rate, time left; without a total `227 MB`, keys, rate, time gone. */
-export function progressParts({ bytesRead, keys, totalBytes }: DecodeProgress, seconds: number): string[] {
+export function progressParts({ bytesRead, keys, totalBytes }: RunProgress, seconds: number): string[] {
   const rate = rateText(bytesRead, seconds);
   if (totalBytes === undefined || totalBytes === 0) return [bytesText(bytesRead), keysText(keys), rate, longText(Math.floor(seconds))];
   const done = Math.min(1, bytesRead / totalBytes);

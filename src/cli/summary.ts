@@ -1,4 +1,4 @@
-import type { DecodeSummary } from '../commands/decode.js';
+import type { RunSummary } from '../commands/run.js';
 import type { OutputError, RdbError } from '../commands/terms.js';
 import { errorObject } from './errors.js';
 import type { InterruptSignal } from './exit.js';
@@ -10,7 +10,7 @@ export interface Warning {
 }
 
 /** `1,234 keys, 540 MB in, 812 MB out, 4.3 s, 126 MB/s; 3 of them expired; 20 filtered out`. */
-export function summaryLine(summary: DecodeSummary): string {
+export function summaryLine(summary: RunSummary): string {
   const { bytes, expired, keys, limited, read, seconds, warnings, written } = summary;
   const parts = [
     `${keysText(keys)}, ${bytesText(bytes)} in, ${bytesText(written)} out, ${secondsText(seconds)}, ${rateText(bytes, seconds)}`,
@@ -23,6 +23,7 @@ export function summaryLine(summary: DecodeSummary): string {
 }
 
 interface Outcome {
+  readonly command: string;
   readonly code: number;
   readonly by?: InterruptSignal | undefined;
   readonly output?: string | undefined;
@@ -36,12 +37,12 @@ interface Outcome {
  * The object of `--json`. Other people's programs read it: fields may be added, never renamed. Absent: `bytesIn` and the
  * other counts where the output was lost, `output` for standard output, `partial` where nothing was left.
  */
-export function summaryObject(summary: DecodeSummary | undefined, outcome: Outcome): object {
-  const { by, code, error, output, warnings } = outcome;
+export function summaryObject(summary: RunSummary | undefined, outcome: Outcome): object {
+  const { by, code, command, error, output, warnings } = outcome;
   const errors = outcome.errors.map(errorObject);
   if (error !== undefined) errors.push({ code: 'OUTPUT', message: error.message, file: error.path, got: error.reason });
   return {
-    command: 'decode',
+    command,
     exitCode: code,
     ...(summary === undefined ? {} : counts(summary)),
     interrupted: by ?? null,
@@ -52,7 +53,7 @@ export function summaryObject(summary: DecodeSummary | undefined, outcome: Outco
   };
 }
 
-function counts(summary: DecodeSummary): object {
+function counts(summary: RunSummary): object {
   const { bytes, expired, keys, limited, read, seconds, sources, torn, written } = summary;
   return {
     sources,
@@ -61,7 +62,7 @@ function counts(summary: DecodeSummary): object {
     keysRead: read,
     keysFiltered: read - keys,
     keysExpired: expired,
-    /** Of RDB, decompressed; of JSON lines. */
+    /** Of RDB, decompressed; of output. */
     bytesIn: bytes,
     bytesOut: written,
     seconds: Math.round(seconds * 1000) / 1000,

@@ -2,7 +2,7 @@ import { RdbError } from '../bytes/errors.js';
 import { END, type Frame, type FramerOptions, META, NEED, RECORD } from '../rdb/frame.js';
 import { Framer } from '../rdb/framer.js';
 import { Trailing } from '../rdb/trailing.js';
-import { type Counts, FrameFailure, type RecordSink } from '../sinks/sink.js';
+import { type Counts, FrameFailure, type RecordSink, type SourceFile } from '../sinks/sink.js';
 import type { Input } from '../sources/input.js';
 import type { Filter } from '../values/filters.js';
 import { SizeGate } from './size-gate.js';
@@ -26,6 +26,7 @@ export class Records {
   private readonly gate: SizeGate | undefined;
   private readonly keysBefore: number;
   private readonly trailing = new Trailing();
+  private readonly file: SourceFile;
 
   constructor(
     private readonly input: Input,
@@ -38,6 +39,16 @@ export class Records {
     this.keysBefore = counts.keys;
     const onWarning = (text: string): void => options.onWarning(input.name, text);
     this.framer = new Framer({ ...framer, meta, onWarning });
+    const { framer: read } = this;
+    this.file = {
+      name: input.name,
+      get version() {
+        return read.version;
+      },
+      get vendor() {
+        return read.vendor;
+      },
+    };
     const sized = filter.minSize > 0 || filter.maxSize !== Infinity;
     if (sized) this.gate = new SizeGate(sink, framer, filter.minSize, filter.maxSize);
   }
@@ -46,6 +57,7 @@ export class Records {
   async run(): Promise<void> {
     const { counts, framer, input, options, sink } = this;
     const before = counts.bytes;
+    sink.fileBegin(this.file);
     try {
       await this.read(before);
       await sink.finish();
@@ -134,8 +146,8 @@ export class Records {
   /** A run of keys, where all pass the filters. */
   private takeRun(): boolean {
     const { counts, framer, options, sink } = this;
-    if (!framer.between || options.filter.active || sink.take === undefined) return false;
-    const keys = sink.take(framer, options.limit - counts.keys, options.now);
+    if (!framer.between || options.filter.active || sink.takeRun === undefined) return false;
+    const keys = sink.takeRun(framer, options.limit - counts.keys, options.now);
     counts.read += keys;
     counts.keys += keys;
     counts.expired += framer.runExpired;
@@ -149,6 +161,7 @@ export class Records {
   }
 
   private count(frame: Frame): void {
+    if (this.sink.dropped) return;
     this.counts.keys++;
     if (frame.hasExpire && frame.expireAt <= this.options.now) this.counts.expired++;
   }

@@ -59,6 +59,16 @@ export class Frame {
   resumes = false;
   itemsAhead = 0;
 
+  /**
+   * With the first part: `headBytes[headStart, headEnd)` is what stands in the file before the value, as it stands there: the
+   * modifiers of the key (expiry, idle time, …), from `typeAt` on its type byte and the key. `headStart` is `typeAt` where
+   * something else stands between the modifiers and the key. In a RECORD from the file, the value follows at once.
+   */
+  headBytes: Uint8Array = EMPTY;
+  headStart = 0;
+  typeAt = 0;
+  headEnd = 0;
+
   /** KEY_META: the module metadata of this key, as it stands in the file; undefined where there is none. */
   metaBytes: Uint8Array | undefined = undefined;
   /** The hash templates that the file defined so far: field names by number. */

@@ -7,7 +7,7 @@ import { END, FRAGMENT, Frame, type FramerOptions, META, NEED, PIECE, RECORD, sh
 import { applyOpcode, isNeeded, namesValkey } from './opcodes.js';
 import { BIG, CUT, DONE, MORE, ShapeWalker } from './shapes.js';
 import { readString, Scratch } from './string.js';
-import { type Form, KNOWN_VERSION, MODULE_PRE_GA, TABLES, type TypeRow, type Vendor } from './types.js';
+import { type Form, KNOWN_VERSION, MODULE_PRE_GA, type Opcode, TABLES, type TypeRow, type Vendor } from './types.js';
 import { Window } from './window.js';
 
 const START = 0;
@@ -69,6 +69,9 @@ export class Framer {
   /** The frame was handed out. */
   private served = false;
 
+  /** Where the modifiers of the next key begin; below 0 where there are none. */
+  private modifiersAt = -1;
+
   /** Bytes that the large string at hand still has ahead of it. */
   private left = 0;
   /** The checksum of all that stands before the footer. */
@@ -88,8 +91,10 @@ export class Framer {
   /** A framer that takes the bytes of one value from its beginning, and frames it as the one that `frame` comes from would. */
   static ofValue(frame: Frame, options: Pick<FramerOptions, 'limit'>): Framer {
     const framer = new Framer({ checksum: false, limit: options.limit });
-    const { keyBytes, keyStart, keyEnd, offset } = frame;
+    const { headBytes, headEnd, headStart, keyBytes, keyStart, keyEnd, offset, typeAt } = frame;
     Object.assign(framer.frame, frame, { keyBytes: keyBytes.slice(keyStart, keyEnd), keyStart: 0, keyEnd: keyEnd - keyStart, first: true, start: 0 });
+    const head = headBytes.slice(headStart, headEnd);
+    Object.assign(framer.frame, { headBytes: head, headStart: 0, typeAt: typeAt - headStart, headEnd: head.length });
     framer.window.base = offset;
     framer.walker.start(frame.type.shape, 0);
     framer.state = VALUE;
@@ -124,9 +129,16 @@ export class Framer {
       frame.keyStart -= by;
       frame.keyEnd -= by;
     }
+    if (frame.headBytes === before) {
+      frame.headBytes = window.bytes;
+      frame.headStart -= by;
+      frame.typeAt -= by;
+      frame.headEnd -= by;
+    }
     frame.bytes = window.bytes;
     frame.start -= by;
     this.walker.pos -= by;
+    this.modifiersAt -= by;
   }
 
   /** The bytes at hand, borrowed until `next` says NEED, and the position in them up to which everything was understood. */
@@ -255,7 +267,7 @@ export class Framer {
     if (this.served) this.endRecord();
     for (;;) {
       const { pos } = window;
-      this.window.keep = pos;
+      window.keep = this.modifiersAt < 0 ? pos : this.modifiersAt;
       if (pos >= end) return NEED;
       const byte = buf[pos];
       const type = this.tables.types[byte];
@@ -263,11 +275,13 @@ export class Framer {
       switch (byte) {
         case EXPIRETIME_MS:
           if (pos + 9 > end) return NEED;
+          this.modified(pos);
           frame.setExpire(int32(buf, pos + 5), uint32(buf, pos + 1));
           this.window.pos = pos + 9;
           break;
         case FREQ:
           if (pos + 2 > end) return NEED;
+          this.modified(pos);
           frame.freq = buf[pos + 1];
           this.window.pos = pos + 2;
           break;
@@ -279,6 +293,8 @@ export class Framer {
         default: {
           const opcode = this.tables.opcodes[byte];
           if (opcode === undefined) throw this.unknown(byte);
+          if (MODIFIERS.has(opcode.name)) this.modified(pos);
+          else this.modifiersAt = -1;
           frame.opcode = opcode;
           frame.bytes = buf;
           frame.start = this.window.pos = pos + 1;
@@ -290,6 +306,11 @@ export class Framer {
         }
       }
     }
+  }
+
+  /** A modifier of the next key begins at `pos`. */
+  private modified(pos: number): void {
+    if (this.modifiersAt < 0) this.modifiersAt = pos;
   }
 
   private unknown(byte: number): RdbError {
@@ -329,8 +350,11 @@ export class Framer {
     frame.type = type;
     frame.redisType = type.redisType;
     frame.opcode = undefined;
-    frame.bytes = buf;
-    frame.start = this.window.pos = next;
+    frame.bytes = frame.headBytes = buf;
+    frame.headStart = window.keep;
+    frame.typeAt = window.pos;
+    frame.start = frame.headEnd = window.pos = next;
+    this.modifiersAt = -1;
     frame.first = true;
     frame.resumes = false;
     this.skipping = false;
@@ -492,6 +516,9 @@ export class Framer {
 function hexWord(word: number): string {
   return word.toString(16).padStart(8, '0');
 }
+
+/** Opcodes that say something of the key behind them. */
+const MODIFIERS: ReadonlySet<Opcode> = new Set(['EXPIRETIME_MS', 'EXPIRETIME', 'IDLE', 'FREQ', 'KEY_META']);
 
 /** Values whose items or nodes mean the same wherever one begins. */
 const RESUMABLE: ReadonlySet<Form> = new Set(['items', 'hash-metadata', 'quicklist', 'quicklist2', 'stream']);

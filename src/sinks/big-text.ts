@@ -1,5 +1,6 @@
-import { claimsBase64, jsonTextSize, writeBase64, writeBase64Prefix, writeEscaped } from '../bytes/json.js';
+import { claimsBase64, jsonTextSize, writeBase64Prefix, writeEscaped } from '../bytes/json.js';
 import { Utf8Checker } from '../bytes/utf8.js';
+import { Base64Stream } from './base64-stream.js';
 import type { Output } from './output.js';
 import { Spill } from './spill.js';
 
@@ -17,8 +18,7 @@ export class BigText {
   private base64 = false;
   private opened = false;
   private ended = false;
-  private readonly rest = new Uint8Array(2);
-  private restLength = 0;
+  private readonly encoder = new Base64Stream();
 
   add(bytes: Uint8Array, start: number, end: number): void {
     for (let i = start; i < end && this.headLength < 7; i++) this.head[this.headLength++] = bytes[i];
@@ -45,39 +45,18 @@ export class BigText {
     }
     for (const piece of this.spill.drain()) {
       output.room(jsonTextSize(piece.length));
-      if (this.base64) this.writeBase64(piece, output);
+      if (this.base64) this.encoder.write(piece, 0, piece.length, output);
       else output.length = writeEscaped(piece, 0, piece.length, output.bytes, output.length);
       await output.flushIfFull();
     }
     if (!this.ended) return false;
     output.room(16);
-    output.length = writeBase64(this.rest, 0, this.restLength, output.bytes, output.length);
+    this.encoder.end(output);
     output.bytes[output.length++] = QUOTE;
     return true;
   }
 
   close(): void {
     this.spill.close();
-  }
-
-  /** Whole groups of three bytes; one or two wait for the next piece. */
-  private writeBase64(piece: Uint8Array, output: Output): void {
-    let start = 0;
-    if (this.restLength > 0) {
-      const group = new Uint8Array(3);
-      group.set(this.rest.subarray(0, this.restLength));
-      start = Math.min(3 - this.restLength, piece.length);
-      group.set(piece.subarray(0, start), this.restLength);
-      this.restLength += start;
-      if (this.restLength < 3) {
-        this.rest.set(group.subarray(0, this.restLength));
-        return;
-      }
-      output.length = writeBase64(group, 0, 3, output.bytes, output.length);
-    }
-    const whole = piece.length - ((piece.length - start) % 3);
-    output.length = writeBase64(piece, start, whole, output.bytes, output.length);
-    this.rest.set(piece.subarray(whole));
-    this.restLength = piece.length - whole;
   }
 }

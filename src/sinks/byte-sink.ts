@@ -2,6 +2,8 @@
 export interface ByteSink {
   /** Writes all of it, behind what calls before this one write; the bytes must not change until then. */
   write(bytes: Uint8Array): Promise<void>;
+  /** Writes over bytes that were written before, from `at` on; undefined where that cannot be. */
+  readonly patch?: ((at: number, bytes: Uint8Array) => Promise<void>) | undefined;
   /** Everything is written: makes it last and final. */
   commit(): Promise<void>;
   /** Something went wrong. Returns where what was written can be found, if it is kept anywhere. */

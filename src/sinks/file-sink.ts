@@ -17,11 +17,15 @@ export class FileSink implements ByteSink {
   private empty = true;
   private syncing: Promise<void> | undefined;
 
+  readonly patch: ((at: number, bytes: Uint8Array) => Promise<void>) | undefined;
+
   private constructor(
     private readonly handle: FileHandle,
     private readonly path: string,
     private readonly target: string | undefined,
-  ) {}
+  ) {
+    this.patch = target === undefined ? undefined : (at, bytes) => (this.writing = this.writing.then(() => this.patchNow(at, bytes)));
+  }
 
   static async create(path: string): Promise<FileSink> {
     const target = await realpath(path).catch(() => path);
@@ -47,6 +51,12 @@ export class FileSink implements ByteSink {
     this.sinceSync = 0;
     this.syncing = this.handle.datasync().finally(() => (this.syncing = undefined));
     this.syncing.catch(() => undefined); // the last sync says so again
+  }
+
+  private async patchNow(at: number, bytes: Uint8Array): Promise<void> {
+    for (let done = 0; done < bytes.length; ) {
+      done += (await attempt(this.path, this.handle.write(bytes, done, bytes.length - done, at + done))).bytesWritten;
+    }
   }
 
   async commit(): Promise<void> {

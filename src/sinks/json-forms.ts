@@ -6,7 +6,8 @@ import { type Form, TABLES, type TypeRow } from '../rdb/types.js';
 import { LAYOUTS, type Layout } from '../values/layouts.js';
 import { packedOf } from '../values/packed.js';
 import { itemsLayout } from '../values/reader.js';
-import { runKind, VALUES } from './json-lines.js';
+import { VALUES } from './json-head.js';
+import { runKind } from './json-lines.js';
 import type { Output } from './output.js';
 
 const CONTAINERS: Partial<Readonly<Record<Form, number>>> = {

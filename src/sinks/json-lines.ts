@@ -1,6 +1,5 @@
-import { writeInt, writeInt64 } from '../bytes/decimal.js';
+import { writeInt } from '../bytes/decimal.js';
 import { type Hot, PLAIN, RUN_ITEMS, RUN_PAIRS, RUN_SCORES } from '../bytes/hot.js';
-import { jsonTextSize } from '../bytes/json.js';
 import { DOUBLE, type Element } from '../encodings/element.js';
 import type { StreamId } from '../encodings/stream.js';
 import type { Frame } from '../rdb/frame.js';
@@ -10,7 +9,8 @@ import { MODULE_UINT, type ModuleType } from '../values/module.js';
 import { PartsReader } from '../values/parts.js';
 import type { StreamTail } from '../values/stream-tail.js';
 import { BigText } from './big-text.js';
-import { endJson, jsonLine, keyMetaJson, metaJson, MODULE_PART_NAMES } from './json-meta.js';
+import { headSize, VALUES, writeHead } from './json-head.js';
+import { endJson, jsonLine, metaJson, MODULE_PART_NAMES } from './json-meta.js';
 import { writeStreamTail } from './json-stream.js';
 import { ascii, JsonWriter } from './json-writer.js';
 import type { Output } from './output.js';
@@ -22,26 +22,10 @@ const QUOTE = 0x22;
 const OBJECT_END = 0x7d;
 const ARRAY_END = 0x5d;
 
-const DB = ascii('{"db":');
-const KEY = ascii(',"key":');
 const EXPIRE_AT = ascii(',"expireAt":');
-const IDLE = ascii(',"idle":');
-const FREQ = ascii(',"freq":');
 const FIELD_VALUE = ascii('{"value":');
 const ENTRY = ascii('{"id":"');
 const ENTRY_FIELDS = ascii('","fields":[');
-
-/** By type: its name, what stands before the elements of a value, and what stands after them. */
-export const VALUES = {
-  string: [ascii(',"type":"string"'), ascii(',"value":'), ascii('}\n')],
-  list: [ascii(',"type":"list"'), ascii(',"value":['), ascii(']}\n')],
-  set: [ascii(',"type":"set"'), ascii(',"value":['), ascii(']}\n')],
-  zset: [ascii(',"type":"zset"'), ascii(',"value":{'), ascii('}}\n')],
-  hash: [ascii(',"type":"hash"'), ascii(',"value":{'), ascii('}}\n')],
-  stream: [ascii(',"type":"stream"'), ascii(',"value":{"entries":['), ascii('}}\n')],
-  module: [ascii(',"type":"module"'), ascii(',"value":{"module":'), ascii(']}}\n')],
-  array: [ascii(',"type":"array"'), ascii(',"value":{"elements":['), ascii('}}\n')],
-} as const satisfies Record<RedisType, readonly [Uint8Array, Uint8Array, Uint8Array]>;
 
 /** What `Hot.jsonRun` calls a layout, or -1. */
 export function runKind({ roles }: Layout): number {
@@ -49,9 +33,6 @@ export function runKind({ roles }: Layout): number {
   if (roles.length > 2) return -1;
   return roles[0] === FIELD ? RUN_PAIRS : RUN_SCORES;
 }
-
-/** The longest that stands between the text of a key and the first element. */
-const HEAD_SIZE = 256;
 
 export interface JsonLinesOptions {
   /** Write a line at the end of each file (`{"type":"end",…}`). */
@@ -81,6 +62,8 @@ export class JsonLines extends PartsReader implements RecordSink {
   private expiryBefore = false;
   private expiryBehind = false;
 
+  /** Every key is written. */
+  readonly dropped = false;
   /** A line was begun and is not complete. */
   inLine = false;
   /** Where it begins in the output, and how much had been handed on before it. */
@@ -121,6 +104,10 @@ export class JsonLines extends PartsReader implements RecordSink {
   newline(): void {
     this.output.room(1);
     this.json.byte(0x0a);
+  }
+
+  fileBegin(): void {
+    // all files are read alike
   }
 
   get full(): boolean {
@@ -184,30 +171,10 @@ export class JsonLines extends PartsReader implements RecordSink {
   }
 
   protected begin(frame: Frame): void {
-    const { json, output } = this;
-    const { redisType } = frame.type;
-    output.room(jsonTextSize(frame.keyEnd - frame.keyStart) + HEAD_SIZE);
+    this.output.room(headSize(frame));
     this.line(frame);
-
-    json.bytes(DB);
-    output.length = writeInt(frame.db, output.bytes, output.length);
-    json.bytes(KEY);
-    output.length = this.hot.writeJsonText(frame.keyBytes, frame.keyStart, frame.keyEnd, output.bytes, output.length);
-    json.bytes(VALUES[redisType][0]);
-    if (frame.hasExpire) {
-      json.bytes(EXPIRE_AT);
-      output.length = writeInt64(frame.expireHi, frame.expireLo, output.bytes, output.length);
-    }
-    if (frame.idle >= 0) {
-      json.bytes(IDLE);
-      output.length = writeInt(frame.idle, output.bytes, output.length);
-    }
-    if (frame.freq >= 0) {
-      json.bytes(FREQ);
-      output.length = writeInt(frame.freq, output.bytes, output.length);
-    }
-    if (frame.metaBytes !== undefined) this.keyMeta(frame.metaBytes);
-    json.bytes(VALUES[redisType][1]);
+    writeHead(this.json, this.hot, frame);
+    this.json.bytes(VALUES[frame.type.redisType][1]);
   }
 
   /** What there is to remember of a line. */
@@ -223,12 +190,6 @@ export class JsonLines extends PartsReader implements RecordSink {
     this.fieldExpiry = 0;
     this.expiryBefore = form === 'hash-metadata';
     this.expiryBehind = form === 'listpack-ex' || name === 'HASH_2';
-  }
-
-  private keyMeta(bytes: Uint8Array): void {
-    const text = new TextEncoder().encode(`,"keyMeta":${JSON.stringify(keyMetaJson(bytes))}`);
-    this.output.room(text.length + HEAD_SIZE);
-    this.json.bytes(text);
   }
 
   protected end(): void {

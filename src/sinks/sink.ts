@@ -1,12 +1,17 @@
 import type { Frame } from '../rdb/frame.js';
 import type { Framer } from '../rdb/framer.js';
+import type { Vendor } from '../rdb/types.js';
 
 /** What takes the keys that passed the filters. Frames are borrowed until `release`. */
 export interface RecordSink {
+  /** The frames of another file follow. */
+  fileBegin(file: SourceFile): void;
   /** A whole value (RECORD) or a part of one (FRAGMENT, PIECE). Throws RdbError where the value is damaged. */
   frame(kind: number, frame: Frame): void;
   /** Takes whole values from the framer in a run, `most` at the most; returns how many. Throws FrameFailure where one is damaged. */
-  take?(framer: Framer, most: number, now: number): number;
+  takeRun?(framer: Framer, most: number, now: number): number;
+  /** Whether the key of the last frame is left out, for a reason that the sink has told. */
+  readonly dropped: boolean;
   /** Must be awaited after every part of a value. */
   settle(): Promise<void>;
   /** A record that is no key. */
@@ -23,6 +28,27 @@ export interface RecordSink {
   finish(): Promise<void>;
   /** Takes back the key at hand after an error. Returns false where a part of it was handed on already. */
   rollback(): boolean;
+}
+
+/** A sink at the end of the pipe. */
+export interface LastSink extends RecordSink {
+  /** Bytes written, or on their way. */
+  readonly written: number;
+  /** Says how large the input is, where that is known. */
+  expect(bytes: number | undefined): void;
+  /** The output is damaged so that nothing can follow. */
+  readonly stopped?: boolean;
+  /** Writes all that is left. */
+  end(): Promise<void>;
+  /** Nothing runs on behind it. */
+  close(): Promise<void>;
+}
+
+/** What a file says of itself: known when its first frame comes. */
+export interface SourceFile {
+  readonly name: string;
+  readonly version: number;
+  readonly vendor: Vendor;
 }
 
 export interface FileEnd {

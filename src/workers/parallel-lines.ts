@@ -10,7 +10,7 @@ import { plainRows } from '../sinks/json-forms.js';
 import { JsonLines } from '../sinks/json-lines.js';
 import { endJson, jsonLine, metaJson } from '../sinks/json-meta.js';
 import { Output } from '../sinks/output.js';
-import { type Counts, type FileEnd, FrameFailure, type RecordSink } from '../sinks/sink.js';
+import { type Counts, type FileEnd, FrameFailure, type LastSink } from '../sinks/sink.js';
 import type { Batch } from './batch.js';
 import { type PoolOptions, WorkerPool } from './pool.js';
 import { Setups } from './setups.js';
@@ -30,7 +30,7 @@ export interface ParallelOptions extends Pick<PoolOptions, 'threads' | 'worker' 
  * Keys as JSON lines, decoded by worker threads in batches and written in the order of the input. Small inputs are decoded
  * here, as the beginning of large ones is while the threads start.
  */
-export class ParallelLines implements RecordSink {
+export class ParallelLines implements LastSink {
   private readonly output: Output;
   private readonly local: JsonLines;
   private readonly poolOptions: PoolOptions;
@@ -40,6 +40,8 @@ export class ParallelLines implements RecordSink {
   /** What `localRun` works with. */
   private readonly table: FrameTable;
   private readonly rowFrame = new Frame();
+  /** Every key is written. */
+  readonly dropped = false;
   /** The batch that is being filled; there is none while frames are decoded here. */
   private batch: Batch | undefined;
   private decodedHere = 0;
@@ -83,6 +85,10 @@ export class ParallelLines implements RecordSink {
     if (this.stopping === undefined && this.options.threads > 1) this.pool.start();
   }
 
+  fileBegin(): void {
+    // all files are read alike
+  }
+
   frame(kind: number, frame: Frame): void {
     if (kind === FRAGMENT && frame.first) this.rememberExpiry(frame);
     if (this.batch === undefined && !(this.mayLeave && (frame.first || frame.resumes) && this.leave())) {
@@ -95,7 +101,7 @@ export class ParallelLines implements RecordSink {
     this.batch?.frame(kind, frame, this.leastExpiry, this.options.counts);
   }
 
-  take(framer: Framer, most: number, now: number): number {
+  takeRun(framer: Framer, most: number, now: number): number {
     if (this.batch === undefined && !(this.mayLeave && this.leave())) return this.localRun(framer, most, now);
     return this.batch?.take(framer, most, this.options.counts, now) ?? 0;
   }

@@ -1,31 +1,46 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { decode, type DecodeSummary } from '../commands/decode.js';
+import type { RunOptions, RunSummary } from '../commands/run.js';
 import { ClosedPipe, OutputError, type RdbError } from '../commands/terms.js';
-import { checkDecode, type CheckedDecode, type DecodeFlags, meantForOption } from './decode-options.js';
 import { errorLine, exitOf, exitOfAll, outputErrorLine, stackOf } from './errors.js';
 import { EXIT, interruptedBy, SIGNAL_EXIT } from './exit.js';
 import type { Io } from './io.js';
 import { printable, sourceName, word } from './printable.js';
 import type { Progress } from './progress.js';
 import { createProgress } from './progress-choice.js';
-import { summaryLine, summaryObject, type Warning } from './summary.js';
+import { type CheckedSources, meantForOption, type SourceFlags } from './source-options.js';
+import { summaryObject, type Warning } from './summary.js';
 
 /** Milliseconds. */
 const SIGNAL_DELAY = 30;
 
-/** `rdbkit decode`. Returns the exit code; throws UsageError. */
-export async function runDecode(sources: readonly string[], flags: DecodeFlags, io: Io, argv: readonly string[]): Promise<number> {
-  return new DecodeCommand(await checkDecode(sources, flags, io), flags, io, argv).run();
+/** What a run tells while it goes on. */
+export type Listeners = Pick<RunOptions, 'onProgress' | 'onWarning' | 'onError'>;
+
+/** What there is to do, and how to speak of it. */
+export interface Task<S extends RunSummary> {
+  readonly command: string;
+  run(listeners: Listeners, say: (text: string) => void): Promise<S>;
+  /** The closing line. */
+  line(summary: S): string;
+  /** More fields for `--json`. */
+  fields(summary: S): object;
+  /** The exit code of a run without errors of the input or output. */
+  exit(summary: S): number;
+  /** What is left of an output that is not complete, as in `What was decoded before is in <path>`. */
+  readonly done: string;
+  readonly tornText: string;
 }
 
-class DecodeCommand {
+/** A command that reads RDB files: messages, progress, signals, exit code. */
+export class RunCommand<S extends RunSummary> {
   private readonly progress: Progress;
   private readonly warnings: Warning[] = [];
   private readonly errors: RdbError[] = [];
 
   constructor(
-    private readonly options: CheckedDecode,
-    private readonly flags: DecodeFlags,
+    private readonly task: Task<S>,
+    private readonly options: CheckedSources,
+    private readonly flags: SourceFlags,
     private readonly io: Io,
     /** As typed. */
     private readonly argv: readonly string[],
@@ -35,7 +50,7 @@ class DecodeCommand {
 
   async run(): Promise<number> {
     try {
-      const summary = await this.decode();
+      const summary = await this.start();
       await this.signalBehindTheEnd();
       this.progress.stop();
       return this.finished(summary);
@@ -53,17 +68,13 @@ class DecodeCommand {
     return signal?.aborted === true ? SIGNAL_EXIT[interruptedBy(signal)] : undefined;
   }
 
-  private decode(): Promise<DecodeSummary> {
-    const { flags, io, options } = this;
-    const { filter, limit, output, sources, threads } = options;
-    const { checksum, keepGoing, meta, strict } = flags;
-    const { signal, stdin, stdout } = io;
-    return decode({
-      ...{ sources, output, filter, limit, threads, checksum, keepGoing, meta, strict, stdin, stdout, signal },
+  private start(): Promise<S> {
+    const listeners: Listeners = {
       onProgress: (progress) => this.progress.update(progress),
       onWarning: (file, text) => this.warn({ file, text }),
       onError: (error) => this.fail(error),
-    });
+    };
+    return this.task.run(listeners, (text) => this.talk(text));
   }
 
   private warn(warning: Warning): void {
@@ -89,19 +100,29 @@ class DecodeCommand {
     if (io.signal?.aborted === true) errors.pop();
   }
 
-  private finished(summary: DecodeSummary): number {
-    const { errors, flags } = this;
+  private finished(summary: S): number {
+    const { errors, flags, task } = this;
     const by = summary.interrupted || errors.length < summary.errors.length ? interruptedBy(this.io.signal) : undefined;
-    const code = by === undefined ? exitOfAll(errors) : SIGNAL_EXIT[by];
-    const kept = leftovers(summary);
+    const code = by === undefined ? exitOfAll(errors) || task.exit(summary) : SIGNAL_EXIT[by];
+    const kept = this.leftovers(summary);
     if (flags.keepGoing !== true && errors.length > 0) this.sayError(errors[0], kept);
     else if (errors.length > 0 && by === undefined) this.talk(`${errors.length} of ${summary.sources} sources had errors.${kept}`);
     if (by !== undefined) this.talk(`interrupted by ${by}.${kept}`);
     const { output } = this.options;
-    const object = (): object => summaryObject(summary, { code, by, output, errors, warnings: this.warnings });
+    const object = (): object => ({
+      ...summaryObject(summary, { command: task.command, code, by, output, errors, warnings: this.warnings }),
+      ...task.fields(summary),
+    });
     if (flags.json === true && (flags.quiet !== true || code !== EXIT.done)) this.object(object());
-    else if (flags.quiet !== true && !(summary.read === 0 && code !== EXIT.done)) this.talk(summaryLine(summary));
+    else if (flags.quiet !== true && !(summary.read === 0 && code !== EXIT.done)) this.talk(task.line(summary));
     return code;
+  }
+
+  /** What is left of an output that is not complete. */
+  private leftovers({ partial, torn }: S): string {
+    const { done, tornText } = this.task;
+    const where = partial === undefined ? '' : ` What was ${done} before is in ${word(partial)}.`;
+    return where + (torn ? ` ${tornText}` : '');
   }
 
   /** The output has gone, and with it the summary; what was wrong before it went is said. */
@@ -109,7 +130,7 @@ class DecodeCommand {
     const { errors, flags, io } = this;
     if (flags.keepGoing !== true) for (const before of errors) this.sayError(before, '');
     if (error !== undefined) this.talk(`${outputErrorLine(error)}\n${stackOf(error, io.env)}`.trimEnd());
-    if (flags.json === true && code !== EXIT.done) this.object(summaryObject(undefined, { code, errors, error, warnings: this.warnings }));
+    if (flags.json === true && code !== EXIT.done) this.object(summaryObject(undefined, { command: this.task.command, code, errors, error, warnings: this.warnings }));
     return code;
   }
 
@@ -132,10 +153,4 @@ class DecodeCommand {
   private object(object: object): void {
     this.io.stderr.write(`${printable(JSON.stringify(object))}\n`);
   }
-}
-
-/** What is left of an output that is not complete. */
-function leftovers({ partial, torn }: DecodeSummary): string {
-  const where = partial === undefined ? '' : ` What was decoded before is in ${word(partial)}.`;
-  return where + (torn ? ' A line of the output is torn: it has only the beginning of its key.' : '');
 }

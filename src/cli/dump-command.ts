@@ -1,0 +1,79 @@
+import type { Command } from 'commander';
+import { dump, DUMP_FORMATS, type DumpSummary, type KeyProblem } from '../commands/dump.js';
+import { DUMP_HELP } from './dump-help.js';
+import { checkDump, type DumpFlags } from './dump-options.js';
+import { EXIT } from './exit.js';
+import type { Io } from './io.js';
+import { countText, keysText } from './numbers.js';
+import { printable, quoted, sourceName } from './printable.js';
+import { type Listeners, RunCommand, type Task } from './run-command.js';
+import { addFilters, addMessages, list, sourceCommand } from './source-options.js';
+import { summaryLine } from './summary.js';
+
+/** `argv` is the command line as typed, which explains some mistakes; `onExit` takes the exit code. */
+export function addDump(program: Command, io: Io, argv: readonly string[], onExit: (code: number) => void): void {
+  const command = sourceCommand(program, 'dump', 'copy keys out of RDB files as they are stored', DUMP_HELP.description);
+  command
+    .optionsGroup('Output:')
+    .option('--format <name>', `what to write: ${DUMP_FORMATS.join(', ')}`)
+    .option('-o, --output <file>', 'write to this file instead of standard output; it gets its name when it is complete; after an error, what is there of it is in <file>.partial')
+    .addOption(list('--db-map <from:to>', 'write the keys of one database into another: 3:0, or a list of such pairs'))
+    .option('--split-slots <n>', 'with --format rdb: this many files, one for each of as many ranges of cluster slots; their names are that of --output with the range')
+    .option('--max-payload <bytes>', 'with --format resp: larger values become plain commands, in batches (default: 512mb)')
+    .option('--strip-ttl', 'leave expiries out: keys stay for good')
+    .option('--on-conflict <how>', 'of a key that two sources have, error: name it and keep the first, first: keep that, last: keep that (default: error)');
+  addFilters(command);
+  addMessages(command, DUMP_HELP.after);
+  command.action(async (sources: string[], flags: DumpFlags) => {
+    onExit(await runDump(sources, flags, io, argv));
+  });
+}
+
+/** Keys that `--json` lists; all are counted. */
+const MOST_LISTED = 10_000;
+
+/** Returns the exit code; throws UsageError. */
+async function runDump(sources: readonly string[], flags: DumpFlags, io: Io, argv: readonly string[]): Promise<number> {
+  const { progress, ...options } = await checkDump(sources, flags, io);
+  const { checksum, keepGoing, strict } = flags;
+  const { signal, stdin, stdout } = io;
+  const problems: KeyProblem[] = [];
+  const task: Task<DumpSummary> = {
+    command: 'dump',
+    run: (listeners: Listeners, say) =>
+      dump({
+        ...{ ...options, checksum, keepGoing, strict, stdin, stdout, signal },
+        ...listeners,
+        onProblem: (problem) => {
+          if (flags.json === true && problems.length < MOST_LISTED) problems.push(problem);
+          say(problemLine(problem));
+        },
+      }),
+    line: (summary) => [summaryLine(kept(summary)), ...dropped(summary)].join('; '),
+    fields: ({ duplicates, keys, read, refused }) => ({
+      keysFiltered: read - keys - refused - duplicates,
+      keysRefused: refused,
+      keysDuplicate: duplicates,
+      refused: problems,
+    }),
+    exit: ({ refused }) => (refused > 0 ? EXIT.keys : EXIT.done),
+    done: 'written',
+    tornText: 'Its end is torn: it has only the beginning of the damaged key.',
+  };
+  return new RunCommand(task, { progress, ...options }, flags, io, argv).run();
+}
+
+function problemLine({ db, file, key, reason }: KeyProblem): string {
+  const place = [sourceName(file), ...(db === undefined ? [] : [`db ${db}`]), ...(key === undefined ? [] : [`key ${quoted(key)}`])];
+  return `NOT_WRITTEN: ${place.join(', ')}: ${printable(reason)}.`;
+}
+
+/** For the common line, in which all keys that are not written were filtered out. */
+const kept = (summary: DumpSummary): DumpSummary => ({ ...summary, read: summary.read - summary.refused - summary.duplicates });
+
+function dropped({ duplicates, refused }: DumpSummary): string[] {
+  return [
+    ...(duplicates > 0 ? [`${countText(duplicates)} of a key that another source has`] : []),
+    ...(refused > 0 ? [`${keysText(refused)} not written`] : []),
+  ];
+}

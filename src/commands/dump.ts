@@ -1,0 +1,108 @@
+import { join, parse } from 'node:path';
+import { PLAIN } from '../bytes/hot.js';
+import type { ByteSink } from '../sinks/byte-sink.js';
+import type { DumpCounts, DumpSink, KeyProblem } from '../sinks/dump-sink.js';
+import { Output } from '../sinks/output.js';
+import { PayloadLines } from '../sinks/payload-lines.js';
+import { RdbFile } from '../sinks/rdb-file.js';
+import { RdbSink, type RdbSinkOptions, slotRanges } from '../sinks/rdb-sink.js';
+import { RespSink } from '../sinks/resp-sink.js';
+import { compileFilter } from '../values/filters.js';
+import { KeySet } from '../values/key-set.js';
+import { highestFormat } from './headers.js';
+import { openOutput, run, type RunOptions, type RunSummary } from './run.js';
+
+export type { KeyProblem } from '../sinks/dump-sink.js';
+
+export const DUMP_FORMATS = ['rdb', 'resp', 'payload'] as const;
+export type DumpFormat = (typeof DUMP_FORMATS)[number];
+
+/** What becomes of a key that comes twice: the later ones are told and left out; left out; written instead of the earlier ones. */
+export const CONFLICTS = ['error', 'first', 'last'] as const;
+export type Conflict = (typeof CONFLICTS)[number];
+
+export interface DumpOptions extends RunOptions {
+  /** A path; standard output unless given. */
+  readonly output?: string | undefined;
+  readonly format: DumpFormat;
+  /** Databases by their number in the source; others keep theirs. */
+  readonly dbMap?: ReadonlyMap<number, number> | undefined;
+  /** Leave expiries out. */
+  readonly stripTtl?: boolean | undefined;
+  /** With the format rdb: so many files, one for each of as many ranges of slots; `output` is given (default 1). */
+  readonly splitSlots?: number | undefined;
+  /** With the format resp: payloads over this many bytes become plain commands (default 512 MiB, as proto-max-bulk-len). */
+  readonly maxPayload?: number | undefined;
+  /** Default: error. */
+  readonly onConflict?: Conflict | undefined;
+  /** Called for every key that is not in the output as it should be. */
+  readonly onProblem?: ((problem: KeyProblem) => void) | undefined;
+}
+
+export type DumpSummary = RunSummary & Readonly<DumpCounts>;
+
+/** What servers take as one argument (proto-max-bulk-len) by default. */
+const MAX_PAYLOAD = 512 << 20;
+
+/** Writes the keys of RDB files as they are. Throws OutputError or ClosedPipe; all else is in the summary. */
+export async function dump(options: DumpOptions): Promise<DumpSummary> {
+  const { dbMap, maxPayload = MAX_PAYLOAD, onConflict = 'error', onProblem, sources, stripTtl } = options;
+  const now = options.filter?.now ?? Date.now();
+  const format = options.format === 'rdb' && sources.length > 1 ? await highestFormat(sources) : undefined;
+  const outputs = await openOutputs(options);
+  const seen = mayRepeat(options) ? new KeySet() : undefined;
+  const ordered = onConflict === 'last' ? [...sources].reverse() : sources;
+  let sink: DumpSink | undefined;
+  const summary = await run({ ...options, sources: ordered }, (hot) => {
+    const common = { hot, dbMap, stripTtl, seen, duplicates: onConflict === 'error' ? 'tell' : 'drop', onProblem } as const;
+    if (options.format === 'rdb') sink = rdbSink(outputs, { ...common, format, complete: isComplete(options) });
+    else if (options.format === 'resp') sink = new RespSink(new Output(outputs[0], { hot }), { ...common, maxPayload, now });
+    else sink = new PayloadLines(new Output(outputs[0], { hot }), common);
+    return { sink, outputs, meta: options.format !== 'payload' };
+  });
+  return { ...summary, ...(sink as DumpSink).counts };
+}
+
+async function openOutputs(options: DumpOptions): Promise<ByteSink[]> {
+  const outputs: ByteSink[] = [];
+  try {
+    for (const path of outputPaths(options)) outputs.push(await openOutput(options, path));
+    return outputs;
+  } catch (error) {
+    for (const output of outputs) await output.abandon();
+    throw error;
+  }
+}
+
+/** Bytes of an output buffer that is handed on, where there are many. */
+const SMALL_BUFFER = 1 << 16;
+
+function rdbSink(outputs: readonly ByteSink[], options: RdbSinkOptions): RdbSink {
+  const hot = options.hot ?? PLAIN;
+  if (outputs.length === 1) return new RdbSink([new RdbFile(new Output(outputs[0], { hot: options.hot }), outputs[0], hot)], options);
+  return new RdbSink(outputs.map((output) => new RdbFile(new Output(output, { fullAt: SMALL_BUFFER }), output, hot)), options);
+}
+
+/** Where the output goes: with `splitSlots`, `shard.rdb` becomes `shard.0-8191.rdb` and `shard.8192-16383.rdb`. */
+export function outputPaths({ output, splitSlots = 1 }: Pick<DumpOptions, 'output' | 'splitSlots'>): (string | undefined)[] {
+  if (output === undefined || splitSlots === 1) return [output];
+  const { dir, ext, name } = parse(output);
+  return slotRanges(splitSlots).map(([from, to]) => join(dir, `${name}.${from}-${to}${ext}`));
+}
+
+/** Whether all keys of the source are written, each into the database that it comes from. */
+function isComplete({ dbMap, filter = {}, limit = Infinity, sources, splitSlots = 1 }: DumpOptions): boolean {
+  return sources.length === 1 && limit === Infinity && splitSlots === 1 && dbMap === undefined && !compileFilter(filter).active;
+}
+
+/** Whether a key may come twice: from two files, or from two databases that become one. */
+function mayRepeat({ dbMap, sources }: DumpOptions): boolean {
+  return sources.length > 1 || joinsDatabases(dbMap);
+}
+
+/** Whether two databases may become one. */
+export function joinsDatabases(dbMap: ReadonlyMap<number, number> | undefined): boolean {
+  if (dbMap === undefined) return false;
+  const targets = [...dbMap.values()];
+  return new Set(targets).size < targets.length || targets.some((target) => !dbMap.has(target));
+}

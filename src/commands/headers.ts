@@ -1,0 +1,34 @@
+import type { RdbFormat } from '../sinks/rdb-file.js';
+import { openInput } from '../sources/input.js';
+
+const HEADER_SIZE = 9;
+
+/**
+ * The highest version that the files say in their headers, of the first one's vendor: what it reads, all of them have. What is
+ * wrong with a file is said when its turn comes; standard input can be read only once and has no say.
+ */
+export async function highestFormat(sources: readonly string[]): Promise<RdbFormat | undefined> {
+  let highest: RdbFormat | undefined;
+  for (const source of sources) {
+    const format = source === '-' ? undefined : await formatOf(source);
+    if (format === undefined) continue;
+    highest ??= format;
+    if (format.vendor === highest.vendor && format.version > highest.version) highest = format;
+  }
+  return highest;
+}
+
+async function formatOf(source: string): Promise<RdbFormat | undefined> {
+  let header = '';
+  try {
+    for await (const chunk of openInput(source, { chunkSize: 1 << 12 }).chunks()) {
+      header += String.fromCharCode(...chunk.subarray(0, HEADER_SIZE - header.length));
+      if (header.length === HEADER_SIZE) break;
+    }
+  } catch {
+    return undefined;
+  }
+  const match = /^(?:REDIS(\d{4})|VALKEY(\d{3}))$/.exec(header);
+  const version = Number(match?.[1] ?? match?.[2] ?? 0);
+  return version === 0 ? undefined : { vendor: match?.[2] === undefined ? 'redis' : 'valkey', version };
+}

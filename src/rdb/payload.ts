@@ -1,0 +1,88 @@
+import { Crc64 } from '../bytes/crc64.js';
+import { uint32 } from '../encodings/element.js';
+import type { Frame } from './frame.js';
+
+/*
+ * A DUMP payload (redis cluster.c, createDumpPayload and verifyDumpPayload; since 2.6), which RESTORE takes:
+ *
+ *     [F3 and the metadata of the key, redis 8.6,] type byte, value as in an RDB file,
+ *     RDB version (2 bytes, little-endian), CRC-64 of all before it (8 bytes, little-endian)
+ */
+export const PAYLOAD_FOOTER = 10;
+
+/** The opcode of a key's module metadata, which DUMP puts before the type byte. */
+const KEY_META = 243;
+const FIRST_KEY_META_VERSION = 13;
+/** From here on, versions are Valkey's. */
+const VALKEY_VERSION = 80;
+
+export interface Payload {
+  /** Number of the value type. */
+  readonly type: number;
+  /** RDB version. */
+  readonly version: number;
+  readonly vendor: 'redis' | 'valkey';
+  /** Whether the CRC-64 is right; 'none' where it is 0, as if none had been made. */
+  readonly checksum: 'ok' | 'wrong' | 'none';
+  /** The value as it stands in an RDB file: a view of the payload. Where `hasKeyMeta`, metadata and type byte stand before it. */
+  readonly value: Uint8Array;
+  readonly hasKeyMeta: boolean;
+}
+
+/** The payload of a value as it stands in an RDB file of that version; `keyMeta` without its opcode. */
+export function encodePayload(type: number, value: Uint8Array, version: number, keyMeta?: Uint8Array): Uint8Array {
+  const head = keyMeta === undefined ? [type] : [KEY_META, ...keyMeta, type];
+  const payload = new Uint8Array(head.length + value.length + PAYLOAD_FOOTER);
+  payload.set(head);
+  payload.set(value, head.length);
+  const end = head.length + value.length;
+  const crc = new Crc64().update(payload, 0, writePayloadVersion(payload, end, version));
+  writeCrc(payload, end + 2, crc);
+  return payload;
+}
+
+/** What stands before the value in the payload of a frame. */
+export function payloadHead({ metaBytes, type }: Pick<Frame, 'metaBytes' | 'type'>): Uint8Array {
+  const head = new Uint8Array(metaBytes === undefined ? 1 : metaBytes.length + 2);
+  if (metaBytes !== undefined) {
+    head[0] = KEY_META;
+    head.set(metaBytes, 1);
+  }
+  head[head.length - 1] = type.id;
+  return head;
+}
+
+/** Takes a payload apart. TypeError where it is too short to be one. */
+export function parsePayload(payload: Uint8Array): Payload {
+  const end = payload.length - PAYLOAD_FOOTER;
+  if (end < 2) throw new TypeError(`a DUMP payload has ${PAYLOAD_FOOTER + 2} bytes or more, this one ${payload.length}`);
+  const version = payload[end] | (payload[end + 1] << 8);
+  const crc = new Crc64().update(payload, 0, end + 2);
+  const [lo, hi] = [uint32(payload, end + 2), uint32(payload, end + 6)];
+  const vendor = version >= VALKEY_VERSION ? 'valkey' : 'redis';
+  const hasKeyMeta = payload[0] === KEY_META && vendor === 'redis' && version >= FIRST_KEY_META_VERSION;
+  return {
+    type: payload[0],
+    version,
+    vendor,
+    checksum: lo === crc.lo && hi === crc.hi ? 'ok' : lo === 0 && hi === 0 ? 'none' : 'wrong',
+    value: payload.subarray(1, end),
+    hasKeyMeta,
+  };
+}
+
+/** Two bytes, little-endian; returns the position after them. */
+export function writePayloadVersion(out: Uint8Array, at: number, version: number): number {
+  out[at] = version & 0xff;
+  out[at + 1] = version >> 8;
+  return at + 2;
+}
+
+/** Eight bytes, little-endian, as at the end of RDB files and payloads; returns the position after them. */
+export function writeCrc(out: Uint8Array, at: number, { hi, lo }: Readonly<Pick<Crc64, 'hi' | 'lo'>>): number {
+  for (let i = 0; i < 4; i++) {
+    out[at + i] = lo >>> (8 * i);
+    out[at + 4 + i] = hi >>> (8 * i);
+  }
+  return at + 8;
+}

@@ -1,0 +1,117 @@
+import { type Hot, PLAIN } from '../bytes/hot.js';
+import { formatText } from '../bytes/text.js';
+import type { Frame } from '../rdb/frame.js';
+import type { KeySet } from '../values/key-set.js';
+import type { FileEnd, LastSink, SourceFile } from './sink.js';
+
+/** A key, or something else of a file, that is not in the output as it should be, and why. */
+export interface KeyProblem {
+  readonly file: string;
+  readonly db?: number;
+  /** In the text form. */
+  readonly key?: string;
+  readonly reason: string;
+}
+
+/** What a dump makes of keys, beside copying them. */
+export interface DumpCounts {
+  /** Keys, and what else, that are not in the output, each of them told. */
+  refused: number;
+  /** Keys that another file had, too, and that are left out as was asked for. */
+  duplicates: number;
+}
+
+export interface DumpSinkOptions {
+  readonly hot?: Hot | undefined;
+  /** Databases by their number in the source; others keep theirs. */
+  readonly dbMap?: ReadonlyMap<number, number> | undefined;
+  /** Leave expiries out. */
+  readonly stripTtl?: boolean | undefined;
+  /** Keys seen so far, where one may come twice. */
+  readonly seen?: KeySet | undefined;
+  /** Whether a key that comes again is a problem. */
+  readonly duplicates?: 'tell' | 'drop' | undefined;
+  readonly onProblem?: ((problem: KeyProblem) => void) | undefined;
+}
+
+/** What all dumps have in common: databases by other numbers, expiries left out, keys that come twice. */
+export abstract class DumpSink implements LastSink {
+  dropped = false;
+  readonly counts: DumpCounts = { refused: 0, duplicates: 0 };
+  protected readonly hot: Hot;
+  /** The database that the key at hand has in its source. */
+  protected sourceDb = 0;
+  /** The key at hand had an expiry. */
+  protected stripped = false;
+  protected file: SourceFile = { name: '', version: 0, vendor: 'redis' };
+
+  constructor(protected readonly options: DumpSinkOptions) {
+    this.hot = options.hot ?? PLAIN;
+  }
+
+  /** Takes a frame of a key that is to be written, changed as the options say. */
+  protected abstract take(kind: number, frame: Frame): void;
+
+  abstract settle(): Promise<void>;
+  abstract meta(frame: Frame): void;
+  abstract fileEnd(file: FileEnd): void;
+  abstract release(): void;
+  abstract readonly full: boolean;
+  abstract flush(): Promise<void>;
+  abstract rollback(): boolean;
+  abstract readonly written: number;
+  abstract end(): Promise<void>;
+
+  fileBegin(file: SourceFile): void {
+    this.file = file;
+  }
+
+  frame(kind: number, frame: Frame): void {
+    const { dbMap, stripTtl } = this.options;
+    const { db, hasExpire } = frame;
+    this.sourceDb = db;
+    if (dbMap !== undefined) frame.db = dbMap.get(db) ?? db;
+    if (stripTtl === true) {
+      frame.hasExpire = false;
+      this.stripped = hasExpire;
+    }
+    if (frame.first) this.dropped = !this.isNew(frame);
+    if (!this.dropped) this.take(kind, frame);
+    frame.db = db;
+    frame.hasExpire = hasExpire;
+  }
+
+  private isNew(frame: Frame): boolean {
+    const { duplicates, seen } = this.options;
+    if (seen === undefined || seen.add(frame.db, frame.keyBytes, frame.keyStart, frame.keyEnd)) return true;
+    if (duplicates === 'drop') this.counts.duplicates++;
+    else this.refuse(frame, `the key was there before${frame.db === this.sourceDb ? '' : ` in database ${frame.db}`}`);
+    return false;
+  }
+
+  /** Something that is no key is not written. */
+  protected tell(reason: string): void {
+    this.counts.refused++;
+    this.options.onProblem?.({ file: this.file.name, reason });
+  }
+
+  /** The key at hand is not written. */
+  protected refuse(frame: Frame, reason: string): void {
+    this.dropped = true;
+    this.counts.refused++;
+    this.options.onProblem?.({ file: this.file.name, db: this.sourceDb, key: formatText(frame.keyBytes, frame.keyStart, frame.keyEnd), reason });
+  }
+
+  expect(): void {
+    // the size of the input makes no difference
+  }
+
+  /** Nothing is read later than it is taken. */
+  finish(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+}

@@ -1,0 +1,273 @@
+import { keySlot, SLOTS } from '../bytes/crc16.js';
+import { EMPTY } from '../encodings/element.js';
+import { type Frame, RECORD } from '../rdb/frame.js';
+import { type Length, readLength } from '../rdb/length.js';
+import { AUX_SINCE, fitsModifiers, modifiersOf } from '../rdb/write.js';
+import { DumpSink, type DumpSinkOptions } from './dump-sink.js';
+import type { RdbFile, RdbFormat } from './rdb-file.js';
+import { auxName, functionCode, libraryName } from './rdb-meta.js';
+
+export interface RdbSinkOptions extends DumpSinkOptions {
+  /** Default: that of the first source. */
+  readonly format?: RdbFormat | undefined;
+  /** All keys are written, so the counts of the source are right. */
+  readonly complete?: boolean | undefined;
+}
+
+/** As many ranges of slots, first and last, as a cluster of so many nodes has. */
+export function slotRanges(count: number): [from: number, to: number][] {
+  const from = (i: number): number => Math.max(0, Math.ceil((i * SLOTS) / count - 0.5));
+  return Array.from({ length: count }, (_, i) => [from(i), from(i + 1) - 1]);
+}
+
+/** Which of the ranges a slot is in. */
+const rangeOf = (slot: number, count: number): number => Math.floor(((slot + 0.5) * count) / SLOTS);
+
+/** Functions came with this version. */
+const FUNCTION_SINCE = 10;
+
+const length: Length = { value: 0, hi: 0, lo: 0 };
+
+/**
+ * Keys as RDB files: one, or one for each of as many ranges of cluster slots as there are files. Records that stay as they are
+ * and follow one another in the source are copied in one piece.
+ */
+export class RdbSink extends DumpSink {
+  private readonly split: boolean;
+  private begun = false;
+  /** A run of records: `bytes[start, end)`, for `runFile`. */
+  private runBytes: Uint8Array = EMPTY;
+  private runStart = 0;
+  private runEnd = 0;
+  private runFile: RdbFile;
+
+  /** Where the value in parts goes, and where its record begins in that output. */
+  private partFile: RdbFile | undefined;
+  private partAt = 0;
+  private partFlushed = 0;
+  /** A file ends with the beginning of a key that could not be taken back: nothing can follow. */
+  stopped = false;
+
+  private sources = 0;
+  private keysTaken = false;
+  private readonly counted = new Map<number, { keys: number; expires: number }>();
+  /** By library name: its code. By bytes: scripts and module data that are there already. */
+  private readonly libraries = new Map<string, Uint8Array>();
+  private readonly copied = new Set<string>();
+
+  constructor(
+    private readonly files: readonly RdbFile[],
+    protected override readonly options: RdbSinkOptions,
+  ) {
+    super(options);
+    this.split = files.length > 1;
+    this.runFile = files[0];
+  }
+
+  override fileBegin(file: Parameters<DumpSink['fileBegin']>[0]): void {
+    super.fileBegin(file);
+    this.sources++;
+  }
+
+  private get format(): RdbFormat {
+    if (!this.begun) this.begin();
+    return this.files[0].format as RdbFormat;
+  }
+
+  /** Headers, before anything else. */
+  private begin(): void {
+    this.begun = true;
+    const { vendor, version } = this.options.format ?? this.file;
+    for (const file of this.files) file.begin({ vendor, version });
+  }
+
+  /** The file that the key belongs to. */
+  private fileOf({ keyBytes, keyEnd, keyStart }: Frame): RdbFile {
+    const { files } = this;
+    if (!this.split) return files[0];
+    return files[rangeOf(keySlot(keyBytes, keyStart, keyEnd), files.length)];
+  }
+
+  protected take(kind: number, frame: Frame): void {
+    if (!this.begun) this.begin();
+    this.keysTaken = true;
+    if (kind !== RECORD) {
+      this.part(frame);
+      return;
+    }
+    const file = this.fileOf(frame);
+    if (this.fitsAsItIs(frame)) {
+      if (file !== this.runFile || frame.headStart !== this.runEnd || frame.bytes !== this.runBytes || !file.selected(frame.db)) {
+        this.endRun();
+        file.select(frame.db, this.counted.get(frame.db));
+        this.runFile = file;
+        this.runBytes = frame.bytes;
+        this.runStart = frame.headStart;
+      }
+      this.runEnd = frame.end;
+    } else {
+      this.endRun();
+      file.select(frame.db, this.counted.get(frame.db));
+      this.head(file, frame);
+      file.bytes(frame.bytes, frame.start, frame.end);
+    }
+    file.count(frame.hasExpire);
+  }
+
+  /** Whether all that stands before the value in the source can be written as it stands there. */
+  private fitsAsItIs(frame: Frame): boolean {
+    if (frame.headStart === frame.typeAt) return !frame.hasExpire && frame.idle < 0 && frame.freq < 0 && frame.metaBytes === undefined;
+    return !this.stripped && fitsModifiers(frame, this.format.version);
+  }
+
+  private head(file: RdbFile, frame: Frame): void {
+    if (this.fitsAsItIs(frame)) {
+      file.bytes(frame.headBytes, frame.headStart, frame.headEnd);
+      return;
+    }
+    file.bytes(modifiersOf(frame, this.format.version));
+    file.bytes(frame.headBytes, frame.typeAt, frame.headEnd);
+  }
+
+  private part(frame: Frame): void {
+    if (frame.first) {
+      this.endRun();
+      const file = this.fileOf(frame);
+      file.select(frame.db, this.counted.get(frame.db));
+      this.partFile = file;
+      this.partAt = file.output.length;
+      this.partFlushed = file.output.flushed;
+      this.head(file, frame);
+    }
+    const file = this.partFile as RdbFile;
+    file.bytes(frame.bytes, frame.start, frame.end);
+    if (!frame.last) return;
+    file.count(frame.hasExpire);
+    this.partFile = undefined;
+  }
+
+  private endRun(): void {
+    const { runBytes, runEnd, runStart } = this;
+    if (runEnd > runStart) this.runFile.bytes(runBytes, runStart, runEnd);
+    this.runStart = this.runEnd = -1;
+  }
+
+  meta(frame: Frame): void {
+    switch (frame.opcode?.name) {
+      case 'AUX':
+        this.aux(frame);
+        return;
+      case 'RESIZEDB':
+        if (this.options.complete === true) this.resize(frame);
+        return;
+      case 'FUNCTION2':
+        this.library(frame);
+        return;
+      case 'MODULE_AUX':
+      case 'HASH_TEMPLATE':
+        this.copyOnce(frame);
+        return;
+      case 'FUNCTION_PRE_GA':
+        this.tell('a function library of a release candidate of Redis 7.0, which no server loads');
+        return;
+      default: // sizes of slots, and slots on their way to another node: nothing that a file for loading needs
+    }
+  }
+
+  /** What the first file says of its server; scripts of all of them. */
+  private aux(frame: Frame): void {
+    const name = auxName(frame);
+    if (name === undefined || this.format.version < AUX_SINCE) return;
+    if (name === 'lua') this.copyOnce(frame);
+    else if (this.sources === 1 && !this.keysTaken) this.copy(frame);
+  }
+
+  private resize({ bytes, db, end, start }: Frame): void {
+    const next = readLength(bytes, start, end, length);
+    const keys = length.value;
+    readLength(bytes, next, end, length);
+    const to = this.options.dbMap?.get(db) ?? db;
+    this.counted.set(to, { keys, expires: this.options.stripTtl === true ? 0 : length.value });
+  }
+
+  /** Functions: a library of the same name must not come twice. */
+  private library(frame: Frame): void {
+    if (this.format.version < FUNCTION_SINCE) {
+      this.tell(`a function library, which RDB version ${this.format.version} has no place for`);
+      return;
+    }
+    const code = functionCode(frame);
+    const name = libraryName(code);
+    const before = this.libraries.get(name);
+    if (before === undefined) {
+      this.libraries.set(name, code);
+      this.copy(frame);
+    } else if (Buffer.compare(before, code) !== 0 && this.options.duplicates !== 'drop') {
+      this.tell(`the function library ${name} was there before, with other code`);
+    }
+  }
+
+  private copyOnce(frame: Frame): void {
+    const id = Buffer.from(frame.bytes.subarray(frame.start - 1, frame.end)).toString('latin1');
+    if (this.copied.has(id)) return;
+    this.copied.add(id);
+    this.copy(frame);
+  }
+
+  /** To all files, opcode and operands. */
+  private copy(frame: Frame): void {
+    if (!this.begun) this.begin();
+    this.endRun();
+    for (const file of this.files) file.bytes(frame.bytes, frame.start - 1, frame.end);
+  }
+
+  async settle(): Promise<void> {
+    for (const file of this.files) await file.flushIfFull();
+  }
+
+  fileEnd(): void {
+    this.endRun();
+  }
+
+  release(): void {
+    this.endRun();
+  }
+
+  override finish(): Promise<void> {
+    this.endRun();
+    return Promise.resolve();
+  }
+
+  get full(): boolean {
+    const { files } = this;
+    if (!this.split) return files[0].output.full;
+    return files.some(({ output }) => output.full);
+  }
+
+  get written(): number {
+    return this.files.reduce((sum, { output }) => sum + output.flushed, 0);
+  }
+
+  async flush(): Promise<void> {
+    for (const file of this.files) await file.flushIfFull();
+  }
+
+  rollback(): boolean {
+    this.endRun();
+    const file = this.partFile;
+    this.partFile = undefined;
+    if (file === undefined) return true;
+    if (file.output.flushed === this.partFlushed) {
+      file.output.length = this.partAt;
+      return true;
+    }
+    this.stopped = true;
+    return false;
+  }
+
+  async end(): Promise<void> {
+    if (!this.begun && this.options.format === undefined && this.file.version === 0) return; // no source was an RDB
+    if (!this.begun) this.begin();
+    for (const file of this.files) await file.end(this.stopped);
+  }
+}

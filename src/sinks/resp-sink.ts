@@ -1,0 +1,272 @@
+import type { Crc64 } from '../bytes/crc64.js';
+import { Frame, NEED, RECORD } from '../rdb/frame.js';
+import { Framer } from '../rdb/framer.js';
+import { PAYLOAD_FOOTER, payloadHead, writeCrc, writePayloadVersion } from '../rdb/payload.js';
+import { hasAbsoluteTtl, hasReplace, type Target } from '../values/targets.js';
+import { DumpSink, type DumpSinkOptions } from './dump-sink.js';
+import type { Output } from './output.js';
+import { functionCode } from './rdb-meta.js';
+import { RespValues } from './resp-values.js';
+import { RespWriter } from './resp-writer.js';
+import { Spill } from './spill.js';
+
+export interface RespSinkOptions extends DumpSinkOptions {
+  /** Default: a server that knows whatever the sources have. */
+  readonly target?: Target | undefined;
+  /** Payloads over this many bytes become plain commands. */
+  readonly maxPayload: number;
+  /** Unix milliseconds: relative expiries count from here. */
+  readonly now: number;
+}
+
+const FUNCTION_SINCE = 700;
+const NEWEST = 9999;
+
+/** Parts of values are read again in such pieces. */
+const LIMIT = 1 << 20;
+
+/**
+ * Keys as commands for a server, as `redis-cli --pipe` takes them: SELECT, RESTORE, FUNCTION LOAD. A value in parts is put aside
+ * until its size is known, since the length of a payload stands before it.
+ */
+export class RespSink extends DumpSink {
+  private readonly resp: RespWriter;
+  private readonly crc: Crc64;
+  private readonly values: RespValues;
+  private readonly server: number;
+  private readonly footer = new Uint8Array(PAYLOAD_FOOTER);
+  private db = 0;
+  /** The value in parts at hand: its bytes so far, and what reads them again. */
+  private readonly held = new Spill();
+  private again: Framer | undefined;
+  private complete = false;
+  /** A command is not complete, so nothing can follow. */
+  stopped = false;
+  private inKey = false;
+  private keyAt = 0;
+  private keyFlushed = 0;
+
+  constructor(
+    private readonly output: Output,
+    protected override readonly options: RespSinkOptions,
+  ) {
+    super(options);
+    this.resp = new RespWriter(output, this.hot);
+    this.crc = this.hot.crc64();
+    this.server = options.target?.release ?? NEWEST;
+    this.values = new RespValues(this.resp, this.server);
+  }
+
+  private get version(): number {
+    return this.options.target?.version ?? this.file.version;
+  }
+
+  protected take(kind: number, frame: Frame): void {
+    if (kind === RECORD) {
+      this.record(frame);
+      return;
+    }
+    if (frame.first) {
+      this.held.close();
+      this.complete = false;
+      this.again = Framer.ofValue(frame, { limit: LIMIT });
+    }
+    this.held.add(frame.bytes, frame.start, frame.end);
+    this.complete = frame.last;
+    if (frame.last && this.isTooLarge(payloadHead(frame).length + this.held.size) && !RespValues.can(frame)) this.refuseLarge(frame);
+  }
+
+  private isTooLarge(size: number): boolean {
+    return size + PAYLOAD_FOOTER > this.options.maxPayload;
+  }
+
+  private refuseLarge(frame: Frame): void {
+    this.complete = false;
+    this.held.close();
+    this.refuse(frame, `its payload is larger than --max-payload, and no commands make a value of the type ${frame.redisType}`);
+  }
+
+  private record(frame: Frame): void {
+    const { bytes, end, start } = frame;
+    const head = payloadHead(frame);
+    const size = head.length + end - start;
+    if (this.isTooLarge(size)) {
+      if (!RespValues.can(frame)) {
+        this.refuseLarge(frame);
+        return;
+      }
+      this.begin(frame);
+      this.values.record(frame);
+      this.expire(frame);
+    } else {
+      this.begin(frame);
+      this.restore(frame, head, size);
+      this.add(bytes, start, end);
+      this.endRestore(frame);
+    }
+    this.inKey = false;
+  }
+
+  private begin(frame: Frame): void {
+    const { output } = this;
+    this.inKey = true;
+    this.keyAt = output.length;
+    this.keyFlushed = output.flushed;
+    if (frame.db === this.db) return;
+    this.db = frame.db;
+    this.resp.command(2);
+    this.resp.words('SELECT', `${frame.db}`);
+  }
+
+  /** RESTORE, up to what stands before the value. */
+  private restore(frame: Frame, head: Uint8Array, size: number): void {
+    const { crc, resp } = this;
+    const { target } = this.options;
+    if (!hasReplace(target)) {
+      resp.command(2);
+      resp.word('DEL');
+      resp.arg(frame.keyBytes, frame.keyStart, frame.keyEnd);
+    }
+    resp.command(4 + this.modifiers(frame).length);
+    resp.word('RESTORE');
+    resp.arg(frame.keyBytes, frame.keyStart, frame.keyEnd);
+    resp.word(this.ttl(frame));
+    resp.open(size + PAYLOAD_FOOTER);
+    crc.hi = crc.lo = 0;
+    this.add(head, 0, head.length);
+  }
+
+  private add(bytes: Uint8Array, start: number, end: number): void {
+    this.crc.update(bytes, start, end);
+    this.resp.raw(bytes, start, end);
+  }
+
+  private endRestore(frame: Frame): void {
+    const { crc, footer, resp } = this;
+    writePayloadVersion(footer, 0, this.version);
+    crc.update(footer, 0, 2);
+    writeCrc(footer, 2, crc);
+    resp.raw(footer, 0, PAYLOAD_FOOTER);
+    resp.end();
+    resp.words(...this.modifiers(frame));
+  }
+
+  /** What stands behind the payload. */
+  private modifiers({ freq, hasExpire, idle }: Frame): string[] {
+    const { target } = this.options;
+    const words = hasReplace(target) ? ['REPLACE'] : [];
+    if (!hasAbsoluteTtl(target)) return words;
+    if (hasExpire) words.push('ABSTTL');
+    if (idle >= 0) words.push('IDLETIME', `${idle}`);
+    else if (freq >= 0) words.push('FREQ', `${freq}`);
+    return words;
+  }
+
+  /** Milliseconds. A key that is over stays for one more where expiries are relative. */
+  private ttl({ expireHi, expireLo, hasExpire }: Frame): string {
+    if (!hasExpire) return '0';
+    const at = (BigInt(expireHi) << 32n) | BigInt(expireLo);
+    const ttl = hasAbsoluteTtl(this.options.target) ? at : at - BigInt(this.options.now);
+    return `${ttl < 1n ? 1n : ttl}`;
+  }
+
+  private expire(frame: Frame): void {
+    const { resp } = this;
+    if (!frame.hasExpire) return;
+    resp.command(3);
+    resp.word('PEXPIREAT');
+    resp.arg(frame.keyBytes, frame.keyStart, frame.keyEnd);
+    resp.word(`${(BigInt(frame.expireHi) << 32n) | BigInt(frame.expireLo)}`);
+  }
+
+  /** Writes the value in parts, once it is there. */
+  async settle(): Promise<void> {
+    const { again, held, output } = this;
+    if (!this.complete || again === undefined) return;
+    this.complete = false;
+    this.again = undefined;
+    const { frame } = again;
+    const head = payloadHead(frame);
+    const size = head.length + held.size;
+    this.begin(frame);
+    if (this.isTooLarge(size)) {
+      await this.commands(again);
+    } else {
+      this.restore(frame, head, size);
+      for (const piece of held.drain()) {
+        this.add(piece, 0, piece.length);
+        await output.flushIfFull();
+      }
+      this.endRestore(frame);
+    }
+    this.inKey = false;
+  }
+
+  private async commands(again: Framer): Promise<void> {
+    const key = Object.assign(new Frame(), again.frame); // behind its value, a key has lost its expiry
+    for (const piece of this.held.drain()) {
+      again.push(new Uint8Array(piece));
+      for (let kind = again.next(); kind !== NEED; kind = again.next()) {
+        this.values.frame(kind, again.frame);
+        await this.output.flushIfFull();
+      }
+    }
+    this.expire(key);
+  }
+
+  meta(frame: Frame): void {
+    const { name } = frame.opcode ?? {};
+    if (name === 'FUNCTION2') this.library(functionCode(frame));
+    else if (name === 'FUNCTION_PRE_GA') this.tell('a function library of a release candidate of Redis 7.0, which no server loads');
+    else if (name === 'MODULE_AUX') this.tell('data of a module that belongs to no key, for which there is no command');
+  }
+
+  private library(code: Uint8Array): void {
+    if (this.server < FUNCTION_SINCE) {
+      this.tell(`a function library, which ${this.options.target?.name ?? ''} does not know`);
+      return;
+    }
+    this.resp.command(4);
+    this.resp.words('FUNCTION', 'LOAD', 'REPLACE');
+    this.resp.arg(code);
+  }
+
+  fileEnd(): void {
+    // the commands of one file follow those of another
+  }
+
+  release(): void {
+    // frames are not needed any more when `frame` returns
+  }
+
+  get full(): boolean {
+    return this.output.full;
+  }
+
+  get written(): number {
+    return this.output.flushed;
+  }
+
+  flush(): Promise<void> {
+    return this.output.flush();
+  }
+
+  rollback(): boolean {
+    this.held.close();
+    this.complete = false;
+    if (!this.inKey) return true;
+    this.inKey = false;
+    if (this.keyFlushed === this.output.flushed) {
+      this.output.length = this.keyAt;
+      return true;
+    }
+    this.stopped = true;
+    return false;
+  }
+
+  async end(): Promise<void> {
+    this.held.close();
+    await this.output.flush();
+    await this.output.written();
+  }
+}

@@ -1,0 +1,103 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { RdbError } from '../src/bytes/errors.js';
+import { Kernels } from '../src/kernels/kernels.js';
+import { END, META, NEED, RECORD } from '../src/rdb/frame.js';
+import { Framer } from '../src/rdb/framer.js';
+import type { ByteSink } from '../src/sinks/byte-sink.js';
+import type { DumpSink, DumpSinkOptions, KeyProblem } from '../src/sinks/dump-sink.js';
+import { Output } from '../src/sinks/output.js';
+
+const folder = new URL('../fixtures/servers/', import.meta.url);
+export const SERVERS = readdirSync(folder).filter((file) => file.endsWith('.rdb')).map((file) => file.slice(0, -4));
+export const serverFile = (name: string): Uint8Array => new Uint8Array(readFileSync(new URL(`${name}.rdb`, folder)));
+
+/** An output in memory that can be patched, as a file can. */
+export class MemorySink implements ByteSink {
+  bytes: Uint8Array = new Uint8Array(0);
+
+  readonly patch: ByteSink['patch'];
+
+  constructor(canPatch = true) {
+    if (canPatch) this.patch = async (at, bytes) => this.bytes.set(bytes, at);
+  }
+
+  write(bytes: Uint8Array): Promise<void> {
+    this.bytes = new Uint8Array(Buffer.concat([this.bytes, bytes]));
+    return Promise.resolve();
+  }
+
+  commit(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  abandon(): Promise<undefined> {
+    return Promise.resolve(undefined);
+  }
+}
+
+export interface Feeding {
+  /** Bytes a chunk. Default: all at once. */
+  chunks?: number;
+  limit?: number;
+  /** Use the WebAssembly make of the hot loops. */
+  hot?: boolean;
+  /** Whether the output can be patched (default true). */
+  patch?: boolean;
+}
+
+export interface Dumped {
+  bytes: Uint8Array;
+  text: string;
+  problems: KeyProblem[];
+  sink: DumpSink;
+}
+
+/** Feeds whole RDBs to a sink of a dump. */
+export async function dumped(
+  rdbs: readonly Uint8Array[],
+  make: (output: Output, options: DumpSinkOptions, to: MemorySink) => DumpSink,
+  { chunks, hot = false, limit, patch = true }: Feeding = {},
+): Promise<Dumped> {
+  const kernels = hot ? Kernels.create() : undefined;
+  if (hot && kernels === undefined) throw new Error('the kernels are not there: npm run kernels');
+  const to = new MemorySink(patch);
+  const problems: KeyProblem[] = [];
+  const sink = make(new Output(to, { hot: kernels }), { hot: kernels, onProblem: (problem) => void problems.push(problem) }, to);
+  for (const [i, rdb] of rdbs.entries()) {
+    const framer = new Framer({ limit, hot: kernels, buffer: kernels?.allocate(1 << 22), meta: true });
+    sink.fileBegin({
+      name: `file-${i}`,
+      get version() {
+        return framer.version;
+      },
+      get vendor() {
+        return framer.vendor;
+      },
+    });
+    await feed(framer, sink, rdb, chunks ?? rdb.length);
+  }
+  await sink.end();
+  return { bytes: to.bytes, text: Buffer.from(to.bytes).toString(), problems, sink };
+}
+
+async function feed(framer: Framer, sink: DumpSink, rdb: Uint8Array, size: number): Promise<void> {
+  let before: Uint8Array | undefined;
+  for (let at = 0; at < rdb.length; at += size) {
+    const chunk = rdb.slice(at, at + size);
+    framer.push(chunk);
+    before?.fill(0xee); // a chunk is borrowed until the next one comes: whoever keeps it shows itself
+    before = chunk;
+    for (let kind = framer.next(); kind !== NEED && kind !== END; kind = framer.next()) {
+      try {
+        if (kind === META) sink.meta(framer.frame);
+        else sink.frame(kind, framer.frame);
+      } catch (error) {
+        throw error instanceof RdbError ? framer.failed(error) : error;
+      }
+      if (kind !== RECORD) await sink.settle();
+    }
+    sink.release();
+    if (sink.full) await sink.flush();
+  }
+  framer.finish();
+}
