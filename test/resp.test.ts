@@ -1,10 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { Kernels } from '../src/kernels/kernels.js';
+import { END, META, NEED } from '../src/rdb/frame.js';
+import { Framer } from '../src/rdb/framer.js';
 import { parsePayload } from '../src/rdb/payload.js';
+import { Output } from '../src/sinks/output.js';
 import { RespSink, type RespSinkOptions } from '../src/sinks/resp-sink.js';
 import { parseTarget, TARGETS } from '../src/values/targets.js';
 import { differences } from './compare.js';
-import { dumped, type Feeding, serverFile, SERVERS } from './dump-support.js';
+import { dumped, type Feeding, MemorySink, serverFile, SERVERS } from './dump-support.js';
 import { missingServer, TestServer } from './redis-server.js';
 import { serverTruth } from './server-truth.js';
 import { bytes, decodeBytes, f64, le, len, rdb, str } from './support.js';
@@ -38,6 +42,28 @@ function commands(bytes: Uint8Array): string[][] {
   return found;
 }
 
+/** All frames of a file as commands; `onRun` is called for every run of keys. */
+async function respOf(file: Uint8Array, hot: Kernels | undefined, onRun: () => void): Promise<Uint8Array> {
+  const memory = new MemorySink();
+  const output = new Output(memory, { hot });
+  const sink = new RespSink(output, { hot, maxPayload: MAX, now: 0 });
+  const framer = new Framer({ hot, buffer: hot?.allocate(4 << 20) });
+  framer.push(file);
+  sink.fileBegin({ name: 'file', version: 12, vendor: 'redis' });
+  for (let kind = NEED; kind !== END; ) {
+    if (framer.between && sink.takeRun(framer, 100, 0) > 0) onRun();
+    else if ((kind = framer.next()) === META) sink.meta(framer.frame);
+    else if (kind === NEED) throw new Error('the file is not whole');
+    else if (kind !== END) {
+      sink.frame(kind, framer.frame);
+      await sink.settle();
+    }
+    if (output.full) await output.flush();
+  }
+  await sink.end();
+  return memory.bytes;
+}
+
 const EXPIRES = bytes(0xfc, le(5000, 8));
 const PRE = 'REDIS0009';
 
@@ -61,6 +87,16 @@ describe('RESTORE', () => {
     const all = commands((await resp([file], { target: parseTarget('--target-version', target), now })).bytes);
     const about = all.filter((command) => command[1] === 'k');
     expect(about.map(([name, , ttl, , ...more]) => name === 'DEL' ? [name] : [name, ttl, ...more])).toEqual(want);
+  });
+
+  test('of files of real servers are the same from the kernels as from TypeScript', async () => {
+    let runs = 0;
+    for (const name of SERVERS) {
+      const of = (hot: Kernels | undefined): Promise<Uint8Array> => respOf(serverFile(name), hot, () => runs++);
+      const [hot, plain] = [await of(Kernels.create()), await of(undefined)];
+      expect(Buffer.compare(hot, plain), name).toBe(0);
+    }
+    expect(runs).toBeGreaterThan(5 * SERVERS.length);
   });
 
   test('functions are loaded, before 7.0 they are told', async () => {

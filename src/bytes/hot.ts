@@ -86,6 +86,11 @@ export interface Hot {
   jsonRecords(forms: RecordForms, table: Int32Array, row: number, rows: number, bytes: Uint8Array, out: Uint8Array, at: number): number;
   readonly recordsEnd: number;
   /**
+   * Writes rows [row, rows) of a frame table as RESTORE commands with REPLACE and ABSTTL, in RESP, as long as they are whole
+   * records; their payloads are of this RDB version. Returns as `jsonRecords` does.
+   */
+  restoreRecords(table: Int32Array, row: number, rows: number, bytes: Uint8Array, out: Uint8Array, at: number, version: number): number;
+  /**
    * Fills rows with whole records, as long as they are plain. Returns the first row that was not filled; `framesEnd` is the
    * position behind the last record, `framesExpired` the count of expired keys up to there.
    */
@@ -107,6 +112,7 @@ export const PLAIN: Hot = {
   walked: 0,
   jsonRecords: (_forms, _table, row) => row,
   recordsEnd: 0,
+  restoreRecords: (_table, row) => row,
   frameRecords: ({ row }) => row,
   framesEnd: 0,
   framesExpired: 0,

@@ -25,6 +25,8 @@ interface Exports {
   recordForms(at: number): void;
   records(table: number, row: number, rows: number, base: number, out: number, outEnd: number): number;
   recordsOut(): number;
+  restores(table: number, row: number, rows: number, base: number, out: number, outEnd: number, version: number): number;
+  restoresEnd(): number;
   frames(
     types: number, table: number, row: number, rows: number, pos: number, end: number, stop: number,
     to: number, offset: number, limit: number, db: number, read: number, expired: number, now: number,
@@ -230,6 +232,17 @@ export class Kernels implements Hot {
     }
     this.run.recordForms(bytes.byteOffset);
     this.forms = forms;
+  }
+
+  /** `recordsEnd` is `at` where nothing was written. */
+  restoreRecords(table: Int32Array, row: number, rows: number, bytes: Uint8Array, out: Uint8Array, at: number, version: number): number {
+    const from = this.address(bytes);
+    const into = this.address(out);
+    this.recordsEnd = at;
+    if (from < 0 || into < 0 || table.buffer !== this.buffer) return row;
+    const done = this.run.restores(table.byteOffset, row, rows, from, into + at, into + out.length, version);
+    this.recordsEnd = this.run.restoresEnd() - into;
+    return done;
   }
 
   /** `framesEnd` is `pos` where nothing was found. */

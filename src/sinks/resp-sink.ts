@@ -1,5 +1,6 @@
 import type { Crc64 } from '../bytes/crc64.js';
 import { Frame, NEED, RECORD } from '../rdb/frame.js';
+import { FRAME_WORDS, FrameTable } from '../rdb/frame-table.js';
 import { Framer } from '../rdb/framer.js';
 import { PAYLOAD_FOOTER, payloadHead, writeCrc, writePayloadVersion } from '../rdb/payload.js';
 import { hasAbsoluteTtl, hasReplace, type Target } from '../values/targets.js';
@@ -25,6 +26,12 @@ const NEWEST = 9999;
 /** Parts of values are read again in such pieces. */
 const LIMIT = 1 << 20;
 
+/** What is framed in a run before it is written. */
+const RUN_ROWS = 1 << 10;
+const RUN_BYTES = 1 << 18;
+/** No payload in a run has more bytes: whole values are smaller than that. */
+const LARGEST_RUN = 2 << 20;
+
 /**
  * Keys as commands for a server, as `redis-cli --pipe` takes them: SELECT, RESTORE, FUNCTION LOAD. A value in parts is put aside
  * until its size is known, since the length of a payload stands before it.
@@ -35,6 +42,9 @@ export class RespSink extends DumpSink {
   private readonly values: RespValues;
   private readonly server: number;
   private readonly footer = new Uint8Array(PAYLOAD_FOOTER);
+  /** What `takeRun` works with. */
+  private readonly rows: FrameTable;
+  private readonly rowFrame = new Frame();
   private db = 0;
   /** The value in parts at hand: its bytes so far, and what reads them again. */
   private readonly held = new Spill();
@@ -53,6 +63,8 @@ export class RespSink extends DumpSink {
     super(options);
     this.resp = new RespWriter(output, this.hot);
     this.crc = this.hot.crc64();
+    const { buffer, byteOffset } = this.hot.allocate(RUN_ROWS * FRAME_WORDS * 4);
+    this.rows = new FrameTable(buffer, byteOffset, RUN_ROWS);
     this.server = options.target?.release ?? NEWEST;
     this.values = new RespValues(this.resp, this.server);
   }
@@ -74,6 +86,24 @@ export class RespSink extends DumpSink {
     this.held.add(frame.bytes, frame.start, frame.end);
     this.complete = frame.last;
     if (frame.last && this.isTooLarge(payloadHead(frame).length + this.held.size) && !RespValues.can(frame)) this.refuseLarge(frame);
+  }
+
+  /** Keys that stay as they are, framed in a run and written by a kernel. */
+  takeRun(framer: Framer, most: number, now: number): number {
+    const { hot, options, output, rowFrame, rows } = this;
+    if (options.maxPayload < LARGEST_RUN || options.target !== undefined || options.dbMap !== undefined || options.stripTtl === true || options.seen !== undefined) return 0;
+    const { bytes, position: to } = framer;
+    const taken = framer.run({ table: rows.words, row: 0, rows: Math.min(RUN_ROWS, most), to, room: RUN_BYTES, read: 0, expired: 0, now });
+    this.dropped = false;
+    for (let row = 0; row < taken; row++) {
+      if (row === 0) this.select(framer.frame.db);
+      row = hot.restoreRecords(rows.words, row, taken, bytes, output.bytes, output.length, this.version);
+      if (hot.recordsEnd > output.length) output.length = hot.recordsEnd;
+      if (row === taken) break;
+      rows.read(row, rowFrame, bytes);
+      this.frame(RECORD, rowFrame);
+    }
+    return taken;
   }
 
   private isTooLarge(size: number): boolean {
@@ -112,10 +142,14 @@ export class RespSink extends DumpSink {
     this.inKey = true;
     this.keyAt = output.length;
     this.keyFlushed = output.flushed;
-    if (frame.db === this.db) return;
-    this.db = frame.db;
+    this.select(frame.db);
+  }
+
+  private select(db: number): void {
+    if (db === this.db) return;
+    this.db = db;
     this.resp.command(2);
-    this.resp.words('SELECT', `${frame.db}`);
+    this.resp.words('SELECT', `${db}`);
   }
 
   /** RESTORE, up to what stands before the value. */

@@ -4,6 +4,7 @@ export { frames, framesEnd, framesExpired } from './frames';
 export { lzf } from './lzf';
 export { powersTable } from './numbers';
 export { recordForms, records, recordsOut } from './records';
+export { restores, restoresEnd } from './restores';
 export { runItems, runPairs, runScores, runScratch, runWalked } from './run';
 export { text } from './text';
 

@@ -49,7 +49,7 @@ function pair(at: usize, value: u32): void {
   store<u16>(at, (0x3030 + tens + ((value - tens * 10) << 8)) as u16);
 }
 
-function digits(value: u64): usize {
+export function digits(value: u64): usize {
   return value <= 0xffffffff ? digits32(value as u32) : 8 + digits(value / EIGHT_DIGITS);
 }
 

@@ -1,0 +1,108 @@
+/*
+ * Rows of a frame table (rdb/frame-table.ts) as RESTORE commands, as sinks/resp-sink.ts writes them for a server that knows
+ * REPLACE and ABSTTL (5.0). A row that is no whole record ends it.
+ */
+import { crcHi, crcLo, crcSet, crcUpdate } from './crc64';
+import { digits, unsigned } from './numbers';
+
+const ROW: usize = 96;
+const RECORD = 1;
+const HAS_EXPIRE = 4;
+const HAS_META = 128;
+
+/** What stands around key and payload, at the most. */
+const AROUND: usize = 512;
+/** RDB version and CRC-64. */
+const FOOTER: usize = 10;
+
+/** '$7\r\nRESTORE\r\n$' */
+const RESTORE: usize = memory.data<u8>([0x24, 0x37, 0x0d, 0x0a, 0x52, 0x45, 0x53, 0x54, 0x4f, 0x52, 0x45, 0x0d, 0x0a, 0x24]);
+const RESTORE_SIZE: usize = 14;
+/** '\r\n$7\r\nREPLACE\r\n' */
+const REPLACE: usize = memory.data<u8>([0x0d, 0x0a, 0x24, 0x37, 0x0d, 0x0a, 0x52, 0x45, 0x50, 0x4c, 0x41, 0x43, 0x45, 0x0d, 0x0a]);
+const REPLACE_SIZE: usize = 15;
+/** '$6\r\nABSTTL\r\n' */
+const ABSTTL: usize = memory.data<u8>([0x24, 0x36, 0x0d, 0x0a, 0x41, 0x42, 0x53, 0x54, 0x54, 0x4c, 0x0d, 0x0a]);
+const ABSTTL_SIZE: usize = 12;
+/** '$8\r\nIDLETIME\r\n$' */
+const IDLETIME: usize = memory.data<u8>([0x24, 0x38, 0x0d, 0x0a, 0x49, 0x44, 0x4c, 0x45, 0x54, 0x49, 0x4d, 0x45, 0x0d, 0x0a, 0x24]);
+const IDLETIME_SIZE: usize = 15;
+/** '$4\r\nFREQ\r\n$' */
+const FREQ: usize = memory.data<u8>([0x24, 0x34, 0x0d, 0x0a, 0x46, 0x52, 0x45, 0x51, 0x0d, 0x0a, 0x24]);
+const FREQ_SIZE: usize = 11;
+
+/** Behind the last command. */
+let written: usize = 0;
+
+export function restoresEnd(): usize {
+  return written;
+}
+
+/** Writes rows [row, rows), whose positions count from `base`. Returns the first that was not done. */
+export function restores(table: usize, row: i32, rows: i32, base: usize, out: usize, outEnd: usize, version: u32): i32 {
+  let o = out;
+  for (; row < rows; row++) {
+    const at = table + (row as usize) * ROW;
+    const flags = load<i32>(at, 4);
+    if (load<i32>(at) != RECORD || (flags & HAS_META) != 0) break;
+    const keyStart = base + (load<u32>(at, 36) as usize);
+    const keySize = base + (load<u32>(at, 40) as usize) - keyStart;
+    const start = base + (load<u32>(at, 44) as usize);
+    const size = base + (load<u32>(at, 48) as usize) - start;
+    const payload = 1 + size + FOOTER;
+    if (keySize + payload + AROUND > outEnd - o) break;
+
+    const expires = (flags & HAS_EXPIRE) != 0;
+    const idle = load<f64>(at, 24);
+    const freq = load<i32>(at, 32);
+    store<u32>(o, 0x0a0d302a + ((5 + (expires ? 1 : 0) + (idle >= 0 || freq >= 0 ? 2 : 0)) << 8)); // *n
+    o = literal(o + 4, RESTORE, RESTORE_SIZE);
+    o = lineEnd(unsigned(keySize as u64, o));
+    o = lineEnd(copy(keyStart, keySize, o));
+    const expire = load<i64>(at, 16);
+    store<u8>(o, 0x24);
+    o = number(!expires ? 0 : expire < 1 ? 1 : (expire as u64), o + 1);
+    store<u8>(o, 0x24);
+    o = lineEnd(unsigned(payload as u64, o + 1));
+    const body = o;
+    store<u8>(o, load<u8>(at, 8)); // type numbers of Valkey are 256 more
+    o = copy(start, size, o + 1);
+    store<u16>(o, version as u16);
+    crcSet(0, 0);
+    crcUpdate(body, o + 2);
+    store<u32>(o, crcLo(), 2);
+    store<u32>(o, crcHi(), 6);
+    o = literal(o + FOOTER, REPLACE, REPLACE_SIZE);
+    if (expires) o = literal(o, ABSTTL, ABSTTL_SIZE);
+    if (idle >= 0) o = number(idle as u64, literal(o, IDLETIME, IDLETIME_SIZE));
+    else if (freq >= 0) o = number(freq as u64, literal(o, FREQ, FREQ_SIZE));
+  }
+  written = o;
+  return row;
+}
+
+/** Copies a text of up to 16 bytes. */
+@inline
+function literal(at: usize, text: usize, size: usize): usize {
+  v128.store(at, v128.load(text));
+  return at + size;
+}
+
+/** A number as an argument, behind its `$`. */
+function number(value: u64, at: usize): usize {
+  return lineEnd(unsigned(value, lineEnd(unsigned(digits(value) as u64, at))));
+}
+
+@inline
+function lineEnd(at: usize): usize {
+  store<u16>(at, 0x0a0d);
+  return at + 2;
+}
+
+/** The copy of the runtime is a call, and slow for little; 16 bytes more may change. */
+@inline
+function copy(from: usize, size: usize, to: usize): usize {
+  if (size > 512) memory.copy(to, from, size);
+  else for (let k: usize = 0; k < size; k += 16) v128.store(to + k, v128.load(from + k));
+  return to + size;
+}
