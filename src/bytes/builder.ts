@@ -3,6 +3,10 @@ const LEAST = 1 << 10;
 /** Below this a loop is faster than a call of `set`, which needs a view of its own. */
 const SHORT = 32;
 
+/** The halves of a double; machines that run Node are little-endian. */
+const float = new Float64Array(1);
+const words = new Int32Array(float.buffer);
+
 /** Bytes that are put together one after another. The buffer is used again after `clear`, growing to the largest need. */
 export class ByteBuilder {
   /** The first `length` bytes are the ones written; another buffer once they do not fit. */
@@ -47,6 +51,12 @@ export class ByteBuilder {
   le64(hi: number, lo: number): void {
     this.le(lo, 4);
     this.le(hi, 4);
+  }
+
+  /** A double, little-endian. */
+  double(value: number): void {
+    float[0] = value;
+    this.le64(words[1], words[0]);
   }
 
   /** Copies `bytes[start, end)`. */
