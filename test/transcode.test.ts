@@ -209,3 +209,36 @@ describe('the smallest change', () => {
     expect(() => transcode(frameOf(REDIS, 30, str(listpack([4n, 'x']))), target)).toThrow(/template 4/);
   });
 });
+
+describe('lengths behind the entries of listpacks', () => {
+  const [valkey, older, redis] = ['valkey-9.1', 'valkey-8.1', '8.0'].map(parseTarget);
+  const sizes = [16_377, 16_378, 16_379, 2_097_145, 2_097_146, 2_097_147];
+  const at = (size: number): boolean => [16_378, 2_097_146].includes(size);
+  const values = (list: readonly Packable[], wide: boolean): [number, Part][] => [
+    [16, str(listpack(list, wide))],
+    [17, lzfStr(listpack([list[0], 1n], wide))],
+    [18, [len(2), 1, str('plain'), 2, str(listpack(list, wide))]],
+    [20, str(listpack([list[0]], wide))],
+    [21, [len(1), str(new Uint8Array(16)), str(listpack([1n, 0n, 1n, 'f', 0n, 2n, 1n, 1n, list[0], 4n], wide)), len(1), len(1), len(1), len(1), len(1), len(0), len(0), len(1), len(0)]],
+  ];
+
+  test.each(sizes)('for a string of %i bytes', (size) => {
+    const list = ['x'.repeat(size), 'tail'];
+    for (const [i, [type, value]] of values(list, false).entries()) {
+      const [, wide] = values(list, true)[i];
+      const [narrowFrame, wideFrame] = [frameOf(REDIS, type, value), frameOf(VALKEY, type, wide)];
+      const want = decoded(narrowFrame);
+      expect(decoded(wideFrame)).toEqual(want);
+      for (const [frame, target, same] of [[narrowFrame, valkey, false], [narrowFrame, older, true], [narrowFrame, redis, true], [wideFrame, valkey, true], [wideFrame, older, false], [wideFrame, redis, false]] as const) {
+        const found = transcode(frame, target) as Transcoded;
+        expect(found.outcome).toBe(same || !at(size) ? 'same' : 'rewritten');
+        expect(found.type.id).toBe(type);
+        expect(received(target, found)).toEqual(want);
+        // the bytes are the other form's own, but for compression
+        if (!same && type !== 17) expect(Buffer.compare(found.bytes.subarray(found.start, found.end), bytes(target === valkey ? wide : value))).toBe(0);
+      }
+      const down = transcode(wideFrame, parseTarget('7.0')) as Transcoded;
+      expect(received(parseTarget('7.0'), down)).toEqual(expected(wideFrame.redisType, want, down));
+    }
+  });
+});

@@ -39,6 +39,8 @@ export class Rewriting {
   readonly out = new ByteBuilder();
   readonly ziplist = new ZiplistWriter();
   readonly listpack: ListpackWriter;
+  /** Whether the target's listpacks have the lengths of Valkey 9 (see listpack-borders.ts). */
+  readonly wide: boolean;
   readonly intset = new IntsetWriter();
   readonly scratch = new Scratch();
 
@@ -52,7 +54,8 @@ export class Rewriting {
     readonly target: Target,
     private readonly allowLoss: boolean,
   ) {
-    this.listpack = new ListpackWriter(writesWide(target));
+    this.wide = target.vendor === 'valkey' && target.rdbVersion >= 80;
+    this.listpack = new ListpackWriter(this.wide);
   }
 
   begin(): void {
@@ -115,9 +118,4 @@ export class Rewriting {
     });
     return found;
   }
-}
-
-/** Whether the target's listpacks have the lengths of Valkey 9 behind their entries (see listpack.ts). */
-export function writesWide({ rdbVersion, vendor }: Target): boolean {
-  return vendor === 'valkey' && rdbVersion >= 80;
 }

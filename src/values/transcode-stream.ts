@@ -5,6 +5,7 @@ import { type Length, readLength } from '../rdb/length.js';
 import { readString } from '../rdb/string.js';
 import type { TypeRow } from '../rdb/types.js';
 import { addLength } from '../rdb/write-string.js';
+import { copyListpack } from './listpack-borders.js';
 import { type Rewriting, Unsayable } from './rewriting.js';
 import { targetName, typeFor } from './targets.js';
 
@@ -57,11 +58,8 @@ class StreamCopy {
 
   run(): void {
     const { to } = this;
+    this.nodes();
     const start = this.pos;
-    for (let nodes = this.count(); nodes > 0; nodes--) {
-      this.string();
-      this.string();
-    }
     this.counts(3); // length, last ID
     this.copy(start);
     if (this.dropping(OFFSETS)) to.adapted.push('first ID, greatest deleted ID, entries ever added and read by groups');
@@ -72,6 +70,19 @@ class StreamCopy {
     this.copy(groupsAt);
     for (let left = groups; left > 0; left--) this.group();
     if (this.from >= IDEMPOTENCE) this.keep(IDEMPOTENCE, () => this.idempotence());
+  }
+
+  private nodes(): void {
+    const { listpack, out, wide } = this.to;
+    const start = this.pos;
+    const count = this.count();
+    this.copy(start);
+    for (let left = count; left > 0; left--) {
+      const key = this.pos;
+      this.string();
+      this.copy(key);
+      this.moved(copyListpack(out, listpack, wide, this.bytes, this.pos, this.end));
+    }
   }
 
   /** Whether the value has what came with this type, and the target's type has not. */

@@ -1,5 +1,6 @@
 import type { Frame } from '../rdb/frame.js';
 import type { RedisType, TypeRow } from '../rdb/types.js';
+import { copyWithListpacks, hasMisreadListpacks } from './listpack-borders.js';
 import { Rewriting, Unsayable } from './rewriting.js';
 import { reads, type Target, targetName } from './targets.js';
 import { rewriteHash } from './transcode-hashes.js';
@@ -76,7 +77,7 @@ export class Transcoder {
     to.begin();
     try {
       const metaBytes = this.keyMeta(frame);
-      if (reads(this.target, frame.type)) {
+      if (reads(this.target, frame.type) && !hasMisreadListpacks(frame, to.wide)) {
         const { bytes, end, start, type } = frame;
         return { outcome: this.outcome('same'), type, bytes, start, end, metaBytes, leftOut: this.leftOut };
       }
@@ -89,9 +90,14 @@ export class Transcoder {
   }
 
   private rewrite(frame: Frame): TypeRow {
+    const { listpack, out, target, wide } = this.rewriting;
+    if (reads(target, frame.type)) {
+      copyWithListpacks(out, listpack, wide, frame);
+      return frame.type;
+    }
     const rewrite = REWRITES[frame.redisType];
     if (rewrite !== undefined) return rewrite(this.rewriting, frame);
-    throw new Unsayable(`${targetName(this.target)} has no values of type ${frame.redisType} (${frame.type.name})`);
+    throw new Unsayable(`${targetName(target)} has no values of type ${frame.redisType} (${frame.type.name})`);
   }
 
   /** Metadata that modules put to a key, of any type (redis 8.6). */
