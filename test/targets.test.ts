@@ -48,6 +48,11 @@ describe('targets', () => {
     expect(typeFor(parseTarget('valkey-9.1'), 'HASH_METADATA')).toBeUndefined();
   });
 
+  test('listpacks with the wide lengths', () => {
+    expect(TARGETS.filter(({ wide }) => wide).map(({ release, vendor }) => `${vendor}-${release}`)).toEqual(['redis-8.8', 'redis-8.10', 'valkey-9.1']);
+    expect(TARGETS.filter(({ exact }) => exact).map(({ release }) => release)).toEqual(['2.6', '2.8', '3.0', '3.2.0']);
+  });
+
   test('names', () => {
     expect(parseTarget('6.2')).toMatchObject({ vendor: 'redis', release: '6.2', rdbVersion: 9, exact: false });
     expect(parseTarget('redis-7.4')).toMatchObject({ vendor: 'redis', release: '7.4', rdbVersion: 12 });

@@ -9,7 +9,7 @@ const REDIS = 'REDIS0015';
 const VALKEY = 'VALKEY080';
 
 /** One target for every different table. */
-const DISTINCT = TARGETS.filter((target, i) => TARGETS.findIndex(({ vendor, rdbVersion }) => vendor === target.vendor && rdbVersion === target.rdbVersion) === i);
+const DISTINCT = TARGETS.filter((target, i) => TARGETS.findIndex(({ vendor, rdbVersion, wide }) => vendor === target.vendor && rdbVersion === target.rdbVersion && wide === target.wide) === i);
 
 const borders = (bits: number[]): bigint[] => bits.flatMap((n) => [2n ** BigInt(n) - 1n, 2n ** BigInt(n), -(2n ** BigInt(n)), -(2n ** BigInt(n)) - 1n]);
 const integer = fc.oneof(fc.bigInt(-(2n ** 63n), 2n ** 63n - 1n), fc.bigInt(-200n, 200n), fc.constantFrom(...borders([7, 12, 15, 23, 31, 53]), -(2n ** 63n), 2n ** 63n - 1n));
@@ -211,7 +211,7 @@ describe('the smallest change', () => {
 });
 
 describe('lengths behind the entries of listpacks', () => {
-  const [valkey, older, redis] = ['valkey-9.1', 'valkey-8.1', '8.0'].map(parseTarget);
+  const [valkey, older, redis, latest] = ['valkey-9.1', 'valkey-9.0', '8.0', '8.8'].map(parseTarget);
   const sizes = [16_377, 16_378, 16_379, 2_097_145, 2_097_146, 2_097_147];
   const at = (size: number): boolean => [16_378, 2_097_146].includes(size);
   const values = (list: readonly Packable[], wide: boolean): [number, Part][] => [
@@ -229,13 +229,13 @@ describe('lengths behind the entries of listpacks', () => {
       const [narrowFrame, wideFrame] = [frameOf(REDIS, type, value), frameOf(VALKEY, type, wide)];
       const want = decoded(narrowFrame);
       expect(decoded(wideFrame)).toEqual(want);
-      for (const [frame, target, same] of [[narrowFrame, valkey, false], [narrowFrame, older, true], [narrowFrame, redis, true], [wideFrame, valkey, true], [wideFrame, older, false], [wideFrame, redis, false]] as const) {
+      for (const [frame, target, same] of [[narrowFrame, valkey, false], [narrowFrame, older, true], [narrowFrame, redis, true], [narrowFrame, latest, false], [wideFrame, latest, true], [wideFrame, valkey, true], [wideFrame, older, false], [wideFrame, redis, false]] as const) {
         const found = transcode(frame, target) as Transcoded;
         expect(found.outcome).toBe(same || !at(size) ? 'same' : 'rewritten');
         expect(found.type.id).toBe(type);
         expect(received(target, found)).toEqual(want);
         // the bytes are the other form's own, but for compression
-        if (!same && type !== 17) expect(Buffer.compare(found.bytes.subarray(found.start, found.end), bytes(target === valkey ? wide : value))).toBe(0);
+        if (!same && type !== 17) expect(Buffer.compare(found.bytes.subarray(found.start, found.end), bytes(target.wide ? wide : value))).toBe(0);
       }
       const down = transcode(wideFrame, parseTarget('7.0')) as Transcoded;
       expect(received(parseTarget('7.0'), down)).toEqual(expected(wideFrame.redisType, want, down));

@@ -20,7 +20,7 @@ export class ListpackWriter {
   private readonly element = new Element();
   private count = 0;
 
-  /** @param wide whether the lengths behind entries are those of Valkey 9, which takes one byte less at the border values */
+  /** @param wide whether the lengths behind entries are those of Valkey 9.1 and Redis 8.8, one byte less at the border values */
   constructor(private readonly wide = false) {}
 
   begin(): void {

@@ -8,14 +8,15 @@ import { readString, Scratch } from '../rdb/string.js';
 import { addBytes } from '../rdb/write-string.js';
 
 /*
- * Behind an entry of 16383, 2097151 or 268435455 bytes, Redis and Valkey before 9 write one byte more than Valkey 9 (see
- * listpack.ts), and each of them misreads the other's form: Valkey 9.1 answers "Bad data format", or goes on with the wrong
- * bytes where it does not look deep. So a listpack with such an entry is written again for a server of the other kind.
+ * Behind an entry of 16383, 2097151 or 268435455 bytes, servers wrote one byte more than needed, until Valkey 9.1 (valkey #3601)
+ * and Redis 8.8 (redis #15151). They find the next entry by what they would have written, so each misreads the other's form:
+ * Valkey 9.1.2 answers "Bad data format" where it looks deep, and goes on with the wrong bytes where it does not. So a listpack
+ * with such an entry is written again for a server of the other kind.
  */
 
 /** Shorter listpacks have no such entry. */
 const LEAST = 0x3fff;
-/** Bytes of such an entry with the length behind it, in the narrow and the wide form; no other entries have so many. */
+/** Bytes of such an entry with the length behind it, in the older form and in the newer, the wide one; no other entries have so many. */
 const NARROW: readonly number[] = [16_386, 2_097_155, 268_435_460];
 const WIDE: readonly number[] = [16_385, 2_097_154, 268_435_459];
 

@@ -39,8 +39,6 @@ export class Rewriting {
   readonly out = new ByteBuilder();
   readonly ziplist = new ZiplistWriter();
   readonly listpack: ListpackWriter;
-  /** Whether the target's listpacks have the lengths of Valkey 9 (see listpack-borders.ts). */
-  readonly wide: boolean;
   readonly intset = new IntsetWriter();
   readonly scratch = new Scratch();
 
@@ -54,8 +52,7 @@ export class Rewriting {
     readonly target: Target,
     private readonly allowLoss: boolean,
   ) {
-    this.wide = target.vendor === 'valkey' && target.rdbVersion >= 80;
-    this.listpack = new ListpackWriter(this.wide);
+    this.listpack = new ListpackWriter(target.wide);
   }
 
   begin(): void {

@@ -9,9 +9,13 @@ export interface Target {
   readonly rdbVersion: number;
   /** Whether it refuses payloads of every other version. */
   readonly exact: boolean;
+  /** How its listpacks say the lengths of entries at the border values: see listpack-borders.ts. */
+  readonly wide: boolean;
 }
 
-const row = (vendor: Vendor, release: string, rdbVersion: number, exact = false): Target => ({ vendor, release, rdbVersion, exact });
+const EXACT = { exact: true };
+const WIDE = { wide: true };
+const row = (vendor: Vendor, release: string, rdbVersion: number, { exact = false, wide = false } = {}): Target => ({ vendor, release, rdbVersion, exact, wide });
 
 /**
  * RDB_VERSION of the servers (rdb.h) and how RESTORE compares a footer with it (redis cluster.c, verifyDumpPayload; since 7.4
@@ -19,10 +23,10 @@ const row = (vendor: Vendor, release: string, rdbVersion: number, exact = false)
  * 79, which are Redis' (valkey rdb.c, rdbIsVersionAccepted).
  */
 export const TARGETS: readonly Target[] = [
-  row('redis', '2.6', 6, true),
-  row('redis', '2.8', 6, true),
-  row('redis', '3.0', 6, true),
-  row('redis', '3.2.0', 7, true),
+  row('redis', '2.6', 6, EXACT),
+  row('redis', '2.8', 6, EXACT),
+  row('redis', '3.0', 6, EXACT),
+  row('redis', '3.2.0', 7, EXACT),
   row('redis', '3.2', 7),
   row('redis', '4.0', 8),
   row('redis', '5.0', 9),
@@ -35,13 +39,13 @@ export const TARGETS: readonly Target[] = [
   row('redis', '8.2', 12),
   row('redis', '8.4', 12),
   row('redis', '8.6', 13),
-  row('redis', '8.8', 14),
-  row('redis', '8.10', 15),
+  row('redis', '8.8', 14, WIDE),
+  row('redis', '8.10', 15, WIDE),
   row('valkey', '7.2', 11),
   row('valkey', '8.0', 11),
   row('valkey', '8.1', 11),
   row('valkey', '9.0', 80),
-  row('valkey', '9.1', 80),
+  row('valkey', '9.1', 80, WIDE),
 ];
 
 /** Types that stand in files alone: what they refer to is elsewhere in the file. RESTORE refuses them. */

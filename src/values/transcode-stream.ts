@@ -73,7 +73,7 @@ class StreamCopy {
   }
 
   private nodes(): void {
-    const { listpack, out, wide } = this.to;
+    const { listpack, out, target } = this.to;
     const start = this.pos;
     const count = this.count();
     this.copy(start);
@@ -81,7 +81,7 @@ class StreamCopy {
       const key = this.pos;
       this.string();
       this.copy(key);
-      this.moved(copyListpack(out, listpack, wide, this.bytes, this.pos, this.end));
+      this.moved(copyListpack(out, listpack, target.wide, this.bytes, this.pos, this.end));
     }
   }
 

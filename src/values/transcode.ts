@@ -58,7 +58,8 @@ const REWRITES: Readonly<Partial<Record<RedisType, Rewrite>>> = {
  * Puts values into an encoding that a target reads, by the smallest change: where it reads the type, the bytes stay as they are.
  *
  * Whole values only (RECORD frames; a framer with `limit: Infinity` gives no others). Of a value that comes in parts, `reads`
- * says whether its parts can be copied as they are; rewriting them part by part is not there yet.
+ * says whether the target has its type, so that its parts can be copied as they are (but for the lengths of
+ * listpack-borders.ts); rewriting them part by part is not there yet.
  */
 export class Transcoder {
   private readonly rewriting: Rewriting;
@@ -77,7 +78,7 @@ export class Transcoder {
     to.begin();
     try {
       const metaBytes = this.keyMeta(frame);
-      if (reads(this.target, frame.type) && !hasMisreadListpacks(frame, to.wide)) {
+      if (reads(this.target, frame.type) && !hasMisreadListpacks(frame, this.target.wide)) {
         const { bytes, end, start, type } = frame;
         return { outcome: this.outcome('same'), type, bytes, start, end, metaBytes, leftOut: this.leftOut };
       }
@@ -90,9 +91,9 @@ export class Transcoder {
   }
 
   private rewrite(frame: Frame): TypeRow {
-    const { listpack, out, target, wide } = this.rewriting;
+    const { listpack, out, target } = this.rewriting;
     if (reads(target, frame.type)) {
-      copyWithListpacks(out, listpack, wide, frame);
+      copyWithListpacks(out, listpack, target.wide, frame);
       return frame.type;
     }
     const rewrite = REWRITES[frame.redisType];
