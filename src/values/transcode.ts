@@ -71,7 +71,7 @@ export class Transcoder {
     this.rewriting = new Rewriting(target, allowLoss);
   }
 
-  /** Throws RdbError where a value that has to be rewritten is damaged. */
+  /** Throws RdbError where a value that has to be rewritten, or a listpack of 16 KiB or more, is damaged. */
   record(frame: Frame): Transcoded | Refused {
     const { rewriting: to } = this;
     if (!frame.first || !frame.last) throw new TypeError('a part of a value: only whole ones can be transcoded');
