@@ -11,7 +11,7 @@ export async function serverTruth(client: Redis, databases: readonly number[]): 
     for (const key of (await client.callBuffer('KEYS', '*')) as Buffer[]) {
       const type = await client.type(key);
       const value = await (READ[type])(client, key);
-      const expireAt = (await client.call('PEXPIRETIME', key)) as number;
+      const expireAt = (await client.call('PEXPIRETIME', key).catch(() => -1)) as number; // unknown before 7.0
       lines.push(JSON.stringify({ db, key: text(key), type, ...(expireAt >= 0 ? { expireAt } : {}), value }));
     }
   }

@@ -20,6 +20,8 @@ export function addDump(program: Command, io: Io, argv: readonly string[], onExi
     .addOption(list('--db-map <from:to>', 'write the keys of one database into another: 3:0, or a list of such pairs'))
     .option('--split-slots <n>', 'with --format rdb: this many files, one for each of as many ranges of cluster slots; their names are that of --output with the range')
     .option('--max-payload <bytes>', 'with --format resp: larger values become plain commands, in batches (default: 512mb)')
+    .option('--target-version <server>', 'write what this server reads: 6.2, redis-7.4, valkey-9.1; values it would not read are written in another encoding')
+    .option('--allow-loss', 'with --target-version: what the server has no place for is left out of keys; without this, such keys are named and not written')
     .option('--strip-ttl', 'leave expiries out: keys stay for good')
     .option('--on-conflict <how>', 'of a key that two sources have, error: name it and keep the first, first: keep that, last: keep that (default: error)');
   addFilters(command);
@@ -50,10 +52,12 @@ async function runDump(sources: readonly string[], flags: DumpFlags, io: Io, arg
         },
       }),
     line: (summary) => [summaryLine(kept(summary)), ...dropped(summary)].join('; '),
-    fields: ({ duplicates, keys, read, refused }) => ({
+    fields: ({ adapted, duplicates, keys, lost, read, refused }) => ({
       keysFiltered: read - keys - refused - duplicates,
       keysRefused: refused,
       keysDuplicate: duplicates,
+      keysAdapted: adapted,
+      keysLossy: lost,
       refused: problems,
     }),
     exit: ({ refused }) => (refused > 0 ? EXIT.keys : EXIT.done),
@@ -71,9 +75,11 @@ function problemLine({ db, file, key, reason }: KeyProblem): string {
 /** For the common line, in which all keys that are not written were filtered out. */
 const kept = (summary: DumpSummary): DumpSummary => ({ ...summary, read: summary.read - summary.refused - summary.duplicates });
 
-function dropped({ duplicates, refused }: DumpSummary): string[] {
+function dropped({ adapted, duplicates, lost, refused }: DumpSummary): string[] {
   return [
     ...(duplicates > 0 ? [`${countText(duplicates)} of a key that another source has`] : []),
+    ...(adapted > 0 ? [`${keysText(adapted)} without bookkeeping that the target has no place for`] : []),
+    ...(lost > 0 ? [`${keysText(lost)} with a loss that was allowed`] : []),
     ...(refused > 0 ? [`${keysText(refused)} not written`] : []),
   ];
 }

@@ -1,7 +1,7 @@
-import { CONFLICTS, type Conflict, DUMP_FORMATS, type DumpFormat, joinsDatabases, outputPaths } from '../commands/dump.js';
+import { CONFLICTS, type Conflict, DUMP_FORMATS, type DumpFormat, joinsDatabases, outputPaths, parseTarget, type Target } from '../commands/dump.js';
 import { parseSize } from '../commands/terms.js';
 import { type Io, isTerminal } from './io.js';
-import { word } from './printable.js';
+import { printable, word } from './printable.js';
 import { type CheckedSources, checkOutput, checkSources, type SourceFlags } from './source-options.js';
 import { checked, UsageError } from './usage.js';
 
@@ -12,6 +12,8 @@ export interface DumpFlags extends SourceFlags {
   splitSlots?: string;
   maxPayload?: string;
   stripTtl?: boolean;
+  targetVersion?: string;
+  allowLoss?: boolean;
   onConflict?: string;
 }
 
@@ -21,6 +23,8 @@ export interface CheckedDump extends CheckedSources {
   readonly splitSlots: number;
   readonly maxPayload: number | undefined;
   readonly stripTtl: boolean;
+  readonly target: Target | undefined;
+  readonly allowLoss: boolean;
   readonly onConflict: Conflict;
 }
 
@@ -33,6 +37,7 @@ export async function checkDump(sources: readonly string[], flags: DumpFlags, io
   if (onConflict === 'last' && joinsDatabases(dbMap)) {
     throw new UsageError('--on-conflict last decides between files, not between databases that --db-map joins: expected first or error');
   }
+  const target = checkTarget(flags);
   const splitSlots = checkSplit(flags, format);
   const maxPayload = checkMaxPayload(flags, format);
   const common = await checkSources('dump', sources, flags, io);
@@ -43,7 +48,19 @@ export async function checkDump(sources: readonly string[], flags: DumpFlags, io
     if (common.output === undefined) throw new UsageError('--split-slots writes files: name them with --output, like --output shard.rdb');
     for (const path of outputPaths({ output: common.output, splitSlots })) await checkOutput(sources, path as string, io.stdin);
   }
-  return { ...common, format, dbMap, splitSlots, maxPayload, stripTtl: flags.stripTtl === true, onConflict };
+  return { ...common, format, dbMap, splitSlots, maxPayload, stripTtl: flags.stripTtl === true, target, allowLoss: flags.allowLoss === true, onConflict };
+}
+
+function checkTarget({ allowLoss, targetVersion }: DumpFlags): Target | undefined {
+  if (targetVersion === undefined) {
+    if (allowLoss === true) throw new UsageError('--allow-loss is for --target-version: without it nothing is lost');
+    return undefined;
+  }
+  try {
+    return parseTarget(targetVersion);
+  } catch (error) {
+    throw error instanceof RangeError ? new UsageError(`--target-version: ${printable(error.message)}`) : error;
+  }
 }
 
 /** Every file has buffers and a handle of its own. */

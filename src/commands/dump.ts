@@ -4,15 +4,18 @@ import type { ByteSink } from '../sinks/byte-sink.js';
 import type { DumpCounts, DumpSink, KeyProblem } from '../sinks/dump-sink.js';
 import { Output } from '../sinks/output.js';
 import { PayloadLines } from '../sinks/payload-lines.js';
-import { RdbFile } from '../sinks/rdb-file.js';
+import { RdbFile, type RdbFormat } from '../sinks/rdb-file.js';
 import { RdbSink, type RdbSinkOptions, slotRanges } from '../sinks/rdb-sink.js';
 import { RespSink } from '../sinks/resp-sink.js';
 import { compileFilter } from '../values/filters.js';
 import { KeySet } from '../values/key-set.js';
+import type { Target } from '../values/targets.js';
 import { highestFormat } from './headers.js';
 import { openOutput, run, type RunOptions, type RunSummary } from './run.js';
 
 export type { KeyProblem } from '../sinks/dump-sink.js';
+
+export { parseTarget, type Target } from '../values/targets.js';
 
 export const DUMP_FORMATS = ['rdb', 'resp', 'payload'] as const;
 export type DumpFormat = (typeof DUMP_FORMATS)[number];
@@ -33,6 +36,10 @@ export interface DumpOptions extends RunOptions {
   readonly splitSlots?: number | undefined;
   /** With the format resp: payloads over this many bytes become plain commands (default 512 MiB, as proto-max-bulk-len). */
   readonly maxPayload?: number | undefined;
+  /** The server that is written for (default: one that reads what the sources have, as it stands there). */
+  readonly target?: Target | undefined;
+  /** Leave out of keys what the target has no place for, instead of leaving out the keys. */
+  readonly allowLoss?: boolean | undefined;
   /** Default: error. */
   readonly onConflict?: Conflict | undefined;
   /** Called for every key that is not in the output as it should be. */
@@ -44,23 +51,33 @@ export type DumpSummary = RunSummary & Readonly<DumpCounts>;
 /** What servers take as one argument (proto-max-bulk-len) by default. */
 const MAX_PAYLOAD = 512 << 20;
 
-/** Writes the keys of RDB files as they are. Throws OutputError or ClosedPipe; all else is in the summary. */
+/** Values up to this size are held as a whole where they may have to be put in another encoding. */
+const MOST_WHOLE = 512 << 20;
+const VALKEY_OWN = 80;
+
+/** Writes the keys of RDB files as they are, or as a target reads them. Throws OutputError or ClosedPipe; all else is in the summary. */
 export async function dump(options: DumpOptions): Promise<DumpSummary> {
-  const { dbMap, maxPayload = MAX_PAYLOAD, onConflict = 'error', onProblem, sources, stripTtl } = options;
+  const { allowLoss, dbMap, maxPayload = MAX_PAYLOAD, onConflict = 'error', onProblem, sources, stripTtl, target } = options;
   const now = options.filter?.now ?? Date.now();
-  const format = options.format === 'rdb' && sources.length > 1 ? await highestFormat(sources) : undefined;
+  const format = options.format === 'rdb' ? await formatOf(options) : undefined;
   const outputs = await openOutputs(options);
   const seen = mayRepeat(options) ? new KeySet() : undefined;
   const ordered = onConflict === 'last' ? [...sources].reverse() : sources;
   let sink: DumpSink | undefined;
-  const summary = await run({ ...options, sources: ordered }, (hot) => {
-    const common = { hot, dbMap, stripTtl, seen, duplicates: onConflict === 'error' ? 'tell' : 'drop', onProblem } as const;
+  const summary = await run({ ...options, sources: ordered, wholeBytes: target === undefined ? undefined : MOST_WHOLE }, (hot) => {
+    const common = { hot, dbMap, stripTtl, target, allowLoss, seen, duplicates: onConflict === 'error' ? 'tell' : 'drop', onProblem } as const;
     if (options.format === 'rdb') sink = rdbSink(outputs, { ...common, format, complete: isComplete(options) });
     else if (options.format === 'resp') sink = new RespSink(new Output(outputs[0], { hot }), { ...common, maxPayload, now });
     else sink = new PayloadLines(new Output(outputs[0], { hot }), common);
     return { sink, outputs, meta: options.format !== 'payload' };
   });
   return { ...summary, ...(sink as DumpSink).counts };
+}
+
+/** What the header of an RDB says: Valkey numbers versions of its own from 80 on. */
+async function formatOf({ sources, target }: DumpOptions): Promise<RdbFormat | undefined> {
+  if (target !== undefined) return { vendor: target.rdbVersion >= VALKEY_OWN ? 'valkey' : 'redis', version: target.rdbVersion };
+  return sources.length > 1 ? highestFormat(sources) : undefined;
 }
 
 async function openOutputs(options: DumpOptions): Promise<ByteSink[]> {

@@ -24,6 +24,17 @@ export class Element {
   hi = 0;
   lo = 0;
 
+  copy(other: Element): this {
+    this.kind = other.kind;
+    this.bytes = other.bytes;
+    this.start = other.start;
+    this.end = other.end;
+    this.num = other.num;
+    this.hi = other.hi;
+    this.lo = other.lo;
+    return this;
+  }
+
   setInt(value: number): void {
     this.kind = INT;
     this.num = value;

@@ -1,7 +1,9 @@
 import { type Hot, PLAIN } from '../bytes/hot.js';
 import { formatText } from '../bytes/text.js';
-import type { Frame } from '../rdb/frame.js';
+import { Frame, RECORD } from '../rdb/frame.js';
 import type { KeySet } from '../values/key-set.js';
+import { reads, type Target, targetName } from '../values/targets.js';
+import { type Transcoded, Transcoder } from '../values/transcode.js';
 import type { FileEnd, LastSink, SourceFile } from './sink.js';
 
 /** A key, or something else of a file, that is not in the output as it should be, and why. */
@@ -17,6 +19,10 @@ export interface KeyProblem {
 export interface DumpCounts {
   /** Keys, and what else, that are not in the output, each of them told. */
   refused: number;
+  /** Keys whose encoding on the target has no place for some bookkeeping that it can do without. */
+  adapted: number;
+  /** Keys that are written without something, as was allowed. */
+  lost: number;
   /** Keys that another file had, too, and that are left out as was asked for. */
   duplicates: number;
 }
@@ -27,6 +33,10 @@ export interface DumpSinkOptions {
   readonly dbMap?: ReadonlyMap<number, number> | undefined;
   /** Leave expiries out. */
   readonly stripTtl?: boolean | undefined;
+  /** The server that is written for (default: one that reads what the sources have, as it stands there). */
+  readonly target?: Target | undefined;
+  /** What the target has no place for is left out of keys that are written, instead of the keys. */
+  readonly allowLoss?: boolean | undefined;
   /** Keys seen so far, where one may come twice. */
   readonly seen?: KeySet | undefined;
   /** Whether a key that comes again is a problem. */
@@ -34,10 +44,21 @@ export interface DumpSinkOptions {
   readonly onProblem?: ((problem: KeyProblem) => void) | undefined;
 }
 
+/** The frame of a value in another encoding: type byte, key and value stand behind one another in memory of their own. */
+function madeFrame(frame: Frame, { bytes, end, metaBytes, start, type }: Transcoded): Frame {
+  const { headBytes, headEnd, typeAt } = frame;
+  const head = headEnd - typeAt;
+  const record = new Uint8Array(head + end - start);
+  record.set(headBytes.subarray(typeAt, headEnd));
+  record[0] = type.id;
+  record.set(bytes.subarray(start, end), head);
+  return Object.assign(new Frame(), frame, { type, redisType: type.redisType, metaBytes, headBytes: record, headStart: 0, typeAt: 0, headEnd: head, bytes: record, start: head, end: record.length });
+}
+
 /** What all dumps have in common: databases by other numbers, expiries left out, keys that come twice. */
 export abstract class DumpSink implements LastSink {
   dropped = false;
-  readonly counts: DumpCounts = { refused: 0, duplicates: 0 };
+  readonly counts: DumpCounts = { refused: 0, adapted: 0, lost: 0, duplicates: 0 };
   protected readonly hot: Hot;
   /** The database that the key at hand has in its source. */
   protected sourceDb = 0;
@@ -45,8 +66,12 @@ export abstract class DumpSink implements LastSink {
   protected stripped = false;
   protected file: SourceFile = { name: '', version: 0, vendor: 'redis' };
 
+  private readonly transcoder: Transcoder | undefined;
+
   constructor(protected readonly options: DumpSinkOptions) {
+    const { allowLoss = false, target } = options;
     this.hot = options.hot ?? PLAIN;
+    if (target !== undefined) this.transcoder = new Transcoder(target, { allowLoss });
   }
 
   /** Takes a frame of a key that is to be written, changed as the options say. */
@@ -76,9 +101,35 @@ export abstract class DumpSink implements LastSink {
       this.stripped = hasExpire;
     }
     if (frame.first) this.dropped = !this.isNew(frame);
-    if (!this.dropped) this.take(kind, frame);
+    if (!this.dropped) this.translate(kind, frame);
     frame.db = db;
     frame.hasExpire = hasExpire;
+  }
+
+  /** The RDB version of what is written. */
+  protected get version(): number {
+    return this.options.target?.rdbVersion ?? this.file.version;
+  }
+
+  /** Hands a frame on, in the encoding that the target reads. Values come in parts where they are too large to be held as a whole. */
+  private translate(kind: number, frame: Frame): void {
+    const { transcoder } = this;
+    if (transcoder !== undefined && kind !== RECORD && frame.first && !reads(transcoder.target, frame.type)) {
+      this.refuse(frame, `${targetName(transcoder.target)} does not read the encoding ${frame.type.name}, and the value is too large to be written in another`);
+      return;
+    }
+    if (transcoder === undefined || kind !== RECORD) {
+      this.take(kind, frame);
+      return;
+    }
+    const made = transcoder.record(frame);
+    if (made.outcome === 'refused') {
+      this.refuse(frame, `${made.reason}${made.avoidable ? '; --allow-loss writes the key without it' : ''}`);
+      return;
+    }
+    if (made.outcome === 'adapted') this.counts.adapted++;
+    if (made.outcome === 'lossy') this.counts.lost++;
+    this.take(RECORD, made.bytes === frame.bytes && made.metaBytes === frame.metaBytes ? frame : madeFrame(frame, made));
   }
 
   private isNew(frame: Frame): boolean {

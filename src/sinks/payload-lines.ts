@@ -81,7 +81,7 @@ export class PayloadLines extends DumpSink {
     const head = this.head(frame, end - start);
     const { payload } = this;
     this.hot.copy(bytes, start, end, payload, head);
-    const stop = writePayloadVersion(payload, head + end - start, this.file.version);
+    const stop = writePayloadVersion(payload, head + end - start, this.version);
     crc.hi = crc.lo = 0;
     crc.update(payload, 0, stop);
     const size = writeCrc(payload, stop, crc);
@@ -99,7 +99,7 @@ export class PayloadLines extends DumpSink {
 
   private footer(): void {
     const { base64, crc, json, output, payload } = this;
-    this.add(payload, 0, writePayloadVersion(payload, 0, this.file.version));
+    this.add(payload, 0, writePayloadVersion(payload, 0, this.version));
     base64.write(payload, 0, writeCrc(payload, 0, crc), output);
     base64.end(output);
     output.room(CLOSE.length);

@@ -23,6 +23,12 @@ export function slotRanges(count: number): [from: number, to: number][] {
 /** Which of the ranges a slot is in. */
 const rangeOf = (slot: number, count: number): number => Math.floor(((slot + 0.5) * count) / SLOTS);
 
+/** AUX fields that name the server of the source; readers tell from them whose types a file has. */
+const SERVERS: ReadonlySet<string> = new Set(['redis-ver', 'valkey-ver']);
+
+/** Data of modules that belongs to no key came with this version. */
+const MODULE_AUX_SINCE = 9;
+
 /** Functions came with this version. */
 const FUNCTION_SINCE = 10;
 
@@ -164,8 +170,11 @@ export class RdbSink extends DumpSink {
         this.library(frame);
         return;
       case 'MODULE_AUX':
-      case 'HASH_TEMPLATE':
-        this.copyOnce(frame);
+        if (this.format.version < MODULE_AUX_SINCE) this.tell(`data of a module that belongs to no key, which RDB version ${this.format.version} has no place for`);
+        else this.copyOnce(frame);
+        return;
+      case 'HASH_TEMPLATE': // for a target, hashes carry their field names themselves
+        if (this.options.target === undefined) this.copyOnce(frame);
         return;
       case 'FUNCTION_PRE_GA':
         this.tell('a function library of a release candidate of Redis 7.0, which no server loads');
@@ -178,6 +187,7 @@ export class RdbSink extends DumpSink {
   private aux(frame: Frame): void {
     const name = auxName(frame);
     if (name === undefined || this.format.version < AUX_SINCE) return;
+    if (this.options.target !== undefined && SERVERS.has(name)) return;
     if (name === 'lua') this.copyOnce(frame);
     else if (this.sources === 1 && !this.keysTaken) this.copy(frame);
   }

@@ -3,7 +3,7 @@ import { Frame, NEED, RECORD } from '../rdb/frame.js';
 import { FRAME_WORDS, FrameTable } from '../rdb/frame-table.js';
 import { Framer } from '../rdb/framer.js';
 import { PAYLOAD_FOOTER, payloadHead, writeCrc, writePayloadVersion } from '../rdb/payload.js';
-import { hasAbsoluteTtl, hasReplace, type Target } from '../values/targets.js';
+import { hasAbsoluteTtl, hasReplace, releaseNumber, targetName } from '../values/targets.js';
 import { DumpSink, type DumpSinkOptions } from './dump-sink.js';
 import type { Output } from './output.js';
 import { functionCode } from './rdb-meta.js';
@@ -12,8 +12,6 @@ import { RespWriter } from './resp-writer.js';
 import { Spill } from './spill.js';
 
 export interface RespSinkOptions extends DumpSinkOptions {
-  /** Default: a server that knows whatever the sources have. */
-  readonly target?: Target | undefined;
   /** Payloads over this many bytes become plain commands. */
   readonly maxPayload: number;
   /** Unix milliseconds: relative expiries count from here. */
@@ -65,12 +63,8 @@ export class RespSink extends DumpSink {
     this.crc = this.hot.crc64();
     const { buffer, byteOffset } = this.hot.allocate(RUN_ROWS * FRAME_WORDS * 4);
     this.rows = new FrameTable(buffer, byteOffset, RUN_ROWS);
-    this.server = options.target?.release ?? NEWEST;
+    this.server = options.target === undefined ? NEWEST : releaseNumber(options.target);
     this.values = new RespValues(this.resp, this.server);
-  }
-
-  private get version(): number {
-    return this.options.target?.version ?? this.file.version;
   }
 
   protected take(kind: number, frame: Frame): void {
@@ -257,7 +251,7 @@ export class RespSink extends DumpSink {
 
   private library(code: Uint8Array): void {
     if (this.server < FUNCTION_SINCE) {
-      this.tell(`a function library, which ${this.options.target?.name ?? ''} does not know`);
+      this.tell(`a function library, which ${this.options.target === undefined ? 'the target' : targetName(this.options.target)} does not know`);
       return;
     }
     this.resp.command(4);

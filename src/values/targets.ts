@@ -1,64 +1,105 @@
 import { TABLES, type TypeRow, type Vendor } from '../rdb/types.js';
 
-/** A server that is written for: what it reads, and what its RESTORE takes. */
+/** A server that is to read what is written. */
 export interface Target {
-  /** `redis 6.2`. */
-  readonly name: string;
-  /** Whose numbering of types and versions its files have. */
   readonly vendor: Vendor;
-  /** RDB version that it writes; the footer of payloads for it. */
-  readonly version: number;
-  /** Number of the release, 602 for 6.2; Valkey 7.2 is Redis 7.2, and later ones have all that it has. */
-  readonly release: number;
+  /** Its release: two numbers, or three where a patch release differs from those behind it. */
+  readonly release: string;
+  /** The RDB version that it writes, and the greatest one it reads: what goes into headers and payload footers. */
+  readonly rdbVersion: number;
+  /** Whether it refuses payloads of every other version. */
+  readonly exact: boolean;
+  /** How its listpacks say the lengths of entries at the border values: see listpack-borders.ts. */
+  readonly wide: boolean;
 }
 
-/** RDB version by the first release that writes it (tags of redis and valkey, rdb.h). */
-const REDIS: readonly (readonly [release: string, version: number])[] = [
-  ['2.6', 6], ['2.8', 6], ['3.0', 6], ['3.2', 7], ['4.0', 8], ['5.0', 9], ['6.0', 9], ['6.2', 9], ['7.0', 10], ['7.2', 11], ['7.4', 12],
-  ['8.0', 12], ['8.2', 12], ['8.4', 12], ['8.6', 13], ['8.8', 14], ['8.10', 15],
+const EXACT = { exact: true };
+const WIDE = { wide: true };
+const row = (vendor: Vendor, release: string, rdbVersion: number, { exact = false, wide = false } = {}): Target => ({ vendor, release, rdbVersion, exact, wide });
+
+/**
+ * RDB_VERSION of the servers (rdb.h) and how RESTORE compares a footer with it (redis cluster.c, verifyDumpPayload; since 7.4
+ * in dump.c): any version up to its own; until 3.2.0 that one alone. Valkey from 9.0 on takes 1 to 11, too, and refuses 12 to
+ * 79, which are Redis' (valkey rdb.c, rdbIsVersionAccepted).
+ */
+export const TARGETS: readonly Target[] = [
+  row('redis', '2.6', 6, EXACT),
+  row('redis', '2.8', 6, EXACT),
+  row('redis', '3.0', 6, EXACT),
+  row('redis', '3.2.0', 7, EXACT),
+  row('redis', '3.2', 7),
+  row('redis', '4.0', 8),
+  row('redis', '5.0', 9),
+  row('redis', '6.0', 9),
+  row('redis', '6.2', 9),
+  row('redis', '7.0', 10),
+  row('redis', '7.2', 11),
+  row('redis', '7.4', 12),
+  row('redis', '8.0', 12),
+  row('redis', '8.2', 12),
+  row('redis', '8.4', 12),
+  row('redis', '8.6', 13),
+  row('redis', '8.8', 14, WIDE),
+  row('redis', '8.10', 15, WIDE),
+  row('valkey', '7.2', 11),
+  row('valkey', '8.0', 11),
+  row('valkey', '8.1', 11),
+  row('valkey', '9.0', 80),
+  row('valkey', '9.1', 80, WIDE),
 ];
-const VALKEY: readonly (readonly [release: string, version: number])[] = [['7.2', 11], ['8.0', 11], ['8.1', 11], ['9.0', 80], ['9.1', 80]];
 
-/** Valkey files are Valkey's own from this version on; before, they are those of Redis 7.2. */
-const VALKEY_OWN = 80;
+/** Types that stand in files alone: what they refer to is elsewhere in the file. RESTORE refuses them. */
+const FILE_ONLY: ReadonlySet<string> = new Set(['HASH_TMPL_LP_REF', 'HASH_TMPL_ARRAY_REF']);
 
-const numberOf = (release: string): number => {
+/** Whether the target reads a value of this type, in a payload or a file, as it stands. */
+export function reads(target: Target, type: TypeRow): boolean {
+  return TABLES[target.vendor].types[type.id] === type && type.since <= target.rdbVersion && !FILE_ONLY.has(type.name);
+}
+
+/** The type of this name where the target reads it. */
+export function typeFor(target: Target, name: string): TypeRow | undefined {
+  return TABLES[target.vendor].types.find((type) => type?.name === name && reads(target, type));
+}
+
+const VENDOR_NAMES: Readonly<Record<Vendor, string>> = { redis: 'Redis', valkey: 'Valkey' };
+
+/** For messages: `Redis 6.2`. */
+export function targetName({ release, vendor }: Target): string {
+  return `${VENDOR_NAMES[vendor]} ${release}`;
+}
+
+/** 602 for 6.2; Valkey 7.2 is Redis 7.2, and later ones have all that it has. */
+export function releaseNumber({ release }: Target): number {
   const [major, minor] = release.split('.').map(Number);
   return major * 100 + minor;
-};
-
-function targetsOf(server: string, rows: typeof REDIS): Target[] {
-  return rows.map(([release, version]) => ({
-    name: `${server} ${release}`,
-    vendor: version >= VALKEY_OWN ? 'valkey' : 'redis',
-    version,
-    release: numberOf(release),
-  }));
-}
-
-export const TARGETS: readonly Target[] = [...targetsOf('redis', REDIS), ...targetsOf('valkey', VALKEY)];
-
-const ALLOWED = `a server like 6.2, redis-7.4 or valkey-9.0: ${TARGETS.map(({ name }) => name.replace(' ', '-')).join(', ')}`;
-
-/** `6.2`, `redis-6.2`, `redis-6.2.14` or `valkey-9.0`. TypeError for a server that is not in the table. */
-export function parseTarget(option: string, word: string): Target {
-  const match = /^(?:(redis|valkey)[- ])?(\d+\.\d+)(?:\.\d+)?$/.exec(word.toLowerCase());
-  const name = `${match?.[1] ?? 'redis'} ${match?.[2] ?? ''}`;
-  const target = TARGETS.find((known) => known.name === name);
-  if (target === undefined) throw new TypeError(`${option} ${word}: expected ${ALLOWED}`);
-  return target;
-}
-
-/** Types that only a file can have, as it defines what they refer to (redis 8.10). */
-export const isReference = ({ form }: TypeRow): boolean => form === 'template-ref' || form === 'template-ref-listpack';
-
-/** Whether files of this numbering and version may have values of the type. */
-export function knows({ vendor, version }: Pick<Target, 'vendor' | 'version'>, type: TypeRow): boolean {
-  return TABLES[vendor].types[type.id] === type && type.since <= version;
 }
 
 /** RESTORE takes an absolute expiry, idle time and frequency since 5.0. */
-export const hasAbsoluteTtl = (target: Target | undefined): boolean => target === undefined || target.release >= 500;
+export const hasAbsoluteTtl = (target: Target | undefined): boolean => target === undefined || releaseNumber(target) >= 500;
 
 /** RESTORE replaces since 3.0. */
-export const hasReplace = (target: Target | undefined): boolean => target === undefined || target.release >= 300;
+export const hasReplace = (target: Target | undefined): boolean => target === undefined || releaseNumber(target) >= 300;
+
+const FORM = /^(?:(redis|valkey)[-\s]?)?v?(\d+\.\d+)(?:\.(\d+))?$/i;
+
+/**
+ * Reads the name of a server: `6.2`, `redis-7.4`, `valkey-9.1`, with a patch number if one likes; without a name it is Redis.
+ * RangeError for any other text and for releases that are not known.
+ */
+export function parseTarget(text: string): Target {
+  const match = FORM.exec(text.trim());
+  if (match === null) throw new RangeError(`not a server version: ${JSON.stringify(text)}; write one like 6.2, redis-7.4 or valkey-9.1`);
+  const [, name = 'redis', release, patch] = match;
+  const vendor = name.toLowerCase() === 'valkey' ? 'valkey' : 'redis';
+  const known = TARGETS.filter((target) => target.vendor === vendor);
+  const found = known.find((target) => target.release === `${release}.${patch}`) ?? known.find((target) => target.release === release);
+  if (found !== undefined) return found;
+  const other = TARGETS.find((target) => target.vendor !== vendor && target.release === release);
+  const meant = other === undefined ? '' : `; is ${other.vendor}-${other.release} meant?`;
+  throw new RangeError(`no ${VENDOR_NAMES[vendor]} ${release} is known here: ${list(known)} are${meant}`);
+}
+
+function list(targets: readonly Target[]): string {
+  const releases = targets.map(({ release }) => release).filter((release) => /^\d+\.\d+$/.test(release));
+  return `${releases.slice(0, -1).join(', ')} and ${releases[releases.length - 1]}`;
+}

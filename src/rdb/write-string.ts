@@ -1,0 +1,62 @@
+import type { ByteBuilder } from '../bytes/builder.js';
+import { BYTES, Element, INT, LZF } from '../encodings/element.js';
+import { integerWidth, toInteger } from '../encodings/integer.js';
+import { writeInt, writeInt64 } from '../bytes/decimal.js';
+import { LENGTH_SIZE, writeLength } from './write.js';
+
+const INTEGER_ENCODING = 0xc0;
+const LZF_ENCODING = 0xc3;
+/** Texts longer than this are no integers of 32 bits (redis rdb.c, rdbSaveRawString). */
+const LONGEST_INTEGER = 11;
+
+const copy = new Element();
+const digits = new Uint8Array(32);
+
+export function addLength(out: ByteBuilder, value: number): void {
+  const at = out.room(LENGTH_SIZE);
+  out.length = writeLength(out.bytes, at, value);
+}
+
+/** A length of 64 bits, unsigned, as two halves (redis rdb.c, rdbSaveLen). */
+export function addLength64(out: ByteBuilder, hi: number, lo: number): void {
+  if (hi === 0) {
+    addLength(out, lo >>> 0);
+    return;
+  }
+  out.byte(0x81);
+  out.be(hi, 4);
+  out.be(lo, 4);
+}
+
+/** Bytes as a string, as they are. */
+export function addBytes(out: ByteBuilder, bytes: Uint8Array, start: number, end: number): void {
+  addLength(out, end - start);
+  out.copy(bytes, start, end);
+}
+
+/**
+ * Writes a string, with the choices of servers (redis rdb.c, rdbSaveRawString, rdbSaveLongLongAsStringObject): c0, c1, c2 and
+ * an integer of 8, 16, 32 bits where it is one, else its text. What is compressed stays so; nothing else is compressed.
+ */
+export function addString(out: ByteBuilder, element: Element): void {
+  if (element.kind === LZF) {
+    out.byte(LZF_ENCODING);
+    addLength(out, element.end - element.start);
+    addLength(out, element.num);
+    out.copy(element.bytes, element.start, element.end);
+    return;
+  }
+  copy.copy(element);
+  const short = copy.kind !== BYTES || copy.end - copy.start <= LONGEST_INTEGER;
+  if (short && toInteger(copy)) {
+    const width = integerWidth(copy);
+    if (width <= 4) {
+      const size = width === 3 ? 4 : width;
+      out.byte(INTEGER_ENCODING + (size >> 1));
+      out.le(copy.num, size);
+      return;
+    }
+  }
+  if (element.kind === BYTES) addBytes(out, element.bytes, element.start, element.end);
+  else addBytes(out, digits, 0, copy.kind === INT ? writeInt(copy.num, digits, 0) : writeInt64(copy.hi, copy.lo, digits, 0));
+}

@@ -1,0 +1,107 @@
+import type { ByteBuilder } from '../bytes/builder.js';
+import { Element, INT, LZF } from '../encodings/element.js';
+import { LISTPACK_HEADER, readListpack } from '../encodings/listpack.js';
+import type { ListpackWriter } from '../encodings/listpack-writer.js';
+import type { Frame } from '../rdb/frame.js';
+import { readLength } from '../rdb/length.js';
+import { readString, Scratch } from '../rdb/string.js';
+import { addBytes } from '../rdb/write-string.js';
+
+/*
+ * Behind an entry of 16383, 2097151 or 268435455 bytes, servers wrote one byte more than needed, until Valkey 9.1 (valkey #3601)
+ * and Redis 8.8 (redis #15151). They find the next entry by what they would have written, so each misreads the other's form:
+ * Valkey 9.1.2 answers "Bad data format" where it looks deep, and goes on with the wrong bytes where it does not. So a listpack
+ * with such an entry is written again for a server of the other kind.
+ */
+
+/** Shorter listpacks have no such entry. */
+const LEAST = 0x3fff;
+/** Bytes of such an entry with the length behind it, in the older form and in the newer, the wide one; no other entries have so many. */
+const NARROW: readonly number[] = [16_386, 2_097_155, 268_435_460];
+const WIDE: readonly number[] = [16_385, 2_097_154, 268_435_459];
+
+const element = new Element();
+const entry = new Element();
+const scratch = new Scratch();
+const length = { value: 0, hi: 0, lo: 0 };
+
+/** Reads the string at `pos`; where it is a listpack that the target misreads, it is in `element` afterwards. */
+function misread(bytes: Uint8Array, pos: number, end: number, wide: boolean): boolean {
+  const next = readString(bytes, pos, end, element);
+  if (next < 0 || element.kind === INT) return false;
+  if ((element.kind === LZF ? element.num : element.end - element.start) <= LEAST) return false;
+  scratch.inflate(element);
+  const other = wide ? NARROW : WIDE;
+  for (let at = element.start + LISTPACK_HEADER; at < element.end - 1; ) {
+    const after = readListpack(element.bytes, at, element.end - 1, entry);
+    if (after < 0) return false;
+    if (other.includes(after - at)) return true;
+    at = after;
+  }
+  return false;
+}
+
+/** Copies the string at `pos`, which is a listpack, or writes it again for the target. Returns the position after it, or -1. */
+export function copyListpack(out: ByteBuilder, writer: ListpackWriter, wide: boolean, bytes: Uint8Array, pos: number, end: number): number {
+  const next = readString(bytes, pos, end, entry);
+  if (next < 0) return -1;
+  if (!misread(bytes, pos, end, wide)) {
+    out.copy(bytes, pos, next);
+    return next;
+  }
+  writer.begin();
+  for (let at = element.start + LISTPACK_HEADER; at >= 0 && at < element.end - 1; ) {
+    at = readListpack(element.bytes, at, element.end - 1, entry);
+    writer.add(entry);
+  }
+  const again = writer.finish();
+  addBytes(out, again, 0, again.length);
+  return next;
+}
+
+/** Where the listpacks of a value begin, each a string. */
+function* listpacksOf({ bytes, end, start, type }: Frame): Generator<number> {
+  let pos = start;
+  switch (type.form) {
+    case 'listpack':
+      yield pos;
+      break;
+    case 'listpack-ex':
+      yield type.id < 24 ? pos : pos + 8; // the least expiry
+      break;
+    case 'quicklist2':
+    case 'stream': {
+      pos = readLength(bytes, pos, end, length);
+      for (let nodes = length.value; nodes > 0; nodes--) {
+        const inStream = type.form === 'stream';
+        pos = inStream ? readString(bytes, pos, end, entry) : readLength(bytes, pos, end, length); // key, or container
+        if (inStream || length.value === 2) yield pos;
+        pos = readString(bytes, pos, end, entry);
+      }
+      break;
+    }
+    default: // no listpacks
+  }
+}
+
+/** Whether a value, of a type that the target has, has listpacks that the target misreads. */
+export function hasMisreadListpacks(frame: Frame, wide: boolean): boolean {
+  if (frame.end - frame.start <= LEAST && !mayBeCompressed(frame)) return false;
+  for (const pos of listpacksOf(frame)) if (misread(frame.bytes, pos, frame.end, wide)) return true;
+  return false;
+}
+
+/** LZF makes 264 bytes of 3 at the most. */
+function mayBeCompressed({ end, start }: Frame): boolean {
+  return (end - start) * 88 > LEAST;
+}
+
+/** Copies a value with its listpacks as the target reads them. */
+export function copyWithListpacks(out: ByteBuilder, writer: ListpackWriter, wide: boolean, frame: Frame): void {
+  let copied = frame.start;
+  for (const pos of listpacksOf(frame)) {
+    out.copy(frame.bytes, copied, pos);
+    copied = copyListpack(out, writer, wide, frame.bytes, pos, frame.end);
+  }
+  out.copy(frame.bytes, copied, frame.end);
+}

@@ -1,0 +1,88 @@
+import type { ListpackWriter } from '../encodings/listpack-writer.js';
+import type { ZiplistWriter } from '../encodings/ziplist-writer.js';
+import type { Frame } from '../rdb/frame.js';
+import type { TypeRow } from '../rdb/types.js';
+import { addBytes, addLength, addLength64, addString } from '../rdb/write-string.js';
+import type { Rewriting, Survey } from './rewriting.js';
+import { typeFor } from './targets.js';
+
+/** Servers keep hashes of up to so many fields, of so many bytes each, packed (hash-max-ziplist-entries and -value). */
+const PACKED_FIELDS = 512;
+const PACKED_BYTES = 64;
+
+/** Forms of hashes that are one packed string, and so small. */
+const PACKED: ReadonlySet<string> = new Set(['listpack', 'listpack-ex', 'template-listpack', 'template-ref-listpack']);
+
+/**
+ * A hash. One with field expiries goes into the target's own type for them: HASH_METADATA (24) since Redis 7.4, HASH_2 (22)
+ * since Valkey 9. For other targets they are lost, where that is allowed. The rest is packed as a listpack (16) or ziplist
+ * (13), where it was packed and is small, or else plain (4).
+ */
+export function rewriteHash(to: Rewriting, frame: Frame): TypeRow {
+  const found = to.survey(frame);
+  if (found.expiring > 0) {
+    const type = typeFor(to.target, 'HASH_METADATA') ?? typeFor(to.target, 'HASH_2');
+    if (type !== undefined) {
+      if (type.name === 'HASH_2') hash2(to, frame, found);
+      else hashMetadata(to, frame, found);
+      return type;
+    }
+    to.lose('expiry of single hash fields', `${found.expiring} of ${found.items} have one`);
+  }
+  if (PACKED.has(frame.type.form) && found.items <= PACKED_FIELDS && found.longest <= PACKED_BYTES) {
+    const type = to.choose('HASH_LISTPACK', 'HASH_ZIPLIST');
+    packed(to, type.name === 'HASH_LISTPACK' ? to.listpack : to.ziplist, frame);
+    return type;
+  }
+  const { out, walk } = to;
+  addLength(out, found.items);
+  walk.over(frame, {
+    pair: (field, value) => {
+      addString(out, field);
+      addString(out, value);
+    },
+  });
+  return to.choose('HASH');
+}
+
+function packed(to: Rewriting, writer: ZiplistWriter | ListpackWriter, frame: Frame): void {
+  writer.begin();
+  to.walk.over(frame, {
+    pair: (field, value) => {
+      writer.add(to.plain(field));
+      writer.add(to.plain(value));
+    },
+  });
+  const bytes = writer.finish();
+  addBytes(to.out, bytes, 0, bytes.length);
+}
+
+/** A count, then field, value, and expiry in Unix milliseconds (8 bytes, little-endian), -1 for none (valkey 9.0 rdb.c, rdbSaveObject). */
+function hash2({ out, walk }: Rewriting, frame: Frame, { items }: Survey): void {
+  addLength(out, items);
+  walk.over(frame, {
+    pair: (field, value, expireAt) => {
+      addString(out, field);
+      addString(out, value);
+      if (expireAt === 0) out.le64(-1, -1);
+      else out.le64(Math.floor(expireAt / 0x100000000), expireAt >>> 0);
+    },
+  });
+}
+
+/**
+ * The least expiry (8 bytes, little-endian), a count, then expiry, field and value; the expiry as a length: 0 for none, else 1 +
+ * milliseconds after the least one (redis 7.4 rdb.c, rdbSaveObject).
+ */
+function hashMetadata({ out, walk }: Rewriting, frame: Frame, { items, leastExpiry }: Survey): void {
+  out.le64(Math.floor(leastExpiry / 0x100000000), leastExpiry >>> 0);
+  addLength(out, items);
+  walk.over(frame, {
+    pair: (field, value, expireAt) => {
+      const after = expireAt === 0 ? 0 : expireAt - leastExpiry + 1;
+      addLength64(out, Math.floor(after / 0x100000000), after >>> 0);
+      addString(out, field);
+      addString(out, value);
+    },
+  });
+}

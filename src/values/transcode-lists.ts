@@ -1,0 +1,106 @@
+import type { Frame } from '../rdb/frame.js';
+import { readLength } from '../rdb/length.js';
+import type { TypeRow } from '../rdb/types.js';
+import { addBytes, addLength, addString } from '../rdb/write-string.js';
+import { type Rewriting, Unsayable } from './rewriting.js';
+import { targetName } from './targets.js';
+import { scoreOf } from './value-integers.js';
+
+/** Servers keep sets of up to so many integers as an intset (set-max-intset-entries). */
+const INTSET_ITEMS = 512;
+/** Servers keep sorted sets of up to so many members, of so many bytes each, packed (zset-max-ziplist-entries and -value). */
+const PACKED_MEMBERS = 128;
+const PACKED_BYTES = 64;
+/** Servers refuse larger ziplists (redis 6.2 ziplist.c, ZIPLIST_MAX_SAFETY_SIZE). */
+const GREATEST_ZIPLIST = 1 << 30;
+
+/** A list: as a quicklist of ziplists (14), node by node, or before 3.2 as a plain one (1). */
+export function rewriteList(to: Rewriting, frame: Frame): TypeRow {
+  const type = to.choose('LIST_QUICKLIST', 'LIST');
+  if (type.name === 'LIST_QUICKLIST') quicklist(to, frame);
+  else plainItems(to, frame, to.survey(frame).items);
+  return type;
+}
+
+/** Each node becomes a ziplist, one of a single large element, too: that is how servers before 7.0 had it. */
+function quicklist(to: Rewriting, frame: Frame): void {
+  const { out, target, walk, ziplist } = to;
+  const nodes = { value: 0, hi: 0, lo: 0 };
+  readLength(frame.bytes, frame.start, frame.end, nodes);
+  addLength(out, nodes.value);
+  walk.over(frame, {
+    nodeBegin: () => ziplist.begin(),
+    item: (element) => ziplist.add(to.plain(element)),
+    nodeEnd: () => {
+      if (ziplist.size > GREATEST_ZIPLIST) throw new Unsayable(`${targetName(target)} has no list nodes of ${ziplist.size} bytes`);
+      const node = ziplist.finish();
+      addBytes(out, node, 0, node.length);
+    },
+  });
+}
+
+/** A set: as an intset (11) where it is one of a few integers, else plain (2). */
+export function rewriteSet(to: Rewriting, frame: Frame): TypeRow {
+  const { integers, items } = to.survey(frame);
+  if (!integers || items > INTSET_ITEMS) {
+    plainItems(to, frame, items);
+    return to.choose('SET');
+  }
+  const { intset, out, walk } = to;
+  intset.begin();
+  walk.over(frame, { item: (element) => intset.add(to.integer(element)) });
+  const set = intset.finish();
+  addBytes(out, set, 0, set.length);
+  return to.choose('SET_INTSET');
+}
+
+function plainItems({ out, walk }: Rewriting, frame: Frame, items: number): void {
+  addLength(out, items);
+  walk.over(frame, { item: (element) => addString(out, element) });
+}
+
+/** A sorted set: a packed one as a ziplist (12) where it is small, others with scores of 8 bytes (5) or as text (3). */
+export function rewriteZset(to: Rewriting, frame: Frame): TypeRow {
+  const { items, longest } = to.survey(frame);
+  if (frame.type.form === 'listpack' && items <= PACKED_MEMBERS && longest <= PACKED_BYTES) {
+    packedZset(to, frame);
+    return to.choose('ZSET_ZIPLIST');
+  }
+  const type = to.choose('ZSET_2', 'ZSET');
+  const { out, walk } = to;
+  addLength(out, items);
+  walk.over(frame, {
+    scored: (member, score) => {
+      addString(out, member);
+      if (type.name === 'ZSET_2') out.double(scoreOf(score));
+      else asciiDouble(to, scoreOf(score));
+    },
+  });
+  return type;
+}
+
+function packedZset({ out, walk, ziplist }: Rewriting, frame: Frame): void {
+  ziplist.begin();
+  walk.over(frame, {
+    scored: (member, score) => {
+      ziplist.add(member);
+      ziplist.add(score);
+    },
+  });
+  const packed = ziplist.finish();
+  addBytes(out, packed, 0, packed.length);
+}
+
+/**
+ * A double as ASCII text behind its length in one byte; 253 nan, 254 inf, 255 -inf (redis 3.2 rdb.c, rdbSaveDoubleValue). Servers
+ * print 17 significant digits; this is the shortest text that is the same double, of up to 17 digits.
+ */
+function asciiDouble({ out }: Rewriting, value: number): void {
+  if (!Number.isFinite(value)) {
+    out.byte(Number.isNaN(value) ? 253 : value > 0 ? 254 : 255);
+    return;
+  }
+  const text = Object.is(value, -0) ? '-0' : String(value);
+  out.byte(text.length);
+  for (let i = 0; i < text.length; i++) out.byte(text.charCodeAt(i));
+}

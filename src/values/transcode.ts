@@ -1,0 +1,125 @@
+import type { Frame } from '../rdb/frame.js';
+import type { RedisType, TypeRow } from '../rdb/types.js';
+import { copyWithListpacks, hasMisreadListpacks } from './listpack-borders.js';
+import { Rewriting, Unsayable } from './rewriting.js';
+import { reads, type Target, targetName } from './targets.js';
+import { rewriteHash } from './transcode-hashes.js';
+import { rewriteList, rewriteSet, rewriteZset } from './transcode-lists.js';
+import { rewriteStream } from './transcode-stream.js';
+
+export interface TranscodeOptions {
+  /** Leave out what the target cannot be told (default: such a key is refused). */
+  readonly allowLoss?: boolean;
+}
+
+/** A value as the target reads it. */
+export interface Transcoded {
+  /**
+   * `same`: the bytes of the file. `rewritten`: another encoding of all there is. `adapted`: without bookkeeping that the target's
+   * encoding has no place for and that it can do without. `lossy`: without what `allowLoss` gave up.
+   */
+  readonly outcome: 'same' | 'rewritten' | 'adapted' | 'lossy';
+  readonly type: TypeRow;
+  /**
+   * `bytes[start, end)` is the value without its type byte. Borrowed: the frame's own where they are the same, else the
+   * transcoder's, until it is used again.
+   */
+  readonly bytes: Uint8Array;
+  readonly start: number;
+  readonly end: number;
+  /** The metadata of the key that goes before the type byte, where the target has it. */
+  readonly metaBytes: Uint8Array | undefined;
+  /** What was left out: of an adapted or lossy value only. */
+  readonly leftOut: readonly string[];
+}
+
+/** A value that cannot be said to the target. */
+export interface Refused {
+  readonly outcome: 'refused';
+  /** A sentence that names the target and what it lacks. */
+  readonly reason: string;
+  /** Whether `allowLoss` would let it pass. */
+  readonly avoidable: boolean;
+}
+
+const KEY_META_SINCE = 13;
+
+type Rewrite = (to: Rewriting, frame: Frame) => TypeRow;
+
+const REWRITES: Readonly<Partial<Record<RedisType, Rewrite>>> = {
+  list: rewriteList,
+  set: rewriteSet,
+  zset: rewriteZset,
+  hash: rewriteHash,
+  stream: rewriteStream,
+};
+
+/**
+ * Puts values into an encoding that a target reads, by the smallest change: where it reads the type, the bytes stay as they are.
+ *
+ * Whole values only (RECORD frames; a framer with `limit: Infinity` gives no others). Of a value that comes in parts, `reads`
+ * says whether the target has its type, so that its parts can be copied as they are (but for the lengths of
+ * listpack-borders.ts); rewriting them part by part is not there yet.
+ */
+export class Transcoder {
+  private readonly rewriting: Rewriting;
+
+  constructor(
+    readonly target: Target,
+    { allowLoss = false }: TranscodeOptions = {},
+  ) {
+    this.rewriting = new Rewriting(target, allowLoss);
+  }
+
+  /** Throws RdbError where a value that has to be rewritten, or a listpack of 16 KiB or more, is damaged. */
+  record(frame: Frame): Transcoded | Refused {
+    const { rewriting: to } = this;
+    if (!frame.first || !frame.last) throw new TypeError('a part of a value: only whole ones can be transcoded');
+    to.begin();
+    try {
+      const metaBytes = this.keyMeta(frame);
+      if (reads(this.target, frame.type) && !hasMisreadListpacks(frame, this.target.wide)) {
+        const { bytes, end, start, type } = frame;
+        return { outcome: this.outcome('same'), type, bytes, start, end, metaBytes, leftOut: this.leftOut };
+      }
+      const type = this.rewrite(frame);
+      return { outcome: this.outcome('rewritten'), type, bytes: to.out.bytes, start: 0, end: to.out.length, metaBytes, leftOut: this.leftOut };
+    } catch (error) {
+      if (error instanceof Unsayable) return { outcome: 'refused', reason: error.reason, avoidable: error.avoidable };
+      throw error;
+    }
+  }
+
+  private rewrite(frame: Frame): TypeRow {
+    const { listpack, out, target } = this.rewriting;
+    if (reads(target, frame.type)) {
+      copyWithListpacks(out, listpack, target.wide, frame);
+      return frame.type;
+    }
+    const rewrite = REWRITES[frame.redisType];
+    if (rewrite !== undefined) return rewrite(this.rewriting, frame);
+    throw new Unsayable(`${targetName(target)} has no values of type ${frame.redisType} (${frame.type.name})`);
+  }
+
+  /** Metadata that modules put to a key, of any type (redis 8.6). */
+  private keyMeta({ metaBytes }: Frame): Uint8Array | undefined {
+    const { rdbVersion, vendor } = this.target;
+    if (metaBytes === undefined || (vendor === 'redis' && rdbVersion >= KEY_META_SINCE)) return metaBytes;
+    this.rewriting.lose('module metadata of keys', `this one has ${metaBytes.length} bytes of it`);
+    return undefined;
+  }
+
+  private outcome(whole: 'same' | 'rewritten'): Transcoded['outcome'] {
+    const { adapted, lost } = this.rewriting;
+    return lost.length > 0 ? 'lossy' : adapted.length > 0 ? 'adapted' : whole;
+  }
+
+  private get leftOut(): readonly string[] {
+    return [...new Set([...this.rewriting.lost, ...this.rewriting.adapted])];
+  }
+}
+
+/** The value of one whole frame for a target; see Transcoder, which is the one for many. What is returned is borrowed from the frame at most. */
+export function transcode(frame: Frame, target: Target, options?: TranscodeOptions): Transcoded | Refused {
+  return new Transcoder(target, options).record(frame);
+}
