@@ -12,6 +12,7 @@ import ts from 'typescript';
 import { describe, expect, expectTypeOf, test, vi } from 'vitest';
 import {
   crc64,
+  encodePayload,
   decode,
   type DecodeOptions,
   type EndFrame,
@@ -22,6 +23,7 @@ import {
   type HashField,
   type KeyRecord,
   keySlot,
+  parsePayload,
   type MetaFrame,
   type MetaRecord,
   parseText,
@@ -517,10 +519,23 @@ describe('errors', () => {
     [() => frames('x', { text: true } as FramesOptions), 'no option is called "text"'],
     [() => crc64('x' as unknown as Uint8Array), 'crc64: expected a Uint8Array'],
     [() => keySlot(5 as unknown as string), 'keySlot: expected'],
+    [() => parsePayload('x' as unknown as Uint8Array), 'parsePayload: expected a Uint8Array'],
+    [() => parsePayload(new Uint8Array(11)), 'bytes or more, this one 11'],
+    [() => encodePayload(0, 'x' as unknown as Uint8Array, 9), 'value: expected a Uint8Array'],
+    [() => encodePayload(256, new Uint8Array(1), 9), 'type: expected a byte'],
+    [() => encodePayload(0, new Uint8Array(1), 0), 'version: expected an RDB version'],
   ])('a wrong argument is a TypeError at once (%#)', (call, message) => {
     expect(call).toThrow(TypeError);
     expect(call).toThrow(new RegExp(message));
   });
+});
+
+test('payloads', () => {
+  const value = Buffer.from('\x01v');
+  const payload = encodePayload(0, value, 9);
+  expect(parsePayload(payload)).toEqual({ type: 0, version: 9, vendor: 'redis', checksum: 'ok', value: new Uint8Array(value), hasKeyMeta: false });
+  payload[1] ^= 1;
+  expect(parsePayload(payload).checksum).toBe('wrong');
 });
 
 test('helpers', () => {

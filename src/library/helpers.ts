@@ -1,6 +1,7 @@
 import * as crc16 from '../bytes/crc16.js';
 import { Crc64 } from '../bytes/crc64.js';
 import { parseText } from '../bytes/text.js';
+import * as dump from '../rdb/payload.js';
 import { kindOf } from './source.js';
 
 /**
@@ -21,4 +22,21 @@ export function keySlot(key: Uint8Array | string): number {
   if (typeof key === 'string') return crc16.keySlot(parseText(key));
   if (!(key instanceof Uint8Array)) throw new TypeError(`keySlot: expected a Uint8Array or a string, got ${kindOf(key)}`);
   return crc16.keySlot(key);
+}
+
+/**
+ * Takes a DUMP payload apart; `value` is a view of it. The checksum is looked at, not enforced. TypeError for what is too short
+ * to be one.
+ */
+export function parsePayload(payload: Uint8Array): dump.Payload {
+  if (!(payload instanceof Uint8Array)) throw new TypeError(`parsePayload: expected a Uint8Array, got ${kindOf(payload)}`);
+  return dump.parsePayload(payload);
+}
+
+/** The DUMP payload of a value as it stands in an RDB of this version, without its type byte; `keyMeta` as frames give it. */
+export function encodePayload(type: number, value: Uint8Array, version: number, keyMeta?: Uint8Array): Uint8Array {
+  if (!(value instanceof Uint8Array)) throw new TypeError(`encodePayload: value: expected a Uint8Array, got ${kindOf(value)}`);
+  if (!(Number.isInteger(type) && type >= 0 && type <= 255)) throw new TypeError('encodePayload: type: expected a byte');
+  if (!(Number.isInteger(version) && version > 0 && version <= 0xffff)) throw new TypeError('encodePayload: version: expected an RDB version');
+  return dump.encodePayload(type, value, version, keyMeta);
 }
