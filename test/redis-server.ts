@@ -24,7 +24,18 @@ export class TestServer {
     readonly client: Redis,
   ) {}
 
+  /** Another process may take the port in between: then that answers, or nobody, and it is tried again. */
   static async start(...options: string[]): Promise<TestServer> {
+    for (let attempt = 1; ; attempt++) {
+      const server = await TestServer.attempt(options);
+      const info = await server.client.info('server').catch(() => '');
+      if (new RegExp(`^process_id:${server.process.pid}\\r?$`, 'm').test(info)) return server;
+      await server.stop();
+      if (attempt === 5) throw new Error(`${SERVER} does not start`);
+    }
+  }
+
+  private static async attempt(options: readonly string[]): Promise<TestServer> {
     const folder = mkdtempSync(join(tmpdir(), 'rdbkit-server-'));
     const port = await freePort();
     const child = spawn(SERVER, ['--port', `${port}`, '--bind', '127.0.0.1', '--dir', folder, '--save', '', ...options], { stdio: 'ignore' });
@@ -32,7 +43,7 @@ export class TestServer {
     client.on('error', () => undefined); // refused until the server listens
     const server = new TestServer(child, folder, client);
     await client.connect().catch(() => undefined);
-    await client.ping();
+    await client.ping().catch(() => undefined);
     return server;
   }
 
@@ -56,9 +67,11 @@ export class TestServer {
 
   async stop(): Promise<void> {
     this.client.disconnect();
-    const gone = new Promise((resolve) => this.process.once('exit', resolve));
-    this.process.kill('SIGKILL');
-    await gone;
+    if (this.process.exitCode === null && this.process.signalCode === null) {
+      const gone = new Promise((resolve) => this.process.once('exit', resolve));
+      this.process.kill('SIGKILL');
+      await gone;
+    }
     rmSync(this.folder, { recursive: true, force: true });
   }
 }
