@@ -1,5 +1,6 @@
 import { join, parse } from 'node:path';
 import { PLAIN } from '../bytes/hot.js';
+import { VALKEY_VERSION } from '../rdb/payload.js';
 import type { ByteSink } from '../sinks/byte-sink.js';
 import type { DumpCounts, DumpSink, KeyProblem } from '../sinks/dump-sink.js';
 import { Output } from '../sinks/output.js';
@@ -53,7 +54,6 @@ const MAX_PAYLOAD = 512 << 20;
 
 /** Values up to this size are held as a whole where they may have to be put in another encoding. */
 const MOST_WHOLE = 512 << 20;
-const VALKEY_OWN = 80;
 
 /** Writes the keys of RDB files as they are, or as a target reads them. Throws OutputError or ClosedPipe; all else is in the summary. */
 export async function dump(options: DumpOptions): Promise<DumpSummary> {
@@ -76,7 +76,7 @@ export async function dump(options: DumpOptions): Promise<DumpSummary> {
 
 /** What the header of an RDB says: Valkey numbers versions of its own from 80 on. */
 async function formatOf({ sources, target }: DumpOptions): Promise<RdbFormat | undefined> {
-  if (target !== undefined) return { vendor: target.rdbVersion >= VALKEY_OWN ? 'valkey' : 'redis', version: target.rdbVersion };
+  if (target !== undefined) return { vendor: target.rdbVersion >= VALKEY_VERSION ? 'valkey' : 'redis', version: target.rdbVersion };
   return sources.length > 1 ? highestFormat(sources) : undefined;
 }
 

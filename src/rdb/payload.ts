@@ -14,7 +14,7 @@ export const PAYLOAD_FOOTER = 10;
 const KEY_META = 243;
 const FIRST_KEY_META_VERSION = 13;
 /** From here on, versions are Valkey's. */
-const VALKEY_VERSION = 80;
+export const VALKEY_VERSION = 80;
 
 export interface Payload {
   /** Number of the value type. */

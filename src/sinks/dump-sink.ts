@@ -80,7 +80,6 @@ export abstract class DumpSink implements LastSink {
   abstract settle(): Promise<void>;
   abstract meta(frame: Frame): void;
   abstract fileEnd(file: FileEnd): void;
-  abstract release(): void;
   abstract readonly full: boolean;
   abstract flush(): Promise<void>;
   abstract rollback(): boolean;
@@ -157,7 +156,11 @@ export abstract class DumpSink implements LastSink {
     // the size of the input makes no difference
   }
 
-  /** Nothing is read later than it is taken. */
+  /** Frames are not needed any more when `frame` returns. */
+  release(): void {
+    // nothing is read later than it is taken
+  }
+
   finish(): Promise<void> {
     return Promise.resolve();
   }

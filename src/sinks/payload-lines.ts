@@ -120,10 +120,6 @@ export class PayloadLines extends DumpSink {
     // nothing to write
   }
 
-  release(): void {
-    // frames are not needed any more when `frame` returns
-  }
-
   get full(): boolean {
     return this.output.full;
   }

@@ -239,7 +239,7 @@ export class RdbSink extends DumpSink {
     this.endRun();
   }
 
-  release(): void {
+  override release(): void {
     this.endRun();
   }
 

@@ -263,10 +263,6 @@ export class RespSink extends DumpSink {
     // the commands of one file follow those of another
   }
 
-  release(): void {
-    // frames are not needed any more when `frame` returns
-  }
-
   get full(): boolean {
     return this.output.full;
   }
