@@ -1,0 +1,135 @@
+import { commandEnd } from './commands.js';
+
+/** What becomes of units: whoever made them hears of it, once for each unit. */
+export interface Delivery {
+  /** The server has them. `replaced` of them took the place of a key that was there. */
+  delivered(batch: Batch, node: string, units: number, replaced: number): void;
+  /** The key is there, and was not written by us. */
+  conflict(batch: Batch, node: string, unit: Uint8Array): void;
+  /** The server does not take it. */
+  refused(batch: Batch, node: string, unit: Uint8Array, error: string): void;
+  /** The bytes of the batch are free again. */
+  released(batch: Batch): void;
+}
+
+/** What is known of a unit whose reply has come: nothing, that its key was there before, that it was not. */
+const WAS_THERE = 1;
+const WAS_NOT = 2;
+/** The unit is dealt with elsewhere: it is to be sent again, or was refused. */
+const APART = 4;
+
+/**
+ * Commands for one server and one database, in RESP, that are sent in one piece. A unit is what writes one key: `perUnit`
+ * commands, of which the last one is the RESTORE; an integer that one before it answers with says whether the key was there.
+ * The bytes say everything that there is to know of a unit, so what has to be sent again is cut out of them.
+ */
+export class Batch {
+  length = 0;
+  units = 0;
+  /** Unix milliseconds when the first unit was written: relative expiries count from there. */
+  builtAt = 0;
+  /** Whether the units may have been applied by an earlier attempt. */
+  again = false;
+  /** Whether ASKING stands before every command: the slot is on its way to this server. */
+  asking = false;
+  /** Unix milliseconds when one of its units was sent in vain for the first time. */
+  since = 0;
+  /** Units whose replies have come. */
+  answered = 0;
+  /** Replies of the unit at hand that have come, the first error among them, and the integer before the last. */
+  private replies = 0;
+  private error: string | undefined;
+  private marks: Uint8Array | undefined;
+  private apart = 0;
+  /** Where a unit begins: the last one that was looked for. */
+  private walkedUnit = 0;
+  private walkedTo = 0;
+
+  constructor(
+    readonly delivery: Delivery,
+    public bytes: Uint8Array,
+    public db: number,
+    readonly perUnit: number,
+  ) {}
+
+  /** Up to `count` replies `+OK`. Returns how many were taken. */
+  takeOks(count: number): number {
+    if (this.perUnit !== 1) {
+      this.takeOne(undefined, undefined);
+      return 1;
+    }
+    const taken = Math.min(count, this.units - this.answered);
+    this.answered += taken;
+    return taken;
+  }
+
+  /** The next reply. Returns whether it ends a unit. */
+  takeOne(error: string | undefined, integer: number | undefined): boolean {
+    this.error ??= error;
+    if (integer !== undefined && this.wasThere(this.answered) === undefined) this.setWasThere(this.answered, integer > 0);
+    this.replies++;
+    if (this.replies < this.perUnit) return false;
+    this.replies = 0;
+    this.answered++;
+    return true;
+  }
+
+  /** The error of the unit that ended last, if there was one. */
+  takeError(): string | undefined {
+    const { error } = this;
+    this.error = undefined;
+    return error;
+  }
+
+  get complete(): boolean {
+    return this.answered === this.units;
+  }
+
+  private mark(unit: number, mark: number): void {
+    this.marks ??= new Uint8Array(this.units);
+    this.marks[unit] |= mark;
+  }
+
+  /** The unit is dealt with apart from the others. */
+  setApart(unit: number): void {
+    this.mark(unit, APART);
+    this.apart++;
+  }
+
+  isApart(unit: number): boolean {
+    return this.marks !== undefined && (this.marks[unit] & APART) !== 0;
+  }
+
+  setWasThere(unit: number, was: boolean): void {
+    this.mark(unit, was ? WAS_THERE : WAS_NOT);
+  }
+
+  /** Whether its key was there, where that is known. */
+  wasThere(unit: number): boolean | undefined {
+    const mark = this.marks?.[unit] ?? 0;
+    return (mark & WAS_THERE) !== 0 ? true : (mark & WAS_NOT) !== 0 ? false : undefined;
+  }
+
+  /** Units that are not apart, and how many of them took the place of a key. */
+  get delivered(): { units: number; replaced: number } {
+    let replaced = 0;
+    for (const mark of this.marks ?? []) if ((mark & WAS_THERE) !== 0 && (mark & APART) === 0) replaced++;
+    return { units: this.units - this.apart, replaced };
+  }
+
+  /** The bytes of a unit; a view. */
+  unit(unit: number): Uint8Array {
+    if (unit < this.walkedUnit) this.walkedUnit = this.walkedTo = 0;
+    while (this.walkedUnit < unit) {
+      this.walkedTo = this.unitEnd(this.walkedTo);
+      this.walkedUnit++;
+    }
+    return this.bytes.subarray(this.walkedTo, this.unitEnd(this.walkedTo));
+  }
+
+  private unitEnd(at: number): number {
+    let end = at;
+    for (let i = 0; i < this.perUnit; i++) end = commandEnd(this.bytes, end);
+    return end;
+  }
+}

@@ -1,0 +1,386 @@
+import type { Redis } from 'ioredis';
+import { setTimeout as delay } from 'node:timers/promises';
+import { keySlot } from '../bytes/crc16.js';
+import { Batch, type Delivery } from './batch.js';
+import { commandsOf, encodeCommand, restoredBy, withElapsed } from './commands.js';
+import { openSocket } from './connect.js';
+import { ConnectionLost, reasonOf, ServerError } from './errors.js';
+import { Link, type LinkEvents, type Wire } from './link.js';
+import { redirection, refusalOf } from './refusals.js';
+import type { Master, Servers } from './servers.js';
+import { Signal } from './signal.js';
+import { addressText } from './url.js';
+
+export interface BulkOptions {
+  /** Bytes and commands on their way to one server at a time. */
+  readonly window: number;
+  readonly windowUnits: number;
+  /** Milliseconds for which a command is tried again while the server is lost, loading, failing over. */
+  readonly retryFor: number;
+  /** Expiries are relative: they become shorter while a command waits. */
+  readonly relativeTtl: boolean;
+  /** A key that is there may be one of ours, from a run before this one. */
+  readonly resumed: boolean;
+  /** Whether two payloads mean the same value. */
+  readonly same: (ours: Uint8Array, theirs: Uint8Array) => boolean;
+  /** What people should know, but need not act on. */
+  readonly onNote?: ((text: string) => void) | undefined;
+}
+
+/** A unit that is to be sent again. */
+interface Retry {
+  readonly bytes: Uint8Array;
+  readonly delivery: Delivery;
+  readonly db: number;
+  readonly perUnit: number;
+  readonly builtAt: number;
+  readonly again: boolean;
+  readonly since: number;
+  readonly wasThere: boolean | undefined;
+}
+
+/** Bytes waiting to be sent again at which makers of batches have to wait. */
+const MOST_RETRIES = 16 << 20;
+const MOST_COMPARED = 1000;
+/** Bytes of a batch of units that are sent again. */
+const RETRY_BATCH = 1 << 18;
+/** Milliseconds between attempts, at first and at most. */
+const FIRST_PAUSE = 20;
+const LONGEST_PAUSE = 500;
+
+/** An error reply to a command outside of batches. */
+export class ErrorReply extends Error {
+  override readonly name = 'ErrorReply';
+}
+
+/** Sends batches to the servers that own their keys until everything is delivered, refused, or there is no going on. */
+export class Bulk implements LinkEvents {
+  /** Why there is no going on. */
+  failure: ServerError | undefined;
+  private readonly links = new Map<string, Link>();
+  private bySlot: Link[] = [];
+  private retries: Retry[] = [];
+  private retryBytes = 0;
+  private recovering = false;
+  private stale = false;
+  private compared = 0;
+  private comparing: Promise<void> = Promise.resolve();
+  private lastError = 'the connection was lost';
+  private readonly change = new Signal();
+  private closed = false;
+
+  constructor(
+    readonly servers: Servers,
+    private readonly options: BulkOptions,
+  ) {
+    this.arrange();
+  }
+
+  /** Links for the masters that there are; those of others are given up. */
+  private arrange(): void {
+    const { links, servers } = this;
+    this.bySlot = servers.masters.map((master) => this.linkTo(master));
+    for (const [name, link] of links) {
+      if (this.bySlot.includes(link)) continue;
+      links.delete(name);
+      link.reset('it is no master any more');
+    }
+  }
+
+  private linkTo(master: Master): Link {
+    const known = this.links.get(master.name);
+    if (known !== undefined) return known;
+    const { retryFor, window, windowUnits } = this.options;
+    const open = () => openSocket(this.servers.access, master.address);
+    const link = new Link({ name: master.name, open, window, windowUnits, patience: Math.max(retryFor, 1000), replicated: master.replicas > 0 }, this);
+    this.links.set(master.name, link);
+    return link;
+  }
+
+  /** The link that a slot's keys go through. */
+  link(slot: number): Link {
+    const index = this.servers.owners?.[slot] ?? 0;
+    return this.bySlot[index < 0 ? 0 : index];
+  }
+
+  /** Whether keys go to different servers by their slot. */
+  get sharded(): boolean {
+    return this.servers.owners !== undefined;
+  }
+
+  send(link: Link, batch: Batch): void {
+    link.send(batch);
+  }
+
+  /** Until there is not too much to be sent again. Throws ServerError when there is no going on. */
+  async calm(): Promise<void> {
+    for (;;) {
+      if (this.failure !== undefined) throw this.failure;
+      if (this.retryBytes < MOST_RETRIES && this.compared < MOST_COMPARED) return;
+      await this.change.wait();
+    }
+  }
+
+  /** Until something has changed. */
+  wait(): Promise<void> {
+    return this.change.wait();
+  }
+
+  /** Wakes who waits. */
+  notify(): void {
+    this.change.fire();
+  }
+
+  failed(link: Link, batch: Batch, unit: number, error: string): void {
+    const refusal = refusalOf(error);
+    if (refusal === 'stop') {
+      batch.setApart(unit);
+      this.fail(new ServerError('REFUSED', link.name, error));
+      return;
+    }
+    const bytes = batch.unit(unit);
+    batch.setApart(unit);
+    if (refusal === 'there' && (batch.again || this.options.resumed)) this.compare(link, batch, bytes.slice());
+    else if (refusal === 'there') batch.delivery.conflict(batch, link.name, bytes);
+    else if (refusal === 'refused') batch.delivery.refused(batch, link.name, bytes, error);
+    else this.again(link, batch, unit, bytes, error);
+    this.change.fire();
+  }
+
+  private again(link: Link, batch: Batch, unit: number, bytes: Uint8Array, error: string): void {
+    const retry = this.retryOf(batch, unit, bytes, batch.again);
+    const to = refusalOf(error) === 'ask' ? redirection(error) : undefined;
+    if (to !== undefined && Date.now() - retry.since < this.options.retryFor) {
+      this.askTo(to.host === '' ? link.name : addressText(to), retry);
+      return;
+    }
+    this.lastError = `${link.name}: ${error}`;
+    if (refusalOf(error) === 'moved' || refusalOf(error) === 'stale' || /^CLUSTERDOWN/.test(error)) this.stale = true;
+    if (refusalOf(error) === 'stale' && !this.sharded) link.reset('the server is no master any more');
+    this.push(retry);
+  }
+
+  private retryOf(batch: Batch, unit: number, bytes: Uint8Array, again: boolean): Retry {
+    const { asking, builtAt, db, delivery, perUnit, since } = batch;
+    const plain = asking ? Buffer.concat([...commandsOf(bytes)].filter((_, i) => i % 2 === 1)) : bytes.slice();
+    return { bytes: plain, delivery, db, perUnit: asking ? perUnit / 2 : perUnit, builtAt, again, since: since || Date.now(), wasThere: batch.wasThere(unit) };
+  }
+
+  private push(retry: Retry): void {
+    this.retries.push(retry);
+    this.retryBytes += retry.bytes.length;
+    void this.recover();
+  }
+
+  /** A slot is on its way to another node, which takes the keys that are not there yet when it is told so. */
+  private askTo(name: string, retry: Retry): void {
+    const known = [...this.links.values()].find((link) => link.name === name);
+    if (known === undefined) {
+      this.stale = true;
+      this.push(retry);
+      return;
+    }
+    const asking = encodeCommand(['ASKING']);
+    const bytes = Buffer.concat([...commandsOf(retry.bytes)].flatMap((command) => [asking, command]));
+    const batch = this.batchOf([{ ...retry, bytes, perUnit: retry.perUnit * 2 }]);
+    batch.asking = true;
+    known.send(batch);
+  }
+
+  lost(link: Link, sent: readonly Batch[], unsent: readonly Batch[], cause: unknown): void {
+    if (this.closed) return;
+    this.lastError = `${link.name}: ${reasonOf(cause)}`;
+    this.stale = true;
+    if (cause instanceof ServerError && cause.code === 'REFUSED') this.fail(cause);
+    else if (!(cause instanceof ConnectionLost || cause instanceof ServerError || isSystemError(cause) || cause instanceof SyntaxError)) this.fail(new ServerError('LOST', link.name, reasonOf(cause), cause));
+    for (const batch of sent) this.takeBack(batch, true);
+    for (const batch of unsent) this.takeBack(batch, batch.again);
+    this.change.fire();
+  }
+
+  private takeBack(batch: Batch, again: boolean): void {
+    for (let unit = 0; unit < batch.units; unit++) {
+      if (!batch.isApart(unit)) this.push(this.retryOf(batch, unit, batch.unit(unit), again));
+    }
+    batch.delivery.released(batch);
+  }
+
+  fail(failure: ServerError): void {
+    this.failure ??= failure;
+    this.change.fire();
+  }
+
+  /** Sends again what has to be, while there is something. */
+  private async recover(): Promise<void> {
+    if (this.recovering) return;
+    this.recovering = true;
+    for (let pause = FIRST_PAUSE; this.retries.length > 0 && this.failure === undefined && !this.closed; pause = Math.min(pause * 2, LONGEST_PAUSE)) {
+      await delay(pause);
+      if (this.tooLate()) break;
+      if (this.stale && !(await this.refreshed())) continue;
+      const { retries } = this;
+      this.retries = [];
+      this.retryBytes = 0;
+      this.resend(retries);
+      this.change.fire();
+    }
+    this.recovering = false;
+  }
+
+  private async refreshed(): Promise<boolean> {
+    try {
+      this.stale = false;
+      await this.servers.refresh();
+      this.arrange();
+      return true;
+    } catch (error) {
+      this.stale = true;
+      if (error instanceof ServerError && error.code === 'REFUSED') this.fail(error);
+      this.lastError = reasonOf(error);
+      return false;
+    }
+  }
+
+  private tooLate(): boolean {
+    const { retries } = this;
+    const { retryFor } = this.options;
+    const first = retries.reduce((least, { since }) => Math.min(least, since), Infinity);
+    if (Date.now() - first <= retryFor) return false;
+    this.fail(new ServerError('LOST', this.servers.masters[0]?.name ?? '', `given up after ${Math.round(retryFor / 1000)} s; the last error was: ${this.lastError}`));
+    return true;
+  }
+
+  private resend(retries: readonly Retry[]): void {
+    const groups = new Map<Link, Retry[]>();
+    for (const retry of retries) {
+      const { key } = restoredBy(retry.bytes);
+      const link = this.link(this.sharded ? keySlot(key, 0, key.length) : 0);
+      const group = groups.get(link) ?? [];
+      if (!groups.has(link)) groups.set(link, group);
+      group.push(retry);
+    }
+    for (const [link, group] of groups) for (const batch of this.batches(group)) link.send(batch);
+  }
+
+  private *batches(retries: readonly Retry[]): Generator<Batch, void, void> {
+    let row: Retry[] = [];
+    let size = 0;
+    for (const retry of retries) {
+      const first = row[0] as Retry | undefined;
+      const fits = first !== undefined && size + retry.bytes.length <= RETRY_BATCH && alike(first, retry);
+      if (!fits && row.length > 0) {
+        yield this.batchOf(row);
+        row = [];
+        size = 0;
+      }
+      row.push(retry);
+      size += retry.bytes.length;
+    }
+    if (row.length > 0) yield this.batchOf(row);
+  }
+
+  private batchOf(retries: readonly Retry[]): Batch {
+    const [{ again, db, delivery, perUnit }] = retries;
+    const now = Date.now();
+    const units = retries.map(({ builtAt, bytes }) => (this.options.relativeTtl ? withElapsed(bytes, now - builtAt) : bytes));
+    const batch = new Batch(delivery, Buffer.concat(units), db, perUnit);
+    batch.length = batch.bytes.length;
+    batch.units = units.length;
+    batch.builtAt = now;
+    batch.again = again;
+    batch.since = retries.reduce((least, { since }) => Math.min(least, since), Infinity);
+    retries.forEach(({ wasThere }, unit) => {
+      if (wasThere !== undefined) batch.setWasThere(unit, wasThere);
+    });
+    return batch;
+  }
+
+  /** The key is there, and it may be that we wrote it. */
+  private compare(link: Link, batch: Batch, unit: Uint8Array): void {
+    this.compared++;
+    this.comparing = this.comparing
+      .then(() => this.compareNow(link, batch, unit))
+      .finally(() => {
+        this.compared--;
+        this.change.fire();
+      });
+  }
+
+  private async compareNow(link: Link, batch: Batch, unit: Uint8Array): Promise<void> {
+    const { key, payload } = restoredBy(unit);
+    const retry: Retry = { ...this.retryOf(batch, 0, unit, true), wasThere: undefined };
+    try {
+      const dump = await dumpOf(await this.clientOf(link), batch.db, key);
+      if (dump === null) this.push(retry);
+      else if (this.options.same(payload, dump)) batch.delivery.delivered(batch, link.name, 1, 0);
+      else batch.delivery.conflict(batch, link.name, unit);
+    } catch (error) {
+      this.lastError = `${link.name}: ${reasonOf(error)}`;
+      this.stale = true;
+      this.push(retry);
+    }
+  }
+
+  private clientOf(link: Link): Promise<Redis> {
+    const master = this.servers.masters.find(({ name }) => name === link.name);
+    if (master === undefined) throw new ConnectionLost('the server is no master any more');
+    return this.servers.client(master);
+  }
+
+  /**
+   * Has a connection for itself for the keys of a slot; `work` is done again where the connection is lost or the server says
+   * that it will do it later. Throws ErrorReply for other errors of the server that `work` throws, ServerError.
+   */
+  async exclusive<T>(slot: number, db: number, work: (wire: Wire, node: string, again: boolean) => Promise<T>): Promise<T> {
+    const since = Date.now();
+    for (let pause = FIRST_PAUSE, again = false; ; pause = Math.min(pause * 2, LONGEST_PAUSE)) {
+      if (this.failure !== undefined) throw this.failure;
+      const link = this.link(slot);
+      try {
+        return await link.exclusive(db, (wire) => work(wire, link.name, again));
+      } catch (error) {
+        if (!this.mayTryAgain(link, error)) throw error;
+        again ||= !(error instanceof ErrorReply);
+        if (Date.now() - since > this.options.retryFor) {
+          throw new ServerError('LOST', link.name, `given up after ${Math.round(this.options.retryFor / 1000)} s; the last error was: ${reasonOf(error)}`, error);
+        }
+      }
+      await delay(pause);
+      await this.refreshed();
+    }
+  }
+
+  private mayTryAgain(link: Link, error: unknown): boolean {
+    if (error instanceof ErrorReply) {
+      const refusal = refusalOf(error.message);
+      if (refusal === 'stop') throw new ServerError('REFUSED', link.name, error.message, error);
+      if (refusal === 'stale' && !this.sharded) link.reset('the server is no master any more');
+      return refusal !== 'refused' && refusal !== 'there';
+    }
+    return error instanceof ConnectionLost || isSystemError(error) || (error instanceof ServerError && error.code === 'UNREACHABLE');
+  }
+
+  /** Names of servers whose replicas did not confirm what was written. */
+  get unconfirmed(): string[] {
+    return [...this.links.values()].filter((link) => link.unconfirmed).map(({ name }) => name);
+  }
+
+  /** Waits for replies to what was sent, for so many milliseconds, and ends. */
+  async close(patience: number): Promise<void> {
+    await Promise.all([...this.links.values()].map((link) => link.close(patience)));
+    this.closed = true;
+    this.servers.close();
+  }
+}
+
+function alike(a: Retry, b: Retry): boolean {
+  return a.delivery === b.delivery && a.db === b.db && a.perUnit === b.perUnit && a.again === b.again;
+}
+
+async function dumpOf(client: Redis, db: number, key: Uint8Array): Promise<Buffer | null> {
+  const replies = await client.pipeline().select(db).dumpBuffer(Buffer.from(key)).exec();
+  for (const [error] of replies ?? []) if (error !== null) throw error;
+  return (replies?.[1][1] ?? null) as Buffer | null;
+}
+
+const isSystemError = (error: unknown): boolean => error instanceof Error && 'code' in error && typeof error.code === 'string';

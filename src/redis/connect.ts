@@ -1,0 +1,100 @@
+import type { Duplex } from 'node:stream';
+import type { ConnectionOptions } from 'node:tls';
+import { Redis, type RedisOptions as AllOptions } from 'ioredis';
+import { ConnectionLost, ServerError } from './errors.js';
+import { refusalOf } from './refusals.js';
+import { type Address, addressText, type ServerUrl } from './url.js';
+
+type RedisOptions = Omit<AllOptions, 'replyMapping'>;
+
+/** How servers are reached. */
+export interface Access {
+  readonly url: ServerUrl;
+  /** Certificates and the rest of TLS, where the URL asks for it. */
+  readonly tls?: ConnectionOptions | undefined;
+  /** What nodes call themselves, and where they are reached from here: both `host:port`. */
+  readonly natMap?: ReadonlyMap<string, Address> | undefined;
+}
+
+/** Milliseconds. */
+const CONNECT_TIMEOUT = 10_000;
+const COMMAND_TIMEOUT = 30_000;
+
+/** The address that a node is reached at from here. */
+export function reachedAt({ natMap }: Access, address: Address): Address {
+  return natMap?.get(addressText(address)) ?? address;
+}
+
+function optionsFor({ natMap, tls, url }: Access, node: Address | undefined): RedisOptions {
+  const { addresses, password, sentinelMaster, username } = url;
+  const common: RedisOptions = {
+    username,
+    password,
+    tls: url.tls ? { ...tls } : undefined,
+    protocol: 2,
+    lazyConnect: true,
+    connectionName: 'rdbkit',
+    disableClientInfo: true,
+    connectTimeout: CONNECT_TIMEOUT,
+    retryStrategy: () => null,
+    maxRetriesPerRequest: 0,
+    enableOfflineQueue: false,
+    keepAlive: 15_000,
+  };
+  if (sentinelMaster === undefined || node !== undefined) return { ...common, ...(node ?? addresses[0]) };
+  return {
+    ...common,
+    sentinels: [...addresses],
+    name: sentinelMaster,
+    sentinelTLS: url.tls ? { ...tls } : undefined,
+    enableTLSForSentinelMode: url.tls,
+    sentinelRetryStrategy: () => null,
+    failoverDetector: false,
+    updateSentinels: false,
+    natMap: natMap === undefined ? undefined : Object.fromEntries(natMap),
+  };
+}
+
+/** Connects and logs in. Throws ServerError: REFUSED for what another try would not change, else UNREACHABLE. */
+async function connected(access: Access, node: Address | undefined, more: RedisOptions): Promise<Redis> {
+  const { addresses, password, username } = access.url;
+  const client: Redis = new Redis({ ...optionsFor(access, node), ...more });
+  const errors: Error[] = [];
+  client.on('error', (error: Error) => errors.push(error));
+  const name = addressText(node ?? addresses[0]);
+  try {
+    await client.connect();
+    if (errors.length > 0) throw errors[0];
+    return client;
+  } catch (error) {
+    client.disconnect();
+    const cause = errors[0] ?? error;
+    const reason = explained(cause instanceof Error ? cause : new Error(String(cause)));
+    const refused = refusalOf(reason) === 'stop' || /^ERR AUTH|certificate|altnames|SSL|TLS/i.test(reason);
+    if (refused) throw new ServerError('REFUSED', name, username === undefined && password === undefined ? reason : `${reason} (logged in as ${username ?? 'the default user'})`, cause);
+    throw new ServerError('UNREACHABLE', name, reason, cause);
+  }
+}
+
+/** Errors of several attempts to connect have no message of their own. */
+function explained(error: Error): string {
+  if (error instanceof AggregateError && error.message === '') return (error.errors as Error[]).map(({ message }) => message).join(', ');
+  return error.message;
+}
+
+/** A connection for single commands; `node` for another server than that of the URL. It ends for good when it is lost. */
+export function openClient(access: Access, node?: Address): Promise<Redis> {
+  return connected(access, node, { commandTimeout: COMMAND_TIMEOUT });
+}
+
+/**
+ * A connection for bytes: ioredis has connected it and logged in, nobody reads from it, database 0 is selected, and it is paused.
+ */
+export async function openSocket(access: Access, node?: Address): Promise<Duplex> {
+  const client = await connected(access, node, { enableReadyCheck: false });
+  const socket = client.stream as Duplex | undefined;
+  if (socket === undefined || socket.destroyed) throw new ConnectionLost('the server closed the connection');
+  socket.removeAllListeners();
+  socket.pause();
+  return socket;
+}

@@ -1,0 +1,28 @@
+/** What went wrong with a server: it was not reached, it refused, what it is does not fit. */
+export type ServerErrorCode = 'UNREACHABLE' | 'REFUSED' | 'LOST' | 'TARGET';
+
+/** A server refused or was lost, and there is no going on. */
+export class ServerError extends Error {
+  override readonly name = 'ServerError';
+
+  constructor(
+    readonly code: ServerErrorCode,
+    /** `host:port`. */
+    readonly server: string,
+    /** What was wrong, in a sentence without its end; errors of servers as they are. */
+    readonly reason: string,
+    cause?: unknown,
+  ) {
+    super(`${server}: ${reason}`, { cause });
+  }
+}
+
+/** A connection ended; it may be opened again. */
+export class ConnectionLost extends Error {
+  override readonly name = 'ConnectionLost';
+}
+
+/** What an error says, for messages. */
+export function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,123 @@
+/** What `ReplyReader.next` found. */
+export const NO_REPLY = 0; // push more bytes
+export const OK = 1; // `+OK`, `count` of them in a row
+export const INTEGER = 2; // `integer`
+export const ERROR = 3; // `text`, without its `-`
+export const OTHER = 4; // anything else, passed over
+
+const PLUS = 0x2b;
+const MINUS = 0x2d;
+const COLON = 0x3a;
+const DOLLAR = 0x24;
+const STAR = 0x2a;
+const CR = 0x0d;
+const LF = 0x0a;
+const LETTER_O = 0x4f;
+const LETTER_K = 0x4b;
+
+/** Bytes of `+OK\r\n`. */
+const OK_SIZE = 5;
+
+/**
+ * Replies of RESP 2 in the bytes of a connection, for pipelines where nearly all of them are `+OK`. What is in arrays and bulk
+ * strings is not looked at. A chunk belongs to the reader from `push` on.
+ */
+export class ReplyReader {
+  count = 0;
+  integer = 0;
+  text = '';
+  private bytes: Uint8Array = new Uint8Array(0);
+  private pos = 0;
+  /** Bytes of a bulk string, its line end among them, that are to be passed over. */
+  private skipping = 0;
+  /** Replies of arrays, at any depth, that have yet to come. */
+  private nested = 0;
+
+  /** Another connection follows. */
+  reset(): void {
+    this.bytes = new Uint8Array(0);
+    this.pos = this.skipping = this.nested = 0;
+  }
+
+  push(chunk: Uint8Array): void {
+    const left = this.bytes.length - this.pos;
+    if (left === 0) {
+      this.bytes = chunk;
+    } else {
+      const joined = new Uint8Array(left + chunk.length);
+      joined.set(this.bytes.subarray(this.pos));
+      joined.set(chunk, left);
+      this.bytes = joined;
+    }
+    this.pos = 0;
+  }
+
+  /** Throws SyntaxError where the bytes are no RESP 2. */
+  next(): number {
+    for (;;) {
+      if (this.skipping > 0 && !this.skip()) return NO_REPLY;
+      if (this.nested === 0 && this.okRun()) return OK;
+      const kind = this.line();
+      if (kind === NO_REPLY) return NO_REPLY;
+      if (kind !== AGAIN) return kind;
+    }
+  }
+
+  private okRun(): boolean {
+    const { bytes } = this;
+    let { pos } = this;
+    const from = pos;
+    const last = bytes.length - OK_SIZE;
+    while (pos <= last && bytes[pos] === PLUS && bytes[pos + 1] === LETTER_O && bytes[pos + 2] === LETTER_K && bytes[pos + 3] === CR) pos += OK_SIZE;
+    this.pos = pos;
+    this.count = (pos - from) / OK_SIZE;
+    return this.count > 0;
+  }
+
+  private skip(): boolean {
+    const step = Math.min(this.skipping, this.bytes.length - this.pos);
+    this.pos += step;
+    this.skipping -= step;
+    return this.skipping === 0;
+  }
+
+  /** One line that is not `+OK`, or is within an array. */
+  private line(): number {
+    const { bytes, pos } = this;
+    const end = bytes.indexOf(LF, pos);
+    if (end < 0) return NO_REPLY;
+    this.pos = end + 1;
+    const first = bytes[pos];
+    if (first === PLUS) return this.whole(OTHER);
+    if (first !== MINUS && first !== COLON && first !== DOLLAR && first !== STAR) {
+      throw new SyntaxError(`a reply begins with byte ${first}, which is none of RESP 2`);
+    }
+    const text = Buffer.from(bytes.buffer, bytes.byteOffset + pos + 1, Math.max(end - pos - 2, 0)).toString('latin1');
+    if (first === MINUS) {
+      if (this.nested === 0) this.text = text;
+      return this.whole(ERROR);
+    }
+    const number = Number(text);
+    if (!Number.isInteger(number)) throw new SyntaxError(`a reply says ${JSON.stringify(text)} where a number is due`);
+    if (first === COLON) {
+      if (this.nested === 0) this.integer = number;
+      return this.whole(INTEGER);
+    }
+    if (first === STAR && number > 0) {
+      this.nested += number + (this.nested > 0 ? -1 : 0);
+      return AGAIN;
+    }
+    if (first === DOLLAR && number >= 0) this.skipping = number + 2;
+    return this.whole(OTHER);
+  }
+
+  /** A reply is whole: said so where it is not a part of another. */
+  private whole(kind: number): number {
+    if (this.nested === 0) return kind;
+    this.nested--;
+    return this.nested === 0 ? OTHER : AGAIN;
+  }
+}
+
+/** There is more to read before there is something to say. */
+const AGAIN = -1;

@@ -1,0 +1,63 @@
+import type { Redis } from 'ioredis';
+
+/** What a server says of itself in INFO: commands that managed services allow. */
+export interface ServerInfo {
+  /** As the server calls its make: `redis`, `valkey`, `keydb`, `dragonfly`. */
+  readonly make: string;
+  /** Of the make, and the release of Redis that it is compatible with. */
+  readonly version: string;
+  readonly redisVersion: string;
+  /** `standalone`, `cluster` or `sentinel`. */
+  readonly mode: string;
+  /** Changes with every start. */
+  readonly runId: string;
+  readonly role: string;
+  readonly replicas: number;
+  /** Bytes; 0 for no limit. */
+  readonly maxMemory: number;
+  readonly usedMemory: number;
+  readonly maxMemoryPolicy: string;
+  /** Keys by database. */
+  readonly keys: ReadonlyMap<number, number>;
+  readonly modules: readonly string[];
+}
+
+export async function serverInfo(client: Redis): Promise<ServerInfo> {
+  const text = await client.info();
+  const modules = /^module:/m.test(text) ? text : `${text}\n${await client.info('modules').catch(() => '')}`;
+  return parseInfo(modules);
+}
+
+export function parseInfo(text: string): ServerInfo {
+  const lines = text.split(/\r?\n/);
+  const fields = new Map(lines.map((line) => [line.slice(0, Math.max(line.indexOf(':'), 0)), line.slice(line.indexOf(':') + 1)]));
+  const field = (name: string): string => fields.get(name) ?? '';
+  const number = (name: string): number => Number(field(name)) || 0;
+  const keys = new Map<number, number>();
+  const modules = new Set<string>();
+  for (const line of lines) {
+    const db = /^db(\d+):keys=(\d+)/.exec(line);
+    if (db !== null) keys.set(Number(db[1]), Number(db[2]));
+    const module = /^module:name=([^,]+)/.exec(line);
+    if (module !== null) modules.add(module[1]);
+  }
+  const redisVersion = field('redis_version');
+  const make = fields.has('valkey_version') ? 'valkey' : fields.has('dragonfly_version') ? 'dragonfly' : isKeyDb(fields) ? 'keydb' : 'redis';
+  return {
+    make,
+    version: make === 'redis' || make === 'keydb' ? redisVersion : field(`${make}_version`).replace(/^[a-z]*-?v?/i, ''),
+    redisVersion,
+    mode: field('redis_mode') || field('server_mode') || 'standalone',
+    runId: field('run_id'),
+    role: field('role'),
+    replicas: number('connected_slaves'),
+    maxMemory: number('maxmemory'),
+    usedMemory: number('used_memory'),
+    maxMemoryPolicy: field('maxmemory_policy'),
+    keys,
+    modules: [...modules],
+  };
+}
+
+/** KeyDB calls itself Redis, but has fields of its own (keydb server.cpp, genRedisInfoString). */
+const isKeyDb = (fields: ReadonlyMap<string, string>): boolean => fields.has('mvcc_depth') || fields.has('server_threads') || /keydb/i.test(fields.get('executable') ?? '');

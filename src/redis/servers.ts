@@ -1,0 +1,151 @@
+import type { Redis } from 'ioredis';
+import { type Access, openClient, reachedAt } from './connect.js';
+import { reasonOf, ServerError } from './errors.js';
+import { type ServerInfo, serverInfo } from './server-info.js';
+import { readTopology, SLOTS, type Topology, uncovered } from './topology.js';
+import { type Address, addressText } from './url.js';
+
+export interface ServersOptions {
+  /** Whether it is a cluster (default: as the server says). */
+  readonly cluster?: boolean | undefined;
+}
+
+/** A server that takes writes. */
+export interface Master {
+  /** `host:port` as it is reached from here, or the name that sentinels know it by. */
+  readonly name: string;
+  /** Undefined where sentinels say it. */
+  readonly address: Address | undefined;
+  /** Of a cluster node. */
+  readonly id: string;
+  readonly replicas: number;
+}
+
+/** One server, or the masters of a cluster, and connections for single commands to them. */
+export class Servers {
+  masters: readonly Master[] = [];
+  /** By slot: the index of its master; undefined where there is but one. */
+  owners: Int16Array | undefined;
+  private readonly clients = new Map<string, Promise<Redis>>();
+  private seeds: Address[];
+
+  private constructor(
+    readonly access: Access,
+    readonly clustered: boolean,
+    /** What the server says that was reached first. */
+    readonly info: ServerInfo,
+  ) {
+    this.seeds = [...access.url.addresses];
+  }
+
+  /** Throws ServerError. */
+  static async open(access: Access, { cluster }: ServersOptions = {}): Promise<Servers> {
+    const first = await openClient(access);
+    const info = await asked(access, () => serverInfo(first));
+    const clustered = cluster ?? info.mode === 'cluster';
+    const servers = new Servers(access, clustered, info);
+    if (clustered) {
+      servers.clients.set(addressText(access.url.addresses[0]), Promise.resolve(first));
+      await servers.refresh();
+    } else {
+      const { addresses, sentinelMaster } = access.url;
+      const name = sentinelMaster ?? addressText(addresses[0]);
+      servers.clients.set(name, Promise.resolve(first));
+      servers.masters = [{ name, address: sentinelMaster === undefined ? addresses[0] : undefined, id: '', replicas: info.replicas }];
+    }
+    return servers;
+  }
+
+  /** Reads again who has which slot. Throws ServerError where no node answers. */
+  async refresh(): Promise<void> {
+    if (!this.clustered) return;
+    const known = [...this.masters.flatMap(({ address }) => address ?? []), ...this.seeds];
+    const nodes = [...new Map(known.map((address) => [addressText(address), address])).values()];
+    let failure: unknown;
+    for (const node of nodes) {
+      try {
+        const client = await this.clientAt(addressText(node), node);
+        this.use(await readTopology(client, node, (address) => reachedAt(this.access, address)));
+        return;
+      } catch (error) {
+        this.forget(addressText(node));
+        failure = error;
+      }
+    }
+    if (failure instanceof ServerError) throw failure;
+    throw new ServerError('UNREACHABLE', addressText(nodes[0]), reasonOf(failure), failure);
+  }
+
+  private use(topology: Topology): void {
+    this.owners = topology.owners;
+    this.masters = topology.nodes.map(({ address, id, replicas }) => ({ name: addressText(address), address, id, replicas }));
+    this.seeds = [...new Map([...topology.nodes.map(({ address }) => address), ...this.seeds].map((address) => [addressText(address), address])).values()];
+  }
+
+  /** Ranges of slots that no master has. */
+  get uncovered(): [from: number, to: number][] {
+    const { owners } = this;
+    return owners === undefined ? [] : uncovered({ nodes: [], owners });
+  }
+
+  /** Whose slot it is; the first one where nobody's is. */
+  masterOf(slot: number): Master {
+    const index = this.owners?.[slot] ?? 0;
+    return this.masters[index < 0 ? 0 : index];
+  }
+
+  /** How many slots a master has. */
+  slotsOf(index: number): number {
+    return this.owners?.reduce((sum, owner) => sum + (owner === index ? 1 : 0), 0) ?? SLOTS;
+  }
+
+  /** A connection for single commands. Throws ServerError. */
+  client(master: Master): Promise<Redis> {
+    return this.clientAt(master.name, master.address);
+  }
+
+  private clientAt(name: string, address: Address | undefined): Promise<Redis> {
+    const known = this.clients.get(name);
+    if (known !== undefined) return known;
+    const client = openClient(this.access, address);
+    this.clients.set(name, client);
+    client.then(
+      (open) => open.once('end', () => this.forget(name)),
+      () => this.forget(name),
+    );
+    return client;
+  }
+
+  private forget(name: string): void {
+    const client = this.clients.get(name);
+    this.clients.delete(name);
+    client?.then(
+      (open) => open.disconnect(),
+      () => undefined,
+    );
+  }
+
+  /** Asks every master. Throws ServerError. */
+  eachMaster<T>(question: (client: Redis, master: Master) => Promise<T>): Promise<T[]> {
+    return Promise.all(
+      this.masters.map(async (master) => {
+        const client = await this.client(master);
+        return asked(this.access, () => question(client, master), master.name);
+      }),
+    );
+  }
+
+  close(): void {
+    for (const name of [...this.clients.keys()]) this.forget(name);
+  }
+}
+
+/** Errors of servers, with the server. */
+async function asked<T>(access: Access, question: () => Promise<T>, name = addressText(access.url.addresses[0])): Promise<T> {
+  try {
+    return await question();
+  } catch (error) {
+    if (error instanceof ServerError) throw error;
+    throw new ServerError(error instanceof Error && error.name === 'ReplyError' ? 'REFUSED' : 'LOST', name, reasonOf(error), error);
+  }
+}

@@ -1,0 +1,56 @@
+import type { Redis } from 'ioredis';
+import { type Address, addressText } from './url.js';
+
+export const SLOTS = 16384;
+
+export interface ClusterNode {
+  readonly id: string;
+  /** As it is reached from here. */
+  readonly address: Address;
+  readonly replicas: number;
+}
+
+/** Which master has which slots. */
+export interface Topology {
+  readonly nodes: readonly ClusterNode[];
+  /** By slot: the index of its node, or -1 where nobody has it. */
+  readonly owners: Int16Array;
+}
+
+type SlotsReply = [from: number, to: number, ...nodes: [host: string | null, port: number, id?: string, ...more: unknown[]][]][];
+
+/**
+ * Asks a node by CLUSTER SLOTS (since 3.0, also where CLUSTER SHARDS and NODES are not allowed). A node that does not know its
+ * own name is at `asked`; `reach` says where nodes are from here.
+ */
+export async function readTopology(client: Redis, asked: Address, reach: (address: Address) => Address): Promise<Topology> {
+  const reply = (await client.call('CLUSTER', 'SLOTS')) as SlotsReply;
+  const owners = new Int16Array(SLOTS).fill(-1);
+  const nodes: ClusterNode[] = [];
+  const byName = new Map<string, number>();
+  for (const [from, to, master, ...replicas] of reply) {
+    const [host, port, id = ''] = master;
+    const named = host === null || host === '' || host === '?' ? { host: asked.host, port } : { host, port };
+    const address = host === null || host === '' || host === '?' ? named : reach(named);
+    const name = addressText(address);
+    let index = byName.get(name);
+    if (index === undefined) {
+      index = nodes.push({ id, address, replicas: replicas.length }) - 1;
+      byName.set(name, index);
+    }
+    owners.fill(index, from, to + 1);
+  }
+  return { nodes, owners };
+}
+
+/** Ranges of slots that no node has. */
+export function uncovered({ owners }: Topology): [from: number, to: number][] {
+  const ranges: [number, number][] = [];
+  for (let slot = 0; slot < SLOTS; slot++) {
+    if (owners[slot] >= 0) continue;
+    const last = ranges.at(-1);
+    if (last?.[1] === slot - 1) last[1] = slot;
+    else ranges.push([slot, slot]);
+  }
+  return ranges;
+}
