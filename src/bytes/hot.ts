@@ -7,6 +7,10 @@ export const RUN_ITEMS = 0; // of a list or set
 export const RUN_PAIRS = 1; // fields and values of a hash
 export const RUN_SCORES = 2; // members and scores of a sorted set
 
+/** How keys are restored, for `Hot.restoreRecords`: bits. */
+export const RESTORE_REPLACE = 1; // with REPLACE
+export const RESTORE_EXISTS = 2; // EXISTS and the key before every RESTORE
+
 /** How the value of a record is put together, for `RecordForm`. */
 export const RECORD_TEXT = 1; // one string
 export const RECORD_ITEMS = 2; // a count, then elements
@@ -86,10 +90,10 @@ export interface Hot {
   jsonRecords(forms: RecordForms, table: Int32Array, row: number, rows: number, bytes: Uint8Array, out: Uint8Array, at: number): number;
   readonly recordsEnd: number;
   /**
-   * Writes rows [row, rows) of a frame table as RESTORE commands with REPLACE and ABSTTL, in RESP, as long as they are whole
-   * records; their payloads are of this RDB version. Returns as `jsonRecords` does.
+   * Writes rows [row, rows) of a frame table as RESTORE commands with ABSTTL, in RESP, as long as they are whole records; their
+   * payloads are of this RDB version; `options` are bits of RESTORE_…. Returns as `jsonRecords` does.
    */
-  restoreRecords(table: Int32Array, row: number, rows: number, bytes: Uint8Array, out: Uint8Array, at: number, version: number): number;
+  restoreRecords(table: Int32Array, row: number, rows: number, bytes: Uint8Array, out: Uint8Array, at: number, version: number, options: number): number;
   /**
    * Fills rows with whole records, as long as they are plain. Returns the first row that was not filled; `framesEnd` is the
    * position behind the last record, `framesExpired` the count of expired keys up to there.

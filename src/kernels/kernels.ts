@@ -25,7 +25,7 @@ interface Exports {
   recordForms(at: number): void;
   records(table: number, row: number, rows: number, base: number, out: number, outEnd: number): number;
   recordsOut(): number;
-  restores(table: number, row: number, rows: number, base: number, out: number, outEnd: number, version: number): number;
+  restores(table: number, row: number, rows: number, base: number, out: number, outEnd: number, version: number, options: number): number;
   restoresEnd(): number;
   frames(
     types: number, table: number, row: number, rows: number, pos: number, end: number, stop: number,
@@ -235,12 +235,12 @@ export class Kernels implements Hot {
   }
 
   /** `recordsEnd` is `at` where nothing was written. */
-  restoreRecords(table: Int32Array, row: number, rows: number, bytes: Uint8Array, out: Uint8Array, at: number, version: number): number {
+  restoreRecords(table: Int32Array, row: number, rows: number, bytes: Uint8Array, out: Uint8Array, at: number, version: number, options: number): number {
     const from = this.address(bytes);
     const into = this.address(out);
     this.recordsEnd = at;
     if (from < 0 || into < 0 || table.buffer !== this.buffer) return row;
-    const done = this.run.restores(table.byteOffset, row, rows, from, into + at, into + out.length, version);
+    const done = this.run.restores(table.byteOffset, row, rows, from, into + at, into + out.length, version, options);
     this.recordsEnd = this.run.restoresEnd() - into;
     return done;
   }

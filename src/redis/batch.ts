@@ -52,6 +52,14 @@ export class Batch {
     readonly perUnit: number,
   ) {}
 
+  /** Makes sure that `size` bytes fit behind `length`. */
+  room(size: number): void {
+    if (this.length + size <= this.bytes.length) return;
+    const grown = new Uint8Array(this.length + size);
+    grown.set(this.bytes.subarray(0, this.length));
+    this.bytes = grown;
+  }
+
   /** Up to `count` replies `+OK`. Returns how many were taken. */
   takeOks(count: number): number {
     if (this.perUnit !== 1) {

@@ -48,6 +48,9 @@ const RETRY_BATCH = 1 << 18;
 const FIRST_PAUSE = 20;
 const LONGEST_PAUSE = 500;
 
+/** `again`: what was done before may have been applied. */
+export type Work<T> = (wire: Wire, node: string, again: boolean) => Promise<T>;
+
 /** An error reply to a command outside of batches. */
 export class ErrorReply extends Error {
   override readonly name = 'ErrorReply';
@@ -327,15 +330,24 @@ export class Bulk implements LinkEvents {
     return this.servers.client(master);
   }
 
+  /** The same for every master, one after another. */
+  async everyMaster(work: (wire: Wire) => Promise<void>): Promise<void> {
+    for (const { name } of this.servers.masters) await this.alone(() => this.links.get(name) ?? this.bySlot[0], 0, work);
+  }
+
   /**
    * Has a connection for itself for the keys of a slot; `work` is done again where the connection is lost or the server says
    * that it will do it later. Throws ErrorReply for other errors of the server that `work` throws, ServerError.
    */
-  async exclusive<T>(slot: number, db: number, work: (wire: Wire, node: string, again: boolean) => Promise<T>): Promise<T> {
+  exclusive<T>(slot: number, db: number, work: Work<T>): Promise<T> {
+    return this.alone(() => this.link(slot), db, work);
+  }
+
+  private async alone<T>(pick: () => Link, db: number, work: Work<T>): Promise<T> {
     const since = Date.now();
     for (let pause = FIRST_PAUSE, again = false; ; pause = Math.min(pause * 2, LONGEST_PAUSE)) {
       if (this.failure !== undefined) throw this.failure;
-      const link = this.link(slot);
+      const link = pick();
       try {
         return await link.exclusive(db, (wire) => work(wire, link.name, again));
       } catch (error) {

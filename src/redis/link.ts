@@ -341,12 +341,13 @@ export class Link {
     await (this.flying[0] as Answers).all();
   }
 
+  /** Until the bytes are written, and may change. */
   private async putAndDrain(bytes: Uint8Array): Promise<void> {
-    const socket = this.connected;
+    const { connected } = this;
+    this.expectReply();
     this.lastReply = performance.now();
-    if (this.put(bytes)) return;
-    while (socket === this.socket && socket.writableNeedDrain) await this.change.wait();
-    if (socket !== this.socket) throw new ConnectionLost('the connection has ended');
+    const error = await new Promise<Error | null | undefined>((resolve) => connected.write(bytes, resolve));
+    if (error) throw new ConnectionLost(reasonOf(error), { cause: error });
   }
 
   /** Everything that was sent before is answered, or given up after so many milliseconds. */
@@ -377,6 +378,11 @@ export class Wire {
   /** The first error so far. */
   get error(): string | undefined {
     return this.answers.error;
+  }
+
+  /** Until all replies so far have come. */
+  drained(): Promise<void> {
+    return this.answers.drained();
   }
 
   /** Sends a command and waits for all replies so far. Returns the integer that the last one of them was. */

@@ -19,6 +19,8 @@ export interface KeyProblem {
 export interface DumpCounts {
   /** Keys, and what else, that are not in the output, each of them told. */
   refused: number;
+  /** Keys in another encoding that says all that theirs did. */
+  rewritten: number;
   /** Keys whose encoding on the target has no place for some bookkeeping that it can do without. */
   adapted: number;
   /** Keys that are written without something, as was allowed. */
@@ -58,7 +60,7 @@ function madeFrame(frame: Frame, { bytes, end, metaBytes, start, type }: Transco
 /** What all dumps have in common: databases by other numbers, expiries left out, keys that come twice. */
 export abstract class DumpSink implements LastSink {
   dropped = false;
-  readonly counts: DumpCounts = { refused: 0, adapted: 0, lost: 0, duplicates: 0 };
+  readonly counts: DumpCounts = { refused: 0, rewritten: 0, adapted: 0, lost: 0, duplicates: 0 };
   protected readonly hot: Hot;
   /** The database that the key at hand has in its source. */
   protected sourceDb = 0;
@@ -126,6 +128,7 @@ export abstract class DumpSink implements LastSink {
       this.refuse(frame, `${made.reason}${made.avoidable ? '; --allow-loss writes the key without it' : ''}`);
       return;
     }
+    if (made.outcome === 'rewritten') this.counts.rewritten++;
     if (made.outcome === 'adapted') this.counts.adapted++;
     if (made.outcome === 'lossy') this.counts.lost++;
     this.take(RECORD, made.bytes === frame.bytes && made.metaBytes === frame.metaBytes ? frame : madeFrame(frame, made));

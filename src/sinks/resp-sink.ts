@@ -1,14 +1,15 @@
 import type { Crc64 } from '../bytes/crc64.js';
+import { RESTORE_REPLACE } from '../bytes/hot.js';
 import { Frame, NEED, RECORD } from '../rdb/frame.js';
 import { FRAME_WORDS, FrameTable } from '../rdb/frame-table.js';
 import { Framer } from '../rdb/framer.js';
 import { PAYLOAD_FOOTER, payloadHead, writeCrc, writePayloadVersion } from '../rdb/payload.js';
-import { hasAbsoluteTtl, hasReplace, releaseNumber, targetName } from '../values/targets.js';
+import { hasReplace, releaseNumber, targetName } from '../values/targets.js';
 import { DumpSink, type DumpSinkOptions } from './dump-sink.js';
 import type { Output } from './output.js';
 import { functionCode } from './rdb-meta.js';
 import { RespValues } from './resp-values.js';
-import { RespWriter } from './resp-writer.js';
+import { modifiersOf, RespWriter, ttlOf } from './resp-writer.js';
 import { Spill } from './spill.js';
 
 export interface RespSinkOptions extends DumpSinkOptions {
@@ -91,7 +92,7 @@ export class RespSink extends DumpSink {
     this.dropped = false;
     for (let row = 0; row < taken; row++) {
       if (row === 0) this.select(framer.frame.db);
-      row = hot.restoreRecords(rows.words, row, taken, bytes, output.bytes, output.length, this.version);
+      row = hot.restoreRecords(rows.words, row, taken, bytes, output.bytes, output.length, this.version, RESTORE_REPLACE);
       if (hot.recordsEnd > output.length) output.length = hot.recordsEnd;
       if (row === taken) break;
       rows.read(row, rowFrame, bytes);
@@ -158,7 +159,7 @@ export class RespSink extends DumpSink {
     resp.command(4 + this.modifiers(frame).length);
     resp.word('RESTORE');
     resp.arg(frame.keyBytes, frame.keyStart, frame.keyEnd);
-    resp.word(this.ttl(frame));
+    resp.word(ttlOf(frame, this.options.target, this.options.now));
     resp.open(size + PAYLOAD_FOOTER);
     crc.hi = crc.lo = 0;
     this.add(head, 0, head.length);
@@ -179,23 +180,9 @@ export class RespSink extends DumpSink {
     resp.words(...this.modifiers(frame));
   }
 
-  /** What stands behind the payload. */
-  private modifiers({ freq, hasExpire, idle }: Frame): string[] {
+  private modifiers(frame: Frame): string[] {
     const { target } = this.options;
-    const words = hasReplace(target) ? ['REPLACE'] : [];
-    if (!hasAbsoluteTtl(target)) return words;
-    if (hasExpire) words.push('ABSTTL');
-    if (idle >= 0) words.push('IDLETIME', `${idle}`);
-    else if (freq >= 0) words.push('FREQ', `${freq}`);
-    return words;
-  }
-
-  /** Milliseconds. A key that is over stays for one more where expiries are relative. */
-  private ttl({ expireHi, expireLo, hasExpire }: Frame): string {
-    if (!hasExpire) return '0';
-    const at = (BigInt(expireHi) << 32n) | BigInt(expireLo);
-    const ttl = hasAbsoluteTtl(this.options.target) ? at : at - BigInt(this.options.now);
-    return `${ttl < 1n ? 1n : ttl}`;
+    return modifiersOf(frame, target, hasReplace(target));
   }
 
   private expire(frame: Frame): void {

@@ -1,7 +1,8 @@
 import { writeInt } from '../bytes/decimal.js';
 import type { Hot } from '../bytes/hot.js';
+import type { Frame } from '../rdb/frame.js';
+import { hasAbsoluteTtl, type Target } from '../values/targets.js';
 import { ascii } from './json-writer.js';
-import type { Output } from './output.js';
 
 const STAR = 0x2a;
 const DOLLAR = 0x24;
@@ -11,10 +12,21 @@ const LF = 0x0a;
 /** The most that stands around an argument. */
 const MARGIN = 64;
 
+/** Where commands are written: `bytes` from `length` on, after `room(n)`. */
+export interface Space {
+  bytes: Uint8Array;
+  length: number;
+  /** Makes sure that `size` bytes fit behind `length`; `bytes` may be others afterwards. */
+  room(size: number): void;
+}
+
 /** Commands as servers take them (RESP): `*n` and the arguments, each a `$length` and its bytes. */
 export class RespWriter {
+  /** Commands begun. */
+  commands = 0;
+
   constructor(
-    readonly output: Output,
+    private readonly output: Space,
     private readonly hot: Hot,
   ) {}
 
@@ -28,6 +40,7 @@ export class RespWriter {
 
   /** Begins a command of so many arguments, its name among them. */
   command(args: number): void {
+    this.commands++;
     this.line(STAR, args);
   }
 
@@ -64,4 +77,22 @@ export class RespWriter {
   words(...texts: string[]): void {
     for (const text of texts) this.word(text);
   }
+}
+
+/** What stands behind the payload of a RESTORE. */
+export function modifiersOf({ freq, hasExpire, idle }: Frame, target: Target | undefined, replaces: boolean): string[] {
+  const words = replaces ? ['REPLACE'] : [];
+  if (!hasAbsoluteTtl(target)) return words;
+  if (hasExpire) words.push('ABSTTL');
+  if (idle >= 0) words.push('IDLETIME', `${idle}`);
+  else if (freq >= 0) words.push('FREQ', `${freq}`);
+  return words;
+}
+
+/** The expiry of a RESTORE: milliseconds, from `now` on for servers that know no others, where a key that is over stays for one. */
+export function ttlOf({ expireHi, expireLo, hasExpire }: Frame, target: Target | undefined, now: number): string {
+  if (!hasExpire) return '0';
+  const at = (BigInt(expireHi) << 32n) | BigInt(expireLo);
+  const ttl = hasAbsoluteTtl(target) ? at : at - BigInt(now);
+  return `${ttl < 1n ? 1n : ttl}`;
 }

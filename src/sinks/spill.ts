@@ -43,10 +43,13 @@ export class Spill {
 
   /** Gives the bytes back in order, in pieces that are valid until the next one, and is empty then. */
   *drain(pieceSize = 1 << 18): Generator<Uint8Array, void, void> {
-    const { chunks } = this;
-    this.chunks = [];
-    this.inMemory = 0;
-    for (const chunk of chunks) {
+    yield* this.pieces(pieceSize);
+    this.close();
+  }
+
+  /** Gives the bytes in order, in pieces that are valid until the next one, and keeps them. */
+  *pieces(pieceSize = 1 << 18): Generator<Uint8Array, void, void> {
+    for (const chunk of this.chunks) {
       for (let at = 0; at < chunk.length; at += pieceSize) yield chunk.subarray(at, at + pieceSize);
     }
     if (this.fd === undefined) return;
@@ -57,7 +60,6 @@ export class Spill {
       at += read;
       yield piece.subarray(0, read);
     }
-    this.close();
   }
 
   close(): void {

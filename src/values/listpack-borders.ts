@@ -5,6 +5,7 @@ import type { ListpackWriter } from '../encodings/listpack-writer.js';
 import type { Frame } from '../rdb/frame.js';
 import { readLength } from '../rdb/length.js';
 import { readString, Scratch } from '../rdb/string.js';
+import type { Form } from '../rdb/types.js';
 import { addBytes } from '../rdb/write-string.js';
 
 /*
@@ -16,6 +17,8 @@ import { addBytes } from '../rdb/write-string.js';
 
 /** Shorter listpacks have no such entry. */
 const LEAST = 0x3fff;
+/** Values of so few bytes have none, compressed or not. */
+export const LARGEST_SAFE = Math.floor(LEAST / 88);
 /** Bytes of such an entry with the length behind it, in the older form and in the newer, the wide one; no other entries have so many. */
 const NARROW: readonly number[] = [16_386, 2_097_155, 268_435_460];
 const WIDE: readonly number[] = [16_385, 2_097_154, 268_435_459];
@@ -84,6 +87,9 @@ function* listpacksOf({ bytes, end, start, type }: Frame): Generator<number> {
   }
 }
 
+/** Forms with listpacks in them. */
+export const WITH_LISTPACKS: ReadonlySet<Form> = new Set<Form>(['listpack', 'listpack-ex', 'quicklist2', 'stream']);
+
 /** Whether a value, of a type that the target has, has listpacks that the target misreads. */
 export function hasMisreadListpacks(frame: Frame, wide: boolean): boolean {
   if (frame.end - frame.start <= LEAST && !mayBeCompressed(frame)) return false;
@@ -93,7 +99,7 @@ export function hasMisreadListpacks(frame: Frame, wide: boolean): boolean {
 
 /** LZF makes 264 bytes of 3 at the most. */
 function mayBeCompressed({ end, start }: Frame): boolean {
-  return (end - start) * 88 > LEAST;
+  return end - start > LARGEST_SAFE;
 }
 
 /** Copies a value with its listpacks as the target reads them. */

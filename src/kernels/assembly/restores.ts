@@ -1,6 +1,6 @@
 /*
  * Rows of a frame table (rdb/frame-table.ts) as RESTORE commands, as sinks/resp-sink.ts writes them for a server that knows
- * REPLACE and ABSTTL (5.0). A row that is no whole record ends it.
+ * ABSTTL (5.0), with REPLACE or without, and with an EXISTS before each of them or without. A row that is no whole record ends it.
  */
 import { crcHi, crcLo, crcSet, crcUpdate } from './crc64';
 import { digits, unsigned } from './numbers';
@@ -18,9 +18,12 @@ const FOOTER: usize = 10;
 /** '$7\r\nRESTORE\r\n$' */
 const RESTORE: usize = memory.data<u8>([0x24, 0x37, 0x0d, 0x0a, 0x52, 0x45, 0x53, 0x54, 0x4f, 0x52, 0x45, 0x0d, 0x0a, 0x24]);
 const RESTORE_SIZE: usize = 14;
-/** '\r\n$7\r\nREPLACE\r\n' */
-const REPLACE: usize = memory.data<u8>([0x0d, 0x0a, 0x24, 0x37, 0x0d, 0x0a, 0x52, 0x45, 0x50, 0x4c, 0x41, 0x43, 0x45, 0x0d, 0x0a]);
-const REPLACE_SIZE: usize = 15;
+/** '*2\r\n$6\r\nEXISTS\r\n' */
+const EXISTS: usize = memory.data<u8>([0x2a, 0x32, 0x0d, 0x0a, 0x24, 0x36, 0x0d, 0x0a, 0x45, 0x58, 0x49, 0x53, 0x54, 0x53, 0x0d, 0x0a]);
+const EXISTS_SIZE: usize = 16;
+/** '$7\r\nREPLACE\r\n' */
+const REPLACE: usize = memory.data<u8>([0x24, 0x37, 0x0d, 0x0a, 0x52, 0x45, 0x50, 0x4c, 0x41, 0x43, 0x45, 0x0d, 0x0a]);
+const REPLACE_SIZE: usize = 13;
 /** '$6\r\nABSTTL\r\n' */
 const ABSTTL: usize = memory.data<u8>([0x24, 0x36, 0x0d, 0x0a, 0x41, 0x42, 0x53, 0x54, 0x54, 0x4c, 0x0d, 0x0a]);
 const ABSTTL_SIZE: usize = 12;
@@ -31,6 +34,10 @@ const IDLETIME_SIZE: usize = 15;
 const FREQ: usize = memory.data<u8>([0x24, 0x34, 0x0d, 0x0a, 0x46, 0x52, 0x45, 0x51, 0x0d, 0x0a, 0x24]);
 const FREQ_SIZE: usize = 11;
 
+/** Bits of the options, as in bytes/hot.ts. */
+const WITH_REPLACE = 1;
+const WITH_EXISTS = 2;
+
 /** Behind the last command. */
 let written: usize = 0;
 
@@ -39,7 +46,8 @@ export function restoresEnd(): usize {
 }
 
 /** Writes rows [row, rows), whose positions count from `base`. Returns the first that was not done. */
-export function restores(table: usize, row: i32, rows: i32, base: usize, out: usize, outEnd: usize, version: u32): i32 {
+export function restores(table: usize, row: i32, rows: i32, base: usize, out: usize, outEnd: usize, version: u32, options: i32): i32 {
+  const replaces = (options & WITH_REPLACE) != 0;
   let o = out;
   for (; row < rows; row++) {
     const at = table + (row as usize) * ROW;
@@ -50,12 +58,18 @@ export function restores(table: usize, row: i32, rows: i32, base: usize, out: us
     const start = base + (load<u32>(at, 44) as usize);
     const size = base + (load<u32>(at, 48) as usize) - start;
     const payload = 1 + size + FOOTER;
-    if (keySize + payload + AROUND > outEnd - o) break;
+    if (keySize + keySize + payload + AROUND > outEnd - o) break;
 
     const expires = (flags & HAS_EXPIRE) != 0;
     const idle = load<f64>(at, 24);
     const freq = load<i32>(at, 32);
-    store<u32>(o, 0x0a0d302a + ((5 + (expires ? 1 : 0) + (idle >= 0 || freq >= 0 ? 2 : 0)) << 8)); // *n
+    if ((options & WITH_EXISTS) != 0) {
+      o = literal(o, EXISTS, EXISTS_SIZE);
+      store<u8>(o, 0x24);
+      o = lineEnd(unsigned(keySize as u64, o + 1));
+      o = lineEnd(copy(keyStart, keySize, o));
+    }
+    store<u32>(o, 0x0a0d302a + ((4 + (replaces ? 1 : 0) + (expires ? 1 : 0) + (idle >= 0 || freq >= 0 ? 2 : 0)) << 8)); // *n
     o = literal(o + 4, RESTORE, RESTORE_SIZE);
     o = lineEnd(unsigned(keySize as u64, o));
     o = lineEnd(copy(keyStart, keySize, o));
@@ -72,7 +86,8 @@ export function restores(table: usize, row: i32, rows: i32, base: usize, out: us
     crcUpdate(body, o + 2);
     store<u32>(o, crcLo(), 2);
     store<u32>(o, crcHi(), 6);
-    o = literal(o + FOOTER, REPLACE, REPLACE_SIZE);
+    o = lineEnd(o + FOOTER);
+    if (replaces) o = literal(o, REPLACE, REPLACE_SIZE);
     if (expires) o = literal(o, ABSTTL, ABSTTL_SIZE);
     if (idle >= 0) o = number(idle as u64, literal(o, IDLETIME, IDLETIME_SIZE));
     else if (freq >= 0) o = number(freq as u64, literal(o, FREQ, FREQ_SIZE));

@@ -1,0 +1,21 @@
+import { type Bulk, ErrorReply } from '../redis/bulk.js';
+import { ServerError } from '../redis/errors.js';
+import { libraryName } from './rdb-meta.js';
+import type { RestoreConflict } from './restore-sink.js';
+
+/** Loads a function library into every master. Returns what is wrong with that, in a sentence without its end. Throws ServerError. */
+export async function loadLibrary(bulk: Bulk, code: Uint8Array, conflict: RestoreConflict): Promise<string | undefined> {
+  const name = libraryName(code);
+  try {
+    await bulk.everyMaster(async (wire) => {
+      await wire.ask('FUNCTION', 'LOAD', ...(conflict === 'replace' ? ['REPLACE'] : []), code);
+      if (wire.error !== undefined) throw new ErrorReply(wire.error);
+    });
+    return undefined;
+  } catch (error) {
+    const reason = error instanceof ErrorReply || error instanceof ServerError ? error.message : undefined;
+    if (reason === undefined || (error instanceof ServerError && error.code !== 'REFUSED')) throw error;
+    if (conflict === 'skip' && /already exists/i.test(reason)) return undefined;
+    return `the function library ${JSON.stringify(name)} is not loaded: ${reason}`;
+  }
+}

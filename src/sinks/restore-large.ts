@@ -1,0 +1,243 @@
+import { Crc64 } from '../bytes/crc64.js';
+import { keySlot } from '../bytes/crc16.js';
+import { formatText } from '../bytes/text.js';
+import type { Hot } from '../bytes/hot.js';
+import { Frame, NEED } from '../rdb/frame.js';
+import { Framer } from '../rdb/framer.js';
+import { PAYLOAD_FOOTER, payloadHead, writeCrc, writePayloadVersion } from '../rdb/payload.js';
+import type { RedisType } from '../rdb/types.js';
+import { type Bulk, ErrorReply } from '../redis/bulk.js';
+import type { Wire } from '../redis/link.js';
+import { hasReplace, releaseNumber, type Target } from '../values/targets.js';
+import type { ByteSink } from './byte-sink.js';
+import { ascii } from './json-writer.js';
+import { Output } from './output.js';
+import type { Stretch } from './restore-progress.js';
+import type { RestoreConflict } from './restore-sink.js';
+import { RespValues } from './resp-values.js';
+import { modifiersOf, RespWriter, ttlOf } from './resp-writer.js';
+import { Spill } from './spill.js';
+
+export interface LargeOptions {
+  readonly bulk: Bulk;
+  readonly hot: Hot;
+  readonly target: Target;
+  /** RDB version of the payload. */
+  readonly version: number;
+  readonly conflict: RestoreConflict;
+  readonly countReplaced: boolean;
+  readonly resumed: boolean;
+  readonly maxPayload: number;
+}
+
+/** Parts of values are read again in such pieces. */
+const LIMIT = 1 << 20;
+
+/** By type: the command that tells how much a key has. */
+const SIZES: Readonly<Partial<Record<RedisType, string>>> = { string: 'STRLEN', list: 'LLEN', set: 'SCARD', zset: 'ZCARD', hash: 'HLEN', stream: 'XLEN' };
+
+type Outcome = 'restored' | 'replaced' | 'there';
+
+/**
+ * A value that is too large for a batch: put aside until it is whole, then sent on a connection that nothing else uses
+ * meanwhile, and sent again from there where the connection is lost. Where its payload is larger than the server takes, or
+ * nobody could tell afterwards whose key it is, it is made under another name first and renamed when it is complete.
+ */
+export class LargeValue {
+  complete = false;
+  private readonly held = new Spill();
+  private readonly frame: Frame;
+  private readonly head: Uint8Array;
+  private readonly key: Uint8Array;
+  private readonly slot: number;
+
+  constructor(
+    frame: Frame,
+    private readonly stretch: Stretch,
+    private readonly options: LargeOptions,
+  ) {
+    this.key = frame.keyBytes.slice(frame.keyStart, frame.keyEnd);
+    const head = frame.headBytes.slice(frame.headStart, frame.headEnd);
+    const own = { keyBytes: this.key, keyStart: 0, keyEnd: this.key.length, headBytes: head, headStart: 0, typeAt: frame.typeAt - frame.headStart, headEnd: head.length };
+    this.frame = Object.assign(new Frame(), frame, own, { metaBytes: frame.metaBytes?.slice() });
+    this.head = payloadHead(frame);
+    this.slot = options.bulk.sharded ? keySlot(this.key, 0, this.key.length) : 0;
+  }
+
+  add({ bytes, end, last, start }: Frame): void {
+    this.held.add(bytes, start, end);
+    this.complete = last;
+  }
+
+  /** Bytes of the payload. */
+  get size(): number {
+    return this.head.length + this.held.size + PAYLOAD_FOOTER;
+  }
+
+  abandon(): void {
+    this.held.close();
+  }
+
+  /** Until the server has it, or has refused it. Throws ServerError. */
+  async send(): Promise<void> {
+    const { bulk, conflict } = this.options;
+    const { db } = this.frame;
+    const tooLarge = this.size > this.options.maxPayload;
+    try {
+      if (tooLarge && !RespValues.can(this.frame)) throw new ErrorReply(`its payload is larger than --max-payload, and no commands make a value of type ${this.frame.redisType}`);
+      let server = '';
+      const outcome = await bulk.exclusive(this.slot, db, (wire, node, again) => {
+        server = node;
+        const apart = tooLarge || (conflict !== 'replace' && (again || this.options.resumed));
+        return apart ? this.apart(wire, tooLarge, again) : this.directly(wire);
+      });
+      if (outcome !== 'there') this.stretch.delivered({ db }, server, 1, outcome === 'replaced' ? 1 : 0);
+      else if (conflict === 'skip') this.stretch.skip(db, server);
+      else this.reject(server, 'the key is there: somebody else wrote it, or another source or database had it, too');
+    } catch (error) {
+      if (!(error instanceof ErrorReply)) throw error;
+      if (tooLarge) await bulk.exclusive(this.slot, db, (wire) => wire.ask('DEL', this.temporaryKey()));
+      this.reject(undefined, error.message);
+    } finally {
+      this.held.close();
+    }
+  }
+
+  private reject(server: string | undefined, error: string): void {
+    this.stretch.reject({ db: this.frame.db, key: formatText(this.key, 0, this.key.length), server, error, payload: undefined, expireAt: undefined });
+  }
+
+  private async directly(wire: Wire): Promise<Outcome> {
+    const { conflict, countReplaced, target } = this.options;
+    const replaces = conflict === 'replace';
+    const replaced = replaces && countReplaced && (await wire.ask('EXISTS', this.key)) > 0;
+    if (replaces && !hasReplace(target)) await wire.ask('DEL', this.key);
+    await this.restore(wire, this.key, replaces);
+    await wire.drained();
+    const { error } = wire;
+    if (error?.startsWith('BUSYKEY') === true) return 'there';
+    if (error !== undefined) throw new ErrorReply(error);
+    return replaced ? 'replaced' : 'restored';
+  }
+
+  private async apart(wire: Wire, asCommands: boolean, again: boolean): Promise<Outcome> {
+    const { conflict, countReplaced, resumed } = this.options;
+    const name = this.temporaryKey();
+    if (asCommands) {
+      await this.commands(wire, name);
+    } else {
+      await wire.ask('DEL', name);
+      await this.restore(wire, name, false);
+    }
+    await wire.drained();
+    if (wire.error !== undefined) {
+      const { error } = wire;
+      await wire.ask('DEL', name);
+      throw new ErrorReply(error);
+    }
+    if (conflict === 'replace') {
+      const replaced = countReplaced && (await wire.ask('EXISTS', this.key)) > 0;
+      await this.ask(wire, 'RENAME', name, this.key);
+      return replaced ? 'replaced' : 'restored';
+    }
+    if ((await this.ask(wire, 'RENAMENX', name, this.key)) === 1) return 'restored';
+    const ours = (again || resumed) && (await this.alike(wire, name));
+    await wire.ask('DEL', name);
+    return ours ? 'restored' : 'there';
+  }
+
+  private async ask(wire: Wire, ...command: (string | Uint8Array)[]): Promise<number> {
+    const integer = await wire.ask(...command);
+    if (wire.error !== undefined) throw new ErrorReply(wire.error);
+    return integer;
+  }
+
+  /** Whether the key that is there is as large as the one just made: then it is the one from before the connection was lost. */
+  private async alike(wire: Wire, name: Uint8Array): Promise<boolean> {
+    const command = SIZES[this.frame.redisType];
+    if (command === undefined) return true;
+    const theirs = await wire.ask(command, this.key);
+    return wire.error === undefined && theirs === (await wire.ask(command, name));
+  }
+
+  /** A name in the same slot, which another attempt would have, too. */
+  private temporaryKey(): Uint8Array {
+    const crc = new Crc64().update(this.key, 0, this.key.length).toString();
+    if (!this.options.bulk.sharded) return ascii(`rdbkit:restoring:${crc}`);
+    for (let n = 0; ; n++) {
+      const name = ascii(`rdbkit:{${n}}:restoring:${crc}`);
+      if (keySlot(name, 0, name.length) === this.slot) return name;
+    }
+  }
+
+  private async restore(wire: Wire, key: Uint8Array, replaces: boolean): Promise<void> {
+    const { frame, head } = this;
+    const { target, version } = this.options;
+    const crc = new Crc64();
+    const { output, resp } = this.writer(wire);
+    const modifiers = modifiersOf(frame, target, replaces);
+    resp.command(4 + modifiers.length);
+    resp.word('RESTORE');
+    resp.arg(key);
+    resp.word(ttlOf(frame, target, Date.now()));
+    resp.open(this.size);
+    const add = (bytes: Uint8Array): void => {
+      crc.update(bytes, 0, bytes.length);
+      resp.raw(bytes, 0, bytes.length);
+    };
+    add(head);
+    for (const piece of this.held.pieces()) {
+      add(piece);
+      await output.flushIfFull();
+    }
+    const footer = new Uint8Array(PAYLOAD_FOOTER);
+    writePayloadVersion(footer, 0, version);
+    crc.update(footer, 0, 2);
+    writeCrc(footer, 2, crc);
+    resp.raw(footer, 0, PAYLOAD_FOOTER);
+    resp.end();
+    resp.words(...modifiers);
+    await output.flush();
+    await output.written();
+  }
+
+  private async commands(wire: Wire, name: Uint8Array): Promise<void> {
+    const { frame } = this;
+    const { output, resp } = this.writer(wire);
+    const values = new RespValues(resp, releaseNumber(this.options.target));
+    const renamed = Object.assign(new Frame(), frame, { keyBytes: name, keyStart: 0, keyEnd: name.length });
+    const again = Framer.ofValue(renamed, { limit: LIMIT });
+    for (const piece of this.held.pieces()) {
+      again.push(piece.slice());
+      for (let kind = again.next(); kind !== NEED; kind = again.next()) {
+        values.frame(kind, again.frame);
+        await output.flushIfFull();
+      }
+      if (wire.error !== undefined) throw new ErrorReply(wire.error); // in the middle of a command, so the connection ends
+    }
+    if (frame.hasExpire) {
+      resp.command(3);
+      resp.word('PEXPIREAT');
+      resp.arg(name);
+      resp.word(`${(BigInt(frame.expireHi) << 32n) | BigInt(frame.expireLo)}`);
+    }
+    await output.flush();
+    await output.written();
+  }
+
+  private writer(wire: Wire): { output: Output; resp: RespWriter } {
+    let told = 0;
+    const sink: ByteSink = {
+      write: (bytes) => {
+        const begun = resp.commands - told;
+        told = resp.commands;
+        return wire.write(bytes, begun);
+      },
+      commit: () => Promise.resolve(),
+      abandon: () => Promise.resolve(undefined),
+    };
+    const output = new Output(sink);
+    const resp: RespWriter = new RespWriter(output, this.options.hot);
+    return { output, resp };
+  }
+}

@@ -1,0 +1,55 @@
+/** What became of keys, of one database on one server. */
+export interface RestoreCounts {
+  /** On the server now: those that were not there before, and those that took the place of another value. */
+  restored: number;
+  replaced: number;
+  /** Left as they were, since the key was there. */
+  skipped: number;
+  /** Not there: the server refused them, or they cannot be told to it. */
+  rejected: number;
+  /** Left out, since they had expired. */
+  expired: number;
+  /** Of those that are there: in an encoding of their own. */
+  transcoded: number;
+}
+
+export const OUTCOMES = ['restored', 'replaced', 'skipped', 'rejected', 'expired', 'transcoded'] as const;
+
+const none = (): RestoreCounts => ({ restored: 0, replaced: 0, skipped: 0, rejected: 0, expired: 0, transcoded: 0 });
+
+/** Counts by database and server. */
+export class Ledger {
+  private readonly rows = new Map<string, RestoreCounts>();
+
+  /** `server` is empty for keys that never came to one. */
+  at(db: number, server: string): RestoreCounts {
+    const name = `${db} ${server}`;
+    const known = this.rows.get(name);
+    if (known !== undefined) return known;
+    const row = none();
+    this.rows.set(name, row);
+    return row;
+  }
+
+  add(other: Ledger): void {
+    for (const { counts, db, server } of other.entries()) {
+      const row = this.at(db, server);
+      for (const outcome of OUTCOMES) row[outcome] += counts[outcome];
+    }
+  }
+
+  get total(): RestoreCounts {
+    const total = none();
+    for (const row of this.rows.values()) for (const outcome of OUTCOMES) total[outcome] += row[outcome];
+    return total;
+  }
+
+  /** Databases in order, and their servers. */
+  entries(): { db: number; server: string; counts: RestoreCounts }[] {
+    const rows = [...this.rows].map(([name, counts]) => {
+      const space = name.indexOf(' ');
+      return { db: Number(name.slice(0, space)), server: name.slice(space + 1), counts };
+    });
+    return rows.sort((a, b) => a.db - b.db || (a.server < b.server ? -1 : 1));
+  }
+}

@@ -1,0 +1,100 @@
+import type { Batch, Delivery } from '../redis/batch.js';
+import { restoredBy } from '../redis/commands.js';
+import { formatText } from '../bytes/text.js';
+import { Ledger } from './restore-ledger.js';
+
+/** A key that is not on the server, and why. */
+export interface Rejected {
+  readonly db: number;
+  /** In the text form. */
+  readonly key: string;
+  /** `host:port`, where a server refused it. */
+  readonly server: string | undefined;
+  readonly error: string;
+  /** The DUMP payload, and the expiry in Unix milliseconds, where there is one. */
+  readonly payload: Uint8Array | undefined;
+  readonly expireAt: bigint | undefined;
+}
+
+export interface StretchEvents {
+  /** A server had the key already, and that is an error. */
+  readonly conflictsAre: 'skipped' | 'rejected';
+  /** Unix milliseconds of an expiry, from that in a command. */
+  readonly expireAt: (ttl: bigint, builtAt: number) => bigint | undefined;
+  onRelease(batch: Batch): void;
+  onChange(): void;
+}
+
+/**
+ * A stretch of a source: what was read at a go. It is done when everything that came from it is delivered or refused; what
+ * comes of it counts for good then, and no earlier.
+ */
+export class Stretch implements Delivery {
+  readonly ledger = new Ledger();
+  readonly rejects: Rejected[] = [];
+  /** Records with a value at an offset below this belong to it, or to one before. */
+  end = 0;
+  private pending = 0;
+  private open = true;
+
+  constructor(private readonly events: StretchEvents) {}
+
+  /** So many keys are on their way. */
+  expect(units: number): void {
+    this.pending += units;
+  }
+
+  close(end: number): void {
+    this.end = end;
+    this.open = false;
+    if (this.done) this.events.onChange();
+  }
+
+  get done(): boolean {
+    return !this.open && this.pending === 0;
+  }
+
+  private settle(units: number): void {
+    this.pending -= units;
+    if (this.done) this.events.onChange();
+  }
+
+  delivered({ db }: Pick<Batch, 'db'>, node: string, units: number, replaced: number): void {
+    const counts = this.ledger.at(db, node);
+    counts.restored += units - replaced;
+    counts.replaced += replaced;
+    this.settle(units);
+  }
+
+  conflict(batch: Batch, node: string, unit: Uint8Array): void {
+    if (this.events.conflictsAre === 'skipped') this.skip(batch.db, node);
+    else this.refused(batch, node, unit, 'the key is there: somebody else wrote it, or another source or database had it, too');
+  }
+
+  skip(db: number, node: string): void {
+    this.ledger.at(db, node).skipped++;
+    this.settle(1);
+  }
+
+  refused(batch: Batch, node: string, unit: Uint8Array, error: string): void {
+    const { key, payload, ttl } = restoredBy(unit);
+    const expireAt = this.events.expireAt(ttl, batch.builtAt);
+    this.reject({ db: batch.db, key: formatText(key, 0, key.length), server: node, error, payload: payload.slice(), expireAt });
+  }
+
+  /** A key that was on its way. */
+  reject(rejected: Rejected): void {
+    this.leaveOut(rejected);
+    this.settle(1);
+  }
+
+  /** A key that never was on its way. */
+  leaveOut(rejected: Rejected): void {
+    this.ledger.at(rejected.db, rejected.server ?? '').rejected++;
+    this.rejects.push(rejected);
+  }
+
+  released(batch: Batch): void {
+    this.events.onRelease(batch);
+  }
+}
