@@ -74,7 +74,7 @@ function checkSplit({ splitSlots }: DumpFlags, format: DumpFormat): number {
   return number;
 }
 
-function oneOf<T extends string>(option: string, given: string, allowed: readonly T[]): T {
+export function oneOf<T extends string>(option: string, given: string, allowed: readonly T[]): T {
   const known = allowed.find((name) => name === given);
   if (known === undefined) throw new UsageError(`${option} ${word(given)}: expected one of ${allowed.join(', ')}`);
   return known;
@@ -89,7 +89,7 @@ function checkMaxPayload({ maxPayload }: DumpFlags, format: DumpFormat): number 
 /** Servers number databases with a C int. */
 const MAX_DB = 2 ** 31 - 1;
 
-function checkDbMap(words: readonly string[] | undefined): ReadonlyMap<number, number> | undefined {
+export function checkDbMap(words: readonly string[] | undefined): ReadonlyMap<number, number> | undefined {
   if (words === undefined) return undefined;
   const map = new Map<number, number>();
   for (const pair of words.flatMap((text) => text.split(','))) {

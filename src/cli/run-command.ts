@@ -29,6 +29,16 @@ export interface Task<S extends RunSummary> {
   /** What is left of an output that is not complete, as in `What was decoded before is in <path>`. */
   readonly done: string;
   readonly tornText: string;
+  /** What is to be said of an error that the run throws, where it is none of the usual ones. */
+  readonly failed?: ((error: unknown) => Failed | undefined) | undefined;
+}
+
+/** The end of a run that has no summary. */
+export interface Failed {
+  readonly code: number;
+  readonly line: string;
+  /** For `--json`. */
+  readonly object: Readonly<Record<string, unknown>>;
 }
 
 /** A command that reads RDB files: messages, progress, signals, exit code. */
@@ -40,7 +50,7 @@ export class RunCommand<S extends RunSummary> {
   constructor(
     private readonly task: Task<S>,
     private readonly options: CheckedSources,
-    private readonly flags: SourceFlags,
+    private readonly flags: Pick<SourceFlags, 'json' | 'keepGoing' | 'quiet'>,
     private readonly io: Io,
     /** As typed. */
     private readonly argv: readonly string[],
@@ -58,7 +68,9 @@ export class RunCommand<S extends RunSummary> {
       this.progress.stop();
       if (error instanceof ClosedPipe) return this.lost(this.signalled ?? exitOfAll(this.errors));
       if (error instanceof OutputError) return this.lost(EXIT.output, error);
-      throw error;
+      const failed = this.task.failed?.(error);
+      if (failed === undefined) throw error;
+      return this.over(failed, error);
     }
   }
 
@@ -131,6 +143,12 @@ export class RunCommand<S extends RunSummary> {
     if (flags.keepGoing !== true) for (const before of errors) this.sayError(before, '');
     if (error !== undefined) this.talk(`${outputErrorLine(error)}\n${stackOf(error, io.env)}`.trimEnd());
     if (flags.json === true && code !== EXIT.done) this.object(summaryObject(undefined, { command: this.task.command, code, errors, error, warnings: this.warnings }));
+    return code;
+  }
+
+  private over({ code, line, object }: Failed, error: unknown): number {
+    this.talk(`${line}\n${stackOf(error, this.io.env)}`.trimEnd());
+    if (this.flags.json === true) this.object({ ...summaryObject(undefined, { command: this.task.command, code, errors: this.errors, warnings: this.warnings }), errors: [object] });
     return code;
   }
 

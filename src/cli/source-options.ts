@@ -36,13 +36,13 @@ export interface CheckedSources {
 }
 
 /** `rdbkit <name> <source...>`; the options of its output are for the caller to add first. */
-export function sourceCommand(program: Command, name: string, summary: string, description: string): Command {
+export function sourceCommand(program: Command, name: string, summary: string, description: string, words = '<source...>'): Command {
   return program
     .command(name)
     .summary(summary)
     .description(description)
     .argument('<source...>', 'RDB files, or - for standard input')
-    .usage('<source...> [options]');
+    .usage(`${words} [options]`);
 }
 
 /** Which keys, and what about damage. */

@@ -1,4 +1,5 @@
 import { ParallelLines, type ParallelOptions } from '../workers/parallel-lines.js';
+import { THREAD_BYTES } from '../workers/sizes.js';
 import { openOutput, run, type RunOptions, type RunSummary } from './run.js';
 
 export interface DecodeOptions extends RunOptions {
@@ -12,9 +13,12 @@ export interface DecodeOptions extends RunOptions {
   readonly pool?: Omit<ParallelOptions, 'threads' | 'meta' | 'hot' | 'counts'> | undefined;
 }
 
+/** The memory of kernels is 4 GiB at most, and some of it is needed here: threads beyond these do without. */
+const KERNEL_THREADS = Math.floor((2 ** 32 - (64 << 20)) / THREAD_BYTES);
+
 /** Decodes RDB files to JSON lines. Throws OutputError or ClosedPipe; all else is in the summary. */
 export async function decode(options: DecodeOptions): Promise<RunSummary> {
   const { meta = false, pool, threads = 1 } = options;
   const output = await openOutput(options, options.output);
-  return run(options, (hot, counts) => ({ sink: new ParallelLines(output, { ...pool, threads, meta, hot, counts }), outputs: [output], meta }), threads);
+  return run(options, (hot, counts) => ({ sink: new ParallelLines(output, { ...pool, threads, meta, hot, counts }), outputs: [output], meta }), Math.min(threads, KERNEL_THREADS) * THREAD_BYTES);
 }

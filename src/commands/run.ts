@@ -7,7 +7,6 @@ import type { Counts, LastSink } from '../sinks/sink.js';
 import { StreamSink } from '../sinks/stream-sink.js';
 import { type Input, openInput } from '../sources/input.js';
 import { compileFilter, type FilterOptions } from '../values/filters.js';
-import { THREAD_BYTES } from '../workers/sizes.js';
 import { ChunkBuffers } from './chunk-buffers.js';
 import { Records, type RecordsOptions } from './records.js';
 
@@ -107,16 +106,13 @@ export interface RunOutput {
 /** Makes the sink of a run, with what it shares with the sources. */
 export type MakeOutput = (hot: Kernels | undefined, counts: Readonly<Counts>) => RunOutput;
 
-/** The memory of kernels is 4 GiB at most, and some of it is needed here: threads beyond these do without. */
-const KERNEL_THREADS = Math.floor((2 ** 32 - (64 << 20)) / THREAD_BYTES);
-
 /**
- * Runs sources through filters to a sink. `threads` is how many threads the sink may share the kernels' memory with. Throws
- * OutputError or ClosedPipe; all else is in the summary.
+ * Runs sources through filters to a sink, which gets `hotBytes` of the kernels' memory. Throws OutputError or ClosedPipe, and
+ * what the sink throws; all else is in the summary.
  */
-export async function run(options: RunOptions, make: MakeOutput, threads = 0): Promise<RunSummary> {
+export async function run(options: RunOptions, make: MakeOutput, hotBytes = 0): Promise<RunSummary> {
   const started = performance.now();
-  const whole = new Run(options, make, threads);
+  const whole = new Run(options, make, hotBytes);
   try {
     const end = await whole.all();
     return { ...end, seconds: (performance.now() - started) / 1000 };
@@ -142,11 +138,11 @@ class Run {
   constructor(
     private readonly options: RunOptions,
     make: MakeOutput,
-    threads: number,
+    hotBytes: number,
   ) {
     const { checksum = true, filter = {}, limit = Infinity, signal, stdin, strict = false } = options;
     const now = filter.now ?? Date.now();
-    const hot = Kernels.create(Math.min(threads, KERNEL_THREADS) * THREAD_BYTES);
+    const hot = Kernels.create(hotBytes);
     const { meta, outputs, sink } = make(hot, this.counts);
     this.sink = sink;
     this.outputs = outputs;

@@ -49,7 +49,7 @@ export function parseServerUrl(text: string): ServerUrl {
   return {
     addresses,
     sentinelMaster,
-    tls: /s$/i.test(scheme),
+    tls: /^(?:rediss|valkeys)$/i.test(scheme),
     username: login === undefined ? undefined : decoded(colon < 0 ? login : login.slice(0, colon)),
     password: login === undefined || colon < 0 ? undefined : decoded(login.slice(colon + 1)),
     db: names.length === 0 ? undefined : parseDb(names[0]),

@@ -47,6 +47,8 @@ export interface RestoreSinkOptions extends DumpSinkOptions {
   readonly window: number;
   /** A stretch is done: all before it are, too. */
   onDone(stretch: Stretch): void;
+  /** When it is aborted, replies are not waited for any more. */
+  readonly signal?: AbortSignal | undefined;
   /** Only looked at: nothing is sent. */
   readonly dry?: boolean | undefined;
 }
@@ -406,7 +408,7 @@ export class RestoreSink extends DumpSink {
   override async finish(): Promise<void> {
     if (this.full) await this.flush();
     this.endStretch();
-    while (this.stretches.length > 0) {
+    while (this.stretches.length > 0 && this.options.signal?.aborted !== true) {
       await this.bulk.calm();
       await this.bulk.wait();
     }

@@ -1,0 +1,178 @@
+import { createInterface } from 'node:readline/promises';
+import type { Command } from 'commander';
+import type { KeyProblem } from '../commands/dump.js';
+import type { Plan, RestoreSummary } from '../commands/restore.js';
+import { CheckpointError, OUTCOMES, ServerError } from '../commands/restore-terms.js';
+import { EXIT } from './exit.js';
+import { type Io, isTerminal } from './io.js';
+import { bytesText, countText, keysText, rateText, secondsText } from './numbers.js';
+import { printable, quoted, sourceName, word } from './printable.js';
+import { RESTORE_HELP } from './restore-help.js';
+import { checkRestore, type CheckedRestore, type RestoreFlags } from './restore-options.js';
+import { planLines, planObject } from './restore-plan-text.js';
+import { type Failed, type Listeners, RunCommand, type Task } from './run-command.js';
+import { serverErrorLine, serverErrorObject } from './server-errors.js';
+import { addFilters, addMessages, list, sourceCommand } from './source-options.js';
+
+/** `argv` is the command line as typed, which explains some mistakes; `onExit` takes the exit code. */
+export function addRestore(program: Command, io: Io, argv: readonly string[], onExit: (code: number) => void): void {
+  const command = sourceCommand(program, 'restore', 'write the keys of RDB files to a server or cluster', RESTORE_HELP.description, '<source...> <target>');
+  command
+    .optionsGroup('What is written:')
+    .option('--on-conflict <how>', 'error: the target has to be empty; skip: keys that are there stay; replace: they are replaced (default: error)')
+    .option('--flush', 'empty the target first: all of it, or the databases that --db, --db-map or the target name')
+    .option('--yes', 'do not ask before --flush')
+    .option('--dry-run', 'read everything and say what would be written, but write nothing')
+    .addOption(list('--db-map <from:to>', 'write the keys of one database into another: 3:0, or a list of such pairs'))
+    .option('--ttl-shift <time>', 'expiries are so much later: 90s, 2h, 1d; or earlier: -90s')
+    .option('--strip-ttl', 'leave expiries out: keys stay for good')
+    .option('--partition <n/of>', 'only this share of the slots: 3/16 is the third of sixteen')
+    .option('--target-version <server>', 'write for this server, instead of the version that it says it is')
+    .option('--allow-loss', 'what the target has no place for is left out of keys; without this, such keys are rejected')
+    .option('--max-payload <bytes>', 'larger values are written with plain commands (default: 512mb)')
+    .option('--rejects <file>', 'write keys that the target refuses to this file, as dump --format payload does')
+    .option('--checkpoint <file>', 'keep in this file how far it is; with the same file again, it goes on from there');
+  command
+    .optionsGroup('The target:')
+    .option('--cluster', 'it is a cluster, whatever it says')
+    .option('--standalone', 'it is a single server, whatever it says')
+    .addOption(list('--nat-map <inner=outer>', 'a node that calls itself inner (host:port) is reached at outer'))
+    .option('--user <name>', 'log in as this user')
+    .option('--password-file <file>', 'the password; else that of REDISCLI_AUTH, else that of the URL')
+    .option('--cacert <file>', 'with rediss://: certificates to trust')
+    .option('--cert <file>', 'with rediss://: certificate of this client')
+    .option('--key <file>', 'with rediss://: its private key')
+    .option('--sni <name>', 'with rediss://: the name to ask for, and to expect in the certificate')
+    .option('--insecure', 'with rediss://: do not verify the certificate')
+    .option('--retry-for <time>', 'how long a lost, loading or failing server is tried again (default: 60s)')
+    .option('--parallel <n>', 'sources that are read at the same time (default: 4)')
+    .option('--max-in-flight <bytes>', 'on the way to one server at a time (default: 4mb)')
+    .option('--max-keys-per-second <n>', 'write no faster than this')
+    .option('--max-bytes-per-second <bytes>', 'write no faster than this');
+  addFilters(command);
+  command.option('--no-ttl', 'the same as --strip-ttl');
+  addMessages(command, RESTORE_HELP.after);
+  command.option('--verbose', 'also counts for every database and server');
+  command.action(async (words: string[], flags: RestoreFlags) => {
+    onExit(await runRestore(words, flags, io, argv));
+  });
+}
+
+/** Keys that `--json` lists; all are counted. */
+const MOST_LISTED = 10_000;
+
+/** Returns the exit code; throws UsageError. */
+async function runRestore(words: readonly string[], flags: RestoreFlags, io: Io, argv: readonly string[]): Promise<number> {
+  const options = await checkRestore(words, flags, io);
+  const { checksum, keepGoing, strict } = flags;
+  const { signal, stdin, stdout } = io;
+  if (options.flush && flags.yes !== true && !(isTerminal(io.stdin) && isTerminal(io.stderr))) return mustSayYes(io);
+  const { restore } = await import('../commands/restore.js');
+  const problems: KeyProblem[] = [];
+  const task: Task<RestoreSummary> = {
+    command: 'restore',
+    run: async (listeners: Listeners, say) => {
+      const summary = await restore({
+        ...{ ...options, checksum, keepGoing, strict, stdin, stdout, signal },
+        ...listeners,
+        onPlan: (plan) => agreed(plan, options, flags, io, say),
+        onProblem: (problem) => {
+          if (flags.json === true && problems.length < MOST_LISTED) problems.push(problem);
+          say(problemLine(problem));
+        },
+      });
+      for (const server of summary.unconfirmed) say(`warning: ${printable(server)}: no replica confirmed what was written; a failover now could lose keys.`);
+      if (summary.failure !== undefined) say(`${serverErrorLine(summary.failure)}${whatNext(options)}`);
+      return summary;
+    },
+    line: (summary) => closingLines(summary, flags, options),
+    fields: (summary) => fieldsOf(summary, problems),
+    exit: ({ declined, failure, told, total }) => (failure !== undefined ? EXIT.output : declined || total.rejected + told > 0 ? EXIT.keys : EXIT.done),
+    done: 'written',
+    tornText: '',
+    failed: failedOf,
+  };
+  return new RunCommand(task, { ...options, output: '' }, flags, io, argv).run();
+}
+
+function mustSayYes({ stderr }: Io): number {
+  stderr.write('rdbkit: --flush deletes what the target has, and there is no terminal to ask on: add --yes. See rdbkit restore --help\n');
+  return EXIT.usage;
+}
+
+/** Shows the plan; asks before anything is deleted. */
+async function agreed(plan: Plan, { dryRun, flush }: CheckedRestore, flags: RestoreFlags, { stderr, stdin }: Io, say: (text: string) => void): Promise<boolean> {
+  if (flags.quiet !== true) for (const line of planLines(plan)) say(line);
+  if (!flush || dryRun || flags.yes === true) return true;
+  const asked = createInterface({ input: stdin, output: stderr });
+  const answer = await asked.question(`rdbkit: delete ${keysText(allKeys(plan))} of the target before? Type yes: `);
+  asked.close();
+  return answer.trim() === 'yes';
+}
+
+const allKeys = ({ target }: Plan): number => target.masters.reduce((sum, { keys }) => sum + [...keys.values()].reduce((a, b) => a + b, 0), 0);
+
+function whatNext({ checkpoint }: CheckedRestore): string {
+  return checkpoint === undefined ? '' : ` Run the same command again to go on from ${word(checkpoint)}.`;
+}
+
+function problemLine({ db, file, key, reason }: KeyProblem): string {
+  const place = [sourceName(file), ...(db === undefined ? [] : [`db ${db}`]), ...(key === undefined ? [] : [`key ${quoted(key)}`])];
+  return `NOT_RESTORED: ${place.join(', ')}: ${printable(reason)}.`;
+}
+
+/** `1,234 keys restored, 3 replaced, 4 skipped; 540 MB in, 12 s, 45 MB/s, 100,000 keys/s`. */
+function closingLines(summary: RestoreSummary, { verbose }: RestoreFlags, { dryRun }: CheckedRestore): string {
+  const { bytes, declined, limited, read, rows, seconds, told, total } = summary;
+  if (declined) return 'nothing was written';
+  const there = total.restored + total.replaced;
+  const counts = [
+    `${keysText(total.restored)} ${dryRun ? 'to restore' : 'restored'}`,
+    ...(total.replaced > 0 ? [`${countText(total.replaced)} replaced`] : []),
+    ...(total.skipped > 0 ? [`${countText(total.skipped)} skipped, since they are there`] : []),
+    ...(total.rejected > 0 ? [`${countText(total.rejected)} rejected`] : []),
+    ...(total.expired > 0 ? [`${countText(total.expired)} left out, since they had expired`] : []),
+    ...(total.transcoded > 0 ? [`${countText(total.transcoded)} in another encoding`] : []),
+    ...(told > 0 ? [`${countText(told)} other things not restored`] : []),
+    ...(filteredOut(read, total) > 0 ? [`${countText(filteredOut(read, total))} filtered out`] : []),
+    ...(limited ? ['stopped at --limit'] : []),
+  ];
+  const speed = `${bytesText(bytes)} in, ${secondsText(seconds)}, ${rateText(bytes, seconds)}, ${countText(Math.round(there / Math.max(seconds, 0.001)))} keys/s`;
+  const lines = [`${counts.join(', ')}; ${speed}`];
+  if (verbose === true) {
+    for (const { counts: row, db, server } of rows) {
+      const words = OUTCOMES.filter((outcome) => row[outcome] > 0).map((outcome) => `${countText(row[outcome])} ${outcome}`);
+      if (words.length > 0) lines.push(`rdbkit:   db ${db}${server === '' ? '' : `, ${printable(server)}`}: ${words.join(', ')}`);
+    }
+  }
+  return lines.join('\n');
+}
+
+/** Keys that were read and did not pass the filters; those that were on their way when it ended are in nobody's count. */
+function filteredOut(read: number, { expired, rejected, replaced, restored, skipped }: RestoreSummary['total']): number {
+  return Math.max(0, read - expired - rejected - replaced - restored - skipped);
+}
+
+function fieldsOf(summary: RestoreSummary, problems: readonly KeyProblem[]): object {
+  const { declined, failure, plan, read, resumed, rows, told, total, unconfirmed } = summary;
+  return {
+    ...Object.fromEntries(OUTCOMES.map((outcome) => [`keys${outcome[0].toUpperCase()}${outcome.slice(1)}`, total[outcome]])),
+    keysFiltered: filteredOut(read, total),
+    notKeys: told,
+    resumed,
+    declined,
+    counts: rows.map(({ counts, db, server }) => ({ db, ...(server === '' ? {} : { server }), ...counts })),
+    rejected: problems,
+    unconfirmed,
+    plan: planObject(plan),
+    ...(failure === undefined ? {} : { errors: [serverErrorObject(failure)] }),
+  };
+}
+
+function failedOf(error: unknown): Failed | undefined {
+  if (error instanceof ServerError) return { code: EXIT.output, line: serverErrorLine(error), object: serverErrorObject(error) };
+  if (error instanceof CheckpointError) {
+    return { code: EXIT.usage, line: `--checkpoint: ${printable(error.message)}.`, object: { code: 'CHECKPOINT', message: error.message } };
+  }
+  return undefined;
+}

@@ -1,0 +1,46 @@
+import type { Plan } from '../commands/restore.js';
+import { bytesText, countText, keysText } from './numbers.js';
+import { printable, sourceName } from './printable.js';
+
+const VENDORS = { redis: 'Redis', valkey: 'Valkey' } as const;
+
+/** The plan for people. */
+export function planLines(plan: Plan): string[] {
+  const { keysThere, memoryLeft, memoryNeeded, sources, target, warnings } = plan;
+  const lines: string[] = [];
+  for (const head of sources) {
+    if (head === undefined) continue;
+    const parts = [
+      `RDB ${head.version}`,
+      ...(head.server === undefined ? [] : [`of ${VENDORS[head.vendor]} ${printable(head.server)}`]),
+      ...(head.size === undefined ? [] : [bytesText(head.size)]),
+      ...(head.created === undefined ? [] : [`written ${new Date(head.created * 1000).toISOString().replace('.000Z', 'Z')}`]),
+    ];
+    lines.push(`source ${sourceName(head.source)}: ${parts.join(', ')}`);
+  }
+  const { clustered, databases, masters, modules, version } = target;
+  const how = clustered ? `cluster of ${masters.length} masters` : `one server, ${databases === 1 ? '1 database' : `${databases} databases`}`;
+  lines.push(`target ${printable(masters[0].name)}: ${printable(version)}, ${how}, ${keysText(allKeys(plan))}${modules.length === 0 ? '' : `, modules ${printable(modules.join(' '))}`}`);
+  if (clustered) for (const { keys, name, replicas, slots } of masters) lines.push(`  ${printable(name)}: ${countText(slots)} slots, ${keysText(sum(keys))}, ${countText(replicas)} ${replicas === 1 ? 'replica' : 'replicas'}`);
+  if (memoryNeeded !== undefined && memoryLeft !== undefined) lines.push(`memory: the sources' servers used ${bytesText(memoryNeeded)}, the target has ${bytesText(memoryLeft)} left`);
+  if (keysThere > 0) lines.push(`${keysText(keysThere)} in the databases that are written to`);
+  for (const warning of warnings) lines.push(`warning: ${printable(warning)}.`);
+  return lines;
+}
+
+const sum = (keys: ReadonlyMap<number, number>): number => [...keys.values()].reduce((a, b) => a + b, 0);
+
+const allKeys = ({ target }: Plan): number => target.masters.reduce((total, { keys }) => total + sum(keys), 0);
+
+/** For `--json`. */
+export function planObject({ keysThere, memoryLeft, memoryNeeded, sources, target, warnings }: Plan): object {
+  const { clustered, databases, masters, modules, version } = target;
+  return {
+    sources,
+    target: { version, clustered, databases, modules, masters: masters.map(({ keys, ...master }) => ({ ...master, keys: Object.fromEntries(keys) })) },
+    keysThere,
+    memoryNeeded,
+    memoryLeft,
+    warnings,
+  };
+}

@@ -1,0 +1,37 @@
+import type { ServerError } from '../commands/restore-terms.js';
+import { printable } from './printable.js';
+
+/** What a person can do next, by the first word of what a server answered. */
+const HINTS: Readonly<Record<string, string>> = {
+  OOM: 'Give it more memory (maxmemory), or restore fewer keys.',
+  NOPERM: 'The user may not do that: it needs the commands RESTORE, INFO, SELECT, DUMP, EXISTS, CLUSTER SLOTS, WAIT, and FLUSHALL for --flush, for all keys that are written.',
+  NOAUTH: 'A password is needed: put it into REDISCLI_AUTH or --password-file.',
+  WRONGPASS: 'Look at the user name and the password (--user, REDISCLI_AUTH, --password-file).',
+  MISCONF: 'The server cannot save its data and refuses writes: look at its log, and at the room on its disk.',
+  DENIED: 'The server is in protected mode: set a password, or connect by its loopback interface.',
+};
+
+const BY_CODE: Readonly<Record<ServerError['code'], string>> = {
+  UNREACHABLE: 'Look at host and port, and whether a firewall or security group is between; rediss:// is for TLS.',
+  REFUSED: 'What was sent before is restored.',
+  LOST: 'What the server confirmed is restored. --retry-for waits longer.',
+  TARGET: 'Choose what becomes of them: --on-conflict skip or replace, or --flush.',
+};
+
+function hintOf({ code, reason }: ServerError): string {
+  const word = /^[A-Z]+/.exec(reason)?.[0] ?? '';
+  if (Object.hasOwn(HINTS, word)) return HINTS[word];
+  if (/certificate|altnames|SSL|TLS/i.test(reason)) return '--cacert names certificates to trust, --sni the name in the certificate; --insecure does not verify it.';
+  return BY_CODE[code];
+}
+
+/** The error on one line: code, server, what was wrong, what to do next. */
+export function serverErrorLine(error: ServerError): string {
+  const reason = printable(error.reason);
+  return `${error.code}: ${printable(error.server)}: ${/[.!?]$/.test(reason) ? reason : `${reason}.`} ${hintOf(error)}`;
+}
+
+/** For `--json`. */
+export function serverErrorObject(error: ServerError): Record<string, unknown> {
+  return { code: error.code, message: error.message, server: error.server, got: error.reason, hint: hintOf(error) };
+}

@@ -1,0 +1,117 @@
+import { open, readFile, rename, stat } from 'node:fs/promises';
+import { Crc64 } from '../bytes/crc64.js';
+import type { RestoreCounts } from '../sinks/restore-ledger.js';
+
+/** How far a restore is: what is in here is on the target for certain. */
+export interface Checkpoint {
+  readonly rdbkit: 'restore checkpoint';
+  readonly version: 1;
+  readonly target: CheckpointTarget;
+  /** The options that decide what is written. */
+  readonly options: Readonly<Record<string, unknown>>;
+  readonly sources: readonly CheckpointSource[];
+  readonly counts: readonly { readonly db: number; readonly server: string; readonly counts: RestoreCounts }[];
+  /** Things that are no keys and were not restored. */
+  readonly told: number;
+  /** Bytes of the file of rejected keys that belong to this. */
+  readonly rejectsBytes: number;
+  /** Whether keys were on the target when it began. */
+  readonly countReplaced: boolean;
+  readonly finished: boolean;
+}
+
+export interface CheckpointTarget {
+  /** The URL without login. */
+  readonly url: string;
+  /** Of the masters of a cluster. */
+  readonly nodes: readonly string[];
+}
+
+export interface CheckpointSource {
+  readonly path: string;
+  readonly bytes: number;
+  /** Of its first and last 64 KiB, which has the checksum of the whole. */
+  readonly digest: string;
+  /** Keys with a value at an offset below this are done. */
+  readonly done: number;
+}
+
+/** A checkpoint that does not fit what is to be done, or is none. */
+export class CheckpointError extends Error {
+  override readonly name = 'CheckpointError';
+}
+
+const ENDS = 1 << 16;
+
+/** What a file is told by: its size, and a checksum of its ends. Throws the error of the file system. */
+export async function sourceIdentity(path: string): Promise<Omit<CheckpointSource, 'done'>> {
+  const { size } = await stat(path);
+  const file = await open(path);
+  const crc = new Crc64();
+  try {
+    for (const at of [0, Math.max(0, size - ENDS)]) {
+      const { buffer, bytesRead } = await file.read(new Uint8Array(ENDS), 0, ENDS, at);
+      crc.update(buffer, 0, bytesRead);
+    }
+  } finally {
+    await file.close();
+  }
+  return { path, bytes: size, digest: crc.toString() };
+}
+
+/** Undefined where there is no such file. Throws CheckpointError. */
+export async function readCheckpoint(path: string): Promise<Checkpoint | undefined> {
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    throw new CheckpointError(error instanceof Error ? error.message : String(error), { cause: error });
+  }
+  let read: unknown;
+  try {
+    read = JSON.parse(text);
+  } catch (cause) {
+    throw new CheckpointError('it is no checkpoint of a restore', { cause });
+  }
+  if (!isCheckpoint(read)) throw new CheckpointError('it is no checkpoint of a restore');
+  return read;
+}
+
+function isCheckpoint(read: unknown): read is Checkpoint {
+  const checkpoint = read as Partial<Checkpoint> | null;
+  return checkpoint?.rdbkit === 'restore checkpoint' && checkpoint.version === 1 && Array.isArray(checkpoint.sources) && Array.isArray(checkpoint.counts);
+}
+
+/** Writes the file anew: it has the old text or the new one, whatever happens. */
+export async function writeCheckpoint(path: string, checkpoint: Checkpoint): Promise<void> {
+  const beside = `${path}.tmp`;
+  const file = await open(beside, 'w', 0o600);
+  try {
+    await file.writeFile(`${JSON.stringify(checkpoint, undefined, 1)}\n`);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await rename(beside, path);
+}
+
+/** Throws CheckpointError where it was made for something else. */
+export function checkCheckpoint(checkpoint: Checkpoint, target: CheckpointTarget, options: Readonly<Record<string, unknown>>, sources: readonly Omit<CheckpointSource, 'done'>[]): void {
+  const before = checkpoint.target;
+  const sameNodes = before.nodes.length > 0 && target.nodes.some((node) => before.nodes.includes(node));
+  if (before.nodes.length > 0 || target.nodes.length > 0 ? !sameNodes : before.url !== target.url) {
+    throw new CheckpointError(`it is for another target: ${before.url}`);
+  }
+  if (checkpoint.sources.length !== sources.length) throw new CheckpointError(`it is for ${checkpoint.sources.length} sources, and ${sources.length} are given`);
+  sources.forEach((source, i) => {
+    const known = checkpoint.sources[i];
+    if (source.bytes !== known.bytes || source.digest !== known.digest) {
+      throw new CheckpointError(`the source ${source.path} is not the one that it was made for (${known.path}, ${known.bytes} bytes), or has changed since`);
+    }
+  });
+  for (const name of new Set([...Object.keys(checkpoint.options), ...Object.keys(options)])) {
+    const [then, now] = [checkpoint.options[name], options[name]].map((value) => JSON.stringify(value) ?? 'not given');
+    if (then !== now) throw new CheckpointError(`${name} was ${then} and is ${now} now: what is restored would not be of a piece`);
+  }
+}

@@ -1,0 +1,53 @@
+import { NEED, META } from '../rdb/frame.js';
+import { Framer } from '../rdb/framer.js';
+import type { Vendor } from '../rdb/types.js';
+import { openInput } from '../sources/input.js';
+import { metaRecord } from '../values/meta.js';
+import { BufferTexts } from '../values/value-texts.js';
+
+/** What a source says of itself before its first key. */
+export interface SourceHead {
+  readonly source: string;
+  readonly vendor: Vendor;
+  /** RDB version. */
+  readonly version: number;
+  /** What wrote it, as `redis-ver` or `valkey-ver` say. */
+  readonly server: string | undefined;
+  /** Bytes that the server used when it wrote the file. */
+  readonly usedMemory: number | undefined;
+  /** Unix seconds. */
+  readonly created: number | undefined;
+  /** Bytes of the file, compressed or not. */
+  readonly size: number | undefined;
+}
+
+/** More than any server puts before the first key, but for functions. */
+const MOST = 1 << 20;
+
+/** Reads the beginning of a file. Undefined for standard input, which can be read only once, and where nothing is to be seen: what is wrong with a file is said when its turn comes. */
+export async function sourceHead(source: string): Promise<SourceHead | undefined> {
+  if (source === '-') return undefined;
+  const framer = new Framer({ checksum: false });
+  const aux = new Map<string, string>();
+  let size: number | undefined;
+  let read = 0;
+  try {
+    const input = openInput(source, { chunkSize: 1 << 16 });
+    for await (const chunk of input.chunks()) {
+      size = input.size;
+      framer.push(chunk.slice());
+      read += chunk.length;
+      let kind = framer.next();
+      for (; kind === META; kind = framer.next()) {
+        const record = metaRecord(framer.frame, new BufferTexts());
+        if (record.type === 'aux') aux.set(record.key, record.value);
+      }
+      if (kind !== NEED || read >= MOST) break;
+    }
+  } catch {
+    if (framer.version === 0) return undefined;
+  }
+  const number = (name: string): number | undefined => (aux.has(name) ? Number(aux.get(name)) : undefined);
+  const server = aux.get('valkey-ver') ?? aux.get('redis-ver');
+  return { source, vendor: framer.vendor, version: framer.version, server, usedMemory: number('used-mem'), created: number('ctime'), size };
+}

@@ -1,0 +1,111 @@
+import type { Redis } from 'ioredis';
+import { serverInfo, type ServerInfo } from '../redis/server-info.js';
+import type { Servers } from '../redis/servers.js';
+import { parseTarget, type Target, TARGETS } from '../values/targets.js';
+
+/** What there is to know of a target before it is written to. */
+export interface TargetFacts {
+  /** How it is written for. */
+  readonly target: Target;
+  /** `Redis 7.0.15`, as people say it. */
+  readonly version: string;
+  /** Set where the version is none that is known here, and another is taken for it. */
+  readonly assumed: string | undefined;
+  readonly clustered: boolean;
+  readonly masters: readonly MasterFacts[];
+  /** How many databases there are. */
+  readonly databases: number;
+  readonly modules: readonly string[];
+}
+
+export interface MasterFacts {
+  readonly name: string;
+  readonly id: string;
+  readonly runId: string;
+  readonly slots: number;
+  readonly replicas: number;
+  /** Keys by database. */
+  readonly keys: ReadonlyMap<number, number>;
+  /** Bytes; the most is 0 where there is no limit. */
+  readonly usedMemory: number;
+  readonly maxMemory: number;
+  readonly maxMemoryPolicy: string;
+}
+
+/** Asks the masters; `target` is what the user says of the version. Throws ServerError. */
+export async function targetFacts(servers: Servers, target?: Target): Promise<TargetFacts> {
+  const infos = await servers.eachMaster((client) => serverInfo(client));
+  const [databases] = await servers.eachMaster((client) => countDatabases(client));
+  const oldest = infos.reduce((least, info) => (compare(info, least) < 0 ? info : least), infos[0]);
+  const known = target === undefined ? knownTarget(oldest) : { target, assumed: undefined };
+  const masters = servers.masters.map(({ id, name, replicas }, i) => {
+    const { keys, maxMemory, maxMemoryPolicy, runId, usedMemory } = infos[i];
+    return { name, id, runId, slots: servers.slotsOf(i), replicas, keys, usedMemory, maxMemory, maxMemoryPolicy };
+  });
+  return { ...known, version: versionText(oldest), clustered: servers.clustered, masters, databases, modules: infos[0].modules };
+}
+
+const MAKES: Readonly<Record<string, string>> = { redis: 'Redis', valkey: 'Valkey', keydb: 'KeyDB', dragonfly: 'Dragonfly' };
+
+function versionText({ make, version }: ServerInfo): string {
+  return `${MAKES[make]} ${version}`;
+}
+
+const numbers = (version: string): number[] => version.split('.').map((part) => Number.parseInt(part, 10) || 0);
+
+function compareVersions(a: string, b: string): number {
+  const [left, right] = [numbers(a), numbers(b)];
+  for (let i = 0; i < 3; i++) {
+    const difference = (left[i] ?? 0) - (right[i] ?? 0);
+    if (difference !== 0) return difference;
+  }
+  return 0;
+}
+
+/** Masters of several versions are written for as the oldest one. */
+const compare = (a: ServerInfo, b: ServerInfo): number => compareVersions(a.version, b.version);
+
+/**
+ * KeyDB reads what Redis 6.2 does (keydb rdb.h: version 9); Dragonfly reads RDB 11 (dragonfly rdb_load.cc). Of a release that
+ * is not known here, the newest one before it: what that one reads, later ones do.
+ */
+function knownTarget({ make, version }: ServerInfo): Pick<TargetFacts, 'target' | 'assumed'> {
+  const vendor = make === 'valkey' ? 'valkey' : 'redis';
+  if (make === 'keydb') return { target: parseTarget('6.2'), assumed: undefined };
+  if (make === 'dragonfly') return { target: parseTarget('7.2'), assumed: 'Redis 7.2' };
+  try {
+    return { target: parseTarget(`${vendor}-${version.split('.').slice(0, 3).join('.')}`), assumed: undefined };
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+  }
+  const known = TARGETS.filter((target) => target.vendor === vendor);
+  const before = known.filter(({ release }) => compareVersions(release, version) <= 0);
+  const target = before.at(-1) ?? known[0];
+  return { target, assumed: `${vendor === 'valkey' ? 'Valkey' : 'Redis'} ${target.release}` };
+}
+
+/** Beyond the number of databases that any server has been seen with. */
+const MOST_DATABASES = 1 << 20;
+
+/** How many databases there are, by trying SELECT: CONFIG is not allowed everywhere. */
+async function countDatabases(client: Redis): Promise<number> {
+  const has = async (db: number): Promise<boolean> => {
+    try {
+      await client.select(db);
+      return true;
+    } catch (error) {
+      if (error instanceof Error && error.name === 'ReplyError') return false;
+      throw error;
+    }
+  };
+  let [there, missing] = [0, 16];
+  if (!(await has(1))) return 1;
+  while (missing < MOST_DATABASES && (await has(missing))) [there, missing] = [missing, missing * 2];
+  while (missing - there > 1) {
+    const middle = (there + missing) >> 1;
+    if (await has(middle)) there = middle;
+    else missing = middle;
+  }
+  await client.select(0);
+  return missing;
+}
