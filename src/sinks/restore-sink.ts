@@ -11,7 +11,7 @@ import { TABLES } from '../rdb/types.js';
 import { Batch } from '../redis/batch.js';
 import type { Bulk } from '../redis/bulk.js';
 import type { Link } from '../redis/link.js';
-import { LARGEST_SAFE, WITH_LISTPACKS } from '../values/listpack-borders.js';
+import { hasMisreadListpacks, LARGEST_SAFE, WITH_LISTPACKS } from '../values/listpack-borders.js';
 import { hasAbsoluteTtl, hasReplace, reads, type Target } from '../values/targets.js';
 import { DumpSink, type DumpSinkOptions } from './dump-sink.js';
 import { functionCode } from './rdb-meta.js';
@@ -245,9 +245,17 @@ export class RestoreSink extends DumpSink {
       return false;
     }
     const size = rows.word(row, END) - rows.word(row, START);
-    if (size <= this.plain[rows.word(row, TYPE)] && (rows.word(row, FLAGS) & HAS_META) === 0) return true;
+    const plain = this.plain[rows.word(row, TYPE)];
+    if (plain >= 0 && (rows.word(row, FLAGS) & HAS_META) === 0 && (size <= plain || this.readsWell(row, bytes))) return true;
     this.slowly(row, bytes);
     return false;
+  }
+
+  /** Whether the target reads all listpacks of a value as they are. */
+  private readsWell(row: number, bytes: Uint8Array): boolean {
+    const { rowFrame, rows } = this;
+    rows.read(row, rowFrame, bytes);
+    return !hasMisreadListpacks(rowFrame, this.options.target.wide);
   }
 
   private slowly(row: number, bytes: Uint8Array): void {
