@@ -32,6 +32,8 @@ export class Batch {
   again = false;
   /** Whether ASKING stands before every command: the slot is on its way to this server. */
   asking = false;
+  /** Bytes of units that are sent again. */
+  retried = 0;
   /** Unix milliseconds when one of its units was sent in vain for the first time. */
   since = 0;
   /** Units whose replies have come. */

@@ -83,10 +83,11 @@ export class Bulk implements LinkEvents {
   private arrange(): void {
     const { links, servers } = this;
     this.bySlot = servers.masters.map((master) => this.linkTo(master));
+    servers.masters.forEach(({ replicas }, i) => (this.bySlot[i].hasReplicas = replicas > 0));
     for (const [name, link] of links) {
       if (this.bySlot.includes(link)) continue;
       links.delete(name);
-      link.reset('it is no master any more');
+      for (const batch of link.retire()) this.takeBack(batch, batch.again);
     }
   }
 
@@ -95,7 +96,7 @@ export class Bulk implements LinkEvents {
     if (known !== undefined) return known;
     const { retryFor, window, windowUnits } = this.options;
     const open = () => openSocket(this.servers.access, master.address);
-    const link = new Link({ name: master.name, open, window, windowUnits, patience: Math.max(retryFor, 1000), replicated: master.replicas > 0 }, this);
+    const link = new Link({ name: master.name, open, window, windowUnits, patience: Math.max(retryFor, 1000) }, this);
     this.links.set(master.name, link);
     return link;
   }
@@ -190,22 +191,28 @@ export class Bulk implements LinkEvents {
     known.send(batch);
   }
 
-  lost(link: Link, sent: readonly Batch[], unsent: readonly Batch[], cause: unknown): void {
+  lost(link: Link, sent: readonly Batch[], cause: unknown): void {
     if (this.closed) return;
     this.lastError = `${link.name}: ${reasonOf(cause)}`;
     this.stale = true;
     if (cause instanceof ServerError && cause.code === 'REFUSED') this.fail(cause);
     else if (!(cause instanceof ConnectionLost || cause instanceof ServerError || isSystemError(cause) || cause instanceof SyntaxError)) this.fail(new ServerError('LOST', link.name, reasonOf(cause), cause));
     for (const batch of sent) this.takeBack(batch, true);
-    for (const batch of unsent) this.takeBack(batch, batch.again);
+    if (!this.bySlot.includes(link)) for (const batch of link.retire()) this.takeBack(batch, batch.again);
+    void this.recover();
     this.change.fire();
+  }
+
+  released(batch: Batch): void {
+    this.retryBytes -= batch.retried;
+    batch.delivery.released(batch);
   }
 
   private takeBack(batch: Batch, again: boolean): void {
     for (let unit = 0; unit < batch.units; unit++) {
       if (!batch.isApart(unit)) this.push(this.retryOf(batch, unit, batch.unit(unit), again));
     }
-    batch.delivery.released(batch);
+    this.released(batch);
   }
 
   fail(failure: ServerError): void {
@@ -217,17 +224,21 @@ export class Bulk implements LinkEvents {
   private async recover(): Promise<void> {
     if (this.recovering) return;
     this.recovering = true;
-    for (let pause = FIRST_PAUSE; this.retries.length > 0 && this.failure === undefined && !this.closed; pause = Math.min(pause * 2, LONGEST_PAUSE)) {
+    for (let pause = FIRST_PAUSE; this.hasWork && this.failure === undefined && !this.closed; pause = Math.min(pause * 2, LONGEST_PAUSE)) {
       await delay(pause);
       if (this.tooLate()) break;
       if (this.stale && !(await this.refreshed())) continue;
       const { retries } = this;
       this.retries = [];
-      this.retryBytes = 0;
       this.resend(retries);
+      for (const link of this.bySlot) link.retry();
       this.change.fire();
     }
     this.recovering = false;
+  }
+
+  private get hasWork(): boolean {
+    return this.retries.length > 0 || this.bySlot.some((link) => link.waiting);
   }
 
   private async refreshed(): Promise<boolean> {
@@ -247,7 +258,8 @@ export class Bulk implements LinkEvents {
   private tooLate(): boolean {
     const { retries } = this;
     const { retryFor } = this.options;
-    const first = retries.reduce((least, { since }) => Math.min(least, since), Infinity);
+    const down = this.bySlot.filter((link) => link.waiting).map((link) => link.downSince);
+    const first = retries.reduce((least, { since }) => Math.min(least, since), Math.min(Infinity, ...down));
     if (Date.now() - first <= retryFor) return false;
     this.fail(new ServerError('LOST', this.servers.masters[0]?.name ?? '', `given up after ${Math.round(retryFor / 1000)} s; the last error was: ${this.lastError}`));
     return true;
@@ -289,6 +301,7 @@ export class Bulk implements LinkEvents {
     const batch = new Batch(delivery, Buffer.concat(units), db, perUnit);
     batch.length = batch.bytes.length;
     batch.units = units.length;
+    batch.retried = retries.reduce((sum, { bytes }) => sum + bytes.length, 0);
     batch.builtAt = now;
     batch.again = again;
     batch.since = retries.reduce((least, { since }) => Math.min(least, since), Infinity);

@@ -17,16 +17,16 @@ export interface LinkOptions {
   readonly windowUnits: number;
   /** Milliseconds without any reply after which a connection that should answer counts as lost. */
   readonly patience: number;
-  /** Asks for the confirmation of a replica before units count as delivered. */
-  readonly replicated: boolean;
 }
 
 /** What whoever owns a link has to deal with. */
 export interface LinkEvents {
   /** A unit was answered with an error. */
   failed(link: Link, batch: Batch, unit: number, error: string): void;
-  /** The connection ended or could not be opened: these batches are not delivered, the second ones were never sent. */
-  lost(link: Link, sent: readonly Batch[], unsent: readonly Batch[], cause: unknown): void;
+  /** The connection ended or could not be opened: these batches were sent and may have been applied, or not. */
+  lost(link: Link, sent: readonly Batch[], cause: unknown): void;
+  /** Nothing more comes of a batch. */
+  released(batch: Batch): void;
 }
 
 /** Between two questions for the replica's confirmation. */
@@ -59,6 +59,10 @@ export class Link {
   private closed = false;
   private lastReply = 0;
   private watch: NodeJS.Timeout | undefined;
+  /** Units count as delivered when a replica has confirmed them. */
+  hasReplicas = false;
+  /** Unix milliseconds since when there is no connection, after one was lost or could not be opened. */
+  downSince = 0;
   /** Replicas did not confirm in time, or the question was refused. */
   unconfirmed = false;
 
@@ -132,6 +136,7 @@ export class Link {
       throw new ConnectionLost('closed');
     }
     this.socket = socket;
+    this.downSince = 0;
     this.db = 0;
     this.reader.reset();
     socket.on('data', (chunk: Uint8Array) => this.received(socket, chunk));
@@ -173,7 +178,7 @@ export class Link {
   }
 
   private get replicated(): boolean {
-    return this.options.replicated && Date.now() >= this.noBarrierBefore;
+    return this.hasReplicas && Date.now() >= this.noBarrierBefore;
   }
 
   private barrierAnswered(barrier: Answers): void {
@@ -251,7 +256,7 @@ export class Link {
     for (const batch of unsettled) {
       const { replaced, units } = batch.delivered;
       if (units > 0) batch.delivery.delivered(batch, this.name, units, replaced);
-      batch.delivery.released(batch);
+      this.events.released(batch);
     }
   }
 
@@ -275,13 +280,13 @@ export class Link {
     if (socket === this.socket) this.lose(cause);
   }
 
-  /** Gives back what is not delivered. */
+  /** Gives back what was sent and is not delivered; what was not sent waits for the next attempt. */
   private lose(cause: unknown): void {
-    const { flying, queue, socket, unsettled } = this;
+    const { flying, socket, unsettled } = this;
     this.socket = undefined;
     socket?.destroy();
+    this.downSince ||= Date.now();
     this.flying = [];
-    this.queue = [];
     this.unsettled = [];
     this.barriers.clear();
     this.inFlight = this.unitsInFlight = this.sinceBarrier = 0;
@@ -291,7 +296,25 @@ export class Link {
       else sent.push(item);
     }
     this.change.fire();
-    this.events.lost(this, sent, queue, cause);
+    this.events.lost(this, sent, cause);
+  }
+
+  /** Whether batches wait for a connection. */
+  get waiting(): boolean {
+    return this.queue.length > 0 && this.socket === undefined;
+  }
+
+  /** Tries to connect again, where batches wait for that. */
+  retry(): void {
+    if (this.waiting) void this.work();
+  }
+
+  /** Gives back what was not sent: other servers have the keys now. */
+  retire(): Batch[] {
+    const { queue } = this;
+    this.queue = [];
+    this.reset('it is no master any more');
+    return queue;
   }
 
   /** The next command opens another connection. */
