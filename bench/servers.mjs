@@ -75,23 +75,32 @@ class Server {
     return this.client.call('DEBUG', 'DIGEST');
   }
 
-  /** Of every key its DEBUG DIGEST-VALUE; of a hash, whose digest Redis and Valkey make differently, its fields with their expiries. */
+  /**
+   * Of every key its DEBUG DIGEST-VALUE. Servers make that differently of a hash (field expiries) and of a sorted set (scores are
+   * texts of up to 17 digits until 7.0, the shortest ones since): of these, what they answer.
+   */
   async values() {
     const found = new Map();
     for (const db of await this.databases()) {
       await this.client.select(db);
       for (const key of await this.client.callBuffer('KEYS', '*')) {
-        const isHash = (await this.client.type(key)) === 'hash';
-        const value = isHash ? await this.fields(key) : (await this.client.call('DEBUG', 'DIGEST-VALUE', key))[0];
-        found.set(`${db} ${key.toString('base64')}`, value);
+        const type = await this.client.type(key);
+        const answer = type === 'hash' ? this.fields(key) : type === 'zset' ? this.scores(key) : this.client.call('DEBUG', 'DIGEST-VALUE', key);
+        found.set(`${db} ${key.toString('base64')}`, String(await answer));
       }
     }
     return found;
   }
 
+  async scores(key) {
+    const flat = await this.client.callBuffer('ZRANGE', key, 0, -1, 'WITHSCORES');
+    const score = (text) => (/inf|nan/.test(text) ? text : Object.is(Number(text), -0) ? '-0' : String(Number(text)));
+    return flat.map((item, i) => (i % 2 === 0 ? item.toString('base64') : score(item.toString()))).join(' ');
+  }
+
   async fields(key) {
     const flat = (await this.client.callBuffer('HGETALL', key)).map((item) => item.toString('base64'));
-    const names = (await this.client.callBuffer('HKEYS', key));
+    const names = await this.client.callBuffer('HKEYS', key);
     const expiries = await this.client.call('HPEXPIRETIME', key, 'FIELDS', names.length, ...names).catch(() => names.map(() => -1)); // unknown before 7.4
     return names.map((_, i) => `${flat[2 * i]}:${flat[2 * i + 1]}:${expiries[i]}`).sort().join(' ');
   }
