@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import { addDecode } from './decode-command.js';
 import { addDump } from './dump-command.js';
 import { columns, type Io } from './io.js';
+import { addPayload } from './payload-command.js';
 
 /** Package and repository have the same layout above `src/cli` and `dist/cli`. */
 function version(): string {
@@ -39,5 +40,6 @@ export function createProgram(io: Io, argv: readonly string[], onExit: (code: nu
     .addHelpText('after', EXAMPLES);
   addDecode(program, io, argv, onExit);
   addDump(program, io, argv, onExit);
+  addPayload(program, io, onExit);
   return program;
 }
