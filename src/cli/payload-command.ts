@@ -8,7 +8,7 @@ import { payloadHint } from './hints.js';
 import { type Io, isTerminal } from './io.js';
 import { PAYLOAD_HELP } from './payload-help.js';
 import { damageLine, reportObject, reportText, tallyLine } from './payload-report.js';
-import { word } from './printable.js';
+import { printable, word } from './printable.js';
 import { UsageError } from './usage.js';
 
 interface PayloadFlags {
@@ -96,7 +96,7 @@ class PayloadCommand {
       const report = await reader.check(given);
       count++;
       if (report.error !== undefined) damaged++;
-      if (json === true) await this.write(`${JSON.stringify(reportObject(report))}\n`);
+      if (json === true) await this.write(`${printable(JSON.stringify(reportObject(report)))}\n`);
       else if (first === undefined) first = report;
       else await this.write((count === 2 ? damageLine(first, 1) : '') + damageLine(report, count));
     }

@@ -1,12 +1,12 @@
 /** The long texts of `rdbkit payload --help`. Lines of `after` are printed as they are: at most 80 characters. */
 const FORMS = `
 How the payload may be given:
-  quoted  "\\x00\\xc0*\\x0b\\x00…", as redis-cli DUMP shows it; quotes may be missing
+  quoted  "\\x00\\xc0*\\x0b\\x00…", as redis-cli shows it; quotes may be missing
   hex, base64
   raw     the bytes themselves, on standard input; the newline that redis-cli
           writes behind them is left out
-  Which of them it is, is found out. Lines as rdbkit dump --format payload writes
-  them are taken, too, any number of them.`;
+  Which of them it is, is found out. Lines that rdbkit dump --format payload
+  wrote are taken, too, any number of them.`;
 
 const EXITS = `
 

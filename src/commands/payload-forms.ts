@@ -18,6 +18,7 @@ const decodeRaw = (given: Uint8Array): Decoded => given;
 const DECODERS: Readonly<Record<PayloadForm, (given: Uint8Array) => Decoded>> = { quoted: decodeQuoted, hex: decodeHex, base64: decodeBase64, raw: decodeRaw };
 
 const NEWLINE = 0x0a;
+const BACKSLASH = 0x5c;
 
 /**
  * The payload that `given` is, in whichever form makes it the best payload: one with the right checksum before one without a
@@ -27,7 +28,7 @@ export function findPayload(given: Uint8Array, from?: PayloadForm): FoundPayload
   let best: FoundPayload | undefined;
   let grade = 0;
   for (const form of from === undefined ? PAYLOAD_FORMS : [from]) {
-    if (form === 'raw' && from === undefined && isText(given)) continue;
+    if (from === undefined && !mayBe(form, given)) continue;
     const bytes = DECODERS[form](given);
     if (typeof bytes === 'number') {
       if (from !== undefined) throw notOf(form, given, bytes);
@@ -51,6 +52,12 @@ function gradeOf(bytes: Uint8Array): number {
   const known = version > 0 && version <= KNOWN_VERSION[vendor] && (hasKeyMeta || TABLES[vendor].types[type] !== undefined);
   if (checksum === 'none') return known ? 3 : 1;
   return known ? 2 : 1;
+}
+
+/** Seen at once, without decoding. A payload has bytes that are not printable, so its quoted form has escapes. */
+function mayBe(form: PayloadForm, given: Uint8Array): boolean {
+  if (form === 'quoted') return given.includes(BACKSLASH);
+  return form !== 'raw' || !isText(given);
 }
 
 /** Whether it is nothing but printable ASCII and white space: whatever it is then, it is not the bytes themselves. */
