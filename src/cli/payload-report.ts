@@ -31,9 +31,8 @@ function checksumText({ checksum, computedChecksum, storedChecksum }: PayloadRep
 }
 
 /** A damaged one among many. */
-export function damageLine({ error, key }: PayloadReport, number: number): string {
-  const where = key === undefined ? `line ${number}` : `line ${number}, key ${quoted(key)}`;
-  return error === undefined ? '' : `${where}: ${error.code}: ${faultLine(error)}\n`;
+export function damageLine({ error }: PayloadReport, number: number): string {
+  return error === undefined ? '' : `line ${number}: ${error.code}: ${faultLine(error)}\n`;
 }
 
 export function tallyLine(count: number, damaged: number): string {

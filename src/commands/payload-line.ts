@@ -1,6 +1,6 @@
 import { decodeBase64 } from '../bytes/byte-forms.js';
 import { RdbError } from '../bytes/errors.js';
-import { parseText } from '../bytes/text.js';
+import { formatText, parseText } from '../bytes/text.js';
 import type { Frame } from '../rdb/frame.js';
 
 /** A line of `dump --format payload`. */
@@ -27,10 +27,11 @@ export function parsePayloadLine(line: Uint8Array): PayloadLine {
   const from = mark + MARK.length;
   const to = mark < 0 ? -1 : line.indexOf(QUOTE, from);
   if (to < 0) throw bad('an object with "payload" behind its other fields, as rdbkit dump --format payload writes it', 'another line');
+  const key = keyOf(view.toString('utf8', 0, mark) + view.toString('utf8', to + 1));
   const bytes = decodeBase64(line.subarray(from, to));
-  if (typeof bytes === 'number') throw bad('base64', `${JSON.stringify(String.fromCharCode(line[from + bytes]))} in the payload`);
-  const head = view.toString('utf8', 0, mark) + view.toString('utf8', to + 1);
-  return { bytes, ...keyOf(head) };
+  if (typeof bytes !== 'number') return { bytes, ...key };
+  const error = bad('base64', `${JSON.stringify(String.fromCharCode(line[from + bytes]))} in the payload`);
+  throw key.db < 0 ? error : error.at({ db: key.db, key: formatText(key.key) });
 }
 
 function keyOf(text: string): Omit<PayloadLine, 'bytes'> {
