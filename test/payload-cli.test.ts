@@ -204,7 +204,10 @@ test('a value that comes in parts', async () => {
   const members = Array.from({ length: 200_000 }, (_, i) => str(`member:${i}`));
   const list = encodePayload(1, bytes(len(members.length), members), 10);
   expect((JSON.parse((await piped(['decode'], list)).out) as { value: string[] }).value).toHaveLength(200_000);
-  expect((await piped(['check'], encodePayload(1, bytes(len(members.length + 1), members), 10))).out).toContain('damage    TRUNCATED');
+  const short = encodePayload(1, bytes(len(members.length + 1), members), 10);
+  expect((await piped(['check'], short)).out).toContain('damage    TRUNCATED');
+  const torn = await piped(['decode'], short);
+  expect([torn.code, torn.out.endsWith('"\n'), torn.err]).toEqual([3, true, expect.stringMatching(/^rdbkit: TRUNCATED: .* The last line of the output is torn: /) as string]);
 });
 
 describe('as a process', () => {

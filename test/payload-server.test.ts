@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { encodePayload } from '../src/rdb/payload.js';
-import { acceptsVersion, parseTarget, type Target } from '../src/values/targets.js';
+import { acceptsVersion, type Target } from '../src/values/targets.js';
 import { rdbkit } from './cli-support.js';
 import { SERVERS } from './dump-support.js';
 import { missingServer, SERVER, TestServer } from './redis-server.js';
@@ -21,9 +21,7 @@ describe.skipIf(missing !== undefined)(`RESTORE of ${SERVER}`, () => {
 
   beforeAll(async () => {
     server = await TestServer.start();
-    const info = await server.client.info('server');
-    const release = /valkey_version:(\S+)/.exec(info)?.[1];
-    target = parseTarget(release === undefined ? (/redis_version:(\S+)/.exec(info)?.[1] ?? '') : `valkey-${release}`);
+    target = await server.target();
   });
   afterAll(() => server.stop());
 

@@ -7,7 +7,7 @@ import { Output } from '../src/sinks/output.js';
 import { RespSink, type RespSinkOptions } from '../src/sinks/resp-sink.js';
 import { parseTarget } from '../src/values/targets.js';
 import { differences } from './compare.js';
-import { dumped, type Feeding, MemorySink, serverFile, SERVERS } from './dump-support.js';
+import { dumped, type Feeding, loadable, MemorySink, serverFile, SERVERS } from './dump-support.js';
 import { missingServer, TestServer } from './redis-server.js';
 import { serverTruth } from './server-truth.js';
 import { bytes, decodeBytes, f64, le, len, rdb, str } from './support.js';
@@ -182,7 +182,7 @@ describe.skipIf(missing !== undefined)('a real server', () => {
   test.each([['RESTORE', MAX], ['plain commands', 1]])('takes %s, and has what it had from the file', { timeout: 60_000 }, async (_, maxPayload) => {
     const server = await TestServer.start('--enable-debug-command', 'yes');
     try {
-      for (const name of ['redis-2.8.24', 'redis-5.0.14', 'redis-7.0.15']) {
+      for (const name of loadable(await server.target())) {
         const file = serverFile(name);
         await server.load(file);
         const want = await server.client.call('DEBUG', 'DIGEST');

@@ -114,6 +114,7 @@ class PayloadCommand {
       }
     } catch (error) {
       if (!(error instanceof OutputError) && !(error instanceof ClosedPipe)) await reader.end();
+      if (error instanceof RdbError) return this.failed(error, reader.torn ? ' The last line of the output is torn: it has only the beginning of the value.' : '');
       throw error;
     }
     await reader.end();
@@ -124,12 +125,12 @@ class PayloadCommand {
     if (text !== '') await this.stdout.write(new TextEncoder().encode(text));
   }
 
-  private async failed(error: RdbError): Promise<number> {
+  private async failed(error: RdbError, more = ''): Promise<number> {
     const hint = payloadHint(error.code);
     const { given } = this;
     const isFile = given !== undefined && error.code === 'BAD_PAYLOAD' && (await stat(given).catch(() => undefined))?.isFile() === true;
     const advice = isFile ? ` If it is meant as the name of a file: rdbkit payload ${this.name} < ${word(given)}.` : '';
-    this.talk(errorLine(error, hint) + advice, error);
+    this.talk(errorLine(error, hint) + advice + more, error);
     return exitOf(error);
   }
 

@@ -109,6 +109,8 @@ export interface PayloadReport {
 
 /** Decodes payloads, one after another, to JSON lines or to nowhere. */
 export class PayloadReader {
+  /** A part of a damaged value was written before the damage was found. */
+  torn = false;
   private readonly hot = Kernels.create() ?? PLAIN;
   private readonly output: Output;
   private readonly lines: JsonLines;
@@ -193,7 +195,7 @@ export class PayloadReader {
         if (framer.frame.last) return framer.offset;
       }
     } catch (error) {
-      lines.rollback();
+      this.torn = !lines.rollback();
       if (!(error instanceof RdbError)) throw error;
       const placed = framer.failed(error);
       if (frame.db < 0) placed.db = placed.key = undefined;
