@@ -28,6 +28,7 @@ export function findPayload(given: Uint8Array, from?: PayloadForm): FoundPayload
   let best: FoundPayload | undefined;
   let grade = 0;
   for (const form of from === undefined ? PAYLOAD_FORMS : [from]) {
+    if (grade === BEST) break;
     if (from === undefined && !mayBe(form, given)) continue;
     const bytes = DECODERS[form](given);
     if (typeof bytes === 'number') {
@@ -44,11 +45,14 @@ export function findPayload(given: Uint8Array, from?: PayloadForm): FoundPayload
   return best;
 }
 
-/** 0 for what is too short, 4 for one whose checksum is right. */
+/** The grade of a payload whose checksum is right. */
+const BEST = 4;
+
+/** 0 for what is too short. */
 function gradeOf(bytes: Uint8Array): number {
   if (bytes.length < LEAST_PAYLOAD) return 0;
   const { checksum, hasKeyMeta, type, vendor, version } = parsePayload(bytes);
-  if (checksum === 'ok') return 4;
+  if (checksum === 'ok') return BEST;
   const known = version > 0 && version <= KNOWN_VERSION[vendor] && (hasKeyMeta || TABLES[vendor].types[type] !== undefined);
   if (checksum === 'none') return known ? 3 : 1;
   return known ? 2 : 1;
