@@ -12,7 +12,8 @@ export const PAYLOAD_FOOTER = 10;
 
 /** The opcode of a key's module metadata, which DUMP puts before the type byte. */
 export const KEY_META = 243;
-const FIRST_KEY_META_VERSION = 13;
+/** Of Redis; Valkey has none. */
+export const FIRST_KEY_META_VERSION = 13;
 /** From here on, versions are Valkey's. */
 export const VALKEY_VERSION = 80;
 

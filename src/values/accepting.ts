@@ -1,4 +1,5 @@
 import type { Frame } from '../rdb/frame.js';
+import { FIRST_KEY_META_VERSION } from '../rdb/payload.js';
 import { hasMisreadListpacks } from './listpack-borders.js';
 import { acceptsVersion, reads, type Target, TARGETS, targetName } from './targets.js';
 
@@ -21,7 +22,7 @@ export function acceptingTargets(frame: Frame, version: number): readonly Target
 }
 
 /** Module metadata of keys is of Redis 8.6. */
-const hasKeyMeta = ({ rdbVersion, vendor }: Target): boolean => vendor === 'redis' && rdbVersion >= 13;
+const hasKeyMeta = ({ rdbVersion, vendor }: Target): boolean => vendor === 'redis' && rdbVersion >= FIRST_KEY_META_VERSION;
 
 /** `Redis 7.0 to 8.10, Valkey 9.1`: servers that stand in a row in TARGETS, of one vendor, are joined. */
 export function targetRanges(targets: readonly Target[]): string {
