@@ -52,9 +52,6 @@ export type DumpSummary = RunSummary & Readonly<DumpCounts>;
 /** What servers take as one argument (proto-max-bulk-len) by default. */
 const MAX_PAYLOAD = 512 << 20;
 
-/** Values up to this size are held as a whole where they may have to be put in another encoding. */
-const MOST_WHOLE = 512 << 20;
-
 /** Writes the keys of RDB files as they are, or as a target reads them. Throws OutputError or ClosedPipe; all else is in the summary. */
 export async function dump(options: DumpOptions): Promise<DumpSummary> {
   const { allowLoss, dbMap, maxPayload = MAX_PAYLOAD, onConflict = 'error', onProblem, sources, stripTtl, target } = options;
@@ -64,7 +61,7 @@ export async function dump(options: DumpOptions): Promise<DumpSummary> {
   const seen = mayRepeat(options) ? new KeySet() : undefined;
   const ordered = onConflict === 'last' ? [...sources].reverse() : sources;
   let sink: DumpSink | undefined;
-  const summary = await run({ ...options, sources: ordered, wholeBytes: target === undefined ? undefined : MOST_WHOLE }, (hot) => {
+  const summary = await run({ ...options, sources: ordered }, (hot) => {
     const common = { hot, dbMap, stripTtl, target, allowLoss, seen, duplicates: onConflict === 'error' ? 'tell' : 'drop', onProblem } as const;
     if (options.format === 'rdb') sink = rdbSink(outputs, { ...common, format, complete: isComplete(options) });
     else if (options.format === 'resp') sink = new RespSink(new Output(outputs[0], { hot }), { ...common, maxPayload, now });

@@ -6,11 +6,28 @@ import { ZIPLIST_HEADER } from './ziplist.js';
 const MOST_COUNTED = 0xffff;
 /** From this length on, the entry before is given in five bytes (redis ziplist.c, ZIP_BIG_PREVLEN). */
 const BIG = 254;
+/** Bytes before a string that give its length in 32 bits. */
+const STRING32 = 5;
 /** Encodings of integers by their bytes: 1, 2, 3, 4, 8. */
 const ENCODINGS: readonly number[] = [0, 0xfe, 0xc0, 0xf0, 0xd0, 0, 0, 0, 0xe0];
 /** 0xf1 to 0xfd: 0 to 12 in the encoding itself. */
 const SMALLEST = 0xf1;
 const GREATEST_SMALL = 12;
+
+/**
+ * What stands before the bytes of a string too large to hold, in a ziplist of that string alone; one byte ff stands behind them.
+ * `size` is below 2^32.
+ */
+export function bigZiplistHead(size: number): Uint8Array {
+  const out = new ByteBuilder();
+  out.le(ZIPLIST_HEADER + 1 + STRING32 + size + 1, 4);
+  out.le(ZIPLIST_HEADER, 4);
+  out.le(1, 2);
+  out.byte(0);
+  out.byte(0x80);
+  out.be(size, 4);
+  return out.view();
+}
 
 /**
  * Writes ziplists, whose layout is told in ziplist.ts, with the choices of servers (redis 6.2 ziplist.c, zipTryEncoding,

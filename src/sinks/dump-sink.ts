@@ -2,8 +2,10 @@ import { type Hot, PLAIN } from '../bytes/hot.js';
 import { formatText } from '../bytes/text.js';
 import { Frame, RECORD } from '../rdb/frame.js';
 import type { KeySet } from '../values/key-set.js';
-import { reads, type Target, targetName } from '../values/targets.js';
-import { type Transcoded, Transcoder } from '../values/transcode.js';
+import { type PartsPlan, PartsTranscoder } from '../values/parts-transcoder.js';
+import type { Target } from '../values/targets.js';
+import { type Refused, type Transcoded, Transcoder } from '../values/transcode.js';
+import { HELD_KIND, HeldParts } from './held-parts.js';
 import type { FileEnd, LastSink, SourceFile } from './sink.js';
 
 /** A key, or something else of a file, that is not in the output as it should be, and why. */
@@ -37,6 +39,8 @@ export interface DumpSinkOptions {
   readonly target?: Target | undefined;
   /** What the target has no place for is left out of keys that are written, instead of the keys. */
   readonly allowLoss?: boolean | undefined;
+  /** Where the source cuts values into parts: see Framer. */
+  readonly limit?: number | undefined;
   /** Keys seen so far, where one may come twice. */
   readonly seen?: KeySet | undefined;
   /** Whether a key that comes again is a problem. */
@@ -67,22 +71,30 @@ export abstract class DumpSink implements LastSink {
   protected file: SourceFile = { name: '', version: 0, vendor: 'redis' };
 
   private readonly transcoder: Transcoder | undefined;
+  private readonly heldParts: HeldParts | undefined;
+  /** The parts of the value at hand stay as they are. */
+  private copying = false;
 
   constructor(protected readonly options: DumpSinkOptions) {
     const { allowLoss = false, target } = options;
     this.hot = options.hot ?? PLAIN;
-    if (target !== undefined) this.transcoder = new Transcoder(target, { allowLoss });
+    if (target === undefined) return;
+    this.transcoder = new Transcoder(target, { allowLoss });
+    this.heldParts = new HeldParts(new PartsTranscoder(target, { allowLoss }), options.limit);
   }
 
   /** Takes a frame of a key that is to be written, changed as the options say. */
   protected abstract take(kind: number, frame: Frame): void;
 
-  abstract settle(): Promise<void>;
+  /** What is to be done after a part of a value was taken. */
+  protected abstract settleTaken(): Promise<void>;
+  /** Takes back the key at hand, as `rollback` says. */
+  protected abstract takeBack(): boolean;
+
   abstract meta(frame: Frame): void;
   abstract fileEnd(file: FileEnd): void;
   abstract readonly full: boolean;
   abstract flush(): Promise<void>;
-  abstract rollback(): boolean;
   abstract readonly written: number;
   abstract end(): Promise<void>;
 
@@ -112,23 +124,52 @@ export abstract class DumpSink implements LastSink {
 
   /** Hands a frame on, in the encoding that the target reads. Values come in parts where they are too large to be held as a whole. */
   private translate(kind: number, frame: Frame): void {
-    const { transcoder } = this;
-    if (transcoder !== undefined && kind !== RECORD && frame.first && !reads(transcoder.target, frame.type)) {
-      this.refuse(frame, `${targetName(transcoder.target)} does not read the encoding ${frame.type.name}, and the value is too large to be written in another`);
-      return;
-    }
-    if (transcoder === undefined || kind !== RECORD) {
+    const { heldParts, transcoder } = this;
+    if (transcoder === undefined || heldParts === undefined) {
       this.take(kind, frame);
       return;
     }
-    const made = transcoder.record(frame);
-    if (made.outcome === 'refused') {
-      this.refuse(frame, `${made.reason}${made.avoidable ? '; --allow-loss writes the key without it' : ''}`);
+    if (kind !== RECORD) {
+      this.translatePart(heldParts, kind, frame);
       return;
     }
+    const made = transcoder.record(frame);
+    if (!this.isTold(frame, made)) this.take(RECORD, made.bytes === frame.bytes && made.metaBytes === frame.metaBytes ? frame : madeFrame(frame, made));
+  }
+
+  private translatePart(held: HeldParts, kind: number, frame: Frame): void {
+    if (frame.first) this.copying = false;
+    if (!this.copying) {
+      const plan = held.take(kind, frame);
+      if (plan === undefined || this.isTold(frame, plan) || held.ready) return;
+      this.copying = true;
+      if (frame.metaBytes !== plan.metaBytes) Object.assign(frame, { metaBytes: plan.metaBytes, headStart: frame.typeAt });
+    }
+    this.take(kind, frame);
+  }
+
+  /** Counts what became of a key; one that is refused is told. Returns whether it is. */
+  private isTold(frame: Frame, made: Transcoded | PartsPlan | Refused): made is Refused {
     if (made.outcome === 'adapted') this.counts.adapted++;
     if (made.outcome === 'lossy') this.counts.lost++;
-    this.take(RECORD, made.bytes === frame.bytes && made.metaBytes === frame.metaBytes ? frame : madeFrame(frame, made));
+    if (made.outcome !== 'refused') return false;
+    this.refuse(frame, `${made.reason}${made.avoidable ? '; --allow-loss writes the key without it' : ''}`);
+    return true;
+  }
+
+  async settle(): Promise<void> {
+    if (this.heldParts?.ready === true) {
+      for (const part of this.heldParts.parts()) {
+        this.take(HELD_KIND, part);
+        await this.settleTaken();
+      }
+    }
+    await this.settleTaken();
+  }
+
+  rollback(): boolean {
+    this.heldParts?.close();
+    return this.takeBack();
   }
 
   private isNew(frame: Frame): boolean {

@@ -107,7 +107,7 @@ export class PayloadLines extends DumpSink {
     this.inLine = false;
   }
 
-  async settle(): Promise<void> {
+  protected async settleTaken(): Promise<void> {
     await this.output.flushIfFull();
   }
 
@@ -132,7 +132,7 @@ export class PayloadLines extends DumpSink {
     return this.output.flush();
   }
 
-  rollback(): boolean {
+  protected takeBack(): boolean {
     if (!this.inLine) return true;
     this.inLine = false;
     this.base64.clear();

@@ -231,7 +231,7 @@ export class RdbSink extends DumpSink {
     for (const file of this.files) file.bytes(frame.bytes, frame.start - 1, frame.end);
   }
 
-  async settle(): Promise<void> {
+  protected async settleTaken(): Promise<void> {
     for (const file of this.files) await file.flushIfFull();
   }
 
@@ -262,7 +262,7 @@ export class RdbSink extends DumpSink {
     for (const file of this.files) await file.flushIfFull();
   }
 
-  rollback(): boolean {
+  protected takeBack(): boolean {
     this.endRun();
     const file = this.partFile;
     this.partFile = undefined;

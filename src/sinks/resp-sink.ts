@@ -208,7 +208,7 @@ export class RespSink extends DumpSink {
   }
 
   /** Writes the value in parts, once it is there. */
-  async settle(): Promise<void> {
+  protected async settleTaken(): Promise<void> {
     const { again, held, output } = this;
     if (!this.complete || again === undefined) return;
     this.complete = false;
@@ -275,7 +275,7 @@ export class RespSink extends DumpSink {
     return this.output.flush();
   }
 
-  rollback(): boolean {
+  protected takeBack(): boolean {
     this.held.close();
     this.complete = false;
     if (!this.inKey) return true;
