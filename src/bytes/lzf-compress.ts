@@ -27,9 +27,9 @@ function sameBytes(bytes: Uint8Array, a: number, b: number, most: number): numbe
 }
 
 /** Literal runs of `input[from, to)` at `o`. Returns the position after them, or -1 where they do not fit. */
-function putLiterals(input: Uint8Array, from: number, to: number, output: Uint8Array, o: number): number {
+function putLiterals(input: Uint8Array, from: number, to: number, output: Uint8Array, o: number, room: number): number {
   const runs = Math.ceil((to - from) / MOST_LITERALS);
-  if (o + to - from + runs > output.length) return -1;
+  if (o + to - from + runs > room) return -1;
   let at = o;
   for (let i = from; i < to; ) {
     const stop = Math.min(to, i + MOST_LITERALS);
@@ -40,9 +40,9 @@ function putLiterals(input: Uint8Array, from: number, to: number, output: Uint8A
 }
 
 /** A copy of `length` bytes from `distance` bytes before. Returns the position after it, or -1 where it does not fit. */
-function putCopy(length: number, distance: number, output: Uint8Array, o: number): number {
+function putCopy(length: number, distance: number, output: Uint8Array, o: number, room: number): number {
   const short = length <= SHORT_COPY;
-  if (o + (short ? 2 : 3) > output.length) return -1;
+  if (o + (short ? 2 : 3) > room) return -1;
   const back = distance - 1;
   let at = o;
   output[at++] = ((short ? length - 2 : 7) << 5) | (back >> 8);
@@ -53,9 +53,9 @@ function putCopy(length: number, distance: number, output: Uint8Array, o: number
 
 /**
  * Compresses `input[start, end)` to the beginning of `output`, in the format that lzf.ts tells of; whatever came before, the
- * same bytes give the same. Returns the compressed length, or 0 where it would be more than `output` has (and for no input).
+ * same bytes give the same. Returns the compressed length, or 0 where it would be more than `room` (and for no input).
  */
-export function lzfCompress(input: Uint8Array, start: number, end: number, output: Uint8Array): number {
+export function lzfCompress(input: Uint8Array, start: number, end: number, output: Uint8Array, room = output.length): number {
   if (base + end - start > 0x7fffffff) {
     places.fill(0);
     base = 1;
@@ -74,15 +74,15 @@ export function lzfCompress(input: Uint8Array, start: number, end: number, outpu
     if (length < LEAST_COPY) {
       i++;
       // what waits will need this much at least: an input that does not shrink is given up early
-      if (o + i - literals > output.length) return 0;
+      if (o + i - literals > room) return 0;
       continue;
     }
-    o = putLiterals(input, literals, i, output, o);
-    if (o >= 0) o = putCopy(length, i - before, output, o);
+    o = putLiterals(input, literals, i, output, o, room);
+    if (o >= 0) o = putCopy(length, i - before, output, o, room);
     if (o < 0) return 0;
     literals = i + length;
     for (i++; i < literals; i++) if (i <= last) places[hashAt(input, i)] = i + toPlace;
   }
-  o = putLiterals(input, literals, end, output, o);
+  o = putLiterals(input, literals, end, output, o, room);
   return Math.max(o, 0);
 }

@@ -39,7 +39,7 @@ export function addBytes(out: ByteBuilder, bytes: Uint8Array, start: number, end
   const size = end - start;
   if (size >= LEAST_COMPRESSED) {
     if (compressed.length < size) compressed = new Uint8Array(size * 2);
-    const packed = lzfCompress(bytes, start, end, compressed.subarray(0, size - LEAST_GAIN));
+    const packed = lzfCompress(bytes, start, end, compressed, size - LEAST_GAIN);
     if (packed > 0) {
       addLzf(out, compressed, 0, packed, size);
       return;
