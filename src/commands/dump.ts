@@ -66,7 +66,7 @@ export async function dump(options: DumpOptions): Promise<DumpSummary> {
     if (options.format === 'rdb') sink = rdbSink(outputs, { ...common, format, complete: isComplete(options) });
     else if (options.format === 'resp') sink = new RespSink(new Output(outputs[0], { hot }), { ...common, maxPayload, now });
     else sink = new PayloadLines(new Output(outputs[0], { hot }), common);
-    return { sink, outputs, meta: options.format !== 'payload' };
+    return { sink, outputs, meta: true };
   });
   return { ...summary, ...(sink as DumpSink).counts };
 }
@@ -105,8 +105,8 @@ export function outputPaths({ output, splitSlots = 1 }: Pick<DumpOptions, 'outpu
 }
 
 /** Whether all keys of the source are written, each into the database that it comes from. */
-function isComplete({ dbMap, filter = {}, limit = Infinity, sources, splitSlots = 1 }: DumpOptions): boolean {
-  return sources.length === 1 && limit === Infinity && splitSlots === 1 && dbMap === undefined && !compileFilter(filter).active;
+function isComplete({ dbMap, filter = {}, limit = Infinity, sources, splitSlots = 1, target }: DumpOptions): boolean {
+  return sources.length === 1 && target === undefined && limit === Infinity && splitSlots === 1 && dbMap === undefined && !compileFilter(filter).active;
 }
 
 /** Whether a key may come twice: from two files, or from two databases that become one. */

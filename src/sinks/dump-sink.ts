@@ -3,9 +3,10 @@ import { formatText } from '../bytes/text.js';
 import { Frame, RECORD } from '../rdb/frame.js';
 import type { KeySet } from '../values/key-set.js';
 import { type PartsPlan, PartsTranscoder } from '../values/parts-transcoder.js';
-import type { Target } from '../values/targets.js';
+import { isFileOnly, LATEST_REDIS, type Target } from '../values/targets.js';
 import { type Refused, type Transcoded, Transcoder } from '../values/transcode.js';
 import { HELD_KIND, HeldParts } from './held-parts.js';
+import { auxTexts, KEY_CLOCK, MEMBER_EXPIRES } from './rdb-meta.js';
 import type { FileEnd, LastSink, SourceFile } from './sink.js';
 
 /** A key, or something else of a file, that is not in the output as it should be, and why. */
@@ -59,6 +60,16 @@ function madeFrame(frame: Frame, { bytes, end, metaBytes, start, type }: Transco
   return Object.assign(new Frame(), frame, { type, redisType: type.redisType, metaBytes, headBytes: record, headStart: 0, typeAt: 0, headEnd: head, bytes: record, start: head, end: record.length });
 }
 
+/** Puts values into an encoding that a target reads: whole ones, and those in parts. */
+interface Translation {
+  readonly whole: Transcoder;
+  readonly parts: HeldParts;
+}
+
+function translationFor(target: Target, allowLoss: boolean, limit: number | undefined): Translation {
+  return { whole: new Transcoder(target, { allowLoss }), parts: new HeldParts(new PartsTranscoder(target, { allowLoss }), limit) };
+}
+
 /** What all dumps have in common: databases by other numbers, expiries left out, keys that come twice. */
 export abstract class DumpSink implements LastSink {
   dropped = false;
@@ -70,18 +81,27 @@ export abstract class DumpSink implements LastSink {
   protected stripped = false;
   protected file: SourceFile = { name: '', version: 0, vendor: 'redis' };
 
-  private readonly transcoder: Transcoder | undefined;
-  private readonly heldParts: HeldParts | undefined;
+  private readonly translation: Translation | undefined;
+  /** For values that cannot leave their file as they are, where there is no target. */
+  private inlining: Translation | undefined;
+  /** The one that has the value in parts at hand. */
+  private heldParts: HeldParts | undefined;
   /** The parts of the value at hand stay as they are. */
   private copying = false;
 
   constructor(protected readonly options: DumpSinkOptions) {
     const { allowLoss = false, target } = options;
     this.hot = options.hot ?? PLAIN;
-    if (target === undefined) return;
-    this.transcoder = new Transcoder(target, { allowLoss });
-    this.heldParts = new HeldParts(new PartsTranscoder(target, { allowLoss }), options.limit);
+    if (target !== undefined) this.translation = translationFor(target, allowLoss, options.limit);
   }
+
+  /** KeyDB's clock of the key that comes next, an AUX field; where it is kept, it goes before the key. */
+  protected clock: Uint8Array | undefined;
+  /** Whether AUX fields that belong to keys are copied. */
+  protected readonly keepsKeyAux: boolean = false;
+
+  /** Whether values come where nothing of their file goes with them, or that of another, too. */
+  protected readonly leavesFile: boolean = true;
 
   /** Takes a frame of a key that is to be written, changed as the options say. */
   protected abstract take(kind: number, frame: Frame): void;
@@ -113,6 +133,8 @@ export abstract class DumpSink implements LastSink {
     }
     if (frame.first) this.dropped = !this.isNew(frame);
     if (!this.dropped) this.translate(kind, frame);
+    if (this.clock !== undefined && !this.dropped && !this.keepsKeyAux) this.counts.adapted++;
+    this.clock = undefined;
     frame.db = db;
     frame.hasExpire = hasExpire;
   }
@@ -124,16 +146,17 @@ export abstract class DumpSink implements LastSink {
 
   /** Hands a frame on, in the encoding that the target reads. Values come in parts where they are too large to be held as a whole. */
   private translate(kind: number, frame: Frame): void {
-    const { heldParts, transcoder } = this;
-    if (transcoder === undefined || heldParts === undefined) {
+    const translation = this.translation ?? (isFileOnly(frame.type) && this.leavesFile ? (this.inlining ??= translationFor(LATEST_REDIS, false, this.options.limit)) : undefined);
+    if (translation === undefined) {
       this.take(kind, frame);
       return;
     }
     if (kind !== RECORD) {
-      this.translatePart(heldParts, kind, frame);
+      this.heldParts = translation.parts;
+      this.translatePart(translation.parts, kind, frame);
       return;
     }
-    const made = transcoder.record(frame);
+    const made = translation.whole.record(frame);
     if (!this.isTold(frame, made)) this.take(RECORD, made.bytes === frame.bytes && made.metaBytes === frame.metaBytes ? frame : madeFrame(frame, made));
   }
 
@@ -170,6 +193,27 @@ export abstract class DumpSink implements LastSink {
   rollback(): boolean {
     this.heldParts?.close();
     return this.takeBack();
+  }
+
+  /** The filters left a key out. */
+  leftOut(): void {
+    this.dropped = true;
+    this.clock = undefined;
+  }
+
+  /** Takes an AUX frame that belongs to a key (KeyDB). Returns false for all others. */
+  protected keyAux(frame: Frame): boolean {
+    const [name, text] = auxTexts(frame);
+    if (name === KEY_CLOCK) this.clock = frame.bytes.slice(frame.start - 1, frame.end);
+    else if (!MEMBER_EXPIRES.includes(name)) return false;
+    else if (!this.dropped && this.keepsKeyAux) this.behindKey(frame);
+    else if (!this.dropped && name === MEMBER_EXPIRES[0]) this.tell(`the expiry of ${JSON.stringify(text)} in the key before it (KeyDB), for which there is no place`);
+    return true;
+  }
+
+  /** Copies what stands behind the last key that was taken. */
+  protected behindKey(frame: Frame): void {
+    throw new TypeError(`nothing is kept behind keys: ${frame.opcode?.name}`);
   }
 
   private isNew(frame: Frame): boolean {

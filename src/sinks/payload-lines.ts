@@ -112,8 +112,8 @@ export class PayloadLines extends DumpSink {
   }
 
   /** Only keys have payloads. */
-  meta(): void {
-    // nothing to write
+  meta(frame: Frame): void {
+    if (frame.opcode?.name === 'AUX') this.keyAux(frame);
   }
 
   fileEnd(): void {

@@ -85,7 +85,7 @@ export class RespSink extends DumpSink {
   /** Keys that stay as they are, framed in a run and written by a kernel. */
   takeRun(framer: Framer, most: number, now: number): number {
     const { hot, options, output, rowFrame, rows } = this;
-    if (options.maxPayload < LARGEST_RUN || options.target !== undefined || options.dbMap !== undefined || options.stripTtl === true || options.seen !== undefined) return 0;
+    if (options.maxPayload < LARGEST_RUN || options.target !== undefined || options.dbMap !== undefined || options.stripTtl === true || options.seen !== undefined || this.clock !== undefined) return 0;
     const { bytes, position: to } = framer;
     const taken = framer.run({ table: rows.words, row: 0, rows: Math.min(RUN_ROWS, most), to, room: RUN_BYTES, read: 0, expired: 0, now });
     this.dropped = false;
@@ -244,7 +244,8 @@ export class RespSink extends DumpSink {
 
   meta(frame: Frame): void {
     const { name } = frame.opcode ?? {};
-    if (name === 'FUNCTION2') this.library(functionCode(frame));
+    if (name === 'AUX') this.keyAux(frame);
+    else if (name === 'FUNCTION2') this.library(functionCode(frame));
     else if (name === 'FUNCTION_PRE_GA') this.tell('a function library of a release candidate of Redis 7.0, which no server loads');
     else if (name === 'MODULE_AUX') this.tell('data of a module that belongs to no key, for which there is no command');
   }
