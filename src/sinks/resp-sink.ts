@@ -4,11 +4,12 @@ import { FRAME_WORDS, FrameTable } from '../rdb/frame-table.js';
 import { Framer } from '../rdb/framer.js';
 import { PAYLOAD_FOOTER, payloadHead, writeCrc, writePayloadVersion } from '../rdb/payload.js';
 import { hasAbsoluteTtl, hasReplace, releaseNumber, targetName } from '../values/targets.js';
-import { DumpSink, type DumpSinkOptions } from './dump-sink.js';
+import type { DumpSinkOptions } from './dump-sink.js';
 import type { Output } from './output.js';
 import { functionCode } from './rdb-meta.js';
 import { RespValues } from './resp-values.js';
 import { RespWriter } from './resp-writer.js';
+import { SingleOutputSink } from './single-output-sink.js';
 import { Spill } from './spill.js';
 
 export interface RespSinkOptions extends DumpSinkOptions {
@@ -34,7 +35,7 @@ const LARGEST_RUN = 2 << 20;
  * Keys as commands for a server, as `redis-cli --pipe` takes them: SELECT, RESTORE, FUNCTION LOAD. A value in parts is put aside
  * until its size is known, since the length of a payload stands before it.
  */
-export class RespSink extends DumpSink {
+export class RespSink extends SingleOutputSink {
   private readonly resp: RespWriter;
   private readonly crc: Crc64;
   private readonly values: RespValues;
@@ -50,15 +51,12 @@ export class RespSink extends DumpSink {
   private complete = false;
   /** A command is not complete, so nothing can follow. */
   stopped = false;
-  private inKey = false;
-  private keyAt = 0;
-  private keyFlushed = 0;
 
   constructor(
-    private readonly output: Output,
+    output: Output,
     protected override readonly options: RespSinkOptions,
   ) {
-    super(options);
+    super(output, options);
     this.resp = new RespWriter(output, this.hot);
     this.crc = this.hot.crc64();
     const { buffer, byteOffset } = this.hot.allocate(RUN_ROWS * FRAME_WORDS * 4);
@@ -128,14 +126,11 @@ export class RespSink extends DumpSink {
       this.add(bytes, start, end);
       this.endRestore(frame);
     }
-    this.inKey = false;
+    this.unmark();
   }
 
   private begin(frame: Frame): void {
-    const { output } = this;
-    this.inKey = true;
-    this.keyAt = output.length;
-    this.keyFlushed = output.flushed;
+    this.mark();
     this.select(frame.db);
   }
 
@@ -227,7 +222,7 @@ export class RespSink extends DumpSink {
       }
       this.endRestore(frame);
     }
-    this.inKey = false;
+    this.unmark();
   }
 
   private async commands(again: Framer): Promise<void> {
@@ -264,34 +259,12 @@ export class RespSink extends DumpSink {
     // the commands of one file follow those of another
   }
 
-  get full(): boolean {
-    return this.output.full;
-  }
-
-  get written(): number {
-    return this.output.flushed;
-  }
-
-  flush(): Promise<void> {
-    return this.output.flush();
-  }
-
-  protected takeBack(): boolean {
+  protected forget(): void {
     this.held.close();
     this.complete = false;
-    if (!this.inKey) return true;
-    this.inKey = false;
-    if (this.keyFlushed === this.output.flushed) {
-      this.output.length = this.keyAt;
-      return true;
-    }
-    this.stopped = true;
-    return false;
   }
 
-  async end(): Promise<void> {
-    this.held.close();
-    await this.output.flush();
-    await this.output.written();
+  protected leaveTorn(): void {
+    this.stopped = true;
   }
 }
