@@ -136,6 +136,14 @@ describe('what KeyDB says of keys in AUX fields', () => {
   });
 });
 
+test('functions and keys that are not written are counted apart', async () => {
+  const source = folder.file('functions.rdb', rdb('REDIS0012', [0xf5, str('#!lua name=lib\n'), [24, str('h'), le(9e12, 8), 1, 1, str('f'), str('v')], key('s')]));
+  const { code, summary } = await dumped([source], 'rdb', '--target-version', '6.2');
+  expect([code, summary]).toMatchObject([1, { keys: 1, keysRead: 2, keysFiltered: 0, keysRefused: 1, othersRefused: 1 }]);
+  const { err } = await rdbkit(['dump', source, '--format', 'rdb', '--target-version', '6.2', '-o', folder.at('functions')]);
+  expect(err).toContain('; 1 key not written; 1 not written beside keys: functions, module data or expiries of members\n');
+});
+
 describe('a source torn inside a value over a mebibyte', () => {
   const whole = rdb('REDIS0011', [key('first'), [2, str('torn'), len(90_000), Array.from({ length: 90_000 }, (_, i) => str(`member number ${i}`))]]);
   const torn = folder.file('torn.rdb', whole.slice(0, whole.length - 200_000));

@@ -20,8 +20,10 @@ export interface KeyProblem {
 
 /** What a dump makes of keys, beside copying them. */
 export interface DumpCounts {
-  /** Keys, and what else, that are not in the output, each of them told. */
+  /** Keys that are not in the output, each of them told. */
   refused: number;
+  /** The same of what is no key: functions, data of modules, expiries of single members. */
+  others: number;
   /** Keys whose encoding on the target has no place for some bookkeeping that it can do without. */
   adapted: number;
   /** Keys that are written without something, as was allowed. */
@@ -73,7 +75,7 @@ function translationFor(target: Target, allowLoss: boolean, limit: number | unde
 /** What all dumps have in common: databases by other numbers, expiries left out, keys that come twice. */
 export abstract class DumpSink implements LastSink {
   dropped = false;
-  readonly counts: DumpCounts = { refused: 0, adapted: 0, lost: 0, duplicates: 0 };
+  readonly counts: DumpCounts = { refused: 0, others: 0, adapted: 0, lost: 0, duplicates: 0 };
   protected readonly hot: Hot;
   /** The database that the key at hand has in its source. */
   protected sourceDb = 0;
@@ -226,7 +228,7 @@ export abstract class DumpSink implements LastSink {
 
   /** Something that is no key is not written. */
   protected tell(reason: string): void {
-    this.counts.refused++;
+    this.counts.others++;
     this.options.onProblem?.({ file: this.file.name, reason });
   }
 
