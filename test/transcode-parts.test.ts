@@ -5,6 +5,7 @@ import { parsePayload } from '../src/rdb/payload.js';
 import { PayloadLines } from '../src/sinks/payload-lines.js';
 import { RdbFile } from '../src/sinks/rdb-file.js';
 import { RdbSink } from '../src/sinks/rdb-sink.js';
+import { RespSink } from '../src/sinks/resp-sink.js';
 import { parseTarget, type Target, TARGETS } from '../src/values/targets.js';
 import { dumped, type Dumped, serverFile, SERVERS } from './dump-support.js';
 import { FILES, LARGE, loop } from './samples.js';
@@ -145,5 +146,28 @@ describe('payloads and their parts', () => {
       const again = rdb(magic(target), payloads.map(({ type, value }, i): Part => [type, str('ls'[i]), value]));
       expect(await keysOf(again)).toEqual(await keysOf(file));
     }
+  });
+});
+
+describe('commands', () => {
+  const items = Array.from({ length: 60 }, (_, i) => `item ${i}`);
+  const file = rdb('REDIS0012', [
+    [18, str('l'), loop([2, lzfStr(listpack(items))], [2, str(listpack(items))])],
+    [20, str('s'), str(listpack(items))],
+    [17, str('z'), str(listpack(items.flatMap((item, i) => [item, BigInt(i)])))],
+    [24, str('h'), le(9e12, 8), loop(...items.map((item, i): Part => [i % 3, str(item), str(item)]))],
+  ]);
+  const commands = async (limit: number, maxPayload: number): Promise<string> => {
+    const target = parseTarget('6.2');
+    const { problems, text } = await dumped([file], (output, options) => new RespSink(output, { ...options, target, allowLoss: true, limit, maxPayload, now: 0 }), { limit, chunks: 500 });
+    expect(problems).toEqual([]);
+    return text;
+  };
+
+  test('of values that were rewritten in parts are those of whole ones', async () => {
+    const [whole, parts] = [await commands(Infinity, 100), await commands(64, 100)];
+    expect(parts).toBe(whole);
+    expect(parts.match(/RPUSH|SADD|ZADD|HMSET/g)).toEqual(['RPUSH', 'SADD', 'ZADD', 'HMSET']);
+    expect((await commands(64, 1 << 20)).match(/RESTORE/g)).toHaveLength(4);
   });
 });
