@@ -5,6 +5,7 @@ import type { ListpackWriter } from '../encodings/listpack-writer.js';
 import type { Frame } from '../rdb/frame.js';
 import { readLength } from '../rdb/length.js';
 import { readString, Scratch } from '../rdb/string.js';
+import type { TypeRow } from '../rdb/types.js';
 import { addBytes } from '../rdb/write-string.js';
 
 /*
@@ -19,6 +20,9 @@ const LEAST = 0x3fff;
 /** Bytes of such an entry with the length behind it, in the older form and in the newer, the wide one; no other entries have so many. */
 const NARROW: readonly number[] = [16_386, 2_097_155, 268_435_460];
 const WIDE: readonly number[] = [16_385, 2_097_154, 268_435_459];
+
+/** Lengths of the strings in such entries. */
+export const BORDER_STRINGS: ReadonlySet<number> = new Set([16_378, 2_097_146, 268_435_450]);
 
 const element = new Element();
 const entry = new Element();
@@ -57,6 +61,11 @@ export function copyListpack(out: ByteBuilder, writer: ListpackWriter, wide: boo
   const again = writer.finish();
   addBytes(out, again, 0, again.length);
   return next;
+}
+
+/** Whether values of this type have listpacks that a target may misread. */
+export function hasListpacks({ form }: TypeRow): boolean {
+  return form === 'listpack' || form === 'listpack-ex' || form === 'quicklist2' || form === 'stream';
 }
 
 /** Where the listpacks of a value begin, each a string. */

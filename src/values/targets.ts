@@ -52,9 +52,14 @@ export const TARGETS: readonly Target[] = [
 /** Types that stand in files alone: what they refer to is elsewhere in the file. RESTORE refuses them. */
 const FILE_ONLY: ReadonlySet<string> = new Set(['HASH_TMPL_LP_REF', 'HASH_TMPL_ARRAY_REF']);
 
+/** Whether values of this type refer to something that stands elsewhere in their file. */
+export function isFileOnly({ name }: TypeRow): boolean {
+  return FILE_ONLY.has(name);
+}
+
 /** Whether the target reads a value of this type, in a payload or a file, as it stands. */
 export function reads(target: Target, type: TypeRow): boolean {
-  return TABLES[target.vendor].types[type.id] === type && type.since <= target.rdbVersion && !FILE_ONLY.has(type.name);
+  return TABLES[target.vendor].types[type.id] === type && type.since <= target.rdbVersion && !isFileOnly(type);
 }
 
 const isValkeys = (version: number): boolean => version >= VALKEY_VERSION;
@@ -118,3 +123,6 @@ function list(targets: readonly Target[]): string {
   const releases = targets.map(({ release }) => release).filter((release) => /^\d+\.\d+$/.test(release));
   return `${releases.slice(0, -1).join(', ')} and ${releases[releases.length - 1]}`;
 }
+
+/** The latest server known, which reads most. */
+export const LATEST_REDIS = parseTarget('8.10');
