@@ -5,11 +5,18 @@ import { END, META, NEED, RECORD } from '../src/rdb/frame.js';
 import { Framer } from '../src/rdb/framer.js';
 import type { ByteSink } from '../src/sinks/byte-sink.js';
 import type { DumpSink, DumpSinkOptions, KeyProblem } from '../src/sinks/dump-sink.js';
+import type { Target } from '../src/values/targets.js';
 import { Output } from '../src/sinks/output.js';
 
 const folder = new URL('../fixtures/servers/', import.meta.url);
 export const SERVERS = readdirSync(folder).filter((file) => file.endsWith('.rdb')).map((file) => file.slice(0, -4));
 export const serverFile = (name: string): Uint8Array => new Uint8Array(readFileSync(new URL(`${name}.rdb`, folder)));
+
+/** Files without fields that expire, as far as a server loads them: of its own RDB version and those before it. */
+export function loadable({ rdbVersion }: Target): string[] {
+  const versionOf = (name: string): number => Number(Buffer.from(serverFile(name).subarray(5, 9)).toString());
+  return ['redis-2.8.24', 'redis-5.0.14', 'redis-7.0.15'].filter((name) => versionOf(name) <= rdbVersion);
+}
 
 /** An output in memory that can be patched, as a file can. */
 export class MemorySink implements ByteSink {

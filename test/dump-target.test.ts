@@ -99,7 +99,8 @@ describe.skipIf(missing !== undefined)('a real server', () => {
     const server = await TestServer.start('--enable-debug-command', 'yes');
     try {
       for (const name of ['redis-7.2.6', 'redis-8.0.6', 'valkey-8.1.1', 'valkey-9.1.2']) {
-        const { file } = await dumped(fixture(name), '7.0', '--allow-loss');
+        const { release, vendor } = await server.target();
+        const { file } = await dumped(fixture(name), `${vendor}-${release}`, '--allow-loss');
         await server.load(file);
         const truth = await serverTruth(server.client, [0, 1, 2, 15]);
         expect(differences(truth, (await decodeBytes(file)).lines)).toEqual([]);

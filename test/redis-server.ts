@@ -4,6 +4,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
+import { parseTarget, type Target } from '../src/values/targets.js';
 
 /** The server under test: `redis-server` on PATH, or what REDIS_SERVER names (any Redis or Valkey). */
 export const SERVER = process.env.REDIS_SERVER ?? 'redis-server';
@@ -14,6 +15,15 @@ export function missingServer(): string | undefined {
   if (status === 0) return undefined;
   if (process.env.CI !== undefined) throw new Error(`CI needs ${SERVER}: apt-get install redis-server`);
   return `no ${SERVER} on this machine: apt-get install redis-server`;
+}
+
+/** Options by pairs of name and value, as servers before 7.0 know them. */
+function olderOptions(options: readonly string[]): string[] {
+  const known: string[] = [];
+  for (let i = 0; i < options.length; i += 2) {
+    if (options[i] !== '--enable-debug-command' && options[i] !== '--sanitize-dump-payload') known.push(options[i].replace('-listpack-', '-ziplist-'), options[i + 1]);
+  }
+  return known;
 }
 
 /** A server of its own, on a free port of the loopback interface, in a temporary folder. */
@@ -38,13 +48,22 @@ export class TestServer {
   private static async attempt(options: readonly string[]): Promise<TestServer> {
     const folder = mkdtempSync(join(tmpdir(), 'rdbkit-server-'));
     const port = await freePort();
-    const child = spawn(SERVER, ['--port', `${port}`, '--bind', '127.0.0.1', '--dir', folder, '--save', '', ...options], { stdio: 'ignore' });
+    const older = / v=[0-6]\./.test(spawnSync(SERVER, ['--version'], { encoding: 'utf8' }).stdout);
+    const own = ['--port', `${port}`, '--bind', '127.0.0.1', '--dir', folder, '--save', ''];
+    const child = spawn(SERVER, [...own, ...(older ? olderOptions(options) : options)], { stdio: 'ignore' });
     const client = new Redis({ port, host: '127.0.0.1', lazyConnect: true, protocol: 2, retryStrategy: (times) => (times < 100 ? 50 : null) });
     client.on('error', () => undefined); // refused until the server listens
     const server = new TestServer(child, folder, client);
     await client.connect().catch(() => undefined);
     await client.ping().catch(() => undefined);
     return server;
+  }
+
+  /** What it is as a target of dumps. */
+  async target(): Promise<Target> {
+    const info = await this.client.info('server');
+    const release = /valkey_version:(\S+)/.exec(info)?.[1];
+    return parseTarget(release === undefined ? (/redis_version:(\S+)/.exec(info)?.[1] ?? '') : `valkey-${release}`);
   }
 
   /** SAVE, and what it wrote. */

@@ -5,9 +5,9 @@ import { Framer } from '../src/rdb/framer.js';
 import { parsePayload } from '../src/rdb/payload.js';
 import { Output } from '../src/sinks/output.js';
 import { RespSink, type RespSinkOptions } from '../src/sinks/resp-sink.js';
-import { parseTarget } from '../src/values/targets.js';
+import { parseTarget, releaseNumber } from '../src/values/targets.js';
 import { differences } from './compare.js';
-import { dumped, type Feeding, MemorySink, serverFile, SERVERS } from './dump-support.js';
+import { dumped, type Feeding, loadable, MemorySink, serverFile, SERVERS } from './dump-support.js';
 import { missingServer, TestServer } from './redis-server.js';
 import { serverTruth } from './server-truth.js';
 import { bytes, decodeBytes, f64, le, len, rdb, str } from './support.js';
@@ -182,13 +182,15 @@ describe.skipIf(missing !== undefined)('a real server', () => {
   test.each([['RESTORE', MAX], ['plain commands', 1]])('takes %s, and has what it had from the file', { timeout: 60_000 }, async (_, maxPayload) => {
     const server = await TestServer.start('--enable-debug-command', 'yes');
     try {
-      for (const name of ['redis-2.8.24', 'redis-5.0.14', 'redis-7.0.15']) {
+      const own = await server.target();
+      const target = releaseNumber(own) < 602 ? own : undefined; // consumers without pending entries are made by a command of 6.2
+      for (const name of loadable(own)) {
         const file = serverFile(name);
         await server.load(file);
         const want = await server.client.call('DEBUG', 'DIGEST');
         const truth = await serverTruth(server.client, [0, 1, 2, 15]);
         await server.client.flushall();
-        const { bytes: out, problems } = await resp([file], { maxPayload }, { chunks: 9000, limit: 2000 });
+        const { bytes: out, problems } = await resp([file], { maxPayload, target }, { chunks: 9000, limit: 2000 });
         expect(problems).toEqual([]);
         expect(server.pipe(out)).toMatch(/^errors: 0, replies: \d+$/);
         const after = await serverTruth(server.client, [0, 1, 2, 15]);

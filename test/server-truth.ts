@@ -11,11 +11,23 @@ export async function serverTruth(client: Redis, databases: readonly number[]): 
     for (const key of (await client.callBuffer('KEYS', '*')) as Buffer[]) {
       const type = await client.type(key);
       const value = await (READ[type])(client, key);
-      const expireAt = (await client.call('PEXPIRETIME', key).catch(() => -1)) as number; // unknown before 7.0
+      const expireAt = await expiry(client, key);
       lines.push(JSON.stringify({ db, key: text(key), type, ...(expireAt >= 0 ? { expireAt } : {}), value }));
     }
   }
   return `${lines.join('\n')}\n`;
+}
+
+/** Unix milliseconds, or below 0. Before 7.0 there is no PEXPIRETIME: then what PTTL says, in a millisecond that is known. */
+async function expiry(client: Redis, key: Buffer): Promise<number> {
+  const told = await client.call('PEXPIRETIME', key).catch(() => undefined);
+  if (told !== undefined) return told as number;
+  for (;;) {
+    const [[, before], [, left], [, after]] = (await client.multi().time().pttl(key).time().exec()) as [Error | null, unknown][];
+    const [from, to] = [before, after].map((time) => (time as [string, string]).map(Number)).map(([seconds, micros]) => seconds * 1000 + Math.floor(micros / 1000));
+    if ((left as number) < 0) return -1;
+    if (from === to) return from + (left as number);
+  }
 }
 
 const text = (bytes: Buffer): string => formatText(new Uint8Array(bytes));
@@ -64,7 +76,7 @@ async function stream(client: Redis, key: Buffer): Promise<unknown> {
     entries: (info.get('entries') as [Buffer, Buffer[]][]).map(([id, values]) => ({ id: id.toString(), fields: values.map(text) })),
     length: info.get('length'),
     lastId: String(info.get('last-generated-id')),
-    maxDeletedId: String(info.get('max-deleted-entry-id')),
+    ...(info.has('max-deleted-entry-id') ? { maxDeletedId: String(info.get('max-deleted-entry-id')) } : {}), // since 7.0
     entriesAdded: info.get('entries-added'),
     groups: (info.get('groups') as Reply[][]).map((group) => groupOf(fields(group))),
   };

@@ -140,6 +140,17 @@ export function lzfStr(...parts: Part[]): Uint8Array {
   return bytes(0xc3, len(packed.length), len(plain.length), packed);
 }
 
+/** Bytes that do not compress, the same in every run (xorshift). */
+export function noise(size: number): Uint8Array {
+  let state = 0x2545f491;
+  return Uint8Array.from({ length: size }, () => {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    return state & 255;
+  });
+}
+
 /** Greedy LZF over the last place where the next three bytes stood; copies may overlap themselves. */
 export function lzf(plain: Uint8Array): Uint8Array {
   const out: number[] = [];

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { encodePayload } from '../src/rdb/payload.js';
 import type { Frame } from '../src/rdb/frame.js';
-import { parseTarget, type Target } from '../src/values/targets.js';
+import type { Target } from '../src/values/targets.js';
 import { Transcoder } from '../src/values/transcode.js';
 import { differences } from './compare.js';
 import { serverFile, SERVERS } from './dump-support.js';
@@ -45,12 +45,6 @@ const streamOf = ({ entries, groups, lastId, length }: Stream): Stream => ({
   groups: groups.map((group) => ({ name: group.name, lastId: group.lastId, pending: group.pending, consumers: group.consumers.map(({ name, seenTime }) => ({ name, seenTime })) })),
 });
 
-async function targetOf(server: TestServer): Promise<Target> {
-  const info = await server.client.info('server');
-  const release = /valkey_version:(\S+)/.exec(info)?.[1];
-  return parseTarget(release === undefined ? (/redis_version:(\S+)/.exec(info)?.[1] ?? '') : `valkey-${release}`);
-}
-
 /** Restores the keys that can be said to the server. Returns why the others cannot. */
 async function restored(server: TestServer, target: Target, frames: Iterable<Frame>): Promise<{ reasons: string[]; outcomes: Record<string, number> }> {
   const transcoder = new Transcoder(target);
@@ -76,7 +70,7 @@ describe.skipIf(missing !== undefined)(`${SERVER} restores what is transcoded fo
   const withServer = async (run: (server: TestServer, target: Target) => Promise<void>): Promise<void> => {
     const server = await TestServer.start('--sanitize-dump-payload', 'yes', '--proto-max-bulk-len', '1gb');
     try {
-      await run(server, await targetOf(server));
+      await run(server, await server.target());
     } finally {
       await server.stop();
     }

@@ -7,7 +7,7 @@ import { viewOf } from './view.js';
  *   c >= 32    a copy from what was written before: length (c >> 5) + 2, or, where c >> 5 is 7, 9 + the next byte;
  *              distance ((c & 31) << 8) + the last byte of the instruction + 1, so 8192 at the most
  */
-const MAX_DISTANCE = 8192;
+export const MAX_DISTANCE = 8192;
 
 /** The most bytes that `compressed` bytes of LZF can stand for: 3 bytes make 264 at best. */
 export function lzfMaxLength(compressed: number): number {

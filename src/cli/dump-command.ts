@@ -52,15 +52,16 @@ async function runDump(sources: readonly string[], flags: DumpFlags, io: Io, arg
         },
       }),
     line: (summary) => [summaryLine(kept(summary)), ...dropped(summary)].join('; '),
-    fields: ({ adapted, duplicates, keys, lost, read, refused }) => ({
+    fields: ({ adapted, duplicates, keys, lost, others, read, refused }) => ({
       keysFiltered: read - keys - refused - duplicates,
       keysRefused: refused,
+      othersRefused: others,
       keysDuplicate: duplicates,
       keysAdapted: adapted,
       keysLossy: lost,
       refused: problems,
     }),
-    exit: ({ refused }) => (refused > 0 ? EXIT.keys : EXIT.done),
+    exit: ({ others, refused }) => (refused + others > 0 ? EXIT.keys : EXIT.done),
     done: 'written',
     tornText: 'Its end is torn: it has only the beginning of the damaged key.',
   };
@@ -75,11 +76,12 @@ function problemLine({ db, file, key, reason }: KeyProblem): string {
 /** For the common line, in which all keys that are not written were filtered out. */
 const kept = (summary: DumpSummary): DumpSummary => ({ ...summary, read: summary.read - summary.refused - summary.duplicates });
 
-function dropped({ adapted, duplicates, lost, refused }: DumpSummary): string[] {
+function dropped({ adapted, duplicates, lost, others, refused }: DumpSummary): string[] {
   return [
     ...(duplicates > 0 ? [`${countText(duplicates)} of a key that another source has`] : []),
     ...(adapted > 0 ? [`${keysText(adapted)} without bookkeeping that the target has no place for`] : []),
     ...(lost > 0 ? [`${keysText(lost)} with a loss that was allowed`] : []),
     ...(refused > 0 ? [`${keysText(refused)} not written`] : []),
+    ...(others > 0 ? [`${countText(others)} not written beside keys: functions, module data or expiries of members`] : []),
   ];
 }

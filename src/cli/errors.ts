@@ -44,9 +44,14 @@ function fault({ code, expected, got, message }: RdbError): string {
 }
 
 /** The error on one line: code, place, what was expected, what was there, and what to do next. */
-export function errorLine(error: RdbError): string {
+export function errorLine(error: RdbError, hint = HINTS[error.code]): string {
+  return `${error.code}: ${faultLine(error)} ${hint}`;
+}
+
+/** The place, and what is wrong there. */
+export function faultLine(error: RdbError): string {
   const where = place(error);
-  return `${error.code}: ${where === '' ? '' : `${where}: `}${sentence(printable(fault(error)))} ${HINTS[error.code]}`;
+  return `${where === '' ? '' : `${where}: `}${sentence(printable(fault(error)))}`;
 }
 
 export function outputErrorLine(error: OutputError): string {
@@ -57,9 +62,9 @@ export function outputErrorLine(error: OutputError): string {
 const sentence = (text: string): string => (/[.!?]$/.test(text) ? text : `${text}.`);
 
 /** For `--json`: the fields of errorLine one by one, as they are. */
-export function errorObject(error: RdbError): Record<string, unknown> {
+export function errorObject(error: RdbError, hint = HINTS[error.code]): Record<string, unknown> {
   const { code, db, expected, file, got, key, message, offset, within } = error;
-  return { code, message, file, offset, within, db, key, expected, got, hint: HINTS[code] };
+  return { code, message, file, offset, within, db, key, expected, got, hint };
 }
 
 /** With DEBUG=rdbkit: the stack, and those of the causes; every line is made safe. */

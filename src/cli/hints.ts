@@ -25,9 +25,20 @@ export const HINTS: Readonly<Record<ErrorCode, string>> = {
   BAD_STREAM: DAMAGED_VALUE,
   BAD_MODULE: DAMAGED_VALUE,
   BAD_TEMPLATE: DAMAGED_VALUE,
+  BAD_PAYLOAD: 'Give what the command DUMP returns: as bytes, in base64 or hex, or as redis-cli shows it; --from says which.',
   CHECKSUM: 'Some bytes have changed since the server wrote them: copy it again. --no-checksum reads it as it is.',
   TRAILING_DATA: 'One RDB a file: give files that were joined as separate sources. Without --strict, other data at the end is only a warning.',
   BAD_COMPRESSION: 'Test it with gzip -t, lz4 -t or zstd -t, and copy it again, or compress it again in the usual format (lz4: without -l).',
   INPUT_CHANGED: 'Something wrote to it meanwhile: wait for BGSAVE or the copy to end, or read a copy.',
   READ_FAILED: 'Name a file that exists and may be read, or - for standard input.',
 };
+
+const RETAKE = 'Take it again with DUMP, and look for what changes bytes on the way: a shell, a terminal, a text encoding.';
+
+/** The same for a DUMP payload. */
+export function payloadHint(code: ErrorCode): string {
+  if (code === 'BAD_PAYLOAD' || code === 'READ_FAILED') return HINTS[code];
+  if (code === 'CHECKSUM') return `${RETAKE} rdbkit payload decode --no-checksum decodes it as it is.`;
+  if (code === 'UNKNOWN_OPCODE') return `${RETAKE} If it is of a newer or changed server, look for a newer rdbkit.`;
+  return code.startsWith('BAD_') ? `${RETAKE} If a server restores it, please report this as a bug of rdbkit.` : RETAKE;
+}

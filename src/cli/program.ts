@@ -4,6 +4,7 @@ import { addDecode } from './decode-command.js';
 import { addDump } from './dump-command.js';
 import { addRestore } from './restore-command.js';
 import { columns, type Io } from './io.js';
+import { addPayload } from './payload-command.js';
 
 /** Package and repository have the same layout above `src/cli` and `dist/cli`. */
 function version(): string {
@@ -41,5 +42,6 @@ export function createProgram(io: Io, argv: readonly string[], onExit: (code: nu
   addDecode(program, io, argv, onExit);
   addDump(program, io, argv, onExit);
   addRestore(program, io, argv, onExit);
+  addPayload(program, io, onExit);
   return program;
 }

@@ -39,7 +39,7 @@ interface Outcome {
  */
 export function summaryObject(summary: RunSummary | undefined, outcome: Outcome): object {
   const { by, code, command, error, output, warnings } = outcome;
-  const errors = outcome.errors.map(errorObject);
+  const errors = outcome.errors.map((error) => errorObject(error));
   if (error !== undefined) errors.push({ code: 'OUTPUT', message: error.message, file: error.path, got: error.reason });
   return {
     command,

@@ -52,9 +52,6 @@ export type DumpSummary = RunSummary & Readonly<DumpCounts>;
 /** What servers take as one argument (proto-max-bulk-len) by default. */
 const MAX_PAYLOAD = 512 << 20;
 
-/** Values up to this size are held as a whole where they may have to be put in another encoding. */
-const MOST_WHOLE = 512 << 20;
-
 /** Writes the keys of RDB files as they are, or as a target reads them. Throws OutputError or ClosedPipe; all else is in the summary. */
 export async function dump(options: DumpOptions): Promise<DumpSummary> {
   const { allowLoss, dbMap, maxPayload = MAX_PAYLOAD, onConflict = 'error', onProblem, sources, stripTtl, target } = options;
@@ -64,12 +61,12 @@ export async function dump(options: DumpOptions): Promise<DumpSummary> {
   const seen = mayRepeat(options) ? new KeySet() : undefined;
   const ordered = onConflict === 'last' ? [...sources].reverse() : sources;
   let sink: DumpSink | undefined;
-  const summary = await run({ ...options, sources: ordered, wholeBytes: target === undefined ? undefined : MOST_WHOLE }, (hot) => {
+  const summary = await run({ ...options, sources: ordered }, (hot) => {
     const common = { hot, dbMap, stripTtl, target, allowLoss, seen, duplicates: onConflict === 'error' ? 'tell' : 'drop', onProblem } as const;
     if (options.format === 'rdb') sink = rdbSink(outputs, { ...common, format, complete: isComplete(options) });
     else if (options.format === 'resp') sink = new RespSink(new Output(outputs[0], { hot }), { ...common, maxPayload, now });
     else sink = new PayloadLines(new Output(outputs[0], { hot }), common);
-    return { sink, outputs, meta: options.format !== 'payload' };
+    return { sink, outputs, meta: true };
   });
   return { ...summary, ...(sink as DumpSink).counts };
 }
@@ -108,8 +105,8 @@ export function outputPaths({ output, splitSlots = 1 }: Pick<DumpOptions, 'outpu
 }
 
 /** Whether all keys of the source are written, each into the database that it comes from. */
-function isComplete({ dbMap, filter = {}, limit = Infinity, sources, splitSlots = 1 }: DumpOptions): boolean {
-  return sources.length === 1 && limit === Infinity && splitSlots === 1 && dbMap === undefined && !compileFilter(filter).active;
+function isComplete({ dbMap, filter = {}, limit = Infinity, sources, splitSlots = 1, target }: DumpOptions): boolean {
+  return sources.length === 1 && target === undefined && limit === Infinity && splitSlots === 1 && dbMap === undefined && !compileFilter(filter).active;
 }
 
 /** Whether a key may come twice: from two files, or from two databases that become one. */

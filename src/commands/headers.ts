@@ -3,9 +3,12 @@ import { openInput } from '../sources/input.js';
 
 const HEADER_SIZE = 9;
 
+/** Up to this version, Redis and Valkey write the same. */
+const COMMON_VERSION = 11;
+
 /**
- * The highest version that the files say in their headers, of the first one's vendor: what it reads, all of them have. What is
- * wrong with a file is said when its turn comes; standard input can be read only once and has no say.
+ * The highest version that the files say in their headers, of the first one's vendor that has versions of its own. What is wrong
+ * with a file is said when its turn comes; standard input can be read only once and has no say.
  */
 export async function highestFormat(sources: readonly string[]): Promise<RdbFormat | undefined> {
   let highest: RdbFormat | undefined;
@@ -13,7 +16,8 @@ export async function highestFormat(sources: readonly string[]): Promise<RdbForm
     const format = source === '-' ? undefined : await formatOf(source);
     if (format === undefined) continue;
     highest ??= format;
-    if (format.vendor === highest.vendor && format.version > highest.version) highest = format;
+    const fits = format.vendor === highest.vendor || highest.version <= COMMON_VERSION;
+    if (fits && format.version > highest.version) highest = format;
   }
   return highest;
 }

@@ -120,7 +120,10 @@ export class Records {
       const kind = framer.next();
       if (kind === RECORD) {
         counts.read++;
-        if (filter.active && !(filter.head(frame) && this.fits(frame))) continue;
+        if (filter.active && !(filter.head(frame) && this.fits(frame))) {
+          sink.leftOut?.();
+          continue;
+        }
         sink.frame(kind, frame);
         this.count(frame);
         if (counts.keys >= limit) return;
@@ -172,6 +175,7 @@ export class Records {
     if (frame.first) {
       counts.read++;
       if (!this.options.filter.head(frame)) {
+        sink.leftOut?.();
         framer.skip();
         return;
       }
@@ -182,6 +186,7 @@ export class Records {
     } else {
       const passes = await gate.part(frame);
       if (passes === false) {
+        sink.leftOut?.();
         framer.skip();
         return;
       }

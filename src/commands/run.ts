@@ -28,8 +28,6 @@ export interface RunOptions {
   readonly onWarning?: ((file: string, text: string) => void) | undefined;
   /** Called when a source turns out wrong: whoever loses the output afterwards gets no summary. */
   readonly onError?: ((error: RdbError) => void) | undefined;
-  /** Values up to this many bytes are handed on as a whole (default: that of the framer). */
-  readonly wholeBytes?: number | undefined;
 }
 
 export interface RunProgress {
@@ -151,7 +149,7 @@ class Run {
     this.inputs = options.sources.map((source) => openInput(source, { stdin, signal, allocate }));
     this.records = {
       filter: compileFilter({ ...filter, now }),
-      framer: { checksum, strict, limit: options.wholeBytes, hot, buffer: hot?.allocate(INPUT_SIZE), roomBefore: chunks?.roomBefore },
+      framer: { checksum, strict, hot, buffer: hot?.allocate(INPUT_SIZE), roomBefore: chunks?.roomBefore },
       meta,
       limit,
       strict,

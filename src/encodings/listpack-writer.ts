@@ -1,7 +1,7 @@
-import { ByteBuilder } from '../bytes/builder.js';
-import { Element } from './element.js';
-import { highHalf, integerWidth, lowHalf, toInteger } from './integer.js';
+import type { Element } from './element.js';
+import { integerWidth } from './integer.js';
 import { LISTPACK_HEADER } from './listpack.js';
+import { PackedWriter } from './packed-writer.js';
 
 /** How many entries the header can say; this stands for not known. */
 const UNCOUNTED = 0xffff;
@@ -12,39 +12,20 @@ const ENCODINGS: readonly number[] = [0, 0, 0xf1, 0xf2, 0xf3, 0, 0, 0, 0xf4];
  * Writes listpacks, whose layout is told in listpack.ts, with the choices of servers (redis 7.2 listpack.c, lpEncodeGetType,
  * lpEncodeString, lpEncodeBacklen): a text that is an integer becomes one, in the fewest bytes that hold it; lengths take
  * the fewest bytes.
- *
- *     writer.begin(); writer.add(element)…; const bytes = writer.finish();
  */
-export class ListpackWriter {
-  private readonly out = new ByteBuilder();
-  private readonly element = new Element();
-  private count = 0;
-
+export class ListpackWriter extends PackedWriter {
   /** @param wide whether the lengths behind entries are those of Valkey 9.1 and Redis 8.8, one byte less at the border values */
-  constructor(private readonly wide = false) {}
-
-  begin(): void {
-    this.out.clear();
-    this.out.room(LISTPACK_HEADER);
-    this.out.length = LISTPACK_HEADER;
-    this.count = 0;
+  constructor(private readonly wide = false) {
+    super(LISTPACK_HEADER, ENCODINGS);
   }
 
-  /** Bytes so far, with the end. */
-  get size(): number {
-    return this.out.length + 1;
-  }
-
-  /** Adds a string or an integer, which is left as it is. */
   add(element: Element): void {
     const at = this.out.length;
-    if (toInteger(this.element.copy(element))) this.integer();
-    else this.string();
+    this.body(element);
     this.backlen(this.out.length - at);
-    this.count++;
   }
 
-  private integer(): void {
+  protected integer(): void {
     const { element, out } = this;
     const width = integerWidth(element);
     if (width <= 2 && element.num >= 0 && element.num < 0x80) {
@@ -52,13 +33,11 @@ export class ListpackWriter {
     } else if (width <= 2 && element.num >= -0x1000 && element.num < 0x1000) {
       out.be(0xc000 | (element.num & 0x1fff), 2);
     } else {
-      out.byte(ENCODINGS[width]);
-      if (width === 8) out.le64(highHalf(element), lowHalf(element));
-      else out.le(element.num, width);
+      this.wideInteger(width);
     }
   }
 
-  private string(): void {
+  protected string(): void {
     const { out } = this;
     const { bytes, end, start } = this.element;
     const length = end - start;
@@ -83,15 +62,7 @@ export class ListpackWriter {
     while (more-- > 0) out.byte(((length >>> (7 * more)) & 0x7f) | 0x80);
   }
 
-  /** The whole listpack: a view, until `begin`. */
-  finish(): Uint8Array {
-    const { out } = this;
-    out.byte(0xff);
-    const size = out.length;
-    out.length = 0;
-    out.le(size, 4);
-    out.le(Math.min(this.count, UNCOUNTED), 2);
-    out.length = size;
-    return out.view();
+  protected counts(): void {
+    this.out.le(Math.min(this.count, UNCOUNTED), 2);
   }
 }

@@ -12,8 +12,8 @@ export const LISTPACK_HEADER = 6;
 const END = 0xff;
 
 /**
- * Bytes of the backward length at `at`, after an entry of `length` bytes (lpEncodeBacklen). At the border values Redis
- * takes one byte more than Valkey 9: its first byte, the highest 7 bits, is then 0.
+ * Bytes of the backward length at `at`, after an entry of `length` bytes (lpEncodeBacklen). At the border values servers
+ * before Valkey 9.1 and Redis 8.8 take one byte more: its first byte, the highest 7 bits, is then 0.
  */
 function backlen(bytes: Uint8Array, at: number, length: number): number {
   if (length <= 127) return 1;

@@ -1,11 +1,14 @@
 import { ByteBuilder } from '../bytes/builder.js';
-import { Element } from './element.js';
-import { highHalf, integerWidth, lowHalf, toInteger } from './integer.js';
+import type { Element } from './element.js';
+import { integerWidth } from './integer.js';
+import { PackedWriter } from './packed-writer.js';
 import { ZIPLIST_HEADER } from './ziplist.js';
 
 const MOST_COUNTED = 0xffff;
 /** From this length on, the entry before is given in five bytes (redis ziplist.c, ZIP_BIG_PREVLEN). */
 const BIG = 254;
+/** Bytes before a string that give its length in 32 bits. */
+const STRING32 = 5;
 /** Encodings of integers by their bytes: 1, 2, 3, 4, 8. */
 const ENCODINGS: readonly number[] = [0, 0xfe, 0xc0, 0xf0, 0xd0, 0, 0, 0, 0xe0];
 /** 0xf1 to 0xfd: 0 to 12 in the encoding itself. */
@@ -13,34 +16,40 @@ const SMALLEST = 0xf1;
 const GREATEST_SMALL = 12;
 
 /**
+ * What stands before the bytes of a string too large to hold, in a ziplist of that string alone; one byte ff stands behind them.
+ * `size` is below 2^32.
+ */
+export function bigZiplistHead(size: number): Uint8Array {
+  const out = new ByteBuilder();
+  out.le(ZIPLIST_HEADER + 1 + STRING32 + size + 1, 4);
+  out.le(ZIPLIST_HEADER, 4);
+  out.le(1, 2);
+  out.byte(0);
+  out.byte(0x80);
+  out.be(size, 4);
+  return out.view();
+}
+
+/**
  * Writes ziplists, whose layout is told in ziplist.ts, with the choices of servers (redis 6.2 ziplist.c, zipTryEncoding,
  * zipStoreEntryEncoding, zipStorePrevEntryLength): a text that is an integer becomes one, in the fewest bytes that hold it;
  * lengths take the fewest bytes.
- *
- *     writer.begin(); writer.add(element)…; const bytes = writer.finish();
  */
-export class ZiplistWriter {
-  private readonly out = new ByteBuilder();
-  private readonly element = new Element();
-  private count = 0;
+export class ZiplistWriter extends PackedWriter {
   /** Where the last entry begins, and its length. */
   private lastAt = ZIPLIST_HEADER;
   private lastSize = 0;
 
-  begin(): void {
-    this.out.clear();
-    this.out.room(ZIPLIST_HEADER);
-    this.out.length = ZIPLIST_HEADER;
-    this.count = this.lastSize = 0;
+  constructor() {
+    super(ZIPLIST_HEADER, ENCODINGS);
+  }
+
+  override begin(): void {
+    super.begin();
     this.lastAt = ZIPLIST_HEADER;
+    this.lastSize = 0;
   }
 
-  /** Bytes so far, with the end. */
-  get size(): number {
-    return this.out.length + 1;
-  }
-
-  /** Adds a string or an integer, which is left as it is. */
   add(element: Element): void {
     const { out } = this;
     const at = out.length;
@@ -50,26 +59,21 @@ export class ZiplistWriter {
       out.byte(0xfe);
       out.le(this.lastSize, 4);
     }
-    if (toInteger(this.element.copy(element))) this.integer();
-    else this.string();
+    this.body(element);
     this.lastAt = at;
     this.lastSize = out.length - at;
-    this.count++;
   }
 
-  private integer(): void {
+  protected integer(): void {
     const { element, out } = this;
     if (element.num >= 0 && element.num <= GREATEST_SMALL && integerWidth(element) === 1) {
       out.byte(SMALLEST + element.num);
       return;
     }
-    const width = integerWidth(element);
-    out.byte(ENCODINGS[width]);
-    if (width === 8) out.le64(highHalf(element), lowHalf(element));
-    else out.le(element.num, width);
+    this.wideInteger(integerWidth(element));
   }
 
-  private string(): void {
+  protected string(): void {
     const { out } = this;
     const { bytes, end, start } = this.element;
     const length = end - start;
@@ -84,16 +88,8 @@ export class ZiplistWriter {
     out.copy(bytes, start, end);
   }
 
-  /** The whole ziplist: a view, until `begin`. */
-  finish(): Uint8Array {
-    const { out } = this;
-    out.byte(0xff);
-    const size = out.length;
-    out.length = 0;
-    out.le(size, 4);
-    out.le(this.lastAt, 4);
-    out.le(Math.min(this.count, MOST_COUNTED), 2);
-    out.length = size;
-    return out.view();
+  protected counts(): void {
+    this.out.le(this.lastAt, 4);
+    this.out.le(Math.min(this.count, MOST_COUNTED), 2);
   }
 }

@@ -16,6 +16,7 @@ export const END = 5; // the end of the file, checksum verified
  * refers to is borrowed until the next call to `next`.
  */
 export class Frame {
+  /** -1 for a value that is on its own: it has no key then. */
   db = 0;
   type!: TypeRow;
   redisType: RedisType = 'string';

@@ -11,8 +11,9 @@ import type { Frame } from './frame.js';
 export const PAYLOAD_FOOTER = 10;
 
 /** The opcode of a key's module metadata, which DUMP puts before the type byte. */
-const KEY_META = 243;
-const FIRST_KEY_META_VERSION = 13;
+export const KEY_META = 243;
+/** Of Redis; Valkey has none. */
+export const FIRST_KEY_META_VERSION = 13;
 /** From here on, versions are Valkey's. */
 export const VALKEY_VERSION = 80;
 
@@ -52,13 +53,24 @@ export function payloadHead({ metaBytes, type }: Pick<Frame, 'metaBytes' | 'type
   return head;
 }
 
-/** Takes a payload apart. TypeError where it is too short to be one. */
-export function parsePayload(payload: Uint8Array): Payload {
+/** The checksum that the footer says. */
+export function storedCrc(payload: Uint8Array): Crc64 {
+  const crc = new Crc64();
+  crc.lo = uint32(payload, payload.length - 8);
+  crc.hi = uint32(payload, payload.length - 4);
+  return crc;
+}
+
+/** A payload has no fewer bytes than this: type, footer, and a value. */
+export const LEAST_PAYLOAD = PAYLOAD_FOOTER + 2;
+
+/** Takes a payload apart; `crc` is used up. TypeError where it is too short to be one. */
+export function parsePayload(payload: Uint8Array, crc = new Crc64()): Payload {
   const end = payload.length - PAYLOAD_FOOTER;
-  if (end < 2) throw new TypeError(`a DUMP payload has ${PAYLOAD_FOOTER + 2} bytes or more, this one ${payload.length}`);
+  if (payload.length < LEAST_PAYLOAD) throw new TypeError(`a DUMP payload has ${LEAST_PAYLOAD} bytes or more, this one ${payload.length}`);
   const version = payload[end] | (payload[end + 1] << 8);
-  const crc = new Crc64().update(payload, 0, end + 2);
-  const [lo, hi] = [uint32(payload, end + 2), uint32(payload, end + 6)];
+  crc.update(payload, 0, end + 2);
+  const { hi, lo } = storedCrc(payload);
   const vendor = version >= VALKEY_VERSION ? 'valkey' : 'redis';
   const hasKeyMeta = payload[0] === KEY_META && vendor === 'redis' && version >= FIRST_KEY_META_VERSION;
   return {

@@ -1,16 +1,22 @@
 import type { ByteBuilder } from '../bytes/builder.js';
+import { writeInt, writeInt64 } from '../bytes/decimal.js';
+import { lzfCompress } from '../bytes/lzf-compress.js';
 import { BYTES, Element, INT, LZF } from '../encodings/element.js';
 import { integerWidth, toInteger } from '../encodings/integer.js';
-import { writeInt, writeInt64 } from '../bytes/decimal.js';
 import { LENGTH_SIZE, writeLength } from './write.js';
 
 const INTEGER_ENCODING = 0xc0;
 const LZF_ENCODING = 0xc3;
 /** Texts longer than this are no integers of 32 bits (redis rdb.c, rdbSaveRawString). */
 const LONGEST_INTEGER = 11;
+/** Shorter strings are never compressed, nor those that would not lose so many bytes by it (rdb.c, rdbSaveLzfStringObject). */
+const LEAST_COMPRESSED = 21;
+const LEAST_GAIN = 4;
 
 const copy = new Element();
 const digits = new Uint8Array(32);
+/** What a string becomes when compressed; grows to the largest. */
+let compressed = new Uint8Array(1 << 16);
 
 export function addLength(out: ByteBuilder, value: number): void {
   const at = out.room(LENGTH_SIZE);
@@ -28,22 +34,36 @@ export function addLength64(out: ByteBuilder, hi: number, lo: number): void {
   out.be(lo, 4);
 }
 
-/** Bytes as a string, as they are. */
+/** Bytes as a string, compressed where a server with `rdbcompression yes` does it, which is the default. */
 export function addBytes(out: ByteBuilder, bytes: Uint8Array, start: number, end: number): void {
+  const size = end - start;
+  if (size >= LEAST_COMPRESSED) {
+    if (compressed.length < size) compressed = new Uint8Array(size * 2);
+    const packed = lzfCompress(bytes, start, end, compressed, size - LEAST_GAIN);
+    if (packed > 0) {
+      addLzf(out, compressed, 0, packed, size);
+      return;
+    }
+  }
+  addLength(out, size);
+  out.copy(bytes, start, end);
+}
+
+/** A string of `size` bytes of which the compressed ones are there. */
+function addLzf(out: ByteBuilder, bytes: Uint8Array, start: number, end: number, size: number): void {
+  out.byte(LZF_ENCODING);
   addLength(out, end - start);
+  addLength(out, size);
   out.copy(bytes, start, end);
 }
 
 /**
  * Writes a string, with the choices of servers (redis rdb.c, rdbSaveRawString, rdbSaveLongLongAsStringObject): c0, c1, c2 and
- * an integer of 8, 16, 32 bits where it is one, else its text. What is compressed stays so; nothing else is compressed.
+ * an integer of 8, 16, 32 bits where it is one, else its text, compressed where it is long. What is compressed stays as it is.
  */
 export function addString(out: ByteBuilder, element: Element): void {
   if (element.kind === LZF) {
-    out.byte(LZF_ENCODING);
-    addLength(out, element.end - element.start);
-    addLength(out, element.num);
-    out.copy(element.bytes, element.start, element.end);
+    addLzf(out, element.bytes, element.start, element.end, element.num);
     return;
   }
   copy.copy(element);

@@ -1,5 +1,9 @@
 import type { Frame } from './frame.js';
 
+/*
+ * What stands around values, into arrays at a position: lengths, modifiers of keys, opcodes. What values are made of, strings and
+ * counts, is put together in write-string.ts.
+ */
 /** The most bytes that a length takes. */
 export const LENGTH_SIZE = 9;
 
@@ -42,14 +46,6 @@ export function writeUint64LE(out: Uint8Array, at: number, hi: number, lo: numbe
     out[at + 4 + i] = hi >>> (8 * i);
   }
   return at + 8;
-}
-
-/** A string as it is, with its length before it. */
-export function stringOf(bytes: Uint8Array): Uint8Array {
-  const out = new Uint8Array(LENGTH_SIZE + bytes.length);
-  const at = writeLength(out, 0, bytes.length);
-  out.set(bytes, at);
-  return out.subarray(0, at + bytes.length);
 }
 
 /** Opcodes. */

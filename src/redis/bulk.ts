@@ -258,7 +258,7 @@ export class Bulk implements LinkEvents {
   private tooLate(): boolean {
     const { retries } = this;
     const { retryFor } = this.options;
-    const down = this.bySlot.filter((link) => link.waiting).map((link) => link.downSince);
+    const down = this.bySlot.filter((link) => link.waiting && link.downSince > 0).map((link) => link.downSince);
     const first = retries.reduce((least, { since }) => Math.min(least, since), Math.min(Infinity, ...down));
     if (Date.now() - first <= retryFor) return false;
     this.fail(new ServerError('LOST', this.servers.masters[0]?.name ?? '', `given up after ${Math.round(retryFor / 1000)} s; the last error was: ${this.lastError}`));

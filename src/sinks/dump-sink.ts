@@ -2,8 +2,11 @@ import { type Hot, PLAIN } from '../bytes/hot.js';
 import { formatText } from '../bytes/text.js';
 import { Frame, RECORD } from '../rdb/frame.js';
 import type { KeySet } from '../values/key-set.js';
-import { reads, type Target, targetName } from '../values/targets.js';
-import { type Transcoded, Transcoder } from '../values/transcode.js';
+import { type PartsPlan, PartsTranscoder } from '../values/parts-transcoder.js';
+import { isFileOnly, LATEST_REDIS, type Target } from '../values/targets.js';
+import { type Refused, type Transcoded, Transcoder } from '../values/transcode.js';
+import { HELD_KIND, HeldParts } from './held-parts.js';
+import { auxTexts, KEY_CLOCK, MEMBER_EXPIRES } from './rdb-meta.js';
 import type { FileEnd, LastSink, SourceFile } from './sink.js';
 
 /** A key, or something else of a file, that is not in the output as it should be, and why. */
@@ -17,10 +20,12 @@ export interface KeyProblem {
 
 /** What a dump makes of keys, beside copying them. */
 export interface DumpCounts {
-  /** Keys, and what else, that are not in the output, each of them told. */
+  /** Keys that are not in the output, each of them told. */
   refused: number;
   /** Keys in another encoding that says all that theirs did. */
   rewritten: number;
+  /** The same of what is no key: functions, data of modules, expiries of single members. */
+  others: number;
   /** Keys whose encoding on the target has no place for some bookkeeping that it can do without. */
   adapted: number;
   /** Keys that are written without something, as was allowed. */
@@ -39,6 +44,8 @@ export interface DumpSinkOptions {
   readonly target?: Target | undefined;
   /** What the target has no place for is left out of keys that are written, instead of the keys. */
   readonly allowLoss?: boolean | undefined;
+  /** Where the source cuts values into parts: see Framer. */
+  readonly limit?: number | undefined;
   /** Keys seen so far, where one may come twice. */
   readonly seen?: KeySet | undefined;
   /** Whether a key that comes again is a problem. */
@@ -57,10 +64,20 @@ function madeFrame(frame: Frame, { bytes, end, metaBytes, start, type }: Transco
   return Object.assign(new Frame(), frame, { type, redisType: type.redisType, metaBytes, headBytes: record, headStart: 0, typeAt: 0, headEnd: head, bytes: record, start: head, end: record.length });
 }
 
+/** Puts values into an encoding that a target reads: whole ones, and those in parts. */
+interface Translation {
+  readonly whole: Transcoder;
+  readonly parts: HeldParts;
+}
+
+function translationFor(target: Target, allowLoss: boolean, limit: number | undefined): Translation {
+  return { whole: new Transcoder(target, { allowLoss }), parts: new HeldParts(new PartsTranscoder(target, { allowLoss }), limit) };
+}
+
 /** What all dumps have in common: databases by other numbers, expiries left out, keys that come twice. */
 export abstract class DumpSink implements LastSink {
   dropped = false;
-  readonly counts: DumpCounts = { refused: 0, rewritten: 0, adapted: 0, lost: 0, duplicates: 0 };
+  readonly counts: DumpCounts = { refused: 0, others: 0, rewritten: 0, adapted: 0, lost: 0, duplicates: 0 };
   protected readonly hot: Hot;
   /** The database that the key at hand has in its source. */
   protected sourceDb = 0;
@@ -68,23 +85,40 @@ export abstract class DumpSink implements LastSink {
   protected stripped = false;
   protected file: SourceFile = { name: '', version: 0, vendor: 'redis' };
 
-  private readonly transcoder: Transcoder | undefined;
+  private readonly translation: Translation | undefined;
+  /** For values that cannot leave their file as they are, where there is no target. */
+  private inlining: Translation | undefined;
+  /** The one that has the value in parts at hand. */
+  private heldParts: HeldParts | undefined;
+  /** The parts of the value at hand stay as they are. */
+  private copying = false;
 
   constructor(protected readonly options: DumpSinkOptions) {
     const { allowLoss = false, target } = options;
     this.hot = options.hot ?? PLAIN;
-    if (target !== undefined) this.transcoder = new Transcoder(target, { allowLoss });
+    if (target !== undefined) this.translation = translationFor(target, allowLoss, options.limit);
   }
+
+  /** KeyDB's clock of the key that comes next, an AUX field; where it is kept, it goes before the key. */
+  protected clock: Uint8Array | undefined;
+  /** Whether AUX fields that belong to keys are copied. */
+  protected readonly keepsKeyAux: boolean = false;
+
+  /** Whether values come where nothing of their file goes with them, or that of another, too. */
+  protected readonly leavesFile: boolean = true;
 
   /** Takes a frame of a key that is to be written, changed as the options say. */
   protected abstract take(kind: number, frame: Frame): void;
 
-  abstract settle(): Promise<void>;
+  /** What is to be done after a part of a value was taken. */
+  protected abstract settleTaken(): Promise<void>;
+  /** Takes back the key at hand, as `rollback` says. */
+  protected abstract takeBack(): boolean;
+
   abstract meta(frame: Frame): void;
   abstract fileEnd(file: FileEnd): void;
   abstract readonly full: boolean;
   abstract flush(): Promise<void>;
-  abstract rollback(): boolean;
   abstract readonly written: number;
   abstract end(): Promise<void>;
 
@@ -103,6 +137,8 @@ export abstract class DumpSink implements LastSink {
     }
     if (frame.first) this.dropped = !this.isNew(frame);
     if (!this.dropped) this.translate(kind, frame);
+    if (this.clock !== undefined && !this.dropped && !this.keepsKeyAux) this.counts.adapted++;
+    this.clock = undefined;
     frame.db = db;
     frame.hasExpire = hasExpire;
   }
@@ -114,24 +150,75 @@ export abstract class DumpSink implements LastSink {
 
   /** Hands a frame on, in the encoding that the target reads. Values come in parts where they are too large to be held as a whole. */
   private translate(kind: number, frame: Frame): void {
-    const { transcoder } = this;
-    if (transcoder !== undefined && kind !== RECORD && frame.first && !reads(transcoder.target, frame.type)) {
-      this.refuse(frame, `${targetName(transcoder.target)} does not read the encoding ${frame.type.name}, and the value is too large to be written in another`);
-      return;
-    }
-    if (transcoder === undefined || kind !== RECORD) {
+    const translation = this.translation ?? (isFileOnly(frame.type) && this.leavesFile ? (this.inlining ??= translationFor(LATEST_REDIS, false, this.options.limit)) : undefined);
+    if (translation === undefined) {
       this.take(kind, frame);
       return;
     }
-    const made = transcoder.record(frame);
-    if (made.outcome === 'refused') {
-      this.refuse(frame, `${made.reason}${made.avoidable ? '; --allow-loss writes the key without it' : ''}`);
+    if (kind !== RECORD) {
+      this.heldParts = translation.parts;
+      this.translatePart(translation.parts, kind, frame);
       return;
     }
+    const made = translation.whole.record(frame);
+    if (!this.isTold(frame, made)) this.take(RECORD, made.bytes === frame.bytes && made.metaBytes === frame.metaBytes ? frame : madeFrame(frame, made));
+  }
+
+  private translatePart(held: HeldParts, kind: number, frame: Frame): void {
+    if (frame.first) this.copying = false;
+    if (!this.copying) {
+      const plan = held.take(kind, frame);
+      if (plan === undefined || this.isTold(frame, plan) || held.ready) return;
+      this.copying = true;
+      if (frame.metaBytes !== plan.metaBytes) Object.assign(frame, { metaBytes: plan.metaBytes, headStart: frame.typeAt });
+    }
+    this.take(kind, frame);
+  }
+
+  /** Counts what became of a key; one that is refused is told. Returns whether it is. */
+  private isTold(frame: Frame, made: Transcoded | PartsPlan | Refused): made is Refused {
     if (made.outcome === 'rewritten') this.counts.rewritten++;
     if (made.outcome === 'adapted') this.counts.adapted++;
     if (made.outcome === 'lossy') this.counts.lost++;
-    this.take(RECORD, made.bytes === frame.bytes && made.metaBytes === frame.metaBytes ? frame : madeFrame(frame, made));
+    if (made.outcome !== 'refused') return false;
+    this.refuse(frame, `${made.reason}${made.avoidable ? '; --allow-loss writes the key without it' : ''}`);
+    return true;
+  }
+
+  async settle(): Promise<void> {
+    if (this.heldParts?.ready === true) {
+      for (const part of this.heldParts.parts()) {
+        this.take(HELD_KIND, part);
+        await this.settleTaken();
+      }
+    }
+    await this.settleTaken();
+  }
+
+  rollback(): boolean {
+    this.heldParts?.close();
+    return this.takeBack();
+  }
+
+  /** The filters left a key out. */
+  leftOut(): void {
+    this.dropped = true;
+    this.clock = undefined;
+  }
+
+  /** Takes an AUX frame that belongs to a key (KeyDB). Returns false for all others. */
+  protected keyAux(frame: Frame): boolean {
+    const [name, text] = auxTexts(frame);
+    if (name === KEY_CLOCK) this.clock = frame.bytes.slice(frame.start - 1, frame.end);
+    else if (!MEMBER_EXPIRES.includes(name)) return false;
+    else if (!this.dropped && this.keepsKeyAux) this.behindKey(frame);
+    else if (!this.dropped && name === MEMBER_EXPIRES[0]) this.tell(`the expiry of ${JSON.stringify(text)} in the key before it (KeyDB), for which there is no place`);
+    return true;
+  }
+
+  /** Copies what stands behind the last key that was taken. */
+  protected behindKey(frame: Frame): void {
+    throw new TypeError(`nothing is kept behind keys: ${frame.opcode?.name}`);
   }
 
   private isNew(frame: Frame): boolean {
@@ -144,7 +231,7 @@ export abstract class DumpSink implements LastSink {
 
   /** Something that is no key is not written. */
   protected tell(reason: string): void {
-    this.counts.refused++;
+    this.counts.others++;
     this.options.onProblem?.({ file: this.file.name, reason });
   }
 

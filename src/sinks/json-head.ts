@@ -6,6 +6,7 @@ import type { RedisType } from '../rdb/types.js';
 import { keyMetaJson } from './json-meta.js';
 import { ascii, type JsonWriter } from './json-writer.js';
 
+const OBJECT = 0x7b;
 const DB = ascii('{"db":');
 const KEY = ascii(',"key":');
 const EXPIRE_AT = ascii(',"expireAt":');
@@ -35,11 +36,17 @@ export function headSize({ keyEnd, keyStart }: Frame): number {
 /** Writes the beginning of the line of a key, up to what is said of its value. Room for it must be there. */
 export function writeHead(json: JsonWriter, hot: Hot, frame: Frame): void {
   const { output } = json;
-  json.bytes(DB);
-  output.length = writeInt(frame.db, output.bytes, output.length);
-  json.bytes(KEY);
-  output.length = hot.writeJsonText(frame.keyBytes, frame.keyStart, frame.keyEnd, output.bytes, output.length);
-  json.bytes(VALUES[frame.type.redisType][0]);
+  const [type] = VALUES[frame.type.redisType];
+  if (frame.db >= 0) {
+    json.bytes(DB);
+    output.length = writeInt(frame.db, output.bytes, output.length);
+    json.bytes(KEY);
+    output.length = hot.writeJsonText(frame.keyBytes, frame.keyStart, frame.keyEnd, output.bytes, output.length);
+    json.bytes(type);
+  } else {
+    json.byte(OBJECT);
+    json.bytes(type.subarray(1)); // without its comma
+  }
   if (frame.hasExpire) {
     json.bytes(EXPIRE_AT);
     output.length = writeInt64(frame.expireHi, frame.expireLo, output.bytes, output.length);

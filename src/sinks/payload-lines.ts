@@ -3,10 +3,11 @@ import { writeBase64 } from '../bytes/json.js';
 import { type Frame, RECORD } from '../rdb/frame.js';
 import { PAYLOAD_FOOTER, payloadHead, writeCrc, writePayloadVersion } from '../rdb/payload.js';
 import { Base64Stream } from './base64-stream.js';
-import { DumpSink, type DumpSinkOptions } from './dump-sink.js';
+import type { DumpSinkOptions } from './dump-sink.js';
 import { headSize, writeHead } from './json-head.js';
 import { ascii, JsonWriter } from './json-writer.js';
 import type { Output } from './output.js';
+import { SingleOutputSink } from './single-output-sink.js';
 
 const PAYLOAD = ascii(',"payload":"');
 const CLOSE = ascii('"}\n');
@@ -18,23 +19,15 @@ const RECORD_SIZE = 1 << 21;
  * Keys as JSON lines with the payload that DUMP gives for them, in base64 (docs/dump.md). Payloads of large values are written as
  * their parts come.
  */
-export class PayloadLines extends DumpSink {
+export class PayloadLines extends SingleOutputSink {
   private readonly json: JsonWriter;
   private readonly crc: Crc64;
   private readonly base64 = new Base64Stream();
   /** A payload is put together here. */
   private payload: Uint8Array;
 
-  private inLine = false;
-  /** Where the line at hand begins in the output, and how much had been handed on before it. */
-  private lineAt = 0;
-  private lineFlushed = 0;
-
-  constructor(
-    private readonly output: Output,
-    options: DumpSinkOptions,
-  ) {
-    super(options);
+  constructor(output: Output, options: DumpSinkOptions) {
+    super(output, options);
     this.json = new JsonWriter(output, options.hot);
     this.crc = this.hot.crc64();
     this.payload = this.hot.allocate(RECORD_SIZE);
@@ -59,9 +52,7 @@ export class PayloadLines extends DumpSink {
   private begin(frame: Frame): void {
     const { json, output } = this;
     output.room(headSize(frame));
-    this.inLine = true;
-    this.lineAt = output.length;
-    this.lineFlushed = output.flushed;
+    this.mark();
     writeHead(json, this.hot, frame);
     json.bytes(PAYLOAD);
   }
@@ -88,7 +79,7 @@ export class PayloadLines extends DumpSink {
     output.room(Math.ceil(size / 3) * 4 + CLOSE.length);
     output.length = writeBase64(payload, 0, size, output.bytes, output.length);
     json.bytes(CLOSE);
-    this.inLine = false;
+    this.unmark();
   }
 
   /** Of a value in parts. */
@@ -104,49 +95,28 @@ export class PayloadLines extends DumpSink {
     base64.end(output);
     output.room(CLOSE.length);
     json.bytes(CLOSE);
-    this.inLine = false;
+    this.unmark();
   }
 
-  async settle(): Promise<void> {
+  protected async settleTaken(): Promise<void> {
     await this.output.flushIfFull();
   }
 
   /** Only keys have payloads. */
-  meta(): void {
-    // nothing to write
+  meta(frame: Frame): void {
+    if (frame.opcode?.name === 'AUX') this.keyAux(frame);
   }
 
   fileEnd(): void {
     // nothing to write
   }
 
-  get full(): boolean {
-    return this.output.full;
-  }
-
-  get written(): number {
-    return this.output.flushed;
-  }
-
-  flush(): Promise<void> {
-    return this.output.flush();
-  }
-
-  rollback(): boolean {
-    if (!this.inLine) return true;
-    this.inLine = false;
+  protected forget(): void {
     this.base64.clear();
-    if (this.lineFlushed === this.output.flushed) {
-      this.output.length = this.lineAt;
-      return true;
-    }
+  }
+
+  protected leaveTorn(): void {
     this.output.room(1);
     this.json.byte(0x0a);
-    return false;
-  }
-
-  async end(): Promise<void> {
-    await this.output.flush();
-    await this.output.written();
   }
 }

@@ -25,6 +25,19 @@ export function auxName({ bytes, end, start }: Frame): string | undefined {
   return STALE.has(name) ? undefined : name;
 }
 
+/**
+ * AUX fields of KeyDB that belong to a key: its clock of active replication before it (rdb.cpp, rdbSaveKeyValuePair), and behind
+ * it, for every member of a set or field of a hash that expires, two with the member and Unix milliseconds.
+ */
+export const KEY_CLOCK = 'mvcc-tstamp';
+export const MEMBER_EXPIRES: readonly string[] = ['keydb-subexpire-key', 'keydb-subexpire-when'];
+
+/** Name and text of an AUX frame, in the text form. */
+export function auxTexts({ bytes, end, start }: Frame): [name: string, text: string] {
+  const [name, next] = textAt(bytes, start, end);
+  return [name, textAt(bytes, next, end)[0]];
+}
+
 /** The code of a function library (FUNCTION2), decompressed: a copy. */
 export function functionCode({ bytes, end, start }: Frame): Uint8Array {
   readString(bytes, start, end, element);

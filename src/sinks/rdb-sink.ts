@@ -2,6 +2,8 @@ import { keySlot, SLOTS } from '../bytes/crc16.js';
 import { EMPTY } from '../encodings/element.js';
 import { type Frame, RECORD } from '../rdb/frame.js';
 import { type Length, readLength } from '../rdb/length.js';
+import { VALKEY_VERSION } from '../rdb/payload.js';
+import { TABLES } from '../rdb/types.js';
 import { AUX_SINCE, fitsModifiers, modifiersOf } from '../rdb/write.js';
 import { DumpSink, type DumpSinkOptions } from './dump-sink.js';
 import type { RdbFile, RdbFormat } from './rdb-file.js';
@@ -29,8 +31,20 @@ const SERVERS: ReadonlySet<string> = new Set(['redis-ver', 'valkey-ver']);
 /** Data of modules that belongs to no key came with this version. */
 const MODULE_AUX_SINCE = 9;
 
+/** Up to this version, Redis and Valkey write the same. */
+const COMMON_VERSION = 11;
+
 /** Functions came with this version. */
 const FUNCTION_SINCE = 10;
+
+/** Why a key of another file cannot be in a file of this format as it is: its type byte means something else there, or nothing. */
+function misfit({ metaBytes, type }: Frame, { vendor, version }: RdbFormat): string | undefined {
+  const file = vendor === 'valkey' && version >= VALKEY_VERSION ? `a Valkey file of version ${version}` : `a Redis file of version ${version}`;
+  const help = '; --target-version writes it for a server of your choice';
+  if (TABLES[vendor].types[type.id] !== type || type.since > version) return `its encoding ${type.name} means nothing or something else in ${file}, which the sources become${help}`;
+  if (metaBytes !== undefined && vendor === 'valkey') return `it has module metadata, which ${file} cannot have${help}`;
+  return undefined;
+}
 
 const length: Length = { value: 0, hi: 0, lo: 0 };
 
@@ -40,6 +54,10 @@ const length: Length = { value: 0, hi: 0, lo: 0 };
  */
 export class RdbSink extends DumpSink {
   private readonly split: boolean;
+  protected override readonly leavesFile: boolean;
+  protected override readonly keepsKeyAux: boolean;
+  /** Where the last key went. */
+  private keyFile: RdbFile;
   private begun = false;
   /** A run of records: `bytes[start, end)`, for `runFile`. */
   private runBytes: Uint8Array = EMPTY;
@@ -67,7 +85,9 @@ export class RdbSink extends DumpSink {
   ) {
     super(options);
     this.split = files.length > 1;
-    this.runFile = files[0];
+    this.leavesFile = options.format !== undefined;
+    this.keepsKeyAux = options.target === undefined;
+    this.runFile = this.keyFile = files[0];
   }
 
   override fileBegin(file: Parameters<DumpSink['fileBegin']>[0]): void {
@@ -96,12 +116,20 @@ export class RdbSink extends DumpSink {
 
   protected take(kind: number, frame: Frame): void {
     if (!this.begun) this.begin();
+    if (frame.first && this.options.target === undefined && this.options.format !== undefined) {
+      const reason = misfit(frame, this.options.format);
+      if (reason !== undefined) {
+        this.refuse(frame, reason);
+        return;
+      }
+    }
     this.keysTaken = true;
+    if (frame.first) this.beginKey(frame);
     if (kind !== RECORD) {
       this.part(frame);
       return;
     }
-    const file = this.fileOf(frame);
+    const file = this.keyFile;
     if (this.fitsAsItIs(frame)) {
       if (file !== this.runFile || frame.headStart !== this.runEnd || frame.bytes !== this.runBytes || !file.selected(frame.db)) {
         this.endRun();
@@ -118,6 +146,15 @@ export class RdbSink extends DumpSink {
       file.bytes(frame.bytes, frame.start, frame.end);
     }
     file.count(frame.hasExpire);
+  }
+
+  private beginKey(frame: Frame): void {
+    const file = this.fileOf(frame);
+    this.keyFile = file;
+    if (this.clock === undefined || !this.keepsKeyAux) return;
+    this.endRun();
+    file.select(frame.db, this.counted.get(frame.db));
+    file.bytes(this.clock);
   }
 
   /** Whether all that stands before the value in the source can be written as it stands there. */
@@ -138,7 +175,7 @@ export class RdbSink extends DumpSink {
   private part(frame: Frame): void {
     if (frame.first) {
       this.endRun();
-      const file = this.fileOf(frame);
+      const file = this.keyFile;
       file.select(frame.db, this.counted.get(frame.db));
       this.partFile = file;
       this.partAt = file.output.length;
@@ -173,8 +210,8 @@ export class RdbSink extends DumpSink {
         if (this.format.version < MODULE_AUX_SINCE) this.tell(`data of a module that belongs to no key, which RDB version ${this.format.version} has no place for`);
         else this.copyOnce(frame);
         return;
-      case 'HASH_TEMPLATE': // for a target, hashes carry their field names themselves
-        if (this.options.target === undefined) this.copyOnce(frame);
+      case 'HASH_TEMPLATE': // for a target, and beside those of other files, hashes carry their field names themselves
+        if (this.options.format === undefined) this.copyOnce(frame);
         return;
       case 'FUNCTION_PRE_GA':
         this.tell('a function library of a release candidate of Redis 7.0, which no server loads');
@@ -183,11 +220,18 @@ export class RdbSink extends DumpSink {
     }
   }
 
+  protected override behindKey(frame: Frame): void {
+    this.endRun();
+    this.keyFile.bytes(frame.bytes, frame.start - 1, frame.end);
+  }
+
   /** What the first file says of its server; scripts of all of them. */
   private aux(frame: Frame): void {
+    if (this.keyAux(frame)) return;
     const name = auxName(frame);
     if (name === undefined || this.format.version < AUX_SINCE) return;
-    if (this.options.target !== undefined && SERVERS.has(name)) return;
+    const { format, target } = this.options;
+    if (SERVERS.has(name) && (target !== undefined || (format !== undefined && format.version > COMMON_VERSION))) return;
     if (name === 'lua') this.copyOnce(frame);
     else if (this.sources === 1 && !this.keysTaken) this.copy(frame);
   }
@@ -231,7 +275,7 @@ export class RdbSink extends DumpSink {
     for (const file of this.files) file.bytes(frame.bytes, frame.start - 1, frame.end);
   }
 
-  async settle(): Promise<void> {
+  protected async settleTaken(): Promise<void> {
     for (const file of this.files) await file.flushIfFull();
   }
 
@@ -262,7 +306,7 @@ export class RdbSink extends DumpSink {
     for (const file of this.files) await file.flushIfFull();
   }
 
-  rollback(): boolean {
+  protected takeBack(): boolean {
     this.endRun();
     const file = this.partFile;
     this.partFile = undefined;

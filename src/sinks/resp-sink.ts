@@ -5,11 +5,12 @@ import { FRAME_WORDS, FrameTable } from '../rdb/frame-table.js';
 import { Framer } from '../rdb/framer.js';
 import { PAYLOAD_FOOTER, payloadHead, writeCrc, writePayloadVersion } from '../rdb/payload.js';
 import { hasReplace, releaseNumber, targetName } from '../values/targets.js';
-import { DumpSink, type DumpSinkOptions } from './dump-sink.js';
+import type { DumpSinkOptions } from './dump-sink.js';
 import type { Output } from './output.js';
 import { functionCode } from './rdb-meta.js';
 import { RespValues } from './resp-values.js';
 import { modifiersOf, RespWriter, ttlOf } from './resp-writer.js';
+import { SingleOutputSink } from './single-output-sink.js';
 import { Spill } from './spill.js';
 
 export interface RespSinkOptions extends DumpSinkOptions {
@@ -35,7 +36,7 @@ const LARGEST_RUN = 2 << 20;
  * Keys as commands for a server, as `redis-cli --pipe` takes them: SELECT, RESTORE, FUNCTION LOAD. A value in parts is put aside
  * until its size is known, since the length of a payload stands before it.
  */
-export class RespSink extends DumpSink {
+export class RespSink extends SingleOutputSink {
   private readonly resp: RespWriter;
   private readonly crc: Crc64;
   private readonly values: RespValues;
@@ -51,15 +52,12 @@ export class RespSink extends DumpSink {
   private complete = false;
   /** A command is not complete, so nothing can follow. */
   stopped = false;
-  private inKey = false;
-  private keyAt = 0;
-  private keyFlushed = 0;
 
   constructor(
-    private readonly output: Output,
+    output: Output,
     protected override readonly options: RespSinkOptions,
   ) {
-    super(options);
+    super(output, options);
     this.resp = new RespWriter(output, this.hot);
     this.crc = this.hot.crc64();
     const { buffer, byteOffset } = this.hot.allocate(RUN_ROWS * FRAME_WORDS * 4);
@@ -86,7 +84,7 @@ export class RespSink extends DumpSink {
   /** Keys that stay as they are, framed in a run and written by a kernel. */
   takeRun(framer: Framer, most: number, now: number): number {
     const { hot, options, output, rowFrame, rows } = this;
-    if (options.maxPayload < LARGEST_RUN || options.target !== undefined || options.dbMap !== undefined || options.stripTtl === true || options.seen !== undefined) return 0;
+    if (options.maxPayload < LARGEST_RUN || options.target !== undefined || options.dbMap !== undefined || options.stripTtl === true || options.seen !== undefined || this.clock !== undefined) return 0;
     const { bytes, position: to } = framer;
     const taken = framer.run({ table: rows.words, row: 0, rows: Math.min(RUN_ROWS, most), to, room: RUN_BYTES, read: 0, expired: 0, now });
     this.dropped = false;
@@ -129,14 +127,11 @@ export class RespSink extends DumpSink {
       this.add(bytes, start, end);
       this.endRestore(frame);
     }
-    this.inKey = false;
+    this.unmark();
   }
 
   private begin(frame: Frame): void {
-    const { output } = this;
-    this.inKey = true;
-    this.keyAt = output.length;
-    this.keyFlushed = output.flushed;
+    this.mark();
     this.select(frame.db);
   }
 
@@ -195,7 +190,7 @@ export class RespSink extends DumpSink {
   }
 
   /** Writes the value in parts, once it is there. */
-  async settle(): Promise<void> {
+  protected async settleTaken(): Promise<void> {
     const { again, held, output } = this;
     if (!this.complete || again === undefined) return;
     this.complete = false;
@@ -214,7 +209,7 @@ export class RespSink extends DumpSink {
       }
       this.endRestore(frame);
     }
-    this.inKey = false;
+    this.unmark();
   }
 
   private async commands(again: Framer): Promise<void> {
@@ -231,7 +226,8 @@ export class RespSink extends DumpSink {
 
   meta(frame: Frame): void {
     const { name } = frame.opcode ?? {};
-    if (name === 'FUNCTION2') this.library(functionCode(frame));
+    if (name === 'AUX') this.keyAux(frame);
+    else if (name === 'FUNCTION2') this.library(functionCode(frame));
     else if (name === 'FUNCTION_PRE_GA') this.tell('a function library of a release candidate of Redis 7.0, which no server loads');
     else if (name === 'MODULE_AUX') this.tell('data of a module that belongs to no key, for which there is no command');
   }
@@ -250,34 +246,12 @@ export class RespSink extends DumpSink {
     // the commands of one file follow those of another
   }
 
-  get full(): boolean {
-    return this.output.full;
-  }
-
-  get written(): number {
-    return this.output.flushed;
-  }
-
-  flush(): Promise<void> {
-    return this.output.flush();
-  }
-
-  rollback(): boolean {
+  protected forget(): void {
     this.held.close();
     this.complete = false;
-    if (!this.inKey) return true;
-    this.inKey = false;
-    if (this.keyFlushed === this.output.flushed) {
-      this.output.length = this.keyAt;
-      return true;
-    }
-    this.stopped = true;
-    return false;
   }
 
-  async end(): Promise<void> {
-    this.held.close();
-    await this.output.flush();
-    await this.output.written();
+  protected leaveTorn(): void {
+    this.stopped = true;
   }
 }

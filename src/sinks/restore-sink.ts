@@ -11,7 +11,7 @@ import { TABLES } from '../rdb/types.js';
 import { Batch } from '../redis/batch.js';
 import type { Bulk } from '../redis/bulk.js';
 import type { Link } from '../redis/link.js';
-import { hasMisreadListpacks, LARGEST_SAFE, WITH_LISTPACKS } from '../values/listpack-borders.js';
+import { hasListpacks, hasMisreadListpacks, LARGEST_SAFE } from '../values/listpack-borders.js';
 import { hasAbsoluteTtl, hasReplace, reads, type Target } from '../values/targets.js';
 import { DumpSink, type DumpSinkOptions } from './dump-sink.js';
 import { functionCode } from './rdb-meta.js';
@@ -61,8 +61,8 @@ export const BATCH_BYTES = (1 << 20) + (1 << 18);
 const STRETCH_BYTES = 2 << 20;
 const STRETCH_MS = 250;
 
-/** How many buffers there are for the batches of so many servers. */
-export const batchBuffers = (links: number): number => Math.min(2 * links + 6, 48);
+/** How many buffers there are for the batches of so many servers: one is being filled for each, others are on their way. */
+export const batchBuffers = (links: number): number => 2 * links + 8;
 
 /** Keys as RESTORE commands to the servers that own them. */
 export class RestoreSink extends DumpSink {
@@ -75,8 +75,8 @@ export class RestoreSink extends DumpSink {
   private readonly plain: Float64Array;
   /** Batches that are being filled. */
   private readonly filling = new Map<Link, Batch>();
-  private readonly free: Uint8Array[] = [];
-  private readonly buffers: number;
+  private readonly free: Uint8Array[];
+  private readonly pool: ReadonlySet<Uint8Array>;
   private readonly perUnit: number;
   private readonly kernelOptions: number;
   private readonly kernelFits: boolean;
@@ -105,8 +105,9 @@ export class RestoreSink extends DumpSink {
     this.kernelOptions = (replaces ? RESTORE_REPLACE : 0) | (this.perUnit === 2 ? RESTORE_EXISTS : 0);
     this.kernelFits = hasAbsoluteTtl(target) && options.dbMap === undefined && options.stripTtl !== true && ttlShift === 0 && options.dry !== true;
     this.plain = plainTypes(target);
-    this.buffers = batchBuffers(bulk.servers.masters.length);
-    this.free = Array.from({ length: this.buffers }, () => this.hot.allocate(BATCH_BYTES));
+    const buffers = Array.from({ length: batchBuffers(bulk.servers.masters.length) }, () => this.hot.allocate(BATCH_BYTES));
+    this.free = buffers;
+    this.pool = new Set(buffers);
     const absolute = hasAbsoluteTtl(target);
     this.events = {
       conflictsAre: conflict === 'skip' ? 'skipped' : 'rejected',
@@ -118,7 +119,7 @@ export class RestoreSink extends DumpSink {
   }
 
   private released({ bytes }: Batch): void {
-    if (bytes.length === BATCH_BYTES && this.free.length < this.buffers) this.free.push(bytes);
+    if (this.pool.has(bytes)) this.free.push(bytes);
     this.bulk.notify();
   }
 
@@ -133,25 +134,15 @@ export class RestoreSink extends DumpSink {
   }
 
   override frame(kind: number, frame: Frame): void {
-    if (!frame.first) {
-      if (!this.passing && !this.dropped) super.frame(kind, frame);
-      return;
-    }
     const { db, expireAt, expireHi, expireLo } = frame;
-    this.lastOffset = frame.offset;
-    this.sourceDb = db;
-    this.dropped = false;
-    this.passing = frame.offset < this.options.from;
-    if (!this.passing) this.head(frame);
-    if (!this.passing && !this.dropped) this.begin(kind, frame);
-    Object.assign(frame, { db, expireAt, expireHi, expireLo });
-  }
-
-  private begin(kind: number, frame: Frame): void {
     const before = this.changedKeys;
-    if (this.options.intoDb !== undefined) frame.db = this.options.intoDb;
-    super.frame(kind, frame);
-    if (this.changedKeys > before) this.stretch.ledger.at(this.target(this.sourceDb), '').transcoded++;
+    if (frame.first) this.head(frame);
+    if (!this.passing && !this.dropped) {
+      if (this.options.intoDb !== undefined) frame.db = this.options.intoDb;
+      super.frame(kind, frame);
+      if (this.changedKeys > before) this.stretch.ledger.at(this.target(this.sourceDb), '').transcoded++;
+    }
+    Object.assign(frame, { db, expireAt, expireHi, expireLo });
   }
 
   private get changedKeys(): number {
@@ -161,8 +152,13 @@ export class RestoreSink extends DumpSink {
 
   /** What can be said of a key before its value is looked at. */
   private head(frame: Frame): void {
-    const { databases, stripTtl, ttlShift = 0 } = this.options;
+    const { databases, from, stripTtl, ttlShift = 0 } = this.options;
     const db = this.target(frame.db);
+    this.lastOffset = frame.offset;
+    this.sourceDb = frame.db;
+    this.dropped = false;
+    this.passing = frame.offset < from;
+    if (this.passing) return;
     if (frame.hasExpire && ttlShift !== 0) {
       const at = ((BigInt(frame.expireHi) << 32n) | BigInt(frame.expireLo)) + BigInt(ttlShift);
       frame.setExpire(Number(at >> 32n), Number(at & 0xffffffffn));
@@ -200,7 +196,7 @@ export class RestoreSink extends DumpSink {
     this.large?.add(frame);
   }
 
-  async settle(): Promise<void> {
+  protected async settleTaken(): Promise<void> {
     const { large } = this;
     if (large?.complete !== true) return;
     this.large = undefined;
@@ -276,7 +272,7 @@ export class RestoreSink extends DumpSink {
         batch.units += done - row;
         this.stretch.expect(done - row);
         row = done;
-      } else if (batch.units > 0) {
+      } else if (batch.units > 0 && this.pool.has(batch.bytes)) {
         this.sendOff(link, batch);
         continue;
       } else {
@@ -327,7 +323,10 @@ export class RestoreSink extends DumpSink {
       this.sendOff(link, batch);
       batch = this.batchFor(link, frame.db);
     }
-    batch.room(room);
+    if (room > batch.bytes.length) {
+      this.released(batch);
+      batch.bytes = new Uint8Array(room);
+    }
     const writer = new RespWriter(batch, this.hot);
     const { bytes, end, keyBytes, keyEnd, keyStart, start } = frame;
     const modifiers = modifiersOf(frame, target, conflict === 'replace');
@@ -369,7 +368,8 @@ export class RestoreSink extends DumpSink {
   meta(frame: Frame): void {
     if (frame.offset < this.options.from || this.options.dry === true) return;
     const { name } = frame.opcode ?? {};
-    if (name === 'FUNCTION2') this.libraries.push(functionCode(frame));
+    if (name === 'AUX') this.keyAux(frame);
+    else if (name === 'FUNCTION2') this.libraries.push(functionCode(frame));
     else if (name === 'FUNCTION_PRE_GA') this.tell('a function library of a release candidate of Redis 7.0, which no server loads');
     else if (name === 'MODULE_AUX') this.tell('data of a module that belongs to no key, for which there is no command');
   }
@@ -384,7 +384,6 @@ export class RestoreSink extends DumpSink {
       const problem = await loadLibrary(bulk, library, options.conflict);
       if (problem !== undefined) this.tell(problem);
     }
-    if (this.free.length < LEAST_FREE) this.sendAll();
     await options.pace.wait();
     await bulk.calm();
     while (this.free.length < LEAST_FREE) {
@@ -430,7 +429,7 @@ export class RestoreSink extends DumpSink {
     return this.sent;
   }
 
-  rollback(): boolean {
+  protected takeBack(): boolean {
     this.large?.abandon();
     return true;
   }
@@ -451,7 +450,7 @@ const AROUND = 1 << 10;
 function plainTypes(target: Target): Float64Array {
   const sizes = new Float64Array(512).fill(-1);
   for (const type of [...TABLES.redis.types, ...TABLES.valkey.types]) {
-    if (type !== undefined && reads(target, type)) sizes[typeNumber(type)] = WITH_LISTPACKS.has(type.form) ? LARGEST_SAFE : Infinity;
+    if (type !== undefined && reads(target, type)) sizes[typeNumber(type)] = hasListpacks(type) ? LARGEST_SAFE : Infinity;
   }
   return sizes;
 }

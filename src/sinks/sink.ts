@@ -12,6 +12,8 @@ export interface RecordSink {
   takeRun?(framer: Framer, most: number, now: number): number;
   /** Whether the key of the last frame is left out, for a reason that the sink has told. */
   readonly dropped: boolean;
+  /** The filters left a key out. */
+  leftOut?(): void;
   /** Must be awaited after every part of a value. */
   settle(): Promise<void>;
   /** A record that is no key. */

@@ -5,7 +5,7 @@ import type { ListpackWriter } from '../encodings/listpack-writer.js';
 import type { Frame } from '../rdb/frame.js';
 import { readLength } from '../rdb/length.js';
 import { readString, Scratch } from '../rdb/string.js';
-import type { Form } from '../rdb/types.js';
+import type { TypeRow } from '../rdb/types.js';
 import { addBytes } from '../rdb/write-string.js';
 
 /*
@@ -22,6 +22,9 @@ export const LARGEST_SAFE = Math.floor(LEAST / 88);
 /** Bytes of such an entry with the length behind it, in the older form and in the newer, the wide one; no other entries have so many. */
 const NARROW: readonly number[] = [16_386, 2_097_155, 268_435_460];
 const WIDE: readonly number[] = [16_385, 2_097_154, 268_435_459];
+
+/** Lengths of the strings in such entries. */
+export const BORDER_STRINGS: ReadonlySet<number> = new Set([16_378, 2_097_146, 268_435_450]);
 
 const element = new Element();
 const entry = new Element();
@@ -62,6 +65,11 @@ export function copyListpack(out: ByteBuilder, writer: ListpackWriter, wide: boo
   return next;
 }
 
+/** Whether values of this type have listpacks that a target may misread. */
+export function hasListpacks({ form }: TypeRow): boolean {
+  return form === 'listpack' || form === 'listpack-ex' || form === 'quicklist2' || form === 'stream';
+}
+
 /** Where the listpacks of a value begin, each a string. */
 function* listpacksOf({ bytes, end, start, type }: Frame): Generator<number> {
   let pos = start;
@@ -86,9 +94,6 @@ function* listpacksOf({ bytes, end, start, type }: Frame): Generator<number> {
     default: // no listpacks
   }
 }
-
-/** Forms with listpacks in them. */
-export const WITH_LISTPACKS: ReadonlySet<Form> = new Set<Form>(['listpack', 'listpack-ex', 'quicklist2', 'stream']);
 
 /** Whether a value, of a type that the target has, has listpacks that the target misreads. */
 export function hasMisreadListpacks(frame: Frame, wide: boolean): boolean {

@@ -9,7 +9,6 @@ import { ITEM, LAYOUTS, type Layout, MODULE_PART } from './layouts.js';
 import { MODULE_STRING, readModulePart } from './module.js';
 import { badEnd, LIST_LISTPACK, LIST_ZIPLIST, type Packed, packedOf } from './packed.js';
 import { isPlainNode, itemsLayout, ValueReader } from './reader.js';
-import { StreamTail } from './stream-tail.js';
 
 /** Takes the bytes of one large string, decompressed, piece by piece. */
 interface StringTarget {
@@ -80,7 +79,7 @@ export abstract class PartsReader extends ValueReader {
 
   private complete(frame: Frame): void {
     const { gathered } = this;
-    if (frame.type.form === 'stream') this.streamTail(new StreamTail(frame.type, gathered.bytes, 0, gathered.length));
+    if (frame.type.form === 'stream') this.streamRest(frame.type, gathered.bytes, 0, gathered.length);
     else if (isHeldWhole(frame.type.form)) this.whole(frame, gathered.bytes, 0, gathered.length);
     gathered.clear();
     this.end();

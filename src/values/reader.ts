@@ -250,7 +250,12 @@ export abstract class ValueReader {
       pos = this.streamKey(bytes, pos, end);
       pos = this.streamNode(bytes, pos, end);
     }
-    this.streamTail(new StreamTail(type, bytes, pos, end));
+    this.streamRest(type, bytes, pos, end);
+  }
+
+  /** What follows the nodes of a stream. */
+  protected streamRest(type: TypeRow, bytes: Uint8Array, start: number, end: number): void {
+    this.streamTail(new StreamTail(type, bytes, start, end));
   }
 
   /** The key of a stream node: the ID that the entries of the node count from. */

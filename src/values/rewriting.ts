@@ -21,6 +21,14 @@ export class Unsayable extends Error {
   }
 }
 
+/**
+ * `same`: the bytes of the file. `rewritten`: another encoding of all there is. `adapted`: without bookkeeping that the target's
+ * encoding has no place for and that it can do without. `lossy`: without what `allowLoss` gave up.
+ */
+export type Outcome = 'same' | 'rewritten' | 'adapted' | 'lossy';
+
+const KEY_META_SINCE = 13;
+
 /** What a walk over a collection found. */
 export interface Survey {
   items: number;
@@ -74,6 +82,26 @@ export class Rewriting {
   lose(what: string, detail: string): void {
     if (!this.allowLoss) throw new Unsayable(`${targetName(this.target)} has no ${what}: ${detail}`, true);
     this.lost.push(what);
+  }
+
+  get hasKeyMeta(): boolean {
+    return this.target.vendor === 'redis' && this.target.rdbVersion >= KEY_META_SINCE;
+  }
+
+  /** Metadata that modules put to a key, of any type (redis 8.6), where the target has it. */
+  keyMeta({ metaBytes }: Frame): Uint8Array | undefined {
+    if (metaBytes === undefined || this.hasKeyMeta) return metaBytes;
+    this.lose('module metadata of keys', `this one has ${metaBytes.length} bytes of it`);
+    return undefined;
+  }
+
+  /** What became of a value that was left as it is, or rewritten. */
+  outcome(whole: 'same' | 'rewritten'): Outcome {
+    return this.lost.length > 0 ? 'lossy' : this.adapted.length > 0 ? 'adapted' : whole;
+  }
+
+  get leftOut(): readonly string[] {
+    return [...new Set([...this.lost, ...this.adapted])];
   }
 
   /** The element without compression; another one is overwritten by it. */

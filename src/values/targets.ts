@@ -1,3 +1,4 @@
+import { VALKEY_VERSION } from '../rdb/payload.js';
 import { TABLES, type TypeRow, type Vendor } from '../rdb/types.js';
 
 /** A server that is to read what is written. */
@@ -51,9 +52,28 @@ export const TARGETS: readonly Target[] = [
 /** Types that stand in files alone: what they refer to is elsewhere in the file. RESTORE refuses them. */
 const FILE_ONLY: ReadonlySet<string> = new Set(['HASH_TMPL_LP_REF', 'HASH_TMPL_ARRAY_REF']);
 
+/** Whether values of this type refer to something that stands elsewhere in their file. */
+export function isFileOnly({ name }: TypeRow): boolean {
+  return FILE_ONLY.has(name);
+}
+
 /** Whether the target reads a value of this type, in a payload or a file, as it stands. */
 export function reads(target: Target, type: TypeRow): boolean {
-  return TABLES[target.vendor].types[type.id] === type && type.since <= target.rdbVersion && !FILE_ONLY.has(type.name);
+  return TABLES[target.vendor].types[type.id] === type && type.since <= target.rdbVersion && !isFileOnly(type);
+}
+
+const isValkeys = (version: number): boolean => version >= VALKEY_VERSION;
+/** The last version that Redis and Valkey have in common. */
+const COMMON_VERSION = 11;
+
+/**
+ * Whether RESTORE of the target takes a payload with this version in its footer; tried with every version up to 300 on servers of
+ * Redis 6.0 to 8.2 and Valkey 8.0 to 9.1. Valkey since 8.1 takes others, too, where `rdb-version-check` is `relaxed`.
+ */
+export function acceptsVersion({ exact, rdbVersion, vendor }: Target, version: number): boolean {
+  if (exact) return version === rdbVersion;
+  if (vendor === 'valkey' && isValkeys(rdbVersion)) return version >= 1 && (version <= COMMON_VERSION || (isValkeys(version) && version <= rdbVersion));
+  return version <= rdbVersion;
 }
 
 /** The type of this name where the target reads it. */
@@ -103,3 +123,6 @@ function list(targets: readonly Target[]): string {
   const releases = targets.map(({ release }) => release).filter((release) => /^\d+\.\d+$/.test(release));
   return `${releases.slice(0, -1).join(', ')} and ${releases[releases.length - 1]}`;
 }
+
+/** The latest server known, which reads most. */
+export const LATEST_REDIS = parseTarget('8.10');

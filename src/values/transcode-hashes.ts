@@ -1,3 +1,4 @@
+import type { ByteBuilder } from '../bytes/builder.js';
 import type { ListpackWriter } from '../encodings/listpack-writer.js';
 import type { ZiplistWriter } from '../encodings/ziplist-writer.js';
 import type { Frame } from '../rdb/frame.js';
@@ -20,14 +21,11 @@ const PACKED: ReadonlySet<string> = new Set(['listpack', 'listpack-ex', 'templat
  */
 export function rewriteHash(to: Rewriting, frame: Frame): TypeRow {
   const found = to.survey(frame);
-  if (found.expiring > 0) {
-    const type = typeFor(to.target, 'HASH_METADATA') ?? typeFor(to.target, 'HASH_2');
-    if (type !== undefined) {
-      if (type.name === 'HASH_2') hash2(to, frame, found);
-      else hashMetadata(to, frame, found);
-      return type;
-    }
-    to.lose('expiry of single hash fields', `${found.expiring} of ${found.items} have one`);
+  const expiring = expiringHash(to, found);
+  if (expiring !== undefined) {
+    if (expiring.name === 'HASH_2') hash2(to, frame, found);
+    else hashMetadata(to, frame, found);
+    return expiring;
   }
   if (PACKED.has(frame.type.form) && found.items <= PACKED_FIELDS && found.longest <= PACKED_BYTES) {
     const type = to.choose('HASH_LISTPACK', 'HASH_ZIPLIST');
@@ -43,6 +41,26 @@ export function rewriteHash(to: Rewriting, frame: Frame): TypeRow {
     },
   });
   return to.choose('HASH');
+}
+
+/** The type for a hash with field expiries, or undefined where it has none or they are lost. */
+export function expiringHash(to: Rewriting, { expiring, items }: Pick<Survey, 'expiring' | 'items'>): TypeRow | undefined {
+  if (expiring === 0) return undefined;
+  const type = typeFor(to.target, 'HASH_METADATA') ?? typeFor(to.target, 'HASH_2');
+  if (type === undefined) to.lose('expiry of single hash fields', `${expiring} of ${items} have one`);
+  return type;
+}
+
+/** An expiry behind field and value in HASH_2: Unix milliseconds, -1 for none. */
+export function addExpiryBehind(out: ByteBuilder, expireAt: number): void {
+  if (expireAt === 0) out.le64(-1, -1);
+  else out.le64(Math.floor(expireAt / 0x100000000), expireAt >>> 0);
+}
+
+/** An expiry before field and value in HASH_METADATA: a length, 0 for none, else 1 + milliseconds after the least one. */
+export function addExpiryBefore(out: ByteBuilder, expireAt: number, least: number): void {
+  const after = expireAt === 0 ? 0 : expireAt - least + 1;
+  addLength64(out, Math.floor(after / 0x100000000), after >>> 0);
 }
 
 function packed(to: Rewriting, writer: ZiplistWriter | ListpackWriter, frame: Frame): void {
@@ -64,8 +82,7 @@ function hash2({ out, walk }: Rewriting, frame: Frame, { items }: Survey): void 
     pair: (field, value, expireAt) => {
       addString(out, field);
       addString(out, value);
-      if (expireAt === 0) out.le64(-1, -1);
-      else out.le64(Math.floor(expireAt / 0x100000000), expireAt >>> 0);
+      addExpiryBehind(out, expireAt);
     },
   });
 }
@@ -79,8 +96,7 @@ function hashMetadata({ out, walk }: Rewriting, frame: Frame, { items, leastExpi
   addLength(out, items);
   walk.over(frame, {
     pair: (field, value, expireAt) => {
-      const after = expireAt === 0 ? 0 : expireAt - leastExpiry + 1;
-      addLength64(out, Math.floor(after / 0x100000000), after >>> 0);
+      addExpiryBefore(out, expireAt, leastExpiry);
       addString(out, field);
       addString(out, value);
     },

@@ -1,3 +1,5 @@
+import type { ByteBuilder } from '../bytes/builder.js';
+import type { Element } from '../encodings/element.js';
 import type { Frame } from '../rdb/frame.js';
 import { readLength } from '../rdb/length.js';
 import type { TypeRow } from '../rdb/types.js';
@@ -24,7 +26,7 @@ export function rewriteList(to: Rewriting, frame: Frame): TypeRow {
 
 /** Each node becomes a ziplist, one of a single large element, too: that is how servers before 7.0 had it. */
 function quicklist(to: Rewriting, frame: Frame): void {
-  const { out, target, walk, ziplist } = to;
+  const { out, walk, ziplist } = to;
   const nodes = { value: 0, hi: 0, lo: 0 };
   readLength(frame.bytes, frame.start, frame.end, nodes);
   addLength(out, nodes.value);
@@ -32,11 +34,16 @@ function quicklist(to: Rewriting, frame: Frame): void {
     nodeBegin: () => ziplist.begin(),
     item: (element) => ziplist.add(to.plain(element)),
     nodeEnd: () => {
-      if (ziplist.size > GREATEST_ZIPLIST) throw new Unsayable(`${targetName(target)} has no list nodes of ${ziplist.size} bytes`);
+      checkZiplist(to, ziplist.size);
       const node = ziplist.finish();
       addBytes(out, node, 0, node.length);
     },
   });
+}
+
+/** Refuses nodes that the target would. */
+export function checkZiplist({ target }: Rewriting, size: number): void {
+  if (size > GREATEST_ZIPLIST) throw new Unsayable(`${targetName(target)} has no list nodes of ${size} bytes`);
 }
 
 /** A set: as an intset (11) where it is one of a few integers, else plain (2). */
@@ -72,11 +79,16 @@ export function rewriteZset(to: Rewriting, frame: Frame): TypeRow {
   walk.over(frame, {
     scored: (member, score) => {
       addString(out, member);
-      if (type.name === 'ZSET_2') out.double(scoreOf(score));
-      else asciiDouble(to, scoreOf(score));
+      addScore(out, type, score);
     },
   });
   return type;
+}
+
+/** A score as sorted sets of the type have it. */
+export function addScore(out: ByteBuilder, type: TypeRow, score: Element): void {
+  if (type.name === 'ZSET_2') out.double(scoreOf(score));
+  else asciiDouble(out, scoreOf(score));
 }
 
 function packedZset({ out, walk, ziplist }: Rewriting, frame: Frame): void {
@@ -95,7 +107,7 @@ function packedZset({ out, walk, ziplist }: Rewriting, frame: Frame): void {
  * A double as ASCII text behind its length in one byte; 253 nan, 254 inf, 255 -inf (redis 3.2 rdb.c, rdbSaveDoubleValue). Servers
  * print 17 significant digits; this is the shortest text that is the same double, of up to 17 digits.
  */
-function asciiDouble({ out }: Rewriting, value: number): void {
+function asciiDouble(out: ByteBuilder, value: number): void {
   if (!Number.isFinite(value)) {
     out.byte(Number.isNaN(value) ? 253 : value > 0 ? 254 : 255);
     return;

@@ -10,7 +10,7 @@ import { type Rewriting, Unsayable } from './rewriting.js';
 import { targetName, typeFor } from './targets.js';
 
 /** Stream types, the latest first. */
-const TYPES = ['STREAM_LISTPACKS_4', 'STREAM_LISTPACKS_3', 'STREAM_LISTPACKS_2', 'STREAM_LISTPACKS'];
+const TYPES = ['STREAM_LISTPACKS_5', 'STREAM_LISTPACKS_4', 'STREAM_LISTPACKS_3', 'STREAM_LISTPACKS_2', 'STREAM_LISTPACKS'];
 /** First types that have: offsets, consumers' active times, idempotent producing, entries handed back. */
 const OFFSETS = 19;
 const ACTIVE_TIME = 21;
@@ -30,35 +30,46 @@ const MS = 8;
  *     19 → 15  first ID, greatest deleted ID, entries ever added, entries read by groups: servers count anew
  */
 export function rewriteStream(to: Rewriting, frame: Frame): TypeRow {
-  if (typeFor(to.target, 'STREAM_LISTPACKS') === undefined) throw new Unsayable(`${targetName(to.target)} has no streams`);
-  const type = to.choose(...TYPES.slice(TYPES.indexOf(frame.type.name) + 1));
-  new StreamCopy(to, frame, type).run();
+  const { bytes, end, start } = frame;
+  const type = streamType(to, frame.type);
+  const copy = new StreamCopy(to, frame.type, type, bytes, start, end);
+  copy.nodes();
+  copy.tail();
   return type;
 }
 
+/** The type that a stream becomes, which may be its own. */
+export function streamType({ target }: Rewriting, source: TypeRow): TypeRow {
+  for (const name of TYPES.slice(TYPES.indexOf(source.name))) {
+    const type = typeFor(target, name);
+    if (type !== undefined) return type;
+  }
+  throw new Unsayable(`${targetName(target)} has no streams`);
+}
+
+/** Copies what follows the nodes of a stream. */
+export function copyStreamTail(to: Rewriting, source: TypeRow, type: TypeRow, bytes: Uint8Array, start: number, end: number): void {
+  new StreamCopy(to, source, type, bytes, start, end).tail();
+}
+
 class StreamCopy {
-  private pos: number;
-  private readonly bytes: Uint8Array;
-  private readonly end: number;
+  private readonly from: number;
   private readonly length: Length = { value: 0, hi: 0, lo: 0 };
   private readonly element = new Element();
 
   constructor(
     private readonly to: Rewriting,
-    frame: Frame,
+    source: TypeRow,
     private readonly type: TypeRow,
+    private readonly bytes: Uint8Array,
+    private pos: number,
+    private readonly end: number,
   ) {
-    this.bytes = frame.bytes;
-    this.pos = frame.start;
-    this.end = frame.end;
-    this.from = frame.type.id;
+    this.from = source.id;
   }
 
-  private readonly from: number;
-
-  run(): void {
+  tail(): void {
     const { to } = this;
-    this.nodes();
     const start = this.pos;
     this.counts(3); // length, last ID
     this.copy(start);
@@ -72,7 +83,7 @@ class StreamCopy {
     if (this.from >= IDEMPOTENCE) this.keep(IDEMPOTENCE, () => this.idempotence());
   }
 
-  private nodes(): void {
+  nodes(): void {
     const { listpack, out, target } = this.to;
     const start = this.pos;
     const count = this.count();

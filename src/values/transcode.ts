@@ -1,7 +1,7 @@
 import type { Frame } from '../rdb/frame.js';
 import type { RedisType, TypeRow } from '../rdb/types.js';
 import { copyWithListpacks, hasMisreadListpacks } from './listpack-borders.js';
-import { Rewriting, Unsayable } from './rewriting.js';
+import { type Outcome, Rewriting, Unsayable } from './rewriting.js';
 import { reads, type Target, targetName } from './targets.js';
 import { rewriteHash } from './transcode-hashes.js';
 import { rewriteList, rewriteSet, rewriteZset } from './transcode-lists.js';
@@ -14,11 +14,7 @@ export interface TranscodeOptions {
 
 /** A value as the target reads it. */
 export interface Transcoded {
-  /**
-   * `same`: the bytes of the file. `rewritten`: another encoding of all there is. `adapted`: without bookkeeping that the target's
-   * encoding has no place for and that it can do without. `lossy`: without what `allowLoss` gave up.
-   */
-  readonly outcome: 'same' | 'rewritten' | 'adapted' | 'lossy';
+  readonly outcome: Outcome;
   readonly type: TypeRow;
   /**
    * `bytes[start, end)` is the value without its type byte. Borrowed: the frame's own where they are the same, else the
@@ -42,8 +38,6 @@ export interface Refused {
   readonly avoidable: boolean;
 }
 
-const KEY_META_SINCE = 13;
-
 type Rewrite = (to: Rewriting, frame: Frame) => TypeRow;
 
 const REWRITES: Readonly<Partial<Record<RedisType, Rewrite>>> = {
@@ -57,9 +51,7 @@ const REWRITES: Readonly<Partial<Record<RedisType, Rewrite>>> = {
 /**
  * Puts values into an encoding that a target reads, by the smallest change: where it reads the type, the bytes stay as they are.
  *
- * Whole values only (RECORD frames; a framer with `limit: Infinity` gives no others). Of a value that comes in parts, `reads`
- * says whether the target has its type, so that its parts can be copied as they are (but for the lengths of
- * listpack-borders.ts); rewriting them part by part is not there yet.
+ * Whole values only (RECORD frames; a framer with `limit: Infinity` gives no others); PartsTranscoder takes those in parts.
  */
 export class Transcoder {
   private readonly rewriting: Rewriting;
@@ -76,18 +68,15 @@ export class Transcoder {
     const { rewriting: to } = this;
     if (!frame.first || !frame.last) throw new TypeError('a part of a value: only whole ones can be transcoded');
     to.begin();
-    try {
-      const metaBytes = this.keyMeta(frame);
+    return refusedBy(() => {
+      const metaBytes = to.keyMeta(frame);
       if (reads(this.target, frame.type) && !hasMisreadListpacks(frame, this.target.wide)) {
         const { bytes, end, start, type } = frame;
-        return { outcome: this.outcome('same'), type, bytes, start, end, metaBytes, leftOut: this.leftOut };
+        return { outcome: to.outcome('same'), type, bytes, start, end, metaBytes, leftOut: to.leftOut };
       }
       const type = this.rewrite(frame);
-      return { outcome: this.outcome('rewritten'), type, bytes: to.out.bytes, start: 0, end: to.out.length, metaBytes, leftOut: this.leftOut };
-    } catch (error) {
-      if (error instanceof Unsayable) return { outcome: 'refused', reason: error.reason, avoidable: error.avoidable };
-      throw error;
-    }
+      return { outcome: to.outcome('rewritten'), type, bytes: to.out.bytes, start: 0, end: to.out.length, metaBytes, leftOut: to.leftOut };
+    });
   }
 
   private rewrite(frame: Frame): TypeRow {
@@ -100,22 +89,20 @@ export class Transcoder {
     if (rewrite !== undefined) return rewrite(this.rewriting, frame);
     throw new Unsayable(`${targetName(target)} has no values of type ${frame.redisType} (${frame.type.name})`);
   }
+}
 
-  /** Metadata that modules put to a key, of any type (redis 8.6). */
-  private keyMeta({ metaBytes }: Frame): Uint8Array | undefined {
-    const { rdbVersion, vendor } = this.target;
-    if (metaBytes === undefined || (vendor === 'redis' && rdbVersion >= KEY_META_SINCE)) return metaBytes;
-    this.rewriting.lose('module metadata of keys', `this one has ${metaBytes.length} bytes of it`);
-    return undefined;
-  }
+/** Whether values of this type can be put into another encoding. */
+export function isRewritable(type: RedisType): boolean {
+  return REWRITES[type] !== undefined;
+}
 
-  private outcome(whole: 'same' | 'rewritten'): Transcoded['outcome'] {
-    const { adapted, lost } = this.rewriting;
-    return lost.length > 0 ? 'lossy' : adapted.length > 0 ? 'adapted' : whole;
-  }
-
-  private get leftOut(): readonly string[] {
-    return [...new Set([...this.rewriting.lost, ...this.rewriting.adapted])];
+/** What `attempt` gives, or why the value cannot be said to the target. */
+export function refusedBy<T>(attempt: () => T): T | Refused {
+  try {
+    return attempt();
+  } catch (error) {
+    if (error instanceof Unsayable) return { outcome: 'refused', reason: error.reason, avoidable: error.avoidable };
+    throw error;
   }
 }
 

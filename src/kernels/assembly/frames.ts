@@ -3,14 +3,8 @@
  * that is not plain in any way (another opcode, a key that is no raw string, a cut or damaged or large value) ends the run, and
  * the framer looks at it again.
  */
+import { BODY_START, DB, END, EXPIRE, FIRST, FLAGS, FREQ, HAS_EXPIRE, IDLE, KEY_END, KEY_START, KEYS_EXPIRED, KEYS_READ, KIND, LAST, OFFSET, RECORD, ROW, START, TYPE } from './row';
 import { length, readLength } from './run';
-
-/** Of a row, in bytes: the places of rdb/frame-table.ts. */
-const ROW: usize = 96;
-const RECORD = 1;
-const FIRST = 1;
-const LAST = 2;
-const HAS_EXPIRE = 4;
 
 /** Operations of rdb/shapes.ts. */
 const STR: u32 = 1;
@@ -85,21 +79,21 @@ export function frames(
     if (next == 0 || ((next - value) as f64) + (growth as f64) >= limit) break;
 
     const at = table + (row as usize) * ROW;
-    store<i32>(at, RECORD);
-    store<i32>(at, flags, 4);
-    store<u32>(at, load<u32>(type, 4), 8);
-    store<i32>(at, db, 12);
-    store<i64>(at, expire, 16);
-    store<f64>(at, idle, 24);
-    store<i32>(at, freq, 32);
-    store<u32>(at, keyStart + shift, 36);
-    store<u32>(at, value + shift, 40);
-    store<u32>(at, value + shift, 44);
-    store<u32>(at, next + shift, 48);
-    store<u32>(at, value + shift, 52);
-    store<f64>(at, offset + ((value - start) as f64), 56);
-    store<u32>(at, ++read, 88);
-    store<u32>(at, expired, 92);
+    store<i32>(at, RECORD, KIND);
+    store<i32>(at, flags, FLAGS);
+    store<u32>(at, load<u32>(type, 4), TYPE);
+    store<i32>(at, db, DB);
+    store<i64>(at, expire, EXPIRE);
+    store<f64>(at, idle, IDLE);
+    store<i32>(at, freq, FREQ);
+    store<u32>(at, keyStart + shift, KEY_START);
+    store<u32>(at, value + shift, KEY_END);
+    store<u32>(at, value + shift, START);
+    store<u32>(at, next + shift, END);
+    store<u32>(at, value + shift, BODY_START);
+    store<f64>(at, offset + ((value - start) as f64), OFFSET);
+    store<u32>(at, ++read, KEYS_READ);
+    store<u32>(at, expired, KEYS_EXPIRED);
     if ((flags & HAS_EXPIRE) != 0 && (expire as f64) <= now) expired++;
     row++;
     pos = next;

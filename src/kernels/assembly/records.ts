@@ -3,27 +3,9 @@
  * way (a type that is not listed, damage, no room) ends it, with nothing written of that row: the caller takes it up.
  */
 import { signed } from './numbers';
+import { DB, END, EXPIRE, FLAGS, FREQ, HAS_EXPIRE, HAS_META, IDLE, KEY_END, KEY_START, KIND, LINE, RECORD, ROW, START, TYPE } from './row';
 import { from, isInteger, length, readLength, runItems, runPairs, runScores, string, to, walked, writeElement } from './run';
 import { text, textSize } from './text';
-
-/** Of a row, in bytes: the places of frame-table.ts. */
-const ROW: usize = 96;
-const KIND: usize = 0;
-const FLAGS: usize = 4;
-const TYPE: usize = 8;
-const DB: usize = 12;
-const EXPIRE: usize = 16;
-const IDLE: usize = 24;
-const FREQ: usize = 32;
-const KEY_START: usize = 36;
-const KEY_END: usize = 40;
-const START: usize = 44;
-const END: usize = 48;
-
-const RECORD = 1;
-const LINE = 7;
-const HAS_EXPIRE = 4;
-const HAS_META = 128;
 
 /** Containers: RECORD_… of bytes/hot.ts. */
 const TEXT = 1;

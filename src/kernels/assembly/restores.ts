@@ -4,11 +4,7 @@
  */
 import { crcHi, crcLo, crcSet, crcUpdate } from './crc64';
 import { digits, unsigned } from './numbers';
-
-const ROW: usize = 96;
-const RECORD = 1;
-const HAS_EXPIRE = 4;
-const HAS_META = 128;
+import { END, EXPIRE, FLAGS, FREQ, HAS_EXPIRE, HAS_META, IDLE, KEY_END, KEY_START, KIND, RECORD, ROW, START, TYPE } from './row';
 
 /** What stands around key and payload, at the most. */
 const AROUND: usize = 512;
@@ -31,7 +27,7 @@ const ABSTTL_SIZE: usize = 12;
 const IDLETIME: usize = memory.data<u8>([0x24, 0x38, 0x0d, 0x0a, 0x49, 0x44, 0x4c, 0x45, 0x54, 0x49, 0x4d, 0x45, 0x0d, 0x0a, 0x24]);
 const IDLETIME_SIZE: usize = 15;
 /** '$4\r\nFREQ\r\n$' */
-const FREQ: usize = memory.data<u8>([0x24, 0x34, 0x0d, 0x0a, 0x46, 0x52, 0x45, 0x51, 0x0d, 0x0a, 0x24]);
+const FREQ_WORD: usize = memory.data<u8>([0x24, 0x34, 0x0d, 0x0a, 0x46, 0x52, 0x45, 0x51, 0x0d, 0x0a, 0x24]);
 const FREQ_SIZE: usize = 11;
 
 /** Bits of the options, as in bytes/hot.ts. */
@@ -51,18 +47,18 @@ export function restores(table: usize, row: i32, rows: i32, base: usize, out: us
   let o = out;
   for (; row < rows; row++) {
     const at = table + (row as usize) * ROW;
-    const flags = load<i32>(at, 4);
-    if (load<i32>(at) != RECORD || (flags & HAS_META) != 0) break;
-    const keyStart = base + (load<u32>(at, 36) as usize);
-    const keySize = base + (load<u32>(at, 40) as usize) - keyStart;
-    const start = base + (load<u32>(at, 44) as usize);
-    const size = base + (load<u32>(at, 48) as usize) - start;
+    const flags = load<i32>(at, FLAGS);
+    if (load<i32>(at, KIND) != RECORD || (flags & HAS_META) != 0) break;
+    const keyStart = base + (load<u32>(at, KEY_START) as usize);
+    const keySize = base + (load<u32>(at, KEY_END) as usize) - keyStart;
+    const start = base + (load<u32>(at, START) as usize);
+    const size = base + (load<u32>(at, END) as usize) - start;
     const payload = 1 + size + FOOTER;
     if (keySize + keySize + payload + AROUND > outEnd - o) break;
 
     const expires = (flags & HAS_EXPIRE) != 0;
-    const idle = load<f64>(at, 24);
-    const freq = load<i32>(at, 32);
+    const idle = load<f64>(at, IDLE);
+    const freq = load<i32>(at, FREQ);
     if ((options & WITH_EXISTS) != 0) {
       o = literal(o, EXISTS, EXISTS_SIZE);
       store<u8>(o, 0x24);
@@ -73,13 +69,13 @@ export function restores(table: usize, row: i32, rows: i32, base: usize, out: us
     o = literal(o + 4, RESTORE, RESTORE_SIZE);
     o = lineEnd(unsigned(keySize as u64, o));
     o = lineEnd(copy(keyStart, keySize, o));
-    const expire = load<i64>(at, 16);
+    const expire = load<i64>(at, EXPIRE);
     store<u8>(o, 0x24);
     o = number(!expires ? 0 : expire < 1 ? 1 : (expire as u64), o + 1);
     store<u8>(o, 0x24);
     o = lineEnd(unsigned(payload as u64, o + 1));
     const body = o;
-    store<u8>(o, load<u8>(at, 8)); // type numbers of Valkey are 256 more
+    store<u8>(o, load<u8>(at, TYPE)); // type numbers of Valkey are 256 more
     o = copy(start, size, o + 1);
     store<u16>(o, version as u16);
     crcSet(0, 0);
@@ -90,7 +86,7 @@ export function restores(table: usize, row: i32, rows: i32, base: usize, out: us
     if (replaces) o = literal(o, REPLACE, REPLACE_SIZE);
     if (expires) o = literal(o, ABSTTL, ABSTTL_SIZE);
     if (idle >= 0) o = number(idle as u64, literal(o, IDLETIME, IDLETIME_SIZE));
-    else if (freq >= 0) o = number(freq as u64, literal(o, FREQ, FREQ_SIZE));
+    else if (freq >= 0) o = number(freq as u64, literal(o, FREQ_WORD, FREQ_SIZE));
   }
   written = o;
   return row;

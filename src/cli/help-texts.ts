@@ -1,0 +1,19 @@
+/* Parts of the long texts that several commands have. Lines of at most 80 characters. */
+
+export const FILTERS_HELP = `
+How filters combine:
+  Each option takes one value and may be given again: --prefix a: --prefix b:
+  (--db, --type and --slot also take lists: --type hash,zset). Values of one
+  option are alternatives, different options must all hold. Keys and patterns
+  that are not UTF-8 are given in the text form: base64: and the bytes.
+`;
+
+/** `keys`: the command has the exit code 1 for keys that it could not write. */
+export const exitCodes = (keys: boolean): string => `
+Exit codes:
+  0    done; also when the reader of the output has gone (| head)
+${keys ? '  1    done, but for some keys: each of them was named\n' : ''}  2    wrong usage, also a source that does not exist or may not be read
+  3    a source is damaged, incomplete, no RDB file, or not supported
+  4    the output could not be written
+  70   a bug in rdbkit
+  130  interrupted by Ctrl-C (143: by SIGTERM)`;

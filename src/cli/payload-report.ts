@@ -1,0 +1,46 @@
+import type { PayloadReport } from '../commands/payload.js';
+import { errorObject, faultLine } from './errors.js';
+import { payloadHint } from './hints.js';
+import { countText } from './numbers.js';
+import { quoted } from './printable.js';
+
+const bytesOf = (count: number): string => `${countText(count)} ${count === 1 ? 'byte' : 'bytes'}`;
+
+/** A report for people: a line for each thing that is known. */
+export function reportText(report: PayloadReport): string {
+  const { db, encoding, encodingId, error, form, key, keyMetaBytes, newline, serverRanges, size, trailingBytes, type, valueBytes, version } = report;
+  const rows: [string, string | undefined][] = [
+    ['form', `${form}, ${bytesOf(size)}${newline ? '; the newline at the end is not of the payload' : ''}`],
+    ['key', key === undefined ? undefined : `${quoted(key)}, db ${db}`],
+    ['type', type === undefined ? undefined : `${type}, ${encoding} (${encodingId})`],
+    ['version', version === undefined ? undefined : `RDB ${version}`],
+    ['checksum', checksumText(report)],
+    ['metadata', keyMetaBytes === undefined || keyMetaBytes === 0 ? undefined : `${bytesOf(keyMetaBytes)}, of modules`],
+    ['value', valueBytes === undefined ? undefined : bytesOf(valueBytes)],
+    ['trailing', trailingBytes === undefined || trailingBytes === 0 ? undefined : `${bytesOf(trailingBytes)} behind the value, which servers pass over`],
+    ['servers', error === undefined ? (serverRanges === '' ? 'none that is known' : serverRanges) : undefined],
+    ['damage', error === undefined ? undefined : `${error.code}: ${faultLine(error)} ${payloadHint(error.code)}`],
+  ];
+  return rows.flatMap(([name, text]) => (text === undefined ? [] : [`${name.padEnd(9)} ${text}\n`])).join('');
+}
+
+function checksumText({ checksum, computedChecksum, storedChecksum }: PayloadReport): string | undefined {
+  if (checksum === undefined || checksum === 'ok') return checksum && `ok, ${storedChecksum}`;
+  if (checksum === 'none') return `omitted (zeros), its bytes have ${computedChecksum}`;
+  return `wrong: it says ${storedChecksum}, its bytes have ${computedChecksum}`;
+}
+
+/** A damaged one among many. */
+export function damageLine({ error }: PayloadReport, number: number): string {
+  return error === undefined ? '' : `line ${number}: ${error.code}: ${faultLine(error)}\n`;
+}
+
+export function tallyLine(count: number, damaged: number): string {
+  return `${countText(count)} payloads: ${damaged === 0 ? 'all valid' : `${countText(count - damaged)} valid, ${countText(damaged)} damaged`}\n`;
+}
+
+/** Other people's programs read it: fields may be added, never renamed. */
+export function reportObject(report: PayloadReport): object {
+  const { error } = report;
+  return { valid: error === undefined, ...report, serverRanges: undefined, error: error && errorObject(error, payloadHint(error.code)) };
+}

@@ -1,0 +1,82 @@
+import { type Decoded, decodeBase64, decodeHex, decodeQuoted } from '../bytes/byte-forms.js';
+import { RdbError } from '../bytes/errors.js';
+import { LEAST_PAYLOAD, parsePayload } from '../rdb/payload.js';
+import { KNOWN_VERSION, TABLES } from '../rdb/types.js';
+
+/** How a payload may be given; where several fit equally well, the first counts. */
+export const PAYLOAD_FORMS = ['quoted', 'hex', 'base64', 'raw'] as const;
+export type PayloadForm = (typeof PAYLOAD_FORMS)[number];
+
+export interface FoundPayload {
+  readonly bytes: Uint8Array;
+  readonly form: PayloadForm;
+  /** A newline at the end, which is not of the payload, was left out: redis-cli writes one. */
+  readonly newline: boolean;
+}
+
+const decodeRaw = (given: Uint8Array): Decoded => given;
+const DECODERS: Readonly<Record<PayloadForm, (given: Uint8Array) => Decoded>> = { quoted: decodeQuoted, hex: decodeHex, base64: decodeBase64, raw: decodeRaw };
+
+const NEWLINE = 0x0a;
+const BACKSLASH = 0x5c;
+
+/**
+ * The payload that `given` is, in whichever form makes it the best payload: one with the right checksum before one without a
+ * checksum, that before one with a version and a type that there are. Throws BAD_PAYLOAD where none can be one.
+ */
+export function findPayload(given: Uint8Array, from?: PayloadForm): FoundPayload {
+  let best: FoundPayload | undefined;
+  let grade = 0;
+  for (const form of from === undefined ? PAYLOAD_FORMS : [from]) {
+    if (grade === BEST) break;
+    if (from === undefined && !mayBe(form, given)) continue;
+    const bytes = DECODERS[form](given);
+    if (typeof bytes === 'number') {
+      if (from !== undefined) throw notOf(form, given, bytes);
+      continue;
+    }
+    for (const newline of form === 'raw' && bytes[bytes.length - 1] === NEWLINE ? [false, true] : [false]) {
+      const payload = newline ? bytes.subarray(0, -1) : bytes;
+      const found = gradeOf(payload);
+      if (found > grade) [best, grade] = [{ bytes: payload, form, newline }, found];
+    }
+  }
+  if (best === undefined) throw new RdbError('BAD_PAYLOAD', { expected: expectedOf(from), got: describe(given) });
+  return best;
+}
+
+/** The grade of a payload whose checksum is right. */
+const BEST = 4;
+
+/** 0 for what is too short. */
+function gradeOf(bytes: Uint8Array): number {
+  if (bytes.length < LEAST_PAYLOAD) return 0;
+  const { checksum, hasKeyMeta, type, vendor, version } = parsePayload(bytes);
+  if (checksum === 'ok') return BEST;
+  const known = version > 0 && version <= KNOWN_VERSION[vendor] && (hasKeyMeta || TABLES[vendor].types[type] !== undefined);
+  if (checksum === 'none') return known ? 3 : 1;
+  return known ? 2 : 1;
+}
+
+/** Seen at once, without decoding. A payload has bytes that are not printable, so its quoted form has escapes. */
+function mayBe(form: PayloadForm, given: Uint8Array): boolean {
+  if (form === 'quoted') return given.includes(BACKSLASH);
+  return form !== 'raw' || !isText(given);
+}
+
+/** Whether it is nothing but printable ASCII and white space: whatever it is then, it is not the bytes themselves. */
+const isText = (given: Uint8Array): boolean => given.every((byte) => (byte >= 0x20 && byte <= 0x7e) || (byte >= 0x09 && byte <= 0x0d));
+
+function notOf(form: PayloadForm, given: Uint8Array, at: number): RdbError {
+  const character = at < given.length ? JSON.stringify(String.fromCharCode(given[at])) : 'the end';
+  return new RdbError('BAD_PAYLOAD', { expected: `a payload in the form ${form}`, got: `${character} at character ${at + 1}` });
+}
+
+function expectedOf(from: PayloadForm | undefined): string {
+  return `${LEAST_PAYLOAD} bytes or more${from === undefined ? ` in one of the forms ${PAYLOAD_FORMS.join(', ')}` : ` in the form ${from}`}`;
+}
+
+function describe(given: Uint8Array): string {
+  if (given.length === 0) return 'nothing';
+  return isText(given) ? `text of ${given.length} characters` : `${given.length} bytes`;
+}

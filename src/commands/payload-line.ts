@@ -1,0 +1,76 @@
+import { decodeBase64 } from '../bytes/byte-forms.js';
+import { RdbError } from '../bytes/errors.js';
+import { formatText, parseText } from '../bytes/text.js';
+import type { Frame } from '../rdb/frame.js';
+
+/** A line of `dump --format payload`. */
+export interface PayloadLine {
+  readonly bytes: Uint8Array;
+  /** What it says of the key; without db or key there is none. */
+  readonly db: number;
+  readonly key: Uint8Array;
+  readonly expireAt: bigint | undefined;
+  readonly idle: number;
+  readonly freq: number;
+}
+
+const MARK = ',"payload":"';
+const QUOTE = 0x22;
+
+/**
+ * Reads a line. In it, `,"payload":"` stands nowhere but before the payload: inside a string of JSON there is a backslash before a
+ * quote. So a payload of any size is decoded where it stands, and only the rest is parsed. Throws BAD_PAYLOAD.
+ */
+export function parsePayloadLine(line: Uint8Array): PayloadLine {
+  const view = Buffer.from(line.buffer, line.byteOffset, line.length);
+  const mark = view.indexOf(MARK, 0, 'latin1');
+  const from = mark + MARK.length;
+  const to = mark < 0 ? -1 : line.indexOf(QUOTE, from);
+  if (to < 0) throw bad('an object with "payload" behind its other fields, as rdbkit dump --format payload writes it', 'another line');
+  const key = keyOf(view.toString('utf8', 0, mark) + view.toString('utf8', to + 1));
+  const bytes = decodeBase64(line.subarray(from, to));
+  if (typeof bytes !== 'number') return { bytes, ...key };
+  const error = bad('base64', `${JSON.stringify(String.fromCharCode(line[from + bytes]))} in the payload`);
+  throw key.db < 0 ? error : error.at({ db: key.db, key: formatText(key.key) });
+}
+
+function keyOf(text: string): Omit<PayloadLine, 'bytes'> {
+  const { db, freq, idle, key } = parse(text);
+  const expireAt = /[{,]"expireAt":(-?\d{1,19})[,}]/.exec(text)?.[1]; // a number may be too large for JSON.parse
+  const hasKey = isCount(db) && typeof key === 'string';
+  return {
+    db: hasKey ? db : -1,
+    key: hasKey ? textBytes(key) : new Uint8Array(0),
+    expireAt: expireAt === undefined ? undefined : BigInt(expireAt),
+    idle: isCount(idle) ? idle : -1,
+    freq: isCount(freq) ? freq : -1,
+  };
+}
+
+const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
+
+function parse(text: string): Readonly<Record<string, unknown>> {
+  try {
+    return JSON.parse(text) as Readonly<Record<string, unknown>>;
+  } catch (cause) {
+    throw bad('a line of JSON', 'something that is none', cause);
+  }
+}
+
+function textBytes(key: string): Uint8Array {
+  try {
+    return parseText(key);
+  } catch (cause) {
+    throw bad('a key in the text form', JSON.stringify(key), cause);
+  }
+}
+
+function bad(expected: string, got: string, cause?: unknown): RdbError {
+  return new RdbError('BAD_PAYLOAD', { expected, got, cause });
+}
+
+/** Puts what the line says of the key into the frame of its value. */
+export function nameFrame(frame: Frame, { db, expireAt, freq, idle, key }: PayloadLine): void {
+  Object.assign(frame, { db, idle, freq, keyBytes: key, keyStart: 0, keyEnd: key.length });
+  if (expireAt !== undefined) frame.setExpire(Number(expireAt >> 32n), Number(expireAt & 0xffff_ffffn));
+}

@@ -1,0 +1,216 @@
+import type { Readable } from 'node:stream';
+import { RdbError } from '../bytes/errors.js';
+import { PLAIN } from '../bytes/hot.js';
+import { formatText } from '../bytes/text.js';
+import { Kernels } from '../kernels/kernels.js';
+import { EMPTY } from '../encodings/element.js';
+import { type Frame, NEED } from '../rdb/frame.js';
+import { Framer } from '../rdb/framer.js';
+import { LEAST_PAYLOAD, parsePayload, type Payload, PAYLOAD_FOOTER, storedCrc } from '../rdb/payload.js';
+import { payloadFrame } from '../rdb/payload-frame.js';
+import type { ByteSink } from '../sinks/byte-sink.js';
+import { JsonLines } from '../sinks/json-lines.js';
+import { Output } from '../sinks/output.js';
+import { gather, linesOf } from '../sources/gather.js';
+import { guard } from '../sources/guard.js';
+import { acceptingTargets, targetRanges } from '../values/accepting.js';
+import { findPayload, type PayloadForm } from './payload-forms.js';
+import { nameFrame, parsePayloadLine, type PayloadLine } from './payload-line.js';
+
+export { PAYLOAD_FORMS, type PayloadForm } from './payload-forms.js';
+
+export interface PayloadInput {
+  /** As on the command line, or undefined for standard input. */
+  readonly given: string | undefined;
+  readonly stdin: Readable;
+  readonly from?: PayloadForm | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** A payload as it was given. */
+export interface GivenPayload {
+  readonly bytes: Uint8Array;
+  readonly form: PayloadForm | 'json';
+  /** A newline behind it was left out. */
+  readonly newline: boolean;
+  /** Of a line of JSON: what that says, and which line it is, from 1 on. */
+  readonly line?: PayloadLine;
+  readonly number?: number;
+  /** There is no payload in the line. */
+  readonly error?: RdbError;
+}
+
+const OBJECT = 0x7b; // no type of value has this number, so no payload begins with it
+
+/** One payload, or as many as there are lines of JSON. Throws BAD_PAYLOAD for what cannot be one and is no such line, READ_FAILED, the reason of an abort. */
+export async function* givenPayloads({ from, given, signal, stdin }: PayloadInput): AsyncGenerator<GivenPayload, void, void> {
+  const source = given === undefined ? guard(stdin, '-', () => undefined, signal) : argument(given);
+  const first = await source.next();
+  const head = first.done === true ? new Uint8Array(0) : first.value;
+  const chunks = before(head, source);
+  if (head[0] !== OBJECT || from !== undefined) {
+    yield findPayload(await gather(chunks), from);
+    return;
+  }
+  let number = 0;
+  for await (const text of linesOf(chunks)) yield givenLine(text, ++number);
+}
+
+function givenLine(text: Uint8Array, number: number): GivenPayload {
+  const common = { form: 'json', newline: false, number } as const;
+  try {
+    const line = parsePayloadLine(text);
+    return { ...common, bytes: line.bytes, line };
+  } catch (error) {
+    if (error instanceof RdbError) return { ...common, bytes: EMPTY, error };
+    throw error;
+  }
+}
+
+// eslint-disable-next-line @typescript-eslint/require-await -- one kind of source among asynchronous ones
+async function* argument(text: string): AsyncGenerator<Uint8Array, void, void> {
+  yield new TextEncoder().encode(text);
+}
+
+async function* before(head: Uint8Array, rest: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, void> {
+  yield head;
+  yield* rest;
+}
+
+/** What there is to say of a payload; absent is what could not be found out because of the error. */
+export interface PayloadReport {
+  readonly form: GivenPayload['form'];
+  readonly newline: boolean;
+  /** Bytes of the payload. */
+  readonly size: number;
+  readonly db?: number;
+  /** In the text form. */
+  readonly key?: string;
+  readonly type?: string;
+  /** The servers' name of the encoding, and its number. */
+  readonly encoding?: string;
+  readonly encodingId?: number;
+  readonly version?: number;
+  readonly vendor?: Payload['vendor'];
+  /** `wrong` and `none` are refused by servers. */
+  readonly checksum?: Payload['checksum'];
+  readonly storedChecksum?: string;
+  readonly computedChecksum?: string;
+  /** Of the metadata of modules before the type byte, of the value, and behind the value before the footer. */
+  readonly keyMetaBytes?: number;
+  readonly valueBytes?: number;
+  readonly trailingBytes?: number;
+  /** Servers whose RESTORE takes it, like `redis-7.0`, and for people; none where something is wrong. */
+  readonly servers?: readonly string[];
+  readonly serverRanges?: string;
+  /** What is wrong with it. */
+  readonly error?: RdbError;
+}
+
+/** Decodes payloads, one after another, to JSON lines or to nowhere. */
+export class PayloadReader {
+  /** A part of a damaged value was written before the damage was found. */
+  torn = false;
+  private readonly hot = Kernels.create() ?? PLAIN;
+  private readonly output: Output;
+  private readonly lines: JsonLines;
+
+  constructor(sink: ByteSink = NOWHERE) {
+    this.output = new Output(sink, { hot: this.hot });
+    this.lines = new JsonLines(this.output, { hot: this.hot });
+  }
+
+  /** Looks at all of a payload. */
+  async check(given: GivenPayload): Promise<PayloadReport> {
+    const { bytes, form, line, newline } = given;
+    const place = line === undefined || line.db < 0 ? {} : { db: line.db, key: formatText(line.key) };
+    let report: PayloadReport = { form, newline, size: bytes.length, ...place };
+    try {
+      const payload = this.open(given);
+      const [stored, computed] = [storedCrc(bytes).toString(), this.crcOf(bytes)];
+      report = { ...report, version: payload.version, vendor: payload.vendor, checksum: payload.checksum, storedChecksum: stored, computedChecksum: computed };
+      const frame = payloadFrame(bytes, payload);
+      const { id, name } = frame.type;
+      report = { ...report, type: frame.redisType, encoding: name, encodingId: id, keyMetaBytes: frame.metaBytes?.length ?? 0 };
+      if (payload.checksum !== 'ok') throw wrongChecksum(bytes, stored, computed);
+      const end = await this.value(frame);
+      const servers = acceptingTargets(Object.assign(frame, { end }), payload.version);
+      report = { ...report, valueBytes: end - frame.start, trailingBytes: bytes.length - PAYLOAD_FOOTER - end };
+      return { ...report, servers: servers.map(({ release, vendor }) => `${vendor}-${release}`), serverRanges: targetRanges(servers) };
+    } catch (error) {
+      if (!(error instanceof RdbError)) throw error;
+      return { ...report, servers: [], error: error.at(place) };
+    }
+  }
+
+  /**
+   * Writes the value as a line. Without `checksum` it is not looked at. Returns what is odd about it; throws RdbError where it is
+   * damaged, and then nothing of it is written unless it came in parts.
+   */
+  async decode(given: GivenPayload, checksum: boolean): Promise<string | undefined> {
+    const { bytes, line } = given;
+    const payload = this.open(given);
+    const frame = payloadFrame(bytes, payload);
+    if (line !== undefined) nameFrame(frame, line);
+    try {
+      if (checksum && payload.checksum === 'wrong') throw wrongChecksum(bytes, storedCrc(bytes).toString(), this.crcOf(bytes));
+      const end = await this.value(frame);
+      await this.output.flushIfFull();
+      const trailing = bytes.length - PAYLOAD_FOOTER - end;
+      if (trailing > 0) return `${trailing} bytes follow the value before the footer`;
+      return payload.checksum === 'none' ? 'it has no checksum (zeros): no RESTORE takes it' : undefined;
+    } catch (error) {
+      if (error instanceof RdbError && frame.db >= 0) error.at({ db: frame.db, key: formatText(frame.keyBytes) });
+      throw error;
+    }
+  }
+
+  /** Hands on what was decoded. */
+  async end(): Promise<void> {
+    await this.output.flush();
+    await this.output.written();
+  }
+
+  private open({ bytes, error }: GivenPayload): Payload {
+    if (error !== undefined) throw error;
+    if (bytes.length < LEAST_PAYLOAD) throw new RdbError('BAD_PAYLOAD', { expected: `${LEAST_PAYLOAD} bytes or more`, got: `${bytes.length}` });
+    return parsePayload(bytes, this.hot.crc64());
+  }
+
+  private crcOf(bytes: Uint8Array): string {
+    return this.hot.crc64().update(bytes, 0, bytes.length - 8).toString();
+  }
+
+  /** Decodes the value of a frame. Returns the position behind it. */
+  private async value(frame: Frame): Promise<number> {
+    const { lines } = this;
+    const framer = Framer.ofValue(frame, {});
+    framer.push(frame.bytes.subarray(frame.start, frame.end));
+    try {
+      for (;;) {
+        const kind = framer.next();
+        if (kind === NEED) throw new RdbError('TRUNCATED', { offset: frame.end, expected: 'the rest of the value', got: 'the footer' });
+        lines.frame(kind, framer.frame);
+        await lines.settle();
+        if (framer.frame.last) return framer.offset;
+      }
+    } catch (error) {
+      this.torn = !lines.rollback();
+      if (!(error instanceof RdbError)) throw error;
+      const placed = framer.failed(error);
+      if (frame.db < 0) placed.db = placed.key = undefined;
+      throw placed;
+    }
+  }
+}
+
+function wrongChecksum(bytes: Uint8Array, stored: string, computed: string): RdbError {
+  const isZero = /^0+$/.test(stored);
+  return new RdbError('CHECKSUM', { offset: bytes.length - 8, expected: isZero ? 'a checksum' : `${stored}, as the payload says`, got: isZero ? 'zeros' : `${computed} from its bytes` });
+}
+
+const NOWHERE: ByteSink = {
+  write: () => Promise.resolve(),
+  commit: () => Promise.resolve(),
+  abandon: () => Promise.resolve(undefined),
+};

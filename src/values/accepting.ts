@@ -1,0 +1,38 @@
+import type { Frame } from '../rdb/frame.js';
+import { FIRST_KEY_META_VERSION } from '../rdb/payload.js';
+import { hasMisreadListpacks } from './listpack-borders.js';
+import { acceptsVersion, reads, type Target, TARGETS, targetName } from './targets.js';
+
+/**
+ * The servers whose RESTORE takes a payload with this value and this version, in the order of TARGETS. The frame is that of
+ * the whole value; its module metadata counts, but whether a server has the modules cannot be known.
+ */
+export function acceptingTargets(frame: Frame, version: number): readonly Target[] {
+  const misread = new Map<boolean, boolean>();
+  const misreads = (wide: boolean): boolean => {
+    const known = misread.get(wide) ?? hasMisreadListpacks(frame, wide);
+    misread.set(wide, known);
+    return known;
+  };
+  return TARGETS.filter((target) => {
+    if (!acceptsVersion(target, version) || !reads(target, frame.type)) return false;
+    if (frame.metaBytes !== undefined && !hasKeyMeta(target)) return false;
+    return !misreads(target.wide);
+  });
+}
+
+/** Module metadata of keys is of Redis 8.6. */
+const hasKeyMeta = ({ rdbVersion, vendor }: Target): boolean => vendor === 'redis' && rdbVersion >= FIRST_KEY_META_VERSION;
+
+/** `Redis 7.0 to 8.10, Valkey 9.1`: servers that stand in a row in TARGETS, of one vendor, are joined. */
+export function targetRanges(targets: readonly Target[]): string {
+  const runs: Target[][] = [];
+  for (const target of targets) {
+    const run = runs.at(-1);
+    const before = run?.at(-1);
+    const follows = before?.vendor === target.vendor && TARGETS.indexOf(before) + 1 === TARGETS.indexOf(target);
+    if (run !== undefined && follows) run.push(target);
+    else runs.push([target]);
+  }
+  return runs.map((run) => (run.length === 1 ? targetName(run[0]) : `${targetName(run[0])} to ${run[run.length - 1].release}`)).join(', ');
+}
