@@ -196,9 +196,9 @@ function withPartition(filter: FilterOptions, text: string | undefined): FilterO
 const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
 function milliseconds(option: string, text: string): number {
-  const match = /^(\d{1,12})(ms|s|m|h|d)?$/.exec(text);
+  const match = /^(\d{1,12})(ms|s|m|h|d|)$/.exec(text);
   if (match === null) throw new UsageError(`${option} ${word(text)}: expected a time like 60s, 500ms, 2h or 1d`);
-  return Number(match[1]) * UNITS[match[2] ?? 's'];
+  return Number(match[1]) * UNITS[match[2] === '' ? 's' : match[2]];
 }
 
 function checkShift(text: string | undefined): number | undefined {

@@ -111,7 +111,7 @@ export function checkCheckpoint(checkpoint: Checkpoint, target: CheckpointTarget
     }
   });
   for (const name of new Set([...Object.keys(checkpoint.options), ...Object.keys(options)])) {
-    const [then, now] = [checkpoint.options[name], options[name]].map((value) => JSON.stringify(value) ?? 'not given');
+    const [then, now] = [checkpoint.options[name], options[name]].map((value) => (value === undefined ? 'not given' : JSON.stringify(value)));
     if (then !== now) throw new CheckpointError(`${name} was ${then} and is ${now} now: what is restored would not be of a piece`);
   }
 }

@@ -95,7 +95,7 @@ export class Bulk implements LinkEvents {
     const known = this.links.get(master.name);
     if (known !== undefined) return known;
     const { retryFor, window, windowUnits } = this.options;
-    const open = () => openSocket(this.servers.access, master.address);
+    const open = (): ReturnType<typeof openSocket> => openSocket(this.servers.access, master.address);
     const link = new Link({ name: master.name, open, window, windowUnits, patience: Math.max(retryFor, 1000) }, this);
     this.links.set(master.name, link);
     return link;

@@ -206,10 +206,15 @@ export class Link {
     this.change.fire();
   }
 
+  /** What the next reply is for. */
+  private get head(): Batch | Answers {
+    if (this.flying.length === 0) throw new ConnectionLost('a reply came that nothing was sent for');
+    return this.flying[0];
+  }
+
   private oks(count: number): void {
     for (let left = count; left > 0; ) {
-      const head = this.flying[0];
-      if (head === undefined) throw new ConnectionLost('a reply came that nothing was sent for');
+      const head = this.head;
       if (head instanceof Answers || head.perUnit !== 1) {
         this.reply(undefined, undefined);
         left--;
@@ -221,8 +226,7 @@ export class Link {
   }
 
   private reply(error: string | undefined, integer: number | undefined): void {
-    const head = this.flying[0];
-    if (head === undefined) throw new ConnectionLost('a reply came that nothing was sent for');
+    const { head } = this;
     if (head instanceof Answers) {
       head.take(error, integer);
       if (!head.complete) return;

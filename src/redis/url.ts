@@ -37,7 +37,7 @@ export function isServerUrl(text: string): boolean {
 export function parseServerUrl(text: string): ServerUrl {
   const match = FORM.exec(text);
   if (match === null) throw new TypeError('expected redis://host:port, rediss://host:port or redis+sentinel://host:port,host:port/master');
-  const [, scheme, sentinel, login, hosts, path = ''] = match;
+  const [, scheme, sentinel, login, hosts, path = ''] = match as (string | undefined)[] as [string, string, string | undefined, string | undefined, string, string | undefined];
   const isSentinel = sentinel !== undefined;
   const names = path.split('/').filter((name) => name !== '');
   const sentinelMaster = isSentinel ? decoded(names.shift()) : undefined;
