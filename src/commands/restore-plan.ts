@@ -1,7 +1,17 @@
 import type { Servers } from '../redis/servers.js';
 import { type SourceHead, sourceHead } from './source-heads.js';
-import type { RestoreOptions } from './restore.js';
+import type { ServerUrl } from '../redis/url.js';
+import type { FilterOptions } from '../values/filters.js';
 import type { TargetFacts } from './target-facts.js';
+
+/** What decides which part of the target is written to. */
+export interface PlanOptions {
+  readonly sources: readonly string[];
+  readonly url: ServerUrl;
+  readonly dbMap?: ReadonlyMap<number, number> | undefined;
+  readonly filter?: FilterOptions | undefined;
+  readonly flush?: boolean | undefined;
+}
 
 /** What is going to happen, as far as it can be known before anything is read or written. */
 export interface Plan {
@@ -18,14 +28,14 @@ export interface Plan {
 }
 
 /** Databases that are written to; undefined for those of the source, which nobody knows yet. */
-function chosenDbs({ dbMap, filter, url }: RestoreOptions): ReadonlySet<number> | undefined {
+function chosenDbs({ dbMap, filter, url }: PlanOptions): ReadonlySet<number> | undefined {
   if (url.db !== undefined) return new Set([url.db]);
   if (filter?.db === undefined || filter.db.length === 0) return undefined;
   return new Set(filter.db.map((db) => dbMap?.get(db) ?? db));
 }
 
 /** Keys in the databases that are written to. */
-export function keysThere({ masters }: TargetFacts, options: RestoreOptions): number {
+export function keysThere({ masters }: TargetFacts, options: PlanOptions): number {
   if (options.flush === true) return 0;
   const chosen = chosenDbs(options);
   let keys = 0;
@@ -33,7 +43,7 @@ export function keysThere({ masters }: TargetFacts, options: RestoreOptions): nu
   return keys;
 }
 
-export async function planOf(options: RestoreOptions, target: TargetFacts): Promise<Plan> {
+export async function planOf(options: PlanOptions, target: TargetFacts): Promise<Plan> {
   const sources = await Promise.all(options.sources.map((source) => sourceHead(source)));
   const memoryNeeded = sources.reduce<number | undefined>((sum, head) => (sum === undefined || head?.usedMemory === undefined ? undefined : sum + head.usedMemory), 0);
   const limited = target.masters.filter(({ maxMemory }) => maxMemory > 0);
@@ -42,7 +52,7 @@ export async function planOf(options: RestoreOptions, target: TargetFacts): Prom
   return { ...plan, warnings: warningsOf(plan, options) };
 }
 
-function warningsOf({ memoryLeft, memoryNeeded, sources, target }: Omit<Plan, 'warnings'>, { filter, flush }: RestoreOptions): string[] {
+function warningsOf({ memoryLeft, memoryNeeded, sources, target }: Omit<Plan, 'warnings'>, { filter, flush }: PlanOptions): string[] {
   const warnings: string[] = [];
   if (target.assumed !== undefined) warnings.push(`${target.version} is not known here: it is written for as ${target.assumed}`);
   const newest = sources.reduce((most, head) => Math.max(most, head?.version ?? 0), 0);
@@ -56,7 +66,7 @@ function warningsOf({ memoryLeft, memoryNeeded, sources, target }: Omit<Plan, 'w
 }
 
 /** Empties the databases that are written to, on every master. Throws ServerError. */
-export async function flushTarget(servers: Servers, options: RestoreOptions, { databases }: TargetFacts): Promise<void> {
+export async function flushTarget(servers: Servers, options: PlanOptions, { databases }: TargetFacts): Promise<void> {
   const chosen = chosenDbs(options);
   await servers.eachMaster(async (client) => {
     if (chosen === undefined) {

@@ -9,8 +9,8 @@ import type { KeyProblem } from '../sinks/dump-sink.js';
 import { Pace } from '../sinks/pace.js';
 import { RejectsFile } from '../sinks/rejects-file.js';
 import { Ledger } from '../sinks/restore-ledger.js';
-import type { Rejected, Stretch } from '../sinks/restore-progress.js';
-import { BATCH_BYTES, batchBuffers, type RestoreConflict, RestoreSink } from '../sinks/restore-sink.js';
+import type { Rejected, RestoreConflict, Stretch } from '../sinks/restore-progress.js';
+import { BATCH_BYTES, batchBuffers, RestoreSink } from '../sinks/restore-sink.js';
 import type { Counts } from '../sinks/sink.js';
 import type { FilterOptions } from '../values/filters.js';
 import { samePayload } from '../values/same-value.js';
@@ -20,7 +20,7 @@ import { flushTarget, keysThere, type Plan, planOf } from './restore-plan.js';
 import { run, type RunOptions, type RunProgress, type RunSummary } from './run.js';
 import { type TargetFacts, targetFacts } from './target-facts.js';
 
-export type { RestoreConflict } from '../sinks/restore-sink.js';
+export type { RestoreConflict } from '../sinks/restore-progress.js';
 export type { Plan } from './restore-plan.js';
 
 export interface RestoreOptions extends RunOptions {

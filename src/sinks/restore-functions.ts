@@ -1,7 +1,7 @@
 import { type Bulk, ErrorReply } from '../redis/bulk.js';
 import { ServerError } from '../redis/errors.js';
 import { libraryName } from './rdb-meta.js';
-import type { RestoreConflict } from './restore-sink.js';
+import type { RestoreConflict } from './restore-progress.js';
 
 /** Loads a function library into every master. Returns what is wrong with that, in a sentence without its end. Throws ServerError. */
 export async function loadLibrary(bulk: Bulk, code: Uint8Array, conflict: RestoreConflict): Promise<string | undefined> {

@@ -3,6 +3,9 @@ import { restoredBy } from '../redis/commands.js';
 import { formatText } from '../bytes/text.js';
 import { Ledger } from './restore-ledger.js';
 
+/** What becomes of a key that the target has: it is an error, it stays, it is replaced. */
+export type RestoreConflict = 'error' | 'skip' | 'replace';
+
 /** A key that is not on the server, and why. */
 export interface Rejected {
   readonly db: number;

@@ -17,12 +17,9 @@ import { DumpSink, type DumpSinkOptions } from './dump-sink.js';
 import { functionCode } from './rdb-meta.js';
 import type { Pace } from './pace.js';
 import { LargeValue } from './restore-large.js';
-import { Stretch, type StretchEvents } from './restore-progress.js';
+import { type RestoreConflict, Stretch, type StretchEvents } from './restore-progress.js';
 import { modifiersOf, RespWriter, ttlOf } from './resp-writer.js';
 import { loadLibrary } from './restore-functions.js';
-
-/** What becomes of a key that the target has: it is an error, it stays, it is replaced. */
-export type RestoreConflict = 'error' | 'skip' | 'replace';
 
 export interface RestoreSinkOptions extends DumpSinkOptions {
   readonly target: Target;
