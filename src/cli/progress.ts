@@ -1,6 +1,7 @@
 import type { Writable } from 'node:stream';
 import type { RunProgress } from '../commands/run.js';
-import { bytesText, keysText, longText, rateText } from './numbers.js';
+import { bytesText, countText, keysText, longText, rateText } from './numbers.js';
+import { printable } from './printable.js';
 
 /** How far a run is. All of it lives on standard error. */
 export interface Progress {
@@ -48,7 +49,9 @@ export class PlainProgress implements Progress {
   }
 
   private tick(): void {
-    this.line(`rdbkit: ${progressParts(this.latest, (performance.now() - this.started) / 1000).join(', ')}`);
+    const seconds = (performance.now() - this.started) / 1000;
+    this.line(`rdbkit: ${progressParts(this.latest, seconds).join(', ')}`);
+    for (const { keys, name } of this.latest.servers ?? []) this.line(`rdbkit:   ${printable(name)}: ${keysText(keys)}, ${countText(Math.round(keys / seconds))} keys/s`);
   }
 
   stop(): void {

@@ -75,6 +75,7 @@ async function runRestore(words: readonly string[], flags: RestoreFlags, io: Io,
       const summary = await restore({
         ...{ ...options, checksum, keepGoing, strict, stdin, stdout, signal },
         ...listeners,
+        onProgress: (now) => listeners.onProgress?.(flags.verbose === true ? now : { ...now, servers: undefined }),
         onPlan: (plan) => agreed(plan, options, flags, io, say),
         onProblem: (problem) => {
           if (flags.json === true && problems.length < MOST_LISTED) problems.push(problem);
@@ -133,11 +134,11 @@ function closingLines(summary: RestoreSummary, { verbose }: RestoreFlags, { dryR
     ...(total.rejected > 0 ? [`${countText(total.rejected)} rejected`] : []),
     ...(total.expired > 0 ? [`${countText(total.expired)} left out, since they had expired`] : []),
     ...(total.transcoded > 0 ? [`${countText(total.transcoded)} in another encoding`] : []),
-    ...(told > 0 ? [`${countText(told)} other things not restored`] : []),
+    ...(told > 0 ? [`${countText(told)} not restored that ${told === 1 ? 'is no key' : 'are no keys'}`] : []),
     ...(filteredOut(read, total) > 0 ? [`${countText(filteredOut(read, total))} filtered out`] : []),
     ...(limited ? ['stopped at --limit'] : []),
   ];
-  const speed = `${bytesText(bytes)} in, ${secondsText(seconds)}, ${rateText(bytes, seconds)}, ${countText(Math.round(there / Math.max(seconds, 0.001)))} keys/s`;
+  const speed = `${bytesText(bytes)} in, ${secondsText(seconds)}, ${rateText(bytes, seconds)}, ${keysText(Math.round(there / Math.max(seconds, 0.001)))}/s`;
   const lines = [`${counts.join(', ')}; ${speed}`];
   if (verbose === true) {
     for (const { counts: row, db, server } of rows) {

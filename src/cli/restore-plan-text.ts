@@ -13,6 +13,9 @@ export function planLines(plan: Plan): string[] {
     const parts = [
       `RDB ${head.version}`,
       ...(head.server === undefined ? [] : [`of ${VENDORS[head.vendor]} ${printable(head.server)}`]),
+      ...head.keys.map(({ db, keys }) => `${keysText(keys)} in database ${db}`),
+      ...(head.functions === 0 ? [] : [`${countText(head.functions)} function ${head.functions === 1 ? 'library' : 'libraries'}`]),
+      ...(head.modules.length === 0 ? [] : [`data of modules ${printable(head.modules.join(' '))}`]),
       ...(head.size === undefined ? [] : [bytesText(head.size)]),
       ...(head.created === undefined ? [] : [`written ${new Date(head.created * 1000).toISOString().replace('.000Z', 'Z')}`]),
     ];

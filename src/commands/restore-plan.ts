@@ -1,7 +1,9 @@
 import type { Servers } from '../redis/servers.js';
 import { type SourceHead, sourceHead } from './source-heads.js';
 import type { ServerUrl } from '../redis/url.js';
+import type { RestoreConflict } from '../sinks/restore-progress.js';
 import type { FilterOptions } from '../values/filters.js';
+import { releaseNumber } from '../values/targets.js';
 import type { TargetFacts } from './target-facts.js';
 
 /** What decides which part of the target is written to. */
@@ -11,6 +13,7 @@ export interface PlanOptions {
   readonly dbMap?: ReadonlyMap<number, number> | undefined;
   readonly filter?: FilterOptions | undefined;
   readonly flush?: boolean | undefined;
+  readonly conflict?: RestoreConflict | undefined;
 }
 
 /** What is going to happen, as far as it can be known before anything is read or written. */
@@ -52,17 +55,33 @@ export async function planOf(options: PlanOptions, target: TargetFacts): Promise
   return { ...plan, warnings: warningsOf(plan, options) };
 }
 
-function warningsOf({ memoryLeft, memoryNeeded, sources, target }: Omit<Plan, 'warnings'>, { filter, flush }: PlanOptions): string[] {
+function warningsOf({ keysThere: there, memoryLeft, memoryNeeded, sources, target }: Omit<Plan, 'warnings'>, { conflict = 'error', filter, flush }: PlanOptions): string[] {
   const warnings: string[] = [];
+  if (conflict === 'error' && there > 0) warnings.push('the target has to be empty, unless --on-conflict skip or replace says what becomes of keys that are there, or --flush empties it');
   if (target.assumed !== undefined) warnings.push(`${target.version} is not known here: it is written for as ${target.assumed}`);
   const newest = sources.reduce((most, head) => Math.max(most, head?.version ?? 0), 0);
   if (sources.some((head) => head !== undefined && (head.version > target.target.rdbVersion || head.vendor !== target.target.vendor))) {
     warnings.push(`the sources are RDB ${newest}, the target reads ${target.target.rdbVersion}: values that it does not read are written in another encoding`);
   }
+  warnings.push(...missing(sources, target));
   if (flush !== true && memoryLeft !== undefined && memoryNeeded !== undefined && memoryNeeded > memoryLeft && Object.keys(filter ?? {}).length === 0) {
     warnings.push('the memory that is left may not be enough');
   }
   return warnings;
+}
+
+const FUNCTIONS_SINCE = 700;
+
+/** What the sources have before their keys, and the target has no place for. */
+function missing(sources: Plan['sources'], { databases, modules, target, version }: TargetFacts): string[] {
+  const known = sources.filter((head) => head !== undefined);
+  const wanted = [...new Set(known.flatMap((head) => head.modules))].filter((module) => !modules.includes(module));
+  const dbs = [...new Set(known.flatMap((head) => head.keys.map(({ db }) => db)))].filter((db) => db >= databases);
+  return [
+    ...(known.some(({ functions }) => functions > 0) && releaseNumber(target) < FUNCTIONS_SINCE ? [`the sources have functions, which ${version} does not know`] : []),
+    ...(wanted.length > 0 ? [`the sources have data of modules that the target does not have: ${wanted.join(', ')}`] : []),
+    ...(dbs.length > 0 ? [`the sources have keys in databases that the target does not have: ${dbs.join(', ')}; --db-map puts them into others`] : []),
+  ];
 }
 
 /** Empties the databases that are written to, on every master. Throws ServerError. */

@@ -287,6 +287,7 @@ class Restore {
       bytesRead: lanes.reduce((sum, { progress }) => sum + progress.bytesRead, 0),
       totalBytes: lanes.reduce<number | undefined>((sum, { progress }) => (sum === undefined || progress.totalBytes === undefined ? undefined : sum + progress.totalBytes), 0),
       keys: lanes.reduce((sum, { counts }) => sum + counts.keys, 0),
+      servers: this.ledger.servers,
     });
   }
 
@@ -339,6 +340,10 @@ class Restore {
   }
 }
 
-function problemOf(file: string, { db, error, key, server }: Rejected): KeyProblem {
-  return { file, db, key, reason: server === undefined ? error : `${server} answered: ${error}` };
+function problemOf(file: string, { db, error, key, payload, server }: Rejected): KeyProblem {
+  const module = server !== undefined && payload !== undefined && MODULE_TYPES.includes(payload[0]);
+  return { file, db, key, reason: `${server === undefined ? '' : `${server} answered: `}${error}${module ? '; it is a value of a module, which the target must have' : ''}` };
 }
+
+/** MODULE_PRE_GA and MODULE_2. */
+const MODULE_TYPES: readonly number[] = [6, 7];

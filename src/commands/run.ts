@@ -35,6 +35,8 @@ export interface RunProgress {
   readonly bytesRead: number;
   readonly totalBytes: number | undefined;
   readonly keys: number;
+  /** The same for each of the servers that are written to. */
+  readonly servers?: readonly { readonly name: string; readonly keys: number }[] | undefined;
 }
 
 export interface RunSummary extends Readonly<Counts> {

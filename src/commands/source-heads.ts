@@ -17,6 +17,12 @@ export interface SourceHead {
   readonly usedMemory: number | undefined;
   /** Unix seconds. */
   readonly created: number | undefined;
+  /** Keys, and those with an expiry, by database, where the file says so before its first key. */
+  readonly keys: readonly { readonly db: number; readonly keys: number; readonly expires: number }[];
+  /** How many libraries of functions stand before the first key. */
+  readonly functions: number;
+  /** Modules that have data there. */
+  readonly modules: readonly string[];
   /** Bytes of the file, compressed or not. */
   readonly size: number | undefined;
 }
@@ -29,6 +35,9 @@ export async function sourceHead(source: string): Promise<SourceHead | undefined
   if (source === '-') return undefined;
   const framer = new Framer({ checksum: false });
   const aux = new Map<string, string>();
+  const keys: SourceHead['keys'][number][] = [];
+  const modules = new Set<string>();
+  let functions = 0;
   let size: number | undefined;
   let read = 0;
   try {
@@ -41,6 +50,9 @@ export async function sourceHead(source: string): Promise<SourceHead | undefined
       for (; kind === META; kind = framer.next()) {
         const record = metaRecord(framer.frame, new BufferTexts());
         if (record.type === 'aux') aux.set(record.key, record.value);
+        else if (record.type === 'resizeDb') keys.push({ db: record.db, keys: record.keys, expires: record.expires });
+        else if (record.type === 'function') functions++;
+        else if (record.type === 'moduleAux') modules.add(record.module);
       }
       if (kind !== NEED || read >= MOST) break;
     }
@@ -49,5 +61,6 @@ export async function sourceHead(source: string): Promise<SourceHead | undefined
   }
   const number = (name: string): number | undefined => (aux.has(name) ? Number(aux.get(name)) : undefined);
   const server = aux.get('valkey-ver') ?? aux.get('redis-ver');
-  return { source, vendor: framer.vendor, version: framer.version, server, usedMemory: number('used-mem'), created: number('ctime'), size };
+  const found = { keys, functions, modules: [...modules] };
+  return { source, vendor: framer.vendor, version: framer.version, server, usedMemory: number('used-mem'), created: number('ctime'), ...found, size };
 }

@@ -44,6 +44,13 @@ export class Ledger {
     return total;
   }
 
+  /** How many keys are on each server now. */
+  get servers(): { name: string; keys: number }[] {
+    const keys = new Map<string, number>();
+    for (const { counts, server } of this.entries()) if (server !== '') keys.set(server, (keys.get(server) ?? 0) + counts.restored + counts.replaced);
+    return [...keys].map(([name, count]) => ({ name, keys: count }));
+  }
+
   /** Databases in order, and their servers. */
   entries(): { db: number; server: string; counts: RestoreCounts }[] {
     const rows = [...this.rows].map(([name, counts]) => {
