@@ -20,6 +20,8 @@ export interface PlanOptions {
 export interface Plan {
   readonly sources: readonly (SourceHead | undefined)[];
   readonly target: TargetFacts;
+  /** The one database that all keys go into. */
+  readonly intoDb: number | undefined;
   /** Keys in the databases that are written to, as far as these are known. */
   readonly keysThere: number;
   /** Bytes that the sources' servers used, where all of them say so. */
@@ -51,7 +53,7 @@ export async function planOf(options: PlanOptions, target: TargetFacts): Promise
   const memoryNeeded = sources.reduce<number | undefined>((sum, head) => (sum === undefined || head?.usedMemory === undefined ? undefined : sum + head.usedMemory), 0);
   const limited = target.masters.filter(({ maxMemory }) => maxMemory > 0);
   const memoryLeft = limited.length < target.masters.length ? undefined : limited.reduce((sum, { maxMemory, usedMemory }) => sum + Math.max(0, maxMemory - usedMemory), 0);
-  const plan = { sources, target, keysThere: keysThere(target, options), memoryNeeded, memoryLeft };
+  const plan = { sources, target, intoDb: options.url.db, keysThere: keysThere(target, options), memoryNeeded, memoryLeft };
   return { ...plan, warnings: warningsOf(plan, options) };
 }
 
