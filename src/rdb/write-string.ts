@@ -60,3 +60,17 @@ export function addString(out: ByteBuilder, element: Element): void {
   if (element.kind === BYTES) addBytes(out, element.bytes, element.start, element.end);
   else addBytes(out, digits, 0, copy.kind === INT ? writeInt(copy.num, digits, 0) : writeInt64(copy.hi, copy.lo, digits, 0));
 }
+
+/**
+ * A double as ASCII text behind its length in one byte; 253 nan, 254 inf, 255 -inf (redis 3.2 rdb.c, rdbSaveDoubleValue). Servers
+ * print 17 significant digits; this is the shortest text that is the same double, of up to 17 digits.
+ */
+export function addAsciiDouble(out: ByteBuilder, value: number): void {
+  if (!Number.isFinite(value)) {
+    out.byte(Number.isNaN(value) ? 253 : value > 0 ? 254 : 255);
+    return;
+  }
+  const text = Object.is(value, -0) ? '-0' : String(value);
+  out.byte(text.length);
+  for (let i = 0; i < text.length; i++) out.byte(text.charCodeAt(i));
+}

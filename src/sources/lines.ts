@@ -5,8 +5,7 @@ const BOM: readonly number[] = [0xef, 0xbb, 0xbf];
 
 /** Lines up to this many bytes are handed on as a whole. */
 const LONGEST_WHOLE = 1 << 20;
-/** Held of a line that a chunk cut: given back behind a long one. */
-const EMPTY = new Uint8Array(0);
+const EMPTY: Uint8Array = new Uint8Array(0);
 
 /** Who takes lines, without the line feed. Bytes are borrowed until the method returns. */
 export interface LineTaker {

@@ -1,8 +1,9 @@
 import type { Frame } from '../rdb/frame.js';
 import { readLength } from '../rdb/length.js';
 import type { TypeRow } from '../rdb/types.js';
-import { addBytes, addLength, addString } from '../rdb/write-string.js';
-import { type Rewriting, Unsayable } from './rewriting.js';
+import { addAsciiDouble, addBytes, addLength, addString } from '../rdb/write-string.js';
+import { Unsayable } from './adaptation.js';
+import type { Rewriting } from './rewriting.js';
 import { targetName } from './targets.js';
 import { scoreOf } from './value-integers.js';
 
@@ -73,7 +74,7 @@ export function rewriteZset(to: Rewriting, frame: Frame): TypeRow {
     scored: (member, score) => {
       addString(out, member);
       if (type.name === 'ZSET_2') out.double(scoreOf(score));
-      else asciiDouble(to, scoreOf(score));
+      else addAsciiDouble(out, scoreOf(score));
     },
   });
   return type;
@@ -89,18 +90,4 @@ function packedZset({ out, walk, ziplist }: Rewriting, frame: Frame): void {
   });
   const packed = ziplist.finish();
   addBytes(out, packed, 0, packed.length);
-}
-
-/**
- * A double as ASCII text behind its length in one byte; 253 nan, 254 inf, 255 -inf (redis 3.2 rdb.c, rdbSaveDoubleValue). Servers
- * print 17 significant digits; this is the shortest text that is the same double, of up to 17 digits.
- */
-function asciiDouble({ out }: Rewriting, value: number): void {
-  if (!Number.isFinite(value)) {
-    out.byte(Number.isNaN(value) ? 253 : value > 0 ? 254 : 255);
-    return;
-  }
-  const text = Object.is(value, -0) ? '-0' : String(value);
-  out.byte(text.length);
-  for (let i = 0; i < text.length; i++) out.byte(text.charCodeAt(i));
 }

@@ -6,7 +6,8 @@ import { readString } from '../rdb/string.js';
 import type { TypeRow } from '../rdb/types.js';
 import { addLength } from '../rdb/write-string.js';
 import { copyListpack } from './listpack-borders.js';
-import { type Rewriting, Unsayable } from './rewriting.js';
+import { Unsayable } from './adaptation.js';
+import type { Rewriting } from './rewriting.js';
 import { targetName, typeFor } from './targets.js';
 
 /** Stream types, the latest first. */

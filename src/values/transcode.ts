@@ -1,7 +1,8 @@
 import type { Frame } from '../rdb/frame.js';
 import type { RedisType, TypeRow } from '../rdb/types.js';
 import { copyWithListpacks, hasMisreadListpacks } from './listpack-borders.js';
-import { Rewriting, Unsayable } from './rewriting.js';
+import { Unsayable } from './adaptation.js';
+import { Rewriting } from './rewriting.js';
 import { reads, type Target, targetName } from './targets.js';
 import { rewriteHash } from './transcode-hashes.js';
 import { rewriteList, rewriteSet, rewriteZset } from './transcode-lists.js';
