@@ -97,3 +97,20 @@ export class ZiplistWriter {
     return out.view();
   }
 }
+
+/** The beginning, as a string of an RDB, of a ziplist of one element of `size` bytes, over 64; the bytes follow, and ff. */
+export function writeZiplistHead(out: ByteBuilder, size: number, addLength: (out: ByteBuilder, length: number) => void): void {
+  const long = size >= 0x4000;
+  const whole = ZIPLIST_HEADER + 1 + (long ? 5 : 2) + size + 1;
+  addLength(out, whole);
+  out.le(whole, 4);
+  out.le(ZIPLIST_HEADER, 4);
+  out.le(1, 2);
+  out.byte(0);
+  if (long) {
+    out.byte(0x80);
+    out.be(size, 4);
+  } else {
+    out.be(0x4000 | size, 2);
+  }
+}

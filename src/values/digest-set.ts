@@ -39,20 +39,30 @@ export class DigestSet {
     this.used = 0;
   }
 
+  has(words: Readonly<Words128>): boolean {
+    const [a, b, c, d] = words;
+    return this.find((a | b | c | d) === 0 ? 1 : a, b, c, d) < 0;
+  }
+
   private put(a: number, b: number, c: number, d: number): boolean {
+    const { table } = this;
+    const at = this.find(a, b, c, d);
+    if (at < 0) return false;
+    table[at] = a;
+    table[at + 1] = b;
+    table[at + 2] = c;
+    table[at + 3] = d;
+    return true;
+  }
+
+  /** The place for a digest that is not there; -1 for one that is. */
+  private find(a: number, b: number, c: number, d: number): number {
     const { table } = this;
     const mask = this.slots - 1;
     for (let slot = a & mask; ; slot = (slot + 1) & mask) {
       const at = slot * WORDS;
-      if ((table[at] | table[at + 1] | table[at + 2] | table[at + 3]) === 0) {
-        table[at] = a;
-        table[at + 1] = b;
-        table[at + 2] = c;
-        table[at + 3] = d;
-        return true;
-      }
-      // the table holds them unsigned
-      if (((table[at] ^ a) | (table[at + 1] ^ b) | (table[at + 2] ^ c) | (table[at + 3] ^ d)) === 0) return false;
+      if ((table[at] | table[at + 1] | table[at + 2] | table[at + 3]) === 0) return at;
+      if (((table[at] ^ a) | (table[at + 1] ^ b) | (table[at + 2] ^ c) | (table[at + 3] ^ d)) === 0) return -1;
     }
   }
 
