@@ -58,6 +58,14 @@ export class Body {
     }
   }
 
+  /** All of another one. */
+  add(other: Body): void {
+    for (const piece of other.pieces()) {
+      this.out.copy(piece, 0, piece.length);
+      this.flushIfFull();
+    }
+  }
+
   /** A packed value, which is one string. */
   packed(bytes: Uint8Array): void {
     addBytes(this.out, bytes, 0, bytes.length);

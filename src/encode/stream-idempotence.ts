@@ -4,7 +4,7 @@ import { ArrayPlace, Fields, IntegerPlace, ObjectPlace, type Place, TextPlace, t
 import { addStringOf, bytesOf } from './stream-groups.js';
 import { addIdLengths, addUnsigned, type Id, IdPlace } from './stream-ids.js';
 
-/** What Redis 8.6 sets for a stream that says nothing of it (stream-idmp-duration and -maxsize). */
+/** For a stream that says nothing of it, but needs a type that has it. */
 const DURATION = 100n;
 const MAX_ENTRIES = 100n;
 
