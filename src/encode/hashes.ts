@@ -131,6 +131,7 @@ export class HashEncoder implements ValueEncoder, Container {
       addString(encoding.body.out, small.at(i));
       if ((i & 1) === 1) this.row(this.expiries[i >> 1]);
     }
+    if ((small.count & 1) === 0) this.pairAt = encoding.body.size;
   }
 
   finish(head: ByteBuilder): TypeRow {

@@ -14,7 +14,7 @@ import { parseTarget, type Target } from '../values/targets.js';
 import { JsonWalk } from './json-walk.js';
 import { KEY_TYPES, KeyLines, type KeyLine } from './key-lines.js';
 import { type MetaLine, metaLines } from './meta-lines.js';
-import { Fields, ObjectPlace, pathOf, type Unknown, WordPlace } from './places.js';
+import { type Container, Fields, pathOf, Place, type Unknown, WordPlace } from './places.js';
 import { TypeScan } from './type-scan.js';
 
 /** What is made of lines that say nothing of their server: Redis and Valkey from 7.2 on read it. */
@@ -57,6 +57,22 @@ export interface LineEncoderOptions {
 /** What names a server in the lines before the keys. */
 const SERVERS: Readonly<Record<string, string | undefined>> = { 'redis-ver': 'redis', 'valkey-ver': 'valkey' };
 
+/** Bytes of a long line that are made tokens at a time: these are larger. */
+const SLICE = 1 << 14;
+
+/** Where the object of a line stands. */
+class RootPlace extends Place {
+  fields: Fields | undefined;
+
+  constructor() {
+    super('an object, as decode writes it');
+  }
+
+  override object(): Container {
+    return this.fields === undefined ? super.object() : this.fields.begin();
+  }
+}
+
 /** Makes the records of an RDB file from lines. Offsets in its errors count from the beginning of the line. */
 export class LineEncoder implements LineTaker {
   /** What is made so far, to be taken away, with the header at the beginning once `begun`. */
@@ -65,6 +81,7 @@ export class LineEncoder implements LineTaker {
   /** The rest of a large record, behind `out`: to be taken before the next line. */
   rest: Iterable<Uint8Array> | undefined;
 
+  private readonly root = new RootPlace();
   private readonly walk = new JsonWalk();
   private readonly tokens = new WholeTokens();
   private readonly metaLines: ReadonlyMap<string, MetaLine>;
@@ -115,10 +132,9 @@ export class LineEncoder implements LineTaker {
   part(bytes: Uint8Array, start: number, end: number, first: boolean, last: boolean): void {
     try {
       if (first) this.partsBegin();
-      if (this.started) this.walk.take(this.parts.read(bytes, start, end, this.partAt));
-      else this.beforeType(bytes, start, end, last);
-      this.partAt += end - start;
+      for (let at = start; at < end; at += SLICE) this.slice(bytes, at, Math.min(end, at + SLICE));
       if (!last) return;
+      if (!this.started) this.start();
       this.walk.take(this.parts.end(this.partAt));
       this.end();
     } catch (error) {
@@ -137,15 +153,24 @@ export class LineEncoder implements LineTaker {
     this.partAt = 0;
   }
 
-  /** Holds parts until the type is known. */
-  private beforeType(bytes: Uint8Array, start: number, end: number, last: boolean): void {
-    const held = this.held as Spill;
-    held.add(bytes, start, end);
-    if (!this.scan.take(this.scanned.read(bytes, start, end, this.partAt)) && !last) return;
+  /** Until the type is known, bytes are held. */
+  private slice(bytes: Uint8Array, start: number, end: number): void {
+    const { partAt } = this;
+    this.partAt += end - start;
+    if (this.started) {
+      this.walk.take(this.parts.read(bytes, start, end, partAt));
+      return;
+    }
+    (this.held as Spill).add(bytes, start, end);
+    if (this.scan.take(this.scanned.read(bytes, start, end, partAt))) this.start();
+  }
+
+  /** The type is known, or the line has none. */
+  private start(): void {
     this.started = true;
     this.begin(this.scan.type);
     let at = 0;
-    for (const piece of held.drain()) {
+    for (const piece of (this.held as Spill).drain(SLICE)) {
       this.walk.take(this.parts.read(piece, 0, piece.length, at));
       at += piece.length;
     }
@@ -155,7 +180,8 @@ export class LineEncoder implements LineTaker {
     this.keyLine = this.metaLine = undefined;
     if (this.keyLines !== undefined) this.keyLines.hasKey = false;
     const fields = type === undefined ? this.untyped : this.fieldsOf(type);
-    this.walk.begin(new ObjectPlace('an object, as decode writes it', () => fields.begin()));
+    this.root.fields = fields;
+    this.walk.begin(this.root);
   }
 
   private fieldsOf(type: string): Fields {

@@ -89,30 +89,29 @@ export class Members {
     if (spill === undefined) return;
     this.putAside(spill);
     // those in memory come first, then as many as there is room for at a time
-    for (const row of rowsOf(spill)) if (digests.has(row)) throw this.twice();
+    this.look(spill, 1, 0, (row) => !digests.has(row));
     const passes = Math.ceil(spill.size / DIGEST / this.most);
     for (let pass = 0; pass < passes; pass++) {
-      digests.clear();
-      for (const row of rowsOf(spill)) if (row[3] % passes === pass && !digests.add(row)) throw this.twice();
+      digests.empty();
+      this.look(spill, passes, pass, (row) => digests.add(row));
     }
     this.begin();
   }
 
-  private twice(): RdbError {
-    return this.again(`one of the ${this.count} that comes twice`);
+  /** Through the digests whose last word leaves this rest. */
+  private look(spill: Spill, divisor: number, rest: number, isNew: (row: Readonly<Words128>) => boolean): void {
+    const row: Words128 = [0, 0, 0, 0];
+    for (const piece of spill.read(ROW)) {
+      for (let at = 0; at < piece.length; at += DIGEST) {
+        row[3] = uint32(piece, at + 12);
+        if (row[3] % divisor !== rest) continue;
+        for (let word = 0; word < 3; word++) row[word] = uint32(piece, at + 4 * word);
+        if (!isNew(row)) throw this.again(`one of the ${this.count} that comes twice`);
+      }
+    }
   }
 
   private again(got: string): RdbError {
     return new RdbError('BAD_LINE', { expected: `${this.what} once`, got });
-  }
-}
-
-function* rowsOf(spill: Spill): Generator<Words128, void, void> {
-  const row: Words128 = [0, 0, 0, 0];
-  for (const piece of spill.read(ROW)) {
-    for (let at = 0; at + DIGEST <= piece.length; at += DIGEST) {
-      for (let word = 0; word < 4; word++) row[word] = uint32(piece, at + 4 * word);
-      yield row;
-    }
   }
 }

@@ -79,8 +79,8 @@ function writeText(text: string, out: Uint8Array): number {
 const LONE = /\p{Surrogate}/u;
 
 function checkSurrogates(text: string): void {
-  const found = LONE.exec(text);
-  if (found === null) return;
+  if (text.isWellFormed()) return;
+  const found = LONE.exec(text) as RegExpExecArray;
   const code = text.charCodeAt(found.index).toString(16);
   throw new RdbError('BAD_LINE', { expected: 'text that UTF-8 has (other bytes as base64:…)', got: `\\u${code}, half of a surrogate pair` });
 }
@@ -101,19 +101,18 @@ const LARGEST_SHORT = 1 << 20;
 /** Text that comes in pieces. */
 export class LongText implements Text {
   spilled: Spill | undefined;
+  /** What is short, after all. */
+  private readonly short = new ShortText();
+  private isShort = true;
   private readonly out = new ByteBuilder();
   private readonly bytes = new Element();
   private pending = '';
-  /** Whether it is base64, once that is known. */
-  private base64: boolean | undefined;
-  private words: string | undefined = '';
+  private base64 = false;
 
   begin(): void {
-    this.close();
-    this.out.clear();
     this.pending = '';
-    this.words = '';
-    this.base64 = undefined;
+    this.isShort = true;
+    if (this.spilled !== undefined) this.close();
   }
 
   /** Halves of a surrogate pair come in one piece. */
@@ -123,16 +122,17 @@ export class LongText implements Text {
   }
 
   end(): void {
-    this.words = this.words === undefined ? undefined : this.pending;
-    this.flush(true);
+    if (this.isShort) this.short.set(this.pending);
+    else this.flush(true);
   }
 
   get word(): string | undefined {
-    return this.words;
+    return this.isShort ? this.short.word : undefined;
   }
 
   get element(): Element | undefined {
     const { bytes, out, spilled } = this;
+    if (this.isShort) return this.short.element;
     if (spilled !== undefined) return undefined;
     bytes.kind = BYTES;
     bytes.bytes = out.bytes;
@@ -154,17 +154,21 @@ export class LongText implements Text {
   }
 
   private flush(last: boolean): void {
+    const { out } = this;
+    if (this.isShort) {
+      this.isShort = false;
+      out.clear();
+      this.base64 = this.pending.startsWith(PREFIX);
+      if (this.base64) this.pending = this.pending.slice(PREFIX.length);
+    }
     const { pending } = this;
-    if (!last) this.words = undefined;
-    const first = this.base64 === undefined;
-    this.base64 ??= pending.startsWith(PREFIX);
-    if (!this.base64) {
-      this.pending = '';
-      const at = this.out.room(pending.length * 3);
-      checkSurrogates(pending);
-      this.out.length = at + utf8.encodeInto(pending, this.out.bytes.subarray(at)).written;
+    if (this.base64) {
+      this.letters(pending, last);
     } else {
-      this.letters(first ? pending.slice(PREFIX.length) : pending, last);
+      this.pending = '';
+      const at = out.room(pending.length * 3);
+      checkSurrogates(pending);
+      out.length = at + utf8.encodeInto(pending, out.bytes.subarray(at)).written;
     }
     this.keep(last);
   }

@@ -33,9 +33,15 @@ export class DigestSet {
     if (this.slots > FIRST_SLOTS) {
       this.slots = this.firstSlots;
       this.table = new Uint32Array(this.slots * WORDS);
+      this.used = 0;
     } else if (this.used > 0) {
-      this.table.fill(0);
+      this.empty();
     }
+  }
+
+  /** Forgets all of them, and keeps the memory for as many. */
+  empty(): void {
+    this.table.fill(0);
     this.used = 0;
   }
 
