@@ -84,7 +84,7 @@ interface Opened {
 
 function opener({ allowLoss = false, filter = {}, keepGoing, onConflict, onProblem, onWarning, target }: EncodeOptions, opened: Opened): NonNullable<RunOptions['open']> {
   const chosen: ChosenTarget = { target };
-  const { head } = compileFilter(filter);
+  const wanted = compileFilter(filter);
   return (source, { onError, signal, stdin }): Input => {
     const badLine = (error: RdbError): void => {
       if (++opened.badLines <= MOST_ERRORS) onError(error);
@@ -95,7 +95,7 @@ function opener({ allowLoss = false, filter = {}, keepGoing, onConflict, onProbl
       counts: opened.counts,
       unknown: opened.unknown,
       seen: onConflict === 'last' ? new KeySet() : undefined,
-      wanted: head,
+      wanted: (head) => wanted.head(head),
       onBadLine: keepGoing === true ? badLine : undefined,
       onRefusal: (refusal) => onProblem?.({ file: source, ...refusal }),
       onWarning: (text) => onWarning?.(source, text),

@@ -116,6 +116,7 @@ export class LineEncoder implements LineTaker {
 
   line(bytes: Uint8Array, start: number, end: number): void {
     if (isBlank(bytes, start, end)) return;
+    this.keyLine = undefined;
     try {
       const tokens = this.tokens.read(bytes, start, end, 0);
       const scan = new TypeScan();
@@ -145,6 +146,7 @@ export class LineEncoder implements LineTaker {
 
   private partsBegin(): void {
     this.close();
+    this.keyLine = undefined;
     this.held = new Spill();
     this.scan = new TypeScan();
     this.scanned = new PartTokens();

@@ -50,7 +50,7 @@ export class ModuleNamePlace extends WordPlace {
   constructor(length: number, set: (bits: bigint) => void) {
     super(`a name of ${length} letters, digits, - and _`, (word, place) => {
       if (word.length !== length || /[^\w-]/.test(word)) throw place.wrong(JSON.stringify(word.slice(0, 20)));
-      set([...word].reduce((bits, letter) => (bits << 6n) | BigInt(MODULE_CHARSET.indexOf(letter)), 0n));
+      set(Array.from(word).reduce((bits, letter) => (bits << 6n) | BigInt(MODULE_CHARSET.indexOf(letter)), 0n));
     });
   }
 }

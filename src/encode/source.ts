@@ -59,10 +59,11 @@ export class EncodedInput implements Input {
     try {
       for await (const chunk of this.input.chunks()) {
         lines.push(chunk);
-        for (let more = true; more; ) {
-          const error = this.attempt(() => (more = lines.next()));
+        for (;;) {
+          const { error, more } = this.next();
           if (error !== undefined || encoder.rest !== undefined || encoder.out.length > FULL) yield* this.made();
           if (error !== undefined) this.bad(error);
+          if (!more) break;
         }
         yield* this.made();
       }
@@ -74,6 +75,13 @@ export class EncodedInput implements Input {
     } finally {
       encoder.close();
     }
+  }
+
+  /** One line, or what is there of it. After a wrong one there may be more. */
+  private next(): { readonly error: RdbError | undefined; readonly more: boolean } {
+    let more = true;
+    const error = this.attempt(() => (more = this.lines.next()));
+    return { error, more };
   }
 
   private attempt(work: () => void): RdbError | undefined {

@@ -3,7 +3,8 @@ import { RdbError } from '../bytes/errors.js';
 import { BYTES, Element } from '../encodings/element.js';
 import { addLength, addString } from '../rdb/write-string.js';
 import type { Encoding } from './encoding.js';
-import { ArrayPlace, type Container, Fields, IntegerPlace, LEAST_SIGNED, MOST_SIGNED, ObjectPlace, Place, TextPlace } from './places.js';
+import type { Place} from './places.js';
+import { ArrayPlace, type Container, Fields, IntegerPlace, LEAST_SIGNED, MOST_SIGNED, ObjectPlace, TextPlace } from './places.js';
 import { addId, addIdLengths, addMs, addUnsigned, type Id, IdPlace } from './stream-ids.js';
 import type { Text } from './text.js';
 

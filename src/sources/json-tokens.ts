@@ -113,10 +113,18 @@ function notJson(text: string, base: number, cause: unknown): RdbError {
     if (refuses((text + END).slice(0, middle))) bad = middle;
     else good = middle;
   }
+  if (expectedBy(cause) === 'a value') good = wordBefore(text, good);
   const atEnd = good >= text.trimEnd().length;
   const got = atEnd ? 'the end of the line' : JSON.stringify(String.fromCodePoint(text.codePointAt(good) ?? 0));
   const offset = base + Buffer.byteLength(text.slice(0, atEnd ? text.length : good));
   return new RdbError('BAD_JSON', { offset, expected: expectedBy(cause), got, cause });
+}
+
+/** The parser looks some characters ahead for `true`, `false` and `null`: where what stands there instead begins. */
+function wordBefore(text: string, end: number): number {
+  const from = Math.max(0, end - END.length);
+  const found = /[a-z]\w*[^\w"]*$/i.exec(text.slice(from, end + 1));
+  return found === null ? end : from + found.index;
 }
 
 function refuses(text: string): boolean {
