@@ -41,15 +41,15 @@ describe.skipIf(missing !== undefined)('a real server', () => {
       await server.load((await encodeLines(HAND, { target: '7.0' })).rdb);
       expect(await client.get('text')).toBe('é');
       expect(await client.smembers('set')).toEqual(['1', '2', '3']);
-      expect(await client.pexpiretime('set')).toBe(4_102_444_800_000);
+      expect(await client.call('PEXPIRETIME', 'set')).toBe(4_102_444_800_000);
       expect(await client.hgetall('hash')).toMatchObject({ 1: 'a', 2: 'b' });
       expect(await client.hlen('hash')).toBe(3);
       expect((await client.lrange('list', 0, -1)).map((item) => item.length)).toEqual([1, 3, 9000, 1]);
       expect(await client.xrange('stream', '-', '+')).toEqual([['1-1', ['a', '1']], ['2-0', ['a', '1', 'b', '2']]]);
-      expect(await client.xpending('stream', 'g')).toEqual([1, '1-1', '1-1', [['c', '1']]]);
+      expect(await client.call('XPENDING', 'stream', 'g')).toEqual([1, '1-1', '1-1', [['c', '1']]]);
       expect(await client.call('XINFO', 'STREAM', 'stream')).toEqual(expect.arrayContaining(['last-generated-id', '2-0', 'entries-added', 2]));
       await client.select(2);
-      expect(await client.zrange('zset', 0, -1, 'WITHSCORES')).toEqual(['a', '-0.5', '10', '1', 'b', '2', 'z', 'inf']);
+      expect(await client.call('ZRANGE', 'zset', '0', '-1', 'WITHSCORES')).toEqual(['a', '-0.5', '10', '1', 'b', '2', 'z', 'inf']);
     } finally {
       await server.stop();
     }
