@@ -1,7 +1,9 @@
 import { ByteBuilder } from '../bytes/builder.js';
 import { RdbError } from '../bytes/errors.js';
+import type { Words128 } from '../bytes/murmur3.js';
 import { BYTES, Element } from '../encodings/element.js';
 import { addLength, addString } from '../rdb/write-string.js';
+import { DigestSet } from '../values/digest-set.js';
 import type { Encoding } from './encoding.js';
 import type { Place} from './places.js';
 import { ArrayPlace, type Container, Fields, IntegerPlace, LEAST_SIGNED, MOST_SIGNED, ObjectPlace, TextPlace } from './places.js';
@@ -49,7 +51,7 @@ interface Held {
   count: number;
 }
 
-/** One group at a time; what is known of it, 41 bytes for each pending entry among that. */
+/** A group, which is held as a whole. */
 class Group {
   name: Uint8Array = new Uint8Array(0);
   lastId: Id = 0n;
@@ -57,7 +59,10 @@ class Group {
   consumers = new Map<string, Consumer>();
   /** By the name of the consumer; undefined for those handed back. */
   held = new Map<string | undefined, Held>();
-  readonly pending = new Map<Id, { deliveredAt: bigint; deliveries: bigint; consumer: string | undefined }>();
+  /** The pending entries as they are written, and where those begin and end that no consumer holds. */
+  readonly pending = new ByteBuilder();
+  readonly free: [from: number, to: number][] = [];
+  pendingCount = 0;
 }
 
 /** The consumer groups of a stream (redis rdb.c, rdbSaveObject; the layouts are in rdb/types.ts). */
@@ -66,6 +71,9 @@ export class StreamGroups {
   private groups: Group[] = [];
   private group = new Group();
   private readonly names = new Set<string>();
+  /** Of the pending entries of the group at hand. */
+  private readonly ids = new DigestSet();
+  private readonly words: Words128 = [0, 0, 0, 0];
   private hasActiveTime = false;
 
   constructor(private readonly encoding: Encoding) {
@@ -84,6 +92,7 @@ export class StreamGroups {
     );
     const group = new ObjectPlace('a consumer group: an object', () => {
       this.group = new Group();
+      this.ids.clear();
       return fields.begin();
     });
     this.place = new ArrayPlace('an array of consumer groups', group, () => undefined, () => undefined);
@@ -150,9 +159,16 @@ export class StreamGroups {
   }
 
   private pending(id: Id, consumer: string | undefined, deliveredAt: bigint, deliveries: bigint): void {
-    const { held, pending } = this.group;
-    if (pending.has(id)) throw new RdbError('BAD_LINE', { expected: 'a pending entry once', got: 'the same ID again' });
-    pending.set(id, { consumer, deliveredAt, deliveries });
+    const { group, words } = this;
+    const { free, held, pending } = group;
+    for (let word = 0; word < 4; word++) words[word] = Number((id >> BigInt(32 * word)) & 0xffffffffn);
+    if (!this.ids.add(words)) throw new RdbError('BAD_LINE', { expected: 'a pending entry once', got: 'the same ID again' });
+    const from = pending.length;
+    addId(pending, id);
+    addMs(pending, deliveredAt);
+    addUnsigned(pending, deliveries);
+    if (consumer === undefined) free.push([from, pending.length]);
+    group.pendingCount++;
     let of = held.get(consumer);
     if (of === undefined) held.set(consumer, (of = { ids: new ByteBuilder(), count: 0 }));
     addId(of.ids, id);
@@ -183,16 +199,16 @@ export class StreamGroups {
     }
   }
 
-  private pendings(out: ByteBuilder, { held, pending }: Group, type: number): void {
-    const free = type < HANDED_BACK ? (held.get(undefined)?.count ?? 0) : 0;
-    if (free > 0) this.encoding.lose('stream entries that were handed back by a consumer', `${free} are pending in a group`);
-    addLength(out, pending.size - free);
-    for (const [id, { consumer, deliveredAt, deliveries }] of pending) {
-      if (free > 0 && consumer === undefined) continue;
-      addId(out, id);
-      addMs(out, deliveredAt);
-      addUnsigned(out, deliveries);
+  private pendings(out: ByteBuilder, { free, pending, pendingCount }: Group, type: number): void {
+    const left = type < HANDED_BACK ? free : [];
+    if (left.length > 0) this.encoding.lose('stream entries that were handed back by a consumer', `${left.length} are pending in a group`);
+    addLength(out, pendingCount - left.length);
+    let at = 0;
+    for (const [from, to] of left) {
+      out.copy(pending.bytes, at, from);
+      at = to;
     }
+    out.copy(pending.bytes, at, pending.length);
   }
 
   private consumers(out: ByteBuilder, { consumers, held }: Group, type: number): void {
