@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { addDecode } from './decode-command.js';
 import { addDump } from './dump-command.js';
+import { addEncode } from './encode-command.js';
 import { columns, type Io } from './io.js';
 import { addPayload } from './payload-command.js';
 
@@ -40,6 +41,7 @@ export function createProgram(io: Io, argv: readonly string[], onExit: (code: nu
     .addHelpText('after', EXAMPLES);
   addDecode(program, io, argv, onExit);
   addDump(program, io, argv, onExit);
+  addEncode(program, io, argv, onExit);
   addPayload(program, io, onExit);
   return program;
 }

@@ -3,6 +3,7 @@ import { writeInt, writeInt64 } from '../bytes/decimal.js';
 import { lzfCompress } from '../bytes/lzf-compress.js';
 import { BYTES, Element, INT, LZF } from '../encodings/element.js';
 import { integerWidth, toInteger } from '../encodings/integer.js';
+import type { TypeRow } from './types.js';
 import { LENGTH_SIZE, writeLength } from './write.js';
 
 const INTEGER_ENCODING = 0xc0;
@@ -79,4 +80,24 @@ export function addString(out: ByteBuilder, element: Element): void {
   }
   if (element.kind === BYTES) addBytes(out, element.bytes, element.start, element.end);
   else addBytes(out, digits, 0, copy.kind === INT ? writeInt(copy.num, digits, 0) : writeInt64(copy.hi, copy.lo, digits, 0));
+}
+
+/** A score as plain sorted sets of the type have it: of 8 bytes (5) or as text (3). */
+export function addScore(out: ByteBuilder, type: TypeRow, score: number): void {
+  if (type.name === 'ZSET_2') out.double(score);
+  else asciiDouble(out, score);
+}
+
+/**
+ * A double as ASCII text behind its length in one byte; 253 nan, 254 inf, 255 -inf (redis 3.2 rdb.c, rdbSaveDoubleValue). Servers
+ * print 17 significant digits; this is the shortest text that is the same double, of up to 17 digits.
+ */
+function asciiDouble(out: ByteBuilder, value: number): void {
+  if (!Number.isFinite(value)) {
+    out.byte(Number.isNaN(value) ? 253 : value > 0 ? 254 : 255);
+    return;
+  }
+  const text = Object.is(value, -0) ? '-0' : String(value);
+  out.byte(text.length);
+  for (let i = 0; i < text.length; i++) out.byte(text.charCodeAt(i));
 }
