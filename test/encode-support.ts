@@ -1,8 +1,10 @@
 import type { RdbError } from '../src/bytes/errors.js';
+import { formatText } from '../src/bytes/text.js';
 import type { EncodeCounts, Refusal } from '../src/encode/line-encoder.js';
 import { EncodedInput } from '../src/encode/source.js';
 import { openInput } from '../src/sources/input.js';
 import { parseTarget } from '../src/values/targets.js';
+import { framesOf } from './transcode-support.js';
 
 export interface EncodeOptions {
   target?: string;
@@ -40,6 +42,11 @@ export async function encodeLines(lines: string | Uint8Array, { allowLoss = fals
   const parts: Uint8Array[] = [];
   for await (const chunk of input.chunks()) parts.push(chunk.slice());
   return { rdb: new Uint8Array(Buffer.concat(parts)), refusals, warnings, errors, counts, unknown: unknown.left };
+}
+
+/** The type of every key, as the file has it. */
+export function typesOf(rdb: Uint8Array): [string, string][] {
+  return Array.from(framesOf(rdb), (frame) => [`${frame.db} ${formatText(frame.keyBytes, frame.keyStart, frame.keyEnd)}`, frame.type.name]);
 }
 
 type Line = Record<string, unknown> & { type: string; value: unknown };

@@ -7,8 +7,8 @@ import { formatText } from '../src/bytes/text.js';
 import { Members } from '../src/encode/members.js';
 import { ShortText } from '../src/encode/text.js';
 import { TARGETS, typeFor } from '../src/values/targets.js';
-import { comparable, encodeLines, type EncodeOptions } from './encode-support.js';
-import { decodeBytes } from './support.js';
+import { comparable, encodeLines, type EncodeOptions, typesOf } from './encode-support.js';
+import { bytes, decodeBytes, noise } from './support.js';
 import { framesOf } from './transcode-support.js';
 
 const folder = join(import.meta.dirname, '../fixtures/servers');
@@ -17,8 +17,6 @@ const read = (name: string): Uint8Array => new Uint8Array(readFileSync(join(fold
 
 /** The keys alone. */
 const keys = async (rdb: Uint8Array): Promise<string> => (await decodeBytes(rdb)).lines;
-
-const types = (rdb: Uint8Array): [string, string][] => [...framesOf(rdb)].map((frame) => [`${frame.db} ${formatText(frame.keyBytes, frame.keyStart, frame.keyEnd)}`, frame.type.name]);
 
 /** The release that wrote a file. */
 const serverOf = (name: string): string => /^\w+-\d+(?:\.\d+)*/.exec(name)?.[0] ?? '';
@@ -31,7 +29,7 @@ describe('files of servers, decoded and encoded again, are what they were', () =
     const { refusals, rdb } = await encodeLines(lines, { target: serverOf(name) });
     expect(refusals).toEqual([]);
     expect(comparable(await keys(rdb))).toEqual(comparable(lines));
-    expect(types(rdb)).toEqual(types(read(name)));
+    expect(typesOf(rdb)).toEqual(typesOf(read(name)));
   });
 
   test.each(['redis-2.8.24.rdb', 'redis-7.0.15.rdb', 'redis-7.4.1-modules.rdb'])('%s for every server', { timeout: TIMEOUT }, async (name) => {
@@ -215,7 +213,7 @@ describe('what a line must be', () => {
 });
 
 describe('what a server would write', () => {
-  const encodingOf = async (type: string, of: unknown, target: string): Promise<string> => types((await encodeLines(key(type, JSON.stringify(of)), { target })).rdb)[0][1];
+  const encodingOf = async (type: string, of: unknown, target: string): Promise<string> => typesOf((await encodeLines(key(type, JSON.stringify(of)), { target })).rdb)[0][1];
   const numbered = (count: number): string[] => Array.from({ length: count }, (_, i) => `${i}`);
   const named = (count: number): string[] => numbered(count).map((name) => `n${name}`);
   const fields = (names: readonly string[], of: unknown): object => Object.fromEntries(names.map((name) => [name, of]));
@@ -239,13 +237,34 @@ describe('what a server would write', () => {
     ['hash', fields(['a'], { value: 'x', expireAt: 5 }), 'valkey-9.0', 'HASH_2'],
     ['list', ['a'], '7.0', 'LIST_QUICKLIST_2'],
     ['list', ['a'], '6.2', 'LIST_QUICKLIST'],
-    ['list', ['a'], '3.0', 'LIST'],
+    ['list', ['a'], '3.0', 'LIST_ZIPLIST'],
+    ['list', numbered(512), '3.0', 'LIST_ZIPLIST'],
+    ['list', numbered(513), '3.0', 'LIST'],
+    ['list', ['x'.repeat(65)], '3.0', 'LIST'],
+    ['stream', { entries: [], firstId: '0-0' }, '7.2', 'STREAM_LISTPACKS_3'],
+    ['stream', { entries: [] }, '7.2', 'STREAM_LISTPACKS'],
+    ['stream', { entries: [], firstId: '0-0', groups: [{ name: 'g', lastId: '0-0', consumers: [{ name: 'c', seenTime: 1 }] }] }, '7.2', 'STREAM_LISTPACKS_2'],
   ])('%s %#', async (type, of, target, encoding) => expect(await encodingOf(type, of, target)).toBe(encoding));
 
   test('a large element of a list of ziplists stands alone', async () => {
     const of = ['a', 'x'.repeat(9000), 'b', 'y'.repeat(20_000), 'z'.repeat(2_000_000)];
     const { rdb } = await encodeLines(key('list', JSON.stringify(of)), { target: '6.2', chunks: 10_000 });
     expect((JSON.parse(await keys(rdb)) as { value: unknown }).value).toEqual(of);
+  });
+
+  test.each(['7.0', '6.2', '3.0'])('large strings are compressed where that saves something, for %s', { timeout: TIMEOUT }, async (target) => {
+    const [same, mixed, random] = ['x'.repeat(3_000_000), formatText(bytes(noise(900_000), new Uint8Array(900_000))), formatText(noise(3_000_000))];
+    const values: [string, unknown][] = [['string', same], ['string', mixed], ['string', random], ['list', ['a', same, random, 'b']], ['hash', { [same]: same, [random]: random }], ['set', [random, same]], ['zset', { [same]: 1, [random]: 2 }]];
+    const lines = values.map(([type, value], i) => `${JSON.stringify({ db: 0, key: `${i}`, type, value })}\n`).join('');
+    const { rdb } = await encodeLines(lines, { target, chunks: 100_000 });
+    expect(await keys(rdb)).toBe(lines);
+    const sizes = Array.from(framesOf(rdb), ({ end, start }) => end - start);
+    const packed = 3_000_000 / 88;
+    const near = (size: number, least: number): void => {
+      expect(size).toBeGreaterThanOrEqual(Math.floor(least));
+      expect(size).toBeLessThan(least * 1.04 + 1000);
+    };
+    [packed, 900_000 + 900_000 / 88, 3_000_000, 3_000_000 + packed, 6_000_000 + 2 * packed, 3_000_000 + packed, 3_000_000 + packed].forEach((least, i) => near(sizes[i], least));
   });
 
   test('what the target has no place for', async () => {

@@ -1,7 +1,8 @@
 import { ByteBuilder } from '../bytes/builder.js';
 import { EMPTY } from '../encodings/element.js';
-import { addBytes, addLength, addString } from '../rdb/write-string.js';
+import { addBytes, addLength, addLzfHead, addString } from '../rdb/write-string.js';
 import { Spill } from '../sinks/spill.js';
+import { compressed } from './compressed.js';
 import type { Text } from './text.js';
 
 /** Bytes held before they are put aside. */
@@ -33,29 +34,40 @@ export class Body {
 
   /** A string of an RDB, with the choices of servers. */
   string(text: Text): void {
-    if (text.element !== undefined) {
-      addString(this.out, text.element);
-      this.flushIfFull();
+    if (text.element === undefined) {
+      this.large(text.take(), EMPTY, EMPTY);
       return;
     }
-    addLength(this.out, text.spilled?.size ?? 0);
-    this.rest(text);
+    addString(this.out, text.element);
+    this.flushIfFull();
   }
 
-  /** The bytes of a text, without a length. */
-  rest(text: Text): void {
-    const { element, spilled } = text;
-    if (element !== undefined) {
-      this.out.copy(element.bytes, element.start, element.end);
-      this.flushIfFull();
-    } else if (spilled !== undefined && this.spill === undefined) {
+  /** A string that is a large one between a head and a tail. */
+  large(spilled: Spill, head: Uint8Array, tail: Uint8Array): void {
+    const { out } = this;
+    const size = head.length + spilled.size + tail.length;
+    const packed = compressed(around(head, spilled, tail), size);
+    if (packed === undefined) {
+      addLength(out, size);
+      out.copy(head, 0, head.length);
+      this.append(spilled);
+      out.copy(tail, 0, tail.length);
+    } else {
+      spilled.close();
+      addLzfHead(out, packed.size, size);
+      this.append(packed);
+    }
+  }
+
+  private append(spill: Spill): void {
+    if (this.spill === undefined) {
       this.before = this.out.view().slice();
       this.out.clear();
-      this.spill = text.take();
-    } else if (spilled !== undefined) {
-      this.flush();
-      for (const piece of spilled.read()) this.spill?.add(piece, 0, piece.length);
+      this.spill = spill;
+      return;
     }
+    this.flush();
+    for (const piece of spill.drain()) this.spill.add(piece, 0, piece.length);
   }
 
   /** All of another one. */
@@ -90,4 +102,10 @@ export class Body {
     this.before = EMPTY;
     this.out.clear();
   }
+}
+
+function* around(head: Uint8Array, spilled: Spill, tail: Uint8Array): Generator<Uint8Array, void, void> {
+  yield head;
+  yield* spilled.read();
+  yield tail;
 }

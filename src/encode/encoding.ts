@@ -1,4 +1,5 @@
 import { ByteBuilder } from '../bytes/builder.js';
+import { RdbError } from '../bytes/errors.js';
 import { BYTES, Element } from '../encodings/element.js';
 import { toInteger } from '../encodings/integer.js';
 import { IntsetWriter } from '../encodings/intset-writer.js';
@@ -35,6 +36,11 @@ export interface ValueEncoder {
   finish(head: ByteBuilder): TypeRow;
   /** Where the body is not written as it stands. */
   pieces?(): Iterable<Uint8Array> | undefined;
+}
+
+/** A value without elements, which no server has: a key goes with its last one. */
+export function emptyValue(what: string): RdbError {
+  return new RdbError('BAD_LINE', { expected: `a ${what} with elements`, got: 'one without, which no server has', path: 'value' });
 }
 
 /** A few short texts behind one another. */

@@ -7,10 +7,12 @@ import type { Target } from '../values/targets.js';
 import { ArrayEncoder } from './arrays.js';
 import { Encoding, type ValueEncoder } from './encoding.js';
 import { HashEncoder } from './hashes.js';
-import { ListEncoder, SetEncoder, StringEncoder } from './lists.js';
+import { listEncoder } from './lists.js';
 import { KeyMetaEncoder, ModuleEncoder } from './modules.js';
 import { Fields, IntegerPlace, LEAST_SIGNED, MOST_SIGNED, TextPlace, type Unknown, WordPlace } from './places.js';
+import { SetEncoder } from './sets.js';
 import { StreamEncoder } from './streams.js';
+import { StringEncoder } from './strings.js';
 import type { Text } from './text.js';
 import { ZsetEncoder } from './zsets.js';
 
@@ -18,15 +20,15 @@ import { ZsetEncoder } from './zsets.js';
 const MOST_DATABASE = 2n ** 31n - 1n;
 const MOST_FREQ = 255n;
 
-const ENCODERS: Readonly<Record<RedisType, new (encoding: Encoding) => ValueEncoder>> = {
-  string: StringEncoder,
-  list: ListEncoder,
-  set: SetEncoder,
-  zset: ZsetEncoder,
-  hash: HashEncoder,
-  stream: StreamEncoder,
-  module: ModuleEncoder,
-  array: ArrayEncoder,
+const ENCODERS: Readonly<Record<RedisType, (encoding: Encoding) => ValueEncoder>> = {
+  string: (encoding) => new StringEncoder(encoding),
+  list: listEncoder,
+  set: (encoding) => new SetEncoder(encoding),
+  zset: (encoding) => new ZsetEncoder(encoding),
+  hash: (encoding) => new HashEncoder(encoding),
+  stream: (encoding) => new StreamEncoder(encoding),
+  module: (encoding) => new ModuleEncoder(encoding),
+  array: (encoding) => new ArrayEncoder(encoding),
 };
 
 /** A line that is a key of one type. */
@@ -59,8 +61,8 @@ export class KeyLines {
       freq: new IntegerPlace('a counter', (freq) => (this.frame.freq = Number(freq)), 0n, MOST_FREQ),
       keyMeta: this.meta.place,
     };
-    for (const [type, Encoder] of Object.entries(ENCODERS)) {
-      const encoder = new Encoder(this.encoding);
+    for (const [type, encoderFor] of Object.entries(ENCODERS)) {
+      const encoder = encoderFor(this.encoding);
       this.lines.set(type, { encoder, fields: new Fields({ ...common, value: encoder.place }, ['key', 'type', 'value'], unknown, () => this.check()) });
     }
   }

@@ -4,7 +4,7 @@ import { formatText } from '../bytes/text.js';
 import { type Frame, shownKey } from '../rdb/frame.js';
 import { VALKEY_VERSION } from '../rdb/payload.js';
 import { modifiersOf, SELECTDB } from '../rdb/write.js';
-import { addBytes, addLength } from '../rdb/write-string.js';
+import { addLength, addStringOf } from '../rdb/write-string.js';
 import { PartTokens, WholeTokens } from '../sources/json-tokens.js';
 import type { LineTaker } from '../sources/lines.js';
 import type { DumpCounts, KeyProblem } from '../sinks/dump-sink.js';
@@ -251,7 +251,7 @@ export class LineEncoder implements LineTaker {
       out.copy(modifiers, 0, modifiers.length);
     }
     out.byte(frame.type.id);
-    addBytes(out, frame.keyBytes, frame.keyStart, frame.keyEnd);
+    addStringOf(out, frame.keyBytes, frame.keyStart, frame.keyEnd);
     out.copy(head.bytes, 0, head.length);
   }
 

@@ -1,4 +1,5 @@
 import { randomInt } from 'node:crypto';
+import { blocks } from '../bytes/blocks.js';
 import { ByteBuilder } from '../bytes/builder.js';
 import { RdbError } from '../bytes/errors.js';
 import { murmur3, type Words128 } from '../bytes/murmur3.js';
@@ -60,21 +61,10 @@ export class Members {
   /** Of a large one: the digest of the digests of its pieces, which are all of one size. */
   private digestOf(spilled: Spill): void {
     const all = new ByteBuilder();
-    let held = new ByteBuilder();
-    const flush = (): void => {
-      murmur3(held.bytes, 0, held.length, this.seed, this.words);
+    for (const block of blocks(spilled.read(), ROW)) {
+      murmur3(block, 0, block.length, this.seed, this.words);
       for (const word of this.words) all.le(word, 4);
-      held = new ByteBuilder();
-    };
-    for (const piece of spilled.read(ROW)) {
-      for (let at = 0; at < piece.length; ) {
-        const size = Math.min(ROW - held.length, piece.length - at);
-        held.copy(piece, at, at + size);
-        at += size;
-        if (held.length === ROW) flush();
-      }
     }
-    flush();
     murmur3(all.bytes, 0, all.length, this.seed, this.words);
   }
 

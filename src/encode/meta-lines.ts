@@ -1,11 +1,11 @@
 import type { ByteBuilder } from '../bytes/builder.js';
 import { AUX } from '../rdb/write.js';
-import { addLength } from '../rdb/write-string.js';
+import { addLength, addStringOf } from '../rdb/write-string.js';
 import { MODULE_EOF, MODULE_UINT } from '../values/module.js';
 import { Body } from './body.js';
 import { ModuleId, partsPlace } from './modules.js';
 import { Fields, IGNORED, IntegerPlace, type Place, TextPlace, type Unknown, WordPlace } from './places.js';
-import { addStringOf, bytesOf } from './stream-groups.js';
+import { bytesOf } from './stream-groups.js';
 
 const FUNCTION2 = 245;
 const MODULE_AUX = 247;

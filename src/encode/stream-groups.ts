@@ -1,8 +1,7 @@
 import { ByteBuilder } from '../bytes/builder.js';
 import { RdbError } from '../bytes/errors.js';
 import type { Words128 } from '../bytes/murmur3.js';
-import { BYTES, Element } from '../encodings/element.js';
-import { addLength, addString } from '../rdb/write-string.js';
+import { addLength, addStringOf } from '../rdb/write-string.js';
 import { DigestSet } from '../values/digest-set.js';
 import type { Encoding } from './encoding.js';
 import type { Place} from './places.js';
@@ -27,16 +26,6 @@ export function bytesOf({ element, spilled }: Text): Uint8Array {
 }
 
 const nameOf = (bytes: Uint8Array): string => Buffer.from(bytes).toString('latin1');
-
-const element = new Element();
-
-export function addStringOf(out: ByteBuilder, bytes: Uint8Array): void {
-  element.kind = BYTES;
-  element.bytes = bytes;
-  element.start = 0;
-  element.end = bytes.length;
-  addString(out, element);
-}
 
 interface Consumer {
   readonly name: Uint8Array;
@@ -75,6 +64,8 @@ export class StreamGroups {
   private readonly ids = new DigestSet();
   private readonly words: Words128 = [0, 0, 0, 0];
   private hasActiveTime = false;
+  /** Whether every consumer has an active time. */
+  allActiveTimes = true;
 
   constructor(private readonly encoding: Encoding) {
     const { unknown } = encoding;
@@ -102,6 +93,7 @@ export class StreamGroups {
     this.groups = [];
     this.names.clear();
     this.hasActiveTime = false;
+    this.allActiveTimes = true;
   }
 
   /** The least type that has all there is. */
@@ -136,7 +128,8 @@ export class StreamGroups {
     const name = nameOf(consumer.name);
     if (this.group.consumers.has(name)) throw new RdbError('BAD_LINE', { expected: 'a consumer once', got: 'one of the same name again' });
     this.group.consumers.set(name, consumer);
-    this.hasActiveTime ||= consumer.activeTime !== undefined;
+    if (consumer.activeTime === undefined) this.allActiveTimes = false;
+    else this.hasActiveTime = true;
   }
 
   private pendingPlace(): Place {

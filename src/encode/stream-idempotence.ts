@@ -1,7 +1,7 @@
 import { ByteBuilder } from '../bytes/builder.js';
-import { addLength } from '../rdb/write-string.js';
+import { addLength, addStringOf } from '../rdb/write-string.js';
 import { ArrayPlace, Fields, IntegerPlace, ObjectPlace, type Place, TextPlace, type Unknown } from './places.js';
-import { addStringOf, bytesOf } from './stream-groups.js';
+import { bytesOf } from './stream-groups.js';
 import { addIdLengths, addUnsigned, type Id, IdPlace } from './stream-ids.js';
 
 /** For a stream that says nothing of it, but needs a type that has it. */

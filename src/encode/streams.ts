@@ -19,9 +19,10 @@ const ACTIVE_TIME = 21;
 const IDEMPOTENCE = 26;
 
 /**
- * A stream, as the first type that has all that the line says, or the target's last one: what that has no place for is left
- * out, as when a stream is written again (values/transcode-stream.ts). What the line leaves out is what a server would find:
- * the last ID is that of the last entry, and so on.
+ * A stream, as the first type that has all that the line says, or the one with active times where the line lacks none of them,
+ * or the target's last one: what that has no place for is left out, as when a stream is written again
+ * (values/transcode-stream.ts). What the line leaves out is what a server would find: the last ID is that of the last entry, and
+ * so on.
  */
 export class StreamEncoder implements ValueEncoder {
   readonly place: Place;
@@ -114,7 +115,8 @@ export class StreamEncoder implements ValueEncoder {
     const { encoding, needs } = this;
     const known = TYPES.map((name) => typeFor(encoding.target, name)).filter((type) => type !== undefined);
     if (known.length === 0) throw new Unsayable(`${targetName(encoding.target)} has no streams`);
-    const type = known.find(({ id }) => id >= needs) ?? known[known.length - 1];
+    const least = needs === OFFSETS && this.groups.allActiveTimes ? ACTIVE_TIME : needs;
+    const type = known.find(({ id }) => id >= least) ?? known[known.length - 1];
     if (needs > type.id) this.tell(type.id);
     return type;
   }

@@ -12,9 +12,10 @@ const LZF_ENCODING = 0xc3;
 const LONGEST_INTEGER = 11;
 /** Shorter strings are never compressed, nor those that would not lose so many bytes by it (rdb.c, rdbSaveLzfStringObject). */
 const LEAST_COMPRESSED = 21;
-const LEAST_GAIN = 4;
+export const LEAST_GAIN = 4;
 
 const copy = new Element();
+const whole = new Element();
 const digits = new Uint8Array(32);
 /** What a string becomes when compressed; grows to the largest. */
 let compressed = new Uint8Array(1 << 16);
@@ -52,10 +53,15 @@ export function addBytes(out: ByteBuilder, bytes: Uint8Array, start: number, end
 
 /** A string of `size` bytes of which the compressed ones are there. */
 function addLzf(out: ByteBuilder, bytes: Uint8Array, start: number, end: number, size: number): void {
-  out.byte(LZF_ENCODING);
-  addLength(out, end - start);
-  addLength(out, size);
+  addLzfHead(out, end - start, size);
   out.copy(bytes, start, end);
+}
+
+/** What stands before the `packed` bytes of a compressed string of `size` bytes. */
+export function addLzfHead(out: ByteBuilder, packed: number, size: number): void {
+  out.byte(LZF_ENCODING);
+  addLength(out, packed);
+  addLength(out, size);
 }
 
 /**
@@ -80,6 +86,15 @@ export function addString(out: ByteBuilder, element: Element): void {
   }
   if (element.kind === BYTES) addBytes(out, element.bytes, element.start, element.end);
   else addBytes(out, digits, 0, copy.kind === INT ? writeInt(copy.num, digits, 0) : writeInt64(copy.hi, copy.lo, digits, 0));
+}
+
+/** The same of bytes. */
+export function addStringOf(out: ByteBuilder, bytes: Uint8Array, start = 0, end = bytes.length): void {
+  whole.kind = BYTES;
+  whole.bytes = bytes;
+  whole.start = start;
+  whole.end = end;
+  addString(out, whole);
 }
 
 /** A score as plain sorted sets of the type have it: of 8 bytes (5) or as text (3). */

@@ -5,5 +5,6 @@
 export const INTSET_ITEMS = 512;
 /** Of sets and sorted sets. */
 export const PACKED_ITEMS = 128;
+/** Of hashes, and of lists before 3.2. */
 export const PACKED_FIELDS = 512;
 export const PACKED_BYTES = 64;
