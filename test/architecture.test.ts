@@ -13,8 +13,9 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   sources: ['bytes'],
   sinks: ['bytes', 'encodings', 'rdb', 'values', 'redis'],
   workers: ['bytes', 'encodings', 'kernels', 'rdb', 'values', 'sinks'],
-  commands: ['bytes', 'encodings', 'kernels', 'rdb', 'values', 'redis', 'sources', 'sinks', 'workers'],
-  library: ['bytes', 'encodings', 'rdb', 'values', 'sources'],
+  commands: ['bytes', 'encodings', 'kernels', 'rdb', 'values', 'redis', 'sources', 'sinks', 'workers', 'encode'],
+  encode: ['bytes', 'encodings', 'rdb', 'values', 'sources', 'sinks'],
+  library: ['bytes', 'encodings', 'rdb', 'values', 'sources', 'encode'],
   cli: ['commands'],
   '.': ['bytes', 'rdb', 'values', 'library'],
 };

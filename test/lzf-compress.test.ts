@@ -1,8 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { blocks } from '../src/bytes/blocks.js';
 import { ByteBuilder } from '../src/bytes/builder.js';
 import { lzfDecompress } from '../src/bytes/lzf.js';
 import { lzfCompress } from '../src/bytes/lzf-compress.js';
+import { compressed as compressedInBlocks } from '../src/encode/compressed.js';
 import { Element, LZF } from '../src/encodings/element.js';
 import { encodePayload } from '../src/rdb/payload.js';
 import { readString } from '../src/rdb/string.js';
@@ -56,6 +58,27 @@ describe('the LZF compressor', () => {
         expect(lzfCompress(plain, 0, plain.length, new Uint8Array(needed))).toBe(needed);
       }),
       { numRuns: 500 },
+    );
+  });
+
+  test('in blocks, behind one another: the same bytes', () => {
+    const small = fc.uint8Array({ maxLength: 9 });
+    fc.assert(
+      fc.property(fc.array(small), fc.integer({ min: 1, max: 20 }), (pieces, size) => {
+        const cut = Array.from(blocks(pieces, size), (block) => block.slice());
+        expect(bytes(...cut)).toEqual(bytes(...pieces));
+        expect(cut.every((block, i) => block.length === size || (i === cut.length - 1 && block.length > 0))).toBe(true);
+      }),
+    );
+    fc.assert(
+      fc.property(fc.array(plains, { minLength: 1 }), fc.constantFrom(0, 300_000, 700_000), (pieces, zeros) => {
+        const plain = bytes(...pieces, new Uint8Array(zeros));
+        const packed = compressedInBlocks([...pieces, new Uint8Array(zeros)], plain.length);
+        const saving = bytes(...Array.from(blocks([plain], 1 << 18), (block) => compressed(block))).length;
+        expect(packed?.size ?? 0).toBe(saving <= plain.length - 4 ? saving : 0);
+        if (packed !== undefined) expect(Buffer.compare(inflated(bytes(...packed.drain()), plain.length), plain)).toBe(0);
+      }),
+      { numRuns: 50 },
     );
   });
 

@@ -29,6 +29,8 @@ export const ERROR_CODES = {
   BAD_COMPRESSION: 'the gzip, LZ4 or zstd layer is damaged',
   INPUT_CHANGED: 'the file became shorter or longer while it was read',
   READ_FAILED: 'the operating system could not read the input',
+  BAD_JSON: 'a line that is not JSON in UTF-8',
+  BAD_LINE: 'a line of JSON that does not say what a key is',
 } as const;
 
 export type ErrorCode = keyof typeof ERROR_CODES;
@@ -37,8 +39,11 @@ export type ErrorCode = keyof typeof ERROR_CODES;
 export interface ErrorPlace {
   /** Path of the file, or `-`. */
   file?: string | undefined;
-  /** Byte offset in the (decompressed) RDB. */
+  /** Byte offset in the (decompressed) input. */
   offset?: number | undefined;
+  /** Of JSON lines: the number of the line, from 1, and the place in its object, like `value.groups[0].name`. */
+  line?: number | undefined;
+  path?: string | undefined;
   /**
    * Byte position inside the packed value at `offset`, where the damage is inside one. Codecs put the index in the bytes
    * that they were handed; whoever handed them subtracts where the value began.
@@ -68,6 +73,8 @@ export class RdbError extends Error {
   readonly got: string | undefined;
   file: string | undefined;
   offset: number | undefined;
+  line: number | undefined;
+  path: string | undefined;
   within: number | undefined;
   db: number | undefined;
   key: string | undefined;
@@ -81,6 +88,8 @@ export class RdbError extends Error {
     this.got = detail.got;
     this.file = detail.file;
     this.offset = detail.offset;
+    this.line = detail.line;
+    this.path = detail.path;
     this.within = detail.within;
     this.db = detail.db;
     this.key = detail.key;
@@ -90,6 +99,8 @@ export class RdbError extends Error {
   at(place: ErrorPlace): this {
     this.file ??= place.file;
     this.offset ??= place.offset;
+    this.line ??= place.line;
+    this.path ??= place.path;
     this.within ??= place.within;
     this.db ??= place.db;
     this.key ??= place.key;

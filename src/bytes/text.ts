@@ -5,7 +5,7 @@
  */
 import { claimsBase64, utf8Length, writeBase64, writeBase64Prefix } from './json.js';
 
-const PREFIX = 'base64:';
+export const PREFIX = 'base64:';
 const PAD = '=';
 
 const encoder = new TextEncoder();
@@ -55,7 +55,8 @@ export function decodeLatin1(bytes: Uint8Array, start = 0, end = bytes.length): 
   return text;
 }
 
-function parseBase64(letters: string): Uint8Array {
+/** The bytes of base64 behind its prefix. TypeError as `parseText`. */
+export function parseBase64(letters: string): Uint8Array {
   if (letters.length % 4 !== 0) {
     throw new TypeError(`base64 with ${letters.length} characters: they come in fours, with "=" to fill up`);
   }

@@ -5,7 +5,7 @@ import { checkDecode, type DecodeFlags } from './decode-options.js';
 import { EXIT } from './exit.js';
 import type { Io } from './io.js';
 import { RunCommand } from './run-command.js';
-import { addFilters, addMessages, sourceCommand } from './source-options.js';
+import { addDamage, addFilters, addMessages, sourceCommand } from './source-options.js';
 import { summaryLine } from './summary.js';
 
 /** `argv` is the command line as typed, which explains some mistakes; `onExit` takes the exit code. */
@@ -16,6 +16,7 @@ export function addDecode(program: Command, io: Io, argv: readonly string[], onE
     .option('-o, --output <file>', 'write to this file instead of standard output; it gets its name when it is complete; after an error, what is there of it is in <file>.partial')
     .option('--meta', 'also write what is no key: file information, functions, module data, and a last line with the checksum');
   addFilters(command);
+  addDamage(command);
   command
     .optionsGroup('Speed:')
     .option('--threads <n>', 'decode large inputs with at most this many threads (default: as many as there are cores); 1: without any');

@@ -1,14 +1,11 @@
 import type { Command } from 'commander';
-import { dump, DUMP_FORMATS, type DumpSummary, type KeyProblem } from '../commands/dump.js';
+import { dump, DUMP_FORMATS, type DumpSummary } from '../commands/dump.js';
 import { DUMP_HELP } from './dump-help.js';
 import { checkDump, type DumpFlags } from './dump-options.js';
-import { EXIT } from './exit.js';
 import type { Io } from './io.js';
-import { countText, keysText } from './numbers.js';
-import { printable, quoted, sourceName } from './printable.js';
+import { dumpLine, keysExit, KeyProblems } from './key-problems.js';
 import { type Listeners, RunCommand, type Task } from './run-command.js';
-import { addFilters, addMessages, list, sourceCommand } from './source-options.js';
-import { summaryLine } from './summary.js';
+import { addDamage, addFilters, addMessages, list, sourceCommand } from './source-options.js';
 
 /** `argv` is the command line as typed, which explains some mistakes; `onExit` takes the exit code. */
 export function addDump(program: Command, io: Io, argv: readonly string[], onExit: (code: number) => void): void {
@@ -25,63 +22,32 @@ export function addDump(program: Command, io: Io, argv: readonly string[], onExi
     .option('--strip-ttl', 'leave expiries out: keys stay for good')
     .option('--on-conflict <how>', 'of a key that two sources have, error: name it and keep the first, first: keep that, last: keep that (default: error)');
   addFilters(command);
+  addDamage(command);
   addMessages(command, DUMP_HELP.after);
   command.action(async (sources: string[], flags: DumpFlags) => {
     onExit(await runDump(sources, flags, io, argv));
   });
 }
 
-/** Keys that `--json` lists; all are counted. */
-const MOST_LISTED = 10_000;
-
 /** Returns the exit code; throws UsageError. */
 async function runDump(sources: readonly string[], flags: DumpFlags, io: Io, argv: readonly string[]): Promise<number> {
   const { progress, ...options } = await checkDump(sources, flags, io);
   const { checksum, keepGoing, strict } = flags;
   const { signal, stdin, stdout } = io;
-  const problems: KeyProblem[] = [];
+  const problems = new KeyProblems(flags.json === true);
   const task: Task<DumpSummary> = {
     command: 'dump',
     run: (listeners: Listeners, say) =>
       dump({
         ...{ ...options, checksum, keepGoing, strict, stdin, stdout, signal },
         ...listeners,
-        onProblem: (problem) => {
-          if (flags.json === true && problems.length < MOST_LISTED) problems.push(problem);
-          say(problemLine(problem));
-        },
+        onProblem: (problem) => say(problems.take(problem)),
       }),
-    line: (summary) => [summaryLine(kept(summary)), ...dropped(summary)].join('; '),
-    fields: ({ adapted, duplicates, keys, lost, others, read, refused }) => ({
-      keysFiltered: read - keys - refused - duplicates,
-      keysRefused: refused,
-      othersRefused: others,
-      keysDuplicate: duplicates,
-      keysAdapted: adapted,
-      keysLossy: lost,
-      refused: problems,
-    }),
-    exit: ({ others, refused }) => (refused + others > 0 ? EXIT.keys : EXIT.done),
+    line: dumpLine,
+    fields: (summary) => problems.fields(summary),
+    exit: keysExit,
     done: 'written',
     tornText: 'Its end is torn: it has only the beginning of the damaged key.',
   };
   return new RunCommand(task, { progress, ...options }, flags, io, argv).run();
-}
-
-function problemLine({ db, file, key, reason }: KeyProblem): string {
-  const place = [sourceName(file), ...(db === undefined ? [] : [`db ${db}`]), ...(key === undefined ? [] : [`key ${quoted(key)}`])];
-  return `NOT_WRITTEN: ${place.join(', ')}: ${printable(reason)}.`;
-}
-
-/** For the common line, in which all keys that are not written were filtered out. */
-const kept = (summary: DumpSummary): DumpSummary => ({ ...summary, read: summary.read - summary.refused - summary.duplicates });
-
-function dropped({ adapted, duplicates, lost, others, refused }: DumpSummary): string[] {
-  return [
-    ...(duplicates > 0 ? [`${countText(duplicates)} of a key that another source has`] : []),
-    ...(adapted > 0 ? [`${keysText(adapted)} without bookkeeping that the target has no place for`] : []),
-    ...(lost > 0 ? [`${keysText(lost)} with a loss that was allowed`] : []),
-    ...(refused > 0 ? [`${keysText(refused)} not written`] : []),
-    ...(others > 0 ? [`${countText(others)} not written beside keys: functions, module data or expiries of members`] : []),
-  ];
 }

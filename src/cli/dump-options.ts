@@ -52,10 +52,13 @@ export async function checkDump(sources: readonly string[], flags: DumpFlags, io
 }
 
 function checkTarget({ allowLoss, targetVersion }: DumpFlags): Target | undefined {
-  if (targetVersion === undefined) {
-    if (allowLoss === true) throw new UsageError('--allow-loss is for --target-version: without it nothing is lost');
-    return undefined;
-  }
+  if (targetVersion === undefined && allowLoss === true) throw new UsageError('--allow-loss is for --target-version: without it nothing is lost');
+  return targetOf(targetVersion);
+}
+
+/** The server that `--target-version` names. */
+export function targetOf(targetVersion: string | undefined): Target | undefined {
+  if (targetVersion === undefined) return undefined;
   try {
     return parseTarget(targetVersion);
   } catch (error) {
@@ -74,6 +77,7 @@ function checkSplit({ splitSlots }: DumpFlags, format: DumpFormat): number {
   return number;
 }
 
+/** The value of an option that is one of a few words. */
 export function oneOf<T extends string>(option: string, given: string, allowed: readonly T[]): T {
   const known = allowed.find((name) => name === given);
   if (known === undefined) throw new UsageError(`${option} ${word(given)}: expected one of ${allowed.join(', ')}`);

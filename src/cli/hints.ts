@@ -30,6 +30,8 @@ export const HINTS: Readonly<Record<ErrorCode, string>> = {
   TRAILING_DATA: 'One RDB a file: give files that were joined as separate sources. Without --strict, other data at the end is only a warning.',
   BAD_COMPRESSION: 'Test it with gzip -t, lz4 -t or zstd -t, and copy it again, or compress it again in the usual format (lz4: without -l).',
   INPUT_CHANGED: 'Something wrote to it meanwhile: wait for BGSAVE or the copy to end, or read a copy.',
+  BAD_JSON: 'One JSON object a line, in UTF-8: put the line right, or leave it out; --keep-going writes the other lines.',
+  BAD_LINE: 'Put the line right, as docs/json-lines.md says, or leave it out; --keep-going writes the other lines.',
   READ_FAILED: 'Name a file that exists and may be read, or - for standard input.',
 };
 

@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import { addDecode } from './decode-command.js';
 import { addDump } from './dump-command.js';
 import { addRestore } from './restore-command.js';
+import { addEncode } from './encode-command.js';
 import { columns, type Io } from './io.js';
 import { addPayload } from './payload-command.js';
 
@@ -42,6 +43,7 @@ export function createProgram(io: Io, argv: readonly string[], onExit: (code: nu
   addDecode(program, io, argv, onExit);
   addDump(program, io, argv, onExit);
   addRestore(program, io, argv, onExit);
+  addEncode(program, io, argv, onExit);
   addPayload(program, io, onExit);
   return program;
 }

@@ -16,7 +16,7 @@ import { addFilters, addMessages, list, sourceCommand } from './source-options.j
 
 /** `argv` is the command line as typed, which explains some mistakes; `onExit` takes the exit code. */
 export function addRestore(program: Command, io: Io, argv: readonly string[], onExit: (code: number) => void): void {
-  const command = sourceCommand(program, 'restore', 'write the keys of RDB files to a server or cluster', RESTORE_HELP.description, '<source...> <target>');
+  const command = sourceCommand(program, 'restore', 'write the keys of RDB files to a server or cluster', RESTORE_HELP.description, { words: '<source...> <target>' });
   command
     .optionsGroup('What is written:')
     .option('--on-conflict <how>', 'error: the target has to be empty; skip: keys that are there stay; replace: they are replaced (default: error)')

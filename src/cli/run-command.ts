@@ -29,6 +29,8 @@ export interface Task<S extends RunSummary> {
   /** What is left of an output that is not complete, as in `What was decoded before is in <path>`. */
   readonly done: string;
   readonly tornText: string;
+  /** Of a run that passed over errors; default: how many of the sources had one. */
+  errorsLine?(summary: S): string;
   /** What is to be said of an error that the run throws, where it is none of the usual ones. */
   readonly failed?: ((error: unknown) => Failed | undefined) | undefined;
 }
@@ -118,7 +120,7 @@ export class RunCommand<S extends RunSummary> {
     const code = by === undefined ? exitOfAll(errors) || task.exit(summary) : SIGNAL_EXIT[by];
     const kept = this.leftovers(summary);
     if (flags.keepGoing !== true && errors.length > 0) this.sayError(errors[0], kept);
-    else if (errors.length > 0 && by === undefined) this.talk(`${errors.length} of ${summary.sources} sources had errors.${kept}`);
+    else if (errors.length > 0 && by === undefined) this.talk(`${task.errorsLine?.(summary) ?? `${errors.length} of ${summary.sources} sources had errors`}.${kept}`);
     if (by !== undefined) this.talk(`interrupted by ${by}.${kept}`);
     const { output } = this.options;
     const object = (): object => ({

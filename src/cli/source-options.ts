@@ -18,7 +18,7 @@ export function list(flags: string, description: string): Option {
 export interface SourceFlags extends FilterWords {
   output?: string;
   limit?: string;
-  checksum: boolean;
+  checksum?: boolean;
   strict?: boolean;
   keepGoing?: boolean;
   progress?: string;
@@ -36,16 +36,16 @@ export interface CheckedSources {
 }
 
 /** `rdbkit <name> <source...>`; the options of its output are for the caller to add first. */
-export function sourceCommand(program: Command, name: string, summary: string, description: string, words = '<source...>'): Command {
+export function sourceCommand(program: Command, name: string, summary: string, description: string, { what = 'RDB files', words = '<source...>' } = {}): Command {
   return program
     .command(name)
     .summary(summary)
     .description(description)
-    .argument('<source...>', 'RDB files, or - for standard input')
+    .argument('<source...>', `${what}, or - for standard input`)
     .usage(`${words} [options]`);
 }
 
-/** Which keys, and what about damage. */
+/** Which keys. */
 export function addFilters(command: Command): void {
   command
     .optionsGroup('Which keys:')
@@ -63,7 +63,10 @@ export function addFilters(command: Command): void {
     .option('--min-size <bytes>', 'value takes at least this much in the file: 100, 10kb, 1.5mb (of 1024)')
     .option('--max-size <bytes>', 'value takes at most this much in the file')
     .option('--limit <n>', 'stop after this many keys');
+}
 
+/** What to do about damage in RDB files. */
+export function addDamage(command: Command): void {
   command
     .optionsGroup('Damaged and unusual files:')
     .option('--no-checksum', 'do not verify the checksum of the file')

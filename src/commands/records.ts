@@ -67,7 +67,7 @@ export class Records {
       if (warning !== undefined) options.onWarning(input.name, warning);
     } catch (error) {
       const failure = await this.failure(error);
-      if (failure === undefined) throw error instanceof RdbError ? framer.failed(error).at({ file: input.name }) : error;
+      if (failure === undefined) throw error instanceof RdbError ? (error.line === undefined ? framer.failed(error) : error).at({ file: input.name }) : error;
       Object.assign(counts, failure.counts, { bytes: before + failure.counts.bytes });
       throw failure.cause instanceof RdbError ? failure.cause.at({ file: input.name }) : failure.cause;
     } finally {
@@ -79,7 +79,7 @@ export class Records {
     const { counts, framer, input, options } = this;
     try {
       for await (const chunk of input.chunks()) {
-        if (input.compression === 'none') framer.size = input.size;
+        framer.size = input.plainSize;
         await this.chunk(chunk);
         counts.bytes = before + framer.offset;
         options.onChunk();

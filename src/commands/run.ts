@@ -5,7 +5,7 @@ import type { ByteSink } from '../sinks/byte-sink.js';
 import { FileSink } from '../sinks/file-sink.js';
 import type { Counts, LastSink } from '../sinks/sink.js';
 import { StreamSink } from '../sinks/stream-sink.js';
-import { type Input, openInput } from '../sources/input.js';
+import { type Input, type InputOptions, openInput } from '../sources/input.js';
 import { compileFilter, type FilterOptions } from '../values/filters.js';
 import { ChunkBuffers } from './chunk-buffers.js';
 import { Records, type RecordsOptions } from './records.js';
@@ -28,6 +28,14 @@ export interface RunOptions {
   readonly onWarning?: ((file: string, text: string) => void) | undefined;
   /** Called when a source turns out wrong: whoever loses the output afterwards gets no summary. */
   readonly onError?: ((error: RdbError) => void) | undefined;
+  /** Opens a source (default: a file of RDB, or standard input). */
+  readonly open?: ((source: string, how: OpenOptions) => Input) | undefined;
+}
+
+/** What there is to open a source with. */
+export interface OpenOptions extends InputOptions {
+  /** Tells of damage that the source passes over. */
+  readonly onError: (error: RdbError) => void;
 }
 
 export interface RunProgress {
@@ -148,7 +156,8 @@ class Run {
     this.outputs = outputs;
     const chunks = hot === undefined ? undefined : new ChunkBuffers(hot);
     const allocate = chunks?.allocate;
-    this.inputs = options.sources.map((source) => openInput(source, { stdin, signal, allocate }));
+    const open = options.open ?? openInput;
+    this.inputs = options.sources.map((source) => open(source, { stdin, signal, allocate, onError: (error) => this.failed(error) }));
     this.records = {
       filter: compileFilter({ ...filter, now }),
       framer: { checksum, strict, hot, buffer: hot?.allocate(INPUT_SIZE), roomBefore: chunks?.roomBefore },
@@ -198,12 +207,14 @@ class Run {
     } catch (error) {
       this.interrupted = this.options.signal?.aborted === true;
       if (!this.interrupted && !(error instanceof RdbError)) throw error;
-      if (error instanceof RdbError) {
-        this.errors.push(error);
-        this.options.onError?.(error);
-      }
+      if (error instanceof RdbError) this.failed(error);
       if (!this.sink.rollback()) this.torn = true;
     }
+  }
+
+  private failed(error: RdbError): void {
+    this.errors.push(error);
+    this.options.onError?.(error);
   }
 
   private async close(): Promise<string | undefined> {

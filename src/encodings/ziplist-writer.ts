@@ -7,8 +7,6 @@ import { ZIPLIST_HEADER } from './ziplist.js';
 const MOST_COUNTED = 0xffff;
 /** From this length on, the entry before is given in five bytes (redis ziplist.c, ZIP_BIG_PREVLEN). */
 const BIG = 254;
-/** Bytes before a string that give its length in 32 bits. */
-const STRING32 = 5;
 /** Encodings of integers by their bytes: 1, 2, 3, 4, 8. */
 const ENCODINGS: readonly number[] = [0, 0xfe, 0xc0, 0xf0, 0xd0, 0, 0, 0, 0xe0];
 /** 0xf1 to 0xfd: 0 to 12 in the encoding itself. */
@@ -16,18 +14,30 @@ const SMALLEST = 0xf1;
 const GREATEST_SMALL = 12;
 
 /**
- * What stands before the bytes of a string too large to hold, in a ziplist of that string alone; one byte ff stands behind them.
- * `size` is below 2^32.
+ * What stands before the bytes of a string in a ziplist of that string alone; one byte ff stands behind them. `size` is 64 or
+ * more, and below 2^32.
  */
 export function bigZiplistHead(size: number): Uint8Array {
-  const out = new ByteBuilder();
-  out.le(ZIPLIST_HEADER + 1 + STRING32 + size + 1, 4);
+  const [out, string] = [new ByteBuilder(), new ByteBuilder()];
+  addStringHead(string, size);
+  out.le(ZIPLIST_HEADER + 1 + string.length + size + 1, 4);
   out.le(ZIPLIST_HEADER, 4);
   out.le(1, 2);
   out.byte(0);
-  out.byte(0x80);
-  out.be(size, 4);
+  out.copy(string.bytes, 0, string.length);
   return out.view();
+}
+
+/** The encoding of a string: its length in 6, 14 or 32 bits. */
+function addStringHead(out: ByteBuilder, length: number): void {
+  if (length < 0x40) {
+    out.byte(length);
+  } else if (length < 0x4000) {
+    out.be(0x4000 | length, 2);
+  } else {
+    out.byte(0x80);
+    out.be(length, 4);
+  }
 }
 
 /**
@@ -76,15 +86,7 @@ export class ZiplistWriter extends PackedWriter {
   protected string(): void {
     const { out } = this;
     const { bytes, end, start } = this.element;
-    const length = end - start;
-    if (length < 0x40) {
-      out.byte(length);
-    } else if (length < 0x4000) {
-      out.be(0x4000 | length, 2);
-    } else {
-      out.byte(0x80);
-      out.be(length, 4);
-    }
+    addStringHead(out, end - start);
     out.copy(bytes, start, end);
   }
 

@@ -86,7 +86,7 @@ export class FrameReader {
       if (warning !== undefined) this.options.onWarning?.(warning);
       return false;
     }
-    if (input.compression === 'none') framer.size = input.size;
+    framer.size = input.plainSize;
     if (framer.ended) trailing.add(chunk);
     else framer.push(chunk);
     return true;

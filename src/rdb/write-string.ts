@@ -3,6 +3,7 @@ import { writeInt, writeInt64 } from '../bytes/decimal.js';
 import { lzfCompress } from '../bytes/lzf-compress.js';
 import { BYTES, Element, INT, LZF } from '../encodings/element.js';
 import { integerWidth, toInteger } from '../encodings/integer.js';
+import type { TypeRow } from './types.js';
 import { LENGTH_SIZE, writeLength } from './write.js';
 
 const INTEGER_ENCODING = 0xc0;
@@ -11,9 +12,10 @@ const LZF_ENCODING = 0xc3;
 const LONGEST_INTEGER = 11;
 /** Shorter strings are never compressed, nor those that would not lose so many bytes by it (rdb.c, rdbSaveLzfStringObject). */
 const LEAST_COMPRESSED = 21;
-const LEAST_GAIN = 4;
+export const LEAST_GAIN = 4;
 
 const copy = new Element();
+const whole = new Element();
 const digits = new Uint8Array(32);
 /** What a string becomes when compressed; grows to the largest. */
 let compressed = new Uint8Array(1 << 16);
@@ -51,10 +53,15 @@ export function addBytes(out: ByteBuilder, bytes: Uint8Array, start: number, end
 
 /** A string of `size` bytes of which the compressed ones are there. */
 function addLzf(out: ByteBuilder, bytes: Uint8Array, start: number, end: number, size: number): void {
-  out.byte(LZF_ENCODING);
-  addLength(out, end - start);
-  addLength(out, size);
+  addLzfHead(out, end - start, size);
   out.copy(bytes, start, end);
+}
+
+/** What stands before the `packed` bytes of a compressed string of `size` bytes. */
+export function addLzfHead(out: ByteBuilder, packed: number, size: number): void {
+  out.byte(LZF_ENCODING);
+  addLength(out, packed);
+  addLength(out, size);
 }
 
 /**
@@ -79,4 +86,33 @@ export function addString(out: ByteBuilder, element: Element): void {
   }
   if (element.kind === BYTES) addBytes(out, element.bytes, element.start, element.end);
   else addBytes(out, digits, 0, copy.kind === INT ? writeInt(copy.num, digits, 0) : writeInt64(copy.hi, copy.lo, digits, 0));
+}
+
+/** The same of bytes. */
+export function addStringOf(out: ByteBuilder, bytes: Uint8Array, start = 0, end = bytes.length): void {
+  whole.kind = BYTES;
+  whole.bytes = bytes;
+  whole.start = start;
+  whole.end = end;
+  addString(out, whole);
+}
+
+/** A score as plain sorted sets of the type have it: of 8 bytes (5) or as text (3). */
+export function addScore(out: ByteBuilder, type: TypeRow, score: number): void {
+  if (type.name === 'ZSET_2') out.double(score);
+  else asciiDouble(out, score);
+}
+
+/**
+ * A double as ASCII text behind its length in one byte; 253 nan, 254 inf, 255 -inf (redis 3.2 rdb.c, rdbSaveDoubleValue). Servers
+ * print 17 significant digits; this is the shortest text that is the same double, of up to 17 digits.
+ */
+function asciiDouble(out: ByteBuilder, value: number): void {
+  if (!Number.isFinite(value)) {
+    out.byte(Number.isNaN(value) ? 253 : value > 0 ? 254 : 255);
+    return;
+  }
+  const text = Object.is(value, -0) ? '-0' : String(value);
+  out.byte(text.length);
+  for (let i = 0; i < text.length; i++) out.byte(text.charCodeAt(i));
 }

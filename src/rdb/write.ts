@@ -1,4 +1,5 @@
 import type { Frame } from './frame.js';
+import { FIRST_KEY_META_VERSION, KEY_META } from './payload.js';
 
 /*
  * What stands around values, into arrays at a position: lengths, modifiers of keys, opcodes. What values are made of, strings and
@@ -48,6 +49,10 @@ export function writeUint64LE(out: Uint8Array, at: number, hi: number, lo: numbe
   return at + 8;
 }
 
+/** What a node of a list says of itself (redis quicklist.h, since 7.0): one element as it is, or a listpack. */
+export const PLAIN_NODE = 1;
+export const PACKED_NODE = 2;
+
 /** Opcodes. */
 export const EOF = 255;
 export const SELECTDB = 254;
@@ -56,12 +61,10 @@ export const RESIZEDB = 251;
 export const AUX = 250;
 const FREQ = 249;
 const IDLE = 248;
-const KEY_META = 243;
 
 /** Versions that have them. */
 export const AUX_SINCE = 7;
-const IDLE_SINCE = 9;
-const KEY_META_SINCE = 13;
+export const IDLE_SINCE = 9;
 
 /** What stands before the type byte of a key, in the order of servers (redis rdb.c, rdbSaveKeyValuePair). */
 export function modifiersOf(frame: Frame, version: number): Uint8Array {
@@ -80,7 +83,7 @@ export function modifiersOf(frame: Frame, version: number): Uint8Array {
     out[at + 1] = freq;
     at += 2;
   }
-  if (metaBytes !== undefined && version >= KEY_META_SINCE) {
+  if (metaBytes !== undefined && version >= FIRST_KEY_META_VERSION) {
     out[at] = KEY_META;
     out.set(metaBytes, at + 1);
     at += 1 + metaBytes.length;
@@ -90,5 +93,5 @@ export function modifiersOf(frame: Frame, version: number): Uint8Array {
 
 /** Whether a file of this version has all that stands before the type byte. */
 export function fitsModifiers({ freq, idle, metaBytes }: Frame, version: number): boolean {
-  return version >= IDLE_SINCE ? metaBytes === undefined || version >= KEY_META_SINCE : freq < 0 && idle < 0 && metaBytes === undefined;
+  return version >= IDLE_SINCE ? metaBytes === undefined || version >= FIRST_KEY_META_VERSION : freq < 0 && idle < 0 && metaBytes === undefined;
 }

@@ -185,7 +185,7 @@ export class LargeValue {
       resp.raw(bytes, 0, bytes.length);
     };
     add(head);
-    for (const piece of this.held.pieces()) {
+    for (const piece of this.held.read()) {
       add(piece);
       await output.flushIfFull();
     }
@@ -206,7 +206,7 @@ export class LargeValue {
     const values = new RespValues(resp, releaseNumber(this.options.target));
     const renamed = Object.assign(new Frame(), frame, { keyBytes: name, keyStart: 0, keyEnd: name.length });
     const again = Framer.ofValue(renamed, { limit: LIMIT });
-    for (const piece of this.held.pieces()) {
+    for (const piece of this.held.read()) {
       again.push(piece.slice());
       for (let kind = again.next(); kind !== NEED; kind = again.next()) {
         values.frame(kind, again.frame);

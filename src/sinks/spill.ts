@@ -5,6 +5,8 @@ import { OutputError } from './output-error.js';
 
 /** Bytes kept in memory before a file is used. */
 const MEMORY = 8 << 20;
+/** Bytes given back at a time. */
+const PIECE = 1 << 18;
 
 /**
  * Bytes put aside until it is known what to do with them: in memory while they are few, else in a temporary file (in
@@ -42,13 +44,13 @@ export class Spill {
   }
 
   /** Gives the bytes back in order, in pieces that are valid until the next one, and is empty then. */
-  *drain(pieceSize = 1 << 18): Generator<Uint8Array, void, void> {
-    yield* this.pieces(pieceSize);
+  *drain(pieceSize = PIECE): Generator<Uint8Array, void, void> {
+    yield* this.read(pieceSize);
     this.close();
   }
 
-  /** Gives the bytes in order, in pieces that are valid until the next one, and keeps them. */
-  *pieces(pieceSize = 1 << 18): Generator<Uint8Array, void, void> {
+  /** The same, but keeps them. */
+  *read(pieceSize = PIECE): Generator<Uint8Array, void, void> {
     for (const chunk of this.chunks) {
       for (let at = 0; at < chunk.length; at += pieceSize) yield chunk.subarray(at, at + pieceSize);
     }

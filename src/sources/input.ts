@@ -32,6 +32,8 @@ export interface Input {
   readonly size: number | undefined;
   /** Undefined until the first chunk is there. */
   readonly compression: Compression | undefined;
+  /** Bytes that `chunks` gives, where that is known beforehand. */
+  readonly plainSize: number | undefined;
   /** Bytes read so far, before decompression. */
   readonly bytesRead: number;
   /**
@@ -110,6 +112,10 @@ class SourceInput implements Input {
     } else {
       this.name = '<stream>';
     }
+  }
+
+  get plainSize(): number | undefined {
+    return this.compression === 'none' ? this.size : undefined;
   }
 
   private raw(): AsyncIterable<unknown> {

@@ -1,7 +1,6 @@
 import type { Frame } from '../rdb/frame.js';
-import { FIRST_KEY_META_VERSION } from '../rdb/payload.js';
 import { hasMisreadListpacks } from './listpack-borders.js';
-import { acceptsVersion, reads, type Target, TARGETS, targetName } from './targets.js';
+import { acceptsVersion, hasKeyMeta, reads, type Target, TARGETS, targetName } from './targets.js';
 
 /**
  * The servers whose RESTORE takes a payload with this value and this version, in the order of TARGETS. The frame is that of
@@ -20,9 +19,6 @@ export function acceptingTargets(frame: Frame, version: number): readonly Target
     return !misreads(target.wide);
   });
 }
-
-/** Module metadata of keys is of Redis 8.6. */
-const hasKeyMeta = ({ rdbVersion, vendor }: Target): boolean => vendor === 'redis' && rdbVersion >= FIRST_KEY_META_VERSION;
 
 /** `Redis 7.0 to 8.10, Valkey 9.1`: servers that stand in a row in TARGETS, of one vendor, are joined. */
 export function targetRanges(targets: readonly Target[]): string {

@@ -1,8 +1,9 @@
 import type { Frame } from '../rdb/frame.js';
 import type { TypeRow } from '../rdb/types.js';
+import { type Outcome, Unsayable } from './adaptation.js';
 import { hasListpacks } from './listpack-borders.js';
-import { type Outcome, Rewriting, Unsayable } from './rewriting.js';
-import { reads, type Target, targetName } from './targets.js';
+import { Rewriting } from './rewriting.js';
+import { hasKeyMeta, reads, type Target, targetName } from './targets.js';
 import { isRewritable, type Refused, refusedBy, type TranscodeOptions } from './transcode.js';
 import { expiringHash } from './transcode-hashes.js';
 import { PartsRewriter } from './transcode-parts.js';
@@ -43,7 +44,7 @@ export class PartsTranscoder {
     const { redisType, type } = frame;
     to.begin();
     return refusedBy(() => {
-      to.keyMeta(frame);
+      to.keyMeta(frame.metaBytes);
       if (reads(target, type) && !hasListpacks(type)) return this.plan(frame, type, true);
       if (!isRewritable(redisType)) throw new Unsayable(`${targetName(target)} has no values of type ${redisType} (${type.name})`);
       rewriter.measure(type, redisType === 'stream' || redisType === 'list' ? this.typeOf(frame) : type);
@@ -88,7 +89,7 @@ export class PartsTranscoder {
 
   private plan({ metaBytes }: Frame, type: TypeRow, verbatim: boolean): PartsPlan {
     const { to } = this;
-    return { outcome: to.outcome(verbatim ? 'same' : 'rewritten'), type, verbatim, metaBytes: to.hasKeyMeta ? metaBytes : undefined, leftOut: to.leftOut };
+    return { outcome: to.outcome(verbatim ? 'same' : 'rewritten'), type, verbatim, metaBytes: hasKeyMeta(to.target) ? metaBytes : undefined, leftOut: to.leftOut };
   }
 
   /** The bytes to write for a part of the second walk: borrowed until the next one. */

@@ -6,28 +6,9 @@ import { ListpackWriter } from '../encodings/listpack-writer.js';
 import { ZiplistWriter } from '../encodings/ziplist-writer.js';
 import type { Frame } from '../rdb/frame.js';
 import { Scratch } from '../rdb/string.js';
-import type { TypeRow } from '../rdb/types.js';
-import { type Target, targetName, typeFor } from './targets.js';
+import { Adaptation } from './adaptation.js';
+import type { Target } from './targets.js';
 import { Walk } from './walk.js';
-
-/** Thrown, and caught by the transcoder, where a value cannot be said to the target. */
-export class Unsayable extends Error {
-  /** @param avoidable whether leaving something out, which was not allowed, would make it sayable */
-  constructor(
-    readonly reason: string,
-    readonly avoidable = false,
-  ) {
-    super(reason);
-  }
-}
-
-/**
- * `same`: the bytes of the file. `rewritten`: another encoding of all there is. `adapted`: without bookkeeping that the target's
- * encoding has no place for and that it can do without. `lossy`: without what `allowLoss` gave up.
- */
-export type Outcome = 'same' | 'rewritten' | 'adapted' | 'lossy';
-
-const KEY_META_SINCE = 13;
 
 /** What a walk over a collection found. */
 export interface Survey {
@@ -41,67 +22,24 @@ export interface Survey {
   leastExpiry: number;
 }
 
-/** What the rewriting of a value needs: who it is for, where it goes, and what was left out. */
-export class Rewriting {
+/** What the rewriting of a value needs beside that: readers, writers, and where it goes. */
+export class Rewriting extends Adaptation {
   readonly walk = new Walk();
   readonly out = new ByteBuilder();
   readonly ziplist = new ZiplistWriter();
   readonly listpack: ListpackWriter;
   readonly intset = new IntsetWriter();
   readonly scratch = new Scratch();
-
-  /** What the target has no place for and can do without. */
-  adapted: string[] = [];
-  /** What is lost. */
-  lost: string[] = [];
   private readonly element = new Element();
 
-  constructor(
-    readonly target: Target,
-    private readonly allowLoss: boolean,
-  ) {
+  constructor(target: Target, allowLoss: boolean) {
+    super(target, allowLoss);
     this.listpack = new ListpackWriter(target.wide);
   }
 
-  begin(): void {
+  override begin(): void {
+    super.begin();
     this.out.clear();
-    this.adapted = [];
-    this.lost = [];
-  }
-
-  /** The type of the first of these names that the target reads. */
-  choose(...names: string[]): TypeRow {
-    for (const name of names) {
-      const type = typeFor(this.target, name);
-      if (type !== undefined) return type;
-    }
-    throw new Unsayable(`${targetName(this.target)} has no ${names.join(' or ')}`);
-  }
-
-  /** Leaves something out that is part of the value, where that is allowed. `what` goes with "Redis 6.2 has no …". */
-  lose(what: string, detail: string): void {
-    if (!this.allowLoss) throw new Unsayable(`${targetName(this.target)} has no ${what}: ${detail}`, true);
-    this.lost.push(what);
-  }
-
-  get hasKeyMeta(): boolean {
-    return this.target.vendor === 'redis' && this.target.rdbVersion >= KEY_META_SINCE;
-  }
-
-  /** Metadata that modules put to a key, of any type (redis 8.6), where the target has it. */
-  keyMeta({ metaBytes }: Frame): Uint8Array | undefined {
-    if (metaBytes === undefined || this.hasKeyMeta) return metaBytes;
-    this.lose('module metadata of keys', `this one has ${metaBytes.length} bytes of it`);
-    return undefined;
-  }
-
-  /** What became of a value that was left as it is, or rewritten. */
-  outcome(whole: 'same' | 'rewritten'): Outcome {
-    return this.lost.length > 0 ? 'lossy' : this.adapted.length > 0 ? 'adapted' : whole;
-  }
-
-  get leftOut(): readonly string[] {
-    return [...new Set([...this.lost, ...this.adapted])];
   }
 
   /** The element without compression; another one is overwritten by it. */

@@ -1,4 +1,4 @@
-import { VALKEY_VERSION } from '../rdb/payload.js';
+import { FIRST_KEY_META_VERSION, VALKEY_VERSION } from '../rdb/payload.js';
 import { TABLES, type TypeRow, type Vendor } from '../rdb/types.js';
 
 /** A server that is to read what is written. */
@@ -93,6 +93,9 @@ export function releaseNumber({ release }: Target): number {
   const [major, minor] = release.split('.').map(Number);
   return major * 100 + minor;
 }
+
+/** Whether modules can put metadata to keys, of any type (Redis 8.6). */
+export const hasKeyMeta = ({ rdbVersion, vendor }: Target): boolean => vendor === 'redis' && rdbVersion >= FIRST_KEY_META_VERSION;
 
 /** RESTORE takes an absolute expiry, idle time and frequency since 5.0. */
 export const hasAbsoluteTtl = (target: Target | undefined): boolean => target === undefined || releaseNumber(target) >= 500;

@@ -4,12 +4,9 @@ import type { ZiplistWriter } from '../encodings/ziplist-writer.js';
 import type { Frame } from '../rdb/frame.js';
 import type { TypeRow } from '../rdb/types.js';
 import { addBytes, addLength, addLength64, addString } from '../rdb/write-string.js';
+import { PACKED_BYTES, PACKED_FIELDS } from './packed-limits.js';
 import type { Rewriting, Survey } from './rewriting.js';
 import { typeFor } from './targets.js';
-
-/** Servers keep hashes of up to so many fields, of so many bytes each, packed (hash-max-ziplist-entries and -value). */
-const PACKED_FIELDS = 512;
-const PACKED_BYTES = 64;
 
 /** Forms of hashes that are one packed string, and so small. */
 const PACKED: ReadonlySet<string> = new Set(['listpack', 'listpack-ex', 'template-listpack', 'template-ref-listpack']);

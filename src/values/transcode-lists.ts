@@ -1,18 +1,13 @@
-import type { ByteBuilder } from '../bytes/builder.js';
-import type { Element } from '../encodings/element.js';
 import type { Frame } from '../rdb/frame.js';
 import { readLength } from '../rdb/length.js';
 import type { TypeRow } from '../rdb/types.js';
-import { addBytes, addLength, addString } from '../rdb/write-string.js';
-import { type Rewriting, Unsayable } from './rewriting.js';
+import { addBytes, addLength, addScore, addString } from '../rdb/write-string.js';
+import { type Adaptation, Unsayable } from './adaptation.js';
+import { INTSET_ITEMS, PACKED_BYTES, PACKED_ITEMS } from './packed-limits.js';
+import type { Rewriting } from './rewriting.js';
 import { targetName } from './targets.js';
 import { scoreOf } from './value-integers.js';
 
-/** Servers keep sets of up to so many integers as an intset (set-max-intset-entries). */
-const INTSET_ITEMS = 512;
-/** Servers keep sorted sets of up to so many members, of so many bytes each, packed (zset-max-ziplist-entries and -value). */
-const PACKED_MEMBERS = 128;
-const PACKED_BYTES = 64;
 /** Servers refuse larger ziplists (redis 6.2 ziplist.c, ZIPLIST_MAX_SAFETY_SIZE). */
 const GREATEST_ZIPLIST = 1 << 30;
 
@@ -42,7 +37,7 @@ function quicklist(to: Rewriting, frame: Frame): void {
 }
 
 /** Refuses nodes that the target would. */
-export function checkZiplist({ target }: Rewriting, size: number): void {
+export function checkZiplist({ target }: Adaptation, size: number): void {
   if (size > GREATEST_ZIPLIST) throw new Unsayable(`${targetName(target)} has no list nodes of ${size} bytes`);
 }
 
@@ -69,7 +64,7 @@ function plainItems({ out, walk }: Rewriting, frame: Frame, items: number): void
 /** A sorted set: a packed one as a ziplist (12) where it is small, others with scores of 8 bytes (5) or as text (3). */
 export function rewriteZset(to: Rewriting, frame: Frame): TypeRow {
   const { items, longest } = to.survey(frame);
-  if (frame.type.form === 'listpack' && items <= PACKED_MEMBERS && longest <= PACKED_BYTES) {
+  if (frame.type.form === 'listpack' && items <= PACKED_ITEMS && longest <= PACKED_BYTES) {
     packedZset(to, frame);
     return to.choose('ZSET_ZIPLIST');
   }
@@ -79,16 +74,10 @@ export function rewriteZset(to: Rewriting, frame: Frame): TypeRow {
   walk.over(frame, {
     scored: (member, score) => {
       addString(out, member);
-      addScore(out, type, score);
+      addScore(out, type, scoreOf(score));
     },
   });
   return type;
-}
-
-/** A score as sorted sets of the type have it. */
-export function addScore(out: ByteBuilder, type: TypeRow, score: Element): void {
-  if (type.name === 'ZSET_2') out.double(scoreOf(score));
-  else asciiDouble(out, scoreOf(score));
 }
 
 function packedZset({ out, walk, ziplist }: Rewriting, frame: Frame): void {
@@ -101,18 +90,4 @@ function packedZset({ out, walk, ziplist }: Rewriting, frame: Frame): void {
   });
   const packed = ziplist.finish();
   addBytes(out, packed, 0, packed.length);
-}
-
-/**
- * A double as ASCII text behind its length in one byte; 253 nan, 254 inf, 255 -inf (redis 3.2 rdb.c, rdbSaveDoubleValue). Servers
- * print 17 significant digits; this is the shortest text that is the same double, of up to 17 digits.
- */
-function asciiDouble(out: ByteBuilder, value: number): void {
-  if (!Number.isFinite(value)) {
-    out.byte(Number.isNaN(value) ? 253 : value > 0 ? 254 : 255);
-    return;
-  }
-  const text = Object.is(value, -0) ? '-0' : String(value);
-  out.byte(text.length);
-  for (let i = 0; i < text.length; i++) out.byte(text.charCodeAt(i));
 }

@@ -6,20 +6,19 @@ import { bigZiplistHead, type ZiplistWriter } from '../encodings/ziplist-writer.
 import { type Frame, PIECE } from '../rdb/frame.js';
 import { readString } from '../rdb/string.js';
 import type { TypeRow } from '../rdb/types.js';
-import { addBytes, addLength, addString } from '../rdb/write-string.js';
+import { PACKED_NODE, PLAIN_NODE } from '../rdb/write.js';
+import { addBytes, addLength, addScore, addString } from '../rdb/write-string.js';
 import { VALUE } from './layouts.js';
 import { BORDER_STRINGS, copyListpack } from './listpack-borders.js';
 import { PartsReader } from './parts.js';
 import type { Rewriting, Survey } from './rewriting.js';
+import { scoreOf } from './value-integers.js';
 import { addExpiryBefore, addExpiryBehind } from './transcode-hashes.js';
-import { addScore, checkZiplist } from './transcode-lists.js';
+import { checkZiplist } from './transcode-lists.js';
 import { copyStreamTail } from './transcode-stream.js';
 
 /** A list node that is too large to be held is cut where it has so many bytes. */
 const NODE = 1 << 20;
-/** Containers of quicklist nodes. */
-const PLAIN_NODE = 1;
-const PACKED_NODE = 2;
 
 /** What the first walk over a value in parts found. */
 export type PartsSurvey = Pick<Survey, 'items' | 'expiring' | 'leastExpiry'> & {
@@ -215,7 +214,7 @@ export class PartsRewriter extends PartsReader {
   }
 
   score(element: Element): void {
-    if (this.writing) addScore(this.to.out, this.type, element);
+    if (this.writing) addScore(this.to.out, this.type, scoreOf(element));
     else this.found.items++;
   }
 

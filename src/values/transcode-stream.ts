@@ -5,8 +5,9 @@ import { type Length, readLength } from '../rdb/length.js';
 import { readString } from '../rdb/string.js';
 import type { TypeRow } from '../rdb/types.js';
 import { addLength } from '../rdb/write-string.js';
+import { Unsayable } from './adaptation.js';
 import { copyListpack } from './listpack-borders.js';
-import { type Rewriting, Unsayable } from './rewriting.js';
+import type { Rewriting } from './rewriting.js';
 import { targetName, typeFor } from './targets.js';
 
 /** Stream types, the latest first. */

@@ -1,7 +1,8 @@
 import type { Frame } from '../rdb/frame.js';
 import type { RedisType, TypeRow } from '../rdb/types.js';
+import { type Outcome, Unsayable } from './adaptation.js';
 import { copyWithListpacks, hasMisreadListpacks } from './listpack-borders.js';
-import { type Outcome, Rewriting, Unsayable } from './rewriting.js';
+import { Rewriting } from './rewriting.js';
 import { reads, type Target, targetName } from './targets.js';
 import { rewriteHash } from './transcode-hashes.js';
 import { rewriteList, rewriteSet, rewriteZset } from './transcode-lists.js';
@@ -69,7 +70,7 @@ export class Transcoder {
     if (!frame.first || !frame.last) throw new TypeError('a part of a value: only whole ones can be transcoded');
     to.begin();
     return refusedBy(() => {
-      const metaBytes = to.keyMeta(frame);
+      const metaBytes = to.keyMeta(frame.metaBytes);
       if (reads(this.target, frame.type) && !hasMisreadListpacks(frame, this.target.wide)) {
         const { bytes, end, start, type } = frame;
         return { outcome: to.outcome('same'), type, bytes, start, end, metaBytes, leftOut: to.leftOut };

@@ -1,0 +1,17 @@
+import { ByteBuilder } from './builder.js';
+
+/** The bytes of these pieces again, in blocks of one size but for the last one. Each is borrowed until the next one is asked for. */
+export function* blocks(pieces: Iterable<Uint8Array>, size: number): Generator<Uint8Array, void, void> {
+  const held = new ByteBuilder();
+  for (const piece of pieces) {
+    for (let at = 0; at < piece.length; ) {
+      const end = Math.min(piece.length, at + size - held.length);
+      held.copy(piece, at, end);
+      at = end;
+      if (held.length < size) continue;
+      yield held.view();
+      held.clear();
+    }
+  }
+  if (held.length > 0) yield held.view();
+}

@@ -1,0 +1,59 @@
+import type { DumpSummary, KeyProblem } from '../commands/dump.js';
+import { EXIT } from './exit.js';
+import { countText, keysText } from './numbers.js';
+import { printable, quoted, sourceName } from './printable.js';
+import { summaryLine } from './summary.js';
+
+/** Keys that `--json` lists; all are counted. */
+const MOST_LISTED = 10_000;
+
+/** Keys that a command which writes keys could not write. */
+export class KeyProblems {
+  private readonly listed: KeyProblem[] = [];
+
+  /** @param list whether they are kept for `--json` */
+  constructor(private readonly list: boolean) {}
+
+  /** Returns the line that tells it. */
+  take(problem: KeyProblem): string {
+    if (this.list && this.listed.length < MOST_LISTED) this.listed.push(problem);
+    return problemLine(problem);
+  }
+
+  /** For `--json`. */
+  fields({ adapted, duplicates, keys, lost, others, read, refused }: DumpSummary): object {
+    return {
+      keysFiltered: read - keys - refused - duplicates,
+      keysRefused: refused,
+      othersRefused: others,
+      keysDuplicate: duplicates,
+      keysAdapted: adapted,
+      keysLossy: lost,
+      refused: this.listed,
+    };
+  }
+}
+
+/** The exit code of a run without errors. */
+export const keysExit = ({ others, refused }: DumpSummary): number => (refused + others > 0 ? EXIT.keys : EXIT.done);
+
+/** The closing line. */
+export const dumpLine = (summary: DumpSummary): string => [summaryLine(kept(summary)), ...dropped(summary)].join('; ');
+
+function problemLine({ db, file, key, reason }: KeyProblem): string {
+  const place = [sourceName(file), ...(db === undefined ? [] : [`db ${db}`]), ...(key === undefined ? [] : [`key ${quoted(key)}`])];
+  return `NOT_WRITTEN: ${place.join(', ')}: ${printable(reason)}.`;
+}
+
+/** For the common line, in which all keys that are not written were filtered out. */
+const kept = (summary: DumpSummary): DumpSummary => ({ ...summary, read: summary.read - summary.refused - summary.duplicates });
+
+function dropped({ adapted, duplicates, lost, others, refused }: DumpSummary): string[] {
+  return [
+    ...(duplicates > 0 ? [`${countText(duplicates)} of a key that another source has`] : []),
+    ...(adapted > 0 ? [`${keysText(adapted)} without bookkeeping that the target has no place for`] : []),
+    ...(lost > 0 ? [`${keysText(lost)} with a loss that was allowed`] : []),
+    ...(refused > 0 ? [`${keysText(refused)} not written`] : []),
+    ...(others > 0 ? [`${countText(others)} not written beside keys: functions, module data or expiries of members`] : []),
+  ];
+}

@@ -1,0 +1,112 @@
+import { ByteBuilder } from '../bytes/builder.js';
+import { RdbError } from '../bytes/errors.js';
+import { Frame } from '../rdb/frame.js';
+import type { RedisType } from '../rdb/types.js';
+import { IDLE_SINCE } from '../rdb/write.js';
+import type { Target } from '../values/targets.js';
+import { ArrayEncoder } from './arrays.js';
+import { Encoding, type ValueEncoder } from './encoding.js';
+import { HashEncoder } from './hashes.js';
+import { listEncoder } from './lists.js';
+import { KeyMetaEncoder, ModuleEncoder } from './modules.js';
+import { Fields, IntegerPlace, LEAST_SIGNED, MOST_SIGNED, TextPlace, type Unknown, WordPlace } from './places.js';
+import { SetEncoder } from './sets.js';
+import { StreamEncoder } from './streams.js';
+import { StringEncoder } from './strings.js';
+import type { Text } from './text.js';
+import { ZsetEncoder } from './zsets.js';
+
+/** Servers number databases with a C int. */
+const MOST_DATABASE = 2n ** 31n - 1n;
+const MOST_FREQ = 255n;
+
+const ENCODERS: Readonly<Record<RedisType, (encoding: Encoding) => ValueEncoder>> = {
+  string: (encoding) => new StringEncoder(encoding),
+  list: listEncoder,
+  set: (encoding) => new SetEncoder(encoding),
+  zset: (encoding) => new ZsetEncoder(encoding),
+  hash: (encoding) => new HashEncoder(encoding),
+  stream: (encoding) => new StreamEncoder(encoding),
+  module: (encoding) => new ModuleEncoder(encoding),
+  array: (encoding) => new ArrayEncoder(encoding),
+};
+
+/** A line that is a key of one type. */
+export interface KeyLine {
+  readonly fields: Fields;
+  readonly encoder: ValueEncoder;
+}
+
+/** What lines that are keys have in common: all but the value, which the encoder of the type makes. */
+export class KeyLines {
+  readonly encoding: Encoding;
+  /** What stands before the value: key, database, expiry, … */
+  readonly frame = new Frame();
+  /** Whether the key at hand is known. */
+  hasKey = false;
+  private readonly lines = new Map<string, KeyLine>();
+  private readonly meta: KeyMetaEncoder;
+  private readonly metaBytes = new ByteBuilder();
+  private readonly key = new ByteBuilder();
+
+  constructor(target: Target, allowLoss: boolean, unknown: Unknown) {
+    this.encoding = new Encoding(target, allowLoss, unknown);
+    this.meta = new KeyMetaEncoder(unknown);
+    const common = {
+      db: new IntegerPlace('the number of a database', (db) => (this.frame.db = Number(db)), 0n, MOST_DATABASE),
+      key: new TextPlace((text) => this.keyIs(text)),
+      type: new WordPlace('the name of a type', () => undefined),
+      expireAt: new IntegerPlace('Unix milliseconds', (ms) => this.frame.setExpire(Number(ms >> 32n), Number(ms & 0xffffffffn)), LEAST_SIGNED, MOST_SIGNED),
+      idle: new IntegerPlace('seconds', (seconds) => (this.frame.idle = Number(seconds)), 0n, BigInt(Number.MAX_SAFE_INTEGER)),
+      freq: new IntegerPlace('a counter', (freq) => (this.frame.freq = Number(freq)), 0n, MOST_FREQ),
+      keyMeta: this.meta.place,
+    };
+    for (const [type, encoderFor] of Object.entries(ENCODERS)) {
+      const encoder = encoderFor(this.encoding);
+      this.lines.set(type, { encoder, fields: new Fields({ ...common, value: encoder.place }, ['key', 'type', 'value'], unknown, () => this.check()) });
+    }
+  }
+
+  /** A line begins. Undefined for a type that does not exist. */
+  begin(type: string): KeyLine | undefined {
+    const line = this.lines.get(type);
+    if (line === undefined) return undefined;
+    const { encoding, frame } = this;
+    encoding.begin();
+    encoding.body.clear();
+    this.meta.begin();
+    this.hasKey = false;
+    frame.db = 0;
+    frame.hasExpire = false;
+    frame.expireAt = frame.idle = frame.freq = -1;
+    frame.redisType = type as RedisType;
+    frame.metaBytes = undefined;
+    line.encoder.begin();
+    return line;
+  }
+
+  private keyIs({ element, spilled }: Text): void {
+    const { frame, key } = this;
+    key.clear();
+    if (element !== undefined) key.copy(element.bytes, element.start, element.end);
+    else for (const piece of spilled?.read() ?? []) key.copy(piece, 0, piece.length);
+    frame.keyBytes = key.bytes;
+    frame.keyStart = 0;
+    frame.keyEnd = key.length;
+    this.hasKey = true;
+  }
+
+  private check(): void {
+    const { freq, idle } = this.frame;
+    if (idle >= 0 && freq >= 0) throw new RdbError('BAD_LINE', { expected: 'idle or freq', got: 'both, which no server has' });
+  }
+
+  /** The end of a line: what the target has no place for, beside the value. Throws Unsayable. */
+  finish(): void {
+    const { encoding, frame } = this;
+    frame.metaBytes = encoding.keyMeta(this.meta.finish(this.metaBytes));
+    if (encoding.target.rdbVersion < IDLE_SINCE && (frame.idle >= 0 || frame.freq >= 0)) encoding.adapted.push('idle times and access counters');
+  }
+}
+
+export const KEY_TYPES: readonly string[] = Object.keys(ENCODERS);

@@ -1,0 +1,159 @@
+import { RdbError } from '../bytes/errors.js';
+import { ByteBuilder } from '../bytes/builder.js';
+import { BYTES, Element } from '../encodings/element.js';
+import { addBytes } from '../rdb/write-string.js';
+import type { Encoding } from './encoding.js';
+import { addId, differences, type Id } from './stream-ids.js';
+import type { Text } from './text.js';
+
+/** Nodes take so many entries (stream-node-max-entries), and no more behind so many bytes (stream-node-max-bytes). */
+const NODE_ENTRIES = 100;
+const NODE_BYTES = 4096;
+/** Servers refuse larger listpacks (redis listpack.c, LISTPACK_MAX_SAFETY_LIMIT). */
+const GREATEST_LISTPACK = 1 << 30;
+
+const SAME_FIELDS = 2;
+
+/** An entry as it waits for its node: where its elements end in `bytes`, names and values in turn. */
+interface Waiting {
+  readonly id: Id;
+  readonly ends: readonly number[];
+  readonly sameFields: boolean;
+}
+
+/** Gathers the entries of a stream into nodes, whose layout is told in encodings/stream.ts. */
+export class StreamNodes {
+  /** Entries and nodes so far, the first ID and the last. */
+  entries = 0;
+  nodes = 0;
+  first: Id = 0n;
+  last: Id = 0n;
+
+  private readonly bytes = new ByteBuilder();
+  private readonly key = new ByteBuilder();
+  private waiting: Waiting[] = [];
+  private ends: number[] = [];
+  private startAt = 0;
+  private id: Id | undefined;
+  private readonly element = new Element();
+
+  constructor(private readonly encoding: Encoding) {}
+
+  begin(): void {
+    this.entries = this.nodes = 0;
+    this.first = this.last = 0n;
+    this.bytes.clear();
+    this.waiting = [];
+    this.entryBegin();
+  }
+
+  entryBegin(): void {
+    this.id = undefined;
+    this.ends = [];
+    this.startAt = this.bytes.length;
+  }
+
+  entryId(id: Id): void {
+    this.id = id;
+  }
+
+  /** A name or a value of the entry at hand. */
+  add({ element, spilled }: Text): void {
+    const { bytes } = this;
+    if (element !== undefined) bytes.copy(element.bytes, element.start, element.end);
+    else if (spilled !== undefined) for (const piece of spilled.read()) bytes.copy(piece, 0, piece.length);
+    if (bytes.length - this.startAt > GREATEST_LISTPACK) throw new RdbError('BAD_LINE', { expected: 'an entry of up to a gibibyte', got: 'a larger one' });
+    this.ends.push(bytes.length);
+  }
+
+  entryEnd(): void {
+    const id = this.id as Id;
+    if (this.ends.length === 0 || this.ends.length % 2 === 1) {
+      throw new RdbError('BAD_LINE', { expected: 'names and values in turn', got: `${this.ends.length} strings` });
+    }
+    if (id <= this.last) throw new RdbError('BAD_LINE', { expected: 'IDs that rise from entry to entry, above 0-0', got: 'one that does not' });
+    if (this.waiting.length >= NODE_ENTRIES || (this.waiting.length > 0 && this.bytes.length >= NODE_BYTES)) this.flushBefore();
+    if (this.entries === 0) this.first = id;
+    this.last = id;
+    this.entries++;
+    this.waiting.push({ id, ends: this.ends, sameFields: this.hasFieldsOfFirst() });
+    this.entryBegin();
+  }
+
+  /** The end of the stream. */
+  end(): void {
+    if (this.waiting.length > 0) this.flush();
+  }
+
+  /** Writes the entries before the one at hand, which becomes the first of the next node. */
+  private flushBefore(): void {
+    const { bytes, startAt } = this;
+    const entry = bytes.bytes.slice(startAt, bytes.length);
+    this.flush();
+    this.startAt = 0;
+    this.ends = this.ends.map((end) => end - startAt);
+    bytes.copy(entry, 0, entry.length);
+  }
+
+  private hasFieldsOfFirst(): boolean {
+    const { ends, waiting } = this;
+    if (waiting.length === 0) return true;
+    const first = waiting[0].ends;
+    if (first.length !== ends.length) return false;
+    for (let i = 0; i < ends.length; i += 2) if (Buffer.compare(this.view(first, i, 0), this.view(ends, i, this.startAt)) !== 0) return false;
+    return true;
+  }
+
+  private view(ends: readonly number[], i: number, startAt: number): Uint8Array {
+    return this.bytes.bytes.subarray(i === 0 ? startAt : ends[i - 1], ends[i]);
+  }
+
+  private flush(): void {
+    const { encoding, key, waiting } = this;
+    const { body, listpack } = encoding;
+    key.clear();
+    addId(key, waiting[0].id);
+    addBytes(body.out, key.bytes, 0, key.length);
+    listpack.begin();
+    this.number(waiting.length);
+    this.number(0);
+    this.number(waiting[0].ends.length / 2);
+    for (let i = 0; i < waiting[0].ends.length; i += 2) this.text(waiting[0].ends, i, 0);
+    this.number(0);
+    waiting.forEach((entry, i) => this.entry(entry, waiting[0].id, i === 0 ? 0 : (waiting[i - 1].ends.at(-1) as number)));
+    if (listpack.size > GREATEST_LISTPACK) throw new RdbError('BAD_LINE', { expected: 'a stream node of up to a gibibyte', got: 'a larger one' });
+    body.packed(listpack.finish());
+    this.nodes++;
+    this.waiting = [];
+    this.bytes.clear();
+  }
+
+  private entry({ ends, id, sameFields }: Waiting, master: Id, startAt: number): void {
+    this.number(sameFields ? SAME_FIELDS : 0);
+    for (const difference of differences(id, master)) this.big(difference);
+    if (!sameFields) this.number(ends.length / 2);
+    for (let i = sameFields ? 1 : 0; i < ends.length; i += sameFields ? 2 : 1) this.text(ends, i, startAt);
+    this.number(sameFields ? ends.length / 2 + 3 : ends.length + 4);
+  }
+
+  private text(ends: readonly number[], i: number, startAt: number): void {
+    const { element } = this;
+    element.kind = BYTES;
+    element.bytes = this.bytes.bytes;
+    element.start = i === 0 ? startAt : ends[i - 1];
+    element.end = ends[i];
+    this.encoding.listpack.add(element);
+  }
+
+  private number(value: number): void {
+    this.element.setInt(value);
+    this.encoding.listpack.add(this.element);
+  }
+
+  private big(value: bigint): void {
+    const signed = BigInt.asIntN(64, value);
+    this.element.setInt64(Number(signed >> 32n), Number(signed & 0xffffffffn));
+    this.encoding.listpack.add(this.element);
+  }
+}
+
