@@ -39,6 +39,8 @@ export interface ErrorPlace {
   file?: string | undefined;
   /** Byte offset in the (decompressed) RDB. */
   offset?: number | undefined;
+  /** Of JSON lines: the number of the line, from 1. */
+  line?: number | undefined;
   /**
    * Byte position inside the packed value at `offset`, where the damage is inside one. Codecs put the index in the bytes
    * that they were handed; whoever handed them subtracts where the value began.
@@ -68,6 +70,7 @@ export class RdbError extends Error {
   readonly got: string | undefined;
   file: string | undefined;
   offset: number | undefined;
+  line: number | undefined;
   within: number | undefined;
   db: number | undefined;
   key: string | undefined;
@@ -81,6 +84,7 @@ export class RdbError extends Error {
     this.got = detail.got;
     this.file = detail.file;
     this.offset = detail.offset;
+    this.line = detail.line;
     this.within = detail.within;
     this.db = detail.db;
     this.key = detail.key;
@@ -90,6 +94,7 @@ export class RdbError extends Error {
   at(place: ErrorPlace): this {
     this.file ??= place.file;
     this.offset ??= place.offset;
+    this.line ??= place.line;
     this.within ??= place.within;
     this.db ??= place.db;
     this.key ??= place.key;

@@ -23,10 +23,11 @@ export function exitOfAll(errors: readonly RdbError[]): number {
 
 /** Where it is, as far as it is known: `dump.rdb, offset 17, db 0, key "user:1"`. */
 function place(error: RdbError): string {
-  const { db, file, key, offset, within } = error;
+  const { db, file, key, line, offset, within } = error;
   const parts: string[] = [];
   if (file !== undefined) parts.push(sourceName(file));
   if (exitOf(error) === EXIT.usage) return parts.join(); // nothing was read: offset 0 would mislead
+  if (line !== undefined) parts.push(`line ${line}`);
   if (offset !== undefined) parts.push(`offset ${offset}`);
   if (within !== undefined) parts.push(`byte ${within} of the packed value there`);
   if (db !== undefined) parts.push(`db ${db}`);
@@ -63,8 +64,8 @@ const sentence = (text: string): string => (/[.!?]$/.test(text) ? text : `${text
 
 /** For `--json`: the fields of errorLine one by one, as they are. */
 export function errorObject(error: RdbError, hint = HINTS[error.code]): Record<string, unknown> {
-  const { code, db, expected, file, got, key, message, offset, within } = error;
-  return { code, message, file, offset, within, db, key, expected, got, hint };
+  const { code, db, expected, file, got, key, line, message, offset, within } = error;
+  return { code, message, file, line, offset, within, db, key, expected, got, hint };
 }
 
 /** With DEBUG=rdbkit: the stack, and those of the causes; every line is made safe. */

@@ -67,7 +67,7 @@ export class Records {
       if (warning !== undefined) options.onWarning(input.name, warning);
     } catch (error) {
       const failure = await this.failure(error);
-      if (failure === undefined) throw error instanceof RdbError ? framer.failed(error).at({ file: input.name }) : error;
+      if (failure === undefined) throw error instanceof RdbError ? (error.line === undefined ? framer.failed(error) : error).at({ file: input.name }) : error;
       Object.assign(counts, failure.counts, { bytes: before + failure.counts.bytes });
       throw failure.cause instanceof RdbError ? failure.cause.at({ file: input.name }) : failure.cause;
     } finally {
