@@ -59,7 +59,7 @@ function milliseconds(text: string): bigint {
 /** -1 where there is none. */
 function countOf(name: string, value: unknown, most: number): number {
   if (value === undefined) return -1;
-  if (!isCount(value) || value > most) throw bad(`a number up to ${most} as "${name}"`, String(JSON.stringify(value)));
+  if (!isCount(value) || value > most) throw bad(`a number up to ${most} as "${name}"`, JSON.stringify(value));
   return value;
 }
 

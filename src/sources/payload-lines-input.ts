@@ -23,14 +23,15 @@ export async function* rdbOfPayloads(chunks: AsyncIterable<Uint8Array>): AsyncGe
   const rdb = new PayloadsRdb();
   const { out } = rdb;
   let number = 0;
-  let failure: unknown;
+  let failure: Error | undefined;
   for await (const line of linesOf(chunks)) {
     number++;
     if (line.every(isSpace)) continue;
     try {
       rdb.add(line);
     } catch (error) {
-      failure = error instanceof RdbError ? error.at({ line: number }) : error;
+      if (!(error instanceof RdbError)) throw error;
+      failure = error.at({ line: number });
       break;
     }
     if (out.length < FULL) continue;
