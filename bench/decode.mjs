@@ -11,14 +11,15 @@
 // Needs redis-server on PATH to make the data (in bench/data, used again by the next run), and GNU time for the peak memory.
 // Progress is on standard error, Markdown on standard output.
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { availableParallelism, cpus, loadavg, release, totalmem, type } from 'node:os';
 import { basename, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { dataSets } from './data.mjs';
+import { folder, made, megabytes, size } from './made.mjs';
 import { compare, markdown, number, table, whole } from './measure.mjs';
 import { findPeers } from './peers.mjs';
-import { repeatRdb, saveRdb } from './server.mjs';
+import { repeatRdb } from './server.mjs';
 
 const string = (value) => ({ type: 'string', ...(value !== undefined && { default: value }) });
 const { values } = parseArgs({ options: { only: string(), scale: string('1'), runs: string('5'), rdb: string(), scaling: { type: 'boolean', default: false } } });
@@ -30,25 +31,10 @@ const unknown = only.find((name) => dataSets[name] === undefined && name !== 'sm
 if (unknown !== undefined) throw new Error(`--only ${unknown}: expected ${Object.keys(dataSets).join(', ')} or small`);
 
 const bin = join(import.meta.dirname, '../bin/rdbkit.js');
-const folder = join(import.meta.dirname, 'data');
-mkdirSync(folder, { recursive: true });
 
 const peers = findPeers();
 const peer = (name, rdb) => peers.filter((one) => one.name === name).map(({ command }) => command(rdb));
 const rdbkit = (name, rdb, options, output) => ({ name, file: process.execPath, args: [bin, 'decode', rdb, '--quiet', '-o', output ?? '/dev/null', ...options], output });
-const size = (rdb) => statSync(rdb).size;
-const megabytes = (bytes) => `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`;
-
-/** The data set's file, made if it is not there. */
-async function made(name, atScale) {
-  const rdb = join(folder, `${name}-${atScale}.rdb`);
-  if (existsSync(rdb)) return rdb;
-  process.stderr.write(`making ${basename(rdb)} … `);
-  const start = performance.now();
-  await saveRdb(rdb, dataSets[name].commands(atScale));
-  process.stderr.write(`${megabytes(size(rdb))} in ${((performance.now() - start) / 1000).toFixed(0)} s\n`);
-  return rdb;
-}
 
 function machine() {
   const { version } = JSON.parse(readFileSync(join(import.meta.dirname, '../package.json'), 'utf8'));

@@ -5,8 +5,8 @@ import { existsSync, rmSync } from 'node:fs';
 /** A process that takes longer than this is run once: its first run is the result. */
 const SLOW_SECONDS = 60;
 
-const TIME = '/usr/bin/time';
-const hasTime = existsSync(TIME) && /^\d+$/.test(spawnSync(TIME, ['-q', '-f', '%M', 'true'], { encoding: 'utf8' }).stderr.trim());
+export const TIME = '/usr/bin/time';
+export const hasTime = existsSync(TIME) && /^\d+$/.test(spawnSync(TIME, ['-q', '-f', '%M', 'true'], { encoding: 'utf8' }).stderr.trim());
 
 /** Runs a command: its seconds, the peak memory of its largest process (where GNU time is installed), and why it failed if it did. */
 function run({ file, args, output, floods = false }, cwd) {
@@ -65,7 +65,7 @@ export function markdown([heads, ...rows]) {
 export const number = (seconds) => seconds.toFixed(seconds < 1 ? 3 : 2);
 export const whole = (megabytes) => (Number.isNaN(megabytes) ? '–' : megabytes.toFixed(0));
 
-function median(numbers) {
+export function median(numbers) {
   const sorted = [...numbers].sort((a, b) => a - b);
   const middle = sorted.length >> 1;
   return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;

@@ -10,7 +10,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   rdb: ['bytes', 'encodings'],
   values: ['bytes', 'encodings', 'rdb'],
   redis: ['bytes'],
-  sources: ['bytes'],
+  sources: ['bytes', 'rdb'],
   sinks: ['bytes', 'encodings', 'rdb', 'values', 'redis'],
   workers: ['bytes', 'encodings', 'kernels', 'rdb', 'values', 'sinks'],
   commands: ['bytes', 'encodings', 'kernels', 'rdb', 'values', 'redis', 'sources', 'sinks', 'workers', 'encode'],

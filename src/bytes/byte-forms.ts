@@ -16,7 +16,8 @@ const SEXTETS = table('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01234
 const DIGITS = table('0123456789abcdef');
 for (const letter of 'ABCDEF') DIGITS[letter.charCodeAt(0)] = DIGITS[letter.toLowerCase().charCodeAt(0)];
 
-const isSpace = (byte: number): boolean => byte === 0x20 || (byte >= 0x09 && byte <= 0x0d);
+/** White space of ASCII. */
+export const isSpace = (byte: number): boolean => byte === 0x20 || (byte >= 0x09 && byte <= 0x0d);
 
 /** Hexadecimal digits in pairs, in either case; white space anywhere between pairs. */
 export function decodeHex(text: Uint8Array): Decoded {

@@ -25,7 +25,7 @@ export const HINTS: Readonly<Record<ErrorCode, string>> = {
   BAD_STREAM: DAMAGED_VALUE,
   BAD_MODULE: DAMAGED_VALUE,
   BAD_TEMPLATE: DAMAGED_VALUE,
-  BAD_PAYLOAD: 'Give what the command DUMP returns: as bytes, in base64 or hex, or as redis-cli shows it; --from says which.',
+  BAD_PAYLOAD: 'Give what the command DUMP returns: as bytes, in base64 or hex, or as redis-cli shows it; --from says which. Lines as rdbkit dump --format payload writes them.',
   CHECKSUM: 'Some bytes have changed since the server wrote them: copy it again. --no-checksum reads it as it is.',
   TRAILING_DATA: 'One RDB a file: give files that were joined as separate sources. Without --strict, other data at the end is only a warning.',
   BAD_COMPRESSION: 'Test it with gzip -t, lz4 -t or zstd -t, and copy it again, or compress it again in the usual format (lz4: without -l).',

@@ -4,6 +4,9 @@ import { countText, keysText } from './numbers.js';
 import { printable, quoted, sourceName } from './printable.js';
 import { summaryLine } from './summary.js';
 
+/** What commands that write keys say of them. */
+type KeysSummary = Omit<DumpSummary, 'rewritten'>;
+
 /** Keys that `--json` lists; all are counted. */
 const MOST_LISTED = 10_000;
 
@@ -21,7 +24,7 @@ export class KeyProblems {
   }
 
   /** For `--json`. */
-  fields({ adapted, duplicates, keys, lost, others, read, refused }: DumpSummary): object {
+  fields({ adapted, duplicates, keys, lost, others, read, refused }: KeysSummary): object {
     return {
       keysFiltered: read - keys - refused - duplicates,
       keysRefused: refused,
@@ -35,10 +38,10 @@ export class KeyProblems {
 }
 
 /** The exit code of a run without errors. */
-export const keysExit = ({ others, refused }: DumpSummary): number => (refused + others > 0 ? EXIT.keys : EXIT.done);
+export const keysExit = ({ others, refused }: KeysSummary): number => (refused + others > 0 ? EXIT.keys : EXIT.done);
 
 /** The closing line. */
-export const dumpLine = (summary: DumpSummary): string => [summaryLine(kept(summary)), ...dropped(summary)].join('; ');
+export const dumpLine = (summary: KeysSummary): string => [summaryLine(kept(summary)), ...dropped(summary)].join('; ');
 
 function problemLine({ db, file, key, reason }: KeyProblem): string {
   const place = [sourceName(file), ...(db === undefined ? [] : [`db ${db}`]), ...(key === undefined ? [] : [`key ${quoted(key)}`])];
@@ -46,9 +49,9 @@ function problemLine({ db, file, key, reason }: KeyProblem): string {
 }
 
 /** For the common line, in which all keys that are not written were filtered out. */
-const kept = (summary: DumpSummary): DumpSummary => ({ ...summary, read: summary.read - summary.refused - summary.duplicates });
+const kept = (summary: KeysSummary): KeysSummary => ({ ...summary, read: summary.read - summary.refused - summary.duplicates });
 
-function dropped({ adapted, duplicates, lost, others, refused }: DumpSummary): string[] {
+function dropped({ adapted, duplicates, lost, others, refused }: KeysSummary): string[] {
   return [
     ...(duplicates > 0 ? [`${countText(duplicates)} of a key that another source has`] : []),
     ...(adapted > 0 ? [`${keysText(adapted)} without bookkeeping that the target has no place for`] : []),

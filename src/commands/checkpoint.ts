@@ -1,5 +1,5 @@
+import { createHash } from 'node:crypto';
 import { open, readFile, rename, stat } from 'node:fs/promises';
-import { Crc64 } from '../bytes/crc64.js';
 import type { RestoreCounts } from '../sinks/restore-ledger.js';
 
 /** How far a restore is: what is in here is on the target for certain. */
@@ -30,7 +30,7 @@ export interface CheckpointTarget {
 export interface CheckpointSource {
   readonly path: string;
   readonly bytes: number;
-  /** Of its first and last 64 KiB, which has the checksum of the whole. */
+  /** SHA-256 of its first and last 64 KiB, which have the checksum of the whole: a CRC of a file that ends with its own is always 0. */
   readonly digest: string;
   /** Keys with a value at an offset below this are done. */
   readonly done: number;
@@ -43,20 +43,20 @@ export class CheckpointError extends Error {
 
 const ENDS = 1 << 16;
 
-/** What a file is told by: its size, and a checksum of its ends. Throws the error of the file system. */
+/** What a file is told by: its size, and a digest of its ends. Throws the error of the file system. */
 export async function sourceIdentity(path: string): Promise<Omit<CheckpointSource, 'done'>> {
   const { size } = await stat(path);
   const file = await open(path);
-  const crc = new Crc64();
+  const hash = createHash('sha256');
   try {
     for (const at of [0, Math.max(0, size - ENDS)]) {
       const { buffer, bytesRead } = await file.read(new Uint8Array(ENDS), 0, ENDS, at);
-      crc.update(buffer, 0, bytesRead);
+      hash.update(buffer.subarray(0, bytesRead));
     }
   } finally {
     await file.close();
   }
-  return { path, bytes: size, digest: crc.toString() };
+  return { path, bytes: size, digest: hash.digest('hex') };
 }
 
 /** Undefined where there is no such file. Throws CheckpointError. */

@@ -13,9 +13,9 @@ import { JsonLines } from '../sinks/json-lines.js';
 import { Output } from '../sinks/output.js';
 import { gather, linesOf } from '../sources/gather.js';
 import { guard } from '../sources/guard.js';
+import { nameFrame, parsePayloadLine, type PayloadLine } from '../sources/payload-line.js';
 import { acceptingTargets, targetRanges } from '../values/accepting.js';
 import { findPayload, type PayloadForm } from './payload-forms.js';
-import { nameFrame, parsePayloadLine, type PayloadLine } from './payload-line.js';
 
 export { PAYLOAD_FORMS, type PayloadForm } from './payload-forms.js';
 
@@ -53,7 +53,10 @@ export async function* givenPayloads({ from, given, signal, stdin }: PayloadInpu
     return;
   }
   let number = 0;
-  for await (const text of linesOf(chunks)) yield givenLine(text, ++number);
+  for await (const text of linesOf(chunks)) {
+    number++;
+    if (text.length > 0) yield givenLine(text, number);
+  }
 }
 
 function givenLine(text: Uint8Array, number: number): GivenPayload {

@@ -94,7 +94,7 @@ export class FrameReader {
 
   /** Adds the place to an error in reading the frame at hand. */
   placed(error: unknown): unknown {
-    return error instanceof RdbError ? this.framer.failed(error).at({ file: this.input.name }) : error;
+    return error instanceof RdbError ? (error.line === undefined ? this.framer.failed(error) : error).at({ file: this.input.name }) : error;
   }
 
   /** Closes the source, wherever it stands. */

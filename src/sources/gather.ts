@@ -14,7 +14,7 @@ export async function gather(chunks: AsyncIterable<Uint8Array>): Promise<Uint8Ar
 
 const NEWLINE = 0x0a;
 
-/** The lines of a source, without their ends, a last one that does not end, too. An empty line is left out. */
+/** The lines of a source, without their ends; a last one that does not end, too, unless it is empty. */
 export async function* linesOf(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, void> {
   let begun: Uint8Array[] = [];
   const line = (end: Uint8Array): Uint8Array => {
@@ -28,7 +28,7 @@ export async function* linesOf(chunks: AsyncIterable<Uint8Array>): AsyncGenerato
     for (let end = chunk.indexOf(NEWLINE); end >= 0; end = chunk.indexOf(NEWLINE, at)) {
       const whole = line(chunk.subarray(at, end));
       at = end + 1;
-      if (whole.length > 0) yield whole;
+      yield whole;
     }
     if (at < chunk.length) begun.push(chunk.slice(at));
   }

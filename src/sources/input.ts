@@ -4,8 +4,10 @@
 import { statSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import type { ReadableStream } from 'node:stream/web';
+import { isSpace } from '../bytes/byte-forms.js';
 import { DEFAULT_CHUNK, readFile } from './file.js';
 import { guard } from './guard.js';
+import { plain } from './native.js';
 import { ByteReader, readU32 } from './reader.js';
 import { isSkippable, skipFrame } from './skippable.js';
 
@@ -67,6 +69,38 @@ async function* asIs(reader: ByteReader): AsyncGenerator<Uint8Array, void, void>
     yield bytes;
   }
 }
+
+/** An RDB as it is; lines of payloads as the RDB that they make, which is never larger than they are. */
+async function* rdbOf(chunks: AsyncGenerator<Uint8Array, void, void>): AsyncGenerator<Uint8Array, void, void> {
+  const head = await beginning(chunks);
+  if (head.length === 0) return;
+  const all = before(head, chunks);
+  if (isObject(head)) yield* (await import('./payload-lines-input.js')).rdbOfPayloads(all);
+  else yield* all;
+}
+
+/** The first chunk; with more of them while there is nothing but white space, which no RDB begins with. */
+async function beginning(chunks: AsyncIterator<Uint8Array, void, void>): Promise<Uint8Array> {
+  let head: Uint8Array = new Uint8Array(0);
+  while (head.length < MOST_BLANK && head.every(isSpace)) {
+    const blank = head.slice();
+    const { done, value } = await chunks.next();
+    if (done === true) return blank;
+    head = blank.length === 0 ? value : plain(Buffer.concat([blank, value]));
+  }
+  return head;
+}
+
+const MOST_BLANK = 1 << 16;
+
+async function* before(first: Uint8Array, rest: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, void> {
+  yield first;
+  yield* rest;
+}
+
+const isObject = (bytes: Uint8Array): boolean => bytes[bytes.findIndex((byte) => !isSpace(byte))] === OPENING_BRACE;
+
+const OPENING_BRACE = 0x7b;
 
 type Decompress = (reader: ByteReader) => AsyncGenerator<Uint8Array, void, void>;
 
@@ -138,7 +172,7 @@ class SourceInput implements Input {
     try {
       const reader = new ByteReader(source, this.name);
       this.compression = await recognise(reader);
-      yield* (await DECOMPRESSORS[this.compression]())(reader);
+      yield* rdbOf((await DECOMPRESSORS[this.compression]())(reader));
     } finally {
       await source.return();
     }

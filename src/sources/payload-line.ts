@@ -16,6 +16,8 @@ export interface PayloadLine {
 
 const MARK = ',"payload":"';
 const QUOTE = 0x22;
+/** It has one byte. */
+const MAX_FREQ = 255;
 
 /**
  * Reads a line. In it, `,"payload":"` stands nowhere but before the payload: inside a string of JSON there is a backslash before a
@@ -35,16 +37,30 @@ export function parsePayloadLine(line: Uint8Array): PayloadLine {
 }
 
 function keyOf(text: string): Omit<PayloadLine, 'bytes'> {
-  const { db, freq, idle, key } = parse(text);
-  const expireAt = /[{,]"expireAt":(-?\d{1,19})[,}]/.exec(text)?.[1]; // a number may be too large for JSON.parse
+  const { db, expireAt, freq, idle, key } = parse(text);
   const hasKey = isCount(db) && typeof key === 'string';
   return {
     db: hasKey ? db : -1,
     key: hasKey ? textBytes(key) : new Uint8Array(0),
-    expireAt: expireAt === undefined ? undefined : BigInt(expireAt),
-    idle: isCount(idle) ? idle : -1,
-    freq: isCount(freq) ? freq : -1,
+    expireAt: expireAt === undefined ? undefined : milliseconds(text),
+    idle: countOf('idle', idle, Number.MAX_SAFE_INTEGER),
+    freq: countOf('freq', freq, MAX_FREQ),
   };
+}
+
+/** JSON.parse has rounded it where it is large. */
+function milliseconds(text: string): bigint {
+  const digits = /[{,]\s*"expireAt"\s*:\s*(-?\d{1,19})\s*[,}]/.exec(text)?.[1];
+  const number = BigInt(digits ?? 0);
+  if (digits === undefined || BigInt.asIntN(64, number) !== number) throw bad('Unix milliseconds in 64 bits as "expireAt"', 'something else');
+  return number;
+}
+
+/** -1 where there is none. */
+function countOf(name: string, value: unknown, most: number): number {
+  if (value === undefined) return -1;
+  if (!isCount(value) || value > most) throw bad(`a number up to ${most} as "${name}"`, JSON.stringify(value));
+  return value;
 }
 
 const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;

@@ -1,0 +1,82 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { SERVER, TestServer } from './redis-server.js';
+
+/** What the console blocks of a page are run against: `<!-- server -->` or `<!-- cluster -->` stands before them. */
+export type Scene = 'server' | 'cluster';
+
+/** The ports that the docs say. */
+const SAID: Readonly<Record<Scene, readonly number[]>> = { server: [6379], cluster: [7001, 7002, 7003] };
+/** Those that `redis-cli --cluster create` gives to three masters. */
+const SLOTS = [[0, 5460], [5461, 10922], [10923, 16383]] as const;
+
+/** Payloads and plans that the docs show are those of this release: of other servers they are others. */
+export const isServerOfDocs = (): boolean => / v=7\.0\./.test(spawnSync(SERVER, ['--version'], { encoding: 'utf8' }).stdout);
+
+/** Servers for the blocks of a page, in a folder of their own with the fixtures. */
+export class DocsServers {
+  private readonly folder = mkdtempSync(join(tmpdir(), 'rdbkit-docs-'));
+
+  private constructor(
+    private readonly scene: Scene,
+    private readonly servers: readonly TestServer[],
+    root: string,
+  ) {
+    symlinkSync(join(root, 'fixtures'), join(this.folder, 'fixtures'));
+  }
+
+  static async start(scene: Scene, root: string): Promise<DocsServers> {
+    const options = scene === 'cluster' ? ['--cluster-enabled', 'yes'] : [];
+    const servers = await Promise.all(SAID[scene].map(() => TestServer.start(...options)));
+    const all = new DocsServers(scene, servers, root);
+    if (scene === 'cluster') await all.join();
+    return all;
+  }
+
+  private async join(): Promise<void> {
+    const [first, ...others] = this.servers;
+    for (const [i, { client }] of this.servers.entries()) {
+      await client.call('CLUSTER', 'SET-CONFIG-EPOCH', `${i + 1}`);
+      await client.call('CLUSTER', 'ADDSLOTSRANGE', ...SLOTS[i].map(String));
+    }
+    for (const { client } of others) await first.client.call('CLUSTER', 'MEET', '127.0.0.1', `${client.options.port}`);
+    const info = ({ client }: TestServer): Promise<string> => client.call('CLUSTER', 'INFO') as Promise<string>;
+    while (!(await Promise.all(this.servers.map(info))).every((text) => text.includes('cluster_state:ok') && text.includes('cluster_known_nodes:3'))) await delay(50);
+  }
+
+  /** Runs the commands of a block, one after another, on servers that are empty. Returns what each prints. */
+  async run(commands: readonly string[], path: string): Promise<string[]> {
+    for (const { client } of this.servers) await client.flushall();
+    const between = '\nsleep 0.5; echo -----\n'; // for those with & behind them to begin, or to write
+    const script = `exec 2>&1\n${commands.map((command) => this.here(command)).join(between)}\nkill $(jobs -p) 2> /dev/null`;
+    const { stdout } = spawnSync('bash', ['-c', script], { cwd: this.folder, encoding: 'utf8', env: { ...process.env, PATH: path } });
+    return this.said(stdout).split('-----\n');
+  }
+
+  private get ports(): [said: number, here: number][] {
+    return SAID[this.scene].map((port, i) => [port, this.servers[i].client.options.port ?? 0]);
+  }
+
+  private here(command: string): string {
+    return this.ports.reduce((text, [said, here]) => text.replaceAll(`${said}`, `${here}`), command.replace(/redis-cli (?!-p)/g, 'redis-cli -p 6379 '));
+  }
+
+  private said(text: string): string {
+    return this.ports.reduce((all, [said, here]) => all.replaceAll(`:${here}`, `:${said}`), text);
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.servers.map((server) => server.stop()));
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+/** Output without what differs from run to run: times, speeds, ports of clients. */
+export function steady(output: string): string {
+  return output
+    .replace(/^\d{10}\.\d{6} \[(\d+) [\d.]+:\d+\]/gm, 'TIME [$1 CLIENT]')
+    .replace(/; [^;]* in, [^;]* s, [^;]*\/s, [\d,]+ keys\/s$/gm, '; SPEED');
+}
