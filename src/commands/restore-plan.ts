@@ -65,6 +65,11 @@ function warningsOf({ memoryLeft, memoryNeeded, sources, target }: Omit<Plan, 'w
   return warnings;
 }
 
+/** Whether everything that the target has is deleted. */
+export function flushesAll(options: PlanOptions): boolean {
+  return options.flush === true && chosenDbs(options) === undefined;
+}
+
 /** Empties the databases that are written to, on every master. Throws ServerError. */
 export async function flushTarget(servers: Servers, options: PlanOptions, { databases }: TargetFacts): Promise<void> {
   const chosen = chosenDbs(options);

@@ -16,7 +16,7 @@ import type { FilterOptions } from '../values/filters.js';
 import { samePayload } from '../values/same-value.js';
 import { hasAbsoluteTtl, type Target } from '../values/targets.js';
 import { type Checkpoint, checkCheckpoint, CheckpointError, type CheckpointSource, readCheckpoint, sourceIdentity, writeCheckpoint } from './checkpoint.js';
-import { flushTarget, keysThere, type Plan, planOf } from './restore-plan.js';
+import { flushesAll, flushTarget, keysThere, type Plan, planOf } from './restore-plan.js';
 import { run, type RunOptions, type RunProgress, type RunSummary } from './run.js';
 import { type TargetFacts, targetFacts } from './target-facts.js';
 
@@ -252,6 +252,7 @@ class Restore {
         const sink = new RestoreSink({
           ...counting,
           ...{ hot, bulk, maxPayload, pace, ttlShift },
+          libraryConflict: flushesAll(options) ? 'replace' : this.conflict,
           databases: this.facts.databases,
           intoDb: url.db,
           from: lane.done,

@@ -344,8 +344,20 @@ export class Bulk implements LinkEvents {
   }
 
   /** The same for every master, one after another. */
-  async everyMaster(work: (wire: Wire) => Promise<void>): Promise<void> {
-    for (const { name } of this.servers.masters) await this.alone(() => this.links.get(name) ?? this.bySlot[0], 0, work);
+  async everyMaster(work: (wire: Wire, master: Master) => Promise<void>): Promise<void> {
+    for (const master of this.servers.masters) await this.alone(() => this.links.get(master.name) ?? this.bySlot[0], 0, (wire) => work(wire, master));
+  }
+
+  /** The source text of a function library on a master; empty where it is not to be had. */
+  async libraryCode(master: Master, name: string): Promise<Uint8Array> {
+    try {
+      const client = await this.servers.client(master);
+      const [library = []] = (await client.callBuffer('FUNCTION', 'LIST', 'LIBRARYNAME', name, 'WITHCODE')) as unknown[][];
+      const at = library.findIndex((field) => String(field) === 'library_code');
+      return at < 0 ? new Uint8Array(0) : (library[at + 1] as Buffer);
+    } catch {
+      return new Uint8Array(0); // FUNCTION LIST is not allowed everywhere
+    }
   }
 
   /**

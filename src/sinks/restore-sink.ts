@@ -25,6 +25,8 @@ export interface RestoreSinkOptions extends DumpSinkOptions {
   readonly target: Target;
   readonly bulk: Bulk;
   readonly conflict: RestoreConflict;
+  /** What becomes of function libraries that the target has with other code. */
+  readonly libraryConflict: RestoreConflict;
   /** Counts the keys that are replaced: the target has some. */
   readonly countReplaced: boolean;
   /** A key that is there may be one of ours. */
@@ -378,7 +380,7 @@ export class RestoreSink extends DumpSink {
   async flush(): Promise<void> {
     const { bulk, options } = this;
     for (const library of this.libraries.splice(0)) {
-      const problem = await loadLibrary(bulk, library, options.conflict);
+      const problem = await loadLibrary(bulk, library, options.libraryConflict);
       if (problem !== undefined) this.tell(problem);
     }
     await options.pace.wait();
