@@ -4,7 +4,7 @@ import { Readable } from 'node:stream';
 import { Redis } from 'ioredis';
 import { Collector, type Result, rdbkit } from './cli-support.js';
 import type { TestServer } from './redis-server.js';
-import { rdb, str } from './support.js';
+import { len, rdb, str } from './support.js';
 
 const servers = fileURLToPath(new URL('../fixtures/servers/', import.meta.url));
 
@@ -81,7 +81,7 @@ export function expiry(at: number): (number | Uint8Array)[] {
 export function strings(values: Readonly<Record<string, string>>): Uint8Array {
   const records = Object.entries(values).flatMap(([name, value]) => {
     const [, db = '0', key] = /^(?:(\d+):)?(.*)$/s.exec(name) as unknown as [string, string | undefined, string];
-    return [0xfe, Number(db), 0, str(key), str(value)];
+    return [0xfe, len(Number(db)), 0, str(key), str(value)];
   });
   return rdb('REDIS0009', records);
 }

@@ -148,7 +148,7 @@ describe.skipIf(missingServer() !== undefined)(`rdbkit restore to ${SERVER}`, ()
       const { code, err } = await restore([source(), url]);
       expect(code).toBe(4);
       expect(err).toContain('TARGET: ');
-      expect(err).toContain('the target has 1 keys already. Choose what becomes of them: --on-conflict skip or replace, or --flush.');
+      expect(err).toContain('the target has a key already. Choose what becomes of them: --on-conflict skip or replace, or --flush.');
       expect(await keysIn(0)).toEqual(['x']);
     });
 
@@ -251,6 +251,120 @@ describe.skipIf(missingServer() !== undefined)(`rdbkit restore to ${SERVER}`, ()
       await fill();
       expect((await restore([source(), url, '--flush', '--dry-run'])).code).toBe(0);
       expect([await keysIn(0), await keysIn(3), await keysIn(4)]).toEqual([['old'], ['old'], ['old']]);
+    });
+  });
+
+  describe('--dry-run', () => {
+    test('writes nothing, and says what would be', async () => {
+      const { code, err } = await restore([FIXTURE, url, '--dry-run']);
+      expect(code).toBe(0);
+      expect(err).toMatch(/rdbkit: 250 keys to restore; /);
+      for (const command of ['restore', 'set', 'flushall', 'function\\|load', 'del']) expect([command, await callsOf(server.client, command)]).toEqual([command, 0]);
+      expect(await server.client.info('keyspace')).not.toContain('db0:');
+    });
+
+    test('what cannot go is named as it would be', async () => {
+      const far = rawFile('far-dry.rdb', 0xfe, 0x80, [0, 0, 0, 200], 0, str('far'), str(''), 0xfe, 0, ...expiry(1), 0, str('over'), str(''));
+      const dry = await report([serverPath('redis-7.4.1'), far, url, '--dry-run', '--parallel', '1']);
+      const real = await report([serverPath('redis-7.4.1'), far, url, '--parallel', '1']);
+      expect(dry.rejected).toEqual(real.rejected);
+      expect(dry.rejected.map(({ key }) => key)).toContain('far');
+      const counts = ({ keysExpired, keysFiltered, keysRejected, keysRestored, keysTranscoded, notKeys }: typeof dry) => ({ keysExpired, keysFiltered, keysRejected, keysRestored, keysTranscoded, notKeys });
+      expect(counts(dry)).toEqual(counts(real));
+      expect([dry.code, real.code, real.keysExpired]).toEqual([1, 1, 1]);
+    });
+
+    test('a target that is not empty is said, and is no error', async () => {
+      await server.client.mset('a', '', 'b', '');
+      const { code, err } = await restore([FIXTURE, url, '--dry-run']);
+      expect(code).toBe(0);
+      expect(err).toContain('rdbkit: 2 keys in the databases that are written to\n');
+    });
+  });
+
+  describe('expiries', () => {
+    const at = Date.now() + YEARS + 123;
+    const pexpiretime = async (key: string): Promise<number> => Number(await server.client.call('PEXPIRETIME', key));
+    const source = (): string => rawFile('ttl.rdb', ...expiry(at), 0, str('a'), str('1'), 0, str('b'), str('2'), ...expiry(at + 1), 2, str('s'), 1, str('m'), ...expiry(1_600_000_000_001), 0, str('over'), str('3'));
+
+    test('to the millisecond; what has expired is left out and counted', async () => {
+      const { code, err } = await restore([source(), url]);
+      expect(code).toBe(0);
+      expect(err).toMatch(/rdbkit: 3 keys restored, 1 left out, since they had expired; /);
+      expect([await pexpiretime('a'), await pexpiretime('b'), await pexpiretime('s'), await pexpiretime('over')]).toEqual([at, -1, at + 1, -2]);
+    });
+
+    test('--ttl-shift makes them later or earlier, and may bring keys back', async () => {
+      const { keysExpired, keysRestored } = await report([source(), url, '--ttl-shift', '2d']);
+      expect([keysRestored, keysExpired]).toEqual([3, 1]);
+      expect([await pexpiretime('a'), await pexpiretime('b'), await pexpiretime('s')]).toEqual([at + 172_800_000, -1, at + 172_800_001]);
+      await server.client.flushall();
+      expect((await report([source(), url, '--ttl-shift', '36500d'])).keysRestored).toBe(4);
+      expect(await pexpiretime('over')).toBe(1_600_000_000_001 + 36_500 * 86_400_000);
+      await server.client.flushall();
+      expect((await report([source(), url, '--ttl-shift', '-36500d'])).keysExpired).toBe(3);
+      expect(await keysIn(0)).toEqual(['b']);
+    });
+
+    test.each(['--no-ttl', '--strip-ttl'])('%s: keys stay for good', async (option) => {
+      expect((await report([source(), url, option])).keysRestored).toBe(4);
+      expect([await pexpiretime('a'), await pexpiretime('s'), await pexpiretime('over')]).toEqual([-1, -1, -1]);
+    });
+  });
+
+  test('idle time and frequency are kept', async () => {
+    // integers are objects that all keys share
+    const own = async (name: string): Promise<{ key: string; idle?: number; freq?: number }[]> => lines((await rdbkit(['decode', serverPath(name), '--db', '0', '--not-type', 'string'])).out);
+    const object = async (what: string, key: string): Promise<number> => Number(await server.client.call('OBJECT', what, key.startsWith('base64:') ? Buffer.from(key.slice(7), 'base64') : key));
+    await restore([serverPath('redis-6.2.14-lru'), url, '--db', '0']);
+    for (const { idle = 0, key } of await own('redis-6.2.14-lru')) {
+      const later = (await object('IDLETIME', key)) - idle;
+      expect(later).toBeGreaterThanOrEqual(0);
+      expect(later).toBeLessThan(15); // the server counts in steps of some seconds
+    }
+    await server.client.flushall();
+    await server.client.config('SET', 'maxmemory-policy', 'allkeys-lfu');
+    try {
+      await restore([serverPath('redis-4.0.14-lfu'), url, '--db', '0']);
+      for (const { freq = 5, key } of await own('redis-4.0.14-lfu')) expect(await object('FREQ', key)).toBe(freq); // LFU_INIT_VAL is 5
+    } finally {
+      await server.client.config('SET', 'maxmemory-policy', 'noeviction');
+    }
+  });
+
+  describe('function libraries', () => {
+    const LIBRARY = '#!lua name=lib\nredis.register_function("f", function() return 1 end)';
+    const OTHER = LIBRARY.replace('return 1', 'return 2');
+    const source = (): string => folder.file('lib.rdb', rdb('REDIS0010', [0xf5, str(LIBRARY), 0, str('a'), str('1')]));
+    const call = (): Promise<unknown> => server.client.call('FCALL', 'f', '0');
+
+    test('are loaded; the same code again is no problem', async () => {
+      expect(await report([source(), source(), url, '--on-conflict', 'error', '--partition', '1/1', '--limit', '1'])).toMatchObject({ code: 0, notKeys: 0 });
+      expect(await call()).toBe(1);
+      expect(await report([source(), url, '--on-conflict', 'skip'])).toMatchObject({ code: 0, keysSkipped: 1, notKeys: 0 });
+      await server.client.flushall();
+      expect(await report([source(), url])).toMatchObject({ code: 0, keysRestored: 1, notKeys: 0 });
+    });
+
+    test('with other code: named, left, replaced', async () => {
+      await server.client.call('FUNCTION', 'LOAD', OTHER);
+      const { code, err } = await restore([source(), url]);
+      expect(code).toBe(1);
+      expect(err).toContain(`NOT_RESTORED: ${folder.at('lib.rdb')}: the function library "lib" is not loaded: ERR Library 'lib' already exists.\n`);
+      expect(err).toContain('rdbkit: 1 key restored, 1 other things not restored; ');
+      expect(await call()).toBe(2);
+      expect(await report([source(), url, '--on-conflict', 'skip'])).toMatchObject({ code: 0 });
+      expect(await call()).toBe(2);
+      expect(await report([source(), url, '--on-conflict', 'replace'])).toMatchObject({ code: 0 });
+      expect(await call()).toBe(1);
+    });
+
+    test('--flush of everything replaces them, of chosen databases it does not', async () => {
+      await server.client.call('FUNCTION', 'LOAD', OTHER);
+      expect(await report([source(), url, '--flush', '--yes', '--db', '0'])).toMatchObject({ code: 1, notKeys: 1 });
+      expect(await call()).toBe(2);
+      expect(await report([source(), url, '--flush', '--yes'])).toMatchObject({ code: 0, notKeys: 0 });
+      expect(await call()).toBe(1);
     });
   });
 });

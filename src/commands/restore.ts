@@ -200,7 +200,7 @@ class Restore {
       return;
     }
     if (this.conflict !== 'error' || plan.keysThere === 0) return;
-    throw new ServerError('TARGET', this.servers.masters[0].name, `the target has ${plan.keysThere} keys already`);
+    throw new ServerError('TARGET', this.servers.masters[0].name, `the target has ${plan.keysThere === 1 ? 'a key' : `${plan.keysThere} keys`} already`);
   }
 
   private async all(bulk: Bulk): Promise<RunSummary[]> {

@@ -83,7 +83,7 @@ export class LargeValue {
     const { db } = this.frame;
     const tooLarge = this.size > this.options.maxPayload;
     try {
-      if (tooLarge && !RespValues.can(this.frame)) throw new ErrorReply(`its payload is larger than --max-payload, and no commands make a value of type ${this.frame.redisType}`);
+      if (tooLarge && !RespValues.can(this.frame)) throw new ErrorReply(RespValues.refusal(this.frame));
       let server = '';
       const outcome = await bulk.exclusive(this.slot, db, (wire, node, again) => {
         server = node;

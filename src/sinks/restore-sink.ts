@@ -12,12 +12,13 @@ import { Batch } from '../redis/batch.js';
 import type { Bulk } from '../redis/bulk.js';
 import type { Link } from '../redis/link.js';
 import { hasListpacks, hasMisreadListpacks, LARGEST_SAFE } from '../values/listpack-borders.js';
-import { hasAbsoluteTtl, hasReplace, reads, type Target } from '../values/targets.js';
+import { hasAbsoluteTtl, hasFunctions, hasReplace, reads, type Target, targetName } from '../values/targets.js';
 import { DumpSink, type DumpSinkOptions } from './dump-sink.js';
 import { functionCode } from './rdb-meta.js';
 import type { Pace } from './pace.js';
 import { LargeValue } from './restore-large.js';
 import { type RestoreConflict, Stretch, type StretchEvents } from './restore-progress.js';
+import { RespValues } from './resp-values.js';
 import { modifiersOf, RespWriter, ttlOf } from './resp-writer.js';
 import { loadLibrary } from './restore-functions.js';
 
@@ -88,6 +89,8 @@ export class RestoreSink extends DumpSink {
   private passing = false;
   private sinceTurn = 0;
   private large: LargeValue | undefined;
+  /** Bytes of the payload at hand that is only looked at, so far. */
+  private seenSize = 0;
   private libraries: Uint8Array[] = [];
   private sent = 0;
   private readonly events: StretchEvents;
@@ -185,7 +188,7 @@ export class RestoreSink extends DumpSink {
   /** A part of a value that does not go into a batch. */
   private part(frame: Frame): void {
     if (this.options.dry === true) {
-      if (frame.last) this.stretch.ledger.at(frame.db, '').restored++;
+      this.lookAt(frame);
       return;
     }
     if (frame.first) {
@@ -193,6 +196,14 @@ export class RestoreSink extends DumpSink {
       this.stretch.expect(1);
     }
     this.large?.add(frame);
+  }
+
+  private lookAt(frame: Frame): void {
+    if (frame.first) this.seenSize = payloadHead(frame).length + PAYLOAD_FOOTER;
+    this.seenSize += frame.end - frame.start;
+    if (!frame.last) return;
+    if (this.seenSize > this.options.maxPayload && !RespValues.can(frame)) this.refuse(frame, RespValues.refusal(frame));
+    else this.stretch.ledger.at(frame.db, '').restored++;
   }
 
   protected async settleTaken(): Promise<void> {
@@ -365,10 +376,12 @@ export class RestoreSink extends DumpSink {
   }
 
   meta(frame: Frame): void {
-    if (frame.offset < this.options.from || this.options.dry === true) return;
+    const { dry, from, target } = this.options;
+    if (frame.offset < from) return;
     const { name } = frame.opcode ?? {};
     if (name === 'AUX') this.keyAux(frame);
-    else if (name === 'FUNCTION2') this.libraries.push(functionCode(frame));
+    else if (name === 'FUNCTION2' && !hasFunctions(target)) this.tell(`a function library, which ${targetName(target)} does not know`);
+    else if (name === 'FUNCTION2' && dry !== true) this.libraries.push(functionCode(frame));
     else if (name === 'FUNCTION_PRE_GA') this.tell('a function library of a release candidate of Redis 7.0, which no server loads');
     else if (name === 'MODULE_AUX') this.tell('data of a module that belongs to no key, for which there is no command');
   }
