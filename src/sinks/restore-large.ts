@@ -43,7 +43,6 @@ type Outcome = 'restored' | 'replaced' | 'there';
  * nobody could tell afterwards whose key it is, it is made under another name first and renamed when it is complete.
  */
 export class LargeValue {
-  complete = false;
   private readonly held = new Spill();
   private readonly frame: Frame;
   private readonly head: Uint8Array;
@@ -63,9 +62,8 @@ export class LargeValue {
     this.slot = options.bulk.sharded ? keySlot(this.key, 0, this.key.length) : 0;
   }
 
-  add({ bytes, end, last, start }: Frame): void {
+  add({ bytes, end, start }: Frame): void {
     this.held.add(bytes, start, end);
-    this.complete = last;
   }
 
   /** Bytes of the payload. */

@@ -55,6 +55,8 @@ export interface RestoreSinkOptions extends DumpSinkOptions {
 
 const RUN_ROWS = 1 << 10;
 const RUN_BYTES = 1 << 18;
+/** No payload in a run has more bytes: whole values are smaller than that. */
+const LARGEST_RUN = 2 << 20;
 /** Room for the largest record that comes whole, its command, and a key of some length. */
 export const BATCH_BYTES = (1 << 20) + (1 << 18);
 /** Bytes of a source, and milliseconds, after which a stretch ends. */
@@ -89,6 +91,9 @@ export class RestoreSink extends DumpSink {
   private passing = false;
   private sinceTurn = 0;
   private large: LargeValue | undefined;
+  /** Those that are whole, and wait to be sent. */
+  private readonly larges: LargeValue[] = [];
+  private broken = false;
   /** Bytes of the payload at hand that is only looked at, so far. */
   private seenSize = 0;
   private libraries: Uint8Array[] = [];
@@ -105,7 +110,7 @@ export class RestoreSink extends DumpSink {
     const replaces = conflict === 'replace';
     this.perUnit = replaces && (countReplaced || !hasReplace(target)) ? 2 : 1;
     this.kernelOptions = (replaces ? RESTORE_REPLACE : 0) | (this.perUnit === 2 ? RESTORE_EXISTS : 0);
-    this.kernelFits = hasAbsoluteTtl(target) && options.dbMap === undefined && options.stripTtl !== true && ttlShift === 0 && options.dry !== true;
+    this.kernelFits = options.maxPayload >= LARGEST_RUN && hasAbsoluteTtl(target) && options.dbMap === undefined && options.stripTtl !== true && ttlShift === 0 && options.dry !== true;
     this.plain = plainTypes(target);
     const buffers = Array.from({ length: batchBuffers(bulk.servers.masters.length) }, () => this.hot.allocate(BATCH_BYTES));
     this.free = buffers;
@@ -196,6 +201,8 @@ export class RestoreSink extends DumpSink {
       this.stretch.expect(1);
     }
     this.large?.add(frame);
+    if (this.large !== undefined && frame.last) this.larges.push(this.large);
+    if (frame.last) this.large = undefined;
   }
 
   private lookAt(frame: Frame): void {
@@ -206,15 +213,28 @@ export class RestoreSink extends DumpSink {
     else this.stretch.ledger.at(frame.db, '').restored++;
   }
 
-  protected async settleTaken(): Promise<void> {
-    const { large } = this;
-    if (large?.complete !== true) return;
-    this.large = undefined;
+  protected settleTaken(): Promise<void> {
+    return this.larges.length === 0 ? Promise.resolve() : this.unlessBroken(() => this.sendLarges());
+  }
+
+  /** What was on its way when this went wrong is not waited for. */
+  private async unlessBroken(work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      this.broken = true;
+      throw error;
+    }
+  }
+
+  private async sendLarges(): Promise<void> {
     this.sendAll();
-    this.options.pace.spend(1, large.size);
-    this.sent += large.size;
-    await large.send();
-    await this.options.pace.wait();
+    for (const large of this.larges.splice(0)) {
+      this.options.pace.spend(1, large.size);
+      this.sent += large.size;
+      await large.send();
+      await this.options.pace.wait();
+    }
   }
 
   takeRun(framer: Framer, most: number): number {
@@ -387,15 +407,20 @@ export class RestoreSink extends DumpSink {
   }
 
   get full(): boolean {
-    return this.sinceTurn >= TURN_BYTES || this.free.length < LEAST_FREE || this.libraries.length > 0 || this.bulk.failure !== undefined;
+    return this.sinceTurn >= TURN_BYTES || this.free.length < LEAST_FREE || this.libraries.length > 0 || this.larges.length > 0 || this.bulk.failure !== undefined;
   }
 
-  async flush(): Promise<void> {
+  flush(): Promise<void> {
+    return this.unlessBroken(() => this.makeRoom());
+  }
+
+  private async makeRoom(): Promise<void> {
     const { bulk, options } = this;
     for (const library of this.libraries.splice(0)) {
       const problem = await loadLibrary(bulk, library, options.libraryConflict);
       if (problem !== undefined) this.tell(problem);
     }
+    await this.settleTaken();
     await options.pace.wait();
     await bulk.calm();
     while (this.free.length < LEAST_FREE) {
@@ -425,6 +450,7 @@ export class RestoreSink extends DumpSink {
 
   /** Until everything is delivered. */
   override async finish(): Promise<void> {
+    if (this.broken) return;
     if (this.full) await this.flush();
     this.endStretch();
     while (this.stretches.length > 0 && this.options.signal?.aborted !== true) {
@@ -443,10 +469,16 @@ export class RestoreSink extends DumpSink {
 
   protected takeBack(): boolean {
     this.large?.abandon();
+    this.large = undefined;
     return true;
   }
 
   end(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  override close(): Promise<void> {
+    for (const large of this.larges.splice(0)) large.abandon();
     return Promise.resolve();
   }
 }
