@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Readable } from 'node:stream';
-import { Redis } from 'ioredis';
+import type { Redis } from 'ioredis';
 import { Collector, type Result, rdbkit } from './cli-support.js';
 import type { TestServer } from './redis-server.js';
 import { len, rdb, str } from './support.js';

@@ -1,6 +1,4 @@
 import { readFileSync } from 'node:fs';
-import { gzipSync } from 'node:zlib';
-import { Readable } from 'node:stream';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { Folder, lines, rdbkit } from './cli-support.js';
 import { SERVERS } from './dump-support.js';

@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import type { KeyProblem } from '../commands/dump.js';
 import type { Plan, RestoreSummary } from '../commands/restore.js';
 import { CheckpointError, OUTCOMES, ServerError } from '../commands/restore-terms.js';
-import { EXIT } from './exit.js';
+import { EXIT, Interruption, SIGNAL_EXIT } from './exit.js';
 import { type Io, isTerminal } from './io.js';
 import { bytesText, countText, keysText, rateText, secondsText } from './numbers.js';
 import { printable, quoted, sourceName, word } from './printable.js';
@@ -131,7 +131,7 @@ function problemLine({ db, file, key, reason }: KeyProblem): string {
 
 /** `1,234 keys restored, 3 replaced, 4 skipped; 540 MB in, 12 s, 45 MB/s, 100,000 keys/s`. */
 function closingLines(summary: RestoreSummary, { verbose }: RestoreFlags, { dryRun }: CheckedRestore): string {
-  const { bytes, limited, read, rows, seconds, told, total } = summary;
+  const { bytes, filtered, limited, rows, seconds, told, total } = summary;
   const there = total.restored + total.replaced;
   const counts = [
     `${keysText(total.restored)} ${dryRun ? 'to restore' : 'restored'}`,
@@ -141,7 +141,7 @@ function closingLines(summary: RestoreSummary, { verbose }: RestoreFlags, { dryR
     ...(total.expired > 0 ? [`${countText(total.expired)} left out, since they had expired`] : []),
     ...(total.transcoded > 0 ? [`${countText(total.transcoded)} in another encoding`] : []),
     ...(told > 0 ? [`${countText(told)} other things not restored`] : []),
-    ...(filteredOut(read, total) > 0 ? [`${countText(filteredOut(read, total))} filtered out`] : []),
+    ...(filtered > 0 ? [`${countText(filtered)} filtered out`] : []),
     ...(limited ? ['stopped at --limit'] : []),
   ];
   const speed = `${bytesText(bytes)} in, ${secondsText(seconds)}, ${rateText(bytes, seconds)}, ${countText(Math.round(there / Math.max(seconds, 0.001)))} keys/s`;
@@ -155,16 +155,11 @@ function closingLines(summary: RestoreSummary, { verbose }: RestoreFlags, { dryR
   return lines.join('\n');
 }
 
-/** Keys that were read and did not pass the filters; those that were on their way when it ended are in nobody's count. */
-function filteredOut(read: number, { expired, rejected, replaced, restored, skipped }: RestoreSummary['total']): number {
-  return Math.max(0, read - expired - rejected - replaced - restored - skipped);
-}
-
 function fieldsOf(summary: RestoreSummary, problems: readonly KeyProblem[]): object {
-  const { declined, failure, plan, read, resumed, rows, told, total, unconfirmed } = summary;
+  const { declined, failure, filtered, plan, resumed, rows, told, total, unconfirmed } = summary;
   return {
     ...Object.fromEntries(OUTCOMES.map((outcome) => [`keys${outcome[0].toUpperCase()}${outcome.slice(1)}`, total[outcome]])),
-    keysFiltered: filteredOut(read, total),
+    keysFiltered: filtered,
     notKeys: told,
     resumed,
     declined,
@@ -181,5 +176,6 @@ function failedOf(error: unknown): Failed | undefined {
   if (error instanceof CheckpointError) {
     return { code: EXIT.usage, line: `--checkpoint: ${printable(error.message)}.`, object: { code: 'CHECKPOINT', message: error.message } };
   }
+  if (error instanceof Interruption) return { code: SIGNAL_EXIT[error.by], line: `interrupted by ${error.by}.`, object: { code: 'INTERRUPTED', message: error.message } };
   return undefined;
 }

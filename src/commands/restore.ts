@@ -68,6 +68,8 @@ export interface RestoreSummary extends RunSummary {
   /** Counts by database and server; those of a run that was resumed are in them. */
   readonly rows: ReturnType<Ledger['entries']>;
   readonly total: Ledger['total'];
+  /** Keys that the filters left out. */
+  readonly filtered: number;
   /** What is no key and was not restored. */
   readonly told: number;
   /** Why it ended early. */
@@ -86,17 +88,36 @@ const WINDOW_UNITS = 1 << 16;
 const RETRY_FOR = 60_000;
 const PARALLEL = 4;
 const CHECKPOINT_EVERY = 1000;
-/** Milliseconds for replies to come when it is over. */
-const LAST_REPLIES = 3000;
 
-/** Restores the keys of RDB files. Throws ServerError and CheckpointError where nothing was begun, OutputError; all else is in the summary. */
+/**
+ * Restores the keys of RDB files. Throws ServerError, CheckpointError and the reason of the signal where nothing was begun,
+ * OutputError; all else is in the summary.
+ */
 export async function restore(options: RestoreOptions): Promise<RestoreSummary> {
   const access: Access = { url: options.url, tls: options.tls, natMap: options.natMap };
-  const servers = await Servers.open(access, { cluster: options.cluster });
+  const opening = Servers.open(access, { cluster: options.cluster });
   try {
-    return await new Restore(options, servers, await targetFacts(servers, options.target)).run();
+    const servers = await unlessAborted(opening, options.signal);
+    const facts = await unlessAborted(targetFacts(servers, options.target), options.signal);
+    return await new Restore(options, servers, facts).run();
   } finally {
-    servers.close();
+    opening.then((servers) => servers.close()).catch(() => undefined);
+  }
+}
+
+/** Rejects with the reason of the signal when it comes first. */
+async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return work;
+  const over = new AbortController();
+  const aborted = new Promise<never>((_, reject) => {
+    const stop = (): void => reject(signal.reason as Error);
+    if (signal.aborted) stop();
+    signal.addEventListener('abort', stop, { once: true, signal: over.signal });
+  });
+  try {
+    return await Promise.race([work, aborted]);
+  } finally {
+    over.abort();
   }
 }
 
@@ -106,6 +127,8 @@ interface Lane {
   counts: Readonly<Counts>;
   progress: RunProgress;
   done: number;
+  /** Keys that the filters left out. */
+  filtered: number;
 }
 
 class Restore {
@@ -126,7 +149,7 @@ class Restore {
     private readonly facts: TargetFacts,
   ) {
     this.conflict = options.conflict ?? 'error';
-    this.lanes = options.sources.map((source) => ({ source, counts: { read: 0, keys: 0, expired: 0, bytes: 0 }, progress: { bytesRead: 0, totalBytes: undefined, keys: 0 }, done: 0 }));
+    this.lanes = options.sources.map((source) => ({ source, counts: { read: 0, keys: 0, expired: 0, bytes: 0 }, progress: { bytesRead: 0, totalBytes: undefined, keys: 0 }, done: 0, filtered: 0 }));
   }
 
   async run(): Promise<RestoreSummary> {
@@ -144,18 +167,19 @@ class Restore {
       relativeTtl: !hasAbsoluteTtl(this.facts.target),
       resumed: this.resumed,
       same: samePayload,
+      signal: options.signal,
     });
     const timer = options.checkpoint === undefined ? undefined : setInterval(() => this.save(false), CHECKPOINT_EVERY);
     try {
       const ends = await this.all(bulk);
-      await bulk.close(LAST_REPLIES);
+      await bulk.close({ settled: true });
       const finished = bulk.failure === undefined && ends.every(({ errors, interrupted }) => errors.length === 0 && !interrupted) && ends.length === this.lanes.length;
       this.save(finished);
       await this.saving;
       return this.summary(plan, ends, { failure: bulk.failure, unconfirmed: bulk.unconfirmed });
     } finally {
       clearInterval(timer);
-      await bulk.close(0);
+      await bulk.close({ settled: false });
       this.rejects?.close();
     }
   }
@@ -259,6 +283,7 @@ class Restore {
           window: maxInFlight,
           dry: dryRun,
           signal: options.signal,
+          onLeftOut: () => lane.filtered++,
           onDone: (stretch) => this.done(lane, stretch),
           onProblem: (problem) => this.problem(problem),
         });
@@ -331,6 +356,7 @@ class Restore {
       plan,
       rows: this.ledger.entries(),
       total: this.ledger.total,
+      filtered: sum(({ filtered }) => filtered),
       told: this.told,
       failure: how.failure,
       resumed: this.resumed,

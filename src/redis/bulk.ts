@@ -23,8 +23,8 @@ export interface BulkOptions {
   readonly resumed: boolean;
   /** Whether two payloads mean the same value. */
   readonly same: (ours: Uint8Array, theirs: Uint8Array) => boolean;
-  /** What people should know, but need not act on. */
-  readonly onNote?: ((text: string) => void) | undefined;
+  /** Aborted when nothing more is to be sent, nor waited for. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** A unit that is to be sent again. */
@@ -47,6 +47,8 @@ const RETRY_BATCH = 1 << 18;
 /** Milliseconds between attempts, at first and at most. */
 const FIRST_PAUSE = 20;
 const LONGEST_PAUSE = 500;
+/** Milliseconds for replies to come when it is over. */
+const LAST_REPLIES = 3000;
 
 /** `again`: what was done before may have been applied. */
 export type Work<T> = (wire: Wire, node: string, again: boolean) => Promise<T>;
@@ -71,12 +73,21 @@ export class Bulk implements LinkEvents {
   private lastError = 'the connection was lost';
   private readonly change = new Signal();
   private closed = false;
+  private readonly over = new AbortController();
 
   constructor(
     readonly servers: Servers,
     private readonly options: BulkOptions,
   ) {
     this.arrange();
+    options.signal?.addEventListener('abort', () => this.aborted(), { signal: this.over.signal });
+  }
+
+  private aborted(): void {
+    this.change.fire();
+    setTimeout(() => {
+      for (const link of this.links.values()) link.reset('interrupted');
+    }, LAST_REPLIES).unref();
   }
 
   /** Links for the masters that there are; those of others are given up. */
@@ -120,6 +131,7 @@ export class Bulk implements LinkEvents {
   async calm(): Promise<void> {
     for (;;) {
       if (this.failure !== undefined) throw this.failure;
+      this.options.signal?.throwIfAborted();
       if (this.retryBytes < MOST_RETRIES && this.compared < MOST_COMPARED) return;
       await this.change.wait();
     }
@@ -224,7 +236,7 @@ export class Bulk implements LinkEvents {
   private async recover(): Promise<void> {
     if (this.recovering) return;
     this.recovering = true;
-    for (let pause = FIRST_PAUSE; this.hasWork && this.failure === undefined && !this.closed; pause = Math.min(pause * 2, LONGEST_PAUSE)) {
+    for (let pause = FIRST_PAUSE; this.hasWork && this.goesOn; pause = Math.min(pause * 2, LONGEST_PAUSE)) {
       await delay(pause);
       if (this.tooLate()) break;
       if (this.stale && !(await this.refreshed())) continue;
@@ -235,6 +247,10 @@ export class Bulk implements LinkEvents {
       this.change.fire();
     }
     this.recovering = false;
+  }
+
+  private get goesOn(): boolean {
+    return this.failure === undefined && !this.closed && this.options.signal?.aborted !== true;
   }
 
   private get hasWork(): boolean {
@@ -372,6 +388,7 @@ export class Bulk implements LinkEvents {
     const since = Date.now();
     for (let pause = FIRST_PAUSE, again = false; ; pause = Math.min(pause * 2, LONGEST_PAUSE)) {
       if (this.failure !== undefined) throw this.failure;
+      this.options.signal?.throwIfAborted();
       const link = pick();
       try {
         return await link.exclusive(db, (wire) => work(wire, link.name, again));
@@ -402,10 +419,12 @@ export class Bulk implements LinkEvents {
     return [...this.links.values()].filter((link) => link.unconfirmed).map(({ name }) => name);
   }
 
-  /** Waits for replies to what was sent, for so many milliseconds, and ends. */
-  async close(patience: number): Promise<void> {
+  /** Ends; `settled` waits for replies to what was sent, for a while. */
+  async close({ settled }: { settled: boolean }): Promise<void> {
+    const patience = settled ? LAST_REPLIES : 0;
     await Promise.all([...this.links.values()].map((link) => link.close(patience)));
     this.closed = true;
+    this.over.abort();
     this.servers.close();
   }
 }

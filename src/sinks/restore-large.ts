@@ -75,6 +75,12 @@ export class LargeValue {
     this.held.close();
   }
 
+  /** The rest of it does not come. */
+  forget(): void {
+    this.held.close();
+    this.stretch.forget();
+  }
+
   /** Until the server has it, or has refused it. Throws ServerError. */
   async send(): Promise<void> {
     const { bulk, conflict } = this.options;

@@ -47,6 +47,8 @@ export interface RestoreSinkOptions extends DumpSinkOptions {
   readonly window: number;
   /** A stretch is done: all before it are, too. */
   onDone(stretch: Stretch): void;
+  /** The filters left a key out. */
+  onLeftOut(): void;
   /** When it is aborted, replies are not waited for any more. */
   readonly signal?: AbortSignal | undefined;
   /** Only looked at: nothing is sent. */
@@ -87,6 +89,8 @@ export class RestoreSink extends DumpSink {
   private stretchFrom = 0;
   private stretchAt = performance.now();
   private lastOffset = -1;
+  /** There is more to come of the key at hand. */
+  private midKey = false;
   /** The key at hand was delivered by a run before this one. */
   private passing = false;
   private sinceTurn = 0;
@@ -144,6 +148,7 @@ export class RestoreSink extends DumpSink {
     const { db, expireAt, expireHi, expireLo } = frame;
     const before = this.changedKeys;
     if (frame.first) this.head(frame);
+    this.midKey = !frame.last;
     if (!this.passing && !this.dropped) {
       if (this.options.intoDb !== undefined) frame.db = this.options.intoDb;
       super.frame(kind, frame);
@@ -222,7 +227,7 @@ export class RestoreSink extends DumpSink {
     try {
       await work();
     } catch (error) {
-      this.broken = true;
+      this.broken = this.options.signal?.aborted !== true;
       throw error;
     }
   }
@@ -233,7 +238,7 @@ export class RestoreSink extends DumpSink {
       this.options.pace.spend(1, large.size);
       this.sent += large.size;
       await large.send();
-      await this.options.pace.wait();
+      await this.options.pace.wait(this.options.signal);
     }
   }
 
@@ -242,7 +247,7 @@ export class RestoreSink extends DumpSink {
     const db = this.target(framer.frame.db);
     if (!this.kernelFits || db >= this.options.databases || this.free.length === 0) return 0;
     const { bytes, position: to } = framer;
-    const taken = framer.run({ table: rows.words, row: 0, rows: Math.min(RUN_ROWS, most, this.options.pace.burst), to, room: RUN_BYTES, read: 0, expired: 0, now: 0 });
+    const taken = framer.run({ table: rows.words, row: 0, rows: Math.min(RUN_ROWS, most, this.options.pace.burst), to, room: Math.min(RUN_BYTES, this.options.pace.burstBytes), read: 0, expired: 0, now: 0 });
     this.dropped = false;
     if (taken === 0) return 0;
     this.lastOffset = rows.double(taken - 1, OFFSET);
@@ -328,7 +333,8 @@ export class RestoreSink extends DumpSink {
   }
 
   private isFull({ length, units }: Batch): boolean {
-    return length >= this.options.window / 2 || units >= this.options.pace.burst;
+    const { pace, window } = this.options;
+    return length >= Math.min(window / 2, pace.burstBytes) || units >= pace.burst;
   }
 
   private sendOff(link: Link, batch: Batch): void {
@@ -407,10 +413,11 @@ export class RestoreSink extends DumpSink {
   }
 
   get full(): boolean {
-    return this.sinceTurn >= TURN_BYTES || this.free.length < LEAST_FREE || this.libraries.length > 0 || this.larges.length > 0 || this.bulk.failure !== undefined;
+    return this.sinceTurn >= TURN_BYTES || this.free.length < LEAST_FREE || this.libraries.length > 0 || this.larges.length > 0 || this.options.pace.owes || this.bulk.failure !== undefined;
   }
 
   flush(): Promise<void> {
+    this.options.signal?.throwIfAborted();
     return this.unlessBroken(() => this.makeRoom());
   }
 
@@ -421,7 +428,7 @@ export class RestoreSink extends DumpSink {
       if (problem !== undefined) this.tell(problem);
     }
     await this.settleTaken();
-    await options.pace.wait();
+    await options.pace.wait(options.signal);
     await bulk.calm();
     while (this.free.length < LEAST_FREE) {
       await bulk.wait();
@@ -434,8 +441,14 @@ export class RestoreSink extends DumpSink {
   /** The frames at hand are all read: a stretch may end here. */
   override release(): void {
     const now = performance.now();
+    if (this.midKey) return; // nobody has said yet that it is on its way
     if (this.lastOffset - this.stretchFrom < STRETCH_BYTES && now - this.stretchAt < STRETCH_MS) return;
     this.endStretch();
+  }
+
+  override leftOut(): void {
+    super.leftOut();
+    this.options.onLeftOut();
   }
 
   private endStretch(): void {
@@ -445,13 +458,15 @@ export class RestoreSink extends DumpSink {
     this.stretch = new Stretch(this.events);
     this.stretchFrom = this.lastOffset;
     this.stretchAt = performance.now();
-    stretch.close(this.lastOffset + 1);
+    stretch.close(this.midKey ? this.lastOffset : this.lastOffset + 1);
   }
 
   /** Until everything is delivered. */
   override async finish(): Promise<void> {
     if (this.broken) return;
-    if (this.full) await this.flush();
+    this.large?.forget();
+    this.large = undefined;
+    if (this.options.signal?.aborted !== true && this.full) await this.flush();
     this.endStretch();
     while (this.stretches.length > 0 && this.options.signal?.aborted !== true) {
       await this.bulk.calm();
@@ -468,9 +483,7 @@ export class RestoreSink extends DumpSink {
   }
 
   protected takeBack(): boolean {
-    this.large?.abandon();
-    this.large = undefined;
-    return true;
+    return true; // `finish` has forgotten the beginning of a value
   }
 
   end(): Promise<void> {
