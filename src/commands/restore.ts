@@ -129,6 +129,7 @@ interface Lane {
   done: number;
   /** Keys that the filters left out. */
   filtered: number;
+  sink: RestoreSink | undefined;
 }
 
 class Restore {
@@ -149,7 +150,7 @@ class Restore {
     private readonly facts: TargetFacts,
   ) {
     this.conflict = options.conflict ?? 'error';
-    this.lanes = options.sources.map((source) => ({ source, counts: { read: 0, keys: 0, expired: 0, bytes: 0 }, progress: { bytesRead: 0, totalBytes: undefined, keys: 0 }, done: 0, filtered: 0 }));
+    this.lanes = options.sources.map((source) => ({ source, counts: { read: 0, keys: 0, expired: 0, bytes: 0 }, progress: { bytesRead: 0, totalBytes: undefined, keys: 0 }, done: 0, filtered: 0, sink: undefined }));
   }
 
   async run(): Promise<RestoreSummary> {
@@ -176,6 +177,7 @@ class Restore {
       const finished = bulk.failure === undefined && ends.every(({ errors, interrupted }) => errors.length === 0 && !interrupted) && ends.length === this.lanes.length;
       this.save(finished);
       await this.saving;
+      this.addUnfinished();
       return this.summary(plan, ends, { failure: bulk.failure, unconfirmed: bulk.unconfirmed });
     } finally {
       clearInterval(timer);
@@ -287,6 +289,7 @@ class Restore {
           onDone: (stretch) => this.done(lane, stretch),
           onProblem: (problem) => this.problem(problem),
         });
+        lane.sink = sink;
         return { sink, outputs: [], meta: true };
       },
       batchBuffers(links) * (BATCH_BYTES + (1 << 12)),
@@ -305,6 +308,17 @@ class Restore {
     lane.done = Math.max(lane.done, stretch.end);
     this.rejects?.add(stretch.rejects);
     for (const rejected of stretch.rejects) this.options.onProblem?.(problemOf(lane.source, rejected));
+  }
+
+  /** What there is to tell of keys that a checkpoint does not count: the next run sends them again. */
+  private addUnfinished(): void {
+    for (const { sink, source } of this.lanes) {
+      for (const { ledger, rejects } of sink?.unfinished ?? []) {
+        this.ledger.add(ledger);
+        if (this.options.checkpoint === undefined) this.rejects?.add(rejects);
+        for (const rejected of rejects) this.options.onProblem?.(problemOf(source, rejected));
+      }
+    }
   }
 
   private progress(): void {

@@ -6,7 +6,7 @@ import { commandsOf, encodeCommand, restoredBy, withElapsed } from './commands.j
 import { openSocket } from './connect.js';
 import { ConnectionLost, reasonOf, ServerError } from './errors.js';
 import { Link, type LinkEvents, type Wire } from './link.js';
-import { redirection, refusalOf } from './refusals.js';
+import { redirection, type Refusal, refusalOf } from './refusals.js';
 import type { Master, Servers } from './servers.js';
 import { Signal } from './signal.js';
 import { addressText } from './url.js';
@@ -148,7 +148,7 @@ export class Bulk implements LinkEvents {
   }
 
   failed(link: Link, batch: Batch, unit: number, error: string): void {
-    const refusal = refusalOf(error);
+    const refusal = this.refusal(error);
     if (refusal === 'stop') {
       batch.setApart(unit);
       this.fail(new ServerError('REFUSED', link.name, error));
@@ -161,6 +161,12 @@ export class Bulk implements LinkEvents {
     else if (refusal === 'refused') batch.delivery.refused(batch, link.name, bytes, error);
     else this.again(link, batch, unit, bytes, error);
     this.change.fire();
+  }
+
+  /** A server that is no node of a cluster to us cannot send us to another one. */
+  private refusal(error: string): Refusal {
+    const refusal = refusalOf(error);
+    return !this.sharded && (refusal === 'moved' || refusal === 'ask') ? 'stop' : refusal;
   }
 
   private again(link: Link, batch: Batch, unit: number, bytes: Uint8Array, error: string): void {
@@ -406,7 +412,7 @@ export class Bulk implements LinkEvents {
 
   private mayTryAgain(link: Link, error: unknown): boolean {
     if (error instanceof ErrorReply) {
-      const refusal = refusalOf(error.message);
+      const refusal = this.refusal(error.message);
       if (refusal === 'stop') throw new ServerError('REFUSED', link.name, error.message, error);
       if (refusal === 'stale' && !this.sharded) link.reset('the server is no master any more');
       return refusal !== 'refused' && refusal !== 'there';

@@ -178,7 +178,7 @@ export class LargeValue {
     const { target, version } = this.options;
     const crc = new Crc64();
     const { output, resp } = this.writer(wire);
-    const modifiers = modifiersOf(frame, target, replaces);
+    const modifiers = modifiersOf(frame, target, replaces && hasReplace(target));
     resp.command(4 + modifiers.length);
     resp.word('RESTORE');
     resp.arg(key);

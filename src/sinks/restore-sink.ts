@@ -365,7 +365,7 @@ export class RestoreSink extends DumpSink {
     }
     const writer = new RespWriter(batch, this.hot);
     const { bytes, end, keyBytes, keyEnd, keyStart, start } = frame;
-    const modifiers = modifiersOf(frame, target, conflict === 'replace');
+    const modifiers = modifiersOf(frame, target, conflict === 'replace' && hasReplace(target));
     if (this.perUnit === 2) {
       writer.command(2);
       writer.word(hasReplace(target) ? 'EXISTS' : 'DEL');
@@ -472,6 +472,11 @@ export class RestoreSink extends DumpSink {
       await this.bulk.calm();
       await this.bulk.wait();
     }
+  }
+
+  /** What is not done when it is over, and may be sent again by the next run. */
+  get unfinished(): readonly Stretch[] {
+    return [...this.stretches, this.stretch];
   }
 
   fileEnd(): void {
