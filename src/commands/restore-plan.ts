@@ -3,7 +3,7 @@ import { type SourceHead, sourceHead } from './source-heads.js';
 import type { ServerUrl } from '../redis/url.js';
 import type { RestoreConflict } from '../sinks/restore-progress.js';
 import type { FilterOptions } from '../values/filters.js';
-import { releaseNumber } from '../values/targets.js';
+import { hasFunctions } from '../values/targets.js';
 import type { TargetFacts } from './target-facts.js';
 
 /** What decides which part of the target is written to. */
@@ -24,6 +24,8 @@ export interface Plan {
   readonly intoDb: number | undefined;
   /** Keys in the databases that are written to, as far as these are known. */
   readonly keysThere: number;
+  /** Keys that are deleted before. */
+  readonly keysDeleted: number;
   /** Bytes that the sources' servers used, where all of them say so. */
   readonly memoryNeeded: number | undefined;
   /** Bytes that the target has left, where it has a limit. */
@@ -39,9 +41,12 @@ function chosenDbs({ dbMap, filter, url }: PlanOptions): ReadonlySet<number> | u
   return new Set(filter.db.map((db) => dbMap?.get(db) ?? db));
 }
 
-/** Keys in the databases that are written to. */
-export function keysThere({ masters }: TargetFacts, options: PlanOptions): number {
-  if (options.flush === true) return 0;
+/** Keys in the databases that are written to: those that stay there. */
+export function keysThere(facts: TargetFacts, options: PlanOptions): number {
+  return options.flush === true ? 0 : keysWritten(facts, options);
+}
+
+function keysWritten({ masters }: TargetFacts, options: PlanOptions): number {
   const chosen = chosenDbs(options);
   let keys = 0;
   for (const master of masters) for (const [db, count] of master.keys) if (chosen?.has(db) !== false) keys += count;
@@ -53,7 +58,7 @@ export async function planOf(options: PlanOptions, target: TargetFacts): Promise
   const memoryNeeded = sources.reduce<number | undefined>((sum, head) => (sum === undefined || head?.usedMemory === undefined ? undefined : sum + head.usedMemory), 0);
   const limited = target.masters.filter(({ maxMemory }) => maxMemory > 0);
   const memoryLeft = limited.length < target.masters.length ? undefined : limited.reduce((sum, { maxMemory, usedMemory }) => sum + Math.max(0, maxMemory - usedMemory), 0);
-  const plan = { sources, target, intoDb: options.url.db, keysThere: keysThere(target, options), memoryNeeded, memoryLeft };
+  const plan = { sources, target, intoDb: options.url.db, keysThere: keysThere(target, options), keysDeleted: options.flush === true ? keysWritten(target, options) : 0, memoryNeeded, memoryLeft };
   return { ...plan, warnings: warningsOf(plan, options) };
 }
 
@@ -72,18 +77,21 @@ function warningsOf({ keysThere: there, memoryLeft, memoryNeeded, sources, targe
   return warnings;
 }
 
-const FUNCTIONS_SINCE = 700;
-
 /** What the sources have before their keys, and the target has no place for. */
 function missing(sources: Plan['sources'], { databases, modules, target, version }: TargetFacts): string[] {
   const known = sources.filter((head) => head !== undefined);
   const wanted = [...new Set(known.flatMap((head) => head.modules))].filter((module) => !modules.includes(module));
   const dbs = [...new Set(known.flatMap((head) => head.keys.map(({ db }) => db)))].filter((db) => db >= databases);
   return [
-    ...(known.some(({ functions }) => functions > 0) && releaseNumber(target) < FUNCTIONS_SINCE ? [`the sources have functions, which ${version} does not know`] : []),
+    ...(known.some(({ functions }) => functions > 0) && !hasFunctions(target) ? [`the sources have functions, which ${version} does not know`] : []),
     ...(wanted.length > 0 ? [`the sources have data of modules that the target does not have: ${wanted.join(', ')}`] : []),
     ...(dbs.length > 0 ? [`the sources have keys in databases that the target does not have: ${dbs.join(', ')}; --db-map puts them into others`] : []),
   ];
+}
+
+/** Whether everything that the target has is deleted. */
+export function flushesAll(options: PlanOptions): boolean {
+  return options.flush === true && chosenDbs(options) === undefined;
 }
 
 /** Empties the databases that are written to, on every master. Throws ServerError. */

@@ -1,4 +1,5 @@
 import type { Redis } from 'ioredis';
+import { addressText } from './url.js';
 
 /** What a server says of itself in INFO: commands that managed services allow. */
 export interface ServerInfo {
@@ -12,6 +13,8 @@ export interface ServerInfo {
   /** Changes with every start. */
   readonly runId: string;
   readonly role: string;
+  /** Of a replica: whose. */
+  readonly masterAddress: string | undefined;
   readonly replicas: number;
   /** Bytes; 0 for no limit. */
   readonly maxMemory: number;
@@ -50,6 +53,7 @@ export function parseInfo(text: string): ServerInfo {
     mode: field('redis_mode') || field('server_mode') || 'standalone',
     runId: field('run_id'),
     role: field('role'),
+    masterAddress: fields.has('master_host') ? addressText({ host: field('master_host'), port: number('master_port') }) : undefined,
     replicas: number('connected_slaves'),
     maxMemory: number('maxmemory'),
     usedMemory: number('used_memory'),
