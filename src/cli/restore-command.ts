@@ -76,6 +76,8 @@ async function runRestore(words: readonly string[], flags: RestoreFlags, io: Io,
         ...{ ...options, checksum, keepGoing, strict, stdin, stdout, signal },
         ...listeners,
         onPlan: (plan) => agreed(plan, options, flags, io, say),
+        onNote: (text) => say(`warning: ${printable(text)}.`),
+        onAgain: () => void problems.splice(0),
         onProblem: (problem) => {
           if (flags.json === true && problems.length < MOST_LISTED) problems.push(problem);
           say(problemLine(problem));

@@ -7,9 +7,10 @@ import type { RestoreConflict } from './restore-progress.js';
 export async function loadLibrary(bulk: Bulk, code: Uint8Array, conflict: RestoreConflict): Promise<string | undefined> {
   const name = libraryName(code);
   try {
-    await bulk.everyMaster(async (wire) => {
+    await bulk.everyMaster(async (wire, _, again) => {
       await wire.ask('FUNCTION', 'LOAD', ...(conflict === 'replace' ? ['REPLACE'] : []), code);
-      if (wire.error !== undefined) throw new ErrorReply(wire.error);
+      const ours = (again || bulk.resumed) && /already exists/i.test(wire.error ?? '');
+      if (wire.error !== undefined && !ours) throw new ErrorReply(wire.error);
     });
     return undefined;
   } catch (error) {

@@ -27,8 +27,6 @@ export interface RestoreSinkOptions extends DumpSinkOptions {
   readonly conflict: RestoreConflict;
   /** Counts the keys that are replaced: the target has some. */
   readonly countReplaced: boolean;
-  /** A key that is there may be one of ours. */
-  readonly resumed: boolean;
   /** Payloads over this many bytes become plain commands. */
   readonly maxPayload: number;
   /** Databases that the target has. */
