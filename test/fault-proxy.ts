@@ -16,6 +16,8 @@ export interface Faults {
 export class FaultProxy {
   /** Connections that were dropped so far. */
   dropped = 0;
+  /** Connections that were refused so far. */
+  refused = 0;
   /** New connections are closed at once. */
   refusing = false;
   private readonly sockets = new Set<Socket>();
@@ -42,6 +44,7 @@ export class FaultProxy {
 
   private connected(client: Socket): void {
     if (this.refusing) {
+      this.refused++;
       client.destroy();
       return;
     }
@@ -94,9 +97,10 @@ export class FaultProxy {
     for (const socket of this.sockets) socket.destroy();
   }
 
-  async stop(): Promise<void> {
+  stop(): void {
+    this.refusing = true;
+    this.listener.close();
     this.dropAll();
-    await new Promise((resolve) => this.listener.close(resolve));
   }
 }
 
