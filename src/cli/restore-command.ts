@@ -80,6 +80,8 @@ async function runRestore(words: readonly string[], flags: RestoreFlags, io: Io,
         ...listeners,
         onProgress: (now) => listeners.onProgress?.(flags.verbose === true ? now : { ...now, servers: undefined }),
         onPlan: (plan) => agreed(plan, options, flags, io, say),
+        onNote: (text) => say(`warning: ${printable(text)}.`),
+        onAgain: () => void problems.splice(0),
         onProblem: (problem) => {
           if (flags.json === true && problems.length < MOST_LISTED) problems.push(problem);
           say(problemLine(problem));

@@ -17,6 +17,7 @@ const BY_CODE: Readonly<Record<ServerError['code'], string>> = {
   UNREACHABLE: 'Look at host and port, and whether a firewall or security group is between; rediss:// is for TLS.',
   REFUSED: 'What was sent before is restored.',
   LOST: 'What the server confirmed is restored. --retry-for waits longer.',
+  RESTARTED: 'Run the command again: keys that are there can stay (--on-conflict skip) or be replaced (--on-conflict replace).',
   TARGET: 'Choose what becomes of them: --on-conflict skip or replace, or --flush.',
 };
 

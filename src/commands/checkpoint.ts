@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto';
 import { open, readFile, rename, stat } from 'node:fs/promises';
+import type { CustodyState } from '../redis/custody.js';
+import { OutputError } from '../sinks/output-error.js';
 import type { RestoreCounts } from '../sinks/restore-ledger.js';
 
 /** How far a restore is: what is in here is on the target for certain. */
@@ -17,6 +19,12 @@ export interface Checkpoint {
   readonly rejectsBytes: number;
   /** Whether keys were on the target when it began. */
   readonly countReplaced: boolean;
+  /** Who had what was delivered. */
+  readonly custody: readonly CustodyState[];
+  /** Some of what was delivered may be lost: when all is done, the sources are read once more. */
+  readonly again: boolean;
+  /** How often the sources were begun. */
+  readonly passes: number;
   readonly finished: boolean;
 }
 
@@ -43,9 +51,11 @@ export class CheckpointError extends Error {
 
 const ENDS = 1 << 16;
 
-/** What a file is told by: its size, and a digest of its ends. Throws the error of the file system. */
+/** What a file is told by: its size, and a digest of its ends. Throws the error of the file system, CheckpointError. */
 export async function sourceIdentity(path: string): Promise<Omit<CheckpointSource, 'done'>> {
-  const { size } = await stat(path);
+  const found = await stat(path);
+  if (!found.isFile()) throw new CheckpointError(`${path} is no file: it cannot be read again from the beginning`);
+  const { size } = found;
   const file = await open(path);
   const hash = createHash('sha256');
   try {
@@ -80,20 +90,24 @@ export async function readCheckpoint(path: string): Promise<Checkpoint | undefin
 
 function isCheckpoint(read: unknown): read is Checkpoint {
   const checkpoint = read as Partial<Checkpoint> | null;
-  return checkpoint?.rdbkit === 'restore checkpoint' && checkpoint.version === 1 && Array.isArray(checkpoint.sources) && Array.isArray(checkpoint.counts);
+  return checkpoint?.rdbkit === 'restore checkpoint' && checkpoint.version === 1 && Array.isArray(checkpoint.sources) && Array.isArray(checkpoint.counts) && Array.isArray(checkpoint.custody);
 }
 
-/** Writes the file anew: it has the old text or the new one, whatever happens. */
+/** Writes the file anew: it has the old text or the new one, whatever happens. Throws OutputError. */
 export async function writeCheckpoint(path: string, checkpoint: Checkpoint): Promise<void> {
   const beside = `${path}.tmp`;
-  const file = await open(beside, 'w', 0o600);
   try {
-    await file.writeFile(`${JSON.stringify(checkpoint, undefined, 1)}\n`);
-    await file.sync();
-  } finally {
-    await file.close();
+    const file = await open(beside, 'w', 0o600);
+    try {
+      await file.writeFile(`${JSON.stringify(checkpoint, undefined, 1)}\n`);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(beside, path);
+  } catch (error) {
+    throw OutputError.from(path, error);
   }
-  await rename(beside, path);
 }
 
 /** Throws CheckpointError where it was made for something else. */

@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs';
 import type { ConnectionOptions } from 'node:tls';
 import type { RdbError } from '../bytes/errors.js';
 import { Bulk } from '../redis/bulk.js';
@@ -59,6 +60,10 @@ export interface RestoreOptions extends RunOptions {
   readonly rejects?: string | undefined;
   /** Called before anything is written; `false` ends it. */
   readonly onPlan?: ((plan: Plan) => Promise<boolean>) | undefined;
+  /** Called for what one should know, but need not act on. */
+  readonly onNote?: ((text: string) => void) | undefined;
+  /** Called when the sources are read once more: all problems with keys come again. */
+  readonly onAgain?: (() => void) | undefined;
   /** Called for every key that is not on the target, and for everything else that is not. */
   readonly onProblem?: ((problem: KeyProblem) => void) | undefined;
 }
@@ -88,6 +93,8 @@ const WINDOW_UNITS = 1 << 16;
 const RETRY_FOR = 60_000;
 const PARALLEL = 4;
 const CHECKPOINT_EVERY = 1000;
+/** Times that sources are read, where a server is restarted every time. */
+const MOST_PASSES = 5;
 
 /**
  * Restores the keys of RDB files. Throws ServerError, CheckpointError and the reason of the signal where nothing was begun,
@@ -141,6 +148,11 @@ class Restore {
   private identities: Omit<CheckpointSource, 'done'>[] = [];
   private countReplaced = false;
   private resumed = false;
+  /** Where, and why, what a server confirmed may be lost. */
+  private loss: { server: string; reason: string } | undefined;
+  private passes = 1;
+  private custody: Checkpoint['custody'] = [];
+  private bulk: Bulk | undefined;
   private saving: Promise<void> = Promise.resolve();
   private readonly started = performance.now();
 
@@ -166,13 +178,19 @@ class Restore {
       windowUnits: WINDOW_UNITS,
       retryFor: options.retryFor ?? RETRY_FOR,
       relativeTtl: !hasAbsoluteTtl(this.facts.target),
-      resumed: this.resumed,
       same: samePayload,
       signal: options.signal,
+      custody: this.custody,
+      onLoss: (server, reason) => this.lost(server, reason),
     });
-    const timer = options.checkpoint === undefined ? undefined : setInterval(() => this.save(false), CHECKPOINT_EVERY);
+    this.bulk = bulk;
+    bulk.resumed = this.resumed;
+    let timer: NodeJS.Timeout | undefined;
     try {
-      const ends = await this.all(bulk);
+      this.save(false);
+      await this.saving;
+      if (options.checkpoint !== undefined) timer = setInterval(() => this.save(false), CHECKPOINT_EVERY);
+      const ends = await this.untilKept(bulk);
       await bulk.close({ settled: true });
       const finished = bulk.failure === undefined && ends.every(({ errors, interrupted }) => errors.length === 0 && !interrupted) && ends.length === this.lanes.length;
       this.save(finished);
@@ -184,6 +202,62 @@ class Restore {
       await bulk.close({ settled: false });
       this.rejects?.close();
     }
+  }
+
+  /** Reads the sources, and reads them again where a server may have lost what it had confirmed. */
+  private async untilKept(bulk: Bulk): Promise<RunSummary[]> {
+    for (;;) {
+      const ends = await this.all(bulk);
+      if (this.options.dryRun === true || bulk.failure !== undefined || ends.some(({ interrupted }) => interrupted)) return ends;
+      try {
+        await bulk.verify();
+      } catch (error) {
+        if (!(error instanceof ServerError)) throw error;
+        bulk.fail(error);
+      }
+      if (!this.mustReadAgain(bulk)) return ends;
+      this.begin(bulk);
+    }
+  }
+
+  /** What comes of keys is counted already. */
+  private get counted(): boolean {
+    return this.passes > 1 && this.conflict === 'replace';
+  }
+
+  private lost(server: string, reason: string): void {
+    if (this.loss !== undefined) return;
+    this.loss = { server, reason };
+    this.options.onNote?.(`${server}: ${reason}: keys that it had confirmed may be lost. At the end, all of them are looked at once more`);
+  }
+
+  /** Whether the sources are to be read again, and can be. */
+  private mustReadAgain(bulk: Bulk): boolean {
+    if (this.loss === undefined || bulk.failure !== undefined) return false;
+    const { reason, server } = this.loss;
+    const once = this.options.sources.find((source) => source === '-' || !statSync(source).isFile());
+    const name = once === '-' ? 'standard input' : once;
+    if (once !== undefined) bulk.fail(new ServerError('RESTARTED', server, `${reason}, so keys that it had confirmed may be lost, and ${name} cannot be read again`));
+    else if (this.passes === MOST_PASSES) bulk.fail(new ServerError('RESTARTED', server, `${reason}, as has happened ${MOST_PASSES} times, so keys that it had confirmed may be lost`));
+    else return true;
+    return false;
+  }
+
+  /**
+   * Begins anew at the beginning of all sources. Keys that are there are our own now: whether they were replaced is known
+   * from the first time only, so those counts stay; all others are made again.
+   */
+  private begin(bulk: Bulk): void {
+    this.loss = undefined;
+    this.passes++;
+    bulk.resumed = true;
+    if (!this.counted) {
+      this.ledger.clear();
+      this.rejects?.clear();
+      this.options.onAgain?.();
+    }
+    for (const lane of this.lanes) Object.assign(lane, { done: 0, counts: { read: 0, keys: 0, expired: 0, bytes: 0 } });
+    this.save(false);
   }
 
   private rejectsKept = 0;
@@ -199,6 +273,9 @@ class Restore {
     this.resumed = true;
     this.countReplaced = before.countReplaced;
     this.told = before.told;
+    this.passes = before.passes;
+    this.custody = before.custody;
+    if (before.again) this.lost(before.target.url, 'a server was restarted or replaced before');
     this.rejectsKept = before.rejectsBytes;
     for (const { counts, db, server } of before.counts) Object.assign(this.ledger.at(db, server), counts);
     this.lanes.forEach((lane, i) => (lane.done = before.sources[i].done));
@@ -270,9 +347,9 @@ class Restore {
         this.progress();
       },
     };
-    const counting = { dbMap, stripTtl, target: this.facts.target, allowLoss, conflict: this.conflict, countReplaced: this.countReplaced, resumed: this.resumed };
+    const counting = { dbMap, stripTtl, target: this.facts.target, allowLoss, conflict: this.conflict, countReplaced: this.countReplaced && !this.counted };
     return run(
-      common,
+      this.passes === 1 ? common : { ...common, onError: undefined, onWarning: undefined }, // they were told before
       (hot, counts) => {
         lane.counts = counts;
         const sink = new RestoreSink({
@@ -298,14 +375,15 @@ class Restore {
 
   /** Something that is no key, or a key that cannot be told to the target: those are in the stretch, too. */
   private problem(problem: KeyProblem): void {
-    if (problem.key !== undefined) return;
+    if (problem.key !== undefined || this.passes > 1) return;
     this.told++;
     this.options.onProblem?.(problem);
   }
 
   private done(lane: Lane, stretch: Stretch): void {
-    this.ledger.add(stretch.ledger);
     lane.done = Math.max(lane.done, stretch.end);
+    if (this.counted) return;
+    this.ledger.add(stretch.ledger);
     this.rejects?.add(stretch.rejects);
     for (const rejected of stretch.rejects) this.options.onProblem?.(problemOf(lane.source, rejected));
   }
@@ -345,6 +423,9 @@ class Restore {
       told: this.told,
       rejectsBytes: this.rejects?.bytes ?? 0,
       countReplaced: this.countReplaced,
+      custody: this.bulk?.custody ?? [],
+      again: this.loss !== undefined,
+      passes: this.passes,
       finished,
     };
     this.saving = this.saving.then(() => writeCheckpoint(checkpoint, state));

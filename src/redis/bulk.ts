@@ -3,7 +3,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { keySlot } from '../bytes/crc16.js';
 import { Batch, type Delivery } from './batch.js';
 import { commandsOf, encodeCommand, restoredBy, withElapsed } from './commands.js';
+import { Comparer, type Finding, type Suspect } from './comparer.js';
 import { openSocket } from './connect.js';
+import { Custody, type CustodyState } from './custody.js';
 import { ConnectionLost, reasonOf, ServerError } from './errors.js';
 import { Link, type LinkEvents, type Wire } from './link.js';
 import { redirection, type Refusal, refusalOf } from './refusals.js';
@@ -19,10 +21,12 @@ export interface BulkOptions {
   readonly retryFor: number;
   /** Expiries are relative: they become shorter while a command waits. */
   readonly relativeTtl: boolean;
-  /** A key that is there may be one of ours, from a run before this one. */
-  readonly resumed: boolean;
   /** Whether two payloads mean the same value. */
   readonly same: (ours: Uint8Array, theirs: Uint8Array) => boolean;
+  /** Who had what a run before this one delivered. */
+  readonly custody?: readonly CustodyState[] | undefined;
+  /** What a server had confirmed may be lost, and why. */
+  readonly onLoss: (server: string, reason: string) => void;
   /** Aborted when nothing more is to be sent, nor waited for. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -68,8 +72,10 @@ export class Bulk implements LinkEvents {
   private retryBytes = 0;
   private recovering = false;
   private stale = false;
-  private compared = 0;
-  private comparing: Promise<void> = Promise.resolve();
+  /** A key that is there may be one of ours, from a run before this one. */
+  resumed = false;
+  private readonly custodies: Map<string, Custody>;
+  private readonly comparer: Comparer;
   private lastError = 'the connection was lost';
   private readonly change = new Signal();
   private closed = false;
@@ -79,6 +85,13 @@ export class Bulk implements LinkEvents {
     readonly servers: Servers,
     private readonly options: BulkOptions,
   ) {
+    this.custodies = new Map(options.custody?.map((state) => [state.name, Custody.from(state)]));
+    this.comparer = new Comparer({
+      same: options.same,
+      client: (link) => this.clientOf(link),
+      found: (suspect, finding) => this.found(suspect, finding),
+      failed: (suspect, error) => this.compareAgain(suspect, error),
+    });
     this.arrange();
     options.signal?.addEventListener('abort', () => this.aborted(), { signal: this.over.signal });
   }
@@ -100,6 +113,31 @@ export class Bulk implements LinkEvents {
       links.delete(name);
       for (const batch of link.retire()) this.takeBack(batch, batch.again);
     }
+    for (const [name, custody] of this.custodies) {
+      if (!links.has(name) && custody.passed()) this.options.onLoss(name, 'another server has its place now, and no replica had confirmed all that was written');
+    }
+  }
+
+  restarted({ name }: Link): void {
+    this.options.onLoss(name, 'it was restarted');
+  }
+
+  /** Who has what was delivered so far. */
+  get custody(): CustodyState[] {
+    return [...this.custodies.values()].map(({ bare, name, runId, since }) => ({ name, runId, since, bare }));
+  }
+
+  private custodyOf(name: string): Custody {
+    const custody = this.custodies.get(name) ?? new Custody(name);
+    this.custodies.set(name, custody);
+    return custody;
+  }
+
+  /** Asks every master whether it is still the one that it was. Throws ServerError. */
+  async verify(): Promise<void> {
+    await this.everyMaster(async (wire) => {
+      await wire.ask('PING');
+    });
   }
 
   private linkTo(master: Master): Link {
@@ -107,7 +145,8 @@ export class Bulk implements LinkEvents {
     if (known !== undefined) return known;
     const { retryFor, window, windowUnits } = this.options;
     const open = (): ReturnType<typeof openSocket> => openSocket(this.servers.access, master.address);
-    const link = new Link({ name: master.name, open, window, windowUnits, patience: Math.max(retryFor, 1000) }, this);
+    const custody = this.custodyOf(master.name);
+    const link = new Link({ name: master.name, open, custody, window, windowUnits, patience: Math.max(retryFor, 1000) }, this);
     this.links.set(master.name, link);
     return link;
   }
@@ -124,7 +163,8 @@ export class Bulk implements LinkEvents {
   }
 
   send(link: Link, batch: Batch): void {
-    link.send(batch);
+    if (this.bySlot.includes(link)) link.send(batch);
+    else this.takeBack(batch, batch.again);
   }
 
   /** Until there is not too much to be sent again. Throws ServerError when there is no going on. */
@@ -132,7 +172,7 @@ export class Bulk implements LinkEvents {
     for (;;) {
       if (this.failure !== undefined) throw this.failure;
       this.options.signal?.throwIfAborted();
-      if (this.retryBytes < MOST_RETRIES && this.compared < MOST_COMPARED) return;
+      if (this.retryBytes < MOST_RETRIES && this.comparer.waiting < MOST_COMPARED) return;
       await this.change.wait();
     }
   }
@@ -156,7 +196,7 @@ export class Bulk implements LinkEvents {
     }
     const bytes = batch.unit(unit);
     batch.setApart(unit);
-    if (refusal === 'there' && (batch.again || this.options.resumed)) this.compare(link, batch, bytes.slice());
+    if (refusal === 'there' && (batch.again || this.resumed)) this.comparer.add({ link, batch, unit: bytes.slice() });
     else if (refusal === 'there') batch.delivery.conflict(batch, link.name, bytes);
     else if (refusal === 'refused') batch.delivery.refused(batch, link.name, bytes, error);
     else this.again(link, batch, unit, bytes, error);
@@ -206,6 +246,7 @@ export class Bulk implements LinkEvents {
     const bytes = Buffer.concat([...commandsOf(retry.bytes)].flatMap((command) => [asking, command]));
     const batch = this.batchOf([{ ...retry, bytes, perUnit: retry.perUnit * 2 }]);
     batch.asking = true;
+    this.retryBytes += batch.retried;
     known.send(batch);
   }
 
@@ -333,30 +374,22 @@ export class Bulk implements LinkEvents {
     return batch;
   }
 
-  /** The key is there, and it may be that we wrote it. */
-  private compare(link: Link, batch: Batch, unit: Uint8Array): void {
-    this.compared++;
-    this.comparing = this.comparing
-      .then(() => this.compareNow(link, batch, unit))
-      .finally(() => {
-        this.compared--;
-        this.change.fire();
-      });
+  found({ batch, link, unit }: Suspect, finding: Finding): void {
+    if (finding === 'gone') this.push(this.suspected(batch, unit));
+    else if (finding === 'ours') batch.delivery.delivered(batch, link.name, 1, 0);
+    else batch.delivery.conflict(batch, link.name, unit);
+    this.change.fire();
   }
 
-  private async compareNow(link: Link, batch: Batch, unit: Uint8Array): Promise<void> {
-    const { key, payload } = restoredBy(unit);
-    const retry: Retry = { ...this.retryOf(batch, 0, unit, true), wasThere: undefined };
-    try {
-      const dump = await dumpOf(await this.clientOf(link), batch.db, key);
-      if (dump === null) this.push(retry);
-      else if (this.options.same(payload, dump)) batch.delivery.delivered(batch, link.name, 1, 0);
-      else batch.delivery.conflict(batch, link.name, unit);
-    } catch (error) {
-      this.lastError = `${link.name}: ${reasonOf(error)}`;
-      this.stale = true;
-      this.push(retry);
-    }
+  private compareAgain({ batch, link, unit }: Suspect, error: unknown): void {
+    this.lastError = `${link.name}: ${reasonOf(error)}`;
+    this.stale = true;
+    this.push(this.suspected(batch, unit));
+    this.change.fire();
+  }
+
+  private suspected(batch: Batch, unit: Uint8Array): Retry {
+    return { ...this.retryOf(batch, 0, unit, true), wasThere: undefined };
   }
 
   private clientOf(link: Link): Promise<Redis> {
@@ -437,12 +470,6 @@ export class Bulk implements LinkEvents {
 
 function alike(a: Retry, b: Retry): boolean {
   return a.delivery === b.delivery && a.db === b.db && a.perUnit === b.perUnit && a.again === b.again;
-}
-
-async function dumpOf(client: Redis, db: number, key: Uint8Array): Promise<Buffer | null> {
-  const replies = await client.pipeline().select(db).dumpBuffer(Buffer.from(key)).exec();
-  for (const [error] of replies ?? []) if (error !== null) throw error;
-  return (replies?.[1][1] ?? null) as Buffer | null;
 }
 
 const isSystemError = (error: unknown): boolean => error instanceof Error && 'code' in error && typeof error.code === 'string';

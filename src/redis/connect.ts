@@ -1,8 +1,10 @@
 import type { Duplex } from 'node:stream';
 import type { ConnectionOptions } from 'node:tls';
 import { Redis, type RedisOptions as AllOptions } from 'ioredis';
-import { ConnectionLost, ServerError } from './errors.js';
+import type { ServerProcess } from './custody.js';
+import { ConnectionLost, reasonOf, ServerError } from './errors.js';
 import { refusalOf } from './refusals.js';
+import { processOf } from './server-info.js';
 import { type Address, addressText, type ServerUrl } from './url.js';
 
 type RedisOptions = Omit<AllOptions, 'replyMapping'>;
@@ -87,14 +89,30 @@ export function openClient(access: Access, node?: Address): Promise<Redis> {
   return connected(access, node, { commandTimeout: COMMAND_TIMEOUT });
 }
 
-/**
- * A connection for bytes: ioredis has connected it and logged in, nobody reads from it, database 0 is selected, and it is paused.
- */
-export async function openSocket(access: Access, node?: Address): Promise<Duplex> {
-  const client = await connected(access, node, { enableReadyCheck: false });
+/** A connection for bytes: nobody reads from it, database 0 is selected, and it is paused. */
+export interface Opened {
+  readonly socket: Duplex;
+  /** What is at its other end. */
+  readonly process: ServerProcess;
+}
+
+/** ioredis connects and logs in. */
+export async function openSocket(access: Access, node?: Address): Promise<Opened> {
+  const client = await connected(access, node, { enableReadyCheck: false, commandTimeout: COMMAND_TIMEOUT });
+  const process = processOf(await asked(client));
   const socket = client.stream as Duplex | undefined;
   if (socket === undefined || socket.destroyed) throw new ConnectionLost('the server closed the connection');
   socket.removeAllListeners();
   socket.pause();
-  return socket;
+  return { socket, process };
+}
+
+/** INFO is allowed while a server loads. */
+async function asked(client: Redis): Promise<string> {
+  try {
+    return await client.info('server');
+  } catch (cause) {
+    client.disconnect();
+    throw new ConnectionLost(`INFO: ${reasonOf(cause)}`, { cause });
+  }
 }

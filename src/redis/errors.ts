@@ -1,5 +1,5 @@
-/** What went wrong with a server: it was not reached, it refused, what it is does not fit. */
-export type ServerErrorCode = 'UNREACHABLE' | 'REFUSED' | 'LOST' | 'TARGET';
+/** What went wrong with a server: it was not reached, it refused, it was lost, what it is does not fit, what it had may be gone. */
+export type ServerErrorCode = 'UNREACHABLE' | 'REFUSED' | 'LOST' | 'TARGET' | 'RESTARTED';
 
 /** A server refused or was lost, and there is no going on. */
 export class ServerError extends Error {

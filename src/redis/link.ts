@@ -3,6 +3,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Answers } from './answers.js';
 import type { Batch } from './batch.js';
 import { encodeCommand } from './commands.js';
+import type { Opened } from './connect.js';
+import type { Custody } from './custody.js';
 import { ConnectionLost, reasonOf } from './errors.js';
 import { ERROR, INTEGER, NO_REPLY, OK, ReplyReader } from './replies.js';
 import { Signal } from './signal.js';
@@ -11,7 +13,9 @@ export interface LinkOptions {
   /** `host:port`, for people. */
   readonly name: string;
   /** Connects and logs in; database 0 is selected. Rejects with ServerError where it is no use to try again. */
-  open(): Promise<Duplex>;
+  open(): Promise<Opened>;
+  /** Who has what is delivered. */
+  readonly custody: Custody;
   /** Bytes and units that may be on their way at a time. */
   readonly window: number;
   readonly windowUnits: number;
@@ -27,6 +31,8 @@ export interface LinkEvents {
   lost(link: Link, sent: readonly Batch[], cause: unknown): void;
   /** Nothing more comes of a batch. */
   released(batch: Batch): void;
+  /** The server was restarted: what it had confirmed may be lost. */
+  restarted(link: Link): void;
 }
 
 /** Between two questions for the replica's confirmation. */
@@ -130,11 +136,12 @@ export class Link {
   }
 
   private async open(): Promise<void> {
-    const socket = await this.options.open();
+    const { process, socket } = await this.options.open();
     if (this.closed) {
       socket.destroy();
       throw new ConnectionLost('closed');
     }
+    if (this.options.custody.met(process)) this.events.restarted(this);
     this.socket = socket;
     this.downSince = 0;
     this.db = 0;
@@ -185,6 +192,7 @@ export class Link {
     this.barriers.delete(barrier);
     if (barrier.error !== undefined || barrier.integer === 0) {
       this.unconfirmed = true;
+      this.options.custody.bare = true;
       this.noBarrierBefore = barrier.error === undefined ? Date.now() + REPLICA_PAUSE : Infinity;
     }
     this.settleAll();
@@ -249,6 +257,7 @@ export class Link {
     this.unitsInFlight -= batch.units;
     this.unsettled.push(batch);
     if (!this.replicated) {
+      this.options.custody.bare = true;
       if (this.barriers.size === 0) this.settleAll();
     } else if (this.flying.length === 0) {
       this.barrier();
@@ -318,6 +327,7 @@ export class Link {
   retire(): Batch[] {
     const { queue } = this;
     this.queue = [];
+    this.closed = true;
     this.reset('it is no master any more');
     return queue;
   }
@@ -357,6 +367,7 @@ export class Link {
       await wire.end();
       this.flying = this.flying.filter((item) => item !== answers);
       if (this.replicated) await this.confirm();
+      else this.options.custody.bare = true;
       return result;
     } catch (error) {
       if (this.flying.includes(answers)) this.reset('a command was left unfinished');

@@ -1,5 +1,6 @@
 import type { Redis } from 'ioredis';
 import { addressText } from './url.js';
+import type { ServerProcess } from './custody.js';
 
 /** What a server says of itself in INFO: commands that managed services allow. */
 export interface ServerInfo {
@@ -31,9 +32,17 @@ export async function serverInfo(client: Redis): Promise<ServerInfo> {
   return parseInfo(modules);
 }
 
+const fieldsOf = (lines: readonly string[]): Map<string, string> => new Map(lines.map((line) => [line.slice(0, Math.max(line.indexOf(':'), 0)), line.slice(line.indexOf(':') + 1)]));
+
+/** From the section of INFO that is called `server`. */
+export function processOf(text: string): ServerProcess {
+  const fields = fieldsOf(text.split(/\r?\n/));
+  return { runId: fields.get('run_id') ?? '', startedAt: Date.now() - 1000 * (Number(fields.get('uptime_in_seconds')) || 0) };
+}
+
 export function parseInfo(text: string): ServerInfo {
   const lines = text.split(/\r?\n/);
-  const fields = new Map(lines.map((line) => [line.slice(0, Math.max(line.indexOf(':'), 0)), line.slice(line.indexOf(':') + 1)]));
+  const fields = fieldsOf(lines);
   const field = (name: string): string => fields.get(name) ?? '';
   const number = (name: string): number => Number(field(name)) || 0;
   const keys = new Map<number, number>();

@@ -49,12 +49,12 @@ export class Servers {
       throw noTarget(addressText(access.url.addresses[0]), info);
     }
     if (clustered) {
-      servers.clients.set(addressText(access.url.addresses[0]), Promise.resolve(first));
+      void servers.keep(addressText(access.url.addresses[0]), Promise.resolve(first));
       await servers.refresh();
     } else {
       const { addresses, sentinelMaster } = access.url;
       const name = sentinelMaster ?? addressText(addresses[0]);
-      servers.clients.set(name, Promise.resolve(first));
+      void servers.keep(name, Promise.resolve(first));
       servers.masters = [{ name, address: sentinelMaster === undefined ? addresses[0] : undefined, id: '', replicas: info.replicas }];
     }
     return servers;
@@ -114,7 +114,11 @@ export class Servers {
   private clientAt(name: string, address: Address | undefined): Promise<Redis> {
     const known = this.clients.get(name);
     if (known !== undefined) return known;
-    const client = openClient(this.access, address);
+    return this.keep(name, openClient(this.access, address));
+  }
+
+  /** Until it ends. */
+  private keep(name: string, client: Promise<Redis>): Promise<Redis> {
     this.clients.set(name, client);
     client.then(
       (open) => open.once('end', () => this.forget(name)),

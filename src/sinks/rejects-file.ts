@@ -28,6 +28,12 @@ export class RejectsFile {
     this.bytes += bytes.length;
   }
 
+  /** Begins anew. */
+  clear(): void {
+    this.guarded(() => ftruncateSync(this.fd, 0));
+    this.bytes = 0;
+  }
+
   sync(): void {
     this.guarded(() => fsyncSync(this.fd));
   }

@@ -7,6 +7,7 @@ import { Framer } from '../rdb/framer.js';
 import { PAYLOAD_FOOTER, payloadHead, writeCrc, writePayloadVersion } from '../rdb/payload.js';
 import type { RedisType } from '../rdb/types.js';
 import { type Bulk, ErrorReply } from '../redis/bulk.js';
+import { ServerError } from '../redis/errors.js';
 import type { Wire } from '../redis/link.js';
 import { hasReplace, releaseNumber, type Target } from '../values/targets.js';
 import type { ByteSink } from './byte-sink.js';
@@ -25,7 +26,6 @@ export interface LargeOptions {
   readonly version: number;
   readonly conflict: RestoreConflict;
   readonly countReplaced: boolean;
-  readonly resumed: boolean;
   readonly maxPayload: number;
 }
 
@@ -91,15 +91,16 @@ export class LargeValue {
       let server = '';
       const outcome = await bulk.exclusive(this.slot, db, (wire, node, again) => {
         server = node;
-        const apart = tooLarge || (conflict !== 'replace' && (again || this.options.resumed));
+        const apart = tooLarge || (conflict !== 'replace' && (again || bulk.resumed));
         return apart ? this.apart(wire, tooLarge, again) : this.directly(wire);
       });
       if (outcome !== 'there') this.stretch.delivered({ db }, server, 1, outcome === 'replaced' ? 1 : 0);
       else if (conflict === 'skip') this.stretch.skip(db, server);
       else this.reject(server, 'the key is there: somebody else wrote it, or another source or database had it, too');
     } catch (error) {
+      const refused = error instanceof ErrorReply || (error instanceof ServerError && error.code === 'REFUSED');
+      if (tooLarge && refused) await bulk.exclusive(this.slot, db, (wire) => wire.ask('DEL', this.temporaryKey()));
       if (!(error instanceof ErrorReply)) throw error;
-      if (tooLarge) await bulk.exclusive(this.slot, db, (wire) => wire.ask('DEL', this.temporaryKey()));
       this.reject(undefined, error.message);
     } finally {
       this.held.close();
@@ -124,7 +125,7 @@ export class LargeValue {
   }
 
   private async apart(wire: Wire, asCommands: boolean, again: boolean): Promise<Outcome> {
-    const { conflict, countReplaced, resumed } = this.options;
+    const { bulk, conflict, countReplaced } = this.options;
     const name = this.temporaryKey();
     if (asCommands) {
       await this.commands(wire, name);
@@ -144,7 +145,7 @@ export class LargeValue {
       return replaced ? 'replaced' : 'restored';
     }
     if ((await this.ask(wire, 'RENAMENX', name, this.key)) === 1) return 'restored';
-    const ours = (again || resumed) && (await this.alike(wire, name));
+    const ours = (again || bulk.resumed) && (await this.alike(wire, name));
     await wire.ask('DEL', name);
     return ours ? 'restored' : 'there';
   }

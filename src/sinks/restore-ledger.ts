@@ -31,6 +31,10 @@ export class Ledger {
     return row;
   }
 
+  clear(): void {
+    this.rows.clear();
+  }
+
   add(other: Ledger): void {
     for (const { counts, db, server } of other.entries()) {
       const row = this.at(db, server);

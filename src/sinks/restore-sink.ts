@@ -30,8 +30,6 @@ export interface RestoreSinkOptions extends DumpSinkOptions {
   readonly libraryConflict: RestoreConflict;
   /** Counts the keys that are replaced: the target has some. */
   readonly countReplaced: boolean;
-  /** A key that is there may be one of ours. */
-  readonly resumed: boolean;
   /** Payloads over this many bytes become plain commands. */
   readonly maxPayload: number;
   /** Databases that the target has. */
