@@ -22,7 +22,7 @@ export interface KeyProblem {
 export interface DumpCounts {
   /** Keys that are not in the output, each of them told. */
   refused: number;
-  /** Keys in another encoding that says all that theirs did. */
+  /** Keys in an encoding of another type, which says all that theirs did. */
   rewritten: number;
   /** The same of what is no key: functions, data of modules, expiries of single members. */
   others: number;
@@ -177,7 +177,7 @@ export abstract class DumpSink implements LastSink {
 
   /** Counts what became of a key; one that is refused is told. Returns whether it is. */
   private isTold(frame: Frame, made: Transcoded | PartsPlan | Refused): made is Refused {
-    if (made.outcome === 'rewritten') this.counts.rewritten++;
+    if (made.outcome === 'rewritten' && made.type !== frame.type) this.counts.rewritten++;
     if (made.outcome === 'adapted') this.counts.adapted++;
     if (made.outcome === 'lossy') this.counts.lost++;
     if (made.outcome !== 'refused') return false;
