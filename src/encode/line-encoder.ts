@@ -12,10 +12,11 @@ import { Spill } from '../sinks/spill.js';
 import { Unsayable } from '../values/adaptation.js';
 import type { KeySet } from '../values/key-set.js';
 import { parseTarget, type Target } from '../values/targets.js';
+import { Fields, type Unknown } from './fields.js';
 import { JsonWalk } from './json-walk.js';
 import { KEY_TYPES, KeyLines, type KeyLine } from './key-lines.js';
 import { type MetaLine, metaLines } from './meta-lines.js';
-import { type Container, Fields, pathOf, Place, type Unknown, WordPlace } from './places.js';
+import { type Container, pathOf, Place, WordPlace } from './places.js';
 import { TypeScan } from './type-scan.js';
 
 /** What is made of lines that say nothing of their server: Redis and Valkey from 7.2 on read it. */
@@ -97,7 +98,7 @@ export class LineEncoder implements LineTaker {
 
   constructor(private readonly options: LineEncoderOptions) {
     const { unknown } = options;
-    const type = new WordPlace(`the name of a type: ${KEY_TYPES.join(', ')}`, () => undefined);
+    const type = new WordPlace(`the name of a type: ${[...KEY_TYPES].join(', ')}`, () => undefined);
     this.untyped = new Fields({ type }, ['type'], { lenient: true, left: 0 }, () => undefined);
     this.metaLines = metaLines(unknown, {
       aux: (key, value) => this.serverIs(key, value),
@@ -182,16 +183,16 @@ export class LineEncoder implements LineTaker {
   }
 
   private fieldsOf(type: string): Fields {
-    this.metaLine = this.metaLines.get(type);
-    if (this.metaLine !== undefined) {
-      this.metaLine.begin();
-      return this.metaLine.fields;
+    if (KEY_TYPES.has(type)) {
+      this.keyLine = this.prepared().begin(type);
+      return this.keyLine.fields;
     }
-    if (!KEY_TYPES.includes(type)) {
+    this.metaLine = this.metaLines.get(type);
+    if (this.metaLine === undefined) {
       throw new RdbError('BAD_LINE', { path: 'type', expected: `a type: ${[...KEY_TYPES, ...this.metaLines.keys()].join(', ')}`, got: pathOf(type).replace(/^\./, '') });
     }
-    this.keyLine = this.prepared().begin(type);
-    return (this.keyLine as KeyLine).fields;
+    this.metaLine.begin();
+    return this.metaLine.fields;
   }
 
   /** The header, and encoders for the target that it says. */
