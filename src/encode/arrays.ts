@@ -8,7 +8,9 @@ import { Unsayable } from '../values/adaptation.js';
 import { targetName, typeFor } from '../values/targets.js';
 import { Body } from './body.js';
 import { emptyValue, type Encoding, type ValueEncoder } from './encoding.js';
-import { ArrayPlace, Fields, IntegerTextPlace, MOST_UNSIGNED, ObjectPlace, type Place, TextPlace } from './places.js';
+import { Fields } from './fields.js';
+import { IntegerTextPlace, MOST_UNSIGNED } from './number-places.js';
+import { ArrayPlace, ObjectPlace, type Place, TextPlace } from './places.js';
 import { addUnsigned } from './stream-ids.js';
 import type { Text } from './text.js';
 

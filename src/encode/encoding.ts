@@ -10,7 +10,8 @@ import { Adaptation } from '../values/adaptation.js';
 import { PACKED_BYTES } from '../values/packed-limits.js';
 import type { Target } from '../values/targets.js';
 import { Body } from './body.js';
-import type { Place, Unknown } from './places.js';
+import type { Unknown } from './fields.js';
+import type { Place } from './places.js';
 
 /** What values are encoded with: who for, writers, and where they go. */
 export class Encoding extends Adaptation {

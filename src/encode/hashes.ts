@@ -9,8 +9,10 @@ import { typeFor } from '../values/targets.js';
 import { addExpiryBefore, addExpiryBehind } from '../values/transcode-hashes.js';
 import { Body } from './body.js';
 import { emptyValue, type Encoding, isShort, Small, type ValueEncoder } from './encoding.js';
+import { Fields } from './fields.js';
 import { Members } from './members.js';
-import { type Container, Fields, IntegerPlace, ObjectPlace, pathOf, type Place, TextPlace } from './places.js';
+import { IntegerPlace } from './number-places.js';
+import { type Container, ObjectPlace, pathOf, type Place, TextPlace } from './places.js';
 import type { Text } from './text.js';
 
 /** Servers refuse later ones (redis ebuckets.h, EB_EXPIRE_TIME_MAX: 48 bits). */

@@ -6,10 +6,12 @@ import { IDLE_SINCE } from '../rdb/write.js';
 import type { Target } from '../values/targets.js';
 import { ArrayEncoder } from './arrays.js';
 import { Encoding, type ValueEncoder } from './encoding.js';
+import { Fields, type Unknown } from './fields.js';
 import { HashEncoder } from './hashes.js';
 import { listEncoder } from './lists.js';
 import { KeyMetaEncoder, ModuleEncoder } from './modules.js';
-import { Fields, IntegerPlace, LEAST_SIGNED, MOST_SIGNED, TextPlace, type Unknown, WordPlace } from './places.js';
+import { IntegerPlace, LEAST_SIGNED, MOST_SIGNED } from './number-places.js';
+import { TextPlace, WordPlace } from './places.js';
 import { SetEncoder } from './sets.js';
 import { StreamEncoder } from './streams.js';
 import { StringEncoder } from './strings.js';
@@ -67,10 +69,9 @@ export class KeyLines {
     }
   }
 
-  /** A line begins. Undefined for a type that does not exist. */
-  begin(type: string): KeyLine | undefined {
-    const line = this.lines.get(type);
-    if (line === undefined) return undefined;
+  /** A line begins, of one of KEY_TYPES. */
+  begin(type: string): KeyLine {
+    const line = this.lines.get(type) as KeyLine;
     const { encoding, frame } = this;
     encoding.begin();
     encoding.body.clear();
@@ -109,4 +110,4 @@ export class KeyLines {
   }
 }
 
-export const KEY_TYPES: readonly string[] = Object.keys(ENCODERS);
+export const KEY_TYPES: ReadonlySet<string> = new Set(Object.keys(ENCODERS));

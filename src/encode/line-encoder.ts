@@ -2,20 +2,20 @@ import { ByteBuilder } from '../bytes/builder.js';
 import { RdbError } from '../bytes/errors.js';
 import { formatText } from '../bytes/text.js';
 import { type Frame, shownKey } from '../rdb/frame.js';
-import { VALKEY_VERSION } from '../rdb/payload.js';
-import { modifiersOf, SELECTDB } from '../rdb/write.js';
+import { magicOf, modifiersOf, SELECTDB } from '../rdb/write.js';
 import { addLength, addStringOf } from '../rdb/write-string.js';
-import { PartTokens, WholeTokens } from '../sources/json-tokens.js';
+import { WholeTokens } from '../sources/json-tokens.js';
 import type { LineTaker } from '../sources/lines.js';
 import type { DumpCounts, KeyProblem } from '../sinks/dump-sink.js';
-import { Spill } from '../sinks/spill.js';
 import { Unsayable } from '../values/adaptation.js';
 import type { KeySet } from '../values/key-set.js';
 import { parseTarget, type Target } from '../values/targets.js';
+import { Fields, type Unknown } from './fields.js';
 import { JsonWalk } from './json-walk.js';
 import { KEY_TYPES, KeyLines, type KeyLine } from './key-lines.js';
 import { type MetaLine, metaLines } from './meta-lines.js';
-import { type Container, Fields, pathOf, Place, type Unknown, WordPlace } from './places.js';
+import { PartedLine } from './parted-line.js';
+import { type Container, pathOf, Place, WordPlace } from './places.js';
 import { TypeScan } from './type-scan.js';
 
 /** What is made of lines that say nothing of their server: Redis and Valkey from 7.2 on read it. */
@@ -48,9 +48,6 @@ export interface LineEncoderOptions {
 
 /** What names a server in the lines before the keys. */
 const SERVERS: Readonly<Record<string, string | undefined>> = { 'redis-ver': 'redis', 'valkey-ver': 'valkey' };
-
-/** Bytes of a long line that are made tokens at a time: these are larger. */
-const SLICE = 1 << 14;
 
 /** Where the object of a line stands. */
 class RootPlace extends Place {
@@ -86,18 +83,11 @@ export class LineEncoder implements LineTaker {
   private keyLine: KeyLine | undefined;
   private metaLine: MetaLine | undefined;
 
-  /** Of a line in parts: those before its type is known, and what is read of it. */
-  private held: Spill | undefined;
-  private scan = new TypeScan();
-  private scanned = new PartTokens();
-  private parts = new PartTokens();
-  private started = false;
-  /** Offset in the line of the part at hand. */
-  private partAt = 0;
+  private parted: PartedLine | undefined;
 
   constructor(private readonly options: LineEncoderOptions) {
     const { unknown } = options;
-    const type = new WordPlace(`the name of a type: ${KEY_TYPES.join(', ')}`, () => undefined);
+    const type = new WordPlace(`the name of a type: ${[...KEY_TYPES].join(', ')}`, () => undefined);
     this.untyped = new Fields({ type }, ['type'], { lenient: true, left: 0 }, () => undefined);
     this.metaLines = metaLines(unknown, {
       aux: (key, value) => this.serverIs(key, value),
@@ -127,49 +117,18 @@ export class LineEncoder implements LineTaker {
 
   part(bytes: Uint8Array, start: number, end: number, first: boolean, last: boolean): void {
     try {
-      if (first) this.partsBegin();
-      for (let at = start; at < end; at += SLICE) this.slice(bytes, at, Math.min(end, at + SLICE));
+      if (first) {
+        this.close();
+        this.keyLine = undefined;
+        this.parted = new PartedLine({ begin: (type) => this.begin(type), take: (tokens) => this.walk.take(tokens) });
+      }
+      this.parted?.add(bytes, start, end);
       if (!last) return;
-      if (!this.started) this.start();
-      this.walk.take(this.parts.end(this.partAt));
+      this.parted?.end();
       this.end();
     } catch (error) {
       this.close();
       throw this.placed(error);
-    }
-  }
-
-  private partsBegin(): void {
-    this.close();
-    this.keyLine = undefined;
-    this.held = new Spill();
-    this.scan = new TypeScan();
-    this.scanned = new PartTokens();
-    this.parts = new PartTokens();
-    this.started = false;
-    this.partAt = 0;
-  }
-
-  /** Until the type is known, bytes are held. */
-  private slice(bytes: Uint8Array, start: number, end: number): void {
-    const { partAt } = this;
-    this.partAt += end - start;
-    if (this.started) {
-      this.walk.take(this.parts.read(bytes, start, end, partAt));
-      return;
-    }
-    (this.held as Spill).add(bytes, start, end);
-    if (this.scan.take(this.scanned.read(bytes, start, end, partAt))) this.start();
-  }
-
-  /** The type is known, or the line has none. */
-  private start(): void {
-    this.started = true;
-    this.begin(this.scan.type);
-    let at = 0;
-    for (const piece of (this.held as Spill).drain(SLICE)) {
-      this.walk.take(this.parts.read(piece, 0, piece.length, at));
-      at += piece.length;
     }
   }
 
@@ -182,16 +141,16 @@ export class LineEncoder implements LineTaker {
   }
 
   private fieldsOf(type: string): Fields {
-    this.metaLine = this.metaLines.get(type);
-    if (this.metaLine !== undefined) {
-      this.metaLine.begin();
-      return this.metaLine.fields;
+    if (KEY_TYPES.has(type)) {
+      this.keyLine = this.prepared().begin(type);
+      return this.keyLine.fields;
     }
-    if (!KEY_TYPES.includes(type)) {
+    this.metaLine = this.metaLines.get(type);
+    if (this.metaLine === undefined) {
       throw new RdbError('BAD_LINE', { path: 'type', expected: `a type: ${[...KEY_TYPES, ...this.metaLines.keys()].join(', ')}`, got: pathOf(type).replace(/^\./, '') });
     }
-    this.keyLine = this.prepared().begin(type);
-    return (this.keyLine as KeyLine).fields;
+    this.metaLine.begin();
+    return this.metaLine.fields;
   }
 
   /** The header, and encoders for the target that it says. */
@@ -199,11 +158,10 @@ export class LineEncoder implements LineTaker {
     const { allowLoss, chosen, unknown } = this.options;
     if (this.keyLines !== undefined) return this.keyLines;
     const target = (chosen.target ??= DEFAULT_TARGET);
-    const { rdbVersion } = target;
     const before = this.out.view().slice();
     this.out.clear();
-    const magic = rdbVersion >= VALKEY_VERSION ? `VALKEY${String(rdbVersion).padStart(3, '0')}` : `REDIS${String(rdbVersion).padStart(4, '0')}`;
-    for (const letter of magic) this.out.byte(letter.charCodeAt(0));
+    const magic = magicOf(target.vendor, target.rdbVersion);
+    this.out.copy(magic, 0, magic.length);
     this.out.copy(before, 0, before.length);
     this.begun = true;
     return (this.keyLines = new KeyLines(target, allowLoss, unknown));
@@ -290,7 +248,7 @@ export class LineEncoder implements LineTaker {
   }
 
   close(): void {
-    this.held?.close();
+    this.parted?.close();
     this.walk.close();
     this.keyLines?.encoding.body.clear();
   }

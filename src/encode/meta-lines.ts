@@ -3,8 +3,10 @@ import { AUX } from '../rdb/write.js';
 import { addLength, addStringOf } from '../rdb/write-string.js';
 import { MODULE_EOF, MODULE_UINT } from '../values/module.js';
 import { Body } from './body.js';
+import { Fields, type Unknown } from './fields.js';
 import { ModuleId, partsPlace } from './modules.js';
-import { Fields, IGNORED, IntegerPlace, type Place, TextPlace, type Unknown, WordPlace } from './places.js';
+import { IntegerPlace } from './number-places.js';
+import { IGNORED, type Place, TextPlace, WordPlace } from './places.js';
 import { bytesOf } from './stream-groups.js';
 
 const FUNCTION2 = 245;

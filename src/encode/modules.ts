@@ -5,7 +5,9 @@ import { addLength } from '../rdb/write-string.js';
 import { MODULE_CHARSET, MODULE_DOUBLE, MODULE_EOF, MODULE_FLOAT, MODULE_SINT, MODULE_STRING, MODULE_UINT } from '../values/module.js';
 import { Body } from './body.js';
 import type { Encoding, ValueEncoder } from './encoding.js';
-import { ArrayPlace, DoublePlace, Fields, IntegerPlace, IntegerTextPlace, LEAST_SIGNED, MOST_SIGNED, MOST_UNSIGNED, ObjectPlace, type Place, TextPlace, type Unknown, WordPlace } from './places.js';
+import { Fields, type Unknown } from './fields.js';
+import { DoublePlace, IntegerPlace, IntegerTextPlace, LEAST_SIGNED, MOST_SIGNED, MOST_UNSIGNED } from './number-places.js';
+import { ArrayPlace, ObjectPlace, type Place, TextPlace, WordPlace } from './places.js';
 import { addUnsigned } from './stream-ids.js';
 
 const KINDS = ['sint', 'uint', 'float', 'double', 'string'] as const;

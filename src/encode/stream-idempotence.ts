@@ -1,6 +1,8 @@
 import { ByteBuilder } from '../bytes/builder.js';
 import { addLength, addStringOf } from '../rdb/write-string.js';
-import { ArrayPlace, Fields, IntegerPlace, ObjectPlace, type Place, TextPlace, type Unknown } from './places.js';
+import { Fields, type Unknown } from './fields.js';
+import { IntegerPlace } from './number-places.js';
+import { ArrayPlace, ObjectPlace, type Place, TextPlace } from './places.js';
 import { bytesOf } from './stream-groups.js';
 import { addIdLengths, addUnsigned, type Id, IdPlace } from './stream-ids.js';
 

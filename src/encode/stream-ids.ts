@@ -1,6 +1,7 @@
 import type { ByteBuilder } from '../bytes/builder.js';
 import { addLength64 } from '../rdb/write-string.js';
-import { MOST_UNSIGNED, type Place, WordPlace } from './places.js';
+import { MOST_UNSIGNED } from './number-places.js';
+import { type Place, WordPlace } from './places.js';
 
 /** Milliseconds and sequence, as one number of 128 bits. */
 export type Id = bigint;

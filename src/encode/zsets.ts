@@ -7,7 +7,8 @@ import { Unsayable } from '../values/adaptation.js';
 import { PACKED_ITEMS } from '../values/packed-limits.js';
 import { emptyValue, type Encoding, isShort, Small, type ValueEncoder } from './encoding.js';
 import { Members } from './members.js';
-import { type Container, DoublePlace, ObjectPlace, pathOf, type Place } from './places.js';
+import { DoublePlace } from './number-places.js';
+import { type Container, ObjectPlace, pathOf, type Place } from './places.js';
 import type { Text } from './text.js';
 
 /** A score in a packed sorted set: the shortest text, which the writers make an integer of where it is one. */

@@ -64,14 +64,20 @@ export function storedCrc(payload: Uint8Array): Crc64 {
 /** A payload has no fewer bytes than this: type, footer, and a value. */
 export const LEAST_PAYLOAD = PAYLOAD_FOOTER + 2;
 
+/** What the footer says of the server. */
+export function payloadVersion(payload: Uint8Array): Pick<Payload, 'vendor' | 'version'> {
+  const at = payload.length - PAYLOAD_FOOTER;
+  const version = payload[at] | (payload[at + 1] << 8);
+  return { version, vendor: version >= VALKEY_VERSION ? 'valkey' : 'redis' };
+}
+
 /** Takes a payload apart; `crc` is used up. TypeError where it is too short to be one. */
 export function parsePayload(payload: Uint8Array, crc = new Crc64()): Payload {
   const end = payload.length - PAYLOAD_FOOTER;
   if (payload.length < LEAST_PAYLOAD) throw new TypeError(`a DUMP payload has ${LEAST_PAYLOAD} bytes or more, this one ${payload.length}`);
-  const version = payload[end] | (payload[end + 1] << 8);
+  const { vendor, version } = payloadVersion(payload);
   crc.update(payload, 0, end + 2);
   const { hi, lo } = storedCrc(payload);
-  const vendor = version >= VALKEY_VERSION ? 'valkey' : 'redis';
   const hasKeyMeta = payload[0] === KEY_META && vendor === 'redis' && version >= FIRST_KEY_META_VERSION;
   return {
     type: payload[0],

@@ -1,5 +1,6 @@
 import type { Frame } from './frame.js';
-import { FIRST_KEY_META_VERSION, KEY_META } from './payload.js';
+import { FIRST_KEY_META_VERSION, KEY_META, VALKEY_VERSION } from './payload.js';
+import type { Vendor } from './types.js';
 
 /*
  * What stands around values, into arrays at a position: lengths, modifiers of keys, opcodes. What values are made of, strings and
@@ -61,6 +62,12 @@ export const RESIZEDB = 251;
 export const AUX = 250;
 const FREQ = 249;
 const IDLE = 248;
+
+/** What a file begins with: REDIS and four digits, or VALKEY and three. */
+export function magicOf(vendor: Vendor, version: number): Uint8Array {
+  const magic = vendor === 'valkey' && version >= VALKEY_VERSION ? `VALKEY${String(version).padStart(3, '0')}` : `REDIS${String(version).padStart(4, '0')}`;
+  return Uint8Array.from(magic, (letter) => letter.charCodeAt(0));
+}
 
 /** Versions that have them. */
 export const AUX_SINCE = 7;

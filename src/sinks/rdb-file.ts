@@ -2,10 +2,9 @@ import { Crc64 } from '../bytes/crc64.js';
 import { crc64Shift } from '../bytes/crc64-shift.js';
 import type { Hot } from '../bytes/hot.js';
 import type { Vendor } from '../rdb/types.js';
-import { VALKEY_VERSION, writeCrc } from '../rdb/payload.js';
-import { AUX_SINCE, EOF, LENGTH_SIZE, RESIZEDB, SELECTDB, writeLength, writeLength32 } from '../rdb/write.js';
+import { writeCrc } from '../rdb/payload.js';
+import { AUX_SINCE, EOF, LENGTH_SIZE, magicOf, RESIZEDB, SELECTDB, writeLength, writeLength32 } from '../rdb/write.js';
 import type { ByteSink } from './byte-sink.js';
-import { ascii } from './json-writer.js';
 import type { Output } from './output.js';
 
 /** Version and numbering of an RDB file. */
@@ -54,9 +53,8 @@ export class RdbFile {
   }
 
   begin(format: RdbFormat): void {
-    const { vendor, version } = format;
     this.format = format;
-    this.bytes(ascii(vendor === 'valkey' && version >= VALKEY_VERSION ? `VALKEY${version.toString().padStart(3, '0')}` : `REDIS${version.toString().padStart(4, '0')}`));
+    this.bytes(magicOf(format.vendor, format.version));
   }
 
   bytes(bytes: Uint8Array, start = 0, end = bytes.length): void {
