@@ -116,6 +116,14 @@ describe('any values', () => {
     }
   });
 
+  test('base64 may end anywhere in the pieces of a large line', async () => {
+    const blobs = Array.from({ length: 200 }, (_, i) => formatText(new Uint8Array(12_280 + i).fill(0xff)));
+    const { rdb } = await encodeLines(`${JSON.stringify({ db: 0, key: 'k', type: 'list', value: blobs })}\n`);
+    expect((JSON.parse(await keys(rdb)) as { value: string[] }).value).toEqual(blobs);
+    blobs[3] = `base64:${'AAA='.repeat(10_000)}`;
+    expect(await problem(`${JSON.stringify({ key: 'k', type: 'list', value: blobs })}\n`)).toMatchObject({ code: 'BAD_LINE', path: 'value[3]', got: 'more of it behind "="' });
+  });
+
   test('of a large line, the type may come last', async () => {
     const { rdb } = await encodeLines(`{"value":[${'"some text",'.repeat(200_000)}"end"],"key":"k","type":"list"}\n`);
     expect(JSON.parse(await keys(rdb))).toMatchObject({ db: 0, key: 'k', type: 'list', value: { length: 200_001 } });
