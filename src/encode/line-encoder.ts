@@ -15,7 +15,7 @@ import { parseTarget, type Target } from '../values/targets.js';
 import { JsonWalk } from './json-walk.js';
 import { KEY_TYPES, KeyLines, type KeyLine } from './key-lines.js';
 import { type MetaLine, metaLines } from './meta-lines.js';
-import { type Container, Fields, pathOf, Place, type Unknown, WordPlace } from './places.js';
+import { type Container, Fields, Place, shown, type Unknown, WordPlace } from './places.js';
 import { TypeScan } from './type-scan.js';
 
 /** What is made of lines that say nothing of their server: Redis and Valkey from 7.2 on read it. */
@@ -188,7 +188,7 @@ export class LineEncoder implements LineTaker {
       return this.metaLine.fields;
     }
     if (!KEY_TYPES.includes(type)) {
-      throw new RdbError('BAD_LINE', { path: 'type', expected: `a type: ${[...KEY_TYPES, ...this.metaLines.keys()].join(', ')}`, got: pathOf(type).replace(/^\./, '') });
+      throw new RdbError('BAD_LINE', { path: 'type', expected: `a type: ${[...KEY_TYPES, ...this.metaLines.keys()].join(', ')}`, got: shown(type) });
     }
     this.keyLine = this.prepared().begin(type);
     return (this.keyLine as KeyLine).fields;

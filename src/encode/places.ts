@@ -43,7 +43,8 @@ export class Place {
 
 const LONGEST_SHOWN = 60;
 
-function shown(word: string): string {
+/** A word of the line for a message: quoted, and cut where it is long. */
+export function shown(word: string): string {
   return JSON.stringify(word.length > LONGEST_SHOWN ? `${word.slice(0, LONGEST_SHOWN)}…` : word);
 }
 
@@ -123,20 +124,20 @@ const SPECIAL: Readonly<Record<string, number | undefined>> = { __proto__: null 
 
 /** A double as docs/json-lines.md has it: a number, or "inf", "-inf", "nan". */
 export class DoublePlace extends Place {
-  constructor(private readonly set: (value: number) => void) {
+  constructor(private readonly set: (value: number, place: Place) => void) {
     super('a number, "inf", "-inf" or "nan"');
   }
 
   override number(digits: string): void {
     const value = Number(digits);
-    if (Number.isFinite(value)) this.set(value);
+    if (Number.isFinite(value)) this.set(value, this);
     else super.number(digits);
   }
 
   override text(text: Text): void {
     const value = text.word === undefined ? undefined : SPECIAL[text.word];
     if (value === undefined) super.text(text);
-    else this.set(value);
+    else this.set(value, this);
   }
 }
 
