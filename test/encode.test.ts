@@ -183,6 +183,8 @@ describe('what a line must be', () => {
     ['no JSON', '{"key":"k",}\n', 'BAD_JSON', undefined, '"}"'],
     ['a string without an end', '{"key":"k\n', 'BAD_JSON', undefined, 'the end of the line'],
     ['a bare string without an end', '"k\n', 'BAD_JSON', undefined, 'the end of the line'],
+    ['a control character in a string', '{"key":\t"a\\"b\tc","type":"string","value":""}\n', 'BAD_JSON', undefined, '"\\t"'],
+    ['an escape that is none', '{"key":"a\\nb\\x41","type":"string","value":""}\n', 'BAD_JSON', undefined, '"\\\\"'],
     ['a word that is none', '{"key":nul}\n', 'BAD_JSON', undefined, '"n"'],
   ])('%s', async (_, lines, code, path, got) => {
     const good = key('string', '"before"').replace('"k"', '"before"');
