@@ -16,6 +16,9 @@ export interface PayloadLine {
 
 const MARK = ',"payload":"';
 const QUOTE = 0x22;
+/** Servers number databases with a C int, and count accesses in a byte. */
+const MOST_DATABASE = 2 ** 31 - 1;
+const MOST_FREQ = 255;
 
 /**
  * Reads a line. In it, `,"payload":"` stands nowhere but before the payload: inside a string of JSON there is a backslash before a
@@ -35,19 +38,28 @@ export function parsePayloadLine(line: Uint8Array): PayloadLine {
 }
 
 function keyOf(text: string): Omit<PayloadLine, 'bytes'> {
-  const { db, freq, idle, key } = parse(text);
-  const expireAt = /[{,]"expireAt":(-?\d{1,19})[,}]/.exec(text)?.[1]; // a number may be too large for JSON.parse
-  const hasKey = isCount(db) && typeof key === 'string';
-  return {
-    db: hasKey ? db : -1,
-    key: hasKey ? textBytes(key) : new Uint8Array(0),
-    expireAt: expireAt === undefined ? undefined : BigInt(expireAt),
-    idle: isCount(idle) ? idle : -1,
-    freq: isCount(freq) ? freq : -1,
-  };
+  const { db, expireAt, freq, idle, key } = parse(text);
+  if (key !== undefined && typeof key !== 'string') throw bad('a string as key', JSON.stringify(key));
+  const named = { idle: count('idle', idle), freq: count('freq', freq, MOST_FREQ), expireAt: expireAt === undefined ? undefined : expiry(text) };
+  const number = count('db', db, MOST_DATABASE);
+  const hasKey = number >= 0 && key !== undefined;
+  return { ...named, db: hasKey ? number : -1, key: hasKey ? textBytes(key) : new Uint8Array(0) };
 }
 
-const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
+/** -1 where the field is absent. */
+function count(name: string, value: unknown, most = Number.MAX_SAFE_INTEGER): number {
+  if (value === undefined) return -1;
+  if (Number.isSafeInteger(value) && (value as number) >= 0 && (value as number) <= most) return value as number;
+  throw bad(`an integer from 0 to ${most} as ${name}`, JSON.stringify(value));
+}
+
+/** As it stands in the line: a number may be too large for JSON.parse. */
+function expiry(text: string): bigint {
+  const digits = /[{,]\s*"expireAt"\s*:\s*(-?\d{1,19})\s*[,}]/.exec(text)?.[1];
+  const ms = digits === undefined ? undefined : BigInt(digits);
+  if (ms === undefined || BigInt.asIntN(64, ms) !== ms) throw bad('Unix milliseconds of 64 bits as expireAt', digits ?? 'something else');
+  return ms;
+}
 
 function parse(text: string): Readonly<Record<string, unknown>> {
   try {
