@@ -4,7 +4,7 @@ import type { Words128 } from '../bytes/murmur3.js';
 import { addLength, addStringOf } from '../rdb/write-string.js';
 import { DigestSet } from '../values/digest-set.js';
 import type { Encoding } from './encoding.js';
-import type { Place} from './places.js';
+import type { Place } from './places.js';
 import { ArrayPlace, type Container, Fields, IntegerPlace, LEAST_SIGNED, MOST_SIGNED, ObjectPlace, TextPlace } from './places.js';
 import { addId, addIdLengths, addMs, addUnsigned, type Id, IdPlace } from './stream-ids.js';
 import type { Text } from './text.js';
