@@ -116,6 +116,14 @@ describe('any values', () => {
     }
   });
 
+  test('base64 may end anywhere in the pieces of a large line', async () => {
+    const blobs = Array.from({ length: 200 }, (_, i) => formatText(new Uint8Array(12_280 + i).fill(0xff)));
+    const { rdb } = await encodeLines(`${JSON.stringify({ db: 0, key: 'k', type: 'list', value: blobs })}\n`);
+    expect((JSON.parse(await keys(rdb)) as { value: string[] }).value).toEqual(blobs);
+    blobs[3] = `base64:${'AAA='.repeat(10_000)}`;
+    expect(await problem(`${JSON.stringify({ key: 'k', type: 'list', value: blobs })}\n`)).toMatchObject({ code: 'BAD_LINE', path: 'value[3]', got: 'more of it behind "="' });
+  });
+
   test('of a large line, the type may come last', async () => {
     const { rdb } = await encodeLines(`{"value":[${'"some text",'.repeat(200_000)}"end"],"key":"k","type":"list"}\n`);
     expect(JSON.parse(await keys(rdb))).toMatchObject({ db: 0, key: 'k', type: 'list', value: { length: 200_001 } });
@@ -156,7 +164,9 @@ describe('what a line must be', () => {
     ['an unknown field', key('string', '"a"', '"ttl":1,'), 'BAD_LINE', 'ttl', 'another one (--lenient leaves it out)'],
     ['a field that is missing', '{"key":"k","type":"string"}\n', 'BAD_LINE', undefined, 'an object without'],
     ['no type', '{"key":"k","value":"v"}\n', 'BAD_LINE', undefined, 'an object without'],
-    ['another type', key('tree', '"a"'), 'BAD_LINE', 'type', 'tree'],
+    ['another type', key('tree', '"a"'), 'BAD_LINE', 'type', '"tree"'],
+    ['a type with control characters', key('\\u001b[31m', '"a"'), 'BAD_LINE', 'type', '"\\u001b[31m"'],
+    ['a float that has no 32 bits', key('module', '{"module":"mymod-aaa","version":1,"parts":[{"float":1e39}]}'), 'BAD_LINE', 'value.parts[0].float', '1e+39, which no float of 32 bits has'],
     ['a number for a string', key('string', '5'), 'BAD_LINE', 'value', '5'],
     ['a lone surrogate', key('string', '"\\ud800"'), 'BAD_LINE', 'value', '\\ud800, half of a surrogate pair'],
     ['base64 that is none', key('list', '["base64:_"]'), 'BAD_LINE', 'value[0]', 'base64 with 1 characters: they come in fours, with "=" to fill up'],
@@ -173,6 +183,8 @@ describe('what a line must be', () => {
     ['no JSON', '{"key":"k",}\n', 'BAD_JSON', undefined, '"}"'],
     ['a string without an end', '{"key":"k\n', 'BAD_JSON', undefined, 'the end of the line'],
     ['a bare string without an end', '"k\n', 'BAD_JSON', undefined, 'the end of the line'],
+    ['a control character in a string', '{"key":\t"a\\"b\tc","type":"string","value":""}\n', 'BAD_JSON', undefined, '"\\t"'],
+    ['an escape that is none', '{"key":"a\\nb\\x41","type":"string","value":""}\n', 'BAD_JSON', undefined, '"\\\\"'],
     ['a word that is none', '{"key":nul}\n', 'BAD_JSON', undefined, '"n"'],
   ])('%s', async (_, lines, code, path, got) => {
     const good = key('string', '"before"').replace('"k"', '"before"');

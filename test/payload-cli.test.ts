@@ -90,6 +90,16 @@ describe('lines of JSON', () => {
     expect(decoded.err).toMatch(/^rdbkit: CHECKSUM: offset 5, db 1, key "b\\n": .*--no-checksum/);
   });
 
+  test('what a line says of its key is not passed over where it makes no sense', async () => {
+    for (const field of ['"db":"1"', '"db":2147483648', '"db":0,"key":5', '"freq":256', '"idle":-1', '"expireAt":1.5', '"expireAt":9223372036854775808', '"expireAt":null']) {
+      const { code, err, out } = await piped(['decode'], `{${field},"payload":"${base64(ten)}"}`);
+      expect([field, code, out]).toEqual([field, 3, '']);
+      expect(err).toMatch(/^rdbkit: BAD_PAYLOAD: expected /);
+    }
+    const { out } = await piped(['decode'], `{"db":0,"key":"k", "expireAt": 7,"payload":"${base64(ten)}"}`);
+    expect(out).toBe('{"db":0,"key":"k","type":"string","expireAt":7,"value":"10"}\n');
+  });
+
   test('one of them gets the whole report', async () => {
     const { out } = await piped(['check'], `{"db":0,"key":"k\\u001b","payload":"${base64(ten)}"}`);
     expect(out).toContain('key       "k\\u001b", db 0\n');

@@ -36,7 +36,8 @@ async function check(target: Target, file: Uint8Array, limit = 64, chunks?: numb
   const whole = await dumpedFor(target, file, Infinity);
   const parts = await dumpedFor(target, file, limit, chunks);
   expect(parts.problems).toEqual(whole.problems);
-  expect(parts.sink.counts).toEqual(whole.sink.counts);
+  // in parts, packed encodings become plain ones where their bytes would do otherwise
+  expect({ ...parts.sink.counts, rewritten: 0 }).toEqual({ ...whole.sink.counts, rewritten: 0 });
   const keys = await keysOf(parts.bytes);
   expect(keys).toEqual(await keysOf(whole.bytes));
   return keys;

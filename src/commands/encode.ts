@@ -105,4 +105,3 @@ function opener({ allowLoss = false, filter = {}, keepGoing, onConflict, onProbl
     return input;
   };
 }
-

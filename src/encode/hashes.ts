@@ -142,7 +142,7 @@ export class HashEncoder implements ValueEncoder, Container {
     const { count } = members;
     members.end();
     if (count === 0) throw emptyValue('hash');
-    this.written = this.type();
+    this.written = this.type(count);
     const packed = this.written.form === 'listpack' || this.written.form === 'ziplist' || this.written.form === 'listpack-ex';
     if (this.written.id >= 24) head.le64(Math.floor(this.leastExpiry / 0x100000000), this.leastExpiry >>> 0);
     if (packed) {
@@ -154,9 +154,9 @@ export class HashEncoder implements ValueEncoder, Container {
     return this.written;
   }
 
-  private type(): TypeRow {
+  private type(count: number): TypeRow {
     const { encoding, expiring, isSmall } = this;
-    if (expiring > 0 && this.expiryType === undefined) encoding.lose('expiry of single hash fields', `${expiring} of ${this.members.count} have one`);
+    if (expiring > 0 && this.expiryType === undefined) encoding.lose('expiry of single hash fields', `${expiring} of ${count} have one`);
     else if (expiring > 0) return (isSmall ? typeFor(encoding.target, 'HASH_LISTPACK_EX') : undefined) ?? (this.expiryType as TypeRow);
     return isSmall ? encoding.choose('HASH_LISTPACK', 'HASH_ZIPLIST') : encoding.choose('HASH');
   }

@@ -14,6 +14,8 @@ export class JsonWalk {
   private digits = '';
   private ended = false;
   private root!: Place;
+  /** Where the string in pieces belongs. */
+  private textPlace!: Place;
 
   /** A line begins, its object in this place. */
   begin(root: Place): void {
@@ -82,8 +84,11 @@ export class JsonWalk {
       case 'falseValue':
         this.place().literal(token.value);
         return;
-      case 'startKey':
       case 'startString':
+        this.textPlace = this.place();
+        long.begin();
+        return;
+      case 'startKey':
         long.begin();
         return;
       case 'stringChunk':
@@ -95,7 +100,7 @@ export class JsonWalk {
         return;
       case 'endString':
         long.end();
-        this.place().text(long);
+        this.textPlace.text(long);
         return;
       default:
         this.numberPart(token);

@@ -15,7 +15,7 @@ import { JsonWalk } from './json-walk.js';
 import { KEY_TYPES, KeyLines, type KeyLine } from './key-lines.js';
 import { type MetaLine, metaLines } from './meta-lines.js';
 import { PartedLine } from './parted-line.js';
-import { type Container, pathOf, Place, WordPlace } from './places.js';
+import { type Container, Place, shown, WordPlace } from './places.js';
 import { TypeScan } from './type-scan.js';
 
 /** What is made of lines that say nothing of their server: Redis and Valkey from 7.2 on read it. */
@@ -147,7 +147,7 @@ export class LineEncoder implements LineTaker {
     }
     this.metaLine = this.metaLines.get(type);
     if (this.metaLine === undefined) {
-      throw new RdbError('BAD_LINE', { path: 'type', expected: `a type: ${[...KEY_TYPES, ...this.metaLines.keys()].join(', ')}`, got: pathOf(type).replace(/^\./, '') });
+      throw new RdbError('BAD_LINE', { path: 'type', expected: `a type: ${[...KEY_TYPES, ...this.metaLines.keys()].join(', ')}`, got: shown(type) });
     }
     this.metaLine.begin();
     return this.metaLine.fields;

@@ -28,7 +28,8 @@ export function partsPlace(body: Body, unknown: Unknown): Place {
     {
       sint: new IntegerTextPlace('a signed integer', LEAST_SIGNED, MOST_SIGNED, (value) => addUnsigned(part(MODULE_SINT), value)),
       uint: new IntegerTextPlace('an unsigned integer', 0n, MOST_UNSIGNED, (value) => addUnsigned(part(MODULE_UINT), value)),
-      float: new DoublePlace((value) => {
+      float: new DoublePlace((value, place) => {
+        if (Number.isFinite(value) && !Number.isFinite(Math.fround(value))) throw place.wrong(`${value}, which no float of 32 bits has`);
         float.setFloat32(0, value, true);
         part(MODULE_FLOAT).le(float.getInt32(0, true), 4);
       }),

@@ -54,19 +54,19 @@ const SPECIAL: Readonly<Record<string, number | undefined>> = { __proto__: null 
 
 /** A double as docs/json-lines.md has it: a number, or "inf", "-inf", "nan". */
 export class DoublePlace extends Place {
-  constructor(private readonly set: (value: number) => void) {
+  constructor(private readonly set: (value: number, place: Place) => void) {
     super('a number, "inf", "-inf" or "nan"');
   }
 
   override number(digits: string): void {
     const value = Number(digits);
-    if (Number.isFinite(value)) this.set(value);
+    if (Number.isFinite(value)) this.set(value, this);
     else super.number(digits);
   }
 
   override text(text: Text): void {
     const value = text.word === undefined ? undefined : SPECIAL[text.word];
     if (value === undefined) super.text(text);
-    else this.set(value);
+    else this.set(value, this);
   }
 }

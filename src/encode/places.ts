@@ -43,7 +43,7 @@ export class Place {
 
 const LONGEST_SHOWN = 60;
 
-/** A text for a message, cut where it is long. */
+/** A word of the line for a message: quoted, and cut where it is long. */
 export function shown(word: string): string {
   return JSON.stringify(word.length > LONGEST_SHOWN ? `${word.slice(0, LONGEST_SHOWN)}…` : word);
 }

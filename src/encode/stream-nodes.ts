@@ -156,4 +156,3 @@ export class StreamNodes {
     this.encoding.listpack.add(this.element);
   }
 }
-

@@ -174,7 +174,8 @@ export class LongText implements Text {
   }
 
   private letters(letters: string, last: boolean): void {
-    const whole = last ? letters.length : letters.length & ~3;
+    // the last group may be the padded one, and the end not known yet
+    const whole = last ? letters.length : (letters.length - 1) & ~3;
     this.pending = letters.slice(whole);
     const padded = last ? -1 : letters.indexOf('=');
     if (padded >= 0 && padded < whole) {

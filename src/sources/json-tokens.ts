@@ -18,6 +18,8 @@ const END = `\n${' '.repeat(16)}`;
 
 const NONE: readonly Token[] = [];
 
+const STRING = 'a string, with control characters and backslashes escaped';
+
 function tokensOf(parse: Parse, text: string): readonly Token[] {
   const tokens = parse(text);
   return typeof tokens === 'symbol' ? NONE : tokens.values;
@@ -114,6 +116,7 @@ function notJson(text: string, base: number, cause: unknown): RdbError {
     else good = middle;
   }
   if (expectedBy(cause) === 'a value') good = wordBefore(text, good);
+  if (expectedBy(cause) === STRING) good = brokenString(text) ?? good;
   const atEnd = good >= text.trimEnd().length;
   const got = atEnd ? 'the end of the line' : JSON.stringify(String.fromCodePoint(text.codePointAt(good) ?? 0));
   const offset = base + Buffer.byteLength(text.slice(0, atEnd ? text.length : good));
@@ -125,6 +128,20 @@ function wordBefore(text: string, end: number): number {
   const from = Math.max(0, end - END.length);
   const found = /[a-z]\w*[^\w"]*$/i.exec(text.slice(from, end + 1));
   return found === null ? end : from + found.index;
+}
+
+/** The parser looks ahead in strings, too: where the first control character or wrong escape stands in one. */
+function brokenString(text: string): number | undefined {
+  const special = /["\\\p{Cc}]/gu;
+  const escape = /\\(?:["\\/bfnrt]|u[\da-f]{4})/iy;
+  let inside = false;
+  for (let found = special.exec(text); found !== null; found = special.exec(text)) {
+    escape.lastIndex = found.index;
+    if (found[0] === '"') inside = !inside;
+    else if (inside && escape.test(text)) special.lastIndex = escape.lastIndex;
+    else if (inside && found[0] < ' ' || found[0] === '\\') return found.index;
+  }
+  return undefined;
 }
 
 function refuses(text: string): boolean {
@@ -139,6 +156,6 @@ function refuses(text: string): boolean {
 /** What the messages of stream-json say that it expected. */
 function expectedBy(cause: unknown): string {
   const message = cause instanceof Error ? cause.message : '';
-  if (message.endsWith('escaped characters')) return 'a string, with control characters and backslashes escaped';
+  if (message.endsWith('escaped characters')) return STRING;
   return /expected (?:an? |':'|'[^']*'|a).*$/.exec(message)?.[0].replace(/^expected /, '') ?? 'one JSON object a line';
 }

@@ -16,8 +16,9 @@ export interface PayloadLine {
 
 const MARK = ',"payload":"';
 const QUOTE = 0x22;
-/** It has one byte. */
-const MAX_FREQ = 255;
+/** Servers number databases with a C int, and count accesses in a byte. */
+const MOST_DATABASE = 2 ** 31 - 1;
+const MOST_FREQ = 255;
 
 /**
  * Reads a line. In it, `,"payload":"` stands nowhere but before the payload: inside a string of JSON there is a backslash before a
@@ -38,32 +39,27 @@ export function parsePayloadLine(line: Uint8Array): PayloadLine {
 
 function keyOf(text: string): Omit<PayloadLine, 'bytes'> {
   const { db, expireAt, freq, idle, key } = parse(text);
-  const hasKey = isCount(db) && typeof key === 'string';
-  return {
-    db: hasKey ? db : -1,
-    key: hasKey ? textBytes(key) : new Uint8Array(0),
-    expireAt: expireAt === undefined ? undefined : milliseconds(text),
-    idle: countOf('idle', idle, Number.MAX_SAFE_INTEGER),
-    freq: countOf('freq', freq, MAX_FREQ),
-  };
+  if (key !== undefined && typeof key !== 'string') throw bad('a string as key', JSON.stringify(key));
+  const named = { idle: count('idle', idle), freq: count('freq', freq, MOST_FREQ), expireAt: expireAt === undefined ? undefined : expiry(text) };
+  const number = count('db', db, MOST_DATABASE);
+  const hasKey = number >= 0 && key !== undefined;
+  return { ...named, db: hasKey ? number : -1, key: hasKey ? textBytes(key) : new Uint8Array(0) };
 }
 
-/** JSON.parse has rounded it where it is large. */
-function milliseconds(text: string): bigint {
-  const digits = /[{,]\s*"expireAt"\s*:\s*(-?\d{1,19})\s*[,}]/.exec(text)?.[1];
-  const number = BigInt(digits ?? 0);
-  if (digits === undefined || BigInt.asIntN(64, number) !== number) throw bad('Unix milliseconds in 64 bits as "expireAt"', 'something else');
-  return number;
-}
-
-/** -1 where there is none. */
-function countOf(name: string, value: unknown, most: number): number {
+/** -1 where the field is absent. */
+function count(name: string, value: unknown, most = Number.MAX_SAFE_INTEGER): number {
   if (value === undefined) return -1;
-  if (!isCount(value) || value > most) throw bad(`a number up to ${most} as "${name}"`, JSON.stringify(value));
-  return value;
+  if (Number.isSafeInteger(value) && (value as number) >= 0 && (value as number) <= most) return value as number;
+  throw bad(`an integer from 0 to ${most} as ${name}`, JSON.stringify(value));
 }
 
-const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
+/** As it stands in the line: a number may be too large for JSON.parse. */
+function expiry(text: string): bigint {
+  const digits = /[{,]\s*"expireAt"\s*:\s*(-?\d{1,19})\s*[,}]/.exec(text)?.[1];
+  const ms = digits === undefined ? undefined : BigInt(digits);
+  if (ms === undefined || BigInt.asIntN(64, ms) !== ms) throw bad('Unix milliseconds of 64 bits as expireAt', digits ?? 'something else');
+  return ms;
+}
 
 function parse(text: string): Readonly<Record<string, unknown>> {
   try {
