@@ -1,0 +1,122 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { Redis } from 'ioredis';
+import { SERVER } from './redis-server.js';
+
+/** Looks again and again until it is so; slow machines take longer. */
+export async function until(what: string, test: () => Promise<boolean> | boolean, patience = 30_000): Promise<void> {
+  const end = Date.now() + patience;
+  while (!(await test())) {
+    if (Date.now() > end) throw new Error(`given up waiting until ${what}`);
+    await delay(10);
+  }
+}
+
+/** A server that can be killed and started again: with the same port and the same folder. */
+export class RedisNode {
+  private process: ChildProcess | undefined;
+  private connection: Redis | undefined;
+
+  private constructor(
+    readonly port: number,
+    readonly folder: string,
+    private readonly options: readonly string[],
+  ) {}
+
+  static async start(...options: string[]): Promise<RedisNode> {
+    for (let attempt = 1; ; attempt++) {
+      const node = new RedisNode(await freePort(), mkdtempSync(join(tmpdir(), 'rdbkit-node-')), options);
+      try {
+        await node.restart();
+        return node;
+      } catch (error) {
+        await node.stop();
+        if (attempt === 5) throw error;
+      }
+    }
+  }
+
+  get name(): string {
+    return `127.0.0.1:${this.port}`;
+  }
+
+  get url(): string {
+    return `redis://${this.name}`;
+  }
+
+  get runs(): boolean {
+    return this.connection !== undefined;
+  }
+
+  /** A connection for single commands; another one after the server was killed. */
+  get client(): Redis {
+    if (this.connection === undefined) throw new Error('the server is not running');
+    return this.connection;
+  }
+
+  /** Until it answers; it may be loading yet. */
+  async restart(...more: string[]): Promise<void> {
+    const own = ['--port', `${this.port}`, '--bind', '127.0.0.1', '--dir', this.folder, '--save', '', '--enable-debug-command', 'yes'];
+    const child = spawn(SERVER, [...own, ...this.options, ...more], { stdio: 'ignore' });
+    this.process = child;
+    const client = new Redis({ port: this.port, host: '127.0.0.1', protocol: 2, enableReadyCheck: false, retryStrategy: () => 20, maxRetriesPerRequest: null });
+    client.on('error', () => undefined); // refused until the server listens
+    this.connection = client;
+    await until(`${this.name} answers`, async () => {
+      if (child.exitCode !== null) throw new Error(`${SERVER} does not start`);
+      return new RegExp(`^process_id:${child.pid}\\r?$`, 'm').test(await client.info('server'));
+    });
+  }
+
+  /** By its own process, with SIGKILL or as asked. */
+  async kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
+    this.connection?.disconnect();
+    this.connection = undefined;
+    const child = this.process;
+    this.process = undefined;
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    const gone = new Promise((resolve) => child.once('exit', resolve));
+    child.kill(signal);
+    await gone;
+  }
+
+  /** SHUTDOWN SAVE: what it has is there after `restart`. */
+  async shutdown(): Promise<void> {
+    const child = this.process;
+    const gone = new Promise((resolve) => child?.once('exit', resolve));
+    await this.client.config('SET', 'save', '3600 1');
+    this.client.call('SHUTDOWN', 'SAVE').catch(() => undefined);
+    await gone;
+    await this.kill();
+  }
+
+  async stop(): Promise<void> {
+    await this.kill();
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+const listen = (port: number): Promise<number> =>
+  new Promise((resolve, reject) => {
+    const listener = createServer();
+    listener.once('error', reject);
+    listener.listen(port, '127.0.0.1', () => listener.close(() => resolve(port)));
+  });
+
+/** One that is free, and so is the one 10,000 above it, which the bus of a cluster takes. */
+async function freePort(): Promise<number> {
+  for (;;) {
+    const port = 12_000 + Math.floor(Math.random() * 20_000);
+    try {
+      await listen(port);
+      await listen(port + 10_000);
+      return port;
+    } catch {
+      // somebody has it
+    }
+  }
+}
