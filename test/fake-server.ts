@@ -3,7 +3,10 @@ import { createServer, type Server, type Socket } from 'node:net';
 /** What a fake server does on a command: a reply in RESP, nothing, or an end of the connection, perhaps behind some bytes. */
 export type Answer = string | undefined | { readonly close: string };
 
-type Answers = (command: readonly string[], count: number) => Answer | 'usual';
+/** What a server would answer. */
+export const USUAL = Symbol('usual');
+
+type Answers = (command: readonly string[], count: number) => Answer | typeof USUAL;
 
 export const OK = '+OK\r\n';
 
@@ -25,7 +28,7 @@ export class FakeServer {
   }
 
   /** `info` is what stands in INFO, beside nothing at all; `count` of an answer counts the commands of the same name, from 1. */
-  static async start(info: Readonly<Record<string, string>>, answers: Answers = () => 'usual'): Promise<FakeServer> {
+  static async start(info: Readonly<Record<string, string>>, answers: Answers = () => USUAL): Promise<FakeServer> {
     const listener = createServer();
     await new Promise<void>((resolve) => listener.listen(0, '127.0.0.1', resolve));
     return new FakeServer(listener, Object.entries({ redis_mode: 'standalone', role: 'master', ...info }).map(([name, value]) => `${name}:${value}\r\n`).join(''), answers);
@@ -62,7 +65,7 @@ export class FakeServer {
     command[0] = name;
     this.commands.push(command);
     const chosen = this.answers(command, count);
-    const answer = chosen === 'usual' ? this.usual(name, command) : chosen;
+    const answer = chosen === USUAL ? this.usual(name, command) : chosen;
     if (typeof answer === 'string') socket.write(Buffer.from(answer, 'latin1'));
     else if (answer !== undefined) socket.end(Buffer.from(answer.close, 'latin1'));
   }

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import { Folder } from './cli-support.js';
-import { type Answer, FakeServer, OK } from './fake-server.js';
+import { type Answer, FakeServer, OK, USUAL } from './fake-server.js';
 import { expiry, report, restore, strings } from './restore-support.js';
 import { rdb, str } from './support.js';
 
@@ -29,7 +29,7 @@ describe('servers before 5.0', () => {
   });
 
   test('2.8.24: DEL stands in for REPLACE', async () => {
-    server = await FakeServer.start({ redis_version: '2.8.24' }, ([name, key]) => (name === 'DEL' && key === 'b' ? ':1\r\n' : 'usual'));
+    server = await FakeServer.start({ redis_version: '2.8.24' }, ([name, key]) => (name === 'DEL' && key === 'b' ? ':1\r\n' : USUAL));
     const { code, keysReplaced, keysRestored } = await report([source, server.url, '--on-conflict', 'replace']);
     expect([code, keysRestored, keysReplaced]).toEqual([0, 2, 1]);
     const [ttl] = ttls();
@@ -40,7 +40,7 @@ describe('servers before 5.0', () => {
 
   test('a relative expiry gets shorter while it is tried again', async () => {
     let refusals = 3;
-    server = await FakeServer.start({ redis_version: '4.0.14' }, ([name, key]) => (name === 'RESTORE' && key === 'a' && refusals-- > 0 ? '-LOADING Redis is loading the dataset in memory\r\n' : 'usual'));
+    server = await FakeServer.start({ redis_version: '4.0.14' }, ([name, key]) => (name === 'RESTORE' && key === 'a' && refusals-- > 0 ? '-LOADING Redis is loading the dataset in memory\r\n' : USUAL));
     expect(await report([source, server.url])).toMatchObject({ code: 0, keysRestored: 3 });
     const of = server.commands.filter(([name, key]) => name === 'RESTORE' && key === 'a').map(([, , ttl]) => Number(ttl));
     expect(of).toHaveLength(4);
@@ -58,21 +58,21 @@ describe('what a server may answer for a while', () => {
     ['-CLUSTERDOWN The cluster is down\r\n', 1],
     ['-NOREPLICAS Not enough good replicas to write.\r\n', 1],
   ])('%j', async (answer, least) => {
-    server = await FakeServer.start(REDIS_7, ([name], count) => (name === 'RESTORE' && (count === 2 || (count > 3 && count < 6)) ? answer : 'usual'));
+    server = await FakeServer.start(REDIS_7, ([name], count) => (name === 'RESTORE' && (count === 2 || (count > 3 && count < 6)) ? answer : USUAL));
     const { code, keysRejected, keysRestored } = await report([abc, server.url, '--retry-for', '5s']);
     expect([code, keysRestored, keysRejected]).toEqual([0, 3, 0]);
     expect(server.connections).toBeGreaterThan(least);
   });
 
   test.each(["-READONLY You can't write against a read only replica.\r\n", '-LOADING Redis is loading the dataset in memory\r\n'])('%j to the last of a batch: every key counts once', async (answer) => {
-    server = await FakeServer.start(REDIS_7, ([name, key], count) => (name === 'RESTORE' && key === 'c' && count === 3 ? answer : name === 'DUMP' ? '$-1\r\n' : 'usual'));
+    server = await FakeServer.start(REDIS_7, ([name, key], count) => (name === 'RESTORE' && key === 'c' && count === 3 ? answer : name === 'DUMP' ? '$-1\r\n' : USUAL));
     const { code, counts, keysRestored } = await report([abc, server.url, '--retry-for', '5s']);
     expect([code, keysRestored]).toEqual([0, 3]);
     expect(counts).toMatchObject([{ db: 0, restored: 3 }]);
   });
 
   test('without end it is given up', async () => {
-    server = await FakeServer.start(REDIS_7, ([name]) => (name === 'RESTORE' ? '-LOADING Redis is loading the dataset in memory\r\n' : 'usual'));
+    server = await FakeServer.start(REDIS_7, ([name]) => (name === 'RESTORE' ? '-LOADING Redis is loading the dataset in memory\r\n' : USUAL));
     const { code, err } = await restore([abc, server.url, '--retry-for', '600ms']);
     expect(code).toBe(4);
     expect(err).toMatch(/rdbkit: LOST: 127\.0\.0\.1:\d+: given up after [01] s; the last error was: 127\.0\.0\.1:\d+: LOADING Redis is loading the dataset in memory\. /);
@@ -86,14 +86,14 @@ describe('what a server may answer for a while', () => {
     ['-NOAUTH Authentication required.\r\n', 'A password is needed'],
     ["-ERR unknown command 'RESTORE'\r\n", 'What was sent before is restored'],
   ])('in the middle, %j is the end', async (answer, hint) => {
-    server = await FakeServer.start(REDIS_7, ([name, key]) => (name === 'RESTORE' && key === 'b' ? answer : 'usual'));
+    server = await FakeServer.start(REDIS_7, ([name, key]) => (name === 'RESTORE' && key === 'b' ? answer : USUAL));
     const { code, errors, keysRestored } = await report([abc, server.url]);
     expect([code, keysRestored]).toEqual([4, 2]);
     expect(errors).toMatchObject([{ code: 'REFUSED', got: answer.slice(1, -2), hint: expect.stringContaining(hint) as string }]);
   });
 
   test.each(['-ERR Bad data format\r\n', '-ERR DUMP payload version or checksum are wrong\r\n', '-ERR \u001b[2J\r\n'])('%j is about one key', async (answer) => {
-    server = await FakeServer.start(REDIS_7, ([name, key]) => (name === 'RESTORE' && key === 'b' ? answer : 'usual'));
+    server = await FakeServer.start(REDIS_7, ([name, key]) => (name === 'RESTORE' && key === 'b' ? answer : USUAL));
     const { code, err } = await restore([abc, server.url]);
     expect(code).toBe(1);
     expect(err).toMatch(/NOT_RESTORED: .*abc\.rdb, db 0, key "b": 127\.0\.0\.1:\d+ answered: ERR /);
@@ -103,11 +103,11 @@ describe('what a server may answer for a while', () => {
 });
 
 describe('what no server answers', () => {
-  const once = (answer: Answer): ((command: readonly string[], count: number) => Answer | 'usual') => {
+  const once = (answer: Answer): ((command: readonly string[], count: number) => Answer | typeof USUAL) => {
     let done = false;
     return ([name, key]) => {
       if (name === 'DUMP') return '$-1\r\n';
-      if (name !== 'RESTORE' || key !== 'b' || done) return 'usual';
+      if (name !== 'RESTORE' || key !== 'b' || done) return USUAL;
       done = true;
       return answer;
     };
@@ -134,7 +134,7 @@ describe('what no server answers', () => {
     let closed = false;
     server = await FakeServer.start(REDIS_7, ([name, key, , payload]) => {
       if (name === 'DUMP') return `$${dump.length}\r\n${dump}\r\n`;
-      if (name !== 'RESTORE' || key !== 'b') return 'usual';
+      if (name !== 'RESTORE' || key !== 'b') return USUAL;
       if (closed) return '-BUSYKEY Target key name already exists.\r\n';
       closed = true;
       dump = payload;
@@ -144,7 +144,7 @@ describe('what no server answers', () => {
   });
 
   test('no reply at all is a lost connection', { timeout: 15_000 }, async () => {
-    server = await FakeServer.start(REDIS_7, ([name, key]) => (name === 'RESTORE' && key === 'b' ? undefined : 'usual'));
+    server = await FakeServer.start(REDIS_7, ([name, key]) => (name === 'RESTORE' && key === 'b' ? undefined : USUAL));
     const { code, errors } = await report([abc, server.url, '--retry-for', '1s']);
     expect(code).toBe(4);
     expect(errors).toMatchObject([{ code: 'LOST', got: expect.stringContaining('no reply for 1 s') as string }]);
@@ -168,7 +168,7 @@ describe('what a target may be', () => {
   });
 
   test('a node of a cluster is not taken for a single server', async () => {
-    server = await FakeServer.start(REDIS_7, ([name]) => (name === 'RESTORE' ? '-MOVED 3999 127.0.0.1:6381\r\n' : 'usual'));
+    server = await FakeServer.start(REDIS_7, ([name]) => (name === 'RESTORE' ? '-MOVED 3999 127.0.0.1:6381\r\n' : USUAL));
     const start = performance.now();
     const { code, err } = await restore([abc, server.url, '--standalone']);
     expect(code).toBe(4);
@@ -179,7 +179,7 @@ describe('what a target may be', () => {
   });
 
   test('a cluster without slots is said', async () => {
-    server = await FakeServer.start({ ...REDIS_7, redis_mode: 'cluster' }, ([name]) => (name.toUpperCase() === 'CLUSTER' ? '*0\r\n' : 'usual'));
+    server = await FakeServer.start({ ...REDIS_7, redis_mode: 'cluster' }, ([name]) => (name.toUpperCase() === 'CLUSTER' ? '*0\r\n' : USUAL));
     const { code, err } = await restore([abc, server.url]);
     expect(code).toBe(4);
     expect(err).toMatch(/TARGET: 127\.0\.0\.1:\d+: no node of the cluster has a slot\. /);

@@ -1,6 +1,7 @@
 import { bugLine, main } from './main.js';
 import { stackOf } from './errors.js';
 import { EXIT, interruptedBy, type InterruptSignal, Interruption, SIGNAL_EXIT } from './exit.js';
+import { withoutPasswords } from './usage.js';
 
 /** Milliseconds for an interrupted process to end by itself. */
 const PATIENCE = 500;
@@ -8,6 +9,7 @@ const PATIENCE = 500;
 /** Runs the command line in this process: arguments, streams, signals, exit code. */
 export async function run(): Promise<void> {
   const { env, stderr, stdout } = process;
+  hidePasswords(process.argv.slice(2));
   const stop = stopOnSignals();
   // Whoever reads has gone: decode hears of it from its write, for help and talk it does not matter.
   stdout.on('error', () => undefined);
@@ -18,6 +20,12 @@ export async function run(): Promise<void> {
   });
   process.exitCode = await main(process.argv.slice(2), { stdin: process.stdin, stdout, stderr, env, signal: stop });
   if (stop.aborted) setTimeout(() => endBy(interruptedBy(stop)), PATIENCE).unref();
+}
+
+/** The title is what `ps` shows of the command line. */
+function hidePasswords(argv: readonly string[]): void {
+  const shown = argv.map(withoutPasswords);
+  if (shown.some((text, i) => text !== argv[i])) process.title = ['rdbkit', ...shown].join(' ');
 }
 
 /** The first signal stops cleanly, the second one at once. */

@@ -88,7 +88,7 @@ export async function checkRestore(words: readonly string[], flags: RestoreFlags
     ...common,
     filter: withPartition(common.filter, flags.partition),
     url,
-    tls: checkTls(url, flags),
+    tls: await checkTls(url, flags),
     natMap: checkNatMap(flags.natMap),
     cluster: flags.cluster === true ? true : flags.standalone === true ? false : undefined,
     conflict: oneOf('--on-conflict', flags.onConflict ?? 'error', CONFLICTS),
@@ -130,7 +130,8 @@ function checkUrl(text: string): ServerUrl {
 
 /** A password file comes first, then the environment, then the URL. */
 function withLogin(url: ServerUrl, { passwordFile, user }: RestoreFlags, { env }: Io): ServerUrl {
-  const password = passwordFile === undefined ? (env.REDISCLI_AUTH ?? url.password) : readText('--password-file', passwordFile).replace(/\r?\n$/, '');
+  const { REDISCLI_AUTH: given = '' } = env;
+  const password = passwordFile !== undefined ? readText('--password-file', passwordFile).replace(/\r?\n$/, '') : given === '' ? url.password : given;
   return { ...url, username: user ?? url.username, password };
 }
 
@@ -142,19 +143,24 @@ function readText(option: string, path: string): string {
   }
 }
 
-function checkTls(url: ServerUrl, { cacert, cert, insecure, key, sni }: RestoreFlags): ConnectionOptions | undefined {
+async function checkTls(url: ServerUrl, { cacert, cert, insecure, key, sni }: RestoreFlags): Promise<ConnectionOptions | undefined> {
   const given = [cacert, cert, key, sni].some((value) => value !== undefined) || insecure === true;
   if (!url.tls) {
     if (given) throw new UsageError('options of TLS are given, but the target is not reached by it: write it as rediss://');
     return undefined;
   }
   if ((cert === undefined) !== (key === undefined)) throw new UsageError('--cert and --key belong together: expected both');
-  return {
+  const files = {
     ...(cacert === undefined ? {} : { ca: readText('--cacert', cacert) }),
     ...(cert === undefined || key === undefined ? {} : { cert: readText('--cert', cert), key: readText('--key', key) }),
-    ...(sni === undefined ? {} : { servername: sni }),
-    rejectUnauthorized: insecure !== true,
   };
+  const { createSecureContext } = await import('node:tls');
+  try {
+    createSecureContext(files);
+  } catch (error) {
+    throw new UsageError(`--cert and --key: expected a certificate and its private key in PEM, got ${printable(error instanceof Error ? error.message : String(error))}`, { cause: error });
+  }
+  return { ...files, ...(sni === undefined ? {} : { servername: sni }), rejectUnauthorized: insecure !== true };
 }
 
 function checkNatMap(pairs: readonly string[] | undefined): ReadonlyMap<string, Address> | undefined {

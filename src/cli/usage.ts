@@ -33,7 +33,8 @@ export function usageLine(error: Error, argv: readonly string[], commands: reado
 }
 
 /** Of URLs that are shown because they stand where something else should. */
-const withoutPasswords = (text: string): string => text.replace(/(\w:\/\/)[^\s@]*@/g, '$1***@');
+/** A text with what stands before the host of URLs made unreadable. */
+export const withoutPasswords = (text: string): string => text.replace(/(\w:\/\/)[^\s@]*@/g, '$1***@');
 
 function commanderText(error: CommanderError, argv: readonly string[]): string {
   if (error.code === 'commander.missingArgument') return 'no source given: name an RDB file, or - for standard input';

@@ -35,7 +35,7 @@ export interface MasterFacts {
 /** Asks the masters; `target` is what the user says of the version. Throws ServerError. */
 export async function targetFacts(servers: Servers, target?: Target): Promise<TargetFacts> {
   const infos = await servers.eachMaster((client) => serverInfo(client));
-  const [databases] = await servers.eachMaster((client) => countDatabases(client));
+  const [databases] = await servers.eachMaster((client) => countDatabases(client, servers.clustered));
   const oldest = infos.reduce((least, info) => (compare(info, least) < 0 ? info : least), infos[0]);
   const known = target === undefined ? knownTarget(oldest) : { target, assumed: undefined };
   const masters = servers.masters.map(({ id, name, replicas }, i) => {
@@ -87,14 +87,14 @@ function knownTarget({ make, version }: ServerInfo): Pick<TargetFacts, 'target' 
 /** Beyond the number of databases that any server has been seen with. */
 const MOST_DATABASES = 1 << 20;
 
-/** How many databases there are, by trying SELECT: CONFIG is not allowed everywhere. */
-async function countDatabases(client: Redis): Promise<number> {
+/** How many databases there are, by trying SELECT: CONFIG is not allowed everywhere. A cluster, which has one as a rule, may do without. */
+async function countDatabases(client: Redis, clustered: boolean): Promise<number> {
   const has = async (db: number): Promise<boolean> => {
     try {
       await client.select(db);
       return true;
     } catch (error) {
-      if (error instanceof Error && error.name === 'ReplyError') return false;
+      if (error instanceof Error && error.name === 'ReplyError' && (clustered || !error.message.startsWith('NOPERM'))) return false;
       throw error;
     }
   };
