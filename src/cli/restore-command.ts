@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import type { KeyProblem } from '../commands/dump.js';
 import type { Plan, RestoreSummary } from '../commands/restore.js';
 import { CheckpointError, OUTCOMES, ServerError } from '../commands/restore-terms.js';
-import { EXIT } from './exit.js';
+import { EXIT, Interruption, SIGNAL_EXIT } from './exit.js';
 import { type Io, isTerminal } from './io.js';
 import { bytesText, countText, keysText, rateText, secondsText } from './numbers.js';
 import { printable, quoted, sourceName, word } from './printable.js';
@@ -13,6 +13,7 @@ import { planLines, planObject } from './restore-plan-text.js';
 import { type Failed, type Listeners, RunCommand, type Task } from './run-command.js';
 import { serverErrorLine, serverErrorObject } from './server-errors.js';
 import { addFilters, addMessages, list, sourceCommand } from './source-options.js';
+import { UsageError } from './usage.js';
 
 /** `argv` is the command line as typed, which explains some mistakes; `onExit` takes the exit code. */
 export function addRestore(program: Command, io: Io, argv: readonly string[], onExit: (code: number) => void): void {
@@ -20,7 +21,7 @@ export function addRestore(program: Command, io: Io, argv: readonly string[], on
   command
     .optionsGroup('What is written:')
     .option('--on-conflict <how>', 'error: the target has to be empty; skip: keys that are there stay; replace: they are replaced (default: error)')
-    .option('--flush', 'empty the target first: all of it, or the databases that --db, --db-map or the target name')
+    .option('--flush', 'empty the target first: all of it; where --db or the target name databases, those that are written to')
     .option('--yes', 'do not ask before --flush')
     .option('--dry-run', 'read everything and say what would be written, but write nothing')
     .addOption(list('--db-map <from:to>', 'write the keys of one database into another: 3:0, or a list of such pairs'))
@@ -66,7 +67,9 @@ async function runRestore(words: readonly string[], flags: RestoreFlags, io: Io,
   const options = await checkRestore(words, flags, io);
   const { checksum, keepGoing, strict } = flags;
   const { signal, stdin, stdout } = io;
-  if (options.flush && flags.yes !== true && !(isTerminal(io.stdin) && isTerminal(io.stderr))) return mustSayYes(io);
+  if (options.flush && !options.dryRun && flags.yes !== true && !(isTerminal(io.stdin) && isTerminal(io.stderr))) {
+    throw new UsageError('--flush deletes what the target has, and there is no terminal to ask on: add --yes');
+  }
   const { restore } = await import('../commands/restore.js');
   const problems: KeyProblem[] = [];
   const task: Task<RestoreSummary> = {
@@ -84,6 +87,7 @@ async function runRestore(words: readonly string[], flags: RestoreFlags, io: Io,
         },
       });
       for (const server of summary.unconfirmed) say(`warning: ${printable(server)}: no replica confirmed what was written; a failover now could lose keys.`);
+      if (summary.declined) say('nothing was written.');
       if (summary.failure !== undefined) say(`${serverErrorLine(summary.failure)}${whatNext(options)}`);
       return summary;
     },
@@ -97,22 +101,26 @@ async function runRestore(words: readonly string[], flags: RestoreFlags, io: Io,
   return new RunCommand(task, { ...options, output: '' }, flags, io, argv).run();
 }
 
-function mustSayYes({ stderr }: Io): number {
-  stderr.write('rdbkit: --flush deletes what the target has, and there is no terminal to ask on: add --yes. See rdbkit restore --help\n');
-  return EXIT.usage;
-}
-
 /** Shows the plan; asks before anything is deleted. */
-async function agreed(plan: Plan, { dryRun, flush }: CheckedRestore, flags: RestoreFlags, { stderr, stdin }: Io, say: (text: string) => void): Promise<boolean> {
+async function agreed(plan: Plan, { dryRun, flush }: CheckedRestore, flags: RestoreFlags, io: Io, say: (text: string) => void): Promise<boolean> {
   if (flags.quiet !== true) for (const line of planLines(plan)) say(line);
   if (!flush || dryRun || flags.yes === true) return true;
-  const asked = createInterface({ input: stdin, output: stderr });
-  const answer = await asked.question(`rdbkit: delete ${keysText(allKeys(plan))} of the target before? Type yes: `);
-  asked.close();
-  return answer.trim() === 'yes';
+  return (await answerTo(`rdbkit: delete ${keysText(plan.keysDeleted)} of the target before? Type yes: `, io)) === 'yes';
 }
 
-const allKeys = ({ target }: Plan): number => target.masters.reduce((sum, { keys }) => sum + [...keys.values()].reduce((a, b) => a + b, 0), 0);
+/** The line that is typed; empty where input ends, or a signal comes. The terminal edits the line, so that Ctrl-C is a signal. */
+async function answerTo(question: string, { signal, stderr, stdin }: Io): Promise<string> {
+  const asked = createInterface({ input: stdin, output: stderr, terminal: false });
+  const closed = new Promise<string>((resolve) => asked.once('close', () => resolve('')));
+  const stop = (): void => asked.close();
+  signal?.addEventListener('abort', stop);
+  try {
+    return (await Promise.race([asked.question(question), closed])).trim();
+  } finally {
+    signal?.removeEventListener('abort', stop);
+    asked.close();
+  }
+}
 
 function whatNext({ checkpoint }: CheckedRestore): string {
   return checkpoint === undefined ? '' : ` Run the same command again to go on from ${word(checkpoint)}.`;
@@ -125,8 +133,7 @@ function problemLine({ db, file, key, reason }: KeyProblem): string {
 
 /** `1,234 keys restored, 3 replaced, 4 skipped; 540 MB in, 12 s, 45 MB/s, 100,000 keys/s`. */
 function closingLines(summary: RestoreSummary, { verbose }: RestoreFlags, { dryRun }: CheckedRestore): string {
-  const { bytes, declined, limited, read, rows, seconds, told, total } = summary;
-  if (declined) return 'nothing was written';
+  const { bytes, filtered, limited, rows, seconds, told, total } = summary;
   const there = total.restored + total.replaced;
   const counts = [
     `${keysText(total.restored)} ${dryRun ? 'to restore' : 'restored'}`,
@@ -136,7 +143,7 @@ function closingLines(summary: RestoreSummary, { verbose }: RestoreFlags, { dryR
     ...(total.expired > 0 ? [`${countText(total.expired)} left out, since they had expired`] : []),
     ...(total.transcoded > 0 ? [`${countText(total.transcoded)} in another encoding`] : []),
     ...(told > 0 ? [`${countText(told)} other things not restored`] : []),
-    ...(filteredOut(read, total) > 0 ? [`${countText(filteredOut(read, total))} filtered out`] : []),
+    ...(filtered > 0 ? [`${countText(filtered)} filtered out`] : []),
     ...(limited ? ['stopped at --limit'] : []),
   ];
   const speed = `${bytesText(bytes)} in, ${secondsText(seconds)}, ${rateText(bytes, seconds)}, ${countText(Math.round(there / Math.max(seconds, 0.001)))} keys/s`;
@@ -150,16 +157,11 @@ function closingLines(summary: RestoreSummary, { verbose }: RestoreFlags, { dryR
   return lines.join('\n');
 }
 
-/** Keys that were read and did not pass the filters; those that were on their way when it ended are in nobody's count. */
-function filteredOut(read: number, { expired, rejected, replaced, restored, skipped }: RestoreSummary['total']): number {
-  return Math.max(0, read - expired - rejected - replaced - restored - skipped);
-}
-
 function fieldsOf(summary: RestoreSummary, problems: readonly KeyProblem[]): object {
-  const { declined, failure, plan, read, resumed, rows, told, total, unconfirmed } = summary;
+  const { declined, failure, filtered, plan, resumed, rows, told, total, unconfirmed } = summary;
   return {
     ...Object.fromEntries(OUTCOMES.map((outcome) => [`keys${outcome[0].toUpperCase()}${outcome.slice(1)}`, total[outcome]])),
-    keysFiltered: filteredOut(read, total),
+    keysFiltered: filtered,
     notKeys: told,
     resumed,
     declined,
@@ -176,5 +178,6 @@ function failedOf(error: unknown): Failed | undefined {
   if (error instanceof CheckpointError) {
     return { code: EXIT.usage, line: `--checkpoint: ${printable(error.message)}.`, object: { code: 'CHECKPOINT', message: error.message } };
   }
+  if (error instanceof Interruption) return { code: SIGNAL_EXIT[error.by], line: `interrupted by ${error.by}.`, object: { code: 'INTERRUPTED', message: error.message } };
   return undefined;
 }

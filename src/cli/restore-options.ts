@@ -3,7 +3,7 @@ import type { ConnectionOptions } from 'node:tls';
 import { parseTarget, type Target } from '../commands/dump.js';
 import type { RestoreConflict } from '../commands/restore.js';
 import { type Address, addressText, isServerUrl, parseAddress, parseServerUrl, type ServerUrl, slotRanges } from '../commands/restore-terms.js';
-import { type FilterOptions, parseLimit, parseSize } from '../commands/terms.js';
+import { type FilterOptions, parseSize } from '../commands/terms.js';
 import { checkDbMap, oneOf } from './dump-options.js';
 import type { Io } from './io.js';
 import { printable, word } from './printable.js';
@@ -216,7 +216,7 @@ function size(option: string, text: string | undefined): number | undefined {
 
 function count(option: string, text: string | undefined, most = Infinity): number | undefined {
   if (text === undefined) return undefined;
-  const number = checked(() => parseLimit(option, text));
+  const number = /^\d{1,12}$/.test(text) ? Number(text) : 0;
   if (number < 1 || number > most) throw new UsageError(`${option} ${word(text)}: expected a number from 1${most === Infinity ? '' : ` to ${most}`}`);
   return number;
 }

@@ -6,7 +6,7 @@ const VENDORS = { redis: 'Redis', valkey: 'Valkey' } as const;
 
 /** The plan for people. */
 export function planLines(plan: Plan): string[] {
-  const { keysThere, memoryLeft, memoryNeeded, sources, target, warnings } = plan;
+  const { keysDeleted, keysThere, memoryLeft, memoryNeeded, sources, target, warnings } = plan;
   const lines: string[] = [];
   for (const head of sources) {
     if (head === undefined) continue;
@@ -24,6 +24,7 @@ export function planLines(plan: Plan): string[] {
   if (clustered) for (const { keys, name, replicas, slots } of masters) lines.push(`  ${printable(name)}: ${countText(slots)} slots, ${keysText(sum(keys))}, ${countText(replicas)} ${replicas === 1 ? 'replica' : 'replicas'}`);
   if (memoryNeeded !== undefined && memoryLeft !== undefined) lines.push(`memory: the sources' servers used ${bytesText(memoryNeeded)}, the target has ${bytesText(memoryLeft)} left`);
   if (keysThere > 0) lines.push(`${keysText(keysThere)} in the databases that are written to`);
+  if (keysDeleted > 0) lines.push(`${keysText(keysDeleted)} to be deleted before`);
   for (const warning of warnings) lines.push(`warning: ${printable(warning)}.`);
   return lines;
 }
@@ -33,12 +34,13 @@ const sum = (keys: ReadonlyMap<number, number>): number => [...keys.values()].re
 const allKeys = ({ target }: Plan): number => target.masters.reduce((total, { keys }) => total + sum(keys), 0);
 
 /** For `--json`. */
-export function planObject({ keysThere, memoryLeft, memoryNeeded, sources, target, warnings }: Plan): object {
+export function planObject({ keysDeleted, keysThere, memoryLeft, memoryNeeded, sources, target, warnings }: Plan): object {
   const { clustered, databases, masters, modules, version } = target;
   return {
     sources,
     target: { version, clustered, databases, modules, masters: masters.map(({ keys, ...master }) => ({ ...master, keys: Object.fromEntries(keys) })) },
     keysThere,
+    keysDeleted,
     memoryNeeded,
     memoryLeft,
     warnings,

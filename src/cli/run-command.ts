@@ -122,7 +122,7 @@ export class RunCommand<S extends RunSummary> {
     if (by !== undefined) this.talk(`interrupted by ${by}.${kept}`);
     const { output } = this.options;
     const object = (): object => ({
-      ...summaryObject(summary, { command: task.command, code, by, output, errors, warnings: this.warnings }),
+      ...summaryObject(summary, { command: task.command, code, by, output: output === '' ? undefined : output, errors, warnings: this.warnings }),
       ...task.fields(summary),
     });
     if (flags.json === true && (flags.quiet !== true || code !== EXIT.done)) this.object(object());

@@ -8,6 +8,8 @@ const HINTS: Readonly<Record<string, string>> = {
   NOAUTH: 'A password is needed: put it into REDISCLI_AUTH or --password-file.',
   WRONGPASS: 'Look at the user name and the password (--user, REDISCLI_AUTH, --password-file).',
   MISCONF: 'The server cannot save its data and refuses writes: look at its log, and at the room on its disk.',
+  MOVED: 'It is a node of a cluster: restore to it without --standalone.',
+  ASK: 'It is a node of a cluster: restore to it without --standalone.',
   DENIED: 'The server is in protected mode: set a password, or connect by its loopback interface.',
 };
 
@@ -19,7 +21,8 @@ const BY_CODE: Readonly<Record<ServerError['code'], string>> = {
   TARGET: 'Choose what becomes of them: --on-conflict skip or replace, or --flush.',
 };
 
-function hintOf({ code, reason }: ServerError): string {
+function hintOf({ advice, code, reason }: ServerError): string {
+  if (advice !== undefined) return advice;
   const word = /^[A-Z]+/.exec(reason)?.[0] ?? '';
   if (Object.hasOwn(HINTS, word)) return HINTS[word];
   if (/certificate|altnames|SSL|TLS/i.test(reason)) return '--cacert names certificates to trust, --sni the name in the certificate; --insecure does not verify it.';

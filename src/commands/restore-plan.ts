@@ -19,6 +19,8 @@ export interface Plan {
   readonly target: TargetFacts;
   /** Keys in the databases that are written to, as far as these are known. */
   readonly keysThere: number;
+  /** Keys that are deleted before. */
+  readonly keysDeleted: number;
   /** Bytes that the sources' servers used, where all of them say so. */
   readonly memoryNeeded: number | undefined;
   /** Bytes that the target has left, where it has a limit. */
@@ -34,9 +36,12 @@ function chosenDbs({ dbMap, filter, url }: PlanOptions): ReadonlySet<number> | u
   return new Set(filter.db.map((db) => dbMap?.get(db) ?? db));
 }
 
-/** Keys in the databases that are written to. */
-export function keysThere({ masters }: TargetFacts, options: PlanOptions): number {
-  if (options.flush === true) return 0;
+/** Keys in the databases that are written to: those that stay there. */
+export function keysThere(facts: TargetFacts, options: PlanOptions): number {
+  return options.flush === true ? 0 : keysWritten(facts, options);
+}
+
+function keysWritten({ masters }: TargetFacts, options: PlanOptions): number {
   const chosen = chosenDbs(options);
   let keys = 0;
   for (const master of masters) for (const [db, count] of master.keys) if (chosen?.has(db) !== false) keys += count;
@@ -48,7 +53,7 @@ export async function planOf(options: PlanOptions, target: TargetFacts): Promise
   const memoryNeeded = sources.reduce<number | undefined>((sum, head) => (sum === undefined || head?.usedMemory === undefined ? undefined : sum + head.usedMemory), 0);
   const limited = target.masters.filter(({ maxMemory }) => maxMemory > 0);
   const memoryLeft = limited.length < target.masters.length ? undefined : limited.reduce((sum, { maxMemory, usedMemory }) => sum + Math.max(0, maxMemory - usedMemory), 0);
-  const plan = { sources, target, keysThere: keysThere(target, options), memoryNeeded, memoryLeft };
+  const plan = { sources, target, keysThere: keysThere(target, options), keysDeleted: options.flush === true ? keysWritten(target, options) : 0, memoryNeeded, memoryLeft };
   return { ...plan, warnings: warningsOf(plan, options) };
 }
 
@@ -63,6 +68,11 @@ function warningsOf({ memoryLeft, memoryNeeded, sources, target }: Omit<Plan, 'w
     warnings.push('the memory that is left may not be enough');
   }
   return warnings;
+}
+
+/** Whether everything that the target has is deleted. */
+export function flushesAll(options: PlanOptions): boolean {
+  return options.flush === true && chosenDbs(options) === undefined;
 }
 
 /** Empties the databases that are written to, on every master. Throws ServerError. */

@@ -17,7 +17,7 @@ import type { FilterOptions } from '../values/filters.js';
 import { samePayload } from '../values/same-value.js';
 import { hasAbsoluteTtl, type Target } from '../values/targets.js';
 import { type Checkpoint, checkCheckpoint, CheckpointError, type CheckpointSource, readCheckpoint, sourceIdentity, writeCheckpoint } from './checkpoint.js';
-import { flushTarget, keysThere, type Plan, planOf } from './restore-plan.js';
+import { flushesAll, flushTarget, keysThere, type Plan, planOf } from './restore-plan.js';
 import { run, type RunOptions, type RunProgress, type RunSummary } from './run.js';
 import { type TargetFacts, targetFacts } from './target-facts.js';
 
@@ -73,6 +73,8 @@ export interface RestoreSummary extends RunSummary {
   /** Counts by database and server; those of a run that was resumed are in them. */
   readonly rows: ReturnType<Ledger['entries']>;
   readonly total: Ledger['total'];
+  /** Keys that the filters left out. */
+  readonly filtered: number;
   /** What is no key and was not restored. */
   readonly told: number;
   /** Why it ended early. */
@@ -91,19 +93,38 @@ const WINDOW_UNITS = 1 << 16;
 const RETRY_FOR = 60_000;
 const PARALLEL = 4;
 const CHECKPOINT_EVERY = 1000;
-/** Milliseconds for replies to come when it is over. */
-const LAST_REPLIES = 3000;
 /** Times that sources are read, where a server is restarted every time. */
 const MOST_PASSES = 5;
 
-/** Restores the keys of RDB files. Throws ServerError and CheckpointError where nothing was begun, OutputError; all else is in the summary. */
+/**
+ * Restores the keys of RDB files. Throws ServerError, CheckpointError and the reason of the signal where nothing was begun,
+ * OutputError; all else is in the summary.
+ */
 export async function restore(options: RestoreOptions): Promise<RestoreSummary> {
   const access: Access = { url: options.url, tls: options.tls, natMap: options.natMap };
-  const servers = await Servers.open(access, { cluster: options.cluster });
+  const opening = Servers.open(access, { cluster: options.cluster });
   try {
-    return await new Restore(options, servers, await targetFacts(servers, options.target)).run();
+    const servers = await unlessAborted(opening, options.signal);
+    const facts = await unlessAborted(targetFacts(servers, options.target), options.signal);
+    return await new Restore(options, servers, facts).run();
   } finally {
-    servers.close();
+    opening.then((servers) => servers.close()).catch(() => undefined);
+  }
+}
+
+/** Rejects with the reason of the signal when it comes first. */
+async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return work;
+  const over = new AbortController();
+  const aborted = new Promise<never>((_, reject) => {
+    const stop = (): void => reject(signal.reason as Error);
+    if (signal.aborted) stop();
+    signal.addEventListener('abort', stop, { once: true, signal: over.signal });
+  });
+  try {
+    return await Promise.race([work, aborted]);
+  } finally {
+    over.abort();
   }
 }
 
@@ -113,6 +134,9 @@ interface Lane {
   counts: Readonly<Counts>;
   progress: RunProgress;
   done: number;
+  /** Keys that the filters left out. */
+  filtered: number;
+  sink: RestoreSink | undefined;
 }
 
 class Restore {
@@ -138,7 +162,7 @@ class Restore {
     private readonly facts: TargetFacts,
   ) {
     this.conflict = options.conflict ?? 'error';
-    this.lanes = options.sources.map((source) => ({ source, counts: { read: 0, keys: 0, expired: 0, bytes: 0 }, progress: { bytesRead: 0, totalBytes: undefined, keys: 0 }, done: 0 }));
+    this.lanes = options.sources.map((source) => ({ source, counts: { read: 0, keys: 0, expired: 0, bytes: 0 }, progress: { bytesRead: 0, totalBytes: undefined, keys: 0 }, done: 0, filtered: 0, sink: undefined }));
   }
 
   async run(): Promise<RestoreSummary> {
@@ -157,6 +181,7 @@ class Restore {
       same: samePayload,
       custody: this.custody,
       onLoss: (server, reason) => this.lost(server, reason),
+      signal: options.signal,
     });
     this.bulk = bulk;
     bulk.resumed = this.resumed;
@@ -166,14 +191,15 @@ class Restore {
       await this.saving;
       if (options.checkpoint !== undefined) timer = setInterval(() => this.save(false), CHECKPOINT_EVERY);
       const ends = await this.untilKept(bulk);
-      await bulk.close(LAST_REPLIES);
+      await bulk.close({ settled: true });
       const finished = bulk.failure === undefined && ends.every(({ errors, interrupted }) => errors.length === 0 && !interrupted) && ends.length === this.lanes.length;
       this.save(finished);
       await this.saving;
+      this.addUnfinished();
       return this.summary(plan, ends, { failure: bulk.failure, unconfirmed: bulk.unconfirmed });
     } finally {
       clearInterval(timer);
-      await bulk.close(0);
+      await bulk.close({ settled: false });
       this.rejects?.close();
     }
   }
@@ -277,7 +303,7 @@ class Restore {
       return;
     }
     if (this.conflict !== 'error' || plan.keysThere === 0) return;
-    throw new ServerError('TARGET', this.servers.masters[0].name, `the target has ${plan.keysThere} keys already`);
+    throw new ServerError('TARGET', this.servers.masters[0].name, `the target has ${plan.keysThere === 1 ? 'a key' : `${plan.keysThere} keys`} already`);
   }
 
   private async all(bulk: Bulk): Promise<RunSummary[]> {
@@ -329,15 +355,18 @@ class Restore {
         const sink = new RestoreSink({
           ...counting,
           ...{ hot, bulk, maxPayload, pace, ttlShift },
+          libraryConflict: flushesAll(options) ? 'replace' : this.conflict,
           databases: this.facts.databases,
           intoDb: url.db,
           from: lane.done,
           window: maxInFlight,
           dry: dryRun,
           signal: options.signal,
+          onLeftOut: () => lane.filtered++,
           onDone: (stretch) => this.done(lane, stretch),
           onProblem: (problem) => this.problem(problem),
         });
+        lane.sink = sink;
         return { sink, outputs: [], meta: true };
       },
       batchBuffers(links) * (BATCH_BYTES + (1 << 12)),
@@ -357,6 +386,17 @@ class Restore {
     this.ledger.add(stretch.ledger);
     this.rejects?.add(stretch.rejects);
     for (const rejected of stretch.rejects) this.options.onProblem?.(problemOf(lane.source, rejected));
+  }
+
+  /** What there is to tell of keys that a checkpoint does not count: the next run sends them again. */
+  private addUnfinished(): void {
+    for (const { sink, source } of this.lanes) {
+      for (const { ledger, rejects } of sink?.unfinished ?? []) {
+        this.ledger.add(ledger);
+        if (this.options.checkpoint === undefined) this.rejects?.add(rejects);
+        for (const rejected of rejects) this.options.onProblem?.(problemOf(source, rejected));
+      }
+    }
   }
 
   private progress(): void {
@@ -411,6 +451,7 @@ class Restore {
       plan,
       rows: this.ledger.entries(),
       total: this.ledger.total,
+      filtered: sum(({ filtered }) => filtered),
       told: this.told,
       failure: how.failure,
       resumed: this.resumed,

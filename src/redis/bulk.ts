@@ -8,7 +8,7 @@ import { openSocket } from './connect.js';
 import { Custody, type CustodyState } from './custody.js';
 import { ConnectionLost, reasonOf, ServerError } from './errors.js';
 import { Link, type LinkEvents, type Wire } from './link.js';
-import { redirection, refusalOf } from './refusals.js';
+import { redirection, type Refusal, refusalOf } from './refusals.js';
 import type { Master, Servers } from './servers.js';
 import { Signal } from './signal.js';
 import { addressText } from './url.js';
@@ -27,6 +27,8 @@ export interface BulkOptions {
   readonly custody?: readonly CustodyState[] | undefined;
   /** What a server had confirmed may be lost, and why. */
   readonly onLoss: (server: string, reason: string) => void;
+  /** Aborted when nothing more is to be sent, nor waited for. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** A unit that is to be sent again. */
@@ -49,6 +51,8 @@ const RETRY_BATCH = 1 << 18;
 /** Milliseconds between attempts, at first and at most. */
 const FIRST_PAUSE = 20;
 const LONGEST_PAUSE = 500;
+/** Milliseconds for replies to come when it is over. */
+const LAST_REPLIES = 3000;
 
 /** `again`: what was done before may have been applied. */
 export type Work<T> = (wire: Wire, node: string, again: boolean) => Promise<T>;
@@ -75,6 +79,7 @@ export class Bulk implements LinkEvents {
   private lastError = 'the connection was lost';
   private readonly change = new Signal();
   private closed = false;
+  private readonly over = new AbortController();
 
   constructor(
     readonly servers: Servers,
@@ -88,6 +93,14 @@ export class Bulk implements LinkEvents {
       failed: (suspect, error) => this.compareAgain(suspect, error),
     });
     this.arrange();
+    options.signal?.addEventListener('abort', () => this.aborted(), { signal: this.over.signal });
+  }
+
+  private aborted(): void {
+    this.change.fire();
+    setTimeout(() => {
+      for (const link of this.links.values()) link.reset('interrupted');
+    }, LAST_REPLIES).unref();
   }
 
   /** Links for the masters that there are; those of others are given up. */
@@ -158,6 +171,7 @@ export class Bulk implements LinkEvents {
   async calm(): Promise<void> {
     for (;;) {
       if (this.failure !== undefined) throw this.failure;
+      this.options.signal?.throwIfAborted();
       if (this.retryBytes < MOST_RETRIES && this.comparer.waiting < MOST_COMPARED) return;
       await this.change.wait();
     }
@@ -174,7 +188,7 @@ export class Bulk implements LinkEvents {
   }
 
   failed(link: Link, batch: Batch, unit: number, error: string): void {
-    const refusal = refusalOf(error);
+    const refusal = this.refusal(error);
     if (refusal === 'stop') {
       batch.setApart(unit);
       this.fail(new ServerError('REFUSED', link.name, error));
@@ -187,6 +201,12 @@ export class Bulk implements LinkEvents {
     else if (refusal === 'refused') batch.delivery.refused(batch, link.name, bytes, error);
     else this.again(link, batch, unit, bytes, error);
     this.change.fire();
+  }
+
+  /** A server that is no node of a cluster to us cannot send us to another one. */
+  private refusal(error: string): Refusal {
+    const refusal = refusalOf(error);
+    return !this.sharded && (refusal === 'moved' || refusal === 'ask') ? 'stop' : refusal;
   }
 
   private again(link: Link, batch: Batch, unit: number, bytes: Uint8Array, error: string): void {
@@ -263,7 +283,7 @@ export class Bulk implements LinkEvents {
   private async recover(): Promise<void> {
     if (this.recovering) return;
     this.recovering = true;
-    for (let pause = FIRST_PAUSE; this.hasWork && this.failure === undefined && !this.closed; pause = Math.min(pause * 2, LONGEST_PAUSE)) {
+    for (let pause = FIRST_PAUSE; this.hasWork && this.goesOn; pause = Math.min(pause * 2, LONGEST_PAUSE)) {
       await delay(pause);
       if (this.tooLate()) break;
       if (this.stale && !(await this.refreshed())) continue;
@@ -274,6 +294,10 @@ export class Bulk implements LinkEvents {
       this.change.fire();
     }
     this.recovering = false;
+  }
+
+  private get goesOn(): boolean {
+    return this.failure === undefined && !this.closed && this.options.signal?.aborted !== true;
   }
 
   private get hasWork(): boolean {
@@ -375,8 +399,20 @@ export class Bulk implements LinkEvents {
   }
 
   /** The same for every master, one after another. */
-  async everyMaster(work: Work<void>): Promise<void> {
-    for (const { name } of this.servers.masters) await this.alone(() => this.links.get(name) ?? this.bySlot[0], 0, work);
+  async everyMaster(work: (wire: Wire, master: Master) => Promise<void>): Promise<void> {
+    for (const master of this.servers.masters) await this.alone(() => this.links.get(master.name) ?? this.bySlot[0], 0, (wire) => work(wire, master));
+  }
+
+  /** The source text of a function library on a master; empty where it is not to be had. */
+  async libraryCode(master: Master, name: string): Promise<Uint8Array> {
+    try {
+      const client = await this.servers.client(master);
+      const [library = []] = (await client.callBuffer('FUNCTION', 'LIST', 'LIBRARYNAME', name, 'WITHCODE')) as unknown[][];
+      const at = library.findIndex((field) => String(field) === 'library_code');
+      return at < 0 ? new Uint8Array(0) : (library[at + 1] as Buffer);
+    } catch {
+      return new Uint8Array(0); // FUNCTION LIST is not allowed everywhere
+    }
   }
 
   /**
@@ -391,6 +427,7 @@ export class Bulk implements LinkEvents {
     const since = Date.now();
     for (let pause = FIRST_PAUSE, again = false; ; pause = Math.min(pause * 2, LONGEST_PAUSE)) {
       if (this.failure !== undefined) throw this.failure;
+      this.options.signal?.throwIfAborted();
       const link = pick();
       try {
         return await link.exclusive(db, (wire) => work(wire, link.name, again));
@@ -408,7 +445,7 @@ export class Bulk implements LinkEvents {
 
   private mayTryAgain(link: Link, error: unknown): boolean {
     if (error instanceof ErrorReply) {
-      const refusal = refusalOf(error.message);
+      const refusal = this.refusal(error.message);
       if (refusal === 'stop') throw new ServerError('REFUSED', link.name, error.message, error);
       if (refusal === 'stale' && !this.sharded) link.reset('the server is no master any more');
       return refusal !== 'refused' && refusal !== 'there';
@@ -421,10 +458,12 @@ export class Bulk implements LinkEvents {
     return [...this.links.values()].filter((link) => link.unconfirmed).map(({ name }) => name);
   }
 
-  /** Waits for replies to what was sent, for so many milliseconds, and ends. */
-  async close(patience: number): Promise<void> {
+  /** Ends; `settled` waits for replies to what was sent, for a while. */
+  async close({ settled }: { settled: boolean }): Promise<void> {
+    const patience = settled ? LAST_REPLIES : 0;
     await Promise.all([...this.links.values()].map((link) => link.close(patience)));
     this.closed = true;
+    this.over.abort();
     this.servers.close();
   }
 }

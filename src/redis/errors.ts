@@ -12,6 +12,8 @@ export class ServerError extends Error {
     /** What was wrong, in a sentence without its end; errors of servers as they are. */
     readonly reason: string,
     cause?: unknown,
+    /** What to do next, where the code alone does not tell. */
+    readonly advice?: string,
   ) {
     super(`${server}: ${reason}`, { cause });
   }

@@ -245,6 +245,7 @@ export class Link {
     if (head.takeOne(error, integer)) {
       const failure = head.takeError();
       if (failure !== undefined) this.events.failed(this, head, head.answered - 1, failure);
+      if (this.flying[0] !== head) return; // the connection was given up for that, and the batch with it
     }
     this.afterReply(head);
   }

@@ -1,5 +1,6 @@
 import type { Redis } from 'ioredis';
 import type { ServerProcess } from './custody.js';
+import { addressText } from './url.js';
 
 /** What a server says of itself in INFO: commands that managed services allow. */
 export interface ServerInfo {
@@ -13,6 +14,8 @@ export interface ServerInfo {
   /** Changes with every start. */
   readonly runId: string;
   readonly role: string;
+  /** Of a replica: whose. */
+  readonly masterAddress: string | undefined;
   readonly replicas: number;
   /** Bytes; 0 for no limit. */
   readonly maxMemory: number;
@@ -59,6 +62,7 @@ export function parseInfo(text: string): ServerInfo {
     mode: field('redis_mode') || field('server_mode') || 'standalone',
     runId: field('run_id'),
     role: field('role'),
+    masterAddress: fields.has('master_host') ? addressText({ host: field('master_host'), port: number('master_port') }) : undefined,
     replicas: number('connected_slaves'),
     maxMemory: number('maxmemory'),
     usedMemory: number('used_memory'),

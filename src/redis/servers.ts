@@ -44,6 +44,10 @@ export class Servers {
     const info = await asked(access, () => serverInfo(first));
     const clustered = cluster ?? info.mode === 'cluster';
     const servers = new Servers(access, clustered, info);
+    if (info.mode === 'sentinel' || (!clustered && info.role === 'slave')) {
+      first.disconnect();
+      throw noTarget(addressText(access.url.addresses[0]), info);
+    }
     if (clustered) {
       void servers.keep(addressText(access.url.addresses[0]), Promise.resolve(first));
       await servers.refresh();
@@ -77,6 +81,9 @@ export class Servers {
   }
 
   private use(topology: Topology): void {
+    if (topology.nodes.length === 0) {
+      throw new ServerError('TARGET', addressText(this.seeds[0]), 'no node of the cluster has a slot', undefined, 'Give its slots to nodes first: redis-cli --cluster create.');
+    }
     this.owners = topology.owners;
     this.masters = topology.nodes.map(({ address, id, replicas }) => ({ name: addressText(address), address, id, replicas }));
     this.seeds = [...new Map([...topology.nodes.map(({ address }) => address), ...this.seeds].map((address) => [addressText(address), address])).values()];
@@ -142,6 +149,11 @@ export class Servers {
   close(): void {
     for (const name of [...this.clients.keys()]) this.forget(name);
   }
+}
+
+function noTarget(name: string, { masterAddress, mode }: ServerInfo): ServerError {
+  if (mode === 'sentinel') return new ServerError('TARGET', name, 'it is a sentinel', undefined, 'Write it as redis+sentinel://host:port/master.');
+  return new ServerError('TARGET', name, `it is a replica${masterAddress === undefined ? '' : ` of ${masterAddress}`}, and takes no writes`, undefined, 'Name its master as the target.');
 }
 
 /** Errors of servers, with the server. */

@@ -7,6 +7,8 @@ export interface PaceLimits {
 
 /** Milliseconds of a limit that may be used at a go. */
 const BURST = 100;
+/** Milliseconds that are waited at a go: timers hold no more than 2^31. */
+const LONGEST = 60_000;
 
 /** Holds a limit of keys and bytes a second: an allowance that grows with time, and that the next ones wait for where it is used up. */
 export class Pace {
@@ -20,10 +22,20 @@ export class Pace {
     return this.limits.keysPerSecond !== undefined || this.limits.bytesPerSecond !== undefined;
   }
 
-  /** The most keys that should be sent at a time. */
+  /** Whether something was sent that may have to be waited for. */
+  get owes(): boolean {
+    return this.limited && (this.keys > 0 || this.bytes > 0);
+  }
+
+  /** The most keys that should be sent at a time, and bytes. */
   get burst(): number {
     const { keysPerSecond = Infinity } = this.limits;
     return Math.max(1, Math.floor((keysPerSecond * BURST) / 1000));
+  }
+
+  get burstBytes(): number {
+    const { bytesPerSecond = Infinity } = this.limits;
+    return Math.max(1, (bytesPerSecond * BURST) / 1000);
   }
 
   /** So many were sent. */
@@ -32,8 +44,8 @@ export class Pace {
     this.bytes += bytes;
   }
 
-  /** Until what was spent is within the limits. */
-  async wait(): Promise<void> {
+  /** Until what was spent is within the limits. Rejects when `signal` is aborted. */
+  async wait(signal?: AbortSignal): Promise<void> {
     const { bytesPerSecond = Infinity, keysPerSecond = Infinity } = this.limits;
     const now = performance.now();
     const seconds = (now - this.last) / 1000;
@@ -42,8 +54,8 @@ export class Pace {
     this.bytes = left(this.bytes, seconds, bytesPerSecond);
     const debt = Math.max(this.keys / keysPerSecond, this.bytes / bytesPerSecond);
     if (debt * 1000 > 1) {
-      await delay(debt * 1000);
-      await this.wait();
+      await delay(Math.min(debt * 1000, LONGEST), undefined, { signal });
+      await this.wait(signal);
     }
   }
 }

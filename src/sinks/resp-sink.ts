@@ -4,7 +4,7 @@ import { Frame, NEED, RECORD } from '../rdb/frame.js';
 import { FRAME_WORDS, FrameTable } from '../rdb/frame-table.js';
 import { Framer } from '../rdb/framer.js';
 import { PAYLOAD_FOOTER, payloadHead, writeCrc, writePayloadVersion } from '../rdb/payload.js';
-import { hasReplace, releaseNumber, targetName } from '../values/targets.js';
+import { hasFunctions, hasReplace, releaseNumber, targetName } from '../values/targets.js';
 import type { DumpSinkOptions } from './dump-sink.js';
 import type { Output } from './output.js';
 import { functionCode } from './rdb-meta.js';
@@ -20,7 +20,6 @@ export interface RespSinkOptions extends DumpSinkOptions {
   readonly now: number;
 }
 
-const FUNCTION_SINCE = 700;
 const NEWEST = 9999;
 
 /** Parts of values are read again in such pieces. */
@@ -106,7 +105,7 @@ export class RespSink extends SingleOutputSink {
   private refuseLarge(frame: Frame): void {
     this.complete = false;
     this.held.close();
-    this.refuse(frame, `its payload is larger than --max-payload, and no commands make a value of the type ${frame.redisType}`);
+    this.refuse(frame, RespValues.refusal(frame));
   }
 
   private record(frame: Frame): void {
@@ -233,7 +232,7 @@ export class RespSink extends SingleOutputSink {
   }
 
   private library(code: Uint8Array): void {
-    if (this.server < FUNCTION_SINCE) {
+    if (!hasFunctions(this.options.target)) {
       this.tell(`a function library, which ${this.options.target === undefined ? 'the target' : targetName(this.options.target)} does not know`);
       return;
     }

@@ -60,6 +60,11 @@ export class RespValues extends PartsReader {
     return redisType !== 'module' && redisType !== 'array';
   }
 
+  /** Why a value of another type is not written. */
+  static refusal({ redisType }: Frame): string {
+    return `its payload is larger than --max-payload, and no commands make a value of the type ${redisType}`;
+  }
+
   protected begin(frame: Frame): void {
     this.key = frame.keyBytes.slice(frame.keyStart, frame.keyEnd);
     this.add = ADD[frame.redisType] ?? '';

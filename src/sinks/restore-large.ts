@@ -43,7 +43,6 @@ type Outcome = 'restored' | 'replaced' | 'there';
  * nobody could tell afterwards whose key it is, it is made under another name first and renamed when it is complete.
  */
 export class LargeValue {
-  complete = false;
   private readonly held = new Spill();
   private readonly frame: Frame;
   private readonly head: Uint8Array;
@@ -63,9 +62,8 @@ export class LargeValue {
     this.slot = options.bulk.sharded ? keySlot(this.key, 0, this.key.length) : 0;
   }
 
-  add({ bytes, end, last, start }: Frame): void {
+  add({ bytes, end, start }: Frame): void {
     this.held.add(bytes, start, end);
-    this.complete = last;
   }
 
   /** Bytes of the payload. */
@@ -77,13 +75,19 @@ export class LargeValue {
     this.held.close();
   }
 
+  /** The rest of it does not come. */
+  forget(): void {
+    this.held.close();
+    this.stretch.forget();
+  }
+
   /** Until the server has it, or has refused it. Throws ServerError. */
   async send(): Promise<void> {
     const { bulk, conflict } = this.options;
     const { db } = this.frame;
     const tooLarge = this.size > this.options.maxPayload;
     try {
-      if (tooLarge && !RespValues.can(this.frame)) throw new ErrorReply(`its payload is larger than --max-payload, and no commands make a value of type ${this.frame.redisType}`);
+      if (tooLarge && !RespValues.can(this.frame)) throw new ErrorReply(RespValues.refusal(this.frame));
       let server = '';
       const outcome = await bulk.exclusive(this.slot, db, (wire, node, again) => {
         server = node;
@@ -175,7 +179,7 @@ export class LargeValue {
     const { target, version } = this.options;
     const crc = new Crc64();
     const { output, resp } = this.writer(wire);
-    const modifiers = modifiersOf(frame, target, replaces);
+    const modifiers = modifiersOf(frame, target, replaces && hasReplace(target));
     resp.command(4 + modifiers.length);
     resp.word('RESTORE');
     resp.arg(key);

@@ -12,12 +12,13 @@ import { Batch } from '../redis/batch.js';
 import type { Bulk } from '../redis/bulk.js';
 import type { Link } from '../redis/link.js';
 import { hasListpacks, hasMisreadListpacks, LARGEST_SAFE } from '../values/listpack-borders.js';
-import { hasAbsoluteTtl, hasReplace, reads, type Target } from '../values/targets.js';
+import { hasAbsoluteTtl, hasFunctions, hasReplace, reads, type Target, targetName } from '../values/targets.js';
 import { DumpSink, type DumpSinkOptions } from './dump-sink.js';
 import { functionCode } from './rdb-meta.js';
 import type { Pace } from './pace.js';
 import { LargeValue } from './restore-large.js';
 import { type RestoreConflict, Stretch, type StretchEvents } from './restore-progress.js';
+import { RespValues } from './resp-values.js';
 import { modifiersOf, RespWriter, ttlOf } from './resp-writer.js';
 import { loadLibrary } from './restore-functions.js';
 
@@ -25,6 +26,8 @@ export interface RestoreSinkOptions extends DumpSinkOptions {
   readonly target: Target;
   readonly bulk: Bulk;
   readonly conflict: RestoreConflict;
+  /** What becomes of function libraries that the target has with other code. */
+  readonly libraryConflict: RestoreConflict;
   /** Counts the keys that are replaced: the target has some. */
   readonly countReplaced: boolean;
   /** Payloads over this many bytes become plain commands. */
@@ -42,6 +45,8 @@ export interface RestoreSinkOptions extends DumpSinkOptions {
   readonly window: number;
   /** A stretch is done: all before it are, too. */
   onDone(stretch: Stretch): void;
+  /** The filters left a key out. */
+  onLeftOut(): void;
   /** When it is aborted, replies are not waited for any more. */
   readonly signal?: AbortSignal | undefined;
   /** Only looked at: nothing is sent. */
@@ -50,6 +55,8 @@ export interface RestoreSinkOptions extends DumpSinkOptions {
 
 const RUN_ROWS = 1 << 10;
 const RUN_BYTES = 1 << 18;
+/** No payload in a run has more bytes: whole values are smaller than that. */
+const LARGEST_RUN = 2 << 20;
 /** Room for the largest record that comes whole, its command, and a key of some length. */
 export const BATCH_BYTES = (1 << 20) + (1 << 18);
 /** Bytes of a source, and milliseconds, after which a stretch ends. */
@@ -80,10 +87,17 @@ export class RestoreSink extends DumpSink {
   private stretchFrom = 0;
   private stretchAt = performance.now();
   private lastOffset = -1;
+  /** There is more to come of the key at hand. */
+  private midKey = false;
   /** The key at hand was delivered by a run before this one. */
   private passing = false;
   private sinceTurn = 0;
   private large: LargeValue | undefined;
+  /** Those that are whole, and wait to be sent. */
+  private readonly larges: LargeValue[] = [];
+  private broken = false;
+  /** Bytes of the payload at hand that is only looked at, so far. */
+  private seenSize = 0;
   private libraries: Uint8Array[] = [];
   private sent = 0;
   private readonly events: StretchEvents;
@@ -98,7 +112,7 @@ export class RestoreSink extends DumpSink {
     const replaces = conflict === 'replace';
     this.perUnit = replaces && (countReplaced || !hasReplace(target)) ? 2 : 1;
     this.kernelOptions = (replaces ? RESTORE_REPLACE : 0) | (this.perUnit === 2 ? RESTORE_EXISTS : 0);
-    this.kernelFits = hasAbsoluteTtl(target) && options.dbMap === undefined && options.stripTtl !== true && ttlShift === 0 && options.dry !== true;
+    this.kernelFits = options.maxPayload >= LARGEST_RUN && hasAbsoluteTtl(target) && options.dbMap === undefined && options.stripTtl !== true && ttlShift === 0 && options.dry !== true;
     this.plain = plainTypes(target);
     const buffers = Array.from({ length: batchBuffers(bulk.servers.masters.length) }, () => this.hot.allocate(BATCH_BYTES));
     this.free = buffers;
@@ -132,6 +146,7 @@ export class RestoreSink extends DumpSink {
     const { db, expireAt, expireHi, expireLo } = frame;
     const before = this.changedKeys;
     if (frame.first) this.head(frame);
+    this.midKey = !frame.last;
     if (!this.passing && !this.dropped) {
       if (this.options.intoDb !== undefined) frame.db = this.options.intoDb;
       super.frame(kind, frame);
@@ -181,7 +196,7 @@ export class RestoreSink extends DumpSink {
   /** A part of a value that does not go into a batch. */
   private part(frame: Frame): void {
     if (this.options.dry === true) {
-      if (frame.last) this.stretch.ledger.at(frame.db, '').restored++;
+      this.lookAt(frame);
       return;
     }
     if (frame.first) {
@@ -189,17 +204,40 @@ export class RestoreSink extends DumpSink {
       this.stretch.expect(1);
     }
     this.large?.add(frame);
+    if (this.large !== undefined && frame.last) this.larges.push(this.large);
+    if (frame.last) this.large = undefined;
   }
 
-  protected async settleTaken(): Promise<void> {
-    const { large } = this;
-    if (large?.complete !== true) return;
-    this.large = undefined;
+  private lookAt(frame: Frame): void {
+    if (frame.first) this.seenSize = payloadHead(frame).length + PAYLOAD_FOOTER;
+    this.seenSize += frame.end - frame.start;
+    if (!frame.last) return;
+    if (this.seenSize > this.options.maxPayload && !RespValues.can(frame)) this.refuse(frame, RespValues.refusal(frame));
+    else this.stretch.ledger.at(frame.db, '').restored++;
+  }
+
+  protected settleTaken(): Promise<void> {
+    return this.larges.length === 0 ? Promise.resolve() : this.unlessBroken(() => this.sendLarges());
+  }
+
+  /** What was on its way when this went wrong is not waited for. */
+  private async unlessBroken(work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      this.broken = this.options.signal?.aborted !== true;
+      throw error;
+    }
+  }
+
+  private async sendLarges(): Promise<void> {
     this.sendAll();
-    this.options.pace.spend(1, large.size);
-    this.sent += large.size;
-    await large.send();
-    await this.options.pace.wait();
+    for (const large of this.larges.splice(0)) {
+      this.options.pace.spend(1, large.size);
+      this.sent += large.size;
+      await large.send();
+      await this.options.pace.wait(this.options.signal);
+    }
   }
 
   takeRun(framer: Framer, most: number): number {
@@ -207,7 +245,7 @@ export class RestoreSink extends DumpSink {
     const db = this.target(framer.frame.db);
     if (!this.kernelFits || db >= this.options.databases || this.free.length === 0) return 0;
     const { bytes, position: to } = framer;
-    const taken = framer.run({ table: rows.words, row: 0, rows: Math.min(RUN_ROWS, most, this.options.pace.burst), to, room: RUN_BYTES, read: 0, expired: 0, now: 0 });
+    const taken = framer.run({ table: rows.words, row: 0, rows: Math.min(RUN_ROWS, most, this.options.pace.burst), to, room: Math.min(RUN_BYTES, this.options.pace.burstBytes), read: 0, expired: 0, now: 0 });
     this.dropped = false;
     if (taken === 0) return 0;
     this.lastOffset = rows.double(taken - 1, OFFSET);
@@ -293,7 +331,8 @@ export class RestoreSink extends DumpSink {
   }
 
   private isFull({ length, units }: Batch): boolean {
-    return length >= this.options.window / 2 || units >= this.options.pace.burst;
+    const { pace, window } = this.options;
+    return length >= Math.min(window / 2, pace.burstBytes) || units >= pace.burst;
   }
 
   private sendOff(link: Link, batch: Batch): void {
@@ -324,7 +363,7 @@ export class RestoreSink extends DumpSink {
     }
     const writer = new RespWriter(batch, this.hot);
     const { bytes, end, keyBytes, keyEnd, keyStart, start } = frame;
-    const modifiers = modifiersOf(frame, target, conflict === 'replace');
+    const modifiers = modifiersOf(frame, target, conflict === 'replace' && hasReplace(target));
     if (this.perUnit === 2) {
       writer.command(2);
       writer.word(hasReplace(target) ? 'EXISTS' : 'DEL');
@@ -361,25 +400,33 @@ export class RestoreSink extends DumpSink {
   }
 
   meta(frame: Frame): void {
-    if (frame.offset < this.options.from || this.options.dry === true) return;
+    const { dry, from, target } = this.options;
+    if (frame.offset < from) return;
     const { name } = frame.opcode ?? {};
     if (name === 'AUX') this.keyAux(frame);
-    else if (name === 'FUNCTION2') this.libraries.push(functionCode(frame));
+    else if (name === 'FUNCTION2' && !hasFunctions(target)) this.tell(`a function library, which ${targetName(target)} does not know`);
+    else if (name === 'FUNCTION2' && dry !== true) this.libraries.push(functionCode(frame));
     else if (name === 'FUNCTION_PRE_GA') this.tell('a function library of a release candidate of Redis 7.0, which no server loads');
     else if (name === 'MODULE_AUX') this.tell('data of a module that belongs to no key, for which there is no command');
   }
 
   get full(): boolean {
-    return this.sinceTurn >= TURN_BYTES || this.free.length < LEAST_FREE || this.libraries.length > 0 || this.bulk.failure !== undefined;
+    return this.sinceTurn >= TURN_BYTES || this.free.length < LEAST_FREE || this.libraries.length > 0 || this.larges.length > 0 || this.options.pace.owes || this.bulk.failure !== undefined;
   }
 
-  async flush(): Promise<void> {
+  flush(): Promise<void> {
+    this.options.signal?.throwIfAborted();
+    return this.unlessBroken(() => this.makeRoom());
+  }
+
+  private async makeRoom(): Promise<void> {
     const { bulk, options } = this;
     for (const library of this.libraries.splice(0)) {
-      const problem = await loadLibrary(bulk, library, options.conflict);
+      const problem = await loadLibrary(bulk, library, options.libraryConflict);
       if (problem !== undefined) this.tell(problem);
     }
-    await options.pace.wait();
+    await this.settleTaken();
+    await options.pace.wait(options.signal);
     await bulk.calm();
     while (this.free.length < LEAST_FREE) {
       await bulk.wait();
@@ -392,8 +439,14 @@ export class RestoreSink extends DumpSink {
   /** The frames at hand are all read: a stretch may end here. */
   override release(): void {
     const now = performance.now();
+    if (this.midKey) return; // nobody has said yet that it is on its way
     if (this.lastOffset - this.stretchFrom < STRETCH_BYTES && now - this.stretchAt < STRETCH_MS) return;
     this.endStretch();
+  }
+
+  override leftOut(): void {
+    super.leftOut();
+    this.options.onLeftOut();
   }
 
   private endStretch(): void {
@@ -403,17 +456,25 @@ export class RestoreSink extends DumpSink {
     this.stretch = new Stretch(this.events);
     this.stretchFrom = this.lastOffset;
     this.stretchAt = performance.now();
-    stretch.close(this.lastOffset + 1);
+    stretch.close(this.midKey ? this.lastOffset : this.lastOffset + 1);
   }
 
   /** Until everything is delivered. */
   override async finish(): Promise<void> {
-    if (this.full) await this.flush();
+    if (this.broken) return;
+    this.large?.forget();
+    this.large = undefined;
+    if (this.options.signal?.aborted !== true && this.full) await this.flush();
     this.endStretch();
     while (this.stretches.length > 0 && this.options.signal?.aborted !== true) {
       await this.bulk.calm();
       await this.bulk.wait();
     }
+  }
+
+  /** What is not done when it is over, and may be sent again by the next run. */
+  get unfinished(): readonly Stretch[] {
+    return [...this.stretches, this.stretch];
   }
 
   fileEnd(): void {
@@ -425,11 +486,15 @@ export class RestoreSink extends DumpSink {
   }
 
   protected takeBack(): boolean {
-    this.large?.abandon();
-    return true;
+    return true; // `finish` has forgotten the beginning of a value
   }
 
   end(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  override close(): Promise<void> {
+    for (const large of this.larges.splice(0)) large.abandon();
     return Promise.resolve();
   }
 }

@@ -94,6 +94,9 @@ export function releaseNumber({ release }: Target): number {
   return major * 100 + minor;
 }
 
+/** Whether it has function libraries (since 7.0); undefined for the newest one. */
+export const hasFunctions = (target: Target | undefined): boolean => target === undefined || target.vendor === 'valkey' || releaseNumber(target) >= 700;
+
 /** RESTORE takes an absolute expiry, idle time and frequency since 5.0. */
 export const hasAbsoluteTtl = (target: Target | undefined): boolean => target === undefined || releaseNumber(target) >= 500;
 

@@ -1,0 +1,105 @@
+import { createServer, type Server, type Socket } from 'node:net';
+
+/** What a fake server does on a command: a reply in RESP, nothing, or an end of the connection, perhaps behind some bytes. */
+export type Answer = string | undefined | { readonly close: string };
+
+type Answers = (command: readonly string[], count: number) => Answer | 'usual';
+
+export const OK = '+OK\r\n';
+
+const bulk = (text: string): string => `$${Buffer.byteLength(text)}\r\n${text}\r\n`;
+
+/** A server that is none: it records commands and says what it is told to say. Arguments are latin-1. */
+export class FakeServer {
+  readonly commands: string[][] = [];
+  connections = 0;
+  private readonly sockets = new Set<Socket>();
+  private readonly counts = new Map<string, number>();
+
+  private constructor(
+    private readonly listener: Server,
+    private readonly info: string,
+    private readonly answers: Answers,
+  ) {
+    listener.on('connection', (socket) => this.serve(socket));
+  }
+
+  /** `info` is what stands in INFO, beside nothing at all; `count` of an answer counts the commands of the same name, from 1. */
+  static async start(info: Readonly<Record<string, string>>, answers: Answers = () => 'usual'): Promise<FakeServer> {
+    const listener = createServer();
+    await new Promise<void>((resolve) => listener.listen(0, '127.0.0.1', resolve));
+    return new FakeServer(listener, Object.entries({ redis_mode: 'standalone', role: 'master', ...info }).map(([name, value]) => `${name}:${value}\r\n`).join(''), answers);
+  }
+
+  get url(): string {
+    return `redis://127.0.0.1:${(this.listener.address() as { port: number }).port}`;
+  }
+
+  /** The commands of these names, without the payloads. */
+  sent(...names: string[]): string[] {
+    return this.commands.filter(([name]) => names.includes(name)).map((command) => command.filter((_, i) => command[0] !== 'RESTORE' || i !== 3).join(' '));
+  }
+
+  private serve(socket: Socket): void {
+    this.connections++;
+    this.sockets.add(socket);
+    let pending = Buffer.alloc(0);
+    socket.on('error', () => undefined);
+    socket.on('close', () => this.sockets.delete(socket));
+    socket.on('data', (chunk) => {
+      pending = Buffer.concat([pending, chunk]);
+      for (let taken = parse(pending); taken !== undefined; taken = parse(pending)) {
+        pending = pending.subarray(taken.end);
+        this.take(socket, taken.command);
+      }
+    });
+  }
+
+  private take(socket: Socket, command: string[]): void {
+    const name = command[0].toUpperCase();
+    const count = (this.counts.get(name) ?? 0) + 1;
+    this.counts.set(name, count);
+    command[0] = name;
+    this.commands.push(command);
+    const chosen = this.answers(command, count);
+    const answer = chosen === 'usual' ? this.usual(name, command) : chosen;
+    if (typeof answer === 'string') socket.write(Buffer.from(answer, 'latin1'));
+    else if (answer !== undefined) socket.end(Buffer.from(answer.close, 'latin1'));
+  }
+
+  private usual(name: string, [, argument]: readonly string[]): string {
+    if (name === 'INFO') return bulk(this.info);
+    if (name === 'SELECT' && Number(argument) >= 16) return '-ERR DB index is out of range\r\n';
+    if (name === 'EXISTS' || name === 'DEL') return ':0\r\n';
+    return OK;
+  }
+
+  async stop(): Promise<void> {
+    for (const socket of this.sockets) socket.destroy();
+    await new Promise((resolve) => this.listener.close(resolve));
+  }
+}
+
+/** The command at the beginning, and where it ends. */
+function parse(bytes: Buffer): { command: string[]; end: number } | undefined {
+  let at = 0;
+  const line = (): string | undefined => {
+    const end = bytes.indexOf('\r\n', at);
+    if (end < 0) return undefined;
+    const text = bytes.toString('latin1', at, end);
+    at = end + 2;
+    return text;
+  };
+  const head = line();
+  if (head === undefined) return undefined;
+  const command: string[] = [];
+  for (let left = Number(head.slice(1)); left > 0; left--) {
+    const size = line();
+    if (size === undefined) return undefined;
+    const length = Number(size.slice(1));
+    if (at + length + 2 > bytes.length) return undefined;
+    command.push(bytes.toString('latin1', at, at + length));
+    at += length + 2;
+  }
+  return { command, end: at };
+}
