@@ -22,12 +22,12 @@ for i = 1, n do
   if i % 20 == 0 then
     for j = 1, i % 40 + 1 do
       redis.call('RPUSH', 'list:' .. i, 'item' .. j)
-      redis.call('SADD', 'set:' .. i, 'member' .. i * j)
       redis.call('SADD', 'intset:' .. i, i * j)
       redis.call('ZADD', 'zset:' .. i, j / 7, 'member' .. j)
       redis.call('HSET', 'hash:' .. i, 'field' .. j, string.rep('x', j))
       redis.call('XADD', 'stream:' .. i, i .. '-' .. j, 'field', j)
     end
+    redis.call('SADD', 'set:' .. i, 'member' .. i)
     redis.call('XGROUP', 'CREATE', 'stream:' .. i, 'group', '0')
     if i % 60 == 0 then redis.call('PEXPIREAT', 'hash:' .. i, 4102444800000 + i) end
   end
