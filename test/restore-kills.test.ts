@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { buildPackage, collect, type Ended, Folder } from './cli-support.js';
 import { contentOf, differences, type FaultData, faultData } from './fault-data.js';
 import { randomFrom } from './fault-proxy.js';
-import { RedisNode } from './redis-node.js';
+import { RedisNode, until } from './redis-node.js';
 import { missingServer } from './redis-server.js';
 
 const missing = missingServer();
@@ -32,10 +32,13 @@ interface Summary {
   resumed: boolean;
 }
 
-/** Runs the built program until `when` milliseconds have passed, and ends it then. */
-async function runUntil(argv: readonly string[], when: number, signal: NodeJS.Signals): Promise<Ended> {
+const run = (argv: readonly string[]): Promise<Ended> => collect(spawn(process.execPath, [bin, 'restore', ...argv, '--json']));
+
+/** Runs the built program, and ends it so many milliseconds after it has connected. */
+async function runUntil(server: RedisNode, argv: readonly string[], when: number, signal: NodeJS.Signals): Promise<Ended> {
   const child = spawn(process.execPath, [bin, 'restore', ...argv, '--json']);
   const ended = collect(child);
+  await until('it has connected', async () => child.exitCode !== null || String(await server.client.client('LIST')).includes('name=rdbkit'));
   await Promise.race([ended, delay(when)]);
   child.kill(signal);
   return ended;
@@ -43,9 +46,8 @@ async function runUntil(argv: readonly string[], when: number, signal: NodeJS.Si
 
 const summaryOf = ({ err }: Ended): Summary => JSON.parse(err.trim().split('\n').at(-1) ?? '') as Summary;
 
-/** Milliseconds that the program needs before it writes anything, and those that it lives at the most. */
-const START = 150;
-const LIFE = 500;
+/** Milliseconds that the program has at the most. */
+const LIFE = 400;
 const ROUNDS = 27;
 
 describe.skipIf(missing !== undefined)('a restore that is killed and started again', { timeout: 120_000 }, () => {
@@ -61,7 +63,7 @@ describe.skipIf(missing !== undefined)('a restore that is killed and started aga
       let inTheMiddle = 0;
       for (let round = 0; round < ROUNDS; round++) {
         const signal = random() < 0.3 ? 'SIGINT' : 'SIGKILL';
-        const ended = await runUntil([...argv, '--max-keys-per-second', '1000'], START + random() * LIFE, signal);
+        const ended = await runUntil(server, [...argv, '--max-keys-per-second', '1000'], random() * LIFE, signal);
         expect(ended.code === 0, `round ${round} ended early: ${ended.err}`).toBe(false);
         if (ended.signal === 'SIGKILL') kills++;
         else {
@@ -74,12 +76,12 @@ describe.skipIf(missing !== undefined)('a restore that is killed and started aga
       expect(kills).toBeGreaterThan(ROUNDS / 2);
       expect(interruptions).toBeGreaterThan(2);
       expect(inTheMiddle).toBeGreaterThan(ROUNDS / 2);
-      const last = await runUntil(argv, 60_000, 'SIGKILL');
+      const last = await run(argv);
       expect(last, last.err).toMatchObject({ code: 0 });
       expect(summaryOf(last)).toMatchObject({ keysRestored: data.content.size, keysReplaced: 0, keysSkipped: 0, keysRejected: 0, resumed: true });
       expect(differences(await contentOf([server.client]), data.content)).toEqual([]);
       expect(readFileSync(rejects, 'utf8')).toBe('');
-      const again = await runUntil(argv, 60_000, 'SIGKILL');
+      const again = await run(argv);
       expect(again.code).toBe(2);
       expect(again.err).toContain('it says that all is done');
     } finally {
@@ -95,7 +97,7 @@ describe.skipIf(missing !== undefined)('a checkpoint', { timeout: 60_000 }, () =
 
   beforeAll(async () => {
     [server, other] = await Promise.all([RedisNode.start(), RedisNode.start()]);
-    const ended = await runUntil([source, server.url, '--checkpoint', checkpoint, '--max-keys-per-second', '500'], 600, 'SIGINT');
+    const ended = await runUntil(server, [source, server.url, '--checkpoint', checkpoint, '--max-keys-per-second', '500'], 1000, 'SIGINT');
     expect(ended, ended.err).toMatchObject({ code: 130 });
     expect(existsSync(checkpoint)).toBe(true);
   }, 60_000);
@@ -104,7 +106,7 @@ describe.skipIf(missing !== undefined)('a checkpoint', { timeout: 60_000 }, () =
 
   const refusal = async (argv: readonly string[]): Promise<string> => {
     const before = readFileSync(checkpoint, 'utf8');
-    const ended = await runUntil([...argv, '--checkpoint', checkpoint], 60_000, 'SIGKILL');
+    const ended = await run([...argv, '--checkpoint', checkpoint]);
     expect(ended.code).toBe(2);
     expect(readFileSync(checkpoint, 'utf8')).toBe(before);
     expect(await other.client.dbsize()).toBe(0);
@@ -133,7 +135,7 @@ describe.skipIf(missing !== undefined)('a checkpoint', { timeout: 60_000 }, () =
   test('knows that a server was restarted between two runs', async () => {
     await server.kill();
     await server.restart();
-    const ended = await runUntil([source, server.url, '--checkpoint', checkpoint], 60_000, 'SIGKILL');
+    const ended = await run([source, server.url, '--checkpoint', checkpoint]);
     expect(ended, ended.err).toMatchObject({ code: 0 });
     expect(summaryOf(ended)).toMatchObject({ keysRestored: data.content.size, keysRejected: 0, resumed: true });
     expect(differences(await contentOf([server.client]), data.content)).toEqual([]);
