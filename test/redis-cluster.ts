@@ -38,14 +38,7 @@ export class TestCluster {
 
   /** Until all nodes that run say that all is well, and all replicas have what their masters have. */
   async settled(): Promise<void> {
-    await until('the cluster is well', async () => {
-      for (const { client } of this.running) {
-        if (!(await clusterInfo(client)).includes('cluster_state:ok')) return false;
-        const role = (await client.call('ROLE')) as unknown[];
-        if (role[0] === 'slave' && role[3] !== 'connected') return false;
-      }
-      return true;
-    });
+    await until('the cluster is well', async () => (await Promise.all(this.running.map(({ client }) => isWell(client).catch(() => false)))).every(Boolean));
   }
 
   private get running(): RedisNode[] {
@@ -55,6 +48,7 @@ export class TestCluster {
   /** The masters that have slots, as the nodes that run see themselves. */
   async masters(): Promise<RedisNode[]> {
     const found: RedisNode[] = [];
+    await until('no node is loading', async () => (await Promise.all(this.running.map(({ client }) => clusterInfo(client).then(() => true, () => false)))).every(Boolean));
     for (const node of this.running) {
       const own = ((await node.client.call('CLUSTER', 'NODES')) as string).split('\n').find((line) => line.includes('myself')) ?? '';
       if (own.includes('master') && own.split(' ').length > 8) found.push(node);
@@ -104,5 +98,10 @@ export class TestCluster {
 }
 
 const clusterInfo = (client: Redis): Promise<string> => client.call('CLUSTER', 'INFO') as Promise<string>;
+
+async function isWell(client: Redis): Promise<boolean> {
+  const role = (await client.call('ROLE')) as unknown[];
+  return (role[0] !== 'slave' || role[3] === 'connected') && (await clusterInfo(client)).includes('cluster_state:ok');
+}
 
 const idOf = ({ client }: RedisNode): Promise<string> => client.call('CLUSTER', 'MYID') as Promise<string>;

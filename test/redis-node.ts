@@ -63,12 +63,13 @@ export class RedisNode {
     const own = ['--port', `${this.port}`, '--bind', '127.0.0.1', '--dir', this.folder, '--save', '', '--enable-debug-command', 'yes'];
     const child = spawn(SERVER, [...own, ...this.options, ...more], { stdio: 'ignore' });
     this.process = child;
-    const client = new Redis({ port: this.port, host: '127.0.0.1', protocol: 2, enableReadyCheck: false, retryStrategy: () => 20, maxRetriesPerRequest: null });
+    const client = new Redis({ port: this.port, host: '127.0.0.1', protocol: 2, enableReadyCheck: false, retryStrategy: () => 20, maxRetriesPerRequest: null, commandTimeout: 15_000 });
     client.on('error', () => undefined); // refused until the server listens
     this.connection = client;
     await until(`${this.name} answers`, async () => {
       if (child.exitCode !== null) throw new Error(`${SERVER} does not start`);
-      return new RegExp(`^process_id:${child.pid}\\r?$`, 'm').test(await client.info('server'));
+      const info = await Promise.race([client.info('server').catch(() => ''), delay(2000, '')]);
+      return new RegExp(`^process_id:${child.pid}\\r?$`, 'm').test(info);
     });
   }
 
@@ -107,10 +108,10 @@ const listen = (port: number): Promise<number> =>
     listener.listen(port, '127.0.0.1', () => listener.close(() => resolve(port)));
   });
 
-/** One that is free, and so is the one 10,000 above it, which the bus of a cluster takes. */
+/** One that is free, and so is the one 10,000 above it, which the bus of a cluster takes: in a range of their own, so that they are nobody's ports. */
 async function freePort(): Promise<number> {
   for (;;) {
-    const port = 12_000 + Math.floor(Math.random() * 20_000);
+    const port = 12_000 + Math.floor(Math.random() * 10_000);
     try {
       await listen(port);
       await listen(port + 10_000);

@@ -179,9 +179,9 @@ class Restore {
       retryFor: options.retryFor ?? RETRY_FOR,
       relativeTtl: !hasAbsoluteTtl(this.facts.target),
       same: samePayload,
-      signal: options.signal,
       custody: this.custody,
       onLoss: (server, reason) => this.lost(server, reason),
+      signal: options.signal,
     });
     this.bulk = bulk;
     bulk.resumed = this.resumed;
@@ -256,7 +256,7 @@ class Restore {
       this.rejects?.clear();
       this.options.onAgain?.();
     }
-    for (const lane of this.lanes) Object.assign(lane, { done: 0, counts: { read: 0, keys: 0, expired: 0, bytes: 0 } });
+    for (const lane of this.lanes) Object.assign(lane, { done: 0, counts: { read: 0, keys: 0, expired: 0, bytes: 0 }, filtered: 0, sink: undefined });
     this.save(false);
   }
 
@@ -390,6 +390,7 @@ class Restore {
 
   /** What there is to tell of keys that a checkpoint does not count: the next run sends them again. */
   private addUnfinished(): void {
+    if (this.counted) return;
     for (const { sink, source } of this.lanes) {
       for (const { ledger, rejects } of sink?.unfinished ?? []) {
         this.ledger.add(ledger);

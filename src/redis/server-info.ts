@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis';
-import { addressText } from './url.js';
 import type { ServerProcess } from './custody.js';
+import { addressText } from './url.js';
 
 /** What a server says of itself in INFO: commands that managed services allow. */
 export interface ServerInfo {

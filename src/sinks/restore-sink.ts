@@ -309,7 +309,8 @@ export class RestoreSink extends DumpSink {
         this.sendOff(link, batch);
         continue;
       } else {
-        this.slowly(row++, bytes);
+        this.slowly(row++, bytes); // which sends the batch off by itself where that makes it full
+        continue;
       }
       if (row < rows || this.isFull(batch)) this.sendOff(link, batch);
     }
@@ -337,6 +338,10 @@ export class RestoreSink extends DumpSink {
 
   private sendOff(link: Link, batch: Batch): void {
     this.filling.delete(link);
+    if (batch.units === 0) {
+      this.released(batch); // its only key so far was refused; no reply would ever come
+      return;
+    }
     this.options.pace.spend(batch.units, batch.length);
     this.sinceTurn += batch.length;
     this.sent += batch.length;
