@@ -302,6 +302,12 @@ describe('what a server would write', () => {
 });
 
 describe('records that are no keys', () => {
+  test('a function library that no server loads is told, and counted apart from keys', async () => {
+    const { counts, refusals } = await encodeLines(`{"type":"function","name":"f","engine":"LUA","value":"return 1"}\n${key('string', '""')}`);
+    expect(refusals).toEqual([{ reason: 'a function library of a release candidate of Redis 7.0, which no server loads' }]);
+    expect(counts).toEqual({ refused: 0, others: 1, adapted: 0, lost: 0 });
+  });
+
   test('come back', async () => {
     const lines = (await decodeBytes(read('redis-7.4.1-modules.rdb'), { meta: true })).lines;
     const { rdb } = await encodeLines(lines);
