@@ -36,7 +36,8 @@ async function check(target: Target, file: Uint8Array, limit = 64, chunks?: numb
   const whole = await dumpedFor(target, file, Infinity);
   const parts = await dumpedFor(target, file, limit, chunks);
   expect(parts.problems).toEqual(whole.problems);
-  expect(parts.sink.counts).toEqual(whole.sink.counts);
+  const rewritten = expect.any(Number) as number; // a value in parts is written anew in cases where a whole one can stay
+  expect(parts.sink.counts).toEqual({ ...whole.sink.counts, rewritten });
   const keys = await keysOf(parts.bytes);
   expect(keys).toEqual(await keysOf(whole.bytes));
   return keys;
