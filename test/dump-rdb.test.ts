@@ -82,7 +82,7 @@ describe('several files', () => {
 
   test('databases are moved and joined, and their counts with them', async () => {
     const { bytes: out, sink } = await copy([a], { dbMap: new Map([[3, 0]]), seen: new KeySet(), duplicates: 'drop' });
-    expect(sink.counts).toEqual({ refused: 0, others: 0, adapted: 0, lost: 0, duplicates: 1 });
+    expect(sink.counts).toEqual({ refused: 0, others: 0, adapted: 0, lost: 0, rewritten: 0, duplicates: 1 });
     expect(resizes((await decodeBytes(out, { meta: true })).lines)).toEqual(['{"type":"resizeDb","db":0,"keys":2,"expires":0}']);
   });
 

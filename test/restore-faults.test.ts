@@ -86,12 +86,12 @@ describe.skipIf(missing !== undefined)('a cluster', { timeout: 60_000 }, () => {
   test.each(['replace', 'error'])('slots move meanwhile, with their keys: --on-conflict %s', async (conflict) => {
     await cluster.flush();
     const [a, b, c] = await cluster.masters();
-    const state = { over: false };
-    const running = restore([source, a.url, '--on-conflict', conflict, ...SLOWLY]).finally(() => (state.over = true));
+    const over = new AbortController();
+    const running = restore([source, a.url, '--on-conflict', conflict, ...SLOWLY]).finally(() => over.abort());
     await until('keys are there', async () => (await cluster.size()) > 2000);
     let moved = 0;
     const random = randomFrom(7);
-    while (!state.over) {
+    while (!over.signal.aborted) {
       const [from, to] = random() < 0.5 ? [a, b] : [c, a];
       const slots = (await from.client.call('CLUSTER', 'SLOTS')) as [number, number, [string, number]][];
       const own = slots.filter(([, , [, port]]) => port === from.port);
