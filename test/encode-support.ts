@@ -29,7 +29,7 @@ export interface Encoded {
 export async function encodeLines(lines: string | Uint8Array, { allowLoss = false, chunks, keepGoing = false, lenient = false, target }: EncodeOptions = {}): Promise<Encoded> {
   const bytes = typeof lines === 'string' ? new TextEncoder().encode(lines) : lines;
   const [refusals, warnings, errors, unknown, counts] = [[] as Refusal[], [] as string[], [] as RdbError[], { lenient, left: 0 }, { refused: 0, others: 0, adapted: 0, lost: 0 }];
-  const input = new EncodedInput(openInput(bytes, { chunkSize: chunks }), {
+  const input = new EncodedInput(openInput(bytes, { chunkSize: chunks, text: true }), {
     chosen: { target: target === undefined ? undefined : parseTarget(target) },
     allowLoss,
     counts,

@@ -82,7 +82,7 @@ describe('what is wrong with a line is said, and where', () => {
     ['a short payload', line({}, bytes(1, 2, 3)), /BAD_PAYLOAD: .*line 2.*expected a payload of 12 bytes or more, got 3/],
     ['an expiry that is no number of 64 bits', `{"db":0,"key":"k","expireAt":9223372036854775808,"payload":"${base64(encodePayload(0, str('v'), 10))}"}`, /BAD_PAYLOAD: .*line 2: expected Unix milliseconds/],
     ['an expiry in words', line({ expireAt: 'soon' }), /BAD_PAYLOAD: .*line 2: expected Unix milliseconds/],
-    ['a frequency over a byte', line({ freq: 256 }), /BAD_PAYLOAD: .*line 2: expected a number up to 255 as "freq", got 256/],
+    ['a frequency over a byte', line({ freq: 256 }), /BAD_PAYLOAD: .*line 2: expected an integer from 0 to 255 as freq, got 256/],
   ];
   test.each(cases)('%s', async (_, text, message) => {
     const { code, err, out } = await decoded(`${line({ key: 'first' })}\n${text}\n${line({ key: 'third' })}\n`);

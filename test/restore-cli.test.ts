@@ -84,7 +84,7 @@ describe.skipIf(missingServer() !== undefined)(`messages of rdbkit restore to ${
     const { code, err, out } = await restore([FIXTURE, url]);
     expect([code, out]).toEqual([0, '']);
     const [source, target, closing, ...rest] = err.split('\n');
-    expect(source).toMatch(/^rdbkit: source .*redis-7\.0\.15\.rdb: RDB 10, of Redis 7\.0\.15, [\d.,]+ \w+, written \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/);
+    expect(source).toMatch(/^rdbkit: source .*redis-7\.0\.15\.rdb: RDB 10, of Redis 7\.0\.15, 146 keys in database 0, 2 function libraries, [\d.,]+ \w+, written \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/);
     expect(target).toMatch(/^rdbkit: target 127\.0\.0\.1:\d+: (Redis|Valkey) [\d.]+, one server, 16 databases, 0 keys$/);
     expect(closing).toMatch(/^rdbkit: 250 keys restored(, \d+ in another encoding)?; [\d.,]+ \w+ in, [\d.]+ m?s, [\d.,]+ \w+\/s, [\d,]+ keys\/s$/);
     expect(rest).toEqual(['']);

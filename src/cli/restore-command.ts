@@ -12,7 +12,7 @@ import { checkRestore, type CheckedRestore, type RestoreFlags } from './restore-
 import { planLines, planObject } from './restore-plan-text.js';
 import { type Failed, type Listeners, RunCommand, type Task } from './run-command.js';
 import { serverErrorLine, serverErrorObject } from './server-errors.js';
-import { addFilters, addMessages, list, sourceCommand } from './source-options.js';
+import { addDamage, addFilters, addMessages, list, sourceCommand } from './source-options.js';
 import { UsageError } from './usage.js';
 
 /** `argv` is the command line as typed, which explains some mistakes; `onExit` takes the exit code. */
@@ -52,6 +52,7 @@ export function addRestore(program: Command, io: Io, argv: readonly string[], on
     .option('--max-bytes-per-second <bytes>', 'write no faster than this');
   addFilters(command);
   command.option('--no-ttl', 'the same as --strip-ttl');
+  addDamage(command);
   addMessages(command, RESTORE_HELP.after);
   command.option('--verbose', 'also counts for every database and server');
   command.action(async (words: string[], flags: RestoreFlags) => {

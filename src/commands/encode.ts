@@ -90,7 +90,7 @@ function opener({ allowLoss = false, filter = {}, keepGoing, onConflict, onProbl
     const badLine = (error: RdbError): void => {
       if (++opened.badLines <= MOST_ERRORS) onError(error);
     };
-    const input = new EncodedInput(openInput(source, { signal, stdin }), {
+    const input = new EncodedInput(openInput(source, { signal, stdin, text: true }), {
       chosen,
       allowLoss,
       counts: opened.counts,

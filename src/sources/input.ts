@@ -23,6 +23,8 @@ export interface InputOptions {
   readonly chunkSize?: number | undefined;
   /** Makes the buffers that a file is read to (default: memory of their own). */
   readonly allocate?: ((size: number) => Uint8Array) | undefined;
+  /** Give the bytes as they are, also where they are lines of JSON (default: lines of payloads become the RDB that they make). */
+  readonly text?: boolean | undefined;
   /** Ends the reading: `chunks` throws its reason. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -172,7 +174,8 @@ class SourceInput implements Input {
     try {
       const reader = new ByteReader(source, this.name);
       this.compression = await recognise(reader);
-      yield* rdbOf((await DECOMPRESSORS[this.compression]())(reader));
+      const plainBytes = (await DECOMPRESSORS[this.compression]())(reader);
+      yield* this.options.text === true ? plainBytes : rdbOf(plainBytes);
     } finally {
       await source.return();
     }
