@@ -474,6 +474,7 @@ describe('errors', () => {
       fc.asyncProperty(fc.constantFrom(...files), fc.array(damage, { minLength: 1, maxLength: 3 }), fc.nat(), fc.constantFrom(64, 1 << 20), async (file, places, end, limit) => {
         const damaged = end % 3 === 0 ? file.slice(0, end % file.length) : file.slice();
         for (const [at, value] of places) damaged[at % damaged.length] = value;
+        fc.pre(damaged[0] !== 0x7b); // such a file is lines of payloads, which `outcome` does not know
         const want = rounded(await outcome(damaged, { meta: true, limit, checksum: false }));
         const records: Any[] = [];
         let got: string | undefined;
