@@ -1,4 +1,6 @@
 import { readFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:net';
 import { PassThrough, Readable } from 'node:stream';
 import { gzipSync } from 'node:zlib';
@@ -259,6 +261,20 @@ describe.skipIf(missingServer() !== undefined)(`messages of rdbkit restore to ${
       expect(code).toBe(130);
       expect(performance.now() - start).toBeLessThan(5000);
     });
+  });
+
+  test('a named pipe is read once', async () => {
+    const pipe = folder.at('pipe.rdb');
+    execFileSync('mkfifo', [pipe]);
+    const writing = writeFile(pipe, strings({ a: '1', b: '2' }));
+    const { code, err } = await restore([pipe, url]);
+    await writing;
+    expect([code, err]).toEqual([0, expect.stringMatching(/rdbkit: 2 keys restored; /)]);
+  });
+
+  test('with a checkpoint, a source that does not exist is wrong usage', async () => {
+    const { code, err } = await restore([folder.at('none.rdb'), url, '--checkpoint', folder.at('none.json')]);
+    expect([code, err]).toEqual([2, expect.stringMatching(/^rdbkit: --checkpoint: the source .*none\.rdb cannot be read: ENOENT/)]);
   });
 
   test('rejects that cannot be written end it', async () => {

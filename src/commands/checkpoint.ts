@@ -51,9 +51,11 @@ export class CheckpointError extends Error {
 
 const ENDS = 1 << 16;
 
-/** What a file is told by: its size, and a digest of its ends. Throws the error of the file system, CheckpointError. */
+/** What a file is told by: its size, and a digest of its ends. Throws CheckpointError, the error of the file system. */
 export async function sourceIdentity(path: string): Promise<Omit<CheckpointSource, 'done'>> {
-  const found = await stat(path);
+  const found = await stat(path).catch((cause: unknown) => {
+    throw new CheckpointError(`the source ${path} cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+  });
   if (!found.isFile()) throw new CheckpointError(`${path} is no file: it cannot be read again from the beginning`);
   const { size } = found;
   const file = await open(path);

@@ -1,5 +1,5 @@
 import type { RdbFormat } from '../sinks/rdb-file.js';
-import { openInput } from '../sources/input.js';
+import { fileSize, openInput } from '../sources/input.js';
 
 const HEADER_SIZE = 9;
 
@@ -8,12 +8,12 @@ const COMMON_VERSION = 11;
 
 /**
  * The highest version that the files say in their headers, of the first one's vendor that has versions of its own. What is wrong
- * with a file is said when its turn comes; standard input can be read only once and has no say.
+ * with a file is said when its turn comes; standard input and pipes can be read only once and have no say.
  */
 export async function highestFormat(sources: readonly string[]): Promise<RdbFormat | undefined> {
   let highest: RdbFormat | undefined;
   for (const source of sources) {
-    const format = source === '-' ? undefined : await formatOf(source);
+    const format = source === '-' || fileSize(source) === undefined ? undefined : await formatOf(source);
     if (format === undefined) continue;
     highest ??= format;
     const fits = format.vendor === highest.vendor || highest.version <= COMMON_VERSION;

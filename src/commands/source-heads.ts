@@ -1,7 +1,7 @@
 import { NEED, META } from '../rdb/frame.js';
 import { Framer } from '../rdb/framer.js';
 import type { Vendor } from '../rdb/types.js';
-import { openInput } from '../sources/input.js';
+import { fileSize, openInput } from '../sources/input.js';
 import { metaRecord } from '../values/meta.js';
 import { BufferTexts } from '../values/value-texts.js';
 
@@ -30,9 +30,9 @@ export interface SourceHead {
 /** More than any server puts before the first key, but for functions. */
 const MOST = 1 << 20;
 
-/** Reads the beginning of a file. Undefined for standard input, which can be read only once, and where nothing is to be seen: what is wrong with a file is said when its turn comes. */
+/** Reads the beginning of a file. Undefined for what is none, and where nothing is to be seen: what is wrong with a source is said when its turn comes. */
 export async function sourceHead(source: string): Promise<SourceHead | undefined> {
-  if (source === '-') return undefined;
+  if (source === '-' || fileSize(source) === undefined) return undefined;
   const framer = new Framer({ checksum: false });
   const aux = new Map<string, string>();
   const keys: SourceHead['keys'][number][] = [];

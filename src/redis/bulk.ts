@@ -384,7 +384,8 @@ export class Bulk implements LinkEvents {
   private compareAgain({ batch, link, unit }: Suspect, error: unknown): void {
     this.lastError = `${link.name}: ${reasonOf(error)}`;
     this.stale = true;
-    this.push(this.suspected(batch, unit));
+    if (refusalOf(reasonOf(error)) === 'stop') this.fail(new ServerError('REFUSED', link.name, reasonOf(error), error));
+    else this.push(this.suspected(batch, unit));
     this.change.fire();
   }
 

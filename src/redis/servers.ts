@@ -77,7 +77,7 @@ export class Servers {
       }
     }
     if (failure instanceof ServerError) throw failure;
-    throw new ServerError('UNREACHABLE', addressText(nodes[0]), reasonOf(failure), failure);
+    throw new ServerError(failure instanceof Error && failure.name === 'ReplyError' ? 'REFUSED' : 'UNREACHABLE', addressText(nodes[0]), reasonOf(failure), failure);
   }
 
   private use(topology: Topology): void {

@@ -119,8 +119,11 @@ async function* slices(bytes: Uint8Array, chunkSize: number): AsyncGenerator<Uin
   for (let at = 0; at < bytes.length; at += chunkSize) yield bytes.subarray(at, at + chunkSize);
 }
 
-/** Before the open, so that progress over many files knows the sum; what is wrong with the path is said by the open. */
-function sizeNow(path: string): number | undefined {
+/**
+ * Bytes of a file; undefined for what is none, like a pipe, which can be read only once. Before the open, so that progress over
+ * many files knows the sum; what is wrong with the path is said by the open.
+ */
+export function fileSize(path: string): number | undefined {
   try {
     const stat = statSync(path);
     return stat.isFile() ? stat.size : undefined;
@@ -141,7 +144,7 @@ class SourceInput implements Input {
   ) {
     if (typeof source === 'string') {
       this.name = source;
-      this.size = source === '-' ? undefined : sizeNow(source);
+      this.size = source === '-' ? undefined : fileSize(source);
     } else if (source instanceof Uint8Array || source instanceof ArrayBuffer) {
       this.name = '<buffer>';
       this.size = source.byteLength;
