@@ -273,8 +273,8 @@ describe.skipIf(missingServer() !== undefined)(`messages of rdbkit restore to ${
   });
 
   test('with a checkpoint, a source that does not exist is wrong usage', async () => {
-    const { code, err } = await restore([folder.at('none.rdb'), url, '--checkpoint', folder.at('none.json')]);
-    expect([code, err]).toEqual([2, expect.stringMatching(/^rdbkit: --checkpoint: the source .*none\.rdb cannot be read: ENOENT/)]);
+    const { code, err } = await restore([folder.at('not-there.rdb'), url, '--checkpoint', folder.at('not-there.json')]);
+    expect([code, err]).toEqual([2, expect.stringMatching(/^rdbkit: --checkpoint: the source .*not-there\.rdb cannot be read: ENOENT/)]);
   });
 
   test('rejects that cannot be written end it', async () => {
