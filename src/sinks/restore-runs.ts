@@ -10,7 +10,6 @@ import type { BatchOptions, RestoreBatches } from './restore-batches.js';
 import type { Stretches } from './restore-stretches.js';
 
 export interface RunsOptions extends BatchOptions, Pick<DumpSinkOptions, 'dbMap' | 'stripTtl'> {
-  readonly target: Target;
   /** Payloads over this many bytes become plain commands. */
   readonly maxPayload: number;
   /** Databases that the target has. */
