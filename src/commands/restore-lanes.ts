@@ -1,0 +1,35 @@
+import type { RestoreSink } from '../sinks/restore-sink.js';
+import type { Counts } from '../sinks/sink.js';
+import type { RunProgress } from './run.js';
+
+/** A source on its way. */
+export interface Lane {
+  readonly source: string;
+  counts: Readonly<Counts>;
+  progress: RunProgress;
+  /** Keys with a value at an offset below this are on the target for certain. */
+  done: number;
+  /** Keys that the filters left out. */
+  filtered: number;
+  sink: RestoreSink | undefined;
+}
+
+/** What a lane has before anything of its source is read. */
+const atBeginning = (): Omit<Lane, 'source' | 'progress'> => ({ counts: { read: 0, keys: 0, expired: 0, bytes: 0 }, done: 0, filtered: 0, sink: undefined });
+
+export const laneOf = (source: string): Lane => ({ source, progress: { bytesRead: 0, totalBytes: undefined, keys: 0 }, ...atBeginning() });
+
+/** Takes a lane back to the beginning of its source. */
+export const rewind = (lane: Lane): Lane => Object.assign(lane, atBeginning());
+
+/** Keys that were sent, of all lanes. */
+export const keysOf = (lanes: readonly Lane[]): number => lanes.reduce((sum, { counts }) => sum + counts.keys, 0);
+
+/** The progress of all lanes as one. */
+export function progressOf(lanes: readonly Lane[]): RunProgress {
+  return {
+    bytesRead: lanes.reduce((sum, { progress }) => sum + progress.bytesRead, 0),
+    totalBytes: lanes.reduce<number | undefined>((sum, { progress }) => (sum === undefined || progress.totalBytes === undefined ? undefined : sum + progress.totalBytes), 0),
+    keys: keysOf(lanes),
+  };
+}

@@ -1,0 +1,108 @@
+import type { Hot } from '../bytes/hot.js';
+import type { Bulk } from '../redis/bulk.js';
+import { ServerError } from '../redis/errors.js';
+import { Pace } from '../sinks/pace.js';
+import { BATCH_BYTES, batchBuffers } from '../sinks/restore-batches.js';
+import { RestoreSink } from '../sinks/restore-sink.js';
+import { keysOf, type Lane, progressOf } from './restore-lanes.js';
+import { type RestoreOptions, WINDOW } from './restore-options.js';
+import { flushesAll } from './restore-plan.js';
+import type { Tally } from './restore-tally.js';
+import { run, type RunOptions, type RunSummary } from './run.js';
+import type { TargetFacts } from './target-facts.js';
+
+const MAX_PAYLOAD = 512 << 20;
+const PARALLEL = 4;
+
+/** What a pass works with. */
+export interface PassParts {
+  readonly lanes: readonly Lane[];
+  readonly bulk: Bulk;
+  readonly facts: TargetFacts;
+  readonly tally: Tally;
+  /** Counts the keys that are replaced: the target has some. */
+  readonly countReplaced: boolean;
+}
+
+/** One time that all sources are read, each from where it is. */
+export class Pass {
+  private readonly pace: Pace;
+
+  constructor(
+    private readonly options: RestoreOptions,
+    private readonly parts: PassParts,
+  ) {
+    this.pace = new Pace({ keysPerSecond: options.maxKeysPerSecond, bytesPerSecond: options.maxBytesPerSecond });
+  }
+
+  /** How the sources ended: those that were begun. What servers fail with is told to `bulk`. */
+  async run(): Promise<RunSummary[]> {
+    const { bulk, lanes } = this.parts;
+    const { limit, parallel = PARALLEL } = this.options;
+    const width = limit === undefined ? Math.min(parallel, lanes.length) : 1;
+    const ends: RunSummary[] = [];
+    let next = 0;
+    const work = async (): Promise<void> => {
+      while (next < lanes.length && !this.over(ends)) {
+        const lane = lanes[next++];
+        try {
+          ends.push(await this.one(lane));
+        } catch (error) {
+          if (!(error instanceof ServerError)) throw error;
+          bulk.fail(error);
+        }
+      }
+    };
+    await Promise.all(Array.from({ length: width }, work));
+    return ends;
+  }
+
+  private over(ends: readonly RunSummary[]): boolean {
+    const { keepGoing, limit = Infinity, signal } = this.options;
+    const { bulk, lanes } = this.parts;
+    return bulk.failure !== undefined || signal?.aborted === true || keysOf(lanes) >= limit || (keepGoing !== true && ends.some(({ errors }) => errors.length > 0));
+  }
+
+  private one(lane: Lane): Promise<RunSummary> {
+    const { bulk, lanes, tally } = this.parts;
+    const { limit } = this.options;
+    const common: RunOptions = {
+      ...this.options,
+      sources: [lane.source],
+      limit: limit === undefined ? undefined : limit - keysOf(lanes),
+      onProgress: (progress) => {
+        lane.progress = progress;
+        this.options.onProgress?.({ ...progressOf(lanes), servers: tally.ledger.servers });
+      },
+    };
+    return run(
+      tally.passes === 1 ? common : { ...common, onError: undefined, onWarning: undefined }, // they were told before
+      (hot, counts) => {
+        lane.counts = counts;
+        lane.sink = this.sinkFor(lane, hot);
+        return { sink: lane.sink, outputs: [], meta: true };
+      },
+      batchBuffers(bulk.servers.masters.length) * (BATCH_BYTES + (1 << 12)),
+    );
+  }
+
+  private sinkFor(lane: Lane, hot: Hot | undefined): RestoreSink {
+    const { bulk, countReplaced, facts, tally } = this.parts;
+    const { allowLoss, conflict = 'error', dbMap, dryRun, maxInFlight = WINDOW, maxPayload = MAX_PAYLOAD, signal, stripTtl, ttlShift, url } = this.options;
+    return new RestoreSink({
+      ...{ allowLoss, bulk, conflict, dbMap, hot, maxPayload, signal, stripTtl, ttlShift },
+      target: facts.target,
+      countReplaced: countReplaced && !tally.counted,
+      pace: this.pace,
+      libraryConflict: flushesAll(this.options) ? 'replace' : conflict,
+      databases: facts.databases,
+      intoDb: url.db,
+      from: lane.done,
+      window: maxInFlight,
+      dry: dryRun,
+      onLeftOut: () => lane.filtered++,
+      onDone: (stretch) => tally.done(lane, stretch),
+      onProblem: (problem) => tally.problem(problem),
+    });
+  }
+}

@@ -1,0 +1,52 @@
+import type { ServerError } from '../redis/errors.js';
+import type { Ledger } from '../sinks/restore-ledger.js';
+import type { Lane } from './restore-lanes.js';
+import type { Plan } from './restore-plan.js';
+import type { Tally } from './restore-tally.js';
+import type { RunSummary } from './run.js';
+
+export interface RestoreSummary extends RunSummary {
+  readonly plan: Plan;
+  /** Counts by database and server; those of a run that was resumed are in them. */
+  readonly rows: ReturnType<Ledger['entries']>;
+  readonly total: Ledger['total'];
+  /** Keys that the filters left out. */
+  readonly filtered: number;
+  /** What is no key and was not restored. */
+  readonly told: number;
+  /** Why it ended early. */
+  readonly failure: ServerError | undefined;
+  /** Whether it went on from a checkpoint. */
+  readonly resumed: boolean;
+  /** Nothing was written, since `onPlan` said so. */
+  readonly declined: boolean;
+  /** Servers whose replicas did not confirm what was written. */
+  readonly unconfirmed: readonly string[];
+}
+
+/** What a summary says of the whole, beside what its sources and keys came to. */
+export type RestoreEnd = Pick<RestoreSummary, 'plan' | 'failure' | 'resumed' | 'declined' | 'unconfirmed' | 'seconds' | 'interrupted'>;
+
+/** `ends` are those of the sources that were read in the last pass. */
+export function restoreSummary(lanes: readonly Lane[], tally: Tally, ends: readonly RunSummary[], end: RestoreEnd): RestoreSummary {
+  const sum = (pick: (lane: Lane) => number): number => lanes.reduce((total, lane) => total + pick(lane), 0);
+  return {
+    read: sum(({ counts }) => counts.read),
+    keys: sum(({ counts }) => counts.keys),
+    expired: sum(({ counts }) => counts.expired),
+    bytes: sum(({ counts }) => counts.bytes),
+    sources: lanes.length,
+    errors: ends.flatMap(({ errors }) => errors),
+    torn: false,
+    partial: undefined,
+    written: ends.reduce((total, { written }) => total + written, 0),
+    warnings: ends.reduce((total, { warnings }) => total + warnings, 0),
+    limited: ends.some(({ limited }) => limited),
+    rows: tally.ledger.entries(),
+    total: tally.ledger.total,
+    filtered: sum(({ filtered }) => filtered),
+    told: tally.told,
+    ...end,
+    interrupted: end.interrupted || ends.some(({ interrupted }) => interrupted),
+  };
+}

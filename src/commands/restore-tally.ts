@@ -1,0 +1,75 @@
+import type { KeyProblem } from '../sinks/dump-sink.js';
+import type { RejectsFile } from '../sinks/rejects-file.js';
+import { Ledger } from '../sinks/restore-ledger.js';
+import type { Rejected, Stretch } from '../sinks/restore-progress.js';
+import type { Lane } from './restore-lanes.js';
+import type { RestoreOptions } from './restore-options.js';
+
+/** MODULE_PRE_GA and MODULE_2. */
+const MODULE_TYPES: readonly number[] = [6, 7];
+
+/** What became of keys, for good: counts, keys that are not on the target, and what is told of them. */
+export class Tally {
+  readonly ledger = new Ledger();
+  /** Things that are no keys and were not restored. */
+  told = 0;
+  /** How often the sources were begun. */
+  passes = 1;
+  /** Where keys are written that are not on the target. */
+  rejects: RejectsFile | undefined;
+
+  constructor(private readonly options: RestoreOptions) {}
+
+  /** What comes of keys is counted already. */
+  get counted(): boolean {
+    return this.passes > 1 && this.options.conflict === 'replace';
+  }
+
+  /**
+   * All sources are read again. Keys that are there are our own now: whether they were replaced is known from the first
+   * time only, so those counts stay; all others are made again.
+   */
+  beginAgain(): void {
+    this.passes++;
+    if (this.counted) return;
+    this.ledger.clear();
+    this.rejects?.clear();
+    this.options.onAgain?.();
+  }
+
+  /** Something that is no key, or a key that cannot be told to the target: those are in the stretch, too. */
+  problem(problem: KeyProblem): void {
+    if (problem.key !== undefined || this.passes > 1) return;
+    this.told++;
+    this.options.onProblem?.(problem);
+  }
+
+  done(lane: Lane, stretch: Stretch): void {
+    lane.done = Math.max(lane.done, stretch.end);
+    if (this.counted) return;
+    this.ledger.add(stretch.ledger);
+    this.rejects?.add(stretch.rejects);
+    this.tell(lane, stretch.rejects);
+  }
+
+  /** What there is to tell of keys that a checkpoint does not count: the next run sends them again. */
+  addUnfinished(lanes: readonly Lane[]): void {
+    if (this.counted) return;
+    for (const lane of lanes) {
+      for (const { ledger, rejects } of lane.sink?.unfinished ?? []) {
+        this.ledger.add(ledger);
+        if (this.options.checkpoint === undefined) this.rejects?.add(rejects);
+        this.tell(lane, rejects);
+      }
+    }
+  }
+
+  private tell({ source }: Lane, rejects: readonly Rejected[]): void {
+    for (const rejected of rejects) this.options.onProblem?.(problemOf(source, rejected));
+  }
+}
+
+function problemOf(file: string, { db, error, key, payload, server }: Rejected): KeyProblem {
+  const module = server !== undefined && payload !== undefined && MODULE_TYPES.includes(payload[0]);
+  return { file, db, key, reason: `${server === undefined ? '' : `${server} answered: `}${error}${module ? '; it is a value of a module, which the target must have' : ''}` };
+}

@@ -1,0 +1,128 @@
+import { keySlot } from '../bytes/crc16.js';
+import type { Hot } from '../bytes/hot.js';
+import { Batch, type Delivery } from '../redis/batch.js';
+import type { Bulk } from '../redis/bulk.js';
+import type { Link } from '../redis/link.js';
+import { hasReplace, type Target } from '../values/targets.js';
+import type { Pace } from './pace.js';
+import type { RestoreConflict } from './restore-progress.js';
+
+export interface BatchOptions {
+  readonly target: Target;
+  readonly bulk: Bulk;
+  readonly conflict: RestoreConflict;
+  /** Counts the keys that are replaced: the target has some. */
+  readonly countReplaced: boolean;
+  readonly pace: Pace;
+  /** Bytes of commands that one server may be sent at a time. */
+  readonly window: number;
+}
+
+/** Room for the largest record that comes whole, its command, and a key of some length. */
+export const BATCH_BYTES = (1 << 20) + (1 << 18);
+/** Buffers that there should be before more is read. */
+const LEAST_FREE = 2;
+
+/** How many buffers there are for the batches of so many servers: one is being filled for each, others are on their way. */
+export const batchBuffers = (links: number): number => 2 * links + 8;
+
+/** The batch that is being filled for each server, and the buffers of all that are on their way. */
+export class RestoreBatches {
+  /** Bytes that were sent. */
+  sent = 0;
+  /** Commands that write one key: see Batch. */
+  readonly perUnit: number;
+  private readonly filling = new Map<Link, Batch>();
+  private readonly free: Uint8Array[];
+  private readonly pool: ReadonlySet<Uint8Array>;
+  private readonly bulk: Bulk;
+
+  constructor(
+    hot: Hot,
+    private readonly options: BatchOptions,
+  ) {
+    const { bulk, conflict, countReplaced, target } = options;
+    this.bulk = bulk;
+    this.perUnit = conflict === 'replace' && (countReplaced || !hasReplace(target)) ? 2 : 1;
+    this.free = Array.from({ length: batchBuffers(bulk.servers.masters.length) }, () => hot.allocate(BATCH_BYTES));
+    this.pool = new Set(this.free);
+  }
+
+  get hasFree(): boolean {
+    return this.free.length > 0;
+  }
+
+  /** Whether buffers should come back before more is read. */
+  get scarce(): boolean {
+    return this.free.length < LEAST_FREE;
+  }
+
+  /** Until there are buffers. */
+  async untilFree(): Promise<void> {
+    while (this.scarce) {
+      await this.bulk.wait();
+      await this.bulk.calm();
+    }
+  }
+
+  /** The way to the server that owns a key. */
+  linkOf(start: number, end: number, bytes: Uint8Array): Link {
+    return this.bulk.link(this.bulk.sharded ? keySlot(bytes, start, end) : 0);
+  }
+
+  /** The batch that is being filled for a server; a new one tells `delivery` what becomes of it. */
+  at(link: Link, db: number, delivery: Delivery): Batch {
+    const filling = this.filling.get(link);
+    if (filling?.db === db) return filling;
+    if (filling !== undefined) this.sendOff(link, filling);
+    const batch = new Batch(delivery, this.free.pop() ?? new Uint8Array(BATCH_BYTES), db, this.perUnit);
+    batch.builtAt = Date.now();
+    this.filling.set(link, batch);
+    return batch;
+  }
+
+  /** The same, with room for `size` bytes. */
+  withRoom(link: Link, db: number, delivery: Delivery, size: number): Batch {
+    let batch = this.at(link, db, delivery);
+    if (batch.units > 0 && batch.length + size > batch.bytes.length) {
+      this.sendOff(link, batch);
+      batch = this.at(link, db, delivery);
+    }
+    if (size > batch.bytes.length) {
+      this.release(batch);
+      batch.bytes = new Uint8Array(size);
+    }
+    return batch;
+  }
+
+  /** Whether its bytes are one of the buffers, which kernels can write to. */
+  isPooled({ bytes }: Batch): boolean {
+    return this.pool.has(bytes);
+  }
+
+  isFull({ length, units }: Batch): boolean {
+    const { pace, window } = this.options;
+    return length >= Math.min(window / 2, pace.burstBytes) || units >= pace.burst;
+  }
+
+  sendOff(link: Link, batch: Batch): void {
+    this.filling.delete(link);
+    if (batch.units === 0) {
+      this.release(batch); // its only key so far was refused; no reply would ever come
+      return;
+    }
+    this.options.pace.spend(batch.units, batch.length);
+    this.sent += batch.length;
+    this.bulk.send(link, batch);
+  }
+
+  sendAll(): void {
+    for (const [link, batch] of this.filling) this.sendOff(link, batch);
+  }
+
+  /** The bytes of a batch are free again. */
+  release({ bytes }: Batch): void {
+    if (this.pool.has(bytes)) this.free.push(bytes);
+    this.bulk.notify();
+  }
+}

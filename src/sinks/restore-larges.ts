@@ -1,0 +1,47 @@
+import type { Frame } from '../rdb/frame.js';
+import type { Pace } from './pace.js';
+import type { LargeValue } from './restore-large.js';
+
+/** Values that are too large for a batch: the one whose parts are coming, and those that are whole and wait to be sent. */
+export class LargeValues {
+  /** Bytes that were sent. */
+  sent = 0;
+  private coming: LargeValue | undefined;
+  private readonly whole: LargeValue[] = [];
+
+  get waiting(): boolean {
+    return this.whole.length > 0;
+  }
+
+  begin(large: LargeValue): void {
+    this.coming = large;
+  }
+
+  /** A part of the one that is coming. */
+  add(frame: Frame): void {
+    this.coming?.add(frame);
+    if (!frame.last) return;
+    if (this.coming !== undefined) this.whole.push(this.coming);
+    this.coming = undefined;
+  }
+
+  /** The rest of the one that is coming does not come. */
+  forget(): void {
+    this.coming?.forget();
+    this.coming = undefined;
+  }
+
+  /** Until servers have them, or have refused them. Throws ServerError. */
+  async send(pace: Pace, signal: AbortSignal | undefined): Promise<void> {
+    for (const large of this.whole.splice(0)) {
+      pace.spend(1, large.size);
+      this.sent += large.size;
+      await large.send();
+      await pace.wait(signal);
+    }
+  }
+
+  abandon(): void {
+    for (const large of this.whole.splice(0)) large.abandon();
+  }
+}
