@@ -7,11 +7,12 @@ import { Comparer, type Finding, type Suspect } from './comparer.js';
 import { openSocket } from './connect.js';
 import { Custody, type CustodyState } from './custody.js';
 import { ConnectionLost, reasonOf, ServerError } from './errors.js';
-import { Link, type LinkEvents, type Wire } from './link.js';
+import { Link, type LinkEvents } from './link.js';
 import { redirection, type Refusal, refusalOf } from './refusals.js';
 import type { Master, Servers } from './servers.js';
 import { Signal } from './signal.js';
 import { addressText } from './url.js';
+import type { Wire } from './wire.js';
 
 export interface BulkOptions {
   /** Bytes and commands on their way to one server at a time. */

@@ -8,7 +8,7 @@ import { PAYLOAD_FOOTER, payloadHead, writeCrc, writePayloadVersion } from '../r
 import type { RedisType } from '../rdb/types.js';
 import { type Bulk, ErrorReply } from '../redis/bulk.js';
 import { ServerError } from '../redis/errors.js';
-import type { Wire } from '../redis/link.js';
+import type { Wire } from '../redis/wire.js';
 import { hasReplace, releaseNumber, type Target } from '../values/targets.js';
 import type { ByteSink } from './byte-sink.js';
 import { ascii } from './json-writer.js';
