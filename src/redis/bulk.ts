@@ -1,32 +1,53 @@
 import type { Redis } from 'ioredis';
 import { setTimeout as delay } from 'node:timers/promises';
 import { keySlot } from '../bytes/crc16.js';
-import type { Batch } from './batch.js';
-import { restoredBy } from './commands.js';
+import { Batch, type Delivery } from './batch.js';
+import { commandsOf, encodeCommand, restoredBy, withElapsed } from './commands.js';
 import { Comparer, type Finding, type Suspect } from './comparer.js';
-import type { CustodyState } from './custody.js';
-import { ConnectionLost, ErrorReply, reasonOf, ServerError } from './errors.js';
-import type { Link } from './link.js';
-import { Links, type LinksEvents, type LinksOptions } from './links.js';
+import { openSocket } from './connect.js';
+import { Custody, type CustodyState } from './custody.js';
+import { ConnectionLost, reasonOf, ServerError } from './errors.js';
+import { Link, type LinkEvents, type Wire } from './link.js';
 import { redirection, type Refusal, refusalOf } from './refusals.js';
-import { Retries, type Retry, retryOf } from './retries.js';
 import type { Master, Servers } from './servers.js';
 import { Signal } from './signal.js';
 import { addressText } from './url.js';
-import type { Wire } from './wire.js';
 
-export interface BulkOptions extends LinksOptions {
+export interface BulkOptions {
+  /** Bytes and commands on their way to one server at a time. */
+  readonly window: number;
+  readonly windowUnits: number;
+  /** Milliseconds for which a command is tried again while the server is lost, loading, failing over. */
+  readonly retryFor: number;
   /** Expiries are relative: they become shorter while a command waits. */
   readonly relativeTtl: boolean;
   /** Whether two payloads mean the same value. */
   readonly same: (ours: Uint8Array, theirs: Uint8Array) => boolean;
+  /** Who had what a run before this one delivered. */
+  readonly custody?: readonly CustodyState[] | undefined;
+  /** What a server had confirmed may be lost, and why. */
+  readonly onLoss: (server: string, reason: string) => void;
   /** Aborted when nothing more is to be sent, nor waited for. */
   readonly signal?: AbortSignal | undefined;
+}
+
+/** A unit that is to be sent again. */
+interface Retry {
+  readonly bytes: Uint8Array;
+  readonly delivery: Delivery;
+  readonly db: number;
+  readonly perUnit: number;
+  readonly builtAt: number;
+  readonly again: boolean;
+  readonly since: number;
+  readonly wasThere: boolean | undefined;
 }
 
 /** Bytes waiting to be sent again at which makers of batches have to wait. */
 const MOST_RETRIES = 16 << 20;
 const MOST_COMPARED = 1000;
+/** Bytes of a batch of units that are sent again. */
+const RETRY_BATCH = 1 << 18;
 /** Milliseconds between attempts, at first and at most. */
 const FIRST_PAUSE = 20;
 const LONGEST_PAUSE = 500;
@@ -36,44 +57,65 @@ const LAST_REPLIES = 3000;
 /** `again`: what was done before may have been applied. */
 export type Work<T> = (wire: Wire, node: string, again: boolean) => Promise<T>;
 
+/** An error reply to a command outside of batches. */
+export class ErrorReply extends Error {
+  override readonly name = 'ErrorReply';
+}
+
 /** Sends batches to the servers that own their keys until everything is delivered, refused, or there is no going on. */
-export class Bulk implements LinksEvents {
+export class Bulk implements LinkEvents {
   /** Why there is no going on. */
   failure: ServerError | undefined;
+  private readonly links = new Map<string, Link>();
+  private bySlot: Link[] = [];
+  private retries: Retry[] = [];
+  private retryBytes = 0;
+  private recovering = false;
+  private stale = false;
   /** A key that is there may be one of ours, from a run before this one. */
   resumed = false;
-  private readonly links: Links;
-  private readonly retries: Retries;
+  private readonly custodies: Map<string, Custody>;
   private readonly comparer: Comparer;
-  private readonly change = new Signal();
-  private readonly over = new AbortController();
   private lastError = 'the connection was lost';
-  private recovering = false;
-  /** Who is master may have changed. */
-  private stale = false;
+  private readonly change = new Signal();
   private closed = false;
+  private readonly over = new AbortController();
 
   constructor(
     readonly servers: Servers,
     private readonly options: BulkOptions,
   ) {
-    this.links = new Links(servers, options, this);
-    this.retries = new Retries(options.relativeTtl);
+    this.custodies = new Map(options.custody?.map((state) => [state.name, Custody.from(state)]));
     this.comparer = new Comparer({
       same: options.same,
       client: (link) => this.clientOf(link),
       found: (suspect, finding) => this.found(suspect, finding),
       failed: (suspect, error) => this.compareAgain(suspect, error),
     });
-    this.links.arrange();
+    this.arrange();
     options.signal?.addEventListener('abort', () => this.aborted(), { signal: this.over.signal });
   }
 
   private aborted(): void {
     this.change.fire();
     setTimeout(() => {
-      for (const link of this.links.all) link.reset('interrupted');
+      for (const link of this.links.values()) link.reset('interrupted');
     }, LAST_REPLIES).unref();
+  }
+
+  /** Links for the masters that there are; those of others are given up. */
+  private arrange(): void {
+    const { links, servers } = this;
+    this.bySlot = servers.masters.map((master) => this.linkTo(master));
+    servers.masters.forEach(({ replicas }, i) => (this.bySlot[i].hasReplicas = replicas > 0));
+    for (const [name, link] of links) {
+      if (this.bySlot.includes(link)) continue;
+      links.delete(name);
+      for (const batch of link.retire()) this.takeBack(batch, batch.again);
+    }
+    for (const [name, custody] of this.custodies) {
+      if (!links.has(name) && custody.passed()) this.options.onLoss(name, 'another server has its place now, and no replica had confirmed all that was written');
+    }
   }
 
   restarted({ name }: Link): void {
@@ -82,7 +124,13 @@ export class Bulk implements LinksEvents {
 
   /** Who has what was delivered so far. */
   get custody(): CustodyState[] {
-    return this.links.custody;
+    return [...this.custodies.values()].map(({ bare, name, runId, since }) => ({ name, runId, since, bare }));
+  }
+
+  private custodyOf(name: string): Custody {
+    const custody = this.custodies.get(name) ?? new Custody(name);
+    this.custodies.set(name, custody);
+    return custody;
   }
 
   /** Asks every master whether it is still the one that it was. Throws ServerError. */
@@ -92,9 +140,21 @@ export class Bulk implements LinksEvents {
     });
   }
 
+  private linkTo(master: Master): Link {
+    const known = this.links.get(master.name);
+    if (known !== undefined) return known;
+    const { retryFor, window, windowUnits } = this.options;
+    const open = (): ReturnType<typeof openSocket> => openSocket(this.servers.access, master.address);
+    const custody = this.custodyOf(master.name);
+    const link = new Link({ name: master.name, open, custody, window, windowUnits, patience: Math.max(retryFor, 1000) }, this);
+    this.links.set(master.name, link);
+    return link;
+  }
+
   /** The link that a slot's keys go through. */
   link(slot: number): Link {
-    return this.links.ofSlot(slot);
+    const index = this.servers.owners?.[slot] ?? 0;
+    return this.bySlot[index < 0 ? 0 : index];
   }
 
   /** Whether keys go to different servers by their slot. */
@@ -103,8 +163,8 @@ export class Bulk implements LinksEvents {
   }
 
   send(link: Link, batch: Batch): void {
-    if (this.links.has(link)) link.send(batch);
-    else this.unsent(batch);
+    if (this.bySlot.includes(link)) link.send(batch);
+    else this.takeBack(batch, batch.again);
   }
 
   /** Until there is not too much to be sent again. Throws ServerError when there is no going on. */
@@ -112,7 +172,7 @@ export class Bulk implements LinksEvents {
     for (;;) {
       if (this.failure !== undefined) throw this.failure;
       this.options.signal?.throwIfAborted();
-      if (this.retries.size < MOST_RETRIES && this.comparer.waiting < MOST_COMPARED) return;
+      if (this.retryBytes < MOST_RETRIES && this.comparer.waiting < MOST_COMPARED) return;
       await this.change.wait();
     }
   }
@@ -150,7 +210,7 @@ export class Bulk implements LinksEvents {
   }
 
   private again(link: Link, batch: Batch, unit: number, bytes: Uint8Array, error: string): void {
-    const retry = retryOf(batch, unit, bytes, batch.again);
+    const retry = this.retryOf(batch, unit, bytes, batch.again);
     const to = refusalOf(error) === 'ask' ? redirection(error) : undefined;
     if (to !== undefined && Date.now() - retry.since < this.options.retryFor) {
       this.askTo(to.host === '' ? link.name : addressText(to), retry);
@@ -162,20 +222,32 @@ export class Bulk implements LinksEvents {
     this.push(retry);
   }
 
+  private retryOf(batch: Batch, unit: number, bytes: Uint8Array, again: boolean): Retry {
+    const { asking, builtAt, db, delivery, perUnit, since } = batch;
+    const plain = asking ? Buffer.concat([...commandsOf(bytes)].filter((_, i) => i % 2 === 1)) : bytes.slice();
+    return { bytes: plain, delivery, db, perUnit: asking ? perUnit / 2 : perUnit, builtAt, again, since: since || Date.now(), wasThere: batch.wasThere(unit) };
+  }
+
   private push(retry: Retry): void {
-    this.retries.add(retry);
+    this.retries.push(retry);
+    this.retryBytes += retry.bytes.length;
     void this.recover();
   }
 
   /** A slot is on its way to another node, which takes the keys that are not there yet when it is told so. */
   private askTo(name: string, retry: Retry): void {
-    const known = this.links.named(name);
+    const known = [...this.links.values()].find((link) => link.name === name);
     if (known === undefined) {
       this.stale = true;
       this.push(retry);
       return;
     }
-    known.send(this.retries.asking(retry));
+    const asking = encodeCommand(['ASKING']);
+    const bytes = Buffer.concat([...commandsOf(retry.bytes)].flatMap((command) => [asking, command]));
+    const batch = this.batchOf([{ ...retry, bytes, perUnit: retry.perUnit * 2 }]);
+    batch.asking = true;
+    this.retryBytes += batch.retried;
+    known.send(batch);
   }
 
   lost(link: Link, sent: readonly Batch[], cause: unknown): void {
@@ -185,23 +257,19 @@ export class Bulk implements LinksEvents {
     if (cause instanceof ServerError && cause.code === 'REFUSED') this.fail(cause);
     else if (!(cause instanceof ConnectionLost || cause instanceof ServerError || isSystemError(cause) || cause instanceof SyntaxError)) this.fail(new ServerError('LOST', link.name, reasonOf(cause), cause));
     for (const batch of sent) this.takeBack(batch, true);
-    if (!this.links.has(link)) for (const batch of link.retire()) this.unsent(batch);
+    if (!this.bySlot.includes(link)) for (const batch of link.retire()) this.takeBack(batch, batch.again);
     void this.recover();
     this.change.fire();
   }
 
   released(batch: Batch): void {
-    this.retries.released(batch);
+    this.retryBytes -= batch.retried;
     batch.delivery.released(batch);
-  }
-
-  unsent(batch: Batch): void {
-    this.takeBack(batch, batch.again);
   }
 
   private takeBack(batch: Batch, again: boolean): void {
     for (let unit = 0; unit < batch.units; unit++) {
-      if (!batch.isApart(unit)) this.push(retryOf(batch, unit, batch.unit(unit), again));
+      if (!batch.isApart(unit)) this.push(this.retryOf(batch, unit, batch.unit(unit), again));
     }
     this.released(batch);
   }
@@ -219,8 +287,10 @@ export class Bulk implements LinksEvents {
       await delay(pause);
       if (this.tooLate()) break;
       if (this.stale && !(await this.refreshed())) continue;
-      this.resend();
-      for (const link of this.links.ofMasters) link.retry();
+      const { retries } = this;
+      this.retries = [];
+      this.resend(retries);
+      for (const link of this.bySlot) link.retry();
       this.change.fire();
     }
     this.recovering = false;
@@ -231,14 +301,14 @@ export class Bulk implements LinksEvents {
   }
 
   private get hasWork(): boolean {
-    return this.retries.waiting > 0 || this.links.ofMasters.some((link) => link.waiting);
+    return this.retries.length > 0 || this.bySlot.some((link) => link.waiting);
   }
 
   private async refreshed(): Promise<boolean> {
     try {
       this.stale = false;
       await this.servers.refresh();
-      this.links.arrange();
+      this.arrange();
       return true;
     } catch (error) {
       this.stale = true;
@@ -249,20 +319,59 @@ export class Bulk implements LinksEvents {
   }
 
   private tooLate(): boolean {
+    const { retries } = this;
     const { retryFor } = this.options;
-    const down = this.links.ofMasters.filter((link) => link.waiting && link.downSince > 0).map((link) => link.downSince);
-    const first = Math.min(this.retries.oldest, ...down);
+    const down = this.bySlot.filter((link) => link.waiting && link.downSince > 0).map((link) => link.downSince);
+    const first = retries.reduce((least, { since }) => Math.min(least, since), Math.min(Infinity, ...down));
     if (Date.now() - first <= retryFor) return false;
     this.fail(new ServerError('LOST', this.servers.masters[0]?.name ?? '', `given up after ${Math.round(retryFor / 1000)} s; the last error was: ${this.lastError}`));
     return true;
   }
 
-  private resend(): void {
-    const batches = this.retries.take(({ bytes }) => {
-      const { key } = restoredBy(bytes);
-      return this.link(this.sharded ? keySlot(key, 0, key.length) : 0);
+  private resend(retries: readonly Retry[]): void {
+    const groups = new Map<Link, Retry[]>();
+    for (const retry of retries) {
+      const { key } = restoredBy(retry.bytes);
+      const link = this.link(this.sharded ? keySlot(key, 0, key.length) : 0);
+      const group = groups.get(link) ?? [];
+      if (!groups.has(link)) groups.set(link, group);
+      group.push(retry);
+    }
+    for (const [link, group] of groups) for (const batch of this.batches(group)) link.send(batch);
+  }
+
+  private *batches(retries: readonly Retry[]): Generator<Batch, void, void> {
+    let row: Retry[] = [];
+    let size = 0;
+    for (const retry of retries) {
+      const first = row[0] as Retry | undefined;
+      const fits = first !== undefined && size + retry.bytes.length <= RETRY_BATCH && alike(first, retry);
+      if (!fits && row.length > 0) {
+        yield this.batchOf(row);
+        row = [];
+        size = 0;
+      }
+      row.push(retry);
+      size += retry.bytes.length;
+    }
+    if (row.length > 0) yield this.batchOf(row);
+  }
+
+  private batchOf(retries: readonly Retry[]): Batch {
+    const [{ again, db, delivery, perUnit }] = retries;
+    const now = Date.now();
+    const units = retries.map(({ builtAt, bytes }) => (this.options.relativeTtl ? withElapsed(bytes, now - builtAt) : bytes));
+    const batch = new Batch(delivery, Buffer.concat(units), db, perUnit);
+    batch.length = batch.bytes.length;
+    batch.units = units.length;
+    batch.retried = retries.reduce((sum, { bytes }) => sum + bytes.length, 0);
+    batch.builtAt = now;
+    batch.again = again;
+    batch.since = retries.reduce((least, { since }) => Math.min(least, since), Infinity);
+    retries.forEach(({ wasThere }, unit) => {
+      if (wasThere !== undefined) batch.setWasThere(unit, wasThere);
     });
-    for (const [link, row] of batches) for (const batch of row) link.send(batch);
+    return batch;
   }
 
   found({ batch, link, unit }: Suspect, finding: Finding): void {
@@ -281,7 +390,7 @@ export class Bulk implements LinksEvents {
   }
 
   private suspected(batch: Batch, unit: Uint8Array): Retry {
-    return { ...retryOf(batch, 0, unit, true), wasThere: undefined };
+    return { ...this.retryOf(batch, 0, unit, true), wasThere: undefined };
   }
 
   private clientOf(link: Link): Promise<Redis> {
@@ -292,7 +401,7 @@ export class Bulk implements LinksEvents {
 
   /** The same for every master, one after another. */
   async everyMaster(work: (wire: Wire, master: Master) => Promise<void>): Promise<void> {
-    for (const master of this.servers.masters) await this.alone(() => this.links.named(master.name) ?? this.links.ofMasters[0], 0, (wire) => work(wire, master));
+    for (const master of this.servers.masters) await this.alone(() => this.links.get(master.name) ?? this.bySlot[0], 0, (wire) => work(wire, master));
   }
 
   /** The source text of a function library on a master; empty where it is not to be had. */
@@ -347,17 +456,21 @@ export class Bulk implements LinksEvents {
 
   /** Names of servers whose replicas did not confirm what was written. */
   get unconfirmed(): string[] {
-    return this.links.all.filter((link) => link.unconfirmed).map(({ name }) => name);
+    return [...this.links.values()].filter((link) => link.unconfirmed).map(({ name }) => name);
   }
 
   /** Ends; `settled` waits for replies to what was sent, for a while. */
   async close({ settled }: { settled: boolean }): Promise<void> {
     const patience = settled ? LAST_REPLIES : 0;
-    await Promise.all(this.links.all.map((link) => link.close(patience)));
+    await Promise.all([...this.links.values()].map((link) => link.close(patience)));
     this.closed = true;
     this.over.abort();
     this.servers.close();
   }
+}
+
+function alike(a: Retry, b: Retry): boolean {
+  return a.delivery === b.delivery && a.db === b.db && a.perUnit === b.perUnit && a.again === b.again;
 }
 
 const isSystemError = (error: unknown): boolean => error instanceof Error && 'code' in error && typeof error.code === 'string';
