@@ -1,6 +1,7 @@
 import type { Redis } from 'ioredis';
 import { type Access, openClient, reachedAt } from './connect.js';
 import { reasonOf, ServerError } from './errors.js';
+import { refusalOf } from './refusals.js';
 import { type ServerInfo, serverInfo } from './server-info.js';
 import { readTopology, SLOTS, type Topology, uncovered } from './topology.js';
 import { type Address, addressText } from './url.js';
@@ -77,7 +78,7 @@ export class Servers {
       }
     }
     if (failure instanceof ServerError) throw failure;
-    throw new ServerError(failure instanceof Error && failure.name === 'ReplyError' ? 'REFUSED' : 'UNREACHABLE', addressText(nodes[0]), reasonOf(failure), failure);
+    throw new ServerError(refusalOf(reasonOf(failure)) === 'stop' ? 'REFUSED' : 'UNREACHABLE', addressText(nodes[0]), reasonOf(failure), failure);
   }
 
   private use(topology: Topology): void {
