@@ -4,6 +4,6 @@ export default defineConfig({
   test: {
     // vitest leaves a core free by default, and two are all there are on small machines
     maxWorkers: '100%',
-    testTimeout: 30_000,
+    testTimeout: 120_000,
   },
 });
