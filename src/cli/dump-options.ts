@@ -1,5 +1,5 @@
 import { CONFLICTS, type Conflict, DUMP_FORMATS, type DumpFormat, joinsDatabases, outputPaths, parseTarget, type Target } from '../commands/dump.js';
-import { parseSize } from '../commands/terms.js';
+import { MAX_DB, parseSize } from '../commands/terms.js';
 import { type Io, isTerminal } from './io.js';
 import { printable, word } from './printable.js';
 import { type CheckedSources, checkOutput, checkSources, type SourceFlags } from './source-options.js';
@@ -89,9 +89,6 @@ function checkMaxPayload({ maxPayload }: DumpFlags, format: DumpFormat): number 
   if (format !== 'resp') throw new UsageError(`--max-payload is for --format resp, not for ${format}`);
   return checked(() => parseSize('--max-payload', maxPayload));
 }
-
-/** Servers number databases with a C int. */
-const MAX_DB = 2 ** 31 - 1;
 
 export function checkDbMap(words: readonly string[] | undefined): ReadonlyMap<number, number> | undefined {
   if (words === undefined) return undefined;

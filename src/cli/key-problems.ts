@@ -15,12 +15,24 @@ export class KeyProblems {
   private readonly listed: KeyProblem[] = [];
 
   /** @param list whether they are kept for `--json` */
-  constructor(private readonly list: boolean) {}
+  constructor(
+    private readonly list: boolean,
+    private readonly code: 'NOT_WRITTEN' | 'NOT_RESTORED' = 'NOT_WRITTEN',
+  ) {}
+
+  /** All of them come again. */
+  clear(): void {
+    this.listed.length = 0;
+  }
+
+  get all(): readonly KeyProblem[] {
+    return this.listed;
+  }
 
   /** Returns the line that tells it. */
   take(problem: KeyProblem): string {
     if (this.list && this.listed.length < MOST_LISTED) this.listed.push(problem);
-    return problemLine(problem);
+    return problemLine(this.code, problem);
   }
 
   /** For `--json`. */
@@ -43,9 +55,9 @@ export const keysExit = ({ others, refused }: KeysSummary): number => (refused +
 /** The closing line. */
 export const dumpLine = (summary: KeysSummary): string => [summaryLine(kept(summary)), ...dropped(summary)].join('; ');
 
-function problemLine({ db, file, key, reason }: KeyProblem): string {
+function problemLine(code: string, { db, file, key, reason }: KeyProblem): string {
   const place = [sourceName(file), ...(db === undefined ? [] : [`db ${db}`]), ...(key === undefined ? [] : [`key ${quoted(key)}`])];
-  return `NOT_WRITTEN: ${place.join(', ')}: ${printable(reason)}.`;
+  return `${code}: ${place.join(', ')}: ${printable(reason)}.`;
 }
 
 /** For the common line, in which all keys that are not written were filtered out. */

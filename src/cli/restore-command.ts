@@ -3,10 +3,11 @@ import type { Command } from 'commander';
 import type { KeyProblem } from '../commands/dump.js';
 import type { Plan, RestoreSummary } from '../commands/restore.js';
 import { CheckpointError, OUTCOMES, ServerError } from '../commands/restore-terms.js';
+import { KeyProblems } from './key-problems.js';
 import { EXIT, Interruption, SIGNAL_EXIT } from './exit.js';
 import { type Io, isTerminal } from './io.js';
 import { bytesText, countText, keysText, rateText, secondsText } from './numbers.js';
-import { printable, quoted, sourceName, word } from './printable.js';
+import { printable, word } from './printable.js';
 import { RESTORE_HELP } from './restore-help.js';
 import { checkRestore, type CheckedRestore, type RestoreFlags } from './restore-options.js';
 import { planLines, planObject } from './restore-plan-text.js';
@@ -60,9 +61,6 @@ export function addRestore(program: Command, io: Io, argv: readonly string[], on
   });
 }
 
-/** Keys that `--json` lists; all are counted. */
-const MOST_LISTED = 10_000;
-
 /** Returns the exit code; throws UsageError. */
 async function runRestore(words: readonly string[], flags: RestoreFlags, io: Io, argv: readonly string[]): Promise<number> {
   const options = await checkRestore(words, flags, io);
@@ -72,7 +70,7 @@ async function runRestore(words: readonly string[], flags: RestoreFlags, io: Io,
     throw new UsageError('--flush deletes what the target has, and there is no terminal to ask on: add --yes');
   }
   const { restore } = await import('../commands/restore.js');
-  const problems: KeyProblem[] = [];
+  const problems = new KeyProblems(flags.json === true, 'NOT_RESTORED');
   const task: Task<RestoreSummary> = {
     command: 'restore',
     run: async (listeners: Listeners, say) => {
@@ -82,11 +80,8 @@ async function runRestore(words: readonly string[], flags: RestoreFlags, io: Io,
         onProgress: (now) => listeners.onProgress?.(flags.verbose === true ? now : { ...now, servers: undefined }),
         onPlan: (plan) => agreed(plan, options, flags, io, say),
         onNote: (text) => say(`warning: ${printable(text)}.`),
-        onAgain: () => void problems.splice(0),
-        onProblem: (problem) => {
-          if (flags.json === true && problems.length < MOST_LISTED) problems.push(problem);
-          say(problemLine(problem));
-        },
+        onAgain: () => problems.clear(),
+        onProblem: (problem) => say(problems.take(problem)),
       });
       for (const server of summary.unconfirmed) say(`warning: ${printable(server)}: no replica confirmed what was written; a failover now could lose keys.`);
       if (summary.declined) say('nothing was written.');
@@ -94,7 +89,7 @@ async function runRestore(words: readonly string[], flags: RestoreFlags, io: Io,
       return summary;
     },
     line: (summary) => closingLines(summary, flags, options),
-    fields: (summary) => fieldsOf(summary, problems),
+    fields: (summary) => fieldsOf(summary, problems.all),
     exit: ({ declined, failure, told, total }) => (failure !== undefined ? EXIT.output : declined || total.rejected + told > 0 ? EXIT.keys : EXIT.done),
     done: 'written',
     tornText: '',
@@ -126,11 +121,6 @@ async function answerTo(question: string, { signal, stderr, stdin }: Io): Promis
 
 function whatNext({ checkpoint }: CheckedRestore): string {
   return checkpoint === undefined ? '' : ` Run the same command again to go on from ${word(checkpoint)}.`;
-}
-
-function problemLine({ db, file, key, reason }: KeyProblem): string {
-  const place = [sourceName(file), ...(db === undefined ? [] : [`db ${db}`]), ...(key === undefined ? [] : [`key ${quoted(key)}`])];
-  return `NOT_RESTORED: ${place.join(', ')}: ${printable(reason)}.`;
 }
 
 /** `1,234 keys restored, 3 replaced, 4 skipped; 540 MB in, 12 s, 45 MB/s, 100,000 keys/s`. */

@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
 import type { ConnectionOptions } from 'node:tls';
-import { parseTarget, type Target } from '../commands/dump.js';
+import type { Target } from '../commands/dump.js';
 import type { RestoreConflict } from '../commands/restore.js';
 import { type Address, addressText, isServerUrl, parseAddress, parseServerUrl, type ServerUrl, slotRanges } from '../commands/restore-terms.js';
 import { type FilterOptions, parseSize } from '../commands/terms.js';
-import { checkDbMap, oneOf } from './dump-options.js';
+import { checkDbMap, oneOf, targetOf } from './dump-options.js';
 import type { Io } from './io.js';
 import { printable, word } from './printable.js';
 import { type CheckedSources, checkSources, type SourceFlags } from './source-options.js';
@@ -97,7 +97,7 @@ export async function checkRestore(words: readonly string[], flags: RestoreFlags
     dbMap,
     stripTtl: flags.stripTtl === true || flags.ttl === false,
     ttlShift: checkShift(flags.ttlShift),
-    target: checkTarget(flags.targetVersion),
+    target: targetOf(flags.targetVersion),
     allowLoss: flags.allowLoss === true,
     maxPayload: size('--max-payload', maxPayload),
     parallel: count('--parallel', parallel, 64),
@@ -175,15 +175,6 @@ function checkNatMap(pairs: readonly string[] | undefined): ReadonlyMap<string, 
       }
     }),
   );
-}
-
-function checkTarget(text: string | undefined): Target | undefined {
-  if (text === undefined) return undefined;
-  try {
-    return parseTarget(text);
-  } catch (error) {
-    throw error instanceof RangeError ? new UsageError(`--target-version: ${printable(error.message)}`) : error;
-  }
 }
 
 /** `3/16`: the third of sixteen ranges of slots. */

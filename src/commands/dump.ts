@@ -8,6 +8,7 @@ import { PayloadLines } from '../sinks/payload-lines.js';
 import { RdbFile, type RdbFormat } from '../sinks/rdb-file.js';
 import { RdbSink, type RdbSinkOptions, slotRanges } from '../sinks/rdb-sink.js';
 import { RespSink } from '../sinks/resp-sink.js';
+import { MAX_PAYLOAD } from '../sinks/resp-writer.js';
 import { compileFilter } from '../values/filters.js';
 import { KeySet } from '../values/key-set.js';
 import type { Target } from '../values/targets.js';
@@ -48,9 +49,6 @@ export interface DumpOptions extends RunOptions {
 }
 
 export type DumpSummary = RunSummary & Readonly<DumpCounts>;
-
-/** What servers take as one argument (proto-max-bulk-len) by default. */
-const MAX_PAYLOAD = 512 << 20;
 
 /** Writes the keys of RDB files as they are, or as a target reads them. Throws OutputError or ClosedPipe; all else is in the summary. */
 export async function dump(options: DumpOptions): Promise<DumpSummary> {

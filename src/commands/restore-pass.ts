@@ -2,6 +2,7 @@ import type { Hot } from '../bytes/hot.js';
 import type { Bulk } from '../redis/bulk.js';
 import { ServerError } from '../redis/errors.js';
 import { Pace } from '../sinks/pace.js';
+import { MAX_PAYLOAD } from '../sinks/resp-writer.js';
 import { BATCH_BYTES, batchBuffers } from '../sinks/restore-batches.js';
 import { RestoreSink } from '../sinks/restore-sink.js';
 import { keysOf, type Lane, progressOf } from './restore-lanes.js';
@@ -11,7 +12,6 @@ import type { Tally } from './restore-tally.js';
 import { run, type RunOptions, type RunSummary } from './run.js';
 import type { TargetFacts } from './target-facts.js';
 
-const MAX_PAYLOAD = 512 << 20;
 const PARALLEL = 4;
 
 /** What a pass works with. */

@@ -83,6 +83,15 @@ export class Frame {
   stringFirst = false;
   stringLast = false;
 
+  /** Unix milliseconds, exact at any size; of a key that has an expiry. */
+  get expireMs(): bigint {
+    return (BigInt(this.expireHi) << 32n) | BigInt(this.expireLo);
+  }
+
+  setExpireMs(ms: bigint): void {
+    this.setExpire(Number(ms >> 32n), Number(ms & 0xffff_ffffn));
+  }
+
   /** Halves of signed 64-bit Unix milliseconds. */
   setExpire(hi: number, lo: number): void {
     this.hasExpire = true;

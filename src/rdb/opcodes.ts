@@ -9,7 +9,7 @@ import type { Opcode } from './types.js';
 const NEEDED: ReadonlySet<Opcode | undefined> = new Set(['SELECTDB', 'EXPIRETIME', 'IDLE', 'AUX', 'KEY_META', 'HASH_TEMPLATE']);
 
 /** Servers number databases with a C int. */
-const MAX_DB = 2 ** 31 - 1;
+export const MAX_DB = 2 ** 31 - 1;
 
 const length: Length = { value: 0, hi: 0, lo: 0 };
 const element = new Element();

@@ -199,7 +199,7 @@ export class Bulk implements LinkEvents {
     if (refusal === 'there' && (batch.again || this.resumed)) this.comparer.add({ link, batch, unit: bytes.slice() });
     else if (refusal === 'there') batch.delivery.conflict(batch, link.name, bytes);
     else if (refusal === 'refused') batch.delivery.refused(batch, link.name, bytes, error);
-    else this.again(link, batch, unit, bytes, error);
+    else this.again(link, batch, unit, bytes, { error, refusal });
     this.change.fire();
   }
 
@@ -209,16 +209,16 @@ export class Bulk implements LinkEvents {
     return !this.sharded && (refusal === 'moved' || refusal === 'ask') ? 'stop' : refusal;
   }
 
-  private again(link: Link, batch: Batch, unit: number, bytes: Uint8Array, error: string): void {
+  private again(link: Link, batch: Batch, unit: number, bytes: Uint8Array, { error, refusal }: { error: string; refusal: Refusal }): void {
     const retry = this.retryOf(batch, unit, bytes, batch.again);
-    const to = refusalOf(error) === 'ask' ? redirection(error) : undefined;
+    const to = refusal === 'ask' ? redirection(error) : undefined;
     if (to !== undefined && Date.now() - retry.since < this.options.retryFor) {
       this.askTo(to.host === '' ? link.name : addressText(to), retry);
       return;
     }
     this.lastError = `${link.name}: ${error}`;
-    if (refusalOf(error) === 'moved' || refusalOf(error) === 'stale' || /^CLUSTERDOWN/.test(error)) this.stale = true;
-    if (refusalOf(error) === 'stale' && !this.sharded) link.reset('the server is no master any more');
+    if (refusal === 'moved' || refusal === 'stale' || /^CLUSTERDOWN/.test(error)) this.stale = true;
+    if (refusal === 'stale' && !this.sharded) link.reset('the server is no master any more');
     this.push(retry);
   }
 

@@ -79,11 +79,6 @@ export class Link {
     this.name = options.name;
   }
 
-  /** Whether everything that was sent is settled. */
-  get idle(): boolean {
-    return this.queue.length === 0 && this.flying.length === 0 && this.unsettled.length === 0;
-  }
-
   send(batch: Batch): void {
     this.queue.push(batch);
     void this.work();

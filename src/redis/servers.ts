@@ -1,9 +1,10 @@
 import type { Redis } from 'ioredis';
+import { SLOTS } from '../bytes/crc16.js';
 import { type Access, openClient, reachedAt } from './connect.js';
 import { reasonOf, ServerError } from './errors.js';
 import { refusalOf } from './refusals.js';
 import { type ServerInfo, serverInfo } from './server-info.js';
-import { readTopology, SLOTS, type Topology, uncovered } from './topology.js';
+import { readTopology, type Topology, uncovered } from './topology.js';
 import { type Address, addressText } from './url.js';
 
 export interface ServersOptions {

@@ -1,7 +1,6 @@
 import type { Redis } from 'ioredis';
+import { SLOTS } from '../bytes/crc16.js';
 import { type Address, addressText } from './url.js';
-
-export const SLOTS = 16384;
 
 export interface ClusterNode {
   readonly id: string;

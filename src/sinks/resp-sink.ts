@@ -1,15 +1,15 @@
-import type { Crc64 } from '../bytes/crc64.js';
 import { RESTORE_REPLACE } from '../bytes/hot.js';
 import { Frame, NEED, RECORD } from '../rdb/frame.js';
 import { FRAME_WORDS, FrameTable } from '../rdb/frame-table.js';
 import { Framer } from '../rdb/framer.js';
-import { PAYLOAD_FOOTER, payloadHead, writeCrc, writePayloadVersion } from '../rdb/payload.js';
+import { PAYLOAD_FOOTER, payloadHead } from '../rdb/payload.js';
 import { hasFunctions, hasReplace, releaseNumber, targetName } from '../values/targets.js';
 import type { DumpSinkOptions } from './dump-sink.js';
 import type { Output } from './output.js';
 import { functionCode } from './rdb-meta.js';
 import { RespValues } from './resp-values.js';
-import { modifiersOf, RespWriter, ttlOf } from './resp-writer.js';
+import { RespWriter, writeExpiry } from './resp-writer.js';
+import { RestoreWriter } from './restore-writer.js';
 import { SingleOutputSink } from './single-output-sink.js';
 import { Spill } from './spill.js';
 
@@ -37,10 +37,9 @@ const LARGEST_RUN = 2 << 20;
  */
 export class RespSink extends SingleOutputSink {
   private readonly resp: RespWriter;
-  private readonly crc: Crc64;
+  private readonly restores: RestoreWriter;
   private readonly values: RespValues;
   private readonly server: number;
-  private readonly footer = new Uint8Array(PAYLOAD_FOOTER);
   /** What `takeRun` works with. */
   private readonly rows: FrameTable;
   private readonly rowFrame = new Frame();
@@ -58,7 +57,7 @@ export class RespSink extends SingleOutputSink {
   ) {
     super(output, options);
     this.resp = new RespWriter(output, this.hot);
-    this.crc = this.hot.crc64();
+    this.restores = new RestoreWriter(this.hot.crc64(), options.target);
     const { buffer, byteOffset } = this.hot.allocate(RUN_ROWS * FRAME_WORDS * 4);
     this.rows = new FrameTable(buffer, byteOffset, RUN_ROWS);
     this.server = options.target === undefined ? NEWEST : releaseNumber(options.target);
@@ -119,12 +118,12 @@ export class RespSink extends SingleOutputSink {
       }
       this.begin(frame);
       this.values.record(frame);
-      this.expire(frame);
+      writeExpiry(this.resp, frame);
     } else {
       this.begin(frame);
       this.restore(frame, head, size);
-      this.add(bytes, start, end);
-      this.endRestore(frame);
+      this.restores.add(bytes, start, end);
+      this.restores.end(this.version);
     }
     this.unmark();
   }
@@ -143,49 +142,14 @@ export class RespSink extends SingleOutputSink {
 
   /** RESTORE, up to what stands before the value. */
   private restore(frame: Frame, head: Uint8Array, size: number): void {
-    const { crc, resp } = this;
-    const { target } = this.options;
+    const { resp } = this;
+    const { now, target } = this.options;
     if (!hasReplace(target)) {
       resp.command(2);
       resp.word('DEL');
       resp.arg(frame.keyBytes, frame.keyStart, frame.keyEnd);
     }
-    resp.command(4 + this.modifiers(frame).length);
-    resp.word('RESTORE');
-    resp.arg(frame.keyBytes, frame.keyStart, frame.keyEnd);
-    resp.word(ttlOf(frame, this.options.target, this.options.now));
-    resp.open(size + PAYLOAD_FOOTER);
-    crc.hi = crc.lo = 0;
-    this.add(head, 0, head.length);
-  }
-
-  private add(bytes: Uint8Array, start: number, end: number): void {
-    this.crc.update(bytes, start, end);
-    this.resp.raw(bytes, start, end);
-  }
-
-  private endRestore(frame: Frame): void {
-    const { crc, footer, resp } = this;
-    writePayloadVersion(footer, 0, this.version);
-    crc.update(footer, 0, 2);
-    writeCrc(footer, 2, crc);
-    resp.raw(footer, 0, PAYLOAD_FOOTER);
-    resp.end();
-    resp.words(...this.modifiers(frame));
-  }
-
-  private modifiers(frame: Frame): string[] {
-    const { target } = this.options;
-    return modifiersOf(frame, target, hasReplace(target));
-  }
-
-  private expire(frame: Frame): void {
-    const { resp } = this;
-    if (!frame.hasExpire) return;
-    resp.command(3);
-    resp.word('PEXPIREAT');
-    resp.arg(frame.keyBytes, frame.keyStart, frame.keyEnd);
-    resp.word(`${(BigInt(frame.expireHi) << 32n) | BigInt(frame.expireLo)}`);
+    this.restores.begin(resp, frame, { head, size: size + PAYLOAD_FOOTER, replaces: true, now });
   }
 
   /** Writes the value in parts, once it is there. */
@@ -203,10 +167,10 @@ export class RespSink extends SingleOutputSink {
     } else {
       this.restore(frame, head, size);
       for (const piece of held.drain()) {
-        this.add(piece, 0, piece.length);
+        this.restores.add(piece, 0, piece.length);
         await output.flushIfFull();
       }
-      this.endRestore(frame);
+      this.restores.end(this.version);
     }
     this.unmark();
   }
@@ -220,7 +184,7 @@ export class RespSink extends SingleOutputSink {
         await this.output.flushIfFull();
       }
     }
-    this.expire(key);
+    writeExpiry(this.resp, key);
   }
 
   meta(frame: Frame): void {

@@ -12,6 +12,9 @@ const LF = 0x0a;
 /** The most that stands around an argument. */
 const MARGIN = 64;
 
+/** What servers take as one argument (proto-max-bulk-len) by default. */
+export const MAX_PAYLOAD = 512 << 20;
+
 /** Where commands are written: `bytes` from `length` on, after `room(n)`. */
 export interface Space {
   bytes: Uint8Array;
@@ -90,9 +93,17 @@ export function modifiersOf({ freq, hasExpire, idle }: Frame, target: Target | u
 }
 
 /** The expiry of a RESTORE: milliseconds, from `now` on for servers that know no others, where a key that is over stays for one. */
-export function ttlOf({ expireHi, expireLo, hasExpire }: Frame, target: Target | undefined, now: number): string {
-  if (!hasExpire) return '0';
-  const at = (BigInt(expireHi) << 32n) | BigInt(expireLo);
-  const ttl = hasAbsoluteTtl(target) ? at : at - BigInt(now);
+export function ttlOf(frame: Frame, target: Target | undefined, now: number): string {
+  if (!frame.hasExpire) return '0';
+  const ttl = hasAbsoluteTtl(target) ? frame.expireMs : frame.expireMs - BigInt(now);
   return `${ttl < 1n ? 1n : ttl}`;
+}
+
+/** The expiry of a key that was made by commands, where it has one. */
+export function writeExpiry(resp: RespWriter, frame: Frame): void {
+  if (!frame.hasExpire) return;
+  resp.command(3);
+  resp.word('PEXPIREAT');
+  resp.arg(frame.keyBytes, frame.keyStart, frame.keyEnd);
+  resp.word(`${frame.expireMs}`);
 }

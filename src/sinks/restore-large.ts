@@ -4,7 +4,7 @@ import { formatText } from '../bytes/text.js';
 import type { Hot } from '../bytes/hot.js';
 import { Frame, NEED } from '../rdb/frame.js';
 import { Framer } from '../rdb/framer.js';
-import { PAYLOAD_FOOTER, payloadHead, writeCrc, writePayloadVersion } from '../rdb/payload.js';
+import { PAYLOAD_FOOTER, payloadHead } from '../rdb/payload.js';
 import type { RedisType } from '../rdb/types.js';
 import { type Bulk, ErrorReply } from '../redis/bulk.js';
 import { ServerError } from '../redis/errors.js';
@@ -15,7 +15,8 @@ import { ascii } from './json-writer.js';
 import { Output } from './output.js';
 import type { RestoreConflict, Stretch } from './restore-progress.js';
 import { RespValues } from './resp-values.js';
-import { modifiersOf, RespWriter, ttlOf } from './resp-writer.js';
+import { RespWriter, writeExpiry } from './resp-writer.js';
+import { RestoreWriter } from './restore-writer.js';
 import { Spill } from './spill.js';
 
 export interface LargeOptions {
@@ -175,41 +176,29 @@ export class LargeValue {
   }
 
   private async restore(wire: Wire, key: Uint8Array, replaces: boolean): Promise<void> {
-    const { frame, head } = this;
+    const { head, size } = this;
     const { target, version } = this.options;
-    const crc = new Crc64();
     const { output, resp } = this.writer(wire);
-    const modifiers = modifiersOf(frame, target, replaces && hasReplace(target));
-    resp.command(4 + modifiers.length);
-    resp.word('RESTORE');
-    resp.arg(key);
-    resp.word(ttlOf(frame, target, Date.now()));
-    resp.open(this.size);
-    const add = (bytes: Uint8Array): void => {
-      crc.update(bytes, 0, bytes.length);
-      resp.raw(bytes, 0, bytes.length);
-    };
-    add(head);
+    const restores = new RestoreWriter(new Crc64(), target);
+    restores.begin(resp, this.named(key), { head, size, replaces, now: Date.now() });
     for (const piece of this.held.read()) {
-      add(piece);
+      restores.add(piece, 0, piece.length);
       await output.flushIfFull();
     }
-    const footer = new Uint8Array(PAYLOAD_FOOTER);
-    writePayloadVersion(footer, 0, version);
-    crc.update(footer, 0, 2);
-    writeCrc(footer, 2, crc);
-    resp.raw(footer, 0, PAYLOAD_FOOTER);
-    resp.end();
-    resp.words(...modifiers);
+    restores.end(version);
     await output.flush();
     await output.written();
   }
 
+  /** The frame under another name. */
+  private named(name: Uint8Array): Frame {
+    return Object.assign(new Frame(), this.frame, { keyBytes: name, keyStart: 0, keyEnd: name.length });
+  }
+
   private async commands(wire: Wire, name: Uint8Array): Promise<void> {
-    const { frame } = this;
     const { output, resp } = this.writer(wire);
     const values = new RespValues(resp, releaseNumber(this.options.target));
-    const renamed = Object.assign(new Frame(), frame, { keyBytes: name, keyStart: 0, keyEnd: name.length });
+    const renamed = this.named(name);
     const again = Framer.ofValue(renamed, { limit: LIMIT });
     for (const piece of this.held.read()) {
       again.push(piece.slice());
@@ -219,12 +208,7 @@ export class LargeValue {
       }
       if (wire.error !== undefined) throw new ErrorReply(wire.error); // in the middle of a command, so the connection ends
     }
-    if (frame.hasExpire) {
-      resp.command(3);
-      resp.word('PEXPIREAT');
-      resp.arg(name);
-      resp.word(`${(BigInt(frame.expireHi) << 32n) | BigInt(frame.expireLo)}`);
-    }
+    writeExpiry(resp, renamed);
     await output.flush();
     await output.written();
   }

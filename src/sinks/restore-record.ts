@@ -1,11 +1,10 @@
-import type { Crc64 } from '../bytes/crc64.js';
 import type { Hot } from '../bytes/hot.js';
 import type { Frame } from '../rdb/frame.js';
-import { PAYLOAD_FOOTER, writeCrc, writePayloadVersion } from '../rdb/payload.js';
 import type { Batch } from '../redis/batch.js';
 import { hasReplace, type Target } from '../values/targets.js';
 import type { RestoreConflict } from './restore-progress.js';
-import { modifiersOf, RespWriter, ttlOf } from './resp-writer.js';
+import { RespWriter } from './resp-writer.js';
+import { RestoreWriter } from './restore-writer.js';
 
 /** What stands around key and payload, at the most. */
 const AROUND = 1 << 10;
@@ -15,8 +14,7 @@ export const recordRoom = ({ keyEnd, keyStart }: Frame, size: number): number =>
 
 /** Writes the commands for keys with their values that do not go the way of a kernel. */
 export class RecordWriter {
-  private readonly crc: Crc64;
-  private readonly footer = new Uint8Array(PAYLOAD_FOOTER);
+  private readonly restores: RestoreWriter;
   private readonly replaces: boolean;
 
   constructor(
@@ -24,8 +22,8 @@ export class RecordWriter {
     private readonly target: Target,
     conflict: RestoreConflict,
   ) {
-    this.crc = hot.crc64();
-    this.replaces = conflict === 'replace' && hasReplace(target);
+    this.restores = new RestoreWriter(hot.crc64(), target);
+    this.replaces = conflict === 'replace';
   }
 
   /** `head` is that of the payload, `size` of all of it; the batch has room for it. */
@@ -33,33 +31,14 @@ export class RecordWriter {
     const { target } = this;
     const { keyBytes, keyEnd, keyStart } = frame;
     const writer = new RespWriter(batch, this.hot);
-    const modifiers = modifiersOf(frame, target, this.replaces);
     if (batch.perUnit === 2) {
       writer.command(2);
       writer.word(hasReplace(target) ? 'EXISTS' : 'DEL');
       writer.arg(keyBytes, keyStart, keyEnd);
     }
-    writer.command(4 + modifiers.length);
-    writer.word('RESTORE');
-    writer.arg(keyBytes, keyStart, keyEnd);
-    writer.word(ttlOf(frame, target, batch.builtAt));
-    writer.open(size);
-    this.payload(writer, batch, frame, head, version);
-    writer.end();
-    writer.words(...modifiers);
+    this.restores.begin(writer, frame, { head, size, replaces: this.replaces, now: batch.builtAt });
+    this.restores.add(frame.bytes, frame.start, frame.end);
+    this.restores.end(version);
     batch.units++;
-  }
-
-  private payload(writer: RespWriter, batch: Batch, { bytes, end, start }: Frame, head: Uint8Array, version: number): void {
-    const { crc, footer } = this;
-    const from = batch.length;
-    writer.raw(head, 0, head.length);
-    writer.raw(bytes, start, end);
-    writePayloadVersion(footer, 0, version);
-    writer.raw(footer, 0, 2);
-    crc.hi = crc.lo = 0;
-    crc.update(batch.bytes, from, batch.length);
-    writeCrc(footer, 2, crc);
-    writer.raw(footer, 2, PAYLOAD_FOOTER);
   }
 }

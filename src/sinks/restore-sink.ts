@@ -87,10 +87,7 @@ export class RestoreSink extends DumpSink {
     this.dropped = false;
     this.passing = frame.offset < from;
     if (this.passing) return;
-    if (frame.hasExpire && ttlShift !== 0) {
-      const at = ((BigInt(frame.expireHi) << 32n) | BigInt(frame.expireLo)) + BigInt(ttlShift);
-      frame.setExpire(Number(at >> 32n), Number(at & 0xffffffffn));
-    }
+    if (frame.hasExpire && ttlShift !== 0) frame.setExpireMs(frame.expireMs + BigInt(ttlShift));
     if (frame.hasExpire && stripTtl !== true && frame.expireAt <= Date.now()) {
       this.dropped = true;
       this.stretches.current.ledger.at(db, '').expired++;
@@ -176,7 +173,7 @@ export class RestoreSink extends DumpSink {
     const { keyBytes, keyEnd, keyStart } = frame;
     const whole = frame.first && frame.last;
     const payload = whole ? encodePayload(frame.type.id, frame.bytes.subarray(frame.start, frame.end), this.file.version, frame.metaBytes) : undefined;
-    const expireAt = frame.hasExpire ? (BigInt(frame.expireHi) << 32n) | BigInt(frame.expireLo) : undefined;
+    const expireAt = frame.hasExpire ? frame.expireMs : undefined;
     this.stretches.current.leaveOut({ db: this.target(this.sourceDb), key: formatText(keyBytes, keyStart, keyEnd), server: undefined, error: reason, payload, expireAt });
   }
 

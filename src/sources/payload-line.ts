@@ -2,6 +2,7 @@ import { decodeBase64 } from '../bytes/byte-forms.js';
 import { RdbError } from '../bytes/errors.js';
 import { formatText, parseText } from '../bytes/text.js';
 import type { Frame } from '../rdb/frame.js';
+import { MAX_DB } from '../rdb/opcodes.js';
 
 /** A line of `dump --format payload`. */
 export interface PayloadLine {
@@ -16,8 +17,7 @@ export interface PayloadLine {
 
 const MARK = ',"payload":"';
 const QUOTE = 0x22;
-/** Servers number databases with a C int, and count accesses in a byte. */
-const MOST_DATABASE = 2 ** 31 - 1;
+/** Servers count accesses in a byte. */
 const MOST_FREQ = 255;
 
 /**
@@ -41,7 +41,7 @@ function keyOf(text: string): Omit<PayloadLine, 'bytes'> {
   const { db, expireAt, freq, idle, key } = parse(text);
   if (key !== undefined && typeof key !== 'string') throw bad('a string as key', JSON.stringify(key));
   const named = { idle: count('idle', idle), freq: count('freq', freq, MOST_FREQ), expireAt: expireAt === undefined ? undefined : expiry(text) };
-  const number = count('db', db, MOST_DATABASE);
+  const number = count('db', db, MAX_DB);
   const hasKey = number >= 0 && key !== undefined;
   return { ...named, db: hasKey ? number : -1, key: hasKey ? textBytes(key) : new Uint8Array(0) };
 }
@@ -84,5 +84,5 @@ function bad(expected: string, got: string, cause?: unknown): RdbError {
 /** Puts what the line says of the key into the frame of its value. */
 export function nameFrame(frame: Frame, { db, expireAt, freq, idle, key }: PayloadLine): void {
   Object.assign(frame, { db, idle, freq, keyBytes: key, keyStart: 0, keyEnd: key.length });
-  if (expireAt !== undefined) frame.setExpire(Number(expireAt >> 32n), Number(expireAt & 0xffff_ffffn));
+  if (expireAt !== undefined) frame.setExpireMs(expireAt);
 }

@@ -5,6 +5,7 @@
  */
 import { SLOTS } from '../bytes/crc16.js';
 import { parseText } from '../bytes/text.js';
+import { MAX_DB } from '../rdb/opcodes.js';
 import type { RedisType } from '../rdb/types.js';
 import { compileRegex, type FilterOptions, type TtlState } from './filters.js';
 
@@ -15,8 +16,6 @@ type Lists = 'db' | 'prefix' | 'notPrefix' | 'match' | 'notMatch' | 'regex' | 'n
 /** The values of each option as typed. */
 export type FilterWords = { [K in Lists]?: Words | undefined } & { [K in 'ttl' | 'minSize' | 'maxSize']?: string | undefined };
 
-/** Servers number databases with a C int. */
-const MAX_DB = 2 ** 31 - 1;
 /** The most databases that one range may name. */
 const MAX_DB_RANGE = 65536;
 
