@@ -2,14 +2,14 @@ import type { Redis } from 'ioredis';
 import { RedisNode, until } from './redis-node.js';
 
 const SLOTS = 16384;
+const NODE = ['--cluster-enabled', 'yes', '--cluster-node-timeout', '1500', '--repl-diskless-sync', 'yes', '--repl-diskless-sync-delay', '0', '--repl-ping-replica-period', '1'];
 
 /** A cluster of its own: three masters with a replica each, on the loopback interface. */
 export class TestCluster {
-  private constructor(readonly nodes: readonly RedisNode[]) {}
+  private constructor(readonly nodes: RedisNode[]) {}
 
   static async start(...options: string[]): Promise<TestCluster> {
-    const cluster = ['--cluster-enabled', 'yes', '--cluster-node-timeout', '1500', '--repl-diskless-sync', 'yes', '--repl-diskless-sync-delay', '0', '--repl-ping-replica-period', '1'];
-    const nodes = await Promise.all(Array.from({ length: 6 }, () => RedisNode.start(...cluster, ...options)));
+    const nodes = await Promise.all(Array.from({ length: 6 }, () => RedisNode.start(...NODE, ...options)));
     const made = new TestCluster(nodes);
     try {
       await made.form();
@@ -34,6 +34,17 @@ export class TestCluster {
       await until('the replica knows its master', () => nodes[i].client.call('CLUSTER', 'REPLICATE', master).then(() => true, () => false));
     }
     await this.settled();
+  }
+
+  /** Another master, which has no slots. */
+  async join(): Promise<RedisNode> {
+    const node = await RedisNode.start(...NODE);
+    this.nodes.push(node);
+    await this.nodes[0].client.call('CLUSTER', 'MEET', '127.0.0.1', `${node.port}`);
+    const known = `cluster_known_nodes:${this.nodes.length}`;
+    await until('all nodes know the new one', async () => (await Promise.all(this.running.map(({ client }) => clusterInfo(client)))).every((info) => info.includes(known)));
+    await this.settled();
+    return node;
   }
 
   /** Until all nodes that run say that all is well, and all replicas have what their masters have. */
@@ -76,7 +87,10 @@ export class TestCluster {
     return sizes.reduce((sum, size) => sum + size, 0);
   }
 
-  /** Moves a slot with its keys to another master, a few keys at a time, as redis-cli does. */
+  /**
+   * Moves a slot with its keys to another master, a few keys at a time, as redis-cli does. The others hear of it from that one,
+   * by and by; where two masters take slots at the same time they may come to own the same one, and one of them drops its keys.
+   */
   async migrateSlot(slot: number, from: RedisNode, to: RedisNode, meanwhile: () => Promise<void> = () => Promise.resolve()): Promise<void> {
     const [fromId, toId] = await Promise.all([idOf(from), idOf(to)]);
     await to.client.call('CLUSTER', 'SETSLOT', `${slot}`, 'IMPORTING', fromId);

@@ -140,7 +140,7 @@ test('redirections name a node', () => {
   const host = fc.oneof(fc.ipV4(), fc.ipV6(), fc.domain(), fc.constant(''));
   fc.assert(
     fc.property(fc.constantFrom('MOVED', 'ASK'), fc.nat({ max: 16383 }), host, fc.integer({ min: 1, max: 65535 }), (kind, slot, name, port) => {
-      expect(redirection(`${kind} ${slot} ${name}:${port}`)).toEqual({ host: name, port });
+      expect(redirection(`${kind} ${slot} ${name}:${port}`)).toEqual({ slot, host: name, port });
     }),
   );
 });

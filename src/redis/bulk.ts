@@ -8,10 +8,10 @@ import { openSocket } from './connect.js';
 import { Custody, type CustodyState } from './custody.js';
 import { ConnectionLost, reasonOf, ServerError } from './errors.js';
 import { Link, type LinkEvents, type Wire } from './link.js';
-import { redirection, type Refusal, refusalOf } from './refusals.js';
+import { type Refusal, refusalOf } from './refusals.js';
 import type { Master, Servers } from './servers.js';
 import { Signal } from './signal.js';
-import { addressText } from './url.js';
+import { type Address, addressText } from './url.js';
 
 export interface BulkOptions {
   /** Bytes and commands on their way to one server at a time. */
@@ -68,6 +68,8 @@ export class Bulk implements LinkEvents {
   failure: ServerError | undefined;
   private readonly links = new Map<string, Link>();
   private bySlot: Link[] = [];
+  /** To nodes that slots are on their way to, and that have none yet. */
+  private readonly guests = new Set<Link>();
   private retries: Retry[] = [];
   private retryBytes = 0;
   private recovering = false;
@@ -109,7 +111,8 @@ export class Bulk implements LinkEvents {
     this.bySlot = servers.masters.map((master) => this.linkTo(master));
     servers.masters.forEach(({ replicas }, i) => (this.bySlot[i].hasReplicas = replicas > 0));
     for (const [name, link] of links) {
-      if (this.bySlot.includes(link)) continue;
+      if (this.bySlot.includes(link)) this.guests.delete(link);
+      if (this.bySlot.includes(link) || this.guests.has(link)) continue;
       links.delete(name);
       for (const batch of link.retire()) this.takeBack(batch, batch.again);
     }
@@ -211,15 +214,21 @@ export class Bulk implements LinkEvents {
 
   private again(link: Link, batch: Batch, unit: number, bytes: Uint8Array, { error, refusal }: { error: string; refusal: Refusal }): void {
     const retry = this.retryOf(batch, unit, bytes, batch.again);
-    const to = refusal === 'ask' ? redirection(error) : undefined;
-    if (to !== undefined && Date.now() - retry.since < this.options.retryFor) {
-      this.askTo(to.host === '' ? link.name : addressText(to), retry);
+    this.lastError = `${link.name}: ${error}`;
+    if (refusal === 'ask' && Date.now() - retry.since < this.options.retryFor) {
+      this.askTo(this.servers.redirected(link.name, error), retry);
       return;
     }
-    this.lastError = `${link.name}: ${error}`;
-    if (refusal === 'moved' || refusal === 'stale' || /^CLUSTERDOWN/.test(error)) this.stale = true;
+    if (refusal === 'moved') this.moved(link, error);
+    if (refusal === 'stale' || /^CLUSTERDOWN/.test(error)) this.stale = true;
     if (refusal === 'stale' && !this.sharded) link.reset('the server is no master any more');
     this.push(retry);
+  }
+
+  private moved(link: Link, error: string): void {
+    const to = this.servers.redirected(link.name, error);
+    if (to !== undefined) this.servers.moved(to.slot, to);
+    this.stale = true;
   }
 
   private retryOf(batch: Batch, unit: number, bytes: Uint8Array, again: boolean): Retry {
@@ -235,19 +244,20 @@ export class Bulk implements LinkEvents {
   }
 
   /** A slot is on its way to another node, which takes the keys that are not there yet when it is told so. */
-  private askTo(name: string, retry: Retry): void {
-    const known = [...this.links.values()].find((link) => link.name === name);
-    if (known === undefined) {
+  private askTo(to: Address | undefined, retry: Retry): void {
+    if (to === undefined) {
       this.stale = true;
       this.push(retry);
       return;
     }
+    const link = this.links.get(addressText(to)) ?? this.linkTo({ name: addressText(to), address: to, id: '', replicas: 0 });
+    if (!this.bySlot.includes(link)) this.guests.add(link);
     const asking = encodeCommand(['ASKING']);
     const bytes = Buffer.concat([...commandsOf(retry.bytes)].flatMap((command) => [asking, command]));
     const batch = this.batchOf([{ ...retry, bytes, perUnit: retry.perUnit * 2 }]);
     batch.asking = true;
     this.retryBytes += batch.retried;
-    known.send(batch);
+    link.send(batch);
   }
 
   lost(link: Link, sent: readonly Batch[], cause: unknown): void {
@@ -257,7 +267,10 @@ export class Bulk implements LinkEvents {
     if (cause instanceof ServerError && cause.code === 'REFUSED') this.fail(cause);
     else if (!(cause instanceof ConnectionLost || cause instanceof ServerError || isSystemError(cause) || cause instanceof SyntaxError)) this.fail(new ServerError('LOST', link.name, reasonOf(cause), cause));
     for (const batch of sent) this.takeBack(batch, true);
-    if (!this.bySlot.includes(link)) for (const batch of link.retire()) this.takeBack(batch, batch.again);
+    if (!this.bySlot.includes(link)) {
+      if (this.guests.delete(link)) this.links.delete(link.name);
+      for (const batch of link.retire()) this.takeBack(batch, batch.again);
+    }
     void this.recover();
     this.change.fire();
   }
@@ -448,6 +461,7 @@ export class Bulk implements LinkEvents {
     if (error instanceof ErrorReply) {
       const refusal = this.refusal(error.message);
       if (refusal === 'stop') throw new ServerError('REFUSED', link.name, error.message, error);
+      if (refusal === 'moved') this.moved(link, error.message);
       if (refusal === 'stale' && !this.sharded) link.reset('the server is no master any more');
       return refusal !== 'refused' && refusal !== 'there';
     }

@@ -33,7 +33,7 @@ export function refusalOf(error: string): Refusal {
 }
 
 /** The node that an error of the kinds `moved` and `ask` names: `MOVED 3999 127.0.0.1:6381`; the host may be missing. */
-export function redirection(error: string): { host: string; port: number } | undefined {
-  const match = /^(?:MOVED|ASK) \d+ (.*):(\d+)/.exec(error);
-  return match === null ? undefined : { host: match[1].replace(/^\[|\]$/g, ''), port: Number(match[2]) };
+export function redirection(error: string): { slot: number; host: string; port: number } | undefined {
+  const match = /^(?:MOVED|ASK) (\d+) (.*):(\d+)/.exec(error);
+  return match === null ? undefined : { slot: Number(match[1]), host: match[2].replace(/^\[|\]$/g, ''), port: Number(match[3]) };
 }

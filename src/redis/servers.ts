@@ -2,7 +2,7 @@ import type { Redis } from 'ioredis';
 import { SLOTS } from '../bytes/crc16.js';
 import { type Access, openClient, reachedAt } from './connect.js';
 import { reasonOf, ServerError } from './errors.js';
-import { refusalOf } from './refusals.js';
+import { redirection, refusalOf } from './refusals.js';
 import { type ServerInfo, serverInfo } from './server-info.js';
 import { readTopology, type Topology, uncovered } from './topology.js';
 import { type Address, addressText } from './url.js';
@@ -28,6 +28,8 @@ export class Servers {
   masters: readonly Master[] = [];
   /** By slot: the index of its master; undefined where there is but one. */
   owners: Int16Array | undefined;
+  /** By slot: where nodes said that it is, since that was last asked for. */
+  private readonly redirections = new Map<number, Address>();
   private readonly clients = new Map<string, Promise<Redis>>();
   private seeds: Address[];
 
@@ -62,10 +64,27 @@ export class Servers {
     return servers;
   }
 
+  /**
+   * Where a master sends commands for the keys of a slot to; undefined where it does not say that. The host may be missing from
+   * what it says: it is its own then.
+   */
+  redirected(master: string, error: string): (Address & { slot: number }) | undefined {
+    const to = redirection(error);
+    if (to === undefined || to.host === '?') return undefined;
+    if (to.host !== '') return { slot: to.slot, ...reachedAt(this.access, { host: to.host, port: to.port }) };
+    const asked = this.masters.find(({ name }) => name === master)?.address;
+    return asked === undefined ? undefined : { slot: to.slot, host: asked.host, port: to.port };
+  }
+
+  /** A slot is at another node. Nodes may be of different opinions for a while: the one that gave the slot away knows best. */
+  moved(slot: number, address: Address): void {
+    this.redirections.set(slot, address);
+  }
+
   /** Reads again who has which slot. Throws ServerError where no node answers. */
   async refresh(): Promise<void> {
     if (!this.clustered) return;
-    const known = [...this.masters.flatMap(({ address }) => address ?? []), ...this.seeds];
+    const known = [...this.redirections.values(), ...this.masters.flatMap(({ address }) => address ?? []), ...this.seeds];
     const nodes = [...new Map(known.map((address) => [addressText(address), address])).values()];
     let failure: unknown;
     for (const node of nodes) {
@@ -86,6 +105,11 @@ export class Servers {
     if (topology.nodes.length === 0) {
       throw new ServerError('TARGET', addressText(this.seeds[0]), 'no node of the cluster has a slot', undefined, 'Give its slots to nodes first: redis-cli --cluster create.');
     }
+    for (const [slot, address] of this.redirections) {
+      const index = topology.nodes.findIndex((node) => addressText(node.address) === addressText(address));
+      if (index >= 0) topology.owners[slot] = index;
+    }
+    this.redirections.clear();
     this.owners = topology.owners;
     this.masters = topology.nodes.map(({ address, id, replicas }) => ({ name: addressText(address), address, id, replicas }));
     this.seeds = [...new Map([...topology.nodes.map(({ address }) => address), ...this.seeds].map((address) => [addressText(address), address])).values()];
