@@ -1,53 +1,31 @@
 import type { Redis } from 'ioredis';
 import { setTimeout as delay } from 'node:timers/promises';
 import { keySlot } from '../bytes/crc16.js';
-import { Batch, type Delivery } from './batch.js';
-import { commandsOf, encodeCommand, restoredBy, withElapsed } from './commands.js';
+import type { Batch } from './batch.js';
+import { restoredBy } from './commands.js';
 import { Comparer, type Finding, type Suspect } from './comparer.js';
-import { openSocket } from './connect.js';
-import { Custody, type CustodyState } from './custody.js';
-import { ConnectionLost, reasonOf, ServerError } from './errors.js';
-import { Link, type LinkEvents, type Wire } from './link.js';
+import type { CustodyState } from './custody.js';
+import { ConnectionLost, ErrorReply, reasonOf, ServerError } from './errors.js';
+import type { Link } from './link.js';
+import { Links, type LinksEvents, type LinksOptions } from './links.js';
 import { type Refusal, refusalOf } from './refusals.js';
+import { Retries, type Retry, retryOf } from './retries.js';
 import type { Master, Servers } from './servers.js';
 import { Signal } from './signal.js';
-import { type Address, addressText } from './url.js';
+import type { Wire } from './wire.js';
 
-export interface BulkOptions {
-  /** Bytes and commands on their way to one server at a time. */
-  readonly window: number;
-  readonly windowUnits: number;
-  /** Milliseconds for which a command is tried again while the server is lost, loading, failing over. */
-  readonly retryFor: number;
+export interface BulkOptions extends LinksOptions {
   /** Expiries are relative: they become shorter while a command waits. */
   readonly relativeTtl: boolean;
   /** Whether two payloads mean the same value. */
   readonly same: (ours: Uint8Array, theirs: Uint8Array) => boolean;
-  /** Who had what a run before this one delivered. */
-  readonly custody?: readonly CustodyState[] | undefined;
-  /** What a server had confirmed may be lost, and why. */
-  readonly onLoss: (server: string, reason: string) => void;
   /** Aborted when nothing more is to be sent, nor waited for. */
   readonly signal?: AbortSignal | undefined;
-}
-
-/** A unit that is to be sent again. */
-interface Retry {
-  readonly bytes: Uint8Array;
-  readonly delivery: Delivery;
-  readonly db: number;
-  readonly perUnit: number;
-  readonly builtAt: number;
-  readonly again: boolean;
-  readonly since: number;
-  readonly wasThere: boolean | undefined;
 }
 
 /** Bytes waiting to be sent again at which makers of batches have to wait. */
 const MOST_RETRIES = 16 << 20;
 const MOST_COMPARED = 1000;
-/** Bytes of a batch of units that are sent again. */
-const RETRY_BATCH = 1 << 18;
 /** Milliseconds between attempts, at first and at most. */
 const FIRST_PAUSE = 20;
 const LONGEST_PAUSE = 500;
@@ -57,68 +35,44 @@ const LAST_REPLIES = 3000;
 /** `again`: what was done before may have been applied. */
 export type Work<T> = (wire: Wire, node: string, again: boolean) => Promise<T>;
 
-/** An error reply to a command outside of batches. */
-export class ErrorReply extends Error {
-  override readonly name = 'ErrorReply';
-}
-
 /** Sends batches to the servers that own their keys until everything is delivered, refused, or there is no going on. */
-export class Bulk implements LinkEvents {
+export class Bulk implements LinksEvents {
   /** Why there is no going on. */
   failure: ServerError | undefined;
-  private readonly links = new Map<string, Link>();
-  private bySlot: Link[] = [];
-  /** To nodes that slots are on their way to, and that have none yet. */
-  private readonly guests = new Set<Link>();
-  private retries: Retry[] = [];
-  private retryBytes = 0;
-  private recovering = false;
-  private stale = false;
   /** A key that is there may be one of ours, from a run before this one. */
   resumed = false;
-  private readonly custodies: Map<string, Custody>;
+  private readonly links: Links;
+  private readonly retries: Retries;
   private readonly comparer: Comparer;
-  private lastError = 'the connection was lost';
   private readonly change = new Signal();
-  private closed = false;
   private readonly over = new AbortController();
+  private lastError = 'the connection was lost';
+  private recovering = false;
+  /** Who is master may have changed. */
+  private stale = false;
+  private closed = false;
 
   constructor(
     readonly servers: Servers,
     private readonly options: BulkOptions,
   ) {
-    this.custodies = new Map(options.custody?.map((state) => [state.name, Custody.from(state)]));
+    this.links = new Links(servers, options, this);
+    this.retries = new Retries(options.relativeTtl);
     this.comparer = new Comparer({
       same: options.same,
       client: (link) => this.clientOf(link),
       found: (suspect, finding) => this.found(suspect, finding),
       failed: (suspect, error) => this.compareAgain(suspect, error),
     });
-    this.arrange();
+    this.links.arrange();
     options.signal?.addEventListener('abort', () => this.aborted(), { signal: this.over.signal });
   }
 
   private aborted(): void {
     this.change.fire();
     setTimeout(() => {
-      for (const link of this.links.values()) link.reset('interrupted');
+      for (const link of this.links.all) link.reset('interrupted');
     }, LAST_REPLIES).unref();
-  }
-
-  /** Links for the masters that there are; those of others are given up. */
-  private arrange(): void {
-    const { links, servers } = this;
-    this.bySlot = servers.masters.map((master) => this.linkTo(master));
-    servers.masters.forEach(({ replicas }, i) => (this.bySlot[i].hasReplicas = replicas > 0));
-    for (const [name, link] of links) {
-      if (this.bySlot.includes(link)) this.guests.delete(link);
-      if (this.bySlot.includes(link) || this.guests.has(link)) continue;
-      links.delete(name);
-      for (const batch of link.retire()) this.takeBack(batch, batch.again);
-    }
-    for (const [name, custody] of this.custodies) {
-      if (!links.has(name) && custody.passed()) this.options.onLoss(name, 'another server has its place now, and no replica had confirmed all that was written');
-    }
   }
 
   restarted({ name }: Link): void {
@@ -127,13 +81,7 @@ export class Bulk implements LinkEvents {
 
   /** Who has what was delivered so far. */
   get custody(): CustodyState[] {
-    return [...this.custodies.values()].map(({ bare, name, runId, since }) => ({ name, runId, since, bare }));
-  }
-
-  private custodyOf(name: string): Custody {
-    const custody = this.custodies.get(name) ?? new Custody(name);
-    this.custodies.set(name, custody);
-    return custody;
+    return this.links.custody;
   }
 
   /** Asks every master whether it is still the one that it was. Throws ServerError. */
@@ -143,21 +91,9 @@ export class Bulk implements LinkEvents {
     });
   }
 
-  private linkTo(master: Master): Link {
-    const known = this.links.get(master.name);
-    if (known !== undefined) return known;
-    const { retryFor, window, windowUnits } = this.options;
-    const open = (): ReturnType<typeof openSocket> => openSocket(this.servers.access, master.address);
-    const custody = this.custodyOf(master.name);
-    const link = new Link({ name: master.name, open, custody, window, windowUnits, patience: Math.max(retryFor, 1000) }, this);
-    this.links.set(master.name, link);
-    return link;
-  }
-
   /** The link that a slot's keys go through. */
   link(slot: number): Link {
-    const index = this.servers.owners?.[slot] ?? 0;
-    return this.bySlot[index < 0 ? 0 : index];
+    return this.links.ofSlot(slot);
   }
 
   /** Whether keys go to different servers by their slot. */
@@ -166,8 +102,8 @@ export class Bulk implements LinkEvents {
   }
 
   send(link: Link, batch: Batch): void {
-    if (this.bySlot.includes(link)) link.send(batch);
-    else this.takeBack(batch, batch.again);
+    if (this.links.has(link)) link.send(batch);
+    else this.unsent(batch);
   }
 
   /** Until there is not too much to be sent again. Throws ServerError when there is no going on. */
@@ -175,7 +111,7 @@ export class Bulk implements LinkEvents {
     for (;;) {
       if (this.failure !== undefined) throw this.failure;
       this.options.signal?.throwIfAborted();
-      if (this.retryBytes < MOST_RETRIES && this.comparer.waiting < MOST_COMPARED) return;
+      if (this.retries.size < MOST_RETRIES && this.comparer.waiting < MOST_COMPARED) return;
       await this.change.wait();
     }
   }
@@ -213,10 +149,11 @@ export class Bulk implements LinkEvents {
   }
 
   private again(link: Link, batch: Batch, unit: number, bytes: Uint8Array, { error, refusal }: { error: string; refusal: Refusal }): void {
-    const retry = this.retryOf(batch, unit, bytes, batch.again);
+    const retry = retryOf(batch, unit, bytes, batch.again);
     this.lastError = `${link.name}: ${error}`;
-    if (refusal === 'ask' && Date.now() - retry.since < this.options.retryFor) {
-      this.askTo(this.servers.redirected(link.name, error), retry);
+    const to = refusal === 'ask' ? this.servers.redirected(link.name, error) : undefined;
+    if (to !== undefined && Date.now() - retry.since < this.options.retryFor) {
+      this.links.at(to).send(this.retries.asking(retry));
       return;
     }
     if (refusal === 'moved') this.moved(link, error);
@@ -231,33 +168,9 @@ export class Bulk implements LinkEvents {
     this.stale = true;
   }
 
-  private retryOf(batch: Batch, unit: number, bytes: Uint8Array, again: boolean): Retry {
-    const { asking, builtAt, db, delivery, perUnit, since } = batch;
-    const plain = asking ? Buffer.concat([...commandsOf(bytes)].filter((_, i) => i % 2 === 1)) : bytes.slice();
-    return { bytes: plain, delivery, db, perUnit: asking ? perUnit / 2 : perUnit, builtAt, again, since: since || Date.now(), wasThere: batch.wasThere(unit) };
-  }
-
   private push(retry: Retry): void {
-    this.retries.push(retry);
-    this.retryBytes += retry.bytes.length;
+    this.retries.add(retry);
     void this.recover();
-  }
-
-  /** A slot is on its way to another node, which takes the keys that are not there yet when it is told so. */
-  private askTo(to: Address | undefined, retry: Retry): void {
-    if (to === undefined) {
-      this.stale = true;
-      this.push(retry);
-      return;
-    }
-    const link = this.links.get(addressText(to)) ?? this.linkTo({ name: addressText(to), address: to, id: '', replicas: 0 });
-    if (!this.bySlot.includes(link)) this.guests.add(link);
-    const asking = encodeCommand(['ASKING']);
-    const bytes = Buffer.concat([...commandsOf(retry.bytes)].flatMap((command) => [asking, command]));
-    const batch = this.batchOf([{ ...retry, bytes, perUnit: retry.perUnit * 2 }]);
-    batch.asking = true;
-    this.retryBytes += batch.retried;
-    link.send(batch);
   }
 
   lost(link: Link, sent: readonly Batch[], cause: unknown): void {
@@ -267,22 +180,23 @@ export class Bulk implements LinkEvents {
     if (cause instanceof ServerError && cause.code === 'REFUSED') this.fail(cause);
     else if (!(cause instanceof ConnectionLost || cause instanceof ServerError || isSystemError(cause) || cause instanceof SyntaxError)) this.fail(new ServerError('LOST', link.name, reasonOf(cause), cause));
     for (const batch of sent) this.takeBack(batch, true);
-    if (!this.bySlot.includes(link)) {
-      if (this.guests.delete(link)) this.links.delete(link.name);
-      for (const batch of link.retire()) this.takeBack(batch, batch.again);
-    }
+    this.links.ended(link);
     void this.recover();
     this.change.fire();
   }
 
   released(batch: Batch): void {
-    this.retryBytes -= batch.retried;
+    this.retries.released(batch);
     batch.delivery.released(batch);
+  }
+
+  unsent(batch: Batch): void {
+    this.takeBack(batch, batch.again);
   }
 
   private takeBack(batch: Batch, again: boolean): void {
     for (let unit = 0; unit < batch.units; unit++) {
-      if (!batch.isApart(unit)) this.push(this.retryOf(batch, unit, batch.unit(unit), again));
+      if (!batch.isApart(unit)) this.push(retryOf(batch, unit, batch.unit(unit), again));
     }
     this.released(batch);
   }
@@ -300,10 +214,8 @@ export class Bulk implements LinkEvents {
       await delay(pause);
       if (this.tooLate()) break;
       if (this.stale && !(await this.refreshed())) continue;
-      const { retries } = this;
-      this.retries = [];
-      this.resend(retries);
-      for (const link of this.bySlot) link.retry();
+      this.resend();
+      for (const link of this.links.ofMasters) link.retry();
       this.change.fire();
     }
     this.recovering = false;
@@ -314,14 +226,14 @@ export class Bulk implements LinkEvents {
   }
 
   private get hasWork(): boolean {
-    return this.retries.length > 0 || this.bySlot.some((link) => link.waiting);
+    return this.retries.waiting > 0 || this.links.ofMasters.some((link) => link.waiting);
   }
 
   private async refreshed(): Promise<boolean> {
     try {
       this.stale = false;
       await this.servers.refresh();
-      this.arrange();
+      this.links.arrange();
       return true;
     } catch (error) {
       this.stale = true;
@@ -332,59 +244,20 @@ export class Bulk implements LinkEvents {
   }
 
   private tooLate(): boolean {
-    const { retries } = this;
     const { retryFor } = this.options;
-    const down = this.bySlot.filter((link) => link.waiting && link.downSince > 0).map((link) => link.downSince);
-    const first = retries.reduce((least, { since }) => Math.min(least, since), Math.min(Infinity, ...down));
+    const down = this.links.ofMasters.filter((link) => link.waiting && link.downSince > 0).map((link) => link.downSince);
+    const first = Math.min(this.retries.oldest, ...down);
     if (Date.now() - first <= retryFor) return false;
     this.fail(new ServerError('LOST', this.servers.masters[0]?.name ?? '', `given up after ${Math.round(retryFor / 1000)} s; the last error was: ${this.lastError}`));
     return true;
   }
 
-  private resend(retries: readonly Retry[]): void {
-    const groups = new Map<Link, Retry[]>();
-    for (const retry of retries) {
-      const { key } = restoredBy(retry.bytes);
-      const link = this.link(this.sharded ? keySlot(key, 0, key.length) : 0);
-      const group = groups.get(link) ?? [];
-      if (!groups.has(link)) groups.set(link, group);
-      group.push(retry);
-    }
-    for (const [link, group] of groups) for (const batch of this.batches(group)) link.send(batch);
-  }
-
-  private *batches(retries: readonly Retry[]): Generator<Batch, void, void> {
-    let row: Retry[] = [];
-    let size = 0;
-    for (const retry of retries) {
-      const first = row[0] as Retry | undefined;
-      const fits = first !== undefined && size + retry.bytes.length <= RETRY_BATCH && alike(first, retry);
-      if (!fits && row.length > 0) {
-        yield this.batchOf(row);
-        row = [];
-        size = 0;
-      }
-      row.push(retry);
-      size += retry.bytes.length;
-    }
-    if (row.length > 0) yield this.batchOf(row);
-  }
-
-  private batchOf(retries: readonly Retry[]): Batch {
-    const [{ again, db, delivery, perUnit }] = retries;
-    const now = Date.now();
-    const units = retries.map(({ builtAt, bytes }) => (this.options.relativeTtl ? withElapsed(bytes, now - builtAt) : bytes));
-    const batch = new Batch(delivery, Buffer.concat(units), db, perUnit);
-    batch.length = batch.bytes.length;
-    batch.units = units.length;
-    batch.retried = retries.reduce((sum, { bytes }) => sum + bytes.length, 0);
-    batch.builtAt = now;
-    batch.again = again;
-    batch.since = retries.reduce((least, { since }) => Math.min(least, since), Infinity);
-    retries.forEach(({ wasThere }, unit) => {
-      if (wasThere !== undefined) batch.setWasThere(unit, wasThere);
+  private resend(): void {
+    const batches = this.retries.take(({ bytes }) => {
+      const { key } = restoredBy(bytes);
+      return this.link(this.sharded ? keySlot(key, 0, key.length) : 0);
     });
-    return batch;
+    for (const [link, row] of batches) for (const batch of row) link.send(batch);
   }
 
   found({ batch, link, unit }: Suspect, finding: Finding): void {
@@ -403,7 +276,7 @@ export class Bulk implements LinkEvents {
   }
 
   private suspected(batch: Batch, unit: Uint8Array): Retry {
-    return { ...this.retryOf(batch, 0, unit, true), wasThere: undefined };
+    return { ...retryOf(batch, 0, unit, true), wasThere: undefined };
   }
 
   private clientOf(link: Link): Promise<Redis> {
@@ -414,7 +287,7 @@ export class Bulk implements LinkEvents {
 
   /** The same for every master, one after another. */
   async everyMaster(work: (wire: Wire, master: Master) => Promise<void>): Promise<void> {
-    for (const master of this.servers.masters) await this.alone(() => this.links.get(master.name) ?? this.bySlot[0], 0, (wire) => work(wire, master));
+    for (const master of this.servers.masters) await this.alone(() => this.links.named(master.name) ?? this.links.ofMasters[0], 0, (wire) => work(wire, master));
   }
 
   /** The source text of a function library on a master; empty where it is not to be had. */
@@ -470,21 +343,17 @@ export class Bulk implements LinkEvents {
 
   /** Names of servers whose replicas did not confirm what was written. */
   get unconfirmed(): string[] {
-    return [...this.links.values()].filter((link) => link.unconfirmed).map(({ name }) => name);
+    return this.links.all.filter((link) => link.unconfirmed).map(({ name }) => name);
   }
 
   /** Ends; `settled` waits for replies to what was sent, for a while. */
   async close({ settled }: { settled: boolean }): Promise<void> {
     const patience = settled ? LAST_REPLIES : 0;
-    await Promise.all([...this.links.values()].map((link) => link.close(patience)));
+    await Promise.all(this.links.all.map((link) => link.close(patience)));
     this.closed = true;
     this.over.abort();
     this.servers.close();
   }
-}
-
-function alike(a: Retry, b: Retry): boolean {
-  return a.delivery === b.delivery && a.db === b.db && a.perUnit === b.perUnit && a.again === b.again;
 }
 
 const isSystemError = (error: unknown): boolean => error instanceof Error && 'code' in error && typeof error.code === 'string';

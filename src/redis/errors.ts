@@ -28,3 +28,8 @@ export class ConnectionLost extends Error {
 export function reasonOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
+
+/** An error reply to a command outside of batches. */
+export class ErrorReply extends Error {
+  override readonly name = 'ErrorReply';
+}

@@ -1,5 +1,5 @@
-import { type Bulk, ErrorReply } from '../redis/bulk.js';
-import { ServerError } from '../redis/errors.js';
+import type { Bulk } from '../redis/bulk.js';
+import { ErrorReply, ServerError } from '../redis/errors.js';
 import { libraryName } from './rdb-meta.js';
 import type { RestoreConflict } from './restore-progress.js';
 

@@ -1,0 +1,39 @@
+import type { Answers } from './answers.js';
+import { encodeCommand } from './commands.js';
+
+/** A connection that somebody has for himself. */
+export class Wire {
+  constructor(
+    private readonly answers: Answers,
+    private readonly put: (bytes: Uint8Array) => Promise<void>,
+  ) {}
+
+  /** Writes bytes of commands; they must not change until this is over. `commands` of them begin there. */
+  async write(bytes: Uint8Array, commands: number): Promise<void> {
+    this.answers.expect(commands);
+    await this.put(bytes);
+  }
+
+  /** The first error so far. */
+  get error(): string | undefined {
+    return this.answers.error;
+  }
+
+  /** Until all replies so far have come. */
+  drained(): Promise<void> {
+    return this.answers.drained();
+  }
+
+  /** Sends a command and waits for all replies so far. Returns the integer that the last one of them was. */
+  async ask(...command: (string | Uint8Array)[]): Promise<number> {
+    await this.write(encodeCommand(command), 1);
+    await this.answers.drained();
+    return this.answers.integer;
+  }
+
+  /** Nothing more is sent; waits for all replies. */
+  async end(): Promise<void> {
+    this.answers.close();
+    await this.answers.all();
+  }
+}
