@@ -1,16 +1,21 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { keySlot, SLOTS } from '../src/bytes/crc16.js';
 import { Crc64 } from '../src/bytes/crc64.js';
 import { writeDouble, parseDouble } from '../src/bytes/double.js';
 import { RdbError } from '../src/bytes/errors.js';
-import { RUN_ITEMS, RUN_PAIRS, RUN_SCORES } from '../src/bytes/hot.js';
+import { NEVER, RESTORE_EXISTS, RESTORE_REPLACE, RUN_ITEMS, RUN_PAIRS, RUN_SCORES } from '../src/bytes/hot.js';
 import { jsonTextSize, writeJsonText } from '../src/bytes/json.js';
 import { lzfDecompress } from '../src/bytes/lzf.js';
+import { Element, LZF } from '../src/encodings/element.js';
 import { Kernels } from '../src/kernels/kernels.js';
 import { END, Frame, META, NEED } from '../src/rdb/frame.js';
-import { FRAME_WORDS, FrameTable, KEYS_EXPIRED, KEYS_READ, KIND } from '../src/rdb/frame-table.js';
+import { END as END_AT, FRAME_WORDS, FrameTable, GROWN, KEYS_EXPIRED, KEYS_READ, KIND, START, TYPE, typeOfNumber } from '../src/rdb/frame-table.js';
 import { Framer } from '../src/rdb/framer.js';
+import { encodePayload } from '../src/rdb/payload.js';
+import { readString } from '../src/rdb/string.js';
+import { encodeCommand } from '../src/redis/commands.js';
 import { LAYOUTS } from '../src/values/layouts.js';
 
 /*
@@ -261,4 +266,94 @@ describe('frames', () => {
       { numRuns: 150 },
     );
   }, 60_000);
+
+  const most = 3;
+  const room = 1 << 16;
+  const memory = kernels.allocate(most * (room + 64));
+  const slotWords = kernels.allocate(SLOTS * 2);
+  const routes = new Uint16Array(slotWords.buffer, slotWords.byteOffset, SLOTS);
+  const sizeWords = kernels.allocate(512 * 8);
+  const largest = new Float64Array(sizeWords.buffer, sizeWords.byteOffset, 512);
+
+  /** What a row is as commands; `options` as the kernel knows them. */
+  function commandsOf({ bytes, end, expireMs, freq, hasExpire, idle, keyBytes, keyEnd, keyStart, start, type }: Frame, version: number, options: number): Buffer {
+    const key = keyBytes.subarray(keyStart, keyEnd);
+    const modifiers = [...((options & RESTORE_REPLACE) === 0 ? [] : ['REPLACE']), ...(hasExpire ? ['ABSTTL'] : []), ...(idle >= 0 ? ['IDLETIME', `${idle}`] : freq >= 0 ? ['FREQ', `${freq}`] : [])];
+    const ttl = !hasExpire ? '0' : expireMs < 1n ? '1' : `${expireMs}`;
+    const restore = encodeCommand(['RESTORE', key, ttl, encodePayload(type.id, bytes.subarray(start, end), version), ...modifiers]);
+    return Buffer.concat((options & RESTORE_EXISTS) === 0 ? [restore] : [encodeCommand(['EXISTS', key]), restore]);
+  }
+
+  test('as RESTORE commands, each for the server that has its slot', () => {
+    let sent = 0;
+    const given = fc.record({
+      file: fc.constantFrom(...files),
+      owners: fc.array(fc.nat(most - 1), { minLength: 1, maxLength: 50 }),
+      sharded: fc.boolean(),
+      full: fc.array(fc.oneof(fc.nat(100), fc.nat(room)), { minLength: most, maxLength: most }),
+      sizes: fc.array(fc.constantFrom(-1, 20, 100, Infinity, Infinity, Infinity, Infinity), { minLength: 1, maxLength: 7 }),
+      sized: fc.boolean(),
+      now: fc.constantFrom(NEVER, 0, now),
+      options: fc.constantFrom(0, RESTORE_REPLACE, RESTORE_EXISTS, RESTORE_REPLACE | RESTORE_EXISTS),
+    });
+    fc.assert(
+      fc.property(given, ({ file, full, now: later, options, owners, sharded, sized, sizes }) => {
+        const framer = new Framer({ limit: 1 << 20, checksum: false, hot: kernels, buffer });
+        framer.push(file);
+        while (framer.next() === META);
+        const taken = framer.run({ table: table.words, row: 0, rows, to: framer.position, room: 1 << 16, read: 0, expired: 0, now });
+        routes.forEach((_, slot) => (routes[slot] = owners[slot % owners.length]));
+        largest.forEach((_, type) => (largest[type] = sizes[type % sizes.length]));
+        memory.fill(0x2a);
+        const outs = full.map((length, i) => ({ bytes: memory.subarray(i * (room + 64), i * (room + 64) + room), length, units: 0 }));
+        const { bytes } = framer;
+        const run = { table: table.words, bytes, routes: sharded ? routes : undefined, largest: sized ? largest : undefined, now: later, version: 10, options };
+        const done = kernels.restoreRecords(run, 0, taken, outs);
+        const frame = new Frame();
+        const expected = outs.map(() => [] as Buffer[]);
+        const outOf = (): number => (sharded ? routes[keySlot(frame.keyBytes, frame.keyStart, frame.keyEnd)] : 0);
+        for (let row = 0; row < done; row++) {
+          table.read(row, frame, bytes);
+          expected[outOf()].push(commandsOf(frame, 10, options));
+        }
+        expected.forEach((commands, i) => {
+          const all = Buffer.concat(commands);
+          expect(outs[i]).toMatchObject({ length: full[i] + all.length, units: commands.length });
+          expect(Buffer.compare(all, outs[i].bytes.subarray(full[i], outs[i].length))).toBe(0);
+          const beyond = memory.subarray(i * (room + 64) + room, (i + 1) * (room + 64));
+          expect(beyond.every((byte) => byte === 0x2a)).toBe(true);
+        });
+        sent += done;
+        if (done === taken) return;
+        table.read(done, frame, bytes);
+        const size = commandsOf(frame, 10, options).length;
+        const stops = [
+          frame.hasExpire && frame.expireAt <= later,
+          sized && !(table.word(done, GROWN) <= largest[table.word(done, TYPE)]),
+          size + 1024 > room - outs[outOf()].length,
+        ];
+        expect(stops).toContain(true);
+      }),
+      { numRuns: 300 },
+    );
+    expect(sent).toBeGreaterThan(1000);
+  });
+
+  test('the size of a value with its strings decompressed', () => {
+    let grown = 0;
+    const element = new Element();
+    for (const file of files) {
+      const framer = new Framer({ limit: 1 << 20, checksum: false, hot: kernels, buffer });
+      framer.push(file);
+      while (framer.next() === META);
+      const taken = framer.run({ table: table.words, row: 0, rows, to: framer.position, room: 1 << 20, read: 0, expired: 0, now });
+      for (let row = 0; row < taken; row++) {
+        const size = table.word(row, END_AT) - table.word(row, START);
+        if (typeOfNumber(table.word(row, TYPE))?.form !== 'string' || readString(framer.bytes, table.word(row, START), table.word(row, END_AT), element) < 0) continue;
+        expect(table.word(row, GROWN)).toBe(element.kind === LZF ? size + element.num - (element.end - element.start) : size);
+        if (element.kind === LZF) grown++;
+      }
+    }
+    expect(grown).toBeGreaterThan(0);
+  });
 });

@@ -11,6 +11,33 @@ export const RUN_SCORES = 2; // members and scores of a sorted set
 export const RESTORE_REPLACE = 1; // with REPLACE
 export const RESTORE_EXISTS = 2; // EXISTS and the key before every RESTORE
 
+/** A `now` at which nothing has expired: the least that 64 bits hold. */
+export const NEVER = -(2 ** 63);
+
+/** What `Hot.restoreRecords` works with. All but `bytes` are in memory of the same Hot. */
+export interface RestoreRun {
+  readonly table: Int32Array;
+  /** Positions of the rows are in these. */
+  readonly bytes: Uint8Array;
+  /** By slot: the output for its keys; all go to the first one where it is undefined. */
+  readonly routes: Uint16Array | undefined;
+  /** By number of a type: the largest value, in decompressed bytes, that is a plain record; any where it is undefined. */
+  readonly largest: Float64Array | undefined;
+  /** Unix milliseconds: records that have expired are not plain. */
+  readonly now: number;
+  /** RDB version of the payloads. */
+  readonly version: number;
+  /** Bits of RESTORE_…. */
+  readonly options: number;
+}
+
+/** Commands for one server. */
+export interface RestoreOut {
+  readonly bytes: Uint8Array;
+  length: number;
+  units: number;
+}
+
 /** How the value of a record is put together, for `RecordForm`. */
 export const RECORD_TEXT = 1; // one string
 export const RECORD_ITEMS = 2; // a count, then elements
@@ -90,10 +117,10 @@ export interface Hot {
   jsonRecords(forms: RecordForms, table: Int32Array, row: number, rows: number, bytes: Uint8Array, out: Uint8Array, at: number): number;
   readonly recordsEnd: number;
   /**
-   * Writes rows [row, rows) of a frame table as RESTORE commands with ABSTTL, in RESP, as long as they are whole records; their
-   * payloads are of this RDB version; `options` are bits of RESTORE_…. Returns as `jsonRecords` does.
+   * Writes rows [row, rows) of a frame table as RESTORE commands, in RESP, each behind what its output has, as long as there are
+   * plain records and room. Returns the first row that was not written.
    */
-  restoreRecords(table: Int32Array, row: number, rows: number, bytes: Uint8Array, out: Uint8Array, at: number, version: number, options: number): number;
+  restoreRecords(run: RestoreRun, row: number, rows: number, outs: readonly (RestoreOut | undefined)[]): number;
   /**
    * Fills rows with whole records, as long as they are plain. Returns the first row that was not filled; `framesEnd` is the
    * position behind the last record, `framesExpired` the count of expired keys up to there.
@@ -116,7 +143,7 @@ export const PLAIN: Hot = {
   walked: 0,
   jsonRecords: (_forms, _table, row) => row,
   recordsEnd: 0,
-  restoreRecords: (_table, row) => row,
+  restoreRecords: (_run, row) => row,
   frameRecords: ({ row }) => row,
   framesEnd: 0,
   framesExpired: 0,

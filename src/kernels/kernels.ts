@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { Crc64 } from '../bytes/crc64.js';
 import { parseDouble } from '../bytes/double.js';
-import { type FramePrograms, type FrameRun, type Hot, type RecordForms, RUN_ITEMS, RUN_PAIRS } from '../bytes/hot.js';
+import { type FramePrograms, type FrameRun, type Hot, type RecordForms, type RestoreOut, type RestoreRun, RUN_ITEMS, RUN_PAIRS } from '../bytes/hot.js';
 import { jsonTextSize, writeJsonText } from '../bytes/json.js';
 import { lzfDecompress } from '../bytes/lzf.js';
 import { powersOfTen } from './powers.js';
@@ -25,8 +25,11 @@ interface Exports {
   recordForms(at: number): void;
   records(table: number, row: number, rows: number, base: number, out: number, outEnd: number): number;
   recordsOut(): number;
-  restores(table: number, row: number, rows: number, base: number, out: number, outEnd: number, version: number, options: number): number;
-  restoresEnd(): number;
+  restores(
+    table: number, row: number, rows: number, base: number, outs: number, routes: number, largest: number,
+    now: number, version: number, options: number,
+  ): number;
+  slotsInit(): void;
   frames(
     types: number, table: number, row: number, rows: number, pos: number, end: number, stop: number,
     to: number, offset: number, limit: number, db: number, read: number, expired: number, now: number,
@@ -80,6 +83,10 @@ export class Kernels implements Hot {
   framesEnd = 0;
   framesExpired = 0;
 
+  /** Of `restoreRecords`, for the kernel; and where the commands for each begin. */
+  private outs: Int32Array = new Int32Array(0);
+  private readonly outStarts: number[] = [];
+
   /** The last two byte arrays asked for, and their addresses: asking an array for its buffer takes a slow call. */
   private bytesA: Uint8Array | undefined;
   private addressA = -1;
@@ -98,6 +105,7 @@ export class Kernels implements Hot {
     this.buffer = memory.buffer;
     this.free = start ?? this.run.memoryStart();
     this.run.crcInit(this.allocate(CRC_TABLE).byteOffset);
+    this.run.slotsInit();
     this.run.runScratch(this.allocate(RUN_SCRATCH + SLACK).byteOffset, RUN_SCRATCH);
   }
 
@@ -234,15 +242,35 @@ export class Kernels implements Hot {
     this.forms = forms;
   }
 
-  /** `recordsEnd` is `at` where nothing was written. */
-  restoreRecords(table: Int32Array, row: number, rows: number, bytes: Uint8Array, out: Uint8Array, at: number, version: number, options: number): number {
+  restoreRecords(run: RestoreRun, row: number, rows: number, outs: readonly (RestoreOut | undefined)[]): number {
+    const { bytes, largest, now, options, routes, table, version } = run;
     const from = this.address(bytes);
-    const into = this.address(out);
-    this.recordsEnd = at;
-    if (from < 0 || into < 0 || table.buffer !== this.buffer) return row;
-    const done = this.run.restores(table.byteOffset, row, rows, from, into + at, into + out.length, version, options);
-    this.recordsEnd = this.run.restoresEnd() - into;
+    if (from < 0 || table.buffer !== this.buffer) return row;
+    const places = this.placeOuts(outs);
+    const done = this.run.restores(table.byteOffset, row, rows, from, places.byteOffset, routes?.byteOffset ?? 0, largest?.byteOffset ?? 0, now, version, options);
+    outs.forEach((out, i) => {
+      if (out === undefined || places[3 * i + 2] === 0) return;
+      out.length += places[3 * i] - this.outStarts[i];
+      out.units += places[3 * i + 2];
+    });
     return done;
+  }
+
+  /** The layout is told in assembly/restores.ts. */
+  private placeOuts(outs: readonly (RestoreOut | undefined)[]): Int32Array {
+    if (this.outs.length < 3 * outs.length) {
+      const { buffer, byteOffset } = this.allocate(12 * outs.length);
+      this.outs = new Int32Array(buffer, byteOffset, 3 * outs.length);
+    }
+    const places = this.outs;
+    outs.forEach((out, i) => {
+      const into = out === undefined ? -1 : this.address(out.bytes);
+      this.outStarts[i] = out === undefined || into < 0 ? 0 : into + out.length;
+      places[3 * i] = this.outStarts[i];
+      places[3 * i + 1] = out === undefined || into < 0 ? 0 : into + out.bytes.length;
+      places[3 * i + 2] = 0;
+    });
+    return places;
   }
 
   /** `framesEnd` is `pos` where nothing was found. */

@@ -28,6 +28,7 @@ export const END = 12;
 export const BODY_START = 13;
 export const OFFSET = 14; // F64
 export const STRING_LENGTH = 16; // F64
+export const GROWN = 16; // of a whole record that a kernel framed: bytes of its value with all strings decompressed
 export const ITEMS_AHEAD = 18; // F64
 export const LEAST_EXPIRY = 20; // F64, of the fields of a hash that comes in parts
 export const KEYS_READ = 22; // keys found since the table began, this one included

@@ -96,9 +96,18 @@ export class Bulk implements LinksEvents {
     return this.links.ofSlot(slot);
   }
 
+  /** The links of all masters, and by slot which of them is its; -1 where nobody has it, undefined where there is but one. */
+  get masters(): readonly Link[] {
+    return this.links.ofMasters;
+  }
+
+  get owners(): Int16Array | undefined {
+    return this.links.owners;
+  }
+
   /** Whether keys go to different servers by their slot. */
   get sharded(): boolean {
-    return this.servers.owners !== undefined;
+    return this.links.owners !== undefined;
   }
 
   send(link: Link, batch: Batch): void {

@@ -26,8 +26,10 @@ export interface LinksEvents extends LinkEvents {
 export class Links {
   private readonly byName = new Map<string, Link>();
   private readonly custodies: Map<string, Custody>;
-  /** In the order of the masters, as slots name them. */
+  /** In the order of the masters, as `owners` names them: what is known of slots changes with them only. */
   private current: readonly Link[] = [];
+  /** By slot: the index of its link, -1 where nobody has it; undefined where there is but one. */
+  owners: Int16Array | undefined;
   /** To nodes that slots are on their way to, and that have none yet. */
   private readonly guests = new Set<Link>();
 
@@ -60,7 +62,7 @@ export class Links {
 
   /** The link that a slot's keys go through. */
   ofSlot(slot: number): Link {
-    const index = this.servers.owners?.[slot] ?? 0;
+    const index = this.owners?.[slot] ?? 0;
     return this.current[index < 0 ? 0 : index];
   }
 
@@ -72,6 +74,7 @@ export class Links {
   /** Links for the masters that there are; those of others are given up. */
   arrange(): void {
     const { byName, servers } = this;
+    this.owners = servers.owners;
     this.current = servers.masters.map((master) => this.linkTo(master));
     servers.masters.forEach(({ replicas }, i) => (this.current[i].hasReplicas = replicas > 0));
     for (const [name, link] of byName) {

@@ -1,4 +1,4 @@
-import { RESTORE_REPLACE } from '../bytes/hot.js';
+import { NEVER, RESTORE_REPLACE } from '../bytes/hot.js';
 import { Frame, NEED, RECORD } from '../rdb/frame.js';
 import { FRAME_WORDS, FrameTable } from '../rdb/frame-table.js';
 import { Framer } from '../rdb/framer.js';
@@ -86,10 +86,12 @@ export class RespSink extends SingleOutputSink {
     const { bytes, position: to } = framer;
     const taken = framer.run({ table: rows.words, row: 0, rows: Math.min(RUN_ROWS, most), to, room: RUN_BYTES, read: 0, expired: 0, now });
     this.dropped = false;
+    const run = { table: rows.words, bytes, routes: undefined, largest: undefined, now: NEVER, version: this.version, options: RESTORE_REPLACE };
     for (let row = 0; row < taken; row++) {
       if (row === 0) this.select(framer.frame.db);
-      row = hot.restoreRecords(rows.words, row, taken, bytes, output.bytes, output.length, this.version, RESTORE_REPLACE);
-      if (hot.recordsEnd > output.length) output.length = hot.recordsEnd;
+      const out = { bytes: output.bytes, length: output.length, units: 0 };
+      row = hot.restoreRecords(run, row, taken, [out]);
+      output.length = out.length;
       if (row === taken) break;
       rows.read(row, rowFrame, bytes);
       this.frame(RECORD, rowFrame);

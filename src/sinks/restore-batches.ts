@@ -81,6 +81,14 @@ export class RestoreBatches {
     return batch;
   }
 
+  /** For each of the links the batch that is being filled with keys of a database, where there is one. */
+  filled(links: readonly Link[], db: number): (Batch | undefined)[] {
+    return links.map((link) => {
+      const batch = this.filling.get(link);
+      return batch?.db === db ? batch : undefined;
+    });
+  }
+
   /** The same, with room for `size` bytes. */
   withRoom(link: Link, db: number, delivery: Delivery, size: number): Batch {
     let batch = this.at(link, db, delivery);
@@ -114,6 +122,11 @@ export class RestoreBatches {
     this.options.pace.spend(batch.units, batch.length);
     this.sent += batch.length;
     this.bulk.send(link, batch);
+  }
+
+  /** Those that have enough in them. */
+  sendFull(): void {
+    for (const [link, batch] of this.filling) if (this.isFull(batch)) this.sendOff(link, batch);
   }
 
   sendAll(): void {

@@ -55,11 +55,11 @@ export class Ledger {
     return [...keys].map(([name, count]) => ({ name, keys: count }));
   }
 
-  /** Databases in order, and their servers. */
+  /** Databases in order, and their servers; the counts are copies, for the file that they are written to later. */
   entries(): { db: number; server: string; counts: RestoreCounts }[] {
     const rows = [...this.rows].map(([name, counts]) => {
       const space = name.indexOf(' ');
-      return { db: Number(name.slice(0, space)), server: name.slice(space + 1), counts };
+      return { db: Number(name.slice(0, space)), server: name.slice(space + 1), counts: { ...counts } };
     });
     return rows.sort((a, b) => a.db - b.db || (a.server < b.server ? -1 : 1));
   }

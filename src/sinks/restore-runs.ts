@@ -1,6 +1,7 @@
-import { type Hot, RESTORE_EXISTS, RESTORE_REPLACE } from '../bytes/hot.js';
+import { SLOTS } from '../bytes/crc16.js';
+import { type Hot, RESTORE_EXISTS, RESTORE_REPLACE, type RestoreRun } from '../bytes/hot.js';
 import { Frame } from '../rdb/frame.js';
-import { END, EXPIRE_HI, EXPIRE_LO, FLAGS, FRAME_WORDS, FrameTable, HAS_EXPIRE, HAS_META, KEY_END, KEY_START, OFFSET, START, TYPE, typeNumber } from '../rdb/frame-table.js';
+import { EXPIRE_HI, EXPIRE_LO, FLAGS, FRAME_WORDS, FrameTable, GROWN, HAS_EXPIRE, HAS_META, KEY_END, KEY_START, OFFSET, TYPE, typeNumber } from '../rdb/frame-table.js';
 import type { Framer } from '../rdb/framer.js';
 import { TABLES } from '../rdb/types.js';
 import { hasListpacks, hasMisreadListpacks, LARGEST_SAFE } from '../values/listpack-borders.js';
@@ -26,13 +27,17 @@ const RUN_ROWS = 1 << 10;
 const RUN_BYTES = 1 << 18;
 /** No payload in a run has more bytes: whole values are smaller than that. */
 const LARGEST_RUN = 2 << 20;
+/** Numbers of types are less. */
+const TYPE_NUMBERS = 512;
 
 /** Runs of records that kernels frame and write; rows of them that cannot go as they are go to `slowly`, one by one. */
 export class RestoreRuns {
   private readonly rows: FrameTable;
   private readonly rowFrame = new Frame();
-  /** By the number of a type: the largest value that goes as it is. */
+  /** By the number of a type: the largest value, in decompressed bytes, that goes as it is. */
   private readonly plain: Float64Array;
+  private owners: Int16Array | undefined;
+  private slots: Uint16Array | undefined;
   private readonly kernelOptions: number;
   private readonly kernelFits: boolean;
 
@@ -48,7 +53,7 @@ export class RestoreRuns {
     this.rows = new FrameTable(buffer, byteOffset, RUN_ROWS);
     this.kernelOptions = (conflict === 'replace' ? RESTORE_REPLACE : 0) | (batches.perUnit === 2 ? RESTORE_EXISTS : 0);
     this.kernelFits = maxPayload >= LARGEST_RUN && hasAbsoluteTtl(target) && dbMap === undefined && stripTtl !== true && ttlShift === 0 && dry !== true;
-    this.plain = plainTypes(target);
+    this.plain = plainTypes(target, hot);
   }
 
   /** Whether keys of a database, of the target, can go this way now. */
@@ -69,31 +74,59 @@ export class RestoreRuns {
   }
 
   private send(taken: number, db: number, version: number, bytes: Uint8Array): void {
+    const { batches, kernelOptions: options, plain: largest, rows } = this;
     const now = Date.now();
-    const { sharded } = this.options.bulk;
-    let first = 0;
-    for (let row = 0; row < taken; row++) {
-      const plain = this.isPlain(row, now, db, bytes);
-      if (!plain || sharded) {
-        this.runOf(first, row, db, version, bytes);
-        if (plain) this.runOf(row, row + 1, db, version, bytes);
-        first = row + 1;
-      }
+    const run = { table: rows.words, bytes, routes: this.routes(), largest, now, version, options };
+    let row = 0;
+    while (rows.double(row, OFFSET) < this.options.from) row++;
+    while (row < taken) {
+      row = this.write(run, row, taken, db);
+      if (row === taken) break;
+      if (this.isPlain(row, now, db, bytes)) this.writeOne({ ...run, largest: undefined }, row, db);
+      row++;
     }
-    this.runOf(first, taken, db, version, bytes);
+    batches.sendFull();
+  }
+
+  /** Which master has which slot, where kernels find it. */
+  private routes(): Uint16Array | undefined {
+    const { owners } = this.options.bulk;
+    if (owners === undefined || owners === this.owners) return this.slots;
+    this.owners = owners;
+    const { buffer, byteOffset } = this.slots ?? this.hot.allocate(SLOTS * 2);
+    this.slots ??= new Uint16Array(buffer, byteOffset, SLOTS);
+    this.slots.set(owners.map((owner) => Math.max(owner, 0)));
+    return this.slots;
+  }
+
+  private write(run: RestoreRun, row: number, rows: number, db: number): number {
+    const done = this.hot.restoreRecords(run, row, rows, this.batches.filled(this.options.bulk.masters, db));
+    this.stretches.current.expect(done - row);
+    return done;
+  }
+
+  /** A row that can go as it is: the kernel could not see that, or its batch has no room, or is yet to be begun. */
+  private writeOne(run: RestoreRun, row: number, db: number): void {
+    if (this.write(run, row, row + 1, db) > row) return;
+    const { batches, rows, stretches } = this;
+    const link = batches.linkOf(rows.word(row, KEY_START), rows.word(row, KEY_END), run.bytes);
+    const batch = batches.at(link, db, stretches.current);
+    if (batch.units > 0 && batches.isPooled(batch)) {
+      batches.sendOff(link, batch);
+      batches.at(link, db, stretches.current);
+    }
+    if (this.write(run, row, row + 1, db) === row) this.slowly(this.frameOf(row, run.bytes));
   }
 
   /** Whether a row can go as it is; other rows are dealt with. */
   private isPlain(row: number, now: number, db: number, bytes: Uint8Array): boolean {
     const { rows } = this;
-    if (rows.double(row, OFFSET) < this.options.from) return false;
     if ((rows.word(row, FLAGS) & HAS_EXPIRE) !== 0 && rows.word(row, EXPIRE_HI) * 0x100000000 + (rows.word(row, EXPIRE_LO) >>> 0) <= now) {
       this.stretches.current.ledger.at(db, '').expired++;
       return false;
     }
-    const size = rows.word(row, END) - rows.word(row, START);
     const plain = this.plain[rows.word(row, TYPE)];
-    if (plain >= 0 && (rows.word(row, FLAGS) & HAS_META) === 0 && (size <= plain || this.readsWell(row, bytes))) return true;
+    if (plain >= 0 && (rows.word(row, FLAGS) & HAS_META) === 0 && (rows.word(row, GROWN) <= plain || this.readsWell(row, bytes))) return true;
     this.slowly(this.frameOf(row, bytes));
     return false;
   }
@@ -107,34 +140,12 @@ export class RestoreRuns {
     this.rows.read(row, this.rowFrame, bytes);
     return this.rowFrame;
   }
-
-  /** Rows [row, rows) that go as they are, all to one server. */
-  private runOf(row: number, rows: number, db: number, version: number, bytes: Uint8Array): void {
-    const { batches, stretches } = this;
-    while (row < rows) {
-      const link = batches.linkOf(this.rows.word(row, KEY_START), this.rows.word(row, KEY_END), bytes);
-      const batch = batches.at(link, db, stretches.current);
-      const done = this.hot.restoreRecords(this.rows.words, row, rows, bytes, batch.bytes, batch.length, version, this.kernelOptions);
-      if (done > row) {
-        batch.length = this.hot.recordsEnd;
-        batch.units += done - row;
-        stretches.current.expect(done - row);
-        row = done;
-      } else if (batch.units > 0 && batches.isPooled(batch)) {
-        batches.sendOff(link, batch);
-        continue;
-      } else {
-        this.slowly(this.frameOf(row++, bytes)); // which sends the batch off by itself where that makes it full
-        continue;
-      }
-      if (row < rows || batches.isFull(batch)) batches.sendOff(link, batch);
-    }
-  }
 }
 
 /** By number of type: the largest value that goes as it is; larger ones may have something that the target reads otherwise. */
-function plainTypes(target: Target): Float64Array {
-  const sizes = new Float64Array(512).fill(-1);
+function plainTypes(target: Target, hot: Hot): Float64Array {
+  const { buffer, byteOffset } = hot.allocate(TYPE_NUMBERS * 8);
+  const sizes = new Float64Array(buffer, byteOffset, TYPE_NUMBERS).fill(-1);
   for (const type of [...TABLES.redis.types, ...TABLES.valkey.types]) {
     if (type !== undefined && reads(target, type)) sizes[typeNumber(type)] = hasListpacks(type) ? LARGEST_SAFE : Infinity;
   }

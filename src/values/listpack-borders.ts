@@ -15,10 +15,8 @@ import { addBytes } from '../rdb/write-string.js';
  * with such an entry is written again for a server of the other kind.
  */
 
-/** Shorter listpacks have no such entry. */
-const LEAST = 0x3fff;
-/** Values of so few bytes have none, compressed or not. */
-export const LARGEST_SAFE = Math.floor(LEAST / 88);
+/** Listpacks of so few bytes have no such entry. */
+export const LARGEST_SAFE = 0x3fff;
 /** Bytes of such an entry with the length behind it, in the older form and in the newer, the wide one; no other entries have so many. */
 const NARROW: readonly number[] = [16_386, 2_097_155, 268_435_460];
 const WIDE: readonly number[] = [16_385, 2_097_154, 268_435_459];
@@ -35,7 +33,7 @@ const length = { value: 0, hi: 0, lo: 0 };
 function misread(bytes: Uint8Array, pos: number, end: number, wide: boolean): boolean {
   const next = readString(bytes, pos, end, element);
   if (next < 0 || element.kind === INT) return false;
-  if ((element.kind === LZF ? element.num : element.end - element.start) <= LEAST) return false;
+  if ((element.kind === LZF ? element.num : element.end - element.start) <= LARGEST_SAFE) return false;
   scratch.inflate(element);
   const other = wide ? NARROW : WIDE;
   for (let at = element.start + LISTPACK_HEADER; at < element.end - 1; ) {
@@ -97,14 +95,14 @@ function* listpacksOf({ bytes, end, start, type }: Frame): Generator<number> {
 
 /** Whether a value, of a type that the target has, has listpacks that the target misreads. */
 export function hasMisreadListpacks(frame: Frame, wide: boolean): boolean {
-  if (frame.end - frame.start <= LEAST && !mayBeCompressed(frame)) return false;
+  if (frame.end - frame.start <= LARGEST_SAFE && !mayBeCompressed(frame)) return false;
   for (const pos of listpacksOf(frame)) if (misread(frame.bytes, pos, frame.end, wide)) return true;
   return false;
 }
 
 /** LZF makes 264 bytes of 3 at the most. */
 function mayBeCompressed({ end, start }: Frame): boolean {
-  return end - start > LARGEST_SAFE;
+  return end - start > Math.floor(LARGEST_SAFE / 88);
 }
 
 /** Copies a value with its listpacks as the target reads them. */

@@ -3,7 +3,7 @@
  * that is not plain in any way (another opcode, a key that is no raw string, a cut or damaged or large value) ends the run, and
  * the framer looks at it again.
  */
-import { BODY_START, DB, END, EXPIRE, FIRST, FLAGS, FREQ, HAS_EXPIRE, IDLE, KEY_END, KEY_START, KEYS_EXPIRED, KEYS_READ, KIND, LAST, OFFSET, RECORD, ROW, START, TYPE } from './row';
+import { BODY_START, DB, END, EXPIRE, FIRST, FLAGS, FREQ, GROWN, HAS_EXPIRE, IDLE, KEY_END, KEY_START, KEYS_EXPIRED, KEYS_READ, KIND, LAST, OFFSET, RECORD, ROW, START, TYPE } from './row';
 import { length, readLength } from './run';
 
 /** Operations of rdb/shapes.ts. */
@@ -92,6 +92,7 @@ export function frames(
     store<u32>(at, next + shift, END);
     store<u32>(at, value + shift, BODY_START);
     store<f64>(at, offset + ((value - start) as f64), OFFSET);
+    store<u32>(at, ((next - value) as u32) + (growth as u32), GROWN);
     store<u32>(at, ++read, KEYS_READ);
     store<u32>(at, expired, KEYS_EXPIRED);
     if ((flags & HAS_EXPIRE) != 0 && (expire as f64) <= now) expired++;

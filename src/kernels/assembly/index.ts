@@ -4,8 +4,9 @@ export { frames, framesEnd, framesExpired } from './frames';
 export { lzf } from './lzf';
 export { powersTable } from './numbers';
 export { recordForms, records, recordsOut } from './records';
-export { restores, restoresEnd } from './restores';
+export { restores } from './restores';
 export { runItems, runPairs, runScores, runScratch, runWalked } from './run';
+export { slotsInit } from './slots';
 export { text } from './text';
 
 /** Where the memory begins that the host may use. */

@@ -144,7 +144,7 @@ function packed(container: i32, form: usize, start: usize, end: usize, o: usize,
     return runItems(how, start + 8, end, o, outEnd, true);
   }
   const header: usize = container == LISTPACK ? 6 : 10;
-  if (size < header + 1 || load<u32>(start) != size || load<u8>(end - 1) != 0xff) return 0;
+  if (size < header + 1 || load<u32>(start) != (size as u32) || load<u8>(end - 1) != 0xff) return 0;
   const count = load<u16>(start + header - 2) as u32;
   const next = form == 0 ? runItems(container == LISTPACK ? 1 : 2, start + header, end - 1, o, outEnd, first) : run(form, start + header, end - 1, o, outEnd);
   return next == 0 || (count != 0xffff && count != walked) ? 0 : next;

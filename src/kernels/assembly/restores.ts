@@ -1,10 +1,11 @@
 /*
- * Rows of a frame table (rdb/frame-table.ts) as RESTORE commands, as sinks/resp-sink.ts writes them for a server that knows
- * ABSTTL (5.0), with REPLACE or without, and with an EXISTS before each of them or without. A row that is no whole record ends it.
+ * Rows of a frame table (rdb/frame-table.ts) as RESTORE commands for servers that know ABSTTL (5.0), with REPLACE or without, and
+ * with an EXISTS before each of them or without. sinks/resp-sink.ts and sinks/restore-writer.ts are the reference.
  */
 import { crcHi, crcLo, crcSet, crcUpdate } from './crc64';
+import { keySlot } from './slots';
 import { digits, unsigned } from './numbers';
-import { END, EXPIRE, FLAGS, FREQ, HAS_EXPIRE, HAS_META, IDLE, KEY_END, KEY_START, KIND, RECORD, ROW, START, TYPE } from './row';
+import { END, EXPIRE, FLAGS, FREQ, GROWN, HAS_EXPIRE, HAS_META, IDLE, KEY_END, KEY_START, KIND, RECORD, ROW, START, TYPE } from './row';
 
 /** What stands around key and payload, at the most. */
 const AROUND: usize = 512;
@@ -34,17 +35,19 @@ const FREQ_SIZE: usize = 11;
 const WITH_REPLACE = 1;
 const WITH_EXISTS = 2;
 
-/** Behind the last command. */
-let written: usize = 0;
+/** A row of the table of outputs: where the next command goes, where there is no more room, commands so far. */
+const OUT: usize = 12;
+const OUT_END: usize = 4;
+const OUT_UNITS: usize = 8;
 
-export function restoresEnd(): usize {
-  return written;
-}
-
-/** Writes rows [row, rows), whose positions count from `base`. Returns the first that was not done. */
-export function restores(table: usize, row: i32, rows: i32, base: usize, out: usize, outEnd: usize, version: u32, options: i32): i32 {
+/**
+ * Writes rows [row, rows), whose positions count from `base`, to the output that `routes` (16384 numbers of 16 bits) has for the
+ * slot of the key, or all to the first one where that is 0. A row ends it that is no whole record, that has expired at `now`,
+ * whose value, decompressed, is larger than `largest` (512 doubles by type; 0 for any) says, or whose output has no room. Returns that row.
+ */
+export function restores(table: usize, row: i32, rows: i32, base: usize, outs: usize, routes: usize, largest: usize, now: f64, version: u32, options: i32): i32 {
   const replaces = (options & WITH_REPLACE) != 0;
-  let o = out;
+  const before = now as i64;
   for (; row < rows; row++) {
     const at = table + (row as usize) * ROW;
     const flags = load<i32>(at, FLAGS);
@@ -53,10 +56,16 @@ export function restores(table: usize, row: i32, rows: i32, base: usize, out: us
     const keySize = base + (load<u32>(at, KEY_END) as usize) - keyStart;
     const start = base + (load<u32>(at, START) as usize);
     const size = base + (load<u32>(at, END) as usize) - start;
-    const payload = 1 + size + FOOTER;
-    if (keySize + keySize + payload + AROUND > outEnd - o) break;
-
+    const type = load<u32>(at, TYPE) as usize;
+    if (largest != 0 && !((load<u32>(at, GROWN) as f64) <= load<f64>(largest + (type << 3)))) break;
     const expires = (flags & HAS_EXPIRE) != 0;
+    const expire = load<i64>(at, EXPIRE);
+    if (expires && expire <= before) break;
+    const out = routes == 0 ? outs : outs + (load<u16>(routes + (keySlot(keyStart, keySize) << 1)) as usize) * OUT;
+    let o = load<u32>(out) as usize;
+    const payload: usize = 1 + size + FOOTER;
+    if (o + keySize + keySize + payload + AROUND > (load<u32>(out, OUT_END) as usize)) break;
+
     const idle = load<f64>(at, IDLE);
     const freq = load<i32>(at, FREQ);
     if ((options & WITH_EXISTS) != 0) {
@@ -69,13 +78,12 @@ export function restores(table: usize, row: i32, rows: i32, base: usize, out: us
     o = literal(o + 4, RESTORE, RESTORE_SIZE);
     o = lineEnd(unsigned(keySize as u64, o));
     o = lineEnd(copy(keyStart, keySize, o));
-    const expire = load<i64>(at, EXPIRE);
     store<u8>(o, 0x24);
     o = number(!expires ? 0 : expire < 1 ? 1 : (expire as u64), o + 1);
     store<u8>(o, 0x24);
     o = lineEnd(unsigned(payload as u64, o + 1));
     const body = o;
-    store<u8>(o, load<u8>(at, TYPE)); // type numbers of Valkey are 256 more
+    store<u8>(o, type as u8); // type numbers of Valkey are 256 more
     o = copy(start, size, o + 1);
     store<u16>(o, version as u16);
     crcSet(0, 0);
@@ -87,8 +95,9 @@ export function restores(table: usize, row: i32, rows: i32, base: usize, out: us
     if (expires) o = literal(o, ABSTTL, ABSTTL_SIZE);
     if (idle >= 0) o = number(idle as u64, literal(o, IDLETIME, IDLETIME_SIZE));
     else if (freq >= 0) o = number(freq as u64, literal(o, FREQ_WORD, FREQ_SIZE));
+    store<u32>(out, o as u32);
+    store<u32>(out, load<u32>(out, OUT_UNITS) + 1, OUT_UNITS);
   }
-  written = o;
   return row;
 }
 

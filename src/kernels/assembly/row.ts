@@ -15,6 +15,7 @@ export const START: usize = 44;
 export const END: usize = 48;
 export const BODY_START: usize = 52;
 export const OFFSET: usize = 56;
+export const GROWN: usize = 64;
 export const KEYS_READ: usize = 88;
 export const KEYS_EXPIRED: usize = 92;
 

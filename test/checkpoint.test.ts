@@ -1,0 +1,47 @@
+import { join } from 'node:path';
+import { readFileSync } from 'node:fs';
+import { afterAll, expect, test } from 'vitest';
+import { Crc64 } from '../src/bytes/crc64.js';
+import { type Checkpoint, sourceIdentity } from '../src/commands/checkpoint.js';
+import { RestoreCheckpoints } from '../src/commands/restore-checkpoints.js';
+import { laneOf } from '../src/commands/restore-lanes.js';
+import { writeCrc } from '../src/rdb/payload.js';
+import type { Servers } from '../src/redis/servers.js';
+import { parseServerUrl } from '../src/redis/url.js';
+import { Ledger } from '../src/sinks/restore-ledger.js';
+import { Folder } from './cli-support.js';
+
+const folder = new Folder();
+afterAll(() => folder.remove());
+
+test('two whole files of the same size are told from one another', async () => {
+  const rdb = new Uint8Array(readFileSync(join(import.meta.dirname, '../fixtures/three-keys.rdb')));
+  const other = rdb.slice();
+  other[other.length - 10] ^= 1; // the last letter of a value
+  writeCrc(other, other.length - 8, new Crc64().update(other, 0, other.length - 8));
+  const [a, b] = [await sourceIdentity(folder.file('a.rdb', rdb)), await sourceIdentity(folder.file('b.rdb', other))];
+  expect(a.bytes).toBe(b.bytes);
+  expect(a.digest).not.toBe(b.digest);
+});
+
+test('counts are written as they were when that was asked for, beside the offset of that moment', async () => {
+  const source = folder.file('source.rdb', readFileSync(join(import.meta.dirname, '../fixtures/three-keys.rdb')));
+  const file = folder.at('checkpoint.json');
+  const [lane, ledger] = [laneOf(source), new Ledger()];
+  const url = parseServerUrl('redis://127.0.0.1:1');
+  const checkpoints = new RestoreCheckpoints({ sources: [source], url, checkpoint: file, stdin: process.stdin, stdout: process.stdout }, { masters: [] } as unknown as Servers);
+  await checkpoints.read();
+  const save = (): void => checkpoints.save([lane], { counts: ledger.entries(), told: 0, rejectsBytes: 0, countReplaced: false, custody: [], again: false, passes: 1, finished: false });
+  save();
+  lane.done = 100;
+  ledger.at(0, 'a').restored = 7;
+  await checkpoints.saved();
+  const { counts, sources } = JSON.parse(readFileSync(file, 'utf8')) as Checkpoint;
+  expect(sources.map(({ done }) => done)).toEqual([0]);
+  expect(counts).toEqual([]);
+  save();
+  lane.done = 200;
+  ledger.at(0, 'a').restored = 14;
+  await checkpoints.saved();
+  expect(JSON.parse(readFileSync(file, 'utf8'))).toMatchObject({ counts: [{ counts: { restored: 7 } }], sources: [{ done: 100 }] });
+});
