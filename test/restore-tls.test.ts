@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
@@ -158,6 +159,16 @@ describe.skipIf(missingServer() !== undefined)(`users of ${SERVER}`, () => {
     expect(err).toMatch(/REFUSED: 127\.0\.0\.1:\d+: NOPERM .* The user may not do that/);
     expect(err).toMatch(/rdbkit: 1 key restored; /);
     expect(await server.client.get('a')).toBe('1');
+  });
+
+  test('what was needed: all that docs/restore.md has', async () => {
+    const docs = readFileSync(new URL('../docs/restore.md', import.meta.url), 'utf8').split('### The least rights')[1].split('\n## ')[0];
+    const rows = docs.split('\n').filter((line) => /^(\| `\+|ACL SETUSER)/.test(line) && !/the commands|--max-payload|SETNAME|CLIENT LIST/.test(line));
+    const rights = rows.flatMap((line) => line.match(/\+[a-z]+(\\?\|[a-z]+)?/g) ?? []);
+    expect(rights).toEqual(expect.arrayContaining(['+restore', '+flushdb', '+asking', '+function\\|load', '+renamenx', '+xlen']));
+    await user('nothing', 'on', '>s3cret', '-@all');
+    const { err } = await restore([small, url('nothing:s3cret')]);
+    for (const right of [...rights, '+rename', '+pexpireat']) expect(err).toMatch(new RegExp(`\\b${right.slice(1).replace(/\\?\|/, ' ').toUpperCase()}\\b`));
   });
 
   describe('passwords', () => {

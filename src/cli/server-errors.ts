@@ -4,7 +4,17 @@ import { printable } from './printable.js';
 /** What a person can do next, by the first word of what a server answered. */
 const HINTS: Readonly<Record<string, string>> = {
   OOM: 'Give it more memory (maxmemory), or restore fewer keys.',
-  NOPERM: 'The user may not do that: it needs the commands RESTORE, INFO, SELECT, DUMP, EXISTS, CLUSTER SLOTS, WAIT, and FLUSHALL for --flush, for all keys that are written.',
+  NOPERM: [
+    'The user may not do that: it needs INFO, SELECT and RESTORE for all keys that are written',
+    'for a cluster CLUSTER SLOTS and ASKING',
+    'for replicas WAIT',
+    'for --on-conflict replace EXISTS',
+    'for --flush FLUSHALL, or FLUSHDB where a database is given',
+    'for functions FUNCTION LOAD and FUNCTION LIST',
+    'to compare keys after an interruption DUMP',
+    'and then, for values over a mebibyte, DEL, RENAMENX, STRLEN, LLEN, SCARD, ZCARD, HLEN, XLEN, and the keys rdbkit:*',
+    'over --max-payload these, RENAME, PEXPIREAT and the commands that write each type (SET, APPEND, RPUSH, …).',
+  ].join('; '),
   NOAUTH: 'A password is needed: put it into REDISCLI_AUTH or --password-file.',
   WRONGPASS: 'Look at the user name and the password (--user, REDISCLI_AUTH, --password-file).',
   MISCONF: 'The server cannot save its data and refuses writes: look at its log, and at the room on its disk.',

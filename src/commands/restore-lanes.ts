@@ -19,8 +19,14 @@ const atBeginning = (): Omit<Lane, 'source' | 'progress'> => ({ counts: { read: 
 
 export const laneOf = (source: string): Lane => ({ source, progress: { bytesRead: 0, totalBytes: undefined, keys: 0 }, ...atBeginning() });
 
+/** What was put aside of keys that are not told of yet is not needed any more. */
+export const discard = ({ sink }: Lane): void => sink?.unfinished.forEach((stretch) => stretch.discard());
+
 /** Takes a lane back to the beginning of its source. */
-export const rewind = (lane: Lane): Lane => Object.assign(lane, atBeginning());
+export function rewind(lane: Lane): void {
+  discard(lane);
+  Object.assign(lane, atBeginning());
+}
 
 /** Keys that were sent, of all lanes. */
 export const keysOf = (lanes: readonly Lane[]): number => lanes.reduce((sum, { counts }) => sum + counts.keys, 0);

@@ -100,6 +100,7 @@ export class Pass {
       from: lane.done,
       window: maxInFlight,
       dry: dryRun,
+      keepsRejects: tally.rejects !== undefined && !tally.counted,
       onLeftOut: () => lane.filtered++,
       onDone: (stretch) => tally.done(lane, stretch),
       onProblem: (problem) => tally.problem(problem),

@@ -1,12 +1,9 @@
 import type { KeyProblem } from '../sinks/dump-sink.js';
-import type { RejectsFile } from '../sinks/rejects-file.js';
+import { type RejectsFile, rejectedType } from '../sinks/rejects-file.js';
 import { Ledger } from '../sinks/restore-ledger.js';
 import type { Rejected, Stretch } from '../sinks/restore-progress.js';
 import type { Lane } from './restore-lanes.js';
 import type { RestoreOptions } from './restore-options.js';
-
-/** MODULE_PRE_GA and MODULE_2. */
-const MODULE_TYPES: readonly number[] = [6, 7];
 
 /** What became of keys, for good: counts, keys that are not on the target, and what is told of them. */
 export class Tally {
@@ -45,11 +42,18 @@ export class Tally {
   }
 
   done(lane: Lane, stretch: Stretch): void {
-    lane.done = Math.max(lane.done, stretch.end);
-    if (this.counted) return;
-    this.ledger.add(stretch.ledger);
-    this.rejects?.add(stretch.rejects);
-    this.tell(lane, stretch.rejects);
+    try {
+      if (!this.counted) this.count(lane, stretch);
+      lane.done = Math.max(lane.done, stretch.end);
+    } finally {
+      stretch.discard();
+    }
+  }
+
+  private count(lane: Lane, { ledger, rejects }: Stretch): void {
+    this.rejects?.add(rejects);
+    this.ledger.add(ledger);
+    this.tell(lane, rejects);
   }
 
   /** What there is to tell of keys that a checkpoint does not count: the next run sends them again. */
@@ -70,6 +74,6 @@ export class Tally {
 }
 
 function problemOf(file: string, { db, error, key, payload, server }: Rejected): KeyProblem {
-  const module = server !== undefined && payload !== undefined && MODULE_TYPES.includes(payload[0]);
+  const module = server !== undefined && payload !== undefined && rejectedType(payload) === 'module';
   return { file, db, key, reason: `${server === undefined ? '' : `${server} answered: `}${error}${module ? '; it is a value of a module, which the target must have' : ''}` };
 }

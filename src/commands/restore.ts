@@ -8,7 +8,7 @@ import { RejectsFile } from '../sinks/rejects-file.js';
 import { samePayload } from '../values/same-value.js';
 import { hasAbsoluteTtl } from '../values/targets.js';
 import { RestoreCheckpoints } from './restore-checkpoints.js';
-import { type Lane, laneOf, rewind } from './restore-lanes.js';
+import { discard, type Lane, laneOf, rewind } from './restore-lanes.js';
 import { type RestoreOptions, WINDOW } from './restore-options.js';
 import { Pass } from './restore-pass.js';
 import { flushTarget, keysThere, type Plan, planOf } from './restore-plan.js';
@@ -108,6 +108,7 @@ class Restore {
     } finally {
       clearInterval(timer);
       await bulk.close({ settled: false });
+      this.lanes.forEach(discard);
       this.tally.rejects?.close();
     }
   }

@@ -96,6 +96,12 @@ export function writePayloadVersion(out: Uint8Array, at: number, version: number
   return at + 2;
 }
 
+/** The footer; `crc` is that of all before it. */
+export function writePayloadFooter(out: Uint8Array, version: number, crc: Crc64): void {
+  const end = writePayloadVersion(out, 0, version);
+  writeCrc(out, end, crc.update(out, 0, end));
+}
+
 /** Eight bytes, little-endian, as at the end of RDB files and payloads; returns the position after them. */
 export function writeCrc(out: Uint8Array, at: number, { hi, lo }: Readonly<Pick<Crc64, 'hi' | 'lo'>>): number {
   for (let i = 0; i < 4; i++) {

@@ -1,13 +1,16 @@
 import { writeBase64 } from '../bytes/json.js';
 import type { Output } from './output.js';
 
+/** What is written to, from `length` on. */
+type Room = Pick<Output, 'bytes' | 'length' | 'room'>;
+
 /** Base64 of bytes that come in pieces: whole groups of three are written, one or two bytes wait for the next piece. */
 export class Base64Stream {
   private readonly rest = new Uint8Array(3);
   private restLength = 0;
 
   /** Room for all of it is made in the output. */
-  write(bytes: Uint8Array, start: number, end: number, output: Output): void {
+  write(bytes: Uint8Array, start: number, end: number, output: Room): void {
     output.room(Math.ceil((end - start + 2) / 3) * 4);
     const { rest } = this;
     let from = start;
@@ -23,7 +26,7 @@ export class Base64Stream {
   }
 
   /** Writes what still waits, padded, and is as new then. */
-  end(output: Output): void {
+  end(output: Room): void {
     output.room(4);
     output.length = writeBase64(this.rest, 0, this.restLength, output.bytes, output.length);
     this.restLength = 0;

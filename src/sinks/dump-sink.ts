@@ -8,6 +8,7 @@ import { type Refused, type Transcoded, Transcoder } from '../values/transcode.j
 import { HELD_KIND, HeldParts } from './held-parts.js';
 import { auxTexts, KEY_CLOCK, MEMBER_EXPIRES } from './rdb-meta.js';
 import type { FileEnd, LastSink, SourceFile } from './sink.js';
+import type { Spill } from './spill.js';
 
 /** A key, or something else of a file, that is not in the output as it should be, and why. */
 export interface KeyProblem {
@@ -168,11 +169,19 @@ export abstract class DumpSink implements LastSink {
     if (frame.first) this.copying = false;
     if (!this.copying) {
       const plan = held.take(kind, frame);
-      if (plan === undefined || this.isTold(frame, plan) || held.ready) return;
+      if (plan === undefined) return;
+      const refused = this.isTold(frame, plan);
+      if (refused) held.close();
+      if (refused || held.ready) return;
       this.copying = true;
       if (frame.metaBytes !== plan.metaBytes) Object.assign(frame, { metaBytes: plan.metaBytes, headStart: frame.typeAt });
     }
     this.take(kind, frame);
+  }
+
+  /** The parts so far of the value at hand, which is refused with one that is not its first. Whoever takes them closes them. */
+  protected takeParts(): Spill | undefined {
+    return this.heldParts?.handOver();
   }
 
   /** Counts what became of a key; one that is refused is told. Returns whether it is. */

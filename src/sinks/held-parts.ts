@@ -11,7 +11,7 @@ const EMPTY = new Uint8Array(0);
  * whose parts can stay as they are is not put aside.
  */
 export class HeldParts {
-  private readonly held = new Spill();
+  private held = new Spill();
   private again: Framer | undefined;
   /** What the value at hand becomes, once that is known. */
   private plan: PartsPlan | undefined;
@@ -22,7 +22,7 @@ export class HeldParts {
     private readonly limit: number | undefined,
   ) {}
 
-  /** Takes a part. Returns the plan or the refusal, once there is one: with the first part or the last. */
+  /** Takes a part; one with which the value is refused is kept with those before it, unless it is the first. Returns the plan or the refusal, once there is one: with the first part or the last. */
   take(kind: number, frame: Frame): PartsPlan | Refused | undefined {
     if (frame.first) {
       this.close();
@@ -32,8 +32,7 @@ export class HeldParts {
     }
     this.held.add(frame.bytes, frame.start, frame.end);
     const made = this.transcoder.measure(kind, frame);
-    if (made?.outcome === 'refused') this.close();
-    else this.plan = made;
+    if (made?.outcome !== 'refused') this.plan = made;
     return made;
   }
 
@@ -64,6 +63,13 @@ export class HeldParts {
         if (bytes.length > 0) yield bytes;
       }
     }
+  }
+
+  /** The parts that are kept, as one: whoever takes them closes them. */
+  handOver(): Spill {
+    const { held } = this;
+    this.held = new Spill();
+    return held;
   }
 
   close(): void {

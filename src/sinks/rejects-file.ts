@@ -1,11 +1,22 @@
 import { closeSync, fsyncSync, ftruncateSync, openSync, writeSync } from 'node:fs';
+import { ByteBuilder } from '../bytes/builder.js';
 import { parsePayload } from '../rdb/payload.js';
-import { TABLES } from '../rdb/types.js';
+import { payloadFrame } from '../rdb/payload-frame.js';
+import type { RedisType } from '../rdb/types.js';
+import { Base64Stream } from './base64-stream.js';
+import { HeldPayload } from './held-payload.js';
 import { OutputError } from './output-error.js';
 import type { Rejected } from './restore-progress.js';
 
-/** Keys that are not on the target, as JSON lines: those of `dump --format payload`, with `error`, and `server` where one refused it. */
+/** Bytes that are gathered before they are written. */
+const FULL = 1 << 18;
+
+/**
+ * Keys that are not on the target, as JSON lines: those of `dump --format payload`, with `error`, and `server` where one refused
+ * it. Payloads that are put aside are copied in pieces.
+ */
 export class RejectsFile {
+  /** Up to here the lines are whole. */
   bytes = 0;
   private readonly fd: number;
 
@@ -20,12 +31,15 @@ export class RejectsFile {
   }
 
   add(rejects: readonly Rejected[]): void {
-    const text = rejects.map((rejected) => `${JSON.stringify(lineOf(rejected))}\n`).join('');
-    const bytes = Buffer.from(text);
-    this.guarded(() => {
-      for (let at = 0; at < bytes.length; ) at += writeSync(this.fd, bytes, at, bytes.length - at, this.bytes + at);
-    });
-    this.bytes += bytes.length;
+    let end = this.bytes;
+    for (const text of textOf(rejects)) end = this.guarded(() => this.write(text, end));
+    this.bytes = end;
+  }
+
+  /** Returns where the text ends in the file. */
+  private write(text: Uint8Array, at: number): number {
+    for (let done = 0; done < text.length; ) done += writeSync(this.fd, text, done, text.length - done, at + done);
+    return at + text.length;
   }
 
   /** Begins anew. */
@@ -51,8 +65,37 @@ export class RejectsFile {
   }
 }
 
-function lineOf({ db, error, expireAt, key, payload, server }: Rejected): object {
-  const parsed = payload === undefined ? undefined : parsePayload(payload);
-  const type = parsed === undefined ? undefined : TABLES[parsed.vendor].types[parsed.type]?.redisType;
-  return { db, key, type, expireAt: expireAt === undefined ? undefined : Number(expireAt), payload: payload === undefined ? undefined : Buffer.from(payload).toString('base64'), error, server };
+/** The type of a rejected value. */
+export function rejectedType(payload: Uint8Array | HeldPayload): RedisType {
+  return payload instanceof HeldPayload ? payload.redisType : payloadFrame(payload, parsePayload(payload)).redisType;
+}
+
+/** The lines in pieces, each valid until the next one. */
+function* textOf(rejects: readonly Rejected[]): Generator<Uint8Array, void, void> {
+  const out = new ByteBuilder();
+  const base64 = new Base64Stream();
+  for (const { db, error, expireAt, key, payload, server } of rejects) {
+    const type = payload === undefined ? '' : `,"type":"${rejectedType(payload)}"`;
+    const expiry = expireAt === undefined ? '' : `,"expireAt":${expireAt}`; // as it is: a number of JavaScript has 53 bits
+    write(out, `{"db":${db},"key":${JSON.stringify(key)}${type}${expiry}${payload === undefined ? '' : ',"payload":"'}`);
+    for (const piece of piecesOf(payload)) {
+      base64.write(piece, 0, piece.length, out);
+      if (out.length < FULL) continue;
+      yield out.view();
+      out.clear();
+    }
+    base64.end(out);
+    write(out, `${payload === undefined ? '' : '"'},${JSON.stringify({ error, server }).slice(1)}\n`);
+  }
+  yield out.view();
+}
+
+function piecesOf(payload: Rejected['payload']): Iterable<Uint8Array> {
+  if (payload === undefined) return [];
+  return payload instanceof HeldPayload ? payload.pieces() : [payload];
+}
+
+function write(out: ByteBuilder, text: string): void {
+  const bytes = Buffer.from(text);
+  out.copy(bytes, 0, bytes.length);
 }

@@ -85,7 +85,7 @@ export class RespSink extends SingleOutputSink {
     if (options.maxPayload < LARGEST_RUN || options.target !== undefined || options.dbMap !== undefined || options.stripTtl === true || options.seen !== undefined || this.clock !== undefined) return 0;
     const { bytes, position: to } = framer;
     const taken = framer.run({ table: rows.words, row: 0, rows: Math.min(RUN_ROWS, most), to, room: RUN_BYTES, read: 0, expired: 0, now });
-    this.dropped = false;
+    if (taken > 0) this.dropped = false;
     const run = { table: rows.words, bytes, routes: undefined, largest: undefined, now: NEVER, version: this.version, options: RESTORE_REPLACE };
     for (let row = 0; row < taken; row++) {
       if (row === 0) this.select(framer.frame.db);

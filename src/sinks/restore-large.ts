@@ -4,20 +4,19 @@ import { formatText } from '../bytes/text.js';
 import type { Hot } from '../bytes/hot.js';
 import { Frame, NEED } from '../rdb/frame.js';
 import { Framer } from '../rdb/framer.js';
-import { PAYLOAD_FOOTER, payloadHead } from '../rdb/payload.js';
 import type { RedisType } from '../rdb/types.js';
 import type { Bulk } from '../redis/bulk.js';
 import { ErrorReply, ServerError } from '../redis/errors.js';
 import type { Wire } from '../redis/wire.js';
 import { hasReplace, releaseNumber, type Target } from '../values/targets.js';
 import type { ByteSink } from './byte-sink.js';
+import { HeldPayload } from './held-payload.js';
 import { ascii } from './json-writer.js';
 import { Output } from './output.js';
-import type { RestoreConflict, Stretch } from './restore-progress.js';
+import { type RestoreConflict, type Stretch, THERE } from './restore-progress.js';
 import { RespValues } from './resp-values.js';
 import { RespWriter, writeExpiry } from './resp-writer.js';
 import { RestoreWriter } from './restore-writer.js';
-import { Spill } from './spill.js';
 
 export interface LargeOptions {
   readonly bulk: Bulk;
@@ -28,6 +27,8 @@ export interface LargeOptions {
   readonly conflict: RestoreConflict;
   readonly countReplaced: boolean;
   readonly maxPayload: number;
+  /** Values that are rejected keep their payload. */
+  readonly keepsRejects: boolean;
 }
 
 /** Parts of values are read again in such pieces. */
@@ -44,11 +45,14 @@ type Outcome = 'restored' | 'replaced' | 'there';
  * nobody could tell afterwards whose key it is, it is made under another name first and renamed when it is complete.
  */
 export class LargeValue {
-  private readonly held = new Spill();
+  private readonly payload: HeldPayload;
   private readonly frame: Frame;
-  private readonly head: Uint8Array;
   private readonly key: Uint8Array;
   private readonly slot: number;
+  /** The one that answered last. */
+  private server: string | undefined;
+  /** The stretch has the payload. */
+  private handedOver = false;
 
   constructor(
     frame: Frame,
@@ -59,57 +63,66 @@ export class LargeValue {
     const head = frame.headBytes.slice(frame.headStart, frame.headEnd);
     const own = { keyBytes: this.key, keyStart: 0, keyEnd: this.key.length, headBytes: head, headStart: 0, typeAt: frame.typeAt - frame.headStart, headEnd: head.length };
     this.frame = Object.assign(new Frame(), frame, own, { metaBytes: frame.metaBytes?.slice() });
-    this.head = payloadHead(frame);
+    this.payload = new HeldPayload(frame, options.version);
     this.slot = options.bulk.sharded ? keySlot(this.key, 0, this.key.length) : 0;
   }
 
-  add({ bytes, end, start }: Frame): void {
-    this.held.add(bytes, start, end);
+  add(frame: Frame): void {
+    this.payload.add(frame);
   }
 
   /** Bytes of the payload. */
   get size(): number {
-    return this.head.length + this.held.size + PAYLOAD_FOOTER;
+    return this.payload.size;
   }
 
   abandon(): void {
-    this.held.close();
+    this.payload.close();
   }
 
   /** The rest of it does not come. */
   forget(): void {
-    this.held.close();
+    this.payload.close();
     this.stretch.forget();
   }
 
   /** Until the server has it, or has refused it. Throws ServerError. */
   async send(): Promise<void> {
-    const { bulk, conflict } = this.options;
-    const { db } = this.frame;
+    const { bulk } = this.options;
     const tooLarge = this.size > this.options.maxPayload;
     try {
-      if (tooLarge && !RespValues.can(this.frame)) throw new ErrorReply(RespValues.refusal(this.frame));
-      let server = '';
-      const outcome = await bulk.exclusive(this.slot, db, (wire, node, again) => {
-        server = node;
-        const apart = tooLarge || (conflict !== 'replace' && (again || bulk.resumed));
-        return apart ? this.apart(wire, tooLarge, again) : this.directly(wire);
-      });
-      if (outcome !== 'there') this.stretch.delivered({ db }, server, 1, outcome === 'replaced' ? 1 : 0);
-      else if (conflict === 'skip') this.stretch.skip(db, server);
-      else this.reject(server, 'the key is there: somebody else wrote it, or another source or database had it, too');
+      if (tooLarge && !RespValues.can(this.frame)) this.reject(RespValues.refusal(this.frame));
+      else await this.deliver(tooLarge);
     } catch (error) {
       const refused = error instanceof ErrorReply || (error instanceof ServerError && error.code === 'REFUSED');
-      if (tooLarge && refused) await bulk.exclusive(this.slot, db, (wire) => wire.ask('DEL', this.temporaryKey()));
+      if (tooLarge && refused) await bulk.exclusive(this.slot, this.frame.db, (wire) => wire.ask('DEL', this.temporaryKey()));
       if (!(error instanceof ErrorReply)) throw error;
-      this.reject(undefined, error.message);
+      this.reject(error.message);
     } finally {
-      this.held.close();
+      if (!this.handedOver) this.payload.close();
     }
   }
 
-  private reject(server: string | undefined, error: string): void {
-    this.stretch.reject({ db: this.frame.db, key: formatText(this.key, 0, this.key.length), server, error, payload: undefined, expireAt: undefined });
+  private async deliver(tooLarge: boolean): Promise<void> {
+    const { bulk, conflict } = this.options;
+    const { db } = this.frame;
+    const outcome = await bulk.exclusive(this.slot, db, (wire, node, again) => {
+      this.server = node;
+      const apart = tooLarge || (conflict !== 'replace' && (again || bulk.resumed));
+      return apart ? this.apart(wire, tooLarge, again) : this.directly(wire);
+    });
+    const server = this.server as string;
+    if (outcome !== 'there') this.stretch.delivered({ db }, server, 1, outcome === 'replaced' ? 1 : 0);
+    else if (conflict === 'skip') this.stretch.skip(db, server);
+    else this.reject(THERE);
+  }
+
+  private reject(error: string): void {
+    const { server } = this;
+    const { db, expireMs, hasExpire } = this.frame;
+    this.handedOver = this.options.keepsRejects;
+    const payload = this.handedOver ? this.payload : undefined;
+    this.stretch.reject({ db, key: formatText(this.key, 0, this.key.length), server, error, payload, expireAt: hasExpire ? expireMs : undefined });
   }
 
   private async directly(wire: Wire): Promise<Outcome> {
@@ -176,12 +189,13 @@ export class LargeValue {
   }
 
   private async restore(wire: Wire, key: Uint8Array, replaces: boolean): Promise<void> {
-    const { head, size } = this;
-    const { target, version } = this.options;
+    const { payload } = this;
+    const { head, size, version } = payload;
+    const { target } = this.options;
     const { output, resp } = this.writer(wire);
     const restores = new RestoreWriter(new Crc64(), target);
     restores.begin(resp, this.named(key), { head, size, replaces, now: Date.now() });
-    for (const piece of this.held.read()) {
+    for (const piece of payload.value()) {
       restores.add(piece, 0, piece.length);
       await output.flushIfFull();
     }
@@ -200,7 +214,7 @@ export class LargeValue {
     const values = new RespValues(resp, releaseNumber(this.options.target));
     const renamed = this.named(name);
     const again = Framer.ofValue(renamed, { limit: LIMIT });
-    for (const piece of this.held.read()) {
+    for (const piece of this.payload.value()) {
       again.push(piece.slice());
       for (let kind = again.next(); kind !== NEED; kind = again.next()) {
         values.frame(kind, again.frame);

@@ -33,7 +33,7 @@ export class LargeValues {
 
   /** Until servers have them, or have refused them. Throws ServerError. */
   async send(pace: Pace, signal: AbortSignal | undefined): Promise<void> {
-    for (const large of this.whole.splice(0)) {
+    for (let large = this.whole.shift(); large !== undefined; large = this.whole.shift()) {
       pace.spend(1, large.size);
       this.sent += large.size;
       await large.send();
@@ -42,6 +42,8 @@ export class LargeValues {
   }
 
   abandon(): void {
+    this.coming?.abandon();
+    this.coming = undefined;
     for (const large of this.whole.splice(0)) large.abandon();
   }
 }

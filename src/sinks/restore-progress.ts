@@ -1,10 +1,14 @@
 import type { Batch, Delivery } from '../redis/batch.js';
 import { restoredBy } from '../redis/commands.js';
 import { formatText } from '../bytes/text.js';
+import { HeldPayload } from './held-payload.js';
 import { Ledger } from './restore-ledger.js';
 
 /** What becomes of a key that the target has: it is an error, it stays, it is replaced. */
 export type RestoreConflict = 'error' | 'skip' | 'replace';
+
+/** Why a key is rejected that the target has. */
+export const THERE = 'the key is there: somebody else wrote it, or another source or database had it, too';
 
 /** A key that is not on the server, and why. */
 export interface Rejected {
@@ -14,8 +18,9 @@ export interface Rejected {
   /** `host:port`, where a server refused it. */
   readonly server: string | undefined;
   readonly error: string;
-  /** The DUMP payload, and the expiry in Unix milliseconds, where there is one. */
-  readonly payload: Uint8Array | undefined;
+  /** The DUMP payload: absent only where it is not kept. One that is put aside is closed with the stretch. */
+  readonly payload: Uint8Array | HeldPayload | undefined;
+  /** Unix milliseconds, where there is one. */
   readonly expireAt: bigint | undefined;
 }
 
@@ -76,7 +81,7 @@ export class Stretch implements Delivery {
 
   conflict(batch: Batch, node: string, unit: Uint8Array): void {
     if (this.events.conflictsAre === 'skipped') this.skip(batch.db, node);
-    else this.refused(batch, node, unit, 'the key is there: somebody else wrote it, or another source or database had it, too');
+    else this.refused(batch, node, unit, THERE);
   }
 
   skip(db: number, node: string): void {
@@ -100,6 +105,16 @@ export class Stretch implements Delivery {
   leaveOut(rejected: Rejected): void {
     this.ledger.at(rejected.db, rejected.server ?? '').rejected++;
     this.rejects.push(rejected);
+  }
+
+  /** Whether payloads are put aside for its rejected keys. */
+  get holds(): boolean {
+    return this.rejects.some(({ payload }) => payload instanceof HeldPayload);
+  }
+
+  /** Nobody needs the payloads any more that are put aside. */
+  discard(): void {
+    for (const { payload } of this.rejects) if (payload instanceof HeldPayload) payload.close();
   }
 
   released(batch: Batch): void {

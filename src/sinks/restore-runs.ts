@@ -68,8 +68,9 @@ export class RestoreRuns {
     const { bytes, position: to } = framer;
     const taken = framer.run({ table: rows.words, row: 0, rows: Math.min(RUN_ROWS, most, pace.burst), to, room: Math.min(RUN_BYTES, pace.burstBytes), read: 0, expired: 0, now: 0 });
     if (taken === 0) return 0;
-    this.stretches.offset = rows.double(taken - 1, OFFSET);
-    if (this.stretches.offset >= from) this.send(taken, db, version, bytes);
+    const last = rows.double(taken - 1, OFFSET);
+    if (last >= from) this.send(taken, db, version, bytes);
+    this.stretches.offset = last; // also where one before it went slowly
     return taken;
   }
 
@@ -82,7 +83,7 @@ export class RestoreRuns {
     while (row < taken) {
       row = this.write(run, row, taken, db);
       if (row === taken) break;
-      if (this.isPlain(row, now, db, bytes)) this.writeOne({ ...run, largest: undefined }, row, db);
+      if (this.isPlain(row, now, bytes)) this.writeOne({ ...run, largest: undefined }, row, db);
       row++;
     }
     batches.sendFull();
@@ -119,10 +120,10 @@ export class RestoreRuns {
   }
 
   /** Whether a row can go as it is; other rows are dealt with. */
-  private isPlain(row: number, now: number, db: number, bytes: Uint8Array): boolean {
+  private isPlain(row: number, now: number, bytes: Uint8Array): boolean {
     const { rows } = this;
     if ((rows.word(row, FLAGS) & HAS_EXPIRE) !== 0 && rows.word(row, EXPIRE_HI) * 0x100000000 + (rows.word(row, EXPIRE_LO) >>> 0) <= now) {
-      this.stretches.current.ledger.at(db, '').expired++;
+      this.slowly(this.frameOf(row, bytes));
       return false;
     }
     const plain = this.plain[rows.word(row, TYPE)];

@@ -5,6 +5,7 @@ import type { Framer } from '../rdb/framer.js';
 import { encodePayload, PAYLOAD_FOOTER, payloadHead } from '../rdb/payload.js';
 import { hasFunctions, type Target, targetName } from '../values/targets.js';
 import { DumpSink, type DumpSinkOptions } from './dump-sink.js';
+import { HeldPayload } from './held-payload.js';
 import { functionCode } from './rdb-meta.js';
 import { RespValues } from './resp-values.js';
 import { RestoreBatches } from './restore-batches.js';
@@ -13,6 +14,7 @@ import { LargeValue } from './restore-large.js';
 import { LargeValues } from './restore-larges.js';
 import type { RestoreConflict, Stretch } from './restore-progress.js';
 import { RecordWriter, recordRoom } from './restore-record.js';
+import { RefusedValue } from './restore-refused.js';
 import { RestoreRuns, type RunsOptions } from './restore-runs.js';
 import { type StretchOptions, Stretches } from './restore-stretches.js';
 
@@ -22,6 +24,8 @@ export interface RestoreSinkOptions extends DumpSinkOptions, RunsOptions, Stretc
   readonly libraryConflict: RestoreConflict;
   /** All keys go into this database. */
   readonly intoDb?: number | undefined;
+  /** Values that are rejected keep their payload: somebody writes it somewhere. */
+  readonly keepsRejects: boolean;
   /** The filters left a key out. */
   onLeftOut(): void;
   /** When it is aborted, replies are not waited for any more. */
@@ -38,20 +42,27 @@ export class RestoreSink extends DumpSink {
   private readonly runs: RestoreRuns;
   private readonly records: RecordWriter;
   private readonly larges = new LargeValues();
+  private readonly refused: RefusedValue;
   /** The key at hand was delivered by a run before this one. */
   private passing = false;
   /** What batches had sent at the last turn. */
   private sentAtTurn = 0;
   private broken = false;
-  /** Bytes of the payload at hand that is only looked at, so far. */
+  /** Bytes of the payload at hand that is only looked at, so far; and the payload, where it may be refused. */
   private seenSize = 0;
+  private seen: HeldPayload | undefined;
+  /** Of the key at hand, as the options make it. */
+  private expireAt: bigint | undefined;
+  /** Where the last key is that did not go the way of a kernel. */
+  private lastSlow = -1;
   private readonly libraries: Uint8Array[] = [];
 
   constructor(protected override readonly options: RestoreSinkOptions) {
     super(options);
     this.batches = new RestoreBatches(this.hot, options);
     this.stretches = new Stretches(options, this.batches);
-    this.runs = new RestoreRuns(this.hot, options, this.batches, this.stretches, (frame) => this.frame(RECORD, frame));
+    this.runs = new RestoreRuns(this.hot, options, this.batches, this.stretches, (frame) => this.slowly(frame));
+    this.refused = new RefusedValue((rejected) => this.stretches.current.leaveOut(rejected));
     this.records = new RecordWriter(this.hot, options.target, options.conflict);
   }
 
@@ -65,7 +76,10 @@ export class RestoreSink extends DumpSink {
     const before = this.changedKeys;
     if (frame.first) this.head(frame);
     this.stretches.midKey = !frame.last;
-    if (!this.passing && !this.dropped) {
+    if (!this.passing && this.dropped) {
+      this.clock = undefined;
+      if (!frame.first) this.refused.add(frame);
+    } else if (!this.passing) {
       if (this.options.intoDb !== undefined) frame.db = this.options.intoDb;
       super.frame(kind, frame);
       if (this.changedKeys > before) this.stretches.current.ledger.at(this.target(this.sourceDb), '').transcoded++;
@@ -88,7 +102,9 @@ export class RestoreSink extends DumpSink {
     this.passing = frame.offset < from;
     if (this.passing) return;
     if (frame.hasExpire && ttlShift !== 0) frame.setExpireMs(frame.expireMs + BigInt(ttlShift));
-    if (frame.hasExpire && stripTtl !== true && frame.expireAt <= Date.now()) {
+    const expires = frame.hasExpire && stripTtl !== true;
+    this.expireAt = expires ? frame.expireMs : undefined;
+    if (expires && frame.expireAt <= Date.now()) {
       this.dropped = true;
       this.stretches.current.ledger.at(db, '').expired++;
     } else if (db >= databases) {
@@ -123,15 +139,26 @@ export class RestoreSink extends DumpSink {
   }
 
   private lookAt(frame: Frame): void {
-    if (frame.first) this.seenSize = payloadHead(frame).length + PAYLOAD_FOOTER;
+    const { keepsRejects, maxPayload } = this.options;
+    if (frame.first) {
+      this.seenSize = payloadHead(frame).length + PAYLOAD_FOOTER;
+      this.seen?.close();
+      this.seen = keepsRejects && !RespValues.can(frame) ? new HeldPayload(frame, this.version) : undefined;
+    }
     this.seenSize += frame.end - frame.start;
+    this.seen?.add(frame);
     if (!frame.last) return;
-    if (this.seenSize > this.options.maxPayload && !RespValues.can(frame)) this.refuse(frame, RespValues.refusal(frame));
-    else this.stretches.current.ledger.at(frame.db, '').restored++;
+    if (this.seenSize > maxPayload && !RespValues.can(frame)) {
+      this.reject(frame, RespValues.refusal(frame), this.seen);
+    } else {
+      this.seen?.close();
+      this.stretches.current.ledger.at(frame.db, '').restored++;
+    }
+    this.seen = undefined;
   }
 
   protected settleTaken(): Promise<void> {
-    return this.larges.waiting ? this.unlessBroken(() => this.sendLarges()) : Promise.resolve();
+    return this.larges.waiting || this.stretches.current.holds ? this.unlessBroken(() => this.sendLarges()) : Promise.resolve();
   }
 
   /** What was on its way when this went wrong is not waited for. */
@@ -144,17 +171,26 @@ export class RestoreSink extends DumpSink {
     }
   }
 
-  private sendLarges(): Promise<void> {
+  /** Sends large values; those that are refused are written to the file of rejects before more is read, so that there are never many. */
+  private async sendLarges(): Promise<void> {
+    const { pace, signal } = this.options;
     this.batches.sendAll();
-    return this.larges.send(this.options.pace, this.options.signal);
+    await this.larges.send(pace, signal);
+    if (this.stretches.current.holds) await this.stretches.settle(signal);
   }
 
   takeRun(framer: Framer, most: number): number {
     const db = this.target(framer.frame.db);
-    if (!this.runs.can(db)) return 0;
+    if (this.clock !== undefined || !this.runs.can(db)) return 0;
     const taken = this.runs.take(framer, most, db, this.version);
-    this.dropped = false;
+    if (taken > 0 && this.stretches.offset !== this.lastSlow) this.dropped = false;
     return taken;
+  }
+
+  /** A key of a run that a kernel does not write. */
+  private slowly(frame: Frame): void {
+    this.lastSlow = frame.offset;
+    this.frame(RECORD, frame);
   }
 
   /** A key with its value, that does not go the way of a kernel. */
@@ -169,12 +205,20 @@ export class RestoreSink extends DumpSink {
   }
 
   protected override refuse(frame: Frame, reason: string): void {
+    const { first, last } = frame;
+    const held = this.options.keepsRejects && !(first && last) ? new HeldPayload(frame, this.file.version, first ? undefined : this.takeParts()) : undefined;
+    if (first) held?.add(frame);
+    this.reject(frame, reason, held);
+  }
+
+  /** `held` has all parts so far of a value that does not come whole. */
+  private reject(frame: Frame, reason: string, held: HeldPayload | undefined): void {
     super.refuse(frame, reason);
     const { keyBytes, keyEnd, keyStart } = frame;
     const whole = frame.first && frame.last;
-    const payload = whole ? encodePayload(frame.type.id, frame.bytes.subarray(frame.start, frame.end), this.file.version, frame.metaBytes) : undefined;
-    const expireAt = frame.hasExpire ? frame.expireMs : undefined;
-    this.stretches.current.leaveOut({ db: this.target(this.sourceDb), key: formatText(keyBytes, keyStart, keyEnd), server: undefined, error: reason, payload, expireAt });
+    const payload = whole ? encodePayload(frame.type.id, frame.bytes.subarray(frame.start, frame.end), this.file.version, frame.metaBytes) : held;
+    const key = formatText(keyBytes, keyStart, keyEnd);
+    this.refused.begin({ db: this.target(this.sourceDb), key, server: undefined, error: reason, payload, expireAt: this.expireAt }, frame);
   }
 
   meta(frame: Frame): void {
@@ -226,6 +270,7 @@ export class RestoreSink extends DumpSink {
   override async finish(): Promise<void> {
     if (this.broken) return;
     this.larges.forget();
+    this.forget();
     const { signal } = this.options;
     if (signal?.aborted !== true && this.full) await this.flush();
     this.stretches.end();
@@ -253,7 +298,15 @@ export class RestoreSink extends DumpSink {
     return Promise.resolve();
   }
 
+  /** The rest of the value at hand does not come. */
+  private forget(): void {
+    this.refused.close();
+    this.seen?.close();
+    this.seen = undefined;
+  }
+
   override close(): Promise<void> {
+    this.forget();
     this.larges.abandon();
     return Promise.resolve();
   }

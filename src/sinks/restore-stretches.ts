@@ -64,6 +64,12 @@ export class Stretches {
     current.close(this.midKey ? this.offset : this.offset + 1);
   }
 
+  /** Ends the one at hand, and waits until it is done. */
+  async settle(signal: AbortSignal | undefined): Promise<void> {
+    this.end();
+    await this.untilDone(signal);
+  }
+
   /** Until all that have ended are done, or the signal comes. */
   async untilDone(signal: AbortSignal | undefined): Promise<void> {
     const { bulk } = this.options;

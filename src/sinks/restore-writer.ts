@@ -1,6 +1,6 @@
 import type { Crc64 } from '../bytes/crc64.js';
 import type { Frame } from '../rdb/frame.js';
-import { PAYLOAD_FOOTER, writeCrc, writePayloadVersion } from '../rdb/payload.js';
+import { PAYLOAD_FOOTER, writePayloadFooter } from '../rdb/payload.js';
 import { hasReplace, type Target } from '../values/targets.js';
 import { modifiersOf, type RespWriter, ttlOf } from './resp-writer.js';
 
@@ -47,9 +47,7 @@ export class RestoreWriter {
   /** The payload is of this RDB version. */
   end(version: number): void {
     const { crc, footer, resp } = this;
-    writePayloadVersion(footer, 0, version);
-    crc.update(footer, 0, 2);
-    writeCrc(footer, 2, crc);
+    writePayloadFooter(footer, version, crc);
     resp.raw(footer, 0, PAYLOAD_FOOTER);
     resp.end();
     resp.words(...this.modifiers);
