@@ -33,7 +33,7 @@ const MOST_PASSES = 5;
  * OutputError; all else is in the summary.
  */
 export async function restore(options: RestoreOptions): Promise<RestoreSummary> {
-  const access: Access = { url: options.url, tls: options.tls, natMap: options.natMap };
+  const access: Access = { url: options.url, tls: options.tls, sentinelLogin: options.sentinelLogin, natMap: options.natMap };
   const opening = Servers.open(access, { cluster: options.cluster });
   try {
     const servers = await unlessAborted(opening, options.signal);
