@@ -21,17 +21,18 @@ export class FakeServer {
 
   private constructor(
     private readonly listener: Server,
-    private readonly info: string,
+    /** What it says of itself; may be changed. */
+    readonly info: Record<string, string>,
     private readonly answers: Answers,
   ) {
     listener.on('connection', (socket) => this.serve(socket));
   }
 
-  /** `info` is what stands in INFO, beside nothing at all; `count` of an answer counts the commands of the same name, from 1. */
+  /** `info` stands in INFO; `count` of an answer counts the commands of the same name, from 1. */
   static async start(info: Readonly<Record<string, string>>, answers: Answers = () => USUAL): Promise<FakeServer> {
     const listener = createServer();
     await new Promise<void>((resolve) => listener.listen(0, '127.0.0.1', resolve));
-    return new FakeServer(listener, Object.entries({ redis_mode: 'standalone', role: 'master', ...info }).map(([name, value]) => `${name}:${value}\r\n`).join(''), answers);
+    return new FakeServer(listener, { redis_mode: 'standalone', role: 'master', ...info }, answers);
   }
 
   get url(): string {
@@ -71,7 +72,7 @@ export class FakeServer {
   }
 
   private usual(name: string, [, argument]: readonly string[]): string {
-    if (name === 'INFO') return bulk(this.info);
+    if (name === 'INFO') return bulk(Object.entries(this.info).map(([field, value]) => `${field}:${value}\r\n`).join(''));
     if (name === 'SELECT' && Number(argument) >= 16) return '-ERR DB index is out of range\r\n';
     if (name === 'EXISTS' || name === 'DEL') return ':0\r\n';
     return OK;
