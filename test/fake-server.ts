@@ -12,6 +12,15 @@ export const OK = '+OK\r\n';
 
 const bulk = (text: string): string => `$${Buffer.byteLength(text)}\r\n${text}\r\n`;
 
+/** Slots and who has them; a node without a host does not know its own. */
+export type SlotRange = readonly [from: number, to: number, node: { readonly host: string | null; readonly port: number }];
+
+/** The reply to CLUSTER SLOTS. The ids of nodes are their ports. */
+export function slotsReply(...ranges: readonly SlotRange[]): string {
+  const rows = ranges.map(([from, to, { host, port }]) => `*3\r\n:${from}\r\n:${to}\r\n*3\r\n${host === null ? '$-1\r\n' : bulk(host)}:${port}\r\n${bulk(`${port}`)}`);
+  return `*${ranges.length}\r\n${rows.join('')}`;
+}
+
 /** A server that is none: it records commands and says what it is told to say. Arguments are latin-1. */
 export class FakeServer {
   readonly commands: string[][] = [];
@@ -35,8 +44,12 @@ export class FakeServer {
     return new FakeServer(listener, { redis_mode: 'standalone', role: 'master', ...info }, answers);
   }
 
+  get port(): number {
+    return (this.listener.address() as { port: number }).port;
+  }
+
   get url(): string {
-    return `redis://127.0.0.1:${(this.listener.address() as { port: number }).port}`;
+    return `redis://127.0.0.1:${this.port}`;
   }
 
   /** The commands of these names, without the payloads. */
