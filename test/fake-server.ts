@@ -25,6 +25,7 @@ export function slotsReply(...ranges: readonly SlotRange[]): string {
 export class FakeServer {
   readonly commands: string[][] = [];
   connections = 0;
+  readonly port: number;
   private readonly sockets = new Set<Socket>();
   private readonly counts = new Map<string, number>();
 
@@ -34,6 +35,7 @@ export class FakeServer {
     readonly info: Record<string, string>,
     private readonly answers: Answers,
   ) {
+    this.port = (listener.address() as { port: number }).port;
     listener.on('connection', (socket) => this.serve(socket));
   }
 
@@ -42,10 +44,6 @@ export class FakeServer {
     const listener = createServer();
     await new Promise<void>((resolve) => listener.listen(0, '127.0.0.1', resolve));
     return new FakeServer(listener, { redis_mode: 'standalone', role: 'master', ...info }, answers);
-  }
-
-  get port(): number {
-    return (this.listener.address() as { port: number }).port;
   }
 
   get url(): string {
@@ -91,8 +89,15 @@ export class FakeServer {
     return OK;
   }
 
+  /** Takes no more connections, and ends those that there are when what was said is sent. */
+  leave(): void {
+    if (this.listener.listening) this.listener.close();
+    for (const socket of this.sockets) socket.end();
+  }
+
   async stop(): Promise<void> {
     for (const socket of this.sockets) socket.destroy();
+    if (!this.listener.listening) return;
     await new Promise((resolve) => this.listener.close(resolve));
   }
 }

@@ -85,7 +85,7 @@ test('a batch in which nothing was written is free again, and not waited for', a
     batches.sendAll();
     await until('the key is delivered', () => delivered === 1, 2000);
     expect(server.sent('SELECT', 'RESTORE')).toEqual(['SELECT 1', 'RESTORE key 0']);
-    const buffers = Array.from({ length: batchBuffers(1) }, () => batches.isPooled(batches.at({} as Link, 0, delivery)));
+    const buffers = Array.from({ length: batchBuffers(1) }, () => batches.isPooled(batches.at(Object.create(link) as Link, 0, delivery)));
     expect(buffers).not.toContain(false);
   } finally {
     await bulk.close({ settled: true });
