@@ -128,7 +128,7 @@ describe.skipIf(missingServer() !== undefined)(`sentinels of ${SERVER} with a pa
     const users = ['user bob on >b0b ~* &* +@all', 'user open on nopass ~* &* +@all', 'user poor on >p00r ~* &* -@all +auth'];
     ({ asked, port, sentinel } = await startSentinel(folder, master, ['requirepass s3cret', 'sentinel auth-pass mymaster m4ster', ...users], 's3cret'));
     url = `redis+sentinel://:m4ster@127.0.0.1:${port}/mymaster`;
-    await until('the sentinel answers', async () => (await asked.echo('here')) === 'here');
+    await until('the sentinel answers', async () => (await asked.call('PING')) === 'PONG');
   }, 30_000);
   beforeEach(() => master.client.flushall());
   afterAll(async () => {
