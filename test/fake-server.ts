@@ -12,30 +12,42 @@ export const OK = '+OK\r\n';
 
 const bulk = (text: string): string => `$${Buffer.byteLength(text)}\r\n${text}\r\n`;
 
+/** Slots and who has them; a node without a host does not know its own. */
+export type SlotRange = readonly [from: number, to: number, node: { readonly host: string | null; readonly port: number }];
+
+/** The reply to CLUSTER SLOTS. The ids of nodes are their ports. */
+export function slotsReply(...ranges: readonly SlotRange[]): string {
+  const rows = ranges.map(([from, to, { host, port }]) => `*3\r\n:${from}\r\n:${to}\r\n*3\r\n${host === null ? '$-1\r\n' : bulk(host)}:${port}\r\n${bulk(`${port}`)}`);
+  return `*${ranges.length}\r\n${rows.join('')}`;
+}
+
 /** A server that is none: it records commands and says what it is told to say. Arguments are latin-1. */
 export class FakeServer {
   readonly commands: string[][] = [];
   connections = 0;
+  readonly port: number;
   private readonly sockets = new Set<Socket>();
   private readonly counts = new Map<string, number>();
 
   private constructor(
     private readonly listener: Server,
-    private readonly info: string,
+    /** What it says of itself; may be changed. */
+    readonly info: Record<string, string>,
     private readonly answers: Answers,
   ) {
+    this.port = (listener.address() as { port: number }).port;
     listener.on('connection', (socket) => this.serve(socket));
   }
 
-  /** `info` is what stands in INFO, beside nothing at all; `count` of an answer counts the commands of the same name, from 1. */
+  /** `info` stands in INFO; `count` of an answer counts the commands of the same name, from 1. */
   static async start(info: Readonly<Record<string, string>>, answers: Answers = () => USUAL): Promise<FakeServer> {
     const listener = createServer();
     await new Promise<void>((resolve) => listener.listen(0, '127.0.0.1', resolve));
-    return new FakeServer(listener, Object.entries({ redis_mode: 'standalone', role: 'master', ...info }).map(([name, value]) => `${name}:${value}\r\n`).join(''), answers);
+    return new FakeServer(listener, { redis_mode: 'standalone', role: 'master', ...info }, answers);
   }
 
   get url(): string {
-    return `redis://127.0.0.1:${(this.listener.address() as { port: number }).port}`;
+    return `redis://127.0.0.1:${this.port}`;
   }
 
   /** The commands of these names, without the payloads. */
@@ -71,14 +83,21 @@ export class FakeServer {
   }
 
   private usual(name: string, [, argument]: readonly string[]): string {
-    if (name === 'INFO') return bulk(this.info);
+    if (name === 'INFO') return bulk(Object.entries(this.info).map(([field, value]) => `${field}:${value}\r\n`).join(''));
     if (name === 'SELECT' && Number(argument) >= 16) return '-ERR DB index is out of range\r\n';
     if (name === 'EXISTS' || name === 'DEL') return ':0\r\n';
     return OK;
   }
 
+  /** Takes no more connections, and ends those that there are when what was said is sent. */
+  leave(): void {
+    if (this.listener.listening) this.listener.close();
+    for (const socket of this.sockets) socket.end();
+  }
+
   async stop(): Promise<void> {
     for (const socket of this.sockets) socket.destroy();
+    if (!this.listener.listening) return;
     await new Promise((resolve) => this.listener.close(resolve));
   }
 }

@@ -45,6 +45,8 @@ describe('wrong usage of rdbkit restore', () => {
     ['--checkpoint does not go together with --limit', [small, NOBODY, '--checkpoint', folder.at('c'), '--limit', '1']],
     ['would overwrite a source', [small, NOBODY, '--rejects', small]],
     ['--password-file /no/such: ', [small, NOBODY, '--password-file', '/no/such']],
+    ['options of sentinels are given', [small, NOBODY, '--sentinel-user', 'x']],
+    ['--sentinel-password-file /no/such: ', [small, 'redis+sentinel://localhost/m', '--sentinel-password-file', '/no/such']],
     ['--flush deletes what the target has', [small, NOBODY, '--flush']],
   ])('%s', async (message, argv) => {
     const { code, err, out } = await restore(argv);

@@ -1,4 +1,5 @@
-import { afterAll, afterEach, describe, expect, test } from 'vitest';
+import { readFileSync } from 'node:fs';
+import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Folder } from './cli-support.js';
 import { type Answer, FakeServer, OK, USUAL } from './fake-server.js';
 import { expiry, report, restore, strings } from './restore-support.js';
@@ -148,6 +149,41 @@ describe('what no server answers', () => {
     const { code, errors } = await report([abc, server.url, '--retry-for', '1s']);
     expect(code).toBe(4);
     expect(errors).toMatchObject([{ code: 'LOST', got: expect.stringContaining('no reply for 1 s') as string }]);
+  });
+});
+
+describe('a server that is restarted every time', () => {
+  let restarts: boolean;
+  beforeEach(async () => {
+    restarts = true;
+    server = await FakeServer.start({ ...REDIS_7, run_id: 'first', uptime_in_seconds: '0' }, ([name], count) => {
+      if (name !== 'PING' || !restarts || count % 2 === 0) return USUAL; // it is asked again on the next connection
+      server.info.run_id = `run ${count}`;
+      return { close: '' };
+    });
+  });
+
+  test('five readings end it; each start from the checkpoint has five more', async () => {
+    const checkpoint = folder.at('restarted.json');
+    const argv = [abc, server.url, '--checkpoint', checkpoint];
+    for (const readings of [5, 10]) {
+      const { code, errors, resumed } = await report(argv);
+      expect([code, resumed]).toEqual([4, readings > 5]);
+      expect(errors).toMatchObject([{ code: 'RESTARTED', got: expect.stringContaining('as has happened 5 times') as string, hint: 'See why the server is restarted again and again; then go on from the checkpoint, which reads all sources again.' }]);
+      expect(JSON.parse(readFileSync(checkpoint, 'utf8'))).toMatchObject({ passes: readings, again: true, finished: false });
+      expect(server.sent('RESTORE')).toHaveLength(3 * readings);
+    }
+    expect((await restore(argv)).err).toContain(` which reads all sources again. Run the same command again to go on from ${checkpoint}.\n`);
+    restarts = false;
+    expect(await report(argv)).toMatchObject({ code: 0, keysRestored: 3, keysRejected: 0, resumed: true });
+    expect(server.sent('RESTORE')).toHaveLength(3 * 16);
+    expect((await restore(argv)).err).toContain('it says that all is done');
+  });
+
+  test('without a checkpoint it says how keys that are there are dealt with', async () => {
+    const { code, err } = await restore([abc, server.url]);
+    expect(code).toBe(4);
+    expect(err).toMatch(/RESTARTED: .* Run the command again: keys that are there can stay \(--on-conflict skip\)/);
   });
 });
 

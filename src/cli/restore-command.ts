@@ -41,6 +41,8 @@ export function addRestore(program: Command, io: Io, argv: readonly string[], on
     .addOption(list('--nat-map <inner=outer>', 'a node that calls itself inner (host:port) is reached at outer'))
     .option('--user <name>', 'log in as this user')
     .option('--password-file <file>', 'the password; else that of REDISCLI_AUTH, else that of the URL')
+    .option('--sentinel-user <name>', 'log in to the sentinels as this user')
+    .option('--sentinel-password-file <file>', "the sentinels' password; else that of RDBKIT_SENTINEL_AUTH")
     .option('--cacert <file>', 'with rediss://: certificates to trust')
     .option('--cert <file>', 'with rediss://: certificate of this client')
     .option('--key <file>', 'with rediss://: its private key')

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import type { ConnectionOptions } from 'node:tls';
 import type { Target } from '../commands/dump.js';
 import type { RestoreConflict } from '../commands/restore.js';
-import { type Address, addressText, isServerUrl, parseAddress, parseServerUrl, type ServerUrl, slotRanges } from '../commands/restore-terms.js';
+import { type Address, addressText, isServerUrl, type Login, parseAddress, parseServerUrl, type ServerUrl, slotRanges } from '../commands/restore-terms.js';
 import { type FilterOptions, parseSize } from '../commands/terms.js';
 import { checkDbMap, oneOf, targetOf } from './dump-options.js';
 import type { Io } from './io.js';
@@ -37,6 +37,8 @@ export interface RestoreFlags extends Omit<SourceFlags, 'ttl'> {
   natMap?: string[];
   user?: string;
   passwordFile?: string;
+  sentinelUser?: string;
+  sentinelPasswordFile?: string;
   cacert?: string;
   cert?: string;
   key?: string;
@@ -48,6 +50,7 @@ export interface RestoreFlags extends Omit<SourceFlags, 'ttl'> {
 export interface CheckedRestore extends CheckedSources {
   readonly url: ServerUrl;
   readonly tls: ConnectionOptions | undefined;
+  readonly sentinelLogin: Login | undefined;
   readonly natMap: ReadonlyMap<string, Address> | undefined;
   readonly cluster: boolean | undefined;
   readonly conflict: RestoreConflict;
@@ -89,6 +92,7 @@ export async function checkRestore(words: readonly string[], flags: RestoreFlags
     filter: withPartition(common.filter, flags.partition),
     url,
     tls: await checkTls(url, flags),
+    sentinelLogin: sentinelLogin(url, flags, io),
     natMap: checkNatMap(flags.natMap),
     cluster: flags.cluster === true ? true : flags.standalone === true ? false : undefined,
     conflict: oneOf('--on-conflict', flags.onConflict ?? 'error', CONFLICTS),
@@ -130,9 +134,21 @@ function checkUrl(text: string): ServerUrl {
 
 /** A password file comes first, then the environment, then the URL. */
 function withLogin(url: ServerUrl, { passwordFile, user }: RestoreFlags, { env }: Io): ServerUrl {
-  const { REDISCLI_AUTH: given = '' } = env;
-  const password = passwordFile !== undefined ? readText('--password-file', passwordFile).replace(/\r?\n$/, '') : given === '' ? url.password : given;
-  return { ...url, username: user ?? url.username, password };
+  return { ...url, username: user ?? url.username, password: password('--password-file', passwordFile, env.REDISCLI_AUTH) ?? url.password };
+}
+
+/** That of a file comes before that of the environment, where an empty one is none. */
+function password(option: string, path: string | undefined, given = ''): string | undefined {
+  if (path !== undefined) return readText(option, path).replace(/\r?\n$/, '');
+  return given === '' ? undefined : given;
+}
+
+function sentinelLogin({ sentinelMaster }: ServerUrl, { sentinelPasswordFile, sentinelUser: username }: RestoreFlags, { env }: Io): Login | undefined {
+  if (sentinelMaster === undefined) {
+    if (sentinelPasswordFile === undefined && username === undefined) return undefined;
+    throw new UsageError('options of sentinels are given, but the target is not reached by them: write it as redis+sentinel://host:port/master');
+  }
+  return { username, password: password('--sentinel-password-file', sentinelPasswordFile, env.RDBKIT_SENTINEL_AUTH) };
 }
 
 function readText(option: string, path: string): string {

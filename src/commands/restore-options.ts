@@ -1,4 +1,5 @@
 import type { ConnectionOptions } from 'node:tls';
+import type { Login } from '../redis/sentinels.js';
 import type { Address, ServerUrl } from '../redis/url.js';
 import type { KeyProblem } from '../sinks/dump-sink.js';
 import type { RestoreConflict } from '../sinks/restore-progress.js';
@@ -9,6 +10,8 @@ import type { RunOptions } from './run.js';
 export interface RestoreOptions extends RunOptions {
   readonly url: ServerUrl;
   readonly tls?: ConnectionOptions | undefined;
+  /** Of the sentinels, where the URL names some. */
+  readonly sentinelLogin?: Login | undefined;
   readonly natMap?: ReadonlyMap<string, Address> | undefined;
   /** Whether the target is a cluster (default: as it says). */
   readonly cluster?: boolean | undefined;

@@ -25,7 +25,7 @@ export type { RestoreSummary } from './restore-summary.js';
 const WINDOW_UNITS = 1 << 16;
 const RETRY_FOR = 60_000;
 const CHECKPOINT_EVERY = 1000;
-/** Times that sources are read, where a server is restarted every time. */
+/** Times that a run reads the sources, where a server is restarted every time. */
 const MOST_PASSES = 5;
 
 /**
@@ -33,7 +33,7 @@ const MOST_PASSES = 5;
  * OutputError; all else is in the summary.
  */
 export async function restore(options: RestoreOptions): Promise<RestoreSummary> {
-  const access: Access = { url: options.url, tls: options.tls, natMap: options.natMap };
+  const access: Access = { url: options.url, tls: options.tls, sentinelLogin: options.sentinelLogin, natMap: options.natMap };
   const opening = Servers.open(access, { cluster: options.cluster });
   try {
     const servers = await unlessAborted(opening, options.signal);
@@ -64,6 +64,8 @@ class Restore {
   private readonly tally: Tally;
   private readonly lanes: readonly Lane[];
   private readonly checkpoints: RestoreCheckpoints;
+  /** How often this run has begun with the sources: what is left from a run before is not counted. */
+  private begun = 1;
   private countReplaced = false;
   private resumed = false;
   private rejectsKept = 0;
@@ -163,13 +165,19 @@ class Restore {
     const once = this.options.sources.find((source) => source === '-' || !statSync(source).isFile());
     const name = once === '-' ? 'standard input' : once;
     if (once !== undefined) bulk.fail(new ServerError('RESTARTED', server, `${reason}, so keys that it had confirmed may be lost, and ${name} cannot be read again`));
-    else if (this.tally.passes === MOST_PASSES) bulk.fail(new ServerError('RESTARTED', server, `${reason}, as has happened ${MOST_PASSES} times, so keys that it had confirmed may be lost`));
+    else if (this.begun === MOST_PASSES) bulk.fail(this.restartedTooOften(server, reason));
     else return true;
     return false;
   }
 
+  private restartedTooOften(server: string, reason: string): ServerError {
+    const advice = this.options.checkpoint === undefined ? undefined : 'See why the server is restarted again and again; then go on from the checkpoint, which reads all sources again.';
+    return new ServerError('RESTARTED', server, `${reason}, as has happened ${MOST_PASSES} times, so keys that it had confirmed may be lost`, undefined, advice);
+  }
+
   /** Begins anew at the beginning of all sources. */
   private begin(bulk: Bulk): void {
+    this.begun++;
     this.loss = undefined;
     bulk.resumed = true;
     this.tally.beginAgain();
@@ -181,6 +189,7 @@ class Restore {
     const before = await this.checkpoints.read();
     if (before === undefined) return;
     this.resumed = true;
+    this.begun = 0;
     this.countReplaced = before.countReplaced;
     this.tally.told = before.told;
     this.tally.passes = before.passes;

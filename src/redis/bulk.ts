@@ -84,11 +84,16 @@ export class Bulk implements LinksEvents {
     return this.links.custody;
   }
 
-  /** Asks every master whether it is still the one that it was. Throws ServerError. */
+  /** Asks everybody who has keys whether it is still the one that it was. Throws ServerError. */
   async verify(): Promise<void> {
-    await this.everyMaster(async (wire) => {
+    const ask = async (wire: Wire): Promise<void> => {
       await wire.ask('PING');
-    });
+    };
+    const { guests } = this.links;
+    await Promise.allSettled(guests.map((guest) => guest.exclusive(0, ask))); // one that does not answer is no guest any more
+    if (this.stale || guests.length > 0) await this.refreshed();
+    await this.everyMaster(ask);
+    this.links.passOn();
   }
 
   /** The link that a slot's keys go through. */

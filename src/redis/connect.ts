@@ -3,7 +3,8 @@ import type { ConnectionOptions } from 'node:tls';
 import { Redis, type RedisOptions as AllOptions } from 'ioredis';
 import type { ServerProcess } from './custody.js';
 import { ConnectionLost, reasonOf, ServerError } from './errors.js';
-import { refusalOf } from './refusals.js';
+import { isFinal } from './refusals.js';
+import { type Login, sentinelFailure } from './sentinels.js';
 import { processOf } from './server-info.js';
 import { type Address, addressText, type ServerUrl } from './url.js';
 
@@ -14,6 +15,8 @@ export interface Access {
   readonly url: ServerUrl;
   /** Certificates and the rest of TLS, where the URL asks for it. */
   readonly tls?: ConnectionOptions | undefined;
+  /** Of the sentinels: that in the URL is the server's. */
+  readonly sentinelLogin?: Login | undefined;
   /** What nodes call themselves, and where they are reached from here: both `host:port`. */
   readonly natMap?: ReadonlyMap<string, Address> | undefined;
 }
@@ -27,7 +30,7 @@ export function reachedAt({ natMap }: Access, address: Address): Address {
   return natMap?.get(addressText(address)) ?? address;
 }
 
-function optionsFor({ natMap, tls, url }: Access, node: Address | undefined): RedisOptions {
+function optionsFor({ natMap, sentinelLogin, tls, url }: Access, node: Address | undefined): RedisOptions {
   const { addresses, password, sentinelMaster, username } = url;
   const common: RedisOptions = {
     username,
@@ -48,6 +51,8 @@ function optionsFor({ natMap, tls, url }: Access, node: Address | undefined): Re
     ...common,
     sentinels: [...addresses],
     name: sentinelMaster,
+    sentinelUsername: sentinelLogin?.username,
+    sentinelPassword: sentinelLogin?.password,
     sentinelTLS: url.tls ? { ...tls } : undefined,
     enableTLSForSentinelMode: url.tls,
     sentinelRetryStrategy: () => null,
@@ -59,10 +64,12 @@ function optionsFor({ natMap, tls, url }: Access, node: Address | undefined): Re
 
 /** Connects and logs in. Throws ServerError: REFUSED for what another try would not change, else UNREACHABLE. */
 async function connected(access: Access, node: Address | undefined, more: RedisOptions): Promise<Redis> {
-  const { addresses, password, username } = access.url;
+  const { addresses, password, sentinelMaster = '', username } = access.url;
   const client: Redis = new Redis({ ...optionsFor(access, node), ...more });
   const errors: Error[] = [];
+  const sentinels: string[] = [];
   client.on('error', (error: Error) => errors.push(error));
+  client.on('sentinelError', ({ message }: Error) => sentinels.push(message));
   const name = addressText(node ?? addresses[0]);
   try {
     await client.connect();
@@ -71,9 +78,9 @@ async function connected(access: Access, node: Address | undefined, more: RedisO
   } catch (error) {
     client.disconnect();
     const cause = errors[0] ?? error;
+    if (sentinels.length === addresses.length) throw sentinelFailure(addresses, sentinelMaster, access.sentinelLogin, sentinels, cause);
     const reason = explained(cause instanceof Error ? cause : new Error(String(cause)));
-    const refused = refusalOf(reason) === 'stop' || /^ERR AUTH|certificate|altnames|SSL|TLS/i.test(reason);
-    if (refused) throw new ServerError('REFUSED', name, username === undefined && password === undefined ? reason : `${reason} (logged in as ${username ?? 'the default user'})`, cause);
+    if (isFinal(reason)) throw new ServerError('REFUSED', name, username === undefined && password === undefined ? reason : `${reason} (logged in as ${username ?? 'the default user'})`, cause);
     throw new ServerError('UNREACHABLE', name, reason, cause);
   }
 }

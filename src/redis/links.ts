@@ -31,7 +31,7 @@ export class Links {
   /** By slot: the index of its link, -1 where nobody has it; undefined where there is but one. */
   owners: Int16Array | undefined;
   /** To nodes that slots are on their way to, and that have none yet. */
-  private readonly guests = new Set<Link>();
+  private readonly atGuests = new Set<Link>();
 
   constructor(
     private readonly servers: Servers,
@@ -48,6 +48,11 @@ export class Links {
 
   get all(): Link[] {
     return [...this.byName.values()];
+  }
+
+  /** Those of nodes that slots are on their way to, and that have none yet. */
+  get guests(): Link[] {
+    return [...this.atGuests];
   }
 
   /** Who has what was delivered so far. */
@@ -78,24 +83,29 @@ export class Links {
     this.current = servers.masters.map((master) => this.linkTo(master));
     servers.masters.forEach(({ replicas }, i) => (this.current[i].hasReplicas = replicas > 0));
     for (const [name, link] of byName) {
-      if (this.has(link)) this.guests.delete(link);
-      else if (!this.guests.has(link)) this.drop(name, link);
+      if (this.has(link)) this.atGuests.delete(link);
+      else if (!this.atGuests.has(link)) this.drop(name, link);
     }
+    this.passOn();
+  }
+
+  /** What was delivered to servers that there is no link to any more is on others, or lost. */
+  passOn(): void {
     for (const [name, custody] of this.custodies) {
-      if (!byName.has(name) && custody.passed()) this.options.onLoss(name, 'another server has its place now, and no replica had confirmed all that was written');
+      if (!this.byName.has(name) && custody.passed()) this.options.onLoss(name, 'another server has its place now, and no replica had confirmed all that was written');
     }
   }
 
   /** The link to a node, which need not be a master with slots yet. */
   at(address: Address): Link {
     const link = this.linkTo({ name: addressText(address), address, id: '', replicas: 0 });
-    if (!this.has(link)) this.guests.add(link);
+    if (!this.has(link)) this.atGuests.add(link);
     return link;
   }
 
   /** A connection has ended; only those of masters are opened again. */
   ended(link: Link): void {
-    this.guests.delete(link);
+    this.atGuests.delete(link);
     if (!this.has(link)) this.drop(link.name, link);
   }
 

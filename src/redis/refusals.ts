@@ -32,6 +32,11 @@ export function refusalOf(error: string): Refusal {
   return /^ERR (unknown command|invalid password|operation not permitted|max number of clients)/i.test(error) ? 'stop' : 'refused';
 }
 
+/** Whether an error at the beginning of a connection would be the same at the next one; those of TLS among them. */
+export function isFinal(error: string): boolean {
+  return refusalOf(error) === 'stop' || /^ERR AUTH|certificate|altnames|SSL|TLS/i.test(error);
+}
+
 /** The node that an error of the kinds `moved` and `ask` names: `MOVED 3999 127.0.0.1:6381`; the host may be missing. */
 export function redirection(error: string): { slot: number; host: string; port: number } | undefined {
   const match = /^(?:MOVED|ASK) (\d+) (.*):(\d+)/.exec(error);
