@@ -315,6 +315,15 @@ describe.skipIf(missingServer() !== undefined)(`messages of rdbkit restore to ${
     expect([code, err]).toEqual([2, expect.stringMatching(/^rdbkit: --checkpoint: the source .*not-there\.rdb cannot be read: ENOENT/)]);
   });
 
+  test('--cluster to a server that is none', async () => {
+    expect(await restore([small, url, '--cluster'])).toMatchObject({ code: 4, err: expect.stringMatching(/^rdbkit: REFUSED: 127\.0\.0\.1:\d+: ERR This instance has cluster support disabled\. It is no cluster: restore to it without --cluster\.\n$/) as string });
+  });
+
+  test('a database of the URL that is not there: no other option helps', async () => {
+    const { code, rejected } = await report([small, `${url}/99`]);
+    expect([code, rejected[0].reason]).toEqual([1, 'the target has no database 99, which its URL names']);
+  });
+
   test('rejects that cannot be written end it', async () => {
     const { code, err } = await restore([small, folder.file('again.rdb', strings({ a: 'x' })), url, '--parallel', '1', '--rejects', '/dev/full']);
     expect(code).toBe(4);
