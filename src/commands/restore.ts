@@ -8,7 +8,7 @@ import { RejectsFile } from '../sinks/rejects-file.js';
 import { samePayload } from '../values/same-value.js';
 import { hasAbsoluteTtl } from '../values/targets.js';
 import { type Eviction, evictionsSince } from './evictions.js';
-import { RestoreCheckpoints } from './restore-checkpoints.js';
+import { checkKept, RestoreCheckpoints } from './restore-checkpoints.js';
 import { type Lane, laneOf, rewind } from './restore-lanes.js';
 import { type RestoreOptions, WINDOW } from './restore-options.js';
 import { Pass } from './restore-pass.js';
@@ -182,6 +182,7 @@ class Restore {
   private async resume(): Promise<void> {
     const before = await this.checkpoints.read();
     if (before === undefined) return;
+    checkKept(before, this.facts);
     this.resumed = true;
     this.countReplaced = before.countReplaced;
     this.tally.told = before.told;
