@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { readFileSync } from 'node:fs';
 import { afterAll, expect, test } from 'vitest';
 import { Crc64 } from '../src/bytes/crc64.js';
-import { type Checkpoint, sourceIdentity } from '../src/commands/checkpoint.js';
+import { type Checkpoint, readCheckpoint, sourceIdentity } from '../src/commands/checkpoint.js';
 import { RestoreCheckpoints } from '../src/commands/restore-checkpoints.js';
 import { laneOf } from '../src/commands/restore-lanes.js';
 import { writeCrc } from '../src/rdb/payload.js';
@@ -44,4 +44,36 @@ test('counts are written as they were when that was asked for, beside the offset
   ledger.at(0, 'a').restored = 14;
   await checkpoints.saved();
   expect(JSON.parse(readFileSync(file, 'utf8'))).toMatchObject({ counts: [{ counts: { restored: 7 } }], sources: [{ done: 100 }] });
+});
+
+test('what is no whole checkpoint is refused, and not taken for one', async () => {
+  const counts = { restored: 1, replaced: 0, skipped: 0, rejected: 0, expired: 0, transcoded: 0 };
+  const whole: Checkpoint = {
+    rdbkit: 'restore checkpoint',
+    version: 1,
+    target: { url: 'redis://127.0.0.1:1', nodes: [] },
+    options: {},
+    sources: [{ path: 'a.rdb', bytes: 100, digest: '', done: 100 }],
+    counts: [{ db: 0, server: 'a', counts }],
+    told: 0,
+    rejectsBytes: 0,
+    countReplaced: false,
+    custody: [{ name: 'a', runId: '', since: 1, bare: true }],
+    again: false,
+    passes: 1,
+    finished: false,
+  };
+  const read = (changed: object): ReturnType<typeof readCheckpoint> => readCheckpoint(folder.file('edited.json', JSON.stringify({ ...whole, ...changed })));
+  expect(await read({})).toEqual(whole);
+  const [source] = whole.sources;
+  const wrong: object[] = [
+    ...Object.keys(whole).map((name) => ({ [name]: undefined })),
+    ...[-1, 1.5, 101, '7', null].map((done) => ({ sources: [{ ...source, done }] })),
+    ...[[null], ['a'], {}].flatMap((list) => [{ sources: list }, { counts: list }, { custody: list }]),
+    { target: { url: 'redis://127.0.0.1:1' } },
+    { counts: [{ db: 0, server: 'a', counts: { ...counts, restored: '7' } }] },
+    { rejectsBytes: -1 },
+    { again: 'yes' },
+  ];
+  for (const changed of wrong) await expect(read(changed), JSON.stringify(changed)).rejects.toThrow('it is no checkpoint of a restore');
 });

@@ -29,6 +29,18 @@ test('the package runs: version, help, a file, a pipe', async () => {
   expect(await run('R decode "$T"')).toMatchObject({ code: 2, out: '' });
 }, 30_000);
 
+test.skipIf(missingServer() !== undefined)('restore: rejects that cannot be written any more are told as that, and not as something to wait for', async () => {
+  const server = await TestServer.start();
+  try {
+    const url = `redis://127.0.0.1:${server.client.options.port}`;
+    const { code, err } = await run(`ulimit -f 8; R restore "$F" ${url} --db-map 0:99 --rejects "$T/rejects.jsonl" --quiet`);
+    expect(code).toBe(4);
+    expect(err).toMatch(/rdbkit: LOST: 127\.0\.0\.1:\d+: cannot write \S+rejects\.jsonl: the file became too large for its file system\. What the server confirmed is restored\.\n$/);
+  } finally {
+    await server.stop();
+  }
+}, 30_000);
+
 test('it works from any folder and leaves nothing in it', async () => {
   const other = new Folder();
   await run(`cd '${other.path}' && R decode "$F" -o x.jsonl`);

@@ -5,18 +5,19 @@ import { keySlot, SLOTS } from '../src/bytes/crc16.js';
 import { Crc64 } from '../src/bytes/crc64.js';
 import { writeDouble, parseDouble } from '../src/bytes/double.js';
 import { RdbError } from '../src/bytes/errors.js';
-import { NEVER, RESTORE_EXISTS, RESTORE_REPLACE, RUN_ITEMS, RUN_PAIRS, RUN_SCORES } from '../src/bytes/hot.js';
+import { NEVER, RESTORE_EXISTS, RESTORE_REPLACE, type RestoreRun, RUN_ITEMS, RUN_PAIRS, RUN_SCORES } from '../src/bytes/hot.js';
 import { jsonTextSize, writeJsonText } from '../src/bytes/json.js';
 import { lzfDecompress } from '../src/bytes/lzf.js';
 import { Element, LZF } from '../src/encodings/element.js';
 import { Kernels } from '../src/kernels/kernels.js';
-import { END, Frame, META, NEED } from '../src/rdb/frame.js';
+import { END, Frame, META, NEED, RECORD } from '../src/rdb/frame.js';
 import { END as END_AT, FRAME_WORDS, FrameTable, GROWN, KEYS_EXPIRED, KEYS_READ, KIND, START, TYPE, typeOfNumber } from '../src/rdb/frame-table.js';
 import { Framer } from '../src/rdb/framer.js';
 import { encodePayload } from '../src/rdb/payload.js';
 import { readString } from '../src/rdb/string.js';
 import { encodeCommand } from '../src/redis/commands.js';
 import { LAYOUTS } from '../src/values/layouts.js';
+import { rdb, str } from './support.js';
 
 /*
  * The WebAssembly twins against the TypeScript, which has tests of its own. They need `npm run kernels`; a build without
@@ -283,6 +284,29 @@ describe('frames', () => {
     const restore = encodeCommand(['RESTORE', key, ttl, encodePayload(type.id, bytes.subarray(start, end), version), ...modifiers]);
     return Buffer.concat((options & RESTORE_EXISTS) === 0 ? [restore] : [encodeCommand(['EXISTS', key]), restore]);
   }
+
+  test('nothing is written where what the kernel is to work with is not in its memory', () => {
+    const own = Kernels.create();
+    if (own === undefined) throw new Error('no kernels');
+    const framer = new Framer({ limit: 1 << 20, checksum: false, hot: own, buffer: own.allocate(1 << 20) });
+    const within = own.allocate(8 * FRAME_WORDS * 4);
+    const words = new FrameTable(within.buffer, within.byteOffset, 8);
+    framer.push(rdb('REDIS0009', [0, str('first'), str(''), 0, str('a'), str('b')]));
+    expect(framer.next()).toBe(RECORD);
+    const taken = framer.run({ table: words.words, row: 0, rows: 8, to: framer.position, room: 1 << 16, read: 0, expired: 0, now: 0 });
+    expect(taken).toBe(1);
+    const out = { bytes: own.allocate(4096), length: 0, units: 0 };
+    const written = (outside: Partial<RestoreRun>, ...others: undefined[]): number => {
+      Object.assign(out, { length: 0, units: 0 });
+      const run = { table: words.words, bytes: framer.bytes, routes: undefined, largest: undefined, now: 0, version: 10, options: 0, ...outside };
+      return own.restoreRecords(run, 0, taken, [out, ...others]) + out.units + out.length;
+    };
+    expect(written({ routes: new Uint16Array(16384) })).toBe(0);
+    expect(written({ largest: new Float64Array(512) })).toBe(0);
+    expect(written({})).toBeGreaterThan(2);
+    while (own.allocate(1 << 16).buffer === words.words.buffer);
+    expect(written({}, ...Array<undefined>(1 << 14))).toBe(0);
+  });
 
   test('as RESTORE commands, each for the server that has its slot', () => {
     let sent = 0;

@@ -4,7 +4,7 @@ import { writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:net';
 import { PassThrough, Readable } from 'node:stream';
 import { gzipSync } from 'node:zlib';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { Interruption } from '../src/cli/exit.js';
 import { FIXTURE, Folder } from './cli-support.js';
 import { missingServer, SERVER, TestServer } from './redis-server.js';
@@ -121,7 +121,7 @@ describe.skipIf(missingServer() !== undefined)(`messages of rdbkit restore to ${
     expect(err).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f]/);
     const object = JSON.parse(err) as Record<string, unknown>;
     expect(Object.keys(object).sort()).toEqual(
-      ['bytesIn', 'bytesOut', 'command', 'counts', 'declined', 'errors', 'exitCode', 'interrupted', 'keys', 'keysExpired', 'keysFiltered', 'keysRead', 'keysRejected', 'keysReplaced', 'keysRestored', 'keysSkipped', 'keysTranscoded', 'limited', 'notKeys', 'plan', 'rejected', 'resumed', 'seconds', 'sources', 'torn', 'unconfirmed', 'warnings'].sort(),
+      ['bytesIn', 'bytesOut', 'command', 'counts', 'declined', 'errors', 'evicted', 'exitCode', 'interrupted', 'keys', 'keysExpired', 'keysFiltered', 'keysRead', 'keysRejected', 'keysReplaced', 'keysRestored', 'keysSkipped', 'keysTranscoded', 'limited', 'notKeys', 'plan', 'rejected', 'resumed', 'seconds', 'sources', 'torn', 'unconfirmed', 'warnings'].sort(),
     );
     expect(object).toMatchObject({
       ...{ command: 'restore', exitCode: 1, keysRead: 3, keysRestored: 2, keysRejected: 1, keysFiltered: 0, interrupted: null, errors: [], warnings: [], unconfirmed: [] },
@@ -130,6 +130,44 @@ describe.skipIf(missingServer() !== undefined)(`messages of rdbkit restore to ${
       plan: { keysThere: 0, keysDeleted: 0, target: { clustered: false, databases: 16, masters: [{ name: `127.0.0.1:${portOf(server)}`, slots: 16384, replicas: 0, keys: {} }] } },
     });
     expect((await restore([hostile, url, '--json', '--quiet', '--on-conflict', 'skip', '--db', '0'])).err).toBe('');
+  });
+
+  describe('a target whose memory has a limit', () => {
+    const values = folder.file('much.rdb', strings(Object.fromEntries(Array.from({ length: 4000 }, (_, i) => [`key:${i}`, 'x'.repeat(2000)]))));
+
+    const limitTo = async (more: number, policy: string): Promise<void> => {
+      const used = Number(/used_memory:(\d+)/.exec(await server.client.info('memory'))?.[1]);
+      await server.client.config('SET', 'maxmemory-policy', policy);
+      await server.client.config('SET', 'maxmemory', `${used + more}`);
+    };
+    afterEach(async () => {
+      await server.client.config('SET', 'maxmemory', '0');
+      await server.client.config('SET', 'maxmemory-policy', 'noeviction');
+    });
+
+    test('keys that it evicts are told, and are no success', async () => {
+      await limitTo(3 << 20, 'allkeys-lru');
+      const { code, keysRestored, evicted } = await report([values, url]);
+      const there = await server.client.dbsize();
+      expect(there).toBeLessThan(4000);
+      expect([code, keysRestored]).toEqual([1, 4000]);
+      expect(evicted).toEqual([{ server: `127.0.0.1:${portOf(server)}`, keys: 4000 - there, policy: 'allkeys-lru' }]);
+      await server.client.flushall();
+      const { err } = await restore([values, url, '--quiet']);
+      expect(err).toMatch(/^rdbkit: warning: 127\.0\.0\.1:\d+: [\d,]+ keys evicted meanwhile \(maxmemory-policy allkeys-lru\)/);
+      await server.client.flushall();
+      await server.client.config('SET', 'maxmemory', '0');
+      expect(await report([values, url])).toMatchObject({ code: 0, evicted: [] }); // what was evicted before does not count
+    });
+
+    test.each([
+      ['noeviction', 'the memory that is left may not be enough'],
+      ['allkeys-lfu', 'the memory that is left may not be enough: the target drops keys then (maxmemory-policy allkeys-lfu)'],
+    ])('that it may not be enough is said before: %s', async (policy, warning) => {
+      await limitTo(100_000, policy);
+      expect((await report([FIXTURE, url, '--dry-run'])).plan.warnings).toContain(warning);
+      expect((await report([FIXTURE, url, '--dry-run', '--prefix', 'k'])).plan.warnings).not.toContain(warning);
+    });
   });
 
   test('hostile keys do not reach the terminal', async () => {
@@ -277,6 +315,15 @@ describe.skipIf(missingServer() !== undefined)(`messages of rdbkit restore to ${
   test('with a checkpoint, a source that does not exist is wrong usage', async () => {
     const { code, err } = await restore([folder.at('not-there.rdb'), url, '--checkpoint', folder.at('not-there.json')]);
     expect([code, err]).toEqual([2, expect.stringMatching(/^rdbkit: --checkpoint: the source .*not-there\.rdb cannot be read: ENOENT/)]);
+  });
+
+  test('--cluster to a server that is none', async () => {
+    expect(await restore([small, url, '--cluster'])).toMatchObject({ code: 4, err: expect.stringMatching(/^rdbkit: REFUSED: 127\.0\.0\.1:\d+: ERR This instance has cluster support disabled\. It is no cluster: restore to it without --cluster\.\n$/) as string });
+  });
+
+  test('a database of the URL that is not there: no other option helps', async () => {
+    const { code, rejected } = await report([small, `${url}/99`]);
+    expect([code, rejected[0].reason]).toEqual([1, 'the target has no database 99, which its URL names']);
   });
 
   test('rejects that cannot be written end it', async () => {

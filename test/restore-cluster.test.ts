@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { FIXTURE, Folder } from './cli-support.js';
 import { TestCluster } from './redis-cluster.js';
+import type { RedisNode } from './redis-node.js';
 import { missingServer, SERVER, TestServer } from './redis-server.js';
 import { report, restore, strings } from './restore-support.js';
 
@@ -60,6 +61,21 @@ describe.skipIf(missingServer() !== undefined)(`rdbkit restore to a cluster of $
       expect(await report([FIXTURE, ...argv, '--db', '15', '--flush', '--yes'])).toMatchObject({ code: 0, keysRejected: 0 });
       expect(await there()).toEqual(await digests([judge.client], 15));
     }
+  });
+
+  test('slots that no master has are said before', async () => {
+    const { client, port } = (await cluster.masters()).find((master) => url.endsWith(`:${master.port}`)) as RedisNode;
+    const slots = (await client.call('CLUSTER', 'SLOTS')) as [from: number, to: number, master: [host: string, port: number]][];
+    const [slot] = slots.find(([, , [, owner]]) => owner === port) as (typeof slots)[0];
+    await client.call('CLUSTER', 'DELSLOTS', `${slot}`);
+    try {
+      const { plan } = await report([FIXTURE, url, '--db', '0', '--dry-run']);
+      expect(plan.warnings).toContain(`no master has the slots ${slot}: their keys have nowhere to go`);
+    } finally {
+      await client.call('CLUSTER', 'ADDSLOTS', `${slot}`);
+      await cluster.settled();
+    }
+    expect((await report([FIXTURE, url, '--db', '0', '--dry-run'])).plan.warnings.join()).not.toContain('no master');
   });
 
   test('large values as commands, conflicts, shards one after another', async () => {

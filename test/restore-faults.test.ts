@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { Readable } from 'node:stream';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { Folder, rdbkit, type Result } from './cli-support.js';
@@ -7,6 +7,7 @@ import { FaultProxy, randomFrom } from './fault-proxy.js';
 import { TestCluster } from './redis-cluster.js';
 import { RedisNode, until } from './redis-node.js';
 import { missingServer } from './redis-server.js';
+import { strings } from './restore-support.js';
 
 const missing = missingServer();
 const folder = new Folder();
@@ -211,6 +212,23 @@ describe.skipIf(missing !== undefined)('a single server', { timeout: 60_000 }, (
     expect(summary.errors).toMatchObject([{ code: 'RESTARTED', message: expect.stringContaining('standard input cannot be read again') as string }]);
     expectAll(await restore(['-', server.url, '--on-conflict', 'replace'], Readable.from([data.rdb])));
     expect(await wrongIn([server])).toEqual([]);
+  });
+
+  test('a target that was emptied meanwhile is not gone on with', async () => {
+    const checkpoint = folder.at('emptied.json');
+    const argv = [folder.file('few.rdb', strings({ few: '1' })), source, server.url, '--parallel', '1', '--checkpoint', checkpoint];
+    const used = Number(/used_memory:(\d+)/.exec(await server.client.info('memory'))?.[1]);
+    await server.client.config('SET', 'maxmemory', `${used + (3 << 20)}`);
+    expect((await restore(argv)).code).toBe(4);
+    await server.client.config('SET', 'maxmemory', '0');
+    await server.client.flushall();
+    const { code, summary } = await restore(argv);
+    expect(code).toBe(2);
+    expect(summary.errors).toMatchObject([{ code: 'CHECKPOINT', message: expect.stringMatching(/^the target is empty, and had \d+ of the keys: remove it to restore them again$/) as string }]);
+    expect(await size()).toBe(0);
+    rmSync(checkpoint);
+    expect((await restore(argv)).code).toBe(0);
+    expect(await size()).toBe(data.content.size + 1);
   });
 
   test('memory runs out, is given, and the restore goes on', async () => {

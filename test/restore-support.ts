@@ -42,6 +42,7 @@ export interface Report {
   counts: ({ db: number; server?: string } & Record<string, number>)[];
   rejected: { file: string; db?: number; key?: string; reason: string }[];
   unconfirmed: string[];
+  evicted: { server: string; keys: number; policy: string }[];
   warnings: unknown[];
   errors: { code: string; message: string; hint?: string; server?: string; got?: string }[];
   plan: { keysThere: number; sources: unknown[]; target: { version: string; clustered: boolean; databases: number; masters: { name: string; keys: Record<string, number> }[] }; warnings: string[] };

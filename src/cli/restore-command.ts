@@ -86,13 +86,14 @@ async function runRestore(words: readonly string[], flags: RestoreFlags, io: Io,
         onProblem: (problem) => say(problems.take(problem)),
       });
       for (const server of summary.unconfirmed) say(`warning: ${printable(server)}: no replica confirmed what was written; a failover now could lose keys.`);
+      for (const { keys, policy, server } of summary.evicted) say(`warning: ${printable(server)}: ${keysText(keys)} evicted meanwhile (maxmemory-policy ${printable(policy)}): what was restored may be among them. Give it more memory (maxmemory), or restore fewer keys.`);
       if (summary.declined) say('nothing was written.');
       if (summary.failure !== undefined) say(`${serverErrorLine(summary.failure)}${whatNext(options)}`);
       return summary;
     },
     line: (summary) => closingLines(summary, flags, options),
     fields: (summary) => fieldsOf(summary, problems.all),
-    exit: ({ declined, failure, told, total }) => (failure !== undefined ? EXIT.output : declined || total.rejected + told > 0 ? EXIT.keys : EXIT.done),
+    exit: ({ declined, evicted, failure, told, total }) => (failure !== undefined ? EXIT.output : declined || evicted.length > 0 || total.rejected + told > 0 ? EXIT.keys : EXIT.done),
     done: 'written',
     tornText: '',
     failed: failedOf,
@@ -152,7 +153,7 @@ function closingLines(summary: RestoreSummary, { verbose }: RestoreFlags, { dryR
 }
 
 function fieldsOf(summary: RestoreSummary, problems: readonly KeyProblem[]): object {
-  const { declined, failure, filtered, plan, resumed, rows, told, total, unconfirmed } = summary;
+  const { declined, evicted, failure, filtered, plan, resumed, rows, told, total, unconfirmed } = summary;
   return {
     ...Object.fromEntries(OUTCOMES.map((outcome) => [`keys${outcome[0].toUpperCase()}${outcome.slice(1)}`, total[outcome]])),
     keysFiltered: filtered,
@@ -162,6 +163,7 @@ function fieldsOf(summary: RestoreSummary, problems: readonly KeyProblem[]): obj
     counts: rows.map(({ counts, db, server }) => ({ db, ...(server === '' ? {} : { server }), ...counts })),
     rejected: problems,
     unconfirmed,
+    evicted,
     plan: planObject(plan),
     ...(failure === undefined ? {} : { errors: [serverErrorObject(failure)] }),
   };

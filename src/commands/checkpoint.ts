@@ -90,9 +90,25 @@ export async function readCheckpoint(path: string): Promise<Checkpoint | undefin
   return read;
 }
 
+type Fields = Readonly<Record<string, unknown>>;
+
+const isObject = (read: unknown): read is Fields => typeof read === 'object' && read !== null && !Array.isArray(read);
+const isText = (read: unknown): boolean => typeof read === 'string';
+const isFlag = (read: unknown): boolean => typeof read === 'boolean';
+const isCount = (read: unknown): boolean => Number.isSafeInteger(read) && Number(read) >= 0;
+const isListOf = (read: unknown, fits: (fields: Fields) => boolean): boolean => Array.isArray(read) && read.every((one) => isObject(one) && fits(one));
+
+/** It may have been edited, or cut off and mended: offsets and counts that make no sense would leave keys out. */
 function isCheckpoint(read: unknown): read is Checkpoint {
-  const checkpoint = read as Partial<Checkpoint> | null;
-  return checkpoint?.rdbkit === 'restore checkpoint' && checkpoint.version === 1 && Array.isArray(checkpoint.sources) && Array.isArray(checkpoint.counts) && Array.isArray(checkpoint.custody);
+  if (!isObject(read) || read.rdbkit !== 'restore checkpoint' || read.version !== 1) return false;
+  const { again, counts, countReplaced, custody, finished, options, passes, rejectsBytes, sources, target, told } = read;
+  return (
+    isObject(target) && isText(target.url) && Array.isArray(target.nodes) && target.nodes.every(isText) && isObject(options) &&
+    isListOf(sources, ({ bytes, digest, done, path }) => isText(path) && isText(digest) && isCount(bytes) && isCount(done) && Number(done) <= Number(bytes)) &&
+    isListOf(counts, (row) => isCount(row.db) && isText(row.server) && isObject(row.counts) && Object.values(row.counts).every(isCount)) &&
+    isListOf(custody, ({ bare, name, runId, since }) => isText(name) && isText(runId) && isCount(since) && isFlag(bare)) &&
+    [told, rejectsBytes, passes].every(isCount) && [again, countReplaced, finished].every(isFlag)
+  );
 }
 
 /** Writes the file anew: it has the old text or the new one, whatever happens. Throws OutputError. */

@@ -2,6 +2,7 @@ import type { Servers } from '../redis/servers.js';
 import { type Checkpoint, checkCheckpoint, CheckpointError, type CheckpointSource, type CheckpointTarget, readCheckpoint, sourceIdentity, writeCheckpoint } from './checkpoint.js';
 import type { Lane } from './restore-lanes.js';
 import type { RestoreOptions } from './restore-options.js';
+import type { TargetFacts } from './target-facts.js';
 
 /** What of a checkpoint changes as a restore goes on. */
 export type CheckpointState = Omit<Checkpoint, 'rdbkit' | 'version' | 'target' | 'options' | 'sources'>;
@@ -59,6 +60,15 @@ export class RestoreCheckpoints {
     const hosts = addresses.map(({ host, port }) => `${host}:${port}`).join(',');
     const url = `redis${tls ? 's' : ''}${sentinelMaster === undefined ? '' : '+sentinel'}://${hosts}${sentinelMaster === undefined ? '' : `/${sentinelMaster}`}${db === undefined ? '' : `/${db}`}`;
     return { url, nodes: this.servers.masters.map(({ id }) => id).filter((id) => id !== '').sort() };
+  }
+}
+
+/** Throws CheckpointError where somebody has emptied the target: servers that were restarted are looked at elsewhere, and everything is sent again. */
+export function checkKept({ counts, custody }: Checkpoint, { masters }: TargetFacts): void {
+  const written = counts.reduce((sum, row) => sum + row.counts.restored + row.counts.replaced, 0);
+  if (written === 0 || masters.some(({ keys }) => keys.size > 0)) return;
+  if (custody.every(({ name, runId }) => masters.some((master) => master.name === name && master.runId === runId))) {
+    throw new CheckpointError(`the target is empty, and had ${written} of the keys: remove it to restore them again`);
   }
 }
 

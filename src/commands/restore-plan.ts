@@ -2,7 +2,7 @@ import type { Servers } from '../redis/servers.js';
 import { type SourceHead, sourceHead } from './source-heads.js';
 import type { ServerUrl } from '../redis/url.js';
 import type { RestoreConflict } from '../sinks/restore-progress.js';
-import type { FilterOptions } from '../values/filters.js';
+import { compileFilter, type FilterOptions } from '../values/filters.js';
 import { hasFunctions } from '../values/targets.js';
 import type { TargetFacts } from './target-facts.js';
 
@@ -70,9 +70,11 @@ function warningsOf({ keysThere: there, memoryLeft, memoryNeeded, sources, targe
   if (sources.some((head) => head !== undefined && (head.version > target.target.rdbVersion || head.vendor !== target.target.vendor))) {
     warnings.push(`the sources are RDB ${newest}, the target reads ${target.target.rdbVersion}: values that it does not read are written in another encoding`);
   }
+  if (target.uncovered.length > 0) warnings.push(`no master has the slots ${target.uncovered.map(([from, to]) => (from === to ? `${from}` : `${from}-${to}`)).join(', ')}: their keys have nowhere to go`);
   warnings.push(...missing(sources, target));
-  if (flush !== true && memoryLeft !== undefined && memoryNeeded !== undefined && memoryNeeded > memoryLeft && Object.keys(filter ?? {}).length === 0) {
-    warnings.push('the memory that is left may not be enough');
+  if (flush !== true && memoryLeft !== undefined && memoryNeeded !== undefined && memoryNeeded > memoryLeft && !compileFilter(filter ?? {}).active) {
+    const policy = target.masters.find(({ maxMemoryPolicy }) => !['', 'noeviction'].includes(maxMemoryPolicy))?.maxMemoryPolicy;
+    warnings.push(`the memory that is left may not be enough${policy === undefined ? '' : `: the target drops keys then (maxmemory-policy ${policy})`}`);
   }
   return warnings;
 }

@@ -1,5 +1,6 @@
 import type { ServerError } from '../redis/errors.js';
 import type { Ledger } from '../sinks/restore-ledger.js';
+import type { Eviction } from './evictions.js';
 import type { Lane } from './restore-lanes.js';
 import type { Plan } from './restore-plan.js';
 import type { Tally } from './restore-tally.js';
@@ -22,10 +23,12 @@ export interface RestoreSummary extends RunSummary {
   readonly declined: boolean;
   /** Servers whose replicas did not confirm what was written. */
   readonly unconfirmed: readonly string[];
+  /** Servers that dropped keys meanwhile. */
+  readonly evicted: readonly Eviction[];
 }
 
 /** What a summary says of the whole, beside what its sources and keys came to. */
-export type RestoreEnd = Pick<RestoreSummary, 'plan' | 'failure' | 'resumed' | 'declined' | 'unconfirmed' | 'seconds' | 'interrupted'>;
+export type RestoreEnd = Pick<RestoreSummary, 'plan' | 'failure' | 'resumed' | 'declined' | 'unconfirmed' | 'evicted' | 'seconds' | 'interrupted'>;
 
 /** `ends` are those of the sources that were read in the last pass. */
 export function restoreSummary(lanes: readonly Lane[], tally: Tally, ends: readonly RunSummary[], end: RestoreEnd): RestoreSummary {

@@ -7,7 +7,8 @@ import { Servers } from '../redis/servers.js';
 import { RejectsFile } from '../sinks/rejects-file.js';
 import { samePayload } from '../values/same-value.js';
 import { hasAbsoluteTtl } from '../values/targets.js';
-import { RestoreCheckpoints } from './restore-checkpoints.js';
+import { type Eviction, evictionsSince } from './evictions.js';
+import { checkKept, RestoreCheckpoints } from './restore-checkpoints.js';
 import { discard, type Lane, laneOf, rewind } from './restore-lanes.js';
 import { type RestoreOptions, WINDOW } from './restore-options.js';
 import { Pass } from './restore-pass.js';
@@ -72,6 +73,7 @@ class Restore {
   /** Where, and why, what a server confirmed may be lost. */
   private loss: { server: string; reason: string } | undefined;
   private custody: readonly CustodyState[] = [];
+  private evicted: readonly Eviction[] = [];
   private bulk: Bulk | undefined;
   private readonly started = performance.now();
 
@@ -138,6 +140,7 @@ class Restore {
       if (this.options.dryRun === true || bulk.failure !== undefined || ends.some(({ interrupted }) => interrupted)) return ends;
       try {
         await bulk.verify();
+        this.evicted = await evictionsSince(this.servers, this.facts);
       } catch (error) {
         if (!(error instanceof ServerError)) throw error;
         bulk.fail(error);
@@ -188,6 +191,7 @@ class Restore {
   private async resume(): Promise<void> {
     const before = await this.checkpoints.read();
     if (before === undefined) return;
+    checkKept(before, this.facts);
     this.resumed = true;
     this.begun = 0;
     this.countReplaced = before.countReplaced;
@@ -230,6 +234,6 @@ class Restore {
   private summary(plan: Plan, ends: readonly RunSummary[], how: Partial<Pick<RestoreEnd, 'failure' | 'declined' | 'unconfirmed'>>): RestoreSummary {
     const { failure, declined = false, unconfirmed = [] } = how;
     const seconds = (performance.now() - this.started) / 1000;
-    return restoreSummary(this.lanes, this.tally, ends, { plan, failure, declined, unconfirmed, seconds, resumed: this.resumed, interrupted: this.options.signal?.aborted === true });
+    return restoreSummary(this.lanes, this.tally, ends, { plan, failure, declined, unconfirmed, evicted: this.evicted, seconds, resumed: this.resumed, interrupted: this.options.signal?.aborted === true });
   }
 }

@@ -13,6 +13,8 @@ export interface TargetFacts {
   readonly assumed: string | undefined;
   readonly clustered: boolean;
   readonly masters: readonly MasterFacts[];
+  /** Ranges of slots that no master has. */
+  readonly uncovered: readonly (readonly [from: number, to: number])[];
   /** How many databases there are. */
   readonly databases: number;
   readonly modules: readonly string[];
@@ -30,6 +32,8 @@ export interface MasterFacts {
   readonly usedMemory: number;
   readonly maxMemory: number;
   readonly maxMemoryPolicy: string;
+  /** Since it was started. */
+  readonly evictedKeys: number;
 }
 
 /** Asks the masters; `target` is what the user says of the version. Throws ServerError. */
@@ -39,10 +43,10 @@ export async function targetFacts(servers: Servers, target?: Target): Promise<Ta
   const oldest = infos.reduce((least, info) => (compare(info, least) < 0 ? info : least), infos[0]);
   const known = target === undefined ? knownTarget(oldest) : { target, assumed: undefined };
   const masters = servers.masters.map(({ id, name, replicas }, i) => {
-    const { keys, maxMemory, maxMemoryPolicy, runId, usedMemory } = infos[i];
-    return { name, id, runId, slots: servers.slotsOf(i), replicas, keys, usedMemory, maxMemory, maxMemoryPolicy };
+    const { evictedKeys, keys, maxMemory, maxMemoryPolicy, runId, usedMemory } = infos[i];
+    return { name, id, runId, slots: servers.slotsOf(i), replicas, keys, usedMemory, maxMemory, maxMemoryPolicy, evictedKeys };
   });
-  return { ...known, version: versionText(oldest), clustered: servers.clustered, masters, databases, modules: infos[0].modules };
+  return { ...known, version: versionText(oldest), clustered: servers.clustered, masters, uncovered: servers.uncovered, databases, modules: infos[0].modules };
 }
 
 const MAKES: Readonly<Record<string, string>> = { redis: 'Redis', valkey: 'Valkey', keydb: 'KeyDB', dragonfly: 'Dragonfly' };

@@ -245,8 +245,8 @@ export class Kernels implements Hot {
   restoreRecords(run: RestoreRun, row: number, rows: number, outs: readonly (RestoreOut | undefined)[]): number {
     const { bytes, largest, now, options, routes, table, version } = run;
     const from = this.address(bytes);
-    if (from < 0 || table.buffer !== this.buffer) return row;
     const places = this.placeOuts(outs);
+    if (from < 0 || [table, places, routes, largest].some((array) => array !== undefined && array.buffer !== this.buffer)) return row;
     const done = this.run.restores(table.byteOffset, row, rows, from, places.byteOffset, routes?.byteOffset ?? 0, largest?.byteOffset ?? 0, now, version, options);
     outs.forEach((out, i) => {
       if (out === undefined || places[3 * i + 2] === 0) return;

@@ -192,7 +192,7 @@ export class Bulk implements LinksEvents {
     this.lastError = `${link.name}: ${reasonOf(cause)}`;
     this.stale = true;
     if (cause instanceof ServerError && cause.code === 'REFUSED') this.fail(cause);
-    else if (!(cause instanceof ConnectionLost || cause instanceof ServerError || isSystemError(cause) || cause instanceof SyntaxError)) this.fail(new ServerError('LOST', link.name, reasonOf(cause), cause));
+    else if (!(cause instanceof ConnectionLost || cause instanceof ServerError || isSystemError(cause) || cause instanceof SyntaxError)) this.fail(new ServerError('LOST', link.name, reasonOf(cause), cause, 'What the server confirmed is restored.')); // a file that cannot be written: no patience helps
     for (const batch of sent) this.takeBack(batch, true);
     this.links.ended(link);
     void this.recover();

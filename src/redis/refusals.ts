@@ -29,7 +29,7 @@ const REFUSALS: Readonly<Record<string, Refusal>> = {
 export function refusalOf(error: string): Refusal {
   const word = error.slice(0, error.indexOf(' ') < 0 ? error.length : error.indexOf(' '));
   if (Object.hasOwn(REFUSALS, word)) return REFUSALS[word];
-  return /^ERR (unknown command|invalid password|operation not permitted|max number of clients)/i.test(error) ? 'stop' : 'refused';
+  return /^ERR (unknown command|invalid password|operation not permitted|max number of clients|this instance has cluster support disabled)/i.test(error) ? 'stop' : 'refused';
 }
 
 /** Whether an error at the beginning of a connection would be the same at the next one; those of TLS among them. */

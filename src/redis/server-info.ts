@@ -21,6 +21,8 @@ export interface ServerInfo {
   readonly maxMemory: number;
   readonly usedMemory: number;
   readonly maxMemoryPolicy: string;
+  /** Since it was started. */
+  readonly evictedKeys: number;
   /** Keys by database. */
   readonly keys: ReadonlyMap<number, number>;
   readonly modules: readonly string[];
@@ -67,6 +69,7 @@ export function parseInfo(text: string): ServerInfo {
     maxMemory: number('maxmemory'),
     usedMemory: number('used_memory'),
     maxMemoryPolicy: field('maxmemory_policy'),
+    evictedKeys: number('evicted_keys'),
     keys,
     modules: [...modules],
   };

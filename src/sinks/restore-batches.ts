@@ -23,6 +23,9 @@ export const BATCH_BYTES = (1 << 20) + (1 << 18);
 /** Buffers that there should be before more is read. */
 const LEAST_FREE = 2;
 
+/** Room in a batch for which there is no buffer: many wait at a time where little may be sent at a time (`withRoom` makes it larger). */
+const SPARE_BYTES = 1 << 10;
+
 /** How many buffers there are for the batches of so many servers: one is being filled for each, others are on their way. */
 export const batchBuffers = (links: number): number => 2 * links + 8;
 
@@ -75,7 +78,7 @@ export class RestoreBatches {
     const filling = this.filling.get(link);
     if (filling?.db === db) return filling;
     if (filling !== undefined) this.sendOff(link, filling);
-    const batch = new Batch(delivery, this.free.pop() ?? new Uint8Array(BATCH_BYTES), db, this.perUnit);
+    const batch = new Batch(delivery, this.free.pop() ?? new Uint8Array(SPARE_BYTES), db, this.perUnit);
     batch.builtAt = Date.now();
     this.filling.set(link, batch);
     return batch;
