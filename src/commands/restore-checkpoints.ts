@@ -64,9 +64,9 @@ export class RestoreCheckpoints {
 }
 
 /** Throws CheckpointError where somebody has emptied the target: servers that were restarted are looked at elsewhere, and everything is sent again. */
-export function checkKept({ counts, custody }: Checkpoint, { masters }: TargetFacts): void {
+export function checkKept({ again, counts, custody }: Checkpoint, { masters }: TargetFacts): void {
   const written = counts.reduce((sum, row) => sum + row.counts.restored + row.counts.replaced, 0);
-  if (written === 0 || masters.some(({ keys }) => keys.size > 0)) return;
+  if (again || written === 0 || masters.some(({ keys }) => keys.size > 0)) return;
   if (custody.every(({ name, runId }) => masters.some((master) => master.name === name && master.runId === runId))) {
     throw new CheckpointError(`the target is empty, and had ${written} of the keys: remove it to restore them again`);
   }
