@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { execFileSync } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:net';
+import { relative } from 'node:path';
 import { PassThrough, Readable } from 'node:stream';
 import { gzipSync } from 'node:zlib';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
@@ -44,6 +45,7 @@ describe('wrong usage of rdbkit restore', () => {
     ['--checkpoint: standard input cannot be read again', ['-', NOBODY, '--checkpoint', folder.at('c')]],
     ['--checkpoint does not go together with --limit', [small, NOBODY, '--checkpoint', folder.at('c'), '--limit', '1']],
     ['would overwrite a source', [small, NOBODY, '--rejects', small]],
+    ['would overwrite a source', [small, NOBODY, '--rejects', relative(process.cwd(), small)]],
     ['--password-file /no/such: ', [small, NOBODY, '--password-file', '/no/such']],
     ['options of sentinels are given', [small, NOBODY, '--sentinel-user', 'x']],
     ['--sentinel-password-file /no/such: ', [small, 'redis+sentinel://localhost/m', '--sentinel-password-file', '/no/such']],
@@ -324,6 +326,27 @@ describe.skipIf(missingServer() !== undefined)(`messages of rdbkit restore to ${
   test('a database of the URL that is not there: no other option helps', async () => {
     const { code, rejected } = await report([small, `${url}/99`]);
     expect([code, rejected[0].reason]).toEqual([1, 'the target has no database 99, which its URL names']);
+  });
+
+  test('a checkpoint that is no file', async () => {
+    const { code, err } = await restore([small, url, '--checkpoint', '/dev/null']);
+    expect([code, err]).toEqual([2, expect.stringContaining('--checkpoint: expected a regular file')]);
+  });
+
+  test('rejects of a run before stay until something is read', async () => {
+    const rejects = folder.file('rejects.jsonl', Buffer.from('all that there is of them\n'));
+    expect((await restore([folder.at('not-there.rdb'), url, '--rejects', rejects])).code).toBe(2);
+    expect(readFileSync(rejects, 'utf8')).toBe('all that there is of them\n');
+    expect((await restore([small, url, '--rejects', rejects])).code).toBe(0);
+    expect(readFileSync(rejects, 'utf8')).toBe('');
+  });
+
+  test('of a key with a long name its beginning is told', async () => {
+    const long = folder.file('long.rdb', rdb('REDIS0010', [0xfe, 0, 0, str('k'.repeat(100_000)), str('e')]));
+    const { code, err } = await restore([long, url, '--db-map', '0:99']);
+    expect(code).toBe(1);
+    expect(err).toContain(`key "${'k'.repeat(256)}"… (100,000 characters): the target has no database 99`);
+    expect(err.length).toBeLessThan(2000);
   });
 
   test('rejects that cannot be written end it', async () => {

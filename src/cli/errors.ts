@@ -1,7 +1,7 @@
 import type { OutputError, RdbError } from '../commands/terms.js';
 import { EXIT } from './exit.js';
 import { HINTS } from './hints.js';
-import { printable, quoted, sourceName, word } from './printable.js';
+import { keyText, printable, sourceName, word } from './printable.js';
 
 /** What the system says when the command line names the wrong thing, as against a device that fails. */
 const WRONG_PATH = new Set(['ENOENT', 'ENOTDIR', 'EACCES', 'EPERM', 'EISDIR', 'ELOOP', 'ENAMETOOLONG']);
@@ -31,7 +31,7 @@ function place(error: RdbError): string {
   if (offset !== undefined) parts.push(`offset ${offset}`);
   if (within !== undefined) parts.push(`byte ${within} of the packed value there`);
   if (db !== undefined) parts.push(`db ${db}`);
-  if (key !== undefined) parts.push(`key ${quoted(key)}`);
+  if (key !== undefined) parts.push(`key ${keyText(key)}`);
   if (path !== undefined) parts.push(printable(path));
   return parts.join(', ');
 }

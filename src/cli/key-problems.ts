@@ -1,18 +1,20 @@
 import type { DumpSummary, KeyProblem } from '../commands/dump.js';
 import { EXIT } from './exit.js';
 import { countText, keysText } from './numbers.js';
-import { printable, quoted, sourceName } from './printable.js';
+import { keyText, printable, sourceName } from './printable.js';
 import { summaryLine } from './summary.js';
 
 /** What commands that write keys say of them. */
 type KeysSummary = Omit<DumpSummary, 'rewritten'>;
 
-/** Keys that `--json` lists; all are counted. */
+/** Keys that `--json` lists, and characters of their names; all are counted. */
 const MOST_LISTED = 10_000;
+const MOST_TEXT = 4 << 20;
 
 /** Keys that a command which writes keys could not write. */
 export class KeyProblems {
   private readonly listed: KeyProblem[] = [];
+  private text = 0;
 
   /** @param list whether they are kept for `--json` */
   constructor(
@@ -22,7 +24,7 @@ export class KeyProblems {
 
   /** All of them come again. */
   clear(): void {
-    this.listed.length = 0;
+    this.listed.length = this.text = 0;
   }
 
   get all(): readonly KeyProblem[] {
@@ -31,7 +33,8 @@ export class KeyProblems {
 
   /** Returns the line that tells it. */
   take(problem: KeyProblem): string {
-    if (this.list && this.listed.length < MOST_LISTED) this.listed.push(problem);
+    this.text += problem.key?.length ?? 0;
+    if (this.list && this.listed.length < MOST_LISTED && this.text <= MOST_TEXT) this.listed.push(problem);
     return problemLine(this.code, problem);
   }
 
@@ -56,7 +59,7 @@ export const keysExit = ({ others, refused }: KeysSummary): number => (refused +
 export const dumpLine = (summary: KeysSummary): string => [summaryLine(kept(summary)), ...dropped(summary)].join('; ');
 
 function problemLine(code: string, { db, file, key, reason }: KeyProblem): string {
-  const place = [sourceName(file), ...(db === undefined ? [] : [`db ${db}`]), ...(key === undefined ? [] : [`key ${quoted(key)}`])];
+  const place = [sourceName(file), ...(db === undefined ? [] : [`db ${db}`]), ...(key === undefined ? [] : [`key ${keyText(key)}`])];
   return `${code}: ${place.join(', ')}: ${printable(reason)}.`;
 }
 

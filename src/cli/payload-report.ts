@@ -2,7 +2,7 @@ import type { PayloadReport } from '../commands/payload.js';
 import { errorObject, faultLine } from './errors.js';
 import { payloadHint } from './hints.js';
 import { countText } from './numbers.js';
-import { quoted } from './printable.js';
+import { keyText } from './printable.js';
 
 const bytesOf = (count: number): string => `${countText(count)} ${count === 1 ? 'byte' : 'bytes'}`;
 
@@ -11,7 +11,7 @@ export function reportText(report: PayloadReport): string {
   const { db, encoding, encodingId, error, form, key, keyMetaBytes, newline, serverRanges, size, trailingBytes, type, valueBytes, version } = report;
   const rows: [string, string | undefined][] = [
     ['form', `${form}, ${bytesOf(size)}${newline ? '; the newline at the end is not of the payload' : ''}`],
-    ['key', key === undefined ? undefined : `${quoted(key)}, db ${db}`],
+    ['key', key === undefined ? undefined : `${keyText(key)}, db ${db}`],
     ['type', type === undefined ? undefined : `${type}, ${encoding} (${encodingId})`],
     ['version', version === undefined ? undefined : `RDB ${version}`],
     ['checksum', checksumText(report)],

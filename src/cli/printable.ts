@@ -24,6 +24,14 @@ export function quoted(text: string): string {
   return printable(JSON.stringify(text));
 }
 
+/** Characters of a key that a message shows. */
+const SHOWN = 256;
+
+/** A key, which may have megabytes. */
+export function keyText(key: string): string {
+  return key.length <= SHOWN ? quoted(key) : `${quoted(key.slice(0, SHOWN))}… (${key.length.toLocaleString('en')} characters)`;
+}
+
 /** Words that cannot be mistaken stand bare, all others in quotes. */
 export function word(text: string): string {
   return /^[\p{L}\p{N}\p{M}\\/._+:@%=~-]+$/u.test(text) ? text : quoted(text);

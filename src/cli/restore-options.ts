@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import type { ConnectionOptions } from 'node:tls';
 import type { Target } from '../commands/dump.js';
 import type { RestoreConflict } from '../commands/restore.js';
@@ -85,7 +85,7 @@ export async function checkRestore(words: readonly string[], flags: RestoreFlags
   const dbMap = checkDbMap(flags.dbMap);
   if (dbMap !== undefined && url.db !== undefined) throw new UsageError('the target names a database, which all keys go into, and so does --db-map: expected one of them');
   for (const [option, path] of [['--checkpoint', checkpoint], ['--rejects', rejects]] as const) {
-    if (path !== undefined && sources.includes(path)) throw new UsageError(`${option} ${word(path)} would overwrite a source`);
+    if (path !== undefined && sources.some((source) => source !== '-' && isSameFile(source, path))) throw new UsageError(`${option} ${word(path)} would overwrite a source`);
   }
   return {
     ...common,
@@ -232,4 +232,10 @@ function count(option: string, text: string | undefined, most = Infinity): numbe
   const number = /^\d{1,12}$/.test(text) ? Number(text) : 0;
   if (number < 1 || number > most) throw new UsageError(`${option} ${word(text)}: expected a number from 1${most === Infinity ? '' : ` to ${most}`}`);
   return number;
+}
+
+/** Whether both names are of one file. */
+function isSameFile(a: string, b: string): boolean {
+  const [one, other] = [a, b].map((path) => statSync(path, { throwIfNoEntry: false }));
+  return one !== undefined && one.ino === other?.ino && one.dev === other.dev;
 }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { open, readFile, rename, stat } from 'node:fs/promises';
+import { open, readFile, rename, stat, unlink } from 'node:fs/promises';
 import type { CustodyState } from '../redis/custody.js';
 import { OutputError } from '../sinks/output-error.js';
 import type { RestoreCounts } from '../sinks/restore-ledger.js';
@@ -75,6 +75,7 @@ export async function sourceIdentity(path: string): Promise<Omit<CheckpointSourc
 export async function readCheckpoint(path: string): Promise<Checkpoint | undefined> {
   let text: string;
   try {
+    if (!(await stat(path)).isFile()) throw new CheckpointError('expected a regular file');
     text = await readFile(path, 'utf8');
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
@@ -124,6 +125,7 @@ export async function writeCheckpoint(path: string, checkpoint: Checkpoint): Pro
     }
     await rename(beside, path);
   } catch (error) {
+    await unlink(beside).catch(() => undefined);
     throw OutputError.from(path, error);
   }
 }

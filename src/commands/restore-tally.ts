@@ -74,6 +74,8 @@ export class Tally {
 }
 
 function problemOf(file: string, { db, error, key, payload, server }: Rejected): KeyProblem {
-  const module = server !== undefined && payload !== undefined && rejectedType(payload) === 'module';
-  return { file, db, key, reason: `${server === undefined ? '' : `${server} answered: `}${error}${module ? '; it is a value of a module, which the target must have' : ''}` };
+  if (server === undefined) return { file, db, key, reason: error };
+  const module = payload !== undefined && rejectedType(payload) === 'module';
+  const hint = module ? '; it is a value of a module, which the target must have' : /invalid bulk length/.test(error) ? '; --max-payload writes larger values as plain commands' : '';
+  return { file, db, key, reason: `${server} answered: ${error}${hint}` };
 }

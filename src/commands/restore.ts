@@ -103,6 +103,7 @@ class Restore {
       await this.checkpoints.saved();
       if (this.checkpoints.kept) timer = setInterval(() => this.save(false), CHECKPOINT_EVERY);
       const ends = await this.untilKept(bulk);
+      if (ends.some(({ bytes }) => bytes > 0)) this.tally.rejects?.begin();
       await bulk.close({ settled: true });
       const finished = bulk.failure === undefined && ends.every(({ errors, interrupted }) => errors.length === 0 && !interrupted) && ends.length === this.lanes.length;
       this.save(finished);

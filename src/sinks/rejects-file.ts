@@ -1,4 +1,4 @@
-import { closeSync, fsyncSync, ftruncateSync, openSync, writeSync } from 'node:fs';
+import { closeSync, constants, fsyncSync, ftruncateSync, openSync, writeSync } from 'node:fs';
 import { ByteBuilder } from '../bytes/builder.js';
 import { parsePayload } from '../rdb/payload.js';
 import { payloadFrame } from '../rdb/payload-frame.js';
@@ -19,18 +19,23 @@ export class RejectsFile {
   /** Up to here the lines are whole. */
   bytes = 0;
   private readonly fd: number;
+  /** Whether what was there before is gone: it stays until something has been read, as it may be all that there is of some keys. */
+  private begun: boolean;
 
   /** Goes on behind the first `keep` bytes of what there is. Throws OutputError. */
   constructor(
     private readonly path: string,
     keep: number,
   ) {
-    this.fd = this.guarded(() => openSync(path, keep > 0 ? 'r+' : 'w', 0o600));
+    this.fd = this.guarded(() => openSync(path, keep > 0 ? constants.O_RDWR : constants.O_RDWR | constants.O_CREAT, 0o600));
     this.bytes = keep;
-    this.guarded(() => ftruncateSync(this.fd, keep));
+    this.begun = keep > 0;
+    if (this.begun) this.guarded(() => ftruncateSync(this.fd, keep));
   }
 
   add(rejects: readonly Rejected[]): void {
+    if (rejects.length === 0) return;
+    this.begin();
     let end = this.bytes;
     for (const text of textOf(rejects)) end = this.guarded(() => this.write(text, end));
     this.bytes = end;
@@ -42,9 +47,15 @@ export class RejectsFile {
     return at + text.length;
   }
 
+  /** What was there before is not needed any more. */
+  begin(): void {
+    if (!this.begun) this.clear();
+  }
+
   /** Begins anew. */
   clear(): void {
     this.guarded(() => ftruncateSync(this.fd, 0));
+    this.begun = true;
     this.bytes = 0;
   }
 
