@@ -298,7 +298,7 @@ describe('frames', () => {
     const out = { bytes: own.allocate(4096), length: 0, units: 0 };
     const written = (outside: Partial<RestoreRun>, ...others: undefined[]): number => {
       Object.assign(out, { length: 0, units: 0 });
-      const run = { table: words.words, bytes: framer.bytes, routes: undefined, largest: undefined, now: 0, version: 10, options: 0, ...outside };
+      const run = { table: words.words, bytes: framer.bytes, routes: undefined, largest: undefined, running: undefined, now: 0, version: 10, options: 0, ...outside };
       return own.restoreRecords(run, 0, taken, [out, ...others]) + out.units + out.length;
     };
     expect(written({ routes: new Uint16Array(16384) })).toBe(0);
@@ -310,6 +310,7 @@ describe('frames', () => {
 
   test('as RESTORE commands, each for the server that has its slot', () => {
     let sent = 0;
+    let shared = 0;
     const given = fc.record({
       file: fc.constantFrom(...files),
       owners: fc.array(fc.nat(most - 1), { minLength: 1, maxLength: 50 }),
@@ -317,11 +318,13 @@ describe('frames', () => {
       full: fc.array(fc.oneof(fc.nat(100), fc.nat(room)), { minLength: most, maxLength: most }),
       sizes: fc.array(fc.constantFrom(-1, 20, 100, Infinity, Infinity, Infinity, Infinity), { minLength: 1, maxLength: 7 }),
       sized: fc.boolean(),
+      summed: fc.boolean(),
+      behind: fc.oneof(fc.constant(0), fc.double({ min: 0, max: 1, noNaN: true })),
       now: fc.constantFrom(NEVER, 0, now),
       options: fc.constantFrom(0, RESTORE_REPLACE, RESTORE_EXISTS, RESTORE_REPLACE | RESTORE_EXISTS),
     });
     fc.assert(
-      fc.property(given, ({ file, full, now: later, options, owners, sharded, sized, sizes }) => {
+      fc.property(given, ({ behind, file, full, now: later, options, owners, sharded, sized, sizes, summed }) => {
         const framer = new Framer({ limit: 1 << 20, checksum: false, hot: kernels, buffer });
         framer.push(file);
         while (framer.next() === META);
@@ -331,8 +334,15 @@ describe('frames', () => {
         memory.fill(0x2a);
         const outs = full.map((length, i) => ({ bytes: memory.subarray(i * (room + 64), i * (room + 64) + room), length, units: 0 }));
         const { bytes } = framer;
-        const run = { table: table.words, bytes, routes: sharded ? routes : undefined, largest: sized ? largest : undefined, now: later, version: 10, options };
+        const began = Math.min(Math.floor(behind * bytes.length), bytes.length);
+        const running = summed ? { crc: new Crc64().update(bytes, 0, began), at: began } : undefined;
+        const run: RestoreRun = { table: table.words, bytes, routes: sharded ? routes : undefined, largest: sized ? largest : undefined, running, now: later, version: 10, options };
         const done = kernels.restoreRecords(run, 0, taken, outs);
+        if (running !== undefined) {
+          expect(running.at).toBeLessThanOrEqual(Math.max(began, done === 0 ? 0 : table.word(done - 1, END_AT)));
+          expect(running.crc.toString()).toBe(new Crc64().update(bytes, 0, running.at).toString());
+          if (running.at > began) shared++;
+        }
         const frame = new Frame();
         const expected = outs.map(() => [] as Buffer[]);
         const outOf = (): number => (sharded ? routes[keySlot(frame.keyBytes, frame.keyStart, frame.keyEnd)] : 0);
@@ -361,6 +371,7 @@ describe('frames', () => {
       { numRuns: 300 },
     );
     expect(sent).toBeGreaterThan(1000);
+    expect(shared).toBeGreaterThan(20);
   });
 
   test('the size of a value with its strings decompressed', () => {

@@ -23,12 +23,20 @@ export interface RestoreRun {
   readonly routes: Uint16Array | undefined;
   /** By number of a type: the largest value, in decompressed bytes, that is a plain record; any where it is undefined. */
   readonly largest: Float64Array | undefined;
+  /** The checksum of `bytes`, which may get ahead in passing: most of the work for it is that for payloads. */
+  readonly running: RunningCrc | undefined;
   /** Unix milliseconds: records that have expired are not plain. */
   readonly now: number;
   /** RDB version of the payloads. */
   readonly version: number;
   /** Bits of RESTORE_…. */
   readonly options: number;
+}
+
+/** A checksum of bytes as they go by: it has all before `at`. */
+export interface RunningCrc {
+  readonly crc: Crc64;
+  at: number;
 }
 
 /** Commands for one server. */

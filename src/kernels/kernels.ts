@@ -14,6 +14,8 @@ interface Exports {
   crcHi(): number;
   crcLo(): number;
   crcUpdate(start: number, end: number): void;
+  crcRunning(to: number): void;
+  crcRan(): number;
   lzf(start: number, end: number, to: number, stop: number): number;
   text(start: number, end: number, at: number): number;
   powersTable(at: number): void;
@@ -44,6 +46,9 @@ const SLACK = 64;
 
 const PAGE = 1 << 16;
 
+/** No address of a kernel is behind this one. */
+const BEHIND_ALL = 0xffffffff;
+
 /** What one pipeline needs at the most. Memory that is never touched costs nothing. */
 const PIPELINE_BYTES = 40 << 20;
 
@@ -61,8 +66,8 @@ const FORMS = 512;
 const FORM_SIZE = 28;
 const FORM_TEXT = 32;
 
-/** Size of the table of the checksum. */
-const CRC_TABLE = 16 * 256 * 8;
+/** Size of the tables of the checksum. */
+const CRC_TABLE = 16 * 256 * 8 + 22 * 256 * 8;
 
 /** Strings of a run are decompressed to a buffer of this size; longer ones take the long way. */
 const RUN_SCRATCH = 1 << 20;
@@ -243,11 +248,18 @@ export class Kernels implements Hot {
   }
 
   restoreRecords(run: RestoreRun, row: number, rows: number, outs: readonly (RestoreOut | undefined)[]): number {
-    const { bytes, largest, now, options, routes, table, version } = run;
+    const { bytes, largest, now, options, routes, running, table, version } = run;
     const from = this.address(bytes);
     const places = this.placeOuts(outs);
     if (from < 0 || [table, places, routes, largest].some((array) => array !== undefined && array.buffer !== this.buffer)) return row;
+    if (running !== undefined) this.run.crcSet(running.crc.hi, running.crc.lo);
+    this.run.crcRunning(running === undefined ? BEHIND_ALL : from + running.at);
     const done = this.run.restores(table.byteOffset, row, rows, from, places.byteOffset, routes?.byteOffset ?? 0, largest?.byteOffset ?? 0, now, version, options);
+    if (running !== undefined) {
+      running.at = (this.run.crcRan() >>> 0) - from;
+      running.crc.hi = this.run.crcHi() >>> 0;
+      running.crc.lo = this.run.crcLo() >>> 0;
+    }
     outs.forEach((out, i) => {
       if (out === undefined || places[3 * i + 2] === 0) return;
       out.length += places[3 * i] - this.outStarts[i];

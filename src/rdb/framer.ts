@@ -1,6 +1,6 @@
 import type { Crc64 } from '../bytes/crc64.js';
 import { RdbError } from '../bytes/errors.js';
-import { type FrameRun, type Hot, PLAIN } from '../bytes/hot.js';
+import { type FrameRun, type Hot, PLAIN, type RunningCrc } from '../bytes/hot.js';
 import { Element, INT, int32, LZF, uint32 } from '../encodings/element.js';
 import { FRAME_PROGRAMS } from './frame-table.js';
 import { END, FRAGMENT, Frame, type FramerOptions, META, NEED, PIECE, RECORD, shownKey } from './frame.js';
@@ -148,6 +148,11 @@ export class Framer {
 
   get position(): number {
     return this.window.pos;
+  }
+
+  /** The checksum of the file, for whoever reads these bytes anyway. */
+  get running(): RunningCrc | undefined {
+    return this.window.running;
   }
 
   /** Whether the next record begins here: no parts of a value are to come. */

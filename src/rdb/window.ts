@@ -1,5 +1,5 @@
 import type { Crc64 } from '../bytes/crc64.js';
-import type { Hot } from '../bytes/hot.js';
+import type { Hot, RunningCrc } from '../bytes/hot.js';
 import { EMPTY } from '../encodings/element.js';
 
 /** Buffers grow by as much as they hold, but by no more than this. */
@@ -18,14 +18,12 @@ export class Window {
   /** Offset of bytes[0] in the input. */
   base = 0;
 
+  /** Takes the bytes that were understood, once and in order; undefined where there is none, and when it is complete. */
+  running: RunningCrc | undefined;
   private own: Uint8Array;
-  /** Bytes before this are in the checksum already. */
-  private hashed = 0;
-  private hashing: boolean;
 
   constructor(
-    /** Takes the bytes that were understood, once and in order. */
-    private readonly crc: Crc64 | undefined,
+    crc: Crc64 | undefined,
     /** Where to keep bytes; chunks are copied to it then. */
     private readonly buffer: Uint8Array | undefined,
     private readonly hot: Hot,
@@ -35,7 +33,7 @@ export class Window {
     private readonly onMove: (before: Uint8Array, by: number) => void,
   ) {
     this.own = buffer ?? EMPTY;
-    this.hashing = crc !== undefined;
+    this.running = crc === undefined ? undefined : { crc, at: 0 };
   }
 
   /** Takes the next bytes, borrowed until `release`. */
@@ -77,7 +75,7 @@ export class Window {
     this.bytes = bytes;
     this.base += keep;
     this.pos -= keep;
-    this.hashed -= keep;
+    if (this.running !== undefined) this.running.at -= keep;
     this.keep = 0;
     this.end = end;
     this.onMove(before, keep);
@@ -85,14 +83,17 @@ export class Window {
 
   /** Brings the checksum up to `pos`. */
   private hash(): void {
-    if (this.hashing) this.crc?.update(this.bytes, this.hashed, this.pos);
-    this.hashed = this.pos;
+    const { bytes, pos, running } = this;
+    if (running === undefined) return;
+    running.crc.update(bytes, running.at, pos);
+    running.at = pos;
   }
 
   /** The checksum of all bytes before `pos`; later ones are not in it any more. */
   checksum(): Crc64 | undefined {
     this.hash();
-    this.hashing = false;
-    return this.crc;
+    const { running } = this;
+    this.running = undefined;
+    return running?.crc;
   }
 }

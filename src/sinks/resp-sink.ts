@@ -86,7 +86,7 @@ export class RespSink extends SingleOutputSink {
     const { bytes, position: to } = framer;
     const taken = framer.run({ table: rows.words, row: 0, rows: Math.min(RUN_ROWS, most), to, room: RUN_BYTES, read: 0, expired: 0, now });
     if (taken > 0) this.dropped = false;
-    const run = { table: rows.words, bytes, routes: undefined, largest: undefined, now: NEVER, version: this.version, options: RESTORE_REPLACE };
+    const run = { table: rows.words, bytes, routes: undefined, largest: undefined, running: framer.running, now: NEVER, version: this.version, options: RESTORE_REPLACE };
     for (let row = 0; row < taken; row++) {
       if (row === 0) this.select(framer.frame.db);
       const out = { bytes: output.bytes, length: output.length, units: 0 };

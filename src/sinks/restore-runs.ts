@@ -65,19 +65,19 @@ export class RestoreRuns {
   take(framer: Framer, most: number, db: number, version: number): number {
     const { rows } = this;
     const { from, pace } = this.options;
-    const { bytes, position: to } = framer;
+    const { position: to } = framer;
     const taken = framer.run({ table: rows.words, row: 0, rows: Math.min(RUN_ROWS, most, pace.burst), to, room: Math.min(RUN_BYTES, pace.burstBytes), read: 0, expired: 0, now: 0 });
     if (taken === 0) return 0;
     const last = rows.double(taken - 1, OFFSET);
-    if (last >= from) this.send(taken, db, version, bytes);
+    if (last >= from) this.send(taken, db, version, framer);
     this.stretches.offset = last; // also where one before it went slowly
     return taken;
   }
 
-  private send(taken: number, db: number, version: number, bytes: Uint8Array): void {
+  private send(taken: number, db: number, version: number, { bytes, running }: Framer): void {
     const { batches, kernelOptions: options, plain: largest, rows } = this;
     const now = Date.now();
-    const run = { table: rows.words, bytes, routes: this.routes(), largest, now, version, options };
+    const run = { table: rows.words, bytes, routes: this.routes(), largest, running, now, version, options };
     let row = 0;
     while (rows.double(row, OFFSET) < this.options.from) row++;
     while (row < taken) {

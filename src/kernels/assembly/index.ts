@@ -1,5 +1,5 @@
 /* The WebAssembly twins of hot loops; each names the TypeScript that is its reference. */
-export { crcHi, crcInit, crcLo, crcSet, crcUpdate } from './crc64';
+export { crcHi, crcInit, crcLo, crcRan, crcRunning, crcSet, crcUpdate } from './crc64';
 export { frames, framesEnd, framesExpired } from './frames';
 export { lzf } from './lzf';
 export { powersTable } from './numbers';

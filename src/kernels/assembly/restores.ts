@@ -2,7 +2,7 @@
  * Rows of a frame table (rdb/frame-table.ts) as RESTORE commands for servers that know ABSTTL (5.0), with REPLACE or without, and
  * with an EXISTS before each of them or without. sinks/resp-sink.ts and sinks/restore-writer.ts are the reference.
  */
-import { crcHi, crcLo, crcSet, crcUpdate } from './crc64';
+import { crcShared, updated } from './crc64';
 import { keySlot } from './slots';
 import { digits, unsigned } from './numbers';
 import { END, EXPIRE, FLAGS, FREQ, GROWN, HAS_EXPIRE, HAS_META, IDLE, KEY_END, KEY_START, KIND, RECORD, ROW, START, TYPE } from './row';
@@ -82,14 +82,10 @@ export function restores(table: usize, row: i32, rows: i32, base: usize, outs: u
     o = number(!expires ? 0 : expire < 1 ? 1 : (expire as u64), o + 1);
     store<u8>(o, 0x24);
     o = lineEnd(unsigned(payload as u64, o + 1));
-    const body = o;
     store<u8>(o, type as u8); // type numbers of Valkey are 256 more
     o = copy(start, size, o + 1);
     store<u16>(o, version as u16);
-    crcSet(0, 0);
-    crcUpdate(body, o + 2);
-    store<u32>(o, crcLo(), 2);
-    store<u32>(o, crcHi(), 6);
+    store<u64>(o, updated(crcShared(type as u8, start, start + size), o, o + 2), 2);
     o = lineEnd(o + FOOTER);
     if (replaces) o = literal(o, REPLACE, REPLACE_SIZE);
     if (expires) o = literal(o, ABSTTL, ABSTTL_SIZE);
