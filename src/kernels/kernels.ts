@@ -67,7 +67,7 @@ const FORM_SIZE = 28;
 const FORM_TEXT = 32;
 
 /** Size of the tables of the checksum. */
-const CRC_TABLE = 16 * 256 * 8 + 22 * 256 * 8;
+const CRC_TABLE = 8 * 256 * 8 + 22 * 256 * 8;
 
 /** Strings of a run are decompressed to a buffer of this size; longer ones take the long way. */
 const RUN_SCRATCH = 1 << 20;

@@ -1,19 +1,21 @@
 /*
- * CRC-64 of Redis (bytes/crc64.ts is the reference). A step of eight bytes waits for the one before, so four lanes are
- * taken at once, and their checksums put together: what `LANE` bytes do to a checksum is a table, too.
+ * CRC-64 of Redis (bytes/crc64.ts is the reference). A step of eight bytes waits for the one before, so three lanes
+ * are taken at once, and their checksums put together: what so many bytes of 0 do to a checksum is a table, too.
  */
 
 const POLY: u64 = 0x95ac9329ac4bc9b5;
-const LANE: usize = 2048;
 
 /**
- * Address of two tables of 8 times 256 words of 64 bits: of a byte 0 to 7 places from the end of a step, and of a lane. Behind
- * them SHIFTS tables of 16 times 16 words: what 2^k bytes of 0 do to each of the 16 halves of bytes of a checksum.
+ * Address of 8 times 256 words of 64 bits: of a byte 0 to 7 places from the end of a step. Behind them SHIFTS tables of 16 times
+ * 16 words: what 2^k bytes of 0 do to each of the 16 halves of bytes of a checksum.
  */
 let table: usize = 0;
-const LANE_TABLE: usize = 8 * 256 * 8;
-const SHIFT_TABLES: usize = 2 * 8 * 256 * 8;
+const SHIFT_TABLES: usize = 8 * 256 * 8;
 const SHIFTS: usize = 22;
+
+/** Bytes of a lane, as powers of 2: at the most and at the least. Below that, putting them together costs what they bring. */
+const LONGEST_LANE: usize = 11;
+const SHORTEST_LANE: usize = 6;
 
 let crc: u64 = 0;
 
@@ -25,15 +27,6 @@ export function crcInit(at: usize): void {
     store<u64>(at + (byte << 3), value);
   }
   for (let i = 256; i < 8 * 256; i++) store<u64>(at + (i << 3), zeros(load<u64>(at + ((i - 256) << 3)), 1));
-  for (let k = 0; k < 8; k++) {
-    const bits = at + LANE_TABLE + (k << 11);
-    store<u64>(bits, 0);
-    for (let bit = 0; bit < 8; bit++) store<u64>(bits + (8 << bit), zeros((1 as u64) << (8 * k + bit), LANE));
-    for (let byte = 1; byte < 256; byte++) {
-      const least = byte & -byte;
-      if (byte != least) store<u64>(bits + (byte << 3), load<u64>(bits + (least << 3)) ^ load<u64>(bits + ((byte ^ least) << 3)));
-    }
-  }
   for (let k: usize = 0; k < SHIFTS; k++) {
     const shift = at + SHIFT_TABLES + (k << 11);
     for (let half: usize = 0; half < 16; half++) {
@@ -126,20 +119,12 @@ function entry(at: usize, which: usize, word: u64): u64 {
   return load<u64>(at + (which << 11) + (((word as u32) & 255) << 3));
 }
 
-/** Eight bytes, already combined with the checksum before them; or, with the other table, a lane of zeros. */
+/** Eight bytes, already combined with the checksum before them. */
 @inline
 function step(at: usize, x: u64): u64 {
   return (
     (entry(at, 7, x) ^ entry(at, 6, x >> 8)) ^ (entry(at, 5, x >> 16) ^ entry(at, 4, x >> 24)) ^
     ((entry(at, 3, x >> 32) ^ entry(at, 2, x >> 40)) ^ (entry(at, 1, x >> 48) ^ entry(at, 0, x >> 56)))
-  );
-}
-
-@inline
-function lane(at: usize, x: u64): u64 {
-  return (
-    (entry(at, 0, x) ^ entry(at, 1, x >> 8)) ^ (entry(at, 2, x >> 16) ^ entry(at, 3, x >> 24)) ^
-    ((entry(at, 4, x >> 32) ^ entry(at, 5, x >> 40)) ^ (entry(at, 6, x >> 48) ^ entry(at, 7, x >> 56)))
   );
 }
 
@@ -151,18 +136,21 @@ export function crcUpdate(start: usize, end: usize): void {
 export function updated(c: u64, start: usize, end: usize): u64 {
   const t = table;
   let p = start;
-  for (; p + 4 * LANE <= end; p += 3 * LANE) {
-    let c1: u64 = 0;
-    let c2: u64 = 0;
-    let c3: u64 = 0;
-    for (const stop = p + LANE; p < stop; p += 8) {
-      c = step(t, load<u64>(p) ^ c);
-      c1 = step(t, load<u64>(p, LANE) ^ c1);
-      c2 = step(t, load<u64>(p, 2 * LANE) ^ c2);
-      c3 = step(t, load<u64>(p, 3 * LANE) ^ c3);
+  for (let k = LONGEST_LANE; k >= SHORTEST_LANE; k--) {
+    const lane: usize = 1 << k;
+    const shift = t + SHIFT_TABLES + (k << 11);
+    for (; p + 3 * lane <= end; p += 2 * lane) {
+      let c1: u64 = 0;
+      let c2: u64 = 0;
+      let p1 = p + lane;
+      let p2 = p1 + lane;
+      for (const stop = p1; p < stop; p += 8, p1 += 8, p2 += 8) {
+        c = step(t, load<u64>(p) ^ c);
+        c1 = step(t, load<u64>(p1) ^ c1);
+        c2 = step(t, load<u64>(p2) ^ c2);
+      }
+      c = shifted(shift, shifted(shift, c) ^ c1) ^ c2;
     }
-    const lanes = t + LANE_TABLE;
-    c = lane(lanes, lane(lanes, lane(lanes, c) ^ c1) ^ c2) ^ c3;
   }
   for (; p + 8 <= end; p += 8) c = step(t, load<u64>(p) ^ c);
   for (; p < end; p++) c = (c >> 8) ^ entry(t, 0, c ^ (load<u8>(p) as u64));
