@@ -95,7 +95,8 @@ export class TestServer {
   }
 }
 
-function freePort(): Promise<number> {
+/** Nobody listens at it now. */
+export function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const listener = createServer();
     listener.once('error', reject);

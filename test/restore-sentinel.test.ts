@@ -1,28 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { createServer } from 'node:net';
-import { setTimeout as delay } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { FIXTURE, Folder } from './cli-support.js';
-import { missingServer, SERVER, TestServer } from './redis-server.js';
+import { until } from './redis-node.js';
+import { freePort, missingServer, SERVER, TestServer } from './redis-server.js';
 import { portOf, report, restore, strings } from './restore-support.js';
 
-const freePort = (): Promise<number> =>
-  new Promise((resolve) => {
-    const listener = createServer();
-    listener.listen(0, '127.0.0.1', () => {
-      const { port } = listener.address() as { port: number };
-      listener.close(() => resolve(port));
-    });
-  });
-
-async function until(what: string, holds: () => Promise<boolean>): Promise<void> {
-  const end = Date.now() + 15_000;
-  while (!(await holds().catch(() => false))) {
-    if (Date.now() > end) throw new Error(`not in time: ${what}`);
-    await delay(50);
-  }
-}
+/** Who is asked may not be there at first. */
+const eventually = (what: string, holds: () => Promise<boolean>): Promise<void> => until(what, () => holds().catch(() => false), 15_000);
 
 /** A sentinel of a master, and a connection to it; `more` lines of its configuration, `password` where they ask for one. */
 async function startSentinel(folder: Folder, master: TestServer, more: readonly string[] = [], password?: string): Promise<{ sentinel: ChildProcess; asked: Redis; port: number }> {
@@ -52,8 +37,8 @@ describe.skipIf(missingServer() !== undefined)(`rdbkit restore to sentinels of $
     await replica.client.replicaof('127.0.0.1', portOf(master));
     ({ asked, port, sentinel } = await startSentinel(folder, master));
     url = `redis+sentinel://127.0.0.1:${port}/mymaster`;
-    await until('the sentinel knows the replica', async () => ((await asked.call('SENTINEL', 'REPLICAS', 'mymaster')) as unknown[]).length === 1);
-    await until('the replica is in sync', async () => (await replica.client.info('replication')).includes('master_link_status:up'));
+    await eventually('the sentinel knows the replica', async () => ((await asked.call('SENTINEL', 'REPLICAS', 'mymaster')) as unknown[]).length === 1);
+    await eventually('the replica is in sync', async () => (await replica.client.info('replication')).includes('master_link_status:up'));
   }, 30_000);
   beforeEach(async () => {
     await Promise.all([master, replica].map(({ client }) => client.flushall().catch(() => undefined))); // one of them is a replica
@@ -90,21 +75,21 @@ describe.skipIf(missingServer() !== undefined)(`rdbkit restore to sentinels of $
   test('a failover that somebody asks for: what only the old master has is warned of', { timeout: 60_000 }, async () => {
     const before = await masterNow();
     const running = report([many(), url, '--max-keys-per-second', '1000']);
-    await until('it has begun', async () => (await before.client.dbsize()) > 300);
+    await eventually('it has begun', async () => (await before.client.dbsize()) > 300);
     await asked.call('SENTINEL', 'FAILOVER', 'mymaster');
     const { code, keysRejected, keysReplaced, keysRestored, unconfirmed } = await running;
     expect([code, keysRestored + keysReplaced, keysRejected]).toEqual([0, 3000, 0]);
-    await until('the other one is the master', async () => (await masterNow()) !== before);
+    await eventually('the other one is the master', async () => (await masterNow()) !== before);
     if ((await (await masterNow()).client.dbsize()) < 3000) expect(unconfirmed).toEqual(['mymaster']);
-    await until('the old one is its replica', async () => (await before.client.info('replication')).includes('master_link_status:up'));
-    await until('the sentinel knows that', async () => ((await asked.call('SENTINEL', 'REPLICAS', 'mymaster')) as string[][]).some((fields) => fields.includes('slave') && !fields.includes('disconnected')));
+    await eventually('the old one is its replica', async () => (await before.client.info('replication')).includes('master_link_status:up'));
+    await eventually('the sentinel knows that', async () => ((await asked.call('SENTINEL', 'REPLICAS', 'mymaster')) as string[][]).some((fields) => fields.includes('slave') && !fields.includes('disconnected')));
   });
 
   test('the master dies in the middle: everything is on the new one, and counts once', { timeout: 60_000 }, async () => {
     const before = await masterNow();
     await before.client.flushall();
     const running = report([many(), url, '--max-keys-per-second', '1000', '--retry-for', '40s']);
-    await until('it has begun', async () => (await before.client.dbsize()) > 300);
+    await eventually('it has begun', async () => (await before.client.dbsize()) > 300);
     await before.stop();
     const { code, keysRejected, keysReplaced, keysRestored } = await running;
     expect([code, keysRestored + keysReplaced, keysRejected]).toEqual([0, 3000, 0]);
@@ -128,7 +113,7 @@ describe.skipIf(missingServer() !== undefined)(`sentinels of ${SERVER} with a pa
     const users = ['user bob on >b0b ~* &* +@all', 'user open on nopass ~* &* +@all', 'user poor on >p00r ~* &* -@all +auth'];
     ({ asked, port, sentinel } = await startSentinel(folder, master, ['requirepass s3cret', 'sentinel auth-pass mymaster m4ster', ...users], 's3cret'));
     url = `redis+sentinel://:m4ster@127.0.0.1:${port}/mymaster`;
-    await until('the sentinel answers', async () => (await asked.call('PING')) === 'PONG');
+    await eventually('the sentinel answers', async () => (await asked.call('PING')) === 'PONG');
   }, 30_000);
   beforeEach(() => master.client.flushall());
   afterAll(async () => {

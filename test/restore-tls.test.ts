@@ -1,24 +1,14 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { FIXTURE, Folder } from './cli-support.js';
-import { missingServer, SERVER, TestServer } from './redis-server.js';
+import { freePort, missingServer, SERVER, TestServer } from './redis-server.js';
 import { portOf, report, restore, strings, urlOf } from './restore-support.js';
 
 const folder = new Folder();
 afterAll(() => folder.remove());
-
-const freePort = (): Promise<number> =>
-  new Promise((resolve) => {
-    const listener = createServer();
-    listener.listen(0, '127.0.0.1', () => {
-      const { port } = listener.address() as { port: number };
-      listener.close(() => resolve(port));
-    });
-  });
 
 const openssl = (...argv: string[]): void => void execFileSync('openssl', argv, { stdio: 'ignore', cwd: folder.path });
 

@@ -2,7 +2,7 @@ import { join, parse } from 'node:path';
 import { PLAIN } from '../bytes/hot.js';
 import { VALKEY_VERSION } from '../rdb/payload.js';
 import type { ByteSink } from '../sinks/byte-sink.js';
-import type { DumpCounts, DumpSink, KeyProblem } from '../sinks/dump-sink.js';
+import type { DumpCounts, DumpSink, DumpSinkOptions, KeyProblem } from '../sinks/dump-sink.js';
 import { Output } from '../sinks/output.js';
 import { PayloadLines } from '../sinks/payload-lines.js';
 import { RdbFile, type RdbFormat } from '../sinks/rdb-file.js';
@@ -11,7 +11,6 @@ import { RespSink } from '../sinks/resp-sink.js';
 import { MAX_PAYLOAD } from '../sinks/resp-writer.js';
 import { compileFilter } from '../values/filters.js';
 import { KeySet } from '../values/key-set.js';
-import type { Target } from '../values/targets.js';
 import { highestFormat } from './headers.js';
 import { openOutput, run, type RunOptions, type RunSummary } from './run.js';
 
@@ -26,22 +25,14 @@ export type DumpFormat = (typeof DUMP_FORMATS)[number];
 export const CONFLICTS = ['error', 'first', 'last'] as const;
 export type Conflict = (typeof CONFLICTS)[number];
 
-export interface DumpOptions extends RunOptions {
+export interface DumpOptions extends RunOptions, Pick<DumpSinkOptions, 'allowLoss' | 'dbMap' | 'stripTtl' | 'target'> {
   /** A path; standard output unless given. */
   readonly output?: string | undefined;
   readonly format: DumpFormat;
-  /** Databases by their number in the source; others keep theirs. */
-  readonly dbMap?: ReadonlyMap<number, number> | undefined;
-  /** Leave expiries out. */
-  readonly stripTtl?: boolean | undefined;
   /** With the format rdb: so many files, one for each of as many ranges of slots; `output` is given (default 1). */
   readonly splitSlots?: number | undefined;
   /** With the format resp: payloads over this many bytes become plain commands (default 512 MiB, as proto-max-bulk-len). */
   readonly maxPayload?: number | undefined;
-  /** The server that is written for (default: one that reads what the sources have, as it stands there). */
-  readonly target?: Target | undefined;
-  /** Leave out of keys what the target has no place for, instead of leaving out the keys. */
-  readonly allowLoss?: boolean | undefined;
   /** Default: error. */
   readonly onConflict?: Conflict | undefined;
   /** Called for every key that is not in the output as it should be. */

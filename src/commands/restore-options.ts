@@ -1,13 +1,13 @@
 import type { ConnectionOptions } from 'node:tls';
 import type { Login } from '../redis/sentinels.js';
 import type { Address, ServerUrl } from '../redis/url.js';
-import type { KeyProblem } from '../sinks/dump-sink.js';
+import type { DumpSinkOptions, KeyProblem } from '../sinks/dump-sink.js';
 import type { RestoreConflict } from '../sinks/restore-progress.js';
 import type { Target } from '../values/targets.js';
 import type { Plan } from './restore-plan.js';
 import type { RunOptions } from './run.js';
 
-export interface RestoreOptions extends RunOptions {
+export interface RestoreOptions extends RunOptions, Pick<DumpSinkOptions, 'allowLoss' | 'dbMap' | 'stripTtl'> {
   readonly url: ServerUrl;
   readonly tls?: ConnectionOptions | undefined;
   /** Of the sentinels, where the URL names some. */
@@ -17,16 +17,12 @@ export interface RestoreOptions extends RunOptions {
   readonly cluster?: boolean | undefined;
   /** The version of the target (default: as it says). */
   readonly target?: Target | undefined;
-  readonly allowLoss?: boolean | undefined;
   /** Default: error. */
   readonly conflict?: RestoreConflict | undefined;
   /** Empty the target first: the databases that are written to. */
   readonly flush?: boolean | undefined;
   /** Only look at it all. */
   readonly dryRun?: boolean | undefined;
-  readonly dbMap?: ReadonlyMap<number, number> | undefined;
-  /** Leave expiries out. */
-  readonly stripTtl?: boolean | undefined;
   /** Milliseconds that expiries are later. */
   readonly ttlShift?: number | undefined;
   /** Payloads over this many bytes become plain commands (default 512 MiB, as proto-max-bulk-len). */

@@ -66,8 +66,8 @@ const FORMS = 512;
 const FORM_SIZE = 28;
 const FORM_TEXT = 32;
 
-/** Size of the tables of the checksum. */
-const CRC_TABLE = 8 * 256 * 8 + 22 * 256 * 8;
+/** Size of the tables of the checksum: of 8 places of a byte, and of 22 powers of 2 (assembly/crc64.ts), 2 KiB each. */
+const CRC_TABLE = (8 + 22) * 256 * 8;
 
 /** Strings of a run are decompressed to a buffer of this size; longer ones take the long way. */
 const RUN_SCRATCH = 1 << 20;

@@ -1,4 +1,4 @@
-import type { FramePrograms } from '../bytes/hot.js';
+import type { FramePrograms, Hot } from '../bytes/hot.js';
 import type { Frame } from './frame.js';
 import { isPlain } from './shapes.js';
 import { TABLES, type TypeRow, type Vendor } from './types.js';
@@ -73,6 +73,12 @@ export class FrameTable {
   ) {
     this.words = new Int32Array(buffer, at, rows * FRAME_WORDS);
     this.doubles = new Float64Array(buffer, at, (rows * FRAME_WORDS) / 2);
+  }
+
+  /** Where kernels find it. */
+  static allocate(hot: Hot, rows: number): FrameTable {
+    const { buffer, byteOffset } = hot.allocate(rows * FRAME_WORDS * 4);
+    return new FrameTable(buffer, byteOffset, rows);
   }
 
   word(row: number, which: number): number {

@@ -115,6 +115,11 @@ export class Bulk implements LinksEvents {
     return this.links.owners !== undefined;
   }
 
+  /** The slot of the key `bytes[start, end)`; 0 where there is but one server. */
+  slotOf(bytes: Uint8Array, start = 0, end = bytes.length): number {
+    return this.sharded ? keySlot(bytes, start, end) : 0;
+  }
+
   send(link: Link, batch: Batch): void {
     if (this.links.has(link)) link.send(batch);
     else this.unsent(batch);
@@ -267,10 +272,7 @@ export class Bulk implements LinksEvents {
   }
 
   private resend(): void {
-    const batches = this.retries.take(({ bytes }) => {
-      const { key } = restoredBy(bytes);
-      return this.link(this.sharded ? keySlot(key, 0, key.length) : 0);
-    });
+    const batches = this.retries.take(({ bytes }) => this.link(this.slotOf(restoredBy(bytes).key)));
     for (const [link, row] of batches) for (const batch of row) link.send(batch);
   }
 

@@ -1,6 +1,6 @@
 import { NEVER, RESTORE_REPLACE } from '../bytes/hot.js';
 import { Frame, NEED, RECORD } from '../rdb/frame.js';
-import { FRAME_WORDS, FrameTable } from '../rdb/frame-table.js';
+import { FrameTable } from '../rdb/frame-table.js';
 import { Framer } from '../rdb/framer.js';
 import { PAYLOAD_FOOTER, payloadHead } from '../rdb/payload.js';
 import { hasFunctions, hasReplace, releaseNumber, targetName } from '../values/targets.js';
@@ -10,6 +10,7 @@ import { functionCode } from './rdb-meta.js';
 import { RespValues } from './resp-values.js';
 import { RespWriter, writeExpiry } from './resp-writer.js';
 import { RestoreWriter } from './restore-writer.js';
+import { LARGEST_RUN, RUN_BYTES, RUN_ROWS } from './run-limits.js';
 import { SingleOutputSink } from './single-output-sink.js';
 import { Spill } from './spill.js';
 
@@ -24,12 +25,6 @@ const NEWEST = 9999;
 
 /** Parts of values are read again in such pieces. */
 const LIMIT = 1 << 20;
-
-/** What is framed in a run before it is written. */
-const RUN_ROWS = 1 << 10;
-const RUN_BYTES = 1 << 18;
-/** No payload in a run has more bytes: whole values are smaller than that. */
-const LARGEST_RUN = 2 << 20;
 
 /**
  * Keys as commands for a server, as `redis-cli --pipe` takes them: SELECT, RESTORE, FUNCTION LOAD. A value in parts is put aside
@@ -58,8 +53,7 @@ export class RespSink extends SingleOutputSink {
     super(output, options);
     this.resp = new RespWriter(output, this.hot);
     this.restores = new RestoreWriter(this.hot.crc64(), options.target);
-    const { buffer, byteOffset } = this.hot.allocate(RUN_ROWS * FRAME_WORDS * 4);
-    this.rows = new FrameTable(buffer, byteOffset, RUN_ROWS);
+    this.rows = FrameTable.allocate(this.hot, RUN_ROWS);
     this.server = options.target === undefined ? NEWEST : releaseNumber(options.target);
     this.values = new RespValues(this.resp, this.server);
   }

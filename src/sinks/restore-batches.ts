@@ -1,4 +1,3 @@
-import { keySlot } from '../bytes/crc16.js';
 import type { Hot } from '../bytes/hot.js';
 import { Batch, type Delivery } from '../redis/batch.js';
 import type { Bulk } from '../redis/bulk.js';
@@ -70,7 +69,7 @@ export class RestoreBatches {
 
   /** The way to the server that owns a key. */
   linkOf(start: number, end: number, bytes: Uint8Array): Link {
-    return this.bulk.link(this.bulk.sharded ? keySlot(bytes, start, end) : 0);
+    return this.bulk.link(this.bulk.slotOf(bytes, start, end));
   }
 
   /** The batch that is being filled for a server; a new one tells `delivery` what becomes of it. */

@@ -64,7 +64,7 @@ export class LargeValue {
     const own = { keyBytes: this.key, keyStart: 0, keyEnd: this.key.length, headBytes: head, headStart: 0, typeAt: frame.typeAt - frame.headStart, headEnd: head.length };
     this.frame = Object.assign(new Frame(), frame, own, { metaBytes: frame.metaBytes?.slice() });
     this.payload = new HeldPayload(frame, options.version);
-    this.slot = options.bulk.sharded ? keySlot(this.key, 0, this.key.length) : 0;
+    this.slot = options.bulk.slotOf(this.key);
   }
 
   add(frame: Frame): void {

@@ -1,7 +1,7 @@
 import { SLOTS } from '../bytes/crc16.js';
 import { type Hot, RESTORE_EXISTS, RESTORE_REPLACE, type RestoreRun } from '../bytes/hot.js';
 import { Frame } from '../rdb/frame.js';
-import { EXPIRE_HI, EXPIRE_LO, FLAGS, FRAME_WORDS, FrameTable, GROWN, HAS_EXPIRE, HAS_META, KEY_END, KEY_START, OFFSET, TYPE, typeNumber } from '../rdb/frame-table.js';
+import { EXPIRE_HI, EXPIRE_LO, FLAGS, FrameTable, GROWN, HAS_EXPIRE, HAS_META, KEY_END, KEY_START, OFFSET, TYPE, typeNumber } from '../rdb/frame-table.js';
 import type { Framer } from '../rdb/framer.js';
 import { TABLES } from '../rdb/types.js';
 import { hasListpacks, hasMisreadListpacks, LARGEST_SAFE } from '../values/listpack-borders.js';
@@ -9,6 +9,7 @@ import { hasAbsoluteTtl, reads, type Target } from '../values/targets.js';
 import type { DumpSinkOptions } from './dump-sink.js';
 import type { BatchOptions, RestoreBatches } from './restore-batches.js';
 import type { Stretches } from './restore-stretches.js';
+import { LARGEST_RUN, RUN_BYTES, RUN_ROWS } from './run-limits.js';
 
 export interface RunsOptions extends BatchOptions, Pick<DumpSinkOptions, 'dbMap' | 'stripTtl'> {
   /** Payloads over this many bytes become plain commands. */
@@ -23,10 +24,6 @@ export interface RunsOptions extends BatchOptions, Pick<DumpSinkOptions, 'dbMap'
   readonly dry?: boolean | undefined;
 }
 
-const RUN_ROWS = 1 << 10;
-const RUN_BYTES = 1 << 18;
-/** No payload in a run has more bytes: whole values are smaller than that. */
-const LARGEST_RUN = 2 << 20;
 /** Numbers of types are less. */
 const TYPE_NUMBERS = 512;
 
@@ -49,8 +46,7 @@ export class RestoreRuns {
     private readonly slowly: (frame: Frame) => void,
   ) {
     const { conflict, dbMap, dry, maxPayload, stripTtl, target, ttlShift = 0 } = options;
-    const { buffer, byteOffset } = hot.allocate(RUN_ROWS * FRAME_WORDS * 4);
-    this.rows = new FrameTable(buffer, byteOffset, RUN_ROWS);
+    this.rows = FrameTable.allocate(hot, RUN_ROWS);
     this.kernelOptions = (conflict === 'replace' ? RESTORE_REPLACE : 0) | (batches.perUnit === 2 ? RESTORE_EXISTS : 0);
     this.kernelFits = maxPayload >= LARGEST_RUN && hasAbsoluteTtl(target) && dbMap === undefined && stripTtl !== true && ttlShift === 0 && dry !== true;
     this.plain = plainTypes(target, hot);
@@ -84,6 +80,7 @@ export class RestoreRuns {
       row = this.write(run, row, taken, db);
       if (row === taken) break;
       if (this.isPlain(row, now, bytes)) this.writeOne({ ...run, largest: undefined }, row, db);
+      else this.slowly(this.frameOf(row, bytes));
       row++;
     }
     batches.sendFull();
@@ -119,17 +116,13 @@ export class RestoreRuns {
     if (this.write(run, row, row + 1, db) === row) this.slowly(this.frameOf(row, run.bytes));
   }
 
-  /** Whether a row can go as it is; other rows are dealt with. */
+  /** Whether a row can go as it is. */
   private isPlain(row: number, now: number, bytes: Uint8Array): boolean {
     const { rows } = this;
-    if ((rows.word(row, FLAGS) & HAS_EXPIRE) !== 0 && rows.word(row, EXPIRE_HI) * 0x100000000 + (rows.word(row, EXPIRE_LO) >>> 0) <= now) {
-      this.slowly(this.frameOf(row, bytes));
-      return false;
-    }
+    const flags = rows.word(row, FLAGS);
+    const expired = (flags & HAS_EXPIRE) !== 0 && rows.word(row, EXPIRE_HI) * 0x100000000 + (rows.word(row, EXPIRE_LO) >>> 0) <= now;
     const plain = this.plain[rows.word(row, TYPE)];
-    if (plain >= 0 && (rows.word(row, FLAGS) & HAS_META) === 0 && (rows.word(row, GROWN) <= plain || this.readsWell(row, bytes))) return true;
-    this.slowly(this.frameOf(row, bytes));
-    return false;
+    return !expired && plain >= 0 && (flags & HAS_META) === 0 && (rows.word(row, GROWN) <= plain || this.readsWell(row, bytes));
   }
 
   /** Whether the target reads all listpacks of a value as they are. */

@@ -3,7 +3,7 @@ import { type Hot, PLAIN } from '../bytes/hot.js';
 import { int32, uint32 } from '../encodings/element.js';
 import type { Kernels } from '../kernels/kernels.js';
 import { Frame, FRAGMENT, RECORD, shownKey } from '../rdb/frame.js';
-import { FRAME_WORDS, FrameTable, KEYS_EXPIRED, OFFSET } from '../rdb/frame-table.js';
+import { FrameTable, KEYS_EXPIRED, OFFSET } from '../rdb/frame-table.js';
 import type { Framer } from '../rdb/framer.js';
 import type { ByteSink } from '../sinks/byte-sink.js';
 import { plainRows } from '../sinks/json-forms.js';
@@ -63,8 +63,7 @@ export class ParallelLines implements LastSink {
     this.local = new JsonLines(this.output, { meta, hot });
     this.serialBytes = options.serialBytes ?? SERIAL_BYTES;
     this.hot = hot ?? PLAIN;
-    const rows = this.hot.allocate(LOCAL_ROWS * FRAME_WORDS * 4);
-    this.table = new FrameTable(rows.buffer, rows.byteOffset, LOCAL_ROWS);
+    this.table = FrameTable.allocate(this.hot, LOCAL_ROWS);
     const setups = new Setups(hot);
     this.poolOptions = { ...options, hot: this.hot, setups: (thread) => setups.of(thread) };
     this.pool = new WorkerPool(sink, this.poolOptions);

@@ -63,8 +63,8 @@ const LEAST_SHARED: usize = 64;
 const MOST_SHARED: usize = (1 << SHIFTS) - 1;
 
 /** A checksum that goes along with payloads: it has all bytes before `runningTo`. */
-export let running: u64 = 0;
-export let runningTo: usize = 0;
+let running: u64 = 0;
+let runningTo: usize = 0;
 
 export function crcRunning(to: usize): void {
   running = crc;
