@@ -27,6 +27,8 @@ export interface RestoreRun {
   readonly running: RunningCrc | undefined;
   /** Unix milliseconds: records that have expired are not plain. */
   readonly now: number;
+  /** Records of other databases are not plain. */
+  readonly db: number;
   /** RDB version of the payloads. */
   readonly version: number;
   /** Bits of RESTORE_…. */
@@ -66,35 +68,56 @@ export interface RecordForm {
   readonly texts: readonly [Uint8Array, Uint8Array, Uint8Array];
 }
 
-/** By type byte: what `Hot.frameRecords` has to know of a type; others take the long way. */
+/** By first byte: what `Hot.frameRows` has to know of a value type, or of an opcode that means nothing to the framer; others take the long way. */
 export type FramePrograms = readonly ({
   /** The operations of rdb/shapes.ts; those with a number of bytes, lengths, strings, ASCII doubles and loops only. */
   readonly program: readonly number[];
-  /** What the type is called in frame tables. */
+  /** What the type is called in rows; of an opcode, OPCODES and its byte. */
   readonly number: number;
 } | undefined)[];
 
-/** What `Hot.frameRecords` is asked for. */
+/** What `Hot.frameRows` is asked for; it changes what is not `readonly`. */
 export interface FrameRun {
   readonly programs: FramePrograms;
-  /** Rows [row, rows) may be filled (rdb/frame-table.ts). */
+  /** Rows from `row` on may be filled, up to `rows` (kernels/layout.ts). */
   readonly table: Int32Array;
-  readonly row: number;
+  row: number;
   readonly rows: number;
-  /** Records are looked for in [pos, end), and those that begin before `stop` are taken. */
+  /** Records are looked for in [pos, end), and those that begin before `stop` are taken. Positions of rows are in these bytes. */
   readonly bytes: Uint8Array;
-  readonly pos: number;
+  pos: number;
   readonly end: number;
   readonly stop: number;
-  /** What position the rows have for `pos`, and its offset in the RDB. */
-  readonly to: number;
+  /** Offset of the first of the bytes in the RDB. */
   readonly offset: number;
   /** Values of this many bytes, decompressed, are not plain. */
   readonly limit: number;
-  readonly db: number;
-  /** Keys, and expired keys, that come before these. */
+  /** Whether opcodes get rows, too. */
+  readonly meta: boolean;
+  /** Keys that are no bytes in the file are written here, from `arenaLength` on. */
+  readonly arena: Uint8Array;
+  arenaLength: number;
+  /** The database of what comes next, and the modifiers before `pos` of the next key: flags, expiry, idle time, frequency as in a row. */
+  db: number;
+  flags: number;
+  expireHi: number;
+  expireLo: number;
+  idle: number;
+  freq: number;
+  keysRead: number;
+}
+
+/** What `Hot.ownRows` is asked for; it changes what is not `readonly`. */
+export interface OwnRun {
+  readonly from: { readonly table: Int32Array; readonly bytes: Uint8Array };
+  readonly to: { readonly table: Int32Array; readonly bytes: Uint8Array };
+  /** Rows of `to` up to `toRows` may be filled from `toRow` on, and its bytes from `length` on. */
+  toRow: number;
+  readonly toRows: number;
+  length: number;
+  /** Keys read before these, and expired ones among them, since `to` began. */
   readonly read: number;
-  readonly expired: number;
+  expired: number;
   /** Unix milliseconds. */
   readonly now: number;
 }
@@ -119,23 +142,22 @@ export interface Hot {
   /** Elements of the last run. */
   readonly walked: number;
   /**
-   * Writes rows [row, rows) of a frame table as whole lines, as long as they are plain; positions of the rows are in `bytes`.
+   * Writes rows [row, rows) of a batch as whole lines, as long as they are plain; positions of the rows are in `bytes`.
    * `forms` by type number. Returns the first row that was not written; `recordsEnd` is the position behind the last line.
    */
   jsonRecords(forms: RecordForms, table: Int32Array, row: number, rows: number, bytes: Uint8Array, out: Uint8Array, at: number): number;
   readonly recordsEnd: number;
   /**
-   * Writes rows [row, rows) of a frame table as RESTORE commands, in RESP, each behind what its output has, as long as there are
+   * Writes rows [row, rows) of a batch as RESTORE commands, in RESP, each behind what its output has, as long as there are
    * plain records and room. Returns the first row that was not written.
    */
   restoreRecords(run: RestoreRun, row: number, rows: number, outs: readonly (RestoreOut | undefined)[]): number;
-  /**
-   * Fills rows with whole records, as long as they are plain. Returns the first row that was not filled; `framesEnd` is the
-   * position behind the last record, `framesExpired` the count of expired keys up to there.
-   */
-  frameRecords(run: FrameRun): number;
-  readonly framesEnd: number;
-  readonly framesExpired: number;
+  /** Fills rows with whole records, as long as they are plain. */
+  frameRows(run: FrameRun): void;
+  /** Copies rows [row, rows) with their bytes, but for records that were dropped. Returns the first row that it left to the caller. */
+  ownRows(run: OwnRun, row: number, rows: number): number;
+  /** How far `to` is from `from` in memory, for positions in rows: 0 where they have no memory in common. */
+  distance(from: Uint8Array, to: Uint8Array): number;
 }
 
 /** By type number; others take the long way. */
@@ -152,7 +174,7 @@ export const PLAIN: Hot = {
   jsonRecords: (_forms, _table, row) => row,
   recordsEnd: 0,
   restoreRecords: (_run, row) => row,
-  frameRecords: ({ row }) => row,
-  framesEnd: 0,
-  framesExpired: 0,
+  frameRows: () => undefined,
+  ownRows: (_run, row) => row,
+  distance: () => 0,
 };

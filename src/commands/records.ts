@@ -1,16 +1,22 @@
 import { RdbError } from '../bytes/errors.js';
-import { END, type Frame, type FramerOptions, META, NEED, RECORD } from '../rdb/frame.js';
+import type { Batch } from '../rdb/batch.js';
+import { END, Frame, type FramerOptions, FULL, NEED, shownKey } from '../rdb/frame.js';
 import { Framer } from '../rdb/framer.js';
 import { Trailing } from '../rdb/trailing.js';
 import { type Counts, FrameFailure, type RecordSink, type SourceFile } from '../sinks/sink.js';
 import type { Input } from '../sources/input.js';
 import type { Filter } from '../values/filters.js';
+import { filterRows, type Pass } from '../pipeline/passes.js';
 import { SizeGate } from './size-gate.js';
 
 export interface RecordsOptions {
   readonly filter: Filter;
   readonly framer: FramerOptions;
   readonly meta: boolean;
+  /** What is filled and handed over again and again. */
+  readonly batch: Batch;
+  /** What is done to every batch after the filters. */
+  readonly passes: readonly Pass[];
   /** Keys to write at the most, over all files. */
   readonly limit: number;
   readonly strict: boolean;
@@ -27,6 +33,7 @@ export class Records {
   private readonly keysBefore: number;
   private readonly trailing = new Trailing();
   private readonly file: SourceFile;
+  private readonly batch: Batch;
 
   constructor(
     private readonly input: Input,
@@ -35,7 +42,9 @@ export class Records {
     private readonly counts: Counts,
     private readonly options: RecordsOptions,
   ) {
-    const { filter, framer, meta } = options;
+    const { batch, filter, framer, meta } = options;
+    this.batch = batch;
+    batch.now = options.now;
     this.keysBefore = counts.keys;
     const onWarning = (text: string): void => options.onWarning(input.name, text);
     this.framer = new Framer({ ...framer, meta, onWarning });
@@ -47,6 +56,9 @@ export class Records {
       },
       get vendor() {
         return read.vendor;
+      },
+      get running() {
+        return read.running;
       },
     };
     const sized = filter.minSize > 0 || filter.maxSize !== Infinity;
@@ -103,67 +115,76 @@ export class Records {
   }
 
   private async chunk(chunk: Uint8Array): Promise<void> {
-    const { counts, framer, sink } = this;
-    const { filter, limit } = this.options;
-    const { frame } = framer;
+    const { batch, counts, framer, sink } = this;
+    const { limit } = this.options;
     if (framer.ended) {
       this.trailing.add(chunk);
       return;
     }
     framer.push(chunk);
     for (;;) {
-      if (this.takeRun()) {
-        if (counts.keys >= limit) return;
-        if (sink.full) await sink.flush();
-        continue;
-      }
-      const kind = framer.next();
-      if (kind === RECORD) {
-        counts.read++;
-        if (filter.active && !(filter.head(frame) && this.fits(frame))) {
-          sink.leftOut?.();
-          continue;
-        }
-        sink.frame(kind, frame);
-        this.count(frame);
-        if (counts.keys >= limit) return;
-        if (sink.full) await sink.flush();
-      } else if (kind === NEED) {
+      const kind = framer.fill(batch);
+      if (batch.rows > 0) await this.take();
+      if (counts.keys >= limit) return;
+      if (kind === NEED) {
         sink.release();
+        framer.release();
         return;
-      } else if (kind === META) {
-        sink.meta(frame);
-        if (sink.full) await sink.flush();
-      } else if (kind === END) {
+      }
+      if (kind === END) {
         const { checksum, version } = framer;
         sink.fileEnd({ version, checksum, keys: counts.keys - this.keysBefore });
         this.trailing.add(framer.rest());
         return;
-      } else {
-        await this.part(kind, frame);
-        if (counts.keys >= limit) return;
       }
+      if (kind !== FULL) await this.part(kind, framer.frame);
+      if (counts.keys >= limit) return;
     }
   }
 
-  /** A run of keys, where all pass the filters. */
-  private takeRun(): boolean {
-    const { counts, framer, options, sink } = this;
-    if (!framer.between || options.filter.active || sink.takeRun === undefined) return false;
-    const keys = sink.takeRun(framer, options.limit - counts.keys, options.now);
-    counts.read += keys;
+  /** Hands the batch to the sink, or as much of it as the limit allows. */
+  private async take(): Promise<void> {
+    const { batch, counts, sink } = this;
+    const { filter, limit } = this.options;
+    const leftOut = filter.active ? filterRows(batch, filter) : 0;
+    if (leftOut > 0) sink.leftOut?.(leftOut);
+    for (const pass of this.options.passes) pass(batch);
+    for (let from = 0; from < batch.rows && counts.keys < limit; from = batch.to) {
+      batch.from = batch.row = from;
+      batch.to = limit === Infinity ? batch.rows : batch.after(limit - counts.keys, from, batch.rows);
+      try {
+        sink.batch(batch);
+      } catch (error) {
+        throw error instanceof RdbError ? this.rowFailure(error) : error;
+      }
+      this.count(batch.to);
+      if (sink.full) await sink.flush();
+    }
+  }
+
+  /** Counts what the sink took of rows before `to`. */
+  private count(to: number): void {
+    const { batch, counts } = this;
+    const { from } = batch;
+    const { expired, keys } = batch.count(from, to);
+    counts.read += batch.readBefore(to) - batch.readBefore(from);
     counts.keys += keys;
-    counts.expired += framer.runExpired;
-    return keys > 0;
+    counts.expired += expired;
   }
 
-  private fits(frame: Frame): boolean {
-    const size = frame.end - frame.start;
-    const { maxSize, minSize } = this.options.filter;
-    return size >= minSize && size <= maxSize;
+  /** The row that the sink works on is damaged: everything is counted up to there. */
+  private rowFailure(error: RdbError): FrameFailure {
+    const { batch, counts } = this;
+    const { row } = batch;
+    const frame = new Frame();
+    batch.read(row, frame);
+    if (frame.opcode === undefined) error.at({ db: frame.db, key: shownKey(frame) });
+    const { expired, keys } = batch.count(batch.from, row);
+    const read = counts.read + batch.readBefore(row + 1) - batch.readBefore(batch.from);
+    return new FrameFailure(error, { read, keys: counts.keys + keys, expired: counts.expired + expired, bytes: batch.endOffset(row) });
   }
 
-  private count(frame: Frame): void {
+  private countPart(frame: Frame): void {
     if (this.sink.dropped) return;
     this.counts.keys++;
     if (frame.hasExpire && frame.expireAt <= this.options.now) this.counts.expired++;
@@ -175,7 +196,8 @@ export class Records {
     if (frame.first) {
       counts.read++;
       if (!this.options.filter.head(frame)) {
-        sink.leftOut?.();
+        sink.leftOut?.(1);
+        sink.passOver?.();
         framer.skip();
         return;
       }
@@ -186,11 +208,12 @@ export class Records {
     } else {
       const passes = await gate.part(frame);
       if (passes === false) {
-        sink.leftOut?.();
+        sink.leftOut?.(1);
+        sink.passOver?.();
         framer.skip();
         return;
       }
     }
-    if (frame.last) this.count(frame);
+    if (frame.last) this.countPart(frame);
   }
 }

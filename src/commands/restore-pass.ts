@@ -1,6 +1,7 @@
 import type { Hot } from '../bytes/hot.js';
 import type { Bulk } from '../redis/bulk.js';
 import { ServerError } from '../redis/errors.js';
+import { dropBefore, dropExpired, mapDatabases, type Pass as RowPass, shiftTtl, stripTtl } from '../pipeline/passes.js';
 import { Pace } from '../sinks/pace.js';
 import { MAX_PAYLOAD } from '../sinks/resp-writer.js';
 import { BATCH_BYTES, batchBuffers } from '../sinks/restore-batches.js';
@@ -79,11 +80,23 @@ export class Pass {
       tally.passes === 1 ? common : { ...common, onError: undefined, onWarning: undefined }, // they were told before
       (hot, counts) => {
         lane.counts = counts;
-        lane.sink = this.sinkFor(lane, hot);
-        return { sink: lane.sink, outputs: [], meta: true };
+        const sink = this.sinkFor(lane, hot);
+        lane.sink = sink;
+        return { sink, outputs: [], meta: true, passes: this.passes(lane, sink) };
       },
       batchBuffers(bulk.servers.masters.length) * (BATCH_BYTES + (1 << 12)),
     );
+  }
+
+  private passes({ done }: Lane, sink: RestoreSink): RowPass[] {
+    const { dbMap, stripTtl: strip, ttlShift = 0, url } = this.options;
+    const maps = dbMap !== undefined || url.db !== undefined;
+    return [
+      ...(done > 0 ? [dropBefore(done)] : []),
+      ...(maps ? [mapDatabases((db) => sink.target(db))] : []),
+      ...(strip === true ? [stripTtl] : ttlShift === 0 ? [] : [shiftTtl(ttlShift)]),
+      dropExpired(Date.now, (db) => sink.expired(db)),
+    ];
   }
 
   private sinkFor(lane: Lane, hot: Hot | undefined): RestoreSink {
@@ -101,7 +114,7 @@ export class Pass {
       window: maxInFlight,
       dry: dryRun,
       keepsRejects: tally.rejects !== undefined && !tally.counted,
-      onLeftOut: () => lane.filtered++,
+      onLeftOut: (keys) => void (lane.filtered += keys),
       onDone: (stretch) => tally.done(lane, stretch),
       onProblem: (problem) => tally.problem(problem),
     });

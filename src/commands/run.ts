@@ -1,6 +1,9 @@
 import type { Readable, Writable } from 'node:stream';
 import { RdbError } from '../bytes/errors.js';
+import { PLAIN } from '../bytes/hot.js';
 import { Kernels } from '../kernels/kernels.js';
+import type { Pass } from '../pipeline/passes.js';
+import { Batch } from '../rdb/batch.js';
 import type { ByteSink } from '../sinks/byte-sink.js';
 import { FileSink } from '../sinks/file-sink.js';
 import type { Counts, LastSink } from '../sinks/sink.js';
@@ -109,6 +112,8 @@ export interface RunOutput {
   readonly outputs: readonly ByteSink[];
   /** Whether the sink takes the records that are no keys. */
   readonly meta: boolean;
+  /** What is done to every batch before the sink gets it. */
+  readonly passes?: readonly Pass[];
 }
 
 /** Makes the sink of a run, with what it shares with the sources. */
@@ -151,7 +156,7 @@ class Run {
     const { checksum = true, filter = {}, limit = Infinity, signal, stdin, strict = false } = options;
     const now = filter.now ?? Date.now();
     const hot = Kernels.create(hotBytes);
-    const { meta, outputs, sink } = make(hot, this.counts);
+    const { meta, outputs, passes = [], sink } = make(hot, this.counts);
     this.sink = sink;
     this.outputs = outputs;
     const chunks = hot === undefined ? undefined : new ChunkBuffers(hot);
@@ -162,6 +167,8 @@ class Run {
       filter: compileFilter({ ...filter, now }),
       framer: { checksum, strict, hot, buffer: hot?.allocate(INPUT_SIZE), roomBefore: chunks?.roomBefore },
       meta,
+      batch: new Batch(hot ?? PLAIN),
+      passes,
       limit,
       strict,
       now,

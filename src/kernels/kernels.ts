@@ -1,9 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { Crc64 } from '../bytes/crc64.js';
 import { parseDouble } from '../bytes/double.js';
-import { type FramePrograms, type FrameRun, type Hot, type RecordForms, type RestoreOut, type RestoreRun, RUN_ITEMS, RUN_PAIRS } from '../bytes/hot.js';
+import { type FramePrograms, type FrameRun, type Hot, type OwnRun, type RecordForms, type RestoreOut, type RestoreRun, RUN_ITEMS, RUN_PAIRS } from '../bytes/hot.js';
 import { jsonTextSize, writeJsonText } from '../bytes/json.js';
 import { lzfDecompress } from '../bytes/lzf.js';
+import { NEXT_ARENA, NEXT_DB, NEXT_EXPIRE, NEXT_FLAGS, NEXT_FREQ, NEXT_IDLE, NEXT_KEYS_READ, NEXT_POS, STATE_WORDS } from './layout.js';
 import { powersOfTen } from './powers.js';
 
 /** What assembly/index.ts exports. Positions are addresses in `memory`. */
@@ -29,15 +30,20 @@ interface Exports {
   recordsOut(): number;
   restores(
     table: number, row: number, rows: number, base: number, outs: number, routes: number, largest: number,
-    now: number, version: number, options: number,
+    now: number, db: number, version: number, options: number,
   ): number;
   slotsInit(): void;
   frames(
-    types: number, table: number, row: number, rows: number, pos: number, end: number, stop: number,
-    to: number, offset: number, limit: number, db: number, read: number, expired: number, now: number,
+    types: number, table: number, row: number, rows: number, base: number, end: number, stop: number, offset: number, limit: number, meta: number,
+    arenaEnd: number, state: number,
   ): number;
-  framesEnd(): number;
-  framesExpired(): number;
+  ownRows(
+    table: number, row: number, rows: number, base: number, toTable: number, toRow: number, toRows: number, slot: number, length: number, slotEnd: number,
+    read: number, expired: number, now: number,
+  ): number;
+  ownedTo(): number;
+  ownedLength(): number;
+  ownedExpired(): number;
   move(to: number, from: number, size: number): void;
 }
 
@@ -85,8 +91,9 @@ export class Kernels implements Hot {
   /** Where the programs of a table of types were put. */
   private readonly programs = new Map<FramePrograms, number>();
   recordsEnd = 0;
-  framesEnd = 0;
-  framesExpired = 0;
+  /** What `frames` is given and gives back. */
+  private readonly state: Int32Array;
+  private readonly stateDoubles: Float64Array;
 
   /** Of `restoreRecords`, for the kernel; and where the commands for each begin. */
   private outs: Int32Array = new Int32Array(0);
@@ -111,6 +118,9 @@ export class Kernels implements Hot {
     this.free = start ?? this.run.memoryStart();
     this.run.crcInit(this.allocate(CRC_TABLE).byteOffset);
     this.run.slotsInit();
+    const { byteOffset: state } = this.allocate(STATE_WORDS * 4);
+    this.state = new Int32Array(this.buffer, state, STATE_WORDS);
+    this.stateDoubles = new Float64Array(this.buffer, state, STATE_WORDS / 2);
     this.run.runScratch(this.allocate(RUN_SCRATCH + SLACK).byteOffset, RUN_SCRATCH);
   }
 
@@ -248,13 +258,13 @@ export class Kernels implements Hot {
   }
 
   restoreRecords(run: RestoreRun, row: number, rows: number, outs: readonly (RestoreOut | undefined)[]): number {
-    const { bytes, largest, now, options, routes, running, table, version } = run;
+    const { bytes, db, largest, now, options, routes, running, table, version } = run;
     const from = this.address(bytes);
     const places = this.placeOuts(outs);
     if (from < 0 || [table, places, routes, largest].some((array) => array !== undefined && array.buffer !== this.buffer)) return row;
     if (running !== undefined) this.run.crcSet(running.crc.hi, running.crc.lo);
     this.run.crcRunning(running === undefined ? BEHIND_ALL : from + running.at);
-    const done = this.run.restores(table.byteOffset, row, rows, from, places.byteOffset, routes?.byteOffset ?? 0, largest?.byteOffset ?? 0, now, version, options);
+    const done = this.run.restores(table.byteOffset, row, rows, from, places.byteOffset, routes?.byteOffset ?? 0, largest?.byteOffset ?? 0, now, db, version, options);
     if (running !== undefined) {
       running.at = (this.run.crcRan() >>> 0) - from;
       running.crc.hi = this.run.crcHi() >>> 0;
@@ -285,18 +295,50 @@ export class Kernels implements Hot {
     return places;
   }
 
-  /** `framesEnd` is `pos` where nothing was found. */
-  frameRecords(run: FrameRun): number {
-    const { bytes, db, end, expired, limit, now, offset, pos, programs, read, row, rows, stop, table, to } = run;
-    const from = this.address(bytes);
-    this.framesEnd = pos;
-    this.framesExpired = expired;
-    if (from < 0 || table.buffer !== this.buffer) return row;
+  frameRows(run: FrameRun): void {
+    const { arena, bytes, end, limit, meta, offset, programs, rows, stop, table } = run;
+    const base = this.address(bytes);
+    const into = arena.byteOffset;
+    if (base < 0 || table.buffer !== this.buffer || arena.buffer !== this.buffer) return;
     const types = this.programs.get(programs) ?? this.placePrograms(programs);
-    const done = this.run.frames(types, table.byteOffset, row, rows, from + pos, from + end, from + stop, to, offset, limit, db, read, expired, now);
-    this.framesEnd = this.run.framesEnd() - from;
-    this.framesExpired = this.run.framesExpired();
+    const { state, stateDoubles } = this;
+    state[NEXT_FLAGS] = run.flags;
+    state[NEXT_FREQ] = run.freq;
+    state[NEXT_EXPIRE] = run.expireLo;
+    state[NEXT_EXPIRE + 1] = run.expireHi;
+    stateDoubles[NEXT_IDLE / 2] = run.idle;
+    state[NEXT_DB] = run.db;
+    state[NEXT_POS] = base + run.pos;
+    state[NEXT_ARENA] = into + run.arenaLength;
+    state[NEXT_KEYS_READ] = run.keysRead;
+    run.row = this.run.frames(types, table.byteOffset, run.row, rows, base, base + end, base + stop, offset, limit, meta ? 1 : 0, into + arena.length, state.byteOffset);
+    run.flags = state[NEXT_FLAGS];
+    run.freq = state[NEXT_FREQ];
+    run.expireLo = state[NEXT_EXPIRE] >>> 0;
+    run.expireHi = state[NEXT_EXPIRE + 1];
+    run.idle = stateDoubles[NEXT_IDLE / 2];
+    run.db = state[NEXT_DB];
+    run.pos = (state[NEXT_POS] >>> 0) - base;
+    run.arenaLength = (state[NEXT_ARENA] >>> 0) - into;
+    run.keysRead = state[NEXT_KEYS_READ];
+  }
+
+  ownRows(run: OwnRun, row: number, rows: number): number {
+    const { expired, from, length, now, read, to, toRow, toRows } = run;
+    const base = this.address(from.bytes);
+    const into = this.address(to.bytes);
+    if (base < 0 || into < 0 || from.table.buffer !== this.buffer || to.table.buffer !== this.buffer) return row;
+    const done = this.run.ownRows(
+      from.table.byteOffset, row, rows, base, to.table.byteOffset, toRow, toRows, into, length, into + to.bytes.length, read, expired, now,
+    );
+    run.toRow = this.run.ownedTo();
+    run.length = this.run.ownedLength();
+    run.expired = this.run.ownedExpired();
     return done;
+  }
+
+  distance(from: Uint8Array, to: Uint8Array): number {
+    return from.buffer === this.buffer && to.buffer === this.buffer ? to.byteOffset - from.byteOffset : 0;
   }
 
   /** The layout is told in assembly/frames.ts. */

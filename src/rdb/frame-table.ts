@@ -1,48 +1,11 @@
 import type { FramePrograms, Hot } from '../bytes/hot.js';
+import {
+  DB, END, EXPIRE, FIRST, FLAGS, FREQ, GROWN, HAS_EXPIRE, HAS_META, HEAD_START, IDLE, IS_LZF, ITEMS_AHEAD, KEY_END, KEY_START, KIND, LAST, META, OFFSET, OPCODES, BODY_START,
+  RECORD, RESUMES, ROW_WORDS, SOURCE_DB, START, STRING_FIRST, STRING_LAST, STRING_LENGTH, TYPE, TYPE_AT,
+} from '../kernels/layout.js';
 import type { Frame } from './frame.js';
 import { isPlain } from './shapes.js';
-import { TABLES, type TypeRow, type Vendor } from './types.js';
-
-/**
- * Frames as rows of numbers, for handing them to another thread: `FRAME_WORDS` 32-bit words a frame, in the machine's byte
- * order, at an address that is a multiple of 8. Positions count from the beginning of the bytes that the table goes with.
- */
-export const FRAME_WORDS = 24;
-
-/** A row that is no frame: `[START, END)` is a finished line. The other kinds are those of frame.ts. */
-export const LINE = 7;
-
-/** Where the words stand. F64: two words, at the half of this number in an array of doubles. */
-export const KIND = 0;
-export const FLAGS = 1;
-export const TYPE = 2; // typeNumber of the type
-export const DB = 3;
-export const EXPIRE_LO = 4;
-export const EXPIRE_HI = 5;
-export const IDLE = 6; // F64, -1 for none
-export const FREQ = 8; // -1 for none
-export const KEY_START = 9;
-export const KEY_END = 10;
-export const START = 11;
-export const END = 12;
-export const BODY_START = 13;
-export const OFFSET = 14; // F64
-export const STRING_LENGTH = 16; // F64
-export const GROWN = 16; // of a whole record that a kernel framed: bytes of its value with all strings decompressed
-export const ITEMS_AHEAD = 18; // F64
-export const LEAST_EXPIRY = 20; // F64, of the fields of a hash that comes in parts
-export const KEYS_READ = 22; // keys found since the table began, this one included
-export const KEYS_EXPIRED = 23; // of the keys in the table before this one
-
-/** Bits of FLAGS. */
-export const FIRST = 1;
-export const LAST = 2;
-export const HAS_EXPIRE = 4;
-export const IS_LZF = 8;
-export const STRING_FIRST = 16;
-export const STRING_LAST = 32;
-export const RESUMES = 64;
-export const HAS_META = 128;
+import { type Opcode, TABLES, type TypeRow, type Vendor } from './types.js';
 
 /** Of every type of both vendors a number below 512. */
 export function typeNumber(type: TypeRow): number {
@@ -53,15 +16,26 @@ export function typeOfNumber(number: number): TypeRow | undefined {
   return TABLES[number < 256 ? 'redis' : 'valkey'].types[number & 255];
 }
 
+/** Opcodes that mean nothing to the framer, or nothing that a kernel could not do. */
+const PASSED: ReadonlySet<Opcode> = new Set(['SELECTDB', 'RESIZEDB', 'AUX', 'SLOT_INFO']);
+
 /** What the kernel that frames whole records knows of the types of a vendor. */
 export const FRAME_PROGRAMS: Readonly<Record<Vendor, FramePrograms>> = { redis: programs('redis'), valkey: programs('valkey') };
 
 function programs(vendor: Vendor): FramePrograms {
   const plain = (type: TypeRow): boolean => isPlain(type.shape) && type.form !== 'template-ref-listpack'; // that takes frame.templates
-  return TABLES[vendor].types.map((type) => (type !== undefined && plain(type) ? { program: type.shape, number: typeNumber(type) } : undefined));
+  const { opcodes, types } = TABLES[vendor];
+  return types.map((type, id) => {
+    if (type !== undefined) return plain(type) ? { program: type.shape, number: typeNumber(type) } : undefined;
+    const opcode = opcodes[id];
+    return opcode !== undefined && PASSED.has(opcode.name) ? { program: opcode.shape, number: OPCODES + id } : undefined;
+  });
 }
 
-/** The table in a piece of memory: frames are written to rows and read from them again. */
+/** GROWN where nobody added it up. */
+const UNKNOWN_SIZE = 0x7fffffff;
+
+/** Rows in a piece of memory (kernels/layout.ts): frames are written to them and read from them again. */
 export class FrameTable {
   readonly words: Int32Array;
   private readonly doubles: Float64Array;
@@ -71,77 +45,112 @@ export class FrameTable {
     readonly at: number,
     readonly rows: number,
   ) {
-    this.words = new Int32Array(buffer, at, rows * FRAME_WORDS);
-    this.doubles = new Float64Array(buffer, at, (rows * FRAME_WORDS) / 2);
+    this.words = new Int32Array(buffer, at, rows * ROW_WORDS);
+    this.doubles = new Float64Array(buffer, at, (rows * ROW_WORDS) / 2);
   }
 
   /** Where kernels find it. */
   static allocate(hot: Hot, rows: number): FrameTable {
-    const { buffer, byteOffset } = hot.allocate(rows * FRAME_WORDS * 4);
+    const { buffer, byteOffset } = hot.allocate(rows * ROW_WORDS * 4);
     return new FrameTable(buffer, byteOffset, rows);
   }
 
   word(row: number, which: number): number {
-    return this.words[row * FRAME_WORDS + which];
+    return this.words[row * ROW_WORDS + which];
   }
 
   setWord(row: number, which: number, value: number): void {
-    this.words[row * FRAME_WORDS + which] = value;
+    this.words[row * ROW_WORDS + which] = value;
   }
 
   double(row: number, which: number): number {
-    return this.doubles[(row * FRAME_WORDS + which) / 2];
+    return this.doubles[(row * ROW_WORDS + which) / 2];
   }
 
   setDouble(row: number, which: number, value: number): void {
-    this.doubles[(row * FRAME_WORDS + which) / 2] = value;
+    this.doubles[(row * ROW_WORDS + which) / 2] = value;
   }
 
-  /** Writes a frame, but for its positions in bytes and what `frame.metaBytes` and `frame.templates` say. */
+  has(row: number, flags: number): boolean {
+    return (this.words[row * ROW_WORDS + FLAGS] & flags) !== 0;
+  }
+
+  /** Unix milliseconds of a row that HAS_EXPIRE. */
+  expireAt(row: number): number {
+    const at = row * ROW_WORDS + EXPIRE;
+    return this.words[at + 1] * 0x100000000 + (this.words[at] >>> 0);
+  }
+
+  /** Writes a frame, but for the position of its key, what `frame.metaBytes` and `frame.templates` say, and KEYS_READ. */
   write(row: number, kind: number, frame: Frame): void {
     const { words, doubles } = this;
-    const at = row * FRAME_WORDS;
+    const at = row * ROW_WORDS;
     words[at + KIND] = kind;
     words[at + FLAGS] = flagsOf(frame);
-    words[at + TYPE] = typeNumber(frame.type);
     words[at + DB] = frame.db;
-    words[at + EXPIRE_LO] = frame.expireLo;
-    words[at + EXPIRE_HI] = frame.expireHi;
+    words[at + START] = frame.start;
+    words[at + END] = frame.end;
+    doubles[(at + OFFSET) / 2] = frame.offset;
+    if (kind === META) {
+      words[at + TYPE] = frame.opcode?.id ?? 0;
+      return;
+    }
+    words[at + TYPE] = typeNumber(frame.type);
+    words[at + EXPIRE] = frame.expireLo;
+    words[at + EXPIRE + 1] = frame.expireHi;
     doubles[(at + IDLE) / 2] = frame.idle;
     words[at + FREQ] = frame.freq;
-    doubles[(at + OFFSET) / 2] = frame.offset;
-    doubles[(at + STRING_LENGTH) / 2] = frame.stringLength;
-    doubles[(at + ITEMS_AHEAD) / 2] = frame.itemsAhead;
+    words[at + BODY_START] = frame.bodyStart;
+    if (kind === RECORD) {
+      words[at + GROWN] = UNKNOWN_SIZE;
+      words[at + SOURCE_DB] = frame.db;
+      words[at + HEAD_START] = frame.headStart;
+      words[at + TYPE_AT] = frame.typeAt;
+    } else {
+      doubles[(at + STRING_LENGTH) / 2] = frame.stringLength;
+      doubles[(at + ITEMS_AHEAD) / 2] = frame.itemsAhead;
+    }
   }
 
   /** Reads a frame whose positions are in `bytes`. */
   read(row: number, frame: Frame, bytes: Uint8Array): void {
     const { words, doubles } = this;
-    const at = row * FRAME_WORDS;
+    const at = row * ROW_WORDS;
     const flags = words[at + FLAGS];
-    const type = typeOfNumber(words[at + TYPE]);
-    if (type === undefined) throw new TypeError(`no type ${words[at + TYPE]}`);
-    frame.type = type;
-    frame.redisType = type.redisType;
+    const kind = words[at + KIND];
     frame.first = (flags & FIRST) !== 0;
     frame.last = (flags & LAST) !== 0;
+    frame.db = words[at + DB];
+    frame.bytes = bytes;
+    frame.start = words[at + START];
+    frame.end = words[at + END];
+    frame.offset = doubles[(at + OFFSET) / 2];
+    if (kind === META) return; // which opcode it is depends on the file
+    const type = typeOfNumber(words[at + TYPE]);
+    if (type === undefined) throw new TypeError(`no type ${words[at + TYPE]}`);
+    frame.opcode = undefined;
+    frame.type = type;
+    frame.redisType = type.redisType;
+    frame.hasExpire = false;
+    frame.expireAt = -1;
+    if ((flags & HAS_EXPIRE) !== 0) frame.setExpire(words[at + EXPIRE + 1], words[at + EXPIRE] >>> 0);
+    frame.idle = doubles[(at + IDLE) / 2];
+    frame.freq = words[at + FREQ];
+    frame.keyBytes = bytes;
+    frame.keyStart = words[at + KEY_START];
+    frame.keyEnd = words[at + KEY_END];
+    frame.bodyStart = words[at + BODY_START];
+    if (kind === RECORD) {
+      frame.headBytes = bytes;
+      frame.headStart = words[at + HEAD_START];
+      frame.typeAt = words[at + TYPE_AT];
+      frame.headEnd = frame.start;
+      return;
+    }
     frame.lzf = (flags & IS_LZF) !== 0;
     frame.stringFirst = (flags & STRING_FIRST) !== 0;
     frame.stringLast = (flags & STRING_LAST) !== 0;
     frame.resumes = (flags & RESUMES) !== 0;
-    frame.db = words[at + DB];
-    frame.hasExpire = false;
-    frame.expireAt = -1;
-    if ((flags & HAS_EXPIRE) !== 0) frame.setExpire(words[at + EXPIRE_HI], words[at + EXPIRE_LO] >>> 0);
-    frame.idle = doubles[(at + IDLE) / 2];
-    frame.freq = words[at + FREQ];
-    frame.keyBytes = frame.bytes = bytes;
-    frame.keyStart = words[at + KEY_START];
-    frame.keyEnd = words[at + KEY_END];
-    frame.start = words[at + START];
-    frame.end = words[at + END];
-    frame.bodyStart = words[at + BODY_START];
-    frame.offset = doubles[(at + OFFSET) / 2];
     frame.stringLength = doubles[(at + STRING_LENGTH) / 2];
     frame.itemsAhead = doubles[(at + ITEMS_AHEAD) / 2];
   }

@@ -3,13 +3,12 @@ import { formatText } from '../bytes/text.js';
 import { EMPTY } from '../encodings/element.js';
 import type { OpcodeRow, RedisType, TypeRow } from './types.js';
 
-/** What `Framer.next` found. */
+/** What `Framer.next` found, beside the kinds of rows: RECORD, FRAGMENT, PIECE, META. */
 export const NEED = 0; // push more bytes
-export const RECORD = 1; // a whole key
-export const FRAGMENT = 2; // some whole elements of a large value
-export const PIECE = 3; // some bytes of one large string inside a large value
-export const META = 4; // a record that is not a key: `frame.opcode` says which
 export const END = 5; // the end of the file, checksum verified
+/** What `Framer.fill` found: there may be more in the bytes pushed. */
+export const FULL = 6;
+export { FRAGMENT, META, PIECE, RECORD } from '../kernels/layout.js';
 
 /**
  * One frame: where things stand in the input. The framer has one of these and fills it again for every frame; everything it
@@ -73,7 +72,7 @@ export class Frame {
   /** KEY_META: the module metadata of this key, as it stands in the file; undefined where there is none. */
   metaBytes: Uint8Array | undefined = undefined;
   /** The hash templates that the file defined so far: field names by number. */
-  readonly templates = new Map<number, readonly Uint8Array[]>();
+  templates = new Map<number, readonly Uint8Array[]>();
 
   /** Of a PIECE: where the string's own bytes begin (the length stands before them in the first piece). */
   bodyStart = 0;

@@ -2,8 +2,10 @@ import type { Crc64 } from '../bytes/crc64.js';
 import { RdbError } from '../bytes/errors.js';
 import { type FrameRun, type Hot, PLAIN, type RunningCrc } from '../bytes/hot.js';
 import { Element, INT, int32, LZF, uint32 } from '../encodings/element.js';
+import { HAS_EXPIRE } from '../kernels/layout.js';
+import type { Batch } from './batch.js';
 import { FRAME_PROGRAMS } from './frame-table.js';
-import { END, FRAGMENT, Frame, type FramerOptions, META, NEED, PIECE, RECORD, shownKey } from './frame.js';
+import { END, FRAGMENT, Frame, type FramerOptions, FULL, META, NEED, PIECE, RECORD, shownKey } from './frame.js';
 import { applyOpcode, isNeeded, namesValkey } from './opcodes.js';
 import { BIG, CUT, DONE, MORE, ShapeWalker } from './shapes.js';
 import { readString, Scratch } from './string.js';
@@ -24,11 +26,6 @@ const EOF = 255;
 
 /** No frame yet, and bytes are left: look again. */
 const AGAIN = -1;
-
-/** Where `Framer.run` puts what it finds: the fields are those of FrameRun, `room` is how many bytes may come before the last record. */
-export interface RunTarget extends Pick<FrameRun, 'table' | 'row' | 'rows' | 'to' | 'read' | 'expired' | 'now'> {
-  readonly room: number;
-}
 
 /** Keys are held whole: a bound for what a forged length may ask for. Servers refuse more than 512 MB by default. */
 const MAX_KEY = 2 ** 30;
@@ -54,8 +51,6 @@ export class Framer {
   checksum: 'ok' | 'none' = 'none';
   /** Length of the whole input, to be set where it is known: forged lengths are refused at once then. */
   size: number | undefined;
-  /** Expired keys of the last run. */
-  runExpired = 0;
 
   private readonly hot: Hot;
   private readonly limit: number;
@@ -71,6 +66,8 @@ export class Framer {
 
   /** Where the modifiers of the next key begin; below 0 where there are none. */
   private modifiersAt = -1;
+  /** What was found wrong after the rows of the last batch. */
+  private failure: unknown;
 
   /** Bytes that the large string at hand still has ahead of it. */
   private left = 0;
@@ -141,45 +138,69 @@ export class Framer {
     this.modifiersAt -= by;
   }
 
-  /** The bytes at hand, borrowed until `next` says NEED, and the position in them up to which everything was understood. */
-  get bytes(): Uint8Array {
-    return this.window.bytes;
-  }
-
-  get position(): number {
-    return this.window.pos;
-  }
-
   /** The checksum of the file, for whoever reads these bytes anyway. */
   get running(): RunningCrc | undefined {
     return this.window.running;
   }
 
-  /** Whether the next record begins here: no parts of a value are to come. */
-  get between(): boolean {
-    return this.state === BOUNDARY;
+  /**
+   * Fills a batch with what follows, as far as bytes were pushed. Returns FULL where there may be more in them; else what ended it, as
+   * `next` does: NEED, END, or the first part of a value that is too large to come whole. What is in the batch comes before that, and is
+   * borrowed until the next call of `fill`, or of `release`, which must come before more is pushed.
+   */
+  fill(batch: Batch): number {
+    const { frame, window } = this;
+    const { failure } = this;
+    if (failure !== undefined) throw failure;
+    batch.clear(window.bytes, frame.templates);
+    const stop = Math.min(window.end, window.pos + batch.maxBytes);
+    try {
+      for (;;) {
+        if (this.state === BOUNDARY && this.modifiersAt < 0) this.kernelRows(batch, stop);
+        if (batch.full || (this.state === BOUNDARY && window.pos >= stop && stop < window.end)) return FULL;
+        const kind = this.found();
+        if (kind !== RECORD && kind !== META) return kind;
+        batch.use(this.tables.opcodes);
+        batch.add(kind, frame);
+      }
+    } catch (error) {
+      if (batch.rows === 0) throw error;
+      this.failure = error;
+      return FULL;
+    }
   }
 
-  /**
-   * Takes whole records in a run, where the hot loops can, instead of `next`. Returns the first row that was not filled; a
-   * record that is not plain is left for `next`.
-   */
-  run({ expired, now, read, room, row, rows, table, to }: RunTarget): number {
-    const { db, freq, hasExpire, idle, metaBytes } = this.frame;
-    const { bytes, end, pos } = this.window;
-    this.runExpired = 0;
-    if (this.state !== BOUNDARY) return row;
+  /** What a kernel can find. */
+  private kernelRows(batch: Batch, stop: number): void {
+    const { frame, window } = this;
     if (this.served) this.endRecord();
-    else if (hasExpire || idle >= 0 || freq >= 0 || metaBytes !== undefined) return row;
-    const { hot, limit, vendor } = this;
-    const offset = this.offset;
-    const stop = Math.min(end, pos + room);
-    const done = hot.frameRecords({ programs: FRAME_PROGRAMS[vendor], table, row, rows, bytes, pos, end, stop, to, offset, limit, db, read, expired, now });
-    if (done > row) {
-      this.window.pos = hot.framesEnd;
-      this.runExpired = hot.framesExpired - expired;
-    }
-    return done;
+    if (frame.metaBytes !== undefined) return;
+    const run: FrameRun = {
+      programs: FRAME_PROGRAMS[this.vendor],
+      ...{ table: batch.table.words, row: batch.rows, rows: batch.table.rows },
+      ...{ bytes: window.bytes, pos: window.pos, end: window.end, stop, offset: window.base },
+      ...{ limit: this.limit, meta: this.options.meta !== false, arena: batch.arena, arenaLength: batch.arenaLength, keysRead: batch.keysRead },
+      ...{ db: frame.db, flags: frame.hasExpire ? HAS_EXPIRE : 0, expireHi: frame.expireHi, expireLo: frame.expireLo, idle: frame.idle, freq: frame.freq },
+    };
+    this.hot.frameRows(run);
+    if (run.pos === window.pos) return;
+    window.pos = run.pos;
+    batch.use(this.tables.opcodes);
+    batch.rows = run.row;
+    batch.arenaLength = run.arenaLength;
+    batch.keysRead = run.keysRead;
+    frame.db = run.db;
+    frame.opcode = undefined;
+    frame.hasExpire = false;
+    frame.expireAt = -1;
+    if ((run.flags & HAS_EXPIRE) !== 0) frame.setExpire(run.expireHi, run.expireLo);
+    frame.idle = run.idle;
+    frame.freq = run.freq;
+  }
+
+  /** Gives back the bytes that were pushed, where `fill` said NEED. */
+  release(): void {
+    this.window.release();
   }
 
   /** Says that no more bytes come. Throws unless the RDB was complete. */
@@ -196,11 +217,16 @@ export class Framer {
   }
 
   next(): number {
+    const kind = this.found();
+    if (kind === NEED) this.window.release();
+    return kind;
+  }
+
+  private found(): number {
     try {
       for (;;) {
         const kind = this.step();
         if (kind === AGAIN || (this.skipping && (kind === FRAGMENT || kind === PIECE))) continue;
-        if (kind === NEED) this.window.release();
         return kind;
       }
     } catch (error) {

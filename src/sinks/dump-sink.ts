@@ -1,5 +1,7 @@
 import { type Hot, PLAIN } from '../bytes/hot.js';
 import { formatText } from '../bytes/text.js';
+import { DROPPED, HEAD_EDITED, KIND, SOURCE_DB } from '../kernels/layout.js';
+import type { Batch } from '../rdb/batch.js';
 import { Frame, RECORD } from '../rdb/frame.js';
 import type { KeySet } from '../values/key-set.js';
 import { type PartsPlan, PartsTranscoder } from '../values/parts-transcoder.js';
@@ -82,8 +84,9 @@ export abstract class DumpSink implements LastSink {
   protected readonly hot: Hot;
   /** The database that the key at hand has in its source. */
   protected sourceDb = 0;
-  /** The key at hand had an expiry. */
+  /** The modifiers of the current key are not those that stand in its source. */
   protected stripped = false;
+  private readonly rowFrame = new Frame();
   protected file: SourceFile = { name: '', version: 0, vendor: 'redis' };
 
   private readonly translation: Translation | undefined;
@@ -127,21 +130,76 @@ export abstract class DumpSink implements LastSink {
     this.file = file;
   }
 
+  batch(batch: Batch): void {
+    if (this.options.seen !== undefined) this.dropRepeated(batch);
+    for (let row = batch.from; row < batch.to; row++) {
+      const next = this.clock === undefined ? this.run(batch, row) : row;
+      if (next > row) this.dropped = batch.table.has(next - 1, DROPPED);
+      row = batch.row = next;
+      if (row < batch.to) this.row(batch, row);
+    }
+  }
+
+  /** Takes rows from `row` on in one go, as long as they are plain. Returns the first that is not. */
+  protected run(_batch: Batch, row: number): number {
+    return row;
+  }
+
+  private row(batch: Batch, row: number): void {
+    const { rowFrame } = this;
+    const { table } = batch;
+    if (table.has(row, DROPPED)) {
+      this.dropped = true;
+      this.clock = undefined;
+      return;
+    }
+    batch.read(row, rowFrame);
+    if (rowFrame.opcode !== undefined) {
+      this.meta(rowFrame);
+      return;
+    }
+    this.sourceDb = table.word(row, SOURCE_DB);
+    this.stripped = table.has(row, HEAD_EDITED);
+    this.wholeRecord(rowFrame);
+    if (this.dropped) batch.mark(row, DROPPED);
+  }
+
+  /** A whole value that no pass dropped. */
+  protected wholeRecord(frame: Frame): void {
+    this.dropped = false;
+    this.edited(RECORD, frame);
+  }
+
   frame(kind: number, frame: Frame): void {
     const { dbMap, stripTtl } = this.options;
     const { db, hasExpire } = frame;
     this.sourceDb = db;
     if (dbMap !== undefined) frame.db = dbMap.get(db) ?? db;
-    if (stripTtl === true) {
-      frame.hasExpire = false;
-      this.stripped = hasExpire;
-    }
+    if (stripTtl === true) frame.hasExpire = false;
+    this.stripped = hasExpire && stripTtl === true;
     if (frame.first) this.dropped = !this.isNew(frame);
+    this.edited(kind, frame);
+    frame.db = db;
+    frame.hasExpire = hasExpire;
+  }
+
+  /** Takes a record, or a part, as the options make it. */
+  protected edited(kind: number, frame: Frame): void {
     if (!this.dropped) this.translate(kind, frame);
     if (this.clock !== undefined && !this.dropped && !this.keepsKeyAux) this.counts.adapted++;
     this.clock = undefined;
-    frame.db = db;
-    frame.hasExpire = hasExpire;
+  }
+
+  /** Drops the keys that came before. */
+  private dropRepeated(batch: Batch): void {
+    const { rowFrame } = this;
+    const { table } = batch;
+    for (let row = batch.from; row < batch.to; row++) {
+      if (table.word(row, KIND) !== RECORD || table.has(row, DROPPED)) continue;
+      batch.read(row, rowFrame);
+      this.sourceDb = table.word(row, SOURCE_DB);
+      if (!this.isNew(rowFrame)) batch.mark(row, DROPPED);
+    }
   }
 
   /** The RDB version of what is written. */
@@ -209,8 +267,7 @@ export abstract class DumpSink implements LastSink {
     return this.takeBack();
   }
 
-  /** The filters left a key out. */
-  leftOut(): void {
+  passOver(): void {
     this.dropped = true;
     this.clock = undefined;
   }

@@ -1,13 +1,13 @@
 import {
   type Hot, RECORD_INTSET, RECORD_ITEMS, RECORD_LISTPACK, RECORD_QUICKLIST, RECORD_QUICKLIST2, RECORD_TEXT, RECORD_ZIPLIST, type RecordForm, type RecordForms,
+  RUN_ITEMS, RUN_PAIRS, RUN_SCORES,
 } from '../bytes/hot.js';
 import { type FrameTable, typeNumber } from '../rdb/frame-table.js';
 import { type Form, TABLES, type TypeRow } from '../rdb/types.js';
-import { LAYOUTS, type Layout } from '../values/layouts.js';
+import { FIELD, ITEM, LAYOUTS, type Layout } from '../values/layouts.js';
 import { packedOf } from '../values/packed.js';
 import { itemsLayout } from '../values/reader.js';
 import { VALUES } from './json-head.js';
-import { runKind } from './json-lines.js';
 import type { Output } from './output.js';
 
 const CONTAINERS: Partial<Readonly<Record<Form, number>>> = {
@@ -29,6 +29,13 @@ function layoutOf(type: TypeRow): Layout {
   return LAYOUTS.list;
 }
 
+/** What `Hot.jsonRun` calls a layout, or -1. */
+export function runKind({ roles }: Layout): number {
+  if (roles.length === 1) return roles[0] === ITEM ? RUN_ITEMS : -1;
+  if (roles.length > 2) return -1;
+  return roles[0] === FIELD ? RUN_PAIRS : RUN_SCORES;
+}
+
 function formOf(type: TypeRow): RecordForm | undefined {
   const container = CONTAINERS[type.form];
   if (container === undefined) return undefined;
@@ -37,7 +44,7 @@ function formOf(type: TypeRow): RecordForm | undefined {
   return kind < 0 ? undefined : { container, kind, reads: layout.reads, texts: VALUES[type.redisType] };
 }
 
-/** Writes rows of a frame table as lines, as long as a kernel can; returns the first that it cannot. */
+/** Writes rows as lines, as long as a kernel can; returns the first that it cannot. */
 export function plainRows(hot: Hot, output: Output, { words }: FrameTable, row: number, rows: number, bytes: Uint8Array): number {
   if (output.held) return row;
   const done = hot.jsonRecords(JSON_FORMS, words, row, rows, bytes, output.bytes, output.length);

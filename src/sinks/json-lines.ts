@@ -1,14 +1,17 @@
 import { writeInt } from '../bytes/decimal.js';
-import { type Hot, PLAIN, RUN_ITEMS, RUN_PAIRS, RUN_SCORES } from '../bytes/hot.js';
+import { type Hot, PLAIN } from '../bytes/hot.js';
 import { DOUBLE, type Element } from '../encodings/element.js';
 import type { StreamId } from '../encodings/stream.js';
-import type { Frame } from '../rdb/frame.js';
+import { DROPPED } from '../kernels/layout.js';
+import type { Batch } from '../rdb/batch.js';
+import { Frame, RECORD } from '../rdb/frame.js';
 import type { RedisType } from '../rdb/types.js';
-import { FIELD, ITEM, type Layout, MEMBER, MODULE_PART, VALUE } from '../values/layouts.js';
+import { FIELD, type Layout, MEMBER, MODULE_PART, VALUE } from '../values/layouts.js';
 import { MODULE_UINT, type ModuleType } from '../values/module.js';
 import { PartsReader } from '../values/parts.js';
 import type { StreamTail } from '../values/stream-tail.js';
 import { BigText } from './big-text.js';
+import { plainRows, runKind } from './json-forms.js';
 import { headSize, VALUES, writeHead } from './json-head.js';
 import { endJson, jsonLine, metaJson, MODULE_PART_NAMES } from './json-meta.js';
 import { writeStreamTail } from './json-stream.js';
@@ -27,13 +30,6 @@ const FIELD_VALUE = ascii('{"value":');
 const ENTRY = ascii('{"id":"');
 const ENTRY_FIELDS = ascii('","fields":[');
 
-/** What `Hot.jsonRun` calls a layout, or -1. */
-export function runKind({ roles }: Layout): number {
-  if (roles.length === 1) return roles[0] === ITEM ? RUN_ITEMS : -1;
-  if (roles.length > 2) return -1;
-  return roles[0] === FIELD ? RUN_PAIRS : RUN_SCORES;
-}
-
 export interface JsonLinesOptions {
   /** Write a line at the end of each file (`{"type":"end",…}`). */
   readonly meta?: boolean;
@@ -48,6 +44,7 @@ export interface JsonLinesOptions {
 export class JsonLines extends PartsReader implements RecordSink {
   private readonly json: JsonWriter;
   private readonly hot: Hot;
+  private readonly rowFrame = new Frame();
   private type: RedisType = 'string';
   /** Nothing stands before the next element. */
   private first = true;
@@ -108,6 +105,19 @@ export class JsonLines extends PartsReader implements RecordSink {
 
   fileBegin(): void {
     // all files are read alike
+  }
+
+  batch(batch: Batch): void {
+    const { rowFrame } = this;
+    const { table, to } = batch;
+    for (let row = batch.from; row < to; row++) {
+      row = batch.row = plainRows(this.hot, this.output, table, row, to, batch.bytes);
+      if (row === to) break;
+      if (table.has(row, DROPPED)) continue;
+      batch.read(row, rowFrame);
+      if (rowFrame.opcode === undefined) this.frame(RECORD, rowFrame);
+      else this.meta(rowFrame);
+    }
   }
 
   get full(): boolean {

@@ -1,11 +1,15 @@
 import { keySlot, SLOTS } from '../bytes/crc16.js';
 import { EMPTY } from '../encodings/element.js';
+import { DB, DROPPED, END, FLAGS, FREQ, GROWN, HAS_EXPIRE, HAS_META, HEAD_EDITED, HEAD_START, IDLE, KIND, ROW_WORDS, TYPE, TYPE_AT } from '../kernels/layout.js';
+import type { Batch } from '../rdb/batch.js';
 import { type Frame, RECORD } from '../rdb/frame.js';
 import { type Length, readLength } from '../rdb/length.js';
 import { VALKEY_VERSION } from '../rdb/payload.js';
-import { TABLES } from '../rdb/types.js';
-import { AUX_SINCE, fitsModifiers, modifiersOf } from '../rdb/write.js';
+import { TABLES, type TypeRow } from '../rdb/types.js';
+import { AUX_SINCE, fitsModifiers, IDLE_SINCE, modifiersOf } from '../rdb/write.js';
+import { isFileOnly } from '../values/targets.js';
 import { DumpSink, type DumpSinkOptions } from './dump-sink.js';
+import { PlainTypes } from './plain-types.js';
 import type { RdbFile, RdbFormat } from './rdb-file.js';
 import { auxName, functionCode, libraryName } from './rdb-meta.js';
 
@@ -37,13 +41,19 @@ const COMMON_VERSION = 11;
 /** Functions came with this version. */
 const FUNCTION_SINCE = 10;
 
-/** Why a key of another file cannot be in a file of this format as it is: its type byte means something else there, or nothing. */
-function misfit({ metaBytes, type }: Frame, { vendor, version }: RdbFormat): string | undefined {
-  const file = vendor === 'valkey' && version >= VALKEY_VERSION ? `a Valkey file of version ${version}` : `a Redis file of version ${version}`;
-  const help = '; --target-version writes it for a server of your choice';
-  if (TABLES[vendor].types[type.id] !== type || type.since > version) return `its encoding ${type.name} means nothing or something else in ${file}, which the sources become${help}`;
-  if (metaBytes !== undefined && vendor === 'valkey') return `it has module metadata, which ${file} cannot have${help}`;
-  return undefined;
+const fileOf = ({ vendor, version }: RdbFormat): string => `a ${vendor === 'valkey' && version >= VALKEY_VERSION ? 'Valkey' : 'Redis'} file of version ${version}`;
+const HELP = '; --target-version writes it for a server of your choice';
+
+/** Why a value of another file cannot be in a file of this format as it is: its type byte means something else there, or nothing. */
+function typeMisfit(type: TypeRow, format: RdbFormat): string | undefined {
+  const { vendor, version } = format;
+  if (TABLES[vendor].types[type.id] === type && type.since <= version) return undefined;
+  return `its encoding ${type.name} means nothing or something else in ${fileOf(format)}, which the sources become${HELP}`;
+}
+
+function misfit({ metaBytes, type }: Frame, format: RdbFormat): string | undefined {
+  if (metaBytes !== undefined && format.vendor === 'valkey') return typeMisfit(type, format) ?? `it has module metadata, which ${fileOf(format)} cannot have${HELP}`;
+  return typeMisfit(type, format);
 }
 
 const length: Length = { value: 0, hi: 0, lo: 0 };
@@ -59,6 +69,8 @@ export class RdbSink extends DumpSink {
   /** Where the last key went. */
   private keyFile: RdbFile;
   private begun = false;
+  private plain: PlainTypes | undefined;
+  private readonly key = { keyBytes: EMPTY, keyStart: 0, keyEnd: 0 };
   /** A run of records: `bytes[start, end)`, for `runFile`. */
   private runBytes: Uint8Array = EMPTY;
   private runStart = 0;
@@ -108,7 +120,7 @@ export class RdbSink extends DumpSink {
   }
 
   /** The file that the key belongs to. */
-  private fileOf({ keyBytes, keyEnd, keyStart }: Frame): RdbFile {
+  private fileOf({ keyBytes, keyEnd, keyStart }: Pick<Frame, 'keyBytes' | 'keyEnd' | 'keyStart'>): RdbFile {
     const { files } = this;
     if (!this.split) return files[0];
     return files[rangeOf(keySlot(keyBytes, keyStart, keyEnd), files.length)];
@@ -146,6 +158,53 @@ export class RdbSink extends DumpSink {
       file.bytes(frame.bytes, frame.start, frame.end);
     }
     file.count(frame.hasExpire);
+  }
+
+  /** Records that stay as they are, in one piece where they stand next to each other. */
+  protected override run(batch: Batch, first: number): number {
+    if (!this.begun) this.begin();
+    this.plain ??= this.plainTypes();
+    const { key, plain, split } = this;
+    const { bytes, table, to } = batch;
+    const { words } = table;
+    const hasModifiers = this.format.version >= IDLE_SINCE;
+    let row = first;
+    for (let at = row * ROW_WORDS; row < to; row++, at += ROW_WORDS) {
+      const flags = words[at + FLAGS];
+      if ((flags & DROPPED) !== 0) continue;
+      if (words[at + KIND] !== RECORD || !(words[at + GROWN] <= plain.largest[words[at + TYPE]] || plain.has(batch, row))) break;
+      const bare = words[at + FREQ] < 0 && table.double(row, IDLE) < 0;
+      const expires = (flags & HAS_EXPIRE) !== 0;
+      let start = words[at + HEAD_START];
+      if ((flags & HEAD_EDITED) !== 0 && !expires && bare) start = words[at + TYPE_AT];
+      else if ((flags & HEAD_EDITED) !== 0 || (flags & HAS_META) !== 0 || (!bare && !hasModifiers)) break;
+      else if (start === words[at + TYPE_AT] && (expires || !bare)) break;
+      const db = words[at + DB];
+      if (split) batch.readKey(row, key);
+      const file = this.fileOf(key);
+      if (file !== this.runFile || start !== this.runEnd || bytes !== this.runBytes || !file.selected(db)) {
+        this.endRun();
+        file.select(db, this.counted.get(db));
+        this.runFile = file;
+        this.runBytes = bytes;
+        this.runStart = start;
+      }
+      this.runEnd = words[at + END];
+      file.count(expires);
+      this.keysTaken = true;
+    }
+    return row;
+  }
+
+  private plainTypes(): PlainTypes {
+    const { format, target } = this.options;
+    const merges = format !== undefined && target === undefined;
+    return new PlainTypes(this.hot, target, (type) => !(merges && typeMisfit(type, format) !== undefined) && !(this.leavesFile && isFileOnly(type)));
+  }
+
+  override batch(batch: Batch): void {
+    super.batch(batch);
+    this.endRun();
   }
 
   private beginKey(frame: Frame): void {

@@ -1,16 +1,17 @@
 import { NEVER, RESTORE_REPLACE } from '../bytes/hot.js';
+import { DB, DROPPED, KIND } from '../kernels/layout.js';
+import type { Batch } from '../rdb/batch.js';
 import { Frame, NEED, RECORD } from '../rdb/frame.js';
-import { FrameTable } from '../rdb/frame-table.js';
 import { Framer } from '../rdb/framer.js';
 import { PAYLOAD_FOOTER, payloadHead } from '../rdb/payload.js';
-import { hasFunctions, hasReplace, releaseNumber, targetName } from '../values/targets.js';
+import { hasAbsoluteTtl, hasFunctions, hasReplace, isFileOnly, releaseNumber, targetName } from '../values/targets.js';
 import type { DumpSinkOptions } from './dump-sink.js';
 import type { Output } from './output.js';
+import { PlainTypes } from './plain-types.js';
 import { functionCode } from './rdb-meta.js';
 import { RespValues } from './resp-values.js';
 import { RespWriter, writeExpiry } from './resp-writer.js';
 import { RestoreWriter } from './restore-writer.js';
-import { LARGEST_RUN, RUN_BYTES, RUN_ROWS } from './run-limits.js';
 import { SingleOutputSink } from './single-output-sink.js';
 import { Spill } from './spill.js';
 
@@ -22,6 +23,9 @@ export interface RespSinkOptions extends DumpSinkOptions {
 }
 
 const NEWEST = 9999;
+
+/** Bytes of a payload beside its value: type byte and footer. */
+const AROUND_VALUE = 1 + PAYLOAD_FOOTER;
 
 /** Parts of values are read again in such pieces. */
 const LIMIT = 1 << 20;
@@ -35,9 +39,7 @@ export class RespSink extends SingleOutputSink {
   private readonly restores: RestoreWriter;
   private readonly values: RespValues;
   private readonly server: number;
-  /** What `takeRun` works with. */
-  private readonly rows: FrameTable;
-  private readonly rowFrame = new Frame();
+  private readonly plain: PlainTypes;
   private db = 0;
   /** The value in parts at hand: its bytes so far, and what reads them again. */
   private readonly held = new Spill();
@@ -53,7 +55,7 @@ export class RespSink extends SingleOutputSink {
     super(output, options);
     this.resp = new RespWriter(output, this.hot);
     this.restores = new RestoreWriter(this.hot.crc64(), options.target);
-    this.rows = FrameTable.allocate(this.hot, RUN_ROWS);
+    this.plain = new PlainTypes(this.hot, options.target, (type) => !isFileOnly(type), options.maxPayload - AROUND_VALUE);
     this.server = options.target === undefined ? NEWEST : releaseNumber(options.target);
     this.values = new RespValues(this.resp, this.server);
   }
@@ -73,24 +75,25 @@ export class RespSink extends SingleOutputSink {
     if (frame.last && this.isTooLarge(payloadHead(frame).length + this.held.size) && !RespValues.can(frame)) this.refuseLarge(frame);
   }
 
-  /** Keys that stay as they are, framed in a run and written by a kernel. */
-  takeRun(framer: Framer, most: number, now: number): number {
-    const { hot, options, output, rowFrame, rows } = this;
-    if (options.maxPayload < LARGEST_RUN || options.target !== undefined || options.dbMap !== undefined || options.stripTtl === true || options.seen !== undefined || this.clock !== undefined) return 0;
-    const { bytes, position: to } = framer;
-    const taken = framer.run({ table: rows.words, row: 0, rows: Math.min(RUN_ROWS, most), to, room: RUN_BYTES, read: 0, expired: 0, now });
-    if (taken > 0) this.dropped = false;
-    const run = { table: rows.words, bytes, routes: undefined, largest: undefined, running: framer.running, now: NEVER, version: this.version, options: RESTORE_REPLACE };
-    for (let row = 0; row < taken; row++) {
-      if (row === 0) this.select(framer.frame.db);
+  /** Records that stay as they are, written by a kernel. */
+  protected override run(batch: Batch, first: number): number {
+    const { hot, output, plain } = this;
+    const { target } = this.options;
+    if (!hasAbsoluteTtl(target)) return first;
+    const { bytes, table, to } = batch;
+    const run = { table: table.words, bytes, routes: undefined, largest: plain.largest, running: this.file.running, now: NEVER, db: 0, version: this.version, options: RESTORE_REPLACE };
+    for (let row = first; ; ) {
+      while (row < to && table.has(row, DROPPED)) row++;
+      if (row === to || table.word(row, KIND) !== RECORD || !plain.has(batch, row)) return row;
+      run.db = table.word(row, DB);
+      this.select(run.db);
       const out = { bytes: output.bytes, length: output.length, units: 0 };
-      row = hot.restoreRecords(run, row, taken, [out]);
+      let next = hot.restoreRecords(run, row, to, [out]);
+      if (next === row) next = hot.restoreRecords({ ...run, largest: undefined }, row, row + 1, [out]);
       output.length = out.length;
-      if (row === taken) break;
-      rows.read(row, rowFrame, bytes);
-      this.frame(RECORD, rowFrame);
+      if (next === row) return row;
+      row = next;
     }
-    return taken;
   }
 
   private isTooLarge(size: number): boolean {

@@ -1,89 +1,73 @@
 import { SLOTS } from '../bytes/crc16.js';
-import { type Hot, RESTORE_EXISTS, RESTORE_REPLACE, type RestoreRun } from '../bytes/hot.js';
-import { Frame } from '../rdb/frame.js';
-import { EXPIRE_HI, EXPIRE_LO, FLAGS, FrameTable, GROWN, HAS_EXPIRE, HAS_META, KEY_END, KEY_START, OFFSET, TYPE, typeNumber } from '../rdb/frame-table.js';
-import type { Framer } from '../rdb/framer.js';
-import { TABLES } from '../rdb/types.js';
-import { hasListpacks, hasMisreadListpacks, LARGEST_SAFE } from '../values/listpack-borders.js';
-import { hasAbsoluteTtl, reads, type Target } from '../values/targets.js';
-import type { DumpSinkOptions } from './dump-sink.js';
+import { type Hot, NEVER, RESTORE_EXISTS, RESTORE_REPLACE, type RestoreRun } from '../bytes/hot.js';
+import { EMPTY } from '../encodings/element.js';
+import { DB, DROPPED, KIND, OFFSET, RECORD } from '../kernels/layout.js';
+import type { Batch } from '../rdb/batch.js';
+import { PAYLOAD_FOOTER } from '../rdb/payload.js';
+import { hasAbsoluteTtl, type Target } from '../values/targets.js';
+import { PlainTypes } from './plain-types.js';
 import type { BatchOptions, RestoreBatches } from './restore-batches.js';
 import type { Stretches } from './restore-stretches.js';
-import { LARGEST_RUN, RUN_BYTES, RUN_ROWS } from './run-limits.js';
+import type { SourceFile } from './sink.js';
 
-export interface RunsOptions extends BatchOptions, Pick<DumpSinkOptions, 'dbMap' | 'stripTtl'> {
+export interface RunsOptions extends BatchOptions {
+  readonly target: Target;
   /** Payloads over this many bytes become plain commands. */
   readonly maxPayload: number;
   /** Databases that the target has. */
   readonly databases: number;
-  /** Milliseconds. */
-  readonly ttlShift?: number | undefined;
-  /** Records with a value at an offset below this are there already. */
-  readonly from: number;
   /** Only looked at: nothing is sent. */
   readonly dry?: boolean | undefined;
 }
 
-/** Numbers of types are less. */
-const TYPE_NUMBERS = 512;
-
-/** Runs of records that kernels frame and write; rows of them that cannot go as they are go to `slowly`, one by one. */
+/** Records that a kernel writes into batches of commands. */
 export class RestoreRuns {
-  private readonly rows: FrameTable;
-  private readonly rowFrame = new Frame();
-  /** By the number of a type: the largest value, in decompressed bytes, that goes as it is. */
-  private readonly plain: Float64Array;
+  private readonly plain: PlainTypes;
   private owners: Int16Array | undefined;
   private slots: Uint16Array | undefined;
   private readonly kernelOptions: number;
   private readonly kernelFits: boolean;
+  private readonly key = { keyBytes: EMPTY, keyStart: 0, keyEnd: 0 };
 
   constructor(
     private readonly hot: Hot,
     private readonly options: RunsOptions,
     private readonly batches: RestoreBatches,
     private readonly stretches: Stretches,
-    private readonly slowly: (frame: Frame) => void,
   ) {
-    const { conflict, dbMap, dry, maxPayload, stripTtl, target, ttlShift = 0 } = options;
-    this.rows = FrameTable.allocate(hot, RUN_ROWS);
+    const { conflict, maxPayload, target } = options;
     this.kernelOptions = (conflict === 'replace' ? RESTORE_REPLACE : 0) | (batches.perUnit === 2 ? RESTORE_EXISTS : 0);
-    this.kernelFits = maxPayload >= LARGEST_RUN && hasAbsoluteTtl(target) && dbMap === undefined && stripTtl !== true && ttlShift === 0 && dry !== true;
-    this.plain = plainTypes(target, hot);
+    this.kernelFits = hasAbsoluteTtl(target);
+    this.plain = new PlainTypes(hot, target, () => true, maxPayload - 1 - PAYLOAD_FOOTER);
   }
 
-  /** Whether keys of a database, of the target, can go this way now. */
-  can(db: number): boolean {
-    return this.kernelFits && db < this.options.databases && this.batches.hasFree;
-  }
-
-  /** Takes `most` records at the most, into a database of the target. Returns how many were taken. */
-  take(framer: Framer, most: number, db: number, version: number): number {
-    const { rows } = this;
-    const { from, pace } = this.options;
-    const { position: to } = framer;
-    const taken = framer.run({ table: rows.words, row: 0, rows: Math.min(RUN_ROWS, most, pace.burst), to, room: Math.min(RUN_BYTES, pace.burstBytes), read: 0, expired: 0, now: 0 });
-    if (taken === 0) return 0;
-    const last = rows.double(taken - 1, OFFSET);
-    if (last >= from) this.send(taken, db, version, framer);
-    this.stretches.offset = last; // also where one before it went slowly
-    return taken;
-  }
-
-  private send(taken: number, db: number, version: number, { bytes, running }: Framer): void {
-    const { batches, kernelOptions: options, plain: largest, rows } = this;
-    const now = Date.now();
-    const run = { table: rows.words, bytes, routes: this.routes(), largest, running, now, version, options };
-    let row = 0;
-    while (rows.double(row, OFFSET) < this.options.from) row++;
-    while (row < taken) {
-      row = this.write(run, row, taken, db);
-      if (row === taken) break;
-      if (this.isPlain(row, now, bytes)) this.writeOne({ ...run, largest: undefined }, row, db);
-      else this.slowly(this.frameOf(row, bytes));
-      row++;
+  /** Takes rows from `first` on, as long as they are plain. Returns the first that is not. */
+  take(batch: Batch, first: number, { running }: SourceFile, version: number): number {
+    const { batches, kernelOptions: options, plain, stretches } = this;
+    const { bytes, table, to } = batch;
+    const run: RestoreRun = { table: table.words, bytes, routes: this.routes(), largest: plain.largest, running, now: NEVER, db: 0, version, options };
+    for (let row = first; ; ) {
+      while (row < to && table.has(row, DROPPED)) row++;
+      if (row === to || !this.isPlain(batch, row)) return row;
+      const db = table.word(row, DB);
+      if (this.options.dry === true) {
+        stretches.current.ledger.at(db, '').restored++;
+        stretches.offset = table.double(row++, OFFSET);
+        continue;
+      }
+      let next = this.write({ ...run, db }, row, to);
+      if (next === row) next = this.writeOne({ ...run, db, largest: undefined }, batch, row);
+      if (next === row) return row;
+      stretches.offset = table.double(next - 1, OFFSET);
+      row = next;
+      batches.sendFull();
     }
-    batches.sendFull();
+  }
+
+  /** Whether a row can go as it is. */
+  private isPlain(batch: Batch, row: number): boolean {
+    const { table } = batch;
+    return this.kernelFits && table.word(row, KIND) === RECORD && table.word(row, DB) < this.options.databases && this.batches.hasFree && this.plain.has(batch, row);
   }
 
   /** Which master has which slot, where kernels find it. */
@@ -97,51 +81,28 @@ export class RestoreRuns {
     return this.slots;
   }
 
-  private write(run: RestoreRun, row: number, rows: number, db: number): number {
-    const done = this.hot.restoreRecords(run, row, rows, this.batches.filled(this.options.bulk.masters, db));
-    this.stretches.current.expect(done - row);
+  private write(run: RestoreRun, row: number, to: number): number {
+    const outs = this.batches.filled(this.options.bulk.masters, run.db);
+    const before = units(outs);
+    const done = this.hot.restoreRecords(run, row, to, outs);
+    this.stretches.current.expect(units(outs) - before);
     return done;
   }
 
-  /** A row that can go as it is: the kernel could not see that, or its batch has no room, or is yet to be begun. */
-  private writeOne(run: RestoreRun, row: number, db: number): void {
-    if (this.write(run, row, row + 1, db) > row) return;
-    const { batches, rows, stretches } = this;
-    const link = batches.linkOf(rows.word(row, KEY_START), rows.word(row, KEY_END), run.bytes);
-    const batch = batches.at(link, db, stretches.current);
-    if (batch.units > 0 && batches.isPooled(batch)) {
-      batches.sendOff(link, batch);
-      batches.at(link, db, stretches.current);
+  /** A row that can go as it is: its batch has no room, or is yet to be begun. */
+  private writeOne(run: RestoreRun, batch: Batch, row: number): number {
+    const { batches, key, stretches } = this;
+    const next = this.write(run, row, row + 1);
+    if (next > row) return next;
+    batch.readKey(row, key);
+    const link = batches.linkOf(key.keyStart, key.keyEnd, key.keyBytes);
+    const commands = batches.at(link, run.db, stretches.current);
+    if (commands.units > 0 && batches.isPooled(commands)) {
+      batches.sendOff(link, commands);
+      batches.at(link, run.db, stretches.current);
     }
-    if (this.write(run, row, row + 1, db) === row) this.slowly(this.frameOf(row, run.bytes));
-  }
-
-  /** Whether a row can go as it is. */
-  private isPlain(row: number, now: number, bytes: Uint8Array): boolean {
-    const { rows } = this;
-    const flags = rows.word(row, FLAGS);
-    const expired = (flags & HAS_EXPIRE) !== 0 && rows.word(row, EXPIRE_HI) * 0x100000000 + (rows.word(row, EXPIRE_LO) >>> 0) <= now;
-    const plain = this.plain[rows.word(row, TYPE)];
-    return !expired && plain >= 0 && (flags & HAS_META) === 0 && (rows.word(row, GROWN) <= plain || this.readsWell(row, bytes));
-  }
-
-  /** Whether the target reads all listpacks of a value as they are. */
-  private readsWell(row: number, bytes: Uint8Array): boolean {
-    return !hasMisreadListpacks(this.frameOf(row, bytes), this.options.target.wide);
-  }
-
-  private frameOf(row: number, bytes: Uint8Array): Frame {
-    this.rows.read(row, this.rowFrame, bytes);
-    return this.rowFrame;
+    return this.write(run, row, row + 1);
   }
 }
 
-/** By number of type: the largest value that goes as it is; larger ones may have something that the target reads otherwise. */
-function plainTypes(target: Target, hot: Hot): Float64Array {
-  const { buffer, byteOffset } = hot.allocate(TYPE_NUMBERS * 8);
-  const sizes = new Float64Array(buffer, byteOffset, TYPE_NUMBERS).fill(-1);
-  for (const type of [...TABLES.redis.types, ...TABLES.valkey.types]) {
-    if (type !== undefined && reads(target, type)) sizes[typeNumber(type)] = hasListpacks(type) ? LARGEST_SAFE : Infinity;
-  }
-  return sizes;
-}
+const units = (outs: readonly ({ units: number } | undefined)[]): number => outs.reduce((sum, out) => sum + (out?.units ?? 0), 0);

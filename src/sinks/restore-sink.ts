@@ -1,7 +1,8 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { formatText } from '../bytes/text.js';
+import { OFFSET } from '../kernels/layout.js';
+import type { Batch } from '../rdb/batch.js';
 import { type Frame, RECORD } from '../rdb/frame.js';
-import type { Framer } from '../rdb/framer.js';
 import { encodePayload, PAYLOAD_FOOTER, payloadHead } from '../rdb/payload.js';
 import { hasFunctions, type Target, targetName } from '../values/targets.js';
 import { DumpSink, type DumpSinkOptions } from './dump-sink.js';
@@ -22,12 +23,16 @@ export interface RestoreSinkOptions extends DumpSinkOptions, RunsOptions, Stretc
   readonly target: Target;
   /** What becomes of function libraries that the target has with other code. */
   readonly libraryConflict: RestoreConflict;
+  /** Records with a value at an offset below this are there already. */
+  readonly from: number;
+  /** Milliseconds. */
+  readonly ttlShift?: number | undefined;
   /** All keys go into this database. */
   readonly intoDb?: number | undefined;
   /** Values that are rejected keep their payload: somebody writes it somewhere. */
   readonly keepsRejects: boolean;
-  /** The filters left a key out. */
-  onLeftOut(): void;
+  /** The filters left keys out. */
+  onLeftOut(keys: number): void;
   /** When it is aborted, replies are not waited for any more. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -53,21 +58,19 @@ export class RestoreSink extends DumpSink {
   private seen: HeldPayload | undefined;
   /** Of the key at hand, as the options make it. */
   private expireAt: bigint | undefined;
-  /** Where the last key is that did not go the way of a kernel. */
-  private lastSlow = -1;
   private readonly libraries: Uint8Array[] = [];
 
   constructor(protected override readonly options: RestoreSinkOptions) {
     super(options);
     this.batches = new RestoreBatches(this.hot, options);
     this.stretches = new Stretches(options, this.batches);
-    this.runs = new RestoreRuns(this.hot, options, this.batches, this.stretches, (frame) => this.slowly(frame));
+    this.runs = new RestoreRuns(this.hot, options, this.batches, this.stretches);
     this.refused = new RefusedValue((rejected) => this.stretches.current.leaveOut(rejected));
     this.records = new RecordWriter(this.hot, options.target, options.conflict);
   }
 
   /** The database that keys of a source's database go to. */
-  private target(db: number): number {
+  target(db: number): number {
     return this.options.intoDb ?? this.options.dbMap?.get(db) ?? db;
   }
 
@@ -92,7 +95,22 @@ export class RestoreSink extends DumpSink {
     return adapted + lost + rewritten;
   }
 
-  /** What can be said of a key before its value is looked at. */
+  protected override wholeRecord(frame: Frame): void {
+    const before = this.changedKeys;
+    this.stretches.offset = frame.offset;
+    this.stretches.midKey = false;
+    this.expireAt = frame.hasExpire ? frame.expireMs : undefined;
+    this.dropped = false;
+    if (frame.db >= this.options.databases) this.refuseDatabase(frame, frame.db);
+    else super.wholeRecord(frame);
+    if (this.changedKeys > before) this.stretches.current.ledger.at(frame.db, '').transcoded++;
+  }
+
+  private refuseDatabase(frame: Frame, db: number): void {
+    this.refuse(frame, `the target has no database ${db}${this.options.intoDb === undefined ? `; --db-map ${this.sourceDb}:0 puts its keys into another` : ', which its URL names'}`);
+  }
+
+  /** What can be said of the key of a value in parts before the value is looked at. */
   private head(frame: Frame): void {
     const { databases, from, stripTtl, ttlShift = 0 } = this.options;
     const db = this.target(frame.db);
@@ -106,9 +124,9 @@ export class RestoreSink extends DumpSink {
     this.expireAt = expires ? frame.expireMs : undefined;
     if (expires && frame.expireAt <= Date.now()) {
       this.dropped = true;
-      this.stretches.current.ledger.at(db, '').expired++;
+      this.expired(db);
     } else if (db >= databases) {
-      this.refuse(frame, `the target has no database ${db}${this.options.intoDb === undefined ? `; --db-map ${frame.db}:0 puts its keys into another` : ', which its URL names'}`);
+      this.refuseDatabase(frame, db);
     }
   }
 
@@ -179,18 +197,13 @@ export class RestoreSink extends DumpSink {
     if (this.stretches.current.holds) await this.stretches.settle(signal);
   }
 
-  takeRun(framer: Framer, most: number): number {
-    const db = this.target(framer.frame.db);
-    if (this.clock !== undefined || !this.runs.can(db)) return 0;
-    const taken = this.runs.take(framer, most, db, this.version);
-    if (taken > 0 && this.stretches.offset !== this.lastSlow) this.dropped = false;
-    return taken;
+  protected override run(batch: Batch, row: number): number {
+    return this.runs.take(batch, row, this.file, this.version);
   }
 
-  /** A key of a run that a kernel does not write. */
-  private slowly(frame: Frame): void {
-    this.lastSlow = frame.offset;
-    this.frame(RECORD, frame);
+  override batch(batch: Batch): void {
+    super.batch(batch);
+    this.stretches.offset = batch.table.double(batch.to - 1, OFFSET);
   }
 
   /** A key with its value, that does not go the way of a kernel. */
@@ -261,9 +274,13 @@ export class RestoreSink extends DumpSink {
     this.stretches.endIfLong();
   }
 
-  override leftOut(): void {
-    super.leftOut();
-    this.options.onLeftOut();
+  leftOut(keys: number): void {
+    this.options.onLeftOut(keys);
+  }
+
+  /** A key for a database of the target had expired. */
+  expired(db: number): void {
+    this.stretches.current.ledger.at(db, '').expired++;
   }
 
   /** Until everything is delivered. */

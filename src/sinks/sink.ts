@@ -1,19 +1,25 @@
+import type { RunningCrc } from '../bytes/hot.js';
+import type { Batch } from '../rdb/batch.js';
 import type { Frame } from '../rdb/frame.js';
-import type { Framer } from '../rdb/framer.js';
 import type { Vendor } from '../rdb/types.js';
 
 /** What takes the keys that passed the filters. Frames are borrowed until `release`. */
 export interface RecordSink {
   /** The frames of another file follow. */
   fileBegin(file: SourceFile): void;
-  /** A whole value (RECORD) or a part of one (FRAGMENT, PIECE). Throws RdbError where the value is damaged. */
+  /**
+   * Takes rows [batch.from, batch.to) but for those that were dropped; marks as dropped those that it refuses, for a reason that it has
+   * told. Throws RdbError where the value of row `batch.row` is damaged.
+   */
+  batch(batch: Batch): void;
+  /** Takes a part (FRAGMENT, PIECE) of a value that is too large to come whole. Throws RdbError where it is damaged. */
   frame(kind: number, frame: Frame): void;
-  /** Takes whole values from the framer in a run, `most` at the most; returns how many. Throws FrameFailure where one is damaged. */
-  takeRun?(framer: Framer, most: number, now: number): number;
-  /** Whether the key of the last frame is left out, for a reason that the sink has told. */
+  /** Whether the key of the last part is left out, for a reason that the sink has told. */
   readonly dropped: boolean;
-  /** The filters left a key out. */
-  leftOut?(): void;
+  /** The filters left out keys, of the next batch, or one that comes in parts. */
+  leftOut?(keys: number): void;
+  /** A key in parts does not come, since the filters left it out. */
+  passOver?(): void;
   /** Must be awaited after every part of a value. */
   settle(): Promise<void>;
   /** A record that is no key. */
@@ -51,6 +57,8 @@ export interface SourceFile {
   readonly name: string;
   readonly version: number;
   readonly vendor: Vendor;
+  /** Its checksum so far, for whoever reads the bytes of batches anyway. */
+  readonly running?: RunningCrc | undefined;
 }
 
 export interface FileEnd {

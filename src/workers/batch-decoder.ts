@@ -1,8 +1,9 @@
 import { RdbError } from '../bytes/errors.js';
 import { type Hot, PLAIN } from '../bytes/hot.js';
 import { Kernels } from '../kernels/kernels.js';
+import { END, KIND, LEAST_EXPIRY, LINE, START } from '../kernels/layout.js';
 import { Frame, RECORD, shownKey } from '../rdb/frame.js';
-import { FrameTable, END, KIND, LEAST_EXPIRY, LINE, START } from '../rdb/frame-table.js';
+import { FrameTable } from '../rdb/frame-table.js';
 import type { ByteSink } from '../sinks/byte-sink.js';
 import { plainRows } from '../sinks/json-forms.js';
 import { JsonLines } from '../sinks/json-lines.js';

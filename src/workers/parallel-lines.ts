@@ -1,20 +1,17 @@
-import { RdbError } from '../bytes/errors.js';
 import { type Hot, PLAIN } from '../bytes/hot.js';
 import { int32, uint32 } from '../encodings/element.js';
 import type { Kernels } from '../kernels/kernels.js';
-import { Frame, FRAGMENT, RECORD, shownKey } from '../rdb/frame.js';
-import { FrameTable, KEYS_EXPIRED, OFFSET } from '../rdb/frame-table.js';
-import type { Framer } from '../rdb/framer.js';
+import type { Batch } from '../rdb/batch.js';
+import { type Frame, FRAGMENT } from '../rdb/frame.js';
 import type { ByteSink } from '../sinks/byte-sink.js';
-import { plainRows } from '../sinks/json-forms.js';
 import { JsonLines } from '../sinks/json-lines.js';
 import { endJson, jsonLine, metaJson } from '../sinks/json-meta.js';
 import { Output } from '../sinks/output.js';
-import { type Counts, type FileEnd, FrameFailure, type LastSink } from '../sinks/sink.js';
-import type { Batch } from './batch.js';
+import { type Counts, type FileEnd, type LastSink } from '../sinks/sink.js';
 import { type PoolOptions, WorkerPool } from './pool.js';
 import { Setups } from './setups.js';
-import { LOCAL_BYTES, LOCAL_ROWS, SERIAL_BYTES } from './sizes.js';
+import type { SlotBatch } from './slot-batch.js';
+import { SERIAL_BYTES } from './sizes.js';
 
 export interface ParallelOptions extends Pick<PoolOptions, 'threads' | 'worker' | 'batchBytes'> {
   readonly meta: boolean;
@@ -37,13 +34,10 @@ export class ParallelLines implements LastSink {
   private pool: WorkerPool;
   private readonly serialBytes: number;
   private readonly hot: Hot;
-  /** What `localRun` works with. */
-  private readonly table: FrameTable;
-  private readonly rowFrame = new Frame();
   /** Every key is written. */
   readonly dropped = false;
   /** The batch that is being filled; there is none while frames are decoded here. */
-  private batch: Batch | undefined;
+  private slot: SlotBatch | undefined;
   private decodedHere = 0;
   /** All output of our own is written: the next frame may go to a worker. */
   private mayLeave = false;
@@ -63,7 +57,6 @@ export class ParallelLines implements LastSink {
     this.local = new JsonLines(this.output, { meta, hot });
     this.serialBytes = options.serialBytes ?? SERIAL_BYTES;
     this.hot = hot ?? PLAIN;
-    this.table = FrameTable.allocate(this.hot, LOCAL_ROWS);
     const setups = new Setups(hot);
     this.poolOptions = { ...options, hot: this.hot, setups: (thread) => setups.of(thread) };
     this.pool = new WorkerPool(sink, this.poolOptions);
@@ -90,58 +83,33 @@ export class ParallelLines implements LastSink {
 
   frame(kind: number, frame: Frame): void {
     if (kind === FRAGMENT && frame.first) this.rememberExpiry(frame);
-    if (this.batch === undefined && !(this.mayLeave && (frame.first || frame.resumes) && this.leave())) {
+    if (this.slot === undefined && !(this.mayLeave && (frame.first || frame.resumes) && this.leave())) {
       this.mayLeave = false;
       this.decodedHere += frame.end - frame.start;
       if (this.decodedHere > this.serialBytes) this.start();
       this.local.frame(kind, frame);
       return;
     }
-    this.batch?.frame(kind, frame, this.leastExpiry, this.options.counts);
+    this.slot?.frame(kind, frame, this.leastExpiry, this.options.counts);
   }
 
-  takeRun(framer: Framer, most: number, now: number): number {
-    if (this.batch === undefined && !(this.mayLeave && this.leave())) return this.localRun(framer, most, now);
-    return this.batch?.take(framer, most, this.options.counts, now) ?? 0;
+  batch(batch: Batch): void {
+    if (this.slot === undefined && !(this.mayLeave && this.leave())) this.decodeHere(batch);
+    else this.slot?.take(batch, this.options.counts, (frame) => this.meta(frame));
   }
 
-  /** Rows are filled and decoded a few at a time. */
-  private localRun(framer: Framer, most: number, now: number): number {
-    const { hot, local, output, rowFrame, table } = this;
-    const bytes = framer.bytes;
-    const from = framer.position;
-    const rows = framer.run({ table: table.words, row: 0, rows: Math.min(LOCAL_ROWS, most), to: from, room: LOCAL_BYTES, read: 0, expired: 0, now });
-    if (rows === 0) return 0;
+  private decodeHere(batch: Batch): void {
     this.mayLeave = false;
-    let row = 0;
-    try {
-      for (; row < rows; row++) {
-        row = plainRows(hot, output, table, row, rows, bytes);
-        if (row === rows) break;
-        table.read(row, rowFrame, bytes);
-        local.frame(RECORD, rowFrame);
-      }
-    } catch (error) {
-      throw error instanceof RdbError ? this.failure(error, row) : error;
-    }
-    this.decodedHere += framer.position - from;
+    this.local.batch(batch);
+    this.decodedHere += batch.byteSize;
     if (this.decodedHere > this.serialBytes) this.start();
-    return rows;
-  }
-
-  private failure(error: RdbError, row: number): FrameFailure {
-    const { rowFrame: frame, table } = this;
-    const { expired, keys, read } = this.options.counts;
-    const bytes = table.double(row, OFFSET) + frame.end - frame.start;
-    error.at({ db: frame.db, key: shownKey(frame) });
-    return new FrameFailure(error, { read: read + row + 1, keys: keys + row, expired: expired + table.word(row, KEYS_EXPIRED), bytes });
   }
 
   /** Changes over to the workers, where that is possible. */
   private leave(): boolean {
     this.mayLeave = false;
-    this.batch = this.pool.open(this.local.inLine, this.local.bare);
-    if (this.batch === undefined) return false;
+    this.slot = this.pool.open(this.local.inLine, this.local.bare);
+    if (this.slot === undefined) return false;
     this.local.inLine = false;
     return true;
   }
@@ -153,33 +121,33 @@ export class ParallelLines implements LastSink {
 
   async settle(): Promise<void> {
     this.release();
-    if (this.batch === undefined) {
+    if (this.slot === undefined) {
       await this.local.settle();
       if (this.pool.ready && !this.output.held) await this.empty();
     } else if (this.full) await this.flush();
   }
 
   meta(frame: Frame): void {
-    if (this.batch === undefined) this.local.meta(frame);
-    else this.batch.line(jsonLine(metaJson(frame)), this.options.counts);
+    if (this.slot === undefined) this.local.meta(frame);
+    else this.slot.line(jsonLine(metaJson(frame)), this.options.counts);
   }
 
   fileEnd(file: FileEnd): void {
-    if (this.batch === undefined) this.local.fileEnd(file);
-    else if (this.options.meta) this.batch.line(jsonLine(endJson(file)), this.options.counts);
+    if (this.slot === undefined) this.local.fileEnd(file);
+    else if (this.options.meta) this.slot.line(jsonLine(endJson(file)), this.options.counts);
   }
 
   release(): void {
-    this.batch?.release();
+    this.slot?.release();
   }
 
   get full(): boolean {
-    if (this.batch === undefined) return this.local.full || this.pool.ready;
-    return this.batch.full;
+    if (this.slot === undefined) return this.local.full || this.pool.ready;
+    return this.slot.full;
   }
 
   async flush(): Promise<void> {
-    if (this.batch !== undefined) this.batch = await this.pool.next();
+    if (this.slot !== undefined) this.slot = await this.pool.next();
     else if (this.pool.ready) await this.empty();
     else await this.local.flush();
   }
@@ -193,13 +161,13 @@ export class ParallelLines implements LastSink {
   }
 
   async finish(): Promise<void> {
-    if (this.batch === undefined) return;
+    if (this.slot === undefined) return;
     await this.flush();
     await this.pool.idle();
   }
 
   rollback(): boolean {
-    if (this.batch === undefined) return this.local.rollback();
+    if (this.slot === undefined) return this.local.rollback();
     const { inLine, torn } = this.giveUp();
     if (inLine) this.local.newline();
     return !torn && !inLine;
@@ -208,7 +176,7 @@ export class ParallelLines implements LastSink {
   /** Leaves the threads with what they have; what comes next begins anew. */
   private giveUp(): WorkerPool {
     const { pool } = this;
-    this.batch = undefined;
+    this.slot = undefined;
     this.stopping = pool.close().then(() => (this.stopping = undefined));
     this.writtenBefore += pool.written;
     this.decodedHere = 0;

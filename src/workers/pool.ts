@@ -1,7 +1,7 @@
 import type { Hot } from '../bytes/hot.js';
 import type { ByteSink } from '../sinks/byte-sink.js';
 import { FrameFailure } from '../sinks/sink.js';
-import { Batch } from './batch.js';
+import { SlotBatch } from './slot-batch.js';
 import { errorOf } from './failures.js';
 import type { Report, Setup } from './messages.js';
 import { BATCH_BYTES } from './sizes.js';
@@ -50,7 +50,7 @@ export class WorkerPool {
   /** The value at hand has no element in what is written of it. */
   private bare = false;
   /** Where the batch that is being filled will go. */
-  private current: { readonly batch: Batch; readonly thread: Thread; readonly slot: number } | undefined;
+  private current: { readonly batch: SlotBatch; readonly thread: Thread; readonly slot: number } | undefined;
 
   constructor(
     private readonly sink: ByteSink,
@@ -73,22 +73,22 @@ export class WorkerPool {
   }
 
   /** The first batch to fill. `inLine`: a value was begun; `bare`: it has no element yet. */
-  open(inLine: boolean, bare: boolean): Batch | undefined {
+  open(inLine: boolean, bare: boolean): SlotBatch | undefined {
     this.inLine = inLine;
     this.bare = bare;
     const thread = this.idlest();
     return thread === undefined ? undefined : this.fill(thread);
   }
 
-  private fill(thread: Thread): Batch {
+  private fill(thread: Thread): SlotBatch {
     const slot = thread.free.shift() ?? 0;
-    const batch = new Batch(thread.setup.slots[slot], this.options.hot, this.options.batchBytes ?? BATCH_BYTES);
+    const batch = new SlotBatch(thread.setup.slots[slot], this.options.hot, this.options.batchBytes ?? BATCH_BYTES);
     this.current = { batch, thread, slot };
     return batch;
   }
 
   /** Hands the batch over, and waits for room for the next one. Throws what was wrong with batches before. */
-  async next(): Promise<Batch> {
+  async next(): Promise<SlotBatch> {
     const { current } = this;
     this.check(); // the batch before may have thrown already
     if (current === undefined) throw new TypeError('no batch is being filled');

@@ -1,5 +1,5 @@
 import type { Kernels } from '../kernels/kernels.js';
-import { FRAME_WORDS } from '../rdb/frame-table.js';
+import { ROW_WORDS } from '../kernels/layout.js';
 import type { Setup, Slot } from './messages.js';
 import { SLOT_BYTES, SLOT_ROWS, SLOTS, WORKER_BYTES } from './sizes.js';
 
@@ -19,8 +19,8 @@ export class Setups {
     const share = kernels?.share(WORKER_BYTES);
     const bytes = (size: number): Uint8Array => (share === undefined ? undefined : kernels?.allocate(size)) ?? new Uint8Array(new SharedArrayBuffer(size));
     const slot = (): Slot => {
-      const table = bytes(SLOT_ROWS * FRAME_WORDS * 4);
-      return { bytes: bytes(SLOT_BYTES), table: new Int32Array(table.buffer, table.byteOffset, SLOT_ROWS * FRAME_WORDS) };
+      const table = bytes(SLOT_ROWS * ROW_WORDS * 4);
+      return { bytes: bytes(SLOT_BYTES), table: new Int32Array(table.buffer, table.byteOffset, SLOT_ROWS * ROW_WORDS) };
     };
     return { share, slots: Array.from({ length: SLOTS }, slot) };
   }

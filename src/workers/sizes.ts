@@ -1,4 +1,4 @@
-import { FRAME_WORDS } from '../rdb/frame-table.js';
+import { ROW_WORDS } from '../kernels/layout.js';
 
 /** Batches that a worker may have: one at work, others filled or waiting. */
 export const SLOTS = 3;
@@ -19,14 +19,10 @@ export const OUTPUTS = 4;
 export const WORKER_BYTES = (8 * OUTPUTS + 8) << 20;
 
 /** All memory of a worker, but for values that are too large for it. */
-export const THREAD_BYTES = WORKER_BYTES + SLOTS * (SLOT_BYTES + SLOT_ROWS * FRAME_WORDS * 4 + (1 << 12));
+export const THREAD_BYTES = WORKER_BYTES + SLOTS * (SLOT_BYTES + SLOT_ROWS * ROW_WORDS * 4 + (1 << 12));
 
 /** Output of a worker over this many bytes is handed on in the middle of a batch. */
 export const OUTPUT_BYTES = 4 << 20;
-
-/** What is framed in a run before it is decoded, where there are no threads. */
-export const LOCAL_BYTES = 1 << 18;
-export const LOCAL_ROWS = 1 << 10;
 
 /** Input, in bytes, that is decoded before threads are worth their start. */
 export const SERIAL_BYTES = 16 << 20;

@@ -1,12 +1,12 @@
 import { Worker } from 'node:worker_threads';
 import type { Frame } from '../rdb/frame.js';
-import type { Batch } from './batch.js';
+import type { SlotBatch } from './slot-batch.js';
 import { BatchDecoder } from './batch-decoder.js';
 import type { BatchEnd, Order, Report, Setup } from './messages.js';
 
 /** A batch that was handed to a thread: what came of it so far. */
 export interface Task {
-  readonly batch: Batch;
+  readonly batch: SlotBatch;
   readonly thread: Thread;
   readonly slot: number;
   readonly outputs: { readonly bytes: Uint8Array; readonly leads: boolean }[];
@@ -57,7 +57,7 @@ export class Thread {
     this.host.post(order);
   }
 
-  hand(batch: Batch, slot: number): Task {
+  hand(batch: SlotBatch, slot: number): Task {
     const { templates } = batch;
     const news = templates !== undefined && (templates.size !== this.templatesTold || templates !== this.templates) && templates.size > 0;
     if (news) {

@@ -1,9 +1,14 @@
 /*
- * A run of whole records as rows of a frame table: what rdb/framer.ts finds with rdb/shapes.ts, for the plain cases. A record
- * that is not plain in any way (another opcode, a key that is no raw string, a cut or damaged or large value) ends the run, and
- * the framer looks at it again.
+ * Records as rows of a batch: what rdb/framer.ts finds with rdb/shapes.ts, for the plain cases. Anything else (an opcode whose meaning
+ * the framer has to know, a cut, damaged or large value, a full arena) ends the run, and the framer looks at it again.
  */
-import { BODY_START, DB, END, EXPIRE, FIRST, FLAGS, FREQ, GROWN, HAS_EXPIRE, IDLE, KEY_END, KEY_START, KEYS_EXPIRED, KEYS_READ, KIND, LAST, OFFSET, RECORD, ROW, START, TYPE } from './row';
+import { FIRST, HAS_EXPIRE, KEY_APART, LAST, META, OPCODES, RECORD } from '../layout';
+import { lzf } from './lzf';
+import { signed } from './numbers';
+import {
+  BODY_START, DB, END, EXPIRE, FLAGS, FREQ, GROWN, HEAD_START, IDLE, KEY_END, KEY_START, KEYS_READ, KIND, NEXT_ARENA, NEXT_DB, NEXT_EXPIRE, NEXT_FLAGS,
+  NEXT_FREQ, NEXT_IDLE, NEXT_KEYS_READ, NEXT_POS, OFFSET, ROW, SOURCE_DB, START, TYPE, TYPE_AT,
+} from './row';
 import { length, readLength } from './run';
 
 /** Operations of rdb/shapes.ts. */
@@ -16,37 +21,41 @@ const FIX: u32 = 16;
 /** LZF grows no more than this (bytes/lzf.ts, lzfMaxLength). */
 const LZF_GROWTH: u64 = 88;
 
-/** Where the last run ended, and the expired keys seen up to there. */
-let endsAt: usize = 0;
-let expiredKeys: u32 = 0;
+const SELECTDB: u32 = OPCODES + 254;
+const AUX: u32 = OPCODES + 250;
+/** Database numbers are C ints. */
+const MAX_DB: usize = 0x7fffffff;
+/** The length of `valkey-ver`: a field that may change whose types the file has. */
+const VENDOR_NAME: u8 = 10;
 
-export function framesEnd(): usize {
-  return endsAt;
-}
+/** An integer as text takes no more, and `lzf` writes up to 32 bytes past its end. */
+const ARENA_SLACK: usize = 48;
 
-export function framesExpired(): u32 {
-  return expiredKeys;
-}
-
-/** By how much the strings of the value at hand are longer than they stand there. */
+/** By how much the strings of the current value are longer than they stand there. */
 let growth: u64 = 0;
 
 /**
- * Finds records in [pos, end) that begin before `stop`. `types`: by type byte, the address of a program (a count of words, and
- * the words), 0 for none, and the number for the table. In the rows `pos` is position `to` and offset `offset`. Returns the
- * first row that was not filled.
+ * Fills rows [row, rows) with the records that begin in [pos, stop) and end before `end`. `types`: by first byte, the address of a
+ * program (a count of words, and the words), 0 for none, and its number (rows of opcodes are written only where `meta` is set). Positions in
+ * rows count from `base`, which stands at `offset` in the file. Keys that are not stored as bytes go to the arena, which ends at
+ * `arenaEnd`. `state`: NEXT_… of layout.ts, in and out. Returns the first row that was not filled.
  */
 export function frames(
-  types: usize, table: usize, row: i32, rows: i32, pos: usize, end: usize, stop: usize,
-  to: usize, offset: f64, limit: f64, db: i32, read: u32, expired: u32, now: f64,
+  types: usize, table: usize, row: i32, rows: i32, base: usize, end: usize, stop: usize, offset: f64, limit: f64, meta: bool, arenaEnd: usize, state: usize,
 ): i32 {
-  const shift = to - pos;
-  const start = pos;
+  let pos = load<u32>(state, NEXT_POS) as usize;
+  let nextFlags = load<i32>(state, NEXT_FLAGS);
+  let nextFreq = load<i32>(state, NEXT_FREQ);
+  let nextExpire = load<i64>(state, NEXT_EXPIRE);
+  let nextIdle = load<f64>(state, NEXT_IDLE);
+  let db = load<i32>(state, NEXT_DB);
+  let arena = load<u32>(state, NEXT_ARENA) as usize;
+  let read = load<u32>(state, NEXT_KEYS_READ);
   while (row < rows && pos < stop) {
-    let flags = FIRST | LAST;
-    let expire: i64 = 0;
-    let idle: f64 = -1;
-    let freq = -1;
+    let flags = nextFlags;
+    let expire = nextExpire;
+    let idle = nextIdle;
+    let freq = nextFreq;
     let p = pos;
     for (; p < end; ) {
       const byte = load<u8>(p);
@@ -71,37 +80,115 @@ export function frames(
     const type = types + ((load<u8>(p) as usize) << 3);
     const program = load<u32>(type) as usize;
     if (program == 0) break;
-    const keyStart = readLength(p + 1);
-    if (keyStart == 0 || keyStart > end || length > end - keyStart) break;
-    const value = keyStart + length;
+    const number = load<u32>(type, 4);
+    const at = table + (row as usize) * ROW;
+    if (number >= (OPCODES as u32)) {
+      if (p + 1 >= end || (number == AUX && load<u8>(p, 1) == VENDOR_NAME)) break;
+      const next = walk(program + 4, program + 4 + ((load<u32>(program) as usize) << 2), p + 1, end);
+      if (next == 0) break;
+      if (number == SELECTDB) {
+        if (readLength(p + 1) == 0 || length > MAX_DB) break;
+        db = length as i32;
+      } else if (meta) {
+        store<i32>(at, META, KIND);
+        store<i32>(at, FIRST | LAST, FLAGS);
+        store<u32>(at, number - (OPCODES as u32), TYPE);
+        store<i32>(at, db, DB);
+        store<u32>(at, p + 1 - base, START);
+        store<u32>(at, next - base, END);
+        store<f64>(at, offset + ((p + 1 - base) as f64), OFFSET);
+        store<u32>(at, read, KEYS_READ);
+        row++;
+      }
+      nextFlags = flags;
+      nextExpire = expire;
+      nextIdle = idle;
+      nextFreq = freq;
+      pos = next;
+      continue;
+    }
+    if (p + 1 >= end) break;
+    flags |= FIRST | LAST;
+    let keyStart: usize;
+    let keyEnd: usize;
+    let value: usize;
+    let used = arena;
+    const coded = load<u8>(p, 1);
+    if (coded < 0xc0) {
+      keyStart = readLength(p + 1);
+      if (keyStart == 0 || keyStart > end || length > end - keyStart) break;
+      value = keyEnd = keyStart + length;
+    } else {
+      keyStart = arena;
+      value = coded == 0xc3 ? expanded(p + 2, end, arena, arenaEnd) : coded > 0xc3 || arena + ARENA_SLACK > arenaEnd ? 0 : numbered(coded, p + 2, arena);
+      if (value == 0) break;
+      used = keyEnd = expandedTo;
+      flags |= KEY_APART;
+    }
+    if (value >= end) break;
     growth = 0;
     const next = walk(program + 4, program + 4 + ((load<u32>(program) as usize) << 2), value, end);
     if (next == 0 || ((next - value) as f64) + (growth as f64) >= limit) break;
 
-    const at = table + (row as usize) * ROW;
     store<i32>(at, RECORD, KIND);
     store<i32>(at, flags, FLAGS);
-    store<u32>(at, load<u32>(type, 4), TYPE);
+    store<u32>(at, number, TYPE);
     store<i32>(at, db, DB);
     store<i64>(at, expire, EXPIRE);
     store<f64>(at, idle, IDLE);
     store<i32>(at, freq, FREQ);
-    store<u32>(at, keyStart + shift, KEY_START);
-    store<u32>(at, value + shift, KEY_END);
-    store<u32>(at, value + shift, START);
-    store<u32>(at, next + shift, END);
-    store<u32>(at, value + shift, BODY_START);
-    store<f64>(at, offset + ((value - start) as f64), OFFSET);
+    store<u32>(at, keyStart - base, KEY_START);
+    store<u32>(at, keyEnd - base, KEY_END);
+    store<u32>(at, value - base, START);
+    store<u32>(at, next - base, END);
+    store<u32>(at, value - base, BODY_START);
+    store<f64>(at, offset + ((value - base) as f64), OFFSET);
     store<u32>(at, ((next - value) as u32) + (growth as u32), GROWN);
+    store<i32>(at, db, SOURCE_DB);
+    // what stands before an opcode is not next to the key
+    store<u32>(at, (nextFlags == 0 && nextIdle < 0 && nextFreq < 0 ? pos : p) - base, HEAD_START);
+    store<u32>(at, p - base, TYPE_AT);
     store<u32>(at, ++read, KEYS_READ);
-    store<u32>(at, expired, KEYS_EXPIRED);
-    if ((flags & HAS_EXPIRE) != 0 && (expire as f64) <= now) expired++;
+    nextFlags = 0;
+    nextExpire = 0;
+    nextIdle = -1;
+    nextFreq = -1;
+    arena = used;
     row++;
     pos = next;
   }
-  endsAt = pos;
-  expiredKeys = expired;
+  store<u32>(state, pos as u32, NEXT_POS);
+  store<i32>(state, nextFlags, NEXT_FLAGS);
+  store<i32>(state, nextFreq, NEXT_FREQ);
+  store<i64>(state, nextExpire, NEXT_EXPIRE);
+  store<f64>(state, nextIdle, NEXT_IDLE);
+  store<i32>(state, db, NEXT_DB);
+  store<u32>(state, arena as u32, NEXT_ARENA);
+  store<u32>(state, read, NEXT_KEYS_READ);
   return row;
+}
+
+/** Where the last key ends in the arena. */
+let expandedTo: usize = 0;
+
+/** The integer of a kind (c0, c1, c2) at `pos` as text. Returns the position after it. */
+@inline
+function numbered(kind: u32, pos: usize, to: usize): usize {
+  const value = kind == 0xc0 ? (load<i8>(pos) as i64) : kind == 0xc1 ? (load<i16>(pos) as i64) : (load<i32>(pos) as i64);
+  expandedTo = signed(value, to);
+  return pos + ((1 as usize) << (kind - 0xc0));
+}
+
+/** The LZF string whose lengths stand at `pos`, decompressed. Returns the position after it, or 0. */
+function expanded(pos: usize, end: usize, to: usize, toEnd: usize): usize {
+  const middle = readLength(pos);
+  if (middle == 0 || middle > end) return 0;
+  const size = length;
+  const start = readLength(middle);
+  if (start == 0 || start > end || size > end - start || to + length + ARENA_SLACK > toEnd) return 0;
+  if (!lzf(start, start + size, to, to + length)) return 0;
+  expandedTo = to + length;
+  return start + size;
 }
 
 /** Runs the program [pc, stop) over bytes; returns the position behind what it says, or 0. */

@@ -1,9 +1,10 @@
 /* The WebAssembly twins of hot loops; each names the TypeScript that is its reference. */
 export { crcHi, crcInit, crcLo, crcRan, crcRunning, crcSet, crcUpdate } from './crc64';
-export { frames, framesEnd, framesExpired } from './frames';
+export { frames } from './frames';
 export { lzf } from './lzf';
 export { powersTable } from './numbers';
 export { recordForms, records, recordsOut } from './records';
+export { ownedExpired, ownedLength, ownedTo, ownRows } from './rows';
 export { restores } from './restores';
 export { runItems, runPairs, runScores, runScratch, runWalked } from './run';
 export { slotsInit } from './slots';

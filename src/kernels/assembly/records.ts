@@ -1,9 +1,10 @@
 /*
- * Whole lines: rows of a frame table (rdb/frame-table.ts) as sinks/json-lines.ts writes them. A row that is not plain in any
+ * Whole lines: rows of a batch (../layout.ts) as sinks/json-lines.ts writes them. A row that is not plain in any
  * way (a type that is not listed, damage, no room) ends it, with nothing written of that row: the caller takes it up.
  */
 import { signed } from './numbers';
-import { DB, END, EXPIRE, FLAGS, FREQ, HAS_EXPIRE, HAS_META, IDLE, KEY_END, KEY_START, KIND, LINE, RECORD, ROW, START, TYPE } from './row';
+import { DROPPED, HAS_EXPIRE, HAS_META, KEY_HELD, LINE, RECORD } from '../layout';
+import { DB, END, EXPIRE, FLAGS, FREQ, IDLE, KEY_END, KEY_START, KIND, ROW, START, TYPE } from './row';
 import { from, isInteger, length, readLength, runItems, runPairs, runScores, string, to, walked, writeElement } from './run';
 import { text, textSize } from './text';
 
@@ -41,7 +42,9 @@ export function recordsOut(): usize {
 export function records(table: usize, row: i32, rows: i32, base: usize, out: usize, outEnd: usize): i32 {
   let o = out;
   for (; row < rows; row++) {
-    const next = line(table + (row as usize) * ROW, base, o, outEnd);
+    const at = table + (row as usize) * ROW;
+    if ((load<i32>(at, FLAGS) & DROPPED) != 0) continue;
+    const next = line(at, base, o, outEnd);
     if (next == 0) break;
     o = next;
   }
@@ -63,7 +66,7 @@ function line(row: usize, base: usize, out: usize, outEnd: usize): usize {
   }
   if (kind != RECORD) return 0;
   const flags = load<i32>(row, FLAGS);
-  if ((flags & HAS_META) != 0) return 0;
+  if ((flags & (HAS_META | KEY_HELD)) != 0) return 0;
   const form = forms + (load<u32>(row, TYPE) as usize) * FORM;
   if (load<u8>(form) == 0) return 0;
   const keyStart = base + (load<u32>(row, KEY_START) as usize);

@@ -5,7 +5,8 @@
 import { crcShared, updated } from './crc64';
 import { keySlot } from './slots';
 import { digits, unsigned } from './numbers';
-import { END, EXPIRE, FLAGS, FREQ, GROWN, HAS_EXPIRE, HAS_META, IDLE, KEY_END, KEY_START, KIND, RECORD, ROW, START, TYPE } from './row';
+import { DROPPED, HAS_EXPIRE, HAS_META, KEY_HELD, RECORD } from '../layout';
+import { DB, END, EXPIRE, FLAGS, FREQ, GROWN, IDLE, KEY_END, KEY_START, KIND, ROW, START, TYPE } from './row';
 
 /** What stands around key and payload, at the most. */
 const AROUND: usize = 512;
@@ -42,16 +43,18 @@ const OUT_UNITS: usize = 8;
 
 /**
  * Writes rows [row, rows), whose positions count from `base`, to the output that `routes` (16384 numbers of 16 bits) has for the
- * slot of the key, or all to the first one where that is 0. A row ends it that is no whole record, that has expired at `now`,
+ * slot of the key, or all to the first one where that is 0. Rows of records that were dropped are passed over. A row ends it that is no
+ * whole record, that goes to another database than `db`, that has expired at `now`,
  * whose value, decompressed, is larger than `largest` (512 doubles by type; 0 for any) says, or whose output has no room. Returns that row.
  */
-export function restores(table: usize, row: i32, rows: i32, base: usize, outs: usize, routes: usize, largest: usize, now: f64, version: u32, options: i32): i32 {
+export function restores(table: usize, row: i32, rows: i32, base: usize, outs: usize, routes: usize, largest: usize, now: f64, db: i32, version: u32, options: i32): i32 {
   const replaces = (options & WITH_REPLACE) != 0;
   const before = now as i64;
   for (; row < rows; row++) {
     const at = table + (row as usize) * ROW;
     const flags = load<i32>(at, FLAGS);
-    if (load<i32>(at, KIND) != RECORD || (flags & HAS_META) != 0) break;
+    if ((flags & DROPPED) != 0) continue;
+    if (load<i32>(at, KIND) != RECORD || (flags & (HAS_META | KEY_HELD)) != 0 || load<i32>(at, DB) != db) break;
     const keyStart = base + (load<u32>(at, KEY_START) as usize);
     const keySize = base + (load<u32>(at, KEY_END) as usize) - keyStart;
     const start = base + (load<u32>(at, START) as usize);

@@ -1,30 +1,33 @@
-/*
- * A row of a frame table, in bytes, which are the words of rdb/frame-table.ts times four.
- */
-export const ROW: usize = 96;
-export const KIND: usize = 0;
-export const FLAGS: usize = 4;
-export const TYPE: usize = 8;
-export const DB: usize = 12;
-export const EXPIRE: usize = 16;
-export const IDLE: usize = 24;
-export const FREQ: usize = 32;
-export const KEY_START: usize = 36;
-export const KEY_END: usize = 40;
-export const START: usize = 44;
-export const END: usize = 48;
-export const BODY_START: usize = 52;
-export const OFFSET: usize = 56;
-export const GROWN: usize = 64;
-export const KEYS_READ: usize = 88;
-export const KEYS_EXPIRED: usize = 92;
+/* A row of a batch: the words of ../layout as byte offsets. */
+import * as layout from '../layout';
 
-/** Kinds. */
-export const RECORD = 1;
-export const LINE = 7;
+export const ROW: usize = layout.ROW_WORDS * 4;
+export const KIND: usize = layout.KIND * 4;
+export const FLAGS: usize = layout.FLAGS * 4;
+export const TYPE: usize = layout.TYPE * 4;
+export const DB: usize = layout.DB * 4;
+export const EXPIRE: usize = layout.EXPIRE * 4;
+export const IDLE: usize = layout.IDLE * 4;
+export const FREQ: usize = layout.FREQ * 4;
+export const KEY_START: usize = layout.KEY_START * 4;
+export const KEY_END: usize = layout.KEY_END * 4;
+export const START: usize = layout.START * 4;
+export const END: usize = layout.END * 4;
+export const BODY_START: usize = layout.BODY_START * 4;
+export const OFFSET: usize = layout.OFFSET * 4;
+export const GROWN: usize = layout.GROWN * 4;
+export const SOURCE_DB: usize = layout.SOURCE_DB * 4;
+export const HEAD_START: usize = layout.HEAD_START * 4;
+export const TYPE_AT: usize = layout.TYPE_AT * 4;
+export const KEYS_READ: usize = layout.KEYS_READ * 4;
+export const KEYS_EXPIRED: usize = layout.KEYS_EXPIRED * 4;
 
-/** Flags. */
-export const FIRST = 1;
-export const LAST = 2;
-export const HAS_EXPIRE = 4;
-export const HAS_META = 128;
+/* The state of `frames`. */
+export const NEXT_FLAGS: usize = layout.NEXT_FLAGS * 4;
+export const NEXT_FREQ: usize = layout.NEXT_FREQ * 4;
+export const NEXT_EXPIRE: usize = layout.NEXT_EXPIRE * 4;
+export const NEXT_IDLE: usize = layout.NEXT_IDLE * 4;
+export const NEXT_DB: usize = layout.NEXT_DB * 4;
+export const NEXT_POS: usize = layout.NEXT_POS * 4;
+export const NEXT_ARENA: usize = layout.NEXT_ARENA * 4;
+export const NEXT_KEYS_READ: usize = layout.NEXT_KEYS_READ * 4;

@@ -1,9 +1,8 @@
-import type { Hot } from '../bytes/hot.js';
-import type { Frame } from '../rdb/frame.js';
-import type { Framer } from '../rdb/framer.js';
-import {
-  END, BODY_START, FrameTable, KEY_END, KEY_START, KEYS_EXPIRED, KEYS_READ, FLAGS, KIND, LAST, LEAST_EXPIRY, LINE, OFFSET, START,
-} from '../rdb/frame-table.js';
+import type { Hot, OwnRun } from '../bytes/hot.js';
+import { BODY_START, DROPPED, END, FLAGS, KEY_END, KEY_START, KEYS_EXPIRED, KEYS_READ, KIND, LAST, LEAST_EXPIRY, LINE, OFFSET, RECORD, START } from '../kernels/layout.js';
+import { type Batch, BATCH_ROWS } from '../rdb/batch.js';
+import { Frame } from '../rdb/frame.js';
+import { FrameTable } from '../rdb/frame-table.js';
 import type { Counts } from '../sinks/sink.js';
 import type { Extras, Slot } from './messages.js';
 import { SLOT_ROWS } from './sizes.js';
@@ -11,8 +10,8 @@ import { SLOT_ROWS } from './sizes.js';
 /** Bytes between frames that were filtered out are copied along up to this many, since a copy of its own costs more. */
 const GAP = 512;
 
-/** A batch on its way into a slot: frames as rows of its table, their bytes copied in as large runs as they come in. */
-export class Batch {
+/** What is handed to a thread: rows of batches and parts of large values, with their bytes, copied into a slot. */
+export class SlotBatch {
   rows = 0;
   /** Whether the next frame must be read by whoever reads this batch. */
   binds = false;
@@ -23,6 +22,7 @@ export class Batch {
   private bytes: Uint8Array;
   private length = 0;
   private readonly keyMeta = new Map<number, Uint8Array>();
+  private readonly rowFrame = new Frame();
   /** What was seen before the first row. */
   private before: Readonly<Counts> = { read: 0, keys: 0, expired: 0, bytes: 0 };
 
@@ -42,7 +42,7 @@ export class Batch {
   }
 
   get full(): boolean {
-    return this.rows >= SLOT_ROWS - 1 || this.length + (this.runEnd - this.runStart) >= this.enough;
+    return this.rows >= SLOT_ROWS - BATCH_ROWS || this.length + (this.runEnd - this.runStart) >= this.enough;
   }
 
   /** Takes a frame, whose bytes are borrowed until `release`. */
@@ -66,19 +66,48 @@ export class Batch {
     this.binds = this.open && !frame.splits;
   }
 
-  /** Takes whole values from the framer in a run, `most` at the most; returns how many. Their bytes are borrowed as in `frame`. */
-  take(framer: Framer, most: number, counts: Readonly<Counts>, now: number): number {
+  /** Takes rows of a batch, but for those that were dropped; `meta` takes those that are no records. */
+  take(batch: Batch, counts: Readonly<Counts>, meta: (frame: Frame) => void): void {
+    const { rowFrame } = this;
+    const { from, now, table, to } = batch;
     this.begin(counts);
-    const { before, enough, table } = this;
-    const row = this.rows;
-    const room = enough - this.length - (this.runEnd - this.runStart);
-    const to = this.place(framer.bytes, framer.position, framer.position);
-    const rows = Math.min(SLOT_ROWS - 1, row + most);
-    const [read, expired] = [counts.read - before.read, counts.expired - before.expired];
-    this.rows = framer.run({ table: table.words, row, rows, to, room, read, expired, now });
-    this.runEnd = framer.position;
-    this.open = this.binds = false;
-    return this.rows - row;
+    const seen = { ...counts };
+    for (let row = from; row < to; row++) {
+      row = this.copyRows(batch, row, counts, seen);
+      if (row === to) break;
+      if (table.has(row, DROPPED)) continue;
+      batch.read(row, rowFrame);
+      if (rowFrame.opcode !== undefined) {
+        meta(rowFrame);
+        continue;
+      }
+      seen.read = counts.read + batch.readBefore(row + 1) - batch.readBefore(from);
+      this.frame(RECORD, rowFrame, 0, seen);
+      if (rowFrame.hasExpire && rowFrame.expireAt <= now) seen.expired++;
+    }
+    this.release();
+  }
+
+  /** Takes rows from `row` on as long as a kernel can. Returns the first that it cannot. */
+  private copyRows(batch: Batch, row: number, counts: Readonly<Counts>, seen: Counts): number {
+    const { before, bytes, hot, length, table } = this;
+    if (this.run !== undefined) return row; // bytes that are yet to be copied come first
+    const run: OwnRun = {
+      from: { table: batch.table.words, bytes: batch.bytes },
+      to: { table: table.words, bytes },
+      ...{ toRow: this.rows, toRows: SLOT_ROWS - 1, length, now: batch.now },
+      read: counts.read - before.read - batch.readBefore(batch.from),
+      expired: seen.expired - before.expired,
+    };
+    const done = hot.ownRows(run, row, batch.to);
+    if (run.toRow > this.rows) {
+      this.templates = batch.templates;
+      this.open = this.binds = false;
+    }
+    this.rows = run.toRow;
+    this.length = run.length;
+    seen.expired = before.expired + run.expired;
+    return done;
   }
 
   /** Takes a finished line. */

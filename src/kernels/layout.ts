@@ -1,0 +1,87 @@
+/*
+ * The rows of a batch, as TypeScript and the kernels see them: compiled by tsc and by asc alike. A row is ROW_WORDS 32-bit words in the
+ * machine's byte order, at an address that is a multiple of 8; the constants below are word positions. F64 and I64 take two words.
+ */
+export const ROW_WORDS = 24;
+
+export const KIND = 0;
+export const FLAGS = 1;
+/** `typeNumber` of a value type; of a META row, the opcode byte. */
+export const TYPE = 2;
+export const DB = 3;
+/** I64, Unix milliseconds. */
+export const EXPIRE = 4;
+/** F64, seconds; -1 for none. */
+export const IDLE = 6;
+/** -1 for none. */
+export const FREQ = 8;
+export const KEY_START = 9;
+export const KEY_END = 10;
+/** The value without its type byte, or this part of it; of a META row, its operands. */
+export const START = 11;
+export const END = 12;
+/** Of a PIECE: where the string's own bytes begin. */
+export const BODY_START = 13;
+/** F64: the offset of START in the RDB. */
+export const OFFSET = 14;
+/** F64, of a PIECE. */
+export const STRING_LENGTH = 16;
+/** Of a whole record that a kernel framed: bytes of its value with all strings decompressed. */
+export const GROWN = 16;
+/** Of a whole record: its database in the file, where DB is the one that it goes to. */
+export const SOURCE_DB = 17;
+/** F64, of a part. */
+export const ITEMS_AHEAD = 18;
+/** Of a whole record: where its modifiers begin, and its type byte; the value follows the key at once. */
+export const HEAD_START = 18;
+export const TYPE_AT = 19;
+/** F64, of a part of a hash with field expiries. */
+export const LEAST_EXPIRY = 20;
+/** Keys found since the batch began, this one included; of a row in a slot, since the slot began. */
+export const KEYS_READ = 22;
+/** Of a row in a slot: expired keys before this row. */
+export const KEYS_EXPIRED = 23;
+
+/** Kinds of rows: what `Framer.next` returns, and LINE: `[START, END)` is a finished line. */
+export const RECORD = 1;
+export const FRAGMENT = 2;
+export const PIECE = 3;
+export const META = 4;
+export const LINE = 7;
+
+/** Bits of FLAGS. */
+export const FIRST = 1;
+export const LAST = 2;
+export const HAS_EXPIRE = 4;
+export const IS_LZF = 8;
+export const STRING_FIRST = 16;
+export const STRING_LAST = 32;
+export const RESUMES = 64;
+export const HAS_META = 128;
+/** A filter left the record out, or an earlier pass dealt with the row: sinks pass over it. */
+export const DROPPED = 256;
+/** The key is in the arena of the batch: it was an integer or compressed in the file. */
+export const KEY_APART = 512;
+/** The key is in memory of its own, which kernels do not reach. */
+export const KEY_HELD = 1024;
+/** EXPIRE or HAS_EXPIRE are not what the file says: the modifiers have to be written anew. */
+export const HEAD_EDITED = 2048;
+/** An AUX field with KeyDB's clock of this key comes before it. */
+export const HAS_CLOCK = 4096;
+
+/** In the table of types that `frames` gets: numbers from here on are opcodes. */
+export const OPCODES = 1024;
+
+/* What `frames` is given and gives back: words of its state. */
+/** Modifiers read so far of the next key: FLAGS, FREQ, EXPIRE, IDLE as in a row. */
+export const NEXT_FLAGS = 0;
+export const NEXT_FREQ = 1;
+export const NEXT_EXPIRE = 2;
+export const NEXT_IDLE = 4;
+export const NEXT_DB = 6;
+/** Up to where everything is in rows, as an address. */
+export const NEXT_POS = 7;
+/** Where the next key goes in the arena, as an address. */
+export const NEXT_ARENA = 8;
+export const NEXT_KEYS_READ = 9;
+export const STATE_WORDS = 10;

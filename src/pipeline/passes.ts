@@ -1,0 +1,115 @@
+import { EMPTY } from '../encodings/element.js';
+import {
+  DB, DROPPED, END, EXPIRE, FLAGS, HAS_EXPIRE, HEAD_EDITED, KEY_APART, KEY_END, KEY_HELD, KEY_START, KIND, OFFSET, RECORD, ROW_WORDS, START, TYPE,
+} from '../kernels/layout.js';
+import type { Batch } from '../rdb/batch.js';
+import { typeOfNumber } from '../rdb/frame-table.js';
+import type { RedisType } from '../rdb/types.js';
+import type { Filter, RecordHead } from '../values/filters.js';
+
+/** Something that is done to the rows of every batch before a sink gets it: it marks or edits rows, and never touches bytes. */
+export type Pass = (batch: Batch) => void;
+
+/** Calls `visit` with the row, and where its words begin, of every record that was not dropped. */
+function forEachRecord({ rows, table: { words } }: Batch, visit: (at: number, row: number) => void): void {
+  for (let row = 0, at = 0; row < rows; row++, at += ROW_WORDS) {
+    if (words[at + KIND] === RECORD && (words[at + FLAGS] & DROPPED) === 0) visit(at, row);
+  }
+}
+
+const REDIS_TYPES: readonly RedisType[] = Array.from({ length: 512 }, (_, number) => typeOfNumber(number)?.redisType ?? 'string');
+
+/** The head of a row, for filters. */
+const head: RecordHead = { db: 0, redisType: 'string', keyBytes: EMPTY, keyStart: 0, keyEnd: 0, hasExpire: false, expireAt: -1 };
+
+/** Drops the records that do not pass. Returns how many. */
+export function filterRows(batch: Batch, filter: Filter): number {
+  const { bytes, rows, table } = batch;
+  const { words } = table;
+  const { maxSize, minSize } = filter;
+  let dropped = 0;
+  for (let row = 0, at = 0; row < rows; row++, at += ROW_WORDS) {
+    if (words[at + KIND] !== RECORD) continue;
+    const flags = words[at + FLAGS];
+    head.db = words[at + DB];
+    head.redisType = REDIS_TYPES[words[at + TYPE]];
+    head.hasExpire = (flags & HAS_EXPIRE) !== 0;
+    head.expireAt = head.hasExpire ? table.expireAt(row) : -1;
+    if ((flags & (KEY_APART | KEY_HELD)) === 0) {
+      head.keyBytes = bytes;
+      head.keyStart = words[at + KEY_START];
+      head.keyEnd = words[at + KEY_END];
+    } else {
+      batch.readKey(row, head);
+    }
+    const size = words[at + END] - words[at + START];
+    if (filter.head(head) && size >= minSize && size <= maxSize) continue;
+    words[at + FLAGS] = flags | DROPPED;
+    dropped++;
+  }
+  head.keyBytes = EMPTY;
+  return dropped;
+}
+
+/** Databases by their number in the file; others keep theirs. */
+export function mapDatabases(map: (db: number) => number): Pass {
+  return (batch) => {
+    const { words } = batch.table;
+    forEachRecord(batch, (at) => (words[at + DB] = map(words[at + DB])));
+  };
+}
+
+/** Leaves expiries out. */
+export const stripTtl: Pass = (batch) => {
+  const { words } = batch.table;
+  forEachRecord(batch, (at) => {
+    const flags = words[at + FLAGS];
+    if ((flags & HAS_EXPIRE) !== 0) words[at + FLAGS] = (flags & ~HAS_EXPIRE) | HEAD_EDITED;
+  });
+};
+
+/** Makes expiries later by so many milliseconds. */
+export function shiftTtl(by: number): Pass {
+  return (batch) => {
+    const { table } = batch;
+    const { words } = table;
+    forEachRecord(batch, (at, row) => {
+      if ((words[at + FLAGS] & HAS_EXPIRE) === 0) return;
+      const sum = table.expireAt(row) + by;
+      if (Number.isSafeInteger(sum)) {
+        words[at + EXPIRE] = sum | 0;
+        words[at + EXPIRE + 1] = Math.floor(sum / 0x100000000);
+      } else {
+        const exact = ((BigInt(words[at + EXPIRE + 1]) << 32n) | BigInt(words[at + EXPIRE] >>> 0)) + BigInt(by);
+        words[at + EXPIRE] = Number(BigInt.asIntN(32, exact));
+        words[at + EXPIRE + 1] = Number(BigInt.asIntN(32, exact >> 32n));
+      }
+      words[at + FLAGS] |= HEAD_EDITED;
+    });
+  };
+}
+
+/** Drops the records that have expired at `now()`, and tells the database of each. */
+export function dropExpired(now: () => number, onExpired: (db: number) => void): Pass {
+  return (batch) => {
+    const { table } = batch;
+    const { words } = table;
+    const time = now();
+    forEachRecord(batch, (at, row) => {
+      if ((words[at + FLAGS] & HAS_EXPIRE) === 0 || table.expireAt(row) > time) return;
+      words[at + FLAGS] |= DROPPED;
+      onExpired(words[at + DB]);
+    });
+  };
+}
+
+/** Drops the records whose value stands before an offset of the file. */
+export function dropBefore(offset: number): Pass {
+  return (batch) => {
+    const { table } = batch;
+    if (batch.rows === 0 || table.double(0, OFFSET) >= offset) return;
+    forEachRecord(batch, (at, row) => {
+      if (table.double(row, OFFSET) < offset) table.words[at + FLAGS] |= DROPPED;
+    });
+  };
+}

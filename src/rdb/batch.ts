@@ -1,0 +1,185 @@
+import type { Hot } from '../bytes/hot.js';
+import { EMPTY } from '../encodings/element.js';
+import {
+  DROPPED, END, FLAGS, HAS_EXPIRE, HAS_META, KEY_APART, KEY_END, KEY_HELD, KEY_START, KEYS_READ, KIND, META, OFFSET, RECORD, ROW_WORDS, START, TYPE,
+} from '../kernels/layout.js';
+import type { Frame } from './frame.js';
+import { FrameTable } from './frame-table.js';
+import { type OpcodeRow, TABLES } from './types.js';
+
+/** Rows of a batch, and bytes of its records: as much as a cache holds. */
+export const BATCH_ROWS = 1 << 10;
+export const BATCH_BYTES = 1 << 18;
+
+/** No payload in a batch has more bytes: whole values are smaller than that. */
+export const LARGEST_PAYLOAD = 2 << 20;
+
+/** Room for keys that the file has as integers or compressed. */
+const ARENA_BYTES = 1 << 20;
+
+/**
+ * Whole records and opcodes of a file in file order, a row each (kernels/layout.ts): what the framer fills, passes mark or edit, and
+ * sinks take. Positions of rows are in `bytes`, which is the framer's window, or in the arena. All of it is borrowed from the framer
+ * until it is filled again.
+ */
+export class Batch {
+  readonly table: FrameTable;
+  /** Rows that are filled. */
+  rows = 0;
+  /** Rows that a sink is given: [from, to). */
+  from = 0;
+  to = 0;
+  /** The row that a sink is working on: where it stands when it throws. */
+  row = 0;
+  /** Unix milliseconds that tell expired keys from live ones. */
+  now = 0;
+  bytes: Uint8Array = EMPTY;
+  /** Records in the rows. */
+  keysRead = 0;
+  arena: Uint8Array;
+  arenaLength = 0;
+  /** Hash templates that the file defined so far. */
+  templates: Frame['templates'] = new Map();
+  private opcodes: readonly (OpcodeRow | undefined)[] = TABLES.redis.opcodes;
+  /** Positions of keys in the arena are higher by this in rows, so that kernels find them from `bytes` on. */
+  private arenaTo = 0;
+  private readonly keys = new Map<number, Uint8Array>();
+  private readonly keyMeta = new Map<number, Uint8Array>();
+
+  constructor(
+    private readonly hot: Hot,
+    private readonly maxRows = BATCH_ROWS,
+    readonly maxBytes = BATCH_BYTES,
+  ) {
+    this.table = FrameTable.allocate(hot, maxRows);
+    this.arena = hot.allocate(ARENA_BYTES);
+  }
+
+  get full(): boolean {
+    return this.rows >= this.maxRows;
+  }
+
+  /** Empties it: the rows to come are about these bytes. */
+  clear(bytes: Uint8Array, templates: Frame['templates']): void {
+    this.rows = this.from = this.to = this.row = this.keysRead = this.arenaLength = 0;
+    this.bytes = bytes;
+    this.arenaTo = this.hot.distance(bytes, this.arena);
+    this.templates = templates;
+    this.keys.clear();
+    this.keyMeta.clear();
+  }
+
+  /** Whose opcodes these are. */
+  use(opcodes: readonly (OpcodeRow | undefined)[]): void {
+    this.opcodes = opcodes;
+  }
+
+  /** Adds the row of a frame, RECORD or META, whose value or operands are in `bytes`. */
+  add(kind: number, frame: Frame): void {
+    const { table } = this;
+    const row = this.rows++;
+    table.write(row, kind, frame);
+    if (kind === RECORD) {
+      this.keysRead++;
+      this.placeKey(row, frame);
+      if (frame.metaBytes !== undefined) this.keyMeta.set(row, frame.metaBytes);
+    }
+    table.setWord(row, KEYS_READ, this.keysRead);
+  }
+
+  private placeKey(row: number, { bytes, keyBytes, keyEnd, keyStart }: Frame): void {
+    const { arena, table } = this;
+    const size = keyEnd - keyStart;
+    let at = keyStart;
+    if (keyBytes !== bytes && size <= arena.length - this.arenaLength) {
+      this.hot.copy(keyBytes, keyStart, keyEnd, arena, this.arenaLength);
+      at = this.arenaLength + this.arenaTo;
+      this.arenaLength += size;
+      this.mark(row, KEY_APART);
+    } else if (keyBytes !== bytes) {
+      this.keys.set(row, keyBytes.slice(keyStart, keyEnd));
+      at = 0;
+      this.mark(row, KEY_HELD);
+    }
+    table.setWord(row, KEY_START, at);
+    table.setWord(row, KEY_END, at + size);
+  }
+
+  /** Reads a row: all that the frame refers to is borrowed like the batch. */
+  read(row: number, frame: Frame): void {
+    const { table } = this;
+    table.read(row, frame, this.bytes);
+    frame.templates = this.templates;
+    if (table.word(row, KIND) === META) {
+      frame.opcode = this.opcodes[table.word(row, TYPE)];
+      return;
+    }
+    const flags = table.word(row, FLAGS);
+    frame.metaBytes = (flags & HAS_META) === 0 ? undefined : this.keyMeta.get(row);
+    if ((flags & (KEY_APART | KEY_HELD)) !== 0) this.readKey(row, frame);
+  }
+
+  /** Points `keyBytes`, `keyStart` and `keyEnd` at the key of a record. */
+  readKey(row: number, key: { keyBytes: Uint8Array; keyStart: number; keyEnd: number }): void {
+    const { words } = this.table;
+    const at = row * ROW_WORDS;
+    const flags = words[at + FLAGS];
+    let by = 0;
+    key.keyBytes = this.bytes;
+    if ((flags & KEY_APART) !== 0) {
+      key.keyBytes = this.arena;
+      by = this.arenaTo;
+    } else if ((flags & KEY_HELD) !== 0) {
+      key.keyBytes = this.keys.get(row) ?? EMPTY;
+    }
+    key.keyStart = (words[at + KEY_START] - by) | 0;
+    key.keyEnd = (words[at + KEY_END] - by) | 0;
+  }
+
+  mark(row: number, flag: number): void {
+    this.table.words[row * ROW_WORDS + FLAGS] |= flag;
+  }
+
+  /** Records in rows [from, to) that were not dropped, and how many of them have expired. */
+  count(from: number, to: number): { keys: number; expired: number } {
+    const { table } = this;
+    const { words } = table;
+    let keys = 0;
+    let expired = 0;
+    for (let row = from, at = from * ROW_WORDS; row < to; row++, at += ROW_WORDS) {
+      const flags = words[at + FLAGS];
+      if (words[at + KIND] !== RECORD || (flags & DROPPED) !== 0) continue;
+      keys++;
+      if ((flags & HAS_EXPIRE) !== 0 && table.expireAt(row) <= this.now) expired++;
+    }
+    return { keys, expired };
+  }
+
+  /** Keys found in rows before `row`. */
+  readBefore(row: number): number {
+    return row === 0 ? 0 : this.table.word(row - 1, KEYS_READ);
+  }
+
+  /** The row after the record, not dropped, of this number from `from` on; `to` where there are fewer. */
+  after(count: number, from: number, to: number): number {
+    const { words } = this.table;
+    let left = count;
+    let row = from;
+    for (; row < to && left > 0; row++) {
+      const at = row * ROW_WORDS;
+      if (words[at + KIND] === RECORD && (words[at + FLAGS] & DROPPED) === 0) left--;
+    }
+    return row;
+  }
+
+  /** Bytes of the file that the rows to be taken stand for. */
+  get byteSize(): number {
+    return this.from === this.to ? 0 : this.endOffset(this.to - 1) - this.table.double(this.from, OFFSET);
+  }
+
+  /** The offset in the file at which a row ends. */
+  endOffset(row: number): number {
+    const { table } = this;
+    return table.double(row, OFFSET) + table.word(row, END) - table.word(row, START);
+  }
+}
