@@ -1,12 +1,14 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import { RdbError } from '../src/bytes/errors.js';
+import { PLAIN } from '../src/bytes/hot.js';
 import { Kernels } from '../src/kernels/kernels.js';
-import { END, META, NEED, RECORD } from '../src/rdb/frame.js';
+import { editsOf } from '../src/pipeline/passes.js';
+import { Batch } from '../src/rdb/batch.js';
 import { Framer } from '../src/rdb/framer.js';
 import type { ByteSink } from '../src/sinks/byte-sink.js';
 import type { DumpSink, DumpSinkOptions, KeyProblem } from '../src/sinks/dump-sink.js';
 import type { Target } from '../src/values/targets.js';
 import { Output } from '../src/sinks/output.js';
+import { cut, feed } from './support.js';
 
 const folder = new URL('../fixtures/servers/', import.meta.url);
 export const SERVERS = readdirSync(folder).filter((file) => file.endsWith('.rdb')).map((file) => file.slice(0, -4));
@@ -81,30 +83,9 @@ export async function dumped(
         return framer.vendor;
       },
     });
-    await feed(framer, sink, rdb, chunks ?? rdb.length);
+    await feed(framer, sink, cut(rdb, [chunks ?? rdb.length]), new Batch(kernels ?? PLAIN), editsOf(sink['options']));
+    framer.finish();
   }
   await sink.end();
   return { bytes: to.bytes, text: Buffer.from(to.bytes).toString(), problems, sink };
-}
-
-async function feed(framer: Framer, sink: DumpSink, rdb: Uint8Array, size: number): Promise<void> {
-  let before: Uint8Array | undefined;
-  for (let at = 0; at < rdb.length; at += size) {
-    const chunk = rdb.slice(at, at + size);
-    framer.push(chunk);
-    before?.fill(0xee); // a chunk is borrowed until the next one comes: whoever keeps it shows itself
-    before = chunk;
-    for (let kind = framer.next(); kind !== NEED && kind !== END; kind = framer.next()) {
-      try {
-        if (kind === META) sink.meta(framer.frame);
-        else sink.frame(kind, framer.frame);
-      } catch (error) {
-        throw error instanceof RdbError ? framer.failed(error) : error;
-      }
-      if (kind !== RECORD) await sink.settle();
-    }
-    sink.release();
-    if (sink.full) await sink.flush();
-  }
-  framer.finish();
 }

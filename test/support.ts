@@ -1,10 +1,14 @@
 import { Crc64 } from '../src/bytes/crc64.js';
 import { RdbError } from '../src/bytes/errors.js';
 import { Kernels } from '../src/kernels/kernels.js';
-import { END, type FramerOptions, META, NEED, RECORD } from '../src/rdb/frame.js';
+import { PLAIN } from '../src/bytes/hot.js';
+import type { Pass } from '../src/pipeline/passes.js';
+import { Batch } from '../src/rdb/batch.js';
+import { END, FRAGMENT, Frame, type FramerOptions, FULL, NEED, PIECE, RECORD, shownKey } from '../src/rdb/frame.js';
 import { Framer } from '../src/rdb/framer.js';
 import { JsonLines } from '../src/sinks/json-lines.js';
 import { Output } from '../src/sinks/output.js';
+import type { RecordSink } from '../src/sinks/sink.js';
 
 export interface DecodeOptions extends Omit<FramerOptions, 'buffer' | 'hot' | 'meta' | 'onWarning'> {
   /** Bytes a chunk; several are used in turn. Default: all at once. */
@@ -40,23 +44,7 @@ export async function decodeBytes(rdb: Uint8Array, options: DecodeOptions = {}):
   framer.size = size;
   const output = new Output(sink, { hot: kernels });
   const json = new JsonLines(output, { hot: kernels });
-  let before: Uint8Array | undefined;
-  for (const chunk of cut(rdb, typeof chunks === 'number' ? [chunks] : chunks)) {
-    framer.push(chunk);
-    before?.fill(0xee); // a chunk is borrowed until the next one comes: whoever keeps it shows itself
-    before = chunk;
-    for (let kind = framer.next(); kind !== NEED && kind !== END; kind = framer.next()) {
-      try {
-        if (kind === META) json.meta(framer.frame);
-        else json.frame(kind, framer.frame);
-      } catch (error) {
-        json.rollback();
-        throw error instanceof RdbError ? framer.failed(error) : error;
-      }
-      if (kind !== RECORD) await json.settle();
-    }
-    await output.flushIfFull();
-  }
+  await feed(framer, json, cut(rdb, typeof chunks === 'number' ? [chunks] : chunks), new Batch(kernels ?? PLAIN));
   framer.finish();
   await output.flush();
   await output.written();
@@ -64,8 +52,43 @@ export async function decodeBytes(rdb: Uint8Array, options: DecodeOptions = {}):
   return { lines: new TextDecoder('utf-8', { fatal: true }).decode(bytes), bytes, warnings, framer };
 }
 
+/** Fills batches from chunks and hands them to a sink, as a command does. */
+export async function feed(framer: Framer, sink: RecordSink, chunks: Iterable<Uint8Array>, batch: Batch, passes: readonly Pass[] = []): Promise<void> {
+  let before: Uint8Array | undefined;
+  for (const chunk of chunks) {
+    framer.push(chunk);
+    before?.fill(0xee); // a chunk is borrowed until the next one comes: whoever keeps it shows itself
+    before = chunk;
+    for (let kind = FULL; kind !== NEED && kind !== END; ) {
+      kind = framer.fill(batch);
+      try {
+        for (const pass of passes) pass(batch);
+        batch.to = batch.rows;
+        if (batch.rows > 0) sink.batch(batch);
+        if (kind === FRAGMENT || kind === PIECE) {
+          sink.frame(kind, framer.frame);
+          await sink.settle();
+        }
+      } catch (error) {
+        sink.rollback();
+        throw error instanceof RdbError ? placed(error, framer, batch) : error;
+      }
+    }
+    sink.release();
+    framer.release();
+    if (sink.full) await sink.flush();
+  }
+}
+
+/** Adds the key that a sink was working on. */
+function placed(error: RdbError, framer: Framer, batch: Batch): RdbError {
+  const frame = batch.rows > 0 ? new Frame() : framer.frame;
+  if (batch.rows > 0) batch.read(batch.row, frame);
+  return error.at({ db: frame.db, key: shownKey(frame) });
+}
+
 /** Chunks in memory of their own. */
-function* cut(rdb: Uint8Array, sizes: readonly number[]): Generator<Uint8Array> {
+export function* cut(rdb: Uint8Array, sizes: readonly number[]): Generator<Uint8Array> {
   for (let at = 0, i = 0; at < rdb.length; i++) {
     const chunk = rdb.slice(at, at + Math.max(1, sizes[i % sizes.length]));
     at += chunk.length;

@@ -1,6 +1,6 @@
 import { join, parse } from 'node:path';
 import { PLAIN } from '../bytes/hot.js';
-import { mapDatabases, stripTtl as strip } from '../pipeline/passes.js';
+import { editsOf } from '../pipeline/passes.js';
 import { VALKEY_VERSION } from '../rdb/payload.js';
 import type { ByteSink } from '../sinks/byte-sink.js';
 import type { DumpCounts, DumpSink, DumpSinkOptions, KeyProblem } from '../sinks/dump-sink.js';
@@ -50,14 +50,13 @@ export async function dump(options: DumpOptions): Promise<DumpSummary> {
   const outputs = await openOutputs(options);
   const seen = mayRepeat(options) ? new KeySet() : undefined;
   const ordered = onConflict === 'last' ? [...sources].reverse() : sources;
-  const passes = [...(dbMap === undefined ? [] : [mapDatabases((db) => dbMap.get(db) ?? db)]), ...(stripTtl === true ? [strip] : [])];
   let sink: DumpSink | undefined;
   const summary = await run({ ...options, sources: ordered }, (hot) => {
     const common = { hot, dbMap, stripTtl, target, allowLoss, seen, duplicates: onConflict === 'error' ? 'tell' : 'drop', onProblem } as const;
     if (options.format === 'rdb') sink = rdbSink(outputs, { ...common, format, complete: isComplete(options) });
     else if (options.format === 'resp') sink = new RespSink(new Output(outputs[0], { hot }), { ...common, maxPayload, now });
     else sink = new PayloadLines(new Output(outputs[0], { hot }), common);
-    return { sink, outputs, meta: true, passes };
+    return { sink, outputs, meta: true, passes: editsOf(options) };
   });
   return { ...summary, ...(sink as DumpSink).counts };
 }

@@ -51,7 +51,19 @@ export function filterRows(batch: Batch, filter: Filter): number {
   return dropped;
 }
 
-/** Databases by their number in the file; others keep theirs. */
+/** Options that change what keys have beside their values. */
+export interface Edits {
+  /** Databases by their number in the source; others keep theirs. */
+  readonly dbMap?: ReadonlyMap<number, number> | undefined;
+  /** Leave expiries out. */
+  readonly stripTtl?: boolean | undefined;
+}
+
+export function editsOf({ dbMap, stripTtl: strip }: Edits): Pass[] {
+  return [...(dbMap === undefined ? [] : [mapDatabases((db) => dbMap.get(db) ?? db)]), ...(strip === true ? [stripTtl] : [])];
+}
+
+/** Databases by their number in the file. */
 export function mapDatabases(map: (db: number) => number): Pass {
   return (batch) => {
     const { words } = batch.table;

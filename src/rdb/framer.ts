@@ -67,7 +67,7 @@ export class Framer {
   /** Where the modifiers of the next key begin; below 0 where there are none. */
   private modifiersAt = -1;
   /** What was found wrong after the rows of the last batch. */
-  private failure: unknown;
+  private failure: Error | undefined;
 
   /** Bytes that the large string at hand still has ahead of it. */
   private left = 0;
@@ -164,7 +164,7 @@ export class Framer {
         batch.add(kind, frame);
       }
     } catch (error) {
-      if (batch.rows === 0) throw error;
+      if (batch.rows === 0 || !(error instanceof Error)) throw error;
       this.failure = error;
       return FULL;
     }
