@@ -93,12 +93,12 @@ export class Records {
       for await (const chunk of input.chunks()) {
         framer.size = input.plainSize;
         await this.chunk(chunk);
-        counts.bytes = before + framer.offset;
+        counts.bytes = before + this.offset;
         options.onChunk();
         if (counts.keys >= options.limit) return;
       }
     } finally {
-      counts.bytes = before + framer.offset;
+      counts.bytes = before + this.offset;
     }
   }
 
@@ -140,6 +140,12 @@ export class Records {
       if (kind !== FULL) await this.part(kind, framer.frame);
       if (counts.keys >= limit) return;
     }
+  }
+
+  /** Offset up to which everything was understood; where the limit cuts a batch, up to where it does. */
+  private get offset(): number {
+    const { batch, framer } = this;
+    return batch.to < batch.rows ? batch.endOffset(batch.to - 1) : framer.offset;
   }
 
   /** Hands the batch to the sink, or as much of it as the limit allows. */

@@ -3,7 +3,7 @@ import { RdbError } from '../bytes/errors.js';
 import { PLAIN } from '../bytes/hot.js';
 import { Kernels } from '../kernels/kernels.js';
 import type { Pass } from '../pipeline/passes.js';
-import { Batch } from '../rdb/batch.js';
+import { Batch, BATCH_BYTES, BATCH_ROWS } from '../rdb/batch.js';
 import type { ByteSink } from '../sinks/byte-sink.js';
 import { FileSink } from '../sinks/file-sink.js';
 import type { Counts, LastSink } from '../sinks/sink.js';
@@ -31,6 +31,8 @@ export interface RunOptions {
   readonly onWarning?: ((file: string, text: string) => void) | undefined;
   /** Called when a source turns out wrong: whoever loses the output afterwards gets no summary. */
   readonly onError?: ((error: RdbError) => void) | undefined;
+  /** Bytes of records in a batch at most: for tests. */
+  readonly batchBytes?: number | undefined;
   /** Opens a source (default: a file of RDB, or standard input). */
   readonly open?: ((source: string, how: OpenOptions) => Input) | undefined;
 }
@@ -167,7 +169,7 @@ class Run {
       filter: compileFilter({ ...filter, now }),
       framer: { checksum, strict, hot, buffer: hot?.allocate(INPUT_SIZE), roomBefore: chunks?.roomBefore },
       meta,
-      batch: new Batch(hot ?? PLAIN),
+      batch: new Batch(hot ?? PLAIN, BATCH_ROWS, Math.min(BATCH_BYTES, options.batchBytes ?? BATCH_BYTES)),
       passes,
       limit,
       strict,
