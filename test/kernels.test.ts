@@ -11,7 +11,7 @@ import { lzfDecompress } from '../src/bytes/lzf.js';
 import { Element, LZF } from '../src/encodings/element.js';
 import { Kernels } from '../src/kernels/kernels.js';
 import { END, Frame, META, NEED, RECORD } from '../src/rdb/frame.js';
-import { END as END_AT, FRAME_WORDS, FrameTable, GROWN, KEYS_EXPIRED, KEYS_READ, KIND, START, TYPE, typeOfNumber } from '../src/rdb/frame-table.js';
+import { END as END_AT, FRAME_WORDS, FrameTable, GROWN, KEYS_EXPIRED, KEYS_READ, KIND, START, TYPE, typeOfNumber, versionTable } from '../src/rdb/frame-table.js';
 import { Framer } from '../src/rdb/framer.js';
 import { encodePayload } from '../src/rdb/payload.js';
 import { readString } from '../src/rdb/string.js';
@@ -292,6 +292,7 @@ describe('frames', () => {
   const routes = new Uint16Array(slotWords.buffer, slotWords.byteOffset, SLOTS);
   const sizeWords = kernels.allocate(512 * 8);
   const largest = new Float64Array(sizeWords.buffer, sizeWords.byteOffset, 512);
+  const versions = versionTable(kernels);
 
   /** What a row is as commands; `options` as the kernel knows them. */
   function commandsOf({ bytes, end, expireMs, freq, hasExpire, idle, keyBytes, keyEnd, keyStart, start, type }: Frame, version: number, options: number): Buffer {
@@ -308,6 +309,7 @@ describe('frames', () => {
     const framer = new Framer({ limit: 1 << 20, checksum: false, hot: own, buffer: own.allocate(1 << 20) });
     const within = own.allocate(8 * FRAME_WORDS * 4);
     const words = new FrameTable(within.buffer, within.byteOffset, 8);
+    const versions = versionTable(own).fill(10);
     framer.push(rdb('REDIS0009', [0, str('first'), str(''), 0, str('a'), str('b')]));
     expect(framer.next()).toBe(RECORD);
     const taken = framer.run({ table: words.words, row: 0, rows: 8, to: framer.position, room: 1 << 16, read: 0, expired: 0, now: 0 });
@@ -315,11 +317,12 @@ describe('frames', () => {
     const out = { bytes: own.allocate(4096), length: 0, units: 0 };
     const written = (outside: Partial<RestoreRun>, ...others: undefined[]): number => {
       Object.assign(out, { length: 0, units: 0 });
-      const run = { table: words.words, bytes: framer.bytes, routes: undefined, largest: undefined, running: undefined, now: 0, version: 10, options: 0, ...outside };
+      const run = { table: words.words, bytes: framer.bytes, routes: undefined, largest: undefined, running: undefined, now: [0], versions, options: 0, ...outside };
       return own.restoreRecords(run, 0, taken, [out, ...others]) + out.units + out.length;
     };
     expect(written({ routes: new Uint16Array(16384) })).toBe(0);
     expect(written({ largest: new Float64Array(512) })).toBe(0);
+    expect(written({ versions: new Uint16Array(512) })).toBe(0);
     expect(written({})).toBeGreaterThan(2);
     while (own.allocate(1 << 16).buffer === words.words.buffer);
     expect(written({}, ...Array<undefined>(1 << 14))).toBe(0);
@@ -337,23 +340,25 @@ describe('frames', () => {
       sized: fc.boolean(),
       summed: fc.boolean(),
       behind: fc.oneof(fc.constant(0), fc.double({ min: 0, max: 1, noNaN: true })),
-      now: fc.constantFrom(NEVER, 0, now),
+      clocks: fc.array(fc.constantFrom(NEVER, 0, now), { minLength: most, maxLength: most }),
+      stamps: fc.array(fc.constantFrom(1, 9, 80, 300), { minLength: 1, maxLength: 7 }),
       options: fc.constantFrom(0, RESTORE_REPLACE, RESTORE_EXISTS, RESTORE_REPLACE | RESTORE_EXISTS),
     });
     fc.assert(
-      fc.property(given, ({ behind, file, full, now: later, options, owners, sharded, sized, sizes, summed }) => {
+      fc.property(given, ({ behind, file, full, clocks, options, owners, sharded, sized, sizes, stamps, summed }) => {
         const framer = new Framer({ limit: 1 << 20, checksum: false, hot: kernels, buffer });
         framer.push(file);
         while (framer.next() === META);
         const taken = framer.run({ table: table.words, row: 0, rows, to: framer.position, room: 1 << 16, read: 0, expired: 0, now });
         routes.forEach((_, slot) => (routes[slot] = owners[slot % owners.length]));
         largest.forEach((_, type) => (largest[type] = sizes[type % sizes.length]));
+        versions.forEach((_, type) => (versions[type] = stamps[type % stamps.length]));
         memory.fill(0x2a);
         const outs = full.map((length, i) => ({ bytes: memory.subarray(i * (room + 64), i * (room + 64) + room), length, units: 0 }));
         const { bytes } = framer;
         const began = Math.min(Math.floor(behind * bytes.length), bytes.length);
         const running = summed ? { crc: new Crc64().update(bytes, 0, began), at: began } : undefined;
-        const run: RestoreRun = { table: table.words, bytes, routes: sharded ? routes : undefined, largest: sized ? largest : undefined, running, now: later, version: 10, options };
+        const run: RestoreRun = { table: table.words, bytes, routes: sharded ? routes : undefined, largest: sized ? largest : undefined, running, now: clocks, versions, options };
         const done = kernels.restoreRecords(run, 0, taken, outs);
         if (running !== undefined) {
           expect(running.at).toBeLessThanOrEqual(Math.max(began, done === 0 ? 0 : table.word(done - 1, END_AT)));
@@ -365,7 +370,7 @@ describe('frames', () => {
         const outOf = (): number => (sharded ? routes[keySlot(frame.keyBytes, frame.keyStart, frame.keyEnd)] : 0);
         for (let row = 0; row < done; row++) {
           table.read(row, frame, bytes);
-          expected[outOf()].push(commandsOf(frame, 10, options));
+          expected[outOf()].push(commandsOf(frame, versions[table.word(row, TYPE)], options));
         }
         expected.forEach((commands, i) => {
           const all = Buffer.concat(commands);
@@ -377,9 +382,9 @@ describe('frames', () => {
         sent += done;
         if (done === taken) return;
         table.read(done, frame, bytes);
-        const size = commandsOf(frame, 10, options).length;
+        const size = commandsOf(frame, versions[table.word(done, TYPE)], options).length;
         const stops = [
-          frame.hasExpire && frame.expireAt <= later,
+          frame.hasExpire && frame.expireAt <= clocks[outOf()],
           sized && !(table.word(done, GROWN) <= largest[table.word(done, TYPE)]),
           size + 1024 > room - outs[outOf()].length,
         ];

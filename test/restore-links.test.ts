@@ -7,6 +7,7 @@ import { encodeCommand } from '../src/redis/commands.js';
 import { openSocket } from '../src/redis/connect.js';
 import { Custody } from '../src/redis/custody.js';
 import { Link } from '../src/redis/link.js';
+import { ServerClock } from '../src/redis/server-clock.js';
 import { Servers } from '../src/redis/servers.js';
 import { parseServerUrl } from '../src/redis/url.js';
 import { Pace } from '../src/sinks/pace.js';
@@ -40,6 +41,7 @@ test('a batch that is given back just when the connection is open is not sent on
       ...WINDOW,
       name: 'node',
       open: () => openSocket({ url: parseServerUrl(server.url) }),
+      clock: new ServerClock(0),
       custody: Custody.from({ name: 'node', runId: 'before', since: 1, bare: true }),
       patience: 1000,
     },

@@ -25,10 +25,10 @@ export interface RestoreRun {
   readonly largest: Float64Array | undefined;
   /** The checksum of `bytes`, which may get ahead in passing: most of the work for it is that for payloads. */
   readonly running: RunningCrc | undefined;
-  /** Unix milliseconds: records that have expired are not plain. */
-  readonly now: number;
-  /** RDB version of the payloads. */
-  readonly version: number;
+  /** Unix milliseconds for each of the outputs: records that have expired are not plain. */
+  readonly now: readonly number[];
+  /** By number of a type: the RDB version of payloads. */
+  readonly versions: Uint16Array;
   /** Bits of RESTORE_…. */
   readonly options: number;
 }

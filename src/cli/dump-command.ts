@@ -2,8 +2,9 @@ import type { Command } from 'commander';
 import { dump, DUMP_FORMATS, type DumpSummary } from '../commands/dump.js';
 import { DUMP_HELP } from './dump-help.js';
 import { checkDump, type DumpFlags } from './dump-options.js';
+import { emptyNotes } from './empty-runs.js';
 import type { Io } from './io.js';
-import { dumpLine, keysExit, KeyProblems } from './key-problems.js';
+import { dumpLine, filteredOut, keysExit, KeyProblems } from './key-problems.js';
 import { type Listeners, RunCommand, type Task } from './run-command.js';
 import { addDamage, addFilters, addMessages, list, sourceCommand } from './source-options.js';
 
@@ -44,6 +45,7 @@ async function runDump(sources: readonly string[], flags: DumpFlags, io: Io, arg
         onProblem: (problem) => say(problems.take(problem)),
       }),
     line: dumpLine,
+    notes: (summary) => emptyNotes(summary, filteredOut(summary), flags),
     fields: (summary) => problems.fields(summary),
     exit: keysExit,
     done: 'written',

@@ -2,8 +2,9 @@ import type { Command } from 'commander';
 import { encode, type EncodeSummary } from '../commands/encode.js';
 import { ENCODE_HELP } from './encode-help.js';
 import { checkEncode, type EncodeFlags } from './encode-options.js';
+import { emptyNotes } from './empty-runs.js';
 import type { Io } from './io.js';
-import { dumpLine, keysExit, KeyProblems } from './key-problems.js';
+import { dumpLine, filteredOut, keysExit, KeyProblems } from './key-problems.js';
 import { countText } from './numbers.js';
 import { type Listeners, RunCommand, type Task } from './run-command.js';
 import { addFilters, addMessages, sourceCommand } from './source-options.js';
@@ -38,6 +39,7 @@ async function runEncode(sources: readonly string[], flags: EncodeFlags, io: Io,
     run: (listeners: Listeners, say) =>
       encode({ ...options, keepGoing: flags.keepGoing, stdin, stdout, signal, ...listeners, onProblem: (problem) => say(problems.take(problem)) }),
     line: dumpLine,
+    notes: (summary) => emptyNotes(summary, filteredOut(summary), flags),
     fields: (summary) => ({ ...problems.fields(summary), linesWrong: summary.badLines, fieldsLeftOut: summary.unknownFields }),
     exit: keysExit,
     done: 'written',

@@ -39,9 +39,10 @@ export class KeyProblems {
   }
 
   /** For `--json`. */
-  fields({ adapted, duplicates, keys, lost, others, read, refused }: KeysSummary): object {
+  fields(summary: KeysSummary): object {
+    const { adapted, duplicates, lost, others, refused } = summary;
     return {
-      keysFiltered: read - keys - refused - duplicates,
+      keysFiltered: filteredOut(summary),
       keysRefused: refused,
       othersRefused: others,
       keysDuplicate: duplicates,
@@ -51,6 +52,8 @@ export class KeyProblems {
     };
   }
 }
+
+export const filteredOut = ({ duplicates, keys, read, refused }: KeysSummary): number => read - keys - refused - duplicates;
 
 /** The exit code of a run without errors. */
 export const keysExit = ({ others, refused }: KeysSummary): number => (refused + others > 0 ? EXIT.keys : EXIT.done);

@@ -4,6 +4,7 @@ import type { KeyProblem } from '../commands/dump.js';
 import type { Plan, RestoreSummary } from '../commands/restore.js';
 import { CheckpointError, OUTCOMES, ServerError } from '../commands/restore-terms.js';
 import { KeyProblems } from './key-problems.js';
+import { emptyRestoreNotes } from './empty-runs.js';
 import { EXIT, Interruption, SIGNAL_EXIT } from './exit.js';
 import { type Io, isTerminal } from './io.js';
 import { bytesText, countText, keysText, rateText, secondsText } from './numbers.js';
@@ -92,6 +93,7 @@ async function runRestore(words: readonly string[], flags: RestoreFlags, io: Io,
       return summary;
     },
     line: (summary) => closingLines(summary, flags, options),
+    notes: (summary) => emptyRestoreNotes(summary, flags, options.ttlShift),
     fields: (summary) => fieldsOf(summary, problems.all),
     exit: ({ declined, evicted, failure, told, total }) => (failure !== undefined ? EXIT.output : declined || evicted.length > 0 || total.rejected + told > 0 ? EXIT.keys : EXIT.done),
     done: 'written',

@@ -24,6 +24,8 @@ export interface Task<S extends RunSummary> {
   line(summary: S): string;
   /** More fields for `--json`. */
   fields(summary: S): object;
+  /** What is to be said, too, of a run without errors of the input. */
+  notes(summary: S): string[];
   /** The exit code of a run without errors of the input or output. */
   exit(summary: S): number;
   /** What is left of an output that is not complete, as in `What was decoded before is in <path>`. */
@@ -123,12 +125,15 @@ export class RunCommand<S extends RunSummary> {
     else if (errors.length > 0 && by === undefined) this.talk(`${task.errorsLine?.(summary) ?? `${errors.length} of ${summary.sources} sources had errors`}.${kept}`);
     if (by !== undefined) this.talk(`interrupted by ${by}.${kept}`);
     const { output } = this.options;
+    const notes = errors.length === 0 && by === undefined ? task.notes(summary) : [];
     const object = (): object => ({
       ...summaryObject(summary, { command: task.command, code, by, output: output === '' ? undefined : output, errors, warnings: this.warnings }),
       ...task.fields(summary),
+      notes: notes.length === 0 ? undefined : notes,
     });
     if (flags.json === true && (flags.quiet !== true || code !== EXIT.done)) this.object(object());
     else if (flags.quiet !== true && !(summary.read === 0 && code !== EXIT.done)) this.talk(task.line(summary));
+    if (flags.quiet !== true) for (const note of notes) this.talk(note);
     return code;
   }
 

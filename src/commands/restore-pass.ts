@@ -65,9 +65,11 @@ export class Pass {
 
   private one(lane: Lane): Promise<RunSummary> {
     const { bulk, lanes, tally } = this.parts;
-    const { limit } = this.options;
+    const { filter, limit } = this.options;
+    const now = Date.now() + (bulk.servers.slowestClock ?? 0);
     const common: RunOptions = {
       ...this.options,
+      filter: { ...filter, now: filter?.now ?? now },
       sources: [lane.source],
       limit: limit === undefined ? undefined : limit - keysOf(lanes),
       onProgress: (progress) => {

@@ -71,12 +71,24 @@ function warningsOf({ keysThere: there, memoryLeft, memoryNeeded, sources, targe
     warnings.push(`the sources are RDB ${newest}, the target reads ${target.target.rdbVersion}: values that it does not read are written in another encoding`);
   }
   if (target.uncovered.length > 0) warnings.push(`no master has the slots ${target.uncovered.map(([from, to]) => (from === to ? `${from}` : `${from}-${to}`)).join(', ')}: their keys have nowhere to go`);
-  warnings.push(...missing(sources, target));
+  warnings.push(...missing(sources, target), ...clocks(target));
   if (flush !== true && memoryLeft !== undefined && memoryNeeded !== undefined && memoryNeeded > memoryLeft && !compileFilter(filter ?? {}).active) {
     const policy = target.masters.find(({ maxMemoryPolicy }) => !['', 'noeviction'].includes(maxMemoryPolicy))?.maxMemoryPolicy;
     warnings.push(`the memory that is left may not be enough${policy === undefined ? '' : `: the target drops keys then (maxmemory-policy ${policy})`}`);
   }
   return warnings;
+}
+
+/** Milliseconds that clocks may differ before it is said. */
+const CLOCKS_AGREE = 2000;
+
+/** Servers whose clocks are not this machine's: they decide which keys have expired, as far as they tell the time. */
+function clocks({ masters }: TargetFacts): string[] {
+  return masters.flatMap(({ clockAhead, name }) => {
+    if (clockAhead === undefined) return [`${name} does not tell the time (INFO, TIME): this machine's clock decides which keys have expired`];
+    if (Math.abs(clockAhead) <= CLOCKS_AGREE) return [];
+    return [`the clock of ${name} is ${Math.round(Math.abs(clockAhead) / 1000)} s ${clockAhead > 0 ? 'ahead of' : 'slower than'} this machine's, and decides which keys have expired`];
+  });
 }
 
 /** What the sources have before their keys, and the target has no place for. */

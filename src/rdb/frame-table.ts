@@ -44,9 +44,18 @@ export const STRING_LAST = 32;
 export const RESUMES = 64;
 export const HAS_META = 128;
 
-/** Of every type of both vendors a number below 512. */
+/** Numbers of types are less. */
+export const TYPE_NUMBERS = 512;
+
+/** Of every type of both vendors a number below that. */
 export function typeNumber(type: TypeRow): number {
   return TABLES.redis.types[type.id] === type ? type.id : 256 + type.id;
+}
+
+/** An RDB version for each of them. */
+export function versionTable(hot: Pick<Hot, 'allocate'>): Uint16Array {
+  const { buffer, byteOffset } = hot.allocate(TYPE_NUMBERS * 2);
+  return new Uint16Array(buffer, byteOffset, TYPE_NUMBERS);
 }
 
 export function typeOfNumber(number: number): TypeRow | undefined {

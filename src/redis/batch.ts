@@ -26,7 +26,7 @@ const APART = 4;
 export class Batch {
   length = 0;
   units = 0;
-  /** Unix milliseconds when the first unit was written: relative expiries count from there. */
+  /** Unix milliseconds when the first unit was written, by the clock of the server: relative expiries count from there. */
   builtAt = 0;
   /** Whether the units may have been applied by an earlier attempt. */
   again = false;

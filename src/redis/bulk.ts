@@ -172,7 +172,8 @@ export class Bulk implements LinksEvents {
     this.lastError = `${link.name}: ${error}`;
     const to = refusal === 'ask' ? this.servers.redirected(link.name, error) : undefined;
     if (to !== undefined && Date.now() - retry.since < this.options.retryFor) {
-      this.links.at(to).send(this.retries.asking(retry));
+      const guest = this.links.at(to);
+      guest.send(this.retries.asking(guest, retry));
       return;
     }
     if (refusal === 'moved') this.moved(link, error);

@@ -5,6 +5,7 @@ import type { ServerProcess } from './custody.js';
 import { ConnectionLost, reasonOf, ServerError } from './errors.js';
 import { isFinal } from './refusals.js';
 import { type Login, sentinelFailure } from './sentinels.js';
+import { timedInfo } from './server-clock.js';
 import { processOf } from './server-info.js';
 import { type Address, addressText, type ServerUrl } from './url.js';
 
@@ -101,23 +102,25 @@ export interface Opened {
   readonly socket: Duplex;
   /** What is at its other end. */
   readonly process: ServerProcess;
+  /** Milliseconds that its clock is ahead of this machine's; undefined where it does not tell the time. */
+  readonly clockAhead: number | undefined;
 }
 
 /** ioredis connects and logs in. */
 export async function openSocket(access: Access, node?: Address): Promise<Opened> {
   const client = await connected(access, node, { enableReadyCheck: false, commandTimeout: COMMAND_TIMEOUT });
-  const process = processOf(await asked(client));
+  const { ahead, text } = await asked(client);
   const socket = client.stream as Duplex | undefined;
   if (socket === undefined || socket.destroyed) throw new ConnectionLost('the server closed the connection');
   socket.removeAllListeners();
   socket.pause();
-  return { socket, process };
+  return { socket, process: processOf(text), clockAhead: ahead };
 }
 
 /** INFO is allowed while a server loads. */
-async function asked(client: Redis): Promise<string> {
+async function asked(client: Redis): ReturnType<typeof timedInfo> {
   try {
-    return await client.info('server');
+    return await timedInfo(client, 'server');
   } catch (cause) {
     client.disconnect();
     throw new ConnectionLost(`INFO: ${reasonOf(cause)}`, { cause });

@@ -9,6 +9,7 @@ import type { Custody } from './custody.js';
 import { ConnectionLost, reasonOf } from './errors.js';
 import { Flight } from './flight.js';
 import { ERROR, INTEGER, NO_REPLY, OK, ReplyReader } from './replies.js';
+import type { ServerClock } from './server-clock.js';
 import { Signal } from './signal.js';
 import { Watchdog } from './watchdog.js';
 import { Wire } from './wire.js';
@@ -20,6 +21,8 @@ export interface LinkOptions {
   open(): Promise<Opened>;
   /** Who has what is delivered. */
   readonly custody: Custody;
+  /** Set right whenever a connection is opened. */
+  readonly clock: ServerClock;
   /** Bytes and units that may be on their way at a time. */
   readonly window: number;
   readonly windowUnits: number;
@@ -42,6 +45,7 @@ export interface LinkEvents {
 /** One connection to a server, with batches of commands on their way and their replies coming back in the same order. */
 export class Link {
   readonly name: string;
+  readonly clock: ServerClock;
   private socket: Duplex | undefined;
   private readonly reader = new ReplyReader();
   private readonly change = new Signal();
@@ -65,6 +69,7 @@ export class Link {
     private readonly events: LinkEvents,
   ) {
     this.name = options.name;
+    this.clock = options.clock;
     this.barriers = new Barriers(options.custody);
     this.flight = new Flight({
       unitFailed: (batch, unit, error) => events.failed(this, batch, unit, error),
@@ -140,12 +145,13 @@ export class Link {
   }
 
   private async open(): Promise<void> {
-    const { process, socket } = await this.options.open();
+    const { clockAhead, process, socket } = await this.options.open();
     if (this.closed) {
       socket.destroy();
       throw new ConnectionLost('closed');
     }
     if (this.options.custody.met(process)) this.events.restarted(this);
+    this.clock.ahead = clockAhead ?? this.clock.ahead;
     this.socket = socket;
     this.downSince = 0;
     this.db = 0;

@@ -1,6 +1,6 @@
 import { NEVER, RESTORE_REPLACE } from '../bytes/hot.js';
 import { Frame, NEED, RECORD } from '../rdb/frame.js';
-import { FrameTable } from '../rdb/frame-table.js';
+import { FrameTable, versionTable } from '../rdb/frame-table.js';
 import { Framer } from '../rdb/framer.js';
 import { PAYLOAD_FOOTER, payloadHead } from '../rdb/payload.js';
 import { hasFunctions, hasReplace, releaseNumber, targetName } from '../values/targets.js';
@@ -37,6 +37,7 @@ export class RespSink extends SingleOutputSink {
   private readonly server: number;
   /** What `takeRun` works with. */
   private readonly rows: FrameTable;
+  private readonly versions: Uint16Array;
   private readonly rowFrame = new Frame();
   private db = 0;
   /** The value in parts at hand: its bytes so far, and what reads them again. */
@@ -54,6 +55,7 @@ export class RespSink extends SingleOutputSink {
     this.resp = new RespWriter(output, this.hot);
     this.restores = new RestoreWriter(this.hot.crc64(), options.target);
     this.rows = FrameTable.allocate(this.hot, RUN_ROWS);
+    this.versions = versionTable(this.hot);
     this.server = options.target === undefined ? NEWEST : releaseNumber(options.target);
     this.values = new RespValues(this.resp, this.server);
   }
@@ -80,7 +82,7 @@ export class RespSink extends SingleOutputSink {
     const { bytes, position: to } = framer;
     const taken = framer.run({ table: rows.words, row: 0, rows: Math.min(RUN_ROWS, most), to, room: RUN_BYTES, read: 0, expired: 0, now });
     if (taken > 0) this.dropped = false;
-    const run = { table: rows.words, bytes, routes: undefined, largest: undefined, running: framer.running, now: NEVER, version: this.version, options: RESTORE_REPLACE };
+    const run = { table: rows.words, bytes, routes: undefined, largest: undefined, running: framer.running, now: [NEVER], versions: this.versions.fill(this.version), options: RESTORE_REPLACE };
     for (let row = 0; row < taken; row++) {
       if (row === 0) this.select(framer.frame.db);
       const out = { bytes: output.bytes, length: output.length, units: 0 };

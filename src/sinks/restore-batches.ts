@@ -78,7 +78,7 @@ export class RestoreBatches {
     if (filling?.db === db) return filling;
     if (filling !== undefined) this.sendOff(link, filling);
     const batch = new Batch(delivery, this.free.pop() ?? new Uint8Array(SPARE_BYTES), db, this.perUnit);
-    batch.builtAt = Date.now();
+    batch.builtAt = link.clock.now();
     this.filling.set(link, batch);
     return batch;
   }

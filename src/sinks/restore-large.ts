@@ -22,8 +22,9 @@ export interface LargeOptions {
   readonly bulk: Bulk;
   readonly hot: Hot;
   readonly target: Target;
-  /** RDB version of the payload. */
+  /** RDB version of the payload where it is rejected, and where it is sent. */
   readonly version: number;
+  readonly sentVersion: number;
   readonly conflict: RestoreConflict;
   readonly countReplaced: boolean;
   readonly maxPayload: number;
@@ -190,16 +191,16 @@ export class LargeValue {
 
   private async restore(wire: Wire, key: Uint8Array, replaces: boolean): Promise<void> {
     const { payload } = this;
-    const { head, size, version } = payload;
-    const { target } = this.options;
+    const { head, size } = payload;
+    const { bulk, sentVersion, target } = this.options;
     const { output, resp } = this.writer(wire);
     const restores = new RestoreWriter(new Crc64(), target);
-    restores.begin(resp, this.named(key), { head, size, replaces, now: Date.now() });
+    restores.begin(resp, this.named(key), { head, size, replaces, now: bulk.servers.clockOf(this.server as string).now() });
     for (const piece of payload.value()) {
       restores.add(piece, 0, piece.length);
       await output.flushIfFull();
     }
-    restores.end(version);
+    restores.end(sentVersion);
     await output.flush();
     await output.written();
   }

@@ -1,6 +1,7 @@
 import type { Batch, Delivery } from '../redis/batch.js';
 import { restoredBy } from '../redis/commands.js';
 import { formatText } from '../bytes/text.js';
+import { restamp } from '../rdb/payload.js';
 import { HeldPayload } from './held-payload.js';
 import { Ledger } from './restore-ledger.js';
 
@@ -27,6 +28,8 @@ export interface Rejected {
 export interface StretchEvents {
   /** A server had the key already, and that is an error. */
   readonly conflictsAre: 'skipped' | 'rejected';
+  /** RDB version of payloads that are rejected: that of all of them, whatever they were sent with. */
+  readonly version: number;
   /** Unix milliseconds of an expiry, from that in a command. */
   readonly expireAt: (ttl: bigint, builtAt: number) => bigint | undefined;
   onRelease(batch: Batch): void;
@@ -90,9 +93,11 @@ export class Stretch implements Delivery {
   }
 
   refused(batch: Batch, node: string, unit: Uint8Array, error: string): void {
-    const { key, payload, ttl } = restoredBy(unit);
+    const { key, payload: sent, ttl } = restoredBy(unit);
+    const payload = sent.slice();
+    restamp(payload, this.events.version);
     const expireAt = this.events.expireAt(ttl, batch.builtAt);
-    this.reject({ db: batch.db, key: formatText(key, 0, key.length), server: node, error, payload: payload.slice(), expireAt });
+    this.reject({ db: batch.db, key: formatText(key, 0, key.length), server: node, error, payload, expireAt });
   }
 
   /** A key that was on its way. */

@@ -1,11 +1,11 @@
 import { SLOTS } from '../bytes/crc16.js';
 import { type Hot, RESTORE_EXISTS, RESTORE_REPLACE, type RestoreRun } from '../bytes/hot.js';
 import { Frame } from '../rdb/frame.js';
-import { EXPIRE_HI, EXPIRE_LO, FLAGS, FrameTable, GROWN, HAS_EXPIRE, HAS_META, KEY_END, KEY_START, OFFSET, TYPE, typeNumber } from '../rdb/frame-table.js';
+import { EXPIRE_HI, EXPIRE_LO, FLAGS, FrameTable, GROWN, HAS_EXPIRE, HAS_META, KEY_END, KEY_START, OFFSET, TYPE, TYPE_NUMBERS, typeNumber, typeOfNumber, versionTable } from '../rdb/frame-table.js';
 import type { Framer } from '../rdb/framer.js';
 import { TABLES } from '../rdb/types.js';
 import { hasListpacks, hasMisreadListpacks, LARGEST_SAFE } from '../values/listpack-borders.js';
-import { hasAbsoluteTtl, reads, type Target } from '../values/targets.js';
+import { hasAbsoluteTtl, reads, sentVersion, type Target } from '../values/targets.js';
 import type { DumpSinkOptions } from './dump-sink.js';
 import type { BatchOptions, RestoreBatches } from './restore-batches.js';
 import type { Stretches } from './restore-stretches.js';
@@ -24,15 +24,15 @@ export interface RunsOptions extends BatchOptions, Pick<DumpSinkOptions, 'dbMap'
   readonly dry?: boolean | undefined;
 }
 
-/** Numbers of types are less. */
-const TYPE_NUMBERS = 512;
-
 /** Runs of records that kernels frame and write; rows of them that cannot go as they are go to `slowly`, one by one. */
 export class RestoreRuns {
   private readonly rows: FrameTable;
   private readonly rowFrame = new Frame();
   /** By the number of a type: the largest value, in decompressed bytes, that goes as it is. */
   private readonly plain: Float64Array;
+  /** By the number of a type: the RDB version that payloads are sent with, of a file of `fileVersion`. */
+  private readonly versions: Uint16Array;
+  private fileVersion = 0;
   private owners: Int16Array | undefined;
   private slots: Uint16Array | undefined;
   private readonly kernelOptions: number;
@@ -50,6 +50,7 @@ export class RestoreRuns {
     this.kernelOptions = (conflict === 'replace' ? RESTORE_REPLACE : 0) | (batches.perUnit === 2 ? RESTORE_EXISTS : 0);
     this.kernelFits = maxPayload >= LARGEST_RUN && hasAbsoluteTtl(target) && dbMap === undefined && stripTtl !== true && ttlShift === 0 && dry !== true;
     this.plain = plainTypes(target, hot);
+    this.versions = versionTable(hot);
   }
 
   /** Whether keys of a database, of the target, can go this way now. */
@@ -58,28 +59,29 @@ export class RestoreRuns {
   }
 
   /** Takes `most` records at the most, into a database of the target. Returns how many were taken. */
-  take(framer: Framer, most: number, db: number, version: number): number {
+  take(framer: Framer, most: number, db: number): number {
     const { rows } = this;
     const { from, pace } = this.options;
     const { position: to } = framer;
     const taken = framer.run({ table: rows.words, row: 0, rows: Math.min(RUN_ROWS, most, pace.burst), to, room: Math.min(RUN_BYTES, pace.burstBytes), read: 0, expired: 0, now: 0 });
     if (taken === 0) return 0;
     const last = rows.double(taken - 1, OFFSET);
-    if (last >= from) this.send(taken, db, version, framer);
+    if (last >= from) this.send(taken, db, framer);
     this.stretches.offset = last; // also where one before it went slowly
     return taken;
   }
 
-  private send(taken: number, db: number, version: number, { bytes, running }: Framer): void {
-    const { batches, kernelOptions: options, plain: largest, rows } = this;
-    const now = Date.now();
-    const run = { table: rows.words, bytes, routes: this.routes(), largest, running, now, version, options };
+  private send(taken: number, db: number, { bytes, running, version }: Framer): void {
+    const { batches, kernelOptions: options, plain: largest, rows, versions } = this;
+    const now = this.options.bulk.masters.map(({ clock }) => clock.now());
+    const run = { table: rows.words, bytes, routes: this.routes(), largest, running, now, versions, options };
+    if (version !== this.fileVersion) this.useVersion(version);
     let row = 0;
     while (rows.double(row, OFFSET) < this.options.from) row++;
     while (row < taken) {
       row = this.write(run, row, taken, db);
       if (row === taken) break;
-      if (this.isPlain(row, now, bytes)) this.writeOne({ ...run, largest: undefined }, row, db);
+      if (this.isPlain(row, bytes)) this.writeOne({ ...run, largest: undefined }, row, db);
       else this.slowly(this.frameOf(row, bytes));
       row++;
     }
@@ -117,12 +119,26 @@ export class RestoreRuns {
   }
 
   /** Whether a row can go as it is. */
-  private isPlain(row: number, now: number, bytes: Uint8Array): boolean {
+  private isPlain(row: number, bytes: Uint8Array): boolean {
     const { rows } = this;
     const flags = rows.word(row, FLAGS);
-    const expired = (flags & HAS_EXPIRE) !== 0 && rows.word(row, EXPIRE_HI) * 0x100000000 + (rows.word(row, EXPIRE_LO) >>> 0) <= now;
     const plain = this.plain[rows.word(row, TYPE)];
-    return !expired && plain >= 0 && (flags & HAS_META) === 0 && (rows.word(row, GROWN) <= plain || this.readsWell(row, bytes));
+    return !((flags & HAS_EXPIRE) !== 0 && this.hasExpired(row, bytes)) && plain >= 0 && (flags & HAS_META) === 0 && (rows.word(row, GROWN) <= plain || this.readsWell(row, bytes));
+  }
+
+  /** By the clock of the server that gets the key. */
+  private hasExpired(row: number, bytes: Uint8Array): boolean {
+    const { batches, rows } = this;
+    const { clock } = batches.linkOf(rows.word(row, KEY_START), rows.word(row, KEY_END), bytes);
+    return rows.word(row, EXPIRE_HI) * 0x100000000 + (rows.word(row, EXPIRE_LO) >>> 0) <= clock.now();
+  }
+
+  private useVersion(version: number): void {
+    this.fileVersion = version;
+    for (const number of this.versions.keys()) {
+      const type = typeOfNumber(number);
+      if (type !== undefined) this.versions[number] = sentVersion(this.options.target, { type }, version);
+    }
   }
 
   /** Whether the target reads all listpacks of a value as they are. */

@@ -3,7 +3,7 @@ import { formatText } from '../bytes/text.js';
 import { type Frame, RECORD } from '../rdb/frame.js';
 import type { Framer } from '../rdb/framer.js';
 import { encodePayload, PAYLOAD_FOOTER, payloadHead } from '../rdb/payload.js';
-import { hasFunctions, type Target, targetName } from '../values/targets.js';
+import { hasFunctions, sentVersion, type Target, targetName } from '../values/targets.js';
 import { DumpSink, type DumpSinkOptions } from './dump-sink.js';
 import { HeldPayload } from './held-payload.js';
 import { functionCode } from './rdb-meta.js';
@@ -104,7 +104,7 @@ export class RestoreSink extends DumpSink {
     if (frame.hasExpire && ttlShift !== 0) frame.setExpireMs(frame.expireMs + BigInt(ttlShift));
     const expires = frame.hasExpire && stripTtl !== true;
     this.expireAt = expires ? frame.expireMs : undefined;
-    if (expires && frame.expireAt <= Date.now()) {
+    if (expires && frame.expireAt <= this.batches.linkOf(frame.keyStart, frame.keyEnd, frame.keyBytes).clock.now()) {
       this.dropped = true;
       this.stretches.current.ledger.at(db, '').expired++;
     } else if (db >= databases) {
@@ -132,7 +132,7 @@ export class RestoreSink extends DumpSink {
     }
     if (frame.first) {
       const { current } = this.stretches;
-      this.larges.begin(new LargeValue(frame, current, { ...this.options, hot: this.hot, version: this.version }));
+      this.larges.begin(new LargeValue(frame, current, { ...this.options, hot: this.hot, version: this.version, sentVersion: this.sentVersion(frame) }));
       current.expect(1);
     }
     this.larges.add(frame);
@@ -182,7 +182,7 @@ export class RestoreSink extends DumpSink {
   takeRun(framer: Framer, most: number): number {
     const db = this.target(framer.frame.db);
     if (this.clock !== undefined || !this.runs.can(db)) return 0;
-    const taken = this.runs.take(framer, most, db, this.version);
+    const taken = this.runs.take(framer, most, db);
     if (taken > 0 && this.stretches.offset !== this.lastSlow) this.dropped = false;
     return taken;
   }
@@ -199,9 +199,13 @@ export class RestoreSink extends DumpSink {
     const { current } = this.stretches;
     const link = batches.linkOf(frame.keyStart, frame.keyEnd, frame.keyBytes);
     const batch = batches.withRoom(link, frame.db, current, recordRoom(frame, size));
-    this.records.write(batch, frame, head, size, this.version);
+    this.records.write(batch, frame, head, size, this.sentVersion(frame));
     current.expect(1);
     if (batches.isFull(batch)) batches.sendOff(link, batch);
+  }
+
+  private sentVersion(frame: Frame): number {
+    return sentVersion(this.options.target, frame, this.file.version);
   }
 
   protected override refuse(frame: Frame, reason: string): void {

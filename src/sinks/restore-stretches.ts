@@ -33,6 +33,7 @@ export class Stretches {
   ) {
     const absolute = hasAbsoluteTtl(options.target);
     this.events = {
+      version: options.target.rdbVersion,
       conflictsAre: options.conflict === 'skip' ? 'skipped' : 'rejected',
       expireAt: (ttl, builtAt) => (ttl === 0n ? undefined : absolute ? ttl : ttl + BigInt(builtAt)),
       onRelease: (batch) => batches.release(batch),

@@ -76,6 +76,15 @@ export function acceptsVersion({ exact, rdbVersion, vendor }: Target, version: n
   return version <= rdbVersion;
 }
 
+/**
+ * The RDB version that a payload is sent with: no higher than its value needs and its file has, since a server may say that it is
+ * newer than it is.
+ */
+export function sentVersion({ exact, rdbVersion }: Target, { metaBytes, type }: { readonly metaBytes?: Uint8Array | undefined; readonly type: TypeRow }, fileVersion: number): number {
+  if (exact) return rdbVersion;
+  return Math.min(metaBytes === undefined ? type.since : Math.max(type.since, FIRST_KEY_META_VERSION), fileVersion);
+}
+
 /** The type of this name where the target reads it. */
 export function typeFor(target: Target, name: string): TypeRow | undefined {
   return TABLES[target.vendor].types.find((type) => type?.name === name && reads(target, type));

@@ -1,0 +1,58 @@
+import type { RestoreSummary } from '../commands/restore.js';
+import type { RunSummary } from '../commands/run.js';
+import type { FilterWords } from '../commands/terms.js';
+import { countText, keysText } from './numbers.js';
+
+/** What is to be said of a run that ended well and has no key to show for it. */
+
+type FilterFlags = { readonly [K in keyof FilterWords]?: unknown } & { readonly partition?: unknown };
+
+const FILTERS: readonly (keyof FilterFlags)[] = ['db', 'prefix', 'notPrefix', 'match', 'notMatch', 'regex', 'notRegex', 'type', 'notType', 'slot', 'partition', 'ttl', 'minSize', 'maxSize'];
+
+/** The options that leave keys out, as they are typed. */
+function filtersOf(flags: FilterFlags): string {
+  const given = FILTERS.filter((name) => flags[name] !== undefined && flags[name] !== false); // false is --no-ttl
+  return given.map((name) => `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`).join(', ');
+}
+
+const noKeys = ({ sources }: Pick<RunSummary, 'sources'>): string => (sources === 1 ? 'the source has no keys.' : `none of the ${countText(sources)} sources has a key.`);
+
+/** Of a command that writes all keys that pass; `filtered` did not. */
+export function emptyNotes(summary: RunSummary, filtered: number, flags: FilterFlags): string[] {
+  if (summary.read === 0) return [noKeys(summary)];
+  return filtered < summary.read ? [] : [`no key was written: ${allKeys(filtered)} left out by ${filtersOf(flags)}.`];
+}
+
+const allKeys = (keys: number): string => (keys === 1 ? 'the only one is' : `all ${countText(keys)} are`);
+
+/** Of a restore. */
+export function emptyRestoreNotes(summary: RestoreSummary, flags: FilterFlags & { readonly dryRun?: unknown }, ttlShift: number | undefined): string[] {
+  const { declined, failure, filtered, read, total } = summary;
+  const { expired, rejected, replaced, restored, skipped } = total;
+  if (declined || failure !== undefined || restored + replaced + skipped + rejected > 0) return [];
+  if (read === 0) return [noKeys(summary)];
+  if (filtered + expired < read) return [];
+  const nothing = `no key ${flags.dryRun === true ? 'is to be' : 'was'} restored`;
+  if (expired === 0) return [`${nothing}: ${allKeys(filtered)} left out by ${filtersOf(flags)}.`];
+  const which = filtered === 0 ? `${allKeys(expired)} expired` : `${keysText(filtered)} left out by ${filtersOf(flags)}, ${countText(expired)} expired`;
+  return [`${nothing}: ${which}. ${laterAdvice(summary, ttlShift)}--strip-ttl restores them without expiries.`];
+}
+
+/** How keys that have expired get back the time that they had when their file was written. */
+function laterAdvice({ plan }: RestoreSummary, ttlShift = 0): string {
+  const created = plan.sources.flatMap((head) => head?.created ?? []);
+  const ahead = Math.max(...plan.target.masters.map(({ clockAhead = 0 }) => clockAhead));
+  const age = Date.now() + ahead - 1000 * Math.min(...created);
+  if (created.length === 0) return '--ttl-shift with the age of the source makes all expiries later by that; ';
+  return age > ttlShift ? `--ttl-shift ${timeText(age)} makes all expiries later by the age of the ${plan.sources.length === 1 ? 'source' : 'oldest source'}; ` : '';
+}
+
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
+
+/** At least that long, as --ttl-shift takes it. */
+function timeText(ms: number): string {
+  const [unit, letter] = ms >= 2 * DAY ? [DAY, 'd'] : ms >= 2 * HOUR ? [HOUR, 'h'] : ([MINUTE, 'm'] as const);
+  return `${Math.ceil(ms / unit)}${letter}`;
+}
