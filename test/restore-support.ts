@@ -44,6 +44,7 @@ export interface Report {
   unconfirmed: string[];
   evicted: { server: string; keys: number; policy: string }[];
   warnings: unknown[];
+  notes?: string[];
   errors: { code: string; message: string; hint?: string; server?: string; got?: string }[];
   plan: { keysThere: number; sources: unknown[]; target: { version: string; clustered: boolean; databases: number; masters: { name: string; keys: Record<string, number> }[] }; warnings: string[] };
 }

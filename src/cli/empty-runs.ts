@@ -34,25 +34,25 @@ export function emptyRestoreNotes(summary: RestoreSummary, flags: FilterFlags & 
   if (filtered + expired < read) return [];
   const nothing = `no key ${flags.dryRun === true ? 'is to be' : 'was'} restored`;
   if (expired === 0) return [`${nothing}: ${allKeys(filtered)} left out by ${filtersOf(flags)}.`];
-  const which = filtered === 0 ? `${allKeys(expired)} expired` : `${keysText(filtered)} left out by ${filtersOf(flags)}, ${countText(expired)} expired`;
+  const which = filtered === 0 ? `${expired === 1 ? 'the only one' : `all ${countText(expired)}`} had expired` : `${keysText(filtered)} left out by ${filtersOf(flags)}, ${countText(expired)} expired`;
   return [`${nothing}: ${which}. ${laterAdvice(summary, ttlShift)}--strip-ttl restores them without expiries.`];
 }
 
-/** How keys that have expired get back the time that they had when their file was written. */
-function laterAdvice({ plan }: RestoreSummary, ttlShift = 0): string {
-  const created = plan.sources.flatMap((head) => head?.created ?? []);
-  const ahead = Math.max(...plan.target.masters.map(({ clockAhead = 0 }) => clockAhead));
-  const age = Date.now() + ahead - 1000 * Math.min(...created);
-  if (created.length === 0) return '--ttl-shift with the age of the source makes all expiries later by that; ';
-  return age > ttlShift ? `--ttl-shift ${timeText(age)} makes all expiries later by the age of the ${plan.sources.length === 1 ? 'source' : 'oldest source'}; ` : '';
+/** How keys that have expired get back the time that they had when their file was written, or some time at least. */
+function laterAdvice({ firstExpiry, plan }: RestoreSummary, ttlShift = 0): string {
+  const written = 1000 * Math.min(...plan.sources.map((head) => head?.created ?? Infinity));
+  const now = Date.now() + Math.max(...plan.target.masters.map(({ clockAhead = 0 }) => clockAhead));
+  const shift = now - (written === Infinity ? firstExpiry : written);
+  if (shift === -Infinity || shift <= ttlShift) return '';
+  return `--ttl-shift ${timeText(shift)}${written === Infinity ? ' makes their expiries later, so that none is over' : ', the age of the source, gives them back the time that they had'}; `;
 }
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 
-/** At least that long, as --ttl-shift takes it. */
+/** Longer than that, as --ttl-shift takes it. */
 function timeText(ms: number): string {
   const [unit, letter] = ms >= 2 * DAY ? [DAY, 'd'] : ms >= 2 * HOUR ? [HOUR, 'h'] : ([MINUTE, 'm'] as const);
-  return `${Math.ceil(ms / unit)}${letter}`;
+  return `${Math.floor(ms / unit) + 1}${letter}`;
 }

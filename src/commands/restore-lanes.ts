@@ -11,11 +11,13 @@ export interface Lane {
   done: number;
   /** Keys that the filters left out. */
   filtered: number;
+  /** Unix milliseconds, as the source has it: the first of the expiries that are over. */
+  firstExpiry: number;
   sink: RestoreSink | undefined;
 }
 
 /** What a lane has before anything of its source is read. */
-const atBeginning = (): Omit<Lane, 'source' | 'progress'> => ({ counts: { read: 0, keys: 0, expired: 0, bytes: 0 }, done: 0, filtered: 0, sink: undefined });
+const atBeginning = (): Omit<Lane, 'source' | 'progress'> => ({ counts: { read: 0, keys: 0, expired: 0, bytes: 0 }, done: 0, filtered: 0, firstExpiry: Infinity, sink: undefined });
 
 export const laneOf = (source: string): Lane => ({ source, progress: { bytesRead: 0, totalBytes: undefined, keys: 0 }, ...atBeginning() });
 

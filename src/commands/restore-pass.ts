@@ -104,6 +104,7 @@ export class Pass {
       dry: dryRun,
       keepsRejects: tally.rejects !== undefined && !tally.counted,
       onLeftOut: () => lane.filtered++,
+      onExpired: (expireAt) => (lane.firstExpiry = Math.min(lane.firstExpiry, expireAt)),
       onDone: (stretch) => tally.done(lane, stretch),
       onProblem: (problem) => tally.problem(problem),
     });

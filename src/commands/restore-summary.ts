@@ -13,6 +13,8 @@ export interface RestoreSummary extends RunSummary {
   readonly total: Ledger['total'];
   /** Keys that the filters left out. */
   readonly filtered: number;
+  /** Unix milliseconds, as the sources have it: the first of the expiries that are over; Infinity where none is. */
+  readonly firstExpiry: number;
   /** What is no key and was not restored. */
   readonly told: number;
   /** Why it ended early. */
@@ -48,6 +50,7 @@ export function restoreSummary(lanes: readonly Lane[], tally: Tally, ends: reado
     rows: tally.ledger.entries(),
     total: tally.ledger.total,
     filtered: sum(({ filtered }) => filtered),
+    firstExpiry: Math.min(...lanes.map((lane) => lane.firstExpiry)),
     told: tally.told,
     ...end,
     interrupted: end.interrupted || ends.some(({ interrupted }) => interrupted),

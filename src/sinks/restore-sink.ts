@@ -28,6 +28,8 @@ export interface RestoreSinkOptions extends DumpSinkOptions, RunsOptions, Stretc
   readonly keepsRejects: boolean;
   /** The filters left a key out. */
   onLeftOut(): void;
+  /** A key is left out, since this expiry, of the source, is over: Unix milliseconds. */
+  onExpired(expireAt: number): void;
   /** When it is aborted, replies are not waited for any more. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -107,6 +109,7 @@ export class RestoreSink extends DumpSink {
     if (expires && frame.expireAt <= this.batches.linkOf(frame.keyStart, frame.keyEnd, frame.keyBytes).clock.now()) {
       this.dropped = true;
       this.stretches.current.ledger.at(db, '').expired++;
+      this.options.onExpired(frame.expireAt - ttlShift);
     } else if (db >= databases) {
       this.refuse(frame, `the target has no database ${db}${this.options.intoDb === undefined ? `; --db-map ${frame.db}:0 puts its keys into another` : ', which its URL names'}`);
     }
