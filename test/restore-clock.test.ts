@@ -11,7 +11,8 @@ import { len, rdb, str } from './support.js';
 
 const HOUR = 3_600_000;
 const MINUTE = 60_000;
-const SLACK = 5000;
+/** Of an expiry, on a busy machine. */
+const SLACK = 5 * MINUTE;
 
 interface Report {
   code: number | null;
@@ -96,8 +97,8 @@ globalThis.Date = class extends Real {
       expect([code, keysRestored, keysExpired]).toEqual([0, 100, 7]);
       await expectAllLive();
       const word = ahead > 0 ? 'slower than' : 'ahead of';
-      expect(plan.warnings).toEqual([`the clock of 127.0.0.1:${portOf(server)} is 3600 s ${word} this machine's, and decides which keys have expired`]);
-      expect(Math.abs((plan.target.masters[0].clockAhead ?? 0) + ahead)).toBeLessThan(1000);
+      expect(plan.warnings).toEqual([expect.stringMatching(new RegExp(`^the clock of 127.0.0.1:${portOf(server)} is 3[56]\\d\\d s ${word} this machine's, and decides which keys have expired$`))]);
+      expect(Math.abs((plan.target.masters[0].clockAhead ?? 0) + ahead)).toBeLessThan(MINUTE);
     });
 
     test('--ttl live and expired, and a dry run', async () => {
@@ -134,8 +135,8 @@ globalThis.Date = class extends Real {
     });
   });
 
-  test('a server that tells no time: this machine decides, and the plan says so', async () => {
-    const { url } = await proxy({ refused: ['TIME'], info: [[/^server_time_usec:.*\r\n/m, '']] });
+  test.each(['', `server_time_usec:${'9'.repeat(400)}\r\n`])('a server that tells no time: this machine decides, and the plan says so: %j', async (told) => {
+    const { url } = await proxy({ refused: ['TIME'], info: [[/^server_time_usec:.*\r\n/m, told]] });
     const { code, err } = await run(HOUR, [source(), url]);
     expect(code).toBe(0);
     expect(err).toContain(`rdbkit: warning: ${url.slice(8)} does not tell the time (INFO, TIME): this machine's clock decides which keys have expired.\n`);
@@ -171,8 +172,8 @@ globalThis.Date = class extends Real {
       expect(sent).toBeLessThan(100);
       expect([code, keysRestored, keysExpired]).toEqual([0, sent, names.length - sent]);
       expect(plan.warnings).toEqual([
-        expect.stringMatching(new RegExp(`^the clock of ${fronts[0].url.slice(8)} is 3600 s slower than this machine's`)),
-        expect.stringMatching(new RegExp(`^the clock of ${fronts[2].url.slice(8)} is 3600 s ahead of this machine's`)),
+        expect.stringMatching(new RegExp(`^the clock of ${fronts[0].url.slice(8)} is 3[56]\\d\\d s slower than this machine's`)),
+        expect.stringMatching(new RegExp(`^the clock of ${fronts[2].url.slice(8)} is 3[56]\\d\\d s ahead of this machine's`)),
       ]);
     } finally {
       await cluster.stop();

@@ -3,7 +3,7 @@ import type { RunSummary } from '../commands/run.js';
 import type { FilterWords } from '../commands/terms.js';
 import { countText, keysText } from './numbers.js';
 
-/** What is to be said of a run that ended well and has no key to show for it. */
+/* What is to be said of a run that ended well and has no key to show for it. */
 
 type FilterFlags = { readonly [K in keyof FilterWords]?: unknown } & { readonly partition?: unknown };
 
@@ -42,9 +42,9 @@ export function emptyRestoreNotes(summary: RestoreSummary, flags: FilterFlags & 
 function laterAdvice({ firstExpiry, plan }: RestoreSummary, ttlShift = 0): string {
   const written = 1000 * Math.min(...plan.sources.map((head) => head?.created ?? Infinity));
   const now = Date.now() + Math.max(...plan.target.masters.map(({ clockAhead = 0 }) => clockAhead));
-  const shift = now - (written === Infinity ? firstExpiry : written);
-  if (shift === -Infinity || shift <= ttlShift) return '';
-  return `--ttl-shift ${timeText(shift)}${written === Infinity ? ' makes their expiries later, so that none is over' : ', the age of the source, gives them back the time that they had'}; `;
+  const shift = now - Math.min(written, firstExpiry);
+  if (shift <= ttlShift) return '';
+  return `--ttl-shift ${timeText(shift)}${written < firstExpiry ? ', the age of the source, gives them back the time that they had' : ' makes their expiries later, so that none is over'}; `;
 }
 
 const MINUTE = 60_000;

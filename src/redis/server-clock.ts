@@ -16,18 +16,24 @@ export async function timedInfo(client: Redis, ...section: [] | [string]): Promi
   const before = Date.now();
   const text = await client.info(...section);
   const microseconds = /^server_time_usec:(\d+)/m.exec(text)?.[1];
-  return { text, ahead: microseconds === undefined ? await aheadByTime(client) : aheadOf(Number(microseconds) / 1000, before) };
+  return { text, ahead: aheadOf(Number(microseconds) / 1000, before) ?? (await aheadByTime(client)) };
 }
 
 /** Of servers whose INFO does not say it (before 7.0), where TIME is allowed. */
 async function aheadByTime(client: Redis): Promise<number | undefined> {
   const before = Date.now();
   const time: unknown = await client.time().catch(() => undefined);
-  if (!Array.isArray(time)) return undefined;
-  const [seconds, microseconds] = time.map(Number);
-  const ahead = aheadOf(seconds * 1000 + microseconds / 1000, before);
-  return Number.isNaN(ahead) ? undefined : ahead;
+  const [seconds, microseconds] = Array.isArray(time) ? time.map(Number) : [];
+  return aheadOf(seconds * 1000 + microseconds / 1000, before);
 }
 
-/** The server looked at its clock in the middle between question and answer. */
-const aheadOf = (time: number, before: number): number => Math.round(time - (before + Date.now()) / 2);
+/**
+ * The server looked at its clock between question and answer: in the middle, but 0 where this machine's clock may be as right, so that a
+ * slow answer is not taken for a wrong clock. Undefined where that is no time.
+ */
+function aheadOf(time: number, before: number): number | undefined {
+  const after = Date.now();
+  if (time >= before && time < after + 1) return 0;
+  const ahead = Math.round(time - (before + after) / 2);
+  return Number.isSafeInteger(ahead) ? ahead : undefined;
+}
