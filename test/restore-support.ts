@@ -29,6 +29,8 @@ export interface Report {
   keysRead: number;
   keysRestored: number;
   keysReplaced: number;
+  keysUncounted: number;
+  keysUnanswered: number;
   keysSkipped: number;
   keysRejected: number;
   keysExpired: number;
@@ -42,6 +44,7 @@ export interface Report {
   counts: ({ db: number; server?: string } & Record<string, number>)[];
   rejected: { file: string; db?: number; key?: string; reason: string }[];
   unconfirmed: string[];
+  commandsRefused: { server: string; command: string; error: string }[];
   evicted: { server: string; keys: number; policy: string }[];
   warnings: unknown[];
   errors: { code: string; message: string; hint?: string; server?: string; got?: string }[];

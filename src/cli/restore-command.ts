@@ -86,6 +86,8 @@ async function runRestore(words: readonly string[], flags: RestoreFlags, io: Io,
         onProblem: (problem) => say(problems.take(problem)),
       });
       for (const server of summary.unconfirmed) say(`warning: ${printable(server)}: no replica confirmed what was written; a failover now could lose keys.`);
+      for (const { command, error, server } of summary.companionsRefused) say(`warning: ${printable(server)} does not answer to ${command} (${printable(error)}): keys were written all the same, but how many of them took the place of another value is not known.`);
+      if (summary.unanswered > 0) say(`warning: ${keysText(summary.unanswered)} sent without an answer: they may be on the target, too.`);
       for (const { keys, policy, server } of summary.evicted) say(`warning: ${printable(server)}: ${keysText(keys)} evicted meanwhile (maxmemory-policy ${printable(policy)}): what was restored may be among them. Give it more memory (maxmemory), or restore fewer keys.`);
       if (summary.declined) say('nothing was written.');
       if (summary.failure !== undefined) say(`${serverErrorLine(summary.failure)}${whatNext(options)}`);
@@ -132,6 +134,7 @@ function closingLines(summary: RestoreSummary, { verbose }: RestoreFlags, { dryR
   const there = total.restored + total.replaced;
   const counts = [
     `${keysText(total.restored)} ${dryRun ? 'to restore' : 'restored'}`,
+    ...(total.uncounted > 0 ? [`${countText(total.uncounted)} of them perhaps in place of another value`] : []),
     ...(total.replaced > 0 ? [`${countText(total.replaced)} replaced`] : []),
     ...(total.skipped > 0 ? [`${countText(total.skipped)} skipped, since they are there`] : []),
     ...(total.rejected > 0 ? [`${countText(total.rejected)} rejected`] : []),
@@ -153,16 +156,18 @@ function closingLines(summary: RestoreSummary, { verbose }: RestoreFlags, { dryR
 }
 
 function fieldsOf(summary: RestoreSummary, problems: readonly KeyProblem[]): object {
-  const { declined, evicted, failure, filtered, plan, resumed, rows, told, total, unconfirmed } = summary;
+  const { companionsRefused, declined, evicted, failure, filtered, plan, resumed, rows, told, total, unanswered, unconfirmed } = summary;
   return {
     ...Object.fromEntries(OUTCOMES.map((outcome) => [`keys${outcome[0].toUpperCase()}${outcome.slice(1)}`, total[outcome]])),
     keysFiltered: filtered,
+    keysUnanswered: unanswered,
     notKeys: told,
     resumed,
     declined,
     counts: rows.map(({ counts, db, server }) => ({ db, ...(server === '' ? {} : { server }), ...counts })),
     rejected: problems,
     unconfirmed,
+    commandsRefused: companionsRefused,
     evicted,
     plan: planObject(plan),
     ...(failure === undefined ? {} : { errors: [serverErrorObject(failure)] }),

@@ -1,3 +1,4 @@
+import type { CompanionRefusal } from '../redis/bulk.js';
 import type { ServerError } from '../redis/errors.js';
 import type { Ledger } from '../sinks/restore-ledger.js';
 import type { Eviction } from './evictions.js';
@@ -21,6 +22,10 @@ export interface RestoreSummary extends RunSummary {
   readonly resumed: boolean;
   /** Nothing was written, since `onPlan` said so. */
   readonly declined: boolean;
+  /** Keys that were sent and may have been written, which no server has confirmed. */
+  readonly unanswered: number;
+  /** Commands that servers refused, and that keys were written without. */
+  readonly companionsRefused: readonly CompanionRefusal[];
   /** Servers whose replicas did not confirm what was written. */
   readonly unconfirmed: readonly string[];
   /** Servers that dropped keys meanwhile. */
@@ -28,7 +33,7 @@ export interface RestoreSummary extends RunSummary {
 }
 
 /** What a summary says of the whole, beside what its sources and keys came to. */
-export type RestoreEnd = Pick<RestoreSummary, 'plan' | 'failure' | 'resumed' | 'declined' | 'unconfirmed' | 'evicted' | 'seconds' | 'interrupted'>;
+export type RestoreEnd = Pick<RestoreSummary, 'plan' | 'failure' | 'resumed' | 'declined' | 'unconfirmed' | 'unanswered' | 'companionsRefused' | 'evicted' | 'seconds' | 'interrupted'>;
 
 /** `ends` are those of the sources that were read in the last pass. */
 export function restoreSummary(lanes: readonly Lane[], tally: Tally, ends: readonly RunSummary[], end: RestoreEnd): RestoreSummary {

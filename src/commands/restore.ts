@@ -109,7 +109,8 @@ class Restore {
       this.save(finished);
       await this.checkpoints.saved();
       this.tally.addUnfinished(this.lanes);
-      return this.summary(plan, ends, { failure: bulk.failure, unconfirmed: bulk.unconfirmed });
+      const { companionsRefused, failure, unanswered, unconfirmed } = bulk;
+      return this.summary(plan, ends, { failure, unconfirmed, unanswered, companionsRefused });
     } finally {
       clearInterval(timer);
       await bulk.close({ settled: false });
@@ -232,9 +233,9 @@ class Restore {
     });
   }
 
-  private summary(plan: Plan, ends: readonly RunSummary[], how: Partial<Pick<RestoreEnd, 'failure' | 'declined' | 'unconfirmed'>>): RestoreSummary {
-    const { failure, declined = false, unconfirmed = [] } = how;
+  private summary(plan: Plan, ends: readonly RunSummary[], how: Partial<Pick<RestoreEnd, 'failure' | 'declined' | 'unconfirmed' | 'unanswered' | 'companionsRefused'>>): RestoreSummary {
+    const { failure, declined = false, unconfirmed = [], unanswered = 0, companionsRefused = [] } = how;
     const seconds = (performance.now() - this.started) / 1000;
-    return restoreSummary(this.lanes, this.tally, ends, { plan, failure, declined, unconfirmed, evicted: this.evicted, seconds, resumed: this.resumed, interrupted: this.options.signal?.aborted === true });
+    return restoreSummary(this.lanes, this.tally, ends, { plan, failure, declined, unconfirmed, unanswered, companionsRefused, evicted: this.evicted, seconds, resumed: this.resumed, interrupted: this.options.signal?.aborted === true });
   }
 }

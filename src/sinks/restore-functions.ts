@@ -10,10 +10,9 @@ import type { RestoreConflict } from './restore-progress.js';
 export async function loadLibrary(bulk: Bulk, code: Uint8Array, conflict: RestoreConflict): Promise<string | undefined> {
   const name = libraryName(code);
   try {
-    await bulk.everyMaster(async (wire, master) => {
-      await wire.ask('FUNCTION', 'LOAD', ...(conflict === 'replace' ? ['REPLACE'] : []), code);
-      const { error } = wire;
-      if (error === undefined) return;
+    for (const master of bulk.servers.masters) await bulk.onMaster(master, async (wire) => {
+      const error = await wire.ask('FUNCTION', 'LOAD', ...(conflict === 'replace' ? ['REPLACE'] : []), code);
+      if (typeof error === 'number') return;
       const there = /^ERR Library .* already exists/i.test(error);
       if (there && (conflict === 'skip' || Buffer.compare(await bulk.libraryCode(master, name), code) === 0)) return;
       throw new ErrorReply(error);
