@@ -135,8 +135,8 @@ function closingLines(summary: RestoreSummary, { verbose }: RestoreFlags, { dryR
   const counts = [
     `${keysText(total.restored)} ${dryRun ? 'to restore' : 'restored'}`,
     ...(total.uncounted > 0 ? [`${countText(total.uncounted)} of them perhaps in place of another value`] : []),
-    ...(total.replaced > 0 ? [`${countText(total.replaced)} replaced`] : []),
-    ...(total.skipped > 0 ? [`${countText(total.skipped)} skipped, since they are there`] : []),
+    ...(total.replaced > 0 ? [`${countText(total.replaced)} ${dryRun ? 'to replace one from another source or database' : 'replaced'}`] : []),
+    ...(total.skipped > 0 ? [`${countText(total.skipped)} ${dryRun ? 'to skip, since another source or database has them, too' : 'skipped, since they are there'}`] : []),
     ...(total.rejected > 0 ? [`${countText(total.rejected)} rejected`] : []),
     ...(total.expired > 0 ? [`${countText(total.expired)} left out, since they had expired`] : []),
     ...(total.transcoded > 0 ? [`${countText(total.transcoded)} in another encoding`] : []),

@@ -12,7 +12,10 @@ import { MAX_PAYLOAD } from '../sinks/resp-writer.js';
 import { compileFilter } from '../values/filters.js';
 import { KeySet } from '../values/key-set.js';
 import { highestFormat } from './headers.js';
+import { mayMeet } from './meeting.js';
 import { openOutput, run, type RunOptions, type RunSummary } from './run.js';
+
+export { joinsDatabases } from './meeting.js';
 
 export type { KeyProblem } from '../sinks/dump-sink.js';
 
@@ -47,7 +50,7 @@ export async function dump(options: DumpOptions): Promise<DumpSummary> {
   const now = options.filter?.now ?? Date.now();
   const format = options.format === 'rdb' ? await formatOf(options) : undefined;
   const outputs = await openOutputs(options);
-  const seen = mayRepeat(options) ? new KeySet() : undefined;
+  const seen = mayMeet(options) ? new KeySet() : undefined;
   const ordered = onConflict === 'last' ? [...sources].reverse() : sources;
   let sink: DumpSink | undefined;
   const summary = await run({ ...options, sources: ordered }, (hot) => {
@@ -98,14 +101,3 @@ function isComplete({ dbMap, filter = {}, limit = Infinity, sources, splitSlots 
   return sources.length === 1 && target === undefined && limit === Infinity && splitSlots === 1 && dbMap === undefined && !compileFilter(filter).active;
 }
 
-/** Whether a key may come twice: from two files, or from two databases that become one. */
-function mayRepeat({ dbMap, sources }: DumpOptions): boolean {
-  return sources.length > 1 || joinsDatabases(dbMap);
-}
-
-/** Whether two databases may become one. */
-export function joinsDatabases(dbMap: ReadonlyMap<number, number> | undefined): boolean {
-  if (dbMap === undefined) return false;
-  const targets = [...dbMap.values()];
-  return new Set(targets).size < targets.length || targets.some((target) => !dbMap.has(target));
-}

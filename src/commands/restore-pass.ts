@@ -5,6 +5,7 @@ import { Pace } from '../sinks/pace.js';
 import { MAX_PAYLOAD } from '../sinks/resp-writer.js';
 import { BATCH_BYTES, batchBuffers } from '../sinks/restore-batches.js';
 import { RestoreSink } from '../sinks/restore-sink.js';
+import type { KeySet } from '../values/key-set.js';
 import { keysOf, type Lane, progressOf } from './restore-lanes.js';
 import { type RestoreOptions, WINDOW } from './restore-options.js';
 import { flushesAll } from './restore-plan.js';
@@ -20,8 +21,10 @@ export interface PassParts {
   readonly bulk: Bulk;
   readonly facts: TargetFacts;
   readonly tally: Tally;
-  /** Counts the keys that are replaced: the target has some. */
+  /** Counts the keys that are replaced: the target has some, or may have by the time that another source or database has them, too. */
   readonly countReplaced: boolean;
+  /** Where a dry run remembers keys, if some may come twice. */
+  readonly seen: KeySet | undefined;
 }
 
 /** One time that all sources are read, each from where it is. */
@@ -87,11 +90,12 @@ export class Pass {
   }
 
   private sinkFor(lane: Lane, hot: Hot | undefined): RestoreSink {
-    const { bulk, countReplaced, facts, tally } = this.parts;
+    const { bulk, countReplaced, facts, seen, tally } = this.parts;
     const { allowLoss, conflict = 'error', dbMap, dryRun, maxInFlight = WINDOW, maxPayload = MAX_PAYLOAD, signal, stripTtl, ttlShift, url } = this.options;
     return new RestoreSink({
       ...{ allowLoss, bulk, conflict, dbMap, hot, maxPayload, signal, stripTtl, ttlShift },
       target: facts.target,
+      seen,
       countReplaced: countReplaced && !tally.counted,
       pace: this.pace,
       libraryConflict: flushesAll(this.options) ? 'replace' : conflict,

@@ -5,9 +5,11 @@ import type { CustodyState } from '../redis/custody.js';
 import { ServerError } from '../redis/errors.js';
 import { Servers } from '../redis/servers.js';
 import { RejectsFile } from '../sinks/rejects-file.js';
+import { KeySet } from '../values/key-set.js';
 import { samePayload } from '../values/same-value.js';
 import { hasAbsoluteTtl } from '../values/targets.js';
 import { type Eviction, evictionsSince } from './evictions.js';
+import { mayMeet } from './meeting.js';
 import { checkKept, RestoreCheckpoints } from './restore-checkpoints.js';
 import { discard, type Lane, laneOf, rewind } from './restore-lanes.js';
 import { type RestoreOptions, WINDOW } from './restore-options.js';
@@ -26,6 +28,8 @@ export type { RestoreSummary } from './restore-summary.js';
 const WINDOW_UNITS = 1 << 16;
 const RETRY_FOR = 60_000;
 const CHECKPOINT_EVERY = 1000;
+/** Keys that a dry run remembers, to see which come twice: in 256 MiB (see DigestSet). */
+const MOST_FORESEEN = 11_000_000;
 /** Times that a run reads the sources, where a server is restarted every time. */
 const MOST_PASSES = 5;
 
@@ -75,6 +79,8 @@ class Restore {
   private custody: readonly CustodyState[] = [];
   private evicted: readonly Eviction[] = [];
   private bulk: Bulk | undefined;
+  /** Keys that a dry run has met. */
+  private seen: KeySet | undefined;
   private readonly started = performance.now();
 
   constructor(
@@ -93,7 +99,9 @@ class Restore {
     await this.resume();
     if ((await options.onPlan?.(plan)) === false) return this.summary(plan, [], { declined: true });
     if (options.dryRun !== true && !this.resumed) await this.clear(plan);
-    this.countReplaced ||= options.conflict === 'replace' && !this.resumed && keysThere(this.facts, options) > 0;
+    const meet = mayMeet({ ...options, intoDb: options.url.db });
+    this.countReplaced ||= options.conflict === 'replace' && !this.resumed && (meet || keysThere(this.facts, options) > 0);
+    if (meet && options.dryRun === true) this.seen = new KeySet(MOST_FORESEEN);
     if (options.rejects !== undefined) this.tally.rejects = new RejectsFile(options.rejects, this.rejectsKept);
     const bulk = this.openBulk();
     this.bulk = bulk;
@@ -109,6 +117,7 @@ class Restore {
       this.save(finished);
       await this.checkpoints.saved();
       this.tally.addUnfinished(this.lanes);
+      if (this.seen?.full === true) options.onNote?.(`only the first ${MOST_FORESEEN.toLocaleString('en')} keys were compared with one another: more may come from several sources or databases`);
       const { companionsRefused, failure, unanswered, unconfirmed } = bulk;
       return this.summary(plan, ends, { failure, unconfirmed, unanswered, companionsRefused });
     } finally {
@@ -154,7 +163,7 @@ class Restore {
 
   private pass(bulk: Bulk): Promise<RunSummary[]> {
     const { countReplaced, facts, lanes, tally } = this;
-    return new Pass(this.options, { bulk, countReplaced, facts, lanes, tally }).run();
+    return new Pass(this.options, { bulk, countReplaced, facts, lanes, seen: this.seen, tally }).run();
   }
 
   private lost(server: string, reason: string): void {

@@ -1,7 +1,7 @@
 import { type Hot, PLAIN } from '../bytes/hot.js';
 import { formatText } from '../bytes/text.js';
 import { Frame, RECORD } from '../rdb/frame.js';
-import type { KeySet } from '../values/key-set.js';
+import { KeySet } from '../values/key-set.js';
 import { type PartsPlan, PartsTranscoder } from '../values/parts-transcoder.js';
 import { isFileOnly, LATEST_REDIS, type Target } from '../values/targets.js';
 import { type Refused, type Transcoded, Transcoder } from '../values/transcode.js';
@@ -47,7 +47,7 @@ export interface DumpSinkOptions {
   readonly allowLoss?: boolean | undefined;
   /** Where the source cuts values into parts: see Framer. */
   readonly limit?: number | undefined;
-  /** Keys seen so far, where one may come twice. */
+  /** Keys of all sources seen so far, where several or their databases may have the same. */
   readonly seen?: KeySet | undefined;
   /** Whether a key that comes again is a problem. */
   readonly duplicates?: 'tell' | 'drop' | undefined;
@@ -91,6 +91,7 @@ export abstract class DumpSink implements LastSink {
   private inlining: Translation | undefined;
   /** The one that has the value in parts at hand. */
   private heldParts: HeldParts | undefined;
+  private ownSeen: KeySet | undefined;
   /** The parts of the value at hand stay as they are. */
   private copying = false;
 
@@ -230,8 +231,15 @@ export abstract class DumpSink implements LastSink {
     throw new TypeError(`nothing is kept behind keys: ${frame.opcode?.name}`);
   }
 
-  private isNew(frame: Frame): boolean {
-    const { duplicates, seen } = this.options;
+  /** Keys seen so far, where one may come twice. */
+  protected get seen(): KeySet | undefined {
+    return this.options.seen ?? (this.file.repeats === true ? (this.ownSeen ??= new KeySet()) : undefined);
+  }
+
+  /** Whether a key is to be written that may have come before. */
+  protected isNew(frame: Frame): boolean {
+    const { seen } = this;
+    const { duplicates } = this.options;
     if (seen === undefined || seen.add(frame.db, frame.keyBytes, frame.keyStart, frame.keyEnd)) return true;
     if (duplicates === 'drop') this.counts.duplicates++;
     else this.refuse(frame, `the key was there before${frame.db === this.sourceDb ? '' : ` in database ${frame.db}`}`);

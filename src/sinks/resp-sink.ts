@@ -76,7 +76,7 @@ export class RespSink extends SingleOutputSink {
   /** Keys that stay as they are, framed in a run and written by a kernel. */
   takeRun(framer: Framer, most: number, now: number): number {
     const { hot, options, output, rowFrame, rows } = this;
-    if (options.maxPayload < LARGEST_RUN || options.target !== undefined || options.dbMap !== undefined || options.stripTtl === true || options.seen !== undefined || this.clock !== undefined) return 0;
+    if (options.maxPayload < LARGEST_RUN || options.target !== undefined || options.dbMap !== undefined || options.stripTtl === true || this.seen !== undefined || this.clock !== undefined) return 0;
     const { bytes, position: to } = framer;
     const taken = framer.run({ table: rows.words, row: 0, rows: Math.min(RUN_ROWS, most), to, room: RUN_BYTES, read: 0, expired: 0, now });
     if (taken > 0) this.dropped = false;
