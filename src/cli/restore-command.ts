@@ -4,6 +4,7 @@ import type { KeyProblem } from '../commands/dump.js';
 import type { Plan, RestoreSummary } from '../commands/restore.js';
 import { CheckpointError, OUTCOMES, ServerError } from '../commands/restore-terms.js';
 import { KeyProblems } from './key-problems.js';
+import { librariesLines, librariesObject } from './libraries-text.js';
 import { EXIT, Interruption, SIGNAL_EXIT } from './exit.js';
 import { type Io, isTerminal } from './io.js';
 import { bytesText, countText, keysText, rateText, secondsText } from './numbers.js';
@@ -26,6 +27,8 @@ export function addRestore(program: Command, io: Io, argv: readonly string[], on
     .option('--yes', 'do not ask before --flush')
     .option('--dry-run', 'read everything and say what would be written, but write nothing')
     .addOption(list('--db-map <from:to>', 'write the keys of one database into another: 3:0, or a list of such pairs'))
+    .option('--functions', 'load function libraries, also where only some keys are chosen')
+    .option('--no-functions', 'leave function libraries out')
     .option('--ttl-shift <time>', 'expiries are so much later: 90s, 2h, 1d; or earlier: -90s')
     .option('--strip-ttl', 'leave expiries out: keys stay for good')
     .option('--partition <n/of>', 'only this share of the slots: 3/16 is the third of sixteen')
@@ -104,8 +107,8 @@ async function runRestore(words: readonly string[], flags: RestoreFlags, io: Io,
 }
 
 /** Shows the plan; asks before anything is deleted. */
-async function agreed(plan: Plan, { dryRun, flush }: CheckedRestore, flags: RestoreFlags, io: Io, say: (text: string) => void): Promise<boolean> {
-  if (flags.quiet !== true) for (const line of planLines(plan)) say(line);
+async function agreed(plan: Plan, { dryRun, flush, sources }: CheckedRestore, flags: RestoreFlags, io: Io, say: (text: string) => void): Promise<boolean> {
+  if (flags.quiet !== true) for (const line of planLines(plan, sources, flags.functions === false)) say(line);
   if (!flush || dryRun || flags.yes === true) return true;
   return (await answerTo(`rdbkit: delete ${keysText(plan.keysDeleted)} of the target before? Type yes: `, io)) === 'yes';
 }
@@ -129,8 +132,8 @@ function whatNext({ checkpoint }: CheckedRestore): string {
 }
 
 /** `1,234 keys restored, 3 replaced, 4 skipped; 540 MB in, 12 s, 45 MB/s, 100,000 keys/s`. */
-function closingLines(summary: RestoreSummary, { verbose }: RestoreFlags, { dryRun }: CheckedRestore): string {
-  const { bytes, filtered, limited, rows, seconds, told, total } = summary;
+function closingLines(summary: RestoreSummary, { functions, verbose }: RestoreFlags, { dryRun, sources }: CheckedRestore): string {
+  const { bytes, filtered, libraries, limited, rows, seconds, told, total } = summary;
   const there = total.restored + total.replaced;
   const counts = [
     `${keysText(total.restored)} ${dryRun ? 'to restore' : 'restored'}`,
@@ -145,7 +148,8 @@ function closingLines(summary: RestoreSummary, { verbose }: RestoreFlags, { dryR
     ...(limited ? ['stopped at --limit'] : []),
   ];
   const speed = `${bytesText(bytes)} in, ${secondsText(seconds)}, ${rateText(bytes, seconds)}, ${keysText(Math.round(there / Math.max(seconds, 0.001)))}/s`;
-  const lines = [`${counts.join(', ')}; ${speed}`];
+  const named = librariesLines(libraries, { planned: dryRun, sources, unwanted: functions === false });
+  const lines = [[...named, `${counts.join(', ')}; ${speed}`].join('\nrdbkit: ')];
   if (verbose === true) {
     for (const { counts: row, db, server } of rows) {
       const words = OUTCOMES.filter((outcome) => row[outcome] > 0).map((outcome) => `${countText(row[outcome])} ${outcome}`);
@@ -156,12 +160,13 @@ function closingLines(summary: RestoreSummary, { verbose }: RestoreFlags, { dryR
 }
 
 function fieldsOf(summary: RestoreSummary, problems: readonly KeyProblem[]): object {
-  const { companionsRefused, declined, evicted, failure, filtered, plan, resumed, rows, told, total, unanswered, unconfirmed } = summary;
+  const { companionsRefused, declined, evicted, failure, filtered, libraries, plan, resumed, rows, told, total, unanswered, unconfirmed } = summary;
   return {
     ...Object.fromEntries(OUTCOMES.map((outcome) => [`keys${outcome[0].toUpperCase()}${outcome.slice(1)}`, total[outcome]])),
     keysFiltered: filtered,
     keysUnanswered: unanswered,
     notKeys: told,
+    functions: librariesObject(libraries),
     resumed,
     declined,
     counts: rows.map(({ counts, db, server }) => ({ db, ...(server === '' ? {} : { server }), ...counts })),

@@ -3,12 +3,14 @@ import type { Bulk } from '../redis/bulk.js';
 import { ServerError } from '../redis/errors.js';
 import { Pace } from '../sinks/pace.js';
 import { MAX_PAYLOAD } from '../sinks/resp-writer.js';
+import type { LibraryForecast } from '../sinks/restore-functions.js';
 import { BATCH_BYTES, batchBuffers } from '../sinks/restore-batches.js';
 import { RestoreSink } from '../sinks/restore-sink.js';
+import { takesFunctions } from '../values/filters.js';
 import type { KeySet } from '../values/key-set.js';
 import { keysOf, type Lane, progressOf } from './restore-lanes.js';
 import { type RestoreOptions, WINDOW } from './restore-options.js';
-import { flushesAll } from './restore-plan.js';
+import { libraryConflict } from './restore-plan.js';
 import type { Tally } from './restore-tally.js';
 import { run, type RunOptions, type RunSummary } from './run.js';
 import type { TargetFacts } from './target-facts.js';
@@ -20,6 +22,7 @@ export interface PassParts {
   readonly lanes: readonly Lane[];
   readonly bulk: Bulk;
   readonly facts: TargetFacts;
+  readonly forecast: LibraryForecast;
   readonly tally: Tally;
   /** Counts the keys that are replaced: the target has some, or may have by the time that another source or database has them, too. */
   readonly countReplaced: boolean;
@@ -90,7 +93,7 @@ export class Pass {
   }
 
   private sinkFor(lane: Lane, hot: Hot | undefined): RestoreSink {
-    const { bulk, countReplaced, facts, seen, tally } = this.parts;
+    const { bulk, countReplaced, facts, forecast, seen, tally } = this.parts;
     const { allowLoss, conflict = 'error', dbMap, dryRun, maxInFlight = WINDOW, maxPayload = MAX_PAYLOAD, signal, stripTtl, ttlShift, url } = this.options;
     return new RestoreSink({
       ...{ allowLoss, bulk, conflict, dbMap, hot, maxPayload, signal, stripTtl, ttlShift },
@@ -98,7 +101,10 @@ export class Pass {
       seen,
       countReplaced: countReplaced && !tally.counted,
       pace: this.pace,
-      libraryConflict: flushesAll(this.options) ? 'replace' : conflict,
+      functions: this.options.functions ?? takesFunctions(this.options),
+      libraries: tally.passes === 1 ? tally.libraries : [],
+      libraryConflict: libraryConflict(this.options),
+      forecast,
       databases: facts.databases,
       intoDb: url.db,
       from: lane.done,

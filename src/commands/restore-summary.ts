@@ -1,5 +1,6 @@
 import type { CompanionRefusal } from '../redis/bulk.js';
 import type { ServerError } from '../redis/errors.js';
+import type { Library } from '../sinks/libraries.js';
 import type { Ledger } from '../sinks/restore-ledger.js';
 import type { Eviction } from './evictions.js';
 import type { Lane } from './restore-lanes.js';
@@ -16,6 +17,8 @@ export interface RestoreSummary extends RunSummary {
   readonly filtered: number;
   /** What is no key and was not restored. */
   readonly told: number;
+  /** What became of function libraries. */
+  readonly libraries: readonly Library[];
   /** Why it ended early. */
   readonly failure: ServerError | undefined;
   /** Whether it went on from a checkpoint. */
@@ -54,6 +57,7 @@ export function restoreSummary(lanes: readonly Lane[], tally: Tally, ends: reado
     total: tally.ledger.total,
     filtered: sum(({ filtered }) => filtered),
     told: tally.told,
+    libraries: tally.libraries,
     ...end,
     interrupted: end.interrupted || ends.some(({ interrupted }) => interrupted),
   };

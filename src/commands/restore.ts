@@ -5,6 +5,7 @@ import type { CustodyState } from '../redis/custody.js';
 import { ServerError } from '../redis/errors.js';
 import { Servers } from '../redis/servers.js';
 import { RejectsFile } from '../sinks/rejects-file.js';
+import { LibraryForecast } from '../sinks/restore-functions.js';
 import { KeySet } from '../values/key-set.js';
 import { samePayload } from '../values/same-value.js';
 import { hasAbsoluteTtl } from '../values/targets.js';
@@ -14,7 +15,7 @@ import { checkKept, RestoreCheckpoints } from './restore-checkpoints.js';
 import { discard, type Lane, laneOf, rewind } from './restore-lanes.js';
 import { type RestoreOptions, WINDOW } from './restore-options.js';
 import { Pass } from './restore-pass.js';
-import { flushTarget, keysThere, type Plan, planOf } from './restore-plan.js';
+import { flushTarget, keysThere, libraryConflict, type Plan, planOf } from './restore-plan.js';
 import { type RestoreEnd, restoreSummary, type RestoreSummary } from './restore-summary.js';
 import { Tally } from './restore-tally.js';
 import type { RunSummary } from './run.js';
@@ -93,9 +94,14 @@ class Restore {
     this.checkpoints = new RestoreCheckpoints(options, servers);
   }
 
+  /** Anew each time: the plan has foreseen all that a dry run does. */
+  private get forecast(): LibraryForecast {
+    return new LibraryForecast(this.servers, libraryConflict(this.options));
+  }
+
   async run(): Promise<RestoreSummary> {
     const { options } = this;
-    const plan = await planOf(options, this.facts);
+    const plan = await planOf(options, this.facts, this.forecast);
     await this.resume();
     if ((await options.onPlan?.(plan)) === false) return this.summary(plan, [], { declined: true });
     if (options.dryRun !== true && !this.resumed) await this.clear(plan);
@@ -163,7 +169,7 @@ class Restore {
 
   private pass(bulk: Bulk): Promise<RunSummary[]> {
     const { countReplaced, facts, lanes, tally } = this;
-    return new Pass(this.options, { bulk, countReplaced, facts, lanes, seen: this.seen, tally }).run();
+    return new Pass(this.options, { bulk, forecast: this.forecast, countReplaced, facts, lanes, seen: this.seen, tally }).run();
   }
 
   private lost(server: string, reason: string): void {
@@ -207,6 +213,7 @@ class Restore {
     this.begun = 0;
     this.countReplaced = before.countReplaced;
     this.tally.told = before.told;
+    this.tally.libraries.push(...before.libraries);
     this.tally.passes = before.passes;
     this.custody = before.custody;
     if (before.again) this.lost(before.target.url, 'a server was restarted or replaced before');
@@ -233,6 +240,7 @@ class Restore {
     this.checkpoints.save(this.lanes, {
       counts: tally.ledger.entries(),
       told: tally.told,
+      libraries: tally.libraries.map((library) => ({ ...library, outcomes: [...library.outcomes] })),
       rejectsBytes: tally.rejects?.bytes ?? 0,
       countReplaced,
       custody: this.bulk?.custody ?? [],

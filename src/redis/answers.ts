@@ -55,6 +55,12 @@ export class Answers {
     if (this.complete) this.resolve(this);
   }
 
+  takeError(): string | undefined {
+    const { error } = this;
+    this.error = undefined;
+    return error;
+  }
+
   fail(cause: unknown): void {
     this.reject(cause);
   }

@@ -337,18 +337,6 @@ export class Bulk implements LinksEvents {
     return this.alone(() => this.links.named(master.name) ?? this.links.ofMasters[0], 0, work);
   }
 
-  /** The source text of a function library on a master; empty where it is not to be had. */
-  async libraryCode(master: Master, name: string): Promise<Uint8Array> {
-    try {
-      const client = await this.servers.client(master);
-      const [library = []] = (await client.callBuffer('FUNCTION', 'LIST', 'LIBRARYNAME', name, 'WITHCODE')) as unknown[][];
-      const at = library.findIndex((field) => String(field) === 'library_code');
-      return at < 0 ? new Uint8Array(0) : (library[at + 1] as Buffer);
-    } catch {
-      return new Uint8Array(0); // FUNCTION LIST is not allowed everywhere
-    }
-  }
-
   /**
    * Has a connection for itself for the keys of a slot; `work` is done again where the connection is lost or the server says
    * that it will do it later. Throws ErrorReply for other errors of the server that `work` throws, ServerError.

@@ -28,13 +28,12 @@ export class Wire {
   async ask(...command: (string | Uint8Array)[]): Promise<string | number> {
     const { answers } = this;
     await answers.drained();
-    const { error: before } = answers;
-    answers.error = undefined;
+    const before = answers.takeError();
     await this.write(encodeCommand(command), 1);
     await answers.drained();
-    const { error, integer } = answers;
+    const error = answers.takeError();
     answers.error = before;
-    return error ?? integer;
+    return error ?? answers.integer;
   }
 
   /** Nothing more is sent; waits for all replies. */

@@ -6,7 +6,8 @@ import { type PartsPlan, PartsTranscoder } from '../values/parts-transcoder.js';
 import { isFileOnly, LATEST_REDIS, type Target } from '../values/targets.js';
 import { type Refused, type Transcoded, Transcoder } from '../values/transcode.js';
 import { HELD_KIND, HeldParts } from './held-parts.js';
-import { auxTexts, KEY_CLOCK, MEMBER_EXPIRES } from './rdb-meta.js';
+import { type Library, type LibraryOutcome, noteLibrary } from './libraries.js';
+import { auxTexts, frameLibraryName, KEY_CLOCK, MEMBER_EXPIRES } from './rdb-meta.js';
 import type { FileEnd, LastSink, SourceFile } from './sink.js';
 import type { Spill } from './spill.js';
 
@@ -52,6 +53,10 @@ export interface DumpSinkOptions {
   /** Whether a key that comes again is a problem. */
   readonly duplicates?: 'tell' | 'drop' | undefined;
   readonly onProblem?: ((problem: KeyProblem) => void) | undefined;
+  /** False where function libraries are left out. */
+  readonly functions?: boolean | undefined;
+  /** Gets what becomes of function libraries. */
+  readonly libraries?: Library[] | undefined;
 }
 
 /** The frame of a value in another encoding: type byte, key and value stand behind one another in memory of their own. */
@@ -79,6 +84,8 @@ function translationFor(target: Target, allowLoss: boolean, limit: number | unde
 export abstract class DumpSink implements LastSink {
   dropped = false;
   readonly counts: DumpCounts = { refused: 0, others: 0, rewritten: 0, adapted: 0, lost: 0, duplicates: 0 };
+  /** What became of function libraries. */
+  readonly libraries: Library[];
   protected readonly hot: Hot;
   /** The database that the key at hand has in its source. */
   protected sourceDb = 0;
@@ -98,6 +105,7 @@ export abstract class DumpSink implements LastSink {
   constructor(protected readonly options: DumpSinkOptions) {
     const { allowLoss = false, target } = options;
     this.hot = options.hot ?? PLAIN;
+    this.libraries = options.libraries ?? [];
     if (target !== undefined) this.translation = translationFor(target, allowLoss, options.limit);
   }
 
@@ -244,6 +252,24 @@ export abstract class DumpSink implements LastSink {
     if (duplicates === 'drop') this.counts.duplicates++;
     else this.refuse(frame, `the key was there before${frame.db === this.sourceDb ? '' : ` in database ${frame.db}`}`);
     return false;
+  }
+
+  /** Notes what became of a function library. */
+  protected noteLibrary(name: string, outcome: LibraryOutcome, server = ''): void {
+    noteLibrary(this.libraries, this.file.name, name, { server, outcome });
+  }
+
+  /** Whether the function library of a frame is not wanted. */
+  protected leavesLibraryOut(frame: Frame): boolean {
+    if (this.options.functions !== false) return false;
+    this.noteLibrary(frameLibraryName(frame), 'leftOut');
+    return true;
+  }
+
+  /** A function library is not written. */
+  protected refuseLibrary(name: string, reason: string): void {
+    this.noteLibrary(name, 'refused');
+    this.tell(`the function library ${JSON.stringify(name)}, ${reason}`);
   }
 
   /** Something that is no key is not written. */

@@ -6,10 +6,10 @@ import { encodePayload, PAYLOAD_FOOTER, payloadHead } from '../rdb/payload.js';
 import { hasFunctions, type Target, targetName } from '../values/targets.js';
 import { DumpSink, type DumpSinkOptions } from './dump-sink.js';
 import { HeldPayload } from './held-payload.js';
-import { functionCode } from './rdb-meta.js';
+import { frameLibraryName, functionCode } from './rdb-meta.js';
 import { RespValues } from './resp-values.js';
 import { RestoreBatches } from './restore-batches.js';
-import { loadLibrary } from './restore-functions.js';
+import { type LibraryForecast, loadLibrary, type SourceLibrary } from './restore-functions.js';
 import { LargeValue } from './restore-large.js';
 import { LargeValues } from './restore-larges.js';
 import { type RestoreConflict, type Stretch, THERE } from './restore-progress.js';
@@ -23,6 +23,8 @@ export interface RestoreSinkOptions extends DumpSinkOptions, RunsOptions, Stretc
   readonly target: Target;
   /** What becomes of function libraries that the target has with other code. */
   readonly libraryConflict: RestoreConflict;
+  /** For a dry run. */
+  readonly forecast: LibraryForecast;
   /** All keys go into this database. */
   readonly intoDb?: number | undefined;
   /** Values that are rejected keep their payload: somebody writes it somewhere. */
@@ -56,7 +58,7 @@ export class RestoreSink extends DumpSink {
   private expireAt: bigint | undefined;
   /** Where the last key is that did not go the way of a kernel. */
   private lastSlow = -1;
-  private readonly libraries: Uint8Array[] = [];
+  private readonly toLoad: SourceLibrary[] = [];
 
   constructor(protected override readonly options: RestoreSinkOptions) {
     super(options);
@@ -246,19 +248,38 @@ export class RestoreSink extends DumpSink {
   }
 
   meta(frame: Frame): void {
-    const { dry, from, target } = this.options;
-    if (frame.offset < from) return;
+    if (frame.offset < this.options.from) return;
     const { name } = frame.opcode ?? {};
     if (name === 'AUX') this.keyAux(frame);
-    else if (name === 'FUNCTION2' && !hasFunctions(target)) this.tell(`a function library, which ${targetName(target)} does not know`);
-    else if (name === 'FUNCTION2' && dry !== true) this.libraries.push(functionCode(frame));
-    else if (name === 'FUNCTION_PRE_GA') this.tell('a function library of a release candidate of Redis 7.0, which no server loads');
+    else if (name === 'FUNCTION2' || name === 'FUNCTION_PRE_GA') this.library(frame);
     else if (name === 'MODULE_AUX') this.tell('data of a module that belongs to no key, for which there is no command');
+  }
+
+  private library(frame: Frame): void {
+    const { target } = this.options;
+    if (this.leavesLibraryOut(frame)) return;
+    const name = frameLibraryName(frame);
+    if (frame.opcode?.name !== 'FUNCTION2') this.refuseLibrary(name, 'which is of a release candidate of Redis 7.0: no server loads it');
+    else if (!hasFunctions(target)) this.refuseLibrary(name, `which ${targetName(target)} does not know`);
+    else this.toLoad.push({ name, code: functionCode(frame) });
+  }
+
+  private async load(library: SourceLibrary): Promise<void> {
+    const { bulk, dry, forecast, libraryConflict } = this.options;
+    const { name } = library;
+    if (dry !== true) {
+      const problem = await loadLibrary(bulk, library, libraryConflict, ({ outcome, server }) => this.noteLibrary(name, outcome, server));
+      if (problem !== undefined) this.tell(problem);
+      return;
+    }
+    const outcomes = await forecast.of(library);
+    for (const { outcome, server } of outcomes) this.noteLibrary(name, outcome, server);
+    if (outcomes.some(({ outcome }) => outcome === 'refused')) this.tell(`the function library ${JSON.stringify(name)}: the target has one of that name, with other code`);
   }
 
   get full(): boolean {
     const { bulk, pace } = this.options;
-    return this.batches.sent - this.sentAtTurn >= TURN_BYTES || this.batches.scarce || this.libraries.length > 0 || this.larges.waiting || pace.owes || bulk.failure !== undefined;
+    return this.batches.sent - this.sentAtTurn >= TURN_BYTES || this.batches.scarce || this.toLoad.length > 0 || this.larges.waiting || pace.owes || bulk.failure !== undefined;
   }
 
   flush(): Promise<void> {
@@ -267,11 +288,8 @@ export class RestoreSink extends DumpSink {
   }
 
   private async makeRoom(): Promise<void> {
-    const { bulk, libraryConflict, pace, signal } = this.options;
-    for (const library of this.libraries.splice(0)) {
-      const problem = await loadLibrary(bulk, library, libraryConflict);
-      if (problem !== undefined) this.tell(problem);
-    }
+    const { bulk, pace, signal } = this.options;
+    for (const library of this.toLoad.splice(0)) await this.load(library);
     await this.settleTaken();
     await pace.wait(signal);
     await bulk.calm();
