@@ -89,9 +89,11 @@ describe.skipIf(missingServer() !== undefined)(`messages of rdbkit restore to ${
   test('a plan before, a line at the end', async () => {
     const { code, err, out } = await restore([FIXTURE, url]);
     expect([code, out]).toEqual([0, '']);
-    const [source, target, closing, ...rest] = err.split('\n');
+    const [source, target, planned, libraries, closing, ...rest] = err.split('\n');
     expect(source).toMatch(/^rdbkit: source .*redis-7\.0\.15\.rdb: RDB 10, of Redis 7\.0\.15, 146 keys in database 0, 2 function libraries, [\d.,]+ \w+, written \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/);
     expect(target).toMatch(/^rdbkit: target 127\.0\.0\.1:\d+: (Redis|Valkey) [\d.]+, one server, 16 databases, 0 keys$/);
+    expect(planned).toMatch(/^rdbkit: function libraries: "second_lib", "corpus_lib" (to load|the same already)$/);
+    expect(libraries).toMatch(/^rdbkit: function libraries: "second_lib", "corpus_lib" (loaded|the same already)$/);
     expect(closing).toMatch(/^rdbkit: 250 keys restored(, \d+ in another encoding)?; [\d.,]+ \w+ in, [\d.]+ m?s, [\d.,]+ \w+\/s, [\d,]+ keys\/s$/);
     expect(rest).toEqual(['']);
   });
@@ -221,8 +223,8 @@ describe.skipIf(missingServer() !== undefined)(`messages of rdbkit restore to ${
     });
 
     test('--keep-going restores the others', async () => {
-      const { code, errors, keysRestored } = await report([damaged, small, url, '--parallel', '1', '--keep-going', '--on-conflict', 'replace']);
-      expect([code, errors.length, keysRestored]).toEqual([3, 1, 5]);
+      const { code, errors, keysReplaced, keysRestored } = await report([damaged, small, url, '--parallel', '1', '--keep-going', '--on-conflict', 'replace']);
+      expect([code, errors.length, keysRestored, keysReplaced]).toEqual([3, 1, 3, 2]);
       expect((await server.client.keys('*')).sort()).toEqual(['a', 'b', 'c']);
     });
 
