@@ -103,7 +103,7 @@ describe('RESTORE', () => {
     expect(commands((await resp([library])).bytes)[0]).toEqual(['FUNCTION', 'LOAD', 'REPLACE', '#!lua name=a\n']);
     const { bytes: old, problems } = await resp([library], { target: parseTarget('redis-6.2') });
     expect(commands(old).map(([name]) => name)).toEqual(['RESTORE']);
-    expect(problems).toEqual([{ file: 'file-0', reason: 'a function library, which Redis 6.2 does not know' }]);
+    expect(problems).toEqual([{ file: 'file-0', reason: 'the function library "a", which Redis 6.2 does not know' }]);
   });
 
   test.each(SERVERS)('%s comes to the same bytes in chunks and parts', async (name) => {

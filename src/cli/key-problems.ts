@@ -5,7 +5,7 @@ import { keyText, printable, sourceName } from './printable.js';
 import { summaryLine } from './summary.js';
 
 /** What commands that write keys say of them. */
-type KeysSummary = Omit<DumpSummary, 'rewritten'>;
+type KeysSummary = Omit<DumpSummary, 'rewritten' | 'libraries'>;
 
 /** Keys that `--json` lists, and characters of their names; all are counted. */
 const MOST_LISTED = 10_000;

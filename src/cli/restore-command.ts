@@ -5,6 +5,7 @@ import type { Plan, RestoreSummary } from '../commands/restore.js';
 import { CheckpointError, OUTCOMES, ServerError } from '../commands/restore-terms.js';
 import { KeyProblems } from './key-problems.js';
 import { emptyRestoreNotes } from './empty-runs.js';
+import { librariesLines, librariesObject } from './libraries-text.js';
 import { EXIT, Interruption, SIGNAL_EXIT } from './exit.js';
 import { type Io, isTerminal } from './io.js';
 import { bytesText, countText, keysText, rateText, secondsText } from './numbers.js';
@@ -27,6 +28,8 @@ export function addRestore(program: Command, io: Io, argv: readonly string[], on
     .option('--yes', 'do not ask before --flush')
     .option('--dry-run', 'read everything and say what would be written, but write nothing')
     .addOption(list('--db-map <from:to>', 'write the keys of one database into another: 3:0, or a list of such pairs'))
+    .option('--functions', 'load function libraries, also where only some keys are chosen')
+    .option('--no-functions', 'leave function libraries out')
     .option('--ttl-shift <time>', 'expiries are so much later: 90s, 2h, 1d; or earlier: -90s')
     .option('--strip-ttl', 'leave expiries out: keys stay for good')
     .option('--partition <n/of>', 'only this share of the slots: 3/16 is the third of sixteen')
@@ -87,6 +90,8 @@ async function runRestore(words: readonly string[], flags: RestoreFlags, io: Io,
         onProblem: (problem) => say(problems.take(problem)),
       });
       for (const server of summary.unconfirmed) say(`warning: ${printable(server)}: no replica confirmed what was written; a failover now could lose keys.`);
+      for (const { command, error, server } of summary.companionsRefused) say(`warning: ${printable(server)} does not answer to ${command} (${printable(error)}): keys were written all the same, but how many of them took the place of another value is not known.`);
+      if (summary.unanswered > 0) say(`warning: ${keysText(summary.unanswered)} sent without an answer: they may be on the target, too.`);
       for (const { keys, policy, server } of summary.evicted) say(`warning: ${printable(server)}: ${keysText(keys)} evicted meanwhile (maxmemory-policy ${printable(policy)}): what was restored may be among them. Give it more memory (maxmemory), or restore fewer keys.`);
       if (summary.declined) say('nothing was written.');
       if (summary.failure !== undefined) say(`${serverErrorLine(summary.failure)}${whatNext(options)}`);
@@ -104,8 +109,8 @@ async function runRestore(words: readonly string[], flags: RestoreFlags, io: Io,
 }
 
 /** Shows the plan; asks before anything is deleted. */
-async function agreed(plan: Plan, { dryRun, flush }: CheckedRestore, flags: RestoreFlags, io: Io, say: (text: string) => void): Promise<boolean> {
-  if (flags.quiet !== true) for (const line of planLines(plan)) say(line);
+async function agreed(plan: Plan, { dryRun, flush, sources }: CheckedRestore, flags: RestoreFlags, io: Io, say: (text: string) => void): Promise<boolean> {
+  if (flags.quiet !== true) for (const line of planLines(plan, sources, flags.functions === false)) say(line);
   if (!flush || dryRun || flags.yes === true) return true;
   return (await answerTo(`rdbkit: delete ${keysText(plan.keysDeleted)} of the target before? Type yes: `, io)) === 'yes';
 }
@@ -129,13 +134,14 @@ function whatNext({ checkpoint }: CheckedRestore): string {
 }
 
 /** `1,234 keys restored, 3 replaced, 4 skipped; 540 MB in, 12 s, 45 MB/s, 100,000 keys/s`. */
-function closingLines(summary: RestoreSummary, { verbose }: RestoreFlags, { dryRun }: CheckedRestore): string {
-  const { bytes, filtered, limited, rows, seconds, told, total } = summary;
+function closingLines(summary: RestoreSummary, { functions, verbose }: RestoreFlags, { dryRun, sources }: CheckedRestore): string {
+  const { bytes, filtered, libraries, limited, rows, seconds, told, total } = summary;
   const there = total.restored + total.replaced;
   const counts = [
     `${keysText(total.restored)} ${dryRun ? 'to restore' : 'restored'}`,
-    ...(total.replaced > 0 ? [`${countText(total.replaced)} replaced`] : []),
-    ...(total.skipped > 0 ? [`${countText(total.skipped)} skipped, since they are there`] : []),
+    ...(total.uncounted > 0 ? [`${countText(total.uncounted)} of them perhaps in place of another value`] : []),
+    ...(total.replaced > 0 ? [`${countText(total.replaced)} ${dryRun ? 'to replace one from another source or database' : 'replaced'}`] : []),
+    ...(total.skipped > 0 ? [`${countText(total.skipped)} ${dryRun ? 'to skip, since another source or database has them, too' : 'skipped, since they are there'}`] : []),
     ...(total.rejected > 0 ? [`${countText(total.rejected)} rejected`] : []),
     ...(total.expired > 0 ? [`${countText(total.expired)} left out, since they had expired`] : []),
     ...(total.transcoded > 0 ? [`${countText(total.transcoded)} in another encoding`] : []),
@@ -144,7 +150,8 @@ function closingLines(summary: RestoreSummary, { verbose }: RestoreFlags, { dryR
     ...(limited ? ['stopped at --limit'] : []),
   ];
   const speed = `${bytesText(bytes)} in, ${secondsText(seconds)}, ${rateText(bytes, seconds)}, ${keysText(Math.round(there / Math.max(seconds, 0.001)))}/s`;
-  const lines = [`${counts.join(', ')}; ${speed}`];
+  const named = librariesLines(libraries, { planned: dryRun, sources, unwanted: functions === false });
+  const lines = [[...named, `${counts.join(', ')}; ${speed}`].join('\nrdbkit: ')];
   if (verbose === true) {
     for (const { counts: row, db, server } of rows) {
       const words = OUTCOMES.filter((outcome) => row[outcome] > 0).map((outcome) => `${countText(row[outcome])} ${outcome}`);
@@ -155,16 +162,19 @@ function closingLines(summary: RestoreSummary, { verbose }: RestoreFlags, { dryR
 }
 
 function fieldsOf(summary: RestoreSummary, problems: readonly KeyProblem[]): object {
-  const { declined, evicted, failure, filtered, plan, resumed, rows, told, total, unconfirmed } = summary;
+  const { companionsRefused, declined, evicted, failure, filtered, libraries, plan, resumed, rows, told, total, unanswered, unconfirmed } = summary;
   return {
     ...Object.fromEntries(OUTCOMES.map((outcome) => [`keys${outcome[0].toUpperCase()}${outcome.slice(1)}`, total[outcome]])),
     keysFiltered: filtered,
+    keysUnanswered: unanswered,
     notKeys: told,
+    functions: librariesObject(libraries),
     resumed,
     declined,
     counts: rows.map(({ counts, db, server }) => ({ db, ...(server === '' ? {} : { server }), ...counts })),
     rejected: problems,
     unconfirmed,
+    commandsRefused: companionsRefused,
     evicted,
     plan: planObject(plan),
     ...(failure === undefined ? {} : { errors: [serverErrorObject(failure)] }),

@@ -48,6 +48,9 @@ export class Records {
       get vendor() {
         return read.vendor;
       },
+      get repeats() {
+        return input.repeats === true;
+      },
     };
     const sized = filter.minSize > 0 || filter.maxSize !== Infinity;
     if (sized) this.gate = new SizeGate(sink, framer, filter.minSize, filter.maxSize);

@@ -39,6 +39,8 @@ export interface RestoreOptions extends RunOptions, Pick<DumpSinkOptions, 'allow
   readonly checkpoint?: string | undefined;
   /** Where keys are written that are not on the target. */
   readonly rejects?: string | undefined;
+  /** Whether function libraries are loaded (default: unless keys are chosen). */
+  readonly functions?: boolean | undefined;
   /** Called before anything is written; `false` ends it. */
   readonly onPlan?: ((plan: Plan) => Promise<boolean>) | undefined;
   /** Called for what one should know, but need not act on. */

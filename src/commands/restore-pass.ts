@@ -3,11 +3,14 @@ import type { Bulk } from '../redis/bulk.js';
 import { ServerError } from '../redis/errors.js';
 import { Pace } from '../sinks/pace.js';
 import { MAX_PAYLOAD } from '../sinks/resp-writer.js';
+import type { LibraryForecast } from '../sinks/restore-functions.js';
 import { BATCH_BYTES, batchBuffers } from '../sinks/restore-batches.js';
 import { RestoreSink } from '../sinks/restore-sink.js';
+import { takesFunctions } from '../values/filters.js';
+import type { KeySet } from '../values/key-set.js';
 import { keysOf, type Lane, progressOf } from './restore-lanes.js';
 import { type RestoreOptions, WINDOW } from './restore-options.js';
-import { flushesAll } from './restore-plan.js';
+import { libraryConflict } from './restore-plan.js';
 import type { Tally } from './restore-tally.js';
 import { run, type RunOptions, type RunSummary } from './run.js';
 import type { TargetFacts } from './target-facts.js';
@@ -19,9 +22,12 @@ export interface PassParts {
   readonly lanes: readonly Lane[];
   readonly bulk: Bulk;
   readonly facts: TargetFacts;
+  readonly forecast: LibraryForecast;
   readonly tally: Tally;
-  /** Counts the keys that are replaced: the target has some. */
+  /** Counts the keys that are replaced: the target has some, or may have by the time that another source or database has them, too. */
   readonly countReplaced: boolean;
+  /** Where a dry run remembers keys, if some may come twice. */
+  readonly seen: KeySet | undefined;
 }
 
 /** One time that all sources are read, each from where it is. */
@@ -89,14 +95,18 @@ export class Pass {
   }
 
   private sinkFor(lane: Lane, hot: Hot | undefined): RestoreSink {
-    const { bulk, countReplaced, facts, tally } = this.parts;
+    const { bulk, countReplaced, facts, forecast, seen, tally } = this.parts;
     const { allowLoss, conflict = 'error', dbMap, dryRun, maxInFlight = WINDOW, maxPayload = MAX_PAYLOAD, signal, stripTtl, ttlShift, url } = this.options;
     return new RestoreSink({
       ...{ allowLoss, bulk, conflict, dbMap, hot, maxPayload, signal, stripTtl, ttlShift },
       target: facts.target,
+      seen,
       countReplaced: countReplaced && !tally.counted,
       pace: this.pace,
-      libraryConflict: flushesAll(this.options) ? 'replace' : conflict,
+      functions: this.options.functions ?? takesFunctions(this.options),
+      libraries: tally.passes === 1 ? tally.libraries : [],
+      libraryConflict: libraryConflict(this.options),
+      forecast,
       databases: facts.databases,
       intoDb: url.db,
       from: lane.done,

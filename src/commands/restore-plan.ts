@@ -1,9 +1,11 @@
 import type { Servers } from '../redis/servers.js';
 import { type SourceHead, sourceHead } from './source-heads.js';
 import type { ServerUrl } from '../redis/url.js';
+import { type Library, noteLibrary } from '../sinks/libraries.js';
+import type { LibraryForecast } from '../sinks/restore-functions.js';
 import type { RestoreConflict } from '../sinks/restore-progress.js';
-import { compileFilter, type FilterOptions } from '../values/filters.js';
-import { hasFunctions } from '../values/targets.js';
+import { compileFilter, type FilterOptions, takesFunctions } from '../values/filters.js';
+import { hasFunctions, type Target } from '../values/targets.js';
 import type { TargetFacts } from './target-facts.js';
 
 /** What decides which part of the target is written to. */
@@ -14,6 +16,8 @@ export interface PlanOptions {
   readonly filter?: FilterOptions | undefined;
   readonly flush?: boolean | undefined;
   readonly conflict?: RestoreConflict | undefined;
+  readonly functions?: boolean | undefined;
+  readonly limit?: number | undefined;
 }
 
 /** What is going to happen, as far as it can be known before anything is read or written. */
@@ -22,6 +26,8 @@ export interface Plan {
   readonly target: TargetFacts;
   /** The one database that all keys go into. */
   readonly intoDb: number | undefined;
+  /** What is to become of the function libraries that stand before the keys. */
+  readonly libraries: readonly Library[];
   /** Keys in the databases that are written to, as far as these are known. */
   readonly keysThere: number;
   /** Keys that are deleted before. */
@@ -53,14 +59,32 @@ function keysWritten({ masters }: TargetFacts, options: PlanOptions): number {
   return keys;
 }
 
-export async function planOf(options: PlanOptions, target: TargetFacts): Promise<Plan> {
+/** `forecast` says what becomes of libraries on the target. */
+export async function planOf(options: PlanOptions, target: TargetFacts, forecast: LibraryForecast): Promise<Plan> {
   const sources = await Promise.all(options.sources.map((source) => sourceHead(source)));
   const memoryNeeded = sources.reduce<number | undefined>((sum, head) => (sum === undefined || head?.usedMemory === undefined ? undefined : sum + head.usedMemory), 0);
   const limited = target.masters.filter(({ maxMemory }) => maxMemory > 0);
   const memoryLeft = limited.length < target.masters.length ? undefined : limited.reduce((sum, { maxMemory, usedMemory }) => sum + Math.max(0, maxMemory - usedMemory), 0);
-  const plan = { sources, target, intoDb: options.url.db, keysThere: keysThere(target, options), keysDeleted: options.flush === true ? keysWritten(target, options) : 0, memoryNeeded, memoryLeft };
+  const libraries = await librariesOf(sources, target.target, options, forecast);
+  const plan = { sources, target, libraries, intoDb: options.url.db, keysThere: keysThere(target, options), keysDeleted: options.flush === true ? keysWritten(target, options) : 0, memoryNeeded, memoryLeft };
   return { ...plan, warnings: warningsOf(plan, options) };
 }
+
+async function librariesOf(sources: Plan['sources'], target: Target, options: PlanOptions, forecast: LibraryForecast): Promise<Library[]> {
+  const { functions = takesFunctions(options) } = options;
+  const found: Library[] = [];
+  for (const head of sources) {
+    for (const { code, name } of head?.libraries ?? []) {
+      const outcome = functions ? 'refused' : 'leftOut';
+      const outcomes = functions && code !== undefined && hasFunctions(target) ? await forecast.of({ name, code }) : [{ server: '', outcome } as const];
+      for (const on of outcomes) noteLibrary(found, (head as SourceHead).source, name, on);
+    }
+  }
+  return found;
+}
+
+/** What becomes of libraries that the target has with other code. */
+export const libraryConflict = (options: PlanOptions): RestoreConflict => (flushesAll(options) ? 'replace' : (options.conflict ?? 'error'));
 
 function warningsOf({ keysThere: there, memoryLeft, memoryNeeded, sources, target }: Omit<Plan, 'warnings'>, { conflict = 'error', filter, flush }: PlanOptions): string[] {
   const warnings: string[] = [];
@@ -104,7 +128,7 @@ function missing(sources: Plan['sources'], { databases, modules, target, version
 }
 
 /** Whether everything that the target has is deleted. */
-export function flushesAll(options: PlanOptions): boolean {
+function flushesAll(options: PlanOptions): boolean {
   return options.flush === true && chosenDbs(options) === undefined;
 }
 

@@ -1,4 +1,5 @@
 import type { KeyProblem } from '../sinks/dump-sink.js';
+import type { Library } from '../sinks/libraries.js';
 import { type RejectsFile, rejectedType } from '../sinks/rejects-file.js';
 import { Ledger } from '../sinks/restore-ledger.js';
 import type { Rejected, Stretch } from '../sinks/restore-progress.js';
@@ -10,6 +11,8 @@ export class Tally {
   readonly ledger = new Ledger();
   /** Things that are no keys and were not restored. */
   told = 0;
+  /** What became of function libraries. */
+  readonly libraries: Library[] = [];
   /** How often the sources were begun. */
   passes = 1;
   /** Where keys are written that are not on the target. */

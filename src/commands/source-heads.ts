@@ -1,6 +1,7 @@
 import { NEED, META } from '../rdb/frame.js';
 import { Framer } from '../rdb/framer.js';
 import type { Vendor } from '../rdb/types.js';
+import { frameLibraryName, functionCode } from '../sinks/rdb-meta.js';
 import { fileSize, openInput } from '../sources/input.js';
 import { metaRecord } from '../values/meta.js';
 import { BufferTexts } from '../values/value-texts.js';
@@ -21,6 +22,8 @@ export interface SourceHead {
   readonly keys: readonly { readonly db: number; readonly keys: number; readonly expires: number }[];
   /** How many libraries of functions stand before the first key. */
   readonly functions: number;
+  /** Their names, in the text form, and their code; without code where no server loads it. */
+  readonly libraries: readonly { readonly name: string; readonly code: Uint8Array | undefined }[];
   /** Modules that have data there. */
   readonly modules: readonly string[];
   /** Bytes of the file, compressed or not. */
@@ -37,6 +40,7 @@ export async function sourceHead(source: string): Promise<SourceHead | undefined
   const aux = new Map<string, string>();
   const keys: SourceHead['keys'][number][] = [];
   const modules = new Set<string>();
+  const libraries: SourceHead['libraries'][number][] = [];
   let functions = 0;
   let size: number | undefined;
   let read = 0;
@@ -49,9 +53,11 @@ export async function sourceHead(source: string): Promise<SourceHead | undefined
       let kind = framer.next();
       for (; kind === META; kind = framer.next()) {
         const record = metaRecord(framer.frame, new BufferTexts());
-        if (record.type === 'aux') aux.set(record.key, record.value);
+        if (record.type === 'function') {
+          functions++;
+          libraries.push({ name: frameLibraryName(framer.frame), code: framer.frame.opcode?.name === 'FUNCTION2' ? functionCode(framer.frame) : undefined });
+        } else if (record.type === 'aux') aux.set(record.key, record.value);
         else if (record.type === 'resizeDb') keys.push({ db: record.db, keys: record.keys, expires: record.expires });
-        else if (record.type === 'function') functions++;
         else if (record.type === 'moduleAux') modules.add(record.module);
       }
       if (kind !== NEED || read >= MOST) break;
@@ -61,6 +67,6 @@ export async function sourceHead(source: string): Promise<SourceHead | undefined
   }
   const number = (name: string): number | undefined => (aux.has(name) ? Number(aux.get(name)) : undefined);
   const server = aux.get('valkey-ver') ?? aux.get('redis-ver');
-  const found = { keys, functions, modules: [...modules] };
+  const found = { keys, functions, libraries, modules: [...modules] };
   return { source, vendor: framer.vendor, version: framer.version, server, usedMemory: number('used-mem'), created: number('ctime'), ...found, size };
 }

@@ -50,9 +50,15 @@ export class Answers {
     if (this.outstanding === 0) throw new SyntaxError('a reply came that nothing was sent for');
     this.came++;
     this.error ??= error;
-    if (integer !== undefined) this.integer = integer;
+    this.integer = integer ?? 0;
     if (this.outstanding === 0) this.onDrained?.();
     if (this.complete) this.resolve(this);
+  }
+
+  takeError(): string | undefined {
+    const { error } = this;
+    this.error = undefined;
+    return error;
   }
 
   fail(cause: unknown): void {

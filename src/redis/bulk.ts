@@ -2,7 +2,7 @@ import type { Redis } from 'ioredis';
 import { setTimeout as delay } from 'node:timers/promises';
 import { keySlot } from '../bytes/crc16.js';
 import type { Batch } from './batch.js';
-import { restoredBy } from './commands.js';
+import { commandArgs, commandsOf, restoredBy } from './commands.js';
 import { Comparer, type Finding, type Suspect } from './comparer.js';
 import type { CustodyState } from './custody.js';
 import { ConnectionLost, ErrorReply, reasonOf, ServerError } from './errors.js';
@@ -35,12 +35,22 @@ const LAST_REPLIES = 3000;
 /** `again`: what was done before may have been applied. */
 export type Work<T> = (wire: Wire, node: string, again: boolean) => Promise<T>;
 
+/** A command that only goes with others was refused: they were done without it. */
+export interface CompanionRefusal {
+  readonly server: string;
+  readonly command: string;
+  readonly error: string;
+}
+
 /** Sends batches to the servers that own their keys until everything is delivered, refused, or there is no going on. */
 export class Bulk implements LinksEvents {
   /** Why there is no going on. */
   failure: ServerError | undefined;
   /** A key that is there may be one of ours, from a run before this one. */
   resumed = false;
+  /** When it is over: keys that were sent and may have been written, which no server has confirmed. */
+  unanswered = 0;
+  private readonly refusals = new Map<string, CompanionRefusal>();
   private readonly links: Links;
   private readonly retries: Retries;
   private readonly comparer: Comparer;
@@ -145,20 +155,36 @@ export class Bulk implements LinksEvents {
     this.change.fire();
   }
 
-  failed(link: Link, batch: Batch, unit: number, error: string): void {
+  failed(link: Link, batch: Batch, unit: number, errors: readonly (string | undefined)[]): void {
+    const bytes = batch.unit(unit);
+    const error = reasonOfUnit(batch, errors);
+    if (error === undefined) {
+      const at = errors.findLastIndex((other) => other !== undefined);
+      this.companionRefused(link.name, commandName(bytes, at), errors[at] as string);
+      return;
+    }
+    batch.setApart(unit);
     const refusal = this.refusal(error);
     if (refusal === 'stop') {
-      batch.setApart(unit);
       this.fail(new ServerError('REFUSED', link.name, error));
       return;
     }
-    const bytes = batch.unit(unit);
-    batch.setApart(unit);
     if (refusal === 'there' && (batch.again || this.resumed)) this.comparer.add({ link, batch, unit: bytes.slice() });
     else if (refusal === 'there') batch.delivery.conflict(batch, link.name, bytes);
     else if (refusal === 'refused') batch.delivery.refused(batch, link.name, bytes, error);
     else this.again(link, batch, unit, bytes, { error, refusal });
     this.change.fire();
+  }
+
+  /** The data command was done all the same. */
+  companionRefused(server: string, command: string, error: string): void {
+    const known = `${command} ${server}`;
+    if (command !== 'ASKING' && !this.refusals.has(known)) this.refusals.set(known, { server, command, error });
+  }
+
+  /** Commands that servers refused, and that others were done without: the first of each kind. */
+  get companionsRefused(): CompanionRefusal[] {
+    return [...this.refusals.values()];
   }
 
   /** A server that is no node of a cluster to us cannot send us to another one. */
@@ -303,41 +329,43 @@ export class Bulk implements LinksEvents {
   }
 
   /** The same for every master, one after another. */
-  async everyMaster(work: (wire: Wire, master: Master) => Promise<void>): Promise<void> {
-    for (const master of this.servers.masters) await this.alone(() => this.links.named(master.name) ?? this.links.ofMasters[0], 0, (wire) => work(wire, master));
+  async everyMaster(work: (wire: Wire) => Promise<void>): Promise<void> {
+    for (const master of this.servers.masters) await this.onMaster(master, work);
   }
 
-  /** The source text of a function library on a master; empty where it is not to be had. */
-  async libraryCode(master: Master, name: string): Promise<Uint8Array> {
-    try {
-      const client = await this.servers.client(master);
-      const [library = []] = (await client.callBuffer('FUNCTION', 'LIST', 'LIBRARYNAME', name, 'WITHCODE')) as unknown[][];
-      const at = library.findIndex((field) => String(field) === 'library_code');
-      return at < 0 ? new Uint8Array(0) : (library[at + 1] as Buffer);
-    } catch {
-      return new Uint8Array(0); // FUNCTION LIST is not allowed everywhere
-    }
+  /** As `exclusive`, for a master. */
+  onMaster<T>(master: Master, work: Work<T>): Promise<T> {
+    return this.alone(() => this.links.named(master.name) ?? this.links.ofMasters[0], 0, work);
   }
 
   /**
    * Has a connection for itself for the keys of a slot; `work` is done again where the connection is lost or the server says
    * that it will do it later. Throws ErrorReply for other errors of the server that `work` throws, ServerError.
    */
-  exclusive<T>(slot: number, db: number, work: Work<T>): Promise<T> {
-    return this.alone(() => this.link(slot), db, work);
+  async exclusive<T>(slot: number, db: number, work: Work<T>): Promise<T> {
+    const attempt = { begun: false, again: false };
+    try {
+      return await this.alone(() => this.link(slot), db, work, attempt);
+    } catch (error) {
+      if (attempt.again && !(error instanceof ErrorReply)) this.unanswered++;
+      throw error;
+    }
   }
 
-  private async alone<T>(pick: () => Link, db: number, work: Work<T>): Promise<T> {
+  private async alone<T>(pick: () => Link, db: number, work: Work<T>, attempt = { begun: false, again: false }): Promise<T> {
     const since = Date.now();
-    for (let pause = FIRST_PAUSE, again = false; ; pause = Math.min(pause * 2, LONGEST_PAUSE)) {
+    for (let pause = FIRST_PAUSE; ; pause = Math.min(pause * 2, LONGEST_PAUSE)) {
       if (this.failure !== undefined) throw this.failure;
       this.options.signal?.throwIfAborted();
       const link = pick();
       try {
-        return await link.exclusive(db, (wire) => work(wire, link.name, again));
+        return await link.exclusive(db, (wire) => {
+          attempt.begun = true;
+          return work(wire, link.name, attempt.again);
+        });
       } catch (error) {
+        attempt.again ||= attempt.begun && !(error instanceof ErrorReply);
         if (!this.mayTryAgain(link, error)) throw error;
-        again ||= !(error instanceof ErrorReply);
         if (Date.now() - since > this.options.retryFor) {
           throw new ServerError('LOST', link.name, `given up after ${Math.round(this.options.retryFor / 1000)} s; the last error was: ${reasonOf(error)}`, error);
         }
@@ -365,12 +393,30 @@ export class Bulk implements LinksEvents {
 
   /** Ends; `settled` waits for replies to what was sent, for a while. */
   async close({ settled }: { settled: boolean }): Promise<void> {
+    if (this.closed) return;
     const patience = settled ? LAST_REPLIES : 0;
-    await Promise.all(this.links.all.map((link) => link.close(patience)));
+    const unanswered = await Promise.all(this.links.all.map((link) => link.close(patience)));
     this.closed = true;
+    this.unanswered += unanswered.reduce((sum, units) => sum + units, this.retries.again + this.comparer.waiting);
     this.over.abort();
     this.servers.close();
   }
+}
+
+/**
+ * Why the RESTORE of a unit was not done, from the errors of its commands; undefined where it was. Its own error says so, unless
+ * that comes of an error before: without DEL the key is still there, without ASKING the slot is at the other node.
+ */
+function reasonOfUnit({ asking, perUnit }: Batch, errors: readonly (string | undefined)[]): string | undefined {
+  const own = errors[perUnit - 1];
+  if (own === undefined) return undefined;
+  const cause = errors.find((error, i) => error !== undefined && (/^BUSYKEY/.test(own) || (asking && i % 2 === 0 && /^MOVED/.test(own))));
+  return cause ?? own;
+}
+
+/** The name of a command of a unit. */
+function commandName(unit: Uint8Array, index: number): string {
+  return Buffer.from(commandArgs([...commandsOf(unit)][index], 0)[0]).toString('latin1');
 }
 
 const isSystemError = (error: unknown): boolean => error instanceof Error && 'code' in error && typeof error.code === 'string';

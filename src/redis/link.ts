@@ -2,12 +2,13 @@ import type { Duplex } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Answers } from './answers.js';
 import { BARRIER, Barriers } from './barriers.js';
-import type { Batch } from './batch.js';
+import { Batch } from './batch.js';
 import { encodeCommand } from './commands.js';
 import type { Opened } from './connect.js';
 import type { Custody } from './custody.js';
-import { ConnectionLost, reasonOf } from './errors.js';
+import { ConnectionLost, reasonOf, ServerError } from './errors.js';
 import { Flight } from './flight.js';
+import { refusalOf } from './refusals.js';
 import { ERROR, INTEGER, NO_REPLY, OK, ReplyReader } from './replies.js';
 import type { ServerClock } from './server-clock.js';
 import { Signal } from './signal.js';
@@ -32,8 +33,8 @@ export interface LinkOptions {
 
 /** What whoever owns a link has to deal with. */
 export interface LinkEvents {
-  /** A unit was answered with an error. */
-  failed(link: Link, batch: Batch, unit: number, error: string): void;
+  /** Commands of a unit were answered with errors. */
+  failed(link: Link, batch: Batch, unit: number, errors: readonly (string | undefined)[]): void;
   /** The connection ended or could not be opened: these batches were sent and may have been applied, or not. */
   lost(link: Link, sent: readonly Batch[], cause: unknown): void;
   /** Nothing more comes of a batch. */
@@ -72,7 +73,7 @@ export class Link {
     this.clock = options.clock;
     this.barriers = new Barriers(options.custody);
     this.flight = new Flight({
-      unitFailed: (batch, unit, error) => events.failed(this, batch, unit, error),
+      unitFailed: (batch, unit, errors) => events.failed(this, batch, unit, errors),
       batchAnswered: (batch) => this.batchAnswered(batch),
       answered: (answers) => {
         if (this.barriers.answered(answers)) this.settleAll();
@@ -167,6 +168,7 @@ export class Link {
   private async select(db: number): Promise<void> {
     await this.settled();
     const { error } = await this.ask('SELECT', `${db}`);
+    if (error !== undefined && refusalOf(error) === 'stop') throw new ServerError('REFUSED', this.name, error);
     if (error !== undefined) throw new ConnectionLost(`SELECT ${db}: ${error}`);
     this.db = db;
   }
@@ -222,8 +224,7 @@ export class Link {
     const { unsettled } = this;
     this.unsettled = [];
     for (const batch of unsettled) {
-      const { replaced, units } = batch.delivered;
-      if (units > 0) batch.delivery.delivered(batch, this.name, units, replaced);
+      batch.deliver(this.name);
       this.events.released(batch);
     }
   }
@@ -236,6 +237,7 @@ export class Link {
   /** Gives back what was sent and is not delivered; what was not sent waits for the next attempt. */
   private lose(cause: unknown): void {
     const { socket, unsettled } = this;
+    const confirming = this.barriers.wanted || this.barriers.pending;
     this.socket = undefined;
     socket?.destroy();
     this.downSince ||= Date.now();
@@ -246,8 +248,15 @@ export class Link {
       if (item instanceof Answers) item.fail(cause instanceof ConnectionLost ? cause : new ConnectionLost(reasonOf(cause), { cause }));
       else sent.push(item);
     }
+    if (!confirming) for (const batch of sent) this.deliver(batch);
     this.change.fire();
     this.events.lost(this, sent, cause);
+  }
+
+  /** What was answered counts, also of a batch that the end of the connection has cut, though no replica has confirmed it. */
+  private deliver(batch: Batch): void {
+    if (batch.answered > 0) this.options.custody.bare = true;
+    batch.deliver(this.name);
   }
 
   /** Tries to connect again, where batches wait for that. */
@@ -316,14 +325,21 @@ export class Link {
     if (error) throw new ConnectionLost(reasonOf(error), { cause: error });
   }
 
-  /** Everything that was sent before is answered, or given up after so many milliseconds. */
-  async close(patience: number): Promise<void> {
+  /**
+   * Everything that was sent before is answered, or given up after so many milliseconds. Returns how many units may have been
+   * done, and were not answered.
+   */
+  async close(patience: number): Promise<number> {
     this.closed = true;
     const until = performance.now() + patience;
     while (this.flight.size > 0 && performance.now() < until) await Promise.race([this.change.wait(), delay(20)]);
     this.watchdog.stop();
-    const { socket } = this;
+    const { queue, socket, unsettled } = this;
     this.socket = undefined;
     socket?.destroy();
+    this.unsettled = [];
+    const sent = [...unsettled, ...this.flight.clear().filter((item) => item instanceof Batch)];
+    for (const batch of sent) this.deliver(batch);
+    return [...sent, ...queue.filter(({ again }) => again)].reduce((sum, { answered, units }) => sum + units - answered, 0);
   }
 }

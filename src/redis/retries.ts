@@ -35,6 +35,11 @@ export class Retries {
     return this.units.length;
   }
 
+  /** Of those, units that may have been done. */
+  get again(): number {
+    return this.units.filter(({ again }) => again).length;
+  }
+
   /** Bytes of units that wait, or are on their way again. */
   get size(): number {
     return this.bytes;

@@ -164,6 +164,19 @@ export class Servers {
     );
   }
 
+  /** The source text of a function library on a master; null where there is none of that name, undefined where it does not say. */
+  async libraryCode(master: Master, name: string): Promise<Uint8Array | null | undefined> {
+    try {
+      const client = await this.client(master);
+      const libraries = (await client.callBuffer('FUNCTION', 'LIST', 'LIBRARYNAME', name, 'WITHCODE')) as unknown[][];
+      const field = (library: readonly unknown[], wanted: string): unknown => library[library.findIndex((other) => String(other) === wanted) + 1];
+      const found = libraries.find((library) => String(field(library, 'library_name')) === name); // what is asked for is a pattern
+      return found === undefined ? null : (field(found, 'library_code') as Buffer);
+    } catch {
+      return undefined; // FUNCTION LIST is not allowed everywhere
+    }
+  }
+
   /** Asks every master. Throws ServerError. */
   eachMaster<T>(question: (client: Redis, master: Master) => Promise<T>): Promise<T[]> {
     return Promise.all(

@@ -1,12 +1,13 @@
 import { type Hot, PLAIN } from '../bytes/hot.js';
 import { formatText } from '../bytes/text.js';
 import { Frame, RECORD } from '../rdb/frame.js';
-import type { KeySet } from '../values/key-set.js';
+import { KeySet } from '../values/key-set.js';
 import { type PartsPlan, PartsTranscoder } from '../values/parts-transcoder.js';
 import { isFileOnly, LATEST_REDIS, type Target } from '../values/targets.js';
 import { type Refused, type Transcoded, Transcoder } from '../values/transcode.js';
 import { HELD_KIND, HeldParts } from './held-parts.js';
-import { auxTexts, KEY_CLOCK, MEMBER_EXPIRES } from './rdb-meta.js';
+import { type Library, type LibraryOutcome, noteLibrary } from './libraries.js';
+import { auxTexts, frameLibraryName, KEY_CLOCK, MEMBER_EXPIRES } from './rdb-meta.js';
 import type { FileEnd, LastSink, SourceFile } from './sink.js';
 import type { Spill } from './spill.js';
 
@@ -47,11 +48,15 @@ export interface DumpSinkOptions {
   readonly allowLoss?: boolean | undefined;
   /** Where the source cuts values into parts: see Framer. */
   readonly limit?: number | undefined;
-  /** Keys seen so far, where one may come twice. */
+  /** Keys of all sources seen so far, where several or their databases may have the same. */
   readonly seen?: KeySet | undefined;
   /** Whether a key that comes again is a problem. */
   readonly duplicates?: 'tell' | 'drop' | undefined;
   readonly onProblem?: ((problem: KeyProblem) => void) | undefined;
+  /** False where function libraries are left out. */
+  readonly functions?: boolean | undefined;
+  /** Gets what becomes of function libraries. */
+  readonly libraries?: Library[] | undefined;
 }
 
 /** The frame of a value in another encoding: type byte, key and value stand behind one another in memory of their own. */
@@ -79,6 +84,8 @@ function translationFor(target: Target, allowLoss: boolean, limit: number | unde
 export abstract class DumpSink implements LastSink {
   dropped = false;
   readonly counts: DumpCounts = { refused: 0, others: 0, rewritten: 0, adapted: 0, lost: 0, duplicates: 0 };
+  /** What became of function libraries. */
+  readonly libraries: Library[];
   protected readonly hot: Hot;
   /** The database that the key at hand has in its source. */
   protected sourceDb = 0;
@@ -91,12 +98,14 @@ export abstract class DumpSink implements LastSink {
   private inlining: Translation | undefined;
   /** The one that has the value in parts at hand. */
   private heldParts: HeldParts | undefined;
+  private ownSeen: KeySet | undefined;
   /** The parts of the value at hand stay as they are. */
   private copying = false;
 
   constructor(protected readonly options: DumpSinkOptions) {
     const { allowLoss = false, target } = options;
     this.hot = options.hot ?? PLAIN;
+    this.libraries = options.libraries ?? [];
     if (target !== undefined) this.translation = translationFor(target, allowLoss, options.limit);
   }
 
@@ -230,12 +239,37 @@ export abstract class DumpSink implements LastSink {
     throw new TypeError(`nothing is kept behind keys: ${frame.opcode?.name}`);
   }
 
-  private isNew(frame: Frame): boolean {
-    const { duplicates, seen } = this.options;
+  /** Keys seen so far, where one may come twice. */
+  protected get seen(): KeySet | undefined {
+    return this.options.seen ?? (this.file.repeats === true ? (this.ownSeen ??= new KeySet()) : undefined);
+  }
+
+  /** Whether a key is to be written that may have come before. */
+  protected isNew(frame: Frame): boolean {
+    const { seen } = this;
+    const { duplicates } = this.options;
     if (seen === undefined || seen.add(frame.db, frame.keyBytes, frame.keyStart, frame.keyEnd)) return true;
     if (duplicates === 'drop') this.counts.duplicates++;
     else this.refuse(frame, `the key was there before${frame.db === this.sourceDb ? '' : ` in database ${frame.db}`}`);
     return false;
+  }
+
+  /** Notes what became of a function library. */
+  protected noteLibrary(name: string, outcome: LibraryOutcome, server = ''): void {
+    noteLibrary(this.libraries, this.file.name, name, { server, outcome });
+  }
+
+  /** Whether the function library of a frame is not wanted. */
+  protected leavesLibraryOut(frame: Frame): boolean {
+    if (this.options.functions !== false) return false;
+    this.noteLibrary(frameLibraryName(frame), 'leftOut');
+    return true;
+  }
+
+  /** A function library is not written. */
+  protected refuseLibrary(name: string, reason: string): void {
+    this.noteLibrary(name, 'refused');
+    this.tell(`the function library ${JSON.stringify(name)}, ${reason}`);
   }
 
   /** Something that is no key is not written. */

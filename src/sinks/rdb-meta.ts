@@ -45,6 +45,11 @@ export function functionCode({ bytes, end, start }: Frame): Uint8Array {
   return element.bytes.slice(element.start, element.end);
 }
 
+/** The name of the function library of a frame (FUNCTION2, FUNCTION_PRE_GA), in the text form. */
+export function frameLibraryName(frame: Frame): string {
+  return frame.opcode?.name === 'FUNCTION2' ? libraryName(functionCode(frame)) : textAt(frame.bytes, frame.start, frame.end)[0];
+}
+
 /** What the first line of a library calls it: `#!lua name=mylib` (redis functions.c, functionExtractLibMetaData). */
 export function libraryName(code: Uint8Array): string {
   const line = code.indexOf(0x0a);

@@ -7,7 +7,7 @@ import { TABLES } from '../rdb/types.js';
 import { AUX_SINCE, fitsModifiers, modifiersOf } from '../rdb/write.js';
 import { DumpSink, type DumpSinkOptions } from './dump-sink.js';
 import type { RdbFile, RdbFormat } from './rdb-file.js';
-import { auxName, functionCode, libraryName } from './rdb-meta.js';
+import { auxName, frameLibraryName, functionCode, libraryName } from './rdb-meta.js';
 
 export interface RdbSinkOptions extends DumpSinkOptions {
   /** Default: that of the first source. */
@@ -76,7 +76,7 @@ export class RdbSink extends DumpSink {
   private keysTaken = false;
   private readonly counted = new Map<number, { keys: number; expires: number }>();
   /** By library name: its code. By bytes: scripts and module data that are there already. */
-  private readonly libraries = new Map<string, Uint8Array>();
+  private readonly codes = new Map<string, Uint8Array>();
   private readonly copied = new Set<string>();
 
   constructor(
@@ -214,7 +214,7 @@ export class RdbSink extends DumpSink {
         if (this.options.format === undefined) this.copyOnce(frame);
         return;
       case 'FUNCTION_PRE_GA':
-        this.tell('a function library of a release candidate of Redis 7.0, which no server loads');
+        if (!this.leavesLibraryOut(frame)) this.refuseLibrary(frameLibraryName(frame), 'which is of a release candidate of Redis 7.0: no server loads it');
         return;
       default: // sizes of slots, and slots on their way to another node: nothing that a file for loading needs
     }
@@ -246,18 +246,24 @@ export class RdbSink extends DumpSink {
 
   /** Functions: a library of the same name must not come twice. */
   private library(frame: Frame): void {
-    if (this.format.version < FUNCTION_SINCE) {
-      this.tell(`a function library, which RDB version ${this.format.version} has no place for`);
-      return;
-    }
+    if (this.leavesLibraryOut(frame)) return;
     const code = functionCode(frame);
     const name = libraryName(code);
-    const before = this.libraries.get(name);
+    if (this.format.version < FUNCTION_SINCE) {
+      this.refuseLibrary(name, `which RDB version ${this.format.version} has no place for`);
+      return;
+    }
+    const before = this.codes.get(name);
     if (before === undefined) {
-      this.libraries.set(name, code);
+      this.codes.set(name, code);
       this.copy(frame);
-    } else if (Buffer.compare(before, code) !== 0 && this.options.duplicates !== 'drop') {
-      this.tell(`the function library ${name} was there before, with other code`);
+      this.noteLibrary(name, 'written');
+    } else if (Buffer.compare(before, code) === 0) {
+      this.noteLibrary(name, 'same');
+    } else if (this.options.duplicates === 'drop') {
+      this.noteLibrary(name, 'kept');
+    } else {
+      this.refuseLibrary(name, 'which was there before, with other code');
     }
   }
 

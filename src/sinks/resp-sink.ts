@@ -6,7 +6,7 @@ import { PAYLOAD_FOOTER, payloadHead } from '../rdb/payload.js';
 import { hasFunctions, hasReplace, releaseNumber, targetName } from '../values/targets.js';
 import type { DumpSinkOptions } from './dump-sink.js';
 import type { Output } from './output.js';
-import { functionCode } from './rdb-meta.js';
+import { frameLibraryName, functionCode } from './rdb-meta.js';
 import { RespValues } from './resp-values.js';
 import { RespWriter, writeExpiry } from './resp-writer.js';
 import { RestoreWriter } from './restore-writer.js';
@@ -78,7 +78,7 @@ export class RespSink extends SingleOutputSink {
   /** Keys that stay as they are, framed in a run and written by a kernel. */
   takeRun(framer: Framer, most: number, now: number): number {
     const { hot, options, output, rowFrame, rows } = this;
-    if (options.maxPayload < LARGEST_RUN || options.target !== undefined || options.dbMap !== undefined || options.stripTtl === true || options.seen !== undefined || this.clock !== undefined) return 0;
+    if (options.maxPayload < LARGEST_RUN || options.target !== undefined || options.dbMap !== undefined || options.stripTtl === true || this.seen !== undefined || this.clock !== undefined) return 0;
     const { bytes, position: to } = framer;
     const taken = framer.run({ table: rows.words, row: 0, rows: Math.min(RUN_ROWS, most), to, room: RUN_BYTES, read: 0, expired: 0, now });
     if (taken > 0) this.dropped = false;
@@ -188,16 +188,24 @@ export class RespSink extends SingleOutputSink {
   meta(frame: Frame): void {
     const { name } = frame.opcode ?? {};
     if (name === 'AUX') this.keyAux(frame);
-    else if (name === 'FUNCTION2') this.library(functionCode(frame));
-    else if (name === 'FUNCTION_PRE_GA') this.tell('a function library of a release candidate of Redis 7.0, which no server loads');
+    else if (name === 'FUNCTION2' || name === 'FUNCTION_PRE_GA') this.library(frame);
     else if (name === 'MODULE_AUX') this.tell('data of a module that belongs to no key, for which there is no command');
   }
 
-  private library(code: Uint8Array): void {
-    if (!hasFunctions(this.options.target)) {
-      this.tell(`a function library, which ${this.options.target === undefined ? 'the target' : targetName(this.options.target)} does not know`);
+  private library(frame: Frame): void {
+    const { target } = this.options;
+    if (this.leavesLibraryOut(frame)) return;
+    const name = frameLibraryName(frame);
+    if (frame.opcode?.name !== 'FUNCTION2') {
+      this.refuseLibrary(name, 'which is of a release candidate of Redis 7.0: no server loads it');
       return;
     }
+    if (!hasFunctions(target)) {
+      this.refuseLibrary(name, `which ${target === undefined ? 'the target' : targetName(target)} does not know`);
+      return;
+    }
+    const code = functionCode(frame);
+    this.noteLibrary(name, 'written');
     this.resp.command(4);
     this.resp.words('FUNCTION', 'LOAD', 'REPLACE');
     this.resp.arg(code);

@@ -38,7 +38,10 @@ const LIMIT = 1 << 20;
 /** By type: the command that tells how much a key has. */
 const SIZES: Readonly<Partial<Record<RedisType, string>>> = { string: 'STRLEN', list: 'LLEN', set: 'SCARD', zset: 'ZCARD', hash: 'HLEN', stream: 'XLEN' };
 
-type Outcome = 'restored' | 'replaced' | 'there';
+/** Of RENAME (redis server.c, shared.nokeyerr). */
+const NO_SUCH_KEY = /^ERR no such key/i;
+
+type Outcome = 'restored' | 'replaced' | 'uncounted' | 'there';
 
 /**
  * A value that is too large for a batch: put aside until it is whole, then sent on a connection that nothing else uses
@@ -96,7 +99,7 @@ export class LargeValue {
       else await this.deliver(tooLarge);
     } catch (error) {
       const refused = error instanceof ErrorReply || (error instanceof ServerError && error.code === 'REFUSED');
-      if (tooLarge && refused) await bulk.exclusive(this.slot, this.frame.db, (wire) => wire.ask('DEL', this.temporaryKey()));
+      if (tooLarge && refused) await bulk.exclusive(this.slot, this.frame.db, (wire) => wire.ask('DEL', this.temporaryKey())); // what was begun
       if (!(error instanceof ErrorReply)) throw error;
       this.reject(error.message);
     } finally {
@@ -113,7 +116,7 @@ export class LargeValue {
       return apart ? this.apart(wire, tooLarge, again) : this.directly(wire);
     });
     const server = this.server as string;
-    if (outcome !== 'there') this.stretch.delivered({ db }, server, 1, outcome === 'replaced' ? 1 : 0);
+    if (outcome !== 'there') this.stretch.delivered({ db }, server, 1, outcome === 'replaced' ? 1 : 0, outcome === 'uncounted' ? 1 : 0);
     else if (conflict === 'skip') this.stretch.skip(db, server);
     else this.reject(THERE);
   }
@@ -127,27 +130,37 @@ export class LargeValue {
   }
 
   private async directly(wire: Wire): Promise<Outcome> {
-    const { conflict, countReplaced, target } = this.options;
+    const { conflict, target } = this.options;
     const replaces = conflict === 'replace';
-    const replaced = replaces && countReplaced && (await wire.ask('EXISTS', this.key)) > 0;
-    if (replaces && !hasReplace(target)) await wire.ask('DEL', this.key);
+    const outcome = await this.outcome(wire);
+    if (replaces && !hasReplace(target)) await this.ask(wire, 'DEL', this.key);
     await this.restore(wire, this.key, replaces);
     await wire.drained();
     const { error } = wire;
     if (error?.startsWith('BUSYKEY') === true) return 'there';
     if (error !== undefined) throw new ErrorReply(error);
-    return replaced ? 'replaced' : 'restored';
+    return outcome;
+  }
+
+  /** What it comes to when the key is written now. */
+  private async outcome(wire: Wire): Promise<Outcome> {
+    const { bulk, conflict, countReplaced } = this.options;
+    if (conflict !== 'replace' || !countReplaced) return 'restored';
+    const there = await wire.ask('EXISTS', this.key);
+    if (typeof there === 'number') return there > 0 ? 'replaced' : 'restored';
+    bulk.companionRefused(this.server as string, 'EXISTS', there);
+    return 'uncounted';
   }
 
   private async apart(wire: Wire, asCommands: boolean, again: boolean): Promise<Outcome> {
-    const { bulk, conflict, countReplaced } = this.options;
+    const { bulk, conflict } = this.options;
     const name = this.temporaryKey();
-    if (asCommands) {
-      await this.commands(wire, name);
-    } else {
-      await wire.ask('DEL', name);
-      await this.restore(wire, name, false);
-    }
+    const rename = conflict === 'replace' ? 'RENAME' : 'RENAMENX';
+    await this.ask(wire, 'DEL', name);
+    const refusal = await wire.ask(rename, name, this.key); // of a key that is not there: it says whether we may
+    if (typeof refusal === 'string' && !NO_SUCH_KEY.test(refusal)) throw new ErrorReply(refusal);
+    if (asCommands) await this.commands(wire, name);
+    else await this.restore(wire, name, false);
     await wire.drained();
     if (wire.error !== undefined) {
       const { error } = wire;
@@ -155,20 +168,20 @@ export class LargeValue {
       throw new ErrorReply(error);
     }
     if (conflict === 'replace') {
-      const replaced = countReplaced && (await wire.ask('EXISTS', this.key)) > 0;
-      await this.ask(wire, 'RENAME', name, this.key);
-      return replaced ? 'replaced' : 'restored';
+      const outcome = await this.outcome(wire);
+      await this.ask(wire, rename, name, this.key);
+      return outcome;
     }
-    if ((await this.ask(wire, 'RENAMENX', name, this.key)) === 1) return 'restored';
+    if ((await this.ask(wire, rename, name, this.key)) === 1) return 'restored';
     const ours = (again || bulk.resumed) && (await this.alike(wire, name));
     await wire.ask('DEL', name);
     return ours ? 'restored' : 'there';
   }
 
   private async ask(wire: Wire, ...command: (string | Uint8Array)[]): Promise<number> {
-    const integer = await wire.ask(...command);
-    if (wire.error !== undefined) throw new ErrorReply(wire.error);
-    return integer;
+    const answer = await wire.ask(...command);
+    if (typeof answer === 'string') throw new ErrorReply(answer);
+    return answer;
   }
 
   /** Whether the key that is there is as large as the one just made: then it is the one from before the connection was lost. */
@@ -176,7 +189,7 @@ export class LargeValue {
     const command = SIZES[this.frame.redisType];
     if (command === undefined) return true;
     const theirs = await wire.ask(command, this.key);
-    return wire.error === undefined && theirs === (await wire.ask(command, name));
+    return typeof theirs === 'number' && theirs === (await wire.ask(command, name));
   }
 
   /** A name in the same slot, which another attempt would have, too. */

@@ -75,10 +75,11 @@ export class Stretch implements Delivery {
     if (this.done) this.events.onChange();
   }
 
-  delivered({ db }: Pick<Batch, 'db'>, node: string, units: number, replaced: number): void {
+  delivered({ db }: Pick<Batch, 'db'>, node: string, units: number, replaced: number, uncounted = 0): void {
     const counts = this.ledger.at(db, node);
     counts.restored += units - replaced;
     counts.replaced += replaced;
+    counts.uncounted += uncounted;
     this.settle(units);
   }
 

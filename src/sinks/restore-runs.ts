@@ -35,7 +35,6 @@ export class RestoreRuns {
   private fileVersion = 0;
   private owners: Int16Array | undefined;
   private slots: Uint16Array | undefined;
-  private readonly kernelOptions: number;
   private readonly kernelFits: boolean;
 
   constructor(
@@ -45,9 +44,8 @@ export class RestoreRuns {
     private readonly stretches: Stretches,
     private readonly slowly: (frame: Frame) => void,
   ) {
-    const { conflict, dbMap, dry, maxPayload, stripTtl, target, ttlShift = 0 } = options;
+    const { dbMap, dry, maxPayload, stripTtl, target, ttlShift = 0 } = options;
     this.rows = FrameTable.allocate(hot, RUN_ROWS);
-    this.kernelOptions = (conflict === 'replace' ? RESTORE_REPLACE : 0) | (batches.perUnit === 2 ? RESTORE_EXISTS : 0);
     this.kernelFits = maxPayload >= LARGEST_RUN && hasAbsoluteTtl(target) && dbMap === undefined && stripTtl !== true && ttlShift === 0 && dry !== true;
     this.plain = plainTypes(target, hot);
     this.versions = versionTable(hot);
@@ -72,8 +70,9 @@ export class RestoreRuns {
   }
 
   private send(taken: number, db: number, { bytes, running, version }: Framer): void {
-    const { batches, kernelOptions: options, plain: largest, rows, versions } = this;
+    const { batches, plain: largest, rows, versions } = this;
     const now = this.options.bulk.masters.map(({ clock }) => clock.now());
+    const options = (this.options.conflict === 'replace' ? RESTORE_REPLACE : 0) | (batches.perUnit === 2 ? RESTORE_EXISTS : 0);
     const run = { table: rows.words, bytes, routes: this.routes(), largest, running, now, versions, options };
     if (version !== this.fileVersion) this.useVersion(version);
     let row = 0;

@@ -6,22 +6,25 @@ import { encodePayload, PAYLOAD_FOOTER, payloadHead } from '../rdb/payload.js';
 import { hasFunctions, sentVersion, type Target, targetName } from '../values/targets.js';
 import { DumpSink, type DumpSinkOptions } from './dump-sink.js';
 import { HeldPayload } from './held-payload.js';
-import { functionCode } from './rdb-meta.js';
+import { frameLibraryName, functionCode } from './rdb-meta.js';
 import { RespValues } from './resp-values.js';
 import { RestoreBatches } from './restore-batches.js';
-import { loadLibrary } from './restore-functions.js';
+import { type LibraryForecast, loadLibrary, type SourceLibrary } from './restore-functions.js';
 import { LargeValue } from './restore-large.js';
 import { LargeValues } from './restore-larges.js';
-import type { RestoreConflict, Stretch } from './restore-progress.js';
+import { type RestoreConflict, type Stretch, THERE } from './restore-progress.js';
 import { RecordWriter, recordRoom } from './restore-record.js';
 import { RefusedValue } from './restore-refused.js';
 import { RestoreRuns, type RunsOptions } from './restore-runs.js';
 import { type StretchOptions, Stretches } from './restore-stretches.js';
+import type { SourceFile } from './sink.js';
 
 export interface RestoreSinkOptions extends DumpSinkOptions, RunsOptions, StretchOptions {
   readonly target: Target;
   /** What becomes of function libraries that the target has with other code. */
   readonly libraryConflict: RestoreConflict;
+  /** For a dry run. */
+  readonly forecast: LibraryForecast;
   /** All keys go into this database. */
   readonly intoDb?: number | undefined;
   /** Values that are rejected keep their payload: somebody writes it somewhere. */
@@ -51,13 +54,13 @@ export class RestoreSink extends DumpSink {
   private sentAtTurn = 0;
   private broken = false;
   /** Bytes of the payload at hand that is only looked at, so far; and the payload, where it may be refused. */
-  private seenSize = 0;
-  private seen: HeldPayload | undefined;
+  private lookedAtSize = 0;
+  private lookedAt: HeldPayload | undefined;
   /** Of the key at hand, as the options make it. */
   private expireAt: bigint | undefined;
   /** Where the last key is that did not go the way of a kernel. */
   private lastSlow = -1;
-  private readonly libraries: Uint8Array[] = [];
+  private readonly toLoad: SourceLibrary[] = [];
 
   constructor(protected override readonly options: RestoreSinkOptions) {
     super(options);
@@ -66,6 +69,16 @@ export class RestoreSink extends DumpSink {
     this.runs = new RestoreRuns(this.hot, options, this.batches, this.stretches, (frame) => this.slowly(frame));
     this.refused = new RefusedValue((rejected) => this.stretches.current.leaveOut(rejected));
     this.records = new RecordWriter(this.hot, options.target, options.conflict);
+  }
+
+  override fileBegin(file: SourceFile): void {
+    super.fileBegin(file);
+    this.batches.file = file;
+  }
+
+  /** Servers say which keys they have, and a dry run sees to it when a key would be sent. */
+  protected override isNew(): boolean {
+    return true;
   }
 
   /** The database that keys of a source's database go to. */
@@ -123,7 +136,7 @@ export class RestoreSink extends DumpSink {
     const head = payloadHead(frame);
     const size = head.length + frame.end - frame.start + PAYLOAD_FOOTER;
     if (size > this.options.maxPayload) this.part(frame);
-    else if (this.options.dry === true) this.stretches.current.ledger.at(frame.db, '').restored++;
+    else if (this.options.dry === true) this.foresee(frame, undefined);
     else this.record(frame, head, size);
   }
 
@@ -135,29 +148,43 @@ export class RestoreSink extends DumpSink {
     }
     if (frame.first) {
       const { current } = this.stretches;
-      this.larges.begin(new LargeValue(frame, current, { ...this.options, hot: this.hot, version: this.version, sentVersion: this.sentVersion(frame) }));
+      const own = { countReplaced: this.batches.counts, hot: this.hot, version: this.version, sentVersion: this.sentVersion(frame) };
+      this.larges.begin(new LargeValue(frame, current, { ...this.options, ...own }));
       current.expect(1);
     }
     this.larges.add(frame);
   }
 
   private lookAt(frame: Frame): void {
-    const { keepsRejects, maxPayload } = this.options;
+    const { conflict, keepsRejects, maxPayload } = this.options;
     if (frame.first) {
-      this.seenSize = payloadHead(frame).length + PAYLOAD_FOOTER;
-      this.seen?.close();
-      this.seen = keepsRejects && !RespValues.can(frame) ? new HeldPayload(frame, this.version) : undefined;
+      this.lookedAtSize = payloadHead(frame).length + PAYLOAD_FOOTER;
+      this.lookedAt?.close();
+      const mayBeRejected = !RespValues.can(frame) || (conflict === 'error' && this.seen !== undefined);
+      this.lookedAt = keepsRejects && mayBeRejected ? new HeldPayload(frame, this.version) : undefined;
     }
-    this.seenSize += frame.end - frame.start;
-    this.seen?.add(frame);
+    this.lookedAtSize += frame.end - frame.start;
+    this.lookedAt?.add(frame);
     if (!frame.last) return;
-    if (this.seenSize > maxPayload && !RespValues.can(frame)) {
-      this.reject(frame, RespValues.refusal(frame), this.seen);
-    } else {
-      this.seen?.close();
-      this.stretches.current.ledger.at(frame.db, '').restored++;
+    const held = this.lookedAt;
+    this.lookedAt = undefined;
+    if (this.lookedAtSize > maxPayload && !RespValues.can(frame)) this.reject(frame, RespValues.refusal(frame), held);
+    else this.foresee(frame, held);
+  }
+
+  /** What is to become of a key: another source or database may have had it, too. `held` has its payload where that came in parts. */
+  private foresee(frame: Frame, held: HeldPayload | undefined): void {
+    const { conflict } = this.options;
+    const counts = this.stretches.current.ledger.at(frame.db, '');
+    const isNew = this.seen?.add(frame.db, frame.keyBytes, frame.keyStart, frame.keyEnd) !== false;
+    if (!isNew && conflict === 'error') {
+      this.reject(frame, THERE, held, this.version);
+      return;
     }
-    this.seen = undefined;
+    held?.close();
+    if (isNew) counts.restored++;
+    else if (conflict === 'skip') counts.skipped++;
+    else counts.replaced++;
   }
 
   protected settleTaken(): Promise<void> {
@@ -219,29 +246,48 @@ export class RestoreSink extends DumpSink {
   }
 
   /** `held` has all parts so far of a value that does not come whole. */
-  private reject(frame: Frame, reason: string, held: HeldPayload | undefined): void {
+  private reject(frame: Frame, reason: string, held: HeldPayload | undefined, version = this.file.version): void {
     super.refuse(frame, reason);
     const { keyBytes, keyEnd, keyStart } = frame;
     const whole = frame.first && frame.last;
-    const payload = whole ? encodePayload(frame.type.id, frame.bytes.subarray(frame.start, frame.end), this.file.version, frame.metaBytes) : held;
+    const payload = whole ? encodePayload(frame.type.id, frame.bytes.subarray(frame.start, frame.end), version, frame.metaBytes) : held;
     const key = formatText(keyBytes, keyStart, keyEnd);
     this.refused.begin({ db: this.target(this.sourceDb), key, server: undefined, error: reason, payload, expireAt: this.expireAt }, frame);
   }
 
   meta(frame: Frame): void {
-    const { dry, from, target } = this.options;
-    if (frame.offset < from) return;
+    if (frame.offset < this.options.from) return;
     const { name } = frame.opcode ?? {};
     if (name === 'AUX') this.keyAux(frame);
-    else if (name === 'FUNCTION2' && !hasFunctions(target)) this.tell(`a function library, which ${targetName(target)} does not know`);
-    else if (name === 'FUNCTION2' && dry !== true) this.libraries.push(functionCode(frame));
-    else if (name === 'FUNCTION_PRE_GA') this.tell('a function library of a release candidate of Redis 7.0, which no server loads');
+    else if (name === 'FUNCTION2' || name === 'FUNCTION_PRE_GA') this.library(frame);
     else if (name === 'MODULE_AUX') this.tell('data of a module that belongs to no key, for which there is no command');
+  }
+
+  private library(frame: Frame): void {
+    const { target } = this.options;
+    if (this.leavesLibraryOut(frame)) return;
+    const name = frameLibraryName(frame);
+    if (frame.opcode?.name !== 'FUNCTION2') this.refuseLibrary(name, 'which is of a release candidate of Redis 7.0: no server loads it');
+    else if (!hasFunctions(target)) this.refuseLibrary(name, `which ${targetName(target)} does not know`);
+    else this.toLoad.push({ name, code: functionCode(frame) });
+  }
+
+  private async load(library: SourceLibrary): Promise<void> {
+    const { bulk, dry, forecast, libraryConflict } = this.options;
+    const { name } = library;
+    if (dry !== true) {
+      const problem = await loadLibrary(bulk, library, libraryConflict, ({ outcome, server }) => this.noteLibrary(name, outcome, server));
+      if (problem !== undefined) this.tell(problem);
+      return;
+    }
+    const outcomes = await forecast.of(library);
+    for (const { outcome, server } of outcomes) this.noteLibrary(name, outcome, server);
+    if (outcomes.some(({ outcome }) => outcome === 'refused')) this.tell(`the function library ${JSON.stringify(name)}: the target has one of that name, with other code`);
   }
 
   get full(): boolean {
     const { bulk, pace } = this.options;
-    return this.batches.sent - this.sentAtTurn >= TURN_BYTES || this.batches.scarce || this.libraries.length > 0 || this.larges.waiting || pace.owes || bulk.failure !== undefined;
+    return this.batches.sent - this.sentAtTurn >= TURN_BYTES || this.batches.scarce || this.toLoad.length > 0 || this.larges.waiting || pace.owes || bulk.failure !== undefined;
   }
 
   flush(): Promise<void> {
@@ -250,11 +296,8 @@ export class RestoreSink extends DumpSink {
   }
 
   private async makeRoom(): Promise<void> {
-    const { bulk, libraryConflict, pace, signal } = this.options;
-    for (const library of this.libraries.splice(0)) {
-      const problem = await loadLibrary(bulk, library, libraryConflict);
-      if (problem !== undefined) this.tell(problem);
-    }
+    const { bulk, pace, signal } = this.options;
+    for (const library of this.toLoad.splice(0)) await this.load(library);
     await this.settleTaken();
     await pace.wait(signal);
     await bulk.calm();
@@ -308,8 +351,8 @@ export class RestoreSink extends DumpSink {
   /** The rest of the value at hand does not come. */
   private forget(): void {
     this.refused.close();
-    this.seen?.close();
-    this.seen = undefined;
+    this.lookedAt?.close();
+    this.lookedAt = undefined;
   }
 
   override close(): Promise<void> {

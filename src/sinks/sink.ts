@@ -51,6 +51,8 @@ export interface SourceFile {
   readonly name: string;
   readonly version: number;
   readonly vendor: Vendor;
+  /** Whether a key may come twice. */
+  readonly repeats?: boolean;
 }
 
 export interface FileEnd {
