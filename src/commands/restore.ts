@@ -128,6 +128,7 @@ class Restore {
       same: samePayload,
       custody: this.custody,
       onLoss: (server, reason) => this.lost(server, reason),
+      onNote: (text) => this.options.onNote?.(text),
       signal,
     });
     bulk.resumed = this.resumed;

@@ -8,8 +8,16 @@ export interface Delivery {
   conflict(batch: Batch, node: string, unit: Uint8Array): void;
   /** The server does not take it. */
   refused(batch: Batch, node: string, unit: Uint8Array, error: string): void;
+  /** The server closes the connection where the unit comes: its last words, where it has said something. */
+  closing(batch: Batch, node: string, unit: Uint8Array, words: string | undefined): void;
   /** The bytes of the batch are free again. */
   released(batch: Batch): void;
+}
+
+/** How often in a row a server has closed the connection where a unit was the first without a reply, and which run of it. */
+export interface Closings {
+  readonly times: number;
+  readonly runId: string;
 }
 
 /** What is known of a unit whose reply has come: nothing, that its key was there before, that it was not. */
@@ -36,6 +44,8 @@ export class Batch {
   retried = 0;
   /** Unix milliseconds when one of its units was sent in vain for the first time. */
   since = 0;
+  /** Of its only unit, where the connection was closed at that before. */
+  closings: Closings | undefined;
   /** Units whose replies have come. */
   answered = 0;
   /** Replies of the unit at hand that have come, the first error among them, and the integer before the last. */

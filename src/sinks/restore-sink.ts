@@ -5,14 +5,15 @@ import type { Framer } from '../rdb/framer.js';
 import { encodePayload, PAYLOAD_FOOTER, payloadHead } from '../rdb/payload.js';
 import { hasFunctions, type Target, targetName } from '../values/targets.js';
 import { DumpSink, type DumpSinkOptions } from './dump-sink.js';
+import { reasonOf, ServerError } from '../redis/errors.js';
 import { HeldPayload } from './held-payload.js';
 import { functionCode } from './rdb-meta.js';
 import { RespValues } from './resp-values.js';
 import { RestoreBatches } from './restore-batches.js';
 import { loadLibrary } from './restore-functions.js';
-import { LargeValue } from './restore-large.js';
+import { type LargeOptions, LargeValue } from './restore-large.js';
 import { LargeValues } from './restore-larges.js';
-import type { RestoreConflict, Stretch } from './restore-progress.js';
+import type { Closing, RestoreConflict, Stretch } from './restore-progress.js';
 import { RecordWriter, recordRoom } from './restore-record.js';
 import { RefusedValue } from './restore-refused.js';
 import { RestoreRuns, type RunsOptions } from './restore-runs.js';
@@ -60,7 +61,7 @@ export class RestoreSink extends DumpSink {
   constructor(protected override readonly options: RestoreSinkOptions) {
     super(options);
     this.batches = new RestoreBatches(this.hot, options);
-    this.stretches = new Stretches(options, this.batches);
+    this.stretches = new Stretches(options, this.batches, (stretch, closing) => void this.apart(stretch, closing));
     this.runs = new RestoreRuns(this.hot, options, this.batches, this.stretches, (frame) => this.slowly(frame));
     this.refused = new RefusedValue((rejected) => this.stretches.current.leaveOut(rejected));
     this.records = new RecordWriter(this.hot, options.target, options.conflict);
@@ -119,7 +120,8 @@ export class RestoreSink extends DumpSink {
     }
     const head = payloadHead(frame);
     const size = head.length + frame.end - frame.start + PAYLOAD_FOOTER;
-    if (size > this.options.maxPayload) this.part(frame);
+    const { bulk, maxPayload } = this.options;
+    if (size > maxPayload || size >= bulk.tooLarge) this.part(frame);
     else if (this.options.dry === true) this.stretches.current.ledger.at(frame.db, '').restored++;
     else this.record(frame, head, size);
   }
@@ -132,10 +134,25 @@ export class RestoreSink extends DumpSink {
     }
     if (frame.first) {
       const { current } = this.stretches;
-      this.larges.begin(new LargeValue(frame, current, { ...this.options, hot: this.hot, version: this.version }));
+      this.larges.begin(new LargeValue(frame, current, this.largeOptions));
       current.expect(1);
     }
     this.larges.add(frame);
+  }
+
+  private get largeOptions(): LargeOptions {
+    return { ...this.options, hot: this.hot, version: this.version };
+  }
+
+  /** A value of a batch that a server closes the connection at goes on its own, beside the others. */
+  private async apart(stretch: Stretch, closing: Closing): Promise<void> {
+    const { bulk, signal } = this.options;
+    try {
+      await LargeValue.at(closing, stretch, this.largeOptions).send();
+    } catch (error) {
+      if (signal?.aborted === true) return;
+      bulk.fail(error instanceof ServerError ? error : new ServerError('LOST', closing.server, reasonOf(error), error));
+    }
   }
 
   private lookAt(frame: Frame): void {
