@@ -255,7 +255,7 @@ export class Link {
     }
     this.change.fire();
     const [first] = items as readonly (Batch | Answers | undefined)[];
-    this.events.lost(this, sent, cause, first instanceof Batch ? first : undefined);
+    this.events.lost(this, sent, cause, first instanceof Batch && !first.complete ? first : undefined);
   }
 
   /** Tries to connect again, where batches wait for that. */
