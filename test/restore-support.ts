@@ -41,6 +41,7 @@ export interface Report {
   limited: boolean;
   counts: ({ db: number; server?: string } & Record<string, number>)[];
   rejected: { file: string; db?: number; key?: string; reason: string }[];
+  reasons: { db: number; reason: string; count: number; keys: string[] }[];
   unconfirmed: string[];
   evicted: { server: string; keys: number; policy: string }[];
   warnings: unknown[];

@@ -137,6 +137,11 @@ export class Batch {
     return { units: this.units - this.apart, replaced };
   }
 
+  /** Units that were answered, and are not apart. */
+  get taken(): number {
+    return this.answered - this.apart;
+  }
+
   /** The bytes of a unit; a view. */
   unit(unit: number): Uint8Array {
     if (unit < this.walkedUnit) this.walkedUnit = this.walkedTo = 0;

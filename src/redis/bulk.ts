@@ -30,6 +30,8 @@ export interface BulkOptions extends LinksOptions {
 const LEAST_LIMIT = 1 << 16;
 /** Times that a server closes the connection at a unit until that is looked at apart. */
 const MOST_CLOSINGS = 2;
+/** Keys that are refused for the same reason, before any is taken, after which the others need not be tried. */
+const MOST_REFUSED = 1000;
 /** Bytes waiting to be sent again at which makers of batches have to wait. */
 const MOST_RETRIES = 16 << 20;
 const MOST_COMPARED = 1000;
@@ -57,6 +59,8 @@ export class Bulk implements LinksEvents {
   private readonly over = new AbortController();
   private lastError = 'the connection was lost';
   private recovering = false;
+  /** Why all keys so far were refused, and how many; undefined where something else became of one. */
+  private refusals: { reason: string; count: number } | undefined = { reason: '', count: 0 };
   /** Who is master may have changed. */
   private stale = false;
   private closed = false;
@@ -163,12 +167,24 @@ export class Bulk implements LinksEvents {
     }
     const bytes = batch.unit(unit);
     batch.setApart(unit);
+    if (refusal === 'there') this.refusals = undefined;
     if (refusal === 'there' && (batch.again || this.resumed)) this.comparer.add({ link, batch, unit: bytes.slice() });
     else if (refusal === 'there') batch.delivery.conflict(batch, link.name, bytes);
     else if (isOverLimit(error)) this.overLimit(link, batch, bytes.slice(), error);
-    else if (refusal === 'refused') batch.delivery.refused(batch, link.name, bytes, error);
+    else if (refusal === 'refused') this.refused(link, batch, bytes, error);
     else this.again(link, batch, unit, bytes, { error, refusal });
     this.change.fire();
+  }
+
+  private refused({ name }: Link, batch: Batch, unit: Uint8Array, error: string): void {
+    batch.delivery.refused(batch, name, unit, error);
+    const { refusals } = this;
+    if (refusals === undefined) return;
+    this.refusals = batch.taken > 0 ? undefined : refusals.count === 0 || refusals.reason === error ? { reason: error, count: refusals.count + 1 } : undefined;
+    if (this.refusals?.count !== MOST_REFUSED) return;
+    const version = /DUMP payload version/.test(error) ? ' Where the target is older than it says, --target-version names the version that it has.' : '';
+    const advice = `The first ${MOST_REFUSED} keys were refused for this reason and none was taken, so the rest was not read.${version}`;
+    this.fail(new ServerError('REFUSED', name, error, undefined, advice));
   }
 
   /** The connection is as good as closed. */
@@ -243,6 +259,7 @@ export class Bulk implements LinksEvents {
   }
 
   released(batch: Batch): void {
+    if (batch.complete && batch.delivered.units > 0) this.refusals = undefined;
     this.retries.released(batch);
     batch.delivery.released(batch);
   }

@@ -109,7 +109,7 @@ export class RestoreSink extends DumpSink {
       this.dropped = true;
       this.stretches.current.ledger.at(db, '').expired++;
     } else if (db >= databases) {
-      this.refuse(frame, `the target has no database ${db}${this.options.intoDb === undefined ? `; --db-map ${frame.db}:0 puts its keys into another` : ', which its URL names'}`);
+      this.refuse(frame, `the target has no database ${db}; --db-map ${frame.db}:0 puts its keys into another`);
     }
   }
 
