@@ -324,8 +324,8 @@ describe.skipIf(missingServer() !== undefined)(`messages of rdbkit restore to ${
   });
 
   test('a database of the URL that is not there: no other option helps', async () => {
-    const { code, rejected } = await report([small, `${url}/99`]);
-    expect([code, rejected[0].reason]).toEqual([1, 'the target has no database 99, which its URL names']);
+    const { code, errors } = await report([small, `${url}/99`]);
+    expect([code, errors[0].code, errors[0].got]).toEqual([4, 'TARGET', 'the target has no database 99, which its URL names']);
   });
 
   test('a checkpoint that is no file', async () => {

@@ -12,7 +12,7 @@ describe.skipIf(missingServer() !== undefined)('keys that are refused for the sa
   let url: string;
 
   beforeAll(async () => {
-    server = await TestServer.start();
+    server = await TestServer.start('--rdbcompression', 'no');
     url = urlOf(server);
   });
   beforeEach(() => server.client.flushall());
@@ -54,15 +54,12 @@ describe.skipIf(missingServer() !== undefined)('keys that are refused for the sa
     expect(reasons.map(({ count, db, keys }) => [db, count, keys.length, keys[0]])).toEqual([[20, 35, 10, 'key-0'], [21, 10, 10, 'key-0']]);
   });
 
-  test.each([
-    ['the URL', ['/77'], 'which its URL names'],
-    ['--db-map', ['', '--db-map', '0:77'], 'which --db-map names'],
-  ])('a database of %s that is not there: nothing is begun', async (_, [path, ...more], which) => {
+  test('a database of the URL that is not there: nothing is begun', async () => {
     await server.client.set('before', '1');
     const source = folder.file('one.rdb', strings({ a: '1' }));
-    const { code, err } = await restore([source, `${url}${path}`, ...more, '--flush', '--yes']);
+    const { code, err } = await restore([source, `${url}/77`, '--flush', '--yes']);
     expect(code).toBe(4);
-    expect(err).toMatch(new RegExp(`^rdbkit: TARGET: 127\\.0\\.0\\.1:\\d+: the target has no database 77, ${which}\\. It has databases 0 to 15: name one that it has\\.\n$`));
+    expect(err).toMatch(/^rdbkit: TARGET: 127\.0\.0\.1:\d+: the target has no database 77, which its URL names\. It has databases 0 to 15: name one that it has\.\n$/);
     expect(await server.client.get('before')).toBe('1');
   });
 });

@@ -42,13 +42,11 @@ function chosenDbs({ dbMap, filter, url }: PlanOptions): ReadonlySet<number> | u
   return new Set(filter.db.map((db) => dbMap?.get(db) ?? db));
 }
 
-/** Throws ServerError where the user names a database that the target does not have. */
-export function checkDatabases({ dbMap, url }: PlanOptions, { clustered, databases, masters }: TargetFacts): void {
-  const asked = [...(url.db === undefined ? [] : [[url.db, 'its URL names'] as const]), ...[...(dbMap?.values() ?? [])].map((db) => [db, '--db-map names'] as const)];
-  const missing = asked.find(([db]) => db >= databases);
-  if (missing === undefined) return;
+/** Throws ServerError where the URL names a database that the target does not have. */
+export function checkDatabase({ url }: PlanOptions, { clustered, databases, masters }: TargetFacts): void {
+  if (url.db === undefined || url.db < databases) return;
   const there = databases === 1 ? `${clustered ? 'A cluster' : 'It'} has database 0 only` : `It has databases 0 to ${databases - 1}`;
-  throw new ServerError('TARGET', masters[0].name, `the target has no database ${missing[0]}, which ${missing[1]}`, undefined, `${there}: name one that it has.`);
+  throw new ServerError('TARGET', masters[0].name, `the target has no database ${url.db}, which its URL names`, undefined, `${there}: name one that it has.`);
 }
 
 /** Keys in the databases that are written to: those that stay there. */

@@ -12,7 +12,7 @@ import { checkKept, RestoreCheckpoints } from './restore-checkpoints.js';
 import { discard, type Lane, laneOf, rewind } from './restore-lanes.js';
 import { type RestoreOptions, WINDOW } from './restore-options.js';
 import { Pass } from './restore-pass.js';
-import { checkDatabases, flushTarget, keysThere, type Plan, planOf } from './restore-plan.js';
+import { checkDatabase, flushTarget, keysThere, type Plan, planOf } from './restore-plan.js';
 import { type RestoreEnd, restoreSummary, type RestoreSummary } from './restore-summary.js';
 import { Tally } from './restore-tally.js';
 import type { RunSummary } from './run.js';
@@ -89,7 +89,7 @@ class Restore {
 
   async run(): Promise<RestoreSummary> {
     const { options } = this;
-    checkDatabases(options, this.facts);
+    checkDatabase(options, this.facts);
     const plan = await planOf(options, this.facts);
     await this.resume();
     if ((await options.onPlan?.(plan)) === false) return this.summary(plan, [], { declined: true });
