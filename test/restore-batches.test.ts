@@ -7,7 +7,7 @@ import { Pace } from '../src/sinks/pace.js';
 import { BATCH_BYTES, batchBuffers, RestoreBatches } from '../src/sinks/restore-batches.js';
 import { parseTarget } from '../src/values/targets.js';
 
-const nobody = { delivered: () => undefined, conflict: () => undefined, refused: () => undefined, released: () => undefined };
+const nobody = { delivered: () => undefined, conflict: () => undefined, refused: () => undefined, closing: () => undefined, released: () => undefined };
 
 test('batches for which there is no buffer take little memory, and as much as their key needs', () => {
   const bulk = { servers: { masters: [{}] }, send: () => undefined, notify: () => undefined } as unknown as Bulk;

@@ -125,7 +125,7 @@ describe.skipIf(missingServer() !== undefined)(`messages of rdbkit restore to ${
     expect(err).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f]/);
     const object = JSON.parse(err) as Record<string, unknown>;
     expect(Object.keys(object).sort()).toEqual(
-      ['bytesIn', 'bytesOut', 'command', 'commandsRefused', 'counts', 'declined', 'errors', 'evicted', 'exitCode', 'functions', 'interrupted', 'keys', 'keysExpired', 'keysFiltered', 'keysRead', 'keysRejected', 'keysReplaced', 'keysRestored', 'keysSkipped', 'keysTranscoded', 'keysUnanswered', 'keysUncounted', 'limited', 'notKeys', 'plan', 'rejected', 'resumed', 'seconds', 'sources', 'torn', 'unconfirmed', 'warnings'].sort(),
+      ['bytesIn', 'bytesOut', 'command', 'commandsRefused', 'counts', 'declined', 'errors', 'evicted', 'exitCode', 'functions', 'interrupted', 'keys', 'keysExpired', 'keysFiltered', 'keysRead', 'keysRejected', 'keysReplaced', 'keysRestored', 'keysSkipped', 'keysTranscoded', 'keysUnanswered', 'keysUncounted', 'limited', 'notKeys', 'plan', 'reasons', 'rejected', 'resumed', 'seconds', 'sources', 'torn', 'unconfirmed', 'warnings'].sort(),
     );
     expect(object).toMatchObject({
       ...{ command: 'restore', exitCode: 1, keysRead: 3, keysRestored: 2, keysRejected: 1, keysFiltered: 0, interrupted: null, errors: [], warnings: [], unconfirmed: [] },
@@ -326,8 +326,8 @@ describe.skipIf(missingServer() !== undefined)(`messages of rdbkit restore to ${
   });
 
   test('a database of the URL that is not there: no other option helps', async () => {
-    const { code, rejected } = await report([small, `${url}/99`]);
-    expect([code, rejected[0].reason]).toEqual([1, 'the target has no database 99, which its URL names']);
+    const { code, errors } = await report([small, `${url}/99`]);
+    expect([code, errors[0].code, errors[0].got]).toEqual([4, 'TARGET', 'the target has no database 99, which its URL names']);
   });
 
   test('a checkpoint that is no file', async () => {

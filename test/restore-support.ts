@@ -43,6 +43,7 @@ export interface Report {
   limited: boolean;
   counts: ({ db: number; server?: string } & Record<string, number>)[];
   rejected: { file: string; db?: number; key?: string; reason: string }[];
+  reasons: { db: number; reason: string; count: number; keys: string[] }[];
   unconfirmed: string[];
   functions: { file: string; name: string; outcome: string; servers?: { server: string; outcome: string }[] }[];
   commandsRefused: { server: string; command: string; error: string }[];

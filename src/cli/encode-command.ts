@@ -36,8 +36,11 @@ async function runEncode(sources: readonly string[], flags: EncodeFlags, io: Io,
   const problems = new KeyProblems(flags.json === true);
   const task: Task<EncodeSummary> = {
     command: 'encode',
-    run: (listeners: Listeners, say) =>
-      encode({ ...options, keepGoing: flags.keepGoing, stdin, stdout, signal, ...listeners, onProblem: (problem) => say(problems.take(problem)) }),
+    run: async (listeners: Listeners, say) => {
+      const summary = await encode({ ...options, keepGoing: flags.keepGoing, stdin, stdout, signal, ...listeners, onProblem: (problem) => problems.take(problem, say) });
+      problems.sum(say);
+      return summary;
+    },
     line: dumpLine,
     notes: (summary) => emptyNotes(summary, filteredOut(summary), flags),
     fields: (summary) => ({ ...problems.fields(summary), linesWrong: summary.badLines, fieldsLeftOut: summary.unknownFields }),

@@ -9,12 +9,25 @@ type KeysSummary = Omit<DumpSummary, 'rewritten' | 'libraries'>;
 
 /** Keys that `--json` lists, and characters of their names; all are counted. */
 const MOST_LISTED = 10_000;
+/** Keys of a reason that are named, and reasons that are told apart. */
+const MOST_NAMED = 10;
+const MOST_REASONS = 100;
 const MOST_TEXT = 4 << 20;
+
+/** Keys that are not written for one reason. */
+interface Reason {
+  readonly db: number;
+  reason: string;
+  count: number;
+  /** The first of them. */
+  readonly keys: string[];
+}
 
 /** Keys that a command which writes keys could not write. */
 export class KeyProblems {
   private readonly listed: KeyProblem[] = [];
   private text = 0;
+  private readonly byReason = new Map<string, Reason>();
 
   /** @param list whether they are kept for `--json` */
   constructor(
@@ -25,17 +38,42 @@ export class KeyProblems {
   /** All of them come again. */
   clear(): void {
     this.listed.length = this.text = 0;
+    this.byReason.clear();
+  }
+
+  /** Why keys are not written, of each database: how many, and the first of them. */
+  get reasons(): readonly Reason[] {
+    return [...this.byReason.values()];
+  }
+
+  /** Says at the end for which reasons not every key was named. */
+  sum(say: (text: string) => void): void {
+    for (const { count, db, reason } of this.reasons) if (count > MOST_NAMED) say(`${this.code}: ${keysText(count)} of db ${db}: ${printable(reason)}.`);
   }
 
   get all(): readonly KeyProblem[] {
     return this.listed;
   }
 
-  /** Returns the line that tells it. */
-  take(problem: KeyProblem): string {
+  /** Tells it, where it is one of the first for its reason. */
+  take(problem: KeyProblem, say: (text: string) => void): void {
     this.text += problem.key?.length ?? 0;
     if (this.list && this.listed.length < MOST_LISTED && this.text <= MOST_TEXT) this.listed.push(problem);
-    return problemLine(this.code, problem);
+    if (this.isNamed(problem)) say(problemLine(this.code, problem));
+  }
+
+  private isNamed({ db, key, reason }: KeyProblem): boolean {
+    if (key === undefined || db === undefined) return true;
+    const full = this.byReason.size >= MOST_REASONS;
+    const sort = `${db} ${reason.replace(/\d+/g, '0')}`;
+    const name = this.byReason.has(sort) || !full ? sort : `${db} other`;
+    const group = this.byReason.get(name) ?? { db, reason: name === sort ? reason : 'other reasons', count: 0, keys: [] };
+    this.byReason.set(name, group);
+    group.count++;
+    if (name === sort) group.reason = common(group.reason, reason);
+    if (group.count > MOST_NAMED) return false;
+    group.keys.push(key);
+    return true;
   }
 
   /** For `--json`. */
@@ -49,10 +87,20 @@ export class KeyProblems {
       keysAdapted: adapted,
       keysLossy: lost,
       refused: this.listed,
+      reasons: this.reasons,
     };
   }
 }
 
+/** Reasons of one sort, with an ellipsis for the numbers in which they differ. */
+function common(a: string, b: string): string {
+  if (a === b) return a;
+  const numbers = b.split(/(\d+)/);
+  return a
+    .split(/(\d+|…)/)
+    .map((part, i) => (part === numbers[i] ? part : '…'))
+    .join('');
+}
 export const filteredOut = ({ duplicates, keys, read, refused }: KeysSummary): number => read - keys - refused - duplicates;
 
 /** The exit code of a run without errors. */

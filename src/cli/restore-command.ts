@@ -1,6 +1,5 @@
 import { createInterface } from 'node:readline/promises';
 import type { Command } from 'commander';
-import type { KeyProblem } from '../commands/dump.js';
 import type { Plan, RestoreSummary } from '../commands/restore.js';
 import { CheckpointError, OUTCOMES, ServerError } from '../commands/restore-terms.js';
 import { KeyProblems } from './key-problems.js';
@@ -87,8 +86,9 @@ async function runRestore(words: readonly string[], flags: RestoreFlags, io: Io,
         onPlan: (plan) => agreed(plan, options, flags, io, say),
         onNote: (text) => say(`warning: ${printable(text)}.`),
         onAgain: () => problems.clear(),
-        onProblem: (problem) => say(problems.take(problem)),
+        onProblem: (problem) => problems.take(problem, say),
       });
+      problems.sum(say);
       for (const server of summary.unconfirmed) say(`warning: ${printable(server)}: no replica confirmed what was written; a failover now could lose keys.`);
       for (const { command, error, server } of summary.companionsRefused) say(`warning: ${printable(server)} does not answer to ${command} (${printable(error)}): keys were written all the same, but how many of them took the place of another value is not known.`);
       if (summary.unanswered > 0) say(`warning: ${keysText(summary.unanswered)} sent without an answer: they may be on the target, too.`);
@@ -99,7 +99,7 @@ async function runRestore(words: readonly string[], flags: RestoreFlags, io: Io,
     },
     line: (summary) => closingLines(summary, flags, options),
     notes: (summary) => emptyRestoreNotes(summary, flags, options.ttlShift),
-    fields: (summary) => fieldsOf(summary, problems.all),
+    fields: (summary) => fieldsOf(summary, problems),
     exit: ({ declined, evicted, failure, told, total }) => (failure !== undefined ? EXIT.output : declined || evicted.length > 0 || total.rejected + told > 0 ? EXIT.keys : EXIT.done),
     done: 'written',
     tornText: '',
@@ -161,7 +161,7 @@ function closingLines(summary: RestoreSummary, { functions, verbose }: RestoreFl
   return lines.join('\n');
 }
 
-function fieldsOf(summary: RestoreSummary, problems: readonly KeyProblem[]): object {
+function fieldsOf(summary: RestoreSummary, problems: KeyProblems): object {
   const { companionsRefused, declined, evicted, failure, filtered, libraries, plan, resumed, rows, told, total, unanswered, unconfirmed } = summary;
   return {
     ...Object.fromEntries(OUTCOMES.map((outcome) => [`keys${outcome[0].toUpperCase()}${outcome.slice(1)}`, total[outcome]])),
@@ -172,7 +172,8 @@ function fieldsOf(summary: RestoreSummary, problems: readonly KeyProblem[]): obj
     resumed,
     declined,
     counts: rows.map(({ counts, db, server }) => ({ db, ...(server === '' ? {} : { server }), ...counts })),
-    rejected: problems,
+    rejected: problems.all,
+    reasons: problems.reasons,
     unconfirmed,
     commandsRefused: companionsRefused,
     evicted,

@@ -1,3 +1,4 @@
+import { ServerError } from '../redis/errors.js';
 import type { Servers } from '../redis/servers.js';
 import { type SourceHead, sourceHead } from './source-heads.js';
 import type { ServerUrl } from '../redis/url.js';
@@ -47,6 +48,13 @@ function chosenDbs({ dbMap, filter, url }: PlanOptions): ReadonlySet<number> | u
   return new Set(filter.db.map((db) => dbMap?.get(db) ?? db));
 }
 
+/** Throws ServerError where the URL names a database that the target does not have. */
+export function checkDatabase({ url }: PlanOptions, { clustered, databases, masters }: TargetFacts): void {
+  if (url.db === undefined || url.db < databases) return;
+  const there = databases === 1 ? `${clustered ? 'A cluster' : 'It'} has database 0 only` : `It has databases 0 to ${databases - 1}`;
+  throw new ServerError('TARGET', masters[0].name, `the target has no database ${url.db}, which its URL names`, undefined, `${there}: name one that it has.`);
+}
+
 /** Keys in the databases that are written to: those that stay there. */
 export function keysThere(facts: TargetFacts, options: PlanOptions): number {
   return options.flush === true ? 0 : keysWritten(facts, options);
@@ -86,7 +94,8 @@ async function librariesOf(sources: Plan['sources'], target: Target, options: Pl
 /** What becomes of libraries that the target has with other code. */
 export const libraryConflict = (options: PlanOptions): RestoreConflict => (flushesAll(options) ? 'replace' : (options.conflict ?? 'error'));
 
-function warningsOf({ keysThere: there, memoryLeft, memoryNeeded, sources, target }: Omit<Plan, 'warnings'>, { conflict = 'error', filter, flush }: PlanOptions): string[] {
+function warningsOf({ keysThere: there, memoryLeft, memoryNeeded, sources, target }: Omit<Plan, 'warnings'>, options: PlanOptions): string[] {
+  const { conflict = 'error', filter, flush } = options;
   const warnings: string[] = [];
   if (conflict === 'error' && there > 0) warnings.push('the target has to be empty, unless --on-conflict skip or replace says what becomes of keys that are there, or --flush empties it');
   if (target.assumed !== undefined) warnings.push(`${target.version} is not known here: it is written for as ${target.assumed}`);
@@ -95,7 +104,7 @@ function warningsOf({ keysThere: there, memoryLeft, memoryNeeded, sources, targe
     warnings.push(`the sources are RDB ${newest}, the target reads ${target.target.rdbVersion}: values that it does not read are written in another encoding`);
   }
   if (target.uncovered.length > 0) warnings.push(`no master has the slots ${target.uncovered.map(([from, to]) => (from === to ? `${from}` : `${from}-${to}`)).join(', ')}: their keys have nowhere to go`);
-  warnings.push(...missing(sources, target), ...clocks(target));
+  warnings.push(...missing(sources, target, options), ...clocks(target));
   if (flush !== true && memoryLeft !== undefined && memoryNeeded !== undefined && memoryNeeded > memoryLeft && !compileFilter(filter ?? {}).active) {
     const policy = target.masters.find(({ maxMemoryPolicy }) => !['', 'noeviction'].includes(maxMemoryPolicy))?.maxMemoryPolicy;
     warnings.push(`the memory that is left may not be enough${policy === undefined ? '' : `: the target drops keys then (maxmemory-policy ${policy})`}`);
@@ -116,14 +125,18 @@ function clocks({ masters }: TargetFacts): string[] {
 }
 
 /** What the sources have before their keys, and the target has no place for. */
-function missing(sources: Plan['sources'], { databases, modules, target, version }: TargetFacts): string[] {
+function missing(sources: Plan['sources'], { databases, modules, target, version }: TargetFacts, { dbMap, filter, url }: PlanOptions): string[] {
   const known = sources.filter((head) => head !== undefined);
   const wanted = [...new Set(known.flatMap((head) => head.modules))].filter((module) => !modules.includes(module));
-  const dbs = [...new Set(known.flatMap((head) => head.keys.map(({ db }) => db)))].filter((db) => db >= databases);
+  const lacking = new Map<number, number>();
+  for (const { db, keys } of known.flatMap((head) => head.keys)) {
+    const wantedDb = filter?.db === undefined || filter.db.length === 0 || filter.db.includes(db);
+    if (wantedDb && (url.db ?? dbMap?.get(db) ?? db) >= databases) lacking.set(db, (lacking.get(db) ?? 0) + keys);
+  }
   return [
     ...(known.some(({ functions }) => functions > 0) && !hasFunctions(target) ? [`the sources have functions, which ${version} does not know`] : []),
     ...(wanted.length > 0 ? [`the sources have data of modules that the target does not have: ${wanted.join(', ')}`] : []),
-    ...(dbs.length > 0 ? [`the sources have keys in databases that the target does not have: ${dbs.join(', ')}; --db-map puts them into others`] : []),
+    ...[...lacking].map(([db, keys]) => `the sources have ${keys === 1 ? 'a key' : `${keys} keys`} in database ${db}, which the target does not have; --db-map ${db}:0 puts its keys into another`),
   ];
 }
 

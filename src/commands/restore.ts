@@ -15,7 +15,7 @@ import { checkKept, RestoreCheckpoints } from './restore-checkpoints.js';
 import { discard, type Lane, laneOf, rewind } from './restore-lanes.js';
 import { type RestoreOptions, WINDOW } from './restore-options.js';
 import { Pass } from './restore-pass.js';
-import { flushTarget, keysThere, libraryConflict, type Plan, planOf } from './restore-plan.js';
+import { checkDatabase, flushTarget, keysThere, libraryConflict, type Plan, planOf } from './restore-plan.js';
 import { type RestoreEnd, restoreSummary, type RestoreSummary } from './restore-summary.js';
 import { Tally } from './restore-tally.js';
 import type { RunSummary } from './run.js';
@@ -101,6 +101,7 @@ class Restore {
 
   async run(): Promise<RestoreSummary> {
     const { options } = this;
+    checkDatabase(options, this.facts);
     const plan = await planOf(options, this.facts, this.forecast);
     await this.resume();
     if ((await options.onPlan?.(plan)) === false) return this.summary(plan, [], { declined: true });
@@ -144,6 +145,7 @@ class Restore {
       same: samePayload,
       custody: this.custody,
       onLoss: (server, reason) => this.lost(server, reason),
+      onNote: (text) => this.options.onNote?.(text),
       signal,
     });
     bulk.resumed = this.resumed;

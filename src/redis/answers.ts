@@ -32,6 +32,11 @@ export class Answers {
     await Promise.race([this.result, new Promise<void>((resolve) => (this.onDrained = resolve))]);
   }
 
+  /** Replies that have come. */
+  get received(): number {
+    return this.came;
+  }
+
   private get outstanding(): number {
     return this.due - this.came;
   }

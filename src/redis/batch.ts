@@ -8,8 +8,16 @@ export interface Delivery {
   conflict(batch: Batch, node: string, unit: Uint8Array): void;
   /** The server does not take it. */
   refused(batch: Batch, node: string, unit: Uint8Array, error: string): void;
+  /** The server closes the connection where the unit comes: its last words, where it has said something. */
+  closing(batch: Batch, node: string, unit: Uint8Array, words: string | undefined): void;
   /** The bytes of the batch are free again. */
   released(batch: Batch): void;
+}
+
+/** How often in a row a server has closed the connection where a unit was the first without a reply, and which run of it. */
+export interface Closings {
+  readonly times: number;
+  readonly runId: string;
 }
 
 /** What is known of a unit whose reply has come: nothing, that its key was there before, that it was not. */
@@ -37,11 +45,15 @@ export class Batch {
   retried = 0;
   /** Unix milliseconds when one of its units was sent in vain for the first time. */
   since = 0;
+  /** Of its only unit, where the connection was closed at that before. */
+  closings: Closings | undefined;
   /** Units whose replies have come. */
   answered = 0;
   /** Replies of the unit at hand that have come, and the errors among them, by command. */
   private replies = 0;
   private errors: (string | undefined)[] | undefined;
+  /** Units that were told to have arrived. */
+  arrived = 0;
   private marks: Uint8Array | undefined;
   private apart = 0;
   /** Where a unit begins: the last one that was looked for. */
@@ -136,7 +148,13 @@ export class Batch {
     }
     if (this.complete) this.apart = this.units;
     else for (let unit = 0; unit < this.answered; unit++) if (!this.isApart(unit)) this.setApart(unit);
+    this.arrived += units;
     this.delivery.delivered(this, node, units, replaced, uncounted);
+  }
+
+  /** Units that were answered, and are not apart. */
+  get taken(): number {
+    return this.answered - this.apart;
   }
 
   /** The bytes of a unit; a view. */

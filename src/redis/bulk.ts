@@ -1,14 +1,15 @@
 import type { Redis } from 'ioredis';
 import { setTimeout as delay } from 'node:timers/promises';
 import { keySlot } from '../bytes/crc16.js';
+import { formatText } from '../bytes/text.js';
 import type { Batch } from './batch.js';
 import { commandArgs, commandsOf, restoredBy } from './commands.js';
 import { Comparer, type Finding, type Suspect } from './comparer.js';
 import type { CustodyState } from './custody.js';
-import { ConnectionLost, ErrorReply, reasonOf, ServerError } from './errors.js';
+import { ConnectionClosed, ConnectionLost, ErrorReply, reasonOf, ServerError } from './errors.js';
 import type { Link } from './link.js';
 import { Links, type LinksEvents, type LinksOptions } from './links.js';
-import { type Refusal, refusalOf } from './refusals.js';
+import { isOverLimit, type Refusal, refusalOf } from './refusals.js';
 import { Retries, type Retry, retryOf } from './retries.js';
 import type { Master, Servers } from './servers.js';
 import { Signal } from './signal.js';
@@ -19,10 +20,18 @@ export interface BulkOptions extends LinksOptions {
   readonly relativeTtl: boolean;
   /** Whether two payloads mean the same value. */
   readonly same: (ours: Uint8Array, theirs: Uint8Array) => boolean;
+  /** What one should know of a server. */
+  readonly onNote: (text: string) => void;
   /** Aborted when nothing more is to be sent, nor waited for. */
   readonly signal?: AbortSignal | undefined;
 }
 
+/** Bytes of a unit that may be over a limit of a server: smaller ones are over nobody's. */
+const LEAST_LIMIT = 1 << 16;
+/** Times that a server closes the connection at a unit until that is looked at apart. */
+const MOST_CLOSINGS = 2;
+/** Keys that are refused for the same reason, before any is taken, after which the others need not be tried. */
+const MOST_REFUSED = 1000;
 /** Bytes waiting to be sent again at which makers of batches have to wait. */
 const MOST_RETRIES = 16 << 20;
 const MOST_COMPARED = 1000;
@@ -50,7 +59,9 @@ export class Bulk implements LinksEvents {
   resumed = false;
   /** When it is over: keys that were sent and may have been written, which no server has confirmed. */
   unanswered = 0;
-  private readonly refusals = new Map<string, CompanionRefusal>();
+  private readonly companions = new Map<string, CompanionRefusal>();
+  /** Bytes of the smallest payload, as far as is known, that is over a limit of a server. */
+  tooLarge = Infinity;
   private readonly links: Links;
   private readonly retries: Retries;
   private readonly comparer: Comparer;
@@ -58,6 +69,8 @@ export class Bulk implements LinksEvents {
   private readonly over = new AbortController();
   private lastError = 'the connection was lost';
   private recovering = false;
+  /** Why all keys so far were refused, and how many; undefined where something else became of one. */
+  private refusals: { reason: string; count: number } | undefined = { reason: '', count: 0 };
   /** Who is master may have changed. */
   private stale = false;
   private closed = false;
@@ -169,9 +182,11 @@ export class Bulk implements LinksEvents {
       this.fail(new ServerError('REFUSED', link.name, error));
       return;
     }
+    if (refusal === 'there') this.refusals = undefined;
     if (refusal === 'there' && (batch.again || this.resumed)) this.comparer.add({ link, batch, unit: bytes.slice() });
     else if (refusal === 'there') batch.delivery.conflict(batch, link.name, bytes);
-    else if (refusal === 'refused') batch.delivery.refused(batch, link.name, bytes, error);
+    else if (isOverLimit(error)) this.overLimit(link, batch, bytes.slice(), error);
+    else if (refusal === 'refused') this.refused(link, batch, bytes, error);
     else this.again(link, batch, unit, bytes, { error, refusal });
     this.change.fire();
   }
@@ -179,12 +194,29 @@ export class Bulk implements LinksEvents {
   /** The data command was done all the same. */
   companionRefused(server: string, command: string, error: string): void {
     const known = `${command} ${server}`;
-    if (command !== 'ASKING' && !this.refusals.has(known)) this.refusals.set(known, { server, command, error });
+    if (command !== 'ASKING' && !this.companions.has(known)) this.companions.set(known, { server, command, error });
   }
 
   /** Commands that servers refused, and that others were done without: the first of each kind. */
   get companionsRefused(): CompanionRefusal[] {
-    return [...this.refusals.values()];
+    return [...this.companions.values()];
+  }
+
+  private refused({ name }: Link, batch: Batch, unit: Uint8Array, error: string): void {
+    batch.delivery.refused(batch, name, unit, error);
+    const { refusals } = this;
+    if (refusals === undefined) return;
+    this.refusals = batch.taken > 0 ? undefined : refusals.count === 0 || refusals.reason === error ? { reason: error, count: refusals.count + 1 } : undefined;
+    if (this.refusals?.count !== MOST_REFUSED) return;
+    const version = /DUMP payload version/.test(error) ? ' Where the target is older than it says, --target-version names the version that it has.' : '';
+    const advice = `The first ${MOST_REFUSED} keys were refused for this reason and none was taken, so the rest was not read.${version}`;
+    this.fail(new ServerError('REFUSED', name, error, undefined, advice));
+  }
+
+  /** The connection is as good as closed. */
+  private overLimit(link: Link, batch: Batch, unit: Uint8Array, error: string): void {
+    batch.delivery.closing(batch, link.name, unit, error);
+    link.reset(error);
   }
 
   /** A server that is no node of a cluster to us cannot send us to another one. */
@@ -219,19 +251,42 @@ export class Bulk implements LinksEvents {
     void this.recover();
   }
 
-  lost(link: Link, sent: readonly Batch[], cause: unknown): void {
+  lost(link: Link, sent: readonly Batch[], cause: unknown, due: Batch | undefined): void {
     if (this.closed) return;
-    this.lastError = `${link.name}: ${reasonOf(cause)}`;
+    this.lastError = `${link.name}: ${reasonOf(cause)}${due === undefined ? '' : `, at ${nameOf(due.unit(due.answered))}`}`;
     this.stale = true;
     if (cause instanceof ServerError && cause.code === 'REFUSED') this.fail(cause);
     else if (!(cause instanceof ConnectionLost || cause instanceof ServerError || isSystemError(cause) || cause instanceof SyntaxError)) this.fail(new ServerError('LOST', link.name, reasonOf(cause), cause, 'What the server confirmed is restored.')); // a file that cannot be written: no patience helps
+    if (due !== undefined && (cause instanceof ConnectionClosed || isSystemError(cause))) this.closedAt(link, due);
     for (const batch of sent) this.takeBack(batch, true);
     this.links.ended(link);
     void this.recover();
     this.change.fire();
   }
 
+  /** A unit is the first that a closed connection gave no reply to: the one that the server closed it for, if that happens again. */
+  private closedAt({ name, runId }: Link, batch: Batch): void {
+    const unit = batch.answered;
+    const bytes = batch.unit(unit);
+    if (bytes.length < LEAST_LIMIT || batch.isApart(unit)) return;
+    const times = batch.closings?.runId === runId ? batch.closings.times + 1 : 1;
+    const retry = { ...retryOf(batch, unit, bytes, true), closings: { runId, times } };
+    batch.setApart(unit);
+    if (times < MOST_CLOSINGS && bytes.length < this.tooLarge) this.push(retry);
+    else batch.delivery.closing(batch, name, retry.bytes, undefined);
+  }
+
+  /** A server takes no payloads of this size: that of `key` shows it. */
+  learnLimit(server: string, db: number, key: Uint8Array, size: number): void {
+    if (size < LEAST_LIMIT || size >= this.tooLarge) return;
+    if (this.tooLarge === Infinity) {
+      this.options.onNote(`${server} closes the connection at the value of key ${textOf(key)} in database ${db}, whose payload has ${size} bytes: it and larger ones are written with plain commands`);
+    }
+    this.tooLarge = size;
+  }
+
   released(batch: Batch): void {
+    if (batch.arrived > 0) this.refusals = undefined;
     this.retries.released(batch);
     batch.delivery.released(batch);
   }
@@ -418,5 +473,15 @@ function reasonOfUnit({ asking, perUnit }: Batch, errors: readonly (string | und
 function commandName(unit: Uint8Array, index: number): string {
   return Buffer.from(commandArgs([...commandsOf(unit)][index], 0)[0]).toString('latin1');
 }
+/** Characters of a key in a message. */
+const MOST_TEXT = 100;
+
+/** A key, for messages. */
+function textOf(key: Uint8Array): string {
+  const text = formatText(key, 0, key.length);
+  return `${JSON.stringify(text.slice(0, MOST_TEXT))}${text.length > MOST_TEXT ? '…' : ''}`;
+}
+
+const nameOf = (unit: Uint8Array): string => `key ${textOf(restoredBy(unit).key)} (${unit.length} bytes)`;
 
 const isSystemError = (error: unknown): boolean => error instanceof Error && 'code' in error && typeof error.code === 'string';

@@ -76,6 +76,7 @@ export class Flight {
 
   /** Another reply came. Throws ConnectionLost where nothing waits for it. */
   reply(error: string | undefined, integer: number | undefined): void {
+    if (this.items.length === 0 && error !== undefined) throw new ConnectionLost(error); // what a server says before it closes
     const { head } = this;
     if (head instanceof Answers) {
       head.take(error, integer);

@@ -1,12 +1,12 @@
 import type { Duplex } from 'node:stream';
-import { setTimeout as delay } from 'node:timers/promises';
+import { setImmediate as turn, setTimeout as delay } from 'node:timers/promises';
 import { Answers } from './answers.js';
 import { BARRIER, Barriers } from './barriers.js';
 import { Batch } from './batch.js';
 import { encodeCommand } from './commands.js';
 import type { Opened } from './connect.js';
 import type { Custody } from './custody.js';
-import { ConnectionLost, reasonOf, ServerError } from './errors.js';
+import { ConnectionClosed, ConnectionLost, reasonOf, ServerError } from './errors.js';
 import { Flight } from './flight.js';
 import { refusalOf } from './refusals.js';
 import { ERROR, INTEGER, NO_REPLY, OK, ReplyReader } from './replies.js';
@@ -35,8 +35,8 @@ export interface LinkOptions {
 export interface LinkEvents {
   /** Commands of a unit were answered with errors. */
   failed(link: Link, batch: Batch, unit: number, errors: readonly (string | undefined)[]): void;
-  /** The connection ended or could not be opened: these batches were sent and may have been applied, or not. */
-  lost(link: Link, sent: readonly Batch[], cause: unknown): void;
+  /** The connection ended or could not be opened: these batches were sent and may have been applied, or not. A reply was due to one. */
+  lost(link: Link, sent: readonly Batch[], cause: unknown, due: Batch | undefined): void;
   /** Nothing more comes of a batch. */
   released(batch: Batch): void;
   /** The server was restarted: what it had confirmed may be lost. */
@@ -60,6 +60,10 @@ export class Link {
   private taken = 0;
   private turn: Promise<unknown> = Promise.resolve();
   private db = 0;
+  /** The server has closed the connection while it waited for a replica: what is sent meanwhile may be more than it takes. */
+  private pausesAtBarriers = false;
+  /** Why the last connection ended. */
+  private endedBy: unknown = new ConnectionLost('there is no connection');
   private working = false;
   private closed = false;
   /** Unix milliseconds since when there is no connection, after one was lost or could not be opened. */
@@ -84,6 +88,11 @@ export class Link {
 
   set hasReplicas(has: boolean) {
     this.barriers.hasReplicas = has;
+  }
+
+  /** Of the server that was connected to last. */
+  get runId(): string {
+    return this.options.custody.runId;
   }
 
   /** Replicas did not confirm in time, or the question was refused. */
@@ -119,7 +128,7 @@ export class Link {
     if (this.socket === undefined) await this.open();
     if (batch.db !== this.db) {
       await this.select(batch.db);
-    } else if (!this.flight.fits(batch, window, windowUnits)) {
+    } else if (!this.flight.fits(batch, window, windowUnits) || (this.pausesAtBarriers && this.barriers.pending)) {
       await this.change.wait();
     } else if (this.queue[0] === batch) {
       this.queue.shift();
@@ -141,7 +150,7 @@ export class Link {
   }
 
   private get connected(): Duplex {
-    if (this.socket === undefined) throw new ConnectionLost('the connection has ended');
+    if (this.socket === undefined) throw this.endedBy;
     return this.socket;
   }
 
@@ -159,7 +168,7 @@ export class Link {
     this.reader.reset();
     socket.on('data', (chunk: Uint8Array) => this.received(socket, chunk));
     socket.on('error', (error) => this.ended(socket, error));
-    socket.on('close', () => this.ended(socket, new ConnectionLost('the server closed the connection')));
+    for (const event of ['end', 'close'] as const) socket.on(event, () => this.ended(socket, new ConnectionClosed('the server closed the connection')));
     socket.on('drain', () => this.change.fire());
     socket.resume();
   }
@@ -238,19 +247,24 @@ export class Link {
   private lose(cause: unknown): void {
     const { socket, unsettled } = this;
     const confirming = this.barriers.wanted || this.barriers.pending;
+    const reason = cause instanceof ConnectionLost ? cause : new ConnectionClosed(reasonOf(cause), { cause });
     this.socket = undefined;
+    this.endedBy = reason;
     socket?.destroy();
     this.downSince ||= Date.now();
     this.unsettled = [];
+    const items = this.flight.clear();
+    this.pausesAtBarriers ||= reason instanceof ConnectionClosed && items[0] instanceof Answers && this.barriers.has(items[0]);
     this.barriers.clear();
     const sent = [...unsettled];
-    for (const item of this.flight.clear()) {
-      if (item instanceof Answers) item.fail(cause instanceof ConnectionLost ? cause : new ConnectionLost(reasonOf(cause), { cause }));
+    for (const item of items) {
+      if (item instanceof Answers) item.fail(reason);
       else sent.push(item);
     }
     if (!confirming) for (const batch of sent) this.deliver(batch);
     this.change.fire();
-    this.events.lost(this, sent, cause);
+    const [first] = items as readonly (Batch | Answers | undefined)[];
+    this.events.lost(this, sent, cause, first instanceof Batch && !first.complete ? first : undefined);
   }
 
   /** What was answered counts, also of a batch that the end of the connection has cut, though no replica has confirmed it. */
@@ -302,7 +316,7 @@ export class Link {
     if (this.db !== db) await this.select(db);
     const answers = new Answers(0, true);
     this.flight.add(answers);
-    const wire = new Wire(answers, (bytes) => this.putAndDrain(bytes));
+    const wire = new Wire(answers, (bytes) => this.putAndDrain(bytes), this.runId);
     try {
       const result = await work(wire);
       await wire.end();
@@ -316,13 +330,14 @@ export class Link {
     }
   }
 
-  /** Until the bytes are written, and may change. */
+  /** Until the bytes are written, and may change. A write that fails ends the connection: what has come before is read first. */
   private async putAndDrain(bytes: Uint8Array): Promise<void> {
+    await turn();
     const { connected } = this;
     this.watchdog.watch();
     this.watchdog.sign();
     const error = await new Promise<Error | null | undefined>((resolve) => connected.write(bytes, resolve));
-    if (error) throw new ConnectionLost(reasonOf(error), { cause: error });
+    if (error) throw new ConnectionClosed(reasonOf(error), { cause: error });
   }
 
   /**

@@ -1,4 +1,4 @@
-import { Batch, type Delivery } from './batch.js';
+import { Batch, type Closings, type Delivery } from './batch.js';
 import { commandsOf, encodeCommand, withElapsed } from './commands.js';
 import type { ServerClock } from './server-clock.js';
 
@@ -12,6 +12,7 @@ export interface Retry {
   readonly again: boolean;
   readonly since: number;
   readonly wasThere: boolean | undefined;
+  readonly closings: Closings | undefined;
 }
 
 /** Who gets units, and judges their relative expiries by its own clock. */
@@ -101,7 +102,7 @@ export class Retries {
   }
 
   private batchOf({ clock }: Owner, retries: readonly Retry[]): Batch {
-    const [{ again, db, delivery, perUnit }] = retries;
+    const [{ again, closings, db, delivery, perUnit }] = retries;
     const now = clock.now();
     const units = retries.map(({ builtAt, bytes }) => (this.relativeTtl ? withElapsed(bytes, now - builtAt) : bytes));
     const batch = new Batch(delivery, Buffer.concat(units), db, perUnit);
@@ -110,6 +111,7 @@ export class Retries {
     batch.retried = retries.reduce((sum, { bytes }) => sum + bytes.length, 0);
     batch.builtAt = now;
     batch.again = again;
+    batch.closings = closings;
     batch.since = oldest(retries);
     retries.forEach(({ wasThere }, unit) => {
       if (wasThere !== undefined) batch.setWasThere(unit, wasThere);
@@ -120,13 +122,13 @@ export class Retries {
 
 /** A unit cut out of its batch, without ASKING. `again`: it may have been applied. */
 export function retryOf(batch: Batch, unit: number, bytes: Uint8Array, again: boolean): Retry {
-  const { asking, builtAt, db, delivery, perUnit, since } = batch;
+  const { asking, builtAt, closings, db, delivery, perUnit, since } = batch;
   const plain = asking ? Buffer.concat([...commandsOf(bytes)].filter((_, i) => i % 2 === 1)) : bytes.slice();
-  return { bytes: plain, delivery, db, perUnit: asking ? perUnit / 2 : perUnit, builtAt, again, since: since || Date.now(), wasThere: batch.wasThere(unit) };
+  return { bytes: plain, delivery, db, perUnit: asking ? perUnit / 2 : perUnit, builtAt, again, since: since || Date.now(), wasThere: batch.wasThere(unit), closings };
 }
 
 function alike(a: Retry, b: Retry): boolean {
-  return a.delivery === b.delivery && a.db === b.db && a.perUnit === b.perUnit && a.again === b.again;
+  return a.closings === undefined && b.closings === undefined && a.delivery === b.delivery && a.db === b.db && a.perUnit === b.perUnit && a.again === b.again;
 }
 
 function oldest(retries: readonly Retry[]): number {

@@ -6,6 +6,8 @@ export class Wire {
   constructor(
     private readonly answers: Answers,
     private readonly put: (bytes: Uint8Array) => Promise<void>,
+    /** Of the server at the other end: see ServerProcess. */
+    readonly runId: string,
   ) {}
 
   /** Writes bytes of commands; they must not change until this is over. `commands` of them begin there. */
@@ -17,6 +19,11 @@ export class Wire {
   /** The first error so far of what was written. */
   get error(): string | undefined {
     return this.answers.error;
+  }
+
+  /** Replies that have come. */
+  get received(): number {
+    return this.answers.received;
   }
 
   /** Until all replies so far have come. */

@@ -11,6 +11,9 @@ export type RestoreConflict = 'error' | 'skip' | 'replace';
 /** Why a key is rejected that the target has. */
 export const THERE = 'the key is there: somebody else wrote it, or another source or database had it, too';
 
+/** How a reason begins that the server itself has not said. */
+export const CLOSES = 'the server closes the connection';
+
 /** A key that is not on the server, and why. */
 export interface Rejected {
   readonly db: number;
@@ -25,6 +28,15 @@ export interface Rejected {
   readonly expireAt: bigint | undefined;
 }
 
+/** A unit that a server closes the connection at. */
+export interface Closing {
+  readonly batch: Batch;
+  readonly server: string;
+  readonly unit: Uint8Array;
+  /** What the server said before. */
+  readonly words: string | undefined;
+}
+
 export interface StretchEvents {
   /** A server had the key already, and that is an error. */
   readonly conflictsAre: 'skipped' | 'rejected';
@@ -33,6 +45,8 @@ export interface StretchEvents {
   /** Unix milliseconds of an expiry, from that in a command. */
   readonly expireAt: (ttl: bigint, builtAt: number) => bigint | undefined;
   onRelease(batch: Batch): void;
+  /** Whoever hears of it settles the key. */
+  onClosing(stretch: Stretch, closing: Closing): void;
   onChange(): void;
 }
 
@@ -99,6 +113,10 @@ export class Stretch implements Delivery {
     restamp(payload, this.events.version);
     const expireAt = this.events.expireAt(ttl, batch.builtAt);
     this.reject({ db: batch.db, key: formatText(key, 0, key.length), server: node, error, payload, expireAt });
+  }
+
+  closing(batch: Batch, server: string, unit: Uint8Array, words: string | undefined): void {
+    this.events.onClosing(this, { batch, server, unit, words });
   }
 
   /** A key that was on its way. */

@@ -53,7 +53,7 @@ export class RestoreRuns {
 
   /** Whether keys of a database, of the target, can go this way now. */
   can(db: number): boolean {
-    return this.kernelFits && db < this.options.databases && this.batches.hasFree;
+    return this.kernelFits && this.options.bulk.tooLarge > LARGEST_RUN && db < this.options.databases && this.batches.hasFree;
   }
 
   /** Takes `most` records at the most, into a database of the target. Returns how many were taken. */

@@ -5,14 +5,15 @@ import type { Framer } from '../rdb/framer.js';
 import { encodePayload, PAYLOAD_FOOTER, payloadHead } from '../rdb/payload.js';
 import { hasFunctions, sentVersion, type Target, targetName } from '../values/targets.js';
 import { DumpSink, type DumpSinkOptions } from './dump-sink.js';
+import { reasonOf, ServerError } from '../redis/errors.js';
 import { HeldPayload } from './held-payload.js';
 import { frameLibraryName, functionCode } from './rdb-meta.js';
 import { RespValues } from './resp-values.js';
 import { RestoreBatches } from './restore-batches.js';
 import { type LibraryForecast, loadLibrary, type SourceLibrary } from './restore-functions.js';
-import { LargeValue } from './restore-large.js';
+import { type LargeOptions, LargeValue } from './restore-large.js';
 import { LargeValues } from './restore-larges.js';
-import { type RestoreConflict, type Stretch, THERE } from './restore-progress.js';
+import { type Closing, type RestoreConflict, type Stretch, THERE } from './restore-progress.js';
 import { RecordWriter, recordRoom } from './restore-record.js';
 import { RefusedValue } from './restore-refused.js';
 import { RestoreRuns, type RunsOptions } from './restore-runs.js';
@@ -65,7 +66,7 @@ export class RestoreSink extends DumpSink {
   constructor(protected override readonly options: RestoreSinkOptions) {
     super(options);
     this.batches = new RestoreBatches(this.hot, options);
-    this.stretches = new Stretches(options, this.batches);
+    this.stretches = new Stretches(options, this.batches, (stretch, closing) => void this.apart(stretch, closing));
     this.runs = new RestoreRuns(this.hot, options, this.batches, this.stretches, (frame) => this.slowly(frame));
     this.refused = new RefusedValue((rejected) => this.stretches.current.leaveOut(rejected));
     this.records = new RecordWriter(this.hot, options.target, options.conflict);
@@ -124,7 +125,7 @@ export class RestoreSink extends DumpSink {
       this.stretches.current.ledger.at(db, '').expired++;
       this.options.onExpired(frame.expireAt - ttlShift);
     } else if (db >= databases) {
-      this.refuse(frame, `the target has no database ${db}${this.options.intoDb === undefined ? `; --db-map ${frame.db}:0 puts its keys into another` : ', which its URL names'}`);
+      this.refuse(frame, `the target has no database ${db}; --db-map ${frame.db}:0 puts its keys into another`);
     }
   }
 
@@ -135,7 +136,8 @@ export class RestoreSink extends DumpSink {
     }
     const head = payloadHead(frame);
     const size = head.length + frame.end - frame.start + PAYLOAD_FOOTER;
-    if (size > this.options.maxPayload) this.part(frame);
+    const { bulk, maxPayload } = this.options;
+    if (size > maxPayload || size >= bulk.tooLarge) this.part(frame);
     else if (this.options.dry === true) this.foresee(frame, undefined);
     else this.record(frame, head, size);
   }
@@ -148,11 +150,25 @@ export class RestoreSink extends DumpSink {
     }
     if (frame.first) {
       const { current } = this.stretches;
-      const own = { countReplaced: this.batches.counts, hot: this.hot, version: this.version, sentVersion: this.sentVersion(frame) };
-      this.larges.begin(new LargeValue(frame, current, { ...this.options, ...own }));
+      this.larges.begin(new LargeValue(frame, current, { ...this.largeOptions, sentVersion: this.sentVersion(frame) }));
       current.expect(1);
     }
     this.larges.add(frame);
+  }
+
+  private get largeOptions(): Omit<LargeOptions, 'sentVersion'> {
+    return { ...this.options, countReplaced: this.batches.counts, hot: this.hot, version: this.version };
+  }
+
+  /** A value of a batch that a server closes the connection at goes on its own, beside the others. */
+  private async apart(stretch: Stretch, closing: Closing): Promise<void> {
+    const { bulk, signal } = this.options;
+    try {
+      await LargeValue.at(closing, stretch, this.largeOptions).send();
+    } catch (error) {
+      if (signal?.aborted === true) return;
+      bulk.fail(error instanceof ServerError ? error : new ServerError('LOST', closing.server, reasonOf(error), error));
+    }
   }
 
   private lookAt(frame: Frame): void {
