@@ -38,7 +38,7 @@ const sum = (keys: ReadonlyMap<number, number>): number => [...keys.values()].re
 const allKeys = ({ target }: Plan): number => target.masters.reduce((total, { keys }) => total + sum(keys), 0);
 
 /** For `--json`. */
-export function planObject({ intoDb, keysDeleted, keysThere, memoryLeft, memoryNeeded, sources, target, warnings }: Plan): object {
+export function planObject({ aofTails, intoDb, keysDeleted, keysThere, memoryLeft, memoryNeeded, sources, target, warnings }: Plan): object {
   const { clustered, databases, masters, modules, version } = target;
   return {
     sources,
@@ -48,6 +48,7 @@ export function planObject({ intoDb, keysDeleted, keysThere, memoryLeft, memoryN
     keysDeleted,
     memoryNeeded,
     memoryLeft,
+    aofTails,
     warnings,
   };
 }

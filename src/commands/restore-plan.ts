@@ -1,3 +1,4 @@
+import { aofTail } from './aof.js';
 import type { Servers } from '../redis/servers.js';
 import { type SourceHead, sourceHead } from './source-heads.js';
 import type { ServerUrl } from '../redis/url.js';
@@ -14,6 +15,12 @@ export interface PlanOptions {
   readonly filter?: FilterOptions | undefined;
   readonly flush?: boolean | undefined;
   readonly conflict?: RestoreConflict | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface AofTail {
+  readonly file: string;
+  readonly bytes: number;
 }
 
 /** What is going to happen, as far as it can be known before anything is read or written. */
@@ -30,6 +37,8 @@ export interface Plan {
   readonly memoryNeeded: number | undefined;
   /** Bytes that the target has left, where it has a limit. */
   readonly memoryLeft: number | undefined;
+  /** Sources in which commands of an AOF follow the RDB: so many bytes, which are not read. */
+  readonly aofTails: readonly AofTail[];
   /** What is not as one would wish. */
   readonly warnings: readonly string[];
 }
@@ -55,11 +64,22 @@ function keysWritten({ masters }: TargetFacts, options: PlanOptions): number {
 
 export async function planOf(options: PlanOptions, target: TargetFacts): Promise<Plan> {
   const sources = await Promise.all(options.sources.map((source) => sourceHead(source)));
+  const aofTails = await tailsOf(sources, options.signal);
   const memoryNeeded = sources.reduce<number | undefined>((sum, head) => (sum === undefined || head?.usedMemory === undefined ? undefined : sum + head.usedMemory), 0);
   const limited = target.masters.filter(({ maxMemory }) => maxMemory > 0);
   const memoryLeft = limited.length < target.masters.length ? undefined : limited.reduce((sum, { maxMemory, usedMemory }) => sum + Math.max(0, maxMemory - usedMemory), 0);
-  const plan = { sources, target, intoDb: options.url.db, keysThere: keysThere(target, options), keysDeleted: options.flush === true ? keysWritten(target, options) : 0, memoryNeeded, memoryLeft };
+  const plan = { sources, target, intoDb: options.url.db, keysThere: keysThere(target, options), keysDeleted: options.flush === true ? keysWritten(target, options) : 0, memoryNeeded, memoryLeft, aofTails };
   return { ...plan, warnings: warningsOf(plan, options) };
+}
+
+async function tailsOf(sources: Plan['sources'], signal: AbortSignal | undefined): Promise<AofTail[]> {
+  const tails: AofTail[] = [];
+  for (const head of sources) {
+    if (head === undefined) continue;
+    const bytes = await aofTail(head, signal);
+    if (bytes > 0) tails.push({ file: head.source, bytes });
+  }
+  return tails;
 }
 
 function warningsOf({ keysThere: there, memoryLeft, memoryNeeded, sources, target }: Omit<Plan, 'warnings'>, { conflict = 'error', filter, flush }: PlanOptions): string[] {

@@ -7,6 +7,7 @@ import { Servers } from '../redis/servers.js';
 import { RejectsFile } from '../sinks/rejects-file.js';
 import { samePayload } from '../values/same-value.js';
 import { hasAbsoluteTtl } from '../values/targets.js';
+import { baseWarning } from './aof.js';
 import { type Eviction, evictionsSince } from './evictions.js';
 import { checkKept, RestoreCheckpoints } from './restore-checkpoints.js';
 import { discard, type Lane, laneOf, rewind } from './restore-lanes.js';
@@ -91,7 +92,9 @@ class Restore {
     const { options } = this;
     const plan = await planOf(options, this.facts);
     await this.resume();
-    if ((await options.onPlan?.(plan)) === false) return this.summary(plan, [], { declined: true });
+    await this.tellOfAofs(plan);
+    const complete = plan.aofTails.length === 0 || options.ignoreAofTail === true;
+    if ((await options.onPlan?.(plan)) === false || !complete) return this.summary(plan, [], { declined: true });
     if (options.dryRun !== true && !this.resumed) await this.clear(plan);
     this.countReplaced ||= options.conflict === 'replace' && !this.resumed && keysThere(this.facts, options) > 0;
     if (options.rejects !== undefined) this.tally.rejects = new RejectsFile(options.rejects, this.rejectsKept);
@@ -115,6 +118,17 @@ class Restore {
       await bulk.close({ settled: false });
       this.lanes.forEach(discard);
       this.tally.rejects?.close();
+    }
+  }
+
+  /** Says of sources that they are not all there is, as it is said once more when they have been read. */
+  private async tellOfAofs({ aofTails, sources }: Plan): Promise<void> {
+    const { onAofTail, onWarning } = this.options;
+    for (const { bytes, file } of aofTails) onAofTail?.(file, bytes);
+    for (const head of sources) {
+      if (head === undefined || aofTails.some(({ file }) => file === head.source)) continue;
+      const warning = await baseWarning(head.source, head.aofMark);
+      if (warning !== undefined) onWarning?.(head.source, warning);
     }
   }
 

@@ -1,5 +1,6 @@
 import { NEED, META } from '../rdb/frame.js';
 import { Framer } from '../rdb/framer.js';
+import type { AofMark } from '../rdb/opcodes.js';
 import type { Vendor } from '../rdb/types.js';
 import { fileSize, openInput } from '../sources/input.js';
 import { metaRecord } from '../values/meta.js';
@@ -23,6 +24,8 @@ export interface SourceHead {
   readonly functions: number;
   /** Modules that have data there. */
   readonly modules: readonly string[];
+  /** The aux field by which the file says that it is the base of an AOF. */
+  readonly aofMark: AofMark | undefined;
   /** Bytes of the file, compressed or not. */
   readonly size: number | undefined;
 }
@@ -62,5 +65,5 @@ export async function sourceHead(source: string): Promise<SourceHead | undefined
   const number = (name: string): number | undefined => (aux.has(name) ? Number(aux.get(name)) : undefined);
   const server = aux.get('valkey-ver') ?? aux.get('redis-ver');
   const found = { keys, functions, modules: [...modules] };
-  return { source, vendor: framer.vendor, version: framer.version, server, usedMemory: number('used-mem'), created: number('ctime'), ...found, size };
+  return { source, vendor: framer.vendor, version: framer.version, server, usedMemory: number('used-mem'), created: number('ctime'), ...found, aofMark: framer.aofMark, size };
 }
