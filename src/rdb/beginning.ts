@@ -11,8 +11,8 @@ export function latin(bytes: Uint8Array, from: number, to: number): string {
 /** Whether an RDB begins here. */
 export const isRdb = (text: string): boolean => /^(?:REDIS\d{4}|VALKEY\d{3})/.test(text);
 
-/** What a replication link has before an RDB: its reply to PSYNC, newlines while it waits, then a mark that comes again at the end, or the length. */
-const TRANSFER = /^(?:\+FULLRESYNC [^\r\n]*\r\n)?\n*\$(?:EOF:([!-~]{40})|\d{1,20})\r\n/;
+/** What a replication link has before an RDB: replies to REPLCONF and PSYNC, newlines while it waits, then a mark that comes again at the end, or the length. */
+const TRANSFER = /^(?:\+[^\r\n]*\r\n|\n)*\$(?:EOF:([!-~]{40})|\d{1,20})\r\n/;
 
 /** Of an RDB as a link sent it: how many characters stand before it, and the mark that follows it. */
 export function transferHead(text: string): { readonly length: number; readonly mark: string | undefined } | undefined {

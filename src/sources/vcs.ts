@@ -10,8 +10,8 @@ const WHAT = 'the VCS header of an RDB that Valkey compressed';
 
 const CODECS = [
   undefined,
-  { name: 'LZ4', compression: 'lz4', magic: 0x184d2204 },
-  { name: 'zstd', compression: 'zstd', magic: 0xfd2fb528 },
+  { frame: 'an LZ4 frame', compression: 'lz4', magic: 0x184d2204 },
+  { frame: 'a zstd frame', compression: 'zstd', magic: 0xfd2fb528 },
 ] as const;
 
 export const isEnvelope = (head: Uint8Array): boolean => head.length === 3 && head[0] === 0x56 && head[1] === 0x43 && head[2] === 0x53;
@@ -25,7 +25,7 @@ export async function openEnvelope(reader: ByteReader): Promise<'lz4' | 'zstd'> 
   if (reserved !== 0) throw reader.damage(`${WHAT} with a reserved byte of 0`, `${reserved}`);
   if (kind !== 1 && kind !== 2) throw reader.damage(`${WHAT} of kind 1 (a file) or 2 (a replica)`, `kind ${kind}`);
   const magic = await reader.peek(4);
-  if (magic.length < 4) throw reader.endsEarly(`a ${codec.name} frame after ${WHAT}`);
-  if (readU32(magic) !== codec.magic) throw reader.damage(`a ${codec.name} frame after ${WHAT}`, 'other bytes');
+  if (magic.length < 4) throw reader.endsEarly(`${codec.frame} after ${WHAT}`);
+  if (readU32(magic) !== codec.magic) throw reader.damage(`${codec.frame} after ${WHAT}`, 'other bytes');
   return codec.compression;
 }
