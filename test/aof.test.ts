@@ -227,6 +227,18 @@ describe.skipIf(missingServer() !== undefined)(`an AOF restored to ${SERVER}`, a
     expect(err).toContain(TAIL);
   });
 
+  test('what is no RDB ends it before anything is deleted, unless others are to go on', async () => {
+    const text = folder.file('no.rdb', 'hello, this is no RDB');
+    const good = folder.file('good.rdb', rdb('REDIS0009', [key]));
+    const aofFolder = folder.at('appendonlydir');
+    for (const [source, message] of [[text, 'NOT_RDB'], [aofFolder, 'got the folder of an AOF'], [join(aofFolder, 'appendonly.aof.manifest'), 'got the manifest of an AOF']]) {
+      const { code, err } = await restore([good, source, url, ...all]);
+      expect([code, err, await client.get('there')]).toEqual([3, expect.stringContaining(message), 'before']);
+    }
+    expect((await restore([good, text, url, ...all, '--keep-going'])).code).toBe(3);
+    expect([await client.get('a'), await client.get('there')]).toEqual(['1', null]);
+  });
+
   test('the base of a real AOF', async () => {
     await client.config('SET', 'appendonly', 'yes');
     const info = (): Promise<boolean> => client.info('persistence').then((text) => text.includes('aof_rewrite_in_progress:0') && text.includes('aof_enabled:1'));

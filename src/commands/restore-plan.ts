@@ -1,5 +1,6 @@
-import { aofTail } from './aof.js';
+import { RdbError } from '../bytes/errors.js';
 import type { Servers } from '../redis/servers.js';
+import { aofTail } from './aof.js';
 import { type SourceHead, sourceHead } from './source-heads.js';
 import type { ServerUrl } from '../redis/url.js';
 import type { RestoreConflict } from '../sinks/restore-progress.js';
@@ -39,6 +40,8 @@ export interface Plan {
   readonly memoryLeft: number | undefined;
   /** Sources in which commands of an AOF follow the RDB: so many bytes, which are not read. */
   readonly aofTails: readonly AofTail[];
+  /** Of sources that do not begin like an RDB. */
+  readonly errors: readonly RdbError[];
   /** What is not as one would wish. */
   readonly warnings: readonly string[];
 }
@@ -63,13 +66,14 @@ function keysWritten({ masters }: TargetFacts, options: PlanOptions): number {
 }
 
 export async function planOf(options: PlanOptions, target: TargetFacts): Promise<Plan> {
-  const sources = await Promise.all(options.sources.map((source) => sourceHead(source)));
+  const heads = await Promise.all(options.sources.map((source) => sourceHead(source)));
+  const sources = heads.map((head) => (head instanceof RdbError ? undefined : head));
   const aofTails = await tailsOf(sources, options.signal);
   const memoryNeeded = sources.reduce<number | undefined>((sum, head) => (sum === undefined || head?.usedMemory === undefined ? undefined : sum + head.usedMemory), 0);
   const limited = target.masters.filter(({ maxMemory }) => maxMemory > 0);
   const memoryLeft = limited.length < target.masters.length ? undefined : limited.reduce((sum, { maxMemory, usedMemory }) => sum + Math.max(0, maxMemory - usedMemory), 0);
   const plan = { sources, target, intoDb: options.url.db, keysThere: keysThere(target, options), keysDeleted: options.flush === true ? keysWritten(target, options) : 0, memoryNeeded, memoryLeft, aofTails };
-  return { ...plan, warnings: warningsOf(plan, options) };
+  return { ...plan, errors: heads.filter((head) => head instanceof RdbError), warnings: warningsOf(plan, options) };
 }
 
 async function tailsOf(sources: Plan['sources'], signal: AbortSignal | undefined): Promise<AofTail[]> {
@@ -82,7 +86,7 @@ async function tailsOf(sources: Plan['sources'], signal: AbortSignal | undefined
   return tails;
 }
 
-function warningsOf({ keysThere: there, memoryLeft, memoryNeeded, sources, target }: Omit<Plan, 'warnings'>, { conflict = 'error', filter, flush }: PlanOptions): string[] {
+function warningsOf({ keysThere: there, memoryLeft, memoryNeeded, sources, target }: Omit<Plan, 'errors' | 'warnings'>, { conflict = 'error', filter, flush }: PlanOptions): string[] {
   const warnings: string[] = [];
   if (conflict === 'error' && there > 0) warnings.push('the target has to be empty, unless --on-conflict skip or replace says what becomes of keys that are there, or --flush empties it');
   if (target.assumed !== undefined) warnings.push(`${target.version} is not known here: it is written for as ${target.assumed}`);

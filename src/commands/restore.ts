@@ -92,6 +92,10 @@ class Restore {
     const { options } = this;
     const plan = await planOf(options, this.facts);
     await this.resume();
+    if (plan.errors.length > 0 && options.keepGoing !== true) {
+      options.onError?.(plan.errors[0]);
+      return this.summary(plan, [], { declined: true });
+    }
     await this.tellOfAofs(plan);
     const complete = plan.aofTails.length === 0 || options.ignoreAofTail === true;
     if ((await options.onPlan?.(plan)) === false || !complete) return this.summary(plan, [], { declined: true });
