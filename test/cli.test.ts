@@ -306,7 +306,7 @@ describe('the summary', () => {
     expect(JSON.parse(err)).toEqual({
       command: 'decode', exitCode: 0, sources: 1, keys: 2, keysRead: read, keysFiltered: read - 2, keysExpired: 0,
       bytesIn: expect.any(Number) as number, bytesOut: expect.any(Number) as number, seconds: expect.any(Number) as number,
-      limited: true, torn: false, interrupted: null, warnings: [], errors: [],
+      limited: true, torn: false, interrupted: null, warnings: [], aofTails: [], errors: [],
     });
   });
 

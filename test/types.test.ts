@@ -275,7 +275,7 @@ describe('versions and vendors', () => {
     expect(framer.checksum).toBe(framer.version < 5 ? 'none' : 'ok');
   });
 
-  test.each(['REDIS0016', 'REDIS0080', 'REDIS9999', 'VALKEY082', 'VALKEY999'])('%s is read with a warning, or refused', async (magic) => {
+  test.each(['REDIS0018', 'REDIS0080', 'REDIS9999', 'VALKEY082', 'VALKEY999'])('%s is read with a warning, or refused', async (magic) => {
     const file = rdb(magic, [KEY]);
     const { lines: text, warnings } = await decodeBytes(file, { chunks: 1 });
     expect(text).toBe(KEY_JSON);
@@ -305,11 +305,9 @@ describe('versions and vendors', () => {
   });
 
   test.each<[name: string, magic: string, byte: number, code: string]>([
-    ['6, module values before 4.0', REDIS, 6, 'UNSUPPORTED_TYPE'],
     ['8', REDIS, 8, 'UNKNOWN_OPCODE'],
-    ['33', REDIS, 33, 'UNKNOWN_OPCODE'],
+    ['36', REDIS, 36, 'UNKNOWN_OPCODE'],
     ['241', REDIS, 241, 'UNKNOWN_OPCODE'],
-    ['23 in Valkey', VALKEY, 23, 'UNKNOWN_OPCODE'],
     ['24 in Valkey', VALKEY, 24, 'UNKNOWN_OPCODE'],
     ['242 in Valkey', VALKEY, 242, 'UNKNOWN_OPCODE'],
   ])('%s is refused where it stands', async (_, magic, byte, code) => {

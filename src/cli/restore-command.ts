@@ -69,7 +69,7 @@ export function addRestore(program: Command, io: Io, argv: readonly string[], on
 /** Returns the exit code; throws UsageError. */
 async function runRestore(words: readonly string[], flags: RestoreFlags, io: Io, argv: readonly string[]): Promise<number> {
   const options = await checkRestore(words, flags, io);
-  const { checksum, keepGoing, strict } = flags;
+  const { checksum, ignoreAofTail, keepGoing, strict } = flags;
   const { signal, stdin, stdout } = io;
   if (options.flush && !options.dryRun && flags.yes !== true && !(isTerminal(io.stdin) && isTerminal(io.stderr))) {
     throw new UsageError('--flush deletes what the target has, and there is no terminal to ask on: add --yes');
@@ -80,7 +80,7 @@ async function runRestore(words: readonly string[], flags: RestoreFlags, io: Io,
     command: 'restore',
     run: async (listeners: Listeners, say) => {
       const summary = await restore({
-        ...{ ...options, checksum, keepGoing, strict, stdin, stdout, signal },
+        ...{ ...options, checksum, ignoreAofTail, keepGoing, strict, stdin, stdout, signal },
         ...listeners,
         onProgress: (now) => listeners.onProgress?.(flags.verbose === true ? now : { ...now, servers: undefined }),
         onPlan: (plan) => agreed(plan, options, flags, io, say),
@@ -111,6 +111,7 @@ async function runRestore(words: readonly string[], flags: RestoreFlags, io: Io,
 /** Shows the plan; asks before anything is deleted. */
 async function agreed(plan: Plan, { dryRun, flush, sources }: CheckedRestore, flags: RestoreFlags, io: Io, say: (text: string) => void): Promise<boolean> {
   if (flags.quiet !== true) for (const line of planLines(plan, sources, flags.functions === false)) say(line);
+  if (plan.aofTails.length > 0 && flags.ignoreAofTail !== true) return false;
   if (!flush || dryRun || flags.yes === true) return true;
   return (await answerTo(`rdbkit: delete ${keysText(plan.keysDeleted)} of the target before? Type yes: `, io)) === 'yes';
 }

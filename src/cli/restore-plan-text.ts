@@ -40,7 +40,7 @@ const sum = (keys: ReadonlyMap<number, number>): number => [...keys.values()].re
 const allKeys = ({ target }: Plan): number => target.masters.reduce((total, { keys }) => total + sum(keys), 0);
 
 /** For `--json`. */
-export function planObject({ intoDb, keysDeleted, keysThere, libraries, memoryLeft, memoryNeeded, sources, target, warnings }: Plan): object {
+export function planObject({ aofTails, intoDb, keysDeleted, keysThere, libraries, memoryLeft, memoryNeeded, sources, target, warnings }: Plan): object {
   const { clustered, databases, masters, modules, version } = target;
   return {
     sources: sources.map((head) => (head === undefined ? null : { ...head, libraries: head.libraries.map(({ name }) => name) })),
@@ -51,6 +51,7 @@ export function planObject({ intoDb, keysDeleted, keysThere, libraries, memoryLe
     keysDeleted,
     memoryNeeded,
     memoryLeft,
+    aofTails,
     warnings,
   };
 }

@@ -22,12 +22,19 @@ export function summaryLine(summary: RunSummary): string {
   return parts.join('; ');
 }
 
+/** Commands of an AOF that follow the RDB of a source, in bytes. */
+export interface AofTail {
+  readonly file: string;
+  readonly bytes: number;
+}
+
 interface Outcome {
   readonly command: string;
   readonly code: number;
   readonly by?: InterruptSignal | undefined;
   readonly output?: string | undefined;
   readonly warnings: readonly Warning[];
+  readonly aofTails: readonly AofTail[];
   readonly errors: readonly RdbError[];
   /** The loss of the output, which leaves no summary. */
   readonly error?: OutputError | undefined;
@@ -38,7 +45,7 @@ interface Outcome {
  * other counts where the output was lost, `output` for standard output, `partial` where nothing was left.
  */
 export function summaryObject(summary: RunSummary | undefined, outcome: Outcome): object {
-  const { by, code, command, error, output, warnings } = outcome;
+  const { aofTails, by, code, command, error, output, warnings } = outcome;
   const errors = outcome.errors.map((error) => errorObject(error));
   if (error !== undefined) errors.push({ code: 'OUTPUT', message: error.message, file: error.path, got: error.reason });
   return {
@@ -49,6 +56,7 @@ export function summaryObject(summary: RunSummary | undefined, outcome: Outcome)
     output,
     partial: summary?.partial,
     warnings,
+    aofTails,
     errors,
   };
 }

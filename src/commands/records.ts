@@ -5,6 +5,7 @@ import { Trailing } from '../rdb/trailing.js';
 import { type Counts, FrameFailure, type RecordSink, type SourceFile } from '../sinks/sink.js';
 import type { Input } from '../sources/input.js';
 import type { Filter } from '../values/filters.js';
+import { baseWarning } from './aof.js';
 import { SizeGate } from './size-gate.js';
 
 export interface RecordsOptions {
@@ -18,6 +19,8 @@ export interface RecordsOptions {
   readonly now: number;
   readonly onChunk: () => void;
   readonly onWarning: (file: string, text: string) => void;
+  /** Called where commands of an AOF follow the RDB: so many bytes that are not read. */
+  readonly onAofTail: (file: string, bytes: number) => void;
 }
 
 /** One input through filters to a sink: the pipe that every command is. */
@@ -66,7 +69,9 @@ export class Records {
       await sink.finish();
       if (counts.keys >= options.limit) return;
       framer.finish();
-      const warning = this.trailing.check(options.strict, framer.offset);
+      const tail = this.trailing.check(options.strict, framer.offset, framer.endMark);
+      if (tail.aof > 0) options.onAofTail(input.name, tail.aof);
+      const warning = tail.aof > 0 ? undefined : (tail.warning ?? (await baseWarning(input.name, framer.aofMark)));
       if (warning !== undefined) options.onWarning(input.name, warning);
     } catch (error) {
       const failure = await this.failure(error);

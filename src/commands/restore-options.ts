@@ -21,6 +21,8 @@ export interface RestoreOptions extends RunOptions, Pick<DumpSinkOptions, 'allow
   readonly conflict?: RestoreConflict | undefined;
   /** Empty the target first: the databases that are written to. */
   readonly flush?: boolean | undefined;
+  /** Restore the RDB of an AOF without the commands that follow it (default: where a file has some, nothing is written). */
+  readonly ignoreAofTail?: boolean | undefined;
   /** Only look at it all. */
   readonly dryRun?: boolean | undefined;
   /** Milliseconds that expiries are later. */

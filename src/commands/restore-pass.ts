@@ -84,7 +84,7 @@ export class Pass {
       },
     };
     return run(
-      tally.passes === 1 ? common : { ...common, onError: undefined, onWarning: undefined }, // they were told before
+      tally.passes === 1 ? common : { ...common, onError: undefined, onWarning: undefined, onAofTail: undefined }, // they were told before
       (hot, counts) => {
         lane.counts = counts;
         lane.sink = this.sinkFor(lane, hot);

@@ -1,5 +1,7 @@
+import { RdbError } from '../bytes/errors.js';
 import { ServerError } from '../redis/errors.js';
 import type { Servers } from '../redis/servers.js';
+import { aofTail } from './aof.js';
 import { type SourceHead, sourceHead } from './source-heads.js';
 import type { ServerUrl } from '../redis/url.js';
 import { type Library, noteLibrary } from '../sinks/libraries.js';
@@ -19,6 +21,12 @@ export interface PlanOptions {
   readonly conflict?: RestoreConflict | undefined;
   readonly functions?: boolean | undefined;
   readonly limit?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface AofTail {
+  readonly file: string;
+  readonly bytes: number;
 }
 
 /** What is going to happen, as far as it can be known before anything is read or written. */
@@ -37,6 +45,10 @@ export interface Plan {
   readonly memoryNeeded: number | undefined;
   /** Bytes that the target has left, where it has a limit. */
   readonly memoryLeft: number | undefined;
+  /** Sources in which commands of an AOF follow the RDB: so many bytes, which are not read. */
+  readonly aofTails: readonly AofTail[];
+  /** Of sources that do not begin like an RDB. */
+  readonly errors: readonly RdbError[];
   /** What is not as one would wish. */
   readonly warnings: readonly string[];
 }
@@ -69,13 +81,26 @@ function keysWritten({ masters }: TargetFacts, options: PlanOptions): number {
 
 /** `forecast` says what becomes of libraries on the target. */
 export async function planOf(options: PlanOptions, target: TargetFacts, forecast: LibraryForecast): Promise<Plan> {
-  const sources = await Promise.all(options.sources.map((source) => sourceHead(source)));
+  const heads = await Promise.all(options.sources.map((source) => sourceHead(source)));
+  const sources = heads.map((head) => (head instanceof RdbError ? undefined : head));
+  const aofTails = await tailsOf(sources, options.signal);
   const memoryNeeded = sources.reduce<number | undefined>((sum, head) => (sum === undefined || head?.usedMemory === undefined ? undefined : sum + head.usedMemory), 0);
   const limited = target.masters.filter(({ maxMemory }) => maxMemory > 0);
   const memoryLeft = limited.length < target.masters.length ? undefined : limited.reduce((sum, { maxMemory, usedMemory }) => sum + Math.max(0, maxMemory - usedMemory), 0);
   const libraries = await librariesOf(sources, target.target, options, forecast);
-  const plan = { sources, target, libraries, intoDb: options.url.db, keysThere: keysThere(target, options), keysDeleted: options.flush === true ? keysWritten(target, options) : 0, memoryNeeded, memoryLeft };
-  return { ...plan, warnings: warningsOf(plan, options) };
+  const there = { keysThere: keysThere(target, options), keysDeleted: options.flush === true ? keysWritten(target, options) : 0 };
+  const plan = { sources, target, libraries, intoDb: options.url.db, ...there, memoryNeeded, memoryLeft, aofTails };
+  return { ...plan, errors: heads.filter((head) => head instanceof RdbError), warnings: warningsOf(plan, options) };
+}
+
+async function tailsOf(sources: Plan['sources'], signal: AbortSignal | undefined): Promise<AofTail[]> {
+  const tails: AofTail[] = [];
+  for (const head of sources) {
+    if (head === undefined) continue;
+    const bytes = await aofTail(head, signal);
+    if (bytes > 0) tails.push({ file: head.source, bytes });
+  }
+  return tails;
 }
 
 async function librariesOf(sources: Plan['sources'], target: Target, options: PlanOptions, forecast: LibraryForecast): Promise<Library[]> {
@@ -94,7 +119,9 @@ async function librariesOf(sources: Plan['sources'], target: Target, options: Pl
 /** What becomes of libraries that the target has with other code. */
 export const libraryConflict = (options: PlanOptions): RestoreConflict => (flushesAll(options) ? 'replace' : (options.conflict ?? 'error'));
 
-function warningsOf({ keysThere: there, memoryLeft, memoryNeeded, sources, target }: Omit<Plan, 'warnings'>, options: PlanOptions): string[] {
+function warningsOf(
+  { keysThere: there, memoryLeft, memoryNeeded, sources, target }: Omit<Plan, 'errors' | 'warnings'>, options: PlanOptions,
+): string[] {
   const { conflict = 'error', filter, flush } = options;
   const warnings: string[] = [];
   if (conflict === 'error' && there > 0) warnings.push('the target has to be empty, unless --on-conflict skip or replace says what becomes of keys that are there, or --flush empties it');

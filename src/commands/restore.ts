@@ -9,6 +9,7 @@ import { LibraryForecast } from '../sinks/restore-functions.js';
 import { KeySet } from '../values/key-set.js';
 import { samePayload } from '../values/same-value.js';
 import { hasAbsoluteTtl } from '../values/targets.js';
+import { baseWarning } from './aof.js';
 import { type Eviction, evictionsSince } from './evictions.js';
 import { mayMeet } from './meeting.js';
 import { checkKept, RestoreCheckpoints } from './restore-checkpoints.js';
@@ -104,7 +105,13 @@ class Restore {
     checkDatabase(options, this.facts);
     const plan = await planOf(options, this.facts, this.forecast);
     await this.resume();
-    if ((await options.onPlan?.(plan)) === false) return this.summary(plan, [], { declined: true });
+    if (plan.errors.length > 0 && options.keepGoing !== true) {
+      options.onError?.(plan.errors[0]);
+      return this.summary(plan, [], { declined: true });
+    }
+    await this.tellOfAofs(plan);
+    const complete = plan.aofTails.length === 0 || options.ignoreAofTail === true;
+    if ((await options.onPlan?.(plan)) === false || !complete) return this.summary(plan, [], { declined: true });
     if (options.dryRun !== true && !this.resumed) await this.clear(plan);
     const meet = mayMeet({ ...options, intoDb: options.url.db });
     this.countReplaced ||= options.conflict === 'replace' && !this.resumed && (meet || keysThere(this.facts, options) > 0);
@@ -132,6 +139,17 @@ class Restore {
       await bulk.close({ settled: false });
       this.lanes.forEach(discard);
       this.tally.rejects?.close();
+    }
+  }
+
+  /** Says of sources that they are not all there is, as it is said once more when they have been read. */
+  private async tellOfAofs({ aofTails, sources }: Plan): Promise<void> {
+    const { onAofTail, onWarning } = this.options;
+    for (const { bytes, file } of aofTails) onAofTail?.(file, bytes);
+    for (const head of sources) {
+      if (head === undefined || aofTails.some(({ file }) => file === head.source)) continue;
+      const warning = await baseWarning(head.source, head.aofMark);
+      if (warning !== undefined) onWarning?.(head.source, warning);
     }
   }
 

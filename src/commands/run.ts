@@ -26,6 +26,8 @@ export interface RunOptions {
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((progress: RunProgress) => void) | undefined;
   readonly onWarning?: ((file: string, text: string) => void) | undefined;
+  /** Called where commands of an AOF follow the RDB of a source: so many bytes that are not read. */
+  readonly onAofTail?: ((file: string, bytes: number) => void) | undefined;
   /** Called when a source turns out wrong: whoever loses the output afterwards gets no summary. */
   readonly onError?: ((error: RdbError) => void) | undefined;
   /** Opens a source (default: a file of RDB, or standard input). */
@@ -170,6 +172,7 @@ class Run {
         this.warnings++;
         options.onWarning?.(file, text);
       },
+      onAofTail: (file, bytes) => options.onAofTail?.(file, bytes),
     };
   }
 

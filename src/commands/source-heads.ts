@@ -1,8 +1,11 @@
+import { statSync } from 'node:fs';
+import { RdbError } from '../bytes/errors.js';
 import { NEED, META } from '../rdb/frame.js';
 import { Framer } from '../rdb/framer.js';
+import type { AofMark } from '../rdb/opcodes.js';
 import type { Vendor } from '../rdb/types.js';
 import { frameLibraryName, functionCode } from '../sinks/rdb-meta.js';
-import { fileSize, openInput } from '../sources/input.js';
+import { openInput } from '../sources/input.js';
 import { metaRecord } from '../values/meta.js';
 import { BufferTexts } from '../values/value-texts.js';
 
@@ -26,6 +29,8 @@ export interface SourceHead {
   readonly libraries: readonly { readonly name: string; readonly code: Uint8Array | undefined }[];
   /** Modules that have data there. */
   readonly modules: readonly string[];
+  /** The aux field by which the file says that it is the base of an AOF. */
+  readonly aofMark: AofMark | undefined;
   /** Bytes of the file, compressed or not. */
   readonly size: number | undefined;
 }
@@ -33,9 +38,15 @@ export interface SourceHead {
 /** More than any server puts before the first key, but for functions. */
 const MOST = 1 << 20;
 
-/** Reads the beginning of a file. Undefined for what is none, and where nothing is to be seen: what is wrong with a source is said when its turn comes. */
-export async function sourceHead(source: string): Promise<SourceHead | undefined> {
-  if (source === '-' || fileSize(source) === undefined) return undefined;
+/** Whether it can be read only once: standard input, a pipe, a device. */
+function isReadOnce(source: string): boolean {
+  const found = source === '-' ? undefined : statSync(source, { throwIfNoEntry: false });
+  return source === '-' || (found !== undefined && !found.isFile() && !found.isDirectory());
+}
+
+/** Reads the beginning of a file: undefined for what can be read only once, the error for what does not begin like an RDB. */
+export async function sourceHead(source: string): Promise<SourceHead | RdbError | undefined> {
+  if (isReadOnce(source)) return undefined;
   const framer = new Framer({ checksum: false });
   const aux = new Map<string, string>();
   const keys: SourceHead['keys'][number][] = [];
@@ -62,11 +73,12 @@ export async function sourceHead(source: string): Promise<SourceHead | undefined
       }
       if (kind !== NEED || read >= MOST) break;
     }
-  } catch {
-    if (framer.version === 0) return undefined;
+    framer.finish();
+  } catch (error) {
+    if (framer.version === 0 && error instanceof RdbError) return error.at({ file: source });
   }
   const number = (name: string): number | undefined => (aux.has(name) ? Number(aux.get(name)) : undefined);
   const server = aux.get('valkey-ver') ?? aux.get('redis-ver');
   const found = { keys, functions, libraries, modules: [...modules] };
-  return { source, vendor: framer.vendor, version: framer.version, server, usedMemory: number('used-mem'), created: number('ctime'), ...found, size };
+  return { source, vendor: framer.vendor, version: framer.version, server, usedMemory: number('used-mem'), created: number('ctime'), ...found, aofMark: framer.aofMark, size };
 }

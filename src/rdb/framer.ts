@@ -2,12 +2,13 @@ import type { Crc64 } from '../bytes/crc64.js';
 import { RdbError } from '../bytes/errors.js';
 import { type FrameRun, type Hot, PLAIN, type RunningCrc } from '../bytes/hot.js';
 import { Element, INT, int32, LZF, uint32 } from '../encodings/element.js';
+import { BEGINNING, isOpenBeginning, latin, notRdb, transferHead } from './beginning.js';
 import { FRAME_PROGRAMS } from './frame-table.js';
 import { END, FRAGMENT, Frame, type FramerOptions, META, NEED, PIECE, RECORD, shownKey } from './frame.js';
-import { applyOpcode, isNeeded, namesValkey } from './opcodes.js';
+import { type AofMark, applyOpcode, isNeeded, saidOfFile } from './opcodes.js';
 import { BIG, CUT, DONE, MORE, ShapeWalker } from './shapes.js';
 import { readString, Scratch } from './string.js';
-import { type Form, KNOWN_VERSION, MODULE_PRE_GA, type Opcode, TABLES, type TypeRow, type Vendor } from './types.js';
+import { type Form, KNOWN_VERSION, type Opcode, TABLES, type TypeRow, unreadType, VALKEY_UPDATE, type Vendor } from './types.js';
 import { Window } from './window.js';
 
 const START = 0;
@@ -52,6 +53,10 @@ export class Framer {
   vendor: Vendor = 'redis';
   /** 'none' where the file has no checksum or it was not looked at. */
   checksum: 'ok' | 'none' = 'none';
+  /** The aux field by which the file says that it is the base of an AOF. */
+  aofMark: AofMark | undefined;
+  /** The mark that is to follow the RDB, where a replication link said so before it. */
+  endMark: string | undefined;
   /** Length of the whole input, to be set where it is known: forged lengths are refused at once then. */
   size: number | undefined;
   /** Expired keys of the last run. */
@@ -186,7 +191,7 @@ export class Framer {
   finish(): void {
     if (this.state === ENDED) return;
     if (this.window.base + this.window.end === 0) throw new RdbError('EMPTY_INPUT', { offset: 0, expected: 'an RDB file', got: 'no bytes' });
-    if (this.state === START) throw this.notRdb();
+    if (this.state === START) throw notRdb(this.beginning(), this.offset);
     throw this.failed(new RdbError('TRUNCATED', { offset: this.window.base + this.window.end, expected: EXPECTED[this.state], got: 'the end of the input' }));
   }
 
@@ -236,12 +241,20 @@ export class Framer {
     }
   }
 
-  /** REDIS and four digits, or VALKEY and three. */
+  /** What a replication link has before an RDB, if anything; then REDIS and four digits, or VALKEY and three. */
   private header(): number {
-    if (this.window.end - this.window.pos < 9) return NEED;
-    const match = /^(?:REDIS(\d{4})|VALKEY(\d{3}))$/.exec(String.fromCharCode(...this.window.bytes.subarray(this.window.pos, this.window.pos + 9)));
+    const { window } = this;
+    const text = this.beginning();
+    const transfer = transferHead(text);
+    if (transfer !== undefined) {
+      this.endMark = transfer.mark;
+      this.passTo(window.pos + transfer.length);
+      return AGAIN;
+    }
+    if (text.length < 9 || isOpenBeginning(text)) return NEED;
+    const match = /^(?:REDIS(\d{4})|VALKEY(\d{3}))$/.exec(text.slice(0, 9));
     this.version = Number(match?.[1] ?? match?.[2] ?? 0);
-    if (this.version === 0) throw this.notRdb();
+    if (this.version === 0) throw notRdb(text, this.offset);
     if (match?.[2] !== undefined) this.use('valkey');
     const known = KNOWN_VERSION[this.vendor];
     if (this.version > known) {
@@ -249,15 +262,21 @@ export class Framer {
       if (this.options.strict === true) throw new RdbError('UNSUPPORTED_VERSION', { expected: `version ${known} at most`, got });
       this.options.onWarning?.(`RDB ${got} is newer than ${known}, the last one known here: reading on until something unknown comes`);
     }
-    this.window.pos = this.window.keep = 9;
+    window.pos = window.keep = window.pos + 9;
     this.state = BOUNDARY;
     return AGAIN;
   }
 
-  private notRdb(): RdbError {
-    const head = this.window.bytes.subarray(this.window.pos, Math.min(this.window.end, this.window.pos + 16));
-    const got = JSON.stringify(String.fromCharCode(...head));
-    return new RdbError('NOT_RDB', { offset: this.window.base + this.window.pos, expected: 'REDIS and four digits, or VALKEY and three', got });
+  private beginning(): string {
+    const { bytes, end, pos } = this.window;
+    return latin(bytes, pos, Math.min(end, pos + BEGINNING));
+  }
+
+  /** What stands before `pos` is not of the RDB. */
+  private passTo(pos: number): void {
+    const { window } = this;
+    window.pos = window.keep = pos;
+    if (window.running !== undefined) window.running.at = pos;
   }
 
   private use(vendor: Vendor): void {
@@ -297,7 +316,11 @@ export class Framer {
           return AGAIN;
         default: {
           const opcode = this.tables.opcodes[byte];
-          if (opcode === undefined) throw this.unknown(byte);
+          if (opcode === undefined) {
+            const unread = unreadType(this.vendor, byte);
+            if (unread === undefined) throw this.unknown(byte);
+            return this.unread(unread);
+          }
           if (MODIFIERS.has(opcode.name)) this.modified(pos);
           else this.modifiersAt = -1;
           frame.opcode = opcode;
@@ -319,8 +342,8 @@ export class Framer {
   }
 
   private unknown(byte: number): RdbError {
-    if (byte === MODULE_PRE_GA) {
-      return new RdbError('UNSUPPORTED_TYPE', { expected: 'module values of the released format (type 7)', got: 'type 6, of Redis 4.0 release candidates' });
+    if (this.vendor === 'valkey' && byte === VALKEY_UPDATE) {
+      return new RdbError('UNKNOWN_OPCODE', { expected: 'an RDB of one moment', got: `opcode ${byte}, UPDATE of Valkey 9.2: a live transfer with commands between the keys` });
     }
     return new RdbError('UNKNOWN_OPCODE', { expected: `an opcode or value type of ${this.vendor} RDB version ${this.version}`, got: `byte ${byte}` });
   }
@@ -339,7 +362,9 @@ export class Framer {
     this.state = BOUNDARY;
     frame.end = walker.pos;
     if (applyOpcode(frame)) return AGAIN;
-    if (this.vendor !== 'valkey' && namesValkey(frame)) this.use('valkey');
+    const said = saidOfFile(frame);
+    if (said === 'valkey-ver') this.use('valkey');
+    else if (said !== undefined) this.aofMark = said;
     return this.options.meta === false ? AGAIN : META;
   }
 
@@ -367,6 +392,17 @@ export class Framer {
     this.walker.bigAt = this.walker.cutAt = this.limit;
     this.state = VALUE;
     return AGAIN;
+  }
+
+  /** A value that cannot be read: its key is there to be named. */
+  private unread(type: string): number {
+    const { frame, key, window } = this;
+    key.kind = INT;
+    const next = readString(window.bytes, window.pos + 1, window.end, key);
+    if (key.kind !== INT) this.checkKey();
+    if (next < 0) return NEED;
+    this.takeKey();
+    throw new RdbError('UNSUPPORTED_TYPE', { expected: 'a type that rdbkit reads', got: `type ${type}`, db: frame.db, key: shownKey(frame) });
   }
 
   private checkKey(): void {

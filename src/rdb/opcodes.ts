@@ -1,5 +1,6 @@
 import { RdbError } from '../bytes/errors.js';
 import { BYTES, Element, int32 } from '../encodings/element.js';
+import { latin } from './beginning.js';
 import type { Frame } from './frame.js';
 import { type Length, readLength } from './length.js';
 import { readString, Scratch } from './string.js';
@@ -49,12 +50,24 @@ export function applyOpcode(frame: Frame): boolean {
   }
 }
 
-/** Whether this is the aux field by which Valkey says that the file is its own. */
-export function namesValkey(frame: Frame): boolean {
-  if (frame.opcode?.name !== 'AUX') return false;
-  readString(frame.bytes, frame.start, frame.end, element);
-  if (element.kind !== BYTES || element.end - element.start !== 10) return false;
-  return String.fromCharCode(...element.bytes.subarray(element.start, element.end)) === 'valkey-ver';
+/** How a file says that it is the base of an AOF: Redis 4 to 6, where the commands follow in the file, and since 7, where they are in others. */
+export type AofMark = 'aof-preamble' | 'aof-base';
+
+const ONE = 0x31;
+
+/** What an aux field says of the whole file: that it is Valkey's own, or the base of an AOF. */
+export function saidOfFile({ bytes, end, opcode, start }: Frame): 'valkey-ver' | AofMark | undefined {
+  if (opcode?.name !== 'AUX') return undefined;
+  const next = readString(bytes, start, end, element);
+  if (element.kind !== BYTES) return undefined;
+  const size = element.end - element.start;
+  if (size < 8 || size > 12) return undefined;
+  const name = latin(element.bytes, element.start, element.end);
+  if (name === 'valkey-ver') return name;
+  if (name !== 'aof-preamble' && name !== 'aof-base') return undefined;
+  readString(bytes, next, end, element);
+  scratch.text(element);
+  return element.end - element.start === 1 && element.bytes[element.start] === ONE ? name : undefined;
 }
 
 /** A length that is no greater than any server writes. */

@@ -119,8 +119,20 @@ const REDIS: readonly TypeRow[] = [
 
 const VALKEY: readonly TypeRow[] = [row(22, 'HASH_2', 'hash', 'items', 80, loop(STR, STR, fix(MS)))];
 
-/** The one type whose end cannot be found: module values before 4.0 was released. */
-export const MODULE_PRE_GA = 6;
+/** Types that are known by name, but not read: where such a value ends is not known. */
+const UNREAD_TYPES: Readonly<Record<Vendor, Readonly<Record<number, string | undefined>>>> = {
+  redis: { 33: 'BITMAP of Redis 8.12', 34: 'SET_LISTPACK_EX of Redis 8.12', 35: 'SET_METADATA of Redis 8.12' },
+  valkey: { 23: 'PATH_HASH of Valkey 9.2' },
+};
+
+/** Module values before 4.0 was released: where one ends is known to its module alone. */
+const MODULE_PRE_GA = 6;
+
+/** `33, BITMAP of Redis 8.12`; undefined for a number that is no type, and for types that are read. */
+export function unreadType(vendor: Vendor, id: number): string | undefined {
+  const name = id === MODULE_PRE_GA ? 'a module value of Redis 4.0 release candidates' : UNREAD_TYPES[vendor][id];
+  return name === undefined ? undefined : `${id}, ${name}`;
+}
 
 export type Opcode =
   | 'EOF'
@@ -187,6 +199,9 @@ export const TABLES: Readonly<Record<Vendor, Tables>> = {
   valkey: { types: byId([...COMMON, ...VALKEY]), opcodes: byId([...COMMON_OPCODES, ...VALKEY_OPCODES]) },
 };
 
-/** Highest RDB version whose every type and opcode is in the tables. */
-export const KNOWN_VERSION: Readonly<Record<Vendor, number>> = { redis: 15, valkey: 81 };
+/** The opcode before a command that a Valkey server of 9.2 or later sends between keys, while it goes on serving. */
+export const VALKEY_UPDATE = 242;
+
+/** The latest RDB version that is known: its types and opcodes are in the tables, or named as such that are not read. */
+export const KNOWN_VERSION: Readonly<Record<Vendor, number>> = { redis: 17, valkey: 81 };
 

@@ -10,6 +10,7 @@ import { guard } from './guard.js';
 import { plain } from './native.js';
 import { ByteReader, readU32 } from './reader.js';
 import { isSkippable, skipFrame } from './skippable.js';
+import { isEnvelope, openEnvelope } from './vcs.js';
 
 export type Compression = 'none' | 'gzip' | 'lz4' | 'zstd';
 
@@ -52,8 +53,9 @@ export interface Input {
 
 const MAGIC: Readonly<Record<number, Compression>> = { 0x184d2204: 'lz4', 0x184c2102: 'lz4', 0xfd2fb528: 'zstd' };
 
-/** Takes skippable frames in front, which LZ4 and zstd share, and leaves the reader at the first bytes behind them. */
+/** Takes skippable frames in front, which LZ4 and zstd share, or the head of Valkey's envelope, and leaves the reader at the first bytes behind them. */
 async function recognise(reader: ByteReader): Promise<Compression> {
+  if (isEnvelope(await reader.peek(3))) return openEnvelope(reader);
   let skipped = false;
   for (;;) {
     const first = await reader.peek(4);
@@ -120,6 +122,16 @@ const DECOMPRESSORS: Readonly<Record<Compression, () => Promise<Decompress>>> = 
   zstd: async () => (await import('./zstd.js')).unzstd,
 };
 
+/** What was compressed may be an RDB that Valkey had compressed itself. */
+async function* unwrapped(chunks: AsyncGenerator<Uint8Array, void, void>, name: string): AsyncGenerator<Uint8Array, void, void> {
+  const inner = new ByteReader(chunks, name);
+  try {
+    yield* (isEnvelope(await inner.peek(3)) ? await DECOMPRESSORS[await openEnvelope(inner)]() : asIs)(inner);
+  } finally {
+    await chunks.return();
+  }
+}
+
 // eslint-disable-next-line @typescript-eslint/require-await -- one kind of source among asynchronous ones
 async function* slices(bytes: Uint8Array, chunkSize: number): AsyncGenerator<Uint8Array, void, void> {
   for (let at = 0; at < bytes.length; at += chunkSize) yield bytes.subarray(at, at + chunkSize);
@@ -185,7 +197,8 @@ class SourceInput implements Input {
       const reader = new ByteReader(source, this.name);
       this.compression = await recognise(reader);
       const plainBytes = (await DECOMPRESSORS[this.compression]())(reader);
-      yield* this.options.text === true ? plainBytes : rdbOf(plainBytes, () => (this.repeats = true));
+      const opened = this.compression === 'none' ? plainBytes : unwrapped(plainBytes, this.name);
+      yield* this.options.text === true ? opened : rdbOf(opened, () => (this.repeats = true));
     } finally {
       await source.return();
     }
