@@ -8,7 +8,7 @@ export const HINTS: Readonly<Record<ErrorCode, string>> = {
   EMPTY_INPUT: 'Nothing was written to it: look at the command that made it, or take a new RDB with BGSAVE.',
   NOT_RDB: 'Look at what it is (file, head -c 100): perhaps an error page, an AOF, an archive, or an RDB that was copied as text.',
   UNSUPPORTED_VERSION: 'Look for a newer rdbkit, or leave out --strict to read on until something unknown comes.',
-  UNSUPPORTED_TYPE: 'Load the file into a server with that module and save it again in a current version.',
+  UNSUPPORTED_TYPE: 'Load the file into a server that has the type, and save it again without such keys, or in a current version.',
   UNKNOWN_OPCODE: 'Either the file is damaged, or a newer or changed server wrote it: copy it again, and look for a newer rdbkit.',
   TRUNCATED: 'The file is incomplete: copy it again, or take a new one with BGSAVE.',
   BAD_LENGTH: RECOPY,

@@ -94,6 +94,8 @@ export interface PayloadReport {
   readonly encoding?: string;
   readonly encodingId?: number;
   readonly version?: number;
+  /** The version that the encoding came with. */
+  readonly encodingSince?: number;
   readonly vendor?: Payload['vendor'];
   /** `wrong` and `none` are refused by servers. */
   readonly checksum?: Payload['checksum'];
@@ -133,8 +135,8 @@ export class PayloadReader {
       const [stored, computed] = [storedCrc(bytes).toString(), this.crcOf(bytes)];
       report = { ...report, version: payload.version, vendor: payload.vendor, checksum: payload.checksum, storedChecksum: stored, computedChecksum: computed };
       const frame = payloadFrame(bytes, payload);
-      const { id, name } = frame.type;
-      report = { ...report, type: frame.redisType, encoding: name, encodingId: id, keyMetaBytes: frame.metaBytes?.length ?? 0 };
+      const { id, name, since } = frame.type;
+      report = { ...report, type: frame.redisType, encoding: name, encodingId: id, encodingSince: since, keyMetaBytes: frame.metaBytes?.length ?? 0 };
       if (payload.checksum !== 'ok') throw wrongChecksum(bytes, stored, computed);
       const end = await this.value(frame);
       const servers = acceptingTargets(Object.assign(frame, { end }), payload.version);

@@ -48,6 +48,9 @@ export class Records {
       get vendor() {
         return read.vendor;
       },
+      get typesUpTo() {
+        return read.typesUpTo;
+      },
     };
     const sized = filter.minSize > 0 || filter.maxSize !== Infinity;
     if (sized) this.gate = new SizeGate(sink, framer, filter.minSize, filter.maxSize);
@@ -80,6 +83,7 @@ export class Records {
     try {
       for await (const chunk of input.chunks()) {
         framer.size = input.plainSize;
+        framer.ofPayloads = input.ofPayloads;
         await this.chunk(chunk);
         counts.bytes = before + framer.offset;
         options.onChunk();

@@ -36,6 +36,10 @@ export class EncodedInput implements Input {
     return this.input.size;
   }
 
+  get ofPayloads(): boolean {
+    return this.input.ofPayloads;
+  }
+
   /** Nobody knows before the end. */
   get plainSize(): undefined {
     return undefined;

@@ -1,9 +1,10 @@
 import { RdbError } from '../bytes/errors.js';
+import { formatText } from '../bytes/text.js';
 import { BYTES, Element, int32 } from '../encodings/element.js';
 import type { Frame } from './frame.js';
 import { type Length, readLength } from './length.js';
 import { readString, Scratch } from './string.js';
-import type { Opcode } from './types.js';
+import type { Opcode, Writer } from './types.js';
 
 /** Opcodes whose operands mean something to the records behind them. */
 const NEEDED: ReadonlySet<Opcode | undefined> = new Set(['SELECTDB', 'EXPIRETIME', 'IDLE', 'AUX', 'KEY_META', 'HASH_TEMPLATE']);
@@ -49,13 +50,24 @@ export function applyOpcode(frame: Frame): boolean {
   }
 }
 
-/** Whether this is the aux field by which Valkey says that the file is its own. */
-export function namesValkey(frame: Frame): boolean {
-  if (frame.opcode?.name !== 'AUX') return false;
-  readString(frame.bytes, frame.start, frame.end, element);
-  if (element.kind !== BYTES || element.end - element.start !== 10) return false;
-  return String.fromCharCode(...element.bytes.subarray(element.start, element.end)) === 'valkey-ver';
+/** Aux fields by which servers say that a file is their own. */
+const WRITERS: Readonly<Record<string, Writer>> = { 'valkey-ver': 'valkey', 'df-ver': 'dragonfly' };
+const LONGEST_NAME = 10;
+
+/** The server that an aux field names as the writer of the file, and its version. */
+export function writerOf(frame: Frame): { writer: Writer; release: string } | undefined {
+  if (frame.opcode?.name !== 'AUX') return undefined;
+  const { bytes, end, start } = frame;
+  const next = readString(bytes, start, end, element);
+  if (element.kind !== BYTES || element.end - element.start > LONGEST_NAME) return undefined;
+  const writer = WRITERS[String.fromCharCode(...element.bytes.subarray(element.start, element.end))];
+  if (writer === undefined) return undefined;
+  readString(bytes, next, end, element);
+  scratch.text(element);
+  return { writer, release: formatText(element.bytes, element.start, Math.min(element.end, element.start + LONGEST_RELEASE)) };
 }
+
+const LONGEST_RELEASE = 32;
 
 /** A length that is no greater than any server writes. */
 function bounded(what: string, bytes: Uint8Array, start: number, end: number, greatest: number): number {

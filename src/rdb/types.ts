@@ -160,7 +160,7 @@ const COMMON_OPCODES: readonly OpcodeRow[] = [
   opcode(247, 'MODULE_AUX', 9, LEN, moduleParts),
   opcode(246, 'FUNCTION_PRE_GA', 10, STR, STR, optional(STR), STR),
   opcode(245, 'FUNCTION2', 10, STR),
-  opcode(244, 'SLOT_INFO', 12, LEN, LEN, LEN),
+  opcode(244, 'SLOT_INFO', 11, LEN, LEN, LEN), // before 7.4 raised the version to 12
 ];
 
 const REDIS_OPCODES: readonly OpcodeRow[] = [
@@ -189,4 +189,86 @@ export const TABLES: Readonly<Record<Vendor, Tables>> = {
 
 /** Highest RDB version whose every type and opcode is in the tables. */
 export const KNOWN_VERSION: Readonly<Record<Vendor, number>> = { redis: 15, valkey: 81 };
+
+/** Who wrote a file: Dragonfly's say that they are Redis'. */
+export type Writer = Vendor | 'dragonfly';
+
+/**
+ * Dragonfly writes version 9, but types of up to this one: lists as 18, streams as 21 (dragonfly rdb_save.cc, RdbObjectType).
+ */
+const DRAGONFLY_VERSION = 11;
+
+/** Types of Dragonfly's own (dragonfly rdb_extensions.h); 20 is JSON, too, in files from before it took 30. */
+const DRAGONFLY_TYPES: Readonly<Record<number, string>> = {
+  20: 'JSON',
+  30: 'JSON',
+  31: 'HASH_WITH_EXPIRY',
+  32: 'SET_WITH_EXPIRY',
+  33: 'SBF',
+  34: 'SBF2',
+  35: 'CMS',
+  36: 'TOPK',
+  37: 'CUCKOO',
+};
+
+/** KeyDB's scripts that run at times (keydb rdb.h, RDB_TYPE_CRON). */
+const KEYDB_CRON = 64;
+
+/** The highest version that a type or opcode of a file may have come with. */
+export function typesUpTo(writer: Writer, version: number): number {
+  if (writer === 'dragonfly') return Math.max(version, DRAGONFLY_VERSION);
+  return writer === 'valkey' && version < FIRST_VALKEY ? KNOWN_VERSION.valkey : version; // it names Valkey: nothing else can be meant
+}
+
+/** Versions below are those of Redis, which Valkey writes, too. */
+const FIRST_VALKEY = 80;
+
+const made = new Map<string, Tables>();
+
+/** What a file may have: rows that its version has, and none that means something else in it. The same object for the same file. */
+export function tablesOf(writer: Writer, version: number): Tables {
+  const vendor = writer === 'valkey' ? 'valkey' : 'redis';
+  const last = Math.min(typesUpTo(writer, version), KNOWN_VERSION[vendor]);
+  const name = `${writer} ${last}`;
+  let tables = made.get(name);
+  if (tables === undefined) {
+    const { opcodes, types } = TABLES[vendor];
+    const has = (row: TypeRow | OpcodeRow | undefined): boolean => row !== undefined && row.since <= last;
+    const isOwn = (id: number): boolean => writer === 'dragonfly' && DRAGONFLY_TYPES[id] !== undefined;
+    tables = {
+      types: types.map((row, id) => (has(row) && !isOwn(id) ? row : undefined)),
+      opcodes: opcodes.map((row) => (has(row) ? row : undefined)),
+    };
+    made.set(name, tables);
+  }
+  return tables;
+}
+
+/** A byte that is not in the tables of a file. */
+export interface Stranger {
+  /** What it is elsewhere. */
+  readonly name: string;
+  /** It is a type: a key follows it. */
+  readonly isType: boolean;
+  /** A server that is known has it, but it is not read in files of any version. */
+  readonly unsupported: boolean;
+}
+
+const VENDOR_NAMES: Readonly<Record<Vendor, string>> = { redis: 'Redis', valkey: 'Valkey' };
+
+/** What is known of a byte that a file has where a type or an opcode should be, but cannot have. */
+export function strangerOf(byte: number, writer: Writer): Stranger | undefined {
+  if (byte === MODULE_PRE_GA) return { name: 'type 6, a module value of Redis 4.0 release candidates', isType: true, unsupported: true };
+  if (writer === 'dragonfly' && DRAGONFLY_TYPES[byte] !== undefined) return { name: `type ${byte}, ${DRAGONFLY_TYPES[byte]} of Dragonfly`, isType: true, unsupported: true };
+  if (byte === KEYDB_CRON) return { name: 'type 64, CRON of KeyDB', isType: true, unsupported: true };
+  for (const vendor of writer === 'valkey' ? (['valkey', 'redis'] as const) : (['redis', 'valkey'] as const)) {
+    const { opcodes, types } = TABLES[vendor];
+    const row = types[byte] ?? opcodes[byte];
+    if (row === undefined) continue;
+    const isType = types[byte] !== undefined;
+    const name = `${isType ? 'type' : 'opcode'} ${byte}, ${row.name}, which ${VENDOR_NAMES[vendor]} has from RDB version ${row.since} on`;
+    return { name, isType, unsupported: false };
+  }
+  return undefined;
+}
 

@@ -84,7 +84,7 @@ export abstract class DumpSink implements LastSink {
   protected sourceDb = 0;
   /** The key at hand had an expiry. */
   protected stripped = false;
-  protected file: SourceFile = { name: '', version: 0, vendor: 'redis' };
+  protected file: SourceFile = { name: '', version: 0, vendor: 'redis', typesUpTo: 0 };
 
   private readonly translation: Translation | undefined;
   /** For values that cannot leave their file as they are, where there is no target. */

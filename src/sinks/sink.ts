@@ -51,6 +51,8 @@ export interface SourceFile {
   readonly name: string;
   readonly version: number;
   readonly vendor: Vendor;
+  /** The highest RDB version that types in it came with: another one in files of Dragonfly. */
+  readonly typesUpTo: number;
 }
 
 export interface FileEnd {

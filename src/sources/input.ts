@@ -38,6 +38,8 @@ export interface Input {
   readonly compression: Compression | undefined;
   /** Bytes that `chunks` gives, where that is known beforehand. */
   readonly plainSize: number | undefined;
+  /** The bytes are made of lines of payloads; known with the first chunk. */
+  readonly ofPayloads: boolean;
   /** Bytes read so far, before decompression. */
   readonly bytesRead: number;
   /**
@@ -73,12 +75,16 @@ async function* asIs(reader: ByteReader): AsyncGenerator<Uint8Array, void, void>
 }
 
 /** An RDB as it is; lines of payloads as the RDB that they make, which is never larger than they are. */
-async function* rdbOf(chunks: AsyncGenerator<Uint8Array, void, void>): AsyncGenerator<Uint8Array, void, void> {
+async function* rdbOf(chunks: AsyncGenerator<Uint8Array, void, void>, onPayloads: () => void): AsyncGenerator<Uint8Array, void, void> {
   const head = await beginning(chunks);
   if (head.length === 0) return;
   const all = before(head, chunks);
-  if (isObject(head)) yield* (await import('./payload-lines-input.js')).rdbOfPayloads(all);
-  else yield* all;
+  if (!isObject(head)) {
+    yield* all;
+    return;
+  }
+  onPayloads();
+  yield* (await import('./payload-lines-input.js')).rdbOfPayloads(all);
 }
 
 /** The first chunk; with more of them while there is nothing but white space, which no RDB begins with. */
@@ -136,6 +142,7 @@ class SourceInput implements Input {
   readonly name: string;
   size: number | undefined;
   compression: Compression | undefined;
+  ofPayloads = false;
   bytesRead = 0;
 
   constructor(
@@ -178,7 +185,7 @@ class SourceInput implements Input {
       const reader = new ByteReader(source, this.name);
       this.compression = await recognise(reader);
       const plainBytes = (await DECOMPRESSORS[this.compression]())(reader);
-      yield* this.options.text === true ? plainBytes : rdbOf(plainBytes);
+      yield* this.options.text === true ? plainBytes : rdbOf(plainBytes, () => (this.ofPayloads = true));
     } finally {
       await source.return();
     }
