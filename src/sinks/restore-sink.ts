@@ -3,6 +3,7 @@ import { formatText } from '../bytes/text.js';
 import { type Frame, RECORD } from '../rdb/frame.js';
 import type { Framer } from '../rdb/framer.js';
 import { encodePayload, PAYLOAD_FOOTER, payloadHead } from '../rdb/payload.js';
+import { StreamCheck } from '../values/stream-check.js';
 import { hasFunctions, type Target, targetName } from '../values/targets.js';
 import { DumpSink, type DumpSinkOptions } from './dump-sink.js';
 import { HeldPayload } from './held-payload.js';
@@ -48,6 +49,9 @@ export class RestoreSink extends DumpSink {
   /** What batches had sent at the last turn. */
   private sentAtTurn = 0;
   private broken = false;
+  /** Of streams that are only looked at: what a server would end itself on, in the one at hand. */
+  private readonly streams = new StreamCheck();
+  private fault: string | undefined;
   /** Bytes of the payload at hand that is only looked at, so far; and the payload, where it may be refused. */
   private seenSize = 0;
   private seen: HeldPayload | undefined;
@@ -81,6 +85,7 @@ export class RestoreSink extends DumpSink {
       if (!frame.first) this.refused.add(frame);
     } else if (!this.passing) {
       if (this.options.intoDb !== undefined) frame.db = this.options.intoDb;
+      if (this.options.dry === true) this.lookInto(kind, frame);
       super.frame(kind, frame);
       if (this.changedKeys > before) this.stretches.current.ledger.at(this.target(this.sourceDb), '').transcoded++;
     }
@@ -120,6 +125,7 @@ export class RestoreSink extends DumpSink {
     const head = payloadHead(frame);
     const size = head.length + frame.end - frame.start + PAYLOAD_FOOTER;
     if (size > this.options.maxPayload) this.part(frame);
+    else if (this.fault !== undefined) this.reject(frame, this.fault, undefined);
     else if (this.options.dry === true) this.stretches.current.ledger.at(frame.db, '').restored++;
     else this.record(frame, head, size);
   }
@@ -138,17 +144,27 @@ export class RestoreSink extends DumpSink {
     this.larges.add(frame);
   }
 
+  /** Looks at the value as it stands in the source, as deeply as the server does that checks what it is given. */
+  private lookInto(kind: number, frame: Frame): void {
+    if (frame.first) this.fault = undefined;
+    if (frame.type.form !== 'stream' || this.fault !== undefined) return;
+    const error = this.streams.fault(kind, frame);
+    if (error !== undefined) this.fault = `its value is damaged: expected ${error.expected}, got ${error.got}; some servers end themselves on it`;
+  }
+
   private lookAt(frame: Frame): void {
     const { keepsRejects, maxPayload } = this.options;
     if (frame.first) {
       this.seenSize = payloadHead(frame).length + PAYLOAD_FOOTER;
       this.seen?.close();
-      this.seen = keepsRejects && !RespValues.can(frame) ? new HeldPayload(frame, this.version) : undefined;
+      this.seen = keepsRejects && (!RespValues.can(frame) || frame.type.form === 'stream') ? new HeldPayload(frame, this.version) : undefined;
     }
     this.seenSize += frame.end - frame.start;
     this.seen?.add(frame);
     if (!frame.last) return;
-    if (this.seenSize > maxPayload && !RespValues.can(frame)) {
+    if (this.fault !== undefined && this.seenSize <= maxPayload) {
+      this.reject(frame, this.fault, this.seen);
+    } else if (this.seenSize > maxPayload && !RespValues.can(frame)) {
       this.reject(frame, RespValues.refusal(frame), this.seen);
     } else {
       this.seen?.close();

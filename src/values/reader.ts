@@ -57,10 +57,10 @@ export abstract class ValueReader {
   protected origin = 0;
 
   protected readonly element = new Element();
-  private readonly scratch: Scratch;
+  protected readonly scratch: Scratch;
   protected readonly length: Length = { value: 0, hi: 0, lo: 0 };
   private readonly node = new StreamNode();
-  private readonly streamId = new StreamId();
+  protected readonly streamId = new StreamId();
 
   constructor(hot?: Hot) {
     this.scratch = hot === undefined ? new Scratch() : new Scratch(hot, hot.allocate(1 << 21));
