@@ -39,9 +39,8 @@ export class KeyProblems {
   }
 
   /** For `--json`. */
-  fields({ adapted, duplicates, keys, lost, others, read, refused }: KeysSummary): object {
+  fields({ adapted, duplicates, lost, others, refused }: KeysSummary): object {
     return {
-      keysFiltered: read - keys - refused - duplicates,
       keysRefused: refused,
       othersRefused: others,
       keysDuplicate: duplicates,
@@ -56,15 +55,12 @@ export class KeyProblems {
 export const keysExit = ({ others, refused }: KeysSummary): number => (refused + others > 0 ? EXIT.keys : EXIT.done);
 
 /** The closing line. */
-export const dumpLine = (summary: KeysSummary): string => [summaryLine(kept(summary)), ...dropped(summary)].join('; ');
+export const dumpLine = (summary: KeysSummary): string => [summaryLine(summary), ...dropped(summary)].join('; ');
 
 function problemLine(code: string, { db, file, key, reason }: KeyProblem): string {
   const place = [sourceName(file), ...(db === undefined ? [] : [`db ${db}`]), ...(key === undefined ? [] : [`key ${keyText(key)}`])];
   return `${code}: ${place.join(', ')}: ${printable(reason)}.`;
 }
-
-/** For the common line, in which all keys that are not written were filtered out. */
-const kept = (summary: KeysSummary): KeysSummary => ({ ...summary, read: summary.read - summary.refused - summary.duplicates });
 
 function dropped({ adapted, duplicates, lost, others, refused }: KeysSummary): string[] {
   return [

@@ -128,7 +128,7 @@ function whatNext({ checkpoint }: CheckedRestore): string {
 
 /** `1,234 keys restored, 3 replaced, 4 skipped; 540 MB in, 12 s, 45 MB/s, 100,000 keys/s`. */
 function closingLines(summary: RestoreSummary, { verbose }: RestoreFlags, { dryRun }: CheckedRestore): string {
-  const { bytes, filtered, limited, rows, seconds, told, total } = summary;
+  const { bytes, damaged, filtered, limited, rows, seconds, told, total } = summary;
   const there = total.restored + total.replaced;
   const counts = [
     `${keysText(total.restored)} ${dryRun ? 'to restore' : 'restored'}`,
@@ -139,6 +139,7 @@ function closingLines(summary: RestoreSummary, { verbose }: RestoreFlags, { dryR
     ...(total.transcoded > 0 ? [`${countText(total.transcoded)} in another encoding`] : []),
     ...(told > 0 ? [`${countText(told)} not restored that ${told === 1 ? 'is no key' : 'are no keys'}`] : []),
     ...(filtered > 0 ? [`${countText(filtered)} filtered out`] : []),
+    ...(damaged > 0 ? [`${countText(damaged)} damaged`] : []),
     ...(limited ? ['stopped at --limit'] : []),
   ];
   const speed = `${bytesText(bytes)} in, ${secondsText(seconds)}, ${rateText(bytes, seconds)}, ${keysText(Math.round(there / Math.max(seconds, 0.001)))}/s`;
@@ -153,10 +154,9 @@ function closingLines(summary: RestoreSummary, { verbose }: RestoreFlags, { dryR
 }
 
 function fieldsOf(summary: RestoreSummary, problems: readonly KeyProblem[]): object {
-  const { declined, evicted, failure, filtered, plan, resumed, rows, told, total, unconfirmed } = summary;
+  const { declined, evicted, failure, plan, resumed, rows, told, total, unconfirmed } = summary;
   return {
     ...Object.fromEntries(OUTCOMES.map((outcome) => [`keys${outcome[0].toUpperCase()}${outcome.slice(1)}`, total[outcome]])),
-    keysFiltered: filtered,
     notKeys: told,
     resumed,
     declined,

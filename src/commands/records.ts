@@ -27,6 +27,8 @@ export class Records {
   private readonly keysBefore: number;
   private readonly trailing = new Trailing();
   private readonly file: SourceFile;
+  /** A key is counted as found, and what becomes of it is not. */
+  private midKey = false;
 
   constructor(
     private readonly input: Input,
@@ -70,11 +72,30 @@ export class Records {
       if (warning !== undefined) options.onWarning(input.name, warning);
     } catch (error) {
       const failure = await this.failure(error);
-      if (failure === undefined) throw error instanceof RdbError ? (error.line === undefined ? framer.failed(error) : error).at({ file: input.name }) : error;
-      Object.assign(counts, failure.counts, { bytes: before + failure.counts.bytes });
-      throw failure.cause instanceof RdbError ? failure.cause.at({ file: input.name }) : failure.cause;
+      if (failure !== undefined) {
+        Object.assign(counts, failure.counts, { bytes: before + failure.counts.bytes, filtered: failure.counts.read - failure.counts.keys - counts.damaged - 1 });
+        this.midKey = true;
+      } else if (error instanceof RdbError && error.line === undefined) {
+        framer.failed(error);
+      }
+      const cause = failure?.cause ?? error;
+      this.countDamage(cause);
+      throw cause instanceof RdbError ? cause.at({ file: input.name }) : cause;
     } finally {
       this.gate?.close();
+    }
+  }
+
+  /** What ended the reading: damage in a key, which is found whether it was counted already or not, or something else. */
+  private countDamage(cause: unknown): void {
+    const { counts, midKey, sink } = this;
+    if (!(cause instanceof RdbError)) {
+      if (midKey) counts.read--;
+    } else if (midKey) {
+      if (!sink.dropped) counts.damaged++;
+    } else if (cause.key !== undefined) {
+      counts.read++;
+      counts.damaged++;
     }
   }
 
@@ -123,9 +144,9 @@ export class Records {
       }
       const kind = framer.next();
       if (kind === RECORD) {
-        counts.read++;
+        this.found();
         if (filter.active && !(filter.head(frame) && this.fits(frame))) {
-          sink.leftOut?.();
+          this.leaveOut();
           continue;
         }
         sink.frame(kind, frame);
@@ -154,10 +175,17 @@ export class Records {
   private takeRun(): boolean {
     const { counts, framer, options, sink } = this;
     if (!framer.between || options.filter.active || sink.takeRun === undefined) return false;
-    const keys = sink.takeRun(framer, options.limit - counts.keys, options.now);
-    counts.read += keys;
-    counts.keys += keys;
-    counts.expired += framer.runExpired;
+    let keys = 0;
+    try {
+      keys = sink.takeRun(framer, options.limit - counts.keys, options.now);
+      counts.expired += framer.runExpired;
+    } catch (error) {
+      if (error instanceof RdbError) keys = sink.takenBefore ?? 0;
+      throw error;
+    } finally {
+      counts.read += keys;
+      counts.keys += keys;
+    }
     return keys > 0;
   }
 
@@ -167,7 +195,19 @@ export class Records {
     return size >= minSize && size <= maxSize;
   }
 
+  private found(): void {
+    this.counts.read++;
+    this.midKey = true;
+  }
+
+  private leaveOut(): void {
+    this.counts.filtered++;
+    this.midKey = false;
+    this.sink.leftOut?.();
+  }
+
   private count(frame: Frame): void {
+    this.midKey = false;
     if (this.sink.dropped) return;
     this.counts.keys++;
     if (frame.hasExpire && frame.expireAt <= this.options.now) this.counts.expired++;
@@ -175,11 +215,11 @@ export class Records {
 
   /** A part of a value too large to come whole. */
   private async part(kind: number, frame: Frame): Promise<void> {
-    const { counts, framer, gate, sink } = this;
+    const { framer, gate, sink } = this;
     if (frame.first) {
-      counts.read++;
+      this.found();
       if (!this.options.filter.head(frame)) {
-        sink.leftOut?.();
+        this.leaveOut();
         framer.skip();
         return;
       }
@@ -190,7 +230,7 @@ export class Records {
     } else {
       const passes = await gate.part(frame);
       if (passes === false) {
-        sink.leftOut?.();
+        this.leaveOut();
         framer.skip();
         return;
       }

@@ -101,7 +101,6 @@ export class Pass {
       window: maxInFlight,
       dry: dryRun,
       keepsRejects: tally.rejects !== undefined && !tally.counted,
-      onLeftOut: () => lane.filtered++,
       onDone: (stretch) => tally.done(lane, stretch),
       onProblem: (problem) => tally.problem(problem),
     });

@@ -11,8 +11,6 @@ export interface RestoreSummary extends RunSummary {
   /** Counts by database and server; those of a run that was resumed are in them. */
   readonly rows: ReturnType<Ledger['entries']>;
   readonly total: Ledger['total'];
-  /** Keys that the filters left out. */
-  readonly filtered: number;
   /** What is no key and was not restored. */
   readonly told: number;
   /** Why it ended early. */
@@ -36,6 +34,8 @@ export function restoreSummary(lanes: readonly Lane[], tally: Tally, ends: reado
   return {
     read: sum(({ counts }) => counts.read),
     keys: sum(({ counts }) => counts.keys),
+    filtered: sum(({ counts }) => counts.filtered),
+    damaged: sum(({ counts }) => counts.damaged),
     expired: sum(({ counts }) => counts.expired),
     bytes: sum(({ counts }) => counts.bytes),
     sources: lanes.length,
@@ -47,7 +47,6 @@ export function restoreSummary(lanes: readonly Lane[], tally: Tally, ends: reado
     limited: ends.some(({ limited }) => limited),
     rows: tally.ledger.entries(),
     total: tally.ledger.total,
-    filtered: sum(({ filtered }) => filtered),
     told: tally.told,
     ...end,
     interrupted: end.interrupted || ends.some(({ interrupted }) => interrupted),

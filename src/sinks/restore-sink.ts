@@ -27,8 +27,6 @@ export interface RestoreSinkOptions extends DumpSinkOptions, RunsOptions, Stretc
   readonly intoDb?: number | undefined;
   /** Values that are rejected keep their payload: somebody writes it somewhere. */
   readonly keepsRejects: boolean;
-  /** The filters left a key out. */
-  onLeftOut(): void;
   /** When it is aborted, replies are not waited for any more. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -203,6 +201,10 @@ export class RestoreSink extends DumpSink {
     return taken;
   }
 
+  get takenBefore(): number {
+    return this.runs.takenBefore;
+  }
+
   /** A key of a run that a kernel does not write. */
   private slowly(frame: Frame): void {
     this.lastSlow = frame.offset;
@@ -275,11 +277,6 @@ export class RestoreSink extends DumpSink {
   /** The frames at hand are all read: a stretch may end here. */
   override release(): void {
     this.stretches.endIfLong();
-  }
-
-  override leftOut(): void {
-    super.leftOut();
-    this.options.onLeftOut();
   }
 
   /** Until everything is delivered. */
