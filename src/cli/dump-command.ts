@@ -37,12 +37,15 @@ async function runDump(sources: readonly string[], flags: DumpFlags, io: Io, arg
   const problems = new KeyProblems(flags.json === true);
   const task: Task<DumpSummary> = {
     command: 'dump',
-    run: (listeners: Listeners, say) =>
-      dump({
+    run: async (listeners: Listeners, say) => {
+      const summary = await dump({
         ...{ ...options, checksum, keepGoing, strict, stdin, stdout, signal },
         ...listeners,
-        onProblem: (problem) => say(problems.take(problem)),
-      }),
+        onProblem: (problem) => problems.take(problem, say),
+      });
+      problems.tellRest(say);
+      return summary;
+    },
     line: dumpLine,
     fields: (summary) => problems.fields(summary),
     exit: keysExit,

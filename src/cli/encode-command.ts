@@ -36,7 +36,7 @@ async function runEncode(sources: readonly string[], flags: EncodeFlags, io: Io,
   const task: Task<EncodeSummary> = {
     command: 'encode',
     run: (listeners: Listeners, say) =>
-      encode({ ...options, keepGoing: flags.keepGoing, stdin, stdout, signal, ...listeners, onProblem: (problem) => say(problems.take(problem)) }),
+      encode({ ...options, keepGoing: flags.keepGoing, stdin, stdout, signal, ...listeners, onProblem: (problem) => problems.take(problem, say) }),
     line: dumpLine,
     fields: (summary) => ({ ...problems.fields(summary), linesWrong: summary.badLines, fieldsLeftOut: summary.unknownFields }),
     exit: keysExit,

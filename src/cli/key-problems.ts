@@ -15,6 +15,8 @@ const MOST_TEXT = 4 << 20;
 export class KeyProblems {
   private readonly listed: KeyProblem[] = [];
   private text = 0;
+  /** Expiries of members that are not kept, by file. */
+  private readonly members = new Map<string, number>();
 
   /** @param list whether they are kept for `--json` */
   constructor(
@@ -25,17 +27,39 @@ export class KeyProblems {
   /** All of them come again. */
   clear(): void {
     this.listed.length = this.text = 0;
+    this.members.clear();
   }
 
   get all(): readonly KeyProblem[] {
-    return this.listed;
+    return [...this.listed, ...this.ofMembers];
   }
 
-  /** Returns the line that tells it. */
-  take(problem: KeyProblem): string {
+  /** Tells what the problem is, at once; expiries of members are told in the end, by their number. */
+  take(problem: KeyProblem, say: (line: string) => void): void {
+    if (problem.isMemberExpiry === true) {
+      this.members.set(problem.file, (this.members.get(problem.file) ?? 0) + 1);
+      return;
+    }
     this.text += problem.key?.length ?? 0;
     if (this.list && this.listed.length < MOST_LISTED && this.text <= MOST_TEXT) this.listed.push(problem);
-    return problemLine(this.code, problem);
+    say(problemLine(this.code, problem));
+  }
+
+  /** Tells what was only counted. */
+  tellRest(say: (line: string) => void): void {
+    for (const problem of this.ofMembers) say(problemLine(this.code, problem));
+  }
+
+  private get ofMembers(): KeyProblem[] {
+    const keeps = this.code === 'NOT_WRITTEN' ? '; --format rdb without --target-version keeps them' : '';
+    return [...this.members].map(([file, count]) => ({
+      file,
+      reason: `${count === 1 ? '1 member expiry of KeyDB is' : `${countText(count)} member expiries of KeyDB are`} not kept: there is no place for ${count === 1 ? 'it' : 'them'}${keeps}`,
+    }));
+  }
+
+  get memberExpiries(): number {
+    return [...this.members.values()].reduce((sum, count) => sum + count, 0);
   }
 
   /** For `--json`. */
@@ -46,7 +70,8 @@ export class KeyProblems {
       keysDuplicate: duplicates,
       keysAdapted: adapted,
       keysLossy: lost,
-      refused: this.listed,
+      memberExpiriesLost: this.memberExpiries,
+      refused: this.all,
     };
   }
 }

@@ -1,6 +1,5 @@
 import { createInterface } from 'node:readline/promises';
 import type { Command } from 'commander';
-import type { KeyProblem } from '../commands/dump.js';
 import type { Plan, RestoreSummary } from '../commands/restore.js';
 import { CheckpointError, OUTCOMES, ServerError } from '../commands/restore-terms.js';
 import { KeyProblems } from './key-problems.js';
@@ -83,8 +82,9 @@ async function runRestore(words: readonly string[], flags: RestoreFlags, io: Io,
         onPlan: (plan) => agreed(plan, options, flags, io, say),
         onNote: (text) => say(`warning: ${printable(text)}.`),
         onAgain: () => problems.clear(),
-        onProblem: (problem) => say(problems.take(problem)),
+        onProblem: (problem) => problems.take(problem, say),
       });
+      problems.tellRest(say);
       for (const server of summary.unconfirmed) say(`warning: ${printable(server)}: no replica confirmed what was written; a failover now could lose keys.`);
       for (const { keys, policy, server } of summary.evicted) say(`warning: ${printable(server)}: ${keysText(keys)} evicted meanwhile (maxmemory-policy ${printable(policy)}): what was restored may be among them. Give it more memory (maxmemory), or restore fewer keys.`);
       if (summary.declined) say('nothing was written.');
@@ -92,7 +92,7 @@ async function runRestore(words: readonly string[], flags: RestoreFlags, io: Io,
       return summary;
     },
     line: (summary) => closingLines(summary, flags, options),
-    fields: (summary) => fieldsOf(summary, problems.all),
+    fields: (summary) => fieldsOf(summary, problems),
     exit: ({ declined, evicted, failure, told, total }) => (failure !== undefined ? EXIT.output : declined || evicted.length > 0 || total.rejected + told > 0 ? EXIT.keys : EXIT.done),
     done: 'written',
     tornText: '',
@@ -153,7 +153,7 @@ function closingLines(summary: RestoreSummary, { verbose }: RestoreFlags, { dryR
   return lines.join('\n');
 }
 
-function fieldsOf(summary: RestoreSummary, problems: readonly KeyProblem[]): object {
+function fieldsOf(summary: RestoreSummary, problems: KeyProblems): object {
   const { declined, evicted, failure, plan, resumed, rows, told, total, unconfirmed } = summary;
   return {
     ...Object.fromEntries(OUTCOMES.map((outcome) => [`keys${outcome[0].toUpperCase()}${outcome.slice(1)}`, total[outcome]])),
@@ -161,7 +161,8 @@ function fieldsOf(summary: RestoreSummary, problems: readonly KeyProblem[]): obj
     resumed,
     declined,
     counts: rows.map(({ counts, db, server }) => ({ db, ...(server === '' ? {} : { server }), ...counts })),
-    rejected: problems,
+    memberExpiriesLost: problems.memberExpiries,
+    rejected: problems.all,
     unconfirmed,
     evicted,
     plan: planObject(plan),

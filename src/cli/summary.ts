@@ -55,7 +55,7 @@ export function summaryObject(summary: RunSummary | undefined, outcome: Outcome)
 }
 
 function counts(summary: RunSummary): object {
-  const { bytes, damaged, expired, filtered, keys, limited, read, seconds, sources, torn, written } = summary;
+  const { bytes, damaged, expired, filtered, keys, limited, memberExpiries, read, seconds, sources, torn, written } = summary;
   return {
     sources,
     /** Keys written, keys found, left out by filters, damaged, written though they had expired. */
@@ -64,6 +64,8 @@ function counts(summary: RunSummary): object {
     keysFiltered: filtered,
     keysDamaged: damaged,
     keysExpired: expired,
+    /** Of KeyDB, of members of keys that were written without them. */
+    memberExpiriesLost: memberExpiries,
     /** Of RDB, decompressed; of output. */
     bytesIn: bytes,
     bytesOut: written,

@@ -29,6 +29,9 @@ export class Records {
   private readonly file: SourceFile;
   /** A key is counted as found, and what becomes of it is not. */
   private midKey = false;
+  /** The last key was written. */
+  private written = false;
+  private memberExpiries = 0;
 
   constructor(
     private readonly input: Input,
@@ -40,7 +43,7 @@ export class Records {
     const { filter, framer, meta } = options;
     this.keysBefore = counts.keys;
     const onWarning = (text: string): void => options.onWarning(input.name, text);
-    this.framer = new Framer({ ...framer, meta, onWarning });
+    this.framer = new Framer({ ...framer, meta, onWarning, onMemberExpiry: () => void (this.written && this.memberExpiries++) });
     const { framer: read } = this;
     this.file = {
       name: input.name,
@@ -83,6 +86,8 @@ export class Records {
       throw cause instanceof RdbError ? cause.at({ file: input.name }) : cause;
     } finally {
       this.gate?.close();
+      counts.memberExpiries += this.memberExpiries;
+      if (this.memberExpiries > 0) options.onWarning(input.name, memberText(this.memberExpiries));
     }
   }
 
@@ -186,6 +191,7 @@ export class Records {
       counts.read += keys;
       counts.keys += keys;
     }
+    if (keys > 0) this.written = true;
     return keys > 0;
   }
 
@@ -202,13 +208,14 @@ export class Records {
 
   private leaveOut(): void {
     this.counts.filtered++;
-    this.midKey = false;
+    this.midKey = this.written = false;
     this.sink.leftOut?.();
   }
 
   private count(frame: Frame): void {
     this.midKey = false;
-    if (this.sink.dropped) return;
+    this.written = !this.sink.dropped;
+    if (!this.written) return;
     this.counts.keys++;
     if (frame.hasExpire && frame.expireAt <= this.options.now) this.counts.expired++;
   }
@@ -237,4 +244,8 @@ export class Records {
     }
     if (frame.last) this.count(frame);
   }
+}
+
+function memberText(count: number): string {
+  return `${count} member ${count === 1 ? 'expiry' : 'expiries'} of KeyDB ${count === 1 ? 'is' : 'are'} not kept; --meta writes them as aux records after their key, and dump --format rdb copies them`;
 }

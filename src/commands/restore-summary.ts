@@ -37,6 +37,7 @@ export function restoreSummary(lanes: readonly Lane[], tally: Tally, ends: reado
     filtered: sum(({ counts }) => counts.filtered),
     damaged: sum(({ counts }) => counts.damaged),
     expired: sum(({ counts }) => counts.expired),
+    memberExpiries: sum(({ counts }) => counts.memberExpiries),
     bytes: sum(({ counts }) => counts.bytes),
     sources: lanes.length,
     errors: ends.flatMap(({ errors }) => errors),

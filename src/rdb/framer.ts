@@ -4,7 +4,7 @@ import { type FrameRun, type Hot, PLAIN, type RunningCrc } from '../bytes/hot.js
 import { Element, INT, int32, LZF, uint32 } from '../encodings/element.js';
 import { framePrograms } from './frame-table.js';
 import { END, FRAGMENT, Frame, type FramerOptions, META, NEED, PIECE, RECORD, shownKey } from './frame.js';
-import { applyOpcode, isNeeded, writerOf } from './opcodes.js';
+import { applyOpcode, isMemberExpiry, isNeeded, writerOf } from './opcodes.js';
 import { BIG, CUT, DONE, MORE, ShapeWalker } from './shapes.js';
 import { readString, Scratch } from './string.js';
 import { type Form, KNOWN_VERSION, type Opcode, strangerOf, type Tables, TABLES, tablesOf, type TypeRow, typesUpTo, type Vendor, type Writer } from './types.js';
@@ -383,7 +383,9 @@ export class Framer {
     frame.end = walker.pos;
     if (applyOpcode(frame)) return AGAIN;
     this.learnWriter();
-    return this.options.meta === false ? AGAIN : META;
+    if (this.options.meta !== false) return META;
+    if (isMemberExpiry(frame)) this.options.onMemberExpiry?.();
+    return AGAIN;
   }
 
   /** An aux field says who wrote the file, before its keys. */

@@ -2,7 +2,7 @@ import { RdbError } from '../bytes/errors.js';
 import { formatText } from '../bytes/text.js';
 import { BYTES, Element, int32 } from '../encodings/element.js';
 import type { Frame } from './frame.js';
-import { type Length, readLength } from './length.js';
+import { badLength, type Length, lengthText, MAX_LENGTH, readLength } from './length.js';
 import { readString, Scratch } from './string.js';
 import type { Opcode, Writer } from './types.js';
 
@@ -50,6 +50,16 @@ export function applyOpcode(frame: Frame): boolean {
   }
 }
 
+/** KeyDB's aux field that names a member of the set or hash before it which expires; one with the time follows. */
+export const MEMBER_EXPIRY = 'keydb-subexpire-key';
+
+export function isMemberExpiry({ bytes, end, opcode, start }: Frame): boolean {
+  if (opcode?.name !== 'AUX') return false;
+  readString(bytes, start, end, element);
+  if (element.kind !== BYTES || element.end - element.start !== MEMBER_EXPIRY.length) return false;
+  return String.fromCharCode(...element.bytes.subarray(element.start, element.end)) === MEMBER_EXPIRY;
+}
+
 /** Aux fields by which servers say that a file is their own. */
 const WRITERS: Readonly<Record<string, Writer>> = { 'valkey-ver': 'valkey', 'df-ver': 'dragonfly' };
 const LONGEST_NAME = 10;
@@ -72,7 +82,7 @@ const LONGEST_RELEASE = 32;
 /** A length that is no greater than any server writes. */
 function bounded(what: string, bytes: Uint8Array, start: number, end: number, greatest: number): number {
   readLength(bytes, start, end, length);
-  if (length.value > greatest) throw new RdbError('BAD_LENGTH', { expected: `${what} of ${greatest} at most`, got: `${length.value}` });
+  if (length.value > greatest) throw new RdbError('BAD_LENGTH', { expected: `${what} of ${greatest} at most`, got: lengthText(length) });
   return length.value;
 }
 
@@ -80,6 +90,7 @@ function bounded(what: string, bytes: Uint8Array, start: number, end: number, gr
 function defineTemplate({ bytes, start, end, templates }: Frame): void {
   let pos = readLength(bytes, start, end, length);
   const id = length.value;
+  if (id > MAX_LENGTH) throw badLength(length);
   if (templates.has(id)) throw new RdbError('BAD_TEMPLATE', { expected: 'a new template', got: `template ${id} again` });
   pos = readLength(bytes, pos, end, length);
   const names: Uint8Array[] = [];

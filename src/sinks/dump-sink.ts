@@ -6,7 +6,7 @@ import { type PartsPlan, PartsTranscoder } from '../values/parts-transcoder.js';
 import { isFileOnly, LATEST_REDIS, type Target } from '../values/targets.js';
 import { type Refused, type Transcoded, Transcoder } from '../values/transcode.js';
 import { HELD_KIND, HeldParts } from './held-parts.js';
-import { auxTexts, KEY_CLOCK, MEMBER_EXPIRES } from './rdb-meta.js';
+import { auxName, KEY_CLOCK, MEMBER_EXPIRES } from './rdb-meta.js';
 import type { FileEnd, LastSink, SourceFile } from './sink.js';
 import type { Spill } from './spill.js';
 
@@ -17,6 +17,8 @@ export interface KeyProblem {
   /** In the text form. */
   readonly key?: string;
   readonly reason: string;
+  /** It is the expiry of one member of a key (KeyDB): there may be as many as members. */
+  readonly isMemberExpiry?: boolean;
 }
 
 /** What a dump makes of keys, beside copying them. */
@@ -217,11 +219,11 @@ export abstract class DumpSink implements LastSink {
 
   /** Takes an AUX frame that belongs to a key (KeyDB). Returns false for all others. */
   protected keyAux(frame: Frame): boolean {
-    const [name, text] = auxTexts(frame);
+    const name = auxName(frame) ?? '';
     if (name === KEY_CLOCK) this.clock = frame.bytes.slice(frame.start - 1, frame.end);
     else if (!MEMBER_EXPIRES.includes(name)) return false;
     else if (!this.dropped && this.keepsKeyAux) this.behindKey(frame);
-    else if (!this.dropped && name === MEMBER_EXPIRES[0]) this.tell(`the expiry of ${JSON.stringify(text)} in the key before it (KeyDB), for which there is no place`);
+    else if (!this.dropped && name === MEMBER_EXPIRES[0]) this.tell('the expiry of a member of a key (KeyDB), for which there is no place', true);
     return true;
   }
 
@@ -239,9 +241,9 @@ export abstract class DumpSink implements LastSink {
   }
 
   /** Something that is no key is not written. */
-  protected tell(reason: string): void {
+  protected tell(reason: string, isMemberExpiry = false): void {
     this.counts.others++;
-    this.options.onProblem?.({ file: this.file.name, reason });
+    this.options.onProblem?.({ file: this.file.name, reason, ...(isMemberExpiry ? { isMemberExpiry } : {}) });
   }
 
   /** The key at hand is not written. */

@@ -73,11 +73,13 @@ export interface Counts {
   damaged: number;
   /** Of the keys written: how many had expired already. */
   expired: number;
+  /** Expiries of single members (KeyDB) of keys that were written without them. */
+  memberExpiries: number;
   /** Bytes of RDB understood. */
   bytes: number;
 }
 
-export const noCounts = (): Counts => ({ read: 0, keys: 0, filtered: 0, damaged: 0, expired: 0, bytes: 0 });
+export const noCounts = (): Counts => ({ read: 0, keys: 0, filtered: 0, damaged: 0, expired: 0, memberExpiries: 0, bytes: 0 });
 
 /** Counts of keys that were taken some time ago: what was filtered out meanwhile is not among them. */
 export type TakenCounts = Readonly<Pick<Counts, 'read' | 'keys' | 'expired' | 'bytes'>>;

@@ -3,7 +3,7 @@ import { Element, INT } from '../encodings/element.js';
 import { StreamId } from '../encodings/stream.js';
 import { StreamNodeCheck } from '../encodings/stream-check.js';
 import type { Frame } from '../rdb/frame.js';
-import { readLength } from '../rdb/length.js';
+import { lengthText, readLength } from '../rdb/length.js';
 import { readString } from '../rdb/string.js';
 import type { TypeRow } from '../rdb/types.js';
 import { PartsReader } from './parts.js';
@@ -61,7 +61,7 @@ export class StreamCheck extends PartsReader {
   protected override streamRest(_: TypeRow, bytes: Uint8Array, start: number, end: number): void {
     readLength(bytes, start, end, this.length);
     const { value } = this.length;
-    if (value !== this.entries) throw new RdbError('BAD_STREAM', { within: start, expected: `a length of ${this.entries}, as its nodes have entries`, got: `${value}` });
+    if (value !== this.entries) throw new RdbError('BAD_STREAM', { within: start, expected: `a length of ${this.entries}, as its nodes have entries`, got: lengthText(this.length) });
   }
 
   protected end(): void {
