@@ -140,7 +140,7 @@ describe.skipIf(missing !== undefined)('beside a real server', () => {
     const { client } = strict;
     for (let i = 1; i <= 8; i++) await client.xadd('made', `${i}-1`, ...(i % 3 === 0 ? ['other', `${i * 1000}`, 'two', 'x'.repeat(70 * i)] : ['field', `value ${i}`, 'number', `${-(i ** 9)}`]));
     await client.xdel('made', '2-1', '7-1');
-    const dump = (await client.dumpBuffer('made')) as Buffer;
+    const dump = await client.dumpBuffer('made');
     const { type, value, version } = parsePayload(dump);
     const nodes = nodesEnd(value);
     const spoilts: Uint8Array[] = [];

@@ -43,7 +43,7 @@ export class Records {
     const { filter, framer, meta } = options;
     this.keysBefore = counts.keys;
     const onWarning = (text: string): void => options.onWarning(input.name, text);
-    this.framer = new Framer({ ...framer, meta, onWarning, onMemberExpiry: () => void (this.written && this.memberExpiries++) });
+    this.framer = new Framer({ ...framer, meta, onWarning, onMemberExpiry: () => this.memberExpiry() });
     const { framer: read } = this;
     this.file = {
       name: input.name,
@@ -199,6 +199,10 @@ export class Records {
     const size = frame.end - frame.start;
     const { maxSize, minSize } = this.options.filter;
     return size >= minSize && size <= maxSize;
+  }
+
+  private memberExpiry(): void {
+    if (this.written) this.memberExpiries++;
   }
 
   private found(): void {

@@ -61,7 +61,7 @@ export function isMemberExpiry({ bytes, end, opcode, start }: Frame): boolean {
 }
 
 /** Aux fields by which servers say that a file is their own. */
-const WRITERS: Readonly<Record<string, Writer>> = { 'valkey-ver': 'valkey', 'df-ver': 'dragonfly' };
+const WRITERS: Readonly<Record<string, Writer | undefined>> = { 'valkey-ver': 'valkey', 'df-ver': 'dragonfly' };
 const LONGEST_NAME = 10;
 
 /** The server that an aux field names as the writer of the file, and its version. */

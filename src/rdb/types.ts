@@ -199,7 +199,7 @@ export type Writer = Vendor | 'dragonfly';
 const DRAGONFLY_VERSION = 11;
 
 /** Types of Dragonfly's own (dragonfly rdb_extensions.h); 20 is JSON, too, in files from before it took 30. */
-const DRAGONFLY_TYPES: Readonly<Record<number, string>> = {
+const DRAGONFLY_TYPES: Readonly<Record<number, string | undefined>> = {
   20: 'JSON',
   30: 'JSON',
   31: 'HASH_WITH_EXPIRY',
