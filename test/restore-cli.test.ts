@@ -123,7 +123,7 @@ describe.skipIf(missingServer() !== undefined)(`messages of rdbkit restore to ${
     expect(err).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f]/);
     const object = JSON.parse(err) as Record<string, unknown>;
     expect(Object.keys(object).sort()).toEqual(
-      ['bytesIn', 'bytesOut', 'command', 'counts', 'declined', 'errors', 'evicted', 'exitCode', 'interrupted', 'keys', 'keysExpired', 'keysFiltered', 'keysRead', 'keysRejected', 'keysReplaced', 'keysRestored', 'keysSkipped', 'keysTranscoded', 'limited', 'notKeys', 'plan', 'rejected', 'resumed', 'seconds', 'sources', 'torn', 'unconfirmed', 'warnings'].sort(),
+      ['bytesIn', 'bytesOut', 'command', 'counts', 'declined', 'errors', 'evicted', 'exitCode', 'interrupted', 'keys', 'keysDamaged', 'keysExpired', 'keysFiltered', 'keysRead', 'keysRejected', 'keysReplaced', 'keysRestored', 'keysSkipped', 'keysTranscoded', 'limited', 'memberExpiriesLost', 'notKeys', 'plan', 'rejected', 'resumed', 'seconds', 'sources', 'torn', 'unconfirmed', 'warnings'].sort(),
     );
     expect(object).toMatchObject({
       ...{ command: 'restore', exitCode: 1, keysRead: 3, keysRestored: 2, keysRejected: 1, keysFiltered: 0, interrupted: null, errors: [], warnings: [], unconfirmed: [] },
