@@ -80,6 +80,9 @@ export async function dumped(
       get vendor() {
         return framer.vendor;
       },
+      get typesUpTo() {
+        return framer.typesUpTo;
+      },
     });
     await feed(framer, sink, rdb, chunks ?? rdb.length);
   }

@@ -124,7 +124,7 @@ describe('what is wrong', () => {
     ['no checksum', changed(ten, (copy) => copy.fill(0, -8)), 'CHECKSUM', /expected a checksum, got zeros/],
     ['an end before the value has one', encodePayload(0, bytes(5, 0x61), 10), 'TRUNCATED', /offset 3: expected the rest of the value, got the footer/],
     ['a type of nobody', encodePayload(99, bytes(1), 10), 'UNKNOWN_OPCODE', /expected a value type of redis RDB version 10, got byte 99/],
-    ['a type of the other vendor', encodePayload(24, bytes(1), 80), 'UNKNOWN_OPCODE', /valkey RDB version 80, got byte 24/],
+    ['a type of the other vendor', encodePayload(24, bytes(1), 80), 'UNKNOWN_OPCODE', /valkey RDB version 80, got type 24, HASH_METADATA, which Redis has from RDB version 12 on/],
     ['a module of release candidates', encodePayload(6, bytes(1), 9), 'UNSUPPORTED_TYPE', /type 6/],
     ['a broken listpack', encodePayload(16, str(bytes(9, 0, 0, 0, 1, 0, 0x81, 0x61, 0xff)), 10), 'BAD_LISTPACK', /offset 1/],
     ['metadata that does not end', encodePayload(0xf3, bytes(1, 0, 0, 0), 13), 'TRUNCATED', /metadata/],

@@ -48,7 +48,7 @@ async function respOf(file: Uint8Array, hot: Kernels | undefined, onRun: () => v
   const sink = new RespSink(output, { hot, maxPayload: MAX, now: 0 });
   const framer = new Framer({ hot, buffer: hot?.allocate(4 << 20) });
   framer.push(file);
-  sink.fileBegin({ name: 'file', version: 12, vendor: 'redis' });
+  sink.fileBegin({ name: 'file', version: 12, vendor: 'redis', typesUpTo: 12 });
   for (let kind = NEED; kind !== END; ) {
     if (framer.between && sink.takeRun(framer, 100, 0) > 0) onRun();
     else if ((kind = framer.next()) === META) sink.meta(framer.frame);

@@ -7,7 +7,7 @@ export const ERROR_CODES = {
   NOT_RDB: 'the input does not begin like an RDB file',
   AOF: 'the input is an AOF without an RDB in front, or its manifest or folder',
   UNSUPPORTED_VERSION: 'the RDB version is newer than any known one, and --strict was given',
-  UNSUPPORTED_TYPE: 'a value type that is known, but not read',
+  UNSUPPORTED_TYPE: 'a value type that rdbkit does not read',
   UNKNOWN_OPCODE: 'a byte that is neither an opcode nor a value type in this version',
   TRUNCATED: 'the input ends inside a record',
   BAD_LENGTH: 'a length or count that no server writes',

@@ -66,13 +66,18 @@ export interface RecordForm {
   readonly texts: readonly [Uint8Array, Uint8Array, Uint8Array];
 }
 
-/** By type byte: what `Hot.frameRecords` has to know of a type; others take the long way. */
-export type FramePrograms = readonly ({
-  /** The operations of rdb/shapes.ts; those with a number of bytes, lengths, strings, ASCII doubles and loops only. */
-  readonly program: readonly number[];
-  /** What the type is called in frame tables. */
-  readonly number: number;
-} | undefined)[];
+/** What `Hot.frameRecords` has to know of a file. */
+export interface FramePrograms {
+  /** By type byte; others take the long way. */
+  readonly types: readonly ({
+    /** The operations of rdb/shapes.ts; those with a number of bytes, lengths, strings, ASCII doubles and loops only. */
+    readonly program: readonly number[];
+    /** What the type is called in frame tables. */
+    readonly number: number;
+  } | undefined)[];
+  /** The opcodes that the file may have. */
+  readonly opcodes: readonly number[];
+}
 
 /** What `Hot.frameRecords` is asked for. */
 export interface FrameRun {

@@ -4,7 +4,7 @@ import { DUMP_HELP } from './dump-help.js';
 import { checkDump, type DumpFlags } from './dump-options.js';
 import { emptyNotes } from './empty-runs.js';
 import type { Io } from './io.js';
-import { dumpLine, filteredOut, keysExit, KeyProblems } from './key-problems.js';
+import { dumpLine, keysExit, KeyProblems } from './key-problems.js';
 import { librariesLines, librariesObject } from './libraries-text.js';
 import { type Listeners, RunCommand, type Task } from './run-command.js';
 import { addDamage, addFilters, addMessages, list, sourceCommand } from './source-options.js';
@@ -51,7 +51,7 @@ async function runDump(sources: readonly string[], flags: DumpFlags, io: Io, arg
       return summary;
     },
     line: (summary) => [...librariesLines(summary.libraries, { planned: false, sources, unwanted: flags.functions === false }), dumpLine(summary)].join('\nrdbkit: '),
-    notes: (summary) => emptyNotes(summary, filteredOut(summary), flags),
+    notes: (summary) => emptyNotes(summary, summary.filtered, flags),
     fields: (summary) => ({ ...problems.fields(summary), functions: librariesObject(summary.libraries) }),
     exit: keysExit,
     done: 'written',

@@ -4,7 +4,7 @@ import { ENCODE_HELP } from './encode-help.js';
 import { checkEncode, type EncodeFlags } from './encode-options.js';
 import { emptyNotes } from './empty-runs.js';
 import type { Io } from './io.js';
-import { dumpLine, filteredOut, keysExit, KeyProblems } from './key-problems.js';
+import { dumpLine, keysExit, KeyProblems } from './key-problems.js';
 import { countText } from './numbers.js';
 import { type Listeners, RunCommand, type Task } from './run-command.js';
 import { addFilters, addMessages, sourceCommand } from './source-options.js';
@@ -42,7 +42,7 @@ async function runEncode(sources: readonly string[], flags: EncodeFlags, io: Io,
       return summary;
     },
     line: dumpLine,
-    notes: (summary) => emptyNotes(summary, filteredOut(summary), flags),
+    notes: (summary) => emptyNotes(summary, summary.filtered, flags),
     fields: (summary) => ({ ...problems.fields(summary), linesWrong: summary.badLines, fieldsLeftOut: summary.unknownFields }),
     exit: keysExit,
     done: 'written',

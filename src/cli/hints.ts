@@ -9,7 +9,7 @@ export const HINTS: Readonly<Record<ErrorCode, string>> = {
   NOT_RDB: 'Look at what it is (file, head -c 100): perhaps an error page, an AOF, an archive, or an RDB that was copied as text.',
   AOF: 'Name the .base.rdb file of the AOF, or take an RDB of its server with BGSAVE or redis-cli --rdb.',
   UNSUPPORTED_VERSION: 'Look for a newer rdbkit, or leave out --strict to read on until something unknown comes.',
-  UNSUPPORTED_TYPE: 'Look for a newer rdbkit, or take an RDB without this key.',
+  UNSUPPORTED_TYPE: 'Look for a newer rdbkit, or load the file into a server that has the type, and save it again without such keys.',
   UNKNOWN_OPCODE: 'Either the file is damaged, or a newer or changed server wrote it: copy it again, and look for a newer rdbkit.',
   TRUNCATED: 'The file is incomplete: copy it again, or take a new one with BGSAVE.',
   BAD_LENGTH: RECOPY,

@@ -28,6 +28,8 @@ export class KeyProblems {
   private readonly listed: KeyProblem[] = [];
   private text = 0;
   private readonly byReason = new Map<string, Reason>();
+  /** Expiries of members that are not kept, by file. */
+  private readonly members = new Map<string, number>();
 
   /** @param list whether they are kept for `--json` */
   constructor(
@@ -39,6 +41,7 @@ export class KeyProblems {
   clear(): void {
     this.listed.length = this.text = 0;
     this.byReason.clear();
+    this.members.clear();
   }
 
   /** Why keys are not written, of each database: how many, and the first of them. */
@@ -46,17 +49,22 @@ export class KeyProblems {
     return [...this.byReason.values()];
   }
 
-  /** Says at the end for which reasons not every key was named. */
+  /** Says at the end what was only counted: keys beyond those that were named, expiries of members. */
   sum(say: (text: string) => void): void {
     for (const { count, db, reason } of this.reasons) if (count > MOST_NAMED) say(`${this.code}: ${keysText(count)} of db ${db}: ${printable(reason)}.`);
+    for (const problem of this.ofMembers) say(problemLine(this.code, problem));
   }
 
   get all(): readonly KeyProblem[] {
-    return this.listed;
+    return [...this.listed, ...this.ofMembers];
   }
 
-  /** Tells it, where it is one of the first for its reason. */
+  /** Tells it, where it is one of the first for its reason; expiries of members are told at the end, by their number. */
   take(problem: KeyProblem, say: (text: string) => void): void {
+    if (problem.isMemberExpiry === true) {
+      this.members.set(problem.file, (this.members.get(problem.file) ?? 0) + 1);
+      return;
+    }
     this.text += problem.key?.length ?? 0;
     if (this.list && this.listed.length < MOST_LISTED && this.text <= MOST_TEXT) this.listed.push(problem);
     if (this.isNamed(problem)) say(problemLine(this.code, problem));
@@ -76,17 +84,29 @@ export class KeyProblems {
     return true;
   }
 
+  private get ofMembers(): KeyProblem[] {
+    const keeps = this.code === 'NOT_WRITTEN' ? '; --format rdb without --target-version keeps them' : '';
+    return [...this.members].map(([file, count]) => ({
+      file,
+      reason: `${count === 1 ? '1 member expiry of KeyDB is' : `${countText(count)} member expiries of KeyDB are`} not kept: there is no place for ${count === 1 ? 'it' : 'them'}${keeps}`,
+    }));
+  }
+
+  get memberExpiries(): number {
+    return [...this.members.values()].reduce((sum, count) => sum + count, 0);
+  }
+
   /** For `--json`. */
   fields(summary: KeysSummary): object {
     const { adapted, duplicates, lost, others, refused } = summary;
     return {
-      keysFiltered: filteredOut(summary),
       keysRefused: refused,
       othersRefused: others,
       keysDuplicate: duplicates,
       keysAdapted: adapted,
       keysLossy: lost,
-      refused: this.listed,
+      memberExpiriesLost: this.memberExpiries,
+      refused: this.all,
       reasons: this.reasons,
     };
   }
@@ -107,15 +127,12 @@ export const filteredOut = ({ duplicates, keys, read, refused }: KeysSummary): n
 export const keysExit = ({ others, refused }: KeysSummary): number => (refused + others > 0 ? EXIT.keys : EXIT.done);
 
 /** The closing line. */
-export const dumpLine = (summary: KeysSummary): string => [summaryLine(kept(summary)), ...dropped(summary)].join('; ');
+export const dumpLine = (summary: KeysSummary): string => [summaryLine(summary), ...dropped(summary)].join('; ');
 
 function problemLine(code: string, { db, file, key, reason }: KeyProblem): string {
   const place = [sourceName(file), ...(db === undefined ? [] : [`db ${db}`]), ...(key === undefined ? [] : [`key ${keyText(key)}`])];
   return `${code}: ${place.join(', ')}: ${printable(reason)}.`;
 }
-
-/** For the common line, in which all keys that are not written were filtered out. */
-const kept = (summary: KeysSummary): KeysSummary => ({ ...summary, read: summary.read - summary.refused - summary.duplicates });
 
 function dropped({ adapted, duplicates, lost, others, refused }: KeysSummary): string[] {
   return [

@@ -136,7 +136,7 @@ function whatNext({ checkpoint }: CheckedRestore): string {
 
 /** `1,234 keys restored, 3 replaced, 4 skipped; 540 MB in, 12 s, 45 MB/s, 100,000 keys/s`. */
 function closingLines(summary: RestoreSummary, { functions, verbose }: RestoreFlags, { dryRun, sources }: CheckedRestore): string {
-  const { bytes, filtered, libraries, limited, rows, seconds, told, total } = summary;
+  const { bytes, damaged, filtered, libraries, limited, rows, seconds, told, total } = summary;
   const there = total.restored + total.replaced;
   const counts = [
     `${keysText(total.restored)} ${dryRun ? 'to restore' : 'restored'}`,
@@ -148,6 +148,7 @@ function closingLines(summary: RestoreSummary, { functions, verbose }: RestoreFl
     ...(total.transcoded > 0 ? [`${countText(total.transcoded)} in another encoding`] : []),
     ...(told > 0 ? [`${countText(told)} not restored that ${told === 1 ? 'is no key' : 'are no keys'}`] : []),
     ...(filtered > 0 ? [`${countText(filtered)} filtered out`] : []),
+    ...(damaged > 0 ? [`${countText(damaged)} damaged`] : []),
     ...(limited ? ['stopped at --limit'] : []),
   ];
   const speed = `${bytesText(bytes)} in, ${secondsText(seconds)}, ${rateText(bytes, seconds)}, ${keysText(Math.round(there / Math.max(seconds, 0.001)))}/s`;
@@ -163,16 +164,16 @@ function closingLines(summary: RestoreSummary, { functions, verbose }: RestoreFl
 }
 
 function fieldsOf(summary: RestoreSummary, problems: KeyProblems): object {
-  const { companionsRefused, declined, evicted, failure, filtered, libraries, plan, resumed, rows, told, total, unanswered, unconfirmed } = summary;
+  const { companionsRefused, declined, evicted, failure, libraries, plan, resumed, rows, told, total, unanswered, unconfirmed } = summary;
   return {
     ...Object.fromEntries(OUTCOMES.map((outcome) => [`keys${outcome[0].toUpperCase()}${outcome.slice(1)}`, total[outcome]])),
-    keysFiltered: filtered,
     keysUnanswered: unanswered,
     notKeys: told,
     functions: librariesObject(libraries),
     resumed,
     declined,
     counts: rows.map(({ counts, db, server }) => ({ db, ...(server === '' ? {} : { server }), ...counts })),
+    memberExpiriesLost: problems.memberExpiries,
     rejected: problems.all,
     reasons: problems.reasons,
     unconfirmed,

@@ -11,12 +11,13 @@ export interface Warning {
 
 /** `1,234 keys, 540 MB in, 812 MB out, 4.3 s, 126 MB/s; 3 of them expired; 20 filtered out`. */
 export function summaryLine(summary: RunSummary): string {
-  const { bytes, expired, keys, limited, read, seconds, warnings, written } = summary;
+  const { bytes, damaged, expired, filtered, keys, limited, seconds, warnings, written } = summary;
   const parts = [
     `${keysText(keys)}, ${bytesText(bytes)} in, ${bytesText(written)} out, ${secondsText(seconds)}, ${rateText(bytes, seconds)}`,
   ];
   if (expired > 0) parts.push(`${countText(expired)} of them expired`);
-  if (read > keys) parts.push(`${countText(read - keys)} filtered out`);
+  if (filtered > 0) parts.push(`${countText(filtered)} filtered out`);
+  if (damaged > 0) parts.push(`${countText(damaged)} damaged`);
   if (warnings > 0) parts.push(`${countText(warnings)} ${warnings === 1 ? 'warning' : 'warnings'}`);
   if (limited) parts.push('stopped at --limit');
   return parts.join('; ');
@@ -62,14 +63,17 @@ export function summaryObject(summary: RunSummary | undefined, outcome: Outcome)
 }
 
 function counts(summary: RunSummary): object {
-  const { bytes, expired, keys, limited, read, seconds, sources, torn, written } = summary;
+  const { bytes, damaged, expired, filtered, keys, limited, memberExpiries, read, seconds, sources, torn, written } = summary;
   return {
     sources,
-    /** Keys written, keys found, found but not written, written though they had expired. */
+    /** Keys written, keys found, left out by filters, damaged, written though they had expired. */
     keys,
     keysRead: read,
-    keysFiltered: read - keys,
+    keysFiltered: filtered,
+    keysDamaged: damaged,
     keysExpired: expired,
+    /** Of KeyDB, of members of keys that were written without them. */
+    memberExpiriesLost: memberExpiries,
     /** Of RDB, decompressed; of output. */
     bytesIn: bytes,
     bytesOut: written,

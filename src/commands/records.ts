@@ -30,6 +30,11 @@ export class Records {
   private readonly keysBefore: number;
   private readonly trailing = new Trailing();
   private readonly file: SourceFile;
+  /** A key is counted as found, and what becomes of it is not. */
+  private midKey = false;
+  /** The last key was written. */
+  private written = false;
+  private memberExpiries = 0;
 
   constructor(
     private readonly input: Input,
@@ -41,7 +46,7 @@ export class Records {
     const { filter, framer, meta } = options;
     this.keysBefore = counts.keys;
     const onWarning = (text: string): void => options.onWarning(input.name, text);
-    this.framer = new Framer({ ...framer, meta, onWarning });
+    this.framer = new Framer({ ...framer, meta, onWarning, onMemberExpiry: () => this.memberExpiry() });
     const { framer: read } = this;
     this.file = {
       name: input.name,
@@ -52,7 +57,10 @@ export class Records {
         return read.vendor;
       },
       get repeats() {
-        return input.repeats === true;
+        return input.ofPayloads;
+      },
+      get typesUpTo() {
+        return read.typesUpTo;
       },
     };
     const sized = filter.minSize > 0 || filter.maxSize !== Infinity;
@@ -75,11 +83,32 @@ export class Records {
       if (warning !== undefined) options.onWarning(input.name, warning);
     } catch (error) {
       const failure = await this.failure(error);
-      if (failure === undefined) throw error instanceof RdbError ? (error.line === undefined ? framer.failed(error) : error).at({ file: input.name }) : error;
-      Object.assign(counts, failure.counts, { bytes: before + failure.counts.bytes });
-      throw failure.cause instanceof RdbError ? failure.cause.at({ file: input.name }) : failure.cause;
+      if (failure !== undefined) {
+        Object.assign(counts, failure.counts, { bytes: before + failure.counts.bytes, filtered: failure.counts.read - failure.counts.keys - counts.damaged - 1 });
+        this.midKey = true;
+      } else if (error instanceof RdbError && error.line === undefined) {
+        framer.failed(error);
+      }
+      const cause = failure?.cause ?? error;
+      this.countDamage(cause);
+      throw cause instanceof RdbError ? cause.at({ file: input.name }) : cause;
     } finally {
       this.gate?.close();
+      counts.memberExpiries += this.memberExpiries;
+      if (this.memberExpiries > 0) options.onWarning(input.name, memberText(this.memberExpiries));
+    }
+  }
+
+  /** What ended the reading: damage in a key, which is found whether it was counted already or not, or something else. */
+  private countDamage(cause: unknown): void {
+    const { counts, midKey, sink } = this;
+    if (!(cause instanceof RdbError)) {
+      if (midKey) counts.read--;
+    } else if (midKey) {
+      if (!sink.dropped) counts.damaged++;
+    } else if (cause.key !== undefined) {
+      counts.read++;
+      counts.damaged++;
     }
   }
 
@@ -88,6 +117,7 @@ export class Records {
     try {
       for await (const chunk of input.chunks()) {
         framer.size = input.plainSize;
+        framer.ofPayloads = input.ofPayloads;
         await this.chunk(chunk);
         counts.bytes = before + framer.offset;
         options.onChunk();
@@ -127,9 +157,9 @@ export class Records {
       }
       const kind = framer.next();
       if (kind === RECORD) {
-        counts.read++;
+        this.found();
         if (filter.active && !(filter.head(frame) && this.fits(frame))) {
-          sink.leftOut?.();
+          this.leaveOut();
           continue;
         }
         sink.frame(kind, frame);
@@ -158,10 +188,18 @@ export class Records {
   private takeRun(): boolean {
     const { counts, framer, options, sink } = this;
     if (!framer.between || options.filter.active || sink.takeRun === undefined) return false;
-    const keys = sink.takeRun(framer, options.limit - counts.keys, options.now);
-    counts.read += keys;
-    counts.keys += keys;
-    counts.expired += framer.runExpired;
+    let keys = 0;
+    try {
+      keys = sink.takeRun(framer, options.limit - counts.keys, options.now);
+      counts.expired += framer.runExpired;
+    } catch (error) {
+      if (error instanceof RdbError) keys = sink.takenBefore ?? 0;
+      throw error;
+    } finally {
+      counts.read += keys;
+      counts.keys += keys;
+    }
+    if (keys > 0) this.written = true;
     return keys > 0;
   }
 
@@ -171,19 +209,36 @@ export class Records {
     return size >= minSize && size <= maxSize;
   }
 
+  private memberExpiry(): void {
+    if (this.written) this.memberExpiries++;
+  }
+
+  private found(): void {
+    this.counts.read++;
+    this.midKey = true;
+  }
+
+  private leaveOut(): void {
+    this.counts.filtered++;
+    this.midKey = this.written = false;
+    this.sink.leftOut?.();
+  }
+
   private count(frame: Frame): void {
-    if (this.sink.dropped) return;
+    this.midKey = false;
+    this.written = !this.sink.dropped;
+    if (!this.written) return;
     this.counts.keys++;
     if (frame.hasExpire && frame.expireAt <= this.options.now) this.counts.expired++;
   }
 
   /** A part of a value too large to come whole. */
   private async part(kind: number, frame: Frame): Promise<void> {
-    const { counts, framer, gate, sink } = this;
+    const { framer, gate, sink } = this;
     if (frame.first) {
-      counts.read++;
+      this.found();
       if (!this.options.filter.head(frame)) {
-        sink.leftOut?.();
+        this.leaveOut();
         framer.skip();
         return;
       }
@@ -194,11 +249,15 @@ export class Records {
     } else {
       const passes = await gate.part(frame);
       if (passes === false) {
-        sink.leftOut?.();
+        this.leaveOut();
         framer.skip();
         return;
       }
     }
     if (frame.last) this.count(frame);
   }
+}
+
+function memberText(count: number): string {
+  return `${count} member ${count === 1 ? 'expiry' : 'expiries'} of KeyDB ${count === 1 ? 'is' : 'are'} not kept; --meta writes them as aux records after their key, and dump --format rdb copies them`;
 }

@@ -113,7 +113,6 @@ export class Pass {
       window: maxInFlight,
       dry: dryRun,
       keepsRejects: tally.rejects !== undefined && !tally.counted,
-      onLeftOut: () => lane.filtered++,
       onExpired: (expireAt) => (lane.firstExpiry = Math.min(lane.firstExpiry, expireAt)),
       onDone: (stretch) => tally.done(lane, stretch),
       onProblem: (problem) => tally.problem(problem),

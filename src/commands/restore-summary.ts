@@ -13,8 +13,6 @@ export interface RestoreSummary extends RunSummary {
   /** Counts by database and server; those of a run that was resumed are in them. */
   readonly rows: ReturnType<Ledger['entries']>;
   readonly total: Ledger['total'];
-  /** Keys that the filters left out. */
-  readonly filtered: number;
   /** Unix milliseconds, as the sources have it: the first of the expiries that are over; Infinity where none is. */
   readonly firstExpiry: number;
   /** What is no key and was not restored. */
@@ -46,7 +44,10 @@ export function restoreSummary(lanes: readonly Lane[], tally: Tally, ends: reado
   return {
     read: sum(({ counts }) => counts.read),
     keys: sum(({ counts }) => counts.keys),
+    filtered: sum(({ counts }) => counts.filtered),
+    damaged: sum(({ counts }) => counts.damaged),
     expired: sum(({ counts }) => counts.expired),
+    memberExpiries: sum(({ counts }) => counts.memberExpiries),
     bytes: sum(({ counts }) => counts.bytes),
     sources: lanes.length,
     errors: ends.flatMap(({ errors }) => errors),
@@ -57,7 +58,6 @@ export function restoreSummary(lanes: readonly Lane[], tally: Tally, ends: reado
     limited: ends.some(({ limited }) => limited),
     rows: tally.ledger.entries(),
     total: tally.ledger.total,
-    filtered: sum(({ filtered }) => filtered),
     firstExpiry: Math.min(...lanes.map((lane) => lane.firstExpiry)),
     told: tally.told,
     libraries: tally.libraries,

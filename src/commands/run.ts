@@ -3,7 +3,7 @@ import { RdbError } from '../bytes/errors.js';
 import { Kernels } from '../kernels/kernels.js';
 import type { ByteSink } from '../sinks/byte-sink.js';
 import { FileSink } from '../sinks/file-sink.js';
-import type { Counts, LastSink } from '../sinks/sink.js';
+import { type Counts, type LastSink, noCounts } from '../sinks/sink.js';
 import { StreamSink } from '../sinks/stream-sink.js';
 import { type Input, type InputOptions, openInput } from '../sources/input.js';
 import { compileFilter, type FilterOptions } from '../values/filters.js';
@@ -138,7 +138,7 @@ class Run {
   private readonly sink: LastSink;
   private readonly outputs: readonly ByteSink[];
   private readonly inputs: readonly Input[];
-  private readonly counts: Counts = { read: 0, keys: 0, expired: 0, bytes: 0 };
+  private readonly counts: Counts = noCounts();
   private readonly errors: RdbError[] = [];
   private readonly records: RecordsOptions;
   private torn = false;

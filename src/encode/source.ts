@@ -37,6 +37,10 @@ export class EncodedInput implements Input {
     return this.input.size;
   }
 
+  get ofPayloads(): boolean {
+    return this.input.ofPayloads;
+  }
+
   /** Nobody knows before the end. */
   get plainSize(): undefined {
     return undefined;

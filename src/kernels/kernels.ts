@@ -310,7 +310,8 @@ export class Kernels implements Hot {
   private placePrograms(programs: FramePrograms): number {
     const types = this.allocate(256 * 8).byteOffset;
     const view = new DataView(this.buffer);
-    programs.forEach((entry, byte) => {
+    for (const opcode of programs.opcodes) view.setUint32(types + 8 * opcode + 4, opcode, true);
+    programs.types.forEach((entry, byte) => {
       if (entry === undefined) return;
       const { number, program } = entry;
       const { byteOffset: at } = this.allocate(4 * (1 + program.length));

@@ -89,6 +89,7 @@ export class FrameReader {
       return false;
     }
     framer.size = input.plainSize;
+    framer.ofPayloads = input.ofPayloads;
     if (framer.ended) trailing.add(chunk);
     else framer.push(chunk);
     return true;

@@ -1,7 +1,7 @@
 import type { FramePrograms, Hot } from '../bytes/hot.js';
 import type { Frame } from './frame.js';
 import { isPlain } from './shapes.js';
-import { TABLES, type TypeRow, type Vendor } from './types.js';
+import { TABLES, type Tables, type TypeRow } from './types.js';
 
 /**
  * Frames as rows of numbers, for handing them to another thread: `FRAME_WORDS` 32-bit words a frame, in the machine's byte
@@ -62,12 +62,19 @@ export function typeOfNumber(number: number): TypeRow | undefined {
   return TABLES[number < 256 ? 'redis' : 'valkey'].types[number & 255];
 }
 
-/** What the kernel that frames whole records knows of the types of a vendor. */
-export const FRAME_PROGRAMS: Readonly<Record<Vendor, FramePrograms>> = { redis: programs('redis'), valkey: programs('valkey') };
+const made = new WeakMap<Tables, FramePrograms>();
 
-function programs(vendor: Vendor): FramePrograms {
+/** What the kernel that frames whole records knows of the types and opcodes of a file. The same object for the same tables. */
+export function framePrograms(tables: Tables): FramePrograms {
+  const before = made.get(tables);
+  if (before !== undefined) return before;
   const plain = (type: TypeRow): boolean => isPlain(type.shape) && type.form !== 'template-ref-listpack'; // that takes frame.templates
-  return TABLES[vendor].types.map((type) => (type !== undefined && plain(type) ? { program: type.shape, number: typeNumber(type) } : undefined));
+  const programs = {
+    types: tables.types.map((type) => (type !== undefined && plain(type) ? { program: type.shape, number: typeNumber(type) } : undefined)),
+    opcodes: tables.opcodes.flatMap((opcode) => (opcode === undefined ? [] : [opcode.id])),
+  };
+  made.set(tables, programs);
+  return programs;
 }
 
 /** The table in a piece of memory: frames are written to rows and read from them again. */

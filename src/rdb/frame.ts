@@ -124,6 +124,8 @@ export interface FramerOptions {
   buffer?: Uint8Array | undefined;
   /** How many bytes before a chunk may be written to: there, what is left of the chunk before stands best. Default: none. */
   roomBefore?: ((chunk: Uint8Array) => number) | undefined;
+  /** Told of every expiry of a single member (KeyDB) of the key before it, where META frames are not returned. */
+  onMemberExpiry?: (() => void) | undefined;
   /** Gets a sentence for everything odd that is no error. */
   onWarning?: (warning: string) => void;
 }

@@ -3,12 +3,12 @@ import { RdbError } from '../bytes/errors.js';
 import { type FrameRun, type Hot, PLAIN, type RunningCrc } from '../bytes/hot.js';
 import { Element, INT, int32, LZF, uint32 } from '../encodings/element.js';
 import { BEGINNING, isOpenBeginning, latin, notRdb, transferHead } from './beginning.js';
-import { FRAME_PROGRAMS } from './frame-table.js';
+import { framePrograms } from './frame-table.js';
 import { END, FRAGMENT, Frame, type FramerOptions, META, NEED, PIECE, RECORD, shownKey } from './frame.js';
-import { type AofMark, applyOpcode, isNeeded, saidOfFile } from './opcodes.js';
+import { type AofMark, aofMarkOf, applyOpcode, isMemberExpiry, isNeeded, writerOf } from './opcodes.js';
 import { BIG, CUT, DONE, MORE, ShapeWalker } from './shapes.js';
 import { readString, Scratch } from './string.js';
-import { type Form, KNOWN_VERSION, type Opcode, TABLES, type TypeRow, unreadType, VALKEY_UPDATE, type Vendor } from './types.js';
+import { type Form, KNOWN_VERSION, type Opcode, strangerOf, type Tables, TABLES, tablesOf, type TypeRow, typesUpTo, type Vendor, type Writer } from './types.js';
 import { Window } from './window.js';
 
 const START = 0;
@@ -59,6 +59,8 @@ export class Framer {
   endMark: string | undefined;
   /** Length of the whole input, to be set where it is known: forged lengths are refused at once then. */
   size: number | undefined;
+  /** The bytes were made of DUMP payloads, each of a version of its own: types of any version may come. */
+  ofPayloads = false;
   /** Expired keys of the last run. */
   runExpired = 0;
 
@@ -68,7 +70,12 @@ export class Framer {
   private readonly key = new Element();
   private readonly keyScratch = new Scratch();
   private readonly window: Window;
-  private tables = TABLES.redis;
+  private tables: Tables = TABLES.redis;
+  private writer: Writer = 'redis';
+  /** The release of the writer, where that is known. */
+  private release = '';
+  /** The input ends in the key of a record that cannot be in it. */
+  private refused: RdbError | undefined;
   private state = START;
   private skipping = false;
   /** The frame was handed out. */
@@ -176,10 +183,11 @@ export class Framer {
     if (this.state !== BOUNDARY) return row;
     if (this.served) this.endRecord();
     else if (hasExpire || idle >= 0 || freq >= 0 || metaBytes !== undefined) return row;
-    const { hot, limit, vendor } = this;
+    const { hot, limit } = this;
+    const programs = framePrograms(this.tables);
     const offset = this.offset;
     const stop = Math.min(end, pos + room);
-    const done = hot.frameRecords({ programs: FRAME_PROGRAMS[vendor], table, row, rows, bytes, pos, end, stop, to, offset, limit, db, read, expired, now });
+    const done = hot.frameRecords({ programs, table, row, rows, bytes, pos, end, stop, to, offset, limit, db, read, expired, now });
     if (done > row) {
       this.window.pos = hot.framesEnd;
       this.runExpired = hot.framesExpired - expired;
@@ -192,6 +200,7 @@ export class Framer {
     if (this.state === ENDED) return;
     if (this.window.base + this.window.end === 0) throw new RdbError('EMPTY_INPUT', { offset: 0, expected: 'an RDB file', got: 'no bytes' });
     if (this.state === START) throw notRdb(this.beginning(), this.offset);
+    if (this.refused !== undefined) throw this.failed(this.refused);
     throw this.failed(new RdbError('TRUNCATED', { offset: this.window.base + this.window.end, expected: EXPECTED[this.state], got: 'the end of the input' }));
   }
 
@@ -255,7 +264,7 @@ export class Framer {
     const match = /^(?:REDIS(\d{4})|VALKEY(\d{3}))$/.exec(text.slice(0, 9));
     this.version = Number(match?.[1] ?? match?.[2] ?? 0);
     if (this.version === 0) throw notRdb(text, this.offset);
-    if (match?.[2] !== undefined) this.use('valkey');
+    this.use(match?.[2] === undefined ? 'redis' : 'valkey');
     const known = KNOWN_VERSION[this.vendor];
     if (this.version > known) {
       const got = `version ${this.version}`;
@@ -279,9 +288,15 @@ export class Framer {
     if (window.running !== undefined) window.running.at = pos;
   }
 
-  private use(vendor: Vendor): void {
-    this.vendor = vendor;
-    this.tables = TABLES[vendor];
+  /** The highest RDB version that types in the file came with. */
+  get typesUpTo(): number {
+    return typesUpTo(this.writer, this.version);
+  }
+
+  private use(writer: Writer): void {
+    this.writer = writer;
+    this.vendor = writer === 'valkey' ? 'valkey' : 'redis';
+    this.tables = this.ofPayloads ? TABLES[this.vendor] : tablesOf(writer, this.version);
   }
 
   /** Between records: opcodes, then the type byte and the key. */
@@ -296,6 +311,8 @@ export class Framer {
       const byte = buf[pos];
       const type = this.tables.types[byte];
       if (type !== undefined) return this.record(type);
+      const opcode = this.tables.opcodes[byte];
+      if (opcode === undefined) return this.refuse(byte);
       switch (byte) {
         case EXPIRETIME_MS:
           if (pos + 9 > end) return NEED;
@@ -314,13 +331,7 @@ export class Framer {
           this.crc = window.checksum();
           this.state = FOOTER;
           return AGAIN;
-        default: {
-          const opcode = this.tables.opcodes[byte];
-          if (opcode === undefined) {
-            const unread = unreadType(this.vendor, byte);
-            if (unread === undefined) throw this.unknown(byte);
-            return this.unread(unread);
-          }
+        default:
           if (MODIFIERS.has(opcode.name)) this.modified(pos);
           else this.modifiersAt = -1;
           frame.opcode = opcode;
@@ -331,7 +342,6 @@ export class Framer {
           this.walker.start(opcode.shape, pos + 1);
           this.state = OPCODE;
           return AGAIN;
-        }
       }
     }
   }
@@ -341,11 +351,40 @@ export class Framer {
     if (this.modifiersAt < 0) this.modifiersAt = pos;
   }
 
-  private unknown(byte: number): RdbError {
-    if (this.vendor === 'valkey' && byte === VALKEY_UPDATE) {
-      return new RdbError('UNKNOWN_OPCODE', { expected: 'an RDB of one moment', got: `opcode ${byte}, UPDATE of Valkey 9.2: a live transfer with commands between the keys` });
+  /** A byte that the file cannot have. Where it is a type elsewhere, the error names the key, once that is there. */
+  private refuse(byte: number): number {
+    const { frame, release, vendor, version, window, writer } = this;
+    const stranger = strangerOf(byte, writer);
+    const error = new RdbError(stranger?.unsupported === true ? 'UNSUPPORTED_TYPE' : 'UNKNOWN_OPCODE', {
+      offset: window.base + window.pos,
+      expected: stranger?.unsupported === true ? 'a type that rdbkit reads' : `an opcode or value type of ${vendor} RDB version ${version}`,
+      got: `${stranger?.name ?? `byte ${byte}`}${writer === 'dragonfly' ? `; the file was written by Dragonfly ${release.replace(/^df-/, '')}, whose own types are not read` : ''}`,
+    });
+    if (stranger?.isType === true) {
+      const found = this.keyBehindType();
+      if (found === undefined) {
+        this.refused = error;
+        return NEED;
+      }
+      if (found) error.at({ db: frame.db, key: shownKey(frame) });
     }
-    return new RdbError('UNKNOWN_OPCODE', { expected: `an opcode or value type of ${this.vendor} RDB version ${this.version}`, got: `byte ${byte}` });
+    throw error;
+  }
+
+  /** Finds the key behind a type byte; undefined where more bytes are needed for it, false where there is none that makes sense. */
+  private keyBehindType(): boolean | undefined {
+    const { key, window } = this;
+    key.kind = INT;
+    try {
+      const next = readString(window.bytes, window.pos + 1, window.end, key);
+      if (key.kind !== INT) this.checkKey();
+      if (next < 0) return key.kind !== INT && key.end - key.start > this.limit ? false : undefined;
+      this.takeKey();
+      return true;
+    } catch (error) {
+      if (error instanceof RdbError) return false;
+      throw error;
+    }
   }
 
   /** An opcode and its operands. */
@@ -362,10 +401,21 @@ export class Framer {
     this.state = BOUNDARY;
     frame.end = walker.pos;
     if (applyOpcode(frame)) return AGAIN;
-    const said = saidOfFile(frame);
-    if (said === 'valkey-ver') this.use('valkey');
-    else if (said !== undefined) this.aofMark = said;
-    return this.options.meta === false ? AGAIN : META;
+    this.learnOfFile();
+    if (this.options.meta !== false) return META;
+    if (isMemberExpiry(frame)) this.options.onMemberExpiry?.();
+    return AGAIN;
+  }
+
+  /** An aux field says who wrote the file, before its keys, or that it is the base of an AOF. */
+  private learnOfFile(): void {
+    const named = this.writer === 'redis' ? writerOf(this.frame) : undefined;
+    if (named === undefined) {
+      this.aofMark = aofMarkOf(this.frame) ?? this.aofMark;
+      return;
+    }
+    this.release = named.release;
+    this.use(named.writer);
   }
 
   /** Reads type and key; the value is left to `value`. */
@@ -392,17 +442,6 @@ export class Framer {
     this.walker.bigAt = this.walker.cutAt = this.limit;
     this.state = VALUE;
     return AGAIN;
-  }
-
-  /** A value that cannot be read: its key is there to be named. */
-  private unread(type: string): number {
-    const { frame, key, window } = this;
-    key.kind = INT;
-    const next = readString(window.bytes, window.pos + 1, window.end, key);
-    if (key.kind !== INT) this.checkKey();
-    if (next < 0) return NEED;
-    this.takeKey();
-    throw new RdbError('UNSUPPORTED_TYPE', { expected: 'a type that rdbkit reads', got: `type ${type}`, db: frame.db, key: shownKey(frame) });
   }
 
   private checkKey(): void {

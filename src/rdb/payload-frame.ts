@@ -2,7 +2,7 @@ import { RdbError } from '../bytes/errors.js';
 import { Frame } from './frame.js';
 import { KEY_META, PAYLOAD_FOOTER, type Payload } from './payload.js';
 import { DONE, ShapeWalker } from './shapes.js';
-import { TABLES, unreadType, type Vendor } from './types.js';
+import { strangerOf, TABLES, type Vendor } from './types.js';
 
 /**
  * The frame of the value in a payload, for `Framer.ofValue`: offsets are those in the payload, there is no key, and the database
@@ -27,9 +27,12 @@ export function payloadFrame(payload: Uint8Array, { hasKeyMeta, vendor, version 
 }
 
 function unknown(id: number, vendor: Vendor, version: number, offset: number): RdbError {
-  const unread = unreadType(vendor, id);
-  if (unread !== undefined) return new RdbError('UNSUPPORTED_TYPE', { offset, expected: 'a type that rdbkit reads', got: `type ${unread}` });
-  return new RdbError('UNKNOWN_OPCODE', { offset, expected: `a value type of ${vendor} RDB version ${version}`, got: `byte ${id}` });
+  const stranger = strangerOf(id, vendor);
+  return new RdbError(stranger?.unsupported === true ? 'UNSUPPORTED_TYPE' : 'UNKNOWN_OPCODE', {
+    offset,
+    expected: stranger?.unsupported === true ? 'a type that rdbkit reads' : `a value type of ${vendor} RDB version ${version}`,
+    got: stranger?.isType === true ? stranger.name : `byte ${id}`,
+  });
 }
 
 /** Where the metadata of the key ends that stands before the type byte. */

@@ -7,7 +7,7 @@ import { isFileOnly, LATEST_REDIS, type Target } from '../values/targets.js';
 import { type Refused, type Transcoded, Transcoder } from '../values/transcode.js';
 import { HELD_KIND, HeldParts } from './held-parts.js';
 import { type Library, type LibraryOutcome, noteLibrary } from './libraries.js';
-import { auxTexts, frameLibraryName, KEY_CLOCK, MEMBER_EXPIRES } from './rdb-meta.js';
+import { auxName, frameLibraryName, KEY_CLOCK, MEMBER_EXPIRES } from './rdb-meta.js';
 import type { FileEnd, LastSink, SourceFile } from './sink.js';
 import type { Spill } from './spill.js';
 
@@ -18,6 +18,8 @@ export interface KeyProblem {
   /** In the text form. */
   readonly key?: string;
   readonly reason: string;
+  /** It is the expiry of one member of a key (KeyDB): there may be as many as members. */
+  readonly isMemberExpiry?: boolean;
 }
 
 /** What a dump makes of keys, beside copying them. */
@@ -91,7 +93,7 @@ export abstract class DumpSink implements LastSink {
   protected sourceDb = 0;
   /** The key at hand had an expiry. */
   protected stripped = false;
-  protected file: SourceFile = { name: '', version: 0, vendor: 'redis' };
+  protected file: SourceFile = { name: '', version: 0, vendor: 'redis', typesUpTo: 0 };
 
   private readonly translation: Translation | undefined;
   /** For values that cannot leave their file as they are, where there is no target. */
@@ -226,11 +228,11 @@ export abstract class DumpSink implements LastSink {
 
   /** Takes an AUX frame that belongs to a key (KeyDB). Returns false for all others. */
   protected keyAux(frame: Frame): boolean {
-    const [name, text] = auxTexts(frame);
+    const name = auxName(frame) ?? '';
     if (name === KEY_CLOCK) this.clock = frame.bytes.slice(frame.start - 1, frame.end);
     else if (!MEMBER_EXPIRES.includes(name)) return false;
     else if (!this.dropped && this.keepsKeyAux) this.behindKey(frame);
-    else if (!this.dropped && name === MEMBER_EXPIRES[0]) this.tell(`the expiry of ${JSON.stringify(text)} in the key before it (KeyDB), for which there is no place`);
+    else if (!this.dropped && name === MEMBER_EXPIRES[0]) this.tell('the expiry of a member of a key (KeyDB), for which there is no place', true);
     return true;
   }
 
@@ -273,9 +275,9 @@ export abstract class DumpSink implements LastSink {
   }
 
   /** Something that is no key is not written. */
-  protected tell(reason: string): void {
+  protected tell(reason: string, isMemberExpiry = false): void {
     this.counts.others++;
-    this.options.onProblem?.({ file: this.file.name, reason });
+    this.options.onProblem?.({ file: this.file.name, reason, ...(isMemberExpiry ? { isMemberExpiry } : {}) });
   }
 
   /** The key at hand is not written. */

@@ -38,10 +38,10 @@ const COMMON_VERSION = 11;
 const FUNCTION_SINCE = 10;
 
 /** Why a key of another file cannot be in a file of this format as it is: its type byte means something else there, or nothing. */
-function misfit({ metaBytes, type }: Frame, { vendor, version }: RdbFormat): string | undefined {
+function misfit({ metaBytes, type }: Frame, { vendor, version }: RdbFormat, typesUpTo = version): string | undefined {
   const file = vendor === 'valkey' && version >= VALKEY_VERSION ? `a Valkey file of version ${version}` : `a Redis file of version ${version}`;
   const help = '; --target-version writes it for a server of your choice';
-  if (TABLES[vendor].types[type.id] !== type || type.since > version) return `its encoding ${type.name} means nothing or something else in ${file}, which the sources become${help}`;
+  if (TABLES[vendor].types[type.id] !== type || type.since > typesUpTo) return `its encoding ${type.name} means nothing or something else in ${file}, which the sources become${help}`;
   if (metaBytes !== undefined && vendor === 'valkey') return `it has module metadata, which ${file} cannot have${help}`;
   return undefined;
 }
@@ -116,8 +116,9 @@ export class RdbSink extends DumpSink {
 
   protected take(kind: number, frame: Frame): void {
     if (!this.begun) this.begin();
-    if (frame.first && this.options.target === undefined && this.options.format !== undefined) {
-      const reason = misfit(frame, this.options.format);
+    if (frame.first && this.options.target === undefined) {
+      const { format } = this.options;
+      const reason = format === undefined ? misfit(frame, this.file, this.file.typesUpTo) : misfit(frame, format);
       if (reason !== undefined) {
         this.refuse(frame, reason);
         return;

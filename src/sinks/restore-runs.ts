@@ -1,6 +1,7 @@
 import { SLOTS } from '../bytes/crc16.js';
+import { RdbError } from '../bytes/errors.js';
 import { type Hot, RESTORE_EXISTS, RESTORE_REPLACE, type RestoreRun } from '../bytes/hot.js';
-import { Frame } from '../rdb/frame.js';
+import { Frame, shownKey } from '../rdb/frame.js';
 import { EXPIRE_HI, EXPIRE_LO, FLAGS, FrameTable, GROWN, HAS_EXPIRE, HAS_META, KEY_END, KEY_START, OFFSET, TYPE, TYPE_NUMBERS, typeNumber, typeOfNumber, versionTable } from '../rdb/frame-table.js';
 import type { Framer } from '../rdb/framer.js';
 import { TABLES } from '../rdb/types.js';
@@ -34,6 +35,8 @@ export class RestoreRuns {
   private readonly versions: Uint16Array;
   private fileVersion = 0;
   private owners: Int16Array | undefined;
+  /** Of a run that ended with an error: records that were taken before. */
+  takenBefore = 0;
   private slots: Uint16Array | undefined;
   private readonly kernelFits: boolean;
 
@@ -81,7 +84,7 @@ export class RestoreRuns {
       row = this.write(run, row, taken, db);
       if (row === taken) break;
       if (this.isPlain(row, bytes)) this.writeOne({ ...run, largest: undefined }, row, db);
-      else this.slowly(this.frameOf(row, bytes));
+      else this.one(row, bytes);
       row++;
     }
     batches.sendFull();
@@ -114,7 +117,17 @@ export class RestoreRuns {
       batches.sendOff(link, batch);
       batches.at(link, db, stretches.current);
     }
-    if (this.write(run, row, row + 1, db) === row) this.slowly(this.frameOf(row, run.bytes));
+    if (this.write(run, row, row + 1, db) === row) this.one(row, run.bytes);
+  }
+
+  private one(row: number, bytes: Uint8Array): void {
+    const frame = this.frameOf(row, bytes);
+    this.takenBefore = row;
+    try {
+      this.slowly(frame);
+    } catch (error) {
+      throw error instanceof RdbError ? error.at({ db: frame.db, key: shownKey(frame) }) : error;
+    }
   }
 
   /** Whether a row can go as it is. */

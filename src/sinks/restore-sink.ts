@@ -3,6 +3,7 @@ import { formatText } from '../bytes/text.js';
 import { type Frame, RECORD } from '../rdb/frame.js';
 import type { Framer } from '../rdb/framer.js';
 import { encodePayload, PAYLOAD_FOOTER, payloadHead } from '../rdb/payload.js';
+import { StreamCheck } from '../values/stream-check.js';
 import { hasFunctions, sentVersion, type Target, targetName } from '../values/targets.js';
 import { DumpSink, type DumpSinkOptions } from './dump-sink.js';
 import { reasonOf, ServerError } from '../redis/errors.js';
@@ -30,8 +31,6 @@ export interface RestoreSinkOptions extends DumpSinkOptions, RunsOptions, Stretc
   readonly intoDb?: number | undefined;
   /** Values that are rejected keep their payload: somebody writes it somewhere. */
   readonly keepsRejects: boolean;
-  /** The filters left a key out. */
-  onLeftOut(): void;
   /** A key is left out, since this expiry, of the source, is over: Unix milliseconds. */
   onExpired(expireAt: number): void;
   /** When it is aborted, replies are not waited for any more. */
@@ -54,6 +53,9 @@ export class RestoreSink extends DumpSink {
   /** What batches had sent at the last turn. */
   private sentAtTurn = 0;
   private broken = false;
+  /** Of streams that are only looked at: what a server would end itself on, in the one at hand. */
+  private readonly streams = new StreamCheck();
+  private fault: string | undefined;
   /** Bytes of the payload at hand that is only looked at, so far; and the payload, where it may be refused. */
   private lookedAtSize = 0;
   private lookedAt: HeldPayload | undefined;
@@ -97,6 +99,7 @@ export class RestoreSink extends DumpSink {
       if (!frame.first) this.refused.add(frame);
     } else if (!this.passing) {
       if (this.options.intoDb !== undefined) frame.db = this.options.intoDb;
+      if (this.options.dry === true) this.lookInto(kind, frame);
       super.frame(kind, frame);
       if (this.changedKeys > before) this.stretches.current.ledger.at(this.target(this.sourceDb), '').transcoded++;
     }
@@ -138,6 +141,7 @@ export class RestoreSink extends DumpSink {
     const size = head.length + frame.end - frame.start + PAYLOAD_FOOTER;
     const { bulk, maxPayload } = this.options;
     if (size > maxPayload || size >= bulk.tooLarge) this.part(frame);
+    else if (this.fault !== undefined) this.reject(frame, this.fault, undefined);
     else if (this.options.dry === true) this.foresee(frame, undefined);
     else this.record(frame, head, size);
   }
@@ -171,12 +175,20 @@ export class RestoreSink extends DumpSink {
     }
   }
 
+  /** Looks at the value as it stands in the source, as deeply as the server does that checks what it is given. */
+  private lookInto(kind: number, frame: Frame): void {
+    if (frame.first) this.fault = undefined;
+    if (frame.type.form !== 'stream' || this.fault !== undefined) return;
+    const error = this.streams.fault(kind, frame);
+    if (error !== undefined) this.fault = `its value is damaged: expected ${error.expected}, got ${error.got}; some servers end themselves on it`;
+  }
+
   private lookAt(frame: Frame): void {
     const { conflict, keepsRejects, maxPayload } = this.options;
     if (frame.first) {
       this.lookedAtSize = payloadHead(frame).length + PAYLOAD_FOOTER;
       this.lookedAt?.close();
-      const mayBeRejected = !RespValues.can(frame) || (conflict === 'error' && this.seen !== undefined);
+      const mayBeRejected = !RespValues.can(frame) || frame.type.form === 'stream' || (conflict === 'error' && this.seen !== undefined);
       this.lookedAt = keepsRejects && mayBeRejected ? new HeldPayload(frame, this.version) : undefined;
     }
     this.lookedAtSize += frame.end - frame.start;
@@ -184,7 +196,8 @@ export class RestoreSink extends DumpSink {
     if (!frame.last) return;
     const held = this.lookedAt;
     this.lookedAt = undefined;
-    if (this.lookedAtSize > maxPayload && !RespValues.can(frame)) this.reject(frame, RespValues.refusal(frame), held);
+    if (this.fault !== undefined && this.lookedAtSize <= maxPayload) this.reject(frame, this.fault, held);
+    else if (this.lookedAtSize > maxPayload && !RespValues.can(frame)) this.reject(frame, RespValues.refusal(frame), held);
     else this.foresee(frame, held);
   }
 
@@ -231,6 +244,10 @@ export class RestoreSink extends DumpSink {
     const taken = this.runs.take(framer, most, db);
     if (taken > 0 && this.stretches.offset !== this.lastSlow) this.dropped = false;
     return taken;
+  }
+
+  get takenBefore(): number {
+    return this.runs.takenBefore;
   }
 
   /** A key of a run that a kernel does not write. */
@@ -325,11 +342,6 @@ export class RestoreSink extends DumpSink {
   /** The frames at hand are all read: a stretch may end here. */
   override release(): void {
     this.stretches.endIfLong();
-  }
-
-  override leftOut(): void {
-    super.leftOut();
-    this.options.onLeftOut();
   }
 
   /** Until everything is delivered. */

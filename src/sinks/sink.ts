@@ -10,6 +10,8 @@ export interface RecordSink {
   frame(kind: number, frame: Frame): void;
   /** Takes whole values from the framer in a run, `most` at the most; returns how many. Throws FrameFailure where one is damaged. */
   takeRun?(framer: Framer, most: number, now: number): number;
+  /** Of a run that ended with an RdbError: how many keys were taken before. */
+  readonly takenBefore?: number;
   /** Whether the key of the last frame is left out, for a reason that the sink has told. */
   readonly dropped: boolean;
   /** The filters left a key out. */
@@ -53,6 +55,8 @@ export interface SourceFile {
   readonly vendor: Vendor;
   /** Whether a key may come twice. */
   readonly repeats?: boolean;
+  /** The highest RDB version that types in it came with: another one in files of Dragonfly. */
+  readonly typesUpTo: number;
 }
 
 export interface FileEnd {
@@ -64,14 +68,23 @@ export interface FileEnd {
 
 /** What had been seen when a frame was taken. */
 export interface Counts {
-  /** Keys found, and how many of them were written. */
+  /** Keys found, and how many of them were written, left out by filters, and damaged. Others were left out by the sink. */
   read: number;
   keys: number;
+  filtered: number;
+  damaged: number;
   /** Of the keys written: how many had expired already. */
   expired: number;
+  /** Expiries of single members (KeyDB) of keys that were written without them. */
+  memberExpiries: number;
   /** Bytes of RDB understood. */
   bytes: number;
 }
+
+export const noCounts = (): Counts => ({ read: 0, keys: 0, filtered: 0, damaged: 0, expired: 0, memberExpiries: 0, bytes: 0 });
+
+/** Counts of keys that were taken some time ago: what was filtered out meanwhile is not among them. */
+export type TakenCounts = Readonly<Pick<Counts, 'read' | 'keys' | 'expired' | 'bytes'>>;
 
 /** A frame taken some time ago turned out to be damaged: everything before it is written, nothing behind it counts. */
 export class FrameFailure extends Error {
@@ -80,7 +93,7 @@ export class FrameFailure extends Error {
   constructor(
     override readonly cause: Error,
     /** Where things would stand, had it failed at once; `bytes` is an offset in the file. */
-    readonly counts: Readonly<Counts>,
+    readonly counts: TakenCounts,
   ) {
     super(cause.message, { cause });
   }

@@ -39,8 +39,8 @@ export interface Input {
   readonly compression: Compression | undefined;
   /** Bytes that `chunks` gives, where that is known beforehand. */
   readonly plainSize: number | undefined;
-  /** Whether a key may stand there twice, as in lines of payloads; false until the first chunk is there. */
-  readonly repeats?: boolean;
+  /** The bytes are made of lines of payloads; known with the first chunk. */
+  readonly ofPayloads: boolean;
   /** Bytes read so far, before decompression. */
   readonly bytesRead: number;
   /**
@@ -77,7 +77,7 @@ async function* asIs(reader: ByteReader): AsyncGenerator<Uint8Array, void, void>
 }
 
 /** An RDB as it is; lines of payloads as the RDB that they make, which is never larger than they are. */
-async function* rdbOf(chunks: AsyncGenerator<Uint8Array, void, void>, onLines: () => void): AsyncGenerator<Uint8Array, void, void> {
+async function* rdbOf(chunks: AsyncGenerator<Uint8Array, void, void>, onPayloads: () => void): AsyncGenerator<Uint8Array, void, void> {
   const head = await beginning(chunks);
   if (head.length === 0) return;
   const all = before(head, chunks);
@@ -85,7 +85,7 @@ async function* rdbOf(chunks: AsyncGenerator<Uint8Array, void, void>, onLines: (
     yield* all;
     return;
   }
-  onLines();
+  onPayloads();
   yield* (await import('./payload-lines-input.js')).rdbOfPayloads(all);
 }
 
@@ -154,7 +154,7 @@ class SourceInput implements Input {
   readonly name: string;
   size: number | undefined;
   compression: Compression | undefined;
-  repeats = false;
+  ofPayloads = false;
   bytesRead = 0;
 
   constructor(
@@ -198,7 +198,7 @@ class SourceInput implements Input {
       this.compression = await recognise(reader);
       const plainBytes = (await DECOMPRESSORS[this.compression]())(reader);
       const opened = this.compression === 'none' ? plainBytes : unwrapped(plainBytes, this.name);
-      yield* this.options.text === true ? opened : rdbOf(opened, () => (this.repeats = true));
+      yield* this.options.text === true ? opened : rdbOf(opened, () => (this.ofPayloads = true));
     } finally {
       await source.return();
     }

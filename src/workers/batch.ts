@@ -4,7 +4,7 @@ import type { Framer } from '../rdb/framer.js';
 import {
   END, BODY_START, FrameTable, KEY_END, KEY_START, KEYS_EXPIRED, KEYS_READ, FLAGS, KIND, LAST, LEAST_EXPIRY, LINE, OFFSET, START,
 } from '../rdb/frame-table.js';
-import type { Counts } from '../sinks/sink.js';
+import type { TakenCounts } from '../sinks/sink.js';
 import type { Extras, Slot } from './messages.js';
 import { SLOT_ROWS } from './sizes.js';
 
@@ -24,7 +24,7 @@ export class Batch {
   private length = 0;
   private readonly keyMeta = new Map<number, Uint8Array>();
   /** What was seen before the first row. */
-  private before: Readonly<Counts> = { read: 0, keys: 0, expired: 0, bytes: 0 };
+  private before: TakenCounts = { read: 0, keys: 0, expired: 0, bytes: 0 };
 
   /** The run that is still to be copied: `[runStart, runEnd)` of `run` stands at `runAt`. */
   private run: Uint8Array | undefined;
@@ -46,7 +46,7 @@ export class Batch {
   }
 
   /** Takes a frame, whose bytes are borrowed until `release`. */
-  frame(kind: number, frame: Frame, leastExpiry: number, counts: Readonly<Counts>): void {
+  frame(kind: number, frame: Frame, leastExpiry: number, counts: TakenCounts): void {
     const { table } = this;
     this.begin(counts);
     const row = this.rows++;
@@ -67,7 +67,7 @@ export class Batch {
   }
 
   /** Takes whole values from the framer in a run, `most` at the most; returns how many. Their bytes are borrowed as in `frame`. */
-  take(framer: Framer, most: number, counts: Readonly<Counts>, now: number): number {
+  take(framer: Framer, most: number, counts: TakenCounts, now: number): number {
     this.begin(counts);
     const { before, enough, table } = this;
     const row = this.rows;
@@ -82,7 +82,7 @@ export class Batch {
   }
 
   /** Takes a finished line. */
-  line(bytes: Uint8Array, counts: Readonly<Counts>): void {
+  line(bytes: Uint8Array, counts: TakenCounts): void {
     this.begin(counts);
     const row = this.rows++;
     this.release();
@@ -94,11 +94,11 @@ export class Batch {
     this.open = this.binds = false;
   }
 
-  private begin(counts: Readonly<Counts>): void {
+  private begin(counts: TakenCounts): void {
     if (this.rows === 0) this.before = { ...counts };
   }
 
-  private count(row: number, counts: Readonly<Counts>): void {
+  private count(row: number, counts: TakenCounts): void {
     this.table.setWord(row, KEYS_READ, counts.read - this.before.read);
     this.table.setWord(row, KEYS_EXPIRED, counts.expired - this.before.expired);
   }
@@ -151,7 +151,7 @@ export class Batch {
   }
 
   /** What would have been seen if the frame of this row had been refused at once. */
-  countsAt(row: number): Counts {
+  countsAt(row: number): TakenCounts {
     const { before, table } = this;
     let { keys } = before;
     for (let i = 0; i < row; i++) {

@@ -33,7 +33,7 @@ let growth: u64 = 0;
 
 /**
  * Finds records in [pos, end) that begin before `stop`. `types`: by type byte, the address of a program (a count of words, and
- * the words), 0 for none, and the number for the table. In the rows `pos` is position `to` and offset `offset`. Returns the
+ * the words), 0 for none, and the number for the table; by opcode, 0 and the opcode, where the file may have it. In the rows `pos` is position `to` and offset `offset`. Returns the
  * first row that was not filled.
  */
 export function frames(
@@ -42,6 +42,9 @@ export function frames(
 ): i32 {
   const shift = to - pos;
   const start = pos;
+  const hasMs = load<u32>(types, (252 << 3) + 4) != 0;
+  const hasFreq = load<u32>(types, (249 << 3) + 4) != 0;
+  const hasIdle = load<u32>(types, (248 << 3) + 4) != 0;
   while (row < rows && pos < stop) {
     let flags = FIRST | LAST;
     let expire: i64 = 0;
@@ -50,7 +53,7 @@ export function frames(
     let p = pos;
     for (; p < end; ) {
       const byte = load<u8>(p);
-      if (byte == 252) {
+      if (byte == 252 && hasMs) {
         expire = load<i64>(p, 1);
         flags |= HAS_EXPIRE;
         p += 9;
@@ -58,10 +61,10 @@ export function frames(
         expire = (load<i32>(p, 1) as i64) * 1000;
         flags |= HAS_EXPIRE;
         p += 5;
-      } else if (byte == 249) {
+      } else if (byte == 249 && hasFreq) {
         freq = load<u8>(p, 1);
         p += 2;
-      } else if (byte == 248) {
+      } else if (byte == 248 && hasIdle) {
         p = readLength(p + 1);
         if (p == 0) break;
         idle = length as f64;
