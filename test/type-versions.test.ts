@@ -26,7 +26,7 @@ describe.each(COMMANDS)('%s %s %s', (...command) => {
   ])('refuses what other servers added: %s', async (name, place, what) => {
     const { code, err } = await run(join(CASES, name));
     expect(code).toBe(3);
-    expect(err).toContain(`UNSUPPORTED_TYPE: ${join(CASES, name)}, ${place}: expected an opcode or value type of redis RDB version 9, got ${what}`);
+    expect(err).toContain(`UNSUPPORTED_TYPE: ${join(CASES, name)}, ${place}: expected a type that rdbkit reads, got ${what}`);
   });
 
   test.each<[magic: string, part: Part, what: string]>([

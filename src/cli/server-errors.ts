@@ -8,6 +8,7 @@ const HINTS: Readonly<Record<string, string>> = {
     'The user may not do that: it needs INFO, SELECT and RESTORE for all keys that are written',
     'for a cluster CLUSTER SLOTS and ASKING',
     'for replicas WAIT',
+    'where INFO does not tell the time TIME',
     'for --on-conflict replace EXISTS',
     'for --flush FLUSHALL, or FLUSHDB where a database is given',
     'for functions FUNCTION LOAD and FUNCTION LIST',

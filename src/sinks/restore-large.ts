@@ -346,11 +346,13 @@ export class LargeValue {
 
   private writer(wire: Wire): { output: Output; resp: RespWriter } {
     let told = 0;
+    let before = Promise.resolve();
     const sink: ByteSink = {
       write: (bytes) => {
         const begun = resp.commands - told;
         told = resp.commands;
-        return this.write(wire, bytes, begun);
+        before = before.then(() => this.write(wire, bytes, begun)); // buffers take turns, their bytes do not
+        return before;
       },
       commit: () => Promise.resolve(),
       abandon: () => Promise.resolve(undefined),
