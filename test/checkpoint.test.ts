@@ -31,7 +31,7 @@ test('counts are written as they were when that was asked for, beside the offset
   const url = parseServerUrl('redis://127.0.0.1:1');
   const checkpoints = new RestoreCheckpoints({ sources: [source], url, checkpoint: file, stdin: process.stdin, stdout: process.stdout }, { masters: [] } as unknown as Servers);
   await checkpoints.read();
-  const save = (): void => checkpoints.save([lane], { counts: ledger.entries(), told: 0, rejectsBytes: 0, countReplaced: false, custody: [], again: false, passes: 1, finished: false });
+  const save = (): void => checkpoints.save([lane], { counts: ledger.entries(), told: 0, libraries: [], rejectsBytes: 0, countReplaced: false, custody: [], again: false, passes: 1, finished: false });
   save();
   lane.done = 100;
   ledger.at(0, 'a').restored = 7;
@@ -47,7 +47,7 @@ test('counts are written as they were when that was asked for, beside the offset
 });
 
 test('what is no whole checkpoint is refused, and not taken for one', async () => {
-  const counts = { restored: 1, replaced: 0, skipped: 0, rejected: 0, expired: 0, transcoded: 0 };
+  const counts = { restored: 1, replaced: 0, uncounted: 0, skipped: 0, rejected: 0, expired: 0, transcoded: 0 };
   const whole: Checkpoint = {
     rdbkit: 'restore checkpoint',
     version: 1,
@@ -56,6 +56,7 @@ test('what is no whole checkpoint is refused, and not taken for one', async () =
     sources: [{ path: 'a.rdb', bytes: 100, digest: '', done: 100 }],
     counts: [{ db: 0, server: 'a', counts }],
     told: 0,
+    libraries: [{ file: 'a.rdb', name: 'lib', outcomes: [{ server: 'a', outcome: 'loaded' }] }],
     rejectsBytes: 0,
     countReplaced: false,
     custody: [{ name: 'a', runId: '', since: 1, bare: true }],
@@ -69,7 +70,7 @@ test('what is no whole checkpoint is refused, and not taken for one', async () =
   const wrong: object[] = [
     ...Object.keys(whole).map((name) => ({ [name]: undefined })),
     ...[-1, 1.5, 101, '7', null].map((done) => ({ sources: [{ ...source, done }] })),
-    ...[[null], ['a'], {}].flatMap((list) => [{ sources: list }, { counts: list }, { custody: list }]),
+    ...[[null], ['a'], {}].flatMap((list) => [{ sources: list }, { counts: list }, { custody: list }, { libraries: list }]),
     { target: { url: 'redis://127.0.0.1:1' } },
     { counts: [{ db: 0, server: 'a', counts: { ...counts, restored: '7' } }] },
     { rejectsBytes: -1 },

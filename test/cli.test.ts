@@ -304,9 +304,9 @@ describe('the summary', () => {
     const { err } = await decode(FIXTURE, '--json', '--type', 'hash', '--limit', '2');
     const read = all.findIndex((line) => line === all.filter(({ type }) => type === 'hash')[1]) + 1;
     expect(JSON.parse(err)).toEqual({
-      command: 'decode', exitCode: 0, sources: 1, keys: 2, keysRead: read, keysFiltered: read - 2, keysExpired: 0,
+      command: 'decode', exitCode: 0, sources: 1, keys: 2, keysRead: read, keysFiltered: read - 2, keysDamaged: 0, keysExpired: 0, memberExpiriesLost: 0,
       bytesIn: expect.any(Number) as number, bytesOut: expect.any(Number) as number, seconds: expect.any(Number) as number,
-      limited: true, torn: false, interrupted: null, warnings: [], errors: [],
+      limited: true, torn: false, interrupted: null, warnings: [], aofTails: [], errors: [],
     });
   });
 

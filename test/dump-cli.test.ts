@@ -83,7 +83,7 @@ describe('rdbkit dump --format rdb', () => {
   test('writes a file', async () => {
     const { code, err } = await dump(FIXTURE, '--format', 'rdb', '-o', folder.at('copy.rdb'));
     expect(code).toBe(0);
-    expect(err).toMatch(/^rdbkit: 250 keys, 513 kB in, 513 kB out/);
+    expect(err).toMatch(/^rdbkit: function libraries: "second_lib", "corpus_lib" written\nrdbkit: 250 keys, 513 kB in, 513 kB out/);
     expect(recordsOf(read(folder.at('copy.rdb')))).toEqual(recordsOf(read(FIXTURE)));
   });
 

@@ -75,7 +75,7 @@ describe('several files', () => {
       { db: 0, key: 'z', type: 'string', expireAt: 4e12, value: 'b' },
     ]);
     expect(problems).toEqual([
-      { file: 'file-1', reason: 'the function library two was there before, with other code' },
+      { file: 'file-1', reason: 'the function library "two", which was there before, with other code' },
       { file: 'file-1', db: 0, key: 'x', reason: 'the key was there before' },
     ]);
   });

@@ -82,6 +82,9 @@ export async function dumped(
       get vendor() {
         return framer.vendor;
       },
+      get typesUpTo() {
+        return framer.typesUpTo;
+      },
     });
     await feed(framer, sink, cut(rdb, [chunks ?? rdb.length]), new Batch(kernels ?? PLAIN), editsOf(sink['options']));
     framer.finish();

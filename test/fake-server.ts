@@ -85,6 +85,7 @@ export class FakeServer {
   private usual(name: string, [, argument]: readonly string[]): string {
     if (name === 'INFO') return bulk(Object.entries(this.info).map(([field, value]) => `${field}:${value}\r\n`).join(''));
     if (name === 'SELECT' && Number(argument) >= 16) return '-ERR DB index is out of range\r\n';
+    if (name === 'TIME') return `*2\r\n${bulk(`${Math.floor(Date.now() / 1000)}`)}${bulk(`${(Date.now() % 1000) * 1000}`)}`;
     if (name === 'EXISTS' || name === 'DEL') return ':0\r\n';
     return OK;
   }

@@ -13,7 +13,7 @@ import { Kernels } from '../src/kernels/kernels.js';
 import { END, FRAGMENT, Frame, NEED, PIECE, RECORD } from '../src/rdb/frame.js';
 import { DB, END as END_AT, GROWN, START, TYPE } from '../src/kernels/layout.js';
 import { Batch } from '../src/rdb/batch.js';
-import { typeOfNumber } from '../src/rdb/frame-table.js';
+import { typeOfNumber, versionTable } from '../src/rdb/frame-table.js';
 import { Framer } from '../src/rdb/framer.js';
 import { encodePayload } from '../src/rdb/payload.js';
 import { readString } from '../src/rdb/string.js';
@@ -299,6 +299,7 @@ describe('frames', () => {
   const routes = new Uint16Array(slotWords.buffer, slotWords.byteOffset, SLOTS);
   const sizeWords = kernels.allocate(512 * 8);
   const largest = new Float64Array(sizeWords.buffer, sizeWords.byteOffset, 512);
+  const versions = versionTable(kernels);
 
   /** What a row is as commands; `options` as the kernel knows them. */
   function commandsOf({ bytes, end, expireMs, freq, hasExpire, idle, keyBytes, keyEnd, keyStart, start, type }: Frame, version: number, options: number): Buffer {
@@ -316,14 +317,16 @@ describe('frames', () => {
     const within = filledBy(framer, rdb('REDIS0009', [0, str('first'), str(''), 0, str('a'), str('b')]), new Batch(own, 8));
     const { words } = within.table;
     expect(within.rows).toBe(2);
+    const versions = versionTable(own).fill(10);
     const out = { bytes: own.allocate(4096), length: 0, units: 0 };
     const written = (outside: Partial<RestoreRun>, ...others: undefined[]): number => {
       Object.assign(out, { length: 0, units: 0 });
-      const run = { table: words, bytes: within.bytes, routes: undefined, largest: undefined, running: undefined, now: 0, db: 0, version: 10, options: 0, ...outside };
+      const run = { table: words, bytes: within.bytes, routes: undefined, largest: undefined, running: undefined, now: [0], db: 0, versions, options: 0, ...outside };
       return own.restoreRecords(run, 0, 1, [out, ...others]) + out.units + out.length;
     };
     expect(written({ routes: new Uint16Array(16384) })).toBe(0);
     expect(written({ largest: new Float64Array(512) })).toBe(0);
+    expect(written({ versions: new Uint16Array(512) })).toBe(0);
     expect(written({})).toBeGreaterThan(2);
     while (own.allocate(1 << 16).buffer === words.buffer);
     expect(written({}, ...Array<undefined>(1 << 14))).toBe(0);
@@ -341,21 +344,23 @@ describe('frames', () => {
       sized: fc.boolean(),
       summed: fc.boolean(),
       behind: fc.oneof(fc.constant(0), fc.double({ min: 0, max: 1, noNaN: true })),
-      now: fc.constantFrom(NEVER, 0, now),
+      clocks: fc.array(fc.constantFrom(NEVER, 0, now), { minLength: most, maxLength: most }),
+      stamps: fc.array(fc.constantFrom(1, 9, 80, 300), { minLength: 1, maxLength: 7 }),
       options: fc.constantFrom(0, RESTORE_REPLACE, RESTORE_EXISTS, RESTORE_REPLACE | RESTORE_EXISTS),
     });
     fc.assert(
-      fc.property(given, ({ behind, file, full, now: later, options, owners, sharded, sized, sizes, summed }) => {
+      fc.property(given, ({ behind, file, full, clocks, options, owners, sharded, sized, sizes, stamps, summed }) => {
         const framer = new Framer({ limit: 1 << 20, checksum: false, hot: kernels, buffer, meta: false });
         const { bytes, rows: taken } = filledBy(framer, file, batch);
         const db = taken === 0 ? 0 : table.word(0, DB);
         routes.forEach((_, slot) => (routes[slot] = owners[slot % owners.length]));
         largest.forEach((_, type) => (largest[type] = sizes[type % sizes.length]));
+        versions.forEach((_, type) => (versions[type] = stamps[type % stamps.length]));
         memory.fill(0x2a);
         const outs = full.map((length, i) => ({ bytes: memory.subarray(i * (room + 64), i * (room + 64) + room), length, units: 0 }));
         const began = Math.min(Math.floor(behind * bytes.length), bytes.length);
         const running = summed ? { crc: new Crc64().update(bytes, 0, began), at: began } : undefined;
-        const run: RestoreRun = { table: table.words, bytes, routes: sharded ? routes : undefined, largest: sized ? largest : undefined, running, now: later, db, version: 10, options };
+        const run: RestoreRun = { table: table.words, bytes, routes: sharded ? routes : undefined, largest: sized ? largest : undefined, running, now: clocks, db, versions, options };
         const done = kernels.restoreRecords(run, 0, taken, outs);
         if (running !== undefined) {
           expect(running.at).toBeLessThanOrEqual(Math.max(began, done === 0 ? 0 : table.word(done - 1, END_AT)));
@@ -367,7 +372,7 @@ describe('frames', () => {
         const outOf = (): number => (sharded ? routes[keySlot(frame.keyBytes, frame.keyStart, frame.keyEnd)] : 0);
         for (let row = 0; row < done; row++) {
           batch.read(row, frame);
-          expected[outOf()].push(commandsOf(frame, 10, options));
+          expected[outOf()].push(commandsOf(frame, versions[table.word(row, TYPE)], options));
         }
         expected.forEach((commands, i) => {
           const all = Buffer.concat(commands);
@@ -379,10 +384,10 @@ describe('frames', () => {
         sent += done;
         if (done === taken) return;
         batch.read(done, frame);
-        const size = commandsOf(frame, 10, options).length;
+        const size = commandsOf(frame, versions[table.word(done, TYPE)], options).length;
         const stops = [
           frame.db !== db,
-          frame.hasExpire && frame.expireAt <= later,
+          frame.hasExpire && frame.expireAt <= clocks[outOf()],
           sized && !(table.word(done, GROWN) <= largest[table.word(done, TYPE)]),
           size + 1024 > room - outs[outOf()].length,
         ];

@@ -41,3 +41,10 @@ test('it grows', () => {
   for (let i = 0; i < 20_000; i++) expect(add(i)).toBe(true);
   for (let i = 0; i < 20_000; i++) expect(add(i)).toBe(false);
 });
+
+test('a set that is full knows what it has, and says so when more comes', () => {
+  const keys = new KeySet(2);
+  const add = (name: string): boolean => keys.add(0, Buffer.from(name), 0, name.length);
+  expect([add('a'), add('b'), add('a'), keys.full]).toEqual([true, true, false, false]);
+  expect([add('c'), add('c'), add('b'), keys.full]).toEqual([true, true, false, true]);
+});

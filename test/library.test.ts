@@ -434,7 +434,7 @@ describe('errors', () => {
     const warnings: string[] = [];
     const onWarning = (warning: string): void => void warnings.push(warning);
     expect(await all(decode(bytes(file, '*1\r\n'), { onWarning }))).toHaveLength(5);
-    expect(warnings).toEqual([expect.stringContaining('4 bytes more')]);
+    expect(warnings).toEqual(['AOF: 4 bytes of newer commands follow the RDB and are not read']);
     expect(await failure(decode(bytes(file, '*1'), { strict: true }))).toMatchObject({ code: 'TRAILING_DATA' });
     expect(await failure(decode(cut(bytes(file, file), [11])))).toMatchObject({ code: 'TRAILING_DATA', offset: file.length });
     const records: Any[] = [];

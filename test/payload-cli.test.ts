@@ -124,7 +124,7 @@ describe('what is wrong', () => {
     ['no checksum', changed(ten, (copy) => copy.fill(0, -8)), 'CHECKSUM', /expected a checksum, got zeros/],
     ['an end before the value has one', encodePayload(0, bytes(5, 0x61), 10), 'TRUNCATED', /offset 3: expected the rest of the value, got the footer/],
     ['a type of nobody', encodePayload(99, bytes(1), 10), 'UNKNOWN_OPCODE', /expected a value type of redis RDB version 10, got byte 99/],
-    ['a type of the other vendor', encodePayload(24, bytes(1), 80), 'UNKNOWN_OPCODE', /valkey RDB version 80, got byte 24/],
+    ['a type of the other vendor', encodePayload(24, bytes(1), 80), 'UNKNOWN_OPCODE', /valkey RDB version 80, got type 24, HASH_METADATA, which Redis has from RDB version 12 on/],
     ['a module of release candidates', encodePayload(6, bytes(1), 9), 'UNSUPPORTED_TYPE', /type 6/],
     ['a broken listpack', encodePayload(16, str(bytes(9, 0, 0, 0, 1, 0, 0x81, 0x61, 0xff)), 10), 'BAD_LISTPACK', /offset 1/],
     ['metadata that does not end', encodePayload(0xf3, bytes(1, 0, 0, 0), 13), 'TRUNCATED', /metadata/],
@@ -191,20 +191,21 @@ test('any bytes end in a report or an error of the input', async () => {
 test('module metadata of a key, which servers before 8.6 do not read', async () => {
   const meta = bytes(len(1), le(0x1234_5678, 4), 2, len(5), 0);
   const payload = encodePayload(0, str('v'), 13, meta);
-  expect((await piped(['check'], payload)).out).toMatch(/^metadata {2}8 bytes, of modules\n(.*\n)*servers {3}Redis 8\.6 to 8\.10\n/m);
+  expect((await piped(['check'], payload)).out).toMatch(/^metadata {2}8 bytes, of modules\n(.*\n)*servers {3}Redis 8\.6 to 8\.12\n/m);
   expect(JSON.parse((await piped(['decode'], payload)).out)).toMatchObject({ type: 'string', keyMeta: [expect.anything()], value: 'v' });
 });
 
 test('servers are those that have version, type and borders of listpacks', async () => {
   const ranges = async (payload: Uint8Array): Promise<string | undefined> => /^servers {3}(.*)$/m.exec((await piped(['check'], payload)).out)?.[1];
-  expect(await ranges(encodePayload(0, str('v'), 6))).toBe('Redis 2.6 to 3.0, Redis 3.2 to 8.10, Valkey 7.2 to 9.1');
-  expect(await ranges(encodePayload(0, str('v'), 7))).toBe('Redis 3.2.0 to 8.10, Valkey 7.2 to 9.1');
-  expect(await ranges(encodePayload(0, str('v'), 12))).toBe('Redis 7.4 to 8.10');
-  expect(await ranges(encodePayload(0, str('v'), 80))).toBe('Valkey 9.0 to 9.1');
-  expect(await ranges(encodePayload(0, str('v'), 81))).toBe('none that is known');
+  expect(await ranges(encodePayload(0, str('v'), 6))).toBe('Redis 2.6 to 3.0, Redis 3.2 to 8.12, Valkey 7.2 to 9.2');
+  expect(await ranges(encodePayload(0, str('v'), 7))).toBe('Redis 3.2.0 to 8.12, Valkey 7.2 to 9.2');
+  expect(await ranges(encodePayload(0, str('v'), 12))).toBe('Redis 7.4 to 8.12');
+  expect(await ranges(encodePayload(0, str('v'), 80))).toBe('Valkey 9.0 to 9.2');
+  expect(await ranges(encodePayload(0, str('v'), 81))).toBe('Valkey 9.2');
+  expect(await ranges(encodePayload(0, str('v'), 82))).toBe('none that is known');
   const border = [new Uint8Array(16_378), bytes('v')]; // an entry of 16383 bytes with its header
   expect(await ranges(encodePayload(16, str(listpack(border)), 10))).toBe('Redis 7.0 to 8.6, Valkey 7.2 to 9.0');
-  expect(await ranges(encodePayload(16, str(listpack(border, true)), 10))).toBe('Redis 8.8 to 8.10, Valkey 9.1');
+  expect(await ranges(encodePayload(16, str(listpack(border, true)), 10))).toBe('Redis 8.8 to 8.12, Valkey 9.1 to 9.2');
 });
 
 test('a value that comes in parts', async () => {

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { Batch, type Delivery } from '../src/redis/batch.js';
 import { commandArgs, commandEnd, commandsOf, encodeCommand, restoredBy, withElapsed } from '../src/redis/commands.js';
 import { Custody } from '../src/redis/custody.js';
@@ -102,18 +102,20 @@ test('replies of a batch: what was there, what failed, what is delivered', () =>
   const outcome = fc.record({ there: fc.boolean(), error: fc.boolean() });
   fc.assert(
     fc.property(fc.array(outcome, { minLength: 1, maxLength: 30 }), (outcomes) => {
-      const batch = new Batch({} as Delivery, new Uint8Array(0), 0, 2);
+      const delivered = vi.fn();
+      const batch = new Batch({ delivered } as unknown as Delivery, new Uint8Array(0), 0, 2);
       batch.units = outcomes.length;
       outcomes.forEach(({ error, there }, unit) => {
         expect(batch.takeOne(undefined, there ? 1 : 0)).toBe(false);
         expect(batch.takeOne(error ? 'ERR no' : undefined, undefined)).toBe(true);
-        expect(batch.takeError()).toBe(error ? 'ERR no' : undefined);
+        expect(batch.takeErrors()?.[1]).toBe(error ? 'ERR no' : undefined);
         if (error) batch.setApart(unit);
         expect(batch.wasThere(unit)).toBe(there);
       });
       const good = outcomes.filter(({ error }) => !error);
       expect(batch.complete).toBe(true);
-      expect(batch.delivered).toEqual({ units: good.length, replaced: good.filter(({ there }) => there).length });
+      batch.deliver('node');
+      expect(delivered.mock.calls).toEqual(good.length === 0 ? [] : [[batch, 'node', good.length, good.filter(({ there }) => there).length, 0]]);
     }),
   );
 });

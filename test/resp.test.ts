@@ -58,7 +58,7 @@ async function respOf(file: Uint8Array, hot: Kernels | undefined): Promise<{ byt
   const memory = new MemorySink();
   const sink = new CountingSink(new Output(memory, { hot }), { hot, maxPayload: MAX, now: 0 });
   const framer = new Framer({ hot, buffer: hot?.allocate(4 << 20) });
-  sink.fileBegin({ name: 'file', version: 12, vendor: 'redis', get running() { return framer.running; } });
+  sink.fileBegin({ name: 'file', version: 12, vendor: 'redis', typesUpTo: 12, get running() { return framer.running; } });
   await feed(framer, sink, [file], new Batch(hot ?? PLAIN, 100));
   await sink.end();
   return { bytes: memory.bytes, inRuns: sink.inRuns };
@@ -104,7 +104,7 @@ describe('RESTORE', () => {
     expect(commands((await resp([library])).bytes)[0]).toEqual(['FUNCTION', 'LOAD', 'REPLACE', '#!lua name=a\n']);
     const { bytes: old, problems } = await resp([library], { target: parseTarget('redis-6.2') });
     expect(commands(old).map(([name]) => name)).toEqual(['RESTORE']);
-    expect(problems).toEqual([{ file: 'file-0', reason: 'a function library, which Redis 6.2 does not know' }]);
+    expect(problems).toEqual([{ file: 'file-0', reason: 'the function library "a", which Redis 6.2 does not know' }]);
   });
 
   test.each(SERVERS)('%s comes to the same bytes in chunks and parts', async (name) => {

@@ -89,9 +89,11 @@ describe.skipIf(missingServer() !== undefined)(`messages of rdbkit restore to ${
   test('a plan before, a line at the end', async () => {
     const { code, err, out } = await restore([FIXTURE, url]);
     expect([code, out]).toEqual([0, '']);
-    const [source, target, closing, ...rest] = err.split('\n');
+    const [source, target, planned, libraries, closing, ...rest] = err.split('\n');
     expect(source).toMatch(/^rdbkit: source .*redis-7\.0\.15\.rdb: RDB 10, of Redis 7\.0\.15, 146 keys in database 0, 2 function libraries, [\d.,]+ \w+, written \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/);
     expect(target).toMatch(/^rdbkit: target 127\.0\.0\.1:\d+: (Redis|Valkey) [\d.]+, one server, 16 databases, 0 keys$/);
+    expect(planned).toMatch(/^rdbkit: function libraries: "second_lib", "corpus_lib" (to load|the same already)$/);
+    expect(libraries).toMatch(/^rdbkit: function libraries: "second_lib", "corpus_lib" (loaded|the same already)$/);
     expect(closing).toMatch(/^rdbkit: 250 keys restored(, \d+ in another encoding)?; [\d.,]+ \w+ in, [\d.]+ m?s, [\d.,]+ \w+\/s, [\d,]+ keys\/s$/);
     expect(rest).toEqual(['']);
   });
@@ -123,7 +125,7 @@ describe.skipIf(missingServer() !== undefined)(`messages of rdbkit restore to ${
     expect(err).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f]/);
     const object = JSON.parse(err) as Record<string, unknown>;
     expect(Object.keys(object).sort()).toEqual(
-      ['bytesIn', 'bytesOut', 'command', 'counts', 'declined', 'errors', 'evicted', 'exitCode', 'interrupted', 'keys', 'keysExpired', 'keysFiltered', 'keysRead', 'keysRejected', 'keysReplaced', 'keysRestored', 'keysSkipped', 'keysTranscoded', 'limited', 'notKeys', 'plan', 'rejected', 'resumed', 'seconds', 'sources', 'torn', 'unconfirmed', 'warnings'].sort(),
+      ['aofTails', 'bytesIn', 'bytesOut', 'command', 'commandsRefused', 'counts', 'declined', 'errors', 'evicted', 'exitCode', 'functions', 'interrupted', 'keys', 'keysDamaged', 'keysExpired', 'keysFiltered', 'keysRead', 'keysRejected', 'keysReplaced', 'keysRestored', 'keysSkipped', 'keysTranscoded', 'keysUnanswered', 'keysUncounted', 'limited', 'memberExpiriesLost', 'notKeys', 'plan', 'reasons', 'rejected', 'resumed', 'seconds', 'sources', 'torn', 'unconfirmed', 'warnings'].sort(),
     );
     expect(object).toMatchObject({
       ...{ command: 'restore', exitCode: 1, keysRead: 3, keysRestored: 2, keysRejected: 1, keysFiltered: 0, interrupted: null, errors: [], warnings: [], unconfirmed: [] },
@@ -221,8 +223,8 @@ describe.skipIf(missingServer() !== undefined)(`messages of rdbkit restore to ${
     });
 
     test('--keep-going restores the others', async () => {
-      const { code, errors, keysRestored } = await report([damaged, small, url, '--parallel', '1', '--keep-going', '--on-conflict', 'replace']);
-      expect([code, errors.length, keysRestored]).toEqual([3, 1, 5]);
+      const { code, errors, keysReplaced, keysRestored } = await report([damaged, small, url, '--parallel', '1', '--keep-going', '--on-conflict', 'replace']);
+      expect([code, errors.length, keysRestored, keysReplaced]).toEqual([3, 1, 3, 2]);
       expect((await server.client.keys('*')).sort()).toEqual(['a', 'b', 'c']);
     });
 
@@ -324,8 +326,8 @@ describe.skipIf(missingServer() !== undefined)(`messages of rdbkit restore to ${
   });
 
   test('a database of the URL that is not there: no other option helps', async () => {
-    const { code, rejected } = await report([small, `${url}/99`]);
-    expect([code, rejected[0].reason]).toEqual([1, 'the target has no database 99, which its URL names']);
+    const { code, errors } = await report([small, `${url}/99`]);
+    expect([code, errors[0].code, errors[0].got]).toEqual([4, 'TARGET', 'the target has no database 99, which its URL names']);
   });
 
   test('a checkpoint that is no file', async () => {

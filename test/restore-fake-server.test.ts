@@ -145,7 +145,7 @@ describe('what no server answers', () => {
   });
 
   test('no reply at all is a lost connection', { timeout: 15_000 }, async () => {
-    server = await FakeServer.start(REDIS_7, ([name, key]) => (name === 'RESTORE' && key === 'b' ? undefined : USUAL));
+    server = await FakeServer.start(REDIS_7, ([name, key]) => (name === 'RESTORE' && key !== 'a' ? undefined : USUAL));
     const { code, errors } = await report([abc, server.url, '--retry-for', '1s']);
     expect(code).toBe(4);
     expect(errors).toMatchObject([{ code: 'LOST', got: expect.stringContaining('no reply for 1 s') as string }]);

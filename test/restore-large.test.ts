@@ -63,7 +63,7 @@ describe.skipIf(missingServer() !== undefined)(`rdbkit restore of large values t
     await server.client.ping();
     watch.disconnect();
     expect(seen).toEqual([]);
-    expect(renamed.sort()).toEqual(KEYS);
+    expect([...new Set(renamed)].sort()).toEqual(KEYS);
   });
 
   test.each([

@@ -7,6 +7,7 @@ import { encodeCommand } from '../src/redis/commands.js';
 import { openSocket } from '../src/redis/connect.js';
 import { Custody } from '../src/redis/custody.js';
 import { Link } from '../src/redis/link.js';
+import { ServerClock } from '../src/redis/server-clock.js';
 import { Servers } from '../src/redis/servers.js';
 import { parseServerUrl } from '../src/redis/url.js';
 import { Pace } from '../src/sinks/pace.js';
@@ -40,6 +41,7 @@ test('a batch that is given back just when the connection is open is not sent on
       ...WINDOW,
       name: 'node',
       open: () => openSocket({ url: parseServerUrl(server.url) }),
+      clock: new ServerClock(0),
       custody: Custody.from({ name: 'node', runId: 'before', since: 1, bare: true }),
       patience: 1000,
     },
@@ -65,14 +67,14 @@ test('a batch that is given back just when the connection is open is not sent on
 test('a batch in which nothing was written is free again, and not waited for', async () => {
   server = await FakeServer.start(INFO);
   const servers = await Servers.open({ url: parseServerUrl(server.url) });
-  const bulk = new Bulk(servers, { ...WINDOW, retryFor: 1000, relativeTtl: false, same: () => false, onLoss: () => undefined });
+  const bulk = new Bulk(servers, { ...WINDOW, retryFor: 1000, relativeTtl: false, same: () => false, onLoss: () => undefined, onNote: () => undefined });
   const hot = { allocate: (size: number) => new Uint8Array(size) } as Hot;
   const batches = new RestoreBatches(hot, { window: WINDOW.window, target: parseTarget('7.0'), bulk, conflict: 'error', countReplaced: false, pace: new Pace({}) });
   let delivered = 0;
   const never = (): never => {
     throw new Error('the server refuses nothing');
   };
-  const delivery: Delivery = { delivered: (_batch, _node, units) => void (delivered += units), conflict: never, refused: never, released: (batch) => batches.release(batch) };
+  const delivery: Delivery = { delivered: (_batch, _node, units) => void (delivered += units), conflict: never, refused: never, closing: never, released: (batch) => batches.release(batch) };
   try {
     const [link] = bulk.masters;
     batches.at(link, 0, delivery);

@@ -29,6 +29,8 @@ export interface Report {
   keysRead: number;
   keysRestored: number;
   keysReplaced: number;
+  keysUncounted: number;
+  keysUnanswered: number;
   keysSkipped: number;
   keysRejected: number;
   keysExpired: number;
@@ -41,11 +43,15 @@ export interface Report {
   limited: boolean;
   counts: ({ db: number; server?: string } & Record<string, number>)[];
   rejected: { file: string; db?: number; key?: string; reason: string }[];
+  reasons: { db: number; reason: string; count: number; keys: string[] }[];
   unconfirmed: string[];
+  functions: { file: string; name: string; outcome: string; servers?: { server: string; outcome: string }[] }[];
+  commandsRefused: { server: string; command: string; error: string }[];
   evicted: { server: string; keys: number; policy: string }[];
   warnings: unknown[];
+  notes?: string[];
   errors: { code: string; message: string; hint?: string; server?: string; got?: string }[];
-  plan: { keysThere: number; sources: unknown[]; target: { version: string; clustered: boolean; databases: number; masters: { name: string; keys: Record<string, number> }[] }; warnings: string[] };
+  plan: { functions: { file: string; name: string; outcome: string }[]; keysThere: number; sources: unknown[]; target: { version: string; clustered: boolean; databases: number; masters: { name: string; keys: Record<string, number> }[] }; warnings: string[] };
 }
 
 /** The same with `--json`, which has to be the last thing on stderr and the only one. */

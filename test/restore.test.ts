@@ -339,7 +339,7 @@ describe.skipIf(missingServer() !== undefined)(`rdbkit restore to ${SERVER}`, ()
     const call = (): Promise<unknown> => server.client.call('FCALL', 'f', '0');
 
     test('are loaded; the same code again is no problem', async () => {
-      expect(await report([source(), source(), url, '--on-conflict', 'error', '--partition', '1/1', '--limit', '1'])).toMatchObject({ code: 0, notKeys: 0 });
+      expect(await report([source(), source(), url, '--on-conflict', 'error', '--partition', '1/1', '--limit', '1', '--functions'])).toMatchObject({ code: 0, notKeys: 0 });
       expect(await call()).toBe(1);
       expect(await report([source(), url, '--on-conflict', 'skip'])).toMatchObject({ code: 0, keysSkipped: 1, notKeys: 0 });
       await server.client.flushall();

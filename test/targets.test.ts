@@ -25,11 +25,13 @@ const READABLE: Readonly<Record<string, readonly number[]>> = {
   'redis-8.6': upTo([0, 5], 7, [9, 26]),
   'redis-8.8': upTo([0, 5], 7, [9, 28]),
   'redis-8.10': upTo([0, 5], 7, [9, 29], 31),
+  'redis-8.12': upTo([0, 5], 7, [9, 29], 31),
   'valkey-7.2': upTo([0, 5], 7, [9, 21]),
   'valkey-8.0': upTo([0, 5], 7, [9, 21]),
   'valkey-8.1': upTo([0, 5], 7, [9, 21]),
   'valkey-9.0': upTo([0, 5], 7, [9, 22]),
   'valkey-9.1': upTo([0, 5], 7, [9, 22]),
+  'valkey-9.2': upTo([0, 5], 7, [9, 22]),
 };
 
 describe('targets', () => {
@@ -49,7 +51,7 @@ describe('targets', () => {
   });
 
   test('listpacks with the wide lengths', () => {
-    expect(TARGETS.filter(({ wide }) => wide).map(({ release, vendor }) => `${vendor}-${release}`)).toEqual(['redis-8.8', 'redis-8.10', 'valkey-9.1']);
+    expect(TARGETS.filter(({ wide }) => wide).map(({ release, vendor }) => `${vendor}-${release}`)).toEqual(['redis-8.8', 'redis-8.10', 'redis-8.12', 'valkey-9.1', 'valkey-9.2']);
     expect(TARGETS.filter(({ exact }) => exact).map(({ release }) => release)).toEqual(['2.6', '2.8', '3.0', '3.2.0']);
   });
 
@@ -67,9 +69,9 @@ describe('targets', () => {
 
   test('what is no server', () => {
     for (const text of ['', '7', 'redis', 'dragonfly-1.0', '7.0.x', '-7.0', 'redis--7.0', '7.0 or so']) expect(() => parseTarget(text)).toThrow(/not a server version.*6\.2, redis-7\.4 or valkey-9\.1/);
-    expect(() => parseTarget('2.4')).toThrow(/no Redis 2\.4 is known here: 2\.6, .* and 8\.10 are$/);
+    expect(() => parseTarget('2.4')).toThrow(/no Redis 2\.4 is known here: 2\.6, .* and 8\.12 are$/);
     expect(() => parseTarget('9.1')).toThrow(/no Redis 9\.1 .*; is valkey-9\.1 meant\?$/);
     expect(() => parseTarget('valkey-7.4')).toThrow(/is redis-7\.4 meant/);
-    expect(() => parseTarget('valkey-10.0')).toThrow(/7\.2, 8\.0, 8\.1, 9\.0 and 9\.1 are$/);
+    expect(() => parseTarget('valkey-10.0')).toThrow(/7\.2, 8\.0, 8\.1, 9\.0, 9\.1 and 9\.2 are$/);
   });
 });

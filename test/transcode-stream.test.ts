@@ -44,7 +44,7 @@ const streamOf = (type: number, free = false): Part => [
   type >= 26 ? PRODUCERS : [],
 ];
 
-const GREATEST: Readonly<Record<number, number>> = { 9: 15, 10: 19, 11: 21, 12: 21, 13: 26, 14: 27, 15: 27, 80: 21 };
+const GREATEST: Readonly<Record<number, number>> = { 9: 15, 10: 19, 11: 21, 12: 21, 13: 26, 14: 27, 15: 27, 17: 27, 80: 21, 81: 21 };
 const withStreams = TARGETS.filter(({ rdbVersion }) => rdbVersion >= 9);
 
 describe.each([15, 19, 21, 26, 27])('a stream of type %i', (type) => {

@@ -275,7 +275,7 @@ describe('versions and vendors', () => {
     expect(framer.checksum).toBe(framer.version < 5 ? 'none' : 'ok');
   });
 
-  test.each(['REDIS0016', 'REDIS0080', 'REDIS9999', 'VALKEY082', 'VALKEY999'])('%s is read with a warning, or refused', async (magic) => {
+  test.each(['REDIS0018', 'REDIS0080', 'REDIS9999', 'VALKEY082', 'VALKEY999'])('%s is read with a warning, or refused', async (magic) => {
     const file = rdb(magic, [KEY]);
     const { lines: text, warnings } = await decodeBytes(file, { chunks: 1 });
     expect(text).toBe(KEY_JSON);
@@ -304,17 +304,18 @@ describe('versions and vendors', () => {
     expect(await lines(rdb('REDIS0013', [0xf3, 0, preGa]))).toBe(want.replace(',"value"', ',"keyMeta":[],"value"'));
   });
 
-  test.each<[name: string, magic: string, byte: number, code: string]>([
-    ['6, module values before 4.0', REDIS, 6, 'UNSUPPORTED_TYPE'],
-    ['8', REDIS, 8, 'UNKNOWN_OPCODE'],
-    ['33', REDIS, 33, 'UNKNOWN_OPCODE'],
-    ['241', REDIS, 241, 'UNKNOWN_OPCODE'],
-    ['23 in Valkey', VALKEY, 23, 'UNKNOWN_OPCODE'],
-    ['24 in Valkey', VALKEY, 24, 'UNKNOWN_OPCODE'],
-    ['242 in Valkey', VALKEY, 242, 'UNKNOWN_OPCODE'],
-  ])('%s is refused where it stands', async (_, magic, byte, code) => {
+  const NO_KEY = 'db undefined key undefined';
+  test.each<[name: string, magic: string, byte: number, code: string, place: string]>([
+    ['6, module values before 4.0', REDIS, 6, 'UNSUPPORTED_TYPE', 'db 0 key k'],
+    ['8', REDIS, 8, 'UNKNOWN_OPCODE', NO_KEY],
+    ['36', REDIS, 36, 'UNKNOWN_OPCODE', NO_KEY],
+    ['241', REDIS, 241, 'UNKNOWN_OPCODE', NO_KEY],
+    ['23 in Valkey', VALKEY, 23, 'UNSUPPORTED_TYPE', 'db 0 key k'],
+    ['24 in Valkey', VALKEY, 24, 'UNKNOWN_OPCODE', 'db 0 key k'],
+    ['242 in Valkey', VALKEY, 242, 'UNKNOWN_OPCODE', NO_KEY],
+  ])('%s is refused where it stands', async (_, magic, byte, code, place) => {
     const file = rdb(magic, [KEY, byte, str('k'), str('v')]);
-    expect(await lines(file)).toBe(`${code} at ${9 + bytes(KEY).length} db undefined key undefined`);
+    expect(await lines(file)).toBe(`${code} at ${9 + bytes(KEY).length} ${place}`);
   });
 });
 

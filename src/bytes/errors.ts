@@ -5,8 +5,9 @@
 export const ERROR_CODES = {
   EMPTY_INPUT: 'the input has no bytes at all',
   NOT_RDB: 'the input does not begin like an RDB file',
+  AOF: 'the input is an AOF without an RDB in front, or its manifest or folder',
   UNSUPPORTED_VERSION: 'the RDB version is newer than any known one, and --strict was given',
-  UNSUPPORTED_TYPE: 'a value type that cannot be read without the module that wrote it',
+  UNSUPPORTED_TYPE: 'a value type that rdbkit does not read',
   UNKNOWN_OPCODE: 'a byte that is neither an opcode nor a value type in this version',
   TRUNCATED: 'the input ends inside a record',
   BAD_LENGTH: 'a length or count that no server writes',

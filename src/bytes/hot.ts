@@ -25,12 +25,12 @@ export interface RestoreRun {
   readonly largest: Float64Array | undefined;
   /** The checksum of `bytes`, which may get ahead in passing: most of the work for it is that for payloads. */
   readonly running: RunningCrc | undefined;
-  /** Unix milliseconds: records that have expired are not plain. */
-  readonly now: number;
+  /** Unix milliseconds for each of the outputs: records that have expired are not plain. */
+  readonly now: readonly number[];
   /** Records of other databases are not plain. */
   readonly db: number;
-  /** RDB version of the payloads. */
-  readonly version: number;
+  /** By number of a type: the RDB version of payloads. */
+  readonly versions: Uint16Array;
   /** Bits of RESTORE_…. */
   readonly options: number;
 }
@@ -68,13 +68,18 @@ export interface RecordForm {
   readonly texts: readonly [Uint8Array, Uint8Array, Uint8Array];
 }
 
-/** By first byte: what `Hot.frameRows` has to know of a value type, or of an opcode that means nothing to the framer; others take the long way. */
-export type FramePrograms = readonly ({
-  /** The operations of rdb/shapes.ts; those with a number of bytes, lengths, strings, ASCII doubles and loops only. */
-  readonly program: readonly number[];
-  /** What the type is called in rows; of an opcode, OPCODES and its byte. */
-  readonly number: number;
-} | undefined)[];
+/** What `Hot.frameRows` has to know of a file. */
+export interface FramePrograms {
+  /** By first byte: value types, and opcodes that mean nothing to the framer; others take the long way. */
+  readonly entries: readonly ({
+    /** The operations of rdb/shapes.ts; those with a number of bytes, lengths, strings, ASCII doubles and loops only. */
+    readonly program: readonly number[];
+    /** What the type is called in rows; of an opcode, OPCODES and its byte. */
+    readonly number: number;
+  } | undefined)[];
+  /** The opcodes that the file may have. */
+  readonly opcodes: readonly number[];
+}
 
 /** What `Hot.frameRows` is asked for; it changes what is not `readonly`. */
 export interface FrameRun {

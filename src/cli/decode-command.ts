@@ -1,10 +1,12 @@
 import type { Command } from 'commander';
 import { decode } from '../commands/decode.js';
+import type { RunSummary } from '../commands/run.js';
 import { DECODE_HELP } from './decode-help.js';
 import { checkDecode, type DecodeFlags } from './decode-options.js';
+import { emptyNotes } from './empty-runs.js';
 import { EXIT } from './exit.js';
 import type { Io } from './io.js';
-import { RunCommand } from './run-command.js';
+import { RunCommand, type Task } from './run-command.js';
 import { addDamage, addFilters, addMessages, sourceCommand } from './source-options.js';
 import { summaryLine } from './summary.js';
 
@@ -32,10 +34,11 @@ async function runDecode(sources: readonly string[], flags: DecodeFlags, io: Io,
   const { filter, limit, output, threads } = options;
   const { checksum, keepGoing, meta, strict } = flags;
   const { signal, stdin, stdout } = io;
-  const task = {
+  const task: Task<RunSummary> = {
     command: 'decode',
     run: (listeners: object) => decode({ ...{ sources, output, filter, limit, threads, checksum, keepGoing, meta, strict, stdin, stdout, signal }, ...listeners }),
     line: summaryLine,
+    notes: (summary) => emptyNotes(summary, summary.read - summary.keys, flags),
     fields: () => ({}),
     exit: () => EXIT.done,
     done: 'decoded',

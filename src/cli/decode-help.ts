@@ -14,5 +14,5 @@ Examples:
   rdbkit decode dump.rdb --db 0 --prefix user: --not-match '*:tmp' --type hash
   rdbkit decode dump.rdb --min-size 1mb --limit 10 | jq -r .key
   ssh host cat /var/lib/redis/dump.rdb | rdbkit decode - --ttl expired
-${exitCodes(false)}`,
+${exitCodes('newer commands of an AOF were not read')}`,
 } as const;

@@ -2,8 +2,10 @@ import type { Command } from 'commander';
 import { dump, DUMP_FORMATS, type DumpSummary } from '../commands/dump.js';
 import { DUMP_HELP } from './dump-help.js';
 import { checkDump, type DumpFlags } from './dump-options.js';
+import { emptyNotes } from './empty-runs.js';
 import type { Io } from './io.js';
 import { dumpLine, keysExit, KeyProblems } from './key-problems.js';
+import { librariesLines, librariesObject } from './libraries-text.js';
 import { type Listeners, RunCommand, type Task } from './run-command.js';
 import { addDamage, addFilters, addMessages, list, sourceCommand } from './source-options.js';
 
@@ -19,6 +21,8 @@ export function addDump(program: Command, io: Io, argv: readonly string[], onExi
     .option('--max-payload <bytes>', 'with --format resp: larger values become plain commands, in batches (default: 512mb)')
     .option('--target-version <server>', 'write what this server reads: 6.2, redis-7.4, valkey-9.1; values it would not read are written in another encoding')
     .option('--allow-loss', 'with --target-version: what the server has no place for is left out of keys; without this, such keys are named and not written')
+    .option('--functions', 'with --format rdb and resp: write function libraries, also where only some keys are chosen')
+    .option('--no-functions', 'leave function libraries out')
     .option('--strip-ttl', 'leave expiries out: keys stay for good')
     .option('--on-conflict <how>', 'of a key that two sources have, error: name it and keep the first, first: keep that, last: keep that (default: error)');
   addFilters(command);
@@ -37,14 +41,18 @@ async function runDump(sources: readonly string[], flags: DumpFlags, io: Io, arg
   const problems = new KeyProblems(flags.json === true);
   const task: Task<DumpSummary> = {
     command: 'dump',
-    run: (listeners: Listeners, say) =>
-      dump({
+    run: async (listeners: Listeners, say) => {
+      const summary = await dump({
         ...{ ...options, checksum, keepGoing, strict, stdin, stdout, signal },
         ...listeners,
-        onProblem: (problem) => say(problems.take(problem)),
-      }),
-    line: dumpLine,
-    fields: (summary) => problems.fields(summary),
+        onProblem: (problem) => problems.take(problem, say),
+      });
+      problems.sum(say);
+      return summary;
+    },
+    line: (summary) => [...librariesLines(summary.libraries, { planned: false, sources, unwanted: flags.functions === false }), dumpLine(summary)].join('\nrdbkit: '),
+    notes: (summary) => emptyNotes(summary, summary.filtered, flags),
+    fields: (summary) => ({ ...problems.fields(summary), functions: librariesObject(summary.libraries) }),
     exit: keysExit,
     done: 'written',
     tornText: 'Its end is torn: it has only the beginning of the damaged key.',

@@ -19,5 +19,5 @@ Examples:
   rdbkit dump dump.rdb --format rdb --target-version 6.2 -o old.rdb
   rdbkit dump dump.rdb --format payload --prefix user:
   rdbkit dump shard-1.rdb shard-2.rdb --format payload -o all.jsonl
-${exitCodes(true)}`,
+${exitCodes('for some keys: each of them was named; or newer commands of an AOF\n       were not read')}`,
 } as const;

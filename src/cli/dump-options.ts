@@ -12,6 +12,7 @@ export interface DumpFlags extends SourceFlags {
   splitSlots?: string;
   maxPayload?: string;
   stripTtl?: boolean;
+  functions?: boolean;
   targetVersion?: string;
   allowLoss?: boolean;
   onConflict?: string;
@@ -23,6 +24,7 @@ export interface CheckedDump extends CheckedSources {
   readonly splitSlots: number;
   readonly maxPayload: number | undefined;
   readonly stripTtl: boolean;
+  readonly functions: boolean | undefined;
   readonly target: Target | undefined;
   readonly allowLoss: boolean;
   readonly onConflict: Conflict;
@@ -37,6 +39,7 @@ export async function checkDump(sources: readonly string[], flags: DumpFlags, io
   if (onConflict === 'last' && joinsDatabases(dbMap)) {
     throw new UsageError('--on-conflict last decides between files, not between databases that --db-map joins: expected first or error');
   }
+  if (format === 'payload' && flags.functions === true) throw new UsageError('--functions is for --format rdb and resp: payloads are those of keys');
   const target = checkTarget(flags);
   const splitSlots = checkSplit(flags, format);
   const maxPayload = checkMaxPayload(flags, format);
@@ -48,7 +51,7 @@ export async function checkDump(sources: readonly string[], flags: DumpFlags, io
     if (common.output === undefined) throw new UsageError('--split-slots writes files: name them with --output, like --output shard.rdb');
     for (const path of outputPaths({ output: common.output, splitSlots })) await checkOutput(sources, path as string, io.stdin);
   }
-  return { ...common, format, dbMap, splitSlots, maxPayload, stripTtl: flags.stripTtl === true, target, allowLoss: flags.allowLoss === true, onConflict };
+  return { ...common, format, dbMap, splitSlots, maxPayload, stripTtl: flags.stripTtl === true, functions: flags.functions, target, allowLoss: flags.allowLoss === true, onConflict };
 }
 
 function checkTarget({ allowLoss, targetVersion }: DumpFlags): Target | undefined {

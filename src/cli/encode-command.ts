@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { encode, type EncodeSummary } from '../commands/encode.js';
 import { ENCODE_HELP } from './encode-help.js';
 import { checkEncode, type EncodeFlags } from './encode-options.js';
+import { emptyNotes } from './empty-runs.js';
 import type { Io } from './io.js';
 import { dumpLine, keysExit, KeyProblems } from './key-problems.js';
 import { countText } from './numbers.js';
@@ -35,9 +36,13 @@ async function runEncode(sources: readonly string[], flags: EncodeFlags, io: Io,
   const problems = new KeyProblems(flags.json === true);
   const task: Task<EncodeSummary> = {
     command: 'encode',
-    run: (listeners: Listeners, say) =>
-      encode({ ...options, keepGoing: flags.keepGoing, stdin, stdout, signal, ...listeners, onProblem: (problem) => say(problems.take(problem)) }),
+    run: async (listeners: Listeners, say) => {
+      const summary = await encode({ ...options, keepGoing: flags.keepGoing, stdin, stdout, signal, ...listeners, onProblem: (problem) => problems.take(problem, say) });
+      problems.sum(say);
+      return summary;
+    },
     line: dumpLine,
+    notes: (summary) => emptyNotes(summary, summary.filtered, flags),
     fields: (summary) => ({ ...problems.fields(summary), linesWrong: summary.badLines, fieldsLeftOut: summary.unknownFields }),
     exit: keysExit,
     done: 'written',

@@ -22,5 +22,5 @@ Examples:
   rdbkit decode dump.rdb | jq -c 'select(.type == "hash")' |
     rdbkit encode - -o hashes.rdb
   rdbkit encode dump.jsonl.gz --target-version 6.2 -o old.rdb
-${exitCodes(true, 'a line is wrong; with --keep-going the other lines are in the output')}`,
+${exitCodes('for some keys: each of them was named', 'a line is wrong; with --keep-going the other lines are in the output')}`,
 } as const;

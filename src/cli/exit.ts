@@ -1,6 +1,6 @@
 export const EXIT = {
   done: 0,
-  /** Some keys are not in the output. */
+  /** Some keys, or newer commands of an AOF, are not in the output. */
   keys: 1,
   usage: 2,
   input: 3,

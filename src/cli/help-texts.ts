@@ -8,11 +8,12 @@ How filters combine:
   that are not UTF-8 are given in the text form: base64: and the bytes.
 `;
 
-/** `keys`: the command has the exit code 1 for keys that it could not write; `wrong`: what 3 says of the input. */
-export const exitCodes = (keys: boolean, wrong = 'a source is damaged, incomplete, no RDB file, or not supported'): string => `
+/** `one`: what 1 says of the run; `wrong`: what 3 says of the input. */
+export const exitCodes = (one: string, wrong = 'a source is damaged, incomplete, no RDB file, or not supported'): string => `
 Exit codes:
   0    done; also when the reader of the output has gone (| head)
-${keys ? '  1    done, but for some keys: each of them was named\n' : ''}  2    wrong usage, also a source that does not exist or may not be read
+  1    done, but ${one}
+  2    wrong usage, also a source that does not exist or may not be read
   3    ${wrong}
   4    the output could not be written
   70   a bug in rdbkit

@@ -5,16 +5,31 @@ import { keyText, printable, sourceName } from './printable.js';
 import { summaryLine } from './summary.js';
 
 /** What commands that write keys say of them. */
-type KeysSummary = Omit<DumpSummary, 'rewritten'>;
+type KeysSummary = Omit<DumpSummary, 'rewritten' | 'libraries'>;
 
 /** Keys that `--json` lists, and characters of their names; all are counted. */
 const MOST_LISTED = 10_000;
+/** Keys of a reason that are named, and reasons that are told apart. */
+const MOST_NAMED = 10;
+const MOST_REASONS = 100;
 const MOST_TEXT = 4 << 20;
+
+/** Keys that are not written for one reason. */
+interface Reason {
+  readonly db: number;
+  reason: string;
+  count: number;
+  /** The first of them. */
+  readonly keys: string[];
+}
 
 /** Keys that a command which writes keys could not write. */
 export class KeyProblems {
   private readonly listed: KeyProblem[] = [];
   private text = 0;
+  private readonly byReason = new Map<string, Reason>();
+  /** Expiries of members that are not kept, by file. */
+  private readonly members = new Map<string, number>();
 
   /** @param list whether they are kept for `--json` */
   constructor(
@@ -25,46 +40,99 @@ export class KeyProblems {
   /** All of them come again. */
   clear(): void {
     this.listed.length = this.text = 0;
+    this.byReason.clear();
+    this.members.clear();
+  }
+
+  /** Why keys are not written, of each database: how many, and the first of them. */
+  get reasons(): readonly Reason[] {
+    return [...this.byReason.values()];
+  }
+
+  /** Says at the end what was only counted: keys beyond those that were named, expiries of members. */
+  sum(say: (text: string) => void): void {
+    for (const { count, db, reason } of this.reasons) if (count > MOST_NAMED) say(`${this.code}: ${keysText(count)} of db ${db}: ${printable(reason)}.`);
+    for (const problem of this.ofMembers) say(problemLine(this.code, problem));
   }
 
   get all(): readonly KeyProblem[] {
-    return this.listed;
+    return [...this.listed, ...this.ofMembers];
   }
 
-  /** Returns the line that tells it. */
-  take(problem: KeyProblem): string {
+  /** Tells it, where it is one of the first for its reason; expiries of members are told at the end, by their number. */
+  take(problem: KeyProblem, say: (text: string) => void): void {
+    if (problem.isMemberExpiry === true) {
+      this.members.set(problem.file, (this.members.get(problem.file) ?? 0) + 1);
+      return;
+    }
     this.text += problem.key?.length ?? 0;
     if (this.list && this.listed.length < MOST_LISTED && this.text <= MOST_TEXT) this.listed.push(problem);
-    return problemLine(this.code, problem);
+    if (this.isNamed(problem)) say(problemLine(this.code, problem));
+  }
+
+  private isNamed({ db, key, reason }: KeyProblem): boolean {
+    if (key === undefined || db === undefined) return true;
+    const full = this.byReason.size >= MOST_REASONS;
+    const sort = `${db} ${reason.replace(/\d+/g, '0')}`;
+    const name = this.byReason.has(sort) || !full ? sort : `${db} other`;
+    const group = this.byReason.get(name) ?? { db, reason: name === sort ? reason : 'other reasons', count: 0, keys: [] };
+    this.byReason.set(name, group);
+    group.count++;
+    if (name === sort) group.reason = common(group.reason, reason);
+    if (group.count > MOST_NAMED) return false;
+    group.keys.push(key);
+    return true;
+  }
+
+  private get ofMembers(): KeyProblem[] {
+    const keeps = this.code === 'NOT_WRITTEN' ? '; --format rdb without --target-version keeps them' : '';
+    return [...this.members].map(([file, count]) => ({
+      file,
+      reason: `${count === 1 ? '1 member expiry of KeyDB is' : `${countText(count)} member expiries of KeyDB are`} not kept: there is no place for ${count === 1 ? 'it' : 'them'}${keeps}`,
+    }));
+  }
+
+  get memberExpiries(): number {
+    return [...this.members.values()].reduce((sum, count) => sum + count, 0);
   }
 
   /** For `--json`. */
-  fields({ adapted, duplicates, keys, lost, others, read, refused }: KeysSummary): object {
+  fields(summary: KeysSummary): object {
+    const { adapted, duplicates, lost, others, refused } = summary;
     return {
-      keysFiltered: read - keys - refused - duplicates,
       keysRefused: refused,
       othersRefused: others,
       keysDuplicate: duplicates,
       keysAdapted: adapted,
       keysLossy: lost,
-      refused: this.listed,
+      memberExpiriesLost: this.memberExpiries,
+      refused: this.all,
+      reasons: this.reasons,
     };
   }
 }
+
+/** Reasons of one sort, with an ellipsis for the numbers in which they differ. */
+function common(a: string, b: string): string {
+  if (a === b) return a;
+  const numbers = b.split(/(\d+)/);
+  return a
+    .split(/(\d+|…)/)
+    .map((part, i) => (part === numbers[i] ? part : '…'))
+    .join('');
+}
+export const filteredOut = ({ duplicates, keys, read, refused }: KeysSummary): number => read - keys - refused - duplicates;
 
 /** The exit code of a run without errors. */
 export const keysExit = ({ others, refused }: KeysSummary): number => (refused + others > 0 ? EXIT.keys : EXIT.done);
 
 /** The closing line. */
-export const dumpLine = (summary: KeysSummary): string => [summaryLine(kept(summary)), ...dropped(summary)].join('; ');
+export const dumpLine = (summary: KeysSummary): string => [summaryLine(summary), ...dropped(summary)].join('; ');
 
 function problemLine(code: string, { db, file, key, reason }: KeyProblem): string {
   const place = [sourceName(file), ...(db === undefined ? [] : [`db ${db}`]), ...(key === undefined ? [] : [`key ${keyText(key)}`])];
   return `${code}: ${place.join(', ')}: ${printable(reason)}.`;
 }
-
-/** For the common line, in which all keys that are not written were filtered out. */
-const kept = (summary: KeysSummary): KeysSummary => ({ ...summary, read: summary.read - summary.refused - summary.duplicates });
 
 function dropped({ adapted, duplicates, lost, others, refused }: KeysSummary): string[] {
   return [

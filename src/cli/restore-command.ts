@@ -1,9 +1,10 @@
 import { createInterface } from 'node:readline/promises';
 import type { Command } from 'commander';
-import type { KeyProblem } from '../commands/dump.js';
 import type { Plan, RestoreSummary } from '../commands/restore.js';
 import { CheckpointError, OUTCOMES, ServerError } from '../commands/restore-terms.js';
 import { KeyProblems } from './key-problems.js';
+import { emptyRestoreNotes } from './empty-runs.js';
+import { librariesLines, librariesObject } from './libraries-text.js';
 import { EXIT, Interruption, SIGNAL_EXIT } from './exit.js';
 import { type Io, isTerminal } from './io.js';
 import { bytesText, countText, keysText, rateText, secondsText } from './numbers.js';
@@ -26,6 +27,8 @@ export function addRestore(program: Command, io: Io, argv: readonly string[], on
     .option('--yes', 'do not ask before --flush')
     .option('--dry-run', 'read everything and say what would be written, but write nothing')
     .addOption(list('--db-map <from:to>', 'write the keys of one database into another: 3:0, or a list of such pairs'))
+    .option('--functions', 'load function libraries, also where only some keys are chosen')
+    .option('--no-functions', 'leave function libraries out')
     .option('--ttl-shift <time>', 'expiries are so much later: 90s, 2h, 1d; or earlier: -90s')
     .option('--strip-ttl', 'leave expiries out: keys stay for good')
     .option('--partition <n/of>', 'only this share of the slots: 3/16 is the third of sixteen')
@@ -66,7 +69,7 @@ export function addRestore(program: Command, io: Io, argv: readonly string[], on
 /** Returns the exit code; throws UsageError. */
 async function runRestore(words: readonly string[], flags: RestoreFlags, io: Io, argv: readonly string[]): Promise<number> {
   const options = await checkRestore(words, flags, io);
-  const { checksum, keepGoing, strict } = flags;
+  const { checksum, ignoreAofTail, keepGoing, strict } = flags;
   const { signal, stdin, stdout } = io;
   if (options.flush && !options.dryRun && flags.yes !== true && !(isTerminal(io.stdin) && isTerminal(io.stderr))) {
     throw new UsageError('--flush deletes what the target has, and there is no terminal to ask on: add --yes');
@@ -77,22 +80,26 @@ async function runRestore(words: readonly string[], flags: RestoreFlags, io: Io,
     command: 'restore',
     run: async (listeners: Listeners, say) => {
       const summary = await restore({
-        ...{ ...options, checksum, keepGoing, strict, stdin, stdout, signal },
+        ...{ ...options, checksum, ignoreAofTail, keepGoing, strict, stdin, stdout, signal },
         ...listeners,
         onProgress: (now) => listeners.onProgress?.(flags.verbose === true ? now : { ...now, servers: undefined }),
         onPlan: (plan) => agreed(plan, options, flags, io, say),
         onNote: (text) => say(`warning: ${printable(text)}.`),
         onAgain: () => problems.clear(),
-        onProblem: (problem) => say(problems.take(problem)),
+        onProblem: (problem) => problems.take(problem, say),
       });
+      problems.sum(say);
       for (const server of summary.unconfirmed) say(`warning: ${printable(server)}: no replica confirmed what was written; a failover now could lose keys.`);
+      for (const { command, error, server } of summary.companionsRefused) say(`warning: ${printable(server)} does not answer to ${command} (${printable(error)}): keys were written all the same, but how many of them took the place of another value is not known.`);
+      if (summary.unanswered > 0) say(`warning: ${keysText(summary.unanswered)} sent without an answer: they may be on the target, too.`);
       for (const { keys, policy, server } of summary.evicted) say(`warning: ${printable(server)}: ${keysText(keys)} evicted meanwhile (maxmemory-policy ${printable(policy)}): what was restored may be among them. Give it more memory (maxmemory), or restore fewer keys.`);
       if (summary.declined) say('nothing was written.');
       if (summary.failure !== undefined) say(`${serverErrorLine(summary.failure)}${whatNext(options)}`);
       return summary;
     },
     line: (summary) => closingLines(summary, flags, options),
-    fields: (summary) => fieldsOf(summary, problems.all),
+    notes: (summary) => emptyRestoreNotes(summary, flags, options.ttlShift),
+    fields: (summary) => fieldsOf(summary, problems),
     exit: ({ declined, evicted, failure, told, total }) => (failure !== undefined ? EXIT.output : declined || evicted.length > 0 || total.rejected + told > 0 ? EXIT.keys : EXIT.done),
     done: 'written',
     tornText: '',
@@ -102,8 +109,9 @@ async function runRestore(words: readonly string[], flags: RestoreFlags, io: Io,
 }
 
 /** Shows the plan; asks before anything is deleted. */
-async function agreed(plan: Plan, { dryRun, flush }: CheckedRestore, flags: RestoreFlags, io: Io, say: (text: string) => void): Promise<boolean> {
-  if (flags.quiet !== true) for (const line of planLines(plan)) say(line);
+async function agreed(plan: Plan, { dryRun, flush, sources }: CheckedRestore, flags: RestoreFlags, io: Io, say: (text: string) => void): Promise<boolean> {
+  if (flags.quiet !== true) for (const line of planLines(plan, sources, flags.functions === false)) say(line);
+  if (plan.aofTails.length > 0 && flags.ignoreAofTail !== true) return false;
   if (!flush || dryRun || flags.yes === true) return true;
   return (await answerTo(`rdbkit: delete ${keysText(plan.keysDeleted)} of the target before? Type yes: `, io)) === 'yes';
 }
@@ -127,22 +135,25 @@ function whatNext({ checkpoint }: CheckedRestore): string {
 }
 
 /** `1,234 keys restored, 3 replaced, 4 skipped; 540 MB in, 12 s, 45 MB/s, 100,000 keys/s`. */
-function closingLines(summary: RestoreSummary, { verbose }: RestoreFlags, { dryRun }: CheckedRestore): string {
-  const { bytes, filtered, limited, rows, seconds, told, total } = summary;
+function closingLines(summary: RestoreSummary, { functions, verbose }: RestoreFlags, { dryRun, sources }: CheckedRestore): string {
+  const { bytes, damaged, filtered, libraries, limited, rows, seconds, told, total } = summary;
   const there = total.restored + total.replaced;
   const counts = [
     `${keysText(total.restored)} ${dryRun ? 'to restore' : 'restored'}`,
-    ...(total.replaced > 0 ? [`${countText(total.replaced)} replaced`] : []),
-    ...(total.skipped > 0 ? [`${countText(total.skipped)} skipped, since they are there`] : []),
+    ...(total.uncounted > 0 ? [`${countText(total.uncounted)} of them perhaps in place of another value`] : []),
+    ...(total.replaced > 0 ? [`${countText(total.replaced)} ${dryRun ? 'to replace one from another source or database' : 'replaced'}`] : []),
+    ...(total.skipped > 0 ? [`${countText(total.skipped)} ${dryRun ? 'to skip, since another source or database has them, too' : 'skipped, since they are there'}`] : []),
     ...(total.rejected > 0 ? [`${countText(total.rejected)} rejected`] : []),
     ...(total.expired > 0 ? [`${countText(total.expired)} left out, since they had expired`] : []),
     ...(total.transcoded > 0 ? [`${countText(total.transcoded)} in another encoding`] : []),
     ...(told > 0 ? [`${countText(told)} not restored that ${told === 1 ? 'is no key' : 'are no keys'}`] : []),
     ...(filtered > 0 ? [`${countText(filtered)} filtered out`] : []),
+    ...(damaged > 0 ? [`${countText(damaged)} damaged`] : []),
     ...(limited ? ['stopped at --limit'] : []),
   ];
   const speed = `${bytesText(bytes)} in, ${secondsText(seconds)}, ${rateText(bytes, seconds)}, ${keysText(Math.round(there / Math.max(seconds, 0.001)))}/s`;
-  const lines = [`${counts.join(', ')}; ${speed}`];
+  const named = librariesLines(libraries, { planned: dryRun, sources, unwanted: functions === false });
+  const lines = [[...named, `${counts.join(', ')}; ${speed}`].join('\nrdbkit: ')];
   if (verbose === true) {
     for (const { counts: row, db, server } of rows) {
       const words = OUTCOMES.filter((outcome) => row[outcome] > 0).map((outcome) => `${countText(row[outcome])} ${outcome}`);
@@ -152,17 +163,21 @@ function closingLines(summary: RestoreSummary, { verbose }: RestoreFlags, { dryR
   return lines.join('\n');
 }
 
-function fieldsOf(summary: RestoreSummary, problems: readonly KeyProblem[]): object {
-  const { declined, evicted, failure, filtered, plan, resumed, rows, told, total, unconfirmed } = summary;
+function fieldsOf(summary: RestoreSummary, problems: KeyProblems): object {
+  const { companionsRefused, declined, evicted, failure, libraries, plan, resumed, rows, told, total, unanswered, unconfirmed } = summary;
   return {
     ...Object.fromEntries(OUTCOMES.map((outcome) => [`keys${outcome[0].toUpperCase()}${outcome.slice(1)}`, total[outcome]])),
-    keysFiltered: filtered,
+    keysUnanswered: unanswered,
     notKeys: told,
+    functions: librariesObject(libraries),
     resumed,
     declined,
     counts: rows.map(({ counts, db, server }) => ({ db, ...(server === '' ? {} : { server }), ...counts })),
-    rejected: problems,
+    memberExpiriesLost: problems.memberExpiries,
+    rejected: problems.all,
+    reasons: problems.reasons,
     unconfirmed,
+    commandsRefused: companionsRefused,
     evicted,
     plan: planObject(plan),
     ...(failure === undefined ? {} : { errors: [serverErrorObject(failure)] }),

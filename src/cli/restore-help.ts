@@ -14,7 +14,8 @@ Examples:
 
 Exit codes:
   0    done: every key that passed the filters is on the target
-  1    done, but for some keys: each of them was named
+  1    done, but for some keys: each of them was named; or newer commands of an AOF
+       were not read, or kept it from beginning
   2    wrong usage, also a checkpoint that does not fit
   3    a source is damaged, incomplete, no RDB file, or not supported
   4    the target refused or was lost, or it is not empty

@@ -3,7 +3,7 @@ import type { ConnectionOptions } from 'node:tls';
 import type { Target } from '../commands/dump.js';
 import type { RestoreConflict } from '../commands/restore.js';
 import { type Address, addressText, isServerUrl, type Login, parseAddress, parseServerUrl, type ServerUrl, slotRanges } from '../commands/restore-terms.js';
-import { type FilterOptions, parseSize } from '../commands/terms.js';
+import { type FilterOptions, parseSize, takesFunctions } from '../commands/terms.js';
 import { checkDbMap, oneOf, targetOf } from './dump-options.js';
 import type { Io } from './io.js';
 import { printable, word } from './printable.js';
@@ -20,6 +20,7 @@ export interface RestoreFlags extends Omit<SourceFlags, 'ttl'> {
   /** False for --no-ttl. */
   ttl?: string | false;
   stripTtl?: boolean;
+  functions?: boolean;
   ttlShift?: string;
   targetVersion?: string;
   allowLoss?: boolean;
@@ -58,6 +59,7 @@ export interface CheckedRestore extends CheckedSources {
   readonly dryRun: boolean;
   readonly dbMap: ReadonlyMap<number, number> | undefined;
   readonly stripTtl: boolean;
+  readonly functions: boolean;
   readonly ttlShift: number | undefined;
   readonly target: Target | undefined;
   readonly allowLoss: boolean;
@@ -100,6 +102,7 @@ export async function checkRestore(words: readonly string[], flags: RestoreFlags
     dryRun: flags.dryRun === true,
     dbMap,
     stripTtl: flags.stripTtl === true || flags.ttl === false,
+    functions: flags.functions ?? takesFunctions(common), // a share of --partition is no choice of keys
     ttlShift: checkShift(flags.ttlShift),
     target: targetOf(flags.targetVersion),
     allowLoss: flags.allowLoss === true,

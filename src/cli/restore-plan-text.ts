@@ -1,12 +1,13 @@
 import type { Plan } from '../commands/restore.js';
+import { librariesLines, librariesObject } from './libraries-text.js';
 import { bytesText, countText, keysText } from './numbers.js';
 import { printable, sourceName } from './printable.js';
 
 const VENDORS = { redis: 'Redis', valkey: 'Valkey' } as const;
 
-/** The plan for people. */
-export function planLines(plan: Plan): string[] {
-  const { intoDb, keysDeleted, keysThere, memoryLeft, memoryNeeded, sources, target, warnings } = plan;
+/** The plan for people. `unwanted`: somebody said that functions are left out. */
+export function planLines(plan: Plan, sourceNames: readonly string[], unwanted: boolean): string[] {
+  const { intoDb, keysDeleted, keysThere, libraries, memoryLeft, memoryNeeded, sources, target, warnings } = plan;
   const lines: string[] = [];
   for (const head of sources) {
     if (head === undefined) continue;
@@ -27,6 +28,7 @@ export function planLines(plan: Plan): string[] {
   if (clustered) for (const { keys, name, replicas, slots } of masters) lines.push(`  ${printable(name)}: ${countText(slots)} slots, ${keysText(sum(keys))}, ${countText(replicas)} ${replicas === 1 ? 'replica' : 'replicas'}`);
   if (memoryNeeded !== undefined && memoryLeft !== undefined) lines.push(`memory: the sources' servers used ${bytesText(memoryNeeded)}, the target has ${bytesText(memoryLeft)} left`);
   if (intoDb !== undefined) lines.push(`all keys go into database ${intoDb}, as the URL of the target says`);
+  lines.push(...librariesLines(libraries, { planned: true, sources: sourceNames, unwanted }));
   if (keysThere > 0) lines.push(`${keysText(keysThere)} in the databases that are written to`);
   if (keysDeleted > 0) lines.push(`${keysText(keysDeleted)} to be deleted before`);
   for (const warning of warnings) lines.push(`warning: ${printable(warning)}.`);
@@ -38,16 +40,18 @@ const sum = (keys: ReadonlyMap<number, number>): number => [...keys.values()].re
 const allKeys = ({ target }: Plan): number => target.masters.reduce((total, { keys }) => total + sum(keys), 0);
 
 /** For `--json`. */
-export function planObject({ intoDb, keysDeleted, keysThere, memoryLeft, memoryNeeded, sources, target, warnings }: Plan): object {
+export function planObject({ aofTails, intoDb, keysDeleted, keysThere, libraries, memoryLeft, memoryNeeded, sources, target, warnings }: Plan): object {
   const { clustered, databases, masters, modules, version } = target;
   return {
-    sources,
+    sources: sources.map((head) => (head === undefined ? null : { ...head, libraries: head.libraries.map(({ name }) => name) })),
     target: { version, clustered, databases, modules, masters: masters.map(({ keys, ...master }) => ({ ...master, keys: Object.fromEntries(keys) })) },
+    functions: librariesObject(libraries),
     intoDb,
     keysThere,
     keysDeleted,
     memoryNeeded,
     memoryLeft,
+    aofTails,
     warnings,
   };
 }

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { RunOptions, RunSummary } from '../commands/run.js';
-import { ClosedPipe, OutputError, type RdbError } from '../commands/terms.js';
+import { aofTailText, ClosedPipe, OutputError, type RdbError } from '../commands/terms.js';
 import { errorLine, exitOf, exitOfAll, outputErrorLine, stackOf } from './errors.js';
 import { EXIT, interruptedBy, SIGNAL_EXIT } from './exit.js';
 import type { Io } from './io.js';
@@ -8,13 +8,15 @@ import { printable, sourceName, word } from './printable.js';
 import type { Progress } from './progress.js';
 import { createProgress } from './progress-choice.js';
 import { type CheckedSources, meantForOption, type SourceFlags } from './source-options.js';
-import { summaryObject, type Warning } from './summary.js';
+import { type AofTail, summaryObject, type Warning } from './summary.js';
 
 /** Milliseconds. */
 const SIGNAL_DELAY = 30;
 
+const AOF_ADVICE = 'To keep them, load the AOF into a server and take an RDB of it with BGSAVE; --ignore-aof-tail leaves them out.';
+
 /** What a run tells while it goes on. */
-export type Listeners = Pick<RunOptions, 'onProgress' | 'onWarning' | 'onError'>;
+export type Listeners = Pick<RunOptions, 'onProgress' | 'onWarning' | 'onAofTail' | 'onError'>;
 
 /** What there is to do, and how to speak of it. */
 export interface Task<S extends RunSummary> {
@@ -24,6 +26,8 @@ export interface Task<S extends RunSummary> {
   line(summary: S): string;
   /** More fields for `--json`. */
   fields(summary: S): object;
+  /** What is to be said, too, of a run without errors of the input. */
+  notes(summary: S): string[];
   /** The exit code of a run without errors of the input or output. */
   exit(summary: S): number;
   /** What is left of an output that is not complete, as in `What was decoded before is in <path>`. */
@@ -47,12 +51,13 @@ export interface Failed {
 export class RunCommand<S extends RunSummary> {
   private readonly progress: Progress;
   private readonly warnings: Warning[] = [];
+  private readonly aofTails: AofTail[] = [];
   private readonly errors: RdbError[] = [];
 
   constructor(
     private readonly task: Task<S>,
     private readonly options: CheckedSources,
-    private readonly flags: Pick<SourceFlags, 'json' | 'keepGoing' | 'quiet'>,
+    private readonly flags: Pick<SourceFlags, 'ignoreAofTail' | 'json' | 'keepGoing' | 'quiet'>,
     private readonly io: Io,
     /** As typed. */
     private readonly argv: readonly string[],
@@ -86,6 +91,7 @@ export class RunCommand<S extends RunSummary> {
     const listeners: Listeners = {
       onProgress: (progress) => this.progress.update(progress),
       onWarning: (file, text) => this.warn({ file, text }),
+      onAofTail: (file, bytes) => this.tail({ file, bytes }),
       onError: (error) => this.fail(error),
     };
     return this.task.run(listeners, (text) => this.talk(text));
@@ -95,6 +101,16 @@ export class RunCommand<S extends RunSummary> {
     if (this.warnings.some(({ file, text }) => file === warning.file && text === warning.text)) return;
     this.warnings.push(warning);
     if (this.flags.quiet !== true) this.talk(`warning: ${sourceName(warning.file)}: ${printable(warning.text)}`);
+  }
+
+  /** A restore says it of a file before it begins, and finds it again when it has read it. */
+  private tail(tail: AofTail): void {
+    const { aofTails, flags } = this;
+    if (aofTails.some(({ file }) => file === tail.file)) return;
+    aofTails.push(tail);
+    const text = `${sourceName(tail.file)}: ${aofTailText(tail.bytes)}`;
+    if (flags.ignoreAofTail !== true) this.talk(`${text}. ${AOF_ADVICE}`);
+    else if (flags.quiet !== true) this.talk(`warning: ${text}`);
   }
 
   /** With --keep-going a run may still be long: its errors are said at once. */
@@ -117,19 +133,27 @@ export class RunCommand<S extends RunSummary> {
   private finished(summary: S): number {
     const { errors, flags, task } = this;
     const by = summary.interrupted || errors.length < summary.errors.length ? interruptedBy(this.io.signal) : undefined;
-    const code = by === undefined ? exitOfAll(errors) || task.exit(summary) : SIGNAL_EXIT[by];
+    const code = by === undefined ? exitOfAll(errors) || task.exit(summary) || this.unread : SIGNAL_EXIT[by];
     const kept = this.leftovers(summary);
     if (flags.keepGoing !== true && errors.length > 0) this.sayError(errors[0], kept);
     else if (errors.length > 0 && by === undefined) this.talk(`${task.errorsLine?.(summary) ?? `${errors.length} of ${summary.sources} sources had errors`}.${kept}`);
     if (by !== undefined) this.talk(`interrupted by ${by}.${kept}`);
     const { output } = this.options;
+    const notes = errors.length === 0 && by === undefined ? task.notes(summary) : [];
     const object = (): object => ({
-      ...summaryObject(summary, { command: task.command, code, by, output: output === '' ? undefined : output, errors, warnings: this.warnings }),
+      ...summaryObject(summary, { command: task.command, code, by, output: output === '' ? undefined : output, errors, warnings: this.warnings, aofTails: this.aofTails }),
       ...task.fields(summary),
+      notes: notes.length === 0 ? undefined : notes,
     });
     if (flags.json === true && (flags.quiet !== true || code !== EXIT.done)) this.object(object());
     else if (flags.quiet !== true && !(summary.read === 0 && code !== EXIT.done)) this.talk(task.line(summary));
+    if (flags.quiet !== true) for (const note of notes) this.talk(note);
     return code;
+  }
+
+  /** The exit code where newer commands were not read, unless that was asked for. */
+  private get unread(): number {
+    return this.aofTails.length > 0 && this.flags.ignoreAofTail !== true ? EXIT.keys : EXIT.done;
   }
 
   /** What is left of an output that is not complete. */
@@ -144,13 +168,13 @@ export class RunCommand<S extends RunSummary> {
     const { errors, flags, io } = this;
     if (flags.keepGoing !== true) for (const before of errors) this.sayError(before, '');
     if (error !== undefined) this.talk(`${outputErrorLine(error)}\n${stackOf(error, io.env)}`.trimEnd());
-    if (flags.json === true && code !== EXIT.done) this.object(summaryObject(undefined, { command: this.task.command, code, errors, error, warnings: this.warnings }));
+    if (flags.json === true && code !== EXIT.done) this.object(summaryObject(undefined, { command: this.task.command, code, errors, error, warnings: this.warnings, aofTails: this.aofTails }));
     return code;
   }
 
   private over({ code, line, object }: Failed, error: unknown): number {
     this.talk(`${line}\n${stackOf(error, this.io.env)}`.trimEnd());
-    if (this.flags.json === true) this.object({ ...summaryObject(undefined, { command: this.task.command, code, errors: this.errors, warnings: this.warnings }), errors: [object] });
+    if (this.flags.json === true) this.object({ ...summaryObject(undefined, { command: this.task.command, code, errors: this.errors, warnings: this.warnings, aofTails: this.aofTails }), errors: [object] });
     return code;
   }
 

@@ -8,6 +8,7 @@ const HINTS: Readonly<Record<string, string>> = {
     'The user may not do that: it needs INFO, SELECT and RESTORE for all keys that are written',
     'for a cluster CLUSTER SLOTS and ASKING',
     'for replicas WAIT',
+    'where INFO does not tell the time TIME',
     'for --on-conflict replace EXISTS',
     'for --flush FLUSHALL, or FLUSHDB where a database is given',
     'for functions FUNCTION LOAD and FUNCTION LIST',
@@ -35,6 +36,7 @@ function hintOf({ advice, code, reason }: ServerError): string {
   if (advice !== undefined) return advice;
   const word = /^[A-Z]+/.exec(reason)?.[0] ?? '';
   if (Object.hasOwn(HINTS, word)) return HINTS[word];
+  if (/max number of clients/i.test(reason)) return 'It has as many clients as it takes (maxclients): close some of them, or raise that.';
   if (/cluster support disabled/i.test(reason)) return 'It is no cluster: restore to it without --cluster.';
   if (/certificate|altnames|SSL|TLS/i.test(reason)) return '--cacert names certificates to trust, --sni the name in the certificate; --insecure does not verify it.';
   return BY_CODE[code];

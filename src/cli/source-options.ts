@@ -21,6 +21,7 @@ export interface SourceFlags extends FilterWords {
   checksum?: boolean;
   strict?: boolean;
   keepGoing?: boolean;
+  ignoreAofTail?: boolean;
   progress?: string;
   quiet?: boolean;
   json?: boolean;
@@ -71,7 +72,8 @@ export function addDamage(command: Command): void {
     .optionsGroup('Damaged and unusual files:')
     .option('--no-checksum', 'do not verify the checksum of the file')
     .option('--strict', 'refuse what is only warned of: unknown versions, data behind the end')
-    .option('--keep-going', 'go on with the next source after a damaged one');
+    .option('--keep-going', 'go on with the next source after a damaged one')
+    .option('--ignore-aof-tail', 'of an AOF, read the RDB at its beginning alone: the newer commands after it are left out');
 }
 
 export function addMessages(command: Command, after: string): void {

@@ -11,15 +11,22 @@ export interface Warning {
 
 /** `1,234 keys, 540 MB in, 812 MB out, 4.3 s, 126 MB/s; 3 of them expired; 20 filtered out`. */
 export function summaryLine(summary: RunSummary): string {
-  const { bytes, expired, keys, limited, read, seconds, warnings, written } = summary;
+  const { bytes, damaged, expired, filtered, keys, limited, seconds, warnings, written } = summary;
   const parts = [
     `${keysText(keys)}, ${bytesText(bytes)} in, ${bytesText(written)} out, ${secondsText(seconds)}, ${rateText(bytes, seconds)}`,
   ];
   if (expired > 0) parts.push(`${countText(expired)} of them expired`);
-  if (read > keys) parts.push(`${countText(read - keys)} filtered out`);
+  if (filtered > 0) parts.push(`${countText(filtered)} filtered out`);
+  if (damaged > 0) parts.push(`${countText(damaged)} damaged`);
   if (warnings > 0) parts.push(`${countText(warnings)} ${warnings === 1 ? 'warning' : 'warnings'}`);
   if (limited) parts.push('stopped at --limit');
   return parts.join('; ');
+}
+
+/** Commands of an AOF that follow the RDB of a source, in bytes. */
+export interface AofTail {
+  readonly file: string;
+  readonly bytes: number;
 }
 
 interface Outcome {
@@ -28,6 +35,7 @@ interface Outcome {
   readonly by?: InterruptSignal | undefined;
   readonly output?: string | undefined;
   readonly warnings: readonly Warning[];
+  readonly aofTails: readonly AofTail[];
   readonly errors: readonly RdbError[];
   /** The loss of the output, which leaves no summary. */
   readonly error?: OutputError | undefined;
@@ -38,7 +46,7 @@ interface Outcome {
  * other counts where the output was lost, `output` for standard output, `partial` where nothing was left.
  */
 export function summaryObject(summary: RunSummary | undefined, outcome: Outcome): object {
-  const { by, code, command, error, output, warnings } = outcome;
+  const { aofTails, by, code, command, error, output, warnings } = outcome;
   const errors = outcome.errors.map((error) => errorObject(error));
   if (error !== undefined) errors.push({ code: 'OUTPUT', message: error.message, file: error.path, got: error.reason });
   return {
@@ -49,19 +57,23 @@ export function summaryObject(summary: RunSummary | undefined, outcome: Outcome)
     output,
     partial: summary?.partial,
     warnings,
+    aofTails,
     errors,
   };
 }
 
 function counts(summary: RunSummary): object {
-  const { bytes, expired, keys, limited, read, seconds, sources, torn, written } = summary;
+  const { bytes, damaged, expired, filtered, keys, limited, memberExpiries, read, seconds, sources, torn, written } = summary;
   return {
     sources,
-    /** Keys written, keys found, found but not written, written though they had expired. */
+    /** Keys written, keys found, left out by filters, damaged, written though they had expired. */
     keys,
     keysRead: read,
-    keysFiltered: read - keys,
+    keysFiltered: filtered,
+    keysDamaged: damaged,
     keysExpired: expired,
+    /** Of KeyDB, of members of keys that were written without them. */
+    memberExpiriesLost: memberExpiries,
     /** Of RDB, decompressed; of output. */
     bytesIn: bytes,
     bytesOut: written,

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { open, readFile, rename, stat, unlink } from 'node:fs/promises';
 import type { CustodyState } from '../redis/custody.js';
+import { LIBRARY_OUTCOMES, type Library } from '../sinks/libraries.js';
 import { OutputError } from '../sinks/output-error.js';
 import type { RestoreCounts } from '../sinks/restore-ledger.js';
 
@@ -15,6 +16,8 @@ export interface Checkpoint {
   readonly counts: readonly { readonly db: number; readonly server: string; readonly counts: RestoreCounts }[];
   /** Things that are no keys and were not restored. */
   readonly told: number;
+  /** What became of function libraries. */
+  readonly libraries: readonly Library[];
   /** Bytes of the file of rejected keys that belong to this. */
   readonly rejectsBytes: number;
   /** Whether keys were on the target when it began. */
@@ -102,11 +105,12 @@ const isListOf = (read: unknown, fits: (fields: Fields) => boolean): boolean => 
 /** It may have been edited, or cut off and mended: offsets and counts that make no sense would leave keys out. */
 function isCheckpoint(read: unknown): read is Checkpoint {
   if (!isObject(read) || read.rdbkit !== 'restore checkpoint' || read.version !== 1) return false;
-  const { again, counts, countReplaced, custody, finished, options, passes, rejectsBytes, sources, target, told } = read;
+  const { again, counts, countReplaced, custody, finished, libraries, options, passes, rejectsBytes, sources, target, told } = read;
   return (
     isObject(target) && isText(target.url) && Array.isArray(target.nodes) && target.nodes.every(isText) && isObject(options) &&
     isListOf(sources, ({ bytes, digest, done, path }) => isText(path) && isText(digest) && isCount(bytes) && isCount(done) && Number(done) <= Number(bytes)) &&
     isListOf(counts, (row) => isCount(row.db) && isText(row.server) && isObject(row.counts) && Object.values(row.counts).every(isCount)) &&
+    isListOf(libraries, ({ file, name, outcomes }) => isText(file) && isText(name) && isListOf(outcomes, ({ outcome, server }) => isText(server) && LIBRARY_OUTCOMES.some((known) => known === outcome))) &&
     isListOf(custody, ({ bare, name, runId, since }) => isText(name) && isText(runId) && isCount(since) && isFlag(bare)) &&
     [told, rejectsBytes, passes].every(isCount) && [again, countReplaced, finished].every(isFlag)
   );

@@ -4,16 +4,20 @@ import { editsOf } from '../pipeline/passes.js';
 import { VALKEY_VERSION } from '../rdb/payload.js';
 import type { ByteSink } from '../sinks/byte-sink.js';
 import type { DumpCounts, DumpSink, DumpSinkOptions, KeyProblem } from '../sinks/dump-sink.js';
+import type { Library } from '../sinks/libraries.js';
 import { Output } from '../sinks/output.js';
 import { PayloadLines } from '../sinks/payload-lines.js';
 import { RdbFile, type RdbFormat } from '../sinks/rdb-file.js';
 import { RdbSink, type RdbSinkOptions, slotRanges } from '../sinks/rdb-sink.js';
 import { RespSink } from '../sinks/resp-sink.js';
 import { MAX_PAYLOAD } from '../sinks/resp-writer.js';
-import { compileFilter } from '../values/filters.js';
+import { compileFilter, takesFunctions } from '../values/filters.js';
 import { KeySet } from '../values/key-set.js';
 import { highestFormat } from './headers.js';
+import { mayMeet } from './meeting.js';
 import { openOutput, run, type RunOptions, type RunSummary } from './run.js';
+
+export { joinsDatabases } from './meeting.js';
 
 export type { KeyProblem } from '../sinks/dump-sink.js';
 
@@ -36,29 +40,36 @@ export interface DumpOptions extends RunOptions, Pick<DumpSinkOptions, 'allowLos
   readonly maxPayload?: number | undefined;
   /** Default: error. */
   readonly onConflict?: Conflict | undefined;
+  /** Whether function libraries are written (default: unless keys are chosen). */
+  readonly functions?: boolean | undefined;
   /** Called for every key that is not in the output as it should be. */
   readonly onProblem?: ((problem: KeyProblem) => void) | undefined;
 }
 
-export type DumpSummary = RunSummary & Readonly<DumpCounts>;
+export interface DumpSummary extends RunSummary, Readonly<DumpCounts> {
+  /** What became of function libraries. */
+  readonly libraries: readonly Library[];
+}
 
 /** Writes the keys of RDB files as they are, or as a target reads them. Throws OutputError or ClosedPipe; all else is in the summary. */
 export async function dump(options: DumpOptions): Promise<DumpSummary> {
   const { allowLoss, dbMap, maxPayload = MAX_PAYLOAD, onConflict = 'error', onProblem, sources, stripTtl, target } = options;
+  const { functions = takesFunctions(options) } = options;
   const now = options.filter?.now ?? Date.now();
   const format = options.format === 'rdb' ? await formatOf(options) : undefined;
   const outputs = await openOutputs(options);
-  const seen = mayRepeat(options) ? new KeySet() : undefined;
+  const seen = mayMeet(options) ? new KeySet() : undefined;
   const ordered = onConflict === 'last' ? [...sources].reverse() : sources;
   let sink: DumpSink | undefined;
   const summary = await run({ ...options, sources: ordered }, (hot) => {
-    const common = { hot, dbMap, stripTtl, target, allowLoss, seen, duplicates: onConflict === 'error' ? 'tell' : 'drop', onProblem } as const;
+    const common = { hot, functions, dbMap, stripTtl, target, allowLoss, seen, duplicates: onConflict === 'error' ? 'tell' : 'drop', onProblem } as const;
     if (options.format === 'rdb') sink = rdbSink(outputs, { ...common, format, complete: isComplete(options) });
     else if (options.format === 'resp') sink = new RespSink(new Output(outputs[0], { hot }), { ...common, maxPayload, now });
     else sink = new PayloadLines(new Output(outputs[0], { hot }), common);
     return { sink, outputs, meta: true, passes: editsOf(options) };
   });
-  return { ...summary, ...(sink as DumpSink).counts };
+  const { counts, libraries } = sink as DumpSink;
+  return { ...summary, ...counts, libraries };
 }
 
 /** What the header of an RDB says: Valkey numbers versions of its own from 80 on. */
@@ -99,14 +110,3 @@ function isComplete({ dbMap, filter = {}, limit = Infinity, sources, splitSlots 
   return sources.length === 1 && target === undefined && limit === Infinity && splitSlots === 1 && dbMap === undefined && !compileFilter(filter).active;
 }
 
-/** Whether a key may come twice: from two files, or from two databases that become one. */
-function mayRepeat({ dbMap, sources }: DumpOptions): boolean {
-  return sources.length > 1 || joinsDatabases(dbMap);
-}
-
-/** Whether two databases may become one. */
-export function joinsDatabases(dbMap: ReadonlyMap<number, number> | undefined): boolean {
-  if (dbMap === undefined) return false;
-  const targets = [...dbMap.values()];
-  return new Set(targets).size < targets.length || targets.some((target) => !dbMap.has(target));
-}

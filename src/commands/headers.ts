@@ -1,7 +1,7 @@
+import { Framer } from '../rdb/framer.js';
+import { VALKEY_VERSION } from '../rdb/payload.js';
 import type { RdbFormat } from '../sinks/rdb-file.js';
 import { fileSize, openInput } from '../sources/input.js';
-
-const HEADER_SIZE = 9;
 
 /** Up to this version, Redis and Valkey write the same. */
 const COMMON_VERSION = 11;
@@ -23,16 +23,16 @@ export async function highestFormat(sources: readonly string[]): Promise<RdbForm
 }
 
 async function formatOf(source: string): Promise<RdbFormat | undefined> {
-  let header = '';
+  const framer = new Framer({ checksum: false });
   try {
     for await (const chunk of openInput(source, { chunkSize: 1 << 12 }).chunks()) {
-      header += String.fromCharCode(...chunk.subarray(0, HEADER_SIZE - header.length));
-      if (header.length === HEADER_SIZE) break;
+      framer.push(chunk);
+      framer.next();
+      if (framer.version > 0) break;
     }
   } catch {
-    return undefined;
+    // what stands before it is known
   }
-  const match = /^(?:REDIS(\d{4})|VALKEY(\d{3}))$/.exec(header);
-  const version = Number(match?.[1] ?? match?.[2] ?? 0);
-  return version === 0 ? undefined : { vendor: match?.[2] === undefined ? 'redis' : 'valkey', version };
+  const { version } = framer;
+  return version === 0 ? undefined : { vendor: version >= VALKEY_VERSION ? 'valkey' : 'redis', version };
 }

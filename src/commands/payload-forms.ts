@@ -1,5 +1,6 @@
 import { type Decoded, decodeBase64, decodeHex, decodeQuoted } from '../bytes/byte-forms.js';
 import { RdbError } from '../bytes/errors.js';
+import { BEGINNING, isRdb, latin } from '../rdb/beginning.js';
 import { LEAST_PAYLOAD, parsePayload } from '../rdb/payload.js';
 import { KNOWN_VERSION, TABLES } from '../rdb/types.js';
 
@@ -41,7 +42,7 @@ export function findPayload(given: Uint8Array, from?: PayloadForm): FoundPayload
       if (found > grade) [best, grade] = [{ bytes: payload, form, newline }, found];
     }
   }
-  if (best === undefined) throw new RdbError('BAD_PAYLOAD', { expected: expectedOf(from), got: describe(given) });
+  if (best === undefined || isFile(given)) throw new RdbError('BAD_PAYLOAD', { expected: expectedOf(from), got: describe(given) });
   return best;
 }
 
@@ -76,7 +77,11 @@ function expectedOf(from: PayloadForm | undefined): string {
   return `${LEAST_PAYLOAD} bytes or more${from === undefined ? ` in one of the forms ${PAYLOAD_FORMS.join(', ')}` : ` in the form ${from}`}`;
 }
 
+/** An RDB file has the checksum of a payload, but its first byte is no type. */
+const isFile = (given: Uint8Array): boolean => isRdb(latin(given, 0, BEGINNING));
+
 function describe(given: Uint8Array): string {
   if (given.length === 0) return 'nothing';
+  if (isFile(given)) return 'an RDB file: rdbkit decode reads it';
   return isText(given) ? `text of ${given.length} characters` : `${given.length} bytes`;
 }

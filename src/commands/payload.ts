@@ -14,6 +14,7 @@ import { Output } from '../sinks/output.js';
 import { gather, linesOf } from '../sources/gather.js';
 import { guard } from '../sources/guard.js';
 import { nameFrame, parsePayloadLine, type PayloadLine } from '../sources/payload-line.js';
+import { StreamCheck } from '../values/stream-check.js';
 import { acceptingTargets, targetRanges } from '../values/accepting.js';
 import { findPayload, type PayloadForm } from './payload-forms.js';
 
@@ -94,6 +95,8 @@ export interface PayloadReport {
   readonly encoding?: string;
   readonly encodingId?: number;
   readonly version?: number;
+  /** The version that the encoding came with. */
+  readonly encodingSince?: number;
   readonly vendor?: Payload['vendor'];
   /** `wrong` and `none` are refused by servers. */
   readonly checksum?: Payload['checksum'];
@@ -117,6 +120,7 @@ export class PayloadReader {
   private readonly hot = Kernels.create() ?? PLAIN;
   private readonly output: Output;
   private readonly lines: JsonLines;
+  private readonly streams = new StreamCheck();
 
   constructor(sink: ByteSink = NOWHERE) {
     this.output = new Output(sink, { hot: this.hot });
@@ -133,10 +137,10 @@ export class PayloadReader {
       const [stored, computed] = [storedCrc(bytes).toString(), this.crcOf(bytes)];
       report = { ...report, version: payload.version, vendor: payload.vendor, checksum: payload.checksum, storedChecksum: stored, computedChecksum: computed };
       const frame = payloadFrame(bytes, payload);
-      const { id, name } = frame.type;
-      report = { ...report, type: frame.redisType, encoding: name, encodingId: id, keyMetaBytes: frame.metaBytes?.length ?? 0 };
+      const { id, name, since } = frame.type;
+      report = { ...report, type: frame.redisType, encoding: name, encodingId: id, encodingSince: since, keyMetaBytes: frame.metaBytes?.length ?? 0 };
       if (payload.checksum !== 'ok') throw wrongChecksum(bytes, stored, computed);
-      const end = await this.value(frame);
+      const end = await this.value(frame, true);
       const servers = acceptingTargets(Object.assign(frame, { end }), payload.version);
       report = { ...report, valueBytes: end - frame.start, trailingBytes: bytes.length - PAYLOAD_FOOTER - end };
       return { ...report, servers: servers.map(({ release, vendor }) => `${vendor}-${release}`), serverRanges: targetRanges(servers) };
@@ -184,9 +188,9 @@ export class PayloadReader {
     return this.hot.crc64().update(bytes, 0, bytes.length - 8).toString();
   }
 
-  /** Decodes the value of a frame. Returns the position behind it. */
-  private async value(frame: Frame): Promise<number> {
-    const { lines } = this;
+  /** Decodes the value of a frame; `deeply`: looks at what decoding passes over, too. Returns the position behind it. */
+  private async value(frame: Frame, deeply = false): Promise<number> {
+    const { lines, streams } = this;
     const framer = Framer.ofValue(frame, {});
     framer.push(frame.bytes.subarray(frame.start, frame.end));
     try {
@@ -194,6 +198,8 @@ export class PayloadReader {
         const kind = framer.next();
         if (kind === NEED) throw new RdbError('TRUNCATED', { offset: frame.end, expected: 'the rest of the value', got: 'the footer' });
         lines.frame(kind, framer.frame);
+        const fault = deeply && frame.type.form === 'stream' ? streams.fault(kind, framer.frame) : undefined;
+        if (fault !== undefined) throw fault;
         await lines.settle();
         if (framer.frame.last) return framer.offset;
       }

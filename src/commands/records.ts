@@ -1,12 +1,15 @@
 import { RdbError } from '../bytes/errors.js';
+import { DROPPED, KIND, META } from '../kernels/layout.js';
+import { filterRows, type Pass } from '../pipeline/passes.js';
 import type { Batch } from '../rdb/batch.js';
 import { END, Frame, type FramerOptions, FULL, NEED, shownKey } from '../rdb/frame.js';
 import { Framer } from '../rdb/framer.js';
+import { isMemberExpiry } from '../rdb/opcodes.js';
 import { Trailing } from '../rdb/trailing.js';
 import { type Counts, FrameFailure, type RecordSink, type SourceFile } from '../sinks/sink.js';
 import type { Input } from '../sources/input.js';
 import type { Filter } from '../values/filters.js';
-import { filterRows, type Pass } from '../pipeline/passes.js';
+import { baseWarning } from './aof.js';
 import { SizeGate } from './size-gate.js';
 
 export interface RecordsOptions {
@@ -24,6 +27,8 @@ export interface RecordsOptions {
   readonly now: number;
   readonly onChunk: () => void;
   readonly onWarning: (file: string, text: string) => void;
+  /** Called where commands of an AOF follow the RDB: so many bytes that are not read. */
+  readonly onAofTail: (file: string, bytes: number) => void;
 }
 
 /** One input through filters to a sink: the pipe that every command is. */
@@ -33,7 +38,13 @@ export class Records {
   private readonly keysBefore: number;
   private readonly trailing = new Trailing();
   private readonly file: SourceFile;
-  private readonly batch: Batch;
+  /** A key is counted as found, and what becomes of it is not. */
+  private midKey = false;
+  /** The last key was written. */
+  private written = false;
+  /** The sink found a row damaged: everything before it is counted, and it is. */
+  private rowDamaged = false;
+  private memberExpiries = 0;
 
   constructor(
     private readonly input: Input,
@@ -42,9 +53,8 @@ export class Records {
     private readonly counts: Counts,
     private readonly options: RecordsOptions,
   ) {
-    const { batch, filter, framer, meta } = options;
-    this.batch = batch;
-    batch.now = options.now;
+    const { batch, filter, framer, meta, now } = options;
+    batch.now = now;
     this.keysBefore = counts.keys;
     const onWarning = (text: string): void => options.onWarning(input.name, text);
     this.framer = new Framer({ ...framer, meta, onWarning });
@@ -59,6 +69,12 @@ export class Records {
       },
       get running() {
         return read.running;
+      },
+      get repeats() {
+        return input.ofPayloads;
+      },
+      get typesUpTo() {
+        return read.typesUpTo;
       },
     };
     const sized = filter.minSize > 0 || filter.maxSize !== Infinity;
@@ -75,15 +91,38 @@ export class Records {
       await sink.finish();
       if (counts.keys >= options.limit) return;
       framer.finish();
-      const warning = this.trailing.check(options.strict, framer.offset);
+      const tail = this.trailing.check(options.strict, framer.offset, framer.endMark);
+      if (tail.aof > 0) options.onAofTail(input.name, tail.aof);
+      const warning = tail.aof > 0 ? undefined : (tail.warning ?? (await baseWarning(input.name, framer.aofMark)));
       if (warning !== undefined) options.onWarning(input.name, warning);
     } catch (error) {
       const failure = await this.failure(error);
-      if (failure === undefined) throw error instanceof RdbError ? (error.line === undefined ? framer.failed(error) : error).at({ file: input.name }) : error;
-      Object.assign(counts, failure.counts, { bytes: before + failure.counts.bytes });
-      throw failure.cause instanceof RdbError ? failure.cause.at({ file: input.name }) : failure.cause;
+      if (failure !== undefined) {
+        Object.assign(counts, failure.counts, { bytes: before + failure.counts.bytes, filtered: failure.counts.read - failure.counts.keys - counts.damaged - 1 });
+        this.midKey = true;
+      } else if (error instanceof RdbError && error.line === undefined && !this.rowDamaged) {
+        framer.failed(error);
+      }
+      const cause = failure?.cause ?? error;
+      if (failure !== undefined || !this.rowDamaged) this.countDamage(cause);
+      throw cause instanceof RdbError ? cause.at({ file: input.name }) : cause;
     } finally {
       this.gate?.close();
+      counts.memberExpiries += this.memberExpiries;
+      if (this.memberExpiries > 0) options.onWarning(input.name, memberText(this.memberExpiries));
+    }
+  }
+
+  /** What ended the reading: damage in a key, which is found whether it was counted already or not, or something else. */
+  private countDamage(cause: unknown): void {
+    const { counts, midKey, sink } = this;
+    if (!(cause instanceof RdbError)) {
+      if (midKey) counts.read--;
+    } else if (midKey) {
+      if (!sink.dropped) counts.damaged++;
+    } else if (cause.key !== undefined) {
+      counts.read++;
+      counts.damaged++;
     }
   }
 
@@ -92,6 +131,7 @@ export class Records {
     try {
       for await (const chunk of input.chunks()) {
         framer.size = input.plainSize;
+        framer.ofPayloads = input.ofPayloads;
         await this.chunk(chunk);
         counts.bytes = before + this.offset;
         options.onChunk();
@@ -115,8 +155,8 @@ export class Records {
   }
 
   private async chunk(chunk: Uint8Array): Promise<void> {
-    const { batch, counts, framer, sink } = this;
-    const { limit } = this.options;
+    const { framer, sink } = this;
+    const { batch } = this.options;
     if (framer.ended) {
       this.trailing.add(chunk);
       return;
@@ -125,7 +165,7 @@ export class Records {
     for (;;) {
       const kind = framer.fill(batch);
       if (batch.rows > 0) await this.take();
-      if (counts.keys >= limit) return;
+      if (await this.limited()) return;
       if (kind === NEED) {
         sink.release();
         framer.release();
@@ -133,77 +173,127 @@ export class Records {
       }
       if (kind === END) {
         const { checksum, version } = framer;
-        sink.fileEnd({ version, checksum, keys: counts.keys - this.keysBefore });
+        sink.fileEnd({ version, checksum, keys: this.counts.keys - this.keysBefore });
         this.trailing.add(framer.rest());
         return;
       }
       if (kind !== FULL) await this.part(kind, framer.frame);
-      if (counts.keys >= limit) return;
+      if (await this.limited()) return;
     }
   }
 
-  /** Offset up to which everything was understood; where the limit cuts a batch, up to where it does. */
+  /** Whether the sink has as many keys as it is to take; one that knows only later which of them it took is asked. */
+  private async limited(): Promise<boolean> {
+    const { counts, sink } = this;
+    const { limit } = this.options;
+    if (counts.keys < limit) return false;
+    if (sink.accepted !== undefined) counts.keys = Math.min(counts.keys, await sink.accepted());
+    return counts.keys >= limit;
+  }
+
+  /** Offset up to which everything was understood; where the limit or damage cuts a batch, up to where it does. */
   private get offset(): number {
-    const { batch, framer } = this;
-    return batch.to < batch.rows ? batch.endOffset(batch.to - 1) : framer.offset;
+    const { batch } = this.options;
+    if (this.rowDamaged) return batch.endOffset(batch.row);
+    return batch.to < batch.rows && batch.to > 0 ? batch.endOffset(batch.to - 1) : this.framer.offset;
   }
 
   /** Hands the batch to the sink, or as much of it as the limit allows. */
   private async take(): Promise<void> {
-    const { batch, counts, sink } = this;
-    const { filter, limit } = this.options;
-    const leftOut = filter.active ? filterRows(batch, filter) : 0;
-    if (leftOut > 0) sink.leftOut?.(leftOut);
-    for (const pass of this.options.passes) pass(batch);
-    for (let from = 0; from < batch.rows && counts.keys < limit; from = batch.to) {
+    const { counts, sink } = this;
+    const { batch, filter, limit, meta, passes } = this.options;
+    if (filter.active) filterRows(batch, filter);
+    if (!meta) this.dropMeta();
+    for (const pass of passes) pass(batch);
+    for (let from = 0; from < batch.rows && !(await this.limited()); from = batch.to) {
       batch.from = batch.row = from;
       batch.to = limit === Infinity ? batch.rows : batch.after(limit - counts.keys, from, batch.rows);
       try {
         sink.batch(batch);
       } catch (error) {
-        throw error instanceof RdbError ? this.rowFailure(error) : error;
+        throw error instanceof RdbError ? this.damagedAt(batch.row, error) : error;
       }
       this.count(batch.to);
       if (sink.full) await sink.flush();
     }
   }
 
-  /** Counts what the sink took of rows before `to`. */
+  /** Counts what became of rows [from, to) of the batch. */
   private count(to: number): void {
-    const { batch, counts } = this;
+    const { counts } = this;
+    const { batch } = this.options;
     const { from } = batch;
-    const { expired, keys } = batch.count(from, to);
+    const { expired, filtered, keys } = batch.count(from, to);
     counts.read += batch.readBefore(to) - batch.readBefore(from);
     counts.keys += keys;
+    counts.filtered += filtered;
     counts.expired += expired;
+    if (batch.rows === batch.keysRead) this.written = to === from ? this.written : !batch.table.has(to - 1, DROPPED);
+    else this.countMemberExpiries(from, to);
   }
 
-  /** The row that the sink works on is damaged: everything is counted up to there. */
-  private rowFailure(error: RdbError): FrameFailure {
-    const { batch, counts } = this;
-    const { row } = batch;
+  /** KeyDB notes expiries of members in aux fields after their key: a sink without place for them loses them. */
+  private countMemberExpiries(from: number, to: number): void {
+    const { batch, meta } = this.options;
+    const frame = new Frame();
+    for (let row = from; row < to; row++) {
+      if (batch.table.word(row, KIND) !== META) {
+        this.written = !batch.table.has(row, DROPPED);
+      } else if (!meta && this.written) {
+        batch.read(row, frame);
+        if (isMemberExpiry(frame)) this.memberExpiries++;
+      }
+    }
+  }
+
+  /** The sink has no use for records that are no keys. */
+  private dropMeta(): void {
+    const { batch } = this.options;
+    if (batch.rows === batch.keysRead) return;
+    for (let row = 0; row < batch.rows; row++) if (batch.table.word(row, KIND) === META) batch.mark(row, DROPPED);
+  }
+
+  /** Counts everything before a row that the sink found damaged, and that row. */
+  private damagedAt(row: number, error: RdbError): RdbError {
+    const { batch } = this.options;
     const frame = new Frame();
     batch.read(row, frame);
-    if (frame.opcode === undefined) error.at({ db: frame.db, key: shownKey(frame) });
-    const { expired, keys } = batch.count(batch.from, row);
-    const read = counts.read + batch.readBefore(row + 1) - batch.readBefore(batch.from);
-    return new FrameFailure(error, { read, keys: counts.keys + keys, expired: counts.expired + expired, bytes: batch.endOffset(row) });
+    this.count(row);
+    if (frame.opcode === undefined) {
+      this.counts.read++;
+      this.counts.damaged++;
+      error.at({ db: frame.db, key: shownKey(frame) });
+    }
+    this.rowDamaged = true;
+    return error;
+  }
+
+  private found(): void {
+    this.counts.read++;
+    this.midKey = true;
+  }
+
+  private leaveOut(): void {
+    this.counts.filtered++;
+    this.midKey = this.written = false;
+    this.sink.passOver?.();
   }
 
   private countPart(frame: Frame): void {
-    if (this.sink.dropped) return;
+    this.midKey = false;
+    this.written = !this.sink.dropped;
+    if (!this.written) return;
     this.counts.keys++;
     if (frame.hasExpire && frame.expireAt <= this.options.now) this.counts.expired++;
   }
 
   /** A part of a value too large to come whole. */
   private async part(kind: number, frame: Frame): Promise<void> {
-    const { counts, framer, gate, sink } = this;
+    const { framer, gate, sink } = this;
     if (frame.first) {
-      counts.read++;
+      this.found();
       if (!this.options.filter.head(frame)) {
-        sink.leftOut?.(1);
-        sink.passOver?.();
+        this.leaveOut();
         framer.skip();
         return;
       }
@@ -214,12 +304,15 @@ export class Records {
     } else {
       const passes = await gate.part(frame);
       if (passes === false) {
-        sink.leftOut?.(1);
-        sink.passOver?.();
+        this.leaveOut();
         framer.skip();
         return;
       }
     }
     if (frame.last) this.countPart(frame);
   }
+}
+
+function memberText(count: number): string {
+  return `${count} member ${count === 1 ? 'expiry' : 'expiries'} of KeyDB ${count === 1 ? 'is' : 'are'} not kept; --meta writes them as aux records after their key, and dump --format rdb copies them`;
 }

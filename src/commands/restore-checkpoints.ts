@@ -73,8 +73,8 @@ export function checkKept({ again, counts, custody }: Checkpoint, { masters }: T
 }
 
 /** What decides which keys are written, and how. */
-function fingerprint({ allowLoss, conflict = 'error', dbMap, filter = {}, maxPayload, stripTtl, ttlShift, url }: RestoreOptions): Record<string, unknown> {
+function fingerprint({ allowLoss, conflict = 'error', dbMap, filter = {}, functions, maxPayload, stripTtl, ttlShift, url }: RestoreOptions): Record<string, unknown> {
   const given = Object.entries(filter as Record<string, unknown>).filter(([name, value]) => name !== 'now' && value !== undefined && !(Array.isArray(value) && value.length === 0));
   const shown: unknown = JSON.parse(JSON.stringify(Object.fromEntries(given), (_, value: unknown) => (value instanceof RegExp ? String(value) : value instanceof Uint8Array ? Buffer.from(value).toString('base64') : value)));
-  return { conflict, filter: shown, dbMap: dbMap === undefined ? undefined : [...dbMap], intoDb: url.db, stripTtl, ttlShift, allowLoss, maxPayload };
+  return { conflict, filter: shown, functions, dbMap: dbMap === undefined ? undefined : [...dbMap], intoDb: url.db, stripTtl, ttlShift, allowLoss, maxPayload };
 }

@@ -1,5 +1,5 @@
 import type { RestoreSink } from '../sinks/restore-sink.js';
-import type { Counts } from '../sinks/sink.js';
+import { type Counts, noCounts } from '../sinks/sink.js';
 import type { RunProgress } from './run.js';
 
 /** A source on its way. */
@@ -9,13 +9,13 @@ export interface Lane {
   progress: RunProgress;
   /** Keys with a value at an offset below this are on the target for certain. */
   done: number;
-  /** Keys that the filters left out. */
-  filtered: number;
+  /** Unix milliseconds, as the source has it: the first of the expiries that are over. */
+  firstExpiry: number;
   sink: RestoreSink | undefined;
 }
 
 /** What a lane has before anything of its source is read. */
-const atBeginning = (): Omit<Lane, 'source' | 'progress'> => ({ counts: { read: 0, keys: 0, expired: 0, bytes: 0 }, done: 0, filtered: 0, sink: undefined });
+const atBeginning = (): Omit<Lane, 'source' | 'progress'> => ({ counts: noCounts(), done: 0, firstExpiry: Infinity, sink: undefined });
 
 export const laneOf = (source: string): Lane => ({ source, progress: { bytesRead: 0, totalBytes: undefined, keys: 0 }, ...atBeginning() });
 

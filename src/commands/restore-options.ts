@@ -21,6 +21,8 @@ export interface RestoreOptions extends RunOptions, Pick<DumpSinkOptions, 'allow
   readonly conflict?: RestoreConflict | undefined;
   /** Empty the target first: the databases that are written to. */
   readonly flush?: boolean | undefined;
+  /** Restore the RDB of an AOF without the commands that follow it (default: where a file has some, nothing is written). */
+  readonly ignoreAofTail?: boolean | undefined;
   /** Only look at it all. */
   readonly dryRun?: boolean | undefined;
   /** Milliseconds that expiries are later. */
@@ -39,6 +41,8 @@ export interface RestoreOptions extends RunOptions, Pick<DumpSinkOptions, 'allow
   readonly checkpoint?: string | undefined;
   /** Where keys are written that are not on the target. */
   readonly rejects?: string | undefined;
+  /** Whether function libraries are loaded (default: unless keys are chosen). */
+  readonly functions?: boolean | undefined;
   /** Called before anything is written; `false` ends it. */
   readonly onPlan?: ((plan: Plan) => Promise<boolean>) | undefined;
   /** Called for what one should know, but need not act on. */

@@ -1,14 +1,17 @@
 import type { Hot } from '../bytes/hot.js';
 import type { Bulk } from '../redis/bulk.js';
 import { ServerError } from '../redis/errors.js';
-import { dropBefore, dropExpired, mapDatabases, type Pass as RowPass, shiftTtl, stripTtl } from '../pipeline/passes.js';
+import { dropBefore, mapDatabases, type Pass as RowPass, shiftTtl, stripTtl } from '../pipeline/passes.js';
 import { Pace } from '../sinks/pace.js';
 import { MAX_PAYLOAD } from '../sinks/resp-writer.js';
+import type { LibraryForecast } from '../sinks/restore-functions.js';
 import { BATCH_BYTES, batchBuffers } from '../sinks/restore-batches.js';
 import { RestoreSink } from '../sinks/restore-sink.js';
+import { takesFunctions } from '../values/filters.js';
+import type { KeySet } from '../values/key-set.js';
 import { keysOf, type Lane, progressOf } from './restore-lanes.js';
 import { type RestoreOptions, WINDOW } from './restore-options.js';
-import { flushesAll } from './restore-plan.js';
+import { libraryConflict } from './restore-plan.js';
 import type { Tally } from './restore-tally.js';
 import { run, type RunOptions, type RunSummary } from './run.js';
 import type { TargetFacts } from './target-facts.js';
@@ -20,9 +23,12 @@ export interface PassParts {
   readonly lanes: readonly Lane[];
   readonly bulk: Bulk;
   readonly facts: TargetFacts;
+  readonly forecast: LibraryForecast;
   readonly tally: Tally;
-  /** Counts the keys that are replaced: the target has some. */
+  /** Counts the keys that are replaced: the target has some, or may have by the time that another source or database has them, too. */
   readonly countReplaced: boolean;
+  /** Where a dry run remembers keys, if some may come twice. */
+  readonly seen: KeySet | undefined;
 }
 
 /** One time that all sources are read, each from where it is. */
@@ -66,10 +72,14 @@ export class Pass {
 
   private one(lane: Lane): Promise<RunSummary> {
     const { bulk, lanes, tally } = this.parts;
-    const { limit } = this.options;
+    const { filter, limit } = this.options;
+    const now = Date.now() + (bulk.servers.slowestClock ?? 0);
     const common: RunOptions = {
       ...this.options,
+      filter: { ...filter, now: filter?.now ?? now },
       sources: [lane.source],
+      batchRows: this.pace.burst,
+      batchBytes: this.pace.burstBytes,
       limit: limit === undefined ? undefined : limit - keysOf(lanes),
       onProgress: (progress) => {
         lane.progress = progress;
@@ -77,7 +87,7 @@ export class Pass {
       },
     };
     return run(
-      tally.passes === 1 ? common : { ...common, onError: undefined, onWarning: undefined }, // they were told before
+      tally.passes === 1 ? common : { ...common, onError: undefined, onWarning: undefined, onAofTail: undefined }, // they were told before
       (hot, counts) => {
         lane.counts = counts;
         const sink = this.sinkFor(lane, hot);
@@ -95,26 +105,29 @@ export class Pass {
       ...(done > 0 ? [dropBefore(done)] : []),
       ...(maps ? [mapDatabases((db) => sink.target(db))] : []),
       ...(strip === true ? [stripTtl] : ttlShift === 0 ? [] : [shiftTtl(ttlShift)]),
-      dropExpired(Date.now, (db) => sink.expired(db)),
     ];
   }
 
   private sinkFor(lane: Lane, hot: Hot | undefined): RestoreSink {
-    const { bulk, countReplaced, facts, tally } = this.parts;
+    const { bulk, countReplaced, facts, forecast, seen, tally } = this.parts;
     const { allowLoss, conflict = 'error', dbMap, dryRun, maxInFlight = WINDOW, maxPayload = MAX_PAYLOAD, signal, stripTtl, ttlShift, url } = this.options;
     return new RestoreSink({
       ...{ allowLoss, bulk, conflict, dbMap, hot, maxPayload, signal, stripTtl, ttlShift },
       target: facts.target,
+      seen,
       countReplaced: countReplaced && !tally.counted,
       pace: this.pace,
-      libraryConflict: flushesAll(this.options) ? 'replace' : conflict,
+      functions: this.options.functions ?? takesFunctions(this.options),
+      libraries: tally.passes === 1 ? tally.libraries : [],
+      libraryConflict: libraryConflict(this.options),
+      forecast,
       databases: facts.databases,
       intoDb: url.db,
       from: lane.done,
       window: maxInFlight,
       dry: dryRun,
       keepsRejects: tally.rejects !== undefined && !tally.counted,
-      onLeftOut: (keys) => void (lane.filtered += keys),
+      onExpired: (expireAt) => (lane.firstExpiry = Math.min(lane.firstExpiry, expireAt)),
       onDone: (stretch) => tally.done(lane, stretch),
       onProblem: (problem) => tally.problem(problem),
     });

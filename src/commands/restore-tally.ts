@@ -1,7 +1,9 @@
+import { isOverLimit } from '../redis/refusals.js';
 import type { KeyProblem } from '../sinks/dump-sink.js';
+import type { Library } from '../sinks/libraries.js';
 import { type RejectsFile, rejectedType } from '../sinks/rejects-file.js';
 import { Ledger } from '../sinks/restore-ledger.js';
-import type { Rejected, Stretch } from '../sinks/restore-progress.js';
+import { CLOSES, type Rejected, type Stretch } from '../sinks/restore-progress.js';
 import type { Lane } from './restore-lanes.js';
 import type { RestoreOptions } from './restore-options.js';
 
@@ -10,6 +12,8 @@ export class Tally {
   readonly ledger = new Ledger();
   /** Things that are no keys and were not restored. */
   told = 0;
+  /** What became of function libraries. */
+  readonly libraries: Library[] = [];
   /** How often the sources were begun. */
   passes = 1;
   /** Where keys are written that are not on the target. */
@@ -76,6 +80,7 @@ export class Tally {
 function problemOf(file: string, { db, error, key, payload, server }: Rejected): KeyProblem {
   if (server === undefined) return { file, db, key, reason: error };
   const module = payload !== undefined && rejectedType(payload) === 'module';
-  const hint = module ? '; it is a value of a module, which the target must have' : /invalid bulk length/.test(error) ? '; --max-payload writes larger values as plain commands' : '';
+  if (error.startsWith(CLOSES)) return { file, db, key, reason: `${server}: ${error}` };
+  const hint = module && !isOverLimit(error) ? '; it is a value of a module, which the target must have' : '';
   return { file, db, key, reason: `${server} answered: ${error}${hint}` };
 }

@@ -5,14 +5,18 @@ import type { CustodyState } from '../redis/custody.js';
 import { ServerError } from '../redis/errors.js';
 import { Servers } from '../redis/servers.js';
 import { RejectsFile } from '../sinks/rejects-file.js';
+import { LibraryForecast } from '../sinks/restore-functions.js';
+import { KeySet } from '../values/key-set.js';
 import { samePayload } from '../values/same-value.js';
 import { hasAbsoluteTtl } from '../values/targets.js';
+import { baseWarning } from './aof.js';
 import { type Eviction, evictionsSince } from './evictions.js';
+import { mayMeet } from './meeting.js';
 import { checkKept, RestoreCheckpoints } from './restore-checkpoints.js';
 import { discard, type Lane, laneOf, rewind } from './restore-lanes.js';
 import { type RestoreOptions, WINDOW } from './restore-options.js';
 import { Pass } from './restore-pass.js';
-import { flushTarget, keysThere, type Plan, planOf } from './restore-plan.js';
+import { checkDatabase, flushTarget, keysThere, libraryConflict, type Plan, planOf } from './restore-plan.js';
 import { type RestoreEnd, restoreSummary, type RestoreSummary } from './restore-summary.js';
 import { Tally } from './restore-tally.js';
 import type { RunSummary } from './run.js';
@@ -26,6 +30,8 @@ export type { RestoreSummary } from './restore-summary.js';
 const WINDOW_UNITS = 1 << 16;
 const RETRY_FOR = 60_000;
 const CHECKPOINT_EVERY = 1000;
+/** Keys that a dry run remembers, to see which come twice: in 256 MiB (see DigestSet). */
+const MOST_FORESEEN = 11_000_000;
 /** Times that a run reads the sources, where a server is restarted every time. */
 const MOST_PASSES = 5;
 
@@ -75,6 +81,8 @@ class Restore {
   private custody: readonly CustodyState[] = [];
   private evicted: readonly Eviction[] = [];
   private bulk: Bulk | undefined;
+  /** Keys that a dry run has met. */
+  private seen: KeySet | undefined;
   private readonly started = performance.now();
 
   constructor(
@@ -87,13 +95,27 @@ class Restore {
     this.checkpoints = new RestoreCheckpoints(options, servers);
   }
 
+  /** Anew each time: the plan has foreseen all that a dry run does. */
+  private get forecast(): LibraryForecast {
+    return new LibraryForecast(this.servers, libraryConflict(this.options));
+  }
+
   async run(): Promise<RestoreSummary> {
     const { options } = this;
-    const plan = await planOf(options, this.facts);
+    checkDatabase(options, this.facts);
+    const plan = await planOf(options, this.facts, this.forecast);
     await this.resume();
-    if ((await options.onPlan?.(plan)) === false) return this.summary(plan, [], { declined: true });
+    if (plan.errors.length > 0 && options.keepGoing !== true) {
+      options.onError?.(plan.errors[0]);
+      return this.summary(plan, [], { declined: true });
+    }
+    await this.tellOfAofs(plan);
+    const complete = plan.aofTails.length === 0 || options.ignoreAofTail === true;
+    if ((await options.onPlan?.(plan)) === false || !complete) return this.summary(plan, [], { declined: true });
     if (options.dryRun !== true && !this.resumed) await this.clear(plan);
-    this.countReplaced ||= options.conflict === 'replace' && !this.resumed && keysThere(this.facts, options) > 0;
+    const meet = mayMeet({ ...options, intoDb: options.url.db });
+    this.countReplaced ||= options.conflict === 'replace' && !this.resumed && (meet || keysThere(this.facts, options) > 0);
+    if (meet && options.dryRun === true) this.seen = new KeySet(MOST_FORESEEN);
     if (options.rejects !== undefined) this.tally.rejects = new RejectsFile(options.rejects, this.rejectsKept);
     const bulk = this.openBulk();
     this.bulk = bulk;
@@ -109,12 +131,25 @@ class Restore {
       this.save(finished);
       await this.checkpoints.saved();
       this.tally.addUnfinished(this.lanes);
-      return this.summary(plan, ends, { failure: bulk.failure, unconfirmed: bulk.unconfirmed });
+      if (this.seen?.full === true) options.onNote?.(`only the first ${MOST_FORESEEN.toLocaleString('en')} keys were compared with one another: more may come from several sources or databases`);
+      const { companionsRefused, failure, unanswered, unconfirmed } = bulk;
+      return this.summary(plan, ends, { failure, unconfirmed, unanswered, companionsRefused });
     } finally {
       clearInterval(timer);
       await bulk.close({ settled: false });
       this.lanes.forEach(discard);
       this.tally.rejects?.close();
+    }
+  }
+
+  /** Says of sources that they are not all there is, as it is said once more when they have been read. */
+  private async tellOfAofs({ aofTails, sources }: Plan): Promise<void> {
+    const { onAofTail, onWarning } = this.options;
+    for (const { bytes, file } of aofTails) onAofTail?.(file, bytes);
+    for (const head of sources) {
+      if (head === undefined || aofTails.some(({ file }) => file === head.source)) continue;
+      const warning = await baseWarning(head.source, head.aofMark);
+      if (warning !== undefined) onWarning?.(head.source, warning);
     }
   }
 
@@ -128,6 +163,7 @@ class Restore {
       same: samePayload,
       custody: this.custody,
       onLoss: (server, reason) => this.lost(server, reason),
+      onNote: (text) => this.options.onNote?.(text),
       signal,
     });
     bulk.resumed = this.resumed;
@@ -153,7 +189,7 @@ class Restore {
 
   private pass(bulk: Bulk): Promise<RunSummary[]> {
     const { countReplaced, facts, lanes, tally } = this;
-    return new Pass(this.options, { bulk, countReplaced, facts, lanes, tally }).run();
+    return new Pass(this.options, { bulk, forecast: this.forecast, countReplaced, facts, lanes, seen: this.seen, tally }).run();
   }
 
   private lost(server: string, reason: string): void {
@@ -197,6 +233,7 @@ class Restore {
     this.begun = 0;
     this.countReplaced = before.countReplaced;
     this.tally.told = before.told;
+    this.tally.libraries.push(...before.libraries);
     this.tally.passes = before.passes;
     this.custody = before.custody;
     if (before.again) this.lost(before.target.url, 'a server was restarted or replaced before');
@@ -223,6 +260,7 @@ class Restore {
     this.checkpoints.save(this.lanes, {
       counts: tally.ledger.entries(),
       told: tally.told,
+      libraries: tally.libraries.map((library) => ({ ...library, outcomes: [...library.outcomes] })),
       rejectsBytes: tally.rejects?.bytes ?? 0,
       countReplaced,
       custody: this.bulk?.custody ?? [],
@@ -232,9 +270,9 @@ class Restore {
     });
   }
 
-  private summary(plan: Plan, ends: readonly RunSummary[], how: Partial<Pick<RestoreEnd, 'failure' | 'declined' | 'unconfirmed'>>): RestoreSummary {
-    const { failure, declined = false, unconfirmed = [] } = how;
+  private summary(plan: Plan, ends: readonly RunSummary[], how: Partial<Pick<RestoreEnd, 'failure' | 'declined' | 'unconfirmed' | 'unanswered' | 'companionsRefused'>>): RestoreSummary {
+    const { failure, declined = false, unconfirmed = [], unanswered = 0, companionsRefused = [] } = how;
     const seconds = (performance.now() - this.started) / 1000;
-    return restoreSummary(this.lanes, this.tally, ends, { plan, failure, declined, unconfirmed, evicted: this.evicted, seconds, resumed: this.resumed, interrupted: this.options.signal?.aborted === true });
+    return restoreSummary(this.lanes, this.tally, ends, { plan, failure, declined, unconfirmed, unanswered, companionsRefused, evicted: this.evicted, seconds, resumed: this.resumed, interrupted: this.options.signal?.aborted === true });
   }
 }

@@ -6,7 +6,7 @@ import type { Pass } from '../pipeline/passes.js';
 import { Batch, BATCH_BYTES, BATCH_ROWS } from '../rdb/batch.js';
 import type { ByteSink } from '../sinks/byte-sink.js';
 import { FileSink } from '../sinks/file-sink.js';
-import type { Counts, LastSink } from '../sinks/sink.js';
+import { type Counts, type LastSink, noCounts } from '../sinks/sink.js';
 import { StreamSink } from '../sinks/stream-sink.js';
 import { type Input, type InputOptions, openInput } from '../sources/input.js';
 import { compileFilter, type FilterOptions } from '../values/filters.js';
@@ -29,9 +29,12 @@ export interface RunOptions {
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((progress: RunProgress) => void) | undefined;
   readonly onWarning?: ((file: string, text: string) => void) | undefined;
+  /** Called where commands of an AOF follow the RDB of a source: so many bytes that are not read. */
+  readonly onAofTail?: ((file: string, bytes: number) => void) | undefined;
   /** Called when a source turns out wrong: whoever loses the output afterwards gets no summary. */
   readonly onError?: ((error: RdbError) => void) | undefined;
-  /** Bytes of records in a batch at most: for tests. */
+  /** Records, and bytes of them, that are handed over at a time, at most. */
+  readonly batchRows?: number | undefined;
   readonly batchBytes?: number | undefined;
   /** Opens a source (default: a file of RDB, or standard input). */
   readonly open?: ((source: string, how: OpenOptions) => Input) | undefined;
@@ -143,7 +146,7 @@ class Run {
   private readonly sink: LastSink;
   private readonly outputs: readonly ByteSink[];
   private readonly inputs: readonly Input[];
-  private readonly counts: Counts = { read: 0, keys: 0, expired: 0, bytes: 0 };
+  private readonly counts: Counts = noCounts();
   private readonly errors: RdbError[] = [];
   private readonly records: RecordsOptions;
   private torn = false;
@@ -169,7 +172,7 @@ class Run {
       filter: compileFilter({ ...filter, now }),
       framer: { checksum, strict, hot, buffer: hot?.allocate(INPUT_SIZE), roomBefore: chunks?.roomBefore },
       meta,
-      batch: new Batch(hot ?? PLAIN, BATCH_ROWS, Math.min(BATCH_BYTES, options.batchBytes ?? BATCH_BYTES)),
+      batch: new Batch(hot ?? PLAIN, Math.min(BATCH_ROWS, options.batchRows ?? BATCH_ROWS), Math.min(BATCH_BYTES, options.batchBytes ?? BATCH_BYTES)),
       passes,
       limit,
       strict,
@@ -179,6 +182,7 @@ class Run {
         this.warnings++;
         options.onWarning?.(file, text);
       },
+      onAofTail: (file, bytes) => options.onAofTail?.(file, bytes),
     };
   }
 

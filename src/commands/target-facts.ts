@@ -34,6 +34,8 @@ export interface MasterFacts {
   readonly maxMemoryPolicy: string;
   /** Since it was started. */
   readonly evictedKeys: number;
+  /** Milliseconds that its clock is ahead of this machine's; undefined where it does not tell the time. */
+  readonly clockAhead: number | undefined;
 }
 
 /** Asks the masters; `target` is what the user says of the version. Throws ServerError. */
@@ -43,8 +45,9 @@ export async function targetFacts(servers: Servers, target?: Target): Promise<Ta
   const oldest = infos.reduce((least, info) => (compare(info, least) < 0 ? info : least), infos[0]);
   const known = target === undefined ? knownTarget(oldest) : { target, assumed: undefined };
   const masters = servers.masters.map(({ id, name, replicas }, i) => {
-    const { evictedKeys, keys, maxMemory, maxMemoryPolicy, runId, usedMemory } = infos[i];
-    return { name, id, runId, slots: servers.slotsOf(i), replicas, keys, usedMemory, maxMemory, maxMemoryPolicy, evictedKeys };
+    const { clockAhead, evictedKeys, keys, maxMemory, maxMemoryPolicy, runId, usedMemory } = infos[i];
+    servers.clockOf(name).ahead = clockAhead;
+    return { name, id, runId, slots: servers.slotsOf(i), replicas, keys, usedMemory, maxMemory, maxMemoryPolicy, evictedKeys, clockAhead };
   });
   return { ...known, version: versionText(oldest), clustered: servers.clustered, masters, uncovered: servers.uncovered, databases, modules: infos[0].modules };
 }

@@ -1,7 +1,9 @@
 /** What the command line needs of the rooms below this one, so that `cli/` imports from `commands/` alone. */
 export { ERROR_CODES, type ErrorCode, RdbError } from '../bytes/errors.js';
 export { MAX_DB } from '../rdb/opcodes.js';
+export { aofTailText } from '../rdb/trailing.js';
 export { ClosedPipe, OutputError } from '../sinks/output-error.js';
+export type { Library, LibraryOutcome } from '../sinks/libraries.js';
 export { StreamSink } from '../sinks/stream-sink.js';
 export { type FilterWords, parseFilterArgs, parseLimit, parseSize } from '../values/filter-args.js';
-export type { FilterOptions } from '../values/filters.js';
+export { type FilterOptions, takesFunctions } from '../values/filters.js';

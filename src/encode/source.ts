@@ -1,4 +1,5 @@
 import { RdbError } from '../bytes/errors.js';
+import { BEGINNING, isRdb, latin } from '../rdb/beginning.js';
 import { EOF } from '../rdb/write.js';
 import type { Compression, Input } from '../sources/input.js';
 import { Lines } from '../sources/lines.js';
@@ -36,6 +37,10 @@ export class EncodedInput implements Input {
     return this.input.size;
   }
 
+  get ofPayloads(): boolean {
+    return this.input.ofPayloads;
+  }
+
   /** Nobody knows before the end. */
   get plainSize(): undefined {
     return undefined;
@@ -58,6 +63,7 @@ export class EncodedInput implements Input {
     const { encoder, lines } = this;
     try {
       for await (const chunk of this.input.chunks()) {
+        if (lines.position === 0 && isRdb(latin(chunk, 0, BEGINNING))) throw new RdbError('BAD_JSON', { file: this.name, expected: 'lines of JSON', got: 'an RDB file: rdbkit decode makes lines of it' });
         lines.push(chunk);
         for (;;) {
           const { error, more } = this.next();

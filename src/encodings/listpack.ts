@@ -15,7 +15,7 @@ const END = 0xff;
  * Bytes of the backward length at `at`, after an entry of `length` bytes (lpEncodeBacklen). At the border values servers
  * before Valkey 9.1 and Redis 8.8 take one byte more: its first byte, the highest 7 bits, is then 0.
  */
-function backlen(bytes: Uint8Array, at: number, length: number): number {
+export function backlen(bytes: Uint8Array, at: number, length: number): number {
   if (length <= 127) return 1;
   if (length < 16383) return 2;
   if (length < 2097151) return length > 16383 || bytes[at] === 0 ? 3 : 2;

@@ -1,5 +1,6 @@
 import { RdbError } from '../bytes/errors.js';
-import { BYTES, Element, INT, uint32 } from './element.js';
+import { Element, INT, uint32 } from './element.js';
+import { toInteger } from './integer.js';
 import { LISTPACK_HEADER, openListpack, readListpack } from './listpack.js';
 
 /** A stream ID: two unsigned 64-bit numbers as 32-bit halves. */
@@ -24,6 +25,14 @@ export class StreamId {
     this.seqHi = other.seqHi;
     this.seqLo = other.seqLo;
     return this;
+  }
+
+  /** Whether it is greater than another one. */
+  isAfter(other: StreamId): boolean {
+    if (this.msHi !== other.msHi) return this.msHi > other.msHi;
+    if (this.msLo !== other.msLo) return this.msLo > other.msLo;
+    if (this.seqHi !== other.seqHi) return this.seqHi > other.seqHi;
+    return this.seqLo > other.seqLo;
   }
 
   addMs(element: Element): void {
@@ -52,8 +61,9 @@ function highHalf(element: Element): number {
   return element.kind === INT ? Math.floor(element.num / 0x100000000) : element.hi;
 }
 
-const DELETED = 1;
-const SAME_FIELDS = 2;
+/** Flags of an entry (redis t_stream.c, STREAM_ITEM_FLAG_…). */
+export const DELETED = 1;
+export const SAME_FIELDS = 2;
 
 /**
  * The entries of one stream node (redis t_stream.c, "Every listpack of the stream"): a listpack of
@@ -157,9 +167,10 @@ export class StreamNode {
     this.pos = next;
   }
 
+  /** Servers take an integer as text, too (lpGetIntegerIfValid). */
   private integer(what: string): Element {
     this.read();
-    if (this.element.kind === BYTES) throw this.bad(what, 'a string');
+    if (!toInteger(this.element)) throw this.bad(what, 'a string');
     return this.element;
   }
 

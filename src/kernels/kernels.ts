@@ -29,8 +29,8 @@ interface Exports {
   records(table: number, row: number, rows: number, base: number, out: number, outEnd: number): number;
   recordsOut(): number;
   restores(
-    table: number, row: number, rows: number, base: number, outs: number, routes: number, largest: number,
-    now: number, db: number, version: number, options: number,
+    table: number, row: number, rows: number, base: number, outs: number, routes: number, largest: number, db: number, versions: number,
+    options: number,
   ): number;
   slotsInit(): void;
   frames(
@@ -75,6 +75,9 @@ const FORM_TEXT = 32;
 /** Size of the tables of the checksum: of 8 places of a byte, and of 22 powers of 2 (assembly/crc64.ts), 2 KiB each. */
 const CRC_TABLE = (8 + 22) * 256 * 8;
 
+/** Words of a row of the table of outputs of `restoreRecords`. */
+const OUT_WORDS = 6;
+
 /** Strings of a run are decompressed to a buffer of this size; longer ones take the long way. */
 const RUN_SCRATCH = 1 << 20;
 
@@ -97,6 +100,7 @@ export class Kernels implements Hot {
 
   /** Of `restoreRecords`, for the kernel; and where the commands for each begin. */
   private outs: Int32Array = new Int32Array(0);
+  private outClocks: Float64Array = new Float64Array(0);
   private readonly outStarts: number[] = [];
 
   /** The last two byte arrays asked for, and their addresses: asking an array for its buffer takes a slow call. */
@@ -258,39 +262,45 @@ export class Kernels implements Hot {
   }
 
   restoreRecords(run: RestoreRun, row: number, rows: number, outs: readonly (RestoreOut | undefined)[]): number {
-    const { bytes, db, largest, now, options, routes, running, table, version } = run;
+    const { bytes, db, largest, now, options, routes, running, table, versions } = run;
     const from = this.address(bytes);
-    const places = this.placeOuts(outs);
-    if (from < 0 || [table, places, routes, largest].some((array) => array !== undefined && array.buffer !== this.buffer)) return row;
+    const places = this.placeOuts(outs, now);
+    if (from < 0 || [table, places, routes, largest, versions].some((array) => array !== undefined && array.buffer !== this.buffer)) return row;
     if (running !== undefined) this.run.crcSet(running.crc.hi, running.crc.lo);
     this.run.crcRunning(running === undefined ? BEHIND_ALL : from + running.at);
-    const done = this.run.restores(table.byteOffset, row, rows, from, places.byteOffset, routes?.byteOffset ?? 0, largest?.byteOffset ?? 0, now, db, version, options);
+    const done = this.run.restores(
+      table.byteOffset, row, rows, from, places.byteOffset, routes?.byteOffset ?? 0, largest?.byteOffset ?? 0, db, versions.byteOffset, options,
+    );
     if (running !== undefined) {
       running.at = (this.run.crcRan() >>> 0) - from;
       running.crc.hi = this.run.crcHi() >>> 0;
       running.crc.lo = this.run.crcLo() >>> 0;
     }
     outs.forEach((out, i) => {
-      if (out === undefined || places[3 * i + 2] === 0) return;
-      out.length += places[3 * i] - this.outStarts[i];
-      out.units += places[3 * i + 2];
+      const at = OUT_WORDS * i;
+      if (out === undefined || places[at + 2] === 0) return;
+      out.length += places[at] - this.outStarts[i];
+      out.units += places[at + 2];
     });
     return done;
   }
 
   /** The layout is told in assembly/restores.ts. */
-  private placeOuts(outs: readonly (RestoreOut | undefined)[]): Int32Array {
-    if (this.outs.length < 3 * outs.length) {
-      const { buffer, byteOffset } = this.allocate(12 * outs.length);
-      this.outs = new Int32Array(buffer, byteOffset, 3 * outs.length);
+  private placeOuts(outs: readonly (RestoreOut | undefined)[], now: readonly number[]): Int32Array {
+    if (this.outs.length < OUT_WORDS * outs.length) {
+      const { buffer, byteOffset } = this.allocate(4 * OUT_WORDS * outs.length);
+      this.outs = new Int32Array(buffer, byteOffset, OUT_WORDS * outs.length);
+      this.outClocks = new Float64Array(buffer, byteOffset, (OUT_WORDS / 2) * outs.length);
     }
     const places = this.outs;
     outs.forEach((out, i) => {
       const into = out === undefined ? -1 : this.address(out.bytes);
       this.outStarts[i] = out === undefined || into < 0 ? 0 : into + out.length;
-      places[3 * i] = this.outStarts[i];
-      places[3 * i + 1] = out === undefined || into < 0 ? 0 : into + out.bytes.length;
-      places[3 * i + 2] = 0;
+      const at = OUT_WORDS * i;
+      places[at] = this.outStarts[i];
+      places[at + 1] = out === undefined || into < 0 ? 0 : into + out.bytes.length;
+      places[at + 2] = 0;
+      this.outClocks[at / 2 + 2] = now[i];
     });
     return places;
   }
@@ -345,7 +355,8 @@ export class Kernels implements Hot {
   private placePrograms(programs: FramePrograms): number {
     const types = this.allocate(256 * 8).byteOffset;
     const view = new DataView(this.buffer);
-    programs.forEach((entry, byte) => {
+    for (const opcode of programs.opcodes) view.setUint32(types + 8 * opcode + 4, opcode, true);
+    programs.entries.forEach((entry, byte) => {
       if (entry === undefined) return;
       const { number, program } = entry;
       const { byteOffset: at } = this.allocate(4 * (1 + program.length));

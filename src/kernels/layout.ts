@@ -60,6 +60,8 @@ export const RESUMES = 64;
 export const HAS_META = 128;
 /** A filter left the record out, or an earlier pass dealt with the row: sinks pass over it. */
 export const DROPPED = 256;
+/** The record was dropped by a filter. */
+export const FILTERED = 8192;
 /** The key is in the arena of the batch: it was an integer or compressed in the file. */
 export const KEY_APART = 512;
 /** The key is in memory of its own, which kernels do not reach. */

@@ -7,7 +7,7 @@ import type { Filter } from '../values/filters.js';
 import { filterOf } from './filter-options.js';
 import type { FramesOptions } from './options.js';
 import { isMemory } from './source.js';
-import { Trailing } from '../rdb/trailing.js';
+import { AOF_BASE_TEXT, aofTailText, Trailing } from '../rdb/trailing.js';
 
 /**
  * One input, framed and filtered: `step` finds the next frame in the bytes at hand, `fill` gets more of them.
@@ -82,11 +82,14 @@ export class FrameReader {
     const { done, value: chunk } = await this.chunks.next();
     if (done === true) {
       framer.finish();
-      const warning = trailing.check(this.options.strict === true, framer.offset);
+      const tail = trailing.check(this.options.strict === true, framer.offset, framer.endMark);
+      const base = framer.aofMark === undefined ? undefined : AOF_BASE_TEXT[framer.aofMark];
+      const warning = tail.aof > 0 ? aofTailText(tail.aof) : (tail.warning ?? base);
       if (warning !== undefined) this.options.onWarning?.(warning);
       return false;
     }
     framer.size = input.plainSize;
+    framer.ofPayloads = input.ofPayloads;
     if (framer.ended) trailing.add(chunk);
     else framer.push(chunk);
     return true;

@@ -1,6 +1,6 @@
 import { EMPTY } from '../encodings/element.js';
 import {
-  DB, DROPPED, END, EXPIRE, FLAGS, HAS_EXPIRE, HEAD_EDITED, KEY_APART, KEY_END, KEY_HELD, KEY_START, KIND, OFFSET, RECORD, ROW_WORDS, START, TYPE,
+  DB, DROPPED, END, EXPIRE, FILTERED, FLAGS, HAS_EXPIRE, HEAD_EDITED, KEY_APART, KEY_END, KEY_HELD, KEY_START, KIND, OFFSET, RECORD, ROW_WORDS, START, TYPE,
 } from '../kernels/layout.js';
 import type { Batch } from '../rdb/batch.js';
 import { typeOfNumber } from '../rdb/frame-table.js';
@@ -22,12 +22,11 @@ const REDIS_TYPES: readonly RedisType[] = Array.from({ length: 512 }, (_, number
 /** The head of a row, for filters. */
 const head: RecordHead = { db: 0, redisType: 'string', keyBytes: EMPTY, keyStart: 0, keyEnd: 0, hasExpire: false, expireAt: -1 };
 
-/** Drops the records that do not pass. Returns how many. */
-export function filterRows(batch: Batch, filter: Filter): number {
+/** Drops the records that do not pass. */
+export function filterRows(batch: Batch, filter: Filter): void {
   const { bytes, rows, table } = batch;
   const { words } = table;
   const { maxSize, minSize } = filter;
-  let dropped = 0;
   for (let row = 0, at = 0; row < rows; row++, at += ROW_WORDS) {
     if (words[at + KIND] !== RECORD) continue;
     const flags = words[at + FLAGS];
@@ -44,11 +43,9 @@ export function filterRows(batch: Batch, filter: Filter): number {
     }
     const size = words[at + END] - words[at + START];
     if (filter.head(head) && size >= minSize && size <= maxSize) continue;
-    words[at + FLAGS] = flags | DROPPED;
-    dropped++;
+    words[at + FLAGS] = flags | DROPPED | FILTERED;
   }
   head.keyBytes = EMPTY;
-  return dropped;
 }
 
 /** Options that change what keys have beside their values. */
@@ -97,20 +94,6 @@ export function shiftTtl(by: number): Pass {
         words[at + EXPIRE + 1] = Number(BigInt.asIntN(32, exact >> 32n));
       }
       words[at + FLAGS] |= HEAD_EDITED;
-    });
-  };
-}
-
-/** Drops the records that have expired at `now()`, and tells the database of each. */
-export function dropExpired(now: () => number, onExpired: (db: number) => void): Pass {
-  return (batch) => {
-    const { table } = batch;
-    const { words } = table;
-    const time = now();
-    forEachRecord(batch, (at, row) => {
-      if ((words[at + FLAGS] & HAS_EXPIRE) === 0 || table.expireAt(row) > time) return;
-      words[at + FLAGS] |= DROPPED;
-      onExpired(words[at + DB]);
     });
   };
 }

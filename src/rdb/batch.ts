@@ -1,7 +1,7 @@
 import type { Hot } from '../bytes/hot.js';
 import { EMPTY } from '../encodings/element.js';
 import {
-  DROPPED, END, FLAGS, HAS_EXPIRE, HAS_META, KEY_APART, KEY_END, KEY_HELD, KEY_START, KEYS_READ, KIND, META, OFFSET, RECORD, ROW_WORDS, START, TYPE,
+  DROPPED, END, FILTERED, FLAGS, HAS_EXPIRE, HAS_META, KEY_APART, KEY_END, KEY_HELD, KEY_START, KEYS_READ, KIND, META, OFFSET, RECORD, ROW_WORDS, START, TYPE,
 } from '../kernels/layout.js';
 import type { Frame } from './frame.js';
 import { FrameTable } from './frame-table.js';
@@ -140,19 +140,24 @@ export class Batch {
     this.table.words[row * ROW_WORDS + FLAGS] |= flag;
   }
 
-  /** Records in rows [from, to) that were not dropped, and how many of them have expired. */
-  count(from: number, to: number): { keys: number; expired: number } {
+  /** Records in rows [from, to) that were not dropped, and how many of them have expired; and records that filters left out. */
+  count(from: number, to: number): { keys: number; expired: number; filtered: number } {
     const { table } = this;
     const { words } = table;
     let keys = 0;
     let expired = 0;
+    let filtered = 0;
     for (let row = from, at = from * ROW_WORDS; row < to; row++, at += ROW_WORDS) {
       const flags = words[at + FLAGS];
-      if (words[at + KIND] !== RECORD || (flags & DROPPED) !== 0) continue;
+      if (words[at + KIND] !== RECORD) continue;
+      if ((flags & DROPPED) !== 0) {
+        if ((flags & FILTERED) !== 0) filtered++;
+        continue;
+      }
       keys++;
       if ((flags & HAS_EXPIRE) !== 0 && table.expireAt(row) <= this.now) expired++;
     }
-    return { keys, expired };
+    return { keys, expired, filtered };
   }
 
   /** Keys found in rows before `row`. */

@@ -5,11 +5,20 @@ import {
 } from '../kernels/layout.js';
 import type { Frame } from './frame.js';
 import { isPlain } from './shapes.js';
-import { type Opcode, TABLES, type TypeRow, type Vendor } from './types.js';
+import { type Opcode, TABLES, type Tables, type TypeRow } from './types.js';
 
-/** Of every type of both vendors a number below 512. */
+/** Numbers of types are less. */
+export const TYPE_NUMBERS = 512;
+
+/** Of every type of both vendors a number below that. */
 export function typeNumber(type: TypeRow): number {
   return TABLES.redis.types[type.id] === type ? type.id : 256 + type.id;
+}
+
+/** An RDB version for each of them. */
+export function versionTable(hot: Pick<Hot, 'allocate'>): Uint16Array {
+  const { buffer, byteOffset } = hot.allocate(TYPE_NUMBERS * 2);
+  return new Uint16Array(buffer, byteOffset, TYPE_NUMBERS);
 }
 
 export function typeOfNumber(number: number): TypeRow | undefined {
@@ -19,17 +28,24 @@ export function typeOfNumber(number: number): TypeRow | undefined {
 /** Opcodes that mean nothing to the framer, or nothing that a kernel could not do. */
 const PASSED: ReadonlySet<Opcode> = new Set(['SELECTDB', 'RESIZEDB', 'AUX', 'SLOT_INFO']);
 
-/** What the kernel that frames whole records knows of the types of a vendor. */
-export const FRAME_PROGRAMS: Readonly<Record<Vendor, FramePrograms>> = { redis: programs('redis'), valkey: programs('valkey') };
+const made = new WeakMap<Tables, FramePrograms>();
 
-function programs(vendor: Vendor): FramePrograms {
+/** What the kernel that frames whole records knows of the types and opcodes of a file. The same object for the same tables. */
+export function framePrograms(tables: Tables): FramePrograms {
+  const before = made.get(tables);
+  if (before !== undefined) return before;
   const plain = (type: TypeRow): boolean => isPlain(type.shape) && type.form !== 'template-ref-listpack'; // that takes frame.templates
-  const { opcodes, types } = TABLES[vendor];
-  return types.map((type, id) => {
-    if (type !== undefined) return plain(type) ? { program: type.shape, number: typeNumber(type) } : undefined;
-    const opcode = opcodes[id];
-    return opcode !== undefined && PASSED.has(opcode.name) ? { program: opcode.shape, number: OPCODES + id } : undefined;
-  });
+  const { opcodes, types } = tables;
+  const programs: FramePrograms = {
+    entries: types.map((type, id) => {
+      if (type !== undefined) return plain(type) ? { program: type.shape, number: typeNumber(type) } : undefined;
+      const opcode = opcodes[id];
+      return opcode !== undefined && PASSED.has(opcode.name) ? { program: opcode.shape, number: OPCODES + id } : undefined;
+    }),
+    opcodes: opcodes.flatMap((opcode) => (opcode === undefined ? [] : [opcode.id])),
+  };
+  made.set(tables, programs);
+  return programs;
 }
 
 /** GROWN where nobody added it up. */

@@ -4,12 +4,13 @@ import { type FrameRun, type Hot, PLAIN, type RunningCrc } from '../bytes/hot.js
 import { Element, INT, int32, LZF, uint32 } from '../encodings/element.js';
 import { HAS_EXPIRE } from '../kernels/layout.js';
 import type { Batch } from './batch.js';
-import { FRAME_PROGRAMS } from './frame-table.js';
+import { BEGINNING, isOpenBeginning, latin, notRdb, transferHead } from './beginning.js';
+import { framePrograms } from './frame-table.js';
 import { END, FRAGMENT, Frame, type FramerOptions, FULL, META, NEED, PIECE, RECORD, shownKey } from './frame.js';
-import { applyOpcode, isNeeded, namesValkey } from './opcodes.js';
+import { type AofMark, aofMarkOf, applyOpcode, isMemberExpiry, isNeeded, writerOf } from './opcodes.js';
 import { BIG, CUT, DONE, MORE, ShapeWalker } from './shapes.js';
 import { readString, Scratch } from './string.js';
-import { type Form, KNOWN_VERSION, MODULE_PRE_GA, type Opcode, TABLES, type TypeRow, type Vendor } from './types.js';
+import { type Form, KNOWN_VERSION, type Opcode, strangerOf, type Tables, TABLES, tablesOf, type TypeRow, typesUpTo, type Vendor, type Writer } from './types.js';
 import { Window } from './window.js';
 
 const START = 0;
@@ -49,8 +50,14 @@ export class Framer {
   vendor: Vendor = 'redis';
   /** 'none' where the file has no checksum or it was not looked at. */
   checksum: 'ok' | 'none' = 'none';
+  /** The aux field by which the file says that it is the base of an AOF. */
+  aofMark: AofMark | undefined;
+  /** The mark that is to follow the RDB, where a replication link said so before it. */
+  endMark: string | undefined;
   /** Length of the whole input, to be set where it is known: forged lengths are refused at once then. */
   size: number | undefined;
+  /** The bytes were made of DUMP payloads, each of a version of its own: types of any version may come. */
+  ofPayloads = false;
 
   private readonly hot: Hot;
   private readonly limit: number;
@@ -58,7 +65,12 @@ export class Framer {
   private readonly key = new Element();
   private readonly keyScratch = new Scratch();
   private readonly window: Window;
-  private tables = TABLES.redis;
+  private tables: Tables = TABLES.redis;
+  private writer: Writer = 'redis';
+  /** The release of the writer, where that is known. */
+  private serverRelease = '';
+  /** The input ends in the key of a record that cannot be in it. */
+  private refused: RdbError | undefined;
   private state = START;
   private skipping = false;
   /** The frame was handed out. */
@@ -176,7 +188,7 @@ export class Framer {
     if (this.served) this.endRecord();
     if (frame.metaBytes !== undefined) return;
     const run: FrameRun = {
-      programs: FRAME_PROGRAMS[this.vendor],
+      programs: framePrograms(this.tables),
       ...{ table: batch.table.words, row: batch.rows, rows: batch.table.rows },
       ...{ bytes: window.bytes, pos: window.pos, end: window.end, stop, offset: window.base },
       ...{ limit: this.limit, meta: this.options.meta !== false, arena: batch.arena, arenaLength: batch.arenaLength, keysRead: batch.keysRead },
@@ -207,7 +219,8 @@ export class Framer {
   finish(): void {
     if (this.state === ENDED) return;
     if (this.window.base + this.window.end === 0) throw new RdbError('EMPTY_INPUT', { offset: 0, expected: 'an RDB file', got: 'no bytes' });
-    if (this.state === START) throw this.notRdb();
+    if (this.state === START) throw notRdb(this.beginning(), this.offset);
+    if (this.refused !== undefined) throw this.failed(this.refused);
     throw this.failed(new RdbError('TRUNCATED', { offset: this.window.base + this.window.end, expected: EXPECTED[this.state], got: 'the end of the input' }));
   }
 
@@ -262,33 +275,53 @@ export class Framer {
     }
   }
 
-  /** REDIS and four digits, or VALKEY and three. */
+  /** What a replication link has before an RDB, if anything; then REDIS and four digits, or VALKEY and three. */
   private header(): number {
-    if (this.window.end - this.window.pos < 9) return NEED;
-    const match = /^(?:REDIS(\d{4})|VALKEY(\d{3}))$/.exec(String.fromCharCode(...this.window.bytes.subarray(this.window.pos, this.window.pos + 9)));
+    const { window } = this;
+    const text = this.beginning();
+    const transfer = transferHead(text);
+    if (transfer !== undefined) {
+      this.endMark = transfer.mark;
+      this.passTo(window.pos + transfer.length);
+      return AGAIN;
+    }
+    if (text.length < 9 || isOpenBeginning(text)) return NEED;
+    const match = /^(?:REDIS(\d{4})|VALKEY(\d{3}))$/.exec(text.slice(0, 9));
     this.version = Number(match?.[1] ?? match?.[2] ?? 0);
-    if (this.version === 0) throw this.notRdb();
-    if (match?.[2] !== undefined) this.use('valkey');
+    if (this.version === 0) throw notRdb(text, this.offset);
+    this.use(match?.[2] === undefined ? 'redis' : 'valkey');
     const known = KNOWN_VERSION[this.vendor];
     if (this.version > known) {
       const got = `version ${this.version}`;
       if (this.options.strict === true) throw new RdbError('UNSUPPORTED_VERSION', { expected: `version ${known} at most`, got });
       this.options.onWarning?.(`RDB ${got} is newer than ${known}, the last one known here: reading on until something unknown comes`);
     }
-    this.window.pos = this.window.keep = 9;
+    window.pos = window.keep = window.pos + 9;
     this.state = BOUNDARY;
     return AGAIN;
   }
 
-  private notRdb(): RdbError {
-    const head = this.window.bytes.subarray(this.window.pos, Math.min(this.window.end, this.window.pos + 16));
-    const got = JSON.stringify(String.fromCharCode(...head));
-    return new RdbError('NOT_RDB', { offset: this.window.base + this.window.pos, expected: 'REDIS and four digits, or VALKEY and three', got });
+  private beginning(): string {
+    const { bytes, end, pos } = this.window;
+    return latin(bytes, pos, Math.min(end, pos + BEGINNING));
   }
 
-  private use(vendor: Vendor): void {
-    this.vendor = vendor;
-    this.tables = TABLES[vendor];
+  /** What stands before `pos` is not of the RDB. */
+  private passTo(pos: number): void {
+    const { window } = this;
+    window.pos = window.keep = pos;
+    if (window.running !== undefined) window.running.at = pos;
+  }
+
+  /** The highest RDB version that types in the file came with. */
+  get typesUpTo(): number {
+    return typesUpTo(this.writer, this.version);
+  }
+
+  private use(writer: Writer): void {
+    this.writer = writer;
+    this.vendor = writer === 'valkey' ? 'valkey' : 'redis';
+    this.tables = this.ofPayloads ? TABLES[this.vendor] : tablesOf(writer, this.version);
   }
 
   /** Between records: opcodes, then the type byte and the key. */
@@ -303,6 +336,8 @@ export class Framer {
       const byte = buf[pos];
       const type = this.tables.types[byte];
       if (type !== undefined) return this.record(type);
+      const opcode = this.tables.opcodes[byte];
+      if (opcode === undefined) return this.refuse(byte);
       switch (byte) {
         case EXPIRETIME_MS:
           if (pos + 9 > end) return NEED;
@@ -321,9 +356,7 @@ export class Framer {
           this.crc = window.checksum();
           this.state = FOOTER;
           return AGAIN;
-        default: {
-          const opcode = this.tables.opcodes[byte];
-          if (opcode === undefined) throw this.unknown(byte);
+        default:
           if (MODIFIERS.has(opcode.name)) this.modified(pos);
           else this.modifiersAt = -1;
           frame.opcode = opcode;
@@ -334,7 +367,6 @@ export class Framer {
           this.walker.start(opcode.shape, pos + 1);
           this.state = OPCODE;
           return AGAIN;
-        }
       }
     }
   }
@@ -344,11 +376,40 @@ export class Framer {
     if (this.modifiersAt < 0) this.modifiersAt = pos;
   }
 
-  private unknown(byte: number): RdbError {
-    if (byte === MODULE_PRE_GA) {
-      return new RdbError('UNSUPPORTED_TYPE', { expected: 'module values of the released format (type 7)', got: 'type 6, of Redis 4.0 release candidates' });
+  /** A byte that the file cannot have. Where it is a type elsewhere, the error names the key, once that is there. */
+  private refuse(byte: number): number {
+    const { frame, serverRelease, vendor, version, window, writer } = this;
+    const stranger = strangerOf(byte, writer);
+    const error = new RdbError(stranger?.unsupported === true ? 'UNSUPPORTED_TYPE' : 'UNKNOWN_OPCODE', {
+      offset: window.base + window.pos,
+      expected: stranger?.unsupported === true ? 'a type that rdbkit reads' : `an opcode or value type of ${vendor} RDB version ${version}`,
+      got: `${stranger?.name ?? `byte ${byte}`}${writer === 'dragonfly' ? `; the file was written by Dragonfly ${serverRelease.replace(/^df-/, '')}, whose own types are not read` : ''}`,
+    });
+    if (stranger?.isType === true) {
+      const found = this.keyBehindType();
+      if (found === undefined) {
+        this.refused = error;
+        return NEED;
+      }
+      if (found) error.at({ db: frame.db, key: shownKey(frame) });
     }
-    return new RdbError('UNKNOWN_OPCODE', { expected: `an opcode or value type of ${this.vendor} RDB version ${this.version}`, got: `byte ${byte}` });
+    throw error;
+  }
+
+  /** Finds the key behind a type byte; undefined where more bytes are needed for it, false where there is none that makes sense. */
+  private keyBehindType(): boolean | undefined {
+    const { key, window } = this;
+    key.kind = INT;
+    try {
+      const next = readString(window.bytes, window.pos + 1, window.end, key);
+      if (key.kind !== INT) this.checkKey();
+      if (next < 0) return key.kind !== INT && key.end - key.start > this.limit ? false : undefined;
+      this.takeKey();
+      return true;
+    } catch (error) {
+      if (error instanceof RdbError) return false;
+      throw error;
+    }
   }
 
   /** An opcode and its operands. */
@@ -365,8 +426,19 @@ export class Framer {
     this.state = BOUNDARY;
     frame.end = walker.pos;
     if (applyOpcode(frame)) return AGAIN;
-    if (this.vendor !== 'valkey' && namesValkey(frame)) this.use('valkey');
-    return this.options.meta === false ? AGAIN : META;
+    this.learnOfFile();
+    return this.options.meta !== false || isMemberExpiry(frame) ? META : AGAIN;
+  }
+
+  /** An aux field says who wrote the file, before its keys, or that it is the base of an AOF. */
+  private learnOfFile(): void {
+    const named = this.writer === 'redis' ? writerOf(this.frame) : undefined;
+    if (named === undefined) {
+      this.aofMark = aofMarkOf(this.frame) ?? this.aofMark;
+      return;
+    }
+    this.serverRelease = named.release;
+    this.use(named.writer);
   }
 
   /** Reads type and key; the value is left to `value`. */

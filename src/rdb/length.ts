@@ -36,6 +36,19 @@ export function readLength(bytes: Uint8Array, pos: number, end: number, length: 
   throw new RdbError('BAD_LENGTH', { within: pos, expected: 'a length', got: hexByte(first) });
 }
 
+/** Counts and lengths above this are damage, not data: no server holds 2^40 of anything. */
+export const MAX_LENGTH = 2 ** 40;
+
+/** The length that was read, to the last digit. */
+export function lengthText({ hi, lo }: Length): string {
+  return ((BigInt(hi) << 32n) | BigInt(lo)).toString();
+}
+
+/** For a length above `MAX_LENGTH`. */
+export function badLength(length: Length): RdbError {
+  return new RdbError('BAD_LENGTH', { expected: 'a length or count below 2^40', got: lengthText(length) });
+}
+
 /** Big-endian 32 bits, unsigned. */
 function uint32BE(bytes: Uint8Array, at: number): number {
   return (

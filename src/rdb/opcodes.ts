@@ -1,9 +1,11 @@
 import { RdbError } from '../bytes/errors.js';
+import { formatText } from '../bytes/text.js';
 import { BYTES, Element, int32 } from '../encodings/element.js';
+import { latin } from './beginning.js';
 import type { Frame } from './frame.js';
-import { type Length, readLength } from './length.js';
+import { badLength, type Length, lengthText, MAX_LENGTH, readLength } from './length.js';
 import { readString, Scratch } from './string.js';
-import type { Opcode } from './types.js';
+import type { Opcode, Writer } from './types.js';
 
 /** Opcodes whose operands mean something to the records behind them. */
 const NEEDED: ReadonlySet<Opcode | undefined> = new Set(['SELECTDB', 'EXPIRETIME', 'IDLE', 'AUX', 'KEY_META', 'HASH_TEMPLATE']);
@@ -49,18 +51,58 @@ export function applyOpcode(frame: Frame): boolean {
   }
 }
 
-/** Whether this is the aux field by which Valkey says that the file is its own. */
-export function namesValkey(frame: Frame): boolean {
-  if (frame.opcode?.name !== 'AUX') return false;
-  readString(frame.bytes, frame.start, frame.end, element);
-  if (element.kind !== BYTES || element.end - element.start !== 10) return false;
-  return String.fromCharCode(...element.bytes.subarray(element.start, element.end)) === 'valkey-ver';
+/** How a file says that it is the base of an AOF: Redis 4 to 6, where the commands follow in the file, and since 7, where they are in others. */
+export type AofMark = 'aof-preamble' | 'aof-base';
+
+const ONE = 0x31;
+
+/** Whether an aux field says that the file is the base of an AOF. */
+export function aofMarkOf({ bytes, end, opcode, start }: Frame): AofMark | undefined {
+  if (opcode?.name !== 'AUX') return undefined;
+  const next = readString(bytes, start, end, element);
+  if (element.kind !== BYTES) return undefined;
+  const size = element.end - element.start;
+  if (size < 8 || size > 12) return undefined;
+  const name = latin(element.bytes, element.start, element.end);
+  if (name !== 'aof-preamble' && name !== 'aof-base') return undefined;
+  readString(bytes, next, end, element);
+  scratch.text(element);
+  return element.end - element.start === 1 && element.bytes[element.start] === ONE ? name : undefined;
 }
+
+/** KeyDB's aux field that names a member of the set or hash before it which expires; one with the time follows. */
+export const MEMBER_EXPIRY = 'keydb-subexpire-key';
+
+export function isMemberExpiry({ bytes, end, opcode, start }: Frame): boolean {
+  if (opcode?.name !== 'AUX') return false;
+  readString(bytes, start, end, element);
+  if (element.kind !== BYTES || element.end - element.start !== MEMBER_EXPIRY.length) return false;
+  return String.fromCharCode(...element.bytes.subarray(element.start, element.end)) === MEMBER_EXPIRY;
+}
+
+/** Aux fields by which servers say that a file is their own. */
+const WRITERS: Readonly<Record<string, Writer | undefined>> = { 'valkey-ver': 'valkey', 'df-ver': 'dragonfly' };
+const LONGEST_NAME = 10;
+
+/** The server that an aux field names as the writer of the file, and its version. */
+export function writerOf(frame: Frame): { writer: Writer; release: string } | undefined {
+  if (frame.opcode?.name !== 'AUX') return undefined;
+  const { bytes, end, start } = frame;
+  const next = readString(bytes, start, end, element);
+  if (element.kind !== BYTES || element.end - element.start > LONGEST_NAME) return undefined;
+  const writer = WRITERS[String.fromCharCode(...element.bytes.subarray(element.start, element.end))];
+  if (writer === undefined) return undefined;
+  readString(bytes, next, end, element);
+  scratch.text(element);
+  return { writer, release: formatText(element.bytes, element.start, Math.min(element.end, element.start + LONGEST_RELEASE)) };
+}
+
+const LONGEST_RELEASE = 32;
 
 /** A length that is no greater than any server writes. */
 function bounded(what: string, bytes: Uint8Array, start: number, end: number, greatest: number): number {
   readLength(bytes, start, end, length);
-  if (length.value > greatest) throw new RdbError('BAD_LENGTH', { expected: `${what} of ${greatest} at most`, got: `${length.value}` });
+  if (length.value > greatest) throw new RdbError('BAD_LENGTH', { expected: `${what} of ${greatest} at most`, got: lengthText(length) });
   return length.value;
 }
 
@@ -68,6 +110,7 @@ function bounded(what: string, bytes: Uint8Array, start: number, end: number, gr
 function defineTemplate({ bytes, start, end, templates }: Frame): void {
   let pos = readLength(bytes, start, end, length);
   const id = length.value;
+  if (id > MAX_LENGTH) throw badLength(length);
   if (templates.has(id)) throw new RdbError('BAD_TEMPLATE', { expected: 'a new template', got: `template ${id} again` });
   pos = readLength(bytes, pos, end, length);
   const names: Uint8Array[] = [];

@@ -2,7 +2,7 @@ import { RdbError } from '../bytes/errors.js';
 import { Frame } from './frame.js';
 import { KEY_META, PAYLOAD_FOOTER, type Payload } from './payload.js';
 import { DONE, ShapeWalker } from './shapes.js';
-import { MODULE_PRE_GA, TABLES } from './types.js';
+import { strangerOf, TABLES, type Vendor } from './types.js';
 
 /**
  * The frame of the value in a payload, for `Framer.ofValue`: offsets are those in the payload, there is no key, and the database
@@ -14,7 +14,7 @@ export function payloadFrame(payload: Uint8Array, { hasKeyMeta, vendor, version 
   const typeAt = hasKeyMeta ? metaEnd(payload, end) : 0;
   const id = payload[typeAt];
   const type = TABLES[vendor].types[id];
-  if (type === undefined) throw unknown(id, `${vendor} RDB version ${version}`, typeAt);
+  if (type === undefined) throw unknown(id, vendor, version, typeAt);
   const frame = new Frame();
   frame.db = -1;
   frame.type = type;
@@ -26,9 +26,13 @@ export function payloadFrame(payload: Uint8Array, { hasKeyMeta, vendor, version 
   return frame;
 }
 
-function unknown(id: number, where: string, offset: number): RdbError {
-  if (id === MODULE_PRE_GA) return new RdbError('UNSUPPORTED_TYPE', { offset, got: 'type 6, a module value of Redis 4.0 release candidates' });
-  return new RdbError('UNKNOWN_OPCODE', { offset, expected: `a value type of ${where}`, got: `byte ${id}` });
+function unknown(id: number, vendor: Vendor, version: number, offset: number): RdbError {
+  const stranger = strangerOf(id, vendor);
+  return new RdbError(stranger?.unsupported === true ? 'UNSUPPORTED_TYPE' : 'UNKNOWN_OPCODE', {
+    offset,
+    expected: stranger?.unsupported === true ? 'a type that rdbkit reads' : `a value type of ${vendor} RDB version ${version}`,
+    got: stranger?.isType === true ? stranger.name : `byte ${id}`,
+  });
 }
 
 /** Where the metadata of the key ends that stands before the type byte. */

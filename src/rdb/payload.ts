@@ -36,10 +36,14 @@ export function encodePayload(type: number, value: Uint8Array, version: number, 
   const payload = new Uint8Array(head.length + value.length + PAYLOAD_FOOTER);
   payload.set(head);
   payload.set(value, head.length);
-  const end = head.length + value.length;
-  const crc = new Crc64().update(payload, 0, writePayloadVersion(payload, end, version));
-  writeCrc(payload, end + 2, crc);
+  restamp(payload, version);
   return payload;
+}
+
+/** Makes a payload say another RDB version. */
+export function restamp(payload: Uint8Array, version: number): void {
+  const end = writePayloadVersion(payload, payload.length - PAYLOAD_FOOTER, version);
+  writeCrc(payload, end, new Crc64().update(payload, 0, end));
 }
 
 /** What stands before the value in the payload of a frame. */

@@ -2,7 +2,7 @@ import { hexByte, RdbError } from '../bytes/errors.js';
 import { lzfMaxLength } from '../bytes/lzf.js';
 import { Element } from '../encodings/element.js';
 import { LISTPACK_HEADER, openListpack, readListpack } from '../encodings/listpack.js';
-import { type Length, readLength } from './length.js';
+import { badLength, type Length, lengthText, MAX_LENGTH, readLength } from './length.js';
 import { readString, Scratch } from './string.js';
 
 /*
@@ -79,9 +79,6 @@ export const MORE = 1;
 export const CUT = 2;
 /** A string over `bigAt` bytes begins: its measures are in `big*`. */
 export const BIG = 3;
-
-/** Counts and lengths above this are damage, not data: no server holds 2^40 of anything. */
-const MAX_LENGTH = 2 ** 40;
 
 /**
  * Runs a shape over bytes, and can be stopped and resumed between any two operations. Positions are relative to the bytes
@@ -184,7 +181,7 @@ export class ShapeWalker {
           break;
         case TAGGED:
           next = this.readLength(bytes, pos, end);
-          if (next >= 0 && this.length > 3) throw new RdbError('BAD_LENGTH', { expected: 'an array element tag of 0 to 3', got: `${this.length}` });
+          if (next >= 0 && this.length > 3) throw new RdbError('BAD_LENGTH', { expected: 'an array element tag of 0 to 3', got: lengthText(this.read) });
           if (this.length === 1 || this.length === 2) {
             next = next < 0 ? next : next + 8;
             pc += 1;
@@ -201,11 +198,12 @@ export class ShapeWalker {
           break;
         case TEMPLATE:
           next = this.readLength(bytes, pos, end);
+          if (next >= 0 && this.length > MAX_LENGTH) throw badLength(this.read);
           if (next >= 0) this.remembered = this.templateSize(this.length);
           break;
         case NAMES_FORMAT:
           next = this.readLength(bytes, pos, end);
-          if (next >= 0 && this.length > 1) throw new RdbError('BAD_TEMPLATE', { expected: 'names in format 0 or 1', got: `format ${this.length}` });
+          if (next >= 0 && this.length > 1) throw new RdbError('BAD_TEMPLATE', { expected: 'names in format 0 or 1', got: `format ${lengthText(this.read)}` });
           if (this.length === 1) pc += 1;
           break;
         case NAMES:
@@ -248,7 +246,7 @@ export class ShapeWalker {
   private enter(pc: number): number {
     const body = pc + 1;
     const end = body + (this.program[pc]);
-    if (this.length > MAX_LENGTH) throw badLength(this.length);
+    if (this.length > MAX_LENGTH) throw badLength(this.read);
     if (this.length === 0) return end;
     this.bodyStart[this.depth] = body;
     this.bodyEnd[this.depth] = end;
@@ -284,7 +282,7 @@ export class ShapeWalker {
       body = this.readLength(bytes, pos, end);
       if (body < 0) return -1;
       size = this.length;
-      if (size > MAX_LENGTH) throw badLength(size);
+      if (size > MAX_LENGTH) throw badLength(this.read);
       if (size <= this.bigAt) return inside(body + size, end);
       this.bigLength = size;
       this.bigLzf = false;
@@ -294,9 +292,10 @@ export class ShapeWalker {
       const middle = this.readLength(bytes, pos + 1, end);
       if (middle < 0) return -1;
       size = this.length;
+      if (size > MAX_LENGTH) throw badLength(this.read);
       body = this.readLength(bytes, middle, end);
       if (body < 0) return -1;
-      if (size > MAX_LENGTH || this.length > MAX_LENGTH) throw badLength(Math.max(size, this.length));
+      if (this.length > MAX_LENGTH) throw badLength(this.read);
       if (this.length > lzfMaxLength(size)) {
         throw new RdbError('BAD_LZF', { expected: `at most ${lzfMaxLength(size)} bytes from ${size} compressed ones`, got: `a stated length of ${this.length}` });
       }
@@ -341,8 +340,4 @@ export class ShapeWalker {
 
 function inside(next: number, end: number): number {
   return next <= end ? next : -1;
-}
-
-function badLength(length: number): RdbError {
-  return new RdbError('BAD_LENGTH', { expected: 'a length or count below 2^40', got: `${length}` });
 }

@@ -3,7 +3,7 @@ import { hexByte, RdbError } from '../bytes/errors.js';
 import { type Hot, PLAIN } from '../bytes/hot.js';
 import { lzfMaxLength } from '../bytes/lzf.js';
 import { BYTES, type Element, EMPTY, INT64, int16, int32, LZF } from '../encodings/element.js';
-import { type Length, readLength } from './length.js';
+import { badLength, type Length, MAX_LENGTH, readLength } from './length.js';
 
 const scratchLength: Length = { value: 0, hi: 0, lo: 0 };
 
@@ -25,15 +25,18 @@ export function readString(bytes: Uint8Array, pos: number, end: number, element:
     start = readLength(bytes, pos, end, scratchLength);
     if (start < 0) return -1;
     size = scratchLength.value;
+    if (size > MAX_LENGTH) throw badLength(scratchLength);
     element.kind = BYTES;
   } else if (first === 0xc3) {
     const middle = readLength(bytes, pos + 1, end, scratchLength);
     if (middle < 0) return -1;
     size = scratchLength.value;
+    if (size > MAX_LENGTH) throw badLength(scratchLength);
     start = readLength(bytes, middle, end, scratchLength);
     if (start < 0) return -1;
     element.kind = LZF;
     element.num = scratchLength.value;
+    if (element.num > MAX_LENGTH) throw badLength(scratchLength);
     if (element.num > lzfMaxLength(size)) {
       const expected = `at most ${lzfMaxLength(size)} bytes from ${size} compressed ones`;
       throw new RdbError('BAD_LZF', { within: pos, expected, got: `a stated length of ${element.num}` });

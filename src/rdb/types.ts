@@ -119,8 +119,14 @@ const REDIS: readonly TypeRow[] = [
 
 const VALKEY: readonly TypeRow[] = [row(22, 'HASH_2', 'hash', 'items', 80, loop(STR, STR, fix(MS)))];
 
-/** The one type whose end cannot be found: module values before 4.0 was released. */
-export const MODULE_PRE_GA = 6;
+/** Types that are known by name, but not read: where such a value ends is not known. */
+const UNREAD_TYPES: Readonly<Record<Vendor, Readonly<Record<number, string | undefined>>>> = {
+  redis: { 33: 'BITMAP of Redis 8.12', 34: 'SET_LISTPACK_EX of Redis 8.12', 35: 'SET_METADATA of Redis 8.12' },
+  valkey: { 23: 'PATH_HASH of Valkey 9.2' },
+};
+
+/** Module values before 4.0 was released: where one ends is known to its module alone. */
+const MODULE_PRE_GA = 6;
 
 export type Opcode =
   | 'EOF'
@@ -160,7 +166,7 @@ const COMMON_OPCODES: readonly OpcodeRow[] = [
   opcode(247, 'MODULE_AUX', 9, LEN, moduleParts),
   opcode(246, 'FUNCTION_PRE_GA', 10, STR, STR, optional(STR), STR),
   opcode(245, 'FUNCTION2', 10, STR),
-  opcode(244, 'SLOT_INFO', 12, LEN, LEN, LEN),
+  opcode(244, 'SLOT_INFO', 11, LEN, LEN, LEN), // before 7.4 raised the version to 12
 ];
 
 const REDIS_OPCODES: readonly OpcodeRow[] = [
@@ -187,6 +193,97 @@ export const TABLES: Readonly<Record<Vendor, Tables>> = {
   valkey: { types: byId([...COMMON, ...VALKEY]), opcodes: byId([...COMMON_OPCODES, ...VALKEY_OPCODES]) },
 };
 
-/** Highest RDB version whose every type and opcode is in the tables. */
-export const KNOWN_VERSION: Readonly<Record<Vendor, number>> = { redis: 15, valkey: 81 };
+/** The opcode before a command that a Valkey server of 9.2 or later sends between keys, while it goes on serving. */
+const VALKEY_UPDATE = 242;
+
+/** The latest RDB version that is known: its types and opcodes are in the tables, or named as such that are not read. */
+export const KNOWN_VERSION: Readonly<Record<Vendor, number>> = { redis: 17, valkey: 81 };
+
+/** Who wrote a file: Dragonfly's say that they are Redis'. */
+export type Writer = Vendor | 'dragonfly';
+
+/**
+ * Dragonfly writes version 9, but types of up to this one: lists as 18, streams as 21 (dragonfly rdb_save.cc, RdbObjectType).
+ */
+const DRAGONFLY_VERSION = 11;
+
+/** Types of Dragonfly's own (dragonfly rdb_extensions.h); 20 is JSON, too, in files from before it took 30. */
+const DRAGONFLY_TYPES: Readonly<Record<number, string | undefined>> = {
+  20: 'JSON',
+  30: 'JSON',
+  31: 'HASH_WITH_EXPIRY',
+  32: 'SET_WITH_EXPIRY',
+  33: 'SBF',
+  34: 'SBF2',
+  35: 'CMS',
+  36: 'TOPK',
+  37: 'CUCKOO',
+};
+
+/** KeyDB's scripts that run at times (keydb rdb.h, RDB_TYPE_CRON). */
+const KEYDB_CRON = 64;
+
+/** The highest version that a type or opcode of a file may have come with. */
+export function typesUpTo(writer: Writer, version: number): number {
+  if (writer === 'dragonfly') return Math.max(version, DRAGONFLY_VERSION);
+  return writer === 'valkey' && version < FIRST_VALKEY ? KNOWN_VERSION.valkey : version; // it names Valkey: nothing else can be meant
+}
+
+/** Versions below are those of Redis, which Valkey writes, too. */
+const FIRST_VALKEY = 80;
+
+const made = new Map<string, Tables>();
+
+/** What a file may have: rows that its version has, and none that means something else in it. The same object for the same file. */
+export function tablesOf(writer: Writer, version: number): Tables {
+  const vendor = writer === 'valkey' ? 'valkey' : 'redis';
+  const last = Math.min(typesUpTo(writer, version), KNOWN_VERSION[vendor]);
+  const name = `${writer} ${last}`;
+  let tables = made.get(name);
+  if (tables === undefined) {
+    const { opcodes, types } = TABLES[vendor];
+    const has = (row: TypeRow | OpcodeRow | undefined): boolean => row !== undefined && row.since <= last;
+    const isOwn = (id: number): boolean => writer === 'dragonfly' && DRAGONFLY_TYPES[id] !== undefined;
+    tables = {
+      types: types.map((row, id) => (has(row) && !isOwn(id) ? row : undefined)),
+      opcodes: opcodes.map((row) => (has(row) ? row : undefined)),
+    };
+    made.set(name, tables);
+  }
+  return tables;
+}
+
+/** A byte that is not in the tables of a file. */
+export interface Stranger {
+  /** What it is elsewhere. */
+  readonly name: string;
+  /** It is a type: a key follows it. */
+  readonly isType: boolean;
+  /** A server that is known has it, but it is not read in files of any version. */
+  readonly unsupported: boolean;
+}
+
+const VENDOR_NAMES: Readonly<Record<Vendor, string>> = { redis: 'Redis', valkey: 'Valkey' };
+
+/** What is known of a byte that a file has where a type or an opcode should be, but cannot have. */
+export function strangerOf(byte: number, writer: Writer): Stranger | undefined {
+  const unsupported = (name: string): Stranger => ({ name: `type ${byte}, ${name}`, isType: true, unsupported: true });
+  if (byte === MODULE_PRE_GA) return unsupported('a module value of Redis 4.0 release candidates');
+  if (writer === 'dragonfly' && DRAGONFLY_TYPES[byte] !== undefined) return unsupported(`${DRAGONFLY_TYPES[byte]} of Dragonfly`);
+  if (byte === KEYDB_CRON) return unsupported('CRON of KeyDB');
+  const unread = UNREAD_TYPES[writer === 'valkey' ? 'valkey' : 'redis'][byte];
+  if (unread !== undefined) return unsupported(unread);
+  if (writer === 'valkey' && byte === VALKEY_UPDATE) {
+    return { name: `opcode ${byte}, UPDATE of Valkey 9.2: a live transfer with commands between the keys`, isType: false, unsupported: false };
+  }
+  for (const vendor of writer === 'valkey' ? (['valkey', 'redis'] as const) : (['redis', 'valkey'] as const)) {
+    const { opcodes, types } = TABLES[vendor];
+    const row = types[byte] ?? opcodes[byte];
+    if (row === undefined) continue;
+    const isType = types[byte] !== undefined;
+    const name = `${isType ? 'type' : 'opcode'} ${byte}, ${row.name}, which ${VENDOR_NAMES[vendor]} has from RDB version ${row.since} on`;
+    return { name, isType, unsupported: false };
+  }
+  return undefined;
+}
 

@@ -32,6 +32,11 @@ export class Answers {
     await Promise.race([this.result, new Promise<void>((resolve) => (this.onDrained = resolve))]);
   }
 
+  /** Replies that have come. */
+  get received(): number {
+    return this.came;
+  }
+
   private get outstanding(): number {
     return this.due - this.came;
   }
@@ -50,9 +55,15 @@ export class Answers {
     if (this.outstanding === 0) throw new SyntaxError('a reply came that nothing was sent for');
     this.came++;
     this.error ??= error;
-    if (integer !== undefined) this.integer = integer;
+    this.integer = integer ?? 0;
     if (this.outstanding === 0) this.onDrained?.();
     if (this.complete) this.resolve(this);
+  }
+
+  takeError(): string | undefined {
+    const { error } = this;
+    this.error = undefined;
+    return error;
   }
 
   fail(cause: unknown): void {

@@ -38,6 +38,10 @@ export class Barriers {
     return this.asked.size > 0;
   }
 
+  has(answers: Answers): boolean {
+    return this.asked.has(answers);
+  }
+
   /** Bytes of batches were sent. */
   sent(bytes: number): void {
     this.bytesSince += bytes;

@@ -2,14 +2,22 @@ import { commandEnd } from './commands.js';
 
 /** What becomes of units: whoever made them hears of it, once for each unit. */
 export interface Delivery {
-  /** The server has them. `replaced` of them took the place of a key that was there. */
-  delivered(batch: Batch, node: string, units: number, replaced: number): void;
+  /** The server has them. `replaced` of them took the place of a key that was there; of `uncounted` nobody knows whether they did. */
+  delivered(batch: Batch, node: string, units: number, replaced: number, uncounted?: number): void;
   /** The key is there, and was not written by us. */
   conflict(batch: Batch, node: string, unit: Uint8Array): void;
   /** The server does not take it. */
   refused(batch: Batch, node: string, unit: Uint8Array, error: string): void;
+  /** The server closes the connection where the unit comes: its last words, where it has said something. */
+  closing(batch: Batch, node: string, unit: Uint8Array, words: string | undefined): void;
   /** The bytes of the batch are free again. */
   released(batch: Batch): void;
+}
+
+/** How often in a row a server has closed the connection where a unit was the first without a reply, and which run of it. */
+export interface Closings {
+  readonly times: number;
+  readonly runId: string;
 }
 
 /** What is known of a unit whose reply has come: nothing, that its key was there before, that it was not. */
@@ -20,13 +28,14 @@ const APART = 4;
 
 /**
  * Commands for one server and one database, in RESP, that are sent in one piece. A unit is what writes one key: `perUnit`
- * commands, of which the last one is the RESTORE; an integer that one before it answers with says whether the key was there.
+ * commands, of which the last one is the RESTORE, whose reply alone says whether the key was written; an integer that one before
+ * it answers with says whether the key was there.
  * The bytes say everything that there is to know of a unit, so what has to be sent again is cut out of them.
  */
 export class Batch {
   length = 0;
   units = 0;
-  /** Unix milliseconds when the first unit was written: relative expiries count from there. */
+  /** Unix milliseconds when the first unit was written, by the clock of the server: relative expiries count from there. */
   builtAt = 0;
   /** Whether the units may have been applied by an earlier attempt. */
   again = false;
@@ -36,11 +45,15 @@ export class Batch {
   retried = 0;
   /** Unix milliseconds when one of its units was sent in vain for the first time. */
   since = 0;
+  /** Of its only unit, where the connection was closed at that before. */
+  closings: Closings | undefined;
   /** Units whose replies have come. */
   answered = 0;
-  /** Replies of the unit at hand that have come, the first error among them, and the integer before the last. */
+  /** Replies of the unit at hand that have come, and the errors among them, by command. */
   private replies = 0;
-  private error: string | undefined;
+  private errors: (string | undefined)[] | undefined;
+  /** Units that were told to have arrived. */
+  arrived = 0;
   private marks: Uint8Array | undefined;
   private apart = 0;
   /** Where a unit begins: the last one that was looked for. */
@@ -75,7 +88,7 @@ export class Batch {
 
   /** The next reply. Returns whether it ends a unit. */
   takeOne(error: string | undefined, integer: number | undefined): boolean {
-    this.error ??= error;
+    if (error !== undefined) (this.errors ??= [])[this.replies] = error;
     if (integer !== undefined && this.wasThere(this.answered) === undefined) this.setWasThere(this.answered, integer > 0);
     this.replies++;
     if (this.replies < this.perUnit) return false;
@@ -84,11 +97,11 @@ export class Batch {
     return true;
   }
 
-  /** The error of the unit that ended last, if there was one. */
-  takeError(): string | undefined {
-    const { error } = this;
-    this.error = undefined;
-    return error;
+  /** The errors of the unit that ended last, by command, if there was one. */
+  takeErrors(): readonly (string | undefined)[] | undefined {
+    const { errors } = this;
+    this.errors = undefined;
+    return errors;
   }
 
   get complete(): boolean {
@@ -107,7 +120,7 @@ export class Batch {
   }
 
   isApart(unit: number): boolean {
-    return this.marks !== undefined && (this.marks[unit] & APART) !== 0;
+    return this.apart === this.units || (this.marks !== undefined && (this.marks[unit] & APART) !== 0);
   }
 
   setWasThere(unit: number, was: boolean): void {
@@ -120,11 +133,28 @@ export class Batch {
     return (mark & WAS_THERE) !== 0 ? true : (mark & WAS_NOT) !== 0 ? false : undefined;
   }
 
-  /** Units that are not apart, and how many of them took the place of a key. */
-  get delivered(): { units: number; replaced: number } {
+  /** Tells of the units that were answered and are not apart: they have arrived. They are apart from then on. */
+  deliver(node: string): void {
+    const units = this.answered - this.apart;
+    if (units === 0) return;
+    const asked = this.perUnit > (this.asking ? 2 : 1);
     let replaced = 0;
-    for (const mark of this.marks ?? []) if ((mark & WAS_THERE) !== 0 && (mark & APART) === 0) replaced++;
-    return { units: this.units - this.apart, replaced };
+    let uncounted = 0;
+    for (let unit = 0; unit < this.answered && (asked || this.marks !== undefined); unit++) {
+      const mark = this.marks?.[unit] ?? 0;
+      if ((mark & APART) !== 0) continue;
+      if ((mark & WAS_THERE) !== 0) replaced++;
+      else if (asked && (mark & WAS_NOT) === 0) uncounted++;
+    }
+    if (this.complete) this.apart = this.units;
+    else for (let unit = 0; unit < this.answered; unit++) if (!this.isApart(unit)) this.setApart(unit);
+    this.arrived += units;
+    this.delivery.delivered(this, node, units, replaced, uncounted);
+  }
+
+  /** Units that were answered, and are not apart. */
+  get taken(): number {
+    return this.answered - this.apart;
   }
 
   /** The bytes of a unit; a view. */

@@ -1,14 +1,15 @@
 import type { Redis } from 'ioredis';
 import { setTimeout as delay } from 'node:timers/promises';
 import { keySlot } from '../bytes/crc16.js';
+import { formatText } from '../bytes/text.js';
 import type { Batch } from './batch.js';
-import { restoredBy } from './commands.js';
+import { commandArgs, commandsOf, restoredBy } from './commands.js';
 import { Comparer, type Finding, type Suspect } from './comparer.js';
 import type { CustodyState } from './custody.js';
-import { ConnectionLost, ErrorReply, reasonOf, ServerError } from './errors.js';
+import { ConnectionClosed, ConnectionLost, ErrorReply, reasonOf, ServerError } from './errors.js';
 import type { Link } from './link.js';
 import { Links, type LinksEvents, type LinksOptions } from './links.js';
-import { type Refusal, refusalOf } from './refusals.js';
+import { isOverLimit, type Refusal, refusalOf } from './refusals.js';
 import { Retries, type Retry, retryOf } from './retries.js';
 import type { Master, Servers } from './servers.js';
 import { Signal } from './signal.js';
@@ -19,10 +20,18 @@ export interface BulkOptions extends LinksOptions {
   readonly relativeTtl: boolean;
   /** Whether two payloads mean the same value. */
   readonly same: (ours: Uint8Array, theirs: Uint8Array) => boolean;
+  /** What one should know of a server. */
+  readonly onNote: (text: string) => void;
   /** Aborted when nothing more is to be sent, nor waited for. */
   readonly signal?: AbortSignal | undefined;
 }
 
+/** Bytes of a unit that may be over a limit of a server: smaller ones are over nobody's. */
+const LEAST_LIMIT = 1 << 16;
+/** Times that a server closes the connection at a unit until that is looked at apart. */
+const MOST_CLOSINGS = 2;
+/** Keys that are refused for the same reason, before any is taken, after which the others need not be tried. */
+const MOST_REFUSED = 1000;
 /** Bytes waiting to be sent again at which makers of batches have to wait. */
 const MOST_RETRIES = 16 << 20;
 const MOST_COMPARED = 1000;
@@ -35,12 +44,24 @@ const LAST_REPLIES = 3000;
 /** `again`: what was done before may have been applied. */
 export type Work<T> = (wire: Wire, node: string, again: boolean) => Promise<T>;
 
+/** A command that only goes with others was refused: they were done without it. */
+export interface CompanionRefusal {
+  readonly server: string;
+  readonly command: string;
+  readonly error: string;
+}
+
 /** Sends batches to the servers that own their keys until everything is delivered, refused, or there is no going on. */
 export class Bulk implements LinksEvents {
   /** Why there is no going on. */
   failure: ServerError | undefined;
   /** A key that is there may be one of ours, from a run before this one. */
   resumed = false;
+  /** When it is over: keys that were sent and may have been written, which no server has confirmed. */
+  unanswered = 0;
+  private readonly companions = new Map<string, CompanionRefusal>();
+  /** Bytes of the smallest payload, as far as is known, that is over a limit of a server. */
+  tooLarge = Infinity;
   private readonly links: Links;
   private readonly retries: Retries;
   private readonly comparer: Comparer;
@@ -48,6 +69,8 @@ export class Bulk implements LinksEvents {
   private readonly over = new AbortController();
   private lastError = 'the connection was lost';
   private recovering = false;
+  /** Why all keys so far were refused, and how many; undefined where something else became of one. */
+  private refusals: { reason: string; count: number } | undefined = { reason: '', count: 0 };
   /** Who is master may have changed. */
   private stale = false;
   private closed = false;
@@ -145,20 +168,55 @@ export class Bulk implements LinksEvents {
     this.change.fire();
   }
 
-  failed(link: Link, batch: Batch, unit: number, error: string): void {
+  failed(link: Link, batch: Batch, unit: number, errors: readonly (string | undefined)[]): void {
+    const bytes = batch.unit(unit);
+    const error = reasonOfUnit(batch, errors);
+    if (error === undefined) {
+      const at = errors.findLastIndex((other) => other !== undefined);
+      this.companionRefused(link.name, commandName(bytes, at), errors[at] as string);
+      return;
+    }
+    batch.setApart(unit);
     const refusal = this.refusal(error);
     if (refusal === 'stop') {
-      batch.setApart(unit);
       this.fail(new ServerError('REFUSED', link.name, error));
       return;
     }
-    const bytes = batch.unit(unit);
-    batch.setApart(unit);
+    if (refusal === 'there') this.refusals = undefined;
     if (refusal === 'there' && (batch.again || this.resumed)) this.comparer.add({ link, batch, unit: bytes.slice() });
     else if (refusal === 'there') batch.delivery.conflict(batch, link.name, bytes);
-    else if (refusal === 'refused') batch.delivery.refused(batch, link.name, bytes, error);
+    else if (isOverLimit(error)) this.overLimit(link, batch, bytes.slice(), error);
+    else if (refusal === 'refused') this.refused(link, batch, bytes, error);
     else this.again(link, batch, unit, bytes, { error, refusal });
     this.change.fire();
+  }
+
+  /** The data command was done all the same. */
+  companionRefused(server: string, command: string, error: string): void {
+    const known = `${command} ${server}`;
+    if (command !== 'ASKING' && !this.companions.has(known)) this.companions.set(known, { server, command, error });
+  }
+
+  /** Commands that servers refused, and that others were done without: the first of each kind. */
+  get companionsRefused(): CompanionRefusal[] {
+    return [...this.companions.values()];
+  }
+
+  private refused({ name }: Link, batch: Batch, unit: Uint8Array, error: string): void {
+    batch.delivery.refused(batch, name, unit, error);
+    const { refusals } = this;
+    if (refusals === undefined) return;
+    this.refusals = batch.taken > 0 ? undefined : refusals.count === 0 || refusals.reason === error ? { reason: error, count: refusals.count + 1 } : undefined;
+    if (this.refusals?.count !== MOST_REFUSED) return;
+    const version = /DUMP payload version/.test(error) ? ' Where the target is older than it says, --target-version names the version that it has.' : '';
+    const advice = `The first ${MOST_REFUSED} keys were refused for this reason and none was taken, so the rest was not read.${version}`;
+    this.fail(new ServerError('REFUSED', name, error, undefined, advice));
+  }
+
+  /** The connection is as good as closed. */
+  private overLimit(link: Link, batch: Batch, unit: Uint8Array, error: string): void {
+    batch.delivery.closing(batch, link.name, unit, error);
+    link.reset(error);
   }
 
   /** A server that is no node of a cluster to us cannot send us to another one. */
@@ -172,7 +230,8 @@ export class Bulk implements LinksEvents {
     this.lastError = `${link.name}: ${error}`;
     const to = refusal === 'ask' ? this.servers.redirected(link.name, error) : undefined;
     if (to !== undefined && Date.now() - retry.since < this.options.retryFor) {
-      this.links.at(to).send(this.retries.asking(retry));
+      const guest = this.links.at(to);
+      guest.send(this.retries.asking(guest, retry));
       return;
     }
     if (refusal === 'moved') this.moved(link, error);
@@ -192,19 +251,42 @@ export class Bulk implements LinksEvents {
     void this.recover();
   }
 
-  lost(link: Link, sent: readonly Batch[], cause: unknown): void {
+  lost(link: Link, sent: readonly Batch[], cause: unknown, due: Batch | undefined): void {
     if (this.closed) return;
-    this.lastError = `${link.name}: ${reasonOf(cause)}`;
+    this.lastError = `${link.name}: ${reasonOf(cause)}${due === undefined ? '' : `, at ${nameOf(due.unit(due.answered))}`}`;
     this.stale = true;
     if (cause instanceof ServerError && cause.code === 'REFUSED') this.fail(cause);
     else if (!(cause instanceof ConnectionLost || cause instanceof ServerError || isSystemError(cause) || cause instanceof SyntaxError)) this.fail(new ServerError('LOST', link.name, reasonOf(cause), cause, 'What the server confirmed is restored.')); // a file that cannot be written: no patience helps
+    if (due !== undefined && (cause instanceof ConnectionClosed || isSystemError(cause))) this.closedAt(link, due);
     for (const batch of sent) this.takeBack(batch, true);
     this.links.ended(link);
     void this.recover();
     this.change.fire();
   }
 
+  /** A unit is the first that a closed connection gave no reply to: the one that the server closed it for, if that happens again. */
+  private closedAt({ name, runId }: Link, batch: Batch): void {
+    const unit = batch.answered;
+    const bytes = batch.unit(unit);
+    if (bytes.length < LEAST_LIMIT || batch.isApart(unit)) return;
+    const times = batch.closings?.runId === runId ? batch.closings.times + 1 : 1;
+    const retry = { ...retryOf(batch, unit, bytes, true), closings: { runId, times } };
+    batch.setApart(unit);
+    if (times < MOST_CLOSINGS && bytes.length < this.tooLarge) this.push(retry);
+    else batch.delivery.closing(batch, name, retry.bytes, undefined);
+  }
+
+  /** A server takes no payloads of this size: that of `key` shows it. */
+  learnLimit(server: string, db: number, key: Uint8Array, size: number): void {
+    if (size < LEAST_LIMIT || size >= this.tooLarge) return;
+    if (this.tooLarge === Infinity) {
+      this.options.onNote(`${server} closes the connection at the value of key ${textOf(key)} in database ${db}, whose payload has ${size} bytes: it and larger ones are written with plain commands`);
+    }
+    this.tooLarge = size;
+  }
+
   released(batch: Batch): void {
+    if (batch.arrived > 0) this.refusals = undefined;
     this.retries.released(batch);
     batch.delivery.released(batch);
   }
@@ -302,41 +384,43 @@ export class Bulk implements LinksEvents {
   }
 
   /** The same for every master, one after another. */
-  async everyMaster(work: (wire: Wire, master: Master) => Promise<void>): Promise<void> {
-    for (const master of this.servers.masters) await this.alone(() => this.links.named(master.name) ?? this.links.ofMasters[0], 0, (wire) => work(wire, master));
+  async everyMaster(work: (wire: Wire) => Promise<void>): Promise<void> {
+    for (const master of this.servers.masters) await this.onMaster(master, work);
   }
 
-  /** The source text of a function library on a master; empty where it is not to be had. */
-  async libraryCode(master: Master, name: string): Promise<Uint8Array> {
-    try {
-      const client = await this.servers.client(master);
-      const [library = []] = (await client.callBuffer('FUNCTION', 'LIST', 'LIBRARYNAME', name, 'WITHCODE')) as unknown[][];
-      const at = library.findIndex((field) => String(field) === 'library_code');
-      return at < 0 ? new Uint8Array(0) : (library[at + 1] as Buffer);
-    } catch {
-      return new Uint8Array(0); // FUNCTION LIST is not allowed everywhere
-    }
+  /** As `exclusive`, for a master. */
+  onMaster<T>(master: Master, work: Work<T>): Promise<T> {
+    return this.alone(() => this.links.named(master.name) ?? this.links.ofMasters[0], 0, work);
   }
 
   /**
    * Has a connection for itself for the keys of a slot; `work` is done again where the connection is lost or the server says
    * that it will do it later. Throws ErrorReply for other errors of the server that `work` throws, ServerError.
    */
-  exclusive<T>(slot: number, db: number, work: Work<T>): Promise<T> {
-    return this.alone(() => this.link(slot), db, work);
+  async exclusive<T>(slot: number, db: number, work: Work<T>): Promise<T> {
+    const attempt = { begun: false, again: false };
+    try {
+      return await this.alone(() => this.link(slot), db, work, attempt);
+    } catch (error) {
+      if (attempt.again && !(error instanceof ErrorReply)) this.unanswered++;
+      throw error;
+    }
   }
 
-  private async alone<T>(pick: () => Link, db: number, work: Work<T>): Promise<T> {
+  private async alone<T>(pick: () => Link, db: number, work: Work<T>, attempt = { begun: false, again: false }): Promise<T> {
     const since = Date.now();
-    for (let pause = FIRST_PAUSE, again = false; ; pause = Math.min(pause * 2, LONGEST_PAUSE)) {
+    for (let pause = FIRST_PAUSE; ; pause = Math.min(pause * 2, LONGEST_PAUSE)) {
       if (this.failure !== undefined) throw this.failure;
       this.options.signal?.throwIfAborted();
       const link = pick();
       try {
-        return await link.exclusive(db, (wire) => work(wire, link.name, again));
+        return await link.exclusive(db, (wire) => {
+          attempt.begun = true;
+          return work(wire, link.name, attempt.again);
+        });
       } catch (error) {
+        attempt.again ||= attempt.begun && !(error instanceof ErrorReply);
         if (!this.mayTryAgain(link, error)) throw error;
-        again ||= !(error instanceof ErrorReply);
         if (Date.now() - since > this.options.retryFor) {
           throw new ServerError('LOST', link.name, `given up after ${Math.round(this.options.retryFor / 1000)} s; the last error was: ${reasonOf(error)}`, error);
         }
@@ -364,12 +448,40 @@ export class Bulk implements LinksEvents {
 
   /** Ends; `settled` waits for replies to what was sent, for a while. */
   async close({ settled }: { settled: boolean }): Promise<void> {
+    if (this.closed) return;
     const patience = settled ? LAST_REPLIES : 0;
-    await Promise.all(this.links.all.map((link) => link.close(patience)));
+    const unanswered = await Promise.all(this.links.all.map((link) => link.close(patience)));
     this.closed = true;
+    this.unanswered += unanswered.reduce((sum, units) => sum + units, this.retries.again + this.comparer.waiting);
     this.over.abort();
     this.servers.close();
   }
 }
+
+/**
+ * Why the RESTORE of a unit was not done, from the errors of its commands; undefined where it was. Its own error says so, unless
+ * that comes of an error before: without DEL the key is still there, without ASKING the slot is at the other node.
+ */
+function reasonOfUnit({ asking, perUnit }: Batch, errors: readonly (string | undefined)[]): string | undefined {
+  const own = errors[perUnit - 1];
+  if (own === undefined) return undefined;
+  const cause = errors.find((error, i) => error !== undefined && (/^BUSYKEY/.test(own) || (asking && i % 2 === 0 && /^MOVED/.test(own))));
+  return cause ?? own;
+}
+
+/** The name of a command of a unit. */
+function commandName(unit: Uint8Array, index: number): string {
+  return Buffer.from(commandArgs([...commandsOf(unit)][index], 0)[0]).toString('latin1');
+}
+/** Characters of a key in a message. */
+const MOST_TEXT = 100;
+
+/** A key, for messages. */
+function textOf(key: Uint8Array): string {
+  const text = formatText(key, 0, key.length);
+  return `${JSON.stringify(text.slice(0, MOST_TEXT))}${text.length > MOST_TEXT ? '…' : ''}`;
+}
+
+const nameOf = (unit: Uint8Array): string => `key ${textOf(restoredBy(unit).key)} (${unit.length} bytes)`;
 
 const isSystemError = (error: unknown): boolean => error instanceof Error && 'code' in error && typeof error.code === 'string';

@@ -1,3 +1,4 @@
+import { connect } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { ConnectionOptions } from 'node:tls';
 import { Redis, type RedisOptions as AllOptions } from 'ioredis';
@@ -5,6 +6,7 @@ import type { ServerProcess } from './custody.js';
 import { ConnectionLost, reasonOf, ServerError } from './errors.js';
 import { isFinal } from './refusals.js';
 import { type Login, sentinelFailure } from './sentinels.js';
+import { timedInfo } from './server-clock.js';
 import { processOf } from './server-info.js';
 import { type Address, addressText, type ServerUrl } from './url.js';
 
@@ -24,6 +26,8 @@ export interface Access {
 /** Milliseconds. */
 const CONNECT_TIMEOUT = 10_000;
 const COMMAND_TIMEOUT = 30_000;
+/** For what a server says before anybody asks. */
+const UNASKED_TIMEOUT = 1000;
 
 /** The address that a node is reached at from here. */
 export function reachedAt({ natMap }: Access, address: Address): Address {
@@ -79,10 +83,27 @@ async function connected(access: Access, node: Address | undefined, more: RedisO
     client.disconnect();
     const cause = errors[0] ?? error;
     if (sentinels.length === addresses.length) throw sentinelFailure(addresses, sentinelMaster, access.sentinelLogin, sentinels, cause);
-    const reason = explained(cause instanceof Error ? cause : new Error(String(cause)));
+    const reason = (await unasked(access, node, cause)) ?? explained(cause instanceof Error ? cause : new Error(String(cause)));
     if (isFinal(reason)) throw new ServerError('REFUSED', name, username === undefined && password === undefined ? reason : `${reason} (logged in as ${username ?? 'the default user'})`, cause);
     throw new ServerError('UNREACHABLE', name, reason, cause);
   }
+}
+
+/**
+ * Why a server closes connections at once, where it says so (maxclients, protected mode): what is written to a connection that is
+ * closed already keeps one from reading it, so this one only listens.
+ */
+async function unasked({ url }: Access, node: Address | undefined, cause: unknown): Promise<string | undefined> {
+  const closed = cause instanceof Error && (/^Connection is closed/.test(cause.message) || ('code' in cause && ['EPIPE', 'ECONNRESET'].includes(String(cause.code))));
+  if (!closed || url.tls || (url.sentinelMaster !== undefined && node === undefined)) return undefined;
+  const socket = connect({ ...(node ?? url.addresses[0]), timeout: UNASKED_TIMEOUT });
+  const text = await new Promise<string>((resolve) => {
+    let said = '';
+    socket.on('data', (chunk) => (said += chunk.toString('latin1')));
+    for (const event of ['error', 'timeout', 'close'] as const) socket.on(event, () => resolve(said));
+  });
+  socket.destroy();
+  return /^-([^\r\n]+)/.exec(text)?.[1];
 }
 
 /** Errors of several attempts to connect have no message of their own. */
@@ -101,23 +122,25 @@ export interface Opened {
   readonly socket: Duplex;
   /** What is at its other end. */
   readonly process: ServerProcess;
+  /** Milliseconds that its clock is ahead of this machine's; undefined where it does not tell the time. */
+  readonly clockAhead: number | undefined;
 }
 
 /** ioredis connects and logs in. */
 export async function openSocket(access: Access, node?: Address): Promise<Opened> {
   const client = await connected(access, node, { enableReadyCheck: false, commandTimeout: COMMAND_TIMEOUT });
-  const process = processOf(await asked(client));
+  const { ahead, text } = await asked(client);
   const socket = client.stream as Duplex | undefined;
   if (socket === undefined || socket.destroyed) throw new ConnectionLost('the server closed the connection');
   socket.removeAllListeners();
   socket.pause();
-  return { socket, process };
+  return { socket, process: processOf(text), clockAhead: ahead };
 }
 
 /** INFO is allowed while a server loads. */
-async function asked(client: Redis): Promise<string> {
+async function asked(client: Redis): ReturnType<typeof timedInfo> {
   try {
-    return await client.info('server');
+    return await timedInfo(client, 'server');
   } catch (cause) {
     client.disconnect();
     throw new ConnectionLost(`INFO: ${reasonOf(cause)}`, { cause });

@@ -24,6 +24,9 @@ export class ConnectionLost extends Error {
   override readonly name = 'ConnectionLost';
 }
 
+/** The server, or somebody on the way to it, has closed the connection. */
+export class ConnectionClosed extends ConnectionLost {}
+
 /** What an error says, for messages. */
 export function reasonOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

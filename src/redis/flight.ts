@@ -3,8 +3,8 @@ import type { Batch } from './batch.js';
 import { ConnectionLost } from './errors.js';
 
 export interface FlightEvents {
-  /** A unit was answered with an error. */
-  unitFailed(batch: Batch, unit: number, error: string): void;
+  /** Commands of a unit were answered with errors. */
+  unitFailed(batch: Batch, unit: number, errors: readonly (string | undefined)[]): void;
   /** All replies to a batch have come. */
   batchAnswered(batch: Batch): void;
   /** All replies to other commands have come. */
@@ -76,6 +76,7 @@ export class Flight {
 
   /** Another reply came. Throws ConnectionLost where nothing waits for it. */
   reply(error: string | undefined, integer: number | undefined): void {
+    if (this.items.length === 0 && error !== undefined) throw new ConnectionLost(error); // what a server says before it closes
     const { head } = this;
     if (head instanceof Answers) {
       head.take(error, integer);
@@ -85,8 +86,8 @@ export class Flight {
       return;
     }
     if (head.takeOne(error, integer)) {
-      const failure = head.takeError();
-      if (failure !== undefined) this.events.unitFailed(head, head.answered - 1, failure);
+      const errors = head.takeErrors();
+      if (errors !== undefined) this.events.unitFailed(head, head.answered - 1, errors);
       if (this.items[0] !== head) return; // the connection was given up for that, and the batch with it
     }
     this.afterReply(head);

@@ -1,14 +1,16 @@
 import type { Duplex } from 'node:stream';
-import { setTimeout as delay } from 'node:timers/promises';
+import { setImmediate as turn, setTimeout as delay } from 'node:timers/promises';
 import { Answers } from './answers.js';
 import { BARRIER, Barriers } from './barriers.js';
-import type { Batch } from './batch.js';
+import { Batch } from './batch.js';
 import { encodeCommand } from './commands.js';
 import type { Opened } from './connect.js';
 import type { Custody } from './custody.js';
-import { ConnectionLost, reasonOf } from './errors.js';
+import { ConnectionClosed, ConnectionLost, reasonOf, ServerError } from './errors.js';
 import { Flight } from './flight.js';
+import { refusalOf } from './refusals.js';
 import { ERROR, INTEGER, NO_REPLY, OK, ReplyReader } from './replies.js';
+import type { ServerClock } from './server-clock.js';
 import { Signal } from './signal.js';
 import { Watchdog } from './watchdog.js';
 import { Wire } from './wire.js';
@@ -20,6 +22,8 @@ export interface LinkOptions {
   open(): Promise<Opened>;
   /** Who has what is delivered. */
   readonly custody: Custody;
+  /** Set right whenever a connection is opened. */
+  readonly clock: ServerClock;
   /** Bytes and units that may be on their way at a time. */
   readonly window: number;
   readonly windowUnits: number;
@@ -29,10 +33,10 @@ export interface LinkOptions {
 
 /** What whoever owns a link has to deal with. */
 export interface LinkEvents {
-  /** A unit was answered with an error. */
-  failed(link: Link, batch: Batch, unit: number, error: string): void;
-  /** The connection ended or could not be opened: these batches were sent and may have been applied, or not. */
-  lost(link: Link, sent: readonly Batch[], cause: unknown): void;
+  /** Commands of a unit were answered with errors. */
+  failed(link: Link, batch: Batch, unit: number, errors: readonly (string | undefined)[]): void;
+  /** The connection ended or could not be opened: these batches were sent and may have been applied, or not. A reply was due to one. */
+  lost(link: Link, sent: readonly Batch[], cause: unknown, due: Batch | undefined): void;
   /** Nothing more comes of a batch. */
   released(batch: Batch): void;
   /** The server was restarted: what it had confirmed may be lost. */
@@ -42,6 +46,7 @@ export interface LinkEvents {
 /** One connection to a server, with batches of commands on their way and their replies coming back in the same order. */
 export class Link {
   readonly name: string;
+  readonly clock: ServerClock;
   private socket: Duplex | undefined;
   private readonly reader = new ReplyReader();
   private readonly change = new Signal();
@@ -55,6 +60,10 @@ export class Link {
   private taken = 0;
   private turn: Promise<unknown> = Promise.resolve();
   private db = 0;
+  /** The server has closed the connection while it waited for a replica: what is sent meanwhile may be more than it takes. */
+  private pausesAtBarriers = false;
+  /** Why the last connection ended. */
+  private endedBy: unknown = new ConnectionLost('there is no connection');
   private working = false;
   private closed = false;
   /** Unix milliseconds since when there is no connection, after one was lost or could not be opened. */
@@ -65,9 +74,10 @@ export class Link {
     private readonly events: LinkEvents,
   ) {
     this.name = options.name;
+    this.clock = options.clock;
     this.barriers = new Barriers(options.custody);
     this.flight = new Flight({
-      unitFailed: (batch, unit, error) => events.failed(this, batch, unit, error),
+      unitFailed: (batch, unit, errors) => events.failed(this, batch, unit, errors),
       batchAnswered: (batch) => this.batchAnswered(batch),
       answered: (answers) => {
         if (this.barriers.answered(answers)) this.settleAll();
@@ -78,6 +88,11 @@ export class Link {
 
   set hasReplicas(has: boolean) {
     this.barriers.hasReplicas = has;
+  }
+
+  /** Of the server that was connected to last. */
+  get runId(): string {
+    return this.options.custody.runId;
   }
 
   /** Replicas did not confirm in time, or the question was refused. */
@@ -113,7 +128,7 @@ export class Link {
     if (this.socket === undefined) await this.open();
     if (batch.db !== this.db) {
       await this.select(batch.db);
-    } else if (!this.flight.fits(batch, window, windowUnits)) {
+    } else if (!this.flight.fits(batch, window, windowUnits) || (this.pausesAtBarriers && this.barriers.pending)) {
       await this.change.wait();
     } else if (this.queue[0] === batch) {
       this.queue.shift();
@@ -135,24 +150,25 @@ export class Link {
   }
 
   private get connected(): Duplex {
-    if (this.socket === undefined) throw new ConnectionLost('the connection has ended');
+    if (this.socket === undefined) throw this.endedBy;
     return this.socket;
   }
 
   private async open(): Promise<void> {
-    const { process, socket } = await this.options.open();
+    const { clockAhead, process, socket } = await this.options.open();
     if (this.closed) {
       socket.destroy();
       throw new ConnectionLost('closed');
     }
     if (this.options.custody.met(process)) this.events.restarted(this);
+    this.clock.ahead = clockAhead ?? this.clock.ahead;
     this.socket = socket;
     this.downSince = 0;
     this.db = 0;
     this.reader.reset();
     socket.on('data', (chunk: Uint8Array) => this.received(socket, chunk));
     socket.on('error', (error) => this.ended(socket, error));
-    socket.on('close', () => this.ended(socket, new ConnectionLost('the server closed the connection')));
+    for (const event of ['end', 'close'] as const) socket.on(event, () => this.ended(socket, new ConnectionClosed('the server closed the connection')));
     socket.on('drain', () => this.change.fire());
     socket.resume();
   }
@@ -161,6 +177,7 @@ export class Link {
   private async select(db: number): Promise<void> {
     await this.settled();
     const { error } = await this.ask('SELECT', `${db}`);
+    if (error !== undefined && refusalOf(error) === 'stop') throw new ServerError('REFUSED', this.name, error);
     if (error !== undefined) throw new ConnectionLost(`SELECT ${db}: ${error}`);
     this.db = db;
   }
@@ -216,8 +233,7 @@ export class Link {
     const { unsettled } = this;
     this.unsettled = [];
     for (const batch of unsettled) {
-      const { replaced, units } = batch.delivered;
-      if (units > 0) batch.delivery.delivered(batch, this.name, units, replaced);
+      batch.deliver(this.name);
       this.events.released(batch);
     }
   }
@@ -230,18 +246,31 @@ export class Link {
   /** Gives back what was sent and is not delivered; what was not sent waits for the next attempt. */
   private lose(cause: unknown): void {
     const { socket, unsettled } = this;
+    const confirming = this.barriers.wanted || this.barriers.pending;
+    const reason = cause instanceof ConnectionLost ? cause : new ConnectionClosed(reasonOf(cause), { cause });
     this.socket = undefined;
+    this.endedBy = reason;
     socket?.destroy();
     this.downSince ||= Date.now();
     this.unsettled = [];
+    const items = this.flight.clear();
+    this.pausesAtBarriers ||= reason instanceof ConnectionClosed && items[0] instanceof Answers && this.barriers.has(items[0]);
     this.barriers.clear();
     const sent = [...unsettled];
-    for (const item of this.flight.clear()) {
-      if (item instanceof Answers) item.fail(cause instanceof ConnectionLost ? cause : new ConnectionLost(reasonOf(cause), { cause }));
+    for (const item of items) {
+      if (item instanceof Answers) item.fail(reason);
       else sent.push(item);
     }
+    if (!confirming) for (const batch of sent) this.deliver(batch);
     this.change.fire();
-    this.events.lost(this, sent, cause);
+    const [first] = items as readonly (Batch | Answers | undefined)[];
+    this.events.lost(this, sent, cause, first instanceof Batch && !first.complete ? first : undefined);
+  }
+
+  /** What was answered counts, also of a batch that the end of the connection has cut, though no replica has confirmed it. */
+  private deliver(batch: Batch): void {
+    if (batch.answered > 0) this.options.custody.bare = true;
+    batch.deliver(this.name);
   }
 
   /** Tries to connect again, where batches wait for that. */
@@ -287,7 +316,7 @@ export class Link {
     if (this.db !== db) await this.select(db);
     const answers = new Answers(0, true);
     this.flight.add(answers);
-    const wire = new Wire(answers, (bytes) => this.putAndDrain(bytes));
+    const wire = new Wire(answers, (bytes) => this.putAndDrain(bytes), this.runId);
     try {
       const result = await work(wire);
       await wire.end();
@@ -301,23 +330,31 @@ export class Link {
     }
   }
 
-  /** Until the bytes are written, and may change. */
+  /** Until the bytes are written, and may change. A write that fails ends the connection: what has come before is read first. */
   private async putAndDrain(bytes: Uint8Array): Promise<void> {
+    await turn();
     const { connected } = this;
     this.watchdog.watch();
     this.watchdog.sign();
     const error = await new Promise<Error | null | undefined>((resolve) => connected.write(bytes, resolve));
-    if (error) throw new ConnectionLost(reasonOf(error), { cause: error });
+    if (error) throw new ConnectionClosed(reasonOf(error), { cause: error });
   }
 
-  /** Everything that was sent before is answered, or given up after so many milliseconds. */
-  async close(patience: number): Promise<void> {
+  /**
+   * Everything that was sent before is answered, or given up after so many milliseconds. Returns how many units may have been
+   * done, and were not answered.
+   */
+  async close(patience: number): Promise<number> {
     this.closed = true;
     const until = performance.now() + patience;
     while (this.flight.size > 0 && performance.now() < until) await Promise.race([this.change.wait(), delay(20)]);
     this.watchdog.stop();
-    const { socket } = this;
+    const { queue, socket, unsettled } = this;
     this.socket = undefined;
     socket?.destroy();
+    this.unsettled = [];
+    const sent = [...unsettled, ...this.flight.clear().filter((item) => item instanceof Batch)];
+    for (const batch of sent) this.deliver(batch);
+    return [...sent, ...queue.filter(({ again }) => again)].reduce((sum, { answered, units }) => sum + units - answered, 0);
   }
 }

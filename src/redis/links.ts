@@ -120,7 +120,7 @@ export class Links {
     const { retryFor, window, windowUnits } = this.options;
     const open = (): ReturnType<typeof openSocket> => openSocket(this.servers.access, master.address);
     const custody = this.custodyOf(master.name);
-    const link = new Link({ name: master.name, open, custody, window, windowUnits, patience: Math.max(retryFor, 1000) }, this.events);
+    const link = new Link({ name: master.name, open, custody, clock: this.servers.clockOf(master.name), window, windowUnits, patience: Math.max(retryFor, 1000) }, this.events);
     this.byName.set(master.name, link);
     return link;
   }

@@ -29,8 +29,12 @@ const REFUSALS: Readonly<Record<string, Refusal>> = {
 export function refusalOf(error: string): Refusal {
   const word = error.slice(0, error.indexOf(' ') < 0 ? error.length : error.indexOf(' '));
   if (Object.hasOwn(REFUSALS, word)) return REFUSALS[word];
-  return /^ERR (unknown command|invalid password|operation not permitted|max number of clients|this instance has cluster support disabled)/i.test(error) ? 'stop' : 'refused';
+  if (/^ERR max number of clients/i.test(error)) return 'later';
+  return /^ERR (unknown command|invalid password|operation not permitted|this instance has cluster support disabled)/i.test(error) ? 'stop' : 'refused';
 }
+
+/** Whether a server has said that a command is over its limits: it closes the connection then. */
+export const isOverLimit = (error: string): boolean => error.startsWith('ERR Protocol error');
 
 /** Whether an error at the beginning of a connection would be the same at the next one; those of TLS among them. */
 export function isFinal(error: string): boolean {

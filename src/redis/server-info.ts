@@ -1,5 +1,6 @@
 import type { Redis } from 'ioredis';
 import type { ServerProcess } from './custody.js';
+import { timedInfo } from './server-clock.js';
 import { addressText } from './url.js';
 
 /** What a server says of itself in INFO: commands that managed services allow. */
@@ -26,12 +27,14 @@ export interface ServerInfo {
   /** Keys by database. */
   readonly keys: ReadonlyMap<number, number>;
   readonly modules: readonly string[];
+  /** Milliseconds that its clock is ahead of this machine's; undefined where it does not tell the time. */
+  readonly clockAhead: number | undefined;
 }
 
 export async function serverInfo(client: Redis): Promise<ServerInfo> {
-  const text = await client.info();
+  const { ahead, text } = await timedInfo(client);
   const modules = /^module:/m.test(text) ? text : `${text}\n${await client.info('modules').catch(() => '')}`;
-  return parseInfo(modules);
+  return { ...parseInfo(modules), clockAhead: ahead };
 }
 
 const fieldsOf = (lines: readonly string[]): Map<string, string> => new Map(lines.map((line) => [line.slice(0, Math.max(line.indexOf(':'), 0)), line.slice(line.indexOf(':') + 1)]));
@@ -42,7 +45,7 @@ export function processOf(text: string): ServerProcess {
   return { runId: fields.get('run_id') ?? '', startedAt: Date.now() - 1000 * (Number(fields.get('uptime_in_seconds')) || 0) };
 }
 
-export function parseInfo(text: string): ServerInfo {
+export function parseInfo(text: string): Omit<ServerInfo, 'clockAhead'> {
   const lines = text.split(/\r?\n/);
   const fields = fieldsOf(lines);
   const field = (name: string): string => fields.get(name) ?? '';

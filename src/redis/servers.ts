@@ -3,6 +3,7 @@ import { SLOTS } from '../bytes/crc16.js';
 import { type Access, openClient, reachedAt } from './connect.js';
 import { reasonOf, ServerError } from './errors.js';
 import { redirection, refusalOf } from './refusals.js';
+import { ServerClock } from './server-clock.js';
 import { type ServerInfo, serverInfo } from './server-info.js';
 import { readTopology, type Topology, uncovered } from './topology.js';
 import { type Address, addressText } from './url.js';
@@ -31,6 +32,7 @@ export class Servers {
   /** By slot: where nodes said that it is, since that was last asked for. */
   private readonly redirections = new Map<number, Address>();
   private readonly clients = new Map<string, Promise<Redis>>();
+  private readonly clocks = new Map<string, ServerClock>();
   private seeds: Address[];
 
   private constructor(
@@ -162,6 +164,19 @@ export class Servers {
     );
   }
 
+  /** The source text of a function library on a master; null where there is none of that name, undefined where it does not say. */
+  async libraryCode(master: Master, name: string): Promise<Uint8Array | null | undefined> {
+    try {
+      const client = await this.client(master);
+      const libraries = (await client.callBuffer('FUNCTION', 'LIST', 'LIBRARYNAME', name, 'WITHCODE')) as unknown[][];
+      const field = (library: readonly unknown[], wanted: string): unknown => library[library.findIndex((other) => String(other) === wanted) + 1];
+      const found = libraries.find((library) => String(field(library, 'library_name')) === name); // what is asked for is a pattern
+      return found === undefined ? null : (field(found, 'library_code') as Buffer);
+    } catch {
+      return undefined; // FUNCTION LIST is not allowed everywhere
+    }
+  }
+
   /** Asks every master. Throws ServerError. */
   eachMaster<T>(question: (client: Redis, master: Master) => Promise<T>): Promise<T[]> {
     return Promise.all(
@@ -170,6 +185,20 @@ export class Servers {
         return asked(this.access, () => question(client, master), master.name);
       }),
     );
+  }
+
+  /** The clock of the server of this name. Of one that has not been asked yet, the slowest of the others: it leaves out least. */
+  clockOf(name: string): ServerClock {
+    const known = this.clocks.get(name);
+    if (known !== undefined) return known;
+    const clock = new ServerClock(this.slowestClock);
+    this.clocks.set(name, clock);
+    return clock;
+  }
+
+  /** Milliseconds that the slowest clock of all servers is ahead of this machine's. */
+  get slowestClock(): number | undefined {
+    return this.clocks.size === 0 ? undefined : Math.min(...[...this.clocks.values()].map(({ ahead = 0 }) => ahead));
   }
 
   close(): void {

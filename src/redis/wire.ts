@@ -6,6 +6,8 @@ export class Wire {
   constructor(
     private readonly answers: Answers,
     private readonly put: (bytes: Uint8Array) => Promise<void>,
+    /** Of the server at the other end: see ServerProcess. */
+    readonly runId: string,
   ) {}
 
   /** Writes bytes of commands; they must not change until this is over. `commands` of them begin there. */
@@ -14,9 +16,14 @@ export class Wire {
     await this.put(bytes);
   }
 
-  /** The first error so far. */
+  /** The first error so far of what was written. */
   get error(): string | undefined {
     return this.answers.error;
+  }
+
+  /** Replies that have come. */
+  get received(): number {
+    return this.answers.received;
   }
 
   /** Until all replies so far have come. */
@@ -24,11 +31,16 @@ export class Wire {
     return this.answers.drained();
   }
 
-  /** Sends a command and waits for all replies so far. Returns the integer that the last one of them was. */
-  async ask(...command: (string | Uint8Array)[]): Promise<number> {
+  /** Waits for all replies so far, sends a command, and waits for its reply: the text of an error, or the integer where it is one. */
+  async ask(...command: (string | Uint8Array)[]): Promise<string | number> {
+    const { answers } = this;
+    await answers.drained();
+    const before = answers.takeError();
     await this.write(encodeCommand(command), 1);
-    await this.answers.drained();
-    return this.answers.integer;
+    await answers.drained();
+    const error = answers.takeError();
+    answers.error = before;
+    return error ?? answers.integer;
   }
 
   /** Nothing more is sent; waits for all replies. */

@@ -3,12 +3,13 @@ import { formatText } from '../bytes/text.js';
 import { DROPPED, HEAD_EDITED, KIND, SOURCE_DB } from '../kernels/layout.js';
 import type { Batch } from '../rdb/batch.js';
 import { Frame, RECORD } from '../rdb/frame.js';
-import type { KeySet } from '../values/key-set.js';
+import { KeySet } from '../values/key-set.js';
 import { type PartsPlan, PartsTranscoder } from '../values/parts-transcoder.js';
 import { isFileOnly, LATEST_REDIS, type Target } from '../values/targets.js';
 import { type Refused, type Transcoded, Transcoder } from '../values/transcode.js';
 import { HELD_KIND, HeldParts } from './held-parts.js';
-import { auxTexts, KEY_CLOCK, MEMBER_EXPIRES } from './rdb-meta.js';
+import { type Library, type LibraryOutcome, noteLibrary } from './libraries.js';
+import { auxName, frameLibraryName, KEY_CLOCK, MEMBER_EXPIRES } from './rdb-meta.js';
 import type { FileEnd, LastSink, SourceFile } from './sink.js';
 import type { Spill } from './spill.js';
 
@@ -19,6 +20,8 @@ export interface KeyProblem {
   /** In the text form. */
   readonly key?: string;
   readonly reason: string;
+  /** It is the expiry of one member of a key (KeyDB): there may be as many as members. */
+  readonly isMemberExpiry?: boolean;
 }
 
 /** What a dump makes of keys, beside copying them. */
@@ -49,11 +52,15 @@ export interface DumpSinkOptions {
   readonly allowLoss?: boolean | undefined;
   /** Where the source cuts values into parts: see Framer. */
   readonly limit?: number | undefined;
-  /** Keys seen so far, where one may come twice. */
+  /** Keys of all sources seen so far, where several or their databases may have the same. */
   readonly seen?: KeySet | undefined;
   /** Whether a key that comes again is a problem. */
   readonly duplicates?: 'tell' | 'drop' | undefined;
   readonly onProblem?: ((problem: KeyProblem) => void) | undefined;
+  /** False where function libraries are left out. */
+  readonly functions?: boolean | undefined;
+  /** Gets what becomes of function libraries. */
+  readonly libraries?: Library[] | undefined;
 }
 
 /** The frame of a value in another encoding: type byte, key and value stand behind one another in memory of their own. */
@@ -81,25 +88,29 @@ function translationFor(target: Target, allowLoss: boolean, limit: number | unde
 export abstract class DumpSink implements LastSink {
   dropped = false;
   readonly counts: DumpCounts = { refused: 0, others: 0, rewritten: 0, adapted: 0, lost: 0, duplicates: 0 };
+  /** What became of function libraries. */
+  readonly libraries: Library[];
   protected readonly hot: Hot;
   /** The database that the key at hand has in its source. */
   protected sourceDb = 0;
   /** The modifiers of the current key are not those that stand in its source. */
   protected stripped = false;
   private readonly rowFrame = new Frame();
-  protected file: SourceFile = { name: '', version: 0, vendor: 'redis' };
+  protected file: SourceFile = { name: '', version: 0, vendor: 'redis', typesUpTo: 0 };
 
   private readonly translation: Translation | undefined;
   /** For values that cannot leave their file as they are, where there is no target. */
   private inlining: Translation | undefined;
   /** The one that has the value in parts at hand. */
   private heldParts: HeldParts | undefined;
+  private ownSeen: KeySet | undefined;
   /** The parts of the value at hand stay as they are. */
   private copying = false;
 
   constructor(protected readonly options: DumpSinkOptions) {
     const { allowLoss = false, target } = options;
     this.hot = options.hot ?? PLAIN;
+    this.libraries = options.libraries ?? [];
     if (target !== undefined) this.translation = translationFor(target, allowLoss, options.limit);
   }
 
@@ -131,7 +142,7 @@ export abstract class DumpSink implements LastSink {
   }
 
   batch(batch: Batch): void {
-    if (this.options.seen !== undefined) this.dropRepeated(batch);
+    if (this.seen !== undefined) this.dropRepeated(batch);
     for (let row = batch.from; row < batch.to; row++) {
       const next = this.clock === undefined ? this.run(batch, row) : row;
       if (next > row) this.dropped = batch.table.has(next - 1, DROPPED);
@@ -191,7 +202,7 @@ export abstract class DumpSink implements LastSink {
   }
 
   /** Drops the keys that came before. */
-  private dropRepeated(batch: Batch): void {
+  protected dropRepeated(batch: Batch): void {
     const { rowFrame } = this;
     const { table } = batch;
     for (let row = batch.from; row < batch.to; row++) {
@@ -274,11 +285,11 @@ export abstract class DumpSink implements LastSink {
 
   /** Takes an AUX frame that belongs to a key (KeyDB). Returns false for all others. */
   protected keyAux(frame: Frame): boolean {
-    const [name, text] = auxTexts(frame);
+    const name = auxName(frame) ?? '';
     if (name === KEY_CLOCK) this.clock = frame.bytes.slice(frame.start - 1, frame.end);
     else if (!MEMBER_EXPIRES.includes(name)) return false;
     else if (!this.dropped && this.keepsKeyAux) this.behindKey(frame);
-    else if (!this.dropped && name === MEMBER_EXPIRES[0]) this.tell(`the expiry of ${JSON.stringify(text)} in the key before it (KeyDB), for which there is no place`);
+    else if (!this.dropped && name === MEMBER_EXPIRES[0]) this.tell('the expiry of a member of a key (KeyDB), for which there is no place', true);
     return true;
   }
 
@@ -287,18 +298,43 @@ export abstract class DumpSink implements LastSink {
     throw new TypeError(`nothing is kept behind keys: ${frame.opcode?.name}`);
   }
 
-  private isNew(frame: Frame): boolean {
-    const { duplicates, seen } = this.options;
+  /** Keys seen so far, where one may come twice. */
+  protected get seen(): KeySet | undefined {
+    return this.options.seen ?? (this.file.repeats === true ? (this.ownSeen ??= new KeySet()) : undefined);
+  }
+
+  /** Whether a key is to be written that may have come before. */
+  protected isNew(frame: Frame): boolean {
+    const { seen } = this;
+    const { duplicates } = this.options;
     if (seen === undefined || seen.add(frame.db, frame.keyBytes, frame.keyStart, frame.keyEnd)) return true;
     if (duplicates === 'drop') this.counts.duplicates++;
     else this.refuse(frame, `the key was there before${frame.db === this.sourceDb ? '' : ` in database ${frame.db}`}`);
     return false;
   }
 
+  /** Notes what became of a function library. */
+  protected noteLibrary(name: string, outcome: LibraryOutcome, server = ''): void {
+    noteLibrary(this.libraries, this.file.name, name, { server, outcome });
+  }
+
+  /** Whether the function library of a frame is not wanted. */
+  protected leavesLibraryOut(frame: Frame): boolean {
+    if (this.options.functions !== false) return false;
+    this.noteLibrary(frameLibraryName(frame), 'leftOut');
+    return true;
+  }
+
+  /** A function library is not written. */
+  protected refuseLibrary(name: string, reason: string): void {
+    this.noteLibrary(name, 'refused');
+    this.tell(`the function library ${JSON.stringify(name)}, ${reason}`);
+  }
+
   /** Something that is no key is not written. */
-  protected tell(reason: string): void {
+  protected tell(reason: string, isMemberExpiry = false): void {
     this.counts.others++;
-    this.options.onProblem?.({ file: this.file.name, reason });
+    this.options.onProblem?.({ file: this.file.name, reason, ...(isMemberExpiry ? { isMemberExpiry } : {}) });
   }
 
   /** The key at hand is not written. */

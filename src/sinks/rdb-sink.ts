@@ -11,7 +11,7 @@ import { isFileOnly } from '../values/targets.js';
 import { DumpSink, type DumpSinkOptions } from './dump-sink.js';
 import { PlainTypes } from './plain-types.js';
 import type { RdbFile, RdbFormat } from './rdb-file.js';
-import { auxName, functionCode, libraryName } from './rdb-meta.js';
+import { auxName, frameLibraryName, functionCode, libraryName } from './rdb-meta.js';
 
 export interface RdbSinkOptions extends DumpSinkOptions {
   /** Default: that of the first source. */
@@ -45,15 +45,15 @@ const fileOf = ({ vendor, version }: RdbFormat): string => `a ${vendor === 'valk
 const HELP = '; --target-version writes it for a server of your choice';
 
 /** Why a value of another file cannot be in a file of this format as it is: its type byte means something else there, or nothing. */
-function typeMisfit(type: TypeRow, format: RdbFormat): string | undefined {
-  const { vendor, version } = format;
-  if (TABLES[vendor].types[type.id] === type && type.since <= version) return undefined;
+function typeMisfit(type: TypeRow, format: RdbFormat, typesUpTo = format.version): string | undefined {
+  if (TABLES[format.vendor].types[type.id] === type && type.since <= typesUpTo) return undefined;
   return `its encoding ${type.name} means nothing or something else in ${fileOf(format)}, which the sources become${HELP}`;
 }
 
-function misfit({ metaBytes, type }: Frame, format: RdbFormat): string | undefined {
-  if (metaBytes !== undefined && format.vendor === 'valkey') return typeMisfit(type, format) ?? `it has module metadata, which ${fileOf(format)} cannot have${HELP}`;
-  return typeMisfit(type, format);
+function misfit({ metaBytes, type }: Frame, format: RdbFormat, typesUpTo?: number): string | undefined {
+  const reason = typeMisfit(type, format, typesUpTo);
+  if (reason === undefined && metaBytes !== undefined && format.vendor === 'valkey') return `it has module metadata, which ${fileOf(format)} cannot have${HELP}`;
+  return reason;
 }
 
 const length: Length = { value: 0, hi: 0, lo: 0 };
@@ -88,7 +88,7 @@ export class RdbSink extends DumpSink {
   private keysTaken = false;
   private readonly counted = new Map<number, { keys: number; expires: number }>();
   /** By library name: its code. By bytes: scripts and module data that are there already. */
-  private readonly libraries = new Map<string, Uint8Array>();
+  private readonly codes = new Map<string, Uint8Array>();
   private readonly copied = new Set<string>();
 
   constructor(
@@ -128,8 +128,9 @@ export class RdbSink extends DumpSink {
 
   protected take(kind: number, frame: Frame): void {
     if (!this.begun) this.begin();
-    if (frame.first && this.options.target === undefined && this.options.format !== undefined) {
-      const reason = misfit(frame, this.options.format);
+    if (frame.first && this.options.target === undefined) {
+      const { format } = this.options;
+      const reason = format === undefined ? misfit(frame, this.file, this.file.typesUpTo) : misfit(frame, format);
       if (reason !== undefined) {
         this.refuse(frame, reason);
         return;
@@ -198,8 +199,8 @@ export class RdbSink extends DumpSink {
 
   private plainTypes(): PlainTypes {
     const { format, target } = this.options;
-    const merges = format !== undefined && target === undefined;
-    return new PlainTypes(this.hot, target, (type) => !(merges && typeMisfit(type, format) !== undefined) && !(this.leavesFile && isFileOnly(type)));
+    const misfits = (type: TypeRow): string | undefined => (format === undefined ? typeMisfit(type, this.file, this.file.typesUpTo) : typeMisfit(type, format));
+    return new PlainTypes(this.hot, target, (type) => (target !== undefined || misfits(type) === undefined) && !(this.leavesFile && isFileOnly(type)));
   }
 
   override batch(batch: Batch): void {
@@ -273,7 +274,7 @@ export class RdbSink extends DumpSink {
         if (this.options.format === undefined) this.copyOnce(frame);
         return;
       case 'FUNCTION_PRE_GA':
-        this.tell('a function library of a release candidate of Redis 7.0, which no server loads');
+        if (!this.leavesLibraryOut(frame)) this.refuseLibrary(frameLibraryName(frame), 'which is of a release candidate of Redis 7.0: no server loads it');
         return;
       default: // sizes of slots, and slots on their way to another node: nothing that a file for loading needs
     }
@@ -305,18 +306,24 @@ export class RdbSink extends DumpSink {
 
   /** Functions: a library of the same name must not come twice. */
   private library(frame: Frame): void {
-    if (this.format.version < FUNCTION_SINCE) {
-      this.tell(`a function library, which RDB version ${this.format.version} has no place for`);
-      return;
-    }
+    if (this.leavesLibraryOut(frame)) return;
     const code = functionCode(frame);
     const name = libraryName(code);
-    const before = this.libraries.get(name);
+    if (this.format.version < FUNCTION_SINCE) {
+      this.refuseLibrary(name, `which RDB version ${this.format.version} has no place for`);
+      return;
+    }
+    const before = this.codes.get(name);
     if (before === undefined) {
-      this.libraries.set(name, code);
+      this.codes.set(name, code);
       this.copy(frame);
-    } else if (Buffer.compare(before, code) !== 0 && this.options.duplicates !== 'drop') {
-      this.tell(`the function library ${name} was there before, with other code`);
+      this.noteLibrary(name, 'written');
+    } else if (Buffer.compare(before, code) === 0) {
+      this.noteLibrary(name, 'same');
+    } else if (this.options.duplicates === 'drop') {
+      this.noteLibrary(name, 'kept');
+    } else {
+      this.refuseLibrary(name, 'which was there before, with other code');
     }
   }
 

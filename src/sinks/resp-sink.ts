@@ -2,13 +2,14 @@ import { NEVER, RESTORE_REPLACE } from '../bytes/hot.js';
 import { DB, DROPPED, KIND } from '../kernels/layout.js';
 import type { Batch } from '../rdb/batch.js';
 import { Frame, NEED, RECORD } from '../rdb/frame.js';
+import { versionTable } from '../rdb/frame-table.js';
 import { Framer } from '../rdb/framer.js';
 import { PAYLOAD_FOOTER, payloadHead } from '../rdb/payload.js';
 import { hasAbsoluteTtl, hasFunctions, hasReplace, isFileOnly, releaseNumber, targetName } from '../values/targets.js';
 import type { DumpSinkOptions } from './dump-sink.js';
 import type { Output } from './output.js';
 import { PlainTypes } from './plain-types.js';
-import { functionCode } from './rdb-meta.js';
+import { frameLibraryName, functionCode } from './rdb-meta.js';
 import { RespValues } from './resp-values.js';
 import { RespWriter, writeExpiry } from './resp-writer.js';
 import { RestoreWriter } from './restore-writer.js';
@@ -40,6 +41,7 @@ export class RespSink extends SingleOutputSink {
   private readonly values: RespValues;
   private readonly server: number;
   private readonly plain: PlainTypes;
+  private readonly versions: Uint16Array;
   private db = 0;
   /** The value in parts at hand: its bytes so far, and what reads them again. */
   private readonly held = new Spill();
@@ -56,6 +58,7 @@ export class RespSink extends SingleOutputSink {
     this.resp = new RespWriter(output, this.hot);
     this.restores = new RestoreWriter(this.hot.crc64(), options.target);
     this.plain = new PlainTypes(this.hot, options.target, (type) => !isFileOnly(type), options.maxPayload - AROUND_VALUE);
+    this.versions = versionTable(this.hot);
     this.server = options.target === undefined ? NEWEST : releaseNumber(options.target);
     this.values = new RespValues(this.resp, this.server);
   }
@@ -81,7 +84,7 @@ export class RespSink extends SingleOutputSink {
     const { target } = this.options;
     if (!hasAbsoluteTtl(target)) return first;
     const { bytes, table, to } = batch;
-    const run = { table: table.words, bytes, routes: undefined, largest: plain.largest, running: this.file.running, now: NEVER, db: 0, version: this.version, options: RESTORE_REPLACE };
+    const run = { table: table.words, bytes, routes: undefined, largest: plain.largest, running: this.file.running, now: [NEVER], db: 0, versions: this.versions.fill(this.version), options: RESTORE_REPLACE };
     for (let row = first; ; ) {
       while (row < to && table.has(row, DROPPED)) row++;
       if (row === to || table.word(row, KIND) !== RECORD || !plain.has(batch, row)) return row;
@@ -189,16 +192,24 @@ export class RespSink extends SingleOutputSink {
   meta(frame: Frame): void {
     const { name } = frame.opcode ?? {};
     if (name === 'AUX') this.keyAux(frame);
-    else if (name === 'FUNCTION2') this.library(functionCode(frame));
-    else if (name === 'FUNCTION_PRE_GA') this.tell('a function library of a release candidate of Redis 7.0, which no server loads');
+    else if (name === 'FUNCTION2' || name === 'FUNCTION_PRE_GA') this.library(frame);
     else if (name === 'MODULE_AUX') this.tell('data of a module that belongs to no key, for which there is no command');
   }
 
-  private library(code: Uint8Array): void {
-    if (!hasFunctions(this.options.target)) {
-      this.tell(`a function library, which ${this.options.target === undefined ? 'the target' : targetName(this.options.target)} does not know`);
+  private library(frame: Frame): void {
+    const { target } = this.options;
+    if (this.leavesLibraryOut(frame)) return;
+    const name = frameLibraryName(frame);
+    if (frame.opcode?.name !== 'FUNCTION2') {
+      this.refuseLibrary(name, 'which is of a release candidate of Redis 7.0: no server loads it');
       return;
     }
+    if (!hasFunctions(target)) {
+      this.refuseLibrary(name, `which ${target === undefined ? 'the target' : targetName(target)} does not know`);
+      return;
+    }
+    const code = functionCode(frame);
+    this.noteLibrary(name, 'written');
     this.resp.command(4);
     this.resp.words('FUNCTION', 'LOAD', 'REPLACE');
     this.resp.arg(code);

@@ -124,7 +124,9 @@ export class RespValues extends PartsReader {
   }
 
   text(element: Element): void {
-    this.command('SET', this.bytesOf(element));
+    const bytes = this.bytesOf(element);
+    this.command('SET', bytes.subarray(0, MOST_BYTES));
+    for (let at = MOST_BYTES; at < bytes.length; at += MOST_BYTES) this.command('APPEND', bytes.subarray(at, at + MOST_BYTES));
   }
 
   item(element: Element): void {

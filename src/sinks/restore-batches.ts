@@ -5,12 +5,13 @@ import type { Link } from '../redis/link.js';
 import { hasReplace, type Target } from '../values/targets.js';
 import type { Pace } from './pace.js';
 import type { RestoreConflict } from './restore-progress.js';
+import type { SourceFile } from './sink.js';
 
 export interface BatchOptions {
   readonly target: Target;
   readonly bulk: Bulk;
   readonly conflict: RestoreConflict;
-  /** Counts the keys that are replaced: the target has some. */
+  /** Counts the keys that are replaced: the target has some, or may have by the time that another source or database has them, too. */
   readonly countReplaced: boolean;
   readonly pace: Pace;
   /** Bytes of commands that one server may be sent at a time. */
@@ -32,8 +33,8 @@ export const batchBuffers = (links: number): number => 2 * links + 8;
 export class RestoreBatches {
   /** Bytes that were sent. */
   sent = 0;
-  /** Commands that write one key: see Batch. */
-  readonly perUnit: number;
+  /** What is read. */
+  file: SourceFile | undefined;
   private readonly filling = new Map<Link, Batch>();
   private readonly free: Uint8Array[];
   private readonly pool: ReadonlySet<Uint8Array>;
@@ -43,11 +44,22 @@ export class RestoreBatches {
     hot: Hot,
     private readonly options: BatchOptions,
   ) {
-    const { bulk, conflict, countReplaced, target } = options;
+    const { bulk } = options;
     this.bulk = bulk;
-    this.perUnit = conflict === 'replace' && (countReplaced || !hasReplace(target)) ? 2 : 1;
     this.free = Array.from({ length: batchBuffers(bulk.servers.masters.length) }, () => hot.allocate(BATCH_BYTES));
     this.pool = new Set(this.free);
+  }
+
+  /** Whether keys that are replaced are counted. */
+  get counts(): boolean {
+    const { conflict, countReplaced } = this.options;
+    return conflict === 'replace' && (countReplaced || this.file?.repeats === true);
+  }
+
+  /** Commands that write one key: see Batch. */
+  get perUnit(): number {
+    const { conflict, target } = this.options;
+    return this.counts || (conflict === 'replace' && !hasReplace(target)) ? 2 : 1;
   }
 
   get hasFree(): boolean {
@@ -78,7 +90,7 @@ export class RestoreBatches {
     if (filling?.db === db) return filling;
     if (filling !== undefined) this.sendOff(link, filling);
     const batch = new Batch(delivery, this.free.pop() ?? new Uint8Array(SPARE_BYTES), db, this.perUnit);
-    batch.builtAt = Date.now();
+    batch.builtAt = link.clock.now();
     this.filling.set(link, batch);
     return batch;
   }

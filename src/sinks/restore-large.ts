@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { Crc64 } from '../bytes/crc64.js';
 import { keySlot } from '../bytes/crc16.js';
 import { formatText } from '../bytes/text.js';
@@ -5,25 +6,31 @@ import type { Hot } from '../bytes/hot.js';
 import { Frame, NEED } from '../rdb/frame.js';
 import { Framer } from '../rdb/framer.js';
 import type { RedisType } from '../rdb/types.js';
+import { parsePayload } from '../rdb/payload.js';
+import { payloadFrame } from '../rdb/payload-frame.js';
 import type { Bulk } from '../redis/bulk.js';
-import { ErrorReply, ServerError } from '../redis/errors.js';
+import { restoredBy } from '../redis/commands.js';
+import { ConnectionClosed, ConnectionLost, ErrorReply, reasonOf, ServerError } from '../redis/errors.js';
+import { isOverLimit, refusalOf } from '../redis/refusals.js';
 import type { Wire } from '../redis/wire.js';
 import { hasReplace, releaseNumber, type Target } from '../values/targets.js';
 import type { ByteSink } from './byte-sink.js';
 import { HeldPayload } from './held-payload.js';
 import { ascii } from './json-writer.js';
 import { Output } from './output.js';
-import { type RestoreConflict, type Stretch, THERE } from './restore-progress.js';
+import { type Closing, CLOSES, type RestoreConflict, type Stretch, THERE } from './restore-progress.js';
 import { RespValues } from './resp-values.js';
 import { RespWriter, writeExpiry } from './resp-writer.js';
+import { expiryOf } from './restore-stretches.js';
 import { RestoreWriter } from './restore-writer.js';
 
 export interface LargeOptions {
   readonly bulk: Bulk;
   readonly hot: Hot;
   readonly target: Target;
-  /** RDB version of the payload. */
+  /** RDB version of the payload where it is rejected, and where it is sent. */
   readonly version: number;
+  readonly sentVersion: number;
   readonly conflict: RestoreConflict;
   readonly countReplaced: boolean;
   readonly maxPayload: number;
@@ -34,10 +41,25 @@ export interface LargeOptions {
 /** Parts of values are read again in such pieces. */
 const LIMIT = 1 << 20;
 
+/** Times in a row, at the same place, that a server closes the connection: then another way is taken, or none is left. */
+const CHANGES_WAY = 2;
+const GIVES_UP = 3;
+
+/**
+ * Where the connection was closed without a word, it is sent again in small steps with a pause between them: a write to a connection
+ * that is closed already keeps one from reading what the server said. At least so many bytes, at most so many steps, milliseconds.
+ */
+const LEAST_STEP = 1 << 14;
+const MOST_STEPS = 1 << 8;
+const STEP_PAUSE = 1;
+
 /** By type: the command that tells how much a key has. */
 const SIZES: Readonly<Partial<Record<RedisType, string>>> = { string: 'STRLEN', list: 'LLEN', set: 'SCARD', zset: 'ZCARD', hash: 'HLEN', stream: 'XLEN' };
 
-type Outcome = 'restored' | 'replaced' | 'there';
+/** Of RENAME (redis server.c, shared.nokeyerr). */
+const NO_SUCH_KEY = /^ERR no such key/i;
+
+type Outcome = 'restored' | 'replaced' | 'uncounted' | 'there';
 
 /**
  * A value that is too large for a batch: put aside until it is whole, then sent on a connection that nothing else uses
@@ -53,6 +75,14 @@ export class LargeValue {
   private server: string | undefined;
   /** The stretch has the payload. */
   private handedOver = false;
+  /** A RESTORE may have been applied before. */
+  private sentBefore = false;
+  /** It is made with plain commands. */
+  private asCommands = false;
+  /** What a server said when it closed the connection at it. */
+  private words: string | undefined;
+  /** How often in a row the connection was closed at it, by which run of the server, behind how many replies. */
+  private closings = { times: 0, runId: '', received: 0 };
 
   constructor(
     frame: Frame,
@@ -65,6 +95,23 @@ export class LargeValue {
     this.frame = Object.assign(new Frame(), frame, own, { metaBytes: frame.metaBytes?.slice() });
     this.payload = new HeldPayload(frame, options.version);
     this.slot = options.bulk.slotOf(this.key);
+  }
+
+  /** The value of a unit that a server closes the connection at. */
+  static at({ batch, unit, words }: Closing, stretch: Stretch, options: Omit<LargeOptions, 'sentVersion'>): LargeValue {
+    const { key, modifiers, payload, ttl } = restoredBy(unit);
+    const parsed = parsePayload(payload);
+    const number = (name: string): number => (modifiers.includes(name) ? Number(modifiers[modifiers.indexOf(name) + 1]) : -1);
+    const own = { db: batch.db, keyBytes: key, keyStart: 0, keyEnd: key.length, idle: number('IDLETIME'), freq: number('FREQ') };
+    const frame = Object.assign(payloadFrame(payload, parsed), own);
+    const expireAt = expiryOf(ttl, options.target, batch.builtAt);
+    frame.hasExpire = expireAt !== undefined;
+    if (expireAt !== undefined) frame.setExpireMs(expireAt);
+    const large = new LargeValue(frame, stretch, { ...options, sentVersion: parsed.version });
+    large.add(frame);
+    large.words = words;
+    large.sentBefore = batch.again || words === undefined;
+    return large;
   }
 
   add(frame: Frame): void {
@@ -88,14 +135,17 @@ export class LargeValue {
 
   /** Until the server has it, or has refused it. Throws ServerError. */
   async send(): Promise<void> {
-    const { bulk } = this.options;
-    const tooLarge = this.size > this.options.maxPayload;
+    const { bulk, maxPayload } = this.options;
+    const { frame, size, words } = this;
+    const can = RespValues.can(frame);
+    this.asCommands = can && (size > maxPayload || size >= bulk.tooLarge || words !== undefined);
     try {
-      if (tooLarge && !RespValues.can(this.frame)) this.reject(RespValues.refusal(this.frame));
-      else await this.deliver(tooLarge);
+      if (size > maxPayload && !can) this.reject(RespValues.refusal(frame));
+      else if (words !== undefined && !can) this.reject(this.overLimit(words));
+      else await this.deliver();
     } catch (error) {
       const refused = error instanceof ErrorReply || (error instanceof ServerError && error.code === 'REFUSED');
-      if (tooLarge && refused) await bulk.exclusive(this.slot, this.frame.db, (wire) => wire.ask('DEL', this.temporaryKey()));
+      if (this.asCommands && refused) await bulk.exclusive(this.slot, this.frame.db, (wire) => wire.ask('DEL', this.temporaryKey())); // what was begun
       if (!(error instanceof ErrorReply)) throw error;
       this.reject(error.message);
     } finally {
@@ -103,18 +153,66 @@ export class LargeValue {
     }
   }
 
-  private async deliver(tooLarge: boolean): Promise<void> {
+  private async deliver(): Promise<void> {
     const { bulk, conflict } = this.options;
     const { db } = this.frame;
-    const outcome = await bulk.exclusive(this.slot, db, (wire, node, again) => {
-      this.server = node;
-      const apart = tooLarge || (conflict !== 'replace' && (again || bulk.resumed));
-      return apart ? this.apart(wire, tooLarge, again) : this.directly(wire);
-    });
+    const outcome = await bulk.exclusive(this.slot, db, (wire, node, again) => this.attempt(wire, node, again || this.sentBefore));
     const server = this.server as string;
-    if (outcome !== 'there') this.stretch.delivered({ db }, server, 1, outcome === 'replaced' ? 1 : 0);
+    if (outcome !== 'there') this.stretch.delivered({ db }, server, 1, outcome === 'replaced' ? 1 : 0, outcome === 'uncounted' ? 1 : 0);
     else if (conflict === 'skip') this.stretch.skip(db, server);
     else this.reject(THERE);
+  }
+
+  private async attempt(wire: Wire, node: string, again: boolean): Promise<Outcome> {
+    const { bulk, conflict } = this.options;
+    this.server = node;
+    const apart = this.asCommands || (conflict !== 'replace' && (again || bulk.resumed));
+    try {
+      const outcome = await (apart ? this.apart(wire, again) : this.directly(wire));
+      if (this.asCommands) this.learn();
+      return outcome;
+    } catch (error) {
+      throw this.afterFailure(wire, error);
+    }
+  }
+
+  /** Others of its size need not be tried. */
+  private learn(): void {
+    const { bulk, maxPayload } = this.options;
+    if (this.size <= maxPayload) bulk.learnLimit(this.server as string, this.frame.db, this.key, this.size);
+  }
+
+  /** What an attempt failed with. Where the server closed the connection at this value, another way is taken, or none is left. */
+  private afterFailure(wire: Wire, error: unknown): unknown {
+    const { received, runId } = wire;
+    const said = error instanceof ErrorReply ? error.message : wire.error;
+    const words = said !== undefined && isOverLimit(said) ? said : undefined;
+    if (words === undefined && !(error instanceof ConnectionClosed)) return this.afterRefusal(error);
+    const { closings } = this;
+    const same = closings.runId === runId && (closings.received === received || !this.asCommands);
+    const times = words !== undefined ? GIVES_UP : same ? closings.times + 1 : 1;
+    this.closings = { times, runId, received };
+    if (!this.asCommands && times >= CHANGES_WAY && RespValues.can(this.frame)) {
+      this.asCommands = true;
+      this.closings.times = 0;
+      if (words !== undefined) this.learn();
+      return new ConnectionLost(words ?? reasonOf(error), { cause: error });
+    }
+    return times >= GIVES_UP ? new ErrorReply(this.overLimit(words)) : error;
+  }
+
+  /** A user who may not send the commands can have everything but this value. */
+  private afterRefusal(error: unknown): unknown {
+    const { asCommands, size } = this;
+    const refused = asCommands && size <= this.options.maxPayload && error instanceof ErrorReply && refusalOf(error.message) === 'stop';
+    return refused ? new ErrorReply(`${CLOSES} at its payload of ${size} bytes, and refuses the commands that would make it in pieces: ${error.message}`) : error;
+  }
+
+  /** Why it is not written. */
+  private overLimit(words: string | undefined): string {
+    const what = this.asCommands ? 'its payload of' : `no commands make a value of the type ${this.frame.redisType}, and its payload of`;
+    const also = this.asCommands ? ' is over a limit of the server, and so is one of its elements' : ' is over a limit of the server';
+    return `${words ?? CLOSES}; ${what} ${this.size} bytes${also} (${words === undefined ? 'client-query-buffer-limit, or one on the way to it' : 'proto-max-bulk-len'})`;
   }
 
   private reject(error: string): void {
@@ -126,27 +224,37 @@ export class LargeValue {
   }
 
   private async directly(wire: Wire): Promise<Outcome> {
-    const { conflict, countReplaced, target } = this.options;
+    const { conflict, target } = this.options;
     const replaces = conflict === 'replace';
-    const replaced = replaces && countReplaced && (await wire.ask('EXISTS', this.key)) > 0;
-    if (replaces && !hasReplace(target)) await wire.ask('DEL', this.key);
+    const outcome = await this.outcome(wire);
+    if (replaces && !hasReplace(target)) await this.ask(wire, 'DEL', this.key);
     await this.restore(wire, this.key, replaces);
     await wire.drained();
     const { error } = wire;
     if (error?.startsWith('BUSYKEY') === true) return 'there';
     if (error !== undefined) throw new ErrorReply(error);
-    return replaced ? 'replaced' : 'restored';
+    return outcome;
   }
 
-  private async apart(wire: Wire, asCommands: boolean, again: boolean): Promise<Outcome> {
+  /** What it comes to when the key is written now. */
+  private async outcome(wire: Wire): Promise<Outcome> {
     const { bulk, conflict, countReplaced } = this.options;
+    if (conflict !== 'replace' || !countReplaced) return 'restored';
+    const there = await wire.ask('EXISTS', this.key);
+    if (typeof there === 'number') return there > 0 ? 'replaced' : 'restored';
+    bulk.companionRefused(this.server as string, 'EXISTS', there);
+    return 'uncounted';
+  }
+
+  private async apart(wire: Wire, again: boolean): Promise<Outcome> {
+    const { bulk, conflict } = this.options;
     const name = this.temporaryKey();
-    if (asCommands) {
-      await this.commands(wire, name);
-    } else {
-      await wire.ask('DEL', name);
-      await this.restore(wire, name, false);
-    }
+    const rename = conflict === 'replace' ? 'RENAME' : 'RENAMENX';
+    await this.ask(wire, 'DEL', name);
+    const refusal = await wire.ask(rename, name, this.key); // of a key that is not there: it says whether we may
+    if (typeof refusal === 'string' && !NO_SUCH_KEY.test(refusal)) throw new ErrorReply(refusal);
+    if (this.asCommands) await this.commands(wire, name);
+    else await this.restore(wire, name, false);
     await wire.drained();
     if (wire.error !== undefined) {
       const { error } = wire;
@@ -154,20 +262,20 @@ export class LargeValue {
       throw new ErrorReply(error);
     }
     if (conflict === 'replace') {
-      const replaced = countReplaced && (await wire.ask('EXISTS', this.key)) > 0;
-      await this.ask(wire, 'RENAME', name, this.key);
-      return replaced ? 'replaced' : 'restored';
+      const outcome = await this.outcome(wire);
+      await this.ask(wire, rename, name, this.key);
+      return outcome;
     }
-    if ((await this.ask(wire, 'RENAMENX', name, this.key)) === 1) return 'restored';
+    if ((await this.ask(wire, rename, name, this.key)) === 1) return 'restored';
     const ours = (again || bulk.resumed) && (await this.alike(wire, name));
     await wire.ask('DEL', name);
     return ours ? 'restored' : 'there';
   }
 
   private async ask(wire: Wire, ...command: (string | Uint8Array)[]): Promise<number> {
-    const integer = await wire.ask(...command);
-    if (wire.error !== undefined) throw new ErrorReply(wire.error);
-    return integer;
+    const answer = await wire.ask(...command);
+    if (typeof answer === 'string') throw new ErrorReply(answer);
+    return answer;
   }
 
   /** Whether the key that is there is as large as the one just made: then it is the one from before the connection was lost. */
@@ -175,7 +283,7 @@ export class LargeValue {
     const command = SIZES[this.frame.redisType];
     if (command === undefined) return true;
     const theirs = await wire.ask(command, this.key);
-    return wire.error === undefined && theirs === (await wire.ask(command, name));
+    return typeof theirs === 'number' && theirs === (await wire.ask(command, name));
   }
 
   /** A name in the same slot, which another attempt would have, too. */
@@ -190,16 +298,16 @@ export class LargeValue {
 
   private async restore(wire: Wire, key: Uint8Array, replaces: boolean): Promise<void> {
     const { payload } = this;
-    const { head, size, version } = payload;
-    const { target } = this.options;
+    const { head, size } = payload;
+    const { bulk, sentVersion, target } = this.options;
     const { output, resp } = this.writer(wire);
     const restores = new RestoreWriter(new Crc64(), target);
-    restores.begin(resp, this.named(key), { head, size, replaces, now: Date.now() });
+    restores.begin(resp, this.named(key), { head, size, replaces, now: bulk.servers.clockOf(this.server as string).now() });
     for (const piece of payload.value()) {
       restores.add(piece, 0, piece.length);
       await output.flushIfFull();
     }
-    restores.end(version);
+    restores.end(sentVersion);
     await output.flush();
     await output.written();
   }
@@ -227,13 +335,24 @@ export class LargeValue {
     await output.written();
   }
 
+  private async write(wire: Wire, bytes: Uint8Array, commands: number): Promise<void> {
+    const careful = this.sentBefore || this.closings.times > 0;
+    const step = careful ? Math.max(LEAST_STEP, Math.ceil(this.size / MOST_STEPS)) : bytes.length;
+    for (let at = 0; at < bytes.length; at += step) {
+      await wire.write(bytes.subarray(at, at + step), at === 0 ? commands : 0);
+      if (careful) await delay(STEP_PAUSE);
+    }
+  }
+
   private writer(wire: Wire): { output: Output; resp: RespWriter } {
     let told = 0;
+    let before = Promise.resolve();
     const sink: ByteSink = {
       write: (bytes) => {
         const begun = resp.commands - told;
         told = resp.commands;
-        return wire.write(bytes, begun);
+        before = before.then(() => this.write(wire, bytes, begun)); // buffers take turns, their bytes do not
+        return before;
       },
       commit: () => Promise.resolve(),
       abandon: () => Promise.resolve(undefined),

@@ -3,6 +3,8 @@ export interface RestoreCounts {
   /** On the server now: those that were not there before, and those that took the place of another value. */
   restored: number;
   replaced: number;
+  /** Of those restored: nobody knows whether they took the place of another value, since the server does not answer to EXISTS. */
+  uncounted: number;
   /** Left as they were, since the key was there. */
   skipped: number;
   /** Not there: the server refused them, or they cannot be told to it. */
@@ -13,9 +15,9 @@ export interface RestoreCounts {
   transcoded: number;
 }
 
-export const OUTCOMES = ['restored', 'replaced', 'skipped', 'rejected', 'expired', 'transcoded'] as const;
+export const OUTCOMES = ['restored', 'replaced', 'uncounted', 'skipped', 'rejected', 'expired', 'transcoded'] as const;
 
-const none = (): RestoreCounts => ({ restored: 0, replaced: 0, skipped: 0, rejected: 0, expired: 0, transcoded: 0 });
+const none = (): RestoreCounts => ({ restored: 0, replaced: 0, uncounted: 0, skipped: 0, rejected: 0, expired: 0, transcoded: 0 });
 
 /** Counts by database and server. */
 export class Ledger {

@@ -1,6 +1,7 @@
 import type { Batch, Delivery } from '../redis/batch.js';
 import { restoredBy } from '../redis/commands.js';
 import { formatText } from '../bytes/text.js';
+import { restamp } from '../rdb/payload.js';
 import { HeldPayload } from './held-payload.js';
 import { Ledger } from './restore-ledger.js';
 
@@ -9,6 +10,9 @@ export type RestoreConflict = 'error' | 'skip' | 'replace';
 
 /** Why a key is rejected that the target has. */
 export const THERE = 'the key is there: somebody else wrote it, or another source or database had it, too';
+
+/** How a reason begins that the server itself has not said. */
+export const CLOSES = 'the server closes the connection';
 
 /** A key that is not on the server, and why. */
 export interface Rejected {
@@ -24,12 +28,25 @@ export interface Rejected {
   readonly expireAt: bigint | undefined;
 }
 
+/** A unit that a server closes the connection at. */
+export interface Closing {
+  readonly batch: Batch;
+  readonly server: string;
+  readonly unit: Uint8Array;
+  /** What the server said before. */
+  readonly words: string | undefined;
+}
+
 export interface StretchEvents {
   /** A server had the key already, and that is an error. */
   readonly conflictsAre: 'skipped' | 'rejected';
+  /** RDB version of payloads that are rejected: that of all of them, whatever they were sent with. */
+  readonly version: number;
   /** Unix milliseconds of an expiry, from that in a command. */
   readonly expireAt: (ttl: bigint, builtAt: number) => bigint | undefined;
   onRelease(batch: Batch): void;
+  /** Whoever hears of it settles the key. */
+  onClosing(stretch: Stretch, closing: Closing): void;
   onChange(): void;
 }
 
@@ -72,10 +89,11 @@ export class Stretch implements Delivery {
     if (this.done) this.events.onChange();
   }
 
-  delivered({ db }: Pick<Batch, 'db'>, node: string, units: number, replaced: number): void {
+  delivered({ db }: Pick<Batch, 'db'>, node: string, units: number, replaced: number, uncounted = 0): void {
     const counts = this.ledger.at(db, node);
     counts.restored += units - replaced;
     counts.replaced += replaced;
+    counts.uncounted += uncounted;
     this.settle(units);
   }
 
@@ -90,9 +108,15 @@ export class Stretch implements Delivery {
   }
 
   refused(batch: Batch, node: string, unit: Uint8Array, error: string): void {
-    const { key, payload, ttl } = restoredBy(unit);
+    const { key, payload: sent, ttl } = restoredBy(unit);
+    const payload = sent.slice();
+    restamp(payload, this.events.version);
     const expireAt = this.events.expireAt(ttl, batch.builtAt);
-    this.reject({ db: batch.db, key: formatText(key, 0, key.length), server: node, error, payload: payload.slice(), expireAt });
+    this.reject({ db: batch.db, key: formatText(key, 0, key.length), server: node, error, payload, expireAt });
+  }
+
+  closing(batch: Batch, server: string, unit: Uint8Array, words: string | undefined): void {
+    this.events.onClosing(this, { batch, server, unit, words });
   }
 
   /** A key that was on its way. */

@@ -1,25 +1,30 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { formatText } from '../bytes/text.js';
-import { OFFSET } from '../kernels/layout.js';
+import { DB, DROPPED, OFFSET, TYPE } from '../kernels/layout.js';
 import type { Batch } from '../rdb/batch.js';
 import { type Frame, RECORD } from '../rdb/frame.js';
+import { typeNumber } from '../rdb/frame-table.js';
 import { encodePayload, PAYLOAD_FOOTER, payloadHead } from '../rdb/payload.js';
-import { hasFunctions, type Target, targetName } from '../values/targets.js';
+import { TABLES } from '../rdb/types.js';
+import { StreamCheck } from '../values/stream-check.js';
+import { hasFunctions, sentVersion, type Target, targetName } from '../values/targets.js';
 import { DumpSink, type DumpSinkOptions } from './dump-sink.js';
+import { reasonOf, ServerError } from '../redis/errors.js';
 import { HeldPayload } from './held-payload.js';
-import { functionCode } from './rdb-meta.js';
+import { frameLibraryName, functionCode } from './rdb-meta.js';
 import { RespValues } from './resp-values.js';
 import { RestoreBatches } from './restore-batches.js';
-import { loadLibrary } from './restore-functions.js';
-import { LargeValue } from './restore-large.js';
+import { type LibraryForecast, loadLibrary, type SourceLibrary } from './restore-functions.js';
+import { type LargeOptions, LargeValue } from './restore-large.js';
 import { LargeValues } from './restore-larges.js';
-import type { RestoreConflict, Stretch } from './restore-progress.js';
+import { type Closing, type RestoreConflict, type Stretch, THERE } from './restore-progress.js';
 import { RecordWriter, recordRoom } from './restore-record.js';
 import { RefusedValue } from './restore-refused.js';
 import { RestoreRuns, type RunsOptions } from './restore-runs.js';
 import { type StretchOptions, Stretches } from './restore-stretches.js';
+import type { SourceFile } from './sink.js';
 
-export interface RestoreSinkOptions extends DumpSinkOptions, RunsOptions, StretchOptions {
+export interface RestoreSinkOptions extends DumpSinkOptions, Omit<RunsOptions, 'expired'>, StretchOptions {
   readonly target: Target;
   /** What becomes of function libraries that the target has with other code. */
   readonly libraryConflict: RestoreConflict;
@@ -27,15 +32,22 @@ export interface RestoreSinkOptions extends DumpSinkOptions, RunsOptions, Stretc
   readonly from: number;
   /** Milliseconds. */
   readonly ttlShift?: number | undefined;
+  /** For a dry run. */
+  readonly forecast: LibraryForecast;
+  /** Only looked at: nothing is sent. */
+  readonly dry?: boolean | undefined;
   /** All keys go into this database. */
   readonly intoDb?: number | undefined;
   /** Values that are rejected keep their payload: somebody writes it somewhere. */
   readonly keepsRejects: boolean;
-  /** The filters left keys out. */
-  onLeftOut(keys: number): void;
+  /** A key is left out, since this expiry, of the source, is over: Unix milliseconds. */
+  onExpired(expireAt: number): void;
   /** When it is aborted, replies are not waited for any more. */
   readonly signal?: AbortSignal | undefined;
 }
+
+/** By number: types whose values a dry run looks into. */
+const STREAMS: ReadonlySet<number> = new Set(TABLES.redis.types.flatMap((type) => (type?.form === 'stream' ? [typeNumber(type)] : [])));
 
 /** Bytes that are sent between two turns of everything else that goes on. */
 const TURN_BYTES = 1 << 20;
@@ -53,20 +65,43 @@ export class RestoreSink extends DumpSink {
   /** What batches had sent at the last turn. */
   private sentAtTurn = 0;
   private broken = false;
+  /** Of streams that are only looked at: what a server would end itself on, in the one at hand. */
+  private readonly streams = new StreamCheck();
+  private fault: string | undefined;
   /** Bytes of the payload at hand that is only looked at, so far; and the payload, where it may be refused. */
-  private seenSize = 0;
-  private seen: HeldPayload | undefined;
+  private lookedAtSize = 0;
+  private lookedAt: HeldPayload | undefined;
   /** Of the key at hand, as the options make it. */
   private expireAt: bigint | undefined;
-  private readonly libraries: Uint8Array[] = [];
+  private readonly toLoad: SourceLibrary[] = [];
+  /** Keys that the target took for good. */
+  private taken = 0;
 
   constructor(protected override readonly options: RestoreSinkOptions) {
     super(options);
     this.batches = new RestoreBatches(this.hot, options);
-    this.stretches = new Stretches(options, this.batches);
-    this.runs = new RestoreRuns(this.hot, options, this.batches, this.stretches);
+    this.stretches = new Stretches(
+      { ...options, onDone: (stretch) => this.done(stretch) },
+      this.batches,
+      (stretch, closing) => void this.apart(stretch, closing),
+    );
+    this.runs = new RestoreRuns(this.hot, { ...options, expired: (db, expireAt) => this.expired(db, expireAt) }, this.batches, this.stretches);
     this.refused = new RefusedValue((rejected) => this.stretches.current.leaveOut(rejected));
     this.records = new RecordWriter(this.hot, options.target, options.conflict);
+  }
+
+  override fileBegin(file: SourceFile): void {
+    super.fileBegin(file);
+    this.batches.file = file;
+  }
+
+  /** Servers say which keys they have, and a dry run sees to it when a key would be sent. */
+  protected override isNew(): boolean {
+    return true;
+  }
+
+  protected override dropRepeated(): void {
+    // see isNew
   }
 
   /** The database that keys of a source's database go to. */
@@ -84,6 +119,7 @@ export class RestoreSink extends DumpSink {
       if (!frame.first) this.refused.add(frame);
     } else if (!this.passing) {
       if (this.options.intoDb !== undefined) frame.db = this.options.intoDb;
+      if (this.options.dry === true) this.lookInto(kind, frame);
       super.frame(kind, frame);
       if (this.changedKeys > before) this.stretches.current.ledger.at(this.target(this.sourceDb), '').transcoded++;
     }
@@ -101,13 +137,26 @@ export class RestoreSink extends DumpSink {
     this.stretches.midKey = false;
     this.expireAt = frame.hasExpire ? frame.expireMs : undefined;
     this.dropped = false;
-    if (frame.db >= this.options.databases) this.refuseDatabase(frame, frame.db);
-    else super.wholeRecord(frame);
+    if (this.hasExpired(frame)) {
+      this.dropped = true;
+      this.expired(frame.db, frame.expireAt);
+    } else if (frame.db >= this.options.databases) {
+      this.refuseDatabase(frame, frame.db);
+    } else {
+      if (this.options.dry === true) this.lookInto(RECORD, frame);
+      super.wholeRecord(frame);
+    }
     if (this.changedKeys > before) this.stretches.current.ledger.at(frame.db, '').transcoded++;
+    if (this.dropped) this.clock = undefined;
+  }
+
+  /** By the clock of the server that gets the key. */
+  private hasExpired({ expireAt, hasExpire, keyBytes, keyEnd, keyStart }: Frame): boolean {
+    return hasExpire && expireAt <= this.batches.linkOf(keyStart, keyEnd, keyBytes).clock.now();
   }
 
   private refuseDatabase(frame: Frame, db: number): void {
-    this.refuse(frame, `the target has no database ${db}${this.options.intoDb === undefined ? `; --db-map ${this.sourceDb}:0 puts its keys into another` : ', which its URL names'}`);
+    this.refuse(frame, `the target has no database ${db}; --db-map ${this.sourceDb}:0 puts its keys into another`);
   }
 
   /** What can be said of the key of a value in parts before the value is looked at. */
@@ -122,9 +171,9 @@ export class RestoreSink extends DumpSink {
     if (frame.hasExpire && ttlShift !== 0) frame.setExpireMs(frame.expireMs + BigInt(ttlShift));
     const expires = frame.hasExpire && stripTtl !== true;
     this.expireAt = expires ? frame.expireMs : undefined;
-    if (expires && frame.expireAt <= Date.now()) {
+    if (expires && this.hasExpired(frame)) {
       this.dropped = true;
-      this.expired(db);
+      this.expired(db, frame.expireAt);
     } else if (db >= databases) {
       this.refuseDatabase(frame, db);
     }
@@ -137,8 +186,10 @@ export class RestoreSink extends DumpSink {
     }
     const head = payloadHead(frame);
     const size = head.length + frame.end - frame.start + PAYLOAD_FOOTER;
-    if (size > this.options.maxPayload) this.part(frame);
-    else if (this.options.dry === true) this.stretches.current.ledger.at(frame.db, '').restored++;
+    const { bulk, maxPayload } = this.options;
+    if (size > maxPayload || size >= bulk.tooLarge) this.part(frame);
+    else if (this.fault !== undefined) this.reject(frame, this.fault, undefined);
+    else if (this.options.dry === true) this.foresee(frame, undefined);
     else this.record(frame, head, size);
   }
 
@@ -150,29 +201,66 @@ export class RestoreSink extends DumpSink {
     }
     if (frame.first) {
       const { current } = this.stretches;
-      this.larges.begin(new LargeValue(frame, current, { ...this.options, hot: this.hot, version: this.version }));
+      this.larges.begin(new LargeValue(frame, current, { ...this.largeOptions, sentVersion: this.sentVersion(frame) }));
       current.expect(1);
     }
     this.larges.add(frame);
   }
 
+  private get largeOptions(): Omit<LargeOptions, 'sentVersion'> {
+    return { ...this.options, countReplaced: this.batches.counts, hot: this.hot, version: this.version };
+  }
+
+  /** A value of a batch that a server closes the connection at goes on its own, beside the others. */
+  private async apart(stretch: Stretch, closing: Closing): Promise<void> {
+    const { bulk, signal } = this.options;
+    try {
+      await LargeValue.at(closing, stretch, this.largeOptions).send();
+    } catch (error) {
+      if (signal?.aborted === true) return;
+      bulk.fail(error instanceof ServerError ? error : new ServerError('LOST', closing.server, reasonOf(error), error));
+    }
+  }
+
+  /** Looks at the value as it stands in the source, as deeply as the server does that checks what it is given. */
+  private lookInto(kind: number, frame: Frame): void {
+    if (frame.first) this.fault = undefined;
+    if (frame.type.form !== 'stream' || this.fault !== undefined) return;
+    const error = this.streams.fault(kind, frame);
+    if (error !== undefined) this.fault = `its value is damaged: expected ${error.expected}, got ${error.got}; some servers end themselves on it`;
+  }
+
   private lookAt(frame: Frame): void {
-    const { keepsRejects, maxPayload } = this.options;
+    const { conflict, keepsRejects, maxPayload } = this.options;
     if (frame.first) {
-      this.seenSize = payloadHead(frame).length + PAYLOAD_FOOTER;
-      this.seen?.close();
-      this.seen = keepsRejects && !RespValues.can(frame) ? new HeldPayload(frame, this.version) : undefined;
+      this.lookedAtSize = payloadHead(frame).length + PAYLOAD_FOOTER;
+      this.lookedAt?.close();
+      const mayBeRejected = !RespValues.can(frame) || frame.type.form === 'stream' || (conflict === 'error' && this.seen !== undefined);
+      this.lookedAt = keepsRejects && mayBeRejected ? new HeldPayload(frame, this.version) : undefined;
     }
-    this.seenSize += frame.end - frame.start;
-    this.seen?.add(frame);
+    this.lookedAtSize += frame.end - frame.start;
+    this.lookedAt?.add(frame);
     if (!frame.last) return;
-    if (this.seenSize > maxPayload && !RespValues.can(frame)) {
-      this.reject(frame, RespValues.refusal(frame), this.seen);
-    } else {
-      this.seen?.close();
-      this.stretches.current.ledger.at(frame.db, '').restored++;
+    const held = this.lookedAt;
+    this.lookedAt = undefined;
+    if (this.fault !== undefined && this.lookedAtSize <= maxPayload) this.reject(frame, this.fault, held);
+    else if (this.lookedAtSize > maxPayload && !RespValues.can(frame)) this.reject(frame, RespValues.refusal(frame), held);
+    else this.foresee(frame, held);
+  }
+
+  /** What is to become of a key: another source or database may have had it, too. `held` has its payload where that came in parts. */
+  private foresee(frame: Frame, held: HeldPayload | undefined): void {
+    const { conflict } = this.options;
+    const counts = this.stretches.current.ledger.at(frame.db, '');
+    const isNew = this.seen?.add(frame.db, frame.keyBytes, frame.keyStart, frame.keyEnd) !== false;
+    if (!isNew && conflict === 'error') {
+      this.reject(frame, THERE, held, this.version);
+      return;
     }
-    this.seen = undefined;
+    held?.close();
+    if (isNew) counts.restored++;
+    else if (conflict === 'skip') counts.skipped++;
+    else counts.replaced++;
   }
 
   protected settleTaken(): Promise<void> {
@@ -198,12 +286,39 @@ export class RestoreSink extends DumpSink {
   }
 
   protected override run(batch: Batch, row: number): number {
-    return this.runs.take(batch, row, this.file, this.version);
+    return this.options.dry === true ? this.foreseeRows(batch, row) : this.runs.take(batch, row, this.file);
+  }
+
+  /** Rows of which a dry run knows at once what becomes of them. */
+  private foreseeRows(batch: Batch, first: number): number {
+    const { table, to } = batch;
+    let row = first;
+    for (; row < to; row++) {
+      if (table.has(row, DROPPED)) continue;
+      const isOdd = this.seen !== undefined || !this.runs.isKnown(batch, row) || STREAMS.has(table.word(row, TYPE));
+      if (isOdd || this.runs.hasExpired(batch, row)) break;
+      this.stretches.current.ledger.at(table.word(row, DB), '').restored++;
+      this.stretches.offset = table.double(row, OFFSET);
+    }
+    return row;
   }
 
   override batch(batch: Batch): void {
     super.batch(batch);
     this.stretches.offset = batch.table.double(batch.to - 1, OFFSET);
+  }
+
+  private done(stretch: Stretch): void {
+    const { replaced, restored } = stretch.ledger.total;
+    this.taken += restored + replaced;
+    this.options.onDone(stretch);
+  }
+
+  async accepted(): Promise<number> {
+    const { signal } = this.options;
+    await this.flush();
+    await this.unlessBroken(() => this.stretches.settle(signal));
+    return this.taken;
   }
 
   /** A key with its value, that does not go the way of a kernel. */
@@ -212,9 +327,13 @@ export class RestoreSink extends DumpSink {
     const { current } = this.stretches;
     const link = batches.linkOf(frame.keyStart, frame.keyEnd, frame.keyBytes);
     const batch = batches.withRoom(link, frame.db, current, recordRoom(frame, size));
-    this.records.write(batch, frame, head, size, this.version);
+    this.records.write(batch, frame, head, size, this.sentVersion(frame));
     current.expect(1);
     if (batches.isFull(batch)) batches.sendOff(link, batch);
+  }
+
+  private sentVersion(frame: Frame): number {
+    return sentVersion(this.options.target, frame, this.file.version);
   }
 
   protected override refuse(frame: Frame, reason: string): void {
@@ -225,29 +344,48 @@ export class RestoreSink extends DumpSink {
   }
 
   /** `held` has all parts so far of a value that does not come whole. */
-  private reject(frame: Frame, reason: string, held: HeldPayload | undefined): void {
+  private reject(frame: Frame, reason: string, held: HeldPayload | undefined, version = this.file.version): void {
     super.refuse(frame, reason);
     const { keyBytes, keyEnd, keyStart } = frame;
     const whole = frame.first && frame.last;
-    const payload = whole ? encodePayload(frame.type.id, frame.bytes.subarray(frame.start, frame.end), this.file.version, frame.metaBytes) : held;
+    const payload = whole ? encodePayload(frame.type.id, frame.bytes.subarray(frame.start, frame.end), version, frame.metaBytes) : held;
     const key = formatText(keyBytes, keyStart, keyEnd);
     this.refused.begin({ db: this.target(this.sourceDb), key, server: undefined, error: reason, payload, expireAt: this.expireAt }, frame);
   }
 
   meta(frame: Frame): void {
-    const { dry, from, target } = this.options;
-    if (frame.offset < from) return;
+    if (frame.offset < this.options.from) return;
     const { name } = frame.opcode ?? {};
     if (name === 'AUX') this.keyAux(frame);
-    else if (name === 'FUNCTION2' && !hasFunctions(target)) this.tell(`a function library, which ${targetName(target)} does not know`);
-    else if (name === 'FUNCTION2' && dry !== true) this.libraries.push(functionCode(frame));
-    else if (name === 'FUNCTION_PRE_GA') this.tell('a function library of a release candidate of Redis 7.0, which no server loads');
+    else if (name === 'FUNCTION2' || name === 'FUNCTION_PRE_GA') this.library(frame);
     else if (name === 'MODULE_AUX') this.tell('data of a module that belongs to no key, for which there is no command');
+  }
+
+  private library(frame: Frame): void {
+    const { target } = this.options;
+    if (this.leavesLibraryOut(frame)) return;
+    const name = frameLibraryName(frame);
+    if (frame.opcode?.name !== 'FUNCTION2') this.refuseLibrary(name, 'which is of a release candidate of Redis 7.0: no server loads it');
+    else if (!hasFunctions(target)) this.refuseLibrary(name, `which ${targetName(target)} does not know`);
+    else this.toLoad.push({ name, code: functionCode(frame) });
+  }
+
+  private async load(library: SourceLibrary): Promise<void> {
+    const { bulk, dry, forecast, libraryConflict } = this.options;
+    const { name } = library;
+    if (dry !== true) {
+      const problem = await loadLibrary(bulk, library, libraryConflict, ({ outcome, server }) => this.noteLibrary(name, outcome, server));
+      if (problem !== undefined) this.tell(problem);
+      return;
+    }
+    const outcomes = await forecast.of(library);
+    for (const { outcome, server } of outcomes) this.noteLibrary(name, outcome, server);
+    if (outcomes.some(({ outcome }) => outcome === 'refused')) this.tell(`the function library ${JSON.stringify(name)}: the target has one of that name, with other code`);
   }
 
   get full(): boolean {
     const { bulk, pace } = this.options;
-    return this.batches.sent - this.sentAtTurn >= TURN_BYTES || this.batches.scarce || this.libraries.length > 0 || this.larges.waiting || pace.owes || bulk.failure !== undefined;
+    return this.batches.sent - this.sentAtTurn >= TURN_BYTES || this.batches.scarce || this.toLoad.length > 0 || this.larges.waiting || pace.owes || bulk.failure !== undefined;
   }
 
   flush(): Promise<void> {
@@ -256,11 +394,8 @@ export class RestoreSink extends DumpSink {
   }
 
   private async makeRoom(): Promise<void> {
-    const { bulk, libraryConflict, pace, signal } = this.options;
-    for (const library of this.libraries.splice(0)) {
-      const problem = await loadLibrary(bulk, library, libraryConflict);
-      if (problem !== undefined) this.tell(problem);
-    }
+    const { bulk, pace, signal } = this.options;
+    for (const library of this.toLoad.splice(0)) await this.load(library);
     await this.settleTaken();
     await pace.wait(signal);
     await bulk.calm();
@@ -274,13 +409,10 @@ export class RestoreSink extends DumpSink {
     this.stretches.endIfLong();
   }
 
-  leftOut(keys: number): void {
-    this.options.onLeftOut(keys);
-  }
-
   /** A key for a database of the target had expired. */
-  expired(db: number): void {
+  private expired(db: number, expireAt: number): void {
     this.stretches.current.ledger.at(db, '').expired++;
+    this.options.onExpired(expireAt - (this.options.ttlShift ?? 0));
   }
 
   /** Until everything is delivered. */
@@ -318,8 +450,8 @@ export class RestoreSink extends DumpSink {
   /** The rest of the value at hand does not come. */
   private forget(): void {
     this.refused.close();
-    this.seen?.close();
-    this.seen = undefined;
+    this.lookedAt?.close();
+    this.lookedAt = undefined;
   }
 
   override close(): Promise<void> {

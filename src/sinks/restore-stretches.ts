@@ -1,7 +1,7 @@
 import type { Bulk } from '../redis/bulk.js';
 import { hasAbsoluteTtl, type Target } from '../values/targets.js';
 import type { RestoreBatches } from './restore-batches.js';
-import { type RestoreConflict, Stretch, type StretchEvents } from './restore-progress.js';
+import { type Closing, type RestoreConflict, Stretch, type StretchEvents } from './restore-progress.js';
 
 export interface StretchOptions {
   readonly target: Target;
@@ -14,6 +14,12 @@ export interface StretchOptions {
 /** Bytes of a source, and milliseconds, after which a stretch ends. */
 const STRETCH_BYTES = 2 << 20;
 const STRETCH_MS = 250;
+
+/** Unix milliseconds of an expiry in a RESTORE that was made at `builtAt`, where it has one. */
+export function expiryOf(ttl: bigint, target: Target, builtAt: number): bigint | undefined {
+  if (ttl === 0n) return undefined;
+  return hasAbsoluteTtl(target) ? ttl : ttl + BigInt(builtAt);
+}
 
 /** The stretches of a source: the one that is being read, and those before it that are not done, in their order. */
 export class Stretches {
@@ -30,11 +36,13 @@ export class Stretches {
   constructor(
     private readonly options: StretchOptions,
     private readonly batches: RestoreBatches,
+    onClosing: (stretch: Stretch, closing: Closing) => void,
   ) {
-    const absolute = hasAbsoluteTtl(options.target);
     this.events = {
+      version: options.target.rdbVersion,
+      onClosing,
       conflictsAre: options.conflict === 'skip' ? 'skipped' : 'rejected',
-      expireAt: (ttl, builtAt) => (ttl === 0n ? undefined : absolute ? ttl : ttl + BigInt(builtAt)),
+      expireAt: (ttl, builtAt) => expiryOf(ttl, options.target, builtAt),
       onRelease: (batch) => batches.release(batch),
       onChange: () => this.changed(),
     };

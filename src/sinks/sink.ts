@@ -14,10 +14,10 @@ export interface RecordSink {
   batch(batch: Batch): void;
   /** Takes a part (FRAGMENT, PIECE) of a value that is too large to come whole. Throws RdbError where it is damaged. */
   frame(kind: number, frame: Frame): void;
+  /** Keys that were taken for good so far, where that is known only later: for the limit. */
+  accepted?(): Promise<number>;
   /** Whether the key of the last part is left out, for a reason that the sink has told. */
   readonly dropped: boolean;
-  /** The filters left out keys, of the next batch, or one that comes in parts. */
-  leftOut?(keys: number): void;
   /** A key in parts does not come, since the filters left it out. */
   passOver?(): void;
   /** Must be awaited after every part of a value. */
@@ -59,6 +59,10 @@ export interface SourceFile {
   readonly vendor: Vendor;
   /** Its checksum so far, for whoever reads the bytes of batches anyway. */
   readonly running?: RunningCrc | undefined;
+  /** Whether a key may come twice. */
+  readonly repeats?: boolean;
+  /** The highest RDB version that types in it came with: another one in files of Dragonfly. */
+  readonly typesUpTo: number;
 }
 
 export interface FileEnd {
@@ -70,14 +74,23 @@ export interface FileEnd {
 
 /** What had been seen when a frame was taken. */
 export interface Counts {
-  /** Keys found, and how many of them were written. */
+  /** Keys found, and how many of them were written, left out by filters, and damaged. Others were left out by the sink. */
   read: number;
   keys: number;
+  filtered: number;
+  damaged: number;
   /** Of the keys written: how many had expired already. */
   expired: number;
+  /** Expiries of single members (KeyDB) of keys that were written without them. */
+  memberExpiries: number;
   /** Bytes of RDB understood. */
   bytes: number;
 }
+
+export const noCounts = (): Counts => ({ read: 0, keys: 0, filtered: 0, damaged: 0, expired: 0, memberExpiries: 0, bytes: 0 });
+
+/** Counts of keys that were taken some time ago: what was filtered out meanwhile is not among them. */
+export type TakenCounts = Readonly<Pick<Counts, 'read' | 'keys' | 'expired' | 'bytes'>>;
 
 /** A frame taken some time ago turned out to be damaged: everything before it is written, nothing behind it counts. */
 export class FrameFailure extends Error {
@@ -86,7 +99,7 @@ export class FrameFailure extends Error {
   constructor(
     override readonly cause: Error,
     /** Where things would stand, had it failed at once; `bytes` is an offset in the file. */
-    readonly counts: Readonly<Counts>,
+    readonly counts: TakenCounts,
   ) {
     super(cause.message, { cause });
   }

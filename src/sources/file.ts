@@ -1,7 +1,7 @@
 /**
  * Reads a path into two buffers in turn: while the consumer works on one, the thread pool fills the other.
  */
-import { open, type FileHandle } from 'node:fs/promises';
+import { open, readdir, type FileHandle } from 'node:fs/promises';
 import { RdbError } from '../bytes/errors.js';
 
 export const DEFAULT_CHUNK = 1 << 20;
@@ -43,10 +43,19 @@ async function attempt<T>(file: string, work: Promise<T>): Promise<T> {
   }
 }
 
+/** Names of the files of an AOF (redis aof.c, since 7.0). */
+const AOF_FILE = /\.(?:manifest|incr\.aof|base\.(?:rdb|aof))$/;
+
+async function directory(file: string): Promise<RdbError> {
+  const names = await readdir(file).catch((): string[] => []);
+  if (names.some((name) => AOF_FILE.test(name))) return new RdbError('AOF', { file, expected: 'an RDB file', got: 'the folder of an AOF' });
+  return new RdbError('READ_FAILED', { file, expected: 'a readable file', got: 'a directory' });
+}
+
 /** Bytes of the file, or undefined where the system does not know: pipes, devices, and the files of /proc, which say 0. */
 async function sizeOf(path: string, handle: FileHandle): Promise<number | undefined> {
   const stat = await attempt(path, handle.stat());
-  if (stat.isDirectory()) throw new RdbError('READ_FAILED', { file: path, expected: 'a readable file', got: 'a directory' });
+  if (stat.isDirectory()) throw await directory(path);
   return stat.isFile() && stat.size > 0 ? stat.size : undefined;
 }
 

@@ -10,6 +10,7 @@ import { guard } from './guard.js';
 import { plain } from './native.js';
 import { ByteReader, readU32 } from './reader.js';
 import { isSkippable, skipFrame } from './skippable.js';
+import { isEnvelope, openEnvelope } from './vcs.js';
 
 export type Compression = 'none' | 'gzip' | 'lz4' | 'zstd';
 
@@ -38,6 +39,8 @@ export interface Input {
   readonly compression: Compression | undefined;
   /** Bytes that `chunks` gives, where that is known beforehand. */
   readonly plainSize: number | undefined;
+  /** The bytes are made of lines of payloads; known with the first chunk. */
+  readonly ofPayloads: boolean;
   /** Bytes read so far, before decompression. */
   readonly bytesRead: number;
   /**
@@ -50,8 +53,9 @@ export interface Input {
 
 const MAGIC: Readonly<Record<number, Compression>> = { 0x184d2204: 'lz4', 0x184c2102: 'lz4', 0xfd2fb528: 'zstd' };
 
-/** Takes skippable frames in front, which LZ4 and zstd share, and leaves the reader at the first bytes behind them. */
+/** Takes skippable frames in front, which LZ4 and zstd share, or the head of Valkey's envelope, and leaves the reader at the first bytes behind them. */
 async function recognise(reader: ByteReader): Promise<Compression> {
+  if (isEnvelope(await reader.peek(3))) return openEnvelope(reader);
   let skipped = false;
   for (;;) {
     const first = await reader.peek(4);
@@ -73,12 +77,16 @@ async function* asIs(reader: ByteReader): AsyncGenerator<Uint8Array, void, void>
 }
 
 /** An RDB as it is; lines of payloads as the RDB that they make, which is never larger than they are. */
-async function* rdbOf(chunks: AsyncGenerator<Uint8Array, void, void>): AsyncGenerator<Uint8Array, void, void> {
+async function* rdbOf(chunks: AsyncGenerator<Uint8Array, void, void>, onPayloads: () => void): AsyncGenerator<Uint8Array, void, void> {
   const head = await beginning(chunks);
   if (head.length === 0) return;
   const all = before(head, chunks);
-  if (isObject(head)) yield* (await import('./payload-lines-input.js')).rdbOfPayloads(all);
-  else yield* all;
+  if (!isObject(head)) {
+    yield* all;
+    return;
+  }
+  onPayloads();
+  yield* (await import('./payload-lines-input.js')).rdbOfPayloads(all);
 }
 
 /** The first chunk; with more of them while there is nothing but white space, which no RDB begins with. */
@@ -114,6 +122,16 @@ const DECOMPRESSORS: Readonly<Record<Compression, () => Promise<Decompress>>> = 
   zstd: async () => (await import('./zstd.js')).unzstd,
 };
 
+/** What was compressed may be an RDB that Valkey had compressed itself. */
+async function* unwrapped(chunks: AsyncGenerator<Uint8Array, void, void>, name: string): AsyncGenerator<Uint8Array, void, void> {
+  const inner = new ByteReader(chunks, name);
+  try {
+    yield* (isEnvelope(await inner.peek(3)) ? await DECOMPRESSORS[await openEnvelope(inner)]() : asIs)(inner);
+  } finally {
+    await chunks.return();
+  }
+}
+
 // eslint-disable-next-line @typescript-eslint/require-await -- one kind of source among asynchronous ones
 async function* slices(bytes: Uint8Array, chunkSize: number): AsyncGenerator<Uint8Array, void, void> {
   for (let at = 0; at < bytes.length; at += chunkSize) yield bytes.subarray(at, at + chunkSize);
@@ -136,6 +154,7 @@ class SourceInput implements Input {
   readonly name: string;
   size: number | undefined;
   compression: Compression | undefined;
+  ofPayloads = false;
   bytesRead = 0;
 
   constructor(
@@ -178,7 +197,8 @@ class SourceInput implements Input {
       const reader = new ByteReader(source, this.name);
       this.compression = await recognise(reader);
       const plainBytes = (await DECOMPRESSORS[this.compression]())(reader);
-      yield* this.options.text === true ? plainBytes : rdbOf(plainBytes);
+      const opened = this.compression === 'none' ? plainBytes : unwrapped(plainBytes, this.name);
+      yield* this.options.text === true ? opened : rdbOf(opened, () => (this.ofPayloads = true));
     } finally {
       await source.return();
     }

@@ -80,6 +80,14 @@ export function compileFilter(options: FilterOptions): Filter {
 }
 
 /**
+ * Whether function libraries go with the keys, where nobody says so: not where some keys are chosen. Libraries belong to all
+ * databases, so to choose some of these is no reason.
+ */
+export function takesFunctions({ filter = {}, limit }: { filter?: FilterOptions | undefined; limit?: number | undefined }): boolean {
+  return limit === undefined && !compileFilter({ ...filter, db: undefined }).active;
+}
+
+/**
  * The same expression, always in Unicode mode and without a memory of its last match (g, y).
  * TypeError, naming `option`, for one that Unicode mode does not allow.
  */

@@ -10,10 +10,16 @@ export class KeySet {
   private readonly digests = new DigestSet();
   private readonly words: Words128 = [0, 0, 0, 0];
   private readonly seed = randomInt(2 ** 32);
+  /** Keys came that are not remembered: there are as many as there may be. */
+  full = false;
 
-  /** Whether the key is new; it is not any more then. */
+  constructor(private readonly most = Infinity) {}
+
+  /** Whether the key is new, as far as is remembered; it is not any more then. */
   add(db: number, bytes: Uint8Array, start: number, end: number): boolean {
     murmur3(bytes, start, end, (this.seed ^ Math.imul(db, 0x9e3779b1)) >>> 0, this.words);
-    return this.digests.add(this.words);
+    if (this.digests.size < this.most) return this.digests.add(this.words);
+    this.full ||= !this.digests.has(this.words);
+    return !this.digests.has(this.words);
   }
 }

@@ -121,7 +121,7 @@ export abstract class PartsReader extends ValueReader {
     while (pos < end) {
       if (second && !this.inNode) {
         pos = readLength(bytes, pos, end, this.length);
-        this.plainNode = isPlainNode(this.length.value, pos);
+        this.plainNode = isPlainNode(this.length, pos);
         this.inNode = true;
         continue;
       }

@@ -3,7 +3,7 @@ import type { Hot } from '../bytes/hot.js';
 import { BYTES, Element, INT, int32, uint32 } from '../encodings/element.js';
 import { StreamId, StreamNode } from '../encodings/stream.js';
 import type { Frame } from '../rdb/frame.js';
-import { type Length, readLength } from '../rdb/length.js';
+import { type Length, lengthText, readLength } from '../rdb/length.js';
 import { readString, Scratch } from '../rdb/string.js';
 import type { TypeRow } from '../rdb/types.js';
 import { EXPIRY, FIELD, ITEM, type Layout, LAYOUTS, MEMBER, readElement, RELATIVE_EXPIRY, SCORE, TEXT } from './layouts.js';
@@ -57,10 +57,10 @@ export abstract class ValueReader {
   protected origin = 0;
 
   protected readonly element = new Element();
-  private readonly scratch: Scratch;
+  protected readonly scratch: Scratch;
   protected readonly length: Length = { value: 0, hi: 0, lo: 0 };
   private readonly node = new StreamNode();
-  private readonly streamId = new StreamId();
+  protected readonly streamId = new StreamId();
 
   constructor(hot?: Hot) {
     this.scratch = hot === undefined ? new Scratch() : new Scratch(hot, hot.allocate(1 << 21));
@@ -231,7 +231,7 @@ export abstract class ValueReader {
       let plain = false;
       if (second) {
         pos = readLength(bytes, pos, end, this.length);
-        plain = isPlainNode(this.length.value, pos);
+        plain = isPlainNode(this.length, pos);
       }
       pos = this.quicklistNode(second, plain, bytes, pos, end);
     }
@@ -320,9 +320,9 @@ const ITEMS: Readonly<Record<string, Layout>> = {
 };
 
 /** The container of a quicklist node (redis quicklist.h): 1 one large element, 2 a listpack. */
-export function isPlainNode(container: number, within: number): boolean {
-  if (container === 1 || container === 2) return container === 1;
-  throw new RdbError('BAD_QUICKLIST', { within, expected: 'a node of kind 1 or 2', got: `kind ${container}` });
+export function isPlainNode(container: Length, within: number): boolean {
+  if (container.value === 1 || container.value === 2) return container.value === 1;
+  throw new RdbError('BAD_QUICKLIST', { within, expected: 'a node of kind 1 or 2', got: `kind ${lengthText(container)}` });
 }
 
 function expiryOf(element: Element): number {

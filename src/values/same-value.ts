@@ -3,7 +3,7 @@ import { NEED } from '../rdb/frame.js';
 import { Framer } from '../rdb/framer.js';
 import { LEAST_PAYLOAD, parsePayload, PAYLOAD_FOOTER, payloadVersion } from '../rdb/payload.js';
 import { payloadFrame } from '../rdb/payload-frame.js';
-import type { RedisType } from '../rdb/types.js';
+import { type RedisType, TABLES } from '../rdb/types.js';
 import { haveSameBytes, sameByName, sameInOrder, sameOrBothMissing } from './same-parts.js';
 import { sameStream } from './same-stream.js';
 import { ValueBuilder } from './value-builder.js';
@@ -40,7 +40,9 @@ interface PayloadValue {
 
 /** All but the footer is the same, and means the same: some numbers of types are not those of Redis and of Valkey. */
 function haveSameBody(a: Uint8Array, b: Uint8Array): boolean {
-  if (a.length !== b.length || a.length < LEAST_PAYLOAD || payloadVersion(a).vendor !== payloadVersion(b).vendor) return false;
+  if (a.length !== b.length || a.length < LEAST_PAYLOAD) return false;
+  const [one, other] = [a, b].map((payload) => payloadVersion(payload).vendor);
+  if (one !== other && TABLES[one].types[a[0]] !== TABLES[other].types[b[0]]) return false;
   const end = a.length - PAYLOAD_FOOTER;
   return haveSameBytes(a.subarray(0, end), b.subarray(0, end));
 }

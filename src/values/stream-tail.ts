@@ -1,7 +1,7 @@
 import { RdbError } from '../bytes/errors.js';
 import { Element, INT, int32, uint32 } from '../encodings/element.js';
 import { StreamId } from '../encodings/stream.js';
-import { type Length, readLength } from '../rdb/length.js';
+import { type Length, lengthText, readLength } from '../rdb/length.js';
 import { readString, Scratch } from '../rdb/string.js';
 import type { TypeRow } from '../rdb/types.js';
 
@@ -220,7 +220,7 @@ export class StreamTail {
 
   /** A count of things that take `size` bytes each at least, checked against the bytes that are there. */
   private plausible(count: number, size: number): number {
-    if (count * size > this.end - this.pos) throw this.bad(`${count} entries`, 'the end of the value');
+    if (count * size > this.end - this.pos) throw this.bad(`${lengthText(this.read)} entries`, 'the end of the value');
     return count;
   }
 

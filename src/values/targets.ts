@@ -42,11 +42,13 @@ export const TARGETS: readonly Target[] = [
   row('redis', '8.6', 13),
   row('redis', '8.8', 14, WIDE),
   row('redis', '8.10', 15, WIDE),
+  row('redis', '8.12', 17, WIDE),
   row('valkey', '7.2', 11),
   row('valkey', '8.0', 11),
   row('valkey', '8.1', 11),
   row('valkey', '9.0', 80),
   row('valkey', '9.1', 80, WIDE),
+  row('valkey', '9.2', 81, WIDE),
 ];
 
 /** Types that stand in files alone: what they refer to is elsewhere in the file. RESTORE refuses them. */
@@ -74,6 +76,15 @@ export function acceptsVersion({ exact, rdbVersion, vendor }: Target, version: n
   if (exact) return version === rdbVersion;
   if (vendor === 'valkey' && isValkeys(rdbVersion)) return version >= 1 && (version <= COMMON_VERSION || (isValkeys(version) && version <= rdbVersion));
   return version <= rdbVersion;
+}
+
+/**
+ * The RDB version that a payload is sent with: no higher than its value needs and its file has, since a server may say that it is
+ * newer than it is.
+ */
+export function sentVersion({ exact, rdbVersion }: Target, { metaBytes, type }: { readonly metaBytes?: Uint8Array | undefined; readonly type: TypeRow }, fileVersion: number): number {
+  if (exact) return rdbVersion;
+  return Math.min(metaBytes === undefined ? type.since : Math.max(type.since, FIRST_KEY_META_VERSION), fileVersion);
 }
 
 /** The type of this name where the target reads it. */
@@ -131,4 +142,4 @@ function list(targets: readonly Target[]): string {
 }
 
 /** The latest server known, which reads most. */
-export const LATEST_REDIS = parseTarget('8.10');
+export const LATEST_REDIS = parseTarget('8.12');

@@ -3,7 +3,7 @@ import { BODY_START, DROPPED, END, FLAGS, KEY_END, KEY_START, KEYS_EXPIRED, KEYS
 import { type Batch, BATCH_ROWS } from '../rdb/batch.js';
 import { Frame } from '../rdb/frame.js';
 import { FrameTable } from '../rdb/frame-table.js';
-import type { Counts } from '../sinks/sink.js';
+import type { TakenCounts } from '../sinks/sink.js';
 import type { Extras, Slot } from './messages.js';
 import { SLOT_ROWS } from './sizes.js';
 
@@ -24,7 +24,7 @@ export class SlotBatch {
   private readonly keyMeta = new Map<number, Uint8Array>();
   private readonly rowFrame = new Frame();
   /** What was seen before the first row. */
-  private before: Readonly<Counts> = { read: 0, keys: 0, expired: 0, bytes: 0 };
+  private before: TakenCounts = { read: 0, keys: 0, expired: 0, bytes: 0 };
 
   /** The run that is still to be copied: `[runStart, runEnd)` of `run` stands at `runAt`. */
   private run: Uint8Array | undefined;
@@ -46,7 +46,7 @@ export class SlotBatch {
   }
 
   /** Takes a frame, whose bytes are borrowed until `release`. */
-  frame(kind: number, frame: Frame, leastExpiry: number, counts: Readonly<Counts>): void {
+  frame(kind: number, frame: Frame, leastExpiry: number, counts: TakenCounts): void {
     const { table } = this;
     this.begin(counts);
     const row = this.rows++;
@@ -67,7 +67,7 @@ export class SlotBatch {
   }
 
   /** Takes rows of a batch, but for those that were dropped; `meta` takes those that are no records. */
-  take(batch: Batch, counts: Readonly<Counts>, meta: (frame: Frame) => void): void {
+  take(batch: Batch, counts: TakenCounts, meta: (frame: Frame) => void): void {
     const { rowFrame } = this;
     const { from, now, table, to } = batch;
     this.begin(counts);
@@ -89,7 +89,7 @@ export class SlotBatch {
   }
 
   /** Takes rows from `row` on as long as a kernel can. Returns the first that it cannot. */
-  private copyRows(batch: Batch, row: number, counts: Readonly<Counts>, seen: Counts): number {
+  private copyRows(batch: Batch, row: number, counts: TakenCounts, seen: { expired: number }): number {
     const { before, bytes, hot, length, table } = this;
     if (this.run !== undefined) return row; // bytes that are yet to be copied come first
     const run: OwnRun = {
@@ -111,7 +111,7 @@ export class SlotBatch {
   }
 
   /** Takes a finished line. */
-  line(bytes: Uint8Array, counts: Readonly<Counts>): void {
+  line(bytes: Uint8Array, counts: TakenCounts): void {
     this.begin(counts);
     const row = this.rows++;
     this.release();
@@ -123,11 +123,11 @@ export class SlotBatch {
     this.open = this.binds = false;
   }
 
-  private begin(counts: Readonly<Counts>): void {
+  private begin(counts: TakenCounts): void {
     if (this.rows === 0) this.before = { ...counts };
   }
 
-  private count(row: number, counts: Readonly<Counts>): void {
+  private count(row: number, counts: TakenCounts): void {
     this.table.setWord(row, KEYS_READ, counts.read - this.before.read);
     this.table.setWord(row, KEYS_EXPIRED, counts.expired - this.before.expired);
   }
@@ -180,7 +180,7 @@ export class SlotBatch {
   }
 
   /** What would have been seen if the frame of this row had been refused at once. */
-  countsAt(row: number): Counts {
+  countsAt(row: number): TakenCounts {
     const { before, table } = this;
     let { keys } = before;
     for (let i = 0; i < row; i++) {

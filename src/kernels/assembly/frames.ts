@@ -25,8 +25,8 @@ const SELECTDB: u32 = OPCODES + 254;
 const AUX: u32 = OPCODES + 250;
 /** Database numbers are C ints. */
 const MAX_DB: usize = 0x7fffffff;
-/** The length of `valkey-ver`: a field that may change whose types the file has. */
-const VENDOR_NAME: u8 = 10;
+/** Lengths of names of aux fields that mean something to the framer, as bits: df-ver, aof-base, valkey-ver, aof-preamble, keydb-subexpire-key. */
+const TELLING: u32 = (1 << 6) | (1 << 8) | (1 << 10) | (1 << 12) | (1 << 19);
 
 /** An integer as text takes no more, and `lzf` writes up to 32 bytes past its end. */
 const ARENA_SLACK: usize = 48;
@@ -36,9 +36,10 @@ let growth: u64 = 0;
 
 /**
  * Fills rows [row, rows) with the records that begin in [pos, stop) and end before `end`. `types`: by first byte, the address of a
- * program (a count of words, and the words), 0 for none, and its number (rows of opcodes are written only where `meta` is set). Positions in
- * rows count from `base`, which stands at `offset` in the file. Keys that are not stored as bytes go to the arena, which ends at
- * `arenaEnd`. `state`: NEXT_… of layout.ts, in and out. Returns the first row that was not filled.
+ * program (a count of words, and the words), 0 for none, and its number (rows of opcodes are written only where `meta` is set); without a
+ * program, whether the file may have the opcode. Positions in rows count from `base`, which stands at `offset` in the file. Keys that are
+ * not stored as bytes go to the arena, which ends at `arenaEnd`. `state`: NEXT_… of layout.ts, in and out. Returns the first row that was
+ * not filled.
  */
 export function frames(
   types: usize, table: usize, row: i32, rows: i32, base: usize, end: usize, stop: usize, offset: f64, limit: f64, meta: bool, arenaEnd: usize, state: usize,
@@ -51,6 +52,9 @@ export function frames(
   let db = load<i32>(state, NEXT_DB);
   let arena = load<u32>(state, NEXT_ARENA) as usize;
   let read = load<u32>(state, NEXT_KEYS_READ);
+  const hasMs = load<u32>(types, (252 << 3) + 4) != 0;
+  const hasFreq = load<u32>(types, (249 << 3) + 4) != 0;
+  const hasIdle = load<u32>(types, (248 << 3) + 4) != 0;
   while (row < rows && pos < stop) {
     let flags = nextFlags;
     let expire = nextExpire;
@@ -59,7 +63,7 @@ export function frames(
     let p = pos;
     for (; p < end; ) {
       const byte = load<u8>(p);
-      if (byte == 252) {
+      if (byte == 252 && hasMs) {
         expire = load<i64>(p, 1);
         flags |= HAS_EXPIRE;
         p += 9;
@@ -67,10 +71,10 @@ export function frames(
         expire = (load<i32>(p, 1) as i64) * 1000;
         flags |= HAS_EXPIRE;
         p += 5;
-      } else if (byte == 249) {
+      } else if (byte == 249 && hasFreq) {
         freq = load<u8>(p, 1);
         p += 2;
-      } else if (byte == 248) {
+      } else if (byte == 248 && hasIdle) {
         p = readLength(p + 1);
         if (p == 0) break;
         idle = length as f64;
@@ -83,7 +87,7 @@ export function frames(
     const number = load<u32>(type, 4);
     const at = table + (row as usize) * ROW;
     if (number >= (OPCODES as u32)) {
-      if (p + 1 >= end || (number == AUX && load<u8>(p, 1) == VENDOR_NAME)) break;
+      if (p + 1 >= end || (number == AUX && load<u8>(p, 1) < 32 && (TELLING & ((1 as u32) << load<u8>(p, 1))) != 0)) break;
       const next = walk(program + 4, program + 4 + ((load<u32>(program) as usize) << 2), p + 1, end);
       if (next == 0) break;
       if (number == SELECTDB) {

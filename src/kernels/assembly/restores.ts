@@ -36,20 +36,21 @@ const FREQ_SIZE: usize = 11;
 const WITH_REPLACE = 1;
 const WITH_EXISTS = 2;
 
-/** A row of the table of outputs: where the next command goes, where there is no more room, commands so far. */
-const OUT: usize = 12;
+/** A row of the table of outputs: where the next command goes, where there is no more room, commands so far, and the server's clock (a double). */
+const OUT: usize = 24;
 const OUT_END: usize = 4;
 const OUT_UNITS: usize = 8;
+const OUT_NOW: usize = 16;
 
 /**
  * Writes rows [row, rows), whose positions count from `base`, to the output that `routes` (16384 numbers of 16 bits) has for the
  * slot of the key, or all to the first one where that is 0. Rows of records that were dropped are passed over. A row ends it that is no
- * whole record, that goes to another database than `db`, that has expired at `now`,
- * whose value, decompressed, is larger than `largest` (512 doubles by type; 0 for any) says, or whose output has no room. Returns that row.
+ * whole record, that goes to another database than `db`, that has expired by the clock of its output, whose value, decompressed, is larger
+ * than `largest` (512 doubles by type; 0 for any) says, or whose output has no room. Returns that row. `versions` are 512 numbers of 16
+ * bits, by type.
  */
-export function restores(table: usize, row: i32, rows: i32, base: usize, outs: usize, routes: usize, largest: usize, now: f64, db: i32, version: u32, options: i32): i32 {
+export function restores(table: usize, row: i32, rows: i32, base: usize, outs: usize, routes: usize, largest: usize, db: i32, versions: usize, options: i32): i32 {
   const replaces = (options & WITH_REPLACE) != 0;
-  const before = now as i64;
   for (; row < rows; row++) {
     const at = table + (row as usize) * ROW;
     const flags = load<i32>(at, FLAGS);
@@ -63,8 +64,8 @@ export function restores(table: usize, row: i32, rows: i32, base: usize, outs: u
     if (largest != 0 && !((load<u32>(at, GROWN) as f64) <= load<f64>(largest + (type << 3)))) break;
     const expires = (flags & HAS_EXPIRE) != 0;
     const expire = load<i64>(at, EXPIRE);
-    if (expires && expire <= before) break;
     const out = routes == 0 ? outs : outs + (load<u16>(routes + (keySlot(keyStart, keySize) << 1)) as usize) * OUT;
+    if (expires && expire <= (load<f64>(out, OUT_NOW) as i64)) break;
     let o = load<u32>(out) as usize;
     const payload: usize = 1 + size + FOOTER;
     if (o + keySize + keySize + payload + AROUND > (load<u32>(out, OUT_END) as usize)) break;
@@ -87,7 +88,7 @@ export function restores(table: usize, row: i32, rows: i32, base: usize, outs: u
     o = lineEnd(unsigned(payload as u64, o + 1));
     store<u8>(o, type as u8); // type numbers of Valkey are 256 more
     o = copy(start, size, o + 1);
-    store<u16>(o, version as u16);
+    store<u16>(o, load<u16>(versions + (type << 1)));
     store<u64>(o, updated(crcShared(type as u8, start, start + size), o, o + 2), 2);
     o = lineEnd(o + FOOTER);
     if (replaces) o = literal(o, REPLACE, REPLACE_SIZE);

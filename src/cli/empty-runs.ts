@@ -1,0 +1,58 @@
+import type { RestoreSummary } from '../commands/restore.js';
+import type { RunSummary } from '../commands/run.js';
+import type { FilterWords } from '../commands/terms.js';
+import { countText, keysText } from './numbers.js';
+
+/* What is to be said of a run that ended well and has no key to show for it. */
+
+type FilterFlags = { readonly [K in keyof FilterWords]?: unknown } & { readonly partition?: unknown };
+
+const FILTERS: readonly (keyof FilterFlags)[] = ['db', 'prefix', 'notPrefix', 'match', 'notMatch', 'regex', 'notRegex', 'type', 'notType', 'slot', 'partition', 'ttl', 'minSize', 'maxSize'];
+
+/** The options that leave keys out, as they are typed. */
+function filtersOf(flags: FilterFlags): string {
+  const given = FILTERS.filter((name) => flags[name] !== undefined && flags[name] !== false); // false is --no-ttl
+  return given.map((name) => `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`).join(', ');
+}
+
+const noKeys = ({ sources }: Pick<RunSummary, 'sources'>): string => (sources === 1 ? 'the source has no keys.' : `none of the ${countText(sources)} sources has a key.`);
+
+/** Of a command that writes all keys that pass; `filtered` did not. */
+export function emptyNotes(summary: RunSummary, filtered: number, flags: FilterFlags): string[] {
+  if (summary.read === 0) return [noKeys(summary)];
+  return filtered < summary.read ? [] : [`no key was written: ${allKeys(filtered)} left out by ${filtersOf(flags)}.`];
+}
+
+const allKeys = (keys: number): string => (keys === 1 ? 'the only one is' : `all ${countText(keys)} are`);
+
+/** Of a restore. */
+export function emptyRestoreNotes(summary: RestoreSummary, flags: FilterFlags & { readonly dryRun?: unknown }, ttlShift: number | undefined): string[] {
+  const { declined, failure, filtered, read, total } = summary;
+  const { expired, rejected, replaced, restored, skipped } = total;
+  if (declined || failure !== undefined || restored + replaced + skipped + rejected > 0) return [];
+  if (read === 0) return [noKeys(summary)];
+  if (filtered + expired < read) return [];
+  const nothing = `no key ${flags.dryRun === true ? 'is to be' : 'was'} restored`;
+  if (expired === 0) return [`${nothing}: ${allKeys(filtered)} left out by ${filtersOf(flags)}.`];
+  const which = filtered === 0 ? `${expired === 1 ? 'the only one' : `all ${countText(expired)}`} had expired` : `${keysText(filtered)} left out by ${filtersOf(flags)}, ${countText(expired)} expired`;
+  return [`${nothing}: ${which}. ${laterAdvice(summary, ttlShift)}--strip-ttl restores them without expiries.`];
+}
+
+/** How keys that have expired get back the time that they had when their file was written, or some time at least. */
+function laterAdvice({ firstExpiry, plan }: RestoreSummary, ttlShift = 0): string {
+  const written = 1000 * Math.min(...plan.sources.map((head) => head?.created ?? Infinity));
+  const now = Date.now() + Math.max(...plan.target.masters.map(({ clockAhead = 0 }) => clockAhead));
+  const shift = now - Math.min(written, firstExpiry);
+  if (shift <= ttlShift) return '';
+  return `--ttl-shift ${timeText(shift)}${written < firstExpiry ? ', the age of the source, gives them back the time that they had' : ' makes their expiries later, so that none is over'}; `;
+}
+
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
+
+/** Longer than that, as --ttl-shift takes it. */
+function timeText(ms: number): string {
+  const [unit, letter] = ms >= 2 * DAY ? [DAY, 'd'] : ms >= 2 * HOUR ? [HOUR, 'h'] : ([MINUTE, 'm'] as const);
+  return `${Math.floor(ms / unit) + 1}${letter}`;
+}
