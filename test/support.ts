@@ -61,29 +61,34 @@ export async function feed(framer: Framer, sink: RecordSink, chunks: Iterable<Ui
     before = chunk;
     for (let kind = FULL; kind !== NEED && kind !== END; ) {
       kind = framer.fill(batch);
+      let inBatch = true;
       try {
         for (const pass of passes) pass(batch);
         batch.to = batch.rows;
-        if (batch.rows > 0) sink.batch(batch);
+        if (batch.rows > 0) {
+          sink.batch(batch);
+          if (sink.full) await sink.flush();
+        }
+        inBatch = false;
         if (kind === FRAGMENT || kind === PIECE) {
           sink.frame(kind, framer.frame);
           await sink.settle();
         }
       } catch (error) {
         sink.rollback();
-        throw error instanceof RdbError ? placed(error, framer, batch) : error;
+        if (!(error instanceof RdbError)) throw error;
+        throw inBatch ? placed(error, batch) : framer.failed(error);
       }
     }
     sink.release();
     framer.release();
-    if (sink.full) await sink.flush();
   }
 }
 
 /** Adds the key that a sink was working on. */
-function placed(error: RdbError, framer: Framer, batch: Batch): RdbError {
-  const frame = batch.rows > 0 ? new Frame() : framer.frame;
-  if (batch.rows > 0) batch.read(batch.row, frame);
+function placed(error: RdbError, batch: Batch): RdbError {
+  const frame = new Frame();
+  batch.read(batch.row, frame);
   return error.at({ db: frame.db, key: shownKey(frame) });
 }
 

@@ -1,6 +1,7 @@
 import { type Hot, PLAIN } from '../bytes/hot.js';
 import { formatText } from '../bytes/text.js';
-import { DROPPED, HEAD_EDITED, KIND, SOURCE_DB } from '../kernels/layout.js';
+import { EMPTY } from '../encodings/element.js';
+import { DB, DROPPED, HEAD_EDITED, KIND, SOURCE_DB } from '../kernels/layout.js';
 import type { Batch } from '../rdb/batch.js';
 import { Frame, RECORD } from '../rdb/frame.js';
 import { KeySet } from '../values/key-set.js';
@@ -96,6 +97,8 @@ export abstract class DumpSink implements LastSink {
   /** The modifiers of the current key are not those that stand in its source. */
   protected stripped = false;
   private readonly rowFrame = new Frame();
+  /** For the key of a row. */
+  protected readonly key = { keyBytes: EMPTY, keyStart: 0, keyEnd: 0 };
   protected file: SourceFile = { name: '', version: 0, vendor: 'redis', typesUpTo: 0 };
 
   private readonly translation: Translation | undefined;
@@ -142,8 +145,18 @@ export abstract class DumpSink implements LastSink {
   }
 
   batch(batch: Batch): void {
-    if (this.seen !== undefined) this.dropRepeated(batch);
-    for (let row = batch.from; row < batch.to; row++) {
+    const { to } = batch;
+    for (let from = batch.from; ; from = batch.to + 1) {
+      batch.to = this.firstRepeated(batch, from, to);
+      this.rows(batch, from);
+      if (batch.to === to) break;
+      this.dropRepeated(batch, batch.to);
+    }
+  }
+
+  /** Takes rows [from, batch.to). */
+  private rows(batch: Batch, from: number): void {
+    for (let row = from; row < batch.to; row++) {
       const next = this.clock === undefined ? this.run(batch, row) : row;
       if (next > row) this.dropped = batch.table.has(next - 1, DROPPED);
       row = batch.row = next;
@@ -201,16 +214,27 @@ export abstract class DumpSink implements LastSink {
     this.clock = undefined;
   }
 
-  /** Drops the keys that came before. */
-  protected dropRepeated(batch: Batch): void {
-    const { rowFrame } = this;
+  /** The first row from `from` on whose key came before; `to` where there is none. */
+  protected firstRepeated(batch: Batch, from: number, to: number): number {
+    const { key, seen } = this;
+    if (seen === undefined) return to;
     const { table } = batch;
-    for (let row = batch.from; row < batch.to; row++) {
+    for (let row = from; row < to; row++) {
       if (table.word(row, KIND) !== RECORD || table.has(row, DROPPED)) continue;
-      batch.read(row, rowFrame);
-      this.sourceDb = table.word(row, SOURCE_DB);
-      if (!this.isNew(rowFrame)) batch.mark(row, DROPPED);
+      batch.readKey(row, key);
+      if (!seen.add(table.word(row, DB), key.keyBytes, key.keyStart, key.keyEnd)) return row;
     }
+    return to;
+  }
+
+  private dropRepeated(batch: Batch, row: number): void {
+    const { rowFrame } = this;
+    batch.read(row, rowFrame);
+    this.sourceDb = batch.table.word(row, SOURCE_DB);
+    this.repeated(rowFrame);
+    this.dropped = true;
+    this.clock = undefined;
+    batch.mark(row, DROPPED);
   }
 
   /** The RDB version of what is written. */
@@ -305,12 +329,15 @@ export abstract class DumpSink implements LastSink {
 
   /** Whether a key is to be written that may have come before. */
   protected isNew(frame: Frame): boolean {
-    const { seen } = this;
-    const { duplicates } = this.options;
-    if (seen === undefined || seen.add(frame.db, frame.keyBytes, frame.keyStart, frame.keyEnd)) return true;
-    if (duplicates === 'drop') this.counts.duplicates++;
-    else this.refuse(frame, `the key was there before${frame.db === this.sourceDb ? '' : ` in database ${frame.db}`}`);
+    if (this.seen?.add(frame.db, frame.keyBytes, frame.keyStart, frame.keyEnd) !== false) return true;
+    this.repeated(frame);
     return false;
+  }
+
+  /** A key comes again. */
+  private repeated(frame: Frame): void {
+    if (this.options.duplicates === 'drop') this.counts.duplicates++;
+    else this.refuse(frame, `the key was there before${frame.db === this.sourceDb ? '' : ` in database ${frame.db}`}`);
   }
 
   /** Notes what became of a function library. */

@@ -70,7 +70,6 @@ export class RdbSink extends DumpSink {
   private keyFile: RdbFile;
   private begun = false;
   private plain: PlainTypes | undefined;
-  private readonly key = { keyBytes: EMPTY, keyStart: 0, keyEnd: 0 };
   /** A run of records: `bytes[start, end)`, for `runFile`. */
   private runBytes: Uint8Array = EMPTY;
   private runStart = 0;

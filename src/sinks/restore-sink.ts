@@ -100,8 +100,8 @@ export class RestoreSink extends DumpSink {
     return true;
   }
 
-  protected override dropRepeated(): void {
-    // see isNew
+  protected override firstRepeated(_batch: Batch, _from: number, to: number): number {
+    return to;
   }
 
   /** The database that keys of a source's database go to. */
