@@ -4,7 +4,7 @@ import { Kernels } from '../src/kernels/kernels.js';
 import { PLAIN } from '../src/bytes/hot.js';
 import type { Pass } from '../src/pipeline/passes.js';
 import { Batch } from '../src/rdb/batch.js';
-import { END, FRAGMENT, Frame, type FramerOptions, FULL, NEED, PIECE, RECORD, shownKey } from '../src/rdb/frame.js';
+import { END, FRAGMENT, type FramerOptions, FULL, NEED, PIECE, RECORD } from '../src/rdb/frame.js';
 import { Framer } from '../src/rdb/framer.js';
 import { JsonLines } from '../src/sinks/json-lines.js';
 import { Output } from '../src/sinks/output.js';
@@ -77,19 +77,12 @@ export async function feed(framer: Framer, sink: RecordSink, chunks: Iterable<Ui
       } catch (error) {
         sink.rollback();
         if (!(error instanceof RdbError)) throw error;
-        throw inBatch ? placed(error, batch) : framer.failed(error);
+        throw inBatch ? batch.failed(error) : framer.failed(error);
       }
     }
     sink.release();
     framer.release();
   }
-}
-
-/** Adds the key that a sink was working on. */
-function placed(error: RdbError, batch: Batch): RdbError {
-  const frame = new Frame();
-  batch.read(batch.row, frame);
-  return error.at({ db: frame.db, key: shownKey(frame) });
 }
 
 /** Chunks in memory of their own. */

@@ -1,8 +1,8 @@
 import { RdbError } from '../bytes/errors.js';
-import { DROPPED, KIND, META } from '../kernels/layout.js';
+import { DROPPED, KIND, META, RECORD } from '../kernels/layout.js';
 import { filterRows, type Pass } from '../pipeline/passes.js';
 import type { Batch } from '../rdb/batch.js';
-import { END, Frame, type FramerOptions, FULL, NEED, shownKey } from '../rdb/frame.js';
+import { END, Frame, type FramerOptions, FULL, NEED } from '../rdb/frame.js';
 import { Framer } from '../rdb/framer.js';
 import { isMemberExpiry } from '../rdb/opcodes.js';
 import { Trailing } from '../rdb/trailing.js';
@@ -256,16 +256,13 @@ export class Records {
   /** Counts everything before a row that the sink found damaged, and that row. */
   private damagedAt(row: number, error: RdbError): RdbError {
     const { batch } = this.options;
-    const frame = new Frame();
-    batch.read(row, frame);
     this.count(row);
-    if (frame.opcode === undefined) {
+    this.rowDamaged = true;
+    if (batch.table.word(row, KIND) === RECORD) {
       this.counts.read++;
       this.counts.damaged++;
-      error.at({ db: frame.db, key: shownKey(frame) });
     }
-    this.rowDamaged = true;
-    return error;
+    return batch.failed(error);
   }
 
   private found(): void {

@@ -1,9 +1,10 @@
+import type { RdbError } from '../bytes/errors.js';
 import type { Hot } from '../bytes/hot.js';
 import { EMPTY } from '../encodings/element.js';
 import {
   DROPPED, END, FILTERED, FLAGS, HAS_EXPIRE, HAS_META, KEY_APART, KEY_END, KEY_HELD, KEY_START, KEYS_READ, KIND, META, OFFSET, RECORD, ROW_WORDS, START, TYPE,
 } from '../kernels/layout.js';
-import type { Frame } from './frame.js';
+import { Frame, shownKey } from './frame.js';
 import { FrameTable } from './frame-table.js';
 import { type OpcodeRow, TABLES } from './types.js';
 
@@ -175,6 +176,14 @@ export class Batch {
       if (words[at + KIND] === RECORD && (words[at + FLAGS] & DROPPED) === 0) left--;
     }
     return row;
+  }
+
+  /** Adds the place of the current row to an error in reading it. */
+  failed(error: RdbError): RdbError {
+    const frame = new Frame();
+    this.read(this.row, frame);
+    if (error.offset === undefined) error.within = undefined; // it counts from the beginning of a buffer of ours
+    return error.at({ offset: this.endOffset(this.row), ...(frame.opcode === undefined ? { db: frame.db, key: shownKey(frame) } : {}) });
   }
 
   /** Bytes of the file that the rows to be taken stand for. */
