@@ -1,12 +1,10 @@
-import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { buildPackage, collect, type Ended, Folder } from './cli-support.js';
+import { Folder, type Result } from './cli-support.js';
 import { TestCluster } from './redis-cluster.js';
 import { missingServer, SERVER, TestServer } from './redis-server.js';
 import { type Lies, RespProxy } from './resp-proxy.js';
-import { expiry, portOf, urlOf } from './restore-support.js';
+import { expiry, portOf, restore, urlOf } from './restore-support.js';
 import { len, rdb, str } from './support.js';
 
 const HOUR = 3_600_000;
@@ -25,32 +23,35 @@ interface Report {
 
 describe.skipIf(missingServer() !== undefined)(`rdbkit restore to ${SERVER} where this machine's clock is wrong`, () => {
   const folder = new Folder();
-  let bin: string;
   let server: TestServer;
   const proxies: RespProxy[] = [];
 
   beforeAll(async () => {
-    bin = buildPackage(folder);
     server = await TestServer.start('--enable-debug-command', 'yes');
-  }, 120_000);
+  });
   beforeEach(() => server.client.flushall());
   afterAll(async () => {
     await Promise.all([server.stop(), ...proxies.map((proxy) => proxy.stop())]);
     folder.remove();
   });
 
-  /** A process whose clock is so far ahead. */
-  function run(ahead: number, argv: readonly string[]): Promise<Ended> {
-    const preload = folder.file(
-      `clock${ahead}.mjs`,
-      `const Real = Date;
-globalThis.Date = class extends Real {
-  constructor(...args) { super(...(args.length === 0 ? [Real.now() + ${ahead}] : args)); }
-  static now() { return Real.now() + ${ahead}; }
-};
-`,
-    );
-    return collect(spawn(process.execPath, ['--import', pathToFileURL(preload).href, bin, 'restore', ...argv]));
+  /** With a clock that is so far ahead. */
+  async function run(ahead: number, argv: readonly string[]): Promise<Result> {
+    const Real = Date;
+    globalThis.Date = class extends Real {
+      constructor(at: number | string | Date = Real.now() + ahead) {
+        super(at);
+      }
+
+      static override now(): number {
+        return Real.now() + ahead;
+      }
+    } as DateConstructor;
+    try {
+      return await restore(argv);
+    } finally {
+      globalThis.Date = Real;
+    }
   }
 
   async function report(ahead: number, argv: readonly string[]): Promise<Report> {
