@@ -115,7 +115,7 @@ describe.skipIf(missingServer() !== undefined)('values over a limit of the serve
   });
 
   describe('a limit of 512 KiB, below that of batches', () => {
-    test.each([WORDS, undefined].flatMap((words) => ['error', 'skip', 'replace'].map((conflict) => [words, conflict] as const)))('%s: values in batches go in pieces, the others as they are: --on-conflict %s', async (words, conflict) => {
+    test.each([WORDS, undefined].flatMap((words) => ['error', 'skip', 'replace'].map((conflict) => [words, conflict] as const)))('it says %j: values in batches go in pieces, the others as they are: --on-conflict %s', async (words, conflict) => {
       await judge.client.flushall();
       if (conflict === 'replace') await judge.client.set('string:1', 'another');
       const proxy = await LimitProxy.start(portOf(judge), MB / 2, words);
@@ -134,9 +134,9 @@ describe.skipIf(missingServer() !== undefined)('values over a limit of the serve
   test('a server that is restarted at the same value has no limit', async () => {
     const node = await RedisNode.start();
     try {
-      const running = report([large, node.url, ...QUICKLY, '--max-bytes-per-second', '2mb', '--on-conflict', 'replace']);
+      const running = report([large, node.url, ...QUICKLY, '--max-bytes-per-second', '4mb', '--on-conflict', 'replace']);
       for (let i = 0; i < 2; i++) {
-        await new Promise((resolve) => setTimeout(resolve, 700));
+        await new Promise((resolve) => setTimeout(resolve, 400));
         await node.kill();
         await node.restart();
       }
