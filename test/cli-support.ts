@@ -1,5 +1,5 @@
 import { type ChildProcessWithoutNullStreams, execFileSync, spawn } from 'node:child_process';
-import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable, Writable } from 'node:stream';
@@ -83,13 +83,14 @@ export function aborted(by: InterruptSignal): AbortSignal {
   return AbortSignal.abort(new Interruption(by));
 }
 
-/** The package, built into a folder of its own: neither waits for nor disturbs `dist/`. Types are checked elsewhere. */
+/** The package, built into a folder of its own: neither waits for nor disturbs `dist/`. esbuild does it in a second, where tsc takes ten; types are checked elsewhere. */
 export function buildPackage(folder: Folder): string {
   cpSync(join(root, 'bin'), folder.at('bin'), { recursive: true });
   cpSync(join(root, 'package.json'), folder.at('package.json'));
   symlinkSync(join(root, 'node_modules'), folder.at('node_modules'), 'dir');
-  const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
-  execFileSync(process.execPath, [tsc, '-p', join(root, 'tsconfig.build.json'), '--noCheck', '--outDir', folder.at('dist')]);
+  const sources = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' }).filter((name) => /(?<!\.d)\.ts$/.test(name) && !name.startsWith(join('kernels', 'assembly')));
+  const esbuild = join(root, 'node_modules', '.bin', 'esbuild');
+  execFileSync(esbuild, [...sources.map((name) => join('src', name)), '--outbase=src', '--format=esm', '--target=node20', '--log-level=warning', `--outdir=${folder.at('dist')}`], { cwd: root });
   execFileSync('npm', ['run', '--silent', 'bundle'], { cwd: folder.path });
   for (const to of ['kernels', 'bin']) cpSync(join(root, 'src', 'kernels', 'kernels.wasm'), folder.at(join('dist', to, 'kernels.wasm')));
   return folder.at(join('bin', 'rdbkit.js'));

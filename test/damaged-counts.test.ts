@@ -68,17 +68,17 @@ describe.each(COMMANDS)('%s %s %s', (...command) => {
   });
 });
 
-test('threads count the same', { timeout: 30_000 }, () => {
+test('threads count the same', { timeout: 30_000 }, async () => {
   const big = Buffer.concat([rdb('REDIS0010', [Array.from({ length: 30_000 }, (_, i): Part => [0, str(`k${i}`), str('v'.repeat(1100))]), 16, str('bad'), str(listpack(['f', 'v']).map((byte, i) => (i === 0 ? 99 : byte)))], false)]);
   const source = folder.file('big.rdb', big);
-  const built = (...argv: string[]): Counts => {
-    const { stderr } = spawnSync(process.execPath, [join(root, 'bin', 'rdbkit.js'), 'decode', source, '-o', folder.at('out'), '--json', ...argv], { encoding: 'utf8' });
-    return JSON.parse(stderr) as Counts;
-  };
-  for (const threads of ['1', '2']) {
-    expect(built('--threads', threads)).toMatchObject({ keys: 30_000, keysRead: 30_001, keysFiltered: 0, keysDamaged: 1 });
-    expect(built('--threads', threads, '--match', 'k*9')).toMatchObject({ keys: 3000, keysRead: 30_001, keysFiltered: 27_001, keysDamaged: 0 });
-    expect(built('--threads', threads, '--match', '*d')).toMatchObject({ keys: 0, keysRead: 30_001, keysFiltered: 30_000, keysDamaged: 1 });
+  const argv = ['decode', source, '-o', folder.at('out'), '--json', '--threads'];
+  const alone = async (...more: string[]): Promise<string> => (await rdbkit([...argv, '1', ...more])).err;
+  const built = (...more: string[]): string => spawnSync(process.execPath, [join(root, 'bin', 'rdbkit.js'), ...argv, '2', ...more], { encoding: 'utf8' }).stderr;
+  for (const run of [alone, built]) {
+    const count = async (...more: string[]): Promise<Counts> => JSON.parse(await run(...more)) as Counts;
+    expect(await count()).toMatchObject({ keys: 30_000, keysRead: 30_001, keysFiltered: 0, keysDamaged: 1 });
+    expect(await count('--match', 'k*9')).toMatchObject({ keys: 3000, keysRead: 30_001, keysFiltered: 27_001, keysDamaged: 0 });
+    expect(await count('--match', '*d')).toMatchObject({ keys: 0, keysRead: 30_001, keysFiltered: 30_000, keysDamaged: 1 });
   }
 });
 

@@ -69,7 +69,7 @@ describe.skipIf(missingServer() !== undefined)(`one line says why nothing was re
 
   test('all have expired: the shift that is named restores all of them', async () => {
     const line = await lastLine([SESSIONS, url]);
-    const shift = /^rdbkit: no key was restored: all 1,000 had expired\. --ttl-shift (\d+d) makes their expiries later, so that none is over; --strip-ttl restores them without expiries\.$/.exec(line ?? '')?.[1];
+    const shift = /^rdbkit: no key was restored: all 1,000 had expired\. --ttl-shift (\d+d) moves their expiries into the future; --strip-ttl restores them without expiries\.$/.exec(line ?? '')?.[1];
     expect(shift).toBeDefined();
     expect(await report([SESSIONS, url, '--ttl-shift', shift ?? ''])).toMatchObject({ code: 0, keysRestored: 1000 });
     await server.client.flushall();
@@ -87,11 +87,11 @@ describe.skipIf(missingServer() !== undefined)(`one line says why nothing was re
   });
 
   test('some have expired, the others are left out', async () => {
-    expect(await lastLine([SESSIONS, url, '--prefix', 'nobody', '--partition', '1/2', '--dry-run'])).toBe('rdbkit: no key is to be restored: all 1,000 are left out by --prefix, --partition.');
+    expect(await lastLine([SESSIONS, url, '--prefix', 'nobody', '--partition', '1/2', '--dry-run'])).toBe('rdbkit: no key would be restored: all 1,000 are left out by --prefix, --partition.');
     const mixed = folder.file('mixed.rdb', rdb('REDIS0009', [...expiry(1e12), 0, str('old'), str('1'), 0, str('x'), str('2')]));
     expect(await lastLine([mixed, url, '--not-prefix', 'x', '--no-ttl', '--dry-run'])).toMatch(/^rdbkit: 1 key to restore/);
     expect(await lastLine([mixed, url, '--not-prefix', 'x'])).toMatch(
-      /^rdbkit: no key was restored: 1 key left out by --not-prefix, 1 expired\. --ttl-shift \d+d makes their expiries later, so that none is over; --strip-ttl restores them without expiries\.$/,
+      /^rdbkit: no key was restored: 1 key left out by --not-prefix, 1 expired\. --ttl-shift \d+d moves their expiries into the future; --strip-ttl restores them without expiries\.$/,
     );
   });
 

@@ -233,16 +233,16 @@ describe('as a process', () => {
     expect(await run(`R payload decode '${TEN}'`)).toMatchObject({ code: 0, out: '{"type":"string","value":"10"}\n', err: '' });
     expect(await run('R payload check < "$T/ten"')).toMatchObject({ code: 0, err: '' });
     expect(await run('head -c 12 "$T/ten" | R payload check')).toMatchObject({ code: 3, err: '' });
-    expect(await run('R dump "$F" --format payload --quiet | R payload check')).toMatchObject({ code: 0, out: '250 payloads: all valid\n' });
-    expect((await run('R dump "$F" --format payload --quiet | R payload decode > "$T/out" && R decode "$F" --quiet | cmp - "$T/out"')).code).toBe(0);
-    expect((await run('R dump "$F" --format payload --quiet | R payload decode | head -1 | cut -c 1-6; echo "${PIPESTATUS[@]}" >&2')).err).toBe('0 0 0 0\n');
+    expect(await run('R dump "$F" --format payload --quiet | tee "$T/lines" | R payload check')).toMatchObject({ code: 0, out: '250 payloads: all valid\n' });
+    expect((await run('R payload decode < "$T/lines" > "$T/out" && R decode "$F" --quiet | cmp - "$T/out"')).code).toBe(0);
+    expect((await run('cat "$T/lines" | R payload decode | head -1 | cut -c 1-6; echo "${PIPESTATUS[@]:1}" >&2')).err).toBe('0 0 0\n');
     expect(await run(`R payload decode '${TEN}' > /dev/full`)).toMatchObject({ code: 4, err: 'rdbkit: cannot write standard output: no space is left on the device.\n' });
-    expect((await run('R payload --help')).out).toContain('check');
-    expect((await run('R payload check --help')).out).toContain('--from <form>');
   }, 60_000);
 
   test('the help fits a terminal', async () => {
-    const { out } = await run('R payload check --help');
+    expect((await given('--help')).out).toContain('check');
+    const { out } = await given('check', '--help');
+    expect(out).toContain('--from <form>');
     expect(out.split('\n').filter((line) => line.length > 80)).toEqual([]);
   });
 });

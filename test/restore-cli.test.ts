@@ -180,7 +180,7 @@ describe.skipIf(missingServer() !== undefined)(`messages of rdbkit restore to ${
     const { code, err } = await restore([hostile, hostile, urlOf(server, '/3'), '--parallel', '1']);
     expect(code).toBe(1);
     expect(err).toContain('key "\\u001b]0;title\\u0007\\n\\r\\u009b2J"');
-    expect(err).toContain(`key "constructor": 127.0.0.1:${portOf(server)} answered: the key is there`);
+    expect(err).toContain(`key "constructor": 127.0.0.1:${portOf(server)}: the target has the key already`);
     expect(err).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/);
   });
 

@@ -7,6 +7,7 @@ import { contentOf, differences, type FaultData, faultData } from './fault-data.
 import { randomFrom } from './fault-proxy.js';
 import { RedisNode, until } from './redis-node.js';
 import { missingServer } from './redis-server.js';
+import { callsOf } from './restore-support.js';
 
 const missing = missingServer();
 const folder = new Folder();
@@ -34,11 +35,13 @@ interface Summary {
 
 const run = (argv: readonly string[]): Promise<Ended> => collect(spawn(process.execPath, [bin, 'restore', ...argv, '--json']));
 
-/** Runs the built program, and ends it so many milliseconds after it has connected. */
-async function runUntil(server: RedisNode, argv: readonly string[], when: number, signal: NodeJS.Signals): Promise<Ended> {
+/** Runs the built program, and ends it so many milliseconds after it has connected, or has written something. */
+async function runUntil(server: RedisNode, argv: readonly string[], after: 'connecting' | 'writing', when: number, signal: NodeJS.Signals): Promise<Ended> {
+  const before = await callsOf(server.client, 'restore');
   const child = spawn(process.execPath, [bin, 'restore', ...argv, '--json']);
   const ended = collect(child);
-  await until('it has connected', async () => child.exitCode !== null || String(await server.client.client('LIST')).includes('name=rdbkit'));
+  const begun = async (): Promise<boolean> => (after === 'writing' ? (await callsOf(server.client, 'restore')) > before : String(await server.client.client('LIST')).includes('name=rdbkit'));
+  await until(`it is ${after}`, async () => child.exitCode !== null || (await begun()));
   await Promise.race([ended, delay(when)]);
   child.kill(signal);
   return ended;
@@ -47,7 +50,7 @@ async function runUntil(server: RedisNode, argv: readonly string[], when: number
 const summaryOf = ({ err }: Ended): Summary => JSON.parse(err.trim().split('\n').at(-1) ?? '') as Summary;
 
 /** Milliseconds that the program has at the most. */
-const LIFE = 400;
+const LIFE = 300;
 const ROUNDS = 27;
 
 describe.skipIf(missing !== undefined)('a restore that is killed and started again', { timeout: 120_000 }, () => {
@@ -63,7 +66,8 @@ describe.skipIf(missing !== undefined)('a restore that is killed and started aga
       let inTheMiddle = 0;
       for (let round = 0; round < ROUNDS; round++) {
         const signal = random() < 0.3 ? 'SIGINT' : 'SIGKILL';
-        const ended = await runUntil(server, [...argv, '--max-keys-per-second', '1000'], random() * LIFE, signal);
+        const after = round % 3 === 2 ? 'connecting' : 'writing';
+        const ended = await runUntil(server, [...argv, '--max-keys-per-second', '1000'], after, random() * LIFE, signal);
         expect(ended.code === 0, `round ${round} ended early: ${ended.err}`).toBe(false);
         if (ended.signal === 'SIGKILL') kills++;
         else {
@@ -97,7 +101,7 @@ describe.skipIf(missing !== undefined)('a checkpoint', { timeout: 60_000 }, () =
 
   beforeAll(async () => {
     [server, other] = await Promise.all([RedisNode.start(), RedisNode.start()]);
-    const ended = await runUntil(server, [source, server.url, '--checkpoint', checkpoint, '--max-keys-per-second', '500'], 1000, 'SIGINT');
+    const ended = await runUntil(server, [source, server.url, '--checkpoint', checkpoint, '--max-keys-per-second', '500'], 'writing', 1000, 'SIGINT');
     expect(ended, ended.err).toMatchObject({ code: 130 });
     expect(existsSync(checkpoint)).toBe(true);
   }, 60_000);

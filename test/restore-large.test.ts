@@ -145,7 +145,7 @@ describe.skipIf(missingServer() !== undefined)(`rdbkit restore of large values t
     const [line, ...rest] = readFileSync(path, 'utf8').split('\n');
     expect(rest).toEqual(['']);
     const rejected = JSON.parse(line) as Record<string, unknown>;
-    expect(rejected).toMatchObject({ db: 0, key: 'a', type: 'string', server: expect.stringMatching(/^127\.0\.0\.1:\d+$/) as string, error: expect.stringContaining('the key is there') as string });
+    expect(rejected).toMatchObject({ db: 0, key: 'a', type: 'string', server: expect.stringMatching(/^127\.0\.0\.1:\d+$/) as string, error: expect.stringContaining('the target has the key already') as string });
     const payload = Buffer.from(String(rejected.payload), 'base64');
     expect(lines((await rdbkit(['dump', two, '--format', 'payload', '--prefix', 'a'])).out)).toMatchObject([{ payload: expect.any(String) as string }]);
     await server.client.restore('copy', 0, payload);

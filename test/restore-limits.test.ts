@@ -101,7 +101,7 @@ describe.skipIf(missingServer() !== undefined)('values over a limit of the serve
 
   test('a warning names the first one, and its size', async () => {
     const { err } = await restore([large, urlOf(buffers), ...QUICKLY]);
-    expect(err).toMatch(/rdbkit: warning: 127\.0\.0\.1:\d+ closes the connection at the value of key "(string|hash|list)" in database 0, whose payload has 2\d{6} bytes: it and larger ones are written with plain commands\.\n/);
+    expect(err).toMatch(/rdbkit: warning: 127\.0\.0\.1:\d+ closes the connection when it gets key "(string|hash|list)" of database 0, a payload of 2\d{6} bytes: this value and larger ones are written with plain commands\.\n/);
   });
 
   test('a module value, which no commands make', async () => {
@@ -115,10 +115,10 @@ describe.skipIf(missingServer() !== undefined)('values over a limit of the serve
   });
 
   describe('a limit of 512 KiB, below that of batches', () => {
-    test.each(['error', 'skip', 'replace'])('values in batches go in pieces, the others as they are: --on-conflict %s', async (conflict) => {
+    test.each([WORDS, undefined].flatMap((words) => ['error', 'skip', 'replace'].map((conflict) => [words, conflict] as const)))('it says %j: values in batches go in pieces, the others as they are: --on-conflict %s', async (words, conflict) => {
       await judge.client.flushall();
       if (conflict === 'replace') await judge.client.set('string:1', 'another');
-      const proxy = await LimitProxy.start(portOf(judge), MB / 2, WORDS);
+      const proxy = await LimitProxy.start(portOf(judge), MB / 2, words);
       try {
         const { code, errors, keysReplaced, keysRestored, rejected } = await report([batches, proxy.url, ...QUICKLY, '--on-conflict', conflict]);
         expect({ code, errors, keys: keysRestored + keysReplaced, rejected }).toEqual({ code: 0, errors: [], keys: digestsOfBatches.size, rejected: [] });
@@ -134,9 +134,9 @@ describe.skipIf(missingServer() !== undefined)('values over a limit of the serve
   test('a server that is restarted at the same value has no limit', async () => {
     const node = await RedisNode.start();
     try {
-      const running = report([large, node.url, ...QUICKLY, '--max-bytes-per-second', '2mb', '--on-conflict', 'replace']);
+      const running = report([large, node.url, ...QUICKLY, '--max-bytes-per-second', '4mb', '--on-conflict', 'replace']);
       for (let i = 0; i < 2; i++) {
-        await new Promise((resolve) => setTimeout(resolve, 700));
+        await new Promise((resolve) => setTimeout(resolve, 400));
         await node.kill();
         await node.restart();
       }

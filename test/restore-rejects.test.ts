@@ -72,7 +72,7 @@ describe.skipIf(missingServer() !== undefined)(`payloads over a mebibyte in --re
     const state = folder.at('state.json');
     expect(await report([source, source, url, '--parallel', '1', '--rejects', path, '--checkpoint', state])).toMatchObject({ code: 1, keysRestored: 4, keysRejected: 4 });
     expect(JSON.parse(readFileSync(state, 'utf8'))).toMatchObject({ rejectsBytes: readFileSync(path).length, finished: true });
-    expect(rejected().find(({ key }) => key === 'list')).toMatchObject({ db: 0, type: 'list', expireAt: 4_102_444_800_123, server: expect.stringMatching(/^127/) as string, error: expect.stringContaining('the key is there') as string });
+    expect(rejected().find(({ key }) => key === 'list')).toMatchObject({ db: 0, type: 'list', expireAt: 4_102_444_800_123, server: expect.stringMatching(/^127/) as string, error: expect.stringContaining('the target has the key already') as string });
     await server.client.flushall();
     expect(await report([path, url])).toMatchObject({ code: 0, keysRestored: 4 });
     expect(await digestOf(server)).toBe(await digestOf(judge));

@@ -123,7 +123,7 @@ describe.skipIf(missingServer() !== undefined)(`rdbkit restore to ${SERVER}`, ()
       const { code, err } = await restore([path, urlOf(server, '/2')]);
       expect(code).toBe(1);
       expect(err).toContain(`NOT_RESTORED: ${path}, db 2, key "a":`);
-      expect(err).toMatch(/the key is there: somebody else wrote it, or another source or database had it, too\.\n/);
+      expect(err).toMatch(/the target has the key already: another client wrote it, or another source or database has the same key\.\n/);
       expect(err).toMatch(/rdbkit: 3 keys restored, 1 rejected; /);
       expect(await keysIn(2)).toEqual(['a', 'b', 'c']);
     });
@@ -290,7 +290,7 @@ describe.skipIf(missingServer() !== undefined)(`rdbkit restore to ${SERVER}`, ()
     test('to the millisecond; what has expired is left out and counted', async () => {
       const { code, err } = await restore([source(), url]);
       expect(code).toBe(0);
-      expect(err).toMatch(/rdbkit: 3 keys restored, 1 left out, since they had expired; /);
+      expect(err).toMatch(/rdbkit: 3 keys restored, 1 left out as expired; /);
       expect([await pexpiretime('a'), await pexpiretime('b'), await pexpiretime('s'), await pexpiretime('over')]).toEqual([at, -1, at + 1, -2]);
     });
 

@@ -32,7 +32,7 @@ export function emptyRestoreNotes(summary: RestoreSummary, flags: FilterFlags & 
   if (declined || failure !== undefined || restored + replaced + skipped + rejected > 0) return [];
   if (read === 0) return [noKeys(summary)];
   if (filtered + expired < read) return [];
-  const nothing = `no key ${flags.dryRun === true ? 'is to be' : 'was'} restored`;
+  const nothing = `no key ${flags.dryRun === true ? 'would be' : 'was'} restored`;
   if (expired === 0) return [`${nothing}: ${allKeys(filtered)} left out by ${filtersOf(flags)}.`];
   const which = filtered === 0 ? `${expired === 1 ? 'the only one' : `all ${countText(expired)}`} had expired` : `${keysText(filtered)} left out by ${filtersOf(flags)}, ${countText(expired)} expired`;
   return [`${nothing}: ${which}. ${laterAdvice(summary, ttlShift)}--strip-ttl restores them without expiries.`];
@@ -44,7 +44,7 @@ function laterAdvice({ firstExpiry, plan }: RestoreSummary, ttlShift = 0): strin
   const now = Date.now() + Math.max(...plan.target.masters.map(({ clockAhead = 0 }) => clockAhead));
   const shift = now - Math.min(written, firstExpiry);
   if (shift <= ttlShift) return '';
-  return `--ttl-shift ${timeText(shift)}${written < firstExpiry ? ', the age of the source, gives them back the time that they had' : ' makes their expiries later, so that none is over'}; `;
+  return `--ttl-shift ${timeText(shift)}${written < firstExpiry ? ', the age of the source, gives them back the time that they had' : ' moves their expiries into the future'}; `;
 }
 
 const MINUTE = 60_000;

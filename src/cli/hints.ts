@@ -43,5 +43,5 @@ export function payloadHint(code: ErrorCode): string {
   if (code === 'BAD_PAYLOAD' || code === 'READ_FAILED') return HINTS[code];
   if (code === 'CHECKSUM') return `${RETAKE} rdbkit payload decode --no-checksum decodes it as it is.`;
   if (code === 'UNKNOWN_OPCODE') return `${RETAKE} If it is of a newer or changed server, look for a newer rdbkit.`;
-  return code.startsWith('BAD_') ? `${RETAKE} If a server restores it, please report this as a bug of rdbkit.` : RETAKE;
+  return code.startsWith('BAD_') ? `${RETAKE} Do not restore it: a damaged value can crash a server. If you know that it is whole, please report this as a bug of rdbkit.` : RETAKE;
 }

@@ -90,8 +90,8 @@ async function runRestore(words: readonly string[], flags: RestoreFlags, io: Io,
       });
       problems.sum(say);
       for (const server of summary.unconfirmed) say(`warning: ${printable(server)}: no replica confirmed what was written; a failover now could lose keys.`);
-      for (const { command, error, server } of summary.companionsRefused) say(`warning: ${printable(server)} does not answer to ${command} (${printable(error)}): keys were written all the same, but how many of them took the place of another value is not known.`);
-      if (summary.unanswered > 0) say(`warning: ${keysText(summary.unanswered)} sent without an answer: they may be on the target, too.`);
+      for (const { command, error, server } of summary.companionsRefused) say(`warning: ${printable(server)} refuses ${command} (${printable(error)}): the keys were written, but how many of them replaced another value is not known.`);
+      if (summary.unanswered > 0) say(`warning: ${keysText(summary.unanswered)} sent but not answered: ${summary.unanswered === 1 ? 'it' : 'they'} may be on the target as well.`);
       for (const { keys, policy, server } of summary.evicted) say(`warning: ${printable(server)}: ${keysText(keys)} evicted meanwhile (maxmemory-policy ${printable(policy)}): what was restored may be among them. Give it more memory (maxmemory), or restore fewer keys.`);
       if (summary.declined) say('nothing was written.');
       if (summary.failure !== undefined) say(`${serverErrorLine(summary.failure)}${whatNext(options)}`);
@@ -140,11 +140,11 @@ function closingLines(summary: RestoreSummary, { functions, verbose }: RestoreFl
   const there = total.restored + total.replaced;
   const counts = [
     `${keysText(total.restored)} ${dryRun ? 'to restore' : 'restored'}`,
-    ...(total.uncounted > 0 ? [`${countText(total.uncounted)} of them perhaps in place of another value`] : []),
+    ...(total.uncounted > 0 ? [`${countText(total.uncounted)} of which may have replaced another value`] : []),
     ...(total.replaced > 0 ? [`${countText(total.replaced)} ${dryRun ? 'to replace one from another source or database' : 'replaced'}`] : []),
-    ...(total.skipped > 0 ? [`${countText(total.skipped)} ${dryRun ? 'to skip, since another source or database has them, too' : 'skipped, since they are there'}`] : []),
+    ...(total.skipped > 0 ? [`${countText(total.skipped)} ${dryRun ? 'to skip, as another source or database has the same key' : 'skipped, as the target has the key'}`] : []),
     ...(total.rejected > 0 ? [`${countText(total.rejected)} rejected`] : []),
-    ...(total.expired > 0 ? [`${countText(total.expired)} left out, since they had expired`] : []),
+    ...(total.expired > 0 ? [`${countText(total.expired)} left out as expired`] : []),
     ...(total.transcoded > 0 ? [`${countText(total.transcoded)} in another encoding`] : []),
     ...(told > 0 ? [`${countText(told)} not restored that ${told === 1 ? 'is no key' : 'are no keys'}`] : []),
     ...(filtered > 0 ? [`${countText(filtered)} filtered out`] : []),

@@ -147,7 +147,7 @@ function clocks({ masters }: TargetFacts): string[] {
   return masters.flatMap(({ clockAhead, name }) => {
     if (clockAhead === undefined) return [`${name} does not tell the time (INFO, TIME): this machine's clock decides which keys have expired`];
     if (Math.abs(clockAhead) <= CLOCKS_AGREE) return [];
-    return [`the clock of ${name} is ${Math.round(Math.abs(clockAhead) / 1000)} s ${clockAhead > 0 ? 'ahead of' : 'slower than'} this machine's, and decides which keys have expired`];
+    return [`the clock of ${name} is ${Math.round(Math.abs(clockAhead) / 1000)} s ${clockAhead > 0 ? 'ahead of' : 'behind'} this machine's, and it decides which keys have expired`];
   });
 }
 

@@ -3,7 +3,7 @@ import type { KeyProblem } from '../sinks/dump-sink.js';
 import type { Library } from '../sinks/libraries.js';
 import { type RejectsFile, rejectedType } from '../sinks/rejects-file.js';
 import { Ledger } from '../sinks/restore-ledger.js';
-import { CLOSES, type Rejected, type Stretch } from '../sinks/restore-progress.js';
+import { CLOSES, type Rejected, type Stretch, THERE } from '../sinks/restore-progress.js';
 import type { Lane } from './restore-lanes.js';
 import type { RestoreOptions } from './restore-options.js';
 
@@ -81,6 +81,6 @@ function problemOf(file: string, { db, error, key, payload, server }: Rejected):
   if (server === undefined) return { file, db, key, reason: error };
   const module = payload !== undefined && rejectedType(payload) === 'module';
   if (error.startsWith(CLOSES)) return { file, db, key, reason: `${server}: ${error}` };
-  const hint = module && !isOverLimit(error) ? '; it is a value of a module, which the target must have' : '';
-  return { file, db, key, reason: `${server} answered: ${error}${hint}` };
+  const hint = /DUMP payload version/.test(error) ? '; if the target is older than it says, give its version with --target-version' : module && !isOverLimit(error) ? '; it is a value of a module, which the target must have' : '';
+  return { file, db, key, reason: `${server}${error === THERE ? '' : ' answered'}: ${error}${hint}` };
 }

@@ -1,4 +1,4 @@
-import { Answers } from './answers.js';
+import type { Answers } from './answers.js';
 import { encodeCommand } from './commands.js';
 import type { Custody } from './custody.js';
 
@@ -47,12 +47,10 @@ export class Barriers {
     this.bytesSince += bytes;
   }
 
-  /** Returns what takes the answer to a BARRIER that is sent now. */
-  next(): Answers {
+  /** A BARRIER is sent, and this takes its answer. */
+  begun(answers: Answers): void {
     this.bytesSince = 0;
-    const barrier = new Answers(1);
-    this.asked.add(barrier);
-    return barrier;
+    this.asked.add(answers);
   }
 
   /** Returns whether these are the answers to a barrier. */

@@ -68,6 +68,8 @@ export class Bulk implements LinksEvents {
   private readonly change = new Signal();
   private readonly over = new AbortController();
   private lastError = 'the connection was lost';
+  /** The key at which the connection that was lost last had to answer. */
+  private lostAt: string | undefined;
   private recovering = false;
   /** Why all keys so far were refused, and how many; undefined where something else became of one. */
   private refusals: { reason: string; count: number } | undefined = { reason: '', count: 0 };
@@ -208,8 +210,8 @@ export class Bulk implements LinksEvents {
     if (refusals === undefined) return;
     this.refusals = batch.taken > 0 ? undefined : refusals.count === 0 || refusals.reason === error ? { reason: error, count: refusals.count + 1 } : undefined;
     if (this.refusals?.count !== MOST_REFUSED) return;
-    const version = /DUMP payload version/.test(error) ? ' Where the target is older than it says, --target-version names the version that it has.' : '';
-    const advice = `The first ${MOST_REFUSED} keys were refused for this reason and none was taken, so the rest was not read.${version}`;
+    const version = /DUMP payload version/.test(error) ? ' If the target is older than it says, give its version with --target-version.' : '';
+    const advice = `The first ${MOST_REFUSED.toLocaleString('en-US')} keys were all refused for this reason, so the rest was not read.${version}`;
     this.fail(new ServerError('REFUSED', name, error, undefined, advice));
   }
 
@@ -253,7 +255,8 @@ export class Bulk implements LinksEvents {
 
   lost(link: Link, sent: readonly Batch[], cause: unknown, due: Batch | undefined): void {
     if (this.closed) return;
-    this.lastError = `${link.name}: ${reasonOf(cause)}${due === undefined ? '' : `, at ${nameOf(due.unit(due.answered))}`}`;
+    this.lastError = cause instanceof ServerError ? cause.message : `${link.name}: ${reasonOf(cause)}`;
+    if (sent.length > 0) this.lostAt = due && nameOf(due.unit(due.answered));
     this.stale = true;
     if (cause instanceof ServerError && cause.code === 'REFUSED') this.fail(cause);
     else if (!(cause instanceof ConnectionLost || cause instanceof ServerError || isSystemError(cause) || cause instanceof SyntaxError)) this.fail(new ServerError('LOST', link.name, reasonOf(cause), cause, 'What the server confirmed is restored.')); // a file that cannot be written: no patience helps
@@ -280,7 +283,7 @@ export class Bulk implements LinksEvents {
   learnLimit(server: string, db: number, key: Uint8Array, size: number): void {
     if (size < LEAST_LIMIT || size >= this.tooLarge) return;
     if (this.tooLarge === Infinity) {
-      this.options.onNote(`${server} closes the connection at the value of key ${textOf(key)} in database ${db}, whose payload has ${size} bytes: it and larger ones are written with plain commands`);
+      this.options.onNote(`${server} closes the connection when it gets key ${textOf(key)} of database ${db}, a payload of ${size} bytes: this value and larger ones are written with plain commands`);
     }
     this.tooLarge = size;
   }
@@ -349,7 +352,7 @@ export class Bulk implements LinksEvents {
     const down = this.links.ofMasters.filter((link) => link.waiting && link.downSince > 0).map((link) => link.downSince);
     const first = Math.min(this.retries.oldest, ...down);
     if (Date.now() - first <= retryFor) return false;
-    this.fail(new ServerError('LOST', this.servers.masters[0]?.name ?? '', `given up after ${Math.round(retryFor / 1000)} s; the last error was: ${this.lastError}`));
+    this.fail(new ServerError('LOST', this.servers.masters[0]?.name ?? '', `given up after ${Math.round(retryFor / 1000)} s; the last error was: ${this.lastError}${this.lostAt === undefined ? '' : `; the connection was lost at ${this.lostAt}`}`));
     return true;
   }
 

@@ -183,22 +183,28 @@ export class Link {
   }
 
   private async settled(): Promise<void> {
-    while (this.flight.size > 0 || this.unsettled.length > 0) {
-      if (this.socket === undefined) throw new ConnectionLost('the connection has ended');
-      await this.change.wait();
-    }
+    while (this.socket !== undefined && (this.flight.size > 0 || this.unsettled.length > 0)) await this.change.wait();
+    if (this.socket === undefined) throw this.endedBy;
   }
 
   private ask(...command: string[]): Promise<Answers> {
     const answers = new Answers(1);
-    this.flight.add(answers);
+    this.expect(answers);
     this.put(encodeCommand(command));
     return answers.all();
   }
 
-  private barrier(): Answers {
-    const answers = this.barriers.next();
+  /** Throws without a connection: what waited then would take the answers that come from the next one. */
+  private expect(answers: Answers): Duplex {
+    const { connected } = this;
     this.flight.add(answers);
+    return connected;
+  }
+
+  private barrier(): Answers {
+    const answers = new Answers(1);
+    this.expect(answers);
+    this.barriers.begun(answers);
     this.put(BARRIER);
     return answers;
   }
@@ -209,7 +215,7 @@ export class Link {
     this.watchdog.sign();
     try {
       reader.push(chunk);
-      for (let kind = reader.next(); kind !== NO_REPLY; kind = reader.next()) {
+      for (let kind = reader.next(); kind !== NO_REPLY && socket === this.socket; kind = reader.next()) {
         if (kind === OK) flight.oks(reader.count);
         else flight.reply(kind === ERROR ? reader.text : undefined, kind === INTEGER ? reader.integer : undefined);
       }
@@ -315,8 +321,8 @@ export class Link {
     await this.settled();
     if (this.db !== db) await this.select(db);
     const answers = new Answers(0, true);
-    this.flight.add(answers);
-    const wire = new Wire(answers, (bytes) => this.putAndDrain(bytes), this.runId);
+    const socket = this.expect(answers);
+    const wire = new Wire(answers, (bytes) => this.putAndDrain(socket, bytes), this.runId);
     try {
       const result = await work(wire);
       await wire.end();
@@ -331,12 +337,12 @@ export class Link {
   }
 
   /** Until the bytes are written, and may change. A write that fails ends the connection: what has come before is read first. */
-  private async putAndDrain(bytes: Uint8Array): Promise<void> {
+  private async putAndDrain(socket: Duplex, bytes: Uint8Array): Promise<void> {
     await turn();
-    const { connected } = this;
+    if (socket !== this.socket) throw this.endedBy;
     this.watchdog.watch();
     this.watchdog.sign();
-    const error = await new Promise<Error | null | undefined>((resolve) => connected.write(bytes, resolve));
+    const error = await new Promise<Error | null | undefined>((resolve) => socket.write(bytes, resolve));
     if (error) throw new ConnectionClosed(reasonOf(error), { cause: error });
   }
 

@@ -9,7 +9,7 @@ import { Ledger } from './restore-ledger.js';
 export type RestoreConflict = 'error' | 'skip' | 'replace';
 
 /** Why a key is rejected that the target has. */
-export const THERE = 'the key is there: somebody else wrote it, or another source or database had it, too';
+export const THERE = 'the target has the key already: another client wrote it, or another source or database has the same key';
 
 /** How a reason begins that the server itself has not said. */
 export const CLOSES = 'the server closes the connection';
