@@ -18,7 +18,7 @@ export default tseslint.config(
       eqeqeq: 'error',
     },
   },
-  { files: ['test/**/*.ts'], rules: { '@typescript-eslint/explicit-function-return-type': 'off', '@typescript-eslint/no-non-null-assertion': 'off', '@typescript-eslint/require-await': 'off', '@typescript-eslint/no-misused-spread': 'off', '@typescript-eslint/unbound-method': 'off', '@typescript-eslint/no-unused-vars': ['error', { varsIgnorePattern: '^_' }], 'no-console': 'off' } },
+  { files: ['test/**/*.{ts,mjs}'], rules: { '@typescript-eslint/explicit-function-return-type': 'off', '@typescript-eslint/no-non-null-assertion': 'off', '@typescript-eslint/require-await': 'off', '@typescript-eslint/no-misused-spread': 'off', '@typescript-eslint/unbound-method': 'off', '@typescript-eslint/no-unused-vars': ['error', { varsIgnorePattern: '^_' }], 'no-console': 'off' } },
   { files: ['**/*.js', '**/*.mjs'], ...tseslint.configs.disableTypeChecked },
   { files: ['bench/**'], rules: { 'no-console': 'off', '@typescript-eslint/explicit-function-return-type': 'off' } },
 );

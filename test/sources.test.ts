@@ -14,18 +14,11 @@ import { decodeLz4Block } from '../src/bytes/lz4.js';
 import { Xxh32, xxh32 } from '../src/bytes/xxh32.js';
 import { crc32, tableCrc32 } from '../src/sources/crc32.js';
 import { openInput, type InputOptions, type InputSource } from '../src/sources/input.js';
-import { ByteReader } from '../src/sources/reader.js';
-import { Xxh64 } from '../src/bytes/xxh64.js';
-import { unzstd } from '../src/sources/zstd.js';
 
 const fixtures = new URL('../fixtures/compressed/', import.meta.url);
 const fixture = (name: string): Uint8Array<ArrayBuffer> => new Uint8Array(readFileSync(new URL(name, fixtures)));
 const plain = new Uint8Array(zlib.gunzipSync(fixture('sample.gz')));
 const HALF = 70001;
-
-type Native = { zstdCompressSync?: (bytes: Uint8Array, options?: object) => Buffer; constants: Record<string, number> };
-const native = zlib as unknown as Native;
-const hasNativeZstd = native.zstdCompressSync !== undefined;
 
 interface Form {
   readonly name: string;
@@ -48,9 +41,6 @@ const FORMS: readonly Form[] = [
   form('block-checksum.lz4', 'lz4'),
   form('no-checksum-256k.lz4', 'lz4', false),
   form('frames.lz4', 'lz4', true, [0, HALF]),
-  form('long.zst', 'zstd'),
-  form('stream-fast.zst', 'zstd', false),
-  form('frames.zst', 'zstd', true, [0, HALF]),
 ];
 const PLAIN: Form = { name: 'plain', bytes: plain, compression: 'none', checked: false, ends: [] };
 
@@ -99,9 +89,6 @@ async function* reused(bytes: Uint8Array, size: number): AsyncGenerator<Uint8Arr
     buffer.fill(0xee);
   }
 }
-
-const ownZstd = (source: AsyncGenerator<Uint8Array, void, void>): Promise<Outcome> =>
-  drain(unzstd(new ByteReader(source, 'own'), false));
 
 function expectSame(outcome: Outcome, expected = plain): void {
   expect(outcome.error).toBeUndefined();
@@ -164,10 +151,7 @@ describe.each([PLAIN, ...FORMS])('$name', ({ name, bytes, compression }) => {
   });
 
   test('every chunking', async () => {
-    for (const size of [1, 2, 3, 7, 4096, 70000]) {
-      expectSame(await read(reused(bytes, size)));
-      if (compression === 'zstd') expectSame(await ownZstd(reused(bytes, size)));
-    }
+    for (const size of [1, 2, 3, 7, 4096, 70000]) expectSame(await read(reused(bytes, size)));
     const cuts = fc.array(fc.nat(bytes.length), { maxLength: 30 });
     await fc.assert(fc.asyncProperty(cuts, async (at) => expectSame(await read(pieces(bytes, at)))), { numRuns: 20 });
   }, 60_000);
@@ -179,13 +163,10 @@ describe.each(FORMS)('$name, damaged', ({ bytes, compression, checked, ends }) =
     const near = fc.oneof(fc.integer({ min: 4, max: 40 }), fc.integer({ min: 4, max: bytes.length - 1 }),
       fc.integer({ min: bytes.length - 20, max: bytes.length - 1 }));
     await fc.assert(fc.asyncProperty(near, async (cut) => {
-      const outcomes = [await read(bytes.slice(0, cut))];
-      if (compression === 'zstd') outcomes.push(await ownZstd(pieces(bytes.slice(0, cut), [])));
-      for (const outcome of outcomes) {
-        expectPrefix(outcome);
-        if (outcome.error === undefined) expect(ends).toContain(outcome.bytes.length);
-        else expectError(outcome, 'BAD_COMPRESSION', /ends early/);
-      }
+      const outcome = await read(bytes.slice(0, cut));
+      expectPrefix(outcome);
+      if (outcome.error === undefined) expect(ends).toContain(outcome.bytes.length);
+      else expectError(outcome, 'BAD_COMPRESSION', /ends early/);
     }), { numRuns: 150 });
   }, 60_000);
 
@@ -194,12 +175,11 @@ describe.each(FORMS)('$name, damaged', ({ bytes, compression, checked, ends }) =
     await fc.assert(fc.asyncProperty(flips, async (bits) => {
       const damaged = bytes.slice();
       for (const bit of new Set(bits)) damaged[bit >> 3] ^= 1 << (bit & 7);
-      const inputs = [openInput(damaged)].map(async (input) => [await drain(input.chunks()), input.compression] as const);
-      if (compression === 'zstd') inputs.push(ownZstd(pieces(damaged, [])).then((outcome) => [outcome, 'zstd'] as const));
-      for (const [outcome, seen] of await Promise.all(inputs)) {
-        if (outcome.error !== undefined) expectError(outcome, 'BAD_COMPRESSION', /./);
-        else if (checked && seen === compression) expectSame(outcome);
-      }
+      const input = openInput(damaged);
+      const outcome = await drain(input.chunks());
+      if (outcome.error instanceof RdbError && outcome.error.code === 'UNSUPPORTED_COMPRESSION') return;
+      if (outcome.error !== undefined) expectError(outcome, 'BAD_COMPRESSION', /./);
+      else if (checked && input.compression === compression) expectSame(outcome);
     }), { numRuns: 300 });
   }, 60_000);
 });
@@ -215,17 +195,12 @@ describe('what was decompressed before the damage comes first', () => {
     ['linked-64k.lz4', -2, plain.length],
     ['linked-64k.lz4', -2000, 65536],
     ['block-checksum.lz4', -20, 131072],
-    ['long.zst', -2, 131072],
   ])('%s, byte %i', async (name, at, least) => {
     const bytes = fixture(name);
-    const damaged = flipped(bytes, bytes.length + at);
-    const outcomes = [await read(damaged)];
-    if (name.endsWith('.zst')) outcomes.push(await ownZstd(pieces(damaged, [])));
-    for (const outcome of outcomes) {
-      expect(outcome.error).toBeInstanceOf(RdbError);
-      expect(outcome.bytes.length).toBeGreaterThanOrEqual(least);
-      expect(Buffer.compare(outcome.bytes.subarray(0, least), plain.subarray(0, least))).toBe(0);
-    }
+    const outcome = await read(flipped(bytes, bytes.length + at));
+    expect(outcome.error).toBeInstanceOf(RdbError);
+    expect(outcome.bytes.length).toBeGreaterThanOrEqual(least);
+    expect(Buffer.compare(outcome.bytes.subarray(0, least), plain.subarray(0, least))).toBe(0);
   });
 });
 
@@ -300,54 +275,6 @@ describe('lz4', () => {
   });
 });
 
-describe('zstd', () => {
-  test('dictionaries and windows above 128 MB are refused by name', async () => {
-    expectError(await read(fixture('dictionary.zst')), 'BAD_COMPRESSION', /dictionary id/);
-    const large = Uint8Array.from([0x28, 0xb5, 0x2f, 0xfd, 0, (18 << 3) | 1, 1, 0, 0]);
-    expectError(await read(large), 'BAD_COMPRESSION', /301989888 bytes/);
-  });
-  test('a few bytes that claim billions of matches end at once', async () => {
-    const content = [0, 255, 255, 255, 0x54, 0, 0, 52, 1];
-    const bomb = Uint8Array.from([0x28, 0xb5, 0x2f, 0xfd, 0, 0x38, (content.length << 3) | 5, 0, 0, ...content]);
-    expectError(await read(bomb), 'BAD_COMPRESSION', /./);
-    expectError(await ownZstd(pieces(bomb, [])), 'BAD_COMPRESSION', /./);
-  });
-  test('a damaged form never takes our own decoder long', async () => {
-    const bytes = fixture('long.zst');
-    const edits = fc.array(fc.tuple(fc.integer({ min: 9, max: 400 }), fc.nat(255)), { minLength: 1, maxLength: 8 });
-    await fc.assert(fc.asyncProperty(edits, async (changes) => {
-      const damaged = bytes.slice();
-      for (const [at, value] of changes) damaged[at] = value;
-      const outcome = await ownZstd(pieces(damaged, []));
-      if (outcome.error === undefined) expectSame(outcome);
-      else expectError(outcome, 'BAD_COMPRESSION', /./);
-    }), { numRuns: 500, interruptAfterTimeLimit: 30_000 });
-  }, 60_000);
-  test('bytes after a frame', async () => {
-    const outcome = await read(Uint8Array.from([...fixture('long.zst'), ...Buffer.from('garbage')]));
-    expectError(outcome, 'BAD_COMPRESSION', /other bytes/);
-    expect(outcome.bytes.length).toBe(plain.length);
-  });
-  test.skipIf(!hasNativeZstd)('our own decoder reads what zlib writes (needs Node 22.15)', async () => {
-    const { ZSTD_c_compressionLevel: level, ZSTD_c_checksumFlag: checksum, ZSTD_c_windowLog: window } = native.constants;
-    const texts = fc.array(fc.oneof(fc.uint8Array({ maxLength: 400 }), fc.tuple(fc.nat(99_000), fc.nat(90_000)).map(([from, length]) =>
-      plain.slice(from, from + length)), fc.nat(300_000).map((length) => new Uint8Array(length).fill(length))), { maxLength: 8 });
-    await fc.assert(fc.asyncProperty(texts, fc.integer({ min: -5, max: 19 }), fc.integer({ min: 10, max: 20 }), async (parts, n, w) => {
-      const content = new Uint8Array(Buffer.concat(parts));
-      const params = { [level]: n, [checksum]: 1, [window]: w };
-      expectSame(await ownZstd(pieces(new Uint8Array(native.zstdCompressSync!(content, { params })), [])), content);
-    }), { numRuns: 60 });
-  }, 60_000);
-  test('XXH64', () => {
-    const hash = (bytes: Uint8Array): string => new Xxh64().update(bytes).digest().toString(16);
-    for (const [text, digest] of [['', 'ef46db3751d8e999'], ['a', 'd24ec4f1a98c6e5b'], ['abc', '44bc2cf5ad770999'],
-      ['Nobody inspects the spammish repetition', 'fbcea83c8a378bf1']] as const) expect(hash(Buffer.from(text))).toBe(digest);
-    const inParts = new Xxh64();
-    for (let at = 0, size = 1; at < plain.length; at += size++) inParts.update(plain, at, Math.min(at + size, plain.length));
-    expect(inParts.digest().toString(16)).toBe(hash(plain));
-  });
-});
-
 describe('files', () => {
   test('a lent chunk stays as it is while the next is read', async () => {
     const path = join(dir, 'lent');
@@ -382,11 +309,14 @@ describe('files', () => {
       expect(openFiles(path)).toBe(0);
     }
   });
+  const SHRUNK = 25_000;
+  const beforeShrunk = zlib.gunzipSync(fixture('sample.gz').subarray(0, SHRUNK), { finishFlush: zlib.constants.Z_SYNC_FLUSH }).length;
   test.each<[string, Uint8Array<ArrayBuffer>, (path: string) => Promise<void>]>([
     ['shrinks', plain, (path: string) => truncate(path, 60_000)],
     ['grows', plain, (path: string) => appendFile(path, 'more')],
     ['shrinks.lz4', fixture('linked-64k.lz4'), (path: string) => truncate(path, 25_000)],
-    ['grows.zst', fixture('long.zst'), (path: string) => appendFile(path, 'more')],
+    ['shrinks.gz', fixture('sample.gz'), (path: string) => truncate(path, SHRUNK)],
+    ['grows.gz', fixture('sample.gz'), (path: string) => appendFile(path, 'more')],
   ])('a file that %s', async (name, bytes, change) => {
     const path = join(dir, name);
     await writeFile(path, bytes);
@@ -398,7 +328,7 @@ describe('files', () => {
     expectError(rest, 'INPUT_CHANGED', /bytes/);
     parts.push(rest.bytes);
     const all = new Uint8Array(Buffer.concat(parts));
-    const least = { shrinks: 60_000, 'shrinks.lz4': 65_536 }[name] ?? plain.length;
+    const least = { shrinks: 60_000, 'shrinks.lz4': 65_536, 'shrinks.gz': beforeShrunk }[name] ?? plain.length;
     expect(all.length).toBe(least);
     expect(Buffer.compare(all, plain.subarray(0, least))).toBe(0);
     expect(openFiles(path)).toBe(0);

@@ -28,6 +28,7 @@ export const ERROR_CODES = {
   CHECKSUM: 'the CRC-64 at the end is not that of the bytes before it',
   TRAILING_DATA: 'bytes follow the end of the RDB, and --strict was given',
   BAD_COMPRESSION: 'the gzip, LZ4 or zstd layer is damaged',
+  UNSUPPORTED_COMPRESSION: 'the input is compressed with zstd, which needs Node 22.15 or later',
   INPUT_CHANGED: 'the file became shorter or longer while it was read',
   READ_FAILED: 'the operating system could not read the input',
   BAD_JSON: 'a line that is not JSON in UTF-8',

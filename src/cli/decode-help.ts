@@ -4,7 +4,8 @@ import { exitCodes, FILTERS_HELP } from './help-texts.js';
 export const DECODE_HELP = {
   description: `Decodes RDB files to JSON lines: one JSON object for each key, on standard output.
 
-Sources are read one after another; those compressed with gzip, LZ4 or zstd are recognised and decompressed.`,
+Sources are read one after another; those compressed with gzip, LZ4 or zstd
+(with Node 22.15 or later) are recognised and decompressed.`,
   after: `
 ${FILTERS_HELP}
 Examples:

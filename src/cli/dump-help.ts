@@ -4,7 +4,8 @@ import { exitCodes, FILTERS_HELP } from './help-texts.js';
 export const DUMP_HELP = {
   description: `Writes the keys of RDB files as they are stored, without decoding them.
 
-Sources are read one after another; those compressed with gzip, LZ4 or zstd are recognised and decompressed.`,
+Sources are read one after another; those compressed with gzip, LZ4 or zstd
+(with Node 22.15 or later) are recognised and decompressed.`,
   after: `
 Formats:
   rdb      an RDB file, which a server loads

@@ -4,7 +4,8 @@ import { exitCodes } from './help-texts.js';
 export const ENCODE_HELP = {
   description: `Makes an RDB file, which a server loads, of JSON lines: those of rdbkit decode, or others of that form.
 
-Sources are read one after another; those compressed with gzip, LZ4 or zstd are recognised and decompressed.`,
+Sources are read one after another; those compressed with gzip, LZ4 or zstd
+(with Node 22.15 or later) are recognised and decompressed.`,
   after: `
 A line:
   {"db":0,"key":"user:1","type":"hash","value":{"name":"Ada"}}

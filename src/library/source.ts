@@ -8,7 +8,7 @@ import type { InputSource } from '../sources/input.js';
  * - a Uint8Array (so also a Buffer) or ArrayBuffer: the whole file in memory; it must not change while it is read;
  * - a Node stream, a web stream or anything else that can be iterated asynchronously and gives Uint8Arrays.
  *
- * Compressed with gzip, LZ4 or zstd or not: the first bytes tell, names and types do not matter.
+ * Compressed with gzip, LZ4 or zstd (with Node 22.15 or later) or not: the first bytes tell, names and types do not matter.
  */
 export type Source = string | Uint8Array | ArrayBuffer | NodeJS.ReadableStream | ReadableStream<Uint8Array> | AsyncIterable<Uint8Array>;
 

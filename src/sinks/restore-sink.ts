@@ -227,7 +227,7 @@ export class RestoreSink extends DumpSink {
     if (frame.first) this.fault = undefined;
     if (frame.type.form !== 'stream' || this.fault !== undefined) return;
     const error = this.streams.fault(kind, frame);
-    if (error !== undefined) this.fault = `its value is damaged: expected ${error.expected}, got ${error.got}; some servers end themselves on it`;
+    if (error !== undefined) this.fault = `its value is damaged: expected ${error.expected}, got ${error.got}; a server may crash on it`;
   }
 
   private lookAt(frame: Frame): void {
