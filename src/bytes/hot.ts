@@ -10,6 +10,7 @@ export const RUN_SCORES = 2; // members and scores of a sorted set
 /** How keys are restored, for `Hot.restoreRecords`: bits. */
 export const RESTORE_REPLACE = 1; // with REPLACE
 export const RESTORE_EXISTS = 2; // EXISTS and the key before every RESTORE
+export const RESTORE_SELECT = 4; // SELECT where the database is another one; with one output only
 
 /** A `now` at which nothing has expired: the least that 64 bits hold. */
 export const NEVER = -(2 ** 63);
@@ -27,7 +28,7 @@ export interface RestoreRun {
   readonly running: RunningCrc | undefined;
   /** Unix milliseconds for each of the outputs: records that have expired are not plain. */
   readonly now: readonly number[];
-  /** Records of other databases are not plain. */
+  /** Records of other databases are not plain, without RESTORE_SELECT. */
   readonly db: number;
   /** By number of a type: the RDB version of payloads. */
   readonly versions: Uint16Array;
@@ -157,6 +158,8 @@ export interface Hot {
    * plain records and room. Returns the first row that was not written.
    */
   restoreRecords(run: RestoreRun, row: number, rows: number, outs: readonly (RestoreOut | undefined)[]): number;
+  /** The database of the last record that it wrote; that of the run where it wrote none. */
+  readonly restoredDb: number;
   /** Fills rows with whole records, as long as they are plain. */
   frameRows(run: FrameRun): void;
   /** Copies rows [row, rows) with their bytes, but for records that were dropped. Returns the first row that it left to the caller. */
@@ -179,6 +182,7 @@ export const PLAIN: Hot = {
   jsonRecords: (_forms, _table, row) => row,
   recordsEnd: 0,
   restoreRecords: (_run, row) => row,
+  restoredDb: 0,
   frameRows: () => undefined,
   ownRows: (_run, row) => row,
   distance: () => 0,

@@ -32,6 +32,7 @@ interface Exports {
     table: number, row: number, rows: number, base: number, outs: number, routes: number, largest: number, db: number, versions: number,
     options: number,
   ): number;
+  restoresDb(): number;
   slotsInit(): void;
   frames(
     types: number, table: number, row: number, rows: number, base: number, end: number, stop: number, offset: number, limit: number, meta: number,
@@ -94,6 +95,7 @@ export class Kernels implements Hot {
   /** Where the programs of a table of types were put. */
   private readonly programs = new Map<FramePrograms, number>();
   recordsEnd = 0;
+  restoredDb = 0;
   /** What `frames` is given and gives back. */
   private readonly state: Int32Array;
   private readonly stateDoubles: Float64Array;
@@ -271,6 +273,7 @@ export class Kernels implements Hot {
     const done = this.run.restores(
       table.byteOffset, row, rows, from, places.byteOffset, routes?.byteOffset ?? 0, largest?.byteOffset ?? 0, db, versions.byteOffset, options,
     );
+    this.restoredDb = this.run.restoresDb();
     if (running !== undefined) {
       running.at = (this.run.crcRan() >>> 0) - from;
       running.crc.hi = this.run.crcHi() >>> 0;

@@ -1,7 +1,7 @@
 import { type Hot, PLAIN } from '../bytes/hot.js';
 import { formatText } from '../bytes/text.js';
 import { EMPTY } from '../encodings/element.js';
-import { DB, DROPPED, HEAD_EDITED, KIND, SOURCE_DB } from '../kernels/layout.js';
+import { DB, DROPPED, HAS_CLOCK, HEAD_EDITED, KIND, SOURCE_DB, START, TYPE } from '../kernels/layout.js';
 import type { Batch } from '../rdb/batch.js';
 import { Frame, RECORD } from '../rdb/frame.js';
 import { KeySet } from '../values/key-set.js';
@@ -85,6 +85,21 @@ function translationFor(target: Target, allowLoss: boolean, limit: number | unde
   return { whole: new Transcoder(target, { allowLoss }), parts: new HeldParts(new PartsTranscoder(target, { allowLoss }), limit) };
 }
 
+/** Whether the key of the last record before a row was dropped; `before` where there is none in the batch. */
+function wasDropped({ from, table }: Batch, next: number, before: boolean): boolean {
+  for (let row = next - 1; row >= from; row--) if (table.word(row, KIND) === RECORD) return table.has(row, DROPPED);
+  return before;
+}
+
+function isAscii(bytes: Uint8Array, at: number, text: string): boolean {
+  for (let i = 0; i < text.length; i++) if (bytes[at + i] !== text.charCodeAt(i)) return false;
+  return true;
+}
+
+const AUX = 250;
+/** AUX, MODULE_AUX, FUNCTION_PRE_GA, FUNCTION2: opcodes that mean something where only keys are written. */
+const KEYLESS: ReadonlySet<number> = new Set([AUX, 247, 246, 245]);
+
 /** What all dumps have in common: databases by other numbers, expiries left out, keys that come twice. */
 export abstract class DumpSink implements LastSink {
   dropped = false;
@@ -119,6 +134,10 @@ export abstract class DumpSink implements LastSink {
 
   /** KeyDB's clock of the key that comes next, an AUX field; where it is kept, it goes before the key. */
   protected clock: Uint8Array | undefined;
+  /** KeyDB's clock of the key that comes next stands before it, and is not kept. */
+  private clockNext = false;
+  /** Opcodes that `meta` takes. */
+  protected readonly opcodes: ReadonlySet<number> = KEYLESS;
   /** Whether AUX fields that belong to keys are copied. */
   protected readonly keepsKeyAux: boolean = false;
 
@@ -146,19 +165,67 @@ export abstract class DumpSink implements LastSink {
 
   batch(batch: Batch): void {
     const { to } = batch;
+    if (batch.rows !== batch.keysRead) this.passOpcodes(batch);
     for (let from = batch.from; ; from = batch.to + 1) {
       batch.to = this.firstRepeated(batch, from, to);
       this.rows(batch, from);
       if (batch.to === to) break;
       this.dropRepeated(batch, batch.to);
     }
+    if (batch.rows !== batch.keysRead && !this.keepsKeyAux) this.countClocks(batch);
+  }
+
+  /** Drops rows of opcodes that mean nothing here, so that they are not in the way of kernels. */
+  private passOpcodes(batch: Batch): void {
+    const { from, table, to } = batch;
+    for (let row = from; row < to; row++) {
+      if (table.word(row, KIND) === RECORD) {
+        if (this.clockNext && !table.has(row, DROPPED)) batch.mark(row, HAS_CLOCK);
+        this.clockNext = false;
+      } else if (!this.opcodes.has(table.word(row, TYPE))) {
+        batch.mark(row, DROPPED);
+      } else if (table.word(row, TYPE) === AUX && !table.has(row, DROPPED)) {
+        this.passAux(batch, row);
+      }
+    }
+  }
+
+  private passAux(batch: Batch, row: number): void {
+    const { table } = batch;
+    const start = table.word(row, START);
+    const size = batch.bytes[start];
+    if (!this.keepsKeyAux) {
+      this.clockNext = size === KEY_CLOCK.length && isAscii(batch.bytes, start + 1, KEY_CLOCK);
+      if (this.clockNext || !MEMBER_EXPIRES.some(({ length }) => length === size)) batch.mark(row, DROPPED);
+    } else if (row + 1 < batch.to && size === KEY_CLOCK.length && isAscii(batch.bytes, start + 1, KEY_CLOCK)) {
+      this.clockBefore(batch, row, row + 1);
+    }
+  }
+
+  /** A row of KeyDB's clock stands before a row that is kept with it. */
+  protected clockBefore(_batch: Batch, _clock: number, _row: number): void {
+    // it is taken like other aux fields
+  }
+
+  /** Keys that are written without KeyDB's clock. */
+  private countClocks({ from, table, to }: Batch): void {
+    for (let row = from; row < to; row++) {
+      if (!table.has(row, HAS_CLOCK) || table.has(row, DROPPED)) continue;
+      this.counts.adapted++;
+      this.adapted(table.word(row, DB));
+    }
+  }
+
+  /** A key of a database is written without something that it can do without. */
+  protected adapted(_db: number): void {
+    // it is counted
   }
 
   /** Takes rows [from, batch.to). */
   private rows(batch: Batch, from: number): void {
     for (let row = from; row < batch.to; row++) {
       const next = this.clock === undefined ? this.run(batch, row) : row;
-      if (next > row) this.dropped = batch.table.has(next - 1, DROPPED);
+      if (next > row) this.dropped = wasDropped(batch, next, this.dropped);
       row = batch.row = next;
       if (row < batch.to) this.row(batch, row);
     }
@@ -173,6 +240,7 @@ export abstract class DumpSink implements LastSink {
     const { rowFrame } = this;
     const { table } = batch;
     if (table.has(row, DROPPED)) {
+      if (table.word(row, KIND) !== RECORD) return;
       this.dropped = true;
       this.clock = undefined;
       return;
@@ -210,7 +278,8 @@ export abstract class DumpSink implements LastSink {
   /** Takes a record, or a part, as the options make it. */
   protected edited(kind: number, frame: Frame): void {
     if (!this.dropped) this.translate(kind, frame);
-    if (this.clock !== undefined && !this.dropped && !this.keepsKeyAux) this.counts.adapted++;
+    if (this.clockNext && frame.first && !this.dropped) this.counts.adapted++;
+    this.clockNext = false;
     this.clock = undefined;
   }
 

@@ -1,6 +1,6 @@
 import { keySlot, SLOTS } from '../bytes/crc16.js';
 import { EMPTY } from '../encodings/element.js';
-import { DB, DROPPED, END, FLAGS, FREQ, GROWN, HAS_EXPIRE, HAS_META, HEAD_EDITED, HEAD_START, IDLE, KIND, ROW_WORDS, TYPE, TYPE_AT } from '../kernels/layout.js';
+import { DB, DROPPED, END, FLAGS, FREQ, GROWN, HAS_EXPIRE, HAS_META, HEAD_EDITED, HEAD_START, IDLE, KIND, ROW_WORDS, START, TYPE, TYPE_AT } from '../kernels/layout.js';
 import type { Batch } from '../rdb/batch.js';
 import { type Frame, RECORD } from '../rdb/frame.js';
 import { type Length, readLength } from '../rdb/length.js';
@@ -56,6 +56,9 @@ function misfit({ metaBytes, type }: Frame, format: RdbFormat, typesUpTo?: numbe
   return reason;
 }
 
+/** KEY_META is with its key; SLOT_INFO and SLOT_IMPORT are nothing that a file for loading needs. */
+const OPCODES: ReadonlySet<number> = new Set([251, 250, 247, 246, 245, 242]);
+
 const length: Length = { value: 0, hi: 0, lo: 0 };
 
 /**
@@ -66,6 +69,7 @@ export class RdbSink extends DumpSink {
   private readonly split: boolean;
   protected override readonly leavesFile: boolean;
   protected override readonly keepsKeyAux: boolean;
+  protected override readonly opcodes = OPCODES;
   /** Where the last key went. */
   private keyFile: RdbFile;
   private begun = false;
@@ -194,6 +198,17 @@ export class RdbSink extends DumpSink {
       this.keysTaken = true;
     }
     return row;
+  }
+
+  /** A clock becomes part of what stands before its key, where that follows at once. */
+  protected override clockBefore({ table }: Batch, clock: number, row: number): void {
+    const { words } = table;
+    const [from, at] = [clock * ROW_WORDS, row * ROW_WORDS];
+    const whole = (words[at + FLAGS] & (DROPPED | HEAD_EDITED)) === 0 && words[at + KIND] === RECORD && words[at + HEAD_START] === words[from + END];
+    const bare = (words[at + FLAGS] & HAS_EXPIRE) === 0 && words[at + FREQ] < 0 && table.double(row, IDLE) < 0;
+    if (!whole || (words[at + HEAD_START] === words[at + TYPE_AT] && !bare) || this.format.version < IDLE_SINCE) return;
+    words[at + HEAD_START] = words[from + START] - 1;
+    words[from + FLAGS] |= DROPPED;
   }
 
   private plainTypes(): PlainTypes {

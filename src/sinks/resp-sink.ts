@@ -1,5 +1,5 @@
-import { NEVER, RESTORE_REPLACE } from '../bytes/hot.js';
-import { DB, DROPPED, KIND } from '../kernels/layout.js';
+import { NEVER, RESTORE_REPLACE, RESTORE_SELECT } from '../bytes/hot.js';
+import { DROPPED, KIND } from '../kernels/layout.js';
 import type { Batch } from '../rdb/batch.js';
 import { Frame, NEED, RECORD } from '../rdb/frame.js';
 import { versionTable } from '../rdb/frame-table.js';
@@ -84,17 +84,16 @@ export class RespSink extends SingleOutputSink {
     const { target } = this.options;
     if (!hasAbsoluteTtl(target)) return first;
     const { bytes, table, to } = batch;
-    const run = { table: table.words, bytes, routes: undefined, largest: plain.largest, running: this.file.running, now: [NEVER], db: 0, versions: this.versions.fill(this.version), options: RESTORE_REPLACE };
+    const run = { table: table.words, bytes, routes: undefined, largest: plain.largest, running: this.file.running, now: [NEVER], versions: this.versions.fill(this.version), options: RESTORE_REPLACE | RESTORE_SELECT };
     for (let row = first; ; ) {
       while (row < to && table.has(row, DROPPED)) row++;
       if (row === to || table.word(row, KIND) !== RECORD || !plain.has(batch, row)) return row;
-      run.db = table.word(row, DB);
-      this.select(run.db);
       const out = { bytes: output.bytes, length: output.length, units: 0 };
-      let next = hot.restoreRecords(run, row, to, [out]);
-      if (next === row) next = hot.restoreRecords({ ...run, largest: undefined }, row, row + 1, [out]);
+      let next = hot.restoreRecords({ ...run, db: this.db }, row, to, [out]);
+      if (next === row) next = hot.restoreRecords({ ...run, db: this.db, largest: undefined }, row, row + 1, [out]);
       output.length = out.length;
       if (next === row) return row;
+      this.db = hot.restoredDb;
       row = next;
     }
   }

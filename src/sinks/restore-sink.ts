@@ -150,6 +150,10 @@ export class RestoreSink extends DumpSink {
     if (this.dropped) this.clock = undefined;
   }
 
+  protected override adapted(db: number): void {
+    this.stretches.current.ledger.at(db, '').transcoded++;
+  }
+
   /** By the clock of the server that gets the key. */
   private hasExpired({ expireAt, hasExpire, keyBytes, keyEnd, keyStart }: Frame): boolean {
     return hasExpire && expireAt <= this.batches.linkOf(keyStart, keyEnd, keyBytes).clock.now();

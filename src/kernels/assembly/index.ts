@@ -5,7 +5,7 @@ export { lzf } from './lzf';
 export { powersTable } from './numbers';
 export { recordForms, records, recordsOut } from './records';
 export { ownedExpired, ownedLength, ownedTo, ownRows } from './rows';
-export { restores } from './restores';
+export { restores, restoresDb } from './restores';
 export { runItems, runPairs, runScores, runScratch, runWalked } from './run';
 export { slotsInit } from './slots';
 export { text } from './text';

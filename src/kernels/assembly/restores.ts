@@ -35,6 +35,18 @@ const FREQ_SIZE: usize = 11;
 /** Bits of the options, as in bytes/hot.ts. */
 const WITH_REPLACE = 1;
 const WITH_EXISTS = 2;
+const WITH_SELECT = 4;
+
+/** '*2\r\n$6\r\nSELECT\r\n' */
+const SELECT: usize = memory.data<u8>([0x2a, 0x32, 0x0d, 0x0a, 0x24, 0x36, 0x0d, 0x0a, 0x53, 0x45, 0x4c, 0x45, 0x43, 0x54, 0x0d, 0x0a]);
+const SELECT_SIZE: usize = 16;
+
+/** The database of the last record that was written. */
+let selected: i32 = 0;
+
+export function restoresDb(): i32 {
+  return selected;
+}
 
 /** A row of the table of outputs: where the next command goes, where there is no more room, commands so far, and the server's clock (a double). */
 const OUT: usize = 24;
@@ -45,7 +57,7 @@ const OUT_NOW: usize = 16;
 /**
  * Writes rows [row, rows), whose positions count from `base`, to the output that `routes` (16384 numbers of 16 bits) has for the
  * slot of the key, or all to the first one where that is 0. Rows of records that were dropped are passed over. A row ends it that is no
- * whole record, that goes to another database than `db`, that has expired by the clock of its output, whose value, decompressed, is larger
+ * whole record, that goes to another database than `db` (where SELECT is not to be written), that has expired by the clock of its output, whose value, decompressed, is larger
  * than `largest` (512 doubles by type; 0 for any) says, or whose output has no room. Returns that row. `versions` are 512 numbers of 16
  * bits, by type.
  */
@@ -55,7 +67,9 @@ export function restores(table: usize, row: i32, rows: i32, base: usize, outs: u
     const at = table + (row as usize) * ROW;
     const flags = load<i32>(at, FLAGS);
     if ((flags & DROPPED) != 0) continue;
-    if (load<i32>(at, KIND) != RECORD || (flags & (HAS_META | KEY_HELD)) != 0 || load<i32>(at, DB) != db) break;
+    if (load<i32>(at, KIND) != RECORD || (flags & (HAS_META | KEY_HELD)) != 0) break;
+    const rowDb = load<i32>(at, DB);
+    if (rowDb != db && (options & WITH_SELECT) == 0) break;
     const keyStart = base + (load<u32>(at, KEY_START) as usize);
     const keySize = base + (load<u32>(at, KEY_END) as usize) - keyStart;
     const start = base + (load<u32>(at, START) as usize);
@@ -70,6 +84,12 @@ export function restores(table: usize, row: i32, rows: i32, base: usize, outs: u
     const payload: usize = 1 + size + FOOTER;
     if (o + keySize + keySize + payload + AROUND > (load<u32>(out, OUT_END) as usize)) break;
 
+    if (rowDb != db) {
+      db = rowDb;
+      o = literal(o, SELECT, SELECT_SIZE);
+      store<u8>(o, 0x24);
+      o = number(rowDb as u64, o + 1);
+    }
     const idle = load<f64>(at, IDLE);
     const freq = load<i32>(at, FREQ);
     if ((options & WITH_EXISTS) != 0) {
@@ -98,6 +118,7 @@ export function restores(table: usize, row: i32, rows: i32, base: usize, outs: u
     store<u32>(out, o as u32);
     store<u32>(out, load<u32>(out, OUT_UNITS) + 1, OUT_UNITS);
   }
+  selected = db;
   return row;
 }
 
