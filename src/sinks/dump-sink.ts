@@ -198,28 +198,24 @@ export abstract class DumpSink implements LastSink {
       this.clockNext = size === KEY_CLOCK.length && isAscii(batch.bytes, start + 1, KEY_CLOCK);
       if (this.clockNext || !MEMBER_EXPIRES.some(({ length }) => length === size)) batch.mark(row, DROPPED);
     } else if (row + 1 < batch.to && size === KEY_CLOCK.length && isAscii(batch.bytes, start + 1, KEY_CLOCK)) {
-      this.clockBefore(batch, row, row + 1);
+      this.clockBefore?.(batch, row, row + 1);
     }
   }
 
-  /** A row of KeyDB's clock stands before a row that is kept with it. */
-  protected clockBefore(_batch: Batch, _clock: number, _row: number): void {
-    // it is taken like other aux fields
-  }
+  /** A row of KeyDB's clock stands before a row that is kept with it; without this it is taken like other aux fields. */
+  protected clockBefore?(batch: Batch, clock: number, row: number): void;
 
   /** Keys that are written without KeyDB's clock. */
   private countClocks({ from, table, to }: Batch): void {
     for (let row = from; row < to; row++) {
       if (!table.has(row, HAS_CLOCK) || table.has(row, DROPPED)) continue;
       this.counts.adapted++;
-      this.adapted(table.word(row, DB));
+      this.adapted?.(table.word(row, DB));
     }
   }
 
   /** A key of a database is written without something that it can do without. */
-  protected adapted(_db: number): void {
-    // it is counted
-  }
+  protected adapted?(db: number): void;
 
   /** Takes rows [from, batch.to). */
   private rows(batch: Batch, from: number): void {
