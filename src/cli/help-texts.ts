@@ -1,5 +1,7 @@
 /* Parts of the long texts that several commands have. Lines of at most 80 characters. */
 
+export const SOURCES_WORDS = ['<source...>', 'RDB files, or - for standard input'] as const;
+
 export const FILTERS_HELP = `
 How filters combine:
   Each option takes one value and may be given again: --prefix a: --prefix b:
