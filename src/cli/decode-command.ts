@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { decode } from '../commands/decode.js';
 import type { RunSummary } from '../commands/run.js';
-import type { Command, Invocation } from './command.js';
+import { command, type Invocation } from './command.js';
 import { emptyNotes } from './empty-runs.js';
 import { EXIT } from './exit.js';
 import { exitCodes, FILTERS_HELP, SOURCES_WORDS } from './help-texts.js';
@@ -9,7 +9,7 @@ import { type Listeners, RunCommand, type Task } from './run-command.js';
 import { checkSources, filterOf } from './sources.js';
 import { summaryLine } from './summary.js';
 
-export const DECODE: Command<'decode'> = {
+export const DECODE = command<'decode'>({
   name: 'decode',
   summary: 'decode RDB files to JSON lines',
   description: `Decodes RDB files to JSON lines: one JSON object for each key, on standard output.
@@ -28,10 +28,10 @@ Examples:
   ssh host cat /var/lib/redis/dump.rdb | rdbkit decode - --ttl expired
 ${exitCodes('newer commands of an AOF were not read')}`,
   run: runDecode,
-};
+});
 
 async function runDecode(invocation: Invocation<'decode'>): Promise<number> {
-  const { given, io, options, words: sources } = invocation;
+  const { io, options, words: sources } = invocation;
   const { noChecksum, output, threads = availableParallelism() } = options;
   const filter = filterOf(invocation);
   await checkSources('decode', sources, output, io);
@@ -40,7 +40,7 @@ async function runDecode(invocation: Invocation<'decode'>): Promise<number> {
     command: 'decode',
     run: (listeners: Listeners) => decode({ ...options, sources, filter, threads, checksum: !noChecksum, stdin, stdout, signal, ...listeners }),
     line: summaryLine,
-    notes: (summary) => emptyNotes(summary, summary.read - summary.keys, given),
+    notes: (summary) => emptyNotes(summary, summary.read - summary.keys, invocation),
     fields: () => ({}),
     exit: () => EXIT.done,
     done: 'decoded',

@@ -1,5 +1,5 @@
 import { dump, DUMP_FORMATS, type DumpSummary, joinsDatabases, outputPaths } from '../commands/dump.js';
-import type { Command, Invocation } from './command.js';
+import { command, type Invocation } from './command.js';
 import { emptyNotes } from './empty-runs.js';
 import { exitCodes, FILTERS_HELP, SOURCES_WORDS } from './help-texts.js';
 import { isTerminal } from './io.js';
@@ -10,7 +10,7 @@ import { type Listeners, RunCommand, type Task } from './run-command.js';
 import { checkOutput, checkSources, filterOf } from './sources.js';
 import { UsageError } from './usage.js';
 
-export const DUMP: Command<'dump'> = {
+export const DUMP = command<'dump'>({
   name: 'dump',
   summary: 'copy keys out of RDB files as they are stored',
   description: `Writes the keys of RDB files as they are stored, without decoding them.
@@ -34,7 +34,7 @@ Examples:
   rdbkit dump shard-1.rdb shard-2.rdb --format payload -o all.jsonl
 ${exitCodes('for some keys: each of them was named; or newer commands of an AOF\n       were not read')}`,
   run: runDump,
-};
+});
 
 async function runDump(invocation: Invocation<'dump'>): Promise<number> {
   const { given, io, options, words: sources } = invocation;
@@ -64,7 +64,7 @@ async function runDump(invocation: Invocation<'dump'>): Promise<number> {
       return summary;
     },
     line: (summary) => [...librariesLines(summary.libraries, { planned: false, sources, unwanted: options.functions === false }), dumpLine(summary)].join('\nrdbkit: '),
-    notes: (summary) => emptyNotes(summary, summary.filtered, given),
+    notes: (summary) => emptyNotes(summary, summary.filtered, invocation),
     fields: (summary) => ({ ...problems.fields(summary), functions: librariesObject(summary.libraries) }),
     exit: keysExit,
     done: 'written',

@@ -1,5 +1,5 @@
 import { encode, type EncodeSummary } from '../commands/encode.js';
-import type { Command, Invocation } from './command.js';
+import { command, type Invocation } from './command.js';
 import { emptyNotes } from './empty-runs.js';
 import { exitCodes } from './help-texts.js';
 import { isTerminal } from './io.js';
@@ -10,7 +10,7 @@ import { encodedText } from './source-text.js';
 import { checkSources, filterOf } from './sources.js';
 import { UsageError } from './usage.js';
 
-export const ENCODE: Command<'encode'> = {
+export const ENCODE = command<'encode'>({
   name: 'encode',
   summary: 'make an RDB file of JSON lines',
   description: `Makes an RDB file, which a server loads, of JSON lines: those of rdbkit decode, or others of that form.
@@ -37,10 +37,10 @@ Examples:
   rdbkit encode dump.jsonl.gz --target-version 6.2 -o old.rdb
 ${exitCodes('for some keys: each of them was named', 'a line is wrong; with --keep-going the other lines are in the output')}`,
   run: runEncode,
-};
+});
 
 async function runEncode(invocation: Invocation<'encode'>): Promise<number> {
-  const { given, io, options, words: sources } = invocation;
+  const { io, options, words: sources } = invocation;
   const { json, output, targetVersion: target } = options;
   const filter = filterOf(invocation);
   await checkSources('encode', sources, output, io);
@@ -57,7 +57,7 @@ async function runEncode(invocation: Invocation<'encode'>): Promise<number> {
       return summary;
     },
     line: dumpLine,
-    notes: (summary) => emptyNotes(summary, summary.filtered, given),
+    notes: (summary) => emptyNotes(summary, summary.filtered, invocation),
     fields: (summary) => ({ ...problems.fields(summary), linesWrong: summary.badLines, fieldsLeftOut: summary.unknownFields }),
     exit: keysExit,
     done: 'written',

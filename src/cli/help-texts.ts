@@ -20,3 +20,9 @@ Exit codes:
   4    the output could not be written
   70   a bug in rdbkit
   130  interrupted by Ctrl-C (143: by SIGTERM)`;
+
+export const ENVIRONMENT_HELP = `
+
+Environment:
+  Variables set options, too: RDBKIT_PROGRESS=plain is --progress plain. What is
+  typed comes first. All of them are in docs/options.md and in man rdbkit.`;

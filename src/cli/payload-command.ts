@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { type GivenPayload, givenPayloads, PayloadReader, type PayloadReport } from '../commands/payload.js';
 import { ClosedPipe, OutputError, RdbError, StreamSink } from '../commands/terms.js';
-import type { Command } from './command.js';
+import { command } from './command.js';
 import { errorLine, exitOf, outputErrorLine, stackOf } from './errors.js';
 import { EXIT, interruptedBy, SIGNAL_EXIT } from './exit.js';
 import { payloadHint } from './hints.js';
@@ -30,11 +30,9 @@ Exit codes:
   70   a bug in rdbkit
   130  interrupted by Ctrl-C (143: by SIGTERM)`;
 
-export const PAYLOAD_DESCRIPTION = 'Looks at what the command DUMP returns for a key: the payload that RESTORE takes.';
-
 const COMMON = { usage: '[payload] [options]', argument: ['[payload]', 'in any form but raw; standard input unless given, or for -'] } as const;
 
-export const PAYLOAD_CHECK: Command<'payload check'> = {
+export const PAYLOAD_CHECK = command<'payload check'>({
   ...COMMON,
   name: 'payload check',
   summary: 'say what a payload is and whether it is whole',
@@ -48,9 +46,9 @@ Examples:
   redis-cli --raw dump user:1 | rdbkit payload check
   rdbkit dump dump.rdb --format payload | rdbkit payload check${EXITS}`,
   run: ({ io, options, words }) => new PayloadCommand('check', words.at(0), { ...options, noChecksum: false }, io).run(),
-};
+});
 
-export const PAYLOAD_DECODE: Command<'payload decode'> = {
+export const PAYLOAD_DECODE = command<'payload decode'>({
   ...COMMON,
   name: 'payload decode',
   summary: 'decode the value to a JSON line',
@@ -62,7 +60,7 @@ Examples:
   rdbkit payload decode AMESBAoAxVzzmbOt/T8=
   zcat payloads.jsonl.gz | rdbkit payload decode > all.jsonl${EXITS}`,
   run: ({ io, options, words }) => new PayloadCommand('decode', words.at(0), { ...options, json: false }, io).run(),
-};
+});
 
 type Values = OptionsOf<'payload check'> & OptionsOf<'payload decode'>;
 

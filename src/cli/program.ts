@@ -1,21 +1,12 @@
-import { readFileSync } from 'node:fs';
 import { Command as Commander, Option as CommanderOption } from 'commander';
 import type { Command } from './command.js';
-import { DECODE } from './decode-command.js';
-import { DUMP } from './dump-command.js';
-import { ENCODE } from './encode-command.js';
+import { COMMANDS } from './commands.js';
+import { GROUPS } from './groups.js';
+import { ENVIRONMENT_HELP } from './help-texts.js';
 import { columns, type Io } from './io.js';
 import { type CommandName, type Given, helpOf, longName } from './options/option.js';
-import { naming, readOptions } from './options/read.js';
 import { type NamedOption, optionsOf } from './options/table.js';
-import { PAYLOAD_CHECK, PAYLOAD_DECODE, PAYLOAD_DESCRIPTION } from './payload-command.js';
-import { RESTORE } from './restore-command.js';
-
-/** Package and repository have the same layout above `src/cli` and `dist/cli`. */
-function version(): string {
-  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(text) as { version: string }).version;
-}
+import { version } from './version.js';
 
 const EXAMPLES = `
 Examples:
@@ -44,33 +35,28 @@ export function createProgram(io: Io, argv: readonly string[], onExit: (code: nu
     .helpOption('-h, --help', 'show this help')
     .helpCommand('help [command]', 'show the help of a command')
     .addHelpText('after', EXAMPLES);
-  const add = <C extends CommandName>(parent: Commander, command: Command<C>): void => addCommand(parent, command, async (words, typed) => {
-    const read = readOptions(command.name, typed, io.env);
-    try {
-      onExit(await command.run({ ...read, words, io, argv }));
-    } catch (error) {
-      throw naming(read.byVariable, error);
-    }
-  });
-  add(program, DECODE);
-  add(program, DUMP);
-  add(program, RESTORE);
-  add(program, ENCODE);
-  const payload = program.command('payload').summary('look at what the command DUMP returns').description(PAYLOAD_DESCRIPTION);
-  add(payload, PAYLOAD_CHECK);
-  add(payload, PAYLOAD_DECODE);
+  for (const command of COMMANDS) {
+    addCommand(parentOf(command, program), command, async (words, options) => onExit(await command.call({ words, io, argv }, options)));
+  }
   return program;
 }
 
-type Action = (words: readonly string[], typed: Readonly<Record<string, Given>>) => Promise<void>;
+/** `payload check` belongs to a command `payload`. */
+function parentOf({ name }: Command, program: Commander): Commander {
+  const group = GROUPS.find((one) => name.startsWith(`${one.name} `));
+  if (group === undefined) return program;
+  return program.commands.find((one) => one.name() === group.name) ?? program.command(group.name).summary(group.summary).description(group.description);
+}
 
-function addCommand<C extends CommandName>(parent: Commander, { after, argument, description, name, summary, usage }: Command<C>, action: Action): void {
+type Action = (words: readonly string[], options: Readonly<Record<string, Given>>) => Promise<void>;
+
+function addCommand(parent: Commander, { after, argument, description, name, summary, usage }: Command, action: Action): void {
   const [words, what] = argument;
   const added = parent.command(name.split(' ').at(-1) as string).summary(summary).description(description).argument(words, what).usage(usage);
   for (const one of optionsOf(name)) {
     for (const option of commanderOptions(one, name)) added.optionsGroup(`${one.heading}:`).addOption(option);
   }
-  added.helpOption('-h, --help', 'show this help').addHelpText('after', after);
+  added.helpOption('-h, --help', 'show this help').addHelpText('after', optionsOf(name).length === 0 ? after : after + ENVIRONMENT_HELP);
   added.action((given: string | readonly string[] | undefined, typed: Readonly<Record<string, Given>>) => action(typeof given === 'string' ? [given] : (given ?? []), typed));
 }
 

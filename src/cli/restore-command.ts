@@ -1,7 +1,7 @@
 import { createInterface } from 'node:readline/promises';
 import type { Plan, RestoreOptions, RestoreSummary } from '../commands/restore.js';
 import { CheckpointError, OUTCOMES, ServerError } from '../commands/restore-terms.js';
-import type { Command, Invocation } from './command.js';
+import { command, type Invocation } from './command.js';
 import { KeyProblems } from './key-problems.js';
 import { emptyRestoreNotes } from './empty-runs.js';
 import { librariesLines, librariesObject } from './libraries-text.js';
@@ -9,6 +9,7 @@ import { SOURCES_WORDS } from './help-texts.js';
 import { EXIT, Interruption, SIGNAL_EXIT } from './exit.js';
 import type { Io } from './io.js';
 import { bytesText, countText, keysText, rateText, secondsText } from './numbers.js';
+import { variablesLine } from './options/read.js';
 import type { OptionsOf } from './options/table.js';
 import { printable, word } from './printable.js';
 import { checkRestore } from './restore-check.js';
@@ -18,7 +19,7 @@ import { serverErrorLine, serverErrorObject } from './server-errors.js';
 
 type Values = OptionsOf<'restore'>;
 
-export const RESTORE: Command<'restore'> = {
+export const RESTORE = command<'restore'>({
   name: 'restore',
   summary: 'write the keys of RDB files to a server or cluster',
   description: `Writes the keys of RDB files to a server, a server behind sentinels, or a cluster.
@@ -45,10 +46,10 @@ Exit codes:
   70   a bug in rdbkit
   130  interrupted by Ctrl-C (143: by SIGTERM)`,
   run: runRestore,
-};
+});
 
 async function runRestore(invocation: Invocation<'restore'>): Promise<number> {
-  const { given, io, options } = invocation;
+  const { byVariable, io, options } = invocation;
   const checked = await checkRestore(invocation);
   const { restore } = await import('../commands/restore.js');
   const problems = new KeyProblems(options.json, 'NOT_RESTORED');
@@ -63,6 +64,7 @@ async function runRestore(invocation: Invocation<'restore'>): Promise<number> {
         onHead: listeners.onHead && ((head) => told.has(head.source) || listeners.onHead?.(head)),
         onPlan: (plan) => {
           for (const head of plan.sources) if (head !== undefined) told.add(head.source);
+          if (byVariable.size > 0 && !options.quiet && !options.verbose) say(variablesLine(byVariable, io.env));
           return agreed(plan, checked, options, io, say);
         },
         onNote: (text) => say(`warning: ${printable(text)}.`),
@@ -79,7 +81,7 @@ async function runRestore(invocation: Invocation<'restore'>): Promise<number> {
       return summary;
     },
     line: (summary) => closingLines(summary, options, checked),
-    notes: (summary) => emptyRestoreNotes(summary, given, options),
+    notes: (summary) => emptyRestoreNotes(summary, invocation, options),
     fields: (summary) => fieldsOf(summary, problems),
     exit: ({ declined, evicted, failure, told, total }) => (failure !== undefined ? EXIT.output : declined || evicted.length > 0 || total.rejected + told > 0 ? EXIT.keys : EXIT.done),
     done: 'written',

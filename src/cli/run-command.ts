@@ -7,7 +7,7 @@ import { errorLine, exitOf, exitOfAll, outputErrorLine, stackOf } from './errors
 import { EXIT, interruptedBy, SIGNAL_EXIT } from './exit.js';
 import type { Io } from './io.js';
 import type { CommandName } from './options/option.js';
-import { variablesText } from './options/read.js';
+import { variablesLine } from './options/read.js';
 import type { OptionsOf } from './options/table.js';
 import { printable, sourceName, word } from './printable.js';
 import type { Progress } from './progress.js';
@@ -113,7 +113,7 @@ export class RunCommand<S extends RunSummary> {
     };
     if (!this.flags.verbose) return this.task.run(listeners, (text) => this.talk(text));
     const { byVariable, io } = this.call;
-    if (byVariable.size > 0) this.talk(`from the environment: ${variablesText(byVariable, io.env)}`);
+    if (byVariable.size > 0) this.talk(variablesLine(byVariable, io.env));
     return this.task.run({ ...listeners, onHead: (head) => this.found(head) }, (text) => this.talk(text));
   }
 

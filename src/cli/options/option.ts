@@ -1,7 +1,6 @@
 /** What an option is, and how the table of them is written. */
 
-export const COMMANDS = ['decode', 'dump', 'restore', 'encode', 'payload check', 'payload decode'] as const;
-export type CommandName = (typeof COMMANDS)[number];
+export type CommandName = 'decode' | 'dump' | 'restore' | 'encode' | 'payload check' | 'payload decode' | 'completion';
 
 /** Commands that read files, one after another. */
 export const SOURCES = ['decode', 'dump', 'restore', 'encode'] as const;

@@ -67,5 +67,5 @@ export function naming(names: Iterable<string>, error: unknown): unknown {
 }
 
 /** The variables that give options, for a person. */
-export const variablesText = (names: Iterable<string>, env: Environment): string =>
-  [...names].map((name) => `${variableName(name)}=${word(env[variableName(name)] ?? '')}`).join(', ');
+export const variablesLine = (names: Iterable<string>, env: Environment): string =>
+  `from the environment: ${[...names].map((name) => `${variableName(name)}=${word(env[variableName(name)] ?? '')}`).join(', ')}`;

@@ -1,0 +1,37 @@
+import { StreamSink } from '../commands/terms.js';
+import { command, type Command } from './command.js';
+import { bashCompletion, fishCompletion, zshCompletion } from './completion.js';
+import { EXIT } from './exit.js';
+import type { Io } from './io.js';
+import { oneOf } from './options/words.js';
+import { UsageError } from './usage.js';
+
+const SHELLS = ['bash', 'zsh', 'fish'] as const;
+
+const SCRIPTS = { bash: bashCompletion, zsh: zshCompletion, fish: fishCompletion } as const;
+
+/** `commands` are those that are completed. */
+export function completionCommand(commands: () => readonly Command[]): Command {
+  return command<'completion'>({
+    name: 'completion',
+    summary: 'print a script that completes commands and options in a shell',
+    description: 'Prints a script that has the shell complete commands, options, their values and names of files.',
+    usage: `<${SHELLS.join('|')}>`,
+    argument: ['[shell]', SHELLS.join(', ')],
+    completes: SHELLS,
+    after: `
+Examples:
+  echo 'source <(rdbkit completion bash)' >> ~/.bashrc
+  echo 'source <(rdbkit completion zsh)' >> ~/.zshrc
+  rdbkit completion fish > ~/.config/fish/completions/rdbkit.fish`,
+    run: async ({ io, words }: { readonly io: Io; readonly words: readonly (string | undefined)[] }) => {
+      const [word] = words;
+      if (word === undefined) throw new UsageError(`no shell given: expected one of ${SHELLS.join(', ')}`);
+      const shell = oneOf(SHELLS)('completion', word);
+      const out = new StreamSink(io.stdout);
+      await out.write(new TextEncoder().encode(SCRIPTS[shell](commands())));
+      await out.commit();
+      return EXIT.done;
+    },
+  });
+}
