@@ -2,7 +2,6 @@ import { StreamSink } from '../commands/terms.js';
 import { command, type Command } from './command.js';
 import { bashCompletion, fishCompletion, zshCompletion } from './completion.js';
 import { EXIT } from './exit.js';
-import type { Io } from './io.js';
 import { oneOf } from './options/words.js';
 import { UsageError } from './usage.js';
 
@@ -24,8 +23,8 @@ Examples:
   echo 'source <(rdbkit completion bash)' >> ~/.bashrc
   echo 'source <(rdbkit completion zsh)' >> ~/.zshrc
   rdbkit completion fish > ~/.config/fish/completions/rdbkit.fish`,
-    run: async ({ io, words }: { readonly io: Io; readonly words: readonly (string | undefined)[] }) => {
-      const [word] = words;
+    run: async ({ io, words }) => {
+      const word = words.at(0);
       if (word === undefined) throw new UsageError(`no shell given: expected one of ${SHELLS.join(', ')}`);
       const shell = oneOf(SHELLS)('completion', word);
       const out = new StreamSink(io.stdout);

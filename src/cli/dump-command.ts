@@ -32,7 +32,7 @@ Examples:
   rdbkit dump dump.rdb --format rdb --target-version 6.2 -o old.rdb
   rdbkit dump dump.rdb --format payload --prefix user:
   rdbkit dump shard-1.rdb shard-2.rdb --format payload -o all.jsonl
-${exitCodes('for some keys: each of them was named; or newer commands of an AOF\n       were not read')}`,
+${exitCodes('for some keys: each of them was named; or newer commands of an\n       AOF were not read')}`,
   run: runDump,
 });
 

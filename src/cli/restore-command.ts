@@ -32,14 +32,14 @@ Examples:
   rdbkit restore dump.rdb redis://target:6379 --dry-run
   rdbkit restore dump.rdb redis://target:6379
   rdbkit restore shard-*.rdb rediss://cluster:6379 --flush --yes
-  rdbkit restore dump.rdb redis://target:6379 --prefix user: --on-conflict replace
+  rdbkit restore dump.rdb redis://target:6379 --db 0 --on-conflict replace
   rdbkit restore dump.rdb redis://target:6379 --checkpoint restore.json \\
     --rejects rejects.jsonl
 
 Exit codes:
   0    done: every key that passed the filters is on the target
-  1    done, but for some keys: each of them was named; or newer commands of an AOF
-       were not read, or kept it from beginning
+  1    done, but for some keys: each of them was named; or newer commands of an
+       AOF were not read, or kept it from beginning
   2    wrong usage, also a checkpoint that does not fit
   3    a source is damaged, incomplete, no RDB file, or not supported
   4    the target refused or was lost, or it is not empty

@@ -8,7 +8,7 @@ const VENDORS = { redis: 'Redis', valkey: 'Valkey' } as const;
 export function headText(head: SourceHead): string {
   const { created, functions, keys, modules, ofPayloads, server, vendor, version } = head;
   return [
-    ...(ofPayloads ? ['lines of DUMP payloads'] : [`RDB ${version}`]),
+    ofPayloads ? `lines of DUMP payloads, RDB ${version}` : `RDB ${version}`,
     ...(server === undefined ? [] : [`of ${VENDORS[vendor]} ${printable(server)}`]),
     ...keys.map(({ db, keys }) => `${keysText(keys)} in database ${db}`),
     ...(functions === 0 ? [] : [`${countText(functions)} function ${functions === 1 ? 'library' : 'libraries'}`]),
