@@ -24,5 +24,5 @@ Exit codes:
 export const ENVIRONMENT_HELP = `
 
 Environment:
-  Variables set options, too: RDBKIT_PROGRESS=plain is --progress plain. What is
-  typed comes first. All of them are in docs/options.md and in man rdbkit.`;
+  Variables set options, too: RDBKIT_VERBOSE=1 is --verbose. What is typed comes
+  first. All of them are in docs/options.md and in man rdbkit.`;

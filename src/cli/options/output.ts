@@ -44,7 +44,7 @@ export const WRITTEN = {
   }),
   allowLoss: flag({
     commands: ['dump', 'restore', 'encode'],
-    help: 'what the target server has no place for is left out of keys; without this, such keys are named and not written',
+    help: 'leave out of keys what the target server has no place for; without this, such keys are named and not written',
   }),
   maxPayload: value({
     ...{ commands: ['dump', 'restore'], value: 'bytes', parse: size, default: '512mb' },

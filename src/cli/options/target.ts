@@ -26,7 +26,7 @@ export const SPEED = {
     help: 'decode large inputs with at most this many threads (default: as many as there are cores); 1: without any',
   }),
   parallel: value({ commands, value: 'n', parse: number(1, 64), default: '4', help: 'sources that are read at the same time' }),
-  maxInFlight: value({ commands, value: 'bytes', parse: size, default: '4mb', help: 'on the way to one server at a time' }),
-  maxKeysPerSecond: value({ commands, value: 'n', parse: number(1), help: 'write no faster than this' }),
-  maxBytesPerSecond: value({ commands, value: 'bytes', parse: size, help: 'write no faster than this' }),
+  maxInFlight: value({ commands, value: 'bytes', parse: size, default: '4mb', help: 'bytes that are on the way to one server at a time' }),
+  maxKeysPerSecond: value({ commands, value: 'n', parse: number(1), help: 'write no more keys than this in a second' }),
+  maxBytesPerSecond: value({ commands, value: 'bytes', parse: size, help: 'write no more bytes than this in a second' }),
 } as const;
