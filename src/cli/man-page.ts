@@ -18,7 +18,7 @@ export function manPage(): string {
     '.SH COMMANDS',
     ...COMMANDS.flatMap(commandLines),
     '.SH OPTIONS',
-    'The commands that have an option stand behind it in brackets.',
+    'The commands that have an option follow it in brackets.',
     ...headings.flatMap((heading) => [`.SS ${roff(heading)}`, ...ALL_OPTIONS.filter((one) => one.heading === heading).flatMap(optionLines)]),
     '.TP',
     '.BR \\-h ", " \\-\\-help',
