@@ -1,7 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { keySlot } from '../src/bytes/crc16.js';
-import { parseFilterArgs, parseLimit, parseSize } from '../src/values/filter-args.js';
+import { readOptions } from '../src/cli/options/read.js';
+import { filterOf } from '../src/cli/sources.js';
+import { UsageError } from '../src/cli/usage.js';
+import { parseLimit, parseSize } from '../src/values/filter-args.js';
 import { compileFilter, type FilterOptions, type RecordHead, type TtlState } from '../src/values/filters.js';
 import type { RedisType } from '../src/rdb/types.js';
 
@@ -22,7 +25,7 @@ const passesKey = (options: FilterOptions, key: string): boolean => passes(optio
 
 describe('compileFilter', () => {
   test('without options, or with empty ones, everything passes', () => {
-    for (const options of [{}, { db: [], prefix: [], notMatch: [], regex: [], type: [], slot: [] }, parseFilterArgs({})]) {
+    for (const options of [{}, { db: [], prefix: [], notMatch: [], regex: [], type: [], slot: [] }, filterOf(readOptions('decode', {}, {}))]) {
       const filter = compileFilter(options);
       expect(filter).toMatchObject({ active: false, minSize: 0, maxSize: Infinity });
       expect(filter.head(head({}))).toBe(true);
@@ -128,13 +131,15 @@ function naive(o: FilterOptions, r: Given & { key: Uint8Array }): boolean {
     && (o.ttl === undefined || state.includes(o.ttl));
 }
 
-describe('parseFilterArgs', () => {
+const filterOfWords = (words: Readonly<Record<string, string[]>>): FilterOptions => filterOf(readOptions('decode', words, {}));
+
+describe('filters of a command line', () => {
   test('every option', () => {
     const words = {
       db: ['0,3', '5-7', '6'], prefix: ['user:', 'base64:/w=='], notPrefix: ['é'], match: ['a*'], notMatch: ['?,b'], regex: ['^a,b'],
-      notRegex: ['c'], type: ['hash,zset', 'string'], notType: ['array'], slot: ['0-5460,7', '16383'], ttl: 'live', minSize: '1kb', maxSize: '1mb',
+      notRegex: ['c'], type: ['hash,zset', 'string'], notType: ['array'], slot: ['0-5460,7', '16383'], ttl: ['live'], minSize: ['1kb'], maxSize: ['1mb'],
     };
-    expect(parseFilterArgs(words)).toEqual({
+    expect(filterOfWords(words)).toEqual({
       db: [0, 3, 5, 6, 7], prefix: [utf8('user:'), latin1('\xff')], notPrefix: [utf8('é')], match: [utf8('a*')], notMatch: [utf8('?,b')],
       regex: [/^a,b/u], notRegex: [/c/u], type: ['hash', 'zset', 'string'], notType: ['array'], slot: [[0, 5460], [7, 7], [16383, 16383]],
       ttl: 'live', minSize: 1024, maxSize: 1048576,
@@ -175,10 +180,10 @@ describe('parseFilterArgs', () => {
     [{ type: ['STRING'] }, '(did you mean string?)'],
     [{ notType: ['str'] }, '--not-type str: expected one of'],
     [{ type: ['blob'] }, 'module, array'],
-    [{ ttl: 'expire' }, '--ttl expire: expected one of none, any, expired, live (did you mean expired?)'],
-    [{ minSize: '2kb', maxSize: '1kb' }, '--min-size 2kb is above --max-size 1kb: no key could pass'],
+    [{ ttl: ['expire'] }, '--ttl expire: expected one of none, any, expired, live (did you mean expired?)'],
+    [{ minSize: ['2kb'], maxSize: ['1kb'] }, '--min-size 2kb is above --max-size 1kb: no key could pass'],
   ])('refused: %j', (words, message) => {
-    expect(() => parseFilterArgs(words)).toThrow(TypeError);
-    expect(() => parseFilterArgs(words)).toThrow(message);
+    expect(() => filterOfWords(words)).toThrow(UsageError);
+    expect(() => filterOfWords(words)).toThrow(message);
   });
 });

@@ -1,48 +1,50 @@
-import type { Command } from 'commander';
+import { availableParallelism } from 'node:os';
 import { decode } from '../commands/decode.js';
 import type { RunSummary } from '../commands/run.js';
-import { DECODE_HELP } from './decode-help.js';
-import { checkDecode, type DecodeFlags } from './decode-options.js';
+import { command, type Invocation } from './command.js';
 import { emptyNotes } from './empty-runs.js';
 import { EXIT } from './exit.js';
-import type { Io } from './io.js';
-import { RunCommand, type Task } from './run-command.js';
-import { addDamage, addFilters, addMessages, sourceCommand } from './source-options.js';
+import { exitCodes, FILTERS_HELP, SOURCES_WORDS } from './help-texts.js';
+import { type Listeners, RunCommand, type Task } from './run-command.js';
+import { checkSources, filterOf } from './sources.js';
 import { summaryLine } from './summary.js';
 
-/** `argv` is the command line as typed, which explains some mistakes; `onExit` takes the exit code. */
-export function addDecode(program: Command, io: Io, argv: readonly string[], onExit: (code: number) => void): void {
-  const command = sourceCommand(program, 'decode', 'decode RDB files to JSON lines', DECODE_HELP.description);
-  command
-    .optionsGroup('Output:')
-    .option('-o, --output <file>', 'write to this file instead of standard output; it gets its name when it is complete; after an error, what is there of it is in <file>.partial')
-    .option('--meta', 'also write what is no key: file information, functions, module data, and a last line with the checksum');
-  addFilters(command);
-  addDamage(command);
-  command
-    .optionsGroup('Speed:')
-    .option('--threads <n>', 'decode large inputs with at most this many threads (default: as many as there are cores); 1: without any');
-  addMessages(command, DECODE_HELP.after);
-  command.action(async (sources: string[], flags: DecodeFlags) => {
-    onExit(await runDecode(sources, flags, io, argv));
-  });
-}
+export const DECODE = command<'decode'>({
+  name: 'decode',
+  summary: 'decode RDB files to JSON lines',
+  description: `Decodes RDB files to JSON lines: one JSON object for each key, on standard output.
 
-/** Returns the exit code; throws UsageError. */
-async function runDecode(sources: readonly string[], flags: DecodeFlags, io: Io, argv: readonly string[]): Promise<number> {
-  const options = await checkDecode(sources, flags, io);
-  const { filter, limit, output, threads } = options;
-  const { checksum, keepGoing, meta, strict } = flags;
+Sources are read one after another; those compressed with gzip, LZ4 or zstd (with Node 22.15 or later) are recognised and decompressed.`,
+  usage: '<source...> [options]',
+  argument: SOURCES_WORDS,
+  after: `
+${FILTERS_HELP}
+Examples:
+  rdbkit decode dump.rdb
+  rdbkit decode dump.rdb -o dump.jsonl
+  rdbkit decode shard-1.rdb shard-2.rdb shard-3.rdb --keep-going -o all.jsonl
+  rdbkit decode dump.rdb --db 0 --prefix user: --not-match '*:tmp' --type hash
+  rdbkit decode dump.rdb --min-size 1mb --limit 10 | jq -r .key
+  ssh host cat /var/lib/redis/dump.rdb | rdbkit decode - --ttl expired
+${exitCodes('newer commands of an AOF were not read')}`,
+  run: runDecode,
+});
+
+async function runDecode(invocation: Invocation<'decode'>): Promise<number> {
+  const { io, options, words: sources } = invocation;
+  const { noChecksum, output, threads = availableParallelism() } = options;
+  const filter = filterOf(invocation);
+  await checkSources('decode', sources, output, io);
   const { signal, stdin, stdout } = io;
   const task: Task<RunSummary> = {
     command: 'decode',
-    run: (listeners: object) => decode({ ...{ sources, output, filter, limit, threads, checksum, keepGoing, meta, strict, stdin, stdout, signal }, ...listeners }),
+    run: (listeners: Listeners) => decode({ ...options, sources, filter, threads, checksum: !noChecksum, stdin, stdout, signal, ...listeners }),
     line: summaryLine,
-    notes: (summary) => emptyNotes(summary, summary.read - summary.keys, flags),
+    notes: (summary) => emptyNotes(summary, summary.read - summary.keys, invocation),
     fields: () => ({}),
     exit: () => EXIT.done,
     done: 'decoded',
     tornText: 'A line of the output is torn: it has only the beginning of its key.',
   };
-  return new RunCommand(task, options, flags, io, argv).run();
+  return new RunCommand(task, invocation, output).run();
 }

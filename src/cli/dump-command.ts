@@ -1,61 +1,87 @@
-import type { Command } from 'commander';
-import { dump, DUMP_FORMATS, type DumpSummary } from '../commands/dump.js';
-import { DUMP_HELP } from './dump-help.js';
-import { checkDump, type DumpFlags } from './dump-options.js';
+import { dump, DUMP_FORMATS, type DumpSummary, joinsDatabases, outputPaths } from '../commands/dump.js';
+import { command, type Invocation } from './command.js';
 import { emptyNotes } from './empty-runs.js';
-import type { Io } from './io.js';
+import { exitCodes, FILTERS_HELP, SOURCES_WORDS } from './help-texts.js';
+import { isTerminal } from './io.js';
 import { dumpLine, keysExit, KeyProblems } from './key-problems.js';
 import { librariesLines, librariesObject } from './libraries-text.js';
+import type { OptionsOf } from './options/table.js';
 import { type Listeners, RunCommand, type Task } from './run-command.js';
-import { addDamage, addFilters, addMessages, list, sourceCommand } from './source-options.js';
+import { checkOutput, checkSources, filterOf } from './sources.js';
+import { UsageError } from './usage.js';
 
-/** `argv` is the command line as typed, which explains some mistakes; `onExit` takes the exit code. */
-export function addDump(program: Command, io: Io, argv: readonly string[], onExit: (code: number) => void): void {
-  const command = sourceCommand(program, 'dump', 'copy keys out of RDB files as they are stored', DUMP_HELP.description);
-  command
-    .optionsGroup('Output:')
-    .option('--format <name>', `what to write: ${DUMP_FORMATS.join(', ')}`)
-    .option('-o, --output <file>', 'write to this file instead of standard output; it gets its name when it is complete; after an error, what is there of it is in <file>.partial')
-    .addOption(list('--db-map <from:to>', 'write the keys of one database into another: 3:0, or a list of such pairs'))
-    .option('--split-slots <n>', 'with --format rdb: this many files, one for each of as many ranges of cluster slots; their names are that of --output with the range')
-    .option('--max-payload <bytes>', 'with --format resp: larger values become plain commands, in batches (default: 512mb)')
-    .option('--target-version <server>', 'write what this server reads: 6.2, redis-7.4, valkey-9.1; values it would not read are written in another encoding')
-    .option('--allow-loss', 'with --target-version: what the server has no place for is left out of keys; without this, such keys are named and not written')
-    .option('--functions', 'with --format rdb and resp: write function libraries, also where only some keys are chosen')
-    .option('--no-functions', 'leave function libraries out')
-    .option('--strip-ttl', 'leave expiries out: keys stay for good')
-    .option('--on-conflict <how>', 'of a key that two sources have, error: name it and keep the first, first: keep that, last: keep that (default: error)');
-  addFilters(command);
-  addDamage(command);
-  addMessages(command, DUMP_HELP.after);
-  command.action(async (sources: string[], flags: DumpFlags) => {
-    onExit(await runDump(sources, flags, io, argv));
-  });
-}
+export const DUMP = command<'dump'>({
+  name: 'dump',
+  summary: 'copy keys out of RDB files as they are stored',
+  description: `Writes the keys of RDB files as they are stored, without decoding them.
 
-/** Returns the exit code; throws UsageError. */
-async function runDump(sources: readonly string[], flags: DumpFlags, io: Io, argv: readonly string[]): Promise<number> {
-  const { progress, ...options } = await checkDump(sources, flags, io);
-  const { checksum, keepGoing, strict } = flags;
+Sources are read one after another; those compressed with gzip, LZ4 or zstd (with Node 22.15 or later) are recognised and decompressed.`,
+  usage: '<source...> [options]',
+  argument: SOURCES_WORDS,
+  after: `
+Formats:
+  rdb      an RDB file, which a server loads
+  resp     commands (RESTORE, SELECT, FUNCTION LOAD), for redis-cli --pipe
+  payload  JSON lines, each with what the command DUMP gives for the key, base64
+${FILTERS_HELP}
+Examples:
+  rdbkit dump dump.rdb --format rdb --prefix user: -o users.rdb
+  rdbkit dump shard-*.rdb --format rdb --on-conflict first -o all.rdb
+  rdbkit dump dump.rdb --format resp | redis-cli -h target --pipe
+  rdbkit dump all.rdb --format rdb --split-slots 3 -o shard.rdb
+  rdbkit dump dump.rdb --format rdb --target-version 6.2 -o old.rdb
+  rdbkit dump dump.rdb --format payload --prefix user:
+  rdbkit dump shard-1.rdb shard-2.rdb --format payload -o all.jsonl
+${exitCodes('for some keys: each of them was named; or newer commands of an\n       AOF were not read')}`,
+  run: runDump,
+});
+
+async function runDump(invocation: Invocation<'dump'>): Promise<number> {
+  const { given, io, options, words: sources } = invocation;
+  const { format, json, noChecksum, output, targetVersion: target } = options;
+  if (format === undefined) throw new UsageError(`--format is missing: expected one of ${DUMP_FORMATS.join(', ')}`);
+  checkFormat({ ...options, format }, given);
+  const filter = filterOf(invocation);
+  await checkSources('dump', sources, output, io);
+  if (format !== 'payload' && output === undefined && isTerminal(io.stdout)) {
+    throw new UsageError(`--format ${format} is binary and standard output is a terminal: name a file with --output, or pipe it on`);
+  }
+  if (options.splitSlots !== undefined) {
+    if (output === undefined) throw new UsageError('--split-slots writes files: name them with --output, like --output shard.rdb');
+    for (const path of outputPaths({ output, splitSlots: options.splitSlots })) await checkOutput(sources, path as string, io.stdin);
+  }
   const { signal, stdin, stdout } = io;
-  const problems = new KeyProblems(flags.json === true);
+  const problems = new KeyProblems(json);
   const task: Task<DumpSummary> = {
     command: 'dump',
     run: async (listeners: Listeners, say) => {
       const summary = await dump({
-        ...{ ...options, checksum, keepGoing, strict, stdin, stdout, signal },
+        ...{ ...options, sources, format, filter, target, checksum: !noChecksum, stdin, stdout, signal },
         ...listeners,
         onProblem: (problem) => problems.take(problem, say),
       });
       problems.sum(say);
       return summary;
     },
-    line: (summary) => [...librariesLines(summary.libraries, { planned: false, sources, unwanted: flags.functions === false }), dumpLine(summary)].join('\nrdbkit: '),
-    notes: (summary) => emptyNotes(summary, summary.filtered, flags),
+    line: (summary) => [...librariesLines(summary.libraries, { planned: false, sources, unwanted: options.functions === false }), dumpLine(summary)].join('\nrdbkit: '),
+    notes: (summary) => emptyNotes(summary, summary.filtered, invocation),
     fields: (summary) => ({ ...problems.fields(summary), functions: librariesObject(summary.libraries) }),
     exit: keysExit,
     done: 'written',
     tornText: 'Its end is torn: it has only the beginning of the damaged key.',
   };
-  return new RunCommand(task, { progress, ...options }, flags, io, argv).run();
+  return new RunCommand(task, invocation, output).run();
+}
+
+type DumpValues = OptionsOf<'dump'>;
+
+/** What goes together. */
+function checkFormat({ allowLoss, dbMap, format, functions, onConflict, splitSlots, targetVersion }: DumpValues & { format: NonNullable<DumpValues['format']> }, given: Invocation<'dump'>['given']): void {
+  if (onConflict === 'last' && joinsDatabases(dbMap)) {
+    throw new UsageError('--on-conflict last decides between files, not between databases that --db-map joins: expected first or error');
+  }
+  if (format === 'payload' && functions === true) throw new UsageError('--functions is for --format rdb and resp: payloads are those of keys');
+  if (allowLoss && targetVersion === undefined) throw new UsageError('--allow-loss is for --target-version: without it nothing is lost');
+  if (splitSlots !== undefined && format !== 'rdb') throw new UsageError(`--split-slots is for --format rdb, not for ${format}`);
+  if (given.has('maxPayload') && format !== 'resp') throw new UsageError(`--max-payload is for --format resp, not for ${format}`);
 }

@@ -1,40 +1,41 @@
 import type { RestoreSummary } from '../commands/restore.js';
 import type { RunSummary } from '../commands/run.js';
-import type { FilterWords } from '../commands/terms.js';
+import type { Invocation } from './command.js';
 import { countText, keysText } from './numbers.js';
+import { FILTERS, SHARES } from './options/filters.js';
+import { longName, variableName } from './options/option.js';
+import type { OptionsOf } from './options/table.js';
 
 /* What is to be said of a run that ended well and has no key to show for it. */
 
-type FilterFlags = { readonly [K in keyof FilterWords]?: unknown } & { readonly partition?: unknown };
+type Call = Pick<Invocation, 'given' | 'byVariable'>;
 
-const FILTERS: readonly (keyof FilterFlags)[] = ['db', 'prefix', 'notPrefix', 'match', 'notMatch', 'regex', 'notRegex', 'type', 'notType', 'slot', 'partition', 'ttl', 'minSize', 'maxSize'];
-
-/** The options that leave keys out, as they are typed. */
-function filtersOf(flags: FilterFlags): string {
-  const given = FILTERS.filter((name) => flags[name] !== undefined && flags[name] !== false); // false is --no-ttl
-  return given.map((name) => `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`).join(', ');
+/** The options that leave keys out, as they are typed, or the variables that set them. */
+function filtersOf({ byVariable, given }: Call): string {
+  const names = [...Object.keys(FILTERS), ...Object.keys(SHARES)].filter((name) => given.has(name));
+  return names.map((name) => (byVariable.has(name) ? variableName(name) : longName(name))).join(', ');
 }
 
 const noKeys = ({ sources }: Pick<RunSummary, 'sources'>): string => (sources === 1 ? 'the source has no keys.' : `none of the ${countText(sources)} sources has a key.`);
 
 /** Of a command that writes all keys that pass; `filtered` did not. */
-export function emptyNotes(summary: RunSummary, filtered: number, flags: FilterFlags): string[] {
+export function emptyNotes(summary: RunSummary, filtered: number, call: Call): string[] {
   if (summary.read === 0) return [noKeys(summary)];
-  return filtered < summary.read ? [] : [`no key was written: ${allKeys(filtered)} left out by ${filtersOf(flags)}.`];
+  return filtered < summary.read ? [] : [`no key was written: ${allKeys(filtered)} left out by ${filtersOf(call)}.`];
 }
 
 const allKeys = (keys: number): string => (keys === 1 ? 'the only one is' : `all ${countText(keys)} are`);
 
 /** Of a restore. */
-export function emptyRestoreNotes(summary: RestoreSummary, flags: FilterFlags & { readonly dryRun?: unknown }, ttlShift: number | undefined): string[] {
+export function emptyRestoreNotes(summary: RestoreSummary, call: Call, { dryRun, ttlShift }: Pick<OptionsOf<'restore'>, 'dryRun' | 'ttlShift'>): string[] {
   const { declined, failure, filtered, read, total } = summary;
   const { expired, rejected, replaced, restored, skipped } = total;
   if (declined || failure !== undefined || restored + replaced + skipped + rejected > 0) return [];
   if (read === 0) return [noKeys(summary)];
   if (filtered + expired < read) return [];
-  const nothing = `no key ${flags.dryRun === true ? 'would be' : 'was'} restored`;
-  if (expired === 0) return [`${nothing}: ${allKeys(filtered)} left out by ${filtersOf(flags)}.`];
-  const which = filtered === 0 ? `${expired === 1 ? 'the only one' : `all ${countText(expired)}`} had expired` : `${keysText(filtered)} left out by ${filtersOf(flags)}, ${countText(expired)} expired`;
+  const nothing = `no key ${dryRun ? 'would be' : 'was'} restored`;
+  if (expired === 0) return [`${nothing}: ${allKeys(filtered)} left out by ${filtersOf(call)}.`];
+  const which = filtered === 0 ? `${expired === 1 ? 'the only one' : `all ${countText(expired)}`} had expired` : `${keysText(filtered)} left out by ${filtersOf(call)}, ${countText(expired)} expired`;
   return [`${nothing}: ${which}. ${laterAdvice(summary, ttlShift)}--strip-ttl restores them without expiries.`];
 }
 

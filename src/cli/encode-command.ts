@@ -1,53 +1,69 @@
-import type { Command } from 'commander';
 import { encode, type EncodeSummary } from '../commands/encode.js';
-import { ENCODE_HELP } from './encode-help.js';
-import { checkEncode, type EncodeFlags } from './encode-options.js';
+import { command, type Invocation } from './command.js';
 import { emptyNotes } from './empty-runs.js';
-import type { Io } from './io.js';
+import { exitCodes } from './help-texts.js';
+import { isTerminal } from './io.js';
 import { dumpLine, keysExit, KeyProblems } from './key-problems.js';
 import { countText } from './numbers.js';
 import { type Listeners, RunCommand, type Task } from './run-command.js';
-import { addFilters, addMessages, sourceCommand } from './source-options.js';
+import { encodedText } from './source-text.js';
+import { checkSources, filterOf } from './sources.js';
+import { UsageError } from './usage.js';
 
-/** `argv` is the command line as typed, which explains some mistakes; `onExit` takes the exit code. */
-export function addEncode(program: Command, io: Io, argv: readonly string[], onExit: (code: number) => void): void {
-  const command = sourceCommand(program, 'encode', 'make an RDB file of JSON lines', ENCODE_HELP.description, { what: 'files of JSON lines' });
-  command
-    .optionsGroup('Output:')
-    .option('-o, --output <file>', 'write to this file instead of standard output; it gets its name when it is complete; after an error, what is there of it is in <file>.partial')
-    .option('--target-version <server>', 'write what this server loads: 6.2, redis-7.4, valkey-9.1 (default: see below)')
-    .option('--allow-loss', 'what the server has no place for is left out of keys; without this, such keys are named and not written')
-    .option('--on-conflict <how>', 'of a key that comes twice, error: name it and keep the first, first: keep that, last: keep that of the last file (default: error)');
-  addFilters(command);
-  command
-    .optionsGroup('Wrong lines:')
-    .option('--lenient', 'leave out fields that nobody knows, instead of refusing their lines')
-    .option('--keep-going', 'go on with the next line after a wrong one');
-  addMessages(command, ENCODE_HELP.after);
-  command.action(async (sources: string[], flags: EncodeFlags) => {
-    onExit(await runEncode(sources, flags, io, argv));
-  });
-}
+export const ENCODE = command<'encode'>({
+  name: 'encode',
+  summary: 'make an RDB file of JSON lines',
+  description: `Makes an RDB file, which a server loads, of JSON lines: those of rdbkit decode, or others of that form.
 
-/** Returns the exit code; throws UsageError. */
-async function runEncode(sources: readonly string[], flags: EncodeFlags, io: Io, argv: readonly string[]): Promise<number> {
-  const { progress, ...options } = await checkEncode(sources, flags, io);
+Sources are read one after another; those compressed with gzip, LZ4 or zstd (with Node 22.15 or later) are recognised and decompressed.`,
+  usage: '<source...> [options]',
+  argument: ['<source...>', 'files of JSON lines, or - for standard input'],
+  after: `
+A line:
+  {"db":0,"key":"user:1","type":"hash","value":{"name":"Ada"}}
+  key, type and value must be there, in any order; all fields and the values
+  of all types are in docs/json-lines.md. Each key may come once.
+
+Which server it is for:
+  --target-version; else the server that the lines name before the first key
+  ("redis-ver" or "valkey-ver", which decode --meta writes); else Redis 7.2,
+  whose files Redis and Valkey load from 7.2 on. A hash with expiries of single
+  fields needs redis-7.4 or valkey-9.0.
+
+Examples:
+  rdbkit encode users.jsonl -o dump.rdb
+  rdbkit decode dump.rdb | jq -c 'select(.type == "hash")' |
+    rdbkit encode - -o hashes.rdb
+  rdbkit encode dump.jsonl.gz --target-version 6.2 -o old.rdb
+${exitCodes('for some keys: each of them was named', 'a line is wrong; with --keep-going the other lines are in the output')}`,
+  run: runEncode,
+});
+
+async function runEncode(invocation: Invocation<'encode'>): Promise<number> {
+  const { io, options, words: sources } = invocation;
+  const { json, output, targetVersion: target } = options;
+  const filter = filterOf(invocation);
+  await checkSources('encode', sources, output, io);
+  if (output === undefined && isTerminal(io.stdout)) {
+    throw new UsageError('an RDB file is binary and standard output is a terminal: name a file with --output, or pipe it on');
+  }
   const { signal, stdin, stdout } = io;
-  const problems = new KeyProblems(flags.json === true);
+  const problems = new KeyProblems(json);
   const task: Task<EncodeSummary> = {
     command: 'encode',
     run: async (listeners: Listeners, say) => {
-      const summary = await encode({ ...options, keepGoing: flags.keepGoing, stdin, stdout, signal, ...listeners, onProblem: (problem) => problems.take(problem, say) });
+      const summary = await encode({ ...options, sources, filter, target, stdin, stdout, signal, ...listeners, onProblem: (problem) => problems.take(problem, say) });
       problems.sum(say);
       return summary;
     },
     line: dumpLine,
-    notes: (summary) => emptyNotes(summary, summary.filtered, flags),
+    notes: (summary) => emptyNotes(summary, summary.filtered, invocation),
     fields: (summary) => ({ ...problems.fields(summary), linesWrong: summary.badLines, fieldsLeftOut: summary.unknownFields }),
     exit: keysExit,
     done: 'written',
     tornText: 'Its end is torn: it has only the beginning of the last key.',
     errorsLine: ({ badLines, errors }) => (badLines > 0 ? `${countText(badLines)} ${badLines === 1 ? 'line was' : 'lines were'} wrong` : `${errors.length} errors`),
+    headText: encodedText,
   };
-  return new RunCommand(task, { progress, ...options }, flags, io, argv).run();
+  return new RunCommand(task, invocation, output).run();
 }

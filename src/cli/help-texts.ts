@@ -1,5 +1,7 @@
 /* Parts of the long texts that several commands have. Lines of at most 80 characters. */
 
+export const SOURCES_WORDS = ['<source...>', 'RDB files, or - for standard input'] as const;
+
 export const FILTERS_HELP = `
 How filters combine:
   Each option takes one value and may be given again: --prefix a: --prefix b:
@@ -18,3 +20,9 @@ Exit codes:
   4    the output could not be written
   70   a bug in rdbkit
   130  interrupted by Ctrl-C (143: by SIGTERM)`;
+
+export const ENVIRONMENT_HELP = `
+
+Environment:
+  Variables set options, too: RDBKIT_VERBOSE=1 is --verbose. What is typed comes
+  first. All of them are in docs/options.md and in man rdbkit.`;

@@ -1,45 +1,68 @@
 import { stat } from 'node:fs/promises';
-import type { Command } from 'commander';
-import { type GivenPayload, givenPayloads, PAYLOAD_FORMS, PayloadReader, type PayloadReport } from '../commands/payload.js';
+import { type GivenPayload, givenPayloads, PayloadReader, type PayloadReport } from '../commands/payload.js';
 import { ClosedPipe, OutputError, RdbError, StreamSink } from '../commands/terms.js';
+import { command } from './command.js';
 import { errorLine, exitOf, outputErrorLine, stackOf } from './errors.js';
 import { EXIT, interruptedBy, SIGNAL_EXIT } from './exit.js';
 import { payloadHint } from './hints.js';
 import { type Io, isTerminal } from './io.js';
-import { PAYLOAD_HELP } from './payload-help.js';
-import { damageLine, reportObject, reportText, tallyLine } from './payload-report.js';
+import type { OptionsOf } from './options/table.js';
+import { damageLine, reportLine, reportObject, reportText, tallyLine } from './payload-report.js';
 import { printable, word } from './printable.js';
 import { UsageError } from './usage.js';
 
-interface PayloadFlags {
-  from?: string;
-  json?: boolean;
-  checksum: boolean;
-}
+const FORMS = `
+How the payload may be given:
+  quoted  "\\x00\\xc0*\\x0b\\x00…", as redis-cli shows it; quotes may be missing
+  hex, base64
+  raw     the bytes themselves, on standard input; the newline that redis-cli
+          writes behind them is left out
+  Which of them it is, is found out. Lines that rdbkit dump --format payload
+  wrote are taken, too, any number of them.`;
 
-/** `onExit` takes the exit code. */
-export function addPayload(program: Command, io: Io, onExit: (code: number) => void): void {
-  const payload = program.command('payload').summary('look at what the command DUMP returns').description(PAYLOAD_HELP.description);
-  subcommand(payload, 'check', 'say what a payload is and whether it is whole')
-    .option('--json', 'one JSON object for each payload')
-    .action(async (given: string | undefined, flags: PayloadFlags) => onExit(await new PayloadCommand('check', given, flags, io).run()));
-  subcommand(payload, 'decode', 'decode the value to a JSON line')
-    .option('--no-checksum', 'do not verify the checksum of the payload')
-    .action(async (given: string | undefined, flags: PayloadFlags) => onExit(await new PayloadCommand('decode', given, flags, io).run()));
-}
+const EXITS = `
 
-function subcommand(payload: Command, name: 'check' | 'decode', summary: string): Command {
-  const { after, description } = PAYLOAD_HELP[name];
-  return payload
-    .command(name)
-    .summary(summary)
-    .description(description)
-    .argument('[payload]', 'in any form but raw; standard input unless given, or for -')
-    .usage('[payload] [options]')
-    .option('--from <form>', `the form that it is in: ${PAYLOAD_FORMS.join(', ')} (default: found out)`)
-    .helpOption('-h, --help', 'show this help')
-    .addHelpText('after', after);
-}
+Exit codes:
+  0    done; also when the reader of the output has gone (| head)
+  2    wrong usage
+  3    a payload is damaged, or what was given is none
+  4    the output could not be written
+  70   a bug in rdbkit
+  130  interrupted by Ctrl-C (143: by SIGTERM)`;
+
+const COMMON = { usage: '[payload] [options]', argument: ['[payload]', 'in any form but raw; standard input unless given, or for -'] } as const;
+
+export const PAYLOAD_CHECK = command<'payload check'>({
+  ...COMMON,
+  name: 'payload check',
+  summary: 'say what a payload is and whether it is whole',
+  description: `Says what a DUMP payload is: type, encoding, version, checksum, and which servers restore it. All of its value is read.
+
+Of more than one line, the damaged ones are named, and all are counted.`,
+  after: `${FORMS}
+
+Examples:
+  rdbkit payload check '"\\x00\\xc0*\\x0b\\x00…"'
+  redis-cli --raw dump user:1 | rdbkit payload check
+  rdbkit dump dump.rdb --format payload | rdbkit payload check${EXITS}`,
+  run: ({ io, options, words }) => new PayloadCommand('check', words.at(0), { ...options, noChecksum: false }, io).run(),
+});
+
+export const PAYLOAD_DECODE = command<'payload decode'>({
+  ...COMMON,
+  name: 'payload decode',
+  summary: 'decode the value to a JSON line',
+  description: 'Decodes the value in a DUMP payload to a JSON line, as rdbkit decode does. Only lines of JSON say which key it is.',
+  after: `${FORMS}
+
+Examples:
+  redis-cli --raw dump user:1 | rdbkit payload decode
+  rdbkit payload decode AMESBAoAxVzzmbOt/T8=
+  zcat payloads.jsonl.gz | rdbkit payload decode > all.jsonl${EXITS}`,
+  run: ({ io, options, words }) => new PayloadCommand('decode', words.at(0), { ...options, json: false }, io).run(),
+});
+
+type Values = OptionsOf<'payload check'> & OptionsOf<'payload decode'>;
 
 class PayloadCommand {
   private readonly stdout: StreamSink;
@@ -47,7 +70,7 @@ class PayloadCommand {
   constructor(
     private readonly name: 'check' | 'decode',
     private readonly given: string | undefined,
-    private readonly flags: PayloadFlags,
+    private readonly options: Values,
     private readonly io: Io,
   ) {
     this.stdout = new StreamSink(io.stdout);
@@ -76,10 +99,9 @@ class PayloadCommand {
   }
 
   private input(): Parameters<typeof givenPayloads>[0] {
-    const { flags, io, name } = this;
+    const { io, name } = this;
+    const { from } = this.options;
     const given = this.given === '-' ? undefined : this.given;
-    const from = flags.from === undefined ? undefined : PAYLOAD_FORMS.find((form) => form === flags.from);
-    if (flags.from !== undefined && from === undefined) throw new UsageError(`--from ${word(flags.from)}: expected one of ${PAYLOAD_FORMS.join(', ')}`);
     if (given !== undefined && from === 'raw') throw new UsageError('--from raw is for standard input: an argument has no bytes of any kind');
     if (given === undefined && isTerminal(io.stdin)) {
       throw new UsageError(`standard input is a terminal: give a payload, or pipe one into it, like redis-cli --raw dump KEY | rdbkit payload ${name}`);
@@ -89,16 +111,17 @@ class PayloadCommand {
 
   private async check(payloads: AsyncIterable<GivenPayload>): Promise<number> {
     const reader = new PayloadReader();
-    const { json } = this.flags;
+    const { json, verbose } = this.options;
     let first: PayloadReport | undefined;
     let [count, damaged] = [0, 0];
+    const lineOf = verbose ? reportLine : damageLine;
     for await (const given of payloads) {
       const report = await reader.check(given);
       count++;
       if (report.error !== undefined) damaged++;
-      if (json === true) await this.write(`${printable(JSON.stringify(reportObject(report)))}\n`);
+      if (json) await this.write(`${printable(JSON.stringify(reportObject(report)))}\n`);
       else if (first === undefined) first = report;
-      else await this.write((count === 2 ? damageLine(first, 1) : '') + damageLine(report, count));
+      else await this.write((count === 2 ? lineOf(first, 1) : '') + lineOf(report, count));
     }
     if (first !== undefined) await this.write(count === 1 ? reportText(first) : tallyLine(count, damaged));
     return damaged > 0 ? EXIT.input : EXIT.done;
@@ -108,7 +131,8 @@ class PayloadCommand {
     const reader = new PayloadReader(this.stdout);
     try {
       for await (const given of payloads) {
-        const odd = await reader.decode(given, this.flags.checksum);
+        if (this.options.verbose) await this.describe(given);
+        const odd = await reader.decode(given, !this.options.noChecksum);
         if (given.newline) this.talk('warning: the newline at the end is not of the payload, as redis-cli writes one.');
         if (odd !== undefined) this.talk(`warning: ${given.number === undefined ? '' : `line ${given.number}: `}${odd}.`);
       }
@@ -119,6 +143,12 @@ class PayloadCommand {
     }
     await reader.end();
     return EXIT.done;
+  }
+
+  /** Says what a payload is, as far as it is known: what is wrong is said when it is decoded. */
+  private async describe(given: GivenPayload): Promise<void> {
+    const report = await new PayloadReader().check(given);
+    if (report.error === undefined) this.talk(reportLine(report, given.number).trimEnd());
   }
 
   private async write(text: string): Promise<void> {

@@ -35,6 +35,14 @@ export function damageLine({ error }: PayloadReport, number: number): string {
   return error === undefined ? '' : `line ${number}: ${error.code}: ${faultLine(error)}\n`;
 }
 
+/** One of many, damaged or not. */
+export function reportLine(report: PayloadReport, number: number | undefined): string {
+  const { encoding, error, form, key, size, type, version } = report;
+  if (error !== undefined) return damageLine(report, number ?? 1);
+  const parts = [...(key === undefined ? [form] : [`key ${keyText(key)}`]), `${type}, ${encoding}`, `RDB ${version}`, bytesOf(size)];
+  return `${number === undefined ? '' : `line ${number}: `}${parts.join(', ')}\n`;
+}
+
 export function tallyLine(count: number, damaged: number): string {
   return `${countText(count)} payloads: ${damaged === 0 ? 'all valid' : `${countText(count - damaged)} valid, ${countText(damaged)} damaged`}\n`;
 }

@@ -1,17 +1,12 @@
-import { readFileSync } from 'node:fs';
-import { Command } from 'commander';
-import { addDecode } from './decode-command.js';
-import { addDump } from './dump-command.js';
-import { addRestore } from './restore-command.js';
-import { addEncode } from './encode-command.js';
+import { Command as Commander, Option as CommanderOption } from 'commander';
+import type { Command } from './command.js';
+import { COMMANDS } from './commands.js';
+import { GROUPS } from './groups.js';
+import { ENVIRONMENT_HELP } from './help-texts.js';
 import { columns, type Io } from './io.js';
-import { addPayload } from './payload-command.js';
-
-/** Package and repository have the same layout above `src/cli` and `dist/cli`. */
-function version(): string {
-  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(text) as { version: string }).version;
-}
+import { type CommandName, type Given, helpOf, longName } from './options/option.js';
+import { type NamedOption, optionsOf } from './options/table.js';
+import { version } from './version.js';
 
 const EXAMPLES = `
 Examples:
@@ -22,8 +17,8 @@ Examples:
 rdbkit decode --help shows all options and more examples.`;
 
 /** The commander tree. `onExit` takes the exit code of the command that ran. */
-export function createProgram(io: Io, argv: readonly string[], onExit: (code: number) => void): Command {
-  const program = new Command('rdbkit')
+export function createProgram(io: Io, argv: readonly string[], onExit: (code: number) => void): Commander {
+  const program = new Commander('rdbkit')
     .description('Reads the RDB files of Redis and Valkey.')
     .usage('<command> [options]')
     .configureOutput({
@@ -40,10 +35,38 @@ export function createProgram(io: Io, argv: readonly string[], onExit: (code: nu
     .helpOption('-h, --help', 'show this help')
     .helpCommand('help [command]', 'show the help of a command')
     .addHelpText('after', EXAMPLES);
-  addDecode(program, io, argv, onExit);
-  addDump(program, io, argv, onExit);
-  addRestore(program, io, argv, onExit);
-  addEncode(program, io, argv, onExit);
-  addPayload(program, io, onExit);
+  for (const command of COMMANDS) {
+    addCommand(parentOf(command, program), command, async (words, options) => onExit(await command.call({ words, io, argv }, options)));
+  }
   return program;
+}
+
+/** `payload check` belongs to a command `payload`. */
+function parentOf({ name }: Command, program: Commander): Commander {
+  const group = GROUPS.find((one) => name.startsWith(`${one.name} `));
+  if (group === undefined) return program;
+  return program.commands.find((one) => one.name() === group.name) ?? program.command(group.name).summary(group.summary).description(group.description);
+}
+
+type Action = (words: readonly string[], options: Readonly<Record<string, Given>>) => Promise<void>;
+
+function addCommand(parent: Commander, { after, argument, description, name, summary, usage }: Command, action: Action): void {
+  const [words, what] = argument;
+  const added = parent.command(name.split(' ').at(-1) as string).summary(summary).description(description).argument(words, what).usage(usage);
+  for (const one of optionsOf(name)) {
+    for (const option of commanderOptions(one, name)) added.optionsGroup(`${one.heading}:`).addOption(option);
+  }
+  added.helpOption('-h, --help', 'show this help').addHelpText('after', optionsOf(name).length === 0 ? after : after + ENVIRONMENT_HELP);
+  added.action((given: string | readonly string[] | undefined, typed: Readonly<Record<string, Given>>) => action(typeof given === 'string' ? [given] : (given ?? []), typed));
+}
+
+/** What commander takes: one option, or two of a toggle. Values come as the words that were typed. */
+function commanderOptions({ name, option }: NamedOption, command: CommandName): CommanderOption[] {
+  const long = longName(name);
+  const short = option.short === undefined ? '' : `-${option.short}, `;
+  const help = helpOf(option, command) + (option.default === undefined ? '' : ` (default: ${option.default})`);
+  const made = new CommanderOption(`${short}${long}${option.value === undefined ? '' : ` <${option.value}>`}`, help);
+  if (option.value !== undefined) made.argParser((word: string, before: readonly string[] | undefined) => [...(before ?? []), word]);
+  if (option.kind !== 'toggle') made.negate = false; // --no-ttl is an option of its own, not the opposite of --ttl
+  return option.kind === 'toggle' ? [made, new CommanderOption(`--no-${long.slice(2)}`, option.noHelp)] : [made];
 }

@@ -1,5 +1,5 @@
-import type { ProgressKind } from './source-options.js';
 import { type Io, isTerminal } from './io.js';
+import type { ProgressKind } from './options/messages.js';
 import { NoProgress, PlainProgress, type Progress } from './progress.js';
 import { BarProgress } from './progress-bar.js';
 

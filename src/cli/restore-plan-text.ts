@@ -1,9 +1,8 @@
 import type { Plan } from '../commands/restore.js';
 import { librariesLines, librariesObject } from './libraries-text.js';
+import { headObject, headText } from './source-text.js';
 import { bytesText, countText, keysText } from './numbers.js';
 import { printable, sourceName } from './printable.js';
-
-const VENDORS = { redis: 'Redis', valkey: 'Valkey' } as const;
 
 /** The plan for people. `unwanted`: somebody said that functions are left out. */
 export function planLines(plan: Plan, sourceNames: readonly string[], unwanted: boolean): string[] {
@@ -11,16 +10,7 @@ export function planLines(plan: Plan, sourceNames: readonly string[], unwanted: 
   const lines: string[] = [];
   for (const head of sources) {
     if (head === undefined) continue;
-    const parts = [
-      `RDB ${head.version}`,
-      ...(head.server === undefined ? [] : [`of ${VENDORS[head.vendor]} ${printable(head.server)}`]),
-      ...head.keys.map(({ db, keys }) => `${keysText(keys)} in database ${db}`),
-      ...(head.functions === 0 ? [] : [`${countText(head.functions)} function ${head.functions === 1 ? 'library' : 'libraries'}`]),
-      ...(head.modules.length === 0 ? [] : [`data of modules ${printable(head.modules.join(' '))}`]),
-      ...(head.size === undefined ? [] : [bytesText(head.size)]),
-      ...(head.created === undefined ? [] : [`written ${new Date(head.created * 1000).toISOString().replace('.000Z', 'Z')}`]),
-    ];
-    lines.push(`source ${sourceName(head.source)}: ${parts.join(', ')}`);
+    lines.push(`source ${sourceName(head.source)}: ${headText(head)}`);
   }
   const { clustered, databases, masters, modules, version } = target;
   const how = clustered ? `cluster of ${masters.length} masters` : `one server, ${databases === 1 ? '1 database' : `${databases} databases`}`;
@@ -43,7 +33,7 @@ const allKeys = ({ target }: Plan): number => target.masters.reduce((total, { ke
 export function planObject({ aofTails, intoDb, keysDeleted, keysThere, libraries, memoryLeft, memoryNeeded, sources, target, warnings }: Plan): object {
   const { clustered, databases, masters, modules, version } = target;
   return {
-    sources: sources.map((head) => (head === undefined ? null : { ...head, libraries: head.libraries.map(({ name }) => name) })),
+    sources: sources.map((head) => (head === undefined ? null : headObject(head))),
     target: { version, clustered, databases, modules, masters: masters.map(({ keys, ...master }) => ({ ...master, keys: Object.fromEntries(keys) })) },
     functions: librariesObject(libraries),
     intoDb,

@@ -1,13 +1,19 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { RunOptions, RunSummary } from '../commands/run.js';
+import type { SourceHead } from '../commands/source-heads.js';
 import { aofTailText, ClosedPipe, OutputError, type RdbError } from '../commands/terms.js';
+import type { Invocation } from './command.js';
 import { errorLine, exitOf, exitOfAll, outputErrorLine, stackOf } from './errors.js';
 import { EXIT, interruptedBy, SIGNAL_EXIT } from './exit.js';
 import type { Io } from './io.js';
+import type { CommandName } from './options/option.js';
+import { variablesLine } from './options/read.js';
+import type { OptionsOf } from './options/table.js';
 import { printable, sourceName, word } from './printable.js';
 import type { Progress } from './progress.js';
 import { createProgress } from './progress-choice.js';
-import { type CheckedSources, meantForOption, type SourceFlags } from './source-options.js';
+import { headObject, headText } from './source-text.js';
+import { meantForOption } from './sources.js';
 import { type AofTail, summaryObject, type Warning } from './summary.js';
 
 /** Milliseconds. */
@@ -16,11 +22,16 @@ const SIGNAL_DELAY = 30;
 const AOF_ADVICE = 'To keep them, load the AOF into a server and take an RDB of it with BGSAVE; --ignore-aof-tail leaves them out.';
 
 /** What a run tells while it goes on. */
-export type Listeners = Pick<RunOptions, 'onProgress' | 'onWarning' | 'onAofTail' | 'onError'>;
+export type Listeners = Pick<RunOptions, 'onProgress' | 'onWarning' | 'onAofTail' | 'onError' | 'onHead'>;
+
+/** What it needs to know of how it was called. */
+type Call = Pick<Invocation, 'argv' | 'byVariable' | 'io'> & {
+  readonly options: Pick<OptionsOf<'encode'>, 'json' | 'keepGoing' | 'progress' | 'quiet' | 'verbose'> & { readonly ignoreAofTail?: boolean };
+};
 
 /** What there is to do, and how to speak of it. */
 export interface Task<S extends RunSummary> {
-  readonly command: string;
+  readonly command: CommandName;
   run(listeners: Listeners, say: (text: string) => void): Promise<S>;
   /** The closing line. */
   line(summary: S): string;
@@ -35,6 +46,8 @@ export interface Task<S extends RunSummary> {
   readonly tornText: string;
   /** Of a run that passed over errors; default: how many of the sources had one. */
   errorsLine?(summary: S): string;
+  /** What a source is, with `--verbose`; default: of an RDB file. */
+  readonly headText?: ((head: SourceHead) => string) | undefined;
   /** What is to be said of an error that the run throws, where it is none of the usual ones. */
   readonly failed?: ((error: unknown) => Failed | undefined) | undefined;
 }
@@ -53,16 +66,20 @@ export class RunCommand<S extends RunSummary> {
   private readonly warnings: Warning[] = [];
   private readonly aofTails: AofTail[] = [];
   private readonly errors: RdbError[] = [];
+  private readonly heads: SourceHead[] = [];
+  private readonly flags: Call['options'];
+  private readonly io: Io;
 
   constructor(
     private readonly task: Task<S>,
-    private readonly options: CheckedSources,
-    private readonly flags: Pick<SourceFlags, 'ignoreAofTail' | 'json' | 'keepGoing' | 'quiet'>,
-    private readonly io: Io,
-    /** As typed. */
-    private readonly argv: readonly string[],
+    private readonly call: Call,
+    /** A path; undefined for standard output, empty for none. */
+    private readonly output: string | undefined,
   ) {
-    this.progress = createProgress(options.progress, io, options.output !== undefined);
+    const { io, options } = call;
+    this.flags = options;
+    this.io = io;
+    this.progress = createProgress(options.quiet ? 'none' : options.progress, io, output !== undefined);
   }
 
   async run(): Promise<number> {
@@ -94,13 +111,22 @@ export class RunCommand<S extends RunSummary> {
       onAofTail: (file, bytes) => this.tail({ file, bytes }),
       onError: (error) => this.fail(error),
     };
-    return this.task.run(listeners, (text) => this.talk(text));
+    if (!this.flags.verbose) return this.task.run(listeners, (text) => this.talk(text));
+    const { byVariable, io } = this.call;
+    if (byVariable.size > 0) this.talk(variablesLine(byVariable, io.env));
+    return this.task.run({ ...listeners, onHead: (head) => this.found(head) }, (text) => this.talk(text));
+  }
+
+  /** A restore says it in its plan, but of what can be read only once. */
+  private found(head: SourceHead): void {
+    this.heads.push(head);
+    this.talk(`source ${sourceName(head.source)}: ${(this.task.headText ?? headText)(head)}`);
   }
 
   private warn(warning: Warning): void {
     if (this.warnings.some(({ file, text }) => file === warning.file && text === warning.text)) return;
     this.warnings.push(warning);
-    if (this.flags.quiet !== true) this.talk(`warning: ${sourceName(warning.file)}: ${printable(warning.text)}`);
+    if (!this.flags.quiet) this.talk(`warning: ${sourceName(warning.file)}: ${printable(warning.text)}`);
   }
 
   /** A restore says it of a file before it begins, and finds it again when it has read it. */
@@ -110,13 +136,13 @@ export class RunCommand<S extends RunSummary> {
     aofTails.push(tail);
     const text = `${sourceName(tail.file)}: ${aofTailText(tail.bytes)}`;
     if (flags.ignoreAofTail !== true) this.talk(`${text}. ${AOF_ADVICE}`);
-    else if (flags.quiet !== true) this.talk(`warning: ${text}`);
+    else if (!flags.quiet) this.talk(`warning: ${text}`);
   }
 
   /** With --keep-going a run may still be long: its errors are said at once. */
   private fail(error: RdbError): void {
     this.errors.push(error);
-    if (this.flags.keepGoing === true) this.sayError(error, '');
+    if (this.flags.keepGoing) this.sayError(error, '');
   }
 
   /**
@@ -135,19 +161,20 @@ export class RunCommand<S extends RunSummary> {
     const by = summary.interrupted || errors.length < summary.errors.length ? interruptedBy(this.io.signal) : undefined;
     const code = by === undefined ? exitOfAll(errors) || task.exit(summary) || this.unread : SIGNAL_EXIT[by];
     const kept = this.leftovers(summary);
-    if (flags.keepGoing !== true && errors.length > 0) this.sayError(errors[0], kept);
+    if (!flags.keepGoing && errors.length > 0) this.sayError(errors[0], kept);
     else if (errors.length > 0 && by === undefined) this.talk(`${task.errorsLine?.(summary) ?? `${errors.length} of ${summary.sources} sources had errors`}.${kept}`);
     if (by !== undefined) this.talk(`interrupted by ${by}.${kept}`);
-    const { output } = this.options;
+    const { heads, output } = this;
     const notes = errors.length === 0 && by === undefined ? task.notes(summary) : [];
     const object = (): object => ({
       ...summaryObject(summary, { command: task.command, code, by, output: output === '' ? undefined : output, errors, warnings: this.warnings, aofTails: this.aofTails }),
+      ...(heads.length === 0 ? {} : { sourcesFound: heads.map(headObject) }),
       ...task.fields(summary),
       notes: notes.length === 0 ? undefined : notes,
     });
-    if (flags.json === true && (flags.quiet !== true || code !== EXIT.done)) this.object(object());
-    else if (flags.quiet !== true && !(summary.read === 0 && code !== EXIT.done)) this.talk(task.line(summary));
-    if (flags.quiet !== true) for (const note of notes) this.talk(note);
+    if (flags.json && (!flags.quiet || code !== EXIT.done)) this.object(object());
+    else if (!flags.quiet && !(summary.read === 0 && code !== EXIT.done)) this.talk(task.line(summary));
+    if (!flags.quiet) for (const note of notes) this.talk(note);
     return code;
   }
 
@@ -166,15 +193,15 @@ export class RunCommand<S extends RunSummary> {
   /** The output has gone, and with it the summary; what was wrong before it went is said. */
   private lost(code: number, error?: OutputError): number {
     const { errors, flags, io } = this;
-    if (flags.keepGoing !== true) for (const before of errors) this.sayError(before, '');
+    if (!flags.keepGoing) for (const before of errors) this.sayError(before, '');
     if (error !== undefined) this.talk(`${outputErrorLine(error)}\n${stackOf(error, io.env)}`.trimEnd());
-    if (flags.json === true && code !== EXIT.done) this.object(summaryObject(undefined, { command: this.task.command, code, errors, error, warnings: this.warnings, aofTails: this.aofTails }));
+    if (flags.json && code !== EXIT.done) this.object(summaryObject(undefined, { command: this.task.command, code, errors, error, warnings: this.warnings, aofTails: this.aofTails }));
     return code;
   }
 
   private over({ code, line, object }: Failed, error: unknown): number {
     this.talk(`${line}\n${stackOf(error, this.io.env)}`.trimEnd());
-    if (this.flags.json === true) this.object({ ...summaryObject(undefined, { command: this.task.command, code, errors: this.errors, warnings: this.warnings, aofTails: this.aofTails }), errors: [object] });
+    if (this.flags.json) this.object({ ...summaryObject(undefined, { command: this.task.command, code, errors: this.errors, warnings: this.warnings, aofTails: this.aofTails }), errors: [object] });
     return code;
   }
 
@@ -184,14 +211,14 @@ export class RunCommand<S extends RunSummary> {
 
   /** Of a source that does not exist, and that may have been meant as something else. */
   private adviceOnOptions(error: RdbError): string {
-    const option = exitOf(error) === EXIT.usage ? meantForOption(error.file, this.argv) : undefined;
+    const option = exitOf(error) === EXIT.usage ? meantForOption(this.task.command, error.file, this.call.argv) : undefined;
     if (option === undefined) return '';
     return ` If it is meant as another value of ${option}, give the option again: ${option} ${word(error.file ?? '')}.`;
   }
 
   /** With --json, standard error is for a program. */
   private talk(text: string): void {
-    if (this.flags.json !== true) this.progress.line(`rdbkit: ${text}`);
+    if (!this.flags.json) this.progress.line(`rdbkit: ${text}`);
   }
 
   private object(object: object): void {

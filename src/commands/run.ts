@@ -12,6 +12,7 @@ import { type Input, type InputOptions, openInput } from '../sources/input.js';
 import { compileFilter, type FilterOptions } from '../values/filters.js';
 import { ChunkBuffers } from './chunk-buffers.js';
 import { Records, type RecordsOptions } from './records.js';
+import { type SourceHead, TellingInput } from './source-heads.js';
 
 /** What all commands have that read RDB files. */
 export interface RunOptions {
@@ -36,6 +37,8 @@ export interface RunOptions {
   /** Records, and bytes of them, that are handed over at a time, at most. */
   readonly batchRows?: number | undefined;
   readonly batchBytes?: number | undefined;
+  /** Called with what a source says of itself, once its beginning is read. */
+  readonly onHead?: ((head: SourceHead) => void) | undefined;
   /** Opens a source (default: a file of RDB, or standard input). */
   readonly open?: ((source: string, how: OpenOptions) => Input) | undefined;
 }
@@ -166,8 +169,11 @@ class Run {
     this.outputs = outputs;
     const chunks = hot === undefined ? undefined : new ChunkBuffers(hot);
     const allocate = chunks?.allocate;
-    const open = options.open ?? openInput;
-    this.inputs = options.sources.map((source) => open(source, { stdin, signal, allocate, onError: (error) => this.failed(error) }));
+    const { onHead, open = openInput } = options;
+    this.inputs = options.sources.map((source) => {
+      const input = open(source, { stdin, signal, allocate, onError: (error) => this.failed(error) });
+      return onHead === undefined ? input : new TellingInput(input, onHead);
+    });
     this.records = {
       filter: compileFilter({ ...filter, now }),
       framer: { checksum, strict, hot, buffer: hot?.allocate(INPUT_SIZE), roomBefore: chunks?.roomBefore },

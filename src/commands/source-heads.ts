@@ -5,7 +5,7 @@ import { Framer } from '../rdb/framer.js';
 import type { AofMark } from '../rdb/opcodes.js';
 import type { Vendor } from '../rdb/types.js';
 import { frameLibraryName, functionCode } from '../sinks/rdb-meta.js';
-import { openInput } from '../sources/input.js';
+import { type Compression, type Input, openInput } from '../sources/input.js';
 import { metaRecord } from '../values/meta.js';
 import { BufferTexts } from '../values/value-texts.js';
 
@@ -31,6 +31,9 @@ export interface SourceHead {
   readonly modules: readonly string[];
   /** The aux field by which the file says that it is the base of an AOF. */
   readonly aofMark: AofMark | undefined;
+  readonly compression: Compression;
+  /** It is lines of payloads. */
+  readonly ofPayloads: boolean;
   /** Bytes of the file, compressed or not. */
   readonly size: number | undefined;
 }
@@ -44,41 +47,121 @@ function isReadOnce(source: string): boolean {
   return source === '-' || (found !== undefined && !found.isFile() && !found.isDirectory());
 }
 
+/** Finds out what a source says of itself before its first key. */
+class HeadReader {
+  private readonly framer = new Framer({ checksum: false });
+  private readonly aux = new Map<string, string>();
+  private readonly keys: SourceHead['keys'][number][] = [];
+  private readonly modules = new Set<string>();
+  private readonly libraries: SourceHead['libraries'][number][] = [];
+  private functions = 0;
+  private read = 0;
+
+  constructor(private readonly input: Input) {}
+
+  /** Whether there is more to come. Throws RdbError. */
+  push(chunk: Uint8Array): boolean {
+    const { framer } = this;
+    framer.push(chunk.slice());
+    this.read += chunk.length;
+    let kind = framer.next();
+    for (; kind === META; kind = framer.next()) this.take();
+    return kind === NEED && this.read < MOST;
+  }
+
+  /** Throws RdbError for what ends before it is whole. */
+  finish(): void {
+    this.framer.finish();
+  }
+
+  private take(): void {
+    const { frame } = this.framer;
+    const record = metaRecord(frame, new BufferTexts());
+    if (record.type === 'function') {
+      this.functions++;
+      this.libraries.push({ name: frameLibraryName(frame), code: frame.opcode?.name === 'FUNCTION2' ? functionCode(frame) : undefined });
+    } else if (record.type === 'aux') this.aux.set(record.key, record.value);
+    else if (record.type === 'resizeDb') this.keys.push({ db: record.db, keys: record.keys, expires: record.expires });
+    else if (record.type === 'moduleAux') this.modules.add(record.module);
+  }
+
+  /** Whether it begins like an RDB. */
+  get known(): boolean {
+    return this.framer.version !== 0;
+  }
+
+  get head(): SourceHead {
+    const { aux, framer, functions, input, keys, libraries } = this;
+    const number = (name: string): number | undefined => (aux.has(name) ? Number(aux.get(name)) : undefined);
+    const server = aux.get('valkey-ver') ?? aux.get('redis-ver');
+    const found = { keys, functions, libraries, modules: [...this.modules] };
+    const form = { compression: input.compression ?? 'none', ofPayloads: input.ofPayloads, size: input.size };
+    return { source: input.name, vendor: framer.vendor, version: framer.version, server, usedMemory: number('used-mem'), created: number('ctime'), ...found, aofMark: framer.aofMark, ...form };
+  }
+}
+
 /** Reads the beginning of a file: undefined for what can be read only once, the error for what does not begin like an RDB. */
 export async function sourceHead(source: string): Promise<SourceHead | RdbError | undefined> {
   if (isReadOnce(source)) return undefined;
-  const framer = new Framer({ checksum: false });
-  const aux = new Map<string, string>();
-  const keys: SourceHead['keys'][number][] = [];
-  const modules = new Set<string>();
-  const libraries: SourceHead['libraries'][number][] = [];
-  let functions = 0;
-  let size: number | undefined;
-  let read = 0;
+  const input = openInput(source, { chunkSize: 1 << 16 });
+  const reader = new HeadReader(input);
   try {
-    const input = openInput(source, { chunkSize: 1 << 16 });
-    for await (const chunk of input.chunks()) {
-      size = input.size;
-      framer.push(chunk.slice());
-      read += chunk.length;
-      let kind = framer.next();
-      for (; kind === META; kind = framer.next()) {
-        const record = metaRecord(framer.frame, new BufferTexts());
-        if (record.type === 'function') {
-          functions++;
-          libraries.push({ name: frameLibraryName(framer.frame), code: framer.frame.opcode?.name === 'FUNCTION2' ? functionCode(framer.frame) : undefined });
-        } else if (record.type === 'aux') aux.set(record.key, record.value);
-        else if (record.type === 'resizeDb') keys.push({ db: record.db, keys: record.keys, expires: record.expires });
-        else if (record.type === 'moduleAux') modules.add(record.module);
-      }
-      if (kind !== NEED || read >= MOST) break;
-    }
-    framer.finish();
+    for await (const chunk of input.chunks()) if (!reader.push(chunk)) break;
+    reader.finish();
   } catch (error) {
-    if (framer.version === 0 && error instanceof RdbError) return error.at({ file: source });
+    if (!reader.known && error instanceof RdbError) return error.at({ file: source });
   }
-  const number = (name: string): number | undefined => (aux.has(name) ? Number(aux.get(name)) : undefined);
-  const server = aux.get('valkey-ver') ?? aux.get('redis-ver');
-  const found = { keys, functions, libraries, modules: [...modules] };
-  return { source, vendor: framer.vendor, version: framer.version, server, usedMemory: number('used-mem'), created: number('ctime'), ...found, aofMark: framer.aofMark, size };
+  return reader.head;
+}
+
+/** An input that tells what its source says of itself, as it is read: also of what can be read only once. */
+export class TellingInput implements Input {
+  constructor(
+    private readonly input: Input,
+    private readonly onHead: (head: SourceHead) => void,
+  ) {}
+
+  get name(): string {
+    return this.input.name;
+  }
+
+  get size(): number | undefined {
+    return this.input.size;
+  }
+
+  get compression(): Compression | undefined {
+    return this.input.compression;
+  }
+
+  get plainSize(): number | undefined {
+    return this.input.plainSize;
+  }
+
+  get ofPayloads(): boolean {
+    return this.input.ofPayloads;
+  }
+
+  get bytesRead(): number {
+    return this.input.bytesRead;
+  }
+
+  async *chunks(): AsyncGenerator<Uint8Array, void, void> {
+    let reader: HeadReader | undefined = new HeadReader(this.input);
+    for await (const chunk of this.input.chunks()) {
+      if (reader !== undefined && !this.goesOn(reader, chunk)) reader = undefined;
+      yield chunk;
+    }
+    if (reader?.known === true) this.onHead(reader.head);
+  }
+
+  /** What is wrong is said by whoever reads all of it. */
+  private goesOn(reader: HeadReader, chunk: Uint8Array): boolean {
+    try {
+      if (reader.push(chunk.subarray(0, MOST))) return true;
+    } catch (error) {
+      if (!(error instanceof RdbError)) throw error;
+    }
+    if (reader.known) this.onHead(reader.head);
+    return false;
+  }
 }

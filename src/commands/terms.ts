@@ -5,5 +5,5 @@ export { aofTailText } from '../rdb/trailing.js';
 export { ClosedPipe, OutputError } from '../sinks/output-error.js';
 export type { Library, LibraryOutcome } from '../sinks/libraries.js';
 export { StreamSink } from '../sinks/stream-sink.js';
-export { type FilterWords, parseFilterArgs, parseLimit, parseSize } from '../values/filter-args.js';
+export { parseDbs, parseKeys, parseLimit, parseRegexes, parseSize, parseSlots, parseTtl, parseTypes, TTL_NAMES, TYPE_NAMES } from '../values/filter-args.js';
 export { type FilterOptions, takesFunctions } from '../values/filters.js';

@@ -1,5 +1,5 @@
 /**
- * Filter options from the words of a command line. Numbers, types, slots and states may stand in one word with commas or in
+ * Values of filters from the words of a command line. Numbers, types, slots and states may stand in one word with commas or in
  * several words; keys and patterns are one a word, in the text form of bytes/text.ts. Every error is a TypeError that names
  * the option, what was given and what is allowed.
  */
@@ -7,14 +7,9 @@ import { SLOTS } from '../bytes/crc16.js';
 import { parseText } from '../bytes/text.js';
 import { MAX_DB } from '../rdb/opcodes.js';
 import type { RedisType } from '../rdb/types.js';
-import { compileRegex, type FilterOptions, type TtlState } from './filters.js';
+import { compileRegex, type TtlState } from './filters.js';
 
 type Words = readonly string[];
-
-type Lists = 'db' | 'prefix' | 'notPrefix' | 'match' | 'notMatch' | 'regex' | 'notRegex' | 'type' | 'notType' | 'slot';
-
-/** The values of each option as typed. */
-export type FilterWords = { [K in Lists]?: Words | undefined } & { [K in 'ttl' | 'minSize' | 'maxSize']?: string | undefined };
 
 /** The most databases that one range may name. */
 const MAX_DB_RANGE = 65536;
@@ -24,30 +19,10 @@ const TYPES: Readonly<Record<RedisType, true>> = {
 };
 const TTL_STATES: Readonly<Record<TtlState, true>> = { none: true, any: true, expired: true, live: true };
 
-const UNIT = ['b', 'k', 'm', 'g', 't'];
+export const TYPE_NAMES = Object.keys(TYPES) as RedisType[];
+export const TTL_NAMES = Object.keys(TTL_STATES) as TtlState[];
 
-export function parseFilterArgs(words: FilterWords): FilterOptions {
-  const minSize = words.minSize === undefined ? undefined : parseSize('--min-size', words.minSize);
-  const maxSize = words.maxSize === undefined ? undefined : parseSize('--max-size', words.maxSize);
-  if (minSize !== undefined && maxSize !== undefined && minSize > maxSize) {
-    throw new TypeError(`--min-size ${words.minSize} is above --max-size ${words.maxSize}: no key could pass`);
-  }
-  return {
-    db: parseDbs('--db', words.db ?? []),
-    prefix: parseKeys('--prefix', words.prefix ?? []),
-    notPrefix: parseKeys('--not-prefix', words.notPrefix ?? []),
-    match: parseKeys('--match', words.match ?? []),
-    notMatch: parseKeys('--not-match', words.notMatch ?? []),
-    regex: (words.regex ?? []).map((word) => compileRegex(word, `--regex ${word}`)),
-    notRegex: (words.notRegex ?? []).map((word) => compileRegex(word, `--not-regex ${word}`)),
-    type: parseTypes('--type', words.type ?? []),
-    notType: parseTypes('--not-type', words.notType ?? []),
-    slot: parseSlots('--slot', words.slot ?? []),
-    ttl: words.ttl === undefined ? undefined : parseTtl('--ttl', words.ttl),
-    minSize,
-    maxSize,
-  };
-}
+const UNIT = ['b', 'k', 'm', 'g', 't'];
 
 /** Database numbers, alone (`3`) or as a range with both ends (`0-3`); each once, in the order given. */
 export function parseDbs(option: string, words: Words): number[] {
@@ -78,12 +53,16 @@ export function parseKeys(option: string, words: Words): Uint8Array[] {
   });
 }
 
+export function parseRegexes(option: string, words: Words): RegExp[] {
+  return words.map((word) => compileRegex(word, `${option} ${word}`));
+}
+
 export function parseTypes(option: string, words: Words): RedisType[] {
-  return split(words).map((word) => oneOf(option, word, TYPES));
+  return split(words).map((word) => oneOf(option, word, TYPE_NAMES));
 }
 
 export function parseTtl(option: string, word: string): TtlState {
-  return oneOf(option, word, TTL_STATES);
+  return oneOf(option, word, TTL_NAMES);
 }
 
 /**
@@ -121,8 +100,7 @@ function range(option: string, word: string, max: number, allowed: string): [num
   return [from, to];
 }
 
-function oneOf<T extends string>(option: string, word: string, table: Readonly<Record<T, true>>): T {
-  const allowed = Object.keys(table) as T[];
+function oneOf<T extends string>(option: string, word: string, allowed: readonly T[]): T {
   const exact = allowed.find((name) => name === word);
   if (exact !== undefined) return exact;
   const near = allowed.find((name) => isNear(word.toLowerCase(), name));

@@ -1,0 +1,10 @@
+import type { Command } from './command.js';
+import { completionCommand } from './completion-command.js';
+import { DECODE } from './decode-command.js';
+import { DUMP } from './dump-command.js';
+import { ENCODE } from './encode-command.js';
+import { PAYLOAD_CHECK, PAYLOAD_DECODE } from './payload-command.js';
+import { RESTORE } from './restore-command.js';
+
+/** All commands, in the order of the help. */
+export const COMMANDS: readonly Command[] = [DECODE, DUMP, RESTORE, ENCODE, PAYLOAD_CHECK, PAYLOAD_DECODE, completionCommand(() => COMMANDS)];

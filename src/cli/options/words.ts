@@ -1,0 +1,120 @@
+/** How words become values. All of these throw UsageError with the option, what was given, and what is allowed. */
+import { readFileSync } from 'node:fs';
+import { MAX_DB, parseSize } from '../../commands/terms.js';
+import { parseTarget, type Target } from '../../commands/dump.js';
+import { type Address, addressText, parseAddress } from '../../commands/restore-terms.js';
+import { printable, word } from '../printable.js';
+import { checked, UsageError } from '../usage.js';
+
+/** One of a few words. */
+export function oneOf<const T extends string>(allowed: readonly T[]): (label: string, given: string) => T {
+  return (label, given) => {
+    const known = allowed.find((name) => name === given);
+    if (known === undefined) throw new UsageError(`${label} ${word(given)}: expected one of ${allowed.join(', ')}`);
+    return known;
+  };
+}
+
+/** A whole number. */
+export function number(least: number, most = Infinity): (label: string, given: string) => number {
+  return (label, given) => {
+    const found = /^\d{1,12}$/.test(given) ? Number(given) : NaN;
+    if (!(found >= least && found <= most)) throw new UsageError(`${label} ${word(given)}: expected a number from ${least}${most === Infinity ? '' : ` to ${most}`}`);
+    return found;
+  };
+}
+
+export function size(label: string, given: string): number {
+  const bytes = checked(() => parseSize(label, given));
+  if (bytes < 1) throw new UsageError(`${label} ${word(given)}: expected a size of one byte at least`);
+  return bytes;
+}
+
+const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** Milliseconds. */
+export function time(label: string, given: string): number {
+  const match = /^(\d{1,12})(ms|s|m|h|d|)$/.exec(given);
+  if (match === null) throw new UsageError(`${label} ${word(given)}: expected a time like 60s, 500ms, 2h or 1d`);
+  return Number(match[1]) * UNITS[match[2] === '' ? 's' : match[2]];
+}
+
+/** Milliseconds, also below zero. */
+export function shift(label: string, given: string): number {
+  const sign = given.startsWith('-') ? -1 : 1;
+  return sign * time(label, given.replace(/^[+-]/, ''));
+}
+
+/** Any text. */
+export const text = (_: string, given: string): string => given;
+
+/** It may hold a password, so it is not shown. */
+const URL = /^[a-z][a-z\d+.-]+:\/\//i;
+
+export const isUrl = (given: string): boolean => URL.test(given);
+
+export function path(label: string, given: string): string {
+  if (given === '') throw new UsageError(`${label} "": expected the path of a file`);
+  if (isUrl(given)) throw new UsageError(`${label} is a URL: expected the path of a file`);
+  return given;
+}
+
+/** The text in a file. */
+export function fileText(label: string, given: string): string {
+  try {
+    return readFileSync(given, 'utf8');
+  } catch (error) {
+    throw new UsageError(`${label} ${word(given)}: ${error instanceof Error ? printable(error.message) : 'it cannot be read'}`);
+  }
+}
+
+/** The password in a file. */
+export const fileLine = (label: string, given: string): string => fileText(label, given).replace(/\r?\n$/, '');
+
+export function server(label: string, given: string): Target {
+  try {
+    return parseTarget(given);
+  } catch (error) {
+    throw error instanceof RangeError ? new UsageError(`${label}: ${printable(error.message)}`) : error;
+  }
+}
+
+/** `3:0,4:1`. */
+export function dbPairs(label: string, words: readonly string[]): ReadonlyMap<number, number> {
+  const map = new Map<number, number>();
+  for (const pair of words.flatMap((given) => given.split(','))) {
+    const match = /^(\d{1,10}):(\d{1,10})$/.exec(pair);
+    const [from, to] = [Number(match?.[1]), Number(match?.[2])];
+    if (!(from <= MAX_DB && to <= MAX_DB)) throw new UsageError(`${label} ${word(pair)}: expected two database numbers, like 3:0`);
+    if (map.has(from)) throw new UsageError(`${label} ${word(pair)}: database ${from} has another number already`);
+    map.set(from, to);
+  }
+  return map;
+}
+
+/** `10.0.0.5:6379=localhost:7001`. */
+export function addressPairs(label: string, words: readonly string[]): ReadonlyMap<string, Address> {
+  return new Map(
+    words.map((pair) => {
+      const at = pair.indexOf('=');
+      try {
+        return [addressText(parseAddress(pair.slice(0, Math.max(at, 0)))), parseAddress(pair.slice(at + 1))];
+      } catch {
+        throw new UsageError(`${label} ${word(pair)}: expected inner and outer address, like 10.0.0.5:6379=localhost:7001`);
+      }
+    }),
+  );
+}
+
+export interface Share {
+  readonly part: number;
+  readonly parts: number;
+}
+
+/** `3/16`. */
+export function share(label: string, given: string): Share {
+  const match = /^(\d{1,5})\/(\d{1,5})$/.exec(given);
+  const [part, parts] = [Number(match?.[1] ?? 0), Number(match?.[2] ?? 0)];
+  if (part < 1 || part > parts || parts > 16384) throw new UsageError(`${label} ${word(given)}: expected a share like 3/16, the third of sixteen`);
+  return { part, parts };
+}

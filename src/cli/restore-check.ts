@@ -1,0 +1,128 @@
+import { statSync } from 'node:fs';
+import type { ConnectionOptions } from 'node:tls';
+import type { RestoreOptions } from '../commands/restore.js';
+import { isServerUrl, type Login, parseServerUrl, type ServerUrl, slotRanges } from '../commands/restore-terms.js';
+import { type FilterOptions, takesFunctions } from '../commands/terms.js';
+import type { Invocation } from './command.js';
+import { type Io, isTerminal } from './io.js';
+import type { OptionsOf } from './options/table.js';
+import type { Share } from './options/words.js';
+import { printable, word } from './printable.js';
+import { checkSources, filterOf } from './sources.js';
+import { UsageError } from './usage.js';
+
+type Values = OptionsOf<'restore'>;
+
+/** What a restore is to do, but for whom it tells of it. Throws UsageError. The last word is the target. */
+export async function checkRestore(invocation: Invocation<'restore'>): Promise<RestoreOptions> {
+  const { io, options, words } = invocation;
+  const { sources, target } = split(words);
+  const url = withLogin(checkUrl(target), options, io);
+  const { cluster, dbMap, dryRun, flush, limit, noChecksum, noTtl, partition, standalone, stripTtl, yes } = options;
+  const filter = filterOf(invocation);
+  await checkSources('restore', sources, undefined, io);
+  checkFiles(sources, options);
+  if (dbMap !== undefined && url.db !== undefined) throw new UsageError('the target names a database, which all keys go into, and so does --db-map: expected one of them');
+  const tls = await checkTls(url, options);
+  const sentinelLogin = checkSentinels(url, options, io);
+  if (flush && !dryRun && !yes && !(isTerminal(io.stdin) && isTerminal(io.stderr))) {
+    throw new UsageError('--flush deletes what the target has, and there is no terminal to ask on: add --yes');
+  }
+  const { signal, stdin, stdout } = io;
+  return {
+    ...options,
+    ...{ sources, url, tls, sentinelLogin, stdin, stdout, signal },
+    filter: partition === undefined ? filter : withPartition(filter, partition),
+    cluster: cluster ? true : standalone ? false : undefined,
+    conflict: options.onConflict,
+    checksum: !noChecksum,
+    stripTtl: stripTtl || noTtl,
+    functions: options.functions ?? takesFunctions({ filter, limit }), // a share of --partition is no choice of keys
+    target: options.targetVersion,
+  };
+}
+
+/** What is written beside the target, and what is to be read again. */
+function checkFiles(sources: readonly string[], { checkpoint, limit, rejects }: Values): void {
+  if (checkpoint !== undefined && sources.includes('-')) throw new UsageError('--checkpoint: standard input cannot be read again from the beginning; name files');
+  if (checkpoint !== undefined && limit !== undefined) throw new UsageError('--checkpoint does not go together with --limit');
+  for (const [option, path] of [['--checkpoint', checkpoint], ['--rejects', rejects]] as const) {
+    if (path !== undefined && sources.some((source) => source !== '-' && isSameFile(source, path))) throw new UsageError(`${option} ${word(path)} would overwrite a source`);
+  }
+}
+
+function split(words: readonly string[]): { sources: string[]; target: string } {
+  const urls = words.filter((text) => isServerUrl(text));
+  const target = words[words.length - 1];
+  if (urls.length === 0) throw new UsageError('the target is missing: name it behind the sources, like redis://host:6379');
+  if (urls.length > 1) throw new UsageError('there is more than one URL: expected sources and, behind them, one target');
+  if (!isServerUrl(target)) throw new UsageError('the target does not come last: expected sources and, behind them, the target');
+  if (words.length === 1) throw new UsageError('no source given: name an RDB file, or - for standard input, before the target');
+  return { sources: words.slice(0, -1), target };
+}
+
+function checkUrl(text: string): ServerUrl {
+  try {
+    return parseServerUrl(text);
+  } catch (error) {
+    throw error instanceof TypeError ? new UsageError(`the target: ${error.message}`, { cause: error }) : error;
+  }
+}
+
+/** A password file comes first, then the environment, then the URL. */
+function withLogin(url: ServerUrl, { passwordFile, user }: Values, { env }: Io): ServerUrl {
+  return { ...url, username: user ?? url.username, password: passwordFile ?? ofEnvironment(env.REDISCLI_AUTH) ?? url.password };
+}
+
+/** An empty password is none. */
+const ofEnvironment = (password = ''): string | undefined => (password === '' ? undefined : password);
+
+function checkSentinels({ sentinelMaster }: ServerUrl, { sentinelPasswordFile, sentinelUser: username }: Values, { env }: Io): Login | undefined {
+  if (sentinelMaster === undefined) {
+    const given = named({ '--sentinel-user': username, '--sentinel-password-file': sentinelPasswordFile });
+    if (given === '') return undefined;
+    throw new UsageError(`options of sentinels are given (${given}), but the target is not reached by them: write it as redis+sentinel://host:port/master`);
+  }
+  return { username, password: sentinelPasswordFile ?? ofEnvironment(env.RDBKIT_SENTINEL_AUTH) };
+}
+
+/** The options that have a value. */
+const named = (options: Readonly<Record<string, unknown>>): string =>
+  Object.entries(options)
+    .flatMap(([name, value]) => (value === undefined || value === false ? [] : [name]))
+    .join(', ');
+
+async function checkTls(url: ServerUrl, { cacert, cert, insecure, key, sni }: Values): Promise<ConnectionOptions | undefined> {
+  const given = named({ '--cacert': cacert, '--cert': cert, '--key': key, '--sni': sni, '--insecure': insecure });
+  if (!url.tls) {
+    if (given !== '') throw new UsageError(`options of TLS are given (${given}), but the target is not reached by it: write it as rediss://`);
+    return undefined;
+  }
+  if ((cert === undefined) !== (key === undefined)) throw new UsageError('--cert and --key belong together: expected both');
+  const files = {
+    ...(cacert === undefined ? {} : { ca: cacert }),
+    ...(cert === undefined || key === undefined ? {} : { cert, key }),
+  };
+  const { createSecureContext } = await import('node:tls');
+  try {
+    createSecureContext(files);
+  } catch (error) {
+    throw new UsageError(`--cert and --key: expected a certificate and its private key in PEM, got ${printable(error instanceof Error ? error.message : String(error))}`, { cause: error });
+  }
+  return { ...files, ...(sni === undefined ? {} : { servername: sni }), rejectUnauthorized: !insecure };
+}
+
+/** Within one of as many ranges of slots. */
+function withPartition(filter: FilterOptions, { part, parts }: Share): FilterOptions {
+  const [first, last] = slotRanges(parts)[part - 1];
+  const asked = filter.slot ?? [[0, 16383] as const];
+  const slot = asked.map(([from, to]) => [Math.max(from, first), Math.min(to, last)] as const).filter(([from, to]) => from <= to);
+  if (slot.length === 0) throw new UsageError(`--partition ${part}/${parts} and --slot: no slot is in both`);
+  return { ...filter, slot };
+}
+
+/** Whether both names are of one file. */
+function isSameFile(a: string, b: string): boolean {
+  const [one, other] = [a, b].map((path) => statSync(path, { throwIfNoEntry: false }));
+  return one !== undefined && one.ino === other?.ino && one.dev === other.dev;
+}

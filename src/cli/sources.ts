@@ -1,0 +1,63 @@
+import { stat } from 'node:fs/promises';
+import type { Readable } from 'node:stream';
+import type { FilterOptions } from '../commands/terms.js';
+import { type Io, isTerminal } from './io.js';
+import { FILTERS } from './options/filters.js';
+import { type CommandName, type Given, longName, type ValuesOf } from './options/option.js';
+import { optionsOf } from './options/table.js';
+import { isUrl } from './options/words.js';
+import { word } from './printable.js';
+import { UsageError } from './usage.js';
+
+/** The options that choose keys. Throws UsageError. */
+export function filterOf({ given, options }: { readonly given: ReadonlyMap<string, Given>; readonly options: ValuesOf<typeof FILTERS> }): FilterOptions {
+  const filter = Object.fromEntries(Object.entries(options).filter(([name]) => name in FILTERS)) as ValuesOf<typeof FILTERS>;
+  const { maxSize = Infinity, minSize = 0 } = filter;
+  if (minSize > maxSize) {
+    throw new UsageError(`--min-size ${String(given.get('minSize'))} is above --max-size ${String(given.get('maxSize'))}: no key could pass`);
+  }
+  return filter;
+}
+
+/** Everything that can be known to be wrong with sources, and with a file that is written, before anything is opened. Throws UsageError. */
+export async function checkSources(command: CommandName, sources: readonly string[], output: string | undefined, io: Io): Promise<void> {
+  for (const source of sources) {
+    if (source === '') throw new UsageError('a source is an empty word: expected the path of an RDB file');
+    if (isUrl(source)) {
+      throw new UsageError('a source is a URL: expected the path of an RDB file (redis-cli --rdb dump.rdb takes one from a server)');
+    }
+  }
+  const stdins = sources.filter((source) => source === '-').length;
+  if (stdins > 1) throw new UsageError('standard input (-) is given twice, but can be read only once');
+  if (stdins > 0 && isTerminal(io.stdin)) {
+    throw new UsageError(`standard input (-) is a terminal: pipe an RDB into it, like rdbkit ${command} - < dump.rdb`);
+  }
+  if (output !== undefined) await checkOutput(sources, output, io.stdin);
+}
+
+/** Neither the output, nor what an error would leave of it, may be a source: it would be gone. */
+export async function checkOutput(sources: readonly string[], output: string, stdin: Readable): Promise<void> {
+  const identity = async (path: string): Promise<string | undefined> => {
+    const found = await stat(path, { bigint: true }).catch(() => undefined);
+    return found?.isFile() === true ? `${found.dev}:${found.ino}` : undefined;
+  };
+  const standardInput = 'fd' in stdin && typeof stdin.fd === 'number' ? `/dev/fd/${stdin.fd}` : '';
+  const written = [await identity(output), await identity(`${output}.partial`)];
+  for (const source of sources) {
+    const read = await identity(source === '-' ? standardInput : source);
+    if (read !== undefined && written.includes(read)) {
+      throw new UsageError(`--output ${word(output)} would overwrite the source ${source === '-' ? 'that standard input comes from' : word(source)}`);
+    }
+  }
+}
+
+/**
+ * The option whose second value somebody may have meant a source to be: `--prefix a b` reads b as a source, since
+ * `--prefix a dump.rdb` must.
+ */
+export function meantForOption(command: CommandName, source: string | undefined, argv: readonly string[]): string | undefined {
+  const lists = optionsOf(command).flatMap(({ name, option }) => (option.kind === 'list' ? [longName(name)] : []));
+  const at = source === undefined ? -1 : argv.indexOf(source);
+  const [joined, apart] = [argv[at - 1] ?? '', argv[at - 2] ?? ''];
+  return lists.find((name) => apart === name || joined.startsWith(`${name}=`));
+}
