@@ -13,7 +13,7 @@ const bin = mkdtempSync(join(tmpdir(), 'rdbkit-docs-'));
 symlinkSync(join(root, 'bin/rdbkit.js'), join(bin, 'rdbkit'));
 afterAll(() => rmSync(bin, { recursive: true }));
 
-const pages = ['README.md', ...readdirSync(join(root, 'docs')).map((name) => `docs/${name}`)].filter((name) => name.endsWith('.md'));
+const pages = ['README.md', 'CONTRIBUTING.md', ...readdirSync(join(root, 'docs')).map((name) => `docs/${name}`)].filter((name) => name.endsWith('.md'));
 const read = (page: string): string => readFileSync(join(root, page), 'utf8');
 
 type Example = [command: string, output: string];
