@@ -111,6 +111,9 @@ export interface FrameRun {
   idle: number;
   freq: number;
   keysRead: number;
+  /** Records that have expired at `now`, Unix milliseconds. */
+  expired: number;
+  readonly now: number;
 }
 
 /** What `Hot.ownRows` is asked for; it changes what is not `readonly`. */

@@ -202,6 +202,7 @@ export class Records {
   private async take(): Promise<void> {
     const { counts, sink } = this;
     const { batch, filter, limit, meta, passes } = this.options;
+    if (filter.active || passes.length > 0) batch.touch();
     if (filter.active) filterRows(batch, filter);
     if (!meta) this.dropMeta();
     for (const pass of passes) pass(batch);

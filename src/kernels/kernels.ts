@@ -4,7 +4,7 @@ import { parseDouble } from '../bytes/double.js';
 import { type FramePrograms, type FrameRun, type Hot, type OwnRun, type RecordForms, type RestoreOut, type RestoreRun, RUN_ITEMS, RUN_PAIRS } from '../bytes/hot.js';
 import { jsonTextSize, writeJsonText } from '../bytes/json.js';
 import { lzfDecompress } from '../bytes/lzf.js';
-import { NEXT_ARENA, NEXT_DB, NEXT_EXPIRE, NEXT_FLAGS, NEXT_FREQ, NEXT_IDLE, NEXT_KEYS_READ, NEXT_POS, STATE_WORDS } from './layout.js';
+import { NEXT_ARENA, NEXT_DB, NEXT_EXPIRE, NEXT_EXPIRED, NEXT_FLAGS, NEXT_FREQ, NEXT_IDLE, NEXT_KEYS_READ, NEXT_POS, STATE_WORDS } from './layout.js';
 import { powersOfTen } from './powers.js';
 
 /** What assembly/index.ts exports. Positions are addresses in `memory`. */
@@ -35,7 +35,7 @@ interface Exports {
   restoresDb(): number;
   slotsInit(): void;
   frames(
-    types: number, table: number, row: number, rows: number, base: number, end: number, stop: number, offset: number, limit: number, meta: number,
+    types: number, table: number, row: number, rows: number, base: number, end: number, stop: number, offset: number, limit: number, now: number, meta: number,
     arenaEnd: number, state: number,
   ): number;
   ownRows(
@@ -309,7 +309,7 @@ export class Kernels implements Hot {
   }
 
   frameRows(run: FrameRun): void {
-    const { arena, bytes, end, limit, meta, offset, programs, rows, stop, table } = run;
+    const { arena, bytes, end, limit, meta, now, offset, programs, rows, stop, table } = run;
     const base = this.address(bytes);
     const into = arena.byteOffset;
     if (base < 0 || table.buffer !== this.buffer || arena.buffer !== this.buffer) return;
@@ -324,7 +324,8 @@ export class Kernels implements Hot {
     state[NEXT_POS] = base + run.pos;
     state[NEXT_ARENA] = into + run.arenaLength;
     state[NEXT_KEYS_READ] = run.keysRead;
-    run.row = this.run.frames(types, table.byteOffset, run.row, rows, base, base + end, base + stop, offset, limit, meta ? 1 : 0, into + arena.length, state.byteOffset);
+    state[NEXT_EXPIRED] = run.expired;
+    run.row = this.run.frames(types, table.byteOffset, run.row, rows, base, base + end, base + stop, offset, limit, now, meta ? 1 : 0, into + arena.length, state.byteOffset);
     run.flags = state[NEXT_FLAGS];
     run.freq = state[NEXT_FREQ];
     run.expireLo = state[NEXT_EXPIRE] >>> 0;
@@ -334,6 +335,7 @@ export class Kernels implements Hot {
     run.pos = (state[NEXT_POS] >>> 0) - base;
     run.arenaLength = (state[NEXT_ARENA] >>> 0) - into;
     run.keysRead = state[NEXT_KEYS_READ];
+    run.expired = state[NEXT_EXPIRED];
   }
 
   ownRows(run: OwnRun, row: number, rows: number): number {

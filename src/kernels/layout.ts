@@ -86,4 +86,6 @@ export const NEXT_POS = 7;
 /** Where the next key goes in the arena, as an address. */
 export const NEXT_ARENA = 8;
 export const NEXT_KEYS_READ = 9;
-export const STATE_WORDS = 10;
+/** Records that have expired. */
+export const NEXT_EXPIRED = 10;
+export const STATE_WORDS = 12;

@@ -35,8 +35,11 @@ export class Batch {
   /** Unix milliseconds that tell expired keys from live ones. */
   now = 0;
   bytes: Uint8Array = EMPTY;
-  /** Records in the rows. */
+  /** Records in the rows, and how many of them have expired, as the file has it. */
   keysRead = 0;
+  expired = 0;
+  /** No row was dropped or edited. */
+  private intact = true;
   arena: Uint8Array;
   arenaLength = 0;
   /** Hash templates that the file defined so far. */
@@ -60,9 +63,15 @@ export class Batch {
     return this.rows >= this.maxRows;
   }
 
+  /** A pass drops or edits rows on its own. */
+  touch(): void {
+    this.intact = false;
+  }
+
   /** Empties it: the rows to come are about these bytes. */
   clear(bytes: Uint8Array, templates: Frame['templates']): void {
-    this.rows = this.from = this.to = this.row = this.keysRead = this.arenaLength = 0;
+    this.rows = this.from = this.to = this.row = this.keysRead = this.expired = this.arenaLength = 0;
+    this.intact = true;
     this.bytes = bytes;
     this.arenaTo = this.hot.distance(bytes, this.arena);
     this.templates = templates;
@@ -82,6 +91,7 @@ export class Batch {
     table.write(row, kind, frame);
     if (kind === RECORD) {
       this.keysRead++;
+      if (frame.hasExpire && frame.expireAt <= this.now) this.expired++;
       this.placeKey(row, frame);
       if (frame.metaBytes !== undefined) this.keyMeta.set(row, frame.metaBytes);
     }
@@ -138,11 +148,13 @@ export class Batch {
   }
 
   mark(row: number, flag: number): void {
+    this.intact = false;
     this.table.words[row * ROW_WORDS + FLAGS] |= flag;
   }
 
   /** Records in rows [from, to) that were not dropped, and how many of them have expired; and records that filters left out. */
   count(from: number, to: number): { keys: number; expired: number; filtered: number } {
+    if (this.intact && from === 0 && to === this.rows) return { keys: this.keysRead, expired: this.expired, filtered: 0 };
     const { table } = this;
     const { words } = table;
     let keys = 0;

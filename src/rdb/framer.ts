@@ -191,7 +191,7 @@ export class Framer {
       programs: framePrograms(this.tables),
       ...{ table: batch.table.words, row: batch.rows, rows: batch.table.rows },
       ...{ bytes: window.bytes, pos: window.pos, end: window.end, stop, offset: window.base },
-      ...{ limit: this.limit, meta: this.options.meta !== false, arena: batch.arena, arenaLength: batch.arenaLength, keysRead: batch.keysRead },
+      ...{ limit: this.limit, meta: this.options.meta !== false, arena: batch.arena, arenaLength: batch.arenaLength, keysRead: batch.keysRead, expired: batch.expired, now: batch.now },
       ...{ db: frame.db, flags: frame.hasExpire ? HAS_EXPIRE : 0, expireHi: frame.expireHi, expireLo: frame.expireLo, idle: frame.idle, freq: frame.freq },
     };
     this.hot.frameRows(run);
@@ -201,6 +201,7 @@ export class Framer {
     batch.rows = run.row;
     batch.arenaLength = run.arenaLength;
     batch.keysRead = run.keysRead;
+    batch.expired = run.expired;
     frame.db = run.db;
     frame.opcode = undefined;
     frame.hasExpire = false;

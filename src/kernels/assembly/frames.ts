@@ -7,7 +7,7 @@ import { lzf } from './lzf';
 import { signed } from './numbers';
 import {
   BODY_START, DB, END, EXPIRE, FLAGS, FREQ, GROWN, HEAD_START, IDLE, KEY_END, KEY_START, KEYS_READ, KIND, NEXT_ARENA, NEXT_DB, NEXT_EXPIRE, NEXT_FLAGS,
-  NEXT_FREQ, NEXT_IDLE, NEXT_KEYS_READ, NEXT_POS, OFFSET, ROW, SOURCE_DB, START, TYPE, TYPE_AT,
+  NEXT_EXPIRED, NEXT_FREQ, NEXT_IDLE, NEXT_KEYS_READ, NEXT_POS, OFFSET, ROW, SOURCE_DB, START, TYPE, TYPE_AT,
 } from './row';
 import { length, readLength } from './run';
 
@@ -42,7 +42,7 @@ let growth: u64 = 0;
  * not filled.
  */
 export function frames(
-  types: usize, table: usize, row: i32, rows: i32, base: usize, end: usize, stop: usize, offset: f64, limit: f64, meta: bool, arenaEnd: usize, state: usize,
+  types: usize, table: usize, row: i32, rows: i32, base: usize, end: usize, stop: usize, offset: f64, limit: f64, now: f64, meta: bool, arenaEnd: usize, state: usize,
 ): i32 {
   let pos = load<u32>(state, NEXT_POS) as usize;
   let nextFlags = load<i32>(state, NEXT_FLAGS);
@@ -52,6 +52,7 @@ export function frames(
   let db = load<i32>(state, NEXT_DB);
   let arena = load<u32>(state, NEXT_ARENA) as usize;
   let read = load<u32>(state, NEXT_KEYS_READ);
+  let expired = load<u32>(state, NEXT_EXPIRED);
   const hasMs = load<u32>(types, (252 << 3) + 4) != 0;
   const hasFreq = load<u32>(types, (249 << 3) + 4) != 0;
   const hasIdle = load<u32>(types, (248 << 3) + 4) != 0;
@@ -153,6 +154,7 @@ export function frames(
     store<u32>(at, (nextFlags == 0 && nextIdle < 0 && nextFreq < 0 ? pos : p) - base, HEAD_START);
     store<u32>(at, p - base, TYPE_AT);
     store<u32>(at, ++read, KEYS_READ);
+    if ((flags & HAS_EXPIRE) != 0 && (expire as f64) <= now) expired++;
     nextFlags = 0;
     nextExpire = 0;
     nextIdle = -1;
@@ -169,6 +171,7 @@ export function frames(
   store<i32>(state, db, NEXT_DB);
   store<u32>(state, arena as u32, NEXT_ARENA);
   store<u32>(state, read, NEXT_KEYS_READ);
+  store<u32>(state, expired, NEXT_EXPIRED);
   return row;
 }
 

@@ -31,3 +31,4 @@ export const NEXT_DB: usize = layout.NEXT_DB * 4;
 export const NEXT_POS: usize = layout.NEXT_POS * 4;
 export const NEXT_ARENA: usize = layout.NEXT_ARENA * 4;
 export const NEXT_KEYS_READ: usize = layout.NEXT_KEYS_READ * 4;
+export const NEXT_EXPIRED: usize = layout.NEXT_EXPIRED * 4;
