@@ -111,3 +111,12 @@ describe.skipIf(missing !== undefined)('a real server', () => {
     }
   });
 });
+
+test('aux fields of the file are kept, and scripts among them', async () => {
+  const aux = (name: string, value: string): Uint8Array => bytes(0xfa, str(name), str(value));
+  const source = folder.file('aux.rdb', rdb('REDIS0009', [aux('redis-ver', '5.0.14'), aux('ctime', '1700000000'), aux('lua', 'return 1'), 0, str('k'), str('v')]));
+  const { file } = await dumped(source, '6.2');
+  const text = Buffer.from(file).toString('latin1');
+  expect(text).toContain('return 1');
+  expect(text).toContain('ctime');
+});

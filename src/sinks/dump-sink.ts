@@ -196,7 +196,8 @@ export abstract class DumpSink implements LastSink {
     const size = batch.bytes[start];
     if (!this.keepsKeyAux) {
       this.clockNext = size === KEY_CLOCK.length && isAscii(batch.bytes, start + 1, KEY_CLOCK);
-      if (this.clockNext || !MEMBER_EXPIRES.some(({ length }) => length === size)) batch.mark(row, DROPPED);
+      const says = this.opcodes !== KEYLESS || MEMBER_EXPIRES.some(({ length }) => length === size);
+      if (this.clockNext || !says) batch.mark(row, DROPPED);
     } else if (row + 1 < batch.to && size === KEY_CLOCK.length && isAscii(batch.bytes, start + 1, KEY_CLOCK)) {
       this.clockBefore?.(batch, row, row + 1);
     }
