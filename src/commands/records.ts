@@ -27,7 +27,7 @@ export interface RecordsOptions {
   readonly now: number;
   readonly onChunk: () => void;
   readonly onWarning: (file: string, text: string) => void;
-  /** Called where commands of an AOF follow the RDB: so many bytes that are not read. */
+  /** Called where commands of an AOF follow the RDB: with the number of bytes that are not read. */
   readonly onAofTail: (file: string, bytes: number) => void;
 }
 

@@ -30,7 +30,7 @@ export interface RunOptions {
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((progress: RunProgress) => void) | undefined;
   readonly onWarning?: ((file: string, text: string) => void) | undefined;
-  /** Called where commands of an AOF follow the RDB of a source: so many bytes that are not read. */
+  /** Called where commands of an AOF follow the RDB of a source: with the number of bytes that are not read. */
   readonly onAofTail?: ((file: string, bytes: number) => void) | undefined;
   /** Called when a source turns out wrong: whoever loses the output afterwards gets no summary. */
   readonly onError?: ((error: RdbError) => void) | undefined;

@@ -77,7 +77,7 @@ export const stripTtl: Pass = (batch) => {
   });
 };
 
-/** Makes expiries later by so many milliseconds. */
+/** Moves expiries by a number of milliseconds. */
 export function shiftTtl(by: number): Pass {
   return (batch) => {
     const { table } = batch;

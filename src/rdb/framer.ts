@@ -397,7 +397,7 @@ export class Framer {
     throw error;
   }
 
-  /** Finds the key behind a type byte; undefined where more bytes are needed for it, false where there is none that makes sense. */
+  /** Finds the key after a type byte: undefined where more bytes are needed, false where there is no sensible key. */
   private keyBehindType(): boolean | undefined {
     const { key, window } = this;
     key.kind = INT;

@@ -7,7 +7,7 @@ const MARK = 40;
 
 /** What follows the end of an RDB. */
 export interface Tail {
-  /** Bytes of commands that an AOF has behind the RDB that it begins with. */
+  /** Bytes of commands that follow the RDB at the beginning of an AOF. */
   readonly aof: number;
   /** What to warn of. */
   readonly warning?: string;
@@ -25,12 +25,12 @@ export class Trailing {
 
   /** Bytes of commands of an AOF. */
   commands(mark: string | undefined): number {
-    const { head, size } = this.behind(mark);
+    const { head, size } = this.following(mark);
     return isCommands(head) ? size : 0;
   }
 
-  /** What stands behind the mark, if there is one. */
-  private behind(mark: string | undefined): { readonly head: string; readonly size: number } {
+  /** What follows the RDB and its mark, if it has one. */
+  private following(mark: string | undefined): { readonly head: string; readonly size: number } {
     const { head, size } = this;
     const marked = mark === undefined ? size === MARK && /^[0-9a-f]{40}$/.test(head) : head.startsWith(mark);
     return marked ? { head: head.slice(MARK), size: size - MARK } : { head, size };
@@ -41,7 +41,7 @@ export class Trailing {
    * Another RDB is an accident, its keys would be lost: throws.
    */
   check(strict: boolean, offset: number, mark: string | undefined): Tail {
-    const { head, size } = this.behind(mark);
+    const { head, size } = this.following(mark);
     if (size === 0) return { aof: 0 };
     const anotherRdb = /^(?:REDIS|VALKEY)/.test(head);
     const got = `${size} bytes more${anotherRdb ? ', which begin like another RDB' : ''}`;
@@ -52,7 +52,7 @@ export class Trailing {
   }
 }
 
-/** What to say of so many bytes of commands that follow. */
+/** What to say of the commands that follow, by their bytes. */
 export const aofTailText = (bytes: number): string => `AOF: ${bytes} ${bytes === 1 ? 'byte' : 'bytes'} of newer commands follow the RDB and are not read`;
 
 /** What to say of the base of an AOF that nothing follows. */
