@@ -91,14 +91,14 @@ function damaged(files, seed, Crc64) {
 
 async function child() {
   const [{ Framer, NEED, RECORD, META, END }, { JsonLines }, { Output }, { RdbError, ERROR_CODES }, { Crc64 }, { Kernels }] = await Promise.all(
-    ['rdb/framer.js', 'sinks/json-lines.js', 'sinks/output.js', 'bytes/errors.js', 'bytes/crc64.js', 'kernels/kernels.js'].map(load),
+    ['rdb/framer.js', 'json/json-lines.js', 'io/output.js', 'bytes/errors.js', 'bytes/crc64.js', 'kernels/kernels.js'].map(load),
   );
   const files = readdirSync(folder).filter((file) => file.endsWith('.rdb'));
 
-  async function decode(bytes, chunks, limit, hot, write) {
-    const output = new Output({ write: (piece) => Promise.resolve(write(piece)) }, hot);
-    const json = new JsonLines(output, { hot });
-    const framer = new Framer({ limit, meta: false, ...(hot && { hot }) });
+  async function decode(bytes, chunks, limit, codec, write) {
+    const output = new Output({ write: (piece) => Promise.resolve(write(piece)) }, codec);
+    const json = new JsonLines(output, { codec });
+    const framer = new Framer({ limit, meta: false, ...(codec && { codec }) });
     try {
       for (let at = 0, i = 0; at < bytes.length; i++) {
         framer.push(bytes.subarray(at, at + chunks[i % chunks.length]));
@@ -131,12 +131,12 @@ async function child() {
     const { bytes, chunks, limit } = damaged(files, seed, Crc64);
     const pieces = [];
     const hash = createHash('sha256');
-    const hot = seed % 2 === 1 ? Kernels.create() : undefined;
-    const whole = await decode(bytes, [bytes.length], undefined, hot, (piece) => {
+    const codec = seed % 2 === 1 ? Kernels.create() : undefined;
+    const whole = await decode(bytes, [bytes.length], undefined, codec, (piece) => {
       pieces.push(piece.slice());
       hash.update(piece);
     });
-    if (hot !== undefined && (await decode(bytes, [bytes.length], undefined, undefined, () => undefined)) !== whole) throw new Error(`another fate through WebAssembly: ${whole}`);
+    if (codec !== undefined && (await decode(bytes, [bytes.length], undefined, undefined, () => undefined)) !== whole) throw new Error(`another fate through WebAssembly: ${whole}`);
     if (whole === 'ok') for (const line of Buffer.concat(pieces).toString().split('\n')) if (line !== '') JSON.parse(line);
     const other = createHash('sha256');
     const parts = await decode(bytes, chunks, limit, undefined, (piece) => other.update(piece));

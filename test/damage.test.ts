@@ -70,7 +70,7 @@ test.each(Object.keys(FILES))('%s, damaged: lines or an RdbError, the same in an
       const file = sealed ? resealed(damaged) : damaged;
       const whole = await fate(file, { limit: Infinity, meta: true });
       expect(await fate(file, { limit: Infinity, chunks, meta: true })).toEqual(whole);
-      if (chunks % 4 === 0) expect(await fate(file, { limit: Infinity, hot: true, chunks: chunks * 10, meta: true })).toEqual(whole);
+      if (chunks % 4 === 0) expect(await fate(file, { limit: Infinity, codec: true, chunks: chunks * 10, meta: true })).toEqual(whole);
       // In parts damage can show itself earlier, under another name.
       expect((await fate(file, { limit: 64, chunks, meta: true })).lines).toBe(whole.lines);
     }),

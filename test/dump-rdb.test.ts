@@ -2,18 +2,18 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Crc64 } from '../src/bytes/crc64.js';
 import { crc64Shift } from '../src/bytes/crc64-shift.js';
-import { PLAIN } from '../src/bytes/hot.js';
-import { RdbFile } from '../src/sinks/rdb-file.js';
-import { RdbSink, type RdbSinkOptions, slotRanges } from '../src/sinks/rdb-sink.js';
+import { TS_CODEC } from '../src/kernels/codec.js';
+import { RdbFile } from '../src/dump/rdb-file.js';
+import { RdbSink, type RdbSinkOptions, slotRanges } from '../src/dump/rdb-sink.js';
 import { keySlot } from '../src/bytes/crc16.js';
 import { KeySet } from '../src/values/key-set.js';
 import { dumped, type Feeding, loadable, MemorySink, serverFile, SERVERS } from './dump-support.js';
-import { Output } from '../src/sinks/output.js';
+import { Output } from '../src/io/output.js';
 import { missingServer, TestServer } from './redis-server.js';
 import { bytes, decodeBytes, le, len, rdb, recordsOf, str } from './support.js';
 
 const copy = (rdbs: Uint8Array[], more: Partial<RdbSinkOptions> = {}, feeding: Feeding = {}) =>
-  dumped(rdbs, (output, options, to) => new RdbSink([new RdbFile(output, to, options.hot ?? PLAIN)], { ...options, ...more }), feeding);
+  dumped(rdbs, (output, options, to) => new RdbSink([new RdbFile(output, to, options.codec ?? TS_CODEC)], { ...options, ...more }), feeding);
 
 const functions = (lines: string): string[] => lines.split('\n').filter((line) => line.startsWith('{"type":"function"'));
 const resizes = (lines: string): string[] => lines.split('\n').filter((line) => line.startsWith('{"type":"resizeDb"'));
@@ -34,7 +34,7 @@ describe.each(SERVERS)('%s', (name) => {
 
   test('comes to the same bytes in chunks and parts, by either make of the hot loops', async () => {
     const want = (await copy([file])).bytes;
-    for (const feeding of [{ hot: true }, { chunks: 997, limit: 64 }, { chunks: 1 }, { chunks: 70_000, limit: 1000, hot: true }]) {
+    for (const feeding of [{ codec: true }, { chunks: 997, limit: 64 }, { chunks: 1 }, { chunks: 70_000, limit: 1000, codec: true }]) {
       expect(Buffer.compare((await copy([file], {}, feeding)).bytes, want)).toBe(0);
     }
   });
@@ -106,7 +106,7 @@ describe('several files', () => {
     );
     const file = serverFile('redis-7.0.15');
     const sinks = Array.from({ length: 5 }, () => new MemorySink());
-    await dumped([file], (_, options) => new RdbSink(sinks.map((to) => new RdbFile(new Output(to), to, PLAIN)), options), { chunks: 3000, limit: 500 });
+    await dumped([file], (_, options) => new RdbSink(sinks.map((to) => new RdbFile(new Output(to), to, TS_CODEC)), options), { chunks: 3000, limit: 500 });
     const decoded = await Promise.all(sinks.map(async (to) => (await decodeBytes(to.bytes, { meta: true })).lines));
     const ranges = slotRanges(5);
     for (const [i, lines] of decoded.entries()) {

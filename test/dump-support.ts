@@ -1,13 +1,13 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import { PLAIN } from '../src/bytes/hot.js';
+import { TS_CODEC } from '../src/kernels/codec.js';
 import { Kernels } from '../src/kernels/kernels.js';
 import { editsOf } from '../src/pipeline/passes.js';
 import { Batch } from '../src/rdb/batch.js';
 import { Framer } from '../src/rdb/framer.js';
-import type { ByteSink } from '../src/sinks/byte-sink.js';
-import type { DumpSink, DumpSinkOptions, KeyProblem } from '../src/sinks/dump-sink.js';
+import type { ByteSink } from '../src/io/byte-sink.js';
+import type { DumpSink, DumpSinkOptions, KeyProblem } from '../src/dump/dump-sink.js';
 import type { Target } from '../src/values/targets.js';
-import { Output } from '../src/sinks/output.js';
+import { Output } from '../src/io/output.js';
 import { cut, feed } from './support.js';
 
 const folder = new URL('../fixtures/servers/', import.meta.url);
@@ -49,7 +49,7 @@ export interface Feeding {
   chunks?: number;
   limit?: number;
   /** Use the WebAssembly make of the hot loops. */
-  hot?: boolean;
+  codec?: boolean;
   /** Whether the output can be patched (default true). */
   patch?: boolean;
 }
@@ -65,15 +65,15 @@ export interface Dumped {
 export async function dumped(
   rdbs: readonly Uint8Array[],
   make: (output: Output, options: DumpSinkOptions, to: MemorySink) => DumpSink,
-  { chunks, hot = false, limit, patch = true }: Feeding = {},
+  { chunks, codec = false, limit, patch = true }: Feeding = {},
 ): Promise<Dumped> {
-  const kernels = hot ? Kernels.create() : undefined;
-  if (hot && kernels === undefined) throw new Error('the kernels are not there: npm run kernels');
+  const kernels = codec ? Kernels.create() : undefined;
+  if (codec && kernels === undefined) throw new Error('the kernels are not there: npm run kernels');
   const to = new MemorySink(patch);
   const problems: KeyProblem[] = [];
-  const sink = make(new Output(to, { hot: kernels }), { hot: kernels, onProblem: (problem) => void problems.push(problem) }, to);
+  const sink = make(new Output(to, { codec: kernels }), { codec: kernels, onProblem: (problem) => void problems.push(problem) }, to);
   for (const [i, rdb] of rdbs.entries()) {
-    const framer = new Framer({ limit, hot: kernels, buffer: kernels?.allocate(1 << 22), meta: true });
+    const framer = new Framer({ limit, codec: kernels, buffer: kernels?.allocate(1 << 22), meta: true });
     sink.fileBegin({
       name: `file-${i}`,
       get version() {
@@ -86,7 +86,7 @@ export async function dumped(
         return framer.typesUpTo;
       },
     });
-    await feed(framer, sink, cut(rdb, [chunks ?? rdb.length]), new Batch(kernels ?? PLAIN), editsOf(sink['options']));
+    await feed(framer, sink, cut(rdb, [chunks ?? rdb.length]), new Batch(kernels ?? TS_CODEC), editsOf(sink['options']));
     framer.finish();
   }
   await sink.end();

@@ -5,7 +5,7 @@ import { keySlot, SLOTS } from '../src/bytes/crc16.js';
 import { Crc64 } from '../src/bytes/crc64.js';
 import { writeDouble, parseDouble } from '../src/bytes/double.js';
 import { RdbError } from '../src/bytes/errors.js';
-import { NEVER, PLAIN, RESTORE_EXISTS, RESTORE_REPLACE, type RestoreRun, RUN_ITEMS, RUN_PAIRS, RUN_SCORES } from '../src/bytes/hot.js';
+import { NEVER, TS_CODEC, RESTORE_EXISTS, RESTORE_REPLACE, type RestoreRun, RUN_ITEMS, RUN_PAIRS, RUN_SCORES } from '../src/kernels/codec.js';
 import { jsonTextSize, writeJsonText } from '../src/bytes/json.js';
 import { lzfDecompress } from '../src/bytes/lzf.js';
 import { Element, LZF } from '../src/encodings/element.js';
@@ -52,13 +52,13 @@ test('CRC-64', () => {
   fc.assert(
     fc.property(fc.array(fc.uint8Array({ maxLength: 100 }), { maxLength: 6 }), at, (pieces, start) => {
       const plain = new Crc64();
-      const hot = kernels.crc64();
+      const codec = kernels.crc64();
       for (const piece of pieces) {
         const from = place(piece, start);
         plain.update(piece);
-        hot.update(src, from, from + piece.length);
+        codec.update(src, from, from + piece.length);
       }
-      expect(hot.toString()).toBe(plain.toString());
+      expect(codec.toString()).toBe(plain.toString());
     }),
   );
 });
@@ -68,14 +68,14 @@ test('CRC-64 of pieces that are taken in lanes', () => {
   fc.assert(
     fc.property(fc.array(fc.oneof(fc.nat(400), fc.nat(20_000)), { maxLength: 3 }), at, fc.nat(1000), (sizes, start, shift) => {
       const plain = new Crc64();
-      const hot = kernels.crc64();
+      const codec = kernels.crc64();
       for (const size of sizes) {
         const piece = random.subarray(shift, shift + size);
         const from = place(piece, start);
         plain.update(piece);
-        hot.update(src, from, from + size);
+        codec.update(src, from, from + size);
       }
-      expect(hot.toString()).toBe(plain.toString());
+      expect(codec.toString()).toBe(plain.toString());
     }),
   );
 });
@@ -232,11 +232,11 @@ describe('frames', () => {
   };
 
   /** All frames and the error, if any. */
-  function framed(file: Uint8Array, chunk: number, limit: number, hot: boolean): string[] {
-    const framer = new Framer({ limit, checksum: false, ...(hot ? { hot: kernels, buffer } : {}) });
+  function framed(file: Uint8Array, chunk: number, limit: number, codec: boolean): string[] {
+    const framer = new Framer({ limit, checksum: false, ...(codec ? { codec: kernels, buffer } : {}) });
     const found: string[] = [];
     const frame = new Frame();
-    const filled = hot ? small : new Batch(PLAIN, rows, 5000);
+    const filled = codec ? small : new Batch(TS_CODEC, rows, 5000);
     const one = (): boolean => {
       const kind = framer.fill(filled);
       for (let row = 0, keys = 0; row < filled.rows; row++) {
@@ -265,11 +265,11 @@ describe('frames', () => {
   test('of files of real servers, most of them in runs', () => {
     for (const file of files) {
       const next = vi.spyOn(Framer.prototype as unknown as { found(): number }, 'found');
-      const hot = framed(file, 1 << 20, 1 << 20, true);
+      const codec = framed(file, 1 << 20, 1 << 20, true);
       const byHand = next.mock.calls.length;
       next.mockRestore();
-      expect(hot).toEqual(framed(file, 1 << 20, 1 << 20, false));
-      if (hot.length > 100) expect(byHand).toBeLessThan(0.1 * hot.length);
+      expect(codec).toEqual(framed(file, 1 << 20, 1 << 20, false));
+      if (codec.length > 100) expect(byHand).toBeLessThan(0.1 * codec.length);
     }
   });
 
@@ -313,7 +313,7 @@ describe('frames', () => {
   test('nothing is written where what the kernel is to work with is not in its memory', () => {
     const own = Kernels.create();
     if (own === undefined) throw new Error('no kernels');
-    const framer = new Framer({ limit: 1 << 20, checksum: false, hot: own, buffer: own.allocate(1 << 20), meta: false });
+    const framer = new Framer({ limit: 1 << 20, checksum: false, codec: own, buffer: own.allocate(1 << 20), meta: false });
     const within = filledBy(framer, rdb('REDIS0009', [0, str('first'), str(''), 0, str('a'), str('b')]), new Batch(own, 8));
     const { words } = within.table;
     expect(within.rows).toBe(2);
@@ -350,7 +350,7 @@ describe('frames', () => {
     });
     fc.assert(
       fc.property(given, ({ behind, file, full, clocks, options, owners, sharded, sized, sizes, stamps, summed }) => {
-        const framer = new Framer({ limit: 1 << 20, checksum: false, hot: kernels, buffer, meta: false });
+        const framer = new Framer({ limit: 1 << 20, checksum: false, codec: kernels, buffer, meta: false });
         const { bytes, rows: taken } = filledBy(framer, file, batch);
         const db = taken === 0 ? 0 : table.word(0, DB);
         routes.forEach((_, slot) => (routes[slot] = owners[slot % owners.length]));
@@ -403,7 +403,7 @@ describe('frames', () => {
     let grown = 0;
     const element = new Element();
     for (const file of files) {
-      const framer = new Framer({ limit: 1 << 20, checksum: false, hot: kernels, buffer, meta: false });
+      const framer = new Framer({ limit: 1 << 20, checksum: false, codec: kernels, buffer, meta: false });
       const { bytes, rows: taken } = filledBy(framer, file, batch);
       for (let row = 0; row < taken; row++) {
         const size = table.word(row, END_AT) - table.word(row, START);

@@ -10,7 +10,7 @@ import { decode, type DecodeOptions } from '../src/commands/decode.js';
 import { Kernels } from '../src/kernels/kernels.js';
 import type { FramerOptions } from '../src/rdb/frame.js';
 import type { Framer as RealFramer } from '../src/rdb/framer.js';
-import { OutputError } from '../src/sinks/output-error.js';
+import { OutputError } from '../src/io/output-error.js';
 import { buildPackage, collect, Collector, FIXTURE, Folder, rdbkit, shell } from './cli-support.js';
 import { changed, changes, FILES, LARGE } from './samples.js';
 import { bytes, le, type Part, rdb, resealed, str } from './support.js';
@@ -150,17 +150,17 @@ describe('the same lines as of one thread', () => {
     serialBytes: fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 3000 })),
     delay: fc.constantFrom(0, 0, 3),
     meta: fc.boolean(),
-    hot: fc.boolean(),
+    codec: fc.boolean(),
   });
 
   test('in any batches, chunks and parts', async () => {
     await fc.assert(
-      fc.asyncProperty(run, async ({ batchBytes, chunk, delay, hot, limit, meta, name, serialBytes, threads }) => {
+      fc.asyncProperty(run, async ({ batchBytes, chunk, delay, codec, limit, meta, name, serialBytes, threads }) => {
         const file = LARGE[name];
         const stdin = Array.from({ length: Math.ceil(file.length / chunk) }, (_, i) => file.slice(i * chunk, (i + 1) * chunk));
         const want = await alone({ stdin, meta });
         expect([want.errors, want.lines.length > 1]).toEqual([[], true]);
-        if (!hot) vi.spyOn(Kernels, 'create').mockReturnValue(undefined);
+        if (!codec) vi.spyOn(Kernels, 'create').mockReturnValue(undefined);
         world.limit = limit;
         const got = await outcome({ stdin, meta, threads, pool: { worker: worker({ delay }), batchBytes, serialBytes } });
         world.limit = undefined;
@@ -216,18 +216,18 @@ describe('damage', () => {
     batchBytes: fc.oneof(fc.constant(1), fc.integer({ min: 1, max: 3000 }), fc.integer({ min: 1, max: 100_000 })),
     serialBytes: fc.constantFrom(0, 1000),
     keepGoing: fc.boolean(),
-    hot: fc.boolean(),
+    codec: fc.boolean(),
   });
 
   test('ends it at the same place, with the same lines before it, or goes on with the next source', async () => {
     const next = folder.file('next.rdb', FILES.plain);
     await fc.assert(
-      fc.asyncProperty(run, async ({ batchBytes, changes, hot, keepGoing, limit, name, sealed, serialBytes, threads }) => {
+      fc.asyncProperty(run, async ({ batchBytes, changes, codec, keepGoing, limit, name, sealed, serialBytes, threads }) => {
         const damaged = changed(good[name], changes);
         const sources = [folder.file('damaged.rdb', sealed ? resealed(damaged) : damaged), next];
         world.limit = limit;
         const want = await alone({ sources, keepGoing, meta: true });
-        if (!hot) vi.spyOn(Kernels, 'create').mockReturnValue(undefined);
+        if (!codec) vi.spyOn(Kernels, 'create').mockReturnValue(undefined);
         const got = await outcome({ sources, keepGoing, meta: true, threads, pool: { worker: worker(), batchBytes, serialBytes } });
         vi.restoreAllMocks();
         expect(got).toEqual(want);

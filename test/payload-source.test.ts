@@ -4,7 +4,7 @@ import { Readable } from 'node:stream';
 import fc from 'fast-check';
 import { afterAll, describe, expect, test } from 'vitest';
 import { encodePayload } from '../src/rdb/payload.js';
-import { openInput } from '../src/sources/input.js';
+import { openInput } from '../src/io/input.js';
 import { Folder, rdbkit, type Result } from './cli-support.js';
 import { bytes, str } from './support.js';
 

@@ -4,7 +4,7 @@ import { gunzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { encodePayload, parsePayload } from '../src/rdb/payload.js';
-import { PayloadLines } from '../src/sinks/payload-lines.js';
+import { PayloadLines } from '../src/dump/payload-lines.js';
 import { dumped, type Feeding, serverFile, SERVERS } from './dump-support.js';
 import { bytes, le, len, rdb, str } from './support.js';
 
@@ -53,9 +53,9 @@ describe('payloads are those of the server', () => {
   test.each(names)('%s, in chunks and parts, by either make of the hot loops', async (name) => {
     const file = serverFile(name);
     const want = (await payloads([file])).text;
-    expect((await payloads([file], { hot: true })).text === want).toBe(true);
+    expect((await payloads([file], { codec: true })).text === want).toBe(true);
     expect((await payloads([file], { chunks: 997, limit: 64 })).text === want).toBe(true);
-    expect((await payloads([file], { chunks: 70_000, limit: 1000, hot: true })).text === want).toBe(true);
+    expect((await payloads([file], { chunks: 70_000, limit: 1000, codec: true })).text === want).toBe(true);
   });
 });
 

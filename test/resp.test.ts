@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import { Kernels } from '../src/kernels/kernels.js';
-import { PLAIN } from '../src/bytes/hot.js';
+import { TS_CODEC } from '../src/kernels/codec.js';
 import { Batch } from '../src/rdb/batch.js';
 import { Framer } from '../src/rdb/framer.js';
 import { parsePayload } from '../src/rdb/payload.js';
-import { Output } from '../src/sinks/output.js';
-import { RespSink, type RespSinkOptions } from '../src/sinks/resp-sink.js';
+import { Output } from '../src/io/output.js';
+import { RespSink, type RespSinkOptions } from '../src/dump/resp-sink.js';
 import { parseTarget, releaseNumber } from '../src/values/targets.js';
 import { differences } from './compare.js';
 import { dumped, type Feeding, loadable, MemorySink, serverFile, SERVERS } from './dump-support.js';
@@ -54,12 +54,12 @@ class CountingSink extends RespSink {
 }
 
 /** A file as commands, and how many rows a kernel wrote. */
-async function respOf(file: Uint8Array, hot: Kernels | undefined): Promise<{ bytes: Uint8Array; inRuns: number }> {
+async function respOf(file: Uint8Array, codec: Kernels | undefined): Promise<{ bytes: Uint8Array; inRuns: number }> {
   const memory = new MemorySink();
-  const sink = new CountingSink(new Output(memory, { hot }), { hot, maxPayload: MAX, now: 0 });
-  const framer = new Framer({ hot, buffer: hot?.allocate(4 << 20) });
+  const sink = new CountingSink(new Output(memory, { codec }), { codec, maxPayload: MAX, now: 0 });
+  const framer = new Framer({ codec, buffer: codec?.allocate(4 << 20) });
   sink.fileBegin({ name: 'file', version: 12, vendor: 'redis', typesUpTo: 12, get running() { return framer.running; } });
-  await feed(framer, sink, [file], new Batch(hot ?? PLAIN, 100));
+  await feed(framer, sink, [file], new Batch(codec ?? TS_CODEC, 100));
   await sink.end();
   return { bytes: memory.bytes, inRuns: sink.inRuns };
 }
@@ -92,9 +92,9 @@ describe('RESTORE', () => {
   test('of files of real servers are the same from the kernels as from TypeScript', async () => {
     let inRuns = 0;
     for (const name of SERVERS) {
-      const [hot, plain] = [await respOf(serverFile(name), Kernels.create()), await respOf(serverFile(name), undefined)];
-      expect(Buffer.compare(hot.bytes, plain.bytes), name).toBe(0);
-      inRuns += hot.inRuns;
+      const [codec, plain] = [await respOf(serverFile(name), Kernels.create()), await respOf(serverFile(name), undefined)];
+      expect(Buffer.compare(codec.bytes, plain.bytes), name).toBe(0);
+      inRuns += codec.inRuns;
     }
     expect(inRuns).toBeGreaterThan(100 * SERVERS.length);
   });
@@ -110,7 +110,7 @@ describe('RESTORE', () => {
   test.each(SERVERS)('%s comes to the same bytes in chunks and parts', async (name) => {
     const file = serverFile(name);
     const want = (await resp([file])).bytes;
-    for (const feeding of [{ hot: true }, { chunks: 997, limit: 64 }, { chunks: 70_000, limit: 1000, hot: true }]) {
+    for (const feeding of [{ codec: true }, { chunks: 997, limit: 64 }, { chunks: 70_000, limit: 1000, codec: true }]) {
       expect(Buffer.compare((await resp([file], {}, feeding)).bytes, want)).toBe(0);
     }
   });

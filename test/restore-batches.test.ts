@@ -1,17 +1,17 @@
 import { expect, test } from 'vitest';
-import { PLAIN } from '../src/bytes/hot.js';
+import { TS_CODEC } from '../src/kernels/codec.js';
 import type { Bulk } from '../src/redis/bulk.js';
 import type { Link } from '../src/redis/link.js';
 import { ServerClock } from '../src/redis/server-clock.js';
-import { Pace } from '../src/sinks/pace.js';
-import { BATCH_BYTES, batchBuffers, RestoreBatches } from '../src/sinks/restore-batches.js';
+import { Pace } from '../src/restore/rate-limit.js';
+import { BATCH_BYTES, batchBuffers, RestoreBatches } from '../src/restore/batches.js';
 import { parseTarget } from '../src/values/targets.js';
 
 const nobody = { delivered: () => undefined, conflict: () => undefined, refused: () => undefined, closing: () => undefined, released: () => undefined };
 
 test('batches for which there is no buffer take little memory, and as much as their key needs', () => {
   const bulk = { servers: { masters: [{}] }, send: () => undefined, notify: () => undefined } as unknown as Bulk;
-  const batches = new RestoreBatches(PLAIN, { target: parseTarget('7.0'), bulk, conflict: 'error', countReplaced: false, pace: new Pace({}), window: 1 });
+  const batches = new RestoreBatches(TS_CODEC, { target: parseTarget('7.0'), bulk, conflict: 'error', countReplaced: false, pace: new Pace({}), window: 1 });
   const link = { clock: new ServerClock(0) } as unknown as Link;
   const sizes = Array.from({ length: batchBuffers(1) + 1000 }, () => {
     const batch = batches.withRoom(link, 0, nobody, 100);

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, expect, test } from 'vitest';
-import type { Hot } from '../src/bytes/hot.js';
+import type { Codec } from '../src/kernels/codec.js';
 import { Batch, type Delivery } from '../src/redis/batch.js';
 import { Bulk } from '../src/redis/bulk.js';
 import { encodeCommand } from '../src/redis/commands.js';
@@ -10,8 +10,8 @@ import { Link } from '../src/redis/link.js';
 import { ServerClock } from '../src/redis/server-clock.js';
 import { Servers } from '../src/redis/servers.js';
 import { parseServerUrl } from '../src/redis/url.js';
-import { Pace } from '../src/sinks/pace.js';
-import { batchBuffers, RestoreBatches } from '../src/sinks/restore-batches.js';
+import { Pace } from '../src/restore/rate-limit.js';
+import { batchBuffers, RestoreBatches } from '../src/restore/batches.js';
 import { parseTarget } from '../src/values/targets.js';
 import { FakeServer } from './fake-server.js';
 import { until } from './redis-node.js';
@@ -68,8 +68,8 @@ test('a batch in which nothing was written is free again, and not waited for', a
   server = await FakeServer.start(INFO);
   const servers = await Servers.open({ url: parseServerUrl(server.url) });
   const bulk = new Bulk(servers, { ...WINDOW, retryFor: 1000, relativeTtl: false, same: () => false, onLoss: () => undefined, onNote: () => undefined });
-  const hot = { allocate: (size: number) => new Uint8Array(size) } as Hot;
-  const batches = new RestoreBatches(hot, { window: WINDOW.window, target: parseTarget('7.0'), bulk, conflict: 'error', countReplaced: false, pace: new Pace({}) });
+  const codec = { allocate: (size: number) => new Uint8Array(size) } as Codec;
+  const batches = new RestoreBatches(codec, { window: WINDOW.window, target: parseTarget('7.0'), bulk, conflict: 'error', countReplaced: false, pace: new Pace({}) });
   let delivered = 0;
   const never = (): never => {
     throw new Error('the server refuses nothing');

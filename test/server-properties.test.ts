@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { parseInfo, processOf } from '../src/redis/server-info.js';
 import { readTopology, uncovered } from '../src/redis/topology.js';
 import { type Address, addressText } from '../src/redis/url.js';
-import { Pace } from '../src/sinks/pace.js';
+import { Pace } from '../src/restore/rate-limit.js';
 
 /** Time as Pace sees it: it passes when a timer is set, by so many milliseconds more or less. */
 const clock = vi.hoisted(() => ({ now: 0, jitter: 0, waited: 0, timers: 0 }));

@@ -12,8 +12,8 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { RdbError } from '../src/bytes/errors.js';
 import { decodeLz4Block } from '../src/bytes/lz4.js';
 import { Xxh32, xxh32 } from '../src/bytes/xxh32.js';
-import { crc32, tableCrc32 } from '../src/sources/crc32.js';
-import { openInput, type InputOptions, type InputSource } from '../src/sources/input.js';
+import { crc32, tableCrc32 } from '../src/io/crc32.js';
+import { openInput, type InputOptions, type InputSource } from '../src/io/input.js';
 
 const fixtures = new URL('../fixtures/compressed/', import.meta.url);
 const fixture = (name: string): Uint8Array<ArrayBuffer> => new Uint8Array(readFileSync(new URL(name, fixtures)));
@@ -42,7 +42,7 @@ const FORMS: readonly Form[] = [
   form('no-checksum-256k.lz4', 'lz4', false),
   form('frames.lz4', 'lz4', true, [0, HALF]),
 ];
-const PLAIN: Form = { name: 'plain', bytes: plain, compression: 'none', checked: false, ends: [] };
+const TS_CODEC: Form = { name: 'plain', bytes: plain, compression: 'none', checked: false, ends: [] };
 
 interface Outcome {
   bytes: Uint8Array;
@@ -118,7 +118,7 @@ const openFiles = (path: string): number =>
     }
   }).length;
 
-describe.each([PLAIN, ...FORMS])('$name', ({ name, bytes, compression }) => {
+describe.each([TS_CODEC, ...FORMS])('$name', ({ name, bytes, compression }) => {
   test('every kind of source', async () => {
     const path = join(dir, name);
     await writeFile(path, bytes);

@@ -1,20 +1,20 @@
 import { Crc64 } from '../src/bytes/crc64.js';
 import { RdbError } from '../src/bytes/errors.js';
 import { Kernels } from '../src/kernels/kernels.js';
-import { PLAIN } from '../src/bytes/hot.js';
+import { TS_CODEC } from '../src/kernels/codec.js';
 import type { Pass } from '../src/pipeline/passes.js';
 import { Batch } from '../src/rdb/batch.js';
 import { END, FRAGMENT, type FramerOptions, FULL, NEED, PIECE, RECORD } from '../src/rdb/frame.js';
 import { Framer } from '../src/rdb/framer.js';
-import { JsonLines } from '../src/sinks/json-lines.js';
-import { Output } from '../src/sinks/output.js';
-import type { RecordSink } from '../src/sinks/sink.js';
+import { JsonLines } from '../src/json/json-lines.js';
+import { Output } from '../src/io/output.js';
+import type { RecordSink } from '../src/pipeline/sink.js';
 
-export interface DecodeOptions extends Omit<FramerOptions, 'buffer' | 'hot' | 'meta' | 'onWarning'> {
+export interface DecodeOptions extends Omit<FramerOptions, 'buffer' | 'codec' | 'meta' | 'onWarning'> {
   /** Bytes a chunk; several are used in turn. Default: all at once. */
   chunks?: number | readonly number[];
   /** Use the WebAssembly make of the hot loops. */
-  hot?: boolean;
+  codec?: boolean;
   /** Length of the input, told to the framer. */
   size?: number;
   /** Write the records that are no keys as lines too. Default: the framer does not give them. */
@@ -30,9 +30,9 @@ export interface Decoded {
 
 /** Decodes a whole RDB to JSON lines, with the source cut into chunks. */
 export async function decodeBytes(rdb: Uint8Array, options: DecodeOptions = {}): Promise<Decoded> {
-  const { chunks = rdb.length, hot = false, size, ...rest } = options;
-  const kernels = hot ? Kernels.create() : undefined;
-  if (hot && kernels === undefined) throw new Error('the kernels are not there: npm run kernels');
+  const { chunks = rdb.length, codec = false, size, ...rest } = options;
+  const kernels = codec ? Kernels.create() : undefined;
+  if (codec && kernels === undefined) throw new Error('the kernels are not there: npm run kernels');
   const written: Uint8Array[] = [];
   const sink = {
     write: (bytes: Uint8Array) => Promise.resolve(void written.push(bytes.slice())),
@@ -40,11 +40,11 @@ export async function decodeBytes(rdb: Uint8Array, options: DecodeOptions = {}):
     abandon: () => Promise.resolve(undefined),
   };
   const warnings: string[] = [];
-  const framer = new Framer({ ...rest, hot: kernels, buffer: kernels?.allocate(1 << 22), meta: options.meta === true, onWarning: (warning) => void warnings.push(warning) });
+  const framer = new Framer({ ...rest, codec: kernels, buffer: kernels?.allocate(1 << 22), meta: options.meta === true, onWarning: (warning) => void warnings.push(warning) });
   framer.size = size;
-  const output = new Output(sink, { hot: kernels });
-  const json = new JsonLines(output, { hot: kernels });
-  await feed(framer, json, cut(rdb, typeof chunks === 'number' ? [chunks] : chunks), new Batch(kernels ?? PLAIN));
+  const output = new Output(sink, { codec: kernels });
+  const json = new JsonLines(output, { codec: kernels });
+  await feed(framer, json, cut(rdb, typeof chunks === 'number' ? [chunks] : chunks), new Batch(kernels ?? TS_CODEC));
   framer.finish();
   await output.flush();
   await output.written();

@@ -1,11 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { PLAIN } from '../src/bytes/hot.js';
+import { TS_CODEC } from '../src/kernels/codec.js';
 import { parsePayload } from '../src/rdb/payload.js';
-import { PayloadLines } from '../src/sinks/payload-lines.js';
-import { RdbFile } from '../src/sinks/rdb-file.js';
-import { RdbSink } from '../src/sinks/rdb-sink.js';
-import { RespSink } from '../src/sinks/resp-sink.js';
+import { PayloadLines } from '../src/dump/payload-lines.js';
+import { RdbFile } from '../src/dump/rdb-file.js';
+import { RdbSink } from '../src/dump/rdb-sink.js';
+import { RespSink } from '../src/dump/resp-sink.js';
 import { parseTarget, type Target, TARGETS } from '../src/values/targets.js';
 import { dumped, type Dumped, serverFile, SERVERS } from './dump-support.js';
 import { FILES, LARGE, loop } from './samples.js';
@@ -28,7 +28,7 @@ async function keysOf(file: Uint8Array): Promise<Line[]> {
 /** An RDB for a target, of a source whose values come in parts of `limit` bytes. */
 function dumpedFor(target: Target, file: Uint8Array, limit: number, chunks = file.length): Promise<Dumped> {
   const format = { vendor: target.rdbVersion >= 80 ? 'valkey' : 'redis', version: target.rdbVersion } as const;
-  return dumped([file], (output, options, to) => new RdbSink([new RdbFile(output, to, PLAIN)], { ...options, target, allowLoss: true, format, limit }), { limit, chunks });
+  return dumped([file], (output, options, to) => new RdbSink([new RdbFile(output, to, TS_CODEC)], { ...options, target, allowLoss: true, format, limit }), { limit, chunks });
 }
 
 /** In parts as in whole: the same values, the same problems, the same counts. */

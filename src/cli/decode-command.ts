@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { decode } from '../commands/decode.js';
-import type { RunSummary } from '../commands/run.js';
+import type { RunSummary } from '../pipeline/run.js';
 import { command, type Invocation } from './command.js';
 import { emptyNotes } from './empty-runs.js';
 import { EXIT } from './exit.js';

@@ -1,5 +1,5 @@
 import type { RestoreSummary } from '../commands/restore.js';
-import type { RunSummary } from '../commands/run.js';
+import type { RunSummary } from '../pipeline/run.js';
 import type { Invocation } from './command.js';
 import { countText, keysText } from './numbers.js';
 import { FILTERS, SHARES } from './options/filters.js';

@@ -1,6 +1,6 @@
 import type { Writable } from 'node:stream';
 import cliProgress from 'cli-progress';
-import type { RunProgress } from '../commands/run.js';
+import type { RunProgress } from '../pipeline/run.js';
 import { columns } from './io.js';
 import { type Progress, progressParts } from './progress.js';
 

@@ -1,5 +1,5 @@
 import type { Writable } from 'node:stream';
-import type { RunProgress } from '../commands/run.js';
+import type { RunProgress } from '../pipeline/run.js';
 import { bytesText, countText, keysText, longText, rateText } from './numbers.js';
 import { printable } from './printable.js';
 

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { RunOptions, RunSummary } from '../commands/run.js';
-import type { SourceHead } from '../commands/source-heads.js';
+import type { RunOptions, RunSummary } from '../pipeline/run.js';
+import type { SourceHead } from '../pipeline/source-heads.js';
 import { aofTailText, ClosedPipe, OutputError, type RdbError } from '../commands/terms.js';
 import type { Invocation } from './command.js';
 import { errorLine, exitOf, exitOfAll, outputErrorLine, stackOf } from './errors.js';

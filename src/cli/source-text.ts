@@ -1,4 +1,4 @@
-import type { SourceHead } from '../commands/source-heads.js';
+import type { SourceHead } from '../pipeline/source-heads.js';
 import { bytesText, countText, keysText } from './numbers.js';
 import { printable } from './printable.js';
 

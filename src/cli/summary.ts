@@ -1,4 +1,4 @@
-import type { RunSummary } from '../commands/run.js';
+import type { RunSummary } from '../pipeline/run.js';
 import type { OutputError, RdbError } from '../commands/terms.js';
 import { errorObject } from './errors.js';
 import type { InterruptSignal } from './exit.js';

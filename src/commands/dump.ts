@@ -1,25 +1,25 @@
 import { join, parse } from 'node:path';
-import { PLAIN } from '../bytes/hot.js';
+import { TS_CODEC } from '../kernels/codec.js';
 import { editsOf } from '../pipeline/passes.js';
 import { VALKEY_VERSION } from '../rdb/payload.js';
-import type { ByteSink } from '../sinks/byte-sink.js';
-import type { DumpCounts, DumpSink, DumpSinkOptions, KeyProblem } from '../sinks/dump-sink.js';
-import type { Library } from '../sinks/libraries.js';
-import { Output } from '../sinks/output.js';
-import { PayloadLines } from '../sinks/payload-lines.js';
-import { RdbFile, type RdbFormat } from '../sinks/rdb-file.js';
-import { RdbSink, type RdbSinkOptions, slotRanges } from '../sinks/rdb-sink.js';
-import { RespSink } from '../sinks/resp-sink.js';
-import { MAX_PAYLOAD } from '../sinks/resp-writer.js';
+import type { ByteSink } from '../io/byte-sink.js';
+import type { DumpCounts, DumpSink, DumpSinkOptions, KeyProblem } from '../dump/dump-sink.js';
+import type { Library } from '../pipeline/libraries.js';
+import { Output } from '../io/output.js';
+import { PayloadLines } from '../dump/payload-lines.js';
+import { RdbFile, type RdbFormat } from '../dump/rdb-file.js';
+import { RdbSink, type RdbSinkOptions, slotRanges } from '../dump/rdb-sink.js';
+import { RespSink } from '../dump/resp-sink.js';
+import { MAX_PAYLOAD } from '../dump/resp-writer.js';
 import { compileFilter, takesFunctions } from '../values/filters.js';
 import { KeySet } from '../values/key-set.js';
-import { highestFormat } from './headers.js';
-import { mayMeet } from './meeting.js';
-import { openOutput, run, type RunOptions, type RunSummary } from './run.js';
+import { highestFormat } from '../dump/headers.js';
+import { mayMeet } from '../pipeline/meeting.js';
+import { openOutput, run, type RunOptions, type RunSummary } from '../pipeline/run.js';
 
-export { joinsDatabases } from './meeting.js';
+export { joinsDatabases } from '../pipeline/meeting.js';
 
-export type { KeyProblem } from '../sinks/dump-sink.js';
+export type { KeyProblem } from '../dump/dump-sink.js';
 
 export { parseTarget, type Target } from '../values/targets.js';
 
@@ -61,11 +61,11 @@ export async function dump(options: DumpOptions): Promise<DumpSummary> {
   const seen = mayMeet(options) ? new KeySet() : undefined;
   const ordered = onConflict === 'last' ? [...sources].reverse() : sources;
   let sink: DumpSink | undefined;
-  const summary = await run({ ...options, sources: ordered }, (hot) => {
-    const common = { hot, functions, dbMap, stripTtl, target, allowLoss, seen, duplicates: onConflict === 'error' ? 'tell' : 'drop', onProblem } as const;
+  const summary = await run({ ...options, sources: ordered }, (codec) => {
+    const common = { codec, functions, dbMap, stripTtl, target, allowLoss, seen, duplicates: onConflict === 'error' ? 'tell' : 'drop', onProblem } as const;
     if (options.format === 'rdb') sink = rdbSink(outputs, { ...common, format, complete: isComplete(options) });
-    else if (options.format === 'resp') sink = new RespSink(new Output(outputs[0], { hot }), { ...common, maxPayload, now });
-    else sink = new PayloadLines(new Output(outputs[0], { hot }), common);
+    else if (options.format === 'resp') sink = new RespSink(new Output(outputs[0], { codec }), { ...common, maxPayload, now });
+    else sink = new PayloadLines(new Output(outputs[0], { codec }), common);
     return { sink, outputs, meta: true, passes: editsOf(options) };
   });
   const { counts, libraries } = sink as DumpSink;
@@ -93,9 +93,9 @@ async function openOutputs(options: DumpOptions): Promise<ByteSink[]> {
 const SMALL_BUFFER = 1 << 16;
 
 function rdbSink(outputs: readonly ByteSink[], options: RdbSinkOptions): RdbSink {
-  const hot = options.hot ?? PLAIN;
-  if (outputs.length === 1) return new RdbSink([new RdbFile(new Output(outputs[0], { hot: options.hot }), outputs[0], hot)], options);
-  return new RdbSink(outputs.map((output) => new RdbFile(new Output(output, { fullAt: SMALL_BUFFER }), output, hot)), options);
+  const codec = options.codec ?? TS_CODEC;
+  if (outputs.length === 1) return new RdbSink([new RdbFile(new Output(outputs[0], { codec: options.codec }), outputs[0], codec)], options);
+  return new RdbSink(outputs.map((output) => new RdbFile(new Output(output, { fullAt: SMALL_BUFFER }), output, codec)), options);
 }
 
 /** Where the output goes: with `splitSlots`, `shard.rdb` becomes `shard.0-8191.rdb` and `shard.8192-16383.rdb`. */

@@ -1,17 +1,17 @@
-import { PLAIN } from '../bytes/hot.js';
+import { TS_CODEC } from '../kernels/codec.js';
 import type { RdbError } from '../bytes/errors.js';
 import type { ChosenTarget, EncodeCounts } from '../encode/line-encoder.js';
 import { EncodedInput } from '../encode/source.js';
-import type { DumpCounts, KeyProblem } from '../sinks/dump-sink.js';
-import { Output } from '../sinks/output.js';
-import { RdbFile } from '../sinks/rdb-file.js';
-import { RdbSink } from '../sinks/rdb-sink.js';
-import { type Input, openInput } from '../sources/input.js';
+import type { DumpCounts, KeyProblem } from '../dump/dump-sink.js';
+import { Output } from '../io/output.js';
+import { RdbFile } from '../dump/rdb-file.js';
+import { RdbSink } from '../dump/rdb-sink.js';
+import { type Input, openInput } from '../io/input.js';
 import { compileFilter } from '../values/filters.js';
 import { KeySet } from '../values/key-set.js';
 import type { Target } from '../values/targets.js';
 import type { Conflict } from './dump.js';
-import { openOutput, run, type RunOptions, type RunSummary } from './run.js';
+import { openOutput, run, type RunOptions, type RunSummary } from '../pipeline/run.js';
 
 export interface EncodeOptions extends Omit<RunOptions, 'checksum' | 'strict' | 'open'> {
   /** A path; standard output unless given. */
@@ -51,9 +51,9 @@ export async function encode(options: EncodeOptions): Promise<EncodeSummary> {
       checksum: false, // of what is made here
       open: opener(options, opened),
     },
-    (hot) => {
-      const file = new RdbFile(new Output(output, { hot }), output, hot ?? PLAIN);
-      sink = new RdbSink([file], { hot, seen: new KeySet(), duplicates: onConflict === 'error' ? 'tell' : 'drop', onProblem });
+    (codec) => {
+      const file = new RdbFile(new Output(output, { codec }), output, codec ?? TS_CODEC);
+      sink = new RdbSink([file], { codec, seen: new KeySet(), duplicates: onConflict === 'error' ? 'tell' : 'drop', onProblem });
       return { sink, outputs: [output], meta: true };
     },
   );

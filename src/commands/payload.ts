@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
 import { RdbError } from '../bytes/errors.js';
-import { PLAIN } from '../bytes/hot.js';
+import { TS_CODEC } from '../kernels/codec.js';
 import { formatText } from '../bytes/text.js';
 import { Kernels } from '../kernels/kernels.js';
 import { EMPTY } from '../encodings/element.js';
@@ -8,12 +8,12 @@ import { type Frame, NEED } from '../rdb/frame.js';
 import { Framer } from '../rdb/framer.js';
 import { LEAST_PAYLOAD, parsePayload, type Payload, PAYLOAD_FOOTER, storedCrc } from '../rdb/payload.js';
 import { payloadFrame } from '../rdb/payload-frame.js';
-import type { ByteSink } from '../sinks/byte-sink.js';
-import { JsonLines } from '../sinks/json-lines.js';
-import { Output } from '../sinks/output.js';
-import { gather, linesOf } from '../sources/gather.js';
-import { guard } from '../sources/guard.js';
-import { nameFrame, parsePayloadLine, type PayloadLine } from '../sources/payload-line.js';
+import type { ByteSink } from '../io/byte-sink.js';
+import { JsonLines } from '../json/json-lines.js';
+import { Output } from '../io/output.js';
+import { gather, linesOf } from '../io/gather.js';
+import { guard } from '../io/guard.js';
+import { nameFrame, parsePayloadLine, type PayloadLine } from '../io/payload-line.js';
 import { StreamCheck } from '../values/stream-check.js';
 import { acceptingTargets, targetRanges } from '../values/accepting.js';
 import { findPayload, type PayloadForm } from './payload-forms.js';
@@ -117,14 +117,14 @@ export interface PayloadReport {
 export class PayloadReader {
   /** A part of a damaged value was written before the damage was found. */
   torn = false;
-  private readonly hot = Kernels.create() ?? PLAIN;
+  private readonly codec = Kernels.create() ?? TS_CODEC;
   private readonly output: Output;
   private readonly lines: JsonLines;
   private readonly streams = new StreamCheck();
 
   constructor(sink: ByteSink = NOWHERE) {
-    this.output = new Output(sink, { hot: this.hot });
-    this.lines = new JsonLines(this.output, { hot: this.hot });
+    this.output = new Output(sink, { codec: this.codec });
+    this.lines = new JsonLines(this.output, { codec: this.codec });
   }
 
   /** Looks at all of a payload. */
@@ -181,11 +181,11 @@ export class PayloadReader {
   private open({ bytes, error }: GivenPayload): Payload {
     if (error !== undefined) throw error;
     if (bytes.length < LEAST_PAYLOAD) throw new RdbError('BAD_PAYLOAD', { expected: `${LEAST_PAYLOAD} bytes or more`, got: `${bytes.length}` });
-    return parsePayload(bytes, this.hot.crc64());
+    return parsePayload(bytes, this.codec.crc64());
   }
 
   private crcOf(bytes: Uint8Array): string {
-    return this.hot.crc64().update(bytes, 0, bytes.length - 8).toString();
+    return this.codec.crc64().update(bytes, 0, bytes.length - 8).toString();
   }
 
   /** Decodes the value of a frame; `deeply`: looks at what decoding passes over, too. Returns the position behind it. */

@@ -2,8 +2,8 @@
 export { ERROR_CODES, type ErrorCode, RdbError } from '../bytes/errors.js';
 export { MAX_DB } from '../rdb/opcodes.js';
 export { aofTailText } from '../rdb/trailing.js';
-export { ClosedPipe, OutputError } from '../sinks/output-error.js';
-export type { Library, LibraryOutcome } from '../sinks/libraries.js';
-export { StreamSink } from '../sinks/stream-sink.js';
+export { ClosedPipe, OutputError } from '../io/output-error.js';
+export type { Library, LibraryOutcome } from '../pipeline/libraries.js';
+export { StreamSink } from '../io/stream-sink.js';
 export { parseDbs, parseKeys, parseLimit, parseRegexes, parseSize, parseSlots, parseTtl, parseTypes, TTL_NAMES, TYPE_NAMES } from '../values/filter-args.js';
 export { type FilterOptions, takesFunctions } from '../values/filters.js';

@@ -1,7 +1,7 @@
 import { ByteBuilder } from '../bytes/builder.js';
 import { EMPTY } from '../encodings/element.js';
 import { addBytes, addLength, addLzfHead, addString } from '../rdb/write-string.js';
-import { Spill } from '../sinks/spill.js';
+import { Spill } from '../io/spill.js';
 import { compressed } from './compressed.js';
 import type { Text } from './text.js';
 

@@ -1,5 +1,5 @@
 import { RdbError } from '../bytes/errors.js';
-import type { Token } from '../sources/json-tokens.js';
+import type { Token } from './json-tokens.js';
 import type { Container, Place } from './places.js';
 import { LongText, ShortText } from './text.js';
 

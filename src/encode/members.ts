@@ -4,7 +4,7 @@ import { ByteBuilder } from '../bytes/builder.js';
 import { RdbError } from '../bytes/errors.js';
 import { murmur3, type Words128 } from '../bytes/murmur3.js';
 import { uint32 } from '../encodings/element.js';
-import { Spill } from '../sinks/spill.js';
+import { Spill } from '../io/spill.js';
 import { DigestSet } from '../values/digest-set.js';
 import type { Text } from './text.js';
 

@@ -1,5 +1,5 @@
-import { PartTokens, type Token } from '../sources/json-tokens.js';
-import { Spill } from '../sinks/spill.js';
+import { PartTokens, type Token } from './json-tokens.js';
+import { Spill } from '../io/spill.js';
 import { TypeScan } from './type-scan.js';
 
 /** Bytes that are made tokens at a time: these are larger. */

@@ -1,8 +1,8 @@
 import { RdbError } from '../bytes/errors.js';
 import { BEGINNING, isRdb, latin } from '../rdb/beginning.js';
 import { EOF } from '../rdb/write.js';
-import type { Compression, Input } from '../sources/input.js';
-import { Lines } from '../sources/lines.js';
+import type { Compression, Input } from '../io/input.js';
+import { Lines } from '../io/lines.js';
 import { LineEncoder, type LineEncoderOptions } from './line-encoder.js';
 
 /** Bytes that are gathered before they are handed on. */

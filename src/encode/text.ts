@@ -2,7 +2,7 @@ import { ByteBuilder } from '../bytes/builder.js';
 import { RdbError } from '../bytes/errors.js';
 import { parseBase64, PREFIX } from '../bytes/text.js';
 import { BYTES, Element } from '../encodings/element.js';
-import { Spill } from '../sinks/spill.js';
+import { Spill } from '../io/spill.js';
 
 /** A text of JSON: a name, a number as text, or a Redis string in the text form of docs/json-lines.md. */
 export interface Text {

@@ -1,4 +1,4 @@
-import type { Token } from '../sources/json-tokens.js';
+import type { Token } from './json-tokens.js';
 
 /** Longer texts are no names of types. */
 const LONGEST = 64;

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { Crc64 } from '../bytes/crc64.js';
 import { parseDouble } from '../bytes/double.js';
-import { type FramePrograms, type FrameRun, type Hot, type OwnRun, type RecordForms, type RestoreOut, type RestoreRun, RUN_ITEMS, RUN_PAIRS } from '../bytes/hot.js';
+import { type FramePrograms, type FrameRun, type Codec, type OwnRun, type RecordForms, type RestoreOut, type RestoreRun, RUN_ITEMS, RUN_PAIRS } from './codec.js';
 import { jsonTextSize, writeJsonText } from '../bytes/json.js';
 import { lzfDecompress } from '../bytes/lzf.js';
 import { NEXT_ARENA, NEXT_DB, NEXT_EXPIRE, NEXT_EXPIRED, NEXT_FLAGS, NEXT_FREQ, NEXT_IDLE, NEXT_KEYS_READ, NEXT_POS, STATE_WORDS } from './layout.js';
@@ -86,7 +86,7 @@ const RUN_SCRATCH = 1 << 20;
  * The hot loops in WebAssembly, with a memory of their own: one instance serves one pipeline, and its memory goes with it.
  * Pages cost nothing before they are touched. Bytes from elsewhere are left to the TypeScript.
  */
-export class Kernels implements Hot {
+export class Kernels implements Codec {
   private readonly run: Exports;
   private readonly buffer: SharedArrayBuffer;
   private free: number;

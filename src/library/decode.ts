@@ -1,5 +1,5 @@
 import { END, META, NEED, RECORD } from '../rdb/frame.js';
-import type { InputSource } from '../sources/input.js';
+import type { InputSource } from '../io/input.js';
 import { ValueBuilder } from '../values/value-builder.js';
 import { BufferTexts, StringTexts, type Texts } from '../values/value-texts.js';
 import { checkOptions } from './checks.js';

@@ -2,7 +2,7 @@ import { setImmediate } from 'node:timers/promises';
 import { RdbError } from '../bytes/errors.js';
 import { END, type Frame, META, NEED, RECORD } from '../rdb/frame.js';
 import { Framer } from '../rdb/framer.js';
-import { type Input, type InputSource, openInput } from '../sources/input.js';
+import { type Input, type InputSource, openInput } from '../io/input.js';
 import type { Filter } from '../values/filters.js';
 import { filterOf } from './filter-options.js';
 import type { FramesOptions } from './options.js';

@@ -1,5 +1,5 @@
 import { END, META, NEED } from '../rdb/frame.js';
-import type { InputSource } from '../sources/input.js';
+import type { InputSource } from '../io/input.js';
 import { copyOf } from '../values/value-texts.js';
 import { checkOptions } from './checks.js';
 import { type EndFrame, type FrameKey, MetaFrame, ValueFrame } from './frame-records.js';

@@ -1,4 +1,4 @@
-import type { InputSource } from '../sources/input.js';
+import type { InputSource } from '../io/input.js';
 import { FrameReader } from './frame-reader.js';
 import type { FramesOptions } from './options.js';
 

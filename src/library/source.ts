@@ -1,5 +1,5 @@
 import type { ReadableStream } from 'node:stream/web';
-import type { InputSource } from '../sources/input.js';
+import type { InputSource } from '../io/input.js';
 
 /**
  * Where an RDB comes from:

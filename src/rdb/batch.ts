@@ -1,5 +1,5 @@
 import type { RdbError } from '../bytes/errors.js';
-import type { Hot } from '../bytes/hot.js';
+import type { Codec } from '../kernels/codec.js';
 import { EMPTY } from '../encodings/element.js';
 import {
   DROPPED, END, FILTERED, FLAGS, HAS_EXPIRE, HAS_META, KEY_APART, KEY_END, KEY_HELD, KEY_START, KEYS_READ, KIND, META, OFFSET, RECORD, ROW_WORDS, START, TYPE,
@@ -51,12 +51,12 @@ export class Batch {
   private readonly keyMeta = new Map<number, Uint8Array>();
 
   constructor(
-    private readonly hot: Hot,
+    private readonly codec: Codec,
     private readonly maxRows = BATCH_ROWS,
     readonly maxBytes = BATCH_BYTES,
   ) {
-    this.table = FrameTable.allocate(hot, maxRows);
-    this.arena = hot.allocate(ARENA_BYTES);
+    this.table = FrameTable.allocate(codec, maxRows);
+    this.arena = codec.allocate(ARENA_BYTES);
   }
 
   get full(): boolean {
@@ -73,7 +73,7 @@ export class Batch {
     this.rows = this.from = this.to = this.row = this.keysRead = this.expired = this.arenaLength = 0;
     this.intact = true;
     this.bytes = bytes;
-    this.arenaTo = this.hot.distance(bytes, this.arena);
+    this.arenaTo = this.codec.distance(bytes, this.arena);
     this.templates = templates;
     this.keys.clear();
     this.keyMeta.clear();
@@ -103,7 +103,7 @@ export class Batch {
     const size = keyEnd - keyStart;
     let at = keyStart;
     if (keyBytes !== bytes && size <= arena.length - this.arenaLength) {
-      this.hot.copy(keyBytes, keyStart, keyEnd, arena, this.arenaLength);
+      this.codec.copy(keyBytes, keyStart, keyEnd, arena, this.arenaLength);
       at = this.arenaLength + this.arenaTo;
       this.arenaLength += size;
       this.mark(row, KEY_APART);

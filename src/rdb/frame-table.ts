@@ -1,4 +1,4 @@
-import type { FramePrograms, Hot } from '../bytes/hot.js';
+import type { FramePrograms, Codec } from '../kernels/codec.js';
 import {
   DB, END, EXPIRE, FIRST, FLAGS, FREQ, GROWN, HAS_EXPIRE, HAS_META, HEAD_START, IDLE, IS_LZF, ITEMS_AHEAD, KEY_END, KEY_START, KIND, LAST, META, OFFSET, OPCODES, BODY_START,
   RECORD, RESUMES, ROW_WORDS, SOURCE_DB, START, STRING_FIRST, STRING_LAST, STRING_LENGTH, TYPE, TYPE_AT,
@@ -16,8 +16,8 @@ export function typeNumber(type: TypeRow): number {
 }
 
 /** An RDB version for each of them. */
-export function versionTable(hot: Pick<Hot, 'allocate'>): Uint16Array {
-  const { buffer, byteOffset } = hot.allocate(TYPE_NUMBERS * 2);
+export function versionTable(codec: Pick<Codec, 'allocate'>): Uint16Array {
+  const { buffer, byteOffset } = codec.allocate(TYPE_NUMBERS * 2);
   return new Uint16Array(buffer, byteOffset, TYPE_NUMBERS);
 }
 
@@ -66,8 +66,8 @@ export class FrameTable {
   }
 
   /** Where kernels find it. */
-  static allocate(hot: Hot, rows: number): FrameTable {
-    const { buffer, byteOffset } = hot.allocate(rows * ROW_WORDS * 4);
+  static allocate(codec: Codec, rows: number): FrameTable {
+    const { buffer, byteOffset } = codec.allocate(rows * ROW_WORDS * 4);
     return new FrameTable(buffer, byteOffset, rows);
   }
 

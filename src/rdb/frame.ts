@@ -1,4 +1,4 @@
-import type { Hot } from '../bytes/hot.js';
+import type { Codec } from '../kernels/codec.js';
 import { formatText } from '../bytes/text.js';
 import { EMPTY } from '../encodings/element.js';
 import type { OpcodeRow, RedisType, TypeRow } from './types.js';
@@ -118,7 +118,7 @@ export interface FramerOptions {
   /** Return META frames (default true). Without them, large functions and module data are passed without being held. */
   meta?: boolean;
   /** The make of the hot loops (default: TypeScript). */
-  hot?: Hot | undefined;
+  codec?: Codec | undefined;
   /** Where bytes are kept, borrowed for good: chunks are copied to it. Default: memory of its own, only for what is cut. */
   buffer?: Uint8Array | undefined;
   /** How many bytes before a chunk may be written to: there, what is left of the chunk before stands best. Default: none. */

@@ -1,6 +1,6 @@
 import type { Crc64 } from '../bytes/crc64.js';
 import { RdbError } from '../bytes/errors.js';
-import { type FrameRun, type Hot, PLAIN, type RunningCrc } from '../bytes/hot.js';
+import { type FrameRun, type Codec, TS_CODEC, type RunningCrc } from '../kernels/codec.js';
 import { Element, INT, int32, LZF, uint32 } from '../encodings/element.js';
 import { HAS_EXPIRE } from '../kernels/layout.js';
 import type { Batch } from './batch.js';
@@ -59,7 +59,7 @@ export class Framer {
   /** The bytes were made of DUMP payloads, each of a version of its own: types of any version may come. */
   ofPayloads = false;
 
-  private readonly hot: Hot;
+  private readonly codec: Codec;
   private readonly limit: number;
   private readonly walker = new ShapeWalker();
   private readonly key = new Element();
@@ -90,9 +90,9 @@ export class Framer {
     this.limit = Math.max(MIN_LIMIT, options.limit ?? 1 << 20);
     this.walker.bigAt = this.limit;
     this.walker.cutAt = this.limit;
-    this.hot = options.hot ?? PLAIN;
-    const crc = options.checksum === false ? undefined : this.hot.crc64();
-    this.window = new Window(crc, options.buffer, this.hot, options.roomBefore ?? (() => 0), (before, by) => this.moved(before, by));
+    this.codec = options.codec ?? TS_CODEC;
+    const crc = options.checksum === false ? undefined : this.codec.crc64();
+    this.window = new Window(crc, options.buffer, this.codec, options.roomBefore ?? (() => 0), (before, by) => this.moved(before, by));
     const missing = this.walker.templateSize;
     this.walker.templateSize = (id) => this.frame.templates.get(id)?.length ?? missing(id);
   }
@@ -194,7 +194,7 @@ export class Framer {
       ...{ limit: this.limit, meta: this.options.meta !== false, arena: batch.arena, arenaLength: batch.arenaLength, keysRead: batch.keysRead, expired: batch.expired, now: batch.now },
       ...{ db: frame.db, flags: frame.hasExpire ? HAS_EXPIRE : 0, expireHi: frame.expireHi, expireLo: frame.expireLo, idle: frame.idle, freq: frame.freq },
     };
-    this.hot.frameRows(run);
+    this.codec.frameRows(run);
     if (run.pos === window.pos) return;
     window.pos = run.pos;
     batch.use(this.tables.opcodes);

@@ -1,6 +1,6 @@
 import { writeInt, writeInt64 } from '../bytes/decimal.js';
 import { hexByte, RdbError } from '../bytes/errors.js';
-import { type Hot, PLAIN } from '../bytes/hot.js';
+import { type Codec, TS_CODEC } from '../kernels/codec.js';
 import { lzfMaxLength } from '../bytes/lzf.js';
 import { BYTES, type Element, EMPTY, INT64, int16, int32, LZF } from '../encodings/element.js';
 import { badLength, type Length, MAX_LENGTH, readLength } from './length.js';
@@ -73,7 +73,7 @@ export class Scratch {
   bytes: Uint8Array;
 
   constructor(
-    private readonly hot: Hot = PLAIN,
+    private readonly codec: Codec = TS_CODEC,
     /** Serves all needs that fit. */
     private readonly first: Uint8Array = EMPTY,
   ) {
@@ -91,7 +91,7 @@ export class Scratch {
   inflate(element: Element): void {
     if (element.kind !== LZF) return;
     const out = this.room(element.num);
-    this.hot.lzfDecompress(element.bytes, element.start, element.end, out, 0, element.num);
+    this.codec.lzfDecompress(element.bytes, element.start, element.end, out, 0, element.num);
     element.kind = BYTES;
     element.bytes = out;
     element.start = 0;

@@ -1,5 +1,5 @@
 import type { Crc64 } from '../bytes/crc64.js';
-import type { Hot, RunningCrc } from '../bytes/hot.js';
+import type { Codec, RunningCrc } from '../kernels/codec.js';
 import { EMPTY } from '../encodings/element.js';
 
 /** Buffers grow by as much as they hold, but by no more than this. */
@@ -26,7 +26,7 @@ export class Window {
     crc: Crc64 | undefined,
     /** Where to keep bytes; chunks are copied to it then. */
     private readonly buffer: Uint8Array | undefined,
-    private readonly hot: Hot,
+    private readonly codec: Codec,
     /** How many bytes before a chunk are free for ours; 0 also says that it is best copied to the buffer. */
     private readonly roomBefore: (chunk: Uint8Array) => number,
     /** Bytes moved: positions in `before` are less by `by` now, in `bytes`. */
@@ -44,11 +44,11 @@ export class Window {
       this.move(chunk, chunk.length);
     } else if (room > 0 && left <= room) {
       const whole = new Uint8Array(chunk.buffer, chunk.byteOffset - left, left + chunk.length);
-      this.hot.copy(this.bytes, this.keep, this.end, whole, 0);
+      this.codec.copy(this.bytes, this.keep, this.end, whole, 0);
       this.move(whole, whole.length);
     } else {
       this.hold(left, left + chunk.length);
-      this.hot.copy(chunk, 0, chunk.length, this.own, this.end);
+      this.codec.copy(chunk, 0, chunk.length, this.own, this.end);
       this.end += chunk.length;
     }
   }

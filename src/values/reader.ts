@@ -1,5 +1,5 @@
 import { RdbError } from '../bytes/errors.js';
-import type { Hot } from '../bytes/hot.js';
+import type { Codec } from '../kernels/codec.js';
 import { BYTES, Element, INT, int32, uint32 } from '../encodings/element.js';
 import { StreamId, StreamNode } from '../encodings/stream.js';
 import type { Frame } from '../rdb/frame.js';
@@ -62,8 +62,8 @@ export abstract class ValueReader {
   private readonly node = new StreamNode();
   protected readonly streamId = new StreamId();
 
-  constructor(hot?: Hot) {
-    this.scratch = hot === undefined ? new Scratch() : new Scratch(hot, hot.allocate(1 << 21));
+  constructor(codec?: Codec) {
+    this.scratch = codec === undefined ? new Scratch() : new Scratch(codec, codec.allocate(1 << 21));
   }
 
   /** Walks a whole value. Throws RdbError with the place of the damage. */

@@ -1,13 +1,13 @@
 import { RdbError } from '../bytes/errors.js';
-import { type Hot, PLAIN } from '../bytes/hot.js';
+import { type Codec, TS_CODEC } from '../kernels/codec.js';
 import { Kernels } from '../kernels/kernels.js';
 import { END, KIND, LEAST_EXPIRY, LINE, START } from '../kernels/layout.js';
 import { Frame, RECORD, shownKey } from '../rdb/frame.js';
 import { FrameTable } from '../rdb/frame-table.js';
-import type { ByteSink } from '../sinks/byte-sink.js';
-import { plainRows } from '../sinks/json-forms.js';
-import { JsonLines } from '../sinks/json-lines.js';
-import { Output } from '../sinks/output.js';
+import type { ByteSink } from '../io/byte-sink.js';
+import { plainRows } from '../json/forms.js';
+import { JsonLines } from '../json/json-lines.js';
+import { Output } from '../io/output.js';
 import { failureOf } from './failures.js';
 import type { Extras, Order, Report, Setup } from './messages.js';
 import { OUTPUT_BYTES, OUTPUTS, SLOT_ROWS } from './sizes.js';
@@ -17,7 +17,7 @@ export class BatchDecoder {
   private readonly slots: readonly Uint8Array[];
   private readonly tables: readonly FrameTable[];
   private readonly out = new ReportedOutput((report) => this.report(report));
-  private readonly hot: Hot;
+  private readonly codec: Codec;
   private readonly output: Output;
   private readonly json: JsonLines;
   private readonly frame = new Frame();
@@ -31,9 +31,9 @@ export class BatchDecoder {
     private readonly report: (report: Report) => void,
   ) {
     const kernels = share === undefined ? undefined : Kernels.within(share);
-    this.hot = kernels ?? PLAIN;
-    this.output = new Output(this.out, { hot: kernels, buffers: OUTPUTS, fullAt: OUTPUT_BYTES });
-    this.json = new JsonLines(this.output, { hot: kernels });
+    this.codec = kernels ?? TS_CODEC;
+    this.output = new Output(this.out, { codec: kernels, buffers: OUTPUTS, fullAt: OUTPUT_BYTES });
+    this.json = new JsonLines(this.output, { codec: kernels });
     this.slots = slots.map(({ bytes }) => kernels?.view(bytes) ?? bytes);
     const words = slots.map(({ table }) => kernels?.view(new Uint8Array(table.buffer, table.byteOffset, table.byteLength)) ?? table);
     this.tables = words.map(({ buffer, byteOffset }) => new FrameTable(buffer, byteOffset, SLOT_ROWS));
@@ -47,7 +47,7 @@ export class BatchDecoder {
 
   private async batch(slot: number, rows: number, extras: Extras | undefined): Promise<void> {
     if (this.failed) return;
-    const { frame, hot, json, out, output } = this;
+    const { frame, codec, json, out, output } = this;
     let row = 0;
     try {
       const table = this.tables[slot];
@@ -58,7 +58,7 @@ export class BatchDecoder {
       out.leads = json.inLine && !json.bare;
       let began = false;
       while (row < rows) {
-        const done = plainRows(hot, output, table, row, rows, bytes);
+        const done = plainRows(codec, output, table, row, rows, bytes);
         began ||= done > row;
         row = done;
         if (row === rows) break;

@@ -1,5 +1,5 @@
 import { RdbError } from '../bytes/errors.js';
-import { OutputError } from '../sinks/output-error.js';
+import { OutputError } from '../io/output-error.js';
 import type { Failure } from './messages.js';
 
 /** Errors lose their class between threads: what is to be said of one. */

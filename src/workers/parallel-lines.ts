@@ -1,13 +1,13 @@
-import { type Hot, PLAIN } from '../bytes/hot.js';
+import { type Codec, TS_CODEC } from '../kernels/codec.js';
 import { int32, uint32 } from '../encodings/element.js';
 import type { Kernels } from '../kernels/kernels.js';
 import type { Batch } from '../rdb/batch.js';
 import { type Frame, FRAGMENT } from '../rdb/frame.js';
-import type { ByteSink } from '../sinks/byte-sink.js';
-import { JsonLines } from '../sinks/json-lines.js';
-import { endJson, jsonLine, metaJson } from '../sinks/json-meta.js';
-import { Output } from '../sinks/output.js';
-import { type Counts, type FileEnd, type LastSink } from '../sinks/sink.js';
+import type { ByteSink } from '../io/byte-sink.js';
+import { JsonLines } from '../json/json-lines.js';
+import { endJson, jsonLine, metaJson } from '../json/meta.js';
+import { Output } from '../io/output.js';
+import { type Counts, type FileEnd, type LastSink } from '../pipeline/sink.js';
 import { type PoolOptions, WorkerPool } from './pool.js';
 import { Setups } from './setups.js';
 import type { SlotBatch } from './slot-batch.js';
@@ -16,7 +16,7 @@ import { SERIAL_BYTES } from './sizes.js';
 export interface ParallelOptions extends Pick<PoolOptions, 'threads' | 'worker' | 'batchBytes'> {
   readonly meta: boolean;
   /** With room for `THREAD_BYTES` for every thread. */
-  readonly hot: Kernels | undefined;
+  readonly codec: Kernels | undefined;
   /** What was seen so far: read when a frame is taken. */
   readonly counts: Readonly<Counts>;
   /** Input in bytes that is decoded here before threads are started (default `SERIAL_BYTES`). */
@@ -33,7 +33,7 @@ export class ParallelLines implements LastSink {
   private readonly poolOptions: PoolOptions;
   private pool: WorkerPool;
   private readonly serialBytes: number;
-  private readonly hot: Hot;
+  private readonly codec: Codec;
   /** Every key is written. */
   readonly dropped = false;
   /** The batch that is being filled; there is none while frames are decoded here. */
@@ -52,13 +52,13 @@ export class ParallelLines implements LastSink {
     private readonly sink: ByteSink,
     private readonly options: ParallelOptions,
   ) {
-    const { hot, meta } = options;
-    this.output = new Output(sink, { hot });
-    this.local = new JsonLines(this.output, { meta, hot });
+    const { codec, meta } = options;
+    this.output = new Output(sink, { codec });
+    this.local = new JsonLines(this.output, { meta, codec });
     this.serialBytes = options.serialBytes ?? SERIAL_BYTES;
-    this.hot = hot ?? PLAIN;
-    const setups = new Setups(hot);
-    this.poolOptions = { ...options, hot: this.hot, setups: (thread) => setups.of(thread) };
+    this.codec = codec ?? TS_CODEC;
+    const setups = new Setups(codec);
+    this.poolOptions = { ...options, codec: this.codec, setups: (thread) => setups.of(thread) };
     this.pool = new WorkerPool(sink, this.poolOptions);
   }
 

@@ -1,6 +1,6 @@
-import type { Hot } from '../bytes/hot.js';
-import type { ByteSink } from '../sinks/byte-sink.js';
-import { FrameFailure } from '../sinks/sink.js';
+import type { Codec } from '../kernels/codec.js';
+import type { ByteSink } from '../io/byte-sink.js';
+import { FrameFailure } from '../pipeline/sink.js';
 import { SlotBatch } from './slot-batch.js';
 import { errorOf } from './failures.js';
 import type { Report, Setup } from './messages.js';
@@ -14,7 +14,7 @@ export interface PoolOptions {
   readonly worker?: URL | undefined;
   /** The memory of the thread of this number. */
   readonly setups: (thread: number) => Setup;
-  readonly hot: Hot;
+  readonly codec: Codec;
   /** A batch of this many bytes is handed over (default `BATCH_BYTES`). */
   readonly batchBytes?: number | undefined;
 }
@@ -82,7 +82,7 @@ export class WorkerPool {
 
   private fill(thread: Thread): SlotBatch {
     const slot = thread.free.shift() ?? 0;
-    const batch = new SlotBatch(thread.setup.slots[slot], this.options.hot, this.options.batchBytes ?? BATCH_BYTES);
+    const batch = new SlotBatch(thread.setup.slots[slot], this.options.codec, this.options.batchBytes ?? BATCH_BYTES);
     this.current = { batch, thread, slot };
     return batch;
   }

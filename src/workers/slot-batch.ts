@@ -1,9 +1,9 @@
-import type { Hot, OwnRun } from '../bytes/hot.js';
+import type { Codec, OwnRun } from '../kernels/codec.js';
 import { BODY_START, DROPPED, END, FLAGS, KEY_END, KEY_START, KEYS_EXPIRED, KEYS_READ, KIND, LAST, LEAST_EXPIRY, LINE, OFFSET, RECORD, START } from '../kernels/layout.js';
 import { type Batch, BATCH_ROWS } from '../rdb/batch.js';
 import { Frame } from '../rdb/frame.js';
 import { FrameTable } from '../rdb/frame-table.js';
-import type { TakenCounts } from '../sinks/sink.js';
+import type { TakenCounts } from '../pipeline/sink.js';
 import type { Extras, Slot } from './messages.js';
 import { SLOT_ROWS } from './sizes.js';
 
@@ -34,7 +34,7 @@ export class SlotBatch {
 
   constructor(
     private readonly slot: Slot,
-    private readonly hot: Hot,
+    private readonly codec: Codec,
     private readonly enough: number,
   ) {
     this.table = new FrameTable(slot.table.buffer, slot.table.byteOffset, SLOT_ROWS);
@@ -90,7 +90,7 @@ export class SlotBatch {
 
   /** Takes rows from `row` on as long as a kernel can. Returns the first that it cannot. */
   private copyRows(batch: Batch, row: number, counts: TakenCounts, seen: { expired: number }): number {
-    const { before, bytes, hot, length, table } = this;
+    const { before, bytes, codec, length, table } = this;
     if (this.run !== undefined) return row; // bytes that are yet to be copied come first
     const run: OwnRun = {
       from: { table: batch.table.words, bytes: batch.bytes },
@@ -99,7 +99,7 @@ export class SlotBatch {
       read: counts.read - before.read - batch.readBefore(batch.from),
       expired: seen.expired - before.expired,
     };
-    const done = hot.ownRows(run, row, batch.to);
+    const done = codec.ownRows(run, row, batch.to);
     if (run.toRow > this.rows) {
       this.templates = batch.templates;
       this.open = this.binds = false;
@@ -161,7 +161,7 @@ export class SlotBatch {
   private copy(bytes: Uint8Array, start: number, end: number): number {
     const at = this.length;
     if (at + end - start > this.bytes.length) this.grow(at + end - start);
-    this.hot.copy(bytes, start, end, this.bytes, at);
+    this.codec.copy(bytes, start, end, this.bytes, at);
     this.length += end - start;
     return at;
   }

@@ -1,5 +1,5 @@
 /*
- * Whole lines: rows of a batch (../layout.ts) as sinks/json-lines.ts writes them. A row that is not plain in any
+ * Whole lines: rows of a batch (../layout.ts) as json/json-lines.ts writes them. A row that is not plain in any
  * way (a type that is not listed, damage, no room) ends it, with nothing written of that row: the caller takes it up.
  */
 import { signed } from './numbers';
@@ -8,7 +8,7 @@ import { DB, END, EXPIRE, FLAGS, FREQ, IDLE, KEY_END, KEY_START, KIND, ROW, STAR
 import { from, isInteger, length, readLength, runItems, runPairs, runScores, string, to, walked, writeElement } from './run';
 import { text, textSize } from './text';
 
-/** Containers: RECORD_… of bytes/hot.ts. */
+/** Containers: RECORD_… of kernels/codec.ts. */
 const TEXT = 1;
 const ITEMS = 2;
 const ZIPLIST = 3;

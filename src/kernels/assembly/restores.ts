@@ -1,6 +1,6 @@
 /*
  * Rows of a frame table (rdb/frame-table.ts) as RESTORE commands for servers that know ABSTTL (5.0), with REPLACE or without, and
- * with an EXISTS before each of them or without. sinks/resp-sink.ts and sinks/restore-writer.ts are the reference.
+ * with an EXISTS before each of them or without. dump/resp-sink.ts and dump/restore-writer.ts are the reference.
  */
 import { crcShared, updated } from './crc64';
 import { keySlot } from './slots';
@@ -32,7 +32,7 @@ const IDLETIME_SIZE: usize = 15;
 const FREQ_WORD: usize = memory.data<u8>([0x24, 0x34, 0x0d, 0x0a, 0x46, 0x52, 0x45, 0x51, 0x0d, 0x0a, 0x24]);
 const FREQ_SIZE: usize = 11;
 
-/** Bits of the options, as in bytes/hot.ts. */
+/** Bits of the options, as in kernels/codec.ts. */
 const WITH_REPLACE = 1;
 const WITH_EXISTS = 2;
 const WITH_SELECT = 4;

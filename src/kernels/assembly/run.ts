@@ -1,5 +1,5 @@
 /*
- * A run of elements as JSON: the loop of values/reader.ts and sinks/json-lines.ts for the plain cases. Everything that is not
+ * A run of elements as JSON: the loop of values/reader.ts and json/json-lines.ts for the plain cases. Everything that is not
  * plain (a cut or damaged element, a score that needs more than a look, no room) makes it give up, and the caller walks the
  * run again, slower and in full.
  */

@@ -1,0 +1,122 @@
+import type { Crc64 } from '../bytes/crc64.js';
+import { writeBase64 } from '../bytes/json.js';
+import { type Frame, RECORD } from '../rdb/frame.js';
+import { PAYLOAD_FOOTER, payloadHead, writeCrc, writePayloadVersion } from '../rdb/payload.js';
+import { Base64Stream } from '../json/base64-stream.js';
+import type { DumpSinkOptions } from './dump-sink.js';
+import { headSize, writeHead } from '../json/head.js';
+import { ascii, JsonWriter } from '../json/writer.js';
+import type { Output } from '../io/output.js';
+import { SingleOutputSink } from './single-output-sink.js';
+
+const PAYLOAD = ascii(',"payload":"');
+const CLOSE = ascii('"}\n');
+
+/** Records come whole up to a mebibyte, decompressed. */
+const RECORD_SIZE = 1 << 21;
+
+/**
+ * Keys as JSON lines with the payload that DUMP gives for them, in base64 (docs/dump.md). Payloads of large values are written as
+ * their parts come.
+ */
+export class PayloadLines extends SingleOutputSink {
+  private readonly json: JsonWriter;
+  private readonly crc: Crc64;
+  private readonly base64 = new Base64Stream();
+  /** A payload is put together here. */
+  private payload: Uint8Array;
+
+  constructor(output: Output, options: DumpSinkOptions) {
+    super(output, options);
+    this.json = new JsonWriter(output, options.codec);
+    this.crc = this.codec.crc64();
+    this.payload = this.codec.allocate(RECORD_SIZE);
+  }
+
+  protected take(kind: number, frame: Frame): void {
+    if (frame.first) this.begin(frame);
+    if (kind === RECORD) {
+      this.record(frame);
+      return;
+    }
+    const { bytes, end, start } = frame;
+    if (frame.first) {
+      const { payload } = this;
+      this.crc.hi = this.crc.lo = 0;
+      this.add(payload, 0, this.head(frame, 0));
+    }
+    this.add(bytes, start, end);
+    if (frame.last) this.footer();
+  }
+
+  private begin(frame: Frame): void {
+    const { json, output } = this;
+    output.room(headSize(frame));
+    this.mark();
+    writeHead(json, this.codec, frame);
+    json.bytes(PAYLOAD);
+  }
+
+  /** What stands before the value; makes room for the value and the footer behind it, too. */
+  private head(frame: Frame, size: number): number {
+    const head = payloadHead(frame);
+    const needed = head.length + size + PAYLOAD_FOOTER;
+    if (this.payload.length < needed) this.payload = new Uint8Array(needed);
+    this.payload.set(head);
+    return head.length;
+  }
+
+  private record(frame: Frame): void {
+    const { bytes, end, start } = frame;
+    const { crc, json, output } = this;
+    const head = this.head(frame, end - start);
+    const { payload } = this;
+    this.codec.copy(bytes, start, end, payload, head);
+    const stop = writePayloadVersion(payload, head + end - start, this.version);
+    crc.hi = crc.lo = 0;
+    crc.update(payload, 0, stop);
+    const size = writeCrc(payload, stop, crc);
+    output.room(Math.ceil(size / 3) * 4 + CLOSE.length);
+    output.length = writeBase64(payload, 0, size, output.bytes, output.length);
+    json.bytes(CLOSE);
+    this.unmark();
+  }
+
+  /** Of a value in parts. */
+  private add(bytes: Uint8Array, start: number, end: number): void {
+    this.crc.update(bytes, start, end);
+    this.base64.write(bytes, start, end, this.output);
+  }
+
+  private footer(): void {
+    const { base64, crc, json, output, payload } = this;
+    this.add(payload, 0, writePayloadVersion(payload, 0, this.version));
+    base64.write(payload, 0, writeCrc(payload, 0, crc), output);
+    base64.end(output);
+    output.room(CLOSE.length);
+    json.bytes(CLOSE);
+    this.unmark();
+  }
+
+  protected async settleTaken(): Promise<void> {
+    await this.output.flushIfFull();
+  }
+
+  /** Only keys have payloads. */
+  meta(frame: Frame): void {
+    if (frame.opcode?.name === 'AUX') this.keyAux(frame);
+  }
+
+  fileEnd(): void {
+    // nothing to write
+  }
+
+  protected forget(): void {
+    this.base64.clear();
+  }
+
+  protected leaveTorn(): void {
+    this.output.room(1);
+    this.json.byte(0x0a);
+  }
+}

@@ -1,0 +1,144 @@
+import { Crc64 } from '../bytes/crc64.js';
+import { crc64Shift } from '../bytes/crc64-shift.js';
+import type { Codec } from '../kernels/codec.js';
+import type { Vendor } from '../rdb/types.js';
+import { writeCrc } from '../rdb/payload.js';
+import { AUX_SINCE, EOF, LENGTH_SIZE, magicOf, RESIZEDB, SELECTDB, writeLength, writeLength32 } from '../rdb/write.js';
+import type { ByteSink } from '../io/byte-sink.js';
+import type { Output } from '../io/output.js';
+
+/** Version and numbering of an RDB file. */
+export interface RdbFormat {
+  /** Whose types the file has. */
+  readonly vendor: Vendor;
+  readonly version: number;
+}
+
+/** Files have a checksum from this version on. */
+const CRC_SINCE = 5;
+
+/** RESIZEDB and two counts of 5 bytes, before they are known. */
+const HINT_SIZE = 11;
+
+/** How many keys a database has, how many of them expire, and where it says so. */
+interface Database {
+  keys: number;
+  expires: number;
+  hintAt: number;
+}
+
+/**
+ * One RDB file that is written. How many keys a database has is known at its end: where the output can be written over, it
+ * gets room for that before its first key, and the checksum is made right, too.
+ */
+export class RdbFile {
+  /** The format is set before anything is written. */
+  format: RdbFormat | undefined;
+  private readonly crc: Crc64;
+  private readonly databases = new Map<number, Database>();
+  private db: Database | undefined;
+  private number = -1;
+
+  constructor(
+    readonly output: Output,
+    private readonly sink: ByteSink,
+    private readonly codec: Codec,
+  ) {
+    this.crc = codec.crc64();
+  }
+
+  /** Bytes before what is written next. */
+  private get position(): number {
+    return this.output.flushed + this.output.length;
+  }
+
+  begin(format: RdbFormat): void {
+    this.format = format;
+    this.bytes(magicOf(format.vendor, format.version));
+  }
+
+  bytes(bytes: Uint8Array, start = 0, end = bytes.length): void {
+    const { output } = this;
+    output.room(end - start);
+    this.codec.copy(bytes, start, end, output.bytes, output.length);
+    output.length += end - start;
+  }
+
+  /** The keys that follow are in this database. `counts`: how many there will be, where that is known. */
+  select(number: number, counts?: { readonly keys: number; readonly expires: number }): void {
+    if (number === this.number) return;
+    this.number = number;
+    const head = new Uint8Array(1 + LENGTH_SIZE);
+    head[0] = SELECTDB;
+    this.bytes(head, 0, writeLength(head, 1, number));
+    const before = this.databases.get(number);
+    this.db = before ?? { keys: 0, expires: 0, hintAt: -1 };
+    if (before !== undefined) return;
+    this.databases.set(number, this.db);
+    if ((this.format?.version ?? 0) < AUX_SINCE) return;
+    if (this.sink.patch !== undefined) {
+      this.db.hintAt = this.position;
+      this.bytes(hint(0, 0));
+    } else if (counts !== undefined) {
+      this.bytes(hint(counts.keys, counts.expires));
+    }
+  }
+
+  selected(number: number): boolean {
+    return number === this.number;
+  }
+
+  /** A key of the database at hand was written. */
+  count(expires: boolean): void {
+    const { db } = this;
+    if (db === undefined) return;
+    db.keys++;
+    if (expires) db.expires++;
+  }
+
+  async flush(): Promise<void> {
+    const { crc, output } = this;
+    crc.update(output.bytes, 0, output.length);
+    await output.flush();
+  }
+
+  async flushIfFull(): Promise<void> {
+    if (this.output.full) await this.flush();
+  }
+
+  /** Ends the file. A damaged one, which has the beginning of a key at its end, gets no end. */
+  async end(damaged: boolean): Promise<void> {
+    if (!damaged) this.bytes(Uint8Array.of(EOF));
+    await this.flush();
+    const { crc, output } = this;
+    const size = output.flushed;
+    const { patch } = this.sink;
+    for (const { expires, hintAt, keys } of patch === undefined ? [] : this.databases.values()) {
+      if (hintAt < 0) continue;
+      const change = xor(hint(keys, expires), hint(0, 0));
+      const moved = crc64Shift(new Crc64().update(change), size - hintAt - HINT_SIZE);
+      crc.hi = (crc.hi ^ moved.hi) >>> 0;
+      crc.lo = (crc.lo ^ moved.lo) >>> 0;
+      await output.written();
+      await patch?.(hintAt, hint(keys, expires));
+    }
+    if (!damaged && (this.format?.version ?? 0) >= CRC_SINCE) {
+      const footer = new Uint8Array(8);
+      writeCrc(footer, 0, crc);
+      this.bytes(footer);
+      await output.flush();
+    }
+    await output.written();
+  }
+}
+
+function hint(keys: number, expires: number): Uint8Array {
+  const out = new Uint8Array(HINT_SIZE);
+  out[0] = RESIZEDB;
+  writeLength32(out, writeLength32(out, 1, keys), expires);
+  return out;
+}
+
+function xor(a: Uint8Array, b: Uint8Array): Uint8Array {
+  return a.map((byte, i) => byte ^ b[i]);
+}

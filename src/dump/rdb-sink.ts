@@ -1,0 +1,407 @@
+import { keySlot, SLOTS } from '../bytes/crc16.js';
+import { EMPTY } from '../encodings/element.js';
+import { DB, DROPPED, END, FLAGS, FREQ, GROWN, HAS_EXPIRE, HAS_META, HEAD_EDITED, HEAD_START, IDLE, KIND, ROW_WORDS, START, TYPE, TYPE_AT } from '../kernels/layout.js';
+import type { Batch } from '../rdb/batch.js';
+import { type Frame, RECORD } from '../rdb/frame.js';
+import { type Length, readLength } from '../rdb/length.js';
+import { VALKEY_VERSION } from '../rdb/payload.js';
+import { TABLES, type TypeRow } from '../rdb/types.js';
+import { AUX_SINCE, fitsModifiers, IDLE_SINCE, modifiersOf } from '../rdb/write.js';
+import { isFileOnly } from '../values/targets.js';
+import { DumpSink, type DumpSinkOptions } from './dump-sink.js';
+import { PlainTypes } from './plain-types.js';
+import type { RdbFile, RdbFormat } from './rdb-file.js';
+import { auxName, frameLibraryName, functionCode, libraryName } from '../values/rdb-meta.js';
+
+export interface RdbSinkOptions extends DumpSinkOptions {
+  /** Default: that of the first source. */
+  readonly format?: RdbFormat | undefined;
+  /** All keys are written, so the counts of the source are right. */
+  readonly complete?: boolean | undefined;
+}
+
+/** As many ranges of slots, first and last, as a cluster of so many nodes has. */
+export function slotRanges(count: number): [from: number, to: number][] {
+  const from = (i: number): number => Math.max(0, Math.ceil((i * SLOTS) / count - 0.5));
+  return Array.from({ length: count }, (_, i) => [from(i), from(i + 1) - 1]);
+}
+
+/** Which of the ranges a slot is in. */
+const rangeOf = (slot: number, count: number): number => Math.floor(((slot + 0.5) * count) / SLOTS);
+
+/** AUX fields that name the server of the source; readers tell from them whose types a file has. */
+const SERVERS: ReadonlySet<string> = new Set(['redis-ver', 'valkey-ver']);
+
+/** Data of modules that belongs to no key came with this version. */
+const MODULE_AUX_SINCE = 9;
+
+/** Up to this version, Redis and Valkey write the same. */
+const COMMON_VERSION = 11;
+
+/** Functions came with this version. */
+const FUNCTION_SINCE = 10;
+
+const fileOf = ({ vendor, version }: RdbFormat): string => `a ${vendor === 'valkey' && version >= VALKEY_VERSION ? 'Valkey' : 'Redis'} file of version ${version}`;
+const HELP = '; --target-version writes it for a server of your choice';
+
+/** Why a value of another file cannot be in a file of this format as it is: its type byte means something else there, or nothing. */
+function typeMisfit(type: TypeRow, format: RdbFormat, typesUpTo = format.version): string | undefined {
+  if (TABLES[format.vendor].types[type.id] === type && type.since <= typesUpTo) return undefined;
+  return `its encoding ${type.name} means nothing or something else in ${fileOf(format)}, which the sources become${HELP}`;
+}
+
+function misfit({ metaBytes, type }: Frame, format: RdbFormat, typesUpTo?: number): string | undefined {
+  const reason = typeMisfit(type, format, typesUpTo);
+  if (reason === undefined && metaBytes !== undefined && format.vendor === 'valkey') return `it has module metadata, which ${fileOf(format)} cannot have${HELP}`;
+  return reason;
+}
+
+/** KEY_META is with its key; SLOT_INFO and SLOT_IMPORT are nothing that a file for loading needs. */
+const OPCODES: ReadonlySet<number> = new Set([251, 250, 247, 246, 245, 242]);
+
+const length: Length = { value: 0, hi: 0, lo: 0 };
+
+/**
+ * Keys as RDB files: one, or one for each of as many ranges of cluster slots as there are files. Records that stay as they are
+ * and follow one another in the source are copied in one piece.
+ */
+export class RdbSink extends DumpSink {
+  private readonly split: boolean;
+  protected override readonly leavesFile: boolean;
+  protected override readonly keepsKeyAux: boolean;
+  protected override readonly opcodes = OPCODES;
+  /** Where the last key went. */
+  private keyFile: RdbFile;
+  private begun = false;
+  private plain: PlainTypes | undefined;
+  /** A run of records: `bytes[start, end)`, for `runFile`. */
+  private runBytes: Uint8Array = EMPTY;
+  private runStart = 0;
+  private runEnd = 0;
+  private runFile: RdbFile;
+
+  /** Where the value in parts goes, and where its record begins in that output. */
+  private partFile: RdbFile | undefined;
+  private partAt = 0;
+  private partFlushed = 0;
+  /** A file ends with the beginning of a key that could not be taken back: nothing can follow. */
+  stopped = false;
+
+  private sources = 0;
+  private keysTaken = false;
+  private readonly counted = new Map<number, { keys: number; expires: number }>();
+  /** By library name: its code. By bytes: scripts and module data that are there already. */
+  private readonly codes = new Map<string, Uint8Array>();
+  private readonly copied = new Set<string>();
+
+  constructor(
+    private readonly files: readonly RdbFile[],
+    protected override readonly options: RdbSinkOptions,
+  ) {
+    super(options);
+    this.split = files.length > 1;
+    this.leavesFile = options.format !== undefined;
+    this.keepsKeyAux = options.target === undefined;
+    this.runFile = this.keyFile = files[0];
+  }
+
+  override fileBegin(file: Parameters<DumpSink['fileBegin']>[0]): void {
+    super.fileBegin(file);
+    this.sources++;
+  }
+
+  private get format(): RdbFormat {
+    if (!this.begun) this.begin();
+    return this.files[0].format as RdbFormat;
+  }
+
+  /** Headers, before anything else. */
+  private begin(): void {
+    this.begun = true;
+    const { vendor, version } = this.options.format ?? this.file;
+    for (const file of this.files) file.begin({ vendor, version });
+  }
+
+  /** The file that the key belongs to. */
+  private fileOf({ keyBytes, keyEnd, keyStart }: Pick<Frame, 'keyBytes' | 'keyEnd' | 'keyStart'>): RdbFile {
+    const { files } = this;
+    if (!this.split) return files[0];
+    return files[rangeOf(keySlot(keyBytes, keyStart, keyEnd), files.length)];
+  }
+
+  protected take(kind: number, frame: Frame): void {
+    if (!this.begun) this.begin();
+    if (frame.first && this.options.target === undefined) {
+      const { format } = this.options;
+      const reason = format === undefined ? misfit(frame, this.file, this.file.typesUpTo) : misfit(frame, format);
+      if (reason !== undefined) {
+        this.refuse(frame, reason);
+        return;
+      }
+    }
+    this.keysTaken = true;
+    if (frame.first) this.beginKey(frame);
+    if (kind !== RECORD) {
+      this.part(frame);
+      return;
+    }
+    const file = this.keyFile;
+    if (this.fitsAsItIs(frame)) {
+      if (file !== this.runFile || frame.headStart !== this.runEnd || frame.bytes !== this.runBytes || !file.selected(frame.db)) {
+        this.endRun();
+        file.select(frame.db, this.counted.get(frame.db));
+        this.runFile = file;
+        this.runBytes = frame.bytes;
+        this.runStart = frame.headStart;
+      }
+      this.runEnd = frame.end;
+    } else {
+      this.endRun();
+      file.select(frame.db, this.counted.get(frame.db));
+      this.head(file, frame);
+      file.bytes(frame.bytes, frame.start, frame.end);
+    }
+    file.count(frame.hasExpire);
+  }
+
+  /** Records that stay as they are, in one piece where they stand next to each other. */
+  protected override run(batch: Batch, first: number): number {
+    if (!this.begun) this.begin();
+    this.plain ??= this.plainTypes();
+    const { key, plain, split } = this;
+    const { bytes, table, to } = batch;
+    const { words } = table;
+    const hasModifiers = this.format.version >= IDLE_SINCE;
+    let row = first;
+    for (let at = row * ROW_WORDS; row < to; row++, at += ROW_WORDS) {
+      const flags = words[at + FLAGS];
+      if ((flags & DROPPED) !== 0) continue;
+      if (words[at + KIND] !== RECORD || !(words[at + GROWN] <= plain.largest[words[at + TYPE]] || plain.has(batch, row))) break;
+      const bare = words[at + FREQ] < 0 && table.double(row, IDLE) < 0;
+      const expires = (flags & HAS_EXPIRE) !== 0;
+      let start = words[at + HEAD_START];
+      if ((flags & HEAD_EDITED) !== 0 && !expires && bare) start = words[at + TYPE_AT];
+      else if ((flags & HEAD_EDITED) !== 0 || (flags & HAS_META) !== 0 || (!bare && !hasModifiers)) break;
+      else if (start === words[at + TYPE_AT] && (expires || !bare)) break;
+      const db = words[at + DB];
+      if (split) batch.readKey(row, key);
+      const file = this.fileOf(key);
+      if (file !== this.runFile || start !== this.runEnd || bytes !== this.runBytes || !file.selected(db)) {
+        this.endRun();
+        file.select(db, this.counted.get(db));
+        this.runFile = file;
+        this.runBytes = bytes;
+        this.runStart = start;
+      }
+      this.runEnd = words[at + END];
+      file.count(expires);
+      this.keysTaken = true;
+    }
+    return row;
+  }
+
+  /** A clock becomes part of what stands before its key, where that follows at once. */
+  protected override clockBefore({ table }: Batch, clock: number, row: number): void {
+    const { words } = table;
+    const [from, at] = [clock * ROW_WORDS, row * ROW_WORDS];
+    const whole = (words[at + FLAGS] & (DROPPED | HEAD_EDITED)) === 0 && words[at + KIND] === RECORD && words[at + HEAD_START] === words[from + END];
+    const bare = (words[at + FLAGS] & HAS_EXPIRE) === 0 && words[at + FREQ] < 0 && table.double(row, IDLE) < 0;
+    if (!whole || (words[at + HEAD_START] === words[at + TYPE_AT] && !bare) || this.format.version < IDLE_SINCE) return;
+    words[at + HEAD_START] = words[from + START] - 1;
+    words[from + FLAGS] |= DROPPED;
+  }
+
+  private plainTypes(): PlainTypes {
+    const { format, target } = this.options;
+    const misfits = (type: TypeRow): string | undefined => (format === undefined ? typeMisfit(type, this.file, this.file.typesUpTo) : typeMisfit(type, format));
+    return new PlainTypes(this.codec, target, (type) => (target !== undefined || misfits(type) === undefined) && !(this.leavesFile && isFileOnly(type)));
+  }
+
+  override batch(batch: Batch): void {
+    super.batch(batch);
+    this.endRun();
+  }
+
+  private beginKey(frame: Frame): void {
+    const file = this.fileOf(frame);
+    this.keyFile = file;
+    if (this.clock === undefined || !this.keepsKeyAux) return;
+    this.endRun();
+    file.select(frame.db, this.counted.get(frame.db));
+    file.bytes(this.clock);
+  }
+
+  /** Whether all that stands before the value in the source can be written as it stands there. */
+  private fitsAsItIs(frame: Frame): boolean {
+    if (frame.headStart === frame.typeAt) return !frame.hasExpire && frame.idle < 0 && frame.freq < 0 && frame.metaBytes === undefined;
+    return !this.stripped && fitsModifiers(frame, this.format.version);
+  }
+
+  private head(file: RdbFile, frame: Frame): void {
+    if (this.fitsAsItIs(frame)) {
+      file.bytes(frame.headBytes, frame.headStart, frame.headEnd);
+      return;
+    }
+    file.bytes(modifiersOf(frame, this.format.version));
+    file.bytes(frame.headBytes, frame.typeAt, frame.headEnd);
+  }
+
+  private part(frame: Frame): void {
+    if (frame.first) {
+      this.endRun();
+      const file = this.keyFile;
+      file.select(frame.db, this.counted.get(frame.db));
+      this.partFile = file;
+      this.partAt = file.output.length;
+      this.partFlushed = file.output.flushed;
+      this.head(file, frame);
+    }
+    const file = this.partFile as RdbFile;
+    file.bytes(frame.bytes, frame.start, frame.end);
+    if (!frame.last) return;
+    file.count(frame.hasExpire);
+    this.partFile = undefined;
+  }
+
+  private endRun(): void {
+    const { runBytes, runEnd, runStart } = this;
+    if (runEnd > runStart) this.runFile.bytes(runBytes, runStart, runEnd);
+    this.runStart = this.runEnd = -1;
+  }
+
+  meta(frame: Frame): void {
+    switch (frame.opcode?.name) {
+      case 'AUX':
+        this.aux(frame);
+        return;
+      case 'RESIZEDB':
+        if (this.options.complete === true) this.resize(frame);
+        return;
+      case 'FUNCTION2':
+        this.library(frame);
+        return;
+      case 'MODULE_AUX':
+        if (this.format.version < MODULE_AUX_SINCE) this.tell(`data of a module that belongs to no key, which RDB version ${this.format.version} has no place for`);
+        else this.copyOnce(frame);
+        return;
+      case 'HASH_TEMPLATE': // for a target, and beside those of other files, hashes carry their field names themselves
+        if (this.options.format === undefined) this.copyOnce(frame);
+        return;
+      case 'FUNCTION_PRE_GA':
+        if (!this.leavesLibraryOut(frame)) this.refuseLibrary(frameLibraryName(frame), 'which is of a release candidate of Redis 7.0: no server loads it');
+        return;
+      default: // sizes of slots, and slots on their way to another node: nothing that a file for loading needs
+    }
+  }
+
+  protected override behindKey(frame: Frame): void {
+    this.endRun();
+    this.keyFile.bytes(frame.bytes, frame.start - 1, frame.end);
+  }
+
+  /** What the first file says of its server; scripts of all of them. */
+  private aux(frame: Frame): void {
+    if (this.keyAux(frame)) return;
+    const name = auxName(frame);
+    if (name === undefined || this.format.version < AUX_SINCE) return;
+    const { format, target } = this.options;
+    if (SERVERS.has(name) && (target !== undefined || (format !== undefined && format.version > COMMON_VERSION))) return;
+    if (name === 'lua') this.copyOnce(frame);
+    else if (this.sources === 1 && !this.keysTaken) this.copy(frame);
+  }
+
+  private resize({ bytes, db, end, start }: Frame): void {
+    const next = readLength(bytes, start, end, length);
+    const keys = length.value;
+    readLength(bytes, next, end, length);
+    const to = this.options.dbMap?.get(db) ?? db;
+    this.counted.set(to, { keys, expires: this.options.stripTtl === true ? 0 : length.value });
+  }
+
+  /** Functions: a library of the same name must not come twice. */
+  private library(frame: Frame): void {
+    if (this.leavesLibraryOut(frame)) return;
+    const code = functionCode(frame);
+    const name = libraryName(code);
+    if (this.format.version < FUNCTION_SINCE) {
+      this.refuseLibrary(name, `which RDB version ${this.format.version} has no place for`);
+      return;
+    }
+    const before = this.codes.get(name);
+    if (before === undefined) {
+      this.codes.set(name, code);
+      this.copy(frame);
+      this.noteLibrary(name, 'written');
+    } else if (Buffer.compare(before, code) === 0) {
+      this.noteLibrary(name, 'same');
+    } else if (this.options.duplicates === 'drop') {
+      this.noteLibrary(name, 'kept');
+    } else {
+      this.refuseLibrary(name, 'which was there before, with other code');
+    }
+  }
+
+  private copyOnce(frame: Frame): void {
+    const id = Buffer.from(frame.bytes.subarray(frame.start - 1, frame.end)).toString('latin1');
+    if (this.copied.has(id)) return;
+    this.copied.add(id);
+    this.copy(frame);
+  }
+
+  /** To all files, opcode and operands. */
+  private copy(frame: Frame): void {
+    if (!this.begun) this.begin();
+    this.endRun();
+    for (const file of this.files) file.bytes(frame.bytes, frame.start - 1, frame.end);
+  }
+
+  protected async settleTaken(): Promise<void> {
+    for (const file of this.files) await file.flushIfFull();
+  }
+
+  fileEnd(): void {
+    this.endRun();
+  }
+
+  override release(): void {
+    this.endRun();
+  }
+
+  override finish(): Promise<void> {
+    this.endRun();
+    return Promise.resolve();
+  }
+
+  get full(): boolean {
+    const { files } = this;
+    if (!this.split) return files[0].output.full;
+    return files.some(({ output }) => output.full);
+  }
+
+  get written(): number {
+    return this.files.reduce((sum, { output }) => sum + output.flushed, 0);
+  }
+
+  async flush(): Promise<void> {
+    for (const file of this.files) await file.flushIfFull();
+  }
+
+  protected takeBack(): boolean {
+    this.endRun();
+    const file = this.partFile;
+    this.partFile = undefined;
+    if (file === undefined) return true;
+    if (file.output.flushed === this.partFlushed) {
+      file.output.length = this.partAt;
+      return true;
+    }
+    this.stopped = true;
+    return false;
+  }
+
+  async end(): Promise<void> {
+    if (!this.begun && this.options.format === undefined && this.file.version === 0) return; // no source was an RDB
+    if (!this.begun) this.begin();
+    for (const file of this.files) await file.end(this.stopped);
+  }
+}

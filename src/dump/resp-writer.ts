@@ -1,0 +1,109 @@
+import { writeInt } from '../bytes/decimal.js';
+import type { Codec } from '../kernels/codec.js';
+import type { Frame } from '../rdb/frame.js';
+import { hasAbsoluteTtl, type Target } from '../values/targets.js';
+import { ascii } from '../json/writer.js';
+
+const STAR = 0x2a;
+const DOLLAR = 0x24;
+const CR = 0x0d;
+const LF = 0x0a;
+
+/** The most that stands around an argument. */
+const MARGIN = 64;
+
+/** What servers take as one argument (proto-max-bulk-len) by default. */
+export const MAX_PAYLOAD = 512 << 20;
+
+/** Where commands are written: `bytes` from `length` on, after `room(n)`. */
+export interface Space {
+  bytes: Uint8Array;
+  length: number;
+  /** Makes sure that `size` bytes fit behind `length`; `bytes` may be others afterwards. */
+  room(size: number): void;
+}
+
+/** Commands as servers take them (RESP): `*n` and the arguments, each a `$length` and its bytes. */
+export class RespWriter {
+  /** Commands begun. */
+  commands = 0;
+
+  constructor(
+    private readonly output: Space,
+    private readonly codec: Codec,
+  ) {}
+
+  private line(first: number, value: number): void {
+    const { output } = this;
+    output.room(MARGIN);
+    output.bytes[output.length++] = first;
+    output.length = writeInt(value, output.bytes, output.length);
+    this.end();
+  }
+
+  /** Begins a command of so many arguments, its name among them. */
+  command(args: number): void {
+    this.commands++;
+    this.line(STAR, args);
+  }
+
+  /** Begins an argument of so many bytes, which `raw` writes and `end` ends. */
+  open(size: number): void {
+    this.line(DOLLAR, size);
+  }
+
+  raw(bytes: Uint8Array, start: number, end: number): void {
+    const { output } = this;
+    output.room(end - start + MARGIN);
+    this.codec.copy(bytes, start, end, output.bytes, output.length);
+    output.length += end - start;
+  }
+
+  end(): void {
+    const { output } = this;
+    output.room(2);
+    output.bytes[output.length++] = CR;
+    output.bytes[output.length++] = LF;
+  }
+
+  arg(bytes: Uint8Array, start = 0, end = bytes.length): void {
+    this.open(end - start);
+    this.raw(bytes, start, end);
+    this.end();
+  }
+
+  /** ASCII. */
+  word(text: string): void {
+    this.arg(ascii(text));
+  }
+
+  words(...texts: string[]): void {
+    for (const text of texts) this.word(text);
+  }
+}
+
+/** What stands behind the payload of a RESTORE. */
+export function modifiersOf({ freq, hasExpire, idle }: Frame, target: Target | undefined, replaces: boolean): string[] {
+  const words = replaces ? ['REPLACE'] : [];
+  if (!hasAbsoluteTtl(target)) return words;
+  if (hasExpire) words.push('ABSTTL');
+  if (idle >= 0) words.push('IDLETIME', `${idle}`);
+  else if (freq >= 0) words.push('FREQ', `${freq}`);
+  return words;
+}
+
+/** The expiry of a RESTORE: milliseconds, from `now` on for servers that know no others, where a key that is over stays for one. */
+export function ttlOf(frame: Frame, target: Target | undefined, now: number): string {
+  if (!frame.hasExpire) return '0';
+  const ttl = hasAbsoluteTtl(target) ? frame.expireMs : frame.expireMs - BigInt(now);
+  return `${ttl < 1n ? 1n : ttl}`;
+}
+
+/** The expiry of a key that was made by commands, where it has one. */
+export function writeExpiry(resp: RespWriter, frame: Frame): void {
+  if (!frame.hasExpire) return;
+  resp.command(3);
+  resp.word('PEXPIREAT');
+  resp.arg(frame.keyBytes, frame.keyStart, frame.keyEnd);
+  resp.word(`${frame.expireMs}`);
+}

@@ -1,0 +1,192 @@
+import { Crc64 } from '../bytes/crc64.js';
+import { writeJsonText } from '../bytes/json.js';
+import { lzfDecompress } from '../bytes/lzf.js';
+
+/** What a run of elements is, for `Codec.jsonRun`. */
+export const RUN_ITEMS = 0; // of a list or set
+export const RUN_PAIRS = 1; // fields and values of a hash
+export const RUN_SCORES = 2; // members and scores of a sorted set
+
+/** How keys are restored, for `Codec.restoreRecords`: bits. */
+export const RESTORE_REPLACE = 1; // with REPLACE
+export const RESTORE_EXISTS = 2; // EXISTS and the key before every RESTORE
+export const RESTORE_SELECT = 4; // SELECT where the database is another one; with one output only
+
+/** A `now` at which nothing has expired: the least that 64 bits hold. */
+export const NEVER = -(2 ** 63);
+
+/** What `Codec.restoreRecords` works with. All but `bytes` are in memory of the same Codec. */
+export interface RestoreRun {
+  readonly table: Int32Array;
+  /** Positions of the rows are in these. */
+  readonly bytes: Uint8Array;
+  /** By slot: the output for its keys; all go to the first one where it is undefined. */
+  readonly routes: Uint16Array | undefined;
+  /** By number of a type: the largest value, in decompressed bytes, that is a plain record; any where it is undefined. */
+  readonly largest: Float64Array | undefined;
+  /** The checksum of `bytes`, which may get ahead in passing: most of the work for it is that for payloads. */
+  readonly running: RunningCrc | undefined;
+  /** Unix milliseconds for each of the outputs: records that have expired are not plain. */
+  readonly now: readonly number[];
+  /** Records of other databases are not plain, without RESTORE_SELECT. */
+  readonly db: number;
+  /** By number of a type: the RDB version of payloads. */
+  readonly versions: Uint16Array;
+  /** Bits of RESTORE_…. */
+  readonly options: number;
+}
+
+/** A checksum of bytes as they go by: it has all before `at`. */
+export interface RunningCrc {
+  readonly crc: Crc64;
+  at: number;
+}
+
+/** Commands for one server. */
+export interface RestoreOut {
+  readonly bytes: Uint8Array;
+  length: number;
+  units: number;
+}
+
+/** How the value of a record is put together, for `RecordForm`. */
+export const RECORD_TEXT = 1; // one string
+export const RECORD_ITEMS = 2; // a count, then elements
+export const RECORD_ZIPLIST = 3;
+export const RECORD_LISTPACK = 4;
+export const RECORD_INTSET = 5;
+export const RECORD_QUICKLIST = 6; // nodes of ziplists
+export const RECORD_QUICKLIST2 = 7; // nodes of listpacks, and of single elements
+
+/** What `Codec.jsonRecords` has to know of a type. */
+export interface RecordForm {
+  /** RECORD_… */
+  readonly container: number;
+  /** RUN_…, and how elements are read, as in values/layouts.ts; nodes and intsets say that themselves. */
+  readonly kind: number;
+  readonly reads: readonly number[];
+  /** What stands between the key and its modifiers, before the first element, and behind the last; 32 bytes at most. */
+  readonly texts: readonly [Uint8Array, Uint8Array, Uint8Array];
+}
+
+/** What `Codec.frameRows` has to know of a file. */
+export interface FramePrograms {
+  /** By first byte: value types, and opcodes that mean nothing to the framer; others take the long way. */
+  readonly entries: readonly ({
+    /** The operations of rdb/shapes.ts; those with a number of bytes, lengths, strings, ASCII doubles and loops only. */
+    readonly program: readonly number[];
+    /** What the type is called in rows; of an opcode, OPCODES and its byte. */
+    readonly number: number;
+  } | undefined)[];
+  /** The opcodes that the file may have. */
+  readonly opcodes: readonly number[];
+}
+
+/** What `Codec.frameRows` is asked for; it changes what is not `readonly`. */
+export interface FrameRun {
+  readonly programs: FramePrograms;
+  /** Rows from `row` on may be filled, up to `rows` (kernels/layout.ts). */
+  readonly table: Int32Array;
+  row: number;
+  readonly rows: number;
+  /** Records are looked for in [pos, end), and those that begin before `stop` are taken. Positions of rows are in these bytes. */
+  readonly bytes: Uint8Array;
+  pos: number;
+  readonly end: number;
+  readonly stop: number;
+  /** Offset of the first of the bytes in the RDB. */
+  readonly offset: number;
+  /** Values of this many bytes, decompressed, are not plain. */
+  readonly limit: number;
+  /** Whether opcodes get rows, too. */
+  readonly meta: boolean;
+  /** Keys that are no bytes in the file are written here, from `arenaLength` on. */
+  readonly arena: Uint8Array;
+  arenaLength: number;
+  /** The database of what comes next, and the modifiers before `pos` of the next key: flags, expiry, idle time, frequency as in a row. */
+  db: number;
+  flags: number;
+  expireHi: number;
+  expireLo: number;
+  idle: number;
+  freq: number;
+  keysRead: number;
+  /** Records that have expired at `now`, Unix milliseconds. */
+  expired: number;
+  readonly now: number;
+}
+
+/** What `Codec.ownRows` is asked for; it changes what is not `readonly`. */
+export interface OwnRun {
+  readonly from: { readonly table: Int32Array; readonly bytes: Uint8Array };
+  readonly to: { readonly table: Int32Array; readonly bytes: Uint8Array };
+  /** Rows of `to` up to `toRows` may be filled from `toRow` on, and its bytes from `length` on. */
+  toRow: number;
+  readonly toRows: number;
+  length: number;
+  /** Keys read before these, and expired ones among them, since `to` began. */
+  readonly read: number;
+  expired: number;
+  /** Unix milliseconds. */
+  readonly now: number;
+}
+
+/**
+ * The hot loops, which have two makes: this one in TypeScript, and one in WebAssembly (kernels/) that does the same, faster,
+ * for bytes in its own memory. Functions have the signatures of the TypeScript ones.
+ */
+export interface Codec {
+  /** Bytes that the hot loops are best at. */
+  allocate(size: number): Uint8Array;
+  /** Copies `src[start, end)` to `dst` from `to` on. */
+  copy(src: Uint8Array, start: number, end: number, dst: Uint8Array, to: number): void;
+  crc64(): Crc64;
+  lzfDecompress: typeof lzfDecompress;
+  writeJsonText: typeof writeJsonText;
+  /**
+   * Writes a run of elements as JSON, without what stands around it; `reads` as in values/layouts.ts, `first` where nothing
+   * stands before them. Returns the position behind it, or -1 where the run takes the long way: nothing is written then.
+   */
+  jsonRun(kind: number, reads: readonly number[], bytes: Uint8Array, start: number, end: number, out: Uint8Array, at: number, first: boolean): number;
+  /** Elements of the last run. */
+  readonly walked: number;
+  /**
+   * Writes rows [row, rows) of a batch as whole lines, as long as they are plain; positions of the rows are in `bytes`.
+   * `forms` by type number. Returns the first row that was not written; `recordsEnd` is the position behind the last line.
+   */
+  jsonRecords(forms: RecordForms, table: Int32Array, row: number, rows: number, bytes: Uint8Array, out: Uint8Array, at: number): number;
+  readonly recordsEnd: number;
+  /**
+   * Writes rows [row, rows) of a batch as RESTORE commands, in RESP, each behind what its output has, as long as there are
+   * plain records and room. Returns the first row that was not written.
+   */
+  restoreRecords(run: RestoreRun, row: number, rows: number, outs: readonly (RestoreOut | undefined)[]): number;
+  /** The database of the last record that it wrote; that of the run where it wrote none. */
+  readonly restoredDb: number;
+  /** Fills rows with whole records, as long as they are plain. */
+  frameRows(run: FrameRun): void;
+  /** Copies rows [row, rows) with their bytes, but for records that were dropped. Returns the first row that it left to the caller. */
+  ownRows(run: OwnRun, row: number, rows: number): number;
+  /** How far `to` is from `from` in memory, for positions in rows: 0 where they have no memory in common. */
+  distance(from: Uint8Array, to: Uint8Array): number;
+}
+
+/** By type number; others take the long way. */
+export type RecordForms = ReadonlyMap<number, RecordForm>;
+
+export const TS_CODEC: Codec = {
+  allocate: (size) => new Uint8Array(size),
+  copy: (src, start, end, dst, to) => dst.set(src.subarray(start, end), to),
+  crc64: () => new Crc64(),
+  lzfDecompress,
+  writeJsonText,
+  jsonRun: () => -1,
+  walked: 0,
+  jsonRecords: (_forms, _table, row) => row,
+  recordsEnd: 0,
+  restoreRecords: (_run, row) => row,
+  restoredDb: 0,
+  frameRows: () => undefined,
+  ownRows: (_run, row) => row,
+  distance: () => 0,
+};

@@ -1,0 +1,257 @@
+import type { Readable, Writable } from 'node:stream';
+import { RdbError } from '../bytes/errors.js';
+import { TS_CODEC } from '../kernels/codec.js';
+import { Kernels } from '../kernels/kernels.js';
+import type { Pass } from './passes.js';
+import { Batch, BATCH_BYTES, BATCH_ROWS } from '../rdb/batch.js';
+import type { ByteSink } from '../io/byte-sink.js';
+import { FileSink } from '../io/file-sink.js';
+import { type Counts, type LastSink, noCounts } from './sink.js';
+import { StreamSink } from '../io/stream-sink.js';
+import { type Input, type InputOptions, openInput } from '../io/input.js';
+import { compileFilter, type FilterOptions } from '../values/filters.js';
+import { ChunkBuffers } from './chunk-buffers.js';
+import { Records, type RecordsOptions } from './records.js';
+import { type SourceHead, TellingInput } from './source-heads.js';
+
+/** What all commands have that read RDB files. */
+export interface RunOptions {
+  /** Paths, or `-` for stdin; one after another, as one stream. */
+  readonly sources: readonly string[];
+  readonly stdin: Readable;
+  readonly stdout: Writable;
+  readonly filter?: FilterOptions | undefined;
+  /** Stop after this many keys. */
+  readonly limit?: number | undefined;
+  readonly checksum?: boolean | undefined;
+  readonly strict?: boolean | undefined;
+  /** Go on with the next source after a damaged one. */
+  readonly keepGoing?: boolean | undefined;
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: ((progress: RunProgress) => void) | undefined;
+  readonly onWarning?: ((file: string, text: string) => void) | undefined;
+  /** Called where commands of an AOF follow the RDB of a source: with the number of bytes that are not read. */
+  readonly onAofTail?: ((file: string, bytes: number) => void) | undefined;
+  /** Called when a source turns out wrong: whoever loses the output afterwards gets no summary. */
+  readonly onError?: ((error: RdbError) => void) | undefined;
+  /** Records, and bytes of them, that are handed over at a time, at most. */
+  readonly batchRows?: number | undefined;
+  readonly batchBytes?: number | undefined;
+  /** Called with what a source says of itself, once its beginning is read. */
+  readonly onHead?: ((head: SourceHead) => void) | undefined;
+  /** Opens a source (default: a file of RDB, or standard input). */
+  readonly open?: ((source: string, how: OpenOptions) => Input) | undefined;
+}
+
+/** What there is to open a source with. */
+export interface OpenOptions extends InputOptions {
+  /** Tells of damage that the source passes over. */
+  readonly onError: (error: RdbError) => void;
+}
+
+export interface RunProgress {
+  /** Bytes of the inputs as they are on disk; `totalBytes` is undefined where a size is not known. */
+  readonly bytesRead: number;
+  readonly totalBytes: number | undefined;
+  readonly keys: number;
+  /** The same for each of the servers that are written to. */
+  readonly servers?: readonly { readonly name: string; readonly keys: number }[] | undefined;
+}
+
+export interface RunSummary extends Readonly<Counts> {
+  readonly sources: number;
+  /** What was wrong with the sources, in their order. */
+  readonly errors: readonly RdbError[];
+  /** What was written of a damaged key could not be taken back: the output has its beginning. */
+  readonly torn: boolean;
+  /** Where an incomplete output was left. */
+  readonly partial: string | undefined;
+  /** Bytes of output. */
+  readonly written: number;
+  readonly seconds: number;
+  readonly warnings: number;
+  /** Whether `limit` ended it before the sources did. */
+  readonly limited: boolean;
+  readonly interrupted: boolean;
+}
+
+/** Holds a chunk of a file and the record that was cut before it. */
+const INPUT_SIZE = 4 << 20;
+
+/** Where the output goes: a path, or standard output. */
+export function openOutput({ signal, stdout }: RunOptions, output: string | undefined): Promise<ByteSink> {
+  return output === undefined ? Promise.resolve(new StreamSink(stdout)) : openFile(output, signal);
+}
+
+/** A FIFO opens when somebody reads it: a signal must not wait for that. */
+async function openFile(path: string, signal: AbortSignal | undefined): Promise<ByteSink> {
+  if (signal === undefined) return FileSink.create(path);
+  const opening = FileSink.create(path);
+  const over = new AbortController();
+  const aborted = new Promise<undefined>((resolve) => {
+    signal.addEventListener('abort', () => resolve(undefined), { once: true, signal: over.signal });
+  });
+  const sink = signal.aborted ? undefined : await Promise.race([opening, aborted]);
+  over.abort();
+  if (sink !== undefined) return sink;
+  opening.then((late) => late.abandon()).catch(() => undefined);
+  return new NoSink();
+}
+
+/** For a run that was over before its output was open. */
+class NoSink implements ByteSink {
+  write(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  commit(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  abandon(): Promise<undefined> {
+    return Promise.resolve(undefined);
+  }
+}
+
+/** What a run writes to. */
+export interface RunOutput {
+  readonly sink: LastSink;
+  /** What the sink writes to. */
+  readonly outputs: readonly ByteSink[];
+  /** Whether the sink takes the records that are no keys. */
+  readonly meta: boolean;
+  /** What is done to every batch before the sink gets it. */
+  readonly passes?: readonly Pass[];
+}
+
+/** Makes the sink of a run, with what it shares with the sources. */
+export type MakeOutput = (codec: Kernels | undefined, counts: Readonly<Counts>) => RunOutput;
+
+/**
+ * Runs sources through filters to a sink, which gets `hotBytes` of the kernels' memory. Throws OutputError or ClosedPipe, and
+ * what the sink throws; all else is in the summary.
+ */
+export async function run(options: RunOptions, make: MakeOutput, hotBytes = 0): Promise<RunSummary> {
+  const started = performance.now();
+  const whole = new Run(options, make, hotBytes);
+  try {
+    const end = await whole.all();
+    return { ...end, seconds: (performance.now() - started) / 1000 };
+  } catch (error) {
+    await whole.abandon();
+    throw error;
+  } finally {
+    await whole.end();
+  }
+}
+
+class Run {
+  private readonly sink: LastSink;
+  private readonly outputs: readonly ByteSink[];
+  private readonly inputs: readonly Input[];
+  private readonly counts: Counts = noCounts();
+  private readonly errors: RdbError[] = [];
+  private readonly records: RecordsOptions;
+  private torn = false;
+  private interrupted = false;
+  private warnings = 0;
+
+  constructor(
+    private readonly options: RunOptions,
+    make: MakeOutput,
+    hotBytes: number,
+  ) {
+    const { checksum = true, filter = {}, limit = Infinity, signal, stdin, strict = false } = options;
+    const now = filter.now ?? Date.now();
+    const codec = Kernels.create(hotBytes);
+    const { meta, outputs, passes = [], sink } = make(codec, this.counts);
+    this.sink = sink;
+    this.outputs = outputs;
+    const chunks = codec === undefined ? undefined : new ChunkBuffers(codec);
+    const allocate = chunks?.allocate;
+    const { onHead, open = openInput } = options;
+    this.inputs = options.sources.map((source) => {
+      const input = open(source, { stdin, signal, allocate, onError: (error) => this.failed(error) });
+      return onHead === undefined ? input : new TellingInput(input, onHead);
+    });
+    this.records = {
+      filter: compileFilter({ ...filter, now }),
+      framer: { checksum, strict, codec, buffer: codec?.allocate(INPUT_SIZE), roomBefore: chunks?.roomBefore },
+      meta,
+      batch: new Batch(codec ?? TS_CODEC, Math.min(BATCH_ROWS, options.batchRows ?? BATCH_ROWS), Math.min(BATCH_BYTES, options.batchBytes ?? BATCH_BYTES)),
+      passes,
+      limit,
+      strict,
+      now,
+      onChunk: () => this.progress(),
+      onWarning: (file, text) => {
+        this.warnings++;
+        options.onWarning?.(file, text);
+      },
+      onAofTail: (file, bytes) => options.onAofTail?.(file, bytes),
+    };
+  }
+
+  async all(): Promise<Omit<RunSummary, 'seconds'>> {
+    this.sink.expect(this.totalBytes);
+    for (const input of this.inputs) {
+      if (this.limited) break;
+      await this.one(input);
+      if (this.interrupted || this.sink.stopped === true || (this.errors.length > 0 && this.options.keepGoing !== true)) break;
+    }
+    await this.sink.end();
+    const partial = await this.close();
+    const { counts, errors, interrupted, limited, torn, warnings } = this;
+    return { ...counts, sources: this.inputs.length, errors, torn, partial, written: this.sink.written, warnings, limited, interrupted };
+  }
+
+  /** Nothing runs on behind it. */
+  end(): Promise<void> {
+    return this.sink.close();
+  }
+
+  /** Returns where what was written can be found. */
+  async abandon(): Promise<string | undefined> {
+    const left = await Promise.all(this.outputs.map((output) => output.abandon()));
+    return left.find((path) => path !== undefined);
+  }
+
+  private get limited(): boolean {
+    return this.counts.keys >= this.records.limit;
+  }
+
+  private async one(input: Input): Promise<void> {
+    try {
+      await new Records(input, this.sink, this.counts, this.records).run();
+    } catch (error) {
+      this.interrupted = this.options.signal?.aborted === true;
+      if (!this.interrupted && !(error instanceof RdbError)) throw error;
+      if (error instanceof RdbError) this.failed(error);
+      if (!this.sink.rollback()) this.torn = true;
+    }
+  }
+
+  private failed(error: RdbError): void {
+    this.errors.push(error);
+    this.options.onError?.(error);
+  }
+
+  private async close(): Promise<string | undefined> {
+    if (this.errors.length > 0 || this.interrupted) return this.abandon();
+    for (const output of this.outputs) await output.commit();
+    return undefined;
+  }
+
+  private get totalBytes(): number | undefined {
+    return this.inputs.reduce<number | undefined>((sum, { size }) => (sum === undefined || size === undefined ? undefined : sum + size), 0);
+  }
+
+  private progress(): void {
+    const { inputs } = this;
+    this.options.onProgress?.({
+      bytesRead: inputs.reduce((sum, input) => sum + input.bytesRead, 0),
+      totalBytes: this.totalBytes,
+      keys: this.counts.keys,
+    });
+  }
+}

@@ -1,0 +1,167 @@
+import { statSync } from 'node:fs';
+import { RdbError } from '../bytes/errors.js';
+import { NEED, META } from '../rdb/frame.js';
+import { Framer } from '../rdb/framer.js';
+import type { AofMark } from '../rdb/opcodes.js';
+import type { Vendor } from '../rdb/types.js';
+import { frameLibraryName, functionCode } from '../values/rdb-meta.js';
+import { type Compression, type Input, openInput } from '../io/input.js';
+import { metaRecord } from '../values/meta.js';
+import { BufferTexts } from '../values/value-texts.js';
+
+/** What a source says of itself before its first key. */
+export interface SourceHead {
+  readonly source: string;
+  readonly vendor: Vendor;
+  /** RDB version. */
+  readonly version: number;
+  /** What wrote it, as `redis-ver` or `valkey-ver` say. */
+  readonly server: string | undefined;
+  /** Bytes that the server used when it wrote the file. */
+  readonly usedMemory: number | undefined;
+  /** Unix seconds. */
+  readonly created: number | undefined;
+  /** Keys, and those with an expiry, by database, where the file says so before its first key. */
+  readonly keys: readonly { readonly db: number; readonly keys: number; readonly expires: number }[];
+  /** How many libraries of functions stand before the first key. */
+  readonly functions: number;
+  /** Their names, in the text form, and their code; without code where no server loads it. */
+  readonly libraries: readonly { readonly name: string; readonly code: Uint8Array | undefined }[];
+  /** Modules that have data there. */
+  readonly modules: readonly string[];
+  /** The aux field by which the file says that it is the base of an AOF. */
+  readonly aofMark: AofMark | undefined;
+  readonly compression: Compression;
+  /** It is lines of payloads. */
+  readonly ofPayloads: boolean;
+  /** Bytes of the file, compressed or not. */
+  readonly size: number | undefined;
+}
+
+/** More than any server puts before the first key, but for functions. */
+const MOST = 1 << 20;
+
+/** Whether it can be read only once: standard input, a pipe, a device. */
+function isReadOnce(source: string): boolean {
+  const found = source === '-' ? undefined : statSync(source, { throwIfNoEntry: false });
+  return source === '-' || (found !== undefined && !found.isFile() && !found.isDirectory());
+}
+
+/** Finds out what a source says of itself before its first key. */
+class HeadReader {
+  private readonly framer = new Framer({ checksum: false });
+  private readonly aux = new Map<string, string>();
+  private readonly keys: SourceHead['keys'][number][] = [];
+  private readonly modules = new Set<string>();
+  private readonly libraries: SourceHead['libraries'][number][] = [];
+  private functions = 0;
+  private read = 0;
+
+  constructor(private readonly input: Input) {}
+
+  /** Whether there is more to come. Throws RdbError. */
+  push(chunk: Uint8Array): boolean {
+    const { framer } = this;
+    framer.push(chunk.slice());
+    this.read += chunk.length;
+    let kind = framer.next();
+    for (; kind === META; kind = framer.next()) this.take();
+    return kind === NEED && this.read < MOST;
+  }
+
+  /** Throws RdbError for what ends before it is whole. */
+  finish(): void {
+    this.framer.finish();
+  }
+
+  private take(): void {
+    const { frame } = this.framer;
+    const record = metaRecord(frame, new BufferTexts());
+    if (record.type === 'function') {
+      this.functions++;
+      this.libraries.push({ name: frameLibraryName(frame), code: frame.opcode?.name === 'FUNCTION2' ? functionCode(frame) : undefined });
+    } else if (record.type === 'aux') this.aux.set(record.key, record.value);
+    else if (record.type === 'resizeDb') this.keys.push({ db: record.db, keys: record.keys, expires: record.expires });
+    else if (record.type === 'moduleAux') this.modules.add(record.module);
+  }
+
+  /** Whether it begins like an RDB. */
+  get known(): boolean {
+    return this.framer.version !== 0;
+  }
+
+  get head(): SourceHead {
+    const { aux, framer, functions, input, keys, libraries } = this;
+    const number = (name: string): number | undefined => (aux.has(name) ? Number(aux.get(name)) : undefined);
+    const server = aux.get('valkey-ver') ?? aux.get('redis-ver');
+    const found = { keys, functions, libraries, modules: [...this.modules] };
+    const form = { compression: input.compression ?? 'none', ofPayloads: input.ofPayloads, size: input.size };
+    return { source: input.name, vendor: framer.vendor, version: framer.version, server, usedMemory: number('used-mem'), created: number('ctime'), ...found, aofMark: framer.aofMark, ...form };
+  }
+}
+
+/** Reads the beginning of a file: undefined for what can be read only once, the error for what does not begin like an RDB. */
+export async function sourceHead(source: string): Promise<SourceHead | RdbError | undefined> {
+  if (isReadOnce(source)) return undefined;
+  const input = openInput(source, { chunkSize: 1 << 16 });
+  const reader = new HeadReader(input);
+  try {
+    for await (const chunk of input.chunks()) if (!reader.push(chunk)) break;
+    reader.finish();
+  } catch (error) {
+    if (!reader.known && error instanceof RdbError) return error.at({ file: source });
+  }
+  return reader.head;
+}
+
+/** An input that tells what its source says of itself, as it is read: also of what can be read only once. */
+export class TellingInput implements Input {
+  constructor(
+    private readonly input: Input,
+    private readonly onHead: (head: SourceHead) => void,
+  ) {}
+
+  get name(): string {
+    return this.input.name;
+  }
+
+  get size(): number | undefined {
+    return this.input.size;
+  }
+
+  get compression(): Compression | undefined {
+    return this.input.compression;
+  }
+
+  get plainSize(): number | undefined {
+    return this.input.plainSize;
+  }
+
+  get ofPayloads(): boolean {
+    return this.input.ofPayloads;
+  }
+
+  get bytesRead(): number {
+    return this.input.bytesRead;
+  }
+
+  async *chunks(): AsyncGenerator<Uint8Array, void, void> {
+    let reader: HeadReader | undefined = new HeadReader(this.input);
+    for await (const chunk of this.input.chunks()) {
+      if (reader !== undefined && !this.goesOn(reader, chunk)) reader = undefined;
+      yield chunk;
+    }
+    if (reader?.known === true) this.onHead(reader.head);
+  }
+
+  /** What is wrong is said by whoever reads all of it. */
+  private goesOn(reader: HeadReader, chunk: Uint8Array): boolean {
+    try {
+      if (reader.push(chunk.subarray(0, MOST))) return true;
+    } catch (error) {
+      if (!(error instanceof RdbError)) throw error;
+    }
+    if (reader.known) this.onHead(reader.head);
+    return false;
+  }
+}

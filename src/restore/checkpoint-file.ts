@@ -1,0 +1,155 @@
+import { createHash } from 'node:crypto';
+import { open, readFile, rename, stat, unlink } from 'node:fs/promises';
+import type { CustodyState } from '../redis/custody.js';
+import { LIBRARY_OUTCOMES, type Library } from '../pipeline/libraries.js';
+import { OutputError } from '../io/output-error.js';
+import type { RestoreCounts } from './ledger.js';
+
+/** How far a restore is: what is in here is on the target for certain. */
+export interface Checkpoint {
+  readonly rdbkit: 'restore checkpoint';
+  readonly version: 1;
+  readonly target: CheckpointTarget;
+  /** The options that decide what is written. */
+  readonly options: Readonly<Record<string, unknown>>;
+  readonly sources: readonly CheckpointSource[];
+  readonly counts: readonly { readonly db: number; readonly server: string; readonly counts: RestoreCounts }[];
+  /** Things that are no keys and were not restored. */
+  readonly told: number;
+  /** What became of function libraries. */
+  readonly libraries: readonly Library[];
+  /** Bytes of the file of rejected keys that belong to this. */
+  readonly rejectsBytes: number;
+  /** Whether keys were on the target when it began. */
+  readonly countReplaced: boolean;
+  /** Who had what was delivered. */
+  readonly custody: readonly CustodyState[];
+  /** Some of what was delivered may be lost: when all is done, the sources are read once more. */
+  readonly again: boolean;
+  /** How often the sources were begun. */
+  readonly passes: number;
+  readonly finished: boolean;
+}
+
+export interface CheckpointTarget {
+  /** The URL without login. */
+  readonly url: string;
+  /** Of the masters of a cluster. */
+  readonly nodes: readonly string[];
+}
+
+export interface CheckpointSource {
+  readonly path: string;
+  readonly bytes: number;
+  /** SHA-256 of its first and last 64 KiB, which have the checksum of the whole: a CRC of a file that ends with its own is always 0. */
+  readonly digest: string;
+  /** Keys with a value at an offset below this are done. */
+  readonly done: number;
+}
+
+/** A checkpoint that does not fit what is to be done, or is none. */
+export class CheckpointError extends Error {
+  override readonly name = 'CheckpointError';
+}
+
+const ENDS = 1 << 16;
+
+/** What a file is told by: its size, and a digest of its ends. Throws CheckpointError, the error of the file system. */
+export async function sourceIdentity(path: string): Promise<Omit<CheckpointSource, 'done'>> {
+  const found = await stat(path).catch((cause: unknown) => {
+    throw new CheckpointError(`the source ${path} cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+  });
+  if (!found.isFile()) throw new CheckpointError(`${path} is no file: it cannot be read again from the beginning`);
+  const { size } = found;
+  const file = await open(path);
+  const hash = createHash('sha256');
+  try {
+    for (const at of [0, Math.max(0, size - ENDS)]) {
+      const { buffer, bytesRead } = await file.read(new Uint8Array(ENDS), 0, ENDS, at);
+      hash.update(buffer.subarray(0, bytesRead));
+    }
+  } finally {
+    await file.close();
+  }
+  return { path, bytes: size, digest: hash.digest('hex') };
+}
+
+/** Undefined where there is no such file. Throws CheckpointError. */
+export async function readCheckpoint(path: string): Promise<Checkpoint | undefined> {
+  let text: string;
+  try {
+    if (!(await stat(path)).isFile()) throw new CheckpointError('expected a regular file');
+    text = await readFile(path, 'utf8');
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    throw new CheckpointError(error instanceof Error ? error.message : String(error), { cause: error });
+  }
+  let read: unknown;
+  try {
+    read = JSON.parse(text);
+  } catch (cause) {
+    throw new CheckpointError('it is no checkpoint of a restore', { cause });
+  }
+  if (!isCheckpoint(read)) throw new CheckpointError('it is no checkpoint of a restore');
+  return read;
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+const isObject = (read: unknown): read is Fields => typeof read === 'object' && read !== null && !Array.isArray(read);
+const isText = (read: unknown): boolean => typeof read === 'string';
+const isFlag = (read: unknown): boolean => typeof read === 'boolean';
+const isCount = (read: unknown): boolean => Number.isSafeInteger(read) && Number(read) >= 0;
+const isListOf = (read: unknown, fits: (fields: Fields) => boolean): boolean => Array.isArray(read) && read.every((one) => isObject(one) && fits(one));
+
+/** It may have been edited, or cut off and mended: offsets and counts that make no sense would leave keys out. */
+function isCheckpoint(read: unknown): read is Checkpoint {
+  if (!isObject(read) || read.rdbkit !== 'restore checkpoint' || read.version !== 1) return false;
+  const { again, counts, countReplaced, custody, finished, libraries, options, passes, rejectsBytes, sources, target, told } = read;
+  return (
+    isObject(target) && isText(target.url) && Array.isArray(target.nodes) && target.nodes.every(isText) && isObject(options) &&
+    isListOf(sources, ({ bytes, digest, done, path }) => isText(path) && isText(digest) && isCount(bytes) && isCount(done) && Number(done) <= Number(bytes)) &&
+    isListOf(counts, (row) => isCount(row.db) && isText(row.server) && isObject(row.counts) && Object.values(row.counts).every(isCount)) &&
+    isListOf(libraries, ({ file, name, outcomes }) => isText(file) && isText(name) && isListOf(outcomes, ({ outcome, server }) => isText(server) && LIBRARY_OUTCOMES.some((known) => known === outcome))) &&
+    isListOf(custody, ({ bare, name, runId, since }) => isText(name) && isText(runId) && isCount(since) && isFlag(bare)) &&
+    [told, rejectsBytes, passes].every(isCount) && [again, countReplaced, finished].every(isFlag)
+  );
+}
+
+/** Writes the file anew: it has the old text or the new one, whatever happens. Throws OutputError. */
+export async function writeCheckpoint(path: string, checkpoint: Checkpoint): Promise<void> {
+  const beside = `${path}.tmp`;
+  try {
+    const file = await open(beside, 'w', 0o600);
+    try {
+      await file.writeFile(`${JSON.stringify(checkpoint, undefined, 1)}\n`);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(beside, path);
+  } catch (error) {
+    await unlink(beside).catch(() => undefined);
+    throw OutputError.from(path, error);
+  }
+}
+
+/** Throws CheckpointError where it was made for something else. */
+export function checkCheckpoint(checkpoint: Checkpoint, target: CheckpointTarget, options: Readonly<Record<string, unknown>>, sources: readonly Omit<CheckpointSource, 'done'>[]): void {
+  const before = checkpoint.target;
+  const sameNodes = before.nodes.length > 0 && target.nodes.some((node) => before.nodes.includes(node));
+  if (before.nodes.length > 0 || target.nodes.length > 0 ? !sameNodes : before.url !== target.url) {
+    throw new CheckpointError(`it is for another target: ${before.url}`);
+  }
+  if (checkpoint.sources.length !== sources.length) throw new CheckpointError(`it is for ${checkpoint.sources.length} sources, and ${sources.length} are given`);
+  sources.forEach((source, i) => {
+    const known = checkpoint.sources[i];
+    if (source.bytes !== known.bytes || source.digest !== known.digest) {
+      throw new CheckpointError(`the source ${source.path} is not the one that it was made for (${known.path}, ${known.bytes} bytes), or has changed since`);
+    }
+  });
+  for (const name of new Set([...Object.keys(checkpoint.options), ...Object.keys(options)])) {
+    const [then, now] = [checkpoint.options[name], options[name]].map((value) => (value === undefined ? 'not given' : JSON.stringify(value)));
+    if (then !== now) throw new CheckpointError(`${name} was ${then} and is ${now} now: what is restored would not be of a piece`);
+  }
+}

@@ -1,0 +1,84 @@
+import type { Bulk } from '../redis/bulk.js';
+import { ErrorReply, ServerError } from '../redis/errors.js';
+import type { Master, Servers } from '../redis/servers.js';
+import type { LibraryOn, LibraryOutcome } from '../pipeline/libraries.js';
+import type { RestoreConflict } from './progress.js';
+
+/** A function library that a source has. */
+export interface SourceLibrary {
+  /** In the text form. */
+  readonly name: string;
+  readonly code: Uint8Array;
+}
+
+/** Of FUNCTION LOAD (redis functions.c, libraryJoin). */
+const ALREADY_THERE = /^ERR Library .* already exists/i;
+
+const equal = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0;
+
+/**
+ * Loads a function library into every master, and tells `on` what became of it; one that has the same code already is left as it
+ * is. Returns what is wrong with that, in a sentence without its end. Throws ServerError where there is no going on.
+ */
+export async function loadLibrary(bulk: Bulk, library: SourceLibrary, conflict: RestoreConflict, on: (on: LibraryOn) => void): Promise<string | undefined> {
+  const { masters } = bulk.servers;
+  const refusals = new Map<string, string[]>();
+  for (const master of masters) {
+    try {
+      on({ server: master.name, outcome: await loadInto(bulk, master, library, conflict) });
+    } catch (error) {
+      const reason = error instanceof ErrorReply ? error.message : error instanceof ServerError && error.code === 'REFUSED' ? error.reason : undefined;
+      if (reason === undefined) throw error;
+      on({ server: master.name, outcome: 'refused' });
+      refusals.set(reason, [...(refusals.get(reason) ?? []), master.name]);
+    }
+  }
+  if (refusals.size === 0) return undefined;
+  const reasons = [...refusals].map(([reason, servers]) => `${masters.length === 1 ? '' : ` on ${servers.join(', ')}`}: ${reason}`);
+  return `the function library ${JSON.stringify(library.name)} is not loaded${reasons.join('; not')}`;
+}
+
+function loadInto(bulk: Bulk, master: Master, { code, name }: SourceLibrary, conflict: RestoreConflict): Promise<LibraryOutcome> {
+  let tried: LibraryOutcome = 'loaded';
+  return bulk.onMaster(master, async (wire, _, again) => {
+    const error = await wire.ask('FUNCTION', 'LOAD', code);
+    if (typeof error === 'number') return 'loaded';
+    if (!ALREADY_THERE.test(error)) throw new ErrorReply(error);
+    const theirs = await bulk.servers.libraryCode(master, name);
+    if (theirs !== undefined && theirs !== null && equal(theirs, code)) return again ? tried : 'same';
+    if (conflict === 'skip') return 'kept';
+    if (conflict === 'error') throw new ErrorReply(error);
+    tried = 'replaced';
+    const refusal = await wire.ask('FUNCTION', 'LOAD', 'REPLACE', code);
+    if (typeof refusal === 'string') throw new ErrorReply(refusal);
+    return 'replaced';
+  });
+}
+
+/** What is to become of function libraries, by what the masters have now and what comes before. */
+export class LibraryForecast {
+  private readonly before = new Map<string, Uint8Array>();
+
+  constructor(
+    private readonly servers: Servers,
+    private readonly conflict: RestoreConflict,
+  ) {}
+
+  async of({ code, name }: SourceLibrary): Promise<LibraryOn[]> {
+    const row: LibraryOn[] = [];
+    for (const master of this.servers.masters) {
+      const at = `${master.name} ${name}`;
+      const outcome = this.outcome(code, this.before.get(at) ?? (await this.servers.libraryCode(master, name)));
+      if (outcome === 'loaded' || outcome === 'replaced') this.before.set(at, code);
+      row.push({ server: master.name, outcome });
+    }
+    return row;
+  }
+
+  private outcome(code: Uint8Array, theirs: Uint8Array | null | undefined): LibraryOutcome {
+    if (theirs === undefined) return 'unknown';
+    if (theirs === null) return 'loaded';
+    if (equal(theirs, code)) return 'same';
+    return this.conflict === 'replace' ? 'replaced' : this.conflict === 'skip' ? 'kept' : 'refused';
+  }
+}

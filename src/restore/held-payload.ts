@@ -1,0 +1,56 @@
+import { Crc64 } from '../bytes/crc64.js';
+import type { Frame } from '../rdb/frame.js';
+import { PAYLOAD_FOOTER, payloadHead, writePayloadFooter } from '../rdb/payload.js';
+import type { RedisType } from '../rdb/types.js';
+import { Spill } from '../io/spill.js';
+
+/** A DUMP payload that is put aside (see Spill) as the parts of its value come. Whoever has it last closes it. */
+export class HeldPayload {
+  /** What stands before the value: see payloadHead. */
+  readonly head: Uint8Array;
+  readonly redisType: RedisType;
+
+  constructor(
+    /** A part of the value. */
+    frame: Frame,
+    /** RDB version of the payload. */
+    readonly version: number,
+    /** What there is of the value already. */
+    private readonly held = new Spill(),
+  ) {
+    this.head = payloadHead(frame);
+    this.redisType = frame.redisType;
+  }
+
+  /** The next part of the value. */
+  add({ bytes, end, start }: Frame): void {
+    this.held.add(bytes, start, end);
+  }
+
+  /** Bytes of the payload. */
+  get size(): number {
+    return this.head.length + this.held.size + PAYLOAD_FOOTER;
+  }
+
+  /** The value in pieces, each valid until the next one; as often as one likes. */
+  value(): Generator<Uint8Array, void, void> {
+    return this.held.read();
+  }
+
+  /** The whole payload in such pieces. */
+  *pieces(): Generator<Uint8Array, void, void> {
+    const crc = new Crc64().update(this.head, 0, this.head.length);
+    yield this.head;
+    for (const piece of this.value()) {
+      crc.update(piece, 0, piece.length);
+      yield piece;
+    }
+    const footer = new Uint8Array(PAYLOAD_FOOTER);
+    writePayloadFooter(footer, this.version, crc);
+    yield footer;
+  }
+
+  close(): void {
+    this.held.close();
+  }
+}

@@ -1,0 +1,364 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { Crc64 } from '../bytes/crc64.js';
+import { keySlot } from '../bytes/crc16.js';
+import { formatText } from '../bytes/text.js';
+import type { Codec } from '../kernels/codec.js';
+import { Frame, NEED } from '../rdb/frame.js';
+import { Framer } from '../rdb/framer.js';
+import type { RedisType } from '../rdb/types.js';
+import { parsePayload } from '../rdb/payload.js';
+import { payloadFrame } from '../rdb/payload-frame.js';
+import type { Bulk } from '../redis/bulk.js';
+import { restoredBy } from '../redis/commands.js';
+import { ConnectionClosed, ConnectionLost, ErrorReply, reasonOf, ServerError } from '../redis/errors.js';
+import { isOverLimit, refusalOf } from '../redis/refusals.js';
+import type { Wire } from '../redis/wire.js';
+import { hasReplace, releaseNumber, type Target } from '../values/targets.js';
+import type { ByteSink } from '../io/byte-sink.js';
+import { HeldPayload } from './held-payload.js';
+import { ascii } from '../json/writer.js';
+import { Output } from '../io/output.js';
+import { type Closing, CLOSES, type RestoreConflict, type Stretch, THERE } from './progress.js';
+import { RespValues } from '../dump/resp-values.js';
+import { RespWriter, writeExpiry } from '../dump/resp-writer.js';
+import { expiryOf } from './segments.js';
+import { RestoreWriter } from '../dump/restore-writer.js';
+
+export interface LargeOptions {
+  readonly bulk: Bulk;
+  readonly codec: Codec;
+  readonly target: Target;
+  /** RDB version of the payload where it is rejected, and where it is sent. */
+  readonly version: number;
+  readonly sentVersion: number;
+  readonly conflict: RestoreConflict;
+  readonly countReplaced: boolean;
+  readonly maxPayload: number;
+  /** Values that are rejected keep their payload. */
+  readonly keepsRejects: boolean;
+}
+
+/** Parts of values are read again in such pieces. */
+const LIMIT = 1 << 20;
+
+/** Times in a row, at the same place, that a server closes the connection: then another way is taken, or none is left. */
+const CHANGES_WAY = 2;
+const GIVES_UP = 3;
+
+/**
+ * Where the connection was closed without a word, it is sent again in small steps with a pause between them: a write to a connection
+ * that is closed already keeps one from reading what the server said. At least so many bytes, at most so many steps, milliseconds.
+ */
+const LEAST_STEP = 1 << 14;
+const MOST_STEPS = 1 << 8;
+const STEP_PAUSE = 1;
+
+/** By type: the command that tells how much a key has. */
+const SIZES: Readonly<Partial<Record<RedisType, string>>> = { string: 'STRLEN', list: 'LLEN', set: 'SCARD', zset: 'ZCARD', hash: 'HLEN', stream: 'XLEN' };
+
+/** Of RENAME (redis server.c, shared.nokeyerr). */
+const NO_SUCH_KEY = /^ERR no such key/i;
+
+type Outcome = 'restored' | 'replaced' | 'uncounted' | 'there';
+
+/**
+ * A value that is too large for a batch: put aside until it is whole, then sent on a connection that nothing else uses
+ * meanwhile, and sent again from there where the connection is lost. Where its payload is larger than the server takes, or
+ * nobody could tell afterwards whose key it is, it is made under another name first and renamed when it is complete.
+ */
+export class LargeValue {
+  private readonly payload: HeldPayload;
+  private readonly frame: Frame;
+  private readonly key: Uint8Array;
+  private readonly slot: number;
+  /** The one that answered last. */
+  private server: string | undefined;
+  /** The stretch has the payload. */
+  private handedOver = false;
+  /** A RESTORE may have been applied before. */
+  private sentBefore = false;
+  /** It is made with plain commands. */
+  private asCommands = false;
+  /** What a server said when it closed the connection at it. */
+  private words: string | undefined;
+  /** How often in a row the connection was closed at it, by which run of the server, behind how many replies. */
+  private closings = { times: 0, runId: '', received: 0 };
+
+  constructor(
+    frame: Frame,
+    private readonly stretch: Stretch,
+    private readonly options: LargeOptions,
+  ) {
+    this.key = frame.keyBytes.slice(frame.keyStart, frame.keyEnd);
+    const head = frame.headBytes.slice(frame.headStart, frame.headEnd);
+    const own = { keyBytes: this.key, keyStart: 0, keyEnd: this.key.length, headBytes: head, headStart: 0, typeAt: frame.typeAt - frame.headStart, headEnd: head.length };
+    this.frame = Object.assign(new Frame(), frame, own, { metaBytes: frame.metaBytes?.slice() });
+    this.payload = new HeldPayload(frame, options.version);
+    this.slot = options.bulk.slotOf(this.key);
+  }
+
+  /** The value of a unit that a server closes the connection at. */
+  static at({ batch, unit, words }: Closing, stretch: Stretch, options: Omit<LargeOptions, 'sentVersion'>): LargeValue {
+    const { key, modifiers, payload, ttl } = restoredBy(unit);
+    const parsed = parsePayload(payload);
+    const number = (name: string): number => (modifiers.includes(name) ? Number(modifiers[modifiers.indexOf(name) + 1]) : -1);
+    const own = { db: batch.db, keyBytes: key, keyStart: 0, keyEnd: key.length, idle: number('IDLETIME'), freq: number('FREQ') };
+    const frame = Object.assign(payloadFrame(payload, parsed), own);
+    const expireAt = expiryOf(ttl, options.target, batch.builtAt);
+    frame.hasExpire = expireAt !== undefined;
+    if (expireAt !== undefined) frame.setExpireMs(expireAt);
+    const large = new LargeValue(frame, stretch, { ...options, sentVersion: parsed.version });
+    large.add(frame);
+    large.words = words;
+    large.sentBefore = batch.again || words === undefined;
+    return large;
+  }
+
+  add(frame: Frame): void {
+    this.payload.add(frame);
+  }
+
+  /** Bytes of the payload. */
+  get size(): number {
+    return this.payload.size;
+  }
+
+  abandon(): void {
+    this.payload.close();
+  }
+
+  /** The rest of it does not come. */
+  forget(): void {
+    this.payload.close();
+    this.stretch.forget();
+  }
+
+  /** Until the server has it, or has refused it. Throws ServerError. */
+  async send(): Promise<void> {
+    const { bulk, maxPayload } = this.options;
+    const { frame, size, words } = this;
+    const can = RespValues.can(frame);
+    this.asCommands = can && (size > maxPayload || size >= bulk.tooLarge || words !== undefined);
+    try {
+      if (size > maxPayload && !can) this.reject(RespValues.refusal(frame));
+      else if (words !== undefined && !can) this.reject(this.overLimit(words));
+      else await this.deliver();
+    } catch (error) {
+      const refused = error instanceof ErrorReply || (error instanceof ServerError && error.code === 'REFUSED');
+      if (this.asCommands && refused) await bulk.exclusive(this.slot, this.frame.db, (wire) => wire.ask('DEL', this.temporaryKey())); // what was begun
+      if (!(error instanceof ErrorReply)) throw error;
+      this.reject(error.message);
+    } finally {
+      if (!this.handedOver) this.payload.close();
+    }
+  }
+
+  private async deliver(): Promise<void> {
+    const { bulk, conflict } = this.options;
+    const { db } = this.frame;
+    const outcome = await bulk.exclusive(this.slot, db, (wire, node, again) => this.attempt(wire, node, again || this.sentBefore));
+    const server = this.server as string;
+    if (outcome !== 'there') this.stretch.delivered({ db }, server, 1, outcome === 'replaced' ? 1 : 0, outcome === 'uncounted' ? 1 : 0);
+    else if (conflict === 'skip') this.stretch.skip(db, server);
+    else this.reject(THERE);
+  }
+
+  private async attempt(wire: Wire, node: string, again: boolean): Promise<Outcome> {
+    const { bulk, conflict } = this.options;
+    this.server = node;
+    const apart = this.asCommands || (conflict !== 'replace' && (again || bulk.resumed));
+    try {
+      const outcome = await (apart ? this.apart(wire, again) : this.directly(wire));
+      if (this.asCommands) this.learn();
+      return outcome;
+    } catch (error) {
+      throw this.afterFailure(wire, error);
+    }
+  }
+
+  /** Others of its size need not be tried. */
+  private learn(): void {
+    const { bulk, maxPayload } = this.options;
+    if (this.size <= maxPayload) bulk.learnLimit(this.server as string, this.frame.db, this.key, this.size);
+  }
+
+  /** What an attempt failed with. Where the server closed the connection at this value, another way is taken, or none is left. */
+  private afterFailure(wire: Wire, error: unknown): unknown {
+    const { received, runId } = wire;
+    const said = error instanceof ErrorReply ? error.message : wire.error;
+    const words = said !== undefined && isOverLimit(said) ? said : undefined;
+    if (words === undefined && !(error instanceof ConnectionClosed)) return this.afterRefusal(error);
+    const { closings } = this;
+    const same = closings.runId === runId && (closings.received === received || !this.asCommands);
+    const times = words !== undefined ? GIVES_UP : same ? closings.times + 1 : 1;
+    this.closings = { times, runId, received };
+    if (!this.asCommands && times >= CHANGES_WAY && RespValues.can(this.frame)) {
+      this.asCommands = true;
+      this.closings.times = 0;
+      if (words !== undefined) this.learn();
+      return new ConnectionLost(words ?? reasonOf(error), { cause: error });
+    }
+    return times >= GIVES_UP ? new ErrorReply(this.overLimit(words)) : error;
+  }
+
+  /** A user who may not send the commands can have everything but this value. */
+  private afterRefusal(error: unknown): unknown {
+    const { asCommands, size } = this;
+    const refused = asCommands && size <= this.options.maxPayload && error instanceof ErrorReply && refusalOf(error.message) === 'stop';
+    return refused ? new ErrorReply(`${CLOSES} at its payload of ${size} bytes, and refuses the commands that would make it in pieces: ${error.message}`) : error;
+  }
+
+  /** Why it is not written. */
+  private overLimit(words: string | undefined): string {
+    const what = this.asCommands ? 'its payload of' : `no commands make a value of the type ${this.frame.redisType}, and its payload of`;
+    const also = this.asCommands ? ' is over a limit of the server, and so is one of its elements' : ' is over a limit of the server';
+    return `${words ?? CLOSES}; ${what} ${this.size} bytes${also} (${words === undefined ? 'client-query-buffer-limit, or one on the way to it' : 'proto-max-bulk-len'})`;
+  }
+
+  private reject(error: string): void {
+    const { server } = this;
+    const { db, expireMs, hasExpire } = this.frame;
+    this.handedOver = this.options.keepsRejects;
+    const payload = this.handedOver ? this.payload : undefined;
+    this.stretch.reject({ db, key: formatText(this.key, 0, this.key.length), server, error, payload, expireAt: hasExpire ? expireMs : undefined });
+  }
+
+  private async directly(wire: Wire): Promise<Outcome> {
+    const { conflict, target } = this.options;
+    const replaces = conflict === 'replace';
+    const outcome = await this.outcome(wire);
+    if (replaces && !hasReplace(target)) await this.ask(wire, 'DEL', this.key);
+    await this.restore(wire, this.key, replaces);
+    await wire.drained();
+    const { error } = wire;
+    if (error?.startsWith('BUSYKEY') === true) return 'there';
+    if (error !== undefined) throw new ErrorReply(error);
+    return outcome;
+  }
+
+  /** What it comes to when the key is written now. */
+  private async outcome(wire: Wire): Promise<Outcome> {
+    const { bulk, conflict, countReplaced } = this.options;
+    if (conflict !== 'replace' || !countReplaced) return 'restored';
+    const there = await wire.ask('EXISTS', this.key);
+    if (typeof there === 'number') return there > 0 ? 'replaced' : 'restored';
+    bulk.companionRefused(this.server as string, 'EXISTS', there);
+    return 'uncounted';
+  }
+
+  private async apart(wire: Wire, again: boolean): Promise<Outcome> {
+    const { bulk, conflict } = this.options;
+    const name = this.temporaryKey();
+    const rename = conflict === 'replace' ? 'RENAME' : 'RENAMENX';
+    await this.ask(wire, 'DEL', name);
+    const refusal = await wire.ask(rename, name, this.key); // of a key that is not there: it says whether we may
+    if (typeof refusal === 'string' && !NO_SUCH_KEY.test(refusal)) throw new ErrorReply(refusal);
+    if (this.asCommands) await this.commands(wire, name);
+    else await this.restore(wire, name, false);
+    await wire.drained();
+    if (wire.error !== undefined) {
+      const { error } = wire;
+      await wire.ask('DEL', name);
+      throw new ErrorReply(error);
+    }
+    if (conflict === 'replace') {
+      const outcome = await this.outcome(wire);
+      await this.ask(wire, rename, name, this.key);
+      return outcome;
+    }
+    if ((await this.ask(wire, rename, name, this.key)) === 1) return 'restored';
+    const ours = (again || bulk.resumed) && (await this.alike(wire, name));
+    await wire.ask('DEL', name);
+    return ours ? 'restored' : 'there';
+  }
+
+  private async ask(wire: Wire, ...command: (string | Uint8Array)[]): Promise<number> {
+    const answer = await wire.ask(...command);
+    if (typeof answer === 'string') throw new ErrorReply(answer);
+    return answer;
+  }
+
+  /** Whether the key that is there is as large as the one just made: then it is the one from before the connection was lost. */
+  private async alike(wire: Wire, name: Uint8Array): Promise<boolean> {
+    const command = SIZES[this.frame.redisType];
+    if (command === undefined) return true;
+    const theirs = await wire.ask(command, this.key);
+    return typeof theirs === 'number' && theirs === (await wire.ask(command, name));
+  }
+
+  /** A name in the same slot, which another attempt would have, too. */
+  private temporaryKey(): Uint8Array {
+    const crc = new Crc64().update(this.key, 0, this.key.length).toString();
+    if (!this.options.bulk.sharded) return ascii(`rdbkit:restoring:${crc}`);
+    for (let n = 0; ; n++) {
+      const name = ascii(`rdbkit:{${n}}:restoring:${crc}`);
+      if (keySlot(name, 0, name.length) === this.slot) return name;
+    }
+  }
+
+  private async restore(wire: Wire, key: Uint8Array, replaces: boolean): Promise<void> {
+    const { payload } = this;
+    const { head, size } = payload;
+    const { bulk, sentVersion, target } = this.options;
+    const { output, resp } = this.writer(wire);
+    const restores = new RestoreWriter(new Crc64(), target);
+    restores.begin(resp, this.named(key), { head, size, replaces, now: bulk.servers.clockOf(this.server as string).now() });
+    for (const piece of payload.value()) {
+      restores.add(piece, 0, piece.length);
+      await output.flushIfFull();
+    }
+    restores.end(sentVersion);
+    await output.flush();
+    await output.written();
+  }
+
+  /** The frame under another name. */
+  private named(name: Uint8Array): Frame {
+    return Object.assign(new Frame(), this.frame, { keyBytes: name, keyStart: 0, keyEnd: name.length });
+  }
+
+  private async commands(wire: Wire, name: Uint8Array): Promise<void> {
+    const { output, resp } = this.writer(wire);
+    const values = new RespValues(resp, releaseNumber(this.options.target));
+    const renamed = this.named(name);
+    const again = Framer.ofValue(renamed, { limit: LIMIT });
+    for (const piece of this.payload.value()) {
+      again.push(piece.slice());
+      for (let kind = again.next(); kind !== NEED; kind = again.next()) {
+        values.frame(kind, again.frame);
+        await output.flushIfFull();
+      }
+      if (wire.error !== undefined) throw new ErrorReply(wire.error); // in the middle of a command, so the connection ends
+    }
+    writeExpiry(resp, renamed);
+    await output.flush();
+    await output.written();
+  }
+
+  private async write(wire: Wire, bytes: Uint8Array, commands: number): Promise<void> {
+    const careful = this.sentBefore || this.closings.times > 0;
+    const step = careful ? Math.max(LEAST_STEP, Math.ceil(this.size / MOST_STEPS)) : bytes.length;
+    for (let at = 0; at < bytes.length; at += step) {
+      await wire.write(bytes.subarray(at, at + step), at === 0 ? commands : 0);
+      if (careful) await delay(STEP_PAUSE);
+    }
+  }
+
+  private writer(wire: Wire): { output: Output; resp: RespWriter } {
+    let told = 0;
+    let before = Promise.resolve();
+    const sink: ByteSink = {
+      write: (bytes) => {
+        const begun = resp.commands - told;
+        told = resp.commands;
+        before = before.then(() => this.write(wire, bytes, begun)); // buffers take turns, their bytes do not
+        return before;
+      },
+      commit: () => Promise.resolve(),
+      abandon: () => Promise.resolve(undefined),
+    };
+    const output = new Output(sink);
+    const resp: RespWriter = new RespWriter(output, this.options.codec);
+    return { output, resp };
+  }
+}

@@ -1,0 +1,135 @@
+import type { Codec } from '../kernels/codec.js';
+import type { Bulk } from '../redis/bulk.js';
+import { ServerError } from '../redis/errors.js';
+import { dropBefore, mapDatabases, type Pass as RowPass, shiftTtl, stripTtl } from '../pipeline/passes.js';
+import { Pace } from './rate-limit.js';
+import { MAX_PAYLOAD } from '../dump/resp-writer.js';
+import type { LibraryForecast } from './functions.js';
+import { BATCH_BYTES, batchBuffers } from './batches.js';
+import { RestoreSink } from './sink.js';
+import { takesFunctions } from '../values/filters.js';
+import type { KeySet } from '../values/key-set.js';
+import { keysOf, type Lane, progressOf } from './source-progress.js';
+import { type RestoreOptions, WINDOW } from './options.js';
+import { libraryConflict } from './plan.js';
+import type { Tally } from './tally.js';
+import { run, type RunOptions, type RunSummary } from '../pipeline/run.js';
+import type { TargetFacts } from './target-facts.js';
+
+const PARALLEL = 4;
+
+/** What a pass works with. */
+export interface PassParts {
+  readonly lanes: readonly Lane[];
+  readonly bulk: Bulk;
+  readonly facts: TargetFacts;
+  readonly forecast: LibraryForecast;
+  readonly tally: Tally;
+  /** Counts the keys that are replaced: the target has some, or may have by the time that another source or database has them, too. */
+  readonly countReplaced: boolean;
+  /** Where a dry run remembers keys, if some may come twice. */
+  readonly seen: KeySet | undefined;
+}
+
+/** One time that all sources are read, each from where it is. */
+export class Pass {
+  private readonly pace: Pace;
+
+  constructor(
+    private readonly options: RestoreOptions,
+    private readonly parts: PassParts,
+  ) {
+    this.pace = new Pace({ keysPerSecond: options.maxKeysPerSecond, bytesPerSecond: options.maxBytesPerSecond });
+  }
+
+  /** How the sources ended: those that were begun. What servers fail with is told to `bulk`. */
+  async run(): Promise<RunSummary[]> {
+    const { bulk, lanes } = this.parts;
+    const { limit, parallel = PARALLEL } = this.options;
+    const width = limit === undefined ? Math.min(parallel, lanes.length) : 1;
+    const ends: RunSummary[] = [];
+    let next = 0;
+    const work = async (): Promise<void> => {
+      while (next < lanes.length && !this.over(ends)) {
+        const lane = lanes[next++];
+        try {
+          ends.push(await this.one(lane));
+        } catch (error) {
+          if (!(error instanceof ServerError)) throw error;
+          bulk.fail(error);
+        }
+      }
+    };
+    await Promise.all(Array.from({ length: width }, work));
+    return ends;
+  }
+
+  private over(ends: readonly RunSummary[]): boolean {
+    const { keepGoing, limit = Infinity, signal } = this.options;
+    const { bulk, lanes } = this.parts;
+    return bulk.failure !== undefined || signal?.aborted === true || keysOf(lanes) >= limit || (keepGoing !== true && ends.some(({ errors }) => errors.length > 0));
+  }
+
+  private one(lane: Lane): Promise<RunSummary> {
+    const { bulk, lanes, tally } = this.parts;
+    const { filter, limit } = this.options;
+    const now = Date.now() + (bulk.servers.slowestClock ?? 0);
+    const common: RunOptions = {
+      ...this.options,
+      filter: { ...filter, now: filter?.now ?? now },
+      sources: [lane.source],
+      batchRows: this.pace.burst,
+      batchBytes: this.pace.burstBytes,
+      limit: limit === undefined ? undefined : limit - keysOf(lanes),
+      onProgress: (progress) => {
+        lane.progress = progress;
+        this.options.onProgress?.({ ...progressOf(lanes), servers: tally.ledger.servers });
+      },
+    };
+    return run(
+      tally.passes === 1 ? common : { ...common, onError: undefined, onWarning: undefined, onAofTail: undefined }, // they were told before
+      (codec, counts) => {
+        lane.counts = counts;
+        const sink = this.sinkFor(lane, codec);
+        lane.sink = sink;
+        return { sink, outputs: [], meta: true, passes: this.passes(lane, sink) };
+      },
+      batchBuffers(bulk.servers.masters.length) * (BATCH_BYTES + (1 << 12)),
+    );
+  }
+
+  private passes({ done }: Lane, sink: RestoreSink): RowPass[] {
+    const { dbMap, stripTtl: strip, ttlShift = 0, url } = this.options;
+    const maps = dbMap !== undefined || url.db !== undefined;
+    return [
+      ...(done > 0 ? [dropBefore(done)] : []),
+      ...(maps ? [mapDatabases((db) => sink.target(db))] : []),
+      ...(strip === true ? [stripTtl] : ttlShift === 0 ? [] : [shiftTtl(ttlShift)]),
+    ];
+  }
+
+  private sinkFor(lane: Lane, codec: Codec | undefined): RestoreSink {
+    const { bulk, countReplaced, facts, forecast, seen, tally } = this.parts;
+    const { allowLoss, conflict = 'error', dbMap, dryRun, maxInFlight = WINDOW, maxPayload = MAX_PAYLOAD, signal, stripTtl, ttlShift, url } = this.options;
+    return new RestoreSink({
+      ...{ allowLoss, bulk, conflict, dbMap, codec, maxPayload, signal, stripTtl, ttlShift },
+      target: facts.target,
+      seen,
+      countReplaced: countReplaced && !tally.counted,
+      pace: this.pace,
+      functions: this.options.functions ?? takesFunctions(this.options),
+      libraries: tally.passes === 1 ? tally.libraries : [],
+      libraryConflict: libraryConflict(this.options),
+      forecast,
+      databases: facts.databases,
+      intoDb: url.db,
+      from: lane.done,
+      window: maxInFlight,
+      dry: dryRun,
+      keepsRejects: tally.rejects !== undefined && !tally.counted,
+      onExpired: (expireAt) => (lane.firstExpiry = Math.min(lane.firstExpiry, expireAt)),
+      onDone: (stretch) => tally.done(lane, stretch),
+      onProblem: (problem) => tally.problem(problem),
+    });
+  }
+}

@@ -1,0 +1,112 @@
+import { closeSync, constants, fsyncSync, ftruncateSync, openSync, writeSync } from 'node:fs';
+import { ByteBuilder } from '../bytes/builder.js';
+import { parsePayload } from '../rdb/payload.js';
+import { payloadFrame } from '../rdb/payload-frame.js';
+import type { RedisType } from '../rdb/types.js';
+import { Base64Stream } from '../json/base64-stream.js';
+import { HeldPayload } from './held-payload.js';
+import { OutputError } from '../io/output-error.js';
+import type { Rejected } from './progress.js';
+
+/** Bytes that are gathered before they are written. */
+const FULL = 1 << 18;
+
+/**
+ * Keys that are not on the target, as JSON lines: those of `dump --format payload`, with `error`, and `server` where one refused
+ * it. Payloads that are put aside are copied in pieces.
+ */
+export class RejectsFile {
+  /** Up to here the lines are whole. */
+  bytes = 0;
+  private readonly fd: number;
+  /** Whether what was there before is gone: it stays until something has been read, as it may be all that there is of some keys. */
+  private begun: boolean;
+
+  /** Goes on behind the first `keep` bytes of what there is. Throws OutputError. */
+  constructor(
+    private readonly path: string,
+    keep: number,
+  ) {
+    this.fd = this.guarded(() => openSync(path, keep > 0 ? constants.O_RDWR : constants.O_RDWR | constants.O_CREAT, 0o600));
+    this.bytes = keep;
+    this.begun = keep > 0;
+    if (this.begun) this.guarded(() => ftruncateSync(this.fd, keep));
+  }
+
+  add(rejects: readonly Rejected[]): void {
+    if (rejects.length === 0) return;
+    this.begin();
+    let end = this.bytes;
+    for (const text of textOf(rejects)) end = this.guarded(() => this.write(text, end));
+    this.bytes = end;
+  }
+
+  /** Returns where the text ends in the file. */
+  private write(text: Uint8Array, at: number): number {
+    for (let done = 0; done < text.length; ) done += writeSync(this.fd, text, done, text.length - done, at + done);
+    return at + text.length;
+  }
+
+  /** What was there before is not needed any more. */
+  begin(): void {
+    if (!this.begun) this.clear();
+  }
+
+  /** Begins anew. */
+  clear(): void {
+    this.guarded(() => ftruncateSync(this.fd, 0));
+    this.begun = true;
+    this.bytes = 0;
+  }
+
+  sync(): void {
+    this.guarded(() => fsyncSync(this.fd));
+  }
+
+  close(): void {
+    closeSync(this.fd);
+  }
+
+  private guarded<T>(work: () => T): T {
+    try {
+      return work();
+    } catch (error) {
+      throw OutputError.from(this.path, error);
+    }
+  }
+}
+
+/** The type of a rejected value. */
+export function rejectedType(payload: Uint8Array | HeldPayload): RedisType {
+  return payload instanceof HeldPayload ? payload.redisType : payloadFrame(payload, parsePayload(payload)).redisType;
+}
+
+/** The lines in pieces, each valid until the next one. */
+function* textOf(rejects: readonly Rejected[]): Generator<Uint8Array, void, void> {
+  const out = new ByteBuilder();
+  const base64 = new Base64Stream();
+  for (const { db, error, expireAt, key, payload, server } of rejects) {
+    const type = payload === undefined ? '' : `,"type":"${rejectedType(payload)}"`;
+    const expiry = expireAt === undefined ? '' : `,"expireAt":${expireAt}`; // as it is: a number of JavaScript has 53 bits
+    write(out, `{"db":${db},"key":${JSON.stringify(key)}${type}${expiry}${payload === undefined ? '' : ',"payload":"'}`);
+    for (const piece of piecesOf(payload)) {
+      base64.write(piece, 0, piece.length, out);
+      if (out.length < FULL) continue;
+      yield out.view();
+      out.clear();
+    }
+    base64.end(out);
+    write(out, `${payload === undefined ? '' : '"'},${JSON.stringify({ error, server }).slice(1)}\n`);
+  }
+  yield out.view();
+}
+
+function piecesOf(payload: Rejected['payload']): Iterable<Uint8Array> {
+  if (payload === undefined) return [];
+  return payload instanceof HeldPayload ? payload.pieces() : [payload];
+}
+
+function write(out: ByteBuilder, text: string): void {
+  const bytes = Buffer.from(text);
+  out.copy(bytes, 0, bytes.length);
+}

@@ -1,0 +1,146 @@
+import { SLOTS } from '../bytes/crc16.js';
+import { type Codec, RESTORE_EXISTS, RESTORE_REPLACE, type RestoreRun } from '../kernels/codec.js';
+import { EMPTY } from '../encodings/element.js';
+import { DB, DROPPED, HAS_EXPIRE, KIND, OFFSET, RECORD } from '../kernels/layout.js';
+import { type Batch, LARGEST_PAYLOAD } from '../rdb/batch.js';
+import { typeOfNumber, versionTable } from '../rdb/frame-table.js';
+import { PAYLOAD_FOOTER } from '../rdb/payload.js';
+import type { Link } from '../redis/link.js';
+import { hasAbsoluteTtl, sentVersion, type Target } from '../values/targets.js';
+import { PlainTypes } from '../dump/plain-types.js';
+import type { BatchOptions, RestoreBatches } from './batches.js';
+import type { Stretches } from './segments.js';
+import type { SourceFile } from '../pipeline/sink.js';
+
+export interface RunsOptions extends BatchOptions {
+  readonly target: Target;
+  /** Payloads over this many bytes become plain commands. */
+  readonly maxPayload: number;
+  /** Databases that the target has. */
+  readonly databases: number;
+  /** A key for a database of the target had expired. */
+  expired(db: number, expireAt: number): void;
+}
+
+/** Records that a kernel writes into batches of commands. */
+export class RestoreRuns {
+  private readonly plain: PlainTypes;
+  /** By the number of a type: the RDB version that payloads are sent with, of a file of `fileVersion`. */
+  private readonly versions: Uint16Array;
+  private fileVersion = 0;
+  private owners: Int16Array | undefined;
+  private slots: Uint16Array | undefined;
+  private readonly kernelFits: boolean;
+  private readonly key = { keyBytes: EMPTY, keyStart: 0, keyEnd: 0 };
+
+  constructor(
+    private readonly codec: Codec,
+    private readonly options: RunsOptions,
+    private readonly batches: RestoreBatches,
+    private readonly stretches: Stretches,
+  ) {
+    const { maxPayload, target } = options;
+    this.kernelFits = hasAbsoluteTtl(target);
+    this.plain = new PlainTypes(codec, target, () => true, maxPayload - 1 - PAYLOAD_FOOTER);
+    this.versions = versionTable(codec);
+  }
+
+  /** Takes rows from `first` on, as long as they are plain. Returns the first that is not. */
+  take(batch: Batch, first: number, { running, version }: SourceFile): number {
+    const { batches, plain, stretches, versions } = this;
+    const { bulk, conflict } = this.options;
+    if (!this.kernelFits || bulk.tooLarge <= LARGEST_PAYLOAD) return first;
+    if (version !== this.fileVersion) this.useVersion(version);
+    const { bytes, table, to } = batch;
+    const now = bulk.masters.map(({ clock }) => clock.now());
+    const options = (conflict === 'replace' ? RESTORE_REPLACE : 0) | (batches.perUnit === 2 ? RESTORE_EXISTS : 0);
+    const common = { table: table.words, bytes, routes: this.routes(), largest: plain.largest, running, now, versions, options };
+    for (let row = first; ; ) {
+      while (row < to && table.has(row, DROPPED)) row++;
+      if (row === to || !this.isPlain(batch, row)) return row;
+      const run: RestoreRun = { ...common, db: table.word(row, DB) };
+      if (this.hasExpired(batch, row)) {
+        this.expire(batch, row);
+        stretches.offset = table.double(row++, OFFSET);
+        continue;
+      }
+      let next = this.write(run, row, to);
+      if (next === row) next = this.writeOne({ ...run, largest: undefined }, batch, row);
+      if (next === row) return row;
+      stretches.offset = table.double(next - 1, OFFSET);
+      row = next;
+      batches.sendFull();
+    }
+  }
+
+  /** Whether a record has expired by the clock of the server that gets its key. */
+  hasExpired(batch: Batch, row: number): boolean {
+    return batch.table.has(row, HAS_EXPIRE) && batch.table.expireAt(row) <= this.linkOf(batch, row).clock.now();
+  }
+
+  private expire(batch: Batch, row: number): void {
+    const { table } = batch;
+    batch.mark(row, DROPPED);
+    this.options.expired(table.word(row, DB), table.expireAt(row));
+  }
+
+  private linkOf(batch: Batch, row: number): Link {
+    const { key } = this;
+    batch.readKey(row, key);
+    return this.batches.linkOf(key.keyStart, key.keyEnd, key.keyBytes);
+  }
+
+  private useVersion(version: number): void {
+    this.fileVersion = version;
+    for (const number of this.versions.keys()) {
+      const type = typeOfNumber(number);
+      if (type !== undefined) this.versions[number] = sentVersion(this.options.target, { type }, version);
+    }
+  }
+
+  /** Whether a row can go as it is. */
+  private isPlain(batch: Batch, row: number): boolean {
+    return this.batches.hasFree && this.isKnown(batch, row);
+  }
+
+  /** Whether nothing stands in the way of a row on its way to the target, as far as its head tells. */
+  isKnown(batch: Batch, row: number): boolean {
+    const { table } = batch;
+    return table.word(row, KIND) === RECORD && table.word(row, DB) < this.options.databases && this.plain.has(batch, row);
+  }
+
+  /** Which master has which slot, where kernels find it. */
+  private routes(): Uint16Array | undefined {
+    const { owners } = this.options.bulk;
+    if (owners === undefined || owners === this.owners) return this.slots;
+    this.owners = owners;
+    const { buffer, byteOffset } = this.slots ?? this.codec.allocate(SLOTS * 2);
+    this.slots ??= new Uint16Array(buffer, byteOffset, SLOTS);
+    this.slots.set(owners.map((owner) => Math.max(owner, 0)));
+    return this.slots;
+  }
+
+  private write(run: RestoreRun, row: number, to: number): number {
+    const outs = this.batches.filled(this.options.bulk.masters, run.db);
+    const before = units(outs);
+    const done = this.codec.restoreRecords(run, row, to, outs);
+    this.stretches.current.expect(units(outs) - before);
+    return done;
+  }
+
+  /** A row that can go as it is: its batch has no room, or is yet to be begun. */
+  private writeOne(run: RestoreRun, batch: Batch, row: number): number {
+    const { batches, stretches } = this;
+    const next = this.write(run, row, row + 1);
+    if (next > row) return next;
+    const link = this.linkOf(batch, row);
+    const commands = batches.at(link, run.db, stretches.current);
+    if (commands.units > 0 && batches.isPooled(commands)) {
+      batches.sendOff(link, commands);
+      batches.at(link, run.db, stretches.current);
+    }
+    return this.write(run, row, row + 1);
+  }
+}
+
+const units = (outs: readonly ({ units: number } | undefined)[]): number => outs.reduce((sum, out) => sum + (out?.units ?? 0), 0);
