@@ -14,7 +14,7 @@ import { ArrayPlace, ObjectPlace, type Place, TextPlace } from './places.js';
 import { addUnsigned } from './stream-ids.js';
 import type { Text } from './text.js';
 
-/** What stands behind an index (values/recent.ts). */
+/** What stands behind an index (values/array-and-template.ts). */
 const STRING = 0;
 const INTEGER = 1;
 

@@ -21,7 +21,7 @@ interface StringTarget {
  * told in pieces: bigBegin, bigBytes…, bigEnd.
  *
  * Held whole are: a packed element (of a listpack and its kind), a stream node, what follows the nodes of a stream, and
- * values of the types in recent.ts.
+ * values of the types in array-and-template.ts.
  */
 export abstract class PartsReader extends ValueReader {
   /** `role` is TEXT, ITEM, FIELD, VALUE, MEMBER or MODULE_PART; `length` the length of the whole string. */

@@ -9,7 +9,7 @@ import type { TypeRow } from '../rdb/types.js';
 import { EXPIRY, FIELD, ITEM, type Layout, LAYOUTS, MEMBER, readElement, RELATIVE_EXPIRY, SCORE, TEXT } from './layouts.js';
 import { type ModuleType, moduleType, readModulePart } from './module.js';
 import { LIST_LISTPACK, LIST_ZIPLIST, type Packed, packedOf } from './packed.js';
-import { readArray, readTemplateHash } from './recent.js';
+import { readArray, readTemplateHash } from './array-and-template.js';
 import { StreamTail } from './stream-tail.js';
 
 /**
