@@ -10,7 +10,7 @@ import { jsonTextSize, writeJsonText } from '../src/bytes/json.js';
 import { lzfDecompress } from '../src/bytes/lzf.js';
 import { Element, LZF } from '../src/encodings/element.js';
 import { Kernels } from '../src/kernels/kernels.js';
-import { END, FRAGMENT, Frame, NEED, PIECE, RECORD } from '../src/rdb/frame.js';
+import { END, Frame, ITEMS_PART, NEED, RECORD, STRING_PART } from '../src/rdb/frame.js';
 import { DB, END as END_AT, GROWN, START, TYPE } from '../src/kernels/layout.js';
 import { Batch } from '../src/rdb/batch.js';
 import { typeOfNumber, versionTable } from '../src/rdb/frame-table.js';
@@ -245,7 +245,7 @@ describe('frames', () => {
         found.push(frame.opcode === undefined ? told(RECORD, frame) : `${frame.opcode.name} ${frame.db} ${frame.offset} ${frame.end - frame.start}`);
         expect(filled.readBefore(row + 1)).toBe(keys);
       }
-      if (kind === FRAGMENT || kind === PIECE) found.push(told(kind, framer.frame));
+      if (kind === ITEMS_PART || kind === STRING_PART) found.push(told(kind, framer.frame));
       if (kind === NEED) framer.release();
       return kind !== NEED && kind !== END;
     };

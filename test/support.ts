@@ -4,7 +4,7 @@ import { Kernels } from '../src/kernels/kernels.js';
 import { TS_CODEC } from '../src/kernels/codec.js';
 import type { Pass } from '../src/pipeline/passes.js';
 import { Batch } from '../src/rdb/batch.js';
-import { END, FRAGMENT, type FramerOptions, FULL, NEED, PIECE, RECORD } from '../src/rdb/frame.js';
+import { END, type FramerOptions, FULL, ITEMS_PART, NEED, RECORD, STRING_PART } from '../src/rdb/frame.js';
 import { Framer } from '../src/rdb/framer.js';
 import { JsonLines } from '../src/json/json-lines.js';
 import { Output } from '../src/io/output.js';
@@ -70,7 +70,7 @@ export async function feed(framer: Framer, sink: RecordSink, chunks: Iterable<Ui
           if (sink.full) await sink.flush();
         }
         inBatch = false;
-        if (kind === FRAGMENT || kind === PIECE) {
+        if (kind === ITEMS_PART || kind === STRING_PART) {
           sink.frame(kind, framer.frame);
           await sink.settle();
         }

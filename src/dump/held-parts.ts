@@ -1,4 +1,4 @@
-import { FRAGMENT, Frame, NEED } from '../rdb/frame.js';
+import { Frame, ITEMS_PART, NEED } from '../rdb/frame.js';
 import { Framer } from '../rdb/framer.js';
 import type { PartsPlan, PartsTranscoder } from '../values/parts-transcoder.js';
 import type { Refused } from '../values/transcode.js';
@@ -79,7 +79,7 @@ export class HeldParts {
 }
 
 /** The kind of the frames that `parts` gives. */
-export const HELD_KIND = FRAGMENT;
+export const HELD_KIND = ITEMS_PART;
 
 /** A frame of the value as it is written; its type byte and key stand in memory of their own. */
 function partOf(frame: Frame, { metaBytes, type }: PartsPlan): Frame {

@@ -49,7 +49,7 @@ export class FrameReader {
     this.waits = !isMemory(source);
   }
 
-  /** RECORD, FRAGMENT, PIECE or META, and `frame` is filled; else NEED or END. */
+  /** RECORD, ITEMS_PART, STRING_PART or META, and `frame` is filled; else NEED or END. */
   step(): number {
     const { filter, frame, framer } = this;
     for (;;) {

@@ -12,7 +12,7 @@ export interface RecordSink {
    * told. Throws RdbError where the value of row `batch.row` is damaged.
    */
   batch(batch: Batch): void;
-  /** Takes a part (FRAGMENT, PIECE) of a value that is too large to come whole. Throws RdbError where it is damaged. */
+  /** Takes a part (ITEMS_PART, STRING_PART) of a value that is too large to come whole. Throws RdbError where it is damaged. */
   frame(kind: number, frame: Frame): void;
   /** Keys that were taken for good so far, where that is known only later: for the limit. */
   accepted?(): Promise<number>;

@@ -1,6 +1,6 @@
 import { RdbError } from '../bytes/errors.js';
 import { LzfStream } from '../bytes/lzf.js';
-import { FRAGMENT, type Frame, PIECE, RECORD } from '../rdb/frame.js';
+import { type Frame, ITEMS_PART, RECORD, STRING_PART } from '../rdb/frame.js';
 import { readLength } from '../rdb/length.js';
 import { readString } from '../rdb/string.js';
 import type { Form } from '../rdb/types.js';
@@ -68,12 +68,12 @@ export abstract class PartsReader extends ValueReader {
     }
     this.origin = frame.start;
     try {
-      if (kind === FRAGMENT) this.fragment(frame);
-      else if (kind === PIECE) this.piece(frame);
+      if (kind === ITEMS_PART) this.fragment(frame);
+      else if (kind === STRING_PART) this.piece(frame);
       if (frame.last) this.complete(frame);
     } catch (error) {
       this.target = this.lzf = undefined;
-      throw this.placed(error, kind === PIECE ? this.stringOffset : frame.offset);
+      throw this.placed(error, kind === STRING_PART ? this.stringOffset : frame.offset);
     }
   }
 

@@ -3,7 +3,7 @@ import { RdbError } from '../bytes/errors.js';
 import { BYTES, type Element } from '../encodings/element.js';
 import type { ListpackWriter } from '../encodings/listpack-writer.js';
 import { bigZiplistHead, type ZiplistWriter } from '../encodings/ziplist-writer.js';
-import { type Frame, PIECE } from '../rdb/frame.js';
+import { type Frame, STRING_PART } from '../rdb/frame.js';
 import { readString } from '../rdb/string.js';
 import type { TypeRow } from '../rdb/types.js';
 import { PACKED_NODE, PLAIN_NODE } from '../rdb/write.js';
@@ -84,7 +84,7 @@ export class PartsRewriter extends PartsReader {
 
   override frame(kind: number, frame: Frame): void {
     super.frame(kind, frame);
-    if (!this.raw || kind !== PIECE) return;
+    if (!this.raw || kind !== STRING_PART) return;
     if (this.writing) this.to.out.copy(frame.bytes, frame.start, frame.end);
     if (!frame.stringLast) return;
     this.raw = false;
