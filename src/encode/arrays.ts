@@ -4,7 +4,7 @@ import { INT, Element } from '../encodings/element.js';
 import { highHalf, lowHalf, toInteger } from '../encodings/integer.js';
 import type { TypeRow } from '../rdb/types.js';
 import { addLength } from '../rdb/write-string.js';
-import { Unsayable } from '../values/adaptation.js';
+import { NotRepresentable } from '../values/target-limits.js';
 import { targetName, typeFor } from '../values/targets.js';
 import { Body } from './body.js';
 import { emptyValue, type Encoding, type ValueEncoder } from './encoding.js';
@@ -88,7 +88,7 @@ export class ArrayEncoder implements ValueEncoder {
   finish(head: ByteBuilder): TypeRow {
     const { encoding, insertIndex } = this;
     const type = typeFor(encoding.target, 'ARRAY');
-    if (type === undefined) throw new Unsayable(`${targetName(encoding.target)} has no arrays`);
+    if (type === undefined) throw new NotRepresentable(`${targetName(encoding.target)} has no arrays`);
     if (this.count === 0) throw emptyValue('array');
     addLength(head, this.count);
     addLength(head, insertIndex === undefined ? 0 : 1);

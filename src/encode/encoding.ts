@@ -6,7 +6,7 @@ import { IntsetWriter } from '../encodings/intset-writer.js';
 import { ListpackWriter } from '../encodings/listpack-writer.js';
 import { ZiplistWriter } from '../encodings/ziplist-writer.js';
 import type { TypeRow } from '../rdb/types.js';
-import { Adaptation } from '../values/adaptation.js';
+import { TargetLimits } from '../values/target-limits.js';
 import { PACKED_BYTES } from '../values/packed-limits.js';
 import type { Target } from '../values/targets.js';
 import { Body } from './body.js';
@@ -14,7 +14,7 @@ import type { Unknown } from './fields.js';
 import type { Place } from './places.js';
 
 /** What values are encoded with: who for, writers, and where they go. */
-export class Encoding extends Adaptation {
+export class Encoding extends TargetLimits {
   readonly body = new Body();
   readonly listpack: ListpackWriter;
   readonly ziplist = new ZiplistWriter();
@@ -32,7 +32,7 @@ export interface ValueEncoder {
   begin(): void;
   /**
    * The end of the line: writes what stands before `Encoding.body`, which has the elements. Returns the type. Throws RdbError
-   * for what makes no value, Unsayable for what the target cannot be told.
+   * for what makes no value, NotRepresentable for what the target cannot be told.
    */
   finish(head: ByteBuilder): TypeRow;
   /** Where the body is not written as it stands. */

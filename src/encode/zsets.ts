@@ -3,7 +3,7 @@ import type { ByteBuilder } from '../bytes/builder.js';
 import { Element } from '../encodings/element.js';
 import type { TypeRow } from '../rdb/types.js';
 import { addLength, addScore, addString } from '../rdb/write-string.js';
-import { Unsayable } from '../values/adaptation.js';
+import { NotRepresentable } from '../values/target-limits.js';
 import { PACKED_ITEMS } from '../values/packed-limits.js';
 import { emptyValue, type Encoding, isShort, Small, type ValueEncoder } from './encoding.js';
 import { Members } from './members.js';
@@ -89,7 +89,7 @@ export class ZsetEncoder implements ValueEncoder, Container {
     const { count } = members;
     members.end();
     if (count === 0) throw emptyValue('sorted set');
-    if (this.nan) throw new Unsayable('no server loads a sorted set with the score nan');
+    if (this.nan) throw new NotRepresentable('no server loads a sorted set with the score nan');
     if (this.isSmall) return this.packed();
     addLength(head, count);
     return this.plainType;

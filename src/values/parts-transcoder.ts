@@ -1,6 +1,6 @@
 import type { Frame } from '../rdb/frame.js';
 import type { TypeRow } from '../rdb/types.js';
-import { type Outcome, Unsayable } from './adaptation.js';
+import { NotRepresentable, type Outcome } from './target-limits.js';
 import { hasListpacks } from './listpack-borders.js';
 import { Rewriting } from './rewriting.js';
 import { hasKeyMeta, reads, type Target, targetName } from './targets.js';
@@ -46,7 +46,7 @@ export class PartsTranscoder {
     return refusedBy(() => {
       to.keyMeta(frame.metaBytes);
       if (reads(target, type) && !hasListpacks(type)) return this.plan(frame, type, true);
-      if (!isRewritable(redisType)) throw new Unsayable(`${targetName(target)} has no values of type ${redisType} (${type.name})`);
+      if (!isRewritable(redisType)) throw new NotRepresentable(`${targetName(target)} has no values of type ${redisType} (${type.name})`);
       rewriter.measure(type, redisType === 'stream' || redisType === 'list' ? this.typeOf(frame) : type);
       return undefined;
     });

@@ -6,7 +6,7 @@ import { ListpackWriter } from '../encodings/listpack-writer.js';
 import { ZiplistWriter } from '../encodings/ziplist-writer.js';
 import type { Frame } from '../rdb/frame.js';
 import { Scratch } from '../rdb/string.js';
-import { Adaptation } from './adaptation.js';
+import { TargetLimits } from './target-limits.js';
 import type { Target } from './targets.js';
 import { Walk } from './walk.js';
 
@@ -23,7 +23,7 @@ export interface Survey {
 }
 
 /** What the rewriting of a value needs beside that: readers, writers, and where it goes. */
-export class Rewriting extends Adaptation {
+export class Rewriting extends TargetLimits {
   readonly walk = new Walk();
   readonly out = new ByteBuilder();
   readonly ziplist = new ZiplistWriter();

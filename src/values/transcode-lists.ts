@@ -2,7 +2,7 @@ import type { Frame } from '../rdb/frame.js';
 import { readLength } from '../rdb/length.js';
 import type { TypeRow } from '../rdb/types.js';
 import { addBytes, addLength, addScore, addString } from '../rdb/write-string.js';
-import { type Adaptation, Unsayable } from './adaptation.js';
+import { NotRepresentable, type TargetLimits } from './target-limits.js';
 import { INTSET_ITEMS, PACKED_BYTES, PACKED_ITEMS } from './packed-limits.js';
 import type { Rewriting } from './rewriting.js';
 import { targetName } from './targets.js';
@@ -37,8 +37,8 @@ function quicklist(to: Rewriting, frame: Frame): void {
 }
 
 /** Refuses nodes that the target would. */
-export function checkZiplist({ target }: Adaptation, size: number): void {
-  if (size > GREATEST_ZIPLIST) throw new Unsayable(`${targetName(target)} has no list nodes of ${size} bytes`);
+export function checkZiplist({ target }: TargetLimits, size: number): void {
+  if (size > GREATEST_ZIPLIST) throw new NotRepresentable(`${targetName(target)} has no list nodes of ${size} bytes`);
 }
 
 /** A set: as an intset (11) where it is one of a few integers, else plain (2). */

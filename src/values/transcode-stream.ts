@@ -5,7 +5,7 @@ import { type Length, readLength } from '../rdb/length.js';
 import { readString } from '../rdb/string.js';
 import type { TypeRow } from '../rdb/types.js';
 import { addLength } from '../rdb/write-string.js';
-import { Unsayable } from './adaptation.js';
+import { NotRepresentable } from './target-limits.js';
 import { copyListpack } from './listpack-borders.js';
 import type { Rewriting } from './rewriting.js';
 import { targetName, typeFor } from './targets.js';
@@ -45,7 +45,7 @@ export function streamType({ target }: Rewriting, source: TypeRow): TypeRow {
     const type = typeFor(target, name);
     if (type !== undefined) return type;
   }
-  throw new Unsayable(`${targetName(target)} has no streams`);
+  throw new NotRepresentable(`${targetName(target)} has no streams`);
 }
 
 /** Copies what follows the nodes of a stream. */

@@ -1,6 +1,6 @@
 import type { Frame } from '../rdb/frame.js';
 import type { RedisType, TypeRow } from '../rdb/types.js';
-import { type Outcome, Unsayable } from './adaptation.js';
+import { NotRepresentable, type Outcome } from './target-limits.js';
 import { copyWithListpacks, hasMisreadListpacks } from './listpack-borders.js';
 import { Rewriting } from './rewriting.js';
 import { reads, type Target, targetName } from './targets.js';
@@ -88,7 +88,7 @@ export class Transcoder {
     }
     const rewrite = REWRITES[frame.redisType];
     if (rewrite !== undefined) return rewrite(this.rewriting, frame);
-    throw new Unsayable(`${targetName(target)} has no values of type ${frame.redisType} (${frame.type.name})`);
+    throw new NotRepresentable(`${targetName(target)} has no values of type ${frame.redisType} (${frame.type.name})`);
   }
 }
 
@@ -102,7 +102,7 @@ export function refusedBy<T>(attempt: () => T): T | Refused {
   try {
     return attempt();
   } catch (error) {
-    if (error instanceof Unsayable) return { outcome: 'refused', reason: error.reason, avoidable: error.avoidable };
+    if (error instanceof NotRepresentable) return { outcome: 'refused', reason: error.reason, avoidable: error.avoidable };
     throw error;
   }
 }

@@ -2,7 +2,7 @@ import type { TypeRow } from '../rdb/types.js';
 import { hasKeyMeta, type Target, targetName, typeFor } from './targets.js';
 
 /** Thrown, and caught by whoever hands on keys, where a value cannot be said to the target. */
-export class Unsayable extends Error {
+export class NotRepresentable extends Error {
   /** @param avoidable whether leaving something out, which was not allowed, would make it sayable */
   constructor(
     readonly reason: string,
@@ -19,7 +19,7 @@ export class Unsayable extends Error {
 export type Outcome = 'same' | 'rewritten' | 'adapted' | 'lossy';
 
 /** Who a value is written for, and what of it was left out. */
-export class Adaptation {
+export class TargetLimits {
   /** What the target has no place for and can do without. */
   adapted: string[] = [];
   /** What is lost. */
@@ -42,12 +42,12 @@ export class Adaptation {
       const type = typeFor(this.target, name);
       if (type !== undefined) return type;
     }
-    throw new Unsayable(`${targetName(this.target)} has no ${names.join(' or ')}`);
+    throw new NotRepresentable(`${targetName(this.target)} has no ${names.join(' or ')}`);
   }
 
   /** Leaves something out that is part of the value, where that is allowed. `what` goes with "Redis 6.2 has no …". */
   lose(what: string, detail: string): void {
-    if (!this.allowLoss) throw new Unsayable(`${targetName(this.target)} has no ${what}: ${detail}`, true);
+    if (!this.allowLoss) throw new NotRepresentable(`${targetName(this.target)} has no ${what}: ${detail}`, true);
     this.lost.push(what);
   }
 
