@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { ERROR_CODES } from '../src/bytes/errors.js';
-import { DocsServers, isServerOfDocs, steady } from './docs-servers.js';
-import { missingServer } from './redis-server.js';
-import { decodeBytes } from './support.js';
+import { DocsServers, isServerOfDocs, steady } from './support/docs-servers.js';
+import { missingServer } from './support/redis-server.js';
+import { decodeBytes } from './support/support.js';
 
 const root = join(import.meta.dirname, '..');
 const bin = mkdtempSync(join(tmpdir(), 'rdbkit-docs-'));
