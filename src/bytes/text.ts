@@ -85,7 +85,9 @@ function sextet(letters: string, i: number): number {
   const bits = code < 128 ? SEXTET[code] : 255;
   if (bits === 255) {
     const letter = String.fromCodePoint(letters.codePointAt(i) ?? 0);
-    throw new TypeError(`base64 with ${JSON.stringify(letter)}, character ${i + 1}, which is not in its alphabet (A-Z a-z 0-9 + / and = at the end)`);
+    throw new TypeError(
+      `base64 with ${JSON.stringify(letter)}, character ${i + 1}, which is not in its alphabet (A-Z a-z 0-9 + / and = at the end)`,
+    );
   }
   return bits;
 }

@@ -20,5 +20,9 @@ const KERNEL_THREADS = Math.floor((2 ** 32 - (64 << 20)) / THREAD_BYTES);
 export async function decode(options: DecodeOptions): Promise<RunSummary> {
   const { meta = false, pool, threads = 1 } = options;
   const output = await openOutput(options, options.output);
-  return run({ ...options, batchBytes: pool?.batchBytes }, (codec, counts) => ({ sink: new ParallelLines(output, { ...pool, threads, meta, codec, counts }), outputs: [output], meta }), Math.min(threads, KERNEL_THREADS) * THREAD_BYTES);
+  return run(
+    { ...options, batchBytes: pool?.batchBytes },
+    (codec, counts) => ({ sink: new ParallelLines(output, { ...pool, threads, meta, codec, counts }), outputs: [output], meta }),
+    Math.min(threads, KERNEL_THREADS) * THREAD_BYTES,
+  );
 }

@@ -62,7 +62,17 @@ export async function dump(options: DumpOptions): Promise<DumpSummary> {
   const ordered = onConflict === 'last' ? [...sources].reverse() : sources;
   let sink: DumpSink | undefined;
   const summary = await run({ ...options, sources: ordered }, (codec) => {
-    const common = { codec, functions, dbMap, stripTtl, target, allowLoss, seen, duplicates: onConflict === 'error' ? 'tell' : 'drop', onProblem } as const;
+    const common = {
+      codec,
+      functions,
+      dbMap,
+      stripTtl,
+      target,
+      allowLoss,
+      seen,
+      duplicates: onConflict === 'error' ? 'tell' : 'drop',
+      onProblem,
+    } as const;
     if (options.format === 'rdb') sink = rdbSink(outputs, { ...common, format, complete: isComplete(options) });
     else if (options.format === 'resp') sink = new RespSink(new Output(outputs[0], { codec }), { ...common, maxPayload, now });
     else sink = new PayloadLines(new Output(outputs[0], { codec }), common);
@@ -107,6 +117,13 @@ export function outputPaths({ output, splitSlots = 1 }: Pick<DumpOptions, 'outpu
 
 /** Whether all keys of the source are written, each into the database that it comes from. */
 function isComplete({ dbMap, filter = {}, limit = Infinity, sources, splitSlots = 1, target }: DumpOptions): boolean {
-  return sources.length === 1 && target === undefined && limit === Infinity && splitSlots === 1 && dbMap === undefined && !compileFilter(filter).active;
+  return (
+    sources.length === 1 &&
+    target === undefined &&
+    limit === Infinity &&
+    splitSlots === 1 &&
+    dbMap === undefined &&
+    !compileFilter(filter).active
+  );
 }
 

@@ -16,7 +16,12 @@ export interface FoundPayload {
 }
 
 const decodeRaw = (given: Uint8Array): Decoded => given;
-const DECODERS: Readonly<Record<PayloadForm, (given: Uint8Array) => Decoded>> = { quoted: decodeQuoted, hex: decodeHex, base64: decodeBase64, raw: decodeRaw };
+const DECODERS: Readonly<Record<PayloadForm, (given: Uint8Array) => Decoded>> = {
+  quoted: decodeQuoted,
+  hex: decodeHex,
+  base64: decodeBase64,
+  raw: decodeRaw,
+};
 
 const NEWLINE = 0x0a;
 const BACKSLASH = 0x5c;

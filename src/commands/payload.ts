@@ -135,10 +135,24 @@ export class PayloadReader {
     try {
       const payload = this.open(given);
       const [stored, computed] = [storedCrc(bytes).toString(), this.crcOf(bytes)];
-      report = { ...report, version: payload.version, vendor: payload.vendor, checksum: payload.checksum, storedChecksum: stored, computedChecksum: computed };
+      report = {
+        ...report,
+        version: payload.version,
+        vendor: payload.vendor,
+        checksum: payload.checksum,
+        storedChecksum: stored,
+        computedChecksum: computed,
+      };
       const frame = payloadFrame(bytes, payload);
       const { id, name, since } = frame.type;
-      report = { ...report, type: frame.redisType, encoding: name, encodingId: id, encodingSince: since, keyMetaBytes: frame.metaBytes?.length ?? 0 };
+      report = {
+        ...report,
+        type: frame.redisType,
+        encoding: name,
+        encodingId: id,
+        encodingSince: since,
+        keyMetaBytes: frame.metaBytes?.length ?? 0,
+      };
       if (payload.checksum !== 'ok') throw wrongChecksum(bytes, stored, computed);
       const end = await this.value(frame, true);
       const servers = acceptingTargets(Object.assign(frame, { end }), payload.version);
@@ -180,7 +194,9 @@ export class PayloadReader {
 
   private open({ bytes, error }: GivenPayload): Payload {
     if (error !== undefined) throw error;
-    if (bytes.length < LEAST_PAYLOAD) throw new RdbError('BAD_PAYLOAD', { expected: `${LEAST_PAYLOAD} bytes or more`, got: `${bytes.length}` });
+    if (bytes.length < LEAST_PAYLOAD) {
+      throw new RdbError('BAD_PAYLOAD', { expected: `${LEAST_PAYLOAD} bytes or more`, got: `${bytes.length}` });
+    }
     return parsePayload(bytes, this.codec.crc64());
   }
 
@@ -215,7 +231,11 @@ export class PayloadReader {
 
 function wrongChecksum(bytes: Uint8Array, stored: string, computed: string): RdbError {
   const isZero = /^0+$/.test(stored);
-  return new RdbError('CHECKSUM', { offset: bytes.length - 8, expected: isZero ? 'a checksum' : `${stored}, as the payload says`, got: isZero ? 'zeros' : `${computed} from its bytes` });
+  return new RdbError('CHECKSUM', {
+    offset: bytes.length - 8,
+    expected: isZero ? 'a checksum' : `${stored}, as the payload says`,
+    got: isZero ? 'zeros' : `${computed} from its bytes`,
+  });
 }
 
 const NOWHERE: ByteSink = {

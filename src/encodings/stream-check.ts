@@ -56,7 +56,9 @@ export class StreamNodeCheck {
       const same = (flags & SAME_FIELDS) !== 0;
       const own = same ? fields : this.count();
       if (own < 0 || !this.skip(same ? own : own * 2)) return 'an entry without all its fields';
-      if (this.count() !== (same ? HEAD + own : HEAD + 1 + own * 2)) return this.placed('an entry that has another count of elements', begins);
+      if (this.count() !== (same ? HEAD + own : HEAD + 1 + own * 2)) {
+        return this.placed('an entry that has another count of elements', begins);
+      }
       if ((flags & DELETED) === 0) seen++;
       else dead++;
     }

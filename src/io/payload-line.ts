@@ -40,7 +40,11 @@ export function parsePayloadLine(line: Uint8Array): PayloadLine {
 function keyOf(text: string): Omit<PayloadLine, 'bytes'> {
   const { db, expireAt, freq, idle, key } = parse(text);
   if (key !== undefined && typeof key !== 'string') throw bad('a string as key', JSON.stringify(key));
-  const named = { idle: count('idle', idle), freq: count('freq', freq, MOST_FREQ), expireAt: expireAt === undefined ? undefined : expiry(text) };
+  const named = {
+    idle: count('idle', idle),
+    freq: count('freq', freq, MOST_FREQ),
+    expireAt: expireAt === undefined ? undefined : expiry(text),
+  };
   const number = count('db', db, MAX_DB);
   const hasKey = number >= 0 && key !== undefined;
   return { ...named, db: hasKey ? number : -1, key: hasKey ? textBytes(key) : new Uint8Array(0) };

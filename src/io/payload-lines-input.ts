@@ -68,7 +68,10 @@ class PayloadsRdb {
   private checkVendor(type: number, vendor: Vendor): void {
     const { vendor: begun = vendor } = this;
     if (TABLES[begun].types[type] === TABLES[vendor].types[type]) return;
-    throw new RdbError('BAD_PAYLOAD', { expected: `a payload of ${begun}, as the first one`, got: `one of ${vendor}, whose type ${type} is another: put the lines of each into a file of its own` });
+    throw new RdbError('BAD_PAYLOAD', {
+      expected: `a payload of ${begun}, as the first one`,
+      got: `one of ${vendor}, whose type ${type} is another: put the lines of each into a file of its own`,
+    });
   }
 
   private begin({ vendor, version }: Payload): void {
@@ -105,9 +108,16 @@ class PayloadsRdb {
 }
 
 function checkedPayload(bytes: Uint8Array): Payload {
-  if (bytes.length < LEAST_PAYLOAD) throw new RdbError('BAD_PAYLOAD', { expected: `a payload of ${LEAST_PAYLOAD} bytes or more`, got: `${bytes.length}` });
+  if (bytes.length < LEAST_PAYLOAD) {
+    throw new RdbError('BAD_PAYLOAD', { expected: `a payload of ${LEAST_PAYLOAD} bytes or more`, got: `${bytes.length}` });
+  }
   const payload = parsePayload(bytes);
-  if (payload.checksum !== 'ok') throw new RdbError('CHECKSUM', { expected: 'the checksum at the end of the payload', got: payload.checksum === 'none' ? 'zeros' : 'that of other bytes' });
+  if (payload.checksum !== 'ok') {
+    throw new RdbError('CHECKSUM', {
+      expected: 'the checksum at the end of the payload',
+      got: payload.checksum === 'none' ? 'zeros' : 'that of other bytes',
+    });
+  }
   return payload;
 }
 

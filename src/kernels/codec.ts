@@ -147,7 +147,16 @@ export interface Codec {
    * Writes a run of elements as JSON, without what stands around it; `reads` as in values/layouts.ts, `first` where nothing
    * stands before them. Returns the position behind it, or -1 where the run takes the long way: nothing is written then.
    */
-  jsonRun(kind: number, reads: readonly number[], bytes: Uint8Array, start: number, end: number, out: Uint8Array, at: number, first: boolean): number;
+  jsonRun(
+    kind: number,
+    reads: readonly number[],
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    out: Uint8Array,
+    at: number,
+    first: boolean,
+  ): number;
   /** Elements of the last run. */
   readonly walked: number;
   /**

@@ -1,10 +1,31 @@
 import { readFileSync } from 'node:fs';
 import { Crc64 } from '../bytes/crc64.js';
 import { parseDouble } from '../bytes/double.js';
-import { type FramePrograms, type FrameRun, type Codec, type OwnRun, type RecordForms, type RestoreOut, type RestoreRun, RUN_ITEMS, RUN_PAIRS } from './codec.js';
+import {
+  type FramePrograms,
+  type FrameRun,
+  type Codec,
+  type OwnRun,
+  type RecordForms,
+  type RestoreOut,
+  type RestoreRun,
+  RUN_ITEMS,
+  RUN_PAIRS,
+} from './codec.js';
 import { jsonTextSize, writeJsonText } from '../bytes/json.js';
 import { lzfDecompress } from '../bytes/lzf.js';
-import { NEXT_ARENA, NEXT_DB, NEXT_EXPIRE, NEXT_EXPIRED, NEXT_FLAGS, NEXT_FREQ, NEXT_IDLE, NEXT_KEYS_READ, NEXT_POS, STATE_WORDS } from './layout.js';
+import {
+  NEXT_ARENA,
+  NEXT_DB,
+  NEXT_EXPIRE,
+  NEXT_EXPIRED,
+  NEXT_FLAGS,
+  NEXT_FREQ,
+  NEXT_IDLE,
+  NEXT_KEYS_READ,
+  NEXT_POS,
+  STATE_WORDS,
+} from './layout.js';
 import { powersOfTen } from './powers.js';
 
 /** What assembly/index.ts exports. Positions are addresses in `memory`. */
@@ -35,12 +56,34 @@ interface Exports {
   restoresDb(): number;
   slotsInit(): void;
   frames(
-    types: number, table: number, row: number, rows: number, base: number, end: number, stop: number, offset: number, limit: number, now: number, meta: number,
-    arenaEnd: number, state: number,
+    types: number,
+    table: number,
+    row: number,
+    rows: number,
+    base: number,
+    end: number,
+    stop: number,
+    offset: number,
+    limit: number,
+    now: number,
+    meta: number,
+    arenaEnd: number,
+    state: number,
   ): number;
   ownRows(
-    table: number, row: number, rows: number, base: number, toTable: number, toRow: number, toRows: number, slot: number, length: number, slotEnd: number,
-    read: number, expired: number, now: number,
+    table: number,
+    row: number,
+    rows: number,
+    base: number,
+    toTable: number,
+    toRow: number,
+    toRows: number,
+    slot: number,
+    length: number,
+    slotEnd: number,
+    read: number,
+    expired: number,
+    now: number,
   ): number;
   ownedTo(): number;
   ownedLength(): number;
@@ -204,7 +247,16 @@ export class Kernels implements Codec {
     return this.run.text(from + start, from + end, into + at) - into;
   }
 
-  jsonRun(kind: number, reads: readonly number[], bytes: Uint8Array, start: number, end: number, out: Uint8Array, at: number, first: boolean): number {
+  jsonRun(
+    kind: number,
+    reads: readonly number[],
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    out: Uint8Array,
+    at: number,
+    first: boolean,
+  ): number {
     const from = this.address(bytes);
     const into = this.address(out);
     if (from < 0 || into < 0) return -1;
@@ -267,11 +319,22 @@ export class Kernels implements Codec {
     const { bytes, db, largest, now, options, routes, running, table, versions } = run;
     const from = this.address(bytes);
     const places = this.placeOuts(outs, now);
-    if (from < 0 || [table, places, routes, largest, versions].some((array) => array !== undefined && array.buffer !== this.buffer)) return row;
+    if (from < 0 || [table, places, routes, largest, versions].some((array) => array !== undefined && array.buffer !== this.buffer)) {
+      return row;
+    }
     if (running !== undefined) this.run.crcSet(running.crc.hi, running.crc.lo);
     this.run.crcRunning(running === undefined ? BEHIND_ALL : from + running.at);
     const done = this.run.restores(
-      table.byteOffset, row, rows, from, places.byteOffset, routes?.byteOffset ?? 0, largest?.byteOffset ?? 0, db, versions.byteOffset, options,
+      table.byteOffset,
+      row,
+      rows,
+      from,
+      places.byteOffset,
+      routes?.byteOffset ?? 0,
+      largest?.byteOffset ?? 0,
+      db,
+      versions.byteOffset,
+      options,
     );
     this.restoredDb = this.run.restoresDb();
     if (running !== undefined) {
@@ -325,7 +388,21 @@ export class Kernels implements Codec {
     state[NEXT_ARENA] = into + run.arenaLength;
     state[NEXT_KEYS_READ] = run.keysRead;
     state[NEXT_EXPIRED] = run.expired;
-    run.row = this.run.frames(types, table.byteOffset, run.row, rows, base, base + end, base + stop, offset, limit, now, meta ? 1 : 0, into + arena.length, state.byteOffset);
+    run.row = this.run.frames(
+      types,
+      table.byteOffset,
+      run.row,
+      rows,
+      base,
+      base + end,
+      base + stop,
+      offset,
+      limit,
+      now,
+      meta ? 1 : 0,
+      into + arena.length,
+      state.byteOffset,
+    );
     run.flags = state[NEXT_FLAGS];
     run.freq = state[NEXT_FREQ];
     run.expireLo = state[NEXT_EXPIRE] >>> 0;

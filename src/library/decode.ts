@@ -22,11 +22,26 @@ import { checkSource, type Source } from './source.js';
  * behind all records that stand before the damage; RangeError for a string longer than JavaScript can hold; and the reason of
  * the signal.
  */
-export function decode(source: Source, options?: DecodeOptions & { text?: false | undefined; meta?: false | undefined }): RecordIterator<KeyRecord>;
-export function decode(source: Source, options: DecodeOptions & { text: true; meta?: false | undefined }): RecordIterator<KeyRecord<string>>;
-export function decode(source: Source, options: DecodeOptions & { text?: false | undefined; meta: true }): RecordIterator<KeyRecord | MetaRecord>;
-export function decode(source: Source, options: DecodeOptions & { text: true; meta: true }): RecordIterator<KeyRecord<string> | MetaRecord<string>>;
-export function decode(source: Source, options: DecodeOptions): RecordIterator<KeyRecord | KeyRecord<string> | MetaRecord | MetaRecord<string>>;
+export function decode(
+  source: Source,
+  options?: DecodeOptions & { text?: false | undefined; meta?: false | undefined },
+): RecordIterator<KeyRecord>;
+export function decode(
+  source: Source,
+  options: DecodeOptions & { text: true; meta?: false | undefined },
+): RecordIterator<KeyRecord<string>>;
+export function decode(
+  source: Source,
+  options: DecodeOptions & { text?: false | undefined; meta: true },
+): RecordIterator<KeyRecord | MetaRecord>;
+export function decode(
+  source: Source,
+  options: DecodeOptions & { text: true; meta: true },
+): RecordIterator<KeyRecord<string> | MetaRecord<string>>;
+export function decode(
+  source: Source,
+  options: DecodeOptions,
+): RecordIterator<KeyRecord | KeyRecord<string> | MetaRecord | MetaRecord<string>>;
 export function decode(
   source: Source,
   options: DecodeOptions = {},

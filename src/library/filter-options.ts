@@ -60,7 +60,10 @@ const CHECKS: Readonly<Record<keyof FilterOptions, Check>> = {
   notRegex: expressions,
   type: types,
   notType: types,
-  slot: listOf(`pairs [from, to] of slots, from low to high, 0 to ${SLOTS - 1}`, (value) => Array.isArray(value) && value.length === 2 && value.every(isSlot) && value[0] <= value[1]),
+  slot: listOf(
+    `pairs [from, to] of slots, from low to high, 0 to ${SLOTS - 1}`,
+    (value) => Array.isArray(value) && value.length === 2 && value.every(isSlot) && value[0] <= value[1],
+  ),
   ttl: oneOf(Object.keys(TTL_STATES)),
   minSize: isNumber,
   maxSize: isNumber,

@@ -37,6 +37,8 @@ export function parsePayload(payload: Uint8Array): dump.Payload {
 export function encodePayload(type: number, value: Uint8Array, version: number, keyMeta?: Uint8Array): Uint8Array {
   if (!(value instanceof Uint8Array)) throw new TypeError(`encodePayload: value: expected a Uint8Array, got ${kindOf(value)}`);
   if (!(Number.isInteger(type) && type >= 0 && type <= 255)) throw new TypeError('encodePayload: type: expected a byte');
-  if (!(Number.isInteger(version) && version > 0 && version <= 0xffff)) throw new TypeError('encodePayload: version: expected an RDB version');
+  if (!(Number.isInteger(version) && version > 0 && version <= 0xffff)) {
+    throw new TypeError('encodePayload: version: expected an RDB version');
+  }
   return dump.encodePayload(type, value, version, keyMeta);
 }

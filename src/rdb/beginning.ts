@@ -40,5 +40,9 @@ function whatAof(text: string): string | undefined {
 export function notRdb(text: string, offset: number): RdbError {
   const aof = whatAof(text);
   if (aof !== undefined) return new RdbError('AOF', { expected: 'an RDB file', got: aof });
-  return new RdbError('NOT_RDB', { offset, expected: 'REDIS and four digits, or VALKEY and three', got: JSON.stringify(text.slice(0, 16)) });
+  return new RdbError('NOT_RDB', {
+    offset,
+    expected: 'REDIS and four digits, or VALKEY and three',
+    got: JSON.stringify(text.slice(0, 16)),
+  });
 }

@@ -181,7 +181,9 @@ export class ShapeWalker {
           break;
         case TAGGED:
           next = this.readLength(bytes, pos, end);
-          if (next >= 0 && this.length > 3) throw new RdbError('BAD_LENGTH', { expected: 'an array element tag of 0 to 3', got: lengthText(this.read) });
+          if (next >= 0 && this.length > 3) {
+            throw new RdbError('BAD_LENGTH', { expected: 'an array element tag of 0 to 3', got: lengthText(this.read) });
+          }
           if (this.length === 1 || this.length === 2) {
             next = next < 0 ? next : next + 8;
             pc += 1;
@@ -203,7 +205,9 @@ export class ShapeWalker {
           break;
         case NAMES_FORMAT:
           next = this.readLength(bytes, pos, end);
-          if (next >= 0 && this.length > 1) throw new RdbError('BAD_TEMPLATE', { expected: 'names in format 0 or 1', got: `format ${lengthText(this.read)}` });
+          if (next >= 0 && this.length > 1) {
+            throw new RdbError('BAD_TEMPLATE', { expected: 'names in format 0 or 1', got: `format ${lengthText(this.read)}` });
+          }
           if (this.length === 1) pc += 1;
           break;
         case NAMES:
@@ -297,7 +301,10 @@ export class ShapeWalker {
       if (body < 0) return -1;
       if (this.length > MAX_LENGTH) throw badLength(this.read);
       if (this.length > lzfMaxLength(size)) {
-        throw new RdbError('BAD_LZF', { expected: `at most ${lzfMaxLength(size)} bytes from ${size} compressed ones`, got: `a stated length of ${this.length}` });
+        throw new RdbError('BAD_LZF', {
+          expected: `at most ${lzfMaxLength(size)} bytes from ${size} compressed ones`,
+          got: `a stated length of ${this.length}`,
+        });
       }
       if (size <= this.bigAt && this.length <= this.bigAt) {
         const next = body + size;
