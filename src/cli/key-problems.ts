@@ -92,7 +92,9 @@ export class KeyProblems {
     const keeps = this.code === 'NOT_WRITTEN' ? '; --format rdb without --target-version keeps them' : '';
     return [...this.members].map(([file, count]) => ({
       file,
-      reason: `${count === 1 ? '1 member expiry of KeyDB is' : `${countText(count)} member expiries of KeyDB are`} not kept: there is no place for ${count === 1 ? 'it' : 'them'}${keeps}`,
+      reason:
+        (count === 1 ? '1 member expiry of KeyDB is' : `${countText(count)} member expiries of KeyDB are`) +
+        ` not kept: there is no place for ${count === 1 ? 'it' : 'them'}${keeps}`,
     }));
   }
 

@@ -16,7 +16,7 @@ How the payload may be given:
   quoted  "\\x00\\xc0*\\x0b\\x00…", as redis-cli shows it; quotes may be missing
   hex, base64
   raw     the bytes themselves, on standard input; the newline that redis-cli
-          writes behind them is left out
+          appends is left out
   Which of them it is, is found out. Lines that rdbkit dump --format payload
   wrote are taken, too, any number of them.`;
 

@@ -42,7 +42,7 @@ export function reportText(report: PayloadReport): string {
       'trailing',
       trailingBytes === undefined || trailingBytes === 0
         ? undefined
-        : `${bytesOf(trailingBytes)} behind the value, which servers pass over`,
+        : `${bytesOf(trailingBytes)} after the value, which servers ignore`,
     ],
     ['servers', error === undefined ? (serverRanges === '' ? 'none that is known' : serverRanges) : undefined],
     ['damage', error === undefined ? undefined : `${error.code}: ${faultLine(error)} ${payloadHint(error.code)}`],
@@ -70,7 +70,8 @@ export function reportLine(report: PayloadReport, number: number | undefined): s
 }
 
 export function tallyLine(count: number, damaged: number): string {
-  return `${countText(count)} payloads: ${damaged === 0 ? 'all valid' : `${countText(count - damaged)} valid, ${countText(damaged)} damaged`}\n`;
+  const found = damaged === 0 ? 'all valid' : `${countText(count - damaged)} valid, ${countText(damaged)} damaged`;
+  return `${countText(count)} payloads: ${found}\n`;
 }
 
 /** Other people's programs read it: fields may be added, never renamed. */

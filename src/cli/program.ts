@@ -77,6 +77,6 @@ function commanderOptions({ name, option }: NamedOption, command: CommandName): 
   const help = helpOf(option, command) + (option.default === undefined ? '' : ` (default: ${option.default})`);
   const made = new CommanderOption(`${short}${long}${option.value === undefined ? '' : ` <${option.value}>`}`, help);
   if (option.value !== undefined) made.argParser((word: string, before: readonly string[] | undefined) => [...(before ?? []), word]);
-  if (option.kind !== 'toggle') made.negate = false; // --no-ttl is an option of its own, not the opposite of --ttl
+  if (option.kind !== 'toggle') made.negate = false; // --no-ttl is a separate option, not the opposite of --ttl
   return option.kind === 'toggle' ? [made, new CommanderOption(`--no-${long.slice(2)}`, option.noHelp)] : [made];
 }

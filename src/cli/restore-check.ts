@@ -63,9 +63,9 @@ function checkFiles(sources: readonly string[], { checkpoint, limit, rejects }: 
 function split(words: readonly string[]): { sources: string[]; target: string } {
   const urls = words.filter((text) => isServerUrl(text));
   const target = words[words.length - 1];
-  if (urls.length === 0) throw new UsageError('the target is missing: name it behind the sources, like redis://host:6379');
-  if (urls.length > 1) throw new UsageError('there is more than one URL: expected sources and, behind them, one target');
-  if (!isServerUrl(target)) throw new UsageError('the target does not come last: expected sources and, behind them, the target');
+  if (urls.length === 0) throw new UsageError('the target is missing: name it after the sources, like redis://host:6379');
+  if (urls.length > 1) throw new UsageError('there is more than one URL: expected sources, then one target');
+  if (!isServerUrl(target)) throw new UsageError('the target does not come last: expected sources, then the target');
   if (words.length === 1) throw new UsageError('no source given: name an RDB file, or - for standard input, before the target');
   return { sources: words.slice(0, -1), target };
 }
@@ -125,14 +125,15 @@ async function checkTls(url: ServerUrl, { cacert, cert, insecure, key, sni }: Va
     createSecureContext(files);
   } catch (error) {
     throw new UsageError(
-      `--cert and --key: expected a certificate and its private key in PEM, got ${printable(error instanceof Error ? error.message : String(error))}`,
+      `--cert and --key: expected a certificate and its private key in PEM, ` +
+        `got ${printable(error instanceof Error ? error.message : String(error))}`,
       { cause: error },
     );
   }
   return { ...files, ...(sni === undefined ? {} : { servername: sni }), rejectUnauthorized: !insecure };
 }
 
-/** Within one of as many ranges of slots. */
+/** The slots of one part: the range number `part` of `parts`, within --slot if given. */
 function withPartition(filter: FilterOptions, { part, parts }: Share): FilterOptions {
   const [first, last] = slotRanges(parts)[part - 1];
   const asked = filter.slot ?? [[0, 16383] as const];

@@ -77,17 +77,20 @@ async function runRestore(invocation: Invocation<'restore'>): Promise<number> {
       }
       for (const { command, error, server } of summary.companionsRefused) {
         say(
-          `warning: ${printable(server)} refuses ${command} (${printable(error)}): the keys were written, but how many of them replaced another value is not known.`,
+          `warning: ${printable(server)} refuses ${command} (${printable(error)}): the keys were written, ` +
+            `but how many of them replaced another value is not known.`,
         );
       }
       if (summary.unanswered > 0) {
         say(
-          `warning: ${keysText(summary.unanswered)} sent but not answered: ${summary.unanswered === 1 ? 'it' : 'they'} may be on the target as well.`,
+          `warning: ${keysText(summary.unanswered)} sent but not answered: ` +
+            `${summary.unanswered === 1 ? 'it' : 'they'} may be on the target as well.`,
         );
       }
       for (const { keys, policy, server } of summary.evicted) {
         say(
-          `warning: ${printable(server)}: ${keysText(keys)} evicted meanwhile (maxmemory-policy ${printable(policy)}): what was restored may be among them. Give it more memory (maxmemory), or restore fewer keys.`,
+          `warning: ${printable(server)}: ${keysText(keys)} evicted meanwhile (maxmemory-policy ${printable(policy)}): ` +
+            `what was restored may be among them. Give it more memory (maxmemory), or restore fewer keys.`,
         );
       }
       if (summary.declined) say('nothing was written.');
@@ -150,7 +153,8 @@ function closingLines(summary: RestoreSummary, { dryRun, functions, verbose }: V
       : []),
     ...(total.skipped > 0
       ? [
-          `${countText(total.skipped)} ${dryRun ? 'to skip, as another source or database has the same key' : 'skipped, as the target has the key'}`,
+          `${countText(total.skipped)} ` +
+            (dryRun ? 'to skip, as another source or database has the same key' : 'skipped, as the target has the key'),
         ]
       : []),
     ...(total.rejected > 0 ? [`${countText(total.rejected)} rejected`] : []),
@@ -161,7 +165,8 @@ function closingLines(summary: RestoreSummary, { dryRun, functions, verbose }: V
     ...(damaged > 0 ? [`${countText(damaged)} damaged`] : []),
     ...(limited ? ['stopped at --limit'] : []),
   ];
-  const speed = `${bytesText(bytes)} in, ${secondsText(seconds)}, ${rateText(bytes, seconds)}, ${keysText(Math.round(there / Math.max(seconds, 0.001)))}/s`;
+  const perSecond = keysText(Math.round(there / Math.max(seconds, 0.001)));
+  const speed = `${bytesText(bytes)} in, ${secondsText(seconds)}, ${rateText(bytes, seconds)}, ${perSecond}/s`;
   const named = librariesLines(libraries, { planned: dryRun, sources, unwanted: functions === false });
   const lines = [[...named, `${counts.join(', ')}; ${speed}`].join('\nrdbkit: ')];
   if (verbose) {

@@ -17,12 +17,14 @@ export function planLines(plan: Plan, sourceNames: readonly string[], unwanted: 
     ? `cluster of ${masters.length} masters`
     : `one server, ${databases === 1 ? '1 database' : `${databases} databases`}`;
   lines.push(
-    `target ${printable(masters[0].name)}: ${printable(version)}, ${how}, ${keysText(allKeys(plan))}${modules.length === 0 ? '' : `, modules ${printable(modules.join(' '))}`}`,
+    `target ${printable(masters[0].name)}: ${printable(version)}, ${how}, ${keysText(allKeys(plan))}` +
+      `${modules.length === 0 ? '' : `, modules ${printable(modules.join(' '))}`}`,
   );
   if (clustered) {
     for (const { keys, name, replicas, slots } of masters)
       lines.push(
-        `  ${printable(name)}: ${countText(slots)} slots, ${keysText(sum(keys))}, ${countText(replicas)} ${replicas === 1 ? 'replica' : 'replicas'}`,
+        `  ${printable(name)}: ${countText(slots)} slots, ${keysText(sum(keys))}, ` +
+          `${countText(replicas)} ${replicas === 1 ? 'replica' : 'replicas'}`,
       );
   if (memoryNeeded !== undefined && memoryLeft !== undefined)
     lines.push(`memory: the sources' servers used ${bytesText(memoryNeeded)}, the target has ${bytesText(memoryLeft)} left`);

@@ -21,7 +21,7 @@ export function exitOfCommander(error: CommanderError): number {
   return error.exitCode === 0 ? EXIT.done : EXIT.usage;
 }
 
-/** Commander shows help by throwing, too; it has been written by then. */
+/** Commander shows help by throwing, too; it has already been written. */
 export const isHelp = (error: CommanderError): boolean => /^commander\.(help|helpDisplayed|version)$/.test(error.code);
 
 /** One line and where to read on. */

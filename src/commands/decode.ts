@@ -7,7 +7,7 @@ export interface DecodeOptions extends RunOptions {
   readonly output?: string | undefined;
   /** Also write the records that are no keys. */
   readonly meta?: boolean | undefined;
-  /** Greatest number of threads that decode (default 1: no thread but the one at hand). */
+  /** Greatest number of threads that decode (default 1: the calling thread only). */
   readonly threads?: number | undefined;
   /** What the threads run, in which batches, and when they are started: for tests. */
   readonly pool?: Omit<ParallelOptions, 'threads' | 'meta' | 'codec' | 'counts'> | undefined;

@@ -34,7 +34,7 @@ export interface DumpOptions extends RunOptions, Pick<DumpSinkOptions, 'allowLos
   /** A path; standard output unless given. */
   readonly output?: string | undefined;
   readonly format: DumpFormat;
-  /** With the format rdb: so many files, one for each of as many ranges of slots; `output` is given (default 1). */
+  /** With the format rdb: number of files, one per range of slots; needs `output` (default 1). */
   readonly splitSlots?: number | undefined;
   /** With the format resp: payloads over this many bytes become plain commands (default 512 MiB, as proto-max-bulk-len). */
   readonly maxPayload?: number | undefined;
@@ -82,7 +82,7 @@ export async function dump(options: DumpOptions): Promise<DumpSummary> {
   return { ...summary, ...counts, libraries };
 }
 
-/** What the header of an RDB says: Valkey numbers versions of its own from 80 on. */
+/** What the header of the RDB says. Valkey's own versions begin at 80. */
 async function formatOf({ sources, target }: DumpOptions): Promise<RdbFormat | undefined> {
   if (target !== undefined) return { vendor: target.rdbVersion >= VALKEY_VERSION ? 'valkey' : 'redis', version: target.rdbVersion };
   return sources.length > 1 ? highestFormat(sources) : undefined;

@@ -136,7 +136,8 @@ class Restore {
       this.tally.addUnfinished(this.lanes);
       if (this.seen?.full === true) {
         options.onNote?.(
-          `only the first ${MOST_FORESEEN.toLocaleString('en')} keys were compared with one another: more may come from several sources or databases`,
+          `only the first ${MOST_FORESEEN.toLocaleString('en')} keys were compared with one another: ` +
+            `more may come from several sources or databases`,
         );
       }
       const { companionsRefused, failure, unanswered, unconfirmed } = bulk;

@@ -29,7 +29,7 @@ export function parsePayloadLine(line: Uint8Array): PayloadLine {
   const mark = view.indexOf(MARK, 0, 'latin1');
   const from = mark + MARK.length;
   const to = mark < 0 ? -1 : line.indexOf(QUOTE, from);
-  if (to < 0) throw bad('an object with "payload" behind its other fields, as rdbkit dump --format payload writes it', 'another line');
+  if (to < 0) throw bad('an object with "payload" after its other fields, as rdbkit dump --format payload writes it', 'another line');
   const key = keyOf(view.toString('utf8', 0, mark) + view.toString('utf8', to + 1));
   const bytes = decodeBase64(line.subarray(from, to));
   if (typeof bytes !== 'number') return { bytes, ...key };
@@ -57,7 +57,7 @@ function count(name: string, value: unknown, most = Number.MAX_SAFE_INTEGER): nu
   throw bad(`an integer from 0 to ${most} as ${name}`, JSON.stringify(value));
 }
 
-/** As it stands in the line: a number may be too large for JSON.parse. */
+/** As written in the line: a number may be too large for JSON.parse. */
 function expiry(text: string): bigint {
   const digits = /[{,]\s*"expireAt"\s*:\s*(-?\d{1,19})\s*[,}]/.exec(text)?.[1];
   const ms = digits === undefined ? undefined : BigInt(digits);

@@ -91,15 +91,15 @@ interface Exports {
   move(to: number, from: number, size: number): void;
 }
 
-/** Kernels read and write up to so many bytes around what they were given. */
+/** Kernels may read and write this many bytes beyond the ranges they are given. */
 const SLACK = 64;
 
 const PAGE = 1 << 16;
 
-/** No address of a kernel is behind this one. */
-const BEHIND_ALL = 0xffffffff;
+/** No kernel address is above this one. */
+const MAX_ADDRESS = 0xffffffff;
 
-/** What one pipeline needs at the most. Memory that is never touched costs nothing. */
+/** Most bytes that one pipeline needs. Untouched memory costs nothing. */
 const PIPELINE_BYTES = 40 << 20;
 
 /** A part of a memory, for kernels in another thread. */
@@ -186,7 +186,7 @@ export class Kernels implements Codec {
     return new Kernels(module, memory, start, end);
   }
 
-  /** Gives `size` bytes away for good; undefined where there are not so many left. */
+  /** Gives `size` bytes away for good; undefined if fewer are left. */
   share(size: number): KernelShare | undefined {
     const start = this.free;
     const end = start + ((size + 15) & ~15);
@@ -231,7 +231,7 @@ export class Kernels implements Codec {
     return new KernelCrc64(this.run, (bytes) => this.address(bytes));
   }
 
-  /** As bytes/lzf.ts; changes up to `SLACK` bytes behind the end in `dst`. */
+  /** As bytes/lzf.ts; may change up to `SLACK` bytes after the end in `dst`. */
   lzfDecompress(src: Uint8Array, start: number, end: number, dst: Uint8Array, to: number, length: number): number {
     const from = this.address(src);
     const into = this.address(dst);
@@ -297,7 +297,7 @@ export class Kernels implements Codec {
     return done;
   }
 
-  /** The layout is told in assembly/records.ts. */
+  /** Layout: assembly/records.ts. */
   private useForms(forms: RecordForms): void {
     const bytes = this.allocate(FORMS * FORM_SIZE);
     const view = new DataView(this.buffer, bytes.byteOffset, bytes.length);
@@ -323,7 +323,7 @@ export class Kernels implements Codec {
       return row;
     }
     if (running !== undefined) this.run.crcSet(running.crc.hi, running.crc.lo);
-    this.run.crcRunning(running === undefined ? BEHIND_ALL : from + running.at);
+    this.run.crcRunning(running === undefined ? MAX_ADDRESS : from + running.at);
     const done = this.run.restores(
       table.byteOffset,
       row,
@@ -351,7 +351,7 @@ export class Kernels implements Codec {
     return done;
   }
 
-  /** The layout is told in assembly/restores.ts. */
+  /** Layout: assembly/restores.ts. */
   private placeOuts(outs: readonly (RestoreOut | undefined)[], now: readonly number[]): Int32Array {
     if (this.outs.length < OUT_WORDS * outs.length) {
       const { buffer, byteOffset } = this.allocate(4 * OUT_WORDS * outs.length);
@@ -433,7 +433,7 @@ export class Kernels implements Codec {
     return from.buffer === this.buffer && to.buffer === this.buffer ? to.byteOffset - from.byteOffset : 0;
   }
 
-  /** The layout is told in assembly/frames.ts. */
+  /** Layout: assembly/frames.ts. */
   private placePrograms(programs: FramePrograms): number {
     const types = this.allocate(256 * 8).byteOffset;
     const view = new DataView(this.buffer);

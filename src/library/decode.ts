@@ -19,7 +19,7 @@ import { checkSource, type Source } from './source.js';
  * time, so a value has to fit in it; `frames` gives larger ones in parts, and the filter `maxSize` leaves them out.
  *
  * Throws TypeError for wrong arguments, at once. The loop throws RdbError for an input that is damaged or cannot be read,
- * behind all records that stand before the damage; RangeError for a string longer than JavaScript can hold; and the reason of
+ * after all records before the damage; RangeError for a string longer than JavaScript can hold; and the reason of
  * the signal.
  */
 export function decode(

@@ -31,7 +31,7 @@ export interface FilterOptions {
   slot?: readonly (readonly [from: number, to: number])[] | undefined;
   /** none: no expiry; any: has one; expired: has one, at or before `now`; live: not expired, so also without expiry. */
   ttl?: TtlState | undefined;
-  /** Size of the value as it stands in the file (packed and compressed), bytes; both bounds are within. */
+  /** Size of the value as stored in the file (packed and compressed), bytes; both bounds are inclusive. */
   minSize?: number | undefined;
   maxSize?: number | undefined;
   /** Unix milliseconds that `ttl` compares with; the time of the call unless given. */

@@ -13,7 +13,7 @@ export interface Tail {
   readonly warning?: string;
 }
 
-/** The bytes behind the end of an RDB. */
+/** The bytes after the end of an RDB. */
 export class Trailing {
   private size = 0;
   private head = '';

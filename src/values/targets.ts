@@ -4,7 +4,7 @@ import { TABLES, type TypeRow, type Vendor } from '../rdb/types.js';
 /** A server that is to read what is written. */
 export interface Target {
   readonly vendor: Vendor;
-  /** Its release: two numbers, or three where a patch release differs from those behind it. */
+  /** Its release: two numbers, or three where a patch release differs from later ones. */
   readonly release: string;
   /** The RDB version that it writes, and the greatest one it reads: what goes into headers and payload footers. */
   readonly rdbVersion: number;
@@ -57,7 +57,7 @@ export const TARGETS: readonly Target[] = [
   row('valkey', '9.2', 81, WIDE),
 ];
 
-/** Types that stand in files alone: what they refer to is elsewhere in the file. RESTORE refuses them. */
+/** Types that only files have: what they refer to is elsewhere in the file. RESTORE refuses them. */
 const FILE_ONLY: ReadonlySet<string> = new Set(['HASH_TMPL_LP_REF', 'HASH_TMPL_ARRAY_REF']);
 
 /** Whether values of this type refer to something that stands elsewhere in their file. */

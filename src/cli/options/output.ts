@@ -14,15 +14,17 @@ export const OUTPUT = {
   output: value({
     ...{ commands: ['decode', 'dump', 'encode'], short: 'o', value: 'file' },
     parse: (label, given) => (given === '-' ? undefined : path(label, given)),
-    help: 'write to this file instead of standard output; it gets its name when it is complete; after an error, what there is of it is in <file>.partial',
+    help:
+      'write to this file instead of standard output; it is renamed into place when complete; ' +
+      'after an error, the incomplete output is in <file>.partial',
   }),
   meta: flag({
     commands: ['decode'],
     help: 'also write what is not a key: file information, functions, module data, and a last line with the checksum',
   }),
   splitSlots: value({
-    ...{ commands: ['dump'], value: 'n', parse: number(2, 128) }, // every file has buffers and a handle of its own
-    help: 'with --format rdb: this many files, one for each of as many ranges of cluster slots; their names are that of --output with the range',
+    ...{ commands: ['dump'], value: 'n', parse: number(2, 128) }, // each file has its own buffers and handle
+    help: 'with --format rdb: this many files, one per range of cluster slots; each is named as --output with the range added',
   }),
   rejects: value({
     commands: ['restore'],

@@ -4,7 +4,7 @@ import type { CommandName, Option, ValuesOf } from './option.js';
 import { OUTPUT, RESTORED, WRITTEN } from './output.js';
 import { SPEED, TARGET } from './target.js';
 
-/** Every option of every command, under its heading in `--help`, in that order. Parser, types, help, completion and man page come from here. */
+/** Every option of every command, by heading and in the order of `--help`. Parser, types, help, completion and man page come from here. */
 const TABLE = [
   ['Output', OUTPUT],
   ['The payload', PAYLOAD],
