@@ -53,7 +53,9 @@ function laterAdvice({ firstExpiry, plan }: RestoreSummary, ttlShift = 0): strin
   const now = Date.now() + Math.max(...plan.target.masters.map(({ clockAhead = 0 }) => clockAhead));
   const shift = now - Math.min(written, firstExpiry);
   if (shift <= ttlShift) return '';
-  return `--ttl-shift ${timeText(shift)}${written < firstExpiry ? ', the age of the source, gives them back the time that they had' : ' moves their expiries into the future'}; `;
+  const effect =
+    written < firstExpiry ? ', the age of the source, gives them back the time that they had' : ' moves their expiries into the future';
+  return `--ttl-shift ${timeText(shift)}${effect}; `;
 }
 
 const MINUTE = 60_000;
