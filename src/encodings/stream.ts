@@ -79,7 +79,7 @@ export const SAME_FIELDS = 2;
  */
 export class StreamNode {
   readonly id = new StreamId();
-  /** Fields and values still to come of the entry at hand. */
+  /** The current field or value. */
   readonly element = new Element();
 
   private bytes!: Uint8Array;
@@ -91,7 +91,7 @@ export class StreamNode {
   private masterStart = 0;
   private live = 0;
   private deleted = 0;
-  /** Elements of the entry at hand still to be given, and how many there were. */
+  /** Elements left of the current entry, and how many it has. */
   private left = 0;
   private size = 0;
   private sameFields = false;

@@ -64,7 +64,7 @@ export const DROPPED = 256;
 export const FILTERED = 8192;
 /** The key is in the arena of the batch: it was an integer or compressed in the file. */
 export const KEY_APART = 512;
-/** The key is in memory of its own, which kernels do not reach. */
+/** The key is in separate memory that kernels cannot reach. */
 export const KEY_HELD = 1024;
 /** EXPIRE or HAS_EXPIRE are not what the file says: the modifiers have to be written anew. */
 export const HEAD_EDITED = 2048;

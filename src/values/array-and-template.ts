@@ -8,7 +8,7 @@ import type { TypeRow } from '../rdb/types.js';
 import { readDouble } from './layouts.js';
 
 /*
- * Types of Redis 8.8 and 8.10. No server of these versions was at hand: the layouts are read from the sources (see
+ * Types of Redis 8.8 and 8.10. No server of these versions was available: the layouts are from the sources (see
  * docs/compatibility.md).
  */
 

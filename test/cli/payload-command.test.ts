@@ -149,7 +149,7 @@ describe('what is wrong', () => {
 
   test('bytes behind the value are told', async () => {
     const payload = encodePayload(0, bytes(str('a'), 1, 2, 3), 10);
-    expect(await piped(['check'], payload)).toMatchObject({ code: 0, out: expect.stringContaining('trailing  3 bytes behind the value, which servers pass over\n') as string });
+    expect(await piped(['check'], payload)).toMatchObject({ code: 0, out: expect.stringContaining('trailing  3 bytes after the value, which servers ignore\n') as string });
     expect(await piped(['decode'], payload)).toEqual({ code: 0, out: '{"type":"string","value":"a"}\n', err: 'rdbkit: warning: 3 bytes follow the value before the footer.\n' });
   });
 

@@ -20,7 +20,7 @@ const NOBODY = 'redis://127.0.0.1:1';
 
 describe('wrong usage of rdbkit restore', () => {
   test.each<[string, string[]]>([
-    ['the target is missing: name it behind the sources', [small]],
+    ['the target is missing: name it after the sources', [small]],
     ['the target does not come last', [NOBODY, small]],
     ['there is more than one URL', [small, NOBODY, NOBODY]],
     ['no source given', [NOBODY]],
