@@ -6,16 +6,13 @@ import { contentOf, differences, type FaultData, faultData } from '../support/fa
 import { FaultProxy, randomFrom } from '../support/fault-proxy.js';
 import { TestCluster } from '../support/redis-cluster.js';
 import { RedisNode, until } from '../support/redis-node.js';
-import { missingServer } from '../support/redis-server.js';
 import { strings } from '../support/restore-support.js';
 
-const missing = missingServer();
 const folder = new Folder();
 let data: FaultData;
 let source: string;
 
 beforeAll(async () => {
-  if (missing !== undefined) return;
   data = await faultData(20_000);
   source = folder.file('source.rdb', data.rdb);
 }, 60_000);
@@ -58,7 +55,7 @@ function expectAll({ code, err, summary }: Restored): void {
   expect(summary.keysRestored + summary.keysReplaced).toBe(data.content.size);
 }
 
-describe.skipIf(missing !== undefined)('a cluster', { timeout: 60_000 }, () => {
+describe('a cluster', { timeout: 60_000 }, () => {
   let cluster: TestCluster;
   let joined: RedisNode | undefined;
 
@@ -128,7 +125,7 @@ describe.skipIf(missing !== undefined)('a cluster', { timeout: 60_000 }, () => {
   });
 });
 
-describe.skipIf(missing !== undefined)('a single server', { timeout: 60_000 }, () => {
+describe('a single server', { timeout: 60_000 }, () => {
   let server: RedisNode;
 
   beforeAll(async () => {
