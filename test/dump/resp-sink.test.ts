@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { Kernels } from '../../src/kernels/kernels.js';
 import { TS_CODEC } from '../../src/kernels/codec.js';
 import { Batch } from '../../src/rdb/batch.js';
+import { sourceFile } from '../../src/pipeline/sink.js';
 import { Framer } from '../../src/rdb/framer.js';
 import { parsePayload } from '../../src/rdb/payload.js';
 import { Output } from '../../src/io/output.js';
@@ -55,7 +56,7 @@ async function respOf(file: Uint8Array, codec: Kernels | undefined): Promise<{ b
   const memory = new MemorySink();
   const sink = new CountingSink(new Output(memory, { codec }), { codec, maxPayload: MAX, now: 0 });
   const framer = new Framer({ codec, buffer: codec?.allocate(4 << 20) });
-  sink.fileBegin({ name: 'file', version: 12, vendor: 'redis', typesUpTo: 12, get running() { return framer.running; } });
+  sink.fileBegin(sourceFile({ name: 'file', ofPayloads: false }, framer));
   await feed(framer, sink, [file], new Batch(codec ?? TS_CODEC, 100));
   await sink.end();
   return { bytes: memory.bytes, inRuns: sink.inRuns };
