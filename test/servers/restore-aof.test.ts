@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
@@ -68,6 +68,8 @@ describe(`an AOF restored to ${SERVER}`, async () => {
     const text = folder.file('no.rdb', 'hello, this is no RDB');
     const good = folder.file('good.rdb', rdb('REDIS0009', [key]));
     const aofFolder = folder.at('appendonlydir');
+    mkdirSync(aofFolder);
+    folder.file('appendonlydir/appendonly.aof.manifest', 'file appendonly.aof.2.base.rdb seq 2 type b\n');
     for (const [source, message] of [[text, 'NOT_RDB'], [aofFolder, 'got the folder of an AOF'], [join(aofFolder, 'appendonly.aof.manifest'), 'got the manifest of an AOF']]) {
       const { code, err } = await restore([good, source, url, ...all]);
       expect([code, err, await client.get('there')]).toEqual([3, expect.stringContaining(message), 'before']);
