@@ -1,30 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { blocks } from '../../src/bytes/blocks.js';
-import { ByteBuilder } from '../../src/bytes/builder.js';
-import { lzfDecompress } from '../../src/bytes/lzf.js';
 import { lzfCompress } from '../../src/bytes/lzf-compress.js';
 import { compressed as compressedInBlocks } from '../../src/encode/compressed.js';
-import { Element, LZF } from '../../src/encodings/element.js';
-import { encodePayload } from '../../src/rdb/payload.js';
-import { readString } from '../../src/rdb/string.js';
-import { addBytes } from '../../src/rdb/write-string.js';
-import { missingServer, SERVER, TestServer } from '../support/redis-server.js';
-import { bytes, lzf, noise, str } from '../support/support.js';
-
-/** Texts with much, little and nothing in common; runs of one byte; and the same again from near and far. */
-const plains = fc.oneof(
-  fc.uint8Array({ maxLength: 300 }),
-  fc.array(fc.constantFrom('ab', 'aaa', 'xyz', '{"id":', 'some longer words '), { maxLength: 300 }).map((list) => bytes(list)),
-  fc.tuple(fc.nat(255), fc.integer({ min: 0, max: 20_000 })).map(([byte, size]) => new Uint8Array(size).fill(byte)),
-  fc.tuple(fc.uint8Array({ maxLength: 600 }), fc.constantFrom(0, 1, 31, 32, 33, 7900, 8191, 8192, 8193)).map(([again, between]) => bytes(again, noise(between), again)),
-);
-
-function inflated(packed: Uint8Array, length: number): Uint8Array {
-  const out = new Uint8Array(length);
-  lzfDecompress(packed, 0, packed.length, out, 0, length);
-  return out;
-}
+import { inflated, plains } from '../support/lzf-texts.js';
+import { bytes, lzf } from '../support/support.js';
 
 const compressed = (plain: Uint8Array): Uint8Array => {
   const out = new Uint8Array(plain.length * 2 + 10);
@@ -90,58 +70,5 @@ describe('the LZF compressor', () => {
       }),
       { numRuns: 300 },
     );
-  });
-});
-
-describe('strings are compressed as servers do', () => {
-  const out = new ByteBuilder();
-  const added = (plain: Uint8Array): Uint8Array => {
-    out.clear();
-    addBytes(out, plain, 0, plain.length);
-    return out.view().slice();
-  };
-
-  test('from 21 bytes on, where it saves 4', () => {
-    const text = 'abcdefghijklmnop';
-    expect(added(new Uint8Array(20))).toEqual(str(new Uint8Array(20)));
-    expect(added(new Uint8Array(21))).toEqual(bytes(0xc3, 5, 21, [0, 0, 0xe0, 11, 0]));
-    expect(added(bytes(text, 'ABCDE', 'abcdef'))).toEqual(str(text, 'ABCDE', 'abcdef')); // 24 bytes for 27
-    expect(added(bytes(text, 'ABCDE', 'abcdefg'))).toEqual(bytes(0xc3, 24, 28, 20, text, 'ABCDE', 0xa0, 20)); // 24 for 28
-    expect(added(noise(500))).toEqual(str(noise(500)));
-  });
-
-  test('and come back', () => {
-    fc.assert(
-      fc.property(plains, (plain) => {
-        const packed = added(plain);
-        const element = new Element();
-        expect(readString(packed, 0, packed.length, element)).toBe(packed.length);
-        const size = element.end - element.start;
-        const got = element.kind === LZF ? inflated(packed.subarray(element.start, element.end), element.num) : packed.subarray(element.start, element.end);
-        expect(Buffer.compare(got, plain)).toBe(0);
-        expect(size).toBeLessThanOrEqual(element.kind === LZF ? plain.length - 4 : plain.length);
-      }),
-    );
-  });
-});
-
-const missing = missingServer();
-describe.skipIf(missing !== undefined)(`${SERVER} reads`, () => {
-  test('what is compressed here', { timeout: 60_000 }, async () => {
-    const server = await TestServer.start();
-    try {
-      const out = new ByteBuilder();
-      await fc.assert(
-        fc.asyncProperty(plains, async (plain) => {
-          out.clear();
-          addBytes(out, plain, 0, plain.length);
-          await server.client.call('RESTORE', 'k', '0', Buffer.from(encodePayload(0, out.view(), 9)), 'REPLACE');
-          expect(Buffer.compare((await server.client.getBuffer('k')) ?? Buffer.alloc(0), plain)).toBe(0);
-        }),
-        { numRuns: 300 },
-      );
-    } finally {
-      await server.stop();
-    }
   });
 });

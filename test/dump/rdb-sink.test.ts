@@ -1,15 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { Crc64 } from '../../src/bytes/crc64.js';
-import { crc64Shift } from '../../src/bytes/crc64-shift.js';
 import { TS_CODEC } from '../../src/kernels/codec.js';
 import { RdbFile } from '../../src/dump/rdb-file.js';
 import { RdbSink, type RdbSinkOptions, slotRanges } from '../../src/dump/rdb-sink.js';
 import { keySlot } from '../../src/bytes/crc16.js';
 import { KeySet } from '../../src/values/key-set.js';
-import { dumped, type Feeding, loadable, MemorySink, serverFile, SERVERS } from '../support/dump-support.js';
+import { dumped, type Feeding, MemorySink, serverFile, SERVERS } from '../support/dump-support.js';
 import { Output } from '../../src/io/output.js';
-import { missingServer, TestServer } from '../support/redis-server.js';
 import { bytes, decodeBytes, le, len, rdb, recordsOf, str } from '../support/support.js';
 
 const copy = (rdbs: Uint8Array[], more: Partial<RdbSinkOptions> = {}, feeding: Feeding = {}) =>
@@ -136,33 +133,5 @@ describe('what stands before a key', () => {
     const file = rdb('REDIS0009', [0xfe, 0, 0xfc, le(4e12, 8), 0xf9, 3, 0xfa, str('mvcc-tstamp'), str('1'), 0, str('k'), str('v')]);
     const { lines } = await decodeBytes((await copy([file])).bytes);
     expect(lines).toBe('{"db":0,"key":"k","type":"string","expireAt":4000000000000,"freq":3,"value":"v"}\n');
-  });
-});
-
-test('a CRC-64 with zeros behind it', () => {
-  fc.assert(
-    fc.property(fc.uint8Array({ maxLength: 40 }), fc.nat(3000), (data, zeros) => {
-      const { hi, lo } = new Crc64().update(data).update(new Uint8Array(zeros));
-      expect(crc64Shift(new Crc64().update(data), zeros)).toMatchObject({ hi, lo });
-    }),
-  );
-});
-
-const missing = missingServer();
-
-describe.skipIf(missing !== undefined)('a real server', () => {
-  test('loads the copy, and its digest is that of the original', { timeout: 60_000 }, async () => {
-    const server = await TestServer.start('--enable-debug-command', 'yes');
-    try {
-      for (const name of loadable(await server.target())) {
-        const file = serverFile(name);
-        await server.load(file);
-        const want = await server.client.call('DEBUG', 'DIGEST');
-        await server.load((await copy([file], {}, { chunks: 9000, limit: 2000 })).bytes);
-        expect(await server.client.call('DEBUG', 'DIGEST')).toBe(want);
-      }
-    } finally {
-      await server.stop();
-    }
   });
 });

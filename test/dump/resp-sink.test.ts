@@ -2,16 +2,14 @@ import { describe, expect, test } from 'vitest';
 import { Kernels } from '../../src/kernels/kernels.js';
 import { TS_CODEC } from '../../src/kernels/codec.js';
 import { Batch } from '../../src/rdb/batch.js';
+import { sourceFile } from '../../src/pipeline/sink.js';
 import { Framer } from '../../src/rdb/framer.js';
 import { parsePayload } from '../../src/rdb/payload.js';
 import { Output } from '../../src/io/output.js';
 import { RespSink, type RespSinkOptions } from '../../src/dump/resp-sink.js';
-import { parseTarget, releaseNumber } from '../../src/values/targets.js';
-import { differences } from '../support/compare.js';
-import { dumped, type Feeding, loadable, MemorySink, serverFile, SERVERS } from '../support/dump-support.js';
-import { missingServer, TestServer } from '../support/redis-server.js';
-import { serverTruth } from '../support/server-truth.js';
-import { bytes, decodeBytes, f64, feed, le, len, rdb, str } from '../support/support.js';
+import { parseTarget } from '../../src/values/targets.js';
+import { dumped, type Feeding, MemorySink, serverFile, SERVERS } from '../support/dump-support.js';
+import { bytes, f64, feed, le, len, rdb, str } from '../support/support.js';
 
 const MAX = 512 << 20;
 const resp = (rdbs: Uint8Array[], more: Partial<RespSinkOptions> = {}, feeding: Feeding = {}) =>
@@ -58,7 +56,7 @@ async function respOf(file: Uint8Array, codec: Kernels | undefined): Promise<{ b
   const memory = new MemorySink();
   const sink = new CountingSink(new Output(memory, { codec }), { codec, maxPayload: MAX, now: 0 });
   const framer = new Framer({ codec, buffer: codec?.allocate(4 << 20) });
-  sink.fileBegin({ name: 'file', version: 12, vendor: 'redis', typesUpTo: 12, get running() { return framer.running; } });
+  sink.fileBegin(sourceFile({ name: 'file', ofPayloads: false }, framer));
   await feed(framer, sink, [file], new Batch(codec ?? TS_CODEC, 100));
   await sink.end();
   return { bytes: memory.bytes, inRuns: sink.inRuns };
@@ -158,50 +156,5 @@ describe('commands for values that are too large', () => {
     const { bytes: out, problems } = await resp([serverFile('redis-7.4.1-modules')], { maxPayload: 1 });
     expect(problems.filter(({ reason }) => reason.includes('no commands make a value of the type module')).length).toBeGreaterThan(0);
     expect(commands(out).every(([name]) => name !== 'RESTORE')).toBe(true);
-  });
-});
-
-interface Stream {
-  key: string;
-  value: { entries: unknown; lastId: string; groups: { name: string; lastId: string; pending: unknown; consumers: { name: string }[] }[] };
-}
-
-const isStream = (line: string): boolean => line.includes('"type":"stream"');
-const others = (lines: string): string => lines.split('\n').filter((line) => !isStream(line)).join('\n');
-
-/** Entries, and groups with all that is pending; not the times at which consumers were seen. */
-function streams(lines: string): unknown {
-  const all = lines.split('\n').filter(isStream).map((line) => JSON.parse(line) as Stream);
-  return all.sort((a, b) => (a.key < b.key ? -1 : 1)).map(({ key, value: { entries, groups, lastId } }) => {
-    return [key, entries, lastId, groups.map((group) => [group.name, group.lastId, group.pending, group.consumers.map(({ name }) => name)])];
-  });
-}
-
-const missing = missingServer();
-
-describe.skipIf(missing !== undefined)('a real server', () => {
-  test.each([['RESTORE', MAX], ['plain commands', 1]])('takes %s, and has what it had from the file', { timeout: 60_000 }, async (_, maxPayload) => {
-    const server = await TestServer.start('--enable-debug-command', 'yes');
-    try {
-      const own = await server.target();
-      const target = releaseNumber(own) < 602 ? own : undefined; // consumers without pending entries are made by a command of 6.2
-      for (const name of loadable(own)) {
-        const file = serverFile(name);
-        await server.load(file);
-        const want = await server.client.call('DEBUG', 'DIGEST');
-        const truth = await serverTruth(server.client, [0, 1, 2, 15]);
-        await server.client.flushall();
-        const { bytes: out, problems } = await resp([file], { maxPayload, target }, { chunks: 9000, limit: 2000 });
-        expect(problems).toEqual([]);
-        expect(server.pipe(out)).toMatch(/^errors: 0, replies: \d+$/);
-        const after = await serverTruth(server.client, [0, 1, 2, 15]);
-        expect(differences(others(truth), others(after))).toEqual([]);
-        expect(streams(after)).toEqual(streams(truth));
-        // ZADD makes 0 of -0 in a small sorted set, RESTORE does not
-        if (maxPayload > 1 || !/[:,"]-0[,}]/.test((await decodeBytes(file)).lines)) expect(await server.client.call('DEBUG', 'DIGEST')).toBe(want);
-      }
-    } finally {
-      await server.stop();
-    }
   });
 });

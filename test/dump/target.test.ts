@@ -6,8 +6,6 @@ import { parseTarget } from '../../src/values/targets.js';
 import { Folder, lines, rdbkit } from '../support/cli-support.js';
 import { differences } from '../support/compare.js';
 import { serverFile, SERVERS } from '../support/dump-support.js';
-import { missingServer, TestServer } from '../support/redis-server.js';
-import { serverTruth } from '../support/server-truth.js';
 import { bytes, decodeBytes, le, len, rdb, str } from '../support/support.js';
 
 const folder = new Folder();
@@ -90,26 +88,6 @@ test('a value over a mebibyte is put in another encoding, too', async () => {
   const { code, file } = await dumped(source, '3.2');
   expect(code).toBe(0);
   expect(differences((await decodeBytes(file)).lines, (await decodeBytes(new Uint8Array(readFileSync(source)))).lines)).toEqual([]);
-});
-
-const missing = missingServer();
-
-describe.skipIf(missing !== undefined)('a real server', () => {
-  test('loads what was written for it', { timeout: 60_000 }, async () => {
-    const server = await TestServer.start('--enable-debug-command', 'yes');
-    try {
-      for (const name of ['redis-7.2.6', 'redis-8.0.6', 'valkey-8.1.1', 'valkey-9.1.2']) {
-        const { release, vendor } = await server.target();
-        const { file } = await dumped(fixture(name), `${vendor}-${release}`, '--allow-loss');
-        await server.load(file);
-        const truth = await serverTruth(server.client, [0, 1, 2, 15]);
-        expect(differences(truth, (await decodeBytes(file)).lines)).toEqual([]);
-        expect(truth.split('\n').length).toBeGreaterThan(200);
-      }
-    } finally {
-      await server.stop();
-    }
-  });
 });
 
 test('aux fields of the file are kept, and scripts among them', async () => {

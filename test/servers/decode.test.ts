@@ -1,12 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { differences } from '../support/compare.js';
-import { missingServer, SERVER, TestServer } from '../support/redis-server.js';
+import { SERVER, TestServer } from '../support/redis-server.js';
 import { serverTruth } from '../support/server-truth.js';
 import { decodeBytes } from '../support/support.js';
-
-const missing = missingServer();
-if (missing !== undefined) process.stderr.write(`skipping the tests with a real server: ${missing}\n`);
 
 /** Bytes at the borders of the encodings: small and large integers, texts, binary, empty, compressible. */
 const bytes = fc.oneof(
@@ -74,7 +71,7 @@ const CONFIGS: Readonly<Record<string, readonly string[]>> = {
   'large packed encodings, LFU': ['--hash-max-listpack-value', '4096', '--zset-max-listpack-value', '4096', '--list-max-listpack-size', '-5', '--maxmemory', '1gb', '--maxmemory-policy', 'allkeys-lfu'],
 };
 
-describe.skipIf(missing !== undefined)(`what ${SERVER} saved is what it answers`, () => {
+describe(`what ${SERVER} saved is what it answers`, () => {
   for (const [name, config] of Object.entries(CONFIGS)) {
     test(name, { timeout: 120_000 }, async () => {
       const server = await TestServer.start(...config);

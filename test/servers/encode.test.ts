@@ -3,11 +3,10 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { encodeLines, typesOf } from '../support/encode-support.js';
-import { missingServer, TestServer } from '../support/redis-server.js';
+import { TestServer } from '../support/redis-server.js';
 import { decodeBytes, noise } from '../support/support.js';
 
 const TIMEOUT = 60_000;
-const missing = missingServer();
 
 /** Written by hand: what no server wrote so. */
 const HAND = `${[
@@ -66,7 +65,7 @@ async function held({ client }: TestServer): Promise<Map<string, string>> {
   return found;
 }
 
-describe.skipIf(missing !== undefined)('a real server', () => {
+describe('a real server', () => {
   test('finds in what was decoded and encoded again what it finds in the file', { timeout: TIMEOUT }, async () => {
     const file = new Uint8Array(readFileSync(join(import.meta.dirname, '../../fixtures/servers/redis-7.0.15.rdb')));
     const { rdb } = await encodeLines((await decodeBytes(file, { meta: true })).lines);

@@ -5,17 +5,15 @@ import { encodePayload } from '../../src/rdb/payload.js';
 import { acceptsVersion, type Target } from '../../src/values/targets.js';
 import { rdbkit } from '../support/cli-support.js';
 import { SERVERS } from '../support/dump-support.js';
-import { missingServer, SERVER, TestServer } from '../support/redis-server.js';
+import { SERVER, TestServer } from '../support/redis-server.js';
 import { bytes, str } from '../support/support.js';
-
-const missing = missingServer();
 
 interface Report {
   key: string;
   servers: string[];
 }
 
-describe.skipIf(missing !== undefined)(`RESTORE of ${SERVER}`, () => {
+describe(`RESTORE of ${SERVER}`, () => {
   let server: TestServer;
   let target: Target;
 

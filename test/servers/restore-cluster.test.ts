@@ -3,10 +3,10 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { FIXTURE, Folder } from '../support/cli-support.js';
 import { TestCluster } from '../support/redis-cluster.js';
 import type { RedisNode } from '../support/redis-node.js';
-import { missingServer, SERVER, TestServer } from '../support/redis-server.js';
+import { SERVER, TestServer } from '../support/redis-server.js';
 import { report, restore, strings } from '../support/restore-support.js';
 
-describe.skipIf(missingServer() !== undefined)(`rdbkit restore to a cluster of ${SERVER}`, () => {
+describe(`rdbkit restore to a cluster of ${SERVER}`, () => {
   const folder = new Folder();
   const DEBUG = ['--enable-debug-command', 'yes', '--sanitize-dump-payload', 'no'];
   let cluster: TestCluster;

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { Folder, rdbkit } from '../support/cli-support.js';
+import { Folder } from '../support/cli-support.js';
 import { TestCluster } from '../support/redis-cluster.js';
-import { missingServer, SERVER, TestServer } from '../support/redis-server.js';
+import { SERVER, TestServer } from '../support/redis-server.js';
 import { report, restore, urlOf } from '../support/restore-support.js';
 import { rdb, str } from '../support/support.js';
 
@@ -17,7 +17,7 @@ const other = folder.file('other.rdb', rdb('REDIS0010', [...library(code('one', 
 
 const KEY_FILTERS = [['--prefix', 'user:'], ['--not-prefix', 'x'], ['--match', 'user*'], ['--not-match', 'x'], ['--regex', '^user'], ['--not-regex', 'x'], ['--type', 'string'], ['--not-type', 'hash'], ['--slot', '0-16383'], ['--ttl', 'none'], ['--min-size', '1'], ['--max-size', '1mb'], ['--limit', '1']];
 
-describe.skipIf(missingServer() !== undefined)(`function libraries and ${SERVER}`, () => {
+describe(`function libraries and ${SERVER}`, () => {
   let server: TestServer;
   let url: string;
 
@@ -134,7 +134,7 @@ describe.skipIf(missingServer() !== undefined)(`function libraries and ${SERVER}
   });
 });
 
-describe.skipIf(missingServer() !== undefined)('function libraries and a cluster', () => {
+describe('function libraries and a cluster', () => {
   let cluster: TestCluster;
   beforeAll(async () => {
     cluster = await TestCluster.start();
@@ -155,30 +155,5 @@ describe.skipIf(missingServer() !== undefined)('function libraries and a cluster
     const { functions } = await report([two, first.url, '--on-conflict', 'replace']);
     expect(functions).toMatchObject([{ name: 'one', outcome: 'differs', servers: expect.arrayContaining(servers) as unknown }, { name: 'two', outcome: 'same' }]);
     for (const { client } of await cluster.masters()) expect(await client.call('FCALL', 'one_f', '0')).toBe(1);
-  });
-});
-
-describe('dump', () => {
-  const functionsOf = async (file: string): Promise<number> => (await rdbkit(['decode', file, '--meta'])).out.split('\n').filter((line) => line.startsWith('{"type":"function"')).length;
-
-  test.each(KEY_FILTERS)('writes no function libraries where %s %s chooses keys', async (...filter) => {
-    const out = folder.at('some.rdb');
-    const { err } = await rdbkit(['dump', two, '--format', 'rdb', '-o', out, ...filter]);
-    expect(err).toContain('rdbkit: function libraries: "one", "two" left out, since only some keys are chosen (--functions takes them along)\n');
-    expect(await functionsOf(out)).toBe(0);
-    expect((await rdbkit(['dump', two, '--format', 'rdb', '-o', out, ...filter, '--functions'])).err).toContain('function libraries: "one", "two" written\n');
-    expect(await functionsOf(out)).toBe(2);
-  });
-
-  test('says what became of each', async () => {
-    const out = folder.at('all.rdb');
-    const argv = ['dump', two, two, other, '--format', 'rdb', '-o', out, '--on-conflict', 'first'];
-    const { err } = await rdbkit([...argv, '--json']);
-    expect(JSON.parse(err)).toMatchObject({ functions: [{ name: 'one', outcome: 'written' }, { name: 'two', outcome: 'written' }, { file: other, name: 'one', outcome: 'kept' }] });
-    expect((await rdbkit(['dump', two, '--format', 'resp', '--no-functions'])).out).not.toContain('FUNCTION');
-    expect((await rdbkit(['dump', two, '--format', 'resp', '--prefix', 'user:'])).out).not.toContain('FUNCTION');
-    expect((await rdbkit(['dump', two, '--format', 'resp', '--db', '0'])).out).toContain('FUNCTION');
-    const usage = await rdbkit(['dump', two, '--format', 'payload', '--functions']);
-    expect([usage.code, usage.err]).toEqual([2, expect.stringContaining('--functions is for --format rdb and resp')]);
   });
 });

@@ -6,17 +6,14 @@ import { buildPackage, collect, type Ended, Folder } from '../support/cli-suppor
 import { contentOf, differences, type FaultData, faultData } from '../support/fault-data.js';
 import { randomFrom } from '../support/fault-proxy.js';
 import { RedisNode, until } from '../support/redis-node.js';
-import { missingServer } from '../support/redis-server.js';
 import { callsOf } from '../support/restore-support.js';
 
-const missing = missingServer();
 const folder = new Folder();
 let bin: string;
 let data: FaultData;
 let source: string;
 
 beforeAll(async () => {
-  if (missing !== undefined) return;
   bin = buildPackage(folder);
   data = await faultData(6000, false);
   source = folder.file('source.rdb', data.rdb);
@@ -53,7 +50,7 @@ const summaryOf = ({ err }: Ended): Summary => JSON.parse(err.trim().split('\n')
 const LIFE = 300;
 const ROUNDS = 27;
 
-describe.skipIf(missing !== undefined)('a restore that is killed and started again', { timeout: 120_000 }, () => {
+describe('a restore that is killed and started again', { timeout: 120_000 }, () => {
   test.concurrent.each(['replace', 'error'])(`${ROUNDS} times at random moments: --on-conflict %s`, async (conflict) => {
     const server = await RedisNode.start();
     const checkpoint = folder.at(`${conflict}.json`);
@@ -94,7 +91,7 @@ describe.skipIf(missing !== undefined)('a restore that is killed and started aga
   });
 });
 
-describe.skipIf(missing !== undefined)('a checkpoint', { timeout: 60_000 }, () => {
+describe('a checkpoint', { timeout: 60_000 }, () => {
   let server: RedisNode;
   let other: RedisNode;
   const checkpoint = folder.at('checkpoint.json');

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { Folder, lines, rdbkit } from '../support/cli-support.js';
-import { missingServer, SERVER, TestServer } from '../support/redis-server.js';
+import { SERVER, TestServer } from '../support/redis-server.js';
 import { digestOf, report, restore, strings, urlOf } from '../support/restore-support.js';
 
 const DEBUG = ['--enable-debug-command', 'yes', '--sanitize-dump-payload', 'no', '--rdbcompression', 'no'];
@@ -24,7 +24,7 @@ const FILL = `
 `;
 const KEYS = ['hash', 'list', 'set', 'stream', 'string', 'zset'];
 
-describe.skipIf(missingServer() !== undefined)(`rdbkit restore of large values to ${SERVER}`, () => {
+describe(`rdbkit restore of large values to ${SERVER}`, () => {
   const folder = new Folder();
   let server: TestServer;
   let judge: TestServer;

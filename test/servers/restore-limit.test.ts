@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { Folder } from '../support/cli-support.js';
-import { missingServer, TestServer } from '../support/redis-server.js';
+import { TestServer } from '../support/redis-server.js';
 import { report, strings, urlOf } from '../support/restore-support.js';
 import { listpack, le, rdb, str } from '../support/support.js';
 
-describe.skipIf(missingServer() !== undefined)('--limit counts the keys that the target took', () => {
+describe('--limit counts the keys that the target took', () => {
   const folder = new Folder();
   let server: TestServer;
   let url: string;

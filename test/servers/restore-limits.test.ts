@@ -4,7 +4,7 @@ import { Folder, lines } from '../support/cli-support.js';
 import { LimitProxy } from '../support/limit-proxy.js';
 import { TestCluster } from '../support/redis-cluster.js';
 import { RedisNode } from '../support/redis-node.js';
-import { missingServer, TestServer } from '../support/redis-server.js';
+import { TestServer } from '../support/redis-server.js';
 import { portOf, report, restore, urlOf } from '../support/restore-support.js';
 import { rdb, str } from '../support/support.js';
 
@@ -34,7 +34,7 @@ const FILL_BATCHES = `
   for i = ${SMALL} + 1, ${SMALL} * 2 do redis.call('SET', 'small:' .. i, 'value ' .. i) end
 `;
 
-describe.skipIf(missingServer() !== undefined)('values over a limit of the server', { timeout: 60_000 }, () => {
+describe('values over a limit of the server', { timeout: 60_000 }, () => {
   const folder = new Folder();
   const DEBUG = ['--enable-debug-command', 'yes'];
   let judge: TestServer;
@@ -165,7 +165,7 @@ describe.skipIf(missingServer() !== undefined)('values over a limit of the serve
   });
 });
 
-describe.skipIf(missingServer() !== undefined)('a server that takes no more clients', () => {
+describe('a server that takes no more clients', () => {
   test('what it says is shown', async () => {
     const server = await TestServer.start('--maxclients', '1');
     const folder = new Folder();

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { Folder, rdbkit } from '../support/cli-support.js';
-import { missingServer, SERVER, TestServer } from '../support/redis-server.js';
+import { SERVER, TestServer } from '../support/redis-server.js';
 import { callsOf, report, restore, strings, urlOf } from '../support/restore-support.js';
 
 const folder = new Folder();
@@ -21,7 +21,7 @@ async function lines(): Promise<string> {
   return folder.file('lines.jsonl', out + out.split('\n')[0] + '\n');
 }
 
-describe.skipIf(missingServer() !== undefined)(`keys that meet in a database of ${SERVER}`, () => {
+describe(`keys that meet in a database of ${SERVER}`, () => {
   let server: TestServer;
 
   beforeAll(async () => {

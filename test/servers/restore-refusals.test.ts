@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { Folder, lines } from '../support/cli-support.js';
-import { missingServer, TestServer } from '../support/redis-server.js';
+import { TestServer } from '../support/redis-server.js';
 import { report, restore, strings, urlOf } from '../support/restore-support.js';
 import { listpack, rdb, str } from '../support/support.js';
 
@@ -9,7 +9,7 @@ import { listpack, rdb, str } from '../support/support.js';
 const sets = (count: number): Uint8Array => rdb('REDIS0011', Array.from({ length: count }, (_, i) => [20, str(`key-${i}`), str(listpack(['x'.repeat(60), `${i}`]))]));
 const many = (count: number, db = 0): Record<string, string> => Object.fromEntries(Array.from({ length: count }, (_, i) => [`${db}:key-${i}`, `${i}`]));
 
-describe.skipIf(missingServer() !== undefined)('keys that are refused for the same reason', () => {
+describe('keys that are refused for the same reason', () => {
   const folder = new Folder();
   let server: TestServer;
   let url: string;

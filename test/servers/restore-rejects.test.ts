@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { Folder, lines, rdbkit } from '../support/cli-support.js';
-import { missingServer, SERVER, TestServer } from '../support/redis-server.js';
+import { SERVER, TestServer } from '../support/redis-server.js';
 import { digestOf, expiry, report, restore, urlOf } from '../support/restore-support.js';
 import { be, le, len, type Part, rdb, str } from '../support/support.js';
 
@@ -35,7 +35,7 @@ const moduleValue: Part = [0x81, be(0xb5eb2dffffddb401n, 8), 5, BIG, 5, BIG, 0];
 /** Of hashes whose fields expire: least expiry, fields with their own, relative to that and 1 more (0 for none). */
 const expiring: Part = [24, str('expiring'), le(9e12, 8), len(3), 0, str('a'), BIG, 1, str('f'), BIG, 0, str('z'), str('last')];
 
-describe.skipIf(missingServer() !== undefined)(`payloads over a mebibyte in --rejects, of ${SERVER}`, () => {
+describe(`payloads over a mebibyte in --rejects, of ${SERVER}`, () => {
   const folder = new Folder();
   const path = folder.at('rejects.jsonl');
   let server: TestServer;
@@ -130,7 +130,7 @@ describe.skipIf(missingServer() !== undefined)(`payloads over a mebibyte in --re
   });
 });
 
-describe.skipIf(missingServer() !== undefined)(`what KeyDB says of keys, restored to ${SERVER}`, () => {
+describe(`what KeyDB says of keys, restored to ${SERVER}`, () => {
   const folder = new Folder();
   let server: TestServer;
   const aux = (name: string, value: string): Part => [0xfa, str(name), str(value)];

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { Folder } from '../support/cli-support.js';
 import { FakeServer, OK, USUAL } from '../support/fake-server.js';
 import { RedisNode } from '../support/redis-node.js';
-import { missingServer, SERVER, TestServer } from '../support/redis-server.js';
+import { SERVER, TestServer } from '../support/redis-server.js';
 import { type Report, report, restore, strings, urlOf } from '../support/restore-support.js';
 
 const folder = new Folder();
@@ -16,7 +16,7 @@ const mixed = folder.file('mixed.rdb', strings({ ...row('k', 50), large: LARGE, 
 /** Keys that a summary says are there by it. */
 const written = ({ keysReplaced = 0, keysRestored = 0 }: Partial<Report>): number => keysRestored + keysReplaced;
 
-describe.skipIf(missingServer() !== undefined)(`one command refused by ${SERVER}`, () => {
+describe(`one command refused by ${SERVER}`, () => {
   let server: TestServer;
 
   beforeAll(async () => {
@@ -114,7 +114,7 @@ describe('replies of which some never come', () => {
   });
 });
 
-describe.skipIf(missingServer() !== undefined)('a server before 3.0, whose RESTORE does not replace', () => {
+describe('a server before 3.0, whose RESTORE does not replace', () => {
   test('DEL that is refused is the reason, and other keys are restored', async () => {
     const node = await RedisNode.start('--rename-command', 'DEL', '""');
     try {

@@ -3,7 +3,7 @@ import { Redis } from 'ioredis';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { FIXTURE, Folder } from '../support/cli-support.js';
 import { until } from '../support/redis-node.js';
-import { freePort, missingServer, SERVER, TestServer } from '../support/redis-server.js';
+import { freePort, SERVER, TestServer } from '../support/redis-server.js';
 import { portOf, report, restore, strings } from '../support/restore-support.js';
 
 /** Who is asked may not be there at first. */
@@ -22,7 +22,7 @@ async function startSentinel(folder: Folder, master: TestServer, more: readonly 
   return { sentinel, asked, port };
 }
 
-describe.skipIf(missingServer() !== undefined)(`rdbkit restore to sentinels of ${SERVER}`, () => {
+describe(`rdbkit restore to sentinels of ${SERVER}`, () => {
   const folder = new Folder();
   let master: TestServer;
   let replica: TestServer;
@@ -97,7 +97,7 @@ describe.skipIf(missingServer() !== undefined)(`rdbkit restore to sentinels of $
   });
 });
 
-describe.skipIf(missingServer() !== undefined)(`sentinels of ${SERVER} with a password`, () => {
+describe(`sentinels of ${SERVER} with a password`, () => {
   const folder = new Folder();
   const small = folder.file('small.rdb', strings({ a: '1', b: '2' }));
   const password = folder.file('password', 's3cret\n');

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { FIXTURE, Folder } from '../support/cli-support.js';
-import { freePort, missingServer, SERVER, TestServer } from '../support/redis-server.js';
+import { freePort, SERVER, TestServer } from '../support/redis-server.js';
 import { portOf, report, restore, strings, urlOf } from '../support/restore-support.js';
 
 const folder = new Folder();
@@ -25,7 +25,7 @@ function authority(name: string): void {
 
 const supportsTls = (): boolean => !execFileSync(SERVER, ['--version'], { encoding: 'utf8' }).includes('no-tls');
 
-describe.skipIf(missingServer() !== undefined || !supportsTls())(`TLS to ${SERVER}`, () => {
+describe.skipIf(!supportsTls())(`TLS to ${SERVER}`, () => {
   let server: TestServer;
   let strict: TestServer;
   let url: string;
@@ -96,7 +96,7 @@ const LEAST = ['on', '>s3cret', '~*', '-@all', '+info', '+select', '+restore'];
 const CONFLICT = ['+exists'];
 const COMMANDS = ['+set', '+append', '+rpush', '+sadd', '+zadd', '+hmset', '+xadd', '+xsetid', '+xgroup', '+xclaim', '+del', '+rename', '+renamenx', '+exists', '+pexpireat'];
 
-describe.skipIf(missingServer() !== undefined)(`users of ${SERVER}`, () => {
+describe(`users of ${SERVER}`, () => {
   let server: TestServer;
   const url = (login: string): string => urlOf(server).replace('://', `://${login}@`);
   const small = folder.file('small.rdb', strings({ a: '1', b: '2', '1:c': '3' }));

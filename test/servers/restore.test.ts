@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { Folder, lines, rdbkit } from '../support/cli-support.js';
 import { SERVERS } from '../support/dump-support.js';
-import { missingServer, SERVER, TestServer } from '../support/redis-server.js';
+import { SERVER, TestServer } from '../support/redis-server.js';
 import { callsOf, digestOf, expiry, report, restore, serverPath, strings, terminal, urlOf } from '../support/restore-support.js';
 import { rdb, str } from '../support/support.js';
 
@@ -10,7 +10,7 @@ const DEBUG = ['--enable-debug-command', 'yes', '--sanitize-dump-payload', 'no']
 const FIXTURE = serverPath('redis-7.0.15');
 const YEARS = 10 * 365 * 86_400_000;
 
-describe.skipIf(missingServer() !== undefined)(`rdbkit restore to ${SERVER}`, () => {
+describe(`rdbkit restore to ${SERVER}`, () => {
   const folder = new Folder();
   let server: TestServer;
   /** The one that loads files itself. */

@@ -6,13 +6,10 @@ import type { Target } from '../../src/values/targets.js';
 import { Transcoder } from '../../src/values/transcode.js';
 import { differences } from '../support/compare.js';
 import { serverFile, SERVERS } from '../support/dump-support.js';
-import { missingServer, SERVER, TestServer } from '../support/redis-server.js';
+import { SERVER, TestServer } from '../support/redis-server.js';
 import { serverTruth } from '../support/server-truth.js';
 import { bytes, decodeBytes, le, len, listpack, type Packable, type Part, rdb, str } from '../support/support.js';
 import { framesOf } from '../support/transcode-support.js';
-
-const missing = missingServer();
-if (missing !== undefined) process.stderr.write(`skipping the transcoding for a real server: ${missing}\n`);
 
 interface Line {
   type?: string;
@@ -66,7 +63,7 @@ async function restored(server: TestServer, target: Target, frames: Iterable<Fra
   return { reasons, outcomes };
 }
 
-describe.skipIf(missing !== undefined)(`${SERVER} restores what is transcoded for it`, () => {
+describe(`${SERVER} restores what is transcoded for it`, () => {
   const withServer = async (run: (server: TestServer, target: Target) => Promise<void>): Promise<void> => {
     const server = await TestServer.start('--sanitize-dump-payload', 'yes', '--proto-max-bulk-len', '1gb');
     try {

@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { TS_CODEC } from '../../src/kernels/codec.js';
 import { Kernels } from '../../src/kernels/kernels.js';
 import { editsOf } from '../../src/pipeline/passes.js';
+import { sourceFile } from '../../src/pipeline/sink.js';
 import { Batch } from '../../src/rdb/batch.js';
 import { Framer } from '../../src/rdb/framer.js';
 import type { ByteSink } from '../../src/io/byte-sink.js';
@@ -74,18 +75,7 @@ export async function dumped(
   const sink = make(new Output(to, { codec: kernels }), { codec: kernels, onProblem: (problem) => void problems.push(problem) }, to);
   for (const [i, rdb] of rdbs.entries()) {
     const framer = new Framer({ limit, codec: kernels, buffer: kernels?.allocate(1 << 22), meta: true });
-    sink.fileBegin({
-      name: `file-${i}`,
-      get version() {
-        return framer.version;
-      },
-      get vendor() {
-        return framer.vendor;
-      },
-      get typesUpTo() {
-        return framer.typesUpTo;
-      },
-    });
+    sink.fileBegin(sourceFile({ name: `file-${i}`, ofPayloads: false }, framer));
     await feed(framer, sink, cut(rdb, [chunks ?? rdb.length]), new Batch(kernels ?? TS_CODEC), editsOf(sink['options']));
     framer.finish();
   }

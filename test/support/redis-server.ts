@@ -9,14 +9,6 @@ import { parseTarget, type Target } from '../../src/values/targets.js';
 /** The server under test: `redis-server` on PATH, or what REDIS_SERVER names (any Redis or Valkey). */
 export const SERVER = process.env.REDIS_SERVER ?? 'redis-server';
 
-/** What is missing for tests with a real server, or undefined. In CI the server must be there. */
-export function missingServer(): string | undefined {
-  const { status } = spawnSync(SERVER, ['--version']);
-  if (status === 0) return undefined;
-  if (process.env.CI !== undefined) throw new Error(`CI needs ${SERVER}: apt-get install redis-server`);
-  return `no ${SERVER} on this machine: apt-get install redis-server`;
-}
-
 /** Options by pairs of name and value, as servers before 7.0 know them. */
 function olderOptions(options: readonly string[]): string[] {
   const known: string[] = [];

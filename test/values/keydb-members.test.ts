@@ -1,9 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, describe, expect, test } from 'vitest';
 import { Folder, rdbkit } from '../support/cli-support.js';
-import { missingServer, SERVER, TestServer } from '../support/redis-server.js';
 import { type Part, rdb, str } from '../support/support.js';
 
 const folder = new Folder();
@@ -57,20 +56,5 @@ describe('dump', () => {
   test('an RDB keeps them', async () => {
     expect(await summary('dump', MANY, '--format', 'rdb')).toMatchObject({ exitCode: 0, memberExpiriesLost: 0 });
     expect(readFileSync(folder.at('out'), 'latin1').match(/keydb-subexpire-key/g)).toHaveLength(4);
-  });
-});
-
-describe.skipIf(missingServer() !== undefined)(`restore to ${SERVER}`, () => {
-  let server: TestServer;
-  beforeAll(async () => void (server = await TestServer.start()));
-  afterAll(() => server.stop());
-
-  test.each([['--dry-run'], ['--quiet']])('tells once a file how many are not kept: %s', async (option) => {
-    const argv = ['restore', MANY, `redis://127.0.0.1:${server.client.options.port}`, option];
-    const { code, err } = await rdbkit([...argv, '--on-conflict', 'replace']);
-    expect(code).toBe(1);
-    expect(err.match(/NOT_RESTORED.*/g)).toEqual([`NOT_RESTORED: ${MANY}: 4 member expiries of KeyDB are not kept: there is no place for them.`]);
-    const object = JSON.parse((await rdbkit(['restore', MANY, argv[2], '--dry-run', '--json', '--on-conflict', 'replace'])).err) as object;
-    expect(object).toMatchObject({ memberExpiriesLost: 4, notKeys: 4 });
   });
 });
