@@ -2,13 +2,13 @@ import { join } from 'node:path';
 import { readFileSync } from 'node:fs';
 import { afterAll, expect, test } from 'vitest';
 import { Crc64 } from '../src/bytes/crc64.js';
-import { type Checkpoint, readCheckpoint, sourceIdentity } from '../src/restore/checkpoint-file.js';
+import { type Checkpoint, readCheckpoint, sourceIdentity } from '../src/restore/checkpoint.js';
 import { RestoreCheckpoints } from '../src/restore/checkpoints.js';
 import { laneOf } from '../src/restore/source-progress.js';
 import { writeCrc } from '../src/rdb/payload.js';
 import type { Servers } from '../src/redis/servers.js';
 import { parseServerUrl } from '../src/redis/url.js';
-import { Ledger } from '../src/restore/ledger.js';
+import { Ledger } from '../src/restore/outcomes.js';
 import { Folder } from './cli-support.js';
 
 const folder = new Folder();

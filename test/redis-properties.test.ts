@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test, vi } from 'vitest';
-import { Batch, type Delivery } from '../src/redis/batch.js';
+import { Batch, type Delivery } from '../src/restore/command-batch.js';
 import { commandArgs, commandEnd, commandsOf, encodeCommand, restoredBy, withElapsed } from '../src/redis/commands.js';
-import { Custody } from '../src/redis/custody.js';
+import { Custody } from '../src/restore/server-identity.js';
 import { redirection, refusalOf } from '../src/redis/refusals.js';
 import { ERROR, INTEGER, NO_REPLY, OK, ReplyReader } from '../src/redis/replies.js';
 import { addressText, parseAddress, parseServerUrl } from '../src/redis/url.js';

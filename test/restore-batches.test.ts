@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { TS_CODEC } from '../src/kernels/codec.js';
-import type { Bulk } from '../src/redis/bulk.js';
-import type { Link } from '../src/redis/link.js';
+import type { Bulk } from '../src/restore/delivery.js';
+import type { Link } from '../src/restore/delivery-connection.js';
 import { ServerClock } from '../src/redis/server-clock.js';
 import { Pace } from '../src/restore/rate-limit.js';
 import { BATCH_BYTES, batchBuffers, RestoreBatches } from '../src/restore/batches.js';

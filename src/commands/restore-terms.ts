@@ -5,7 +5,7 @@ export { type Address, addressText, isServerUrl, parseAddress, parseServerUrl, t
 export type { Login } from '../redis/sentinels.js';
 export { ServerError, type ServerErrorCode } from '../redis/errors.js';
 export { slotRanges } from '../dump/rdb-sink.js';
-export { OUTCOMES, type RestoreCounts } from '../restore/ledger.js';
-export { CheckpointError } from '../restore/checkpoint-file.js';
+export { OUTCOMES, type RestoreCounts } from '../restore/outcomes.js';
+export { CheckpointError } from '../restore/checkpoint.js';
 
 export const RESTORE_CONFLICTS = ['error', 'skip', 'replace'] as const satisfies readonly RestoreConflict[];

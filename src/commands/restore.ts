@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs';
-import { Bulk } from '../redis/bulk.js';
+import { Bulk } from '../restore/delivery.js';
 import type { Access } from '../redis/connect.js';
-import type { CustodyState } from '../redis/custody.js';
+import type { CustodyState } from '../restore/server-identity.js';
 import { ServerError } from '../redis/errors.js';
 import { Servers } from '../redis/servers.js';
 import { RejectsFile } from '../restore/rejects-file.js';
@@ -15,7 +15,7 @@ import { mayMeet } from '../pipeline/meeting.js';
 import { checkKept, RestoreCheckpoints } from '../restore/checkpoints.js';
 import { discard, type Lane, laneOf, rewind } from '../restore/source-progress.js';
 import { type RestoreOptions, WINDOW } from '../restore/options.js';
-import { Pass } from '../restore/pass.js';
+import { Pass } from '../restore/round.js';
 import { checkDatabase, flushTarget, keysThere, libraryConflict, type Plan, planOf } from '../restore/plan.js';
 import { type RestoreEnd, restoreSummary, type RestoreSummary } from '../restore/summary.js';
 import { Tally } from '../restore/tally.js';

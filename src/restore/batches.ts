@@ -1,7 +1,7 @@
 import type { Codec } from '../kernels/codec.js';
-import { Batch, type Delivery } from '../redis/batch.js';
-import type { Bulk } from '../redis/bulk.js';
-import type { Link } from '../redis/link.js';
+import { Batch, type Delivery } from './command-batch.js';
+import type { Bulk } from './delivery.js';
+import type { Link } from './delivery-connection.js';
 import { hasReplace, type Target } from '../values/targets.js';
 import type { Pace } from './rate-limit.js';
 import type { RestoreConflict } from './progress.js';

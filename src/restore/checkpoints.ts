@@ -1,5 +1,5 @@
 import type { Servers } from '../redis/servers.js';
-import { type Checkpoint, checkCheckpoint, CheckpointError, type CheckpointSource, type CheckpointTarget, readCheckpoint, sourceIdentity, writeCheckpoint } from './checkpoint-file.js';
+import { type Checkpoint, checkCheckpoint, CheckpointError, type CheckpointSource, type CheckpointTarget, readCheckpoint, sourceIdentity, writeCheckpoint } from './checkpoint.js';
 import type { Lane } from './source-progress.js';
 import type { RestoreOptions } from './options.js';
 import type { TargetFacts } from './target-facts.js';

@@ -1,4 +1,4 @@
-import type { Bulk } from '../redis/bulk.js';
+import type { Bulk } from './delivery.js';
 import { ErrorReply, ServerError } from '../redis/errors.js';
 import type { Master, Servers } from '../redis/servers.js';
 import type { LibraryOn, LibraryOutcome } from '../pipeline/libraries.js';

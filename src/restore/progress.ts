@@ -1,9 +1,9 @@
-import type { Batch, Delivery } from '../redis/batch.js';
+import type { Batch, Delivery } from './command-batch.js';
 import { restoredBy } from '../redis/commands.js';
 import { formatText } from '../bytes/text.js';
 import { restamp } from '../rdb/payload.js';
 import { HeldPayload } from './held-payload.js';
-import { Ledger } from './ledger.js';
+import { Ledger } from './outcomes.js';
 
 /** What becomes of a key that the target has: it is an error, it stays, it is replaced. */
 export type RestoreConflict = 'error' | 'skip' | 'replace';

@@ -1,4 +1,4 @@
-import type { Bulk } from '../redis/bulk.js';
+import type { Bulk } from './delivery.js';
 import { hasAbsoluteTtl, type Target } from '../values/targets.js';
 import type { RestoreBatches } from './batches.js';
 import { type Closing, type RestoreConflict, Stretch, type StretchEvents } from './progress.js';

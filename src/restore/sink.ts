@@ -18,9 +18,9 @@ import { type LibraryForecast, loadLibrary, type SourceLibrary } from './functio
 import { type LargeOptions, LargeValue } from './large-value.js';
 import { LargeValues } from './large-values.js';
 import { type Closing, type RestoreConflict, type Stretch, THERE } from './progress.js';
-import { RecordWriter, recordRoom } from './record.js';
+import { RecordWriter, recordRoom } from './key-commands.js';
 import { RefusedValue } from './refused-value.js';
-import { RestoreRuns, type RunsOptions } from './runs.js';
+import { RestoreRuns, type RunsOptions } from './plain-records.js';
 import { type StretchOptions, Stretches } from './segments.js';
 import type { SourceFile } from '../pipeline/sink.js';
 

@@ -1,7 +1,7 @@
-import type { CompanionRefusal } from '../redis/bulk.js';
+import type { CompanionRefusal } from './delivery.js';
 import type { ServerError } from '../redis/errors.js';
 import type { Library } from '../pipeline/libraries.js';
-import type { Ledger } from './ledger.js';
+import type { Ledger } from './outcomes.js';
 import type { Eviction } from './evictions.js';
 import type { Lane } from './source-progress.js';
 import type { Plan } from './plan.js';

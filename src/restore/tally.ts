@@ -2,7 +2,7 @@ import { isOverLimit } from '../redis/refusals.js';
 import type { KeyProblem } from '../dump/dump-sink.js';
 import type { Library } from '../pipeline/libraries.js';
 import { type RejectsFile, rejectedType } from './rejects-file.js';
-import { Ledger } from './ledger.js';
+import { Ledger } from './outcomes.js';
 import { CLOSES, type Rejected, type Stretch, THERE } from './progress.js';
 import type { Lane } from './source-progress.js';
 import type { RestoreOptions } from './options.js';

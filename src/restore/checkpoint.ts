@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { open, readFile, rename, stat, unlink } from 'node:fs/promises';
-import type { CustodyState } from '../redis/custody.js';
+import type { CustodyState } from './server-identity.js';
 import { LIBRARY_OUTCOMES, type Library } from '../pipeline/libraries.js';
 import { OutputError } from '../io/output-error.js';
-import type { RestoreCounts } from './ledger.js';
+import type { RestoreCounts } from './outcomes.js';
 
 /** How far a restore is: what is in here is on the target for certain. */
 export interface Checkpoint {

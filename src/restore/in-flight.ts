@@ -1,6 +1,6 @@
-import { Answers } from './answers.js';
-import type { Batch } from './batch.js';
-import { ConnectionLost } from './errors.js';
+import { Answers } from '../redis/answers.js';
+import type { Batch } from './command-batch.js';
+import { ConnectionLost } from '../redis/errors.js';
 
 export interface FlightEvents {
   /** Commands of a unit were answered with errors. */

@@ -5,7 +5,7 @@ import { DB, DROPPED, HAS_EXPIRE, KIND, OFFSET, RECORD } from '../kernels/layout
 import { type Batch, LARGEST_PAYLOAD } from '../rdb/batch.js';
 import { typeOfNumber, versionTable } from '../rdb/frame-table.js';
 import { PAYLOAD_FOOTER } from '../rdb/payload.js';
-import type { Link } from '../redis/link.js';
+import type { Link } from './delivery-connection.js';
 import { hasAbsoluteTtl, sentVersion, type Target } from '../values/targets.js';
 import { PlainTypes } from '../dump/plain-types.js';
 import type { BatchOptions, RestoreBatches } from './batches.js';

@@ -1,10 +1,4 @@
-/** A run of a server, from its start to its end. */
-export interface ServerProcess {
-  /** Changes with every start; empty where the server does not say. */
-  readonly runId: string;
-  /** Unix milliseconds of this machine, up to a second late, since servers say how many whole seconds they are up. */
-  readonly startedAt: number;
-}
+import type { ServerProcess } from '../redis/server-info.js';
 
 export interface CustodyState {
   /** `host:port`, or the name that sentinels know the server by. */

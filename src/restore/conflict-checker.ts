@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis';
-import type { Batch } from './batch.js';
-import { restoredBy } from './commands.js';
-import type { Link } from './link.js';
+import type { Batch } from './command-batch.js';
+import { restoredBy } from '../redis/commands.js';
+import type { Link } from './delivery-connection.js';
 
 /** A unit whose key is there, and that may be of our own making. */
 export interface Suspect {

@@ -1,6 +1,6 @@
-import { Batch, type Closings, type Delivery } from './batch.js';
-import { commandsOf, encodeCommand, withElapsed } from './commands.js';
-import type { ServerClock } from './server-clock.js';
+import { Batch, type Closings, type Delivery } from './command-batch.js';
+import { commandsOf, encodeCommand, withElapsed } from '../redis/commands.js';
+import type { ServerClock } from '../redis/server-clock.js';
 
 /** A unit that is to be sent again. */
 export interface Retry {

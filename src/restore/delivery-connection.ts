@@ -1,19 +1,19 @@
 import type { Duplex } from 'node:stream';
 import { setImmediate as turn, setTimeout as delay } from 'node:timers/promises';
-import { Answers } from './answers.js';
-import { BARRIER, Barriers } from './barriers.js';
-import { Batch } from './batch.js';
-import { encodeCommand } from './commands.js';
-import type { Opened } from './connect.js';
-import type { Custody } from './custody.js';
-import { ConnectionClosed, ConnectionLost, reasonOf, ServerError } from './errors.js';
-import { Flight } from './flight.js';
-import { refusalOf } from './refusals.js';
-import { ERROR, INTEGER, NO_REPLY, OK, ReplyReader } from './replies.js';
-import type { ServerClock } from './server-clock.js';
-import { Signal } from './signal.js';
-import { Watchdog } from './watchdog.js';
-import { Wire } from './wire.js';
+import { Answers } from '../redis/answers.js';
+import { BARRIER, Barriers } from './wait-barriers.js';
+import { Batch } from './command-batch.js';
+import { encodeCommand } from '../redis/commands.js';
+import type { Opened } from '../redis/connect.js';
+import type { Custody } from './server-identity.js';
+import { ConnectionClosed, ConnectionLost, reasonOf, ServerError } from '../redis/errors.js';
+import { Flight } from './in-flight.js';
+import { refusalOf } from '../redis/refusals.js';
+import { ERROR, INTEGER, NO_REPLY, OK, ReplyReader } from '../redis/replies.js';
+import type { ServerClock } from '../redis/server-clock.js';
+import { Signal } from '../redis/signal.js';
+import { Watchdog } from '../redis/watchdog.js';
+import { Wire } from '../redis/exclusive-connection.js';
 
 export interface LinkOptions {
   /** `host:port`, for people. */

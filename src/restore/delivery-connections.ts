@@ -1,9 +1,9 @@
-import type { Batch } from './batch.js';
-import { openSocket } from './connect.js';
-import { Custody, type CustodyState } from './custody.js';
-import { Link, type LinkEvents } from './link.js';
-import type { Master, Servers } from './servers.js';
-import { type Address, addressText } from './url.js';
+import type { Batch } from './command-batch.js';
+import { openSocket } from '../redis/connect.js';
+import { Custody, type CustodyState } from './server-identity.js';
+import { Link, type LinkEvents } from './delivery-connection.js';
+import type { Master, Servers } from '../redis/servers.js';
+import { type Address, addressText } from '../redis/url.js';
 
 export interface LinksOptions {
   /** Bytes and commands on their way to one server at a time. */

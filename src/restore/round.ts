@@ -1,5 +1,5 @@
 import type { Codec } from '../kernels/codec.js';
-import type { Bulk } from '../redis/bulk.js';
+import type { Bulk } from './delivery.js';
 import { ServerError } from '../redis/errors.js';
 import { dropBefore, mapDatabases, type Pass as RowPass, shiftTtl, stripTtl } from '../pipeline/passes.js';
 import { Pace } from './rate-limit.js';

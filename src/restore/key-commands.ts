@@ -1,6 +1,6 @@
 import type { Codec } from '../kernels/codec.js';
 import type { Frame } from '../rdb/frame.js';
-import type { Batch } from '../redis/batch.js';
+import type { Batch } from './command-batch.js';
 import { hasReplace, type Target } from '../values/targets.js';
 import type { RestoreConflict } from './progress.js';
 import { RespWriter } from '../dump/resp-writer.js';

@@ -2,18 +2,18 @@ import type { Redis } from 'ioredis';
 import { setTimeout as delay } from 'node:timers/promises';
 import { keySlot } from '../bytes/crc16.js';
 import { formatText } from '../bytes/text.js';
-import type { Batch } from './batch.js';
-import { commandArgs, commandsOf, restoredBy } from './commands.js';
-import { Comparer, type Finding, type Suspect } from './comparer.js';
-import type { CustodyState } from './custody.js';
-import { ConnectionClosed, ConnectionLost, ErrorReply, reasonOf, ServerError } from './errors.js';
-import type { Link } from './link.js';
-import { Links, type LinksEvents, type LinksOptions } from './links.js';
-import { isOverLimit, type Refusal, refusalOf } from './refusals.js';
+import type { Batch } from './command-batch.js';
+import { commandArgs, commandsOf, restoredBy } from '../redis/commands.js';
+import { Comparer, type Finding, type Suspect } from './conflict-checker.js';
+import type { CustodyState } from './server-identity.js';
+import { ConnectionClosed, ConnectionLost, ErrorReply, reasonOf, ServerError } from '../redis/errors.js';
+import type { Link } from './delivery-connection.js';
+import { Links, type LinksEvents, type LinksOptions } from './delivery-connections.js';
+import { isOverLimit, type Refusal, refusalOf } from '../redis/refusals.js';
 import { Retries, type Retry, retryOf } from './retries.js';
-import type { Master, Servers } from './servers.js';
-import { Signal } from './signal.js';
-import type { Wire } from './wire.js';
+import type { Master, Servers } from '../redis/servers.js';
+import { Signal } from '../redis/signal.js';
+import type { Wire } from '../redis/exclusive-connection.js';
 
 export interface BulkOptions extends LinksOptions {
   /** Expiries are relative: they become shorter while a command waits. */

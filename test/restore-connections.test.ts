@@ -1,12 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, expect, test } from 'vitest';
 import type { Codec } from '../src/kernels/codec.js';
-import { Batch, type Delivery } from '../src/redis/batch.js';
-import { Bulk } from '../src/redis/bulk.js';
+import { Batch, type Delivery } from '../src/restore/command-batch.js';
+import { Bulk } from '../src/restore/delivery.js';
 import { encodeCommand } from '../src/redis/commands.js';
 import { openSocket } from '../src/redis/connect.js';
-import { Custody } from '../src/redis/custody.js';
-import { Link } from '../src/redis/link.js';
+import { Custody } from '../src/restore/server-identity.js';
+import { Link } from '../src/restore/delivery-connection.js';
 import { ServerClock } from '../src/redis/server-clock.js';
 import { Servers } from '../src/redis/servers.js';
 import { parseServerUrl } from '../src/redis/url.js';

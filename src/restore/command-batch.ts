@@ -1,4 +1,4 @@
-import { commandEnd } from './commands.js';
+import { commandEnd } from '../redis/commands.js';
 
 /** What becomes of units: whoever made them hears of it, once for each unit. */
 export interface Delivery {

@@ -1,6 +1,6 @@
-import type { Answers } from './answers.js';
-import { encodeCommand } from './commands.js';
-import type { Custody } from './custody.js';
+import type { Answers } from '../redis/answers.js';
+import { encodeCommand } from '../redis/commands.js';
+import type { Custody } from './server-identity.js';
 
 /** Between two questions for the replica's confirmation. */
 const BARRIER_BYTES = 4 << 20;
