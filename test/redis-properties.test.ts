@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test, vi } from 'vitest';
-import { Batch, type Delivery } from '../src/restore/command-batch.js';
+import { CommandBatch, type KeyListener } from '../src/restore/command-batch.js';
 import { commandArgs, commandEnd, commandsOf, encodeCommand, restoredBy, withElapsed } from '../src/redis/commands.js';
-import { Custody } from '../src/restore/server-identity.js';
+import { ServerIdentity } from '../src/restore/server-identity.js';
 import { redirection, refusalOf } from '../src/redis/refusals.js';
 import { ERROR, INTEGER, NO_REPLY, OK, ReplyReader } from '../src/redis/replies.js';
 import { addressText, parseAddress, parseServerUrl } from '../src/redis/url.js';
@@ -69,7 +69,7 @@ describe('commands', () => {
     );
   });
 
-  test('a unit says what it restores, and what is left of its expiry', () => {
+  test('a key says what it restores, and what is left of its expiry', () => {
     const ttl = fc.bigInt({ min: 0n, max: 2n ** 46n });
     fc.assert(
       fc.property(bytes, ttl, bytes, fc.subarray(['REPLACE', 'ABSTTL']), fc.nat({ max: 1e6 }), fc.boolean(), (key, ms, payload, modifiers, elapsed, exists) => {
@@ -86,14 +86,14 @@ describe('commands', () => {
   });
 });
 
-test('units of a batch, in any order, are its commands', () => {
-  const nobody = {} as Delivery;
+test('keys of a batch, in any order, are its commands', () => {
+  const nobody = {} as KeyListener;
   fc.assert(
-    fc.property(fc.array(args, { minLength: 1, maxLength: 10 }), fc.constantFrom(1, 2), fc.array(fc.nat()), (units, perUnit, order) => {
-      const made = units.map((unit) => Buffer.concat(Array.from({ length: perUnit }, () => encodeCommand(unit))));
-      const batch = new Batch(nobody, Buffer.concat(made), 0, perUnit);
-      batch.units = units.length;
-      for (const number of order) expect(equal(batch.unit(number % units.length), made[number % units.length])).toBe(true);
+    fc.property(fc.array(args, { minLength: 1, maxLength: 10 }), fc.constantFrom(1, 2), fc.array(fc.nat()), (keys, perKey, order) => {
+      const made = keys.map((unit) => Buffer.concat(Array.from({ length: perKey }, () => encodeCommand(unit))));
+      const batch = new CommandBatch(nobody, Buffer.concat(made), 0, perKey);
+      batch.keys = keys.length;
+      for (const number of order) expect(equal(batch.commandsAt(number % keys.length), made[number % keys.length])).toBe(true);
     }),
   );
 });
@@ -103,8 +103,8 @@ test('replies of a batch: what was there, what failed, what is delivered', () =>
   fc.assert(
     fc.property(fc.array(outcome, { minLength: 1, maxLength: 30 }), (outcomes) => {
       const delivered = vi.fn();
-      const batch = new Batch({ delivered } as unknown as Delivery, new Uint8Array(0), 0, 2);
-      batch.units = outcomes.length;
+      const batch = new CommandBatch({ delivered } as unknown as KeyListener, new Uint8Array(0), 0, 2);
+      batch.keys = outcomes.length;
       outcomes.forEach(({ error, there }, unit) => {
         expect(batch.takeOne(undefined, there ? 1 : 0)).toBe(false);
         expect(batch.takeOne(error ? 'ERR no' : undefined, undefined)).toBe(true);
@@ -161,30 +161,30 @@ test('URLs of servers say what they were made of', () => {
   );
 });
 
-describe('custody', () => {
+describe('identity of a server', () => {
   const hour = 3_600_000;
 
   test('of the same process goes on', () => {
-    const custody = new Custody('a');
-    expect(custody.met({ runId: 'one', startedAt: Date.now() - hour })).toBe(false);
-    custody.bare = true;
-    expect(custody.met({ runId: 'one', startedAt: Date.now() - hour })).toBe(false);
-    expect(custody.met({ runId: '', startedAt: 0 })).toBe(false);
+    const identity = new ServerIdentity('a');
+    expect(identity.met({ runId: 'one', startedAt: Date.now() - hour })).toBe(false);
+    identity.bare = true;
+    expect(identity.met({ runId: 'one', startedAt: Date.now() - hour })).toBe(false);
+    expect(identity.met({ runId: '', startedAt: 0 })).toBe(false);
   });
 
   test('of a process that was started since is lost', () => {
-    const custody = new Custody('a');
-    custody.met({ runId: 'one', startedAt: Date.now() - hour });
-    expect(custody.met({ runId: 'two', startedAt: Date.now() + 1 })).toBe(true);
-    expect(custody.met({ runId: 'two', startedAt: Date.now() + 1 })).toBe(false);
+    const identity = new ServerIdentity('a');
+    identity.met({ runId: 'one', startedAt: Date.now() - hour });
+    expect(identity.met({ runId: 'two', startedAt: Date.now() + 1 })).toBe(true);
+    expect(identity.met({ runId: 'two', startedAt: Date.now() + 1 })).toBe(false);
   });
 
   test('goes to a replica that was up all the while, where it confirmed everything', () => {
-    const confirmed = new Custody('a');
+    const confirmed = new ServerIdentity('a');
     confirmed.met({ runId: 'one', startedAt: Date.now() - hour });
     expect(confirmed.met({ runId: 'two', startedAt: Date.now() - hour })).toBe(false);
-    const bare = Custody.from({ name: 'a', runId: 'one', since: Date.now(), bare: true });
+    const bare = ServerIdentity.from({ name: 'a', runId: 'one', since: Date.now(), bare: true });
     expect(bare.met({ runId: 'two', startedAt: Date.now() - hour })).toBe(true);
-    expect(Custody.from({ name: 'a', runId: 'one', since: 1, bare: true }).passed()).toBe(true);
+    expect(ServerIdentity.from({ name: 'a', runId: 'one', since: 1, bare: true }).passed()).toBe(true);
   });
 });

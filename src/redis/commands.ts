@@ -61,7 +61,7 @@ export function encodeCommand(args: readonly (string | Uint8Array)[]): Uint8Arra
   return Buffer.concat(parts);
 }
 
-/** What a unit restores: the arguments of its last command, which is RESTORE. */
+/** What a key restores: the arguments of its last command, which is RESTORE. */
 export interface Restored {
   readonly key: Uint8Array;
   /** Milliseconds, as in the command. */
@@ -71,20 +71,20 @@ export interface Restored {
   readonly modifiers: readonly string[];
 }
 
-export function restoredBy(unit: Uint8Array): Restored {
-  let last = unit;
-  for (const command of commandsOf(unit)) last = command;
+export function restoredBy(bytes: Uint8Array): Restored {
+  let last = bytes;
+  for (const command of commandsOf(bytes)) last = command;
   const [, key, ttl, payload, ...modifiers] = commandArgs(last, 0);
   const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString('latin1');
   return { key, ttl: BigInt(text(ttl)), payload, modifiers: modifiers.map(text) };
 }
 
-/** The same unit with a relative expiry that is `elapsed` milliseconds shorter. */
-export function withElapsed(unit: Uint8Array, elapsed: number): Uint8Array {
-  const commands = [...commandsOf(unit)];
+/** The same key with a relative expiry that is `elapsed` milliseconds shorter. */
+export function withElapsed(bytes: Uint8Array, elapsed: number): Uint8Array {
+  const commands = [...commandsOf(bytes)];
   const [name, key, ttl, ...rest] = commandArgs(commands[commands.length - 1], 0);
   const before = Number(Buffer.from(ttl).toString('latin1'));
-  if (before === 0) return unit;
+  if (before === 0) return bytes;
   commands[commands.length - 1] = encodeCommand([name, key, `${Math.max(1, before - elapsed)}`, ...rest]);
   return Buffer.concat(commands);
 }

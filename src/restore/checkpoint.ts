@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { open, readFile, rename, stat, unlink } from 'node:fs/promises';
-import type { CustodyState } from './server-identity.js';
+import type { ServerIdentityState } from './server-identity.js';
 import { LIBRARY_OUTCOMES, type Library } from '../pipeline/libraries.js';
 import { OutputError } from '../io/output-error.js';
 import type { RestoreCounts } from './outcomes.js';
@@ -23,7 +23,7 @@ export interface Checkpoint {
   /** Whether keys were on the target when it began. */
   readonly countReplaced: boolean;
   /** Who had what was delivered. */
-  readonly custody: readonly CustodyState[];
+  readonly custody: readonly ServerIdentityState[];
   /** Some of what was delivered may be lost: when all is done, the sources are read once more. */
   readonly again: boolean;
   /** How often the sources were begun. */

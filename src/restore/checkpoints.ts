@@ -1,6 +1,6 @@
 import type { Servers } from '../redis/servers.js';
 import { type Checkpoint, checkCheckpoint, CheckpointError, type CheckpointSource, type CheckpointTarget, readCheckpoint, sourceIdentity, writeCheckpoint } from './checkpoint.js';
-import type { Lane } from './source-progress.js';
+import type { SourceProgress } from './source-progress.js';
 import type { RestoreOptions } from './options.js';
 import type { TargetFacts } from './target-facts.js';
 
@@ -8,7 +8,7 @@ import type { TargetFacts } from './target-facts.js';
 export type CheckpointState = Omit<Checkpoint, 'rdbkit' | 'version' | 'target' | 'options' | 'sources'>;
 
 /** The checkpoint of a restore, where it has one: nothing is read or written otherwise. */
-export class RestoreCheckpoints {
+export class Checkpoints {
   private identities: Omit<CheckpointSource, 'done'>[] = [];
   private saving: Promise<void> = Promise.resolve();
 
@@ -35,7 +35,7 @@ export class RestoreCheckpoints {
   }
 
   /** Writes it when those before it are written. */
-  save(lanes: readonly Lane[], state: CheckpointState): void {
+  save(sources: readonly SourceProgress[], state: CheckpointState): void {
     const { checkpoint } = this.options;
     if (checkpoint === undefined || !this.kept) return;
     const whole: Checkpoint = {
@@ -43,7 +43,7 @@ export class RestoreCheckpoints {
       version: 1,
       target: this.target,
       options: fingerprint(this.options),
-      sources: this.identities.map((identity, i) => ({ ...identity, done: lanes[i].done })),
+      sources: this.identities.map((identity, i) => ({ ...identity, done: sources[i].done })),
       ...state,
     };
     this.saving = this.saving.then(() => writeCheckpoint(checkpoint, whole));

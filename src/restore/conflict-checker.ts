@@ -1,26 +1,26 @@
 import type { Redis } from 'ioredis';
-import type { Batch } from './command-batch.js';
+import type { CommandBatch } from './command-batch.js';
 import { restoredBy } from '../redis/commands.js';
-import type { Link } from './delivery-connection.js';
+import type { DeliveryConnection } from './delivery-connection.js';
 
-/** A unit whose key is there, and that may be of our own making. */
-export interface Suspect {
-  readonly link: Link;
-  readonly batch: Batch;
-  readonly unit: Uint8Array;
+/** A key whose key is there, and that may be of our own making. */
+export interface ExistingKey {
+  readonly connection: DeliveryConnection;
+  readonly batch: CommandBatch;
+  readonly commands: Uint8Array;
 }
 
 /** What a key that is there turned out to be; `gone` means that it is there no more. */
 export type Finding = 'ours' | 'other' | 'gone';
 
-export interface ComparerEvents {
+export interface ConflictCheckerEvents {
   /** Whether two payloads mean the same value. */
   same(ours: Uint8Array, theirs: Uint8Array): boolean;
-  /** A connection for single commands to the server of a link. */
-  client(link: Link): Promise<Redis>;
-  found(suspect: Suspect, finding: Finding): void;
+  /** A connection for single commands to the server of a connection. */
+  client(connection: DeliveryConnection): Promise<Redis>;
+  found(key: ExistingKey, finding: Finding): void;
   /** It could not be asked. */
-  failed(suspect: Suspect, error: unknown): void;
+  failed(key: ExistingKey, error: unknown): void;
 }
 
 /** Keys, and bytes of our own values, that are asked for at a time. */
@@ -28,26 +28,26 @@ const AT_A_TIME = 200;
 const BYTES_AT_A_TIME = 1 << 20;
 
 /** Asks servers for what they have under keys that are there already. */
-export class Comparer {
-  private suspects: Suspect[] = [];
+export class ConflictChecker {
+  private existing: ExistingKey[] = [];
   private working = false;
 
-  constructor(private readonly events: ComparerEvents) {}
+  constructor(private readonly events: ConflictCheckerEvents) {}
 
   /** Keys that are yet to be compared. */
   get waiting(): number {
-    return this.suspects.length;
+    return this.existing.length;
   }
 
-  add(suspect: Suspect): void {
-    this.suspects.push(suspect);
+  add(key: ExistingKey): void {
+    this.existing.push(key);
     void this.work();
   }
 
   private async work(): Promise<void> {
     if (this.working) return;
     this.working = true;
-    while (this.suspects.length > 0) {
+    while (this.existing.length > 0) {
       const some = this.next();
       await this.compare(some);
     }
@@ -55,33 +55,33 @@ export class Comparer {
   }
 
   /** Those at the front that one server has, in one database. */
-  private next(): Suspect[] {
-    const [first] = this.suspects;
+  private next(): ExistingKey[] {
+    const [first] = this.existing;
     let bytes = 0;
     let count = 0;
-    for (const { batch, link, unit } of this.suspects) {
-      const fits = link === first.link && batch.db === first.batch.db && batch.asking === first.batch.asking;
-      if (!fits || count === AT_A_TIME || (count > 0 && bytes + unit.length > BYTES_AT_A_TIME)) break;
-      bytes += unit.length;
+    for (const { batch, connection, commands } of this.existing) {
+      const fits = connection === first.connection && batch.db === first.batch.db && batch.asking === first.batch.asking;
+      if (!fits || count === AT_A_TIME || (count > 0 && bytes + commands.length > BYTES_AT_A_TIME)) break;
+      bytes += commands.length;
       count++;
     }
-    return this.suspects.splice(0, count);
+    return this.existing.splice(0, count);
   }
 
-  private async compare(suspects: readonly Suspect[]): Promise<void> {
+  private async compare(existing: readonly ExistingKey[]): Promise<void> {
     const { events } = this;
     let replies: Replies = [];
     let failure: unknown;
     try {
-      replies = await dumps(await events.client(suspects[0].link), suspects);
+      replies = await dumps(await events.client(existing[0].connection), existing);
     } catch (error) {
       failure = error;
     }
-    suspects.forEach((suspect, i) => {
+    existing.forEach((key, i) => {
       const [error, theirs] = replies.at(i) ?? [failure, null];
-      if (error !== null && error !== undefined) events.failed(suspect, error);
-      else if (theirs === null) events.found(suspect, 'gone');
-      else events.found(suspect, events.same(restoredBy(suspect.unit).payload, theirs) ? 'ours' : 'other');
+      if (error !== null && error !== undefined) events.failed(key, error);
+      else if (theirs === null) events.found(key, 'gone');
+      else events.found(key, events.same(restoredBy(key.commands).payload, theirs) ? 'ours' : 'other');
     });
   }
 }
@@ -89,13 +89,13 @@ export class Comparer {
 type Replies = (readonly [error: unknown, payload: Buffer | null])[];
 
 /** What DUMP says of each. */
-async function dumps(client: Redis, suspects: readonly Suspect[]): Promise<Replies> {
-  const [{ batch }] = suspects;
+async function dumps(client: Redis, existing: readonly ExistingKey[]): Promise<Replies> {
+  const [{ batch }] = existing;
   const pipeline = client.pipeline();
   pipeline.select(batch.db);
-  for (const { unit } of suspects) {
+  for (const { commands } of existing) {
     if (batch.asking) pipeline.asking();
-    pipeline.dumpBuffer(Buffer.from(restoredBy(unit).key));
+    pipeline.dumpBuffer(Buffer.from(restoredBy(commands).key));
   }
   const [selected, ...replies] = (await pipeline.exec()) ?? [];
   if (selected[0] !== null) throw selected[0];

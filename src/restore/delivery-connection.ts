@@ -1,61 +1,61 @@
 import type { Duplex } from 'node:stream';
 import { setImmediate as turn, setTimeout as delay } from 'node:timers/promises';
 import { Answers } from '../redis/answers.js';
-import { BARRIER, Barriers } from './wait-barriers.js';
-import { Batch } from './command-batch.js';
+import { BARRIER, WaitBarriers } from './wait-barriers.js';
+import { CommandBatch } from './command-batch.js';
 import { encodeCommand } from '../redis/commands.js';
 import type { Opened } from '../redis/connect.js';
-import type { Custody } from './server-identity.js';
+import type { ServerIdentity } from './server-identity.js';
 import { ConnectionClosed, ConnectionLost, reasonOf, ServerError } from '../redis/errors.js';
-import { Flight } from './in-flight.js';
+import { InFlight } from './in-flight.js';
 import { refusalOf } from '../redis/refusals.js';
 import { ERROR, INTEGER, NO_REPLY, OK, ReplyReader } from '../redis/replies.js';
 import type { ServerClock } from '../redis/server-clock.js';
 import { Signal } from '../redis/signal.js';
 import { Watchdog } from '../redis/watchdog.js';
-import { Wire } from '../redis/exclusive-connection.js';
+import { ExclusiveConnection } from '../redis/exclusive-connection.js';
 
-export interface LinkOptions {
+export interface DeliveryConnectionOptions {
   /** `host:port`, for people. */
   readonly name: string;
   /** Connects and logs in; database 0 is selected. Rejects with ServerError where it is no use to try again. */
   open(): Promise<Opened>;
   /** Who has what is delivered. */
-  readonly custody: Custody;
+  readonly identity: ServerIdentity;
   /** Set right whenever a connection is opened. */
   readonly clock: ServerClock;
-  /** Bytes and units that may be on their way at a time. */
+  /** Bytes and keys that may be on their way at a time. */
   readonly window: number;
-  readonly windowUnits: number;
+  readonly windowKeys: number;
   /** Milliseconds without any reply after which a connection that should answer counts as lost. */
   readonly patience: number;
 }
 
-/** What whoever owns a link has to deal with. */
-export interface LinkEvents {
-  /** Commands of a unit were answered with errors. */
-  failed(link: Link, batch: Batch, unit: number, errors: readonly (string | undefined)[]): void;
+/** What whoever owns a connection has to deal with. */
+export interface DeliveryConnectionEvents {
+  /** Commands of a key were answered with errors. */
+  failed(connection: DeliveryConnection, batch: CommandBatch, index: number, errors: readonly (string | undefined)[]): void;
   /** The connection ended or could not be opened: these batches were sent and may have been applied, or not. A reply was due to one. */
-  lost(link: Link, sent: readonly Batch[], cause: unknown, due: Batch | undefined): void;
+  lost(connection: DeliveryConnection, sent: readonly CommandBatch[], cause: unknown, due: CommandBatch | undefined): void;
   /** Nothing more comes of a batch. */
-  released(batch: Batch): void;
+  released(batch: CommandBatch): void;
   /** The server was restarted: what it had confirmed may be lost. */
-  restarted(link: Link): void;
+  restarted(connection: DeliveryConnection): void;
 }
 
 /** One connection to a server, with batches of commands on their way and their replies coming back in the same order. */
-export class Link {
+export class DeliveryConnection {
   readonly name: string;
   readonly clock: ServerClock;
   private socket: Duplex | undefined;
   private readonly reader = new ReplyReader();
   private readonly change = new Signal();
-  private readonly barriers: Barriers;
-  private readonly flight: Flight;
+  private readonly barriers: WaitBarriers;
+  private readonly inFlight: InFlight;
   private readonly watchdog: Watchdog;
   /** Not sent yet; answered and waiting for a replica. */
-  private queue: Batch[] = [];
-  private unsettled: Batch[] = [];
+  private queue: CommandBatch[] = [];
+  private unsettled: CommandBatch[] = [];
   /** Who waits for the connection or has it exclusively: how many, and until the last of them is done. */
   private taken = 0;
   private turn: Promise<unknown> = Promise.resolve();
@@ -70,20 +70,20 @@ export class Link {
   downSince = 0;
 
   constructor(
-    private readonly options: LinkOptions,
-    private readonly events: LinkEvents,
+    private readonly options: DeliveryConnectionOptions,
+    private readonly events: DeliveryConnectionEvents,
   ) {
     this.name = options.name;
     this.clock = options.clock;
-    this.barriers = new Barriers(options.custody);
-    this.flight = new Flight({
-      unitFailed: (batch, unit, errors) => events.failed(this, batch, unit, errors),
+    this.barriers = new WaitBarriers(options.identity);
+    this.inFlight = new InFlight({
+      keyFailed: (batch, index, errors) => events.failed(this, batch, index, errors),
       batchAnswered: (batch) => this.batchAnswered(batch),
       answered: (answers) => {
         if (this.barriers.answered(answers)) this.settleAll();
       },
     });
-    this.watchdog = new Watchdog({ patience: options.patience, expected: () => this.flight.size, silent: (reason) => this.reset(reason) });
+    this.watchdog = new Watchdog({ patience: options.patience, expected: () => this.inFlight.size, silent: (reason) => this.reset(reason) });
   }
 
   set hasReplicas(has: boolean) {
@@ -92,7 +92,7 @@ export class Link {
 
   /** Of the server that was connected to last. */
   get runId(): string {
-    return this.options.custody.runId;
+    return this.options.identity.runId;
   }
 
   /** Replicas did not confirm in time, or the question was refused. */
@@ -105,7 +105,7 @@ export class Link {
     return this.queue.length > 0 && this.socket === undefined;
   }
 
-  send(batch: Batch): void {
+  send(batch: CommandBatch): void {
     this.queue.push(batch);
     void this.work();
   }
@@ -123,12 +123,12 @@ export class Link {
     }
   }
 
-  private async step(batch: Batch): Promise<void> {
-    const { window, windowUnits } = this.options;
+  private async step(batch: CommandBatch): Promise<void> {
+    const { window, windowKeys } = this.options;
     if (this.socket === undefined) await this.open();
     if (batch.db !== this.db) {
       await this.select(batch.db);
-    } else if (!this.flight.fits(batch, window, windowUnits) || (this.pausesAtBarriers && this.barriers.pending)) {
+    } else if (!this.inFlight.fits(batch, window, windowKeys) || (this.pausesAtBarriers && this.barriers.pending)) {
       await this.change.wait();
     } else if (this.queue[0] === batch) {
       this.queue.shift();
@@ -137,9 +137,9 @@ export class Link {
     }
   }
 
-  private write(batch: Batch): void {
+  private write(batch: CommandBatch): void {
     const { bytes, length } = batch;
-    this.flight.addBatch(batch);
+    this.inFlight.addBatch(batch);
     this.barriers.sent(length);
     this.put(bytes.subarray(0, length));
   }
@@ -160,7 +160,7 @@ export class Link {
       socket.destroy();
       throw new ConnectionLost('closed');
     }
-    if (this.options.custody.met(process)) this.events.restarted(this);
+    if (this.options.identity.met(process)) this.events.restarted(this);
     this.clock.ahead = clockAhead ?? this.clock.ahead;
     this.socket = socket;
     this.downSince = 0;
@@ -183,7 +183,7 @@ export class Link {
   }
 
   private async settled(): Promise<void> {
-    while (this.socket !== undefined && (this.flight.size > 0 || this.unsettled.length > 0)) await this.change.wait();
+    while (this.socket !== undefined && (this.inFlight.size > 0 || this.unsettled.length > 0)) await this.change.wait();
     if (this.socket === undefined) throw this.endedBy;
   }
 
@@ -197,7 +197,7 @@ export class Link {
   /** Throws without a connection: what waited then would take the answers that come from the next one. */
   private expect(answers: Answers): Duplex {
     const { connected } = this;
-    this.flight.add(answers);
+    this.inFlight.add(answers);
     return connected;
   }
 
@@ -211,13 +211,13 @@ export class Link {
 
   private received(socket: Duplex, chunk: Uint8Array): void {
     if (socket !== this.socket) return;
-    const { flight, reader } = this;
+    const { inFlight, reader } = this;
     this.watchdog.sign();
     try {
       reader.push(chunk);
       for (let kind = reader.next(); kind !== NO_REPLY && socket === this.socket; kind = reader.next()) {
-        if (kind === OK) flight.oks(reader.count);
-        else flight.reply(kind === ERROR ? reader.text : undefined, kind === INTEGER ? reader.integer : undefined);
+        if (kind === OK) inFlight.oks(reader.count);
+        else inFlight.reply(kind === ERROR ? reader.text : undefined, kind === INTEGER ? reader.integer : undefined);
       }
     } catch (error) {
       this.ended(socket, error);
@@ -225,12 +225,12 @@ export class Link {
     this.change.fire();
   }
 
-  private batchAnswered(batch: Batch): void {
+  private batchAnswered(batch: CommandBatch): void {
     this.unsettled.push(batch);
     if (!this.barriers.wanted) {
-      this.options.custody.bare = true;
+      this.options.identity.bare = true;
       if (!this.barriers.pending) this.settleAll();
-    } else if (this.flight.size === 0) {
+    } else if (this.inFlight.size === 0) {
       this.barrier();
     }
   }
@@ -259,7 +259,7 @@ export class Link {
     socket?.destroy();
     this.downSince ||= Date.now();
     this.unsettled = [];
-    const items = this.flight.clear();
+    const items = this.inFlight.clear();
     this.pausesAtBarriers ||= reason instanceof ConnectionClosed && items[0] instanceof Answers && this.barriers.has(items[0]);
     this.barriers.clear();
     const sent = [...unsettled];
@@ -269,13 +269,13 @@ export class Link {
     }
     if (!confirming) for (const batch of sent) this.deliver(batch);
     this.change.fire();
-    const [first] = items as readonly (Batch | Answers | undefined)[];
-    this.events.lost(this, sent, cause, first instanceof Batch && !first.complete ? first : undefined);
+    const [first] = items as readonly (CommandBatch | Answers | undefined)[];
+    this.events.lost(this, sent, cause, first instanceof CommandBatch && !first.complete ? first : undefined);
   }
 
   /** What was answered counts, also of a batch that the end of the connection has cut, though no replica has confirmed it. */
-  private deliver(batch: Batch): void {
-    if (batch.answered > 0) this.options.custody.bare = true;
+  private deliver(batch: CommandBatch): void {
+    if (batch.answered > 0) this.options.identity.bare = true;
     batch.deliver(this.name);
   }
 
@@ -285,7 +285,7 @@ export class Link {
   }
 
   /** Gives back what was not sent: other servers have the keys now. */
-  retire(): Batch[] {
+  retire(): CommandBatch[] {
     const { queue } = this;
     this.queue = [];
     this.closed = true;
@@ -302,7 +302,7 @@ export class Link {
    * Takes the connection for commands that are no batches: what was sent before is settled first, what comes later waits.
    * Rejects with ConnectionLost, or what the connection could not be opened for.
    */
-  async exclusive<T>(db: number, work: (wire: Wire) => Promise<T>): Promise<T> {
+  async exclusive<T>(db: number, work: (exclusive: ExclusiveConnection) => Promise<T>): Promise<T> {
     this.taken++;
     const before = this.turn;
     const done = before.then(() => this.alone(db, work));
@@ -315,23 +315,23 @@ export class Link {
     }
   }
 
-  private async alone<T>(db: number, work: (wire: Wire) => Promise<T>): Promise<T> {
+  private async alone<T>(db: number, work: (exclusive: ExclusiveConnection) => Promise<T>): Promise<T> {
     while (this.working) await Promise.race([this.change.wait(), delay(1)]);
     if (this.socket === undefined) await this.open();
     await this.settled();
     if (this.db !== db) await this.select(db);
     const answers = new Answers(0, true);
     const socket = this.expect(answers);
-    const wire = new Wire(answers, (bytes) => this.putAndDrain(socket, bytes), this.runId);
+    const exclusive = new ExclusiveConnection(answers, (bytes) => this.putAndDrain(socket, bytes), this.runId);
     try {
-      const result = await work(wire);
-      await wire.end();
-      this.flight.remove(answers);
+      const result = await work(exclusive);
+      await exclusive.end();
+      this.inFlight.remove(answers);
       if (this.barriers.wanted) await this.barrier().all();
-      else this.options.custody.bare = true;
+      else this.options.identity.bare = true;
       return result;
     } catch (error) {
-      if (this.flight.has(answers)) this.reset('a command was left unfinished');
+      if (this.inFlight.has(answers)) this.reset('a command was left unfinished');
       throw error;
     }
   }
@@ -347,20 +347,20 @@ export class Link {
   }
 
   /**
-   * Everything that was sent before is answered, or given up after so many milliseconds. Returns how many units may have been
+   * Everything that was sent before is answered, or given up after so many milliseconds. Returns how many keys may have been
    * done, and were not answered.
    */
   async close(patience: number): Promise<number> {
     this.closed = true;
     const until = performance.now() + patience;
-    while (this.flight.size > 0 && performance.now() < until) await Promise.race([this.change.wait(), delay(20)]);
+    while (this.inFlight.size > 0 && performance.now() < until) await Promise.race([this.change.wait(), delay(20)]);
     this.watchdog.stop();
     const { queue, socket, unsettled } = this;
     this.socket = undefined;
     socket?.destroy();
     this.unsettled = [];
-    const sent = [...unsettled, ...this.flight.clear().filter((item) => item instanceof Batch)];
+    const sent = [...unsettled, ...this.inFlight.clear().filter((item) => item instanceof CommandBatch)];
     for (const batch of sent) this.deliver(batch);
-    return [...sent, ...queue.filter(({ again }) => again)].reduce((sum, { answered, units }) => sum + units - answered, 0);
+    return [...sent, ...queue.filter(({ again }) => again)].reduce((sum, { answered, keys }) => sum + keys - answered, 0);
   }
 }

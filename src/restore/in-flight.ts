@@ -1,37 +1,37 @@
 import { Answers } from '../redis/answers.js';
-import type { Batch } from './command-batch.js';
+import type { CommandBatch } from './command-batch.js';
 import { ConnectionLost } from '../redis/errors.js';
 
-export interface FlightEvents {
-  /** Commands of a unit were answered with errors. */
-  unitFailed(batch: Batch, unit: number, errors: readonly (string | undefined)[]): void;
+export interface InFlightEvents {
+  /** Commands of a key were answered with errors. */
+  keyFailed(batch: CommandBatch, index: number, errors: readonly (string | undefined)[]): void;
   /** All replies to a batch have come. */
-  batchAnswered(batch: Batch): void;
+  batchAnswered(batch: CommandBatch): void;
   /** All replies to other commands have come. */
   answered(answers: Answers): void;
 }
 
 /** What was sent on a connection and waits for replies, which come in the same order. */
-export class Flight {
-  private items: (Batch | Answers)[] = [];
+export class InFlight {
+  private items: (CommandBatch | Answers)[] = [];
   private bytes = 0;
-  private units = 0;
+  private keys = 0;
 
-  constructor(private readonly events: FlightEvents) {}
+  constructor(private readonly events: InFlightEvents) {}
 
   get size(): number {
     return this.items.length;
   }
 
-  /** Whether a batch may be sent too, with so many bytes and units on their way at a time; one may always be. */
-  fits({ length, units }: Batch, window: number, windowUnits: number): boolean {
-    return this.items.length === 0 || (this.bytes + length <= window && this.units + units <= windowUnits);
+  /** Whether a batch may be sent too, with so many bytes and keys on their way at a time; one may always be. */
+  fits({ length, keys }: CommandBatch, window: number, windowKeys: number): boolean {
+    return this.items.length === 0 || (this.bytes + length <= window && this.keys + keys <= windowKeys);
   }
 
-  addBatch(batch: Batch): void {
+  addBatch(batch: CommandBatch): void {
     this.items.push(batch);
     this.bytes += batch.length;
-    this.units += batch.units;
+    this.keys += batch.keys;
   }
 
   add(answers: Answers): void {
@@ -47,15 +47,15 @@ export class Flight {
   }
 
   /** Returns all that there was. */
-  clear(): (Batch | Answers)[] {
+  clear(): (CommandBatch | Answers)[] {
     const { items } = this;
     this.items = [];
-    this.bytes = this.units = 0;
+    this.bytes = this.keys = 0;
     return items;
   }
 
   /** What the next reply is for. */
-  private get head(): Batch | Answers {
+  private get head(): CommandBatch | Answers {
     if (this.items.length === 0) throw new ConnectionLost('a reply came that nothing was sent for');
     return this.items[0];
   }
@@ -64,7 +64,7 @@ export class Flight {
   oks(count: number): void {
     for (let left = count; left > 0; ) {
       const { head } = this;
-      if (head instanceof Answers || head.perUnit !== 1) {
+      if (head instanceof Answers || head.perKey !== 1) {
         this.reply(undefined, undefined);
         left--;
       } else {
@@ -87,17 +87,17 @@ export class Flight {
     }
     if (head.takeOne(error, integer)) {
       const errors = head.takeErrors();
-      if (errors !== undefined) this.events.unitFailed(head, head.answered - 1, errors);
+      if (errors !== undefined) this.events.keyFailed(head, head.answered - 1, errors);
       if (this.items[0] !== head) return; // the connection was given up for that, and the batch with it
     }
     this.afterReply(head);
   }
 
-  private afterReply(batch: Batch): void {
+  private afterReply(batch: CommandBatch): void {
     if (!batch.complete) return;
     this.items.shift();
     this.bytes -= batch.length;
-    this.units -= batch.units;
+    this.keys -= batch.keys;
     this.events.batchAnswered(batch);
   }
 }

@@ -1,6 +1,6 @@
 import type { Codec } from '../kernels/codec.js';
 import type { Frame } from '../rdb/frame.js';
-import type { Batch } from './command-batch.js';
+import type { CommandBatch } from './command-batch.js';
 import { hasReplace, type Target } from '../values/targets.js';
 import type { RestoreConflict } from './progress.js';
 import { RespWriter } from '../dump/resp-writer.js';
@@ -13,7 +13,7 @@ const AROUND = 1 << 10;
 export const recordRoom = ({ keyEnd, keyStart }: Frame, size: number): number => 2 * (keyEnd - keyStart) + size + AROUND;
 
 /** Writes the commands for keys with their values that do not go the way of a kernel. */
-export class RecordWriter {
+export class KeyCommandsWriter {
   private readonly restores: RestoreWriter;
   private readonly replaces: boolean;
 
@@ -27,11 +27,11 @@ export class RecordWriter {
   }
 
   /** `head` is that of the payload, `size` of all of it; the batch has room for it. */
-  write(batch: Batch, frame: Frame, head: Uint8Array, size: number, version: number): void {
+  write(batch: CommandBatch, frame: Frame, head: Uint8Array, size: number, version: number): void {
     const { target } = this;
     const { keyBytes, keyEnd, keyStart } = frame;
     const writer = new RespWriter(batch, this.codec);
-    if (batch.perUnit === 2) {
+    if (batch.perKey === 2) {
       writer.command(2);
       writer.word(hasReplace(target) ? 'EXISTS' : 'DEL');
       writer.arg(keyBytes, keyStart, keyEnd);
@@ -39,6 +39,6 @@ export class RecordWriter {
     this.restores.begin(writer, frame, { head, size, replaces: this.replaces, now: batch.builtAt });
     this.restores.add(frame.bytes, frame.start, frame.end);
     this.restores.end(version);
-    batch.units++;
+    batch.keys++;
   }
 }

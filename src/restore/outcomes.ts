@@ -20,7 +20,7 @@ export const OUTCOMES = ['restored', 'replaced', 'uncounted', 'skipped', 'reject
 const none = (): RestoreCounts => ({ restored: 0, replaced: 0, uncounted: 0, skipped: 0, rejected: 0, expired: 0, transcoded: 0 });
 
 /** Counts by database and server. */
-export class Ledger {
+export class KeyCounts {
   private readonly rows = new Map<string, RestoreCounts>();
 
   /** `server` is empty for keys that never came to one. */
@@ -37,7 +37,7 @@ export class Ledger {
     this.rows.clear();
   }
 
-  add(other: Ledger): void {
+  add(other: KeyCounts): void {
     for (const { counts, db, server } of other.entries()) {
       const row = this.at(db, server);
       for (const outcome of OUTCOMES) row[outcome] += counts[outcome];

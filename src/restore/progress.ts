@@ -1,9 +1,9 @@
-import type { Batch, Delivery } from './command-batch.js';
+import type { CommandBatch, KeyListener } from './command-batch.js';
 import { restoredBy } from '../redis/commands.js';
 import { formatText } from '../bytes/text.js';
 import { restamp } from '../rdb/payload.js';
 import { HeldPayload } from './held-payload.js';
-import { Ledger } from './outcomes.js';
+import { KeyCounts } from './outcomes.js';
 
 /** What becomes of a key that the target has: it is an error, it stays, it is replaced. */
 export type RestoreConflict = 'error' | 'skip' | 'replace';
@@ -22,51 +22,51 @@ export interface Rejected {
   /** `host:port`, where a server refused it. */
   readonly server: string | undefined;
   readonly error: string;
-  /** The DUMP payload: absent only where it is not kept. One that is put aside is closed with the stretch. */
+  /** The DUMP payload: absent only where it is not kept. One that is put aside is closed with the segment. */
   readonly payload: Uint8Array | HeldPayload | undefined;
   /** Unix milliseconds, where there is one. */
   readonly expireAt: bigint | undefined;
 }
 
-/** A unit that a server closes the connection at. */
+/** A key that a server closes the connection at. */
 export interface Closing {
-  readonly batch: Batch;
+  readonly batch: CommandBatch;
   readonly server: string;
-  readonly unit: Uint8Array;
+  readonly commands: Uint8Array;
   /** What the server said before. */
   readonly words: string | undefined;
 }
 
-export interface StretchEvents {
+export interface SegmentEvents {
   /** A server had the key already, and that is an error. */
   readonly conflictsAre: 'skipped' | 'rejected';
   /** RDB version of payloads that are rejected: that of all of them, whatever they were sent with. */
   readonly version: number;
   /** Unix milliseconds of an expiry, from that in a command. */
   readonly expireAt: (ttl: bigint, builtAt: number) => bigint | undefined;
-  onRelease(batch: Batch): void;
+  onRelease(batch: CommandBatch): void;
   /** Whoever hears of it settles the key. */
-  onClosing(stretch: Stretch, closing: Closing): void;
+  onClosing(segment: Segment, closing: Closing): void;
   onChange(): void;
 }
 
 /**
- * A stretch of a source: what was read at a go. It is done when everything that came from it is delivered or refused; what
+ * A segment of a source: what was read at a go. It is done when everything that came from it is delivered or refused; what
  * comes of it counts for good then, and no earlier.
  */
-export class Stretch implements Delivery {
-  readonly ledger = new Ledger();
+export class Segment implements KeyListener {
+  readonly ledger = new KeyCounts();
   readonly rejects: Rejected[] = [];
   /** Records with a value at an offset below this belong to it, or to one before. */
   end = 0;
   private pending = 0;
   private open = true;
 
-  constructor(private readonly events: StretchEvents) {}
+  constructor(private readonly events: SegmentEvents) {}
 
   /** So many keys are on their way. */
-  expect(units: number): void {
-    this.pending += units;
+  expect(keys: number): void {
+    this.pending += keys;
   }
 
   /** A key that was expected does not come. */
@@ -84,22 +84,22 @@ export class Stretch implements Delivery {
     return !this.open && this.pending === 0;
   }
 
-  private settle(units: number): void {
-    this.pending -= units;
+  private settle(keys: number): void {
+    this.pending -= keys;
     if (this.done) this.events.onChange();
   }
 
-  delivered({ db }: Pick<Batch, 'db'>, node: string, units: number, replaced: number, uncounted = 0): void {
+  delivered({ db }: Pick<CommandBatch, 'db'>, node: string, keys: number, replaced: number, uncounted = 0): void {
     const counts = this.ledger.at(db, node);
-    counts.restored += units - replaced;
+    counts.restored += keys - replaced;
     counts.replaced += replaced;
     counts.uncounted += uncounted;
-    this.settle(units);
+    this.settle(keys);
   }
 
-  conflict(batch: Batch, node: string, unit: Uint8Array): void {
+  conflict(batch: CommandBatch, node: string, commands: Uint8Array): void {
     if (this.events.conflictsAre === 'skipped') this.skip(batch.db, node);
-    else this.refused(batch, node, unit, THERE);
+    else this.refused(batch, node, commands, THERE);
   }
 
   skip(db: number, node: string): void {
@@ -107,16 +107,16 @@ export class Stretch implements Delivery {
     this.settle(1);
   }
 
-  refused(batch: Batch, node: string, unit: Uint8Array, error: string): void {
-    const { key, payload: sent, ttl } = restoredBy(unit);
+  refused(batch: CommandBatch, node: string, commands: Uint8Array, error: string): void {
+    const { key, payload: sent, ttl } = restoredBy(commands);
     const payload = sent.slice();
     restamp(payload, this.events.version);
     const expireAt = this.events.expireAt(ttl, batch.builtAt);
     this.reject({ db: batch.db, key: formatText(key, 0, key.length), server: node, error, payload, expireAt });
   }
 
-  closing(batch: Batch, server: string, unit: Uint8Array, words: string | undefined): void {
-    this.events.onClosing(this, { batch, server, unit, words });
+  closing(batch: CommandBatch, server: string, commands: Uint8Array, words: string | undefined): void {
+    this.events.onClosing(this, { batch, server, commands, words });
   }
 
   /** A key that was on its way. */
@@ -141,7 +141,7 @@ export class Stretch implements Delivery {
     for (const { payload } of this.rejects) if (payload instanceof HeldPayload) payload.close();
   }
 
-  released(batch: Batch): void {
+  released(batch: CommandBatch): void {
     this.events.onRelease(batch);
   }
 }

@@ -1,15 +1,15 @@
 import type { Codec } from '../kernels/codec.js';
-import type { Bulk } from './delivery.js';
+import type { Delivery } from './delivery.js';
 import { ServerError } from '../redis/errors.js';
 import { dropBefore, mapDatabases, type Pass as RowPass, shiftTtl, stripTtl } from '../pipeline/passes.js';
-import { Pace } from './rate-limit.js';
+import { RateLimit } from './rate-limit.js';
 import { MAX_PAYLOAD } from '../dump/resp-writer.js';
 import type { LibraryForecast } from './functions.js';
 import { BATCH_BYTES, batchBuffers } from './batches.js';
 import { RestoreSink } from './sink.js';
 import { takesFunctions } from '../values/filters.js';
 import type { KeySet } from '../values/key-set.js';
-import { keysOf, type Lane, progressOf } from './source-progress.js';
+import { keysOf, type SourceProgress, progressOf } from './source-progress.js';
 import { type RestoreOptions, WINDOW } from './options.js';
 import { libraryConflict } from './plan.js';
 import type { Tally } from './tally.js';
@@ -20,8 +20,8 @@ const PARALLEL = 4;
 
 /** What a pass works with. */
 export interface PassParts {
-  readonly lanes: readonly Lane[];
-  readonly bulk: Bulk;
+  readonly sources: readonly SourceProgress[];
+  readonly delivery: Delivery;
   readonly facts: TargetFacts;
   readonly forecast: LibraryForecast;
   readonly tally: Tally;
@@ -33,30 +33,30 @@ export interface PassParts {
 
 /** One time that all sources are read, each from where it is. */
 export class Pass {
-  private readonly pace: Pace;
+  private readonly rateLimit: RateLimit;
 
   constructor(
     private readonly options: RestoreOptions,
     private readonly parts: PassParts,
   ) {
-    this.pace = new Pace({ keysPerSecond: options.maxKeysPerSecond, bytesPerSecond: options.maxBytesPerSecond });
+    this.rateLimit = new RateLimit({ keysPerSecond: options.maxKeysPerSecond, bytesPerSecond: options.maxBytesPerSecond });
   }
 
-  /** How the sources ended: those that were begun. What servers fail with is told to `bulk`. */
+  /** How the sources ended: those that were begun. What servers fail with is told to `delivery`. */
   async run(): Promise<RunSummary[]> {
-    const { bulk, lanes } = this.parts;
+    const { delivery, sources } = this.parts;
     const { limit, parallel = PARALLEL } = this.options;
-    const width = limit === undefined ? Math.min(parallel, lanes.length) : 1;
+    const width = limit === undefined ? Math.min(parallel, sources.length) : 1;
     const ends: RunSummary[] = [];
     let next = 0;
     const work = async (): Promise<void> => {
-      while (next < lanes.length && !this.over(ends)) {
-        const lane = lanes[next++];
+      while (next < sources.length && !this.over(ends)) {
+        const source = sources[next++];
         try {
-          ends.push(await this.one(lane));
+          ends.push(await this.one(source));
         } catch (error) {
           if (!(error instanceof ServerError)) throw error;
-          bulk.fail(error);
+          delivery.fail(error);
         }
       }
     };
@@ -66,39 +66,39 @@ export class Pass {
 
   private over(ends: readonly RunSummary[]): boolean {
     const { keepGoing, limit = Infinity, signal } = this.options;
-    const { bulk, lanes } = this.parts;
-    return bulk.failure !== undefined || signal?.aborted === true || keysOf(lanes) >= limit || (keepGoing !== true && ends.some(({ errors }) => errors.length > 0));
+    const { delivery, sources } = this.parts;
+    return delivery.failure !== undefined || signal?.aborted === true || keysOf(sources) >= limit || (keepGoing !== true && ends.some(({ errors }) => errors.length > 0));
   }
 
-  private one(lane: Lane): Promise<RunSummary> {
-    const { bulk, lanes, tally } = this.parts;
+  private one(source: SourceProgress): Promise<RunSummary> {
+    const { delivery, sources, tally } = this.parts;
     const { filter, limit } = this.options;
-    const now = Date.now() + (bulk.servers.slowestClock ?? 0);
+    const now = Date.now() + (delivery.servers.slowestClock ?? 0);
     const common: RunOptions = {
       ...this.options,
       filter: { ...filter, now: filter?.now ?? now },
-      sources: [lane.source],
-      batchRows: this.pace.burst,
-      batchBytes: this.pace.burstBytes,
-      limit: limit === undefined ? undefined : limit - keysOf(lanes),
+      sources: [source.path],
+      batchRows: this.rateLimit.burst,
+      batchBytes: this.rateLimit.burstBytes,
+      limit: limit === undefined ? undefined : limit - keysOf(sources),
       onProgress: (progress) => {
-        lane.progress = progress;
-        this.options.onProgress?.({ ...progressOf(lanes), servers: tally.ledger.servers });
+        source.progress = progress;
+        this.options.onProgress?.({ ...progressOf(sources), servers: tally.ledger.servers });
       },
     };
     return run(
       tally.passes === 1 ? common : { ...common, onError: undefined, onWarning: undefined, onAofTail: undefined }, // they were told before
       (codec, counts) => {
-        lane.counts = counts;
-        const sink = this.sinkFor(lane, codec);
-        lane.sink = sink;
-        return { sink, outputs: [], meta: true, passes: this.passes(lane, sink) };
+        source.counts = counts;
+        const sink = this.sinkFor(source, codec);
+        source.sink = sink;
+        return { sink, outputs: [], meta: true, passes: this.passes(source, sink) };
       },
-      batchBuffers(bulk.servers.masters.length) * (BATCH_BYTES + (1 << 12)),
+      batchBuffers(delivery.servers.masters.length) * (BATCH_BYTES + (1 << 12)),
     );
   }
 
-  private passes({ done }: Lane, sink: RestoreSink): RowPass[] {
+  private passes({ done }: SourceProgress, sink: RestoreSink): RowPass[] {
     const { dbMap, stripTtl: strip, ttlShift = 0, url } = this.options;
     const maps = dbMap !== undefined || url.db !== undefined;
     return [
@@ -108,27 +108,27 @@ export class Pass {
     ];
   }
 
-  private sinkFor(lane: Lane, codec: Codec | undefined): RestoreSink {
-    const { bulk, countReplaced, facts, forecast, seen, tally } = this.parts;
+  private sinkFor(source: SourceProgress, codec: Codec | undefined): RestoreSink {
+    const { delivery, countReplaced, facts, forecast, seen, tally } = this.parts;
     const { allowLoss, conflict = 'error', dbMap, dryRun, maxInFlight = WINDOW, maxPayload = MAX_PAYLOAD, signal, stripTtl, ttlShift, url } = this.options;
     return new RestoreSink({
-      ...{ allowLoss, bulk, conflict, dbMap, codec, maxPayload, signal, stripTtl, ttlShift },
+      ...{ allowLoss, delivery, conflict, dbMap, codec, maxPayload, signal, stripTtl, ttlShift },
       target: facts.target,
       seen,
       countReplaced: countReplaced && !tally.counted,
-      pace: this.pace,
+      rateLimit: this.rateLimit,
       functions: this.options.functions ?? takesFunctions(this.options),
       libraries: tally.passes === 1 ? tally.libraries : [],
       libraryConflict: libraryConflict(this.options),
       forecast,
       databases: facts.databases,
       intoDb: url.db,
-      from: lane.done,
+      from: source.done,
       window: maxInFlight,
       dry: dryRun,
       keepsRejects: tally.rejects !== undefined && !tally.counted,
-      onExpired: (expireAt) => (lane.firstExpiry = Math.min(lane.firstExpiry, expireAt)),
-      onDone: (stretch) => tally.done(lane, stretch),
+      onExpired: (expireAt) => (source.firstExpiry = Math.min(source.firstExpiry, expireAt)),
+      onDone: (segment) => tally.done(source, segment),
       onProblem: (problem) => tally.problem(problem),
     });
   }

@@ -1,19 +1,19 @@
-import type { Bulk } from './delivery.js';
+import type { Delivery } from './delivery.js';
 import { hasAbsoluteTtl, type Target } from '../values/targets.js';
-import type { RestoreBatches } from './batches.js';
-import { type Closing, type RestoreConflict, Stretch, type StretchEvents } from './progress.js';
+import type { OpenBatches } from './batches.js';
+import { type Closing, type RestoreConflict, Segment, type SegmentEvents } from './progress.js';
 
-export interface StretchOptions {
+export interface SegmentOptions {
   readonly target: Target;
-  readonly bulk: Bulk;
+  readonly delivery: Delivery;
   readonly conflict: RestoreConflict;
-  /** A stretch is done: all before it are, too. */
-  onDone(stretch: Stretch): void;
+  /** A segment is done: all before it are, too. */
+  onDone(segment: Segment): void;
 }
 
-/** Bytes of a source, and milliseconds, after which a stretch ends. */
-const STRETCH_BYTES = 2 << 20;
-const STRETCH_MS = 250;
+/** Bytes of a source, and milliseconds, after which a segment ends. */
+const SEGMENT_BYTES = 2 << 20;
+const SEGMENT_MS = 250;
 
 /** Unix milliseconds of an expiry in a RESTORE that was made at `builtAt`, where it has one. */
 export function expiryOf(ttl: bigint, target: Target, builtAt: number): bigint | undefined {
@@ -21,22 +21,22 @@ export function expiryOf(ttl: bigint, target: Target, builtAt: number): bigint |
   return hasAbsoluteTtl(target) ? ttl : ttl + BigInt(builtAt);
 }
 
-/** The stretches of a source: the one that is being read, and those before it that are not done, in their order. */
-export class Stretches {
-  current: Stretch;
+/** The segments of a source: the one that is being read, and those before it that are not done, in their order. */
+export class Segments {
+  current: Segment;
   /** Where the value of the key at hand is. */
   offset = -1;
   /** There is more to come of the key at hand. */
   midKey = false;
-  private readonly before: Stretch[] = [];
-  private readonly events: StretchEvents;
+  private readonly before: Segment[] = [];
+  private readonly events: SegmentEvents;
   private from = 0;
   private since = performance.now();
 
   constructor(
-    private readonly options: StretchOptions,
-    private readonly batches: RestoreBatches,
-    onClosing: (stretch: Stretch, closing: Closing) => void,
+    private readonly options: SegmentOptions,
+    private readonly batches: OpenBatches,
+    onClosing: (segment: Segment, closing: Closing) => void,
   ) {
     this.events = {
       version: options.target.rdbVersion,
@@ -46,19 +46,19 @@ export class Stretches {
       onRelease: (batch) => batches.release(batch),
       onChange: () => this.changed(),
     };
-    this.current = new Stretch(this.events);
+    this.current = new Segment(this.events);
   }
 
   private changed(): void {
-    while (this.before.length > 0 && this.before[0].done) this.options.onDone(this.before.shift() as Stretch);
-    this.options.bulk.notify();
+    while (this.before.length > 0 && this.before[0].done) this.options.onDone(this.before.shift() as Segment);
+    this.options.delivery.notify();
   }
 
   /** Ends the one at hand if it is long enough: all that was read is on its way. */
   endIfLong(): void {
     const now = performance.now();
     if (this.midKey) return; // nobody has said yet that it is on its way
-    if (this.offset - this.from < STRETCH_BYTES && now - this.since < STRETCH_MS) return;
+    if (this.offset - this.from < SEGMENT_BYTES && now - this.since < SEGMENT_MS) return;
     this.end();
   }
 
@@ -66,7 +66,7 @@ export class Stretches {
     this.batches.sendAll();
     const { current } = this;
     this.before.push(current);
-    this.current = new Stretch(this.events);
+    this.current = new Segment(this.events);
     this.from = this.offset;
     this.since = performance.now();
     current.close(this.midKey ? this.offset : this.offset + 1);
@@ -80,15 +80,15 @@ export class Stretches {
 
   /** Until all that have ended are done, or the signal comes. */
   async untilDone(signal: AbortSignal | undefined): Promise<void> {
-    const { bulk } = this.options;
+    const { delivery } = this.options;
     while (this.before.length > 0 && signal?.aborted !== true) {
-      await bulk.calm();
-      await bulk.wait();
+      await delivery.calm();
+      await delivery.wait();
     }
   }
 
   /** Those that are not done. */
-  get unfinished(): readonly Stretch[] {
+  get unfinished(): readonly Segment[] {
     return [...this.before, this.current];
   }
 }

@@ -1,6 +1,6 @@
 import type { ServerProcess } from '../redis/server-info.js';
 
-export interface CustodyState {
+export interface ServerIdentityState {
   /** `host:port`, or the name that sentinels know the server by. */
   readonly name: string;
   readonly runId: string;
@@ -15,15 +15,15 @@ export interface CustodyState {
  * does not say so: its run id is another one then. That may also be a replica in its place, which has everything where it
  * confirmed that, and which was up all the while.
  */
-export class Custody {
+export class ServerIdentity {
   runId = '';
   since = 0;
   bare = false;
 
   constructor(readonly name: string) {}
 
-  static from(state: CustodyState): Custody {
-    return Object.assign(new Custody(state.name), state);
+  static from(state: ServerIdentityState): ServerIdentity {
+    return Object.assign(new ServerIdentity(state.name), state);
   }
 
   /** A connection was opened. Returns whether what was delivered before may be lost. */

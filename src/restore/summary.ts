@@ -1,9 +1,9 @@
 import type { CompanionRefusal } from './delivery.js';
 import type { ServerError } from '../redis/errors.js';
 import type { Library } from '../pipeline/libraries.js';
-import type { Ledger } from './outcomes.js';
+import type { KeyCounts } from './outcomes.js';
 import type { Eviction } from './evictions.js';
-import type { Lane } from './source-progress.js';
+import type { SourceProgress } from './source-progress.js';
 import type { Plan } from './plan.js';
 import type { Tally } from './tally.js';
 import type { RunSummary } from '../pipeline/run.js';
@@ -11,8 +11,8 @@ import type { RunSummary } from '../pipeline/run.js';
 export interface RestoreSummary extends RunSummary {
   readonly plan: Plan;
   /** Counts by database and server; those of a run that was resumed are in them. */
-  readonly rows: ReturnType<Ledger['entries']>;
-  readonly total: Ledger['total'];
+  readonly rows: ReturnType<KeyCounts['entries']>;
+  readonly total: KeyCounts['total'];
   /** Unix milliseconds, as the sources have it: the first of the expiries that are over; Infinity where none is. */
   readonly firstExpiry: number;
   /** What is no key and was not restored. */
@@ -39,8 +39,8 @@ export interface RestoreSummary extends RunSummary {
 export type RestoreEnd = Pick<RestoreSummary, 'plan' | 'failure' | 'resumed' | 'declined' | 'unconfirmed' | 'unanswered' | 'companionsRefused' | 'evicted' | 'seconds' | 'interrupted'>;
 
 /** `ends` are those of the sources that were read in the last pass. */
-export function restoreSummary(lanes: readonly Lane[], tally: Tally, ends: readonly RunSummary[], end: RestoreEnd): RestoreSummary {
-  const sum = (pick: (lane: Lane) => number): number => lanes.reduce((total, lane) => total + pick(lane), 0);
+export function restoreSummary(sources: readonly SourceProgress[], tally: Tally, ends: readonly RunSummary[], end: RestoreEnd): RestoreSummary {
+  const sum = (pick: (source: SourceProgress) => number): number => sources.reduce((total, source) => total + pick(source), 0);
   return {
     read: sum(({ counts }) => counts.read),
     keys: sum(({ counts }) => counts.keys),
@@ -49,7 +49,7 @@ export function restoreSummary(lanes: readonly Lane[], tally: Tally, ends: reado
     expired: sum(({ counts }) => counts.expired),
     memberExpiries: sum(({ counts }) => counts.memberExpiries),
     bytes: sum(({ counts }) => counts.bytes),
-    sources: lanes.length,
+    sources: sources.length,
     errors: ends.flatMap(({ errors }) => errors),
     torn: false,
     partial: undefined,
@@ -58,7 +58,7 @@ export function restoreSummary(lanes: readonly Lane[], tally: Tally, ends: reado
     limited: ends.some(({ limited }) => limited),
     rows: tally.ledger.entries(),
     total: tally.ledger.total,
-    firstExpiry: Math.min(...lanes.map((lane) => lane.firstExpiry)),
+    firstExpiry: Math.min(...sources.map((source) => source.firstExpiry)),
     told: tally.told,
     libraries: tally.libraries,
     ...end,

@@ -2,14 +2,14 @@ import { isOverLimit } from '../redis/refusals.js';
 import type { KeyProblem } from '../dump/dump-sink.js';
 import type { Library } from '../pipeline/libraries.js';
 import { type RejectsFile, rejectedType } from './rejects-file.js';
-import { Ledger } from './outcomes.js';
-import { CLOSES, type Rejected, type Stretch, THERE } from './progress.js';
-import type { Lane } from './source-progress.js';
+import { KeyCounts } from './outcomes.js';
+import { CLOSES, type Rejected, type Segment, THERE } from './progress.js';
+import type { SourceProgress } from './source-progress.js';
 import type { RestoreOptions } from './options.js';
 
 /** What became of keys, for good: counts, keys that are not on the target, and what is told of them. */
 export class Tally {
-  readonly ledger = new Ledger();
+  readonly ledger = new KeyCounts();
   /** Things that are no keys and were not restored. */
   told = 0;
   /** What became of function libraries. */
@@ -38,42 +38,42 @@ export class Tally {
     this.options.onAgain?.();
   }
 
-  /** Something that is no key, or a key that cannot be told to the target: those are in the stretch, too. */
+  /** Something that is no key, or a key that cannot be told to the target: those are in the segment, too. */
   problem(problem: KeyProblem): void {
     if (problem.key !== undefined || this.passes > 1) return;
     this.told++;
     this.options.onProblem?.(problem);
   }
 
-  done(lane: Lane, stretch: Stretch): void {
+  done(source: SourceProgress, segment: Segment): void {
     try {
-      if (!this.counted) this.count(lane, stretch);
-      lane.done = Math.max(lane.done, stretch.end);
+      if (!this.counted) this.count(source, segment);
+      source.done = Math.max(source.done, segment.end);
     } finally {
-      stretch.discard();
+      segment.discard();
     }
   }
 
-  private count(lane: Lane, { ledger, rejects }: Stretch): void {
+  private count(source: SourceProgress, { ledger, rejects }: Segment): void {
     this.rejects?.add(rejects);
     this.ledger.add(ledger);
-    this.tell(lane, rejects);
+    this.tell(source, rejects);
   }
 
   /** What there is to tell of keys that a checkpoint does not count: the next run sends them again. */
-  addUnfinished(lanes: readonly Lane[]): void {
+  addUnfinished(sources: readonly SourceProgress[]): void {
     if (this.counted) return;
-    for (const lane of lanes) {
-      for (const { ledger, rejects } of lane.sink?.unfinished ?? []) {
+    for (const source of sources) {
+      for (const { ledger, rejects } of source.sink?.unfinished ?? []) {
         this.ledger.add(ledger);
         if (this.options.checkpoint === undefined) this.rejects?.add(rejects);
-        this.tell(lane, rejects);
+        this.tell(source, rejects);
       }
     }
   }
 
-  private tell({ source }: Lane, rejects: readonly Rejected[]): void {
-    for (const rejected of rejects) this.options.onProblem?.(problemOf(source, rejected));
+  private tell({ path }: SourceProgress, rejects: readonly Rejected[]): void {
+    for (const rejected of rejects) this.options.onProblem?.(problemOf(path, rejected));
   }
 }
 
