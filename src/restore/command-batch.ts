@@ -1,3 +1,4 @@
+import type { Pending } from '../redis/in-flight.js';
 import { commandEnd } from '../redis/commands.js';
 
 /** What becomes of keys: whoever made them hears of it, once for each key. */
@@ -32,7 +33,7 @@ const APART = 4;
  * it answers with says whether the key was there.
  * The bytes say everything that there is to know of a key, so what has to be sent again is cut out of them.
  */
-export class CommandBatch {
+export class CommandBatch implements Pending {
   length = 0;
   keys = 0;
   /** Unix milliseconds when the first key was written, by the clock of the server: relative expiries count from there. */
@@ -47,12 +48,14 @@ export class CommandBatch {
   since = 0;
   /** Of its only key, where the connection was closed at that before. */
   closings: Closings | undefined;
-  /** Units whose replies have come. */
+  /** Called when commands of a key were answered with errors: they are listed by command. */
+  onKeyFailed: ((index: number, errors: readonly (string | undefined)[]) => void) | undefined;
+  /** Keys whose replies have come. */
   answered = 0;
   /** Replies of the key at hand that have come, and the errors among them, by command. */
   private replies = 0;
   private errors: (string | undefined)[] | undefined;
-  /** Units that were told to have arrived. */
+  /** Keys that were told to have arrived. */
   arrived = 0;
   private marks: Uint8Array | undefined;
   private apart = 0;
@@ -78,12 +81,18 @@ export class CommandBatch {
   /** Up to `count` replies `+OK`. Returns how many were taken. */
   takeOks(count: number): number {
     if (this.perKey !== 1) {
-      this.takeOne(undefined, undefined);
+      this.takeReply(undefined, undefined);
       return 1;
     }
     const taken = Math.min(count, this.keys - this.answered);
     this.answered += taken;
     return taken;
+  }
+
+  takeReply(error: string | undefined, integer: number | undefined): void {
+    if (!this.takeOne(error, integer)) return;
+    const errors = this.takeErrors();
+    if (errors !== undefined) this.onKeyFailed?.(this.answered - 1, errors);
   }
 
   /** The next reply. Returns whether it ends a key. */
@@ -152,7 +161,7 @@ export class CommandBatch {
     this.listener.delivered(this, node, keys, replaced, uncounted);
   }
 
-  /** Units that were answered, and are not apart. */
+  /** Keys that were answered, and are not apart. */
   get taken(): number {
     return this.answered - this.apart;
   }

@@ -23,7 +23,7 @@ interface Owner {
 /** Bytes of a batch of keys that are sent again. */
 const RETRY_BATCH = 1 << 18;
 
-/** Units that are to be sent again, and batches of them. */
+/** Keys that are to be sent again, and batches of them. */
 export class Retries {
   private keys: Retry[] = [];
   private bytes = 0;
@@ -31,7 +31,7 @@ export class Retries {
   /** `relativeTtl`: expiries become shorter while a key waits. */
   constructor(private readonly relativeTtl: boolean) {}
 
-  /** Units that are in no batch yet. */
+  /** Keys that are in no batch yet. */
   get waiting(): number {
     return this.keys.length;
   }

@@ -13,7 +13,7 @@ export const BARRIER = encodeCommand(['WAIT', '1', `${REPLICA_PATIENCE}`]);
 
 /** Questions for the confirmation of a replica that are on their way on a connection, and when to ask the next one. */
 export class WaitBarriers {
-  /** Units count as delivered when a replica has confirmed them. */
+  /** Keys count as delivered when a replica has confirmed them. */
   hasReplicas = false;
   /** Replicas did not confirm in time, or the question was refused. */
   unconfirmed = false;
