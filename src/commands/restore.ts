@@ -41,7 +41,7 @@ const MOST_PASSES = 5;
  */
 export async function restore(options: RestoreOptions): Promise<RestoreSummary> {
   const access: Access = { url: options.url, tls: options.tls, sentinelLogin: options.sentinelLogin, natMap: options.natMap };
-  const opening = Servers.open(access, { cluster: options.cluster });
+  const opening = Servers.open(access, { cluster: options.cluster, onEvent: options.onEvent });
   try {
     const servers = await unlessAborted(opening, options.signal);
     const facts = await unlessAborted(targetFacts(servers, options.target), options.signal);
@@ -164,6 +164,7 @@ class Restore {
       identities: this.identities,
       onLoss: (server, reason) => this.lost(server, reason),
       onNote: (text) => this.options.onNote?.(text),
+      onEvent: this.options.onEvent,
       signal,
     });
     delivery.resumed = this.resumed;

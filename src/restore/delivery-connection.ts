@@ -25,6 +25,7 @@ export interface DeliveryConnectionEvents {
   lost(connection: DeliveryConnection, sent: readonly CommandBatch[], cause: unknown, due: CommandBatch | undefined): void;
   /** Nothing more comes of a batch. */
   released(batch: CommandBatch): void;
+  opened(connection: DeliveryConnection): void;
   /** The server was restarted: what it had confirmed may be lost. */
   restarted(connection: DeliveryConnection): void;
 }
@@ -62,6 +63,7 @@ export class DeliveryConnection {
     this.connection = new Connection(options, {
       opened: (process) => {
         if (options.identity.met(process)) events.restarted(this);
+        events.opened(this);
       },
       complete: (item) => this.completed(item),
       lost: (items, cause, reason) => this.lost(items, cause, reason),

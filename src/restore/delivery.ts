@@ -22,6 +22,8 @@ export interface DeliveryOptions extends DeliveryConnectionsOptions {
   readonly same: (ours: Uint8Array, theirs: Uint8Array) => boolean;
   /** What one should know of a server. */
   readonly onNote: (text: string) => void;
+  /** What happens on the way, of no consequence for the result: connections that are lost and opened again, keys that are sent again. */
+  readonly onEvent?: ((text: string) => void) | undefined;
   /** Aborted when nothing more is to be sent, nor waited for. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -35,6 +37,8 @@ const MOST_REFUSED = 1000;
 /** Bytes waiting to be sent again at which makers of batches have to wait. */
 const MOST_RETRIES = 16 << 20;
 const MOST_COMPARED = 1000;
+/** Milliseconds between two events that say how many keys are sent again. */
+const RETRY_EVENTS_EVERY = 1000;
 /** Milliseconds between attempts, at first and at most. */
 const FIRST_PAUSE = 20;
 const LONGEST_PAUSE = 500;
@@ -71,6 +75,10 @@ export class Delivery implements DeliveryConnectionsEvents {
   /** The key at which the connection that was lost last had to answer. */
   private lostAt: string | undefined;
   private recovering = false;
+  /** Names of servers whose connection was lost, and is not open again. */
+  private readonly down = new Set<string>();
+  /** Keys that are sent again, since that was last told. */
+  private retried = { keys: 0, toldAt: -Infinity };
   /** Why all keys so far were refused, and how many; undefined where something else became of one. */
   private refusals: { reason: string; count: number } | undefined = { reason: '', count: 0 };
   /** Who is master may have changed. */
@@ -98,6 +106,24 @@ export class Delivery implements DeliveryConnectionsEvents {
     setTimeout(() => {
       for (const connection of this.connections.all) connection.reset('interrupted');
     }, LAST_REPLIES).unref();
+  }
+
+  opened({ name }: DeliveryConnection): void {
+    if (this.down.delete(name)) this.options.onEvent?.(`${name}: connected again`);
+  }
+
+  private tellLost(name: string, reason: string): void {
+    if (this.down.has(name)) return;
+    this.down.add(name);
+    this.options.onEvent?.(`${name}: the connection was lost: ${reason}`);
+  }
+
+  private tellRetried(keys: number, every = RETRY_EVENTS_EVERY): void {
+    const { retried } = this;
+    retried.keys += keys;
+    if (retried.keys === 0 || performance.now() - retried.toldAt < every) return;
+    this.options.onEvent?.(`${retried.keys === 1 ? '1 key' : `${retried.keys.toLocaleString('en-US')} keys`} sent again; the last error was: ${this.lastError}`);
+    this.retried = { keys: 0, toldAt: performance.now() };
   }
 
   restarted({ name }: DeliveryConnection): void {
@@ -258,6 +284,7 @@ export class Delivery implements DeliveryConnectionsEvents {
     this.lastError = cause instanceof ServerError ? cause.message : `${connection.name}: ${reasonOf(cause)}`;
     if (sent.length > 0) this.lostAt = due && nameOf(due.commandsAt(due.answered));
     this.stale = true;
+    this.tellLost(connection.name, cause instanceof ServerError ? cause.reason : reasonOf(cause));
     if (cause instanceof ServerError && cause.code === 'REFUSED') this.fail(cause);
     else if (!(cause instanceof ConnectionLost || cause instanceof ServerError || isSystemError(cause) || cause instanceof SyntaxError)) this.fail(new ServerError('LOST', connection.name, reasonOf(cause), cause, 'What the server confirmed is restored.')); // a file that cannot be written: no patience helps
     if (due !== undefined && (cause instanceof ConnectionClosed || isSystemError(cause))) this.closedAt(connection, due);
@@ -357,6 +384,7 @@ export class Delivery implements DeliveryConnectionsEvents {
   }
 
   private resend(): void {
+    this.tellRetried(this.retries.waiting);
     const batches = this.retries.take(({ bytes }) => this.connection(this.slotOf(restoredBy(bytes).key)));
     for (const [connection, row] of batches) for (const batch of row) connection.send(batch);
   }
@@ -424,6 +452,8 @@ export class Delivery implements DeliveryConnectionsEvents {
       } catch (error) {
         attempt.again ||= attempt.begun && !(error instanceof ErrorReply);
         if (!this.mayTryAgain(connection, error)) throw error;
+        this.lastError = `${connection.name}: ${reasonOf(error)}`;
+        this.tellRetried(1);
         if (Date.now() - since > this.options.retryFor) {
           throw new ServerError('LOST', connection.name, `given up after ${Math.round(this.options.retryFor / 1000)} s; the last error was: ${reasonOf(error)}`, error);
         }
@@ -455,6 +485,7 @@ export class Delivery implements DeliveryConnectionsEvents {
     const patience = settled ? LAST_REPLIES : 0;
     const unanswered = await Promise.all(this.connections.all.map((connection) => connection.close(patience)));
     this.closed = true;
+    this.tellRetried(0, 0);
     this.unanswered += unanswered.reduce((sum, keys) => sum + keys, this.retries.again + this.checker.waiting);
     this.over.abort();
     this.servers.close();

@@ -47,6 +47,8 @@ export interface RestoreOptions extends RunOptions, Pick<DumpSinkOptions, 'allow
   readonly onPlan?: ((plan: Plan) => Promise<boolean>) | undefined;
   /** Called for what one should know, but need not act on. */
   readonly onNote?: ((text: string) => void) | undefined;
+  /** Called for what happens on the way, of no consequence for the result: retries, failovers, changes of topology. */
+  readonly onEvent?: ((text: string) => void) | undefined;
   /** Called when the sources are read once more: all problems with keys come again. */
   readonly onAgain?: (() => void) | undefined;
   /** Called for every key that is not on the target, and for everything else that is not. */
