@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test, vi } from 'vitest';
 import { CommandBatch, type KeyListener } from '../src/restore/command-batch.js';
-import { commandArgs, commandEnd, commandsOf, encodeCommand, restoredBy, withElapsed } from '../src/redis/commands.js';
+import { commandArgs, commandEnd, commandsOf, encodeCommand } from '../src/redis/commands.js';
+import { restoredBy, withElapsed } from '../src/restore/key-commands.js';
 import { ServerIdentity } from '../src/restore/server-identity.js';
 import { redirection, refusalOf } from '../src/redis/refusals.js';
 import { ERROR, INTEGER, NO_REPLY, OK, ReplyReader } from '../src/redis/replies.js';
@@ -74,7 +75,7 @@ describe('commands', () => {
     fc.assert(
       fc.property(bytes, ttl, bytes, fc.subarray(['REPLACE', 'ABSTTL']), fc.nat({ max: 1e6 }), fc.boolean(), (key, ms, payload, modifiers, elapsed, exists) => {
         const unit = Buffer.concat([...(exists ? [encodeCommand(['EXISTS', key])] : []), encodeCommand(['RESTORE', key, `${ms}`, payload, ...modifiers])]);
-        const restored = restoredBy(unit);
+        const restored = restoredBy(key);
         expect(equal(restored.key, key) && equal(restored.payload, payload)).toBe(true);
         expect(restored).toMatchObject({ ttl: ms, modifiers });
         const later = restoredBy(withElapsed(unit, elapsed));
@@ -90,7 +91,7 @@ test('keys of a batch, in any order, are its commands', () => {
   const nobody = {} as KeyListener;
   fc.assert(
     fc.property(fc.array(args, { minLength: 1, maxLength: 10 }), fc.constantFrom(1, 2), fc.array(fc.nat()), (keys, perKey, order) => {
-      const made = keys.map((unit) => Buffer.concat(Array.from({ length: perKey }, () => encodeCommand(unit))));
+      const made = keys.map((key) => Buffer.concat(Array.from({ length: perKey }, () => encodeCommand(key))));
       const batch = new CommandBatch(nobody, Buffer.concat(made), 0, perKey);
       batch.keys = keys.length;
       for (const number of order) expect(equal(batch.commandsAt(number % keys.length), made[number % keys.length])).toBe(true);
@@ -109,8 +110,8 @@ test('replies of a batch: what was there, what failed, what is delivered', () =>
         expect(batch.takeOne(undefined, there ? 1 : 0)).toBe(false);
         expect(batch.takeOne(error ? 'ERR no' : undefined, undefined)).toBe(true);
         expect(batch.takeErrors()?.[1]).toBe(error ? 'ERR no' : undefined);
-        if (error) batch.setApart(unit);
-        expect(batch.wasThere(unit)).toBe(there);
+        if (error) batch.setApart(key);
+        expect(batch.wasThere(key)).toBe(there);
       });
       const good = outcomes.filter(({ error }) => !error);
       expect(batch.complete).toBe(true);

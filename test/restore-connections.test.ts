@@ -47,6 +47,7 @@ test('a batch that is given back just when the connection is open is not sent on
     },
     {
       failed: () => undefined,
+      opened: () => undefined,
       released: () => undefined,
       restarted: (restarted) => queueMicrotask(() => back.push(...restarted.retire())), // after it is open, before what waits for that
       lost: (_, sent) => {

@@ -10,19 +10,17 @@ import { KeySet } from '../values/key-set.js';
 import { samePayload } from '../values/same-value.js';
 import { hasAbsoluteTtl } from '../values/targets.js';
 import { baseWarning } from '../pipeline/aof.js';
-import { type Eviction, evictionsSince } from '../restore/evictions.js';
+import { type Eviction, evictionsSince, type TargetFacts, targetFacts } from '../restore/target-facts.js';
 import { mayMeet } from '../pipeline/meeting.js';
-import { checkKept, Checkpoints } from '../restore/checkpoints.js';
-import { discard, type SourceProgress, unreadSource, rewind } from '../restore/source-progress.js';
+import { checkKept, Checkpoints } from '../restore/checkpoint.js';
+import { discard, rewind, type SourceProgress, unreadSource } from '../restore/source-progress.js';
 import { type RestoreOptions, WINDOW } from '../restore/options.js';
-import { Pass } from '../restore/round.js';
+import { Round } from '../restore/round.js';
 import { checkDatabase, flushTarget, keysThere, libraryConflict, type Plan, planOf } from '../restore/plan.js';
-import { type RestoreEnd, restoreSummary, type RestoreSummary } from '../restore/summary.js';
-import { Tally } from '../restore/tally.js';
+import { type RestoreEnd, restoreSummary, type RestoreSummary, Tally } from '../restore/summary.js';
 import type { RunSummary } from '../pipeline/run.js';
-import { type TargetFacts, targetFacts } from '../restore/target-facts.js';
 
-export type { RestoreConflict } from '../restore/progress.js';
+export type { RestoreConflict } from '../restore/outcomes.js';
 export type { RestoreOptions } from '../restore/options.js';
 export type { Plan } from '../restore/plan.js';
 export type { RestoreSummary } from '../restore/summary.js';
@@ -174,7 +172,7 @@ class Restore {
   /** Reads the sources, and reads them again where a server may have lost what it had confirmed. */
   private async untilKept(delivery: Delivery): Promise<RunSummary[]> {
     for (;;) {
-      const ends = await this.pass(delivery);
+      const ends = await this.readAll(delivery);
       if (this.options.dryRun === true || delivery.failure !== undefined || ends.some(({ interrupted }) => interrupted)) return ends;
       try {
         await delivery.verify();
@@ -188,9 +186,9 @@ class Restore {
     }
   }
 
-  private pass(delivery: Delivery): Promise<RunSummary[]> {
+  private readAll(delivery: Delivery): Promise<RunSummary[]> {
     const { countReplaced, facts, sources, tally } = this;
-    return new Pass(this.options, { delivery, forecast: this.forecast, countReplaced, facts, sources, seen: this.seen, tally }).run();
+    return new Round(this.options, { delivery, forecast: this.forecast, countReplaced, facts, sources, seen: this.seen, tally }).run();
   }
 
   private lost(server: string, reason: string): void {
@@ -212,7 +210,7 @@ class Restore {
   }
 
   private restartedTooOften(server: string, reason: string): ServerError {
-    const advice = this.options.checkpoint === undefined ? undefined : 'See why the server is restarted again and again; then go on from the checkpoint, which reads all sources again.';
+    const advice = this.options.checkpoint === undefined ? undefined : 'See why the server is restarted again and again, then go on from the checkpoint, which reads all sources again.';
     return new ServerError('RESTARTED', server, `${reason}, as has happened ${MOST_PASSES} times, so keys that it had confirmed may be lost`, undefined, advice);
   }
 
@@ -235,7 +233,7 @@ class Restore {
     this.countReplaced = before.countReplaced;
     this.tally.told = before.told;
     this.tally.libraries.push(...before.libraries);
-    this.tally.passes = before.passes;
+    this.tally.rounds = before.passes;
     this.identities = before.custody;
     if (before.again) this.lost(before.target.url, 'a server was restarted or replaced before');
     this.rejectsKept = before.rejectsBytes;
@@ -266,7 +264,7 @@ class Restore {
       countReplaced,
       custody: this.delivery?.identities ?? [],
       again: this.loss !== undefined,
-      passes: tally.passes,
+      passes: tally.rounds,
       finished,
     });
   }

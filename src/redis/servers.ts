@@ -11,6 +11,8 @@ import { type Address, addressText } from './url.js';
 export interface ServersOptions {
   /** Whether it is a cluster (default: as the server says). */
   readonly cluster?: boolean | undefined;
+  /** Nothing is written, so a replica will do. */
+  readonly readOnly?: boolean | undefined;
   /** Called when the masters of a cluster or their slots are others than before. */
   readonly onEvent?: ((text: string) => void) | undefined;
 }
@@ -48,12 +50,12 @@ export class Servers {
   }
 
   /** Throws ServerError. */
-  static async open(access: Access, { cluster, onEvent }: ServersOptions = {}): Promise<Servers> {
+  static async open(access: Access, { cluster, onEvent, readOnly }: ServersOptions = {}): Promise<Servers> {
     const first = await openClient(access);
     const info = await asked(access, () => serverInfo(first));
     const clustered = cluster ?? info.mode === 'cluster';
     const servers = new Servers(access, clustered, info, onEvent);
-    if (info.mode === 'sentinel' || (!clustered && info.role === 'slave')) {
+    if (info.mode === 'sentinel' || (!clustered && info.role === 'slave' && readOnly !== true)) {
       first.disconnect();
       throw noTarget(addressText(access.url.addresses[0]), info);
     }
@@ -181,19 +183,6 @@ export class Servers {
       (open) => open.disconnect(),
       () => undefined,
     );
-  }
-
-  /** The source text of a function library on a master; null where there is none of that name, undefined where it does not say. */
-  async libraryCode(master: Master, name: string): Promise<Uint8Array | null | undefined> {
-    try {
-      const client = await this.client(master);
-      const libraries = (await client.callBuffer('FUNCTION', 'LIST', 'LIBRARYNAME', name, 'WITHCODE')) as unknown[][];
-      const field = (library: readonly unknown[], wanted: string): unknown => library[library.findIndex((other) => String(other) === wanted) + 1];
-      const found = libraries.find((library) => String(field(library, 'library_name')) === name); // what is asked for is a pattern
-      return found === undefined ? null : (field(found, 'library_code') as Buffer);
-    } catch {
-      return undefined; // FUNCTION LIST is not allowed everywhere
-    }
   }
 
   /** Asks every master. Throws ServerError. */

@@ -4,7 +4,7 @@ import type { Delivery } from './delivery.js';
 import type { DeliveryConnection } from './delivery-connection.js';
 import { hasReplace, type Target } from '../values/targets.js';
 import type { RateLimit } from './rate-limit.js';
-import type { RestoreConflict } from './progress.js';
+import type { RestoreConflict } from './outcomes.js';
 import type { SourceFile } from '../pipeline/sink.js';
 
 export interface BatchOptions {
@@ -26,10 +26,10 @@ const LEAST_FREE = 2;
 /** Room in a batch for which there is no buffer: many wait at a time where little may be sent at a time (`withRoom` makes it larger). */
 const SPARE_BYTES = 1 << 10;
 
-/** How many buffers there are for the batches of so many servers: one is being filled for each, others are on their way. */
+/** How many buffers there are for the batches of this many servers: one is being filled for each, others are on their way. */
 export const batchBuffers = (connections: number): number => 2 * connections + 8;
 
-/** The batch that is being filled for each server, and the buffers of all that are on their way. */
+/** The open batch of each server, and the buffers of all that are on their way. */
 export class OpenBatches {
   /** Bytes that were sent. */
   sent = 0;
@@ -84,7 +84,7 @@ export class OpenBatches {
     return this.delivery.connection(this.delivery.slotOf(bytes, start, end));
   }
 
-  /** The batch that is being filled for a server; a new one tells `listener` what becomes of it. */
+  /** The open batch of a server; a new one tells `listener` what becomes of it. */
   at(connection: DeliveryConnection, db: number, listener: KeyListener): CommandBatch {
     const filling = this.filling.get(connection);
     if (filling?.db === db) return filling;
@@ -95,7 +95,7 @@ export class OpenBatches {
     return batch;
   }
 
-  /** For each of the connections the batch that is being filled with keys of a database, where there is one. */
+  /** The open batch of each connection, if it is for this database. */
   filled(connections: readonly DeliveryConnection[], db: number): (CommandBatch | undefined)[] {
     return connections.map((connection) => {
       const batch = this.filling.get(connection);

@@ -52,7 +52,7 @@ export class CommandBatch implements Pending {
   onKeyFailed: ((index: number, errors: readonly (string | undefined)[]) => void) | undefined;
   /** Keys whose replies have come. */
   answered = 0;
-  /** Replies of the key at hand that have come, and the errors among them, by command. */
+  /** Replies of the current key that have come, and the errors among them, by command. */
   private replies = 0;
   private errors: (string | undefined)[] | undefined;
   /** Keys that were told to have arrived. */
@@ -70,7 +70,7 @@ export class CommandBatch implements Pending {
     readonly perKey: number,
   ) {}
 
-  /** Makes sure that `size` bytes fit behind `length`. */
+  /** Makes sure that `size` bytes fit after `length`. */
   room(size: number): void {
     if (this.length + size <= this.bytes.length) return;
     const grown = new Uint8Array(this.length + size);

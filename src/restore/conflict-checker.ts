@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis';
 import type { CommandBatch } from './command-batch.js';
-import { restoredBy } from '../redis/commands.js';
+import { restoredBy } from './key-commands.js';
 import type { DeliveryConnection } from './delivery-connection.js';
 
 /** A key whose key is there, and that may be of our own making. */

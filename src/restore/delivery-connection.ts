@@ -260,7 +260,7 @@ export class DeliveryConnection {
   }
 
   /**
-   * Everything that was sent before is answered, or given up after so many milliseconds. Returns how many keys may have been
+   * Everything that was sent before is answered, or given up after `patience` milliseconds. Returns how many keys may have been
    * done, and were not answered.
    */
   async close(patience: number): Promise<number> {

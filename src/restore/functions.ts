@@ -2,7 +2,7 @@ import type { Delivery } from './delivery.js';
 import { ErrorReply, ServerError } from '../redis/errors.js';
 import type { Master, Servers } from '../redis/servers.js';
 import type { LibraryOn, LibraryOutcome } from '../pipeline/libraries.js';
-import type { RestoreConflict } from './progress.js';
+import type { RestoreConflict } from './outcomes.js';
 
 /** A function library that a source has. */
 export interface SourceLibrary {
@@ -44,7 +44,7 @@ function loadInto(delivery: Delivery, master: Master, { code, name }: SourceLibr
     const error = await exclusive.ask('FUNCTION', 'LOAD', code);
     if (typeof error === 'number') return 'loaded';
     if (!ALREADY_THERE.test(error)) throw new ErrorReply(error);
-    const theirs = await delivery.servers.libraryCode(master, name);
+    const theirs = await libraryCode(delivery.servers, master, name);
     if (theirs !== undefined && theirs !== null && equal(theirs, code)) return again ? tried : 'same';
     if (conflict === 'skip') return 'kept';
     if (conflict === 'error') throw new ErrorReply(error);
@@ -53,6 +53,19 @@ function loadInto(delivery: Delivery, master: Master, { code, name }: SourceLibr
     if (typeof refusal === 'string') throw new ErrorReply(refusal);
     return 'replaced';
   });
+}
+
+/** The source text of a function library on a master; null where there is none of that name, undefined where it does not say. */
+async function libraryCode(servers: Servers, master: Master, name: string): Promise<Uint8Array | null | undefined> {
+  try {
+    const client = await servers.client(master);
+    const libraries = (await client.callBuffer('FUNCTION', 'LIST', 'LIBRARYNAME', name, 'WITHCODE')) as unknown[][];
+    const field = (library: readonly unknown[], wanted: string): unknown => library[library.findIndex((other) => String(other) === wanted) + 1];
+    const found = libraries.find((library) => String(field(library, 'library_name')) === name); // what is asked for is a pattern
+    return found === undefined ? null : (field(found, 'library_code') as Buffer);
+  } catch {
+    return undefined; // FUNCTION LIST is not allowed everywhere
+  }
 }
 
 /** What is to become of function libraries, by what the masters have now and what comes before. */
@@ -68,7 +81,7 @@ export class LibraryForecast {
     const row: LibraryOn[] = [];
     for (const master of this.servers.masters) {
       const at = `${master.name} ${name}`;
-      const outcome = this.outcome(code, this.before.get(at) ?? (await this.servers.libraryCode(master, name)));
+      const outcome = this.outcome(code, this.before.get(at) ?? (await libraryCode(this.servers, master, name)));
       if (outcome === 'loaded' || outcome === 'replaced') this.before.set(at, code);
       row.push({ server: master.name, outcome });
     }

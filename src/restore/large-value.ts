@@ -9,7 +9,7 @@ import type { RedisType } from '../rdb/types.js';
 import { parsePayload } from '../rdb/payload.js';
 import { payloadFrame } from '../rdb/payload-frame.js';
 import type { Delivery } from './delivery.js';
-import { restoredBy } from '../redis/commands.js';
+import { restoredBy } from './key-commands.js';
 import { ConnectionClosed, ConnectionLost, ErrorReply, reasonOf, ServerError } from '../redis/errors.js';
 import { isOverLimit, refusalOf } from '../redis/refusals.js';
 import type { ExclusiveConnection } from '../redis/exclusive-connection.js';
@@ -18,10 +18,10 @@ import type { ByteSink } from '../io/byte-sink.js';
 import { HeldPayload } from './held-payload.js';
 import { ascii } from '../json/writer.js';
 import { Output } from '../io/output.js';
-import { type Closing, CLOSES, type RestoreConflict, type Segment, THERE } from './progress.js';
+import { type Closing, expiryOf, type Segment } from './segments.js';
+import { CLOSES, type RestoreConflict, THERE } from './outcomes.js';
 import { RespValues } from '../dump/resp-values.js';
 import { RespWriter, writeExpiry } from '../dump/resp-writer.js';
-import { expiryOf } from './segments.js';
 import { RestoreWriter } from '../dump/restore-writer.js';
 
 export interface LargeOptions {

@@ -2,7 +2,7 @@ import type { ConnectionOptions } from 'node:tls';
 import type { Login } from '../redis/sentinels.js';
 import type { Address, ServerUrl } from '../redis/url.js';
 import type { DumpSinkOptions, KeyProblem } from '../dump/dump-sink.js';
-import type { RestoreConflict } from './progress.js';
+import type { RestoreConflict } from './outcomes.js';
 import type { Target } from '../values/targets.js';
 import type { Plan } from './plan.js';
 import type { RunOptions } from '../pipeline/run.js';

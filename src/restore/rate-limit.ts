@@ -38,7 +38,7 @@ export class RateLimit {
     return Math.max(1, (bytesPerSecond * BURST) / 1000);
   }
 
-  /** So many were sent. */
+  /** These were sent. */
   spend(keys: number, bytes: number): void {
     this.keys += keys;
     this.bytes += bytes;

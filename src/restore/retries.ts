@@ -1,5 +1,6 @@
-import { CommandBatch, type Closings, type KeyListener } from './command-batch.js';
-import { commandsOf, encodeCommand, withElapsed } from '../redis/commands.js';
+import { type Closings, CommandBatch, type KeyListener } from './command-batch.js';
+import { commandsOf, encodeCommand } from '../redis/commands.js';
+import { withElapsed } from './key-commands.js';
 import type { ServerClock } from '../redis/server-clock.js';
 
 /** A key that is to be sent again. */

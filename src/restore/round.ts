@@ -1,7 +1,7 @@
 import type { Codec } from '../kernels/codec.js';
 import type { Delivery } from './delivery.js';
 import { ServerError } from '../redis/errors.js';
-import { dropBefore, mapDatabases, type Pass as RowPass, shiftTtl, stripTtl } from '../pipeline/passes.js';
+import { dropBefore, editsOf, type Pass } from '../pipeline/passes.js';
 import { RateLimit } from './rate-limit.js';
 import { MAX_PAYLOAD } from '../dump/resp-writer.js';
 import type { LibraryForecast } from './functions.js';
@@ -9,17 +9,17 @@ import { BATCH_BYTES, batchBuffers } from './batches.js';
 import { RestoreSink } from './sink.js';
 import { takesFunctions } from '../values/filters.js';
 import type { KeySet } from '../values/key-set.js';
-import { keysOf, type SourceProgress, progressOf } from './source-progress.js';
+import { keysOf, progressOf, type SourceProgress } from './source-progress.js';
 import { type RestoreOptions, WINDOW } from './options.js';
 import { libraryConflict } from './plan.js';
-import type { Tally } from './tally.js';
+import type { Tally } from './summary.js';
 import { run, type RunOptions, type RunSummary } from '../pipeline/run.js';
 import type { TargetFacts } from './target-facts.js';
 
 const PARALLEL = 4;
 
-/** What a pass works with. */
-export interface PassParts {
+/** What a round works with. */
+export interface RoundParts {
   readonly sources: readonly SourceProgress[];
   readonly delivery: Delivery;
   readonly facts: TargetFacts;
@@ -32,12 +32,12 @@ export interface PassParts {
 }
 
 /** One time that all sources are read, each from where it is. */
-export class Pass {
+export class Round {
   private readonly rateLimit: RateLimit;
 
   constructor(
     private readonly options: RestoreOptions,
-    private readonly parts: PassParts,
+    private readonly parts: RoundParts,
   ) {
     this.rateLimit = new RateLimit({ keysPerSecond: options.maxKeysPerSecond, bytesPerSecond: options.maxBytesPerSecond });
   }
@@ -87,25 +87,19 @@ export class Pass {
       },
     };
     return run(
-      tally.passes === 1 ? common : { ...common, onError: undefined, onWarning: undefined, onAofTail: undefined }, // they were told before
+      tally.rounds === 1 ? common : { ...common, onError: undefined, onWarning: undefined, onAofTail: undefined }, // they were told before
       (codec, counts) => {
         source.counts = counts;
         const sink = this.sinkFor(source, codec);
         source.sink = sink;
-        return { sink, outputs: [], meta: true, passes: this.passes(source, sink) };
+        return { sink, outputs: [], meta: true, passes: this.passes(source) };
       },
       batchBuffers(delivery.servers.masters.length) * (BATCH_BYTES + (1 << 12)),
     );
   }
 
-  private passes({ done }: SourceProgress, sink: RestoreSink): RowPass[] {
-    const { dbMap, stripTtl: strip, ttlShift = 0, url } = this.options;
-    const maps = dbMap !== undefined || url.db !== undefined;
-    return [
-      ...(done > 0 ? [dropBefore(done)] : []),
-      ...(maps ? [mapDatabases((db) => sink.target(db))] : []),
-      ...(strip === true ? [stripTtl] : ttlShift === 0 ? [] : [shiftTtl(ttlShift)]),
-    ];
+  private passes({ done }: SourceProgress): Pass[] {
+    return [...(done > 0 ? [dropBefore(done)] : []), ...editsOf({ ...this.options, intoDb: this.options.url.db })];
   }
 
   private sinkFor(source: SourceProgress, codec: Codec | undefined): RestoreSink {
@@ -118,7 +112,7 @@ export class Pass {
       countReplaced: countReplaced && !tally.counted,
       rateLimit: this.rateLimit,
       functions: this.options.functions ?? takesFunctions(this.options),
-      libraries: tally.passes === 1 ? tally.libraries : [],
+      libraries: tally.rounds === 1 ? tally.libraries : [],
       libraryConflict: libraryConflict(this.options),
       forecast,
       databases: facts.databases,

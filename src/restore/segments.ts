@@ -1,7 +1,130 @@
 import type { Delivery } from './delivery.js';
 import { hasAbsoluteTtl, type Target } from '../values/targets.js';
 import type { OpenBatches } from './batches.js';
-import { type Closing, type RestoreConflict, Segment, type SegmentEvents } from './progress.js';
+import { KeyCounts, type Rejected, type RestoreConflict, THERE } from './outcomes.js';
+import type { CommandBatch, KeyListener } from './command-batch.js';
+import { restoredBy } from './key-commands.js';
+import { formatText } from '../bytes/text.js';
+import { restamp } from '../rdb/payload.js';
+import { HeldPayload } from './held-payload.js';
+
+/** A key that a server closes the connection at. */
+export interface Closing {
+  readonly batch: CommandBatch;
+  readonly server: string;
+  readonly commands: Uint8Array;
+  /** What the server said before. */
+  readonly words: string | undefined;
+}
+
+export interface SegmentEvents {
+  /** A server had the key already, and that is an error. */
+  readonly conflictsAre: 'skipped' | 'rejected';
+  /** RDB version of payloads that are rejected: that of all of them, whatever they were sent with. */
+  readonly version: number;
+  /** Unix milliseconds of an expiry, from that in a command. */
+  readonly expireAt: (ttl: bigint, builtAt: number) => bigint | undefined;
+  onRelease(batch: CommandBatch): void;
+  /** Whoever hears of it settles the key. */
+  onClosing(segment: Segment, closing: Closing): void;
+  onChange(): void;
+}
+
+/**
+ * A segment of a source: what was read at a go. It is done when everything that came from it is delivered or refused; what
+ * comes of it counts for good then, and no earlier.
+ */
+export class Segment implements KeyListener {
+  readonly ledger = new KeyCounts();
+  readonly rejects: Rejected[] = [];
+  /** Records with a value at an offset below this belong to it, or to one before. */
+  end = 0;
+  private pending = 0;
+  private open = true;
+
+  constructor(private readonly events: SegmentEvents) {}
+
+  /** `keys` more keys are on their way. */
+  expect(keys: number): void {
+    this.pending += keys;
+  }
+
+  /** A key that was expected does not come. */
+  forget(): void {
+    this.settle(1);
+  }
+
+  close(end: number): void {
+    this.end = end;
+    this.open = false;
+    if (this.done) this.events.onChange();
+  }
+
+  get done(): boolean {
+    return !this.open && this.pending === 0;
+  }
+
+  private settle(keys: number): void {
+    this.pending -= keys;
+    if (this.done) this.events.onChange();
+  }
+
+  delivered({ db }: Pick<CommandBatch, 'db'>, node: string, keys: number, replaced: number, uncounted = 0): void {
+    const counts = this.ledger.at(db, node);
+    counts.restored += keys - replaced;
+    counts.replaced += replaced;
+    counts.uncounted += uncounted;
+    this.settle(keys);
+  }
+
+  conflict(batch: CommandBatch, node: string, commands: Uint8Array): void {
+    if (this.events.conflictsAre === 'skipped') this.skip(batch.db, node);
+    else this.refused(batch, node, commands, THERE);
+  }
+
+  skip(db: number, node: string): void {
+    this.ledger.at(db, node).skipped++;
+    this.settle(1);
+  }
+
+  refused(batch: CommandBatch, node: string, commands: Uint8Array, error: string): void {
+    const { key, payload: sent, ttl } = restoredBy(commands);
+    const payload = sent.slice();
+    restamp(payload, this.events.version);
+    const expireAt = this.events.expireAt(ttl, batch.builtAt);
+    this.reject({ db: batch.db, key: formatText(key, 0, key.length), server: node, error, payload, expireAt });
+  }
+
+  closing(batch: CommandBatch, server: string, commands: Uint8Array, words: string | undefined): void {
+    this.events.onClosing(this, { batch, server, commands, words });
+  }
+
+  /** A key that was on its way. */
+  reject(rejected: Rejected): void {
+    this.leaveOut(rejected);
+    this.settle(1);
+  }
+
+  /** A key that never was on its way. */
+  leaveOut(rejected: Rejected): void {
+    this.ledger.at(rejected.db, rejected.server ?? '').rejected++;
+    this.rejects.push(rejected);
+  }
+
+  /** Whether payloads are put aside for its rejected keys. */
+  get holds(): boolean {
+    return this.rejects.some(({ payload }) => payload instanceof HeldPayload);
+  }
+
+  /** Nobody needs the payloads any more that are put aside. */
+  discard(): void {
+    for (const { payload } of this.rejects) if (payload instanceof HeldPayload) payload.close();
+  }
+
+  released(batch: CommandBatch): void {
+    this.events.onRelease(batch);
+  }
+}
 
 export interface SegmentOptions {
   readonly target: Target;
@@ -24,9 +147,9 @@ export function expiryOf(ttl: bigint, target: Target, builtAt: number): bigint |
 /** The segments of a source: the one that is being read, and those before it that are not done, in their order. */
 export class Segments {
   current: Segment;
-  /** Where the value of the key at hand is. */
+  /** Where the value of the current key is. */
   offset = -1;
-  /** There is more to come of the key at hand. */
+  /** There is more to come of the current key. */
   midKey = false;
   private readonly before: Segment[] = [];
   private readonly events: SegmentEvents;
@@ -54,7 +177,7 @@ export class Segments {
     this.options.delivery.notify();
   }
 
-  /** Ends the one at hand if it is long enough: all that was read is on its way. */
+  /** Ends the current one if it is long enough: all that was read is on its way. */
   endIfLong(): void {
     const now = performance.now();
     if (this.midKey) return; // nobody has said yet that it is on its way
@@ -72,7 +195,7 @@ export class Segments {
     current.close(this.midKey ? this.offset : this.offset + 1);
   }
 
-  /** Ends the one at hand, and waits until it is done. */
+  /** Ends the current one, and waits until it is done. */
   async settle(signal: AbortSignal | undefined): Promise<void> {
     this.end();
     await this.untilDone(signal);

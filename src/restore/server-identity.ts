@@ -11,7 +11,7 @@ export interface ServerIdentityState {
 }
 
 /**
- * Who has what was delivered to a server. What a server confirmed is gone when it is restarted without having saved it, and it
+ * Which run of a server has what was delivered to it. What a server confirmed is gone when it is restarted without having saved it, and it
  * does not say so: its run id is another one then. That may also be a replica in its place, which has everything where it
  * confirmed that, and which was up all the while.
  */

@@ -17,11 +17,11 @@ import { OpenBatches } from './batches.js';
 import { type LibraryForecast, loadLibrary, type SourceLibrary } from './functions.js';
 import { type LargeOptions, LargeValue } from './large-value.js';
 import { LargeValues } from './large-values.js';
-import { type Closing, type RestoreConflict, type Segment, THERE } from './progress.js';
+import { type Closing, type Segment, type SegmentOptions, Segments } from './segments.js';
+import { type RestoreConflict, THERE } from './outcomes.js';
 import { KeyCommandsWriter, recordRoom } from './key-commands.js';
 import { RefusedValue } from './refused-value.js';
 import { PlainRecords, type PlainRecordsOptions } from './plain-records.js';
-import { type SegmentOptions, Segments } from './segments.js';
 import type { SourceFile } from '../pipeline/sink.js';
 
 export interface RestoreSinkOptions extends DumpSinkOptions, Omit<PlainRecordsOptions, 'expired'>, SegmentOptions {
