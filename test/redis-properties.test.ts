@@ -106,7 +106,7 @@ test('replies of a batch: what was there, what failed, what is delivered', () =>
       const delivered = vi.fn();
       const batch = new CommandBatch({ delivered } as unknown as KeyListener, new Uint8Array(0), 0, 2);
       batch.keys = outcomes.length;
-      outcomes.forEach(({ error, there }, unit) => {
+      outcomes.forEach(({ error, there }, key) => {
         expect(batch.takeOne(undefined, there ? 1 : 0)).toBe(false);
         expect(batch.takeOne(error ? 'ERR no' : undefined, undefined)).toBe(true);
         expect(batch.takeErrors()?.[1]).toBe(error ? 'ERR no' : undefined);

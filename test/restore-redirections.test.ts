@@ -200,3 +200,21 @@ describe('ASK to a node that has no slots yet', () => {
     expect(done).toMatchObject({ code: 0, keysRestored: 200, keysRejected: 0 });
   });
 });
+
+test('a connection that is lost and opened again is told with --verbose', async () => {
+  let lost = false;
+  owner = await node(
+    () => whole(at(owner)),
+    () => {
+      if (lost) return USUAL;
+      lost = true;
+      return { close: '' };
+    },
+  );
+  const { code, err } = await restore([abc, owner.url, '--retry-for', '5s', '--verbose']);
+  const name = `127.0.0.1:${owner.port}`;
+  expect(code).toBe(0);
+  expect(err).toContain(`rdbkit: ${name}: the connection was lost: the server closed the connection.\n`);
+  expect(err).toMatch(/rdbkit: \d keys? sent again; the last error was: /);
+  expect(err).toContain(`rdbkit: ${name}: connected again.\n`);
+});
