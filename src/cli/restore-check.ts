@@ -46,17 +46,10 @@ export async function checkRestore(invocation: Invocation<'restore'>): Promise<R
 
 /** What is written beside the target, and what is to be read again. */
 function checkFiles(sources: readonly string[], { checkpoint, limit, rejects }: Values): void {
-  if (checkpoint !== undefined && sources.includes('-')) {
-    throw new UsageError('--checkpoint: standard input cannot be read again from the beginning; name files');
-  }
-  if (checkpoint !== undefined && limit !== undefined) throw new UsageError('--checkpoint does not go together with --limit');
-  for (const [option, path] of [
-    ['--checkpoint', checkpoint],
-    ['--rejects', rejects],
-  ] as const) {
-    if (path !== undefined && sources.some((source) => source !== '-' && isSameFile(source, path))) {
-      throw new UsageError(`${option} ${word(path)} would overwrite a source`);
-    }
+  if (checkpoint !== undefined && sources.includes('-')) throw new UsageError('--checkpoint: standard input cannot be read again from the beginning; name files');
+  if (checkpoint !== undefined && limit !== undefined) throw new UsageError('--checkpoint and --limit exclude each other');
+  for (const [option, path] of [['--checkpoint', checkpoint], ['--rejects', rejects]] as const) {
+    if (path !== undefined && sources.some((source) => source !== '-' && isSameFile(source, path))) throw new UsageError(`${option} ${word(path)} would overwrite a source`);
   }
 }
 
@@ -64,8 +57,8 @@ function split(words: readonly string[]): { sources: string[]; target: string } 
   const urls = words.filter((text) => isServerUrl(text));
   const target = words[words.length - 1];
   if (urls.length === 0) throw new UsageError('the target is missing: name it after the sources, like redis://host:6379');
-  if (urls.length > 1) throw new UsageError('there is more than one URL: expected sources, then one target');
-  if (!isServerUrl(target)) throw new UsageError('the target does not come last: expected sources, then the target');
+  if (urls.length > 1) throw new UsageError('there is more than one URL: expected sources and then one target');
+  if (!isServerUrl(target)) throw new UsageError('the target does not come last: expected sources and then the target');
   if (words.length === 1) throw new UsageError('no source given: name an RDB file, or - for standard input, before the target');
   return { sources: words.slice(0, -1), target };
 }
@@ -94,9 +87,7 @@ function checkSentinels(
   if (sentinelMaster === undefined) {
     const given = named({ '--sentinel-user': username, '--sentinel-password-file': sentinelPasswordFile });
     if (given === '') return undefined;
-    throw new UsageError(
-      `options of sentinels are given (${given}), but the target is not reached by them: write it as redis+sentinel://host:port/master`,
-    );
+    throw new UsageError(`options for sentinels are given (${given}), but the target URL does not name sentinels: write it as redis+sentinel://host:port/master`);
   }
   return { username, password: sentinelPasswordFile ?? ofEnvironment(env.RDBKIT_SENTINEL_AUTH) };
 }
@@ -110,9 +101,7 @@ const named = (options: Readonly<Record<string, unknown>>): string =>
 async function checkTls(url: ServerUrl, { cacert, cert, insecure, key, sni }: Values): Promise<ConnectionOptions | undefined> {
   const given = named({ '--cacert': cacert, '--cert': cert, '--key': key, '--sni': sni, '--insecure': insecure });
   if (!url.tls) {
-    if (given !== '') {
-      throw new UsageError(`options of TLS are given (${given}), but the target is not reached by it: write it as rediss://`);
-    }
+    if (given !== '') throw new UsageError(`options for TLS are given (${given}), but the target URL does not ask for TLS: write it as rediss://`);
     return undefined;
   }
   if ((cert === undefined) !== (key === undefined)) throw new UsageError('--cert and --key belong together: expected both');

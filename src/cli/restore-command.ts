@@ -68,6 +68,7 @@ async function runRestore(invocation: Invocation<'restore'>): Promise<number> {
           return agreed(plan, checked, options, io, say);
         },
         onNote: (text) => say(`warning: ${printable(text)}.`),
+        onEvent: options.verbose ? (text) => say(`${printable(text)}.`) : undefined,
         onAgain: () => problems.clear(),
         onProblem: (problem) => problems.take(problem, say),
       });

@@ -1,11 +1,13 @@
 /** What the command line needs to check a restore before the parts of it are loaded that talk to servers. */
-import type { RestoreConflict } from '../restore/progress.js';
+import type { RestoreConflict } from '../restore/outcomes.js';
+
+/** What the command line needs to check a restore before the parts of it are loaded that talk to servers. */
 
 export { type Address, addressText, isServerUrl, parseAddress, parseServerUrl, type ServerUrl } from '../redis/url.js';
 export type { Login } from '../redis/sentinels.js';
 export { ServerError, type ServerErrorCode } from '../redis/errors.js';
 export { slotRanges } from '../dump/rdb-sink.js';
-export { OUTCOMES, type RestoreCounts } from '../restore/ledger.js';
-export { CheckpointError } from '../restore/checkpoint-file.js';
+export { OUTCOMES, type RestoreCounts } from '../restore/outcomes.js';
+export { CheckpointError } from '../restore/checkpoint.js';
 
 export const RESTORE_CONFLICTS = ['error', 'skip', 'replace'] as const satisfies readonly RestoreConflict[];

@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs';
-import { Bulk } from '../redis/bulk.js';
+import { Delivery } from '../restore/delivery.js';
 import type { Access } from '../redis/connect.js';
-import type { CustodyState } from '../redis/custody.js';
+import type { ServerIdentityState } from '../restore/server-identity.js';
 import { ServerError } from '../redis/errors.js';
 import { Servers } from '../redis/servers.js';
 import { RejectsFile } from '../restore/rejects-file.js';
@@ -10,24 +10,22 @@ import { KeySet } from '../values/key-set.js';
 import { samePayload } from '../values/same-value.js';
 import { hasAbsoluteTtl } from '../values/targets.js';
 import { baseWarning } from '../pipeline/aof.js';
-import { type Eviction, evictionsSince } from '../restore/evictions.js';
+import { type Eviction, evictionsSince, type TargetFacts, targetFacts } from '../restore/target-facts.js';
 import { mayMeet } from '../pipeline/meeting.js';
-import { checkKept, RestoreCheckpoints } from '../restore/checkpoints.js';
-import { discard, type Lane, laneOf, rewind } from '../restore/source-progress.js';
+import { checkKept, Checkpoints } from '../restore/checkpoint.js';
+import { discard, rewind, type SourceProgress, unreadSource } from '../restore/source-progress.js';
 import { type RestoreOptions, WINDOW } from '../restore/options.js';
-import { Pass } from '../restore/pass.js';
+import { Round } from '../restore/round.js';
 import { checkDatabase, flushTarget, keysThere, libraryConflict, type Plan, planOf } from '../restore/plan.js';
-import { type RestoreEnd, restoreSummary, type RestoreSummary } from '../restore/summary.js';
-import { Tally } from '../restore/tally.js';
+import { type RestoreEnd, restoreSummary, type RestoreSummary, Tally } from '../restore/summary.js';
 import type { RunSummary } from '../pipeline/run.js';
-import { type TargetFacts, targetFacts } from '../restore/target-facts.js';
 
-export type { RestoreConflict } from '../restore/progress.js';
+export type { RestoreConflict } from '../restore/outcomes.js';
 export type { RestoreOptions } from '../restore/options.js';
 export type { Plan } from '../restore/plan.js';
 export type { RestoreSummary } from '../restore/summary.js';
 
-const WINDOW_UNITS = 1 << 16;
+const WINDOW_KEYS = 1 << 16;
 const RETRY_FOR = 60_000;
 const CHECKPOINT_EVERY = 1000;
 /** Keys that a dry run remembers, to see which come twice: in 256 MiB (see DigestSet). */
@@ -41,7 +39,7 @@ const MOST_PASSES = 5;
  */
 export async function restore(options: RestoreOptions): Promise<RestoreSummary> {
   const access: Access = { url: options.url, tls: options.tls, sentinelLogin: options.sentinelLogin, natMap: options.natMap };
-  const opening = Servers.open(access, { cluster: options.cluster });
+  const opening = Servers.open(access, { cluster: options.cluster, onEvent: options.onEvent });
   try {
     const servers = await unlessAborted(opening, options.signal);
     const facts = await unlessAborted(targetFacts(servers, options.target), options.signal);
@@ -69,8 +67,8 @@ async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal | undefine
 
 class Restore {
   private readonly tally: Tally;
-  private readonly lanes: readonly Lane[];
-  private readonly checkpoints: RestoreCheckpoints;
+  private readonly sources: readonly SourceProgress[];
+  private readonly checkpoints: Checkpoints;
   /** How often this run has begun with the sources: what is left from a run before is not counted. */
   private begun = 1;
   private countReplaced = false;
@@ -78,9 +76,9 @@ class Restore {
   private rejectsKept = 0;
   /** Where, and why, what a server confirmed may be lost. */
   private loss: { server: string; reason: string } | undefined;
-  private custody: readonly CustodyState[] = [];
+  private identities: readonly ServerIdentityState[] = [];
   private evicted: readonly Eviction[] = [];
-  private bulk: Bulk | undefined;
+  private delivery: Delivery | undefined;
   /** Keys that a dry run has met. */
   private seen: KeySet | undefined;
   private readonly started = performance.now();
@@ -91,8 +89,8 @@ class Restore {
     private readonly facts: TargetFacts,
   ) {
     this.tally = new Tally(options);
-    this.lanes = options.sources.map(laneOf);
-    this.checkpoints = new RestoreCheckpoints(options, servers);
+    this.sources = options.sources.map(unreadSource);
+    this.checkpoints = new Checkpoints(options, servers);
   }
 
   /** Anew each time: the plan has foreseen all that a dry run does. */
@@ -117,35 +115,27 @@ class Restore {
     this.countReplaced ||= options.conflict === 'replace' && !this.resumed && (meet || keysThere(this.facts, options) > 0);
     if (meet && options.dryRun === true) this.seen = new KeySet(MOST_FORESEEN);
     if (options.rejects !== undefined) this.tally.rejects = new RejectsFile(options.rejects, this.rejectsKept);
-    const bulk = this.openBulk();
-    this.bulk = bulk;
+    const delivery = this.openDelivery();
+    this.delivery = delivery;
     let timer: NodeJS.Timeout | undefined;
     try {
       this.save(false);
       await this.checkpoints.saved();
       if (this.checkpoints.kept) timer = setInterval(() => this.save(false), CHECKPOINT_EVERY);
-      const ends = await this.untilKept(bulk);
+      const ends = await this.untilKept(delivery);
       if (ends.some(({ bytes }) => bytes > 0)) this.tally.rejects?.begin();
-      await bulk.close({ settled: true });
-      const finished =
-        bulk.failure === undefined &&
-        ends.every(({ errors, interrupted }) => errors.length === 0 && !interrupted) &&
-        ends.length === this.lanes.length;
+      await delivery.close({ settled: true });
+      const finished = delivery.failure === undefined && ends.every(({ errors, interrupted }) => errors.length === 0 && !interrupted) && ends.length === this.sources.length;
       this.save(finished);
       await this.checkpoints.saved();
-      this.tally.addUnfinished(this.lanes);
-      if (this.seen?.full === true) {
-        options.onNote?.(
-          `only the first ${MOST_FORESEEN.toLocaleString('en')} keys were compared with one another: ` +
-            `more may come from several sources or databases`,
-        );
-      }
-      const { companionsRefused, failure, unanswered, unconfirmed } = bulk;
+      this.tally.addUnfinished(this.sources);
+      if (this.seen?.full === true) options.onNote?.(`only the first ${MOST_FORESEEN.toLocaleString('en')} keys were compared with one another: more may come from several sources or databases`);
+      const { companionsRefused, failure, unanswered, unconfirmed } = delivery;
       return this.summary(plan, ends, { failure, unconfirmed, unanswered, companionsRefused });
     } finally {
       clearInterval(timer);
-      await bulk.close({ settled: false });
-      this.lanes.forEach(discard);
+      await delivery.close({ settled: false });
+      this.sources.forEach(discard);
       this.tally.rejects?.close();
     }
   }
@@ -161,43 +151,44 @@ class Restore {
     }
   }
 
-  private openBulk(): Bulk {
+  private openDelivery(): Delivery {
     const { maxInFlight = WINDOW, retryFor = RETRY_FOR, signal } = this.options;
-    const bulk = new Bulk(this.servers, {
+    const delivery = new Delivery(this.servers, {
       window: maxInFlight,
-      windowUnits: WINDOW_UNITS,
+      windowKeys: WINDOW_KEYS,
       retryFor,
       relativeTtl: !hasAbsoluteTtl(this.facts.target),
       same: samePayload,
-      custody: this.custody,
+      identities: this.identities,
       onLoss: (server, reason) => this.lost(server, reason),
       onNote: (text) => this.options.onNote?.(text),
+      onEvent: this.options.onEvent,
       signal,
     });
-    bulk.resumed = this.resumed;
-    return bulk;
+    delivery.resumed = this.resumed;
+    return delivery;
   }
 
   /** Reads the sources, and reads them again where a server may have lost what it had confirmed. */
-  private async untilKept(bulk: Bulk): Promise<RunSummary[]> {
+  private async untilKept(delivery: Delivery): Promise<RunSummary[]> {
     for (;;) {
-      const ends = await this.pass(bulk);
-      if (this.options.dryRun === true || bulk.failure !== undefined || ends.some(({ interrupted }) => interrupted)) return ends;
+      const ends = await this.readAll(delivery);
+      if (this.options.dryRun === true || delivery.failure !== undefined || ends.some(({ interrupted }) => interrupted)) return ends;
       try {
-        await bulk.verify();
+        await delivery.verify();
         this.evicted = await evictionsSince(this.servers, this.facts);
       } catch (error) {
         if (!(error instanceof ServerError)) throw error;
-        bulk.fail(error);
+        delivery.fail(error);
       }
-      if (!this.mustReadAgain(bulk)) return ends;
-      this.begin(bulk);
+      if (!this.mustReadAgain(delivery)) return ends;
+      this.begin(delivery);
     }
   }
 
-  private pass(bulk: Bulk): Promise<RunSummary[]> {
-    const { countReplaced, facts, lanes, tally } = this;
-    return new Pass(this.options, { bulk, forecast: this.forecast, countReplaced, facts, lanes, seen: this.seen, tally }).run();
+  private readAll(delivery: Delivery): Promise<RunSummary[]> {
+    const { countReplaced, facts, sources, tally } = this;
+    return new Round(this.options, { delivery, forecast: this.forecast, countReplaced, facts, sources, seen: this.seen, tally }).run();
   }
 
   private lost(server: string, reason: string): void {
@@ -207,41 +198,29 @@ class Restore {
   }
 
   /** Whether the sources are to be read again, and can be. */
-  private mustReadAgain(bulk: Bulk): boolean {
-    if (this.loss === undefined || bulk.failure !== undefined) return false;
+  private mustReadAgain(delivery: Delivery): boolean {
+    if (this.loss === undefined || delivery.failure !== undefined) return false;
     const { reason, server } = this.loss;
     const once = this.options.sources.find((source) => source === '-' || !statSync(source).isFile());
     const name = once === '-' ? 'standard input' : once;
-    if (once !== undefined) {
-      bulk.fail(
-        new ServerError('RESTARTED', server, `${reason}, so keys that it had confirmed may be lost, and ${name} cannot be read again`),
-      );
-    } else if (this.begun === MOST_PASSES) bulk.fail(this.restartedTooOften(server, reason));
+    if (once !== undefined) delivery.fail(new ServerError('RESTARTED', server, `${reason}, so keys that it had confirmed may be lost, and ${name} cannot be read again`));
+    else if (this.begun === MOST_PASSES) delivery.fail(this.restartedTooOften(server, reason));
     else return true;
     return false;
   }
 
   private restartedTooOften(server: string, reason: string): ServerError {
-    const advice =
-      this.options.checkpoint === undefined
-        ? undefined
-        : 'See why the server is restarted again and again; then go on from the checkpoint, which reads all sources again.';
-    return new ServerError(
-      'RESTARTED',
-      server,
-      `${reason}, as has happened ${MOST_PASSES} times, so keys that it had confirmed may be lost`,
-      undefined,
-      advice,
-    );
+    const advice = this.options.checkpoint === undefined ? undefined : 'See why the server is restarted again and again, then go on from the checkpoint, which reads all sources again.';
+    return new ServerError('RESTARTED', server, `${reason}, as has happened ${MOST_PASSES} times, so keys that it had confirmed may be lost`, undefined, advice);
   }
 
   /** Begins anew at the beginning of all sources. */
-  private begin(bulk: Bulk): void {
+  private begin(delivery: Delivery): void {
     this.begun++;
     this.loss = undefined;
-    bulk.resumed = true;
+    delivery.resumed = true;
     this.tally.beginAgain();
-    this.lanes.forEach(rewind);
+    this.sources.forEach(rewind);
     this.save(false);
   }
 
@@ -254,12 +233,12 @@ class Restore {
     this.countReplaced = before.countReplaced;
     this.tally.told = before.told;
     this.tally.libraries.push(...before.libraries);
-    this.tally.passes = before.passes;
-    this.custody = before.custody;
+    this.tally.rounds = before.passes;
+    this.identities = before.custody;
     if (before.again) this.lost(before.target.url, 'a server was restarted or replaced before');
     this.rejectsKept = before.rejectsBytes;
     for (const { counts, db, server } of before.counts) Object.assign(this.tally.ledger.at(db, server), counts);
-    this.lanes.forEach((lane, i) => (lane.done = before.sources[i].done));
+    this.sources.forEach((source, i) => (source.done = before.sources[i].done));
   }
 
   /** Empties the target, or sees that it is empty, as the options say. */
@@ -281,15 +260,15 @@ class Restore {
     if (!this.checkpoints.kept) return;
     const { countReplaced, tally } = this;
     tally.rejects?.sync();
-    this.checkpoints.save(this.lanes, {
+    this.checkpoints.save(this.sources, {
       counts: tally.ledger.entries(),
       told: tally.told,
       libraries: tally.libraries.map((library) => ({ ...library, outcomes: [...library.outcomes] })),
       rejectsBytes: tally.rejects?.bytes ?? 0,
       countReplaced,
-      custody: this.bulk?.custody ?? [],
+      custody: this.delivery?.identities ?? [],
       again: this.loss !== undefined,
-      passes: tally.passes,
+      passes: tally.rounds,
       finished,
     });
   }
@@ -301,17 +280,6 @@ class Restore {
   ): RestoreSummary {
     const { failure, declined = false, unconfirmed = [], unanswered = 0, companionsRefused = [] } = how;
     const seconds = (performance.now() - this.started) / 1000;
-    return restoreSummary(this.lanes, this.tally, ends, {
-      plan,
-      failure,
-      declined,
-      unconfirmed,
-      unanswered,
-      companionsRefused,
-      evicted: this.evicted,
-      seconds,
-      resumed: this.resumed,
-      interrupted: this.options.signal?.aborted === true,
-    });
+    return restoreSummary(this.sources, this.tally, ends, { plan, failure, declined, unconfirmed, unanswered, companionsRefused, evicted: this.evicted, seconds, resumed: this.resumed, interrupted: this.options.signal?.aborted === true });
   }
 }

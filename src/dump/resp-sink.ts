@@ -88,7 +88,7 @@ export class RespSink extends SingleOutputSink {
     for (let row = first; ; ) {
       while (row < to && table.has(row, DROPPED)) row++;
       if (row === to || table.word(row, KIND) !== RECORD || !plain.has(batch, row)) return row;
-      const out = { bytes: output.bytes, length: output.length, units: 0 };
+      const out = { bytes: output.bytes, length: output.length, keys: 0 };
       let next = codec.restoreRecords({ ...run, db: this.db }, row, to, [out]);
       if (next === row) next = codec.restoreRecords({ ...run, db: this.db, largest: undefined }, row, row + 1, [out]);
       output.length = out.length;

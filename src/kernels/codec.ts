@@ -46,7 +46,7 @@ export interface RunningCrc {
 export interface RestoreOut {
   readonly bytes: Uint8Array;
   length: number;
-  units: number;
+  keys: number;
 }
 
 /** How the value of a record is put together, for `RecordForm`. */

@@ -346,7 +346,7 @@ export class Kernels implements Codec {
       const at = OUT_WORDS * i;
       if (out === undefined || places[at + 2] === 0) return;
       out.length += places[at] - this.outStarts[i];
-      out.units += places[at + 2];
+      out.keys += places[at + 2];
     });
     return done;
   }

@@ -55,10 +55,17 @@ export interface Edits {
   readonly dbMap?: ReadonlyMap<number, number> | undefined;
   /** Leave expiries out. */
   readonly stripTtl?: boolean | undefined;
+  /** Milliseconds that expiries are later. */
+  readonly ttlShift?: number | undefined;
+  /** All keys go into this database. */
+  readonly intoDb?: number | undefined;
 }
 
-export function editsOf({ dbMap, stripTtl: strip }: Edits): Pass[] {
-  return [...(dbMap === undefined ? [] : [mapDatabases((db) => dbMap.get(db) ?? db)]), ...(strip === true ? [stripTtl] : [])];
+export function editsOf({ dbMap, intoDb, stripTtl: strip, ttlShift = 0 }: Edits): Pass[] {
+  return [
+    ...(intoDb !== undefined ? [mapDatabases(() => intoDb)] : dbMap === undefined ? [] : [mapDatabases((db) => dbMap.get(db) ?? db)]),
+    ...(strip === true ? [stripTtl] : ttlShift === 0 ? [] : [shiftTtl(ttlShift)]),
+  ];
 }
 
 /** Databases by their number in the file. */

@@ -1,5 +1,7 @@
+import type { Pending } from './in-flight.js';
+
 /** Replies to commands that are waited for as a whole. */
-export class Answers {
+export class Answers implements Pending {
   /** The first error among them, and the last integer. */
   error: string | undefined;
   integer = 0;
@@ -51,7 +53,12 @@ export class Answers {
     if (this.complete) this.resolve(this);
   }
 
-  take(error: string | undefined, integer: number | undefined): void {
+  takeOks(): number {
+    this.takeReply(undefined, undefined);
+    return 1;
+  }
+
+  takeReply(error: string | undefined, integer: number | undefined): void {
     if (this.outstanding === 0) throw new SyntaxError('a reply came that nothing was sent for');
     this.came++;
     this.error ??= error;

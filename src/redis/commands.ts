@@ -1,5 +1,5 @@
 /*
- * Commands as they are sent (RESP): `*n` and n arguments, each `$length` and its bytes, all with CR LF behind them. What is
+ * Commands as they are sent (RESP): `*n` and n arguments, each `$length` and its bytes, all with CR LF after them. What is
  * read here was written by this program.
  */
 const ASTERISK = 0x2a;
@@ -8,7 +8,7 @@ const CR = 0x0d;
 
 const numberFrom = { value: 0, end: 0 };
 
-/** The number behind the byte at `at`, and the position behind its line. */
+/** The number after the byte at `at`, and the position after its line. */
 function numberAt(bytes: Uint8Array, at: number): typeof numberFrom {
   let value = 0;
   let end = at + 1;
@@ -18,7 +18,7 @@ function numberAt(bytes: Uint8Array, at: number): typeof numberFrom {
   return numberFrom;
 }
 
-/** The position behind the command at `at`. */
+/** The position after the command at `at`. */
 export function commandEnd(bytes: Uint8Array, at: number): number {
   if (bytes[at] !== ASTERISK) throw new TypeError('no command begins here');
   let { end, value: args } = numberAt(bytes, at);
@@ -59,32 +59,4 @@ export function encodeCommand(args: readonly (string | Uint8Array)[]): Uint8Arra
     parts.push(Buffer.from(`$${bytes.length}\r\n`), bytes, Buffer.from('\r\n'));
   }
   return Buffer.concat(parts);
-}
-
-/** What a unit restores: the arguments of its last command, which is RESTORE. */
-export interface Restored {
-  readonly key: Uint8Array;
-  /** Milliseconds, as in the command. */
-  readonly ttl: bigint;
-  readonly payload: Uint8Array;
-  /** What stands behind the payload. */
-  readonly modifiers: readonly string[];
-}
-
-export function restoredBy(unit: Uint8Array): Restored {
-  let last = unit;
-  for (const command of commandsOf(unit)) last = command;
-  const [, key, ttl, payload, ...modifiers] = commandArgs(last, 0);
-  const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString('latin1');
-  return { key, ttl: BigInt(text(ttl)), payload, modifiers: modifiers.map(text) };
-}
-
-/** The same unit with a relative expiry that is `elapsed` milliseconds shorter. */
-export function withElapsed(unit: Uint8Array, elapsed: number): Uint8Array {
-  const commands = [...commandsOf(unit)];
-  const [name, key, ttl, ...rest] = commandArgs(commands[commands.length - 1], 0);
-  const before = Number(Buffer.from(ttl).toString('latin1'));
-  if (before === 0) return unit;
-  commands[commands.length - 1] = encodeCommand([name, key, `${Math.max(1, before - elapsed)}`, ...rest]);
-  return Buffer.concat(commands);
 }

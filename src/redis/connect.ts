@@ -2,12 +2,11 @@ import { connect } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { ConnectionOptions } from 'node:tls';
 import { Redis, type RedisOptions as AllOptions } from 'ioredis';
-import type { ServerProcess } from './custody.js';
 import { ConnectionLost, reasonOf, ServerError } from './errors.js';
 import { isFinal } from './refusals.js';
 import { type Login, sentinelFailure } from './sentinels.js';
 import { timedInfo } from './server-clock.js';
-import { processOf } from './server-info.js';
+import { processOf, type ServerProcess } from './server-info.js';
 import { type Address, addressText, type ServerUrl } from './url.js';
 
 type RedisOptions = Omit<AllOptions, 'replyMapping'>;

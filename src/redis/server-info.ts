@@ -1,7 +1,14 @@
 import type { Redis } from 'ioredis';
-import type { ServerProcess } from './custody.js';
 import { timedInfo } from './server-clock.js';
 import { addressText } from './url.js';
+
+/** A run of a server, from its start to its end. */
+export interface ServerProcess {
+  /** Changes with every start; empty where the server does not say. */
+  readonly runId: string;
+  /** Unix milliseconds of this machine, up to a second late, since servers say how many whole seconds they are up. */
+  readonly startedAt: number;
+}
 
 /** What a server says of itself in INFO: commands that managed services allow. */
 export interface ServerInfo {

@@ -11,6 +11,10 @@ import { type Address, addressText } from './url.js';
 export interface ServersOptions {
   /** Whether it is a cluster (default: as the server says). */
   readonly cluster?: boolean | undefined;
+  /** Nothing is written, so a replica will do. */
+  readonly readOnly?: boolean | undefined;
+  /** Called when the masters of a cluster or their slots are others than before. */
+  readonly onEvent?: ((text: string) => void) | undefined;
 }
 
 /** A server that takes writes. */
@@ -40,17 +44,18 @@ export class Servers {
     readonly clustered: boolean,
     /** What the server says that was reached first. */
     readonly info: ServerInfo,
+    private readonly onEvent: ((text: string) => void) | undefined,
   ) {
     this.seeds = [...access.url.addresses];
   }
 
   /** Throws ServerError. */
-  static async open(access: Access, { cluster }: ServersOptions = {}): Promise<Servers> {
+  static async open(access: Access, { cluster, onEvent, readOnly }: ServersOptions = {}): Promise<Servers> {
     const first = await openClient(access);
     const info = await asked(access, () => serverInfo(first));
     const clustered = cluster ?? info.mode === 'cluster';
-    const servers = new Servers(access, clustered, info);
-    if (info.mode === 'sentinel' || (!clustered && info.role === 'slave')) {
+    const servers = new Servers(access, clustered, info, onEvent);
+    if (info.mode === 'sentinel' || (!clustered && info.role === 'slave' && readOnly !== true)) {
       first.disconnect();
       throw noTarget(addressText(access.url.addresses[0]), info);
     }
@@ -112,9 +117,25 @@ export class Servers {
       if (index >= 0) topology.owners[slot] = index;
     }
     this.redirections.clear();
+    const before = { masters: this.masters, owners: this.owners };
     this.owners = topology.owners;
     this.masters = topology.nodes.map(({ address, id, replicas }) => ({ name: addressText(address), address, id, replicas }));
     this.seeds = [...new Map([...topology.nodes.map(({ address }) => address), ...this.seeds].map((address) => [addressText(address), address])).values()];
+    if (before.owners !== undefined) this.tellChanges(before.masters, before.owners);
+  }
+
+  /** Says what is other than before. */
+  private tellChanges(before: readonly Master[], owners: Int16Array): void {
+    const after = this.masters;
+    const names = (masters: readonly Master[], without: readonly Master[]): string[] => masters.map(({ name }) => name).filter((name) => without.every((other) => other.name !== name));
+    const [gone, come] = [names(before, after), names(after, before)];
+    const moved = owners.reduce((sum, owner, slot) => sum + (nameAt(before, owner) === nameAt(after, this.owners?.[slot] ?? -1) ? 0 : 1), 0);
+    const parts = [
+      ...(come.length > 0 ? [`new masters ${come.join(', ')}`] : []),
+      ...(gone.length > 0 ? [`no longer masters ${gone.join(', ')}`] : []),
+      ...(moved > 0 ? [`${moved === 1 ? '1 slot' : `${moved} slots`} on another master`] : []),
+    ];
+    if (parts.length > 0) this.onEvent?.(`the cluster has changed: ${parts.join('; ')}`);
   }
 
   /** Ranges of slots that no master has. */
@@ -164,19 +185,6 @@ export class Servers {
     );
   }
 
-  /** The source text of a function library on a master; null where there is none of that name, undefined where it does not say. */
-  async libraryCode(master: Master, name: string): Promise<Uint8Array | null | undefined> {
-    try {
-      const client = await this.client(master);
-      const libraries = (await client.callBuffer('FUNCTION', 'LIST', 'LIBRARYNAME', name, 'WITHCODE')) as unknown[][];
-      const field = (library: readonly unknown[], wanted: string): unknown => library[library.findIndex((other) => String(other) === wanted) + 1];
-      const found = libraries.find((library) => String(field(library, 'library_name')) === name); // what is asked for is a pattern
-      return found === undefined ? null : (field(found, 'library_code') as Buffer);
-    } catch {
-      return undefined; // FUNCTION LIST is not allowed everywhere
-    }
-  }
-
   /** Asks every master. Throws ServerError. */
   eachMaster<T>(question: (client: Redis, master: Master) => Promise<T>): Promise<T[]> {
     return Promise.all(
@@ -205,6 +213,9 @@ export class Servers {
     for (const name of [...this.clients.keys()]) this.forget(name);
   }
 }
+
+/** -1 is nobody. */
+const nameAt = (masters: readonly Master[], index: number): string | undefined => (index < 0 ? undefined : masters[index].name);
 
 function noTarget(name: string, { masterAddress, mode }: ServerInfo): ServerError {
   if (mode === 'sentinel') return new ServerError('TARGET', name, 'it is a sentinel', undefined, 'Write it as redis+sentinel://host:port/master.');

@@ -42,7 +42,7 @@ export function parseServerUrl(text: string): ServerUrl {
   const names = path.split('/').filter((name) => name !== '');
   const sentinelMaster = isSentinel ? decoded(names.shift()) : undefined;
   if (isSentinel && sentinelMaster === undefined) throw new TypeError('the name of the master is missing: expected redis+sentinel://host:port/master');
-  if (names.length > 1) throw new TypeError('there is more behind the database number');
+  if (names.length > 1) throw new TypeError('there is more after the database number');
   const addresses = hosts.split(',').map((host) => parseAddress(host, isSentinel ? SENTINEL_PORT : PORT));
   if (!isSentinel && addresses.length > 1) throw new TypeError('more than one host: name one node, the others of a cluster are found from there');
   const colon = login?.indexOf(':') ?? -1;
@@ -71,7 +71,7 @@ export function addressText({ host, port }: Address): string {
 
 function parseDb(text: string): number {
   const db = /^\d{1,10}$/.test(text) ? Number(text) : Infinity;
-  if (db > MAX_DB) throw new TypeError('what stands behind the host is no database number');
+  if (db > MAX_DB) throw new TypeError('what follows the host is not a database number');
   return db;
 }
 
@@ -80,6 +80,6 @@ function decoded(text: string | undefined): string | undefined {
   try {
     return decodeURIComponent(text);
   } catch {
-    throw new TypeError('there is a % that begins no escape: write it as %25');
+    throw new TypeError('there is a % that does not begin an escape: write it as %25');
   }
 }

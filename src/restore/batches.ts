@@ -1,19 +1,19 @@
 import type { Codec } from '../kernels/codec.js';
-import { Batch, type Delivery } from '../redis/batch.js';
-import type { Bulk } from '../redis/bulk.js';
-import type { Link } from '../redis/link.js';
+import { CommandBatch, type KeyListener } from './command-batch.js';
+import type { Delivery } from './delivery.js';
+import type { DeliveryConnection } from './delivery-connection.js';
 import { hasReplace, type Target } from '../values/targets.js';
-import type { Pace } from './rate-limit.js';
-import type { RestoreConflict } from './progress.js';
+import type { RateLimit } from './rate-limit.js';
+import type { RestoreConflict } from './outcomes.js';
 import type { SourceFile } from '../pipeline/sink.js';
 
 export interface BatchOptions {
   readonly target: Target;
-  readonly bulk: Bulk;
+  readonly delivery: Delivery;
   readonly conflict: RestoreConflict;
   /** Counts the keys that are replaced: the target has some, or may have by the time that another source or database has them, too. */
   readonly countReplaced: boolean;
-  readonly pace: Pace;
+  readonly rateLimit: RateLimit;
   /** Bytes of commands that one server may be sent at a time. */
   readonly window: number;
 }
@@ -26,27 +26,27 @@ const LEAST_FREE = 2;
 /** Room in a batch for which there is no buffer: many wait at a time where little may be sent at a time (`withRoom` makes it larger). */
 const SPARE_BYTES = 1 << 10;
 
-/** How many buffers there are for the batches of so many servers: one is being filled for each, others are on their way. */
-export const batchBuffers = (links: number): number => 2 * links + 8;
+/** How many buffers there are for the batches of this many servers: one is being filled for each, others are on their way. */
+export const batchBuffers = (connections: number): number => 2 * connections + 8;
 
-/** The batch that is being filled for each server, and the buffers of all that are on their way. */
-export class RestoreBatches {
+/** The open batch of each server, and the buffers of all that are on their way. */
+export class OpenBatches {
   /** Bytes that were sent. */
   sent = 0;
   /** What is read. */
   file: SourceFile | undefined;
-  private readonly filling = new Map<Link, Batch>();
+  private readonly filling = new Map<DeliveryConnection, CommandBatch>();
   private readonly free: Uint8Array[];
   private readonly pool: ReadonlySet<Uint8Array>;
-  private readonly bulk: Bulk;
+  private readonly delivery: Delivery;
 
   constructor(
     codec: Codec,
     private readonly options: BatchOptions,
   ) {
-    const { bulk } = options;
-    this.bulk = bulk;
-    this.free = Array.from({ length: batchBuffers(bulk.servers.masters.length) }, () => codec.allocate(BATCH_BYTES));
+    const { delivery } = options;
+    this.delivery = delivery;
+    this.free = Array.from({ length: batchBuffers(delivery.servers.masters.length) }, () => codec.allocate(BATCH_BYTES));
     this.pool = new Set(this.free);
   }
 
@@ -56,8 +56,8 @@ export class RestoreBatches {
     return conflict === 'replace' && (countReplaced || this.file?.repeats === true);
   }
 
-  /** Commands that write one key: see Batch. */
-  get perUnit(): number {
+  /** Commands that write one key: see CommandBatch. */
+  get perKey(): number {
     const { conflict, target } = this.options;
     return this.counts || (conflict === 'replace' && !hasReplace(target)) ? 2 : 1;
   }
@@ -74,41 +74,41 @@ export class RestoreBatches {
   /** Until there are buffers. */
   async untilFree(): Promise<void> {
     while (this.scarce) {
-      await this.bulk.wait();
-      await this.bulk.calm();
+      await this.delivery.wait();
+      await this.delivery.calm();
     }
   }
 
   /** The way to the server that owns a key. */
-  linkOf(start: number, end: number, bytes: Uint8Array): Link {
-    return this.bulk.link(this.bulk.slotOf(bytes, start, end));
+  connectionOf(start: number, end: number, bytes: Uint8Array): DeliveryConnection {
+    return this.delivery.connection(this.delivery.slotOf(bytes, start, end));
   }
 
-  /** The batch that is being filled for a server; a new one tells `delivery` what becomes of it. */
-  at(link: Link, db: number, delivery: Delivery): Batch {
-    const filling = this.filling.get(link);
+  /** The open batch of a server; a new one tells `listener` what becomes of it. */
+  at(connection: DeliveryConnection, db: number, listener: KeyListener): CommandBatch {
+    const filling = this.filling.get(connection);
     if (filling?.db === db) return filling;
-    if (filling !== undefined) this.sendOff(link, filling);
-    const batch = new Batch(delivery, this.free.pop() ?? new Uint8Array(SPARE_BYTES), db, this.perUnit);
-    batch.builtAt = link.clock.now();
-    this.filling.set(link, batch);
+    if (filling !== undefined) this.sendOff(connection, filling);
+    const batch = new CommandBatch(listener, this.free.pop() ?? new Uint8Array(SPARE_BYTES), db, this.perKey);
+    batch.builtAt = connection.clock.now();
+    this.filling.set(connection, batch);
     return batch;
   }
 
-  /** For each of the links the batch that is being filled with keys of a database, where there is one. */
-  filled(links: readonly Link[], db: number): (Batch | undefined)[] {
-    return links.map((link) => {
-      const batch = this.filling.get(link);
+  /** The open batch of each connection, if it is for this database. */
+  filled(connections: readonly DeliveryConnection[], db: number): (CommandBatch | undefined)[] {
+    return connections.map((connection) => {
+      const batch = this.filling.get(connection);
       return batch?.db === db ? batch : undefined;
     });
   }
 
   /** The same, with room for `size` bytes. */
-  withRoom(link: Link, db: number, delivery: Delivery, size: number): Batch {
-    let batch = this.at(link, db, delivery);
-    if (batch.units > 0 && batch.length + size > batch.bytes.length) {
-      this.sendOff(link, batch);
-      batch = this.at(link, db, delivery);
+  withRoom(connection: DeliveryConnection, db: number, listener: KeyListener, size: number): CommandBatch {
+    let batch = this.at(connection, db, listener);
+    if (batch.keys > 0 && batch.length + size > batch.bytes.length) {
+      this.sendOff(connection, batch);
+      batch = this.at(connection, db, listener);
     }
     if (size > batch.bytes.length) {
       this.release(batch);
@@ -118,38 +118,38 @@ export class RestoreBatches {
   }
 
   /** Whether its bytes are one of the buffers, which kernels can write to. */
-  isPooled({ bytes }: Batch): boolean {
+  isPooled({ bytes }: CommandBatch): boolean {
     return this.pool.has(bytes);
   }
 
-  isFull({ length, units }: Batch): boolean {
-    const { pace, window } = this.options;
-    return length >= Math.min(window / 2, pace.burstBytes) || units >= pace.burst;
+  isFull({ length, keys }: CommandBatch): boolean {
+    const { rateLimit, window } = this.options;
+    return length >= Math.min(window / 2, rateLimit.burstBytes) || keys >= rateLimit.burst;
   }
 
-  sendOff(link: Link, batch: Batch): void {
-    this.filling.delete(link);
-    if (batch.units === 0) {
+  sendOff(connection: DeliveryConnection, batch: CommandBatch): void {
+    this.filling.delete(connection);
+    if (batch.keys === 0) {
       this.release(batch); // its only key so far was refused; no reply would ever come
       return;
     }
-    this.options.pace.spend(batch.units, batch.length);
+    this.options.rateLimit.spend(batch.keys, batch.length);
     this.sent += batch.length;
-    this.bulk.send(link, batch);
+    this.delivery.send(connection, batch);
   }
 
   /** Those that have enough in them. */
   sendFull(): void {
-    for (const [link, batch] of this.filling) if (this.isFull(batch)) this.sendOff(link, batch);
+    for (const [connection, batch] of this.filling) if (this.isFull(batch)) this.sendOff(connection, batch);
   }
 
   sendAll(): void {
-    for (const [link, batch] of this.filling) this.sendOff(link, batch);
+    for (const [connection, batch] of this.filling) this.sendOff(connection, batch);
   }
 
   /** The bytes of a batch are free again. */
-  release({ bytes }: Batch): void {
+  release({ bytes }: CommandBatch): void {
     if (this.pool.has(bytes)) this.free.push(bytes);
-    this.bulk.notify();
+    this.delivery.notify();
   }
 }

@@ -1,8 +1,8 @@
-import type { Bulk } from '../redis/bulk.js';
+import type { Delivery } from './delivery.js';
 import { ErrorReply, ServerError } from '../redis/errors.js';
 import type { Master, Servers } from '../redis/servers.js';
 import type { LibraryOn, LibraryOutcome } from '../pipeline/libraries.js';
-import type { RestoreConflict } from './progress.js';
+import type { RestoreConflict } from './outcomes.js';
 
 /** A function library that a source has. */
 export interface SourceLibrary {
@@ -20,12 +20,12 @@ const equal = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) ==
  * Loads a function library into every master, and tells `on` what became of it; one that has the same code already is left as it
  * is. Returns what is wrong with that, in a sentence without its end. Throws ServerError where there is no going on.
  */
-export async function loadLibrary(bulk: Bulk, library: SourceLibrary, conflict: RestoreConflict, on: (on: LibraryOn) => void): Promise<string | undefined> {
-  const { masters } = bulk.servers;
+export async function loadLibrary(delivery: Delivery, library: SourceLibrary, conflict: RestoreConflict, on: (on: LibraryOn) => void): Promise<string | undefined> {
+  const { masters } = delivery.servers;
   const refusals = new Map<string, string[]>();
   for (const master of masters) {
     try {
-      on({ server: master.name, outcome: await loadInto(bulk, master, library, conflict) });
+      on({ server: master.name, outcome: await loadInto(delivery, master, library, conflict) });
     } catch (error) {
       const reason = error instanceof ErrorReply ? error.message : error instanceof ServerError && error.code === 'REFUSED' ? error.reason : undefined;
       if (reason === undefined) throw error;
@@ -38,21 +38,34 @@ export async function loadLibrary(bulk: Bulk, library: SourceLibrary, conflict: 
   return `the function library ${JSON.stringify(library.name)} is not loaded${reasons.join('; not')}`;
 }
 
-function loadInto(bulk: Bulk, master: Master, { code, name }: SourceLibrary, conflict: RestoreConflict): Promise<LibraryOutcome> {
+function loadInto(delivery: Delivery, master: Master, { code, name }: SourceLibrary, conflict: RestoreConflict): Promise<LibraryOutcome> {
   let tried: LibraryOutcome = 'loaded';
-  return bulk.onMaster(master, async (wire, _, again) => {
-    const error = await wire.ask('FUNCTION', 'LOAD', code);
+  return delivery.onMaster(master, async (exclusive, _, again) => {
+    const error = await exclusive.ask('FUNCTION', 'LOAD', code);
     if (typeof error === 'number') return 'loaded';
     if (!ALREADY_THERE.test(error)) throw new ErrorReply(error);
-    const theirs = await bulk.servers.libraryCode(master, name);
+    const theirs = await libraryCode(delivery.servers, master, name);
     if (theirs !== undefined && theirs !== null && equal(theirs, code)) return again ? tried : 'same';
     if (conflict === 'skip') return 'kept';
     if (conflict === 'error') throw new ErrorReply(error);
     tried = 'replaced';
-    const refusal = await wire.ask('FUNCTION', 'LOAD', 'REPLACE', code);
+    const refusal = await exclusive.ask('FUNCTION', 'LOAD', 'REPLACE', code);
     if (typeof refusal === 'string') throw new ErrorReply(refusal);
     return 'replaced';
   });
+}
+
+/** The source text of a function library on a master; null where there is none of that name, undefined where it does not say. */
+async function libraryCode(servers: Servers, master: Master, name: string): Promise<Uint8Array | null | undefined> {
+  try {
+    const client = await servers.client(master);
+    const libraries = (await client.callBuffer('FUNCTION', 'LIST', 'LIBRARYNAME', name, 'WITHCODE')) as unknown[][];
+    const field = (library: readonly unknown[], wanted: string): unknown => library[library.findIndex((other) => String(other) === wanted) + 1];
+    const found = libraries.find((library) => String(field(library, 'library_name')) === name); // what is asked for is a pattern
+    return found === undefined ? null : (field(found, 'library_code') as Buffer);
+  } catch {
+    return undefined; // FUNCTION LIST is not allowed everywhere
+  }
 }
 
 /** What is to become of function libraries, by what the masters have now and what comes before. */
@@ -68,7 +81,7 @@ export class LibraryForecast {
     const row: LibraryOn[] = [];
     for (const master of this.servers.masters) {
       const at = `${master.name} ${name}`;
-      const outcome = this.outcome(code, this.before.get(at) ?? (await this.servers.libraryCode(master, name)));
+      const outcome = this.outcome(code, this.before.get(at) ?? (await libraryCode(this.servers, master, name)));
       if (outcome === 'loaded' || outcome === 'replaced') this.before.set(at, code);
       row.push({ server: master.name, outcome });
     }

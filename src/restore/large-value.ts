@@ -8,24 +8,24 @@ import { Framer } from '../rdb/framer.js';
 import type { RedisType } from '../rdb/types.js';
 import { parsePayload } from '../rdb/payload.js';
 import { payloadFrame } from '../rdb/payload-frame.js';
-import type { Bulk } from '../redis/bulk.js';
-import { restoredBy } from '../redis/commands.js';
+import type { Delivery } from './delivery.js';
+import { restoredBy } from './key-commands.js';
 import { ConnectionClosed, ConnectionLost, ErrorReply, reasonOf, ServerError } from '../redis/errors.js';
 import { isOverLimit, refusalOf } from '../redis/refusals.js';
-import type { Wire } from '../redis/wire.js';
+import type { ExclusiveConnection } from '../redis/exclusive-connection.js';
 import { hasReplace, releaseNumber, type Target } from '../values/targets.js';
 import type { ByteSink } from '../io/byte-sink.js';
 import { HeldPayload } from './held-payload.js';
 import { ascii } from '../json/writer.js';
 import { Output } from '../io/output.js';
-import { type Closing, CLOSES, type RestoreConflict, type Stretch, THERE } from './progress.js';
+import { type Closing, expiryOf, type Segment } from './segments.js';
+import { CLOSES, type RestoreConflict, THERE } from './outcomes.js';
 import { RespValues } from '../dump/resp-values.js';
 import { RespWriter, writeExpiry } from '../dump/resp-writer.js';
-import { expiryOf } from './segments.js';
 import { RestoreWriter } from '../dump/restore-writer.js';
 
 export interface LargeOptions {
-  readonly bulk: Bulk;
+  readonly delivery: Delivery;
   readonly codec: Codec;
   readonly target: Target;
   /** RDB version of the payload where it is rejected, and where it is sent. */
@@ -73,7 +73,7 @@ export class LargeValue {
   private readonly slot: number;
   /** The one that answered last. */
   private server: string | undefined;
-  /** The stretch has the payload. */
+  /** The segment has the payload. */
   private handedOver = false;
   /** A RESTORE may have been applied before. */
   private sentBefore = false;
@@ -86,7 +86,7 @@ export class LargeValue {
 
   constructor(
     frame: Frame,
-    private readonly stretch: Stretch,
+    private readonly segment: Segment,
     private readonly options: LargeOptions,
   ) {
     this.key = frame.keyBytes.slice(frame.keyStart, frame.keyEnd);
@@ -94,12 +94,12 @@ export class LargeValue {
     const own = { keyBytes: this.key, keyStart: 0, keyEnd: this.key.length, headBytes: head, headStart: 0, typeAt: frame.typeAt - frame.headStart, headEnd: head.length };
     this.frame = Object.assign(new Frame(), frame, own, { metaBytes: frame.metaBytes?.slice() });
     this.payload = new HeldPayload(frame, options.version);
-    this.slot = options.bulk.slotOf(this.key);
+    this.slot = options.delivery.slotOf(this.key);
   }
 
-  /** The value of a unit that a server closes the connection at. */
-  static at({ batch, unit, words }: Closing, stretch: Stretch, options: Omit<LargeOptions, 'sentVersion'>): LargeValue {
-    const { key, modifiers, payload, ttl } = restoredBy(unit);
+  /** The value of a key that a server closes the connection at. */
+  static at({ batch, commands, words }: Closing, segment: Segment, options: Omit<LargeOptions, 'sentVersion'>): LargeValue {
+    const { key, modifiers, payload, ttl } = restoredBy(commands);
     const parsed = parsePayload(payload);
     const number = (name: string): number => (modifiers.includes(name) ? Number(modifiers[modifiers.indexOf(name) + 1]) : -1);
     const own = { db: batch.db, keyBytes: key, keyStart: 0, keyEnd: key.length, idle: number('IDLETIME'), freq: number('FREQ') };
@@ -107,7 +107,7 @@ export class LargeValue {
     const expireAt = expiryOf(ttl, options.target, batch.builtAt);
     frame.hasExpire = expireAt !== undefined;
     if (expireAt !== undefined) frame.setExpireMs(expireAt);
-    const large = new LargeValue(frame, stretch, { ...options, sentVersion: parsed.version });
+    const large = new LargeValue(frame, segment, { ...options, sentVersion: parsed.version });
     large.add(frame);
     large.words = words;
     large.sentBefore = batch.again || words === undefined;
@@ -130,22 +130,22 @@ export class LargeValue {
   /** The rest of it does not come. */
   forget(): void {
     this.payload.close();
-    this.stretch.forget();
+    this.segment.forget();
   }
 
   /** Until the server has it, or has refused it. Throws ServerError. */
   async send(): Promise<void> {
-    const { bulk, maxPayload } = this.options;
+    const { delivery, maxPayload } = this.options;
     const { frame, size, words } = this;
     const can = RespValues.can(frame);
-    this.asCommands = can && (size > maxPayload || size >= bulk.tooLarge || words !== undefined);
+    this.asCommands = can && (size > maxPayload || size >= delivery.tooLarge || words !== undefined);
     try {
       if (size > maxPayload && !can) this.reject(RespValues.refusal(frame));
       else if (words !== undefined && !can) this.reject(this.overLimit(words));
       else await this.deliver();
     } catch (error) {
       const refused = error instanceof ErrorReply || (error instanceof ServerError && error.code === 'REFUSED');
-      if (this.asCommands && refused) await bulk.exclusive(this.slot, this.frame.db, (wire) => wire.ask('DEL', this.temporaryKey())); // what was begun
+      if (this.asCommands && refused) await delivery.exclusive(this.slot, this.frame.db, (exclusive) => exclusive.ask('DEL', this.temporaryKey())); // what was begun
       if (!(error instanceof ErrorReply)) throw error;
       this.reject(error.message);
     } finally {
@@ -154,38 +154,38 @@ export class LargeValue {
   }
 
   private async deliver(): Promise<void> {
-    const { bulk, conflict } = this.options;
+    const { delivery, conflict } = this.options;
     const { db } = this.frame;
-    const outcome = await bulk.exclusive(this.slot, db, (wire, node, again) => this.attempt(wire, node, again || this.sentBefore));
+    const outcome = await delivery.exclusive(this.slot, db, (exclusive, node, again) => this.attempt(exclusive, node, again || this.sentBefore));
     const server = this.server as string;
-    if (outcome !== 'there') this.stretch.delivered({ db }, server, 1, outcome === 'replaced' ? 1 : 0, outcome === 'uncounted' ? 1 : 0);
-    else if (conflict === 'skip') this.stretch.skip(db, server);
+    if (outcome !== 'there') this.segment.delivered({ db }, server, 1, outcome === 'replaced' ? 1 : 0, outcome === 'uncounted' ? 1 : 0);
+    else if (conflict === 'skip') this.segment.skip(db, server);
     else this.reject(THERE);
   }
 
-  private async attempt(wire: Wire, node: string, again: boolean): Promise<Outcome> {
-    const { bulk, conflict } = this.options;
+  private async attempt(exclusive: ExclusiveConnection, node: string, again: boolean): Promise<Outcome> {
+    const { delivery, conflict } = this.options;
     this.server = node;
-    const apart = this.asCommands || (conflict !== 'replace' && (again || bulk.resumed));
+    const apart = this.asCommands || (conflict !== 'replace' && (again || delivery.resumed));
     try {
-      const outcome = await (apart ? this.apart(wire, again) : this.directly(wire));
+      const outcome = await (apart ? this.apart(exclusive, again) : this.directly(exclusive));
       if (this.asCommands) this.learn();
       return outcome;
     } catch (error) {
-      throw this.afterFailure(wire, error);
+      throw this.afterFailure(exclusive, error);
     }
   }
 
   /** Others of its size need not be tried. */
   private learn(): void {
-    const { bulk, maxPayload } = this.options;
-    if (this.size <= maxPayload) bulk.learnLimit(this.server as string, this.frame.db, this.key, this.size);
+    const { delivery, maxPayload } = this.options;
+    if (this.size <= maxPayload) delivery.learnLimit(this.server as string, this.frame.db, this.key, this.size);
   }
 
   /** What an attempt failed with. Where the server closed the connection at this value, another way is taken, or none is left. */
-  private afterFailure(wire: Wire, error: unknown): unknown {
-    const { received, runId } = wire;
-    const said = error instanceof ErrorReply ? error.message : wire.error;
+  private afterFailure(exclusive: ExclusiveConnection, error: unknown): unknown {
+    const { received, runId } = exclusive;
+    const said = error instanceof ErrorReply ? error.message : exclusive.error;
     const words = said !== undefined && isOverLimit(said) ? said : undefined;
     if (words === undefined && !(error instanceof ConnectionClosed)) return this.afterRefusal(error);
     const { closings } = this;
@@ -220,89 +220,89 @@ export class LargeValue {
     const { db, expireMs, hasExpire } = this.frame;
     this.handedOver = this.options.keepsRejects;
     const payload = this.handedOver ? this.payload : undefined;
-    this.stretch.reject({ db, key: formatText(this.key, 0, this.key.length), server, error, payload, expireAt: hasExpire ? expireMs : undefined });
+    this.segment.reject({ db, key: formatText(this.key, 0, this.key.length), server, error, payload, expireAt: hasExpire ? expireMs : undefined });
   }
 
-  private async directly(wire: Wire): Promise<Outcome> {
+  private async directly(exclusive: ExclusiveConnection): Promise<Outcome> {
     const { conflict, target } = this.options;
     const replaces = conflict === 'replace';
-    const outcome = await this.outcome(wire);
-    if (replaces && !hasReplace(target)) await this.ask(wire, 'DEL', this.key);
-    await this.restore(wire, this.key, replaces);
-    await wire.drained();
-    const { error } = wire;
+    const outcome = await this.outcome(exclusive);
+    if (replaces && !hasReplace(target)) await this.ask(exclusive, 'DEL', this.key);
+    await this.restore(exclusive, this.key, replaces);
+    await exclusive.drained();
+    const { error } = exclusive;
     if (error?.startsWith('BUSYKEY') === true) return 'there';
     if (error !== undefined) throw new ErrorReply(error);
     return outcome;
   }
 
   /** What it comes to when the key is written now. */
-  private async outcome(wire: Wire): Promise<Outcome> {
-    const { bulk, conflict, countReplaced } = this.options;
+  private async outcome(exclusive: ExclusiveConnection): Promise<Outcome> {
+    const { delivery, conflict, countReplaced } = this.options;
     if (conflict !== 'replace' || !countReplaced) return 'restored';
-    const there = await wire.ask('EXISTS', this.key);
+    const there = await exclusive.ask('EXISTS', this.key);
     if (typeof there === 'number') return there > 0 ? 'replaced' : 'restored';
-    bulk.companionRefused(this.server as string, 'EXISTS', there);
+    delivery.companionRefused(this.server as string, 'EXISTS', there);
     return 'uncounted';
   }
 
-  private async apart(wire: Wire, again: boolean): Promise<Outcome> {
-    const { bulk, conflict } = this.options;
+  private async apart(exclusive: ExclusiveConnection, again: boolean): Promise<Outcome> {
+    const { delivery, conflict } = this.options;
     const name = this.temporaryKey();
     const rename = conflict === 'replace' ? 'RENAME' : 'RENAMENX';
-    await this.ask(wire, 'DEL', name);
-    const refusal = await wire.ask(rename, name, this.key); // of a key that is not there: it says whether we may
+    await this.ask(exclusive, 'DEL', name);
+    const refusal = await exclusive.ask(rename, name, this.key); // of a key that is not there: it says whether we may
     if (typeof refusal === 'string' && !NO_SUCH_KEY.test(refusal)) throw new ErrorReply(refusal);
-    if (this.asCommands) await this.commands(wire, name);
-    else await this.restore(wire, name, false);
-    await wire.drained();
-    if (wire.error !== undefined) {
-      const { error } = wire;
-      await wire.ask('DEL', name);
+    if (this.asCommands) await this.commands(exclusive, name);
+    else await this.restore(exclusive, name, false);
+    await exclusive.drained();
+    if (exclusive.error !== undefined) {
+      const { error } = exclusive;
+      await exclusive.ask('DEL', name);
       throw new ErrorReply(error);
     }
     if (conflict === 'replace') {
-      const outcome = await this.outcome(wire);
-      await this.ask(wire, rename, name, this.key);
+      const outcome = await this.outcome(exclusive);
+      await this.ask(exclusive, rename, name, this.key);
       return outcome;
     }
-    if ((await this.ask(wire, rename, name, this.key)) === 1) return 'restored';
-    const ours = (again || bulk.resumed) && (await this.alike(wire, name));
-    await wire.ask('DEL', name);
+    if ((await this.ask(exclusive, rename, name, this.key)) === 1) return 'restored';
+    const ours = (again || delivery.resumed) && (await this.alike(exclusive, name));
+    await exclusive.ask('DEL', name);
     return ours ? 'restored' : 'there';
   }
 
-  private async ask(wire: Wire, ...command: (string | Uint8Array)[]): Promise<number> {
-    const answer = await wire.ask(...command);
+  private async ask(exclusive: ExclusiveConnection, ...command: (string | Uint8Array)[]): Promise<number> {
+    const answer = await exclusive.ask(...command);
     if (typeof answer === 'string') throw new ErrorReply(answer);
     return answer;
   }
 
   /** Whether the key that is there is as large as the one just made: then it is the one from before the connection was lost. */
-  private async alike(wire: Wire, name: Uint8Array): Promise<boolean> {
+  private async alike(exclusive: ExclusiveConnection, name: Uint8Array): Promise<boolean> {
     const command = SIZES[this.frame.redisType];
     if (command === undefined) return true;
-    const theirs = await wire.ask(command, this.key);
-    return typeof theirs === 'number' && theirs === (await wire.ask(command, name));
+    const theirs = await exclusive.ask(command, this.key);
+    return typeof theirs === 'number' && theirs === (await exclusive.ask(command, name));
   }
 
   /** A name in the same slot, which another attempt would have, too. */
   private temporaryKey(): Uint8Array {
     const crc = new Crc64().update(this.key, 0, this.key.length).toString();
-    if (!this.options.bulk.sharded) return ascii(`rdbkit:restoring:${crc}`);
+    if (!this.options.delivery.sharded) return ascii(`rdbkit:restoring:${crc}`);
     for (let n = 0; ; n++) {
       const name = ascii(`rdbkit:{${n}}:restoring:${crc}`);
       if (keySlot(name, 0, name.length) === this.slot) return name;
     }
   }
 
-  private async restore(wire: Wire, key: Uint8Array, replaces: boolean): Promise<void> {
+  private async restore(exclusive: ExclusiveConnection, key: Uint8Array, replaces: boolean): Promise<void> {
     const { payload } = this;
     const { head, size } = payload;
-    const { bulk, sentVersion, target } = this.options;
-    const { output, resp } = this.writer(wire);
+    const { delivery, sentVersion, target } = this.options;
+    const { output, resp } = this.writer(exclusive);
     const restores = new RestoreWriter(new Crc64(), target);
-    restores.begin(resp, this.named(key), { head, size, replaces, now: bulk.servers.clockOf(this.server as string).now() });
+    restores.begin(resp, this.named(key), { head, size, replaces, now: delivery.servers.clockOf(this.server as string).now() });
     for (const piece of payload.value()) {
       restores.add(piece, 0, piece.length);
       await output.flushIfFull();
@@ -317,8 +317,8 @@ export class LargeValue {
     return Object.assign(new Frame(), this.frame, { keyBytes: name, keyStart: 0, keyEnd: name.length });
   }
 
-  private async commands(wire: Wire, name: Uint8Array): Promise<void> {
-    const { output, resp } = this.writer(wire);
+  private async commands(exclusive: ExclusiveConnection, name: Uint8Array): Promise<void> {
+    const { output, resp } = this.writer(exclusive);
     const values = new RespValues(resp, releaseNumber(this.options.target));
     const renamed = this.named(name);
     const again = Framer.ofValue(renamed, { limit: LIMIT });
@@ -328,30 +328,30 @@ export class LargeValue {
         values.frame(kind, again.frame);
         await output.flushIfFull();
       }
-      if (wire.error !== undefined) throw new ErrorReply(wire.error); // in the middle of a command, so the connection ends
+      if (exclusive.error !== undefined) throw new ErrorReply(exclusive.error); // in the middle of a command, so the connection ends
     }
     writeExpiry(resp, renamed);
     await output.flush();
     await output.written();
   }
 
-  private async write(wire: Wire, bytes: Uint8Array, commands: number): Promise<void> {
+  private async write(exclusive: ExclusiveConnection, bytes: Uint8Array, commands: number): Promise<void> {
     const careful = this.sentBefore || this.closings.times > 0;
     const step = careful ? Math.max(LEAST_STEP, Math.ceil(this.size / MOST_STEPS)) : bytes.length;
     for (let at = 0; at < bytes.length; at += step) {
-      await wire.write(bytes.subarray(at, at + step), at === 0 ? commands : 0);
+      await exclusive.write(bytes.subarray(at, at + step), at === 0 ? commands : 0);
       if (careful) await delay(STEP_PAUSE);
     }
   }
 
-  private writer(wire: Wire): { output: Output; resp: RespWriter } {
+  private writer(exclusive: ExclusiveConnection): { output: Output; resp: RespWriter } {
     let told = 0;
     let before = Promise.resolve();
     const sink: ByteSink = {
       write: (bytes) => {
         const begun = resp.commands - told;
         told = resp.commands;
-        before = before.then(() => this.write(wire, bytes, begun)); // buffers take turns, their bytes do not
+        before = before.then(() => this.write(exclusive, bytes, begun)); // buffers take turns, their bytes do not
         return before;
       },
       commit: () => Promise.resolve(),

@@ -1,5 +1,5 @@
 import type { Frame } from '../rdb/frame.js';
-import type { Pace } from './rate-limit.js';
+import type { RateLimit } from './rate-limit.js';
 import type { LargeValue } from './large-value.js';
 
 /** Values that are too large for a batch: the one whose parts are coming, and those that are whole and wait to be sent. */
@@ -32,12 +32,12 @@ export class LargeValues {
   }
 
   /** Until servers have them, or have refused them. Throws ServerError. */
-  async send(pace: Pace, signal: AbortSignal | undefined): Promise<void> {
+  async send(rateLimit: RateLimit, signal: AbortSignal | undefined): Promise<void> {
     for (let large = this.whole.shift(); large !== undefined; large = this.whole.shift()) {
-      pace.spend(1, large.size);
+      rateLimit.spend(1, large.size);
       this.sent += large.size;
       await large.send();
-      await pace.wait(signal);
+      await rateLimit.wait(signal);
     }
   }
 

@@ -2,7 +2,7 @@ import type { ConnectionOptions } from 'node:tls';
 import type { Login } from '../redis/sentinels.js';
 import type { Address, ServerUrl } from '../redis/url.js';
 import type { DumpSinkOptions, KeyProblem } from '../dump/dump-sink.js';
-import type { RestoreConflict } from './progress.js';
+import type { RestoreConflict } from './outcomes.js';
 import type { Target } from '../values/targets.js';
 import type { Plan } from './plan.js';
 import type { RunOptions } from '../pipeline/run.js';
@@ -47,6 +47,8 @@ export interface RestoreOptions extends RunOptions, Pick<DumpSinkOptions, 'allow
   readonly onPlan?: ((plan: Plan) => Promise<boolean>) | undefined;
   /** Called for what one should know, but need not act on. */
   readonly onNote?: ((text: string) => void) | undefined;
+  /** Called for what happens on the way, of no consequence for the result: retries, failovers, changes of topology. */
+  readonly onEvent?: ((text: string) => void) | undefined;
   /** Called when the sources are read once more: all problems with keys come again. */
   readonly onAgain?: (() => void) | undefined;
   /** Called for every key that is not on the target, and for everything else that is not. */

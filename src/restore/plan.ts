@@ -6,7 +6,7 @@ import { type SourceHead, sourceHead } from '../pipeline/source-heads.js';
 import type { ServerUrl } from '../redis/url.js';
 import { type Library, noteLibrary } from '../pipeline/libraries.js';
 import type { LibraryForecast } from './functions.js';
-import type { RestoreConflict } from './progress.js';
+import type { RestoreConflict } from './outcomes.js';
 import { compileFilter, type FilterOptions, takesFunctions } from '../values/filters.js';
 import { hasFunctions, type Target } from '../values/targets.js';
 import type { TargetFacts } from './target-facts.js';

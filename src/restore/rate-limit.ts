@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
-export interface PaceLimits {
+export interface RateLimits {
   readonly keysPerSecond?: number | undefined;
   readonly bytesPerSecond?: number | undefined;
 }
@@ -11,12 +11,12 @@ const BURST = 100;
 const LONGEST = 60_000;
 
 /** Holds a limit of keys and bytes a second: an allowance that grows with time, and that the next ones wait for where it is used up. */
-export class Pace {
+export class RateLimit {
   private keys = 0;
   private bytes = 0;
   private last = performance.now();
 
-  constructor(private readonly limits: PaceLimits) {}
+  constructor(private readonly limits: RateLimits) {}
 
   get limited(): boolean {
     return this.limits.keysPerSecond !== undefined || this.limits.bytesPerSecond !== undefined;
@@ -38,7 +38,7 @@ export class Pace {
     return Math.max(1, (bytesPerSecond * BURST) / 1000);
   }
 
-  /** So many were sent. */
+  /** These were sent. */
   spend(keys: number, bytes: number): void {
     this.keys += keys;
     this.bytes += bytes;

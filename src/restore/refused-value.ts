@@ -1,6 +1,6 @@
 import type { Frame } from '../rdb/frame.js';
 import { HeldPayload } from './held-payload.js';
-import type { Rejected } from './progress.js';
+import type { Rejected } from './outcomes.js';
 
 /** A value that never is on its way to a server: the key is told when all parts of it have come, with what was put aside of them. */
 export class RefusedValue {

@@ -6,7 +6,7 @@ import type { RedisType } from '../rdb/types.js';
 import { Base64Stream } from '../json/base64-stream.js';
 import { HeldPayload } from './held-payload.js';
 import { OutputError } from '../io/output-error.js';
-import type { Rejected } from './progress.js';
+import type { Rejected } from './outcomes.js';
 
 /** Bytes that are gathered before they are written. */
 const FULL = 1 << 18;
@@ -22,7 +22,7 @@ export class RejectsFile {
   /** Whether what was there before is gone: it stays until something has been read, as it may be all that there is of some keys. */
   private begun: boolean;
 
-  /** Goes on behind the first `keep` bytes of what there is. Throws OutputError. */
+  /** Goes on after the first `keep` bytes of what there is. Throws OutputError. */
   constructor(
     private readonly path: string,
     keep: number,

@@ -1,19 +1,142 @@
-import type { Bulk } from '../redis/bulk.js';
+import type { Delivery } from './delivery.js';
 import { hasAbsoluteTtl, type Target } from '../values/targets.js';
-import type { RestoreBatches } from './batches.js';
-import { type Closing, type RestoreConflict, Stretch, type StretchEvents } from './progress.js';
+import type { OpenBatches } from './batches.js';
+import { KeyCounts, type Rejected, type RestoreConflict, THERE } from './outcomes.js';
+import type { CommandBatch, KeyListener } from './command-batch.js';
+import { restoredBy } from './key-commands.js';
+import { formatText } from '../bytes/text.js';
+import { restamp } from '../rdb/payload.js';
+import { HeldPayload } from './held-payload.js';
 
-export interface StretchOptions {
-  readonly target: Target;
-  readonly bulk: Bulk;
-  readonly conflict: RestoreConflict;
-  /** A stretch is done: all before it are, too. */
-  onDone(stretch: Stretch): void;
+/** A key that a server closes the connection at. */
+export interface Closing {
+  readonly batch: CommandBatch;
+  readonly server: string;
+  readonly commands: Uint8Array;
+  /** What the server said before. */
+  readonly words: string | undefined;
 }
 
-/** Bytes of a source, and milliseconds, after which a stretch ends. */
-const STRETCH_BYTES = 2 << 20;
-const STRETCH_MS = 250;
+export interface SegmentEvents {
+  /** A server had the key already, and that is an error. */
+  readonly conflictsAre: 'skipped' | 'rejected';
+  /** RDB version of payloads that are rejected: that of all of them, whatever they were sent with. */
+  readonly version: number;
+  /** Unix milliseconds of an expiry, from that in a command. */
+  readonly expireAt: (ttl: bigint, builtAt: number) => bigint | undefined;
+  onRelease(batch: CommandBatch): void;
+  /** Whoever hears of it settles the key. */
+  onClosing(segment: Segment, closing: Closing): void;
+  onChange(): void;
+}
+
+/**
+ * A segment of a source: what was read at a go. It is done when everything that came from it is delivered or refused; what
+ * comes of it counts for good then, and no earlier.
+ */
+export class Segment implements KeyListener {
+  readonly ledger = new KeyCounts();
+  readonly rejects: Rejected[] = [];
+  /** Records with a value at an offset below this belong to it, or to one before. */
+  end = 0;
+  private pending = 0;
+  private open = true;
+
+  constructor(private readonly events: SegmentEvents) {}
+
+  /** `keys` more keys are on their way. */
+  expect(keys: number): void {
+    this.pending += keys;
+  }
+
+  /** A key that was expected does not come. */
+  forget(): void {
+    this.settle(1);
+  }
+
+  close(end: number): void {
+    this.end = end;
+    this.open = false;
+    if (this.done) this.events.onChange();
+  }
+
+  get done(): boolean {
+    return !this.open && this.pending === 0;
+  }
+
+  private settle(keys: number): void {
+    this.pending -= keys;
+    if (this.done) this.events.onChange();
+  }
+
+  delivered({ db }: Pick<CommandBatch, 'db'>, node: string, keys: number, replaced: number, uncounted = 0): void {
+    const counts = this.ledger.at(db, node);
+    counts.restored += keys - replaced;
+    counts.replaced += replaced;
+    counts.uncounted += uncounted;
+    this.settle(keys);
+  }
+
+  conflict(batch: CommandBatch, node: string, commands: Uint8Array): void {
+    if (this.events.conflictsAre === 'skipped') this.skip(batch.db, node);
+    else this.refused(batch, node, commands, THERE);
+  }
+
+  skip(db: number, node: string): void {
+    this.ledger.at(db, node).skipped++;
+    this.settle(1);
+  }
+
+  refused(batch: CommandBatch, node: string, commands: Uint8Array, error: string): void {
+    const { key, payload: sent, ttl } = restoredBy(commands);
+    const payload = sent.slice();
+    restamp(payload, this.events.version);
+    const expireAt = this.events.expireAt(ttl, batch.builtAt);
+    this.reject({ db: batch.db, key: formatText(key, 0, key.length), server: node, error, payload, expireAt });
+  }
+
+  closing(batch: CommandBatch, server: string, commands: Uint8Array, words: string | undefined): void {
+    this.events.onClosing(this, { batch, server, commands, words });
+  }
+
+  /** A key that was on its way. */
+  reject(rejected: Rejected): void {
+    this.leaveOut(rejected);
+    this.settle(1);
+  }
+
+  /** A key that never was on its way. */
+  leaveOut(rejected: Rejected): void {
+    this.ledger.at(rejected.db, rejected.server ?? '').rejected++;
+    this.rejects.push(rejected);
+  }
+
+  /** Whether payloads are put aside for its rejected keys. */
+  get holds(): boolean {
+    return this.rejects.some(({ payload }) => payload instanceof HeldPayload);
+  }
+
+  /** Nobody needs the payloads any more that are put aside. */
+  discard(): void {
+    for (const { payload } of this.rejects) if (payload instanceof HeldPayload) payload.close();
+  }
+
+  released(batch: CommandBatch): void {
+    this.events.onRelease(batch);
+  }
+}
+
+export interface SegmentOptions {
+  readonly target: Target;
+  readonly delivery: Delivery;
+  readonly conflict: RestoreConflict;
+  /** A segment is done: all before it are, too. */
+  onDone(segment: Segment): void;
+}
+
+/** Bytes of a source, and milliseconds, after which a segment ends. */
+const SEGMENT_BYTES = 2 << 20;
+const SEGMENT_MS = 250;
 
 /** Unix milliseconds of an expiry in a RESTORE that was made at `builtAt`, where it has one. */
 export function expiryOf(ttl: bigint, target: Target, builtAt: number): bigint | undefined {
@@ -21,22 +144,22 @@ export function expiryOf(ttl: bigint, target: Target, builtAt: number): bigint |
   return hasAbsoluteTtl(target) ? ttl : ttl + BigInt(builtAt);
 }
 
-/** The stretches of a source: the one that is being read, and those before it that are not done, in their order. */
-export class Stretches {
-  current: Stretch;
-  /** Where the value of the key at hand is. */
+/** The segments of a source: the one that is being read, and those before it that are not done, in their order. */
+export class Segments {
+  current: Segment;
+  /** Where the value of the current key is. */
   offset = -1;
-  /** There is more to come of the key at hand. */
+  /** There is more to come of the current key. */
   midKey = false;
-  private readonly before: Stretch[] = [];
-  private readonly events: StretchEvents;
+  private readonly before: Segment[] = [];
+  private readonly events: SegmentEvents;
   private from = 0;
   private since = performance.now();
 
   constructor(
-    private readonly options: StretchOptions,
-    private readonly batches: RestoreBatches,
-    onClosing: (stretch: Stretch, closing: Closing) => void,
+    private readonly options: SegmentOptions,
+    private readonly batches: OpenBatches,
+    onClosing: (segment: Segment, closing: Closing) => void,
   ) {
     this.events = {
       version: options.target.rdbVersion,
@@ -46,19 +169,19 @@ export class Stretches {
       onRelease: (batch) => batches.release(batch),
       onChange: () => this.changed(),
     };
-    this.current = new Stretch(this.events);
+    this.current = new Segment(this.events);
   }
 
   private changed(): void {
-    while (this.before.length > 0 && this.before[0].done) this.options.onDone(this.before.shift() as Stretch);
-    this.options.bulk.notify();
+    while (this.before.length > 0 && this.before[0].done) this.options.onDone(this.before.shift() as Segment);
+    this.options.delivery.notify();
   }
 
-  /** Ends the one at hand if it is long enough: all that was read is on its way. */
+  /** Ends the current one if it is long enough: all that was read is on its way. */
   endIfLong(): void {
     const now = performance.now();
     if (this.midKey) return; // nobody has said yet that it is on its way
-    if (this.offset - this.from < STRETCH_BYTES && now - this.since < STRETCH_MS) return;
+    if (this.offset - this.from < SEGMENT_BYTES && now - this.since < SEGMENT_MS) return;
     this.end();
   }
 
@@ -66,13 +189,13 @@ export class Stretches {
     this.batches.sendAll();
     const { current } = this;
     this.before.push(current);
-    this.current = new Stretch(this.events);
+    this.current = new Segment(this.events);
     this.from = this.offset;
     this.since = performance.now();
     current.close(this.midKey ? this.offset : this.offset + 1);
   }
 
-  /** Ends the one at hand, and waits until it is done. */
+  /** Ends the current one, and waits until it is done. */
   async settle(signal: AbortSignal | undefined): Promise<void> {
     this.end();
     await this.untilDone(signal);
@@ -80,15 +203,15 @@ export class Stretches {
 
   /** Until all that have ended are done, or the signal comes. */
   async untilDone(signal: AbortSignal | undefined): Promise<void> {
-    const { bulk } = this.options;
+    const { delivery } = this.options;
     while (this.before.length > 0 && signal?.aborted !== true) {
-      await bulk.calm();
-      await bulk.wait();
+      await delivery.calm();
+      await delivery.wait();
     }
   }
 
   /** Those that are not done. */
-  get unfinished(): readonly Stretch[] {
+  get unfinished(): readonly Segment[] {
     return [...this.before, this.current];
   }
 }

@@ -13,18 +13,18 @@ import { reasonOf, ServerError } from '../redis/errors.js';
 import { HeldPayload } from './held-payload.js';
 import { frameLibraryName, functionCode } from '../values/rdb-meta.js';
 import { RespValues } from '../dump/resp-values.js';
-import { RestoreBatches } from './batches.js';
+import { OpenBatches } from './batches.js';
 import { type LibraryForecast, loadLibrary, type SourceLibrary } from './functions.js';
 import { type LargeOptions, LargeValue } from './large-value.js';
 import { LargeValues } from './large-values.js';
-import { type Closing, type RestoreConflict, type Stretch, THERE } from './progress.js';
-import { RecordWriter, recordRoom } from './record.js';
+import { type Closing, type Segment, type SegmentOptions, Segments } from './segments.js';
+import { type RestoreConflict, THERE } from './outcomes.js';
+import { KeyCommandsWriter, recordRoom } from './key-commands.js';
 import { RefusedValue } from './refused-value.js';
-import { RestoreRuns, type RunsOptions } from './runs.js';
-import { type StretchOptions, Stretches } from './segments.js';
+import { PlainRecords, type PlainRecordsOptions } from './plain-records.js';
 import type { SourceFile } from '../pipeline/sink.js';
 
-export interface RestoreSinkOptions extends DumpSinkOptions, Omit<RunsOptions, 'expired'>, StretchOptions {
+export interface RestoreSinkOptions extends DumpSinkOptions, Omit<PlainRecordsOptions, 'expired'>, SegmentOptions {
   readonly target: Target;
   /** What becomes of function libraries that the target has with other code. */
   readonly libraryConflict: RestoreConflict;
@@ -54,10 +54,10 @@ const TURN_BYTES = 1 << 20;
 
 /** Keys as RESTORE commands to the servers that own them. */
 export class RestoreSink extends DumpSink {
-  private readonly batches: RestoreBatches;
-  private readonly stretches: Stretches;
-  private readonly runs: RestoreRuns;
-  private readonly records: RecordWriter;
+  private readonly batches: OpenBatches;
+  private readonly segments: Segments;
+  private readonly runs: PlainRecords;
+  private readonly records: KeyCommandsWriter;
   private readonly larges = new LargeValues();
   private readonly refused: RefusedValue;
   /** The key at hand was delivered by a run before this one. */
@@ -79,15 +79,15 @@ export class RestoreSink extends DumpSink {
 
   constructor(protected override readonly options: RestoreSinkOptions) {
     super(options);
-    this.batches = new RestoreBatches(this.codec, options);
-    this.stretches = new Stretches(
-      { ...options, onDone: (stretch) => this.done(stretch) },
+    this.batches = new OpenBatches(this.codec, options);
+    this.segments = new Segments(
+      { ...options, onDone: (segment) => this.done(segment) },
       this.batches,
-      (stretch, closing) => void this.apart(stretch, closing),
+      (segment, closing) => void this.apart(segment, closing),
     );
-    this.runs = new RestoreRuns(this.codec, { ...options, expired: (db, expireAt) => this.expired(db, expireAt) }, this.batches, this.stretches);
-    this.refused = new RefusedValue((rejected) => this.stretches.current.leaveOut(rejected));
-    this.records = new RecordWriter(this.codec, options.target, options.conflict);
+    this.runs = new PlainRecords(this.codec, { ...options, expired: (db, expireAt) => this.expired(db, expireAt) }, this.batches, this.segments);
+    this.refused = new RefusedValue((rejected) => this.segments.current.leaveOut(rejected));
+    this.records = new KeyCommandsWriter(this.codec, options.target, options.conflict);
   }
 
   override fileBegin(file: SourceFile): void {
@@ -113,7 +113,7 @@ export class RestoreSink extends DumpSink {
     const { db, expireAt, expireHi, expireLo } = frame;
     const before = this.changedKeys;
     if (frame.first) this.head(frame);
-    this.stretches.midKey = !frame.last;
+    this.segments.midKey = !frame.last;
     if (!this.passing && this.dropped) {
       this.clock = undefined;
       if (!frame.first) this.refused.add(frame);
@@ -121,7 +121,7 @@ export class RestoreSink extends DumpSink {
       if (this.options.intoDb !== undefined) frame.db = this.options.intoDb;
       if (this.options.dry === true) this.lookInto(kind, frame);
       super.frame(kind, frame);
-      if (this.changedKeys > before) this.stretches.current.ledger.at(this.target(this.sourceDb), '').transcoded++;
+      if (this.changedKeys > before) this.segments.current.ledger.at(this.target(this.sourceDb), '').transcoded++;
     }
     Object.assign(frame, { db, expireAt, expireHi, expireLo });
   }
@@ -133,8 +133,8 @@ export class RestoreSink extends DumpSink {
 
   protected override wholeRecord(frame: Frame): void {
     const before = this.changedKeys;
-    this.stretches.offset = frame.offset;
-    this.stretches.midKey = false;
+    this.segments.offset = frame.offset;
+    this.segments.midKey = false;
     this.expireAt = frame.hasExpire ? frame.expireMs : undefined;
     this.dropped = false;
     if (this.hasExpired(frame)) {
@@ -146,17 +146,17 @@ export class RestoreSink extends DumpSink {
       if (this.options.dry === true) this.lookInto(RECORD, frame);
       super.wholeRecord(frame);
     }
-    if (this.changedKeys > before) this.stretches.current.ledger.at(frame.db, '').transcoded++;
+    if (this.changedKeys > before) this.segments.current.ledger.at(frame.db, '').transcoded++;
     if (this.dropped) this.clock = undefined;
   }
 
   protected override adapted(db: number): void {
-    this.stretches.current.ledger.at(db, '').transcoded++;
+    this.segments.current.ledger.at(db, '').transcoded++;
   }
 
   /** By the clock of the server that gets the key. */
   private hasExpired({ expireAt, hasExpire, keyBytes, keyEnd, keyStart }: Frame): boolean {
-    return hasExpire && expireAt <= this.batches.linkOf(keyStart, keyEnd, keyBytes).clock.now();
+    return hasExpire && expireAt <= this.batches.connectionOf(keyStart, keyEnd, keyBytes).clock.now();
   }
 
   private refuseDatabase(frame: Frame, db: number): void {
@@ -167,7 +167,7 @@ export class RestoreSink extends DumpSink {
   private head(frame: Frame): void {
     const { databases, from, stripTtl, ttlShift = 0 } = this.options;
     const db = this.target(frame.db);
-    this.stretches.offset = frame.offset;
+    this.segments.offset = frame.offset;
     this.sourceDb = frame.db;
     this.dropped = false;
     this.passing = frame.offset < from;
@@ -190,8 +190,8 @@ export class RestoreSink extends DumpSink {
     }
     const head = payloadHead(frame);
     const size = head.length + frame.end - frame.start + PAYLOAD_FOOTER;
-    const { bulk, maxPayload } = this.options;
-    if (size > maxPayload || size >= bulk.tooLarge) this.part(frame);
+    const { delivery, maxPayload } = this.options;
+    if (size > maxPayload || size >= delivery.tooLarge) this.part(frame);
     else if (this.fault !== undefined) this.reject(frame, this.fault, undefined);
     else if (this.options.dry === true) this.foresee(frame, undefined);
     else this.record(frame, head, size);
@@ -204,7 +204,7 @@ export class RestoreSink extends DumpSink {
       return;
     }
     if (frame.first) {
-      const { current } = this.stretches;
+      const { current } = this.segments;
       this.larges.begin(new LargeValue(frame, current, { ...this.largeOptions, sentVersion: this.sentVersion(frame) }));
       current.expect(1);
     }
@@ -216,13 +216,13 @@ export class RestoreSink extends DumpSink {
   }
 
   /** A value of a batch that a server closes the connection at goes on its own, beside the others. */
-  private async apart(stretch: Stretch, closing: Closing): Promise<void> {
-    const { bulk, signal } = this.options;
+  private async apart(segment: Segment, closing: Closing): Promise<void> {
+    const { delivery, signal } = this.options;
     try {
-      await LargeValue.at(closing, stretch, this.largeOptions).send();
+      await LargeValue.at(closing, segment, this.largeOptions).send();
     } catch (error) {
       if (signal?.aborted === true) return;
-      bulk.fail(error instanceof ServerError ? error : new ServerError('LOST', closing.server, reasonOf(error), error));
+      delivery.fail(error instanceof ServerError ? error : new ServerError('LOST', closing.server, reasonOf(error), error));
     }
   }
 
@@ -255,7 +255,7 @@ export class RestoreSink extends DumpSink {
   /** What is to become of a key: another source or database may have had it, too. `held` has its payload where that came in parts. */
   private foresee(frame: Frame, held: HeldPayload | undefined): void {
     const { conflict } = this.options;
-    const counts = this.stretches.current.ledger.at(frame.db, '');
+    const counts = this.segments.current.ledger.at(frame.db, '');
     const isNew = this.seen?.add(frame.db, frame.keyBytes, frame.keyStart, frame.keyEnd) !== false;
     if (!isNew && conflict === 'error') {
       this.reject(frame, THERE, held, this.version);
@@ -268,7 +268,7 @@ export class RestoreSink extends DumpSink {
   }
 
   protected settleTaken(): Promise<void> {
-    return this.larges.waiting || this.stretches.current.holds ? this.unlessBroken(() => this.sendLarges()) : Promise.resolve();
+    return this.larges.waiting || this.segments.current.holds ? this.unlessBroken(() => this.sendLarges()) : Promise.resolve();
   }
 
   /** What was on its way when this went wrong is not waited for. */
@@ -283,10 +283,10 @@ export class RestoreSink extends DumpSink {
 
   /** Sends large values; those that are refused are written to the file of rejects before more is read, so that there are never many. */
   private async sendLarges(): Promise<void> {
-    const { pace, signal } = this.options;
+    const { rateLimit, signal } = this.options;
     this.batches.sendAll();
-    await this.larges.send(pace, signal);
-    if (this.stretches.current.holds) await this.stretches.settle(signal);
+    await this.larges.send(rateLimit, signal);
+    if (this.segments.current.holds) await this.segments.settle(signal);
   }
 
   protected override run(batch: Batch, row: number): number {
@@ -301,39 +301,39 @@ export class RestoreSink extends DumpSink {
       if (table.has(row, DROPPED)) continue;
       const isOdd = this.seen !== undefined || !this.runs.isKnown(batch, row) || STREAMS.has(table.word(row, TYPE));
       if (isOdd || this.runs.hasExpired(batch, row)) break;
-      this.stretches.current.ledger.at(table.word(row, DB), '').restored++;
-      this.stretches.offset = table.double(row, OFFSET);
+      this.segments.current.ledger.at(table.word(row, DB), '').restored++;
+      this.segments.offset = table.double(row, OFFSET);
     }
     return row;
   }
 
   override batch(batch: Batch): void {
     super.batch(batch);
-    this.stretches.offset = batch.table.double(batch.to - 1, OFFSET);
+    this.segments.offset = batch.table.double(batch.to - 1, OFFSET);
   }
 
-  private done(stretch: Stretch): void {
-    const { replaced, restored } = stretch.ledger.total;
+  private done(segment: Segment): void {
+    const { replaced, restored } = segment.ledger.total;
     this.taken += restored + replaced;
-    this.options.onDone(stretch);
+    this.options.onDone(segment);
   }
 
   async accepted(): Promise<number> {
     const { signal } = this.options;
     await this.flush();
-    await this.unlessBroken(() => this.stretches.settle(signal));
+    await this.unlessBroken(() => this.segments.settle(signal));
     return this.taken;
   }
 
   /** A key with its value, that does not go the way of a kernel. */
   private record(frame: Frame, head: Uint8Array, size: number): void {
     const { batches } = this;
-    const { current } = this.stretches;
-    const link = batches.linkOf(frame.keyStart, frame.keyEnd, frame.keyBytes);
-    const batch = batches.withRoom(link, frame.db, current, recordRoom(frame, size));
+    const { current } = this.segments;
+    const connection = batches.connectionOf(frame.keyStart, frame.keyEnd, frame.keyBytes);
+    const batch = batches.withRoom(connection, frame.db, current, recordRoom(frame, size));
     this.records.write(batch, frame, head, size, this.sentVersion(frame));
     current.expect(1);
-    if (batches.isFull(batch)) batches.sendOff(link, batch);
+    if (batches.isFull(batch)) batches.sendOff(connection, batch);
   }
 
   private sentVersion(frame: Frame): number {
@@ -375,10 +375,10 @@ export class RestoreSink extends DumpSink {
   }
 
   private async load(library: SourceLibrary): Promise<void> {
-    const { bulk, dry, forecast, libraryConflict } = this.options;
+    const { delivery, dry, forecast, libraryConflict } = this.options;
     const { name } = library;
     if (dry !== true) {
-      const problem = await loadLibrary(bulk, library, libraryConflict, ({ outcome, server }) => this.noteLibrary(name, outcome, server));
+      const problem = await loadLibrary(delivery, library, libraryConflict, ({ outcome, server }) => this.noteLibrary(name, outcome, server));
       if (problem !== undefined) this.tell(problem);
       return;
     }
@@ -388,8 +388,8 @@ export class RestoreSink extends DumpSink {
   }
 
   get full(): boolean {
-    const { bulk, pace } = this.options;
-    return this.batches.sent - this.sentAtTurn >= TURN_BYTES || this.batches.scarce || this.toLoad.length > 0 || this.larges.waiting || pace.owes || bulk.failure !== undefined;
+    const { delivery, rateLimit } = this.options;
+    return this.batches.sent - this.sentAtTurn >= TURN_BYTES || this.batches.scarce || this.toLoad.length > 0 || this.larges.waiting || rateLimit.owes || delivery.failure !== undefined;
   }
 
   flush(): Promise<void> {
@@ -398,24 +398,24 @@ export class RestoreSink extends DumpSink {
   }
 
   private async makeRoom(): Promise<void> {
-    const { bulk, pace, signal } = this.options;
+    const { delivery, rateLimit, signal } = this.options;
     for (const library of this.toLoad.splice(0)) await this.load(library);
     await this.settleTaken();
-    await pace.wait(signal);
-    await bulk.calm();
+    await rateLimit.wait(signal);
+    await delivery.calm();
     await this.batches.untilFree();
     this.sentAtTurn = this.batches.sent;
     await turn();
   }
 
-  /** The frames at hand are all read: a stretch may end here. */
+  /** The frames at hand are all read: a segment may end here. */
   override release(): void {
-    this.stretches.endIfLong();
+    this.segments.endIfLong();
   }
 
   /** A key for a database of the target had expired. */
   private expired(db: number, expireAt: number): void {
-    this.stretches.current.ledger.at(db, '').expired++;
+    this.segments.current.ledger.at(db, '').expired++;
     this.options.onExpired(expireAt - (this.options.ttlShift ?? 0));
   }
 
@@ -426,13 +426,13 @@ export class RestoreSink extends DumpSink {
     this.forget();
     const { signal } = this.options;
     if (signal?.aborted !== true && this.full) await this.flush();
-    this.stretches.end();
-    await this.stretches.untilDone(signal);
+    this.segments.end();
+    await this.segments.untilDone(signal);
   }
 
   /** What is not done when it is over, and may be sent again by the next run. */
-  get unfinished(): readonly Stretch[] {
-    return this.stretches.unfinished;
+  get unfinished(): readonly Segment[] {
+    return this.segments.unfinished;
   }
 
   fileEnd(): void {

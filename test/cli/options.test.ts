@@ -77,7 +77,7 @@ describe('environment variables', () => {
     [['dump', EXAMPLE, '--format', 'payload'], { RDBKIT_MAX_PAYLOAD: '1kb' }, 'RDBKIT_MAX_PAYLOAD is for --format resp'],
     [['restore', EXAMPLE, NOBODY], { RDBKIT_ON_CONFLICT: 'last' }, 'RDBKIT_ON_CONFLICT last: expected one of error, skip, replace'],
     [['restore', EXAMPLE, NOBODY], { RDBKIT_CLUSTER: '1', RDBKIT_STANDALONE: '1' }, 'RDBKIT_CLUSTER and RDBKIT_STANDALONE: expected one of them at most'],
-    [['restore', EXAMPLE, NOBODY], { RDBKIT_CACERT: EXAMPLE }, 'options of TLS are given (RDBKIT_CACERT)'],
+    [['restore', EXAMPLE, NOBODY], { RDBKIT_CACERT: EXAMPLE }, 'options for TLS are given (RDBKIT_CACERT)'],
     [['restore', EXAMPLE, NOBODY], { RDBKIT_PASSWORD_FILE: '/no/such' }, 'RDBKIT_PASSWORD_FILE /no/such: '],
     [['restore', EXAMPLE, NOBODY, '--flush'], { RDBKIT_YES: '1' }, '--flush deletes what the target has'],
     [['payload', 'check', '00'], { RDBKIT_FROM: 'x' }, 'RDBKIT_FROM x: expected one of quoted'],

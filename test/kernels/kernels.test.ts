@@ -318,11 +318,11 @@ describe('frames', () => {
     const { words } = within.table;
     expect(within.rows).toBe(2);
     const versions = versionTable(own).fill(10);
-    const out = { bytes: own.allocate(4096), length: 0, units: 0 };
+    const out = { bytes: own.allocate(4096), length: 0, keys: 0 };
     const written = (outside: Partial<RestoreRun>, ...others: undefined[]): number => {
-      Object.assign(out, { length: 0, units: 0 });
+      Object.assign(out, { length: 0, keys: 0 });
       const run = { table: words, bytes: within.bytes, routes: undefined, largest: undefined, running: undefined, now: [0], db: 0, versions, options: 0, ...outside };
-      return own.restoreRecords(run, 0, 1, [out, ...others]) + out.units + out.length;
+      return own.restoreRecords(run, 0, 1, [out, ...others]) + out.keys + out.length;
     };
     expect(written({ routes: new Uint16Array(16384) })).toBe(0);
     expect(written({ largest: new Float64Array(512) })).toBe(0);
@@ -357,7 +357,7 @@ describe('frames', () => {
         largest.forEach((_, type) => (largest[type] = sizes[type % sizes.length]));
         versions.forEach((_, type) => (versions[type] = stamps[type % stamps.length]));
         memory.fill(0x2a);
-        const outs = full.map((length, i) => ({ bytes: memory.subarray(i * (room + 64), i * (room + 64) + room), length, units: 0 }));
+        const outs = full.map((length, i) => ({ bytes: memory.subarray(i * (room + 64), i * (room + 64) + room), length, keys: 0 }));
         const began = Math.min(Math.floor(behind * bytes.length), bytes.length);
         const running = summed ? { crc: new Crc64().update(bytes, 0, began), at: began } : undefined;
         const run: RestoreRun = { table: table.words, bytes, routes: sharded ? routes : undefined, largest: sized ? largest : undefined, running, now: clocks, db, versions, options };
@@ -376,7 +376,7 @@ describe('frames', () => {
         }
         expected.forEach((commands, i) => {
           const all = Buffer.concat(commands);
-          expect(outs[i]).toMatchObject({ length: full[i] + all.length, units: commands.length });
+          expect(outs[i]).toMatchObject({ length: full[i] + all.length, keys: commands.length });
           expect(Buffer.compare(all, outs[i].bytes.subarray(full[i], outs[i].length))).toBe(0);
           const beyond = memory.subarray(i * (room + 64) + room, (i + 1) * (room + 64));
           expect(beyond.every((byte) => byte === 0x2a)).toBe(true);

@@ -2,13 +2,12 @@ import { join } from 'node:path';
 import { readFileSync } from 'node:fs';
 import { afterAll, expect, test } from 'vitest';
 import { Crc64 } from '../../src/bytes/crc64.js';
-import { type Checkpoint, readCheckpoint, sourceIdentity } from '../../src/restore/checkpoint-file.js';
-import { RestoreCheckpoints } from '../../src/restore/checkpoints.js';
-import { laneOf } from '../../src/restore/source-progress.js';
+import { type Checkpoint, Checkpoints, readCheckpoint, sourceIdentity } from '../../src/restore/checkpoint.js';
+import { unreadSource } from '../../src/restore/source-progress.js';
 import { writeCrc } from '../../src/rdb/payload.js';
 import type { Servers } from '../../src/redis/servers.js';
 import { parseServerUrl } from '../../src/redis/url.js';
-import { Ledger } from '../../src/restore/ledger.js';
+import { KeyCounts } from '../../src/restore/outcomes.js';
 import { Folder } from '../support/cli-support.js';
 
 const folder = new Folder();
@@ -25,22 +24,22 @@ test('two whole files of the same size are told from one another', async () => {
 });
 
 test('counts are written as they were when that was asked for, beside the offset of that moment', async () => {
-  const source = folder.file('source.rdb', readFileSync(join(import.meta.dirname, '../../fixtures/three-keys.rdb')));
+  const path = folder.file('source.rdb', readFileSync(join(import.meta.dirname, '../../fixtures/three-keys.rdb')));
   const file = folder.at('checkpoint.json');
-  const [lane, ledger] = [laneOf(source), new Ledger()];
+  const [source, ledger] = [unreadSource(path), new KeyCounts()];
   const url = parseServerUrl('redis://127.0.0.1:1');
-  const checkpoints = new RestoreCheckpoints({ sources: [source], url, checkpoint: file, stdin: process.stdin, stdout: process.stdout }, { masters: [] } as unknown as Servers);
+  const checkpoints = new Checkpoints({ sources: [path], url, checkpoint: file, stdin: process.stdin, stdout: process.stdout }, { masters: [] } as unknown as Servers);
   await checkpoints.read();
-  const save = (): void => checkpoints.save([lane], { counts: ledger.entries(), told: 0, libraries: [], rejectsBytes: 0, countReplaced: false, custody: [], again: false, passes: 1, finished: false });
+  const save = (): void => checkpoints.save([source], { counts: ledger.entries(), told: 0, libraries: [], rejectsBytes: 0, countReplaced: false, custody: [], again: false, passes: 1, finished: false });
   save();
-  lane.done = 100;
+  source.done = 100;
   ledger.at(0, 'a').restored = 7;
   await checkpoints.saved();
   const { counts, sources } = JSON.parse(readFileSync(file, 'utf8')) as Checkpoint;
   expect(sources.map(({ done }) => done)).toEqual([0]);
   expect(counts).toEqual([]);
   save();
-  lane.done = 200;
+  source.done = 200;
   ledger.at(0, 'a').restored = 14;
   await checkpoints.saved();
   expect(JSON.parse(readFileSync(file, 'utf8'))).toMatchObject({ counts: [{ counts: { restored: 7 } }], sources: [{ done: 100 }] });

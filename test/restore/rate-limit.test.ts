@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { Pace } from '../../src/restore/rate-limit.js';
+import { RateLimit } from '../../src/restore/rate-limit.js';
 
-/** Time as Pace sees it: it passes when a timer is set, by so many milliseconds more or less. */
+/** Time as RateLimit sees it: it passes when a timer is set, by about as many milliseconds. */
 const clock = vi.hoisted(() => ({ now: 0, jitter: 0, waited: 0, timers: 0 }));
 vi.mock('node:timers/promises', () => ({
   setTimeout: (ms: number) => {
@@ -14,7 +14,7 @@ vi.mock('node:timers/promises', () => ({
   },
 }));
 
-describe('Pace', () => {
+describe('RateLimit', () => {
   beforeEach(() => {
     clock.now = 1000;
     vi.spyOn(performance, 'now').mockImplementation(() => clock.now);
@@ -27,21 +27,21 @@ describe('Pace', () => {
   /** Milliseconds that the system lets a timer come later, or earlier. */
   const jitter = fc.double({ min: -1, max: 5, noNaN: true });
 
-  test('never lets through more than the rate and one burst, in no stretch of time; nor waits longer than it must', async () => {
+  test('never lets through more than the rate and one burst, in no span of time; nor waits longer than it must', async () => {
     await fc.assert(
       fc.asyncProperty(rate, rate, steps, jitter, async (keysPerSecond, bytesPerSecond, row, late) => {
         clock.jitter = late;
         clock.waited = clock.timers = 0;
-        const pace = new Pace({ keysPerSecond, bytesPerSecond });
+        const rateLimit = new RateLimit({ keysPerSecond, bytesPerSecond });
         const spent: { at: number; keys: number; bytes: number }[] = [];
         for (const { bytes, idle, keys } of row) {
           clock.now += idle;
-          await pace.wait();
-          const now = { at: clock.now, keys: Math.ceil(keys * Math.min(pace.burst, 1e6)), bytes: Math.ceil(bytes * Math.min(pace.burstBytes, 1e6)) };
-          pace.spend(now.keys, now.bytes);
+          await rateLimit.wait();
+          const now = { at: clock.now, keys: Math.ceil(keys * Math.min(rateLimit.burst, 1e6)), bytes: Math.ceil(bytes * Math.min(rateLimit.burstBytes, 1e6)) };
+          rateLimit.spend(now.keys, now.bytes);
           spent.push(now);
         }
-        expect(pace.limited).toBe(keysPerSecond !== undefined || bytesPerSecond !== undefined);
+        expect(rateLimit.limited).toBe(keysPerSecond !== undefined || bytesPerSecond !== undefined);
         for (const [what, limit] of [['keys', keysPerSecond], ['bytes', bytesPerSecond]] as const) {
           if (limit === undefined) continue;
           const burst = Math.max(...spent.map((one) => one[what]));

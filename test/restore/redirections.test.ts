@@ -2,7 +2,7 @@ import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import { keySlot } from '../../src/bytes/crc16.js';
 import { Folder } from '../support/cli-support.js';
 import { type Answer, FakeServer, OK, type SlotRange, slotsReply, USUAL } from '../support/fake-server.js';
-import { type Report, report, strings } from '../support/restore-support.js';
+import { type Report, report, restore, strings } from '../support/restore-support.js';
 
 const folder = new Folder();
 const started: FakeServer[] = [];
@@ -56,6 +56,17 @@ describe('MOVED', () => {
     expect(done).toMatchObject({ code: 0, keysRestored: 3, keysRejected: 0 });
     expect([tries(owner), tries(other)]).toEqual([1, 1]);
     expect(byServer(done)).toEqual({ [`127.0.0.1:${owner.port}`]: 1, [`127.0.0.1:${other.port}`]: 2 });
+  });
+
+  test('is told with --verbose', async () => {
+    const rest = (): SlotRange[] => [[0, 9999, at(owner)], [10000, 16383, at(other)]];
+    owner = await node(rest, () => `-MOVED ${SLOT} 127.0.0.1:${other.port}\r\n`);
+    other = await node(rest);
+    const { code, err } = await restore([abc, owner.url, '--retry-for', '5s', '--verbose']);
+    expect(code).toBe(0);
+    expect(err).toContain('rdbkit: the cluster has changed: 1 slot on another master.\n');
+    expect(err).toContain(`rdbkit: 1 key sent again; the last error was: 127.0.0.1:${owner.port}: MOVED ${SLOT} 127.0.0.1:${other.port}.\n`);
+    expect((await restore([abc, other.url, '--retry-for', '5s'])).err).not.toMatch(/sent again|has changed/);
   });
 
   test('without a host is at the host of the node that said it, whatever the target was called', async () => {
@@ -188,4 +199,22 @@ describe('ASK to a node that has no slots yet', () => {
     const done = await dying(() => (left-- > 0 ? `-ASK ${SLOT} 127.0.0.1:1\r\n` : OK), () => OK);
     expect(done).toMatchObject({ code: 0, keysRestored: 200, keysRejected: 0 });
   });
+});
+
+test('a connection that is lost and opened again is told with --verbose', async () => {
+  let lost = false;
+  owner = await node(
+    () => whole(at(owner)),
+    () => {
+      if (lost) return USUAL;
+      lost = true;
+      return { close: '' };
+    },
+  );
+  const { code, err } = await restore([abc, owner.url, '--retry-for', '5s', '--verbose']);
+  const name = `127.0.0.1:${owner.port}`;
+  expect(code).toBe(0);
+  expect(err).toContain(`rdbkit: ${name}: the connection was lost: the server closed the connection.\n`);
+  expect(err).toMatch(/rdbkit: \d keys? sent again; the last error was: /);
+  expect(err).toContain(`rdbkit: ${name}: connected again.\n`);
 });

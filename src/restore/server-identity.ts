@@ -1,12 +1,6 @@
-/** A run of a server, from its start to its end. */
-export interface ServerProcess {
-  /** Changes with every start; empty where the server does not say. */
-  readonly runId: string;
-  /** Unix milliseconds of this machine, up to a second late, since servers say how many whole seconds they are up. */
-  readonly startedAt: number;
-}
+import type { ServerProcess } from '../redis/server-info.js';
 
-export interface CustodyState {
+export interface ServerIdentityState {
   /** `host:port`, or the name that sentinels know the server by. */
   readonly name: string;
   readonly runId: string;
@@ -17,19 +11,19 @@ export interface CustodyState {
 }
 
 /**
- * Who has what was delivered to a server. What a server confirmed is gone when it is restarted without having saved it, and it
+ * Which run of a server has what was delivered to it. What a server confirmed is gone when it is restarted without having saved it, and it
  * does not say so: its run id is another one then. That may also be a replica in its place, which has everything where it
  * confirmed that, and which was up all the while.
  */
-export class Custody {
+export class ServerIdentity {
   runId = '';
   since = 0;
   bare = false;
 
   constructor(readonly name: string) {}
 
-  static from(state: CustodyState): Custody {
-    return Object.assign(new Custody(state.name), state);
+  static from(state: ServerIdentityState): ServerIdentity {
+    return Object.assign(new ServerIdentity(state.name), state);
   }
 
   /** A connection was opened. Returns whether what was delivered before may be lost. */

@@ -2,39 +2,44 @@ import type { Redis } from 'ioredis';
 import { setTimeout as delay } from 'node:timers/promises';
 import { keySlot } from '../bytes/crc16.js';
 import { formatText } from '../bytes/text.js';
-import type { Batch } from './batch.js';
-import { commandArgs, commandsOf, restoredBy } from './commands.js';
-import { Comparer, type Finding, type Suspect } from './comparer.js';
-import type { CustodyState } from './custody.js';
-import { ConnectionClosed, ConnectionLost, ErrorReply, reasonOf, ServerError } from './errors.js';
-import type { Link } from './link.js';
-import { Links, type LinksEvents, type LinksOptions } from './links.js';
-import { isOverLimit, type Refusal, refusalOf } from './refusals.js';
+import type { CommandBatch } from './command-batch.js';
+import { commandArgs, commandsOf } from '../redis/commands.js';
+import { restoredBy } from './key-commands.js';
+import { ConflictChecker, type ExistingKey, type Finding } from './conflict-checker.js';
+import type { ServerIdentityState } from './server-identity.js';
+import { ConnectionClosed, ConnectionLost, ErrorReply, reasonOf, ServerError } from '../redis/errors.js';
+import type { DeliveryConnection } from './delivery-connection.js';
+import { DeliveryConnections, type DeliveryConnectionsEvents, type DeliveryConnectionsOptions } from './delivery-connections.js';
+import { isOverLimit, type Refusal, refusalOf } from '../redis/refusals.js';
 import { Retries, type Retry, retryOf } from './retries.js';
-import type { Master, Servers } from './servers.js';
-import { Signal } from './signal.js';
-import type { Wire } from './wire.js';
+import type { Master, Servers } from '../redis/servers.js';
+import { Signal } from '../redis/signal.js';
+import type { ExclusiveConnection } from '../redis/exclusive-connection.js';
 
-export interface BulkOptions extends LinksOptions {
+export interface DeliveryOptions extends DeliveryConnectionsOptions {
   /** Expiries are relative: they become shorter while a command waits. */
   readonly relativeTtl: boolean;
   /** Whether two payloads mean the same value. */
   readonly same: (ours: Uint8Array, theirs: Uint8Array) => boolean;
   /** What one should know of a server. */
   readonly onNote: (text: string) => void;
+  /** What happens on the way, of no consequence for the result: connections that are lost and opened again, keys that are sent again. */
+  readonly onEvent?: ((text: string) => void) | undefined;
   /** Aborted when nothing more is to be sent, nor waited for. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Bytes of a unit that may be over a limit of a server: smaller ones are over nobody's. */
+/** Bytes of a key that may be over a limit of a server: smaller ones are over nobody's. */
 const LEAST_LIMIT = 1 << 16;
-/** Times that a server closes the connection at a unit until that is looked at apart. */
+/** Times that a server closes the connection at a key until that is looked at apart. */
 const MOST_CLOSINGS = 2;
 /** Keys that are refused for the same reason, before any is taken, after which the others need not be tried. */
 const MOST_REFUSED = 1000;
 /** Bytes waiting to be sent again at which makers of batches have to wait. */
 const MOST_RETRIES = 16 << 20;
 const MOST_COMPARED = 1000;
+/** Milliseconds between two events that say how many keys are sent again. */
+const RETRY_EVENTS_EVERY = 1000;
 /** Milliseconds between attempts, at first and at most. */
 const FIRST_PAUSE = 20;
 const LONGEST_PAUSE = 500;
@@ -42,7 +47,7 @@ const LONGEST_PAUSE = 500;
 const LAST_REPLIES = 3000;
 
 /** `again`: what was done before may have been applied. */
-export type Work<T> = (wire: Wire, node: string, again: boolean) => Promise<T>;
+export type Work<T> = (exclusive: ExclusiveConnection, node: string, again: boolean) => Promise<T>;
 
 /** A command that only goes with others was refused: they were done without it. */
 export interface CompanionRefusal {
@@ -52,7 +57,7 @@ export interface CompanionRefusal {
 }
 
 /** Sends batches to the servers that own their keys until everything is delivered, refused, or there is no going on. */
-export class Bulk implements LinksEvents {
+export class Delivery implements DeliveryConnectionsEvents {
   /** Why there is no going on. */
   failure: ServerError | undefined;
   /** A key that is there may be one of ours, from a run before this one. */
@@ -62,15 +67,19 @@ export class Bulk implements LinksEvents {
   private readonly companions = new Map<string, CompanionRefusal>();
   /** Bytes of the smallest payload, as far as is known, that is over a limit of a server. */
   tooLarge = Infinity;
-  private readonly links: Links;
+  private readonly connections: DeliveryConnections;
   private readonly retries: Retries;
-  private readonly comparer: Comparer;
+  private readonly checker: ConflictChecker;
   private readonly change = new Signal();
   private readonly over = new AbortController();
   private lastError = 'the connection was lost';
   /** The key at which the connection that was lost last had to answer. */
   private lostAt: string | undefined;
   private recovering = false;
+  /** Names of servers whose connection was lost, and is not open again. */
+  private readonly down = new Set<string>();
+  /** Keys that are sent again, since that was last told. */
+  private retried = { keys: 0, toldAt: -Infinity };
   /** Why all keys so far were refused, and how many; undefined where something else became of one. */
   private refusals: { reason: string; count: number } | undefined = { reason: '', count: 0 };
   /** Who is master may have changed. */
@@ -79,65 +88,83 @@ export class Bulk implements LinksEvents {
 
   constructor(
     readonly servers: Servers,
-    private readonly options: BulkOptions,
+    private readonly options: DeliveryOptions,
   ) {
-    this.links = new Links(servers, options, this);
+    this.connections = new DeliveryConnections(servers, options, this);
     this.retries = new Retries(options.relativeTtl);
-    this.comparer = new Comparer({
+    this.checker = new ConflictChecker({
       same: options.same,
-      client: (link) => this.clientOf(link),
-      found: (suspect, finding) => this.found(suspect, finding),
-      failed: (suspect, error) => this.compareAgain(suspect, error),
+      client: (connection) => this.clientOf(connection),
+      found: (key, finding) => this.found(key, finding),
+      failed: (key, error) => this.compareAgain(key, error),
     });
-    this.links.arrange();
+    this.connections.arrange();
     options.signal?.addEventListener('abort', () => this.aborted(), { signal: this.over.signal });
   }
 
   private aborted(): void {
     this.change.fire();
     setTimeout(() => {
-      for (const link of this.links.all) link.reset('interrupted');
+      for (const connection of this.connections.all) connection.reset('interrupted');
     }, LAST_REPLIES).unref();
   }
 
-  restarted({ name }: Link): void {
+  opened({ name }: DeliveryConnection): void {
+    if (this.down.delete(name)) this.options.onEvent?.(`${name}: connected again`);
+  }
+
+  private tellLost(name: string, reason: string): void {
+    if (this.down.has(name)) return;
+    this.down.add(name);
+    this.options.onEvent?.(`${name}: the connection was lost: ${reason}`);
+  }
+
+  private tellRetried(keys: number, every = RETRY_EVENTS_EVERY): void {
+    const { retried } = this;
+    retried.keys += keys;
+    if (retried.keys === 0 || performance.now() - retried.toldAt < every) return;
+    this.options.onEvent?.(`${retried.keys === 1 ? '1 key' : `${retried.keys.toLocaleString('en-US')} keys`} sent again; the last error was: ${this.lastError}`);
+    this.retried = { keys: 0, toldAt: performance.now() };
+  }
+
+  restarted({ name }: DeliveryConnection): void {
     this.options.onLoss(name, 'it was restarted');
   }
 
   /** Who has what was delivered so far. */
-  get custody(): CustodyState[] {
-    return this.links.custody;
+  get identities(): ServerIdentityState[] {
+    return this.connections.identities;
   }
 
   /** Asks everybody who has keys whether it is still the one that it was. Throws ServerError. */
   async verify(): Promise<void> {
-    const ask = async (wire: Wire): Promise<void> => {
-      await wire.ask('PING');
+    const ask = async (exclusive: ExclusiveConnection): Promise<void> => {
+      await exclusive.ask('PING');
     };
-    const { guests } = this.links;
+    const { guests } = this.connections;
     await Promise.allSettled(guests.map((guest) => guest.exclusive(0, ask))); // one that does not answer is no guest any more
     if (this.stale || guests.length > 0) await this.refreshed();
     await this.everyMaster(ask);
-    this.links.passOn();
+    this.connections.passOn();
   }
 
-  /** The link that a slot's keys go through. */
-  link(slot: number): Link {
-    return this.links.ofSlot(slot);
+  /** The connection that a slot's keys go through. */
+  connection(slot: number): DeliveryConnection {
+    return this.connections.ofSlot(slot);
   }
 
-  /** The links of all masters, and by slot which of them is its; -1 where nobody has it, undefined where there is but one. */
-  get masters(): readonly Link[] {
-    return this.links.ofMasters;
+  /** The connections of all masters, and by slot which of them is its; -1 where nobody has it, undefined where there is but one. */
+  get masters(): readonly DeliveryConnection[] {
+    return this.connections.ofMasters;
   }
 
   get owners(): Int16Array | undefined {
-    return this.links.owners;
+    return this.connections.owners;
   }
 
   /** Whether keys go to different servers by their slot. */
   get sharded(): boolean {
-    return this.links.owners !== undefined;
+    return this.connections.owners !== undefined;
   }
 
   /** The slot of the key `bytes[start, end)`; 0 where there is but one server. */
@@ -145,8 +172,8 @@ export class Bulk implements LinksEvents {
     return this.sharded ? keySlot(bytes, start, end) : 0;
   }
 
-  send(link: Link, batch: Batch): void {
-    if (this.links.has(link)) link.send(batch);
+  send(connection: DeliveryConnection, batch: CommandBatch): void {
+    if (this.connections.has(connection)) connection.send(batch);
     else this.unsent(batch);
   }
 
@@ -155,7 +182,7 @@ export class Bulk implements LinksEvents {
     for (;;) {
       if (this.failure !== undefined) throw this.failure;
       this.options.signal?.throwIfAborted();
-      if (this.retries.size < MOST_RETRIES && this.comparer.waiting < MOST_COMPARED) return;
+      if (this.retries.size < MOST_RETRIES && this.checker.waiting < MOST_COMPARED) return;
       await this.change.wait();
     }
   }
@@ -170,26 +197,26 @@ export class Bulk implements LinksEvents {
     this.change.fire();
   }
 
-  failed(link: Link, batch: Batch, unit: number, errors: readonly (string | undefined)[]): void {
-    const bytes = batch.unit(unit);
-    const error = reasonOfUnit(batch, errors);
+  failed(connection: DeliveryConnection, batch: CommandBatch, index: number, errors: readonly (string | undefined)[]): void {
+    const bytes = batch.commandsAt(index);
+    const error = reasonOfKey(batch, errors);
     if (error === undefined) {
       const at = errors.findLastIndex((other) => other !== undefined);
-      this.companionRefused(link.name, commandName(bytes, at), errors[at] as string);
+      this.companionRefused(connection.name, commandName(bytes, at), errors[at] as string);
       return;
     }
-    batch.setApart(unit);
+    batch.setApart(index);
     const refusal = this.refusal(error);
     if (refusal === 'stop') {
-      this.fail(new ServerError('REFUSED', link.name, error));
+      this.fail(new ServerError('REFUSED', connection.name, error));
       return;
     }
     if (refusal === 'there') this.refusals = undefined;
-    if (refusal === 'there' && (batch.again || this.resumed)) this.comparer.add({ link, batch, unit: bytes.slice() });
-    else if (refusal === 'there') batch.delivery.conflict(batch, link.name, bytes);
-    else if (isOverLimit(error)) this.overLimit(link, batch, bytes.slice(), error);
-    else if (refusal === 'refused') this.refused(link, batch, bytes, error);
-    else this.again(link, batch, unit, bytes, { error, refusal });
+    if (refusal === 'there' && (batch.again || this.resumed)) this.checker.add({ connection, batch, commands: bytes.slice() });
+    else if (refusal === 'there') batch.listener.conflict(batch, connection.name, bytes);
+    else if (isOverLimit(error)) this.overLimit(connection, batch, bytes.slice(), error);
+    else if (refusal === 'refused') this.refused(connection, batch, bytes, error);
+    else this.again(connection, batch, index, bytes, { error, refusal });
     this.change.fire();
   }
 
@@ -204,8 +231,8 @@ export class Bulk implements LinksEvents {
     return [...this.companions.values()];
   }
 
-  private refused({ name }: Link, batch: Batch, unit: Uint8Array, error: string): void {
-    batch.delivery.refused(batch, name, unit, error);
+  private refused({ name }: DeliveryConnection, batch: CommandBatch, commands: Uint8Array, error: string): void {
+    batch.listener.refused(batch, name, commands, error);
     const { refusals } = this;
     if (refusals === undefined) return;
     this.refusals = batch.taken > 0 ? undefined : refusals.count === 0 || refusals.reason === error ? { reason: error, count: refusals.count + 1 } : undefined;
@@ -216,9 +243,9 @@ export class Bulk implements LinksEvents {
   }
 
   /** The connection is as good as closed. */
-  private overLimit(link: Link, batch: Batch, unit: Uint8Array, error: string): void {
-    batch.delivery.closing(batch, link.name, unit, error);
-    link.reset(error);
+  private overLimit(connection: DeliveryConnection, batch: CommandBatch, commands: Uint8Array, error: string): void {
+    batch.listener.closing(batch, connection.name, commands, error);
+    connection.reset(error);
   }
 
   /** A server that is no node of a cluster to us cannot send us to another one. */
@@ -227,23 +254,23 @@ export class Bulk implements LinksEvents {
     return !this.sharded && (refusal === 'moved' || refusal === 'ask') ? 'stop' : refusal;
   }
 
-  private again(link: Link, batch: Batch, unit: number, bytes: Uint8Array, { error, refusal }: { error: string; refusal: Refusal }): void {
-    const retry = retryOf(batch, unit, bytes, batch.again);
-    this.lastError = `${link.name}: ${error}`;
-    const to = refusal === 'ask' ? this.servers.redirected(link.name, error) : undefined;
+  private again(connection: DeliveryConnection, batch: CommandBatch, index: number, bytes: Uint8Array, { error, refusal }: { error: string; refusal: Refusal }): void {
+    const retry = retryOf(batch, index, bytes, batch.again);
+    this.lastError = `${connection.name}: ${error}`;
+    const to = refusal === 'ask' ? this.servers.redirected(connection.name, error) : undefined;
     if (to !== undefined && Date.now() - retry.since < this.options.retryFor) {
-      const guest = this.links.at(to);
+      const guest = this.connections.at(to);
       guest.send(this.retries.asking(guest, retry));
       return;
     }
-    if (refusal === 'moved') this.moved(link, error);
+    if (refusal === 'moved') this.moved(connection, error);
     if (refusal === 'stale' || /^CLUSTERDOWN/.test(error)) this.stale = true;
-    if (refusal === 'stale' && !this.sharded) link.reset('the server is no master any more');
+    if (refusal === 'stale' && !this.sharded) connection.reset('the server is no master any more');
     this.push(retry);
   }
 
-  private moved(link: Link, error: string): void {
-    const to = this.servers.redirected(link.name, error);
+  private moved(connection: DeliveryConnection, error: string): void {
+    const to = this.servers.redirected(connection.name, error);
     if (to !== undefined) this.servers.moved(to.slot, to);
     this.stale = true;
   }
@@ -253,30 +280,31 @@ export class Bulk implements LinksEvents {
     void this.recover();
   }
 
-  lost(link: Link, sent: readonly Batch[], cause: unknown, due: Batch | undefined): void {
+  lost(connection: DeliveryConnection, sent: readonly CommandBatch[], cause: unknown, due: CommandBatch | undefined): void {
     if (this.closed) return;
-    this.lastError = cause instanceof ServerError ? cause.message : `${link.name}: ${reasonOf(cause)}`;
-    if (sent.length > 0) this.lostAt = due && nameOf(due.unit(due.answered));
+    this.lastError = cause instanceof ServerError ? cause.message : `${connection.name}: ${reasonOf(cause)}`;
+    if (sent.length > 0) this.lostAt = due && nameOf(due.commandsAt(due.answered));
     this.stale = true;
+    this.tellLost(connection.name, cause instanceof ServerError ? cause.reason : reasonOf(cause));
     if (cause instanceof ServerError && cause.code === 'REFUSED') this.fail(cause);
-    else if (!(cause instanceof ConnectionLost || cause instanceof ServerError || isSystemError(cause) || cause instanceof SyntaxError)) this.fail(new ServerError('LOST', link.name, reasonOf(cause), cause, 'What the server confirmed is restored.')); // a file that cannot be written: no patience helps
-    if (due !== undefined && (cause instanceof ConnectionClosed || isSystemError(cause))) this.closedAt(link, due);
+    else if (!(cause instanceof ConnectionLost || cause instanceof ServerError || isSystemError(cause) || cause instanceof SyntaxError)) this.fail(new ServerError('LOST', connection.name, reasonOf(cause), cause, 'What the server confirmed is restored.')); // a file that cannot be written: no patience helps
+    if (due !== undefined && (cause instanceof ConnectionClosed || isSystemError(cause))) this.closedAt(connection, due);
     for (const batch of sent) this.takeBack(batch, true);
-    this.links.ended(link);
+    this.connections.ended(connection);
     void this.recover();
     this.change.fire();
   }
 
-  /** A unit is the first that a closed connection gave no reply to: the one that the server closed it for, if that happens again. */
-  private closedAt({ name, runId }: Link, batch: Batch): void {
-    const unit = batch.answered;
-    const bytes = batch.unit(unit);
-    if (bytes.length < LEAST_LIMIT || batch.isApart(unit)) return;
+  /** A key is the first that a closed connection gave no reply to: the one that the server closed it for, if that happens again. */
+  private closedAt({ name, runId }: DeliveryConnection, batch: CommandBatch): void {
+    const index = batch.answered;
+    const bytes = batch.commandsAt(index);
+    if (bytes.length < LEAST_LIMIT || batch.isApart(index)) return;
     const times = batch.closings?.runId === runId ? batch.closings.times + 1 : 1;
-    const retry = { ...retryOf(batch, unit, bytes, true), closings: { runId, times } };
-    batch.setApart(unit);
+    const retry = { ...retryOf(batch, index, bytes, true), closings: { runId, times } };
+    batch.setApart(index);
     if (times < MOST_CLOSINGS && bytes.length < this.tooLarge) this.push(retry);
-    else batch.delivery.closing(batch, name, retry.bytes, undefined);
+    else batch.listener.closing(batch, name, retry.bytes, undefined);
   }
 
   /** A server takes no payloads of this size: that of `key` shows it. */
@@ -288,19 +316,19 @@ export class Bulk implements LinksEvents {
     this.tooLarge = size;
   }
 
-  released(batch: Batch): void {
+  released(batch: CommandBatch): void {
     if (batch.arrived > 0) this.refusals = undefined;
     this.retries.released(batch);
-    batch.delivery.released(batch);
+    batch.listener.released(batch);
   }
 
-  unsent(batch: Batch): void {
+  unsent(batch: CommandBatch): void {
     this.takeBack(batch, batch.again);
   }
 
-  private takeBack(batch: Batch, again: boolean): void {
-    for (let unit = 0; unit < batch.units; unit++) {
-      if (!batch.isApart(unit)) this.push(retryOf(batch, unit, batch.unit(unit), again));
+  private takeBack(batch: CommandBatch, again: boolean): void {
+    for (let index = 0; index < batch.keys; index++) {
+      if (!batch.isApart(index)) this.push(retryOf(batch, index, batch.commandsAt(index), again));
     }
     this.released(batch);
   }
@@ -319,7 +347,7 @@ export class Bulk implements LinksEvents {
       if (this.tooLate()) break;
       if (this.stale && !(await this.refreshed())) continue;
       this.resend();
-      for (const link of this.links.ofMasters) link.retry();
+      for (const connection of this.connections.ofMasters) connection.retry();
       this.change.fire();
     }
     this.recovering = false;
@@ -330,14 +358,14 @@ export class Bulk implements LinksEvents {
   }
 
   private get hasWork(): boolean {
-    return this.retries.waiting > 0 || this.links.ofMasters.some((link) => link.waiting);
+    return this.retries.waiting > 0 || this.connections.ofMasters.some((connection) => connection.waiting);
   }
 
   private async refreshed(): Promise<boolean> {
     try {
       this.stale = false;
       await this.servers.refresh();
-      this.links.arrange();
+      this.connections.arrange();
       return true;
     } catch (error) {
       this.stale = true;
@@ -349,7 +377,7 @@ export class Bulk implements LinksEvents {
 
   private tooLate(): boolean {
     const { retryFor } = this.options;
-    const down = this.links.ofMasters.filter((link) => link.waiting && link.downSince > 0).map((link) => link.downSince);
+    const down = this.connections.ofMasters.filter((connection) => connection.waiting && connection.downSince > 0).map((connection) => connection.downSince);
     const first = Math.min(this.retries.oldest, ...down);
     if (Date.now() - first <= retryFor) return false;
     this.fail(new ServerError('LOST', this.servers.masters[0]?.name ?? '', `given up after ${Math.round(retryFor / 1000)} s; the last error was: ${this.lastError}${this.lostAt === undefined ? '' : `; the connection was lost at ${this.lostAt}`}`));
@@ -357,43 +385,44 @@ export class Bulk implements LinksEvents {
   }
 
   private resend(): void {
-    const batches = this.retries.take(({ bytes }) => this.link(this.slotOf(restoredBy(bytes).key)));
-    for (const [link, row] of batches) for (const batch of row) link.send(batch);
+    this.tellRetried(this.retries.waiting);
+    const batches = this.retries.take(({ bytes }) => this.connection(this.slotOf(restoredBy(bytes).key)));
+    for (const [connection, row] of batches) for (const batch of row) connection.send(batch);
   }
 
-  found({ batch, link, unit }: Suspect, finding: Finding): void {
-    if (finding === 'gone') this.push(this.suspected(batch, unit));
-    else if (finding === 'ours') batch.delivery.delivered(batch, link.name, 1, 0);
-    else batch.delivery.conflict(batch, link.name, unit);
+  found({ batch, connection, commands }: ExistingKey, finding: Finding): void {
+    if (finding === 'gone') this.push(this.suspected(batch, commands));
+    else if (finding === 'ours') batch.listener.delivered(batch, connection.name, 1, 0);
+    else batch.listener.conflict(batch, connection.name, commands);
     this.change.fire();
   }
 
-  private compareAgain({ batch, link, unit }: Suspect, error: unknown): void {
-    this.lastError = `${link.name}: ${reasonOf(error)}`;
+  private compareAgain({ batch, connection, commands }: ExistingKey, error: unknown): void {
+    this.lastError = `${connection.name}: ${reasonOf(error)}`;
     this.stale = true;
-    if (refusalOf(reasonOf(error)) === 'stop') this.fail(new ServerError('REFUSED', link.name, reasonOf(error), error));
-    else this.push(this.suspected(batch, unit));
+    if (refusalOf(reasonOf(error)) === 'stop') this.fail(new ServerError('REFUSED', connection.name, reasonOf(error), error));
+    else this.push(this.suspected(batch, commands));
     this.change.fire();
   }
 
-  private suspected(batch: Batch, unit: Uint8Array): Retry {
-    return { ...retryOf(batch, 0, unit, true), wasThere: undefined };
+  private suspected(batch: CommandBatch, commands: Uint8Array): Retry {
+    return { ...retryOf(batch, 0, commands, true), wasThere: undefined };
   }
 
-  private clientOf(link: Link): Promise<Redis> {
-    const master = this.servers.masters.find(({ name }) => name === link.name);
+  private clientOf(connection: DeliveryConnection): Promise<Redis> {
+    const master = this.servers.masters.find(({ name }) => name === connection.name);
     if (master === undefined) throw new ConnectionLost('the server is no master any more');
     return this.servers.client(master);
   }
 
   /** The same for every master, one after another. */
-  async everyMaster(work: (wire: Wire) => Promise<void>): Promise<void> {
+  async everyMaster(work: (exclusive: ExclusiveConnection) => Promise<void>): Promise<void> {
     for (const master of this.servers.masters) await this.onMaster(master, work);
   }
 
   /** As `exclusive`, for a master. */
   onMaster<T>(master: Master, work: Work<T>): Promise<T> {
-    return this.alone(() => this.links.named(master.name) ?? this.links.ofMasters[0], 0, work);
+    return this.alone(() => this.connections.named(master.name) ?? this.connections.ofMasters[0], 0, work);
   }
 
   /**
@@ -403,29 +432,31 @@ export class Bulk implements LinksEvents {
   async exclusive<T>(slot: number, db: number, work: Work<T>): Promise<T> {
     const attempt = { begun: false, again: false };
     try {
-      return await this.alone(() => this.link(slot), db, work, attempt);
+      return await this.alone(() => this.connection(slot), db, work, attempt);
     } catch (error) {
       if (attempt.again && !(error instanceof ErrorReply)) this.unanswered++;
       throw error;
     }
   }
 
-  private async alone<T>(pick: () => Link, db: number, work: Work<T>, attempt = { begun: false, again: false }): Promise<T> {
+  private async alone<T>(pick: () => DeliveryConnection, db: number, work: Work<T>, attempt = { begun: false, again: false }): Promise<T> {
     const since = Date.now();
     for (let pause = FIRST_PAUSE; ; pause = Math.min(pause * 2, LONGEST_PAUSE)) {
       if (this.failure !== undefined) throw this.failure;
       this.options.signal?.throwIfAborted();
-      const link = pick();
+      const connection = pick();
       try {
-        return await link.exclusive(db, (wire) => {
+        return await connection.exclusive(db, (exclusive) => {
           attempt.begun = true;
-          return work(wire, link.name, attempt.again);
+          return work(exclusive, connection.name, attempt.again);
         });
       } catch (error) {
         attempt.again ||= attempt.begun && !(error instanceof ErrorReply);
-        if (!this.mayTryAgain(link, error)) throw error;
+        if (!this.mayTryAgain(connection, error)) throw error;
+        this.lastError = `${connection.name}: ${reasonOf(error)}`;
+        this.tellRetried(1);
         if (Date.now() - since > this.options.retryFor) {
-          throw new ServerError('LOST', link.name, `given up after ${Math.round(this.options.retryFor / 1000)} s; the last error was: ${reasonOf(error)}`, error);
+          throw new ServerError('LOST', connection.name, `given up after ${Math.round(this.options.retryFor / 1000)} s; the last error was: ${reasonOf(error)}`, error);
         }
       }
       await delay(pause);
@@ -433,12 +464,12 @@ export class Bulk implements LinksEvents {
     }
   }
 
-  private mayTryAgain(link: Link, error: unknown): boolean {
+  private mayTryAgain(connection: DeliveryConnection, error: unknown): boolean {
     if (error instanceof ErrorReply) {
       const refusal = this.refusal(error.message);
-      if (refusal === 'stop') throw new ServerError('REFUSED', link.name, error.message, error);
-      if (refusal === 'moved') this.moved(link, error.message);
-      if (refusal === 'stale' && !this.sharded) link.reset('the server is no master any more');
+      if (refusal === 'stop') throw new ServerError('REFUSED', connection.name, error.message, error);
+      if (refusal === 'moved') this.moved(connection, error.message);
+      if (refusal === 'stale' && !this.sharded) connection.reset('the server is no master any more');
       return refusal !== 'refused' && refusal !== 'there';
     }
     return error instanceof ConnectionLost || isSystemError(error) || (error instanceof ServerError && error.code === 'UNREACHABLE');
@@ -446,35 +477,36 @@ export class Bulk implements LinksEvents {
 
   /** Names of servers whose replicas did not confirm what was written. */
   get unconfirmed(): string[] {
-    return this.links.all.filter((link) => link.unconfirmed).map(({ name }) => name);
+    return this.connections.all.filter((connection) => connection.unconfirmed).map(({ name }) => name);
   }
 
   /** Ends; `settled` waits for replies to what was sent, for a while. */
   async close({ settled }: { settled: boolean }): Promise<void> {
     if (this.closed) return;
     const patience = settled ? LAST_REPLIES : 0;
-    const unanswered = await Promise.all(this.links.all.map((link) => link.close(patience)));
+    const unanswered = await Promise.all(this.connections.all.map((connection) => connection.close(patience)));
     this.closed = true;
-    this.unanswered += unanswered.reduce((sum, units) => sum + units, this.retries.again + this.comparer.waiting);
+    this.tellRetried(0, 0);
+    this.unanswered += unanswered.reduce((sum, keys) => sum + keys, this.retries.again + this.checker.waiting);
     this.over.abort();
     this.servers.close();
   }
 }
 
 /**
- * Why the RESTORE of a unit was not done, from the errors of its commands; undefined where it was. Its own error says so, unless
+ * Why the RESTORE of a key was not done, from the errors of its commands; undefined where it was. Its own error says so, unless
  * that comes of an error before: without DEL the key is still there, without ASKING the slot is at the other node.
  */
-function reasonOfUnit({ asking, perUnit }: Batch, errors: readonly (string | undefined)[]): string | undefined {
-  const own = errors[perUnit - 1];
+function reasonOfKey({ asking, perKey }: CommandBatch, errors: readonly (string | undefined)[]): string | undefined {
+  const own = errors[perKey - 1];
   if (own === undefined) return undefined;
   const cause = errors.find((error, i) => error !== undefined && (/^BUSYKEY/.test(own) || (asking && i % 2 === 0 && /^MOVED/.test(own))));
   return cause ?? own;
 }
 
-/** The name of a command of a unit. */
-function commandName(unit: Uint8Array, index: number): string {
-  return Buffer.from(commandArgs([...commandsOf(unit)][index], 0)[0]).toString('latin1');
+/** The name of a command of a key. */
+function commandName(commands: Uint8Array, index: number): string {
+  return Buffer.from(commandArgs([...commandsOf(commands)][index], 0)[0]).toString('latin1');
 }
 /** Characters of a key in a message. */
 const MOST_TEXT = 100;
@@ -485,6 +517,6 @@ function textOf(key: Uint8Array): string {
   return `${JSON.stringify(text.slice(0, MOST_TEXT))}${text.length > MOST_TEXT ? '…' : ''}`;
 }
 
-const nameOf = (unit: Uint8Array): string => `key ${textOf(restoredBy(unit).key)} (${unit.length} bytes)`;
+const nameOf = (commands: Uint8Array): string => `key ${textOf(restoredBy(commands).key)} (${commands.length} bytes)`;
 
 const isSystemError = (error: unknown): boolean => error instanceof Error && 'code' in error && typeof error.code === 'string';

@@ -1,3 +1,28 @@
+import type { HeldPayload } from './held-payload.js';
+
+/** What becomes of a key that the target has: it is an error, it stays, it is replaced. */
+export type RestoreConflict = 'error' | 'skip' | 'replace';
+
+/** Why a key is rejected that the target has. */
+export const THERE = 'the target has the key already: another client wrote it, or another source or database has the same key';
+
+/** How a reason begins that the server itself has not said. */
+export const CLOSES = 'the server closes the connection';
+
+/** A key that is not on the server, and why. */
+export interface Rejected {
+  readonly db: number;
+  /** In the text form. */
+  readonly key: string;
+  /** `host:port`, where a server refused it. */
+  readonly server: string | undefined;
+  readonly error: string;
+  /** The DUMP payload: absent only where it is not kept. One that is put aside is closed with the segment. */
+  readonly payload: Uint8Array | HeldPayload | undefined;
+  /** Unix milliseconds, where there is one. */
+  readonly expireAt: bigint | undefined;
+}
+
 /** What became of keys, of one database on one server. */
 export interface RestoreCounts {
   /** On the server now: those that were not there before, and those that took the place of another value. */
@@ -20,7 +45,7 @@ export const OUTCOMES = ['restored', 'replaced', 'uncounted', 'skipped', 'reject
 const none = (): RestoreCounts => ({ restored: 0, replaced: 0, uncounted: 0, skipped: 0, rejected: 0, expired: 0, transcoded: 0 });
 
 /** Counts by database and server. */
-export class Ledger {
+export class KeyCounts {
   private readonly rows = new Map<string, RestoreCounts>();
 
   /** `server` is empty for keys that never came to one. */
@@ -37,7 +62,7 @@ export class Ledger {
     this.rows.clear();
   }
 
-  add(other: Ledger): void {
+  add(other: KeyCounts): void {
     for (const { counts, db, server } of other.entries()) {
       const row = this.at(db, server);
       for (const outcome of OUTCOMES) row[outcome] += counts[outcome];

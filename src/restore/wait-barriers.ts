@@ -1,6 +1,6 @@
-import type { Answers } from './answers.js';
-import { encodeCommand } from './commands.js';
-import type { Custody } from './custody.js';
+import type { Answers } from '../redis/answers.js';
+import { encodeCommand } from '../redis/commands.js';
+import type { ServerIdentity } from './server-identity.js';
 
 /** Between two questions for the replica's confirmation. */
 const BARRIER_BYTES = 4 << 20;
@@ -12,8 +12,8 @@ const REPLICA_PAUSE = 10_000;
 export const BARRIER = encodeCommand(['WAIT', '1', `${REPLICA_PATIENCE}`]);
 
 /** Questions for the confirmation of a replica that are on their way on a connection, and when to ask the next one. */
-export class Barriers {
-  /** Units count as delivered when a replica has confirmed them. */
+export class WaitBarriers {
+  /** Keys count as delivered when a replica has confirmed them. */
   hasReplicas = false;
   /** Replicas did not confirm in time, or the question was refused. */
   unconfirmed = false;
@@ -21,7 +21,7 @@ export class Barriers {
   private bytesSince = 0;
   private notBefore = 0;
 
-  constructor(private readonly custody: Custody) {}
+  constructor(private readonly identity: ServerIdentity) {}
 
   /** Whether replicas are waited for now. */
   get wanted(): boolean {
@@ -58,7 +58,7 @@ export class Barriers {
     if (!this.asked.delete(answers)) return false;
     if (answers.error !== undefined || answers.integer === 0) {
       this.unconfirmed = true;
-      this.custody.bare = true;
+      this.identity.bare = true;
       this.notBefore = answers.error === undefined ? Date.now() + REPLICA_PAUSE : Infinity;
     }
     return true;

@@ -5,14 +5,14 @@ import { DB, DROPPED, HAS_EXPIRE, KIND, OFFSET, RECORD } from '../kernels/layout
 import { type Batch, LARGEST_PAYLOAD } from '../rdb/batch.js';
 import { typeOfNumber, versionTable } from '../rdb/frame-table.js';
 import { PAYLOAD_FOOTER } from '../rdb/payload.js';
-import type { Link } from '../redis/link.js';
+import type { DeliveryConnection } from './delivery-connection.js';
 import { hasAbsoluteTtl, sentVersion, type Target } from '../values/targets.js';
 import { PlainTypes } from '../dump/plain-types.js';
-import type { BatchOptions, RestoreBatches } from './batches.js';
-import type { Stretches } from './segments.js';
+import type { BatchOptions, OpenBatches } from './batches.js';
+import type { Segments } from './segments.js';
 import type { SourceFile } from '../pipeline/sink.js';
 
-export interface RunsOptions extends BatchOptions {
+export interface PlainRecordsOptions extends BatchOptions {
   readonly target: Target;
   /** Payloads over this many bytes become plain commands. */
   readonly maxPayload: number;
@@ -23,7 +23,7 @@ export interface RunsOptions extends BatchOptions {
 }
 
 /** Records that a kernel writes into batches of commands. */
-export class RestoreRuns {
+export class PlainRecords {
   private readonly plain: PlainTypes;
   /** By the number of a type: the RDB version that payloads are sent with, of a file of `fileVersion`. */
   private readonly versions: Uint16Array;
@@ -35,9 +35,9 @@ export class RestoreRuns {
 
   constructor(
     private readonly codec: Codec,
-    private readonly options: RunsOptions,
-    private readonly batches: RestoreBatches,
-    private readonly stretches: Stretches,
+    private readonly options: PlainRecordsOptions,
+    private readonly batches: OpenBatches,
+    private readonly segments: Segments,
   ) {
     const { maxPayload, target } = options;
     this.kernelFits = hasAbsoluteTtl(target);
@@ -47,13 +47,13 @@ export class RestoreRuns {
 
   /** Takes rows from `first` on, as long as they are plain. Returns the first that is not. */
   take(batch: Batch, first: number, { running, version }: SourceFile): number {
-    const { batches, plain, stretches, versions } = this;
-    const { bulk, conflict } = this.options;
-    if (!this.kernelFits || bulk.tooLarge <= LARGEST_PAYLOAD) return first;
+    const { batches, plain, segments, versions } = this;
+    const { delivery, conflict } = this.options;
+    if (!this.kernelFits || delivery.tooLarge <= LARGEST_PAYLOAD) return first;
     if (version !== this.fileVersion) this.useVersion(version);
     const { bytes, table, to } = batch;
-    const now = bulk.masters.map(({ clock }) => clock.now());
-    const options = (conflict === 'replace' ? RESTORE_REPLACE : 0) | (batches.perUnit === 2 ? RESTORE_EXISTS : 0);
+    const now = delivery.masters.map(({ clock }) => clock.now());
+    const options = (conflict === 'replace' ? RESTORE_REPLACE : 0) | (batches.perKey === 2 ? RESTORE_EXISTS : 0);
     const common = { table: table.words, bytes, routes: this.routes(), largest: plain.largest, running, now, versions, options };
     for (let row = first; ; ) {
       while (row < to && table.has(row, DROPPED)) row++;
@@ -61,13 +61,13 @@ export class RestoreRuns {
       const run: RestoreRun = { ...common, db: table.word(row, DB) };
       if (this.hasExpired(batch, row)) {
         this.expire(batch, row);
-        stretches.offset = table.double(row++, OFFSET);
+        segments.offset = table.double(row++, OFFSET);
         continue;
       }
       let next = this.write(run, row, to);
       if (next === row) next = this.writeOne({ ...run, largest: undefined }, batch, row);
       if (next === row) return row;
-      stretches.offset = table.double(next - 1, OFFSET);
+      segments.offset = table.double(next - 1, OFFSET);
       row = next;
       batches.sendFull();
     }
@@ -75,7 +75,7 @@ export class RestoreRuns {
 
   /** Whether a record has expired by the clock of the server that gets its key. */
   hasExpired(batch: Batch, row: number): boolean {
-    return batch.table.has(row, HAS_EXPIRE) && batch.table.expireAt(row) <= this.linkOf(batch, row).clock.now();
+    return batch.table.has(row, HAS_EXPIRE) && batch.table.expireAt(row) <= this.connectionOf(batch, row).clock.now();
   }
 
   private expire(batch: Batch, row: number): void {
@@ -84,10 +84,10 @@ export class RestoreRuns {
     this.options.expired(table.word(row, DB), table.expireAt(row));
   }
 
-  private linkOf(batch: Batch, row: number): Link {
+  private connectionOf(batch: Batch, row: number): DeliveryConnection {
     const { key } = this;
     batch.readKey(row, key);
-    return this.batches.linkOf(key.keyStart, key.keyEnd, key.keyBytes);
+    return this.batches.connectionOf(key.keyStart, key.keyEnd, key.keyBytes);
   }
 
   private useVersion(version: number): void {
@@ -111,7 +111,7 @@ export class RestoreRuns {
 
   /** Which master has which slot, where kernels find it. */
   private routes(): Uint16Array | undefined {
-    const { owners } = this.options.bulk;
+    const { owners } = this.options.delivery;
     if (owners === undefined || owners === this.owners) return this.slots;
     this.owners = owners;
     const { buffer, byteOffset } = this.slots ?? this.codec.allocate(SLOTS * 2);
@@ -121,26 +121,26 @@ export class RestoreRuns {
   }
 
   private write(run: RestoreRun, row: number, to: number): number {
-    const outs = this.batches.filled(this.options.bulk.masters, run.db);
-    const before = units(outs);
+    const outs = this.batches.filled(this.options.delivery.masters, run.db);
+    const before = keys(outs);
     const done = this.codec.restoreRecords(run, row, to, outs);
-    this.stretches.current.expect(units(outs) - before);
+    this.segments.current.expect(keys(outs) - before);
     return done;
   }
 
   /** A row that can go as it is: its batch has no room, or is yet to be begun. */
   private writeOne(run: RestoreRun, batch: Batch, row: number): number {
-    const { batches, stretches } = this;
+    const { batches, segments } = this;
     const next = this.write(run, row, row + 1);
     if (next > row) return next;
-    const link = this.linkOf(batch, row);
-    const commands = batches.at(link, run.db, stretches.current);
-    if (commands.units > 0 && batches.isPooled(commands)) {
-      batches.sendOff(link, commands);
-      batches.at(link, run.db, stretches.current);
+    const connection = this.connectionOf(batch, row);
+    const commands = batches.at(connection, run.db, segments.current);
+    if (commands.keys > 0 && batches.isPooled(commands)) {
+      batches.sendOff(connection, commands);
+      batches.at(connection, run.db, segments.current);
     }
     return this.write(run, row, row + 1);
   }
 }
 
-const units = (outs: readonly ({ units: number } | undefined)[]): number => outs.reduce((sum, out) => sum + (out?.units ?? 0), 0);
+const keys = (outs: readonly ({ keys: number } | undefined)[]): number => outs.reduce((sum, out) => sum + (out?.keys ?? 0), 0);

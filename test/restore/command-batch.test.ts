@@ -1,20 +1,20 @@
 import fc from 'fast-check';
 import { expect, test, vi } from 'vitest';
-import { Batch, type Delivery } from '../../src/redis/batch.js';
+import { CommandBatch, type KeyListener } from '../../src/restore/command-batch.js';
 import { encodeCommand } from '../../src/redis/commands.js';
 
 const bytes = fc.uint8Array({ maxLength: 40 });
 const args = fc.array(bytes, { minLength: 1, maxLength: 6 });
 const equal = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0;
 
-test('units of a batch, in any order, are its commands', () => {
-  const nobody = {} as Delivery;
+test('keys of a batch, in any order, are its commands', () => {
+  const nobody = {} as KeyListener;
   fc.assert(
-    fc.property(fc.array(args, { minLength: 1, maxLength: 10 }), fc.constantFrom(1, 2), fc.array(fc.nat()), (units, perUnit, order) => {
-      const made = units.map((unit) => Buffer.concat(Array.from({ length: perUnit }, () => encodeCommand(unit))));
-      const batch = new Batch(nobody, Buffer.concat(made), 0, perUnit);
-      batch.units = units.length;
-      for (const number of order) expect(equal(batch.unit(number % units.length), made[number % units.length])).toBe(true);
+    fc.property(fc.array(args, { minLength: 1, maxLength: 10 }), fc.constantFrom(1, 2), fc.array(fc.nat()), (keys, perKey, order) => {
+      const made = keys.map((key) => Buffer.concat(Array.from({ length: perKey }, () => encodeCommand(key))));
+      const batch = new CommandBatch(nobody, Buffer.concat(made), 0, perKey);
+      batch.keys = keys.length;
+      for (const number of order) expect(equal(batch.commandsAt(number % keys.length), made[number % keys.length])).toBe(true);
     }),
   );
 });
@@ -24,14 +24,14 @@ test('replies of a batch: what was there, what failed, what is delivered', () =>
   fc.assert(
     fc.property(fc.array(outcome, { minLength: 1, maxLength: 30 }), (outcomes) => {
       const delivered = vi.fn();
-      const batch = new Batch({ delivered } as unknown as Delivery, new Uint8Array(0), 0, 2);
-      batch.units = outcomes.length;
-      outcomes.forEach(({ error, there }, unit) => {
+      const batch = new CommandBatch({ delivered } as unknown as KeyListener, new Uint8Array(0), 0, 2);
+      batch.keys = outcomes.length;
+      outcomes.forEach(({ error, there }, key) => {
         expect(batch.takeOne(undefined, there ? 1 : 0)).toBe(false);
         expect(batch.takeOne(error ? 'ERR no' : undefined, undefined)).toBe(true);
         expect(batch.takeErrors()?.[1]).toBe(error ? 'ERR no' : undefined);
-        if (error) batch.setApart(unit);
-        expect(batch.wasThere(unit)).toBe(there);
+        if (error) batch.setApart(key);
+        expect(batch.wasThere(key)).toBe(there);
       });
       const good = outcomes.filter(({ error }) => !error);
       expect(batch.complete).toBe(true);

@@ -2,7 +2,7 @@ import type { Answers } from './answers.js';
 import { encodeCommand } from './commands.js';
 
 /** A connection that somebody has for himself. */
-export class Wire {
+export class ExclusiveConnection {
   constructor(
     private readonly answers: Answers,
     private readonly put: (bytes: Uint8Array) => Promise<void>,

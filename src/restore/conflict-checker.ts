@@ -1,0 +1,103 @@
+import type { Redis } from 'ioredis';
+import type { CommandBatch } from './command-batch.js';
+import { restoredBy } from './key-commands.js';
+import type { DeliveryConnection } from './delivery-connection.js';
+
+/** A key whose key is there, and that may be of our own making. */
+export interface ExistingKey {
+  readonly connection: DeliveryConnection;
+  readonly batch: CommandBatch;
+  readonly commands: Uint8Array;
+}
+
+/** What a key that is there turned out to be; `gone` means that it is there no more. */
+export type Finding = 'ours' | 'other' | 'gone';
+
+export interface ConflictCheckerEvents {
+  /** Whether two payloads mean the same value. */
+  same(ours: Uint8Array, theirs: Uint8Array): boolean;
+  /** A connection for single commands to the server of a connection. */
+  client(connection: DeliveryConnection): Promise<Redis>;
+  found(key: ExistingKey, finding: Finding): void;
+  /** It could not be asked. */
+  failed(key: ExistingKey, error: unknown): void;
+}
+
+/** Keys, and bytes of our own values, that are asked for at a time. */
+const AT_A_TIME = 200;
+const BYTES_AT_A_TIME = 1 << 20;
+
+/** Asks servers for what they have under keys that are there already. */
+export class ConflictChecker {
+  private existing: ExistingKey[] = [];
+  private working = false;
+
+  constructor(private readonly events: ConflictCheckerEvents) {}
+
+  /** Keys that are yet to be compared. */
+  get waiting(): number {
+    return this.existing.length;
+  }
+
+  add(key: ExistingKey): void {
+    this.existing.push(key);
+    void this.work();
+  }
+
+  private async work(): Promise<void> {
+    if (this.working) return;
+    this.working = true;
+    while (this.existing.length > 0) {
+      const some = this.next();
+      await this.compare(some);
+    }
+    this.working = false;
+  }
+
+  /** Those at the front that one server has, in one database. */
+  private next(): ExistingKey[] {
+    const [first] = this.existing;
+    let bytes = 0;
+    let count = 0;
+    for (const { batch, connection, commands } of this.existing) {
+      const fits = connection === first.connection && batch.db === first.batch.db && batch.asking === first.batch.asking;
+      if (!fits || count === AT_A_TIME || (count > 0 && bytes + commands.length > BYTES_AT_A_TIME)) break;
+      bytes += commands.length;
+      count++;
+    }
+    return this.existing.splice(0, count);
+  }
+
+  private async compare(existing: readonly ExistingKey[]): Promise<void> {
+    const { events } = this;
+    let replies: Replies = [];
+    let failure: unknown;
+    try {
+      replies = await dumps(await events.client(existing[0].connection), existing);
+    } catch (error) {
+      failure = error;
+    }
+    existing.forEach((key, i) => {
+      const [error, theirs] = replies.at(i) ?? [failure, null];
+      if (error !== null && error !== undefined) events.failed(key, error);
+      else if (theirs === null) events.found(key, 'gone');
+      else events.found(key, events.same(restoredBy(key.commands).payload, theirs) ? 'ours' : 'other');
+    });
+  }
+}
+
+type Replies = (readonly [error: unknown, payload: Buffer | null])[];
+
+/** What DUMP says of each. */
+async function dumps(client: Redis, existing: readonly ExistingKey[]): Promise<Replies> {
+  const [{ batch }] = existing;
+  const pipeline = client.pipeline();
+  pipeline.select(batch.db);
+  for (const { commands } of existing) {
+    if (batch.asking) pipeline.asking();
+    pipeline.dumpBuffer(Buffer.from(restoredBy(commands).key));
+  }
+  const [selected, ...replies] = (await pipeline.exec()) ?? [];
+  if (selected[0] !== null) throw selected[0];
+  return (batch.asking ? replies.filter((_, i) => i % 2 === 1) : replies) as Replies;
+}

@@ -1,0 +1,276 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { Answers } from '../redis/answers.js';
+import { Connection, type ConnectionOptions } from '../redis/connection.js';
+import { ConnectionClosed, type ConnectionLost } from '../redis/errors.js';
+import type { ExclusiveConnection } from '../redis/exclusive-connection.js';
+import type { Pending } from '../redis/in-flight.js';
+import type { ServerClock } from '../redis/server-clock.js';
+import { CommandBatch } from './command-batch.js';
+import type { ServerIdentity } from './server-identity.js';
+import { BARRIER, WaitBarriers } from './wait-barriers.js';
+
+export interface DeliveryConnectionOptions extends ConnectionOptions {
+  /** Which server has what is delivered. */
+  readonly identity: ServerIdentity;
+  /** Bytes and keys that may be in flight at a time. */
+  readonly window: number;
+  readonly windowKeys: number;
+}
+
+/** What whoever owns a connection has to deal with. */
+export interface DeliveryConnectionEvents {
+  /** Commands of a key were answered with errors. */
+  failed(connection: DeliveryConnection, batch: CommandBatch, index: number, errors: readonly (string | undefined)[]): void;
+  /** The connection ended or could not be opened: these batches were sent and may have been applied, or not. A reply was due to one. */
+  lost(connection: DeliveryConnection, sent: readonly CommandBatch[], cause: unknown, due: CommandBatch | undefined): void;
+  /** Nothing more comes of a batch. */
+  released(batch: CommandBatch): void;
+  opened(connection: DeliveryConnection): void;
+  /** The server was restarted: what it had confirmed may be lost. */
+  restarted(connection: DeliveryConnection): void;
+}
+
+/**
+ * The way to one server: batches wait in a queue until the window has room for them, are sent one after another, and count as
+ * delivered when they are answered, and confirmed by a replica where there are any.
+ */
+export class DeliveryConnection {
+  readonly name: string;
+  readonly clock: ServerClock;
+  private readonly connection: Connection;
+  private readonly barriers: WaitBarriers;
+  /** Not sent yet; answered and waiting for a replica. */
+  private queue: CommandBatch[] = [];
+  private unsettled: CommandBatch[] = [];
+  /** Of the batches in flight. */
+  private bytes = 0;
+  private keys = 0;
+  /** Who waits for the connection or has it exclusively: how many, and until the last of them is done. */
+  private taken = 0;
+  private turn: Promise<unknown> = Promise.resolve();
+  /** The server has closed the connection while it waited for a replica: what is sent meanwhile may be more than it takes. */
+  private pausesAtBarriers = false;
+  private working = false;
+  private closed = false;
+
+  constructor(
+    private readonly options: DeliveryConnectionOptions,
+    private readonly events: DeliveryConnectionEvents,
+  ) {
+    this.name = options.name;
+    this.clock = options.clock;
+    this.barriers = new WaitBarriers(options.identity);
+    this.connection = new Connection(options, {
+      opened: (process) => {
+        if (options.identity.met(process)) events.restarted(this);
+        events.opened(this);
+      },
+      complete: (item) => this.completed(item),
+      lost: (items, cause, reason) => this.lost(items, cause, reason),
+    });
+  }
+
+  set hasReplicas(has: boolean) {
+    this.barriers.hasReplicas = has;
+  }
+
+  /** Of the server that was connected to last. */
+  get runId(): string {
+    return this.options.identity.runId;
+  }
+
+  /** Replicas did not confirm in time, or the question was refused. */
+  get unconfirmed(): boolean {
+    return this.barriers.unconfirmed;
+  }
+
+  /** Whether batches wait for a connection. */
+  get waiting(): boolean {
+    return this.queue.length > 0 && !this.connection.isOpen;
+  }
+
+  /** Unix milliseconds since when there is no connection, after one was lost or could not be opened. */
+  get downSince(): number {
+    return this.connection.downSince;
+  }
+
+  send(batch: CommandBatch): void {
+    this.queue.push(batch);
+    void this.work();
+  }
+
+  /** Sends what is in the queue, as the window allows. */
+  private async work(): Promise<void> {
+    if (this.working) return;
+    this.working = true;
+    try {
+      while (this.queue.length > 0 && this.taken === 0 && !this.closed) await this.step(this.queue[0]);
+    } catch (error) {
+      this.connection.lose(error);
+    } finally {
+      this.working = false;
+    }
+  }
+
+  private async step(batch: CommandBatch): Promise<void> {
+    const { connection } = this;
+    if (!connection.isOpen) await connection.open();
+    if (batch.db !== connection.db) {
+      await this.select(batch.db);
+    } else if (!this.fits(batch) || (this.pausesAtBarriers && this.barriers.pending)) {
+      await connection.change.wait();
+    } else if (this.queue[0] === batch) {
+      this.queue.shift();
+      this.write(batch);
+      if (this.barriers.due) this.barrier();
+    }
+  }
+
+  /** Whether a batch may be sent, too; one may always be. */
+  private fits({ keys, length }: CommandBatch): boolean {
+    const { window, windowKeys } = this.options;
+    return this.connection.inFlight === 0 || (this.bytes + length <= window && this.keys + keys <= windowKeys);
+  }
+
+  private write(batch: CommandBatch): void {
+    const { bytes, keys, length } = batch;
+    batch.onKeyFailed = (index, errors) => this.events.failed(this, batch, index, errors);
+    this.bytes += length;
+    this.keys += keys;
+    this.barriers.sent(length);
+    this.connection.send(batch, bytes.subarray(0, length));
+  }
+
+  /** Nothing else is in flight then: commands in the wrong database would be worse than a pause. */
+  private async select(db: number): Promise<void> {
+    await this.settled();
+    await this.connection.select(db);
+  }
+
+  private async settled(): Promise<void> {
+    const { connection } = this;
+    while (connection.isOpen && (connection.inFlight > 0 || this.unsettled.length > 0)) await connection.change.wait();
+    connection.assertOpen();
+  }
+
+  private barrier(): Answers {
+    const answers = new Answers(1);
+    this.connection.send(answers, BARRIER);
+    this.barriers.begun(answers);
+    return answers;
+  }
+
+  private completed(item: Pending): void {
+    if (item instanceof CommandBatch) this.batchAnswered(item);
+    else if (item instanceof Answers && this.barriers.answered(item)) this.settleAll();
+  }
+
+  private batchAnswered(batch: CommandBatch): void {
+    this.bytes -= batch.length;
+    this.keys -= batch.keys;
+    this.unsettled.push(batch);
+    if (!this.barriers.wanted) {
+      this.options.identity.bare = true;
+      if (!this.barriers.pending) this.settleAll();
+    } else if (this.connection.inFlight === 0) {
+      this.barrier();
+    }
+  }
+
+  private settleAll(): void {
+    const { unsettled } = this;
+    this.unsettled = [];
+    for (const batch of unsettled) {
+      batch.deliver(this.name);
+      this.events.released(batch);
+    }
+  }
+
+  /** Gives back what was sent and is not delivered; what was not sent waits for the next attempt. */
+  private lost(items: readonly Pending[], cause: unknown, reason: ConnectionLost): void {
+    const confirming = this.barriers.wanted || this.barriers.pending;
+    const first = items.at(0);
+    this.pausesAtBarriers ||= reason instanceof ConnectionClosed && first instanceof Answers && this.barriers.has(first);
+    this.barriers.clear();
+    const sent = this.takeSent(items);
+    if (!confirming) for (const batch of sent) this.deliver(batch);
+    this.events.lost(this, sent, cause, first instanceof CommandBatch && !first.complete ? first : undefined);
+  }
+
+  private takeSent(items: readonly Pending[]): CommandBatch[] {
+    const sent = [...this.unsettled, ...items.filter((item) => item instanceof CommandBatch)];
+    this.unsettled = [];
+    this.bytes = this.keys = 0;
+    return sent;
+  }
+
+  /** What was answered counts, also of a batch that the end of the connection has cut, though no replica has confirmed it. */
+  private deliver(batch: CommandBatch): void {
+    if (batch.answered > 0) this.options.identity.bare = true;
+    batch.deliver(this.name);
+  }
+
+  /** Tries to connect again, where batches wait for that. */
+  retry(): void {
+    if (this.waiting) void this.work();
+  }
+
+  /** Gives back what was not sent: other servers have the keys now. */
+  retire(): CommandBatch[] {
+    const { queue } = this;
+    this.queue = [];
+    this.closed = true;
+    this.connection.retire();
+    this.reset('it is no master any more');
+    return queue;
+  }
+
+  /** The next command opens another connection. */
+  reset(reason: string): void {
+    this.connection.reset(reason);
+  }
+
+  /**
+   * Takes the connection for commands that are no batches: what was sent before is settled first, what comes later waits.
+   * Rejects with ConnectionLost, or what the connection could not be opened for.
+   */
+  async exclusive<T>(db: number, work: (exclusive: ExclusiveConnection) => Promise<T>): Promise<T> {
+    this.taken++;
+    const before = this.turn;
+    const done = before.then(() => this.alone(db, work));
+    this.turn = done.catch(() => undefined);
+    try {
+      return await done;
+    } finally {
+      this.taken--;
+      void this.work();
+    }
+  }
+
+  private async alone<T>(db: number, work: (exclusive: ExclusiveConnection) => Promise<T>): Promise<T> {
+    const { connection } = this;
+    while (this.working) await Promise.race([connection.change.wait(), delay(1)]);
+    if (!connection.isOpen) await connection.open();
+    await this.settled();
+    if (connection.db !== db) await this.select(db);
+    const result = await connection.exclusive(work);
+    if (this.barriers.wanted) await this.barrier().all();
+    else this.options.identity.bare = true;
+    return result;
+  }
+
+  /**
+   * Everything that was sent before is answered, or given up after `patience` milliseconds. Returns how many keys may have been
+   * done, and were not answered.
+   */
+  async close(patience: number): Promise<number> {
+    const { connection } = this;
+    this.closed = true;
+    connection.retire();
+    const until = performance.now() + patience;
+    while (connection.inFlight > 0 && performance.now() < until) await Promise.race([connection.change.wait(), delay(20)]);
+    const sent = this.takeSent(connection.close());
+    for (const batch of sent) this.deliver(batch);
+    return [...sent, ...this.queue.filter(({ again }) => again)].reduce((sum, { answered, keys }) => sum + keys - answered, 0);
+  }
+}

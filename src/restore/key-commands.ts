@@ -1,0 +1,73 @@
+import { commandArgs, commandsOf, encodeCommand } from '../redis/commands.js';
+import type { Codec } from '../kernels/codec.js';
+import type { Frame } from '../rdb/frame.js';
+import type { CommandBatch } from './command-batch.js';
+import { hasReplace, type Target } from '../values/targets.js';
+import type { RestoreConflict } from './outcomes.js';
+import { RespWriter } from '../dump/resp-writer.js';
+import { RestoreWriter } from '../dump/restore-writer.js';
+
+/** What stands around key and payload, at most. */
+const AROUND = 1 << 10;
+
+/** Bytes that the commands for a key take at most; `size` is that of its payload. */
+export const recordRoom = ({ keyEnd, keyStart }: Frame, size: number): number => 2 * (keyEnd - keyStart) + size + AROUND;
+
+/** Writes the commands for keys with their values that do not go the way of a kernel. */
+export class KeyCommandsWriter {
+  private readonly restores: RestoreWriter;
+  private readonly replaces: boolean;
+
+  constructor(
+    private readonly codec: Codec,
+    private readonly target: Target,
+    conflict: RestoreConflict,
+  ) {
+    this.restores = new RestoreWriter(codec.crc64(), target);
+    this.replaces = conflict === 'replace';
+  }
+
+  /** `head` is that of the payload, `size` of all of it; the batch has room for it. */
+  write(batch: CommandBatch, frame: Frame, head: Uint8Array, size: number, version: number): void {
+    const { target } = this;
+    const { keyBytes, keyEnd, keyStart } = frame;
+    const writer = new RespWriter(batch, this.codec);
+    if (batch.perKey === 2) {
+      writer.command(2);
+      writer.word(hasReplace(target) ? 'EXISTS' : 'DEL');
+      writer.arg(keyBytes, keyStart, keyEnd);
+    }
+    this.restores.begin(writer, frame, { head, size, replaces: this.replaces, now: batch.builtAt });
+    this.restores.add(frame.bytes, frame.start, frame.end);
+    this.restores.end(version);
+    batch.keys++;
+  }
+}
+
+/** What a key restores: the arguments of its last command, which is RESTORE. */
+export interface Restored {
+  readonly key: Uint8Array;
+  /** Milliseconds, as in the command. */
+  readonly ttl: bigint;
+  readonly payload: Uint8Array;
+  /** What follows the payload. */
+  readonly modifiers: readonly string[];
+}
+
+export function restoredBy(bytes: Uint8Array): Restored {
+  let last = bytes;
+  for (const command of commandsOf(bytes)) last = command;
+  const [, key, ttl, payload, ...modifiers] = commandArgs(last, 0);
+  const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString('latin1');
+  return { key, ttl: BigInt(text(ttl)), payload, modifiers: modifiers.map(text) };
+}
+
+/** The same key with a relative expiry that is `elapsed` milliseconds shorter. */
+export function withElapsed(bytes: Uint8Array, elapsed: number): Uint8Array {
+  const commands = [...commandsOf(bytes)];
+  const [name, key, ttl, ...rest] = commandArgs(commands[commands.length - 1], 0);
+  const before = Number(Buffer.from(ttl).toString('latin1'));
+  if (before === 0) return bytes;
+  commands[commands.length - 1] = encodeCommand([name, key, `${Math.max(1, before - elapsed)}`, ...rest]);
+  return Buffer.concat(commands);
+}

@@ -1,0 +1,129 @@
+import type { Codec } from '../kernels/codec.js';
+import type { Delivery } from './delivery.js';
+import { ServerError } from '../redis/errors.js';
+import { dropBefore, editsOf, type Pass } from '../pipeline/passes.js';
+import { RateLimit } from './rate-limit.js';
+import { MAX_PAYLOAD } from '../dump/resp-writer.js';
+import type { LibraryForecast } from './functions.js';
+import { BATCH_BYTES, batchBuffers } from './batches.js';
+import { RestoreSink } from './sink.js';
+import { takesFunctions } from '../values/filters.js';
+import type { KeySet } from '../values/key-set.js';
+import { keysOf, progressOf, type SourceProgress } from './source-progress.js';
+import { type RestoreOptions, WINDOW } from './options.js';
+import { libraryConflict } from './plan.js';
+import type { Tally } from './summary.js';
+import { run, type RunOptions, type RunSummary } from '../pipeline/run.js';
+import type { TargetFacts } from './target-facts.js';
+
+const PARALLEL = 4;
+
+/** What a round works with. */
+export interface RoundParts {
+  readonly sources: readonly SourceProgress[];
+  readonly delivery: Delivery;
+  readonly facts: TargetFacts;
+  readonly forecast: LibraryForecast;
+  readonly tally: Tally;
+  /** Counts the keys that are replaced: the target has some, or may have by the time that another source or database has them, too. */
+  readonly countReplaced: boolean;
+  /** Where a dry run remembers keys, if some may come twice. */
+  readonly seen: KeySet | undefined;
+}
+
+/** One time that all sources are read, each from where it is. */
+export class Round {
+  private readonly rateLimit: RateLimit;
+
+  constructor(
+    private readonly options: RestoreOptions,
+    private readonly parts: RoundParts,
+  ) {
+    this.rateLimit = new RateLimit({ keysPerSecond: options.maxKeysPerSecond, bytesPerSecond: options.maxBytesPerSecond });
+  }
+
+  /** How the sources ended: those that were begun. What servers fail with is told to `delivery`. */
+  async run(): Promise<RunSummary[]> {
+    const { delivery, sources } = this.parts;
+    const { limit, parallel = PARALLEL } = this.options;
+    const width = limit === undefined ? Math.min(parallel, sources.length) : 1;
+    const ends: RunSummary[] = [];
+    let next = 0;
+    const work = async (): Promise<void> => {
+      while (next < sources.length && !this.over(ends)) {
+        const source = sources[next++];
+        try {
+          ends.push(await this.one(source));
+        } catch (error) {
+          if (!(error instanceof ServerError)) throw error;
+          delivery.fail(error);
+        }
+      }
+    };
+    await Promise.all(Array.from({ length: width }, work));
+    return ends;
+  }
+
+  private over(ends: readonly RunSummary[]): boolean {
+    const { keepGoing, limit = Infinity, signal } = this.options;
+    const { delivery, sources } = this.parts;
+    return delivery.failure !== undefined || signal?.aborted === true || keysOf(sources) >= limit || (keepGoing !== true && ends.some(({ errors }) => errors.length > 0));
+  }
+
+  private one(source: SourceProgress): Promise<RunSummary> {
+    const { delivery, sources, tally } = this.parts;
+    const { filter, limit } = this.options;
+    const now = Date.now() + (delivery.servers.slowestClock ?? 0);
+    const common: RunOptions = {
+      ...this.options,
+      filter: { ...filter, now: filter?.now ?? now },
+      sources: [source.path],
+      batchRows: this.rateLimit.burst,
+      batchBytes: this.rateLimit.burstBytes,
+      limit: limit === undefined ? undefined : limit - keysOf(sources),
+      onProgress: (progress) => {
+        source.progress = progress;
+        this.options.onProgress?.({ ...progressOf(sources), servers: tally.ledger.servers });
+      },
+    };
+    return run(
+      tally.rounds === 1 ? common : { ...common, onError: undefined, onWarning: undefined, onAofTail: undefined }, // they were told before
+      (codec, counts) => {
+        source.counts = counts;
+        const sink = this.sinkFor(source, codec);
+        source.sink = sink;
+        return { sink, outputs: [], meta: true, passes: this.passes(source) };
+      },
+      batchBuffers(delivery.servers.masters.length) * (BATCH_BYTES + (1 << 12)),
+    );
+  }
+
+  private passes({ done }: SourceProgress): Pass[] {
+    return [...(done > 0 ? [dropBefore(done)] : []), ...editsOf({ ...this.options, intoDb: this.options.url.db })];
+  }
+
+  private sinkFor(source: SourceProgress, codec: Codec | undefined): RestoreSink {
+    const { delivery, countReplaced, facts, forecast, seen, tally } = this.parts;
+    const { allowLoss, conflict = 'error', dbMap, dryRun, maxInFlight = WINDOW, maxPayload = MAX_PAYLOAD, signal, stripTtl, ttlShift, url } = this.options;
+    return new RestoreSink({
+      ...{ allowLoss, delivery, conflict, dbMap, codec, maxPayload, signal, stripTtl, ttlShift },
+      target: facts.target,
+      seen,
+      countReplaced: countReplaced && !tally.counted,
+      rateLimit: this.rateLimit,
+      functions: this.options.functions ?? takesFunctions(this.options),
+      libraries: tally.rounds === 1 ? tally.libraries : [],
+      libraryConflict: libraryConflict(this.options),
+      forecast,
+      databases: facts.databases,
+      intoDb: url.db,
+      from: source.done,
+      window: maxInFlight,
+      dry: dryRun,
+      keepsRejects: tally.rejects !== undefined && !tally.counted,
+      onExpired: (expireAt) => (source.firstExpiry = Math.min(source.firstExpiry, expireAt)),
+      onDone: (segment) => tally.done(source, segment),
+      onProblem: (problem) => tally.problem(problem),
+    });
+  }
+}
