@@ -169,7 +169,7 @@ describe('a server that is restarted every time', () => {
     for (const readings of [5, 10]) {
       const { code, errors, resumed } = await report(argv);
       expect([code, resumed]).toEqual([4, readings > 5]);
-      expect(errors).toMatchObject([{ code: 'RESTARTED', got: expect.stringContaining('as has happened 5 times') as string, hint: 'See why the server is restarted again and again; then go on from the checkpoint, which reads all sources again.' }]);
+      expect(errors).toMatchObject([{ code: 'RESTARTED', got: expect.stringContaining('as has happened 5 times') as string, hint: 'See why the server is restarted again and again, then go on from the checkpoint, which reads all sources again.' }]);
       expect(JSON.parse(readFileSync(checkpoint, 'utf8'))).toMatchObject({ passes: readings, again: true, finished: false });
       expect(server.sent('RESTORE')).toHaveLength(3 * readings);
     }
