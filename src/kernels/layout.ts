@@ -68,7 +68,7 @@ export const KEY_APART = 512;
 export const KEY_HELD = 1024;
 /** EXPIRE or HAS_EXPIRE are not what the file says: the modifiers have to be written anew. */
 export const HEAD_EDITED = 2048;
-/** An AUX field with KeyDB's clock of this key comes before it. */
+/** An AUX field with KeyDB's clock of this key comes before it; of a META row, it is that field. */
 export const HAS_CLOCK = 4096;
 
 /** In the table of types that `frames` gets: numbers from here on are opcodes. */

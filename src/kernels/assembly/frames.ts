@@ -2,7 +2,7 @@
  * Records as rows of a batch: what rdb/framer.ts finds with rdb/shapes.ts, for the plain cases. Anything else (an opcode whose meaning
  * the framer has to know, a cut, damaged or large value, a full arena) ends the run, and the framer looks at it again.
  */
-import { FIRST, HAS_EXPIRE, KEY_APART, LAST, META, OPCODES, RECORD } from '../layout';
+import { FIRST, HAS_CLOCK, HAS_EXPIRE, KEY_APART, LAST, META, OPCODES, RECORD } from '../layout';
 import { lzf } from './lzf';
 import { signed } from './numbers';
 import {
@@ -103,7 +103,7 @@ export function frames(
         db = length as i32;
       } else if (meta) {
         store<i32>(at, META, KIND);
-        store<i32>(at, FIRST | LAST, FLAGS);
+        store<i32>(at, FIRST | LAST | (number == AUX && isClock(p + 1, next) ? HAS_CLOCK : 0), FLAGS);
         store<u32>(at, number - (OPCODES as u32), TYPE);
         store<i32>(at, db, DB);
         store<u32>(at, p + 1 - base, START);
@@ -175,6 +175,12 @@ export function frames(
   store<u32>(state, read, NEXT_KEYS_READ);
   store<u32>(state, expired, NEXT_EXPIRED);
   return row;
+}
+
+/** Whether an AUX field is KeyDB's clock of the key that follows, mvcc-tstamp. */
+@inline
+function isClock(at: usize, end: usize): bool {
+  return end - at > 12 && load<u32>(at) == 0x63766d0b && load<u64>(at, 4) == 0x706d617473742d63;
 }
 
 /** Two words of a row, of which the first is at a multiple of 8. */
