@@ -29,7 +29,7 @@ interface Exports {
   records(table: number, row: number, rows: number, base: number, out: number, outEnd: number): number;
   recordsOut(): number;
   restores(
-    table: number, row: number, rows: number, base: number, outs: number, routes: number, largest: number, db: number, versions: number,
+    table: number, row: number, rows: number, base: number, outs: number, routes: number, databases: number, largest: number, db: number, versions: number,
     options: number,
   ): number;
   restoresDb(): number;
@@ -264,14 +264,15 @@ export class Kernels implements Hot {
   }
 
   restoreRecords(run: RestoreRun, row: number, rows: number, outs: readonly (RestoreOut | undefined)[]): number {
-    const { bytes, db, largest, now, options, routes, running, table, versions } = run;
+    const { bytes, databases, db, largest, now, options, routes, running, table, versions } = run;
     const from = this.address(bytes);
     const places = this.placeOuts(outs, now);
-    if (from < 0 || [table, places, routes, largest, versions].some((array) => array !== undefined && array.buffer !== this.buffer)) return row;
+    if (from < 0 || [table, places, routes, databases, largest, versions].some((array) => array !== undefined && array.buffer !== this.buffer)) return row;
     if (running !== undefined) this.run.crcSet(running.crc.hi, running.crc.lo);
     this.run.crcRunning(running === undefined ? BEHIND_ALL : from + running.at);
     const done = this.run.restores(
-      table.byteOffset, row, rows, from, places.byteOffset, routes?.byteOffset ?? 0, largest?.byteOffset ?? 0, db, versions.byteOffset, options,
+      table.byteOffset, row, rows, from, places.byteOffset, routes?.byteOffset ?? 0, databases?.byteOffset ?? 0, largest?.byteOffset ?? 0, db, versions.byteOffset,
+      options,
     );
     this.restoredDb = this.run.restoresDb();
     if (running !== undefined) {
@@ -303,7 +304,7 @@ export class Kernels implements Hot {
       places[at] = this.outStarts[i];
       places[at + 1] = out === undefined || into < 0 ? 0 : into + out.bytes.length;
       places[at + 2] = 0;
-      this.outClocks[at / 2 + 2] = now[i];
+      this.outClocks[at / 2 + 2] = now[i % now.length];
     });
     return places;
   }

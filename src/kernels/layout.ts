@@ -74,6 +74,10 @@ export const HAS_CLOCK = 4096;
 /** In the table of types that `frames` gets: numbers from here on are opcodes. */
 export const OPCODES = 1024;
 
+/** Databases that `restores` may be told outputs for, and what says that a database has none. */
+export const ROUTED_DATABASES = 256;
+export const NO_OUTPUT = 0xffff;
+
 /* What `frames` is given and gives back: words of its state. */
 /** Modifiers read so far of the next key: FLAGS, FREQ, EXPIRE, IDLE as in a row. */
 export const NEXT_FLAGS = 0;

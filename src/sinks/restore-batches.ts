@@ -1,4 +1,5 @@
 import type { Hot } from '../bytes/hot.js';
+import { NO_OUTPUT, ROUTED_DATABASES } from '../kernels/layout.js';
 import { Batch, type Delivery } from '../redis/batch.js';
 import type { Bulk } from '../redis/bulk.js';
 import type { Link } from '../redis/link.js';
@@ -26,16 +27,21 @@ const LEAST_FREE = 2;
 /** Room in a batch for which there is no buffer: many wait at a time where little may be sent at a time (`withRoom` makes it larger). */
 const SPARE_BYTES = 1 << 10;
 
-/** How many buffers there are for the batches of so many servers: one is being filled for each, others are on their way. */
-export const batchBuffers = (links: number): number => 2 * links + 8;
+/** Databases for which batches are filled at a time. */
+const MOST_DATABASES = 16;
 
-/** The batch that is being filled for each server, and the buffers of all that are on their way. */
+/** How many buffers there are for the batches of so many servers: some are being filled for each, others are on their way. */
+export const batchBuffers = (links: number): number => 2 * links + 8 + MOST_DATABASES;
+
+/** The batch that is being filled for each database of each server, and the buffers of all that are on their way. */
 export class RestoreBatches {
   /** Bytes that were sent. */
   sent = 0;
   /** What is read. */
   file: SourceFile | undefined;
-  private readonly filling = new Map<Link, Batch>();
+  private readonly filling = new Map<number, Map<Link, Batch>>();
+  /** For kernels: see RestoreRun. */
+  private readonly databases: Uint16Array;
   private readonly free: Uint8Array[];
   private readonly pool: ReadonlySet<Uint8Array>;
   private readonly bulk: Bulk;
@@ -48,6 +54,8 @@ export class RestoreBatches {
     this.bulk = bulk;
     this.free = Array.from({ length: batchBuffers(bulk.servers.masters.length) }, () => hot.allocate(BATCH_BYTES));
     this.pool = new Set(this.free);
+    const { buffer, byteOffset } = hot.allocate(ROUTED_DATABASES * 2);
+    this.databases = new Uint16Array(buffer, byteOffset, ROUTED_DATABASES);
   }
 
   /** Whether keys that are replaced are counted. */
@@ -84,26 +92,32 @@ export class RestoreBatches {
     return this.bulk.link(this.bulk.slotOf(bytes, start, end));
   }
 
-  /** The batch that is being filled for a server; a new one tells `delivery` what becomes of it. */
+  /** The batch that is being filled for a database of a server; a new one tells `delivery` what becomes of it. */
   at(link: Link, db: number, delivery: Delivery): Batch {
-    const filling = this.filling.get(link);
-    if (filling?.db === db) return filling;
-    if (filling !== undefined) this.sendOff(link, filling);
+    const filling = this.filling.get(db)?.get(link);
+    if (filling !== undefined) return filling;
+    if (this.free.length <= LEAST_FREE || this.filling.size >= MOST_DATABASES || this.options.pace.limited) this.sendOthers(db);
     const batch = new Batch(delivery, this.free.pop() ?? new Uint8Array(SPARE_BYTES), db, this.perUnit);
     batch.builtAt = link.clock.now();
-    this.filling.set(link, batch);
+    const ofDb = this.filling.get(db) ?? new Map<Link, Batch>();
+    this.filling.set(db, ofDb.set(link, batch));
     return batch;
   }
 
-  /** For each of the links the batch that is being filled with keys of a database, where there is one. */
-  filled(links: readonly Link[], db: number): (Batch | undefined)[] {
-    return links.map((link) => {
-      const batch = this.filling.get(link);
-      return batch?.db === db ? batch : undefined;
-    });
+  /** All that are being filled, by database and in the order of the links: `outs` of a RestoreRun, and which of them are whose. */
+  outputs(links: readonly Link[]): { outs: (Batch | undefined)[]; databases: Uint16Array } {
+    const { databases } = this;
+    databases.fill(NO_OUTPUT);
+    const outs: (Batch | undefined)[] = [];
+    for (const [db, ofDb] of this.filling) {
+      if (db >= ROUTED_DATABASES) continue;
+      databases[db] = outs.length;
+      for (const link of links) outs.push(ofDb.get(link));
+    }
+    return { outs, databases };
   }
 
-  /** The same, with room for `size` bytes. */
+  /** As `at`, with room for `size` bytes. */
   withRoom(link: Link, db: number, delivery: Delivery, size: number): Batch {
     let batch = this.at(link, db, delivery);
     if (batch.units > 0 && batch.length + size > batch.bytes.length) {
@@ -128,7 +142,9 @@ export class RestoreBatches {
   }
 
   sendOff(link: Link, batch: Batch): void {
-    this.filling.delete(link);
+    const ofDb = this.filling.get(batch.db);
+    ofDb?.delete(link);
+    if (ofDb?.size === 0) this.filling.delete(batch.db);
     if (batch.units === 0) {
       this.release(batch); // its only key so far was refused; no reply would ever come
       return;
@@ -140,11 +156,15 @@ export class RestoreBatches {
 
   /** Those that have enough in them. */
   sendFull(): void {
-    for (const [link, batch] of this.filling) if (this.isFull(batch)) this.sendOff(link, batch);
+    for (const ofDb of this.filling.values()) for (const [link, batch] of ofDb) if (this.isFull(batch)) this.sendOff(link, batch);
   }
 
   sendAll(): void {
-    for (const [link, batch] of this.filling) this.sendOff(link, batch);
+    for (const ofDb of this.filling.values()) for (const [link, batch] of ofDb) this.sendOff(link, batch);
+  }
+
+  private sendOthers(db: number): void {
+    for (const [other, ofDb] of this.filling) if (other !== db) for (const [link, batch] of ofDb) this.sendOff(link, batch);
   }
 
   /** The bytes of a batch are free again. */

@@ -54,11 +54,10 @@ export class RestoreRuns {
     const { bytes, table, to } = batch;
     const now = bulk.masters.map(({ clock }) => clock.now());
     const options = (conflict === 'replace' ? RESTORE_REPLACE : 0) | (batches.perUnit === 2 ? RESTORE_EXISTS : 0);
-    const common = { table: table.words, bytes, routes: this.routes(), largest: plain.largest, running, now, versions, options };
+    const run: Omit<RestoreRun, 'databases'> = { table: table.words, bytes, routes: this.routes(), largest: plain.largest, running, now, db: 0, versions, options };
     for (let row = first; ; ) {
       while (row < to && table.has(row, DROPPED)) row++;
       if (row === to || !this.isPlain(batch, row)) return row;
-      const run: RestoreRun = { ...common, db: table.word(row, DB) };
       if (this.hasExpired(batch, row)) {
         this.expire(batch, row);
         stretches.offset = table.double(row++, OFFSET);
@@ -120,24 +119,25 @@ export class RestoreRuns {
     return this.slots;
   }
 
-  private write(run: RestoreRun, row: number, to: number): number {
-    const outs = this.batches.filled(this.options.bulk.masters, run.db);
+  private write(run: Omit<RestoreRun, 'databases'>, row: number, to: number): number {
+    const { databases, outs } = this.batches.outputs(this.options.bulk.masters);
     const before = units(outs);
-    const done = this.hot.restoreRecords(run, row, to, outs);
+    const done = this.hot.restoreRecords({ ...run, databases }, row, to, outs);
     this.stretches.current.expect(units(outs) - before);
     return done;
   }
 
   /** A row that can go as it is: its batch has no room, or is yet to be begun. */
-  private writeOne(run: RestoreRun, batch: Batch, row: number): number {
+  private writeOne(run: Omit<RestoreRun, 'databases'>, batch: Batch, row: number): number {
     const { batches, stretches } = this;
+    const db = batch.table.word(row, DB);
     const next = this.write(run, row, row + 1);
     if (next > row) return next;
     const link = this.linkOf(batch, row);
-    const commands = batches.at(link, run.db, stretches.current);
+    const commands = batches.at(link, db, stretches.current);
     if (commands.units > 0 && batches.isPooled(commands)) {
       batches.sendOff(link, commands);
-      batches.at(link, run.db, stretches.current);
+      batches.at(link, db, stretches.current);
     }
     return this.write(run, row, row + 1);
   }
