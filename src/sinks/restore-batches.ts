@@ -21,7 +21,7 @@ export interface BatchOptions {
 
 /** Room for the largest record that comes whole, its command, and a key of some length. */
 export const BATCH_BYTES = (1 << 20) + (1 << 18);
-/** Buffers that there should be before more is read. */
+/** Buffers that there should be, beside those for the batches that are being filled, before more is read. */
 const LEAST_FREE = 2;
 
 /** Room in a batch for which there is no buffer: many wait at a time where little may be sent at a time (`withRoom` makes it larger). */
@@ -44,6 +44,8 @@ export class RestoreBatches {
   private readonly databases: Uint16Array;
   private readonly free: Uint8Array[];
   private readonly pool: ReadonlySet<Uint8Array>;
+  /** Buffers that are free or being filled, before more is read. */
+  private readonly least: number;
   private readonly bulk: Bulk;
 
   constructor(
@@ -52,6 +54,7 @@ export class RestoreBatches {
   ) {
     const { bulk } = options;
     this.bulk = bulk;
+    this.least = bulk.servers.masters.length + MOST_DATABASES + LEAST_FREE;
     this.free = Array.from({ length: batchBuffers(bulk.servers.masters.length) }, () => hot.allocate(BATCH_BYTES));
     this.pool = new Set(this.free);
     const { buffer, byteOffset } = hot.allocate(ROUTED_DATABASES * 2);
@@ -74,9 +77,11 @@ export class RestoreBatches {
     return this.free.length > 0;
   }
 
-  /** Whether buffers should come back before more is read. */
+  /** Whether buffers should come back before more is read: too many batches are on their way. */
   get scarce(): boolean {
-    return this.free.length < LEAST_FREE;
+    let filling = 0;
+    for (const ofDb of this.filling.values()) filling += ofDb.size;
+    return this.free.length + filling < this.least;
   }
 
   /** Until there are buffers. */
