@@ -1,4 +1,4 @@
-import { encode, type EncodeSummary } from '../commands/encode.js';
+import type { EncodeSummary } from '../commands/encode.js';
 import { command, type Invocation } from './command.js';
 import { emptyNotes } from './empty-runs.js';
 import { exitCodes } from './help-texts.js';
@@ -47,6 +47,7 @@ async function runEncode(invocation: Invocation<'encode'>): Promise<number> {
   if (output === undefined && isTerminal(io.stdout)) {
     throw new UsageError('an RDB file is binary and standard output is a terminal: name a file with --output, or pipe it on');
   }
+  const { encode } = await import('../commands/encode.js');
   const { signal, stdin, stdout } = io;
   const problems = new KeyProblems(json);
   const task: Task<EncodeSummary> = {

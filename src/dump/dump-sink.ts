@@ -1,16 +1,17 @@
 import { type Codec, TS_CODEC } from '../kernels/codec.js';
 import { formatText } from '../bytes/text.js';
 import { EMPTY } from '../encodings/element.js';
-import { DB, DROPPED, HAS_CLOCK, HEAD_EDITED, KIND, SOURCE_DB, START, TYPE } from '../kernels/layout.js';
+import { DB, DROPPED, FLAGS, HAS_CLOCK, HEAD_EDITED, KIND, ROW_WORDS, SOURCE_DB, START, TYPE } from '../kernels/layout.js';
 import type { Batch } from '../rdb/batch.js';
 import { Frame, RECORD } from '../rdb/frame.js';
+import { isKeyClock } from '../rdb/opcodes.js';
 import { KeySet } from '../values/key-set.js';
 import { type PartsPlan, PartsTranscoder } from '../values/parts-transcoder.js';
 import { isFileOnly, LATEST_REDIS, type Target } from '../values/targets.js';
 import { type Refused, type Transcoded, Transcoder } from '../values/transcode.js';
 import { HELD_KIND, HeldParts } from './held-parts.js';
 import { type Library, type LibraryOutcome, noteLibrary } from '../pipeline/libraries.js';
-import { auxName, frameLibraryName, KEY_CLOCK, MEMBER_EXPIRES } from '../values/rdb-meta.js';
+import { auxName, frameLibraryName, MEMBER_EXPIRES } from '../values/rdb-meta.js';
 import type { FileEnd, LastSink, SourceFile } from '../pipeline/sink.js';
 import type { Spill } from '../io/spill.js';
 
@@ -89,11 +90,6 @@ function translationFor(target: Target, allowLoss: boolean, limit: number | unde
 function wasDropped({ from, table }: Batch, next: number, before: boolean): boolean {
   for (let row = next - 1; row >= from; row--) if (table.word(row, KIND) === RECORD) return table.has(row, DROPPED);
   return before;
-}
-
-function isAscii(bytes: Uint8Array, at: number, text: string): boolean {
-  for (let i = 0; i < text.length; i++) if (bytes[at + i] !== text.charCodeAt(i)) return false;
-  return true;
 }
 
 const AUX = 250;
@@ -177,30 +173,33 @@ export abstract class DumpSink implements LastSink {
 
   /** Drops rows of opcodes that mean nothing here, so that they are not in the way of kernels. */
   private passOpcodes(batch: Batch): void {
-    const { from, table, to } = batch;
-    for (let row = from; row < to; row++) {
-      if (table.word(row, KIND) === RECORD) {
-        if (this.clockNext && !table.has(row, DROPPED)) batch.mark(row, HAS_CLOCK);
-        this.clockNext = false;
-      } else if (!this.opcodes.has(table.word(row, TYPE))) {
-        batch.mark(row, DROPPED);
-      } else if (table.word(row, TYPE) === AUX && !table.has(row, DROPPED)) {
-        this.passAux(batch, row);
+    const { from, to } = batch;
+    const { words } = batch.table;
+    let { clockNext } = this;
+    batch.touch();
+    for (let row = from, at = from * ROW_WORDS; row < to; row++, at += ROW_WORDS) {
+      const flags = words[at + FLAGS];
+      if (words[at + KIND] === RECORD) {
+        if (clockNext && (flags & DROPPED) === 0) words[at + FLAGS] = flags | HAS_CLOCK;
+        clockNext = false;
+      } else if (words[at + TYPE] === AUX && (flags & DROPPED) === 0) {
+        const isClock = (flags & HAS_CLOCK) !== 0;
+        if (this.keepsKeyAux) {
+          if (isClock && row + 1 < to) this.clockBefore?.(batch, row, row + 1);
+        } else {
+          clockNext = isClock;
+          if (isClock || !this.tellsAux(batch.bytes[words[at + START]])) words[at + FLAGS] = flags | DROPPED;
+        }
+      } else if (!this.opcodes.has(words[at + TYPE])) {
+        words[at + FLAGS] = flags | DROPPED;
       }
     }
+    this.clockNext = clockNext;
   }
 
-  private passAux(batch: Batch, row: number): void {
-    const { table } = batch;
-    const start = table.word(row, START);
-    const size = batch.bytes[start];
-    if (!this.keepsKeyAux) {
-      this.clockNext = size === KEY_CLOCK.length && isAscii(batch.bytes, start + 1, KEY_CLOCK);
-      const says = this.opcodes !== KEYLESS || MEMBER_EXPIRES.some(({ length }) => length === size);
-      if (this.clockNext || !says) batch.mark(row, DROPPED);
-    } else if (row + 1 < batch.to && size === KEY_CLOCK.length && isAscii(batch.bytes, start + 1, KEY_CLOCK)) {
-      this.clockBefore?.(batch, row, row + 1);
-    }
+  /** Whether an AUX field with a name of this size may be one that means something here, though it is not kept. */
+  private tellsAux(size: number): boolean {
+    return this.opcodes !== KEYLESS || MEMBER_EXPIRES.some(({ length }) => length === size);
   }
 
   /** A row of KeyDB's clock stands before a row that is kept with it; without this it is taken like other aux fields. */
@@ -375,10 +374,13 @@ export abstract class DumpSink implements LastSink {
 
   /** Takes an AUX frame that belongs to a key (KeyDB). Returns false for all others. */
   protected keyAux(frame: Frame): boolean {
+    if (isKeyClock(frame)) {
+      this.clock = frame.bytes.slice(frame.start - 1, frame.end);
+      return true;
+    }
     const name = auxName(frame) ?? '';
-    if (name === KEY_CLOCK) this.clock = frame.bytes.slice(frame.start - 1, frame.end);
-    else if (!MEMBER_EXPIRES.includes(name)) return false;
-    else if (!this.dropped && this.keepsKeyAux) this.behindKey(frame);
+    if (!MEMBER_EXPIRES.includes(name)) return false;
+    if (!this.dropped && this.keepsKeyAux) this.behindKey(frame);
     else if (!this.dropped && name === MEMBER_EXPIRES[0]) this.tell('the expiry of a member of a key (KeyDB), for which there is no place', true);
     return true;
   }

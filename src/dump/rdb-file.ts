@@ -17,6 +17,9 @@ export interface RdbFormat {
 /** Files have a checksum from this version on. */
 const CRC_SINCE = 5;
 
+/** Greatest number that takes one byte as a length. */
+const LONGEST_SHORT = 63;
+
 /** RESIZEDB and two counts of 5 bytes, before they are known. */
 const HINT_SIZE = 11;
 
@@ -68,9 +71,10 @@ export class RdbFile {
   select(number: number, counts?: { readonly keys: number; readonly expires: number }): void {
     if (number === this.number) return;
     this.number = number;
-    const head = new Uint8Array(1 + LENGTH_SIZE);
-    head[0] = SELECTDB;
-    this.bytes(head, 0, writeLength(head, 1, number));
+    const { output } = this;
+    output.room(1 + LENGTH_SIZE);
+    output.bytes[output.length] = SELECTDB;
+    output.length = writeLength(output.bytes, output.length + 1, number);
     const before = this.databases.get(number);
     this.db = before ?? { keys: 0, expires: 0, hintAt: -1 };
     if (before !== undefined) return;
@@ -86,6 +90,15 @@ export class RdbFile {
 
   selected(number: number): boolean {
     return number === this.number;
+  }
+
+  /** Whether `bytes[start, end)` is what `select` would write. Then the database is selected, and they are to be copied. */
+  selectedBy(number: number, bytes: Uint8Array, start: number, end: number): boolean {
+    const db = number <= LONGEST_SHORT ? this.databases.get(number) : undefined;
+    if (db === undefined || end - start !== 2 || bytes[start] !== SELECTDB || bytes[start + 1] !== number) return false;
+    this.number = number;
+    this.db = db;
+    return true;
   }
 
   /** A key of the database at hand was written. */

@@ -186,7 +186,7 @@ export class RdbSink extends DumpSink {
       const db = words[at + DB];
       if (split) batch.readKey(row, key);
       const file = this.fileOf(key);
-      if (file !== this.runFile || start !== this.runEnd || bytes !== this.runBytes || !file.selected(db)) {
+      if (file !== this.runFile || bytes !== this.runBytes || !(file.selected(db) ? start === this.runEnd : file.selectedBy(db, bytes, this.runEnd, start))) {
         this.endRun();
         file.select(db, this.counted.get(db));
         this.runFile = file;

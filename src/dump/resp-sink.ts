@@ -1,4 +1,4 @@
-import { NEVER, RESTORE_REPLACE, RESTORE_SELECT } from '../kernels/codec.js';
+import { NEVER, RESTORE_REPLACE } from '../kernels/codec.js';
 import { DROPPED, KIND } from '../kernels/layout.js';
 import type { Batch } from '../rdb/batch.js';
 import { Frame, NEED, RECORD } from '../rdb/frame.js';
@@ -84,7 +84,7 @@ export class RespSink extends SingleOutputSink {
     const { target } = this.options;
     if (!hasAbsoluteTtl(target)) return first;
     const { bytes, table, to } = batch;
-    const run = { table: table.words, bytes, routes: undefined, largest: plain.largest, running: this.file.running, now: [NEVER], versions: this.versions.fill(this.version), options: RESTORE_REPLACE | RESTORE_SELECT };
+    const run = { table: table.words, bytes, routes: undefined, databases: undefined, largest: plain.largest, running: this.file.running, now: [NEVER], versions: this.versions.fill(this.version), options: RESTORE_REPLACE };
     for (let row = first; ; ) {
       while (row < to && table.has(row, DROPPED)) row++;
       if (row === to || table.word(row, KIND) !== RECORD || !plain.has(batch, row)) return row;

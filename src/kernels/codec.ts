@@ -10,7 +10,6 @@ export const RUN_SCORES = 2; // members and scores of a sorted set
 /** How keys are restored, for `Codec.restoreRecords`: bits. */
 export const RESTORE_REPLACE = 1; // with REPLACE
 export const RESTORE_EXISTS = 2; // EXISTS and the key before every RESTORE
-export const RESTORE_SELECT = 4; // SELECT where the database is another one; with one output only
 
 /** A `now` at which nothing has expired: the least that 64 bits hold. */
 export const NEVER = -(2 ** 63);
@@ -20,15 +19,20 @@ export interface RestoreRun {
   readonly table: Int32Array;
   /** Positions of the rows are in these. */
   readonly bytes: Uint8Array;
-  /** By slot: the output for its keys; all go to the first one where it is undefined. */
+  /** By slot: the output for its keys; the first one where it is undefined. */
   readonly routes: Uint16Array | undefined;
+  /**
+   * By database, ROUTED_DATABASES of them: how many outputs stand before its own, NO_OUTPUT where it has none and its records are not
+   * plain. Where it is undefined all have the same, with SELECT where the database is another one.
+   */
+  readonly databases: Uint16Array | undefined;
   /** By number of a type: the largest value, in decompressed bytes, that is a plain record; any where it is undefined. */
   readonly largest: Float64Array | undefined;
   /** The checksum of `bytes`, which may get ahead in passing: most of the work for it is that for payloads. */
   readonly running: RunningCrc | undefined;
-  /** Unix milliseconds for each of the outputs: records that have expired are not plain. */
+  /** Unix milliseconds for each of the outputs, over and over: records that have expired are not plain. */
   readonly now: readonly number[];
-  /** Records of other databases are not plain, without RESTORE_SELECT. */
+  /** The database that is selected. */
   readonly db: number;
   /** By number of a type: the RDB version of payloads. */
   readonly versions: Uint16Array;

@@ -50,7 +50,7 @@ interface Exports {
   records(table: number, row: number, rows: number, base: number, out: number, outEnd: number): number;
   recordsOut(): number;
   restores(
-    table: number, row: number, rows: number, base: number, outs: number, routes: number, largest: number, db: number, versions: number,
+    table: number, row: number, rows: number, base: number, outs: number, routes: number, databases: number, largest: number, db: number, versions: number,
     options: number,
   ): number;
   restoresDb(): number;
@@ -316,10 +316,10 @@ export class Kernels implements Codec {
   }
 
   restoreRecords(run: RestoreRun, row: number, rows: number, outs: readonly (RestoreOut | undefined)[]): number {
-    const { bytes, db, largest, now, options, routes, running, table, versions } = run;
+    const { bytes, databases, db, largest, now, options, routes, running, table, versions } = run;
     const from = this.address(bytes);
     const places = this.placeOuts(outs, now);
-    if (from < 0 || [table, places, routes, largest, versions].some((array) => array !== undefined && array.buffer !== this.buffer)) {
+    if (from < 0 || [table, places, routes, databases, largest, versions].some((array) => array !== undefined && array.buffer !== this.buffer)) {
       return row;
     }
     if (running !== undefined) this.run.crcSet(running.crc.hi, running.crc.lo);
@@ -331,6 +331,7 @@ export class Kernels implements Codec {
       from,
       places.byteOffset,
       routes?.byteOffset ?? 0,
+      databases?.byteOffset ?? 0,
       largest?.byteOffset ?? 0,
       db,
       versions.byteOffset,
@@ -366,7 +367,7 @@ export class Kernels implements Codec {
       places[at] = this.outStarts[i];
       places[at + 1] = out === undefined || into < 0 ? 0 : into + out.bytes.length;
       places[at + 2] = 0;
-      this.outClocks[at / 2 + 2] = now[i];
+      this.outClocks[at / 2 + 2] = now[i % now.length];
     });
     return places;
   }

@@ -68,11 +68,15 @@ export const KEY_APART = 512;
 export const KEY_HELD = 1024;
 /** EXPIRE or HAS_EXPIRE are not what the file says: the modifiers have to be written anew. */
 export const HEAD_EDITED = 2048;
-/** An AUX field with KeyDB's clock of this key comes before it. */
+/** An AUX field with KeyDB's clock of this key comes before it; of a META row, it is that field. */
 export const HAS_CLOCK = 4096;
 
 /** In the table of types that `frames` gets: numbers from here on are opcodes. */
 export const OPCODES = 1024;
+
+/** Databases that `restores` may be told outputs for, and what says that a database has none. */
+export const ROUTED_DATABASES = 256;
+export const NO_OUTPUT = 0xffff;
 
 /* What `frames` is given and gives back: words of its state. */
 /** Modifiers read so far of the next key: FLAGS, FREQ, EXPIRE, IDLE as in a row. */

@@ -211,18 +211,19 @@ export class Records {
     counts.keys += keys;
     counts.filtered += filtered;
     counts.expired += expired;
+    if (this.options.meta) return;
     if (batch.rows === batch.keysRead) this.written = to === from ? this.written : !batch.table.has(to - 1, DROPPED);
     else this.countMemberExpiries(from, to);
   }
 
-  /** KeyDB notes expiries of members in aux fields after their key: a sink without place for them loses them. */
+  /** KeyDB notes expiries of members in aux fields after their key: a sink that takes no meta records loses them. */
   private countMemberExpiries(from: number, to: number): void {
-    const { batch, meta } = this.options;
+    const { batch } = this.options;
     const frame = new Frame();
     for (let row = from; row < to; row++) {
       if (batch.table.word(row, KIND) !== META) {
         this.written = !batch.table.has(row, DROPPED);
-      } else if (!meta && this.written) {
+      } else if (this.written) {
         batch.read(row, frame);
         if (isMemberExpiry(frame)) this.memberExpiries++;
       }

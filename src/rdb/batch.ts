@@ -2,10 +2,11 @@ import type { RdbError } from '../bytes/errors.js';
 import type { Codec } from '../kernels/codec.js';
 import { EMPTY } from '../encodings/element.js';
 import {
-  DROPPED, END, FILTERED, FLAGS, HAS_EXPIRE, HAS_META, KEY_APART, KEY_END, KEY_HELD, KEY_START, KEYS_READ, KIND, META, OFFSET, RECORD, ROW_WORDS, START, TYPE,
+  DROPPED, END, FILTERED, FLAGS, HAS_CLOCK, HAS_EXPIRE, HAS_META, KEY_APART, KEY_END, KEY_HELD, KEY_START, KEYS_READ, KIND, META, OFFSET, RECORD, ROW_WORDS, START, TYPE,
 } from '../kernels/layout.js';
 import { Frame, shownKey } from './frame.js';
 import { FrameTable } from './frame-table.js';
+import { isKeyClock } from './opcodes.js';
 import { type OpcodeRow, TABLES } from './types.js';
 
 /** Rows of a batch, and bytes of its records: as much as a cache holds. */
@@ -94,6 +95,8 @@ export class Batch {
       if (frame.hasExpire && frame.expireAt <= this.now) this.expired++;
       this.placeKey(row, frame);
       if (frame.metaBytes !== undefined) this.keyMeta.set(row, frame.metaBytes);
+    } else if (isKeyClock(frame)) {
+      table.setWord(row, FLAGS, table.word(row, FLAGS) | HAS_CLOCK);
     }
     table.setWord(row, KEYS_READ, this.keysRead);
   }

@@ -70,6 +70,15 @@ export function aofMarkOf({ bytes, end, opcode, start }: Frame): AofMark | undef
   return element.end - element.start === 1 && element.bytes[element.start] === ONE ? name : undefined;
 }
 
+/** KeyDB's aux field with its clock of active replication, which comes before every key (rdb.cpp, rdbSaveKeyValuePair). */
+const KEY_CLOCK = 'mvcc-tstamp';
+
+export function isKeyClock({ bytes, opcode, start }: Frame): boolean {
+  if (opcode?.name !== 'AUX' || bytes[start] !== KEY_CLOCK.length) return false;
+  for (let i = 0; i < KEY_CLOCK.length; i++) if (bytes[start + 1 + i] !== KEY_CLOCK.charCodeAt(i)) return false;
+  return true;
+}
+
 /** KeyDB's aux field that names a member of the set or hash before it which expires; one with the time follows. */
 export const MEMBER_EXPIRY = 'keydb-subexpire-key';
 

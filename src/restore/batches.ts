@@ -1,4 +1,5 @@
 import type { Codec } from '../kernels/codec.js';
+import { NO_OUTPUT, ROUTED_DATABASES } from '../kernels/layout.js';
 import { CommandBatch, type KeyListener } from './command-batch.js';
 import type { Delivery } from './delivery.js';
 import type { DeliveryConnection } from './delivery-connection.js';
@@ -20,24 +21,31 @@ export interface BatchOptions {
 
 /** Room for the largest record that comes whole, its command, and a key of some length. */
 export const BATCH_BYTES = (1 << 20) + (1 << 18);
-/** Buffers that there should be before more is read. */
+/** Buffers that there should be, beside those for the batches that are being filled, before more is read. */
 const LEAST_FREE = 2;
 
 /** Room in a batch for which there is no buffer: many wait at a time where little may be sent at a time (`withRoom` makes it larger). */
 const SPARE_BYTES = 1 << 10;
 
-/** How many buffers there are for the batches of this many servers: one is being filled for each, others are on their way. */
-export const batchBuffers = (connections: number): number => 2 * connections + 8;
+/** Databases for which batches are filled at a time. */
+const MOST_DATABASES = 16;
 
-/** The open batch of each server, and the buffers of all that are on their way. */
+/** How many buffers there are for the batches of this many servers: some are being filled for each, others are on their way. */
+export const batchBuffers = (connections: number): number => 2 * connections + 8 + MOST_DATABASES;
+
+/** The open batch for each database of each server, and the buffers of all that are in flight. */
 export class OpenBatches {
   /** Bytes that were sent. */
   sent = 0;
   /** What is read. */
   file: SourceFile | undefined;
-  private readonly filling = new Map<DeliveryConnection, CommandBatch>();
+  private readonly filling = new Map<number, Map<DeliveryConnection, CommandBatch>>();
+  /** For kernels: see RestoreRun. */
+  private readonly databases: Uint16Array;
   private readonly free: Uint8Array[];
   private readonly pool: ReadonlySet<Uint8Array>;
+  /** Buffers that are free or being filled, before more is read. */
+  private readonly least: number;
   private readonly delivery: Delivery;
 
   constructor(
@@ -46,8 +54,11 @@ export class OpenBatches {
   ) {
     const { delivery } = options;
     this.delivery = delivery;
+    this.least = delivery.servers.masters.length + MOST_DATABASES + LEAST_FREE;
     this.free = Array.from({ length: batchBuffers(delivery.servers.masters.length) }, () => codec.allocate(BATCH_BYTES));
     this.pool = new Set(this.free);
+    const { buffer, byteOffset } = codec.allocate(ROUTED_DATABASES * 2);
+    this.databases = new Uint16Array(buffer, byteOffset, ROUTED_DATABASES);
   }
 
   /** Whether keys that are replaced are counted. */
@@ -66,9 +77,11 @@ export class OpenBatches {
     return this.free.length > 0;
   }
 
-  /** Whether buffers should come back before more is read. */
+  /** Whether buffers should come back before more is read: too many batches are on their way. */
   get scarce(): boolean {
-    return this.free.length < LEAST_FREE;
+    let filling = 0;
+    for (const ofDb of this.filling.values()) filling += ofDb.size;
+    return this.free.length + filling < this.least;
   }
 
   /** Until there are buffers. */
@@ -84,26 +97,32 @@ export class OpenBatches {
     return this.delivery.connection(this.delivery.slotOf(bytes, start, end));
   }
 
-  /** The open batch of a server; a new one tells `listener` what becomes of it. */
+  /** The open batch for a database of a server; a new one tells `listener` what becomes of it. */
   at(connection: DeliveryConnection, db: number, listener: KeyListener): CommandBatch {
-    const filling = this.filling.get(connection);
-    if (filling?.db === db) return filling;
-    if (filling !== undefined) this.sendOff(connection, filling);
+    const filling = this.filling.get(db)?.get(connection);
+    if (filling !== undefined) return filling;
+    if (this.free.length <= LEAST_FREE || this.filling.size >= MOST_DATABASES || this.options.rateLimit.limited) this.sendOthers(db);
     const batch = new CommandBatch(listener, this.free.pop() ?? new Uint8Array(SPARE_BYTES), db, this.perKey);
     batch.builtAt = connection.clock.now();
-    this.filling.set(connection, batch);
+    const ofDb = this.filling.get(db) ?? new Map<DeliveryConnection, CommandBatch>();
+    this.filling.set(db, ofDb.set(connection, batch));
     return batch;
   }
 
-  /** The open batch of each connection, if it is for this database. */
-  filled(connections: readonly DeliveryConnection[], db: number): (CommandBatch | undefined)[] {
-    return connections.map((connection) => {
-      const batch = this.filling.get(connection);
-      return batch?.db === db ? batch : undefined;
-    });
+  /** All open batches, by database and in the order of the connections: `outs` of a RestoreRun, and which of them are whose. */
+  outputs(connections: readonly DeliveryConnection[]): { outs: (CommandBatch | undefined)[]; databases: Uint16Array } {
+    const { databases } = this;
+    databases.fill(NO_OUTPUT);
+    const outs: (CommandBatch | undefined)[] = [];
+    for (const [db, ofDb] of this.filling) {
+      if (db >= ROUTED_DATABASES) continue;
+      databases[db] = outs.length;
+      for (const connection of connections) outs.push(ofDb.get(connection));
+    }
+    return { outs, databases };
   }
 
-  /** The same, with room for `size` bytes. */
+  /** As `at`, with room for `size` bytes. */
   withRoom(connection: DeliveryConnection, db: number, listener: KeyListener, size: number): CommandBatch {
     let batch = this.at(connection, db, listener);
     if (batch.keys > 0 && batch.length + size > batch.bytes.length) {
@@ -128,7 +147,9 @@ export class OpenBatches {
   }
 
   sendOff(connection: DeliveryConnection, batch: CommandBatch): void {
-    this.filling.delete(connection);
+    const ofDb = this.filling.get(batch.db);
+    ofDb?.delete(connection);
+    if (ofDb?.size === 0) this.filling.delete(batch.db);
     if (batch.keys === 0) {
       this.release(batch); // its only key so far was refused; no reply would ever come
       return;
@@ -140,11 +161,15 @@ export class OpenBatches {
 
   /** Those that have enough in them. */
   sendFull(): void {
-    for (const [connection, batch] of this.filling) if (this.isFull(batch)) this.sendOff(connection, batch);
+    for (const ofDb of this.filling.values()) for (const [connection, batch] of ofDb) if (this.isFull(batch)) this.sendOff(connection, batch);
   }
 
   sendAll(): void {
-    for (const [connection, batch] of this.filling) this.sendOff(connection, batch);
+    for (const ofDb of this.filling.values()) for (const [connection, batch] of ofDb) this.sendOff(connection, batch);
+  }
+
+  private sendOthers(db: number): void {
+    for (const [other, ofDb] of this.filling) if (other !== db) for (const [connection, batch] of ofDb) this.sendOff(connection, batch);
   }
 
   /** The bytes of a batch are free again. */

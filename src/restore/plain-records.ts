@@ -54,11 +54,10 @@ export class PlainRecords {
     const { bytes, table, to } = batch;
     const now = delivery.masters.map(({ clock }) => clock.now());
     const options = (conflict === 'replace' ? RESTORE_REPLACE : 0) | (batches.perKey === 2 ? RESTORE_EXISTS : 0);
-    const common = { table: table.words, bytes, routes: this.routes(), largest: plain.largest, running, now, versions, options };
+    const run: Omit<RestoreRun, 'databases'> = { table: table.words, bytes, routes: this.routes(), largest: plain.largest, running, now, db: 0, versions, options };
     for (let row = first; ; ) {
       while (row < to && table.has(row, DROPPED)) row++;
       if (row === to || !this.isPlain(batch, row)) return row;
-      const run: RestoreRun = { ...common, db: table.word(row, DB) };
       if (this.hasExpired(batch, row)) {
         this.expire(batch, row);
         segments.offset = table.double(row++, OFFSET);
@@ -120,24 +119,25 @@ export class PlainRecords {
     return this.slots;
   }
 
-  private write(run: RestoreRun, row: number, to: number): number {
-    const outs = this.batches.filled(this.options.delivery.masters, run.db);
+  private write(run: Omit<RestoreRun, 'databases'>, row: number, to: number): number {
+    const { databases, outs } = this.batches.outputs(this.options.delivery.masters);
     const before = keys(outs);
-    const done = this.codec.restoreRecords(run, row, to, outs);
+    const done = this.codec.restoreRecords({ ...run, databases }, row, to, outs);
     this.segments.current.expect(keys(outs) - before);
     return done;
   }
 
   /** A row that can go as it is: its batch has no room, or is yet to be begun. */
-  private writeOne(run: RestoreRun, batch: Batch, row: number): number {
+  private writeOne(run: Omit<RestoreRun, 'databases'>, batch: Batch, row: number): number {
     const { batches, segments } = this;
+    const db = batch.table.word(row, DB);
     const next = this.write(run, row, row + 1);
     if (next > row) return next;
     const connection = this.connectionOf(batch, row);
-    const commands = batches.at(connection, run.db, segments.current);
+    const commands = batches.at(connection, db, segments.current);
     if (commands.keys > 0 && batches.isPooled(commands)) {
       batches.sendOff(connection, commands);
-      batches.at(connection, run.db, segments.current);
+      batches.at(connection, db, segments.current);
     }
     return this.write(run, row, row + 1);
   }

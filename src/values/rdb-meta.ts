@@ -21,11 +21,7 @@ export function auxName({ bytes, end, start }: Frame): string | undefined {
   return STALE.has(name) ? undefined : name;
 }
 
-/**
- * AUX fields of KeyDB that belong to a key: its clock of active replication before it (rdb.cpp, rdbSaveKeyValuePair), and behind
- * it, for every member of a set or field of a hash that expires, two with the member and Unix milliseconds.
- */
-export const KEY_CLOCK = 'mvcc-tstamp';
+/** AUX fields of KeyDB after a key: for every member of a set or field of a hash that expires, two with the member and Unix milliseconds. */
 export const MEMBER_EXPIRES: readonly string[] = [MEMBER_EXPIRY, 'keydb-subexpire-when'];
 
 /** The code of a function library (FUNCTION2), decompressed: a copy. */

@@ -11,7 +11,7 @@ import { lzfDecompress } from '../../src/bytes/lzf.js';
 import { Element, LZF } from '../../src/encodings/element.js';
 import { Kernels } from '../../src/kernels/kernels.js';
 import { END, ITEMS_PART, Frame, NEED, STRING_PART, RECORD } from '../../src/rdb/frame.js';
-import { DB, END as END_AT, GROWN, START, TYPE } from '../../src/kernels/layout.js';
+import { END as END_AT, GROWN, NO_OUTPUT, ROUTED_DATABASES, START, TYPE } from '../../src/kernels/layout.js';
 import { Batch } from '../../src/rdb/batch.js';
 import { typeOfNumber, versionTable } from '../../src/rdb/frame-table.js';
 import { Framer } from '../../src/rdb/framer.js';
@@ -292,11 +292,14 @@ describe('frames', () => {
     return into;
   }
 
-  const most = 3;
+  const servers = 3;
+  const most = 2 * servers;
   const room = 1 << 16;
   const memory = kernels.allocate(most * (room + 64));
   const slotWords = kernels.allocate(SLOTS * 2);
   const routes = new Uint16Array(slotWords.buffer, slotWords.byteOffset, SLOTS);
+  const databaseWords = kernels.allocate(ROUTED_DATABASES * 2);
+  const databases = new Uint16Array(databaseWords.buffer, databaseWords.byteOffset, ROUTED_DATABASES);
   const sizeWords = kernels.allocate(512 * 8);
   const largest = new Float64Array(sizeWords.buffer, sizeWords.byteOffset, 512);
   const versions = versionTable(kernels);
@@ -321,10 +324,11 @@ describe('frames', () => {
     const out = { bytes: own.allocate(4096), length: 0, keys: 0 };
     const written = (outside: Partial<RestoreRun>, ...others: undefined[]): number => {
       Object.assign(out, { length: 0, keys: 0 });
-      const run = { table: words, bytes: within.bytes, routes: undefined, largest: undefined, running: undefined, now: [0], db: 0, versions, options: 0, ...outside };
+      const run = { table: words, bytes: within.bytes, routes: undefined, databases: undefined, largest: undefined, running: undefined, now: [0], db: 0, versions, options: 0, ...outside };
       return own.restoreRecords(run, 0, 1, [out, ...others]) + out.keys + out.length;
     };
     expect(written({ routes: new Uint16Array(16384) })).toBe(0);
+    expect(written({ databases: new Uint16Array(ROUTED_DATABASES) })).toBe(0);
     expect(written({ largest: new Float64Array(512) })).toBe(0);
     expect(written({ versions: new Uint16Array(512) })).toBe(0);
     expect(written({})).toBeGreaterThan(2);
@@ -332,12 +336,13 @@ describe('frames', () => {
     expect(written({}, ...Array<undefined>(1 << 14))).toBe(0);
   });
 
-  test('as RESTORE commands, each for the server that has its slot', () => {
+  test('as RESTORE commands, each for the server that has its slot, and its database', () => {
     let sent = 0;
     let shared = 0;
     const given = fc.record({
       file: fc.constantFrom(...files),
-      owners: fc.array(fc.nat(most - 1), { minLength: 1, maxLength: 50 }),
+      owners: fc.array(fc.nat(servers - 1), { minLength: 1, maxLength: 50 }),
+      places: fc.array(fc.constantFrom(0, servers, NO_OUTPUT), { minLength: 1, maxLength: 3 }),
       sharded: fc.boolean(),
       full: fc.array(fc.oneof(fc.nat(100), fc.nat(room)), { minLength: most, maxLength: most }),
       sizes: fc.array(fc.constantFrom(-1, 20, 100, Infinity, Infinity, Infinity, Infinity), { minLength: 1, maxLength: 7 }),
@@ -349,10 +354,10 @@ describe('frames', () => {
       options: fc.constantFrom(0, RESTORE_REPLACE, RESTORE_EXISTS, RESTORE_REPLACE | RESTORE_EXISTS),
     });
     fc.assert(
-      fc.property(given, ({ behind, file, full, clocks, options, owners, sharded, sized, sizes, stamps, summed }) => {
+      fc.property(given, ({ behind, file, full, clocks, options, owners, places, sharded, sized, sizes, stamps, summed }) => {
         const framer = new Framer({ limit: 1 << 20, checksum: false, codec: kernels, buffer, meta: false });
         const { bytes, rows: taken } = filledBy(framer, file, batch);
-        const db = taken === 0 ? 0 : table.word(0, DB);
+        databases.forEach((_, db) => (databases[db] = places[db % places.length]));
         routes.forEach((_, slot) => (routes[slot] = owners[slot % owners.length]));
         largest.forEach((_, type) => (largest[type] = sizes[type % sizes.length]));
         versions.forEach((_, type) => (versions[type] = stamps[type % stamps.length]));
@@ -360,7 +365,7 @@ describe('frames', () => {
         const outs = full.map((length, i) => ({ bytes: memory.subarray(i * (room + 64), i * (room + 64) + room), length, keys: 0 }));
         const began = Math.min(Math.floor(behind * bytes.length), bytes.length);
         const running = summed ? { crc: new Crc64().update(bytes, 0, began), at: began } : undefined;
-        const run: RestoreRun = { table: table.words, bytes, routes: sharded ? routes : undefined, largest: sized ? largest : undefined, running, now: clocks, db, versions, options };
+        const run: RestoreRun = { table: table.words, bytes, routes: sharded ? routes : undefined, largest: sized ? largest : undefined, running, now: clocks, db: 0, versions, options, databases };
         const done = kernels.restoreRecords(run, 0, taken, outs);
         if (running !== undefined) {
           expect(running.at).toBeLessThanOrEqual(Math.max(began, done === 0 ? 0 : table.word(done - 1, END_AT)));
@@ -369,7 +374,7 @@ describe('frames', () => {
         }
         const frame = new Frame();
         const expected = outs.map(() => [] as Buffer[]);
-        const outOf = (): number => (sharded ? routes[keySlot(frame.keyBytes, frame.keyStart, frame.keyEnd)] : 0);
+        const outOf = (): number => databases[frame.db] + (sharded ? routes[keySlot(frame.keyBytes, frame.keyStart, frame.keyEnd)] : 0);
         for (let row = 0; row < done; row++) {
           batch.read(row, frame);
           expected[outOf()].push(commandsOf(frame, versions[table.word(row, TYPE)], options));
@@ -386,10 +391,10 @@ describe('frames', () => {
         batch.read(done, frame);
         const size = commandsOf(frame, versions[table.word(done, TYPE)], options).length;
         const stops = [
-          frame.db !== db,
+          frame.db >= ROUTED_DATABASES || databases[frame.db] === NO_OUTPUT,
           frame.hasExpire && frame.expireAt <= clocks[outOf()],
           sized && !(table.word(done, GROWN) <= largest[table.word(done, TYPE)]),
-          size + 1024 > room - outs[outOf()].length,
+          size + 1024 > room - (outs.at(outOf())?.length ?? 0),
         ];
         expect(stops).toContain(true);
       }),

@@ -2,7 +2,7 @@
  * Records as rows of a batch: what rdb/framer.ts finds with rdb/shapes.ts, for the plain cases. Anything else (an opcode whose meaning
  * the framer has to know, a cut, damaged or large value, a full arena) ends the run, and the framer looks at it again.
  */
-import { FIRST, HAS_EXPIRE, KEY_APART, LAST, META, OPCODES, RECORD } from '../layout';
+import { FIRST, HAS_CLOCK, HAS_EXPIRE, KEY_APART, LAST, META, OPCODES, RECORD } from '../layout';
 import { lzf } from './lzf';
 import { signed } from './numbers';
 import {
@@ -32,6 +32,9 @@ const MAX_DB: usize = 0x7fffffff;
  */
 const TELLING: u32 = (1 << 6) | (1 << 8) | (1 << 10) | (1 << 12) | (1 << 19);
 
+/** IDLE, FREQ, EXPIRETIME_MS and EXPIRETIME are from here on. */
+const LEAST_MODIFIER: usize = 248;
+
 /** An integer as text takes no more, and `lzf` writes up to 32 bytes past its end. */
 const ARENA_SLACK: usize = 48;
 
@@ -50,26 +53,28 @@ export function frames(
   now: f64, meta: bool, arenaEnd: usize, state: usize,
 ): i32 {
   let pos = load<u32>(state, NEXT_POS) as usize;
-  let nextFlags = load<i32>(state, NEXT_FLAGS);
-  let nextFreq = load<i32>(state, NEXT_FREQ);
-  let nextExpire = load<i64>(state, NEXT_EXPIRE);
-  let nextIdle = load<f64>(state, NEXT_IDLE);
   let db = load<i32>(state, NEXT_DB);
   let arena = load<u32>(state, NEXT_ARENA) as usize;
   let read = load<u32>(state, NEXT_KEYS_READ);
   let expired = load<u32>(state, NEXT_EXPIRED);
-  const hasMs = load<u32>(types, (252 << 3) + 4) != 0;
-  const hasFreq = load<u32>(types, (249 << 3) + 4) != 0;
-  const hasIdle = load<u32>(types, (248 << 3) + 4) != 0;
+  // modifiers of the next key stand before something else: they are in the state
+  let waiting = load<i32>(state, NEXT_FLAGS) != 0 || load<i32>(state, NEXT_FREQ) >= 0 || load<f64>(state, NEXT_IDLE) >= 0;
+  const largest = limit as u64;
   while (row < rows && pos < stop) {
-    let flags = nextFlags;
-    let expire = nextExpire;
-    let idle = nextIdle;
-    let freq = nextFreq;
+    let flags = 0;
+    let expire: i64 = 0;
+    let idle: f64 = -1;
+    let freq = -1;
+    if (waiting) {
+      flags = load<i32>(state, NEXT_FLAGS);
+      expire = load<i64>(state, NEXT_EXPIRE);
+      idle = load<f64>(state, NEXT_IDLE);
+      freq = load<i32>(state, NEXT_FREQ);
+    }
     let p = pos;
-    for (; p < end; ) {
-      const byte = load<u8>(p);
-      if (byte == 252 && hasMs) {
+    let byte = load<u8>(p) as usize;
+    while (byte >= LEAST_MODIFIER && known(types, byte)) {
+      if (byte == 252) {
         expire = load<i64>(p, 1);
         flags |= HAS_EXPIRE;
         p += 9;
@@ -77,31 +82,33 @@ export function frames(
         expire = (load<i32>(p, 1) as i64) * 1000;
         flags |= HAS_EXPIRE;
         p += 5;
-      } else if (byte == 249 && hasFreq) {
+      } else if (byte == 249) {
         freq = load<u8>(p, 1);
         p += 2;
-      } else if (byte == 248 && hasIdle) {
+      } else if (byte == 248) {
         p = readLength(p + 1);
         if (p == 0) break;
         idle = length as f64;
       } else break;
+      if (p >= end) break;
+      byte = load<u8>(p);
     }
     if (p == 0 || p >= end) break;
-    const type = types + ((load<u8>(p) as usize) << 3);
+    const type = types + (byte << 3);
     const program = load<u32>(type) as usize;
     if (program == 0) break;
     const number = load<u32>(type, 4);
     const at = table + (row as usize) * ROW;
     if (number >= (OPCODES as u32)) {
       if (p + 1 >= end || (number == AUX && load<u8>(p, 1) < 32 && (TELLING & ((1 as u32) << load<u8>(p, 1))) != 0)) break;
-      const next = walk(program + 4, program + 4 + ((load<u32>(program) as usize) << 2), p + 1, end);
+      const next = passed(program, p + 1, end);
       if (next == 0) break;
       if (number == SELECTDB) {
         if (readLength(p + 1) == 0 || length > MAX_DB) break;
         db = length as i32;
       } else if (meta) {
         store<i32>(at, META, KIND);
-        store<i32>(at, FIRST | LAST, FLAGS);
+        store<i32>(at, FIRST | LAST | (number == AUX && isClock(p + 1, next) ? HAS_CLOCK : 0), FLAGS);
         store<u32>(at, number - (OPCODES as u32), TYPE);
         store<i32>(at, db, DB);
         store<u32>(at, p + 1 - base, START);
@@ -110,10 +117,13 @@ export function frames(
         store<u32>(at, read, KEYS_READ);
         row++;
       }
-      nextFlags = flags;
-      nextExpire = expire;
-      nextIdle = idle;
-      nextFreq = freq;
+      if (p > pos) {
+        waiting = true;
+        store<i32>(state, flags, NEXT_FLAGS);
+        store<i64>(state, expire, NEXT_EXPIRE);
+        store<f64>(state, idle, NEXT_IDLE);
+        store<i32>(state, freq, NEXT_FREQ);
+      }
       pos = next;
       continue;
     }
@@ -139,47 +149,64 @@ export function frames(
     }
     if (value >= end) break;
     growth = 0;
-    const next = walk(program + 4, program + 4 + ((load<u32>(program) as usize) << 2), value, end);
-    if (next == 0 || ((next - value) as f64) + (growth as f64) >= limit) break;
+    const next = passed(program, value, end);
+    if (next == 0 || ((next - value) as u64) + growth >= largest) break;
 
-    store<i32>(at, RECORD, KIND);
-    store<i32>(at, flags, FLAGS);
-    store<u32>(at, number, TYPE);
-    store<i32>(at, db, DB);
+    store<u64>(at, two(RECORD, flags), KIND);
+    store<u64>(at, two(number, db), TYPE);
     store<i64>(at, expire, EXPIRE);
     store<f64>(at, idle, IDLE);
-    store<i32>(at, freq, FREQ);
-    store<u32>(at, keyStart - base, KEY_START);
-    store<u32>(at, keyEnd - base, KEY_END);
-    store<u32>(at, value - base, START);
-    store<u32>(at, next - base, END);
-    store<u32>(at, value - base, BODY_START);
+    store<u64>(at, two(freq, keyStart - base), FREQ);
+    store<u64>(at, two(keyEnd - base, value - base), KEY_END);
+    store<u64>(at, two(next - base, value - base), END);
     store<f64>(at, offset + ((value - base) as f64), OFFSET);
-    store<u32>(at, ((next - value) as u32) + (growth as u32), GROWN);
-    store<i32>(at, db, SOURCE_DB);
+    store<u64>(at, two(next - value + (growth as usize), db), GROWN);
     // what stands before an opcode is not next to the key
-    store<u32>(at, (nextFlags == 0 && nextIdle < 0 && nextFreq < 0 ? pos : p) - base, HEAD_START);
-    store<u32>(at, p - base, TYPE_AT);
-    store<u32>(at, ++read, KEYS_READ);
+    store<u64>(at, two((waiting ? p : pos) - base, p - base), HEAD_START);
+    store<u64>(at, two(++read, expired), KEYS_READ);
     if ((flags & HAS_EXPIRE) != 0 && (expire as f64) <= now) expired++;
-    nextFlags = 0;
-    nextExpire = 0;
-    nextIdle = -1;
-    nextFreq = -1;
+    waiting = false;
     arena = used;
     row++;
     pos = next;
   }
   store<u32>(state, pos as u32, NEXT_POS);
-  store<i32>(state, nextFlags, NEXT_FLAGS);
-  store<i32>(state, nextFreq, NEXT_FREQ);
-  store<i64>(state, nextExpire, NEXT_EXPIRE);
-  store<f64>(state, nextIdle, NEXT_IDLE);
+  if (!waiting) {
+    store<i32>(state, 0, NEXT_FLAGS);
+    store<i64>(state, 0, NEXT_EXPIRE);
+    store<f64>(state, -1, NEXT_IDLE);
+    store<i32>(state, -1, NEXT_FREQ);
+  }
   store<i32>(state, db, NEXT_DB);
   store<u32>(state, arena as u32, NEXT_ARENA);
   store<u32>(state, read, NEXT_KEYS_READ);
   store<u32>(state, expired, NEXT_EXPIRED);
   return row;
+}
+
+/** Whether an AUX field is KeyDB's clock of the key that follows, mvcc-tstamp. */
+@inline
+function isClock(at: usize, end: usize): bool {
+  return end - at > 12 && load<u32>(at) == 0x63766d0b && load<u64>(at, 4) == 0x706d617473742d63;
+}
+
+/** Two words of a row, of which the first is at a multiple of 8. */
+@inline
+function two(first: usize, second: usize): u64 {
+  return (first as u64) | ((second as u64) << 32);
+}
+
+/** Whether the file may have this opcode. */
+@inline
+function known(types: usize, opcode: usize): bool {
+  return load<u32>(types + (opcode << 3), 4) != 0;
+}
+
+/** The position after what a program says, or 0. */
+@inline
+function passed(program: usize, pos: usize, end: usize): usize {
+  const size = load<u32>(program) as usize;
+  return size == 1 && load<u32>(program, 4) == STR ? passString(pos, end) : walk(program + 4, program + 4 + (size << 2), pos, end);
 }
 
 /** Where the last key ends in the arena. */

@@ -5,7 +5,7 @@
 import { crcShared, updated } from './crc64';
 import { keySlot } from './slots';
 import { digits, unsigned } from './numbers';
-import { DROPPED, HAS_EXPIRE, HAS_META, KEY_HELD, RECORD } from '../layout';
+import { DROPPED, HAS_EXPIRE, HAS_META, KEY_HELD, NO_OUTPUT, RECORD, ROUTED_DATABASES } from '../layout';
 import { DB, END, EXPIRE, FLAGS, FREQ, GROWN, IDLE, KEY_END, KEY_START, KIND, ROW, START, TYPE } from './row';
 
 /** Most bytes written around key and payload. */
@@ -35,7 +35,6 @@ const FREQ_SIZE: usize = 11;
 /** Bits of the options, as in kernels/codec.ts. */
 const WITH_REPLACE = 1;
 const WITH_EXISTS = 2;
-const WITH_SELECT = 4;
 
 /** '*2\r\n$6\r\nSELECT\r\n' */
 const SELECT: usize = memory.data<u8>([0x2a, 0x32, 0x0d, 0x0a, 0x24, 0x36, 0x0d, 0x0a, 0x53, 0x45, 0x4c, 0x45, 0x43, 0x54, 0x0d, 0x0a]);
@@ -55,14 +54,16 @@ const OUT_UNITS: usize = 8;
 const OUT_NOW: usize = 16;
 
 /**
- * Writes rows [row, rows), whose positions count from `base`, to the output that `routes` (16384 numbers of 16 bits) has for the
- * slot of the key, or all to the first one where that is 0. Rows of records that were dropped are passed over. Stops
- * at a row that is no whole record, that goes to another database than `db` (unless SELECT is to be written), that has expired by the
- * clock of its output, whose decompressed value is larger than `largest` allows (512 doubles by type; 0 for any), or whose output has
- * no room. Returns that row. `versions`: 512 numbers of 16 bits, by type.
+ * Writes rows [row, rows), whose positions count from `base`, each to the output whose number is the sum of what `routes` (16384 numbers
+ * of 16 bits; 0 for none) has for the slot of its key and what `databases` (ROUTED_DATABASES numbers of 16 bits) has for its database.
+ * Where `databases` is 0, SELECT is written where the database is not that of the record before, which was `db`. Rows of records that
+ * were dropped are passed over. Stops at a row that is no whole record, that goes to a database without an output, that has expired by
+ * the clock of its output, whose decompressed value is larger than `largest` allows (512 doubles by type; 0 for any), or whose output
+ * has no room. Returns that row. `versions`: 512 numbers of 16 bits, by type.
  */
 export function restores(
-  table: usize, row: i32, rows: i32, base: usize, outs: usize, routes: usize, largest: usize, db: i32, versions: usize, options: i32,
+  table: usize, row: i32, rows: i32, base: usize, outs: usize, routes: usize, databases: usize, largest: usize, db: i32, versions: usize,
+  options: i32,
 ): i32 {
   const replaces = (options & WITH_REPLACE) != 0;
   for (; row < rows; row++) {
@@ -71,7 +72,13 @@ export function restores(
     if ((flags & DROPPED) != 0) continue;
     if (load<i32>(at, KIND) != RECORD || (flags & (HAS_META | KEY_HELD)) != 0) break;
     const rowDb = load<i32>(at, DB);
-    if (rowDb != db && (options & WITH_SELECT) == 0) break;
+    let out = outs;
+    if (databases != 0) {
+      if ((rowDb as u32) >= (ROUTED_DATABASES as u32)) break;
+      const first = load<u16>(databases + ((rowDb as usize) << 1)) as usize;
+      if (first == (NO_OUTPUT as usize)) break;
+      out += first * OUT;
+    }
     const keyStart = base + (load<u32>(at, KEY_START) as usize);
     const keySize = base + (load<u32>(at, KEY_END) as usize) - keyStart;
     const start = base + (load<u32>(at, START) as usize);
@@ -80,13 +87,13 @@ export function restores(
     if (largest != 0 && !((load<u32>(at, GROWN) as f64) <= load<f64>(largest + (type << 3)))) break;
     const expires = (flags & HAS_EXPIRE) != 0;
     const expire = load<i64>(at, EXPIRE);
-    const out = routes == 0 ? outs : outs + (load<u16>(routes + (keySlot(keyStart, keySize) << 1)) as usize) * OUT;
+    if (routes != 0) out += (load<u16>(routes + (keySlot(keyStart, keySize) << 1)) as usize) * OUT;
     if (expires && expire <= (load<f64>(out, OUT_NOW) as i64)) break;
     let o = load<u32>(out) as usize;
     const payload: usize = 1 + size + FOOTER;
     if (o + keySize + keySize + payload + AROUND > (load<u32>(out, OUT_END) as usize)) break;
 
-    if (rowDb != db) {
+    if (databases == 0 && rowDb != db) {
       db = rowDb;
       o = literal(o, SELECT, SELECT_SIZE);
       store<u8>(o, 0x24);

@@ -1,6 +1,6 @@
 /* The rows of a batch, copied to a slot for another thread (workers/slot-batch.ts). */
 import { DROPPED, HAS_EXPIRE, HAS_META, KEY_APART, KEY_HELD, RECORD } from '../layout';
-import { BODY_START, END, EXPIRE, FLAGS, KEY_END, KEY_START, KEYS_EXPIRED, KEYS_READ, KIND, ROW, START } from './row';
+import { END, EXPIRE, FLAGS, FREQ, GROWN, KEY_END, KEY_START, KEYS_EXPIRED, KIND, LEAST_EXPIRY, ROW, START } from './row';
 
 /** Gaps of up to this many bytes between records are copied along: a second copy would cost more. */
 const GAP: usize = 512;
@@ -33,41 +33,49 @@ export function ownRows(
   let spanStart: usize = 0;
   let spanEnd: usize = 0;
   let to = slot + length;
+  // what is added to the words of a row from FREQ, END and LEAST_EXPIRY on: by how much its positions are higher in the slot, and keys read
+  let fromFreq: v128 = i32x4.splat(0);
+  let fromEnd: v128 = i32x4.splat(0);
+  const fromExpiry = v128.and(i32x4.splat(read), i32x4(0, 0, -1, 0));
   for (; row < rows; row++) {
     const at = table + (row as usize) * ROW;
     const flags = load<i32>(at, FLAGS);
     if ((flags & DROPPED) != 0) continue;
     if (load<i32>(at, KIND) != RECORD || (flags & (HAS_META | KEY_HELD)) != 0 || toRow >= toRows) break;
-    const keyStart = base + (load<u32>(at, KEY_START) as usize);
-    const keySize = base + (load<u32>(at, KEY_END) as usize) - keyStart;
-    const value = base + (load<u32>(at, START) as usize);
-    const end = base + (load<u32>(at, END) as usize);
     const apart = (flags & KEY_APART) != 0;
-    const first = apart ? value : keyStart;
-    const span = spanEnd - spanStart;
-    if (to + span + GAP + keySize + (end - first) > slotEnd) break;
-    if (apart || first < spanEnd || first > spanEnd + GAP) {
-      memory.copy(to, spanStart, span);
-      to += span;
+    const first = base + (load<u32>(apart ? at + START : at + KEY_START) as usize);
+    const end = base + (load<u32>(at, END) as usize);
+    let keyAt: usize = 0;
+    if (apart || first - spanEnd > GAP) {
+      memory.copy(to, spanStart, spanEnd - spanStart);
+      to += spanEnd - spanStart;
+      spanStart = spanEnd = first;
       if (apart) {
-        memory.copy(to, keyStart, keySize);
-        to += keySize;
+        const size = load<u32>(at, KEY_END) - load<u32>(at, KEY_START);
+        if (to + size + (end - first) > slotEnd) break;
+        memory.copy(to, base + load<u32>(at, KEY_START), size);
+        keyAt = to - slot;
+        to += size;
       }
-      spanStart = first;
+      const by = i32x4.splat((to - slot - (first - base)) as i32);
+      fromFreq = v128.and(by, i32x4(0, -1, -1, -1));
+      fromEnd = v128.and(by, i32x4(-1, -1, 0, 0));
     }
+    if (to + (end - spanStart) > slotEnd) break;
     spanEnd = end;
     const into = toTable + (toRow as usize) * ROW;
-    copyRow(into, at);
-    const valueAt = to + (value - spanStart) - slot;
-    const keyAt = apart ? to - slot - keySize : to + (keyStart - spanStart) - slot;
-    store<i32>(into, flags & ~KEY_APART, FLAGS);
-    store<u32>(into, keyAt, KEY_START);
-    store<u32>(into, keyAt + keySize, KEY_END);
-    store<u32>(into, valueAt, START);
-    store<u32>(into, valueAt, BODY_START);
-    store<u32>(into, valueAt + (end - value), END);
-    store<u32>(into, read + load<u32>(at, KEYS_READ), KEYS_READ);
+    v128.store(into, v128.load(at));
+    v128.store(into, v128.load(at, EXPIRE), EXPIRE);
+    v128.store(into, i32x4.add(v128.load(at, FREQ), fromFreq), FREQ);
+    v128.store(into, i32x4.add(v128.load(at, END), fromEnd), END);
+    v128.store(into, v128.load(at, GROWN), GROWN);
+    v128.store(into, i32x4.add(v128.load(at, LEAST_EXPIRY), fromExpiry), LEAST_EXPIRY);
     store<u32>(into, expired, KEYS_EXPIRED);
+    if (apart) {
+      store<i32>(into, flags & ~KEY_APART, FLAGS);
+      store<u32>(into, keyAt, KEY_START);
+      store<u32>(into, to - slot, KEY_END);
+    }
     if ((flags & HAS_EXPIRE) != 0 && (load<i64>(at, EXPIRE) as f64) <= now) expired++;
     toRow++;
   }
@@ -76,9 +84,4 @@ export function ownRows(
   rowAfter = toRow;
   expiredAfter = expired;
   return row;
-}
-
-@inline
-function copyRow(to: usize, from: usize): void {
-  for (let k: usize = 0; k < ROW; k += 16) v128.store(to + k, v128.load(from + k));
 }
