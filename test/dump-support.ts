@@ -3,12 +3,11 @@ import { TS_CODEC } from '../src/kernels/codec.js';
 import { Kernels } from '../src/kernels/kernels.js';
 import { editsOf } from '../src/pipeline/passes.js';
 import { Batch } from '../src/rdb/batch.js';
-import { Framer } from '../src/rdb/framer.js';
 import type { ByteSink } from '../src/io/byte-sink.js';
 import type { DumpSink, DumpSinkOptions, KeyProblem } from '../src/dump/dump-sink.js';
 import type { Target } from '../src/values/targets.js';
 import { Output } from '../src/io/output.js';
-import { cut, feed } from './support.js';
+import { cut, feed, readingOf } from './support.js';
 
 const folder = new URL('../fixtures/servers/', import.meta.url);
 export const SERVERS = readdirSync(folder).filter((file) => file.endsWith('.rdb')).map((file) => file.slice(0, -4));
@@ -73,7 +72,9 @@ export async function dumped(
   const problems: KeyProblem[] = [];
   const sink = make(new Output(to, { codec: kernels }), { codec: kernels, onProblem: (problem) => void problems.push(problem) }, to);
   for (const [i, rdb] of rdbs.entries()) {
-    const framer = new Framer({ limit, codec: kernels, buffer: kernels?.allocate(1 << 22), meta: true });
+    const batch = new Batch(kernels ?? TS_CODEC);
+    const reading = readingOf(cut(rdb, [chunks ?? rdb.length]), batch, { limit, codec: kernels, buffer: kernels?.allocate(1 << 22), meta: true });
+    const { framer } = reading;
     sink.fileBegin({
       name: `file-${i}`,
       get version() {
@@ -86,8 +87,7 @@ export async function dumped(
         return framer.typesUpTo;
       },
     });
-    await feed(framer, sink, cut(rdb, [chunks ?? rdb.length]), new Batch(kernels ?? TS_CODEC), editsOf(sink['options']));
-    framer.finish();
+    await feed(reading, sink, batch, editsOf(sink['options']));
   }
   await sink.end();
   return { bytes: to.bytes, text: Buffer.from(to.bytes).toString(), problems, sink };

@@ -2,7 +2,6 @@ import { describe, expect, test } from 'vitest';
 import { Kernels } from '../src/kernels/kernels.js';
 import { TS_CODEC } from '../src/kernels/codec.js';
 import { Batch } from '../src/rdb/batch.js';
-import { Framer } from '../src/rdb/framer.js';
 import { parsePayload } from '../src/rdb/payload.js';
 import { Output } from '../src/io/output.js';
 import { RespSink, type RespSinkOptions } from '../src/dump/resp-sink.js';
@@ -11,7 +10,7 @@ import { differences } from './compare.js';
 import { dumped, type Feeding, loadable, MemorySink, serverFile, SERVERS } from './dump-support.js';
 import { missingServer, TestServer } from './redis-server.js';
 import { serverTruth } from './server-truth.js';
-import { bytes, decodeBytes, f64, feed, le, len, rdb, str } from './support.js';
+import { bytes, decodeBytes, f64, feed, le, len, rdb, readingOf, str } from './support.js';
 
 const MAX = 512 << 20;
 const resp = (rdbs: Uint8Array[], more: Partial<RespSinkOptions> = {}, feeding: Feeding = {}) =>
@@ -57,9 +56,10 @@ class CountingSink extends RespSink {
 async function respOf(file: Uint8Array, codec: Kernels | undefined): Promise<{ bytes: Uint8Array; inRuns: number }> {
   const memory = new MemorySink();
   const sink = new CountingSink(new Output(memory, { codec }), { codec, maxPayload: MAX, now: 0 });
-  const framer = new Framer({ codec, buffer: codec?.allocate(4 << 20) });
-  sink.fileBegin({ name: 'file', version: 12, vendor: 'redis', typesUpTo: 12, get running() { return framer.running; } });
-  await feed(framer, sink, [file], new Batch(codec ?? TS_CODEC, 100));
+  const batch = new Batch(codec ?? TS_CODEC, 100);
+  const reading = readingOf([file.slice()], batch, { codec, buffer: codec?.allocate(4 << 20) });
+  sink.fileBegin({ name: 'file', version: 12, vendor: 'redis', typesUpTo: 12, get running() { return reading.framer.running; } });
+  await feed(reading, sink, batch);
   await sink.end();
   return { bytes: memory.bytes, inRuns: sink.inRuns };
 }

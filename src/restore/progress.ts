@@ -69,11 +69,6 @@ export class Stretch implements Delivery {
     this.pending += units;
   }
 
-  /** A key that was expected does not come. */
-  forget(): void {
-    this.settle(1);
-  }
-
   close(end: number): void {
     this.end = end;
     this.open = false;
