@@ -74,6 +74,15 @@ export class LargeValue {
     Object.assign(head, { headBytes: headBytes.slice(headStart, headEnd), headStart: 0, typeAt: typeAt - headStart, headEnd: headEnd - headStart });
   }
 
+  /** Whether the size of the value is within bounds: it is held until that is known. */
+  async fits(minSize: number, maxSize: number): Promise<boolean> {
+    if (minSize === 0 && maxSize === Infinity) return true;
+    this.hold();
+    await this.pull(maxSize === Infinity ? minSize - 1 : maxSize);
+    this.letGo();
+    return this.size >= minSize && this.size <= maxSize;
+  }
+
   /** What was put aside is given out once more, and nothing else is put aside. */
   letGo(): void {
     this.holds = false;

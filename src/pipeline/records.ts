@@ -268,7 +268,7 @@ export class Records {
     this.large = value;
     counts.read++;
     this.midKey = true;
-    const isWanted = filter.head(head) && (await this.fits(value));
+    const isWanted = filter.head(head) && (await value.fits(filter.minSize, filter.maxSize));
     batch.clear(head.bytes, head.templates);
     batch.add(RECORD, head);
     if (isWanted) for (const pass of passes) pass(batch);
@@ -297,16 +297,6 @@ export class Records {
     this.sink.batch(batch);
     if (batch.table.has(0, FILTERED)) this.counts.filtered++;
     this.midKey = this.written = false;
-  }
-
-  /** Whether filters let a value of its size pass: it is held until that is known. */
-  private async fits(value: LargeValue): Promise<boolean> {
-    const { maxSize, minSize } = this.options.filter;
-    if (minSize === 0 && maxSize === Infinity) return true;
-    value.hold();
-    await value.pull(maxSize === Infinity ? minSize - 1 : maxSize);
-    value.letGo();
-    return value.size >= minSize && value.size <= maxSize;
   }
 }
 
