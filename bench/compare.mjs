@@ -5,6 +5,7 @@
 // Both have to be built. Prints a line for each difference, and ends with 1 where there is one.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
+import { existsSync, readdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 
 const [other, ...given] = process.argv.slice(2);

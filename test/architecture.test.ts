@@ -18,7 +18,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   encode: ['bytes', 'encodings', 'rdb', 'values', 'io', 'dump'],
   restore: ['bytes', 'kernels', 'encodings', 'rdb', 'values', 'io', 'redis', 'pipeline', 'json', 'dump'],
   commands: ['bytes', 'kernels', 'encodings', 'rdb', 'values', 'io', 'redis', 'pipeline', 'json', 'dump', 'workers', 'encode', 'restore'],
-  library: ['bytes', 'encodings', 'rdb', 'values', 'io', 'encode'],
+  library: ['bytes', 'kernels', 'encodings', 'rdb', 'values', 'io', 'pipeline', 'encode'],
   cli: ['pipeline', 'commands'],
   '.': ['bytes', 'rdb', 'values', 'library'],
 };

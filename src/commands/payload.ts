@@ -4,10 +4,10 @@ import { TS_CODEC } from '../kernels/codec.js';
 import { formatText } from '../bytes/text.js';
 import { Kernels } from '../kernels/kernels.js';
 import { EMPTY } from '../encodings/element.js';
-import { type Frame, NEED } from '../rdb/frame.js';
-import { Framer } from '../rdb/framer.js';
+import type { Frame } from '../rdb/frame.js';
 import { LEAST_PAYLOAD, parsePayload, type Payload, PAYLOAD_FOOTER, storedCrc } from '../rdb/payload.js';
 import { payloadFrame } from '../rdb/payload-frame.js';
+import { ValueFramer } from '../rdb/value-framer.js';
 import type { ByteSink } from '../io/byte-sink.js';
 import { JsonLines } from '../json/json-lines.js';
 import { Output } from '../io/output.js';
@@ -210,18 +210,16 @@ export class PayloadReader {
   /** Decodes the value of a frame; `deeply`: also checks what decoding skips. Returns the position after it. */
   private async value(frame: Frame, deeply = false): Promise<number> {
     const { lines, streams } = this;
-    const framer = Framer.ofValue(frame, {});
-    framer.push(frame.bytes.subarray(frame.start, frame.end));
+    const framer = new ValueFramer(frame);
     try {
-      for (;;) {
-        const kind = framer.next();
-        if (kind === NEED) throw new RdbError('TRUNCATED', { offset: frame.end, expected: 'the rest of the value', got: 'the footer' });
-        lines.frame(kind, framer.frame);
-        const fault = deeply && frame.type.form === 'stream' ? streams.fault(kind, framer.frame) : undefined;
+      for (const { frame: part, kind } of framer.parts(frame.bytes.subarray(frame.start, frame.end))) {
+        lines.frame(kind, part);
+        const fault = deeply && frame.type.form === 'stream' ? streams.fault(kind, part) : undefined;
         if (fault !== undefined) throw fault;
         await lines.settle();
-        if (framer.frame.last) return framer.offset;
+        if (part.last) return framer.offset;
       }
+      throw new RdbError('TRUNCATED', { offset: frame.end, expected: 'the rest of the value', got: 'the footer' });
     } catch (error) {
       this.torn = !lines.rollback();
       if (!(error instanceof RdbError)) throw error;

@@ -1,19 +1,19 @@
 import { type Codec, TS_CODEC } from '../kernels/codec.js';
 import { formatText } from '../bytes/text.js';
 import { EMPTY } from '../encodings/element.js';
-import { DB, DROPPED, FLAGS, HAS_CLOCK, HEAD_EDITED, KIND, ROW_WORDS, SOURCE_DB, START, TYPE } from '../kernels/layout.js';
+import { DB, DROPPED, FLAGS, HAS_CLOCK, HEAD_EDITED, KIND, RECORD, ROW_WORDS, SOURCE_DB, START, TYPE } from '../kernels/layout.js';
 import type { Batch } from '../rdb/batch.js';
-import { Frame, RECORD } from '../rdb/frame.js';
+import { Frame, ITEMS_PART } from '../rdb/frame.js';
 import { isKeyClock } from '../rdb/opcodes.js';
 import { KeySet } from '../values/key-set.js';
 import { type PartsPlan, PartsTranscoder } from '../values/parts-transcoder.js';
 import { isFileOnly, LATEST_REDIS, type Target } from '../values/targets.js';
 import { type Refused, type Transcoded, Transcoder } from '../values/transcode.js';
-import { HELD_KIND, HeldParts } from './held-parts.js';
 import { type Library, type LibraryOutcome, noteLibrary } from '../pipeline/libraries.js';
 import { auxName, frameLibraryName, MEMBER_EXPIRES } from '../values/rdb-meta.js';
 import type { FileEnd, LastSink, SourceFile } from '../pipeline/sink.js';
-import type { Spill } from '../io/spill.js';
+import type { Part } from '../rdb/value-framer.js';
+import { LargeValue } from '../io/large-value.js';
 
 /** A key, or something else of a file, that is not in the output as it should be, and why. */
 export interface KeyProblem {
@@ -52,8 +52,6 @@ export interface DumpSinkOptions {
   readonly target?: Target | undefined;
   /** What the target has no place for is left out of keys that are written, instead of the keys. */
   readonly allowLoss?: boolean | undefined;
-  /** Where the source cuts values into parts: see Framer. */
-  readonly limit?: number | undefined;
   /** Keys of all sources seen so far, where several or their databases may have the same. */
   readonly seen?: KeySet | undefined;
   /** Whether a key that comes again is a problem. */
@@ -76,14 +74,21 @@ function madeFrame(frame: Frame, { bytes, end, metaBytes, start, type }: Transco
   return Object.assign(new Frame(), frame, { type, redisType: type.redisType, metaBytes, headBytes: record, headStart: 0, typeAt: 0, headEnd: head, bytes: record, start: head, end: record.length });
 }
 
+/** The head of a value in parts in another encoding, with a type byte and a key in memory of their own. */
+function madeHead(head: Frame, { metaBytes, type }: PartsPlan): Frame {
+  const headBytes = head.headBytes.slice(head.typeAt, head.headEnd);
+  headBytes[0] = type.id;
+  return Object.assign(new Frame(), head, { type, redisType: type.redisType, metaBytes, headBytes, headStart: 0, typeAt: 0, headEnd: headBytes.length });
+}
+
 /** Puts values into an encoding that a target reads: whole ones, and those in parts. */
 interface Translation {
   readonly whole: Transcoder;
-  readonly parts: HeldParts;
+  readonly parts: PartsTranscoder;
 }
 
-function translationFor(target: Target, allowLoss: boolean, limit: number | undefined): Translation {
-  return { whole: new Transcoder(target, { allowLoss }), parts: new HeldParts(new PartsTranscoder(target, { allowLoss }), limit) };
+function translationFor(target: Target, allowLoss: boolean): Translation {
+  return { whole: new Transcoder(target, { allowLoss }), parts: new PartsTranscoder(target, { allowLoss }) };
 }
 
 /** Whether the key of the last record before a row was dropped; `before` where there is none in the batch. */
@@ -96,17 +101,39 @@ const AUX = 250;
 /** AUX, MODULE_AUX, FUNCTION_PRE_GA, FUNCTION2: opcodes that mean something where only keys are written. */
 const KEYLESS: ReadonlySet<number> = new Set([AUX, 247, 246, 245]);
 
+const refusalOf = ({ avoidable, reason }: Refused): string => `${reason}${avoidable ? '; --allow-loss writes the key without it' : ''}`;
+
+/** Holds the value, and walks it until it is known what becomes of it. */
+async function measure(transcoder: PartsTranscoder, value: LargeValue): Promise<PartsPlan | Refused> {
+  value.hold();
+  for await (const { frame, kind } of value.parts()) {
+    const plan = transcoder.measure(kind, frame);
+    if (plan !== undefined) return plan;
+  }
+  throw new TypeError('the last part of a value has decided nothing');
+}
+
+/** The parts of a held value as they are written: bare bytes. */
+async function* rewritten(transcoder: PartsTranscoder, value: LargeValue): AsyncGenerator<Part, void, void> {
+  const part = Object.assign(new Frame(), { last: false });
+  for await (const { frame, kind } of value.parts()) {
+    const bytes = transcoder.write(kind, frame);
+    if (bytes.length > 0) yield { kind: ITEMS_PART, frame: Object.assign(part, { bytes, start: 0, end: bytes.length }) };
+  }
+}
+
 /** What all dumps have in common: databases by other numbers, expiries left out, keys that come twice. */
 export abstract class DumpSink implements LastSink {
-  dropped = false;
+  /** The last key is not in the output. */
+  protected dropped = false;
   readonly counts: DumpCounts = { refused: 0, others: 0, rewritten: 0, adapted: 0, lost: 0, duplicates: 0 };
   /** What became of function libraries. */
   readonly libraries: Library[];
   protected readonly codec: Codec;
-  /** The database that the key at hand has in its source. */
+  /** The database that the current key has in its source. */
   protected sourceDb = 0;
   /** The modifiers of the current key are not those that stand in its source. */
-  protected stripped = false;
+  protected edited = false;
   private readonly rowFrame = new Frame();
   /** For the key of a row. */
   protected readonly key = { keyBytes: EMPTY, keyStart: 0, keyEnd: 0 };
@@ -115,17 +142,13 @@ export abstract class DumpSink implements LastSink {
   private readonly translation: Translation | undefined;
   /** For values that cannot leave their file as they are, where there is no target. */
   private inlining: Translation | undefined;
-  /** The one that has the value in parts at hand. */
-  private heldParts: HeldParts | undefined;
   private ownSeen: KeySet | undefined;
-  /** The parts of the value at hand stay as they are. */
-  private copying = false;
 
   constructor(protected readonly options: DumpSinkOptions) {
     const { allowLoss = false, target } = options;
     this.codec = options.codec ?? TS_CODEC;
     this.libraries = options.libraries ?? [];
-    if (target !== undefined) this.translation = translationFor(target, allowLoss, options.limit);
+    if (target !== undefined) this.translation = translationFor(target, allowLoss);
   }
 
   /** KeyDB's clock of the key that comes next, an AUX field; where it is kept, it goes before the key. */
@@ -140,14 +163,12 @@ export abstract class DumpSink implements LastSink {
   /** Whether values come where nothing of their file goes with them, or that of another, too. */
   protected readonly leavesFile: boolean = true;
 
-  /** Takes a frame of a key that is to be written, changed as the options say. */
-  protected abstract take(kind: number, frame: Frame): void;
+  /** Takes a key that is to be written with its value, changed as the options say. */
+  protected abstract take(frame: Frame): void;
+  /** The same where the value comes in parts. */
+  protected abstract takeLarge(value: LargeValue): Promise<void>;
 
-  /** What is to be done after a part of a value was taken. */
-  protected abstract settleTaken(): Promise<void>;
-  /** Takes back the key at hand, as `rollback` says. */
-  protected abstract takeBack(): boolean;
-
+  abstract rollback(): boolean;
   abstract meta(frame: Frame): void;
   abstract fileEnd(file: FileEnd): void;
   abstract readonly full: boolean;
@@ -161,14 +182,15 @@ export abstract class DumpSink implements LastSink {
 
   batch(batch: Batch): void {
     const { to } = batch;
-    if (batch.rows !== batch.keysRead) this.passOpcodes(batch);
+    const hasOpcodes = batch.rows !== batch.keysRead || this.clockNext;
+    if (hasOpcodes) this.passOpcodes(batch);
     for (let from = batch.from; ; from = batch.to + 1) {
       batch.to = this.firstRepeated(batch, from, to);
       this.rows(batch, from);
       if (batch.to === to) break;
       this.dropRepeated(batch, batch.to);
     }
-    if (batch.rows !== batch.keysRead && !this.keepsKeyAux) this.countClocks(batch);
+    if (hasOpcodes && !this.keepsKeyAux) this.countClocks(batch);
   }
 
   /** Drops rows of opcodes that mean nothing here, so that they are not in the way of kernels. */
@@ -247,7 +269,7 @@ export abstract class DumpSink implements LastSink {
       return;
     }
     this.sourceDb = table.word(row, SOURCE_DB);
-    this.stripped = table.has(row, HEAD_EDITED);
+    this.edited = table.has(row, HEAD_EDITED);
     this.wholeRecord(rowFrame);
     if (this.dropped) batch.mark(row, DROPPED);
   }
@@ -255,26 +277,18 @@ export abstract class DumpSink implements LastSink {
   /** A whole value that no pass dropped. */
   protected wholeRecord(frame: Frame): void {
     this.dropped = false;
-    this.edited(RECORD, frame);
+    this.translate(frame);
+    this.clock = undefined;
   }
 
-  frame(kind: number, frame: Frame): void {
-    const { dbMap, stripTtl } = this.options;
-    const { db, hasExpire } = frame;
-    this.sourceDb = db;
-    if (dbMap !== undefined) frame.db = dbMap.get(db) ?? db;
-    if (stripTtl === true) frame.hasExpire = false;
-    this.stripped = hasExpire && stripTtl === true;
-    if (frame.first) this.dropped = !this.isNew(frame);
-    this.edited(kind, frame);
-    frame.db = db;
-    frame.hasExpire = hasExpire;
-  }
-
-  /** Takes a record, or a part, as the options make it. */
-  protected edited(kind: number, frame: Frame): void {
-    if (!this.dropped) this.translate(kind, frame);
-    if (this.clockNext && frame.first && !this.dropped) this.counts.adapted++;
+  /** A value in parts, whose head no pass dropped. */
+  async large(value: LargeValue): Promise<void> {
+    this.sourceDb = value.sourceDb;
+    this.edited = value.edited;
+    this.dropped = !this.isNew(value.head);
+    if (!this.dropped) await this.translateLarge(value);
+    value.dropped = this.dropped;
+    if (this.clockNext && !this.dropped) this.counts.adapted++;
     this.clockNext = false;
     this.clock = undefined;
   }
@@ -307,69 +321,59 @@ export abstract class DumpSink implements LastSink {
     return this.options.target?.rdbVersion ?? this.file.version;
   }
 
-  /** Hands a frame on, in the encoding that the target reads. Values come in parts where they are too large to be held as a whole. */
-  private translate(kind: number, frame: Frame): void {
-    const translation = this.translation ?? (isFileOnly(frame.type) && this.leavesFile ? (this.inlining ??= translationFor(LATEST_REDIS, false, this.options.limit)) : undefined);
+  /** What puts a value into another encoding, where it may need one. */
+  private translationOf({ type }: Frame): Translation | undefined {
+    return this.translation ?? (isFileOnly(type) && this.leavesFile ? (this.inlining ??= translationFor(LATEST_REDIS, false)) : undefined);
+  }
+
+  /** Hands a value on, in the encoding that the target reads. */
+  private translate(frame: Frame): void {
+    const translation = this.translationOf(frame);
     if (translation === undefined) {
-      this.take(kind, frame);
-      return;
-    }
-    if (kind !== RECORD) {
-      this.heldParts = translation.parts;
-      this.translatePart(translation.parts, kind, frame);
+      this.take(frame);
       return;
     }
     const made = translation.whole.record(frame);
-    if (!this.isTold(frame, made)) this.take(RECORD, made.bytes === frame.bytes && made.metaBytes === frame.metaBytes ? frame : madeFrame(frame, made));
+    this.noteOutcome(frame, made);
+    if (made.outcome === 'refused') this.refuse(frame, refusalOf(made));
+    else this.take(made.bytes === frame.bytes && made.metaBytes === frame.metaBytes ? frame : madeFrame(frame, made));
   }
 
-  private translatePart(held: HeldParts, kind: number, frame: Frame): void {
-    if (frame.first) this.copying = false;
-    if (!this.copying) {
-      const plan = held.take(kind, frame);
-      if (plan === undefined) return;
-      const refused = this.isTold(frame, plan);
-      if (refused) held.close();
-      if (refused || held.ready) return;
-      this.copying = true;
-      if (frame.metaBytes !== plan.metaBytes) Object.assign(frame, { metaBytes: plan.metaBytes, headStart: frame.typeAt });
+  /** The same in two walks, where it is not clear at once that it stays as it is: one to measure it, and one to write it. */
+  private async translateLarge(value: LargeValue): Promise<void> {
+    const { head } = value;
+    const transcoder = this.translationOf(head)?.parts;
+    if (transcoder === undefined) {
+      await this.takeLarge(value);
+      return;
     }
-    this.take(kind, frame);
+    const plan = transcoder.begin(head) ?? (await measure(transcoder, value));
+    this.noteOutcome(head, plan);
+    if (plan.outcome === 'refused') {
+      await this.refuseLarge(value, refusalOf(plan));
+      return;
+    }
+    if (plan.verbatim) {
+      if (head.metaBytes !== plan.metaBytes) Object.assign(head, { metaBytes: plan.metaBytes, headStart: head.typeAt });
+      await this.takeLarge(value);
+      return;
+    }
+    const parts = rewritten(transcoder, value);
+    const made = new LargeValue(madeHead(head, plan), { framed: false, next: async () => (await parts.next()).value ?? undefined }, value.limit);
+    made.sourceDb = value.sourceDb;
+    try {
+      await this.takeLarge(made);
+    } finally {
+      made.close();
+      value.dropped = made.dropped;
+    }
   }
 
-  /** The parts so far of the value at hand, which is refused with one that is not its first. Whoever takes them closes them. */
-  protected takeParts(): Spill | undefined {
-    return this.heldParts?.handOver();
-  }
-
-  /** Counts what became of a key; one that is refused is told. Returns whether it is. */
-  private isTold(frame: Frame, made: Transcoded | PartsPlan | Refused): made is Refused {
-    if (made.outcome === 'rewritten' && made.type !== frame.type) this.counts.rewritten++;
+  /** Counts what becomes of a key. */
+  private noteOutcome({ type }: Frame, made: Transcoded | PartsPlan | Refused): void {
+    if (made.outcome === 'rewritten' && made.type !== type) this.counts.rewritten++;
     if (made.outcome === 'adapted') this.counts.adapted++;
     if (made.outcome === 'lossy') this.counts.lost++;
-    if (made.outcome !== 'refused') return false;
-    this.refuse(frame, `${made.reason}${made.avoidable ? '; --allow-loss writes the key without it' : ''}`);
-    return true;
-  }
-
-  async settle(): Promise<void> {
-    if (this.heldParts?.ready === true) {
-      for (const part of this.heldParts.parts()) {
-        this.take(HELD_KIND, part);
-        await this.settleTaken();
-      }
-    }
-    await this.settleTaken();
-  }
-
-  rollback(): boolean {
-    this.heldParts?.close();
-    return this.takeBack();
-  }
-
-  passOver(): void {
-    this.dropped = true;
-    this.clock = undefined;
   }
 
   /** Takes an AUX frame that belongs to a key (KeyDB). Returns false for all others. */
@@ -432,20 +436,21 @@ export abstract class DumpSink implements LastSink {
     this.options.onProblem?.({ file: this.file.name, reason, ...(isMemberExpiry ? { isMemberExpiry } : {}) });
   }
 
-  /** The key at hand is not written. */
+  /** A key is not written. */
   protected refuse(frame: Frame, reason: string): void {
     this.dropped = true;
     this.counts.refused++;
     this.options.onProblem?.({ file: this.file.name, db: this.sourceDb, key: formatText(frame.keyBytes, frame.keyStart, frame.keyEnd), reason });
   }
 
-  expect(): void {
-    // the size of the input makes no difference
+  /** The same of a value in parts. */
+  protected refuseLarge(value: LargeValue, reason: string): Promise<void> {
+    this.refuse(value.head, reason);
+    return Promise.resolve();
   }
 
-  /** Frames are not needed any more when `frame` returns. */
-  release(): void {
-    // nothing is read later than it is taken
+  expect(): void {
+    // the size of the input makes no difference
   }
 
   finish(): Promise<void> {

@@ -1,8 +1,9 @@
 import type { Crc64 } from '../bytes/crc64.js';
 import { writeBase64 } from '../bytes/json.js';
-import { type Frame, RECORD } from '../rdb/frame.js';
+import type { Frame } from '../rdb/frame.js';
 import { PAYLOAD_FOOTER, payloadHead, writeCrc, writePayloadVersion } from '../rdb/payload.js';
 import { Base64Stream } from '../json/base64-stream.js';
+import type { LargeValue } from '../io/large-value.js';
 import type { DumpSinkOptions } from './dump-sink.js';
 import { headSize, writeHead } from '../json/head.js';
 import { ascii, JsonWriter } from '../json/writer.js';
@@ -33,20 +34,18 @@ export class PayloadLines extends SingleOutputSink {
     this.payload = this.codec.allocate(RECORD_SIZE);
   }
 
-  protected take(kind: number, frame: Frame): void {
-    if (frame.first) this.begin(frame);
-    if (kind === RECORD) {
-      this.record(frame);
-      return;
+  protected async takeLarge(value: LargeValue): Promise<void> {
+    const { crc, output } = this;
+    this.begin(value.head);
+    crc.hi = crc.lo = 0;
+    const size = this.head(value.head, 0);
+    this.add(this.payload, 0, size);
+    for await (const piece of value.pieces()) {
+      this.add(piece, 0, piece.length);
+      await output.flushIfFull();
     }
-    const { bytes, end, start } = frame;
-    if (frame.first) {
-      const { payload } = this;
-      this.crc.hi = this.crc.lo = 0;
-      this.add(payload, 0, this.head(frame, 0));
-    }
-    this.add(bytes, start, end);
-    if (frame.last) this.footer();
+    this.footer();
+    await output.flushIfFull();
   }
 
   private begin(frame: Frame): void {
@@ -66,7 +65,8 @@ export class PayloadLines extends SingleOutputSink {
     return head.length;
   }
 
-  private record(frame: Frame): void {
+  protected take(frame: Frame): void {
+    this.begin(frame);
     const { bytes, end, start } = frame;
     const { crc, json, output } = this;
     const head = this.head(frame, end - start);
@@ -96,10 +96,6 @@ export class PayloadLines extends SingleOutputSink {
     output.room(CLOSE.length);
     json.bytes(CLOSE);
     this.unmark();
-  }
-
-  protected async settleTaken(): Promise<void> {
-    await this.output.flushIfFull();
   }
 
   /** Only keys have payloads. */

@@ -1,13 +1,14 @@
 import { keySlot, SLOTS } from '../bytes/crc16.js';
 import { EMPTY } from '../encodings/element.js';
-import { DB, DROPPED, END, FLAGS, FREQ, GROWN, HAS_EXPIRE, HAS_META, HEAD_EDITED, HEAD_START, IDLE, KIND, ROW_WORDS, START, TYPE, TYPE_AT } from '../kernels/layout.js';
+import { DB, DROPPED, END, FLAGS, FREQ, GROWN, HAS_EXPIRE, HAS_META, HEAD_EDITED, HEAD_START, IDLE, KIND, RECORD, ROW_WORDS, START, TYPE, TYPE_AT } from '../kernels/layout.js';
 import type { Batch } from '../rdb/batch.js';
-import { type Frame, RECORD } from '../rdb/frame.js';
+import type { Frame } from '../rdb/frame.js';
 import { type Length, readLength } from '../rdb/length.js';
 import { VALKEY_VERSION } from '../rdb/payload.js';
 import { TABLES, type TypeRow } from '../rdb/types.js';
 import { AUX_SINCE, fitsModifiers, IDLE_SINCE, modifiersOf } from '../rdb/write.js';
 import { isFileOnly } from '../values/targets.js';
+import type { LargeValue } from '../io/large-value.js';
 import { DumpSink, type DumpSinkOptions } from './dump-sink.js';
 import { PlainTypes } from './plain-types.js';
 import type { RdbFile, RdbFormat } from './rdb-file.js';
@@ -80,10 +81,6 @@ export class RdbSink extends DumpSink {
   private runEnd = 0;
   private runFile: RdbFile;
 
-  /** Where the value in parts goes, and where its record begins in that output. */
-  private partFile: RdbFile | undefined;
-  private partAt = 0;
-  private partFlushed = 0;
   /** A file ends with the beginning of a key that could not be taken back: nothing can follow. */
   stopped = false;
 
@@ -129,22 +126,22 @@ export class RdbSink extends DumpSink {
     return files[rangeOf(keySlot(keyBytes, keyStart, keyEnd), files.length)];
   }
 
-  protected take(kind: number, frame: Frame): void {
+  /** Why a key cannot be written as it is. */
+  private misfitOf(frame: Frame): string | undefined {
+    const { format, target } = this.options;
+    if (target !== undefined) return undefined;
+    return format === undefined ? misfit(frame, this.file, this.file.typesUpTo) : misfit(frame, format);
+  }
+
+  protected take(frame: Frame): void {
     if (!this.begun) this.begin();
-    if (frame.first && this.options.target === undefined) {
-      const { format } = this.options;
-      const reason = format === undefined ? misfit(frame, this.file, this.file.typesUpTo) : misfit(frame, format);
-      if (reason !== undefined) {
-        this.refuse(frame, reason);
-        return;
-      }
-    }
-    this.keysTaken = true;
-    if (frame.first) this.beginKey(frame);
-    if (kind !== RECORD) {
-      this.part(frame);
+    const reason = this.misfitOf(frame);
+    if (reason !== undefined) {
+      this.refuse(frame, reason);
       return;
     }
+    this.keysTaken = true;
+    this.beginKey(frame);
     const file = this.keyFile;
     if (this.fitsAsItIs(frame)) {
       if (file !== this.runFile || frame.headStart !== this.runEnd || frame.bytes !== this.runBytes || !file.selected(frame.db)) {
@@ -234,7 +231,7 @@ export class RdbSink extends DumpSink {
   /** Whether all that stands before the value in the source can be written as it stands there. */
   private fitsAsItIs(frame: Frame): boolean {
     if (frame.headStart === frame.typeAt) return !frame.hasExpire && frame.idle < 0 && frame.freq < 0 && frame.metaBytes === undefined;
-    return !this.stripped && fitsModifiers(frame, this.format.version);
+    return !this.edited && fitsModifiers(frame, this.format.version);
   }
 
   private head(file: RdbFile, frame: Frame): void {
@@ -246,21 +243,33 @@ export class RdbSink extends DumpSink {
     file.bytes(frame.headBytes, frame.typeAt, frame.headEnd);
   }
 
-  private part(frame: Frame): void {
-    if (frame.first) {
-      this.endRun();
-      const file = this.keyFile;
-      file.select(frame.db, this.counted.get(frame.db));
-      this.partFile = file;
-      this.partAt = file.output.length;
-      this.partFlushed = file.output.flushed;
-      this.head(file, frame);
+  protected async takeLarge(value: LargeValue): Promise<void> {
+    if (!this.begun) this.begin();
+    const { head } = value;
+    const reason = this.misfitOf(head);
+    if (reason !== undefined) {
+      await this.refuseLarge(value, reason);
+      return;
     }
-    const file = this.partFile as RdbFile;
-    file.bytes(frame.bytes, frame.start, frame.end);
-    if (!frame.last) return;
-    file.count(frame.hasExpire);
-    this.partFile = undefined;
+    this.keysTaken = true;
+    this.beginKey(head);
+    this.endRun();
+    const file = this.keyFile;
+    const { output } = file;
+    file.select(head.db, this.counted.get(head.db));
+    const { flushed, length: at } = output;
+    try {
+      this.head(file, head);
+      for await (const piece of value.pieces()) {
+        file.bytes(piece);
+        await this.flush();
+      }
+    } catch (error) {
+      if (output.flushed === flushed) output.length = at;
+      else this.stopped = true;
+      throw error;
+    }
+    file.count(head.hasExpire);
   }
 
   private endRun(): void {
@@ -355,15 +364,7 @@ export class RdbSink extends DumpSink {
     for (const file of this.files) file.bytes(frame.bytes, frame.start - 1, frame.end);
   }
 
-  protected async settleTaken(): Promise<void> {
-    for (const file of this.files) await file.flushIfFull();
-  }
-
   fileEnd(): void {
-    this.endRun();
-  }
-
-  override release(): void {
     this.endRun();
   }
 
@@ -386,17 +387,9 @@ export class RdbSink extends DumpSink {
     for (const file of this.files) await file.flushIfFull();
   }
 
-  protected takeBack(): boolean {
+  rollback(): boolean {
     this.endRun();
-    const file = this.partFile;
-    this.partFile = undefined;
-    if (file === undefined) return true;
-    if (file.output.flushed === this.partFlushed) {
-      file.output.length = this.partAt;
-      return true;
-    }
-    this.stopped = true;
-    return false;
+    return !this.stopped;
   }
 
   async end(): Promise<void> {

@@ -1,12 +1,12 @@
 import { NEVER, RESTORE_REPLACE } from '../kernels/codec.js';
-import { DROPPED, KIND } from '../kernels/layout.js';
+import { DROPPED, KIND, RECORD } from '../kernels/layout.js';
 import type { Batch } from '../rdb/batch.js';
-import { Frame, NEED, RECORD } from '../rdb/frame.js';
+import type { Frame } from '../rdb/frame.js';
 import { versionTable } from '../rdb/frame-table.js';
-import { Framer } from '../rdb/framer.js';
 import { PAYLOAD_FOOTER, payloadHead } from '../rdb/payload.js';
 import { hasAbsoluteTtl, hasFunctions, hasReplace, isFileOnly, releaseNumber, targetName } from '../values/targets.js';
 import type { DumpSinkOptions } from './dump-sink.js';
+import type { LargeValue } from '../io/large-value.js';
 import type { Output } from '../io/output.js';
 import { PlainTypes } from './plain-types.js';
 import { frameLibraryName, functionCode } from '../values/rdb-meta.js';
@@ -14,7 +14,6 @@ import { RespValues } from './resp-values.js';
 import { RespWriter, writeExpiry } from './resp-writer.js';
 import { RestoreWriter } from './restore-writer.js';
 import { SingleOutputSink } from './single-output-sink.js';
-import { Spill } from '../io/spill.js';
 
 export interface RespSinkOptions extends DumpSinkOptions {
   /** Payloads over this many bytes become plain commands. */
@@ -28,11 +27,8 @@ const NEWEST = 9999;
 /** Bytes of a payload beside its value: type byte and footer. */
 const AROUND_VALUE = 1 + PAYLOAD_FOOTER;
 
-/** Parts of values are read again in such pieces. */
-const LIMIT = 1 << 20;
-
 /**
- * Keys as commands for a server, as `redis-cli --pipe` takes them: SELECT, RESTORE, FUNCTION LOAD. A value in parts is put aside
+ * Keys as commands for a server, as `redis-cli --pipe` takes them: SELECT, RESTORE, FUNCTION LOAD. A value in parts is held
  * until its size is known, since the length of a payload stands before it.
  */
 export class RespSink extends SingleOutputSink {
@@ -43,10 +39,6 @@ export class RespSink extends SingleOutputSink {
   private readonly plain: PlainTypes;
   private readonly versions: Uint16Array;
   private db = 0;
-  /** The value in parts at hand: its bytes so far, and what reads them again. */
-  private readonly held = new Spill();
-  private again: Framer | undefined;
-  private complete = false;
   /** A command is not complete, so nothing can follow. */
   stopped = false;
 
@@ -61,21 +53,6 @@ export class RespSink extends SingleOutputSink {
     this.versions = versionTable(this.codec);
     this.server = options.target === undefined ? NEWEST : releaseNumber(options.target);
     this.values = new RespValues(this.resp, this.server);
-  }
-
-  protected take(kind: number, frame: Frame): void {
-    if (kind === RECORD) {
-      this.record(frame);
-      return;
-    }
-    if (frame.first) {
-      this.held.close();
-      this.complete = false;
-      this.again = Framer.ofValue(frame, { limit: LIMIT });
-    }
-    this.held.add(frame.bytes, frame.start, frame.end);
-    this.complete = frame.last;
-    if (frame.last && this.isTooLarge(payloadHead(frame).length + this.held.size) && !RespValues.can(frame)) this.refuseLarge(frame);
   }
 
   /** Records that stay as they are, written by a kernel. */
@@ -102,19 +79,13 @@ export class RespSink extends SingleOutputSink {
     return size + PAYLOAD_FOOTER > this.options.maxPayload;
   }
 
-  private refuseLarge(frame: Frame): void {
-    this.complete = false;
-    this.held.close();
-    this.refuse(frame, RespValues.refusal(frame));
-  }
-
-  private record(frame: Frame): void {
+  protected take(frame: Frame): void {
     const { bytes, end, start } = frame;
     const head = payloadHead(frame);
     const size = head.length + end - start;
     if (this.isTooLarge(size)) {
       if (!RespValues.can(frame)) {
-        this.refuseLarge(frame);
+        this.refuse(frame, RespValues.refusal(frame));
         return;
       }
       this.begin(frame);
@@ -153,39 +124,35 @@ export class RespSink extends SingleOutputSink {
     this.restores.begin(resp, frame, { head, size: size + PAYLOAD_FOOTER, replaces: true, now });
   }
 
-  /** Writes the value in parts, once it is there. */
-  protected async settleTaken(): Promise<void> {
-    const { again, held, output } = this;
-    if (!this.complete || again === undefined) return;
-    this.complete = false;
-    this.again = undefined;
-    const { frame } = again;
-    const head = payloadHead(frame);
-    const size = head.length + held.size;
-    this.begin(frame);
-    if (this.isTooLarge(size)) {
-      await this.commands(again);
-    } else {
-      this.restore(frame, head, size);
-      for (const piece of held.drain()) {
-        this.restores.add(piece, 0, piece.length);
+  protected async takeLarge(value: LargeValue): Promise<void> {
+    const { output, resp, restores, values } = this;
+    const { head } = value;
+    value.hold();
+    await value.pull();
+    const payload = payloadHead(head);
+    const size = payload.length + value.size;
+    const isTooLarge = this.isTooLarge(size);
+    if (isTooLarge && !RespValues.can(head)) {
+      await this.refuseLarge(value, RespValues.refusal(head));
+      return;
+    }
+    value.letGo();
+    this.begin(head);
+    if (isTooLarge) {
+      for await (const { frame, kind } of value.parts()) {
+        values.frame(kind, frame);
         await output.flushIfFull();
       }
-      this.restores.end(this.version);
+      writeExpiry(resp, head);
+    } else {
+      this.restore(head, payload, size);
+      for await (const piece of value.pieces()) {
+        restores.add(piece, 0, piece.length);
+        await output.flushIfFull();
+      }
+      restores.end(this.version);
     }
     this.unmark();
-  }
-
-  private async commands(again: Framer): Promise<void> {
-    const key = Object.assign(new Frame(), again.frame); // behind its value, a key has lost its expiry
-    for (const piece of this.held.drain()) {
-      again.push(new Uint8Array(piece));
-      for (let kind = again.next(); kind !== NEED; kind = again.next()) {
-        this.values.frame(kind, again.frame);
-        await this.output.flushIfFull();
-      }
-    }
-    writeExpiry(this.resp, key);
   }
 
   meta(frame: Frame): void {
@@ -219,8 +186,7 @@ export class RespSink extends SingleOutputSink {
   }
 
   protected forget(): void {
-    this.held.close();
-    this.complete = false;
+    // nothing is kept beside the output
   }
 
   protected leaveTorn(): void {

@@ -33,7 +33,7 @@ export abstract class SingleOutputSink extends DumpSink {
   /** A key of which a part was handed on already is left as it is. */
   protected abstract leaveTorn(): void;
 
-  protected takeBack(): boolean {
+  rollback(): boolean {
     this.forget();
     if (!this.inKey) return true;
     this.inKey = false;

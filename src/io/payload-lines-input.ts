@@ -2,11 +2,11 @@ import { ByteBuilder } from '../bytes/builder.js';
 import { isSpace } from '../bytes/byte-forms.js';
 import { RdbError } from '../bytes/errors.js';
 import { formatText } from '../bytes/text.js';
-import { type Frame, NEED } from '../rdb/frame.js';
-import { Framer } from '../rdb/framer.js';
+import type { Frame } from '../rdb/frame.js';
 import { LEAST_PAYLOAD, parsePayload, type Payload, PAYLOAD_FOOTER } from '../rdb/payload.js';
 import { payloadFrame } from '../rdb/payload-frame.js';
 import { TABLES, type Vendor } from '../rdb/types.js';
+import { ValueFramer } from '../rdb/value-framer.js';
 import { EOF, LENGTH_SIZE, modifiersOf, SELECTDB, writeLength } from '../rdb/write.js';
 import { linesOf } from './gather.js';
 import { nameFrame, parsePayloadLine, type PayloadLine } from './payload-line.js';
@@ -124,11 +124,10 @@ function checkedPayload(bytes: Uint8Array): Payload {
 /** The frame of the value, which ends where it has to. */
 function valueFrame(line: PayloadLine, payload: Payload): Frame {
   const frame = payloadFrame(line.bytes, payload);
-  const framer = Framer.ofValue(frame, {});
-  framer.push(frame.bytes.subarray(frame.start, frame.end));
-  do {
-    if (framer.next() === NEED) throw new RdbError('TRUNCATED', { expected: 'the rest of the value', got: 'the end of the payload' });
-  } while (!framer.frame.last);
+  const framer = new ValueFramer(frame);
+  let isWhole = false;
+  for (const part of framer.parts(frame.bytes.subarray(frame.start, frame.end))) isWhole = part.frame.last;
+  if (!isWhole) throw new RdbError('TRUNCATED', { expected: 'the rest of the value', got: 'the end of the payload' });
   const left = line.bytes.length - PAYLOAD_FOOTER - framer.offset;
   if (left > 0) throw new RdbError('BAD_PAYLOAD', { expected: 'nothing after the value', got: `${left} bytes` });
   nameFrame(frame, line);

@@ -16,6 +16,7 @@ import { headSize, VALUES, writeHead } from './head.js';
 import { endJson, jsonLine, metaJson, MODULE_PART_NAMES } from './meta.js';
 import { writeStreamTail } from './stream.js';
 import { ascii, JsonWriter } from './writer.js';
+import type { LargeValue } from '../io/large-value.js';
 import type { Output } from '../io/output.js';
 import type { FileEnd, RecordSink } from '../pipeline/sink.js';
 
@@ -39,7 +40,7 @@ export interface JsonLinesOptions {
 
 /**
  * Keys as JSON lines (docs/json-lines.md), from bytes to bytes: no string, number object or array is made for an element.
- * Large values come in parts; `settle` must be awaited after each of them.
+ * A thread gets the parts of large values one by one: `settle` must be awaited after each of them.
  */
 export class JsonLines extends PartsReader implements RecordSink {
   private readonly json: JsonWriter;
@@ -59,8 +60,6 @@ export class JsonLines extends PartsReader implements RecordSink {
   private expiryBefore = false;
   private expiryBehind = false;
 
-  /** Every key is written. */
-  readonly dropped = false;
   /** A line was begun and is not complete. */
   inLine = false;
   /** Where it begins in the output, and how much had been handed on before it. */
@@ -120,17 +119,19 @@ export class JsonLines extends PartsReader implements RecordSink {
     }
   }
 
+  async large(value: LargeValue): Promise<void> {
+    for await (const { frame, kind } of value.parts()) {
+      this.frame(kind, frame);
+      await this.settle();
+    }
+  }
+
   get full(): boolean {
     return this.output.full;
   }
 
   flush(): Promise<void> {
     return this.output.flush();
-  }
-
-  /** Nothing is read later than it is taken. */
-  release(): void {
-    // frames are not needed any more when `frame` returns
   }
 
   finish(): Promise<void> {

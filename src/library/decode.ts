@@ -1,4 +1,4 @@
-import { END, META, NEED, RECORD } from '../rdb/frame.js';
+import { type Frame, META, RECORD } from '../rdb/frame.js';
 import type { InputSource } from '../io/input.js';
 import { ValueBuilder } from '../values/value-builder.js';
 import { BufferTexts, StringTexts, type Texts } from '../values/value-texts.js';
@@ -60,8 +60,6 @@ export function decodeWith<T>(source: InputSource, options: FramesOptions, texts
 class Decoding<T> extends Iteration<KeyRecord<T> | MetaRecord<T>> {
   private readonly builder: ValueBuilder<T>;
   private readonly meta: boolean;
-  /** Bytes so far of the value in parts. */
-  private size = 0;
 
   constructor(
     source: InputSource,
@@ -69,41 +67,32 @@ class Decoding<T> extends Iteration<KeyRecord<T> | MetaRecord<T>> {
     private readonly texts: Texts<T>,
   ) {
     super(source, options);
-    this.builder = new ValueBuilder(texts);
+    this.builder = new ValueBuilder(texts, this.reader.codec);
     this.meta = options.meta === true;
   }
 
   protected take(): KeyRecord<T> | MetaRecord<T> | undefined {
     const { builder, reader } = this;
     const { frame } = reader;
-    for (;;) {
-      const kind = reader.step();
-      if (kind === RECORD) {
-        builder.frame(kind, frame);
-        return this.record();
-      }
-      if (kind === NEED || kind === END) return undefined;
-      if (kind === META) return metaRecord(frame, this.texts);
-      if (this.part(kind)) return this.record();
-    }
+    this.kind = reader.step();
+    if (this.kind === META) return metaRecord(frame, this.texts);
+    if (this.kind !== RECORD) return undefined;
+    builder.frame(RECORD, frame);
+    return this.record(frame);
   }
 
-  /** Takes a part of a large value. Whether it was the last one and the value passes. */
-  private part(kind: number): boolean {
-    const { builder, reader } = this;
-    const { frame, framer } = reader;
-    if (frame.first) this.size = 0;
-    this.size += frame.end - frame.start;
-    if (this.size > reader.filter.maxSize) {
-      framer.skip();
-      return false;
+  protected async large(): Promise<KeyRecord<T> | undefined> {
+    const value = await this.reader.large();
+    if (value === undefined) return undefined;
+    try {
+      for await (const { frame, kind } of value.parts()) this.builder.frame(kind, frame);
+    } finally {
+      value.close();
     }
-    builder.frame(kind, frame);
-    return frame.last && reader.fits(this.size);
+    return this.record(value.head);
   }
 
-  private record(): KeyRecord<T> {
-    const { frame } = this.reader;
+  private record(frame: Frame): KeyRecord<T> {
     const record: Partial<KeyRecord<T>> = {
       db: frame.db,
       key: this.texts.bytes(frame.keyBytes, frame.keyStart, frame.keyEnd),

@@ -1,34 +1,48 @@
 import { setImmediate } from 'node:timers/promises';
 import { RdbError } from '../bytes/errors.js';
-import { END, type Frame, META, NEED, RECORD } from '../rdb/frame.js';
-import { Framer } from '../rdb/framer.js';
 import { type Input, type InputSource, openInput } from '../io/input.js';
+import type { LargeValue } from '../io/large-value.js';
+import { Reading } from '../io/reading.js';
+import type { Codec } from '../kernels/codec.js';
+import { DROPPED } from '../kernels/layout.js';
+import { filterRows } from '../pipeline/passes.js';
+import { END, Frame, FULL, META, NEED, RECORD } from '../rdb/frame.js';
+import type { Framer } from '../rdb/framer.js';
+import { AOF_BASE_TEXT, aofTailText } from '../rdb/trailing.js';
 import type { Filter } from '../values/filters.js';
 import { filterOf } from './filter-options.js';
 import type { FramesOptions } from './options.js';
 import { isMemory } from './source.js';
-import { AOF_BASE_TEXT, aofTailText, Trailing } from '../rdb/trailing.js';
+import { giveBack, takeWorkspace, type Workspace } from './workspace.js';
+
+/** Below this many bytes, kernels are not worth their memory. */
+const SMALL = 1 << 18;
 
 /**
- * One input, framed and filtered: `step` finds the next frame in the buffered bytes, `fill` gets more.
+ * One input, framed and filtered: `step` finds the next record in the bytes that were read, `fill` gets more of them.
  *
  *     for (;;) {
  *       const kind = reader.step();
- *       if (kind !== NEED && kind !== END) use(kind, reader.frame);
- *       else if (!(await reader.fill())) break;
+ *       if (kind === END) break;
+ *       if (kind === NEED) await reader.fill();
+ *       else if (kind === RECORD || kind === META) use(kind, reader.frame);
+ *       else use(await reader.large());
  *     }
+ *     await reader.finish();
  */
 export class FrameReader {
-  readonly framer: Framer;
-  readonly frame: Frame;
-  /** Of a value in parts, its size is to be checked against this one by whoever takes the parts. */
-  readonly filter: Filter;
-
+  /** What `step` has found: borrowed until its next call. */
+  readonly frame = new Frame();
+  private readonly filter: Filter;
   private readonly input: Input;
-  private readonly chunks: AsyncGenerator<Uint8Array, void, void>;
+  private readonly reading: Reading;
   private readonly waits: boolean;
-  private readonly trailing = new Trailing();
-  private ended = false;
+  private workspace: Workspace | undefined;
+  private row = 0;
+  /** What comes after the rows of the batch. */
+  private after = FULL;
+  /** The last frame is that of a row. */
+  private inRow = false;
 
   constructor(
     source: InputSource,
@@ -36,72 +50,88 @@ export class FrameReader {
   ) {
     const { checksum, filter = {}, meta = false, onWarning, partSize, signal, strict } = options;
     this.filter = filterOf(filter);
-    this.framer = new Framer({
-      meta,
+    this.waits = !isMemory(source);
+    this.workspace = takeWorkspace(isMemory(source) && (source as ArrayBuffer).byteLength < SMALL);
+    const { batch, buffer, chunks, codec } = this.workspace;
+    this.input = openInput(source, { signal, allocate: chunks?.allocate });
+    this.reading = new Reading(this.input, batch, {
+      ...{ codec, buffer, meta, limit: partSize, roomBefore: chunks?.roomBefore },
       ...(checksum === undefined ? {} : { checksum }),
       ...(strict === undefined ? {} : { strict }),
-      ...(partSize === undefined ? {} : { limit: partSize }),
       ...(onWarning === undefined ? {} : { onWarning }),
     });
-    this.frame = this.framer.frame;
-    this.input = openInput(source, { signal });
-    this.chunks = this.input.chunks();
-    this.waits = !isMemory(source);
   }
 
-  /** RECORD, ITEMS_PART, STRING_PART or META, and `frame` is filled; else NEED or END. */
+  get framer(): Framer {
+    return this.reading.framer;
+  }
+
+  get codec(): Codec | undefined {
+    return this.workspace?.codec;
+  }
+
+  /** RECORD or META, and `frame` is filled; ITEMS_PART or STRING_PART, where `large` is to follow; NEED or END. */
   step(): number {
-    const { filter, frame, framer } = this;
+    const { filter, frame, reading, workspace } = this;
+    if (workspace === undefined) return END;
+    const { batch } = workspace;
     for (;;) {
-      const kind = framer.next();
-      if (kind === RECORD) {
-        if (!filter.active || (filter.head(frame) && this.fits(frame.end - frame.start))) return kind;
-      } else if (kind === NEED || kind === META) {
-        return kind;
-      } else if (kind === END) {
-        if (!this.ended) this.trailing.add(framer.rest());
-        this.ended = true;
-        return kind;
-      } else if (!frame.first || filter.head(frame)) {
-        return kind;
-      } else {
-        framer.skip();
+      while (this.row < batch.rows) {
+        const row = this.row++;
+        if (batch.table.has(row, DROPPED)) continue;
+        batch.row = row;
+        batch.read(row, frame);
+        this.inRow = true;
+        return frame.opcode === undefined ? RECORD : META;
       }
+      this.inRow = false;
+      if (this.after !== FULL) return this.after;
+      this.row = 0;
+      const kind = reading.fill();
+      if (kind === NEED) return NEED;
+      this.after = kind;
+      if (filter.active) filterRows(batch, filter);
     }
   }
 
-  /** Whether a value of this many bytes passes. */
-  fits(size: number): boolean {
-    return size >= this.filter.minSize && size <= this.filter.maxSize;
+  /** The large value that `step` has found, which must be ended before the next step; undefined where the filter leaves it out. */
+  async large(): Promise<LargeValue | undefined> {
+    const value = this.reading.large(this.after);
+    const { maxSize, minSize } = this.filter;
+    this.after = FULL;
+    if (this.filter.head(value.head) && (await value.fits(minSize, maxSize))) return value;
+    await value.end();
+    return undefined;
   }
 
-  /** Gets the next chunk. False at the end of the input, and all of it was good. */
-  async fill(): Promise<boolean> {
-    const { framer, input, trailing } = this;
+  /** Gets the next chunk, after NEED. */
+  async fill(): Promise<void> {
     if (!this.waits) await setImmediate(); // else timers and sockets would have to wait until the end of the input
-    const { done, value: chunk } = await this.chunks.next();
-    if (done === true) {
-      framer.finish();
-      const tail = trailing.check(this.options.strict === true, framer.offset, framer.endMark);
-      const base = framer.aofMark === undefined ? undefined : AOF_BASE_TEXT[framer.aofMark];
-      const warning = tail.aof > 0 ? aofTailText(tail.aof) : (tail.warning ?? base);
-      if (warning !== undefined) this.options.onWarning?.(warning);
-      return false;
-    }
-    framer.size = input.plainSize;
-    framer.ofPayloads = input.ofPayloads;
-    if (framer.ended) trailing.add(chunk);
-    else framer.push(chunk);
-    return true;
+    await this.reading.more();
   }
 
-  /** Adds the place to an error in the current frame. */
+  /** Looks at what follows the RDB, after END. */
+  async finish(): Promise<void> {
+    const { framer, reading } = this;
+    await reading.rest();
+    const tail = reading.trailing.check(this.options.strict === true, framer.offset, framer.endMark);
+    const base = framer.aofMark === undefined ? undefined : AOF_BASE_TEXT[framer.aofMark];
+    const warning = tail.aof > 0 ? aofTailText(tail.aof) : (tail.warning ?? base);
+    if (warning !== undefined) this.options.onWarning?.(warning);
+  }
+
+  /** Adds the place to an error in reading the current frame. */
   placed(error: unknown): unknown {
-    return error instanceof RdbError ? (error.line === undefined ? this.framer.failed(error) : error).at({ file: this.input.name }) : error;
+    if (!(error instanceof RdbError)) return error;
+    if (error.line === undefined) (this.inRow ? this.workspace?.batch : this.framer)?.failed(error);
+    return error.at({ file: this.input.name });
   }
 
-  /** Closes the source, wherever it stands. */
+  /** Closes the source, wherever it stands, and gives the memory back. */
   async close(): Promise<void> {
-    await this.chunks.return();
+    const { workspace } = this;
+    this.workspace = undefined;
+    await this.reading.close();
+    if (workspace !== undefined) giveBack(workspace);
   }
 }

@@ -1,4 +1,6 @@
-import { END, META, NEED } from '../rdb/frame.js';
+import { type Frame, META, RECORD } from '../rdb/frame.js';
+import type { Part } from '../rdb/value-framer.js';
+import type { LargeValue } from '../io/large-value.js';
 import type { InputSource } from '../io/input.js';
 import { copyOf } from '../values/value-texts.js';
 import { checkOptions } from './checks.js';
@@ -13,7 +15,8 @@ import { checkSource, type Source } from './source.js';
  *     for await (const frame of frames('dump.rdb')) …
  *
  * Memory stays bounded whatever a value weighs: one over `partSize` comes in parts. (A filter by size has to see parts before
- * it knows, and holds them back: at most `maxSize` bytes, or `minSize` where that is given alone.)
+ * it knows, and holds them back, 8 MiB in memory and the rest in a temporary file: `maxSize` bytes at most, or `minSize` where that is
+ * given alone.)
  *
  * BEWARE: `frame.bytes` are BORROWED, right only until the next turn of the loop; `frame.copy()` are safe to keep. The frame
  * object itself and its `key` are its own.
@@ -30,74 +33,58 @@ export function frames(source: Source, options: FramesOptions = {}): RecordItera
 
 class Framing extends Iteration<ValueFrame | MetaFrame | EndFrame> {
   private readonly meta: boolean;
-  /** A filter looks at sizes. */
-  private readonly sized: boolean;
-  /** Of the value in parts. */
+  /** The large value whose parts are being given out. */
+  private value: LargeValue | undefined;
+  private parts: AsyncGenerator<Part, void, void> | undefined;
   private head!: FrameKey;
-  private size = 0;
-  /** Parts that wait for the size of their value, or are on their way out: they have bytes of their own. */
-  private held: ValueFrame[] = [];
-  private passed = false;
 
   constructor(source: InputSource, options: FramesOptions) {
     super(source, options);
     this.meta = options.meta === true;
-    const { maxSize, minSize } = this.reader.filter;
-    this.sized = minSize > 0 || maxSize !== Infinity;
   }
 
   protected take(): ValueFrame | MetaFrame | undefined {
+    if (this.value !== undefined) return undefined;
     const { reader } = this;
     const { frame } = reader;
-    for (;;) {
-      if (this.passed && this.held.length > 0) return this.out(this.held.shift() as ValueFrame);
-      const kind = reader.step();
-      if (kind === NEED || kind === END) return undefined;
-      if (kind === META) {
-        const opcode = frame.opcode as NonNullable<typeof frame.opcode>;
-        return new MetaFrame(opcode.name, opcode.id, frame.db, frame.bytes.subarray(frame.start, frame.end), frame.offset);
-      }
-      if (frame.first) this.begin();
-      const { first, last } = frame;
-      const part = new ValueFrame(this.head, frame.bytes.subarray(frame.start, frame.end), frame.offset, first, last);
-      if (this.passed) return this.out(part);
-      this.hold(part);
-    }
+    this.kind = reader.step();
+    if (this.kind === RECORD) return this.out(new ValueFrame(this.headOf(frame), frame.bytes.slice(frame.start, frame.end), frame.offset, true, true));
+    if (this.kind !== META) return undefined;
+    const opcode = frame.opcode as NonNullable<typeof frame.opcode>;
+    return new MetaFrame(opcode.name, opcode.id, frame.db, frame.bytes.slice(frame.start, frame.end), frame.offset);
   }
 
-  private begin(): void {
-    const { frame, framer } = this.reader;
+  protected async large(): Promise<ValueFrame | undefined> {
+    if (this.value === undefined) {
+      this.value = await this.reader.large();
+      if (this.value === undefined) return undefined;
+      this.head = this.headOf(this.value.head);
+      this.parts = this.value.parts();
+    }
+    const next = await this.parts?.next();
+    if (next === undefined || next.done === true) {
+      this.value.close();
+      this.value = this.parts = undefined;
+      return undefined;
+    }
+    const { bytes, end, first, last, offset, start } = next.value.frame;
+    return this.out(new ValueFrame(this.head, bytes.slice(start, end), offset, first, last));
+  }
+
+  private headOf(frame: Frame): FrameKey {
     const { expireAt, freq, hasExpire, idle, metaBytes, type } = frame;
-    this.size = 0;
-    this.held = [];
-    this.passed = !this.sized || frame.last; // the filter has looked at values that come whole
-    this.head = {
+    return {
       db: frame.db,
       key: copyOf(frame.keyBytes, frame.keyStart, frame.keyEnd),
       type: frame.redisType,
       encoding: type.name,
       encodingId: type.id,
-      version: framer.version,
+      version: this.reader.framer.version,
       expireAt: hasExpire ? expireAt : undefined,
       idle: idle < 0 ? undefined : idle,
       freq: freq < 0 ? undefined : freq,
       keyMeta: metaBytes === undefined ? undefined : copyOf(metaBytes, 0, metaBytes.length),
     };
-  }
-
-  /** Keeps a part back until it is known whether the size of its value passes. */
-  private hold(part: ValueFrame): void {
-    const { filter, framer } = this.reader;
-    this.size += part.bytes.length;
-    if (this.size > filter.maxSize) {
-      this.held = [];
-      framer.skip();
-      return;
-    }
-    this.held.push(new ValueFrame(this.head, part.copy(), part.offset, part.first, part.last));
-    const enough = this.size >= filter.minSize;
-    this.passed = enough && (part.last || filter.maxSize === Infinity);
-    if (part.last && !enough) this.held = [];
   }
 
   private out(part: ValueFrame): ValueFrame {

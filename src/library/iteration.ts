@@ -1,4 +1,5 @@
 import type { InputSource } from '../io/input.js';
+import { END, NEED } from '../rdb/frame.js';
 import { FrameReader } from './frame-reader.js';
 import type { FramesOptions } from './options.js';
 
@@ -27,6 +28,8 @@ export abstract class Iteration<R> implements RecordIterator<R> {
   private readonly limit: number;
   private readonly signal: AbortSignal | undefined;
   private finished = false;
+  /** What `reader.step` found last. */
+  protected kind = NEED;
   /** Settles when the calls so far are answered; undefined when all are. */
   private tail: Promise<void> | undefined;
 
@@ -36,8 +39,11 @@ export abstract class Iteration<R> implements RecordIterator<R> {
     this.signal = options.signal;
   }
 
-  /** The next record in the buffered bytes; undefined if more are needed. */
+  /** What comes next in the bytes that were read; undefined where that cannot be told at once. */
   protected abstract take(): R | undefined;
+
+  /** The next thing to give out of a large value, which `reader.step` has found; undefined where there is none left. */
+  protected abstract large(): Promise<R | undefined>;
 
   /** What stands for the end of the input, if anything. */
   protected abstract atEnd(): R | undefined;
@@ -76,10 +82,12 @@ export abstract class Iteration<R> implements RecordIterator<R> {
       while (!this.finished) {
         this.signal?.throwIfAborted();
         if (this.keys >= this.limit) return await this.stop();
-        const value = this.take();
+        const value = this.take() ?? (await this.wait());
         if (value !== undefined) return { done: false, value };
-        if (await this.reader.fill()) continue;
+        if (this.kind !== END) continue;
+        await this.reader.finish();
         this.finished = true;
+        await this.reader.close();
         const last = this.atEnd();
         if (last !== undefined) return { done: false, value: last };
       }
@@ -87,6 +95,12 @@ export abstract class Iteration<R> implements RecordIterator<R> {
       return this.fail(error);
     }
     return { done: true, value: undefined };
+  }
+
+  /** Does what has to be waited for: more bytes, or a large value. */
+  private async wait(): Promise<R | undefined> {
+    if (this.kind === NEED) await this.reader.fill();
+    return this.kind === NEED || this.kind === END ? undefined : this.large();
   }
 
   /** The error is what matters: that closing fails too is nothing new. */

@@ -1,16 +1,16 @@
 import { RdbError } from '../bytes/errors.js';
-import { DROPPED, KIND, META, RECORD } from '../kernels/layout.js';
+import { DROPPED, FILTERED, KIND, META, RECORD } from '../kernels/layout.js';
 import { filterRows, type Pass } from './passes.js';
+import { EMPTY } from '../encodings/element.js';
 import type { Batch } from '../rdb/batch.js';
-import { END, Frame, type FramerOptions, FULL, NEED } from '../rdb/frame.js';
-import { Framer } from '../rdb/framer.js';
+import { END, Frame, type FramerOptions, FULL } from '../rdb/frame.js';
 import { isMemberExpiry } from '../rdb/opcodes.js';
-import { Trailing } from '../rdb/trailing.js';
 import { type Counts, FrameFailure, type RecordSink, type SourceFile, sourceFile } from './sink.js';
 import type { Input } from '../io/input.js';
+import type { LargeValue } from '../io/large-value.js';
+import { Reading } from '../io/reading.js';
 import type { Filter } from '../values/filters.js';
 import { baseWarning } from './aof.js';
-import { SizeGate } from './size-gate.js';
 
 export interface RecordsOptions {
   readonly filter: Filter;
@@ -33,11 +33,12 @@ export interface RecordsOptions {
 
 /** One input through filters to a sink: the pipe that every command is. */
 export class Records {
-  private readonly framer: Framer;
-  private readonly gate: SizeGate | undefined;
+  private readonly reading: Reading;
   private readonly keysBefore: number;
-  private readonly trailing = new Trailing();
+  private readonly bytesBefore: number;
   private readonly file: SourceFile;
+  /** The large value that is being taken. */
+  private large: LargeValue | undefined;
   /** A key is counted as found, and what becomes of it is not. */
   private midKey = false;
   /** The last key was written. */
@@ -53,34 +54,36 @@ export class Records {
     private readonly counts: Counts,
     private readonly options: RecordsOptions,
   ) {
-    const { batch, filter, framer, meta, now } = options;
+    const { batch, framer, meta, now } = options;
     batch.now = now;
     this.keysBefore = counts.keys;
+    this.bytesBefore = counts.bytes;
     const onWarning = (text: string): void => options.onWarning(input.name, text);
-    this.framer = new Framer({ ...framer, meta, onWarning });
-    this.file = sourceFile(input, this.framer);
-    const sized = filter.minSize > 0 || filter.maxSize !== Infinity;
-    if (sized) this.gate = new SizeGate(sink, framer, filter.minSize, filter.maxSize);
+    const onChunk = (): void => {
+      this.countBytes();
+      options.onChunk();
+    };
+    this.reading = new Reading(input, batch, { ...framer, meta, onWarning, onChunk });
+    this.file = sourceFile(input, this.reading.framer);
   }
 
   /** Runs until the input or the limit ends. Throws RdbError with the place. */
   async run(): Promise<void> {
-    const { counts, framer, input, options, sink } = this;
-    const before = counts.bytes;
+    const { counts, input, options, reading, sink } = this;
+    const { framer } = reading;
     sink.fileBegin(this.file);
     try {
-      await this.read(before);
+      await this.read();
       await sink.finish();
       if (counts.keys >= options.limit) return;
-      framer.finish();
-      const tail = this.trailing.check(options.strict, framer.offset, framer.endMark);
+      const tail = reading.trailing.check(options.strict, framer.offset, framer.endMark);
       if (tail.aof > 0) options.onAofTail(input.name, tail.aof);
       const warning = tail.aof > 0 ? undefined : (tail.warning ?? (await baseWarning(input.name, framer.aofMark)));
       if (warning !== undefined) options.onWarning(input.name, warning);
     } catch (error) {
       const failure = await this.failure(error);
       if (failure !== undefined) {
-        Object.assign(counts, failure.counts, { bytes: before + failure.counts.bytes, filtered: failure.counts.read - failure.counts.keys - counts.damaged - 1 });
+        Object.assign(counts, failure.counts, { bytes: this.bytesBefore + failure.counts.bytes, filtered: failure.counts.read - failure.counts.keys - counts.damaged - 1 });
         this.midKey = true;
       } else if (error instanceof RdbError && error.line === undefined && !this.rowDamaged) {
         framer.failed(error);
@@ -89,7 +92,7 @@ export class Records {
       if (failure !== undefined || !this.rowDamaged) this.countDamage(cause);
       throw cause instanceof RdbError ? cause.at({ file: input.name }) : cause;
     } finally {
-      this.gate?.close();
+      this.large?.close();
       counts.memberExpiries += this.memberExpiries;
       if (this.memberExpiries > 0) options.onWarning(input.name, memberText(this.memberExpiries));
     }
@@ -97,30 +100,49 @@ export class Records {
 
   /** What ended the reading: damage in a key, which is found whether it was counted already or not, or something else. */
   private countDamage(cause: unknown): void {
-    const { counts, midKey, sink } = this;
+    const { counts, midKey } = this;
     if (!(cause instanceof RdbError)) {
       if (midKey) counts.read--;
     } else if (midKey) {
-      if (!sink.dropped) counts.damaged++;
+      if (this.large?.dropped !== true) counts.damaged++;
     } else if (cause.key !== undefined) {
       counts.read++;
       counts.damaged++;
     }
   }
 
-  private async read(before: number): Promise<void> {
-    const { counts, framer, input, options } = this;
+  private async read(): Promise<void> {
+    const { reading } = this;
     try {
-      for await (const chunk of input.chunks()) {
-        framer.size = input.plainSize;
-        framer.ofPayloads = input.ofPayloads;
-        await this.chunk(chunk);
-        counts.bytes = before + this.offset;
-        options.onChunk();
-        if (counts.keys >= options.limit) return;
-      }
+      await this.all();
+    } catch (error) {
+      await reading.close().catch(() => undefined); // the first error is what matters
+      throw error;
     } finally {
-      counts.bytes = before + this.offset;
+      this.countBytes();
+    }
+    await reading.close();
+  }
+
+  private countBytes(): void {
+    this.counts.bytes = this.bytesBefore + this.offset;
+  }
+
+  private async all(): Promise<void> {
+    const { reading, sink } = this;
+    const { batch } = this.options;
+    for (;;) {
+      const kind = await reading.next();
+      if (batch.rows > 0) await this.take();
+      if (await this.limited()) return;
+      if (kind === END) {
+        const { checksum, version } = reading.framer;
+        sink.fileEnd({ version, checksum, keys: this.counts.keys - this.keysBefore });
+        await reading.rest();
+        return;
+      }
+      if (kind !== FULL) await this.takeLarge(reading.large(kind));
+      if (await this.limited()) return;
     }
   }
 
@@ -133,34 +155,6 @@ export class Records {
     } catch (earlier) {
       if (earlier instanceof FrameFailure) return earlier;
       throw earlier;
-    }
-  }
-
-  private async chunk(chunk: Uint8Array): Promise<void> {
-    const { framer, sink } = this;
-    const { batch } = this.options;
-    if (framer.ended) {
-      this.trailing.add(chunk);
-      return;
-    }
-    framer.push(chunk);
-    for (;;) {
-      const kind = framer.fill(batch);
-      if (batch.rows > 0) await this.take();
-      if (await this.limited()) return;
-      if (kind === NEED) {
-        sink.release();
-        framer.release();
-        return;
-      }
-      if (kind === END) {
-        const { checksum, version } = framer;
-        sink.fileEnd({ version, checksum, keys: this.counts.keys - this.keysBefore });
-        this.trailing.add(framer.rest());
-        return;
-      }
-      if (kind !== FULL) await this.part(kind, framer.frame);
-      if (await this.limited()) return;
     }
   }
 
@@ -177,7 +171,7 @@ export class Records {
   private get offset(): number {
     const { batch } = this.options;
     if (this.rowDamaged) return batch.endOffset(batch.row);
-    return batch.to < batch.rows && batch.to > 0 ? batch.endOffset(batch.to - 1) : this.framer.offset;
+    return batch.to < batch.rows && batch.to > 0 ? batch.endOffset(batch.to - 1) : this.reading.framer.offset;
   }
 
   /** Hands the batch to the sink, or as much of it as the limit allows. */
@@ -249,48 +243,43 @@ export class Records {
     return batch.failed(error);
   }
 
-  private found(): void {
-    this.counts.read++;
+  /** A value too large to come whole: its head goes the way of a row, and the sink gets the rest of it. */
+  private async takeLarge(value: LargeValue): Promise<void> {
+    const { counts, sink } = this;
+    const { batch, filter, now, passes } = this.options;
+    const { head } = value;
+    this.large = value;
+    counts.read++;
     this.midKey = true;
-  }
-
-  private leaveOut(): void {
-    this.counts.filtered++;
-    this.midKey = this.written = false;
-    this.sink.passOver?.();
-  }
-
-  private countPart(frame: Frame): void {
-    this.midKey = false;
-    this.written = !this.sink.dropped;
-    if (!this.written) return;
-    this.counts.keys++;
-    if (frame.hasExpire && frame.expireAt <= this.options.now) this.counts.expired++;
-  }
-
-  /** A part of a value too large to come whole. */
-  private async part(kind: number, frame: Frame): Promise<void> {
-    const { framer, gate, sink } = this;
-    if (frame.first) {
-      this.found();
-      if (!this.options.filter.head(frame)) {
-        this.leaveOut();
-        framer.skip();
-        return;
-      }
-    }
-    if (gate === undefined) {
-      sink.frame(kind, frame);
-      await sink.settle();
+    const isWanted = filter.head(head) && (await value.fits(filter.minSize, filter.maxSize));
+    batch.clear(head.bytes, head.templates);
+    batch.add(RECORD, head);
+    if (isWanted) for (const pass of passes) pass(batch);
+    else batch.mark(0, DROPPED | FILTERED);
+    if (batch.table.has(0, DROPPED)) {
+      this.dropHead();
     } else {
-      const passes = await gate.part(frame);
-      if (passes === false) {
-        this.leaveOut();
-        framer.skip();
-        return;
-      }
+      value.edit(batch, 0);
+      batch.clear(EMPTY, head.templates);
+      await sink.large(value);
+      this.written = !value.dropped;
     }
-    if (frame.last) this.countPart(frame);
+    await value.end();
+    this.midKey = false;
+    this.large = undefined;
+    if (!this.written) return;
+    counts.keys++;
+    if (head.hasExpire && head.expireAt <= now) counts.expired++;
+  }
+
+  /** The sink hears of a large value that was dropped as of other rows. */
+  private dropHead(): void {
+    const { batch } = this.options;
+    batch.from = batch.row = 0;
+    batch.to = 1;
+    this.sink.batch(batch);
+    if (batch.table.has(0, FILTERED)) this.counts.filtered++;
+    this.midKey = this.written = false;
   }
 }
 

@@ -10,7 +10,7 @@ import { type Counts, type LastSink, noCounts } from './sink.js';
 import { StreamSink } from '../io/stream-sink.js';
 import { type Input, type InputOptions, openInput } from '../io/input.js';
 import { compileFilter, type FilterOptions } from '../values/filters.js';
-import { ChunkBuffers } from './chunk-buffers.js';
+import { ChunkBuffers } from '../io/chunk-buffers.js';
 import { Records, type RecordsOptions } from './records.js';
 import { type SourceHead, TellingInput } from './source-heads.js';
 

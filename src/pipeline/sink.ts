@@ -1,41 +1,34 @@
 import type { RunningCrc } from '../kernels/codec.js';
 import type { Batch } from '../rdb/batch.js';
-import type { Frame } from '../rdb/frame.js';
 import type { Framer } from '../rdb/framer.js';
 import type { Vendor } from '../rdb/types.js';
+import type { LargeValue } from '../io/large-value.js';
 
-/** What takes the keys that passed the filters. Frames are borrowed until `release`. */
+/** What takes the keys that passed the filters. */
 export interface RecordSink {
   /** The frames of another file follow. */
   fileBegin(file: SourceFile): void;
   /**
    * Takes rows [batch.from, batch.to) but for those that were dropped; marks as dropped those that it refuses, for a reason that it has
-   * told. Throws RdbError where the value of row `batch.row` is damaged.
+   * told. Throws RdbError where the value of row `batch.row` is damaged. The batch is borrowed.
    */
   batch(batch: Batch): void;
-  /** Takes a part (ITEMS_PART, STRING_PART) of a value that is too large to come whole. Throws RdbError where it is damaged. */
-  frame(kind: number, frame: Frame): void;
+  /**
+   * Takes a value that is too large to come whole, and pulls as many of its parts as it needs; `value.dropped` says that it refuses the
+   * key, for a reason that it has told. Rejects with RdbError where a part is damaged, or the input ends. The value is borrowed.
+   */
+  large(value: LargeValue): Promise<void>;
   /** Keys that were taken for good so far, where that is known only later: for the limit. */
   accepted?(): Promise<number>;
-  /** Whether the key of the last part is left out, for a reason that the sink has told. */
-  readonly dropped: boolean;
-  /** A key in parts does not come, since the filters left it out. */
-  passOver?(): void;
-  /** Must be awaited after every part of a value. */
-  settle(): Promise<void>;
-  /** A record that is no key. */
-  meta(frame: Frame): void;
   /** The end of a file. */
   fileEnd(file: FileEnd): void;
-  /** The bytes that frames stand in change now. */
-  release(): void;
   /** Whether it is time for `flush`: looked at between keys. */
   readonly full: boolean;
   /** Hands on what there is. Throws FrameFailure where a frame taken before was damaged. */
   flush(): Promise<void>;
   /** Waits for the end of work on all frames taken. Throws FrameFailure as `flush` does. */
   finish(): Promise<void>;
-  /** Takes back the key at hand after an error. Returns false where a part of it was handed on already. */
+  /** Takes back the unfinished key after an error. Returns false where a part of it was handed on already. */
   rollback(): boolean;
 }
 

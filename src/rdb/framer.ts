@@ -72,7 +72,6 @@ export class Framer {
   /** The input ends in the key of a record that cannot be in it. */
   private refused: RdbError | undefined;
   private state = START;
-  private skipping = false;
   /** The frame was handed out. */
   private served = false;
 
@@ -225,11 +224,6 @@ export class Framer {
     throw this.failed(new RdbError('TRUNCATED', { offset: this.window.base + this.window.end, expected: EXPECTED[this.state], got: 'the end of the input' }));
   }
 
-  /** Leaves out the parts still to come of the value whose first part was just returned. */
-  skip(): void {
-    this.skipping = true;
-  }
-
   next(): number {
     const kind = this.found();
     if (kind === NEED) this.window.release();
@@ -240,8 +234,7 @@ export class Framer {
     try {
       for (;;) {
         const kind = this.step();
-        if (kind === AGAIN || (this.skipping && (kind === ITEMS_PART || kind === STRING_PART))) continue;
-        return kind;
+        if (kind !== AGAIN) return kind;
       }
     } catch (error) {
       throw error instanceof RdbError ? this.failed(error) : error;
@@ -461,7 +454,6 @@ export class Framer {
     this.modifiersAt = -1;
     frame.first = true;
     frame.resumes = false;
-    this.skipping = false;
     this.walker.start(type.shape, next);
     this.walker.bigAt = this.walker.cutAt = this.limit;
     this.state = VALUE;

@@ -5,7 +5,7 @@ import { DONE, ShapeWalker } from './shapes.js';
 import { strangerOf, TABLES, type Vendor } from './types.js';
 
 /**
- * The frame of the value in a payload, for `Framer.ofValue`: offsets are those in the payload, there is no key, and the database
+ * The frame of the value in a payload, for ValueFramer: offsets are those in the payload, there is no key, and the database
  * is -1. It ends before the footer: whether the value does is for the framer to find out. Throws RdbError where what stands
  * before the value makes no sense.
  */

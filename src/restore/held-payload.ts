@@ -2,29 +2,23 @@ import { Crc64 } from '../bytes/crc64.js';
 import type { Frame } from '../rdb/frame.js';
 import { PAYLOAD_FOOTER, payloadHead, writePayloadFooter } from '../rdb/payload.js';
 import type { RedisType } from '../rdb/types.js';
-import { Spill } from '../io/spill.js';
+import type { Spill } from '../io/spill.js';
 
-/** A DUMP payload that is put aside (see Spill) as the parts of its value come. Whoever has it last closes it. */
+/** A DUMP payload whose value is put aside (see Spill). Whoever has it last closes it. */
 export class HeldPayload {
   /** What stands before the value: see payloadHead. */
   readonly head: Uint8Array;
   readonly redisType: RedisType;
 
   constructor(
-    /** A part of the value. */
-    frame: Frame,
+    frame: Pick<Frame, 'metaBytes' | 'redisType' | 'type'>,
     /** RDB version of the payload. */
     readonly version: number,
-    /** What there is of the value already. */
-    private readonly held = new Spill(),
+    /** All bytes of the value. */
+    private readonly held: Spill,
   ) {
     this.head = payloadHead(frame);
     this.redisType = frame.redisType;
-  }
-
-  /** The next part of the value. */
-  add({ bytes, end, start }: Frame): void {
-    this.held.add(bytes, start, end);
   }
 
   /** Bytes of the payload. */

@@ -3,6 +3,7 @@ import { formatText } from '../bytes/text.js';
 import { DB, DROPPED, OFFSET, TYPE } from '../kernels/layout.js';
 import type { Batch } from '../rdb/batch.js';
 import { type Frame, RECORD } from '../rdb/frame.js';
+import type { LargeValue } from '../io/large-value.js';
 import { typeNumber } from '../rdb/frame-table.js';
 import { encodePayload, PAYLOAD_FOOTER, payloadHead } from '../rdb/payload.js';
 import { TABLES } from '../rdb/types.js';
@@ -15,13 +16,11 @@ import { frameLibraryName, functionCode } from '../values/rdb-meta.js';
 import { RespValues } from '../dump/resp-values.js';
 import { OpenBatches } from './batches.js';
 import { type LibraryForecast, loadLibrary, type SourceLibrary } from './functions.js';
-import { type LargeOptions, LargeValue } from './large-value.js';
-import { LargeValues } from './large-values.js';
-import { type Closing, type Segment, type SegmentOptions, Segments } from './segments.js';
-import { type RestoreConflict, THERE } from './outcomes.js';
+import { type LargeOptions, LargeRestore } from './large-restore.js';
 import { KeyCommandsWriter, recordRoom } from './key-commands.js';
-import { RefusedValue } from './refused-value.js';
+import { type RestoreConflict, THERE } from './outcomes.js';
 import { PlainRecords, type PlainRecordsOptions } from './plain-records.js';
+import { type Closing, type Segment, type SegmentOptions, Segments } from './segments.js';
 import type { SourceFile } from '../pipeline/sink.js';
 
 export interface RestoreSinkOptions extends DumpSinkOptions, Omit<PlainRecordsOptions, 'expired'>, SegmentOptions {
@@ -58,21 +57,16 @@ export class RestoreSink extends DumpSink {
   private readonly segments: Segments;
   private readonly runs: PlainRecords;
   private readonly records: KeyCommandsWriter;
-  private readonly larges = new LargeValues();
-  private readonly refused: RefusedValue;
-  /** The key at hand was delivered by a run before this one. */
-  private passing = false;
+  /** Values that came whole, but are too large for a batch: they wait to be sent. */
+  private readonly larges: LargeRestore[] = [];
+  /** Bytes of large values that were sent. */
+  private largeSent = 0;
   /** What batches had sent at the last turn. */
   private sentAtTurn = 0;
   private broken = false;
-  /** Of streams that are only looked at: what a server would end itself on, in the one at hand. */
+  /** Of streams that are only looked at: what a server would end itself on, in the current one. */
   private readonly streams = new StreamCheck();
   private fault: string | undefined;
-  /** Bytes of the payload at hand that is only looked at, so far; and the payload, where it may be refused. */
-  private lookedAtSize = 0;
-  private lookedAt: HeldPayload | undefined;
-  /** Of the key at hand, as the options make it. */
-  private expireAt: bigint | undefined;
   private readonly toLoad: SourceLibrary[] = [];
   /** Keys that the target took for good. */
   private taken = 0;
@@ -86,7 +80,6 @@ export class RestoreSink extends DumpSink {
       (segment, closing) => void this.apart(segment, closing),
     );
     this.runs = new PlainRecords(this.codec, { ...options, expired: (db, expireAt) => this.expired(db, expireAt) }, this.batches, this.segments);
-    this.refused = new RefusedValue((rejected) => this.segments.current.leaveOut(rejected));
     this.records = new KeyCommandsWriter(this.codec, options.target, options.conflict);
   }
 
@@ -109,21 +102,26 @@ export class RestoreSink extends DumpSink {
     return this.options.intoDb ?? this.options.dbMap?.get(db) ?? db;
   }
 
-  override frame(kind: number, frame: Frame): void {
-    const { db, expireAt, expireHi, expireLo } = frame;
+  override async large(value: LargeValue): Promise<void> {
+    const { head } = value;
     const before = this.changedKeys;
-    if (frame.first) this.head(frame);
-    this.segments.midKey = !frame.last;
-    if (!this.passing && this.dropped) {
-      this.clock = undefined;
-      if (!frame.first) this.refused.add(frame);
-    } else if (!this.passing) {
-      if (this.options.intoDb !== undefined) frame.db = this.options.intoDb;
-      if (this.options.dry === true) this.lookInto(kind, frame);
-      super.frame(kind, frame);
-      if (this.changedKeys > before) this.segments.current.ledger.at(this.target(this.sourceDb), '').transcoded++;
+    this.segments.offset = head.offset;
+    this.segments.midKey = true;
+    this.sourceDb = value.sourceDb;
+    this.dropped = this.leavesOut(head);
+    if (!this.dropped && head.db >= this.options.databases) {
+      await this.refuseLarge(value, this.noDatabase(head));
+    } else if (!this.dropped) {
+      if (this.options.dry === true) await this.lookIntoLarge(value);
+      await super.large(value);
+      if (this.changedKeys > before) this.adapted(head.db);
     }
-    Object.assign(frame, { db, expireAt, expireHi, expireLo });
+    value.dropped = this.dropped;
+    if (this.dropped) this.clock = undefined;
+    await value.pull();
+    this.segments.midKey = false;
+    await this.settleLarges();
+    this.segments.endIfLong();
   }
 
   private get changedKeys(): number {
@@ -134,19 +132,14 @@ export class RestoreSink extends DumpSink {
   protected override wholeRecord(frame: Frame): void {
     const before = this.changedKeys;
     this.segments.offset = frame.offset;
-    this.segments.midKey = false;
-    this.expireAt = frame.hasExpire ? frame.expireMs : undefined;
-    this.dropped = false;
-    if (this.hasExpired(frame)) {
-      this.dropped = true;
-      this.expired(frame.db, frame.expireAt);
-    } else if (frame.db >= this.options.databases) {
-      this.refuseDatabase(frame, frame.db);
-    } else {
-      if (this.options.dry === true) this.lookInto(RECORD, frame);
+    this.dropped = this.leavesOut(frame);
+    if (!this.dropped && frame.db >= this.options.databases) {
+      this.refuse(frame, this.noDatabase(frame));
+    } else if (!this.dropped) {
+      this.fault = this.options.dry === true && frame.type.form === 'stream' ? this.faultOf(RECORD, frame) : undefined;
       super.wholeRecord(frame);
     }
-    if (this.changedKeys > before) this.segments.current.ledger.at(frame.db, '').transcoded++;
+    if (this.changedKeys > before) this.adapted(frame.db);
     if (this.dropped) this.clock = undefined;
   }
 
@@ -159,56 +152,45 @@ export class RestoreSink extends DumpSink {
     return hasExpire && expireAt <= this.batches.connectionOf(keyStart, keyEnd, keyBytes).clock.now();
   }
 
-  private refuseDatabase(frame: Frame, db: number): void {
-    this.refuse(frame, `the target has no database ${db}; --db-map ${this.sourceDb}:0 puts its keys into another`);
+  /** Whether a key is left out since it has expired, which is counted. */
+  private leavesOut(frame: Frame): boolean {
+    if (!this.hasExpired(frame)) return false;
+    this.expired(frame.db, frame.expireAt);
+    return true;
   }
 
-  /** What can be said of the key of a value in parts before the value is looked at. */
-  private head(frame: Frame): void {
-    const { databases, from, stripTtl, ttlShift = 0 } = this.options;
-    const db = this.target(frame.db);
-    this.segments.offset = frame.offset;
-    this.sourceDb = frame.db;
-    this.dropped = false;
-    this.passing = frame.offset < from;
-    if (this.passing) return;
-    if (frame.hasExpire && ttlShift !== 0) frame.setExpireMs(frame.expireMs + BigInt(ttlShift));
-    const expires = frame.hasExpire && stripTtl !== true;
-    this.expireAt = expires ? frame.expireMs : undefined;
-    if (expires && this.hasExpired(frame)) {
-      this.dropped = true;
-      this.expired(db, frame.expireAt);
-    } else if (db >= databases) {
-      this.refuseDatabase(frame, db);
-    }
+  private noDatabase({ db }: Frame): string {
+    return `the target has no database ${db}; --db-map ${this.sourceDb}:0 puts its keys into another`;
   }
 
-  protected take(kind: number, frame: Frame): void {
-    if (kind !== RECORD) {
-      this.part(frame);
-      return;
-    }
+  protected take(frame: Frame): void {
     const head = payloadHead(frame);
     const size = head.length + frame.end - frame.start + PAYLOAD_FOOTER;
-    const { delivery, maxPayload } = this.options;
-    if (size > maxPayload || size >= delivery.tooLarge) this.part(frame);
-    else if (this.fault !== undefined) this.reject(frame, this.fault, undefined);
-    else if (this.options.dry === true) this.foresee(frame, undefined);
-    else this.record(frame, head, size);
+    const { delivery, dry, maxPayload } = this.options;
+    if (dry === true) {
+      const refusal = this.foreseenRefusal(frame, size);
+      if (refusal !== undefined) this.reject(frame, refusal, this.file.version);
+      else if (!this.foresee(frame)) this.reject(frame, THERE, this.version);
+    } else if (size > maxPayload || size >= delivery.tooLarge) {
+      this.expectLarge(LargeRestore.of(frame, this.segments.current, this.largeOptionsOf(frame)));
+    } else {
+      this.record(frame, head, size);
+    }
   }
 
-  /** A part of a value that does not go into a batch. */
-  private part(frame: Frame): void {
-    if (this.options.dry === true) {
-      this.lookAt(frame);
-      return;
-    }
-    if (frame.first) {
-      const { current } = this.segments;
-      this.larges.begin(new LargeValue(frame, current, { ...this.largeOptions, sentVersion: this.sentVersion(frame) }));
-      current.expect(1);
-    }
-    this.larges.add(frame);
+  protected async takeLarge(value: LargeValue): Promise<void> {
+    const { head } = value;
+    if (this.options.dry === true) await this.foreseeLarge(value);
+    else this.expectLarge(new LargeRestore(head, await value.takeHeld(), this.segments.current, this.largeOptionsOf(head)));
+  }
+
+  private expectLarge(large: LargeRestore): void {
+    this.larges.push(large);
+    this.segments.current.expect(1);
+  }
+
+  private largeOptionsOf(frame: Frame): LargeOptions {
+    return { ...this.largeOptions, sentVersion: this.sentVersion(frame) };
   }
 
   private get largeOptions(): Omit<LargeOptions, 'sentVersion'> {
@@ -219,56 +201,57 @@ export class RestoreSink extends DumpSink {
   private async apart(segment: Segment, closing: Closing): Promise<void> {
     const { delivery, signal } = this.options;
     try {
-      await LargeValue.at(closing, segment, this.largeOptions).send();
+      await LargeRestore.at(closing, segment, this.largeOptions).send();
     } catch (error) {
       if (signal?.aborted === true) return;
       delivery.fail(error instanceof ServerError ? error : new ServerError('LOST', closing.server, reasonOf(error), error));
     }
   }
 
-  /** Looks at the value as it stands in the source, as deeply as the server does that checks what it is given. */
-  private lookInto(kind: number, frame: Frame): void {
-    if (frame.first) this.fault = undefined;
-    if (frame.type.form !== 'stream' || this.fault !== undefined) return;
+  /** Looks at a stream as it stands in the source, as deeply as the server does that checks what it is given. */
+  private async lookIntoLarge(value: LargeValue): Promise<void> {
+    this.fault = undefined;
+    if (value.head.type.form !== 'stream') return;
+    value.hold();
+    for await (const { frame, kind } of value.parts()) this.fault ??= this.faultOf(kind, frame);
+  }
+
+  private faultOf(kind: number, frame: Frame): string | undefined {
     const error = this.streams.fault(kind, frame);
-    if (error !== undefined) this.fault = `its value is damaged: expected ${error.expected}, got ${error.got}; a server may crash on it`;
+    return error === undefined ? undefined : `its value is damaged: expected ${error.expected}, got ${error.got}; a server may crash on it`;
   }
 
-  private lookAt(frame: Frame): void {
-    const { conflict, keepsRejects, maxPayload } = this.options;
-    if (frame.first) {
-      this.lookedAtSize = payloadHead(frame).length + PAYLOAD_FOOTER;
-      this.lookedAt?.close();
-      const mayBeRejected = !RespValues.can(frame) || frame.type.form === 'stream' || (conflict === 'error' && this.seen !== undefined);
-      this.lookedAt = keepsRejects && mayBeRejected ? new HeldPayload(frame, this.version) : undefined;
-    }
-    this.lookedAtSize += frame.end - frame.start;
-    this.lookedAt?.add(frame);
-    if (!frame.last) return;
-    const held = this.lookedAt;
-    this.lookedAt = undefined;
-    if (this.fault !== undefined && this.lookedAtSize <= maxPayload) this.reject(frame, this.fault, held);
-    else if (this.lookedAtSize > maxPayload && !RespValues.can(frame)) this.reject(frame, RespValues.refusal(frame), held);
-    else this.foresee(frame, held);
+  private async foreseeLarge(value: LargeValue): Promise<void> {
+    const { conflict, keepsRejects } = this.options;
+    const { head } = value;
+    const mayBeRejected = !RespValues.can(head) || head.type.form === 'stream' || (conflict === 'error' && this.seen !== undefined);
+    if (keepsRejects && mayBeRejected) value.hold();
+    await value.pull();
+    const refusal = this.foreseenRefusal(head, payloadHead(head).length + value.size + PAYLOAD_FOOTER);
+    if (refusal !== undefined) await this.rejectLarge(value, refusal, this.version);
+    else if (!this.foresee(head)) await this.rejectLarge(value, THERE, this.version);
   }
 
-  /** What is to become of a key: another source or database may have had it, too. `held` has its payload where that came in parts. */
-  private foresee(frame: Frame, held: HeldPayload | undefined): void {
+  /** Why no server would take a key whose payload has this size. */
+  private foreseenRefusal(frame: Frame, size: number): string | undefined {
+    if (size <= this.options.maxPayload) return this.fault;
+    return RespValues.can(frame) ? undefined : RespValues.refusal(frame);
+  }
+
+  /** Counts what is to become of a key: another source or database may have had it, too. Returns whether that is no error. */
+  private foresee(frame: Frame): boolean {
     const { conflict } = this.options;
     const counts = this.segments.current.ledger.at(frame.db, '');
     const isNew = this.seen?.add(frame.db, frame.keyBytes, frame.keyStart, frame.keyEnd) !== false;
-    if (!isNew && conflict === 'error') {
-      this.reject(frame, THERE, held, this.version);
-      return;
-    }
-    held?.close();
     if (isNew) counts.restored++;
     else if (conflict === 'skip') counts.skipped++;
-    else counts.replaced++;
+    else if (conflict === 'replace') counts.replaced++;
+    return isNew || conflict !== 'error';
   }
 
-  protected settleTaken(): Promise<void> {
-    return this.larges.waiting || this.segments.current.holds ? this.unlessBroken(() => this.sendLarges()) : Promise.resolve();
+  /** Sends large values that wait, and has rejected ones written. */
+  private async settleLarges(): Promise<void> {
+    if (this.larges.length > 0 || this.segments.current.holds) await this.unlessBroken(() => this.sendLarges());
   }
 
   /** What was on its way when this went wrong is not waited for. */
@@ -285,7 +268,12 @@ export class RestoreSink extends DumpSink {
   private async sendLarges(): Promise<void> {
     const { rateLimit, signal } = this.options;
     this.batches.sendAll();
-    await this.larges.send(rateLimit, signal);
+    for (let large = this.larges.shift(); large !== undefined; large = this.larges.shift()) {
+      rateLimit.spend(1, large.size);
+      this.largeSent += large.size;
+      await large.send();
+      await rateLimit.wait(signal);
+    }
     if (this.segments.current.holds) await this.segments.settle(signal);
   }
 
@@ -310,6 +298,7 @@ export class RestoreSink extends DumpSink {
   override batch(batch: Batch): void {
     super.batch(batch);
     this.segments.offset = batch.table.double(batch.to - 1, OFFSET);
+    if (this.larges.length === 0) this.segments.endIfLong();
   }
 
   private done(segment: Segment): void {
@@ -341,20 +330,30 @@ export class RestoreSink extends DumpSink {
   }
 
   protected override refuse(frame: Frame, reason: string): void {
-    const { first, last } = frame;
-    const held = this.options.keepsRejects && !(first && last) ? new HeldPayload(frame, this.file.version, first ? undefined : this.takeParts()) : undefined;
-    if (first) held?.add(frame);
-    this.reject(frame, reason, held);
+    this.reject(frame, reason, this.file.version);
   }
 
-  /** `held` has all parts so far of a value that does not come whole. */
-  private reject(frame: Frame, reason: string, held: HeldPayload | undefined, version = this.file.version): void {
+  protected override refuseLarge(value: LargeValue, reason: string): Promise<void> {
+    return this.rejectLarge(value, reason, this.file.version);
+  }
+
+  /** `version` is that of the payload. */
+  private reject(frame: Frame, reason: string, version: number): void {
     super.refuse(frame, reason);
-    const { keyBytes, keyEnd, keyStart } = frame;
-    const whole = frame.first && frame.last;
-    const payload = whole ? encodePayload(frame.type.id, frame.bytes.subarray(frame.start, frame.end), version, frame.metaBytes) : held;
+    this.leaveOut(frame, reason, encodePayload(frame.type.id, frame.bytes.subarray(frame.start, frame.end), version, frame.metaBytes));
+  }
+
+  /** Where the payload is kept, nothing of the value was pulled yet, or it is held. */
+  private async rejectLarge(value: LargeValue, reason: string, version: number): Promise<void> {
+    const { head } = value;
+    super.refuse(head, reason);
+    value.dropped = true;
+    this.leaveOut(head, reason, this.options.keepsRejects ? new HeldPayload(head, version, await value.takeHeld()) : undefined);
+  }
+
+  private leaveOut({ db, expireMs, hasExpire, keyBytes, keyEnd, keyStart }: Frame, error: string, payload: Uint8Array | HeldPayload | undefined): void {
     const key = formatText(keyBytes, keyStart, keyEnd);
-    this.refused.begin({ db: this.target(this.sourceDb), key, server: undefined, error: reason, payload, expireAt: this.expireAt }, frame);
+    this.segments.current.leaveOut({ db, key, server: undefined, error, payload, expireAt: hasExpire ? expireMs : undefined });
   }
 
   meta(frame: Frame): void {
@@ -389,7 +388,7 @@ export class RestoreSink extends DumpSink {
 
   get full(): boolean {
     const { delivery, rateLimit } = this.options;
-    return this.batches.sent - this.sentAtTurn >= TURN_BYTES || this.batches.scarce || this.toLoad.length > 0 || this.larges.waiting || rateLimit.owes || delivery.failure !== undefined;
+    return this.batches.sent - this.sentAtTurn >= TURN_BYTES || this.batches.scarce || this.toLoad.length > 0 || this.larges.length > 0 || rateLimit.owes || delivery.failure !== undefined;
   }
 
   flush(): Promise<void> {
@@ -400,17 +399,12 @@ export class RestoreSink extends DumpSink {
   private async makeRoom(): Promise<void> {
     const { delivery, rateLimit, signal } = this.options;
     for (const library of this.toLoad.splice(0)) await this.load(library);
-    await this.settleTaken();
+    await this.settleLarges();
     await rateLimit.wait(signal);
     await delivery.calm();
     await this.batches.untilFree();
     this.sentAtTurn = this.batches.sent;
     await turn();
-  }
-
-  /** The frames at hand are all read: a segment may end here. */
-  override release(): void {
-    this.segments.endIfLong();
   }
 
   /** A key for a database of the target had expired. */
@@ -422,8 +416,6 @@ export class RestoreSink extends DumpSink {
   /** Until everything is delivered. */
   override async finish(): Promise<void> {
     if (this.broken) return;
-    this.larges.forget();
-    this.forget();
     const { signal } = this.options;
     if (signal?.aborted !== true && this.full) await this.flush();
     this.segments.end();
@@ -440,27 +432,19 @@ export class RestoreSink extends DumpSink {
   }
 
   get written(): number {
-    return this.batches.sent + this.larges.sent;
+    return this.batches.sent + this.largeSent;
   }
 
-  protected takeBack(): boolean {
-    return true; // `finish` has forgotten the beginning of a value
+  rollback(): boolean {
+    return true; // a value is sent when it is whole
   }
 
   end(): Promise<void> {
     return Promise.resolve();
   }
 
-  /** The rest of the value at hand does not come. */
-  private forget(): void {
-    this.refused.close();
-    this.lookedAt?.close();
-    this.lookedAt = undefined;
-  }
-
   override close(): Promise<void> {
-    this.forget();
-    this.larges.abandon();
+    for (const large of this.larges.splice(0)) large.abandon();
     return Promise.resolve();
   }
 }

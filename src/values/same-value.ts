@@ -1,9 +1,8 @@
 import { RdbError } from '../bytes/errors.js';
-import { NEED } from '../rdb/frame.js';
-import { Framer } from '../rdb/framer.js';
 import { LEAST_PAYLOAD, parsePayload, PAYLOAD_FOOTER, payloadVersion } from '../rdb/payload.js';
 import { payloadFrame } from '../rdb/payload-frame.js';
 import { type RedisType, TABLES } from '../rdb/types.js';
+import { ValueFramer } from '../rdb/value-framer.js';
 import { haveSameBytes, sameByName, sameInOrder, sameOrBothMissing } from './same-parts.js';
 import { sameStream } from './same-stream.js';
 import { ValueBuilder } from './value-builder.js';
@@ -54,15 +53,14 @@ function valueOf(bytes: Uint8Array): PayloadValue | undefined {
   if (payload.checksum === 'wrong') return undefined;
   return attempt(() => {
     const frame = payloadFrame(bytes, payload);
-    const framer = Framer.ofValue(frame, {});
+    const framer = new ValueFramer(frame);
     const builder = new ValueBuilder(new BufferTexts());
-    framer.push(bytes.subarray(frame.start, frame.end));
-    do {
-      const kind = framer.next();
-      if (kind === NEED) return undefined;
-      builder.frame(kind, framer.frame);
-    } while (!framer.frame.last);
-    return framer.offset === frame.end ? { type: frame.redisType, metaBytes: frame.metaBytes, value: builder.built } : undefined;
+    let isWhole = false;
+    for (const { frame: part, kind } of framer.parts(bytes.subarray(frame.start, frame.end))) {
+      builder.frame(kind, part);
+      isWhole = part.last;
+    }
+    return isWhole && framer.offset === frame.end ? { type: frame.redisType, metaBytes: frame.metaBytes, value: builder.built } : undefined;
   });
 }
 

@@ -1,4 +1,5 @@
 import type { Element } from '../encodings/element.js';
+import type { Codec } from '../kernels/codec.js';
 import type { StreamId } from '../encodings/stream.js';
 import { type Frame, shownKey } from '../rdb/frame.js';
 import { FIELD, ITEM, MEMBER, MODULE_PART, VALUE } from './layouts.js';
@@ -38,8 +39,11 @@ export class ValueBuilder<T> extends PartsReader {
   private big: GrowingString | undefined;
   private bigRole = 0;
 
-  constructor(private readonly texts: Texts<T>) {
-    super();
+  constructor(
+    private readonly texts: Texts<T>,
+    codec?: Codec,
+  ) {
+    super(codec);
     this.built = this.list;
     this.before = texts.bytes(new Uint8Array(0), 0, 0);
   }

@@ -6,6 +6,7 @@ import { type Frame, ITEMS_PART } from '../rdb/frame.js';
 import type { ByteSink } from '../io/byte-sink.js';
 import { JsonLines } from '../json/json-lines.js';
 import { endJson, jsonLine, metaJson } from '../json/meta.js';
+import type { LargeValue } from '../io/large-value.js';
 import { Output } from '../io/output.js';
 import { type Counts, type FileEnd, type LastSink } from '../pipeline/sink.js';
 import { type PoolOptions, WorkerPool } from './pool.js';
@@ -34,8 +35,6 @@ export class ParallelLines implements LastSink {
   private pool: WorkerPool;
   private readonly serialBytes: number;
   private readonly codec: Codec;
-  /** Every key is written. */
-  readonly dropped = false;
   /** The batch that is being filled; there is none while frames are decoded here. */
   private slot: SlotBatch | undefined;
   private decodedHere = 0;
@@ -81,7 +80,14 @@ export class ParallelLines implements LastSink {
     // all files are read alike
   }
 
-  frame(kind: number, frame: Frame): void {
+  async large(value: LargeValue): Promise<void> {
+    for await (const { frame, kind } of value.parts()) {
+      this.part(kind, frame);
+      await this.settle();
+    }
+  }
+
+  private part(kind: number, frame: Frame): void {
     if (kind === ITEMS_PART && frame.first) this.rememberExpiry(frame);
     if (this.slot === undefined && !(this.mayLeave && (frame.first || frame.resumes) && this.leave())) {
       this.mayLeave = false;
@@ -95,7 +101,7 @@ export class ParallelLines implements LastSink {
 
   batch(batch: Batch): void {
     if (this.slot === undefined && !(this.mayLeave && this.leave())) this.decodeHere(batch);
-    else this.slot?.take(batch, this.options.counts, (frame) => this.meta(frame));
+    else this.slot?.take(batch, this.options.counts, (frame) => this.slot?.line(jsonLine(metaJson(frame)), this.options.counts));
   }
 
   private decodeHere(batch: Batch): void {
@@ -119,26 +125,18 @@ export class ParallelLines implements LastSink {
     this.leastExpiry = type.form === 'hash-metadata' && end - start >= 8 ? int32(bytes, start + 4) * 0x100000000 + uint32(bytes, start) : 0;
   }
 
-  async settle(): Promise<void> {
-    this.release();
+  private async settle(): Promise<void> {
+    this.slot?.release();
     if (this.slot === undefined) {
       await this.local.settle();
       if (this.pool.ready && !this.output.held) await this.empty();
     } else if (this.full) await this.flush();
   }
 
-  meta(frame: Frame): void {
-    if (this.slot === undefined) this.local.meta(frame);
-    else this.slot.line(jsonLine(metaJson(frame)), this.options.counts);
-  }
 
   fileEnd(file: FileEnd): void {
     if (this.slot === undefined) this.local.fileEnd(file);
     else if (this.options.meta) this.slot.line(jsonLine(endJson(file)), this.options.counts);
-  }
-
-  release(): void {
-    this.slot?.release();
   }
 
   get full(): boolean {

@@ -3,13 +3,12 @@ import { Kernels } from '../../src/kernels/kernels.js';
 import { TS_CODEC } from '../../src/kernels/codec.js';
 import { Batch } from '../../src/rdb/batch.js';
 import { sourceFile } from '../../src/pipeline/sink.js';
-import { Framer } from '../../src/rdb/framer.js';
 import { parsePayload } from '../../src/rdb/payload.js';
 import { Output } from '../../src/io/output.js';
 import { RespSink, type RespSinkOptions } from '../../src/dump/resp-sink.js';
 import { parseTarget } from '../../src/values/targets.js';
 import { dumped, type Feeding, MemorySink, serverFile, SERVERS } from '../support/dump-support.js';
-import { bytes, f64, feed, le, len, rdb, str } from '../support/support.js';
+import { bytes, f64, feed, le, len, rdb, readingOf, str } from '../support/support.js';
 
 const MAX = 512 << 20;
 const resp = (rdbs: Uint8Array[], more: Partial<RespSinkOptions> = {}, feeding: Feeding = {}) =>
@@ -55,9 +54,10 @@ class CountingSink extends RespSink {
 async function respOf(file: Uint8Array, codec: Kernels | undefined): Promise<{ bytes: Uint8Array; inRuns: number }> {
   const memory = new MemorySink();
   const sink = new CountingSink(new Output(memory, { codec }), { codec, maxPayload: MAX, now: 0 });
-  const framer = new Framer({ codec, buffer: codec?.allocate(4 << 20) });
-  sink.fileBegin(sourceFile({ name: 'file', ofPayloads: false }, framer));
-  await feed(framer, sink, [file], new Batch(codec ?? TS_CODEC, 100));
+  const batch = new Batch(codec ?? TS_CODEC, 100);
+  const reading = readingOf([file.slice()], batch, { codec, buffer: codec?.allocate(4 << 20) });
+  sink.fileBegin(sourceFile({ name: 'file', ofPayloads: false }, reading.framer));
+  await feed(reading, sink, batch);
   await sink.end();
   return { bytes: memory.bytes, inRuns: sink.inRuns };
 }

@@ -4,12 +4,11 @@ import { Kernels } from '../../src/kernels/kernels.js';
 import { editsOf } from '../../src/pipeline/passes.js';
 import { sourceFile } from '../../src/pipeline/sink.js';
 import { Batch } from '../../src/rdb/batch.js';
-import { Framer } from '../../src/rdb/framer.js';
 import type { ByteSink } from '../../src/io/byte-sink.js';
 import type { DumpSink, DumpSinkOptions, KeyProblem } from '../../src/dump/dump-sink.js';
 import type { Target } from '../../src/values/targets.js';
 import { Output } from '../../src/io/output.js';
-import { cut, feed } from './support.js';
+import { cut, feed, readingOf } from './support.js';
 
 const folder = new URL('../../fixtures/servers/', import.meta.url);
 export const SERVERS = readdirSync(folder).filter((file) => file.endsWith('.rdb')).map((file) => file.slice(0, -4));
@@ -74,10 +73,11 @@ export async function dumped(
   const problems: KeyProblem[] = [];
   const sink = make(new Output(to, { codec: kernels }), { codec: kernels, onProblem: (problem) => void problems.push(problem) }, to);
   for (const [i, rdb] of rdbs.entries()) {
-    const framer = new Framer({ limit, codec: kernels, buffer: kernels?.allocate(1 << 22), meta: true });
-    sink.fileBegin(sourceFile({ name: `file-${i}`, ofPayloads: false }, framer));
-    await feed(framer, sink, cut(rdb, [chunks ?? rdb.length]), new Batch(kernels ?? TS_CODEC), editsOf(sink['options']));
-    framer.finish();
+    const batch = new Batch(kernels ?? TS_CODEC);
+    const options = { limit, codec: kernels, buffer: kernels?.allocate(1 << 22), meta: true };
+    const reading = readingOf(cut(rdb, [chunks ?? rdb.length]), batch, options);
+    sink.fileBegin(sourceFile({ name: `file-${i}`, ofPayloads: false }, reading.framer));
+    await feed(reading, sink, batch, editsOf(sink['options']));
   }
   await sink.end();
   return { bytes: to.bytes, text: Buffer.from(to.bytes).toString(), problems, sink };

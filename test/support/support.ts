@@ -4,10 +4,12 @@ import { Kernels } from '../../src/kernels/kernels.js';
 import { TS_CODEC } from '../../src/kernels/codec.js';
 import type { Pass } from '../../src/pipeline/passes.js';
 import { Batch } from '../../src/rdb/batch.js';
-import { END, ITEMS_PART, type FramerOptions, FULL, NEED, STRING_PART, RECORD } from '../../src/rdb/frame.js';
+import { END, ITEMS_PART, type FramerOptions, FULL, STRING_PART, RECORD } from '../../src/rdb/frame.js';
 import { Framer } from '../../src/rdb/framer.js';
 import { JsonLines } from '../../src/json/json-lines.js';
 import { Output } from '../../src/io/output.js';
+import type { LargeValue } from '../../src/io/large-value.js';
+import { Reading, type ReadingOptions } from '../../src/io/reading.js';
 import type { RecordSink } from '../../src/pipeline/sink.js';
 
 export interface DecodeOptions extends Omit<FramerOptions, 'buffer' | 'codec' | 'meta' | 'onWarning'> {
@@ -40,49 +42,60 @@ export async function decodeBytes(rdb: Uint8Array, options: DecodeOptions = {}):
     abandon: () => Promise.resolve(undefined),
   };
   const warnings: string[] = [];
-  const framer = new Framer({ ...rest, codec: kernels, buffer: kernels?.allocate(1 << 22), meta: options.meta === true, onWarning: (warning) => void warnings.push(warning) });
-  framer.size = size;
+  const batch = new Batch(kernels ?? TS_CODEC);
+  const reading = readingOf(cut(rdb, typeof chunks === 'number' ? [chunks] : chunks), batch, { ...rest, codec: kernels, buffer: kernels?.allocate(1 << 22), meta: options.meta === true, onWarning: (warning) => void warnings.push(warning) }, size);
   const output = new Output(sink, { codec: kernels });
   const json = new JsonLines(output, { codec: kernels });
-  await feed(framer, json, cut(rdb, typeof chunks === 'number' ? [chunks] : chunks), new Batch(kernels ?? TS_CODEC));
-  framer.finish();
+  await feed(reading, json, batch);
   await output.flush();
   await output.written();
   const bytes = new Uint8Array(Buffer.concat(written));
-  return { lines: new TextDecoder('utf-8', { fatal: true }).decode(bytes), bytes, warnings, framer };
+  return { lines: new TextDecoder('utf-8', { fatal: true }).decode(bytes), bytes, warnings, framer: reading.framer };
 }
 
-/** Fills batches from chunks and hands them to a sink, as a command does. */
-export async function feed(framer: Framer, sink: RecordSink, chunks: Iterable<Uint8Array>, batch: Batch, passes: readonly Pass[] = []): Promise<void> {
-  let before: Uint8Array | undefined;
-  for (const chunk of chunks) {
-    framer.push(chunk);
-    before?.fill(0xee); // a chunk is borrowed until the next one comes: whoever keeps it shows itself
-    before = chunk;
-    for (let kind = FULL; kind !== NEED && kind !== END; ) {
-      kind = framer.fill(batch);
-      let inBatch = true;
-      try {
-        for (const pass of passes) pass(batch);
-        batch.to = batch.rows;
-        if (batch.rows > 0) {
-          sink.batch(batch);
-          if (sink.full) await sink.flush();
-        }
-        inBatch = false;
-        if (kind === ITEMS_PART || kind === STRING_PART) {
-          sink.frame(kind, framer.frame);
-          await sink.settle();
-        }
-      } catch (error) {
-        sink.rollback();
-        if (!(error instanceof RdbError)) throw error;
-        throw inBatch ? batch.failed(error) : framer.failed(error);
+/** Reads chunks that nobody else uses: each is overwritten when the next one is asked for, so whoever keeps one shows itself. */
+export function readingOf(chunks: Iterable<Uint8Array>, batch: Batch, options: ReadingOptions, plainSize?: number): Reading {
+  const input = {
+    ...{ name: 'test', size: undefined, compression: 'none' as const, plainSize, ofPayloads: false, bytesRead: 0 },
+    async *chunks() {
+      for (const chunk of chunks) {
+        yield chunk;
+        chunk.fill(0xee);
       }
+    },
+  };
+  return new Reading(input, batch, options);
+}
+
+/** Hands batches and large values to a sink, as a command does. */
+export async function feed(reading: Reading, sink: RecordSink, batch: Batch, passes: readonly Pass[] = []): Promise<void> {
+  for (let kind = FULL; kind !== END; ) {
+    kind = await reading.next();
+    let inBatch = true;
+    try {
+      for (const pass of passes) pass(batch);
+      batch.to = batch.rows;
+      if (batch.rows > 0) {
+        sink.batch(batch);
+        if (sink.full) await sink.flush();
+      }
+      inBatch = false;
+      if (kind === ITEMS_PART || kind === STRING_PART) await takeLarge(reading.large(kind), sink, batch, passes);
+    } catch (error) {
+      sink.rollback();
+      if (!(error instanceof RdbError)) throw error;
+      throw inBatch ? batch.failed(error) : reading.framer.failed(error);
     }
-    sink.release();
-    framer.release();
   }
+}
+
+async function takeLarge(value: LargeValue, sink: RecordSink, batch: Batch, passes: readonly Pass[]): Promise<void> {
+  batch.clear(value.head.bytes, value.head.templates);
+  batch.add(RECORD, value.head);
+  for (const pass of passes) pass(batch);
+  value.edit(batch, 0);
+  await sink.large(value);
+  await value.end();
 }
 
 /** Chunks in memory of their own. */

@@ -28,7 +28,7 @@ async function keysOf(file: Uint8Array): Promise<Line[]> {
 /** An RDB for a target, of a source whose values come in parts of `limit` bytes. */
 function dumpedFor(target: Target, file: Uint8Array, limit: number, chunks = file.length): Promise<Dumped> {
   const format = { vendor: target.rdbVersion >= 80 ? 'valkey' : 'redis', version: target.rdbVersion } as const;
-  return dumped([file], (output, options, to) => new RdbSink([new RdbFile(output, to, TS_CODEC)], { ...options, target, allowLoss: true, format, limit }), { limit, chunks });
+  return dumped([file], (output, options, to) => new RdbSink([new RdbFile(output, to, TS_CODEC)], { ...options, target, allowLoss: true, format }), { limit, chunks });
 }
 
 /** In parts as in whole: the same values, the same problems, the same counts. */
@@ -141,7 +141,7 @@ describe('payloads and their parts', () => {
     const file = rdb('REDIS0011', [[18, str('l'), loop([2, lzfStr(listpack(items))], [1, str(noise(900))], [2, str(listpack(items))])], [20, str('s'), str(listpack(items))]]);
     for (const release of ['3.0', '6.2', '7.0', '8.0']) {
       const target = parseTarget(release);
-      const { text } = await dumped([file], (output, options) => new PayloadLines(output, { ...options, target, limit: 64 }), { limit: 64 });
+      const { text } = await dumped([file], (output, options) => new PayloadLines(output, { ...options, target }), { limit: 64 });
       const payloads = text.trim().split('\n').map((line) => parsePayload(Buffer.from((JSON.parse(line) as { payload: string }).payload, 'base64')));
       expect(payloads.map(({ checksum }) => checksum)).toEqual(['ok', 'ok']);
       const again = rdb(magic(target), payloads.map(({ type, value }, i): Part => [type, str('ls'[i]), value]));
@@ -160,7 +160,7 @@ describe('commands', () => {
   ]);
   const commands = async (limit: number, maxPayload: number): Promise<string> => {
     const target = parseTarget('6.2');
-    const { problems, text } = await dumped([file], (output, options) => new RespSink(output, { ...options, target, allowLoss: true, limit, maxPayload, now: 0 }), { limit, chunks: 500 });
+    const { problems, text } = await dumped([file], (output, options) => new RespSink(output, { ...options, target, allowLoss: true, maxPayload, now: 0 }), { limit, chunks: 500 });
     expect(problems).toEqual([]);
     return text;
   };

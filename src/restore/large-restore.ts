@@ -3,11 +3,11 @@ import { Crc64 } from '../bytes/crc64.js';
 import { keySlot } from '../bytes/crc16.js';
 import { formatText } from '../bytes/text.js';
 import type { Codec } from '../kernels/codec.js';
-import { Frame, NEED } from '../rdb/frame.js';
-import { Framer } from '../rdb/framer.js';
+import { Frame } from '../rdb/frame.js';
 import type { RedisType } from '../rdb/types.js';
 import { parsePayload } from '../rdb/payload.js';
 import { payloadFrame } from '../rdb/payload-frame.js';
+import { ValueFramer } from '../rdb/value-framer.js';
 import type { Delivery } from './delivery.js';
 import { restoredBy } from './key-commands.js';
 import { ConnectionClosed, ConnectionLost, ErrorReply, reasonOf, ServerError } from '../redis/errors.js';
@@ -18,6 +18,7 @@ import type { ByteSink } from '../io/byte-sink.js';
 import { HeldPayload } from './held-payload.js';
 import { ascii } from '../json/writer.js';
 import { Output } from '../io/output.js';
+import { Spill } from '../io/spill.js';
 import { type Closing, expiryOf, type Segment } from './segments.js';
 import { CLOSES, type RestoreConflict, THERE } from './outcomes.js';
 import { RespValues } from '../dump/resp-values.js';
@@ -37,9 +38,6 @@ export interface LargeOptions {
   /** Values that are rejected keep their payload. */
   readonly keepsRejects: boolean;
 }
-
-/** Parts of values are read again in such pieces. */
-const LIMIT = 1 << 20;
 
 /** Times in a row, at the same place, that a server closes the connection: then another way is taken, or none is left. */
 const CHANGES_WAY = 2;
@@ -62,11 +60,11 @@ const NO_SUCH_KEY = /^ERR no such key/i;
 type Outcome = 'restored' | 'replaced' | 'uncounted' | 'there';
 
 /**
- * A value that is too large for a batch: put aside until it is whole, then sent on a connection that nothing else uses
+ * The restoring of a value that is too large for a batch: put aside as a whole, it is sent on a connection that nothing else uses
  * meanwhile, and sent again from there where the connection is lost. Where its payload is larger than the server takes, or
  * nobody could tell afterwards whose key it is, it is made under another name first and renamed when it is complete.
  */
-export class LargeValue {
+export class LargeRestore {
   private readonly payload: HeldPayload;
   private readonly frame: Frame;
   private readonly key: Uint8Array;
@@ -86,6 +84,8 @@ export class LargeValue {
 
   constructor(
     frame: Frame,
+    /** All bytes of the value. */
+    held: Spill,
     private readonly segment: Segment,
     private readonly options: LargeOptions,
   ) {
@@ -93,12 +93,12 @@ export class LargeValue {
     const head = frame.headBytes.slice(frame.headStart, frame.headEnd);
     const own = { keyBytes: this.key, keyStart: 0, keyEnd: this.key.length, headBytes: head, headStart: 0, typeAt: frame.typeAt - frame.headStart, headEnd: head.length };
     this.frame = Object.assign(new Frame(), frame, own, { metaBytes: frame.metaBytes?.slice() });
-    this.payload = new HeldPayload(frame, options.version);
+    this.payload = new HeldPayload(frame, options.version, held);
     this.slot = options.delivery.slotOf(this.key);
   }
 
   /** The value of a key that a server closes the connection at. */
-  static at({ batch, commands, words }: Closing, segment: Segment, options: Omit<LargeOptions, 'sentVersion'>): LargeValue {
+  static at({ batch, commands, words }: Closing, segment: Segment, options: Omit<LargeOptions, 'sentVersion'>): LargeRestore {
     const { key, modifiers, payload, ttl } = restoredBy(commands);
     const parsed = parsePayload(payload);
     const number = (name: string): number => (modifiers.includes(name) ? Number(modifiers[modifiers.indexOf(name) + 1]) : -1);
@@ -107,15 +107,17 @@ export class LargeValue {
     const expireAt = expiryOf(ttl, options.target, batch.builtAt);
     frame.hasExpire = expireAt !== undefined;
     if (expireAt !== undefined) frame.setExpireMs(expireAt);
-    const large = new LargeValue(frame, segment, { ...options, sentVersion: parsed.version });
-    large.add(frame);
+    const large = LargeRestore.of(frame, segment, { ...options, sentVersion: parsed.version });
     large.words = words;
     large.sentBefore = batch.again || words === undefined;
     return large;
   }
 
-  add(frame: Frame): void {
-    this.payload.add(frame);
+  /** A value that came whole. */
+  static of(frame: Frame, segment: Segment, options: LargeOptions): LargeRestore {
+    const held = new Spill();
+    held.add(frame.bytes, frame.start, frame.end);
+    return new LargeRestore(frame, held, segment, options);
   }
 
   /** Bytes of the payload. */
@@ -125,12 +127,6 @@ export class LargeValue {
 
   abandon(): void {
     this.payload.close();
-  }
-
-  /** The rest of it does not come. */
-  forget(): void {
-    this.payload.close();
-    this.segment.forget();
   }
 
   /** Until the server has it, or has refused it. Throws ServerError. */
@@ -321,11 +317,10 @@ export class LargeValue {
     const { output, resp } = this.writer(exclusive);
     const values = new RespValues(resp, releaseNumber(this.options.target));
     const renamed = this.named(name);
-    const again = Framer.ofValue(renamed, { limit: LIMIT });
+    const framer = new ValueFramer(renamed);
     for (const piece of this.payload.value()) {
-      again.push(piece.slice());
-      for (let kind = again.next(); kind !== NEED; kind = again.next()) {
-        values.frame(kind, again.frame);
+      for (const { frame, kind } of framer.parts(piece)) {
+        values.frame(kind, frame);
         await output.flushIfFull();
       }
       if (exclusive.error !== undefined) throw new ErrorReply(exclusive.error); // in the middle of a command, so the connection ends

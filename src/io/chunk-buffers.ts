@@ -1,5 +1,5 @@
 import type { Codec } from '../kernels/codec.js';
-import { DEFAULT_CHUNK } from '../io/file.js';
+import { DEFAULT_CHUNK } from './file.js';
 
 /** Records that are cut are mostly smaller. */
 const ROOM_BEFORE = 1 << 16;
