@@ -4,7 +4,7 @@ import { blocks } from '../src/bytes/blocks.js';
 import { ByteBuilder } from '../src/bytes/builder.js';
 import { lzfDecompress } from '../src/bytes/lzf.js';
 import { lzfCompress } from '../src/bytes/lzf-compress.js';
-import { compressed as compressedInBlocks } from '../src/encode/compressed.js';
+import { compressed as compressedInBlocks } from '../src/values/writers/compressed.js';
 import { Element, LZF } from '../src/encodings/element.js';
 import { encodePayload } from '../src/rdb/payload.js';
 import { readString } from '../src/rdb/string.js';

@@ -5,9 +5,8 @@ import { DB, DROPPED, HAS_CLOCK, HEAD_EDITED, KIND, SOURCE_DB, START, TYPE } fro
 import type { Batch } from '../rdb/batch.js';
 import { Frame, RECORD } from '../rdb/frame.js';
 import { KeySet } from '../values/key-set.js';
-import { type PartsPlan, PartsTranscoder } from '../values/parts-transcoder.js';
 import { isFileOnly, LATEST_REDIS, type Target } from '../values/targets.js';
-import { type Refused, type Transcoded, Transcoder } from '../values/transcode.js';
+import { type PartsPlan, PartsTranscoder, type Refused, type Transcoded, Transcoder } from '../values/transcode.js';
 import { HELD_KIND, HeldParts } from './held-parts.js';
 import { type Library, type LibraryOutcome, noteLibrary } from '../pipeline/libraries.js';
 import { auxName, frameLibraryName, KEY_CLOCK, MEMBER_EXPIRES } from '../values/rdb-meta.js';
@@ -81,8 +80,8 @@ interface Translation {
   readonly parts: HeldParts;
 }
 
-function translationFor(target: Target, allowLoss: boolean, limit: number | undefined): Translation {
-  return { whole: new Transcoder(target, { allowLoss }), parts: new HeldParts(new PartsTranscoder(target, { allowLoss }), limit) };
+function translationFor(target: Target, allowLoss: boolean): Translation {
+  return { whole: new Transcoder(target, { allowLoss }), parts: new HeldParts(new PartsTranscoder(target, { allowLoss })) };
 }
 
 /** Whether the key of the last record before a row was dropped; `before` where there is none in the batch. */
@@ -129,7 +128,7 @@ export abstract class DumpSink implements LastSink {
     const { allowLoss = false, target } = options;
     this.codec = options.codec ?? TS_CODEC;
     this.libraries = options.libraries ?? [];
-    if (target !== undefined) this.translation = translationFor(target, allowLoss, options.limit);
+    if (target !== undefined) this.translation = translationFor(target, allowLoss);
   }
 
   /** KeyDB's clock of the key that comes next, an AUX field; where it is kept, it goes before the key. */
@@ -310,7 +309,7 @@ export abstract class DumpSink implements LastSink {
 
   /** Hands a frame on, in the encoding that the target reads. Values come in parts where they are too large to be held as a whole. */
   private translate(kind: number, frame: Frame): void {
-    const translation = this.translation ?? (isFileOnly(frame.type) && this.leavesFile ? (this.inlining ??= translationFor(LATEST_REDIS, false, this.options.limit)) : undefined);
+    const translation = this.translation ?? (isFileOnly(frame.type) && this.leavesFile ? (this.inlining ??= translationFor(LATEST_REDIS, false)) : undefined);
     if (translation === undefined) {
       this.take(kind, frame);
       return;

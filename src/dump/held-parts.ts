@@ -1,7 +1,5 @@
-import { FRAGMENT, Frame, NEED } from '../rdb/frame.js';
-import { Framer } from '../rdb/framer.js';
-import type { PartsPlan, PartsTranscoder } from '../values/parts-transcoder.js';
-import type { Refused } from '../values/transcode.js';
+import { FRAGMENT, Frame } from '../rdb/frame.js';
+import type { PartsPlan, PartsTranscoder, Refused } from '../values/transcode.js';
 import { Spill } from '../io/spill.js';
 
 const EMPTY = new Uint8Array(0);
@@ -12,15 +10,11 @@ const EMPTY = new Uint8Array(0);
  */
 export class HeldParts {
   private held = new Spill();
-  private again: Framer | undefined;
+  private frame = new Frame();
   /** What the value at hand becomes, once that is known. */
   private plan: PartsPlan | undefined;
 
-  constructor(
-    private readonly transcoder: PartsTranscoder,
-    /** Values are cut as the framer of the source cuts them. */
-    private readonly limit: number | undefined,
-  ) {}
+  constructor(private readonly transcoder: PartsTranscoder) {}
 
   /** Takes a part; one with which the value is refused is kept with those before it, unless it is the first. Returns the plan or the refusal, once there is one: with the first part or the last. */
   take(kind: number, frame: Frame): PartsPlan | Refused | undefined {
@@ -28,10 +22,10 @@ export class HeldParts {
       this.close();
       const known = this.transcoder.begin(frame);
       if (known !== undefined) return known;
-      this.again = Framer.ofValue(frame, { limit: this.limit });
+      this.frame = copyOf(frame);
     }
     this.held.add(frame.bytes, frame.start, frame.end);
-    const made = this.transcoder.measure(kind, frame);
+    const made = this.transcoder.take(kind, frame, this.held);
     if (made?.outcome !== 'refused') this.plan = made;
     return made;
   }
@@ -43,26 +37,17 @@ export class HeldParts {
 
   /** The value, in parts: each is borrowed until the next one is asked for. The last one is empty. */
   *parts(): Generator<Frame, void, void> {
-    const { again, plan } = this;
-    if (again === undefined || plan === undefined) return;
-    this.plan = this.again = undefined;
-    const part = partOf(again.frame, plan);
-    for (const bytes of plan.verbatim ? this.held.drain() : this.rewritten(again)) {
+    const { frame, plan } = this;
+    if (plan === undefined) return;
+    this.plan = undefined;
+    const part = partOf(frame, plan);
+    for (const bytes of plan.verbatim ? this.held.drain() : this.transcoder.pieces()) {
       Object.assign(part, { bytes, start: 0, end: bytes.length });
       yield part;
       part.first = false;
     }
     yield Object.assign(part, { bytes: EMPTY, start: 0, end: 0, last: true });
-  }
-
-  private *rewritten(again: Framer): Generator<Uint8Array, void, void> {
-    for (const piece of this.held.drain()) {
-      again.push(new Uint8Array(piece));
-      for (let kind = again.next(); kind !== NEED; kind = again.next()) {
-        const bytes = this.transcoder.write(kind, again.frame);
-        if (bytes.length > 0) yield bytes;
-      }
-    }
+    this.transcoder.close();
   }
 
   /** The parts that are kept, as one: whoever takes them closes them. */
@@ -74,12 +59,21 @@ export class HeldParts {
 
   close(): void {
     this.held.close();
-    this.again = this.plan = undefined;
+    this.plan = undefined;
+    this.transcoder.close();
   }
 }
 
 /** The kind of the frames that `parts` gives. */
 export const HELD_KIND = FRAGMENT;
+
+/** The frame of a first part, with its head and key in memory of their own. */
+function copyOf(frame: Frame): Frame {
+  const { headBytes, headEnd, headStart, keyBytes, keyEnd, keyStart, typeAt } = frame;
+  const head = headBytes.slice(headStart, headEnd);
+  const key = keyBytes.slice(keyStart, keyEnd);
+  return Object.assign(new Frame(), frame, { keyBytes: key, keyStart: 0, keyEnd: key.length, headBytes: head, headStart: 0, typeAt: typeAt - headStart, headEnd: head.length });
+}
 
 /** A frame of the value as it is written; its type byte and key stand in memory of their own. */
 function partOf(frame: Frame, { metaBytes, type }: PartsPlan): Frame {

@@ -4,7 +4,7 @@ import type { TypeRow } from '../rdb/types.js';
 import { addLength } from '../rdb/write-string.js';
 import { Unsayable } from '../values/adaptation.js';
 import { targetName, typeFor } from '../values/targets.js';
-import type { Encoding, ValueEncoder } from './encoding.js';
+import type { LineEncoding, ValueEncoder } from './encoding.js';
 import { Fields } from './fields.js';
 import { IntegerPlace } from './number-places.js';
 import { ArrayPlace, ObjectPlace, type Place, TextPlace } from './places.js';
@@ -39,7 +39,7 @@ export class StreamEncoder implements ValueEncoder {
   private maxDeletedId: Id = 0n;
   private entriesAdded = 0n;
 
-  constructor(private readonly encoding: Encoding) {
+  constructor(private readonly encoding: LineEncoding) {
     const { unknown } = encoding;
     this.nodes = new StreamNodes(encoding);
     this.groups = new StreamGroups(encoding);
