@@ -60,3 +60,13 @@ test('no file imports itself by way of others', () => {
 test('every room is in the table', () => {
   expect([...new Set(files.map(room))].filter((name) => !(name in MAY_IMPORT))).toEqual([]);
 });
+
+test('every folder of tests is a room, but for helpers, tests with servers, and binaries of Node', () => {
+  const folders = readdirSync(import.meta.dirname, { withFileTypes: true }).filter((entry) => entry.isDirectory()).map(({ name }) => name);
+  expect(folders.filter((name) => !(name in MAY_IMPORT) && !['support', 'servers', 'nodes'].includes(name))).toEqual([]);
+});
+
+test('only the tests in test/servers start a server', () => {
+  const tests = readdirSync(import.meta.dirname, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.test.ts') && !file.startsWith('servers') && !file.includes('node_modules'));
+  expect(tests.filter((file) => /TestServer\.start|RedisNode\.start|TestCluster\.start|DocsServers\.start/.test(readFileSync(join(import.meta.dirname, file), 'utf8')))).toEqual([]);
+});

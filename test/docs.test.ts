@@ -1,37 +1,12 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { ERROR_CODES } from '../src/bytes/errors.js';
-import { DocsServers, isServerOfDocs, steady } from './docs-servers.js';
-import { missingServer } from './redis-server.js';
-import { decodeBytes } from './support.js';
+import { bin, examples, pages, read, root } from './support/docs-pages.js';
+import { decodeBytes } from './support/support.js';
 
-const root = join(import.meta.dirname, '..');
-const bin = mkdtempSync(join(tmpdir(), 'rdbkit-docs-'));
-symlinkSync(join(root, 'bin/rdbkit.js'), join(bin, 'rdbkit'));
 afterAll(() => rmSync(bin, { recursive: true }));
-
-const pages = ['README.md', 'CONTRIBUTING.md', ...readdirSync(join(root, 'docs')).map((name) => `docs/${name}`)].filter((name) => name.endsWith('.md'));
-const read = (page: string): string => readFileSync(join(root, page), 'utf8');
-
-type Example = [command: string, output: string];
-
-/** Every `$ command` of a console block, and the output shown. A command goes on behind a backslash at the end of a line. */
-const examplesOf = (block: string): Example[] =>
-  block
-    .split(/^\$ /m)
-    .slice(1)
-    .map((text) => {
-      const end = /(?<!\\)\n/.exec(text)?.index ?? text.length;
-      return [text.slice(0, end), text.slice(end + 1)];
-    });
-
-const blocks = (page: string, before: RegExp): string[] => [...read(page).matchAll(/(.*)\n```console\n([^]*?)```/g)].filter(([, line]) => before.test(line)).map(([, , block]) => block);
-
-/** Of the blocks that need no server. */
-const examples = (page: string): Example[] => blocks(page, /^(?!<!-- (server|cluster) -->$)/).flatMap(examplesOf);
 
 describe('the output shown in the docs is what the command prints', () => {
   for (const page of pages) {
@@ -40,26 +15,6 @@ describe('the output shown in the docs is what the command prints', () => {
         const { stdout, stderr } = spawnSync('bash', ['-c', command], { cwd: root, encoding: 'utf8', env: { ...process.env, PATH: `${bin}:${process.env.PATH ?? ''}` } });
         const talk = stderr.split('\n').filter((line) => !/^rdbkit: \d+ keys?, /.test(line)).join('\n');
         expect(stdout + talk.replace(/^\n$/, '')).toBe(output);
-      });
-    }
-  }
-});
-
-describe.skipIf(missingServer() !== undefined || !isServerOfDocs())('the output shown in the docs is that with a real server', () => {
-  for (const scene of ['server', 'cluster'] as const) {
-    for (const page of pages) {
-      const all = blocks(page, new RegExp(`^<!-- ${scene} -->$`)).map(examplesOf);
-      if (all.length === 0) continue;
-      test(`${page}: ${scene}`, { timeout: 60_000 }, async () => {
-        const servers = await DocsServers.start(scene, root);
-        try {
-          for (const block of all) {
-            const shown = await servers.run(block.map(([command]) => command), `${bin}:${process.env.PATH ?? ''}`);
-            expect(block.map(([command], i) => [command, steady(shown[i])])).toEqual(block.map(([command, output]) => [command, steady(output)]));
-          }
-        } finally {
-          await servers.stop();
-        }
       });
     }
   }

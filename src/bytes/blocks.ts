@@ -1,6 +1,6 @@
 import { ByteBuilder } from './builder.js';
 
-/** The bytes of these pieces again, in blocks of one size but for the last one. Each is borrowed until the next one is asked for. */
+/** The bytes of the pieces, in blocks of `size` (the last may be shorter). A block is borrowed until the next one is requested. */
 export function* blocks(pieces: Iterable<Uint8Array>, size: number): Generator<Uint8Array, void, void> {
   const held = new ByteBuilder();
   for (const piece of pieces) {

@@ -1,13 +1,13 @@
 const LEAST = 1 << 10;
 
-/** Below this a loop is faster than a call of `set`, which needs a view of its own. */
+/** Below this a loop is faster than a call of `set`, which needs a new view. */
 const SHORT = 32;
 
 /** The halves of a double; machines that run Node are little-endian. */
 const float = new Float64Array(1);
 const words = new Int32Array(float.buffer);
 
-/** Bytes that are put together one after another. The buffer is used again after `clear`, growing to the largest need. */
+/** A growable buffer of bytes. `clear` keeps the buffer for the next use. */
 export class ByteBuilder {
   /** The first `length` bytes are the ones written; another buffer once they do not fit. */
   bytes: Uint8Array = new Uint8Array(LEAST);

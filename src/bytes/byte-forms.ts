@@ -1,5 +1,5 @@
 /**
- * Byte strings as people have them at hand: hex, base64, and the quoted form of redis-cli. All take ASCII text as bytes, of any
+ * Byte strings in the forms that people paste: hex, base64, and the quoted form of redis-cli. All take ASCII text as bytes, of any
  * size, and return the bytes that it stands for or the position of the first character that does not fit.
  */
 export type Decoded = Uint8Array | number;
@@ -62,7 +62,7 @@ export function decodeBase64(text: Uint8Array): Decoded {
     }
   }
   const left = bits & ((1 << held) - 1);
-  if (held === 6 || left !== 0 || (pads > 0 && pads !== held / 2)) return last; // half a byte, bits behind the last one, wrong padding
+  if (held === 6 || left !== 0 || (pads > 0 && pads !== held / 2)) return last; // half a byte, leftover bits, wrong padding
   return out.subarray(0, o);
 }
 

@@ -2,10 +2,10 @@ import { Crc64 } from './crc64.js';
 
 type Halves = Readonly<Pick<Crc64, 'hi' | 'lo'>>;
 
-/** A linear map of 64 bits: what becomes of each bit. */
+/** A linear map of 64 bits: the image of each bit. */
 type BitMap = readonly Halves[];
 
-/** What a byte 0 makes of a CRC-64. */
+/** The map that one appended zero byte applies to a CRC-64. */
 function oneZero(): BitMap {
   const zero = new Uint8Array(1);
   return Array.from({ length: 64 }, (_, bit) => {
@@ -28,8 +28,8 @@ function apply(map: BitMap, { hi, lo }: Halves): Halves {
 }
 
 /**
- * The CRC-64 of bytes with `zeros` bytes 0 behind them, from theirs: as many squarings of a bit matrix as `zeros` has binary
- * digits. As CRC-64 begins with 0 and is linear, that is what a change of some bytes adds to the CRC of all, by xor.
+ * The CRC-64 of bytes followed by `zeros` zero bytes, from that of the bytes: one squaring of a bit matrix for each of the binary
+ * digits of `zeros`. As CRC-64 begins with 0 and is linear, that is what a change of some bytes adds to the CRC of all, by xor.
  */
 export function crc64Shift(crc: Halves, zeros: number): Halves {
   let result: Halves = { hi: crc.hi, lo: crc.lo };

@@ -10,7 +10,7 @@ import { viewOf } from './view.js';
 const POLY_HI = 0x95ac9329;
 const POLY_LO = 0xac4bc9b5;
 
-/** By slice: the high and low halves of the CRC of a byte with `slice` zero bytes behind it. */
+/** By slice: the high and low halves of the CRC of a byte followed by `slice` zero bytes. */
 function tables(): [hi: Int32Array, lo: Int32Array][] {
   const slices: [Int32Array, Int32Array][] = [];
   const [hi0, lo0] = [new Int32Array(256), new Int32Array(256)];

@@ -11,7 +11,7 @@
  * - A class without `]` ends where the pattern ends: `[ab` is `[ab]`, `[` fits nothing, `[^` fits any byte.
  * - `[]` is an empty class and fits nothing, `[^]` fits any byte; a `]` in a class has to be escaped.
  * - A range takes any byte as its upper end: `[a-]b]` is one class, of `]` to `a` and `b`. A `\` there is just that byte. An
- *   escaped byte does not begin a range. A `-` is itself where it begins the class or the pattern ends behind it.
+ *   escaped byte does not begin a range. A `-` is itself where it begins the class or ends the pattern.
  * - Only `^` negates, `!` does not. A `\` at the end of the pattern, or of an unclosed class, is itself.
  * - The empty key fits `*` and the empty pattern, but not `**`.
  * - Range ends are signed bytes, so 80 to ff sort below 00 to 7f: `[a-\xff]` is ff and 00 to 61. This is so on x86; servers
@@ -75,7 +75,7 @@ function parse(pattern: Uint8Array): Elements {
   return { ops, classes };
 }
 
-/** Reads a class from behind its `[` into `fits`; returns where its `]` is, or the end of the pattern. */
+/** Reads a class, from after its `[`, into `fits`; returns where its `]` is, or the end of the pattern. */
 function parseClass(pattern: Uint8Array, i: number, fits: Uint8Array): number {
   const negated = pattern[i] === CARET;
   if (negated) i++;

@@ -108,7 +108,7 @@ function writeEscape(byte: number, letter: number, out: Uint8Array, at: number):
   return o;
 }
 
-/** Whether the text itself begins with "base64:", or so much of it as there is does. */
+/** Whether the text begins with "base64:" or is a prefix of it. */
 export function claimsBase64(src: Uint8Array, start: number, end: number): boolean {
   if (src[start] !== 0x62 || end - start < PREFIX.length) return false;
   for (let i = 1; i < PREFIX.length; i++) {

@@ -1,6 +1,6 @@
 import { MAX_DISTANCE } from './lzf.js';
 
-/** Copies are of so many bytes: the shortest is as long as its instruction, or a byte longer. */
+/** Lengths of copies, in bytes: the shortest is as long as its instruction, or one byte longer. */
 const LEAST_COPY = 3;
 const MOST_COPY = 264;
 /** The longest copy that an instruction of two bytes says. */

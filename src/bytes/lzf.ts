@@ -5,7 +5,7 @@ import { viewOf } from './view.js';
  * LZF (liblzf, redis lzf_d.c). A row of instructions, each with a control byte c:
  *   c < 32     a literal run: c + 1 bytes follow as they are
  *   c >= 32    a copy from what was written before: length (c >> 5) + 2, or, where c >> 5 is 7, 9 + the next byte;
- *              distance ((c & 31) << 8) + the last byte of the instruction + 1, so 8192 at the most
+ *              distance ((c & 31) << 8) + the last byte of the instruction + 1, so at most 8192
  */
 export const MAX_DISTANCE = 8192;
 
@@ -18,7 +18,7 @@ function broken(at: number, expected: string, got: string): RdbError {
   return new RdbError('BAD_LZF', { within: at, expected, got });
 }
 
-/** Runs are copied by words of four bytes, 1.9 times as fast as by bytes, where so many bytes are behind them. */
+/** Runs are copied by words of four bytes, 1.9 times as fast as by bytes, where the buffer has room for that. */
 const LITERAL_ROOM = 36;
 const COPY_ROOM = 268;
 
@@ -44,7 +44,7 @@ function copyBack(dst: Uint8Array, o: number, distance: number, run: number): vo
 
 /**
  * Decompresses `src[start, end)` to `dst` at `to`; it must give exactly `length` bytes. Returns the end in `dst`. Up to 3
- * bytes behind that, where `dst` has them, may change too.
+ * bytes after that, where `dst` has them, may change too.
  */
 export function lzfDecompress(src: Uint8Array, start: number, end: number, dst: Uint8Array, to: number, length: number): number {
   const stop = to + length;

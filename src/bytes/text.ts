@@ -1,5 +1,5 @@
 /**
- * The text form of a byte string, as it stands in JSON lines and on the command line: bytes that are valid UTF-8 are that
+ * The text form of a byte string, as in JSON lines and on the command line: bytes that are valid UTF-8 are that
  * text; any others, and text that itself begins with `base64:`, are `base64:` and the standard base64 of the bytes
  * (RFC 4648, with padding). Nothing is normalized, a BOM is kept, so the bytes come back exactly.
  */
@@ -26,7 +26,7 @@ export function formatText(bytes: Uint8Array, start = 0, end = bytes.length): st
 
 /**
  * The bytes that a text form stands for, in a new array. TypeError for a lone surrogate, which no UTF-8 has, and for base64
- * that is not exactly what the bytes would be written as: white space, missing padding, bits set behind the last byte.
+ * that is not exactly what the bytes would be written as: white space, missing padding, bits set after the last byte.
  */
 export function parseText(text: string): Uint8Array {
   if (text.startsWith(PREFIX)) return parseBase64(text.slice(PREFIX.length));
@@ -55,7 +55,7 @@ export function decodeLatin1(bytes: Uint8Array, start = 0, end = bytes.length): 
   return text;
 }
 
-/** The bytes of base64 behind its prefix. TypeError as `parseText`. */
+/** The bytes of base64 text, without its prefix. TypeError as `parseText`. */
 export function parseBase64(letters: string): Uint8Array {
   if (letters.length % 4 !== 0) {
     throw new TypeError(`base64 with ${letters.length} characters: they come in fours, with "=" to fill up`);
@@ -75,7 +75,7 @@ export function parseBase64(letters: string): Uint8Array {
     }
   }
   if ((bits & ((1 << held) - 1)) !== 0) {
-    throw new TypeError(`base64 with bits set behind its last byte, in "${letters[length - 1]}" before the padding`);
+    throw new TypeError(`base64 with bits set after its last byte, in "${letters[length - 1]}" before the padding`);
   }
   return out;
 }
@@ -85,7 +85,9 @@ function sextet(letters: string, i: number): number {
   const bits = code < 128 ? SEXTET[code] : 255;
   if (bits === 255) {
     const letter = String.fromCodePoint(letters.codePointAt(i) ?? 0);
-    throw new TypeError(`base64 with ${JSON.stringify(letter)}, character ${i + 1}, which is not in its alphabet (A-Z a-z 0-9 + / and = at the end)`);
+    throw new TypeError(
+      `base64 with ${JSON.stringify(letter)}, character ${i + 1}, which is not in its alphabet (A-Z a-z 0-9 + / and = at the end)`,
+    );
   }
   return bits;
 }

@@ -35,7 +35,10 @@ export interface Command extends Described<CommandName> {
 }
 
 /** `run` gets the options by their types, returns the exit code, throws UsageError. */
-export function command<C extends CommandName>({ run, ...described }: Described<C> & { readonly run: (invocation: Invocation<C>) => Promise<number> }): Command {
+export function command<C extends CommandName>({
+  run,
+  ...described
+}: Described<C> & { readonly run: (invocation: Invocation<C>) => Promise<number> }): Command {
   return {
     ...described,
     call: async (typed, options) => {

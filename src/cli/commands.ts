@@ -7,4 +7,12 @@ import { PAYLOAD_CHECK, PAYLOAD_DECODE } from './payload-command.js';
 import { RESTORE } from './restore-command.js';
 
 /** All commands, in the order of the help. */
-export const COMMANDS: readonly Command[] = [DECODE, DUMP, RESTORE, ENCODE, PAYLOAD_CHECK, PAYLOAD_DECODE, completionCommand(() => COMMANDS)];
+export const COMMANDS: readonly Command[] = [
+  DECODE,
+  DUMP,
+  RESTORE,
+  ENCODE,
+  PAYLOAD_CHECK,
+  PAYLOAD_DECODE,
+  completionCommand(() => COMMANDS),
+];

@@ -19,7 +19,11 @@ function formsOf({ name }: Command): Form[] {
   const forms = optionsOf(name).flatMap(({ name: option, option: one }) => {
     const long = longName(option);
     // the first clause is enough for a list
-    const form = { names: [...(one.short === undefined ? [] : [`-${one.short}`]), long], help: helpOf(one, name).split('; ')[0], option: one };
+    const form = {
+      names: [...(one.short === undefined ? [] : [`-${one.short}`]), long],
+      help: helpOf(one, name).split('; ')[0],
+      option: one,
+    };
     return one.noHelp === undefined ? [form] : [form, { names: [`--no-${long.slice(2)}`], help: one.noHelp, option: one }];
   });
   return [...forms, HELP];
@@ -34,7 +38,8 @@ function firstWords(commands: Commands): string[] {
 const summaryOf = (commands: Commands, word: string): string =>
   [...commands, ...GROUPS].find(({ name }) => name === word)?.summary ?? 'show the help of a command';
 
-const secondWords = (commands: Commands, first: string): string[] => commands.flatMap(({ name }) => (name.startsWith(`${first} `) ? [name.slice(first.length + 1)] : []));
+const secondWords = (commands: Commands, first: string): string[] =>
+  commands.flatMap(({ name }) => (name.startsWith(`${first} `) ? [name.slice(first.length + 1)] : []));
 
 const groupsOf = (commands: Commands): string[] => firstWords(commands).filter((first) => secondWords(commands, first).length > 0);
 
@@ -46,7 +51,11 @@ const fishQuoted = (text: string): string => `'${text.replace(/[\\']/g, '\\$&')}
 
 export function bashCompletion(commands: Commands): string {
   const groups = groupsOf(commands);
-  const known = [...firstWords(commands).map((word) => ` ${word}`), ...groups.map((word) => `help ${word}`), ...commands.flatMap(({ name }) => (name.includes(' ') ? [name] : []))];
+  const known = [
+    ...firstWords(commands).map((word) => ` ${word}`),
+    ...groups.map((word) => `help ${word}`),
+    ...commands.flatMap(({ name }) => (name.includes(' ') ? [name] : [])),
+  ];
   const words = (pattern: string, found: readonly string[]): string => `    ${pattern}) _rdbkit_words ${quoted(found.join(' '))} ;;`;
   return `# Completion of rdbkit for bash: source <(rdbkit completion bash)
 
@@ -66,7 +75,10 @@ _rdbkit() {
 ${bashValues(commands).join('\n')}
   esac
   case "$command $current" in
-${commands.filter(takesFiles).map(({ name }) => `    ${quoted(`${name} -`)}*) ;;\n    ${quoted(`${name} `)}*) _rdbkit_files; return ;;`).join('\n')}
+${commands
+  .filter(takesFiles)
+  .map(({ name }) => `    ${quoted(`${name} -`)}*) ;;\n    ${quoted(`${name} `)}*) _rdbkit_files; return ;;`)
+  .join('\n')}
   esac
   case $command in
 ${words("''", [...firstWords(commands), '--help', '--version'])}
@@ -106,7 +118,12 @@ function bashValues(commands: Commands): string[] {
     for (const { names, option } of formsOf(command)) {
       if (option.value === undefined) continue;
       const choices = quoted((option.choices ?? []).join(' '));
-      const action = option.choices !== undefined ? `${option.kind === 'list' ? '_rdbkit_list' : '_rdbkit_words'} ${choices}; ` : option.value === 'file' ? '_rdbkit_files; ' : '';
+      const action =
+        option.choices !== undefined
+          ? `${option.kind === 'list' ? '_rdbkit_list' : '_rdbkit_words'} ${choices}; `
+          : option.value === 'file'
+            ? '_rdbkit_files; '
+            : '';
       patterns.set(action, [...(patterns.get(action) ?? []), ...names.map((name) => quoted(`${command.name} ${name}`))]);
     }
   }
@@ -114,9 +131,18 @@ function bashValues(commands: Commands): string[] {
 }
 
 export function zshCompletion(commands: Commands): string {
-  const described = (words: readonly (readonly [string, string])[]): string => words.map(([word, what]) => quoted(`${word}:${what.replaceAll(':', '\\:')}`)).join(' ');
+  const described = (words: readonly (readonly [string, string])[]): string =>
+    words.map(([word, what]) => quoted(`${word}:${what.replaceAll(':', '\\:')}`)).join(' ');
   const firsts = firstWords(commands).map((word) => [word, summaryOf(commands, word)] as const);
-  const groups = groupsOf(commands).map((group) => [group, commands.filter(({ name }) => name.startsWith(`${group} `)).map(({ name, summary }) => [name.slice(group.length + 1), summary] as const)] as const);
+  const groups = groupsOf(commands).map(
+    (group) =>
+      [
+        group,
+        commands
+          .filter(({ name }) => name.startsWith(`${group} `))
+          .map(({ name, summary }) => [name.slice(group.length + 1), summary] as const),
+      ] as const,
+  );
   return `#compdef rdbkit
 # Completion of rdbkit for zsh: source <(rdbkit completion zsh)
 
@@ -165,7 +191,10 @@ function zshArgument(command: Command): string[] {
 function zshSpec({ help, names, option }: Form): string {
   const text = `[${help.replace(/[[\]\\:]/g, '\\$&')}]`;
   const { choices, kind, value } = option;
-  const values = value === undefined ? '' : `:${value.replaceAll(':', '\\:')}:${choices !== undefined ? (kind === 'list' ? `_sequence compadd - ${choices.join(' ')}` : `(${choices.join(' ')})`) : value === 'file' ? '_files' : ' '}`;
+  const values =
+    value === undefined
+      ? ''
+      : `:${value.replaceAll(':', '\\:')}:${choices !== undefined ? (kind === 'list' ? `_sequence compadd - ${choices.join(' ')}` : `(${choices.join(' ')})`) : value === 'file' ? '_files' : ' '}`;
   const again = kind === 'list' ? '*' : '';
   if (names.length === 1) return quoted(`${again}${names[0]}${value === undefined ? '' : '='}${text}${values}`);
   const [short, long] = names;
@@ -175,7 +204,10 @@ function zshSpec({ help, names, option }: Form): string {
 export function fishCompletion(commands: Commands): string {
   const lines = ['# Completion of rdbkit for fish: rdbkit completion fish > ~/.config/fish/completions/rdbkit.fish', ''];
   const firsts = firstWords(commands);
-  lines.push(`complete -c rdbkit -n __fish_use_subcommand -f -l help -s h -d 'show this help'`, `complete -c rdbkit -n __fish_use_subcommand -f -l version -s V -d 'show the version'`);
+  lines.push(
+    `complete -c rdbkit -n __fish_use_subcommand -f -l help -s h -d 'show this help'`,
+    `complete -c rdbkit -n __fish_use_subcommand -f -l version -s V -d 'show the version'`,
+  );
   for (const word of firsts) {
     const what = summaryOf(commands, word);
     lines.push(`complete -c rdbkit -n __fish_use_subcommand -f -a ${word} -d ${fishQuoted(what)}`);
@@ -197,7 +229,8 @@ export function fishCompletion(commands: Commands): string {
     for (const { help, names, option } of formsOf(command)) {
       const flags = names.map((name) => (name.startsWith('--') ? `-l ${name.slice(2)}` : `-s ${name.slice(1)}`)).join(' ');
       const { choices, value } = option;
-      const values = value === undefined ? '' : choices !== undefined ? ` -x -a ${fishQuoted(choices.join(' '))}` : value === 'file' ? ' -r -F' : ' -x';
+      const values =
+        value === undefined ? '' : choices !== undefined ? ` -x -a ${fishQuoted(choices.join(' '))}` : value === 'file' ? ' -r -F' : ' -x';
       lines.push(`complete -c rdbkit -n ${where} ${flags}${values} -d ${fishQuoted(help)}`);
     }
   }
@@ -208,5 +241,9 @@ export function fishCompletion(commands: Commands): string {
 function fishWhere({ name }: Command, groups: readonly string[]): string {
   const [first, second] = name.split(' ') as [string, string?];
   const others = [...groups.filter((group) => group !== first), 'help'];
-  return [`__fish_seen_subcommand_from ${first}`, ...(second === undefined ? [] : [`and __fish_seen_subcommand_from ${second}`]), `and not __fish_seen_subcommand_from ${others.join(' ')}`].join('; ');
+  return [
+    `__fish_seen_subcommand_from ${first}`,
+    ...(second === undefined ? [] : [`and __fish_seen_subcommand_from ${second}`]),
+    `and not __fish_seen_subcommand_from ${others.join(' ')}`,
+  ].join('; ');
 }

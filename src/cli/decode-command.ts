@@ -38,7 +38,8 @@ async function runDecode(invocation: Invocation<'decode'>): Promise<number> {
   const { signal, stdin, stdout } = io;
   const task: Task<RunSummary> = {
     command: 'decode',
-    run: (listeners: Listeners) => decode({ ...options, sources, filter, threads, checksum: !noChecksum, stdin, stdout, signal, ...listeners }),
+    run: (listeners: Listeners) =>
+      decode({ ...options, sources, filter, threads, checksum: !noChecksum, stdin, stdout, signal, ...listeners }),
     line: summaryLine,
     notes: (summary) => emptyNotes(summary, summary.read - summary.keys, invocation),
     fields: () => ({}),

@@ -63,7 +63,10 @@ async function runDump(invocation: Invocation<'dump'>): Promise<number> {
       problems.sum(say);
       return summary;
     },
-    line: (summary) => [...librariesLines(summary.libraries, { planned: false, sources, unwanted: options.functions === false }), dumpLine(summary)].join('\nrdbkit: '),
+    line: (summary) =>
+      [...librariesLines(summary.libraries, { planned: false, sources, unwanted: options.functions === false }), dumpLine(summary)].join(
+        '\nrdbkit: ',
+      ),
     notes: (summary) => emptyNotes(summary, summary.filtered, invocation),
     fields: (summary) => ({ ...problems.fields(summary), functions: librariesObject(summary.libraries) }),
     exit: keysExit,
@@ -76,11 +79,24 @@ async function runDump(invocation: Invocation<'dump'>): Promise<number> {
 type DumpValues = OptionsOf<'dump'>;
 
 /** What goes together. */
-function checkFormat({ allowLoss, dbMap, format, functions, onConflict, splitSlots, targetVersion }: DumpValues & { format: NonNullable<DumpValues['format']> }, given: Invocation<'dump'>['given']): void {
+function checkFormat(
+  {
+    allowLoss,
+    dbMap,
+    format,
+    functions,
+    onConflict,
+    splitSlots,
+    targetVersion,
+  }: DumpValues & { format: NonNullable<DumpValues['format']> },
+  given: Invocation<'dump'>['given'],
+): void {
   if (onConflict === 'last' && joinsDatabases(dbMap)) {
     throw new UsageError('--on-conflict last decides between files, not between databases that --db-map joins: expected first or error');
   }
-  if (format === 'payload' && functions === true) throw new UsageError('--functions is for --format rdb and resp: payloads are those of keys');
+  if (format === 'payload' && functions === true) {
+    throw new UsageError('--functions is for --format rdb and resp: payloads are those of keys');
+  }
   if (allowLoss && targetVersion === undefined) throw new UsageError('--allow-loss is for --target-version: without it nothing is lost');
   if (splitSlots !== undefined && format !== 'rdb') throw new UsageError(`--split-slots is for --format rdb, not for ${format}`);
   if (given.has('maxPayload') && format !== 'resp') throw new UsageError(`--max-payload is for --format resp, not for ${format}`);

@@ -16,7 +16,8 @@ function filtersOf({ byVariable, given }: Call): string {
   return names.map((name) => (byVariable.has(name) ? variableName(name) : longName(name))).join(', ');
 }
 
-const noKeys = ({ sources }: Pick<RunSummary, 'sources'>): string => (sources === 1 ? 'the source has no keys.' : `none of the ${countText(sources)} sources has a key.`);
+const noKeys = ({ sources }: Pick<RunSummary, 'sources'>): string =>
+  sources === 1 ? 'the source has no keys.' : `none of the ${countText(sources)} sources has a key.`;
 
 /** Of a command that writes all keys that pass; `filtered` did not. */
 export function emptyNotes(summary: RunSummary, filtered: number, call: Call): string[] {
@@ -27,7 +28,11 @@ export function emptyNotes(summary: RunSummary, filtered: number, call: Call): s
 const allKeys = (keys: number): string => (keys === 1 ? 'the only one is' : `all ${countText(keys)} are`);
 
 /** Of a restore. */
-export function emptyRestoreNotes(summary: RestoreSummary, call: Call, { dryRun, ttlShift }: Pick<OptionsOf<'restore'>, 'dryRun' | 'ttlShift'>): string[] {
+export function emptyRestoreNotes(
+  summary: RestoreSummary,
+  call: Call,
+  { dryRun, ttlShift }: Pick<OptionsOf<'restore'>, 'dryRun' | 'ttlShift'>,
+): string[] {
   const { declined, failure, filtered, read, total } = summary;
   const { expired, rejected, replaced, restored, skipped } = total;
   if (declined || failure !== undefined || restored + replaced + skipped + rejected > 0) return [];
@@ -35,7 +40,10 @@ export function emptyRestoreNotes(summary: RestoreSummary, call: Call, { dryRun,
   if (filtered + expired < read) return [];
   const nothing = `no key ${dryRun ? 'would be' : 'was'} restored`;
   if (expired === 0) return [`${nothing}: ${allKeys(filtered)} left out by ${filtersOf(call)}.`];
-  const which = filtered === 0 ? `${expired === 1 ? 'the only one' : `all ${countText(expired)}`} had expired` : `${keysText(filtered)} left out by ${filtersOf(call)}, ${countText(expired)} expired`;
+  const which =
+    filtered === 0
+      ? `${expired === 1 ? 'the only one' : `all ${countText(expired)}`} had expired`
+      : `${keysText(filtered)} left out by ${filtersOf(call)}, ${countText(expired)} expired`;
   return [`${nothing}: ${which}. ${laterAdvice(summary, ttlShift)}--strip-ttl restores them without expiries.`];
 }
 
@@ -45,7 +53,9 @@ function laterAdvice({ firstExpiry, plan }: RestoreSummary, ttlShift = 0): strin
   const now = Date.now() + Math.max(...plan.target.masters.map(({ clockAhead = 0 }) => clockAhead));
   const shift = now - Math.min(written, firstExpiry);
   if (shift <= ttlShift) return '';
-  return `--ttl-shift ${timeText(shift)}${written < firstExpiry ? ', the age of the source, gives them back the time that they had' : ' moves their expiries into the future'}; `;
+  const effect =
+    written < firstExpiry ? ', the age of the source, gives them back the time that they had' : ' moves their expiries into the future';
+  return `--ttl-shift ${timeText(shift)}${effect}; `;
 }
 
 const MINUTE = 60_000;

@@ -52,7 +52,17 @@ async function runEncode(invocation: Invocation<'encode'>): Promise<number> {
   const task: Task<EncodeSummary> = {
     command: 'encode',
     run: async (listeners: Listeners, say) => {
-      const summary = await encode({ ...options, sources, filter, target, stdin, stdout, signal, ...listeners, onProblem: (problem) => problems.take(problem, say) });
+      const summary = await encode({
+        ...options,
+        sources,
+        filter,
+        target,
+        stdin,
+        stdout,
+        signal,
+        ...listeners,
+        onProblem: (problem) => problems.take(problem, say),
+      });
       problems.sum(say);
       return summary;
     },
@@ -62,7 +72,8 @@ async function runEncode(invocation: Invocation<'encode'>): Promise<number> {
     exit: keysExit,
     done: 'written',
     tornText: 'Its end is torn: it has only the beginning of the last key.',
-    errorsLine: ({ badLines, errors }) => (badLines > 0 ? `${countText(badLines)} ${badLines === 1 ? 'line was' : 'lines were'} wrong` : `${errors.length} errors`),
+    errorsLine: ({ badLines, errors }) =>
+      badLines > 0 ? `${countText(badLines)} ${badLines === 1 ? 'line was' : 'lines were'} wrong` : `${errors.length} errors`,
     headText: encodedText,
   };
   return new RunCommand(task, invocation, output).run();

@@ -26,14 +26,21 @@ export const HINTS: Readonly<Record<ErrorCode, string>> = {
   BAD_STREAM: DAMAGED_VALUE,
   BAD_MODULE: DAMAGED_VALUE,
   BAD_TEMPLATE: DAMAGED_VALUE,
-  BAD_PAYLOAD: 'Give what the command DUMP returns: as bytes, in base64 or hex, or as redis-cli shows it; --from says which. Lines as rdbkit dump --format payload writes them.',
+  BAD_PAYLOAD:
+    'Give what the command DUMP returns: as bytes, in base64 or hex, or as redis-cli shows it; --from says which. ' +
+    'Lines as rdbkit dump --format payload writes them.',
   CHECKSUM: 'Some bytes have changed since the server wrote them: copy it again. --no-checksum reads it as it is.',
-  TRAILING_DATA: 'One RDB a file: give files that were joined as separate sources. Without --strict, other data at the end is only a warning.',
-  BAD_COMPRESSION: 'Test it with gzip -t, lz4 -t or zstd -t, and copy it again, or compress it again in the usual format (lz4: without -l). Of an RDB that Valkey compressed itself (VCS), take a new one, with rdbcompression lzf if need be.',
-  UNSUPPORTED_COMPRESSION: 'Run rdbkit with Node 22.15 or later, or decompress it first: zstd -dc FILE | rdbkit decode - (an RDB that Valkey compressed itself, which begins with VCS: tail -c +8 FILE | zstd -dc | rdbkit decode -).',
-  INPUT_CHANGED: 'Something wrote to it meanwhile: wait for BGSAVE or the copy to end, or read a copy.',
-  BAD_JSON: 'One JSON object a line, in UTF-8: put the line right, or leave it out; --keep-going writes the other lines.',
-  BAD_LINE: 'Put the line right, as docs/json-lines.md says, or leave it out; --keep-going writes the other lines.',
+  TRAILING_DATA:
+    'One RDB per file: give files that were joined as separate sources. Without --strict, other data at the end is only a warning.',
+  BAD_COMPRESSION:
+    'Test it with gzip -t, lz4 -t or zstd -t, and copy it again, or compress it again in the usual format (lz4: without -l). ' +
+    'Of an RDB that Valkey compressed itself (VCS), take a new one, with rdbcompression lzf if need be.',
+  UNSUPPORTED_COMPRESSION:
+    'Run rdbkit with Node 22.15 or later, or decompress it first: zstd -dc FILE | rdbkit decode - ' +
+    '(an RDB that Valkey compressed itself, which begins with VCS: tail -c +8 FILE | zstd -dc | rdbkit decode -).',
+  INPUT_CHANGED: 'Something wrote to it while it was read: wait for BGSAVE or the copy to end, or read a copy.',
+  BAD_JSON: 'One JSON object per line, in UTF-8: fix the line, or leave it out; --keep-going writes the other lines.',
+  BAD_LINE: 'Fix the line (see docs/json-lines.md), or leave it out; --keep-going writes the other lines.',
   READ_FAILED: 'Name a file that exists and may be read, or - for standard input.',
 };
 
@@ -44,5 +51,8 @@ export function payloadHint(code: ErrorCode): string {
   if (code === 'BAD_PAYLOAD' || code === 'READ_FAILED' || code === 'UNSUPPORTED_COMPRESSION') return HINTS[code];
   if (code === 'CHECKSUM') return `${RETAKE} rdbkit payload decode --no-checksum decodes it as it is.`;
   if (code === 'UNKNOWN_OPCODE') return `${RETAKE} If it is of a newer or changed server, look for a newer rdbkit.`;
-  return code.startsWith('BAD_') ? `${RETAKE} Do not restore it: a damaged value can crash a server. If you know that it is whole, please report this as a bug of rdbkit.` : RETAKE;
+  return code.startsWith('BAD_')
+    ? `${RETAKE} Do not restore it: a damaged value can crash a server. ` +
+        'If you know that it is whole, please report this as a bug of rdbkit.'
+    : RETAKE;
 }

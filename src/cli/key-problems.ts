@@ -51,7 +51,11 @@ export class KeyProblems {
 
   /** Says at the end what was only counted: keys beyond those that were named, expiries of members. */
   sum(say: (text: string) => void): void {
-    for (const { count, db, reason } of this.reasons) if (count > MOST_NAMED) say(`${this.code}: ${keysText(count)} of db ${db}, of which the first ${MOST_NAMED} are named above: ${printable(reason)}.`);
+    for (const { count, db, reason } of this.reasons) {
+      if (count > MOST_NAMED) {
+        say(`${this.code}: ${keysText(count)} of db ${db}, of which the first ${MOST_NAMED} are named above: ${printable(reason)}.`);
+      }
+    }
     for (const problem of this.ofMembers) say(problemLine(this.code, problem));
   }
 
@@ -88,7 +92,9 @@ export class KeyProblems {
     const keeps = this.code === 'NOT_WRITTEN' ? '; --format rdb without --target-version keeps them' : '';
     return [...this.members].map(([file, count]) => ({
       file,
-      reason: `${count === 1 ? '1 member expiry of KeyDB is' : `${countText(count)} member expiries of KeyDB are`} not kept: there is no place for ${count === 1 ? 'it' : 'them'}${keeps}`,
+      reason:
+        (count === 1 ? '1 member expiry of KeyDB is' : `${countText(count)} member expiries of KeyDB are`) +
+        ` not kept: there is no place for ${count === 1 ? 'it' : 'them'}${keeps}`,
     }));
   }
 

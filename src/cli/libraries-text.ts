@@ -5,8 +5,24 @@ import { keyText, printable, sourceName } from './printable.js';
 type Words = Readonly<Record<LibraryOutcome, string>>;
 
 const LEFT_OUT = 'left out, since only some keys are chosen (--functions takes them along)';
-const NOW: Words = { loaded: 'loaded', written: 'written', replaced: 'replaced', same: 'the same already', kept: 'kept with other code', refused: 'refused', leftOut: LEFT_OUT, unknown: 'not known' };
-const PLANNED: Words = { ...NOW, loaded: 'to load', replaced: 'to replace', kept: 'there with other code, which stays', refused: 'not possible', unknown: 'to load, but the target does not say what it has (FUNCTION LIST)' };
+const NOW: Words = {
+  loaded: 'loaded',
+  written: 'written',
+  replaced: 'replaced',
+  same: 'the same already',
+  kept: 'kept with other code',
+  refused: 'refused',
+  leftOut: LEFT_OUT,
+  unknown: 'not known',
+};
+const PLANNED: Words = {
+  ...NOW,
+  loaded: 'to load',
+  replaced: 'to replace',
+  kept: 'there with other code, which stays',
+  refused: 'not possible',
+  unknown: 'to load, but the target does not say what it has (FUNCTION LIST)',
+};
 
 /** Names that are shown of each kind; `--json` has all. */
 const MOST_SHOWN = 20;
@@ -40,7 +56,15 @@ export function librariesLines(libraries: readonly Library[], { planned, sources
 function fateOf({ outcomes }: Library, words: Words): string {
   const found = [...new Set(outcomes.map(({ outcome }) => outcome))];
   if (found.length === 1) return words[found[0]];
-  return found.map((outcome) => `${words[outcome]} on ${outcomes.filter((on) => on.outcome === outcome).map(({ server }) => printable(server)).join(', ')}`).join(', ');
+  return found
+    .map(
+      (outcome) =>
+        `${words[outcome]} on ${outcomes
+          .filter((on) => on.outcome === outcome)
+          .map(({ server }) => printable(server))
+          .join(', ')}`,
+    )
+    .join(', ');
 }
 
 /** For `--json`. */

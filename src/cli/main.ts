@@ -7,7 +7,7 @@ import { createProgram } from './program.js';
 import { exitOfCommander, isHelp, UsageError, usageLine } from './usage.js';
 
 /**
- * The command line, without a process: `argv` is what stands behind the program's name. Returns the exit code; never throws.
+ * The command line, without a process: `argv` is what follows the program's name. Returns the exit code; never throws.
  */
 export async function main(argv: readonly string[], io: Io): Promise<number> {
   let code: number = EXIT.done;

@@ -19,13 +19,18 @@ export function manPage(): string {
     ...COMMANDS.flatMap(commandLines),
     '.SH OPTIONS',
     'The commands that have an option follow it in brackets.',
-    ...headings.flatMap((heading) => [`.SS ${roff(heading)}`, ...ALL_OPTIONS.filter((one) => one.heading === heading).flatMap(optionLines)]),
+    ...headings.flatMap((heading) => [
+      `.SS ${roff(heading)}`,
+      ...ALL_OPTIONS.filter((one) => one.heading === heading).flatMap(optionLines),
+    ]),
     '.TP',
     '.BR \\-h ", " \\-\\-help',
     'show the help of a command',
     '.SH ENVIRONMENT',
     ...ENVIRONMENT,
-    ...ALL_OPTIONS.filter(({ option }, i) => option.noVariable === undefined && ALL_OPTIONS.findIndex(({ name }) => name === ALL_OPTIONS[i].name) === i).flatMap(({ name }) => ['.TP', `.B ${variableName(name)}`, roff(longName(name))]),
+    ...ALL_OPTIONS.filter(
+      ({ option }, i) => option.noVariable === undefined && ALL_OPTIONS.findIndex(({ name }) => name === ALL_OPTIONS[i].name) === i,
+    ).flatMap(({ name }) => ['.TP', `.B ${variableName(name)}`, roff(longName(name))]),
     ...OTHER_VARIABLES.flatMap(([name, what]) => ['.TP', `.B ${name}`, roff(what)]),
     '.SH SEE ALSO',
     '.BR redis\\-cli (1),',
@@ -55,7 +60,14 @@ function roff(text: string): string {
 }
 
 function commandLines({ after, description, name, usage }: Command): string[] {
-  return [`.SS rdbkit ${name} ${roff(usage)}`, ...description.split('\n\n').flatMap((paragraph) => ['.PP', roff(paragraph)]), '.PP', '.nf', ...after.trim().split('\n').map(roff), '.fi'];
+  return [
+    `.SS rdbkit ${name} ${roff(usage)}`,
+    ...description.split('\n\n').flatMap((paragraph) => ['.PP', roff(paragraph)]),
+    '.PP',
+    '.nf',
+    ...after.trim().split('\n').map(roff),
+    '.fi',
+  ];
 }
 
 /** One entry for all commands whose help is the same. */
@@ -66,6 +78,16 @@ function optionLines({ name, option }: NamedOption): string[] {
   const long = longName(name);
   const names = [...(option.short === undefined ? [] : [`-${option.short}`]), long].map((one) => `\\fB${roff(one)}\\fR`).join(', ');
   const fallback = option.default === undefined ? '' : ` (default: ${option.default})`;
-  const lines = [...texts].flatMap(([help, commands], i) => [...(i === 0 ? [] : ['.br']), roff(`${help}${fallback} [${commands.join(', ')}]`)]);
-  return ['.TP', `${names}${value}`, ...lines, ...(option.noHelp === undefined ? [] : ['.TP', `\\fB${roff(`--no-${long.slice(2)}`)}\\fR`, roff(`${option.noHelp} [${option.commands.join(', ')}]`)])];
+  const lines = [...texts].flatMap(([help, commands], i) => [
+    ...(i === 0 ? [] : ['.br']),
+    roff(`${help}${fallback} [${commands.join(', ')}]`),
+  ]);
+  return [
+    '.TP',
+    `${names}${value}`,
+    ...lines,
+    ...(option.noHelp === undefined
+      ? []
+      : ['.TP', `\\fB${roff(`--no-${long.slice(2)}`)}\\fR`, roff(`${option.noHelp} [${option.commands.join(', ')}]`)]),
+  ];
 }

@@ -16,7 +16,7 @@ How the payload may be given:
   quoted  "\\x00\\xc0*\\x0b\\x00…", as redis-cli shows it; quotes may be missing
   hex, base64
   raw     the bytes themselves, on standard input; the newline that redis-cli
-          writes behind them is left out
+          appends is left out
   Which of them it is, is found out. Lines that rdbkit dump --format payload
   wrote are taken, too, any number of them.`;
 
@@ -30,7 +30,10 @@ Exit codes:
   70   a bug in rdbkit
   130  interrupted by Ctrl-C (143: by SIGTERM)`;
 
-const COMMON = { usage: '[payload] [options]', argument: ['[payload]', 'in any form but raw; standard input unless given, or for -'] } as const;
+const COMMON = {
+  usage: '[payload] [options]',
+  argument: ['[payload]', 'in any form but raw; standard input unless given, or for -'],
+} as const;
 
 export const PAYLOAD_CHECK = command<'payload check'>({
   ...COMMON,
@@ -102,9 +105,13 @@ class PayloadCommand {
     const { io, name } = this;
     const { from } = this.options;
     const given = this.given === '-' ? undefined : this.given;
-    if (given !== undefined && from === 'raw') throw new UsageError('--from raw is for standard input: an argument has no bytes of any kind');
+    if (given !== undefined && from === 'raw') {
+      throw new UsageError('--from raw is for standard input: an argument has no bytes of any kind');
+    }
     if (given === undefined && isTerminal(io.stdin)) {
-      throw new UsageError(`standard input is a terminal: give a payload, or pipe one into it, like redis-cli --raw dump KEY | rdbkit payload ${name}`);
+      throw new UsageError(
+        `standard input is a terminal: give a payload, or pipe one into it, like redis-cli --raw dump KEY | rdbkit payload ${name}`,
+      );
     }
     return { given, from, stdin: io.stdin, signal: io.signal };
   }
@@ -138,7 +145,9 @@ class PayloadCommand {
       }
     } catch (error) {
       if (!(error instanceof OutputError) && !(error instanceof ClosedPipe)) await reader.end();
-      if (error instanceof RdbError) return this.failed(error, reader.torn ? ' The last line of the output is torn: it has only the beginning of the value.' : '');
+      if (error instanceof RdbError) {
+        return this.failed(error, reader.torn ? ' The last line of the output is torn: it has only the beginning of the value.' : '');
+      }
       throw error;
     }
     await reader.end();

@@ -8,16 +8,42 @@ const bytesOf = (count: number): string => `${countText(count)} ${count === 1 ? 
 
 /** A report for people: a line for each thing that is known. */
 export function reportText(report: PayloadReport): string {
-  const { db, encoding, encodingId, encodingSince = 0, error, form, key, keyMetaBytes, newline, serverRanges, size, trailingBytes, type, valueBytes, version } = report;
+  const {
+    db,
+    encoding,
+    encodingId,
+    encodingSince = 0,
+    error,
+    form,
+    key,
+    keyMetaBytes,
+    newline,
+    serverRanges,
+    size,
+    trailingBytes,
+    type,
+    valueBytes,
+    version,
+  } = report;
   const rows: [string, string | undefined][] = [
     ['form', `${form}, ${bytesOf(size)}${newline ? '; the newline at the end is not of the payload' : ''}`],
     ['key', key === undefined ? undefined : `${keyText(key)}, db ${db}`],
     ['type', type === undefined ? undefined : `${type}, ${encoding} (${encodingId})`],
-    ['version', version === undefined ? undefined : `RDB ${version}${encodingSince > version ? `; its type came with ${encodingSince}, but servers restore it all the same` : ''}`],
+    [
+      'version',
+      version === undefined
+        ? undefined
+        : `RDB ${version}${encodingSince > version ? `; its type came with ${encodingSince}, but servers restore it all the same` : ''}`,
+    ],
     ['checksum', checksumText(report)],
     ['metadata', keyMetaBytes === undefined || keyMetaBytes === 0 ? undefined : `${bytesOf(keyMetaBytes)}, of modules`],
     ['value', valueBytes === undefined ? undefined : bytesOf(valueBytes)],
-    ['trailing', trailingBytes === undefined || trailingBytes === 0 ? undefined : `${bytesOf(trailingBytes)} behind the value, which servers pass over`],
+    [
+      'trailing',
+      trailingBytes === undefined || trailingBytes === 0
+        ? undefined
+        : `${bytesOf(trailingBytes)} after the value, which servers ignore`,
+    ],
     ['servers', error === undefined ? (serverRanges === '' ? 'none that is known' : serverRanges) : undefined],
     ['damage', error === undefined ? undefined : `${error.code}: ${faultLine(error)} ${payloadHint(error.code)}`],
   ];
@@ -44,7 +70,8 @@ export function reportLine(report: PayloadReport, number: number | undefined): s
 }
 
 export function tallyLine(count: number, damaged: number): string {
-  return `${countText(count)} payloads: ${damaged === 0 ? 'all valid' : `${countText(count - damaged)} valid, ${countText(damaged)} damaged`}\n`;
+  const found = damaged === 0 ? 'all valid' : `${countText(count - damaged)} valid, ${countText(damaged)} damaged`;
+  return `${countText(count)} payloads: ${found}\n`;
 }
 
 /** Other people's programs read it: fields may be added, never renamed. */

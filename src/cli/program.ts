@@ -45,19 +45,29 @@ export function createProgram(io: Io, argv: readonly string[], onExit: (code: nu
 function parentOf({ name }: Command, program: Commander): Commander {
   const group = GROUPS.find((one) => name.startsWith(`${one.name} `));
   if (group === undefined) return program;
-  return program.commands.find((one) => one.name() === group.name) ?? program.command(group.name).summary(group.summary).description(group.description);
+  return (
+    program.commands.find((one) => one.name() === group.name) ??
+    program.command(group.name).summary(group.summary).description(group.description)
+  );
 }
 
 type Action = (words: readonly string[], options: Readonly<Record<string, Given>>) => Promise<void>;
 
 function addCommand(parent: Commander, { after, argument, description, name, summary, usage }: Command, action: Action): void {
   const [words, what] = argument;
-  const added = parent.command(name.split(' ').at(-1) as string).summary(summary).description(description).argument(words, what).usage(usage);
+  const added = parent
+    .command(name.split(' ').at(-1) as string)
+    .summary(summary)
+    .description(description)
+    .argument(words, what)
+    .usage(usage);
   for (const one of optionsOf(name)) {
     for (const option of commanderOptions(one, name)) added.optionsGroup(`${one.heading}:`).addOption(option);
   }
   added.helpOption('-h, --help', 'show this help').addHelpText('after', optionsOf(name).length === 0 ? after : after + ENVIRONMENT_HELP);
-  added.action((given: string | readonly string[] | undefined, typed: Readonly<Record<string, Given>>) => action(typeof given === 'string' ? [given] : (given ?? []), typed));
+  added.action((given: string | readonly string[] | undefined, typed: Readonly<Record<string, Given>>) =>
+    action(typeof given === 'string' ? [given] : (given ?? []), typed),
+  );
 }
 
 /** What commander takes: one option, or two of a toggle. Values come as the words that were typed. */
@@ -67,6 +77,6 @@ function commanderOptions({ name, option }: NamedOption, command: CommandName): 
   const help = helpOf(option, command) + (option.default === undefined ? '' : ` (default: ${option.default})`);
   const made = new CommanderOption(`${short}${long}${option.value === undefined ? '' : ` <${option.value}>`}`, help);
   if (option.value !== undefined) made.argParser((word: string, before: readonly string[] | undefined) => [...(before ?? []), word]);
-  if (option.kind !== 'toggle') made.negate = false; // --no-ttl is an option of its own, not the opposite of --ttl
+  if (option.kind !== 'toggle') made.negate = false; // --no-ttl is a separate option, not the opposite of --ttl
   return option.kind === 'toggle' ? [made, new CommanderOption(`--no-${long.slice(2)}`, option.noHelp)] : [made];
 }

@@ -41,7 +41,7 @@ export class BarProgress implements Progress {
     this.latest = progress;
   }
 
-  /** The bar is taken away for the line: cli-progress returns to where it began, which must be below the line by then. */
+  /** Clears the bar before the line is written: cli-progress redraws from where the bar began, which must then be below the line. */
   line(text: string): void {
     if (this.shown) this.bar.stop();
     this.stderr.write(`${text}\n`);

@@ -51,7 +51,9 @@ export class PlainProgress implements Progress {
   private tick(): void {
     const seconds = (performance.now() - this.started) / 1000;
     this.line(`rdbkit: ${progressParts(this.latest, seconds).join(', ')}`);
-    for (const { keys, name } of this.latest.servers ?? []) this.line(`rdbkit:   ${printable(name)}: ${keysText(keys)}, ${countText(Math.round(keys / seconds))} keys/s`);
+    for (const { keys, name } of this.latest.servers ?? []) {
+      this.line(`rdbkit:   ${printable(name)}: ${keysText(keys)}, ${countText(Math.round(keys / seconds))} keys/s`);
+    }
   }
 
   stop(): void {

@@ -22,7 +22,9 @@ export async function checkRestore(invocation: Invocation<'restore'>): Promise<R
   const filter = filterOf(invocation);
   await checkSources('restore', sources, undefined, io);
   checkFiles(sources, options);
-  if (dbMap !== undefined && url.db !== undefined) throw new UsageError('the target names a database, which all keys go into, and so does --db-map: expected one of them');
+  if (dbMap !== undefined && url.db !== undefined) {
+    throw new UsageError('the target names a database, which all keys go into, and so does --db-map: expected one of them');
+  }
   const tls = await checkTls(url, options);
   const sentinelLogin = checkSentinels(url, options, io);
   if (flush && !dryRun && !yes && !(isTerminal(io.stdin) && isTerminal(io.stderr))) {
@@ -44,19 +46,26 @@ export async function checkRestore(invocation: Invocation<'restore'>): Promise<R
 
 /** What is written beside the target, and what is to be read again. */
 function checkFiles(sources: readonly string[], { checkpoint, limit, rejects }: Values): void {
-  if (checkpoint !== undefined && sources.includes('-')) throw new UsageError('--checkpoint: standard input cannot be read again from the beginning; name files');
+  if (checkpoint !== undefined && sources.includes('-')) {
+    throw new UsageError('--checkpoint: standard input cannot be read again from the beginning; name files');
+  }
   if (checkpoint !== undefined && limit !== undefined) throw new UsageError('--checkpoint does not go together with --limit');
-  for (const [option, path] of [['--checkpoint', checkpoint], ['--rejects', rejects]] as const) {
-    if (path !== undefined && sources.some((source) => source !== '-' && isSameFile(source, path))) throw new UsageError(`${option} ${word(path)} would overwrite a source`);
+  for (const [option, path] of [
+    ['--checkpoint', checkpoint],
+    ['--rejects', rejects],
+  ] as const) {
+    if (path !== undefined && sources.some((source) => source !== '-' && isSameFile(source, path))) {
+      throw new UsageError(`${option} ${word(path)} would overwrite a source`);
+    }
   }
 }
 
 function split(words: readonly string[]): { sources: string[]; target: string } {
   const urls = words.filter((text) => isServerUrl(text));
   const target = words[words.length - 1];
-  if (urls.length === 0) throw new UsageError('the target is missing: name it behind the sources, like redis://host:6379');
-  if (urls.length > 1) throw new UsageError('there is more than one URL: expected sources and, behind them, one target');
-  if (!isServerUrl(target)) throw new UsageError('the target does not come last: expected sources and, behind them, the target');
+  if (urls.length === 0) throw new UsageError('the target is missing: name it after the sources, like redis://host:6379');
+  if (urls.length > 1) throw new UsageError('there is more than one URL: expected sources, then one target');
+  if (!isServerUrl(target)) throw new UsageError('the target does not come last: expected sources, then the target');
   if (words.length === 1) throw new UsageError('no source given: name an RDB file, or - for standard input, before the target');
   return { sources: words.slice(0, -1), target };
 }
@@ -77,11 +86,17 @@ function withLogin(url: ServerUrl, { passwordFile, user }: Values, { env }: Io):
 /** An empty password is none. */
 const ofEnvironment = (password = ''): string | undefined => (password === '' ? undefined : password);
 
-function checkSentinels({ sentinelMaster }: ServerUrl, { sentinelPasswordFile, sentinelUser: username }: Values, { env }: Io): Login | undefined {
+function checkSentinels(
+  { sentinelMaster }: ServerUrl,
+  { sentinelPasswordFile, sentinelUser: username }: Values,
+  { env }: Io,
+): Login | undefined {
   if (sentinelMaster === undefined) {
     const given = named({ '--sentinel-user': username, '--sentinel-password-file': sentinelPasswordFile });
     if (given === '') return undefined;
-    throw new UsageError(`options of sentinels are given (${given}), but the target is not reached by them: write it as redis+sentinel://host:port/master`);
+    throw new UsageError(
+      `options of sentinels are given (${given}), but the target is not reached by them: write it as redis+sentinel://host:port/master`,
+    );
   }
   return { username, password: sentinelPasswordFile ?? ofEnvironment(env.RDBKIT_SENTINEL_AUTH) };
 }
@@ -95,7 +110,9 @@ const named = (options: Readonly<Record<string, unknown>>): string =>
 async function checkTls(url: ServerUrl, { cacert, cert, insecure, key, sni }: Values): Promise<ConnectionOptions | undefined> {
   const given = named({ '--cacert': cacert, '--cert': cert, '--key': key, '--sni': sni, '--insecure': insecure });
   if (!url.tls) {
-    if (given !== '') throw new UsageError(`options of TLS are given (${given}), but the target is not reached by it: write it as rediss://`);
+    if (given !== '') {
+      throw new UsageError(`options of TLS are given (${given}), but the target is not reached by it: write it as rediss://`);
+    }
     return undefined;
   }
   if ((cert === undefined) !== (key === undefined)) throw new UsageError('--cert and --key belong together: expected both');
@@ -107,12 +124,16 @@ async function checkTls(url: ServerUrl, { cacert, cert, insecure, key, sni }: Va
   try {
     createSecureContext(files);
   } catch (error) {
-    throw new UsageError(`--cert and --key: expected a certificate and its private key in PEM, got ${printable(error instanceof Error ? error.message : String(error))}`, { cause: error });
+    throw new UsageError(
+      `--cert and --key: expected a certificate and its private key in PEM, ` +
+        `got ${printable(error instanceof Error ? error.message : String(error))}`,
+      { cause: error },
+    );
   }
   return { ...files, ...(sni === undefined ? {} : { servername: sni }), rejectUnauthorized: !insecure };
 }
 
-/** Within one of as many ranges of slots. */
+/** The slots of one part: the range number `part` of `parts`, within --slot if given. */
 function withPartition(filter: FilterOptions, { part, parts }: Share): FilterOptions {
   const [first, last] = slotRanges(parts)[part - 1];
   const asked = filter.slot ?? [[0, 16383] as const];

@@ -72,10 +72,27 @@ async function runRestore(invocation: Invocation<'restore'>): Promise<number> {
         onProblem: (problem) => problems.take(problem, say),
       });
       problems.sum(say);
-      for (const server of summary.unconfirmed) say(`warning: ${printable(server)}: no replica confirmed what was written; a failover now could lose keys.`);
-      for (const { command, error, server } of summary.companionsRefused) say(`warning: ${printable(server)} refuses ${command} (${printable(error)}): the keys were written, but how many of them replaced another value is not known.`);
-      if (summary.unanswered > 0) say(`warning: ${keysText(summary.unanswered)} sent but not answered: ${summary.unanswered === 1 ? 'it' : 'they'} may be on the target as well.`);
-      for (const { keys, policy, server } of summary.evicted) say(`warning: ${printable(server)}: ${keysText(keys)} evicted meanwhile (maxmemory-policy ${printable(policy)}): what was restored may be among them. Give it more memory (maxmemory), or restore fewer keys.`);
+      for (const server of summary.unconfirmed) {
+        say(`warning: ${printable(server)}: no replica confirmed what was written; a failover now could lose keys.`);
+      }
+      for (const { command, error, server } of summary.companionsRefused) {
+        say(
+          `warning: ${printable(server)} refuses ${command} (${printable(error)}): the keys were written, ` +
+            `but how many of them replaced another value is not known.`,
+        );
+      }
+      if (summary.unanswered > 0) {
+        say(
+          `warning: ${keysText(summary.unanswered)} sent but not answered: ` +
+            `${summary.unanswered === 1 ? 'it' : 'they'} may be on the target as well.`,
+        );
+      }
+      for (const { keys, policy, server } of summary.evicted) {
+        say(
+          `warning: ${printable(server)}: ${keysText(keys)} evicted meanwhile (maxmemory-policy ${printable(policy)}): ` +
+            `what was restored may be among them. Give it more memory (maxmemory), or restore fewer keys.`,
+        );
+      }
       if (summary.declined) say('nothing was written.');
       if (summary.failure !== undefined) say(`${serverErrorLine(summary.failure)}${whatNext(checked)}`);
       return summary;
@@ -83,7 +100,8 @@ async function runRestore(invocation: Invocation<'restore'>): Promise<number> {
     line: (summary) => closingLines(summary, options, checked),
     notes: (summary) => emptyRestoreNotes(summary, invocation, options),
     fields: (summary) => fieldsOf(summary, problems),
-    exit: ({ declined, evicted, failure, told, total }) => (failure !== undefined ? EXIT.output : declined || evicted.length > 0 || total.rejected + told > 0 ? EXIT.keys : EXIT.done),
+    exit: ({ declined, evicted, failure, told, total }) =>
+      failure !== undefined ? EXIT.output : declined || evicted.length > 0 || total.rejected + told > 0 ? EXIT.keys : EXIT.done,
     done: 'written',
     tornText: '',
     failed: failedOf,
@@ -92,7 +110,13 @@ async function runRestore(invocation: Invocation<'restore'>): Promise<number> {
 }
 
 /** Shows the plan; asks before anything is deleted. */
-async function agreed(plan: Plan, { sources }: RestoreOptions, { dryRun, flush, functions, ignoreAofTail, quiet, yes }: Values, io: Io, say: (text: string) => void): Promise<boolean> {
+async function agreed(
+  plan: Plan,
+  { sources }: RestoreOptions,
+  { dryRun, flush, functions, ignoreAofTail, quiet, yes }: Values,
+  io: Io,
+  say: (text: string) => void,
+): Promise<boolean> {
   if (!quiet) for (const line of planLines(plan, sources, functions === false)) say(line);
   if (plan.aofTails.length > 0 && !ignoreAofTail) return false;
   if (!flush || dryRun || yes) return true;
@@ -124,8 +148,15 @@ function closingLines(summary: RestoreSummary, { dryRun, functions, verbose }: V
   const counts = [
     `${keysText(total.restored)} ${dryRun ? 'to restore' : 'restored'}`,
     ...(total.uncounted > 0 ? [`${countText(total.uncounted)} of which may have replaced another value`] : []),
-    ...(total.replaced > 0 ? [`${countText(total.replaced)} ${dryRun ? 'to replace one from another source or database' : 'replaced'}`] : []),
-    ...(total.skipped > 0 ? [`${countText(total.skipped)} ${dryRun ? 'to skip, as another source or database has the same key' : 'skipped, as the target has the key'}`] : []),
+    ...(total.replaced > 0
+      ? [`${countText(total.replaced)} ${dryRun ? 'to replace one from another source or database' : 'replaced'}`]
+      : []),
+    ...(total.skipped > 0
+      ? [
+          `${countText(total.skipped)} ` +
+            (dryRun ? 'to skip, as another source or database has the same key' : 'skipped, as the target has the key'),
+        ]
+      : []),
     ...(total.rejected > 0 ? [`${countText(total.rejected)} rejected`] : []),
     ...(total.expired > 0 ? [`${countText(total.expired)} left out as expired`] : []),
     ...(total.transcoded > 0 ? [`${countText(total.transcoded)} in another encoding`] : []),
@@ -134,7 +165,8 @@ function closingLines(summary: RestoreSummary, { dryRun, functions, verbose }: V
     ...(damaged > 0 ? [`${countText(damaged)} damaged`] : []),
     ...(limited ? ['stopped at --limit'] : []),
   ];
-  const speed = `${bytesText(bytes)} in, ${secondsText(seconds)}, ${rateText(bytes, seconds)}, ${keysText(Math.round(there / Math.max(seconds, 0.001)))}/s`;
+  const perSecond = keysText(Math.round(there / Math.max(seconds, 0.001)));
+  const speed = `${bytesText(bytes)} in, ${secondsText(seconds)}, ${rateText(bytes, seconds)}, ${perSecond}/s`;
   const named = librariesLines(libraries, { planned: dryRun, sources, unwanted: functions === false });
   const lines = [[...named, `${counts.join(', ')}; ${speed}`].join('\nrdbkit: ')];
   if (verbose) {
@@ -172,6 +204,8 @@ function failedOf(error: unknown): Failed | undefined {
   if (error instanceof CheckpointError) {
     return { code: EXIT.usage, line: `--checkpoint: ${printable(error.message)}.`, object: { code: 'CHECKPOINT', message: error.message } };
   }
-  if (error instanceof Interruption) return { code: SIGNAL_EXIT[error.by], line: `interrupted by ${error.by}.`, object: { code: 'INTERRUPTED', message: error.message } };
+  if (error instanceof Interruption) {
+    return { code: SIGNAL_EXIT[error.by], line: `interrupted by ${error.by}.`, object: { code: 'INTERRUPTED', message: error.message } };
+  }
   return undefined;
 }

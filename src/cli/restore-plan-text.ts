@@ -13,10 +13,22 @@ export function planLines(plan: Plan, sourceNames: readonly string[], unwanted: 
     lines.push(`source ${sourceName(head.source)}: ${headText(head)}`);
   }
   const { clustered, databases, masters, modules, version } = target;
-  const how = clustered ? `cluster of ${masters.length} masters` : `one server, ${databases === 1 ? '1 database' : `${databases} databases`}`;
-  lines.push(`target ${printable(masters[0].name)}: ${printable(version)}, ${how}, ${keysText(allKeys(plan))}${modules.length === 0 ? '' : `, modules ${printable(modules.join(' '))}`}`);
-  if (clustered) for (const { keys, name, replicas, slots } of masters) lines.push(`  ${printable(name)}: ${countText(slots)} slots, ${keysText(sum(keys))}, ${countText(replicas)} ${replicas === 1 ? 'replica' : 'replicas'}`);
-  if (memoryNeeded !== undefined && memoryLeft !== undefined) lines.push(`memory: the sources' servers used ${bytesText(memoryNeeded)}, the target has ${bytesText(memoryLeft)} left`);
+  const how = clustered
+    ? `cluster of ${masters.length} masters`
+    : `one server, ${databases === 1 ? '1 database' : `${databases} databases`}`;
+  lines.push(
+    `target ${printable(masters[0].name)}: ${printable(version)}, ${how}, ${keysText(allKeys(plan))}` +
+      `${modules.length === 0 ? '' : `, modules ${printable(modules.join(' '))}`}`,
+  );
+  if (clustered) {
+    for (const { keys, name, replicas, slots } of masters)
+      lines.push(
+        `  ${printable(name)}: ${countText(slots)} slots, ${keysText(sum(keys))}, ` +
+          `${countText(replicas)} ${replicas === 1 ? 'replica' : 'replicas'}`,
+      );
+  if (memoryNeeded !== undefined && memoryLeft !== undefined)
+    lines.push(`memory: the sources' servers used ${bytesText(memoryNeeded)}, the target has ${bytesText(memoryLeft)} left`);
+  }
   if (intoDb !== undefined) lines.push(`all keys go into database ${intoDb}, as the URL of the target says`);
   lines.push(...librariesLines(libraries, { planned: true, sources: sourceNames, unwanted }));
   if (keysThere > 0) lines.push(`${keysText(keysThere)} in the databases that are written to`);
@@ -30,11 +42,28 @@ const sum = (keys: ReadonlyMap<number, number>): number => [...keys.values()].re
 const allKeys = ({ target }: Plan): number => target.masters.reduce((total, { keys }) => total + sum(keys), 0);
 
 /** For `--json`. */
-export function planObject({ aofTails, intoDb, keysDeleted, keysThere, libraries, memoryLeft, memoryNeeded, sources, target, warnings }: Plan): object {
+export function planObject({
+  aofTails,
+  intoDb,
+  keysDeleted,
+  keysThere,
+  libraries,
+  memoryLeft,
+  memoryNeeded,
+  sources,
+  target,
+  warnings,
+}: Plan): object {
   const { clustered, databases, masters, modules, version } = target;
   return {
     sources: sources.map((head) => (head === undefined ? null : headObject(head))),
-    target: { version, clustered, databases, modules, masters: masters.map(({ keys, ...master }) => ({ ...master, keys: Object.fromEntries(keys) })) },
+    target: {
+      version,
+      clustered,
+      databases,
+      modules,
+      masters: masters.map(({ keys, ...master }) => ({ ...master, keys: Object.fromEntries(keys) })),
+    },
     functions: librariesObject(libraries),
     intoDb,
     keysThere,

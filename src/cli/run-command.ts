@@ -26,7 +26,9 @@ export type Listeners = Pick<RunOptions, 'onProgress' | 'onWarning' | 'onAofTail
 
 /** What it needs to know of how it was called. */
 type Call = Pick<Invocation, 'argv' | 'byVariable' | 'io'> & {
-  readonly options: Pick<OptionsOf<'encode'>, 'json' | 'keepGoing' | 'progress' | 'quiet' | 'verbose'> & { readonly ignoreAofTail?: boolean };
+  readonly options: Pick<OptionsOf<'encode'>, 'json' | 'keepGoing' | 'progress' | 'quiet' | 'verbose'> & {
+    readonly ignoreAofTail?: boolean;
+  };
 };
 
 /** What there is to do, and how to speak of it. */
@@ -162,12 +164,22 @@ export class RunCommand<S extends RunSummary> {
     const code = by === undefined ? exitOfAll(errors) || task.exit(summary) || this.unread : SIGNAL_EXIT[by];
     const kept = this.leftovers(summary);
     if (!flags.keepGoing && errors.length > 0) this.sayError(errors[0], kept);
-    else if (errors.length > 0 && by === undefined) this.talk(`${task.errorsLine?.(summary) ?? `${errors.length} of ${summary.sources} sources had errors`}.${kept}`);
+    else if (errors.length > 0 && by === undefined) {
+      this.talk(`${task.errorsLine?.(summary) ?? `${errors.length} of ${summary.sources} sources had errors`}.${kept}`);
+    }
     if (by !== undefined) this.talk(`interrupted by ${by}.${kept}`);
     const { heads, output } = this;
     const notes = errors.length === 0 && by === undefined ? task.notes(summary) : [];
     const object = (): object => ({
-      ...summaryObject(summary, { command: task.command, code, by, output: output === '' ? undefined : output, errors, warnings: this.warnings, aofTails: this.aofTails }),
+      ...summaryObject(summary, {
+        command: task.command,
+        code,
+        by,
+        output: output === '' ? undefined : output,
+        errors,
+        warnings: this.warnings,
+        aofTails: this.aofTails,
+      }),
       ...(heads.length === 0 ? {} : { sourcesFound: heads.map(headObject) }),
       ...task.fields(summary),
       notes: notes.length === 0 ? undefined : notes,
@@ -195,13 +207,28 @@ export class RunCommand<S extends RunSummary> {
     const { errors, flags, io } = this;
     if (!flags.keepGoing) for (const before of errors) this.sayError(before, '');
     if (error !== undefined) this.talk(`${outputErrorLine(error)}\n${stackOf(error, io.env)}`.trimEnd());
-    if (flags.json && code !== EXIT.done) this.object(summaryObject(undefined, { command: this.task.command, code, errors, error, warnings: this.warnings, aofTails: this.aofTails }));
+    if (flags.json && code !== EXIT.done) {
+      this.object(
+        summaryObject(undefined, { command: this.task.command, code, errors, error, warnings: this.warnings, aofTails: this.aofTails }),
+      );
+    }
     return code;
   }
 
   private over({ code, line, object }: Failed, error: unknown): number {
     this.talk(`${line}\n${stackOf(error, this.io.env)}`.trimEnd());
-    if (this.flags.json) this.object({ ...summaryObject(undefined, { command: this.task.command, code, errors: this.errors, warnings: this.warnings, aofTails: this.aofTails }), errors: [object] });
+    if (this.flags.json) {
+      this.object({
+        ...summaryObject(undefined, {
+          command: this.task.command,
+          code,
+          errors: this.errors,
+          warnings: this.warnings,
+          aofTails: this.aofTails,
+        }),
+        errors: [object],
+      });
+    }
     return code;
   }
 

@@ -38,7 +38,9 @@ function hintOf({ advice, code, reason }: ServerError): string {
   if (Object.hasOwn(HINTS, word)) return HINTS[word];
   if (/max number of clients/i.test(reason)) return 'It has as many clients as it takes (maxclients): close some of them, or raise that.';
   if (/cluster support disabled/i.test(reason)) return 'It is no cluster: restore to it without --cluster.';
-  if (/certificate|altnames|SSL|TLS/i.test(reason)) return '--cacert names certificates to trust, --sni the name in the certificate; --insecure does not verify it.';
+  if (/certificate|altnames|SSL|TLS/i.test(reason)) {
+    return '--cacert names certificates to trust, --sni the name in the certificate; --insecure does not verify it.';
+  }
   return BY_CODE[code];
 }
 

@@ -10,11 +10,19 @@ import { word } from './printable.js';
 import { UsageError } from './usage.js';
 
 /** The options that choose keys. Throws UsageError. */
-export function filterOf({ given, options }: { readonly given: ReadonlyMap<string, Given>; readonly options: ValuesOf<typeof FILTERS> }): FilterOptions {
+export function filterOf({
+  given,
+  options,
+}: {
+  readonly given: ReadonlyMap<string, Given>;
+  readonly options: ValuesOf<typeof FILTERS>;
+}): FilterOptions {
   const filter = Object.fromEntries(Object.entries(options).filter(([name]) => name in FILTERS)) as ValuesOf<typeof FILTERS>;
   const { maxSize = Infinity, minSize = 0 } = filter;
   if (minSize > maxSize) {
-    throw new UsageError(`--min-size ${String(given.get('minSize'))} is above --max-size ${String(given.get('maxSize'))}: no key could pass`);
+    throw new UsageError(
+      `--min-size ${String(given.get('minSize'))} is above --max-size ${String(given.get('maxSize'))}: no key could pass`,
+    );
   }
   return filter;
 }
@@ -46,7 +54,9 @@ export async function checkOutput(sources: readonly string[], output: string, st
   for (const source of sources) {
     const read = await identity(source === '-' ? standardInput : source);
     if (read !== undefined && written.includes(read)) {
-      throw new UsageError(`--output ${word(output)} would overwrite the source ${source === '-' ? 'that standard input comes from' : word(source)}`);
+      throw new UsageError(
+        `--output ${word(output)} would overwrite the source ${source === '-' ? 'that standard input comes from' : word(source)}`,
+      );
     }
   }
 }

@@ -21,7 +21,7 @@ export function exitOfCommander(error: CommanderError): number {
   return error.exitCode === 0 ? EXIT.done : EXIT.usage;
 }
 
-/** Commander shows help by throwing, too; it has been written by then. */
+/** Commander shows help by throwing, too; it has already been written. */
 export const isHelp = (error: CommanderError): boolean => /^commander\.(help|helpDisplayed|version)$/.test(error.code);
 
 /** One line and where to read on. */
@@ -44,7 +44,9 @@ function commanderText(error: CommanderError, argv: readonly string[]): string {
     .replace(/ argument missing$/, ' needs a value')
     .replace(/\.$/, '');
   const name = argv.find((arg) => !arg.startsWith('-')) ?? '';
-  if (error.code === 'commander.unknownCommand' && /[./]/.test(name) && !name.includes('://')) return `${text} (did you mean rdbkit decode ${name}?)`;
+  if (error.code === 'commander.unknownCommand' && /[./]/.test(name) && !name.includes('://')) {
+    return `${text} (did you mean rdbkit decode ${name}?)`;
+  }
   // the value of an option that does not exist may be a password
   return error.code === 'commander.unknownOption' ? text.replace(/='?.*'/s, "'") : text;
 }

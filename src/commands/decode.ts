@@ -7,7 +7,7 @@ export interface DecodeOptions extends RunOptions {
   readonly output?: string | undefined;
   /** Also write the records that are no keys. */
   readonly meta?: boolean | undefined;
-  /** Greatest number of threads that decode (default 1: no thread but the one at hand). */
+  /** Greatest number of threads that decode (default 1: the calling thread only). */
   readonly threads?: number | undefined;
   /** What the threads run, in which batches, and when they are started: for tests. */
   readonly pool?: Omit<ParallelOptions, 'threads' | 'meta' | 'codec' | 'counts'> | undefined;
@@ -20,5 +20,9 @@ const KERNEL_THREADS = Math.floor((2 ** 32 - (64 << 20)) / THREAD_BYTES);
 export async function decode(options: DecodeOptions): Promise<RunSummary> {
   const { meta = false, pool, threads = 1 } = options;
   const output = await openOutput(options, options.output);
-  return run({ ...options, batchBytes: pool?.batchBytes }, (codec, counts) => ({ sink: new ParallelLines(output, { ...pool, threads, meta, codec, counts }), outputs: [output], meta }), Math.min(threads, KERNEL_THREADS) * THREAD_BYTES);
+  return run(
+    { ...options, batchBytes: pool?.batchBytes },
+    (codec, counts) => ({ sink: new ParallelLines(output, { ...pool, threads, meta, codec, counts }), outputs: [output], meta }),
+    Math.min(threads, KERNEL_THREADS) * THREAD_BYTES,
+  );
 }

@@ -34,7 +34,7 @@ export interface DumpOptions extends RunOptions, Pick<DumpSinkOptions, 'allowLos
   /** A path; standard output unless given. */
   readonly output?: string | undefined;
   readonly format: DumpFormat;
-  /** With the format rdb: so many files, one for each of as many ranges of slots; `output` is given (default 1). */
+  /** With the format rdb: number of files, one per range of slots; needs `output` (default 1). */
   readonly splitSlots?: number | undefined;
   /** With the format resp: payloads over this many bytes become plain commands (default 512 MiB, as proto-max-bulk-len). */
   readonly maxPayload?: number | undefined;
@@ -62,7 +62,17 @@ export async function dump(options: DumpOptions): Promise<DumpSummary> {
   const ordered = onConflict === 'last' ? [...sources].reverse() : sources;
   let sink: DumpSink | undefined;
   const summary = await run({ ...options, sources: ordered }, (codec) => {
-    const common = { codec, functions, dbMap, stripTtl, target, allowLoss, seen, duplicates: onConflict === 'error' ? 'tell' : 'drop', onProblem } as const;
+    const common = {
+      codec,
+      functions,
+      dbMap,
+      stripTtl,
+      target,
+      allowLoss,
+      seen,
+      duplicates: onConflict === 'error' ? 'tell' : 'drop',
+      onProblem,
+    } as const;
     if (options.format === 'rdb') sink = rdbSink(outputs, { ...common, format, complete: isComplete(options) });
     else if (options.format === 'resp') sink = new RespSink(new Output(outputs[0], { codec }), { ...common, maxPayload, now });
     else sink = new PayloadLines(new Output(outputs[0], { codec }), common);
@@ -72,7 +82,7 @@ export async function dump(options: DumpOptions): Promise<DumpSummary> {
   return { ...summary, ...counts, libraries };
 }
 
-/** What the header of an RDB says: Valkey numbers versions of its own from 80 on. */
+/** What the header of the RDB says. Valkey's own versions begin at 80. */
 async function formatOf({ sources, target }: DumpOptions): Promise<RdbFormat | undefined> {
   if (target !== undefined) return { vendor: target.rdbVersion >= VALKEY_VERSION ? 'valkey' : 'redis', version: target.rdbVersion };
   return sources.length > 1 ? highestFormat(sources) : undefined;
@@ -107,6 +117,13 @@ export function outputPaths({ output, splitSlots = 1 }: Pick<DumpOptions, 'outpu
 
 /** Whether all keys of the source are written, each into the database that it comes from. */
 function isComplete({ dbMap, filter = {}, limit = Infinity, sources, splitSlots = 1, target }: DumpOptions): boolean {
-  return sources.length === 1 && target === undefined && limit === Infinity && splitSlots === 1 && dbMap === undefined && !compileFilter(filter).active;
+  return (
+    sources.length === 1 &&
+    target === undefined &&
+    limit === Infinity &&
+    splitSlots === 1 &&
+    dbMap === undefined &&
+    !compileFilter(filter).active
+  );
 }
 

@@ -42,7 +42,12 @@ const MOST_ERRORS = 1000;
 export async function encode(options: EncodeOptions): Promise<EncodeSummary> {
   const { onConflict = 'error', onProblem, onWarning, sources } = options;
   const output = await openOutput(options, options.output);
-  const opened: Opened = { inputs: [], badLines: 0, counts: { refused: 0, others: 0, adapted: 0, lost: 0 }, unknown: { lenient: options.lenient === true, left: 0 } };
+  const opened: Opened = {
+    inputs: [],
+    badLines: 0,
+    counts: { refused: 0, others: 0, adapted: 0, lost: 0 },
+    unknown: { lenient: options.lenient === true, left: 0 },
+  };
   let sink: RdbSink | undefined;
   const summary = await run(
     {
@@ -83,7 +88,10 @@ interface Opened {
   readonly unknown: { readonly lenient: boolean; left: number };
 }
 
-function opener({ allowLoss = false, filter = {}, keepGoing, onConflict, onProblem, onWarning, target }: EncodeOptions, opened: Opened): NonNullable<RunOptions['open']> {
+function opener(
+  { allowLoss = false, filter = {}, keepGoing, onConflict, onProblem, onWarning, target }: EncodeOptions,
+  opened: Opened,
+): NonNullable<RunOptions['open']> {
   const chosen: ChosenTarget = { target };
   const wanted = compileFilter(filter);
   return (source, { onError, signal, stdin }): Input => {

@@ -16,7 +16,12 @@ export interface FoundPayload {
 }
 
 const decodeRaw = (given: Uint8Array): Decoded => given;
-const DECODERS: Readonly<Record<PayloadForm, (given: Uint8Array) => Decoded>> = { quoted: decodeQuoted, hex: decodeHex, base64: decodeBase64, raw: decodeRaw };
+const DECODERS: Readonly<Record<PayloadForm, (given: Uint8Array) => Decoded>> = {
+  quoted: decodeQuoted,
+  hex: decodeHex,
+  base64: decodeBase64,
+  raw: decodeRaw,
+};
 
 const NEWLINE = 0x0a;
 const BACKSLASH = 0x5c;
@@ -74,7 +79,8 @@ function notOf(form: PayloadForm, given: Uint8Array, at: number): RdbError {
 }
 
 function expectedOf(from: PayloadForm | undefined): string {
-  return `${LEAST_PAYLOAD} bytes or more${from === undefined ? ` in one of the forms ${PAYLOAD_FORMS.join(', ')}` : ` in the form ${from}`}`;
+  const form = from === undefined ? `one of the forms ${PAYLOAD_FORMS.join(', ')}` : `the form ${from}`;
+  return `${LEAST_PAYLOAD} bytes or more in ${form}`;
 }
 
 /** An RDB file has the checksum of a payload, but its first byte is no type. */

@@ -32,7 +32,7 @@ export interface PayloadInput {
 export interface GivenPayload {
   readonly bytes: Uint8Array;
   readonly form: PayloadForm | 'json';
-  /** A newline behind it was left out. */
+  /** A newline after it was left out. */
   readonly newline: boolean;
   /** Of a line of JSON: what that says, and which line it is, from 1 on. */
   readonly line?: PayloadLine;
@@ -43,7 +43,10 @@ export interface GivenPayload {
 
 const OBJECT = 0x7b; // no type of value has this number, so no payload begins with it
 
-/** One payload, or as many as there are lines of JSON. Throws BAD_PAYLOAD for what cannot be one and is no such line, READ_FAILED, the reason of an abort. */
+/**
+ * One payload, or one per JSON line. Throws BAD_PAYLOAD for what is neither a payload nor such a line, READ_FAILED, and the
+ * reason of an abort.
+ */
 export async function* givenPayloads({ from, given, signal, stdin }: PayloadInput): AsyncGenerator<GivenPayload, void, void> {
   const source = given === undefined ? guard(stdin, '-', () => undefined, signal) : argument(given);
   const first = await source.next();
@@ -102,7 +105,7 @@ export interface PayloadReport {
   readonly checksum?: Payload['checksum'];
   readonly storedChecksum?: string;
   readonly computedChecksum?: string;
-  /** Of the metadata of modules before the type byte, of the value, and behind the value before the footer. */
+  /** Of the metadata of modules before the type byte, of the value, and between value and footer. */
   readonly keyMetaBytes?: number;
   readonly valueBytes?: number;
   readonly trailingBytes?: number;
@@ -135,10 +138,24 @@ export class PayloadReader {
     try {
       const payload = this.open(given);
       const [stored, computed] = [storedCrc(bytes).toString(), this.crcOf(bytes)];
-      report = { ...report, version: payload.version, vendor: payload.vendor, checksum: payload.checksum, storedChecksum: stored, computedChecksum: computed };
+      report = {
+        ...report,
+        version: payload.version,
+        vendor: payload.vendor,
+        checksum: payload.checksum,
+        storedChecksum: stored,
+        computedChecksum: computed,
+      };
       const frame = payloadFrame(bytes, payload);
       const { id, name, since } = frame.type;
-      report = { ...report, type: frame.redisType, encoding: name, encodingId: id, encodingSince: since, keyMetaBytes: frame.metaBytes?.length ?? 0 };
+      report = {
+        ...report,
+        type: frame.redisType,
+        encoding: name,
+        encodingId: id,
+        encodingSince: since,
+        keyMetaBytes: frame.metaBytes?.length ?? 0,
+      };
       if (payload.checksum !== 'ok') throw wrongChecksum(bytes, stored, computed);
       const end = await this.value(frame, true);
       const servers = acceptingTargets(Object.assign(frame, { end }), payload.version);
@@ -180,7 +197,9 @@ export class PayloadReader {
 
   private open({ bytes, error }: GivenPayload): Payload {
     if (error !== undefined) throw error;
-    if (bytes.length < LEAST_PAYLOAD) throw new RdbError('BAD_PAYLOAD', { expected: `${LEAST_PAYLOAD} bytes or more`, got: `${bytes.length}` });
+    if (bytes.length < LEAST_PAYLOAD) {
+      throw new RdbError('BAD_PAYLOAD', { expected: `${LEAST_PAYLOAD} bytes or more`, got: `${bytes.length}` });
+    }
     return parsePayload(bytes, this.codec.crc64());
   }
 
@@ -188,7 +207,7 @@ export class PayloadReader {
     return this.codec.crc64().update(bytes, 0, bytes.length - 8).toString();
   }
 
-  /** Decodes the value of a frame; `deeply`: looks at what decoding passes over, too. Returns the position behind it. */
+  /** Decodes the value of a frame; `deeply`: also checks what decoding skips. Returns the position after it. */
   private async value(frame: Frame, deeply = false): Promise<number> {
     const { lines, streams } = this;
     const framer = Framer.ofValue(frame, {});
@@ -215,7 +234,11 @@ export class PayloadReader {
 
 function wrongChecksum(bytes: Uint8Array, stored: string, computed: string): RdbError {
   const isZero = /^0+$/.test(stored);
-  return new RdbError('CHECKSUM', { offset: bytes.length - 8, expected: isZero ? 'a checksum' : `${stored}, as the payload says`, got: isZero ? 'zeros' : `${computed} from its bytes` });
+  return new RdbError('CHECKSUM', {
+    offset: bytes.length - 8,
+    expected: isZero ? 'a checksum' : `${stored}, as the payload says`,
+    got: isZero ? 'zeros' : `${computed} from its bytes`,
+  });
 }
 
 const NOWHERE: ByteSink = {

@@ -5,5 +5,16 @@ export { aofTailText } from '../rdb/trailing.js';
 export { ClosedPipe, OutputError } from '../io/output-error.js';
 export type { Library, LibraryOutcome } from '../pipeline/libraries.js';
 export { StreamSink } from '../io/stream-sink.js';
-export { parseDbs, parseKeys, parseLimit, parseRegexes, parseSize, parseSlots, parseTtl, parseTypes, TTL_NAMES, TYPE_NAMES } from '../values/filter-args.js';
+export {
+  parseDbs,
+  parseKeys,
+  parseLimit,
+  parseRegexes,
+  parseSize,
+  parseSlots,
+  parseTtl,
+  parseTypes,
+  TTL_NAMES,
+  TYPE_NAMES,
+} from '../values/filter-args.js';
 export { type FilterOptions, takesFunctions } from '../values/filters.js';

@@ -1,4 +1,4 @@
-import { FRAGMENT, Frame } from '../rdb/frame.js';
+import { ITEMS_PART, Frame } from '../rdb/frame.js';
 import type { PartsPlan, PartsTranscoder, Refused } from '../values/transcode.js';
 import { Spill } from '../io/spill.js';
 
@@ -65,7 +65,7 @@ export class HeldParts {
 }
 
 /** The kind of the frames that `parts` gives. */
-export const HELD_KIND = FRAGMENT;
+export const HELD_KIND = ITEMS_PART;
 
 /** The frame of a first part, with its head and key in memory of their own. */
 function copyOf(frame: Frame): Frame {

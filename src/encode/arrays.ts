@@ -4,7 +4,7 @@ import { INT, Element } from '../encodings/element.js';
 import { highHalf, lowHalf, toInteger } from '../encodings/integer.js';
 import type { TypeRow } from '../rdb/types.js';
 import { addLength } from '../rdb/write-string.js';
-import { Unsayable } from '../values/adaptation.js';
+import { NotRepresentable } from '../values/target-limits.js';
 import { targetName, typeFor } from '../values/targets.js';
 import { Body } from '../values/writers/body.js';
 import { addText, emptyValue, type LineEncoding, type ValueEncoder } from './encoding.js';
@@ -14,7 +14,7 @@ import { ArrayPlace, ObjectPlace, type Place, TextPlace } from './places.js';
 import { addUnsigned } from './stream-ids.js';
 import type { Text } from './text.js';
 
-/** What stands behind an index (values/recent.ts). */
+/** What stands behind an index (values/array-and-template.ts). */
 const STRING = 0;
 const INTEGER = 1;
 
@@ -88,7 +88,7 @@ export class ArrayEncoder implements ValueEncoder {
   finish(head: ByteBuilder): TypeRow {
     const { encoding, insertIndex } = this;
     const type = typeFor(encoding.target, 'ARRAY');
-    if (type === undefined) throw new Unsayable(`${targetName(encoding.target)} has no arrays`);
+    if (type === undefined) throw new NotRepresentable(`${targetName(encoding.target)} has no arrays`);
     if (this.count === 0) throw emptyValue('array');
     addLength(head, this.count);
     addLength(head, insertIndex === undefined ? 0 : 1);

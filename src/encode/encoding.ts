@@ -22,7 +22,7 @@ export interface ValueEncoder {
   begin(): void;
   /**
    * The end of the line: writes what stands before `Encoding.body`, which has the elements. Returns the type. Throws RdbError
-   * for what makes no value, Unsayable for what the target cannot be told.
+   * for what makes no value, NotRepresentable for what the target cannot be told.
    */
   finish(head: ByteBuilder): TypeRow;
   /** Where the body is not written as it stands. */

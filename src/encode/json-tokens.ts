@@ -157,5 +157,5 @@ function refuses(text: string): boolean {
 function expectedBy(cause: unknown): string {
   const message = cause instanceof Error ? cause.message : '';
   if (message.endsWith('escaped characters')) return STRING;
-  return /expected (?:an? |':'|'[^']*'|a).*$/.exec(message)?.[0].replace(/^expected /, '') ?? 'one JSON object a line';
+  return /expected (?:an? |':'|'[^']*'|a).*$/.exec(message)?.[0].replace(/^expected /, '') ?? 'one JSON object per line';
 }

@@ -102,7 +102,7 @@ export class KeyLines {
     if (idle >= 0 && freq >= 0) throw new RdbError('BAD_LINE', { expected: 'idle or freq', got: 'both, which no server has' });
   }
 
-  /** The end of a line: what the target has no place for, beside the value. Throws Unsayable. */
+  /** The end of a line: what the target has no place for, beside the value. Throws NotRepresentable. */
   finish(): void {
     const { encoding, frame } = this;
     frame.metaBytes = encoding.keyMeta(this.meta.finish(this.metaBytes));

@@ -7,7 +7,7 @@ import { addLength, addStringOf } from '../rdb/write-string.js';
 import { WholeTokens } from './json-tokens.js';
 import type { LineTaker } from '../io/lines.js';
 import type { DumpCounts, KeyProblem } from '../dump/dump-sink.js';
-import { Unsayable } from '../values/adaptation.js';
+import { NotRepresentable } from '../values/target-limits.js';
 import type { KeySet } from '../values/key-set.js';
 import { parseTarget, type Target } from '../values/targets.js';
 import { Fields, type Unknown } from './fields.js';
@@ -181,9 +181,11 @@ export class LineEncoder implements LineTaker {
     try {
       frame.type = encoder.finish(this.head);
       lines.finish();
-      if (seen?.add(frame.db, frame.keyBytes, frame.keyStart, frame.keyEnd) === false) throw new Unsayable('the key was there before in the same file');
+      if (seen?.add(frame.db, frame.keyBytes, frame.keyStart, frame.keyEnd) === false) {
+        throw new NotRepresentable('the key was there before in the same file');
+      }
     } catch (error) {
-      if (!(error instanceof Unsayable)) throw error;
+      if (!(error instanceof NotRepresentable)) throw error;
       this.refuseKey(frame, error);
       return;
     }
@@ -213,7 +215,7 @@ export class LineEncoder implements LineTaker {
     out.copy(head.bytes, 0, head.length);
   }
 
-  private refuseKey(frame: Frame, { avoidable, reason }: Unsayable): void {
+  private refuseKey(frame: Frame, { avoidable, reason }: NotRepresentable): void {
     if (!this.options.wanted(frame)) return;
     this.options.counts.refused++;
     this.options.onRefusal({

@@ -111,7 +111,7 @@ class ModuleAuxLine implements MetaLine {
   private readonly parts = new Body();
 
   constructor(unknown: Unknown) {
-    const when = new IntegerPlace('1 before the keys, 2 behind them', (value) => (this.when = value), 1n, 2n);
+    const when = new IntegerPlace('1 before the keys, 2 after them', (value) => (this.when = value), 1n, 2n);
     this.fields = new Fields({ type, ...this.id.places, when, parts: partsPlace(this.parts, unknown) }, ['module', 'version', 'when', 'parts'], unknown, nothing);
   }
 

@@ -2,7 +2,7 @@ import { ByteBuilder } from '../bytes/builder.js';
 import { RdbError } from '../bytes/errors.js';
 import type { TypeRow } from '../rdb/types.js';
 import { addLength } from '../rdb/write-string.js';
-import { Unsayable } from '../values/adaptation.js';
+import { NotRepresentable } from '../values/target-limits.js';
 import { targetName, typeFor } from '../values/targets.js';
 import type { LineEncoding, ValueEncoder } from './encoding.js';
 import { Fields } from './fields.js';
@@ -116,7 +116,7 @@ export class StreamEncoder implements ValueEncoder {
   private type(): TypeRow {
     const { encoding, needs } = this;
     const known = TYPES.map((name) => typeFor(encoding.target, name)).filter((type) => type !== undefined);
-    if (known.length === 0) throw new Unsayable(`${targetName(encoding.target)} has no streams`);
+    if (known.length === 0) throw new NotRepresentable(`${targetName(encoding.target)} has no streams`);
     const least = needs === OFFSETS && this.groups.allActiveTimes ? ACTIVE_TIME : needs;
     const type = known.find(({ id }) => id >= least) ?? known[known.length - 1];
     if (needs > type.id) this.tell(type.id);

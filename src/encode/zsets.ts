@@ -1,7 +1,7 @@
 import type { ByteBuilder } from '../bytes/builder.js';
 import { DOUBLE, Element } from '../encodings/element.js';
 import type { TypeRow } from '../rdb/types.js';
-import { Unsayable } from '../values/adaptation.js';
+import { NotRepresentable } from '../values/target-limits.js';
 import { MEMBER } from '../values/layouts.js';
 import { ZsetWriter } from '../values/writers/zsets.js';
 import { elementOf, emptyValue, KeptElement, type LineEncoding, type ValueEncoder } from './encoding.js';
@@ -61,7 +61,7 @@ export class ZsetEncoder implements ValueEncoder, Container {
     const { count } = members;
     members.end();
     if (count === 0) throw emptyValue('sorted set');
-    if (this.nan) throw new Unsayable('no server loads a sorted set with the score nan');
+    if (this.nan) throw new NotRepresentable('no server loads a sorted set with the score nan');
     return this.writer.finish(head);
   }
 }

@@ -4,7 +4,7 @@ export const BYTES = 0;
 export const INT = 1;
 /** A 64-bit integer as two's complement, in `hi` (signed) and `lo` (unsigned). */
 export const INT64 = 2;
-/** A string still compressed: `num` bytes when decompressed, the LZF bytes stand in `bytes[start, end)`. */
+/** A string still compressed: `num` bytes when decompressed, the LZF bytes are `bytes[start, end)`. */
 export const LZF = 3;
 /** A double, in `num`. */
 export const DOUBLE = 4;

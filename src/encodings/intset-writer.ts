@@ -3,7 +3,7 @@ import type { Element } from './element.js';
 import { highHalf, integerWidth, lowHalf } from './integer.js';
 
 /**
- * Writes intsets, whose layout is told in intset.ts (redis intset.c, _intsetValueEncoding): all integers in the 2, 4 or 8 bytes
+ * Writes intsets (layout: intset.ts; redis intset.c, _intsetValueEncoding): all integers in the 2, 4 or 8 bytes
  * that the widest needs, ascending.
  */
 export class IntsetWriter {

@@ -9,12 +9,12 @@ const UNCOUNTED = 0xffff;
 const ENCODINGS: readonly number[] = [0, 0, 0xf1, 0xf2, 0xf3, 0, 0, 0, 0xf4];
 
 /**
- * Writes listpacks, whose layout is told in listpack.ts, with the choices of servers (redis 7.2 listpack.c, lpEncodeGetType,
+ * Writes listpacks (layout: listpack.ts) with the choices of servers (redis 7.2 listpack.c, lpEncodeGetType,
  * lpEncodeString, lpEncodeBacklen): a text that is an integer becomes one, in the fewest bytes that hold it; lengths take
  * the fewest bytes.
  */
 export class ListpackWriter extends PackedWriter {
-  /** @param wide whether the lengths behind entries are those of Valkey 9.1 and Redis 8.8, one byte less at the border values */
+  /** @param wide whether the lengths after entries are those of Valkey 9.1 and Redis 8.8, one byte less at the border values */
   constructor(private readonly wide = false) {
     super(LISTPACK_HEADER, ENCODINGS);
   }

@@ -11,7 +11,7 @@ import { highHalf, lowHalf, toInteger } from './integer.js';
 export abstract class PackedWriter {
   protected readonly out = new ByteBuilder();
   protected count = 0;
-  /** The one at hand, an integer where it can be. */
+  /** The current element, an integer if it can be one. */
   protected readonly element = new Element();
 
   protected constructor(
@@ -45,7 +45,7 @@ export abstract class PackedWriter {
   protected abstract integer(): void;
   protected abstract string(): void;
 
-  /** An integer of `width` bytes behind the byte that announces it. */
+  /** The byte that announces an integer of `width` bytes, then the integer. */
   protected wideInteger(width: number): void {
     const { element, out } = this;
     out.byte(this.encodings[width]);
@@ -53,7 +53,7 @@ export abstract class PackedWriter {
     else out.le(element.num, width);
   }
 
-  /** Writes what stands in the header behind the size. */
+  /** Writes the header fields that follow the size. */
   protected abstract counts(): void;
 
   /** The whole: a view, until `begin`. */

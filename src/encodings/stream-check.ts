@@ -56,7 +56,9 @@ export class StreamNodeCheck {
       const same = (flags & SAME_FIELDS) !== 0;
       const own = same ? fields : this.count();
       if (own < 0 || !this.skip(same ? own : own * 2)) return 'an entry without all its fields';
-      if (this.count() !== (same ? HEAD + own : HEAD + 1 + own * 2)) return this.placed('an entry that has another count of elements', begins);
+      if (this.count() !== (same ? HEAD + own : HEAD + 1 + own * 2)) {
+        return this.placed('an entry that has another count of elements', begins);
+      }
       if ((flags & DELETED) === 0) seen++;
       else dead++;
     }
@@ -79,7 +81,7 @@ export class StreamNodeCheck {
     return true;
   }
 
-  /** A count at `at`, or -1; integers may stand there as text. */
+  /** A count at `at`, or -1; integers may be stored as text. */
   private count(): number {
     const { element } = this;
     return this.integer() && element.kind === INT && element.num >= 0 ? element.num : -1;
@@ -97,8 +99,8 @@ export class StreamNodeCheck {
     const { at, bytes, last } = this;
     const length = bodyLength(bytes, at, last);
     if (length < 0) return false;
-    const behind = at + length;
-    const next = behind + backlen(bytes, behind, length);
+    const after = at + length;
+    const next = after + backlen(bytes, after, length);
     if (next > last || backwards(bytes, next) !== length) return false;
     this.elements++;
     this.at = next;
@@ -106,7 +108,7 @@ export class StreamNodeCheck {
   }
 }
 
-/** Bytes of the element at `at` without the length behind it; -1 where they do not end before `last`, or there is no such encoding. */
+/** Bytes of the element at `at` without its trailing length; -1 where they do not end before `last`, or there is no such encoding. */
 function bodyLength(bytes: Uint8Array, at: number, last: number): number {
   if (at >= last) return -1;
   const left = last - at;

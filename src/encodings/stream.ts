@@ -79,7 +79,7 @@ export const SAME_FIELDS = 2;
  */
 export class StreamNode {
   readonly id = new StreamId();
-  /** Of the entry at hand. */
+  /** Of the current entry. */
   readonly field = new Element();
   readonly value = new Element();
   private readonly element = new Element();
@@ -93,7 +93,7 @@ export class StreamNode {
   private masterStart = 0;
   private live = 0;
   private deleted = 0;
-  /** Fields of the entry at hand still to be given, and how many elements it has. */
+  /** Fields of the current entry still to be given, and how many elements it has. */
   private left = 0;
   private size = 0;
   private sameFields = false;

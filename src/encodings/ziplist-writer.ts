@@ -14,7 +14,7 @@ const SMALLEST = 0xf1;
 const GREATEST_SMALL = 12;
 
 /**
- * What stands before the bytes of a string in a ziplist of that string alone; one byte ff stands behind them. `size` is 64 or
+ * Everything before the bytes of the only string of a ziplist; a byte ff follows them. `size` is 64 or
  * more, and below 2^32.
  */
 export function bigZiplistHead(size: number): Uint8Array {
@@ -41,7 +41,7 @@ function addStringHead(out: ByteBuilder, length: number): void {
 }
 
 /**
- * Writes ziplists, whose layout is told in ziplist.ts, with the choices of servers (redis 6.2 ziplist.c, zipTryEncoding,
+ * Writes ziplists (layout: ziplist.ts) with the choices of servers (redis 6.2 ziplist.c, zipTryEncoding,
  * zipStoreEntryEncoding, zipStorePrevEntryLength): a text that is an integer becomes one, in the fewest bytes that hold it;
  * lengths take the fewest bytes.
  */

@@ -1,6 +1,6 @@
 /** Where finished bytes go: a file, standard output. */
 export interface ByteSink {
-  /** Writes all of it, behind what calls before this one write; the bytes must not change until then. */
+  /** Writes all of it, after what earlier calls write. Borrows the bytes until the promise settles. */
   write(bytes: Uint8Array): Promise<void>;
   /** Writes over bytes that were written before, from `at` on; undefined where that cannot be. */
   readonly patch?: ((at: number, bytes: Uint8Array) => Promise<void>) | undefined;

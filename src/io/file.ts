@@ -103,7 +103,7 @@ async function* readUnsized(path: string, handle: FileHandle, chunkSize: number)
 
 /**
  * The bytes of a file, FIFO or device. A chunk is valid until the next one is asked for. The handle is closed when the loop
- * over it ends, however it ends. Throws READ_FAILED, and INPUT_CHANGED behind all bytes there were when a regular file became
+ * over it ends, however it ends. Throws READ_FAILED, and INPUT_CHANGED after the last bytes when a regular file became
  * shorter or longer.
  */
 export async function* readFile(path: string, options: FileOptions = {}): AsyncGenerator<Uint8Array, void, void> {

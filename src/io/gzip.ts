@@ -62,7 +62,7 @@ async function skipPadding(reader: ByteReader): Promise<void> {
     const bytes = await reader.available();
     if (bytes === undefined) return;
     if (bytes.some((byte) => byte !== 0)) {
-      throw reader.damage('zeros to the end of the file, after padding behind a gzip member', 'other bytes');
+      throw reader.damage('zeros to the end of the file, after the padding of a gzip member', 'other bytes');
     }
     reader.consume(bytes.length);
   }

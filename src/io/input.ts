@@ -46,14 +46,14 @@ export interface Input {
   /**
    * The plain RDB bytes; may be called once. A chunk is a plain Uint8Array (never a Buffer: a second hidden class slows codec
    * loops), not empty, and valid only until the next one is asked for. Ending the loop closes the source.
-   * Throws RdbError: READ_FAILED, INPUT_CHANGED, BAD_COMPRESSION, behind all bytes that were there before.
+   * Throws RdbError: READ_FAILED, INPUT_CHANGED, BAD_COMPRESSION, each after all good bytes.
    */
   chunks(): AsyncGenerator<Uint8Array, void, void>;
 }
 
 const MAGIC: Readonly<Record<number, Compression>> = { 0x184d2204: 'lz4', 0x184c2102: 'lz4', 0xfd2fb528: 'zstd' };
 
-/** Takes skippable frames in front, which LZ4 and zstd share, or the head of Valkey's envelope, and leaves the reader at the first bytes behind them. */
+/** Skips leading skippable frames, which LZ4 and zstd share, or the head of Valkey's envelope. Leaves the reader after them. */
 async function recognise(reader: ByteReader): Promise<Compression> {
   if (isEnvelope(await reader.peek(3))) return openEnvelope(reader);
   let skipped = false;

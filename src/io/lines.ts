@@ -20,14 +20,14 @@ export interface LineTaker {
  * mebibyte.
  */
 export class Lines {
-  /** Of the line at hand, or the one that ended last: its number, from 1, and the offset of its first byte. */
+  /** Of the current line, or the last one that ended: its number, from 1, and the offset of its first byte. */
   number = 0;
   offset = 0;
   private chunk = EMPTY;
   private pos = 0;
   private base = 0;
   private inLine = false;
-  /** Bytes of the byte order mark seen so far; -1 where there is none, or it is behind. */
+  /** Bytes of the byte order mark seen so far; -1 if there is none, or after it. */
   private mark = 0;
   private held = new ByteBuilder();
   /** The line comes in parts; the rest of it is left out. */
@@ -48,7 +48,7 @@ export class Lines {
     this.pos = 0;
   }
 
-  /** Hands on what is left of the line at hand. Returns whether there may be another one in the chunk. */
+  /** Hands on the rest of the current line. Returns whether there may be another one in the chunk. */
   next(): boolean {
     if (this.mark >= 0) this.passMark();
     const { chunk, pos } = this;

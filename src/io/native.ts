@@ -19,7 +19,7 @@ export function plain(bytes: Uint8Array): Uint8Array {
 }
 
 /**
- * Yields what `stream` makes of the input until it meets its end mark, then leaves `reader` right behind that; an input that
+ * Yields what `stream` makes of the input until it meets its end mark, then leaves `reader` right after it; an input that
  * ends is shown to the stream as its end. Everything decompressed before an error comes out before it; the error is
  * BAD_COMPRESSION with zlib's as its cause, or that of the source.
  */

@@ -2,9 +2,9 @@ import type { Codec } from '../kernels/codec.js';
 import type { ByteSink } from './byte-sink.js';
 
 const FULL = 1 << 20;
-/** Room behind that for what is written before anybody looks. */
+/** Extra room, for what is written between two checks of the fill. */
 const EXTRA = 1 << 18;
-/** Where memory costs only what is touched: room for a large value behind a buffer that is nearly full. */
+/** Size where memory costs nothing until touched: leaves room for a large value in a nearly full buffer. */
 const HOT_SIZE = 8 << 20;
 
 export interface OutputOptions {
@@ -40,7 +40,7 @@ export class Output {
     this.writes = this.buffers.map(() => Promise.resolve());
   }
 
-  /** Makes sure that `size` bytes fit behind `length`. `bytes` may be another buffer afterwards, until the next flush. */
+  /** Makes sure that `size` bytes fit after `length`. `bytes` may be another buffer afterwards, until the next flush. */
   room(size: number): void {
     if (this.length + size > this.bytes.length) this.grow(size);
   }
@@ -59,7 +59,7 @@ export class Output {
     if (this.full) await this.flush();
   }
 
-  /** Hands on what there is; waits for the buffer whose turn it is then, not for this one. */
+  /** Starts writing the current buffer; waits for the next buffer to be free, not for this write. */
   async flush(): Promise<void> {
     if (this.length === 0) return;
     const { bytes, length, turn } = this;

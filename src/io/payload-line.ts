@@ -29,7 +29,7 @@ export function parsePayloadLine(line: Uint8Array): PayloadLine {
   const mark = view.indexOf(MARK, 0, 'latin1');
   const from = mark + MARK.length;
   const to = mark < 0 ? -1 : line.indexOf(QUOTE, from);
-  if (to < 0) throw bad('an object with "payload" behind its other fields, as rdbkit dump --format payload writes it', 'another line');
+  if (to < 0) throw bad('an object with "payload" after its other fields, as rdbkit dump --format payload writes it', 'another line');
   const key = keyOf(view.toString('utf8', 0, mark) + view.toString('utf8', to + 1));
   const bytes = decodeBase64(line.subarray(from, to));
   if (typeof bytes !== 'number') return { bytes, ...key };
@@ -40,7 +40,11 @@ export function parsePayloadLine(line: Uint8Array): PayloadLine {
 function keyOf(text: string): Omit<PayloadLine, 'bytes'> {
   const { db, expireAt, freq, idle, key } = parse(text);
   if (key !== undefined && typeof key !== 'string') throw bad('a string as key', JSON.stringify(key));
-  const named = { idle: count('idle', idle), freq: count('freq', freq, MOST_FREQ), expireAt: expireAt === undefined ? undefined : expiry(text) };
+  const named = {
+    idle: count('idle', idle),
+    freq: count('freq', freq, MOST_FREQ),
+    expireAt: expireAt === undefined ? undefined : expiry(text),
+  };
   const number = count('db', db, MAX_DB);
   const hasKey = number >= 0 && key !== undefined;
   return { ...named, db: hasKey ? number : -1, key: hasKey ? textBytes(key) : new Uint8Array(0) };
@@ -53,7 +57,7 @@ function count(name: string, value: unknown, most = Number.MAX_SAFE_INTEGER): nu
   throw bad(`an integer from 0 to ${most} as ${name}`, JSON.stringify(value));
 }
 
-/** As it stands in the line: a number may be too large for JSON.parse. */
+/** As written in the line: a number may be too large for JSON.parse. */
 function expiry(text: string): bigint {
   const digits = /[{,]\s*"expireAt"\s*:\s*(-?\d{1,19})\s*[,}]/.exec(text)?.[1];
   const ms = digits === undefined ? undefined : BigInt(digits);

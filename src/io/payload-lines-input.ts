@@ -16,8 +16,8 @@ const FULL = 1 << 18;
 
 /**
  * Lines of `dump --format payload`, or of `restore --rejects`, as an RDB file: version and numbering of the first payload, and the
- * values as they stand in the payloads. Its checksum is zero, for none: each payload has its own, and all are verified. A line is
- * held as a whole. Throws RdbError with the number of the line, behind the keys of all lines before it.
+ * values as in the payloads. Its checksum is zero, for none: each payload has its own, and all are verified. A line is
+ * held as a whole. Throws RdbError with the number of the line, after the keys of all earlier lines.
  */
 export async function* rdbOfPayloads(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, void> {
   const rdb = new PayloadsRdb();
@@ -68,7 +68,10 @@ class PayloadsRdb {
   private checkVendor(type: number, vendor: Vendor): void {
     const { vendor: begun = vendor } = this;
     if (TABLES[begun].types[type] === TABLES[vendor].types[type]) return;
-    throw new RdbError('BAD_PAYLOAD', { expected: `a payload of ${begun}, as the first one`, got: `one of ${vendor}, whose type ${type} is another: put the lines of each into a file of its own` });
+    throw new RdbError('BAD_PAYLOAD', {
+      expected: `a payload of ${begun}, as the first one`,
+      got: `one of ${vendor}, whose type ${type} is another: put the lines of each into a separate file`,
+    });
   }
 
   private begin({ vendor, version }: Payload): void {
@@ -105,9 +108,16 @@ class PayloadsRdb {
 }
 
 function checkedPayload(bytes: Uint8Array): Payload {
-  if (bytes.length < LEAST_PAYLOAD) throw new RdbError('BAD_PAYLOAD', { expected: `a payload of ${LEAST_PAYLOAD} bytes or more`, got: `${bytes.length}` });
+  if (bytes.length < LEAST_PAYLOAD) {
+    throw new RdbError('BAD_PAYLOAD', { expected: `a payload of ${LEAST_PAYLOAD} bytes or more`, got: `${bytes.length}` });
+  }
   const payload = parsePayload(bytes);
-  if (payload.checksum !== 'ok') throw new RdbError('CHECKSUM', { expected: 'the checksum at the end of the payload', got: payload.checksum === 'none' ? 'zeros' : 'that of other bytes' });
+  if (payload.checksum !== 'ok') {
+    throw new RdbError('CHECKSUM', {
+      expected: 'the checksum at the end of the payload',
+      got: payload.checksum === 'none' ? 'zeros' : 'that of other bytes',
+    });
+  }
   return payload;
 }
 
@@ -120,7 +130,7 @@ function valueFrame(line: PayloadLine, payload: Payload): Frame {
     if (framer.next() === NEED) throw new RdbError('TRUNCATED', { expected: 'the rest of the value', got: 'the end of the payload' });
   } while (!framer.frame.last);
   const left = line.bytes.length - PAYLOAD_FOOTER - framer.offset;
-  if (left > 0) throw new RdbError('BAD_PAYLOAD', { expected: 'nothing behind the value', got: `${left} bytes` });
+  if (left > 0) throw new RdbError('BAD_PAYLOAD', { expected: 'nothing after the value', got: `${left} bytes` });
   nameFrame(frame, line);
   return frame;
 }

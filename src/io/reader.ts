@@ -1,6 +1,6 @@
 /**
- * Compressed bytes as a decompressor wants them: so many together, or whatever is there. Views that it hands out are valid
- * until the next call; a range that spans two chunks of the source is gathered in a buffer of its own.
+ * Compressed bytes as a decompressor wants them: an exact number, or whatever is buffered. Views that it hands out are valid
+ * until the next call; a range that spans two chunks of the source is gathered in a separate buffer.
  */
 import { RdbError } from '../bytes/errors.js';
 
@@ -74,7 +74,7 @@ export class ByteReader {
     return bytes;
   }
 
-  /** All bytes at hand, at least one, without taking them; undefined at the end of the input. */
+  /** All buffered bytes, at least one, without consuming them; undefined at the end of the input. */
   async available(): Promise<Uint8Array | undefined> {
     if (this.position === this.current.length) {
       const chunk = await this.pull();

@@ -1,5 +1,5 @@
 /**
- * Skippable frames, which LZ4 and zstd share: magic 0x184d2a50 to …5f, length (4), so many bytes of anyone's.
+ * Skippable frames, which LZ4 and zstd share: magic 0x184d2a50 to …5f, length (4), then that many bytes of user data.
  * Source: RFC 8878, section 3.1.2; lz4, doc/lz4_Frame_format.md.
  */
 import { readU32, type ByteReader } from './reader.js';

@@ -65,7 +65,7 @@ export interface RecordForm {
   /** RUN_…, and how elements are read, as in values/layouts.ts; nodes and intsets say that themselves. */
   readonly kind: number;
   readonly reads: readonly number[];
-  /** What stands between the key and its modifiers, before the first element, and behind the last; 32 bytes at most. */
+  /** What stands between the key and its modifiers, before the first element, and after the last; at most 32 bytes. */
   readonly texts: readonly [Uint8Array, Uint8Array, Uint8Array];
 }
 
@@ -136,7 +136,7 @@ export interface OwnRun {
  * for bytes in its own memory. Functions have the signatures of the TypeScript ones.
  */
 export interface Codec {
-  /** Bytes that the hot loops are best at. */
+  /** A buffer in the memory that the hot loops work in. */
   allocate(size: number): Uint8Array;
   /** Copies `src[start, end)` to `dst` from `to` on. */
   copy(src: Uint8Array, start: number, end: number, dst: Uint8Array, to: number): void;
@@ -145,19 +145,28 @@ export interface Codec {
   writeJsonText: typeof writeJsonText;
   /**
    * Writes a run of elements as JSON, without what stands around it; `reads` as in values/layouts.ts, `first` where nothing
-   * stands before them. Returns the position behind it, or -1 where the run takes the long way: nothing is written then.
+   * stands before them. Returns the position after it, or -1 (nothing written) if the caller must write the run itself.
    */
-  jsonRun(kind: number, reads: readonly number[], bytes: Uint8Array, start: number, end: number, out: Uint8Array, at: number, first: boolean): number;
+  jsonRun(
+    kind: number,
+    reads: readonly number[],
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    out: Uint8Array,
+    at: number,
+    first: boolean,
+  ): number;
   /** Elements of the last run. */
   readonly walked: number;
   /**
    * Writes rows [row, rows) of a batch as whole lines, as long as they are plain; positions of the rows are in `bytes`.
-   * `forms` by type number. Returns the first row that was not written; `recordsEnd` is the position behind the last line.
+   * `forms` by type number. Returns the first row that was not written; `recordsEnd` is the position after the last line.
    */
   jsonRecords(forms: RecordForms, table: Int32Array, row: number, rows: number, bytes: Uint8Array, out: Uint8Array, at: number): number;
   readonly recordsEnd: number;
   /**
-   * Writes rows [row, rows) of a batch as RESTORE commands, in RESP, each behind what its output has, as long as there are
+   * Writes rows [row, rows) of a batch as RESTORE commands, in RESP, each appended to its output, as long as there are
    * plain records and room. Returns the first row that was not written.
    */
   restoreRecords(run: RestoreRun, row: number, rows: number, outs: readonly (RestoreOut | undefined)[]): number;

@@ -1,10 +1,31 @@
 import { readFileSync } from 'node:fs';
 import { Crc64 } from '../bytes/crc64.js';
 import { parseDouble } from '../bytes/double.js';
-import { type FramePrograms, type FrameRun, type Codec, type OwnRun, type RecordForms, type RestoreOut, type RestoreRun, RUN_ITEMS, RUN_PAIRS } from './codec.js';
+import {
+  type FramePrograms,
+  type FrameRun,
+  type Codec,
+  type OwnRun,
+  type RecordForms,
+  type RestoreOut,
+  type RestoreRun,
+  RUN_ITEMS,
+  RUN_PAIRS,
+} from './codec.js';
 import { jsonTextSize, writeJsonText } from '../bytes/json.js';
 import { lzfDecompress } from '../bytes/lzf.js';
-import { NEXT_ARENA, NEXT_DB, NEXT_EXPIRE, NEXT_EXPIRED, NEXT_FLAGS, NEXT_FREQ, NEXT_IDLE, NEXT_KEYS_READ, NEXT_POS, STATE_WORDS } from './layout.js';
+import {
+  NEXT_ARENA,
+  NEXT_DB,
+  NEXT_EXPIRE,
+  NEXT_EXPIRED,
+  NEXT_FLAGS,
+  NEXT_FREQ,
+  NEXT_IDLE,
+  NEXT_KEYS_READ,
+  NEXT_POS,
+  STATE_WORDS,
+} from './layout.js';
 import { powersOfTen } from './powers.js';
 
 /** What assembly/index.ts exports. Positions are addresses in `memory`. */
@@ -35,12 +56,34 @@ interface Exports {
   restoresDb(): number;
   slotsInit(): void;
   frames(
-    types: number, table: number, row: number, rows: number, base: number, end: number, stop: number, offset: number, limit: number, now: number, meta: number,
-    arenaEnd: number, state: number,
+    types: number,
+    table: number,
+    row: number,
+    rows: number,
+    base: number,
+    end: number,
+    stop: number,
+    offset: number,
+    limit: number,
+    now: number,
+    meta: number,
+    arenaEnd: number,
+    state: number,
   ): number;
   ownRows(
-    table: number, row: number, rows: number, base: number, toTable: number, toRow: number, toRows: number, slot: number, length: number, slotEnd: number,
-    read: number, expired: number, now: number,
+    table: number,
+    row: number,
+    rows: number,
+    base: number,
+    toTable: number,
+    toRow: number,
+    toRows: number,
+    slot: number,
+    length: number,
+    slotEnd: number,
+    read: number,
+    expired: number,
+    now: number,
   ): number;
   ownedTo(): number;
   ownedLength(): number;
@@ -48,15 +91,15 @@ interface Exports {
   move(to: number, from: number, size: number): void;
 }
 
-/** Kernels read and write up to so many bytes around what they were given. */
+/** Kernels may read and write this many bytes beyond the ranges they are given. */
 const SLACK = 64;
 
 const PAGE = 1 << 16;
 
-/** No address of a kernel is behind this one. */
-const BEHIND_ALL = 0xffffffff;
+/** No kernel address is above this one. */
+const MAX_ADDRESS = 0xffffffff;
 
-/** What one pipeline needs at the most. Memory that is never touched costs nothing. */
+/** Most bytes that one pipeline needs. Untouched memory costs nothing. */
 const PIPELINE_BYTES = 40 << 20;
 
 /** A part of a memory, for kernels in another thread. */
@@ -143,7 +186,7 @@ export class Kernels implements Codec {
     return new Kernels(module, memory, start, end);
   }
 
-  /** Gives `size` bytes away for good; undefined where there are not so many left. */
+  /** Gives `size` bytes away for good; undefined if fewer are left. */
   share(size: number): KernelShare | undefined {
     const start = this.free;
     const end = start + ((size + 15) & ~15);
@@ -188,7 +231,7 @@ export class Kernels implements Codec {
     return new KernelCrc64(this.run, (bytes) => this.address(bytes));
   }
 
-  /** As bytes/lzf.ts; changes up to `SLACK` bytes behind the end in `dst`. */
+  /** As bytes/lzf.ts; may change up to `SLACK` bytes after the end in `dst`. */
   lzfDecompress(src: Uint8Array, start: number, end: number, dst: Uint8Array, to: number, length: number): number {
     const from = this.address(src);
     const into = this.address(dst);
@@ -204,7 +247,16 @@ export class Kernels implements Codec {
     return this.run.text(from + start, from + end, into + at) - into;
   }
 
-  jsonRun(kind: number, reads: readonly number[], bytes: Uint8Array, start: number, end: number, out: Uint8Array, at: number, first: boolean): number {
+  jsonRun(
+    kind: number,
+    reads: readonly number[],
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    out: Uint8Array,
+    at: number,
+    first: boolean,
+  ): number {
     const from = this.address(bytes);
     const into = this.address(out);
     if (from < 0 || into < 0) return -1;
@@ -245,7 +297,7 @@ export class Kernels implements Codec {
     return done;
   }
 
-  /** The layout is told in assembly/records.ts. */
+  /** Layout: assembly/records.ts. */
   private useForms(forms: RecordForms): void {
     const bytes = this.allocate(FORMS * FORM_SIZE);
     const view = new DataView(this.buffer, bytes.byteOffset, bytes.length);
@@ -267,11 +319,22 @@ export class Kernels implements Codec {
     const { bytes, db, largest, now, options, routes, running, table, versions } = run;
     const from = this.address(bytes);
     const places = this.placeOuts(outs, now);
-    if (from < 0 || [table, places, routes, largest, versions].some((array) => array !== undefined && array.buffer !== this.buffer)) return row;
+    if (from < 0 || [table, places, routes, largest, versions].some((array) => array !== undefined && array.buffer !== this.buffer)) {
+      return row;
+    }
     if (running !== undefined) this.run.crcSet(running.crc.hi, running.crc.lo);
-    this.run.crcRunning(running === undefined ? BEHIND_ALL : from + running.at);
+    this.run.crcRunning(running === undefined ? MAX_ADDRESS : from + running.at);
     const done = this.run.restores(
-      table.byteOffset, row, rows, from, places.byteOffset, routes?.byteOffset ?? 0, largest?.byteOffset ?? 0, db, versions.byteOffset, options,
+      table.byteOffset,
+      row,
+      rows,
+      from,
+      places.byteOffset,
+      routes?.byteOffset ?? 0,
+      largest?.byteOffset ?? 0,
+      db,
+      versions.byteOffset,
+      options,
     );
     this.restoredDb = this.run.restoresDb();
     if (running !== undefined) {
@@ -288,7 +351,7 @@ export class Kernels implements Codec {
     return done;
   }
 
-  /** The layout is told in assembly/restores.ts. */
+  /** Layout: assembly/restores.ts. */
   private placeOuts(outs: readonly (RestoreOut | undefined)[], now: readonly number[]): Int32Array {
     if (this.outs.length < OUT_WORDS * outs.length) {
       const { buffer, byteOffset } = this.allocate(4 * OUT_WORDS * outs.length);
@@ -325,7 +388,21 @@ export class Kernels implements Codec {
     state[NEXT_ARENA] = into + run.arenaLength;
     state[NEXT_KEYS_READ] = run.keysRead;
     state[NEXT_EXPIRED] = run.expired;
-    run.row = this.run.frames(types, table.byteOffset, run.row, rows, base, base + end, base + stop, offset, limit, now, meta ? 1 : 0, into + arena.length, state.byteOffset);
+    run.row = this.run.frames(
+      types,
+      table.byteOffset,
+      run.row,
+      rows,
+      base,
+      base + end,
+      base + stop,
+      offset,
+      limit,
+      now,
+      meta ? 1 : 0,
+      into + arena.length,
+      state.byteOffset,
+    );
     run.flags = state[NEXT_FLAGS];
     run.freq = state[NEXT_FREQ];
     run.expireLo = state[NEXT_EXPIRE] >>> 0;
@@ -356,7 +433,7 @@ export class Kernels implements Codec {
     return from.buffer === this.buffer && to.buffer === this.buffer ? to.byteOffset - from.byteOffset : 0;
   }
 
-  /** The layout is told in assembly/frames.ts. */
+  /** Layout: assembly/frames.ts. */
   private placePrograms(programs: FramePrograms): number {
     const types = this.allocate(256 * 8).byteOffset;
     const view = new DataView(this.buffer);

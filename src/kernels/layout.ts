@@ -20,11 +20,11 @@ export const KEY_END = 10;
 /** The value without its type byte, or this part of it; of a META row, its operands. */
 export const START = 11;
 export const END = 12;
-/** Of a PIECE: where the string's own bytes begin. */
+/** Of a STRING_PART: where the string's own bytes begin. */
 export const BODY_START = 13;
 /** F64: the offset of START in the RDB. */
 export const OFFSET = 14;
-/** F64, of a PIECE. */
+/** F64, of a STRING_PART. */
 export const STRING_LENGTH = 16;
 /** Of a whole record that a kernel framed: bytes of its value with all strings decompressed. */
 export const GROWN = 16;
@@ -44,8 +44,8 @@ export const KEYS_EXPIRED = 23;
 
 /** Kinds of rows: what `Framer.next` returns, and LINE: `[START, END)` is a finished line. */
 export const RECORD = 1;
-export const FRAGMENT = 2;
-export const PIECE = 3;
+export const ITEMS_PART = 2;
+export const STRING_PART = 3;
 export const META = 4;
 export const LINE = 7;
 
@@ -64,7 +64,7 @@ export const DROPPED = 256;
 export const FILTERED = 8192;
 /** The key is in the arena of the batch: it was an integer or compressed in the file. */
 export const KEY_APART = 512;
-/** The key is in memory of its own, which kernels do not reach. */
+/** The key is in separate memory that kernels cannot reach. */
 export const KEY_HELD = 1024;
 /** EXPIRE or HAS_EXPIRE are not what the file says: the modifiers have to be written anew. */
 export const HEAD_EDITED = 2048;

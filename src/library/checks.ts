@@ -11,7 +11,9 @@ export function checkOptions(what: string, options: unknown, checks: Readonly<Re
   if (typeof options !== 'object' || options === null) throw new TypeError(`${what}: expected an object, got ${kindOf(options)}`);
   for (const [name, value] of Object.entries(options)) {
     const check = Object.hasOwn(checks, name) ? checks[name] : undefined;
-    if (check === undefined) throw new TypeError(`${what}: no option is called ${JSON.stringify(name)}; there are ${Object.keys(checks).join(', ')}`);
+    if (check === undefined) {
+      throw new TypeError(`${what}: no option is called ${JSON.stringify(name)}; there are ${Object.keys(checks).join(', ')}`);
+    }
     const expected = value === undefined ? undefined : check(value);
     if (expected !== undefined) throw new TypeError(`${what}: ${name}: expected ${expected}, got ${kindOf(value)}`);
   }

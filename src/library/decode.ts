@@ -19,14 +19,29 @@ import { checkSource, type Source } from './source.js';
  * time, so a value has to fit in it; `frames` gives larger ones in parts, and the filter `maxSize` leaves them out.
  *
  * Throws TypeError for wrong arguments, at once. The loop throws RdbError for an input that is damaged or cannot be read,
- * behind all records that stand before the damage; RangeError for a string longer than JavaScript can hold; and the reason of
+ * after all records before the damage; RangeError for a string longer than JavaScript can hold; and the reason of
  * the signal.
  */
-export function decode(source: Source, options?: DecodeOptions & { text?: false | undefined; meta?: false | undefined }): RecordIterator<KeyRecord>;
-export function decode(source: Source, options: DecodeOptions & { text: true; meta?: false | undefined }): RecordIterator<KeyRecord<string>>;
-export function decode(source: Source, options: DecodeOptions & { text?: false | undefined; meta: true }): RecordIterator<KeyRecord | MetaRecord>;
-export function decode(source: Source, options: DecodeOptions & { text: true; meta: true }): RecordIterator<KeyRecord<string> | MetaRecord<string>>;
-export function decode(source: Source, options: DecodeOptions): RecordIterator<KeyRecord | KeyRecord<string> | MetaRecord | MetaRecord<string>>;
+export function decode(
+  source: Source,
+  options?: DecodeOptions & { text?: false | undefined; meta?: false | undefined },
+): RecordIterator<KeyRecord>;
+export function decode(
+  source: Source,
+  options: DecodeOptions & { text: true; meta?: false | undefined },
+): RecordIterator<KeyRecord<string>>;
+export function decode(
+  source: Source,
+  options: DecodeOptions & { text?: false | undefined; meta: true },
+): RecordIterator<KeyRecord | MetaRecord>;
+export function decode(
+  source: Source,
+  options: DecodeOptions & { text: true; meta: true },
+): RecordIterator<KeyRecord<string> | MetaRecord<string>>;
+export function decode(
+  source: Source,
+  options: DecodeOptions,
+): RecordIterator<KeyRecord | KeyRecord<string> | MetaRecord | MetaRecord<string>>;
 export function decode(
   source: Source,
   options: DecodeOptions = {},

@@ -31,7 +31,7 @@ export interface FilterOptions {
   slot?: readonly (readonly [from: number, to: number])[] | undefined;
   /** none: no expiry; any: has one; expired: has one, at or before `now`; live: not expired, so also without expiry. */
   ttl?: TtlState | undefined;
-  /** Size of the value as it stands in the file (packed and compressed), bytes; both bounds are within. */
+  /** Size of the value as stored in the file (packed and compressed), bytes; both bounds are inclusive. */
   minSize?: number | undefined;
   maxSize?: number | undefined;
   /** Unix milliseconds that `ttl` compares with; the time of the call unless given. */
@@ -60,7 +60,10 @@ const CHECKS: Readonly<Record<keyof FilterOptions, Check>> = {
   notRegex: expressions,
   type: types,
   notType: types,
-  slot: listOf(`pairs [from, to] of slots, from low to high, 0 to ${SLOTS - 1}`, (value) => Array.isArray(value) && value.length === 2 && value.every(isSlot) && value[0] <= value[1]),
+  slot: listOf(
+    `pairs [from, to] of slots, from low to high, 0 to ${SLOTS - 1}`,
+    (value) => Array.isArray(value) && value.length === 2 && value.every(isSlot) && value[0] <= value[1],
+  ),
   ttl: oneOf(Object.keys(TTL_STATES)),
   minSize: isNumber,
   maxSize: isNumber,

@@ -10,7 +10,7 @@ import { isMemory } from './source.js';
 import { AOF_BASE_TEXT, aofTailText, Trailing } from '../rdb/trailing.js';
 
 /**
- * One input, framed and filtered: `step` finds the next frame in the bytes at hand, `fill` gets more of them.
+ * One input, framed and filtered: `step` finds the next frame in the buffered bytes, `fill` gets more.
  *
  *     for (;;) {
  *       const kind = reader.step();
@@ -49,7 +49,7 @@ export class FrameReader {
     this.waits = !isMemory(source);
   }
 
-  /** RECORD, FRAGMENT, PIECE or META, and `frame` is filled; else NEED or END. */
+  /** RECORD, ITEMS_PART, STRING_PART or META, and `frame` is filled; else NEED or END. */
   step(): number {
     const { filter, frame, framer } = this;
     for (;;) {
@@ -95,7 +95,7 @@ export class FrameReader {
     return true;
   }
 
-  /** Adds the place to an error in reading the frame at hand. */
+  /** Adds the place to an error in the current frame. */
   placed(error: unknown): unknown {
     return error instanceof RdbError ? (error.line === undefined ? this.framer.failed(error) : error).at({ file: this.input.name }) : error;
   }

@@ -5,7 +5,7 @@ import { copyOf } from '../values/value-texts.js';
 abstract class Borrowed {
   constructor(
     /**
-     * The bytes where they stand in a buffer of the reader. BORROWED: they are right only until the loop goes on to the next
+     * The bytes, in a buffer of the reader. BORROWED: valid only until the loop goes on to the next
      * frame, then other bytes take their place. Use them before, or keep a `copy()`. Not to be written to.
      */
     readonly bytes: Uint8Array,
@@ -23,7 +23,7 @@ abstract class Borrowed {
 export interface FrameKey {
   /** Number of the database. */
   readonly db: number;
-  /** A buffer of its own, safe to keep; the parts of one value have the same. */
+  /** A private buffer, safe to keep; the parts of one value have the same. */
   readonly key: Buffer;
   readonly type: RedisType;
   /** The servers' name for how the value is encoded, RDB_TYPE_… without that, like HASH_LISTPACK. */
@@ -38,7 +38,7 @@ export interface FrameKey {
   readonly idle: number | undefined;
   /** The LFU counter, 0 to 255; only in files of servers with an LFU eviction policy. */
   readonly freq: number | undefined;
-  /** What modules attached to the key (Redis 8.6), as it stands in the file, without its opcode. */
+  /** What modules attached to the key (Redis 8.6), as stored in the file, without its opcode. */
   readonly keyMeta: Buffer | undefined;
 }
 

@@ -13,7 +13,7 @@ import { checkSource, type Source } from './source.js';
  *     for await (const frame of frames('dump.rdb')) …
  *
  * Memory stays bounded whatever a value weighs: one over `partSize` comes in parts. (A filter by size has to see parts before
- * it knows, and holds them back: `maxSize` bytes at the most, or `minSize` where that is given alone.)
+ * it knows, and holds them back: at most `maxSize` bytes, or `minSize` where that is given alone.)
  *
  * BEWARE: `frame.bytes` are BORROWED, right only until the next turn of the loop; `frame.copy()` are safe to keep. The frame
  * object itself and its `key` are its own.

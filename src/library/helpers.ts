@@ -17,7 +17,7 @@ export function crc64(bytes: Uint8Array, before = 0n): bigint {
   return (BigInt(crc.hi) << 32n) | BigInt(crc.lo);
 }
 
-/** The cluster slot of a key, 0 to 16383: CRC-16 of what stands in its first `{…}`, or of all of it. A string is in the text form. */
+/** The cluster slot of a key, 0 to 16383: CRC-16 of the text in its first `{…}`, or of all of it. A string is in the text form. */
 export function keySlot(key: Uint8Array | string): number {
   if (typeof key === 'string') return crc16.keySlot(parseText(key));
   if (!(key instanceof Uint8Array)) throw new TypeError(`keySlot: expected a Uint8Array or a string, got ${kindOf(key)}`);
@@ -33,10 +33,12 @@ export function parsePayload(payload: Uint8Array): dump.Payload {
   return dump.parsePayload(payload);
 }
 
-/** The DUMP payload of a value as it stands in an RDB of this version, without its type byte; `keyMeta` as frames give it. */
+/** The DUMP payload of a value as stored in an RDB of this version, without its type byte; `keyMeta` as frames give it. */
 export function encodePayload(type: number, value: Uint8Array, version: number, keyMeta?: Uint8Array): Uint8Array {
   if (!(value instanceof Uint8Array)) throw new TypeError(`encodePayload: value: expected a Uint8Array, got ${kindOf(value)}`);
   if (!(Number.isInteger(type) && type >= 0 && type <= 255)) throw new TypeError('encodePayload: type: expected a byte');
-  if (!(Number.isInteger(version) && version > 0 && version <= 0xffff)) throw new TypeError('encodePayload: version: expected an RDB version');
+  if (!(Number.isInteger(version) && version > 0 && version <= 0xffff)) {
+    throw new TypeError('encodePayload: version: expected an RDB version');
+  }
   return dump.encodePayload(type, value, version, keyMeta);
 }

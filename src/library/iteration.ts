@@ -17,7 +17,7 @@ type Result<R> = IteratorResult<R, undefined>;
 const nothing = (): void => undefined;
 
 /**
- * A hand-made async generator: what stands in the chunk at hand is given out with one promise a record, where a generator
+ * A hand-made async generator: records of the current chunk cost one promise each, where a generator
  * takes three turns of the microtask queue. Like one it answers calls in their order.
  */
 export abstract class Iteration<R> implements RecordIterator<R> {
@@ -36,7 +36,7 @@ export abstract class Iteration<R> implements RecordIterator<R> {
     this.signal = options.signal;
   }
 
-  /** What comes next in the bytes at hand; undefined where more of them are needed. */
+  /** The next record in the buffered bytes; undefined if more are needed. */
   protected abstract take(): R | undefined;
 
   /** What stands for the end of the input, if anything. */

@@ -5,13 +5,13 @@ import type { FilterOptions } from './filter-options.js';
 export interface ReadOptions {
   /** Which keys to give out; all unless given. */
   filter?: FilterOptions | undefined;
-  /** Stop after this many keys. What comes behind them is not read, so no checksum is verified then. */
+  /** Stop after this many keys. What follows is not read, so no checksum is verified then. */
   limit?: number | undefined;
   /** Also give out what is no key: what the server says of itself, functions, the end of the file. Default false. */
   meta?: boolean | undefined;
   /** Verify the CRC-64 at the end of the file, where there is one. Default true. */
   checksum?: boolean | undefined;
-  /** Refuse versions of the format that are not known, and bytes behind the end of the RDB. Default: read on, and warn. */
+  /** Refuse versions of the format that are not known, and bytes after the end of the RDB. Default: read on, and warn. */
   strict?: boolean | undefined;
   /** Ends the reading: the loop throws the signal's reason, and the source is closed. */
   signal?: AbortSignal | undefined;

@@ -15,7 +15,9 @@ export type Source = string | Uint8Array | ArrayBuffer | NodeJS.ReadableStream |
 /** TypeError for anything that is none of these. */
 export function checkSource(source: unknown): InputSource {
   if (typeof source === 'string' || source instanceof Uint8Array || source instanceof ArrayBuffer || isAsyncIterable(source)) return source;
-  throw new TypeError(`source: expected a path, a Uint8Array, an ArrayBuffer, a stream or an async iterable of Uint8Arrays, got ${kindOf(source)}`);
+  throw new TypeError(
+    `source: expected a path, a Uint8Array, an ArrayBuffer, a stream or an async iterable of Uint8Arrays, got ${kindOf(source)}`,
+  );
 }
 
 /** Whether the whole input is in memory, so that reading it waits for nothing. */

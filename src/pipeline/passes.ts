@@ -1,6 +1,7 @@
 import { EMPTY } from '../encodings/element.js';
 import {
-  DB, DROPPED, END, EXPIRE, FILTERED, FLAGS, HAS_EXPIRE, HEAD_EDITED, KEY_APART, KEY_END, KEY_HELD, KEY_START, KIND, OFFSET, RECORD, ROW_WORDS, START, TYPE,
+  DB, DROPPED, END, EXPIRE, FILTERED, FLAGS, HAS_EXPIRE, HEAD_EDITED, KEY_APART, KEY_END, KEY_HELD, KEY_START, KIND, OFFSET, RECORD,
+  ROW_WORDS, START, TYPE,
 } from '../kernels/layout.js';
 import type { Batch } from '../rdb/batch.js';
 import { typeOfNumber } from '../rdb/frame-table.js';

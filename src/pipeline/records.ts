@@ -6,7 +6,7 @@ import { END, Frame, type FramerOptions, FULL, NEED } from '../rdb/frame.js';
 import { Framer } from '../rdb/framer.js';
 import { isMemberExpiry } from '../rdb/opcodes.js';
 import { Trailing } from '../rdb/trailing.js';
-import { type Counts, FrameFailure, type RecordSink, type SourceFile } from './sink.js';
+import { type Counts, FrameFailure, type RecordSink, type SourceFile, sourceFile } from './sink.js';
 import type { Input } from '../io/input.js';
 import type { Filter } from '../values/filters.js';
 import { baseWarning } from './aof.js';
@@ -58,25 +58,7 @@ export class Records {
     this.keysBefore = counts.keys;
     const onWarning = (text: string): void => options.onWarning(input.name, text);
     this.framer = new Framer({ ...framer, meta, onWarning });
-    const { framer: read } = this;
-    this.file = {
-      name: input.name,
-      get version() {
-        return read.version;
-      },
-      get vendor() {
-        return read.vendor;
-      },
-      get running() {
-        return read.running;
-      },
-      get repeats() {
-        return input.ofPayloads;
-      },
-      get typesUpTo() {
-        return read.typesUpTo;
-      },
-    };
+    this.file = sourceFile(input, this.framer);
     const sized = filter.minSize > 0 || filter.maxSize !== Infinity;
     if (sized) this.gate = new SizeGate(sink, framer, filter.minSize, filter.maxSize);
   }

@@ -1,6 +1,7 @@
 import type { RunningCrc } from '../kernels/codec.js';
 import type { Batch } from '../rdb/batch.js';
 import type { Frame } from '../rdb/frame.js';
+import type { Framer } from '../rdb/framer.js';
 import type { Vendor } from '../rdb/types.js';
 
 /** What takes the keys that passed the filters. Frames are borrowed until `release`. */
@@ -12,7 +13,7 @@ export interface RecordSink {
    * told. Throws RdbError where the value of row `batch.row` is damaged.
    */
   batch(batch: Batch): void;
-  /** Takes a part (FRAGMENT, PIECE) of a value that is too large to come whole. Throws RdbError where it is damaged. */
+  /** Takes a part (ITEMS_PART, STRING_PART) of a value that is too large to come whole. Throws RdbError where it is damaged. */
   frame(kind: number, frame: Frame): void;
   /** Keys that were taken for good so far, where that is known only later: for the limit. */
   accepted?(): Promise<number>;
@@ -63,6 +64,28 @@ export interface SourceFile {
   readonly repeats?: boolean;
   /** The highest RDB version that types in it came with: another one in files of Dragonfly. */
   readonly typesUpTo: number;
+}
+
+/** What a framer has read of a file so far. */
+export function sourceFile(input: { readonly name: string; readonly ofPayloads: boolean }, framer: Framer): SourceFile {
+  return {
+    name: input.name,
+    get version() {
+      return framer.version;
+    },
+    get vendor() {
+      return framer.vendor;
+    },
+    get running() {
+      return framer.running;
+    },
+    get repeats() {
+      return input.ofPayloads;
+    },
+    get typesUpTo() {
+      return framer.typesUpTo;
+    },
+  };
 }
 
 export interface FileEnd {

@@ -96,7 +96,17 @@ class HeadReader {
     const server = aux.get('valkey-ver') ?? aux.get('redis-ver');
     const found = { keys, functions, libraries, modules: [...this.modules] };
     const form = { compression: input.compression ?? 'none', ofPayloads: input.ofPayloads, size: input.size };
-    return { source: input.name, vendor: framer.vendor, version: framer.version, server, usedMemory: number('used-mem'), created: number('ctime'), ...found, aofMark: framer.aofMark, ...form };
+    return {
+      source: input.name,
+      vendor: framer.vendor,
+      version: framer.version,
+      server,
+      usedMemory: number('used-mem'),
+      created: number('ctime'),
+      ...found,
+      aofMark: framer.aofMark,
+      ...form,
+    };
   }
 }
 

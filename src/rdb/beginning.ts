@@ -11,7 +11,10 @@ export function latin(bytes: Uint8Array, from: number, to: number): string {
 /** Whether an RDB begins here. */
 export const isRdb = (text: string): boolean => /^(?:REDIS\d{4}|VALKEY\d{3})/.test(text);
 
-/** What a replication link has before an RDB: replies to REPLCONF and PSYNC, newlines while it waits, then a mark that comes again at the end, or the length. */
+/**
+ * What precedes an RDB on a replication link: replies to REPLCONF and PSYNC, newlines while it waits, then the length, or a mark
+ * that is repeated at the end.
+ */
 const TRANSFER = /^(?:\+[^\r\n]*\r\n|\n)*\$(?:EOF:([!-~]{40})|\d{1,20})\r\n/;
 
 /** Of an RDB as a link sent it: how many characters stand before it, and the mark that follows it. */
@@ -40,5 +43,9 @@ function whatAof(text: string): string | undefined {
 export function notRdb(text: string, offset: number): RdbError {
   const aof = whatAof(text);
   if (aof !== undefined) return new RdbError('AOF', { expected: 'an RDB file', got: aof });
-  return new RdbError('NOT_RDB', { offset, expected: 'REDIS and four digits, or VALKEY and three', got: JSON.stringify(text.slice(0, 16)) });
+  return new RdbError('NOT_RDB', {
+    offset,
+    expected: 'REDIS and four digits, or VALKEY and three',
+    got: JSON.stringify(text.slice(0, 16)),
+  });
 }

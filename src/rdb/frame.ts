@@ -3,12 +3,12 @@ import { formatText } from '../bytes/text.js';
 import { EMPTY } from '../encodings/element.js';
 import type { OpcodeRow, RedisType, TypeRow } from './types.js';
 
-/** What `Framer.next` found, beside the kinds of rows: RECORD, FRAGMENT, PIECE, META. */
+/** What `Framer.next` found, beside the kinds of rows: RECORD, ITEMS_PART, STRING_PART, META. */
 export const NEED = 0; // push more bytes
 export const END = 5; // the end of the file, checksum verified
 /** What `Framer.fill` found: there may be more in the bytes pushed. */
 export const FULL = 6;
-export { FRAGMENT, META, PIECE, RECORD } from '../kernels/layout.js';
+export { ITEMS_PART, META, RECORD, STRING_PART } from '../kernels/layout.js';
 
 /**
  * One frame: where things stand in the input. The framer has one of these and fills it again for every frame; everything it
@@ -74,9 +74,9 @@ export class Frame {
   /** The hash templates that the file defined so far: field names by number. */
   templates = new Map<number, readonly Uint8Array[]>();
 
-  /** Of a PIECE: where the string's own bytes begin (the length stands before them in the first piece). */
+  /** Of a STRING_PART: where the string's own bytes begin (the length stands before them in the first piece). */
   bodyStart = 0;
-  /** Of a PIECE: whether the bytes are LZF, the length of the whole string once decompressed, and whether it ends here. */
+  /** Of a STRING_PART: whether the bytes are LZF, the length of the whole string once decompressed, and whether it ends here. */
   lzf = false;
   stringLength = 0;
   stringFirst = false;

@@ -6,7 +6,7 @@ import { HAS_EXPIRE } from '../kernels/layout.js';
 import type { Batch } from './batch.js';
 import { BEGINNING, isOpenBeginning, latin, notRdb, transferHead } from './beginning.js';
 import { framePrograms } from './frame-table.js';
-import { END, FRAGMENT, Frame, type FramerOptions, FULL, META, NEED, PIECE, RECORD, shownKey } from './frame.js';
+import { END, Frame, type FramerOptions, FULL, ITEMS_PART, META, NEED, RECORD, shownKey, STRING_PART } from './frame.js';
 import { type AofMark, aofMarkOf, applyOpcode, isMemberExpiry, isNeeded, writerOf } from './opcodes.js';
 import { BIG, CUT, DONE, MORE, ShapeWalker } from './shapes.js';
 import { readString, Scratch } from './string.js';
@@ -240,7 +240,7 @@ export class Framer {
     try {
       for (;;) {
         const kind = this.step();
-        if (kind === AGAIN || (this.skipping && (kind === FRAGMENT || kind === PIECE))) continue;
+        if (kind === AGAIN || (this.skipping && (kind === ITEMS_PART || kind === STRING_PART))) continue;
         return kind;
       }
     } catch (error) {
@@ -503,7 +503,7 @@ export class Framer {
     if (status === BIG && !frame.first && walker.pos === frame.start) return this.enterString();
     const last = status === DONE;
     if (last) this.state = BOUNDARY;
-    return this.part(last && frame.first ? RECORD : FRAGMENT, last);
+    return this.part(last && frame.first ? RECORD : ITEMS_PART, last);
   }
 
   /** A string too large to hold begins at `walker.pos`. */
@@ -540,7 +540,7 @@ export class Framer {
       last = walker.finished && frame.opcode === undefined;
       this.state = last ? BOUNDARY : frame.opcode === undefined ? VALUE : OPCODE;
     }
-    if (frame.opcode === undefined) return this.part(PIECE, last);
+    if (frame.opcode === undefined) return this.part(STRING_PART, last);
     this.window.keep = frame.start = this.window.pos;
     return AGAIN;
   }

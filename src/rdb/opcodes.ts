@@ -7,7 +7,7 @@ import { badLength, type Length, lengthText, MAX_LENGTH, readLength } from './le
 import { readString, Scratch } from './string.js';
 import type { Opcode, Writer } from './types.js';
 
-/** Opcodes whose operands mean something to the records behind them. */
+/** Opcodes whose operands affect the records after them. */
 const NEEDED: ReadonlySet<Opcode | undefined> = new Set(['SELECTDB', 'EXPIRETIME', 'IDLE', 'AUX', 'KEY_META', 'HASH_TEMPLATE']);
 
 /** Servers number databases with a C int. */
@@ -23,7 +23,7 @@ export function isNeeded(frame: Frame): boolean {
 }
 
 /**
- * Carries out what the opcode in `frame`, with its operands in `bytes[start, end)`, says of the records behind it. Returns
+ * Carries out what the opcode in `frame`, with its operands in `bytes[start, end)`, says about the records after it. Returns
  * false for one that says something of the file, which is for the consumer.
  */
 export function applyOpcode(frame: Frame): boolean {
@@ -51,7 +51,7 @@ export function applyOpcode(frame: Frame): boolean {
   }
 }
 
-/** How a file says that it is the base of an AOF: Redis 4 to 6, where the commands follow in the file, and since 7, where they are in others. */
+/** How a file says that it is the base of an AOF: in Redis 4 to 6 the commands follow in the same file, since 7 in others. */
 export type AofMark = 'aof-preamble' | 'aof-base';
 
 const ONE = 0x31;

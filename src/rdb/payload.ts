@@ -25,12 +25,12 @@ export interface Payload {
   readonly vendor: 'redis' | 'valkey';
   /** Whether the CRC-64 is right; 'none' where it is 0, as if none had been made. */
   readonly checksum: 'ok' | 'wrong' | 'none';
-  /** The value as it stands in an RDB file: a view of the payload. Where `hasKeyMeta`, metadata and type byte stand before it. */
+  /** The value as in an RDB file: a view of the payload. Where `hasKeyMeta`, metadata and type byte precede it. */
   readonly value: Uint8Array;
   readonly hasKeyMeta: boolean;
 }
 
-/** The payload of a value as it stands in an RDB file of that version; `keyMeta` without its opcode. */
+/** The payload of a value as stored in an RDB file of that version; `keyMeta` without its opcode. */
 export function encodePayload(type: number, value: Uint8Array, version: number, keyMeta?: Uint8Array): Uint8Array {
   const head = keyMeta === undefined ? [type] : [KEY_META, ...keyMeta, type];
   const payload = new Uint8Array(head.length + value.length + PAYLOAD_FOOTER);

@@ -14,7 +14,7 @@ import { readString, Scratch } from './string.js';
 export const STR = 1;
 /** A length-encoded unsigned integer of up to 64 bits (rdb.c, rdbLoadLenByRef). */
 export const LEN = 2;
-/** A double as ASCII text behind one length byte; 253, 254, 255 stand for nan, inf, -inf (rdb.c, rdbLoadDoubleValue). */
+/** A double as ASCII text after one length byte; 253, 254, 255 stand for nan, inf, -inf (rdb.c, rdbLoadDoubleValue). */
 export const ASCII_DOUBLE = 3;
 /** A length n, then n times the operations of the body. Followed by the body's size. */
 const LOOP = 4;
@@ -27,7 +27,7 @@ const MODULE_STR = 6;
 /** A length; where it is not 0 the next operation is carried out too, else it is left out. */
 const IF = 7;
 /**
- * The tag of an array element: 1 and 2 with 8 bytes behind it, 0 and 3 with a string, which is the operation that
+ * The tag of an array element: 1 and 2 with 8 bytes after it, 0 and 3 with a string, which is the operation that
  * follows (redis 8.8).
  */
 const TAGGED = 8;
@@ -38,7 +38,7 @@ const REPEAT = 10;
 const TEMPLATE = 11;
 /**
  * The field names that a hash carries along (redis 8.10): 0 and `NAMES`, a listpack of them, or 1 and the two operations
- * behind that, `COUNT` and `REPEAT`. Either way their number is remembered.
+ * after that, `COUNT` and `REPEAT`. Either way their number is remembered.
  */
 const NAMES_FORMAT = 12;
 const NAMES = 13;
@@ -181,7 +181,9 @@ export class ShapeWalker {
           break;
         case TAGGED:
           next = this.readLength(bytes, pos, end);
-          if (next >= 0 && this.length > 3) throw new RdbError('BAD_LENGTH', { expected: 'an array element tag of 0 to 3', got: lengthText(this.read) });
+          if (next >= 0 && this.length > 3) {
+            throw new RdbError('BAD_LENGTH', { expected: 'an array element tag of 0 to 3', got: lengthText(this.read) });
+          }
           if (this.length === 1 || this.length === 2) {
             next = next < 0 ? next : next + 8;
             pc += 1;
@@ -203,7 +205,9 @@ export class ShapeWalker {
           break;
         case NAMES_FORMAT:
           next = this.readLength(bytes, pos, end);
-          if (next >= 0 && this.length > 1) throw new RdbError('BAD_TEMPLATE', { expected: 'names in format 0 or 1', got: `format ${lengthText(this.read)}` });
+          if (next >= 0 && this.length > 1) {
+            throw new RdbError('BAD_TEMPLATE', { expected: 'names in format 0 or 1', got: `format ${lengthText(this.read)}` });
+          }
           if (this.length === 1) pc += 1;
           break;
         case NAMES:
@@ -297,7 +301,10 @@ export class ShapeWalker {
       if (body < 0) return -1;
       if (this.length > MAX_LENGTH) throw badLength(this.read);
       if (this.length > lzfMaxLength(size)) {
-        throw new RdbError('BAD_LZF', { expected: `at most ${lzfMaxLength(size)} bytes from ${size} compressed ones`, got: `a stated length of ${this.length}` });
+        throw new RdbError('BAD_LZF', {
+          expected: `at most ${lzfMaxLength(size)} bytes from ${size} compressed ones`,
+          got: `a stated length of ${this.length}`,
+        });
       }
       if (size <= this.bigAt && this.length <= this.bigAt) {
         const next = body + size;

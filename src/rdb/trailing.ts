@@ -13,7 +13,7 @@ export interface Tail {
   readonly warning?: string;
 }
 
-/** The bytes behind the end of an RDB. */
+/** The bytes after the end of an RDB. */
 export class Trailing {
   private size = 0;
   private head = '';
@@ -53,7 +53,8 @@ export class Trailing {
 }
 
 /** What to say of the commands that follow, by their bytes. */
-export const aofTailText = (bytes: number): string => `AOF: ${bytes} ${bytes === 1 ? 'byte' : 'bytes'} of newer commands follow the RDB and are not read`;
+export const aofTailText = (bytes: number): string =>
+  `AOF: ${bytes} ${bytes === 1 ? 'byte' : 'bytes'} of newer commands follow the RDB and are not read`;
 
 /** What to say of the base of an AOF that nothing follows. */
 export const AOF_BASE_TEXT: Readonly<Record<AofMark, string>> = {

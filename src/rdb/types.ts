@@ -1,17 +1,5 @@
 import {
-  array,
-  ASCII_DOUBLE,
-  fix,
-  LEN,
-  loop,
-  moduleParts,
-  optional,
-  type Shape,
-  shape,
-  STR,
-  templateNames,
-  templateRef,
-  templateValues,
+  array, ASCII_DOUBLE, fix, LEN, loop, moduleParts, optional, type Shape, shape, STR, templateNames, templateRef, templateValues,
 } from './shapes.js';
 
 /** What a key holds, as the TYPE command names it ('module' for any module type). */
@@ -152,7 +140,12 @@ export interface OpcodeRow {
   readonly since: number;
 }
 
-const opcode = (id: number, name: Opcode, since: number, ...ops: (number | Shape)[]): OpcodeRow => ({ id, name, since, shape: shape(...ops) });
+const opcode = (id: number, name: Opcode, since: number, ...ops: (number | Shape)[]): OpcodeRow => ({
+  id,
+  name,
+  since,
+  shape: shape(...ops),
+});
 
 const COMMON_OPCODES: readonly OpcodeRow[] = [
   opcode(255, 'EOF', 1),
@@ -274,7 +267,11 @@ export function strangerOf(byte: number, writer: Writer): Stranger | undefined {
   const unread = UNREAD_TYPES[writer === 'valkey' ? 'valkey' : 'redis'][byte];
   if (unread !== undefined) return unsupported(unread);
   if (writer === 'valkey' && byte === VALKEY_UPDATE) {
-    return { name: `opcode ${byte}, UPDATE of Valkey 9.2: a live transfer with commands between the keys`, isType: false, unsupported: false };
+    return {
+      name: `opcode ${byte}, UPDATE of Valkey 9.2: a live transfer with commands between the keys`,
+      isType: false,
+      unsupported: false,
+    };
   }
   for (const vendor of writer === 'valkey' ? (['valkey', 'redis'] as const) : (['redis', 'valkey'] as const)) {
     const { opcodes, types } = TABLES[vendor];

@@ -6,7 +6,7 @@ import { EMPTY } from '../encodings/element.js';
 const MAX_GROWTH = 1 << 26;
 
 /**
- * The part of the input that is at hand, as one row of bytes, whatever chunks it came in: `bytes[keep, end)`, of which those
+ * The buffered part of the input as contiguous bytes, whatever chunks it came in: `bytes[keep, end)`, of which those
  * before `pos` were understood. Chunks are borrowed and used in place where nothing is kept of the one before.
  */
 export class Window {

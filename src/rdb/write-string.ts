@@ -10,7 +10,7 @@ const INTEGER_ENCODING = 0xc0;
 const LZF_ENCODING = 0xc3;
 /** Texts longer than this are no integers of 32 bits (redis rdb.c, rdbSaveRawString). */
 const LONGEST_INTEGER = 11;
-/** Shorter strings are never compressed, nor those that would not lose so many bytes by it (rdb.c, rdbSaveLzfStringObject). */
+/** Bytes. Shorter strings are never compressed, nor those that would shrink by less than LEAST_GAIN (rdb.c, rdbSaveLzfStringObject). */
 const LEAST_COMPRESSED = 21;
 export const LEAST_GAIN = 4;
 
@@ -104,7 +104,7 @@ export function addScore(out: ByteBuilder, type: TypeRow, score: number): void {
 }
 
 /**
- * A double as ASCII text behind its length in one byte; 253 nan, 254 inf, 255 -inf (redis 3.2 rdb.c, rdbSaveDoubleValue). Servers
+ * A double as ASCII text after its length in one byte; 253 nan, 254 inf, 255 -inf (redis 3.2 rdb.c, rdbSaveDoubleValue). Servers
  * print 17 significant digits; this is the shortest text that is the same double, of up to 17 digits.
  */
 function asciiDouble(out: ByteBuilder, value: number): void {

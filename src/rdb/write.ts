@@ -65,7 +65,10 @@ const IDLE = 248;
 
 /** What a file begins with: REDIS and four digits, or VALKEY and three. */
 export function magicOf(vendor: Vendor, version: number): Uint8Array {
-  const magic = vendor === 'valkey' && version >= VALKEY_VERSION ? `VALKEY${String(version).padStart(3, '0')}` : `REDIS${String(version).padStart(4, '0')}`;
+  const magic =
+    vendor === 'valkey' && version >= VALKEY_VERSION
+      ? `VALKEY${String(version).padStart(3, '0')}`
+      : `REDIS${String(version).padStart(4, '0')}`;
   return Uint8Array.from(magic, (letter) => letter.charCodeAt(0));
 }
 
@@ -100,5 +103,7 @@ export function modifiersOf(frame: Frame, version: number): Uint8Array {
 
 /** Whether a file of this version has all that stands before the type byte. */
 export function fitsModifiers({ freq, idle, metaBytes }: Frame, version: number): boolean {
-  return version >= IDLE_SINCE ? metaBytes === undefined || version >= FIRST_KEY_META_VERSION : freq < 0 && idle < 0 && metaBytes === undefined;
+  return version >= IDLE_SINCE
+    ? metaBytes === undefined || version >= FIRST_KEY_META_VERSION
+    : freq < 0 && idle < 0 && metaBytes === undefined;
 }

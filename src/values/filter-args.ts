@@ -1,6 +1,6 @@
 /**
- * Values of filters from the words of a command line. Numbers, types, slots and states may stand in one word with commas or in
- * several words; keys and patterns are one a word, in the text form of bytes/text.ts. Every error is a TypeError that names
+ * Values of filters from the words of a command line. Numbers, types, slots and states may be one word with commas or
+ * several words; keys and patterns are one per word, in the text form of bytes/text.ts. Every error is a TypeError that names
  * the option, what was given and what is allowed.
  */
 import { SLOTS } from '../bytes/crc16.js';

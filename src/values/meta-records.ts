@@ -77,7 +77,7 @@ export interface EndRecord {
   keys: number;
 }
 
-/** What stands in a file beside keys; given with the option `meta`. */
+/** Records of a file other than keys; given with the option `meta`. */
 export type MetaRecord<T = Buffer> =
   | AuxRecord
   | FunctionRecord

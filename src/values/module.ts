@@ -4,7 +4,7 @@ import { type Length, readLength } from '../rdb/length.js';
 import { readString } from '../rdb/string.js';
 import { readDouble } from './layouts.js';
 
-/** Which module wrote a value, and in which version of its own format. */
+/** Which module wrote a value, and in which version of the module's format. */
 export interface ModuleType {
   /** Nine characters. */
   readonly name: string;

@@ -1,7 +1,7 @@
 import { RdbError } from '../bytes/errors.js';
 import { LzfStream } from '../bytes/lzf.js';
 import { BYTES, type Element, LARGE, LZF } from '../encodings/element.js';
-import { FRAGMENT, type Frame, PIECE, RECORD } from '../rdb/frame.js';
+import { ITEMS_PART, type Frame, STRING_PART, RECORD } from '../rdb/frame.js';
 import { readLength } from '../rdb/length.js';
 import { readString } from '../rdb/string.js';
 import type { Form } from '../rdb/types.js';
@@ -23,7 +23,7 @@ interface StringTarget {
  * An ItemReader that also takes values in parts (see Framer), with the same calls, and those for strings too large to hold.
  *
  * Held whole are: an item of a packed value (of a listpack and its kind), a stream node, what follows the nodes of a stream, and
- * values of the types in recent.ts.
+ * values of the types in array-and-template.ts.
  */
 export class PartsReader extends ItemReader {
   private started = false;
@@ -65,12 +65,12 @@ export class PartsReader extends ItemReader {
     }
     this.origin = frame.start;
     try {
-      if (kind === FRAGMENT) this.fragment(frame);
-      else if (kind === PIECE) this.piece(frame);
+      if (kind === ITEMS_PART) this.fragment(frame);
+      else if (kind === STRING_PART) this.piece(frame);
       if (frame.last) this.complete(frame);
     } catch (error) {
       this.target = this.lzf = undefined;
-      throw this.placed(error, kind === PIECE ? this.stringOffset : frame.offset);
+      throw this.placed(error, kind === STRING_PART ? this.stringOffset : frame.offset);
     }
   }
 

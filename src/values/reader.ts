@@ -10,7 +10,7 @@ import type { Items } from './items.js';
 import { EXPIRY_PAIR, type Layout, LAYOUTS, PAIR, PAIR_EXPIRY, PLAIN_ITEM, readElement, RELATIVE_EXPIRY_PAIR, SCORED } from './layouts.js';
 import { moduleType, readModulePart } from './module.js';
 import { LIST_LISTPACK, LIST_ZIPLIST, type Packed, packedOf } from './packed.js';
-import { readArray, readTemplateHash } from './recent.js';
+import { readArray, readTemplateHash } from './array-and-template.js';
 import { StreamTail } from './stream-tail.js';
 
 /** The most elements that an item has: expiry, field and value. */

@@ -4,7 +4,7 @@ import { TABLES, type TypeRow, type Vendor } from '../rdb/types.js';
 /** A server that is to read what is written. */
 export interface Target {
   readonly vendor: Vendor;
-  /** Its release: two numbers, or three where a patch release differs from those behind it. */
+  /** Its release: two numbers, or three where a patch release differs from later ones. */
   readonly release: string;
   /** The RDB version that it writes, and the greatest one it reads: what goes into headers and payload footers. */
   readonly rdbVersion: number;
@@ -16,7 +16,13 @@ export interface Target {
 
 const EXACT = { exact: true };
 const WIDE = { wide: true };
-const row = (vendor: Vendor, release: string, rdbVersion: number, { exact = false, wide = false } = {}): Target => ({ vendor, release, rdbVersion, exact, wide });
+const row = (vendor: Vendor, release: string, rdbVersion: number, { exact = false, wide = false } = {}): Target => ({
+  vendor,
+  release,
+  rdbVersion,
+  exact,
+  wide,
+});
 
 /**
  * RDB_VERSION of the servers (rdb.h) and how RESTORE compares a footer with it (redis cluster.c, verifyDumpPayload; since 7.4
@@ -51,7 +57,7 @@ export const TARGETS: readonly Target[] = [
   row('valkey', '9.2', 81, WIDE),
 ];
 
-/** Types that stand in files alone: what they refer to is elsewhere in the file. RESTORE refuses them. */
+/** Types that only files have: what they refer to is elsewhere in the file. RESTORE refuses them. */
 const FILE_ONLY: ReadonlySet<string> = new Set(['HASH_TMPL_LP_REF', 'HASH_TMPL_ARRAY_REF']);
 
 /** Whether values of this type refer to something that stands elsewhere in their file. */
@@ -74,7 +80,9 @@ const COMMON_VERSION = 11;
  */
 export function acceptsVersion({ exact, rdbVersion, vendor }: Target, version: number): boolean {
   if (exact) return version === rdbVersion;
-  if (vendor === 'valkey' && isValkeys(rdbVersion)) return version >= 1 && (version <= COMMON_VERSION || (isValkeys(version) && version <= rdbVersion));
+  if (vendor === 'valkey' && isValkeys(rdbVersion)) {
+    return version >= 1 && (version <= COMMON_VERSION || (isValkeys(version) && version <= rdbVersion));
+  }
   return version <= rdbVersion;
 }
 
@@ -82,7 +90,11 @@ export function acceptsVersion({ exact, rdbVersion, vendor }: Target, version: n
  * The RDB version that a payload is sent with: no higher than its value needs and its file has, since a server may say that it is
  * newer than it is.
  */
-export function sentVersion({ exact, rdbVersion }: Target, { metaBytes, type }: { readonly metaBytes?: Uint8Array | undefined; readonly type: TypeRow }, fileVersion: number): number {
+export function sentVersion(
+  { exact, rdbVersion }: Target,
+  { metaBytes, type }: { readonly metaBytes?: Uint8Array | undefined; readonly type: TypeRow },
+  fileVersion: number,
+): number {
   if (exact) return rdbVersion;
   return Math.min(metaBytes === undefined ? type.since : Math.max(type.since, FIRST_KEY_META_VERSION), fileVersion);
 }
@@ -109,7 +121,8 @@ export function releaseNumber({ release }: Target): number {
 export const hasKeyMeta = ({ rdbVersion, vendor }: Target): boolean => vendor === 'redis' && rdbVersion >= FIRST_KEY_META_VERSION;
 
 /** Whether it has function libraries (since 7.0); undefined for the newest one. */
-export const hasFunctions = (target: Target | undefined): boolean => target === undefined || target.vendor === 'valkey' || releaseNumber(target) >= 700;
+export const hasFunctions = (target: Target | undefined): boolean =>
+  target === undefined || target.vendor === 'valkey' || releaseNumber(target) >= 700;
 
 /** RESTORE takes an absolute expiry, idle time and frequency since 5.0. */
 export const hasAbsoluteTtl = (target: Target | undefined): boolean => target === undefined || releaseNumber(target) >= 500;

@@ -3,7 +3,7 @@ import { BYTES, type Element } from '../encodings/element.js';
 import { Framer } from '../rdb/framer.js';
 import { type Frame, NEED } from '../rdb/frame.js';
 import type { RedisType, TypeRow } from '../rdb/types.js';
-import { type Outcome, Unsayable } from './adaptation.js';
+import { type Outcome, NotRepresentable } from './target-limits.js';
 import type { Items } from './items.js';
 import { BORDER_STRINGS, copyWithListpacks, hasListpacks, hasMisreadListpacks } from './listpack-borders.js';
 import { PartsReader } from './parts.js';
@@ -80,12 +80,12 @@ abstract class Rewriting {
     this.encoding = new Encoding(target, allowLoss);
   }
 
-  /** Begins to write a value of another type. Throws Unsayable where the target has nothing like it. */
+  /** Begins to write a value of another type. Throws NotRepresentable where the target has nothing like it. */
   protected open({ redisType, type }: Frame): ValueWriter {
     let writer = this.writers.get(redisType);
     if (writer === undefined) {
       writer = WRITERS[redisType]?.(this.encoding);
-      if (writer === undefined) throw new Unsayable(`${targetName(this.target)} has no values of type ${redisType} (${type.name})`);
+      if (writer === undefined) throw new NotRepresentable(`${targetName(this.target)} has no values of type ${redisType} (${type.name})`);
       this.writers.set(redisType, writer);
     }
     writer.open(type);
@@ -232,7 +232,7 @@ export function refusedBy<T>(attempt: () => T): T | Refused {
   try {
     return attempt();
   } catch (error) {
-    if (error instanceof Unsayable) return { outcome: 'refused', reason: error.reason, avoidable: error.avoidable };
+    if (error instanceof NotRepresentable) return { outcome: 'refused', reason: error.reason, avoidable: error.avoidable };
     throw error;
   }
 }

@@ -6,7 +6,7 @@ import { Scratch } from '../rdb/string.js';
 
 /** Makes JavaScript values of Redis strings. What it makes shares no memory with what it was made of. */
 export interface Texts<T> {
-  /** Bytes at the most that one string can have. */
+  /** Most bytes that one string can have. */
   readonly greatest: number;
   element(element: Element): T;
   bytes(bytes: Uint8Array, start: number, end: number): T;
@@ -14,7 +14,7 @@ export interface Texts<T> {
   own(bytes: Buffer): T;
 }
 
-/** Below this a loop is faster than a call of `set`, which needs a view of its own. */
+/** Below this a loop is faster than a call of `set`, which needs a new view. */
 const SHORT = 40;
 
 /** A copy. As usual with Node, small ones stand together in pools of 8 KiB. */

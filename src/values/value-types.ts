@@ -7,7 +7,7 @@
  * arrays) it is a bigint, whatever its size. Times are Unix milliseconds.
  */
 
-/** A field of a hash. Fields stand in the order of the file; a damaged hash that names a field twice has it twice here. */
+/** A field of a hash. Fields are in the order of the file; a damaged hash that names a field twice has it twice here. */
 export interface HashField<T> {
   field: T;
   value: T;
@@ -24,7 +24,7 @@ export interface ZsetMember<T> {
 /** An entry of a stream. IDs are text, `milliseconds-sequence`, as commands print them. */
 export interface StreamEntry<T> {
   id: string;
-  /** In the order they were added; a name may stand there several times. */
+  /** In the order they were added; a name may occur several times. */
   fields: [name: T, value: T][];
 }
 

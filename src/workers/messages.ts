@@ -3,7 +3,7 @@ import type { KernelShare } from '../kernels/kernels.js';
 import type { Frame } from '../rdb/frame.js';
 
 /*
- * What the threads say to one another. Batches and output stand in shared memory; messages tell where.
+ * What the threads say to one another. Batches and output are in shared memory; messages say where.
  */
 
 /** What a worker starts with. */
@@ -38,7 +38,7 @@ export type Order =
 /** From a worker. */
 export type Report =
   | { readonly kind: 'ready' }
-  /** Bytes of the batch at hand; `leads`: they go on in the middle of a value that has elements already, as it thinks. */
+  /** Output of the current batch; `leads`: as far as the worker knows, it continues a value that already has elements. */
   | { readonly kind: 'output'; readonly bytes: Uint8Array; readonly leads: boolean }
   | { readonly kind: 'done'; readonly end: BatchEnd }
   | { readonly kind: 'failed'; readonly row: number; readonly torn: boolean; readonly failure: Failure };

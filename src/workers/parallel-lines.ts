@@ -2,7 +2,7 @@ import { type Codec, TS_CODEC } from '../kernels/codec.js';
 import { int32, uint32 } from '../encodings/element.js';
 import type { Kernels } from '../kernels/kernels.js';
 import type { Batch } from '../rdb/batch.js';
-import { type Frame, FRAGMENT } from '../rdb/frame.js';
+import { type Frame, ITEMS_PART } from '../rdb/frame.js';
 import type { ByteSink } from '../io/byte-sink.js';
 import { JsonLines } from '../json/json-lines.js';
 import { endJson, jsonLine, metaJson } from '../json/meta.js';
@@ -82,7 +82,7 @@ export class ParallelLines implements LastSink {
   }
 
   frame(kind: number, frame: Frame): void {
-    if (kind === FRAGMENT && frame.first) this.rememberExpiry(frame);
+    if (kind === ITEMS_PART && frame.first) this.rememberExpiry(frame);
     if (this.slot === undefined && !(this.mayLeave && (frame.first || frame.resumes) && this.leave())) {
       this.mayLeave = false;
       this.decodedHere += frame.end - frame.start;

@@ -17,7 +17,8 @@ export class Setups {
   private make(): Setup {
     const { kernels } = this;
     const share = kernels?.share(WORKER_BYTES);
-    const bytes = (size: number): Uint8Array => (share === undefined ? undefined : kernels?.allocate(size)) ?? new Uint8Array(new SharedArrayBuffer(size));
+    const bytes = (size: number): Uint8Array =>
+      (share === undefined ? undefined : kernels?.allocate(size)) ?? new Uint8Array(new SharedArrayBuffer(size));
     const slot = (): Slot => {
       const table = bytes(SLOT_ROWS * ROW_WORDS * 4);
       return { bytes: bytes(SLOT_BYTES), table: new Int32Array(table.buffer, table.byteOffset, SLOT_ROWS * ROW_WORDS) };

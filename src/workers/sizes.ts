@@ -3,7 +3,7 @@ import { ROW_WORDS } from '../kernels/layout.js';
 /** Batches that a worker may have: one at work, others filled or waiting. */
 export const SLOTS = 3;
 
-/** Room for the bytes of a batch. The framer's parts are smaller; a record with a longer key gets memory of its own. */
+/** Room for the bytes of a batch. The framer's parts are smaller; a record with a longer key gets separate memory. */
 export const SLOT_BYTES = 6 << 20;
 
 /** Room for the frames of a batch. */

@@ -1,4 +1,15 @@
-import { parseDbs, parseKeys, parseLimit, parseRegexes, parseSize, parseSlots, parseTtl, parseTypes, TTL_NAMES, TYPE_NAMES } from '../../commands/terms.js';
+import {
+  parseDbs,
+  parseKeys,
+  parseLimit,
+  parseRegexes,
+  parseSize,
+  parseSlots,
+  parseTtl,
+  parseTypes,
+  TTL_NAMES,
+  TYPE_NAMES,
+} from '../../commands/terms.js';
 import { list, SOURCES, value } from './option.js';
 import { share } from './words.js';
 
@@ -13,19 +24,35 @@ export const FILTERS = {
   notMatch: list({ commands, value: 'glob', parse: parseKeys, help: 'key does not fit this pattern' }),
   regex: list({ commands, value: 're', parse: parseRegexes, help: 'this JavaScript regular expression is found in the key' }),
   notRegex: list({ commands, value: 're', parse: parseRegexes, help: 'this JavaScript regular expression is not found in the key' }),
-  type: list({ commands, value: 'name', choices: TYPE_NAMES, parse: parseTypes, help: `of this type, or list of types: ${TYPE_NAMES.join(', ')}` }),
+  type: list({
+    commands,
+    value: 'name',
+    choices: TYPE_NAMES,
+    parse: parseTypes,
+    help: `of this type, or list of types: ${TYPE_NAMES.join(', ')}`,
+  }),
   notType: list({ commands, value: 'name', choices: TYPE_NAMES, parse: parseTypes, help: 'of any other type' }),
   slot: list({ commands, value: 'n', parse: parseSlots, help: 'in this cluster slot: 5, a range 0-5460, or a list of them' }),
   ttl: value({
     ...{ commands, value: 'state', choices: TTL_NAMES, parse: parseTtl },
     help: 'none: without expiry, any: with one, expired: it is over, live: it is not over or there is none',
   }),
-  minSize: value({ commands, value: 'bytes', parse: parseSize, help: 'value takes at least this much in the file: 100, 10kb, 1.5mb (of 1024)' }),
+  minSize: value({
+    commands,
+    value: 'bytes',
+    parse: parseSize,
+    help: 'value takes at least this much in the file: 100, 10kb, 1.5mb (of 1024)',
+  }),
   maxSize: value({ commands, value: 'bytes', parse: parseSize, help: 'value takes at most this much in the file' }),
 } as const;
 
 export const SHARES = {
-  partition: value({ commands: ['restore'], value: 'n/of', parse: share, help: 'only this share of the slots: 3/16 is the third of sixteen' }),
+  partition: value({
+    commands: ['restore'],
+    value: 'n/of',
+    parse: share,
+    help: 'only this share of the slots: 3/16 is the third of sixteen',
+  }),
 } as const;
 
 export const LIMITS = {

@@ -9,7 +9,10 @@ export const DAMAGE = {
   noChecksum: flag({ commands: RDB_COMMANDS, help: 'do not verify the checksum of the file' }),
   strict: flag({ commands: RDB_COMMANDS, help: 'refuse what is only warned of: unknown versions, data after the end' }),
   keepGoing: flag({ commands: RDB_COMMANDS, help: 'go on with the next source after a damaged one' }),
-  ignoreAofTail: flag({ commands: RDB_COMMANDS, help: 'of an AOF, read only the RDB at its beginning: the newer commands after it are left out' }),
+  ignoreAofTail: flag({
+    commands: RDB_COMMANDS,
+    help: 'of an AOF, read only the RDB at its beginning: the newer commands after it are left out',
+  }),
 } as const;
 
 /** And in lines of JSON. */

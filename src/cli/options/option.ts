@@ -62,9 +62,14 @@ export function toggle<const C extends CommandName>(spec: Spec<C> & { readonly n
 }
 
 /** An option with one value: the last one that is given, else the default. */
-export function value<const C extends CommandName, T>(spec: ValueSpec<C> & { readonly parse: Parse<T>; readonly default: string }): Option<C, T>;
+export function value<const C extends CommandName, T>(
+  spec: ValueSpec<C> & { readonly parse: Parse<T>; readonly default: string },
+): Option<C, T>;
 export function value<const C extends CommandName, T>(spec: ValueSpec<C> & { readonly parse: Parse<T> }): Option<C, T | undefined>;
-export function value<const C extends CommandName, T>({ parse, ...spec }: ValueSpec<C> & { readonly parse: Parse<T>; readonly default?: string }): Option<C, T | undefined> {
+export function value<const C extends CommandName, T>({
+  parse,
+  ...spec
+}: ValueSpec<C> & { readonly parse: Parse<T>; readonly default?: string }): Option<C, T | undefined> {
   return {
     ...spec,
     kind: 'value',
@@ -76,7 +81,10 @@ export function value<const C extends CommandName, T>({ parse, ...spec }: ValueS
 }
 
 /** An option that may be given again: values gather. */
-export function list<const C extends CommandName, T>({ parse, ...spec }: ValueSpec<C> & { readonly parse: (label: string, words: readonly string[]) => T }): Option<C, T | undefined> {
+export function list<const C extends CommandName, T>({
+  parse,
+  ...spec
+}: ValueSpec<C> & { readonly parse: (label: string, words: readonly string[]) => T }): Option<C, T | undefined> {
   return {
     ...spec,
     kind: 'list',
@@ -99,5 +107,10 @@ export const helpOf = ({ help, helpIn }: Option, command: CommandName): string =
 
 /** Values of the options of a family, for a command. */
 export type ValuesOf<F, C extends CommandName = CommandName> = {
-  readonly [K in keyof F as F[K] extends Option<infer D> ? ([C & D] extends [never] ? never : K) : never]: F[K] extends Option<CommandName, infer T> ? T : never;
+  readonly [K in keyof F as F[K] extends Option<infer D> ? ([C & D] extends [never] ? never : K) : never]: F[K] extends Option<
+    CommandName,
+    infer T
+  >
+    ? T
+    : never;
 };

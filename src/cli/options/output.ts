@@ -4,19 +4,40 @@ import { flag, list, toggle, value } from './option.js';
 import { dbPairs, number, oneOf, path, server, shift, size } from './words.js';
 
 export const OUTPUT = {
-  format: value({ commands: ['dump'], value: 'name', choices: DUMP_FORMATS, parse: oneOf(DUMP_FORMATS), help: `what to write: ${DUMP_FORMATS.join(', ')}` }),
+  format: value({
+    commands: ['dump'],
+    value: 'name',
+    choices: DUMP_FORMATS,
+    parse: oneOf(DUMP_FORMATS),
+    help: `what to write: ${DUMP_FORMATS.join(', ')}`,
+  }),
   output: value({
     ...{ commands: ['decode', 'dump', 'encode'], short: 'o', value: 'file' },
     parse: (label, given) => (given === '-' ? undefined : path(label, given)),
-    help: 'write to this file instead of standard output; it gets its name when it is complete; after an error, what there is of it is in <file>.partial',
+    help:
+      'write to this file instead of standard output; it is renamed into place when complete; ' +
+      'after an error, the incomplete output is in <file>.partial',
   }),
-  meta: flag({ commands: ['decode'], help: 'also write what is not a key: file information, functions, module data, and a last line with the checksum' }),
+  meta: flag({
+    commands: ['decode'],
+    help: 'also write what is not a key: file information, functions, module data, and a last line with the checksum',
+  }),
   splitSlots: value({
-    ...{ commands: ['dump'], value: 'n', parse: number(2, 128) }, // every file has buffers and a handle of its own
-    help: 'with --format rdb: this many files, one for each of as many ranges of cluster slots; their names are that of --output with the range',
+    ...{ commands: ['dump'], value: 'n', parse: number(2, 128) }, // each file has its own buffers and handle
+    help: 'with --format rdb: this many files, one per range of cluster slots; each is named as --output with the range added',
   }),
-  rejects: value({ commands: ['restore'], value: 'file', parse: path, help: 'write keys that the target refuses to this file, as dump --format payload does' }),
-  checkpoint: value({ commands: ['restore'], value: 'file', parse: path, help: 'keep in this file how far it is; with the same file again, it goes on from there' }),
+  rejects: value({
+    commands: ['restore'],
+    value: 'file',
+    parse: path,
+    help: 'write keys that the target refuses to this file, as dump --format payload does',
+  }),
+  checkpoint: value({
+    commands: ['restore'],
+    value: 'file',
+    parse: path,
+    help: 'keep in this file how far it is; with the same file again, it goes on from there',
+  }),
 } as const;
 
 /** What becomes of keys on their way to another server. */
@@ -26,7 +47,12 @@ export const WRITTEN = {
     help: 'of a key that two sources have, error: name it and keep the first, first: keep that, last: keep that',
     helpIn: { encode: 'of a key that comes twice, error: name it and keep the first, first: keep that, last: keep that of the last file' },
   }),
-  dbMap: list({ commands: ['dump', 'restore'], value: 'from:to', parse: dbPairs, help: 'write the keys of one database into another: 3:0, or a list of such pairs' }),
+  dbMap: list({
+    commands: ['dump', 'restore'],
+    value: 'from:to',
+    parse: dbPairs,
+    help: 'write the keys of one database into another: 3:0, or a list of such pairs',
+  }),
   functions: toggle({
     commands: ['dump', 'restore'],
     help: 'with --format rdb and resp: write function libraries, also where only some keys are chosen',
@@ -66,6 +92,11 @@ export const RESTORED = {
   }),
   yes: flag({ commands: ['restore'], help: 'do not ask before --flush', noVariable: 'it deletes keys' }),
   dryRun: flag({ commands: ['restore'], help: 'read everything and say what would be written, but write nothing' }),
-  ttlShift: value({ commands: ['restore'], value: 'time', parse: shift, help: 'expiries are this much later: 90s, 2h, 1d; or earlier: -90s' }),
+  ttlShift: value({
+    commands: ['restore'],
+    value: 'time',
+    parse: shift,
+    help: 'expiries are this much later: 90s, 2h, 1d; or earlier: -90s',
+  }),
   noTtl: flag({ commands: ['restore'], help: 'the same as --strip-ttl', noVariable: 'RDBKIT_STRIP_TTL does the same' }),
 } as const;

@@ -4,7 +4,7 @@ import type { CommandName, Option, ValuesOf } from './option.js';
 import { OUTPUT, RESTORED, WRITTEN } from './output.js';
 import { SPEED, TARGET } from './target.js';
 
-/** Every option of every command, under its heading in `--help`, in that order. Parser, types, help, completion and man page come from here. */
+/** Every option of every command, by heading and in the order of `--help`. Parser, types, help, completion and man page come from here. */
 const TABLE = [
   ['Output', OUTPUT],
   ['The payload', PAYLOAD],
@@ -23,7 +23,9 @@ const TABLE = [
 /** Values of the options of a command, by name. */
 export type OptionsOf<C extends CommandName> = Joined<typeof TABLE, C>;
 
-type Joined<T extends readonly unknown[], C extends CommandName> = T extends readonly [readonly [string, infer F], ...infer Rest] ? ValuesOf<F, C> & Joined<Rest, C> : unknown;
+type Joined<T extends readonly unknown[], C extends CommandName> = T extends readonly [readonly [string, infer F], ...infer Rest]
+  ? ValuesOf<F, C> & Joined<Rest, C>
+  : unknown;
 
 export interface NamedOption {
   readonly name: string;
@@ -31,6 +33,9 @@ export interface NamedOption {
   readonly option: Option;
 }
 
-export const ALL_OPTIONS: readonly NamedOption[] = TABLE.flatMap(([heading, family]) => Object.entries(family).map(([name, option]: [string, Option]) => ({ name, heading, option })));
+export const ALL_OPTIONS: readonly NamedOption[] = TABLE.flatMap(([heading, family]) =>
+  Object.entries(family).map(([name, option]: [string, Option]) => ({ name, heading, option })),
+);
 
-export const optionsOf = (command: CommandName): readonly NamedOption[] => ALL_OPTIONS.filter(({ option }) => option.commands.includes(command));
+export const optionsOf = (command: CommandName): readonly NamedOption[] =>
+  ALL_OPTIONS.filter(({ option }) => option.commands.includes(command));

@@ -7,17 +7,33 @@ const commands = ['restore'] as const;
 export const TARGET = {
   cluster: flag({ commands, against: ['standalone'], help: 'the target is a cluster, whatever it says' }),
   standalone: flag({ commands, against: ['cluster'], help: 'the target is a single server, whatever it says' }),
-  natMap: list({ commands, value: 'inner=outer', parse: addressPairs, help: 'a node that calls itself inner (host:port) is reached at outer' }),
+  natMap: list({
+    commands,
+    value: 'inner=outer',
+    parse: addressPairs,
+    help: 'a node that calls itself inner (host:port) is reached at outer',
+  }),
   user: value({ commands, value: 'name', parse: text, help: 'log in as this user' }),
   passwordFile: value({ commands, value: 'file', parse: fileLine, help: 'the password; else that of REDISCLI_AUTH, else that of the URL' }),
   sentinelUser: value({ commands, value: 'name', parse: text, help: 'log in to the sentinels as this user' }),
-  sentinelPasswordFile: value({ commands, value: 'file', parse: fileLine, help: "the sentinels' password; else that of RDBKIT_SENTINEL_AUTH" }),
+  sentinelPasswordFile: value({
+    commands,
+    value: 'file',
+    parse: fileLine,
+    help: "the sentinels' password; else that of RDBKIT_SENTINEL_AUTH",
+  }),
   cacert: value({ commands, value: 'file', parse: fileText, help: 'with rediss://: certificates to trust' }),
   cert: value({ commands, value: 'file', parse: fileText, help: 'with rediss://: certificate of this client' }),
   key: value({ commands, value: 'file', parse: fileText, help: 'with rediss://: its private key' }),
   sni: value({ commands, value: 'name', parse: text, help: 'with rediss://: the name to ask for, and to expect in the certificate' }),
   insecure: flag({ commands, help: 'with rediss://: do not verify the certificate' }),
-  retryFor: value({ commands, value: 'time', parse: time, default: '60s', help: 'how long a lost, loading or failing server is tried again' }),
+  retryFor: value({
+    commands,
+    value: 'time',
+    parse: time,
+    default: '60s',
+    help: 'how long a lost, loading or failing server is tried again',
+  }),
 } as const;
 
 export const SPEED = {

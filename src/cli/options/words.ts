@@ -19,7 +19,9 @@ export function oneOf<const T extends string>(allowed: readonly T[]): (label: st
 export function number(least: number, most = Infinity): (label: string, given: string) => number {
   return (label, given) => {
     const found = /^\d{1,12}$/.test(given) ? Number(given) : NaN;
-    if (!(found >= least && found <= most)) throw new UsageError(`${label} ${word(given)}: expected a number from ${least}${most === Infinity ? '' : ` to ${most}`}`);
+    if (!(found >= least && found <= most)) {
+      throw new UsageError(`${label} ${word(given)}: expected a number from ${least}${most === Infinity ? '' : ` to ${most}`}`);
+    }
     return found;
   };
 }
@@ -115,6 +117,8 @@ export interface Share {
 export function share(label: string, given: string): Share {
   const match = /^(\d{1,5})\/(\d{1,5})$/.exec(given);
   const [part, parts] = [Number(match?.[1] ?? 0), Number(match?.[2] ?? 0)];
-  if (part < 1 || part > parts || parts > 16384) throw new UsageError(`${label} ${word(given)}: expected a share like 3/16, the third of sixteen`);
+  if (part < 1 || part > parts || parts > 16384) {
+    throw new UsageError(`${label} ${word(given)}: expected a share like 3/16, the third of sixteen`);
+  }
   return { part, parts };
 }

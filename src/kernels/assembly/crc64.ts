@@ -1,6 +1,6 @@
 /*
  * CRC-64 of Redis (bytes/crc64.ts is the reference). A step of eight bytes waits for the one before, so three lanes
- * are taken at once, and their checksums put together: what so many bytes of 0 do to a checksum is a table, too.
+ * are taken at once, and their checksums put together: the effect of a run of zero bytes on a checksum is a table, too.
  */
 
 const POLY: u64 = 0x95ac9329ac4bc9b5;
@@ -13,7 +13,7 @@ let table: usize = 0;
 const SHIFT_TABLES: usize = 8 * 256 * 8;
 const SHIFTS: usize = 22;
 
-/** Bytes of a lane, as powers of 2: at the most and at the least. Below that, putting them together costs what they bring. */
+/** Longest and shortest lane, log2 of bytes. Below the shortest, combining costs more than it saves. */
 const LONGEST_LANE: usize = 11;
 const SHORTEST_LANE: usize = 6;
 
@@ -35,7 +35,9 @@ export function crcInit(at: usize): void {
       for (let word: usize = 1; word < 16; word++) {
         const least = word & -word;
         const bit = (least as u64) << (half << 2);
-        const value = word != least ? load<u64>(words + (least << 3)) ^ load<u64>(words + ((word ^ least) << 3)) : k == 0 ? zeros(bit, 1) : shifted(shift - 2048, shifted(shift - 2048, bit));
+        const value = word != least
+          ? load<u64>(words + (least << 3)) ^ load<u64>(words + ((word ^ least) << 3))
+          : k == 0 ? zeros(bit, 1) : shifted(shift - 2048, shifted(shift - 2048, bit));
         store<u64>(words + (word << 3), value);
       }
     }
@@ -47,7 +49,7 @@ function half(at: usize, which: usize, word: u64): u64 {
   return load<u64>(at + (which << 7) + (((word as u32) & 15) << 3));
 }
 
-/** A checksum after as many bytes of 0 as the table at `at` is for. */
+/** A checksum after the run of zero bytes that the table at `at` is for. */
 @inline
 function shifted(at: usize, x: u64): u64 {
   return (
@@ -132,7 +134,7 @@ export function crcUpdate(start: usize, end: usize): void {
   crc = updated(crc, start, end);
 }
 
-/** The checksum `c` with [start, end) behind what it has. */
+/** The checksum `c` continued over [start, end). */
 export function updated(c: u64, start: usize, end: usize): u64 {
   const t = table;
   let p = start;

@@ -6,7 +6,8 @@ import { FIRST, HAS_EXPIRE, KEY_APART, LAST, META, OPCODES, RECORD } from '../la
 import { lzf } from './lzf';
 import { signed } from './numbers';
 import {
-  BODY_START, DB, END, EXPIRE, FLAGS, FREQ, GROWN, HEAD_START, IDLE, KEY_END, KEY_START, KEYS_READ, KIND, NEXT_ARENA, NEXT_DB, NEXT_EXPIRE, NEXT_FLAGS,
+  BODY_START, DB, END, EXPIRE, FLAGS, FREQ, GROWN, HEAD_START, IDLE, KEY_END, KEY_START, KEYS_READ, KIND, NEXT_ARENA,
+  NEXT_DB, NEXT_EXPIRE, NEXT_FLAGS,
   NEXT_EXPIRED, NEXT_FREQ, NEXT_IDLE, NEXT_KEYS_READ, NEXT_POS, OFFSET, ROW, SOURCE_DB, START, TYPE, TYPE_AT,
 } from './row';
 import { length, readLength } from './run';
@@ -25,13 +26,16 @@ const SELECTDB: u32 = OPCODES + 254;
 const AUX: u32 = OPCODES + 250;
 /** Database numbers are C ints. */
 const MAX_DB: usize = 0x7fffffff;
-/** Lengths of names of aux fields that mean something to the framer, as bits: df-ver, aof-base, valkey-ver, aof-preamble, keydb-subexpire-key. */
+/**
+ * Lengths of the names of aux fields that mean something to the framer, as bits: df-ver, aof-base, valkey-ver, aof-preamble,
+ * keydb-subexpire-key.
+ */
 const TELLING: u32 = (1 << 6) | (1 << 8) | (1 << 10) | (1 << 12) | (1 << 19);
 
 /** An integer as text takes no more, and `lzf` writes up to 32 bytes past its end. */
 const ARENA_SLACK: usize = 48;
 
-/** By how much the strings of the current value are longer than they stand there. */
+/** Bytes by which the strings of the current value grow when decompressed. */
 let growth: u64 = 0;
 
 /**
@@ -42,7 +46,8 @@ let growth: u64 = 0;
  * not filled.
  */
 export function frames(
-  types: usize, table: usize, row: i32, rows: i32, base: usize, end: usize, stop: usize, offset: f64, limit: f64, now: f64, meta: bool, arenaEnd: usize, state: usize,
+  types: usize, table: usize, row: i32, rows: i32, base: usize, end: usize, stop: usize, offset: f64, limit: f64,
+  now: f64, meta: bool, arenaEnd: usize, state: usize,
 ): i32 {
   let pos = load<u32>(state, NEXT_POS) as usize;
   let nextFlags = load<i32>(state, NEXT_FLAGS);
@@ -125,7 +130,9 @@ export function frames(
       value = keyEnd = keyStart + length;
     } else {
       keyStart = arena;
-      value = coded == 0xc3 ? expanded(p + 2, end, arena, arenaEnd) : coded > 0xc3 || arena + ARENA_SLACK > arenaEnd ? 0 : numbered(coded, p + 2, arena);
+      value = coded == 0xc3
+        ? expanded(p + 2, end, arena, arenaEnd)
+        : coded > 0xc3 || arena + ARENA_SLACK > arenaEnd ? 0 : numbered(coded, p + 2, arena);
       if (value == 0) break;
       used = keyEnd = expandedTo;
       flags |= KEY_APART;
@@ -198,7 +205,7 @@ function expanded(pos: usize, end: usize, to: usize, toEnd: usize): usize {
   return start + size;
 }
 
-/** Runs the program [pc, stop) over bytes; returns the position behind what it says, or 0. */
+/** Runs the program [pc, stop) over bytes; returns the position after the value, or 0. */
 function walk(pc: usize, stop: usize, pos: usize, end: usize): usize {
   while (pc < stop) {
     const op = load<u32>(pc);
@@ -248,14 +255,14 @@ function loop(body: usize, stop: usize, count: usize, pos: usize, end: usize): u
   return pos;
 }
 
-/** Position behind a length of up to 64 bits, or 0. */
+/** Position after a length of up to 64 bits, or 0. */
 @inline
 function passLength(pos: usize): usize {
   const first = load<u8>(pos);
   return first < 0x40 ? pos + 1 : first < 0x80 ? pos + 2 : first == 0x80 ? pos + 5 : first == 0x81 ? pos + 9 : 0;
 }
 
-/** Position behind a string, or 0 where it is damaged or does not end before `end`. */
+/** Position after a string, or 0 where it is damaged or does not end before `end`. */
 @inline
 function passString(pos: usize, end: usize): usize {
   if (pos >= end) return 0;

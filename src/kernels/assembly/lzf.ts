@@ -1,8 +1,8 @@
 /* LZF (bytes/lzf.ts is the reference and says what is wrong where this returns false). */
 
 /**
- * Decompresses `[start, end)` to `[to, stop)`, which it must fill exactly. Runs are copied by 16 bytes: 32 bytes behind
- * `stop` may change, and 32 behind `end` are read.
+ * Decompresses `[start, end)` to `[to, stop)`, which it must fill exactly. Runs are copied by 16 bytes: 32 bytes after
+ * `stop` may change, and 32 after `end` are read.
  */
 export function lzf(start: usize, end: usize, to: usize, stop: usize): bool {
   let i = start;

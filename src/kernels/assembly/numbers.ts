@@ -3,7 +3,7 @@
 const EIGHT_DIGITS: u64 = 100000000;
 
 /**
- * Writes an unsigned integer; returns the position behind it. Division by a constant is a multiplication for 32 bits only, so
+ * Writes an unsigned integer; returns the position after it. Division by a constant is a multiplication for 32 bits only, so
  * longer numbers are taken apart by eight digits.
  */
 export function unsigned(value: u64, at: usize): usize {
@@ -156,7 +156,7 @@ function shortest(bits: u64): void {
   exponent = k;
 }
 
-/** Writes a double as a JSON number; returns the position behind it. At most 26 bytes, 48 may change. */
+/** Writes a double as a JSON number; returns the position after it. At most 26 bytes, 48 may change. */
 export function double(value: f64, at: usize): usize {
   if (value == nearest(value) && abs(value) < 1e15) {
     if (value == 0 && reinterpret<u64>(value) != 0) store<u8>(at++, 0x2d);
@@ -209,7 +209,7 @@ function layOut(at: usize): usize {
   return unsigned(abs(power) as u64, o);
 }
 
-/** At most 16 digits stand behind it. Copies and fills of the runtime are calls, and slow for so little. */
+/** At most 16 digits follow. Copies and fills of the runtime are calls, and slow for so little. */
 @inline
 function insertPoint(at: usize): void {
   v128.store(at + 1, v128.load(at));

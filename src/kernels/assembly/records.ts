@@ -22,7 +22,7 @@ const RUN_PAIRS = 1;
 
 /**
  * By type number, `FORM` bytes each: container, kind of run, how its elements are read (two), and then the addresses and
- * lengths of three texts: what stands between key and modifiers, before the first element, and behind the last.
+ * lengths of three texts: what stands between key and modifiers, before the first element, and after the last.
  */
 const FORM: usize = 28;
 let forms: usize = 0;
@@ -31,7 +31,7 @@ export function recordForms(at: usize): void {
   forms = at;
 }
 
-/** Behind the last line written. */
+/** The end of the last line written. */
 let written: usize = 0;
 
 export function recordsOut(): usize {
@@ -52,7 +52,7 @@ export function records(table: usize, row: i32, rows: i32, base: usize, out: usi
   return row;
 }
 
-/** What stands around key and value, at the most. */
+/** Most bytes written around key and value. */
 const AROUND: usize = 320;
 
 function line(row: usize, base: usize, out: usize, outEnd: usize): usize {
@@ -149,7 +149,9 @@ function packed(container: i32, form: usize, start: usize, end: usize, o: usize,
   const header: usize = container == LISTPACK ? 6 : 10;
   if (size < header + 1 || load<u32>(start) != (size as u32) || load<u8>(end - 1) != 0xff) return 0;
   const count = load<u16>(start + header - 2) as u32;
-  const next = form == 0 ? runItems(container == LISTPACK ? 1 : 2, start + header, end - 1, o, outEnd, first) : run(form, start + header, end - 1, o, outEnd);
+  const next = form == 0
+    ? runItems(container == LISTPACK ? 1 : 2, start + header, end - 1, o, outEnd, first)
+    : run(form, start + header, end - 1, o, outEnd);
   return next == 0 || (count != 0xffff && count != walked) ? 0 : next;
 }
 

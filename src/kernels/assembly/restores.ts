@@ -8,7 +8,7 @@ import { digits, unsigned } from './numbers';
 import { DROPPED, HAS_EXPIRE, HAS_META, KEY_HELD, RECORD } from '../layout';
 import { DB, END, EXPIRE, FLAGS, FREQ, GROWN, IDLE, KEY_END, KEY_START, KIND, ROW, START, TYPE } from './row';
 
-/** What stands around key and payload, at the most. */
+/** Most bytes written around key and payload. */
 const AROUND: usize = 512;
 /** RDB version and CRC-64. */
 const FOOTER: usize = 10;
@@ -48,7 +48,7 @@ export function restoresDb(): i32 {
   return selected;
 }
 
-/** A row of the table of outputs: where the next command goes, where there is no more room, commands so far, and the server's clock (a double). */
+/** Bytes of a row of the table of outputs: address of the next command, end of the room, commands so far, the server's clock (f64). */
 const OUT: usize = 24;
 const OUT_END: usize = 4;
 const OUT_UNITS: usize = 8;
@@ -56,12 +56,14 @@ const OUT_NOW: usize = 16;
 
 /**
  * Writes rows [row, rows), whose positions count from `base`, to the output that `routes` (16384 numbers of 16 bits) has for the
- * slot of the key, or all to the first one where that is 0. Rows of records that were dropped are passed over. A row ends it that is no
- * whole record, that goes to another database than `db` (where SELECT is not to be written), that has expired by the clock of its output, whose value, decompressed, is larger
- * than `largest` (512 doubles by type; 0 for any) says, or whose output has no room. Returns that row. `versions` are 512 numbers of 16
- * bits, by type.
+ * slot of the key, or all to the first one where that is 0. Rows of records that were dropped are passed over. Stops
+ * at a row that is no whole record, that goes to another database than `db` (unless SELECT is to be written), that has expired by the
+ * clock of its output, whose decompressed value is larger than `largest` allows (512 doubles by type; 0 for any), or whose output has
+ * no room. Returns that row. `versions`: 512 numbers of 16 bits, by type.
  */
-export function restores(table: usize, row: i32, rows: i32, base: usize, outs: usize, routes: usize, largest: usize, db: i32, versions: usize, options: i32): i32 {
+export function restores(
+  table: usize, row: i32, rows: i32, base: usize, outs: usize, routes: usize, largest: usize, db: i32, versions: usize, options: i32,
+): i32 {
   const replaces = (options & WITH_REPLACE) != 0;
   for (; row < rows; row++) {
     const at = table + (row as usize) * ROW;
@@ -129,7 +131,7 @@ function literal(at: usize, text: usize, size: usize): usize {
   return at + size;
 }
 
-/** A number as an argument, behind its `$`. */
+/** A number as an argument, after its `$`. */
 function number(value: u64, at: usize): usize {
   return lineEnd(unsigned(value, lineEnd(unsigned(digits(value) as u64, at))));
 }

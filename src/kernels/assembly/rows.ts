@@ -2,7 +2,7 @@
 import { DROPPED, HAS_EXPIRE, HAS_META, KEY_APART, KEY_HELD, RECORD } from '../layout';
 import { BODY_START, END, EXPIRE, FLAGS, KEY_END, KEY_START, KEYS_EXPIRED, KEYS_READ, KIND, ROW, START } from './row';
 
-/** Bytes between records that are copied along up to this many, since a copy of its own costs more. */
+/** Gaps of up to this many bytes between records are copied along: a second copy would cost more. */
 const GAP: usize = 512;
 
 let lengthAfter: usize = 0;

@@ -57,7 +57,7 @@ function setString(start: usize, length: usize): usize {
   return to;
 }
 
-/** Reads an element; returns the position behind it, or 0. It may lie behind `end`: for the caller to check. */
+/** Reads an element; returns the position after it, or 0. It may lie past `end`: the caller checks. */
 @inline
 function read(how: i32, pos: usize, end: usize): usize {
   if (how == LISTPACK) return listpack(pos);
@@ -173,7 +173,7 @@ export function string(pos: usize, end: usize): usize {
 /** What `readLength` read. */
 export let length: usize = 0;
 
-/** A length of up to 32 bits; returns the position behind it, or 0. */
+/** A length of up to 32 bits; returns the position after it, or 0. */
 @inline
 export function readLength(pos: usize): usize {
   const first = load<u8>(pos) as usize;

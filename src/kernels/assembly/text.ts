@@ -12,15 +12,15 @@ const BASE64: usize = memory.data<u8>([
   0x73, 0x74, 0x75, 0x76, 0x77, 0x78, 0x79, 0x7a, 0x30, 0x31, 0x32, 0x33, 0x34, 0x35, 0x36, 0x37, 0x38, 0x39, 0x2b, 0x2f,
 ]);
 
-/** The most bytes that the text of `length` bytes takes, with what is written behind it by 16 bytes at a time. */
+/** The most bytes that the text of `length` bytes takes, including the overrun of writes of 16 bytes. */
 @inline
 export function textSize(length: usize): usize {
   return length * 6 + 64;
 }
 
 /**
- * Writes the JSON string of `[start, end)` at `at`; returns the position behind it. Sixteen bytes at a time are copied, up
- * to the first that does not stand for itself. Reads up to 16 bytes behind `end`.
+ * Writes the JSON string of `[start, end)` at `at`; returns the position after it. Sixteen bytes at a time are copied, up
+ * to the first that does not stand for itself. Reads up to 16 bytes past `end`.
  */
 export function text(start: usize, end: usize, at: usize): usize {
   if (end - start >= 7 && (load<u64>(start) & PREFIX_MASK) == PREFIX) return base64Text(start, end, at);

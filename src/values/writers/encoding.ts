@@ -8,14 +8,14 @@ import { ZiplistWriter } from '../../encodings/ziplist-writer.js';
 import type { Spill } from '../../io/spill.js';
 import type { TypeRow } from '../../rdb/types.js';
 import { Scratch } from '../../rdb/string.js';
-import { Adaptation } from '../adaptation.js';
+import { TargetLimits } from '../target-limits.js';
 import type { Items } from '../items.js';
 import { PACKED_BYTES } from '../packed-limits.js';
 import type { Target } from '../targets.js';
 import { Body } from './body.js';
 
 /** What values are encoded with: who for, writers of packed forms, and where they go. One value at a time. */
-export class Encoding extends Adaptation {
+export class Encoding extends TargetLimits {
   /** The elements: all but what `ValueWriter.finish` writes. */
   readonly body = new Body();
   readonly listpack: ListpackWriter;
@@ -54,7 +54,7 @@ export interface ValueWriter extends Items {
    * without, the encoding is chosen as servers choose it for new values.
    */
   open(source?: TypeRow): void;
-  /** Writes what stands before the body. Returns the type. Throws Unsayable for what the target cannot be told. */
+  /** Writes what stands before the body. Returns the type. Throws NotRepresentable for what the target cannot be told. */
   finish(head: ByteBuilder): TypeRow;
   /** Takes a large item, and what stands before its bytes, where these are held: instead of largeBegin and the bytes. */
   large?(spill: Spill): void;

@@ -5,7 +5,7 @@ import type { Spill } from '../../io/spill.js';
 import type { TypeRow } from '../../rdb/types.js';
 import { PACKED_NODE, PLAIN_NODE } from '../../rdb/write.js';
 import { addLength } from '../../rdb/write-string.js';
-import { Unsayable } from '../adaptation.js';
+import { NotRepresentable } from '../target-limits.js';
 import { PACKED_FIELDS } from '../packed-limits.js';
 import { targetName } from '../targets.js';
 import type { Encoding, ValueWriter } from './encoding.js';
@@ -193,6 +193,6 @@ class ListWriter implements ValueWriter {
 
   /** Refuses nodes that the target would. */
   private checkZiplist(size: number): void {
-    if (size > GREATEST_ZIPLIST) throw new Unsayable(`${targetName(this.encoding.target)} has no list nodes of ${size} bytes`);
+    if (size > GREATEST_ZIPLIST) throw new NotRepresentable(`${targetName(this.encoding.target)} has no list nodes of ${size} bytes`);
   }
 }

@@ -5,7 +5,7 @@ import { type Length, readLength } from '../../rdb/length.js';
 import { readString } from '../../rdb/string.js';
 import type { TypeRow } from '../../rdb/types.js';
 import { addLength } from '../../rdb/write-string.js';
-import { Unsayable } from '../adaptation.js';
+import { NotRepresentable } from '../target-limits.js';
 import { copyListpack } from '../listpack-borders.js';
 import { targetName, typeFor } from '../targets.js';
 import type { Encoding, ValueWriter } from './encoding.js';
@@ -47,7 +47,7 @@ export class StreamCopyWriter implements ValueWriter {
       const type = typeFor(target, name);
       if (type !== undefined) return type;
     }
-    throw new Unsayable(`${targetName(target)} has no streams`);
+    throw new NotRepresentable(`${targetName(target)} has no streams`);
   }
 
   storedNodeKey(bytes: Uint8Array, start: number, end: number): void {

@@ -1,0 +1,165 @@
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { buildPackage, collect, Collector, decode, type Ended, FIXTURE, Folder, lines, rdbkit, shell } from '../support/cli-support.js';
+
+const folder = new Folder();
+let bin = '';
+let whole = '';
+
+/** `$R` is the program, `$F` the fixture, `$T` a folder for files. */
+const run = (command: string): Promise<Ended> => shell(`R() { "$NODE" "$RDBKIT" "$@"; }; F='${FIXTURE}'; T='${folder.path}'; ${command}`, bin);
+
+beforeAll(async () => {
+  bin = buildPackage(folder);
+  whole = (await decode(FIXTURE)).out;
+}, 60_000);
+afterAll(() => folder.remove());
+
+test('the package runs: version, help, a file, a pipe', async () => {
+  expect(await run('R --version')).toMatchObject({ code: 0, err: '' });
+  expect((await run('R decode --help')).out).toContain('--keep-going');
+  expect(await run('R')).toMatchObject({ code: 2, out: '' });
+  expect(await run('R decode "$F" --quiet')).toMatchObject({ code: 0, out: whole, err: '' });
+  expect(await run('gzip -c "$F" | R decode - --quiet')).toMatchObject({ code: 0, out: whole, err: '' });
+  expect(await run('R decode - --quiet < "$F"')).toMatchObject({ code: 0, out: whole });
+  expect(await run('R decode "$T"')).toMatchObject({ code: 2, out: '' });
+}, 30_000);
+
+test('it works from any folder and leaves nothing in it', async () => {
+  const other = new Folder();
+  await run(`cd '${other.path}' && R decode "$F" -o x.jsonl`);
+  expect(readdirSync(other.path)).toEqual(['x.jsonl']);
+  other.remove();
+});
+
+describe('pipes', () => {
+  test('a reader that leaves ends it quietly', async () => {
+    const { err, out } = await run('R decode "$F" "$F" "$F" "$F" | head -1 | cut -c 1-6; echo "${PIPESTATUS[@]}" >&2');
+    expect([out, err]).toEqual(['{"db":\n', '0 0 0\n']);
+    expect((await run('R decode --help | head -1; echo "${PIPESTATUS[@]}" >&2')).err).toBe('0 0\n');
+  });
+
+  test('standard input that stays open does not keep it', async () => {
+    const { code, err, out } = await run('R decode - --limit 1 < <(cat "$F"; exec sleep 30 >&- 2>&-)');
+    expect(lines(out)).toHaveLength(1);
+    expect([code, err]).toEqual([0, expect.stringContaining('rdbkit: 1 key, ')]);
+  }, 10_000);
+
+  test.skipIf(!existsSync('/dev/full'))('a full disk exits 4', async () => {
+    expect(await run('R decode "$F" > /dev/full')).toMatchObject({ code: 4, err: 'rdbkit: cannot write standard output: no space is left on the device.\n' });
+    expect(await run('R decode "$F" -o /dev/full')).toMatchObject({ code: 4, err: 'rdbkit: cannot write /dev/full: no space is left on the device.\n' });
+  });
+});
+
+test('a large string that cannot be put aside is an error that names TMPDIR', async () => {
+  const header = Buffer.from([...Buffer.from('REDIS0011'), 0, 1, 0x6b, 0x80, 0, 0xc0, 0, 0]); // a string of 12 MiB
+  folder.file('large.rdb', Buffer.concat([header, Buffer.alloc(12 << 20, 'x'), Buffer.from([0xff, 0, 0, 0, 0, 0, 0, 0, 0])]));
+  const { code, err } = await run('TMPDIR="$T/none" R decode "$T/large.rdb" -o "$T/large.jsonl"');
+  expect([code, err]).toEqual([4, expect.stringMatching(/^rdbkit: cannot write \S+\/none: its folder does not exist; .* TMPDIR can name another folder\.\n$/)]);
+  expect((await run('R decode "$T/large.rdb" --quiet | wc -c')).out.trim()).toBe(String((12 << 20) + '{"db":0,"key":"k","type":"string","value":""}\n'.length));
+});
+
+describe('an output in danger', () => {
+  test('two runs at once to the same file leave one whole decoding', async () => {
+    const { code } = await run('R decode - --quiet -o "$T/both.jsonl" < <(cat "$F"; sleep 1) & R decode "$F" --quiet -o "$T/both.jsonl" && wait $!');
+    expect(code).toBe(0);
+    expect(readFileSync(folder.at('both.jsonl'), 'utf8')).toBe(whole);
+  });
+
+  test('what an earlier run saved is not lost to a source that cannot be read', async () => {
+    const { code } = await run('echo saved > "$T/kept.jsonl.partial"; R decode "$T/none.rdb" -o "$T/kept.jsonl"');
+    expect([code, readFileSync(folder.at('kept.jsonl.partial'), 'utf8')]).toEqual([2, 'saved\n']);
+  });
+
+  test('it is not the file that standard input comes from', async () => {
+    const { code, err } = await run('cp "$F" "$T/in.rdb"; R decode - -o "$T/in.rdb" < "$T/in.rdb"');
+    expect([code, err]).toEqual([2, expect.stringContaining('would overwrite the source that standard input comes from')]);
+    expect(readFileSync(folder.at('in.rdb')).equals(readFileSync(FIXTURE))).toBe(true);
+  });
+
+  test('a FIFO that nobody reads does not hold up a signal', async () => {
+    const started = performance.now();
+    const { code } = await run('mkfifo "$T/fifo"; timeout -k 20 -s TERM 2 "$NODE" "$RDBKIT" decode "$F" -o "$T/fifo"');
+    expect([124, 143]).toContain(code);
+    expect(performance.now() - started).toBeLessThan(15_000);
+  });
+});
+
+describe('signals', () => {
+  /** Decodes to `file`, and sends the signal when that has begun and all input there is was surely read. */
+  async function interrupted(source: string, file: string, signal: NodeJS.Signals, times: number, input?: Uint8Array): Promise<Ended> {
+    const child = spawn(process.execPath, [bin, 'decode', source, '-o', file]);
+    const ended = collect(child);
+    if (input !== undefined) child.stdin.write(input); // and leave it open: more could come
+    for (let i = 0; i < 400 && !readdirSync(dirname(file)).some((name) => name.endsWith('.tmp')); i++) await delay(20);
+    await delay(700);
+    for (let i = 0; i < times; i++) {
+      child.kill(signal);
+      await delay(50);
+    }
+    const result = await ended;
+    child.stdin.destroy();
+    return result;
+  }
+
+  test.each([['SIGINT', 130], ['SIGTERM', 143]] as const)('%s leaves whole lines', async (signal, code) => {
+    const file = folder.at(`${signal}.jsonl`);
+    const result = await interrupted('-', file, signal, 1, readFileSync(FIXTURE).subarray(0, 300_000));
+    expect(result.code).toBe(code);
+    expect(result.err).toMatch(new RegExp(`^rdbkit: interrupted by ${signal}\\. What was decoded before is in \\S+\\.jsonl\\.partial\\.\\nrdbkit: 165 keys, `));
+    expect(existsSync(file)).toBe(false);
+    const partial = readFileSync(`${file}.partial`, 'utf8');
+    expect(lines(partial)).toHaveLength(165);
+    expect(whole.startsWith(partial)).toBe(true);
+  }, 15_000);
+
+  test.each([1, 2])('a source that nobody writes to does not hold it (signals: %i)', async (times) => {
+    const fifo = folder.at(`fifo-${times}`);
+    execFileSync('mkfifo', [fifo]);
+    const { code, signal } = await interrupted(fifo, folder.at(`fifo-${times}.jsonl`), 'SIGINT', times);
+    expect(code ?? signal).toBe('SIGINT'); // which a shell reports as 130
+  }, 15_000);
+});
+
+describe('a terminal', () => {
+  const script = spawnSync('script', ['--version'], { encoding: 'utf8' });
+  const available = script.status === 0 && script.stdout.includes('util-linux');
+  if (!available) process.stderr.write('SKIPPED: the progress bar on a pseudo-terminal: there is no script(1) of util-linux here\n');
+
+  /** Runs in a pseudo-terminal; what it shows comes out. */
+  const terminal = (command: string): Promise<Ended> => {
+    const file = folder.file('terminal.sh', `R() { "$NODE" "$RDBKIT" "$@"; }; F='${FIXTURE}'; T='${folder.path}'; ${command}\n`);
+    return shell(`script -qec 'bash ${file}' /dev/null < /dev/null`, bin);
+  };
+
+  test.skipIf(!available)('shows a bar on a long run and takes it away', async () => {
+    const { code, out } = await terminal('(head -c 200000 "$F"; sleep 1.6; tail -c +200001 "$F") | R decode - -o "$T/bar.jsonl"');
+    expect(code).toBe(0);
+    expect(out).toMatch(/200 kB {2}\d+ keys {2}/);
+    expect(out).toMatch(/\u001b\[2Krdbkit: 250 keys, [^\u001b\n]*\n$/);
+    expect(readFileSync(folder.at('bar.jsonl'), 'utf8')).toBe(whole);
+  }, 15_000);
+
+  test.skipIf(!available)('shows none with --quiet, --progress none, or where the data goes', async () => {
+    const slow = '(head -c 200000 "$F"; sleep 1.2; tail -c +200001 "$F") | R decode -';
+    expect((await terminal(`${slow} -o "$T/a" --quiet`)).out).toBe('');
+    expect((await terminal(`${slow} -o "$T/a" --progress none`)).out).toMatch(/^rdbkit: 250 keys, .*\r\n$/);
+    expect((await terminal(slow)).out).not.toContain('\u001b[');
+  }, 30_000);
+
+  test('shows none on a short run', async () => {
+    const stderr = new Collector(); // of a process that runs already: a slow machine takes its time to start one
+    stderr.isTTY = true;
+    expect(await rdbkit(['decode', FIXTURE, '-o', folder.at('short.jsonl')], { stderr })).toMatchObject({ code: 0 });
+    expect(stderr.text).toMatch(/^rdbkit: 250 keys, [^\u001b\n]*\n$/);
+  });
+
+  test.skipIf(!available)('the error of a damaged file stands on a clean line', async () => {
+    const { code, out } = await terminal('(head -c 200000 "$F"; sleep 1.2) | R decode - -o "$T/bar2.jsonl"');
+    expect(code).toBe(3);
+    expect(out).toMatch(/\u001b\[2Krdbkit: TRUNCATED: standard input, offset 200000, [^\u001b]*$/);
+  }, 15_000);
+});

@@ -1,0 +1,67 @@
+import { relative } from 'node:path';
+import { afterAll, describe, expect, test } from 'vitest';
+import { Folder } from '../support/cli-support.js';
+import { report, restore, strings } from '../support/restore-support.js';
+
+const folder = new Folder();
+afterAll(() => folder.remove());
+
+const small = folder.file('small.rdb', strings({ a: '1', b: '2', c: '3' }));
+const NOBODY = 'redis://127.0.0.1:1';
+
+describe('wrong usage of rdbkit restore', () => {
+  test.each<[string, string[]]>([
+    ['the target is missing: name it after the sources', [small]],
+    ['the target does not come last', [NOBODY, small]],
+    ['there is more than one URL', [small, NOBODY, NOBODY]],
+    ['no source given', [NOBODY]],
+    ['the target: expected redis://host:port', [small, 'redis://']],
+    ['what stands behind the host is no database number', [small, `${NOBODY}/x`]],
+    ['the name of the master is missing', [small, 'redis+sentinel://localhost']],
+    ['--on-conflict last: expected one of error, skip, replace', [small, NOBODY, '--on-conflict', 'last']],
+    ['--db-map 3: expected two database numbers', [small, NOBODY, '--db-map', '3']],
+    ['and so does --db-map: expected one of them', [small, `${NOBODY}/1`, '--db-map', '3:1']],
+    ['--partition 4/3: expected a share like 3/16', [small, NOBODY, '--partition', '4/3']],
+    ['--partition 1/2 and --slot: no slot is in both', [small, NOBODY, '--partition', '1/2', '--slot', '16000']],
+    ['--ttl-shift soon: expected a time', [small, NOBODY, '--ttl-shift', 'soon']],
+    ['--retry-for -1: expected a time', [small, NOBODY, '--retry-for=-1']],
+    ['--parallel 0: expected a number from 1 to 64', [small, NOBODY, '--parallel', '0']],
+    ['--max-in-flight 0: expected a size', [small, NOBODY, '--max-in-flight', '0']],
+    ['--cluster and --standalone: expected one of them at most', [small, NOBODY, '--cluster', '--standalone']],
+    ['options of TLS are given', [small, NOBODY, '--insecure']],
+    ['--cert and --key belong together', [small, 'rediss://localhost', '--cert', small]],
+    ['--cacert /no/such: ', [small, 'rediss://localhost', '--cacert', '/no/such']],
+    ['--nat-map x: expected inner and outer address', [small, NOBODY, '--nat-map', 'x']],
+    ['--target-version: ', [small, NOBODY, '--target-version', '1.0']],
+    ['--checkpoint: standard input cannot be read again', ['-', NOBODY, '--checkpoint', folder.at('c')]],
+    ['--checkpoint does not go together with --limit', [small, NOBODY, '--checkpoint', folder.at('c'), '--limit', '1']],
+    ['would overwrite a source', [small, NOBODY, '--rejects', small]],
+    ['would overwrite a source', [small, NOBODY, '--rejects', relative(process.cwd(), small)]],
+    ['--password-file /no/such: ', [small, NOBODY, '--password-file', '/no/such']],
+    ['options of sentinels are given', [small, NOBODY, '--sentinel-user', 'x']],
+    ['--sentinel-password-file /no/such: ', [small, 'redis+sentinel://localhost/m', '--sentinel-password-file', '/no/such']],
+    ['--flush deletes what the target has', [small, NOBODY, '--flush']],
+  ])('%s', async (message, argv) => {
+    const { code, err, out } = await restore(argv);
+    expect([code, out]).toEqual([2, '']);
+    expect(err).toContain(message);
+    expect(err).toMatch(/^rdbkit: [^\n]* See rdbkit restore --help\n$/);
+  });
+
+  test('a target that nobody is at', async () => {
+    const { code, err } = await restore([small, NOBODY]);
+    expect(code).toBe(4);
+    expect(err).toMatch(/^rdbkit: UNREACHABLE: 127\.0\.0\.1:1: connect ECONNREFUSED 127\.0\.0\.1:1\. Look at host and port[^\n]*\n$/);
+    const object = await report([small, NOBODY]);
+    expect(object).toMatchObject({ command: 'restore', exitCode: 4, code: 4, errors: [{ code: 'UNREACHABLE', server: '127.0.0.1:1' }] });
+    expect((await restore([small, 'redis://no-such-host.invalid'])).err).toMatch(/^rdbkit: UNREACHABLE: no-such-host\.invalid:6379: getaddrinfo (ENOTFOUND|EAI_AGAIN)/);
+  });
+
+  test.each(['redis://u:s3cret@127.0.0.1:1', 'redis://:s3cret@127.0.0.1:1', 'redis://s3cret@127.0.0.1:1/x', 'redis://u:s3cret@', 'redis://u:s3%cret@localhost', 'redis://u:s3cret@a,b'])('a password does not show: %s', async (url) => {
+    for (const env of [{}, { DEBUG: 'rdbkit' }]) {
+      const { err, out } = await restore([small, url, '--user', 'x'], { env: { ...env, REDISCLI_AUTH: 's3cret-too' } });
+      expect(`${out}${err}`).not.toContain(url.includes('s3%') ? 's3%' : 's3cret');
+      expect(err).not.toBe('');
+    }
+  });
+});

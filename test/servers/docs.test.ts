@@ -1,0 +1,26 @@
+import { rmSync } from 'node:fs';
+import { afterAll, describe, expect, test } from 'vitest';
+import { bin, blocks, examplesOf, pages, root } from '../support/docs-pages.js';
+import { DocsServers, isServerOfDocs, steady } from '../support/docs-servers.js';
+
+afterAll(() => rmSync(bin, { recursive: true }));
+
+describe.skipIf(!isServerOfDocs())('the output shown in the docs is that with a real server', () => {
+  for (const scene of ['server', 'cluster'] as const) {
+    for (const page of pages) {
+      const all = blocks(page, new RegExp(`^<!-- ${scene} -->$`)).map(examplesOf);
+      if (all.length === 0) continue;
+      test(`${page}: ${scene}`, { timeout: 60_000 }, async () => {
+        const servers = await DocsServers.start(scene, root);
+        try {
+          for (const block of all) {
+            const shown = await servers.run(block.map(([command]) => command), `${bin}:${process.env.PATH ?? ''}`);
+            expect(block.map(([command], i) => [command, steady(shown[i])])).toEqual(block.map(([command, output]) => [command, steady(output)]));
+          }
+        } finally {
+          await servers.stop();
+        }
+      });
+    }
+  }
+});

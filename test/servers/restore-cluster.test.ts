@@ -1,0 +1,100 @@
+import { readFileSync } from 'node:fs';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { FIXTURE, Folder } from '../support/cli-support.js';
+import { TestCluster } from '../support/redis-cluster.js';
+import type { RedisNode } from '../support/redis-node.js';
+import { SERVER, TestServer } from '../support/redis-server.js';
+import { report, restore, strings } from '../support/restore-support.js';
+
+describe(`rdbkit restore to a cluster of ${SERVER}`, () => {
+  const folder = new Folder();
+  const DEBUG = ['--enable-debug-command', 'yes', '--sanitize-dump-payload', 'no'];
+  let cluster: TestCluster;
+  let judge: TestServer;
+  let url: string;
+
+  beforeAll(async () => {
+    [cluster, judge] = await Promise.all([TestCluster.start(...DEBUG), TestServer.start(...DEBUG)]);
+    url = `redis://127.0.0.1:${(await cluster.masters())[1].port}`;
+    await judge.load(new Uint8Array(readFileSync(FIXTURE)));
+  }, 60_000);
+  beforeEach(async () => {
+    for (const { client } of await cluster.masters()) {
+      await client.flushall();
+      await client.call('FUNCTION', 'FLUSH').catch(() => undefined); // since 7.0
+    }
+  });
+  afterAll(async () => {
+    await Promise.all([cluster.stop(), judge.stop()]);
+    folder.remove();
+  });
+
+  /** Digests by key of one database, over all servers that are given. */
+  const digests = async (clients: readonly TestServer['client'][], db: number): Promise<Record<string, unknown>> => {
+    const found: Record<string, unknown> = {};
+    for (const client of clients) {
+      if (db !== 0) await client.select(db);
+      for (const key of await client.keysBuffer('*')) found[key.toString('latin1')] = ((await client.call('DEBUG', 'DIGEST-VALUE', key)) as unknown[])[0];
+      if (db !== 0) await client.select(0);
+    }
+    return found;
+  };
+  const there = async (): Promise<Record<string, unknown>> => digests((await cluster.masters()).map(({ client }) => client), 0);
+
+  test('database 0: every key on the node that owns it, with the same value; functions on every node', async () => {
+    const { code, counts, keysRestored, plan } = await report([FIXTURE, url, '--db', '0']);
+    const expected = await digests([judge.client], 0);
+    expect([code, keysRestored]).toEqual([0, Object.keys(expected).length]);
+    expect(await there()).toEqual(expected);
+    expect(plan.target).toMatchObject({ clustered: true, databases: 1 });
+    expect(plan.target.masters).toHaveLength(3);
+    expect(counts.filter(({ server }) => server !== undefined)).toHaveLength(3);
+    for (const { client } of await cluster.masters()) expect(await client.call('FUNCTION', 'LIST')).not.toEqual([]);
+  });
+
+  test('other databases have no place, but for --db-map and /0', async () => {
+    const { code, keysRejected } = await report([FIXTURE, url]);
+    expect([code, keysRejected > 0]).toEqual([1, true]);
+    expect((await restore([FIXTURE, url, '--on-conflict', 'skip'])).err).toContain('the target has no database 15; --db-map 15:0 puts its keys into another.');
+    for (const argv of [[url, '--db-map', '15:0'], [`${url}/0`]]) {
+      await restore([FIXTURE, url, '--flush', '--yes', '--db', '0', '--limit', '1']);
+      expect(await report([FIXTURE, ...argv, '--db', '15', '--flush', '--yes'])).toMatchObject({ code: 0, keysRejected: 0 });
+      expect(await there()).toEqual(await digests([judge.client], 15));
+    }
+  });
+
+  test('slots that no master has are said before', async () => {
+    const { client, port } = (await cluster.masters()).find((master) => url.endsWith(`:${master.port}`)) as RedisNode;
+    const slots = (await client.call('CLUSTER', 'SLOTS')) as [from: number, to: number, master: [host: string, port: number]][];
+    const [slot] = slots.find(([, , [, owner]]) => owner === port) as (typeof slots)[0];
+    await client.call('CLUSTER', 'DELSLOTS', `${slot}`);
+    try {
+      const { plan } = await report([FIXTURE, url, '--db', '0', '--dry-run']);
+      expect(plan.warnings).toContain(`no master has the slots ${slot}: their keys have nowhere to go`);
+    } finally {
+      await client.call('CLUSTER', 'ADDSLOTS', `${slot}`);
+      await cluster.settled();
+    }
+    expect((await report([FIXTURE, url, '--db', '0', '--dry-run'])).plan.warnings.join()).not.toContain('no master');
+  });
+
+  test('large values as commands, conflicts, shards one after another', async () => {
+    const expected = await digests([judge.client], 0);
+    expect(await report([FIXTURE, url, '--db', '0', '--max-payload', '3000'])).toMatchObject({ code: 0 });
+    expect(await there()).toEqual(expected);
+    const total = Object.keys(expected).length;
+    expect(await report([FIXTURE, url, '--db', '0', '--on-conflict', 'skip'])).toMatchObject({ code: 0, keysSkipped: total });
+    expect(await report([FIXTURE, url, '--db', '0', '--on-conflict', 'replace'])).toMatchObject({ code: 0, keysReplaced: total });
+    expect(await report([FIXTURE, url, '--db', '0', '--on-conflict', 'replace', '--max-payload', '3000'])).toMatchObject({ code: 0, keysReplaced: total });
+    expect(await there()).toEqual(expected);
+    const part = folder.file('part.rdb', strings({ '{a}1': '', '{b}1': '', '{c}1': '' }));
+    expect(await report([part, url, '--flush', '--yes', '--db', '0', '--partition', '1/1'])).toMatchObject({ code: 0, keysRestored: 3 });
+    expect(Object.keys(await there()).sort()).toEqual(['{a}1', '{b}1', '{c}1']);
+  });
+
+  test('--standalone: it is refused, not tried again and again', async () => {
+    const { code, err } = await restore([FIXTURE, url, '--db', '0', '--standalone']);
+    expect(code).toBe(4);
+    expect(err).toMatch(/REFUSED: .*MOVED .* without --standalone\./);
+  });
+});

@@ -1,0 +1,78 @@
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { buildPackage, collect, type Ended, FIXTURE, Folder, shell } from '../support/cli-support.js';
+import { TestServer } from '../support/redis-server.js';
+
+const folder = new Folder();
+let bin = '';
+
+/** `$R` is the program, `$F` the fixture, `$T` a folder for files. */
+const run = (command: string): Promise<Ended> => shell(`R() { "$NODE" "$RDBKIT" "$@"; }; F='${FIXTURE}'; T='${folder.path}'; ${command}`, bin);
+
+beforeAll(() => {
+  bin = buildPackage(folder);
+}, 60_000);
+afterAll(() => folder.remove());
+
+test('restore: rejects that cannot be written any more are told as that, and not as something to wait for', async () => {
+  const server = await TestServer.start();
+  try {
+    const url = `redis://127.0.0.1:${server.client.options.port}`;
+    const { code, err } = await run(`ulimit -f 8; R restore "$F" ${url} --db-map 0:99 --rejects "$T/rejects.jsonl" --quiet`);
+    expect(code).toBe(4);
+    expect(err).toMatch(/rdbkit: LOST: 127\.0\.0\.1:\d+: cannot write \S+rejects\.jsonl: the file became too large for its file system\. What the server confirmed is restored\.\n$/);
+  } finally {
+    await server.stop();
+  }
+}, 30_000);
+
+describe('restore as a process', () => {
+  const restoring = async (server: TestServer, ...more: string[]): Promise<ChildProcessWithoutNullStreams> => {
+    const url = `redis://default:s3cret@127.0.0.1:${server.client.options.port}`;
+    const child = spawn(process.execPath, [bin, 'restore', FIXTURE, url, '--max-keys-per-second', '50', ...more]);
+    const until = Date.now() + 10_000;
+    while ((await server.client.dbsize()) === 0 && Date.now() < until) await delay(20);
+    return child;
+  };
+  let server: TestServer;
+  beforeAll(async () => {
+    server = await TestServer.start();
+  });
+  beforeEach(() => server.client.flushall());
+  afterAll(() => server.stop());
+
+  test.each([
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+  ] as const)('%s ends it with a summary', { timeout: 15_000 }, async (signal, code) => {
+    const child = await restoring(server);
+    child.kill(signal);
+    const ended = await collect(child);
+    expect(ended.code === code || ended.signal === signal).toBe(true);
+    expect(ended.err).toContain(`rdbkit: interrupted by ${signal}.`);
+    const keyspace = await server.client.info('keyspace');
+    const there = [...keyspace.matchAll(/keys=(\d+)/g)].reduce((sum, [, keys]) => sum + Number(keys), 0);
+    expect(ended.err).toMatch(new RegExp(`rdbkit: ${there} keys restored; `));
+    expect(there).toBeLessThan(250);
+  });
+
+  test.skipIf(process.platform !== 'linux')('ps does not show the password', { timeout: 15_000 }, async () => {
+    const child = await restoring(server);
+    const shown = readFileSync(`/proc/${child.pid}/cmdline`, 'utf8');
+    child.kill('SIGINT');
+    const { err, out } = await collect(child);
+    expect(shown).toContain('***@127.0.0.1');
+    expect(`${shown}${err}${out}`).not.toContain('s3cret');
+  });
+
+  test('on a terminal it asks before --flush, and Ctrl-C is an answer', { timeout: 15_000 }, async () => {
+    await server.client.set('old', '');
+    const ask = (type: string): Promise<Ended> =>
+      run(`(sleep 1; ${type}) | script -qec '"$NODE" "$RDBKIT" restore "${FIXTURE}" redis://127.0.0.1:${server.client.options.port} --flush' /dev/null`);
+    expect((await ask("printf '\\003'")).out).toContain('interrupted by SIGINT');
+    expect(await server.client.dbsize()).toBe(1);
+    expect((await ask('echo yes')).out).toContain('250 keys restored');
+  });
+});

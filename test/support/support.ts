@@ -1,0 +1,319 @@
+import { Crc64 } from '../../src/bytes/crc64.js';
+import { RdbError } from '../../src/bytes/errors.js';
+import { Kernels } from '../../src/kernels/kernels.js';
+import { TS_CODEC } from '../../src/kernels/codec.js';
+import type { Pass } from '../../src/pipeline/passes.js';
+import { Batch } from '../../src/rdb/batch.js';
+import { END, ITEMS_PART, type FramerOptions, FULL, NEED, STRING_PART, RECORD } from '../../src/rdb/frame.js';
+import { Framer } from '../../src/rdb/framer.js';
+import { JsonLines } from '../../src/json/json-lines.js';
+import { Output } from '../../src/io/output.js';
+import type { RecordSink } from '../../src/pipeline/sink.js';
+
+export interface DecodeOptions extends Omit<FramerOptions, 'buffer' | 'codec' | 'meta' | 'onWarning'> {
+  /** Bytes a chunk; several are used in turn. Default: all at once. */
+  chunks?: number | readonly number[];
+  /** Use the WebAssembly make of the hot loops. */
+  codec?: boolean;
+  /** Length of the input, told to the framer. */
+  size?: number;
+  /** Write the records that are no keys as lines too. Default: the framer does not give them. */
+  meta?: boolean;
+}
+
+export interface Decoded {
+  lines: string;
+  bytes: Uint8Array;
+  warnings: string[];
+  framer: Framer;
+}
+
+/** Decodes a whole RDB to JSON lines, with the source cut into chunks. */
+export async function decodeBytes(rdb: Uint8Array, options: DecodeOptions = {}): Promise<Decoded> {
+  const { chunks = rdb.length, codec = false, size, ...rest } = options;
+  const kernels = codec ? Kernels.create() : undefined;
+  if (codec && kernels === undefined) throw new Error('the kernels are not there: npm run kernels');
+  const written: Uint8Array[] = [];
+  const sink = {
+    write: (bytes: Uint8Array) => Promise.resolve(void written.push(bytes.slice())),
+    commit: () => Promise.resolve(),
+    abandon: () => Promise.resolve(undefined),
+  };
+  const warnings: string[] = [];
+  const framer = new Framer({ ...rest, codec: kernels, buffer: kernels?.allocate(1 << 22), meta: options.meta === true, onWarning: (warning) => void warnings.push(warning) });
+  framer.size = size;
+  const output = new Output(sink, { codec: kernels });
+  const json = new JsonLines(output, { codec: kernels });
+  await feed(framer, json, cut(rdb, typeof chunks === 'number' ? [chunks] : chunks), new Batch(kernels ?? TS_CODEC));
+  framer.finish();
+  await output.flush();
+  await output.written();
+  const bytes = new Uint8Array(Buffer.concat(written));
+  return { lines: new TextDecoder('utf-8', { fatal: true }).decode(bytes), bytes, warnings, framer };
+}
+
+/** Fills batches from chunks and hands them to a sink, as a command does. */
+export async function feed(framer: Framer, sink: RecordSink, chunks: Iterable<Uint8Array>, batch: Batch, passes: readonly Pass[] = []): Promise<void> {
+  let before: Uint8Array | undefined;
+  for (const chunk of chunks) {
+    framer.push(chunk);
+    before?.fill(0xee); // a chunk is borrowed until the next one comes: whoever keeps it shows itself
+    before = chunk;
+    for (let kind = FULL; kind !== NEED && kind !== END; ) {
+      kind = framer.fill(batch);
+      let inBatch = true;
+      try {
+        for (const pass of passes) pass(batch);
+        batch.to = batch.rows;
+        if (batch.rows > 0) {
+          sink.batch(batch);
+          if (sink.full) await sink.flush();
+        }
+        inBatch = false;
+        if (kind === ITEMS_PART || kind === STRING_PART) {
+          sink.frame(kind, framer.frame);
+          await sink.settle();
+        }
+      } catch (error) {
+        sink.rollback();
+        if (!(error instanceof RdbError)) throw error;
+        throw inBatch ? batch.failed(error) : framer.failed(error);
+      }
+    }
+    sink.release();
+    framer.release();
+  }
+}
+
+/** Chunks in memory of their own. */
+export function* cut(rdb: Uint8Array, sizes: readonly number[]): Generator<Uint8Array> {
+  for (let at = 0, i = 0; at < rdb.length; i++) {
+    const chunk = rdb.slice(at, at + Math.max(1, sizes[i % sizes.length]));
+    at += chunk.length;
+    yield chunk;
+  }
+}
+
+/** What the decoding comes to: its lines, or code and place of the error. */
+export async function outcome(rdb: Uint8Array, options: DecodeOptions = {}): Promise<string> {
+  try {
+    return (await decodeBytes(rdb, options)).lines;
+  } catch (error) {
+    if (!(error instanceof RdbError)) throw error;
+    return `${error.code} at ${error.offset} db ${error.db} key ${error.key}`;
+  }
+}
+
+/** A byte, the UTF-8 of a text, or bytes. */
+export type Part = number | string | Uint8Array | readonly Part[];
+
+export function bytes(...parts: Part[]): Uint8Array {
+  return joined(parts);
+}
+
+function joined(parts: readonly Part[]): Uint8Array {
+  return new Uint8Array(
+    Buffer.concat(
+      parts.map((part) => {
+        if (typeof part === 'number') return Uint8Array.of(part);
+        if (typeof part === 'string') return Buffer.from(part);
+        return part instanceof Uint8Array ? part : joined(part);
+      }),
+    ),
+  );
+}
+
+/** `size` bytes of an integer, two's complement, little-endian. */
+export function le(value: number | bigint, size: number): Uint8Array {
+  return Uint8Array.from({ length: size }, (_, i) => Number((BigInt(value) >> BigInt(8 * i)) & 255n));
+}
+
+export function be(value: number | bigint, size: number): Uint8Array {
+  return le(value, size).reverse();
+}
+
+export function f64(value: number): Uint8Array {
+  return new Uint8Array(new Float64Array([value]).buffer);
+}
+
+/** An RDB length, in the form that servers use or in one of so many bytes (1, 2, 5 or 9). */
+export function len(value: number | bigint, form = value < 64 ? 1 : value < 16384 ? 2 : value < 2 ** 32 ? 5 : 9): Uint8Array {
+  if (form === 1) return Uint8Array.of(Number(value));
+  if (form === 2) return be(0x4000 | Number(value), 2);
+  return bytes(form === 5 ? 0x80 : 0x81, be(value, form - 1));
+}
+
+/** An RDB string as it is. */
+export function str(...parts: Part[]): Uint8Array {
+  const body = bytes(...parts);
+  return bytes(len(body.length), body);
+}
+
+/** An RDB string that is stored as an integer of 1, 2 or 4 bytes. */
+export function intStr(value: number, size: 1 | 2 | 4): Uint8Array {
+  return bytes(0xc0 + (size >> 1), le(value, size));
+}
+
+/** An RDB string that is compressed. */
+export function lzfStr(...parts: Part[]): Uint8Array {
+  const plain = bytes(...parts);
+  const packed = lzf(plain);
+  return bytes(0xc3, len(packed.length), len(plain.length), packed);
+}
+
+/** Bytes that do not compress, the same in every run (xorshift). */
+export function noise(size: number): Uint8Array {
+  let state = 0x2545f491;
+  return Uint8Array.from({ length: size }, () => {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    return state & 255;
+  });
+}
+
+/** Greedy LZF over the last place where the next three bytes stood; copies may overlap themselves. */
+export function lzf(plain: Uint8Array): Uint8Array {
+  const out: number[] = [];
+  const seen = new Map<number, number>();
+  let literals: number[] = [];
+  const flush = (): void => {
+    if (literals.length > 0) out.push(literals.length - 1, ...literals);
+    literals = [];
+  };
+  const three = (i: number): number => ((plain[i]) << 16) | ((plain[i + 1]) << 8) | (plain[i + 2]);
+  for (let i = 0; i < plain.length; ) {
+    const from = i + 2 < plain.length ? seen.get(three(i)) : undefined;
+    if (i + 2 < plain.length) seen.set(three(i), i);
+    if (from === undefined || i - from > 8192) {
+      literals.push(plain[i++]);
+      if (literals.length === 32) flush();
+      continue;
+    }
+    let run = 3;
+    while (run < 264 && i + run < plain.length && plain[from + run] === plain[i + run]) run++;
+    flush();
+    const distance = i - from - 1;
+    if (run < 9) out.push(((run - 2) << 5) | (distance >> 8), distance & 255);
+    else out.push(0xe0 | (distance >> 8), run - 9, distance & 255);
+    i += run;
+  }
+  flush();
+  return Uint8Array.from(out);
+}
+
+/** Header, records, EOF and checksum. `footer`: false for a wrong checksum, 0 for none made, undefined for a right one. */
+export function rdb(magic: string, records: readonly Part[], footer?: false | 0): Uint8Array {
+  const body = bytes(magic, records, 0xff);
+  if (Number(magic.replace(/\D/g, '')) < 5) return body;
+  const crc = new Crc64().update(body);
+  if (footer === 0) return bytes(body, le(0, 8));
+  return bytes(body, le(footer === false ? crc.lo ^ 1 : crc.lo, 4), le(crc.hi, 4));
+}
+
+/** Makes the checksum of damaged bytes right again. */
+export function resealed(damaged: Uint8Array): Uint8Array {
+  const body = damaged.subarray(0, -8);
+  const crc = new Crc64().update(body);
+  return bytes(body, le(crc.lo, 4), le(crc.hi, 4));
+}
+
+export type Packable = string | Uint8Array | bigint;
+
+/** A listpack of strings and integers. `valkey`: backward lengths as Valkey 9 writes them at the border values. */
+export function listpack(items: readonly Packable[], valkey = false, count = items.length): Uint8Array {
+  const entries = items.map((item) => {
+    const entry = listpackEntry(item);
+    return bytes(entry, backlen(entry.length, valkey));
+  });
+  const body = bytes(entries, 0xff);
+  return bytes(le(body.length + 6, 4), le(Math.min(count, 0xffff), 2), body);
+}
+
+function listpackEntry(item: Packable): Uint8Array {
+  if (typeof item !== 'bigint') {
+    const body = bytes(item);
+    if (body.length < 64) return bytes(0x80 | body.length, body);
+    if (body.length < 4096) return bytes(0xe0 | (body.length >> 8), body.length & 255, body);
+    return bytes(0xf0, le(body.length, 4), body);
+  }
+  if (item >= 0n && item < 128n) return le(item, 1);
+  if (item >= -4096n && item < 4096n) return be((item & 0x1fffn) | 0xc000n, 2);
+  const size = [2, 3, 4, 8].find((n) => BigInt.asIntN(8 * n, item) === item) as number;
+  return bytes(0xf1 + [2, 3, 4, 8].indexOf(size), le(item, size));
+}
+
+export function backlen(length: number, valkey: boolean): Uint8Array {
+  const borders = [0x7f, 0x3fff, 0x1fffff, 0xfffffff];
+  let size = borders.findIndex((border, i) => (i === 0 || valkey ? length <= border : length < border)) + 1;
+  if (size === 0) size = 5;
+  return Uint8Array.from({ length: size }, (_, i) => ((length >> (7 * (size - 1 - i))) & 127) | (i === 0 ? 0 : 128));
+}
+
+/** A ziplist of strings and integers. `longLinks`: the length of the entry before always in five bytes. */
+export function ziplist(items: readonly Packable[], longLinks = false, count = items.length): Uint8Array {
+  const entries: Uint8Array[] = [];
+  let before = 0;
+  let tail = 10;
+  for (const item of items) {
+    tail += before;
+    const entry = bytes(longLinks || before >= 254 ? [0xfe, le(before, 4)] : before, ziplistEntry(item));
+    entries.push(entry);
+    before = entry.length;
+  }
+  const body = bytes(entries, 0xff);
+  return bytes(le(body.length + 10, 4), le(tail, 4), le(Math.min(count, 0xffff), 2), body);
+}
+
+function ziplistEntry(item: Packable): Uint8Array {
+  if (typeof item !== 'bigint') {
+    const body = bytes(item);
+    if (body.length < 64) return bytes(body.length, body);
+    if (body.length < 16384) return bytes(be(0x4000 | body.length, 2), body);
+    return bytes(0x80, be(body.length, 4), body);
+  }
+  if (item >= 0n && item <= 12n) return Uint8Array.of(0xf1 + Number(item));
+  const [size, encoding] = ([[1, 0xfe], [2, 0xc0], [3, 0xf0], [4, 0xd0], [8, 0xe0]] as const).find(
+    ([n]) => BigInt.asIntN(8 * n, item) === item,
+  ) as [number, number];
+  return bytes(encoding, le(item, size));
+}
+
+/** A zipmap; `free` unused bytes behind every value. */
+export function zipmap(pairs: readonly (readonly [Part, Part])[], free = 0): Uint8Array {
+  const size = (body: Uint8Array): Part => (body.length < 254 ? body.length : [0xfe, le(body.length, 4)]);
+  const entries = pairs.map(([field, value]) => {
+    const [f, v] = [bytes(field), bytes(value)];
+    return [size(f), f, size(v), free, v, new Uint8Array(free).fill(0xff)];
+  });
+  return bytes(Math.min(pairs.length, 254), entries, 0xff);
+}
+
+export function intset(width: 2 | 4 | 8, items: readonly bigint[]): Uint8Array {
+  return bytes(le(width, 4), le(items.length, 4), items.map((item) => le(item, width)));
+}
+
+/** The text of a string in JSON lines, by the letter of the contract. */
+export function jsonText(raw: Uint8Array): string {
+  let text: string | undefined;
+  try {
+    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(raw);
+  } catch {
+    text = undefined;
+  }
+  if (text === undefined || text.startsWith('base64:')) text = `base64:${Buffer.from(raw).toString('base64')}`;
+  return JSON.stringify(text);
+}
+
+/** Every key as it stands in the file, from its modifiers to its value: `[db, hexadecimal]`. */
+export function recordsOf(rdb: Uint8Array): [number, string][] {
+  const framer = new Framer({ limit: Infinity, meta: false });
+  const { frame } = framer;
+  const found: [number, string][] = [];
+  framer.push(rdb);
+  for (let kind = framer.next(); kind === RECORD; kind = framer.next()) {
+    found.push([frame.db, Buffer.from(frame.bytes.subarray(frame.headStart, frame.end)).toString('hex')]);
+  }
+  framer.finish();
+  return found;
+}
