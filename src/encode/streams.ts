@@ -23,7 +23,7 @@ const IDEMPOTENCE = 26;
 /**
  * A stream, as the first type that has all that the line says, or the one with active times where the line lacks none of them,
  * or the target's last one: what that has no place for is left out, as when a stream is written again
- * (values/transcode-stream.ts). What the line leaves out is what a server would find: the last ID is that of the last entry, and
+ * (values/writers/stream-copies.ts). What the line leaves out is what a server would find: the last ID is that of the last entry, and
  * so on.
  */
 export class StreamEncoder implements ValueEncoder {
