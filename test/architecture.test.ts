@@ -8,7 +8,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   kernels: ['bytes'],
   encodings: ['bytes'],
   rdb: ['bytes', 'kernels', 'encodings'],
-  values: ['bytes', 'kernels', 'encodings', 'rdb'],
+  values: ['bytes', 'kernels', 'encodings', 'rdb', 'io'],
   io: ['bytes', 'kernels', 'rdb'],
   redis: ['bytes'],
   pipeline: ['bytes', 'kernels', 'encodings', 'rdb', 'values', 'io'],

@@ -6,9 +6,8 @@ import type { Batch } from '../rdb/batch.js';
 import { Frame, ITEMS_PART } from '../rdb/frame.js';
 import { isKeyClock } from '../rdb/opcodes.js';
 import { KeySet } from '../values/key-set.js';
-import { type PartsPlan, PartsTranscoder } from '../values/parts-transcoder.js';
 import { isFileOnly, LATEST_REDIS, type Target } from '../values/targets.js';
-import { type Refused, type Transcoded, Transcoder } from '../values/transcode.js';
+import { AGAIN, type PartsPlan, PartsTranscoder, type Refused, type Transcoded, Transcoder } from '../values/transcode.js';
 import { type Library, type LibraryOutcome, noteLibrary } from '../pipeline/libraries.js';
 import { auxName, frameLibraryName, MEMBER_EXPIRES } from '../values/rdb-meta.js';
 import type { FileEnd, LastSink, SourceFile } from '../pipeline/sink.js';
@@ -103,23 +102,22 @@ const KEYLESS: ReadonlySet<number> = new Set([AUX, 247, 246, 245]);
 
 const refusalOf = ({ avoidable, reason }: Refused): string => `${reason}${avoidable ? '; --allow-loss writes the key without it' : ''}`;
 
-/** Holds the value, and walks it until it is known what becomes of it. */
-async function measure(transcoder: PartsTranscoder, value: LargeValue): Promise<PartsPlan | Refused> {
+/** Walks the value until it is known what becomes of it. It is held meanwhile: it may stay as it is, or be refused. */
+async function planOf(transcoder: PartsTranscoder, value: LargeValue): Promise<PartsPlan | Refused> {
   value.hold();
-  for await (const { frame, kind } of value.parts()) {
-    const plan = transcoder.measure(kind, frame);
-    if (plan !== undefined) return plan;
+  for (let plan: ReturnType<PartsTranscoder['take']> = AGAIN; plan === AGAIN; ) {
+    for await (const { frame, kind } of value.parts()) {
+      plan = transcoder.take(kind, frame);
+      if (plan !== undefined && plan !== AGAIN) return plan;
+    }
   }
   throw new TypeError('the last part of a value has decided nothing');
 }
 
-/** The parts of a held value as they are written: bare bytes. */
-async function* rewritten(transcoder: PartsTranscoder, value: LargeValue): AsyncGenerator<Part, void, void> {
-  const part = Object.assign(new Frame(), { last: false });
-  for await (const { frame, kind } of value.parts()) {
-    const bytes = transcoder.write(kind, frame);
-    if (bytes.length > 0) yield { kind: ITEMS_PART, frame: Object.assign(part, { bytes, start: 0, end: bytes.length }) };
-  }
+/** What was written of a value, as parts without frames: bare bytes. */
+function* written(transcoder: PartsTranscoder): Generator<Part, void, void> {
+  const frame = Object.assign(new Frame(), { last: false });
+  for (const bytes of transcoder.pieces()) yield { kind: ITEMS_PART, frame: Object.assign(frame, { bytes, start: 0, end: bytes.length }) };
 }
 
 /** What all dumps have in common: databases by other numbers, expiries left out, keys that come twice. */
@@ -339,7 +337,7 @@ export abstract class DumpSink implements LastSink {
     else this.take(made.bytes === frame.bytes && made.metaBytes === frame.metaBytes ? frame : madeFrame(frame, made));
   }
 
-  /** The same in two walks, where it is not clear at once that it stays as it is: one to measure it, and one to write it. */
+  /** The same, where it is not clear at once that it stays as it is: it is written to a spill, and handed on from there. */
   private async translateLarge(value: LargeValue): Promise<void> {
     const { head } = value;
     const transcoder = this.translationOf(head)?.parts;
@@ -347,7 +345,7 @@ export abstract class DumpSink implements LastSink {
       await this.takeLarge(value);
       return;
     }
-    const plan = transcoder.begin(head) ?? (await measure(transcoder, value));
+    const plan = transcoder.begin(head) ?? (await planOf(transcoder, value));
     this.noteOutcome(head, plan);
     if (plan.outcome === 'refused') {
       await this.refuseLarge(value, refusalOf(plan));
@@ -358,13 +356,15 @@ export abstract class DumpSink implements LastSink {
       await this.takeLarge(value);
       return;
     }
-    const parts = rewritten(transcoder, value);
-    const made = new LargeValue(madeHead(head, plan), { framed: false, next: async () => (await parts.next()).value ?? undefined }, value.limit);
+    value.close();
+    const parts = written(transcoder);
+    const made = new LargeValue(madeHead(head, plan), { framed: false, next: () => Promise.resolve(parts.next().value ?? undefined) }, value.limit);
     made.sourceDb = value.sourceDb;
     try {
       await this.takeLarge(made);
     } finally {
       made.close();
+      transcoder.close();
       value.dropped = made.dropped;
     }
   }

@@ -1,10 +1,11 @@
 import { writeDouble } from '../bytes/double.js';
-import { type Element, EMPTY } from '../encodings/element.js';
+import { type Element, EMPTY, LARGE } from '../encodings/element.js';
 import type { StreamId } from '../encodings/stream.js';
 import type { Frame } from '../rdb/frame.js';
 import { Scratch } from '../rdb/string.js';
 import { Gathered } from '../values/gathered.js';
-import { TEXT, VALUE } from '../values/layouts.js';
+import type { Items } from '../values/items.js';
+import { FIELD, MEMBER, TEXT } from '../values/layouts.js';
 import { PartsReader } from '../values/parts.js';
 import type { StreamTail } from '../values/stream-tail.js';
 import { idText, scoreOf, signedOf, unsignedOf } from '../values/value-integers.js';
@@ -24,35 +25,37 @@ const CRLF = ascii('\r\n');
  * Values as commands that make them anew: for those that are too large for one RESTORE. The key is deleted first. An element
  * that is too large itself is written as it comes, unless something has to stand before it that comes later.
  */
-export class RespValues extends PartsReader {
+export class RespValues implements Items {
   private key: Uint8Array = EMPTY;
   private add = '';
   /** Arguments of the batch at hand, as RESP, and how many. */
   private readonly batch = new Gathered();
   private args = 0;
-  /** A member until its score comes, as RESP. */
-  private readonly member_ = new Gathered();
-  /** The field at hand, and expiries of fields that the batch has. */
-  private field_: Uint8Array = EMPTY;
-  /** Whether the expiry of a field comes before it, and that of the field that comes next. */
-  private expiryBefore = false;
-  private nextExpiry = 0;
+  /** Fields that the batch has, and their expiries. */
   private expiries: [field: Uint8Array, ms: number][] = [];
   private entryArgs: Uint8Array[] = [];
   private entryId = '';
   private entries = 0;
   private readonly text_ = new Scratch();
   private readonly scoreText = new Uint8Array(32);
-  /** Where the large string at hand goes. */
-  private bigTo: 'output' | 'append' | Gathered = 'output';
-  private bigIsMember = false;
+  /** Where the current large string goes, and a large field or member until its value or score comes. */
+  private largeTo: 'output' | 'append' | Gathered = 'output';
+  private name: Uint8Array = EMPTY;
+  private readonly reader = new PartsReader(this);
 
   constructor(
     private readonly resp: RespWriter,
     /** The release that is written for: 700 for 7.0. */
     private readonly release: number,
-  ) {
-    super();
+  ) {}
+
+  /** Takes a record or a part of one (see Framer). */
+  frame(kind: number, frame: Frame): void {
+    this.reader.frame(kind, frame);
+  }
+
+  record(frame: Frame): void {
+    this.reader.record(frame);
   }
 
   /** Whether commands can make values of the type. */
@@ -65,11 +68,10 @@ export class RespValues extends PartsReader {
     return `its payload is larger than --max-payload, and no commands make a value of the type ${redisType}`;
   }
 
-  protected begin(frame: Frame): void {
+  begin(frame: Frame): void {
     this.key = frame.keyBytes.slice(frame.keyStart, frame.keyEnd);
     this.add = ADD[frame.redisType] ?? '';
-    this.args = this.entries = this.nextExpiry = 0;
-    this.expiryBefore = frame.type.form === 'hash-metadata';
+    this.args = this.entries = 0;
     this.batch.clear();
     this.expiries = [];
     this.command('DEL');
@@ -83,7 +85,7 @@ export class RespValues extends PartsReader {
     for (const arg of args) this.resp.arg(typeof arg === 'string' ? ascii(arg) : arg);
   }
 
-  protected end(): void {
+  end(): void {
     this.flushBatch();
   }
 
@@ -105,7 +107,7 @@ export class RespValues extends PartsReader {
     if (this.args >= MOST_ARGS || this.batch.length >= MOST_BYTES) this.flushBatch();
   }
 
-  /** The bytes of an element, in place or in a buffer of ours. */
+  /** The bytes of an element that is no large one, in place or in a buffer of ours. */
   private bytesOf(element: Element): Uint8Array {
     this.text_.text(element);
     return element.bytes.subarray(element.start, element.end);
@@ -124,50 +126,42 @@ export class RespValues extends PartsReader {
   }
 
   text(element: Element): void {
+    if (element.kind === LARGE) return;
     const bytes = this.bytesOf(element);
     this.command('SET', bytes.subarray(0, MOST_BYTES));
     for (let at = MOST_BYTES; at < bytes.length; at += MOST_BYTES) this.command('APPEND', bytes.subarray(at, at + MOST_BYTES));
   }
 
   item(element: Element): void {
+    if (element.kind === LARGE) return;
     this.argument(element);
     this.flushIfFull();
   }
 
-  field(element: Element): void {
+  pair(field: Element, value: Element, expireAt: number): void {
+    const name = this.nameOf(field);
+    if (value.kind !== LARGE) {
+      this.flushIfFull();
+      this.push(this.batch, name);
+      this.args++;
+      if (expireAt > 0) this.expiries.push([name.slice(), expireAt]);
+      this.argument(value);
+    } else if (expireAt > 0) {
+      this.expiries.push([name.slice(), expireAt]);
+    }
+  }
+
+  /** A field or member. */
+  private nameOf(element: Element): Uint8Array {
+    return element.kind === LARGE ? this.name : this.bytesOf(element);
+  }
+
+  scored(member: Element, element: Element): void {
     this.flushIfFull();
-    this.named(this.bytesOf(element).slice());
-  }
-
-  /** The field at hand is this one. */
-  private named(field: Uint8Array): void {
-    this.field_ = field;
-    this.push(this.batch, field);
-    this.args++;
-    if (this.nextExpiry > 0) this.expiries.push([field, this.nextExpiry]);
-    this.nextExpiry = 0;
-  }
-
-  value(element: Element): void {
-    this.argument(element);
-  }
-
-  expiry(ms: number): void {
-    if (this.expiryBefore) this.nextExpiry = ms;
-    else if (ms > 0) this.expiries.push([this.field_, ms]);
-  }
-
-  member(element: Element): void {
-    this.flushIfFull();
-    this.member_.clear();
-    this.push(this.member_, this.bytesOf(element));
-  }
-
-  score(element: Element): void {
     const score = scoreOf(element);
     const size = Number.isFinite(score) ? writeDouble(score, this.scoreText, 0) : 0;
     this.push(this.batch, size > 0 ? this.scoreText.subarray(0, size) : ascii(String(score).replace('Infinity', 'inf')));
-    this.batch.add(this.member_.bytes, 0, this.member_.length);
+    this.push(this.batch, this.nameOf(member));
     this.args += 2;
   }
 
@@ -176,8 +170,8 @@ export class RespValues extends PartsReader {
     this.entryArgs = [];
   }
 
-  entryElement(element: Element): void {
-    this.entryArgs.push(this.bytesOf(element).slice());
+  entryField(name: Element, value: Element): void {
+    this.entryArgs.push(this.bytesOf(name).slice(), this.bytesOf(value).slice());
   }
 
   entryEnd(): void {
@@ -216,70 +210,31 @@ export class RespValues extends PartsReader {
     for (const arg of args) this.resp.arg(typeof arg === 'string' ? ascii(arg) : arg);
   }
 
-  protected bigBegin(role: number, size: number): void {
-    const { resp } = this;
-    this.bigIsMember = false;
+  largeBegin(role: number, size: number, field: Element | undefined): void {
     if (role === TEXT) {
-      this.bigTo = 'append';
-      return;
-    }
-    if (role === VALUE || this.add === 'RPUSH' || this.add === 'SADD') {
-      const fields = role === VALUE ? this.takeField() : [];
-      const expiry = this.expiries.at(-1)?.[0] === this.field_ ? this.expiries.splice(-1) : [];
-      this.flushBatch();
-      this.expiries = role === VALUE ? expiry : [];
-      resp.command(fields.length + 3);
-      resp.word(this.add);
-      resp.arg(this.key);
-      for (const field of fields) resp.arg(field);
-      resp.open(size);
-      this.bigTo = 'output';
-      return;
-    }
-    this.bigIsMember = true;
-    this.bigTo = new Gathered();
-  }
-
-  /** Takes the field that was put into the batch last out of it again. */
-  private takeField(): Uint8Array[] {
-    const size = this.field_.length + ascii(`$${this.field_.length}\r\n`).length + 2;
-    this.batch.length -= size;
-    this.args--;
-    return [this.field_];
-  }
-
-  protected bigBytes(bytes: Uint8Array, start: number, end: number): void {
-    if (this.bigTo === 'append') this.command('APPEND', bytes.subarray(start, end));
-    else if (this.bigTo === 'output') this.resp.raw(bytes, start, end);
-    else this.bigTo.add(bytes, start, end);
-  }
-
-  protected bigEnd(): void {
-    const { bigTo } = this;
-    if (bigTo === 'output') this.resp.end();
-    if (!this.bigIsMember || typeof bigTo === 'string') return;
-    const bytes = bigTo.bytes.slice(0, bigTo.length);
-    if (this.add === 'ZADD') {
-      this.member_.clear();
-      this.push(this.member_, bytes);
+      this.largeTo = 'append';
+    } else if (role === FIELD || role === MEMBER) {
+      this.largeTo = new Gathered();
     } else {
-      this.named(bytes);
+      this.flushBatch();
+      this.largeTo = 'output';
+      this.resp.command(field === undefined ? 3 : 4);
+      this.resp.word(this.add);
+      this.resp.arg(this.key);
+      if (field !== undefined) this.resp.arg(this.nameOf(field));
+      this.resp.open(size);
     }
   }
 
-  module(): void {
-    throw new TypeError('no commands make a module value');
+  largeBytes(bytes: Uint8Array, start: number, end: number): void {
+    if (this.largeTo === 'append') this.command('APPEND', bytes.subarray(start, end));
+    else if (this.largeTo === 'output') this.resp.raw(bytes, start, end);
+    else this.largeTo.add(bytes, start, end);
   }
 
-  modulePart(): void {
-    throw new TypeError('no commands make a module value');
-  }
-
-  arrayElement(): void {
-    throw new TypeError('no commands make an array');
-  }
-
-  arrayInsertIndex(): void {
-    throw new TypeError('no commands make an array');
+  largeEnd(): void {
+    const { largeTo } = this;
+    if (largeTo === 'output') this.resp.end();
+    else if (largeTo !== 'append') this.name = largeTo.bytes.subarray(0, largeTo.length);
   }
 }

@@ -6,8 +6,8 @@ import type { TypeRow } from '../rdb/types.js';
 import { addLength } from '../rdb/write-string.js';
 import { NotRepresentable } from '../values/target-limits.js';
 import { targetName, typeFor } from '../values/targets.js';
-import { Body } from './body.js';
-import { emptyValue, type Encoding, type ValueEncoder } from './encoding.js';
+import { Body } from '../values/writers/body.js';
+import { addText, emptyValue, type LineEncoding, type ValueEncoder } from './encoding.js';
 import { Fields } from './fields.js';
 import { IntegerTextPlace, MOST_UNSIGNED } from './number-places.js';
 import { ArrayPlace, ObjectPlace, type Place, TextPlace } from './places.js';
@@ -30,7 +30,7 @@ export class ArrayEncoder implements ValueEncoder {
   private readonly value = new Body();
   private readonly integer = new Element();
 
-  constructor(private readonly encoding: Encoding) {
+  constructor(private readonly encoding: LineEncoding) {
     const { unknown } = encoding;
     const element = new Fields(
       {
@@ -72,7 +72,7 @@ export class ArrayEncoder implements ValueEncoder {
       else value.out.le64(integer.hi, lowHalf(integer));
     } else {
       addLength(value.out, STRING);
-      value.string(text);
+      addText(value, text);
     }
   }
 

@@ -1,28 +1,18 @@
 import { ByteBuilder } from '../bytes/builder.js';
 import { RdbError } from '../bytes/errors.js';
-import { BYTES, Element } from '../encodings/element.js';
-import { toInteger } from '../encodings/integer.js';
-import { IntsetWriter } from '../encodings/intset-writer.js';
-import { ListpackWriter } from '../encodings/listpack-writer.js';
-import { ZiplistWriter } from '../encodings/ziplist-writer.js';
+import { BYTES, Element, LARGE } from '../encodings/element.js';
 import type { TypeRow } from '../rdb/types.js';
-import { TargetLimits } from '../values/target-limits.js';
-import { PACKED_BYTES } from '../values/packed-limits.js';
 import type { Target } from '../values/targets.js';
-import { Body } from './body.js';
+import type { Body } from '../values/writers/body.js';
+import { Encoding, type ValueWriter } from '../values/writers/encoding.js';
 import type { Unknown } from './fields.js';
 import type { Place } from './places.js';
+import type { Text } from './text.js';
 
-/** What values are encoded with: who for, writers, and where they go. */
-export class Encoding extends TargetLimits {
-  readonly body = new Body();
-  readonly listpack: ListpackWriter;
-  readonly ziplist = new ZiplistWriter();
-  readonly intset = new IntsetWriter();
-
+/** What the values of lines are encoded with. */
+export class LineEncoding extends Encoding {
   constructor(target: Target, allowLoss: boolean, readonly unknown: Unknown) {
     super(target, allowLoss);
-    this.listpack = new ListpackWriter(target.wide);
   }
 }
 
@@ -44,42 +34,43 @@ export function emptyValue(what: string): RdbError {
   return new RdbError('BAD_LINE', { expected: `a ${what} with elements`, got: 'one without, which no server has', path: 'value' });
 }
 
-/** A few short texts behind one another. */
-export class Small {
-  private readonly out = new ByteBuilder();
-  private ends: number[] = [];
-  /** Whether all of them are integers. */
-  integers = true;
-  private readonly element = new Element();
-
-  begin(): void {
-    this.out.clear();
-    this.ends = [];
-    this.integers = true;
-  }
-
-  get count(): number {
-    return this.ends.length;
-  }
-
-  add(element: Element): void {
-    this.out.copy(element.bytes, element.start, element.end);
-    this.ends.push(this.out.length);
-    if (this.integers) this.integers = toInteger(this.element.copy(element));
-  }
-
-  /** Number `i`, until the next call. */
-  at(i: number): Element {
-    const { element, ends, out } = this;
-    element.kind = BYTES;
-    element.bytes = out.bytes;
-    element.start = i === 0 ? 0 : ends[i - 1];
-    element.end = ends[i];
-    return element;
-  }
+/** A string of an RDB, with the choices of servers. */
+export function addText(body: Body, text: Text): void {
+  if (text.element === undefined) body.spilled(text.take());
+  else body.string(text.element);
 }
 
-/** Whether an element may stand in a packed collection. */
-export function isShort(element: Element | undefined): element is Element {
-  return element !== undefined && element.end - element.start <= PACKED_BYTES;
+const large = new Element();
+large.kind = LARGE;
+
+/** The element of a text; a large one is handed to the writer first, and a LARGE element stands for it. */
+export function elementOf(text: Text, role: number, writer: ValueWriter, { body }: Encoding, field?: Element): Element {
+  const { element, spilled } = text;
+  if (element !== undefined) return element;
+  const size = spilled?.size ?? 0;
+  if (writer.large === undefined) {
+    writer.largeBegin?.(role, size, field, undefined);
+    body.spilled(text.take());
+  } else {
+    writer.large(text.take());
+  }
+  return large;
+}
+
+/** An element that is kept until the rest of its item comes. */
+export class KeptElement {
+  private readonly out = new ByteBuilder();
+  readonly element = new Element();
+
+  keep(other: Element): Element {
+    const { element, out } = this;
+    element.copy(other);
+    if (other.kind !== BYTES) return element;
+    out.clear();
+    out.copy(other.bytes, other.start, other.end);
+    element.bytes = out.bytes;
+    element.start = 0;
+    element.end = out.length;
+    return element;
+  }
 }

@@ -5,10 +5,10 @@ import type { RedisType } from '../rdb/types.js';
 import { IDLE_SINCE } from '../rdb/write.js';
 import type { Target } from '../values/targets.js';
 import { ArrayEncoder } from './arrays.js';
-import { Encoding, type ValueEncoder } from './encoding.js';
+import { LineEncoding, type ValueEncoder } from './encoding.js';
 import { Fields, type Unknown } from './fields.js';
 import { HashEncoder } from './hashes.js';
-import { listEncoder } from './lists.js';
+import { ListEncoder } from './lists.js';
 import { KeyMetaEncoder, ModuleEncoder } from './modules.js';
 import { IntegerPlace, LEAST_SIGNED, MOST_SIGNED } from './number-places.js';
 import { TextPlace, WordPlace } from './places.js';
@@ -22,9 +22,9 @@ import { ZsetEncoder } from './zsets.js';
 const MOST_DATABASE = 2n ** 31n - 1n;
 const MOST_FREQ = 255n;
 
-const ENCODERS: Readonly<Record<RedisType, (encoding: Encoding) => ValueEncoder>> = {
+const ENCODERS: Readonly<Record<RedisType, (encoding: LineEncoding) => ValueEncoder>> = {
   string: (encoding) => new StringEncoder(encoding),
-  list: listEncoder,
+  list: (encoding) => new ListEncoder(encoding),
   set: (encoding) => new SetEncoder(encoding),
   zset: (encoding) => new ZsetEncoder(encoding),
   hash: (encoding) => new HashEncoder(encoding),
@@ -41,7 +41,7 @@ export interface KeyLine {
 
 /** What lines that are keys have in common: all but the value, which the encoder of the type makes. */
 export class KeyLines {
-  readonly encoding: Encoding;
+  readonly encoding: LineEncoding;
   /** What stands before the value: key, database, expiry, … */
   readonly frame = new Frame();
   /** Whether the key at hand is known. */
@@ -52,7 +52,7 @@ export class KeyLines {
   private readonly key = new ByteBuilder();
 
   constructor(target: Target, allowLoss: boolean, unknown: Unknown) {
-    this.encoding = new Encoding(target, allowLoss, unknown);
+    this.encoding = new LineEncoding(target, allowLoss, unknown);
     this.meta = new KeyMetaEncoder(unknown);
     const common = {
       db: new IntegerPlace('the number of a database', (db) => (this.frame.db = Number(db)), 0n, MOST_DATABASE),

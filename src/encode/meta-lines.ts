@@ -2,7 +2,7 @@ import type { ByteBuilder } from '../bytes/builder.js';
 import { AUX } from '../rdb/write.js';
 import { addLength, addStringOf } from '../rdb/write-string.js';
 import { MODULE_EOF, MODULE_UINT } from '../values/module.js';
-import { Body } from './body.js';
+import { Body } from '../values/writers/body.js';
 import { Fields, type Unknown } from './fields.js';
 import { ModuleId, partsPlace } from './modules.js';
 import { IntegerPlace } from './number-places.js';

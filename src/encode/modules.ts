@@ -3,8 +3,8 @@ import { RdbError } from '../bytes/errors.js';
 import type { TypeRow } from '../rdb/types.js';
 import { addLength } from '../rdb/write-string.js';
 import { MODULE_CHARSET, MODULE_DOUBLE, MODULE_EOF, MODULE_FLOAT, MODULE_SINT, MODULE_STRING, MODULE_UINT } from '../values/module.js';
-import { Body } from './body.js';
-import type { Encoding, ValueEncoder } from './encoding.js';
+import { Body } from '../values/writers/body.js';
+import { addText, type LineEncoding, type ValueEncoder } from './encoding.js';
 import { Fields, type Unknown } from './fields.js';
 import { DoublePlace, IntegerPlace, IntegerTextPlace, LEAST_SIGNED, MOST_SIGNED, MOST_UNSIGNED } from './number-places.js';
 import { ArrayPlace, ObjectPlace, type Place, TextPlace, WordPlace } from './places.js';
@@ -36,7 +36,7 @@ export function partsPlace(body: Body, unknown: Unknown): Place {
       double: new DoublePlace((value) => part(MODULE_DOUBLE).double(value)),
       string: new TextPlace((text) => {
         part(MODULE_STRING);
-        body.string(text);
+        addText(body, text);
       }),
     },
     [],
@@ -81,7 +81,7 @@ export class ModuleEncoder implements ValueEncoder {
   readonly place: Place;
   private readonly id = new ModuleId();
 
-  constructor(private readonly encoding: Encoding) {
+  constructor(private readonly encoding: LineEncoding) {
     const { body, unknown } = encoding;
     const fields = new Fields({ ...this.id.places, parts: partsPlace(body, unknown) }, ['module', 'version', 'parts'], unknown, nothing);
     this.place = new ObjectPlace('a module value: an object', () => fields.begin());

@@ -3,7 +3,7 @@ import { RdbError } from '../bytes/errors.js';
 import type { Words128 } from '../bytes/murmur3.js';
 import { addLength, addStringOf } from '../rdb/write-string.js';
 import { DigestSet } from '../values/digest-set.js';
-import type { Encoding } from './encoding.js';
+import type { LineEncoding } from './encoding.js';
 import { Fields } from './fields.js';
 import { IntegerPlace, LEAST_SIGNED, MOST_SIGNED } from './number-places.js';
 import { ArrayPlace, type Container, ObjectPlace, type Place, TextPlace } from './places.js';
@@ -68,7 +68,7 @@ export class StreamGroups {
   /** Whether every consumer has an active time. */
   allActiveTimes = true;
 
-  constructor(private readonly encoding: Encoding) {
+  constructor(private readonly encoding: LineEncoding) {
     const { unknown } = encoding;
     const fields = new Fields(
       {

@@ -2,7 +2,7 @@ import { RdbError } from '../bytes/errors.js';
 import { ByteBuilder } from '../bytes/builder.js';
 import { BYTES, Element } from '../encodings/element.js';
 import { addBytes } from '../rdb/write-string.js';
-import type { Encoding } from './encoding.js';
+import type { LineEncoding } from './encoding.js';
 import { addId, differences, type Id } from './stream-ids.js';
 import type { Text } from './text.js';
 
@@ -37,7 +37,7 @@ export class StreamNodes {
   private id: Id | undefined;
   private readonly element = new Element();
 
-  constructor(private readonly encoding: Encoding) {}
+  constructor(private readonly encoding: LineEncoding) {}
 
   begin(): void {
     this.entries = this.nodes = 0;

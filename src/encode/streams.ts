@@ -4,7 +4,7 @@ import type { TypeRow } from '../rdb/types.js';
 import { addLength } from '../rdb/write-string.js';
 import { NotRepresentable } from '../values/target-limits.js';
 import { targetName, typeFor } from '../values/targets.js';
-import type { Encoding, ValueEncoder } from './encoding.js';
+import type { LineEncoding, ValueEncoder } from './encoding.js';
 import { Fields } from './fields.js';
 import { IntegerPlace } from './number-places.js';
 import { ArrayPlace, ObjectPlace, type Place, TextPlace } from './places.js';
@@ -23,7 +23,7 @@ const IDEMPOTENCE = 26;
 /**
  * A stream, as the first type that has all that the line says, or the one with active times where the line lacks none of them,
  * or the target's last one: what that has no place for is left out, as when a stream is written again
- * (values/transcode-stream.ts). What the line leaves out is what a server would find: the last ID is that of the last entry, and
+ * (values/writers/stream-copies.ts). What the line leaves out is what a server would find: the last ID is that of the last entry, and
  * so on.
  */
 export class StreamEncoder implements ValueEncoder {
@@ -39,7 +39,7 @@ export class StreamEncoder implements ValueEncoder {
   private maxDeletedId: Id = 0n;
   private entriesAdded = 0n;
 
-  constructor(private readonly encoding: Encoding) {
+  constructor(private readonly encoding: LineEncoding) {
     const { unknown } = encoding;
     this.nodes = new StreamNodes(encoding);
     this.groups = new StreamGroups(encoding);

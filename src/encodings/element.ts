@@ -8,6 +8,8 @@ export const INT64 = 2;
 export const LZF = 3;
 /** A double, in `num`. */
 export const DOUBLE = 4;
+/** A string of `num` bytes that is too large to hold and came in pieces before (see values/items.ts). */
+export const LARGE = 5;
 
 /**
  * One element of a value, as the readers of every packed form leave it: either bytes where they stand or an integer. One

@@ -73,14 +73,16 @@ export const SAME_FIELDS = 2;
  *                                                                                        where it has fields of its own,
  *                                                                                        then fields and values in turn
  *
- *     while (node.next()) while (node.nextField()) use(node.element);
+ *     while (node.next()) while (node.nextField()) use(node.field, node.value);
  *
- * gives fields and values in turn; deleted entries are left out.
+ * Deleted entries are left out.
  */
 export class StreamNode {
   readonly id = new StreamId();
-  /** The current field or value. */
-  readonly element = new Element();
+  /** Of the current entry. */
+  readonly field = new Element();
+  readonly value = new Element();
+  private readonly element = new Element();
 
   private bytes!: Uint8Array;
   private start = 0;
@@ -91,12 +93,11 @@ export class StreamNode {
   private masterStart = 0;
   private live = 0;
   private deleted = 0;
-  /** Elements left of the current entry, and how many it has. */
+  /** Fields of the current entry still to be given, and how many elements it has. */
   private left = 0;
   private size = 0;
   private sameFields = false;
   private fieldPos = 0;
-  private inField = false;
 
   open(master: StreamId, bytes: Uint8Array, start: number, end: number): void {
     openListpack(bytes, start, end);
@@ -109,7 +110,7 @@ export class StreamNode {
     this.deleted = this.count('a number of deleted entries');
     this.masterFields = this.count('a number of fields');
     this.masterStart = this.pos;
-    for (let i = 0; i < this.masterFields; i++) this.read();
+    for (let i = 0; i < this.masterFields; i++) this.read(this.element);
     if (this.count('the end of the master entry') !== 0) throw this.bad('the end of the master entry, 0', 'something else');
   }
 
@@ -123,10 +124,9 @@ export class StreamNode {
       this.id.addSeq(this.integer('the sequence of an ID'));
       this.sameFields = (flags & SAME_FIELDS) !== 0;
       const fields = this.sameFields ? this.masterFields : this.count('a number of fields');
-      this.left = fields * 2;
+      this.left = fields;
       this.size = this.sameFields ? fields + 3 : fields * 2 + 4;
       this.fieldPos = this.masterStart;
-      this.inField = false;
       if ((flags & DELETED) === 0) {
         this.live--;
         return true;
@@ -136,7 +136,7 @@ export class StreamNode {
     }
   }
 
-  /** Goes to the next field or value, in turn; after the last one says false. */
+  /** Goes to the next field and its value; after the last one says false. */
   nextField(): boolean {
     if (this.left === 0) {
       if (this.count('the number of elements of an entry') !== this.size) {
@@ -145,12 +145,9 @@ export class StreamNode {
       return false;
     }
     this.left--;
-    this.inField = !this.inField;
-    if (this.inField && this.sameFields) {
-      this.fieldPos = readListpack(this.bytes, this.fieldPos, this.end, this.element);
-    } else {
-      this.read();
-    }
+    if (this.sameFields) this.fieldPos = readListpack(this.bytes, this.fieldPos, this.end, this.field);
+    else this.read(this.field);
+    this.read(this.value);
     return true;
   }
 
@@ -161,15 +158,15 @@ export class StreamNode {
     return false;
   }
 
-  private read(): void {
-    const next = this.pos < this.end ? readListpack(this.bytes, this.pos, this.end, this.element) : -1;
+  private read(element: Element): void {
+    const next = this.pos < this.end ? readListpack(this.bytes, this.pos, this.end, element) : -1;
     if (next < 0) throw this.bad('another element', 'the end of the node');
     this.pos = next;
   }
 
   /** Servers take an integer as text, too (lpGetIntegerIfValid). */
   private integer(what: string): Element {
-    this.read();
+    this.read(this.element);
     if (!toInteger(this.element)) throw this.bad(what, 'a string');
     return this.element;
   }

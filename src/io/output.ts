@@ -24,8 +24,6 @@ export class Output {
   length = 0;
   /** Bytes handed on so far. */
   flushed = 0;
-  /** A position in `bytes` is still needed: it stays where it is, however full. */
-  held = false;
   private readonly fullAt: number;
   private readonly buffers: readonly Uint8Array[];
   /** The last write of each buffer. */
@@ -58,7 +56,7 @@ export class Output {
   }
 
   async flushIfFull(): Promise<void> {
-    if (this.full && !this.held) await this.flush();
+    if (this.full) await this.flush();
   }
 
   /** Starts writing the current buffer; waits for the next buffer to be free, not for this write. */

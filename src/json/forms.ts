@@ -46,7 +46,6 @@ function formOf(type: TypeRow): RecordForm | undefined {
 
 /** Writes rows as lines, as long as a kernel can; returns the first that it cannot. */
 export function plainRows(codec: Codec, output: Output, { words }: FrameTable, row: number, rows: number, bytes: Uint8Array): number {
-  if (output.held) return row;
   const done = codec.jsonRecords(JSON_FORMS, words, row, rows, bytes, output.bytes, output.length);
   if (done > row) output.length = codec.recordsEnd;
   return done;

@@ -5,17 +5,13 @@ import { LISTPACK_HEADER, openListpack, readListpack } from '../encodings/listpa
 import { type Length, readLength } from '../rdb/length.js';
 import { readString, Scratch } from '../rdb/string.js';
 import type { TypeRow } from '../rdb/types.js';
+import type { Items } from './items.js';
 import { readDouble } from './layouts.js';
 
 /*
  * Types of Redis 8.8 and 8.10. No server of these versions was available: the layouts are from the sources (see
  * docs/compatibility.md).
  */
-
-export interface ArrayVisitor {
-  arrayElement(index: Element, value: Element): void;
-  arrayInsertIndex(index: Element): void;
-}
 
 const length: Length = { value: 0, hi: 0, lo: 0 };
 const element = new Element();
@@ -27,7 +23,7 @@ const scratch = new Scratch();
  * 1 an integer of 8 bytes, 2 a double, 3 a short string. All are texts to the user; a double's is its shortest form, with
  * `.0` where it would look like an integer.
  */
-export function readArray(visitor: ArrayVisitor, bytes: Uint8Array, start: number, end: number): void {
+export function readArray(handler: Items, bytes: Uint8Array, start: number, end: number): void {
   let pos = readLength(bytes, start, end, length);
   pos = readLength(bytes, pos, end, length);
   const insertIndex = length.value === 0 ? undefined : new Element();
@@ -39,9 +35,9 @@ export function readArray(visitor: ArrayVisitor, bytes: Uint8Array, start: numbe
     pos = readLength(bytes, pos, end, length);
     index.setInt64(length.hi | 0, length.lo);
     pos = readTagged(bytes, pos, end);
-    visitor.arrayElement(index, element);
+    handler.arrayElement?.(index, element);
   }
-  if (insertIndex !== undefined) visitor.arrayInsertIndex(insertIndex);
+  if (insertIndex !== undefined) handler.arrayInsertIndex?.(insertIndex);
 }
 
 function readTagged(bytes: Uint8Array, pos: number, end: number): number {
@@ -61,18 +57,13 @@ function readTagged(bytes: Uint8Array, pos: number, end: number): number {
   return readString(bytes, next, end, element);
 }
 
-export interface HashVisitor {
-  field(element: Element): void;
-  value(element: Element): void;
-}
-
 /**
  * A hash with the field names in a template (redis 8.10): types 30 and 32 name a template of the file, 29 and 31 carry the
  * names along; the values follow in the order of the names, as strings or as a listpack whose first entry is the template's
  * number.
  */
 export function readTemplateHash(
-  visitor: HashVisitor,
+  handler: Items,
   type: TypeRow,
   templates: ReadonlyMap<number, readonly Uint8Array[]>,
   bytes: Uint8Array,
@@ -89,9 +80,8 @@ export function readTemplateHash(
   }
   if (type.form === 'template' || type.form === 'template-ref') {
     for (const name of names ?? []) {
-      visitor.field(bytesElement(name));
       pos = readString(bytes, pos, end, element);
-      visitor.value(element);
+      handler.pair?.(bytesElement(name), element, 0);
     }
     return;
   }
@@ -103,10 +93,7 @@ export function readTemplateHash(
     const expected = names === undefined ? 'a template defined before' : `${names.length} values`;
     throw new RdbError('BAD_TEMPLATE', { within: pos, expected, got: `template ${number.num} with ${values.length - 1} values` });
   }
-  names.forEach((name, i) => {
-    visitor.field(bytesElement(name));
-    visitor.value(values[i + 1]);
-  });
+  names.forEach((name, i) => handler.pair?.(bytesElement(name), values[i + 1], 0));
 }
 
 function bytesElement(bytes: Uint8Array): Element {

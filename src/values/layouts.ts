@@ -9,7 +9,7 @@ import { readString } from '../rdb/string.js';
 
 /*
  * A layout says how the elements of a value follow one another: an item is a fixed row of elements (a field and its value,
- * a member and its score), each with a reader and a role.
+ * a member and its score), each with a reader and a role, and the row as a whole has a shape.
  */
 
 /** How an element is read. */
@@ -38,15 +38,36 @@ export const RELATIVE_EXPIRY = 7; // the same, 1 + milliseconds after the least 
 
 export const MODULE_PART = 8; // a string of a module value
 
+/** What an item is, by the roles of its elements. */
+export const TEXT_ITEM = 0;
+export const PLAIN_ITEM = 1;
+export const PAIR = 2;
+export const PAIR_EXPIRY = 3;
+export const EXPIRY_PAIR = 4;
+export const RELATIVE_EXPIRY_PAIR = 5;
+export const SCORED = 6;
+
+const SHAPES: readonly (readonly number[])[] = [
+  [TEXT],
+  [ITEM],
+  [FIELD, VALUE],
+  [FIELD, VALUE, EXPIRY],
+  [EXPIRY, FIELD, VALUE],
+  [RELATIVE_EXPIRY, FIELD, VALUE],
+  [MEMBER, SCORE],
+];
+
 export interface Layout {
   readonly reads: readonly number[];
   readonly roles: readonly number[];
+  /** TEXT_ITEM, PLAIN_ITEM, … */
+  readonly shape: number;
 }
 
-const layout = (...elements: [read: number, role: number][]): Layout => ({
-  reads: elements.map(([read]) => read),
-  roles: elements.map(([, role]) => role),
-});
+const layout = (...elements: [read: number, role: number][]): Layout => {
+  const roles = elements.map(([, role]) => role);
+  return { reads: elements.map(([read]) => read), roles, shape: SHAPES.findIndex((shape) => String(shape) === String(roles)) };
+};
 
 export const LAYOUTS = {
   string: layout([STRING, TEXT]),

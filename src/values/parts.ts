@@ -1,34 +1,31 @@
 import { RdbError } from '../bytes/errors.js';
 import { LzfStream } from '../bytes/lzf.js';
-import { type Frame, ITEMS_PART, RECORD, STRING_PART } from '../rdb/frame.js';
+import { BYTES, type Element, LARGE, LZF } from '../encodings/element.js';
+import { ITEMS_PART, type Frame, STRING_PART, RECORD } from '../rdb/frame.js';
 import { readLength } from '../rdb/length.js';
 import { readString } from '../rdb/string.js';
 import type { Form } from '../rdb/types.js';
 import { Gathered } from './gathered.js';
-import { ITEM, LAYOUTS, type Layout, MODULE_PART } from './layouts.js';
+import { EXPIRY_PAIR, ITEM, LAYOUTS, type Layout, MODULE_PART, PAIR_EXPIRY, RELATIVE_EXPIRY_PAIR, VALUE } from './layouts.js';
 import { MODULE_STRING, readModulePart } from './module.js';
 import { badEnd, LIST_LISTPACK, LIST_ZIPLIST, type Packed, packedOf } from './packed.js';
-import { isPlainNode, itemsLayout, ValueReader } from './reader.js';
+import { isPlainNode, ItemReader, itemsLayout } from './reader.js';
 
-/** Takes the bytes of one large string, decompressed, piece by piece. */
+/** Takes the bytes of one large string, decompressed but where it is said, piece by piece. */
 interface StringTarget {
+  /** It takes them as they stand in the RDB, with what stands before them. */
+  readonly stored?: boolean;
   bytes(bytes: Uint8Array, start: number, end: number): void;
   end(): void;
 }
 
 /**
- * A ValueReader that also walks values that come in parts (see Framer), with the same calls. A string too large to hold is
- * told in pieces: bigBegin, bigBytes…, bigEnd.
+ * An ItemReader that also takes values in parts (see Framer), with the same calls, and those for strings too large to hold.
  *
- * Held whole are: a packed element (of a listpack and its kind), a stream node, what follows the nodes of a stream, and
+ * Held whole are: an item of a packed value (of a listpack and its kind), a stream node, what follows the nodes of a stream, and
  * values of the types in array-and-template.ts.
  */
-export abstract class PartsReader extends ValueReader {
-  /** `role` is TEXT, ITEM, FIELD, VALUE, MEMBER or MODULE_PART; `length` the length of the whole string. */
-  protected abstract bigBegin(role: number, length: number): void;
-  protected abstract bigBytes(bytes: Uint8Array, start: number, end: number): void;
-  protected abstract bigEnd(): void;
-
+export class PartsReader extends ItemReader {
   private started = false;
   /** Of a quicklist node: its kind was read, and it is a plain one. Of a stream node: its key was read. */
   private inNode = false;
@@ -82,7 +79,7 @@ export abstract class PartsReader extends ValueReader {
     if (frame.type.form === 'stream') this.streamRest(frame.type, gathered.bytes, 0, gathered.length);
     else if (isHeldWhole(frame.type.form)) this.whole(frame, gathered.bytes, 0, gathered.length);
     gathered.clear();
-    this.end();
+    this.handler.end?.();
   }
 
   private fragment(frame: Frame): void {
@@ -96,7 +93,8 @@ export abstract class PartsReader extends ValueReader {
       case 'hash-metadata':
         if (!this.started) start = this.head(type, bytes, start, end);
         this.started = true;
-        this.items(itemsLayout(type), bytes, start, end);
+        this.plainItems(itemsLayout(type), bytes, start, end);
+        this.keep();
         return;
       case 'quicklist':
       case 'quicklist2':
@@ -111,6 +109,17 @@ export abstract class PartsReader extends ValueReader {
       default:
         if (isHeldWhole(type.form)) this.gathered.add(bytes, start, end);
         else this.leastExpiry(type, bytes, start);
+    }
+  }
+
+  /** Copies the elements of an item that goes on in the next part. */
+  private keep(): void {
+    for (let i = 0; i < this.phase; i++) {
+      const element = this.elements[i];
+      if (element.kind !== BYTES && element.kind !== LZF) continue;
+      element.bytes = element.bytes.slice(element.start, element.end);
+      element.end -= element.start;
+      element.start = 0;
     }
   }
 
@@ -159,14 +168,14 @@ export abstract class PartsReader extends ValueReader {
       if (this.inModuleString) {
         pos = readString(bytes, pos, end, element);
         this.inModuleString = false;
-        this.modulePart(MODULE_STRING, element);
+        this.handler.modulePart?.(MODULE_STRING, element);
       } else if (bytes[pos] === MODULE_STRING) {
         this.inModuleString = true;
         pos++;
       } else {
         const opcode = bytes[pos];
         pos = readModulePart(bytes, pos, end, element);
-        if (opcode !== 0) this.modulePart(opcode, element);
+        if (opcode !== 0) this.handler.modulePart?.(opcode, element);
       }
     }
   }
@@ -183,10 +192,10 @@ export abstract class PartsReader extends ValueReader {
     if (frame.stringFirst) {
       this.target = this.open(frame);
       const { target } = this;
-      this.lzf = frame.lzf ? new LzfStream(frame.stringLength, (plain, from, to) => target.bytes(plain, from, to)) : undefined;
+      this.lzf = frame.lzf && target.stored !== true ? new LzfStream(frame.stringLength, (plain, from, to) => target.bytes(plain, from, to)) : undefined;
     }
     if (this.lzf !== undefined) this.lzf.push(bytes, bodyStart, end);
-    else this.target?.bytes(bytes, bodyStart, end);
+    else this.target?.bytes(bytes, this.target.stored === true ? frame.start : bodyStart, end);
     if (frame.stringLast) {
       this.lzf?.finish();
       this.target?.end();
@@ -214,33 +223,73 @@ export abstract class PartsReader extends ValueReader {
     const { type } = frame;
     switch (type.form) {
       case 'string':
-        return this.bigElement(LAYOUTS.string, frame);
+        return this.largeElement(LAYOUTS.string, frame);
       case 'items':
       case 'hash-metadata':
-        return this.bigElement(itemsLayout(type), frame);
+        return this.largeElement(itemsLayout(type), frame);
       case 'module':
-        return this.bigString(MODULE_PART, frame);
+        return this.large(MODULE_PART, frame, this.element, (element) => this.handler.modulePart?.(MODULE_STRING, element));
       case 'quicklist':
-        return this.split(LIST_ZIPLIST, frame.stringLength);
+        return this.packedListNode(this.split(LIST_ZIPLIST, frame.stringLength));
       case 'quicklist2':
-        return this.plainNode ? this.bigString(ITEM, frame) : this.split(LIST_LISTPACK, frame.stringLength);
+        return this.plainNode ? this.plainListNode(frame) : this.packedListNode(this.split(LIST_LISTPACK, frame.stringLength));
       default:
         return this.split(packedOf(type), frame.stringLength);
     }
   }
 
-  private bigElement(layout: Layout, frame: Frame): StringTarget {
-    const role = layout.roles[this.phase];
-    this.phase = (this.phase + 1) % layout.roles.length;
-    return this.bigString(role, frame);
+  /** A large element of an item: the field of a pair, … */
+  private largeElement(layout: Layout, frame: Frame): StringTarget {
+    const { elements, phase } = this;
+    const { roles, shape } = layout;
+    const role = roles[phase];
+    const isPair = roles.includes(VALUE);
+    const expireAt = shape === EXPIRY_PAIR || shape === RELATIVE_EXPIRY_PAIR ? this.expiryBefore(shape) : shape === PAIR_EXPIRY || !isPair ? undefined : 0;
+    const target = this.large(role, frame, elements[phase], () => {
+      this.phase = (phase + 1) % roles.length;
+      if (this.phase === 0) this.tell(shape);
+    }, role === VALUE ? elements[phase - 1] : undefined, expireAt);
+    return target;
   }
 
-  private bigString(role: number, frame: Frame): StringTarget {
-    this.bigBegin(role, frame.stringLength);
-    return { bytes: (bytes, start, end) => this.bigBytes(bytes, start, end), end: () => this.bigEnd() };
+  private plainListNode(frame: Frame): StringTarget {
+    this.handler.nodeBegin?.(true);
+    return this.large(ITEM, frame, this.element, (element) => {
+      this.handler.item?.(element);
+      this.handler.nodeEnd?.();
+    });
   }
 
-  /** Cuts a large packed value, `size` bytes in all, into runs of whole elements. */
+  /** A large string that is not looked into; `atEnd` gets the element that stands for it. */
+  private large(role: number, frame: Frame, element: Element, atEnd: (element: Element) => void, field?: Element, expireAt?: number): StringTarget {
+    const { handler } = this;
+    const { stringLength } = frame;
+    handler.largeBegin?.(role, stringLength, field, expireAt);
+    return {
+      stored: handler.wantsStoredLarge === true,
+      bytes: (bytes, start, end) => handler.largeBytes?.(bytes, start, end),
+      end: () => {
+        handler.largeEnd?.();
+        element.kind = LARGE;
+        element.num = stringLength;
+        atEnd(element);
+      },
+    };
+  }
+
+  /** A list node whose packed value is cut. */
+  private packedListNode(target: StringTarget): StringTarget {
+    this.handler.nodeBegin?.(false);
+    return {
+      bytes: (bytes, start, end) => target.bytes(bytes, start, end),
+      end: () => {
+        target.end();
+        this.handler.nodeEnd?.();
+      },
+    };
+  }
+
+  /** Cuts a large packed value, `size` bytes in all, into runs of whole items. */
   private split(packed: Packed, size: number): StringTarget {
     const held = new Gathered();
     let done = 0;
@@ -257,7 +306,14 @@ export abstract class PartsReader extends ValueReader {
         layout = packed.layout(bytes, start);
         pos += packed.header;
       }
-      pos = this.run(layout, bytes, pos, Math.min(end, start + size - packed.footer - done));
+      const stop = Math.min(end, start + size - packed.footer - done);
+      pos = this.run(layout, bytes, pos, stop);
+      if (this.phase > 0 && done + stop - start < size - packed.footer) {
+        // the rest of the item is to come: it is read again with it
+        this.walked -= this.phase;
+        this.phase = 0;
+        pos = this.itemAt;
+      }
       done += pos - start;
       this.origin = 0;
       return pos;

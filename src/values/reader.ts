@@ -6,68 +6,48 @@ import type { Frame } from '../rdb/frame.js';
 import { type Length, lengthText, readLength } from '../rdb/length.js';
 import { readString, Scratch } from '../rdb/string.js';
 import type { TypeRow } from '../rdb/types.js';
-import { EXPIRY, FIELD, ITEM, type Layout, LAYOUTS, MEMBER, readElement, RELATIVE_EXPIRY, SCORE, TEXT } from './layouts.js';
-import { type ModuleType, moduleType, readModulePart } from './module.js';
+import type { Items } from './items.js';
+import { EXPIRY_PAIR, type Layout, LAYOUTS, PAIR, PAIR_EXPIRY, PLAIN_ITEM, readElement, RELATIVE_EXPIRY_PAIR, SCORED } from './layouts.js';
+import { moduleType, readModulePart } from './module.js';
 import { LIST_LISTPACK, LIST_ZIPLIST, type Packed, packedOf } from './packed.js';
 import { readArray, readTemplateHash } from './array-and-template.js';
 import { StreamTail } from './stream-tail.js';
 
-/**
- * Walks values and says what it finds, element by element, to the methods that a consumer fills in. What they are given is
- * borrowed: valid until they return. The calls for one key:
- *
- *     begin, then by type
- *       text | item… | field value … | member score … | entry (entryElement…) entryEnd … streamTail
- *       | module (modulePart…) | arrayElement…
- *     then end
- *
- * `expiry` is called for every field of a hash type that has field expiries, before `field` or behind `value`.
- */
-export abstract class ValueReader {
-  protected abstract begin(frame: Frame): void;
-  protected abstract end(): void;
-  abstract text(element: Element): void;
-  abstract item(element: Element): void;
-  abstract field(element: Element): void;
-  abstract value(element: Element): void;
-  /** Expiry of a hash field in Unix milliseconds, 0 for none. */
-  abstract expiry(ms: number): void;
-  abstract member(element: Element): void;
-  /** A score: a DOUBLE or INT element, or BYTES with its text. */
-  abstract score(element: Element): void;
-  abstract entry(id: StreamId): void;
-  abstract entryElement(element: Element): void;
-  abstract entryEnd(): void;
-  abstract streamTail(tail: StreamTail): void;
-  abstract module(type: ModuleType): void;
-  /** A part of a module value: the opcode, and its operand as an INT, INT64, DOUBLE or string element. */
-  abstract modulePart(opcode: number, element: Element): void;
-  /** An element of a sparse array; `index` is an INT or INT64 element, unsigned. */
-  abstract arrayElement(index: Element, value: Element): void;
-  /** The index that the next insertion uses; after the elements, where the array has one. */
-  abstract arrayInsertIndex(index: Element): void;
+/** The most elements that an item has: expiry, field and value. */
+const WIDEST = 3;
 
+/**
+ * Reads whole values and tells a handler what they say (see Items). Give each handler a reader of its own where there is much to read:
+ * calls are fast where they always meet the same one.
+ */
+export class ItemReader {
   /** Which element of an item comes next. */
   protected phase = 0;
-  /** Elements walked since `begin`. */
+  /** Where the item begins to which the elements so far belong. */
+  protected itemAt = 0;
+  /** Elements walked since the beginning of the value, or of its packed part. */
   protected walked = 0;
-  /** Least field expiry of the hash at hand. */
+  /** Least field expiry of the current hash. */
   protected minExpiry = 0;
   /** Where the bytes begin that positions in errors count from. */
   protected origin = 0;
 
-  protected readonly element = new Element();
+  /** The elements of the current item; the first one is for whatever else is read, too. */
+  protected readonly elements: readonly Element[] = Array.from({ length: WIDEST }, () => new Element());
+  protected readonly element = this.elements[0];
   protected readonly scratch: Scratch;
   protected readonly length: Length = { value: 0, hi: 0, lo: 0 };
   private readonly node = new StreamNode();
-  protected readonly streamId = new StreamId();
+  private readonly streamId = new StreamId();
 
-  constructor(codec?: Codec) {
+  /** @param handler who is told; another one may take its place between values */
+  constructor(public handler: Items = {}, codec?: Codec) {
     this.scratch = codec === undefined ? new Scratch() : new Scratch(codec, codec.allocate(1 << 21));
   }
 
   /** Walks a whole value. Throws RdbError with the place of the damage. */
-  record(frame: Frame): void {
+  record(frame: Frame, handler = this.handler): void {
+    this.handler = handler;
     this.start(frame);
     const { bytes, start, end } = frame;
     this.origin = start;
@@ -76,12 +56,12 @@ export abstract class ValueReader {
     } catch (error) {
       throw this.placed(error, frame.offset);
     }
-    this.end();
+    handler.end?.();
   }
 
   protected start(frame: Frame): void {
     this.phase = this.walked = this.minExpiry = 0;
-    this.begin(frame);
+    this.handler.begin?.(frame);
   }
 
   /** Adds to an error where in the file the string or value stands, and where in it the damage is. */
@@ -99,7 +79,7 @@ export abstract class ValueReader {
         return;
       case 'items':
       case 'hash-metadata':
-        this.items(itemsLayout(type), bytes, this.head(type, bytes, start, end), end);
+        this.plainItems(itemsLayout(type), bytes, this.head(type, bytes, start, end), end);
         return;
       case 'quicklist':
         this.quicklist(bytes, start, end, false);
@@ -114,13 +94,13 @@ export abstract class ValueReader {
         this.moduleParts(bytes, this.moduleHead(bytes, start, end), end);
         return;
       case 'array':
-        readArray(this, bytes, start, end);
+        readArray(this.handler, bytes, start, end);
         return;
       case 'template':
       case 'template-listpack':
       case 'template-ref':
       case 'template-ref-listpack':
-        readTemplateHash(this, type, frame.templates, bytes, start, end);
+        readTemplateHash(this.handler, type, frame.templates, bytes, start, end);
         return;
       default:
         this.packedString(packedOf(type), bytes, this.leastExpiry(type, bytes, start), end);
@@ -147,7 +127,7 @@ export abstract class ValueReader {
     return start + 8;
   }
 
-  protected items(layout: Layout, bytes: Uint8Array, start: number, end: number): void {
+  protected plainItems(layout: Layout, bytes: Uint8Array, start: number, end: number): void {
     if (this.run(layout, bytes, start, end) !== end) throw new RdbError('TRUNCATED', { within: start, expected: 'a whole element', got: 'the end of the value' });
   }
 
@@ -156,44 +136,61 @@ export abstract class ValueReader {
    * element begins, or `end`.
    */
   protected run(layout: Layout, bytes: Uint8Array, start: number, end: number): number {
-    const { element } = this;
-    const { reads, roles } = layout;
+    const { elements, handler } = this;
+    const { reads, shape } = layout;
+    const width = reads.length;
     let { phase } = this;
+    if (phase === 0 && handler.run !== undefined) {
+      const taken = handler.run(layout, bytes, start, end);
+      if (taken >= 0) {
+        this.walked += taken;
+        return end;
+      }
+    }
     let pos = start;
     while (pos < end) {
-      const next = readElement(reads[phase], bytes, pos, end, element);
+      if (phase === 0) this.itemAt = pos;
+      const next = readElement(reads[phase], bytes, pos, end, elements[phase]);
       if (next < 0) break;
-      switch (roles[phase]) {
-        case FIELD:
-          this.field(element);
-          break;
-        case ITEM:
-          this.item(element);
-          break;
-        case MEMBER:
-          this.member(element);
-          break;
-        case SCORE:
-          this.score(element);
-          break;
-        case TEXT:
-          this.text(element);
-          break;
-        case EXPIRY:
-          this.expiry(expiryOf(element));
-          break;
-        case RELATIVE_EXPIRY:
-          this.expiry(this.relativeExpiry(element));
-          break;
-        default:
-          this.value(element);
-      }
       this.walked++;
       pos = next;
-      if (++phase === roles.length) phase = 0;
+      if (++phase < width) continue;
+      phase = 0;
+      this.tell(shape);
     }
     this.phase = phase;
     return pos;
+  }
+
+  /** Tells the item whose elements are complete. */
+  protected tell(shape: number): void {
+    const { elements, handler } = this;
+    switch (shape) {
+      case PAIR:
+        handler.pair?.(elements[0], elements[1], 0);
+        return;
+      case PLAIN_ITEM:
+        handler.item?.(elements[0]);
+        return;
+      case SCORED:
+        handler.scored?.(elements[0], elements[1]);
+        return;
+      case PAIR_EXPIRY:
+        handler.pair?.(elements[0], elements[1], expiryOf(elements[2]));
+        return;
+      case EXPIRY_PAIR:
+      case RELATIVE_EXPIRY_PAIR:
+        handler.pair?.(elements[1], elements[2], this.expiryBefore(shape));
+        return;
+      default:
+        handler.text?.(elements[0]);
+    }
+  }
+
+  /** The expiry that stands before a field. */
+  protected expiryBefore(shape: number): number {
+    const [element] = this.elements;
+    return shape === EXPIRY_PAIR ? expiryOf(element) : this.relativeExpiry(element);
   }
 
   /** A string at `pos` that is a packed value. Returns the position after it. */
@@ -238,9 +235,16 @@ export abstract class ValueReader {
   }
 
   protected quicklistNode(second: boolean, plain: boolean, bytes: Uint8Array, pos: number, end: number): number {
-    if (!plain) return this.packedString(second ? LIST_LISTPACK : LIST_ZIPLIST, bytes, pos, end);
-    const next = readString(bytes, pos, end, this.element);
-    this.item(this.element);
+    const { element, handler } = this;
+    handler.nodeBegin?.(plain);
+    let next: number;
+    if (plain) {
+      next = readString(bytes, pos, end, element);
+      handler.item?.(element);
+    } else {
+      next = this.packedString(second ? LIST_LISTPACK : LIST_ZIPLIST, bytes, pos, end);
+    }
+    handler.nodeEnd?.();
     return next;
   }
 
@@ -255,40 +259,55 @@ export abstract class ValueReader {
 
   /** What follows the nodes of a stream. */
   protected streamRest(type: TypeRow, bytes: Uint8Array, start: number, end: number): void {
-    this.streamTail(new StreamTail(type, bytes, start, end));
+    const { handler } = this;
+    if (handler.storedTail !== undefined) handler.storedTail(type, bytes, start, end);
+    else handler.streamTail?.(new StreamTail(type, bytes, start, end));
   }
 
   /** The key of a stream node: the ID that the entries of the node count from. */
   protected streamKey(bytes: Uint8Array, pos: number, end: number): number {
-    const { element } = this;
+    const { element, handler } = this;
     const next = readString(bytes, pos, end, element);
+    if (handler.storedNodeKey !== undefined && next >= 0) {
+      handler.storedNodeKey(bytes, pos, next);
+      return next;
+    }
     this.scratch.inflate(element);
     if (next < 0 || element.kind !== BYTES || element.end - element.start !== 16) {
       throw new RdbError('BAD_STREAM', { within: pos, expected: 'an ID of 16 bytes', got: 'another string' });
     }
     this.streamId.read(element.bytes, element.start);
+    handler.nodeKey?.(this.streamId, pos);
     return next;
   }
 
   protected streamNode(bytes: Uint8Array, pos: number, end: number): number {
-    const { element, node } = this;
+    const { element, handler, node, streamId } = this;
     const next = readString(bytes, pos, end, element);
     if (next < 0 || element.kind === INT) throw new RdbError('BAD_STREAM', { within: pos, expected: 'a listpack', got: 'an integer or nothing' });
+    if (handler.storedNode !== undefined) {
+      handler.storedNode(bytes, pos, next);
+      return next;
+    }
     this.origin = element.start;
     this.scratch.inflate(element);
     this.origin = element.start;
-    node.open(this.streamId, element.bytes, element.start, element.end);
+    if (handler.node !== undefined) {
+      handler.node(element);
+      return next;
+    }
+    node.open(streamId, element.bytes, element.start, element.end);
     while (node.next()) {
-      this.entry(node.id);
-      while (node.nextField()) this.entryElement(node.element);
-      this.entryEnd();
+      handler.entry?.(node.id);
+      while (node.nextField()) handler.entryField?.(node.field, node.value);
+      handler.entryEnd?.();
     }
     return next;
   }
 
   protected moduleHead(bytes: Uint8Array, start: number, end: number): number {
     const pos = readLength(bytes, start, end, this.length);
-    this.module(moduleType(this.length));
+    this.handler.module?.(moduleType(this.length));
     return pos;
   }
 
@@ -297,10 +316,9 @@ export abstract class ValueReader {
     while (pos < end) {
       const opcode = bytes[pos];
       pos = readModulePart(bytes, pos, end, this.element);
-      if (opcode !== 0) this.modulePart(opcode, this.element);
+      if (opcode !== 0) this.handler.modulePart?.(opcode, this.element);
     }
   }
-
 }
 
 /** Types whose elements follow a count. */

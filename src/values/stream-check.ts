@@ -1,28 +1,29 @@
 import { RdbError } from '../bytes/errors.js';
-import { Element, INT } from '../encodings/element.js';
+import type { Element } from '../encodings/element.js';
 import { StreamId } from '../encodings/stream.js';
 import { StreamNodeCheck } from '../encodings/stream-check.js';
 import type { Frame } from '../rdb/frame.js';
-import { lengthText, readLength } from '../rdb/length.js';
-import { readString } from '../rdb/string.js';
+import { type Length, lengthText, readLength } from '../rdb/length.js';
 import type { TypeRow } from '../rdb/types.js';
+import type { Items } from './items.js';
 import { PartsReader } from './parts.js';
 
 /**
  * Looks at the listpacks of a stream, whole or in parts, as deeply as a server with `sanitize-dump-payload yes`: one that does not look may
  * end itself on them.
  */
-export class StreamCheck extends PartsReader {
+export class StreamCheck implements Items {
   private readonly check = new StreamNodeCheck();
-  private readonly string = new Element();
   private readonly before = new StreamId();
+  private readonly length: Length = { value: 0, hi: 0, lo: 0 };
   private nodes = 0;
   private entries = 0;
+  private readonly reader = new PartsReader(this);
 
-  /** What is wrong with the value of the frame, or this part of it. Nothing is to be asked of parts behind that. */
+  /** What is wrong with the value of the frame, or this part of it. Nothing is to be asked of later parts. */
   fault(kind: number, frame: Frame): RdbError | undefined {
     try {
-      this.frame(kind, frame);
+      this.reader.frame(kind, frame);
       return undefined;
     } catch (error) {
       if (error instanceof RdbError) return error;
@@ -30,113 +31,29 @@ export class StreamCheck extends PartsReader {
     }
   }
 
-  protected begin(): void {
+  begin(): void {
     this.nodes = this.entries = 0;
   }
 
-  protected override streamKey(bytes: Uint8Array, pos: number, end: number): number {
-    const { before, streamId } = this;
-    const next = super.streamKey(bytes, pos, end);
-    if (this.nodes > 0 && !streamId.isAfter(before)) {
+  nodeKey(id: StreamId, pos: number): void {
+    const { before } = this;
+    if (this.nodes > 0 && !id.isAfter(before)) {
       throw new RdbError('BAD_STREAM', { within: pos, expected: 'a node with a greater ID than the one before it', got: 'another one' });
     }
-    before.copy(streamId);
+    before.copy(id);
     this.nodes++;
-    return next;
   }
 
-  protected override streamNode(bytes: Uint8Array, pos: number, end: number): number {
-    const { check, string } = this;
-    const next = readString(bytes, pos, end, string);
-    if (next < 0 || string.kind === INT) throw new RdbError('BAD_STREAM', { within: pos, expected: 'a listpack', got: 'an integer or nothing' });
-    this.origin = string.start;
-    this.scratch.inflate(string);
-    this.origin = string.start;
-    const fault = check.fault(string.bytes, string.start, string.end);
+  node({ bytes, end, start }: Element): void {
+    const { check } = this;
+    const fault = check.fault(bytes, start, end);
     if (fault !== undefined) throw new RdbError('BAD_STREAM', { within: check.at, expected: 'a node as servers write it', got: fault });
     this.entries += check.live;
-    return next;
   }
 
-  protected override streamRest(_: TypeRow, bytes: Uint8Array, start: number, end: number): void {
+  storedTail(_: TypeRow, bytes: Uint8Array, start: number, end: number): void {
     readLength(bytes, start, end, this.length);
     const { value } = this.length;
     if (value !== this.entries) throw new RdbError('BAD_STREAM', { within: start, expected: `a length of ${this.entries}, as its nodes have entries`, got: lengthText(this.length) });
-  }
-
-  protected end(): void {
-    // all was seen
-  }
-
-  text(): void {
-    // no stream
-  }
-
-  item(): void {
-    // no stream
-  }
-
-  field(): void {
-    // no stream
-  }
-
-  value(): void {
-    // no stream
-  }
-
-  expiry(): void {
-    // no stream
-  }
-
-  member(): void {
-    // no stream
-  }
-
-  score(): void {
-    // no stream
-  }
-
-  entry(): void {
-    // nodes are looked at as a whole
-  }
-
-  entryElement(): void {
-    // the same
-  }
-
-  entryEnd(): void {
-    // the same
-  }
-
-  streamTail(): void {
-    // only its length
-  }
-
-  module(): void {
-    // no stream
-  }
-
-  modulePart(): void {
-    // no stream
-  }
-
-  arrayElement(): void {
-    // no stream
-  }
-
-  arrayInsertIndex(): void {
-    // no stream
-  }
-
-  protected bigBegin(): void {
-    // large nodes are gathered
-  }
-
-  protected bigBytes(): void {
-    // the same
-  }
-
-  protected bigEnd(): void {
-    // the same
   }
 }

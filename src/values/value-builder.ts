@@ -1,8 +1,9 @@
-import type { Element } from '../encodings/element.js';
+import { type Element, LARGE } from '../encodings/element.js';
 import type { Codec } from '../kernels/codec.js';
 import type { StreamId } from '../encodings/stream.js';
 import { type Frame, shownKey } from '../rdb/frame.js';
-import { FIELD, ITEM, MEMBER, MODULE_PART, VALUE } from './layouts.js';
+import type { Items } from './items.js';
+import { FIELD, MEMBER } from './layouts.js';
 import { MODULE_FLOAT, MODULE_DOUBLE, MODULE_SINT, MODULE_STRING, MODULE_UINT, type ModuleType } from './module.js';
 import { PartsReader } from './parts.js';
 import type { StreamTail } from './stream-tail.js';
@@ -15,7 +16,7 @@ import type { ArrayValue, HashField, ModulePart, ModuleValue, StreamEntry, Value
  * Makes the JavaScript value of a key: give it a RECORD, or all the parts of a large value, and then take `built`. The value
  * shares no memory with the frame or with other values.
  */
-export class ValueBuilder<T> extends PartsReader {
+export class ValueBuilder<T> implements Items {
   /** The value of the last key; what it is follows from the key's type. */
   built: Values<T>[keyof Values<T>];
 
@@ -27,28 +28,28 @@ export class ValueBuilder<T> extends PartsReader {
   private moduleValue!: ModuleValue<T>;
   private arrayValue!: ArrayValue<T>;
 
-  /** A field, member or name whose value or score comes next. */
-  private before: T;
-  private inPair = false;
-  /** The expiry of the field that comes next, 0 for none. */
-  private fieldExpiry = 0;
-  /** Whether expiries come before their fields or behind the values, where there are any. */
-  private expiryBefore = false;
-
   private key!: Frame;
-  private big: GrowingString | undefined;
-  private bigRole = 0;
+  private growing: GrowingString | undefined;
+  private isName = false;
+  /** The large strings of the item that comes next: its field or member, and any other. */
+  private largeName: T | undefined;
+  private large: T | undefined;
+  private readonly reader: PartsReader;
 
   constructor(
     private readonly texts: Texts<T>,
     codec?: Codec,
   ) {
-    super(codec);
+    this.reader = new PartsReader(this, codec);
     this.built = this.list;
-    this.before = texts.bytes(new Uint8Array(0), 0, 0);
   }
 
-  protected begin(frame: Frame): void {
+  /** Takes a record or a part of one (see Framer). */
+  frame(kind: number, frame: Frame): void {
+    this.reader.frame(kind, frame);
+  }
+
+  begin(frame: Frame): void {
     this.key = frame;
     switch (frame.redisType) {
       case 'list':
@@ -60,8 +61,6 @@ export class ValueBuilder<T> extends PartsReader {
         break;
       case 'hash':
         this.built = this.fields = [];
-        this.fieldExpiry = 0;
-        this.expiryBefore = frame.type.form === 'hash-metadata';
         break;
       case 'stream':
         this.entries = [];
@@ -73,59 +72,40 @@ export class ValueBuilder<T> extends PartsReader {
     }
   }
 
-  protected end(): void {
-    this.big = undefined;
+  end(): void {
+    this.growing = this.largeName = this.large = undefined;
+  }
+
+  private textOf(element: Element, isName = false): T {
+    if (element.kind === LARGE) return (isName ? this.largeName : this.large) as T;
+    return this.texts.element(element);
   }
 
   text(element: Element): void {
-    this.built = this.texts.element(element);
+    this.built = this.textOf(element);
   }
 
   item(element: Element): void {
-    this.list.push(this.texts.element(element));
+    this.list.push(this.textOf(element));
   }
 
-  field(element: Element): void {
-    this.before = this.texts.element(element);
+  pair(name: Element, element: Element, expireAt: number): void {
+    const field = this.textOf(name, true);
+    const value = this.textOf(element);
+    this.fields.push(expireAt > 0 ? { field, value, expireAt } : { field, value });
   }
 
-  value(element: Element): void {
-    this.addField(this.texts.element(element));
-  }
-
-  private addField(value: T): void {
-    const field = { field: this.before, value };
-    this.fields.push(this.fieldExpiry > 0 ? { ...field, expireAt: this.fieldExpiry } : field);
-  }
-
-  expiry(ms: number): void {
-    if (this.expiryBefore) this.fieldExpiry = ms;
-    else if (ms > 0) (this.fields[this.fields.length - 1]).expireAt = ms;
-  }
-
-  member(element: Element): void {
-    this.before = this.texts.element(element);
-  }
-
-  score(element: Element): void {
-    this.members.push({ member: this.before, score: scoreOf(element) });
+  scored(member: Element, score: Element): void {
+    this.members.push({ member: this.textOf(member, true), score: scoreOf(score) });
   }
 
   entry(id: StreamId): void {
     this.pairs = [];
-    this.inPair = false;
     this.entries.push({ id: idText(id), fields: this.pairs });
   }
 
-  entryElement(element: Element): void {
-    const text = this.texts.element(element);
-    if (this.inPair) this.pairs.push([this.before, text]);
-    else this.before = text;
-    this.inPair = !this.inPair;
-  }
-
-  entryEnd(): void {
-    // A node gives names and values in turn, as many of one as of the other.
+  entryField(name: Element, value: Element): void {
+    this.pairs.push([this.texts.element(name), this.texts.element(value)]);
   }
 
   streamTail(tail: StreamTail): void {
@@ -137,7 +117,7 @@ export class ValueBuilder<T> extends PartsReader {
   }
 
   modulePart(opcode: number, element: Element): void {
-    this.moduleValue.parts.push(modulePartOf(opcode, element, this.texts));
+    this.moduleValue.parts.push(element.kind === LARGE ? { kind: 'string', value: this.textOf(element) } : modulePartOf(opcode, element, this.texts));
   }
 
   arrayElement(index: Element, value: Element): void {
@@ -148,20 +128,24 @@ export class ValueBuilder<T> extends PartsReader {
     this.arrayValue.insertIndex = uint64Of(index);
   }
 
-  protected bigBegin(role: number, length: number): void {
+  largeBegin(role: number, length: number): void {
     if (length > this.texts.greatest) throw this.tooLong(length);
-    this.big = new GrowingString(length);
-    this.bigRole = role;
+    this.growing = new GrowingString(length);
+    this.isName = role === FIELD || role === MEMBER;
   }
 
-  protected bigBytes(bytes: Uint8Array, start: number, end: number): void {
-    this.big?.add(bytes, start, end);
+  largeBytes(bytes: Uint8Array, start: number, end: number): void {
+    this.growing?.add(bytes, start, end);
   }
 
-  /** The string that is whole now. */
-  private bigText(): T {
-    const bytes = (this.big as GrowingString).bytes();
-    this.big = undefined;
+  largeEnd(): void {
+    const bytes = (this.growing as GrowingString).bytes();
+    this.growing = undefined;
+    if (this.isName) this.largeName = this.own(bytes);
+    else this.large = this.own(bytes);
+  }
+
+  private own(bytes: Buffer): T {
     try {
       return this.texts.own(bytes);
     } catch (cause) {
@@ -174,27 +158,6 @@ export class ValueBuilder<T> extends PartsReader {
     const key = JSON.stringify(shownKey(this.key));
     const advice = 'frames() gives such values in parts, the filter maxSize leaves them out';
     return new RangeError(`db ${db}, key ${key}: a string of ${length} bytes is longer than JavaScript allows; ${advice}`, { cause });
-  }
-
-  protected bigEnd(): void {
-    const text = this.bigText();
-    switch (this.bigRole) {
-      case ITEM:
-        this.list.push(text);
-        break;
-      case FIELD:
-      case MEMBER:
-        this.before = text;
-        break;
-      case VALUE:
-        this.addField(text);
-        break;
-      case MODULE_PART:
-        this.moduleValue.parts.push({ kind: 'string', value: text });
-        break;
-      default:
-        this.built = text;
-    }
   }
 }
 

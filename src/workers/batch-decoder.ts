@@ -71,10 +71,10 @@ export class BatchDecoder {
           json.frame(kind, frame);
           if (kind !== RECORD) await json.settle();
         }
-        if (output.full && !output.held) await output.flush();
+        if (output.full) await output.flush();
         row++;
       }
-      if (!output.held) await output.flush(); // else the next batch is the rest of this value
+      await output.flush();
       const silent = output.flushed === before;
       this.report({ kind: 'done', end: { began, bare: began ? json.bare : json.inLine && silent } });
     } catch (error) {

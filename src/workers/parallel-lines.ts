@@ -116,7 +116,7 @@ export class ParallelLines implements LastSink {
     this.mayLeave = false;
     this.slot = this.pool.open(this.local.inLine, this.local.bare);
     if (this.slot === undefined) return false;
-    this.local.inLine = false;
+    this.local.leave();
     return true;
   }
 
@@ -129,7 +129,7 @@ export class ParallelLines implements LastSink {
     this.slot?.release();
     if (this.slot === undefined) {
       await this.local.settle();
-      if (this.pool.ready && !this.output.held) await this.empty();
+      if (this.pool.ready) await this.empty();
     } else if (this.full) await this.flush();
   }
 

@@ -31,7 +31,7 @@ export type Value = ReturnType<typeof decoded>;
 /** A value without the encoding; items of sets in an order of their own. */
 export function decoded(frame: Frame) {
   const builder = new ValueBuilder(new StringTexts());
-  builder.record(frame);
+  builder.frame(RECORD, frame);
   return frame.redisType === 'set' ? [...(builder.built as string[])].sort() : builder.built;
 }
 

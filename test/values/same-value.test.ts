@@ -165,6 +165,12 @@ describe('values in any two encodings', () => {
     expect(same([2, loop(str('a'), str('a'))], [2, loop(str('a'), str('b'))])).toBe(false);
   });
 
+  test('the scores 0 and -0 are two', () => {
+    const scored = (...scores: number[]): Encoded => [5, loop(...scores.map((score, i): Part => [str(`m${i}`), f64(score)]))];
+    expect(judge(payload(scored(0)), payload(scored(-0)))).toBe(false);
+    expect(judge(payload(scored(-0, 1)), payload([12, str(ziplist(['m0', '-0', 'm1', 1n]))]))).toBe(true);
+    expect(judge(payload(scored(0, 1)), payload([12, str(ziplist(['m0', '-0', 'm1', 1n]))]))).toBe(false);
+  });
   test('larger than a mebibyte', () => {
     const members = Array.from({ length: 40_000 }, (_, i) => `member number ${i}`);
     const set = (list: string[]): Encoded => [2, [len(list.length), list.map((one) => str(one))]];

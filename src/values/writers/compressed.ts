@@ -1,7 +1,7 @@
-import { blocks } from '../bytes/blocks.js';
-import { lzfCompress } from '../bytes/lzf-compress.js';
-import { LEAST_GAIN } from '../rdb/write-string.js';
-import { Spill } from '../io/spill.js';
+import { blocks } from '../../bytes/blocks.js';
+import { lzfCompress } from '../../bytes/lzf-compress.js';
+import { LEAST_GAIN } from '../../rdb/write-string.js';
+import { Spill } from '../../io/spill.js';
 
 /** Bytes that are compressed at a time. */
 const BLOCK = 1 << 18;

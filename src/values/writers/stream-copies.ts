@@ -1,14 +1,14 @@
-import { RdbError } from '../bytes/errors.js';
-import { Element } from '../encodings/element.js';
-import type { Frame } from '../rdb/frame.js';
-import { type Length, readLength } from '../rdb/length.js';
-import { readString } from '../rdb/string.js';
-import type { TypeRow } from '../rdb/types.js';
-import { addLength } from '../rdb/write-string.js';
-import { NotRepresentable } from './target-limits.js';
-import { copyListpack } from './listpack-borders.js';
-import type { Rewriting } from './rewriting.js';
-import { targetName, typeFor } from './targets.js';
+import type { ByteBuilder } from '../../bytes/builder.js';
+import { RdbError } from '../../bytes/errors.js';
+import { Element } from '../../encodings/element.js';
+import { type Length, readLength } from '../../rdb/length.js';
+import { readString } from '../../rdb/string.js';
+import type { TypeRow } from '../../rdb/types.js';
+import { addLength } from '../../rdb/write-string.js';
+import { NotRepresentable } from '../target-limits.js';
+import { copyListpack } from '../listpack-borders.js';
+import { targetName, typeFor } from '../targets.js';
+import type { Encoding, ValueWriter } from './encoding.js';
 
 /** Stream types, the latest first. */
 const TYPES = ['STREAM_LISTPACKS_5', 'STREAM_LISTPACKS_4', 'STREAM_LISTPACKS_3', 'STREAM_LISTPACKS_2', 'STREAM_LISTPACKS'];
@@ -30,36 +30,55 @@ const MS = 8;
  *     21 → 19  when consumers last got something
  *     19 → 15  first ID, greatest deleted ID, entries ever added, entries read by groups: servers count anew
  */
-export function rewriteStream(to: Rewriting, frame: Frame): TypeRow {
-  const { bytes, end, start } = frame;
-  const type = streamType(to, frame.type);
-  const copy = new StreamCopy(to, frame.type, type, bytes, start, end);
-  copy.nodes();
-  copy.tail();
-  return type;
-}
+export class StreamCopyWriter implements ValueWriter {
+  private nodes = 0;
+  private type!: TypeRow;
 
-/** The type that a stream becomes, which may be its own. */
-export function streamType({ target }: Rewriting, source: TypeRow): TypeRow {
-  for (const name of TYPES.slice(TYPES.indexOf(source.name))) {
-    const type = typeFor(target, name);
-    if (type !== undefined) return type;
+  constructor(private readonly encoding: Encoding) {}
+
+  open(source: TypeRow): void {
+    this.nodes = 0;
+    this.type = this.typeOf(source);
   }
-  throw new NotRepresentable(`${targetName(target)} has no streams`);
+
+  private typeOf(source: TypeRow): TypeRow {
+    const { target } = this.encoding;
+    for (const name of TYPES.slice(TYPES.indexOf(source.name))) {
+      const type = typeFor(target, name);
+      if (type !== undefined) return type;
+    }
+    throw new NotRepresentable(`${targetName(target)} has no streams`);
+  }
+
+  storedNodeKey(bytes: Uint8Array, start: number, end: number): void {
+    this.nodes++;
+    this.encoding.body.bytes(bytes, start, end);
+  }
+
+  storedNode(bytes: Uint8Array, start: number, end: number): void {
+    const { body, listpack, target } = this.encoding;
+    copyListpack(body.out, listpack, target.wide, bytes, start, end);
+    body.flushIfFull();
+  }
+
+  storedTail(source: TypeRow, bytes: Uint8Array, start: number, end: number): void {
+    new TailCopy(this.encoding, source, this.type, bytes, start, end).tail();
+  }
+
+  finish(head: ByteBuilder): TypeRow {
+    addLength(head, this.nodes);
+    return this.type;
+  }
 }
 
-/** Copies what follows the nodes of a stream. */
-export function copyStreamTail(to: Rewriting, source: TypeRow, type: TypeRow, bytes: Uint8Array, start: number, end: number): void {
-  new StreamCopy(to, source, type, bytes, start, end).tail();
-}
-
-class StreamCopy {
+/** Copies what follows the nodes. */
+class TailCopy {
   private readonly from: number;
   private readonly length: Length = { value: 0, hi: 0, lo: 0 };
   private readonly element = new Element();
 
   constructor(
-    private readonly to: Rewriting,
+    private readonly to: Encoding,
     source: TypeRow,
     private readonly type: TypeRow,
     private readonly bytes: Uint8Array,
@@ -82,19 +101,6 @@ class StreamCopy {
     this.copy(groupsAt);
     for (let left = groups; left > 0; left--) this.group();
     if (this.from >= IDEMPOTENCE) this.keep(IDEMPOTENCE, () => this.idempotence());
-  }
-
-  nodes(): void {
-    const { listpack, out, target } = this.to;
-    const start = this.pos;
-    const count = this.count();
-    this.copy(start);
-    for (let left = count; left > 0; left--) {
-      const key = this.pos;
-      this.string();
-      this.copy(key);
-      this.moved(copyListpack(out, listpack, target.wide, this.bytes, this.pos, this.end));
-    }
   }
 
   /** Whether the value has what came with this type, and the target's type has not. */
@@ -142,7 +148,7 @@ class StreamCopy {
     this.pos = start;
     this.count();
     if (free.size > 0) this.to.lose('stream entries that were handed back by a consumer', `${free.size} are pending in a group`);
-    addLength(this.to.out, entries - free.size);
+    addLength(this.to.body.out, entries - free.size);
     for (let left = entries; left > 0; left--) {
       const at = this.pos;
       this.pendingEntry();
@@ -204,7 +210,7 @@ class StreamCopy {
   }
 
   private copy(start: number): void {
-    this.to.out.copy(this.bytes, start, this.pos);
+    this.to.body.out.copy(this.bytes, start, this.pos);
   }
 
   private count(): number {

@@ -1,9 +1,8 @@
-import { ByteBuilder } from '../bytes/builder.js';
-import { EMPTY } from '../encodings/element.js';
-import { addBytes, addLength, addLzfHead, addString } from '../rdb/write-string.js';
-import { Spill } from '../io/spill.js';
+import { ByteBuilder } from '../../bytes/builder.js';
+import { type Element, EMPTY } from '../../encodings/element.js';
+import { addBytes, addLength, addLzfHead, addString } from '../../rdb/write-string.js';
+import { Spill } from '../../io/spill.js';
 import { compressed } from './compressed.js';
-import type { Text } from './text.js';
 
 /** Bytes held before they are put aside. */
 const FULL = 1 << 20;
@@ -32,18 +31,20 @@ export class Body {
     this.out.clear();
   }
 
-  /** A string of an RDB, with the choices of servers. */
-  string(text: Text): void {
-    if (text.element === undefined) {
-      this.large(text.take(), EMPTY, EMPTY);
-      return;
-    }
-    addString(this.out, text.element);
+  /** A string, with the choices of servers. */
+  string(element: Element): void {
+    addString(this.out, element);
     this.flushIfFull();
   }
 
-  /** A string that is a large one between a head and a tail. */
-  large(spilled: Spill, head: Uint8Array, tail: Uint8Array): void {
+  /** Bytes as they are, some of a large string. */
+  bytes(bytes: Uint8Array, start: number, end: number): void {
+    this.out.copy(bytes, start, end);
+    this.flushIfFull();
+  }
+
+  /** A string that is put aside, with a head and a tail, with the choices of servers. Takes it away. */
+  spilled(spilled: Spill, head: Uint8Array = EMPTY, tail: Uint8Array = EMPTY): void {
     const { out } = this;
     const size = head.length + spilled.size + tail.length;
     const packed = compressed(around(head, spilled, tail), size);

@@ -1,0 +1,99 @@
+import type { ByteBuilder } from '../../bytes/builder.js';
+import { Element, LARGE } from '../../encodings/element.js';
+import { toInteger } from '../../encodings/integer.js';
+import type { TypeRow } from '../../rdb/types.js';
+import { addLength, addString } from '../../rdb/write-string.js';
+import { INTSET_ITEMS, PACKED_ITEMS } from '../packed-limits.js';
+import { typeFor } from '../targets.js';
+import { type Encoding, isShort, Small, type ValueWriter } from './encoding.js';
+
+/** Items of a list or set: held while they are few and short, since such a value may be packed, and else in the body, one after another. */
+export class FewItems {
+  readonly small = new Small();
+  count = 0;
+  /** Whether all of them are held. */
+  areHeld = true;
+
+  /** @param most as many are held */
+  constructor(
+    private readonly encoding: Encoding,
+    private readonly most: number,
+  ) {}
+
+  begin(areHeld = true): void {
+    this.small.begin();
+    this.count = 0;
+    this.areHeld = areHeld;
+  }
+
+  add(element: Element): void {
+    this.count++;
+    if (this.areHeld && this.count <= this.most && isShort(element)) {
+      this.small.add(this.encoding.plain(element));
+      return;
+    }
+    this.spread();
+    if (element.kind !== LARGE) this.encoding.body.string(element);
+  }
+
+  /** Puts those that are held into the body, as it is without packing. */
+  spread(): void {
+    if (!this.areHeld) return;
+    this.areHeld = false;
+    const { encoding, small } = this;
+    for (let i = 0; i < small.count; i++) addString(encoding.body.out, small.at(i));
+  }
+}
+
+/** A set: an intset (11), a listpack (20, since 7.2), or plain (2). */
+export class SetWriter implements ValueWriter {
+  readonly wantsStoredLarge = true;
+  private readonly items: FewItems;
+  private readonly integer = new Element();
+
+  constructor(private readonly encoding: Encoding) {
+    this.items = new FewItems(encoding, INTSET_ITEMS);
+  }
+
+  open(): void {
+    this.items.begin();
+  }
+
+  item(element: Element): void {
+    this.items.add(element);
+  }
+
+  largeBegin(): void {
+    this.items.spread();
+  }
+
+  largeBytes(bytes: Uint8Array, start: number, end: number): void {
+    this.encoding.body.bytes(bytes, start, end);
+  }
+
+  finish(head: ByteBuilder): TypeRow {
+    const { encoding, items } = this;
+    const { areHeld, count, small } = items;
+    if (areHeld && small.integers) return this.intset();
+    const packed = areHeld && count <= PACKED_ITEMS ? typeFor(encoding.target, 'SET_LISTPACK') : undefined;
+    if (packed !== undefined) {
+      encoding.body.packed(small.pack(encoding.listpack));
+      return packed;
+    }
+    items.spread();
+    addLength(head, count);
+    return encoding.choose('SET');
+  }
+
+  private intset(): TypeRow {
+    const { encoding, integer } = this;
+    const { small } = this.items;
+    encoding.intset.begin();
+    for (let i = 0; i < small.count; i++) {
+      toInteger(integer.copy(small.at(i)));
+      encoding.intset.add(integer);
+    }
+    encoding.body.packed(encoding.intset.finish());
+    return encoding.choose('SET_INTSET');
+  }
+}
