@@ -18,7 +18,7 @@ export function planLines(plan: Plan, sourceNames: readonly string[], unwanted: 
     : `one server, ${databases === 1 ? '1 database' : `${databases} databases`}`;
   lines.push(
     `target ${printable(masters[0].name)}: ${printable(version)}, ${how}, ${keysText(allKeys(plan))}` +
-      `${modules.length === 0 ? '' : `, modules ${printable(modules.join(' '))}`}`,
+      (modules.length === 0 ? '' : `, modules ${printable(modules.join(' '))}`),
   );
   if (clustered) {
     for (const { keys, name, replicas, slots } of masters)
