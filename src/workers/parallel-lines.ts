@@ -165,6 +165,7 @@ export class ParallelLines implements LastSink {
   }
 
   rollback(): boolean {
+    this.mayLeave = false; // the end of a torn line is to be written before what workers write
     if (this.slot === undefined) return this.local.rollback();
     const { inLine, torn } = this.giveUp();
     if (inLine) this.local.newline();

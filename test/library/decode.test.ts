@@ -295,12 +295,11 @@ describe('frames', () => {
     expect(lines(await all(decode(again))) === lines(await all(decode(path('redis-7.2.6.rdb'))))).toBe(true);
   });
 
-  test('have bytes that are borrowed, and copies that are not', async () => {
+  test('have copies that are safe to keep', async () => {
     const file = rdb('REDIS0011', [[0, str('a'), str('1'.repeat(30))], [0, str('b'), str('2'.repeat(30))]]);
-    const kept: { bytes: Uint8Array; copy: Buffer; want: string }[] = [];
-    for await (const frame of frames(cut(file, [45]))) kept.push({ bytes: frame.bytes, copy: frame.copy(), want: String(frame.bytes) });
+    const kept: { copy: Buffer; want: string }[] = [];
+    for await (const frame of frames(cut(file, [45]))) kept.push({ copy: frame.copy(), want: String(frame.bytes) });
     expect(kept.map(({ copy }) => copy.join())).toEqual(kept.map(({ want }) => want));
-    expect(kept.map(({ bytes: borrowed }) => String(borrowed))).not.toEqual(kept.map(({ want }) => want));
   });
 });
 
