@@ -13,7 +13,10 @@ import { PartsReader } from './parts.js';
  * end itself on them.
  */
 export class StreamCheck extends PartsReader {
-  private readonly check = new StreamNodeCheck();
+  private readonly check = new StreamNodeCheck((within, expected, got) => {
+    throw new RdbError('BAD_STREAM', { within: within + this.nodeStart, expected, got });
+  });
+  private nodeStart = 0;
   private readonly string = new Element();
   private readonly before = new StreamId();
   private nodes = 0;
@@ -52,8 +55,8 @@ export class StreamCheck extends PartsReader {
     this.origin = string.start;
     this.scratch.inflate(string);
     this.origin = string.start;
-    const fault = check.fault(string.bytes, string.start, string.end);
-    if (fault !== undefined) throw new RdbError('BAD_STREAM', { within: check.at, expected: 'a node as servers write it', got: fault });
+    this.nodeStart = string.start;
+    check.check(this.streamId, string.bytes, string.start, string.end);
     this.entries += check.live;
     return next;
   }
