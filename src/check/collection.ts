@@ -47,6 +47,10 @@ export class Collection {
     if (this.deep) this.duplicates.begin();
   }
 
+  private get part(): string {
+    return `${this.name} ${this.count}`;
+  }
+
   /** What the next element is. */
   get role(): Role {
     return this.roles[this.phase];
@@ -83,7 +87,7 @@ export class Collection {
     const { bytes, end, start } = element;
     if (this.duplicates.isNew(bytes, start, end, this.count)) return;
     const shown = Math.min(end, start + SHOWN);
-    this.findings.add('DUPLICATE', pos, `every ${this.name} once`, `${formatText(bytes, start, shown)}${shown < end ? '…' : ''} again`, this.count);
+    this.findings.add('DUPLICATE', pos, `every ${this.name} once`, `${formatText(bytes, start, shown)}${shown < end ? '…' : ''} again`, this.part);
   }
 
   /** A large element, in pieces: beginLarge, addLarge…, endLarge. */
@@ -97,41 +101,41 @@ export class Collection {
 
   endLarge(pos: number): void {
     const isName = this.roles[this.phase] === 'name' && this.deep;
-    if (isName && !this.duplicates.isNewLarge(this.count)) this.findings.add('DUPLICATE', pos, `every ${this.name} once`, 'a large one again', this.count);
+    if (isName && !this.duplicates.isNewLarge(this.count)) this.findings.add('DUPLICATE', pos, `every ${this.name} once`, 'a large one again', this.part);
     this.pass();
   }
 
   private score(element: Element, pos: number): void {
     if (element.kind === DOUBLE) {
-      if (Number.isNaN(element.num)) this.findings.add('BAD_ZSET', pos, 'a score', 'nan', this.count);
+      if (Number.isNaN(element.num)) this.findings.add('BAD_ZSET', pos, 'a score', 'nan', this.part);
       return;
     }
     if (element.kind !== BYTES || isNumber(element)) return;
-    this.findings.add('BAD_ZSET', pos, 'a score', formatText(element.bytes, element.start, Math.min(element.end, element.start + SHOWN)), this.count);
+    this.findings.add('BAD_ZSET', pos, 'a score', formatText(element.bytes, element.start, Math.min(element.end, element.start + SHOWN)), this.part);
   }
 
   /** The expiry of a field as a listpack has it: 0 for none. */
   private expiry(element: Element, pos: number): void {
     if (!toInteger(element) || element.kind !== INT || element.num < 0 || element.num > GREATEST_EXPIRY) {
-      this.findings.add('BAD_HASH', pos, 'a field expiry in Unix milliseconds below 2^48, or 0', 'something else', this.count);
+      this.findings.add('BAD_HASH', pos, 'a field expiry in Unix milliseconds below 2^48, or 0', 'something else', this.part);
       return;
     }
     const ms = element.num;
     if (this.ordered && this.count > 0 && (this.lastExpiry === 0 ? ms > 0 : ms > 0 && ms < this.lastExpiry)) {
-      this.findings.add('BAD_HASH', pos, 'fields in the order of their expiries, those without at the end', `${ms} after ${this.lastExpiry}`, this.count);
+      this.findings.add('BAD_HASH', pos, 'fields in the order of their expiries, those without at the end', `${ms} after ${this.lastExpiry}`, this.part);
     }
     this.lastExpiry = ms;
   }
 
-  /** The end of the value, at `pos`. */
-  end(pos: number): void {
+  /** The end of the value, at `pos`. `complete`: all of its elements were seen. */
+  end(pos: number, complete = true): void {
     const { code, findings, name } = this;
-    if (this.phase !== 0) {
-      findings.add(code, pos, name === 'field' ? 'a value for every field' : 'a score for every member', 'one fewer', this.count);
-    } else if (this.count === 0) {
+    if (complete && this.phase !== 0) {
+      findings.add(code, pos, name === 'field' ? 'a value for every field' : 'a score for every member', 'one fewer', this.part);
+    } else if (complete && this.count === 0) {
       findings.add('EMPTY_VALUE', pos, 'one element or more', 'none');
     }
-    if (this.deep) this.duplicates.end((index) => findings.add('DUPLICATE', pos, `every ${name} once`, 'one that comes twice', index));
+    if (this.deep) this.duplicates.end((index) => findings.add('DUPLICATE', pos, `every ${name} once`, 'one that comes twice', `${name} ${index}`));
   }
 }
 

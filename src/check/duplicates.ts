@@ -81,7 +81,7 @@ export class Duplicates {
   private put(index: number): boolean {
     const { first, most, words } = this;
     if (first.size < most) return first.add(words);
-    if (!first.has(words)) return false;
+    if (first.has(words)) return false;
     if (this.files.length === 0) this.files = Array.from({ length: FILES }, () => ({ spill: new Spill(0), rows: new ByteBuilder() }));
     const { rows, spill } = this.files[words[3] % FILES];
     for (const word of words) rows.le(word, 4);

@@ -8,10 +8,15 @@ export interface Finding {
   readonly offset: number;
   /** Position in that string, decompressed. */
   readonly within: number | undefined;
-  /** Number of the element, pair, entry or node, from 0. */
-  readonly element: number | undefined;
+  /** Which part of the value, like `field 3`, counted from 0. */
+  readonly part: string | undefined;
   readonly expected: string;
   readonly got: string;
+}
+
+/** A finding as the error that it is to those who cannot go on. */
+export function findingError({ code, expected, got, offset, part, within }: Finding): RdbError {
+  return new RdbError(code, { offset, within, expected, got: part === undefined ? got : `${got}, at ${part}` });
 }
 
 /** Findings of one value that are kept; the others are counted. */
@@ -49,7 +54,7 @@ export class Findings {
     this.stringAt = -1;
   }
 
-  add(code: ErrorCode, pos: number, expected: string, got: string, element?: number): void {
+  add(code: ErrorCode, pos: number, expected: string, got: string, part?: string): void {
     if (this.list.length >= this.most) {
       this.more++;
       return;
@@ -59,16 +64,16 @@ export class Findings {
       code,
       offset: inside ? this.stringOffset : this.base + pos,
       within: inside ? pos - this.stringAt : undefined,
-      element,
+      part,
       expected,
       got,
     });
   }
 
   /** What an error says, that ended the reading of a string or value at `pos`. Throws what is no RdbError. */
-  failed(error: unknown, pos: number, element?: number): void {
+  failed(error: unknown, pos: number, part?: string): void {
     if (!(error instanceof RdbError)) throw error;
     const inside = this.stringAt >= 0;
-    this.add(error.code, inside ? (error.within ?? this.stringAt) : pos, error.expected ?? 'a whole value', error.got ?? 'something else', element);
+    this.add(error.code, inside ? (error.within ?? this.stringAt) : pos, error.expected ?? 'a whole value', error.got ?? 'something else', part);
   }
 }

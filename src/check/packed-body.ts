@@ -62,18 +62,20 @@ export class PackedBody implements Body {
       return;
     }
     findings.enter(findings.base + pos, element.start);
-    this.packed[this.form].whole(element.bytes, element.start, element.end);
-    this.collection.end(element.start);
+    const packed = this.packed[this.form];
+    packed.whole(element.bytes, element.start, element.end);
+    this.collection.end(element.start, !packed.broken);
     findings.leave();
   }
 
   string(length: number): StringCheck {
-    const { bytes, end } = this.packed[this.form].pieces(length);
+    const packed = this.packed[this.form];
+    const { bytes, end } = packed.pieces(length);
     return {
       bytes,
       end: (lost) => {
         end(lost);
-        if (!lost) this.collection.end(0);
+        this.collection.end(0, !lost && !packed.broken);
       },
     };
   }

@@ -26,7 +26,7 @@ export class PackedString {
   constructor(form: PackedForm, findings: Findings, visit: Visit) {
     const [code, Check] = CHECKS[form];
     this.check = new Check(
-      (at, expected, got, element) => findings.add(code, at + this.origin, expected, got, element),
+      (at, expected, got, element) => findings.add(code, at + this.origin, expected, got, element === undefined ? undefined : `element ${element}`),
       (element, index, at) => visit(element, index, at + this.origin),
     );
   }
@@ -34,6 +34,11 @@ export class PackedString {
   /** Entries that were seen. */
   get count(): number {
     return this.check.count;
+  }
+
+  /** Whether an entry did not say where it ends, so that those after it were not seen. */
+  get broken(): boolean {
+    return this.check.broken;
   }
 
   whole(bytes: Uint8Array, start: number, end: number): void {

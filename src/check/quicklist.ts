@@ -59,7 +59,7 @@ export class QuicklistBody implements Body {
   private readKind(bytes: Uint8Array, pos: number, end: number): number {
     const next = readLength(bytes, pos, end, this.length);
     const { value } = this.length;
-    if (value !== PLAIN && value !== PACKED) this.findings.add('BAD_QUICKLIST', pos, 'a node of kind 1 or 2', `kind ${lengthText(this.length)}`, this.node);
+    if (value !== PLAIN && value !== PACKED) this.findings.add('BAD_QUICKLIST', pos, 'a node of kind 1 or 2', `kind ${lengthText(this.length)}`, `node ${this.node}`);
     this.kind = value === PACKED ? PACKED : PLAIN;
     return next;
   }
@@ -71,10 +71,10 @@ export class QuicklistBody implements Body {
     if (!strings.whole) {
       this.elements++;
     } else if (this.kind === PLAIN) {
-      if (element.kind !== INT && element.start === element.end) findings.add('BAD_QUICKLIST', pos, 'a node with an element', 'an empty string', this.node);
+      if (element.kind !== INT && element.start === element.end) findings.add('BAD_QUICKLIST', pos, 'a node with an element', 'an empty string', `node ${this.node}`);
       this.elements++;
     } else if (element.kind === INT) {
-      findings.add('BAD_QUICKLIST', pos, 'a packed node', 'an integer', this.node);
+      findings.add('BAD_QUICKLIST', pos, 'a packed node', 'an integer', `node ${this.node}`);
     } else {
       findings.enter(findings.base + pos, element.start);
       this.packed.whole(element.bytes, element.start, element.end);

@@ -70,7 +70,7 @@ export class ArrayBody extends HeldBody {
     for (let i = 0; pos < end; i++) {
       const at = pos;
       pos = readLength(bytes, pos, end, length);
-      if (length.hi < hi || (length.hi === hi && length.lo <= lo)) findings.add('BAD_ARRAY', at, 'a greater index than the one before', lengthText(length), i);
+      if (length.hi < hi || (length.hi === hi && length.lo <= lo)) findings.add('BAD_ARRAY', at, 'a greater index than the one before', lengthText(length), `element ${i}`);
       [hi, lo] = [length.hi, length.lo];
       pos = readLength(bytes, pos, end, length);
       if (length.value === INTEGER_TAG || length.value === DOUBLE_TAG) pos += 8;

@@ -79,7 +79,7 @@ export class StreamTailCheck {
     if (free >= 0) {
       const id = new StreamId().read(bytes, starts[free]);
       const others = owned.reduce((count, owner) => (owner === NONE ? count + 1 : count), -1);
-      this.bad(starts[free], 'an owner of every pending entry', `${idText(id)} without one${others > 0 ? `, and ${others} more` : ''}`, free);
+      this.bad(starts[free], 'an owner of every pending entry', `${idText(id)} without one${others > 0 ? `, and ${others} more` : ''}`);
     }
   }
 
@@ -99,7 +99,7 @@ export class StreamTailCheck {
     const { before, id } = this;
     for (let i = 0; i < count; i++) {
       id.read(this.bytes, this.pos);
-      if (i > 0 && !id.isAfter(before)) this.bad(this.pos, `${what} with a greater ID than the one before it`, idText(id), i);
+      if (i > 0 && !id.isAfter(before)) this.bad(this.pos, `${what} with a greater ID than the one before it`, idText(id));
       before.copy(id);
       next(i);
     }
@@ -181,8 +181,8 @@ export class StreamTailCheck {
     return count;
   }
 
-  private bad(at: number, expected: string, got: string, element?: number): void {
-    this.findings.add('BAD_STREAM', at, expected, got, element);
+  private bad(at: number, expected: string, got: string): void {
+    this.findings.add('BAD_STREAM', at, expected, got);
   }
 }
 

@@ -40,7 +40,7 @@ export class StreamBody implements Body {
   ) {
     this.nodes = new StreamNodeCheck((at, expected, got, entry) => {
       this.damaged = true;
-      findings.add('BAD_STREAM', at + this.origin, expected, entry === undefined ? got : `${got}, in entry ${entry} of the node`, this.node);
+      findings.add('BAD_STREAM', at + this.origin, expected, got, `${entry === undefined ? '' : `entry ${entry} of `}node ${this.node}`);
     });
   }
 
@@ -76,12 +76,12 @@ export class StreamBody implements Body {
     if (!strings.whole) return next;
     if (element.kind !== BYTES || element.end - element.start !== ID) {
       this.damaged = true;
-      findings.add('BAD_STREAM', pos, 'an ID of 16 bytes as the key of a node', 'another string', this.node);
+      findings.add('BAD_STREAM', pos, 'an ID of 16 bytes as the key of a node', 'another string', `node ${this.node}`);
       return next;
     }
     key.read(element.bytes, element.start);
     if (this.node > 0 && !key.isAfter(last)) {
-      findings.add('BAD_STREAM', pos, 'a node with a greater ID than the entries before it', 'the same or a lesser one', this.node);
+      findings.add('BAD_STREAM', pos, 'a node with a greater ID than the entries before it', 'the same or a lesser one', `node ${this.node}`);
     }
     return next;
   }
@@ -92,7 +92,7 @@ export class StreamBody implements Body {
     const { element } = strings;
     if (!strings.whole || element.kind === INT) {
       this.damaged = true;
-      if (strings.whole) findings.add('BAD_STREAM', pos, 'a listpack', 'an integer', this.node);
+      if (strings.whole) findings.add('BAD_STREAM', pos, 'a listpack', 'an integer', `node ${this.node}`);
       return next;
     }
     findings.enter(findings.base + pos, element.start);

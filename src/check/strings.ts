@@ -16,8 +16,8 @@ export class Strings {
     this.scratch = new Scratch(codec, codec.allocate(1 << 21));
   }
 
-  /** Reads the string at `pos`; returns the position after it. `whole` is false where it cannot be decompressed, which is a finding. */
-  next(bytes: Uint8Array, pos: number, end: number, index?: number): number {
+  /** Reads the string at `pos`, number `index` of its value where there are several; returns the position after it. `whole` is false where it cannot be decompressed, which is a finding. */
+  next(bytes: Uint8Array, pos: number, end: number, index = -1): number {
     const { element, findings } = this;
     const next = readString(bytes, pos, end, element);
     this.whole = next >= 0;
@@ -27,7 +27,7 @@ export class Strings {
     try {
       this.scratch.inflate(element);
     } catch (error) {
-      findings.failed(error, pos, index);
+      findings.failed(error, pos, index < 0 ? undefined : `element ${index}`);
       this.whole = false;
     }
     findings.leave();

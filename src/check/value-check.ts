@@ -15,7 +15,7 @@ import { StreamBody } from './stream.js';
 import { Strings } from './strings.js';
 
 export type { CheckLevel } from './collection.js';
-export type { Finding } from './findings.js';
+export { type Finding, findingError } from './findings.js';
 
 export interface CheckOptions {
   readonly level?: CheckLevel | undefined;

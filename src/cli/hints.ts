@@ -47,5 +47,6 @@ export function payloadHint(code: ErrorCode): string {
   if (code === 'BAD_PAYLOAD' || code === 'READ_FAILED' || code === 'UNSUPPORTED_COMPRESSION') return HINTS[code];
   if (code === 'CHECKSUM') return `${RETAKE} rdbkit payload decode --no-checksum decodes it as it is.`;
   if (code === 'UNKNOWN_OPCODE') return `${RETAKE} If it is of a newer or changed server, look for a newer rdbkit.`;
+  if (code === 'DUPLICATE' || code === 'EMPTY_VALUE') return 'No server restores it. Take it again with DUMP where it comes from; if it is so there, delete the key and write it anew.';
   return code.startsWith('BAD_') ? `${RETAKE} Do not restore it: a damaged value can crash a server. If you know that it is whole, please report this as a bug of rdbkit.` : RETAKE;
 }

@@ -24,7 +24,7 @@ export abstract class PackedCheck {
   count = 0;
   protected size = 0;
   /** Nothing can be said of the bytes that follow: an entry does not say where it ends. */
-  protected broken = false;
+  broken = false;
   protected headed = false;
   /** Position in the packed value of index 0 of the current bytes. */
   protected shift = 0;

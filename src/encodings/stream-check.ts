@@ -36,7 +36,7 @@ export class StreamNodeCheck {
     this.listpack = new ListpackCheck(
       (at, expected, got, element) => {
         this.faults++;
-        report(at, expected, element === undefined ? got : `${got}, in element ${element} of the listpack`);
+        report(at, expected, element === undefined ? got : `${got} at element ${element} of its listpack`);
       },
       () => undefined,
     );
@@ -112,7 +112,7 @@ export class StreamNodeCheck {
     }
     this.live = seen;
     if (seen !== live || dead !== deleted) {
-      this.report(LISTPACK_HEADER, `${seen} entries and ${dead} deleted ones in the master entry, as follow it`, `${live} and ${deleted}`);
+      this.report(LISTPACK_HEADER, `${seen} live and ${dead} deleted entries in the master entry, as follow it`, `${live} and ${deleted}`);
     }
   }
 
