@@ -87,7 +87,13 @@ export class Collection {
     const { bytes, end, start } = element;
     if (this.duplicates.isNew(bytes, start, end, this.count)) return;
     const shown = Math.min(end, start + SHOWN);
-    this.findings.add('DUPLICATE', pos, `every ${this.name} once`, `${formatText(bytes, start, shown)}${shown < end ? '…' : ''} again`, this.part);
+    this.findings.add(
+      'DUPLICATE',
+      pos,
+      `every ${this.name} once`,
+      `${formatText(bytes, start, shown)}${shown < end ? '…' : ''} again`,
+      this.part,
+    );
   }
 
   /** A large element, in pieces: beginLarge, addLarge…, endLarge. */
@@ -101,7 +107,9 @@ export class Collection {
 
   endLarge(pos: number): void {
     const isName = this.roles[this.phase] === 'name' && this.deep;
-    if (isName && !this.duplicates.isNewLarge(this.count)) this.findings.add('DUPLICATE', pos, `every ${this.name} once`, 'a large one again', this.part);
+    if (isName && !this.duplicates.isNewLarge(this.count)) {
+      this.findings.add('DUPLICATE', pos, `every ${this.name} once`, 'a large one again', this.part);
+    }
     this.pass();
   }
 
@@ -111,7 +119,13 @@ export class Collection {
       return;
     }
     if (element.kind !== BYTES || isNumber(element)) return;
-    this.findings.add('BAD_ZSET', pos, 'a score', formatText(element.bytes, element.start, Math.min(element.end, element.start + SHOWN)), this.part);
+    this.findings.add(
+      'BAD_ZSET',
+      pos,
+      'a score',
+      formatText(element.bytes, element.start, Math.min(element.end, element.start + SHOWN)),
+      this.part,
+    );
   }
 
   /** The expiry of a field as a listpack has it: 0 for none. */
@@ -122,7 +136,13 @@ export class Collection {
     }
     const ms = element.num;
     if (this.ordered && this.count > 0 && (this.lastExpiry === 0 ? ms > 0 : ms > 0 && ms < this.lastExpiry)) {
-      this.findings.add('BAD_HASH', pos, 'fields in the order of their expiries, those without at the end', `${ms} after ${this.lastExpiry}`, this.part);
+      this.findings.add(
+        'BAD_HASH',
+        pos,
+        'fields in the order of their expiries, those without at the end',
+        `${ms} after ${this.lastExpiry}`,
+        this.part,
+      );
     }
     this.lastExpiry = ms;
   }
@@ -135,7 +155,9 @@ export class Collection {
     } else if (complete && this.count === 0) {
       findings.add('EMPTY_VALUE', pos, 'one element or more', 'none');
     }
-    if (this.deep) this.duplicates.end((index) => findings.add('DUPLICATE', pos, `every ${name} once`, 'one that comes twice', `${name} ${index}`));
+    if (this.deep) {
+      this.duplicates.end((index) => findings.add('DUPLICATE', pos, `every ${name} once`, 'one that comes twice', `${name} ${index}`));
+    }
   }
 }
 

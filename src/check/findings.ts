@@ -74,6 +74,12 @@ export class Findings {
   failed(error: unknown, pos: number, part?: string): void {
     if (!(error instanceof RdbError)) throw error;
     const inside = this.stringAt >= 0;
-    this.add(error.code, inside ? (error.within ?? this.stringAt) : pos, error.expected ?? 'a whole value', error.got ?? 'something else', part);
+    this.add(
+      error.code,
+      inside ? (error.within ?? this.stringAt) : pos,
+      error.expected ?? 'a whole value',
+      error.got ?? 'something else',
+      part,
+    );
   }
 }

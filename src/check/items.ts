@@ -98,7 +98,13 @@ export class ItemsBody implements Body {
         return this.expiry(bytes, pos, end);
       default:
         if (int32(bytes, pos + 4) < 0 && (int32(bytes, pos + 4) !== -1 || int32(bytes, pos) !== -1)) {
-          this.findings.add('BAD_HASH', pos, 'a field expiry in Unix milliseconds, or -1', 'a number below that', `field ${collection.count}`);
+          this.findings.add(
+            'BAD_HASH',
+            pos,
+            'a field expiry in Unix milliseconds, or -1',
+            'a number below that',
+            `field ${collection.count}`,
+          );
         }
         collection.pass();
         return pos + 8;
@@ -128,7 +134,9 @@ export class ItemsBody implements Body {
     const { collection, items, length } = this;
     const next = readLength(bytes, pos, end, length);
     const ms = items.leastExpiry === true && length.value > 0 ? length.value + this.least - 1 : length.value;
-    if (ms > GREATEST_EXPIRY) this.findings.add('BAD_HASH', pos, 'a field expiry in Unix milliseconds below 2^48', lengthText(length), `field ${collection.count}`);
+    if (ms > GREATEST_EXPIRY) {
+      this.findings.add('BAD_HASH', pos, 'a field expiry in Unix milliseconds below 2^48', lengthText(length), `field ${collection.count}`);
+    }
     collection.pass();
     return next;
   }

@@ -26,7 +26,9 @@ export class PackedString {
   constructor(form: PackedForm, findings: Findings, visit: Visit) {
     const [code, Check] = CHECKS[form];
     this.check = new Check(
-      (at, expected, got, element) => findings.add(code, at + this.origin, expected, got, element === undefined ? undefined : `element ${element}`),
+      (at, expected, got, element) => {
+        findings.add(code, at + this.origin, expected, got, element === undefined ? undefined : `element ${element}`);
+      },
       (element, index, at) => visit(element, index, at + this.origin),
     );
   }

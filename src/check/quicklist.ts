@@ -59,7 +59,9 @@ export class QuicklistBody implements Body {
   private readKind(bytes: Uint8Array, pos: number, end: number): number {
     const next = readLength(bytes, pos, end, this.length);
     const { value } = this.length;
-    if (value !== PLAIN && value !== PACKED) this.findings.add('BAD_QUICKLIST', pos, 'a node of kind 1 or 2', `kind ${lengthText(this.length)}`, `node ${this.node}`);
+    if (value !== PLAIN && value !== PACKED) {
+      this.findings.add('BAD_QUICKLIST', pos, 'a node of kind 1 or 2', `kind ${lengthText(this.length)}`, `node ${this.node}`);
+    }
     this.kind = value === PACKED ? PACKED : PLAIN;
     return next;
   }
@@ -71,7 +73,9 @@ export class QuicklistBody implements Body {
     if (!strings.whole) {
       this.elements++;
     } else if (this.kind === PLAIN) {
-      if (element.kind !== INT && element.start === element.end) findings.add('BAD_QUICKLIST', pos, 'a node with an element', 'an empty string', `node ${this.node}`);
+      if (element.kind !== INT && element.start === element.end) {
+        findings.add('BAD_QUICKLIST', pos, 'a node with an element', 'an empty string', `node ${this.node}`);
+      }
       this.elements++;
     } else if (element.kind === INT) {
       findings.add('BAD_QUICKLIST', pos, 'a packed node', 'an integer', `node ${this.node}`);
@@ -112,6 +116,8 @@ export class QuicklistBody implements Body {
   }
 
   end(): void {
-    if (this.elements === 0 && this.findings.size === 0) this.findings.add('EMPTY_VALUE', this.at, 'one element or more', this.node === 0 ? 'none' : 'empty nodes');
+    if (this.elements === 0 && this.findings.size === 0) {
+      this.findings.add('EMPTY_VALUE', this.at, 'one element or more', this.node === 0 ? 'none' : 'empty nodes');
+    }
   }
 }

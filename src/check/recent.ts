@@ -70,7 +70,9 @@ export class ArrayBody extends HeldBody {
     for (let i = 0; pos < end; i++) {
       const at = pos;
       pos = readLength(bytes, pos, end, length);
-      if (length.hi < hi || (length.hi === hi && length.lo <= lo)) findings.add('BAD_ARRAY', at, 'a greater index than the one before', lengthText(length), `element ${i}`);
+      if (length.hi < hi || (length.hi === hi && length.lo <= lo)) {
+        findings.add('BAD_ARRAY', at, 'a greater index than the one before', lengthText(length), `element ${i}`);
+      }
       [hi, lo] = [length.hi, length.lo];
       pos = readLength(bytes, pos, end, length);
       if (length.value === INTEGER_TAG || length.value === DOUBLE_TAG) pos += 8;
@@ -116,7 +118,9 @@ export class TemplateBody extends HeldBody {
       this.packed(this.values, bytes, pos, end);
       const stated = this.values.count - 1;
       if (this.number.kind !== INT) this.findings.add('BAD_TEMPLATE', pos, 'the number of a template first', 'no number');
-      else if (hasNames && stated !== this.collection.count) this.findings.add('BAD_TEMPLATE', pos, `${this.collection.count} values, one per field`, `${stated}`);
+      else if (hasNames && stated !== this.collection.count) {
+        this.findings.add('BAD_TEMPLATE', pos, `${this.collection.count} values, one per field`, `${stated}`);
+      }
     } else {
       for (let i = 0; pos < end; i++) pos = this.strings.next(bytes, pos, end, i);
     }

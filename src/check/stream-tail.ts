@@ -145,7 +145,12 @@ export class StreamTailCheck {
     const key = Buffer.from(text.bytes.buffer, text.bytes.byteOffset + text.start, text.end - text.start).toString('latin1');
     if (names.has(key)) {
       const shown = Math.min(text.end, text.start + SHOWN);
-      this.findings.add('DUPLICATE', at, `every ${what} once`, `${formatText(text.bytes, text.start, shown)}${shown < text.end ? '…' : ''} again`);
+      this.findings.add(
+        'DUPLICATE',
+        at,
+        `every ${what} once`,
+        `${formatText(text.bytes, text.start, shown)}${shown < text.end ? '…' : ''} again`,
+      );
     }
     names.add(key);
   }

@@ -24,7 +24,7 @@ export class StreamBody implements Body {
   private node = 0;
   private inNode = false;
   private entries = 0;
-  /** Findings before those of this value's nodes: its length means nothing where a node is damaged. */
+  /** A node is damaged: the number of entries and the last ID are not known. */
   private damaged = false;
   private readonly key = new StreamId();
   private readonly last = new StreamId();
@@ -81,7 +81,13 @@ export class StreamBody implements Body {
     }
     key.read(element.bytes, element.start);
     if (this.node > 0 && !key.isAfter(last)) {
-      findings.add('BAD_STREAM', pos, 'a node with a greater ID than the entries before it', 'the same or a lesser one', `node ${this.node}`);
+      findings.add(
+        'BAD_STREAM',
+        pos,
+        'a node with a greater ID than the entries before it',
+        'the same or a lesser one',
+        `node ${this.node}`,
+      );
     }
     return next;
   }
@@ -111,7 +117,8 @@ export class StreamBody implements Body {
   end(): void {
     const { entries, findings, last, rest } = this;
     findings.base = this.restBase;
-    new StreamTailCheck(this.type, rest.bytes, rest.length, findings, this.strings).check(this.damaged ? undefined : entries, this.node > 0 && !this.damaged ? last : undefined);
+    const tail = new StreamTailCheck(this.type, rest.bytes, rest.length, findings, this.strings);
+    tail.check(this.damaged ? undefined : entries, this.node > 0 && !this.damaged ? last : undefined);
     rest.clear();
   }
 }

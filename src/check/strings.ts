@@ -16,7 +16,10 @@ export class Strings {
     this.scratch = new Scratch(codec, codec.allocate(1 << 21));
   }
 
-  /** Reads the string at `pos`, number `index` of its value where there are several; returns the position after it. `whole` is false where it cannot be decompressed, which is a finding. */
+  /**
+   * Reads the string at `pos`, number `index` of its value where there are several; returns the position after it. `whole` is false where
+   * it cannot be decompressed, which is a finding.
+   */
   next(bytes: Uint8Array, pos: number, end: number, index = -1): number {
     const { element, findings } = this;
     const next = readString(bytes, pos, end, element);

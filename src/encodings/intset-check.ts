@@ -31,7 +31,9 @@ export class IntsetCheck extends PackedCheck {
     const next = readIntset(bytes, pos, stop, this.width, element);
     if (next < 0) return stop < last ? -1 : this.lost(pos, `an integer of ${this.width} bytes`, 'the end of the intset');
     const [hi, lo] = [highHalf(element), lowHalf(element)];
-    if (this.count > 0 && (hi < this.hi || (hi === this.hi && lo <= this.lo))) this.report(pos + this.shift, 'a greater integer than the one before', 'the same or a lesser one', this.count);
+    if (this.count > 0 && (hi < this.hi || (hi === this.hi && lo <= this.lo))) {
+      this.report(pos + this.shift, 'a greater integer than the one before', 'the same or a lesser one', this.count);
+    }
     this.hi = hi;
     this.lo = lo;
     this.visit(element, this.count, pos + this.shift);

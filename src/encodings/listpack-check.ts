@@ -32,14 +32,18 @@ export class ListpackCheck extends PackedCheck {
     if (next > last) return this.lost(pos, 'a listpack element with its backward length', 'the end of the listpack');
     if (next > stop) return -1;
     const stated = backwards(bytes, next);
-    if (stated !== length) this.report(next - 1 + this.shift, `a backward length of ${length}`, stated < 0 ? 'one of too many bytes' : `${stated}`, this.count);
+    if (stated !== length) {
+      this.report(next - 1 + this.shift, `a backward length of ${length}`, stated < 0 ? 'one of too many bytes' : `${stated}`, this.count);
+    }
     readListpack(bytes, pos, stop, this.element);
     this.visit(this.element, this.count, pos + this.shift);
     return next;
   }
 
   protected closed(): void {
-    if (this.stated !== UNCOUNTED && this.stated !== this.count) this.report(4, `a header that says ${this.count} elements`, `${this.stated}`);
+    if (this.stated !== UNCOUNTED && this.stated !== this.count) {
+      this.report(4, `a header that says ${this.count} elements`, `${this.stated}`);
+    }
   }
 }
 

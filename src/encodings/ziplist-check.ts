@@ -7,8 +7,8 @@ const UNCOUNTED = 0xffff;
 const LONG = 0xfe;
 
 /**
- * A ziplist (redis 7.0 ziplist.c, ziplistValidateIntegrity): header, encodings, the length of the entry before, offset of the last entry, end
- * byte, count.
+ * A ziplist (redis 7.0 ziplist.c, ziplistValidateIntegrity): header, encodings, the length of the entry before, offset of the last
+ * entry, end byte, count.
  */
 export class ZiplistCheck extends PackedCheck {
   private tail = 0;
@@ -42,7 +42,9 @@ export class ZiplistCheck extends PackedCheck {
       return stop < last ? -1 : this.lost(pos, 'a ziplist entry', 'the end of the ziplist');
     }
     const stated = before === LONG ? uint32(bytes, pos + 1) : before;
-    if (stated !== this.lastSize) this.report(pos + this.shift, `${this.lastSize} as the length of the entry before`, `${stated}`, this.count);
+    if (stated !== this.lastSize) {
+      this.report(pos + this.shift, `${this.lastSize} as the length of the entry before`, `${stated}`, this.count);
+    }
     this.lastAt = pos + this.shift;
     this.lastSize = next - pos;
     this.visit(element, this.count, this.lastAt);
@@ -60,7 +62,9 @@ export class ZiplistCheck extends PackedCheck {
 
   protected closed(): void {
     const { count, lastAt, size, stated, tail } = this;
-    if (count > 0 ? tail !== lastAt : tail >= size) this.report(4, count > 0 ? `${lastAt} as the offset of the last entry` : 'an offset inside the ziplist', `${tail}`);
+    if (count > 0 ? tail !== lastAt : tail >= size) {
+      this.report(4, count > 0 ? `${lastAt} as the offset of the last entry` : 'an offset inside the ziplist', `${tail}`);
+    }
     if (stated !== UNCOUNTED && stated !== count) this.report(8, `a header that says ${count} entries`, `${stated}`);
   }
 }

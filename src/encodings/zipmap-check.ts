@@ -27,7 +27,9 @@ export class ZipmapCheck extends PackedCheck {
       return this.lost(pos, error.expected ?? 'a zipmap entry', error.got ?? 'something else');
     }
     if (next < 0) {
-      if (element.end > last) return this.lost(pos, `a zipmap entry of at most ${last - element.start} bytes`, `${element.end - element.start}`);
+      if (element.end > last) {
+        return this.lost(pos, `a zipmap entry of at most ${last - element.start} bytes`, `${element.end - element.start}`);
+      }
       return stop < last ? -1 : this.lost(pos, 'a zipmap entry', 'the end of the zipmap');
     }
     this.visit(element, this.count, pos + this.shift);

@@ -51,7 +51,9 @@ export class StreamCheck extends PartsReader {
   protected override streamNode(bytes: Uint8Array, pos: number, end: number): number {
     const { check, string } = this;
     const next = readString(bytes, pos, end, string);
-    if (next < 0 || string.kind === INT) throw new RdbError('BAD_STREAM', { within: pos, expected: 'a listpack', got: 'an integer or nothing' });
+    if (next < 0 || string.kind === INT) {
+      throw new RdbError('BAD_STREAM', { within: pos, expected: 'a listpack', got: 'an integer or nothing' });
+    }
     this.origin = string.start;
     this.scratch.inflate(string);
     this.origin = string.start;
@@ -64,7 +66,10 @@ export class StreamCheck extends PartsReader {
   protected override streamRest(_: TypeRow, bytes: Uint8Array, start: number, end: number): void {
     readLength(bytes, start, end, this.length);
     const { value } = this.length;
-    if (value !== this.entries) throw new RdbError('BAD_STREAM', { within: start, expected: `a length of ${this.entries}, as its nodes have entries`, got: lengthText(this.length) });
+    if (value !== this.entries) {
+      const expected = `a length of ${this.entries}, as its nodes have entries`;
+      throw new RdbError('BAD_STREAM', { within: start, expected, got: lengthText(this.length) });
+    }
   }
 
   protected end(): void {
