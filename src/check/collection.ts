@@ -8,7 +8,8 @@ import { Duplicates } from './duplicates.js';
 import type { Findings } from './findings.js';
 
 /** `structure`: what is known to crash servers, in one pass and without memory. `all`: members and fields that come twice, too. */
-export type CheckLevel = 'structure' | 'all';
+export const CHECK_LEVELS = ['structure', 'all'] as const;
+export type CheckLevel = (typeof CHECK_LEVELS)[number];
 
 /** What the elements of a collection are, in turn. */
 export type Role = 'item' | 'name' | 'value' | 'score' | 'expiry';
@@ -91,7 +92,7 @@ export class Collection {
       'DUPLICATE',
       pos,
       `every ${this.name} once`,
-      `${formatText(bytes, start, shown)}${shown < end ? '…' : ''} again`,
+      `${JSON.stringify(formatText(bytes, start, shown))}${shown < end ? '…' : ''} again`,
       this.part,
     );
   }

@@ -149,7 +149,7 @@ export class StreamTailCheck {
         'DUPLICATE',
         at,
         `every ${what} once`,
-        `${formatText(text.bytes, text.start, shown)}${shown < text.end ? '…' : ''} again`,
+        `${JSON.stringify(formatText(text.bytes, text.start, shown))}${shown < text.end ? '…' : ''} again`,
       );
     }
     names.add(key);
