@@ -16,9 +16,8 @@ import { guard } from '../io/guard.js';
 import { nameFrame, parsePayloadLine, type PayloadLine } from '../io/payload-line.js';
 import { StreamCheck } from '../values/stream-check.js';
 import { acceptingTargets, targetRanges } from '../values/accepting.js';
-import { findPayload, type PayloadForm } from './payload-forms.js';
-
-export { PAYLOAD_FORMS, type PayloadForm } from './payload-forms.js';
+import { findPayload } from './payload-forms.js';
+import type { PayloadForm } from './payload-terms.js';
 
 export interface PayloadInput {
   /** As on the command line, or undefined for standard input. */

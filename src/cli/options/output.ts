@@ -1,4 +1,4 @@
-import { CONFLICTS, DUMP_FORMATS } from '../../commands/dump.js';
+import { CONFLICTS, DUMP_FORMATS } from '../../commands/dump-terms.js';
 import { RESTORE_CONFLICTS } from '../../commands/restore-terms.js';
 import { flag, list, toggle, value } from './option.js';
 import { dbPairs, number, oneOf, path, server, shift, size } from './words.js';
