@@ -36,3 +36,9 @@ export function keySlot(bytes: Uint8Array, start = 0, end = bytes.length): numbe
   const tagged = close < end && close > open + 1;
   return (tagged ? crc16(bytes, open + 1, close) : crc16(bytes, start, end)) & (SLOTS - 1);
 }
+
+/** The ranges of slots, first and last, that the nodes of a cluster of this size have. */
+export function slotRanges(count: number): [from: number, to: number][] {
+  const from = (i: number): number => Math.max(0, Math.ceil((i * SLOTS) / count - 0.5));
+  return Array.from({ length: count }, (_, i) => [from(i), from(i + 1) - 1]);
+}

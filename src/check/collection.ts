@@ -8,8 +8,7 @@ import { Duplicates } from './duplicates.js';
 import type { Findings } from './findings.js';
 
 /** `structure`: what is known to crash servers, in one pass and without memory. `all`: members and fields that come twice, too. */
-export const CHECK_LEVELS = ['structure', 'all'] as const;
-export type CheckLevel = (typeof CHECK_LEVELS)[number];
+
 
 /** What the elements of a collection are, in turn. */
 export type Role = 'item' | 'name' | 'value' | 'score' | 'expiry';

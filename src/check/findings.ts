@@ -1,6 +1,10 @@
 import type { ErrorCode } from '../bytes/errors.js';
 import { RdbError } from '../bytes/errors.js';
 
+/** structure: what can crash a server; all: duplicates, too. */
+export const CHECK_LEVELS = ['structure', 'all'] as const;
+export type CheckLevel = (typeof CHECK_LEVELS)[number];
+
 /** One thing that a careful server refuses in a value. */
 export interface Finding {
   readonly code: ErrorCode;

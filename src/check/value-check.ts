@@ -4,8 +4,8 @@ import { type Frame, STRING_PART } from '../rdb/frame.js';
 import { ByteBuilder } from '../bytes/builder.js';
 import type { Form, TypeRow } from '../rdb/types.js';
 import type { Body, StringCheck } from './body.js';
-import { type CheckLevel, Collection } from './collection.js';
-import { Findings } from './findings.js';
+import { Collection } from './collection.js';
+import { type CheckLevel, Findings } from './findings.js';
 import { ItemsBody } from './items.js';
 import { ModuleBody, StringBody } from './others.js';
 import { PackedBody } from './packed-body.js';
@@ -14,8 +14,7 @@ import { ArrayBody, TemplateBody } from './recent.js';
 import { StreamBody } from './stream.js';
 import { Strings } from './strings.js';
 
-export type { CheckLevel } from './collection.js';
-export { type Finding, findingError } from './findings.js';
+export { type CheckLevel, type Finding, findingError } from './findings.js';
 
 export interface CheckOptions {
   readonly level?: CheckLevel | undefined;

@@ -1,4 +1,5 @@
-import { check, type CheckSummary, findingError, type KeyFinding } from '../commands/check.js';
+import type { CheckSummary, KeyFinding } from '../commands/check.js';
+import { findingError } from '../commands/check-terms.js';
 import { command, type Invocation } from './command.js';
 import { emptyNotes } from './empty-runs.js';
 import { faultLine } from './errors.js';
@@ -34,6 +35,7 @@ async function runCheck(invocation: Invocation<'check'>): Promise<number> {
   const { format, noChecksum, output } = options;
   const filter = filterOf(invocation);
   await checkSources('check', sources, output, io);
+  const { check } = await import('../commands/check.js');
   const { signal, stdin, stdout } = io;
   const line = format === 'json' ? findingJson : findingText;
   const task: Task<CheckSummary> = {

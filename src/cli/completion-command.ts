@@ -1,13 +1,10 @@
 import { StreamSink } from '../commands/terms.js';
 import { command, type Command } from './command.js';
-import { bashCompletion, fishCompletion, zshCompletion } from './completion.js';
 import { EXIT } from './exit.js';
 import { oneOf } from './options/words.js';
 import { UsageError } from './usage.js';
 
 const SHELLS = ['bash', 'zsh', 'fish'] as const;
-
-const SCRIPTS = { bash: bashCompletion, zsh: zshCompletion, fish: fishCompletion } as const;
 
 /** `commands` are those that are completed. */
 export function completionCommand(commands: () => readonly Command[]): Command {
@@ -27,6 +24,7 @@ Examples:
       const word = words.at(0);
       if (word === undefined) throw new UsageError(`no shell given: expected one of ${SHELLS.join(', ')}`);
       const shell = oneOf(SHELLS)('completion', word);
+      const { SCRIPTS } = await import('./completion.js');
       const out = new StreamSink(io.stdout);
       await out.write(new TextEncoder().encode(SCRIPTS[shell](commands())));
       await out.commit();

@@ -247,3 +247,6 @@ function fishWhere({ name }: Command, groups: readonly string[]): string {
     `and not __fish_seen_subcommand_from ${others.join(' ')}`,
   ].join('; ');
 }
+
+/** By name of the shell. */
+export const SCRIPTS = { bash: bashCompletion, zsh: zshCompletion, fish: fishCompletion } as const;

@@ -1,4 +1,5 @@
-import { dump, DUMP_FORMATS, type DumpSummary, joinsDatabases, outputPaths } from '../commands/dump.js';
+import type { DumpSummary } from '../commands/dump.js';
+import { DUMP_FORMATS, joinsDatabases, outputPaths } from '../commands/dump-terms.js';
 import { command, type Invocation } from './command.js';
 import { emptyNotes } from './empty-runs.js';
 import { exitCodes, FILTERS_HELP, SOURCES_WORDS } from './help-texts.js';
@@ -50,6 +51,7 @@ async function runDump(invocation: Invocation<'dump'>): Promise<number> {
     if (output === undefined) throw new UsageError('--split-slots writes files: name them with --output, like --output shard.rdb');
     for (const path of outputPaths({ output, splitSlots: options.splitSlots })) await checkOutput(sources, path as string, io.stdin);
   }
+  const { dump } = await import('../commands/dump.js');
   const { signal, stdin, stdout } = io;
   const problems = new KeyProblems(json);
   const task: Task<DumpSummary> = {

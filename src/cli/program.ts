@@ -35,11 +35,18 @@ export function createProgram(io: Io, argv: readonly string[], onExit: (code: nu
     .helpOption('-h, --help', 'show this help')
     .helpCommand('help [command]', 'show the help of a command')
     .addHelpText('after', EXAMPLES);
+  // where a command is called, nobody looks at the options of the others
+  const called = COMMANDS.map(firstWord).find((word) => word === argv.at(0));
   for (const command of COMMANDS) {
-    addCommand(parentOf(command, program), command, async (words, options) => onExit(await command.call({ words, io, argv }, options)));
+    const added = addCommand(parentOf(command, program), command, async (words, options) =>
+      onExit(await command.call({ words, io, argv }, options)),
+    );
+    if (called === undefined || called === firstWord(command)) addOptions(added, command);
   }
   return program;
 }
+
+const firstWord = ({ name }: Command): string => name.split(' ')[0];
 
 /** `payload check` belongs to a command `payload`. */
 function parentOf({ name }: Command, program: Commander): Commander {
@@ -53,7 +60,7 @@ function parentOf({ name }: Command, program: Commander): Commander {
 
 type Action = (words: readonly string[], options: Readonly<Record<string, Given>>) => Promise<void>;
 
-function addCommand(parent: Commander, { after, argument, description, name, summary, usage }: Command, action: Action): void {
+function addCommand(parent: Commander, { argument, description, name, summary, usage }: Command, action: Action): Commander {
   const [words, what] = argument;
   const added = parent
     .command(name.split(' ').at(-1) as string)
@@ -61,13 +68,18 @@ function addCommand(parent: Commander, { after, argument, description, name, sum
     .description(description)
     .argument(words, what)
     .usage(usage);
-  for (const one of optionsOf(name)) {
-    for (const option of commanderOptions(one, name)) added.optionsGroup(`${one.heading}:`).addOption(option);
-  }
-  added.helpOption('-h, --help', 'show this help').addHelpText('after', optionsOf(name).length === 0 ? after : after + ENVIRONMENT_HELP);
   added.action((given: string | readonly string[] | undefined, typed: Readonly<Record<string, Given>>) =>
     action(typeof given === 'string' ? [given] : (given ?? []), typed),
   );
+  return added;
+}
+
+function addOptions(added: Commander, { after, name }: Command): void {
+  const options = optionsOf(name);
+  for (const one of options) {
+    for (const option of commanderOptions(one, name)) added.optionsGroup(`${one.heading}:`).addOption(option);
+  }
+  added.helpOption('-h, --help', 'show this help').addHelpText('after', options.length === 0 ? after : after + ENVIRONMENT_HELP);
 }
 
 /** What commander takes: one option, or two of a toggle. Values come as the words that were typed. */

@@ -1,5 +1,5 @@
 import type { Writable } from 'node:stream';
-import cliProgress from 'cli-progress';
+import type { SingleBar } from 'cli-progress';
 import type { RunProgress } from '../pipeline/run.js';
 import { columns } from './io.js';
 import { type Progress, progressParts } from './progress.js';
@@ -21,20 +21,12 @@ const IMPORTANCE = { total: [0, 4, 1, 2, 3], noTotal: [0, 1, 3, 2] };
 export class BarProgress implements Progress {
   private latest: RunProgress = { bytesRead: 0, totalBytes: undefined, keys: 0 };
   private readonly started = performance.now();
-  private readonly bar: cliProgress.SingleBar;
+  private bar: SingleBar | undefined;
   private readonly waiting: NodeJS.Timeout;
-  private shown = false;
+  private stopped = false;
 
   constructor(private readonly stderr: Writable) {
-    this.bar = new cliProgress.SingleBar({
-      stream: stderr,
-      fps: REDRAWS_PER_SECOND,
-      format: () => this.text(),
-      clearOnComplete: true,
-      linewrap: true, // leaves the terminal its own setting
-      gracefulExit: false,
-    });
-    this.waiting = setTimeout(() => this.show(), PATIENCE);
+    this.waiting = setTimeout(() => void this.begin(), PATIENCE);
   }
 
   update(progress: RunProgress): void {
@@ -43,19 +35,30 @@ export class BarProgress implements Progress {
 
   /** Clears the bar before the line is written: cli-progress redraws from where the bar began, which must then be below the line. */
   line(text: string): void {
-    if (this.shown) this.bar.stop();
+    this.bar?.stop();
     this.stderr.write(`${text}\n`);
-    if (this.shown) this.show();
+    this.bar?.start(1, 0);
   }
 
   stop(): void {
     clearTimeout(this.waiting);
-    if (this.shown) this.bar.stop();
-    this.shown = false;
+    this.stopped = true;
+    this.bar?.stop();
+    this.bar = undefined;
   }
 
-  private show(): void {
-    this.shown = true;
+  /** Loads what draws the bar, which short runs do without. */
+  private async begin(): Promise<void> {
+    const { SingleBar } = (await import('cli-progress')).default;
+    if (this.stopped) return;
+    this.bar = new SingleBar({
+      stream: this.stderr,
+      fps: REDRAWS_PER_SECOND,
+      format: () => this.text(),
+      clearOnComplete: true,
+      linewrap: true, // leaves the terminal its own setting
+      gracefulExit: false,
+    });
     this.bar.start(1, 0);
   }
 

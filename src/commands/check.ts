@@ -9,9 +9,6 @@ import type { LastSink, SourceFile } from '../pipeline/sink.js';
 import type { Batch } from '../rdb/batch.js';
 import { Frame, RECORD } from '../rdb/frame.js';
 
-export { CHECK_LEVELS, type CheckLevel } from '../check/collection.js';
-export { findingError } from '../check/value-check.js';
-
 /** A finding, and the key whose value it is in. */
 export interface KeyFinding extends Finding {
   readonly file: string;

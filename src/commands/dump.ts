@@ -1,4 +1,3 @@
-import { join, parse } from 'node:path';
 import { TS_CODEC } from '../kernels/codec.js';
 import { editsOf } from '../pipeline/passes.js';
 import { VALKEY_VERSION } from '../rdb/payload.js';
@@ -8,7 +7,7 @@ import type { Library } from '../pipeline/libraries.js';
 import { Output } from '../io/output.js';
 import { PayloadLines } from '../dump/payload-lines.js';
 import { RdbFile, type RdbFormat } from '../dump/rdb-file.js';
-import { RdbSink, type RdbSinkOptions, slotRanges } from '../dump/rdb-sink.js';
+import { RdbSink, type RdbSinkOptions } from '../dump/rdb-sink.js';
 import { RespSink } from '../dump/resp-sink.js';
 import { MAX_PAYLOAD } from '../dump/resp-writer.js';
 import { compileFilter, takesFunctions } from '../values/filters.js';
@@ -16,19 +15,9 @@ import { KeySet } from '../values/key-set.js';
 import { highestFormat } from '../dump/headers.js';
 import { mayMeet } from '../pipeline/meeting.js';
 import { openOutput, run, type RunOptions, type RunSummary } from '../pipeline/run.js';
-
-export { joinsDatabases } from '../pipeline/meeting.js';
+import { type Conflict, type DumpFormat, outputPaths } from './dump-terms.js';
 
 export type { KeyProblem } from '../dump/dump-sink.js';
-
-export { parseTarget, type Target } from '../values/targets.js';
-
-export const DUMP_FORMATS = ['rdb', 'resp', 'payload'] as const;
-export type DumpFormat = (typeof DUMP_FORMATS)[number];
-
-/** What becomes of a key that comes twice: the later ones are told and left out; left out; written instead of the earlier ones. */
-export const CONFLICTS = ['error', 'first', 'last'] as const;
-export type Conflict = (typeof CONFLICTS)[number];
 
 export interface DumpOptions extends RunOptions, Pick<DumpSinkOptions, 'allowLoss' | 'dbMap' | 'stripTtl' | 'target'> {
   /** A path; standard output unless given. */
@@ -106,13 +95,6 @@ function rdbSink(outputs: readonly ByteSink[], options: RdbSinkOptions): RdbSink
   const codec = options.codec ?? TS_CODEC;
   if (outputs.length === 1) return new RdbSink([new RdbFile(new Output(outputs[0], { codec: options.codec }), outputs[0], codec)], options);
   return new RdbSink(outputs.map((output) => new RdbFile(new Output(output, { fullAt: SMALL_BUFFER }), output, codec)), options);
-}
-
-/** Where the output goes: with `splitSlots`, `shard.rdb` becomes `shard.0-8191.rdb` and `shard.8192-16383.rdb`. */
-export function outputPaths({ output, splitSlots = 1 }: Pick<DumpOptions, 'output' | 'splitSlots'>): (string | undefined)[] {
-  if (output === undefined || splitSlots === 1) return [output];
-  const { dir, ext, name } = parse(output);
-  return slotRanges(splitSlots).map(([from, to]) => join(dir, `${name}.${from}-${to}${ext}`));
 }
 
 /** Whether all keys of the source are written, each into the database that it comes from. */

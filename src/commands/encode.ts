@@ -10,7 +10,7 @@ import { type Input, openInput } from '../io/input.js';
 import { compileFilter } from '../values/filters.js';
 import { KeySet } from '../values/key-set.js';
 import type { Target } from '../values/targets.js';
-import type { Conflict } from './dump.js';
+import type { Conflict } from './dump-terms.js';
 import { openOutput, run, type RunOptions, type RunSummary } from '../pipeline/run.js';
 
 export interface EncodeOptions extends Omit<RunOptions, 'checksum' | 'strict' | 'open'> {

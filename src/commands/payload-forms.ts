@@ -3,10 +3,7 @@ import { RdbError } from '../bytes/errors.js';
 import { BEGINNING, isRdb, latin } from '../rdb/beginning.js';
 import { LEAST_PAYLOAD, parsePayload } from '../rdb/payload.js';
 import { KNOWN_VERSION, TABLES } from '../rdb/types.js';
-
-/** How a payload may be given; where several fit equally well, the first counts. */
-export const PAYLOAD_FORMS = ['quoted', 'hex', 'base64', 'raw'] as const;
-export type PayloadForm = (typeof PAYLOAD_FORMS)[number];
+import { PAYLOAD_FORMS, type PayloadForm } from './payload-terms.js';
 
 export interface FoundPayload {
   readonly bytes: Uint8Array;

@@ -16,10 +16,10 @@ import { guard } from '../io/guard.js';
 import { nameFrame, parsePayloadLine, type PayloadLine } from '../io/payload-line.js';
 import { type Finding, findingError, ValueCheck } from '../check/value-check.js';
 import { acceptingTargets, targetRanges } from '../values/accepting.js';
-import { findPayload, type PayloadForm } from './payload-forms.js';
+import { findPayload } from './payload-forms.js';
+import type { PayloadForm } from './payload-terms.js';
 
 export { findingError } from '../check/value-check.js';
-export { PAYLOAD_FORMS, type PayloadForm } from './payload-forms.js';
 
 export interface PayloadInput {
   /** As on the command line, or undefined for standard input. */

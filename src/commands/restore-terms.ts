@@ -6,8 +6,8 @@ import type { RestoreConflict } from '../restore/outcomes.js';
 export { type Address, addressText, isServerUrl, parseAddress, parseServerUrl, type ServerUrl } from '../redis/url.js';
 export type { Login } from '../redis/sentinels.js';
 export { ServerError, type ServerErrorCode } from '../redis/errors.js';
-export { slotRanges } from '../dump/rdb-sink.js';
+export { slotRanges } from '../bytes/crc16.js';
 export { OUTCOMES, type RestoreCounts } from '../restore/outcomes.js';
-export { CheckpointError } from '../restore/checkpoint.js';
+export { CheckpointError } from '../restore/checkpoint-error.js';
 
 export const RESTORE_CONFLICTS = ['error', 'skip', 'replace'] as const satisfies readonly RestoreConflict[];

@@ -21,12 +21,6 @@ export interface RdbSinkOptions extends DumpSinkOptions {
   readonly complete?: boolean | undefined;
 }
 
-/** As many ranges of slots, first and last, as a cluster of so many nodes has. */
-export function slotRanges(count: number): [from: number, to: number][] {
-  const from = (i: number): number => Math.max(0, Math.ceil((i * SLOTS) / count - 0.5));
-  return Array.from({ length: count }, (_, i) => [from(i), from(i + 1) - 1]);
-}
-
 /** Which of the ranges a slot is in. */
 const rangeOf = (slot: number, count: number): number => Math.floor(((slot + 0.5) * count) / SLOTS);
 

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { type FileHandle, open, realpath, rename, stat, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { ByteSink } from './byte-sink.js';
@@ -32,6 +31,7 @@ export class FileSink implements ByteSink {
     const before = await stat(target).catch(() => undefined);
     if (before?.isDirectory() === true) throw new OutputError(path, 'it is a directory');
     if (before !== undefined && !before.isFile()) return new FileSink(await attempt(path, open(target, 'w')), target, undefined);
+    const { randomBytes } = await import('node:crypto'); // much to load, and standard output takes none of it
     const file = `${target}.${process.pid}-${randomBytes(4).toString('hex')}.tmp`;
     return new FileSink(await attempt(path, open(file, 'wx', 0o666)), file, target);
   }

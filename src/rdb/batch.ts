@@ -10,7 +10,7 @@ import { isKeyClock } from './opcodes.js';
 import { type OpcodeRow, TABLES } from './types.js';
 
 /** Rows of a batch, and bytes of its records: as much as a cache holds. */
-export const BATCH_ROWS = 1 << 10;
+export const BATCH_ROWS = 1 << 12;
 export const BATCH_BYTES = 1 << 18;
 
 /** No payload in a batch has more bytes: whole values are smaller than that. */

@@ -3,6 +3,7 @@ import { open, readFile, rename, stat, unlink } from 'node:fs/promises';
 import type { ServerIdentityState } from './server-identity.js';
 import { type Library, LIBRARY_OUTCOMES } from '../pipeline/libraries.js';
 import { OutputError } from '../io/output-error.js';
+import { CheckpointError } from './checkpoint-error.js';
 import type { RestoreCounts } from './outcomes.js';
 import type { Servers } from '../redis/servers.js';
 import type { SourceProgress } from './source-progress.js';
@@ -49,11 +50,6 @@ export interface CheckpointSource {
   readonly digest: string;
   /** Keys with a value at an offset below this are done. */
   readonly done: number;
-}
-
-/** A checkpoint that does not fit what is to be done, or is none. */
-export class CheckpointError extends Error {
-  override readonly name = 'CheckpointError';
 }
 
 const ENDS = 1 << 16;

@@ -34,7 +34,7 @@ describe('progress', () => {
     );
   });
 
-  test('the bar comes late, moves below lines, and leaves nothing behind', () => {
+  test('the bar comes late, moves below lines, and leaves nothing behind', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
     const err = Object.assign(new Collector(), { isTTY: true, columns: 100 });
     const progress = new BarProgress(err);
@@ -43,7 +43,7 @@ describe('progress', () => {
     vi.advanceTimersByTime(600);
     expect(err.text).toBe('early\n');
     vi.advanceTimersByTime(600);
-    expect(err.text).toContain('50%  [=');
+    await vi.waitFor(() => expect(err.text).toContain('50%  [='));
     progress.line('warning');
     progress.stop();
     progress.stop();
@@ -55,11 +55,14 @@ describe('progress', () => {
     expect(err.text).not.toMatch(/\u001b\[\?/); // neither the cursor nor wrapping is switched off
   });
 
-  test('the bar redraws at most about ten times a second', () => {
+  test('the bar redraws at most about ten times a second', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
     const err = Object.assign(new Collector(), { isTTY: true, columns: 100 });
     const progress = new BarProgress(err);
-    for (let i = 0; i < 3000; i++) {
+    progress.update(half);
+    vi.advanceTimersByTime(700);
+    await vi.waitFor(() => expect(err.text).toContain('%'));
+    for (let i = 0; i < 2300; i++) {
       progress.update({ ...half, bytesRead: i * 1e4 });
       vi.advanceTimersByTime(1);
     }

@@ -86,7 +86,7 @@ export function aborted(by: InterruptSignal): AbortSignal {
 /** The package, built into a folder of its own: neither waits for nor disturbs `dist/`. esbuild does it in a second, where tsc takes ten; types are checked elsewhere. */
 export function buildPackage(folder: Folder): string {
   cpSync(join(root, 'bin'), folder.at('bin'), { recursive: true });
-  cpSync(join(root, 'package.json'), folder.at('package.json'));
+  for (const file of ['package.json', 'bundle.mjs']) cpSync(join(root, file), folder.at(file));
   symlinkSync(join(root, 'node_modules'), folder.at('node_modules'), 'dir');
   const sources = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' }).filter((name) => /(?<!\.d)\.ts$/.test(name) && !name.startsWith(join('kernels', 'assembly')));
   const esbuild = join(root, 'node_modules', '.bin', 'esbuild');

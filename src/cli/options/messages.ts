@@ -1,4 +1,4 @@
-import { PAYLOAD_FORMS } from '../../commands/payload.js';
+import { PAYLOAD_FORMS } from '../../commands/payload-terms.js';
 import { flag, SOURCES, value } from './option.js';
 import { oneOf } from './words.js';
 

@@ -1,5 +1,5 @@
-import { CHECK_LEVELS } from '../../commands/check.js';
-import { CONFLICTS, DUMP_FORMATS } from '../../commands/dump.js';
+import { CHECK_LEVELS } from '../../commands/check-terms.js';
+import { CONFLICTS, DUMP_FORMATS } from '../../commands/dump-terms.js';
 import { RESTORE_CONFLICTS } from '../../commands/restore-terms.js';
 import { flag, list, toggle, value } from './option.js';
 import { dbPairs, number, oneOf, path, server, shift, size } from './words.js';

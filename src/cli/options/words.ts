@@ -1,7 +1,7 @@
 /** How words become values. All of these throw UsageError with the option, what was given, and what is allowed. */
 import { readFileSync } from 'node:fs';
 import { MAX_DB, parseSize } from '../../commands/terms.js';
-import { parseTarget, type Target } from '../../commands/dump.js';
+import { parseTarget, type Target } from '../../commands/dump-terms.js';
 import { type Address, addressText, parseAddress } from '../../commands/restore-terms.js';
 import { printable, word } from '../printable.js';
 import { checked, UsageError } from '../usage.js';
