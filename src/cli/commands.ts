@@ -1,3 +1,4 @@
+import { CHECK } from './check-command.js';
 import type { Command } from './command.js';
 import { completionCommand } from './completion-command.js';
 import { DECODE } from './decode-command.js';
@@ -12,6 +13,7 @@ export const COMMANDS: readonly Command[] = [
   DUMP,
   RESTORE,
   ENCODE,
+  CHECK,
   PAYLOAD_CHECK,
   PAYLOAD_DECODE,
   completionCommand(() => COMMANDS),

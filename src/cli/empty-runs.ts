@@ -20,9 +20,9 @@ const noKeys = ({ sources }: Pick<RunSummary, 'sources'>): string =>
   sources === 1 ? 'the source has no keys.' : `none of the ${countText(sources)} sources has a key.`;
 
 /** Of a command that writes all keys that pass; `filtered` did not. */
-export function emptyNotes(summary: RunSummary, filtered: number, call: Call): string[] {
+export function emptyNotes(summary: RunSummary, filtered: number, call: Call, done = 'written'): string[] {
   if (summary.read === 0) return [noKeys(summary)];
-  return filtered < summary.read ? [] : [`no key was written: ${allKeys(filtered)} left out by ${filtersOf(call)}.`];
+  return filtered < summary.read ? [] : [`no key was ${done}: ${allKeys(filtered)} left out by ${filtersOf(call)}.`];
 }
 
 const allKeys = (keys: number): string => (keys === 1 ? 'the only one is' : `all ${countText(keys)} are`);

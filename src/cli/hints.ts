@@ -26,6 +26,9 @@ export const HINTS: Readonly<Record<ErrorCode, string>> = {
   BAD_STREAM: DAMAGED_VALUE,
   BAD_MODULE: DAMAGED_VALUE,
   BAD_TEMPLATE: DAMAGED_VALUE,
+  BAD_ARRAY: DAMAGED_VALUE,
+  DUPLICATE: 'Servers do not load such a value: delete the key where it comes from, or write it again there.',
+  EMPTY_VALUE: 'Servers skip such keys in files and refuse them in RESTORE: delete the key where it comes from.',
   BAD_PAYLOAD:
     'Give what the command DUMP returns: as bytes, in base64 or hex, or as redis-cli shows it; --from says which. ' +
     'Lines as rdbkit dump --format payload writes them.',
@@ -51,6 +54,9 @@ export function payloadHint(code: ErrorCode): string {
   if (code === 'BAD_PAYLOAD' || code === 'READ_FAILED' || code === 'UNSUPPORTED_COMPRESSION') return HINTS[code];
   if (code === 'CHECKSUM') return `${RETAKE} rdbkit payload decode --no-checksum decodes it as it is.`;
   if (code === 'UNKNOWN_OPCODE') return `${RETAKE} If it is of a newer or changed server, look for a newer rdbkit.`;
+  if (code === 'DUPLICATE' || code === 'EMPTY_VALUE') {
+    return 'No server restores it. Take it again with DUMP from its source; if it is the same there, delete the key and write it again.';
+  }
   return code.startsWith('BAD_')
     ? `${RETAKE} Do not restore it: a damaged value can crash a server. ` +
         'If you know that it is whole, please report this as a bug of rdbkit.'

@@ -1,4 +1,4 @@
-import type { PayloadReport } from '../commands/payload.js';
+import { findingError, type PayloadReport } from '../commands/payload.js';
 import { errorObject, faultLine } from './errors.js';
 import { payloadHint } from './hints.js';
 import { countText } from './numbers.js';
@@ -46,6 +46,7 @@ export function reportText(report: PayloadReport): string {
     ],
     ['servers', error === undefined ? (serverRanges === '' ? 'none that is known' : serverRanges) : undefined],
     ['damage', error === undefined ? undefined : `${error.code}: ${faultLine(error)} ${payloadHint(error.code)}`],
+    ...furtherFaults(report).map((fault): [string, string] => ['damage', fault]),
   ];
   return rows.flatMap(([name, text]) => (text === undefined ? [] : [`${name.padEnd(9)} ${text}\n`])).join('');
 }
@@ -56,9 +57,17 @@ function checksumText({ checksum, computedChecksum, storedChecksum }: PayloadRep
   return `wrong: it says ${storedChecksum}, its bytes have ${computedChecksum}`;
 }
 
-/** A damaged one among many. */
-export function damageLine({ error }: PayloadReport, number: number): string {
-  return error === undefined ? '' : `line ${number}: ${error.code}: ${faultLine(error)}\n`;
+/** What is wrong beside the first thing: a sentence each, and how much more there is. */
+function furtherFaults({ db, findings = [], key, moreFindings = 0 }: PayloadReport): string[] {
+  const faults = findings.slice(1).map((finding) => `${finding.code}: ${faultLine(findingError(finding).at({ db, key }))}`);
+  return moreFindings === 0 ? faults : [...faults, `and ${countText(moreFindings)} more.`];
+}
+
+/** A damaged one among many: a line for each thing that is wrong with it. */
+export function damageLine(report: PayloadReport, number: number): string {
+  const { error } = report;
+  if (error === undefined) return '';
+  return [`${error.code}: ${faultLine(error)}`, ...furtherFaults(report)].map((fault) => `line ${number}: ${fault}\n`).join('');
 }
 
 /** One of many, damaged or not. */

@@ -86,8 +86,16 @@ function expectedOf(from: PayloadForm | undefined): string {
 /** An RDB file has the checksum of a payload, but its first byte is no type. */
 const isFile = (given: Uint8Array): boolean => isRdb(latin(given, 0, BEGINNING));
 
+/** What clients show of a reply that is no payload: nothing or (nil) for a key that does not exist, and errors. */
+const LONGEST_REPLY = 500;
+const NIL = /^"?(|\(nil\)|nil|None|null|\$-1)"?$/;
+const ERROR_REPLY = /^(\(error\) .|-?[A-Z]{2,} [A-Za-z'])/;
+
 function describe(given: Uint8Array): string {
   if (given.length === 0) return 'nothing';
   if (isFile(given)) return 'an RDB file: rdbkit decode reads it';
+  const said = isText(given) && given.length <= LONGEST_REPLY ? latin(given, 0, given.length).trim() : '-';
+  if (NIL.test(said)) return 'the answer for a key that does not exist: look at its name and at the database (redis-cli -n)';
+  if (ERROR_REPLY.test(said)) return `an error of the server: ${said.replace(/^\(error\) /, '')}`;
   return isText(given) ? `text of ${given.length} characters` : `${given.length} bytes`;
 }

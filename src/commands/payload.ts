@@ -14,10 +14,11 @@ import { Output } from '../io/output.js';
 import { gather, linesOf } from '../io/gather.js';
 import { guard } from '../io/guard.js';
 import { nameFrame, parsePayloadLine, type PayloadLine } from '../io/payload-line.js';
-import { StreamCheck } from '../values/stream-check.js';
+import { type Finding, findingError, ValueCheck } from '../check/value-check.js';
 import { acceptingTargets, targetRanges } from '../values/accepting.js';
 import { findPayload, type PayloadForm } from './payload-forms.js';
 
+export { findingError } from '../check/value-check.js';
 export { PAYLOAD_FORMS, type PayloadForm } from './payload-forms.js';
 
 export interface PayloadInput {
@@ -112,8 +113,11 @@ export interface PayloadReport {
   /** Servers whose RESTORE takes it, like `redis-7.0`, and for people; none where something is wrong. */
   readonly servers?: readonly string[];
   readonly serverRanges?: string;
-  /** What is wrong with it. */
+  /** What is wrong with it; of several things the first. */
   readonly error?: RdbError;
+  /** What a careful server would refuse in the value, and how much more there is. */
+  readonly findings?: readonly Finding[];
+  readonly moreFindings?: number;
 }
 
 /** Decodes payloads, one after another, to JSON lines or to nowhere. */
@@ -123,11 +127,12 @@ export class PayloadReader {
   private readonly codec = Kernels.create() ?? TS_CODEC;
   private readonly output: Output;
   private readonly lines: JsonLines;
-  private readonly streams = new StreamCheck();
+  private readonly deep: ValueCheck;
 
   constructor(sink: ByteSink = NOWHERE) {
     this.output = new Output(sink, { codec: this.codec });
     this.lines = new JsonLines(this.output, { codec: this.codec });
+    this.deep = new ValueCheck({ codec: this.codec });
   }
 
   /** Looks at all of a payload. */
@@ -157,7 +162,10 @@ export class PayloadReader {
         keyMetaBytes: frame.metaBytes?.length ?? 0,
       };
       if (payload.checksum !== 'ok') throw wrongChecksum(bytes, stored, computed);
-      const end = await this.value(frame, true);
+      const { end, error } = await this.deeply(frame);
+      const { list, more } = this.deep.findings;
+      if (list.length > 0) report = { ...report, findings: [...list], moreFindings: more };
+      if (error !== undefined) throw error;
       const servers = acceptingTargets(Object.assign(frame, { end }), payload.version);
       report = { ...report, valueBytes: end - frame.start, trailingBytes: bytes.length - PAYLOAD_FOOTER - end };
       return { ...report, servers: servers.map(({ release, vendor }) => `${vendor}-${release}`), serverRanges: targetRanges(servers) };
@@ -207,15 +215,38 @@ export class PayloadReader {
     return this.codec.crc64().update(bytes, 0, bytes.length - 8).toString();
   }
 
-  /** Decodes the value of a frame; `deeply`: also checks what decoding skips. Returns the position after it. */
-  private async value(frame: Frame, deeply = false): Promise<number> {
-    const { lines, streams } = this;
+  /**
+   * Checks the value as deeply as a careful server, to its end, and decodes it. Returns the position after it, or what is wrong with it.
+   */
+  private async deeply(frame: Frame): Promise<{ readonly end: number; readonly error?: RdbError }> {
+    const { deep, lines } = this;
+    let undecoded: RdbError | undefined;
+    const end = await this.parts(frame, (kind, part) => {
+      deep.frame(kind, part);
+      try {
+        if (undecoded === undefined) lines.frame(kind, part);
+      } catch (error) {
+        if (!(error instanceof RdbError)) throw error;
+        undecoded = error;
+      }
+    });
+    if (undecoded !== undefined) lines.rollback();
+    const first = deep.findings.list.at(0);
+    const error = first === undefined ? undecoded : findingError(first);
+    return error === undefined ? { end } : { end, error };
+  }
+
+  /** Decodes the value of a frame. Returns the position after it. */
+  private value(frame: Frame): Promise<number> {
+    return this.parts(frame, (kind, part) => this.lines.frame(kind, part));
+  }
+
+  private async parts(frame: Frame, take: (kind: number, part: Frame) => void): Promise<number> {
+    const { lines } = this;
     const framer = new ValueFramer(frame);
     try {
       for (const { frame: part, kind } of framer.parts(frame.bytes.subarray(frame.start, frame.end))) {
-        lines.frame(kind, part);
-        const fault = deeply && frame.type.form === 'stream' ? streams.fault(kind, part) : undefined;
-        if (fault !== undefined) throw fault;
+        take(kind, part);
         await lines.settle();
         if (part.last) return framer.offset;
       }

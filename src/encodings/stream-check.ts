@@ -1,78 +1,127 @@
-import { Element, INT, uint32 } from './element.js';
+import { Element, INT } from './element.js';
 import { toInteger } from './integer.js';
-import { backlen, LISTPACK_HEADER, readListpack } from './listpack.js';
-import { DELETED, SAME_FIELDS } from './stream.js';
+import { LISTPACK_HEADER, readListpack } from './listpack.js';
+import { ListpackCheck } from './listpack-check.js';
+import type { Report } from './packed-check.js';
+import { DELETED, SAME_FIELDS, StreamId } from './stream.js';
 
-const UNCOUNTED = 0xffff;
-const END = 0xff;
-/** Bytes of a backward length. */
-const LONGEST_BACKLEN = 5;
 /** Elements of an entry that are no fields and values: flags, milliseconds, sequence; and its count of fields, where it has one. */
 const HEAD = 3;
+const KNOWN_FLAGS = DELETED | SAME_FIELDS;
 
 /**
- * The listpack of a stream node, looked at as deeply as servers do before they trust one (redis listpack.c, lpValidateNext;
- * t_stream.c, streamValidateListpackIntegrity). By default RESTORE does not (`sanitize-dump-payload no`), and a server that walks
- * backwards over an entry whose length is wrong ends itself.
+ * The listpack of a stream node, looked at as deeply as servers do before they trust one (redis 7.0 listpack.c, lpValidateNext;
+ * t_stream.c, streamValidateListpackIntegrity), and for IDs that ascend. By default RESTORE does not (`sanitize-dump-payload no`), and a
+ * server that walks backwards over an entry whose length is wrong ends itself.
  *
  * Nothing is allocated, unless something is wrong.
  */
 export class StreamNodeCheck {
   /** Entries of the node that are not deleted. */
   live = 0;
-  /** Where it is wrong. */
-  at = 0;
+  /** The ID of the last entry, deleted or not; the master's where there is none. */
+  readonly last = new StreamId();
 
   private bytes!: Uint8Array;
-  private last = 0;
-  private elements = 0;
+  private at = 0;
+  private start = 0;
+  private end = 0;
+  private entry = 0;
   private readonly element = new Element();
+  private readonly id = new StreamId();
+  private readonly listpack: ListpackCheck;
+  private faults = 0;
 
-  /** What is wrong with the listpack in `bytes[start, end)`; undefined for nothing. */
-  fault(bytes: Uint8Array, start: number, end: number): string | undefined {
-    this.bytes = bytes;
-    this.at = start;
-    this.elements = 0;
-    if (end - start < LISTPACK_HEADER + 1) return 'a listpack without a header';
-    if (uint32(bytes, start) !== end - start) return 'a listpack whose header has another length';
-    if (bytes[end - 1] !== END) return 'a listpack without its end byte';
-    this.last = end - 1;
-    this.at = start + LISTPACK_HEADER;
-    return this.nodeFault() ?? this.countFault(bytes[start + 4] | (bytes[start + 5] << 8), start);
+  constructor(private readonly report: Report) {
+    this.listpack = new ListpackCheck(
+      (at, expected, got, element) => {
+        this.faults++;
+        report(at, expected, element === undefined ? got : `${got} at element ${element} of its listpack`);
+      },
+      () => undefined,
+    );
   }
 
-  private nodeFault(): string | undefined {
+  /** Looks at the listpack in `bytes[start, end)`, whose IDs count from `master`. Places are told from `start` on. */
+  check(master: StreamId, bytes: Uint8Array, start: number, end: number): void {
+    const { listpack } = this;
+    this.live = this.faults = this.entry = 0;
+    this.last.copy(master);
+    listpack.begin(end - start);
+    listpack.take(bytes, start, end);
+    listpack.finish();
+    if (this.faults > 0 || listpack.count === 0) {
+      if (listpack.count === 0 && this.faults === 0) this.report(0, 'a stream node with a master entry', 'an empty listpack');
+      return;
+    }
+    this.bytes = bytes;
+    this.start = start;
+    this.end = end - 1;
+    this.at = start + LISTPACK_HEADER;
+    this.entries(master);
+  }
+
+  private entries(master: StreamId): void {
     const live = this.count();
     const deleted = this.count();
     const fields = this.count();
-    if (live < 0 || deleted < 0 || fields < 0 || !this.skip(fields)) return 'a master entry that is damaged';
-    const at = this.at;
-    if (this.count() !== 0) return this.placed('a master entry without its end', at);
+    if (live < 0 || deleted < 0 || fields < 0 || !this.skip(fields)) {
+      this.fault(this.at, 'the counts and fields of a master entry', 'others');
+      return;
+    }
+    const zeroAt = this.at;
+    if (this.count() !== 0) {
+      this.fault(zeroAt, '0 at the end of the master entry', 'something else');
+      return;
+    }
     let [seen, dead] = [0, 0];
-    while (this.at < this.last) {
+    for (; this.at < this.end; this.entry++) {
       const begins = this.at;
       const flags = this.count();
-      if (flags < 0 || !this.integer() || !this.integer()) return 'an entry without flags and ID';
+      this.id.copy(master);
+      if (flags < 0 || !this.integer()) {
+        this.cut(begins, 'flags and milliseconds');
+        return;
+      }
+      this.id.addMs(this.element);
+      if (!this.integer()) {
+        this.cut(begins, 'a sequence');
+        return;
+      }
+      this.id.addSeq(this.element);
       const same = (flags & SAME_FIELDS) !== 0;
       const own = same ? fields : this.count();
-      if (own < 0 || !this.skip(same ? own : own * 2)) return 'an entry without all its fields';
-      if (this.count() !== (same ? HEAD + own : HEAD + 1 + own * 2)) {
-        return this.placed('an entry that has another count of elements', begins);
+      if (own < 0 || !this.skip(same ? own : own * 2)) {
+        this.cut(begins, 'all its fields and values');
+        return;
       }
+      const elements = same ? HEAD + own : HEAD + 1 + own * 2;
+      const countAt = this.at;
+      const stated = this.count();
+      if (stated !== elements) {
+        this.fault(countAt, `${elements} as the number of elements of an entry`, stated < 0 ? 'no number' : `${stated}`);
+        return;
+      }
+      if ((flags & ~KNOWN_FLAGS) !== 0) this.fault(begins, 'flags of an entry, 0 to 3', `${flags}`);
+      if (this.entry > 0 ? !this.id.isAfter(this.last) : master.isAfter(this.id)) {
+        this.fault(begins, 'an entry with a greater ID than the one before it', 'the same or a lesser one');
+      }
+      this.last.copy(this.id);
       if ((flags & DELETED) === 0) seen++;
       else dead++;
     }
-    this.live = live;
-    return seen === live && dead === deleted ? undefined : 'a node with another count of entries';
+    this.live = seen;
+    if (seen !== live || dead !== deleted) {
+      this.report(LISTPACK_HEADER, `${seen} live and ${dead} deleted entries in the master entry, as follow it`, `${live} and ${deleted}`);
+    }
   }
 
-  private countFault(count: number, start: number): string | undefined {
-    return count === UNCOUNTED || count === this.elements ? undefined : this.placed('a listpack whose header has another count', start);
+  private cut(at: number, what: string): void {
+    this.fault(at, `an entry with ${what}`, 'one without');
   }
 
-  private placed(fault: string, at: number): string {
-    this.at = at;
-    return fault;
+  private fault(at: number, expected: string, got: string): void {
+    this.report(at - this.start, expected, got, this.entry);
   }
 
   /** Goes past `count` elements. */
@@ -88,52 +137,13 @@ export class StreamNodeCheck {
   }
 
   private integer(): boolean {
-    const { at, bytes, element } = this;
-    if (!this.pass()) return false;
-    readListpack(bytes, at, this.last, element);
-    return toInteger(element);
+    return this.pass() && toInteger(this.element);
   }
 
-  /** Goes past the element at `at`; false where it is damaged. */
+  /** Goes past the element at `at`; false where there is none. */
   private pass(): boolean {
-    const { at, bytes, last } = this;
-    const length = bodyLength(bytes, at, last);
-    if (length < 0) return false;
-    const after = at + length;
-    const next = after + backlen(bytes, after, length);
-    if (next > last || backwards(bytes, next) !== length) return false;
-    this.elements++;
-    this.at = next;
+    if (this.at >= this.end) return false;
+    this.at = readListpack(this.bytes, this.at, this.end, this.element);
     return true;
   }
-}
-
-/** Bytes of the element at `at` without its trailing length; -1 where they do not end before `last`, or there is no such encoding. */
-function bodyLength(bytes: Uint8Array, at: number, last: number): number {
-  if (at >= last) return -1;
-  const left = last - at;
-  const first = bytes[at];
-  let length: number;
-  if (first < 0x80) length = 1;
-  else if (first < 0xc0) length = 1 + (first & 0x3f);
-  else if (first < 0xe0) length = 2;
-  else if (first < 0xf0) length = left < 2 ? left : 2 + (((first & 0x0f) << 8) | bytes[at + 1]);
-  else if (first === 0xf0) length = left < 5 ? left : 5 + uint32(bytes, at + 1);
-  else if (first < 0xf4) length = first - 0xee;
-  else if (first === 0xf4) length = 9;
-  else return -1;
-  return length < left ? length : -1;
-}
-
-/** The length that stands before `end`, read backwards (lpDecodeBacklen); -1 for one of too many bytes. */
-function backwards(bytes: Uint8Array, end: number): number {
-  let length = 0;
-  let weight = 1;
-  for (let i = 1; i <= LONGEST_BACKLEN; i++) {
-    const byte = bytes[end - i];
-    length += (byte & 0x7f) * weight;
-    if ((byte & 0x80) === 0) return length;
-    weight *= 0x80;
-  }
-  return -1;
 }

@@ -19,13 +19,15 @@ export class Spill {
   private fd: number | undefined;
   private inFile = 0;
 
+  constructor(private readonly memory = MEMORY) {}
+
   /** How many bytes there are. */
   get size(): number {
     return this.inMemory + this.inFile;
   }
 
   add(bytes: Uint8Array, start: number, end: number): void {
-    if (this.fd === undefined && this.inMemory + end - start <= MEMORY) {
+    if (this.fd === undefined && this.inMemory + end - start <= this.memory) {
       this.chunks.push(bytes.slice(start, end));
       this.inMemory += end - start;
       return;

@@ -7,7 +7,7 @@ import type { LargeValue } from '../io/large-value.js';
 import { typeNumber } from '../rdb/frame-table.js';
 import { encodePayload, PAYLOAD_FOOTER, payloadHead } from '../rdb/payload.js';
 import { TABLES } from '../rdb/types.js';
-import { StreamCheck } from '../values/stream-check.js';
+import { findingError, ValueCheck } from '../check/value-check.js';
 import { hasFunctions, sentVersion, type Target, targetName } from '../values/targets.js';
 import { DumpSink, type DumpSinkOptions } from '../dump/dump-sink.js';
 import { reasonOf, ServerError } from '../redis/errors.js';
@@ -65,7 +65,7 @@ export class RestoreSink extends DumpSink {
   private sentAtTurn = 0;
   private broken = false;
   /** Of streams that are only looked at: what a server would end itself on, in the current one. */
-  private readonly streams = new StreamCheck();
+  private readonly streams: ValueCheck;
   private fault: string | undefined;
   private readonly toLoad: SourceLibrary[] = [];
   /** Keys that the target took for good. */
@@ -73,6 +73,7 @@ export class RestoreSink extends DumpSink {
 
   constructor(protected override readonly options: RestoreSinkOptions) {
     super(options);
+    this.streams = new ValueCheck({ level: 'structure', codec: this.codec });
     this.batches = new OpenBatches(this.codec, options);
     this.segments = new Segments(
       { ...options, onDone: (segment) => this.done(segment) },
@@ -217,8 +218,11 @@ export class RestoreSink extends DumpSink {
   }
 
   private faultOf(kind: number, frame: Frame): string | undefined {
-    const error = this.streams.fault(kind, frame);
-    return error === undefined ? undefined : `its value is damaged: expected ${error.expected}, got ${error.got}; a server may crash on it`;
+    this.streams.frame(kind, frame);
+    const finding = this.streams.findings.list.at(0);
+    if (finding === undefined) return undefined;
+    const { expected, got } = findingError(finding);
+    return `its value is damaged: expected ${expected}, got ${got}; a server may crash on it`;
   }
 
   private async foreseeLarge(value: LargeValue): Promise<void> {

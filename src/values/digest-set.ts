@@ -30,7 +30,7 @@ export class DigestSet {
 
   /** Forgets all of them, and gives back the memory where it was much. */
   clear(): void {
-    if (this.slots > FIRST_SLOTS) {
+    if (this.slots > this.firstSlots) {
       this.slots = this.firstSlots;
       this.table = new Uint32Array(this.slots * WORDS);
       this.used = 0;

@@ -69,11 +69,7 @@ export interface Items {
    */
   run?(layout: Layout, bytes: Uint8Array, start: number, end: number): number;
 
-  /** The key of a stream node, which begins at `within` for errors. */
-  nodeKey?(id: StreamId, within: number): void;
-  /** The listpack of a stream node, decompressed: instead of its entries. */
-  node?(listpack: Element): void;
-  /** Key and listpack of each node, and the tail, as they stand in the RDB: instead of `node`, `entry` and `streamTail`. */
+  /** Key and listpack of each node, and the tail, as they stand in the RDB: instead of `entry` and `streamTail`. */
   storedNodeKey?(bytes: Uint8Array, start: number, end: number): void;
   storedNode?(bytes: Uint8Array, start: number, end: number): void;
   storedTail?(type: TypeRow, bytes: Uint8Array, start: number, end: number): void;

@@ -277,7 +277,6 @@ export class ItemReader {
       throw new RdbError('BAD_STREAM', { within: pos, expected: 'an ID of 16 bytes', got: 'another string' });
     }
     this.streamId.read(element.bytes, element.start);
-    handler.nodeKey?.(this.streamId, pos);
     return next;
   }
 
@@ -292,10 +291,6 @@ export class ItemReader {
     this.origin = element.start;
     this.scratch.inflate(element);
     this.origin = element.start;
-    if (handler.node !== undefined) {
-      handler.node(element);
-      return next;
-    }
     node.open(streamId, element.bytes, element.start, element.end);
     while (node.next()) {
       handler.entry?.(node.id);

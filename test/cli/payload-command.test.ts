@@ -155,6 +155,8 @@ describe('what is wrong', () => {
 
   test.each([
     [['check', 'hello'], 3, /^rdbkit: BAD_PAYLOAD: expected 12 bytes or more in one of the forms .*got text of 5 characters/],
+    [['check', '(nil)'], 3, /got the answer for a key that does not exist/],
+    [['check', '(error) NOAUTH Authentication required.'], 3, /got an error of the server: NOAUTH Authentication required\./],
     [['check', '--from', 'hex', '00zz'], 3, /^rdbkit: BAD_PAYLOAD: expected a payload in the form hex, got "z" at character 3/],
     [['check', '--from', 'hex', '0000'], 3, /expected 12 bytes or more in the form hex/],
     [['check', fixture('redis-7.0.15')], 3, /If it is meant as the name of a file: rdbkit payload check < \S+\.rdb\.$/],

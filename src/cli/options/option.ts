@@ -1,9 +1,9 @@
 /** What an option is, and how the table of them is written. */
 
-export type CommandName = 'decode' | 'dump' | 'restore' | 'encode' | 'payload check' | 'payload decode' | 'completion';
+export type CommandName = 'decode' | 'dump' | 'restore' | 'encode' | 'check' | 'payload check' | 'payload decode' | 'completion';
 
 /** Commands that read files, one after another. */
-export const SOURCES = ['decode', 'dump', 'restore', 'encode'] as const;
+export const SOURCES = ['decode', 'dump', 'restore', 'encode', 'check'] as const;
 
 /** As the words of a command line or an environment variable give it; undefined where neither does. */
 export type Given = boolean | readonly string[] | undefined;

@@ -1,3 +1,4 @@
+import { CHECK_LEVELS } from '../../commands/check.js';
 import { CONFLICTS, DUMP_FORMATS } from '../../commands/dump.js';
 import { RESTORE_CONFLICTS } from '../../commands/restore-terms.js';
 import { flag, list, toggle, value } from './option.js';
@@ -12,7 +13,7 @@ export const OUTPUT = {
     help: `what to write: ${DUMP_FORMATS.join(', ')}`,
   }),
   output: value({
-    ...{ commands: ['decode', 'dump', 'encode'], short: 'o', value: 'file' },
+    ...{ commands: ['decode', 'dump', 'encode', 'check'], short: 'o', value: 'file' },
     parse: (label, given) => (given === '-' ? undefined : path(label, given)),
     help:
       'write to this file instead of standard output; it is renamed into place when complete; ' +
@@ -37,6 +38,20 @@ export const OUTPUT = {
     value: 'file',
     parse: path,
     help: 'keep in this file how far it is; with the same file again, it goes on from there',
+  }),
+} as const;
+
+const FINDING_FORMATS = ['text', 'json'] as const;
+
+/** What is looked for, and how it is told. */
+export const CHECKED = {
+  level: value({
+    ...{ commands: ['check'], value: 'how', choices: CHECK_LEVELS, parse: oneOf(CHECK_LEVELS), default: 'all' },
+    help: 'structure: what can crash a server; all: also members and fields that come twice',
+  }),
+  format: value({
+    ...{ commands: ['check'], value: 'name', choices: FINDING_FORMATS, parse: oneOf(FINDING_FORMATS), default: 'text' },
+    help: 'findings as lines of text, or as JSON lines: text, json',
   }),
 } as const;
 

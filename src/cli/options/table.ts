@@ -1,12 +1,13 @@
 import { FILTERS, LIMITS, SHARES } from './filters.js';
 import { DAMAGE, LINES, MESSAGES, PAYLOAD } from './messages.js';
 import type { CommandName, Option, ValuesOf } from './option.js';
-import { OUTPUT, RESTORED, WRITTEN } from './output.js';
+import { CHECKED, OUTPUT, RESTORED, WRITTEN } from './output.js';
 import { SPEED, TARGET } from './target.js';
 
 /** Every option of every command, by heading and in the order of `--help`. Parser, types, help, completion and man page come from here. */
 const TABLE = [
   ['Output', OUTPUT],
+  ['Findings', CHECKED],
   ['The payload', PAYLOAD],
   ['What is written', RESTORED],
   ['What is written', WRITTEN],

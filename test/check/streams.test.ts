@@ -19,14 +19,14 @@ const spoilt = (at: number, byte: number): Uint8Array => listpack(NODE).map((old
 
 describe('payload check', () => {
   test.each<[name: string, payload: Uint8Array, got: string]>([
-    ['a length behind an element that is not its own', DEADLY, 'a master entry that is damaged'],
-    ['the same in an entry', stream(spoilt(25, 3)), 'an entry without all its fields'],
-    ['another total length', stream(spoilt(0, 99)), 'a header that says 99'],
-    ['another count', stream(spoilt(4, 9)), 'a listpack whose header has another count'],
+    ['a length behind an element that is not its own', DEADLY, 'got 21 at element 1 of its listpack, at node 0'],
+    ['the same in an entry', stream(spoilt(25, 3)), 'expected a backward length of 2, got 3 at element 8 of its listpack, at node 0'],
+    ['another total length', stream(spoilt(0, 99)), 'expected a header that says 29 bytes, got 99, at node 0'],
+    ['another count', stream(spoilt(4, 9)), 'expected a header that says 10 elements, got 9'],
     ['no end of the master entry', stream(listpack(but(4, n(1)))), 'something else'],
-    ['another count of elements in an entry', stream(listpack(but(9, n(5)))), 'another number at its end'],
-    ['fewer entries than it says', stream(listpack(but(0, n(2)))), '1 live and 0 deleted ones fewer'],
-    ['a deleted entry that it does not count', stream(listpack(but(5, n(3)))), '1 live and -1 deleted ones fewer'],
+    ['another count of elements in an entry', stream(listpack(but(9, n(5)))), 'expected 4 as the number of elements of an entry, got 5, at entry 0 of node 0'],
+    ['fewer entries than it says', stream(listpack(but(0, n(2)))), 'expected 1 live and 0 deleted entries in the master entry, as follow it, got 2 and 0'],
+    ['a deleted entry that it does not count', stream(listpack(but(5, n(3)))), 'expected 0 live and 1 deleted entries in the master entry, as follow it, got 1 and 0'],
     ['fewer entries than the stream says', stream(listpack(NODE), 2), '2'],
   ])('finds %s', async (_, payload, got) => {
     expect(await check([payload])).toMatchObject([{ valid: false, error: { code: expect.stringMatching(/^BAD_(STREAM|LISTPACK)$/) as string } }]);
