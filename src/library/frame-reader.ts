@@ -43,6 +43,8 @@ export class FrameReader {
   private after = FULL;
   /** The last frame is that of a row. */
   private inRow = false;
+  /** The last large value: what it has put aside is closed with the reader. */
+  private value: LargeValue | undefined;
 
   constructor(
     source: InputSource,
@@ -96,7 +98,7 @@ export class FrameReader {
 
   /** The large value that `step` has found, which must be ended before the next step; undefined where the filter leaves it out. */
   async large(): Promise<LargeValue | undefined> {
-    const value = this.reading.large(this.after);
+    const value = (this.value = this.reading.large(this.after));
     const { maxSize, minSize } = this.filter;
     this.after = FULL;
     if (this.filter.head(value.head) && (await value.fits(minSize, maxSize))) return value;
@@ -131,6 +133,7 @@ export class FrameReader {
   async close(): Promise<void> {
     const { workspace } = this;
     this.workspace = undefined;
+    this.value?.close();
     await this.reading.close();
     if (workspace !== undefined) giveBack(workspace);
   }

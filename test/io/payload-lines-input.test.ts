@@ -75,7 +75,7 @@ describe('what is wrong with a line is said, and where', () => {
     ['a wrong checksum', line({}, damaged), /CHECKSUM: .*line 2, db 0, key "k": expected the checksum at the end of the payload/],
     ['no checksum', line({}, zeros), /CHECKSUM: .*line 2, db 0, key "k": .*got zeros/],
     ['a payload that ends too soon', line({}, encodePayload(0, bytes(5, 65), 10)), /TRUNCATED: .*line 2.*the rest of the value/],
-    ['bytes behind the value, which would be keys', line({}, encodePayload(0, bytes(str('v'), 0, str('x'), str('y')), 10)), /BAD_PAYLOAD: .*line 2.*expected nothing behind the value, got 5 bytes/],
+    ['bytes behind the value, which would be keys', line({}, encodePayload(0, bytes(str('v'), 0, str('x'), str('y')), 10)), /BAD_PAYLOAD: .*line 2.*expected nothing after the value, got 5 bytes/],
     ['a type that there is not', line({}, encodePayload(200, str('v'), 10)), /UNKNOWN_OPCODE: .*line 2/],
     ['no key', `{"type":"string","payload":"${base64(encodePayload(0, str('v'), 10))}"}`, /BAD_PAYLOAD: .*line 2: expected a line with "db" and "key"/],
     ['no payload', '{"db":0,"key":"k","type":"hash","error":"too large"}', /BAD_PAYLOAD: .*line 2: expected an object with "payload"/],
