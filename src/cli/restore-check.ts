@@ -46,10 +46,17 @@ export async function checkRestore(invocation: Invocation<'restore'>): Promise<R
 
 /** What is written beside the target, and what is to be read again. */
 function checkFiles(sources: readonly string[], { checkpoint, limit, rejects }: Values): void {
-  if (checkpoint !== undefined && sources.includes('-')) throw new UsageError('--checkpoint: standard input cannot be read again from the beginning; name files');
+  if (checkpoint !== undefined && sources.includes('-')) {
+    throw new UsageError('--checkpoint: standard input cannot be read again from the beginning; name files');
+  }
   if (checkpoint !== undefined && limit !== undefined) throw new UsageError('--checkpoint and --limit exclude each other');
-  for (const [option, path] of [['--checkpoint', checkpoint], ['--rejects', rejects]] as const) {
-    if (path !== undefined && sources.some((source) => source !== '-' && isSameFile(source, path))) throw new UsageError(`${option} ${word(path)} would overwrite a source`);
+  for (const [option, path] of [
+    ['--checkpoint', checkpoint],
+    ['--rejects', rejects],
+  ] as const) {
+    if (path !== undefined && sources.some((source) => source !== '-' && isSameFile(source, path))) {
+      throw new UsageError(`${option} ${word(path)} would overwrite a source`);
+    }
   }
 }
 
@@ -87,7 +94,9 @@ function checkSentinels(
   if (sentinelMaster === undefined) {
     const given = named({ '--sentinel-user': username, '--sentinel-password-file': sentinelPasswordFile });
     if (given === '') return undefined;
-    throw new UsageError(`options for sentinels are given (${given}), but the target URL does not name sentinels: write it as redis+sentinel://host:port/master`);
+    throw new UsageError(
+      `options for sentinels are given (${given}), but the target URL does not name sentinels: write it as redis+sentinel://host:port/master`,
+    );
   }
   return { username, password: sentinelPasswordFile ?? ofEnvironment(env.RDBKIT_SENTINEL_AUTH) };
 }
@@ -101,7 +110,9 @@ const named = (options: Readonly<Record<string, unknown>>): string =>
 async function checkTls(url: ServerUrl, { cacert, cert, insecure, key, sni }: Values): Promise<ConnectionOptions | undefined> {
   const given = named({ '--cacert': cacert, '--cert': cert, '--key': key, '--sni': sni, '--insecure': insecure });
   if (!url.tls) {
-    if (given !== '') throw new UsageError(`options for TLS are given (${given}), but the target URL does not ask for TLS: write it as rediss://`);
+    if (given !== '') {
+      throw new UsageError(`options for TLS are given (${given}), but the target URL does not ask for TLS: write it as rediss://`);
+    }
     return undefined;
   }
   if ((cert === undefined) !== (key === undefined)) throw new UsageError('--cert and --key belong together: expected both');

@@ -125,11 +125,18 @@ class Restore {
       const ends = await this.untilKept(delivery);
       if (ends.some(({ bytes }) => bytes > 0)) this.tally.rejects?.begin();
       await delivery.close({ settled: true });
-      const finished = delivery.failure === undefined && ends.every(({ errors, interrupted }) => errors.length === 0 && !interrupted) && ends.length === this.sources.length;
+      const finished =
+        delivery.failure === undefined &&
+        ends.every(({ errors, interrupted }) => errors.length === 0 && !interrupted) &&
+        ends.length === this.sources.length;
       this.save(finished);
       await this.checkpoints.saved();
       this.tally.addUnfinished(this.sources);
-      if (this.seen?.full === true) options.onNote?.(`only the first ${MOST_FORESEEN.toLocaleString('en')} keys were compared with one another: more may come from several sources or databases`);
+      if (this.seen?.full === true) {
+        options.onNote?.(
+          `only the first ${MOST_FORESEEN.toLocaleString('en')} keys were compared with one another: more may come from several sources or databases`,
+        );
+      }
       const { companionsRefused, failure, unanswered, unconfirmed } = delivery;
       return this.summary(plan, ends, { failure, unconfirmed, unanswered, companionsRefused });
     } finally {
@@ -203,15 +210,27 @@ class Restore {
     const { reason, server } = this.loss;
     const once = this.options.sources.find((source) => source === '-' || !statSync(source).isFile());
     const name = once === '-' ? 'standard input' : once;
-    if (once !== undefined) delivery.fail(new ServerError('RESTARTED', server, `${reason}, so keys that it had confirmed may be lost, and ${name} cannot be read again`));
-    else if (this.begun === MOST_PASSES) delivery.fail(this.restartedTooOften(server, reason));
+    if (once !== undefined) {
+      delivery.fail(
+        new ServerError('RESTARTED', server, `${reason}, so keys that it had confirmed may be lost, and ${name} cannot be read again`),
+      );
+    } else if (this.begun === MOST_PASSES) delivery.fail(this.restartedTooOften(server, reason));
     else return true;
     return false;
   }
 
   private restartedTooOften(server: string, reason: string): ServerError {
-    const advice = this.options.checkpoint === undefined ? undefined : 'See why the server is restarted again and again, then go on from the checkpoint, which reads all sources again.';
-    return new ServerError('RESTARTED', server, `${reason}, as has happened ${MOST_PASSES} times, so keys that it had confirmed may be lost`, undefined, advice);
+    const advice =
+      this.options.checkpoint === undefined
+        ? undefined
+        : 'See why the server is restarted again and again, then go on from the checkpoint, which reads all sources again.';
+    return new ServerError(
+      'RESTARTED',
+      server,
+      `${reason}, as has happened ${MOST_PASSES} times, so keys that it had confirmed may be lost`,
+      undefined,
+      advice,
+    );
   }
 
   /** Begins anew at the beginning of all sources. */
@@ -280,6 +299,17 @@ class Restore {
   ): RestoreSummary {
     const { failure, declined = false, unconfirmed = [], unanswered = 0, companionsRefused = [] } = how;
     const seconds = (performance.now() - this.started) / 1000;
-    return restoreSummary(this.sources, this.tally, ends, { plan, failure, declined, unconfirmed, unanswered, companionsRefused, evicted: this.evicted, seconds, resumed: this.resumed, interrupted: this.options.signal?.aborted === true });
+    return restoreSummary(this.sources, this.tally, ends, {
+      plan,
+      failure,
+      declined,
+      unconfirmed,
+      unanswered,
+      companionsRefused,
+      evicted: this.evicted,
+      seconds,
+      resumed: this.resumed,
+      interrupted: this.options.signal?.aborted === true,
+    });
   }
 }

@@ -70,14 +70,33 @@ function madeFrame(frame: Frame, { bytes, end, metaBytes, start, type }: Transco
   record.set(headBytes.subarray(typeAt, headEnd));
   record[0] = type.id;
   record.set(bytes.subarray(start, end), head);
-  return Object.assign(new Frame(), frame, { type, redisType: type.redisType, metaBytes, headBytes: record, headStart: 0, typeAt: 0, headEnd: head, bytes: record, start: head, end: record.length });
+  return Object.assign(new Frame(), frame, {
+    type,
+    redisType: type.redisType,
+    metaBytes,
+    headBytes: record,
+    headStart: 0,
+    typeAt: 0,
+    headEnd: head,
+    bytes: record,
+    start: head,
+    end: record.length,
+  });
 }
 
 /** The head of a value in parts in another encoding, with a type byte and a key in memory of their own. */
 function madeHead(head: Frame, { metaBytes, type }: PartsPlan): Frame {
   const headBytes = head.headBytes.slice(head.typeAt, head.headEnd);
   headBytes[0] = type.id;
-  return Object.assign(new Frame(), head, { type, redisType: type.redisType, metaBytes, headBytes, headStart: 0, typeAt: 0, headEnd: headBytes.length });
+  return Object.assign(new Frame(), head, {
+    type,
+    redisType: type.redisType,
+    metaBytes,
+    headBytes,
+    headStart: 0,
+    typeAt: 0,
+    headEnd: headBytes.length,
+  });
 }
 
 /** Puts values into an encoding that a target reads: whole ones, and those in parts. */
@@ -358,7 +377,11 @@ export abstract class DumpSink implements LastSink {
     }
     value.close();
     const parts = written(transcoder);
-    const made = new LargeValue(madeHead(head, plan), { framed: false, next: () => Promise.resolve(parts.next().value ?? undefined) }, value.limit);
+    const made = new LargeValue(
+      madeHead(head, plan),
+      { framed: false, next: () => Promise.resolve(parts.next().value ?? undefined) },
+      value.limit,
+    );
     made.sourceDb = value.sourceDb;
     try {
       await this.takeLarge(made);
@@ -385,7 +408,9 @@ export abstract class DumpSink implements LastSink {
     const name = auxName(frame) ?? '';
     if (!MEMBER_EXPIRES.includes(name)) return false;
     if (!this.dropped && this.keepsKeyAux) this.behindKey(frame);
-    else if (!this.dropped && name === MEMBER_EXPIRES[0]) this.tell('the expiry of a member of a key (KeyDB), for which there is no place', true);
+    else if (!this.dropped && name === MEMBER_EXPIRES[0]) {
+      this.tell('the expiry of a member of a key (KeyDB), for which there is no place', true);
+    }
     return true;
   }
 
@@ -440,7 +465,12 @@ export abstract class DumpSink implements LastSink {
   protected refuse(frame: Frame, reason: string): void {
     this.dropped = true;
     this.counts.refused++;
-    this.options.onProblem?.({ file: this.file.name, db: this.sourceDb, key: formatText(frame.keyBytes, frame.keyStart, frame.keyEnd), reason });
+    this.options.onProblem?.({
+      file: this.file.name,
+      db: this.sourceDb,
+      key: formatText(frame.keyBytes, frame.keyStart, frame.keyEnd),
+      reason,
+    });
   }
 
   /** The same of a value in parts. */

@@ -1,6 +1,9 @@
 import { keySlot, SLOTS } from '../bytes/crc16.js';
 import { EMPTY } from '../encodings/element.js';
-import { DB, DROPPED, END, FLAGS, FREQ, GROWN, HAS_EXPIRE, HAS_META, HEAD_EDITED, HEAD_START, IDLE, KIND, RECORD, ROW_WORDS, START, TYPE, TYPE_AT } from '../kernels/layout.js';
+import {
+  DB, DROPPED, END, FLAGS, FREQ, GROWN, HAS_EXPIRE, HAS_META, HEAD_EDITED, HEAD_START, IDLE, KIND, RECORD, ROW_WORDS, START, TYPE,
+  TYPE_AT,
+} from '../kernels/layout.js';
 import type { Batch } from '../rdb/batch.js';
 import type { Frame } from '../rdb/frame.js';
 import { type Length, readLength } from '../rdb/length.js';
@@ -42,7 +45,8 @@ const COMMON_VERSION = 11;
 /** Functions came with this version. */
 const FUNCTION_SINCE = 10;
 
-const fileOf = ({ vendor, version }: RdbFormat): string => `a ${vendor === 'valkey' && version >= VALKEY_VERSION ? 'Valkey' : 'Redis'} file of version ${version}`;
+const fileOf = ({ vendor, version }: RdbFormat): string =>
+  `a ${vendor === 'valkey' && version >= VALKEY_VERSION ? 'Valkey' : 'Redis'} file of version ${version}`;
 const HELP = '; --target-version writes it for a server of your choice';
 
 /** Why a value of another file cannot be in a file of this format as it is: its type byte means something else there, or nothing. */
@@ -53,7 +57,9 @@ function typeMisfit(type: TypeRow, format: RdbFormat, typesUpTo = format.version
 
 function misfit({ metaBytes, type }: Frame, format: RdbFormat, typesUpTo?: number): string | undefined {
   const reason = typeMisfit(type, format, typesUpTo);
-  if (reason === undefined && metaBytes !== undefined && format.vendor === 'valkey') return `it has module metadata, which ${fileOf(format)} cannot have${HELP}`;
+  if (reason === undefined && metaBytes !== undefined && format.vendor === 'valkey') {
+    return `it has module metadata, which ${fileOf(format)} cannot have${HELP}`;
+  }
   return reason;
 }
 
@@ -183,7 +189,11 @@ export class RdbSink extends DumpSink {
       const db = words[at + DB];
       if (split) batch.readKey(row, key);
       const file = this.fileOf(key);
-      if (file !== this.runFile || bytes !== this.runBytes || !(file.selected(db) ? start === this.runEnd : file.selectedBy(db, bytes, this.runEnd, start))) {
+      if (
+        file !== this.runFile ||
+        bytes !== this.runBytes ||
+        !(file.selected(db) ? start === this.runEnd : file.selectedBy(db, bytes, this.runEnd, start))
+      ) {
         this.endRun();
         file.select(db, this.counted.get(db));
         this.runFile = file;
@@ -201,7 +211,8 @@ export class RdbSink extends DumpSink {
   protected override clockBefore({ table }: Batch, clock: number, row: number): void {
     const { words } = table;
     const [from, at] = [clock * ROW_WORDS, row * ROW_WORDS];
-    const whole = (words[at + FLAGS] & (DROPPED | HEAD_EDITED)) === 0 && words[at + KIND] === RECORD && words[at + HEAD_START] === words[from + END];
+    const whole =
+      (words[at + FLAGS] & (DROPPED | HEAD_EDITED)) === 0 && words[at + KIND] === RECORD && words[at + HEAD_START] === words[from + END];
     const bare = (words[at + FLAGS] & HAS_EXPIRE) === 0 && words[at + FREQ] < 0 && table.double(row, IDLE) < 0;
     if (!whole || (words[at + HEAD_START] === words[at + TYPE_AT] && !bare) || this.format.version < IDLE_SINCE) return;
     words[at + HEAD_START] = words[from + START] - 1;
@@ -210,8 +221,13 @@ export class RdbSink extends DumpSink {
 
   private plainTypes(): PlainTypes {
     const { format, target } = this.options;
-    const misfits = (type: TypeRow): string | undefined => (format === undefined ? typeMisfit(type, this.file, this.file.typesUpTo) : typeMisfit(type, format));
-    return new PlainTypes(this.codec, target, (type) => (target !== undefined || misfits(type) === undefined) && !(this.leavesFile && isFileOnly(type)));
+    const misfits = (type: TypeRow): string | undefined =>
+      format === undefined ? typeMisfit(type, this.file, this.file.typesUpTo) : typeMisfit(type, format);
+    return new PlainTypes(
+      this.codec,
+      target,
+      (type) => (target !== undefined || misfits(type) === undefined) && !(this.leavesFile && isFileOnly(type)),
+    );
   }
 
   override batch(batch: Batch): void {
@@ -290,14 +306,17 @@ export class RdbSink extends DumpSink {
         this.library(frame);
         return;
       case 'MODULE_AUX':
-        if (this.format.version < MODULE_AUX_SINCE) this.tell(`data of a module that belongs to no key, which RDB version ${this.format.version} has no place for`);
-        else this.copyOnce(frame);
+        if (this.format.version < MODULE_AUX_SINCE) {
+          this.tell(`data of a module that belongs to no key, which RDB version ${this.format.version} has no place for`);
+        } else this.copyOnce(frame);
         return;
       case 'HASH_TEMPLATE': // for a target, and beside those of other files, hashes carry their field names themselves
         if (this.options.format === undefined) this.copyOnce(frame);
         return;
       case 'FUNCTION_PRE_GA':
-        if (!this.leavesLibraryOut(frame)) this.refuseLibrary(frameLibraryName(frame), 'which is of a release candidate of Redis 7.0: no server loads it');
+        if (!this.leavesLibraryOut(frame)) {
+          this.refuseLibrary(frameLibraryName(frame), 'which is of a release candidate of Redis 7.0: no server loads it');
+        }
         return;
       default: // sizes of slots, and slots on their way to another node: nothing that a file for loading needs
     }

@@ -61,8 +61,18 @@ export class RespSink extends SingleOutputSink {
     const { target } = this.options;
     if (!hasAbsoluteTtl(target)) return first;
     const { bytes, table, to } = batch;
-    const run = { table: table.words, bytes, routes: undefined, databases: undefined, largest: plain.largest, running: this.file.running, now: [NEVER], versions: this.versions.fill(this.version), options: RESTORE_REPLACE };
-    for (let row = first; ; ) {
+    const run = {
+      table: table.words,
+      bytes,
+      routes: undefined,
+      databases: undefined,
+      largest: plain.largest,
+      running: this.file.running,
+      now: [NEVER],
+      versions: this.versions.fill(this.version),
+      options: RESTORE_REPLACE,
+    };
+    for (let row = first; ;) {
       while (row < to && table.has(row, DROPPED)) row++;
       if (row === to || table.word(row, KIND) !== RECORD || !plain.has(batch, row)) return row;
       const out = { bytes: output.bytes, length: output.length, keys: 0 };

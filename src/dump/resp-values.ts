@@ -183,7 +183,11 @@ export class RespValues implements Items {
     const last = idText(tail.lastId);
     if (this.entries === 0) this.command('XADD', 'MAXLEN', '0', last === '0-0' ? '0-1' : last, 'x', 'y');
     const counters = this.release >= 700 && tail.hasOffsets;
-    this.command('XSETID', last, ...(counters ? ['ENTRIESADDED', `${unsignedOf(tail.entriesAdded)}`, 'MAXDELETEDID', idText(tail.maxDeletedId)] : []));
+    this.command(
+      'XSETID',
+      last,
+      ...(counters ? ['ENTRIESADDED', `${unsignedOf(tail.entriesAdded)}`, 'MAXDELETEDID', idText(tail.maxDeletedId)] : []),
+    );
     let group: Uint8Array = EMPTY;
     tail.groups({
       groupBegin: (name, lastId, entriesRead) => {

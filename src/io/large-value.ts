@@ -71,7 +71,12 @@ export class LargeValue {
     this.held = new Spill();
     const { head } = this;
     const { headBytes, headEnd, headStart, typeAt } = head;
-    Object.assign(head, { headBytes: headBytes.slice(headStart, headEnd), headStart: 0, typeAt: typeAt - headStart, headEnd: headEnd - headStart });
+    Object.assign(head, {
+      headBytes: headBytes.slice(headStart, headEnd),
+      headStart: 0,
+      typeAt: typeAt - headStart,
+      headEnd: headEnd - headStart,
+    });
   }
 
   /** Whether the size of the value is within bounds: it is held until that is known. */

@@ -48,7 +48,9 @@ class Framing extends Iteration<ValueFrame | MetaFrame | EndFrame> {
     const { reader } = this;
     const { frame } = reader;
     this.kind = reader.step();
-    if (this.kind === RECORD) return this.out(new ValueFrame(this.headOf(frame), frame.bytes.slice(frame.start, frame.end), frame.offset, true, true));
+    if (this.kind === RECORD) {
+      return this.out(new ValueFrame(this.headOf(frame), frame.bytes.slice(frame.start, frame.end), frame.offset, true, true));
+    }
     if (this.kind !== META) return undefined;
     const opcode = frame.opcode as NonNullable<typeof frame.opcode>;
     return new MetaFrame(opcode.name, opcode.id, frame.db, frame.bytes.slice(frame.start, frame.end), frame.offset);

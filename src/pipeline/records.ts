@@ -83,7 +83,10 @@ export class Records {
     } catch (error) {
       const failure = await this.failure(error);
       if (failure !== undefined) {
-        Object.assign(counts, failure.counts, { bytes: this.bytesBefore + failure.counts.bytes, filtered: failure.counts.read - failure.counts.keys - counts.damaged - 1 });
+        Object.assign(counts, failure.counts, {
+          bytes: this.bytesBefore + failure.counts.bytes,
+          filtered: failure.counts.read - failure.counts.keys - counts.damaged - 1,
+        });
         this.midKey = true;
       } else if (error instanceof RdbError && error.line === undefined && !this.rowDamaged) {
         framer.failed(error);

@@ -178,7 +178,11 @@ class Run {
       filter: compileFilter({ ...filter, now }),
       framer: { checksum, strict, codec, buffer: codec?.allocate(INPUT_SIZE), roomBefore: chunks?.roomBefore },
       meta,
-      batch: new Batch(codec ?? TS_CODEC, Math.min(BATCH_ROWS, options.batchRows ?? BATCH_ROWS), Math.min(BATCH_BYTES, options.batchBytes ?? BATCH_BYTES)),
+      batch: new Batch(
+        codec ?? TS_CODEC,
+        Math.min(BATCH_ROWS, options.batchRows ?? BATCH_ROWS),
+        Math.min(BATCH_BYTES, options.batchBytes ?? BATCH_BYTES),
+      ),
       passes,
       limit,
       strict,

@@ -2,7 +2,8 @@ import type { RdbError } from '../bytes/errors.js';
 import type { Codec } from '../kernels/codec.js';
 import { EMPTY } from '../encodings/element.js';
 import {
-  DROPPED, END, FILTERED, FLAGS, HAS_CLOCK, HAS_EXPIRE, HAS_META, KEY_APART, KEY_END, KEY_HELD, KEY_START, KEYS_READ, KIND, META, OFFSET, RECORD, ROW_WORDS, START, TYPE,
+  DROPPED, END, FILTERED, FLAGS, HAS_CLOCK, HAS_EXPIRE, HAS_META, KEY_APART, KEY_END, KEY_HELD, KEY_START, KEYS_READ, KIND, META, OFFSET,
+  RECORD, ROW_WORDS, START, TYPE,
 } from '../kernels/layout.js';
 import { Frame, shownKey } from './frame.js';
 import { FrameTable } from './frame-table.js';

@@ -10,7 +10,9 @@ import { END, Frame, type FramerOptions, FULL, ITEMS_PART, META, NEED, RECORD, s
 import { type AofMark, aofMarkOf, applyOpcode, isMemberExpiry, isNeeded, writerOf } from './opcodes.js';
 import { BIG, CUT, DONE, MORE, ShapeWalker } from './shapes.js';
 import { readString, Scratch } from './string.js';
-import { type Form, KNOWN_VERSION, type Opcode, strangerOf, type Tables, TABLES, tablesOf, type TypeRow, typesUpTo, type Vendor, type Writer } from './types.js';
+import {
+  type Form, KNOWN_VERSION, type Opcode, strangerOf, type Tables, TABLES, tablesOf, type TypeRow, typesUpTo, type Vendor, type Writer,
+} from './types.js';
 import { Window } from './window.js';
 
 const START = 0;
@@ -100,7 +102,13 @@ export class Framer {
   static ofValue(frame: Frame, options: Pick<FramerOptions, 'limit'>): Framer {
     const framer = new Framer({ checksum: false, limit: options.limit });
     const { headBytes, headEnd, headStart, keyBytes, keyStart, keyEnd, offset, typeAt } = frame;
-    Object.assign(framer.frame, frame, { keyBytes: keyBytes.slice(keyStart, keyEnd), keyStart: 0, keyEnd: keyEnd - keyStart, first: true, start: 0 });
+    Object.assign(framer.frame, frame, {
+      keyBytes: keyBytes.slice(keyStart, keyEnd),
+      keyStart: 0,
+      keyEnd: keyEnd - keyStart,
+      first: true,
+      start: 0,
+    });
     const head = headBytes.slice(headStart, headEnd);
     Object.assign(framer.frame, { headBytes: head, headStart: 0, typeAt: typeAt - headStart, headEnd: head.length });
     framer.window.base = offset;
@@ -190,8 +198,23 @@ export class Framer {
       programs: framePrograms(this.tables),
       ...{ table: batch.table.words, row: batch.rows, rows: batch.table.rows },
       ...{ bytes: window.bytes, pos: window.pos, end: window.end, stop, offset: window.base },
-      ...{ limit: this.limit, meta: this.options.meta !== false, arena: batch.arena, arenaLength: batch.arenaLength, keysRead: batch.keysRead, expired: batch.expired, now: batch.now },
-      ...{ db: frame.db, flags: frame.hasExpire ? HAS_EXPIRE : 0, expireHi: frame.expireHi, expireLo: frame.expireLo, idle: frame.idle, freq: frame.freq },
+      ...{
+        limit: this.limit,
+        meta: this.options.meta !== false,
+        arena: batch.arena,
+        arenaLength: batch.arenaLength,
+        keysRead: batch.keysRead,
+        expired: batch.expired,
+        now: batch.now,
+      },
+      ...{
+        db: frame.db,
+        flags: frame.hasExpire ? HAS_EXPIRE : 0,
+        expireHi: frame.expireHi,
+        expireLo: frame.expireLo,
+        idle: frame.idle,
+        freq: frame.freq,
+      },
     };
     this.codec.frameRows(run);
     if (run.pos === window.pos) return;
@@ -218,10 +241,18 @@ export class Framer {
   /** Says that no more bytes come. Throws unless the RDB was complete. */
   finish(): void {
     if (this.state === ENDED) return;
-    if (this.window.base + this.window.end === 0) throw new RdbError('EMPTY_INPUT', { offset: 0, expected: 'an RDB file', got: 'no bytes' });
+    if (this.window.base + this.window.end === 0) {
+      throw new RdbError('EMPTY_INPUT', { offset: 0, expected: 'an RDB file', got: 'no bytes' });
+    }
     if (this.state === START) throw notRdb(this.beginning(), this.offset);
     if (this.refused !== undefined) throw this.failed(this.refused);
-    throw this.failed(new RdbError('TRUNCATED', { offset: this.window.base + this.window.end, expected: EXPECTED[this.state], got: 'the end of the input' }));
+    throw this.failed(
+      new RdbError('TRUNCATED', {
+        offset: this.window.base + this.window.end,
+        expected: EXPECTED[this.state],
+        got: 'the end of the input',
+      }),
+    );
   }
 
   next(): number {
@@ -597,7 +628,10 @@ export class Framer {
       const hi = uint32(this.window.bytes, this.window.pos + 4);
       if (this.crc !== undefined && (lo !== 0 || hi !== 0)) {
         if (this.crc.lo !== lo || this.crc.hi !== hi) {
-          throw new RdbError('CHECKSUM', { expected: `${hexWord(hi)}${hexWord(lo)}, as the file says`, got: `${this.crc.toString()} from its bytes` });
+          throw new RdbError('CHECKSUM', {
+            expected: `${hexWord(hi)}${hexWord(lo)}, as the file says`,
+            got: `${this.crc.toString()} from its bytes`,
+          });
         }
         this.checksum = 'ok';
       }

@@ -83,7 +83,14 @@ async function connected(access: Access, node: Address | undefined, more: RedisO
     const cause = errors[0] ?? error;
     if (sentinels.length === addresses.length) throw sentinelFailure(addresses, sentinelMaster, access.sentinelLogin, sentinels, cause);
     const reason = (await unasked(access, node, cause)) ?? explained(cause instanceof Error ? cause : new Error(String(cause)));
-    if (isFinal(reason)) throw new ServerError('REFUSED', name, username === undefined && password === undefined ? reason : `${reason} (logged in as ${username ?? 'the default user'})`, cause);
+    if (isFinal(reason)) {
+      throw new ServerError(
+        'REFUSED',
+        name,
+        username === undefined && password === undefined ? reason : `${reason} (logged in as ${username ?? 'the default user'})`,
+        cause,
+      );
+    }
     throw new ServerError('UNREACHABLE', name, reason, cause);
   }
 }
@@ -93,7 +100,9 @@ async function connected(access: Access, node: Address | undefined, more: RedisO
  * closed already keeps one from reading it, so this one only listens.
  */
 async function unasked({ url }: Access, node: Address | undefined, cause: unknown): Promise<string | undefined> {
-  const closed = cause instanceof Error && (/^Connection is closed/.test(cause.message) || ('code' in cause && ['EPIPE', 'ECONNRESET'].includes(String(cause.code))));
+  const closed =
+    cause instanceof Error &&
+    (/^Connection is closed/.test(cause.message) || ('code' in cause && ['EPIPE', 'ECONNRESET'].includes(String(cause.code))));
   if (!closed || url.tls || (url.sentinelMaster !== undefined && node === undefined)) return undefined;
   const socket = connect({ ...(node ?? url.addresses[0]), timeout: UNASKED_TIMEOUT });
   const text = await new Promise<string>((resolve) => {

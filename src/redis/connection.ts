@@ -98,7 +98,9 @@ export class Connection {
     this.reader.reset();
     socket.on('data', (chunk: Uint8Array) => this.received(socket, chunk));
     socket.on('error', (error) => this.ended(socket, error));
-    for (const event of ['end', 'close'] as const) socket.on(event, () => this.ended(socket, new ConnectionClosed('the server closed the connection')));
+    for (const event of ['end', 'close'] as const) {
+      socket.on(event, () => this.ended(socket, new ConnectionClosed('the server closed the connection')));
+    }
     socket.on('drain', () => this.change.fire());
     socket.resume();
   }

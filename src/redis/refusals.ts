@@ -30,7 +30,9 @@ export function refusalOf(error: string): Refusal {
   const word = error.slice(0, error.indexOf(' ') < 0 ? error.length : error.indexOf(' '));
   if (Object.hasOwn(REFUSALS, word)) return REFUSALS[word];
   if (/^ERR max number of clients/i.test(error)) return 'later';
-  return /^ERR (unknown command|invalid password|operation not permitted|this instance has cluster support disabled)/i.test(error) ? 'stop' : 'refused';
+  return /^ERR (unknown command|invalid password|operation not permitted|this instance has cluster support disabled)/i.test(error)
+    ? 'stop'
+    : 'refused';
 }
 
 /** Whether a server has said that a command is over its limits: it closes the connection then. */

@@ -68,7 +68,9 @@ export class ReplyReader {
     let { pos } = this;
     const from = pos;
     const last = bytes.length - OK_SIZE;
-    while (pos <= last && bytes[pos] === PLUS && bytes[pos + 1] === LETTER_O && bytes[pos + 2] === LETTER_K && bytes[pos + 3] === CR) pos += OK_SIZE;
+    while (pos <= last && bytes[pos] === PLUS && bytes[pos + 1] === LETTER_O && bytes[pos + 2] === LETTER_K && bytes[pos + 3] === CR) {
+      pos += OK_SIZE;
+    }
     this.pos = pos;
     this.count = (pos - from) / OK_SIZE;
     return this.count > 0;

@@ -44,7 +44,8 @@ export async function serverInfo(client: Redis): Promise<ServerInfo> {
   return { ...parseInfo(modules), clockAhead: ahead };
 }
 
-const fieldsOf = (lines: readonly string[]): Map<string, string> => new Map(lines.map((line) => [line.slice(0, Math.max(line.indexOf(':'), 0)), line.slice(line.indexOf(':') + 1)]));
+const fieldsOf = (lines: readonly string[]): Map<string, string> =>
+  new Map(lines.map((line) => [line.slice(0, Math.max(line.indexOf(':'), 0)), line.slice(line.indexOf(':') + 1)]));
 
 /** From the section of INFO that is called `server`. */
 export function processOf(text: string): ServerProcess {
@@ -66,7 +67,13 @@ export function parseInfo(text: string): Omit<ServerInfo, 'clockAhead'> {
     if (module !== null) modules.add(module[1]);
   }
   const redisVersion = field('redis_version');
-  const make = fields.has('valkey_version') ? 'valkey' : fields.has('dragonfly_version') ? 'dragonfly' : isKeyDb(fields) ? 'keydb' : 'redis';
+  const make = fields.has('valkey_version')
+    ? 'valkey'
+    : fields.has('dragonfly_version')
+      ? 'dragonfly'
+      : isKeyDb(fields)
+        ? 'keydb'
+        : 'redis';
   return {
     make,
     version: make === 'redis' || make === 'keydb' ? redisVersion : field(`${make}_version`).replace(/^[a-z]*-?v?/i, ''),
@@ -86,4 +93,5 @@ export function parseInfo(text: string): Omit<ServerInfo, 'clockAhead'> {
 }
 
 /** KeyDB calls itself Redis, but has fields of its own (keydb server.cpp, genRedisInfoString). */
-const isKeyDb = (fields: ReadonlyMap<string, string>): boolean => fields.has('mvcc_depth') || fields.has('server_threads') || /keydb/i.test(fields.get('executable') ?? '');
+const isKeyDb = (fields: ReadonlyMap<string, string>): boolean =>
+  fields.has('mvcc_depth') || fields.has('server_threads') || /keydb/i.test(fields.get('executable') ?? '');

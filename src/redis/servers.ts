@@ -105,12 +105,23 @@ export class Servers {
       }
     }
     if (failure instanceof ServerError) throw failure;
-    throw new ServerError(refusalOf(reasonOf(failure)) === 'stop' ? 'REFUSED' : 'UNREACHABLE', addressText(nodes[0]), reasonOf(failure), failure);
+    throw new ServerError(
+      refusalOf(reasonOf(failure)) === 'stop' ? 'REFUSED' : 'UNREACHABLE',
+      addressText(nodes[0]),
+      reasonOf(failure),
+      failure,
+    );
   }
 
   private use(topology: Topology): void {
     if (topology.nodes.length === 0) {
-      throw new ServerError('TARGET', addressText(this.seeds[0]), 'no node of the cluster has a slot', undefined, 'Give its slots to nodes first: redis-cli --cluster create.');
+      throw new ServerError(
+        'TARGET',
+        addressText(this.seeds[0]),
+        'no node of the cluster has a slot',
+        undefined,
+        'Give its slots to nodes first: redis-cli --cluster create.',
+      );
     }
     for (const [slot, address] of this.redirections) {
       const index = topology.nodes.findIndex((node) => addressText(node.address) === addressText(address));
@@ -120,16 +131,24 @@ export class Servers {
     const before = { masters: this.masters, owners: this.owners };
     this.owners = topology.owners;
     this.masters = topology.nodes.map(({ address, id, replicas }) => ({ name: addressText(address), address, id, replicas }));
-    this.seeds = [...new Map([...topology.nodes.map(({ address }) => address), ...this.seeds].map((address) => [addressText(address), address])).values()];
+    this.seeds = [
+      ...new Map(
+        [...topology.nodes.map(({ address }) => address), ...this.seeds].map((address) => [addressText(address), address]),
+      ).values(),
+    ];
     if (before.owners !== undefined) this.tellChanges(before.masters, before.owners);
   }
 
   /** Says what is other than before. */
   private tellChanges(before: readonly Master[], owners: Int16Array): void {
     const after = this.masters;
-    const names = (masters: readonly Master[], without: readonly Master[]): string[] => masters.map(({ name }) => name).filter((name) => without.every((other) => other.name !== name));
+    const names = (masters: readonly Master[], without: readonly Master[]): string[] =>
+      masters.map(({ name }) => name).filter((name) => without.every((other) => other.name !== name));
     const [gone, come] = [names(before, after), names(after, before)];
-    const moved = owners.reduce((sum, owner, slot) => sum + (nameAt(before, owner) === nameAt(after, this.owners?.[slot] ?? -1) ? 0 : 1), 0);
+    const moved = owners.reduce(
+      (sum, owner, slot) => sum + (nameAt(before, owner) === nameAt(after, this.owners?.[slot] ?? -1) ? 0 : 1),
+      0,
+    );
     const parts = [
       ...(come.length > 0 ? [`new masters ${come.join(', ')}`] : []),
       ...(gone.length > 0 ? [`no longer masters ${gone.join(', ')}`] : []),
@@ -218,8 +237,16 @@ export class Servers {
 const nameAt = (masters: readonly Master[], index: number): string | undefined => (index < 0 ? undefined : masters[index].name);
 
 function noTarget(name: string, { masterAddress, mode }: ServerInfo): ServerError {
-  if (mode === 'sentinel') return new ServerError('TARGET', name, 'it is a sentinel', undefined, 'Write it as redis+sentinel://host:port/master.');
-  return new ServerError('TARGET', name, `it is a replica${masterAddress === undefined ? '' : ` of ${masterAddress}`}, and takes no writes`, undefined, 'Name its master as the target.');
+  if (mode === 'sentinel') {
+    return new ServerError('TARGET', name, 'it is a sentinel', undefined, 'Write it as redis+sentinel://host:port/master.');
+  }
+  return new ServerError(
+    'TARGET',
+    name,
+    `it is a replica${masterAddress === undefined ? '' : ` of ${masterAddress}`}, and takes no writes`,
+    undefined,
+    'Name its master as the target.',
+  );
 }
 
 /** Errors of servers, with the server. */

@@ -37,14 +37,25 @@ export function isServerUrl(text: string): boolean {
 export function parseServerUrl(text: string): ServerUrl {
   const match = FORM.exec(text);
   if (match === null) throw new TypeError('expected redis://host:port, rediss://host:port or redis+sentinel://host:port,host:port/master');
-  const [, scheme, sentinel, login, hosts, path = ''] = match as (string | undefined)[] as [string, string, string | undefined, string | undefined, string, string | undefined];
+  const [, scheme, sentinel, login, hosts, path = ''] = match as (string | undefined)[] as [
+    string,
+    string,
+    string | undefined,
+    string | undefined,
+    string,
+    string | undefined,
+  ];
   const isSentinel = sentinel !== undefined;
   const names = path.split('/').filter((name) => name !== '');
   const sentinelMaster = isSentinel ? decoded(names.shift()) : undefined;
-  if (isSentinel && sentinelMaster === undefined) throw new TypeError('the name of the master is missing: expected redis+sentinel://host:port/master');
+  if (isSentinel && sentinelMaster === undefined) {
+    throw new TypeError('the name of the master is missing: expected redis+sentinel://host:port/master');
+  }
   if (names.length > 1) throw new TypeError('there is more after the database number');
   const addresses = hosts.split(',').map((host) => parseAddress(host, isSentinel ? SENTINEL_PORT : PORT));
-  if (!isSentinel && addresses.length > 1) throw new TypeError('more than one host: name one node, the others of a cluster are found from there');
+  if (!isSentinel && addresses.length > 1) {
+    throw new TypeError('more than one host: name one node, the others of a cluster are found from there');
+  }
   const colon = login?.indexOf(':') ?? -1;
   return {
     addresses,
@@ -60,7 +71,9 @@ export function parseServerUrl(text: string): ServerUrl {
 export function parseAddress(text: string, port?: number): Address {
   const match = HOST.exec(text);
   const number = match?.[2] === undefined ? port : Number(match[2]);
-  if (match === null || number === undefined || number < 1 || number > 65535) throw new TypeError('expected a host and a port, like db.example.com:6379');
+  if (match === null || number === undefined || number < 1 || number > 65535) {
+    throw new TypeError('expected a host and a port, like db.example.com:6379');
+  }
   return { host: match[1].replace(/^\[|\]$/g, ''), port: number };
 }
 

@@ -161,7 +161,9 @@ export class OpenBatches {
 
   /** Those that have enough in them. */
   sendFull(): void {
-    for (const ofDb of this.filling.values()) for (const [connection, batch] of ofDb) if (this.isFull(batch)) this.sendOff(connection, batch);
+    for (const ofDb of this.filling.values()) {
+      for (const [connection, batch] of ofDb) if (this.isFull(batch)) this.sendOff(connection, batch);
+    }
   }
 
   sendAll(): void {

@@ -104,17 +104,31 @@ const isObject = (read: unknown): read is Fields => typeof read === 'object' && 
 const isText = (read: unknown): boolean => typeof read === 'string';
 const isFlag = (read: unknown): boolean => typeof read === 'boolean';
 const isCount = (read: unknown): boolean => Number.isSafeInteger(read) && Number(read) >= 0;
-const isListOf = (read: unknown, fits: (fields: Fields) => boolean): boolean => Array.isArray(read) && read.every((one) => isObject(one) && fits(one));
+const isListOf = (read: unknown, fits: (fields: Fields) => boolean): boolean =>
+  Array.isArray(read) && read.every((one) => isObject(one) && fits(one));
 
 /** It may have been edited, or cut off and mended: offsets and counts that make no sense would leave keys out. */
 function isCheckpoint(read: unknown): read is Checkpoint {
   if (!isObject(read) || read.rdbkit !== 'restore checkpoint' || read.version !== 1) return false;
   const { again, counts, countReplaced, custody, finished, libraries, options, passes, rejectsBytes, sources, target, told } = read;
   return (
-    isObject(target) && isText(target.url) && Array.isArray(target.nodes) && target.nodes.every(isText) && isObject(options) &&
-    isListOf(sources, ({ bytes, digest, done, path }) => isText(path) && isText(digest) && isCount(bytes) && isCount(done) && Number(done) <= Number(bytes)) &&
+    isObject(target) &&
+    isText(target.url) &&
+    Array.isArray(target.nodes) &&
+    target.nodes.every(isText) &&
+    isObject(options) &&
+    isListOf(
+      sources,
+      ({ bytes, digest, done, path }) => isText(path) && isText(digest) && isCount(bytes) && isCount(done) && Number(done) <= Number(bytes),
+    ) &&
     isListOf(counts, (row) => isCount(row.db) && isText(row.server) && isObject(row.counts) && Object.values(row.counts).every(isCount)) &&
-    isListOf(libraries, ({ file, name, outcomes }) => isText(file) && isText(name) && isListOf(outcomes, ({ outcome, server }) => isText(server) && LIBRARY_OUTCOMES.some((known) => known === outcome))) &&
+    isListOf(
+      libraries,
+      ({ file, name, outcomes }) =>
+        isText(file) &&
+        isText(name) &&
+        isListOf(outcomes, ({ outcome, server }) => isText(server) && LIBRARY_OUTCOMES.some((known) => known === outcome)),
+    ) &&
     isListOf(custody, ({ bare, name, runId, since }) => isText(name) && isText(runId) && isCount(since) && isFlag(bare)) &&
     [told, rejectsBytes, passes].every(isCount) && [again, countReplaced, finished].every(isFlag)
   );
@@ -139,21 +153,32 @@ export async function writeCheckpoint(path: string, checkpoint: Checkpoint): Pro
 }
 
 /** Throws CheckpointError where it was made for something else. */
-export function checkCheckpoint(checkpoint: Checkpoint, target: CheckpointTarget, options: Readonly<Record<string, unknown>>, sources: readonly Omit<CheckpointSource, 'done'>[]): void {
+export function checkCheckpoint(
+  checkpoint: Checkpoint,
+  target: CheckpointTarget,
+  options: Readonly<Record<string, unknown>>,
+  sources: readonly Omit<CheckpointSource, 'done'>[],
+): void {
   const before = checkpoint.target;
   const sameNodes = before.nodes.length > 0 && target.nodes.some((node) => before.nodes.includes(node));
   if (before.nodes.length > 0 || target.nodes.length > 0 ? !sameNodes : before.url !== target.url) {
     throw new CheckpointError(`it is for another target: ${before.url}`);
   }
-  if (checkpoint.sources.length !== sources.length) throw new CheckpointError(`it is for ${checkpoint.sources.length} sources, and ${sources.length} are given`);
+  if (checkpoint.sources.length !== sources.length) {
+    throw new CheckpointError(`it is for ${checkpoint.sources.length} sources, and ${sources.length} are given`);
+  }
   sources.forEach((source, i) => {
     const known = checkpoint.sources[i];
     if (source.bytes !== known.bytes || source.digest !== known.digest) {
-      throw new CheckpointError(`the source ${source.path} is not the one that it was made for (${known.path}, ${known.bytes} bytes), or has changed since`);
+      throw new CheckpointError(
+        `the source ${source.path} is not the one that it was made for (${known.path}, ${known.bytes} bytes), or has changed since`,
+      );
     }
   });
   for (const name of new Set([...Object.keys(checkpoint.options), ...Object.keys(options)])) {
-    const [then, now] = [checkpoint.options[name], options[name]].map((value) => (value === undefined ? 'not given' : JSON.stringify(value)));
+    const [then, now] = [checkpoint.options[name], options[name]].map((value) =>
+      value === undefined ? 'not given' : JSON.stringify(value),
+    );
     if (then !== now) throw new CheckpointError(`${name} was ${then} and is ${now} now: what is restored would not be of a piece`);
   }
 }
@@ -227,8 +252,34 @@ export function checkKept({ again, counts, custody }: Checkpoint, { masters }: T
 }
 
 /** What decides which keys are written, and how. */
-function fingerprint({ allowLoss, conflict = 'error', dbMap, filter = {}, functions, maxPayload, stripTtl, ttlShift, url }: RestoreOptions): Record<string, unknown> {
-  const given = Object.entries(filter as Record<string, unknown>).filter(([name, value]) => name !== 'now' && value !== undefined && !(Array.isArray(value) && value.length === 0));
-  const shown: unknown = JSON.parse(JSON.stringify(Object.fromEntries(given), (_, value: unknown) => (value instanceof RegExp ? String(value) : value instanceof Uint8Array ? Buffer.from(value).toString('base64') : value)));
-  return { conflict, filter: shown, functions, dbMap: dbMap === undefined ? undefined : [...dbMap], intoDb: url.db, stripTtl, ttlShift, allowLoss, maxPayload };
+function fingerprint({
+  allowLoss,
+  conflict = 'error',
+  dbMap,
+  filter = {},
+  functions,
+  maxPayload,
+  stripTtl,
+  ttlShift,
+  url,
+}: RestoreOptions): Record<string, unknown> {
+  const given = Object.entries(filter as Record<string, unknown>).filter(
+    ([name, value]) => name !== 'now' && value !== undefined && !(Array.isArray(value) && value.length === 0),
+  );
+  const shown: unknown = JSON.parse(
+    JSON.stringify(Object.fromEntries(given), (_, value: unknown) =>
+      value instanceof RegExp ? String(value) : value instanceof Uint8Array ? Buffer.from(value).toString('base64') : value,
+    ),
+  );
+  return {
+    conflict,
+    filter: shown,
+    functions,
+    dbMap: dbMap === undefined ? undefined : [...dbMap],
+    intoDb: url.db,
+    stripTtl,
+    ttlShift,
+    allowLoss,
+    maxPayload,
+  };
 }

@@ -92,7 +92,9 @@ export class DeliveryConnections {
   /** What was delivered to servers that there is no connection to any more is on others, or lost. */
   passOn(): void {
     for (const [name, identity] of this.byServer) {
-      if (!this.byName.has(name) && identity.passed()) this.options.onLoss(name, 'another server has its place now, and no replica had confirmed all that was written');
+      if (!this.byName.has(name) && identity.passed()) {
+        this.options.onLoss(name, 'another server has its place now, and no replica had confirmed all that was written');
+      }
     }
   }
 
@@ -120,7 +122,18 @@ export class DeliveryConnections {
     const { retryFor, window, windowKeys } = this.options;
     const open = (): ReturnType<typeof openSocket> => openSocket(this.servers.access, master.address);
     const identity = this.identityOf(master.name);
-    const connection = new DeliveryConnection({ name: master.name, open, identity, clock: this.servers.clockOf(master.name), window, windowKeys, patience: Math.max(retryFor, 1000) }, this.events);
+    const connection = new DeliveryConnection(
+      {
+        name: master.name,
+        open,
+        identity,
+        clock: this.servers.clockOf(master.name),
+        window,
+        windowKeys,
+        patience: Math.max(retryFor, 1000),
+      },
+      this.events,
+    );
     this.byName.set(master.name, connection);
     return connection;
   }

@@ -123,7 +123,9 @@ export class Delivery implements DeliveryConnectionsEvents {
     const { retried } = this;
     retried.keys += keys;
     if (retried.keys === 0 || performance.now() - retried.toldAt < every) return;
-    this.options.onEvent?.(`${retried.keys === 1 ? '1 key' : `${retried.keys.toLocaleString('en-US')} keys`} sent again; the last error was: ${this.lastError}`);
+    this.options.onEvent?.(
+      `${retried.keys === 1 ? '1 key' : `${retried.keys.toLocaleString('en-US')} keys`} sent again; the last error was: ${this.lastError}`,
+    );
     this.retried = { keys: 0, toldAt: performance.now() };
   }
 
@@ -235,9 +237,16 @@ export class Delivery implements DeliveryConnectionsEvents {
     batch.listener.refused(batch, name, commands, error);
     const { refusals } = this;
     if (refusals === undefined) return;
-    this.refusals = batch.taken > 0 ? undefined : refusals.count === 0 || refusals.reason === error ? { reason: error, count: refusals.count + 1 } : undefined;
+    this.refusals =
+      batch.taken > 0
+        ? undefined
+        : refusals.count === 0 || refusals.reason === error
+          ? { reason: error, count: refusals.count + 1 }
+          : undefined;
     if (this.refusals?.count !== MOST_REFUSED) return;
-    const version = /DUMP payload version/.test(error) ? ' If the target is older than it says, give its version with --target-version.' : '';
+    const version = /DUMP payload version/.test(error)
+      ? ' If the target is older than it says, give its version with --target-version.'
+      : '';
     const advice = `The first ${MOST_REFUSED.toLocaleString('en-US')} keys were all refused for this reason, so the rest was not read.${version}`;
     this.fail(new ServerError('REFUSED', name, error, undefined, advice));
   }
@@ -254,7 +263,13 @@ export class Delivery implements DeliveryConnectionsEvents {
     return !this.sharded && (refusal === 'moved' || refusal === 'ask') ? 'stop' : refusal;
   }
 
-  private again(connection: DeliveryConnection, batch: CommandBatch, index: number, bytes: Uint8Array, { error, refusal }: { error: string; refusal: Refusal }): void {
+  private again(
+    connection: DeliveryConnection,
+    batch: CommandBatch,
+    index: number,
+    bytes: Uint8Array,
+    { error, refusal }: { error: string; refusal: Refusal },
+  ): void {
     const retry = retryOf(batch, index, bytes, batch.again);
     this.lastError = `${connection.name}: ${error}`;
     const to = refusal === 'ask' ? this.servers.redirected(connection.name, error) : undefined;
@@ -287,7 +302,8 @@ export class Delivery implements DeliveryConnectionsEvents {
     this.stale = true;
     this.tellLost(connection.name, cause instanceof ServerError ? cause.reason : reasonOf(cause));
     if (cause instanceof ServerError && cause.code === 'REFUSED') this.fail(cause);
-    else if (!(cause instanceof ConnectionLost || cause instanceof ServerError || isSystemError(cause) || cause instanceof SyntaxError)) this.fail(new ServerError('LOST', connection.name, reasonOf(cause), cause, 'What the server confirmed is restored.')); // a file that cannot be written: no patience helps
+    else if (!(cause instanceof ConnectionLost || cause instanceof ServerError || isSystemError(cause) || cause instanceof SyntaxError))
+      this.fail(new ServerError('LOST', connection.name, reasonOf(cause), cause, 'What the server confirmed is restored.')); // a file that cannot be written: no patience helps
     if (due !== undefined && (cause instanceof ConnectionClosed || isSystemError(cause))) this.closedAt(connection, due);
     for (const batch of sent) this.takeBack(batch, true);
     this.connections.ended(connection);
@@ -311,7 +327,9 @@ export class Delivery implements DeliveryConnectionsEvents {
   learnLimit(server: string, db: number, key: Uint8Array, size: number): void {
     if (size < LEAST_LIMIT || size >= this.tooLarge) return;
     if (this.tooLarge === Infinity) {
-      this.options.onNote(`${server} closes the connection when it gets key ${textOf(key)} of database ${db}, a payload of ${size} bytes: this value and larger ones are written with plain commands`);
+      this.options.onNote(
+        `${server} closes the connection when it gets key ${textOf(key)} of database ${db}, a payload of ${size} bytes: this value and larger ones are written with plain commands`,
+      );
     }
     this.tooLarge = size;
   }
@@ -377,10 +395,18 @@ export class Delivery implements DeliveryConnectionsEvents {
 
   private tooLate(): boolean {
     const { retryFor } = this.options;
-    const down = this.connections.ofMasters.filter((connection) => connection.waiting && connection.downSince > 0).map((connection) => connection.downSince);
+    const down = this.connections.ofMasters
+      .filter((connection) => connection.waiting && connection.downSince > 0)
+      .map((connection) => connection.downSince);
     const first = Math.min(this.retries.oldest, ...down);
     if (Date.now() - first <= retryFor) return false;
-    this.fail(new ServerError('LOST', this.servers.masters[0]?.name ?? '', `given up after ${Math.round(retryFor / 1000)} s; the last error was: ${this.lastError}${this.lostAt === undefined ? '' : `; the connection was lost at ${this.lostAt}`}`));
+    this.fail(
+      new ServerError(
+        'LOST',
+        this.servers.masters[0]?.name ?? '',
+        `given up after ${Math.round(retryFor / 1000)} s; the last error was: ${this.lastError}${this.lostAt === undefined ? '' : `; the connection was lost at ${this.lostAt}`}`,
+      ),
+    );
     return true;
   }
 
@@ -456,7 +482,12 @@ export class Delivery implements DeliveryConnectionsEvents {
         this.lastError = `${connection.name}: ${reasonOf(error)}`;
         this.tellRetried(1);
         if (Date.now() - since > this.options.retryFor) {
-          throw new ServerError('LOST', connection.name, `given up after ${Math.round(this.options.retryFor / 1000)} s; the last error was: ${reasonOf(error)}`, error);
+          throw new ServerError(
+            'LOST',
+            connection.name,
+            `given up after ${Math.round(this.options.retryFor / 1000)} s; the last error was: ${reasonOf(error)}`,
+            error,
+          );
         }
       }
       await delay(pause);

@@ -20,14 +20,20 @@ const equal = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) ==
  * Loads a function library into every master, and tells `on` what became of it; one that has the same code already is left as it
  * is. Returns what is wrong with that, in a sentence without its end. Throws ServerError where there is no going on.
  */
-export async function loadLibrary(delivery: Delivery, library: SourceLibrary, conflict: RestoreConflict, on: (on: LibraryOn) => void): Promise<string | undefined> {
+export async function loadLibrary(
+  delivery: Delivery,
+  library: SourceLibrary,
+  conflict: RestoreConflict,
+  on: (on: LibraryOn) => void,
+): Promise<string | undefined> {
   const { masters } = delivery.servers;
   const refusals = new Map<string, string[]>();
   for (const master of masters) {
     try {
       on({ server: master.name, outcome: await loadInto(delivery, master, library, conflict) });
     } catch (error) {
-      const reason = error instanceof ErrorReply ? error.message : error instanceof ServerError && error.code === 'REFUSED' ? error.reason : undefined;
+      const reason =
+        error instanceof ErrorReply ? error.message : error instanceof ServerError && error.code === 'REFUSED' ? error.reason : undefined;
       if (reason === undefined) throw error;
       on({ server: master.name, outcome: 'refused' });
       refusals.set(reason, [...(refusals.get(reason) ?? []), master.name]);
@@ -60,7 +66,8 @@ async function libraryCode(servers: Servers, master: Master, name: string): Prom
   try {
     const client = await servers.client(master);
     const libraries = (await client.callBuffer('FUNCTION', 'LIST', 'LIBRARYNAME', name, 'WITHCODE')) as unknown[][];
-    const field = (library: readonly unknown[], wanted: string): unknown => library[library.findIndex((other) => String(other) === wanted) + 1];
+    const field = (library: readonly unknown[], wanted: string): unknown =>
+      library[library.findIndex((other) => String(other) === wanted) + 1];
     const found = libraries.find((library) => String(field(library, 'library_name')) === name); // what is asked for is a pattern
     return found === undefined ? null : (field(found, 'library_code') as Buffer);
   } catch {

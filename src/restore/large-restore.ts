@@ -52,7 +52,14 @@ const MOST_STEPS = 1 << 8;
 const STEP_PAUSE = 1;
 
 /** By type: the command that tells how much a key has. */
-const SIZES: Readonly<Partial<Record<RedisType, string>>> = { string: 'STRLEN', list: 'LLEN', set: 'SCARD', zset: 'ZCARD', hash: 'HLEN', stream: 'XLEN' };
+const SIZES: Readonly<Partial<Record<RedisType, string>>> = {
+  string: 'STRLEN',
+  list: 'LLEN',
+  set: 'SCARD',
+  zset: 'ZCARD',
+  hash: 'HLEN',
+  stream: 'XLEN',
+};
 
 /** Of RENAME (redis server.c, shared.nokeyerr). */
 const NO_SUCH_KEY = /^ERR no such key/i;
@@ -91,7 +98,15 @@ export class LargeRestore {
   ) {
     this.key = frame.keyBytes.slice(frame.keyStart, frame.keyEnd);
     const head = frame.headBytes.slice(frame.headStart, frame.headEnd);
-    const own = { keyBytes: this.key, keyStart: 0, keyEnd: this.key.length, headBytes: head, headStart: 0, typeAt: frame.typeAt - frame.headStart, headEnd: head.length };
+    const own = {
+      keyBytes: this.key,
+      keyStart: 0,
+      keyEnd: this.key.length,
+      headBytes: head,
+      headStart: 0,
+      typeAt: frame.typeAt - frame.headStart,
+      headEnd: head.length,
+    };
     this.frame = Object.assign(new Frame(), frame, own, { metaBytes: frame.metaBytes?.slice() });
     this.payload = new HeldPayload(frame, options.version, held);
     this.slot = options.delivery.slotOf(this.key);
@@ -141,7 +156,8 @@ export class LargeRestore {
       else await this.deliver();
     } catch (error) {
       const refused = error instanceof ErrorReply || (error instanceof ServerError && error.code === 'REFUSED');
-      if (this.asCommands && refused) await delivery.exclusive(this.slot, this.frame.db, (exclusive) => exclusive.ask('DEL', this.temporaryKey())); // what was begun
+      if (this.asCommands && refused)
+        await delivery.exclusive(this.slot, this.frame.db, (exclusive) => exclusive.ask('DEL', this.temporaryKey())); // what was begun
       if (!(error instanceof ErrorReply)) throw error;
       this.reject(error.message);
     } finally {
@@ -152,7 +168,9 @@ export class LargeRestore {
   private async deliver(): Promise<void> {
     const { delivery, conflict } = this.options;
     const { db } = this.frame;
-    const outcome = await delivery.exclusive(this.slot, db, (exclusive, node, again) => this.attempt(exclusive, node, again || this.sentBefore));
+    const outcome = await delivery.exclusive(this.slot, db, (exclusive, node, again) =>
+      this.attempt(exclusive, node, again || this.sentBefore),
+    );
     const server = this.server as string;
     if (outcome !== 'there') this.segment.delivered({ db }, server, 1, outcome === 'replaced' ? 1 : 0, outcome === 'uncounted' ? 1 : 0);
     else if (conflict === 'skip') this.segment.skip(db, server);
@@ -201,7 +219,9 @@ export class LargeRestore {
   private afterRefusal(error: unknown): unknown {
     const { asCommands, size } = this;
     const refused = asCommands && size <= this.options.maxPayload && error instanceof ErrorReply && refusalOf(error.message) === 'stop';
-    return refused ? new ErrorReply(`${CLOSES} at its payload of ${size} bytes, and refuses the commands that would make it in pieces: ${error.message}`) : error;
+    return refused
+      ? new ErrorReply(`${CLOSES} at its payload of ${size} bytes, and refuses the commands that would make it in pieces: ${error.message}`)
+      : error;
   }
 
   /** Why it is not written. */
@@ -216,7 +236,14 @@ export class LargeRestore {
     const { db, expireMs, hasExpire } = this.frame;
     this.handedOver = this.options.keepsRejects;
     const payload = this.handedOver ? this.payload : undefined;
-    this.segment.reject({ db, key: formatText(this.key, 0, this.key.length), server, error, payload, expireAt: hasExpire ? expireMs : undefined });
+    this.segment.reject({
+      db,
+      key: formatText(this.key, 0, this.key.length),
+      server,
+      error,
+      payload,
+      expireAt: hasExpire ? expireMs : undefined,
+    });
   }
 
   private async directly(exclusive: ExclusiveConnection): Promise<Outcome> {

@@ -78,7 +78,9 @@ export class KeyCounts {
   /** How many keys are on each server now. */
   get servers(): { name: string; keys: number }[] {
     const keys = new Map<string, number>();
-    for (const { counts, server } of this.entries()) if (server !== '') keys.set(server, (keys.get(server) ?? 0) + counts.restored + counts.replaced);
+    for (const { counts, server } of this.entries()) {
+      if (server !== '') keys.set(server, (keys.get(server) ?? 0) + counts.restored + counts.replaced);
+    }
     return [...keys].map(([name, count]) => ({ name, keys: count }));
   }
 

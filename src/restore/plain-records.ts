@@ -54,8 +54,18 @@ export class PlainRecords {
     const { bytes, table, to } = batch;
     const now = delivery.masters.map(({ clock }) => clock.now());
     const options = (conflict === 'replace' ? RESTORE_REPLACE : 0) | (batches.perKey === 2 ? RESTORE_EXISTS : 0);
-    const run: Omit<RestoreRun, 'databases'> = { table: table.words, bytes, routes: this.routes(), largest: plain.largest, running, now, db: 0, versions, options };
-    for (let row = first; ; ) {
+    const run: Omit<RestoreRun, 'databases'> = {
+      table: table.words,
+      bytes,
+      routes: this.routes(),
+      largest: plain.largest,
+      running,
+      now,
+      db: 0,
+      versions,
+      options,
+    };
+    for (let row = first; ;) {
       while (row < to && table.has(row, DROPPED)) row++;
       if (row === to || !this.isPlain(batch, row)) return row;
       if (this.hasExpired(batch, row)) {

@@ -64,7 +64,13 @@ function chosenDbs({ dbMap, filter, url }: PlanOptions): ReadonlySet<number> | u
 export function checkDatabase({ url }: PlanOptions, { clustered, databases, masters }: TargetFacts): void {
   if (url.db === undefined || url.db < databases) return;
   const there = databases === 1 ? `${clustered ? 'A cluster' : 'It'} has database 0 only` : `It has databases 0 to ${databases - 1}`;
-  throw new ServerError('TARGET', masters[0].name, `the target has no database ${url.db}, which its URL names`, undefined, `${there}: name one that it has.`);
+  throw new ServerError(
+    'TARGET',
+    masters[0].name,
+    `the target has no database ${url.db}, which its URL names`,
+    undefined,
+    `${there}: name one that it has.`,
+  );
 }
 
 /** Keys in the databases that are written to: those that stay there. */
@@ -84,9 +90,15 @@ export async function planOf(options: PlanOptions, target: TargetFacts, forecast
   const heads = await Promise.all(options.sources.map((source) => sourceHead(source)));
   const sources = heads.map((head) => (head instanceof RdbError ? undefined : head));
   const aofTails = await tailsOf(sources, options.signal);
-  const memoryNeeded = sources.reduce<number | undefined>((sum, head) => (sum === undefined || head?.usedMemory === undefined ? undefined : sum + head.usedMemory), 0);
+  const memoryNeeded = sources.reduce<number | undefined>(
+    (sum, head) => (sum === undefined || head?.usedMemory === undefined ? undefined : sum + head.usedMemory),
+    0,
+  );
   const limited = target.masters.filter(({ maxMemory }) => maxMemory > 0);
-  const memoryLeft = limited.length < target.masters.length ? undefined : limited.reduce((sum, { maxMemory, usedMemory }) => sum + Math.max(0, maxMemory - usedMemory), 0);
+  const memoryLeft =
+    limited.length < target.masters.length
+      ? undefined
+      : limited.reduce((sum, { maxMemory, usedMemory }) => sum + Math.max(0, maxMemory - usedMemory), 0);
   const libraries = await librariesOf(sources, target.target, options, forecast);
   const there = { keysThere: keysThere(target, options), keysDeleted: options.flush === true ? keysWritten(target, options) : 0 };
   const plan = { sources, target, libraries, intoDb: options.url.db, ...there, memoryNeeded, memoryLeft, aofTails };
@@ -109,7 +121,8 @@ async function librariesOf(sources: Plan['sources'], target: Target, options: Pl
   for (const head of sources) {
     for (const { code, name } of head?.libraries ?? []) {
       const outcome = functions ? 'refused' : 'leftOut';
-      const outcomes = functions && code !== undefined && hasFunctions(target) ? await forecast.of({ name, code }) : [{ server: '', outcome } as const];
+      const outcomes =
+        functions && code !== undefined && hasFunctions(target) ? await forecast.of({ name, code }) : [{ server: '', outcome } as const];
       for (const on of outcomes) noteLibrary(found, (head as SourceHead).source, name, on);
     }
   }
@@ -124,17 +137,35 @@ function warningsOf(
 ): string[] {
   const { conflict = 'error', filter, flush } = options;
   const warnings: string[] = [];
-  if (conflict === 'error' && there > 0) warnings.push('the target has to be empty, unless --on-conflict skip or replace says what becomes of keys that are there, or --flush empties it');
+  if (conflict === 'error' && there > 0) {
+    warnings.push(
+      'the target has to be empty, unless --on-conflict skip or replace says what becomes of keys that are there, or --flush empties it',
+    );
+  }
   if (target.assumed !== undefined) warnings.push(`${target.version} is not known here: it is written for as ${target.assumed}`);
   const newest = sources.reduce((most, head) => Math.max(most, head?.version ?? 0), 0);
   if (sources.some((head) => head !== undefined && (head.version > target.target.rdbVersion || head.vendor !== target.target.vendor))) {
-    warnings.push(`the sources are RDB ${newest}, the target reads ${target.target.rdbVersion}: values that it does not read are written in another encoding`);
+    warnings.push(
+      `the sources are RDB ${newest}, the target reads ${target.target.rdbVersion}: values that it does not read are written in another encoding`,
+    );
   }
-  if (target.uncovered.length > 0) warnings.push(`no master has the slots ${target.uncovered.map(([from, to]) => (from === to ? `${from}` : `${from}-${to}`)).join(', ')}: their keys have nowhere to go`);
+  if (target.uncovered.length > 0) {
+    warnings.push(
+      `no master has the slots ${target.uncovered.map(([from, to]) => (from === to ? `${from}` : `${from}-${to}`)).join(', ')}: their keys have nowhere to go`,
+    );
+  }
   warnings.push(...missing(sources, target, options), ...clocks(target));
-  if (flush !== true && memoryLeft !== undefined && memoryNeeded !== undefined && memoryNeeded > memoryLeft && !compileFilter(filter ?? {}).active) {
+  if (
+    flush !== true &&
+    memoryLeft !== undefined &&
+    memoryNeeded !== undefined &&
+    memoryNeeded > memoryLeft &&
+    !compileFilter(filter ?? {}).active
+  ) {
     const policy = target.masters.find(({ maxMemoryPolicy }) => !['', 'noeviction'].includes(maxMemoryPolicy))?.maxMemoryPolicy;
-    warnings.push(`the memory that is left may not be enough${policy === undefined ? '' : `: the target drops keys then (maxmemory-policy ${policy})`}`);
+    warnings.push(
+      `the memory that is left may not be enough${policy === undefined ? '' : `: the target drops keys then (maxmemory-policy ${policy})`}`,
+    );
   }
   return warnings;
 }
@@ -145,14 +176,22 @@ const CLOCKS_AGREE = 2000;
 /** Servers whose clocks are not this machine's: they decide which keys have expired, as far as they tell the time. */
 function clocks({ masters }: TargetFacts): string[] {
   return masters.flatMap(({ clockAhead, name }) => {
-    if (clockAhead === undefined) return [`${name} does not tell the time (INFO, TIME): this machine's clock decides which keys have expired`];
+    if (clockAhead === undefined) {
+      return [`${name} does not tell the time (INFO, TIME): this machine's clock decides which keys have expired`];
+    }
     if (Math.abs(clockAhead) <= CLOCKS_AGREE) return [];
-    return [`the clock of ${name} is ${Math.round(Math.abs(clockAhead) / 1000)} s ${clockAhead > 0 ? 'ahead of' : 'behind'} this machine's, and it decides which keys have expired`];
+    return [
+      `the clock of ${name} is ${Math.round(Math.abs(clockAhead) / 1000)} s ${clockAhead > 0 ? 'ahead of' : 'behind'} this machine's, and it decides which keys have expired`,
+    ];
   });
 }
 
 /** What the sources have before their keys, and the target has no place for. */
-function missing(sources: Plan['sources'], { databases, modules, target, version }: TargetFacts, { dbMap, filter, url }: PlanOptions): string[] {
+function missing(
+  sources: Plan['sources'],
+  { databases, modules, target, version }: TargetFacts,
+  { dbMap, filter, url }: PlanOptions,
+): string[] {
   const known = sources.filter((head) => head !== undefined);
   const wanted = [...new Set(known.flatMap((head) => head.modules))].filter((module) => !modules.includes(module));
   const lacking = new Map<number, number>();
@@ -161,9 +200,14 @@ function missing(sources: Plan['sources'], { databases, modules, target, version
     if (wantedDb && (url.db ?? dbMap?.get(db) ?? db) >= databases) lacking.set(db, (lacking.get(db) ?? 0) + keys);
   }
   return [
-    ...(known.some(({ functions }) => functions > 0) && !hasFunctions(target) ? [`the sources have functions, which ${version} does not know`] : []),
+    ...(known.some(({ functions }) => functions > 0) && !hasFunctions(target)
+      ? [`the sources have functions, which ${version} does not know`]
+      : []),
     ...(wanted.length > 0 ? [`the sources have data of modules that the target does not have: ${wanted.join(', ')}`] : []),
-    ...[...lacking].map(([db, keys]) => `the sources have ${keys === 1 ? 'a key' : `${keys} keys`} in database ${db}, which the target does not have; --db-map ${db}:0 puts its keys into another`),
+    ...[...lacking].map(
+      ([db, keys]) =>
+        `the sources have ${keys === 1 ? 'a key' : `${keys} keys`} in database ${db}, which the target does not have; --db-map ${db}:0 puts its keys into another`,
+    ),
   ];
 }
 

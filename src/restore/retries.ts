@@ -125,11 +125,28 @@ export class Retries {
 export function retryOf(batch: CommandBatch, index: number, bytes: Uint8Array, again: boolean): Retry {
   const { asking, builtAt, closings, db, listener, perKey, since } = batch;
   const plain = asking ? Buffer.concat([...commandsOf(bytes)].filter((_, i) => i % 2 === 1)) : bytes.slice();
-  return { bytes: plain, listener, db, perKey: asking ? perKey / 2 : perKey, builtAt, again, since: since || Date.now(), wasThere: batch.wasThere(index), closings };
+  return {
+    bytes: plain,
+    listener,
+    db,
+    perKey: asking ? perKey / 2 : perKey,
+    builtAt,
+    again,
+    since: since || Date.now(),
+    wasThere: batch.wasThere(index),
+    closings,
+  };
 }
 
 function alike(a: Retry, b: Retry): boolean {
-  return a.closings === undefined && b.closings === undefined && a.listener === b.listener && a.db === b.db && a.perKey === b.perKey && a.again === b.again;
+  return (
+    a.closings === undefined &&
+    b.closings === undefined &&
+    a.listener === b.listener &&
+    a.db === b.db &&
+    a.perKey === b.perKey &&
+    a.again === b.again
+  );
 }
 
 function oldest(retries: readonly Retry[]): number {

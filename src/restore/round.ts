@@ -67,7 +67,12 @@ export class Round {
   private over(ends: readonly RunSummary[]): boolean {
     const { keepGoing, limit = Infinity, signal } = this.options;
     const { delivery, sources } = this.parts;
-    return delivery.failure !== undefined || signal?.aborted === true || keysOf(sources) >= limit || (keepGoing !== true && ends.some(({ errors }) => errors.length > 0));
+    return (
+      delivery.failure !== undefined ||
+      signal?.aborted === true ||
+      keysOf(sources) >= limit ||
+      (keepGoing !== true && ends.some(({ errors }) => errors.length > 0))
+    );
   }
 
   private one(source: SourceProgress): Promise<RunSummary> {
@@ -104,7 +109,18 @@ export class Round {
 
   private sinkFor(source: SourceProgress, codec: Codec | undefined): RestoreSink {
     const { delivery, countReplaced, facts, forecast, seen, tally } = this.parts;
-    const { allowLoss, conflict = 'error', dbMap, dryRun, maxInFlight = WINDOW, maxPayload = MAX_PAYLOAD, signal, stripTtl, ttlShift, url } = this.options;
+    const {
+      allowLoss,
+      conflict = 'error',
+      dbMap,
+      dryRun,
+      maxInFlight = WINDOW,
+      maxPayload = MAX_PAYLOAD,
+      signal,
+      stripTtl,
+      ttlShift,
+      url,
+    } = this.options;
     return new RestoreSink({
       ...{ allowLoss, delivery, conflict, dbMap, codec, maxPayload, signal, stripTtl, ttlShift },
       target: facts.target,

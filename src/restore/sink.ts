@@ -79,7 +79,12 @@ export class RestoreSink extends DumpSink {
       this.batches,
       (segment, closing) => void this.apart(segment, closing),
     );
-    this.runs = new PlainRecords(this.codec, { ...options, expired: (db, expireAt) => this.expired(db, expireAt) }, this.batches, this.segments);
+    this.runs = new PlainRecords(
+      this.codec,
+      { ...options, expired: (db, expireAt) => this.expired(db, expireAt) },
+      this.batches,
+      this.segments,
+    );
     this.records = new KeyCommandsWriter(this.codec, options.target, options.conflict);
   }
 
@@ -351,7 +356,11 @@ export class RestoreSink extends DumpSink {
     this.leaveOut(head, reason, this.options.keepsRejects ? new HeldPayload(head, version, await value.takeHeld()) : undefined);
   }
 
-  private leaveOut({ db, expireMs, hasExpire, keyBytes, keyEnd, keyStart }: Frame, error: string, payload: Uint8Array | HeldPayload | undefined): void {
+  private leaveOut(
+    { db, expireMs, hasExpire, keyBytes, keyEnd, keyStart }: Frame,
+    error: string,
+    payload: Uint8Array | HeldPayload | undefined,
+  ): void {
     const key = formatText(keyBytes, keyStart, keyEnd);
     this.segments.current.leaveOut({ db, key, server: undefined, error, payload, expireAt: hasExpire ? expireMs : undefined });
   }
@@ -377,18 +386,29 @@ export class RestoreSink extends DumpSink {
     const { delivery, dry, forecast, libraryConflict } = this.options;
     const { name } = library;
     if (dry !== true) {
-      const problem = await loadLibrary(delivery, library, libraryConflict, ({ outcome, server }) => this.noteLibrary(name, outcome, server));
+      const problem = await loadLibrary(delivery, library, libraryConflict, ({ outcome, server }) =>
+        this.noteLibrary(name, outcome, server),
+      );
       if (problem !== undefined) this.tell(problem);
       return;
     }
     const outcomes = await forecast.of(library);
     for (const { outcome, server } of outcomes) this.noteLibrary(name, outcome, server);
-    if (outcomes.some(({ outcome }) => outcome === 'refused')) this.tell(`the function library ${JSON.stringify(name)}: the target has one of that name, with other code`);
+    if (outcomes.some(({ outcome }) => outcome === 'refused')) {
+      this.tell(`the function library ${JSON.stringify(name)}: the target has one of that name, with other code`);
+    }
   }
 
   get full(): boolean {
     const { delivery, rateLimit } = this.options;
-    return this.batches.sent - this.sentAtTurn >= TURN_BYTES || this.batches.scarce || this.toLoad.length > 0 || this.larges.length > 0 || rateLimit.owes || delivery.failure !== undefined;
+    return (
+      this.batches.sent - this.sentAtTurn >= TURN_BYTES ||
+      this.batches.scarce ||
+      this.toLoad.length > 0 ||
+      this.larges.length > 0 ||
+      rateLimit.owes ||
+      delivery.failure !== undefined
+    );
   }
 
   flush(): Promise<void> {

@@ -15,9 +15,18 @@ export interface SourceProgress {
 }
 
 /** What a source has before anything of its source is read. */
-const atBeginning = (): Omit<SourceProgress, 'path' | 'progress'> => ({ counts: noCounts(), done: 0, firstExpiry: Infinity, sink: undefined });
+const atBeginning = (): Omit<SourceProgress, 'path' | 'progress'> => ({
+  counts: noCounts(),
+  done: 0,
+  firstExpiry: Infinity,
+  sink: undefined,
+});
 
-export const unreadSource = (path: string): SourceProgress => ({ path, progress: { bytesRead: 0, totalBytes: undefined, keys: 0 }, ...atBeginning() });
+export const unreadSource = (path: string): SourceProgress => ({
+  path,
+  progress: { bytesRead: 0, totalBytes: undefined, keys: 0 },
+  ...atBeginning(),
+});
 
 /** What was put aside of keys that are not told of yet is not needed any more. */
 export const discard = ({ sink }: SourceProgress): void => sink?.unfinished.forEach((segment) => segment.discard());
@@ -35,7 +44,10 @@ export const keysOf = (sources: readonly SourceProgress[]): number => sources.re
 export function progressOf(sources: readonly SourceProgress[]): RunProgress {
   return {
     bytesRead: sources.reduce((sum, { progress }) => sum + progress.bytesRead, 0),
-    totalBytes: sources.reduce<number | undefined>((sum, { progress }) => (sum === undefined || progress.totalBytes === undefined ? undefined : sum + progress.totalBytes), 0),
+    totalBytes: sources.reduce<number | undefined>(
+      (sum, { progress }) => (sum === undefined || progress.totalBytes === undefined ? undefined : sum + progress.totalBytes),
+      0,
+    ),
     keys: keysOf(sources),
   };
 }

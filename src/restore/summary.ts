@@ -86,7 +86,11 @@ function problemOf(file: string, { db, error, key, payload, server }: Rejected):
   if (server === undefined) return { file, db, key, reason: error };
   const module = payload !== undefined && rejectedType(payload) === 'module';
   if (error.startsWith(CLOSES)) return { file, db, key, reason: `${server}: ${error}` };
-  const hint = /DUMP payload version/.test(error) ? '; if the target is older than it says, give its version with --target-version' : module && !isOverLimit(error) ? '; it is a value of a module, which the target must have' : '';
+  const hint = /DUMP payload version/.test(error)
+    ? '; if the target is older than it says, give its version with --target-version'
+    : module && !isOverLimit(error)
+      ? '; it is a value of a module, which the target must have'
+      : '';
   return { file, db, key, reason: `${server}${error === THERE ? '' : ' answered'}: ${error}${hint}` };
 }
 
@@ -118,10 +122,18 @@ export interface RestoreSummary extends RunSummary {
 }
 
 /** What a summary says of the whole, beside what its sources and keys came to. */
-export type RestoreEnd = Pick<RestoreSummary, 'plan' | 'failure' | 'resumed' | 'declined' | 'unconfirmed' | 'unanswered' | 'companionsRefused' | 'evicted' | 'seconds' | 'interrupted'>;
+export type RestoreEnd = Pick<
+  RestoreSummary,
+  'plan' | 'failure' | 'resumed' | 'declined' | 'unconfirmed' | 'unanswered' | 'companionsRefused' | 'evicted' | 'seconds' | 'interrupted'
+>;
 
 /** `ends` are those of the sources that were read in the last pass. */
-export function restoreSummary(sources: readonly SourceProgress[], tally: Tally, ends: readonly RunSummary[], end: RestoreEnd): RestoreSummary {
+export function restoreSummary(
+  sources: readonly SourceProgress[],
+  tally: Tally,
+  ends: readonly RunSummary[],
+  end: RestoreEnd,
+): RestoreSummary {
   const sum = (pick: (source: SourceProgress) => number): number => sources.reduce((total, source) => total + pick(source), 0);
   return {
     read: sum(({ counts }) => counts.read),

@@ -49,7 +49,15 @@ export async function targetFacts(servers: Servers, target?: Target): Promise<Ta
     servers.clockOf(name).ahead = clockAhead;
     return { name, id, runId, slots: servers.slotsOf(i), replicas, keys, usedMemory, maxMemory, maxMemoryPolicy, evictedKeys, clockAhead };
   });
-  return { ...known, version: versionText(oldest), clustered: servers.clustered, masters, uncovered: servers.uncovered, databases, modules: infos[0].modules };
+  return {
+    ...known,
+    version: versionText(oldest),
+    clustered: servers.clustered,
+    masters,
+    uncovered: servers.uncovered,
+    databases,
+    modules: infos[0].modules,
+  };
 }
 
 const MAKES: Readonly<Record<string, string>> = { redis: 'Redis', valkey: 'Valkey', keydb: 'KeyDB', dragonfly: 'Dragonfly' };

@@ -192,7 +192,10 @@ export class PartsReader extends ItemReader {
     if (frame.stringFirst) {
       this.target = this.open(frame);
       const { target } = this;
-      this.lzf = frame.lzf && target.stored !== true ? new LzfStream(frame.stringLength, (plain, from, to) => target.bytes(plain, from, to)) : undefined;
+      this.lzf =
+        frame.lzf && target.stored !== true
+          ? new LzfStream(frame.stringLength, (plain, from, to) => target.bytes(plain, from, to))
+          : undefined;
     }
     if (this.lzf !== undefined) this.lzf.push(bytes, bodyStart, end);
     else this.target?.bytes(bytes, this.target.stored === true ? frame.start : bodyStart, end);
@@ -244,11 +247,19 @@ export class PartsReader extends ItemReader {
     const { roles, shape } = layout;
     const role = roles[phase];
     const isPair = roles.includes(VALUE);
-    const expireAt = shape === EXPIRY_PAIR || shape === RELATIVE_EXPIRY_PAIR ? this.expiryBefore(shape) : shape === PAIR_EXPIRY || !isPair ? undefined : 0;
-    const target = this.large(role, frame, elements[phase], () => {
-      this.phase = (phase + 1) % roles.length;
-      if (this.phase === 0) this.tell(shape);
-    }, role === VALUE ? elements[phase - 1] : undefined, expireAt);
+    const expireAt =
+      shape === EXPIRY_PAIR || shape === RELATIVE_EXPIRY_PAIR ? this.expiryBefore(shape) : shape === PAIR_EXPIRY || !isPair ? undefined : 0;
+    const target = this.large(
+      role,
+      frame,
+      elements[phase],
+      () => {
+        this.phase = (phase + 1) % roles.length;
+        if (this.phase === 0) this.tell(shape);
+      },
+      role === VALUE ? elements[phase - 1] : undefined,
+      expireAt,
+    );
     return target;
   }
 
@@ -261,7 +272,14 @@ export class PartsReader extends ItemReader {
   }
 
   /** A large string that is not looked into; `atEnd` gets the element that stands for it. */
-  private large(role: number, frame: Frame, element: Element, atEnd: (element: Element) => void, field?: Element, expireAt?: number): StringTarget {
+  private large(
+    role: number,
+    frame: Frame,
+    element: Element,
+    atEnd: (element: Element) => void,
+    field?: Element,
+    expireAt?: number,
+  ): StringTarget {
     const { handler } = this;
     const { stringLength } = frame;
     handler.largeBegin?.(role, stringLength, field, expireAt);
@@ -330,7 +348,9 @@ export class PartsReader extends ItemReader {
       },
       end: () => {
         this.origin = -done;
-        if (done !== size - packed.footer) throw new RdbError(packed.code, { within: 0, expected: 'a whole element', got: 'the end of the packed value' });
+        if (done !== size - packed.footer) {
+          throw new RdbError(packed.code, { within: 0, expected: 'a whole element', got: 'the end of the packed value' });
+        }
         if (packed.footer === 1 && held.bytes[0] !== 0xff) throw badEnd(packed.code, 0, held.bytes[0]);
         this.balanced(packed, count, -done);
       },

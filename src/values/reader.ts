@@ -128,7 +128,9 @@ export class ItemReader {
   }
 
   protected plainItems(layout: Layout, bytes: Uint8Array, start: number, end: number): void {
-    if (this.run(layout, bytes, start, end) !== end) throw new RdbError('TRUNCATED', { within: start, expected: 'a whole element', got: 'the end of the value' });
+    if (this.run(layout, bytes, start, end) !== end) {
+      throw new RdbError('TRUNCATED', { within: start, expected: 'a whole element', got: 'the end of the value' });
+    }
   }
 
   /**
@@ -197,7 +199,9 @@ export class ItemReader {
   protected packedString(packed: Packed, bytes: Uint8Array, pos: number, end: number): number {
     const { element } = this;
     const next = readString(bytes, pos, end, element);
-    if (next < 0 || element.kind === INT) throw new RdbError(packed.code, { within: pos, expected: 'a packed value', got: 'an integer or nothing' });
+    if (next < 0 || element.kind === INT) {
+      throw new RdbError(packed.code, { within: pos, expected: 'a packed value', got: 'an integer or nothing' });
+    }
     this.origin = element.start;
     this.scratch.inflate(element);
     this.origin = element.start;
@@ -216,7 +220,9 @@ export class ItemReader {
 
   /** Whether the last item is whole, and all are there of the `count` that the header at `start` says, if that is no -1. */
   protected balanced(packed: Packed, count: number, start: number): void {
-    if (this.phase !== 0) throw new RdbError(packed.code, { within: start, expected: 'as many values as fields or members', got: 'one fewer' });
+    if (this.phase !== 0) {
+      throw new RdbError(packed.code, { within: start, expected: 'as many values as fields or members', got: 'one fewer' });
+    }
     if (count >= 0 && count !== this.walked) {
       throw new RdbError(packed.code, { within: start, expected: `${count} elements, as its header says`, got: `${this.walked}` });
     }
@@ -284,7 +290,9 @@ export class ItemReader {
   protected streamNode(bytes: Uint8Array, pos: number, end: number): number {
     const { element, handler, node, streamId } = this;
     const next = readString(bytes, pos, end, element);
-    if (next < 0 || element.kind === INT) throw new RdbError('BAD_STREAM', { within: pos, expected: 'a listpack', got: 'an integer or nothing' });
+    if (next < 0 || element.kind === INT) {
+      throw new RdbError('BAD_STREAM', { within: pos, expected: 'a listpack', got: 'an integer or nothing' });
+    }
     if (handler.storedNode !== undefined) {
       handler.storedNode(bytes, pos, next);
       return next;

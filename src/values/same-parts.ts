@@ -14,7 +14,12 @@ export function sameInOrder<T>(a: readonly T[], b: readonly T[], same: (a: T, b:
 }
 
 /** Whether two lists have the same things in any order. Each has a name of its own: where one comes twice, they are not the same. */
-export function sameByName<T>(a: readonly T[], b: readonly T[], nameOf: (one: T) => Buffer | string, same: (a: T, b: T) => boolean): boolean {
+export function sameByName<T>(
+  a: readonly T[],
+  b: readonly T[],
+  nameOf: (one: T) => Buffer | string,
+  same: (a: T, b: T) => boolean,
+): boolean {
   if (a.length !== b.length) return false;
   const named = new Map<string, T>();
   for (const one of a) named.set(textOf(nameOf(one)), one);

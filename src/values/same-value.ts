@@ -104,5 +104,8 @@ function samePart(a: ModulePart<Buffer>, b: ModulePart<Buffer>): boolean {
 }
 
 function sameArray(a: ArrayValue<Buffer>, b: ArrayValue<Buffer>): boolean {
-  return a.insertIndex === b.insertIndex && sameInOrder(a.elements, b.elements, (one, other) => one.index === other.index && haveSameBytes(one.value, other.value));
+  return (
+    a.insertIndex === b.insertIndex &&
+    sameInOrder(a.elements, b.elements, (one, other) => one.index === other.index && haveSameBytes(one.value, other.value))
+  );
 }

@@ -54,6 +54,12 @@ export class StreamCheck implements Items {
   storedTail(_: TypeRow, bytes: Uint8Array, start: number, end: number): void {
     readLength(bytes, start, end, this.length);
     const { value } = this.length;
-    if (value !== this.entries) throw new RdbError('BAD_STREAM', { within: start, expected: `a length of ${this.entries}, as its nodes have entries`, got: lengthText(this.length) });
+    if (value !== this.entries) {
+      throw new RdbError('BAD_STREAM', {
+        within: start,
+        expected: `a length of ${this.entries}, as its nodes have entries`,
+        got: lengthText(this.length),
+      });
+    }
   }
 }

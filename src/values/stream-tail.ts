@@ -160,7 +160,13 @@ export class StreamTail {
   }
 
   /** Tells of the producers; returns the duration in seconds, the greatest count and two counters. Types 26 and up. */
-  idempotence(): { duration: Element; maxEntries: Element; added: Element; duplicates: Element; producers: (visitor: IdempotenceVisitor) => void } {
+  idempotence(): {
+    duration: Element;
+    maxEntries: Element;
+    added: Element;
+    duplicates: Element;
+    producers: (visitor: IdempotenceVisitor) => void;
+  } {
     const read = { duration: new Element(), maxEntries: new Element(), added: new Element(), duplicates: new Element() };
     this.number(read.duration);
     this.number(read.maxEntries);

@@ -121,7 +121,15 @@ export class Transcoder extends Rewriting {
       }
       out.clear();
       const type = this.rewrite(frame);
-      return { outcome: encoding.outcome('rewritten'), type, bytes: out.bytes, start: 0, end: out.length, metaBytes, leftOut: encoding.leftOut };
+      return {
+        outcome: encoding.outcome('rewritten'),
+        type,
+        bytes: out.bytes,
+        start: 0,
+        end: out.length,
+        metaBytes,
+        leftOut: encoding.leftOut,
+      };
     });
   }
 
@@ -211,7 +219,13 @@ export class PartsTranscoder extends Rewriting {
 
   private plan({ metaBytes }: Frame, type: TypeRow, verbatim: boolean): PartsPlan {
     const { encoding, target } = this;
-    return { outcome: encoding.outcome(verbatim ? 'same' : 'rewritten'), type, verbatim, metaBytes: hasKeyMeta(target) ? metaBytes : undefined, leftOut: encoding.leftOut };
+    return {
+      outcome: encoding.outcome(verbatim ? 'same' : 'rewritten'),
+      type,
+      verbatim,
+      metaBytes: hasKeyMeta(target) ? metaBytes : undefined,
+      leftOut: encoding.leftOut,
+    };
   }
 }
 

@@ -117,7 +117,9 @@ export class ValueBuilder<T> implements Items {
   }
 
   modulePart(opcode: number, element: Element): void {
-    this.moduleValue.parts.push(element.kind === LARGE ? { kind: 'string', value: this.textOf(element) } : modulePartOf(opcode, element, this.texts));
+    this.moduleValue.parts.push(
+      element.kind === LARGE ? { kind: 'string', value: this.textOf(element) } : modulePartOf(opcode, element, this.texts),
+    );
   }
 
   arrayElement(index: Element, value: Element): void {

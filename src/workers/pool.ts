@@ -112,7 +112,9 @@ export class WorkerPool {
     for (const thread of this.threads) {
       if (thread.free.length > 0 && (found === undefined || thread.tasks.length < found.tasks.length)) found = thread;
     }
-    if ((found === undefined || found.tasks.length >= ENOUGH_TASKS) && this.local?.ready === true && this.local.tasks.length === 0) return this.local;
+    if ((found === undefined || found.tasks.length >= ENOUGH_TASKS) && this.local?.ready === true && this.local.tasks.length === 0) {
+      return this.local;
+    }
     return found;
   }
 

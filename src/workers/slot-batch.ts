@@ -1,5 +1,7 @@
 import type { Codec, OwnRun } from '../kernels/codec.js';
-import { BODY_START, DROPPED, END, FLAGS, KEY_END, KEY_START, KEYS_EXPIRED, KEYS_READ, KIND, LAST, LEAST_EXPIRY, LINE, OFFSET, RECORD, START } from '../kernels/layout.js';
+import {
+  BODY_START, DROPPED, END, FLAGS, KEY_END, KEY_START, KEYS_EXPIRED, KEYS_READ, KIND, LAST, LEAST_EXPIRY, LINE, OFFSET, RECORD, START,
+} from '../kernels/layout.js';
 import { type Batch, BATCH_ROWS } from '../rdb/batch.js';
 import { Frame } from '../rdb/frame.js';
 import { FrameTable } from '../rdb/frame-table.js';

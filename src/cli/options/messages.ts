@@ -45,7 +45,8 @@ export const MESSAGES = {
     ...{ commands: [...SOURCES, 'payload decode'], short: 'v', against: ['quiet'] },
     help: 'also what each source is, and which environment variables set options',
     helpIn: {
-      restore: 'also retries, lost connections, changes of the cluster, counts for every database and server, and which environment variables set options',
+      restore:
+        'also retries, lost connections, changes of the cluster, counts for every database and server, and which environment variables set options',
       'payload decode': 'also what each payload is',
     },
   }),
