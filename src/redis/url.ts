@@ -4,11 +4,11 @@ export interface Address {
   readonly port: number;
 }
 
-/** What a URL says of a target or a live source. */
+/** The parts of the URL of a target or a live source. */
 export interface ServerUrl {
   /** The server, or any node of a cluster; with `sentinelMaster`, the sentinels. */
   readonly addresses: readonly Address[];
-  /** The name that sentinels know the server by. */
+  /** The name that the sentinels use for the server. */
   readonly sentinelMaster: string | undefined;
   readonly tls: boolean;
   readonly username: string | undefined;
@@ -24,15 +24,15 @@ const SENTINEL_PORT = 26379;
 /** Servers number databases with a C int. */
 const MAX_DB = 2 ** 31 - 1;
 
-/** Whether a word is meant as the URL of a server. */
+/** Whether an argument is the URL of a server. */
 export function isServerUrl(text: string): boolean {
   return /^(redis|rediss|valkey|valkeys)(\+sentinel)?:\/\//i.test(text);
 }
 
 /**
- * Reads `redis://[user[:password]@]host[:port][/db]`, `rediss://` for TLS, and
- * `redis+sentinel://[user[:password]@]host[:port][,host[:port]…]/master[/db]`. TypeError, which never shows the text itself:
- * it may hold a password.
+ * Parses `redis://[user[:password]@]host[:port][/db]`, `rediss://` for TLS, and
+ * `redis+sentinel://[user[:password]@]host[:port][,host[:port]…]/master[/db]`. Throws TypeError, whose message never contains the
+ * text: it may hold a password.
  */
 export function parseServerUrl(text: string): ServerUrl {
   const match = FORM.exec(text);
@@ -67,7 +67,7 @@ export function parseServerUrl(text: string): ServerUrl {
   };
 }
 
-/** `host:port`, `[::1]:port`, or a host alone where there is a port to assume. TypeError for anything else. */
+/** Parses `host:port`, `[::1]:port`, or a host alone if `port` is given. Throws TypeError. */
 export function parseAddress(text: string, port?: number): Address {
   const match = HOST.exec(text);
   const number = match?.[2] === undefined ? port : Number(match[2]);

@@ -11,7 +11,7 @@ import { compileFilter, type FilterOptions, takesFunctions } from '../values/fil
 import { hasFunctions, type Target } from '../values/targets.js';
 import type { TargetFacts } from './target-facts.js';
 
-/** What decides which part of the target is written to. */
+/** The options that decide which part of the target is written to. */
 export interface PlanOptions {
   readonly sources: readonly string[];
   readonly url: ServerUrl;
@@ -29,38 +29,38 @@ export interface AofTail {
   readonly bytes: number;
 }
 
-/** What is going to happen, as far as it can be known before anything is read or written. */
+/** What the restore is going to do, as far as it can be known before anything is read or written. */
 export interface Plan {
   readonly sources: readonly (SourceHead | undefined)[];
   readonly target: TargetFacts;
-  /** The one database that all keys go into. */
+  /** The one database that all keys go to. */
   readonly intoDb: number | undefined;
-  /** What is to become of the function libraries that stand before the keys. */
+  /** Predicted outcomes of the function libraries at the beginning of the sources. */
   readonly libraries: readonly Library[];
-  /** Keys in the databases that are written to, as far as these are known. */
+  /** Keys that exist in the databases written to, as far as those are known, and are not deleted first. */
   readonly keysThere: number;
-  /** Keys that are deleted before. */
+  /** Keys that are deleted first. */
   readonly keysDeleted: number;
-  /** Bytes that the sources' servers used, where all of them say so. */
+  /** Bytes of memory that the servers of the sources used; undefined unless all sources tell. */
   readonly memoryNeeded: number | undefined;
-  /** Bytes that the target has left, where it has a limit. */
+  /** Bytes of memory left on the target; undefined without a limit. */
   readonly memoryLeft: number | undefined;
-  /** Sources in which commands of an AOF follow the RDB: so many bytes, which are not read. */
+  /** Sources in which AOF commands follow the RDB, and their bytes, which are not read. */
   readonly aofTails: readonly AofTail[];
-  /** Of sources that do not begin like an RDB. */
+  /** Sources that do not begin like an RDB. */
   readonly errors: readonly RdbError[];
-  /** What is not as one would wish. */
+  /** What the user should look at before going on. */
   readonly warnings: readonly string[];
 }
 
-/** Databases that are written to; undefined for those of the source, which nobody knows yet. */
+/** Databases that are written to; undefined if those of the sources, which are not known yet. */
 function chosenDbs({ dbMap, filter, url }: PlanOptions): ReadonlySet<number> | undefined {
   if (url.db !== undefined) return new Set([url.db]);
   if (filter?.db === undefined || filter.db.length === 0) return undefined;
   return new Set(filter.db.map((db) => dbMap?.get(db) ?? db));
 }
 
-/** Throws ServerError where the URL names a database that the target does not have. */
+/** Throws ServerError if the URL names a database that the target does not have. */
 export function checkDatabase({ url }: PlanOptions, { clustered, databases, masters }: TargetFacts): void {
   if (url.db === undefined || url.db < databases) return;
   const there = databases === 1 ? `${clustered ? 'A cluster' : 'It'} has database 0 only` : `It has databases 0 to ${databases - 1}`;
@@ -73,7 +73,7 @@ export function checkDatabase({ url }: PlanOptions, { clustered, databases, mast
   );
 }
 
-/** Keys in the databases that are written to: those that stay there. */
+/** Existing keys in the databases written to that are not deleted first. */
 export function keysThere(facts: TargetFacts, options: PlanOptions): number {
   return options.flush === true ? 0 : keysWritten(facts, options);
 }
@@ -85,7 +85,7 @@ function keysWritten({ masters }: TargetFacts, options: PlanOptions): number {
   return keys;
 }
 
-/** `forecast` says what becomes of libraries on the target. */
+/** `forecast` predicts the outcomes of libraries. */
 export async function planOf(options: PlanOptions, target: TargetFacts, forecast: LibraryForecast): Promise<Plan> {
   const heads = await Promise.all(options.sources.map((source) => sourceHead(source)));
   const sources = heads.map((head) => (head instanceof RdbError ? undefined : head));
@@ -129,7 +129,7 @@ async function librariesOf(sources: Plan['sources'], target: Target, options: Pl
   return found;
 }
 
-/** What becomes of libraries that the target has with other code. */
+/** What happens to libraries that the target has with other code. */
 export const libraryConflict = (options: PlanOptions): RestoreConflict => (flushesAll(options) ? 'replace' : (options.conflict ?? 'error'));
 
 function warningsOf(
@@ -170,10 +170,10 @@ function warningsOf(
   return warnings;
 }
 
-/** Milliseconds that clocks may differ before it is said. */
+/** Milliseconds that clocks may differ before a warning. */
 const CLOCKS_AGREE = 2000;
 
-/** Servers whose clocks are not this machine's: they decide which keys have expired, as far as they tell the time. */
+/** Warns about servers whose clocks differ from this machine's: they decide which keys have expired. */
 function clocks({ masters }: TargetFacts): string[] {
   return masters.flatMap(({ clockAhead, name }) => {
     if (clockAhead === undefined) {
@@ -186,7 +186,7 @@ function clocks({ masters }: TargetFacts): string[] {
   });
 }
 
-/** What the sources have before their keys, and the target has no place for. */
+/** What precedes the keys in the sources and has no place on the target. */
 function missing(
   sources: Plan['sources'],
   { databases, modules, target, version }: TargetFacts,
@@ -211,12 +211,12 @@ function missing(
   ];
 }
 
-/** Whether everything that the target has is deleted. */
+/** Whether everything on the target is deleted. */
 function flushesAll(options: PlanOptions): boolean {
   return options.flush === true && chosenDbs(options) === undefined;
 }
 
-/** Empties the databases that are written to, on every master. Throws ServerError. */
+/** Empties the databases written to, on every master. Throws ServerError. */
 export async function flushTarget(servers: Servers, options: PlanOptions, { databases }: TargetFacts): Promise<void> {
   const chosen = chosenDbs(options);
   await servers.eachMaster(async (client) => {

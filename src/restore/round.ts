@@ -18,20 +18,22 @@ import type { TargetFacts } from './target-facts.js';
 
 const PARALLEL = 4;
 
-/** What a round works with. */
 export interface RoundParts {
   readonly sources: readonly SourceProgress[];
   readonly delivery: Delivery;
   readonly facts: TargetFacts;
   readonly forecast: LibraryForecast;
   readonly tally: Tally;
-  /** Counts the keys that are replaced: the target has some, or may have by the time that another source or database has them, too. */
+  /**
+   * Whether to count the keys that replace others: the target has keys now, or another source or database may write the same key
+   * first.
+   */
   readonly countReplaced: boolean;
-  /** Where a dry run remembers keys, if some may come twice. */
+  /** For a dry run: the keys seen, if some may come twice. */
   readonly seen: KeySet | undefined;
 }
 
-/** One time that all sources are read, each from where it is. */
+/** One pass over all sources, each from where it stopped. */
 export class Round {
   private readonly rateLimit: RateLimit;
 
@@ -42,7 +44,7 @@ export class Round {
     this.rateLimit = new RateLimit({ keysPerSecond: options.maxKeysPerSecond, bytesPerSecond: options.maxBytesPerSecond });
   }
 
-  /** How the sources ended: those that were begun. What servers fail with is told to `delivery`. */
+  /** Returns the ends of the sources that were begun. Server failures are reported through `delivery`. */
   async run(): Promise<RunSummary[]> {
     const { delivery, sources } = this.parts;
     const { limit, parallel = PARALLEL } = this.options;
@@ -92,7 +94,8 @@ export class Round {
       },
     };
     return run(
-      tally.rounds === 1 ? common : { ...common, onError: undefined, onWarning: undefined, onAofTail: undefined }, // they were told before
+      // reported in the first round
+      tally.rounds === 1 ? common : { ...common, onError: undefined, onWarning: undefined, onAofTail: undefined },
       (codec, counts) => {
         source.counts = counts;
         const sink = this.sinkFor(source, codec);
