@@ -9,7 +9,7 @@ const SHELLS = ['bash', 'zsh', 'fish'] as const;
 
 const SCRIPTS = { bash: bashCompletion, zsh: zshCompletion, fish: fishCompletion } as const;
 
-/** `commands` are those that are completed. */
+/** `commands`: the commands to complete. */
 export function completionCommand(commands: () => readonly Command[]): Command {
   return command<'completion'>({
     name: 'completion',

@@ -78,7 +78,7 @@ async function runDump(invocation: Invocation<'dump'>): Promise<number> {
 
 type DumpValues = OptionsOf<'dump'>;
 
-/** What goes together. */
+/** Checks which options go together. */
 function checkFormat(
   {
     allowLoss,

@@ -1,4 +1,4 @@
-/* Parts of the long texts that several commands have. Lines of at most 80 characters. */
+/** Parts of help texts that several commands share. Lines of at most 80 characters. */
 
 export const SOURCES_WORDS = ['<source...>', 'RDB files, or - for standard input'] as const;
 
@@ -10,7 +10,7 @@ How filters combine:
   that are not UTF-8 are given in the text form: base64: and the bytes.
 `;
 
-/** `one`: what 1 says of the run; `wrong`: what 3 says of the input. */
+/** `one`: the meaning of exit code 1; `wrong`: that of 3. */
 export const exitCodes = (one: string, wrong = 'a source is damaged, incomplete, no RDB file, or not supported'): string => `
 Exit codes:
   0    done; also when the reader of the output has gone (| head)

@@ -3,7 +3,7 @@ import type { ErrorCode } from '../commands/terms.js';
 const RECOPY = 'The file is damaged: compare its checksum with the original and copy it again, or take a new one with BGSAVE.';
 const DAMAGED_VALUE = `${RECOPY} If the server itself loads it, please report this as a bug of rdbkit.`;
 
-/** What a person can do next, by the code of the error. */
+/** What to do next, by error code. */
 export const HINTS: Readonly<Record<ErrorCode, string>> = {
   EMPTY_INPUT: 'Nothing was written to it: look at the command that made it, or take a new RDB with BGSAVE.',
   NOT_RDB: 'Look at what it is (file, head -c 100): perhaps an error page, an AOF, an archive, or an RDB that was copied as text.',

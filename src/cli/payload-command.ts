@@ -154,7 +154,7 @@ class PayloadCommand {
     return EXIT.done;
   }
 
-  /** Says what a payload is, as far as it is known: what is wrong is said when it is decoded. */
+  /** Describes a payload as far as possible; errors are reported when it is decoded. */
   private async describe(given: GivenPayload): Promise<void> {
     const report = await new PayloadReader().check(given);
     if (report.error === undefined) this.talk(reportLine(report, given.number).trimEnd());

@@ -6,7 +6,7 @@ import { keyText } from './printable.js';
 
 const bytesOf = (count: number): string => `${countText(count)} ${count === 1 ? 'byte' : 'bytes'}`;
 
-/** A report for people: a line for each thing that is known. */
+/** A report as text: a line for each thing that is known. */
 export function reportText(report: PayloadReport): string {
   const {
     db,
@@ -56,12 +56,12 @@ function checksumText({ checksum, computedChecksum, storedChecksum }: PayloadRep
   return `wrong: it says ${storedChecksum}, its bytes have ${computedChecksum}`;
 }
 
-/** A damaged one among many. */
+/** The line for a damaged one among many. */
 export function damageLine({ error }: PayloadReport, number: number): string {
   return error === undefined ? '' : `line ${number}: ${error.code}: ${faultLine(error)}\n`;
 }
 
-/** One of many, damaged or not. */
+/** The line for one of many, damaged or not. */
 export function reportLine(report: PayloadReport, number: number | undefined): string {
   const { encoding, error, form, key, size, type, version } = report;
   if (error !== undefined) return damageLine(report, number ?? 1);
@@ -74,7 +74,7 @@ export function tallyLine(count: number, damaged: number): string {
   return `${countText(count)} payloads: ${found}\n`;
 }
 
-/** Other people's programs read it: fields may be added, never renamed. */
+/** Read by other programs: fields may be added, never renamed. */
 export function reportObject(report: PayloadReport): object {
   const { error } = report;
   return { valid: error === undefined, ...report, serverRanges: undefined, error: error && errorObject(error, payloadHint(error.code)) };

@@ -24,7 +24,7 @@ export function createProgram(io: Io, argv: readonly string[], onExit: (code: nu
     .configureOutput({
       writeOut: (text) => void io.stdout.write(text),
       writeErr: (text) => void io.stderr.write(text),
-      outputError: () => undefined, // main writes it, as one line
+      outputError: () => undefined, // main writes it, on one line
       getOutHelpWidth: () => columns(io.stdout),
       getErrHelpWidth: () => columns(io.stderr),
       getOutHasColors: () => false,
@@ -41,7 +41,7 @@ export function createProgram(io: Io, argv: readonly string[], onExit: (code: nu
   return program;
 }
 
-/** `payload check` belongs to a command `payload`. */
+/** `payload check` is a subcommand of `payload`. */
 function parentOf({ name }: Command, program: Commander): Commander {
   const group = GROUPS.find((one) => name.startsWith(`${one.name} `));
   if (group === undefined) return program;
@@ -70,7 +70,7 @@ function addCommand(parent: Commander, { after, argument, description, name, sum
   );
 }
 
-/** What commander takes: one option, or two of a toggle. Values come as the words that were typed. */
+/** The commander options of one option: two for a toggle. Their values are the words as typed. */
 function commanderOptions({ name, option }: NamedOption, command: CommandName): CommanderOption[] {
   const long = longName(name);
   const short = option.short === undefined ? '' : `-${option.short}, `;

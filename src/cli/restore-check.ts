@@ -13,7 +13,7 @@ import { UsageError } from './usage.js';
 
 type Values = OptionsOf<'restore'>;
 
-/** What a restore is to do, but for whom it tells of it. Throws UsageError. The last word is the target. */
+/** The options of a restore, without its listeners. The last word is the target. Throws UsageError. */
 export async function checkRestore(invocation: Invocation<'restore'>): Promise<RestoreOptions> {
   const { io, options, words } = invocation;
   const { sources, target } = split(words);
@@ -39,12 +39,12 @@ export async function checkRestore(invocation: Invocation<'restore'>): Promise<R
     conflict: options.onConflict,
     checksum: !noChecksum,
     stripTtl: stripTtl || noTtl,
-    functions: options.functions ?? takesFunctions({ filter, limit }), // a share of --partition is no choice of keys
+    functions: options.functions ?? takesFunctions({ filter, limit }), // a share of --partition does not count as a choice of keys
     target: options.targetVersion,
   };
 }
 
-/** What is written beside the target, and what is to be read again. */
+/** Checks the files that are written, and sources that have to be read again. */
 function checkFiles(sources: readonly string[], { checkpoint, limit, rejects }: Values): void {
   if (checkpoint !== undefined && sources.includes('-')) {
     throw new UsageError('--checkpoint: standard input cannot be read again from the beginning; name files');
@@ -83,7 +83,7 @@ function withLogin(url: ServerUrl, { passwordFile, user }: Values, { env }: Io):
   return { ...url, username: user ?? url.username, password: passwordFile ?? ofEnvironment(env.REDISCLI_AUTH) ?? url.password };
 }
 
-/** An empty password is none. */
+/** An empty password counts as none. */
 const ofEnvironment = (password = ''): string | undefined => (password === '' ? undefined : password);
 
 function checkSentinels(
@@ -101,7 +101,7 @@ function checkSentinels(
   return { username, password: sentinelPasswordFile ?? ofEnvironment(env.RDBKIT_SENTINEL_AUTH) };
 }
 
-/** The options that have a value. */
+/** The names of the options that are given, for messages. */
 const named = (options: Readonly<Record<string, unknown>>): string =>
   Object.entries(options)
     .flatMap(([name, value]) => (value === undefined || value === false ? [] : [name]))
@@ -133,7 +133,7 @@ async function checkTls(url: ServerUrl, { cacert, cert, insecure, key, sni }: Va
   return { ...files, ...(sni === undefined ? {} : { servername: sni }), rejectUnauthorized: !insecure };
 }
 
-/** The slots of one part: the range number `part` of `parts`, within --slot if given. */
+/** The slots of one part: the `part`-th of `parts` ranges, within --slot if given. */
 function withPartition(filter: FilterOptions, { part, parts }: Share): FilterOptions {
   const [first, last] = slotRanges(parts)[part - 1];
   const asked = filter.slot ?? [[0, 16383] as const];
@@ -142,7 +142,7 @@ function withPartition(filter: FilterOptions, { part, parts }: Share): FilterOpt
   return { ...filter, slot };
 }
 
-/** Whether both names are of one file. */
+/** Whether two paths are the same file. */
 function isSameFile(a: string, b: string): boolean {
   const [one, other] = [a, b].map((path) => statSync(path, { throwIfNoEntry: false }));
   return one !== undefined && one.ino === other?.ino && one.dev === other.dev;

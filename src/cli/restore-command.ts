@@ -53,7 +53,7 @@ async function runRestore(invocation: Invocation<'restore'>): Promise<number> {
   const checked = await checkRestore(invocation);
   const { restore } = await import('../commands/restore.js');
   const problems = new KeyProblems(options.json, 'NOT_RESTORED');
-  const told = new Set<string>(); // sources that the plan describes
+  const told = new Set<string>(); // sources described by the plan
   const task: Task<RestoreSummary> = {
     command: 'restore',
     run: async (listeners: Listeners, say) => {
@@ -124,7 +124,7 @@ async function agreed(
   return (await answerTo(`rdbkit: delete ${keysText(plan.keysDeleted)} of the target before? Type yes: `, io)) === 'yes';
 }
 
-/** The line that is typed; empty where input ends, or a signal comes. The terminal edits the line, so that Ctrl-C is a signal. */
+/** The line typed; empty if input ends or a signal arrives. The terminal edits the line, so that Ctrl-C is a signal. */
 async function answerTo(question: string, { signal, stderr, stdin }: Io): Promise<string> {
   const asked = createInterface({ input: stdin, output: stderr, terminal: false });
   const closed = new Promise<string>((resolve) => asked.once('close', () => resolve('')));

@@ -4,7 +4,7 @@ import { headObject, headText } from './source-text.js';
 import { bytesText, countText, keysText } from './numbers.js';
 import { printable, sourceName } from './printable.js';
 
-/** The plan for people. `unwanted`: somebody said that functions are left out. */
+/** The plan as text. `unwanted`: function libraries are left out because an option says so. */
 export function planLines(plan: Plan, sourceNames: readonly string[], unwanted: boolean): string[] {
   const { intoDb, keysDeleted, keysThere, libraries, memoryLeft, memoryNeeded, sources, target, warnings } = plan;
   const lines: string[] = [];

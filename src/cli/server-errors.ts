@@ -1,7 +1,7 @@
 import type { ServerError } from '../commands/restore-terms.js';
 import { printable } from './printable.js';
 
-/** What a person can do next, by the first word of what a server answered. */
+/** What to do next, by the first word of a server's error. */
 const HINTS: Readonly<Record<string, string>> = {
   OOM: 'Give it more memory (maxmemory), or restore fewer keys.',
   NOPERM: [

@@ -28,14 +28,14 @@ export type { RestoreSummary } from '../restore/summary.js';
 const WINDOW_KEYS = 1 << 16;
 const RETRY_FOR = 60_000;
 const CHECKPOINT_EVERY = 1000;
-/** Keys that a dry run remembers, to see which come twice: in 256 MiB (see DigestSet). */
+/** Keys that a dry run remembers to find repeated ones: 256 MiB (see DigestSet). */
 const MOST_FORESEEN = 11_000_000;
-/** Times that a run reads the sources, where a server is restarted every time. */
+/** Passes over the sources in one run, if a server is restarted every time. */
 const MOST_PASSES = 5;
 
 /**
- * Restores the keys of RDB files. Throws ServerError, CheckpointError and the reason of the signal where nothing was begun,
- * OutputError; all else is in the summary.
+ * Restores the keys of RDB files. Throws OutputError, and if nothing was begun ServerError, CheckpointError and the reason of the
+ * signal; everything else is in the summary.
  */
 export async function restore(options: RestoreOptions): Promise<RestoreSummary> {
   const access: Access = { url: options.url, tls: options.tls, sentinelLogin: options.sentinelLogin, natMap: options.natMap };
@@ -49,7 +49,7 @@ export async function restore(options: RestoreOptions): Promise<RestoreSummary> 
   }
 }
 
-/** Rejects with the reason of the signal when it comes first. */
+/** Rejects with the reason of the signal if that comes first. */
 async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return work;
   const over = new AbortController();
@@ -69,17 +69,17 @@ class Restore {
   private readonly tally: Tally;
   private readonly sources: readonly SourceProgress[];
   private readonly checkpoints: Checkpoints;
-  /** How often this run has begun with the sources: what is left from a run before is not counted. */
+  /** Passes over the sources begun by this run, not counting those before a resumed checkpoint. */
   private begun = 1;
   private countReplaced = false;
   private resumed = false;
   private rejectsKept = 0;
-  /** Where, and why, what a server confirmed may be lost. */
+  /** The server that may have lost confirmed keys, and why. */
   private loss: { server: string; reason: string } | undefined;
   private identities: readonly ServerIdentityState[] = [];
   private evicted: readonly Eviction[] = [];
   private delivery: Delivery | undefined;
-  /** Keys that a dry run has met. */
+  /** The keys that a dry run has seen. */
   private seen: KeySet | undefined;
   private readonly started = performance.now();
 
@@ -93,7 +93,7 @@ class Restore {
     this.checkpoints = new Checkpoints(options, servers);
   }
 
-  /** Anew each time: the plan has foreseen all that a dry run does. */
+  /** A new one for the dry run: the plan has already predicted everything once. */
   private get forecast(): LibraryForecast {
     return new LibraryForecast(this.servers, libraryConflict(this.options));
   }
@@ -147,7 +147,7 @@ class Restore {
     }
   }
 
-  /** Says of sources that they are not all there is, as it is said once more when they have been read. */
+  /** Reports AOF commands after the RDBs, before the restore and again when the sources have been read. */
   private async tellOfAofs({ aofTails, sources }: Plan): Promise<void> {
     const { onAofTail, onWarning } = this.options;
     for (const { bytes, file } of aofTails) onAofTail?.(file, bytes);
@@ -176,7 +176,7 @@ class Restore {
     return delivery;
   }
 
-  /** Reads the sources, and reads them again where a server may have lost what it had confirmed. */
+  /** Reads the sources, and reads them again if a server may have lost confirmed keys. */
   private async untilKept(delivery: Delivery): Promise<RunSummary[]> {
     for (;;) {
       const ends = await this.readAll(delivery);
@@ -204,7 +204,7 @@ class Restore {
     this.options.onNote?.(`${server}: ${reason}: keys that it had confirmed may be lost. At the end, all of them are looked at once more`);
   }
 
-  /** Whether the sources are to be read again, and can be. */
+  /** Whether the sources must be read again, and can be. */
   private mustReadAgain(delivery: Delivery): boolean {
     if (this.loss === undefined || delivery.failure !== undefined) return false;
     const { reason, server } = this.loss;
@@ -233,7 +233,7 @@ class Restore {
     );
   }
 
-  /** Begins anew at the beginning of all sources. */
+  /** Starts over at the beginning of all sources. */
   private begin(delivery: Delivery): void {
     this.begun++;
     this.loss = undefined;
@@ -260,7 +260,7 @@ class Restore {
     this.sources.forEach((source, i) => (source.done = before.sources[i].done));
   }
 
-  /** Empties the target, or sees that it is empty, as the options say. */
+  /** Empties the target, or checks that it is empty, as the options say. */
   private async clear(plan: Plan): Promise<void> {
     const { conflict = 'error', flush } = this.options;
     if (flush === true) {

@@ -407,7 +407,7 @@ export abstract class DumpSink implements LastSink {
     }
     const name = auxName(frame) ?? '';
     if (!MEMBER_EXPIRES.includes(name)) return false;
-    if (!this.dropped && this.keepsKeyAux) this.behindKey(frame);
+    if (!this.dropped && this.keepsKeyAux) this.afterKey(frame);
     else if (!this.dropped && name === MEMBER_EXPIRES[0]) {
       this.tell('the expiry of a member of a key (KeyDB), for which there is no place', true);
     }
@@ -415,8 +415,8 @@ export abstract class DumpSink implements LastSink {
   }
 
   /** Copies what follows the last key taken. */
-  protected behindKey(frame: Frame): void {
-    throw new TypeError(`nothing is kept behind keys: ${frame.opcode?.name}`);
+  protected afterKey(frame: Frame): void {
+    throw new TypeError(`nothing is kept after keys: ${frame.opcode?.name}`);
   }
 
   /** Keys seen so far, if one may be repeated. */

@@ -322,7 +322,7 @@ export class RdbSink extends DumpSink {
     }
   }
 
-  protected override behindKey(frame: Frame): void {
+  protected override afterKey(frame: Frame): void {
     this.endRun();
     this.keyFile.bytes(frame.bytes, frame.start - 1, frame.end);
   }

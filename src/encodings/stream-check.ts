@@ -7,7 +7,7 @@ const UNCOUNTED = 0xffff;
 const END = 0xff;
 /** Bytes of a backward length. */
 const LONGEST_BACKLEN = 5;
-/** Elements of an entry that are no fields and values: flags, milliseconds, sequence; and its count of fields, where it has one. */
+/** Elements of an entry besides fields and values: flags, milliseconds, sequence; and its number of fields, if it has one. */
 const HEAD = 3;
 
 /**
@@ -20,7 +20,7 @@ const HEAD = 3;
 export class StreamNodeCheck {
   /** Entries of the node that are not deleted. */
   live = 0;
-  /** Where it is wrong. */
+  /** Where the damage is. */
   at = 0;
 
   private bytes!: Uint8Array;
@@ -28,7 +28,7 @@ export class StreamNodeCheck {
   private elements = 0;
   private readonly element = new Element();
 
-  /** What is wrong with the listpack in `bytes[start, end)`; undefined for nothing. */
+  /** What is wrong with the listpack in `bytes[start, end)`; undefined if nothing is. */
   fault(bytes: Uint8Array, start: number, end: number): string | undefined {
     this.bytes = bytes;
     this.at = start;
@@ -75,7 +75,7 @@ export class StreamNodeCheck {
     return fault;
   }
 
-  /** Goes past `count` elements. */
+  /** Skips `count` elements. */
   private skip(count: number): boolean {
     for (let left = count; left > 0; left--) if (!this.pass()) return false;
     return true;
@@ -94,7 +94,7 @@ export class StreamNodeCheck {
     return toInteger(element);
   }
 
-  /** Goes past the element at `at`; false where it is damaged. */
+  /** Skips the element at `at`; false if it is damaged. */
   private pass(): boolean {
     const { at, bytes, last } = this;
     const length = bodyLength(bytes, at, last);
@@ -108,7 +108,7 @@ export class StreamNodeCheck {
   }
 }
 
-/** Bytes of the element at `at` without its trailing length; -1 where they do not end before `last`, or there is no such encoding. */
+/** Bytes of the element at `at` without its trailing length; -1 if they do not end before `last`, or the encoding is unknown. */
 function bodyLength(bytes: Uint8Array, at: number, last: number): number {
   if (at >= last) return -1;
   const left = last - at;
@@ -125,7 +125,7 @@ function bodyLength(bytes: Uint8Array, at: number, last: number): number {
   return length < left ? length : -1;
 }
 
-/** The length that stands before `end`, read backwards (lpDecodeBacklen); -1 for one of too many bytes. */
+/** The length before `end`, read backwards (lpDecodeBacklen); -1 if it has too many bytes. */
 function backwards(bytes: Uint8Array, end: number): number {
   let length = 0;
   let weight = 1;

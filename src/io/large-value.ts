@@ -13,12 +13,12 @@ export interface PartSource {
 }
 
 /**
- * A record whose value is too large to come whole: its head, and parts that whoever takes it pulls, straight from their source.
+ * A record whose value is over the limit: its head, and the parts of its value, which the consumer pulls from the source.
  *
  *     for await (const { kind, frame } of value.parts()) reader.frame(kind, frame);
  *
- * Each part is pulled once, unless the value is held: then its parts are put aside (see Spill), and every loop begins anew. What nobody
- * pulls is for the owner to `end`. One loop at a time.
+ * Each part can be pulled once, unless the value is held: then its parts are spilled (see Spill), and every loop starts at the
+ * first part. The owner must `end` a value, which pulls what is left. One loop at a time.
  */
 export class LargeValue {
   /**

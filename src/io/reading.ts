@@ -12,7 +12,7 @@ export interface ReadingOptions extends FramerOptions {
 }
 
 /**
- * An input as batches of records and large values, in the order of the file: pulls its chunks, and frames them.
+ * Reads an input as batches of records, and large values, in file order.
  *
  *     for (;;) {
  *       const kind = await reading.next();

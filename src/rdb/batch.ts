@@ -81,7 +81,7 @@ export class Batch {
     this.keyMeta.clear();
   }
 
-  /** The opcodes of the file's vendor. */
+  /** Sets the opcodes of the file's vendor. */
   use(opcodes: readonly (OpcodeRow | undefined)[]): void {
     this.opcodes = opcodes;
   }

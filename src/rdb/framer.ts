@@ -43,8 +43,8 @@ const LZF_PIECE = 1 << 14;
  *     framer.push(chunk);
  *     while ((kind = framer.next()) !== NEED) use(kind, framer.frame);
  *
- * and `finish()` after the last chunk. Synchronous; the only memory it keeps is the record at hand, and of a value over
- * `limit` only the part at hand. A chunk is borrowed until `next` says NEED.
+ * and `finish()` after the last chunk. Synchronous; it holds only the current record, and of a value over `limit` only the
+ * current part. A chunk is borrowed until `next` returns NEED.
  */
 export class Framer {
   readonly frame = new Frame();
@@ -411,7 +411,7 @@ export class Framer {
       got: `${stranger?.name ?? `byte ${byte}`}${writer === 'dragonfly' ? `; the file was written by Dragonfly ${serverRelease.replace(/^df-/, '')}, whose own types are not read` : ''}`,
     });
     if (stranger?.isType === true) {
-      const found = this.keyBehindType();
+      const found = this.keyAfterType();
       if (found === undefined) {
         this.refused = error;
         return NEED;
@@ -422,7 +422,7 @@ export class Framer {
   }
 
   /** Finds the key after a type byte: undefined if more bytes are needed, false if there is no plausible key. */
-  private keyBehindType(): boolean | undefined {
+  private keyAfterType(): boolean | undefined {
     const { key, window } = this;
     key.kind = INT;
     try {

@@ -5,8 +5,8 @@ type Stream = StreamValue<Buffer>;
 
 /**
  * Whether two streams are the same: entries in order, length, last ID, groups with their pending entries and the names of their
- * consumers. When a consumer was seen or active last is not compared. What only the types since 7.0 have (first ID, greatest
- * deleted ID, entries added, and read by groups) is, where both have it: a server that loads an older type makes it up. One
+ * consumers. Seen and active times of consumers are not compared. What only types since 7.0 have (first ID, greatest deleted ID,
+ * entries added, entries read by groups) is compared if both have it: a server that loads an older type makes it up. A stream
  * without idempotent producing is the same as one without producers.
  */
 export function sameStream(a: Stream, b: Stream): boolean {

@@ -9,8 +9,8 @@ import type { Items } from './items.js';
 import { PartsReader } from './parts.js';
 
 /**
- * Looks at the listpacks of a stream, whole or in parts, as deeply as a server with `sanitize-dump-payload yes`: one that does not look may
- * end itself on them.
+ * Checks the listpacks of a stream, whole or in parts, as thoroughly as a server with `sanitize-dump-payload yes`: a server that
+ * does not check may crash on them.
  */
 export class StreamCheck implements Items {
   private readonly check = new StreamNodeCheck();
@@ -20,7 +20,7 @@ export class StreamCheck implements Items {
   private entries = 0;
   private readonly reader = new PartsReader(this);
 
-  /** What is wrong with the value of the frame, or this part of it. Nothing is to be asked of later parts. */
+  /** What is wrong with the value of the frame, or with this part of it. After a fault, later parts must not be checked. */
   fault(kind: number, frame: Frame): RdbError | undefined {
     try {
       this.reader.frame(kind, frame);

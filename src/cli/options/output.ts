@@ -40,7 +40,7 @@ export const OUTPUT = {
   }),
 } as const;
 
-/** What becomes of keys on their way to another server. */
+/** Changes to keys on their way to another server. */
 export const WRITTEN = {
   onConflict: value({
     ...{ commands: ['dump', 'encode'], value: 'how', choices: CONFLICTS, parse: oneOf(CONFLICTS), default: 'error' },
@@ -79,7 +79,7 @@ export const WRITTEN = {
   }),
 } as const;
 
-/** The same for restore alone. */
+/** The same, for restore only. */
 export const RESTORED = {
   onConflict: value({
     ...{ commands: ['restore'], value: 'how', choices: RESTORE_CONFLICTS, parse: oneOf(RESTORE_CONFLICTS), default: 'error' },

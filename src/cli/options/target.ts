@@ -3,7 +3,7 @@ import { addressPairs, fileLine, fileText, number, size, text, time } from './wo
 
 const commands = ['restore'] as const;
 
-/** How the target is reached. */
+/** How to reach the target. */
 export const TARGET = {
   cluster: flag({ commands, against: ['standalone'], help: 'the target is a cluster, whatever it says' }),
   standalone: flag({ commands, against: ['cluster'], help: 'the target is a single server, whatever it says' }),

@@ -1,4 +1,4 @@
-/** How words become values. All of these throw UsageError with the option, what was given, and what is allowed. */
+/** Parsers of option values. All of them throw UsageError with the option, what was given, and what is allowed. */
 import { readFileSync } from 'node:fs';
 import { MAX_DB, parseSize } from '../../commands/terms.js';
 import { parseTarget, type Target } from '../../commands/dump.js';
@@ -6,7 +6,7 @@ import { type Address, addressText, parseAddress } from '../../commands/restore-
 import { printable, word } from '../printable.js';
 import { checked, UsageError } from '../usage.js';
 
-/** One of a few words. */
+/** One of several words. */
 export function oneOf<const T extends string>(allowed: readonly T[]): (label: string, given: string) => T {
   return (label, given) => {
     const known = allowed.find((name) => name === given);
@@ -41,7 +41,7 @@ export function time(label: string, given: string): number {
   return Number(match[1]) * UNITS[match[2] === '' ? 's' : match[2]];
 }
 
-/** Milliseconds, also below zero. */
+/** Milliseconds, positive or negative. */
 export function shift(label: string, given: string): number {
   const sign = given.startsWith('-') ? -1 : 1;
   return sign * time(label, given.replace(/^[+-]/, ''));
@@ -50,7 +50,7 @@ export function shift(label: string, given: string): number {
 /** Any text. */
 export const text = (_: string, given: string): string => given;
 
-/** It may hold a password, so it is not shown. */
+/** It may contain a password, so it is not shown. */
 const URL = /^[a-z][a-z\d+.-]+:\/\//i;
 
 export const isUrl = (given: string): boolean => URL.test(given);
