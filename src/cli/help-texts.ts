@@ -11,11 +11,11 @@ How filters combine:
 `;
 
 /** `one`: the meaning of exit code 1; `wrong`: that of 3. */
-export const exitCodes = (one: string, wrong = 'a source is damaged, incomplete, no RDB file, or not supported'): string => `
+export const exitCodes = (one: string, wrong = 'a source is damaged, incomplete, not an RDB file, or not supported'): string => `
 Exit codes:
   0    done; also when the reader of the output has gone (| head)
   1    done, but ${one}
-  2    wrong usage, also a source that does not exist or may not be read
+  2    wrong usage, or a source that does not exist or cannot be read
   3    ${wrong}
   4    the output could not be written
   70   a bug in rdbkit

@@ -1,4 +1,5 @@
 import type { DumpSummary, KeyProblem } from '../commands/dump.js';
+import { lostMemberExpiries } from '../commands/terms.js';
 import { EXIT } from './exit.js';
 import { countText, keysText } from './numbers.js';
 import { keyText, printable, sourceName } from './printable.js';
@@ -53,7 +54,7 @@ export class KeyProblems {
   sum(say: (text: string) => void): void {
     for (const { count, db, reason } of this.reasons) {
       if (count > MOST_NAMED) {
-        say(`${this.code}: ${keysText(count)} of db ${db}, of which the first ${MOST_NAMED} are named above: ${printable(reason)}.`);
+        say(`${this.code}: ${keysText(count)} of db ${db}, the first ${MOST_NAMED} named above: ${printable(reason)}.`);
       }
     }
     for (const problem of this.ofMembers) say(problemLine(this.code, problem));
@@ -92,9 +93,7 @@ export class KeyProblems {
     const keeps = this.code === 'NOT_WRITTEN' ? '; --format rdb without --target-version keeps them' : '';
     return [...this.members].map(([file, count]) => ({
       file,
-      reason:
-        (count === 1 ? '1 member expiry of KeyDB is' : `${countText(count)} member expiries of KeyDB are`) +
-        ` not kept: there is no place for ${count === 1 ? 'it' : 'them'}${keeps}`,
+      reason: `${lostMemberExpiries(count)}${keeps}`,
     }));
   }
 
@@ -142,10 +141,10 @@ function problemLine(code: string, { db, file, key, reason }: KeyProblem): strin
 
 function dropped({ adapted, duplicates, lost, others, refused }: KeysSummary): string[] {
   return [
-    ...(duplicates > 0 ? [`${countText(duplicates)} of a key that another source has`] : []),
+    ...(duplicates > 0 ? [`${countText(duplicates)} left out, as another source has the key`] : []),
     ...(adapted > 0 ? [`${keysText(adapted)} without bookkeeping that the target has no place for`] : []),
-    ...(lost > 0 ? [`${keysText(lost)} with a loss that was allowed`] : []),
+    ...(lost > 0 ? [`${keysText(lost)} written with loss (--allow-loss)`] : []),
     ...(refused > 0 ? [`${keysText(refused)} not written`] : []),
-    ...(others > 0 ? [`${countText(others)} not written beside keys: functions, module data or expiries of members`] : []),
+    ...(others > 0 ? [`${countText(others)} other records not written (functions, module data, expiries of members)`] : []),
   ];
 }

@@ -4,24 +4,24 @@ import { keyText, printable, sourceName } from './printable.js';
 
 type Words = Readonly<Record<LibraryOutcome, string>>;
 
-const LEFT_OUT = 'left out, since only some keys are chosen (--functions takes them along)';
+const LEFT_OUT = 'left out, since only some keys are chosen (--functions includes them)';
 const NOW: Words = {
   loaded: 'loaded',
   written: 'written',
   replaced: 'replaced',
-  same: 'the same already',
+  same: 'already the same',
   kept: 'kept with other code',
   refused: 'refused',
   leftOut: LEFT_OUT,
-  unknown: 'not known',
+  unknown: 'unknown',
 };
 const PLANNED: Words = {
   ...NOW,
   loaded: 'to load',
   replaced: 'to replace',
-  kept: 'there with other code, which stays',
+  kept: 'to keep, with other code',
   refused: 'not possible',
-  unknown: 'to load, but the target does not say what it has (FUNCTION LIST)',
+  unknown: 'to load; what the target has is unknown (FUNCTION LIST is refused)',
 };
 
 /** Names shown for each outcome; `--json` has all. */

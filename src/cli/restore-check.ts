@@ -23,12 +23,12 @@ export async function checkRestore(invocation: Invocation<'restore'>): Promise<R
   await checkSources('restore', sources, undefined, io);
   checkFiles(sources, options);
   if (dbMap !== undefined && url.db !== undefined) {
-    throw new UsageError('the target names a database, which all keys go into, and so does --db-map: expected one of them');
+    throw new UsageError('the target names a database for all keys: --db-map cannot be used with it');
   }
   const tls = await checkTls(url, options);
   const sentinelLogin = checkSentinels(url, options, io);
   if (flush && !dryRun && !yes && !(isTerminal(io.stdin) && isTerminal(io.stderr))) {
-    throw new UsageError('--flush deletes what the target has, and there is no terminal to ask on: add --yes');
+    throw new UsageError('--flush deletes keys, and there is no terminal to confirm on: add --yes');
   }
   const { signal, stdin, stdout } = io;
   return {

@@ -134,7 +134,7 @@ class Restore {
       this.tally.addUnfinished(this.sources);
       if (this.seen?.full === true) {
         options.onNote?.(
-          `only the first ${MOST_FORESEEN.toLocaleString('en')} keys were compared with one another: more may come from several sources or databases`,
+          `only the first ${MOST_FORESEEN.toLocaleString('en')} keys were checked for repeats: other keys may be in several sources or databases`,
         );
       }
       const { companionsRefused, failure, unanswered, unconfirmed } = delivery;
@@ -201,7 +201,7 @@ class Restore {
   private lost(server: string, reason: string): void {
     if (this.loss !== undefined) return;
     this.loss = { server, reason };
-    this.options.onNote?.(`${server}: ${reason}: keys that it had confirmed may be lost. At the end, all of them are looked at once more`);
+    this.options.onNote?.(`${server}: ${reason}: keys that it confirmed may be lost, so all sources are read again at the end`);
   }
 
   /** Whether the sources must be read again, and can be. */
@@ -212,7 +212,7 @@ class Restore {
     const name = once === '-' ? 'standard input' : once;
     if (once !== undefined) {
       delivery.fail(
-        new ServerError('RESTARTED', server, `${reason}, so keys that it had confirmed may be lost, and ${name} cannot be read again`),
+        new ServerError('RESTARTED', server, `${reason}, so keys that it confirmed may be lost, and ${name} cannot be read again`),
       );
     } else if (this.begun === MOST_PASSES) delivery.fail(this.restartedTooOften(server, reason));
     else return true;
@@ -223,11 +223,11 @@ class Restore {
     const advice =
       this.options.checkpoint === undefined
         ? undefined
-        : 'See why the server is restarted again and again, then go on from the checkpoint, which reads all sources again.';
+        : 'Find out why the server keeps restarting, then resume from the checkpoint, which reads all sources again.';
     return new ServerError(
       'RESTARTED',
       server,
-      `${reason}, as has happened ${MOST_PASSES} times, so keys that it had confirmed may be lost`,
+      `${reason}, for the ${MOST_PASSES}th time, so keys that it confirmed may be lost`,
       undefined,
       advice,
     );

@@ -169,7 +169,7 @@ export class RespSink extends SingleOutputSink {
     const { name } = frame.opcode ?? {};
     if (name === 'AUX') this.keyAux(frame);
     else if (name === 'FUNCTION2' || name === 'FUNCTION_PRE_GA') this.library(frame);
-    else if (name === 'MODULE_AUX') this.tell('data of a module that belongs to no key, for which there is no command');
+    else if (name === 'MODULE_AUX') this.tell('module data outside keys, which no command restores');
   }
 
   private library(frame: Frame): void {

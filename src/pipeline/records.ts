@@ -4,13 +4,15 @@ import { filterRows, type Pass } from './passes.js';
 import { EMPTY } from '../encodings/element.js';
 import type { Batch } from '../rdb/batch.js';
 import { END, Frame, type FramerOptions, FULL } from '../rdb/frame.js';
-import { isMemberExpiry } from '../rdb/opcodes.js';
+import { isMemberExpiry, lostMemberExpiries } from '../rdb/opcodes.js';
 import { type Counts, FrameFailure, type RecordSink, type SourceFile, sourceFile } from './sink.js';
 import type { Input } from '../io/input.js';
 import type { LargeValue } from '../io/large-value.js';
 import { Reading } from '../io/reading.js';
 import type { Filter } from '../values/filters.js';
 import { baseWarning } from './aof.js';
+
+const MEMBER_ADVICE = '--meta writes them as aux records after their key, and dump --format rdb copies them';
 
 export interface RecordsOptions {
   readonly filter: Filter;
@@ -97,7 +99,7 @@ export class Records {
     } finally {
       this.large?.close();
       counts.memberExpiries += this.memberExpiries;
-      if (this.memberExpiries > 0) options.onWarning(input.name, memberText(this.memberExpiries));
+      if (this.memberExpiries > 0) options.onWarning(input.name, `${lostMemberExpiries(this.memberExpiries)}; ${MEMBER_ADVICE}`);
     }
   }
 
@@ -284,8 +286,4 @@ export class Records {
     if (batch.table.has(0, FILTERED)) this.counts.filtered++;
     this.midKey = this.written = false;
   }
-}
-
-function memberText(count: number): string {
-  return `${count} member ${count === 1 ? 'expiry' : 'expiries'} of KeyDB ${count === 1 ? 'is' : 'are'} not kept; --meta writes them as aux records after their key, and dump --format rdb copies them`;
 }

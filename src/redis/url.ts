@@ -51,10 +51,10 @@ export function parseServerUrl(text: string): ServerUrl {
   if (isSentinel && sentinelMaster === undefined) {
     throw new TypeError('the name of the master is missing: expected redis+sentinel://host:port/master');
   }
-  if (names.length > 1) throw new TypeError('there is more after the database number');
+  if (names.length > 1) throw new TypeError('unexpected text after the database number');
   const addresses = hosts.split(',').map((host) => parseAddress(host, isSentinel ? SENTINEL_PORT : PORT));
   if (!isSentinel && addresses.length > 1) {
-    throw new TypeError('more than one host: name one node, the others of a cluster are found from there');
+    throw new TypeError('more than one host: name one node of the cluster, the others are found from it');
   }
   const colon = login?.indexOf(':') ?? -1;
   return {

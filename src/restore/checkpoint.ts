@@ -65,7 +65,7 @@ export async function sourceIdentity(path: string): Promise<Omit<CheckpointSourc
   const found = await stat(path).catch((cause: unknown) => {
     throw new CheckpointError(`the source ${path} cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
   });
-  if (!found.isFile()) throw new CheckpointError(`${path} is no file: it cannot be read again from the beginning`);
+  if (!found.isFile()) throw new CheckpointError(`${path} is not a regular file: it cannot be read again from the beginning`);
   const { size } = found;
   const file = await open(path);
   const hash = createHash('sha256');
@@ -94,9 +94,9 @@ export async function readCheckpoint(path: string): Promise<Checkpoint | undefin
   try {
     read = JSON.parse(text);
   } catch (cause) {
-    throw new CheckpointError('it is no checkpoint of a restore', { cause });
+    throw new CheckpointError('it is not a restore checkpoint', { cause });
   }
-  if (!isCheckpoint(read)) throw new CheckpointError('it is no checkpoint of a restore');
+  if (!isCheckpoint(read)) throw new CheckpointError('it is not a restore checkpoint');
   return read;
 }
 
@@ -181,7 +181,7 @@ export function checkCheckpoint(
     const [then, now] = [checkpoint.options[name], options[name]].map((value) =>
       value === undefined ? 'not given' : JSON.stringify(value),
     );
-    if (then !== now) throw new CheckpointError(`${name} was ${then} and is ${now} now: what is restored would not be of a piece`);
+    if (then !== now) throw new CheckpointError(`${name} was ${then} and is now ${now}: use the same options, or remove the file to start over`);
   }
 }
 
@@ -206,7 +206,7 @@ export class Checkpoints {
     const before = await readCheckpoint(checkpoint);
     if (before === undefined || dryRun === true) return undefined;
     checkCheckpoint(before, this.target, fingerprint(this.options), this.identities);
-    if (before.finished) throw new CheckpointError('it says that all is done; remove it to restore again');
+    if (before.finished) throw new CheckpointError('the restore is finished; remove it to restore again');
     return before;
   }
 
@@ -249,7 +249,7 @@ export function checkKept({ again, counts, custody }: Checkpoint, { masters }: T
   const written = counts.reduce((sum, row) => sum + row.counts.restored + row.counts.replaced, 0);
   if (again || written === 0 || masters.some(({ keys }) => keys.size > 0)) return;
   if (custody.every(({ name, runId }) => masters.some((master) => master.name === name && master.runId === runId))) {
-    throw new CheckpointError(`the target is empty, and had ${written} of the keys: remove it to restore them again`);
+    throw new CheckpointError(`the target is empty, but had ${written} of the keys: remove it to restore them again`);
   }
 }
 

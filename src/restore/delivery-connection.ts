@@ -227,7 +227,7 @@ export class DeliveryConnection {
     this.queue = [];
     this.closed = true;
     this.connection.retire();
-    this.reset('it is no master any more');
+    this.reset('it is no longer a master');
     return queue;
   }
 

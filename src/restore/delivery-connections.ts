@@ -93,7 +93,7 @@ export class DeliveryConnections {
   passOn(): void {
     for (const [name, identity] of this.byServer) {
       if (!this.byName.has(name) && identity.passed()) {
-        this.options.onLoss(name, 'another server has its place now, and no replica had confirmed all that was written');
+        this.options.onLoss(name, 'another server has taken its place, and no replica had confirmed everything written');
       }
     }
   }

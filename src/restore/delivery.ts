@@ -282,7 +282,7 @@ export class Delivery implements DeliveryConnectionsEvents {
     }
     if (refusal === 'moved') this.moved(connection, error);
     if (refusal === 'stale' || /^CLUSTERDOWN/.test(error)) this.stale = true;
-    if (refusal === 'stale' && !this.sharded) connection.reset('the server is no master any more');
+    if (refusal === 'stale' && !this.sharded) connection.reset('the server is no longer a master');
     this.push(retry);
   }
 
@@ -306,7 +306,7 @@ export class Delivery implements DeliveryConnectionsEvents {
     if (cause instanceof ServerError && cause.code === 'REFUSED') this.fail(cause);
     else if (!(cause instanceof ConnectionLost || cause instanceof ServerError || isSystemError(cause) || cause instanceof SyntaxError)) {
       // a file that cannot be written: retrying does not help
-      this.fail(new ServerError('LOST', connection.name, reasonOf(cause), cause, 'What the server confirmed is restored.'));
+      this.fail(new ServerError('LOST', connection.name, reasonOf(cause), cause, 'Everything that the server confirmed is restored.'));
     }
     if (due !== undefined && (cause instanceof ConnectionClosed || isSystemError(cause))) this.closedAt(connection, due);
     for (const batch of sent) this.takeBack(batch, true);
@@ -441,7 +441,7 @@ export class Delivery implements DeliveryConnectionsEvents {
 
   private clientOf(connection: DeliveryConnection): Promise<Redis> {
     const master = this.servers.masters.find(({ name }) => name === connection.name);
-    if (master === undefined) throw new ConnectionLost('the server is no master any more');
+    if (master === undefined) throw new ConnectionLost('the server is no longer a master');
     return this.servers.client(master);
   }
 
@@ -504,7 +504,7 @@ export class Delivery implements DeliveryConnectionsEvents {
       const refusal = this.refusal(error.message);
       if (refusal === 'stop') throw new ServerError('REFUSED', connection.name, error.message, error);
       if (refusal === 'moved') this.moved(connection, error.message);
-      if (refusal === 'stale' && !this.sharded) connection.reset('the server is no master any more');
+      if (refusal === 'stale' && !this.sharded) connection.reset('the server is no longer a master');
       return refusal !== 'refused' && refusal !== 'there';
     }
     return error instanceof ConnectionLost || isSystemError(error) || (error instanceof ServerError && error.code === 'UNREACHABLE');

@@ -228,14 +228,14 @@ export class LargeRestore {
     const { asCommands, size } = this;
     const refused = asCommands && size <= this.options.maxPayload && error instanceof ErrorReply && refusalOf(error.message) === 'stop';
     return refused
-      ? new ErrorReply(`${CLOSES} at its payload of ${size} bytes, and refuses the commands that would make it in pieces: ${error.message}`)
+      ? new ErrorReply(`${CLOSES} at its payload of ${size} bytes, and refuses the commands that would write it in pieces: ${error.message}`)
       : error;
   }
 
   private overLimit(words: string | undefined): string {
-    const what = this.asCommands ? 'its payload of' : `no commands make a value of the type ${this.frame.redisType}, and its payload of`;
+    const what = this.asCommands ? 'its payload of' : `no plain commands write values of type ${this.frame.redisType}, and its payload of`;
     const also = this.asCommands ? ' is over a limit of the server, and so is one of its elements' : ' is over a limit of the server';
-    return `${words ?? CLOSES}; ${what} ${this.size} bytes${also} (${words === undefined ? 'client-query-buffer-limit, or one on the way to it' : 'proto-max-bulk-len'})`;
+    return `${words ?? CLOSES}; ${what} ${this.size} bytes${also} (${words === undefined ? 'client-query-buffer-limit, or that of a proxy' : 'proto-max-bulk-len'})`;
   }
 
   private reject(error: string): void {

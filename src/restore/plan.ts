@@ -139,10 +139,10 @@ function warningsOf(
   const warnings: string[] = [];
   if (conflict === 'error' && there > 0) {
     warnings.push(
-      'the target has to be empty, unless --on-conflict skip or replace says what becomes of keys that are there, or --flush empties it',
+      'the target must be empty: use --on-conflict skip or replace to keep or replace existing keys, or --flush to delete them',
     );
   }
-  if (target.assumed !== undefined) warnings.push(`${target.version} is not known here: it is written for as ${target.assumed}`);
+  if (target.assumed !== undefined) warnings.push(`${target.version} is unknown to this rdbkit and treated as ${target.assumed}`);
   const newest = sources.reduce((most, head) => Math.max(most, head?.version ?? 0), 0);
   if (sources.some((head) => head !== undefined && (head.version > target.target.rdbVersion || head.vendor !== target.target.vendor))) {
     warnings.push(
@@ -151,7 +151,7 @@ function warningsOf(
   }
   if (target.uncovered.length > 0) {
     warnings.push(
-      `no master has the slots ${target.uncovered.map(([from, to]) => (from === to ? `${from}` : `${from}-${to}`)).join(', ')}: their keys have nowhere to go`,
+      `no master owns the slots ${target.uncovered.map(([from, to]) => (from === to ? `${from}` : `${from}-${to}`)).join(', ')}: their keys cannot be written`,
     );
   }
   warnings.push(...missing(sources, target, options), ...clocks(target));
@@ -164,7 +164,7 @@ function warningsOf(
   ) {
     const policy = target.masters.find(({ maxMemoryPolicy }) => !['', 'noeviction'].includes(maxMemoryPolicy))?.maxMemoryPolicy;
     warnings.push(
-      `the memory that is left may not be enough${policy === undefined ? '' : `: the target drops keys then (maxmemory-policy ${policy})`}`,
+      `the memory left may not be enough${policy === undefined ? '' : `: the target would evict keys (maxmemory-policy ${policy})`}`,
     );
   }
   return warnings;
@@ -201,12 +201,12 @@ function missing(
   }
   return [
     ...(known.some(({ functions }) => functions > 0) && !hasFunctions(target)
-      ? [`the sources have functions, which ${version} does not know`]
+      ? [`the sources have functions, which ${version} does not support`]
       : []),
     ...(wanted.length > 0 ? [`the sources have data of modules that the target does not have: ${wanted.join(', ')}`] : []),
     ...[...lacking].map(
       ([db, keys]) =>
-        `the sources have ${keys === 1 ? 'a key' : `${keys} keys`} in database ${db}, which the target does not have; --db-map ${db}:0 puts its keys into another`,
+        `the sources have ${keys === 1 ? 'a key' : `${keys} keys`} in database ${db}, which the target does not have; --db-map ${db}:0 writes its keys to database 0`,
     ),
   ];
 }

@@ -165,7 +165,7 @@ export class RestoreSink extends DumpSink {
   }
 
   private noDatabase({ db }: Frame): string {
-    return `the target has no database ${db}; --db-map ${this.sourceDb}:0 puts its keys into another`;
+    return `the target has no database ${db}; --db-map ${this.sourceDb}:0 writes its keys to database 0`;
   }
 
   protected take(frame: Frame): void {
@@ -372,7 +372,7 @@ export class RestoreSink extends DumpSink {
     const { name } = frame.opcode ?? {};
     if (name === 'AUX') this.keyAux(frame);
     else if (name === 'FUNCTION2' || name === 'FUNCTION_PRE_GA') this.library(frame);
-    else if (name === 'MODULE_AUX') this.tell('data of a module that belongs to no key, for which there is no command');
+    else if (name === 'MODULE_AUX') this.tell('module data outside keys, which no command restores');
   }
 
   private library(frame: Frame): void {
@@ -380,7 +380,7 @@ export class RestoreSink extends DumpSink {
     if (this.leavesLibraryOut(frame)) return;
     const name = frameLibraryName(frame);
     if (frame.opcode?.name !== 'FUNCTION2') this.refuseLibrary(name, 'which is of a release candidate of Redis 7.0: no server loads it');
-    else if (!hasFunctions(target)) this.refuseLibrary(name, `which ${targetName(target)} does not know`);
+    else if (!hasFunctions(target)) this.refuseLibrary(name, `which ${targetName(target)} does not support`);
     else this.toLoad.push({ name, code: functionCode(frame) });
   }
 

@@ -88,7 +88,7 @@ function problemOf(file: string, { db, error, key, payload, server }: Rejected):
   const hint = /DUMP payload version/.test(error)
     ? '; if the target is older than it says, give its version with --target-version'
     : module && !isOverLimit(error)
-      ? '; it is a value of a module, which the target must have'
+      ? '; it is a module value, and the target needs the module'
       : '';
   return { file, db, key, reason: `${server}${error === THERE ? '' : ' answered'}: ${error}${hint}` };
 }

@@ -28,7 +28,7 @@ export function number(least: number, most = Infinity): (label: string, given: s
 
 export function size(label: string, given: string): number {
   const bytes = checked(() => parseSize(label, given));
-  if (bytes < 1) throw new UsageError(`${label} ${word(given)}: expected a size of one byte at least`);
+  if (bytes < 1) throw new UsageError(`${label} ${word(given)}: expected at least one byte`);
   return bytes;
 }
 
@@ -88,7 +88,7 @@ export function dbPairs(label: string, words: readonly string[]): ReadonlyMap<nu
     const match = /^(\d{1,10}):(\d{1,10})$/.exec(pair);
     const [from, to] = [Number(match?.[1]), Number(match?.[2])];
     if (!(from <= MAX_DB && to <= MAX_DB)) throw new UsageError(`${label} ${word(pair)}: expected two database numbers, like 3:0`);
-    if (map.has(from)) throw new UsageError(`${label} ${word(pair)}: database ${from} has another number already`);
+    if (map.has(from)) throw new UsageError(`${label} ${word(pair)}: database ${from} is mapped already`);
     map.set(from, to);
   }
   return map;
