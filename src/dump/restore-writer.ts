@@ -15,7 +15,7 @@ export interface RestoreTerms {
   readonly now: number;
 }
 
-/** Writes RESTORE commands: `begin`, then `add` with the bytes of the value in any pieces, then `end`. */
+/** Writes RESTORE commands: `begin`, then `addValue` with the bytes of the value in any pieces, then `end`. */
 export class RestoreWriter {
   private readonly footer = new Uint8Array(PAYLOAD_FOOTER);
   private modifiers: readonly string[] = [];
@@ -39,7 +39,7 @@ export class RestoreWriter {
     this.add(head, 0, head.length);
   }
 
-  add(bytes: Uint8Array, start: number, end: number): void {
+  addValue(bytes: Uint8Array, start: number, end: number): void {
     this.crc.update(bytes, start, end);
     this.resp.raw(bytes, start, end);
   }
