@@ -1,6 +1,6 @@
 const LEAST = 1 << 10;
 
-/** Below this a loop is faster than a call of `set`, which needs a new view. */
+/** Below this a loop is faster than `set`, which needs a new view. */
 const SHORT = 32;
 
 /** The halves of a double; machines that run Node are little-endian. */
@@ -9,7 +9,7 @@ const words = new Int32Array(float.buffer);
 
 /** A growable buffer of bytes. `clear` keeps the buffer for the next use. */
 export class ByteBuilder {
-  /** The first `length` bytes are the ones written; another buffer once they do not fit. */
+  /** The first `length` bytes are written; replaced when they no longer fit. */
   bytes: Uint8Array = new Uint8Array(LEAST);
   length = 0;
 
@@ -17,7 +17,7 @@ export class ByteBuilder {
     this.length = 0;
   }
 
-  /** Makes room for `size` more bytes. Returns where they go, `length`, for writers that take a buffer and a position. */
+  /** Makes room for `size` more bytes. Returns `length`, where they go, for writers that take a buffer and a position. */
   room(size: number): number {
     const needed = this.length + size;
     if (needed > this.bytes.length) {

@@ -28,8 +28,8 @@ function apply(map: BitMap, { hi, lo }: Halves): Halves {
 }
 
 /**
- * The CRC-64 of bytes followed by `zeros` zero bytes, from that of the bytes: one squaring of a bit matrix for each of the binary
- * digits of `zeros`. As CRC-64 begins with 0 and is linear, that is what a change of some bytes adds to the CRC of all, by xor.
+ * The CRC-64 of bytes followed by `zeros` zero bytes, from the CRC of the bytes: one squaring of a bit matrix per binary digit of
+ * `zeros`. As the CRC starts at 0 and is linear, this is what changed bytes add by xor to the CRC of everything.
  */
 export function crc64Shift(crc: Halves, zeros: number): Halves {
   let result: Halves = { hi: crc.hi, lo: crc.lo };

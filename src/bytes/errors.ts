@@ -1,6 +1,6 @@
 /**
- * The one error type for bad input. `code` is from a closed list; the text names what was expected and what was there,
- * the fields say where. The advice for the person at the terminal is looked up by code in `cli/`.
+ * The one error type for bad input. `code` is from a closed list; the text names what was expected and what was found, the fields
+ * say where. `cli/` has the advice for each code.
  */
 export const ERROR_CODES = {
   EMPTY_INPUT: 'the input has no bytes at all',
@@ -50,8 +50,8 @@ export interface ErrorPlace {
   line?: number | undefined;
   path?: string | undefined;
   /**
-   * Byte position inside the packed value at `offset`, where the damage is inside one. Codecs put the index in the bytes
-   * that they were handed; whoever handed them subtracts where the value began.
+   * Byte position inside the packed value at `offset`, for damage inside one. Codecs set the index in the bytes that they were
+   * given; their callers subtract where the value began.
    */
   within?: number | undefined;
   db?: number | undefined;
@@ -65,7 +65,7 @@ export interface ErrorDetail extends ErrorPlace {
   cause?: unknown;
 }
 
-/** The text for those who print the message alone. The place is known later, and in the fields. */
+/** The message without the place, which is only known later and is in the fields. */
 function sentence(code: ErrorCode, { expected, got }: ErrorDetail): string {
   const parts = [expected === undefined ? '' : `expected ${expected}`, got === undefined ? '' : `got ${got}`].filter((part) => part !== '');
   return `${ERROR_CODES[code]}${parts.length === 0 ? '' : ` (${parts.join(', ')})`}`;

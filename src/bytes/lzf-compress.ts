@@ -1,16 +1,16 @@
 import { MAX_DISTANCE } from './lzf.js';
 
-/** Lengths of copies, in bytes: the shortest is as long as its instruction, or one byte longer. */
+/** Lengths of copies, in bytes: the shortest is no longer, or one byte longer, than its instruction. */
 const LEAST_COPY = 3;
 const MOST_COPY = 264;
-/** The longest copy that an instruction of two bytes says. */
+/** The longest copy with an instruction of two bytes. */
 const SHORT_COPY = 8;
 const MOST_LITERALS = 32;
 
 const HASH_BITS = 14;
 /**
- * By the hash of three bytes: where they stood last, counted over all inputs, so that nothing has to be cleared between them:
- * what is below `base` is of an input before.
+ * By the hash of three bytes: their last position, counted over all inputs, so that nothing has to be cleared between them:
+ * positions below `base` are of earlier inputs.
  */
 const places = new Int32Array(1 << HASH_BITS);
 let base = 1;
@@ -26,7 +26,7 @@ function sameBytes(bytes: Uint8Array, a: number, b: number, most: number): numbe
   return n;
 }
 
-/** Literal runs of `input[from, to)` at `o`. Returns the position after them, or -1 where they do not fit. */
+/** Writes literal runs of `input[from, to)` at `o`. Returns the position after them, or -1 if they do not fit. */
 function putLiterals(input: Uint8Array, from: number, to: number, output: Uint8Array, o: number, room: number): number {
   const runs = Math.ceil((to - from) / MOST_LITERALS);
   if (o + to - from + runs > room) return -1;
@@ -39,7 +39,7 @@ function putLiterals(input: Uint8Array, from: number, to: number, output: Uint8A
   return at;
 }
 
-/** A copy of `length` bytes from `distance` bytes before. Returns the position after it, or -1 where it does not fit. */
+/** Writes a copy of `length` bytes from `distance` bytes back. Returns the position after it, or -1 if it does not fit. */
 function putCopy(length: number, distance: number, output: Uint8Array, o: number, room: number): number {
   const short = length <= SHORT_COPY;
   if (o + (short ? 2 : 3) > room) return -1;
@@ -52,8 +52,8 @@ function putCopy(length: number, distance: number, output: Uint8Array, o: number
 }
 
 /**
- * Compresses `input[start, end)` to the beginning of `output`, in the format that lzf.ts tells of; whatever came before, the
- * same bytes give the same. Returns the compressed length, or 0 where it would be more than `room` (and for no input).
+ * Compresses `input[start, end)` to the beginning of `output` (format: lzf.ts). The result does not depend on earlier inputs.
+ * Returns the compressed length, or 0 if it would be more than `room` (and for no input).
  */
 export function lzfCompress(input: Uint8Array, start: number, end: number, output: Uint8Array, room = output.length): number {
   if (base + end - start > 0x7fffffff) {
@@ -73,7 +73,7 @@ export function lzfCompress(input: Uint8Array, start: number, end: number, outpu
     const length = before < start || i - before > MAX_DISTANCE ? 0 : sameBytes(input, before, i, most);
     if (length < LEAST_COPY) {
       i++;
-      // what waits will need this much at least: an input that does not shrink is given up early
+      // pending literals need at least this much: give up early on an input that does not shrink
       if (o + i - literals > room) return 0;
       continue;
     }

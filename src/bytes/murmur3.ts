@@ -17,8 +17,8 @@ function mixed(h: number): number {
 }
 
 /**
- * MurmurHash3_x86_128 (Austin Appleby, public domain) of `bytes[start, end)`, to `out`. Not for secrets; with a seed that nobody
- * knows, nobody makes two keys meet.
+ * MurmurHash3_x86_128 (Austin Appleby, public domain) of `bytes[start, end)`, to `out`. Not cryptographic, but with a secret seed
+ * nobody can construct collisions.
  */
 export function murmur3(bytes: Uint8Array, start: number, end: number, seed: number, out: Words128): void {
   let [h1, h2, h3, h4] = [seed, seed, seed, seed];

@@ -1,8 +1,8 @@
 import { utf8Length } from './json.js';
 
-/** Says of bytes that come in pieces whether they are valid UTF-8 so far. */
+/** Checks whether bytes in pieces are valid UTF-8 so far. */
 export class Utf8Checker {
-  /** False from the first byte on that no valid text can have there. */
+  /** False once no continuation can make the text valid. */
   valid = true;
   /** The beginning of a character that the last piece cut. */
   private readonly cut = new Uint8Array(4);
@@ -23,7 +23,7 @@ export class Utf8Checker {
     }
   }
 
-  /** Says that no more bytes come. */
+  /** No more bytes follow. Returns whether all of them are valid. */
   finish(): boolean {
     if (this.cutLength > 0) this.valid = false;
     return this.valid;
@@ -40,7 +40,7 @@ export class Utf8Checker {
   }
 }
 
-/** Whether `bytes[i, end)`, no whole character, can become one: what is missing is tried with the least and greatest bytes. */
+/** Whether the incomplete character `bytes[i, end)` can become a valid one: the least and greatest continuations are tried. */
 function mayContinue(bytes: Uint8Array, i: number, end: number): boolean {
   const first = bytes[i];
   const size = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;

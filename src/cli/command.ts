@@ -2,30 +2,30 @@ import type { Io } from './io.js';
 import type { CommandName, Given } from './options/option.js';
 import { naming, type ReadOptions, readOptions } from './options/read.js';
 
-/** The words of a command line, and where they were typed. */
+/** The words of a command line. */
 interface Typed {
-  /** What is no option. */
+  /** The arguments that are not options. */
   readonly words: readonly string[];
   readonly io: Io;
-  /** All of it as typed, which explains some mistakes. */
+  /** Everything as typed, which explains some mistakes. */
   readonly argv: readonly string[];
 }
 
 /** A command as it was called. */
 export type Invocation<C extends CommandName = CommandName> = Typed & ReadOptions<C>;
 
-/** A command of the program. Its options are in options/table.ts. */
+/** A command. Its options are in options/table.ts. */
 interface Described<C extends CommandName> {
   readonly name: C;
   /** For the list of commands. */
   readonly summary: string;
   readonly description: string;
-  /** What follows its name. */
+  /** Arguments after its name. */
   readonly usage: string;
   readonly argument: readonly [words: string, what: string];
-  /** Words that its argument may be, for completion. */
+  /** Possible values of its argument, for completion. */
   readonly completes?: readonly string[];
-  /** The end of its help, as it is printed: lines of at most 80 characters. */
+  /** The end of its help, as printed: lines of at most 80 characters. */
   readonly after: string;
 }
 
@@ -34,7 +34,7 @@ export interface Command extends Described<CommandName> {
   readonly call: (typed: Typed, options: Readonly<Record<string, Given>>) => Promise<number>;
 }
 
-/** `run` gets the options by their types, returns the exit code, throws UsageError. */
+/** `run` gets the typed options and returns the exit code; throws UsageError. */
 export function command<C extends CommandName>({
   run,
   ...described

@@ -1,4 +1,4 @@
-/** Scripts that complete the command line in a shell, from the table of options. */
+/** Completion scripts for shells, made from the table of options. */
 import type { Command } from './command.js';
 import { GROUPS } from './groups.js';
 import { helpOf, longName, type Option } from './options/option.js';
@@ -6,7 +6,7 @@ import { optionsOf } from './options/table.js';
 
 type Commands = readonly Command[];
 
-/** An option in its forms: `-o` and `--output`, or `--functions` and `--no-functions`. */
+/** The forms of an option: `-o` and `--output`, or `--functions` and `--no-functions`. */
 interface Form {
   readonly names: readonly string[];
   readonly help: string;
@@ -29,12 +29,12 @@ function formsOf({ name }: Command): Form[] {
   return [...forms, HELP];
 }
 
-/** `payload check` goes with the word `payload`. */
+/** `payload check` is completed after the word `payload`. */
 function firstWords(commands: Commands): string[] {
   return [...new Set([...commands.map(({ name }) => name.split(' ')[0]), 'help'])];
 }
 
-/** Of a first word. */
+/** The summary of a first word. */
 const summaryOf = (commands: Commands, word: string): string =>
   [...commands, ...GROUPS].find(({ name }) => name === word)?.summary ?? 'show the help of a command';
 
@@ -43,10 +43,10 @@ const secondWords = (commands: Commands, first: string): string[] =>
 
 const groupsOf = (commands: Commands): string[] => firstWords(commands).filter((first) => secondWords(commands, first).length > 0);
 
-/** In quotes for a shell. */
+/** Quoted for a shell. */
 const quoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
 
-/** In quotes for fish. */
+/** Quoted for fish. */
 const fishQuoted = (text: string): string => `'${text.replace(/[\\']/g, '\\$&')}'`;
 
 export function bashCompletion(commands: Commands): string {
@@ -111,7 +111,7 @@ complete -F _rdbkit rdbkit
 
 const takesFiles = ({ argument }: Command): boolean => argument[0].includes('source');
 
-/** What follows options that have a value, by what it is. */
+/** Values of options, by kind. */
 function bashValues(commands: Commands): string[] {
   const patterns = new Map<string, string[]>();
   for (const command of commands) {
@@ -237,7 +237,7 @@ export function fishCompletion(commands: Commands): string {
   return `${lines.join('\n')}\n`;
 }
 
-/** When the words so far are of this command: `payload decode` is not `decode`. */
+/** The condition that the words so far are of this command: `payload decode` is not `decode`. */
 function fishWhere({ name }: Command, groups: readonly string[]): string {
   const [first, second] = name.split(' ') as [string, string?];
   const others = [...groups.filter((group) => group !== first), 'help'];

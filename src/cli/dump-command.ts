@@ -33,7 +33,7 @@ Examples:
   rdbkit dump dump.rdb --format rdb --target-version 6.2 -o old.rdb
   rdbkit dump dump.rdb --format payload --prefix user:
   rdbkit dump shard-1.rdb shard-2.rdb --format payload -o all.jsonl
-${exitCodes('for some keys: each of them was named; or newer commands of an\n       AOF were not read')}`,
+${exitCodes('some keys were not written, and each was named; or newer\n       commands of an AOF were not read')}`,
   run: runDump,
 });
 
@@ -45,7 +45,7 @@ async function runDump(invocation: Invocation<'dump'>): Promise<number> {
   const filter = filterOf(invocation);
   await checkSources('dump', sources, output, io);
   if (format !== 'payload' && output === undefined && isTerminal(io.stdout)) {
-    throw new UsageError(`--format ${format} is binary and standard output is a terminal: name a file with --output, or pipe it on`);
+    throw new UsageError(`--format ${format} is binary and standard output is a terminal: name a file with --output, or pipe it`);
   }
   if (options.splitSlots !== undefined) {
     if (output === undefined) throw new UsageError('--split-slots writes files: name them with --output, like --output shard.rdb');
@@ -80,7 +80,7 @@ async function runDump(invocation: Invocation<'dump'>): Promise<number> {
 
 type DumpValues = OptionsOf<'dump'>;
 
-/** What goes together. */
+/** Checks which options go together. */
 function checkFormat(
   {
     allowLoss,
@@ -97,7 +97,7 @@ function checkFormat(
     throw new UsageError('--on-conflict last decides between files, not between databases that --db-map joins: expected first or error');
   }
   if (format === 'payload' && functions === true) {
-    throw new UsageError('--functions is for --format rdb and resp: payloads are those of keys');
+    throw new UsageError('--functions is for --format rdb and resp: payload lines are for keys only');
   }
   if (allowLoss && targetVersion === undefined) throw new UsageError('--allow-loss is for --target-version: without it nothing is lost');
   if (splitSlots !== undefined && format !== 'rdb') throw new UsageError(`--split-slots is for --format rdb, not for ${format}`);

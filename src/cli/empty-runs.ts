@@ -6,11 +6,11 @@ import { FILTERS, SHARES } from './options/filters.js';
 import { longName, variableName } from './options/option.js';
 import type { OptionsOf } from './options/table.js';
 
-/* What is to be said of a run that ended well and has no key to show for it. */
+/** Notes about runs that succeeded without writing a key. */
 
 type Call = Pick<Invocation, 'given' | 'byVariable'>;
 
-/** The options that leave keys out, as they are typed, or the variables that set them. */
+/** The options that leave keys out, as typed, or the variables that set them. */
 function filtersOf({ byVariable, given }: Call): string {
   const names = [...Object.keys(FILTERS), ...Object.keys(SHARES)].filter((name) => given.has(name));
   return names.map((name) => (byVariable.has(name) ? variableName(name) : longName(name))).join(', ');
@@ -27,7 +27,7 @@ export function emptyNotes(summary: RunSummary, filtered: number, call: Call, do
 
 const allKeys = (keys: number): string => (keys === 1 ? 'the only one is' : `all ${countText(keys)} are`);
 
-/** Of a restore. */
+/** Notes of a restore. */
 export function emptyRestoreNotes(
   summary: RestoreSummary,
   call: Call,
@@ -47,7 +47,7 @@ export function emptyRestoreNotes(
   return [`${nothing}: ${which}. ${laterAdvice(summary, ttlShift)}--strip-ttl restores them without expiries.`];
 }
 
-/** How keys that have expired get back the time that they had when their file was written, or some time at least. */
+/** How to restore expired keys with the time that they had left when the file was written. */
 function laterAdvice({ firstExpiry, plan }: RestoreSummary, ttlShift = 0): string {
   const written = 1000 * Math.min(...plan.sources.map((head) => head?.created ?? Infinity));
   const now = Date.now() + Math.max(...plan.target.masters.map(({ clockAhead = 0 }) => clockAhead));
@@ -62,7 +62,7 @@ const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 
-/** Longer than that, as --ttl-shift takes it. */
+/** A time that is longer than `ms`, in the form of --ttl-shift. */
 function timeText(ms: number): string {
   const [unit, letter] = ms >= 2 * DAY ? [DAY, 'd'] : ms >= 2 * HOUR ? [HOUR, 'h'] : ([MINUTE, 'm'] as const);
   return `${Math.floor(ms / unit) + 1}${letter}`;

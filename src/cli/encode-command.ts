@@ -35,7 +35,7 @@ Examples:
   rdbkit decode dump.rdb | jq -c 'select(.type == "hash")' |
     rdbkit encode - -o hashes.rdb
   rdbkit encode dump.jsonl.gz --target-version 6.2 -o old.rdb
-${exitCodes('for some keys: each of them was named', 'a line is wrong; with --keep-going the other lines are in the output')}`,
+${exitCodes('some keys were not written, and each was named', 'a line is wrong; with --keep-going the other lines are in the output')}`,
   run: runEncode,
 });
 
@@ -45,7 +45,7 @@ async function runEncode(invocation: Invocation<'encode'>): Promise<number> {
   const filter = filterOf(invocation);
   await checkSources('encode', sources, output, io);
   if (output === undefined && isTerminal(io.stdout)) {
-    throw new UsageError('an RDB file is binary and standard output is a terminal: name a file with --output, or pipe it on');
+    throw new UsageError('an RDB file is binary and standard output is a terminal: name a file with --output, or pipe it');
   }
   const { encode } = await import('../commands/encode.js');
   const { signal, stdin, stdout } = io;

@@ -3,10 +3,10 @@ import { EXIT } from './exit.js';
 import { HINTS } from './hints.js';
 import { keyText, printable, sourceName, word } from './printable.js';
 
-/** What the system says when the command line names the wrong thing, as against a device that fails. */
+/** System errors for a wrong path on the command line, as opposed to a failing device. */
 const WRONG_PATH = new Set(['ENOENT', 'ENOTDIR', 'EACCES', 'EPERM', 'EISDIR', 'ELOOP', 'ENAMETOOLONG']);
 
-/** A path that cannot be opened is wrong usage; everything else that is wrong with an input is damage. */
+/** A path that cannot be opened is wrong usage; any other input error counts as damage. */
 export function exitOf(error: RdbError): number {
   return error.code === 'READ_FAILED' && isWrongPath(error) ? EXIT.usage : EXIT.input;
 }
@@ -16,12 +16,12 @@ function isWrongPath({ cause, got }: RdbError): boolean {
   return got === 'a directory';
 }
 
-/** The gravest: damage before a wrong path. */
+/** The most serious one: damage before a wrong path. */
 export function exitOfAll(errors: readonly RdbError[]): number {
   return Math.max(EXIT.done, ...errors.map(exitOf));
 }
 
-/** Where it is, as far as it is known: `dump.rdb, offset 17, db 0, key "user:1"`. */
+/** The known place of an error: `dump.rdb, offset 17, db 0, key "user:1"`. */
 function place(error: RdbError): string {
   const { db, file, key, line, offset, path, within } = error;
   const parts: string[] = [];
@@ -36,7 +36,7 @@ function place(error: RdbError): string {
   return parts.join(', ');
 }
 
-/** What is wrong, without the advice. */
+/** What is wrong, without advice. */
 function fault({ code, expected, got, message }: RdbError): string {
   if (code === 'READ_FAILED' && got !== undefined) return got;
   const parts: string[] = [];
@@ -45,7 +45,7 @@ function fault({ code, expected, got, message }: RdbError): string {
   return parts.length === 0 ? message : parts.join(', ');
 }
 
-/** The error on one line: code, place, what was expected, what was there, and what to do next. */
+/** The error on one line: code, place, what was expected, what was found, and what to do next. */
 export function errorLine(error: RdbError, hint = HINTS[error.code]): string {
   return `${error.code}: ${faultLine(error)} ${hint}`;
 }
@@ -63,13 +63,13 @@ export function outputErrorLine(error: OutputError): string {
 
 const sentence = (text: string): string => (/[.!?]$/.test(text) ? text : `${text}.`);
 
-/** For `--json`: the fields of errorLine one by one, as they are. */
+/** For `--json`: the parts of errorLine as fields. */
 export function errorObject(error: RdbError, hint = HINTS[error.code]): Record<string, unknown> {
   const { code, db, expected, file, got, key, line, message, offset, path, within } = error;
   return { code, message, file, line, path, offset, within, db, key, expected, got, hint };
 }
 
-/** With DEBUG=rdbkit: the stack, and those of the causes; every line is made safe. */
+/** With DEBUG=rdbkit: the stacks of the error and its causes; every line is escaped. */
 export function stackOf(error: unknown, env: Readonly<Record<string, string | undefined>>): string {
   if (env.DEBUG?.split(/[\s,]+/).includes('rdbkit') !== true) return '';
   const lines: string[] = [];

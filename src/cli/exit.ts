@@ -5,13 +5,13 @@ export const EXIT = {
   usage: 2,
   input: 3,
   output: 4,
-  /** EX_SOFTWARE of sysexits.h: a bug of ours must not look like one of the others. */
+  /** EX_SOFTWARE of sysexits.h: a bug in rdbkit must not look like one of the others. */
   bug: 70,
 } as const;
 
 export type InterruptSignal = 'SIGINT' | 'SIGTERM';
 
-/** As shells report a command that the signal ended: 128 and its number. */
+/** The code that shells report for a command ended by the signal: 128 and its number. */
 export const SIGNAL_EXIT: Readonly<Record<InterruptSignal, number>> = { SIGINT: 130, SIGTERM: 143 };
 
 /** The reason of an abort. */
@@ -23,7 +23,7 @@ export class Interruption extends Error {
   }
 }
 
-/** Any abort that does not say what it is counts as Ctrl-C. */
+/** An abort without a reason counts as Ctrl-C. */
 export function interruptedBy(signal: AbortSignal | undefined): InterruptSignal {
   return signal?.reason instanceof Interruption ? signal.reason.by : 'SIGINT';
 }

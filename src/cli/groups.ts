@@ -1,4 +1,4 @@
-/** Words that several commands begin with. */
+/** First words that several commands share. */
 export const GROUPS = [
   {
     name: 'payload',

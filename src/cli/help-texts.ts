@@ -1,4 +1,4 @@
-/* Parts of the long texts that several commands have. Lines of at most 80 characters. */
+/** Parts of help texts that several commands share. Lines of at most 80 characters. */
 
 export const SOURCES_WORDS = ['<source...>', 'RDB files, or - for standard input'] as const;
 
@@ -10,12 +10,12 @@ How filters combine:
   that are not UTF-8 are given in the text form: base64: and the bytes.
 `;
 
-/** `one`: what 1 says of the run; `wrong`: what 3 says of the input. */
-export const exitCodes = (one: string, wrong = 'a source is damaged, incomplete, no RDB file, or not supported'): string => `
+/** `one`: the meaning of exit code 1; `wrong`: that of 3. */
+export const exitCodes = (one: string, wrong = 'a source is damaged, incomplete, not an RDB file, or not supported'): string => `
 Exit codes:
   0    done; also when the reader of the output has gone (| head)
   1    done, but ${one}
-  2    wrong usage, also a source that does not exist or may not be read
+  2    wrong usage, or a source that does not exist or cannot be read
   3    ${wrong}
   4    the output could not be written
   70   a bug in rdbkit

@@ -1,16 +1,16 @@
 import type { ErrorCode } from '../commands/terms.js';
 
 const RECOPY = 'The file is damaged: compare its checksum with the original and copy it again, or take a new one with BGSAVE.';
-const DAMAGED_VALUE = `${RECOPY} If the server itself loads it, please report this as a bug of rdbkit.`;
+const DAMAGED_VALUE = `${RECOPY} If a server loads it, please report a bug in rdbkit.`;
 
-/** What a person can do next, by the code of the error. */
+/** What to do next, by error code. */
 export const HINTS: Readonly<Record<ErrorCode, string>> = {
-  EMPTY_INPUT: 'Nothing was written to it: look at the command that made it, or take a new RDB with BGSAVE.',
-  NOT_RDB: 'Look at what it is (file, head -c 100): perhaps an error page, an AOF, an archive, or an RDB that was copied as text.',
+  EMPTY_INPUT: 'It has no bytes: check the command that wrote it, or take a new RDB with BGSAVE.',
+  NOT_RDB: 'Check what it is (file, head -c 100): it may be an error page, an AOF, an archive, or an RDB copied in text mode.',
   AOF: 'Name the .base.rdb file of the AOF, or take an RDB of its server with BGSAVE or redis-cli --rdb.',
-  UNSUPPORTED_VERSION: 'Look for a newer rdbkit, or leave out --strict to read on until something unknown comes.',
-  UNSUPPORTED_TYPE: 'Look for a newer rdbkit, or load the file into a server that has the type, and save it again without such keys.',
-  UNKNOWN_OPCODE: 'Either the file is damaged, or a newer or changed server wrote it: copy it again, and look for a newer rdbkit.',
+  UNSUPPORTED_VERSION: 'Try a newer rdbkit, or drop --strict to read as far as possible.',
+  UNSUPPORTED_TYPE: 'Try a newer rdbkit, or load the file into a server that has the type, delete such keys and save it again.',
+  UNKNOWN_OPCODE: 'The file is damaged, or a newer or modified server wrote it: copy it again, or try a newer rdbkit.',
   TRUNCATED: 'The file is incomplete: copy it again, or take a new one with BGSAVE.',
   BAD_LENGTH: RECOPY,
   BAD_STRING: RECOPY,
@@ -30,35 +30,35 @@ export const HINTS: Readonly<Record<ErrorCode, string>> = {
   DUPLICATE: 'Servers do not load such a value: delete the key where it comes from, or write it again there.',
   EMPTY_VALUE: 'Servers skip such keys in files and refuse them in RESTORE: delete the key where it comes from.',
   BAD_PAYLOAD:
-    'Give what the command DUMP returns: as bytes, in base64 or hex, or as redis-cli shows it; --from says which. ' +
-    'Lines as rdbkit dump --format payload writes them.',
-  CHECKSUM: 'Some bytes have changed since the server wrote them: copy it again. --no-checksum reads it as it is.',
+    'Give the reply of DUMP as raw bytes, base64, hex, or as redis-cli prints it (--from names the form), ' +
+    'or lines of rdbkit dump --format payload.',
+  CHECKSUM: 'Some bytes have changed since the file was written: copy it again, or read it as it is with --no-checksum.',
   TRAILING_DATA:
-    'One RDB per file: give files that were joined as separate sources. Without --strict, other data at the end is only a warning.',
+    'Expected one RDB per file: pass concatenated files as separate sources. Without --strict, other data at the end is only a warning.',
   BAD_COMPRESSION:
     'Test it with gzip -t, lz4 -t or zstd -t, and copy it again, or compress it again in the usual format (lz4: without -l). ' +
-    'Of an RDB that Valkey compressed itself (VCS), take a new one, with rdbcompression lzf if need be.',
+    'If Valkey compressed the RDB itself (VCS), take a new one, if need be with rdbcompression lzf.',
   UNSUPPORTED_COMPRESSION:
     'Run rdbkit with Node 22.15 or later, or decompress it first: zstd -dc FILE | rdbkit decode - ' +
     '(an RDB that Valkey compressed itself, which begins with VCS: tail -c +8 FILE | zstd -dc | rdbkit decode -).',
   INPUT_CHANGED: 'Something wrote to it while it was read: wait for BGSAVE or the copy to end, or read a copy.',
-  BAD_JSON: 'One JSON object per line, in UTF-8: fix the line, or leave it out; --keep-going writes the other lines.',
-  BAD_LINE: 'Fix the line (see docs/json-lines.md), or leave it out; --keep-going writes the other lines.',
-  READ_FAILED: 'Name a file that exists and may be read, or - for standard input.',
+  BAD_JSON: 'Expected one JSON object per line, in UTF-8: fix or remove the line, or skip bad lines with --keep-going.',
+  BAD_LINE: 'Fix the line (see docs/json-lines.md) or remove it, or skip bad lines with --keep-going.',
+  READ_FAILED: 'Name a readable file, or - for standard input.',
 };
 
-const RETAKE = 'Take it again with DUMP, and look for what changes bytes on the way: a shell, a terminal, a text encoding.';
+const RETAKE = 'Take it again with DUMP, and check what may change bytes on the way: a shell, a terminal, a text encoding.';
 
 /** The same for a DUMP payload. */
 export function payloadHint(code: ErrorCode): string {
   if (code === 'BAD_PAYLOAD' || code === 'READ_FAILED' || code === 'UNSUPPORTED_COMPRESSION') return HINTS[code];
   if (code === 'CHECKSUM') return `${RETAKE} rdbkit payload decode --no-checksum decodes it as it is.`;
-  if (code === 'UNKNOWN_OPCODE') return `${RETAKE} If it is of a newer or changed server, look for a newer rdbkit.`;
+  if (code === 'UNKNOWN_OPCODE') return `${RETAKE} If a newer or modified server wrote it, try a newer rdbkit.`;
   if (code === 'DUPLICATE' || code === 'EMPTY_VALUE') {
     return 'No server restores it. Take it again with DUMP from its source; if it is the same there, delete the key and write it again.';
   }
   return code.startsWith('BAD_')
     ? `${RETAKE} Do not restore it: a damaged value can crash a server. ` +
-        'If you know that it is whole, please report this as a bug of rdbkit.'
+        'If you are sure that it is intact, please report a bug in rdbkit.'
     : RETAKE;
 }

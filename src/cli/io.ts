@@ -1,14 +1,14 @@
 import type { Readable, Writable } from 'node:stream';
 
-/** All of the world that a command sees: the tests call `main` with their own. */
+/** Everything that a command sees of the process: tests call `main` with their own. */
 export interface Io {
   readonly stdin: Readable;
-  /** Data, and nothing else. */
+  /** Data only. */
   readonly stdout: Writable;
-  /** Talk: progress, warnings, errors, the summary. */
+  /** Messages: progress, warnings, errors, the summary. */
   readonly stderr: Writable;
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** Aborted to stop cleanly; an Interruption as its reason says by which signal. */
+  /** Aborted to stop cleanly; its reason is an Interruption that names the signal. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -16,7 +16,7 @@ export const isTerminal = (stream: Readable | Writable): boolean => 'isTTY' in s
 
 const USUAL_WIDTH = 80;
 
-/** Characters a line, of a terminal. */
+/** Width of a terminal, in characters. */
 export function columns(stream: Writable): number {
   return 'columns' in stream && typeof stream.columns === 'number' && stream.columns > 0 ? stream.columns : USUAL_WIDTH;
 }

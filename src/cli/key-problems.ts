@@ -1,20 +1,21 @@
 import type { DumpSummary, KeyProblem } from '../commands/dump.js';
+import { lostMemberExpiries } from '../commands/terms.js';
 import { EXIT } from './exit.js';
 import { countText, keysText } from './numbers.js';
 import { keyText, printable, sourceName } from './printable.js';
 import { summaryLine } from './summary.js';
 
-/** What commands that write keys say of them. */
+/** The counts of commands that write keys. */
 type KeysSummary = Omit<DumpSummary, 'rewritten' | 'libraries'>;
 
-/** Keys that `--json` lists, and characters of their names; all are counted. */
+/** Keys that `--json` lists, and characters of their names, at most; all are counted. */
 const MOST_LISTED = 10_000;
-/** Keys of a reason that are named, and reasons that are told apart. */
+/** Keys named per reason, and reasons told apart, at most. */
 const MOST_NAMED = 10;
 const MOST_REASONS = 100;
 const MOST_TEXT = 4 << 20;
 
-/** Keys that are not written for one reason. */
+/** Keys that are not written for the same reason. */
 interface Reason {
   readonly db: number;
   reason: string;
@@ -23,37 +24,37 @@ interface Reason {
   readonly keys: string[];
 }
 
-/** Keys that a command which writes keys could not write. */
+/** Collects and reports the keys that a command could not write. */
 export class KeyProblems {
   private readonly listed: KeyProblem[] = [];
   private text = 0;
   private readonly byReason = new Map<string, Reason>();
-  /** Expiries of members that are not kept, by file. */
+  /** Lost expiries of members, by file. */
   private readonly members = new Map<string, number>();
 
-  /** @param list whether they are kept for `--json` */
+  /** @param list whether to keep them for `--json` */
   constructor(
     private readonly list: boolean,
     private readonly code: 'NOT_WRITTEN' | 'NOT_RESTORED' = 'NOT_WRITTEN',
   ) {}
 
-  /** All of them come again. */
+  /** Forgets everything: all of them are reported again. */
   clear(): void {
     this.listed.length = this.text = 0;
     this.byReason.clear();
     this.members.clear();
   }
 
-  /** Why keys are not written, of each database: how many, and the first of them. */
+  /** Why keys are not written, by database: their number, and the first of them. */
   get reasons(): readonly Reason[] {
     return [...this.byReason.values()];
   }
 
-  /** Says at the end what was only counted: keys beyond those that were named, expiries of members. */
+  /** Reports at the end what was only counted: keys beyond those named, expiries of members. */
   sum(say: (text: string) => void): void {
     for (const { count, db, reason } of this.reasons) {
       if (count > MOST_NAMED) {
-        say(`${this.code}: ${keysText(count)} of db ${db}, of which the first ${MOST_NAMED} are named above: ${printable(reason)}.`);
+        say(`${this.code}: ${keysText(count)} of db ${db}, the first ${MOST_NAMED} named above: ${printable(reason)}.`);
       }
     }
     for (const problem of this.ofMembers) say(problemLine(this.code, problem));
@@ -63,7 +64,7 @@ export class KeyProblems {
     return [...this.listed, ...this.ofMembers];
   }
 
-  /** Tells it, where it is one of the first for its reason; expiries of members are told at the end, by their number. */
+  /** Reports one of the first keys for a reason; member expiries are only counted. */
   take(problem: KeyProblem, say: (text: string) => void): void {
     if (problem.isMemberExpiry === true) {
       this.members.set(problem.file, (this.members.get(problem.file) ?? 0) + 1);
@@ -92,9 +93,7 @@ export class KeyProblems {
     const keeps = this.code === 'NOT_WRITTEN' ? '; --format rdb without --target-version keeps them' : '';
     return [...this.members].map(([file, count]) => ({
       file,
-      reason:
-        (count === 1 ? '1 member expiry of KeyDB is' : `${countText(count)} member expiries of KeyDB are`) +
-        ` not kept: there is no place for ${count === 1 ? 'it' : 'them'}${keeps}`,
+      reason: `${lostMemberExpiries(count)}${keeps}`,
     }));
   }
 
@@ -118,7 +117,7 @@ export class KeyProblems {
   }
 }
 
-/** Reasons of one sort, with an ellipsis for the numbers in which they differ. */
+/** What two reasons have in common, with an ellipsis for numbers that differ. */
 function common(a: string, b: string): string {
   if (a === b) return a;
   const numbers = b.split(/(\d+)/);
@@ -142,10 +141,10 @@ function problemLine(code: string, { db, file, key, reason }: KeyProblem): strin
 
 function dropped({ adapted, duplicates, lost, others, refused }: KeysSummary): string[] {
   return [
-    ...(duplicates > 0 ? [`${countText(duplicates)} of a key that another source has`] : []),
+    ...(duplicates > 0 ? [`${countText(duplicates)} left out, as another source has the key`] : []),
     ...(adapted > 0 ? [`${keysText(adapted)} without bookkeeping that the target has no place for`] : []),
-    ...(lost > 0 ? [`${keysText(lost)} with a loss that was allowed`] : []),
+    ...(lost > 0 ? [`${keysText(lost)} written with loss (--allow-loss)`] : []),
     ...(refused > 0 ? [`${keysText(refused)} not written`] : []),
-    ...(others > 0 ? [`${countText(others)} not written beside keys: functions, module data or expiries of members`] : []),
+    ...(others > 0 ? [`${countText(others)} other records not written (functions, module data, expiries of members)`] : []),
   ];
 }

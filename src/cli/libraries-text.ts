@@ -4,38 +4,38 @@ import { keyText, printable, sourceName } from './printable.js';
 
 type Words = Readonly<Record<LibraryOutcome, string>>;
 
-const LEFT_OUT = 'left out, since only some keys are chosen (--functions takes them along)';
+const LEFT_OUT = 'left out, since only some keys are chosen (--functions includes them)';
 const NOW: Words = {
   loaded: 'loaded',
   written: 'written',
   replaced: 'replaced',
-  same: 'the same already',
+  same: 'already the same',
   kept: 'kept with other code',
   refused: 'refused',
   leftOut: LEFT_OUT,
-  unknown: 'not known',
+  unknown: 'unknown',
 };
 const PLANNED: Words = {
   ...NOW,
   loaded: 'to load',
   replaced: 'to replace',
-  kept: 'there with other code, which stays',
+  kept: 'to keep, with other code',
   refused: 'not possible',
-  unknown: 'to load, but the target does not say what it has (FUNCTION LIST)',
+  unknown: 'to load; what the target has is unknown (FUNCTION LIST is refused)',
 };
 
-/** Names that are shown of each kind; `--json` has all. */
+/** Names shown for each outcome; `--json` has all. */
 const MOST_SHOWN = 20;
 
 interface LibrariesText {
-  /** What is said is yet to come. */
+  /** Whether the outcomes are predictions. */
   readonly planned: boolean;
   readonly sources: readonly string[];
-  /** They are left out because somebody said so. */
+  /** Whether libraries are left out because an option says so. */
   readonly unwanted: boolean;
 }
 
-/** `function libraries: "a", "b" loaded; "c" replaced`; nothing where there are none. */
+/** `function libraries: "a", "b" loaded; "c" replaced`; no line if there are none. */
 export function librariesLines(libraries: readonly Library[], { planned, sources, unwanted }: LibrariesText): string[] {
   if (libraries.length === 0) return [];
   const words = { ...(planned ? PLANNED : NOW), ...(unwanted ? { leftOut: 'left out' } : {}) };
@@ -52,7 +52,7 @@ export function librariesLines(libraries: readonly Library[], { planned, sources
   return [`function libraries: ${texts.join('; ')}`];
 }
 
-/** Where masters differ, each of them is named. */
+/** If outcomes differ between masters, each master is named. */
 function fateOf({ outcomes }: Library, words: Words): string {
   const found = [...new Set(outcomes.map(({ outcome }) => outcome))];
   if (found.length === 1) return words[found[0]];

@@ -7,7 +7,7 @@ import { createProgram } from './program.js';
 import { exitOfCommander, isHelp, UsageError, usageLine } from './usage.js';
 
 /**
- * The command line, without a process: `argv` is what follows the program's name. Returns the exit code; never throws.
+ * Runs the command line without a process: `argv` are the arguments after the program's name. Returns the exit code; never throws.
  */
 export async function main(argv: readonly string[], io: Io): Promise<number> {
   let code: number = EXIT.done;
@@ -27,7 +27,7 @@ export async function main(argv: readonly string[], io: Io): Promise<number> {
   }
 }
 
-/** For everything that nobody foresaw. */
+/** The message for unexpected errors. */
 export function bugLine(error: unknown): string {
   const what = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
   return `INTERNAL: ${printable(what)}. This is a bug of rdbkit: please report it with what DEBUG=rdbkit shows.`;

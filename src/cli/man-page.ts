@@ -4,7 +4,7 @@ import { type CommandName, helpOf, longName, variableName } from './options/opti
 import { ALL_OPTIONS, type NamedOption } from './options/table.js';
 import { version } from './version.js';
 
-/** The manual page rdbkit(1), in the macros of man(7). `npm run build` writes it. */
+/** The manual page rdbkit(1), in man(7) macros. `npm run build` writes it. */
 export function manPage(): string {
   const headings = [...new Set(ALL_OPTIONS.map(({ heading }) => heading))];
   return [
@@ -53,7 +53,7 @@ const OTHER_VARIABLES = [
   ['DEBUG', 'with rdbkit in it: stack traces of errors'],
 ] as const;
 
-/** Text that roff prints as it is. */
+/** Text escaped for roff. */
 function roff(text: string): string {
   const escaped = text.replaceAll('\\', '\\e').replaceAll('-', '\\-').replace(/^[.']/gm, '\\&$&');
   return escaped.replace(/[^\x00-\x7f]/gu, (letter) => `\\[u${letter.codePointAt(0)?.toString(16).toUpperCase().padStart(4, '0')}]`);
@@ -70,7 +70,7 @@ function commandLines({ after, description, name, usage }: Command): string[] {
   ];
 }
 
-/** One entry for all commands whose help is the same. */
+/** One entry for all commands with the same help. */
 function optionLines({ name, option }: NamedOption): string[] {
   const texts = new Map<string, CommandName[]>();
   for (const command of option.commands) texts.set(helpOf(option, command), [...(texts.get(helpOf(option, command)) ?? []), command]);

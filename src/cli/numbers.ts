@@ -1,4 +1,4 @@
-/** Numbers for people. Units are decimal, as disks and networks count: 1 MB is 1,000,000 bytes. */
+/** Numbers for messages. Units are decimal, as for disks and networks: 1 MB is 1,000,000 bytes. */
 
 const UNITS = ['kB', 'MB', 'GB', 'TB', 'PB'];
 

@@ -6,7 +6,7 @@ import { keyText } from './printable.js';
 
 const bytesOf = (count: number): string => `${countText(count)} ${count === 1 ? 'byte' : 'bytes'}`;
 
-/** A report for people: a line for each thing that is known. */
+/** A report as text: a line for each thing that is known. */
 export function reportText(report: PayloadReport): string {
   const {
     db,
@@ -70,7 +70,7 @@ export function damageLine(report: PayloadReport, number: number): string {
   return [`${error.code}: ${faultLine(error)}`, ...furtherFaults(report)].map((fault) => `line ${number}: ${fault}\n`).join('');
 }
 
-/** One of many, damaged or not. */
+/** The line for one of many, damaged or not. */
 export function reportLine(report: PayloadReport, number: number | undefined): string {
   const { encoding, error, form, key, size, type, version } = report;
   if (error !== undefined) return damageLine(report, number ?? 1);
@@ -83,7 +83,7 @@ export function tallyLine(count: number, damaged: number): string {
   return `${countText(count)} payloads: ${found}\n`;
 }
 
-/** Other people's programs read it: fields may be added, never renamed. */
+/** Read by other programs: fields may be added, never renamed. */
 export function reportObject(report: PayloadReport): object {
   const { error } = report;
   return { valid: error === undefined, ...report, serverRanges: undefined, error: error && errorObject(error, payloadHint(error.code)) };

@@ -1,6 +1,6 @@
 /**
- * Text for a terminal. Keys, file names and what the system says about them may hold anything: control characters that
- * move the cursor or change colours, new lines that fake a message of ours, marks that reverse the reading direction.
+ * Escapes text for a terminal. Keys, file names and system messages about them may contain anything: control characters that move
+ * the cursor or change colours, newlines that fake a message of ours, marks that reverse the reading direction.
  */
 
 /** Control and format characters (bidi, zero width, byte order), line and paragraph separators, lone surrogates. */
@@ -19,25 +19,25 @@ function escaped(character: string): string {
   return out;
 }
 
-/** A JSON string of the text: what JSON leaves as it is is escaped too. */
+/** The text as a JSON string; also escapes what JSON allows unescaped. */
 export function quoted(text: string): string {
   return printable(JSON.stringify(text));
 }
 
-/** Characters of a key that a message shows. */
+/** Characters of a key shown in a message. */
 const SHOWN = 256;
 
-/** A key, which may have megabytes. */
+/** A key for messages: it may have megabytes. */
 export function keyText(key: string): string {
   return key.length <= SHOWN ? quoted(key) : `${quoted(key.slice(0, SHOWN))}… (${key.length.toLocaleString('en')} characters)`;
 }
 
-/** Words that cannot be mistaken stand bare, all others in quotes. */
+/** Unambiguous words as they are, all others in quotes. */
 export function word(text: string): string {
   return /^[\p{L}\p{N}\p{M}\\/._+:@%=~-]+$/u.test(text) ? text : quoted(text);
 }
 
-/** The name of a source for a person. */
+/** The name of a source for messages. */
 export function sourceName(file: string): string {
   return file === '-' ? 'standard input' : word(file);
 }

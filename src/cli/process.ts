@@ -3,7 +3,7 @@ import { stackOf } from './errors.js';
 import { EXIT, interruptedBy, type InterruptSignal, Interruption, SIGNAL_EXIT } from './exit.js';
 import { withoutPasswords } from './usage.js';
 
-/** Milliseconds for an interrupted process to end by itself. */
+/** Milliseconds that an interrupted process has to end by itself. */
 const PATIENCE = 500;
 
 /** Runs the command line in this process: arguments, streams, signals, exit code. */
@@ -11,7 +11,7 @@ export async function run(): Promise<void> {
   const { env, stderr, stdout } = process;
   hidePasswords(process.argv.slice(2));
   const stop = stopOnSignals();
-  // Whoever reads has gone: decode hears of it from its write, for help and talk it does not matter.
+  // The reader has gone: decode learns that from its write; for help and messages it does not matter.
   stdout.on('error', () => undefined);
   stderr.on('error', () => undefined);
   process.on('uncaughtException', (error) => {
@@ -22,7 +22,7 @@ export async function run(): Promise<void> {
   if (stop.aborted) setTimeout(() => endBy(interruptedBy(stop)), PATIENCE).unref();
 }
 
-/** The title is what `ps` shows of the command line. */
+/** `ps` shows the title as the command line. */
 function hidePasswords(argv: readonly string[]): void {
   const shown = argv.map(withoutPasswords);
   if (shown.some((text, i) => text !== argv[i])) process.title = ['rdbkit', ...shown].join(' ');
@@ -40,8 +40,8 @@ function stopOnSignals(): AbortSignal {
 }
 
 /**
- * Ends by the signal itself, which shells report as the same exit code: process.exit would wait for a system call that
- * never returns, like the opening of a FIFO that nobody writes to.
+ * Ends by the signal itself, which shells report with the same exit code: process.exit would wait for a system call that never
+ * returns, like opening a FIFO that nobody writes to.
  */
 function endBy(by: InterruptSignal): void {
   process.removeAllListeners(by);

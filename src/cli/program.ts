@@ -24,7 +24,7 @@ export function createProgram(io: Io, argv: readonly string[], onExit: (code: nu
     .configureOutput({
       writeOut: (text) => void io.stdout.write(text),
       writeErr: (text) => void io.stderr.write(text),
-      outputError: () => undefined, // main writes it, as one line
+      outputError: () => undefined, // main writes it, on one line
       getOutHelpWidth: () => columns(io.stdout),
       getErrHelpWidth: () => columns(io.stderr),
       getOutHasColors: () => false,
@@ -82,7 +82,7 @@ function addOptions(added: Commander, { after, name }: Command): void {
   added.helpOption('-h, --help', 'show this help').addHelpText('after', options.length === 0 ? after : after + ENVIRONMENT_HELP);
 }
 
-/** What commander takes: one option, or two of a toggle. Values come as the words that were typed. */
+/** The commander options of one option: two for a toggle. Their values are the words as typed. */
 function commanderOptions({ name, option }: NamedOption, command: CommandName): CommanderOption[] {
   const long = longName(name);
   const short = option.short === undefined ? '' : `-${option.short}, `;

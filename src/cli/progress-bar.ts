@@ -4,20 +4,17 @@ import type { RunProgress } from '../pipeline/run.js';
 import { columns } from './io.js';
 import { type Progress, progressParts } from './progress.js';
 
-/** Milliseconds before the bar appears: short runs show none. */
+/** Milliseconds before the bar appears, so that short runs show none. */
 const PATIENCE = 700;
 const REDRAWS_PER_SECOND = 10;
 const WIDEST_BAR = 40;
 const NARROWEST_BAR = 10;
 const GAP = '  ';
 
-/** Of progressParts, the last to go where the terminal is too narrow: percent or bytes, then time left, bytes, keys, rate. */
+/** Indexes of progressParts, most important first: percent or bytes, then time left, bytes, keys, rate. */
 const IMPORTANCE = { total: [0, 4, 1, 2, 3], noTotal: [0, 1, 3, 2] };
 
-/**
- * A bar that redraws itself from a timer. It neither hides the cursor nor switches line wrapping off, so a process that is
- * killed leaves nothing behind but the line.
- */
+/** A bar that a timer redraws. It does not hide the cursor or disable line wrapping, so a killed process leaves only the line. */
 export class BarProgress implements Progress {
   private latest: RunProgress = { bytesRead: 0, totalBytes: undefined, keys: 0 };
   private readonly started = performance.now();
@@ -33,7 +30,9 @@ export class BarProgress implements Progress {
     this.latest = progress;
   }
 
-  /** Clears the bar before the line is written: cli-progress redraws from where the bar began, which must then be below the line. */
+  /**
+   * Clears the bar before the line is written: cli-progress redraws from where the bar began, which must be below the line then.
+   */
   line(text: string): void {
     this.bar?.stop();
     this.stderr.write(`${text}\n`);
@@ -70,7 +69,7 @@ export class BarProgress implements Progress {
   }
 }
 
-/** As many parts as fit into the width, in order, and a bar where there is room for one. */
+/** As many parts as fit into the width, in order, and a bar if there is room for one. */
 export function barText(parts: readonly string[], done: number | undefined, width: number): string {
   const kept = new Set<number>();
   let length = -GAP.length;

@@ -3,10 +3,7 @@ import type { ProgressKind } from './options/messages.js';
 import { NoProgress, PlainProgress, type Progress } from './progress.js';
 import { BarProgress } from './progress-bar.js';
 
-/**
- * `auto` draws a bar where standard error is a terminal, unless the data goes to that terminal too or it cannot move its
- * cursor.
- */
+/** `auto` draws a bar if standard error is a terminal that can move its cursor, unless the data goes to the same terminal. */
 export function createProgress(how: ProgressKind, { env, stderr, stdout }: Io, toFile: boolean): Progress {
   if (how === 'plain') return new PlainProgress(stderr);
   const bar = how === 'auto' && isTerminal(stderr) && env.TERM !== 'dumb' && (toFile || !isTerminal(stdout));

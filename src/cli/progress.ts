@@ -3,13 +3,13 @@ import type { RunProgress } from '../pipeline/run.js';
 import { bytesText, countText, keysText, longText, rateText } from './numbers.js';
 import { printable } from './printable.js';
 
-/** How far a run is. All of it lives on standard error. */
+/** Shows how far a run is, on standard error. */
 export interface Progress {
-  /** Called for every chunk, never for a key; only remembers. */
+  /** Called for every chunk, never for a key; must be cheap. */
   update(progress: RunProgress): void;
   /** Writes a line; a bar moves down for it. */
   line(text: string): void;
-  /** Leaves the terminal as it was. May be called twice. */
+  /** Restores the terminal. May be called twice. */
   stop(): void;
 }
 
@@ -17,7 +17,7 @@ export class NoProgress implements Progress {
   constructor(private readonly stderr: Writable) {}
 
   update(): void {
-    // nobody asked
+    // no progress was asked for
   }
 
   line(text: string): void {
@@ -61,7 +61,7 @@ export class PlainProgress implements Progress {
   }
 }
 
-/** `42%`, `227 MB of 540 MB`, keys, rate, time left; without a total `227 MB`, keys, rate, time gone. */
+/** `42%`, `227 MB of 540 MB`, keys, rate, time left; without a total `227 MB`, keys, rate, time elapsed. */
 export function progressParts({ bytesRead, keys, totalBytes }: RunProgress, seconds: number): string[] {
   const rate = rateText(bytesRead, seconds);
   if (totalBytes === undefined || totalBytes === 0) return [bytesText(bytesRead), keysText(keys), rate, longText(Math.floor(seconds))];

@@ -13,7 +13,7 @@ import { UsageError } from './usage.js';
 
 type Values = OptionsOf<'restore'>;
 
-/** What a restore is to do, but for whom it tells of it. Throws UsageError. The last word is the target. */
+/** The options of a restore, without its listeners. The last word is the target. Throws UsageError. */
 export async function checkRestore(invocation: Invocation<'restore'>): Promise<RestoreOptions> {
   const { io, options, words } = invocation;
   const { sources, target } = split(words);
@@ -23,12 +23,12 @@ export async function checkRestore(invocation: Invocation<'restore'>): Promise<R
   await checkSources('restore', sources, undefined, io);
   checkFiles(sources, options);
   if (dbMap !== undefined && url.db !== undefined) {
-    throw new UsageError('the target names a database, which all keys go into, and so does --db-map: expected one of them');
+    throw new UsageError('the target names a database for all keys: --db-map cannot be used with it');
   }
   const tls = await checkTls(url, options);
   const sentinelLogin = checkSentinels(url, options, io);
   if (flush && !dryRun && !yes && !(isTerminal(io.stdin) && isTerminal(io.stderr))) {
-    throw new UsageError('--flush deletes what the target has, and there is no terminal to ask on: add --yes');
+    throw new UsageError('--flush deletes keys, and there is no terminal to confirm on: add --yes');
   }
   const { signal, stdin, stdout } = io;
   return {
@@ -39,17 +39,24 @@ export async function checkRestore(invocation: Invocation<'restore'>): Promise<R
     conflict: options.onConflict,
     checksum: !noChecksum,
     stripTtl: stripTtl || noTtl,
-    functions: options.functions ?? takesFunctions({ filter, limit }), // a share of --partition is no choice of keys
+    functions: options.functions ?? takesFunctions({ filter, limit }), // a share of --partition does not count as a choice of keys
     target: options.targetVersion,
   };
 }
 
-/** What is written beside the target, and what is to be read again. */
+/** Checks the files that are written, and sources that have to be read again. */
 function checkFiles(sources: readonly string[], { checkpoint, limit, rejects }: Values): void {
-  if (checkpoint !== undefined && sources.includes('-')) throw new UsageError('--checkpoint: standard input cannot be read again from the beginning; name files');
+  if (checkpoint !== undefined && sources.includes('-')) {
+    throw new UsageError('--checkpoint: standard input cannot be read again from the beginning; name files');
+  }
   if (checkpoint !== undefined && limit !== undefined) throw new UsageError('--checkpoint and --limit exclude each other');
-  for (const [option, path] of [['--checkpoint', checkpoint], ['--rejects', rejects]] as const) {
-    if (path !== undefined && sources.some((source) => source !== '-' && isSameFile(source, path))) throw new UsageError(`${option} ${word(path)} would overwrite a source`);
+  for (const [option, path] of [
+    ['--checkpoint', checkpoint],
+    ['--rejects', rejects],
+  ] as const) {
+    if (path !== undefined && sources.some((source) => source !== '-' && isSameFile(source, path))) {
+      throw new UsageError(`${option} ${word(path)} would overwrite a source`);
+    }
   }
 }
 
@@ -76,7 +83,7 @@ function withLogin(url: ServerUrl, { passwordFile, user }: Values, { env }: Io):
   return { ...url, username: user ?? url.username, password: passwordFile ?? ofEnvironment(env.REDISCLI_AUTH) ?? url.password };
 }
 
-/** An empty password is none. */
+/** An empty password counts as none. */
 const ofEnvironment = (password = ''): string | undefined => (password === '' ? undefined : password);
 
 function checkSentinels(
@@ -87,12 +94,14 @@ function checkSentinels(
   if (sentinelMaster === undefined) {
     const given = named({ '--sentinel-user': username, '--sentinel-password-file': sentinelPasswordFile });
     if (given === '') return undefined;
-    throw new UsageError(`options for sentinels are given (${given}), but the target URL does not name sentinels: write it as redis+sentinel://host:port/master`);
+    throw new UsageError(
+      `options for sentinels are given (${given}), but the target URL does not name sentinels: write it as redis+sentinel://host:port/master`,
+    );
   }
   return { username, password: sentinelPasswordFile ?? ofEnvironment(env.RDBKIT_SENTINEL_AUTH) };
 }
 
-/** The options that have a value. */
+/** The names of the options that are given, for messages. */
 const named = (options: Readonly<Record<string, unknown>>): string =>
   Object.entries(options)
     .flatMap(([name, value]) => (value === undefined || value === false ? [] : [name]))
@@ -101,7 +110,9 @@ const named = (options: Readonly<Record<string, unknown>>): string =>
 async function checkTls(url: ServerUrl, { cacert, cert, insecure, key, sni }: Values): Promise<ConnectionOptions | undefined> {
   const given = named({ '--cacert': cacert, '--cert': cert, '--key': key, '--sni': sni, '--insecure': insecure });
   if (!url.tls) {
-    if (given !== '') throw new UsageError(`options for TLS are given (${given}), but the target URL does not ask for TLS: write it as rediss://`);
+    if (given !== '') {
+      throw new UsageError(`options for TLS are given (${given}), but the target URL does not ask for TLS: write it as rediss://`);
+    }
     return undefined;
   }
   if ((cert === undefined) !== (key === undefined)) throw new UsageError('--cert and --key belong together: expected both');
@@ -122,7 +133,7 @@ async function checkTls(url: ServerUrl, { cacert, cert, insecure, key, sni }: Va
   return { ...files, ...(sni === undefined ? {} : { servername: sni }), rejectUnauthorized: !insecure };
 }
 
-/** The slots of one part: the range number `part` of `parts`, within --slot if given. */
+/** The slots of one part: the `part`-th of `parts` ranges, within --slot if given. */
 function withPartition(filter: FilterOptions, { part, parts }: Share): FilterOptions {
   const [first, last] = slotRanges(parts)[part - 1];
   const asked = filter.slot ?? [[0, 16383] as const];
@@ -131,7 +142,7 @@ function withPartition(filter: FilterOptions, { part, parts }: Share): FilterOpt
   return { ...filter, slot };
 }
 
-/** Whether both names are of one file. */
+/** Whether two paths are the same file. */
 function isSameFile(a: string, b: string): boolean {
   const [one, other] = [a, b].map((path) => statSync(path, { throwIfNoEntry: false }));
   return one !== undefined && one.ino === other?.ino && one.dev === other.dev;

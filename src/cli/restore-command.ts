@@ -24,7 +24,7 @@ export const RESTORE = command<'restore'>({
   summary: 'write the keys of RDB files to a server or cluster',
   description: `Writes the keys of RDB files to a server, a server behind sentinels, or a cluster.
 
-The target comes last: redis://[user[:password]@]host:port[/db], rediss:// for TLS, redis+sentinel://host:port[,host:port]/master. Whether it is a cluster is asked from it. With /db all keys go into that database.`,
+The target comes last: redis://[user[:password]@]host:port[/db], rediss:// for TLS, redis+sentinel://host:port[,host:port]/master. A cluster is detected. With /db, all keys go to that database.`,
   usage: '<source...> <target> [options]',
   argument: SOURCES_WORDS,
   after: `
@@ -38,10 +38,10 @@ Examples:
 
 Exit codes:
   0    done: every key that passed the filters is on the target
-  1    done, but for some keys: each of them was named; or newer commands of an
-       AOF were not read, or kept it from beginning
-  2    wrong usage, also a checkpoint that does not fit
-  3    a source is damaged, incomplete, no RDB file, or not supported
+  1    done, but some keys were not restored, and each was named; or newer
+       commands of an AOF were not read, or kept the restore from beginning
+  2    wrong usage, or a checkpoint that does not match
+  3    a source is damaged, incomplete, not an RDB file, or not supported
   4    the target refused or was lost, or it is not empty
   70   a bug in rdbkit
   130  interrupted by Ctrl-C (143: by SIGTERM)`,
@@ -53,7 +53,7 @@ async function runRestore(invocation: Invocation<'restore'>): Promise<number> {
   const checked = await checkRestore(invocation);
   const { restore } = await import('../commands/restore.js');
   const problems = new KeyProblems(options.json, 'NOT_RESTORED');
-  const told = new Set<string>(); // sources that the plan describes
+  const told = new Set<string>(); // sources described by the plan
   const task: Task<RestoreSummary> = {
     command: 'restore',
     run: async (listeners: Listeners, say) => {
@@ -79,19 +79,19 @@ async function runRestore(invocation: Invocation<'restore'>): Promise<number> {
       for (const { command, error, server } of summary.companionsRefused) {
         say(
           `warning: ${printable(server)} refuses ${command} (${printable(error)}): the keys were written, ` +
-            `but how many of them replaced another value is not known.`,
+            `but it is unknown how many replaced another value.`,
         );
       }
       if (summary.unanswered > 0) {
         say(
           `warning: ${keysText(summary.unanswered)} sent but not answered: ` +
-            `${summary.unanswered === 1 ? 'it' : 'they'} may be on the target as well.`,
+            `${summary.unanswered === 1 ? 'it' : 'they'} may be on the target, too.`,
         );
       }
       for (const { keys, policy, server } of summary.evicted) {
         say(
-          `warning: ${printable(server)}: ${keysText(keys)} evicted meanwhile (maxmemory-policy ${printable(policy)}): ` +
-            `what was restored may be among them. Give it more memory (maxmemory), or restore fewer keys.`,
+          `warning: ${printable(server)}: ${keysText(keys)} evicted during the restore (maxmemory-policy ${printable(policy)}): ` +
+            `restored keys may be among them. Give it more memory (maxmemory), or restore fewer keys.`,
         );
       }
       if (summary.declined) say('nothing was written.');
@@ -121,10 +121,10 @@ async function agreed(
   if (!quiet) for (const line of planLines(plan, sources, functions === false)) say(line);
   if (plan.aofTails.length > 0 && !ignoreAofTail) return false;
   if (!flush || dryRun || yes) return true;
-  return (await answerTo(`rdbkit: delete ${keysText(plan.keysDeleted)} of the target before? Type yes: `, io)) === 'yes';
+  return (await answerTo(`rdbkit: delete ${keysText(plan.keysDeleted)} of the target first? Type yes: `, io)) === 'yes';
 }
 
-/** The line that is typed; empty where input ends, or a signal comes. The terminal edits the line, so that Ctrl-C is a signal. */
+/** The line typed; empty if input ends or a signal arrives. The terminal edits the line, so that Ctrl-C is a signal. */
 async function answerTo(question: string, { signal, stderr, stdin }: Io): Promise<string> {
   const asked = createInterface({ input: stdin, output: stderr, terminal: false });
   const closed = new Promise<string>((resolve) => asked.once('close', () => resolve('')));
@@ -139,7 +139,7 @@ async function answerTo(question: string, { signal, stderr, stdin }: Io): Promis
 }
 
 function whatNext({ checkpoint }: RestoreOptions): string {
-  return checkpoint === undefined ? '' : ` Run the same command again to go on from ${word(checkpoint)}.`;
+  return checkpoint === undefined ? '' : ` Run the same command again to resume from ${word(checkpoint)}.`;
 }
 
 /** `1,234 keys restored, 3 replaced, 4 skipped; 540 MB in, 12 s, 45 MB/s, 100,000 keys/s`. */
@@ -161,7 +161,7 @@ function closingLines(summary: RestoreSummary, { dryRun, functions, verbose }: V
     ...(total.rejected > 0 ? [`${countText(total.rejected)} rejected`] : []),
     ...(total.expired > 0 ? [`${countText(total.expired)} left out as expired`] : []),
     ...(total.transcoded > 0 ? [`${countText(total.transcoded)} in another encoding`] : []),
-    ...(told > 0 ? [`${countText(told)} not restored that ${told === 1 ? 'is no key' : 'are no keys'}`] : []),
+    ...(told > 0 ? [`${countText(told)} other ${told === 1 ? 'record' : 'records'} not restored`] : []),
     ...(filtered > 0 ? [`${countText(filtered)} filtered out`] : []),
     ...(damaged > 0 ? [`${countText(damaged)} damaged`] : []),
     ...(limited ? ['stopped at --limit'] : []),

@@ -4,7 +4,7 @@ import { headObject, headText } from './source-text.js';
 import { bytesText, countText, keysText } from './numbers.js';
 import { printable, sourceName } from './printable.js';
 
-/** The plan for people. `unwanted`: somebody said that functions are left out. */
+/** The plan as text. `unwanted`: function libraries are left out because an option says so. */
 export function planLines(plan: Plan, sourceNames: readonly string[], unwanted: boolean): string[] {
   const { intoDb, keysDeleted, keysThere, libraries, memoryLeft, memoryNeeded, sources, target, warnings } = plan;
   const lines: string[] = [];
@@ -29,10 +29,10 @@ export function planLines(plan: Plan, sourceNames: readonly string[], unwanted: 
   if (memoryNeeded !== undefined && memoryLeft !== undefined)
     lines.push(`memory: the sources' servers used ${bytesText(memoryNeeded)}, the target has ${bytesText(memoryLeft)} left`);
   }
-  if (intoDb !== undefined) lines.push(`all keys go into database ${intoDb}, as the URL of the target says`);
+  if (intoDb !== undefined) lines.push(`all keys go to database ${intoDb}, as the target URL says`);
   lines.push(...librariesLines(libraries, { planned: true, sources: sourceNames, unwanted }));
-  if (keysThere > 0) lines.push(`${keysText(keysThere)} in the databases that are written to`);
-  if (keysDeleted > 0) lines.push(`${keysText(keysDeleted)} to be deleted before`);
+  if (keysThere > 0) lines.push(`${keysText(keysThere)} already in the databases written to`);
+  if (keysDeleted > 0) lines.push(`${keysText(keysDeleted)} to be deleted first`);
   for (const warning of warnings) lines.push(`warning: ${printable(warning)}.`);
   return lines;
 }

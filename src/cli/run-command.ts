@@ -21,40 +21,40 @@ const SIGNAL_DELAY = 30;
 
 const AOF_ADVICE = 'To keep them, load the AOF into a server and take an RDB of it with BGSAVE; --ignore-aof-tail leaves them out.';
 
-/** What a run tells while it goes on. */
+/** What a run reports while it goes on. */
 export type Listeners = Pick<RunOptions, 'onProgress' | 'onWarning' | 'onAofTail' | 'onError' | 'onHead'>;
 
-/** What it needs to know of how it was called. */
+/** How the command was called. */
 type Call = Pick<Invocation, 'argv' | 'byVariable' | 'io'> & {
   readonly options: Pick<OptionsOf<'encode'>, 'json' | 'keepGoing' | 'progress' | 'quiet' | 'verbose'> & {
     readonly ignoreAofTail?: boolean;
   };
 };
 
-/** What there is to do, and how to speak of it. */
+/** What a command does, and its texts. */
 export interface Task<S extends RunSummary> {
   readonly command: CommandName;
   run(listeners: Listeners, say: (text: string) => void): Promise<S>;
-  /** The closing line. */
+  /** The summary line. */
   line(summary: S): string;
-  /** More fields for `--json`. */
+  /** Additional fields for `--json`. */
   fields(summary: S): object;
-  /** What is to be said, too, of a run without errors of the input. */
+  /** Notes for a run without input errors. */
   notes(summary: S): string[];
-  /** The exit code of a run without errors of the input or output. */
+  /** The exit code of a run without input or output errors. */
   exit(summary: S): number;
-  /** What is left of an output that is not complete, as in `What was decoded before is in <path>`. */
+  /** A participle for incomplete output, as in `What was decoded before is in <path>`. */
   readonly done: string;
   readonly tornText: string;
-  /** Of a run that passed over errors; default: how many of the sources had one. */
+  /** The last line of a run that skipped errors; default: how many of the sources had one. */
   errorsLine?(summary: S): string;
-  /** What a source is, with `--verbose`; default: of an RDB file. */
+  /** Describes a source for `--verbose`; default: as an RDB file. */
   readonly headText?: ((head: SourceHead) => string) | undefined;
-  /** What is to be said of an error that the run throws, where it is none of the usual ones. */
+  /** The message for an error that the run throws, if it is not one of the usual ones. */
   readonly failed?: ((error: unknown) => Failed | undefined) | undefined;
 }
 
-/** The end of a run that has no summary. */
+/** The end of a run without a summary. */
 export interface Failed {
   readonly code: number;
   readonly line: string;
@@ -87,7 +87,7 @@ export class RunCommand<S extends RunSummary> {
   async run(): Promise<number> {
     try {
       const summary = await this.start();
-      await this.signalBehindTheEnd();
+      await this.signalAfterTheEnd();
       this.progress.stop();
       return this.finished(summary);
     } catch (error) {
@@ -100,7 +100,7 @@ export class RunCommand<S extends RunSummary> {
     }
   }
 
-  /** The exit code of a signal that came: it may have ended the reader of the output, too. */
+  /** The exit code of a signal that arrived: it may have ended the reader of the output, too. */
   private get signalled(): number | undefined {
     const { signal } = this.io;
     return signal?.aborted === true ? SIGNAL_EXIT[interruptedBy(signal)] : undefined;
@@ -119,7 +119,7 @@ export class RunCommand<S extends RunSummary> {
     return this.task.run({ ...listeners, onHead: (head) => this.found(head) }, (text) => this.talk(text));
   }
 
-  /** A restore says it in its plan, but of what can be read only once. */
+  /** The plan of a restore describes its sources, except those that can be read only once. */
   private found(head: SourceHead): void {
     this.heads.push(head);
     this.talk(`source ${sourceName(head.source)}: ${(this.task.headText ?? headText)(head)}`);
@@ -131,7 +131,7 @@ export class RunCommand<S extends RunSummary> {
     if (!this.flags.quiet) this.talk(`warning: ${sourceName(warning.file)}: ${printable(warning.text)}`);
   }
 
-  /** A restore says it of a file before it begins, and finds it again when it has read it. */
+  /** A restore reports the AOF commands of a file before it begins, and finds them again when it has read the file. */
   private tail(tail: AofTail): void {
     const { aofTails, flags } = this;
     if (aofTails.some(({ file }) => file === tail.file)) return;
@@ -141,17 +141,17 @@ export class RunCommand<S extends RunSummary> {
     else if (!flags.quiet) this.talk(`warning: ${text}`);
   }
 
-  /** With --keep-going a run may still be long: its errors are said at once. */
+  /** With --keep-going a run may go on for long, so its errors are reported at once. */
   private fail(error: RdbError): void {
     this.errors.push(error);
     if (this.flags.keepGoing) this.sayError(error, '');
   }
 
   /**
-   * Ctrl-C ends a whole pipe, and the end of standard input may be there before the signal is: then the input is not
-   * damaged, and the signal is all there is to say.
+   * Ctrl-C ends a whole pipeline, and the end of standard input may arrive before the signal: then the input is not damaged, and
+   * only the signal is reported.
    */
-  private async signalBehindTheEnd(): Promise<void> {
+  private async signalAfterTheEnd(): Promise<void> {
     const { errors, io } = this;
     if (errors.at(-1)?.file !== '-') return;
     await delay(SIGNAL_DELAY);
@@ -190,19 +190,19 @@ export class RunCommand<S extends RunSummary> {
     return code;
   }
 
-  /** The exit code where newer commands were not read, unless that was asked for. */
+  /** The exit code if newer commands were not read, unless that was asked for. */
   private get unread(): number {
     return this.aofTails.length > 0 && this.flags.ignoreAofTail !== true ? EXIT.keys : EXIT.done;
   }
 
-  /** What is left of an output that is not complete. */
+  /** Describes incomplete output that was left. */
   private leftovers({ partial, torn }: S): string {
     const { done, tornText } = this.task;
     const where = partial === undefined ? '' : ` What was ${done} before is in ${word(partial)}.`;
     return where + (torn ? ` ${tornText}` : '');
   }
 
-  /** The output has gone, and with it the summary; what was wrong before it went is said. */
+  /** The output is lost, and the summary with it; earlier errors are still reported. */
   private lost(code: number, error?: OutputError): number {
     const { errors, flags, io } = this;
     if (!flags.keepGoing) for (const before of errors) this.sayError(before, '');
@@ -236,14 +236,14 @@ export class RunCommand<S extends RunSummary> {
     this.talk(`${errorLine(error)}${this.adviceOnOptions(error)}${kept}\n${stackOf(error, this.io.env)}`.trimEnd());
   }
 
-  /** Of a source that does not exist, and that may have been meant as something else. */
+  /** Advice for a source that does not exist and may have been meant as something else. */
   private adviceOnOptions(error: RdbError): string {
     const option = exitOf(error) === EXIT.usage ? meantForOption(this.task.command, error.file, this.call.argv) : undefined;
     if (option === undefined) return '';
     return ` If it is meant as another value of ${option}, give the option again: ${option} ${word(error.file ?? '')}.`;
   }
 
-  /** With --json, standard error is for a program. */
+  /** With --json, standard error is read by a program. */
   private talk(text: string): void {
     if (!this.flags.json) this.progress.line(`rdbkit: ${text}`);
   }

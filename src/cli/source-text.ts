@@ -4,7 +4,7 @@ import { printable } from './printable.js';
 
 const VENDORS = { redis: 'Redis', valkey: 'Valkey' } as const;
 
-/** What a source says of itself before its first key. */
+/** What a source tells before its first key. */
 export function headText(head: SourceHead): string {
   const { created, functions, keys, modules, ofPayloads, server, vendor, version } = head;
   return [
@@ -18,7 +18,7 @@ export function headText(head: SourceHead): string {
   ].join(', ');
 }
 
-/** The same of JSON lines, of which an RDB is made. */
+/** The same for JSON lines that an RDB is made from. */
 export const encodedText = (head: SourceHead): string => [`JSON lines, written as RDB ${head.version}`, ...onDisk(head)].join(', ');
 
 function onDisk({ compression, size }: SourceHead): string[] {

@@ -9,7 +9,7 @@ import { isUrl } from './options/words.js';
 import { word } from './printable.js';
 import { UsageError } from './usage.js';
 
-/** The options that choose keys. Throws UsageError. */
+/** The filter that the options describe. Throws UsageError. */
 export function filterOf({
   given,
   options,
@@ -27,7 +27,7 @@ export function filterOf({
   return filter;
 }
 
-/** Everything that can be known to be wrong with sources, and with a file that is written, before anything is opened. Throws UsageError. */
+/** Checks the sources, and an output file, before anything is opened. Throws UsageError. */
 export async function checkSources(command: CommandName, sources: readonly string[], output: string | undefined, io: Io): Promise<void> {
   for (const source of sources) {
     if (source === '') throw new UsageError('a source is an empty word: expected the path of an RDB file');
@@ -43,7 +43,7 @@ export async function checkSources(command: CommandName, sources: readonly strin
   if (output !== undefined) await checkOutput(sources, output, io.stdin);
 }
 
-/** Neither the output, nor what an error would leave of it, may be a source: it would be gone. */
+/** Neither the output, nor what is left of it after an error, may be a source: it would be overwritten. */
 export async function checkOutput(sources: readonly string[], output: string, stdin: Readable): Promise<void> {
   const identity = async (path: string): Promise<string | undefined> => {
     const found = await stat(path, { bigint: true }).catch(() => undefined);
@@ -62,8 +62,8 @@ export async function checkOutput(sources: readonly string[], output: string, st
 }
 
 /**
- * The option whose second value somebody may have meant a source to be: `--prefix a b` reads b as a source, since
- * `--prefix a dump.rdb` must.
+ * The option that a source may have been meant for as a second value: `--prefix a b` reads b as a source, since `--prefix a
+ * dump.rdb` must.
  */
 export function meantForOption(command: CommandName, source: string | undefined, argv: readonly string[]): string | undefined {
   const lists = optionsOf(command).flatMap(({ name, option }) => (option.kind === 'list' ? [longName(name)] : []));

@@ -23,7 +23,7 @@ export function summaryLine(summary: RunSummary): string {
   return parts.join('; ');
 }
 
-/** Commands of an AOF that follow the RDB of a source, in bytes. */
+/** AOF commands that follow the RDB of a source, in bytes. */
 export interface AofTail {
   readonly file: string;
   readonly bytes: number;
@@ -37,13 +37,13 @@ interface Outcome {
   readonly warnings: readonly Warning[];
   readonly aofTails: readonly AofTail[];
   readonly errors: readonly RdbError[];
-  /** The loss of the output, which leaves no summary. */
+  /** Set if the output was lost, which leaves no summary. */
   readonly error?: OutputError | undefined;
 }
 
 /**
- * The object of `--json`. Other people's programs read it: fields may be added, never renamed. Absent: `bytesIn` and the
- * other counts where the output was lost, `output` for standard output, `partial` where nothing was left.
+ * The object of `--json`. Read by other programs: fields may be added, never renamed. Absent: `bytesIn` and the other counts if the
+ * output was lost, `output` for standard output, `partial` if nothing was left.
  */
 export function summaryObject(summary: RunSummary | undefined, outcome: Outcome): object {
   const { aofTails, by, code, command, error, output, warnings } = outcome;
@@ -66,15 +66,15 @@ function counts(summary: RunSummary): object {
   const { bytes, damaged, expired, filtered, keys, limited, memberExpiries, read, seconds, sources, torn, written } = summary;
   return {
     sources,
-    /** Keys written, keys found, left out by filters, damaged, written though they had expired. */
+    /** Keys written, read, filtered out, damaged, written although expired. */
     keys,
     keysRead: read,
     keysFiltered: filtered,
     keysDamaged: damaged,
     keysExpired: expired,
-    /** Of KeyDB, of members of keys that were written without them. */
+    /** Expiries of members (KeyDB) of keys that were written without them. */
     memberExpiriesLost: memberExpiries,
-    /** Of RDB, decompressed; of output. */
+    /** RDB bytes, decompressed; output bytes. */
     bytesIn: bytes,
     bytesOut: written,
     seconds: Math.round(seconds * 1000) / 1000,

@@ -2,12 +2,12 @@ import { CommanderError } from 'commander';
 import { EXIT } from './exit.js';
 import { printable } from './printable.js';
 
-/** The command line asks for something that cannot be. The text is one sentence without a full stop. */
+/** The command line asks for something impossible. The text is one sentence without a full stop. */
 export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
 
-/** Turns what `parse` throws about a word of the command line into a UsageError. */
+/** Turns errors of `parse` about a command-line word into UsageErrors. */
 export function checked<T>(parse: () => T): T {
   try {
     return parse();
@@ -16,15 +16,15 @@ export function checked<T>(parse: () => T): T {
   }
 }
 
-/** Exit code of what commander throws: help and version that were asked for are no errors. */
+/** Exit code for what commander throws: requested help and version are no errors. */
 export function exitOfCommander(error: CommanderError): number {
   return error.exitCode === 0 ? EXIT.done : EXIT.usage;
 }
 
-/** Commander shows help by throwing, too; it has already been written. */
+/** Commander throws after help, too; it has already been written. */
 export const isHelp = (error: CommanderError): boolean => /^commander\.(help|helpDisplayed|version)$/.test(error.code);
 
-/** One line and where to read on. */
+/** One line, and where to read on. */
 export function usageLine(error: Error, argv: readonly string[], commands: readonly string[]): string {
   const command = commands.find((name) => name === argv[0]);
   const help = `rdbkit ${command === undefined ? '' : `${command} `}--help`;
@@ -32,8 +32,8 @@ export function usageLine(error: Error, argv: readonly string[], commands: reado
   return `${printable(withoutPasswords(text))}. See ${help}`;
 }
 
-/** Of URLs that are shown because they stand where something else should. */
-/** A text with what stands before the host of URLs made unreadable. */
+/** For URLs that are shown because they are in the wrong place. */
+/** The text with credentials in URLs replaced. */
 export const withoutPasswords = (text: string): string => text.replace(/(\w:\/\/)[^\s@]*@/g, '$1***@');
 
 function commanderText(error: CommanderError, argv: readonly string[]): string {
@@ -47,6 +47,6 @@ function commanderText(error: CommanderError, argv: readonly string[]): string {
   if (error.code === 'commander.unknownCommand' && /[./]/.test(name) && !name.includes('://')) {
     return `${text} (did you mean rdbkit decode ${name}?)`;
   }
-  // the value of an option that does not exist may be a password
+  // the value of an unknown option may be a password
   return error.code === 'commander.unknownOption' ? text.replace(/='?.*'/s, "'") : text;
 }

@@ -3,20 +3,20 @@ import { THREAD_BYTES } from '../workers/sizes.js';
 import { openOutput, run, type RunOptions, type RunSummary } from '../pipeline/run.js';
 
 export interface DecodeOptions extends RunOptions {
-  /** A path; standard output unless given. */
+  /** A path; default: standard output. */
   readonly output?: string | undefined;
-  /** Also write the records that are no keys. */
+  /** Also write meta records. */
   readonly meta?: boolean | undefined;
-  /** Greatest number of threads that decode (default 1: the calling thread only). */
+  /** Maximum number of threads (default 1: only the calling thread). */
   readonly threads?: number | undefined;
-  /** What the threads run, in which batches, and when they are started: for tests. */
+  /** Settings of the threads, for tests. */
   readonly pool?: Omit<ParallelOptions, 'threads' | 'meta' | 'codec' | 'counts'> | undefined;
 }
 
-/** The memory of kernels is 4 GiB at most, and some of it is needed here: threads beyond these do without. */
+/** Kernel memory is 4 GiB at most, and some of it is needed here: threads beyond this number do without kernels. */
 const KERNEL_THREADS = Math.floor((2 ** 32 - (64 << 20)) / THREAD_BYTES);
 
-/** Decodes RDB files to JSON lines. Throws OutputError or ClosedPipe; all else is in the summary. */
+/** Decodes RDB files to JSON lines. Throws OutputError or ClosedPipe; everything else is in the summary. */
 export async function decode(options: DecodeOptions): Promise<RunSummary> {
   const { meta = false, pool, threads = 1 } = options;
   const output = await openOutput(options, options.output);

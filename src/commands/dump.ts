@@ -20,27 +20,30 @@ import { type Conflict, type DumpFormat, outputPaths } from './dump-terms.js';
 export type { KeyProblem } from '../dump/dump-sink.js';
 
 export interface DumpOptions extends RunOptions, Pick<DumpSinkOptions, 'allowLoss' | 'dbMap' | 'stripTtl' | 'target'> {
-  /** A path; standard output unless given. */
+  /** A path; default: standard output. */
   readonly output?: string | undefined;
   readonly format: DumpFormat;
-  /** With the format rdb: number of files, one per range of slots; needs `output` (default 1). */
+  /** Format rdb: number of files, one per range of slots; needs `output` (default 1). */
   readonly splitSlots?: number | undefined;
-  /** With the format resp: payloads over this many bytes become plain commands (default 512 MiB, as proto-max-bulk-len). */
+  /** Format resp: larger payloads, in bytes, are written with plain commands (default 512 MiB, that of proto-max-bulk-len). */
   readonly maxPayload?: number | undefined;
   /** Default: error. */
   readonly onConflict?: Conflict | undefined;
-  /** Whether function libraries are written (default: unless keys are chosen). */
+  /** Whether to write function libraries (default: unless only some keys are chosen). */
   readonly functions?: boolean | undefined;
   /** Called for every key that is not in the output as it should be. */
   readonly onProblem?: ((problem: KeyProblem) => void) | undefined;
 }
 
 export interface DumpSummary extends RunSummary, Readonly<DumpCounts> {
-  /** What became of function libraries. */
+  /** Outcomes of function libraries. */
   readonly libraries: readonly Library[];
 }
 
-/** Writes the keys of RDB files as they are, or as a target reads them. Throws OutputError or ClosedPipe; all else is in the summary. */
+/**
+ * Writes the keys of RDB files as they are, or transcoded for a target. Throws OutputError or ClosedPipe; everything else is in the
+ * summary.
+ */
 export async function dump(options: DumpOptions): Promise<DumpSummary> {
   const { allowLoss, dbMap, maxPayload = MAX_PAYLOAD, onConflict = 'error', onProblem, sources, stripTtl, target } = options;
   const { functions = takesFunctions(options) } = options;
@@ -71,7 +74,7 @@ export async function dump(options: DumpOptions): Promise<DumpSummary> {
   return { ...summary, ...counts, libraries };
 }
 
-/** What the header of the RDB says. Valkey's own versions begin at 80. */
+/** Version and vendor for the header. Valkey's own versions begin at 80. */
 async function formatOf({ sources, target }: DumpOptions): Promise<RdbFormat | undefined> {
   if (target !== undefined) return { vendor: target.rdbVersion >= VALKEY_VERSION ? 'valkey' : 'redis', version: target.rdbVersion };
   return sources.length > 1 ? highestFormat(sources) : undefined;
@@ -88,7 +91,7 @@ async function openOutputs(options: DumpOptions): Promise<ByteSink[]> {
   }
 }
 
-/** Bytes of an output buffer that is handed on, where there are many. */
+/** Size of an output buffer if there are many. */
 const SMALL_BUFFER = 1 << 16;
 
 function rdbSink(outputs: readonly ByteSink[], options: RdbSinkOptions): RdbSink {

@@ -14,31 +14,31 @@ import type { Conflict } from './dump-terms.js';
 import { openOutput, run, type RunOptions, type RunSummary } from '../pipeline/run.js';
 
 export interface EncodeOptions extends Omit<RunOptions, 'checksum' | 'strict' | 'open'> {
-  /** A path; standard output unless given. */
+  /** A path; default: standard output. */
   readonly output?: string | undefined;
-  /** The server that is written for (default: the one that the lines before the first key name, else Redis 7.2). */
+  /** The server to write for (default: the one named by the lines before the first key, else Redis 7.2). */
   readonly target?: Target | undefined;
-  /** Leave out of keys what the target has no place for, instead of leaving out the keys. */
+  /** Write keys without what the target cannot hold, instead of leaving them out. */
   readonly allowLoss?: boolean | undefined;
-  /** Leave out fields that nobody knows, instead of refusing their lines. */
+  /** Ignore unknown fields, instead of refusing their lines. */
   readonly lenient?: boolean | undefined;
-  /** Default: error. `last` decides between files; in one file it is as error. */
+  /** Default: error. `last` applies between files; within one file it is like error. */
   readonly onConflict?: Conflict | undefined;
   /** Called for every key that is not in the output as it should be. */
   readonly onProblem?: ((problem: KeyProblem) => void) | undefined;
 }
 
 export interface EncodeSummary extends RunSummary, Readonly<Omit<DumpCounts, 'rewritten'>> {
-  /** Lines that were wrong and left out. */
+  /** Bad lines that were left out. */
   readonly badLines: number;
-  /** Fields that nobody knows and that were left out. */
+  /** Unknown fields that were ignored. */
   readonly unknownFields: number;
 }
 
-/** Bad lines that are kept for the summary; all are told and counted. */
+/** Bad lines kept for the summary, at most; all are reported and counted. */
 const MOST_ERRORS = 1000;
 
-/** Makes an RDB file of JSON lines. Throws OutputError or ClosedPipe; all else is in the summary. */
+/** Makes an RDB file from JSON lines. Throws OutputError or ClosedPipe; everything else is in the summary. */
 export async function encode(options: EncodeOptions): Promise<EncodeSummary> {
   const { onConflict = 'error', onProblem, onWarning, sources } = options;
   const output = await openOutput(options, options.output);
@@ -53,7 +53,7 @@ export async function encode(options: EncodeOptions): Promise<EncodeSummary> {
     {
       ...options,
       sources: onConflict === 'last' ? [...sources].reverse() : sources,
-      checksum: false, // of what is made here
+      checksum: false, // the RDB is made here, so it needs no verification
       open: opener(options, opened),
     },
     (codec) => {
@@ -80,7 +80,7 @@ export async function encode(options: EncodeOptions): Promise<EncodeSummary> {
   };
 }
 
-/** What the sources of a run have in common, and what they came to. */
+/** Shared by the sources of a run, with their counts. */
 interface Opened {
   readonly inputs: EncodedInput[];
   badLines: number;

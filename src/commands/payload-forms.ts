@@ -8,7 +8,7 @@ import { PAYLOAD_FORMS, type PayloadForm } from './payload-terms.js';
 export interface FoundPayload {
   readonly bytes: Uint8Array;
   readonly form: PayloadForm;
-  /** A newline at the end, which is not of the payload, was left out: redis-cli writes one. */
+  /** Whether a trailing newline, which redis-cli adds, was removed. */
   readonly newline: boolean;
 }
 
@@ -24,8 +24,8 @@ const NEWLINE = 0x0a;
 const BACKSLASH = 0x5c;
 
 /**
- * The payload that `given` is, in whichever form makes it the best payload: one with the right checksum before one without a
- * checksum, that before one with a version and a type that there are. Throws BAD_PAYLOAD where none can be one.
+ * The payload in `given`, in the form that makes it most plausible: a right checksum is better than none, and that better than a
+ * known version and type. Throws BAD_PAYLOAD if it cannot be one in any form.
  */
 export function findPayload(given: Uint8Array, from?: PayloadForm): FoundPayload {
   let best: FoundPayload | undefined;
@@ -48,10 +48,10 @@ export function findPayload(given: Uint8Array, from?: PayloadForm): FoundPayload
   return best;
 }
 
-/** The grade of a payload whose checksum is right. */
+/** The grade of a payload with a right checksum. */
 const BEST = 4;
 
-/** 0 for what is too short. */
+/** 0 if it is too short. */
 function gradeOf(bytes: Uint8Array): number {
   if (bytes.length < LEAST_PAYLOAD) return 0;
   const { checksum, hasKeyMeta, type, vendor, version } = parsePayload(bytes);
@@ -61,13 +61,13 @@ function gradeOf(bytes: Uint8Array): number {
   return known ? 2 : 1;
 }
 
-/** Seen at once, without decoding. A payload has bytes that are not printable, so its quoted form has escapes. */
+/** A quick test without decoding. A payload has unprintable bytes, so its quoted form has escapes. */
 function mayBe(form: PayloadForm, given: Uint8Array): boolean {
   if (form === 'quoted') return given.includes(BACKSLASH);
   return form !== 'raw' || !isText(given);
 }
 
-/** Whether it is nothing but printable ASCII and white space: whatever it is then, it is not the bytes themselves. */
+/** Whether it is only printable ASCII and white space: then it cannot be the raw bytes. */
 const isText = (given: Uint8Array): boolean => given.every((byte) => (byte >= 0x20 && byte <= 0x7e) || (byte >= 0x09 && byte <= 0x0d));
 
 function notOf(form: PayloadForm, given: Uint8Array, at: number): RdbError {
@@ -80,7 +80,7 @@ function expectedOf(from: PayloadForm | undefined): string {
   return `${LEAST_PAYLOAD} bytes or more in ${form}`;
 }
 
-/** An RDB file has the checksum of a payload, but its first byte is no type. */
+/** An RDB file ends with a checksum like a payload, but its first byte is no type. */
 const isFile = (given: Uint8Array): boolean => isRdb(latin(given, 0, BEGINNING));
 
 /** What clients show of a reply that is no payload: nothing or (nil) for a key that does not exist, and errors. */

@@ -33,21 +33,18 @@ export interface PayloadInput {
 export interface GivenPayload {
   readonly bytes: Uint8Array;
   readonly form: PayloadForm | 'json';
-  /** A newline after it was left out. */
+  /** Whether a trailing newline was removed. */
   readonly newline: boolean;
-  /** Of a line of JSON: what that says, and which line it is, from 1 on. */
+  /** If it came from a JSON line: its fields and its number, from 1. */
   readonly line?: PayloadLine;
   readonly number?: number;
-  /** There is no payload in the line. */
+  /** The line has no payload. */
   readonly error?: RdbError;
 }
 
-const OBJECT = 0x7b; // no type of value has this number, so no payload begins with it
+const OBJECT = 0x7b; // `{` is no type number, so no payload begins with it
 
-/**
- * One payload, or one per JSON line. Throws BAD_PAYLOAD for what is neither a payload nor such a line, READ_FAILED, and the
- * reason of an abort.
- */
+/** One payload, or one per JSON line. Throws BAD_PAYLOAD for input that is neither, READ_FAILED, and the reason of an abort. */
 export async function* givenPayloads({ from, given, signal, stdin }: PayloadInput): AsyncGenerator<GivenPayload, void, void> {
   const source = given === undefined ? guard(stdin, '-', () => undefined, signal) : argument(given);
   const first = await source.next();
@@ -85,7 +82,7 @@ async function* before(head: Uint8Array, rest: AsyncIterable<Uint8Array>): Async
   yield* rest;
 }
 
-/** What there is to say of a payload; absent is what could not be found out because of the error. */
+/** What is known of a payload; absent is what an error made unknown. */
 export interface PayloadReport {
   readonly form: GivenPayload['form'];
   readonly newline: boolean;
@@ -99,18 +96,18 @@ export interface PayloadReport {
   readonly encoding?: string;
   readonly encodingId?: number;
   readonly version?: number;
-  /** The version that the encoding came with. */
+  /** RDB version that introduced the encoding. */
   readonly encodingSince?: number;
   readonly vendor?: Payload['vendor'];
-  /** `wrong` and `none` are refused by servers. */
+  /** Servers refuse `wrong` and `none`. */
   readonly checksum?: Payload['checksum'];
   readonly storedChecksum?: string;
   readonly computedChecksum?: string;
-  /** Of the metadata of modules before the type byte, of the value, and between value and footer. */
+  /** Bytes of the module metadata before the type byte, of the value, and between value and footer. */
   readonly keyMetaBytes?: number;
   readonly valueBytes?: number;
   readonly trailingBytes?: number;
-  /** Servers whose RESTORE takes it, like `redis-7.0`, and for people; none where something is wrong. */
+  /** Servers whose RESTORE takes it, like `redis-7.0`, and the same for messages; none if it has an error. */
   readonly servers?: readonly string[];
   readonly serverRanges?: string;
   /** What is wrong with it; of several things the first. */
@@ -120,9 +117,9 @@ export interface PayloadReport {
   readonly moreFindings?: number;
 }
 
-/** Decodes payloads, one after another, to JSON lines or to nowhere. */
+/** Decodes payloads to JSON lines, or only checks them. */
 export class PayloadReader {
-  /** A part of a damaged value was written before the damage was found. */
+  /** Whether a part of a damaged value was written before the damage was found. */
   torn = false;
   private readonly codec = Kernels.create() ?? TS_CODEC;
   private readonly output: Output;
@@ -135,7 +132,7 @@ export class PayloadReader {
     this.deep = new ValueCheck({ codec: this.codec });
   }
 
-  /** Looks at all of a payload. */
+  /** Checks all of a payload. */
   async check(given: GivenPayload): Promise<PayloadReport> {
     const { bytes, form, line, newline } = given;
     const place = line === undefined || line.db < 0 ? {} : { db: line.db, key: formatText(line.key) };
@@ -176,8 +173,8 @@ export class PayloadReader {
   }
 
   /**
-   * Writes the value as a line. Without `checksum` it is not looked at. Returns what is odd about it; throws RdbError where it is
-   * damaged, and then nothing of it is written unless it came in parts.
+   * Writes the value as a line; `checksum` says whether to verify it. Returns a warning, if any. Throws RdbError if it is damaged;
+   * then nothing of it is written unless it came in parts.
    */
   async decode(given: GivenPayload, checksum: boolean): Promise<string | undefined> {
     const { bytes, line } = given;
@@ -197,7 +194,7 @@ export class PayloadReader {
     }
   }
 
-  /** Hands on what was decoded. */
+  /** Flushes the output. */
   async end(): Promise<void> {
     await this.output.flush();
     await this.output.written();

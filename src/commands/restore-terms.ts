@@ -1,7 +1,6 @@
-/** What the command line needs to check a restore before the parts of it are loaded that talk to servers. */
+/** What the command line needs to check a restore before the modules that talk to servers are loaded. */
 import type { RestoreConflict } from '../restore/outcomes.js';
 
-/** What the command line needs to check a restore before the parts of it are loaded that talk to servers. */
 
 export { type Address, addressText, isServerUrl, parseAddress, parseServerUrl, type ServerUrl } from '../redis/url.js';
 export type { Login } from '../redis/sentinels.js';

@@ -28,14 +28,14 @@ export type { RestoreSummary } from '../restore/summary.js';
 const WINDOW_KEYS = 1 << 16;
 const RETRY_FOR = 60_000;
 const CHECKPOINT_EVERY = 1000;
-/** Keys that a dry run remembers, to see which come twice: in 256 MiB (see DigestSet). */
+/** Keys that a dry run remembers to find repeated ones: 256 MiB (see DigestSet). */
 const MOST_FORESEEN = 11_000_000;
-/** Times that a run reads the sources, where a server is restarted every time. */
+/** Passes over the sources in one run, if a server is restarted every time. */
 const MOST_PASSES = 5;
 
 /**
- * Restores the keys of RDB files. Throws ServerError, CheckpointError and the reason of the signal where nothing was begun,
- * OutputError; all else is in the summary.
+ * Restores the keys of RDB files. Throws OutputError, and if nothing was begun ServerError, CheckpointError and the reason of the
+ * signal; everything else is in the summary.
  */
 export async function restore(options: RestoreOptions): Promise<RestoreSummary> {
   const access: Access = { url: options.url, tls: options.tls, sentinelLogin: options.sentinelLogin, natMap: options.natMap };
@@ -49,7 +49,7 @@ export async function restore(options: RestoreOptions): Promise<RestoreSummary> 
   }
 }
 
-/** Rejects with the reason of the signal when it comes first. */
+/** Rejects with the reason of the signal if that comes first. */
 async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return work;
   const over = new AbortController();
@@ -69,17 +69,17 @@ class Restore {
   private readonly tally: Tally;
   private readonly sources: readonly SourceProgress[];
   private readonly checkpoints: Checkpoints;
-  /** How often this run has begun with the sources: what is left from a run before is not counted. */
+  /** Passes over the sources begun by this run, not counting those before a resumed checkpoint. */
   private begun = 1;
   private countReplaced = false;
   private resumed = false;
   private rejectsKept = 0;
-  /** Where, and why, what a server confirmed may be lost. */
+  /** The server that may have lost confirmed keys, and why. */
   private loss: { server: string; reason: string } | undefined;
   private identities: readonly ServerIdentityState[] = [];
   private evicted: readonly Eviction[] = [];
   private delivery: Delivery | undefined;
-  /** Keys that a dry run has met. */
+  /** The keys that a dry run has seen. */
   private seen: KeySet | undefined;
   private readonly started = performance.now();
 
@@ -93,7 +93,7 @@ class Restore {
     this.checkpoints = new Checkpoints(options, servers);
   }
 
-  /** Anew each time: the plan has foreseen all that a dry run does. */
+  /** A new one for the dry run: the plan has already predicted everything once. */
   private get forecast(): LibraryForecast {
     return new LibraryForecast(this.servers, libraryConflict(this.options));
   }
@@ -123,13 +123,20 @@ class Restore {
       await this.checkpoints.saved();
       if (this.checkpoints.kept) timer = setInterval(() => this.save(false), CHECKPOINT_EVERY);
       const ends = await this.untilKept(delivery);
-      if (ends.some(({ bytes }) => bytes > 0)) this.tally.rejects?.begin();
+      if (ends.some(({ bytes }) => bytes > 0)) this.tally.rejects?.dropOld();
       await delivery.close({ settled: true });
-      const finished = delivery.failure === undefined && ends.every(({ errors, interrupted }) => errors.length === 0 && !interrupted) && ends.length === this.sources.length;
+      const finished =
+        delivery.failure === undefined &&
+        ends.every(({ errors, interrupted }) => errors.length === 0 && !interrupted) &&
+        ends.length === this.sources.length;
       this.save(finished);
       await this.checkpoints.saved();
       this.tally.addUnfinished(this.sources);
-      if (this.seen?.full === true) options.onNote?.(`only the first ${MOST_FORESEEN.toLocaleString('en')} keys were compared with one another: more may come from several sources or databases`);
+      if (this.seen?.full === true) {
+        options.onNote?.(
+          `only the first ${MOST_FORESEEN.toLocaleString('en')} keys were checked for repeats: other keys may be in several sources or databases`,
+        );
+      }
       const { companionsRefused, failure, unanswered, unconfirmed } = delivery;
       return this.summary(plan, ends, { failure, unconfirmed, unanswered, companionsRefused });
     } finally {
@@ -140,7 +147,7 @@ class Restore {
     }
   }
 
-  /** Says of sources that they are not all there is, as it is said once more when they have been read. */
+  /** Reports AOF commands after the RDBs, before the restore and again when the sources have been read. */
   private async tellOfAofs({ aofTails, sources }: Plan): Promise<void> {
     const { onAofTail, onWarning } = this.options;
     for (const { bytes, file } of aofTails) onAofTail?.(file, bytes);
@@ -169,7 +176,7 @@ class Restore {
     return delivery;
   }
 
-  /** Reads the sources, and reads them again where a server may have lost what it had confirmed. */
+  /** Reads the sources, and reads them again if a server may have lost confirmed keys. */
   private async untilKept(delivery: Delivery): Promise<RunSummary[]> {
     for (;;) {
       const ends = await this.readAll(delivery);
@@ -194,27 +201,39 @@ class Restore {
   private lost(server: string, reason: string): void {
     if (this.loss !== undefined) return;
     this.loss = { server, reason };
-    this.options.onNote?.(`${server}: ${reason}: keys that it had confirmed may be lost. At the end, all of them are looked at once more`);
+    this.options.onNote?.(`${server}: ${reason}: keys that it confirmed may be lost, so all sources are read again at the end`);
   }
 
-  /** Whether the sources are to be read again, and can be. */
+  /** Whether the sources must be read again, and can be. */
   private mustReadAgain(delivery: Delivery): boolean {
     if (this.loss === undefined || delivery.failure !== undefined) return false;
     const { reason, server } = this.loss;
     const once = this.options.sources.find((source) => source === '-' || !statSync(source).isFile());
     const name = once === '-' ? 'standard input' : once;
-    if (once !== undefined) delivery.fail(new ServerError('RESTARTED', server, `${reason}, so keys that it had confirmed may be lost, and ${name} cannot be read again`));
-    else if (this.begun === MOST_PASSES) delivery.fail(this.restartedTooOften(server, reason));
+    if (once !== undefined) {
+      delivery.fail(
+        new ServerError('RESTARTED', server, `${reason}, so keys that it confirmed may be lost, and ${name} cannot be read again`),
+      );
+    } else if (this.begun === MOST_PASSES) delivery.fail(this.restartedTooOften(server, reason));
     else return true;
     return false;
   }
 
   private restartedTooOften(server: string, reason: string): ServerError {
-    const advice = this.options.checkpoint === undefined ? undefined : 'See why the server is restarted again and again, then go on from the checkpoint, which reads all sources again.';
-    return new ServerError('RESTARTED', server, `${reason}, as has happened ${MOST_PASSES} times, so keys that it had confirmed may be lost`, undefined, advice);
+    const advice =
+      this.options.checkpoint === undefined
+        ? undefined
+        : 'Find out why the server keeps restarting, then resume from the checkpoint, which reads all sources again.';
+    return new ServerError(
+      'RESTARTED',
+      server,
+      `${reason}, for the ${MOST_PASSES}th time, so keys that it confirmed may be lost`,
+      undefined,
+      advice,
+    );
   }
 
-  /** Begins anew at the beginning of all sources. */
+  /** Starts over at the beginning of all sources. */
   private begin(delivery: Delivery): void {
     this.begun++;
     this.loss = undefined;
@@ -241,7 +260,7 @@ class Restore {
     this.sources.forEach((source, i) => (source.done = before.sources[i].done));
   }
 
-  /** Empties the target, or sees that it is empty, as the options say. */
+  /** Empties the target, or checks that it is empty, as the options say. */
   private async clear(plan: Plan): Promise<void> {
     const { conflict = 'error', flush } = this.options;
     if (flush === true) {
@@ -280,6 +299,17 @@ class Restore {
   ): RestoreSummary {
     const { failure, declined = false, unconfirmed = [], unanswered = 0, companionsRefused = [] } = how;
     const seconds = (performance.now() - this.started) / 1000;
-    return restoreSummary(this.sources, this.tally, ends, { plan, failure, declined, unconfirmed, unanswered, companionsRefused, evicted: this.evicted, seconds, resumed: this.resumed, interrupted: this.options.signal?.aborted === true });
+    return restoreSummary(this.sources, this.tally, ends, {
+      plan,
+      failure,
+      declined,
+      unconfirmed,
+      unanswered,
+      companionsRefused,
+      evicted: this.evicted,
+      seconds,
+      resumed: this.resumed,
+      interrupted: this.options.signal?.aborted === true,
+    });
   }
 }

@@ -1,6 +1,6 @@
-/** What the command line needs of the rooms below this one, so that `cli/` imports from `commands/` alone. */
+/** Re-exports what `cli/` needs from lower rooms, so that it imports only from `commands/`. */
 export { ERROR_CODES, type ErrorCode, RdbError } from '../bytes/errors.js';
-export { MAX_DB } from '../rdb/opcodes.js';
+export { lostMemberExpiries, MAX_DB } from '../rdb/opcodes.js';
 export { aofTailText } from '../rdb/trailing.js';
 export { ClosedPipe, OutputError } from '../io/output-error.js';
 export type { Library, LibraryOutcome } from '../pipeline/libraries.js';

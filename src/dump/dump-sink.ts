@@ -18,51 +18,51 @@ import { LargeValue } from '../io/large-value.js';
 export interface KeyProblem {
   readonly file: string;
   readonly db?: number;
-  /** In the text form. */
+  /** In the text form: see formatText. */
   readonly key?: string;
   readonly reason: string;
-  /** It is the expiry of one member of a key (KeyDB): there may be as many as members. */
+  /** The expiry of one member of a key (KeyDB): there may be one per member. */
   readonly isMemberExpiry?: boolean;
 }
 
-/** What a dump makes of keys, beside copying them. */
+/** Outcomes of a dump, besides plain copies. */
 export interface DumpCounts {
-  /** Keys that are not in the output, each of them told. */
+  /** Keys not in the output; each was reported. */
   refused: number;
-  /** Keys in an encoding of another type, which says all that theirs did. */
+  /** Keys written as another type with the same content. */
   rewritten: number;
-  /** The same of what is no key: functions, data of modules, expiries of single members. */
+  /** Records that are no keys and are not in the output: functions, module data, expiries of single members. */
   others: number;
-  /** Keys whose encoding on the target has no place for some bookkeeping that it can do without. */
+  /** Keys whose encoding on the target has no place for some dispensable bookkeeping. */
   adapted: number;
-  /** Keys that are written without something, as was allowed. */
+  /** Keys written without a part of their value, as --allow-loss permits. */
   lost: number;
-  /** Keys that another file had, too, and that are left out as was asked for. */
+  /** Keys left out because another file or database had them, too, as was asked for. */
   duplicates: number;
 }
 
 export interface DumpSinkOptions {
   readonly codec?: Codec | undefined;
-  /** Databases by their number in the source; others keep theirs. */
+  /** From the database number in the source; unlisted ones stay. */
   readonly dbMap?: ReadonlyMap<number, number> | undefined;
-  /** Leave expiries out. */
+  /** Write keys without expiry. */
   readonly stripTtl?: boolean | undefined;
-  /** The server that is written for (default: one that reads what the sources have, as it stands there). */
+  /** The server to write for (default: one that reads the encodings of the sources as they are). */
   readonly target?: Target | undefined;
-  /** What the target has no place for is left out of keys that are written, instead of the keys. */
+  /** Write keys without what the target cannot hold, instead of refusing them. */
   readonly allowLoss?: boolean | undefined;
-  /** Keys of all sources seen so far, where several or their databases may have the same. */
+  /** Keys of all sources so far, if several sources or mapped databases may have the same key. */
   readonly seen?: KeySet | undefined;
-  /** Whether a key that comes again is a problem. */
+  /** Whether repeated keys are reported or dropped. */
   readonly duplicates?: 'tell' | 'drop' | undefined;
   readonly onProblem?: ((problem: KeyProblem) => void) | undefined;
-  /** False where function libraries are left out. */
+  /** False leaves function libraries out. */
   readonly functions?: boolean | undefined;
-  /** Gets what becomes of function libraries. */
+  /** Receives the outcomes of function libraries. */
   readonly libraries?: Library[] | undefined;
 }
 
-/** The frame of a value in another encoding: type byte, key and value stand behind one another in memory of their own. */
+/** The frame of a transcoded value: type byte, key and value, one after another in new memory. */
 function madeFrame(frame: Frame, { bytes, end, metaBytes, start, type }: Transcoded): Frame {
   const { headBytes, headEnd, typeAt } = frame;
   const head = headEnd - typeAt;
@@ -70,17 +70,36 @@ function madeFrame(frame: Frame, { bytes, end, metaBytes, start, type }: Transco
   record.set(headBytes.subarray(typeAt, headEnd));
   record[0] = type.id;
   record.set(bytes.subarray(start, end), head);
-  return Object.assign(new Frame(), frame, { type, redisType: type.redisType, metaBytes, headBytes: record, headStart: 0, typeAt: 0, headEnd: head, bytes: record, start: head, end: record.length });
+  return Object.assign(new Frame(), frame, {
+    type,
+    redisType: type.redisType,
+    metaBytes,
+    headBytes: record,
+    headStart: 0,
+    typeAt: 0,
+    headEnd: head,
+    bytes: record,
+    start: head,
+    end: record.length,
+  });
 }
 
-/** The head of a value in parts in another encoding, with a type byte and a key in memory of their own. */
+/** The head of a transcoded large value, with type byte and key in new memory. */
 function madeHead(head: Frame, { metaBytes, type }: PartsPlan): Frame {
   const headBytes = head.headBytes.slice(head.typeAt, head.headEnd);
   headBytes[0] = type.id;
-  return Object.assign(new Frame(), head, { type, redisType: type.redisType, metaBytes, headBytes, headStart: 0, typeAt: 0, headEnd: headBytes.length });
+  return Object.assign(new Frame(), head, {
+    type,
+    redisType: type.redisType,
+    metaBytes,
+    headBytes,
+    headStart: 0,
+    typeAt: 0,
+    headEnd: headBytes.length,
+  });
 }
 
-/** Puts values into an encoding that a target reads: whole ones, and those in parts. */
+/** Transcodes to what a target reads: whole values, and values in parts. */
 interface Translation {
   readonly whole: Transcoder;
   readonly parts: PartsTranscoder;
@@ -90,19 +109,19 @@ function translationFor(target: Target, allowLoss: boolean): Translation {
   return { whole: new Transcoder(target, { allowLoss }), parts: new PartsTranscoder(target, { allowLoss }) };
 }
 
-/** Whether the key of the last record before a row was dropped; `before` where there is none in the batch. */
+/** Whether the key of the last record before a row was dropped; `before` if the batch has none. */
 function wasDropped({ from, table }: Batch, next: number, before: boolean): boolean {
   for (let row = next - 1; row >= from; row--) if (table.word(row, KIND) === RECORD) return table.has(row, DROPPED);
   return before;
 }
 
 const AUX = 250;
-/** AUX, MODULE_AUX, FUNCTION_PRE_GA, FUNCTION2: opcodes that mean something where only keys are written. */
+/** AUX, MODULE_AUX, FUNCTION_PRE_GA, FUNCTION2: opcodes that matter even if only keys are written. */
 const KEYLESS: ReadonlySet<number> = new Set([AUX, 247, 246, 245]);
 
 const refusalOf = ({ avoidable, reason }: Refused): string => `${reason}${avoidable ? '; --allow-loss writes the key without it' : ''}`;
 
-/** Walks the value until it is known what becomes of it. It is held meanwhile: it may stay as it is, or be refused. */
+/** Walks a value until its outcome is known. The value is held, since it may have to be written as it is, or rejected. */
 async function planOf(transcoder: PartsTranscoder, value: LargeValue): Promise<PartsPlan | Refused> {
   value.hold();
   for (let plan: ReturnType<PartsTranscoder['take']> = AGAIN; plan === AGAIN; ) {
@@ -114,31 +133,31 @@ async function planOf(transcoder: PartsTranscoder, value: LargeValue): Promise<P
   throw new TypeError('the last part of a value has decided nothing');
 }
 
-/** What was written of a value, as parts without frames: bare bytes. */
+/** What the transcoder has written, as parts of bytes without frames. */
 function* written(transcoder: PartsTranscoder): Generator<Part, void, void> {
   const frame = Object.assign(new Frame(), { last: false });
   for (const bytes of transcoder.pieces()) yield { kind: ITEMS_PART, frame: Object.assign(frame, { bytes, start: 0, end: bytes.length }) };
 }
 
-/** What all dumps have in common: databases by other numbers, expiries left out, keys that come twice. */
+/** Common to all dumps: database mapping, stripped expiries, repeated keys, transcoding. */
 export abstract class DumpSink implements LastSink {
-  /** The last key is not in the output. */
+  /** Whether the last key is not in the output. */
   protected dropped = false;
   readonly counts: DumpCounts = { refused: 0, others: 0, rewritten: 0, adapted: 0, lost: 0, duplicates: 0 };
-  /** What became of function libraries. */
+  /** Outcomes of function libraries. */
   readonly libraries: Library[];
   protected readonly codec: Codec;
-  /** The database that the current key has in its source. */
+  /** The database of the current key in its source. */
   protected sourceDb = 0;
-  /** The modifiers of the current key are not those that stand in its source. */
+  /** Whether the modifiers of the current key differ from those in its source. */
   protected edited = false;
   private readonly rowFrame = new Frame();
-  /** For the key of a row. */
+  /** Key of a row, reused. */
   protected readonly key = { keyBytes: EMPTY, keyStart: 0, keyEnd: 0 };
   protected file: SourceFile = { name: '', version: 0, vendor: 'redis', typesUpTo: 0 };
 
   private readonly translation: Translation | undefined;
-  /** For values that cannot leave their file as they are, where there is no target. */
+  /** For values that refer to other records of their file, if there is no target. */
   private inlining: Translation | undefined;
   private ownSeen: KeySet | undefined;
 
@@ -149,21 +168,21 @@ export abstract class DumpSink implements LastSink {
     if (target !== undefined) this.translation = translationFor(target, allowLoss);
   }
 
-  /** KeyDB's clock of the key that comes next, an AUX field; where it is kept, it goes before the key. */
+  /** KeyDB's clock of the next key, an AUX field; if it is kept, it is written before the key. */
   protected clock: Uint8Array | undefined;
-  /** KeyDB's clock of the key that comes next stands before it, and is not kept. */
+  /** The next key has a KeyDB clock, which is not kept. */
   private clockNext = false;
   /** Opcodes that `meta` takes. */
   protected readonly opcodes: ReadonlySet<number> = KEYLESS;
   /** Whether AUX fields that belong to keys are copied. */
   protected readonly keepsKeyAux: boolean = false;
 
-  /** Whether values come where nothing of their file goes with them, or that of another, too. */
+  /** Whether values are written without the other records of their file, or together with those of other files. */
   protected readonly leavesFile: boolean = true;
 
-  /** Takes a key that is to be written with its value, changed as the options say. */
+  /** Writes a key and its value. */
   protected abstract take(frame: Frame): void;
-  /** The same where the value comes in parts. */
+  /** Writes a key with a large value. */
   protected abstract takeLarge(value: LargeValue): Promise<void>;
 
   abstract rollback(): boolean;
@@ -191,7 +210,7 @@ export abstract class DumpSink implements LastSink {
     if (hasOpcodes && !this.keepsKeyAux) this.countClocks(batch);
   }
 
-  /** Drops rows of opcodes that mean nothing here, so that they are not in the way of kernels. */
+  /** Drops rows of opcodes that this output ignores, so that they do not interrupt kernels. */
   private passOpcodes(batch: Batch): void {
     const { from, to } = batch;
     const { words } = batch.table;
@@ -217,15 +236,15 @@ export abstract class DumpSink implements LastSink {
     this.clockNext = clockNext;
   }
 
-  /** Whether an AUX field with a name of this size may be one that means something here, though it is not kept. */
+  /** Whether an AUX field with a name of this size may matter, though it is not kept. */
   private tellsAux(size: number): boolean {
     return this.opcodes !== KEYLESS || MEMBER_EXPIRES.some(({ length }) => length === size);
   }
 
-  /** A row of KeyDB's clock stands before a row that is kept with it; without this it is taken like other aux fields. */
+  /** A KeyDB clock row precedes a row that is kept. Without this method it is handled like other AUX fields. */
   protected clockBefore?(batch: Batch, clock: number, row: number): void;
 
-  /** Keys that are written without KeyDB's clock. */
+  /** Counts keys written without KeyDB's clock. */
   private countClocks({ from, table, to }: Batch): void {
     for (let row = from; row < to; row++) {
       if (!table.has(row, HAS_CLOCK) || table.has(row, DROPPED)) continue;
@@ -234,10 +253,10 @@ export abstract class DumpSink implements LastSink {
     }
   }
 
-  /** A key of a database is written without something that it can do without. */
+  /** A key of a database was written without dispensable bookkeeping. */
   protected adapted?(db: number): void;
 
-  /** Takes rows [from, batch.to). */
+  /** Handles rows [from, batch.to). */
   private rows(batch: Batch, from: number): void {
     for (let row = from; row < batch.to; row++) {
       const next = this.clock === undefined ? this.run(batch, row) : row;
@@ -247,7 +266,7 @@ export abstract class DumpSink implements LastSink {
     }
   }
 
-  /** Takes rows from `row` on in one go, as long as they are plain. Returns the first that is not. */
+  /** Writes plain rows from `row` on at once. Returns the first that is not plain. */
   protected run(_batch: Batch, row: number): number {
     return row;
   }
@@ -279,7 +298,7 @@ export abstract class DumpSink implements LastSink {
     this.clock = undefined;
   }
 
-  /** A value in parts, whose head no pass dropped. */
+  /** A large value whose head no pass dropped. */
   async large(value: LargeValue): Promise<void> {
     this.sourceDb = value.sourceDb;
     this.edited = value.edited;
@@ -291,7 +310,7 @@ export abstract class DumpSink implements LastSink {
     this.clock = undefined;
   }
 
-  /** The first row from `from` on whose key came before; `to` where there is none. */
+  /** The first row from `from` on whose key was seen before; `to` if there is none. */
   protected firstRepeated(batch: Batch, from: number, to: number): number {
     const { key, seen } = this;
     if (seen === undefined) return to;
@@ -314,17 +333,17 @@ export abstract class DumpSink implements LastSink {
     batch.mark(row, DROPPED);
   }
 
-  /** The RDB version of what is written. */
+  /** RDB version of the output. */
   protected get version(): number {
     return this.options.target?.rdbVersion ?? this.file.version;
   }
 
-  /** What puts a value into another encoding, where it may need one. */
+  /** The transcoder for a value that may need one. */
   private translationOf({ type }: Frame): Translation | undefined {
     return this.translation ?? (isFileOnly(type) && this.leavesFile ? (this.inlining ??= translationFor(LATEST_REDIS, false)) : undefined);
   }
 
-  /** Hands a value on, in the encoding that the target reads. */
+  /** Writes a value in an encoding that the target reads. */
   private translate(frame: Frame): void {
     const translation = this.translationOf(frame);
     if (translation === undefined) {
@@ -337,7 +356,7 @@ export abstract class DumpSink implements LastSink {
     else this.take(made.bytes === frame.bytes && made.metaBytes === frame.metaBytes ? frame : madeFrame(frame, made));
   }
 
-  /** The same, where it is not clear at once that it stays as it is: it is written to a spill, and handed on from there. */
+  /** The same for a large value, whose outcome is only known at its end: it is spilled and written from there. */
   private async translateLarge(value: LargeValue): Promise<void> {
     const { head } = value;
     const transcoder = this.translationOf(head)?.parts;
@@ -358,7 +377,11 @@ export abstract class DumpSink implements LastSink {
     }
     value.close();
     const parts = written(transcoder);
-    const made = new LargeValue(madeHead(head, plan), { framed: false, next: () => Promise.resolve(parts.next().value ?? undefined) }, value.limit);
+    const made = new LargeValue(
+      madeHead(head, plan),
+      { framed: false, next: () => Promise.resolve(parts.next().value ?? undefined) },
+      value.limit,
+    );
     made.sourceDb = value.sourceDb;
     try {
       await this.takeLarge(made);
@@ -369,7 +392,7 @@ export abstract class DumpSink implements LastSink {
     }
   }
 
-  /** Counts what becomes of a key. */
+  /** Counts the outcome of a key. */
   private noteOutcome({ type }: Frame, made: Transcoded | PartsPlan | Refused): void {
     if (made.outcome === 'rewritten' && made.type !== type) this.counts.rewritten++;
     if (made.outcome === 'adapted') this.counts.adapted++;
@@ -384,35 +407,37 @@ export abstract class DumpSink implements LastSink {
     }
     const name = auxName(frame) ?? '';
     if (!MEMBER_EXPIRES.includes(name)) return false;
-    if (!this.dropped && this.keepsKeyAux) this.behindKey(frame);
-    else if (!this.dropped && name === MEMBER_EXPIRES[0]) this.tell('the expiry of a member of a key (KeyDB), for which there is no place', true);
+    if (!this.dropped && this.keepsKeyAux) this.afterKey(frame);
+    else if (!this.dropped && name === MEMBER_EXPIRES[0]) {
+      this.tell('the expiry of a member of a key (KeyDB), for which there is no place', true);
+    }
     return true;
   }
 
-  /** Copies what stands behind the last key that was taken. */
-  protected behindKey(frame: Frame): void {
-    throw new TypeError(`nothing is kept behind keys: ${frame.opcode?.name}`);
+  /** Copies what follows the last key taken. */
+  protected afterKey(frame: Frame): void {
+    throw new TypeError(`nothing is kept after keys: ${frame.opcode?.name}`);
   }
 
-  /** Keys seen so far, where one may come twice. */
+  /** Keys seen so far, if one may be repeated. */
   protected get seen(): KeySet | undefined {
     return this.options.seen ?? (this.file.repeats === true ? (this.ownSeen ??= new KeySet()) : undefined);
   }
 
-  /** Whether a key is to be written that may have come before. */
+  /** Whether a key that may be a repeated one is to be written. */
   protected isNew(frame: Frame): boolean {
     if (this.seen?.add(frame.db, frame.keyBytes, frame.keyStart, frame.keyEnd) !== false) return true;
     this.repeated(frame);
     return false;
   }
 
-  /** A key comes again. */
+  /** A key is repeated. */
   private repeated(frame: Frame): void {
     if (this.options.duplicates === 'drop') this.counts.duplicates++;
     else this.refuse(frame, `the key was there before${frame.db === this.sourceDb ? '' : ` in database ${frame.db}`}`);
   }
 
-  /** Notes what became of a function library. */
+  /** Records the outcome of a function library. */
   protected noteLibrary(name: string, outcome: LibraryOutcome, server = ''): void {
     noteLibrary(this.libraries, this.file.name, name, { server, outcome });
   }
@@ -430,7 +455,7 @@ export abstract class DumpSink implements LastSink {
     this.tell(`the function library ${JSON.stringify(name)}, ${reason}`);
   }
 
-  /** Something that is no key is not written. */
+  /** Something other than a key is not written. */
   protected tell(reason: string, isMemberExpiry = false): void {
     this.counts.others++;
     this.options.onProblem?.({ file: this.file.name, reason, ...(isMemberExpiry ? { isMemberExpiry } : {}) });
@@ -440,10 +465,15 @@ export abstract class DumpSink implements LastSink {
   protected refuse(frame: Frame, reason: string): void {
     this.dropped = true;
     this.counts.refused++;
-    this.options.onProblem?.({ file: this.file.name, db: this.sourceDb, key: formatText(frame.keyBytes, frame.keyStart, frame.keyEnd), reason });
+    this.options.onProblem?.({
+      file: this.file.name,
+      db: this.sourceDb,
+      key: formatText(frame.keyBytes, frame.keyStart, frame.keyEnd),
+      reason,
+    });
   }
 
-  /** The same of a value in parts. */
+  /** The same for a large value. */
   protected refuseLarge(value: LargeValue, reason: string): Promise<void> {
     this.refuse(value.head, reason);
     return Promise.resolve();

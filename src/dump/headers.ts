@@ -3,12 +3,12 @@ import { VALKEY_VERSION } from '../rdb/payload.js';
 import type { RdbFormat } from './rdb-file.js';
 import { fileSize, openInput } from '../io/input.js';
 
-/** Up to this version, Redis and Valkey write the same. */
+/** Up to this version, the formats of Redis and Valkey are the same. */
 const COMMON_VERSION = 11;
 
 /**
- * The highest version that the files say in their headers, of the first one's vendor that has versions of its own. What is wrong
- * with a file is said when its turn comes; standard input and pipes can be read only once and have no say.
+ * The highest format version among the headers of the files, of the first vendor that has versions of its own. Bad files are
+ * reported when they are read; standard input and pipes can be read only once and are not looked at.
  */
 export async function highestFormat(sources: readonly string[]): Promise<RdbFormat | undefined> {
   let highest: RdbFormat | undefined;
@@ -31,7 +31,7 @@ async function formatOf(source: string): Promise<RdbFormat | undefined> {
       if (framer.version > 0) break;
     }
   } catch {
-    // what stands before it is known
+    // everything before it is known
   }
   const { version } = framer;
   return version === 0 ? undefined : { vendor: version >= VALKEY_VERSION ? 'valkey' : 'redis', version };

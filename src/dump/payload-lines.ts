@@ -13,18 +13,15 @@ import { SingleOutputSink } from './single-output-sink.js';
 const PAYLOAD = ascii(',"payload":"');
 const CLOSE = ascii('"}\n');
 
-/** Records come whole up to a mebibyte, decompressed. */
+/** Initial size: records are whole up to a mebibyte, decompressed. */
 const RECORD_SIZE = 1 << 21;
 
-/**
- * Keys as JSON lines with the payload that DUMP gives for them, in base64 (docs/dump.md). Payloads of large values are written as
- * their parts come.
- */
+/** Keys as JSON lines with their DUMP payload in base64 (docs/dump.md). Payloads of large values are written part by part. */
 export class PayloadLines extends SingleOutputSink {
   private readonly json: JsonWriter;
   private readonly crc: Crc64;
   private readonly base64 = new Base64Stream();
-  /** A payload is put together here. */
+  /** Buffer for a payload. */
   private payload: Uint8Array;
 
   constructor(output: Output, options: DumpSinkOptions) {
@@ -56,7 +53,7 @@ export class PayloadLines extends SingleOutputSink {
     json.bytes(PAYLOAD);
   }
 
-  /** What stands before the value; makes room for the value and the footer behind it, too. */
+  /** Writes the bytes before the value; makes room for the value and the footer, too. */
   private head(frame: Frame, size: number): number {
     const head = payloadHead(frame);
     const needed = head.length + size + PAYLOAD_FOOTER;
@@ -82,7 +79,7 @@ export class PayloadLines extends SingleOutputSink {
     this.unmark();
   }
 
-  /** Of a value in parts. */
+  /** Adds a part of a large value. */
   private add(bytes: Uint8Array, start: number, end: number): void {
     this.crc.update(bytes, start, end);
     this.base64.write(bytes, start, end, this.output);

@@ -7,16 +7,16 @@ import { TABLES, type TypeRow } from '../rdb/types.js';
 import { hasListpacks, hasMisreadListpacks, LARGEST_SAFE } from '../values/listpack-borders.js';
 import { reads, type Target } from '../values/targets.js';
 
-/** Numbers of types are less. */
+/** All type numbers are less. */
 const TYPE_NUMBERS = 512;
 
-/** Which values go as they are, for kernels (`RestoreRun.largest`) and row by row. */
+/** Which values can be copied as they are, for kernels (`RestoreRun.largest`) and row by row. */
 export class PlainTypes {
-  /** By number of a type: the largest value, in decompressed bytes, that surely goes as it is; below 0 where none does. */
+  /** By type number: the largest value, in decompressed bytes, that certainly can be copied; below 0 if none. */
   readonly largest: Float64Array;
   private readonly frame = new Frame();
 
-  /** `fits`: whether values of a type may go as they are. `most`: bytes of a value, as it stands, that may. */
+  /** `fits`: whether values of a type can be copied. `most`: stored bytes of a value that can, at most. */
   constructor(
     codec: Codec,
     private readonly target: Target | undefined,
@@ -31,7 +31,7 @@ export class PlainTypes {
     }
   }
 
-  /** Whether the value of a row goes as it is, where a kernel was not sure of that. */
+  /** Whether the value of a row can be copied, if a kernel could not tell. */
   has(batch: Batch, row: number): boolean {
     const { table } = batch;
     const largest = this.largest[table.word(row, TYPE)];

@@ -7,23 +7,23 @@ import { AUX_SINCE, EOF, LENGTH_SIZE, magicOf, RESIZEDB, SELECTDB, writeLength, 
 import type { ByteSink } from '../io/byte-sink.js';
 import type { Output } from '../io/output.js';
 
-/** Version and numbering of an RDB file. */
+/** Version and type numbering of an RDB file. */
 export interface RdbFormat {
-  /** Whose types the file has. */
+  /** Whose type numbers the file uses. */
   readonly vendor: Vendor;
   readonly version: number;
 }
 
-/** Files have a checksum from this version on. */
+/** Files have a checksum since this version. */
 const CRC_SINCE = 5;
 
-/** Greatest number that takes one byte as a length. */
+/** Largest number that takes one byte as a length. */
 const LONGEST_SHORT = 63;
 
-/** RESIZEDB and two counts of 5 bytes, before they are known. */
+/** RESIZEDB with two counts of 5 bytes, reserved before the counts are known. */
 const HINT_SIZE = 11;
 
-/** How many keys a database has, how many of them expire, and where it says so. */
+/** Counts of a database, and the position of its RESIZEDB. */
 interface Database {
   keys: number;
   expires: number;
@@ -31,11 +31,11 @@ interface Database {
 }
 
 /**
- * One RDB file that is written. How many keys a database has is known at its end: where the output can be written over, it
- * gets room for that before its first key, and the checksum is made right, too.
+ * Writes one RDB file. The number of keys of a database is known at its end: in seekable outputs, RESIZEDB is reserved before its
+ * first key and filled in later, and the checksum corrected.
  */
 export class RdbFile {
-  /** The format is set before anything is written. */
+  /** Set before anything is written. */
   format: RdbFormat | undefined;
   private readonly crc: Crc64;
   private readonly databases = new Map<number, Database>();
@@ -50,7 +50,7 @@ export class RdbFile {
     this.crc = codec.crc64();
   }
 
-  /** Bytes before what is written next. */
+  /** Bytes written so far. */
   private get position(): number {
     return this.output.flushed + this.output.length;
   }
@@ -67,7 +67,7 @@ export class RdbFile {
     output.length += end - start;
   }
 
-  /** The keys that follow are in this database. `counts`: how many there will be, where that is known. */
+  /** Selects the database of the keys that follow. `counts`: its numbers of keys, if known. */
   select(number: number, counts?: { readonly keys: number; readonly expires: number }): void {
     if (number === this.number) return;
     this.number = number;
@@ -92,7 +92,7 @@ export class RdbFile {
     return number === this.number;
   }
 
-  /** Whether `bytes[start, end)` is what `select` would write. Then the database is selected, and they are to be copied. */
+  /** Whether `bytes[start, end)` is what `select` would write. If so, the database is selected, and the caller copies them. */
   selectedBy(number: number, bytes: Uint8Array, start: number, end: number): boolean {
     const db = number <= LONGEST_SHORT ? this.databases.get(number) : undefined;
     if (db === undefined || end - start !== 2 || bytes[start] !== SELECTDB || bytes[start + 1] !== number) return false;
@@ -101,7 +101,7 @@ export class RdbFile {
     return true;
   }
 
-  /** A key of the database at hand was written. */
+  /** A key was written to the selected database. */
   count(expires: boolean): void {
     const { db } = this;
     if (db === undefined) return;
@@ -119,7 +119,7 @@ export class RdbFile {
     if (this.output.full) await this.flush();
   }
 
-  /** Ends the file. A damaged one, which has the beginning of a key at its end, gets no end. */
+  /** Ends the file. A damaged one, which ends within a key, gets no end. */
   async end(damaged: boolean): Promise<void> {
     if (!damaged) this.bytes(Uint8Array.of(EOF));
     await this.flush();

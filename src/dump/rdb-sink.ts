@@ -1,6 +1,9 @@
 import { keySlot, SLOTS } from '../bytes/crc16.js';
 import { EMPTY } from '../encodings/element.js';
-import { DB, DROPPED, END, FLAGS, FREQ, GROWN, HAS_EXPIRE, HAS_META, HEAD_EDITED, HEAD_START, IDLE, KIND, RECORD, ROW_WORDS, START, TYPE, TYPE_AT } from '../kernels/layout.js';
+import {
+  DB, DROPPED, END, FLAGS, FREQ, GROWN, HAS_EXPIRE, HAS_META, HEAD_EDITED, HEAD_START, IDLE, KIND, RECORD, ROW_WORDS, START, TYPE,
+  TYPE_AT,
+} from '../kernels/layout.js';
 import type { Batch } from '../rdb/batch.js';
 import type { Frame } from '../rdb/frame.js';
 import { type Length, readLength } from '../rdb/length.js';
@@ -24,22 +27,23 @@ export interface RdbSinkOptions extends DumpSinkOptions {
 /** Which of the ranges a slot is in. */
 const rangeOf = (slot: number, count: number): number => Math.floor(((slot + 0.5) * count) / SLOTS);
 
-/** AUX fields that name the server of the source; readers tell from them whose types a file has. */
+/** AUX fields that name the server of the source: readers tell the type numbering by them. */
 const SERVERS: ReadonlySet<string> = new Set(['redis-ver', 'valkey-ver']);
 
-/** Data of modules that belongs to no key came with this version. */
+/** Module data outside keys came with this version. */
 const MODULE_AUX_SINCE = 9;
 
-/** Up to this version, Redis and Valkey write the same. */
+/** Up to this version, the formats of Redis and Valkey are the same. */
 const COMMON_VERSION = 11;
 
 /** Functions came with this version. */
 const FUNCTION_SINCE = 10;
 
-const fileOf = ({ vendor, version }: RdbFormat): string => `a ${vendor === 'valkey' && version >= VALKEY_VERSION ? 'Valkey' : 'Redis'} file of version ${version}`;
+const fileOf = ({ vendor, version }: RdbFormat): string =>
+  `a ${vendor === 'valkey' && version >= VALKEY_VERSION ? 'Valkey' : 'Redis'} file of version ${version}`;
 const HELP = '; --target-version writes it for a server of your choice';
 
-/** Why a value of another file cannot be in a file of this format as it is: its type byte means something else there, or nothing. */
+/** Why a value cannot be copied into a file of this format: its type number means something else there, or nothing. */
 function typeMisfit(type: TypeRow, format: RdbFormat, typesUpTo = format.version): string | undefined {
   if (TABLES[format.vendor].types[type.id] === type && type.since <= typesUpTo) return undefined;
   return `its encoding ${type.name} means nothing or something else in ${fileOf(format)}, which the sources become${HELP}`;
@@ -47,41 +51,43 @@ function typeMisfit(type: TypeRow, format: RdbFormat, typesUpTo = format.version
 
 function misfit({ metaBytes, type }: Frame, format: RdbFormat, typesUpTo?: number): string | undefined {
   const reason = typeMisfit(type, format, typesUpTo);
-  if (reason === undefined && metaBytes !== undefined && format.vendor === 'valkey') return `it has module metadata, which ${fileOf(format)} cannot have${HELP}`;
+  if (reason === undefined && metaBytes !== undefined && format.vendor === 'valkey') {
+    return `it has module metadata, which ${fileOf(format)} cannot have${HELP}`;
+  }
   return reason;
 }
 
-/** KEY_META is with its key; SLOT_INFO and SLOT_IMPORT are nothing that a file for loading needs. */
+/** KEY_META is copied with its key; SLOT_INFO and SLOT_IMPORT do not matter in a file for loading. */
 const OPCODES: ReadonlySet<number> = new Set([251, 250, 247, 246, 245, 242]);
 
 const length: Length = { value: 0, hi: 0, lo: 0 };
 
 /**
- * Keys as RDB files: one, or one for each of as many ranges of cluster slots as there are files. Records that stay as they are
- * and follow one another in the source are copied in one piece.
+ * Keys as RDB files: one file, or one for each range of cluster slots. Unchanged records that are adjacent in the source are copied
+ * in one piece.
  */
 export class RdbSink extends DumpSink {
   private readonly split: boolean;
   protected override readonly leavesFile: boolean;
   protected override readonly keepsKeyAux: boolean;
   protected override readonly opcodes = OPCODES;
-  /** Where the last key went. */
+  /** The file of the last key. */
   private keyFile: RdbFile;
   private begun = false;
   private plain: PlainTypes | undefined;
-  /** A run of records: `bytes[start, end)`, for `runFile`. */
+  /** A run of records for `runFile`: `runBytes[start, end)`. */
   private runBytes: Uint8Array = EMPTY;
   private runStart = 0;
   private runEnd = 0;
   private runFile: RdbFile;
 
-  /** A file ends with the beginning of a key that could not be taken back: nothing can follow. */
+  /** A file ends within a key that could not be taken back: nothing can follow. */
   stopped = false;
 
   private sources = 0;
   private keysTaken = false;
   private readonly counted = new Map<number, { keys: number; expires: number }>();
-  /** By library name: its code. By bytes: scripts and module data that are there already. */
+  /** Code of libraries by name; scripts and module data already copied, by their bytes. */
   private readonly codes = new Map<string, Uint8Array>();
   private readonly copied = new Set<string>();
 
@@ -106,7 +112,7 @@ export class RdbSink extends DumpSink {
     return this.files[0].format as RdbFormat;
   }
 
-  /** Headers, before anything else. */
+  /** Writes the headers. */
   private begin(): void {
     this.begun = true;
     const { vendor, version } = this.options.format ?? this.file;
@@ -155,7 +161,7 @@ export class RdbSink extends DumpSink {
     file.count(frame.hasExpire);
   }
 
-  /** Records that stay as they are, in one piece where they stand next to each other. */
+  /** Copies unchanged records, in one piece if they are adjacent. */
   protected override run(batch: Batch, first: number): number {
     if (!this.begun) this.begin();
     this.plain ??= this.plainTypes();
@@ -177,7 +183,11 @@ export class RdbSink extends DumpSink {
       const db = words[at + DB];
       if (split) batch.readKey(row, key);
       const file = this.fileOf(key);
-      if (file !== this.runFile || bytes !== this.runBytes || !(file.selected(db) ? start === this.runEnd : file.selectedBy(db, bytes, this.runEnd, start))) {
+      if (
+        file !== this.runFile ||
+        bytes !== this.runBytes ||
+        !(file.selected(db) ? start === this.runEnd : file.selectedBy(db, bytes, this.runEnd, start))
+      ) {
         this.endRun();
         file.select(db, this.counted.get(db));
         this.runFile = file;
@@ -191,11 +201,12 @@ export class RdbSink extends DumpSink {
     return row;
   }
 
-  /** A clock becomes part of what stands before its key, where that follows at once. */
+  /** A clock that directly precedes its key becomes part of its head. */
   protected override clockBefore({ table }: Batch, clock: number, row: number): void {
     const { words } = table;
     const [from, at] = [clock * ROW_WORDS, row * ROW_WORDS];
-    const whole = (words[at + FLAGS] & (DROPPED | HEAD_EDITED)) === 0 && words[at + KIND] === RECORD && words[at + HEAD_START] === words[from + END];
+    const whole =
+      (words[at + FLAGS] & (DROPPED | HEAD_EDITED)) === 0 && words[at + KIND] === RECORD && words[at + HEAD_START] === words[from + END];
     const bare = (words[at + FLAGS] & HAS_EXPIRE) === 0 && words[at + FREQ] < 0 && table.double(row, IDLE) < 0;
     if (!whole || (words[at + HEAD_START] === words[at + TYPE_AT] && !bare) || this.format.version < IDLE_SINCE) return;
     words[at + HEAD_START] = words[from + START] - 1;
@@ -204,8 +215,13 @@ export class RdbSink extends DumpSink {
 
   private plainTypes(): PlainTypes {
     const { format, target } = this.options;
-    const misfits = (type: TypeRow): string | undefined => (format === undefined ? typeMisfit(type, this.file, this.file.typesUpTo) : typeMisfit(type, format));
-    return new PlainTypes(this.codec, target, (type) => (target !== undefined || misfits(type) === undefined) && !(this.leavesFile && isFileOnly(type)));
+    const misfits = (type: TypeRow): string | undefined =>
+      format === undefined ? typeMisfit(type, this.file, this.file.typesUpTo) : typeMisfit(type, format);
+    return new PlainTypes(
+      this.codec,
+      target,
+      (type) => (target !== undefined || misfits(type) === undefined) && !(this.leavesFile && isFileOnly(type)),
+    );
   }
 
   override batch(batch: Batch): void {
@@ -222,7 +238,7 @@ export class RdbSink extends DumpSink {
     file.bytes(this.clock);
   }
 
-  /** Whether all that stands before the value in the source can be written as it stands there. */
+  /** Whether everything before the value can be copied as it is in the source. */
   private fitsAsItIs(frame: Frame): boolean {
     if (frame.headStart === frame.typeAt) return !frame.hasExpire && frame.idle < 0 && frame.freq < 0 && frame.metaBytes === undefined;
     return !this.edited && fitsModifiers(frame, this.format.version);
@@ -284,25 +300,28 @@ export class RdbSink extends DumpSink {
         this.library(frame);
         return;
       case 'MODULE_AUX':
-        if (this.format.version < MODULE_AUX_SINCE) this.tell(`data of a module that belongs to no key, which RDB version ${this.format.version} has no place for`);
-        else this.copyOnce(frame);
+        if (this.format.version < MODULE_AUX_SINCE) {
+          this.tell(`data of a module that belongs to no key, which RDB version ${this.format.version} has no place for`);
+        } else this.copyOnce(frame);
         return;
-      case 'HASH_TEMPLATE': // for a target, and beside those of other files, hashes carry their field names themselves
+      case 'HASH_TEMPLATE': // for a target, and in files merged from several, hashes carry their field names themselves
         if (this.options.format === undefined) this.copyOnce(frame);
         return;
       case 'FUNCTION_PRE_GA':
-        if (!this.leavesLibraryOut(frame)) this.refuseLibrary(frameLibraryName(frame), 'which is of a release candidate of Redis 7.0: no server loads it');
+        if (!this.leavesLibraryOut(frame)) {
+          this.refuseLibrary(frameLibraryName(frame), 'which is of a release candidate of Redis 7.0: no server loads it');
+        }
         return;
-      default: // sizes of slots, and slots on their way to another node: nothing that a file for loading needs
+      default: // slot sizes, and slots being migrated: a file for loading needs neither
     }
   }
 
-  protected override behindKey(frame: Frame): void {
+  protected override afterKey(frame: Frame): void {
     this.endRun();
     this.keyFile.bytes(frame.bytes, frame.start - 1, frame.end);
   }
 
-  /** What the first file says of its server; scripts of all of them. */
+  /** Copies the server fields of the first file, and scripts of all files. */
   private aux(frame: Frame): void {
     if (this.keyAux(frame)) return;
     const name = auxName(frame);
@@ -321,7 +340,7 @@ export class RdbSink extends DumpSink {
     this.counted.set(to, { keys, expires: this.options.stripTtl === true ? 0 : length.value });
   }
 
-  /** Functions: a library of the same name must not come twice. */
+  /** Copies a function library, unless its name was there before. */
   private library(frame: Frame): void {
     if (this.leavesLibraryOut(frame)) return;
     const code = functionCode(frame);
@@ -351,7 +370,7 @@ export class RdbSink extends DumpSink {
     this.copy(frame);
   }
 
-  /** To all files, opcode and operands. */
+  /** Copies opcode and operands to all files. */
   private copy(frame: Frame): void {
     if (!this.begun) this.begin();
     this.endRun();

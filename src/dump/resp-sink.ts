@@ -16,20 +16,20 @@ import { RestoreWriter } from './restore-writer.js';
 import { SingleOutputSink } from './single-output-sink.js';
 
 export interface RespSinkOptions extends DumpSinkOptions {
-  /** Payloads over this many bytes become plain commands. */
+  /** Larger payloads, in bytes, are written with plain commands. */
   readonly maxPayload: number;
-  /** Unix milliseconds: relative expiries count from here. */
+  /** Unix milliseconds that relative expiries count from. */
   readonly now: number;
 }
 
 const NEWEST = 9999;
 
-/** Bytes of a payload beside its value: type byte and footer. */
+/** Bytes of a payload besides its value: type byte and footer. */
 const AROUND_VALUE = 1 + PAYLOAD_FOOTER;
 
 /**
- * Keys as commands for a server, as `redis-cli --pipe` takes them: SELECT, RESTORE, FUNCTION LOAD. A value in parts is held
- * until its size is known, since the length of a payload stands before it.
+ * Keys as commands for `redis-cli --pipe`: SELECT, RESTORE, FUNCTION LOAD. A large value is held until its size is known, since the
+ * length of the payload precedes it.
  */
 export class RespSink extends SingleOutputSink {
   private readonly resp: RespWriter;
@@ -39,7 +39,7 @@ export class RespSink extends SingleOutputSink {
   private readonly plain: PlainTypes;
   private readonly versions: Uint16Array;
   private db = 0;
-  /** A command is not complete, so nothing can follow. */
+  /** A command is incomplete, so nothing can follow. */
   stopped = false;
 
   constructor(
@@ -55,14 +55,24 @@ export class RespSink extends SingleOutputSink {
     this.values = new RespValues(this.resp, this.server);
   }
 
-  /** Records that stay as they are, written by a kernel. */
+  /** Writes plain records through a kernel. */
   protected override run(batch: Batch, first: number): number {
     const { codec, output, plain } = this;
     const { target } = this.options;
     if (!hasAbsoluteTtl(target)) return first;
     const { bytes, table, to } = batch;
-    const run = { table: table.words, bytes, routes: undefined, databases: undefined, largest: plain.largest, running: this.file.running, now: [NEVER], versions: this.versions.fill(this.version), options: RESTORE_REPLACE };
-    for (let row = first; ; ) {
+    const run = {
+      table: table.words,
+      bytes,
+      routes: undefined,
+      databases: undefined,
+      largest: plain.largest,
+      running: this.file.running,
+      now: [NEVER],
+      versions: this.versions.fill(this.version),
+      options: RESTORE_REPLACE,
+    };
+    for (let row = first; ;) {
       while (row < to && table.has(row, DROPPED)) row++;
       if (row === to || table.word(row, KIND) !== RECORD || !plain.has(batch, row)) return row;
       const out = { bytes: output.bytes, length: output.length, keys: 0 };
@@ -94,7 +104,7 @@ export class RespSink extends SingleOutputSink {
     } else {
       this.begin(frame);
       this.restore(frame, head, size);
-      this.restores.add(bytes, start, end);
+      this.restores.addValue(bytes, start, end);
       this.restores.end(this.version);
     }
     this.unmark();
@@ -112,7 +122,7 @@ export class RespSink extends SingleOutputSink {
     this.resp.words('SELECT', `${db}`);
   }
 
-  /** RESTORE, up to what stands before the value. */
+  /** Writes a RESTORE up to the value. */
   private restore(frame: Frame, head: Uint8Array, size: number): void {
     const { resp } = this;
     const { now, target } = this.options;
@@ -147,7 +157,7 @@ export class RespSink extends SingleOutputSink {
     } else {
       this.restore(head, payload, size);
       for await (const piece of value.pieces()) {
-        restores.add(piece, 0, piece.length);
+        restores.addValue(piece, 0, piece.length);
         await output.flushIfFull();
       }
       restores.end(this.version);
@@ -159,7 +169,7 @@ export class RespSink extends SingleOutputSink {
     const { name } = frame.opcode ?? {};
     if (name === 'AUX') this.keyAux(frame);
     else if (name === 'FUNCTION2' || name === 'FUNCTION_PRE_GA') this.library(frame);
-    else if (name === 'MODULE_AUX') this.tell('data of a module that belongs to no key, for which there is no command');
+    else if (name === 'MODULE_AUX') this.tell('module data outside keys, which no command restores');
   }
 
   private library(frame: Frame): void {
@@ -182,11 +192,11 @@ export class RespSink extends SingleOutputSink {
   }
 
   fileEnd(): void {
-    // the commands of one file follow those of another
+    // commands of several files can follow one another
   }
 
   protected forget(): void {
-    // nothing is kept beside the output
+    // nothing is kept besides the output
   }
 
   protected leaveTorn(): void {

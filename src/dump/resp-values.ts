@@ -12,40 +12,40 @@ import { idText, scoreOf, signedOf, unsignedOf } from '../values/value-integers.
 import { ascii } from '../json/writer.js';
 import type { RespWriter } from './resp-writer.js';
 
-/** A batch is a command; it ends with this many arguments or bytes. */
+/** A command ends with this many arguments or bytes. */
 const MOST_ARGS = 1000;
 const MOST_BYTES = 1 << 18;
 
-/** By type: the command that adds elements. HMSET is what HSET of several fields was before 4.0, and still is. */
+/** By type: the command that adds elements. HMSET is HSET with several fields, as servers before 4.0 need it. */
 const ADD: Readonly<Record<string, string>> = { list: 'RPUSH', set: 'SADD', zset: 'ZADD', hash: 'HMSET' };
 
 const CRLF = ascii('\r\n');
 
 /**
- * Values as commands that make them anew: for those that are too large for one RESTORE. The key is deleted first. An element
- * that is too large itself is written as it comes, unless something has to stand before it that comes later.
+ * Writes values as plain commands, for those too large for one RESTORE. The key is deleted first. A large element is written part
+ * by part, unless something that comes later has to precede it.
  */
 export class RespValues implements Items {
   private key: Uint8Array = EMPTY;
   private add = '';
-  /** Arguments of the batch at hand, as RESP, and how many. */
+  /** Arguments of the current command as RESP, and their number. */
   private readonly batch = new Gathered();
   private args = 0;
-  /** Fields that the batch has, and their expiries. */
+  /** Fields in the current command that expire, and when. */
   private expiries: [field: Uint8Array, ms: number][] = [];
   private entryArgs: Uint8Array[] = [];
   private entryId = '';
   private entries = 0;
   private readonly text_ = new Scratch();
   private readonly scoreText = new Uint8Array(32);
-  /** Where the current large string goes, and a large field or member until its value or score comes. */
+  /** Where the parts of the current large string go; a large field or member is gathered until its value or score is known. */
   private largeTo: 'output' | 'append' | Gathered = 'output';
   private name: Uint8Array = EMPTY;
   private readonly reader = new PartsReader(this);
 
   constructor(
     private readonly resp: RespWriter,
-    /** The release that is written for: 700 for 7.0. */
+    /** The target's release: 700 for 7.0. */
     private readonly release: number,
   ) {}
 
@@ -58,7 +58,7 @@ export class RespValues implements Items {
     this.reader.record(frame);
   }
 
-  /** Whether commands can make values of the type. */
+  /** Whether plain commands can write values of the type. */
   static can({ redisType }: Frame): boolean {
     return redisType !== 'module' && redisType !== 'array';
   }
@@ -77,7 +77,7 @@ export class RespValues implements Items {
     this.command('DEL');
   }
 
-  /** A whole command about the key. */
+  /** Writes a whole command with the key as its first argument. */
   private command(name: string, ...args: (string | Uint8Array)[]): void {
     this.resp.command(args.length + 2);
     this.resp.word(name);
@@ -107,7 +107,7 @@ export class RespValues implements Items {
     if (this.args >= MOST_ARGS || this.batch.length >= MOST_BYTES) this.flushBatch();
   }
 
-  /** The bytes of an element that is no large one, in place or in a buffer of ours. */
+  /** The bytes of an element that is not large, in place or in an own buffer. */
   private bytesOf(element: Element): Uint8Array {
     this.text_.text(element);
     return element.bytes.subarray(element.start, element.end);
@@ -183,7 +183,11 @@ export class RespValues implements Items {
     const last = idText(tail.lastId);
     if (this.entries === 0) this.command('XADD', 'MAXLEN', '0', last === '0-0' ? '0-1' : last, 'x', 'y');
     const counters = this.release >= 700 && tail.hasOffsets;
-    this.command('XSETID', last, ...(counters ? ['ENTRIESADDED', `${unsignedOf(tail.entriesAdded)}`, 'MAXDELETEDID', idText(tail.maxDeletedId)] : []));
+    this.command(
+      'XSETID',
+      last,
+      ...(counters ? ['ENTRIESADDED', `${unsignedOf(tail.entriesAdded)}`, 'MAXDELETEDID', idText(tail.maxDeletedId)] : []),
+    );
     let group: Uint8Array = EMPTY;
     tail.groups({
       groupBegin: (name, lastId, entriesRead) => {

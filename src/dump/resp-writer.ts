@@ -9,21 +9,21 @@ const DOLLAR = 0x24;
 const CR = 0x0d;
 const LF = 0x0a;
 
-/** The most that stands around an argument. */
+/** Bytes around an argument, at most. */
 const MARGIN = 64;
 
-/** What servers take as one argument (proto-max-bulk-len) by default. */
+/** The largest argument that servers accept by default (proto-max-bulk-len). */
 export const MAX_PAYLOAD = 512 << 20;
 
-/** Where commands are written: `bytes` from `length` on, after `room(n)`. */
+/** A growing buffer: bytes are written at `length` after `room(n)`. */
 export interface Space {
   bytes: Uint8Array;
   length: number;
-  /** Makes sure that `size` bytes fit behind `length`; `bytes` may be others afterwards. */
+  /** Makes room for `size` bytes at `length`; may replace `bytes`. */
   room(size: number): void;
 }
 
-/** Commands as servers take them (RESP): `*n` and the arguments, each a `$length` and its bytes. */
+/** Writes commands in RESP: `*n` and the arguments, each a `$length` and its bytes. */
 export class RespWriter {
   /** Commands begun. */
   commands = 0;
@@ -41,13 +41,13 @@ export class RespWriter {
     this.end();
   }
 
-  /** Begins a command of so many arguments, its name among them. */
+  /** Begins a command with this many arguments, including its name. */
   command(args: number): void {
     this.commands++;
     this.line(STAR, args);
   }
 
-  /** Begins an argument of so many bytes, which `raw` writes and `end` ends. */
+  /** Begins an argument of this many bytes: `raw` writes them, `end` ends it. */
   open(size: number): void {
     this.line(DOLLAR, size);
   }
@@ -82,7 +82,7 @@ export class RespWriter {
   }
 }
 
-/** What stands behind the payload of a RESTORE. */
+/** The arguments of RESTORE after the payload. */
 export function modifiersOf({ freq, hasExpire, idle }: Frame, target: Target | undefined, replaces: boolean): string[] {
   const words = replaces ? ['REPLACE'] : [];
   if (!hasAbsoluteTtl(target)) return words;
@@ -92,14 +92,14 @@ export function modifiersOf({ freq, hasExpire, idle }: Frame, target: Target | u
   return words;
 }
 
-/** The expiry of a RESTORE: milliseconds, from `now` on for servers that know no others, where a key that is over stays for one. */
+/** The expiry argument of RESTORE: milliseconds; relative to `now` for servers without ABSTTL, where an expired key gets 1. */
 export function ttlOf(frame: Frame, target: Target | undefined, now: number): string {
   if (!frame.hasExpire) return '0';
   const ttl = hasAbsoluteTtl(target) ? frame.expireMs : frame.expireMs - BigInt(now);
   return `${ttl < 1n ? 1n : ttl}`;
 }
 
-/** The expiry of a key that was made by commands, where it has one. */
+/** Writes the expiry of a key that was written with plain commands, if it has one. */
 export function writeExpiry(resp: RespWriter, frame: Frame): void {
   if (!frame.hasExpire) return;
   resp.command(3);

@@ -4,9 +4,9 @@ import { PAYLOAD_FOOTER, writePayloadFooter } from '../rdb/payload.js';
 import { hasReplace, type Target } from '../values/targets.js';
 import { modifiersOf, type RespWriter, ttlOf } from './resp-writer.js';
 
-/** What a RESTORE says beside what its frame does. */
+/** What a RESTORE needs besides its frame. */
 export interface RestoreTerms {
-  /** What stands before the value in the payload: see payloadHead. */
+  /** The bytes of the payload before the value: see payloadHead. */
   readonly head: Uint8Array;
   /** Bytes of the whole payload. */
   readonly size: number;
@@ -15,7 +15,7 @@ export interface RestoreTerms {
   readonly now: number;
 }
 
-/** RESTORE commands, one after another: `begin`, `add` with the bytes of the value, in any pieces, and `end`. */
+/** Writes RESTORE commands: `begin`, then `addValue` with the bytes of the value in any pieces, then `end`. */
 export class RestoreWriter {
   private readonly footer = new Uint8Array(PAYLOAD_FOOTER);
   private modifiers: readonly string[] = [];
@@ -36,15 +36,15 @@ export class RestoreWriter {
     resp.word(ttlOf(frame, target, now));
     resp.open(size);
     crc.hi = crc.lo = 0;
-    this.add(head, 0, head.length);
+    this.addValue(head, 0, head.length);
   }
 
-  add(bytes: Uint8Array, start: number, end: number): void {
+  addValue(bytes: Uint8Array, start: number, end: number): void {
     this.crc.update(bytes, start, end);
     this.resp.raw(bytes, start, end);
   }
 
-  /** The payload is of this RDB version. */
+  /** `version`: RDB version of the payload. */
   end(version: number): void {
     const { crc, footer, resp } = this;
     writePayloadFooter(footer, version, crc);

@@ -1,11 +1,11 @@
 import { DumpSink, type DumpSinkOptions } from './dump-sink.js';
 import type { Output } from '../io/output.js';
 
-/** What dumps to one output have in common; where the key at hand begins in it, so that it can be taken back. */
+/** Common to dumps with one output: where the current key begins in it, so that it can be taken back. */
 export abstract class SingleOutputSink extends DumpSink {
   private inKey = false;
   private keyAt = 0;
-  /** What had been handed on before the key. */
+  /** Bytes flushed before the key. */
   private keyFlushed = 0;
 
   constructor(
@@ -23,14 +23,14 @@ export abstract class SingleOutputSink extends DumpSink {
     this.keyFlushed = output.flushed;
   }
 
-  /** The key is whole. */
+  /** The key is complete. */
   protected unmark(): void {
     this.inKey = false;
   }
 
-  /** Forgets what there is of the key beside the output. */
+  /** Forgets what is kept of the key besides the output. */
   protected abstract forget(): void;
-  /** A key of which a part was handed on already is left as it is. */
+  /** Leaves a key that was flushed in part as it is. */
   protected abstract leaveTorn(): void;
 
   rollback(): boolean {

@@ -8,7 +8,7 @@ export const INT64 = 2;
 export const LZF = 3;
 /** A double, in `num`. */
 export const DOUBLE = 4;
-/** A string of `num` bytes that is too large to hold and came in pieces before (see values/items.ts). */
+/** A string of `num` bytes that is too large to hold and was passed in pieces before (see values/items.ts). */
 export const LARGE = 5;
 
 /**
@@ -42,7 +42,7 @@ export class Element {
     this.num = value;
   }
 
-  /** Takes both halves of a 64-bit integer; it becomes an `INT` where a double holds it exactly. */
+  /** Sets both halves of a 64-bit integer; it becomes an `INT` if a double holds it exactly. */
   setInt64(hi: number, lo: number): void {
     if (hi >= -0x200000 && hi < 0x200000) {
       this.kind = INT;

@@ -2,7 +2,7 @@ import { BYTES, type Element, INT } from './element.js';
 
 const ZERO = 0x30;
 const MINUS = 0x2d;
-/** Digits of which a double holds every integer. */
+/** Digits up to which a double holds every integer. */
 const EXACT_DIGITS = 15;
 /** Characters of the longest 64-bit integer. */
 const LONGEST = 20;

@@ -16,7 +16,7 @@ export abstract class PackedWriter {
 
   protected constructor(
     private readonly header: number,
-    /** Which byte announces an integer of 1, 2, 3, 4 or 8 bytes. */
+    /** The encoding bytes of integers of 1, 2, 3, 4 and 8 bytes. */
     private readonly encodings: readonly number[],
   ) {}
 
@@ -27,7 +27,7 @@ export abstract class PackedWriter {
     this.count = 0;
   }
 
-  /** Bytes so far, with the end. */
+  /** Bytes so far, including the end byte. */
   get size(): number {
     return this.out.length + 1;
   }
@@ -45,7 +45,7 @@ export abstract class PackedWriter {
   protected abstract integer(): void;
   protected abstract string(): void;
 
-  /** The byte that announces an integer of `width` bytes, then the integer. */
+  /** Writes the encoding byte of an integer of `width` bytes, then the integer. */
   protected wideInteger(width: number): void {
     const { element, out } = this;
     out.byte(this.encodings[width]);
@@ -56,7 +56,7 @@ export abstract class PackedWriter {
   /** Writes the header fields that follow the size. */
   protected abstract counts(): void;
 
-  /** The whole: a view, until `begin`. */
+  /** The whole value: a view, until `begin`. */
   finish(): Uint8Array {
     const { out } = this;
     out.byte(0xff);

@@ -124,7 +124,7 @@ export class StreamNodeCheck {
     this.report(at - this.start, expected, got, this.entry);
   }
 
-  /** Goes past `count` elements. */
+  /** Skips `count` elements. */
   private skip(count: number): boolean {
     for (let left = count; left > 0; left--) if (!this.pass()) return false;
     return true;

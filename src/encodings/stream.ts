@@ -93,7 +93,7 @@ export class StreamNode {
   private masterStart = 0;
   private live = 0;
   private deleted = 0;
-  /** Fields of the current entry still to be given, and how many elements it has. */
+  /** Fields of the current entry not returned yet, and how many elements it has. */
   private left = 0;
   private size = 0;
   private sameFields = false;
@@ -114,7 +114,7 @@ export class StreamNode {
     if (this.count('the end of the master entry') !== 0) throw this.bad('the end of the master entry, 0', 'something else');
   }
 
-  /** Goes to the next entry; its ID is in `id`. */
+  /** Moves to the next entry, with its ID in `id`. Returns false after the last one. */
   next(): boolean {
     for (;;) {
       if (this.pos >= this.end) return this.closed();
@@ -136,7 +136,7 @@ export class StreamNode {
     }
   }
 
-  /** Goes to the next field and its value; after the last one says false. */
+  /** Moves to the next field and its value. Returns false after the last one. */
   nextField(): boolean {
     if (this.left === 0) {
       if (this.count('the number of elements of an entry') !== this.size) {

@@ -4,38 +4,41 @@ import { type Part, ValueFramer } from '../rdb/value-framer.js';
 import { HEAD_EDITED, SOURCE_DB } from '../kernels/layout.js';
 import { Spill } from './spill.js';
 
-/** Where the parts of a large value come from. */
+/** The source of a large value's parts. */
 export interface PartSource {
-  /** The next part, borrowed until the one after it; undefined after the last one. Rejects with what is wrong with it. */
+  /** The next part, borrowed until the one after it; undefined after the last one. Rejects with its error. */
   next(): Promise<Part | undefined>;
-  /** The parts are cut as a framer cuts them; otherwise their bytes count, and nothing else. */
+  /** Whether the parts are cut like a framer's; otherwise they are only bytes. */
   readonly framed: boolean;
 }
 
 /**
- * A record whose value is too large to come whole: its head, and parts that whoever takes it pulls, straight from their source.
+ * A record whose value is over the limit: its head, and the parts of its value, which the consumer pulls from the source.
  *
  *     for await (const { kind, frame } of value.parts()) reader.frame(kind, frame);
  *
- * Each part is pulled once, unless the value is held: then its parts are put aside (see Spill), and every loop begins anew. What nobody
- * pulls is for the owner to `end`. One loop at a time.
+ * Each part can be pulled once, unless the value is held: then its parts are spilled (see Spill), and every loop starts at the
+ * first part. The owner must `end` a value, which pulls what is left. One loop at a time.
  */
 export class LargeValue {
-  /** Key, database, type and modifiers, and the offset of the value. The key is valid as long as the value, `headBytes` until a part is pulled. */
+  /**
+   * Key, database, type, modifiers, and the offset of the value. The key is valid as long as the value, `headBytes` until a part is
+   * pulled.
+   */
   readonly head = new Frame();
-  /** The database that the key has in its source. */
+  /** The database of the key in its source. */
   sourceDb: number;
-  /** The modifiers in `head` are not those in `headBytes`. */
+  /** Whether the modifiers in `head` differ from those in `headBytes`. */
   edited = false;
-  /** The key is refused, for a reason that was told. */
+  /** The key is refused, and the reason was reported. */
   dropped = false;
-  /** Bytes of the value that were pulled. */
+  /** Bytes of the value pulled so far. */
   size = 0;
   private held: Spill | undefined;
   private holds = false;
-  /** There is nothing left to pull. */
+  /** Nothing is left to pull. */
   private over = false;
-  /** What passes made of the head, for parts that are pulled. */
+  /** Edits of the head by passes, for parts that are pulled. */
   private edits: Partial<Frame> | undefined;
   private readonly part = new Frame();
 
@@ -43,14 +46,14 @@ export class LargeValue {
     /** The first part, or a frame without one. */
     frame: Frame,
     private readonly source: PartSource,
-    /** Where values are cut that are framed again. */
+    /** Part size when held bytes are framed again. */
     readonly limit: number | undefined,
   ) {
     Object.assign(this.head, frame);
     this.sourceDb = frame.db;
   }
 
-  /** Takes over what passes have made of the head in a row of a batch. */
+  /** Takes over the edits of the head in a row of a batch. */
   edit(batch: Batch, row: number): void {
     const { head } = this;
     const { table } = batch;
@@ -64,17 +67,22 @@ export class LargeValue {
     Object.assign(head, this.edits);
   }
 
-  /** From now on, parts are put aside as they are pulled. Before the first one is, or where the value is held already. */
+  /** From now on, pulled parts are spilled. Must be called before the first one is pulled, unless the value is held already. */
   hold(): void {
     this.holds = true;
     if (this.held !== undefined) return;
     this.held = new Spill();
     const { head } = this;
     const { headBytes, headEnd, headStart, typeAt } = head;
-    Object.assign(head, { headBytes: headBytes.slice(headStart, headEnd), headStart: 0, typeAt: typeAt - headStart, headEnd: headEnd - headStart });
+    Object.assign(head, {
+      headBytes: headBytes.slice(headStart, headEnd),
+      headStart: 0,
+      typeAt: typeAt - headStart,
+      headEnd: headEnd - headStart,
+    });
   }
 
-  /** Whether the size of the value is within bounds: it is held until that is known. */
+  /** Whether the size of the value is within bounds; the value is held until that is known. */
   async fits(minSize: number, maxSize: number): Promise<boolean> {
     if (minSize === 0 && maxSize === Infinity) return true;
     this.hold();
@@ -83,12 +91,12 @@ export class LargeValue {
     return this.size >= minSize && this.size <= maxSize;
   }
 
-  /** What was put aside is given out once more, and nothing else is put aside. */
+  /** What was spilled is read once more, and nothing else is spilled. */
   letGo(): void {
     this.holds = false;
   }
 
-  /** Pulls parts until more than `most` bytes of the value were pulled, or all of them. */
+  /** Pulls parts until more than `most` bytes, or all, were pulled. */
   async pull(most = Infinity): Promise<void> {
     while (this.size <= most && (await this.next()) !== undefined);
   }
@@ -106,7 +114,7 @@ export class LargeValue {
     return this.edits === undefined ? part : { kind: part.kind, frame: Object.assign(this.part, frame, this.edits) };
   }
 
-  /** The parts, from the first one that is still to be had. */
+  /** The parts, from the first that is not pulled, or if held, from the beginning. */
   async *parts(): AsyncGenerator<Part, void, void> {
     if (this.source.framed && (this.held === undefined || this.size === 0)) {
       for (let part = await this.next(); part !== undefined; part = await this.next()) yield part;
@@ -116,7 +124,7 @@ export class LargeValue {
     for await (const piece of this.pieces()) yield* framer.parts(piece);
   }
 
-  /** The same as bare bytes, in pieces that are each valid until the next one. */
+  /** The same as bytes, in pieces, each valid until the next one. */
   async *pieces(): AsyncGenerator<Uint8Array, void, void> {
     if (this.held !== undefined) for (const piece of this.holds ? this.held.read() : this.held.drain()) yield piece;
     for (let part = await this.next(); part !== undefined; part = await this.next()) {
@@ -125,7 +133,7 @@ export class LargeValue {
     }
   }
 
-  /** All of it, put aside: whoever takes that closes it, and the value has no more parts. */
+  /** The whole value as a spill, which the caller closes; the value has no more parts. */
   async takeHeld(): Promise<Spill> {
     this.hold();
     await this.pull();
@@ -134,13 +142,13 @@ export class LargeValue {
     return held;
   }
 
-  /** Pulls what is left, without keeping any of it. */
+  /** Pulls the rest without keeping it. */
   async end(): Promise<void> {
     this.close();
     await this.pull();
   }
 
-  /** Forgets what was put aside. */
+  /** Closes the spill. */
   close(): void {
     this.holds = false;
     this.held?.close();

@@ -7,12 +7,12 @@ import type { Input } from './input.js';
 import { LargeValue, type PartSource } from './large-value.js';
 
 export interface ReadingOptions extends FramerOptions {
-  /** Called when all bytes of a chunk were looked at. */
+  /** Called when all bytes of a chunk were read. */
   readonly onChunk?: () => void;
 }
 
 /**
- * An input as batches of records and large values, in the order of the file: pulls its chunks, and frames them.
+ * Reads an input as batches of records, and large values, in file order.
  *
  *     for (;;) {
  *       const kind = await reading.next();
@@ -39,8 +39,8 @@ export class Reading {
   }
 
   /**
-   * Fills the batch. Returns FULL where more follows its rows; END; or the kind of the first part of a large value, which follows the
-   * rows. Throws RdbError with the place, also where the input ends too early.
+   * Fills the batch. Returns FULL if more follows its rows; END; or the kind of the first part of a large value that follows them.
+   * Throws RdbError with the place, also if the input ends too early.
    */
   async next(): Promise<number> {
     let kind = this.fill();
@@ -51,7 +51,7 @@ export class Reading {
     return kind;
   }
 
-  /** The same with the bytes of the current chunk: NEED where there is nothing left of it, and no row in the batch. */
+  /** Like `next`, with the bytes of the current chunk: NEED if nothing is left of it and the batch has no row. */
   fill(): number {
     const kind = this.framer.fill(this.batch);
     return kind === NEED && this.batch.rows > 0 ? FULL : kind;
@@ -78,7 +78,7 @@ export class Reading {
     return done === true ? undefined : value;
   }
 
-  /** The large value whose first part `next` has found; it must be pulled to its end before anything else is read. */
+  /** The large value whose first part `next` found; it must be pulled to its end before anything else is read. */
   large(kind: number): LargeValue {
     return new LargeValue(this.framer.frame, this.partsFrom(kind), this.options.limit);
   }
@@ -112,7 +112,7 @@ export class Reading {
     for (let chunk = await this.chunk(); chunk !== undefined; chunk = await this.chunk()) this.trailing.add(chunk);
   }
 
-  /** Closes the source, wherever it stands. */
+  /** Closes the source at any point. */
   async close(): Promise<void> {
     await this.chunks.return();
   }

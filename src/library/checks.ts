@@ -1,11 +1,11 @@
 import { kindOf } from './source.js';
 
-/** Says what is wrong with a value, or undefined. */
+/** Returns what is wrong with a value, or undefined. */
 export type Check = (value: unknown) => string | undefined;
 
 /**
- * Checks the options that an object has against a table. An unknown name is an error: a filter that is misspelt would let
- * everything pass. Undefined is as good as absent. Throws TypeError.
+ * Checks an options object against a table. Unknown names are errors: a misspelt filter would let everything pass. Undefined counts
+ * as absent. Throws TypeError.
  */
 export function checkOptions(what: string, options: unknown, checks: Readonly<Record<string, Check>>): void {
   if (typeof options !== 'object' || options === null) throw new TypeError(`${what}: expected an object, got ${kindOf(options)}`);
@@ -32,6 +32,6 @@ export const isWhole = (value: unknown): value is number => Number.isSafeInteger
 
 export const oneOf = (names: readonly string[]): Check => check(`one of ${names.join(', ')}`, (value) => names.includes(value as string));
 
-/** An array of what fits. */
+/** An array of valid elements. */
 export const listOf = (expected: string, fits: (value: unknown) => boolean): Check =>
   check(`an array of ${expected}`, (value) => Array.isArray(value) && value.every((item) => fits(item)));

@@ -11,16 +11,15 @@ import type { KeyRecord } from './records.js';
 import { checkSource, type Source } from './source.js';
 
 /**
- * Reads an RDB and gives out its keys as JavaScript values, one after another, in the order of the file:
+ * Reads an RDB and yields its keys as JavaScript values, in file order:
  *
  *     for await (const { key, type, value } of decode('dump.rdb', { text: true })) …
  *
- * Records are plain objects of their own: keep or change them as you like. Memory holds one chunk of input and one value at a
- * time, so a value has to fit in it; `frames` gives larger ones in parts, and the filter `maxSize` leaves them out.
+ * Records are plain objects that belong to the caller. Only one chunk of input and one value are in memory at a time, so each
+ * value has to fit; `frames` yields larger ones in parts, and the filter `maxSize` leaves them out.
  *
- * Throws TypeError for wrong arguments, at once. The loop throws RdbError for an input that is damaged or cannot be read,
- * after all records before the damage; RangeError for a string longer than JavaScript can hold; and the reason of
- * the signal.
+ * Throws TypeError for invalid arguments. The loop throws RdbError for an input that is damaged or cannot be read, after all
+ * records before the damage; RangeError for a string longer than JavaScript allows; and the reason of the signal.
  */
 export function decode(
   source: Source,
@@ -52,7 +51,7 @@ export function decode(
   return text === true ? decodeWith(input, rest, new StringTexts()) : decodeWith(input, rest, new BufferTexts());
 }
 
-/** The same with the size of parts as an option more, which makes no difference to what comes out. */
+/** The same with a part size, which does not affect the result. */
 export function decodeWith<T>(source: InputSource, options: FramesOptions, texts: Texts<T>): RecordIterator<KeyRecord<T> | MetaRecord<T>> {
   return new Decoding(source, options, texts);
 }

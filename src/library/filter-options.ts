@@ -5,15 +5,15 @@ import { compileFilter, type Filter, type TtlState, type FilterOptions as Values
 import { type Check, checkOptions, isNumber, isWhole, listOf, oneOf } from './checks.js';
 
 /**
- * Which keys to give out. The values of one option are alternatives, different options must all hold; an option that is
- * absent or an empty array asks for nothing. A key that does not pass is skipped without being decoded.
+ * Which keys to yield. The values of one option are alternatives, different options must all hold; an absent option or an
+ * empty array does not restrict. A key that does not pass is skipped without being decoded.
  *
  * Keys and patterns are bytes, or strings in the text form: UTF-8, or `base64:` and the base64 of any bytes.
  */
 export interface FilterOptions {
-  /** Numbers of databases. */
+  /** Database numbers. */
   db?: readonly number[] | undefined;
-  /** What the key begins with. */
+  /** Prefixes of the key. */
   prefix?: readonly (string | Uint8Array)[] | undefined;
   notPrefix?: readonly (string | Uint8Array)[] | undefined;
   /** Redis glob patterns for the whole key, as KEYS and SCAN take them. */
@@ -27,14 +27,14 @@ export interface FilterOptions {
   notRegex?: readonly (RegExp | string)[] | undefined;
   type?: readonly RedisType[] | undefined;
   notType?: readonly RedisType[] | undefined;
-  /** Ranges of cluster slots, both ends within. */
+  /** Ranges of cluster slots, inclusive. */
   slot?: readonly (readonly [from: number, to: number])[] | undefined;
   /** none: no expiry; any: has one; expired: has one, at or before `now`; live: not expired, so also without expiry. */
   ttl?: TtlState | undefined;
-  /** Size of the value as stored in the file (packed and compressed), bytes; both bounds are inclusive. */
+  /** Size of the value as stored in the file (packed and compressed), bytes; inclusive. */
   minSize?: number | undefined;
   maxSize?: number | undefined;
-  /** Unix milliseconds that `ttl` compares with; the time of the call unless given. */
+  /** Unix milliseconds that `ttl` compares with; default: the time of the call. */
   now?: number | undefined;
 }
 
@@ -70,7 +70,7 @@ const CHECKS: Readonly<Record<keyof FilterOptions, Check>> = {
   now: isNumber,
 };
 
-/** TypeError for anything that is not as it should be. */
+/** Throws TypeError for invalid options. */
 export function filterOf(options: FilterOptions): Filter {
   checkOptions('filter', options, CHECKS);
   const { prefix, notPrefix, match, notMatch, ...rest } = options;

@@ -15,11 +15,11 @@ import type { FramesOptions } from './options.js';
 import { isMemory } from './source.js';
 import { giveBack, takeWorkspace, type Workspace } from './workspace.js';
 
-/** Below this many bytes, kernels are not worth their memory. */
+/** For fewer bytes, kernels are not worth their memory. */
 const SMALL = 1 << 18;
 
 /**
- * One input, framed and filtered: `step` finds the next record in the bytes that were read, `fill` gets more of them.
+ * One input, framed and filtered: `step` finds the next record in the bytes read so far, `fill` reads more.
  *
  *     for (;;) {
  *       const kind = reader.step();
@@ -31,7 +31,7 @@ const SMALL = 1 << 18;
  *     await reader.finish();
  */
 export class FrameReader {
-  /** What `step` has found: borrowed until its next call. */
+  /** What `step` found: borrowed until its next call. */
   readonly frame = new Frame();
   private readonly filter: Filter;
   private readonly input: Input;
@@ -39,9 +39,9 @@ export class FrameReader {
   private readonly waits: boolean;
   private workspace: Workspace | undefined;
   private row = 0;
-  /** What comes after the rows of the batch. */
+  /** What follows the rows of the batch. */
   private after = FULL;
-  /** The last frame is that of a row. */
+  /** Whether the last frame is that of a row. */
   private inRow = false;
   /** The last large value: what it has put aside is closed with the reader. */
   private value: LargeValue | undefined;
@@ -72,7 +72,7 @@ export class FrameReader {
     return this.workspace?.codec;
   }
 
-  /** RECORD or META, and `frame` is filled; ITEMS_PART or STRING_PART, where `large` is to follow; NEED or END. */
+  /** Returns RECORD or META, with `frame` filled; ITEMS_PART or STRING_PART, after which `large` must be called; NEED or END. */
   step(): number {
     const { filter, frame, reading, workspace } = this;
     if (workspace === undefined) return END;
@@ -96,7 +96,7 @@ export class FrameReader {
     }
   }
 
-  /** The large value that `step` has found, which must be ended before the next step; undefined where the filter leaves it out. */
+  /** The large value that `step` found, which must be ended before the next step; undefined if the filter leaves it out. */
   async large(): Promise<LargeValue | undefined> {
     const value = (this.value = this.reading.large(this.after));
     const { maxSize, minSize } = this.filter;
@@ -108,11 +108,11 @@ export class FrameReader {
 
   /** Gets the next chunk, after NEED. */
   async fill(): Promise<void> {
-    if (!this.waits) await setImmediate(); // else timers and sockets would have to wait until the end of the input
+    if (!this.waits) await setImmediate(); // otherwise timers and sockets would wait until the end of the input
     await this.reading.more();
   }
 
-  /** Looks at what follows the RDB, after END. */
+  /** Checks what follows the RDB, after END. */
   async finish(): Promise<void> {
     const { framer, reading } = this;
     await reading.rest();
@@ -129,7 +129,7 @@ export class FrameReader {
     return error.at({ file: this.input.name });
   }
 
-  /** Closes the source, wherever it stands, and gives the memory back. */
+  /** Closes the source at any point, and gives the memory back. */
   async close(): Promise<void> {
     const { workspace } = this;
     this.workspace = undefined;

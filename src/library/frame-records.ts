@@ -1,38 +1,37 @@
 import type { RedisType } from '../rdb/types.js';
 import { copyOf } from '../values/value-texts.js';
 
-/** Bytes of the input. */
 abstract class Borrowed {
   constructor(
     /**
-     * The bytes, in a buffer of the reader. BORROWED: valid only until the loop goes on to the next
-     * frame, then other bytes take their place. Use them before, or keep a `copy()`. Not to be written to.
+     * The bytes, in a buffer of the reader. BORROWED: valid only until the loop goes on to the next frame, then the buffer is
+     * reused. Use them before, or keep a `copy()`. Do not write to them.
      */
     readonly bytes: Uint8Array,
-    /** Where `bytes` begin in the RDB (decompressed, where the source is compressed). */
+    /** Offset of `bytes` in the RDB (decompressed, if the source is compressed). */
     readonly offset: number,
   ) {}
 
-  /** The bytes in a buffer of their own, safe to keep. */
+  /** A copy of the bytes, safe to keep. */
   copy(): Buffer {
     return copyOf(this.bytes, 0, this.bytes.length);
   }
 }
 
-/** What is known of a key before its value is looked at. */
+/** What is known of a key before its value is decoded. */
 export interface FrameKey {
-  /** Number of the database. */
+  /** Database number. */
   readonly db: number;
-  /** A private buffer, safe to keep; the parts of one value have the same. */
+  /** Safe to keep; all parts of one value share it. */
   readonly key: Buffer;
   readonly type: RedisType;
-  /** The servers' name for how the value is encoded, RDB_TYPE_… without that, like HASH_LISTPACK. */
+  /** The servers' name of the encoding without its prefix RDB_TYPE_, like HASH_LISTPACK. */
   readonly encoding: string;
-  /** The type byte in front of the key. 22 and 23 mean different things in files of Redis and of Valkey. */
+  /** The type byte before the key. 22 and 23 have different meanings in files of Redis and of Valkey. */
   readonly encodingId: number;
-  /** Version of the RDB: what a DUMP payload of this value would say. */
+  /** RDB version, as in a DUMP payload of this value. */
   readonly version: number;
-  /** Unix milliseconds; undefined where the key has no expiry. */
+  /** Unix milliseconds; undefined if the key does not expire. */
   readonly expireAt: number | undefined;
   /** Seconds since the last access; only in files of servers with an LRU eviction policy. */
   readonly idle: number | undefined;
@@ -43,8 +42,8 @@ export interface FrameKey {
 }
 
 /**
- * A key and the bytes of its value, without the type byte and the key before them. A large value comes in parts, one frame
- * each with the same head, and all their bytes in a row are the value.
+ * A key and the bytes of its value, without the type byte and the key. A large value comes in parts, one frame each with the same
+ * key; all their bytes together are the value.
  */
 export class ValueFrame extends Borrowed {
   readonly kind = 'value';
@@ -63,7 +62,7 @@ export class ValueFrame extends Borrowed {
     head: FrameKey,
     bytes: Uint8Array,
     offset: number,
-    /** Whether this is the first, and the last, part of its value. A value that comes whole is both. */
+    /** Whether this is the first, and the last, part of its value. A value in one frame is both. */
     readonly first: boolean,
     readonly last: boolean,
   ) {
@@ -81,16 +80,16 @@ export class ValueFrame extends Borrowed {
   }
 }
 
-/** Something that is no key: the operands of an opcode. */
+/** A record that is not a key: the operands of an opcode. */
 export class MetaFrame extends Borrowed {
   readonly kind = 'meta';
 
   constructor(
-    /** The servers' name, RDB_OPCODE_… without that, like AUX. */
+    /** The servers' name without its prefix RDB_OPCODE_, like AUX. */
     readonly opcode: string,
     /** The byte itself. */
     readonly opcodeId: number,
-    /** The database that was selected last. */
+    /** The last selected database. */
     readonly db: number,
     bytes: Uint8Array,
     offset: number,

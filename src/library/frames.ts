@@ -10,19 +10,19 @@ import { FRAMES_CHECKS, type FramesOptions } from './options.js';
 import { checkSource, type Source } from './source.js';
 
 /**
- * Reads an RDB without decoding its values: gives out keys and the exact bytes of their values, in the order of the file.
+ * Reads an RDB without decoding its values: yields keys and the exact bytes of their values, in file order.
  *
  *     for await (const frame of frames('dump.rdb')) …
  *
- * Memory stays bounded whatever a value weighs: one over `partSize` comes in parts. (A filter by size has to see parts before
- * it knows, and holds them back, 8 MiB in memory and the rest in a temporary file: `maxSize` bytes at most, or `minSize` where that is
- * given alone.)
+ * Memory is bounded whatever the size of a value: one over `partSize` comes in parts. (A filter by size has to hold parts back
+ * until the size is known, 8 MiB in memory and the rest in a temporary file: at most `maxSize` bytes, or `minSize` if only that is
+ * given.)
  *
- * BEWARE: `frame.bytes` are BORROWED, right only until the next turn of the loop; `frame.copy()` are safe to keep. The frame
- * object itself and its `key` are its own.
+ * BEWARE: `frame.bytes` is BORROWED, valid only until the next iteration of the loop; `frame.copy()` is safe to keep, as are the
+ * frame object itself and its `key`.
  *
- * Errors are those of decode. The bytes of a value are not looked into, so damage inside a packed value shows only when they
- * are, or in the checksum at the end.
+ * Throws like decode. Values are not decoded, so damage within a packed value only shows when it is decoded, or in the checksum
+ * at the end.
  */
 export function frames(source: Source, options?: FramesOptions & { meta?: false | undefined }): RecordIterator<ValueFrame>;
 export function frames(source: Source, options: FramesOptions): RecordIterator<ValueFrame | MetaFrame | EndFrame>;
@@ -33,7 +33,7 @@ export function frames(source: Source, options: FramesOptions = {}): RecordItera
 
 class Framing extends Iteration<ValueFrame | MetaFrame | EndFrame> {
   private readonly meta: boolean;
-  /** The large value whose parts are being given out. */
+  /** The large value whose parts are being yielded. */
   private value: LargeValue | undefined;
   private parts: AsyncGenerator<Part, void, void> | undefined;
   private head!: FrameKey;
@@ -48,7 +48,9 @@ class Framing extends Iteration<ValueFrame | MetaFrame | EndFrame> {
     const { reader } = this;
     const { frame } = reader;
     this.kind = reader.step();
-    if (this.kind === RECORD) return this.out(new ValueFrame(this.headOf(frame), frame.bytes.slice(frame.start, frame.end), frame.offset, true, true));
+    if (this.kind === RECORD) {
+      return this.out(new ValueFrame(this.headOf(frame), frame.bytes.slice(frame.start, frame.end), frame.offset, true, true));
+    }
     if (this.kind !== META) return undefined;
     const opcode = frame.opcode as NonNullable<typeof frame.opcode>;
     return new MetaFrame(opcode.name, opcode.id, frame.db, frame.bytes.slice(frame.start, frame.end), frame.offset);

@@ -5,8 +5,8 @@ import * as dump from '../rdb/payload.js';
 import { kindOf } from './source.js';
 
 /**
- * The CRC-64 that ends RDB files and DUMP payloads (polynomial ad93d23594c935a9, reflected). `before` goes on from the CRC of
- * the bytes before these. Files and payloads hold it in 8 bytes, little-endian.
+ * The CRC-64 that ends RDB files and DUMP payloads (polynomial ad93d23594c935a9, reflected). `before`: the CRC of preceding bytes.
+ * Files and payloads store it in 8 bytes, little-endian.
  */
 export function crc64(bytes: Uint8Array, before = 0n): bigint {
   if (!(bytes instanceof Uint8Array)) throw new TypeError(`crc64: expected a Uint8Array, got ${kindOf(bytes)}`);
@@ -17,17 +17,16 @@ export function crc64(bytes: Uint8Array, before = 0n): bigint {
   return (BigInt(crc.hi) << 32n) | BigInt(crc.lo);
 }
 
-/** The cluster slot of a key, 0 to 16383: CRC-16 of the text in its first `{…}`, or of all of it. A string is in the text form. */
+/**
+ * The cluster slot of a key, 0 to 16383: CRC-16 of the text in its first `{…}`, or of the whole key. A string is in the text form.
+ */
 export function keySlot(key: Uint8Array | string): number {
   if (typeof key === 'string') return crc16.keySlot(parseText(key));
   if (!(key instanceof Uint8Array)) throw new TypeError(`keySlot: expected a Uint8Array or a string, got ${kindOf(key)}`);
   return crc16.keySlot(key);
 }
 
-/**
- * Takes a DUMP payload apart; `value` is a view of it. The checksum is looked at, not enforced. TypeError for what is too short
- * to be one.
- */
+/** Splits a DUMP payload; `value` is a view of it. The checksum is reported, not enforced. Throws TypeError if it is too short. */
 export function parsePayload(payload: Uint8Array): dump.Payload {
   if (!(payload instanceof Uint8Array)) throw new TypeError(`parsePayload: expected a Uint8Array, got ${kindOf(payload)}`);
   return dump.parsePayload(payload);

@@ -4,8 +4,8 @@ import { FrameReader } from './frame-reader.js';
 import type { FramesOptions } from './options.js';
 
 /**
- * What decode and frames return, for one `for await` loop. Leaving the loop (break, return, throw) closes the source, as does
- * an error; nothing is opened before the first `next`.
+ * Returned by decode and frames, for one `for await` loop. Leaving the loop (break, return, throw) closes the source, as does an
+ * error; nothing is opened before the first `next`.
  */
 export interface RecordIterator<R> {
   [Symbol.asyncIterator](): RecordIterator<R>;
@@ -18,19 +18,19 @@ type Result<R> = IteratorResult<R, undefined>;
 const nothing = (): void => undefined;
 
 /**
- * A hand-made async generator: records of the current chunk cost one promise each, where a generator
- * takes three turns of the microtask queue. Like one it answers calls in their order.
+ * A hand-written async generator: records of the current chunk cost one promise each, where a generator takes three turns of the
+ * microtask queue. Like a generator, it answers calls in order.
  */
 export abstract class Iteration<R> implements RecordIterator<R> {
   protected readonly reader: FrameReader;
-  /** Keys given out. */
+  /** Keys yielded. */
   protected keys = 0;
   private readonly limit: number;
   private readonly signal: AbortSignal | undefined;
   private finished = false;
-  /** What `reader.step` found last. */
+  /** The last result of `reader.step`. */
   protected kind = NEED;
-  /** Settles when the calls so far are answered; undefined when all are. */
+  /** Settles when all calls so far are answered; undefined when they are. */
   private tail: Promise<void> | undefined;
 
   constructor(source: InputSource, options: FramesOptions) {
@@ -39,13 +39,13 @@ export abstract class Iteration<R> implements RecordIterator<R> {
     this.signal = options.signal;
   }
 
-  /** What comes next in the bytes that were read; undefined where that cannot be told at once. */
+  /** The next record from the bytes read so far; undefined if that takes waiting. */
   protected abstract take(): R | undefined;
 
-  /** The next thing to give out of a large value, which `reader.step` has found; undefined where there is none left. */
+  /** The next record of the large value that `reader.step` found; undefined after the last one. */
   protected abstract large(): Promise<R | undefined>;
 
-  /** What stands for the end of the input, if anything. */
+  /** The record for the end of the input, if any. */
   protected abstract atEnd(): R | undefined;
 
   [Symbol.asyncIterator](): this {
@@ -97,13 +97,13 @@ export abstract class Iteration<R> implements RecordIterator<R> {
     return { done: true, value: undefined };
   }
 
-  /** Does what has to be waited for: more bytes, or a large value. */
+  /** Waits for what the next record needs: more bytes, or a large value. */
   private async wait(): Promise<R | undefined> {
     if (this.kind === NEED) await this.reader.fill();
     return this.kind === NEED || this.kind === END ? undefined : this.large();
   }
 
-  /** The error is what matters: that closing fails too is nothing new. */
+  /** The original error is reported, even if closing fails, too. */
   private async fail(error: unknown): Promise<never> {
     const placed = this.reader.placed(error);
     await this.stop().catch(nothing);

@@ -1,21 +1,21 @@
 import { type Check, isBoolean, isCount, isFunction, isObject, isSignal } from './checks.js';
 import type { FilterOptions } from './filter-options.js';
 
-/** What decode and frames have in common. */
+/** Options of both decode and frames. */
 export interface ReadOptions {
-  /** Which keys to give out; all unless given. */
+  /** Which keys to yield; default: all. */
   filter?: FilterOptions | undefined;
-  /** Stop after this many keys. What follows is not read, so no checksum is verified then. */
+  /** Stop after this many keys. What follows is not read, so no checksum is verified. */
   limit?: number | undefined;
-  /** Also give out what is no key: what the server says of itself, functions, the end of the file. Default false. */
+  /** Also yield what is not a key: AUX fields, functions, the end of the file. Default false. */
   meta?: boolean | undefined;
-  /** Verify the CRC-64 at the end of the file, where there is one. Default true. */
+  /** Verify the CRC-64 at the end of the file, if it has one. Default true. */
   checksum?: boolean | undefined;
-  /** Refuse versions of the format that are not known, and bytes after the end of the RDB. Default: read on, and warn. */
+  /** Refuse unknown versions of the format, and bytes after the end of the RDB. Default: read on, and warn. */
   strict?: boolean | undefined;
-  /** Ends the reading: the loop throws the signal's reason, and the source is closed. */
+  /** Aborts the reading: the loop throws the signal's reason, and the source is closed. */
   signal?: AbortSignal | undefined;
-  /** Gets a sentence for everything odd that is no error. */
+  /** Called with a sentence about anything odd that is no error. */
   onWarning?: ((warning: string) => void) | undefined;
 }
 
@@ -29,7 +29,7 @@ export interface DecodeOptions extends ReadOptions {
 }
 
 export interface FramesOptions extends ReadOptions {
-  /** A value over this many bytes, decompressed, comes in parts of about that size. Default 1 MiB, at least 64. */
+  /** Larger values, in decompressed bytes, come in parts of about this size. Default 1 MiB, at least 64. */
   partSize?: number | undefined;
 }
 

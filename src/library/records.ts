@@ -3,11 +3,11 @@ import type { Values } from '../values/value-types.js';
 
 /** A key of one type. */
 export interface KeyOf<Type extends keyof Values<unknown>, T> {
-  /** Number of the database. */
+  /** Database number. */
   db: number;
   key: T;
   type: Type;
-  /** Unix milliseconds; only where the key has an expiry. It may be in the past: servers save keys they have not deleted yet. */
+  /** Unix milliseconds; only if the key expires. It may be in the past: servers save keys that they have not deleted yet. */
   expireAt?: number;
   /** Seconds since the last access; only in files of servers with an LRU eviction policy. */
   idle?: number;
@@ -18,7 +18,7 @@ export interface KeyOf<Type extends keyof Values<unknown>, T> {
 }
 
 /**
- * A key and its value: `type` tells which, and with it what `value` is. `T` is what Redis strings are: Buffer, or string
- * with the option `text`.
+ * A key and its value; `type` determines what `value` is. `T` is the type of Redis strings: Buffer, or string with the option
+ * `text`.
  */
 export type KeyRecord<T = Buffer> = { [Type in keyof Values<T>]: KeyOf<Type, T> }[keyof Values<T>];

@@ -6,13 +6,13 @@ import type { InputSource } from '../io/input.js';
  *
  * - a string: the path of a file, or `-` for the standard input of the process;
  * - a Uint8Array (so also a Buffer) or ArrayBuffer: the whole file in memory; it must not change while it is read;
- * - a Node stream, a web stream or anything else that can be iterated asynchronously and gives Uint8Arrays.
+ * - a Node stream, a web stream or any other async iterable of Uint8Arrays.
  *
- * Compressed with gzip, LZ4 or zstd (with Node 22.15 or later) or not: the first bytes tell, names and types do not matter.
+ * Input compressed with gzip, LZ4 or zstd (Node 22.15 or later) is recognized by its first bytes, whatever its name.
  */
 export type Source = string | Uint8Array | ArrayBuffer | NodeJS.ReadableStream | ReadableStream<Uint8Array> | AsyncIterable<Uint8Array>;
 
-/** TypeError for anything that is none of these. */
+/** Throws TypeError for anything else. */
 export function checkSource(source: unknown): InputSource {
   if (typeof source === 'string' || source instanceof Uint8Array || source instanceof ArrayBuffer || isAsyncIterable(source)) return source;
   throw new TypeError(
@@ -20,7 +20,7 @@ export function checkSource(source: unknown): InputSource {
   );
 }
 
-/** Whether the whole input is in memory, so that reading it waits for nothing. */
+/** Whether the whole input is in memory, so that reading never waits. */
 export function isMemory(source: InputSource): boolean {
   return source instanceof Uint8Array || source instanceof ArrayBuffer;
 }
@@ -29,7 +29,7 @@ function isAsyncIterable(value: unknown): value is AsyncIterable<Uint8Array> {
   return typeof value === 'object' && value !== null && Symbol.asyncIterator in value && typeof value[Symbol.asyncIterator] === 'function';
 }
 
-/** How messages name a wrong value. */
+/** How messages describe a wrong value. */
 export function kindOf(value: unknown): string {
   if (value === null || value === undefined) return String(value);
   if (typeof value === 'string') return JSON.stringify(value);

@@ -4,7 +4,7 @@ import { ChunkBuffers } from '../io/chunk-buffers.js';
 import { EMPTY } from '../encodings/element.js';
 import { Batch } from '../rdb/batch.js';
 
-/** The kernels, and all that one reading needs of their memory. */
+/** The kernels, and the parts of their memory that a reading needs. */
 export interface Workspace {
   readonly codec: Codec;
   readonly batch: Batch;
@@ -15,19 +15,19 @@ export interface Workspace {
   uses: number;
 }
 
-/** Holds a chunk and the record that was cut before it. */
+/** Room for a chunk and the cut record before it. */
 const INPUT_SIZE = 4 << 20;
 
-/** Rows of a batch without kernels: a small input has few. */
+/** Rows of a batch without kernels: for small inputs. */
 const FEW_ROWS = 1 << 6;
 
-/** What readers take of the memory is taken for good, so after as many readings another workspace is made. */
+/** Memory that readers take from the kernels is never returned, so after this many readings a new workspace is made. */
 const MOST_USES = 8;
 
-/** Kernel memory is slow to get, and there is not much of it: the last one is used again, unless the garbage collector had it. */
+/** Kernel memory is slow to allocate and limited: the last workspace is reused, unless it was garbage collected. */
 let idle: WeakRef<Workspace> | undefined;
 
-/** A workspace for one reading; for a small input one without kernels. Whoever takes it gives it back. */
+/** A workspace for one reading; without kernels for a small input. The caller gives it back. */
 export function takeWorkspace(isSmall: boolean): Workspace {
   const found = isSmall ? undefined : idle?.deref();
   if (found !== undefined) {

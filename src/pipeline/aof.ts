@@ -7,16 +7,16 @@ import { AOF_BASE_TEXT, Trailing } from '../rdb/trailing.js';
 import { openInput } from '../io/input.js';
 import type { SourceHead } from './source-heads.js';
 
-/** Names of increments that a warning lists. */
+/** Increments listed in a warning. */
 const MOST_LISTED = 3;
 
-/** What to warn of where a file is the base of an AOF, and no commands follow the RDB in it. */
+/** The warning about a file that is the base of an AOF and in which no commands follow the RDB. */
 export async function baseWarning(file: string, mark: AofMark | undefined): Promise<string | undefined> {
   if (mark === undefined) return undefined;
   return AOF_BASE_TEXT[mark] + (mark === 'aof-base' && file !== '-' ? `; ${await increments(file)}` : '');
 }
 
-/** The increments beside the base. */
+/** The increments next to the base. */
 async function increments(file: string): Promise<string> {
   const folder = dirname(file);
   const names = (await readdir(folder).catch((): string[] => [])).filter((name) => name.endsWith('.incr.aof')).sort();
@@ -31,7 +31,7 @@ async function sizeText(path: string): Promise<string> {
   return found === undefined ? '' : ` (${found.size} bytes)`;
 }
 
-/** Whether commands may follow the RDB in a file: it says that an AOF begins with it, or ends as commands do. */
+/** Whether commands may follow the RDB in a file: an aux field says that an AOF begins with it, or it ends like a command. */
 async function mayHaveTail({ aofMark, source }: Pick<SourceHead, 'aofMark' | 'source'>): Promise<boolean> {
   if (aofMark !== undefined) return true;
   const file = await open(source);
@@ -45,8 +45,8 @@ async function mayHaveTail({ aofMark, source }: Pick<SourceHead, 'aofMark' | 'so
 }
 
 /**
- * Bytes of the commands that follow the RDB in a file that can be read again, by reading all of it. 0 where there are none, and
- * where the file is damaged: that is said when its turn comes.
+ * Bytes of the commands that follow the RDB in a file that can be read again; reads all of it. 0 if there are none, or if the file
+ * is damaged, which is reported when it is read.
  */
 export async function aofTail(head: Pick<SourceHead, 'aofMark' | 'source'>, signal: AbortSignal | undefined): Promise<number> {
   const framer = new Framer({ checksum: false, meta: false });

@@ -1,13 +1,13 @@
-/** What decides which database keys go into. */
+/** The options that decide which databases keys go to. */
 export interface Meeting {
   readonly sources: readonly string[];
   readonly dbMap?: ReadonlyMap<number, number> | undefined;
   readonly filter?: { readonly db?: readonly number[] | undefined } | undefined;
-  /** All keys go into this database. */
+  /** All keys go to this database. */
   readonly intoDb?: number | undefined;
 }
 
-/** Whether keys of two sources, or of two databases, may meet in one database. */
+/** Whether keys of two sources, or of two databases, may end up in one database. */
 export function mayMeet({ dbMap, filter, intoDb, sources }: Meeting): boolean {
   const chosen = new Set(filter?.db);
   if (sources.length > 1) return true;
@@ -15,7 +15,7 @@ export function mayMeet({ dbMap, filter, intoDb, sources }: Meeting): boolean {
   return chosen.size === 0 ? joinsDatabases(dbMap) : new Set([...chosen].map((db) => dbMap?.get(db) ?? db)).size < chosen.size;
 }
 
-/** Whether two databases may become one. */
+/** Whether two databases may be merged into one. */
 export function joinsDatabases(dbMap: ReadonlyMap<number, number> | undefined): boolean {
   if (dbMap === undefined) return false;
   const targets = [...dbMap.values()];

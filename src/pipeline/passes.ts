@@ -8,10 +8,10 @@ import { typeOfNumber } from '../rdb/frame-table.js';
 import type { RedisType } from '../rdb/types.js';
 import type { Filter, RecordHead } from '../values/filters.js';
 
-/** Something that is done to the rows of every batch before a sink gets it: it marks or edits rows, and never touches bytes. */
+/** Marks or edits the rows of every batch before the sink gets it; never touches bytes. */
 export type Pass = (batch: Batch) => void;
 
-/** Calls `visit` with the row, and where its words begin, of every record that was not dropped. */
+/** Calls `visit` for every record that was not dropped, with its row and the index of the row's first word. */
 function forEachRecord({ rows, table: { words } }: Batch, visit: (at: number, row: number) => void): void {
   for (let row = 0, at = 0; row < rows; row++, at += ROW_WORDS) {
     if (words[at + KIND] === RECORD && (words[at + FLAGS] & DROPPED) === 0) visit(at, row);
@@ -23,7 +23,7 @@ const REDIS_TYPES: readonly RedisType[] = Array.from({ length: 512 }, (_, number
 /** The head of a row, for filters. */
 const head: RecordHead = { db: 0, redisType: 'string', keyBytes: EMPTY, keyStart: 0, keyEnd: 0, hasExpire: false, expireAt: -1 };
 
-/** Drops the records that do not pass. */
+/** Drops records that do not pass the filter. */
 export function filterRows(batch: Batch, filter: Filter): void {
   const { bytes, rows, table } = batch;
   const { words } = table;
@@ -49,15 +49,15 @@ export function filterRows(batch: Batch, filter: Filter): void {
   head.keyBytes = EMPTY;
 }
 
-/** Options that change what keys have beside their values. */
+/** Options that change keys, apart from their values. */
 export interface Edits {
-  /** Databases by their number in the source; others keep theirs. */
+  /** From the database number in the source; unlisted ones stay. */
   readonly dbMap?: ReadonlyMap<number, number> | undefined;
-  /** Leave expiries out. */
+  /** Remove expiries. */
   readonly stripTtl?: boolean | undefined;
-  /** Milliseconds that expiries are later. */
+  /** Milliseconds added to expiries. */
   readonly ttlShift?: number | undefined;
-  /** All keys go into this database. */
+  /** All keys go to this database. */
   readonly intoDb?: number | undefined;
 }
 
@@ -68,7 +68,7 @@ export function editsOf({ dbMap, intoDb, stripTtl: strip, ttlShift = 0 }: Edits)
   ];
 }
 
-/** Databases by their number in the file. */
+/** Maps database numbers. */
 export function mapDatabases(map: (db: number) => number): Pass {
   return (batch) => {
     const { words } = batch.table;
@@ -76,7 +76,7 @@ export function mapDatabases(map: (db: number) => number): Pass {
   };
 }
 
-/** Leaves expiries out. */
+/** Removes expiries. */
 export const stripTtl: Pass = (batch) => {
   const { words } = batch.table;
   forEachRecord(batch, (at) => {
@@ -85,7 +85,7 @@ export const stripTtl: Pass = (batch) => {
   });
 };
 
-/** Moves expiries by a number of milliseconds. */
+/** Adds milliseconds to expiries. */
 export function shiftTtl(by: number): Pass {
   return (batch) => {
     const { table } = batch;
@@ -106,7 +106,7 @@ export function shiftTtl(by: number): Pass {
   };
 }
 
-/** Drops the records whose value stands before an offset of the file. */
+/** Drops records whose value is at a lower offset of the file. */
 export function dropBefore(offset: number): Pass {
   return (batch) => {
     const { table } = batch;

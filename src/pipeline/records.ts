@@ -4,7 +4,7 @@ import { filterRows, type Pass } from './passes.js';
 import { EMPTY } from '../encodings/element.js';
 import type { Batch } from '../rdb/batch.js';
 import { END, Frame, type FramerOptions, FULL } from '../rdb/frame.js';
-import { isMemberExpiry } from '../rdb/opcodes.js';
+import { isMemberExpiry, lostMemberExpiries } from '../rdb/opcodes.js';
 import { type Counts, FrameFailure, type RecordSink, type SourceFile, sourceFile } from './sink.js';
 import type { Input } from '../io/input.js';
 import type { LargeValue } from '../io/large-value.js';
@@ -12,38 +12,40 @@ import { Reading } from '../io/reading.js';
 import type { Filter } from '../values/filters.js';
 import { baseWarning } from './aof.js';
 
+const MEMBER_ADVICE = '--meta writes them as aux records after their key, and dump --format rdb copies them';
+
 export interface RecordsOptions {
   readonly filter: Filter;
   readonly framer: FramerOptions;
   readonly meta: boolean;
-  /** What is filled and handed over again and again. */
+  /** Reused for all rows. */
   readonly batch: Batch;
-  /** What is done to every batch after the filters. */
+  /** Run on every batch after the filters. */
   readonly passes: readonly Pass[];
-  /** Keys to write at the most, over all files. */
+  /** Most keys to write, over all files. */
   readonly limit: number;
   readonly strict: boolean;
-  /** Unix milliseconds that tells expired keys from live ones. */
+  /** Unix milliseconds that decide which keys have expired. */
   readonly now: number;
   readonly onChunk: () => void;
   readonly onWarning: (file: string, text: string) => void;
-  /** Called where commands of an AOF follow the RDB: with the number of bytes that are not read. */
+  /** Called when AOF commands follow the RDB, with the number of bytes that are not read. */
   readonly onAofTail: (file: string, bytes: number) => void;
 }
 
-/** One input through filters to a sink: the pipe that every command is. */
+/** One input through filters to a sink: what every command runs. */
 export class Records {
   private readonly reading: Reading;
   private readonly keysBefore: number;
   private readonly bytesBefore: number;
   private readonly file: SourceFile;
-  /** The large value that is being taken. */
+  /** The current large value. */
   private large: LargeValue | undefined;
-  /** A key is counted as found, and what becomes of it is not. */
+  /** A key is counted as read, but its outcome is not yet. */
   private midKey = false;
-  /** The last key was written. */
+  /** Whether the last key was written. */
   private written = false;
-  /** The sink found a row damaged: everything before it is counted, and it is. */
+  /** Whether the sink found a row damaged; everything up to it is counted. */
   private rowDamaged = false;
   private memberExpiries = 0;
 
@@ -67,7 +69,7 @@ export class Records {
     this.file = sourceFile(input, this.reading.framer);
   }
 
-  /** Runs until the input or the limit ends. Throws RdbError with the place. */
+  /** Runs until the end of the input or the limit. Throws RdbError with the place. */
   async run(): Promise<void> {
     const { counts, input, options, reading, sink } = this;
     const { framer } = reading;
@@ -83,7 +85,10 @@ export class Records {
     } catch (error) {
       const failure = await this.failure(error);
       if (failure !== undefined) {
-        Object.assign(counts, failure.counts, { bytes: this.bytesBefore + failure.counts.bytes, filtered: failure.counts.read - failure.counts.keys - counts.damaged - 1 });
+        Object.assign(counts, failure.counts, {
+          bytes: this.bytesBefore + failure.counts.bytes,
+          filtered: failure.counts.read - failure.counts.keys - counts.damaged - 1,
+        });
         this.midKey = true;
       } else if (error instanceof RdbError && error.line === undefined && !this.rowDamaged) {
         framer.failed(error);
@@ -94,11 +99,11 @@ export class Records {
     } finally {
       this.large?.close();
       counts.memberExpiries += this.memberExpiries;
-      if (this.memberExpiries > 0) options.onWarning(input.name, memberText(this.memberExpiries));
+      if (this.memberExpiries > 0) options.onWarning(input.name, `${lostMemberExpiries(this.memberExpiries)}; ${MEMBER_ADVICE}`);
     }
   }
 
-  /** What ended the reading: damage in a key, which is found whether it was counted already or not, or something else. */
+  /** Counts a damaged key after an error: it may be counted as read already, or not. */
   private countDamage(cause: unknown): void {
     const { counts, midKey } = this;
     if (!(cause instanceof RdbError)) {
@@ -116,7 +121,7 @@ export class Records {
     try {
       await this.all();
     } catch (error) {
-      await reading.close().catch(() => undefined); // the first error is what matters
+      await reading.close().catch(() => undefined); // report the first error
       throw error;
     } finally {
       this.countBytes();
@@ -146,7 +151,7 @@ export class Records {
     }
   }
 
-  /** What was wrong with a frame that the sink took before the error came up, if anything. */
+  /** The damage in an earlier frame that the sink took, if any. */
   private async failure(error: unknown): Promise<FrameFailure | undefined> {
     if (error instanceof FrameFailure) return error;
     try {
@@ -158,7 +163,7 @@ export class Records {
     }
   }
 
-  /** Whether the sink has as many keys as it is to take; one that knows only later which of them it took is asked. */
+  /** Whether the sink has reached the limit. A sink that learns later which keys were accepted is asked. */
   private async limited(): Promise<boolean> {
     const { counts, sink } = this;
     const { limit } = this.options;
@@ -167,14 +172,14 @@ export class Records {
     return counts.keys >= limit;
   }
 
-  /** Offset up to which everything was understood; where the limit or damage cuts a batch, up to where it does. */
+  /** Offset up to which everything was read; if the limit or damage cuts a batch, up to there. */
   private get offset(): number {
     const { batch } = this.options;
     if (this.rowDamaged) return batch.endOffset(batch.row);
     return batch.to < batch.rows && batch.to > 0 ? batch.endOffset(batch.to - 1) : this.reading.framer.offset;
   }
 
-  /** Hands the batch to the sink, or as much of it as the limit allows. */
+  /** Hands the batch to the sink, as far as the limit allows. */
   private async take(): Promise<void> {
     const { counts, sink } = this;
     const { batch, filter, limit, meta, passes } = this.options;
@@ -195,7 +200,7 @@ export class Records {
     }
   }
 
-  /** Counts what became of rows [from, to) of the batch. */
+  /** Counts the outcomes of rows [from, to). */
   private count(to: number): void {
     const { counts } = this;
     const { batch } = this.options;
@@ -210,7 +215,7 @@ export class Records {
     else this.countMemberExpiries(from, to);
   }
 
-  /** KeyDB notes expiries of members in aux fields after their key: a sink that takes no meta records loses them. */
+  /** KeyDB stores member expiries in aux fields after the key: a sink without meta records loses them. */
   private countMemberExpiries(from: number, to: number): void {
     const { batch } = this.options;
     const frame = new Frame();
@@ -224,7 +229,7 @@ export class Records {
     }
   }
 
-  /** The sink has no use for records that are no keys. */
+  /** Drops the rows that are not records, for a sink that does not take them. */
   private dropMeta(): void {
     const { batch } = this.options;
     if (batch.rows === batch.keysRead) return;
@@ -243,7 +248,7 @@ export class Records {
     return batch.failed(error);
   }
 
-  /** A value too large to come whole: its head goes the way of a row, and the sink gets the rest of it. */
+  /** Takes a large value: its head passes through as a row, and the sink pulls the rest. */
   private async takeLarge(value: LargeValue): Promise<void> {
     const { counts, sink } = this;
     const { batch, filter, now, passes } = this.options;
@@ -272,7 +277,7 @@ export class Records {
     if (head.hasExpire && head.expireAt <= now) counts.expired++;
   }
 
-  /** The sink hears of a large value that was dropped as of other rows. */
+  /** Reports the head of a dropped large value to the sink like other dropped rows. */
   private dropHead(): void {
     const { batch } = this.options;
     batch.from = batch.row = 0;
@@ -281,8 +286,4 @@ export class Records {
     if (batch.table.has(0, FILTERED)) this.counts.filtered++;
     this.midKey = this.written = false;
   }
-}
-
-function memberText(count: number): string {
-  return `${count} member ${count === 1 ? 'expiry' : 'expiries'} of KeyDB ${count === 1 ? 'is' : 'are'} not kept; --meta writes them as aux records after their key, and dump --format rdb copies them`;
 }

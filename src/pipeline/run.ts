@@ -14,9 +14,9 @@ import { ChunkBuffers } from '../io/chunk-buffers.js';
 import { Records, type RecordsOptions } from './records.js';
 import { type SourceHead, TellingInput } from './source-heads.js';
 
-/** What all commands have that read RDB files. */
+/** Options of all commands that read RDB files. */
 export interface RunOptions {
-  /** Paths, or `-` for stdin; one after another, as one stream. */
+  /** Paths, or `-` for stdin, read one after another. */
   readonly sources: readonly string[];
   readonly stdin: Readable;
   readonly stdout: Writable;
@@ -25,44 +25,44 @@ export interface RunOptions {
   readonly limit?: number | undefined;
   readonly checksum?: boolean | undefined;
   readonly strict?: boolean | undefined;
-  /** Go on with the next source after a damaged one. */
+  /** Continue with the next source after a damaged one. */
   readonly keepGoing?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((progress: RunProgress) => void) | undefined;
   readonly onWarning?: ((file: string, text: string) => void) | undefined;
-  /** Called where commands of an AOF follow the RDB of a source: with the number of bytes that are not read. */
+  /** Called when AOF commands follow the RDB of a source, with the number of bytes that are not read. */
   readonly onAofTail?: ((file: string, bytes: number) => void) | undefined;
-  /** Called when a source turns out wrong: whoever loses the output afterwards gets no summary. */
+  /** Called as soon as a source turns out to be bad: if the output is lost later, there is no summary. */
   readonly onError?: ((error: RdbError) => void) | undefined;
-  /** Records, and bytes of them, that are handed over at a time, at most. */
+  /** Records, and bytes of records, per batch at most. */
   readonly batchRows?: number | undefined;
   readonly batchBytes?: number | undefined;
-  /** Called with what a source says of itself, once its beginning is read. */
+  /** Called with the description of a source once its beginning is read. */
   readonly onHead?: ((head: SourceHead) => void) | undefined;
-  /** Opens a source (default: a file of RDB, or standard input). */
+  /** Opens a source (default: an RDB file, or standard input). */
   readonly open?: ((source: string, how: OpenOptions) => Input) | undefined;
 }
 
-/** What there is to open a source with. */
+/** Options for opening a source. */
 export interface OpenOptions extends InputOptions {
-  /** Tells of damage that the source passes over. */
+  /** Called with damage that the source skips. */
   readonly onError: (error: RdbError) => void;
 }
 
 export interface RunProgress {
-  /** Bytes of the inputs as they are on disk; `totalBytes` is undefined where a size is not known. */
+  /** Bytes of the inputs as stored; `totalBytes` is undefined if a size is unknown. */
   readonly bytesRead: number;
   readonly totalBytes: number | undefined;
   readonly keys: number;
-  /** The same for each of the servers that are written to. */
+  /** The same for each target server. */
   readonly servers?: readonly { readonly name: string; readonly keys: number }[] | undefined;
 }
 
 export interface RunSummary extends Readonly<Counts> {
   readonly sources: number;
-  /** What was wrong with the sources, in their order. */
+  /** The errors of the sources, in order. */
   readonly errors: readonly RdbError[];
-  /** What was written of a damaged key could not be taken back: the output has its beginning. */
+  /** The output ends within a damaged key that could not be taken back. */
   readonly torn: boolean;
   /** Where an incomplete output was left. */
   readonly partial: string | undefined;
@@ -70,20 +70,20 @@ export interface RunSummary extends Readonly<Counts> {
   readonly written: number;
   readonly seconds: number;
   readonly warnings: number;
-  /** Whether `limit` ended it before the sources did. */
+  /** Whether `limit` ended the run before the sources did. */
   readonly limited: boolean;
   readonly interrupted: boolean;
 }
 
-/** Holds a chunk of a file and the record that was cut before it. */
+/** Room for a chunk of a file and the cut record before it. */
 const INPUT_SIZE = 4 << 20;
 
-/** Where the output goes: a path, or standard output. */
+/** Opens a path, or standard output. */
 export function openOutput({ signal, stdout }: RunOptions, output: string | undefined): Promise<ByteSink> {
   return output === undefined ? Promise.resolve(new StreamSink(stdout)) : openFile(output, signal);
 }
 
-/** A FIFO opens when somebody reads it: a signal must not wait for that. */
+/** Opening a FIFO blocks until somebody reads it; an abort must not wait for that. */
 async function openFile(path: string, signal: AbortSignal | undefined): Promise<ByteSink> {
   if (signal === undefined) return FileSink.create(path);
   const opening = FileSink.create(path);
@@ -98,7 +98,7 @@ async function openFile(path: string, signal: AbortSignal | undefined): Promise<
   return new NoSink();
 }
 
-/** For a run that was over before its output was open. */
+/** For a run that ended before its output was open. */
 class NoSink implements ByteSink {
   write(): Promise<void> {
     return Promise.resolve();
@@ -113,14 +113,14 @@ class NoSink implements ByteSink {
   }
 }
 
-/** What a run writes to. */
+/** The destination of a run. */
 export interface RunOutput {
   readonly sink: LastSink;
-  /** What the sink writes to. */
+  /** The outputs of the sink. */
   readonly outputs: readonly ByteSink[];
-  /** Whether the sink takes the records that are no keys. */
+  /** Whether the sink takes meta records. */
   readonly meta: boolean;
-  /** What is done to every batch before the sink gets it. */
+  /** Run on every batch before the sink gets it. */
   readonly passes?: readonly Pass[];
 }
 
@@ -128,8 +128,8 @@ export interface RunOutput {
 export type MakeOutput = (codec: Kernels | undefined, counts: Readonly<Counts>) => RunOutput;
 
 /**
- * Runs sources through filters to a sink, which gets `hotBytes` of the kernels' memory. Throws OutputError or ClosedPipe, and
- * what the sink throws; all else is in the summary.
+ * Runs sources through filters to a sink, which gets `hotBytes` of kernel memory. Throws OutputError, ClosedPipe and what the sink
+ * throws; everything else is in the summary.
  */
 export async function run(options: RunOptions, make: MakeOutput, hotBytes = 0): Promise<RunSummary> {
   const started = performance.now();
@@ -178,7 +178,11 @@ class Run {
       filter: compileFilter({ ...filter, now }),
       framer: { checksum, strict, codec, buffer: codec?.allocate(INPUT_SIZE), roomBefore: chunks?.roomBefore },
       meta,
-      batch: new Batch(codec ?? TS_CODEC, Math.min(BATCH_ROWS, options.batchRows ?? BATCH_ROWS), Math.min(BATCH_BYTES, options.batchBytes ?? BATCH_BYTES)),
+      batch: new Batch(
+        codec ?? TS_CODEC,
+        Math.min(BATCH_ROWS, options.batchRows ?? BATCH_ROWS),
+        Math.min(BATCH_BYTES, options.batchBytes ?? BATCH_BYTES),
+      ),
       passes,
       limit,
       strict,
@@ -205,12 +209,12 @@ class Run {
     return { ...counts, sources: this.inputs.length, errors, torn, partial, written: this.sink.written, warnings, limited, interrupted };
   }
 
-  /** Nothing runs on behind it. */
+  /** Nothing runs on after it. */
   end(): Promise<void> {
     return this.sink.close();
   }
 
-  /** Returns where what was written can be found. */
+  /** Returns the path where the incomplete output was left. */
   async abandon(): Promise<string | undefined> {
     const left = await Promise.all(this.outputs.map((output) => output.abandon()));
     return left.find((path) => path !== undefined);

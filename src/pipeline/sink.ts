@@ -4,62 +4,62 @@ import type { Framer } from '../rdb/framer.js';
 import type { Vendor } from '../rdb/types.js';
 import type { LargeValue } from '../io/large-value.js';
 
-/** What takes the keys that passed the filters. */
+/** Takes the keys that passed the filters. */
 export interface RecordSink {
-  /** The frames of another file follow. */
+  /** The records of another file follow. */
   fileBegin(file: SourceFile): void;
   /**
-   * Takes rows [batch.from, batch.to) but for those that were dropped; marks as dropped those that it refuses, for a reason that it has
-   * told. Throws RdbError where the value of row `batch.row` is damaged. The batch is borrowed.
+   * Takes rows [batch.from, batch.to) except dropped ones. Reports the rows that it refuses and marks them as dropped. Throws
+   * RdbError if the value of row `batch.row` is damaged. The batch is borrowed.
    */
   batch(batch: Batch): void;
   /**
-   * Takes a value that is too large to come whole, and pulls as many of its parts as it needs; `value.dropped` says that it refuses the
-   * key, for a reason that it has told. Rejects with RdbError where a part is damaged, or the input ends. The value is borrowed.
+   * Takes a large value, pulling as many of its parts as it needs. If it refuses the key, it reports the reason and sets
+   * `value.dropped`. Rejects with RdbError if a part is damaged or the input ends. The value is borrowed.
    */
   large(value: LargeValue): Promise<void>;
-  /** Keys that were taken for good so far, where that is known only later: for the limit. */
+  /** Number of keys accepted so far, for sinks that only learn it later; used for the limit. */
   accepted?(): Promise<number>;
-  /** The end of a file. */
+  /** A file has ended. */
   fileEnd(file: FileEnd): void;
-  /** Whether it is time for `flush`: looked at between keys. */
+  /** Whether it is time for `flush`; checked between keys. */
   readonly full: boolean;
-  /** Hands on what there is. Throws FrameFailure where a frame taken before was damaged. */
+  /** Writes what is buffered. Throws FrameFailure if an earlier frame was damaged. */
   flush(): Promise<void>;
-  /** Waits for the end of work on all frames taken. Throws FrameFailure as `flush` does. */
+  /** Waits until all frames taken are processed. Throws FrameFailure like `flush`. */
   finish(): Promise<void>;
-  /** Takes back the unfinished key after an error. Returns false where a part of it was handed on already. */
+  /** Removes the unfinished key after an error. Returns false if a part of it was flushed already. */
   rollback(): boolean;
 }
 
-/** A sink at the end of the pipe. */
+/** The sink at the end of a pipeline. */
 export interface LastSink extends RecordSink {
-  /** Bytes written, or on their way. */
+  /** Bytes written or about to be. */
   readonly written: number;
-  /** Says how large the input is, where that is known. */
+  /** The size of the input, if known. */
   expect(bytes: number | undefined): void;
   /** The output is damaged so that nothing can follow. */
   readonly stopped?: boolean;
-  /** Writes all that is left. */
+  /** Writes everything that is left. */
   end(): Promise<void>;
-  /** Nothing runs on behind it. */
+  /** Nothing runs on after it. */
   close(): Promise<void>;
 }
 
-/** What a file says of itself: known when its first frame comes. */
+/** What is known of a file when its first record arrives. */
 export interface SourceFile {
   readonly name: string;
   readonly version: number;
   readonly vendor: Vendor;
-  /** Its checksum so far, for whoever reads the bytes of batches anyway. */
+  /** Its running checksum, for those that read the bytes of batches anyway. */
   readonly running?: RunningCrc | undefined;
-  /** Whether a key may come twice. */
+  /** Whether a key may be repeated. */
   readonly repeats?: boolean;
-  /** The highest RDB version that types in it came with: another one in files of Dragonfly. */
+  /** The RDB version that its newest types came with; in Dragonfly files not that of the header. */
   readonly typesUpTo: number;
 }
 
-/** What a framer has read of a file so far. */
+/** Describes a file from what the framer has read so far. */
 export function sourceFile(input: { readonly name: string; readonly ofPayloads: boolean }, framer: Framer): SourceFile {
   return {
     name: input.name,
@@ -84,37 +84,37 @@ export function sourceFile(input: { readonly name: string; readonly ofPayloads: 
 export interface FileEnd {
   readonly version: number;
   readonly checksum: 'ok' | 'none';
-  /** Keys written, of this file. */
+  /** Keys of this file written. */
   readonly keys: number;
 }
 
-/** What had been seen when a frame was taken. */
+/** Counts at the time when a frame was taken. */
 export interface Counts {
-  /** Keys found, and how many of them were written, left out by filters, and damaged. Others were left out by the sink. */
+  /** Keys read, and how many of them were written, filtered out, and damaged. The rest were left out by the sink. */
   read: number;
   keys: number;
   filtered: number;
   damaged: number;
-  /** Of the keys written: how many had expired already. */
+  /** Keys written that had expired. */
   expired: number;
-  /** Expiries of single members (KeyDB) of keys that were written without them. */
+  /** Expiries of single members (KeyDB) that were lost with written keys. */
   memberExpiries: number;
-  /** Bytes of RDB understood. */
+  /** Bytes of RDB read. */
   bytes: number;
 }
 
 export const noCounts = (): Counts => ({ read: 0, keys: 0, filtered: 0, damaged: 0, expired: 0, memberExpiries: 0, bytes: 0 });
 
-/** Counts of keys that were taken some time ago: what was filtered out meanwhile is not among them. */
+/** Counts at an earlier frame: what was filtered out since is not included. */
 export type TakenCounts = Readonly<Pick<Counts, 'read' | 'keys' | 'expired' | 'bytes'>>;
 
-/** A frame taken some time ago turned out to be damaged: everything before it is written, nothing behind it counts. */
+/** A frame taken earlier turned out to be damaged: everything before it is written, nothing after it counts. */
 export class FrameFailure extends Error {
   override readonly name = 'FrameFailure';
 
   constructor(
     override readonly cause: Error,
-    /** Where things would stand, had it failed at once; `bytes` is an offset in the file. */
+    /** The counts if it had failed at once; `bytes` is an offset in the file. */
     readonly counts: TakenCounts,
   ) {
     super(cause.message, { cause });

@@ -9,36 +9,36 @@ import { type Compression, type Input, openInput } from '../io/input.js';
 import { metaRecord } from '../values/meta.js';
 import { BufferTexts } from '../values/value-texts.js';
 
-/** What a source says of itself before its first key. */
+/** What a source tells before its first key. */
 export interface SourceHead {
   readonly source: string;
   readonly vendor: Vendor;
   /** RDB version. */
   readonly version: number;
-  /** What wrote it, as `redis-ver` or `valkey-ver` say. */
+  /** The writer, from `redis-ver` or `valkey-ver`. */
   readonly server: string | undefined;
-  /** Bytes that the server used when it wrote the file. */
+  /** Memory of the server when it wrote the file, bytes. */
   readonly usedMemory: number | undefined;
   /** Unix seconds. */
   readonly created: number | undefined;
-  /** Keys, and those with an expiry, by database, where the file says so before its first key. */
+  /** Keys, and expiring keys, by database, if the file has them before its first key. */
   readonly keys: readonly { readonly db: number; readonly keys: number; readonly expires: number }[];
-  /** How many libraries of functions stand before the first key. */
+  /** Number of function libraries before the first key. */
   readonly functions: number;
-  /** Their names, in the text form, and their code; without code where no server loads it. */
+  /** Their names, in the text form, and code; no code if no server loads it. */
   readonly libraries: readonly { readonly name: string; readonly code: Uint8Array | undefined }[];
-  /** Modules that have data there. */
+  /** Modules with data before the first key. */
   readonly modules: readonly string[];
-  /** The aux field by which the file says that it is the base of an AOF. */
+  /** The aux field that marks the base of an AOF. */
   readonly aofMark: AofMark | undefined;
   readonly compression: Compression;
-  /** It is lines of payloads. */
+  /** JSON lines with payloads. */
   readonly ofPayloads: boolean;
-  /** Bytes of the file, compressed or not. */
+  /** Bytes of the file as stored. */
   readonly size: number | undefined;
 }
 
-/** More than any server puts before the first key, but for functions. */
+/** More than any server writes before the first key, except functions. */
 const MOST = 1 << 20;
 
 /** Whether it can be read only once: standard input, a pipe, a device. */
@@ -47,7 +47,7 @@ function isReadOnce(source: string): boolean {
   return source === '-' || (found !== undefined && !found.isFile() && !found.isDirectory());
 }
 
-/** Finds out what a source says of itself before its first key. */
+/** Reads what a source tells before its first key. */
 class HeadReader {
   private readonly framer = new Framer({ checksum: false });
   private readonly aux = new Map<string, string>();
@@ -59,7 +59,7 @@ class HeadReader {
 
   constructor(private readonly input: Input) {}
 
-  /** Whether there is more to come. Throws RdbError. */
+  /** Returns whether it needs more. Throws RdbError. */
   push(chunk: Uint8Array): boolean {
     const { framer } = this;
     framer.push(chunk.slice());
@@ -69,7 +69,7 @@ class HeadReader {
     return kind === NEED && this.read < MOST;
   }
 
-  /** Throws RdbError for what ends before it is whole. */
+  /** Throws RdbError if the beginning is incomplete. */
   finish(): void {
     this.framer.finish();
   }
@@ -110,7 +110,7 @@ class HeadReader {
   }
 }
 
-/** Reads the beginning of a file: undefined for what can be read only once, the error for what does not begin like an RDB. */
+/** Reads the beginning of a file. Undefined if it can be read only once; the error if it does not begin like an RDB. */
 export async function sourceHead(source: string): Promise<SourceHead | RdbError | undefined> {
   if (isReadOnce(source)) return undefined;
   const input = openInput(source, { chunkSize: 1 << 16 });
@@ -124,7 +124,7 @@ export async function sourceHead(source: string): Promise<SourceHead | RdbError 
   return reader.head;
 }
 
-/** An input that tells what its source says of itself, as it is read: also of what can be read only once. */
+/** An input that reports what its source tells while it is read; this works for sources that can be read only once, too. */
 export class TellingInput implements Input {
   constructor(
     private readonly input: Input,
@@ -164,7 +164,7 @@ export class TellingInput implements Input {
     if (reader?.known === true) this.onHead(reader.head);
   }
 
-  /** What is wrong is said by whoever reads all of it. */
+  /** Errors are reported by whoever reads the whole input. */
   private goesOn(reader: HeadReader, chunk: Uint8Array): boolean {
     try {
       if (reader.push(chunk.subarray(0, MOST))) return true;

@@ -2,7 +2,8 @@ import type { RdbError } from '../bytes/errors.js';
 import type { Codec } from '../kernels/codec.js';
 import { EMPTY } from '../encodings/element.js';
 import {
-  DROPPED, END, FILTERED, FLAGS, HAS_CLOCK, HAS_EXPIRE, HAS_META, KEY_APART, KEY_END, KEY_HELD, KEY_START, KEYS_READ, KIND, META, OFFSET, RECORD, ROW_WORDS, START, TYPE,
+  DROPPED, END, FILTERED, FLAGS, HAS_CLOCK, HAS_EXPIRE, HAS_META, KEY_APART, KEY_END, KEY_HELD, KEY_START, KEYS_READ, KIND, META, OFFSET,
+  RECORD, ROW_WORDS, START, TYPE,
 } from '../kernels/layout.js';
 import { Frame, shownKey } from './frame.js';
 import { FrameTable } from './frame-table.js';
@@ -13,40 +14,40 @@ import { type OpcodeRow, TABLES } from './types.js';
 export const BATCH_ROWS = 1 << 12;
 export const BATCH_BYTES = 1 << 18;
 
-/** No payload in a batch has more bytes: whole values are smaller than that. */
+/** Upper bound for the payloads in a batch: whole values are smaller. */
 export const LARGEST_PAYLOAD = 2 << 20;
 
-/** Room for keys that the file has as integers or compressed. */
+/** Room for keys stored as integers or compressed. */
 const ARENA_BYTES = 1 << 20;
 
 /**
- * Whole records and opcodes of a file in file order, a row each (kernels/layout.ts): what the framer fills, passes mark or edit, and
- * sinks take. Positions of rows are in `bytes`, which is the framer's window, or in the arena. All of it is borrowed from the framer
- * until it is filled again.
+ * Whole records and opcodes in file order, one row each (kernels/layout.ts): the framer fills it, passes mark or edit rows, sinks
+ * take them. Positions in rows are in `bytes`, which is the framer's window, or in the arena. Everything is borrowed from the
+ * framer until it is filled again.
  */
 export class Batch {
   readonly table: FrameTable;
-  /** Rows that are filled. */
+  /** Rows filled. */
   rows = 0;
-  /** Rows that a sink is given: [from, to). */
+  /** The rows for a sink: [from, to). */
   from = 0;
   to = 0;
-  /** The row that a sink is working on: where it stands when it throws. */
+  /** The row that a sink is working on, for errors. */
   row = 0;
-  /** Unix milliseconds that tell expired keys from live ones. */
+  /** Unix milliseconds that decide which keys have expired. */
   now = 0;
   bytes: Uint8Array = EMPTY;
-  /** Records in the rows, and how many of them have expired, as the file has it. */
+  /** Records in the rows, and those of them expired by the expiry in the file. */
   keysRead = 0;
   expired = 0;
-  /** No row was dropped or edited. */
+  /** Whether no row was dropped or edited. */
   private intact = true;
   arena: Uint8Array;
   arenaLength = 0;
-  /** Hash templates that the file defined so far. */
+  /** Hash templates defined so far. */
   templates: Frame['templates'] = new Map();
   private opcodes: readonly (OpcodeRow | undefined)[] = TABLES.redis.opcodes;
-  /** Positions of keys in the arena are higher by this in rows, so that kernels find them from `bytes` on. */
+  /** Added to arena positions of keys in rows, so that kernels find them relative to `bytes`. */
   private arenaTo = 0;
   private readonly keys = new Map<number, Uint8Array>();
   private readonly keyMeta = new Map<number, Uint8Array>();
@@ -64,12 +65,12 @@ export class Batch {
     return this.rows >= this.maxRows;
   }
 
-  /** A pass drops or edits rows on its own. */
+  /** Must be called when a pass has dropped or edited rows. */
   touch(): void {
     this.intact = false;
   }
 
-  /** Empties it: the rows to come are about these bytes. */
+  /** Empties it for rows in these bytes. */
   clear(bytes: Uint8Array, templates: Frame['templates']): void {
     this.rows = this.from = this.to = this.row = this.keysRead = this.expired = this.arenaLength = 0;
     this.intact = true;
@@ -80,12 +81,12 @@ export class Batch {
     this.keyMeta.clear();
   }
 
-  /** Whose opcodes these are. */
+  /** Sets the opcodes of the file's vendor. */
   use(opcodes: readonly (OpcodeRow | undefined)[]): void {
     this.opcodes = opcodes;
   }
 
-  /** Adds the row of a frame, RECORD or META, whose value or operands are in `bytes`. */
+  /** Adds a row for a frame, RECORD or META, whose value or operands are in `bytes`. */
   add(kind: number, frame: Frame): void {
     const { table } = this;
     const row = this.rows++;
@@ -119,7 +120,7 @@ export class Batch {
     table.setWord(row, KEY_END, at + size);
   }
 
-  /** Reads a row: all that the frame refers to is borrowed like the batch. */
+  /** Reads a row into a frame; everything it refers to is borrowed like the batch. */
   read(row: number, frame: Frame): void {
     const { table } = this;
     table.read(row, frame, this.bytes);
@@ -155,7 +156,7 @@ export class Batch {
     this.table.words[row * ROW_WORDS + FLAGS] |= flag;
   }
 
-  /** Records in rows [from, to) that were not dropped, and how many of them have expired; and records that filters left out. */
+  /** Records not dropped in rows [from, to), those of them that have expired, and records that filters dropped. */
   count(from: number, to: number): { keys: number; expired: number; filtered: number } {
     if (this.intact && from === 0 && to === this.rows) return { keys: this.keysRead, expired: this.expired, filtered: 0 };
     const { table } = this;
@@ -176,12 +177,12 @@ export class Batch {
     return { keys, expired, filtered };
   }
 
-  /** Keys found in rows before `row`. */
+  /** Keys in rows before `row`. */
   readBefore(row: number): number {
     return row === 0 ? 0 : this.table.word(row - 1, KEYS_READ);
   }
 
-  /** The row after the record, not dropped, of this number from `from` on; `to` where there are fewer. */
+  /** The row after the `count`-th record from `from` on that was not dropped; `to` if there are fewer. */
   after(count: number, from: number, to: number): number {
     const { words } = this.table;
     let left = count;
@@ -197,16 +198,16 @@ export class Batch {
   failed(error: RdbError): RdbError {
     const frame = new Frame();
     this.read(this.row, frame);
-    if (error.offset === undefined) error.within = undefined; // it counts from the beginning of a buffer of ours
+    if (error.offset === undefined) error.within = undefined; // `within` counts from the beginning of our own buffer
     return error.at({ offset: this.endOffset(this.row), ...(frame.opcode === undefined ? { db: frame.db, key: shownKey(frame) } : {}) });
   }
 
-  /** Bytes of the file that the rows to be taken stand for. */
+  /** Bytes of the file that rows [from, to) cover. */
   get byteSize(): number {
     return this.from === this.to ? 0 : this.endOffset(this.to - 1) - this.table.double(this.from, OFFSET);
   }
 
-  /** The offset in the file at which a row ends. */
+  /** The offset in the file where a row ends. */
   endOffset(row: number): number {
     const { table } = this;
     return table.double(row, OFFSET) + table.word(row, END) - table.word(row, START);

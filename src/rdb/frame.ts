@@ -3,19 +3,19 @@ import { formatText } from '../bytes/text.js';
 import { EMPTY } from '../encodings/element.js';
 import type { OpcodeRow, RedisType, TypeRow } from './types.js';
 
-/** What `Framer.next` found, beside the kinds of rows: RECORD, ITEMS_PART, STRING_PART, META. */
+/** Results of `Framer.next`, besides the kinds of rows: RECORD, ITEMS_PART, STRING_PART, META. */
 export const NEED = 0; // push more bytes
 export const END = 5; // the end of the file, checksum verified
-/** What `Framer.fill` found: there may be more in the bytes pushed. */
+/** Result of `Framer.fill`: there may be more in the bytes pushed. */
 export const FULL = 6;
 export { ITEMS_PART, META, RECORD, STRING_PART } from '../kernels/layout.js';
 
 /**
- * One frame: where things stand in the input. The framer has one of these and fills it again for every frame; everything it
- * refers to is borrowed until the next call to `next`.
+ * Positions of one record, opcode or part in the input. A framer has one and refills it; everything it refers to is borrowed until
+ * the next call of `next`.
  */
 export class Frame {
-  /** -1 for a value that is on its own: it has no key then. */
+  /** -1 for a value without a key. */
   db = 0;
   type!: TypeRow;
   redisType: RedisType = 'string';
@@ -35,54 +35,51 @@ export class Frame {
   /** 0 to 255, or -1. */
   freq = -1;
 
-  /**
-   * `bytes[start, end)` is the value without its type byte, or this part of it: all parts in a row are the value as it
-   * stands in the file.
-   */
+  /** `bytes[start, end)` is the value without its type byte, or a part of it: all parts together are the value as stored. */
   bytes: Uint8Array = EMPTY;
   start = 0;
   end = 0;
   /** Offset of `start` in the RDB. */
   offset = 0;
 
-  /** Whether this is the first and the last part of its value; a RECORD is both. */
+  /** Whether this is the first, and the last, part of its value; a RECORD is both. */
   first = true;
   last = true;
 
   /**
-   * Whether the next part of the value can be read without this one and those before it, since it begins with a whole item
-   * of a collection, or node of a list or stream; and how many items or nodes there are from it on.
+   * Whether the next part can be read without this one and earlier ones, since it begins with a whole item of a collection, or node
+   * of a list or stream; and the number of items or nodes from there on.
    */
   splits = false;
   itemsLeft = 0;
-  /** What the part before said of this one. */
+  /** `splits` of the part before. */
   resumes = false;
   itemsAhead = 0;
 
   /**
-   * With the first part: `headBytes[headStart, headEnd)` is what stands in the file before the value, as it stands there: the
-   * modifiers of the key (expiry, idle time, …), from `typeAt` on its type byte and the key. `headStart` is `typeAt` where
-   * something else stands between the modifiers and the key. In a RECORD from the file, the value follows at once.
+   * With the first part: `headBytes[headStart, headEnd)` are the bytes before the value: the modifiers of the key (expiry, idle
+   * time, …) and, from `typeAt` on, its type byte and the key. `headStart` is `typeAt` if something else is between modifiers and
+   * key. In a RECORD from the file, the value directly follows.
    */
   headBytes: Uint8Array = EMPTY;
   headStart = 0;
   typeAt = 0;
   headEnd = 0;
 
-  /** KEY_META: the module metadata of this key, as it stands in the file; undefined where there is none. */
+  /** KEY_META: the module metadata of the key as stored; undefined if it has none. */
   metaBytes: Uint8Array | undefined = undefined;
-  /** The hash templates that the file defined so far: field names by number. */
+  /** The hash templates defined so far: field names by number. */
   templates = new Map<number, readonly Uint8Array[]>();
 
-  /** Of a STRING_PART: where the string's own bytes begin (the length stands before them in the first piece). */
+  /** Of a STRING_PART: where the string's own bytes begin (its length precedes them in the first piece). */
   bodyStart = 0;
-  /** Of a STRING_PART: whether the bytes are LZF, the length of the whole string once decompressed, and whether it ends here. */
+  /** Of a STRING_PART: whether it is LZF, the decompressed length of the whole string, and whether it ends here. */
   lzf = false;
   stringLength = 0;
   stringFirst = false;
   stringLast = false;
 
-  /** Unix milliseconds, exact at any size; of a key that has an expiry. */
+  /** Unix milliseconds, exact at any size; only if the key has an expiry. */
   get expireMs(): bigint {
     return (BigInt(this.expireHi) << 32n) | BigInt(this.expireLo);
   }
@@ -102,7 +99,7 @@ export class Frame {
 
 const LONGEST_KEY_SHOWN = 256;
 
-/** The key of a frame for error texts: its text form, cut where it is long. */
+/** The key of a frame for error texts: in the text form, shortened if it is long. */
 export function shownKey({ keyBytes, keyStart, keyEnd }: Frame): string {
   const shown = Math.min(keyEnd, keyStart + LONGEST_KEY_SHOWN);
   return formatText(keyBytes, keyStart, shown) + (shown < keyEnd ? '…' : '');
@@ -111,18 +108,18 @@ export function shownKey({ keyBytes, keyStart, keyEnd }: Frame): string {
 export interface FramerOptions {
   /** Verify the CRC-64 (default true). */
   checksum?: boolean;
-  /** Refuse versions that are not known (default false: read on and warn). */
+  /** Refuse unknown versions (default false: read on and warn). */
   strict?: boolean;
-  /** A value over this many bytes, decompressed, comes in parts (default 1 MiB). */
+  /** Larger values, in decompressed bytes, come in parts (default 1 MiB). */
   limit?: number | undefined;
-  /** Return META frames (default true). Without them, large functions and module data are passed without being held. */
+  /** Return META frames (default true). Without them, large functions and module data are skipped without being held. */
   meta?: boolean;
-  /** The make of the hot loops (default: TypeScript). */
+  /** Implementation of the hot loops (default: TypeScript). */
   codec?: Codec | undefined;
-  /** Where bytes are kept, borrowed for good: chunks are copied to it. Default: memory of its own, only for what is cut. */
+  /** Buffer for input bytes, given for good: chunks are copied to it. Default: an own buffer, only for cut records. */
   buffer?: Uint8Array | undefined;
-  /** How many bytes before a chunk may be written to: there, what is left of the chunk before stands best. Default: none. */
+  /** Number of writable bytes before a chunk: the rest of the last chunk is best put there. Default: none. */
   roomBefore?: ((chunk: Uint8Array) => number) | undefined;
-  /** Gets a sentence for everything odd that is no error. */
+  /** Called with a sentence about anything odd that is no error. */
   onWarning?: (warning: string) => void;
 }

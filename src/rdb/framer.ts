@@ -10,7 +10,9 @@ import { END, Frame, type FramerOptions, FULL, ITEMS_PART, META, NEED, RECORD, s
 import { type AofMark, aofMarkOf, applyOpcode, isMemberExpiry, isNeeded, writerOf } from './opcodes.js';
 import { BIG, CUT, DONE, MORE, ShapeWalker } from './shapes.js';
 import { readString, Scratch } from './string.js';
-import { type Form, KNOWN_VERSION, type Opcode, strangerOf, type Tables, TABLES, tablesOf, type TypeRow, typesUpTo, type Vendor, type Writer } from './types.js';
+import {
+  type Form, KNOWN_VERSION, type Opcode, strangerOf, type Tables, TABLES, tablesOf, type TypeRow, typesUpTo, type Vendor, type Writer,
+} from './types.js';
 import { Window } from './window.js';
 
 const START = 0;
@@ -25,14 +27,14 @@ const FREQ = 249;
 const EXPIRETIME_MS = 252;
 const EOF = 255;
 
-/** No frame yet, and bytes are left: look again. */
+/** No frame yet, but bytes are left: try again. */
 const AGAIN = -1;
 
-/** Keys are held whole: a bound for what a forged length may ask for. Servers refuse more than 512 MB by default. */
+/** Keys are held whole, so a forged length must be bounded. Servers refuse more than 512 MB by default. */
 const MAX_KEY = 2 ** 30;
-/** What stands before the elements of a value is never cut. */
+/** The bytes before the elements of a value are never cut. */
 const MIN_LIMIT = 64;
-/** LZF grows up to 88-fold, so its pieces are small. */
+/** LZF expands up to 88-fold, so its pieces are small. */
 const LZF_PIECE = 1 << 14;
 
 /**
@@ -41,22 +43,22 @@ const LZF_PIECE = 1 << 14;
  *     framer.push(chunk);
  *     while ((kind = framer.next()) !== NEED) use(kind, framer.frame);
  *
- * and `finish()` after the last chunk. Synchronous; the only memory it keeps is the record at hand, and of a value over
- * `limit` only the part at hand. A chunk is borrowed until `next` says NEED.
+ * and `finish()` after the last chunk. Synchronous; it holds only the current record, and of a value over `limit` only the
+ * current part. A chunk is borrowed until `next` returns NEED.
  */
 export class Framer {
   readonly frame = new Frame();
   version = 0;
   vendor: Vendor = 'redis';
-  /** 'none' where the file has no checksum or it was not looked at. */
+  /** 'none' if the file has no checksum or it was not verified. */
   checksum: 'ok' | 'none' = 'none';
-  /** The aux field by which the file says that it is the base of an AOF. */
+  /** The aux field that marks the base of an AOF. */
   aofMark: AofMark | undefined;
-  /** The mark that is to follow the RDB, where a replication link said so before it. */
+  /** The mark after the RDB that a replication link announced before it. */
   endMark: string | undefined;
-  /** Length of the whole input, to be set where it is known: forged lengths are refused at once then. */
+  /** Length of the whole input, if known: forged lengths are refused at once. */
   size: number | undefined;
-  /** The bytes were made of DUMP payloads, each of a version of its own: types of any version may come. */
+  /** The bytes are made of DUMP payloads, each of its own version: types of any version are accepted. */
   ofPayloads = false;
 
   private readonly codec: Codec;
@@ -67,22 +69,22 @@ export class Framer {
   private readonly window: Window;
   private tables: Tables = TABLES.redis;
   private writer: Writer = 'redis';
-  /** The release of the writer, where that is known. */
+  /** The release of the writer, if known. */
   private serverRelease = '';
-  /** The input ends in the key of a record that cannot be in it. */
+  /** The error for a type byte that the file cannot have, while its key is read. */
   private refused: RdbError | undefined;
   private state = START;
-  /** The frame was handed out. */
+  /** Whether the frame was handed out. */
   private served = false;
 
-  /** Where the modifiers of the next key begin; below 0 where there are none. */
+  /** Start of the modifiers of the next key; negative if it has none. */
   private modifiersAt = -1;
-  /** What was found wrong after the rows of the last batch. */
+  /** The error found after the rows of the last batch. */
   private failure: Error | undefined;
 
-  /** Bytes that the large string at hand still has ahead of it. */
+  /** Bytes left of the current large string. */
   private left = 0;
-  /** The checksum of all that stands before the footer. */
+  /** The checksum of everything before the footer. */
   private crc: Crc64 | undefined;
 
   constructor(private readonly options: FramerOptions = {}) {
@@ -96,11 +98,17 @@ export class Framer {
     this.walker.templateSize = (id) => this.frame.templates.get(id)?.length ?? missing(id);
   }
 
-  /** A framer that takes the bytes of one value from its beginning, and frames it as the one that `frame` comes from would. */
+  /** A framer for the bytes of one value: frames it as the framer that `frame` comes from would. */
   static ofValue(frame: Frame, options: Pick<FramerOptions, 'limit'>): Framer {
     const framer = new Framer({ checksum: false, limit: options.limit });
     const { headBytes, headEnd, headStart, keyBytes, keyStart, keyEnd, offset, typeAt } = frame;
-    Object.assign(framer.frame, frame, { keyBytes: keyBytes.slice(keyStart, keyEnd), keyStart: 0, keyEnd: keyEnd - keyStart, first: true, start: 0 });
+    Object.assign(framer.frame, frame, {
+      keyBytes: keyBytes.slice(keyStart, keyEnd),
+      keyStart: 0,
+      keyEnd: keyEnd - keyStart,
+      first: true,
+      start: 0,
+    });
     const head = headBytes.slice(headStart, headEnd);
     Object.assign(framer.frame, { headBytes: head, headStart: 0, typeAt: typeAt - headStart, headEnd: head.length });
     framer.window.base = offset;
@@ -109,7 +117,7 @@ export class Framer {
     return framer;
   }
 
-  /** Offset in the RDB up to which everything was understood. */
+  /** Offset in the RDB up to which everything was read. */
   get offset(): number {
     return this.window.base + this.window.pos;
   }
@@ -118,18 +126,18 @@ export class Framer {
     return this.state === ENDED;
   }
 
-  /** After END: the bytes given that follow the RDB. */
+  /** After END: the given bytes that follow the RDB. */
   rest(): Uint8Array {
     const { bytes, end, pos } = this.window;
     return bytes.subarray(pos, end);
   }
 
-  /** Gives the framer its next bytes. Only when `next` said NEED; they are borrowed until it says so again. */
+  /** Gives the framer its next bytes. Only after NEED; they are borrowed until the next NEED. */
   push(chunk: Uint8Array): void {
     this.window.push(chunk);
   }
 
-  /** Positions in the window changed. */
+  /** Positions in the window have changed. */
   private moved(before: Uint8Array, by: number): void {
     const { frame, window } = this;
     if (frame.keyBytes === before) {
@@ -149,15 +157,15 @@ export class Framer {
     this.modifiersAt -= by;
   }
 
-  /** The checksum of the file, for whoever reads these bytes anyway. */
+  /** The running checksum of the file, for those that read these bytes anyway. */
   get running(): RunningCrc | undefined {
     return this.window.running;
   }
 
   /**
-   * Fills a batch with what follows, as far as bytes were pushed. Returns FULL where there may be more in them; else what ended it, as
-   * `next` does: NEED, END, or the first part of a value that is too large to come whole. What is in the batch comes before that, and is
-   * borrowed until the next call of `fill`, or of `release`, which must come before more is pushed.
+   * Fills a batch from the bytes pushed. Returns FULL if there may be more in them; otherwise what ended it, as `next` does: NEED,
+   * END, or the first part of a large value. The batch comes before that, and is borrowed until the next `fill`, or until
+   * `release`, which must precede the next `push`.
    */
   fill(batch: Batch): number {
     const { frame, window } = this;
@@ -181,7 +189,7 @@ export class Framer {
     }
   }
 
-  /** What a kernel can find. */
+  /** Fills rows through a kernel. */
   private kernelRows(batch: Batch, stop: number): void {
     const { frame, window } = this;
     if (this.served) this.endRecord();
@@ -190,8 +198,23 @@ export class Framer {
       programs: framePrograms(this.tables),
       ...{ table: batch.table.words, row: batch.rows, rows: batch.table.rows },
       ...{ bytes: window.bytes, pos: window.pos, end: window.end, stop, offset: window.base },
-      ...{ limit: this.limit, meta: this.options.meta !== false, arena: batch.arena, arenaLength: batch.arenaLength, keysRead: batch.keysRead, expired: batch.expired, now: batch.now },
-      ...{ db: frame.db, flags: frame.hasExpire ? HAS_EXPIRE : 0, expireHi: frame.expireHi, expireLo: frame.expireLo, idle: frame.idle, freq: frame.freq },
+      ...{
+        limit: this.limit,
+        meta: this.options.meta !== false,
+        arena: batch.arena,
+        arenaLength: batch.arenaLength,
+        keysRead: batch.keysRead,
+        expired: batch.expired,
+        now: batch.now,
+      },
+      ...{
+        db: frame.db,
+        flags: frame.hasExpire ? HAS_EXPIRE : 0,
+        expireHi: frame.expireHi,
+        expireLo: frame.expireLo,
+        idle: frame.idle,
+        freq: frame.freq,
+      },
     };
     this.codec.frameRows(run);
     if (run.pos === window.pos) return;
@@ -210,18 +233,26 @@ export class Framer {
     frame.freq = run.freq;
   }
 
-  /** Gives back the bytes that were pushed, where `fill` said NEED. */
+  /** Gives back the pushed bytes, after `fill` returned NEED. */
   release(): void {
     this.window.release();
   }
 
-  /** Says that no more bytes come. Throws unless the RDB was complete. */
+  /** No more bytes follow. Throws unless the RDB was complete. */
   finish(): void {
     if (this.state === ENDED) return;
-    if (this.window.base + this.window.end === 0) throw new RdbError('EMPTY_INPUT', { offset: 0, expected: 'an RDB file', got: 'no bytes' });
+    if (this.window.base + this.window.end === 0) {
+      throw new RdbError('EMPTY_INPUT', { offset: 0, expected: 'an RDB file', got: 'no bytes' });
+    }
     if (this.state === START) throw notRdb(this.beginning(), this.offset);
     if (this.refused !== undefined) throw this.failed(this.refused);
-    throw this.failed(new RdbError('TRUNCATED', { offset: this.window.base + this.window.end, expected: EXPECTED[this.state], got: 'the end of the input' }));
+    throw this.failed(
+      new RdbError('TRUNCATED', {
+        offset: this.window.base + this.window.end,
+        expected: EXPECTED[this.state],
+        got: 'the end of the input',
+      }),
+    );
   }
 
   next(): number {
@@ -241,11 +272,11 @@ export class Framer {
     }
   }
 
-  /** Adds the place to an error: where in the file, and in which key. Also for errors in reading the frame handed out. */
+  /** Adds the place to an error: offset and key. Also for errors in reading the current frame. */
   failed(error: RdbError): RdbError {
     const { frame, state } = this;
     const inValue = frame.opcode === undefined && (this.served || state === VALUE || state === STRING);
-    if (error.offset === undefined) error.within = undefined; // it counts from the beginning of a buffer of ours
+    if (error.offset === undefined) error.within = undefined; // `within` counts from the beginning of our own buffer
     const offset = this.window.base + (state === VALUE || state === OPCODE ? this.walker.pos : this.window.pos);
     return error.at({ offset, ...(inValue ? { db: frame.db, key: shownKey(frame) } : {}) });
   }
@@ -269,7 +300,7 @@ export class Framer {
     }
   }
 
-  /** What a replication link has before an RDB, if anything; then REDIS and four digits, or VALKEY and three. */
+  /** A preamble of a replication link, if any; then REDIS and four digits, or VALKEY and three. */
   private header(): number {
     const { window } = this;
     const text = this.beginning();
@@ -300,14 +331,14 @@ export class Framer {
     return latin(bytes, pos, Math.min(end, pos + BEGINNING));
   }
 
-  /** What stands before `pos` is not of the RDB. */
+  /** Drops what precedes the RDB, up to `pos`. */
   private passTo(pos: number): void {
     const { window } = this;
     window.pos = window.keep = pos;
     if (window.running !== undefined) window.running.at = pos;
   }
 
-  /** The highest RDB version that types in the file came with. */
+  /** The RDB version that the newest types of the file came with. */
   get typesUpTo(): number {
     return typesUpTo(this.writer, this.version);
   }
@@ -370,7 +401,7 @@ export class Framer {
     if (this.modifiersAt < 0) this.modifiersAt = pos;
   }
 
-  /** A byte that the file cannot have. Where it is a type elsewhere, the error names the key, once that is there. */
+  /** Refuses a byte that the file cannot have. If it is a type elsewhere, the key is read first, so that the error can name it. */
   private refuse(byte: number): number {
     const { frame, serverRelease, vendor, version, window, writer } = this;
     const stranger = strangerOf(byte, writer);
@@ -380,7 +411,7 @@ export class Framer {
       got: `${stranger?.name ?? `byte ${byte}`}${writer === 'dragonfly' ? `; the file was written by Dragonfly ${serverRelease.replace(/^df-/, '')}, whose own types are not read` : ''}`,
     });
     if (stranger?.isType === true) {
-      const found = this.keyBehindType();
+      const found = this.keyAfterType();
       if (found === undefined) {
         this.refused = error;
         return NEED;
@@ -390,8 +421,8 @@ export class Framer {
     throw error;
   }
 
-  /** Finds the key after a type byte: undefined where more bytes are needed, false where there is no sensible key. */
-  private keyBehindType(): boolean | undefined {
+  /** Finds the key after a type byte: undefined if more bytes are needed, false if there is no plausible key. */
+  private keyAfterType(): boolean | undefined {
     const { key, window } = this;
     key.kind = INT;
     try {
@@ -406,7 +437,7 @@ export class Framer {
     }
   }
 
-  /** An opcode and its operands. */
+  /** Reads an opcode and its operands. */
   private opcode(): number {
     const { frame, walker } = this;
     const held = this.options.meta !== false || isNeeded(frame);
@@ -424,7 +455,7 @@ export class Framer {
     return this.options.meta !== false || isMemberExpiry(frame) ? META : AGAIN;
   }
 
-  /** An aux field says who wrote the file, before its keys, or that it is the base of an AOF. */
+  /** Reads the aux fields before the keys that name the writer, or mark the base of an AOF. */
   private learnOfFile(): void {
     const named = this.writer === 'redis' ? writerOf(this.frame) : undefined;
     if (named === undefined) {
@@ -435,7 +466,7 @@ export class Framer {
     this.use(named.writer);
   }
 
-  /** Reads type and key; the value is left to `value`. */
+  /** Reads type and key; `value` reads the value. */
   private record(type: TypeRow): number {
     const { frame, key, window } = this;
     const { bytes: buf } = window;
@@ -475,7 +506,7 @@ export class Framer {
     }
   }
 
-  /** Points the frame at the key's bytes: in the input where they stand there, else in a buffer of the framer's. */
+  /** Points the frame at the key's bytes: in the input if they are stored raw, else in our own buffer. */
   private takeKey(): void {
     const { frame, key } = this;
     this.keyScratch.text(key);
@@ -498,7 +529,7 @@ export class Framer {
     return this.part(last && frame.first ? RECORD : ITEMS_PART, last);
   }
 
-  /** A string too large to hold begins at `walker.pos`. */
+  /** A string over the limit begins at `walker.pos`. */
   private enterString(): number {
     const { frame, walker } = this;
     this.checkSize(walker.bigBody + walker.bigSize);
@@ -511,7 +542,7 @@ export class Framer {
     return AGAIN;
   }
 
-  /** As many bytes of the large string as are there, within reason. */
+  /** The next piece of the large string, from the bytes pushed. */
   private piece(): number {
     const { frame, walker } = this;
     if (this.served) {
@@ -528,7 +559,7 @@ export class Framer {
     if (frame.stringLast) {
       walker.pos = this.window.pos;
       walker.passBig();
-      walker.cutAt = 0; // what stands right behind comes alone, so that consumers can be done with the string before
+      walker.cutAt = 0; // what directly follows is a part of its own, so that consumers finish the string first
       last = walker.finished && frame.opcode === undefined;
       this.state = last ? BOUNDARY : frame.opcode === undefined ? VALUE : OPCODE;
     }
@@ -537,7 +568,7 @@ export class Framer {
     return AGAIN;
   }
 
-  /** Completes the frame with what stands between its start and `pos`. */
+  /** Completes the frame with the bytes from its start to `pos`. */
   private part(kind: number, last: boolean): number {
     const { frame } = this;
     frame.end = this.window.pos;
@@ -548,7 +579,7 @@ export class Framer {
     return kind;
   }
 
-  /** Says what the part at hand means for the next one. */
+  /** Determines what the current part says about the next one. */
   private splits(): void {
     const { frame, walker } = this;
     const inString = this.state === STRING;
@@ -556,7 +587,7 @@ export class Framer {
     frame.splits = frame.itemsLeft > 0;
   }
 
-  /** The part before was used: the next one begins behind it, and the key has to outlive the bytes it stood in. */
+  /** The last part was used: the next one begins after it, and the key has to outlive its bytes. */
   private nextPart(): void {
     const { frame } = this;
     this.served = false;
@@ -579,7 +610,7 @@ export class Framer {
     frame.keyEnd = size;
   }
 
-  /** The modifiers belong to one key. */
+  /** Modifiers are for one key only. */
   private endRecord(): void {
     const { frame } = this;
     this.served = false;
@@ -588,7 +619,7 @@ export class Framer {
     frame.expireAt = frame.idle = frame.freq = -1;
   }
 
-  /** The CRC-64 after EOF, 8 bytes, little-endian; 0 where the server did not make one. */
+  /** The CRC-64 after EOF, 8 bytes, little-endian; 0 if the server did not compute one. */
   private footer(): number {
     this.window.keep = this.window.pos;
     if (this.version >= 5) {
@@ -597,7 +628,10 @@ export class Framer {
       const hi = uint32(this.window.bytes, this.window.pos + 4);
       if (this.crc !== undefined && (lo !== 0 || hi !== 0)) {
         if (this.crc.lo !== lo || this.crc.hi !== hi) {
-          throw new RdbError('CHECKSUM', { expected: `${hexWord(hi)}${hexWord(lo)}, as the file says`, got: `${this.crc.toString()} from its bytes` });
+          throw new RdbError('CHECKSUM', {
+            expected: `${hexWord(hi)}${hexWord(lo)}, as the file says`,
+            got: `${this.crc.toString()} from its bytes`,
+          });
         }
         this.checksum = 'ok';
       }
@@ -613,13 +647,13 @@ function hexWord(word: number): string {
   return word.toString(16).padStart(8, '0');
 }
 
-/** Opcodes that say something of the key behind them. */
+/** Opcodes about the following key. */
 const MODIFIERS: ReadonlySet<Opcode> = new Set(['EXPIRETIME_MS', 'EXPIRETIME', 'IDLE', 'FREQ', 'KEY_META']);
 
-/** Values whose items or nodes mean the same wherever one begins. */
+/** Values that can be read from any item or node on. */
 const RESUMABLE: ReadonlySet<Form> = new Set(['items', 'hash-metadata', 'quicklist', 'quicklist2', 'stream']);
 
-/** What should have come where the input ends, by state. */
+/** What was expected when the input ends, by state. */
 const EXPECTED: Readonly<Record<number, string>> = {
   [BOUNDARY]: 'the next record or the end of the file (EOF)',
   [OPCODE]: 'the rest of an opcode',

@@ -130,3 +130,7 @@ function defineTemplate({ bytes, start, end, templates }: Frame): void {
   }
   templates.set(id, names);
 }
+
+/** For messages: `count` expiries of members (KeyDB) have no place in the output. */
+export const lostMemberExpiries = (count: number): string =>
+  count === 1 ? '1 member expiry of KeyDB is not kept' : `${count.toLocaleString('en-US')} member expiries of KeyDB are not kept`;

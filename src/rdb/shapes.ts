@@ -5,8 +5,8 @@ import { LISTPACK_HEADER, openListpack, readListpack } from '../encodings/listpa
 import { badLength, type Length, lengthText, MAX_LENGTH, readLength } from './length.js';
 import { readString, Scratch } from './string.js';
 
-/*
- * A shape says what follows a type byte or an opcode, as far as finding its end goes: a small program over these
+/**
+ * A shape describes the bytes after a type byte or an opcode as far as needed to find their end: a small program of these
  * operations. It knows lengths, not values.
  */
 
@@ -24,21 +24,21 @@ const LOOP = 4;
  */
 const MODULE = 5;
 const MODULE_STR = 6;
-/** A length; where it is not 0 the next operation is carried out too, else it is left out. */
+/** A length; the next operation is done only if it is not 0. */
 const IF = 7;
 /**
  * The tag of an array element: 1 and 2 with 8 bytes after it, 0 and 3 with a string, which is the operation that
  * follows (redis 8.8).
  */
 const TAGGED = 8;
-/** A length that is remembered as the count of the `REPEAT`s after it. Followed by the body's size. */
+/** A length, remembered as the count of the following `REPEAT`s. Followed by the body's size. */
 const COUNT = 9;
 const REPEAT = 10;
-/** The number of a hash template that the file defined before; its number of fields is remembered (redis 8.10). */
+/** The number of a hash template defined earlier in the file; its number of fields is remembered (redis 8.10). */
 const TEMPLATE = 11;
 /**
- * The field names that a hash carries along (redis 8.10): 0 and `NAMES`, a listpack of them, or 1 and the two operations
- * after that, `COUNT` and `REPEAT`. Either way their number is remembered.
+ * The field names stored with a hash (redis 8.10): 0 and `NAMES`, a listpack of them, or 1 and the two operations after that,
+ * `COUNT` and `REPEAT`. Either way their number is remembered.
  */
 const NAMES_FORMAT = 12;
 const NAMES = 13;
@@ -60,7 +60,7 @@ export const array: Shape = [COUNT, IF, LEN, ...repeat(LEN, TAGGED, STR)];
 export const templateNames: Shape = [NAMES_FORMAT, NAMES, COUNT, ...repeat(STR)];
 export const templateValues: Shape = repeat(STR);
 export const templateRef: Shape = [TEMPLATE, ...templateValues];
-/** Whether it takes no more than lengths, strings, ASCII doubles, loops and bytes. */
+/** Whether it has only lengths, strings, ASCII doubles, loops and fixed bytes. */
 export function isPlain(program: Shape): boolean {
   for (let pc = 0; pc < program.length; pc++) {
     const op = program[pc];
@@ -71,36 +71,36 @@ export function isPlain(program: Shape): boolean {
 }
 export const shape = (...ops: (number | Shape)[]): Shape => ops.flat();
 
-/** What stopped a scan. */
+/** Why a scan stopped. */
 export const DONE = 0;
-/** The bytes end inside an operation. */
+/** The bytes end within an operation. */
 export const MORE = 1;
 /** `cutAt` bytes were passed, and the item that they end in. */
 export const CUT = 2;
-/** A string over `bigAt` bytes begins: its measures are in `big*`. */
+/** A string over `bigAt` bytes begins: its sizes are in `big*`. */
 export const BIG = 3;
 
 /**
- * Runs a shape over bytes, and can be stopped and resumed between any two operations. Positions are relative to the bytes
- * handed in; `pos` is the end of the last whole operation.
+ * Runs a shape over bytes; can be stopped and resumed between any two operations. Positions are relative to the bytes given; `pos`
+ * is the end of the last whole operation.
  */
 export class ShapeWalker {
   pos = 0;
-  /** Bytes passed since it was last set to 0, strings counted as long as they are when decompressed. */
+  /** Bytes passed since it was last set to 0, with strings at their decompressed length. */
   weight = 0;
   cutAt = Infinity;
   bigAt = Infinity;
 
-  /** Of the string that stopped a scan with BIG: where its bytes begin, how many there are, what they decompress to. */
+  /** The string that stopped a scan with BIG: start of its bytes, their number, decompressed length. */
   bigBody = 0;
   bigSize = 0;
   bigLength = 0;
   bigLzf = false;
 
-  /** Position in the program: which operation comes next. */
+  /** Program counter. */
   pc = 0;
   private program: Shape = [];
-  /** Where the body of the first loop begins in the program. */
+  /** Start of the first loop's body in the program. */
   private firstBody = 0;
   private depth = 0;
   private readonly bodyStart = [0, 0, 0, 0];
@@ -114,7 +114,7 @@ export class ShapeWalker {
   private readonly scratch = new Scratch();
   private readonly read: Length = { value: 0, hi: 0, lo: 0 };
 
-  /** Number of fields of a hash template; throws where there is no such template. */
+  /** Number of fields of a hash template; throws for an unknown template. */
   templateSize: (id: number) => number = (id) => {
     throw new RdbError('BAD_TEMPLATE', { expected: 'a template defined before', got: `template ${id}` });
   };
@@ -128,22 +128,22 @@ export class ShapeWalker {
     this.weight = 0;
   }
 
-  /** Whether nothing comes any more. */
+  /** Whether the shape is complete. */
   get finished(): boolean {
     return this.pc >= this.program.length;
   }
 
-  /** Whether no loop is inside its body: values are cut there. */
+  /** Whether no loop is within its body: values are cut here. */
   private get betweenItems(): boolean {
     return this.depth === 0 || this.pc === this.bodyStart[this.depth - 1];
   }
 
-  /** Between two items of the first and outermost loop: how many of them there still are; elsewhere 0. */
+  /** Items left of the first, outermost loop, between two items; else 0. */
   get itemsLeft(): number {
     return this.depth === 1 && this.pc === this.bodyStart[0] && this.pc === this.firstBody ? this.left[0] : 0;
   }
 
-  /** Goes past the string that stopped the last scan with BIG. `pos` is for the caller to set. */
+  /** Passes the string that stopped the last scan with BIG. The caller sets `pos`. */
   passBig(): void {
     this.advance(this.program[this.pc] === MODULE_STR ? this.pc - 1 : this.pc + 1);
   }
@@ -231,7 +231,7 @@ export class ShapeWalker {
     return DONE;
   }
 
-  /** Sets the next operation, going round or leaving the loops that end there. */
+  /** Sets the next operation, repeating or leaving loops that end there. */
   private advance(pc: number): void {
     let next = pc;
     while (this.depth > 0 && next === this.bodyEnd[this.depth - 1]) {
@@ -246,7 +246,7 @@ export class ShapeWalker {
     this.pc = next;
   }
 
-  /** Enters the loop whose body size stands at `pc`, or passes it when its count is 0. */
+  /** Enters the loop whose body size is at `pc`, or skips it if its count is 0. */
   private enter(pc: number): number {
     const body = pc + 1;
     const end = body + (this.program[pc]);
@@ -259,7 +259,7 @@ export class ShapeWalker {
     return body;
   }
 
-  /** The string at `pos`, a listpack: its entries are counted. */
+  /** The listpack string at `pos`: counts its entries. */
   private names(bytes: Uint8Array, pos: number, end: number): number {
     const next = readString(bytes, pos, end, this.element);
     if (next < 0) return -1;
@@ -274,7 +274,7 @@ export class ShapeWalker {
     return next;
   }
 
-  /** Position after the string at `pos`, -1 where the bytes end before, -2 where it is over `bigAt`. */
+  /** Position after the string at `pos`; -1 if the bytes end before, -2 if it is over `bigAt`. */
   private string(bytes: Uint8Array, pos: number, end: number): number {
     if (pos >= end) return -1;
     const first = bytes[pos];

@@ -2,25 +2,28 @@ import type { RdbError } from '../bytes/errors.js';
 import { type Frame, NEED } from './frame.js';
 import { Framer } from './framer.js';
 
-/** A part of a value: its kind (RECORD where it is all of it, else FRAGMENT or PIECE) and its frame, borrowed until the next one. */
+/**
+ * A part of a value: its kind (RECORD if it is the whole value, else ITEMS_PART or STRING_PART) and its frame, borrowed until the
+ * next one.
+ */
 export interface Part {
   readonly kind: number;
   readonly frame: Frame;
 }
 
 /**
- * Frames one value from its bytes alone, as the framer of its file would: that of a payload, or a large one that was put aside.
- * `frame` says type and key, and the offset that the value has in its file.
+ * Frames one value from its bytes alone, as the framer of its file would: from a payload, or from a spill. `frame` has its type and
+ * key, and its offset in the file.
  */
 export class ValueFramer {
   private readonly framer: Framer;
 
-  /** A value over `limit` bytes, decompressed, comes in parts (default 1 MiB). */
+  /** Larger values, in decompressed bytes, come in parts (default 1 MiB). */
   constructor(frame: Frame, limit?: number) {
     this.framer = Framer.ofValue(frame, { limit });
   }
 
-  /** The parts that the next bytes of the value complete, up to its last one. The bytes are borrowed until the end of the loop. */
+  /** The parts that the next bytes of the value complete. The bytes are borrowed until the end of the loop. */
   *parts(bytes: Uint8Array): Generator<Part, void, void> {
     const { framer } = this;
     const { frame } = framer;
@@ -31,7 +34,7 @@ export class ValueFramer {
     }
   }
 
-  /** Offset in the file up to which everything was understood. */
+  /** Offset in the file up to which everything was read. */
   get offset(): number {
     return this.framer.offset;
   }

@@ -2,34 +2,34 @@ import type { Crc64 } from '../bytes/crc64.js';
 import type { Codec, RunningCrc } from '../kernels/codec.js';
 import { EMPTY } from '../encodings/element.js';
 
-/** Buffers grow by as much as they hold, but by no more than this. */
+/** Buffers double, but grow by no more than this. */
 const MAX_GROWTH = 1 << 26;
 
 /**
- * The buffered part of the input as contiguous bytes, whatever chunks it came in: `bytes[keep, end)`, of which those
- * before `pos` were understood. Chunks are borrowed and used in place where nothing is kept of the one before.
+ * The buffered part of the input as contiguous bytes, however it was chunked: `bytes[keep, end)`, of which those before `pos` were
+ * read. Chunks are borrowed, and used in place if nothing of the one before is kept.
  */
 export class Window {
   bytes: Uint8Array = EMPTY;
-  /** First byte that is still needed, first byte not understood yet, end: positions in `bytes`. */
+  /** First byte still needed, first byte not read yet, end: positions in `bytes`. */
   keep = 0;
   pos = 0;
   end = 0;
   /** Offset of bytes[0] in the input. */
   base = 0;
 
-  /** Takes the bytes that were understood, once and in order; undefined where there is none, and when it is complete. */
+  /** Updated with the bytes that were read, in order; undefined without a checksum, and after `checksum`. */
   running: RunningCrc | undefined;
   private own: Uint8Array;
 
   constructor(
     crc: Crc64 | undefined,
-    /** Where to keep bytes; chunks are copied to it then. */
+    /** Where to keep bytes; if given, chunks are copied to it. */
     private readonly buffer: Uint8Array | undefined,
     private readonly codec: Codec,
-    /** How many bytes before a chunk are free for ours; 0 also says that it is best copied to the buffer. */
+    /** Number of writable bytes before a chunk; 0 also means that it is best copied to the buffer. */
     private readonly roomBefore: (chunk: Uint8Array) => number,
-    /** Bytes moved: positions in `before` are less by `by` now, in `bytes`. */
+    /** Bytes moved: positions in `before` are now less by `by`, in `bytes`. */
     private readonly onMove: (before: Uint8Array, by: number) => void,
   ) {
     this.own = buffer ?? EMPTY;
@@ -53,14 +53,14 @@ export class Window {
     }
   }
 
-  /** Gives back the chunk: what is still needed of it moves to a buffer of our own. */
+  /** Gives back the chunk: what is still needed moves to our own buffer. */
   release(): void {
     this.hash();
     const left = this.end - this.keep;
     if (left > 0 && this.bytes !== this.own) this.hold(left, left + this.bytes.length);
   }
 
-  /** Moves the `left` bytes that are needed to the beginning of our own buffer, with room for `size` in all. */
+  /** Moves the last `left` bytes to the beginning of our own buffer, with room for `size` in all. */
   private hold(left: number, size: number): void {
     if (this.bytes === this.own && this.keep === 0 && this.own.length >= size) return;
     if (this.own.length < size) this.own = new Uint8Array(Math.max(size, Math.min(left * 2, size + MAX_GROWTH)));
@@ -89,7 +89,7 @@ export class Window {
     running.at = pos;
   }
 
-  /** The checksum of all bytes before `pos`; later ones are not in it any more. */
+  /** Ends the checksum and returns it: all bytes before `pos`, no later ones. */
   checksum(): Crc64 | undefined {
     this.hash();
     const { running } = this;

@@ -1,8 +1,8 @@
 import type { Pending } from './in-flight.js';
 
-/** Replies to commands that are waited for as a whole. */
+/** Replies to commands that are awaited together. */
 export class Answers implements Pending {
-  /** The first error among them, and the last integer. */
+  /** The first error reply so far, and the last integer reply. */
   error: string | undefined;
   integer = 0;
   private came = 0;
@@ -12,29 +12,29 @@ export class Answers implements Pending {
   private reject!: (cause: unknown) => void;
 
   constructor(
-    /** Replies that are due; more may become due before the last one has come. */
+    /** Replies due; more may become due later. */
     private due: number,
-    /** Whether there is more to send, so that it is not over when all replies have come. */
+    /** Whether more commands may follow, so that it is not complete when all replies so far are in. */
     private open = false,
   ) {
     this.result = new Promise((resolve, reject) => {
       this.resolve = resolve;
       this.reject = reject;
     });
-    this.result.catch(() => undefined); // it is thrown where it is awaited
+    this.result.catch(() => undefined); // rethrown where it is awaited
   }
 
   get complete(): boolean {
     return !this.open && this.came === this.due;
   }
 
-  /** Until all replies that are due have come; more may be sent then. */
+  /** Waits for all replies due so far; more may be sent then. */
   async drained(): Promise<void> {
     if (this.outstanding === 0) return;
     await Promise.race([this.result, new Promise<void>((resolve) => (this.onDrained = resolve))]);
   }
 
-  /** Replies that have come. */
+  /** Replies received. */
   get received(): number {
     return this.came;
   }
@@ -47,7 +47,7 @@ export class Answers implements Pending {
     this.due += more;
   }
 
-  /** Nothing more is sent. */
+  /** No more commands follow. */
   close(): void {
     this.open = false;
     if (this.complete) this.resolve(this);
@@ -77,7 +77,7 @@ export class Answers implements Pending {
     this.reject(cause);
   }
 
-  /** Rejects with what ended the connection. */
+  /** Rejects with the reason why the connection ended. */
   all(): Promise<this> {
     return this.result;
   }

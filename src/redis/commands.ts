@@ -1,6 +1,6 @@
-/*
- * Commands as they are sent (RESP): `*n` and n arguments, each `$length` and its bytes, all with CR LF after them. What is
- * read here was written by this program.
+/**
+ * Commands in RESP: `*n` and n arguments, each `$length` and its bytes, every part ending with CR LF. Only commands written by this
+ * program are parsed here.
  */
 const ASTERISK = 0x2a;
 const DOLLAR = 0x24;
@@ -30,7 +30,7 @@ export function commandEnd(bytes: Uint8Array, at: number): number {
   return end;
 }
 
-/** The arguments of the command at `at`, its name among them; views. */
+/** The arguments of the command at `at`, including its name; views. */
 export function commandArgs(bytes: Uint8Array, at: number): Uint8Array[] {
   const head = numberAt(bytes, at);
   let { end } = head;
@@ -42,7 +42,7 @@ export function commandArgs(bytes: Uint8Array, at: number): Uint8Array[] {
   });
 }
 
-/** The commands of a row of them; views. */
+/** The commands in `bytes`; views. */
 export function* commandsOf(bytes: Uint8Array): Generator<Uint8Array, void, void> {
   for (let at = 0; at < bytes.length; ) {
     const end = commandEnd(bytes, at);
@@ -51,7 +51,7 @@ export function* commandsOf(bytes: Uint8Array): Generator<Uint8Array, void, void
   }
 }
 
-/** A command of these arguments. */
+/** A command with these arguments. */
 export function encodeCommand(args: readonly (string | Uint8Array)[]): Uint8Array {
   const parts: Uint8Array[] = [Buffer.from(`*${args.length}\r\n`)];
   for (const arg of args) {

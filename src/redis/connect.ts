@@ -11,24 +11,24 @@ import { type Address, addressText, type ServerUrl } from './url.js';
 
 type RedisOptions = Omit<AllOptions, 'replyMapping'>;
 
-/** How servers are reached. */
+/** How to reach the servers. */
 export interface Access {
   readonly url: ServerUrl;
-  /** Certificates and the rest of TLS, where the URL asks for it. */
+  /** TLS options, if the URL asks for TLS. */
   readonly tls?: ConnectionOptions | undefined;
-  /** Of the sentinels: that in the URL is the server's. */
+  /** For the sentinels; the login in the URL is for the server. */
   readonly sentinelLogin?: Login | undefined;
-  /** What nodes call themselves, and where they are reached from here: both `host:port`. */
+  /** From the address that a node announces to the one where it is reached from here; keys are `host:port`. */
   readonly natMap?: ReadonlyMap<string, Address> | undefined;
 }
 
 /** Milliseconds. */
 const CONNECT_TIMEOUT = 10_000;
 const COMMAND_TIMEOUT = 30_000;
-/** For what a server says before anybody asks. */
+/** Milliseconds to listen for what a server sends unasked. */
 const UNASKED_TIMEOUT = 1000;
 
-/** The address that a node is reached at from here. */
+/** The address where a node is reached from here. */
 export function reachedAt({ natMap }: Access, address: Address): Address {
   return natMap?.get(addressText(address)) ?? address;
 }
@@ -65,7 +65,7 @@ function optionsFor({ natMap, sentinelLogin, tls, url }: Access, node: Address |
   };
 }
 
-/** Connects and logs in. Throws ServerError: REFUSED for what another try would not change, else UNREACHABLE. */
+/** Connects and logs in. Throws ServerError: REFUSED if another try would fail the same way, else UNREACHABLE. */
 async function connected(access: Access, node: Address | undefined, more: RedisOptions): Promise<Redis> {
   const { addresses, password, sentinelMaster = '', username } = access.url;
   const client: Redis = new Redis({ ...optionsFor(access, node), ...more });
@@ -83,17 +83,26 @@ async function connected(access: Access, node: Address | undefined, more: RedisO
     const cause = errors[0] ?? error;
     if (sentinels.length === addresses.length) throw sentinelFailure(addresses, sentinelMaster, access.sentinelLogin, sentinels, cause);
     const reason = (await unasked(access, node, cause)) ?? explained(cause instanceof Error ? cause : new Error(String(cause)));
-    if (isFinal(reason)) throw new ServerError('REFUSED', name, username === undefined && password === undefined ? reason : `${reason} (logged in as ${username ?? 'the default user'})`, cause);
+    if (isFinal(reason)) {
+      throw new ServerError(
+        'REFUSED',
+        name,
+        username === undefined && password === undefined ? reason : `${reason} (logged in as ${username ?? 'the default user'})`,
+        cause,
+      );
+    }
     throw new ServerError('UNREACHABLE', name, reason, cause);
   }
 }
 
 /**
- * Why a server closes connections at once, where it says so (maxclients, protected mode): what is written to a connection that is
- * closed already keeps one from reading it, so this one only listens.
+ * The error that a server sends before it closes a new connection (maxclients, protected mode). Writing to a closed connection
+ * destroys unread input, so this one only listens.
  */
 async function unasked({ url }: Access, node: Address | undefined, cause: unknown): Promise<string | undefined> {
-  const closed = cause instanceof Error && (/^Connection is closed/.test(cause.message) || ('code' in cause && ['EPIPE', 'ECONNRESET'].includes(String(cause.code))));
+  const closed =
+    cause instanceof Error &&
+    (/^Connection is closed/.test(cause.message) || ('code' in cause && ['EPIPE', 'ECONNRESET'].includes(String(cause.code))));
   if (!closed || url.tls || (url.sentinelMaster !== undefined && node === undefined)) return undefined;
   const socket = connect({ ...(node ?? url.addresses[0]), timeout: UNASKED_TIMEOUT });
   const text = await new Promise<string>((resolve) => {
@@ -105,27 +114,27 @@ async function unasked({ url }: Access, node: Address | undefined, cause: unknow
   return /^-([^\r\n]+)/.exec(text)?.[1];
 }
 
-/** Errors of several attempts to connect have no message of their own. */
+/** An AggregateError of several connection attempts has no message itself. */
 function explained(error: Error): string {
   if (error instanceof AggregateError && error.message === '') return (error.errors as Error[]).map(({ message }) => message).join(', ');
   return error.message;
 }
 
-/** A connection for single commands; `node` for another server than that of the URL. It ends for good when it is lost. */
+/** A connection for single commands; `node` for another server than that of the URL. It does not reconnect when it is lost. */
 export function openClient(access: Access, node?: Address): Promise<Redis> {
   return connected(access, node, { commandTimeout: COMMAND_TIMEOUT });
 }
 
-/** A connection for bytes: nobody reads from it, database 0 is selected, and it is paused. */
+/** A raw connection, logged in: paused, database 0 selected, nothing reading from it. */
 export interface Opened {
   readonly socket: Duplex;
-  /** What is at its other end. */
+  /** The server process that it is connected to. */
   readonly process: ServerProcess;
-  /** Milliseconds that its clock is ahead of this machine's; undefined where it does not tell the time. */
+  /** Milliseconds that its clock is ahead of this machine's; undefined if it does not tell the time. */
   readonly clockAhead: number | undefined;
 }
 
-/** ioredis connects and logs in. */
+/** ioredis connects and logs in; the socket is taken from it. */
 export async function openSocket(access: Access, node?: Address): Promise<Opened> {
   const client = await connected(access, node, { enableReadyCheck: false, commandTimeout: COMMAND_TIMEOUT });
   const { ahead, text } = await asked(client);
@@ -136,7 +145,7 @@ export async function openSocket(access: Access, node?: Address): Promise<Opened
   return { socket, process: processOf(text), clockAhead: ahead };
 }
 
-/** INFO is allowed while a server loads. */
+/** INFO is allowed while a server is loading. */
 async function asked(client: Redis): ReturnType<typeof timedInfo> {
   try {
     return await timedInfo(client, 'server');

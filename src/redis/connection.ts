@@ -1,14 +1,13 @@
 /*
- * A client for servers. It knows nothing of what it is used for, and imports `bytes/` only.
+ * A client for servers. It does not know what it is used for, and imports only `bytes/`.
  *
- * - A few questions: `Servers.open(access)` reaches a server, the master that sentinels name, or a cluster; `client(master)` and
- *   `eachMaster(…)` give a connection of ioredis, with binary replies and pipelines.
- * - Many commands: a `Connection`. Whoever sends implements `Pending` and is told each reply, in order; how much may be in flight
- *   is for the sender to decide (`inFlight`, `change`). It ends when it is lost, `open` opens another one, and what waited for
- *   replies is handed back.
- * - Bytes that a server pushes: `openSocket(access, node)` connects and logs in, and leaves the socket, paused, to the caller.
- * - Topology: `servers.masters` and `owners` say who has which slot, `redirected` reads MOVED and ASK, `refresh` asks again.
- * - Errors: `refusalOf` says what an error reply means; `ServerError` is what a person is told.
+ * - Single commands: `Servers.open(access)` reaches a server, the master that sentinels name, or a cluster; `client(master)` and
+ *   `eachMaster(…)` give ioredis connections, with binary replies and pipelines.
+ * - Bulk commands: a `Connection`. The sender implements `Pending`, receives every reply in order, and decides how much may be in
+ *   flight (`inFlight`, `change`). A lost connection hands back what waited for replies; `open` opens another one.
+ * - Bytes that a server pushes: `openSocket(access, node)` connects and logs in, and hands over the paused socket.
+ * - Topology: `servers.masters` and `owners` are the slot map, `redirected` reads MOVED and ASK, `refresh` asks again.
+ * - Errors: `refusalOf` classifies error replies; a `ServerError` is for the user.
  */
 import type { Duplex } from 'node:stream';
 import { setImmediate as turn } from 'node:timers/promises';
@@ -26,33 +25,33 @@ import { Signal } from './signal.js';
 import { Watchdog } from './watchdog.js';
 
 export interface ConnectionOptions {
-  /** `host:port`, for people. */
+  /** `host:port`, for messages. */
   readonly name: string;
-  /** Connects and logs in; database 0 is selected. Rejects with ServerError where it is no use to try again. */
+  /** Connects and logs in, with database 0 selected. Rejects with ServerError if retrying is no use. */
   open(): Promise<Opened>;
-  /** Set right whenever a connection is opened. */
+  /** Set whenever a connection is opened. */
   readonly clock: ServerClock;
-  /** Milliseconds without any reply after which a connection that should answer counts as lost. */
+  /** Milliseconds without any reply after which a connection with commands in flight counts as lost. */
   readonly patience: number;
 }
 
 export interface ConnectionEvents {
   opened(process: ServerProcess): void;
-  /** All replies to something have come. */
+  /** All replies to `item` are in. */
   complete(item: Pending): void;
-  /** The connection ended, or could not be opened: these wait for replies that do not come. `reason` is how it is told to them. */
+  /** The connection ended or could not be opened. `items` were waiting for replies; `reason` is what they are rejected with. */
   lost(items: readonly Pending[], cause: unknown, reason: ConnectionLost): void;
 }
 
-/** One connection to a server, with commands in flight and their replies coming back in the same order. It may be opened again. */
+/** A connection to one server, with commands in flight and replies in the same order. It can be opened again after it ended. */
 export class Connection {
   readonly name: string;
   readonly clock: ServerClock;
-  /** Fires when replies have come, when there is room to write, and when the connection is lost. */
+  /** Fires when replies arrive, when there is room to write, and when the connection is lost. */
   readonly change = new Signal();
-  /** Selected. */
+  /** The selected database. */
   db = 0;
-  /** Unix milliseconds since when there is no connection, after one was lost or could not be opened. */
+  /** Unix milliseconds since when there has been no connection, after one was lost or could not be opened; else 0. */
   downSince = 0;
   private socket: Duplex | undefined;
   private readonly reader = new ReplyReader();
@@ -82,7 +81,7 @@ export class Connection {
     return this.pending.size;
   }
 
-  /** Rejects with what `options.open` does, with ConnectionLost after `close`. */
+  /** Rejects with the error of `options.open`, or with ConnectionLost after `close`. */
   async open(): Promise<void> {
     const { clockAhead, process, socket } = await this.options.open();
     if (this.closed) {
@@ -98,18 +97,20 @@ export class Connection {
     this.reader.reset();
     socket.on('data', (chunk: Uint8Array) => this.received(socket, chunk));
     socket.on('error', (error) => this.ended(socket, error));
-    for (const event of ['end', 'close'] as const) socket.on(event, () => this.ended(socket, new ConnectionClosed('the server closed the connection')));
+    for (const event of ['end', 'close'] as const) {
+      socket.on(event, () => this.ended(socket, new ConnectionClosed('the server closed the connection')));
+    }
     socket.on('drain', () => this.change.fire());
     socket.resume();
   }
 
-  /** Throws without a connection: what waited then would take the answers that come from the next one. */
+  /** Throws without a connection: items queued now would take the replies of the next one. */
   private get socketOrThrow(): Duplex {
     if (this.socket === undefined) throw this.endedBy;
     return this.socket;
   }
 
-  /** Throws what ended the connection, where there is none. */
+  /** Throws the reason why the connection ended, if there is none. */
   assertOpen(): void {
     if (this.socket === undefined) throw this.endedBy;
   }
@@ -122,14 +123,14 @@ export class Connection {
     socket.write(bytes);
   }
 
-  /** Rejects where the connection is lost. */
+  /** Rejects if the connection is lost. */
   ask(...command: string[]): Promise<Answers> {
     const answers = new Answers(1);
     this.send(answers, encodeCommand(command));
     return answers.all();
   }
 
-  /** What is in flight for another database should have been answered before. */
+  /** Nothing for another database may be in flight. */
   async select(db: number): Promise<void> {
     if (db === this.db) return;
     const { error } = await this.ask('SELECT', `${db}`);
@@ -138,7 +139,7 @@ export class Connection {
     this.db = db;
   }
 
-  /** `work` has the connection for itself: nothing else may be sent meanwhile. Where it fails, the connection ends. */
+  /** Runs `work` with exclusive use of the connection: nothing else may be sent meanwhile. If it fails, the connection ends. */
   async exclusive<T>(work: (exclusive: ExclusiveConnection) => Promise<T>): Promise<T> {
     const answers = new Answers(0, true);
     const socket = this.socketOrThrow;
@@ -155,7 +156,7 @@ export class Connection {
     }
   }
 
-  /** Until the bytes are written, and may change. A write that fails ends the connection: what has come before is read first. */
+  /** Resolves when the bytes are written and may change. A failed write ends the connection after what has arrived is read. */
   private async putAndDrain(socket: Duplex, bytes: Uint8Array): Promise<void> {
     await turn();
     if (socket !== this.socket) throw this.endedBy;
@@ -186,7 +187,7 @@ export class Connection {
     if (socket === this.socket) this.lose(cause);
   }
 
-  /** Ends the connection, or counts it as one that could not be opened. */
+  /** Ends the connection, or records a failed attempt to open one. */
   lose(cause: unknown): void {
     const { socket } = this;
     const reason = cause instanceof ConnectionLost ? cause : new ConnectionClosed(reasonOf(cause), { cause });
@@ -200,7 +201,7 @@ export class Connection {
     this.change.fire();
   }
 
-  /** Ends the connection; it may be opened again. */
+  /** Ends the connection; it can be opened again. */
   reset(reason: string): void {
     if (this.socket !== undefined) this.ended(this.socket, new ConnectionLost(reason));
   }
@@ -210,7 +211,7 @@ export class Connection {
     this.closed = true;
   }
 
-  /** Ends for good, and tells nobody. Returns what was in flight. */
+  /** Ends for good, without events. Returns what was in flight. */
   close(): Pending[] {
     const { socket } = this;
     this.closed = true;

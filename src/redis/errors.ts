@@ -1,7 +1,7 @@
-/** What went wrong with a server: it was not reached, it refused, it was lost, what it is does not fit, what it had may be gone. */
+/** Not reached; refused; connection lost; the target does not fit; a restart may have lost keys. */
 export type ServerErrorCode = 'UNREACHABLE' | 'REFUSED' | 'LOST' | 'TARGET' | 'RESTARTED';
 
-/** A server refused or was lost, and there is no going on. */
+/** A server refused or was lost, and the command cannot go on. */
 export class ServerError extends Error {
   override readonly name = 'ServerError';
 
@@ -9,30 +9,30 @@ export class ServerError extends Error {
     readonly code: ServerErrorCode,
     /** `host:port`. */
     readonly server: string,
-    /** What was wrong, in a sentence without its end; errors of servers as they are. */
+    /** What went wrong, as a clause without a full stop; error replies are quoted as they are. */
     readonly reason: string,
     cause?: unknown,
-    /** What to do next, where the code alone does not tell. */
+    /** What to do next, if the code alone does not determine it. */
     readonly advice?: string,
   ) {
     super(`${server}: ${reason}`, { cause });
   }
 }
 
-/** A connection ended; it may be opened again. */
+/** A connection ended; it can be opened again. */
 export class ConnectionLost extends Error {
   override readonly name = 'ConnectionLost';
 }
 
-/** The server, or somebody on the way to it, has closed the connection. */
+/** The server, or something between it and us, closed the connection. */
 export class ConnectionClosed extends ConnectionLost {}
 
-/** What an error says, for messages. */
+/** The text of an error, for messages. */
 export function reasonOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** An error reply to a command outside of batches. */
+/** An error reply to a command outside batches. */
 export class ErrorReply extends Error {
   override readonly name = 'ErrorReply';
 }

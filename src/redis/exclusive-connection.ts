@@ -1,37 +1,37 @@
 import type { Answers } from './answers.js';
 import { encodeCommand } from './commands.js';
 
-/** A connection that somebody has for himself. */
+/** A connection in exclusive use. */
 export class ExclusiveConnection {
   constructor(
     private readonly answers: Answers,
     private readonly put: (bytes: Uint8Array) => Promise<void>,
-    /** Of the server at the other end: see ServerProcess. */
+    /** Of the connected server: see ServerProcess. */
     readonly runId: string,
   ) {}
 
-  /** Writes bytes of commands; they must not change until this is over. `commands` of them begin there. */
+  /** Writes bytes of commands, which must not change until it resolves. `commands`: how many commands begin in them. */
   async write(bytes: Uint8Array, commands: number): Promise<void> {
     this.answers.expect(commands);
     await this.put(bytes);
   }
 
-  /** The first error so far of what was written. */
+  /** The first error reply so far to what was written. */
   get error(): string | undefined {
     return this.answers.error;
   }
 
-  /** Replies that have come. */
+  /** Replies received. */
   get received(): number {
     return this.answers.received;
   }
 
-  /** Until all replies so far have come. */
+  /** Waits for all replies due so far. */
   drained(): Promise<void> {
     return this.answers.drained();
   }
 
-  /** Waits for all replies so far, sends a command, and waits for its reply: the text of an error, or the integer where it is one. */
+  /** Waits for all replies due, sends a command, and returns its reply: the text of an error, or the integer. */
   async ask(...command: (string | Uint8Array)[]): Promise<string | number> {
     const { answers } = this;
     await answers.drained();
@@ -43,7 +43,7 @@ export class ExclusiveConnection {
     return error ?? answers.integer;
   }
 
-  /** Nothing more is sent; waits for all replies. */
+  /** No more commands follow; waits for all replies. */
   async end(): Promise<void> {
     this.answers.close();
     await this.answers.all();

@@ -2,15 +2,15 @@ import { ConnectionLost } from './errors.js';
 
 /** Something that was sent and waits for replies. */
 export interface Pending {
-  /** All its replies have come, and nothing more is sent. */
+  /** All replies are in, and nothing more is sent. */
   readonly complete: boolean;
-  /** Up to `count` replies `+OK`. Returns how many were taken, at least one. */
+  /** Takes up to `count` replies `+OK`. Returns how many it took, at least one. */
   takeOks(count: number): number;
-  /** The next reply: the text of an error, or the integer where it is one. */
+  /** Takes the next reply: the text of an error, or the integer if it is one. */
   takeReply(error: string | undefined, integer: number | undefined): void;
 }
 
-/** What was sent on a connection and waits for replies, which come in the same order. */
+/** What was sent on a connection and waits for replies, which arrive in the same order. */
 export class InFlight {
   private items: Pending[] = [];
 
@@ -32,7 +32,7 @@ export class InFlight {
     this.items = this.items.filter((other) => other !== item);
   }
 
-  /** Returns all that there was. */
+  /** Returns what was waiting. */
   clear(): Pending[] {
     const { items } = this;
     this.items = [];
@@ -45,7 +45,7 @@ export class InFlight {
     return this.items[0];
   }
 
-  /** `count` replies `+OK` came. Throws ConnectionLost where nothing waits for them. */
+  /** `count` replies `+OK` arrived. Throws ConnectionLost if nothing waits for them. */
   takeOks(count: number): void {
     for (let left = count; left > 0; ) {
       const { head } = this;
@@ -54,15 +54,15 @@ export class InFlight {
     }
   }
 
-  /** Another reply came. Throws ConnectionLost where nothing waits for it. */
+  /** Another reply arrived. Throws ConnectionLost if nothing waits for it. */
   takeReply(error: string | undefined, integer: number | undefined): void {
-    if (this.items.length === 0 && error !== undefined) throw new ConnectionLost(error); // what a server says before it closes
+    if (this.items.length === 0 && error !== undefined) throw new ConnectionLost(error); // the server says why it closes the connection
     const { head } = this;
     head.takeReply(error, integer);
     this.settle(head);
   }
 
-  /** Returns false where the connection was given up for the reply. */
+  /** Returns false if the reply made the owner give up the connection. */
   private settle(item: Pending): boolean {
     if (this.items[0] !== item) return false;
     if (item.complete) {

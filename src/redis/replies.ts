@@ -1,9 +1,9 @@
-/** What `ReplyReader.next` found. */
+/** The results of `ReplyReader.next`. */
 export const NO_REPLY = 0; // push more bytes
-export const OK = 1; // `+OK`, `count` of them in a row
+export const OK = 1; // `count` replies `+OK` in a row
 export const INTEGER = 2; // `integer`
-export const ERROR = 3; // `text`, without its `-`
-export const OTHER = 4; // anything else, passed over
+export const ERROR = 3; // `text`, without the `-`
+export const OTHER = 4; // anything else, skipped
 
 const PLUS = 0x2b;
 const MINUS = 0x2d;
@@ -19,8 +19,8 @@ const LETTER_K = 0x4b;
 const OK_SIZE = 5;
 
 /**
- * Replies of RESP 2 in the bytes of a connection, for pipelines where nearly all of them are `+OK`. What is in arrays and bulk
- * strings is not looked at. A chunk belongs to the reader from `push` on.
+ * Reads RESP 2 replies from the chunks of a connection, fast where nearly all are `+OK`. The contents of arrays and bulk strings
+ * are skipped. A chunk belongs to the reader from `push` on.
  */
 export class ReplyReader {
   count = 0;
@@ -28,12 +28,12 @@ export class ReplyReader {
   text = '';
   private bytes: Uint8Array = new Uint8Array(0);
   private pos = 0;
-  /** Bytes of a bulk string, its line end among them, that are to be passed over. */
+  /** Bytes of a bulk string left to skip, with its line end. */
   private skipping = 0;
-  /** Replies of arrays, at any depth, that have yet to come. */
+  /** Replies within arrays left to skip, at any depth. */
   private nested = 0;
 
-  /** Another connection follows. */
+  /** Prepares for another connection. */
   reset(): void {
     this.bytes = new Uint8Array(0);
     this.pos = this.skipping = this.nested = 0;
@@ -52,7 +52,7 @@ export class ReplyReader {
     this.pos = 0;
   }
 
-  /** Throws SyntaxError where the bytes are no RESP 2. */
+  /** Throws SyntaxError if the bytes are not RESP 2. */
   next(): number {
     for (;;) {
       if (this.skipping > 0 && !this.skip()) return NO_REPLY;
@@ -68,7 +68,9 @@ export class ReplyReader {
     let { pos } = this;
     const from = pos;
     const last = bytes.length - OK_SIZE;
-    while (pos <= last && bytes[pos] === PLUS && bytes[pos + 1] === LETTER_O && bytes[pos + 2] === LETTER_K && bytes[pos + 3] === CR) pos += OK_SIZE;
+    while (pos <= last && bytes[pos] === PLUS && bytes[pos + 1] === LETTER_O && bytes[pos + 2] === LETTER_K && bytes[pos + 3] === CR) {
+      pos += OK_SIZE;
+    }
     this.pos = pos;
     this.count = (pos - from) / OK_SIZE;
     return this.count > 0;
@@ -81,7 +83,7 @@ export class ReplyReader {
     return this.skipping === 0;
   }
 
-  /** One line that is not `+OK`, or is within an array. */
+  /** Reads one line that is not `+OK`, or is within an array. */
   private line(): number {
     const { bytes, pos } = this;
     const end = bytes.indexOf(LF, pos);
@@ -111,7 +113,7 @@ export class ReplyReader {
     return this.whole(OTHER);
   }
 
-  /** A reply is whole: said so where it is not a part of another. */
+  /** A reply is complete: returns `kind` unless it is part of an array. */
   private whole(kind: number): number {
     if (this.nested === 0) return kind;
     this.nested--;
@@ -119,5 +121,5 @@ export class ReplyReader {
   }
 }
 
-/** There is more to read before there is something to say. */
+/** Nothing to return yet. */
 const AGAIN = -1;

@@ -2,7 +2,7 @@ import { ServerError } from './errors.js';
 import { isFinal } from './refusals.js';
 import { type Address, addressText } from './url.js';
 
-/** Who logs in. */
+/** Credentials. */
 export interface Login {
   readonly username: string | undefined;
   readonly password: string | undefined;
@@ -11,22 +11,30 @@ export interface Login {
 const SAYS = /^(?:failed to connect to|connected to) sentinel (\S+) (?:because |successfully, but got an )(.*)$/s;
 const LOGIN = /^(?:NOAUTH|WRONGPASS|ERR invalid password|ERR AUTH)/;
 
-/** What ioredis says of a sentinel that did not tell the master. */
+/** The outcome of asking one sentinel, from the message of ioredis. */
 function answerOf(message: string, master: string, login: Login | undefined): { where: string; why: string; final: boolean } {
   const [, where = '', why = message] = SAYS.exec(message) ?? [];
   if (why.startsWith('invalid reply')) return { where, why: `does not know a master ${master}`, final: false };
   if (!isFinal(why)) return { where, why: `was not reached: ${why.replace(/\.$/, '')}`, final: false };
-  const as = login?.username === undefined && login?.password === undefined ? '' : ` (logged in as ${login.username ?? 'the default user'})`;
+  const as =
+    login?.username === undefined && login?.password === undefined ? '' : ` (logged in as ${login.username ?? 'the default user'})`;
   return { where, why: `refuses ${LOGIN.test(why) ? 'the login' : 'to tell the master'}: ${why}${as}`, final: true };
 }
 
 /**
- * Why no sentinel told who the master is, from what ioredis said of each of them. REFUSED where all refuse for good: one that
- * is not reached now may be later.
+ * Why no sentinel named the master, from the messages of ioredis. REFUSED only if all refuse for good: one that is not reached now
+ * may be later.
  */
-export function sentinelFailure(addresses: readonly Address[], master: string, login: Login | undefined, messages: readonly string[], cause: unknown): ServerError {
+export function sentinelFailure(
+  addresses: readonly Address[],
+  master: string,
+  login: Login | undefined,
+  messages: readonly string[],
+  cause: unknown,
+): ServerError {
   const answers = messages.map((message) => answerOf(message, master, login));
-  const reason = addresses.length === 1 ? `the sentinel ${answers[0].why}` : answers.map(({ where, why }) => `the sentinel ${where} ${why}`).join('; ');
+  const reason =
+    addresses.length === 1 ? `the sentinel ${answers[0].why}` : answers.map(({ where, why }) => `the sentinel ${where} ${why}`).join('; ');
   const advice = answers.some(({ why }) => why.startsWith('refuses the login'))
     ? 'Sentinels have a user and a password of their own: look at --sentinel-user, RDBKIT_SENTINEL_AUTH, --sentinel-password-file.'
     : undefined;

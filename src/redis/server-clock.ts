@@ -1,8 +1,11 @@
 import type { Redis } from 'ioredis';
 
-/** The clock of a server, as far as it is known. */
+/** The clock of a server. */
 export class ServerClock {
-  /** Milliseconds that it is ahead of this machine's; undefined where the server does not tell the time: then this machine's counts. */
+  /**
+   * Milliseconds that it is ahead of this machine's; undefined if the server does not tell the time, in which case this machine's
+   * is used.
+   */
   constructor(public ahead: number | undefined) {}
 
   /** Unix milliseconds. */
@@ -11,7 +14,7 @@ export class ServerClock {
   }
 }
 
-/** What INFO says, all of it or a section, and how far the server's clock is ahead. */
+/** INFO, whole or one section, and how far the server's clock is ahead. */
 export async function timedInfo(client: Redis, ...section: [] | [string]): Promise<{ text: string; ahead: number | undefined }> {
   const before = Date.now();
   const text = await client.info(...section);
@@ -19,7 +22,7 @@ export async function timedInfo(client: Redis, ...section: [] | [string]): Promi
   return { text, ahead: aheadOf(Number(microseconds) / 1000, before) ?? (await aheadByTime(client)) };
 }
 
-/** Of servers whose INFO does not say it (before 7.0), where TIME is allowed. */
+/** For servers whose INFO has no time (before 7.0) and that allow TIME. */
 async function aheadByTime(client: Redis): Promise<number | undefined> {
   const before = Date.now();
   const time: unknown = await client.time().catch(() => undefined);
@@ -28,8 +31,8 @@ async function aheadByTime(client: Redis): Promise<number | undefined> {
 }
 
 /**
- * The server looked at its clock between question and answer: in the middle, but 0 where this machine's clock may be as right, so that a
- * slow answer is not taken for a wrong clock. Undefined where that is no time.
+ * The server read its clock between request and reply. That is taken as the middle, and as 0 if it may agree with this machine's,
+ * so that a slow reply does not count as a wrong clock. Undefined if `time` is no time.
  */
 function aheadOf(time: number, before: number): number | undefined {
   const after = Date.now();

@@ -2,39 +2,39 @@ import type { Redis } from 'ioredis';
 import { timedInfo } from './server-clock.js';
 import { addressText } from './url.js';
 
-/** A run of a server, from its start to its end. */
+/** A server process, from its start to its end. */
 export interface ServerProcess {
-  /** Changes with every start; empty where the server does not say. */
+  /** Different after every start; empty if the server does not tell. */
   readonly runId: string;
-  /** Unix milliseconds of this machine, up to a second late, since servers say how many whole seconds they are up. */
+  /** Unix milliseconds by this machine's clock, up to a second late, since servers count their uptime in whole seconds. */
   readonly startedAt: number;
 }
 
-/** What a server says of itself in INFO: commands that managed services allow. */
+/** What a server tells in INFO, which managed services allow. */
 export interface ServerInfo {
-  /** As the server calls its make: `redis`, `valkey`, `keydb`, `dragonfly`. */
+  /** The name that the server uses: `redis`, `valkey`, `keydb`, `dragonfly`. */
   readonly make: string;
-  /** Of the make, and the release of Redis that it is compatible with. */
+  /** Its own version, and the Redis release that it is compatible with. */
   readonly version: string;
   readonly redisVersion: string;
   /** `standalone`, `cluster` or `sentinel`. */
   readonly mode: string;
-  /** Changes with every start. */
+  /** Different after every start. */
   readonly runId: string;
   readonly role: string;
-  /** Of a replica: whose. */
+  /** Of a replica, the address of its master. */
   readonly masterAddress: string | undefined;
   readonly replicas: number;
   /** Bytes; 0 for no limit. */
   readonly maxMemory: number;
   readonly usedMemory: number;
   readonly maxMemoryPolicy: string;
-  /** Since it was started. */
+  /** Since its start. */
   readonly evictedKeys: number;
   /** Keys by database. */
   readonly keys: ReadonlyMap<number, number>;
   readonly modules: readonly string[];
-  /** Milliseconds that its clock is ahead of this machine's; undefined where it does not tell the time. */
+  /** Milliseconds that its clock is ahead of this machine's; undefined if it does not tell the time. */
   readonly clockAhead: number | undefined;
 }
 
@@ -44,9 +44,10 @@ export async function serverInfo(client: Redis): Promise<ServerInfo> {
   return { ...parseInfo(modules), clockAhead: ahead };
 }
 
-const fieldsOf = (lines: readonly string[]): Map<string, string> => new Map(lines.map((line) => [line.slice(0, Math.max(line.indexOf(':'), 0)), line.slice(line.indexOf(':') + 1)]));
+const fieldsOf = (lines: readonly string[]): Map<string, string> =>
+  new Map(lines.map((line) => [line.slice(0, Math.max(line.indexOf(':'), 0)), line.slice(line.indexOf(':') + 1)]));
 
-/** From the section of INFO that is called `server`. */
+/** `text`: the section `server` of INFO. */
 export function processOf(text: string): ServerProcess {
   const fields = fieldsOf(text.split(/\r?\n/));
   return { runId: fields.get('run_id') ?? '', startedAt: Date.now() - 1000 * (Number(fields.get('uptime_in_seconds')) || 0) };
@@ -66,7 +67,13 @@ export function parseInfo(text: string): Omit<ServerInfo, 'clockAhead'> {
     if (module !== null) modules.add(module[1]);
   }
   const redisVersion = field('redis_version');
-  const make = fields.has('valkey_version') ? 'valkey' : fields.has('dragonfly_version') ? 'dragonfly' : isKeyDb(fields) ? 'keydb' : 'redis';
+  const make = fields.has('valkey_version')
+    ? 'valkey'
+    : fields.has('dragonfly_version')
+      ? 'dragonfly'
+      : isKeyDb(fields)
+        ? 'keydb'
+        : 'redis';
   return {
     make,
     version: make === 'redis' || make === 'keydb' ? redisVersion : field(`${make}_version`).replace(/^[a-z]*-?v?/i, ''),
@@ -85,5 +92,6 @@ export function parseInfo(text: string): Omit<ServerInfo, 'clockAhead'> {
   };
 }
 
-/** KeyDB calls itself Redis, but has fields of its own (keydb server.cpp, genRedisInfoString). */
-const isKeyDb = (fields: ReadonlyMap<string, string>): boolean => fields.has('mvcc_depth') || fields.has('server_threads') || /keydb/i.test(fields.get('executable') ?? '');
+/** KeyDB calls itself Redis, but has fields that Redis lacks (keydb server.cpp, genRedisInfoString). */
+const isKeyDb = (fields: ReadonlyMap<string, string>): boolean =>
+  fields.has('mvcc_depth') || fields.has('server_threads') || /keydb/i.test(fields.get('executable') ?? '');

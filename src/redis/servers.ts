@@ -9,31 +9,31 @@ import { readTopology, type Topology, uncovered } from './topology.js';
 import { type Address, addressText } from './url.js';
 
 export interface ServersOptions {
-  /** Whether it is a cluster (default: as the server says). */
+  /** Whether it is a cluster (default: what the server says). */
   readonly cluster?: boolean | undefined;
   /** Nothing is written, so a replica will do. */
   readonly readOnly?: boolean | undefined;
-  /** Called when the masters of a cluster or their slots are others than before. */
+  /** Called when the masters of a cluster or their slots have changed. */
   readonly onEvent?: ((text: string) => void) | undefined;
 }
 
 /** A server that takes writes. */
 export interface Master {
-  /** `host:port` as it is reached from here, or the name that sentinels know it by. */
+  /** `host:port` where it is reached from here, or the name that the sentinels use. */
   readonly name: string;
-  /** Undefined where sentinels say it. */
+  /** Undefined if sentinels give it. */
   readonly address: Address | undefined;
-  /** Of a cluster node. */
+  /** Node id, in a cluster. */
   readonly id: string;
   readonly replicas: number;
 }
 
-/** One server, or the masters of a cluster, and connections for single commands to them. */
+/** A single server or the masters of a cluster, and clients for single commands to them. */
 export class Servers {
   masters: readonly Master[] = [];
-  /** By slot: the index of its master; undefined where there is but one. */
+  /** By slot: the index of its master; undefined if there is only one. */
   owners: Int16Array | undefined;
-  /** By slot: where nodes said that it is, since that was last asked for. */
+  /** By slot: where MOVED replies said that it is, since the last refresh. */
   private readonly redirections = new Map<number, Address>();
   private readonly clients = new Map<string, Promise<Redis>>();
   private readonly clocks = new Map<string, ServerClock>();
@@ -42,7 +42,7 @@ export class Servers {
   private constructor(
     readonly access: Access,
     readonly clustered: boolean,
-    /** What the server says that was reached first. */
+    /** INFO of the first server reached. */
     readonly info: ServerInfo,
     private readonly onEvent: ((text: string) => void) | undefined,
   ) {
@@ -72,8 +72,7 @@ export class Servers {
   }
 
   /**
-   * Where a master sends commands for the keys of a slot to; undefined where it does not say that. The host may be missing from
-   * what it says: it is its own then.
+   * Where MOVED or ASK from a master points; undefined for other errors. An empty host in the reply means the host of that master.
    */
   redirected(master: string, error: string): (Address & { slot: number }) | undefined {
     const to = redirection(error);
@@ -83,12 +82,12 @@ export class Servers {
     return asked === undefined ? undefined : { slot: to.slot, host: asked.host, port: to.port };
   }
 
-  /** A slot is at another node. Nodes may be of different opinions for a while: the one that gave the slot away knows best. */
+  /** Records that a slot is at another node. Nodes may disagree for a while: the one that gave the slot away knows best. */
   moved(slot: number, address: Address): void {
     this.redirections.set(slot, address);
   }
 
-  /** Reads again who has which slot. Throws ServerError where no node answers. */
+  /** Reads the slot map again. Throws ServerError if no node answers. */
   async refresh(): Promise<void> {
     if (!this.clustered) return;
     const known = [...this.redirections.values(), ...this.masters.flatMap(({ address }) => address ?? []), ...this.seeds];
@@ -105,12 +104,23 @@ export class Servers {
       }
     }
     if (failure instanceof ServerError) throw failure;
-    throw new ServerError(refusalOf(reasonOf(failure)) === 'stop' ? 'REFUSED' : 'UNREACHABLE', addressText(nodes[0]), reasonOf(failure), failure);
+    throw new ServerError(
+      refusalOf(reasonOf(failure)) === 'stop' ? 'REFUSED' : 'UNREACHABLE',
+      addressText(nodes[0]),
+      reasonOf(failure),
+      failure,
+    );
   }
 
   private use(topology: Topology): void {
     if (topology.nodes.length === 0) {
-      throw new ServerError('TARGET', addressText(this.seeds[0]), 'no node of the cluster has a slot', undefined, 'Give its slots to nodes first: redis-cli --cluster create.');
+      throw new ServerError(
+        'TARGET',
+        addressText(this.seeds[0]),
+        'no node of the cluster has a slot',
+        undefined,
+        'Give its slots to nodes first: redis-cli --cluster create.',
+      );
     }
     for (const [slot, address] of this.redirections) {
       const index = topology.nodes.findIndex((node) => addressText(node.address) === addressText(address));
@@ -120,16 +130,24 @@ export class Servers {
     const before = { masters: this.masters, owners: this.owners };
     this.owners = topology.owners;
     this.masters = topology.nodes.map(({ address, id, replicas }) => ({ name: addressText(address), address, id, replicas }));
-    this.seeds = [...new Map([...topology.nodes.map(({ address }) => address), ...this.seeds].map((address) => [addressText(address), address])).values()];
+    this.seeds = [
+      ...new Map(
+        [...topology.nodes.map(({ address }) => address), ...this.seeds].map((address) => [addressText(address), address]),
+      ).values(),
+    ];
     if (before.owners !== undefined) this.tellChanges(before.masters, before.owners);
   }
 
-  /** Says what is other than before. */
+  /** Reports what has changed. */
   private tellChanges(before: readonly Master[], owners: Int16Array): void {
     const after = this.masters;
-    const names = (masters: readonly Master[], without: readonly Master[]): string[] => masters.map(({ name }) => name).filter((name) => without.every((other) => other.name !== name));
+    const names = (masters: readonly Master[], without: readonly Master[]): string[] =>
+      masters.map(({ name }) => name).filter((name) => without.every((other) => other.name !== name));
     const [gone, come] = [names(before, after), names(after, before)];
-    const moved = owners.reduce((sum, owner, slot) => sum + (nameAt(before, owner) === nameAt(after, this.owners?.[slot] ?? -1) ? 0 : 1), 0);
+    const moved = owners.reduce(
+      (sum, owner, slot) => sum + (nameAt(before, owner) === nameAt(after, this.owners?.[slot] ?? -1) ? 0 : 1),
+      0,
+    );
     const parts = [
       ...(come.length > 0 ? [`new masters ${come.join(', ')}`] : []),
       ...(gone.length > 0 ? [`no longer masters ${gone.join(', ')}`] : []),
@@ -138,24 +156,24 @@ export class Servers {
     if (parts.length > 0) this.onEvent?.(`the cluster has changed: ${parts.join('; ')}`);
   }
 
-  /** Ranges of slots that no master has. */
+  /** Ranges of slots that no master owns. */
   get uncovered(): [from: number, to: number][] {
     const { owners } = this;
     return owners === undefined ? [] : uncovered({ nodes: [], owners });
   }
 
-  /** Whose slot it is; the first one where nobody's is. */
+  /** The owner of a slot; the first master if there is none. */
   masterOf(slot: number): Master {
     const index = this.owners?.[slot] ?? 0;
     return this.masters[index < 0 ? 0 : index];
   }
 
-  /** How many slots a master has. */
+  /** How many slots a master owns. */
   slotsOf(index: number): number {
     return this.owners?.reduce((sum, owner) => sum + (owner === index ? 1 : 0), 0) ?? SLOTS;
   }
 
-  /** A connection for single commands. Throws ServerError. */
+  /** A client for single commands, one per master. Throws ServerError. */
   client(master: Master): Promise<Redis> {
     return this.clientAt(master.name, master.address);
   }
@@ -166,7 +184,7 @@ export class Servers {
     return this.keep(name, openClient(this.access, address));
   }
 
-  /** Until it ends. */
+  /** Caches a client until it ends. */
   private keep(name: string, client: Promise<Redis>): Promise<Redis> {
     this.clients.set(name, client);
     client.then(
@@ -195,7 +213,7 @@ export class Servers {
     );
   }
 
-  /** The clock of the server of this name. Of one that has not been asked yet, the slowest of the others: it leaves out least. */
+  /** The clock of a server. For one that was not asked yet, the slowest of the others: then the fewest keys count as expired. */
   clockOf(name: string): ServerClock {
     const known = this.clocks.get(name);
     if (known !== undefined) return known;
@@ -204,7 +222,7 @@ export class Servers {
     return clock;
   }
 
-  /** Milliseconds that the slowest clock of all servers is ahead of this machine's. */
+  /** Milliseconds that the slowest clock is ahead of this machine's. */
   get slowestClock(): number | undefined {
     return this.clocks.size === 0 ? undefined : Math.min(...[...this.clocks.values()].map(({ ahead = 0 }) => ahead));
   }
@@ -214,15 +232,23 @@ export class Servers {
   }
 }
 
-/** -1 is nobody. */
+/** -1 is no master. */
 const nameAt = (masters: readonly Master[], index: number): string | undefined => (index < 0 ? undefined : masters[index].name);
 
 function noTarget(name: string, { masterAddress, mode }: ServerInfo): ServerError {
-  if (mode === 'sentinel') return new ServerError('TARGET', name, 'it is a sentinel', undefined, 'Write it as redis+sentinel://host:port/master.');
-  return new ServerError('TARGET', name, `it is a replica${masterAddress === undefined ? '' : ` of ${masterAddress}`}, and takes no writes`, undefined, 'Name its master as the target.');
+  if (mode === 'sentinel') {
+    return new ServerError('TARGET', name, 'it is a sentinel', undefined, 'Write it as redis+sentinel://host:port/master.');
+  }
+  return new ServerError(
+    'TARGET',
+    name,
+    `it is a replica${masterAddress === undefined ? '' : ` of ${masterAddress}`}, and takes no writes`,
+    undefined,
+    'Name its master as the target.',
+  );
 }
 
-/** Errors of servers, with the server. */
+/** Adds the server to errors. */
 async function asked<T>(access: Access, question: () => Promise<T>, name = addressText(access.url.addresses[0])): Promise<T> {
   try {
     return await question();

@@ -1,8 +1,8 @@
-/** Something has changed: whoever waits looks again. */
+/** Tells waiters that something has changed, so that they look again. */
 export class Signal {
   private waiting: (() => void)[] = [];
 
-  /** Until the next `fire`. */
+  /** Resolves at the next `fire`. */
   wait(): Promise<void> {
     return new Promise((resolve) => this.waiting.push(resolve));
   }

@@ -9,18 +9,18 @@ export interface ClusterNode {
   readonly replicas: number;
 }
 
-/** Which master has which slots. */
+/** Which node owns which slots. */
 export interface Topology {
   readonly nodes: readonly ClusterNode[];
-  /** By slot: the index of its node, or -1 where nobody has it. */
+  /** By slot: the index of its node, -1 if no node owns it. */
   readonly owners: Int16Array;
 }
 
 type SlotsReply = [from: number, to: number, ...nodes: [host: string | null, port: number, id?: string, ...more: unknown[]][]][];
 
 /**
- * Asks a node by CLUSTER SLOTS (since 3.0, also where CLUSTER SHARDS and NODES are not allowed). A node that does not know its
- * own name is at `asked`; `reach` says where nodes are from here.
+ * Asks a node with CLUSTER SLOTS (since 3.0, and allowed where CLUSTER SHARDS and NODES are not). A node that does not know its own
+ * name is at `asked`; `reach` maps announced addresses.
  */
 export async function readTopology(client: Redis, asked: Address, reach: (address: Address) => Address): Promise<Topology> {
   const reply = (await client.call('CLUSTER', 'SLOTS')) as SlotsReply;
@@ -42,7 +42,7 @@ export async function readTopology(client: Redis, asked: Address, reach: (addres
   return { nodes, owners };
 }
 
-/** Ranges of slots that no node has. */
+/** Ranges of slots that no node owns. */
 export function uncovered({ owners }: Topology): [from: number, to: number][] {
   const ranges: [number, number][] = [];
   for (let slot = 0; slot < SLOTS; slot++) {

@@ -4,11 +4,11 @@ export interface Address {
   readonly port: number;
 }
 
-/** What a URL says of a target or a live source. */
+/** The parts of the URL of a target or a live source. */
 export interface ServerUrl {
   /** The server, or any node of a cluster; with `sentinelMaster`, the sentinels. */
   readonly addresses: readonly Address[];
-  /** The name that sentinels know the server by. */
+  /** The name that the sentinels use for the server. */
   readonly sentinelMaster: string | undefined;
   readonly tls: boolean;
   readonly username: string | undefined;
@@ -24,27 +24,38 @@ const SENTINEL_PORT = 26379;
 /** Servers number databases with a C int. */
 const MAX_DB = 2 ** 31 - 1;
 
-/** Whether a word is meant as the URL of a server. */
+/** Whether an argument is the URL of a server. */
 export function isServerUrl(text: string): boolean {
   return /^(redis|rediss|valkey|valkeys)(\+sentinel)?:\/\//i.test(text);
 }
 
 /**
- * Reads `redis://[user[:password]@]host[:port][/db]`, `rediss://` for TLS, and
- * `redis+sentinel://[user[:password]@]host[:port][,host[:port]…]/master[/db]`. TypeError, which never shows the text itself:
- * it may hold a password.
+ * Parses `redis://[user[:password]@]host[:port][/db]`, `rediss://` for TLS, and
+ * `redis+sentinel://[user[:password]@]host[:port][,host[:port]…]/master[/db]`. Throws TypeError, whose message never contains the
+ * text: it may hold a password.
  */
 export function parseServerUrl(text: string): ServerUrl {
   const match = FORM.exec(text);
   if (match === null) throw new TypeError('expected redis://host:port, rediss://host:port or redis+sentinel://host:port,host:port/master');
-  const [, scheme, sentinel, login, hosts, path = ''] = match as (string | undefined)[] as [string, string, string | undefined, string | undefined, string, string | undefined];
+  const [, scheme, sentinel, login, hosts, path = ''] = match as (string | undefined)[] as [
+    string,
+    string,
+    string | undefined,
+    string | undefined,
+    string,
+    string | undefined,
+  ];
   const isSentinel = sentinel !== undefined;
   const names = path.split('/').filter((name) => name !== '');
   const sentinelMaster = isSentinel ? decoded(names.shift()) : undefined;
-  if (isSentinel && sentinelMaster === undefined) throw new TypeError('the name of the master is missing: expected redis+sentinel://host:port/master');
-  if (names.length > 1) throw new TypeError('there is more after the database number');
+  if (isSentinel && sentinelMaster === undefined) {
+    throw new TypeError('the name of the master is missing: expected redis+sentinel://host:port/master');
+  }
+  if (names.length > 1) throw new TypeError('unexpected text after the database number');
   const addresses = hosts.split(',').map((host) => parseAddress(host, isSentinel ? SENTINEL_PORT : PORT));
-  if (!isSentinel && addresses.length > 1) throw new TypeError('more than one host: name one node, the others of a cluster are found from there');
+  if (!isSentinel && addresses.length > 1) {
+    throw new TypeError('more than one host: name one node of the cluster, the others are found from it');
+  }
   const colon = login?.indexOf(':') ?? -1;
   return {
     addresses,
@@ -56,11 +67,13 @@ export function parseServerUrl(text: string): ServerUrl {
   };
 }
 
-/** `host:port`, `[::1]:port`, or a host alone where there is a port to assume. TypeError for anything else. */
+/** Parses `host:port`, `[::1]:port`, or a host alone if `port` is given. Throws TypeError. */
 export function parseAddress(text: string, port?: number): Address {
   const match = HOST.exec(text);
   const number = match?.[2] === undefined ? port : Number(match[2]);
-  if (match === null || number === undefined || number < 1 || number > 65535) throw new TypeError('expected a host and a port, like db.example.com:6379');
+  if (match === null || number === undefined || number < 1 || number > 65535) {
+    throw new TypeError('expected a host and a port, like db.example.com:6379');
+  }
   return { host: match[1].replace(/^\[|\]$/g, ''), port: number };
 }
 

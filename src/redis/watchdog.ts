@@ -1,29 +1,29 @@
-/** Milliseconds between two looks at whether replies come. */
+/** Milliseconds between two checks. */
 const WATCH_EVERY = 500;
 
 export interface WatchdogOptions {
-  /** Milliseconds without any reply after which a connection that should answer counts as lost. */
+  /** Milliseconds without any reply after which a connection with replies due counts as lost. */
   readonly patience: number;
-  /** Replies that are waited for. */
+  /** Number of replies due. */
   expected(): number;
   silent(reason: string): void;
 }
 
-/** A connection that should answer and does not is as good as lost. */
+/** Detects a connection that no longer answers. */
 export class Watchdog {
   private lastSign = 0;
   private timer: NodeJS.Timeout | undefined;
 
   constructor(private readonly options: WatchdogOptions) {}
 
-  /** Something that is answered is sent. */
+  /** Call when something is sent that will be answered. */
   watch(): void {
     if (this.options.expected() <= 1) this.sign();
     this.timer ??= setInterval(() => this.look(), WATCH_EVERY);
     this.timer.unref();
   }
 
-  /** A reply came, or it is too early for one. */
+  /** Call when a reply arrived, or none was due before now. */
   sign(): void {
     this.lastSign = performance.now();
   }

@@ -12,39 +12,42 @@ export interface BatchOptions {
   readonly target: Target;
   readonly delivery: Delivery;
   readonly conflict: RestoreConflict;
-  /** Counts the keys that are replaced: the target has some, or may have by the time that another source or database has them, too. */
+  /**
+   * Whether to count the keys that replace others: the target has keys now, or another source or database may write the same key
+   * first.
+   */
   readonly countReplaced: boolean;
   readonly rateLimit: RateLimit;
-  /** Bytes of commands that one server may be sent at a time. */
+  /** Bytes of commands in flight to one server, at most. */
   readonly window: number;
 }
 
-/** Room for the largest record that comes whole, its command, and a key of some length. */
+/** Room for the largest record that fits in a batch, with its commands and a key of usual length. */
 export const BATCH_BYTES = (1 << 20) + (1 << 18);
-/** Buffers that there should be, beside those for the batches that are being filled, before more is read. */
+/** Free buffers, besides those of the open batches, below which reading waits. */
 const LEAST_FREE = 2;
 
-/** Room in a batch for which there is no buffer: many wait at a time where little may be sent at a time (`withRoom` makes it larger). */
+/** Bytes of a batch that gets no buffer, as when a small rate limit keeps many waiting; `withRoom` makes it larger. */
 const SPARE_BYTES = 1 << 10;
 
-/** Databases for which batches are filled at a time. */
+/** Databases with open batches at the same time, at most. */
 const MOST_DATABASES = 16;
 
-/** How many buffers there are for the batches of this many servers: some are being filled for each, others are on their way. */
+/** Buffers for the batches of this many servers, open and in flight. */
 export const batchBuffers = (connections: number): number => 2 * connections + 8 + MOST_DATABASES;
 
-/** The open batch for each database of each server, and the buffers of all that are in flight. */
+/** The open batch for each database of each server, and the buffers of all batches. */
 export class OpenBatches {
-  /** Bytes that were sent. */
+  /** Bytes sent. */
   sent = 0;
-  /** What is read. */
+  /** The file being read. */
   file: SourceFile | undefined;
   private readonly filling = new Map<number, Map<DeliveryConnection, CommandBatch>>();
-  /** For kernels: see RestoreRun. */
+  /** `databases` of a RestoreRun, in kernel memory. */
   private readonly databases: Uint16Array;
   private readonly free: Uint8Array[];
   private readonly pool: ReadonlySet<Uint8Array>;
-  /** Buffers that are free or being filled, before more is read. */
+  /** Buffers that must be free or in open batches before more is read. */
   private readonly least: number;
   private readonly delivery: Delivery;
 
@@ -61,13 +64,13 @@ export class OpenBatches {
     this.databases = new Uint16Array(buffer, byteOffset, ROUTED_DATABASES);
   }
 
-  /** Whether keys that are replaced are counted. */
+  /** Whether replaced keys are counted. */
   get counts(): boolean {
     const { conflict, countReplaced } = this.options;
     return conflict === 'replace' && (countReplaced || this.file?.repeats === true);
   }
 
-  /** Commands that write one key: see CommandBatch. */
+  /** Commands per key: see CommandBatch. */
   get perKey(): number {
     const { conflict, target } = this.options;
     return this.counts || (conflict === 'replace' && !hasReplace(target)) ? 2 : 1;
@@ -77,14 +80,14 @@ export class OpenBatches {
     return this.free.length > 0;
   }
 
-  /** Whether buffers should come back before more is read: too many batches are on their way. */
+  /** Whether reading should wait for buffers: too many batches are in flight. */
   get scarce(): boolean {
     let filling = 0;
     for (const ofDb of this.filling.values()) filling += ofDb.size;
     return this.free.length + filling < this.least;
   }
 
-  /** Until there are buffers. */
+  /** Waits until there are buffers again. Throws ServerError when the restore has failed. */
   async untilFree(): Promise<void> {
     while (this.scarce) {
       await this.delivery.wait();
@@ -92,12 +95,12 @@ export class OpenBatches {
     }
   }
 
-  /** The way to the server that owns a key. */
+  /** The connection to the server that owns the key `bytes[start, end)`. */
   connectionOf(start: number, end: number, bytes: Uint8Array): DeliveryConnection {
     return this.delivery.connection(this.delivery.slotOf(bytes, start, end));
   }
 
-  /** The open batch for a database of a server; a new one tells `listener` what becomes of it. */
+  /** The open batch for a database of a server; a new one reports the outcomes of its keys to `listener`. */
   at(connection: DeliveryConnection, db: number, listener: KeyListener): CommandBatch {
     const filling = this.filling.get(db)?.get(connection);
     if (filling !== undefined) return filling;
@@ -109,7 +112,10 @@ export class OpenBatches {
     return batch;
   }
 
-  /** All open batches, by database and in the order of the connections: `outs` of a RestoreRun, and which of them are whose. */
+  /**
+   * All open batches, by database and in the order of the connections: `outs` of a RestoreRun, and where those of each database
+   * begin.
+   */
   outputs(connections: readonly DeliveryConnection[]): { outs: (CommandBatch | undefined)[]; databases: Uint16Array } {
     const { databases } = this;
     databases.fill(NO_OUTPUT);
@@ -122,7 +128,7 @@ export class OpenBatches {
     return { outs, databases };
   }
 
-  /** As `at`, with room for `size` bytes. */
+  /** Like `at`, with room for `size` more bytes. */
   withRoom(connection: DeliveryConnection, db: number, listener: KeyListener, size: number): CommandBatch {
     let batch = this.at(connection, db, listener);
     if (batch.keys > 0 && batch.length + size > batch.bytes.length) {
@@ -136,7 +142,7 @@ export class OpenBatches {
     return batch;
   }
 
-  /** Whether its bytes are one of the buffers, which kernels can write to. */
+  /** Whether its bytes are a pooled buffer, which kernels can write to. */
   isPooled({ bytes }: CommandBatch): boolean {
     return this.pool.has(bytes);
   }
@@ -151,7 +157,7 @@ export class OpenBatches {
     ofDb?.delete(connection);
     if (ofDb?.size === 0) this.filling.delete(batch.db);
     if (batch.keys === 0) {
-      this.release(batch); // its only key so far was refused; no reply would ever come
+      this.release(batch); // its only key so far was refused, so no reply would ever come
       return;
     }
     this.options.rateLimit.spend(batch.keys, batch.length);
@@ -159,9 +165,11 @@ export class OpenBatches {
     this.delivery.send(connection, batch);
   }
 
-  /** Those that have enough in them. */
+  /** Sends the batches that are full. */
   sendFull(): void {
-    for (const ofDb of this.filling.values()) for (const [connection, batch] of ofDb) if (this.isFull(batch)) this.sendOff(connection, batch);
+    for (const ofDb of this.filling.values()) {
+      for (const [connection, batch] of ofDb) if (this.isFull(batch)) this.sendOff(connection, batch);
+    }
   }
 
   sendAll(): void {
@@ -172,7 +180,7 @@ export class OpenBatches {
     for (const [other, ofDb] of this.filling) if (other !== db) for (const [connection, batch] of ofDb) this.sendOff(connection, batch);
   }
 
-  /** The bytes of a batch are free again. */
+  /** Takes the buffer of a finished batch back. */
   release({ bytes }: CommandBatch): void {
     if (this.pool.has(bytes)) this.free.push(bytes);
     this.delivery.notify();

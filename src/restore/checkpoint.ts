@@ -10,56 +10,58 @@ import type { SourceProgress } from './source-progress.js';
 import type { RestoreOptions } from './options.js';
 import type { TargetFacts } from './target-facts.js';
 
-/** How far a restore is: what is in here is on the target for certain. */
+/** How far a restore is: everything recorded here is certainly on the target. */
 export interface Checkpoint {
   readonly rdbkit: 'restore checkpoint';
   readonly version: 1;
   readonly target: CheckpointTarget;
-  /** The options that decide what is written. */
+  /** The options that decide what is written: see `fingerprint`. */
   readonly options: Readonly<Record<string, unknown>>;
   readonly sources: readonly CheckpointSource[];
   readonly counts: readonly { readonly db: number; readonly server: string; readonly counts: RestoreCounts }[];
-  /** Things that are no keys and were not restored. */
+  /** Problems that concern no key, such as libraries that were not loaded. */
   readonly told: number;
-  /** What became of function libraries. */
   readonly libraries: readonly Library[];
-  /** Bytes of the file of rejected keys that belong to this. */
+  /** Length of the rejects file at this point; the rest is cut off when the restore resumes. */
   readonly rejectsBytes: number;
-  /** Whether keys were on the target when it began. */
+  /** Whether the target had keys when the restore began. */
   readonly countReplaced: boolean;
-  /** Who had what was delivered. */
+  /** The identities of the servers that keys were delivered to. */
   readonly custody: readonly ServerIdentityState[];
-  /** Some of what was delivered may be lost: when all is done, the sources are read once more. */
+  /** Delivered keys may be lost: when the sources end, they are read once more. */
   readonly again: boolean;
-  /** How often the sources were begun. */
+  /** Number of passes over the sources that were begun. */
   readonly passes: number;
   readonly finished: boolean;
 }
 
 export interface CheckpointTarget {
-  /** The URL without login. */
+  /** The URL without credentials. */
   readonly url: string;
-  /** Of the masters of a cluster. */
+  /** The node ids of the masters of a cluster. */
   readonly nodes: readonly string[];
 }
 
 export interface CheckpointSource {
   readonly path: string;
   readonly bytes: number;
-  /** SHA-256 of its first and last 64 KiB, which have the checksum of the whole: a CRC of a file that ends with its own is always 0. */
+  /**
+   * SHA-256 of the first and last 64 KiB. The end holds the checksum of the whole; a CRC of the whole file, its own included, is
+   * always 0.
+   */
   readonly digest: string;
-  /** Keys with a value at an offset below this are done. */
+  /** All keys whose value is at a lower offset are done. */
   readonly done: number;
 }
 
 const ENDS = 1 << 16;
 
-/** What a file is told by: its size, and a digest of its ends. Throws CheckpointError, the error of the file system. */
+/** Size and digest, which identify a source. Throws CheckpointError, or what the file system throws. */
 export async function sourceIdentity(path: string): Promise<Omit<CheckpointSource, 'done'>> {
   const found = await stat(path).catch((cause: unknown) => {
     throw new CheckpointError(`the source ${path} cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
   });
-  if (!found.isFile()) throw new CheckpointError(`${path} is no file: it cannot be read again from the beginning`);
+  if (!found.isFile()) throw new CheckpointError(`${path} is not a regular file: it cannot be read again from the beginning`);
   const { size } = found;
   const file = await open(path);
   const hash = createHash('sha256');
@@ -74,7 +76,7 @@ export async function sourceIdentity(path: string): Promise<Omit<CheckpointSourc
   return { path, bytes: size, digest: hash.digest('hex') };
 }
 
-/** Undefined where there is no such file. Throws CheckpointError. */
+/** Undefined if there is no such file. Throws CheckpointError. */
 export async function readCheckpoint(path: string): Promise<Checkpoint | undefined> {
   let text: string;
   try {
@@ -88,9 +90,9 @@ export async function readCheckpoint(path: string): Promise<Checkpoint | undefin
   try {
     read = JSON.parse(text);
   } catch (cause) {
-    throw new CheckpointError('it is no checkpoint of a restore', { cause });
+    throw new CheckpointError('it is not a restore checkpoint', { cause });
   }
-  if (!isCheckpoint(read)) throw new CheckpointError('it is no checkpoint of a restore');
+  if (!isCheckpoint(read)) throw new CheckpointError('it is not a restore checkpoint');
   return read;
 }
 
@@ -100,23 +102,37 @@ const isObject = (read: unknown): read is Fields => typeof read === 'object' && 
 const isText = (read: unknown): boolean => typeof read === 'string';
 const isFlag = (read: unknown): boolean => typeof read === 'boolean';
 const isCount = (read: unknown): boolean => Number.isSafeInteger(read) && Number(read) >= 0;
-const isListOf = (read: unknown, fits: (fields: Fields) => boolean): boolean => Array.isArray(read) && read.every((one) => isObject(one) && fits(one));
+const isListOf = (read: unknown, fits: (fields: Fields) => boolean): boolean =>
+  Array.isArray(read) && read.every((one) => isObject(one) && fits(one));
 
-/** It may have been edited, or cut off and mended: offsets and counts that make no sense would leave keys out. */
+/** The file may have been edited or cut off: offsets and counts that make no sense would leave keys out. */
 function isCheckpoint(read: unknown): read is Checkpoint {
   if (!isObject(read) || read.rdbkit !== 'restore checkpoint' || read.version !== 1) return false;
   const { again, counts, countReplaced, custody, finished, libraries, options, passes, rejectsBytes, sources, target, told } = read;
   return (
-    isObject(target) && isText(target.url) && Array.isArray(target.nodes) && target.nodes.every(isText) && isObject(options) &&
-    isListOf(sources, ({ bytes, digest, done, path }) => isText(path) && isText(digest) && isCount(bytes) && isCount(done) && Number(done) <= Number(bytes)) &&
+    isObject(target) &&
+    isText(target.url) &&
+    Array.isArray(target.nodes) &&
+    target.nodes.every(isText) &&
+    isObject(options) &&
+    isListOf(
+      sources,
+      ({ bytes, digest, done, path }) => isText(path) && isText(digest) && isCount(bytes) && isCount(done) && Number(done) <= Number(bytes),
+    ) &&
     isListOf(counts, (row) => isCount(row.db) && isText(row.server) && isObject(row.counts) && Object.values(row.counts).every(isCount)) &&
-    isListOf(libraries, ({ file, name, outcomes }) => isText(file) && isText(name) && isListOf(outcomes, ({ outcome, server }) => isText(server) && LIBRARY_OUTCOMES.some((known) => known === outcome))) &&
+    isListOf(
+      libraries,
+      ({ file, name, outcomes }) =>
+        isText(file) &&
+        isText(name) &&
+        isListOf(outcomes, ({ outcome, server }) => isText(server) && LIBRARY_OUTCOMES.some((known) => known === outcome)),
+    ) &&
     isListOf(custody, ({ bare, name, runId, since }) => isText(name) && isText(runId) && isCount(since) && isFlag(bare)) &&
     [told, rejectsBytes, passes].every(isCount) && [again, countReplaced, finished].every(isFlag)
   );
 }
 
-/** Writes the file anew: it has the old text or the new one, whatever happens. Throws OutputError. */
+/** Replaces the file atomically. Throws OutputError. */
 export async function writeCheckpoint(path: string, checkpoint: Checkpoint): Promise<void> {
   const beside = `${path}.tmp`;
   try {
@@ -134,30 +150,41 @@ export async function writeCheckpoint(path: string, checkpoint: Checkpoint): Pro
   }
 }
 
-/** Throws CheckpointError where it was made for something else. */
-export function checkCheckpoint(checkpoint: Checkpoint, target: CheckpointTarget, options: Readonly<Record<string, unknown>>, sources: readonly Omit<CheckpointSource, 'done'>[]): void {
+/** Throws CheckpointError if it was made for another target, other options or other sources. */
+export function checkCheckpoint(
+  checkpoint: Checkpoint,
+  target: CheckpointTarget,
+  options: Readonly<Record<string, unknown>>,
+  sources: readonly Omit<CheckpointSource, 'done'>[],
+): void {
   const before = checkpoint.target;
   const sameNodes = before.nodes.length > 0 && target.nodes.some((node) => before.nodes.includes(node));
   if (before.nodes.length > 0 || target.nodes.length > 0 ? !sameNodes : before.url !== target.url) {
     throw new CheckpointError(`it is for another target: ${before.url}`);
   }
-  if (checkpoint.sources.length !== sources.length) throw new CheckpointError(`it is for ${checkpoint.sources.length} sources, and ${sources.length} are given`);
+  if (checkpoint.sources.length !== sources.length) {
+    throw new CheckpointError(`it is for ${checkpoint.sources.length} sources, and ${sources.length} are given`);
+  }
   sources.forEach((source, i) => {
     const known = checkpoint.sources[i];
     if (source.bytes !== known.bytes || source.digest !== known.digest) {
-      throw new CheckpointError(`the source ${source.path} is not the one that it was made for (${known.path}, ${known.bytes} bytes), or has changed since`);
+      throw new CheckpointError(
+        `the source ${source.path} is not the one that it was made for (${known.path}, ${known.bytes} bytes), or has changed since`,
+      );
     }
   });
   for (const name of new Set([...Object.keys(checkpoint.options), ...Object.keys(options)])) {
-    const [then, now] = [checkpoint.options[name], options[name]].map((value) => (value === undefined ? 'not given' : JSON.stringify(value)));
-    if (then !== now) throw new CheckpointError(`${name} was ${then} and is ${now} now: what is restored would not be of a piece`);
+    const [then, now] = [checkpoint.options[name], options[name]].map((value) =>
+      value === undefined ? 'not given' : JSON.stringify(value),
+    );
+    if (then !== now) throw new CheckpointError(`${name} was ${then} and is now ${now}: use the same options, or remove the file to start over`);
   }
 }
 
-/** What of a checkpoint changes as a restore goes on. */
+/** The parts of a checkpoint that change during a restore. */
 export type CheckpointState = Omit<Checkpoint, 'rdbkit' | 'version' | 'target' | 'options' | 'sources'>;
 
-/** The checkpoint of a restore, where it has one: nothing is read or written otherwise. */
+/** Reads and writes the checkpoint, if the restore has one. */
 export class Checkpoints {
   private identities: Omit<CheckpointSource, 'done'>[] = [];
   private saving: Promise<void> = Promise.resolve();
@@ -167,7 +194,7 @@ export class Checkpoints {
     private readonly servers: Servers,
   ) {}
 
-  /** The checkpoint to go on from. Throws CheckpointError where it is for something else, and where all is done. */
+  /** The checkpoint to resume from. Throws CheckpointError if it does not match, or the restore it belongs to has finished. */
   async read(): Promise<Checkpoint | undefined> {
     const { checkpoint, dryRun, sources } = this.options;
     if (checkpoint === undefined) return undefined;
@@ -175,16 +202,16 @@ export class Checkpoints {
     const before = await readCheckpoint(checkpoint);
     if (before === undefined || dryRun === true) return undefined;
     checkCheckpoint(before, this.target, fingerprint(this.options), this.identities);
-    if (before.finished) throw new CheckpointError('it says that all is done; remove it to restore again');
+    if (before.finished) throw new CheckpointError('the restore is finished; remove it to restore again');
     return before;
   }
 
-  /** Whether there is one to be written. */
+  /** Whether a checkpoint is written. */
   get kept(): boolean {
     return this.options.checkpoint !== undefined && this.options.dryRun !== true;
   }
 
-  /** Writes it when those before it are written. */
+  /** Queues a write after the earlier ones. */
   save(sources: readonly SourceProgress[], state: CheckpointState): void {
     const { checkpoint } = this.options;
     if (checkpoint === undefined || !this.kept) return;
@@ -197,10 +224,10 @@ export class Checkpoints {
       ...state,
     };
     this.saving = this.saving.then(() => writeCheckpoint(checkpoint, whole));
-    this.saving.catch(() => undefined); // it is thrown where it is awaited
+    this.saving.catch(() => undefined); // rethrown where it is awaited
   }
 
-  /** Until all that was to be saved is. Throws OutputError. */
+  /** Waits for all queued writes. Throws OutputError. */
   saved(): Promise<void> {
     return this.saving;
   }
@@ -213,18 +240,44 @@ export class Checkpoints {
   }
 }
 
-/** Throws CheckpointError where somebody has emptied the target: servers that were restarted are looked at elsewhere, and everything is sent again. */
+/** Throws CheckpointError if the target was emptied since. Restarted servers are handled elsewhere, by sending everything again. */
 export function checkKept({ again, counts, custody }: Checkpoint, { masters }: TargetFacts): void {
   const written = counts.reduce((sum, row) => sum + row.counts.restored + row.counts.replaced, 0);
   if (again || written === 0 || masters.some(({ keys }) => keys.size > 0)) return;
   if (custody.every(({ name, runId }) => masters.some((master) => master.name === name && master.runId === runId))) {
-    throw new CheckpointError(`the target is empty, and had ${written} of the keys: remove it to restore them again`);
+    throw new CheckpointError(`the target is empty, but had ${written} of the keys: remove it to restore them again`);
   }
 }
 
-/** What decides which keys are written, and how. */
-function fingerprint({ allowLoss, conflict = 'error', dbMap, filter = {}, functions, maxPayload, stripTtl, ttlShift, url }: RestoreOptions): Record<string, unknown> {
-  const given = Object.entries(filter as Record<string, unknown>).filter(([name, value]) => name !== 'now' && value !== undefined && !(Array.isArray(value) && value.length === 0));
-  const shown: unknown = JSON.parse(JSON.stringify(Object.fromEntries(given), (_, value: unknown) => (value instanceof RegExp ? String(value) : value instanceof Uint8Array ? Buffer.from(value).toString('base64') : value)));
-  return { conflict, filter: shown, functions, dbMap: dbMap === undefined ? undefined : [...dbMap], intoDb: url.db, stripTtl, ttlShift, allowLoss, maxPayload };
+/** The options that decide which keys are written, and how. */
+function fingerprint({
+  allowLoss,
+  conflict = 'error',
+  dbMap,
+  filter = {},
+  functions,
+  maxPayload,
+  stripTtl,
+  ttlShift,
+  url,
+}: RestoreOptions): Record<string, unknown> {
+  const given = Object.entries(filter as Record<string, unknown>).filter(
+    ([name, value]) => name !== 'now' && value !== undefined && !(Array.isArray(value) && value.length === 0),
+  );
+  const shown: unknown = JSON.parse(
+    JSON.stringify(Object.fromEntries(given), (_, value: unknown) =>
+      value instanceof RegExp ? String(value) : value instanceof Uint8Array ? Buffer.from(value).toString('base64') : value,
+    ),
+  );
+  return {
+    conflict,
+    filter: shown,
+    functions,
+    dbMap: dbMap === undefined ? undefined : [...dbMap],
+    intoDb: url.db,
+    stripTtl,
+    ttlShift,
+    allowLoss,
+    maxPayload,
+  };
 }

@@ -1,65 +1,64 @@
 import type { Pending } from '../redis/in-flight.js';
 import { commandEnd } from '../redis/commands.js';
 
-/** What becomes of keys: whoever made them hears of it, once for each key. */
+/** Told the outcome of the keys of a batch, once for each key. */
 export interface KeyListener {
-  /** The server has them. `replaced` of them took the place of a key that was there; of `uncounted` nobody knows whether they did. */
+  /** The server has them. `replaced` of them replaced a key; for `uncounted` of them it is not known whether they did. */
   delivered(batch: CommandBatch, node: string, keys: number, replaced: number, uncounted?: number): void;
-  /** The key is there, and was not written by us. */
+  /** The server had the key already, and it was not ours. */
   conflict(batch: CommandBatch, node: string, commands: Uint8Array): void;
-  /** The server does not take it. */
+  /** The server refused the key. */
   refused(batch: CommandBatch, node: string, commands: Uint8Array, error: string): void;
-  /** The server closes the connection where the key comes: its last words, where it has said something. */
+  /** The server closes the connection at this key. `words`: the error that it sent before, if any. */
   closing(batch: CommandBatch, node: string, commands: Uint8Array, words: string | undefined): void;
   /** The bytes of the batch are free again. */
   released(batch: CommandBatch): void;
 }
 
-/** How often in a row a server has closed the connection where a key was the first without a reply, and which run of it. */
+/** How often in a row a server closed the connection with this key as the first one unanswered, and its run id. */
 export interface Closings {
   readonly times: number;
   readonly runId: string;
 }
 
-/** What is known of a key whose reply has come: nothing, that its key was there before, that it was not. */
+/** What is known of an answered key: nothing, that it replaced a key, that it did not. */
 const WAS_THERE = 1;
 const WAS_NOT = 2;
-/** The key is dealt with elsewhere: it is to be sent again, or was refused. */
+/** The key is handled elsewhere: it was refused or is sent again. */
 const APART = 4;
 
 /**
- * Commands for one server and one database, in RESP, that are sent in one piece. A key is what writes one key: `perKey`
- * commands, of which the last one is the RESTORE, whose reply alone says whether the key was written; an integer that one before
- * it answers with says whether the key was there.
- * The bytes say everything that there is to know of a key, so what has to be sent again is cut out of them.
+ * RESP commands for one server and one database, sent together. Each key has `perKey` commands. The last one is RESTORE, whose
+ * reply alone decides whether the key was written; an integer reply to an earlier one says whether the key existed. Everything
+ * known about a key is in the bytes, so a key that must be sent again is cut out of them.
  */
 export class CommandBatch implements Pending {
   length = 0;
   keys = 0;
-  /** Unix milliseconds when the first key was written, by the clock of the server: relative expiries count from there. */
+  /** Unix milliseconds by the clock of the server when the first key was written: relative expiries count from here. */
   builtAt = 0;
-  /** Whether the keys may have been applied by an earlier attempt. */
+  /** Whether an earlier attempt may have applied the keys. */
   again = false;
-  /** Whether ASKING stands before every command: the slot is on its way to this server. */
+  /** Whether ASKING precedes every command: the slot is being migrated to this server. */
   asking = false;
   /** Bytes of keys that are sent again. */
   retried = 0;
-  /** Unix milliseconds when one of its keys was sent in vain for the first time. */
+  /** Unix milliseconds of the first failed attempt at one of its keys. */
   since = 0;
-  /** Of its only key, where the connection was closed at that before. */
+  /** For a batch of one key: the connections closed at that key so far. */
   closings: Closings | undefined;
-  /** Called when commands of a key were answered with errors: they are listed by command. */
+  /** Called when commands of a key were answered with errors; `errors` has an entry for each command. */
   onKeyFailed: ((index: number, errors: readonly (string | undefined)[]) => void) | undefined;
-  /** Keys whose replies have come. */
+  /** Keys with all replies in. */
   answered = 0;
-  /** Replies of the current key that have come, and the errors among them, by command. */
+  /** Replies so far for the current key, and the errors among them by command. */
   private replies = 0;
   private errors: (string | undefined)[] | undefined;
-  /** Keys that were told to have arrived. */
+  /** Keys reported as delivered. */
   arrived = 0;
   private marks: Uint8Array | undefined;
   private apart = 0;
-  /** Where a key begins: the last one that was looked for. */
+  /** Cursor of `commandsAt`: the last key looked up, and where it begins. */
   private walkedKey = 0;
   private walkedTo = 0;
 
@@ -70,7 +69,7 @@ export class CommandBatch implements Pending {
     readonly perKey: number,
   ) {}
 
-  /** Makes sure that `size` bytes fit after `length`. */
+  /** Makes room for `size` bytes after `length`. */
   room(size: number): void {
     if (this.length + size <= this.bytes.length) return;
     const grown = new Uint8Array(this.length + size);
@@ -78,7 +77,7 @@ export class CommandBatch implements Pending {
     this.bytes = grown;
   }
 
-  /** Up to `count` replies `+OK`. Returns how many were taken. */
+  /** Takes up to `count` replies `+OK`. Returns how many were taken. */
   takeOks(count: number): number {
     if (this.perKey !== 1) {
       this.takeReply(undefined, undefined);
@@ -95,7 +94,7 @@ export class CommandBatch implements Pending {
     if (errors !== undefined) this.onKeyFailed?.(this.answered - 1, errors);
   }
 
-  /** The next reply. Returns whether it ends a key. */
+  /** Takes the next reply. Returns whether it was the last one of a key. */
   takeOne(error: string | undefined, integer: number | undefined): boolean {
     if (error !== undefined) (this.errors ??= [])[this.replies] = error;
     if (integer !== undefined && this.wasThere(this.answered) === undefined) this.setWasThere(this.answered, integer > 0);
@@ -106,7 +105,7 @@ export class CommandBatch implements Pending {
     return true;
   }
 
-  /** The errors of the key that ended last, by command, if there was one. */
+  /** The errors of the key that was answered last, by command; undefined if it had none. */
   takeErrors(): readonly (string | undefined)[] | undefined {
     const { errors } = this;
     this.errors = undefined;
@@ -122,7 +121,7 @@ export class CommandBatch implements Pending {
     this.marks[index] |= mark;
   }
 
-  /** The key is dealt with apart from the others. */
+  /** Leaves a key out of what `deliver` reports. */
   setApart(index: number): void {
     this.mark(index, APART);
     this.apart++;
@@ -136,13 +135,13 @@ export class CommandBatch implements Pending {
     this.mark(index, was ? WAS_THERE : WAS_NOT);
   }
 
-  /** Whether its key was there, where that is known. */
+  /** Whether the key existed before, if that is known. */
   wasThere(index: number): boolean | undefined {
     const mark = this.marks?.[index] ?? 0;
     return (mark & WAS_THERE) !== 0 ? true : (mark & WAS_NOT) !== 0 ? false : undefined;
   }
 
-  /** Tells of the keys that were answered and are not apart: they have arrived. They are apart from then on. */
+  /** Reports the answered keys that are not set apart as delivered, and sets them apart. */
   deliver(node: string): void {
     const keys = this.answered - this.apart;
     if (keys === 0) return;
@@ -161,12 +160,12 @@ export class CommandBatch implements Pending {
     this.listener.delivered(this, node, keys, replaced, uncounted);
   }
 
-  /** Keys that were answered, and are not apart. */
+  /** Answered keys that are not set apart. */
   get taken(): number {
     return this.answered - this.apart;
   }
 
-  /** The bytes of a key; a view. */
+  /** The commands of a key; a view. */
   commandsAt(index: number): Uint8Array {
     if (index < this.walkedKey) this.walkedKey = this.walkedTo = 0;
     while (this.walkedKey < index) {

@@ -3,38 +3,38 @@ import type { CommandBatch } from './command-batch.js';
 import { restoredBy } from './key-commands.js';
 import type { DeliveryConnection } from './delivery-connection.js';
 
-/** A key whose key is there, and that may be of our own making. */
+/** A key that the server reported as existing, and that an earlier attempt of ours may have written. */
 export interface ExistingKey {
   readonly connection: DeliveryConnection;
   readonly batch: CommandBatch;
   readonly commands: Uint8Array;
 }
 
-/** What a key that is there turned out to be; `gone` means that it is there no more. */
+/** Whose an existing key is; `gone`: it no longer exists. */
 export type Finding = 'ours' | 'other' | 'gone';
 
 export interface ConflictCheckerEvents {
-  /** Whether two payloads mean the same value. */
+  /** Whether two payloads hold the same value. */
   same(ours: Uint8Array, theirs: Uint8Array): boolean;
-  /** A connection for single commands to the server of a connection. */
+  /** A client for single commands to the server of a connection. */
   client(connection: DeliveryConnection): Promise<Redis>;
   found(key: ExistingKey, finding: Finding): void;
-  /** It could not be asked. */
+  /** The server could not be asked. */
   failed(key: ExistingKey, error: unknown): void;
 }
 
-/** Keys, and bytes of our own values, that are asked for at a time. */
+/** Keys, and bytes of our payloads, compared in one round trip. */
 const AT_A_TIME = 200;
 const BYTES_AT_A_TIME = 1 << 20;
 
-/** Asks servers for what they have under keys that are there already. */
+/** Compares existing keys with what was sent: DUMP of each, by value. */
 export class ConflictChecker {
   private existing: ExistingKey[] = [];
   private working = false;
 
   constructor(private readonly events: ConflictCheckerEvents) {}
 
-  /** Keys that are yet to be compared. */
+  /** Keys not compared yet. */
   get waiting(): number {
     return this.existing.length;
   }
@@ -54,7 +54,7 @@ export class ConflictChecker {
     this.working = false;
   }
 
-  /** Those at the front that one server has, in one database. */
+  /** The first keys of the queue that share a server and a database. */
   private next(): ExistingKey[] {
     const [first] = this.existing;
     let bytes = 0;
@@ -88,7 +88,7 @@ export class ConflictChecker {
 
 type Replies = (readonly [error: unknown, payload: Buffer | null])[];
 
-/** What DUMP says of each. */
+/** The DUMP payload of each key; null where it is gone. */
 async function dumps(client: Redis, existing: readonly ExistingKey[]): Promise<Replies> {
   const [{ batch }] = existing;
   const pipeline = client.pipeline();

@@ -10,45 +10,51 @@ import type { ServerIdentity } from './server-identity.js';
 import { BARRIER, WaitBarriers } from './wait-barriers.js';
 
 export interface DeliveryConnectionOptions extends ConnectionOptions {
-  /** Which server has what is delivered. */
+  /** The identity of the server that has the delivered keys. */
   readonly identity: ServerIdentity;
-  /** Bytes and keys that may be in flight at a time. */
+  /** Limits on bytes and keys in flight. */
   readonly window: number;
   readonly windowKeys: number;
 }
 
-/** What whoever owns a connection has to deal with. */
+/** Events of a connection. */
 export interface DeliveryConnectionEvents {
   /** Commands of a key were answered with errors. */
   failed(connection: DeliveryConnection, batch: CommandBatch, index: number, errors: readonly (string | undefined)[]): void;
-  /** The connection ended or could not be opened: these batches were sent and may have been applied, or not. A reply was due to one. */
+  /**
+   * The connection ended or could not be opened. The batches were sent and may have been applied. `due`: the one whose reply came
+   * next.
+   */
   lost(connection: DeliveryConnection, sent: readonly CommandBatch[], cause: unknown, due: CommandBatch | undefined): void;
-  /** Nothing more comes of a batch. */
+  /** The batch is finished. */
   released(batch: CommandBatch): void;
   opened(connection: DeliveryConnection): void;
-  /** The server was restarted: what it had confirmed may be lost. */
+  /** The server was restarted: keys that it confirmed may be lost. */
   restarted(connection: DeliveryConnection): void;
 }
 
 /**
- * The way to one server: batches wait in a queue until the window has room for them, are sent one after another, and count as
- * delivered when they are answered, and confirmed by a replica where there are any.
+ * The connection to one server. Batches queue until the window has room, are sent in order, and count as delivered when they are
+ * answered and, if the server has replicas, confirmed by one.
  */
 export class DeliveryConnection {
   readonly name: string;
   readonly clock: ServerClock;
   private readonly connection: Connection;
   private readonly barriers: WaitBarriers;
-  /** Not sent yet; answered and waiting for a replica. */
+  /** Batches not sent yet, and batches answered that wait for a replica. */
   private queue: CommandBatch[] = [];
   private unsettled: CommandBatch[] = [];
-  /** Of the batches in flight. */
+  /** Bytes of the batches in flight. */
   private bytes = 0;
   private keys = 0;
-  /** Who waits for the connection or has it exclusively: how many, and until the last of them is done. */
+  /** Users of the exclusive connection: how many wait or hold it, and the promise of the last one. */
   private taken = 0;
   private turn: Promise<unknown> = Promise.resolve();
-  /** The server has closed the connection while it waited for a replica: what is sent meanwhile may be more than it takes. */
+  /**
+   * The server closed the connection during a WAIT: commands sent meanwhile may overrun its query buffer, so nothing is sent during
+   * one.
+   */
   private pausesAtBarriers = false;
   private working = false;
   private closed = false;
@@ -74,12 +80,12 @@ export class DeliveryConnection {
     this.barriers.hasReplicas = has;
   }
 
-  /** Of the server that was connected to last. */
+  /** The run id of the server that was connected last. */
   get runId(): string {
     return this.options.identity.runId;
   }
 
-  /** Replicas did not confirm in time, or the question was refused. */
+  /** Whether replicas did not confirm in time, or WAIT was refused. */
   get unconfirmed(): boolean {
     return this.barriers.unconfirmed;
   }
@@ -89,7 +95,7 @@ export class DeliveryConnection {
     return this.queue.length > 0 && !this.connection.isOpen;
   }
 
-  /** Unix milliseconds since when there is no connection, after one was lost or could not be opened. */
+  /** Unix milliseconds since when there has been no connection; 0 while there is one, or none was tried yet. */
   get downSince(): number {
     return this.connection.downSince;
   }
@@ -99,7 +105,7 @@ export class DeliveryConnection {
     void this.work();
   }
 
-  /** Sends what is in the queue, as the window allows. */
+  /** Sends the queue, as the window allows. */
   private async work(): Promise<void> {
     if (this.working) return;
     this.working = true;
@@ -126,7 +132,7 @@ export class DeliveryConnection {
     }
   }
 
-  /** Whether a batch may be sent, too; one may always be. */
+  /** Whether the batch fits in the window; a single batch always does. */
   private fits({ keys, length }: CommandBatch): boolean {
     const { window, windowKeys } = this.options;
     return this.connection.inFlight === 0 || (this.bytes + length <= window && this.keys + keys <= windowKeys);
@@ -141,7 +147,7 @@ export class DeliveryConnection {
     this.connection.send(batch, bytes.subarray(0, length));
   }
 
-  /** Nothing else is in flight then: commands in the wrong database would be worse than a pause. */
+  /** Waits until nothing is in flight: commands in the wrong database would be worse than a pause. */
   private async select(db: number): Promise<void> {
     await this.settled();
     await this.connection.select(db);
@@ -186,7 +192,7 @@ export class DeliveryConnection {
     }
   }
 
-  /** Gives back what was sent and is not delivered; what was not sent waits for the next attempt. */
+  /** Returns what was sent and not delivered to the owner; the queue waits for the next connection. */
   private lost(items: readonly Pending[], cause: unknown, reason: ConnectionLost): void {
     const confirming = this.barriers.wanted || this.barriers.pending;
     const first = items.at(0);
@@ -204,24 +210,24 @@ export class DeliveryConnection {
     return sent;
   }
 
-  /** What was answered counts, also of a batch that the end of the connection has cut, though no replica has confirmed it. */
+  /** Answered keys count even if the connection ended in the middle of the batch, and no replica has confirmed them. */
   private deliver(batch: CommandBatch): void {
     if (batch.answered > 0) this.options.identity.bare = true;
     batch.deliver(this.name);
   }
 
-  /** Tries to connect again, where batches wait for that. */
+  /** Connects again if batches wait for that. */
   retry(): void {
     if (this.waiting) void this.work();
   }
 
-  /** Gives back what was not sent: other servers have the keys now. */
+  /** Returns the unsent batches: their keys belong to other servers now. */
   retire(): CommandBatch[] {
     const { queue } = this;
     this.queue = [];
     this.closed = true;
     this.connection.retire();
-    this.reset('it is no master any more');
+    this.reset('it is no longer a master');
     return queue;
   }
 
@@ -231,8 +237,8 @@ export class DeliveryConnection {
   }
 
   /**
-   * Takes the connection for commands that are no batches: what was sent before is settled first, what comes later waits.
-   * Rejects with ConnectionLost, or what the connection could not be opened for.
+   * Holds the connection for commands outside batches. Earlier batches are settled first, later ones wait. Rejects with
+   * ConnectionLost, or with the reason why no connection could be opened.
    */
   async exclusive<T>(db: number, work: (exclusive: ExclusiveConnection) => Promise<T>): Promise<T> {
     this.taken++;
@@ -259,10 +265,7 @@ export class DeliveryConnection {
     return result;
   }
 
-  /**
-   * Everything that was sent before is answered, or given up after `patience` milliseconds. Returns how many keys may have been
-   * done, and were not answered.
-   */
+  /** Waits at most `patience` milliseconds for replies. Returns how many keys may have been written and were not answered. */
   async close(patience: number): Promise<number> {
     const { connection } = this;
     this.closed = true;

@@ -6,31 +6,31 @@ import type { Master, Servers } from '../redis/servers.js';
 import { type Address, addressText } from '../redis/url.js';
 
 export interface DeliveryConnectionsOptions {
-  /** Bytes and commands on their way to one server at a time. */
+  /** Bytes and commands in flight to one server, at most. */
   readonly window: number;
   readonly windowKeys: number;
-  /** Milliseconds for which a command is tried again while the server is lost, loading, failing over. */
+  /** Milliseconds to retry a command while the server is lost, loading or failing over. */
   readonly retryFor: number;
-  /** Who had what a run before this one delivered. */
+  /** The servers that an earlier run delivered to. */
   readonly identities?: readonly ServerIdentityState[] | undefined;
-  /** What a server had confirmed may be lost, and why. */
+  /** Keys that a server confirmed may be lost. */
   readonly onLoss: (server: string, reason: string) => void;
 }
 
 export interface DeliveryConnectionsEvents extends DeliveryConnectionEvents {
-  /** A batch was not sent to a server that is no master any more. */
+  /** A batch that was never sent, since its server is no longer a master. */
   unsent(batch: CommandBatch): void;
 }
 
-/** A connection for every master, and who has what was delivered. */
+/** A connection for each master, and the identities of the servers that have delivered keys. */
 export class DeliveryConnections {
   private readonly byName = new Map<string, DeliveryConnection>();
   private readonly byServer: Map<string, ServerIdentity>;
-  /** In the order of the masters, as `owners` names them: what is known of slots changes with them only. */
+  /** In the order of the masters, which `owners` refers to: the slot map changes only together with them. */
   private current: readonly DeliveryConnection[] = [];
-  /** By slot: the index of its connection, -1 where nobody has it; undefined where there is but one. */
+  /** By slot: the index of its connection, -1 if no master has it; undefined if there is only one connection. */
   owners: Int16Array | undefined;
-  /** To nodes that slots are on their way to, and that have none yet. */
+  /** Connections to nodes that a slot is being migrated to and that own none yet. */
   private readonly atGuests = new Set<DeliveryConnection>();
 
   constructor(
@@ -41,7 +41,7 @@ export class DeliveryConnections {
     this.byServer = new Map(options.identities?.map((state) => [state.name, ServerIdentity.from(state)]));
   }
 
-  /** Those of the masters that there are. */
+  /** The connections to the current masters. */
   get ofMasters(): readonly DeliveryConnection[] {
     return this.current;
   }
@@ -50,33 +50,33 @@ export class DeliveryConnections {
     return [...this.byName.values()];
   }
 
-  /** Those of nodes that slots are on their way to, and that have none yet. */
+  /** Connections to nodes that a slot is being migrated to and that own none yet. */
   get guests(): DeliveryConnection[] {
     return [...this.atGuests];
   }
 
-  /** Who has what was delivered so far. */
+  /** The identities of the servers that have delivered keys. */
   get identities(): ServerIdentityState[] {
     return [...this.byServer.values()].map(({ bare, name, runId, since }) => ({ name, runId, since, bare }));
   }
 
-  /** The connection with this name, where there is one. */
+  /** The connection with this name, if any. */
   named(name: string): DeliveryConnection | undefined {
     return this.byName.get(name);
   }
 
-  /** The connection that a slot's keys go through. */
+  /** The connection for the keys of a slot. */
   ofSlot(slot: number): DeliveryConnection {
     const index = this.owners?.[slot] ?? 0;
     return this.current[index < 0 ? 0 : index];
   }
 
-  /** Whether it is the connection of a master. */
+  /** Whether it is the connection of a current master. */
   has(connection: DeliveryConnection): boolean {
     return this.current.includes(connection);
   }
 
-  /** Connections for the current masters; those of others are given up. */
+  /** Opens connections to the current masters and retires those of other nodes. */
   arrange(): void {
     const { byName, servers } = this;
     this.owners = servers.owners;
@@ -89,21 +89,23 @@ export class DeliveryConnections {
     this.passOn();
   }
 
-  /** What was delivered to servers that there is no connection to any more is on others, or lost. */
+  /** Keys delivered to servers that are no longer connected have moved to others, or are lost. */
   passOn(): void {
     for (const [name, identity] of this.byServer) {
-      if (!this.byName.has(name) && identity.passed()) this.options.onLoss(name, 'another server has its place now, and no replica had confirmed all that was written');
+      if (!this.byName.has(name) && identity.passed()) {
+        this.options.onLoss(name, 'another server has taken its place, and no replica had confirmed everything written');
+      }
     }
   }
 
-  /** The connection to a node, which need not be a master with slots yet. */
+  /** The connection to a node, which may be no master with slots yet. */
   at(address: Address): DeliveryConnection {
     const connection = this.connectionTo({ name: addressText(address), address, id: '', replicas: 0 });
     if (!this.has(connection)) this.atGuests.add(connection);
     return connection;
   }
 
-  /** A connection has ended; only those of masters are opened again. */
+  /** A connection ended; only those of masters are opened again. */
   ended(connection: DeliveryConnection): void {
     this.atGuests.delete(connection);
     if (!this.has(connection)) this.drop(connection.name, connection);
@@ -120,7 +122,18 @@ export class DeliveryConnections {
     const { retryFor, window, windowKeys } = this.options;
     const open = (): ReturnType<typeof openSocket> => openSocket(this.servers.access, master.address);
     const identity = this.identityOf(master.name);
-    const connection = new DeliveryConnection({ name: master.name, open, identity, clock: this.servers.clockOf(master.name), window, windowKeys, patience: Math.max(retryFor, 1000) }, this.events);
+    const connection = new DeliveryConnection(
+      {
+        name: master.name,
+        open,
+        identity,
+        clock: this.servers.clockOf(master.name),
+        window,
+        windowKeys,
+        patience: Math.max(retryFor, 1000),
+      },
+      this.events,
+    );
     this.byName.set(master.name, connection);
     return connection;
   }

@@ -17,55 +17,55 @@ import { Signal } from '../redis/signal.js';
 import type { ExclusiveConnection } from '../redis/exclusive-connection.js';
 
 export interface DeliveryOptions extends DeliveryConnectionsOptions {
-  /** Expiries are relative: they become shorter while a command waits. */
+  /** Whether the target takes relative expiries only: they get shorter while a command waits. */
   readonly relativeTtl: boolean;
-  /** Whether two payloads mean the same value. */
+  /** Whether two payloads hold the same value. */
   readonly same: (ours: Uint8Array, theirs: Uint8Array) => boolean;
-  /** What one should know of a server. */
+  /** Called with what the user should know about a server. */
   readonly onNote: (text: string) => void;
-  /** What happens on the way, of no consequence for the result: connections that are lost and opened again, keys that are sent again. */
+  /** Called with what does not affect the result: lost and reopened connections, keys sent again. */
   readonly onEvent?: ((text: string) => void) | undefined;
-  /** Aborted when nothing more is to be sent, nor waited for. */
+  /** Aborted when nothing more is to be sent or waited for. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Bytes of a key that may be over a limit of a server: smaller ones are over nobody's. */
+/** Bytes: no server has a limit below this size, so a connection closed at a smaller key has another cause. */
 const LEAST_LIMIT = 1 << 16;
-/** Times that a server closes the connection at a key until that is looked at apart. */
+/** Connections closed at the same key before it is handled separately. */
 const MOST_CLOSINGS = 2;
-/** Keys that are refused for the same reason, before any is taken, after which the others need not be tried. */
+/** Keys refused for the same reason, with none accepted, after which the restore gives up. */
 const MOST_REFUSED = 1000;
-/** Bytes waiting to be sent again at which makers of batches have to wait. */
+/** Bytes waiting to be sent again above which reading waits. */
 const MOST_RETRIES = 16 << 20;
 const MOST_COMPARED = 1000;
-/** Milliseconds between two events that say how many keys are sent again. */
+/** Milliseconds between two events about keys that are sent again. */
 const RETRY_EVENTS_EVERY = 1000;
 /** Milliseconds between attempts, at first and at most. */
 const FIRST_PAUSE = 20;
 const LONGEST_PAUSE = 500;
-/** Milliseconds for replies to come when it is over. */
+/** Milliseconds to wait for the last replies at the end. */
 const LAST_REPLIES = 3000;
 
-/** `again`: what was done before may have been applied. */
+/** `again`: an earlier attempt may have been applied. */
 export type Work<T> = (exclusive: ExclusiveConnection, node: string, again: boolean) => Promise<T>;
 
-/** A command that only goes with others was refused: they were done without it. */
+/** A command that accompanies another (EXISTS before RESTORE) was refused, and the other was done without it. */
 export interface CompanionRefusal {
   readonly server: string;
   readonly command: string;
   readonly error: string;
 }
 
-/** Sends batches to the servers that own their keys until everything is delivered, refused, or there is no going on. */
+/** Sends batches to the servers that own their keys until everything is delivered or refused, or the restore fails. */
 export class Delivery implements DeliveryConnectionsEvents {
-  /** Why there is no going on. */
+  /** Why the restore cannot go on. */
   failure: ServerError | undefined;
-  /** A key that is there may be one of ours, from a run before this one. */
+  /** An existing key may be ours, from an earlier run. */
   resumed = false;
-  /** When it is over: keys that were sent and may have been written, which no server has confirmed. */
+  /** After `close`: keys that were sent and may have been written, which no server confirmed. */
   unanswered = 0;
   private readonly companions = new Map<string, CompanionRefusal>();
-  /** Bytes of the smallest payload, as far as is known, that is over a limit of a server. */
+  /** Bytes of the smallest payload known to be over a limit of a server. */
   tooLarge = Infinity;
   private readonly connections: DeliveryConnections;
   private readonly retries: Retries;
@@ -73,16 +73,16 @@ export class Delivery implements DeliveryConnectionsEvents {
   private readonly change = new Signal();
   private readonly over = new AbortController();
   private lastError = 'the connection was lost';
-  /** The key at which the connection that was lost last had to answer. */
+  /** The first unanswered key of the connection that was lost last, for messages. */
   private lostAt: string | undefined;
   private recovering = false;
-  /** Names of servers whose connection was lost, and is not open again. */
+  /** Names of servers whose connection was lost and is not open again. */
   private readonly down = new Set<string>();
-  /** Keys that are sent again, since that was last told. */
+  /** Keys sent again since the last event about them. */
   private retried = { keys: 0, toldAt: -Infinity };
-  /** Why all keys so far were refused, and how many; undefined where something else became of one. */
+  /** The common reason of all keys refused so far, and their number; undefined once a key had another outcome. */
   private refusals: { reason: string; count: number } | undefined = { reason: '', count: 0 };
-  /** Who is master may have changed. */
+  /** The masters may have changed. */
   private stale = false;
   private closed = false;
 
@@ -123,7 +123,9 @@ export class Delivery implements DeliveryConnectionsEvents {
     const { retried } = this;
     retried.keys += keys;
     if (retried.keys === 0 || performance.now() - retried.toldAt < every) return;
-    this.options.onEvent?.(`${retried.keys === 1 ? '1 key' : `${retried.keys.toLocaleString('en-US')} keys`} sent again; the last error was: ${this.lastError}`);
+    this.options.onEvent?.(
+      `${retried.keys === 1 ? '1 key' : `${retried.keys.toLocaleString('en-US')} keys`} sent again; the last error was: ${this.lastError}`,
+    );
     this.retried = { keys: 0, toldAt: performance.now() };
   }
 
@@ -131,29 +133,32 @@ export class Delivery implements DeliveryConnectionsEvents {
     this.options.onLoss(name, 'it was restarted');
   }
 
-  /** Who has what was delivered so far. */
+  /** The identities of the servers that have delivered keys. */
   get identities(): ServerIdentityState[] {
     return this.connections.identities;
   }
 
-  /** Asks everybody who has keys whether it is still the one that it was. Throws ServerError. */
+  /** Asks every server that has delivered keys whether it is still the same process. Throws ServerError. */
   async verify(): Promise<void> {
     const ask = async (exclusive: ExclusiveConnection): Promise<void> => {
       await exclusive.ask('PING');
     };
     const { guests } = this.connections;
-    await Promise.allSettled(guests.map((guest) => guest.exclusive(0, ask))); // one that does not answer is no guest any more
+    await Promise.allSettled(guests.map((guest) => guest.exclusive(0, ask))); // one that does not answer is no longer a guest
     if (this.stale || guests.length > 0) await this.refreshed();
     await this.everyMaster(ask);
     this.connections.passOn();
   }
 
-  /** The connection that a slot's keys go through. */
+  /** The connection for the keys of a slot. */
   connection(slot: number): DeliveryConnection {
     return this.connections.ofSlot(slot);
   }
 
-  /** The connections of all masters, and by slot which of them is its; -1 where nobody has it, undefined where there is but one. */
+  /**
+   * The connections of all masters, and by slot the index of its connection: -1 if no master has it, undefined if there is only
+   * one.
+   */
   get masters(): readonly DeliveryConnection[] {
     return this.connections.ofMasters;
   }
@@ -162,12 +167,12 @@ export class Delivery implements DeliveryConnectionsEvents {
     return this.connections.owners;
   }
 
-  /** Whether keys go to different servers by their slot. */
+  /** Whether keys go to different servers by slot. */
   get sharded(): boolean {
     return this.connections.owners !== undefined;
   }
 
-  /** The slot of the key `bytes[start, end)`; 0 where there is but one server. */
+  /** The slot of the key `bytes[start, end)`; 0 if there is only one server. */
   slotOf(bytes: Uint8Array, start = 0, end = bytes.length): number {
     return this.sharded ? keySlot(bytes, start, end) : 0;
   }
@@ -177,7 +182,7 @@ export class Delivery implements DeliveryConnectionsEvents {
     else this.unsent(batch);
   }
 
-  /** Until there is not too much to be sent again. Throws ServerError when there is no going on. */
+  /** Waits while too many bytes are to be sent again. Throws ServerError when the restore has failed. */
   async calm(): Promise<void> {
     for (;;) {
       if (this.failure !== undefined) throw this.failure;
@@ -187,12 +192,12 @@ export class Delivery implements DeliveryConnectionsEvents {
     }
   }
 
-  /** Until something has changed. */
+  /** Waits for the next change. */
   wait(): Promise<void> {
     return this.change.wait();
   }
 
-  /** Wakes who waits. */
+  /** Wakes those that `wait`. */
   notify(): void {
     this.change.fire();
   }
@@ -220,13 +225,13 @@ export class Delivery implements DeliveryConnectionsEvents {
     this.change.fire();
   }
 
-  /** The data command was done all the same. */
+  /** Records that a command was refused and the one that it accompanies done all the same. */
   companionRefused(server: string, command: string, error: string): void {
     const known = `${command} ${server}`;
     if (command !== 'ASKING' && !this.companions.has(known)) this.companions.set(known, { server, command, error });
   }
 
-  /** Commands that servers refused, and that others were done without: the first of each kind. */
+  /** Accompanying commands that servers refused: the first of each kind. */
   get companionsRefused(): CompanionRefusal[] {
     return [...this.companions.values()];
   }
@@ -235,26 +240,38 @@ export class Delivery implements DeliveryConnectionsEvents {
     batch.listener.refused(batch, name, commands, error);
     const { refusals } = this;
     if (refusals === undefined) return;
-    this.refusals = batch.taken > 0 ? undefined : refusals.count === 0 || refusals.reason === error ? { reason: error, count: refusals.count + 1 } : undefined;
+    this.refusals =
+      batch.taken > 0
+        ? undefined
+        : refusals.count === 0 || refusals.reason === error
+          ? { reason: error, count: refusals.count + 1 }
+          : undefined;
     if (this.refusals?.count !== MOST_REFUSED) return;
-    const version = /DUMP payload version/.test(error) ? ' If the target is older than it says, give its version with --target-version.' : '';
+    const version = /DUMP payload version/.test(error)
+      ? ' If the target is older than it says, give its version with --target-version.'
+      : '';
     const advice = `The first ${MOST_REFUSED.toLocaleString('en-US')} keys were all refused for this reason, so the rest was not read.${version}`;
     this.fail(new ServerError('REFUSED', name, error, undefined, advice));
   }
 
-  /** The connection is as good as closed. */
   private overLimit(connection: DeliveryConnection, batch: CommandBatch, commands: Uint8Array, error: string): void {
     batch.listener.closing(batch, connection.name, commands, error);
     connection.reset(error);
   }
 
-  /** A server that is no node of a cluster to us cannot send us to another one. */
+  /** MOVED and ASK from a server that we do not treat as a cluster node are plain refusals. */
   private refusal(error: string): Refusal {
     const refusal = refusalOf(error);
     return !this.sharded && (refusal === 'moved' || refusal === 'ask') ? 'stop' : refusal;
   }
 
-  private again(connection: DeliveryConnection, batch: CommandBatch, index: number, bytes: Uint8Array, { error, refusal }: { error: string; refusal: Refusal }): void {
+  private again(
+    connection: DeliveryConnection,
+    batch: CommandBatch,
+    index: number,
+    bytes: Uint8Array,
+    { error, refusal }: { error: string; refusal: Refusal },
+  ): void {
     const retry = retryOf(batch, index, bytes, batch.again);
     this.lastError = `${connection.name}: ${error}`;
     const to = refusal === 'ask' ? this.servers.redirected(connection.name, error) : undefined;
@@ -265,7 +282,7 @@ export class Delivery implements DeliveryConnectionsEvents {
     }
     if (refusal === 'moved') this.moved(connection, error);
     if (refusal === 'stale' || /^CLUSTERDOWN/.test(error)) this.stale = true;
-    if (refusal === 'stale' && !this.sharded) connection.reset('the server is no master any more');
+    if (refusal === 'stale' && !this.sharded) connection.reset('the server is no longer a master');
     this.push(retry);
   }
 
@@ -287,7 +304,10 @@ export class Delivery implements DeliveryConnectionsEvents {
     this.stale = true;
     this.tellLost(connection.name, cause instanceof ServerError ? cause.reason : reasonOf(cause));
     if (cause instanceof ServerError && cause.code === 'REFUSED') this.fail(cause);
-    else if (!(cause instanceof ConnectionLost || cause instanceof ServerError || isSystemError(cause) || cause instanceof SyntaxError)) this.fail(new ServerError('LOST', connection.name, reasonOf(cause), cause, 'What the server confirmed is restored.')); // a file that cannot be written: no patience helps
+    else if (!(cause instanceof ConnectionLost || cause instanceof ServerError || isSystemError(cause) || cause instanceof SyntaxError)) {
+      // a file that cannot be written: retrying does not help
+      this.fail(new ServerError('LOST', connection.name, reasonOf(cause), cause, 'Everything that the server confirmed is restored.'));
+    }
     if (due !== undefined && (cause instanceof ConnectionClosed || isSystemError(cause))) this.closedAt(connection, due);
     for (const batch of sent) this.takeBack(batch, true);
     this.connections.ended(connection);
@@ -295,7 +315,7 @@ export class Delivery implements DeliveryConnectionsEvents {
     this.change.fire();
   }
 
-  /** A key is the first that a closed connection gave no reply to: the one that the server closed it for, if that happens again. */
+  /** The connection closed with this key as the first one unanswered. If that happens again, the key is the reason. */
   private closedAt({ name, runId }: DeliveryConnection, batch: CommandBatch): void {
     const index = batch.answered;
     const bytes = batch.commandsAt(index);
@@ -307,11 +327,13 @@ export class Delivery implements DeliveryConnectionsEvents {
     else batch.listener.closing(batch, name, retry.bytes, undefined);
   }
 
-  /** A server takes no payloads of this size: that of `key` shows it. */
+  /** A server refuses payloads of this size, as `key` showed. */
   learnLimit(server: string, db: number, key: Uint8Array, size: number): void {
     if (size < LEAST_LIMIT || size >= this.tooLarge) return;
     if (this.tooLarge === Infinity) {
-      this.options.onNote(`${server} closes the connection when it gets key ${textOf(key)} of database ${db}, a payload of ${size} bytes: this value and larger ones are written with plain commands`);
+      this.options.onNote(
+        `${server} closes the connection when it gets key ${textOf(key)} of database ${db}, a payload of ${size} bytes: this value and larger ones are written with plain commands`,
+      );
     }
     this.tooLarge = size;
   }
@@ -338,7 +360,7 @@ export class Delivery implements DeliveryConnectionsEvents {
     this.change.fire();
   }
 
-  /** Sends again what has to be, while there is something. */
+  /** Sends again until nothing is left to send. */
   private async recover(): Promise<void> {
     if (this.recovering) return;
     this.recovering = true;
@@ -377,16 +399,24 @@ export class Delivery implements DeliveryConnectionsEvents {
 
   private tooLate(): boolean {
     const { retryFor } = this.options;
-    const down = this.connections.ofMasters.filter((connection) => connection.waiting && connection.downSince > 0).map((connection) => connection.downSince);
+    const down = this.connections.ofMasters
+      .filter((connection) => connection.waiting && connection.downSince > 0)
+      .map((connection) => connection.downSince);
     const first = Math.min(this.retries.oldest, ...down);
     if (Date.now() - first <= retryFor) return false;
-    this.fail(new ServerError('LOST', this.servers.masters[0]?.name ?? '', `given up after ${Math.round(retryFor / 1000)} s; the last error was: ${this.lastError}${this.lostAt === undefined ? '' : `; the connection was lost at ${this.lostAt}`}`));
+    this.fail(
+      new ServerError(
+        'LOST',
+        this.servers.masters[0]?.name ?? '',
+        `given up after ${Math.round(retryFor / 1000)} s; the last error was: ${this.lastError}${this.lostAt === undefined ? '' : `; the connection was lost at ${this.lostAt}`}`,
+      ),
+    );
     return true;
   }
 
   private resend(): void {
     this.tellRetried(this.retries.waiting);
-    const batches = this.retries.take(({ bytes }) => this.connection(this.slotOf(restoredBy(bytes).key)));
+    const batches = this.retries.takeBatches(({ bytes }) => this.connection(this.slotOf(restoredBy(bytes).key)));
     for (const [connection, row] of batches) for (const batch of row) connection.send(batch);
   }
 
@@ -411,23 +441,23 @@ export class Delivery implements DeliveryConnectionsEvents {
 
   private clientOf(connection: DeliveryConnection): Promise<Redis> {
     const master = this.servers.masters.find(({ name }) => name === connection.name);
-    if (master === undefined) throw new ConnectionLost('the server is no master any more');
+    if (master === undefined) throw new ConnectionLost('the server is no longer a master');
     return this.servers.client(master);
   }
 
-  /** The same for every master, one after another. */
+  /** Runs `work` on every master, one after another. */
   async everyMaster(work: (exclusive: ExclusiveConnection) => Promise<void>): Promise<void> {
     for (const master of this.servers.masters) await this.onMaster(master, work);
   }
 
-  /** As `exclusive`, for a master. */
+  /** Like `exclusive`, for a master. */
   onMaster<T>(master: Master, work: Work<T>): Promise<T> {
     return this.alone(() => this.connections.named(master.name) ?? this.connections.ofMasters[0], 0, work);
   }
 
   /**
-   * Has a connection for itself for the keys of a slot; `work` is done again where the connection is lost or the server says
-   * that it will do it later. Throws ErrorReply for other errors of the server that `work` throws, ServerError.
+   * Runs `work` with exclusive use of the connection for a slot. Repeats it when the connection is lost or the server asks to try
+   * later. Throws ServerError, and other ErrorReplies that `work` throws.
    */
   async exclusive<T>(slot: number, db: number, work: Work<T>): Promise<T> {
     const attempt = { begun: false, again: false };
@@ -456,7 +486,12 @@ export class Delivery implements DeliveryConnectionsEvents {
         this.lastError = `${connection.name}: ${reasonOf(error)}`;
         this.tellRetried(1);
         if (Date.now() - since > this.options.retryFor) {
-          throw new ServerError('LOST', connection.name, `given up after ${Math.round(this.options.retryFor / 1000)} s; the last error was: ${reasonOf(error)}`, error);
+          throw new ServerError(
+            'LOST',
+            connection.name,
+            `given up after ${Math.round(this.options.retryFor / 1000)} s; the last error was: ${reasonOf(error)}`,
+            error,
+          );
         }
       }
       await delay(pause);
@@ -469,18 +504,18 @@ export class Delivery implements DeliveryConnectionsEvents {
       const refusal = this.refusal(error.message);
       if (refusal === 'stop') throw new ServerError('REFUSED', connection.name, error.message, error);
       if (refusal === 'moved') this.moved(connection, error.message);
-      if (refusal === 'stale' && !this.sharded) connection.reset('the server is no master any more');
+      if (refusal === 'stale' && !this.sharded) connection.reset('the server is no longer a master');
       return refusal !== 'refused' && refusal !== 'there';
     }
     return error instanceof ConnectionLost || isSystemError(error) || (error instanceof ServerError && error.code === 'UNREACHABLE');
   }
 
-  /** Names of servers whose replicas did not confirm what was written. */
+  /** Names of servers whose replicas did not confirm everything. */
   get unconfirmed(): string[] {
     return this.connections.all.filter((connection) => connection.unconfirmed).map(({ name }) => name);
   }
 
-  /** Ends; `settled` waits for replies to what was sent, for a while. */
+  /** Closes all connections; with `settled`, waits a while for outstanding replies first. */
   async close({ settled }: { settled: boolean }): Promise<void> {
     if (this.closed) return;
     const patience = settled ? LAST_REPLIES : 0;
@@ -494,8 +529,8 @@ export class Delivery implements DeliveryConnectionsEvents {
 }
 
 /**
- * Why the RESTORE of a key was not done, from the errors of its commands; undefined where it was. Its own error says so, unless
- * that comes of an error before: without DEL the key is still there, without ASKING the slot is at the other node.
+ * Why the RESTORE of a key failed, from the errors of its commands; undefined if it succeeded. Usually that is its own error.
+ * BUSYKEY after a failed DEL, and MOVED after a failed ASKING, are only consequences of the earlier one.
  */
 function reasonOfKey({ asking, perKey }: CommandBatch, errors: readonly (string | undefined)[]): string | undefined {
   const own = errors[perKey - 1];
@@ -504,14 +539,13 @@ function reasonOfKey({ asking, perKey }: CommandBatch, errors: readonly (string 
   return cause ?? own;
 }
 
-/** The name of a command of a key. */
 function commandName(commands: Uint8Array, index: number): string {
   return Buffer.from(commandArgs([...commandsOf(commands)][index], 0)[0]).toString('latin1');
 }
-/** Characters of a key in a message. */
+/** Characters of a key shown in messages, at most. */
 const MOST_TEXT = 100;
 
-/** A key, for messages. */
+/** A key as messages show it. */
 function textOf(key: Uint8Array): string {
   const text = formatText(key, 0, key.length);
   return `${JSON.stringify(text.slice(0, MOST_TEXT))}${text.length > MOST_TEXT ? '…' : ''}`;

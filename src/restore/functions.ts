@@ -4,9 +4,9 @@ import type { Master, Servers } from '../redis/servers.js';
 import type { LibraryOn, LibraryOutcome } from '../pipeline/libraries.js';
 import type { RestoreConflict } from './outcomes.js';
 
-/** A function library that a source has. */
+/** A function library of a source. */
 export interface SourceLibrary {
-  /** In the text form. */
+  /** In the text form: see formatText. */
   readonly name: string;
   readonly code: Uint8Array;
 }
@@ -17,17 +17,23 @@ const ALREADY_THERE = /^ERR Library .* already exists/i;
 const equal = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0;
 
 /**
- * Loads a function library into every master, and tells `on` what became of it; one that has the same code already is left as it
- * is. Returns what is wrong with that, in a sentence without its end. Throws ServerError where there is no going on.
+ * Loads a function library into every master and tells `on` the outcomes; a library with the same code is left alone. Returns what
+ * went wrong as a clause without a full stop. Throws ServerError if the restore cannot go on.
  */
-export async function loadLibrary(delivery: Delivery, library: SourceLibrary, conflict: RestoreConflict, on: (on: LibraryOn) => void): Promise<string | undefined> {
+export async function loadLibrary(
+  delivery: Delivery,
+  library: SourceLibrary,
+  conflict: RestoreConflict,
+  on: (on: LibraryOn) => void,
+): Promise<string | undefined> {
   const { masters } = delivery.servers;
   const refusals = new Map<string, string[]>();
   for (const master of masters) {
     try {
       on({ server: master.name, outcome: await loadInto(delivery, master, library, conflict) });
     } catch (error) {
-      const reason = error instanceof ErrorReply ? error.message : error instanceof ServerError && error.code === 'REFUSED' ? error.reason : undefined;
+      const reason =
+        error instanceof ErrorReply ? error.message : error instanceof ServerError && error.code === 'REFUSED' ? error.reason : undefined;
       if (reason === undefined) throw error;
       on({ server: master.name, outcome: 'refused' });
       refusals.set(reason, [...(refusals.get(reason) ?? []), master.name]);
@@ -55,20 +61,21 @@ function loadInto(delivery: Delivery, master: Master, { code, name }: SourceLibr
   });
 }
 
-/** The source text of a function library on a master; null where there is none of that name, undefined where it does not say. */
+/** The source code of a library on a master; null if there is none of that name, undefined if the server does not tell. */
 async function libraryCode(servers: Servers, master: Master, name: string): Promise<Uint8Array | null | undefined> {
   try {
     const client = await servers.client(master);
     const libraries = (await client.callBuffer('FUNCTION', 'LIST', 'LIBRARYNAME', name, 'WITHCODE')) as unknown[][];
-    const field = (library: readonly unknown[], wanted: string): unknown => library[library.findIndex((other) => String(other) === wanted) + 1];
-    const found = libraries.find((library) => String(field(library, 'library_name')) === name); // what is asked for is a pattern
+    const field = (library: readonly unknown[], wanted: string): unknown =>
+      library[library.findIndex((other) => String(other) === wanted) + 1];
+    const found = libraries.find((library) => String(field(library, 'library_name')) === name); // LIBRARYNAME is a pattern
     return found === undefined ? null : (field(found, 'library_code') as Buffer);
   } catch {
     return undefined; // FUNCTION LIST is not allowed everywhere
   }
 }
 
-/** What is to become of function libraries, by what the masters have now and what comes before. */
+/** Predicts the outcomes of libraries, from what the masters have and the libraries before. */
 export class LibraryForecast {
   private readonly before = new Map<string, Uint8Array>();
 

@@ -4,9 +4,9 @@ import { PAYLOAD_FOOTER, payloadHead, writePayloadFooter } from '../rdb/payload.
 import type { RedisType } from '../rdb/types.js';
 import type { Spill } from '../io/spill.js';
 
-/** A DUMP payload whose value is put aside (see Spill). Whoever has it last closes it. */
+/** A DUMP payload with its value in a Spill. The last owner closes it. */
 export class HeldPayload {
-  /** What stands before the value: see payloadHead. */
+  /** The bytes before the value: see payloadHead. */
   readonly head: Uint8Array;
   readonly redisType: RedisType;
 
@@ -14,7 +14,7 @@ export class HeldPayload {
     frame: Pick<Frame, 'metaBytes' | 'redisType' | 'type'>,
     /** RDB version of the payload. */
     readonly version: number,
-    /** All bytes of the value. */
+    /** The whole value. */
     private readonly held: Spill,
   ) {
     this.head = payloadHead(frame);
@@ -26,12 +26,12 @@ export class HeldPayload {
     return this.head.length + this.held.size + PAYLOAD_FOOTER;
   }
 
-  /** The value in pieces, each valid until the next one; as often as one likes. */
+  /** The value in pieces, each valid until the next one. Can be read any number of times. */
   value(): Generator<Uint8Array, void, void> {
     return this.held.read();
   }
 
-  /** The whole payload in such pieces. */
+  /** The whole payload in pieces, each valid until the next one. */
   *pieces(): Generator<Uint8Array, void, void> {
     const crc = new Crc64().update(this.head, 0, this.head.length);
     yield this.head;

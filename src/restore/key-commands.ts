@@ -7,13 +7,13 @@ import type { RestoreConflict } from './outcomes.js';
 import { RespWriter } from '../dump/resp-writer.js';
 import { RestoreWriter } from '../dump/restore-writer.js';
 
-/** What stands around key and payload, at most. */
+/** Bytes of commands around key and payload, at most. */
 const AROUND = 1 << 10;
 
-/** Bytes that the commands for a key take at most; `size` is that of its payload. */
+/** Most bytes that the commands for a key take; `size` is that of its payload. */
 export const recordRoom = ({ keyEnd, keyStart }: Frame, size: number): number => 2 * (keyEnd - keyStart) + size + AROUND;
 
-/** Writes the commands for keys with their values that do not go the way of a kernel. */
+/** Writes the commands for keys that kernels do not write. */
 export class KeyCommandsWriter {
   private readonly restores: RestoreWriter;
   private readonly replaces: boolean;
@@ -27,7 +27,7 @@ export class KeyCommandsWriter {
     this.replaces = conflict === 'replace';
   }
 
-  /** `head` is that of the payload, `size` of all of it; the batch has room for it. */
+  /** `head` begins the payload, `size` is that of the whole payload; the batch must have room for it. */
   write(batch: CommandBatch, frame: Frame, head: Uint8Array, size: number, version: number): void {
     const { target } = this;
     const { keyBytes, keyEnd, keyStart } = frame;
@@ -38,19 +38,19 @@ export class KeyCommandsWriter {
       writer.arg(keyBytes, keyStart, keyEnd);
     }
     this.restores.begin(writer, frame, { head, size, replaces: this.replaces, now: batch.builtAt });
-    this.restores.add(frame.bytes, frame.start, frame.end);
+    this.restores.addValue(frame.bytes, frame.start, frame.end);
     this.restores.end(version);
     batch.keys++;
   }
 }
 
-/** What a key restores: the arguments of its last command, which is RESTORE. */
+/** The arguments of RESTORE, the last command of a key. */
 export interface Restored {
   readonly key: Uint8Array;
-  /** Milliseconds, as in the command. */
+  /** Milliseconds, relative or absolute as the command says. */
   readonly ttl: bigint;
   readonly payload: Uint8Array;
-  /** What follows the payload. */
+  /** Arguments after the payload. */
   readonly modifiers: readonly string[];
 }
 
@@ -62,7 +62,7 @@ export function restoredBy(bytes: Uint8Array): Restored {
   return { key, ttl: BigInt(text(ttl)), payload, modifiers: modifiers.map(text) };
 }
 
-/** The same key with a relative expiry that is `elapsed` milliseconds shorter. */
+/** The same commands with a relative expiry that is `elapsed` milliseconds shorter. */
 export function withElapsed(bytes: Uint8Array, elapsed: number): Uint8Array {
   const commands = [...commandsOf(bytes)];
   const [name, key, ttl, ...rest] = commandArgs(commands[commands.length - 1], 0);

@@ -29,30 +29,40 @@ export interface LargeOptions {
   readonly delivery: Delivery;
   readonly codec: Codec;
   readonly target: Target;
-  /** RDB version of the payload where it is rejected, and where it is sent. */
+  /** RDB version of the payload in the rejects file, and of the one that is sent. */
   readonly version: number;
   readonly sentVersion: number;
   readonly conflict: RestoreConflict;
   readonly countReplaced: boolean;
   readonly maxPayload: number;
-  /** Values that are rejected keep their payload. */
+  /** Whether rejected values keep their payload, for the rejects file. */
   readonly keepsRejects: boolean;
 }
 
-/** Times in a row, at the same place, that a server closes the connection: then another way is taken, or none is left. */
+/**
+ * Connections closed in a row at the same place: after the first number plain commands are tried, after the second the key is
+ * rejected.
+ */
 const CHANGES_WAY = 2;
 const GIVES_UP = 3;
 
 /**
- * Where the connection was closed without a word, it is sent again in small steps with a pause between them: a write to a connection
- * that is closed already keeps one from reading what the server said. At least so many bytes, at most so many steps, milliseconds.
+ * After a connection closed without an error, the value is sent again in small steps with pauses: writing to a closed connection
+ * destroys the error that the server sent before it closed. Least bytes per step, most steps, milliseconds of a pause.
  */
 const LEAST_STEP = 1 << 14;
 const MOST_STEPS = 1 << 8;
 const STEP_PAUSE = 1;
 
-/** By type: the command that tells how much a key has. */
-const SIZES: Readonly<Partial<Record<RedisType, string>>> = { string: 'STRLEN', list: 'LLEN', set: 'SCARD', zset: 'ZCARD', hash: 'HLEN', stream: 'XLEN' };
+/** The command that returns the size of a key, by type. */
+const SIZES: Readonly<Partial<Record<RedisType, string>>> = {
+  string: 'STRLEN',
+  list: 'LLEN',
+  set: 'SCARD',
+  zset: 'ZCARD',
+  hash: 'HLEN',
+  stream: 'XLEN',
+};
 
 /** Of RENAME (redis server.c, shared.nokeyerr). */
 const NO_SUCH_KEY = /^ERR no such key/i;
@@ -60,44 +70,52 @@ const NO_SUCH_KEY = /^ERR no such key/i;
 type Outcome = 'restored' | 'replaced' | 'uncounted' | 'there';
 
 /**
- * The restoring of a value that is too large for a batch: put aside as a whole, it is sent on a connection that nothing else uses
- * meanwhile, and sent again from there where the connection is lost. Where its payload is larger than the server takes, or
- * nobody could tell afterwards whose key it is, it is made under another name first and renamed when it is complete.
+ * Restores a value that is too large for a batch. The whole value is held in a spill and sent on a connection that is used
+ * exclusively; if that is lost, it is sent again from the spill. If the payload is over a limit of the server, or an existing key
+ * could not be told from our own, the key is built under a temporary name and renamed when it is complete.
  */
 export class LargeRestore {
   private readonly payload: HeldPayload;
   private readonly frame: Frame;
   private readonly key: Uint8Array;
   private readonly slot: number;
-  /** The one that answered last. */
+  /** The server that answered last. */
   private server: string | undefined;
-  /** The segment has the payload. */
+  /** Whether the segment owns the payload now. */
   private handedOver = false;
-  /** A RESTORE may have been applied before. */
+  /** An earlier RESTORE may have been applied. */
   private sentBefore = false;
-  /** It is made with plain commands. */
+  /** Whether the value is written with plain commands. */
   private asCommands = false;
-  /** What a server said when it closed the connection at it. */
+  /** The error that the server sent before it closed the connection at this value. */
   private words: string | undefined;
-  /** How often in a row the connection was closed at it, by which run of the server, behind how many replies. */
+  /** Connections closed in a row at this value: by which run of the server, after how many replies. */
   private closings = { times: 0, runId: '', received: 0 };
 
   constructor(
     frame: Frame,
-    /** All bytes of the value. */
+    /** The whole value. */
     held: Spill,
     private readonly segment: Segment,
     private readonly options: LargeOptions,
   ) {
     this.key = frame.keyBytes.slice(frame.keyStart, frame.keyEnd);
     const head = frame.headBytes.slice(frame.headStart, frame.headEnd);
-    const own = { keyBytes: this.key, keyStart: 0, keyEnd: this.key.length, headBytes: head, headStart: 0, typeAt: frame.typeAt - frame.headStart, headEnd: head.length };
+    const own = {
+      keyBytes: this.key,
+      keyStart: 0,
+      keyEnd: this.key.length,
+      headBytes: head,
+      headStart: 0,
+      typeAt: frame.typeAt - frame.headStart,
+      headEnd: head.length,
+    };
     this.frame = Object.assign(new Frame(), frame, own, { metaBytes: frame.metaBytes?.slice() });
     this.payload = new HeldPayload(frame, options.version, held);
     this.slot = options.delivery.slotOf(this.key);
   }
 
-  /** The value of a key that a server closes the connection at. */
+  /** For a key of a batch that the server closes the connection at. */
   static at({ batch, commands, words }: Closing, segment: Segment, options: Omit<LargeOptions, 'sentVersion'>): LargeRestore {
     const { key, modifiers, payload, ttl } = restoredBy(commands);
     const parsed = parsePayload(payload);
@@ -113,7 +131,7 @@ export class LargeRestore {
     return large;
   }
 
-  /** A value that came whole. */
+  /** For a value that was read in one piece. */
   static of(frame: Frame, segment: Segment, options: LargeOptions): LargeRestore {
     const held = new Spill();
     held.add(frame.bytes, frame.start, frame.end);
@@ -129,7 +147,7 @@ export class LargeRestore {
     this.payload.close();
   }
 
-  /** Until the server has it, or has refused it. Throws ServerError. */
+  /** Resolves when the server has the value or refused it. Throws ServerError. */
   async send(): Promise<void> {
     const { delivery, maxPayload } = this.options;
     const { frame, size, words } = this;
@@ -141,7 +159,10 @@ export class LargeRestore {
       else await this.deliver();
     } catch (error) {
       const refused = error instanceof ErrorReply || (error instanceof ServerError && error.code === 'REFUSED');
-      if (this.asCommands && refused) await delivery.exclusive(this.slot, this.frame.db, (exclusive) => exclusive.ask('DEL', this.temporaryKey())); // what was begun
+      if (this.asCommands && refused) {
+        // what was written so far
+        await delivery.exclusive(this.slot, this.frame.db, (exclusive) => exclusive.ask('DEL', this.temporaryKey()));
+      }
       if (!(error instanceof ErrorReply)) throw error;
       this.reject(error.message);
     } finally {
@@ -152,7 +173,9 @@ export class LargeRestore {
   private async deliver(): Promise<void> {
     const { delivery, conflict } = this.options;
     const { db } = this.frame;
-    const outcome = await delivery.exclusive(this.slot, db, (exclusive, node, again) => this.attempt(exclusive, node, again || this.sentBefore));
+    const outcome = await delivery.exclusive(this.slot, db, (exclusive, node, again) =>
+      this.attempt(exclusive, node, again || this.sentBefore),
+    );
     const server = this.server as string;
     if (outcome !== 'there') this.segment.delivered({ db }, server, 1, outcome === 'replaced' ? 1 : 0, outcome === 'uncounted' ? 1 : 0);
     else if (conflict === 'skip') this.segment.skip(db, server);
@@ -172,13 +195,16 @@ export class LargeRestore {
     }
   }
 
-  /** Others of its size need not be tried. */
+  /** Values of this size need not be tried with RESTORE again. */
   private learn(): void {
     const { delivery, maxPayload } = this.options;
     if (this.size <= maxPayload) delivery.learnLimit(this.server as string, this.frame.db, this.key, this.size);
   }
 
-  /** What an attempt failed with. Where the server closed the connection at this value, another way is taken, or none is left. */
+  /**
+   * The error to go on with after a failed attempt. If the server closed the connection at this value, the next attempt uses plain
+   * commands, or there is none.
+   */
   private afterFailure(exclusive: ExclusiveConnection, error: unknown): unknown {
     const { received, runId } = exclusive;
     const said = error instanceof ErrorReply ? error.message : exclusive.error;
@@ -197,18 +223,19 @@ export class LargeRestore {
     return times >= GIVES_UP ? new ErrorReply(this.overLimit(words)) : error;
   }
 
-  /** A user who may not send the commands can have everything but this value. */
+  /** If the user may not send the plain commands, only this value is rejected: everything else can still be restored. */
   private afterRefusal(error: unknown): unknown {
     const { asCommands, size } = this;
     const refused = asCommands && size <= this.options.maxPayload && error instanceof ErrorReply && refusalOf(error.message) === 'stop';
-    return refused ? new ErrorReply(`${CLOSES} at its payload of ${size} bytes, and refuses the commands that would make it in pieces: ${error.message}`) : error;
+    return refused
+      ? new ErrorReply(`${CLOSES} at its payload of ${size} bytes, and refuses the commands that would write it in pieces: ${error.message}`)
+      : error;
   }
 
-  /** Why it is not written. */
   private overLimit(words: string | undefined): string {
-    const what = this.asCommands ? 'its payload of' : `no commands make a value of the type ${this.frame.redisType}, and its payload of`;
+    const what = this.asCommands ? 'its payload of' : `no plain commands write values of type ${this.frame.redisType}, and its payload of`;
     const also = this.asCommands ? ' is over a limit of the server, and so is one of its elements' : ' is over a limit of the server';
-    return `${words ?? CLOSES}; ${what} ${this.size} bytes${also} (${words === undefined ? 'client-query-buffer-limit, or one on the way to it' : 'proto-max-bulk-len'})`;
+    return `${words ?? CLOSES}; ${what} ${this.size} bytes${also} (${words === undefined ? 'client-query-buffer-limit, or that of a proxy' : 'proto-max-bulk-len'})`;
   }
 
   private reject(error: string): void {
@@ -216,7 +243,14 @@ export class LargeRestore {
     const { db, expireMs, hasExpire } = this.frame;
     this.handedOver = this.options.keepsRejects;
     const payload = this.handedOver ? this.payload : undefined;
-    this.segment.reject({ db, key: formatText(this.key, 0, this.key.length), server, error, payload, expireAt: hasExpire ? expireMs : undefined });
+    this.segment.reject({
+      db,
+      key: formatText(this.key, 0, this.key.length),
+      server,
+      error,
+      payload,
+      expireAt: hasExpire ? expireMs : undefined,
+    });
   }
 
   private async directly(exclusive: ExclusiveConnection): Promise<Outcome> {
@@ -232,7 +266,7 @@ export class LargeRestore {
     return outcome;
   }
 
-  /** What it comes to when the key is written now. */
+  /** The outcome if the key is written now. */
   private async outcome(exclusive: ExclusiveConnection): Promise<Outcome> {
     const { delivery, conflict, countReplaced } = this.options;
     if (conflict !== 'replace' || !countReplaced) return 'restored';
@@ -247,7 +281,8 @@ export class LargeRestore {
     const name = this.temporaryKey();
     const rename = conflict === 'replace' ? 'RENAME' : 'RENAMENX';
     await this.ask(exclusive, 'DEL', name);
-    const refusal = await exclusive.ask(rename, name, this.key); // of a key that is not there: it says whether we may
+    // it does not exist yet: the reply only says whether the command is allowed
+    const refusal = await exclusive.ask(rename, name, this.key);
     if (typeof refusal === 'string' && !NO_SUCH_KEY.test(refusal)) throw new ErrorReply(refusal);
     if (this.asCommands) await this.commands(exclusive, name);
     else await this.restore(exclusive, name, false);
@@ -274,7 +309,7 @@ export class LargeRestore {
     return answer;
   }
 
-  /** Whether the key that is there is as large as the one just made: then it is the one from before the connection was lost. */
+  /** Whether the existing key has the size of the one just built: then it is our own, written before the connection was lost. */
   private async alike(exclusive: ExclusiveConnection, name: Uint8Array): Promise<boolean> {
     const command = SIZES[this.frame.redisType];
     if (command === undefined) return true;
@@ -282,7 +317,7 @@ export class LargeRestore {
     return typeof theirs === 'number' && theirs === (await exclusive.ask(command, name));
   }
 
-  /** A name in the same slot, which another attempt would have, too. */
+  /** A name in the same slot. Every attempt, in every run, finds the same one, so leftovers are deleted. */
   private temporaryKey(): Uint8Array {
     const crc = new Crc64().update(this.key, 0, this.key.length).toString();
     if (!this.options.delivery.sharded) return ascii(`rdbkit:restoring:${crc}`);
@@ -300,7 +335,7 @@ export class LargeRestore {
     const restores = new RestoreWriter(new Crc64(), target);
     restores.begin(resp, this.named(key), { head, size, replaces, now: delivery.servers.clockOf(this.server as string).now() });
     for (const piece of payload.value()) {
-      restores.add(piece, 0, piece.length);
+      restores.addValue(piece, 0, piece.length);
       await output.flushIfFull();
     }
     restores.end(sentVersion);
@@ -308,7 +343,7 @@ export class LargeRestore {
     await output.written();
   }
 
-  /** The frame under another name. */
+  /** The frame with another key. */
   private named(name: Uint8Array): Frame {
     return Object.assign(new Frame(), this.frame, { keyBytes: name, keyStart: 0, keyEnd: name.length });
   }
@@ -323,7 +358,8 @@ export class LargeRestore {
         values.frame(kind, frame);
         await output.flushIfFull();
       }
-      if (exclusive.error !== undefined) throw new ErrorReply(exclusive.error); // in the middle of a command, so the connection ends
+      // it came in the middle of a command, so the connection must end
+      if (exclusive.error !== undefined) throw new ErrorReply(exclusive.error);
     }
     writeExpiry(resp, renamed);
     await output.flush();
@@ -346,7 +382,8 @@ export class LargeRestore {
       write: (bytes) => {
         const begun = resp.commands - told;
         told = resp.commands;
-        before = before.then(() => this.write(exclusive, bytes, begun)); // buffers take turns, their bytes do not
+        // the output reuses its two buffers: each is sent before it is filled again
+        before = before.then(() => this.write(exclusive, bytes, begun));
         return before;
       },
       commit: () => Promise.resolve(),

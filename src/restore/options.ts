@@ -10,48 +10,48 @@ import type { RunOptions } from '../pipeline/run.js';
 export interface RestoreOptions extends RunOptions, Pick<DumpSinkOptions, 'allowLoss' | 'dbMap' | 'stripTtl'> {
   readonly url: ServerUrl;
   readonly tls?: ConnectionOptions | undefined;
-  /** Of the sentinels, where the URL names some. */
+  /** For the sentinels that the URL names. */
   readonly sentinelLogin?: Login | undefined;
   readonly natMap?: ReadonlyMap<string, Address> | undefined;
-  /** Whether the target is a cluster (default: as it says). */
+  /** Whether the target is a cluster (default: what it says itself). */
   readonly cluster?: boolean | undefined;
-  /** The version of the target (default: as it says). */
+  /** The version of the target (default: what it says itself). */
   readonly target?: Target | undefined;
   /** Default: error. */
   readonly conflict?: RestoreConflict | undefined;
-  /** Empty the target first: the databases that are written to. */
+  /** Delete the keys of the databases that are written to first. */
   readonly flush?: boolean | undefined;
-  /** Restore the RDB of an AOF without the commands that follow it (default: where a file has some, nothing is written). */
+  /** Restore the RDB of an AOF without the commands that follow it (default: write nothing if a file has some). */
   readonly ignoreAofTail?: boolean | undefined;
-  /** Only look at it all. */
+  /** Write nothing. */
   readonly dryRun?: boolean | undefined;
-  /** Milliseconds that expiries are later. */
+  /** Milliseconds added to expiries. */
   readonly ttlShift?: number | undefined;
-  /** Payloads over this many bytes become plain commands (default 512 MiB, as proto-max-bulk-len). */
+  /** Larger payloads, in bytes, are written with plain commands (default 512 MiB, that of proto-max-bulk-len). */
   readonly maxPayload?: number | undefined;
-  /** Sources that are read at the same time (default 4). */
+  /** Sources read at the same time (default 4). */
   readonly parallel?: number | undefined;
   readonly maxKeysPerSecond?: number | undefined;
   readonly maxBytesPerSecond?: number | undefined;
-  /** Bytes on their way to one server at a time (default 4 MiB). */
+  /** Bytes in flight to one server (default 4 MiB). */
   readonly maxInFlight?: number | undefined;
-  /** Milliseconds for which a command is tried again (default 60,000). */
+  /** Milliseconds to retry a command (default 60,000). */
   readonly retryFor?: number | undefined;
-  /** Where it is kept how far this is: started again with the same file, it goes on from there. */
+  /** File that records the progress: a restore started again with the same file resumes there. */
   readonly checkpoint?: string | undefined;
-  /** Where keys are written that are not on the target. */
+  /** File for the keys that are not on the target. */
   readonly rejects?: string | undefined;
-  /** Whether function libraries are loaded (default: unless keys are chosen). */
+  /** Whether to load function libraries (default: unless only some keys are chosen). */
   readonly functions?: boolean | undefined;
-  /** Called before anything is written; `false` ends it. */
+  /** Called before anything is written; `false` ends the restore. */
   readonly onPlan?: ((plan: Plan) => Promise<boolean>) | undefined;
-  /** Called for what one should know, but need not act on. */
+  /** Called with what the user should know and need not act on. */
   readonly onNote?: ((text: string) => void) | undefined;
-  /** Called for what happens on the way, of no consequence for the result: retries, failovers, changes of topology. */
+  /** Called with what does not affect the result: retries, failovers, topology changes. */
   readonly onEvent?: ((text: string) => void) | undefined;
-  /** Called when the sources are read once more: all problems with keys come again. */
+  /** Called when the sources are read once more: problems with keys are reported again. */
   readonly onAgain?: (() => void) | undefined;
-  /** Called for every key that is not on the target, and for everything else that is not. */
+  /** Called for every key, and everything else, that is not on the target. */
   readonly onProblem?: ((problem: KeyProblem) => void) | undefined;
 }
 

@@ -1,42 +1,42 @@
 import type { HeldPayload } from './held-payload.js';
 
-/** What becomes of a key that the target has: it is an error, it stays, it is replaced. */
+/** What happens to a key that the target has: an error, kept, replaced. */
 export type RestoreConflict = 'error' | 'skip' | 'replace';
 
-/** Why a key is rejected that the target has. */
+/** The reason for rejecting a key that the target has. */
 export const THERE = 'the target has the key already: another client wrote it, or another source or database has the same key';
 
-/** How a reason begins that the server itself has not said. */
+/** The beginning of reasons that the server itself did not give. */
 export const CLOSES = 'the server closes the connection';
 
 /** A key that is not on the server, and why. */
 export interface Rejected {
   readonly db: number;
-  /** In the text form. */
+  /** In the text form: see formatText. */
   readonly key: string;
-  /** `host:port`, where a server refused it. */
+  /** `host:port`, if a server refused it. */
   readonly server: string | undefined;
   readonly error: string;
-  /** The DUMP payload: absent only where it is not kept. One that is put aside is closed with the segment. */
+  /** The DUMP payload; undefined if it is not kept. A held one is closed with the segment. */
   readonly payload: Uint8Array | HeldPayload | undefined;
-  /** Unix milliseconds, where there is one. */
+  /** Unix milliseconds; undefined if it does not expire. */
   readonly expireAt: bigint | undefined;
 }
 
-/** What became of keys, of one database on one server. */
+/** Outcomes of the keys of one database on one server. */
 export interface RestoreCounts {
-  /** On the server now: those that were not there before, and those that took the place of another value. */
+  /** Written: keys that did not exist, and keys that replaced another value. */
   restored: number;
   replaced: number;
-  /** Of those restored: nobody knows whether they took the place of another value, since the server does not answer to EXISTS. */
+  /** Of those written, keys for which it is not known whether they replaced another value, since the server refused EXISTS. */
   uncounted: number;
-  /** Left as they were, since the key was there. */
+  /** Not written, since the key exists. */
   skipped: number;
-  /** Not there: the server refused them, or they cannot be told to it. */
+  /** Not written: refused by the server, or not representable there. */
   rejected: number;
   /** Left out, since they had expired. */
   expired: number;
-  /** Of those that are there: in an encoding of their own. */
+  /** Of those written, keys in another encoding than that of the source. */
   transcoded: number;
 }
 
@@ -44,11 +44,11 @@ export const OUTCOMES = ['restored', 'replaced', 'uncounted', 'skipped', 'reject
 
 const none = (): RestoreCounts => ({ restored: 0, replaced: 0, uncounted: 0, skipped: 0, rejected: 0, expired: 0, transcoded: 0 });
 
-/** Counts by database and server. */
+/** Outcomes by database and server. */
 export class KeyCounts {
   private readonly rows = new Map<string, RestoreCounts>();
 
-  /** `server` is empty for keys that never came to one. */
+  /** `server` is empty for keys that were never sent. */
   at(db: number, server: string): RestoreCounts {
     const name = `${db} ${server}`;
     const known = this.rows.get(name);
@@ -75,14 +75,16 @@ export class KeyCounts {
     return total;
   }
 
-  /** How many keys are on each server now. */
+  /** Keys now on each server. */
   get servers(): { name: string; keys: number }[] {
     const keys = new Map<string, number>();
-    for (const { counts, server } of this.entries()) if (server !== '') keys.set(server, (keys.get(server) ?? 0) + counts.restored + counts.replaced);
+    for (const { counts, server } of this.entries()) {
+      if (server !== '') keys.set(server, (keys.get(server) ?? 0) + counts.restored + counts.replaced);
+    }
     return [...keys].map(([name, count]) => ({ name, keys: count }));
   }
 
-  /** Databases in order, and their servers; the counts are copies, for the file that they are written to later. */
+  /** By database and server; copies, since a checkpoint writes them later. */
   entries(): { db: number; server: string; counts: RestoreCounts }[] {
     const rows = [...this.rows].map(([name, counts]) => {
       const space = name.indexOf(' ');

@@ -14,18 +14,18 @@ import type { SourceFile } from '../pipeline/sink.js';
 
 export interface PlainRecordsOptions extends BatchOptions {
   readonly target: Target;
-  /** Payloads over this many bytes become plain commands. */
+  /** Larger payloads, in bytes, are written with plain commands. */
   readonly maxPayload: number;
-  /** Databases that the target has. */
+  /** Number of databases of the target. */
   readonly databases: number;
-  /** A key for a database of the target had expired. */
+  /** A key had expired; `db` is its database on the target. */
   expired(db: number, expireAt: number): void;
 }
 
-/** Records that a kernel writes into batches of commands. */
+/** Writes plain records into command batches through a kernel. */
 export class PlainRecords {
   private readonly plain: PlainTypes;
-  /** By the number of a type: the RDB version that payloads are sent with, of a file of `fileVersion`. */
+  /** By type number: the RDB version of payloads from a file of `fileVersion`. */
   private readonly versions: Uint16Array;
   private fileVersion = 0;
   private owners: Int16Array | undefined;
@@ -45,7 +45,7 @@ export class PlainRecords {
     this.versions = versionTable(codec);
   }
 
-  /** Takes rows from `first` on, as long as they are plain. Returns the first that is not. */
+  /** Writes rows from `first` on as long as they are plain. Returns the first that is not. */
   take(batch: Batch, first: number, { running, version }: SourceFile): number {
     const { batches, plain, segments, versions } = this;
     const { delivery, conflict } = this.options;
@@ -54,8 +54,18 @@ export class PlainRecords {
     const { bytes, table, to } = batch;
     const now = delivery.masters.map(({ clock }) => clock.now());
     const options = (conflict === 'replace' ? RESTORE_REPLACE : 0) | (batches.perKey === 2 ? RESTORE_EXISTS : 0);
-    const run: Omit<RestoreRun, 'databases'> = { table: table.words, bytes, routes: this.routes(), largest: plain.largest, running, now, db: 0, versions, options };
-    for (let row = first; ; ) {
+    const run: Omit<RestoreRun, 'databases'> = {
+      table: table.words,
+      bytes,
+      routes: this.routes(),
+      largest: plain.largest,
+      running,
+      now,
+      db: 0,
+      versions,
+      options,
+    };
+    for (let row = first; ;) {
       while (row < to && table.has(row, DROPPED)) row++;
       if (row === to || !this.isPlain(batch, row)) return row;
       if (this.hasExpired(batch, row)) {
@@ -72,7 +82,7 @@ export class PlainRecords {
     }
   }
 
-  /** Whether a record has expired by the clock of the server that gets its key. */
+  /** Whether a record has expired by the clock of the server that owns its key. */
   hasExpired(batch: Batch, row: number): boolean {
     return batch.table.has(row, HAS_EXPIRE) && batch.table.expireAt(row) <= this.connectionOf(batch, row).clock.now();
   }
@@ -97,18 +107,18 @@ export class PlainRecords {
     }
   }
 
-  /** Whether a row can go as it is. */
+  /** Whether a row can be written by a kernel. */
   private isPlain(batch: Batch, row: number): boolean {
     return this.batches.hasFree && this.isKnown(batch, row);
   }
 
-  /** Whether nothing stands in the way of a row on its way to the target, as far as its head tells. */
+  /** Whether the head of a row has nothing that a kernel cannot write. */
   isKnown(batch: Batch, row: number): boolean {
     const { table } = batch;
     return table.word(row, KIND) === RECORD && table.word(row, DB) < this.options.databases && this.plain.has(batch, row);
   }
 
-  /** Which master has which slot, where kernels find it. */
+  /** The slot map, in kernel memory. */
   private routes(): Uint16Array | undefined {
     const { owners } = this.options.delivery;
     if (owners === undefined || owners === this.owners) return this.slots;
@@ -127,7 +137,7 @@ export class PlainRecords {
     return done;
   }
 
-  /** A row that can go as it is: its batch has no room, or is yet to be begun. */
+  /** Writes a plain row for which the batch has no room or is not open yet. */
   private writeOne(run: Omit<RestoreRun, 'databases'>, batch: Batch, row: number): number {
     const { batches, segments } = this;
     const db = batch.table.word(row, DB);

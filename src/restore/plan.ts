@@ -11,7 +11,7 @@ import { compileFilter, type FilterOptions, takesFunctions } from '../values/fil
 import { hasFunctions, type Target } from '../values/targets.js';
 import type { TargetFacts } from './target-facts.js';
 
-/** What decides which part of the target is written to. */
+/** The options that decide which part of the target is written to. */
 export interface PlanOptions {
   readonly sources: readonly string[];
   readonly url: ServerUrl;
@@ -29,45 +29,51 @@ export interface AofTail {
   readonly bytes: number;
 }
 
-/** What is going to happen, as far as it can be known before anything is read or written. */
+/** What the restore is going to do, as far as it can be known before anything is read or written. */
 export interface Plan {
   readonly sources: readonly (SourceHead | undefined)[];
   readonly target: TargetFacts;
-  /** The one database that all keys go into. */
+  /** The one database that all keys go to. */
   readonly intoDb: number | undefined;
-  /** What is to become of the function libraries that stand before the keys. */
+  /** Predicted outcomes of the function libraries at the beginning of the sources. */
   readonly libraries: readonly Library[];
-  /** Keys in the databases that are written to, as far as these are known. */
+  /** Keys that exist in the databases written to, as far as those are known, and are not deleted first. */
   readonly keysThere: number;
-  /** Keys that are deleted before. */
+  /** Keys that are deleted first. */
   readonly keysDeleted: number;
-  /** Bytes that the sources' servers used, where all of them say so. */
+  /** Bytes of memory that the servers of the sources used; undefined unless all sources tell. */
   readonly memoryNeeded: number | undefined;
-  /** Bytes that the target has left, where it has a limit. */
+  /** Bytes of memory left on the target; undefined without a limit. */
   readonly memoryLeft: number | undefined;
-  /** Sources in which commands of an AOF follow the RDB: so many bytes, which are not read. */
+  /** Sources in which AOF commands follow the RDB, and their bytes, which are not read. */
   readonly aofTails: readonly AofTail[];
-  /** Of sources that do not begin like an RDB. */
+  /** Sources that do not begin like an RDB. */
   readonly errors: readonly RdbError[];
-  /** What is not as one would wish. */
+  /** What the user should look at before going on. */
   readonly warnings: readonly string[];
 }
 
-/** Databases that are written to; undefined for those of the source, which nobody knows yet. */
+/** Databases that are written to; undefined if those of the sources, which are not known yet. */
 function chosenDbs({ dbMap, filter, url }: PlanOptions): ReadonlySet<number> | undefined {
   if (url.db !== undefined) return new Set([url.db]);
   if (filter?.db === undefined || filter.db.length === 0) return undefined;
   return new Set(filter.db.map((db) => dbMap?.get(db) ?? db));
 }
 
-/** Throws ServerError where the URL names a database that the target does not have. */
+/** Throws ServerError if the URL names a database that the target does not have. */
 export function checkDatabase({ url }: PlanOptions, { clustered, databases, masters }: TargetFacts): void {
   if (url.db === undefined || url.db < databases) return;
   const there = databases === 1 ? `${clustered ? 'A cluster' : 'It'} has database 0 only` : `It has databases 0 to ${databases - 1}`;
-  throw new ServerError('TARGET', masters[0].name, `the target has no database ${url.db}, which its URL names`, undefined, `${there}: name one that it has.`);
+  throw new ServerError(
+    'TARGET',
+    masters[0].name,
+    `the target has no database ${url.db}, which its URL names`,
+    undefined,
+    `${there}: name one that it has.`,
+  );
 }
 
-/** Keys in the databases that are written to: those that stay there. */
+/** Existing keys in the databases written to that are not deleted first. */
 export function keysThere(facts: TargetFacts, options: PlanOptions): number {
   return options.flush === true ? 0 : keysWritten(facts, options);
 }
@@ -79,14 +85,20 @@ function keysWritten({ masters }: TargetFacts, options: PlanOptions): number {
   return keys;
 }
 
-/** `forecast` says what becomes of libraries on the target. */
+/** `forecast` predicts the outcomes of libraries. */
 export async function planOf(options: PlanOptions, target: TargetFacts, forecast: LibraryForecast): Promise<Plan> {
   const heads = await Promise.all(options.sources.map((source) => sourceHead(source)));
   const sources = heads.map((head) => (head instanceof RdbError ? undefined : head));
   const aofTails = await tailsOf(sources, options.signal);
-  const memoryNeeded = sources.reduce<number | undefined>((sum, head) => (sum === undefined || head?.usedMemory === undefined ? undefined : sum + head.usedMemory), 0);
+  const memoryNeeded = sources.reduce<number | undefined>(
+    (sum, head) => (sum === undefined || head?.usedMemory === undefined ? undefined : sum + head.usedMemory),
+    0,
+  );
   const limited = target.masters.filter(({ maxMemory }) => maxMemory > 0);
-  const memoryLeft = limited.length < target.masters.length ? undefined : limited.reduce((sum, { maxMemory, usedMemory }) => sum + Math.max(0, maxMemory - usedMemory), 0);
+  const memoryLeft =
+    limited.length < target.masters.length
+      ? undefined
+      : limited.reduce((sum, { maxMemory, usedMemory }) => sum + Math.max(0, maxMemory - usedMemory), 0);
   const libraries = await librariesOf(sources, target.target, options, forecast);
   const there = { keysThere: keysThere(target, options), keysDeleted: options.flush === true ? keysWritten(target, options) : 0 };
   const plan = { sources, target, libraries, intoDb: options.url.db, ...there, memoryNeeded, memoryLeft, aofTails };
@@ -109,14 +121,15 @@ async function librariesOf(sources: Plan['sources'], target: Target, options: Pl
   for (const head of sources) {
     for (const { code, name } of head?.libraries ?? []) {
       const outcome = functions ? 'refused' : 'leftOut';
-      const outcomes = functions && code !== undefined && hasFunctions(target) ? await forecast.of({ name, code }) : [{ server: '', outcome } as const];
+      const outcomes =
+        functions && code !== undefined && hasFunctions(target) ? await forecast.of({ name, code }) : [{ server: '', outcome } as const];
       for (const on of outcomes) noteLibrary(found, (head as SourceHead).source, name, on);
     }
   }
   return found;
 }
 
-/** What becomes of libraries that the target has with other code. */
+/** What happens to libraries that the target has with other code. */
 export const libraryConflict = (options: PlanOptions): RestoreConflict => (flushesAll(options) ? 'replace' : (options.conflict ?? 'error'));
 
 function warningsOf(
@@ -124,35 +137,61 @@ function warningsOf(
 ): string[] {
   const { conflict = 'error', filter, flush } = options;
   const warnings: string[] = [];
-  if (conflict === 'error' && there > 0) warnings.push('the target has to be empty, unless --on-conflict skip or replace says what becomes of keys that are there, or --flush empties it');
-  if (target.assumed !== undefined) warnings.push(`${target.version} is not known here: it is written for as ${target.assumed}`);
+  if (conflict === 'error' && there > 0) {
+    warnings.push(
+      'the target must be empty: use --on-conflict skip or replace to keep or replace existing keys, or --flush to delete them',
+    );
+  }
+  if (target.assumed !== undefined) warnings.push(`${target.version} is unknown to this rdbkit and treated as ${target.assumed}`);
   const newest = sources.reduce((most, head) => Math.max(most, head?.version ?? 0), 0);
   if (sources.some((head) => head !== undefined && (head.version > target.target.rdbVersion || head.vendor !== target.target.vendor))) {
-    warnings.push(`the sources are RDB ${newest}, the target reads ${target.target.rdbVersion}: values that it does not read are written in another encoding`);
+    warnings.push(
+      `the sources are RDB ${newest}, the target reads ${target.target.rdbVersion}: values that it does not read are written in another encoding`,
+    );
   }
-  if (target.uncovered.length > 0) warnings.push(`no master has the slots ${target.uncovered.map(([from, to]) => (from === to ? `${from}` : `${from}-${to}`)).join(', ')}: their keys have nowhere to go`);
+  if (target.uncovered.length > 0) {
+    warnings.push(
+      `no master owns the slots ${target.uncovered.map(([from, to]) => (from === to ? `${from}` : `${from}-${to}`)).join(', ')}: their keys cannot be written`,
+    );
+  }
   warnings.push(...missing(sources, target, options), ...clocks(target));
-  if (flush !== true && memoryLeft !== undefined && memoryNeeded !== undefined && memoryNeeded > memoryLeft && !compileFilter(filter ?? {}).active) {
+  if (
+    flush !== true &&
+    memoryLeft !== undefined &&
+    memoryNeeded !== undefined &&
+    memoryNeeded > memoryLeft &&
+    !compileFilter(filter ?? {}).active
+  ) {
     const policy = target.masters.find(({ maxMemoryPolicy }) => !['', 'noeviction'].includes(maxMemoryPolicy))?.maxMemoryPolicy;
-    warnings.push(`the memory that is left may not be enough${policy === undefined ? '' : `: the target drops keys then (maxmemory-policy ${policy})`}`);
+    warnings.push(
+      `the memory left may not be enough${policy === undefined ? '' : `: the target would evict keys (maxmemory-policy ${policy})`}`,
+    );
   }
   return warnings;
 }
 
-/** Milliseconds that clocks may differ before it is said. */
+/** Milliseconds that clocks may differ before a warning. */
 const CLOCKS_AGREE = 2000;
 
-/** Servers whose clocks are not this machine's: they decide which keys have expired, as far as they tell the time. */
+/** Warns about servers whose clocks differ from this machine's: they decide which keys have expired. */
 function clocks({ masters }: TargetFacts): string[] {
   return masters.flatMap(({ clockAhead, name }) => {
-    if (clockAhead === undefined) return [`${name} does not tell the time (INFO, TIME): this machine's clock decides which keys have expired`];
+    if (clockAhead === undefined) {
+      return [`${name} does not tell the time (INFO, TIME): this machine's clock decides which keys have expired`];
+    }
     if (Math.abs(clockAhead) <= CLOCKS_AGREE) return [];
-    return [`the clock of ${name} is ${Math.round(Math.abs(clockAhead) / 1000)} s ${clockAhead > 0 ? 'ahead of' : 'behind'} this machine's, and it decides which keys have expired`];
+    return [
+      `the clock of ${name} is ${Math.round(Math.abs(clockAhead) / 1000)} s ${clockAhead > 0 ? 'ahead of' : 'behind'} this machine's, and it decides which keys have expired`,
+    ];
   });
 }
 
-/** What the sources have before their keys, and the target has no place for. */
-function missing(sources: Plan['sources'], { databases, modules, target, version }: TargetFacts, { dbMap, filter, url }: PlanOptions): string[] {
+/** What precedes the keys in the sources and has no place on the target. */
+function missing(
+  sources: Plan['sources'],
+  { databases, modules, target, version }: TargetFacts,
+  { dbMap, filter, url }: PlanOptions,
+): string[] {
   const known = sources.filter((head) => head !== undefined);
   const wanted = [...new Set(known.flatMap((head) => head.modules))].filter((module) => !modules.includes(module));
   const lacking = new Map<number, number>();
@@ -161,18 +200,23 @@ function missing(sources: Plan['sources'], { databases, modules, target, version
     if (wantedDb && (url.db ?? dbMap?.get(db) ?? db) >= databases) lacking.set(db, (lacking.get(db) ?? 0) + keys);
   }
   return [
-    ...(known.some(({ functions }) => functions > 0) && !hasFunctions(target) ? [`the sources have functions, which ${version} does not know`] : []),
+    ...(known.some(({ functions }) => functions > 0) && !hasFunctions(target)
+      ? [`the sources have functions, which ${version} does not support`]
+      : []),
     ...(wanted.length > 0 ? [`the sources have data of modules that the target does not have: ${wanted.join(', ')}`] : []),
-    ...[...lacking].map(([db, keys]) => `the sources have ${keys === 1 ? 'a key' : `${keys} keys`} in database ${db}, which the target does not have; --db-map ${db}:0 puts its keys into another`),
+    ...[...lacking].map(
+      ([db, keys]) =>
+        `the sources have ${keys === 1 ? 'a key' : `${keys} keys`} in database ${db}, which the target does not have; --db-map ${db}:0 writes its keys to database 0`,
+    ),
   ];
 }
 
-/** Whether everything that the target has is deleted. */
+/** Whether everything on the target is deleted. */
 function flushesAll(options: PlanOptions): boolean {
   return options.flush === true && chosenDbs(options) === undefined;
 }
 
-/** Empties the databases that are written to, on every master. Throws ServerError. */
+/** Empties the databases written to, on every master. Throws ServerError. */
 export async function flushTarget(servers: Servers, options: PlanOptions, { databases }: TargetFacts): Promise<void> {
   const chosen = chosenDbs(options);
   await servers.eachMaster(async (client) => {

@@ -5,12 +5,12 @@ export interface RateLimits {
   readonly bytesPerSecond?: number | undefined;
 }
 
-/** Milliseconds of a limit that may be used at a go. */
+/** Milliseconds of the limit that may be used at once. */
 const BURST = 100;
-/** Milliseconds that are waited at a go: timers hold no more than 2^31. */
+/** Milliseconds of one wait at most: timers take no more than 2^31. */
 const LONGEST = 60_000;
 
-/** Holds a limit of keys and bytes a second: an allowance that grows with time, and that the next ones wait for where it is used up. */
+/** Limits keys and bytes per second: a budget that grows with time, and that may be overdrawn by one batch. */
 export class RateLimit {
   private keys = 0;
   private bytes = 0;
@@ -22,12 +22,12 @@ export class RateLimit {
     return this.limits.keysPerSecond !== undefined || this.limits.bytesPerSecond !== undefined;
   }
 
-  /** Whether something was sent that may have to be waited for. */
+  /** Whether `untilAllowed` would wait. */
   get owes(): boolean {
     return this.limited && (this.keys > 0 || this.bytes > 0);
   }
 
-  /** The most keys that should be sent at a time, and bytes. */
+  /** Keys, and bytes, that should be sent at once at most. */
   get burst(): number {
     const { keysPerSecond = Infinity } = this.limits;
     return Math.max(1, Math.floor((keysPerSecond * BURST) / 1000));
@@ -38,14 +38,14 @@ export class RateLimit {
     return Math.max(1, (bytesPerSecond * BURST) / 1000);
   }
 
-  /** These were sent. */
+  /** Counts keys and bytes as sent. */
   spend(keys: number, bytes: number): void {
     this.keys += keys;
     this.bytes += bytes;
   }
 
-  /** Until what was spent is within the limits. Rejects when `signal` is aborted. */
-  async wait(signal?: AbortSignal): Promise<void> {
+  /** Waits until what was sent is within the limits. Rejects when `signal` is aborted. */
+  async untilAllowed(signal?: AbortSignal): Promise<void> {
     const { bytesPerSecond = Infinity, keysPerSecond = Infinity } = this.limits;
     const now = performance.now();
     const seconds = (now - this.last) / 1000;
@@ -55,7 +55,7 @@ export class RateLimit {
     const debt = Math.max(this.keys / keysPerSecond, this.bytes / bytesPerSecond);
     if (debt * 1000 > 1) {
       await delay(Math.min(debt * 1000, LONGEST), undefined, { signal });
-      await this.wait(signal);
+      await this.untilAllowed(signal);
     }
   }
 }

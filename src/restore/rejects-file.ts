@@ -8,21 +8,21 @@ import { HeldPayload } from './held-payload.js';
 import { OutputError } from '../io/output-error.js';
 import type { Rejected } from './outcomes.js';
 
-/** Bytes that are gathered before they are written. */
+/** Bytes gathered before they are written. */
 const FULL = 1 << 18;
 
 /**
- * Keys that are not on the target, as JSON lines: those of `dump --format payload`, with `error`, and `server` where one refused
- * it. Payloads that are put aside are copied in pieces.
+ * Keys that are not on the target, as JSON lines: those of `dump --format payload`, with `error`, and with `server` if one refused
+ * the key. Held payloads are copied in pieces.
  */
 export class RejectsFile {
-  /** Up to here the lines are whole. */
+  /** Length of the whole lines. */
   bytes = 0;
   private readonly fd: number;
-  /** Whether what was there before is gone: it stays until something has been read, as it may be all that there is of some keys. */
+  /** Whether the old content is gone. It stays until something has been read, as it may be the only copy of some keys. */
   private begun: boolean;
 
-  /** Goes on after the first `keep` bytes of what there is. Throws OutputError. */
+  /** Appends after the first `keep` bytes of the file. Throws OutputError. */
   constructor(
     private readonly path: string,
     keep: number,
@@ -33,27 +33,27 @@ export class RejectsFile {
     if (this.begun) this.guarded(() => ftruncateSync(this.fd, keep));
   }
 
-  add(rejects: readonly Rejected[]): void {
+  append(rejects: readonly Rejected[]): void {
     if (rejects.length === 0) return;
-    this.begin();
+    this.dropOld();
     let end = this.bytes;
     for (const text of textOf(rejects)) end = this.guarded(() => this.write(text, end));
     this.bytes = end;
   }
 
-  /** Returns where the text ends in the file. */
+  /** Returns the position after the text. */
   private write(text: Uint8Array, at: number): number {
     for (let done = 0; done < text.length; ) done += writeSync(this.fd, text, done, text.length - done, at + done);
     return at + text.length;
   }
 
-  /** What was there before is not needed any more. */
-  begin(): void {
-    if (!this.begun) this.clear();
+  /** Removes the old content. */
+  dropOld(): void {
+    if (!this.begun) this.startOver();
   }
 
-  /** Begins anew. */
-  clear(): void {
+  /** Starts over. */
+  startOver(): void {
     this.guarded(() => ftruncateSync(this.fd, 0));
     this.begun = true;
     this.bytes = 0;
@@ -87,7 +87,7 @@ function* textOf(rejects: readonly Rejected[]): Generator<Uint8Array, void, void
   const base64 = new Base64Stream();
   for (const { db, error, expireAt, key, payload, server } of rejects) {
     const type = payload === undefined ? '' : `,"type":"${rejectedType(payload)}"`;
-    const expiry = expireAt === undefined ? '' : `,"expireAt":${expireAt}`; // as it is: a number of JavaScript has 53 bits
+    const expiry = expireAt === undefined ? '' : `,"expireAt":${expireAt}`; // written from the bigint: a JavaScript number has 53 bits
     write(out, `{"db":${db},"key":${JSON.stringify(key)}${type}${expiry}${payload === undefined ? '' : ',"payload":"'}`);
     for (const piece of piecesOf(payload)) {
       base64.write(piece, 0, piece.length, out);

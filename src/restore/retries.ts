@@ -3,7 +3,7 @@ import { commandsOf, encodeCommand } from '../redis/commands.js';
 import { withElapsed } from './key-commands.js';
 import type { ServerClock } from '../redis/server-clock.js';
 
-/** A key that is to be sent again. */
+/** A key that is sent again. */
 export interface Retry {
   readonly bytes: Uint8Array;
   readonly listener: KeyListener;
@@ -16,20 +16,20 @@ export interface Retry {
   readonly closings: Closings | undefined;
 }
 
-/** Who gets keys, and judges their relative expiries by its own clock. */
+/** The receiver of keys, whose clock decides how far relative expiries have run down. */
 interface Owner {
   readonly clock: Pick<ServerClock, 'now'>;
 }
 
-/** Bytes of a batch of keys that are sent again. */
+/** Bytes of a batch of retried keys. */
 const RETRY_BATCH = 1 << 18;
 
-/** Keys that are to be sent again, and batches of them. */
+/** Keys waiting to be sent again, and the batches they go into. */
 export class Retries {
   private keys: Retry[] = [];
   private bytes = 0;
 
-  /** `relativeTtl`: expiries become shorter while a key waits. */
+  /** `relativeTtl`: expiries get shorter while a key waits. */
   constructor(private readonly relativeTtl: boolean) {}
 
   /** Keys that are in no batch yet. */
@@ -37,17 +37,17 @@ export class Retries {
     return this.keys.length;
   }
 
-  /** Of those, keys that may have been done. */
+  /** Of the waiting keys, those that may have been written. */
   get again(): number {
     return this.keys.filter(({ again }) => again).length;
   }
 
-  /** Bytes of keys that wait, or are on their way again. */
+  /** Bytes of keys that wait or are being sent again. */
   get size(): number {
     return this.bytes;
   }
 
-  /** Unix milliseconds when the first of those that wait was sent in vain; Infinity where none does. */
+  /** Unix milliseconds of the first failed attempt among the waiting keys; Infinity if none waits. */
   get oldest(): number {
     return oldest(this.keys);
   }
@@ -57,13 +57,13 @@ export class Retries {
     this.bytes += retry.bytes.length;
   }
 
-  /** Nothing more comes of a batch. */
+  /** A batch is finished. */
   released(batch: CommandBatch): void {
     this.bytes -= batch.retried;
   }
 
-  /** Takes all that wait, as batches for those that `ownerOf` says. */
-  take<T extends Owner>(ownerOf: (retry: Retry) => T): [owner: T, batches: Iterable<CommandBatch>][] {
+  /** Removes all waiting keys, and returns batches of them by owner. */
+  takeBatches<T extends Owner>(ownerOf: (retry: Retry) => T): [owner: T, batches: Iterable<CommandBatch>][] {
     const groups = new Map<T, Retry[]>();
     for (const retry of this.keys) {
       const owner = ownerOf(retry);
@@ -75,7 +75,7 @@ export class Retries {
     return [...groups].map(([owner, group]) => [owner, this.batches(owner, group)]);
   }
 
-  /** A batch of one key that did not wait here, for a node that the slot is on its way to. */
+  /** A batch of one key with ASKING, for the node that its slot is being migrated to. */
   asking(owner: Owner, retry: Retry): CommandBatch {
     const asking = encodeCommand(['ASKING']);
     const bytes = Buffer.concat([...commandsOf(retry.bytes)].flatMap((command) => [asking, command]));
@@ -121,15 +121,32 @@ export class Retries {
   }
 }
 
-/** A key cut out of its batch, without ASKING. `again`: it may have been applied. */
+/** The commands of a key, without ASKING. `again`: they may have been applied. */
 export function retryOf(batch: CommandBatch, index: number, bytes: Uint8Array, again: boolean): Retry {
   const { asking, builtAt, closings, db, listener, perKey, since } = batch;
   const plain = asking ? Buffer.concat([...commandsOf(bytes)].filter((_, i) => i % 2 === 1)) : bytes.slice();
-  return { bytes: plain, listener, db, perKey: asking ? perKey / 2 : perKey, builtAt, again, since: since || Date.now(), wasThere: batch.wasThere(index), closings };
+  return {
+    bytes: plain,
+    listener,
+    db,
+    perKey: asking ? perKey / 2 : perKey,
+    builtAt,
+    again,
+    since: since || Date.now(),
+    wasThere: batch.wasThere(index),
+    closings,
+  };
 }
 
 function alike(a: Retry, b: Retry): boolean {
-  return a.closings === undefined && b.closings === undefined && a.listener === b.listener && a.db === b.db && a.perKey === b.perKey && a.again === b.again;
+  return (
+    a.closings === undefined &&
+    b.closings === undefined &&
+    a.listener === b.listener &&
+    a.db === b.db &&
+    a.perKey === b.perKey &&
+    a.again === b.again
+  );
 }
 
 function oldest(retries: readonly Retry[]): number {

@@ -18,20 +18,22 @@ import type { TargetFacts } from './target-facts.js';
 
 const PARALLEL = 4;
 
-/** What a round works with. */
 export interface RoundParts {
   readonly sources: readonly SourceProgress[];
   readonly delivery: Delivery;
   readonly facts: TargetFacts;
   readonly forecast: LibraryForecast;
   readonly tally: Tally;
-  /** Counts the keys that are replaced: the target has some, or may have by the time that another source or database has them, too. */
+  /**
+   * Whether to count the keys that replace others: the target has keys now, or another source or database may write the same key
+   * first.
+   */
   readonly countReplaced: boolean;
-  /** Where a dry run remembers keys, if some may come twice. */
+  /** For a dry run: the keys seen, if some may come twice. */
   readonly seen: KeySet | undefined;
 }
 
-/** One time that all sources are read, each from where it is. */
+/** One pass over all sources, each from where it stopped. */
 export class Round {
   private readonly rateLimit: RateLimit;
 
@@ -42,7 +44,7 @@ export class Round {
     this.rateLimit = new RateLimit({ keysPerSecond: options.maxKeysPerSecond, bytesPerSecond: options.maxBytesPerSecond });
   }
 
-  /** How the sources ended: those that were begun. What servers fail with is told to `delivery`. */
+  /** Returns the ends of the sources that were begun. Server failures are reported through `delivery`. */
   async run(): Promise<RunSummary[]> {
     const { delivery, sources } = this.parts;
     const { limit, parallel = PARALLEL } = this.options;
@@ -67,7 +69,12 @@ export class Round {
   private over(ends: readonly RunSummary[]): boolean {
     const { keepGoing, limit = Infinity, signal } = this.options;
     const { delivery, sources } = this.parts;
-    return delivery.failure !== undefined || signal?.aborted === true || keysOf(sources) >= limit || (keepGoing !== true && ends.some(({ errors }) => errors.length > 0));
+    return (
+      delivery.failure !== undefined ||
+      signal?.aborted === true ||
+      keysOf(sources) >= limit ||
+      (keepGoing !== true && ends.some(({ errors }) => errors.length > 0))
+    );
   }
 
   private one(source: SourceProgress): Promise<RunSummary> {
@@ -87,7 +94,8 @@ export class Round {
       },
     };
     return run(
-      tally.rounds === 1 ? common : { ...common, onError: undefined, onWarning: undefined, onAofTail: undefined }, // they were told before
+      // reported in the first round
+      tally.rounds === 1 ? common : { ...common, onError: undefined, onWarning: undefined, onAofTail: undefined },
       (codec, counts) => {
         source.counts = counts;
         const sink = this.sinkFor(source, codec);
@@ -104,7 +112,18 @@ export class Round {
 
   private sinkFor(source: SourceProgress, codec: Codec | undefined): RestoreSink {
     const { delivery, countReplaced, facts, forecast, seen, tally } = this.parts;
-    const { allowLoss, conflict = 'error', dbMap, dryRun, maxInFlight = WINDOW, maxPayload = MAX_PAYLOAD, signal, stripTtl, ttlShift, url } = this.options;
+    const {
+      allowLoss,
+      conflict = 'error',
+      dbMap,
+      dryRun,
+      maxInFlight = WINDOW,
+      maxPayload = MAX_PAYLOAD,
+      signal,
+      stripTtl,
+      ttlShift,
+      url,
+    } = this.options;
     return new RestoreSink({
       ...{ allowLoss, delivery, conflict, dbMap, codec, maxPayload, signal, stripTtl, ttlShift },
       target: facts.target,

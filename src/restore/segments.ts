@@ -13,43 +13,43 @@ export interface Closing {
   readonly batch: CommandBatch;
   readonly server: string;
   readonly commands: Uint8Array;
-  /** What the server said before. */
+  /** The error that the server sent before, if any. */
   readonly words: string | undefined;
 }
 
 export interface SegmentEvents {
-  /** A server had the key already, and that is an error. */
+  /** The outcome of a key that the server already has. */
   readonly conflictsAre: 'skipped' | 'rejected';
-  /** RDB version of payloads that are rejected: that of all of them, whatever they were sent with. */
+  /** RDB version of rejected payloads, whatever version they were sent with. */
   readonly version: number;
-  /** Unix milliseconds of an expiry, from that in a command. */
+  /** Unix milliseconds of the expiry in a command; undefined if there is none. */
   readonly expireAt: (ttl: bigint, builtAt: number) => bigint | undefined;
   onRelease(batch: CommandBatch): void;
-  /** Whoever hears of it settles the key. */
+  /** Called for such a key; the callee settles it. */
   onClosing(segment: Segment, closing: Closing): void;
   onChange(): void;
 }
 
 /**
- * A segment of a source: what was read at a go. It is done when everything that came from it is delivered or refused; what
- * comes of it counts for good then, and no earlier.
+ * A part of a source, a few megabytes of records. It is done when every key in it is delivered or refused; only then do its
+ * outcomes count.
  */
 export class Segment implements KeyListener {
   readonly ledger = new KeyCounts();
   readonly rejects: Rejected[] = [];
-  /** Records with a value at an offset below this belong to it, or to one before. */
+  /** Records whose value is at a lower offset belong to this segment or an earlier one. */
   end = 0;
   private pending = 0;
   private open = true;
 
   constructor(private readonly events: SegmentEvents) {}
 
-  /** `keys` more keys are on their way. */
+  /** `keys` more keys were sent. */
   expect(keys: number): void {
     this.pending += keys;
   }
 
-  /** A key that was expected does not come. */
+  /** A key that was expected is not sent after all. */
   forget(): void {
     this.settle(1);
   }
@@ -99,24 +99,24 @@ export class Segment implements KeyListener {
     this.events.onClosing(this, { batch, server, commands, words });
   }
 
-  /** A key that was on its way. */
+  /** Rejects a key that was expected. */
   reject(rejected: Rejected): void {
     this.leaveOut(rejected);
     this.settle(1);
   }
 
-  /** A key that never was on its way. */
+  /** Rejects a key that was not expected. */
   leaveOut(rejected: Rejected): void {
     this.ledger.at(rejected.db, rejected.server ?? '').rejected++;
     this.rejects.push(rejected);
   }
 
-  /** Whether payloads are put aside for its rejected keys. */
+  /** Whether payloads of its rejected keys are held in spills. */
   get holds(): boolean {
     return this.rejects.some(({ payload }) => payload instanceof HeldPayload);
   }
 
-  /** Nobody needs the payloads any more that are put aside. */
+  /** Closes the held payloads. */
   discard(): void {
     for (const { payload } of this.rejects) if (payload instanceof HeldPayload) payload.close();
   }
@@ -130,7 +130,7 @@ export interface SegmentOptions {
   readonly target: Target;
   readonly delivery: Delivery;
   readonly conflict: RestoreConflict;
-  /** A segment is done: all before it are, too. */
+  /** A segment is done, and so are all before it. */
   onDone(segment: Segment): void;
 }
 
@@ -138,18 +138,18 @@ export interface SegmentOptions {
 const SEGMENT_BYTES = 2 << 20;
 const SEGMENT_MS = 250;
 
-/** Unix milliseconds of an expiry in a RESTORE that was made at `builtAt`, where it has one. */
+/** Unix milliseconds of the expiry in a RESTORE built at `builtAt`; undefined if there is none. */
 export function expiryOf(ttl: bigint, target: Target, builtAt: number): bigint | undefined {
   if (ttl === 0n) return undefined;
   return hasAbsoluteTtl(target) ? ttl : ttl + BigInt(builtAt);
 }
 
-/** The segments of a source: the one that is being read, and those before it that are not done, in their order. */
+/** The current segment of a source, and the earlier ones that are not done, in order. */
 export class Segments {
   current: Segment;
-  /** Where the value of the current key is. */
+  /** Offset of the current value. */
   offset = -1;
-  /** There is more to come of the current key. */
+  /** Whether the current key is incomplete. */
   midKey = false;
   private readonly before: Segment[] = [];
   private readonly events: SegmentEvents;
@@ -177,10 +177,10 @@ export class Segments {
     this.options.delivery.notify();
   }
 
-  /** Ends the current one if it is long enough: all that was read is on its way. */
+  /** Ends the current segment if it is long enough; everything read so far must have been sent. */
   endIfLong(): void {
     const now = performance.now();
-    if (this.midKey) return; // nobody has said yet that it is on its way
+    if (this.midKey) return; // the key is not counted as sent yet
     if (this.offset - this.from < SEGMENT_BYTES && now - this.since < SEGMENT_MS) return;
     this.end();
   }
@@ -195,13 +195,13 @@ export class Segments {
     current.close(this.midKey ? this.offset : this.offset + 1);
   }
 
-  /** Ends the current one, and waits until it is done. */
+  /** Ends the current segment and waits until it is done. */
   async settle(signal: AbortSignal | undefined): Promise<void> {
     this.end();
     await this.untilDone(signal);
   }
 
-  /** Until all that have ended are done, or the signal comes. */
+  /** Waits until all ended segments are done or `signal` is aborted. */
   async untilDone(signal: AbortSignal | undefined): Promise<void> {
     const { delivery } = this.options;
     while (this.before.length > 0 && signal?.aborted !== true) {
@@ -210,7 +210,7 @@ export class Segments {
     }
   }
 
-  /** Those that are not done. */
+  /** The segments that are not done. */
   get unfinished(): readonly Segment[] {
     return [...this.before, this.current];
   }

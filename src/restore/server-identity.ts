@@ -1,19 +1,19 @@
 import type { ServerProcess } from '../redis/server-info.js';
 
 export interface ServerIdentityState {
-  /** `host:port`, or the name that sentinels know the server by. */
+  /** `host:port`, or the name that the sentinels use. */
   readonly name: string;
   readonly runId: string;
   /** Unix milliseconds of the first connection. */
   readonly since: number;
-  /** Something was delivered that no replica confirmed. */
+  /** Whether something was delivered that no replica confirmed. */
   readonly bare: boolean;
 }
 
 /**
- * Which run of a server has what was delivered to it. What a server confirmed is gone when it is restarted without having saved it, and it
- * does not say so: its run id is another one then. That may also be a replica in its place, which has everything where it
- * confirmed that, and which was up all the while.
+ * Which process of a server has the keys delivered to it. A server that restarts without saving loses confirmed keys silently; only
+ * its run id changes. A new run id may also be a promoted replica: it has everything if it confirmed everything, and it was running
+ * before.
  */
 export class ServerIdentity {
   runId = '';
@@ -26,7 +26,7 @@ export class ServerIdentity {
     return Object.assign(new ServerIdentity(state.name), state);
   }
 
-  /** A connection was opened. Returns whether what was delivered before may be lost. */
+  /** A connection was opened. Returns whether delivered keys may be lost. */
   met({ runId, startedAt }: ServerProcess): boolean {
     const { bare, runId: before, since } = this;
     if (runId === before || runId === '') return false;
@@ -38,7 +38,7 @@ export class ServerIdentity {
     return true;
   }
 
-  /** Its keys are on another server now. Returns whether some may not be. */
+  /** The keys of the server have moved to another one. Returns whether some may be lost. */
   passed(): boolean {
     const { bare } = this;
     this.bare = false;

@@ -25,50 +25,50 @@ import type { SourceFile } from '../pipeline/sink.js';
 
 export interface RestoreSinkOptions extends DumpSinkOptions, Omit<PlainRecordsOptions, 'expired'>, SegmentOptions {
   readonly target: Target;
-  /** What becomes of function libraries that the target has with other code. */
+  /** What happens to function libraries that the target has with other code. */
   readonly libraryConflict: RestoreConflict;
-  /** Records with a value at an offset below this are there already. */
+  /** Records whose value is at a lower offset are on the target already. */
   readonly from: number;
   /** Milliseconds. */
   readonly ttlShift?: number | undefined;
   /** For a dry run. */
   readonly forecast: LibraryForecast;
-  /** Only looked at: nothing is sent. */
+  /** Dry run: nothing is sent. */
   readonly dry?: boolean | undefined;
-  /** All keys go into this database. */
+  /** All keys go to this database. */
   readonly intoDb?: number | undefined;
-  /** Values that are rejected keep their payload: somebody writes it somewhere. */
+  /** Whether rejected values keep their payload, for the rejects file. */
   readonly keepsRejects: boolean;
-  /** A key is left out, since this expiry, of the source, is over: Unix milliseconds. */
+  /** A key was left out since it had expired; `expireAt`: Unix milliseconds, as in the source. */
   onExpired(expireAt: number): void;
-  /** When it is aborted, replies are not waited for any more. */
+  /** When it is aborted, replies are no longer waited for. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** By number: types whose values a dry run looks into. */
+/** By type number: values that a dry run checks. */
 const STREAMS: ReadonlySet<number> = new Set(TABLES.redis.types.flatMap((type) => (type?.form === 'stream' ? [typeNumber(type)] : [])));
 
-/** Bytes that are sent between two turns of everything else that goes on. */
+/** Bytes sent between two turns of the event loop. */
 const TURN_BYTES = 1 << 20;
 
-/** Keys as RESTORE commands to the servers that own them. */
+/** Sends keys as RESTORE commands to the servers that own them. */
 export class RestoreSink extends DumpSink {
   private readonly batches: OpenBatches;
   private readonly segments: Segments;
   private readonly runs: PlainRecords;
   private readonly records: KeyCommandsWriter;
-  /** Values that came whole, but are too large for a batch: they wait to be sent. */
+  /** Values that were read whole but are too large for a batch, waiting to be sent. */
   private readonly larges: LargeRestore[] = [];
-  /** Bytes of large values that were sent. */
+  /** Bytes of large values sent. */
   private largeSent = 0;
-  /** What batches had sent at the last turn. */
+  /** Bytes sent in batches at the last turn. */
   private sentAtTurn = 0;
   private broken = false;
   /** Of streams that are only looked at: what a server would end itself on, in the current one. */
   private readonly streams: ValueCheck;
   private fault: string | undefined;
   private readonly toLoad: SourceLibrary[] = [];
-  /** Keys that the target took for good. */
+  /** Keys that the target accepted. */
   private taken = 0;
 
   constructor(protected override readonly options: RestoreSinkOptions) {
@@ -80,7 +80,12 @@ export class RestoreSink extends DumpSink {
       this.batches,
       (segment, closing) => void this.apart(segment, closing),
     );
-    this.runs = new PlainRecords(this.codec, { ...options, expired: (db, expireAt) => this.expired(db, expireAt) }, this.batches, this.segments);
+    this.runs = new PlainRecords(
+      this.codec,
+      { ...options, expired: (db, expireAt) => this.expired(db, expireAt) },
+      this.batches,
+      this.segments,
+    );
     this.records = new KeyCommandsWriter(this.codec, options.target, options.conflict);
   }
 
@@ -89,7 +94,7 @@ export class RestoreSink extends DumpSink {
     this.batches.file = file;
   }
 
-  /** Servers say which keys they have, and a dry run sees to it when a key would be sent. */
+  /** Servers tell which keys exist; a dry run checks when a key would be sent. */
   protected override isNew(): boolean {
     return true;
   }
@@ -98,7 +103,7 @@ export class RestoreSink extends DumpSink {
     return to;
   }
 
-  /** The database that keys of a source's database go to. */
+  /** The database on the target for a database of the source. */
   target(db: number): number {
     return this.options.intoDb ?? this.options.dbMap?.get(db) ?? db;
   }
@@ -148,12 +153,12 @@ export class RestoreSink extends DumpSink {
     this.segments.current.ledger.at(db, '').transcoded++;
   }
 
-  /** By the clock of the server that gets the key. */
+  /** By the clock of the server that owns the key. */
   private hasExpired({ expireAt, hasExpire, keyBytes, keyEnd, keyStart }: Frame): boolean {
     return hasExpire && expireAt <= this.batches.connectionOf(keyStart, keyEnd, keyBytes).clock.now();
   }
 
-  /** Whether a key is left out since it has expired, which is counted. */
+  /** Whether a key is left out because it has expired; if so, it is counted. */
   private leavesOut(frame: Frame): boolean {
     if (!this.hasExpired(frame)) return false;
     this.expired(frame.db, frame.expireAt);
@@ -161,7 +166,7 @@ export class RestoreSink extends DumpSink {
   }
 
   private noDatabase({ db }: Frame): string {
-    return `the target has no database ${db}; --db-map ${this.sourceDb}:0 puts its keys into another`;
+    return `the target has no database ${db}; --db-map ${this.sourceDb}:0 writes its keys to database 0`;
   }
 
   protected take(frame: Frame): void {
@@ -198,7 +203,7 @@ export class RestoreSink extends DumpSink {
     return { ...this.options, countReplaced: this.batches.counts, codec: this.codec, version: this.version };
   }
 
-  /** A value of a batch that a server closes the connection at goes on its own, beside the others. */
+  /** Restores a key of a batch that a server closes the connection at, apart from the batches. */
   private async apart(segment: Segment, closing: Closing): Promise<void> {
     const { delivery, signal } = this.options;
     try {
@@ -209,7 +214,7 @@ export class RestoreSink extends DumpSink {
     }
   }
 
-  /** Looks at a stream as it stands in the source, as deeply as the server does that checks what it is given. */
+  /** Checks a stream of the source as thoroughly as a server with sanitize-dump-payload. */
   private async lookIntoLarge(value: LargeValue): Promise<void> {
     this.fault = undefined;
     if (value.head.type.form !== 'stream') return;
@@ -236,13 +241,15 @@ export class RestoreSink extends DumpSink {
     else if (!this.foresee(head)) await this.rejectLarge(value, THERE, this.version);
   }
 
-  /** Why no server would take a key whose payload has this size. */
+  /** Why no server would take a key with a payload of this size. */
   private foreseenRefusal(frame: Frame, size: number): string | undefined {
     if (size <= this.options.maxPayload) return this.fault;
     return RespValues.can(frame) ? undefined : RespValues.refusal(frame);
   }
 
-  /** Counts what is to become of a key: another source or database may have had it, too. Returns whether that is no error. */
+  /**
+   * Counts the predicted outcome of a key, which another source or database may have had, too. Returns false if that is an error.
+   */
   private foresee(frame: Frame): boolean {
     const { conflict } = this.options;
     const counts = this.segments.current.ledger.at(frame.db, '');
@@ -253,12 +260,12 @@ export class RestoreSink extends DumpSink {
     return isNew || conflict !== 'error';
   }
 
-  /** Sends large values that wait, and has rejected ones written. */
+  /** Sends the waiting large values and writes rejected ones. */
   private async settleLarges(): Promise<void> {
     if (this.larges.length > 0 || this.segments.current.holds) await this.unlessBroken(() => this.sendLarges());
   }
 
-  /** What was on its way when this went wrong is not waited for. */
+  /** If `work` fails, nothing in flight is waited for. */
   private async unlessBroken(work: () => Promise<void>): Promise<void> {
     try {
       await work();
@@ -268,7 +275,7 @@ export class RestoreSink extends DumpSink {
     }
   }
 
-  /** Sends large values; those that are refused are written to the file of rejects before more is read, so that there are never many. */
+  /** Sends large values. Refused ones are written to the rejects file before more is read, so that few are held. */
   private async sendLarges(): Promise<void> {
     const { rateLimit, signal } = this.options;
     this.batches.sendAll();
@@ -276,7 +283,7 @@ export class RestoreSink extends DumpSink {
       rateLimit.spend(1, large.size);
       this.largeSent += large.size;
       await large.send();
-      await rateLimit.wait(signal);
+      await rateLimit.untilAllowed(signal);
     }
     if (this.segments.current.holds) await this.segments.settle(signal);
   }
@@ -285,7 +292,7 @@ export class RestoreSink extends DumpSink {
     return this.options.dry === true ? this.foreseeRows(batch, row) : this.runs.take(batch, row, this.file);
   }
 
-  /** Rows of which a dry run knows at once what becomes of them. */
+  /** Counts rows whose outcome a dry run knows from the head. */
   private foreseeRows(batch: Batch, first: number): number {
     const { table, to } = batch;
     let row = first;
@@ -318,7 +325,7 @@ export class RestoreSink extends DumpSink {
     return this.taken;
   }
 
-  /** A key with its value, that does not go the way of a kernel. */
+  /** Writes a key that no kernel writes. */
   private record(frame: Frame, head: Uint8Array, size: number): void {
     const { batches } = this;
     const { current } = this.segments;
@@ -341,13 +348,13 @@ export class RestoreSink extends DumpSink {
     return this.rejectLarge(value, reason, this.file.version);
   }
 
-  /** `version` is that of the payload. */
+  /** `version`: RDB version of the payload. */
   private reject(frame: Frame, reason: string, version: number): void {
     super.refuse(frame, reason);
     this.leaveOut(frame, reason, encodePayload(frame.type.id, frame.bytes.subarray(frame.start, frame.end), version, frame.metaBytes));
   }
 
-  /** Where the payload is kept, nothing of the value was pulled yet, or it is held. */
+  /** If the payload is kept, no part of the value may have been pulled, unless it is held. */
   private async rejectLarge(value: LargeValue, reason: string, version: number): Promise<void> {
     const { head } = value;
     super.refuse(head, reason);
@@ -355,7 +362,11 @@ export class RestoreSink extends DumpSink {
     this.leaveOut(head, reason, this.options.keepsRejects ? new HeldPayload(head, version, await value.takeHeld()) : undefined);
   }
 
-  private leaveOut({ db, expireMs, hasExpire, keyBytes, keyEnd, keyStart }: Frame, error: string, payload: Uint8Array | HeldPayload | undefined): void {
+  private leaveOut(
+    { db, expireMs, hasExpire, keyBytes, keyEnd, keyStart }: Frame,
+    error: string,
+    payload: Uint8Array | HeldPayload | undefined,
+  ): void {
     const key = formatText(keyBytes, keyStart, keyEnd);
     this.segments.current.leaveOut({ db, key, server: undefined, error, payload, expireAt: hasExpire ? expireMs : undefined });
   }
@@ -365,7 +376,7 @@ export class RestoreSink extends DumpSink {
     const { name } = frame.opcode ?? {};
     if (name === 'AUX') this.keyAux(frame);
     else if (name === 'FUNCTION2' || name === 'FUNCTION_PRE_GA') this.library(frame);
-    else if (name === 'MODULE_AUX') this.tell('data of a module that belongs to no key, for which there is no command');
+    else if (name === 'MODULE_AUX') this.tell('module data outside keys, which no command restores');
   }
 
   private library(frame: Frame): void {
@@ -373,7 +384,7 @@ export class RestoreSink extends DumpSink {
     if (this.leavesLibraryOut(frame)) return;
     const name = frameLibraryName(frame);
     if (frame.opcode?.name !== 'FUNCTION2') this.refuseLibrary(name, 'which is of a release candidate of Redis 7.0: no server loads it');
-    else if (!hasFunctions(target)) this.refuseLibrary(name, `which ${targetName(target)} does not know`);
+    else if (!hasFunctions(target)) this.refuseLibrary(name, `which ${targetName(target)} does not support`);
     else this.toLoad.push({ name, code: functionCode(frame) });
   }
 
@@ -381,18 +392,29 @@ export class RestoreSink extends DumpSink {
     const { delivery, dry, forecast, libraryConflict } = this.options;
     const { name } = library;
     if (dry !== true) {
-      const problem = await loadLibrary(delivery, library, libraryConflict, ({ outcome, server }) => this.noteLibrary(name, outcome, server));
+      const problem = await loadLibrary(delivery, library, libraryConflict, ({ outcome, server }) =>
+        this.noteLibrary(name, outcome, server),
+      );
       if (problem !== undefined) this.tell(problem);
       return;
     }
     const outcomes = await forecast.of(library);
     for (const { outcome, server } of outcomes) this.noteLibrary(name, outcome, server);
-    if (outcomes.some(({ outcome }) => outcome === 'refused')) this.tell(`the function library ${JSON.stringify(name)}: the target has one of that name, with other code`);
+    if (outcomes.some(({ outcome }) => outcome === 'refused')) {
+      this.tell(`the function library ${JSON.stringify(name)}: the target has one of that name, with other code`);
+    }
   }
 
   get full(): boolean {
     const { delivery, rateLimit } = this.options;
-    return this.batches.sent - this.sentAtTurn >= TURN_BYTES || this.batches.scarce || this.toLoad.length > 0 || this.larges.length > 0 || rateLimit.owes || delivery.failure !== undefined;
+    return (
+      this.batches.sent - this.sentAtTurn >= TURN_BYTES ||
+      this.batches.scarce ||
+      this.toLoad.length > 0 ||
+      this.larges.length > 0 ||
+      rateLimit.owes ||
+      delivery.failure !== undefined
+    );
   }
 
   flush(): Promise<void> {
@@ -404,20 +426,20 @@ export class RestoreSink extends DumpSink {
     const { delivery, rateLimit, signal } = this.options;
     for (const library of this.toLoad.splice(0)) await this.load(library);
     await this.settleLarges();
-    await rateLimit.wait(signal);
+    await rateLimit.untilAllowed(signal);
     await delivery.calm();
     await this.batches.untilFree();
     this.sentAtTurn = this.batches.sent;
     await turn();
   }
 
-  /** A key for a database of the target had expired. */
+  /** A key had expired; `db` is its database on the target. */
   private expired(db: number, expireAt: number): void {
     this.segments.current.ledger.at(db, '').expired++;
     this.options.onExpired(expireAt - (this.options.ttlShift ?? 0));
   }
 
-  /** Until everything is delivered. */
+  /** Resolves when everything is delivered. */
   override async finish(): Promise<void> {
     if (this.broken) return;
     const { signal } = this.options;
@@ -426,7 +448,7 @@ export class RestoreSink extends DumpSink {
     await this.segments.untilDone(signal);
   }
 
-  /** What is not done when it is over, and may be sent again by the next run. */
+  /** Segments that were not done at the end: the next run may send them again. */
   get unfinished(): readonly Segment[] {
     return this.segments.unfinished;
   }
@@ -440,7 +462,7 @@ export class RestoreSink extends DumpSink {
   }
 
   rollback(): boolean {
-    return true; // a value is sent when it is whole
+    return true; // a value is only sent when it is complete
   }
 
   end(): Promise<void> {

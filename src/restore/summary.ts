@@ -12,38 +12,37 @@ import { rejectedType, type RejectsFile } from './rejects-file.js';
 import type { Segment } from './segments.js';
 import type { RestoreOptions } from './options.js';
 
-/** What became of keys, for good: counts, keys that are not on the target, and what is told of them. */
+/** The final outcomes of keys: counts, the keys that are not on the target, and their reports. */
 export class Tally {
   readonly ledger = new KeyCounts();
-  /** Things that are no keys and were not restored. */
+  /** Problems that concern no key. */
   told = 0;
-  /** What became of function libraries. */
   readonly libraries: Library[] = [];
-  /** How often the sources were begun. */
+  /** Number of passes over the sources that were begun. */
   rounds = 1;
-  /** Where keys are written that are not on the target. */
+  /** The file for keys that are not on the target. */
   rejects: RejectsFile | undefined;
 
   constructor(private readonly options: RestoreOptions) {}
 
-  /** What comes of keys is counted already. */
+  /** Whether an earlier round counted the outcomes. */
   get counted(): boolean {
     return this.rounds > 1 && this.options.conflict === 'replace';
   }
 
   /**
-   * All sources are read again. Keys that are there are our own now: whether they were replaced is known from the first
-   * time only, so those counts stay; all others are made again.
+   * All sources are read again. With `--on-conflict replace`, all existing keys are our own now, and only the first round knew which keys were
+   * replaced: its counts stay. Otherwise everything is counted again.
    */
   beginAgain(): void {
     this.rounds++;
     if (this.counted) return;
     this.ledger.clear();
-    this.rejects?.clear();
+    this.rejects?.startOver();
     this.options.onAgain?.();
   }
 
-  /** Something that is no key, or a key that cannot be told to the target: those are in the segment, too. */
+  /** Reports a problem that concerns no key. Those of keys are also in their segment. */
   problem(problem: KeyProblem): void {
     if (problem.key !== undefined || this.rounds > 1) return;
     this.told++;
@@ -60,18 +59,18 @@ export class Tally {
   }
 
   private count(source: SourceProgress, { ledger, rejects }: Segment): void {
-    this.rejects?.add(rejects);
+    this.rejects?.append(rejects);
     this.ledger.add(ledger);
     this.tell(source, rejects);
   }
 
-  /** What there is to tell of keys that a checkpoint does not count: the next run sends them again. */
+  /** Counts and reports segments that are not done: the next run sends their keys again. */
   addUnfinished(sources: readonly SourceProgress[]): void {
     if (this.counted) return;
     for (const source of sources) {
       for (const { ledger, rejects } of source.sink?.unfinished ?? []) {
         this.ledger.add(ledger);
-        if (this.options.checkpoint === undefined) this.rejects?.add(rejects);
+        if (this.options.checkpoint === undefined) this.rejects?.append(rejects);
         this.tell(source, rejects);
       }
     }
@@ -86,42 +85,53 @@ function problemOf(file: string, { db, error, key, payload, server }: Rejected):
   if (server === undefined) return { file, db, key, reason: error };
   const module = payload !== undefined && rejectedType(payload) === 'module';
   if (error.startsWith(CLOSES)) return { file, db, key, reason: `${server}: ${error}` };
-  const hint = /DUMP payload version/.test(error) ? '; if the target is older than it says, give its version with --target-version' : module && !isOverLimit(error) ? '; it is a value of a module, which the target must have' : '';
+  const hint = /DUMP payload version/.test(error)
+    ? '; if the target is older than it says, give its version with --target-version'
+    : module && !isOverLimit(error)
+      ? '; it is a module value, and the target needs the module'
+      : '';
   return { file, db, key, reason: `${server}${error === THERE ? '' : ' answered'}: ${error}${hint}` };
 }
 
 export interface RestoreSummary extends RunSummary {
   readonly plan: Plan;
-  /** Counts by database and server; those of a run that was resumed are in them. */
+  /** Counts by database and server, of earlier runs, too, if this one was resumed. */
   readonly rows: ReturnType<KeyCounts['entries']>;
   readonly total: KeyCounts['total'];
-  /** Unix milliseconds, as the sources have it: the first of the expiries that are over; Infinity where none is. */
+  /** Unix milliseconds, as in the source: the earliest expiry among expired keys; Infinity if there is none. */
   readonly firstExpiry: number;
-  /** What is no key and was not restored. */
+  /** Problems that concern no key. */
   readonly told: number;
-  /** What became of function libraries. */
   readonly libraries: readonly Library[];
   /** Why it ended early. */
   readonly failure: ServerError | undefined;
   /** Whether it went on from a checkpoint. */
   readonly resumed: boolean;
-  /** Nothing was written, since `onPlan` said so. */
+  /** `onPlan` returned false, so nothing was written. */
   readonly declined: boolean;
-  /** Keys that were sent and may have been written, which no server has confirmed. */
+  /** Keys that were sent and may have been written, which no server confirmed. */
   readonly unanswered: number;
-  /** Commands that servers refused, and that keys were written without. */
+  /** Accompanying commands that servers refused, so that keys were written without them. */
   readonly companionsRefused: readonly CompanionRefusal[];
-  /** Servers whose replicas did not confirm what was written. */
+  /** Servers whose replicas did not confirm everything. */
   readonly unconfirmed: readonly string[];
-  /** Servers that dropped keys meanwhile. */
+  /** Servers that evicted keys during the restore. */
   readonly evicted: readonly Eviction[];
 }
 
-/** What a summary says of the whole, beside what its sources and keys came to. */
-export type RestoreEnd = Pick<RestoreSummary, 'plan' | 'failure' | 'resumed' | 'declined' | 'unconfirmed' | 'unanswered' | 'companionsRefused' | 'evicted' | 'seconds' | 'interrupted'>;
+/** The parts of a summary that do not come from sources and keys. */
+export type RestoreEnd = Pick<
+  RestoreSummary,
+  'plan' | 'failure' | 'resumed' | 'declined' | 'unconfirmed' | 'unanswered' | 'companionsRefused' | 'evicted' | 'seconds' | 'interrupted'
+>;
 
-/** `ends` are those of the sources that were read in the last pass. */
-export function restoreSummary(sources: readonly SourceProgress[], tally: Tally, ends: readonly RunSummary[], end: RestoreEnd): RestoreSummary {
+/** `ends`: those of the sources read in the last round. */
+export function restoreSummary(
+  sources: readonly SourceProgress[],
+  tally: Tally,
+  ends: readonly RunSummary[],
+  end: RestoreEnd,
+): RestoreSummary {
   const sum = (pick: (source: SourceProgress) => number): number => sources.reduce((total, source) => total + pick(source), 0);
   return {
     read: sum(({ counts }) => counts.read),

@@ -3,19 +3,19 @@ import { serverInfo, type ServerInfo } from '../redis/server-info.js';
 import type { Servers } from '../redis/servers.js';
 import { parseTarget, type Target, TARGETS } from '../values/targets.js';
 
-/** What there is to know of a target before it is written to. */
+/** What is known about a target before it is written to. */
 export interface TargetFacts {
-  /** How it is written for. */
+  /** The limits that values and commands are written for. */
   readonly target: Target;
-  /** `Redis 7.0.15`, as people say it. */
+  /** Name and version, as in `Redis 7.0.15`. */
   readonly version: string;
-  /** Set where the version is none that is known here, and another is taken for it. */
+  /** What the target is treated as, if its version is unknown. */
   readonly assumed: string | undefined;
   readonly clustered: boolean;
   readonly masters: readonly MasterFacts[];
-  /** Ranges of slots that no master has. */
+  /** Ranges of slots that no master owns. */
   readonly uncovered: readonly (readonly [from: number, to: number])[];
-  /** How many databases there are. */
+  /** Number of databases. */
   readonly databases: number;
   readonly modules: readonly string[];
 }
@@ -28,17 +28,17 @@ export interface MasterFacts {
   readonly replicas: number;
   /** Keys by database. */
   readonly keys: ReadonlyMap<number, number>;
-  /** Bytes; the most is 0 where there is no limit. */
+  /** Bytes; a maximum of 0 is no limit. */
   readonly usedMemory: number;
   readonly maxMemory: number;
   readonly maxMemoryPolicy: string;
-  /** Since it was started. */
+  /** Since its start. */
   readonly evictedKeys: number;
-  /** Milliseconds that its clock is ahead of this machine's; undefined where it does not tell the time. */
+  /** Milliseconds that its clock is ahead of this machine's; undefined if it does not tell the time. */
   readonly clockAhead: number | undefined;
 }
 
-/** Asks the masters; `target` is what the user says of the version. Throws ServerError. */
+/** Asks all masters; `target` overrides the version that they tell. Throws ServerError. */
 export async function targetFacts(servers: Servers, target?: Target): Promise<TargetFacts> {
   const infos = await servers.eachMaster((client) => serverInfo(client));
   const [databases] = await servers.eachMaster((client) => countDatabases(client, servers.clustered));
@@ -49,7 +49,15 @@ export async function targetFacts(servers: Servers, target?: Target): Promise<Ta
     servers.clockOf(name).ahead = clockAhead;
     return { name, id, runId, slots: servers.slotsOf(i), replicas, keys, usedMemory, maxMemory, maxMemoryPolicy, evictedKeys, clockAhead };
   });
-  return { ...known, version: versionText(oldest), clustered: servers.clustered, masters, uncovered: servers.uncovered, databases, modules: infos[0].modules };
+  return {
+    ...known,
+    version: versionText(oldest),
+    clustered: servers.clustered,
+    masters,
+    uncovered: servers.uncovered,
+    databases,
+    modules: infos[0].modules,
+  };
 }
 
 const MAKES: Readonly<Record<string, string>> = { redis: 'Redis', valkey: 'Valkey', keydb: 'KeyDB', dragonfly: 'Dragonfly' };
@@ -69,12 +77,12 @@ function compareVersions(a: string, b: string): number {
   return 0;
 }
 
-/** Masters of several versions are written for as the oldest one. */
+/** With masters of several versions, the oldest decides. */
 const compare = (a: ServerInfo, b: ServerInfo): number => compareVersions(a.version, b.version);
 
 /**
- * KeyDB reads what Redis 6.2 does (keydb rdb.h: version 9); Dragonfly reads RDB 11 (dragonfly rdb_load.cc). Of a release that
- * is not known here, the newest one before it: what that one reads, later ones do.
+ * KeyDB reads what Redis 6.2 does (keydb rdb.h: version 9); Dragonfly reads RDB 11 (dragonfly rdb_load.cc). An unknown release is
+ * treated as the newest known one before it: later releases read what earlier ones do.
  */
 function knownTarget({ make, version }: ServerInfo): Pick<TargetFacts, 'target' | 'assumed'> {
   const vendor = make === 'valkey' ? 'valkey' : 'redis';
@@ -91,10 +99,10 @@ function knownTarget({ make, version }: ServerInfo): Pick<TargetFacts, 'target' 
   return { target, assumed: `${vendor === 'valkey' ? 'Valkey' : 'Redis'} ${target.release}` };
 }
 
-/** Beyond the number of databases that any server has been seen with. */
+/** More databases than any server is configured with. */
 const MOST_DATABASES = 1 << 20;
 
-/** How many databases there are, by trying SELECT: CONFIG is not allowed everywhere. A cluster, which has one as a rule, may do without. */
+/** Counts databases by trying SELECT, since CONFIG is not allowed everywhere. An error in a cluster means that there is one. */
 async function countDatabases(client: Redis, clustered: boolean): Promise<number> {
   const has = async (db: number): Promise<boolean> => {
     try {
@@ -117,14 +125,14 @@ async function countDatabases(client: Redis, clustered: boolean): Promise<number
   return missing;
 }
 
-/** Keys that a server dropped for want of memory, as its maxmemory-policy says: any of those that were restored may be among them. */
+/** Keys that a server evicted for lack of memory by its maxmemory-policy: restored keys may be among them. */
 export interface Eviction {
   readonly server: string;
   readonly keys: number;
   readonly policy: string;
 }
 
-/** What masters have evicted since `before`; of one that was started since, all that it has. Throws ServerError. */
+/** What masters have evicted since `before`; of a master restarted since, everything. Throws ServerError. */
 export async function evictionsSince(servers: Servers, before: TargetFacts): Promise<Eviction[]> {
   const evictions = await servers.eachMaster(async (client, { name }) => {
     const { evictedKeys, maxMemoryPolicy, runId } = await serverInfo(client);

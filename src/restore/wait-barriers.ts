@@ -2,20 +2,20 @@ import type { Answers } from '../redis/answers.js';
 import { encodeCommand } from '../redis/commands.js';
 import type { ServerIdentity } from './server-identity.js';
 
-/** Between two questions for the replica's confirmation. */
+/** Bytes sent between two WAITs. */
 const BARRIER_BYTES = 4 << 20;
-/** Milliseconds that a replica may take; then it is not waited for until some time has passed. */
+/** Milliseconds that a replica may take to confirm; after a timeout, no WAIT is sent for the second one. */
 const REPLICA_PATIENCE = 2000;
 const REPLICA_PAUSE = 10_000;
 
-/** Asks how many replicas have all of what was sent before. */
+/** Asks whether a replica has everything that was sent before. */
 export const BARRIER = encodeCommand(['WAIT', '1', `${REPLICA_PATIENCE}`]);
 
-/** Questions for the confirmation of a replica that are on their way on a connection, and when to ask the next one. */
+/** The WAIT commands in flight on a connection, and when the next one is due. */
 export class WaitBarriers {
-  /** Keys count as delivered when a replica has confirmed them. */
+  /** Whether the server has replicas: then keys count as delivered when one has confirmed them. */
   hasReplicas = false;
-  /** Replicas did not confirm in time, or the question was refused. */
+  /** Replicas did not confirm in time, or WAIT was refused. */
   unconfirmed = false;
   private readonly asked = new Set<Answers>();
   private bytesSince = 0;
@@ -23,17 +23,17 @@ export class WaitBarriers {
 
   constructor(private readonly identity: ServerIdentity) {}
 
-  /** Whether replicas are waited for now. */
+  /** Whether confirmations are waited for at the moment. */
   get wanted(): boolean {
     return this.hasReplicas && Date.now() >= this.notBefore;
   }
 
-  /** Whether enough was sent for the next one. */
+  /** Whether enough was sent for the next WAIT. */
   get due(): boolean {
     return this.wanted && this.bytesSince >= BARRIER_BYTES;
   }
 
-  /** Whether one is on its way. */
+  /** Whether a WAIT is in flight. */
   get pending(): boolean {
     return this.asked.size > 0;
   }
@@ -42,18 +42,18 @@ export class WaitBarriers {
     return this.asked.has(answers);
   }
 
-  /** Bytes of batches were sent. */
+  /** Counts bytes of batches. */
   sent(bytes: number): void {
     this.bytesSince += bytes;
   }
 
-  /** A BARRIER is sent, and this takes its answer. */
+  /** A BARRIER is sent; `answers` takes its reply. */
   begun(answers: Answers): void {
     this.bytesSince = 0;
     this.asked.add(answers);
   }
 
-  /** Returns whether these are the answers to a barrier. */
+  /** Returns whether `answers` belong to a WAIT. */
   answered(answers: Answers): boolean {
     if (!this.asked.delete(answers)) return false;
     if (answers.error !== undefined || answers.integer === 0) {
@@ -64,7 +64,7 @@ export class WaitBarriers {
     return true;
   }
 
-  /** The connection is lost, and the answers with it. */
+  /** The connection is lost, and the replies with it. */
   clear(): void {
     this.asked.clear();
     this.bytesSince = 0;

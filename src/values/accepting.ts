@@ -3,8 +3,8 @@ import { hasMisreadListpacks } from './listpack-borders.js';
 import { acceptsVersion, hasKeyMeta, reads, type Target, TARGETS, targetName } from './targets.js';
 
 /**
- * The servers whose RESTORE takes a payload with this value and this version, in the order of TARGETS. The frame is that of
- * the whole value; its module metadata counts, but whether a server has the modules cannot be known.
+ * The servers whose RESTORE takes a payload with this value and version, in the order of TARGETS. The frame is that of the whole
+ * value; its module metadata counts, but whether a server has the modules cannot be known.
  */
 export function acceptingTargets(frame: Frame, version: number): readonly Target[] {
   const misread = new Map<boolean, boolean>();
@@ -20,7 +20,7 @@ export function acceptingTargets(frame: Frame, version: number): readonly Target
   });
 }
 
-/** `Redis 7.0 to 8.10, Valkey 9.1`: servers that stand in a row in TARGETS, of one vendor, are joined. */
+/** `Redis 7.0 to 8.10, Valkey 9.1`: adjacent servers of one vendor in TARGETS are joined. */
 export function targetRanges(targets: readonly Target[]): string {
   const runs: Target[][] = [];
   for (const target of targets) {

@@ -58,9 +58,8 @@ function readTagged(bytes: Uint8Array, pos: number, end: number): number {
 }
 
 /**
- * A hash with the field names in a template (redis 8.10): types 30 and 32 name a template of the file, 29 and 31 carry the
- * names along; the values follow in the order of the names, as strings or as a listpack whose first entry is the template's
- * number.
+ * A hash with the field names in a template (redis 8.10): types 30 and 32 refer to a template of the file, 29 and 31 contain the
+ * names; the values follow in the order of the names, as strings or as a listpack whose first entry is the template's number.
  */
 export function readTemplateHash(
   handler: Items,
@@ -118,7 +117,7 @@ function ownNames(bytes: Uint8Array, start: number, end: number): [Uint8Array[],
   return [names, pos];
 }
 
-/** The entries of the listpack in the string at `pos`, in bytes of their own. */
+/** The entries of the listpack string at `pos`, copied. */
 function listpackEntries(bytes: Uint8Array, pos: number, end: number): Element[] {
   const box = new Element();
   readString(bytes, pos, end, box);

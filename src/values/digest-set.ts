@@ -2,7 +2,7 @@ import type { Words128 } from '../bytes/murmur3.js';
 
 const WORDS = 4;
 const FIRST_SLOTS = 1 << 12;
-/** Share of the slots that is used before there are twice as many. */
+/** Share of the slots in use above which the table doubles. */
 const FULL = 0.7;
 
 /** Digests of 128 bits: an open hash table of 23 to 46 bytes each. */
@@ -20,7 +20,7 @@ export class DigestSet {
     return this.used;
   }
 
-  /** Whether the digest is new; it is not any more then. One of four zeros is the same as 1, 0, 0, 0. */
+  /** Returns whether the digest is new, and adds it. All zeros count as 1, 0, 0, 0. */
   add(words: Readonly<Words128>): boolean {
     const [a, b, c, d] = words;
     if (!this.put((a | b | c | d) === 0 ? 1 : a, b, c, d)) return false;
@@ -28,7 +28,7 @@ export class DigestSet {
     return true;
   }
 
-  /** Forgets all of them, and gives back the memory where it was much. */
+  /** Removes all, and frees the memory if it is large. */
   clear(): void {
     if (this.slots > this.firstSlots) {
       this.slots = this.firstSlots;
@@ -39,7 +39,7 @@ export class DigestSet {
     }
   }
 
-  /** Forgets all of them, and keeps the memory for as many. */
+  /** Removes all, and keeps the memory. */
   empty(): void {
     this.table.fill(0);
     this.used = 0;
@@ -61,7 +61,7 @@ export class DigestSet {
     return true;
   }
 
-  /** The place for a digest that is not there; -1 for one that is. */
+  /** The slot for a digest that is not in the table; -1 if it is. */
   private find(a: number, b: number, c: number, d: number): number {
     const { table } = this;
     const mask = this.slots - 1;

@@ -1,7 +1,7 @@
 /**
- * Values of filters from the words of a command line. Numbers, types, slots and states may be one word with commas or
- * several words; keys and patterns are one per word, in the text form of bytes/text.ts. Every error is a TypeError that names
- * the option, what was given and what is allowed.
+ * Values of filters from command-line words. Numbers, types, slots and states may be one word with commas or several words; keys
+ * and patterns are one per word, in the text form of bytes/text.ts. Every error is a TypeError that names the option, what was
+ * given and what is allowed.
  */
 import { SLOTS } from '../bytes/crc16.js';
 import { parseText } from '../bytes/text.js';
@@ -11,7 +11,7 @@ import { compileRegex, type TtlState } from './filters.js';
 
 type Words = readonly string[];
 
-/** The most databases that one range may name. */
+/** Largest range of databases. */
 const MAX_DB_RANGE = 65536;
 
 const TYPES: Readonly<Record<RedisType, true>> = {
@@ -24,7 +24,7 @@ export const TTL_NAMES = Object.keys(TTL_STATES) as TtlState[];
 
 const UNIT = ['b', 'k', 'm', 'g', 't'];
 
-/** Database numbers, alone (`3`) or as a range with both ends (`0-3`); each once, in the order given. */
+/** Database numbers, single (`3`) or as an inclusive range (`0-3`); each once, in the order given. */
 export function parseDbs(option: string, words: Words): number[] {
   const found = new Set<number>();
   const allowed = 'database numbers from 0, like 0, 0,3 or 0-3';
@@ -36,7 +36,7 @@ export function parseDbs(option: string, words: Words): number[] {
   return [...found];
 }
 
-/** Cluster slots, alone (`5`) or as a range with both ends (`0-5460`). */
+/** Cluster slots, single (`5`) or as an inclusive range (`0-5460`). */
 export function parseSlots(option: string, words: Words): [from: number, to: number][] {
   return split(words).map((word) => range(option, word, SLOTS - 1, `slots from 0 to ${SLOTS - 1}, like 5 or 0-5460`));
 }
@@ -107,7 +107,7 @@ function oneOf<T extends string>(option: string, word: string, allowed: readonly
   throw refuse(option, word, `one of ${allowed.join(', ')}${near === undefined ? '' : ` (did you mean ${near}?)`}`);
 }
 
-/** One is a beginning of the other (`str`, `hashes`), or they differ in at most two letters (one, in short words). */
+/** Whether one is a prefix of the other (`str`, `hashes`), or they differ in at most two letters (one, in short words). */
 function isNear(word: string, name: string): boolean {
   if (word.length >= 3 && (name.startsWith(word) || word.startsWith(name))) return true;
   return distance(word, name) <= (name.length > 4 ? 2 : 1);

@@ -1,9 +1,9 @@
 /**
- * Which records a command works on. The values of one option are alternatives, different options must all hold, and a
- * `not…` option leaves out what any of its values fits. An option that is absent or an empty list asks for nothing.
+ * Selects records. The values of one option are alternatives, different options must all hold, and a `not…` option excludes
+ * what any of its values matches. An absent option or an empty list does not restrict.
  *
- * A regular expression is for text, a key is bytes: a key that is valid UTF-8 is matched as that text, any other as Latin-1
- * (each byte is the character of that number, so `\xff` finds the byte ff).
+ * Regular expressions match text, but keys are bytes: a key that is valid UTF-8 is matched as that text, any other as Latin-1
+ * (each byte is the character with that code, so `\xff` finds the byte ff).
  */
 import { keySlot } from '../bytes/crc16.js';
 import { compileGlob } from '../bytes/glob.js';
@@ -31,14 +31,16 @@ export interface FilterOptions {
   /** Cluster slots, first and last. */
   slot?: List<readonly [from: number, to: number]>;
   ttl?: TtlState | undefined;
-  /** Serialized size in bytes; both bounds are within. */
+  /** Serialized size in bytes; inclusive. */
   minSize?: number | undefined;
   maxSize?: number | undefined;
   /** Unix milliseconds that `ttl` compares with; by default the time of `compileFilter`. */
   now?: number | undefined;
 }
 
-/** What is known of a record before its value is decoded. The key is `keyBytes[keyStart, keyEnd)`; nothing is kept. */
+/**
+ * What is known of a record before its value is decoded. The key is `keyBytes[keyStart, keyEnd)`; filters keep no reference to it.
+ */
 export interface RecordHead {
   db: number;
   redisType: RedisType;
@@ -51,19 +53,19 @@ export interface RecordHead {
 }
 
 export interface Filter {
-  /** Everything but the size. */
+  /** Tests everything but the size. */
   head(record: RecordHead): boolean;
-  /** Bytes; 0 where nothing was asked. */
+  /** Bytes; 0 if not restricted. */
   readonly minSize: number;
-  /** Bytes; Infinity where nothing was asked. */
+  /** Bytes; Infinity if not restricted. */
   readonly maxSize: number;
-  /** False where every record passes. */
+  /** False if every record passes. */
   readonly active: boolean;
 }
 
 type Test = (record: RecordHead) => boolean;
 
-/** TypeError for a pattern that is no regular expression in Unicode mode, and for a minSize above maxSize. */
+/** Throws TypeError for a pattern that is no regular expression in Unicode mode, and for a minSize above maxSize. */
 export function compileFilter(options: FilterOptions): Filter {
   const { minSize = 0, maxSize = Infinity } = options;
   if (!(minSize <= maxSize)) throw new TypeError(`minSize ${minSize} is above maxSize ${maxSize}: no record could pass`);
@@ -80,16 +82,16 @@ export function compileFilter(options: FilterOptions): Filter {
 }
 
 /**
- * Whether function libraries go with the keys, where nobody says so: not where some keys are chosen. Libraries belong to all
- * databases, so to choose some of these is no reason.
+ * Whether function libraries are included by default: not if only some keys are chosen. Libraries belong to all databases, so a
+ * choice of databases does not matter.
  */
 export function takesFunctions({ filter = {}, limit }: { filter?: FilterOptions | undefined; limit?: number | undefined }): boolean {
   return limit === undefined && !compileFilter({ ...filter, db: undefined }).active;
 }
 
 /**
- * The same expression, always in Unicode mode and without a memory of its last match (g, y).
- * TypeError, naming `option`, for one that Unicode mode does not allow.
+ * The same expression in Unicode mode and without state (flags g, y). Throws TypeError, naming `option`, if Unicode mode does not
+ * allow it.
  */
 export function compileRegex(source: RegExp | string, option = 'regex'): RegExp {
   const { source: pattern, flags } = typeof source === 'string' ? { source, flags: '' } : source;

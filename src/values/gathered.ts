@@ -1,8 +1,8 @@
 import { EMPTY } from '../encodings/element.js';
 
-/** Bytes that arrive in pieces and are needed in one. */
+/** Collects bytes that arrive in pieces and are needed contiguously. */
 export class Gathered {
-  /** The first `length` bytes are the ones gathered. */
+  /** The first `length` bytes are collected. */
   bytes: Uint8Array = EMPTY;
   length = 0;
 
@@ -17,14 +17,14 @@ export class Gathered {
     this.length = size;
   }
 
-  /** Forgets the first `count` bytes. */
+  /** Removes the first `count` bytes. */
   drop(count: number): void {
     if (count === 0) return;
     this.bytes.copyWithin(0, count, this.length);
     this.length -= count;
   }
 
-  /** Forgets all of them, and gives back the memory where it was much. */
+  /** Removes all, and frees the memory if it is large. */
   clear(): void {
     this.length = 0;
     if (this.bytes.length > 1 << 22) this.bytes = EMPTY;

@@ -7,17 +7,17 @@ import type { ModuleType } from './module.js';
 import type { StreamTail } from './stream-tail.js';
 
 /**
- * What a value says, item by item, whatever its encoding. Whoever wants to know has the methods that it needs; all are optional. What
- * they are given is borrowed: valid until they return, and used again for the next item. The calls for one value:
+ * Receives the content of values item by item, whatever the encoding; all methods are optional. Arguments are borrowed: valid until
+ * the method returns, and reused for the next item. The calls for one value:
  *
  *     begin, then by type
  *       text | item… | pair… | scored… | entry… streamTail | module modulePart… | arrayElement… [arrayInsertIndex]
  *     then end
  *
- * A string of a value in parts that is too large to hold comes before the call of its item, in pieces: largeBegin, largeBytes…,
- * largeEnd. In that call, which always follows, it is an element of the kind LARGE. So whoever gathers large strings needs nothing else,
- * and whoever writes them as they come gets what stands before them with largeBegin. A field expiry that stands after a large value
- * is not known then: whoever must write it first has to put the value aside until `pair`.
+ * A string that is too large to hold comes in pieces, before its item: largeBegin, largeBytes…, largeEnd. The call for the item
+ * always follows, with an element of the kind LARGE in its place. A handler that gathers large strings needs only that call; one that
+ * writes them as they come finds what precedes them in the arguments of largeBegin. A field expiry that is stored after a large value
+ * is not known at largeBegin: a handler that must write it first has to keep the value until `pair`.
  */
 export interface Items {
   begin?(frame: Frame): void;
@@ -32,11 +32,11 @@ export interface Items {
   /** Of a sorted set; the score is a DOUBLE, INT or INT64 element, or BYTES with its text. */
   scored?(member: Element, score: Element): void;
 
-  /** Around the items of each node of a list that has nodes; a plain one has a single large item. */
+  /** Around the items of each node of a list that has nodes; a `plain` one has a single large item. */
   nodeBegin?(plain: boolean): void;
   nodeEnd?(): void;
 
-  /** An entry of a stream, its names and values, and its end. */
+  /** An entry of a stream; its fields and `entryEnd` follow. */
   entry?(id: StreamId): void;
   entryField?(name: Element, value: Element): void;
   entryEnd?(): void;
@@ -49,23 +49,23 @@ export interface Items {
 
   /** Of a sparse array; `index` is an INT or INT64 element, unsigned. */
   arrayElement?(index: Element, value: Element): void;
-  /** The index that the next insertion uses; after the elements, where the array has one. */
+  /** The index of the next insertion; after the elements, if the array has one. */
   arrayInsertIndex?(index: Element): void;
 
   /**
-   * A large string begins; `role` is TEXT, ITEM, FIELD, VALUE, MEMBER or MODULE_PART, `length` that of the whole string. With a VALUE
-   * comes its field, and with a VALUE or FIELD the expiry, or undefined where it stands after the value.
+   * A large string begins. `role` is TEXT, ITEM, FIELD, VALUE, MEMBER or MODULE_PART, `length` that of the whole string. A VALUE
+   * comes with its field, and a VALUE or FIELD with the expiry, or undefined if it is stored after the value.
    */
   largeBegin?(role: number, length: number, field: Element | undefined, expireAt: number | undefined): void;
-  /** A piece of it, decompressed, or as it stands in the RDB where that is asked for. */
+  /** A piece of it: decompressed, or as stored with `wantsStoredLarge`. */
   largeBytes?(bytes: Uint8Array, start: number, end: number): void;
   largeEnd?(): void;
-  /** Whether the bytes of large strings are to come as they stand in the RDB, with length and compression. Asked when one begins. */
+  /** Whether large strings are wanted as stored in the RDB, with length and compression. Read when one begins. */
   readonly wantsStoredLarge?: boolean;
 
   /**
-   * A short cut: takes all elements in `bytes[start, end)`, the first of which begins an item, at once. Returns how many, or -1 where it
-   * cannot; then they are told one by one.
+   * A shortcut: takes all elements in `bytes[start, end)`, the first of which begins an item, at once. Returns how many, or -1 if
+   * it cannot; then the items are passed one by one.
    */
   run?(layout: Layout, bytes: Uint8Array, start: number, end: number): number;
 

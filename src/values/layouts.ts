@@ -7,9 +7,9 @@ import { readZipmap } from '../encodings/zipmap.js';
 import { type Length, readLength } from '../rdb/length.js';
 import { readString } from '../rdb/string.js';
 
-/*
- * A layout says how the elements of a value follow one another: an item is a fixed row of elements (a field and its value,
- * a member and its score), each with a reader and a role, and the row as a whole has a shape.
+/**
+ * A layout describes how the elements of a value are stored: an item is a fixed sequence of elements (a field and its value, a
+ * member and its score), each with an encoding and a role; the sequence as a whole has a shape.
  */
 
 /** How an element is read. */
@@ -26,7 +26,7 @@ const ASCII_DOUBLE = 9;
 const LENGTH = 10;
 const MILLISECONDS = 11;
 
-/** What an element is. */
+/** The roles of elements. */
 export const TEXT = 0; // the value of a string
 export const ITEM = 1; // of a list or set
 export const FIELD = 2; // of a hash
@@ -38,7 +38,7 @@ export const RELATIVE_EXPIRY = 7; // the same, 1 + milliseconds after the least 
 
 export const MODULE_PART = 8; // a string of a module value
 
-/** What an item is, by the roles of its elements. */
+/** The shapes of items, by the roles of their elements. */
 export const TEXT_ITEM = 0;
 export const PLAIN_ITEM = 1;
 export const PAIR = 2;
@@ -97,7 +97,7 @@ export const LAYOUTS = {
 const length: Length = { value: 0, hi: 0, lo: 0 };
 const float = new DataView(new ArrayBuffer(8));
 
-/** Reads an element at `pos`. Returns the position after it, or -1 where it does not end before `end`. */
+/** Reads an element at `pos`. Returns the position after it, or -1 if it does not end before `end`. */
 export function readElement(read: number, bytes: Uint8Array, pos: number, end: number, element: Element): number {
   switch (read) {
     case STRING:

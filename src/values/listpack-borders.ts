@@ -8,16 +8,16 @@ import { readString, Scratch } from '../rdb/string.js';
 import type { TypeRow } from '../rdb/types.js';
 import { addBytes } from '../rdb/write-string.js';
 
-/*
- * Behind an entry of 16383, 2097151 or 268435455 bytes, servers wrote one byte more than needed, until Valkey 9.1 (valkey #3601)
- * and Redis 8.8 (redis #15151). They find the next entry by what they would have written, so each misreads the other's form:
- * Valkey 9.1.2 answers "Bad data format" where it looks deep, and goes on with the wrong bytes where it does not. So a listpack
- * with such an entry is written again for a server of the other kind.
+/**
+ * After an entry of 16383, 2097151 or 268435455 bytes, servers wrote one byte more than needed, until Valkey 9.1 (valkey #3601) and
+ * Redis 8.8 (redis #15151). They find the next entry by what they would have written, so each misreads the other's form: Valkey
+ * 9.1.2 answers "Bad data format" if it sanitizes payloads, and otherwise continues with the wrong bytes. So a listpack with such
+ * an entry is rewritten for a server of the other kind.
  */
 
-/** Listpacks of so few bytes have no such entry. */
+/** Listpacks up to this size have no such entry. */
 export const LARGEST_SAFE = 0x3fff;
-/** Bytes of such an entry with the length behind it, in the older form and in the newer, the wide one; no other entries have so many. */
+/** Bytes of such an entry with its backward length, in the older and in the newer, wide form; no other entries have these sizes. */
 const NARROW: readonly number[] = [16_386, 2_097_155, 268_435_460];
 const WIDE: readonly number[] = [16_385, 2_097_154, 268_435_459];
 
@@ -29,7 +29,7 @@ const entry = new Element();
 const scratch = new Scratch();
 const length = { value: 0, hi: 0, lo: 0 };
 
-/** Reads the string at `pos`; where it is a listpack that the target misreads, it is in `element` afterwards. */
+/** Reads the string at `pos`. If it is a listpack that the target misreads, it is in `element` afterwards. */
 function misread(bytes: Uint8Array, pos: number, end: number, wide: boolean): boolean {
   const next = readString(bytes, pos, end, element);
   if (next < 0 || element.kind === INT) return false;
@@ -45,7 +45,7 @@ function misread(bytes: Uint8Array, pos: number, end: number, wide: boolean): bo
   return false;
 }
 
-/** Copies the string at `pos`, which is a listpack, or writes it again for the target. Returns the position after it, or -1. */
+/** Copies the string at `pos`, which is a listpack, or rewrites it for the target. Returns the position after it, or -1. */
 export function copyListpack(out: ByteBuilder, writer: ListpackWriter, wide: boolean, bytes: Uint8Array, pos: number, end: number): number {
   const next = readString(bytes, pos, end, entry);
   if (next < 0) return -1;
@@ -68,7 +68,7 @@ export function hasListpacks({ form }: TypeRow): boolean {
   return form === 'listpack' || form === 'listpack-ex' || form === 'quicklist2' || form === 'stream';
 }
 
-/** Where the listpacks of a value begin, each a string. */
+/** The positions of the listpack strings of a value. */
 function* listpacksOf({ bytes, end, start, type }: Frame): Generator<number> {
   let pos = start;
   switch (type.form) {
@@ -93,19 +93,19 @@ function* listpacksOf({ bytes, end, start, type }: Frame): Generator<number> {
   }
 }
 
-/** Whether a value, of a type that the target has, has listpacks that the target misreads. */
+/** Whether a value of a type that the target reads contains listpacks that it misreads. */
 export function hasMisreadListpacks(frame: Frame, wide: boolean): boolean {
   if (frame.end - frame.start <= LARGEST_SAFE && !mayBeCompressed(frame)) return false;
   for (const pos of listpacksOf(frame)) if (misread(frame.bytes, pos, frame.end, wide)) return true;
   return false;
 }
 
-/** LZF makes 264 bytes of 3 at the most. */
+/** LZF makes at most 264 bytes of 3. */
 function mayBeCompressed({ end, start }: Frame): boolean {
   return end - start > Math.floor(LARGEST_SAFE / 88);
 }
 
-/** Copies a value with its listpacks as the target reads them. */
+/** Copies a value with its listpacks in the target's form. */
 export function copyWithListpacks(out: ByteBuilder, writer: ListpackWriter, wide: boolean, frame: Frame): void {
   let copied = frame.start;
   for (const pos of listpacksOf(frame)) {

@@ -1,6 +1,6 @@
 import type { ModulePart } from './value-types.js';
 
-/** What module classes attached to a key (Redis 8.6). */
+/** What a module class attached to a key (Redis 8.6). */
 export interface KeyMeta<T> {
   /** The four characters that name the class. */
   module: string;
@@ -9,7 +9,7 @@ export interface KeyMeta<T> {
   parts: ModulePart<T>[];
 }
 
-/** What the server says of itself, like `redis-ver`. Both are strings in the text form (see formatText) always. */
+/** What the server says of itself, like `redis-ver`. Both strings are always in the text form (see formatText). */
 export interface AuxRecord {
   type: 'aux';
   key: string;
@@ -20,7 +20,7 @@ export interface AuxRecord {
 export interface FunctionRecord {
   type: 'function';
   value: string;
-  /** These three: only in files of release candidates of Redis 7.0. */
+  /** These three only exist in files of Redis 7.0 release candidates. */
   name?: string;
   engine?: string;
   description?: string | null;
@@ -31,12 +31,12 @@ export interface ModuleAuxRecord<T> {
   type: 'moduleAux';
   module: string;
   version: number;
-  /** When the module wants it on loading: 1 before the keys, 2 after them. */
+  /** When the module wants it during loading: 1 before the keys, 2 after them. */
   when: number;
   parts: ModulePart<T>[];
 }
 
-/** How many keys the server says the database `db` has, and how many of these have an expiry. */
+/** Number of keys that the server counted in the database `db`, and number of those with an expiry. */
 export interface ResizeDbRecord {
   type: 'resizeDb';
   db: number;
@@ -44,7 +44,7 @@ export interface ResizeDbRecord {
   expires: number;
 }
 
-/** The same for the cluster slot whose keys follow. */
+/** The same for the cluster slot of the following keys. */
 export interface SlotInfoRecord {
   type: 'slotInfo';
   slot: number;
@@ -52,28 +52,28 @@ export interface SlotInfoRecord {
   expires: number;
 }
 
-/** Slots that were being imported by a cluster node (Valkey 9.1). */
+/** Slots that a cluster node was importing (Valkey 9.1). */
 export interface SlotImportRecord {
   type: 'slotImport';
   job: string;
   slots: [from: number, to: number][];
 }
 
-/** Names of fields that hashes of the file share (Redis 8.10); records of hashes have them in place already. */
+/** Field names shared by hashes of the file (Redis 8.10); records of hashes already include them. */
 export interface HashTemplateRecord<T> {
   type: 'hashTemplate';
   id: number;
   fields: T[];
 }
 
-/** The last record of an input that was read to its end: all of it was there, and what has a checksum agreed with it. */
+/** The last record of an input that was read to its end: it was complete, and its checksum matched if it has one. */
 export interface EndRecord {
   type: 'end';
-  /** Of the RDB format. */
+  /** RDB version. */
   version: number;
-  /** 'none' where the server made none or `checksum: false` was asked for. */
+  /** 'none' if the server computed none, or with `checksum: false`. */
   checksum: 'ok' | 'none';
-  /** Keys that were given out, those that a filter left out not among them. */
+  /** Keys yielded; those that a filter left out are not included. */
   keys: number;
 }
 

@@ -43,7 +43,7 @@ export function metaRecord<T>(frame: Frame, texts: Texts<T>): MetaRecord<T> {
   }
 }
 
-/** KEY_META: per module class a specification of 4 bytes and the parts of a module value (redis keymeta.c). */
+/** KEY_META: for each module class, a specification of 4 bytes and the parts of a module value (redis keymeta.c). */
 export function keyMetaOf<T>(bytes: Uint8Array, texts: Texts<T>): KeyMeta<T>[] {
   const reader = new MetaReader(bytes, 0, bytes.length, texts);
   return reader.list(() => {
@@ -52,7 +52,7 @@ export function keyMetaOf<T>(bytes: Uint8Array, texts: Texts<T>): KeyMeta<T>[] {
   });
 }
 
-/** Four characters of 6 bits, the first in the highest ones. */
+/** Four characters of 6 bits, most significant first. */
 function className(spec: number): string {
   return [26, 20, 14, 8].map((shift) => MODULE_CHARSET[(spec >>> shift) & 63]).join('');
 }
@@ -75,7 +75,7 @@ class MetaReader<T> {
     return this.texts.element(this.element);
   }
 
-  /** What a server says. */
+  /** Text from the server. */
   text(): string {
     this.pos = readString(this.bytes, this.pos, this.end, this.element);
     this.scratch.text(this.element);

@@ -4,7 +4,7 @@ import { type Length, readLength } from '../rdb/length.js';
 import { readString } from '../rdb/string.js';
 import { readDouble } from './layouts.js';
 
-/** Which module wrote a value, and in which version of the module's format. */
+/** The module that wrote a value, and its format version. */
 export interface ModuleType {
   /** Nine characters. */
   readonly name: string;
@@ -19,10 +19,10 @@ export const MODULE_FLOAT = 3;
 export const MODULE_DOUBLE = 4;
 export const MODULE_STRING = 5;
 
-/** The characters of module and class names, by their 6 bits (redis module.c). */
+/** The alphabet of module and class names, by 6-bit values (redis module.c). */
 export const MODULE_CHARSET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
 
-/** A module ID: nine characters of 6 bits, the first in the highest ones, and 10 bits of version (module.c, moduleTypeEncodeId). */
+/** A module ID: nine characters of 6 bits, most significant first, and 10 bits of version (module.c, moduleTypeEncodeId). */
 export function moduleType(id: Length): ModuleType {
   const bits = (BigInt(id.hi) << 32n) | BigInt(id.lo);
   let name = '';
@@ -34,8 +34,8 @@ const length: Length = { value: 0, hi: 0, lo: 0 };
 const float = new DataView(new ArrayBuffer(4));
 
 /**
- * Reads the part at `pos`: one opcode byte (a length below 64) and its operand, which is left in `element`: SINT and UINT
- * as 64 bits, FLOAT and DOUBLE as a double, STRING as a string. Returns the position after it.
+ * Reads the part at `pos`: an opcode byte (a length below 64) and its operand, into `element`: SINT and UINT as 64 bits, FLOAT and
+ * DOUBLE as a double, STRING as a string. Returns the position after it.
  */
 export function readModulePart(bytes: Uint8Array, pos: number, end: number, element: Element): number {
   const operand = readLength(bytes, pos, end, length);

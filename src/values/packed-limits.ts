@@ -1,6 +1,6 @@
-/*
- * Up to so many elements, of so many bytes each, servers keep collections packed. The defaults have never changed where there
- * is such a thing: set-max-intset-entries, set-max-listpack-entries and -value, zset-max-… and hash-max-… (-ziplist- before 7.0).
+/**
+ * Servers keep collections packed up to these numbers of elements, of limited size each. The defaults have never changed:
+ * set-max-intset-entries, set-max-listpack-entries and -value, zset-max-… and hash-max-… (-ziplist- before 7.0).
  */
 export const INTSET_ITEMS = 512;
 /** Of sets and sorted sets. */

@@ -7,22 +7,22 @@ import { openZipmap, ZIPMAP_HEADER, zipmapElements } from '../encodings/zipmap.j
 import type { TypeRow } from '../rdb/types.js';
 import { type Layout, LAYOUTS } from './layouts.js';
 
-/** A value packed into one string: a header, elements, and mostly an end byte ff. */
+/** A value packed into one string: header, elements, and usually an end byte ff. */
 export interface Packed {
   /** Bytes before the first element and after the last. */
   readonly header: number;
   readonly footer: number;
-  /** What is said when its elements do not add up. */
+  /** Error code if its elements do not add up. */
   readonly code: ErrorCode;
-  /** Checks what stands around the elements in `bytes[start, end)`; returns how many there should be, or -1. */
+  /** Checks the bytes around the elements in `bytes[start, end)`; returns the stated number of elements, or -1. */
   open(bytes: Uint8Array, start: number, end: number): number;
-  /** The same from a header alone, of a value of `size` bytes in all. */
+  /** The same from the header alone, for a value of `size` bytes in all. */
   check(bytes: Uint8Array, start: number, size: number): number;
-  /** How the elements lie, once the header is there. */
+  /** The layout of the elements, from the header. */
   layout(bytes: Uint8Array, start: number): Layout;
 }
 
-/** Ziplists and listpacks begin with their size; `countAt` bytes behind that stands how many elements they have. */
+/** Ziplists and listpacks begin with their size; the number of elements is `countAt` bytes after that. */
 function sized(code: ErrorCode, countAt: number) {
   return (bytes: Uint8Array, start: number, size: number): number => {
     const total = uint32(bytes, start);
@@ -81,10 +81,10 @@ const PACKED: Readonly<Record<string, Packed>> = {
 
 const INTSETS: Readonly<Record<number, Layout>> = { 2: LAYOUTS.intset16, 4: LAYOUTS.intset32, 8: LAYOUTS.intset64 };
 
-/** The rows of the type table with one packed string, by their number. */
+/** Packed layouts by row of the type table, for types with one packed string. */
 const BY_TYPE = new WeakMap<TypeRow, Packed>();
 
-/** How the packed string of this type lies. */
+/** The layout of the packed string of this type. */
 export function packedOf(type: TypeRow): Packed {
   let packed = BY_TYPE.get(type);
   if (packed === undefined) {
@@ -94,7 +94,7 @@ export function packedOf(type: TypeRow): Packed {
   return packed;
 }
 
-/** Says what is wrong where a packed value does not end as it should. */
+/** The error for a packed value without its end byte. */
 export function badEnd(code: ErrorCode, within: number, got: number | undefined): RdbError {
   return new RdbError(code, { within, expected: 'the end byte ff', got: hexByte(got) });
 }

@@ -11,38 +11,35 @@ import { MODULE_STRING, readModulePart } from './module.js';
 import { badEnd, LIST_LISTPACK, LIST_ZIPLIST, type Packed, packedOf } from './packed.js';
 import { isPlainNode, ItemReader, itemsLayout } from './reader.js';
 
-/** Takes the bytes of one large string, decompressed but where it is said, piece by piece. */
+/** Takes the bytes of one large string, piece by piece, decompressed unless `stored`. */
 interface StringTarget {
-  /** It takes them as they stand in the RDB, with what stands before them. */
+  /** Whether it takes the bytes as stored, including the length before them. */
   readonly stored?: boolean;
   bytes(bytes: Uint8Array, start: number, end: number): void;
   end(): void;
 }
 
 /**
- * An ItemReader that also takes values in parts (see Framer), with the same calls, and those for strings too large to hold.
+ * An ItemReader that also takes values in parts (see Framer), with the same calls to the handler, and those for large strings.
  *
- * Held whole are: an item of a packed value (of a listpack and its kind), a stream node, what follows the nodes of a stream, and
+ * These are held whole: an item of a packed value (listpack, ziplist …), a stream node, what follows the nodes of a stream, and
  * values of the types in array-and-template.ts.
  */
 export class PartsReader extends ItemReader {
   private started = false;
-  /** Of a quicklist node: its kind was read, and it is a plain one. Of a stream node: its key was read. */
+  /** Quicklist node: its container was read, and it is a plain one. Stream node: its key was read. */
   private inNode = false;
   private plainNode = false;
   private nodesLeft = 0;
-  /** The opcode before a module's string was read. */
+  /** Whether the opcode before a module's string was read. */
   private inModuleString = false;
   private readonly gathered = new Gathered();
   private target: StringTarget | undefined;
   private lzf: LzfStream | undefined;
-  /** Where the large string at hand begins in the RDB. */
+  /** Offset of the current large string in the RDB. */
   private stringOffset = 0;
 
-  /**
-   * Goes on in the middle of a value that another reader began, with a part that resumes (see Frame). `leastExpiry` is that
-   * of a hash's fields.
-   */
+  /** Resumes within a value that another reader began, with a part that `resumes` (see Frame). `leastExpiry`: that of the hash. */
   resume(frame: Frame, leastExpiry: number): void {
     this.phase = this.walked = 0;
     this.started = true;
@@ -112,7 +109,7 @@ export class PartsReader extends ItemReader {
     }
   }
 
-  /** Copies the elements of an item that goes on in the next part. */
+  /** Copies the elements of an item that continues in the next part. */
   private keep(): void {
     for (let i = 0; i < this.phase; i++) {
       const element = this.elements[i];
@@ -192,7 +189,10 @@ export class PartsReader extends ItemReader {
     if (frame.stringFirst) {
       this.target = this.open(frame);
       const { target } = this;
-      this.lzf = frame.lzf && target.stored !== true ? new LzfStream(frame.stringLength, (plain, from, to) => target.bytes(plain, from, to)) : undefined;
+      this.lzf =
+        frame.lzf && target.stored !== true
+          ? new LzfStream(frame.stringLength, (plain, from, to) => target.bytes(plain, from, to))
+          : undefined;
     }
     if (this.lzf !== undefined) this.lzf.push(bytes, bodyStart, end);
     else this.target?.bytes(bytes, this.target.stored === true ? frame.start : bodyStart, end);
@@ -204,7 +204,7 @@ export class PartsReader extends ItemReader {
     }
   }
 
-  /** A large string of a stream's nodes is whole now. */
+  /** A large string of a stream node is complete. */
   private gatheredNode(): void {
     const { gathered } = this;
     this.origin = 0;
@@ -218,7 +218,7 @@ export class PartsReader extends ItemReader {
     gathered.clear();
   }
 
-  /** What the large string at hand is: a packed value, or an element. */
+  /** The target for the current large string: a packed value or an element. */
   private open(frame: Frame): StringTarget {
     const { type } = frame;
     switch (type.form) {
@@ -238,17 +238,25 @@ export class PartsReader extends ItemReader {
     }
   }
 
-  /** A large element of an item: the field of a pair, … */
+  /** A large element of an item, such as the field of a pair. */
   private largeElement(layout: Layout, frame: Frame): StringTarget {
     const { elements, phase } = this;
     const { roles, shape } = layout;
     const role = roles[phase];
     const isPair = roles.includes(VALUE);
-    const expireAt = shape === EXPIRY_PAIR || shape === RELATIVE_EXPIRY_PAIR ? this.expiryBefore(shape) : shape === PAIR_EXPIRY || !isPair ? undefined : 0;
-    const target = this.large(role, frame, elements[phase], () => {
-      this.phase = (phase + 1) % roles.length;
-      if (this.phase === 0) this.tell(shape);
-    }, role === VALUE ? elements[phase - 1] : undefined, expireAt);
+    const expireAt =
+      shape === EXPIRY_PAIR || shape === RELATIVE_EXPIRY_PAIR ? this.expiryBefore(shape) : shape === PAIR_EXPIRY || !isPair ? undefined : 0;
+    const target = this.large(
+      role,
+      frame,
+      elements[phase],
+      () => {
+        this.phase = (phase + 1) % roles.length;
+        if (this.phase === 0) this.tell(shape);
+      },
+      role === VALUE ? elements[phase - 1] : undefined,
+      expireAt,
+    );
     return target;
   }
 
@@ -260,8 +268,15 @@ export class PartsReader extends ItemReader {
     });
   }
 
-  /** A large string that is not looked into; `atEnd` gets the element that stands for it. */
-  private large(role: number, frame: Frame, element: Element, atEnd: (element: Element) => void, field?: Element, expireAt?: number): StringTarget {
+  /** A large string that is passed on in pieces; `atEnd` gets the element for it. */
+  private large(
+    role: number,
+    frame: Frame,
+    element: Element,
+    atEnd: (element: Element) => void,
+    field?: Element,
+    expireAt?: number,
+  ): StringTarget {
     const { handler } = this;
     const { stringLength } = frame;
     handler.largeBegin?.(role, stringLength, field, expireAt);
@@ -295,7 +310,7 @@ export class PartsReader extends ItemReader {
     let done = 0;
     let count = -1;
     let layout: Layout | undefined;
-    /** Walks what it can of `bytes[start, end)`; returns where it stopped. */
+    /** Walks whole elements of `bytes[start, end)`; returns where it stopped. */
     const walk = (bytes: Uint8Array, start: number, end: number): number => {
       let pos = start;
       this.origin = start - done;
@@ -309,7 +324,7 @@ export class PartsReader extends ItemReader {
       const stop = Math.min(end, start + size - packed.footer - done);
       pos = this.run(layout, bytes, pos, stop);
       if (this.phase > 0 && done + stop - start < size - packed.footer) {
-        // the rest of the item is to come: it is read again with it
+        // the item is incomplete: it is read again with its rest
         this.walked -= this.phase;
         this.phase = 0;
         pos = this.itemAt;
@@ -330,7 +345,9 @@ export class PartsReader extends ItemReader {
       },
       end: () => {
         this.origin = -done;
-        if (done !== size - packed.footer) throw new RdbError(packed.code, { within: 0, expected: 'a whole element', got: 'the end of the packed value' });
+        if (done !== size - packed.footer) {
+          throw new RdbError(packed.code, { within: 0, expected: 'a whole element', got: 'the end of the packed value' });
+        }
         if (packed.footer === 1 && held.bytes[0] !== 0xff) throw badEnd(packed.code, 0, held.bytes[0]);
         this.balanced(packed, count, -done);
       },

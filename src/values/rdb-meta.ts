@@ -8,12 +8,12 @@ const element = new Element();
 const scratch = new Scratch();
 
 /**
- * What AUX fields say of the file, the data set or the replication it was part of, which is not so of the file that is written.
- * `slot-info` (Valkey 8) and the like are hints for the size of tables.
+ * AUX fields about the file, the data set or its replication that do not hold for a new file. `slot-info` (Valkey 8) and the like
+ * are hints for table sizes.
  */
 const STALE: ReadonlySet<string> = new Set(['repl-stream-db', 'repl-id', 'repl-offset', 'aof-preamble', 'aof-base', 'slot-info']);
 
-/** The name of an AUX frame that is true of the file that is written, too; else undefined. */
+/** The name of an AUX frame that also holds for a new file; otherwise undefined. */
 export function auxName({ bytes, end, start }: Frame): string | undefined {
   readString(bytes, start, end, element);
   scratch.text(element);
@@ -21,7 +21,10 @@ export function auxName({ bytes, end, start }: Frame): string | undefined {
   return STALE.has(name) ? undefined : name;
 }
 
-/** AUX fields of KeyDB after a key: for every member of a set or field of a hash that expires, two with the member and Unix milliseconds. */
+/**
+ * AUX fields of KeyDB after a key: two for every expiring member of a set or field of a hash, with the member and Unix
+ * milliseconds.
+ */
 export const MEMBER_EXPIRES: readonly string[] = [MEMBER_EXPIRY, 'keydb-subexpire-when'];
 
 /** The code of a function library (FUNCTION2), decompressed: a copy. */
@@ -39,7 +42,7 @@ export function frameLibraryName(frame: Frame): string {
   return formatText(element.bytes, element.start, element.end);
 }
 
-/** What the first line of a library calls it: `#!lua name=mylib` (redis functions.c, functionExtractLibMetaData). */
+/** The library name in the first line of its code: `#!lua name=mylib` (redis functions.c, functionExtractLibMetaData). */
 export function libraryName(code: Uint8Array): string {
   const line = code.indexOf(0x0a);
   const head = formatText(code, 0, line < 0 ? code.length : line);

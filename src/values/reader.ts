@@ -13,26 +13,26 @@ import { LIST_LISTPACK, LIST_ZIPLIST, type Packed, packedOf } from './packed.js'
 import { readArray, readTemplateHash } from './array-and-template.js';
 import { StreamTail } from './stream-tail.js';
 
-/** The most elements that an item has: expiry, field and value. */
+/** Most elements of an item: expiry, field and value. */
 const WIDEST = 3;
 
 /**
- * Reads whole values and tells a handler what they say (see Items). Give each handler a reader of its own where there is much to read:
- * calls are fast where they always meet the same one.
+ * Reads whole values and passes their items to a handler (see Items). For much data, give each handler its own reader: calls are
+ * fast while they always reach the same one.
  */
 export class ItemReader {
-  /** Which element of an item comes next. */
+  /** Index of the next element in its item. */
   protected phase = 0;
-  /** Where the item begins to which the elements so far belong. */
+  /** Where the current item begins. */
   protected itemAt = 0;
   /** Elements walked since the beginning of the value, or of its packed part. */
   protected walked = 0;
   /** Least field expiry of the current hash. */
   protected minExpiry = 0;
-  /** Where the bytes begin that positions in errors count from. */
+  /** Where the bytes begin that positions in errors are relative to. */
   protected origin = 0;
 
-  /** The elements of the current item; the first one is for whatever else is read, too. */
+  /** The elements of the current item; the first one also serves for everything else that is read. */
   protected readonly elements: readonly Element[] = Array.from({ length: WIDEST }, () => new Element());
   protected readonly element = this.elements[0];
   protected readonly scratch: Scratch;
@@ -40,7 +40,7 @@ export class ItemReader {
   private readonly node = new StreamNode();
   private readonly streamId = new StreamId();
 
-  /** @param handler who is told; another one may take its place between values */
+  /** @param handler may be replaced between values */
   constructor(public handler: Items = {}, codec?: Codec) {
     this.scratch = codec === undefined ? new Scratch() : new Scratch(codec, codec.allocate(1 << 21));
   }
@@ -64,7 +64,7 @@ export class ItemReader {
     this.handler.begin?.(frame);
   }
 
-  /** Adds to an error where in the file the string or value stands, and where in it the damage is. */
+  /** Adds the offset of the string or value in the file to an error, and the position of the damage within it. */
   protected placed(error: unknown, offset: number): unknown {
     if (!(error instanceof RdbError)) return error;
     if (error.within !== undefined) error.within = Math.max(0, error.within - this.origin);
@@ -115,7 +115,7 @@ export class ItemReader {
     throw new RdbError('BAD_HASH', { expected: 'a field expiry in Unix milliseconds', got: 'a number out of range' });
   }
 
-  /** Reads what stands before the first item; returns where that is. */
+  /** Reads what precedes the first item; returns its position. */
   protected head(type: TypeRow, bytes: Uint8Array, start: number, end: number): number {
     return readLength(bytes, this.leastExpiry(type, bytes, start), end, this.length);
   }
@@ -128,11 +128,13 @@ export class ItemReader {
   }
 
   protected plainItems(layout: Layout, bytes: Uint8Array, start: number, end: number): void {
-    if (this.run(layout, bytes, start, end) !== end) throw new RdbError('TRUNCATED', { within: start, expected: 'a whole element', got: 'the end of the value' });
+    if (this.run(layout, bytes, start, end) !== end) {
+      throw new RdbError('TRUNCATED', { within: start, expected: 'a whole element', got: 'the end of the value' });
+    }
   }
 
   /**
-   * Walks the elements in `bytes[start, end)`. The first one is number `phase` of its item. Returns where the first cut
+   * Walks the elements in `bytes[start, end)`, of which the first has index `phase` in its item. Returns where the first cut
    * element begins, or `end`.
    */
   protected run(layout: Layout, bytes: Uint8Array, start: number, end: number): number {
@@ -162,7 +164,7 @@ export class ItemReader {
     return pos;
   }
 
-  /** Tells the item whose elements are complete. */
+  /** Passes a complete item to the handler. */
   protected tell(shape: number): void {
     const { elements, handler } = this;
     switch (shape) {
@@ -187,17 +189,19 @@ export class ItemReader {
     }
   }
 
-  /** The expiry that stands before a field. */
+  /** The expiry stored before a field. */
   protected expiryBefore(shape: number): number {
     const [element] = this.elements;
     return shape === EXPIRY_PAIR ? expiryOf(element) : this.relativeExpiry(element);
   }
 
-  /** A string at `pos` that is a packed value. Returns the position after it. */
+  /** Reads the string at `pos`, a packed value. Returns the position after it. */
   protected packedString(packed: Packed, bytes: Uint8Array, pos: number, end: number): number {
     const { element } = this;
     const next = readString(bytes, pos, end, element);
-    if (next < 0 || element.kind === INT) throw new RdbError(packed.code, { within: pos, expected: 'a packed value', got: 'an integer or nothing' });
+    if (next < 0 || element.kind === INT) {
+      throw new RdbError(packed.code, { within: pos, expected: 'a packed value', got: 'an integer or nothing' });
+    }
     this.origin = element.start;
     this.scratch.inflate(element);
     this.origin = element.start;
@@ -214,9 +218,13 @@ export class ItemReader {
     this.balanced(packed, count, start);
   }
 
-  /** Whether the last item is whole, and all are there of the `count` that the header at `start` says, if that is no -1. */
+  /**
+   * Checks that the last item is complete, and that there are `count` elements as the header at `start` says, unless that is -1.
+   */
   protected balanced(packed: Packed, count: number, start: number): void {
-    if (this.phase !== 0) throw new RdbError(packed.code, { within: start, expected: 'as many values as fields or members', got: 'one fewer' });
+    if (this.phase !== 0) {
+      throw new RdbError(packed.code, { within: start, expected: 'as many values as fields or members', got: 'one fewer' });
+    }
     if (count >= 0 && count !== this.walked) {
       throw new RdbError(packed.code, { within: start, expected: `${count} elements, as its header says`, got: `${this.walked}` });
     }
@@ -257,14 +265,14 @@ export class ItemReader {
     this.streamRest(type, bytes, pos, end);
   }
 
-  /** What follows the nodes of a stream. */
+  /** Reads what follows the nodes of a stream. */
   protected streamRest(type: TypeRow, bytes: Uint8Array, start: number, end: number): void {
     const { handler } = this;
     if (handler.storedTail !== undefined) handler.storedTail(type, bytes, start, end);
     else handler.streamTail?.(new StreamTail(type, bytes, start, end));
   }
 
-  /** The key of a stream node: the ID that the entries of the node count from. */
+  /** Reads the key of a stream node: the ID that its entries are relative to. */
   protected streamKey(bytes: Uint8Array, pos: number, end: number): number {
     const { element, handler } = this;
     const next = readString(bytes, pos, end, element);
@@ -283,7 +291,9 @@ export class ItemReader {
   protected streamNode(bytes: Uint8Array, pos: number, end: number): number {
     const { element, handler, node, streamId } = this;
     const next = readString(bytes, pos, end, element);
-    if (next < 0 || element.kind === INT) throw new RdbError('BAD_STREAM', { within: pos, expected: 'a listpack', got: 'an integer or nothing' });
+    if (next < 0 || element.kind === INT) {
+      throw new RdbError('BAD_STREAM', { within: pos, expected: 'a listpack', got: 'an integer or nothing' });
+    }
     if (handler.storedNode !== undefined) {
       handler.storedNode(bytes, pos, next);
       return next;
@@ -316,7 +326,7 @@ export class ItemReader {
   }
 }
 
-/** Types whose elements follow a count. */
+/** The layout of types whose elements follow a count. */
 export function itemsLayout(type: TypeRow): Layout {
   return ITEMS[type.name];
 }

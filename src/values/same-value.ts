@@ -10,15 +10,14 @@ import { BufferTexts } from './value-texts.js';
 import type { ArrayValue, HashField, ModulePart, ModuleValue, Values, ZsetMember } from './value-types.js';
 
 /**
- * Whether two DUMP payloads are of the same value, whatever their encodings, RDB versions and checksums. The order of sets, sorted
- * sets and hashes means nothing; fields go with their expiries, and scores are compared as doubles (0 and -0 are two). Of streams,
- * see sameStream. Metadata that modules put to the key belongs to the value.
+ * Whether two DUMP payloads hold the same value, whatever their encodings, RDB versions and checksums. The order of sets, sorted
+ * sets and hashes does not matter; fields include their expiries, and scores are compared as doubles (0 and -0 differ). For streams,
+ * see sameStream. Module metadata of the key is part of the value.
  *
  * Integers of streams above 2^53 are compared as the nearest numbers (see value-types.ts).
  *
- * False for what cannot be told: a payload that is damaged, whose checksum is wrong, or with a string longer than JavaScript
- * allows, unless both have the same bytes. Where they have not, both values are held in memory, some times the size of the
- * payloads.
+ * Payloads with the same bytes are the same without being decoded. Otherwise both values are held in memory, several times the
+ * size of the payloads; false if one is damaged, has a wrong checksum, or a string longer than JavaScript allows.
  */
 export function samePayload(a: Uint8Array, b: Uint8Array): boolean {
   if (haveSameBody(a, b)) return true;
@@ -37,7 +36,7 @@ interface PayloadValue {
   readonly value: Value;
 }
 
-/** All but the footer is the same, and means the same: some numbers of types are not those of Redis and of Valkey. */
+/** Whether everything but the footer is the same, and means the same: some type numbers differ between Redis and Valkey. */
 function haveSameBody(a: Uint8Array, b: Uint8Array): boolean {
   if (a.length !== b.length || a.length < LEAST_PAYLOAD) return false;
   const [one, other] = [a, b].map((payload) => payloadVersion(payload).vendor);
@@ -46,7 +45,7 @@ function haveSameBody(a: Uint8Array, b: Uint8Array): boolean {
   return haveSameBytes(a.subarray(0, end), b.subarray(0, end));
 }
 
-/** The value of a payload, or undefined where it cannot be had. */
+/** The value of a payload; undefined if it cannot be read. */
 function valueOf(bytes: Uint8Array): PayloadValue | undefined {
   if (bytes.length < LEAST_PAYLOAD) return undefined;
   const payload = parsePayload(bytes);
@@ -64,7 +63,7 @@ function valueOf(bytes: Uint8Array): PayloadValue | undefined {
   });
 }
 
-/** Undefined where something is damaged, or larger than JavaScript allows. */
+/** Undefined if something is damaged, or larger than JavaScript allows. */
 function attempt<T>(work: () => T): T | undefined {
   try {
     return work();
@@ -104,5 +103,8 @@ function samePart(a: ModulePart<Buffer>, b: ModulePart<Buffer>): boolean {
 }
 
 function sameArray(a: ArrayValue<Buffer>, b: ArrayValue<Buffer>): boolean {
-  return a.insertIndex === b.insertIndex && sameInOrder(a.elements, b.elements, (one, other) => one.index === other.index && haveSameBytes(one.value, other.value));
+  return (
+    a.insertIndex === b.insertIndex &&
+    sameInOrder(a.elements, b.elements, (one, other) => one.index === other.index && haveSameBytes(one.value, other.value))
+  );
 }

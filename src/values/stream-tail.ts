@@ -5,13 +5,13 @@ import { type Length, lengthText, readLength } from '../rdb/length.js';
 import { readString, Scratch } from '../rdb/string.js';
 import type { TypeRow } from '../rdb/types.js';
 
-/** Who is told of the groups of a stream, in this order. */
+/** Receives the groups of a stream, in this order. */
 export interface GroupVisitor {
-  /** `entriesRead`: an INT element, or undefined where the server does not know. */
+  /** `entriesRead`: an INT element, or undefined if the server does not know. */
   groupBegin(name: Element, lastId: StreamId, entriesRead: Element | undefined): void;
   /** `consumer` is undefined for an entry that was handed back (redis 8.8). */
   pending(id: StreamId, consumer: Element | undefined, deliveredAt: Element, deliveries: Element): void;
-  /** `activeTime` is undefined before 7.2, null for a consumer that never was. */
+  /** `activeTime` is undefined before 7.2, null for a consumer that was never active. */
   consumer(name: Element, seenTime: Element, activeTime: Element | null | undefined): void;
   groupEnd(): void;
 }
@@ -24,15 +24,15 @@ export interface IdempotenceVisitor {
 
 const PEL_ID = 16;
 
-/** How servers write that something is not known. */
+/** Servers write -1 for unknown. */
 function isMinusOne(element: Element): boolean {
   return element.kind === INT && element.num === -1;
 }
 
 /**
- * What follows the nodes of a stream (redis rdb.c, rdbSaveObject): lengths and IDs, then the consumer groups. A group holds
- * all its pending entries with times and counts, and after them each consumer with the IDs of its own ones, so both are
- * brought together here: 8 bytes of memory per pending entry beside the input.
+ * What follows the nodes of a stream (redis rdb.c, rdbSaveObject): lengths and IDs, then the consumer groups. A group has all its
+ * pending entries with times and counts, and after them each consumer with the IDs of its own, so they are matched here: 8 bytes of
+ * memory per pending entry besides the input.
  */
 export class StreamTail {
   readonly lastId = new StreamId();
@@ -41,7 +41,7 @@ export class StreamTail {
   /** INT or INT64 elements, unsigned. */
   readonly length = new Element();
   readonly entriesAdded = new Element();
-  /** Whether firstId, maxDeletedId and entriesAdded are there (since 7.0). */
+  /** Whether there are firstId, maxDeletedId and entriesAdded (since 7.0). */
   readonly hasOffsets: boolean;
   readonly hasIdempotence: boolean;
 
@@ -71,7 +71,7 @@ export class StreamTail {
     this.number(this.entriesAdded);
   }
 
-  /** Tells of every group. Once, and before `idempotence`. */
+  /** Visits every group. Once, and before `idempotence`. */
   groups(visitor: GroupVisitor): void {
     const name = new Element();
     const lastId = new StreamId();
@@ -159,8 +159,14 @@ export class StreamTail {
     this.pos += this.hasActiveTime ? 16 : 8;
   }
 
-  /** Tells of the producers; returns the duration in seconds, the greatest count and two counters. Types 26 and up. */
-  idempotence(): { duration: Element; maxEntries: Element; added: Element; duplicates: Element; producers: (visitor: IdempotenceVisitor) => void } {
+  /** Visits the producers; returns the duration in seconds, the maximum count and two counters. Types 26 and up. */
+  idempotence(): {
+    duration: Element;
+    maxEntries: Element;
+    added: Element;
+    duplicates: Element;
+    producers: (visitor: IdempotenceVisitor) => void;
+  } {
     const read = { duration: new Element(), maxEntries: new Element(), added: new Element(), duplicates: new Element() };
     this.number(read.duration);
     this.number(read.maxEntries);
@@ -190,7 +196,7 @@ export class StreamTail {
     }
   }
 
-  /** Which pending entry has the ID at `pos`: they stand in the order of their IDs. */
+  /** The index of the pending entry with the ID at `pos`: they are ordered by ID. */
   private find(starts: Float64Array, pos: number): number {
     let low = 0;
     let high = starts.length - 1;
@@ -218,7 +224,7 @@ export class StreamTail {
     return this.read.value;
   }
 
-  /** A count of things that take `size` bytes each at least, checked against the bytes that are there. */
+  /** A count of things of at least `size` bytes each, checked against the bytes left. */
   private plausible(count: number, size: number): number {
     if (count * size > this.end - this.pos) throw this.bad(`${lengthText(this.read)} entries`, 'the end of the value');
     return count;

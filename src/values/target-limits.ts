@@ -1,9 +1,9 @@
 import type { TypeRow } from '../rdb/types.js';
 import { hasKeyMeta, type Target, targetName, typeFor } from './targets.js';
 
-/** Thrown, and caught by whoever hands on keys, where a value cannot be said to the target. */
+/** Thrown if the target cannot hold a value; caught by those that pass keys on. */
 export class NotRepresentable extends Error {
-  /** @param avoidable whether leaving something out, which was not allowed, would make it sayable */
+  /** @param avoidable whether it could be written with `allowLoss` */
   constructor(
     readonly reason: string,
     readonly avoidable = false,
@@ -13,16 +13,16 @@ export class NotRepresentable extends Error {
 }
 
 /**
- * `same`: the bytes of the file. `rewritten`: another encoding of all there is. `adapted`: without bookkeeping that the target's
- * encoding has no place for and that it can do without. `lossy`: without what `allowLoss` gave up.
+ * `same`: the bytes of the file. `rewritten`: another encoding of the same content. `adapted`: without dispensable bookkeeping that
+ * the target's encoding has no place for. `lossy`: without what `allowLoss` gave up.
  */
 export type Outcome = 'same' | 'rewritten' | 'adapted' | 'lossy';
 
-/** Who a value is written for, and what of it was left out. */
+/** The target that a value is written for, and what was left out of it. */
 export class TargetLimits {
-  /** What the target has no place for and can do without. */
+  /** What the target has no place for and does not need. */
   adapted: string[] = [];
-  /** What is lost. */
+  /** What was lost. */
   lost: string[] = [];
 
   constructor(
@@ -30,7 +30,7 @@ export class TargetLimits {
     private readonly allowLoss: boolean,
   ) {}
 
-  /** Another value follows. */
+  /** Resets it for another value. */
   begin(): void {
     if (this.adapted.length > 0) this.adapted = [];
     if (this.lost.length > 0) this.lost = [];
@@ -45,20 +45,20 @@ export class TargetLimits {
     throw new NotRepresentable(`${targetName(this.target)} has no ${names.join(' or ')}`);
   }
 
-  /** Leaves something out that is part of the value, where that is allowed. `what` goes with "Redis 6.2 has no …". */
+  /** Leaves a part of the value out, if that is allowed. `what` completes "Redis 6.2 has no …". */
   lose(what: string, detail: string): void {
     if (!this.allowLoss) throw new NotRepresentable(`${targetName(this.target)} has no ${what}: ${detail}`, true);
     this.lost.push(what);
   }
 
-  /** Metadata that modules put to a key, of any type (redis 8.6), where the target has it. */
+  /** Module metadata of a key of any type (redis 8.6), if the target has such. */
   keyMeta(metaBytes: Uint8Array | undefined): Uint8Array | undefined {
     if (metaBytes === undefined || hasKeyMeta(this.target)) return metaBytes;
     this.lose('module metadata of keys', `this one has ${metaBytes.length} bytes of it`);
     return undefined;
   }
 
-  /** What became of a value that was left as it is, or written anew. */
+  /** The outcome for a value that was copied or rewritten. */
   outcome(whole: 'same' | 'rewritten'): Outcome {
     return this.lost.length > 0 ? 'lossy' : this.adapted.length > 0 ? 'adapted' : whole;
   }

@@ -1,16 +1,16 @@
 import { FIRST_KEY_META_VERSION, VALKEY_VERSION } from '../rdb/payload.js';
 import { TABLES, type TypeRow, type Vendor } from '../rdb/types.js';
 
-/** A server that is to read what is written. */
+/** A server to write for. */
 export interface Target {
   readonly vendor: Vendor;
-  /** Its release: two numbers, or three where a patch release differs from later ones. */
+  /** Its release: two numbers, or three if a patch release differs from later ones. */
   readonly release: string;
-  /** The RDB version that it writes, and the greatest one it reads: what goes into headers and payload footers. */
+  /** The RDB version that it writes, and the greatest one it reads: for headers and payload footers. */
   readonly rdbVersion: number;
-  /** Whether it refuses payloads of every other version. */
+  /** Whether it refuses payloads of all other versions. */
   readonly exact: boolean;
-  /** How its listpacks say the lengths of entries at the border values: see listpack-borders.ts. */
+  /** How its listpacks store the lengths of entries at the border values: see listpack-borders.ts. */
   readonly wide: boolean;
 }
 
@@ -25,9 +25,9 @@ const row = (vendor: Vendor, release: string, rdbVersion: number, { exact = fals
 });
 
 /**
- * RDB_VERSION of the servers (rdb.h) and how RESTORE compares a footer with it (redis cluster.c, verifyDumpPayload; since 7.4
- * in dump.c): any version up to its own; until 3.2.0 that one alone. Valkey from 9.0 on takes 1 to 11, too, and refuses 12 to
- * 79, which are Redis' (valkey rdb.c, rdbIsVersionAccepted).
+ * RDB_VERSION of the servers (rdb.h) and how RESTORE compares a footer with it (redis cluster.c, verifyDumpPayload; since 7.4 in
+ * dump.c): any version up to its own; until 3.2.0 only its own. Valkey since 9.0 also takes 1 to 11, and refuses 12 to 79, which
+ * are versions of Redis (valkey rdb.c, rdbIsVersionAccepted).
  */
 export const TARGETS: readonly Target[] = [
   row('redis', '2.6', 6, EXACT),
@@ -57,15 +57,15 @@ export const TARGETS: readonly Target[] = [
   row('valkey', '9.2', 81, WIDE),
 ];
 
-/** Types that only files have: what they refer to is elsewhere in the file. RESTORE refuses them. */
+/** Types that only exist in files, since they refer to other records. RESTORE refuses them. */
 const FILE_ONLY: ReadonlySet<string> = new Set(['HASH_TMPL_LP_REF', 'HASH_TMPL_ARRAY_REF']);
 
-/** Whether values of this type refer to something that stands elsewhere in their file. */
+/** Whether values of this type refer to other records of their file. */
 export function isFileOnly({ name }: TypeRow): boolean {
   return FILE_ONLY.has(name);
 }
 
-/** Whether the target reads a value of this type, in a payload or a file, as it stands. */
+/** Whether the target reads a value of this type as it is, in a payload or a file. */
 export function reads(target: Target, type: TypeRow): boolean {
   return TABLES[target.vendor].types[type.id] === type && type.since <= target.rdbVersion && !isFileOnly(type);
 }
@@ -75,8 +75,8 @@ const isValkeys = (version: number): boolean => version >= VALKEY_VERSION;
 const COMMON_VERSION = 11;
 
 /**
- * Whether RESTORE of the target takes a payload with this version in its footer; tried with every version up to 300 on servers of
- * Redis 6.0 to 8.2 and Valkey 8.0 to 9.1. Valkey since 8.1 takes others, too, where `rdb-version-check` is `relaxed`.
+ * Whether RESTORE of the target takes a payload with this version in its footer; tested with every version up to 300 on servers of
+ * Redis 6.0 to 8.2 and Valkey 8.0 to 9.1. Valkey since 8.1 takes others, too, if `rdb-version-check` is `relaxed`.
  */
 export function acceptsVersion({ exact, rdbVersion, vendor }: Target, version: number): boolean {
   if (exact) return version === rdbVersion;
@@ -87,8 +87,8 @@ export function acceptsVersion({ exact, rdbVersion, vendor }: Target, version: n
 }
 
 /**
- * The RDB version that a payload is sent with: no higher than its value needs and its file has, since a server may say that it is
- * newer than it is.
+ * The RDB version to send a payload with: no higher than its value needs and its file has, since a server may claim to be newer
+ * than it is.
  */
 export function sentVersion(
   { exact, rdbVersion }: Target,
@@ -99,7 +99,7 @@ export function sentVersion(
   return Math.min(metaBytes === undefined ? type.since : Math.max(type.since, FIRST_KEY_META_VERSION), fileVersion);
 }
 
-/** The type of this name where the target reads it. */
+/** The type of this name, if the target reads it. */
 export function typeFor(target: Target, name: string): TypeRow | undefined {
   return TABLES[target.vendor].types.find((type) => type?.name === name && reads(target, type));
 }
@@ -111,30 +111,30 @@ export function targetName({ release, vendor }: Target): string {
   return `${VENDOR_NAMES[vendor]} ${release}`;
 }
 
-/** 602 for 6.2; Valkey 7.2 is Redis 7.2, and later ones have all that it has. */
+/** 602 for 6.2. Valkey 7.2 counts as Redis 7.2; later Valkey releases have everything that it has. */
 export function releaseNumber({ release }: Target): number {
   const [major, minor] = release.split('.').map(Number);
   return major * 100 + minor;
 }
 
-/** Whether modules can put metadata to keys, of any type (Redis 8.6). */
+/** Whether modules can attach metadata to keys of any type (Redis 8.6). */
 export const hasKeyMeta = ({ rdbVersion, vendor }: Target): boolean => vendor === 'redis' && rdbVersion >= FIRST_KEY_META_VERSION;
 
-/** Whether it has function libraries (since 7.0); undefined for the newest one. */
+/** Whether it has function libraries (since 7.0); an undefined target is the newest one. */
 export const hasFunctions = (target: Target | undefined): boolean =>
   target === undefined || target.vendor === 'valkey' || releaseNumber(target) >= 700;
 
-/** RESTORE takes an absolute expiry, idle time and frequency since 5.0. */
+/** Whether RESTORE takes an absolute expiry, idle time and frequency (since 5.0). */
 export const hasAbsoluteTtl = (target: Target | undefined): boolean => target === undefined || releaseNumber(target) >= 500;
 
-/** RESTORE replaces since 3.0. */
+/** Whether RESTORE takes REPLACE (since 3.0). */
 export const hasReplace = (target: Target | undefined): boolean => target === undefined || releaseNumber(target) >= 300;
 
 const FORM = /^(?:(redis|valkey)[-\s]?)?v?(\d+\.\d+)(?:\.(\d+))?$/i;
 
 /**
- * Reads the name of a server: `6.2`, `redis-7.4`, `valkey-9.1`, with a patch number if one likes; without a name it is Redis.
- * RangeError for any other text and for releases that are not known.
+ * Parses the name of a server: `6.2`, `redis-7.4`, `valkey-9.1`, optionally with a patch number; Redis if there is no name. Throws
+ * RangeError for other texts and unknown releases.
  */
 export function parseTarget(text: string): Target {
   const match = FORM.exec(text.trim());
@@ -154,5 +154,5 @@ function list(targets: readonly Target[]): string {
   return `${releases.slice(0, -1).join(', ')} and ${releases[releases.length - 1]}`;
 }
 
-/** The latest server known, which reads most. */
+/** The newest known server, which reads most. */
 export const LATEST_REDIS = parseTarget('8.12');

@@ -15,28 +15,28 @@ import { StreamCopyWriter } from './writers/stream-copies.js';
 import { ZsetWriter } from './writers/zsets.js';
 
 export interface TranscodeOptions {
-  /** Leave out what the target cannot be told (default: such a key is refused). */
+  /** Leave out what the target cannot hold (default: refuse such a key). */
   readonly allowLoss?: boolean;
 }
 
-/** A value as the target reads it. */
+/** A value in an encoding that the target reads. */
 export interface Transcoded {
   readonly outcome: Outcome;
   readonly type: TypeRow;
   /**
-   * `bytes[start, end)` is the value without its type byte. Borrowed: the frame's own where they are the same, else the
-   * transcoder's, until it is used again.
+   * `bytes[start, end)` is the value without its type byte. Borrowed: the frame's own bytes if they are unchanged, else the
+   * transcoder's, until its next use.
    */
   readonly bytes: Uint8Array;
   readonly start: number;
   readonly end: number;
-  /** The metadata of the key that goes before the type byte, where the target has it. */
+  /** Module metadata to write before the type byte, if the target has such. */
   readonly metaBytes: Uint8Array | undefined;
-  /** What was left out: of an adapted or lossy value only. */
+  /** What was left out of an adapted or lossy value. */
   readonly leftOut: readonly string[];
 }
 
-/** A value that cannot be said to the target. */
+/** A value that the target cannot hold. */
 export interface Refused {
   readonly outcome: 'refused';
   /** A sentence that names the target and what it lacks. */
@@ -45,7 +45,7 @@ export interface Refused {
   readonly avoidable: boolean;
 }
 
-/** What becomes of a value in parts. */
+/** How to write a value in parts. */
 export interface PartsPlan {
   readonly outcome: Outcome;
   readonly type: TypeRow;
@@ -64,7 +64,7 @@ const WRITERS: Readonly<Partial<Record<RedisType, (encoding: Encoding) => ValueW
   stream: (encoding) => new StreamCopyWriter(encoding),
 };
 
-/** Puts values into an encoding that a target reads, by the smallest change: where it reads the type, the bytes stay as they are. */
+/** Converts values to encodings that a target reads, with the smallest change: if it reads the type, the bytes are copied. */
 abstract class Rewriting {
   protected readonly encoding: Encoding;
   protected readonly reader = new PartsReader();
@@ -79,7 +79,7 @@ abstract class Rewriting {
     this.encoding = new Encoding(target, allowLoss);
   }
 
-  /** Begins to write a value of another type. Throws NotRepresentable where the target has nothing like it. */
+  /** Begins to write a value of another type. Throws NotRepresentable if the target has none for it. */
   protected open({ redisType, type }: Frame): ValueWriter {
     let writer = this.writers.get(redisType);
     if (writer === undefined) {
@@ -91,24 +91,24 @@ abstract class Rewriting {
     return (this.writer = writer);
   }
 
-  /** The value is complete. */
+  /** Ends the value; returns its type. */
   protected finish(): TypeRow {
     this.head.clear();
     return this.writer.finish(this.head);
   }
 
-  /** What was written, in pieces that are valid until the next one. */
+  /** The written bytes, in pieces, each valid until the next one. */
   *pieces(): Generator<Uint8Array, void, void> {
     yield this.head.view();
     yield* this.writer.pieces?.() ?? this.encoding.body.pieces();
   }
 }
 
-/** For whole values: RECORD frames; a framer with `limit: Infinity` gives no others. PartsTranscoder takes those in parts. */
+/** For whole values: RECORD frames (with `limit: Infinity` a framer yields no others). For values in parts, see PartsTranscoder. */
 export class Transcoder extends Rewriting {
   private readonly out = new ByteBuilder();
 
-  /** Throws RdbError where a value that has to be rewritten, or a listpack of 16 KiB or more, is damaged. */
+  /** Throws RdbError if a value that has to be rewritten, or a listpack of 16 KiB or more, is damaged. */
   record(frame: Frame): Transcoded | Refused {
     const { encoding, out, target } = this;
     if (!frame.first || !frame.last) throw new TypeError('a part of a value: only whole ones can be transcoded');
@@ -121,7 +121,15 @@ export class Transcoder extends Rewriting {
       }
       out.clear();
       const type = this.rewrite(frame);
-      return { outcome: encoding.outcome('rewritten'), type, bytes: out.bytes, start: 0, end: out.length, metaBytes, leftOut: encoding.leftOut };
+      return {
+        outcome: encoding.outcome('rewritten'),
+        type,
+        bytes: out.bytes,
+        start: 0,
+        end: out.length,
+        metaBytes,
+        leftOut: encoding.leftOut,
+      };
     });
   }
 
@@ -138,7 +146,7 @@ export class Transcoder extends Rewriting {
   }
 }
 
-/** Notes whether an element is of a length that the target may misread: see listpack-borders.ts. */
+/** Notes whether an element has a length that the target may misread: see listpack-borders.ts. */
 class BorderSearch implements Items {
   found = false;
 
@@ -160,17 +168,17 @@ class BorderSearch implements Items {
   }
 }
 
-/** What `take` says of a value whose parts it needs once more. */
+/** Returned by `take` if the value has to be passed once more. */
 export const AGAIN = 'again';
 
 /**
- * For values that come in parts:
+ * For values in parts:
  *
- *     begin(frame)        with the head: a plan, where no part need be changed, or a refusal;
- *     take(kind, frame)   else, with all parts: a plan, a refusal or AGAIN with the last one, or a refusal before;
- *     pieces()            where the plan is not `verbatim`: what is written instead, each piece valid until the next one
+ *     begin(frame)        with the head: returns a plan if no part has to change, or a refusal;
+ *     take(kind, frame)   otherwise with every part: returns a plan, a refusal or AGAIN for the last one, or a refusal earlier;
+ *     pieces()            if the plan is not `verbatim`: the new value, each piece valid until the next one
  *
- * What the target does not read is written anew as its parts come. What it reads, but may misread, is looked through first.
+ * A type that the target does not read is rewritten as its parts come. One that it reads, but may misread, is searched first.
  */
 export class PartsTranscoder extends Rewriting {
   private search: BorderSearch | undefined;
@@ -190,7 +198,7 @@ export class PartsTranscoder extends Rewriting {
     });
   }
 
-  /** Throws RdbError where the value is damaged. */
+  /** Throws RdbError if the value is damaged. */
   take(kind: number, frame: Frame): PartsPlan | Refused | typeof AGAIN | undefined {
     const { reader, search } = this;
     return refusedBy(() => {
@@ -204,18 +212,24 @@ export class PartsTranscoder extends Rewriting {
     });
   }
 
-  /** Lets go of what was written. */
+  /** Frees what was written. */
   close(): void {
     this.encoding.body.clear();
   }
 
   private plan({ metaBytes }: Frame, type: TypeRow, verbatim: boolean): PartsPlan {
     const { encoding, target } = this;
-    return { outcome: encoding.outcome(verbatim ? 'same' : 'rewritten'), type, verbatim, metaBytes: hasKeyMeta(target) ? metaBytes : undefined, leftOut: encoding.leftOut };
+    return {
+      outcome: encoding.outcome(verbatim ? 'same' : 'rewritten'),
+      type,
+      verbatim,
+      metaBytes: hasKeyMeta(target) ? metaBytes : undefined,
+      leftOut: encoding.leftOut,
+    };
   }
 }
 
-/** What `attempt` gives, or why the value cannot be said to the target. */
+/** The result of `attempt`, or why the target cannot hold the value. */
 export function refusedBy<T>(attempt: () => T): T | Refused {
   try {
     return attempt();
@@ -225,7 +239,7 @@ export function refusedBy<T>(attempt: () => T): T | Refused {
   }
 }
 
-/** The value of one whole frame for a target; see Transcoder, which is the one for many. What is returned is borrowed from the frame at most. */
+/** Transcodes one whole frame; for many, use a Transcoder. The result borrows at most from the frame. */
 export function transcode(frame: Frame, target: Target, options?: TranscodeOptions): Transcoded | Refused {
   return new Transcoder(target, options).record(frame);
 }

@@ -13,11 +13,11 @@ import { GrowingString, type Texts } from './value-texts.js';
 import type { ArrayValue, HashField, ModulePart, ModuleValue, StreamEntry, Values, ZsetMember } from './value-types.js';
 
 /**
- * Makes the JavaScript value of a key: give it a RECORD, or all the parts of a large value, and then take `built`. The value
- * shares no memory with the frame or with other values.
+ * Builds the JavaScript value of a key: pass a RECORD, or all parts of a large value, then take `built`. The value shares no memory
+ * with the frame or with other values.
  */
 export class ValueBuilder<T> implements Items {
-  /** The value of the last key; what it is follows from the key's type. */
+  /** The value of the last key; the type of the key determines its kind. */
   built: Values<T>[keyof Values<T>];
 
   private list: T[] = [];
@@ -31,7 +31,7 @@ export class ValueBuilder<T> implements Items {
   private key!: Frame;
   private growing: GrowingString | undefined;
   private isName = false;
-  /** The large strings of the item that comes next: its field or member, and any other. */
+  /** Large strings of the next item: its field or member, and any other. */
   private largeName: T | undefined;
   private large: T | undefined;
   private readonly reader: PartsReader;
@@ -68,7 +68,7 @@ export class ValueBuilder<T> implements Items {
       case 'array':
         this.built = this.arrayValue = { elements: [] };
         break;
-      default: // text and module make theirs
+      default: // text and module build their own
     }
   }
 
@@ -117,7 +117,9 @@ export class ValueBuilder<T> implements Items {
   }
 
   modulePart(opcode: number, element: Element): void {
-    this.moduleValue.parts.push(element.kind === LARGE ? { kind: 'string', value: this.textOf(element) } : modulePartOf(opcode, element, this.texts));
+    this.moduleValue.parts.push(
+      element.kind === LARGE ? { kind: 'string', value: this.textOf(element) } : modulePartOf(opcode, element, this.texts),
+    );
   }
 
   arrayElement(index: Element, value: Element): void {
@@ -149,7 +151,7 @@ export class ValueBuilder<T> implements Items {
     try {
       return this.texts.own(bytes);
     } catch (cause) {
-      throw this.tooLong(bytes.length, cause); // base64 is longer than the bytes, and nothing else can go wrong
+      throw this.tooLong(bytes.length, cause); // base64 is longer than the bytes; nothing else can go wrong
     }
   }
 

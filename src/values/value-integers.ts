@@ -3,12 +3,12 @@ import { RdbError } from '../bytes/errors.js';
 import { DOUBLE, type Element, INT, INT64 } from '../encodings/element.js';
 import type { StreamId } from '../encodings/stream.js';
 
-/** A signed integer element; the nearest number above 2^53. */
+/** The number of a signed integer element; the nearest one above 2^53. */
 export function signedOf(element: Element): number {
   return element.kind === INT64 ? element.hi * 0x100000000 + element.lo : element.num;
 }
 
-/** An unsigned one, which elements hold as two's complement. */
+/** The same for an unsigned integer, which elements hold as two's complement. */
 export function unsignedOf(element: Element): number {
   const value = signedOf(element);
   return value < 0 ? Number(uint64Of(element)) : value;
@@ -22,7 +22,7 @@ export function uint64Of(element: Element): bigint {
   return BigInt.asUintN(64, int64Of(element));
 }
 
-/** The double that a score is: a number, or a text in old and packed encodings. */
+/** A score as a double: elements have a number, or a text in old and packed encodings. */
 export function scoreOf(element: Element): number {
   if (element.kind === DOUBLE || element.kind === INT) return element.num;
   if (element.kind === INT64) return signedOf(element);
@@ -31,7 +31,7 @@ export function scoreOf(element: Element): number {
   return score;
 }
 
-/** Milliseconds and sequence, as commands print them. */
+/** `milliseconds-sequence`, as commands print IDs. */
 export function idText(id: StreamId): string {
   return `${half(id.msHi, id.msLo)}-${half(id.seqHi, id.seqLo)}`;
 }

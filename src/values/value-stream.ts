@@ -5,7 +5,7 @@ import { idText, signedOf, unsignedOf } from './value-integers.js';
 import type { Texts } from './value-texts.js';
 import type { StreamEntry, StreamGroup, StreamIdempotence, StreamValue } from './value-types.js';
 
-/** A stream from its entries and what follows them. */
+/** A stream from its entries and its tail. */
 export function streamOf<T>(entries: StreamEntry<T>[], tail: StreamTail, texts: Texts<T>): StreamValue<T> {
   const groups = new Groups(texts);
   tail.groups(groups);

@@ -4,20 +4,20 @@ import { viewOf } from '../bytes/view.js';
 import { BYTES, type Element, INT } from '../encodings/element.js';
 import { Scratch } from '../rdb/string.js';
 
-/** Makes JavaScript values of Redis strings. What it makes shares no memory with what it was made of. */
+/** Makes JavaScript values of Redis strings. They share no memory with their source. */
 export interface Texts<T> {
   /** Most bytes that one string can have. */
   readonly greatest: number;
   element(element: Element): T;
   bytes(bytes: Uint8Array, start: number, end: number): T;
-  /** Of a buffer that nobody else uses. */
+  /** Makes a value of a buffer that the caller gives up. */
   own(bytes: Buffer): T;
 }
 
 /** Below this a loop is faster than a call of `set`, which needs a new view. */
 const SHORT = 40;
 
-/** A copy. As usual with Node, small ones stand together in pools of 8 KiB. */
+/** A copy. As usual with Node, small ones share pools of 8 KiB. */
 export function copyOf(bytes: Uint8Array, start: number, end: number): Buffer {
   const size = end - start;
   const copy = Buffer.allocUnsafe(size);
@@ -46,7 +46,7 @@ export class BufferTexts implements Texts<Buffer> {
 
 /** The text form of bytes/text.ts: valid UTF-8 as that text, any other bytes as `base64:…`. */
 export class StringTexts implements Texts<string> {
-  /** V8 refuses longer ones. Base64 makes four characters of three bytes. */
+  /** V8's limit. Base64 makes four characters of three bytes. */
   readonly greatest = constants.MAX_STRING_LENGTH;
   private readonly scratch = new Scratch();
   private readonly viewed = new BufferView();
@@ -66,7 +66,7 @@ export class StringTexts implements Texts<string> {
   }
 }
 
-/** `buffer` and `bytes` are the same bytes. */
+/** `buffer` and `bytes` are the same memory. */
 function textOf(buffer: Buffer, bytes: Uint8Array, start: number, end: number): string {
   const plain = asciiUntil(bytes, start, end);
   if (claimsBase64(bytes, start, end)) return base64(buffer, start, end);
@@ -83,7 +83,7 @@ function base64(buffer: Buffer, start: number, end: number): string {
   return `base64:${buffer.toString('base64', start, end)}`;
 }
 
-/** Where the first bytes that are no ASCII begin, at most three bytes too early, or `end`. */
+/** Position of the first non-ASCII byte, at most three bytes too early, or `end`. */
 function asciiUntil(bytes: Uint8Array, start: number, end: number): number {
   const view = viewOf(bytes);
   let i = start;
@@ -92,7 +92,7 @@ function asciiUntil(bytes: Uint8Array, start: number, end: number): number {
   return end;
 }
 
-/** The same bytes as a Buffer, which is what can make strings. The last two are remembered, as in bytes/view.ts. */
+/** The same memory as a Buffer, which can make strings. Caches the last two, like bytes/view.ts. */
 class BufferView {
   private bytesA: Uint8Array | undefined;
   private bufferA: Buffer = Buffer.alloc(0);
@@ -113,8 +113,8 @@ class BufferView {
 const FIRST_ROOM = 1 << 20;
 
 /**
- * The bytes of one large string that come in pieces. A stated length is believed once an eighth of it is there: until then
- * the room grows with what came, so that a forged length of terabytes asks for nothing.
+ * Collects the pieces of one large string. Its stated length is only trusted once an eighth of it has arrived; until then the
+ * buffer grows with the data, so that a forged length of terabytes allocates nothing.
  */
 export class GrowingString {
   private room: Buffer = Buffer.alloc(0);

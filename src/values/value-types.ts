@@ -1,17 +1,17 @@
 /*
- * Redis values as JavaScript values. `T` is what a Redis string (a key, element, field, member, name) becomes: a Buffer of its
- * own, or a string. All of it is plain data that belongs to whoever got it.
+ * Redis values as JavaScript values. `T` is the type of Redis strings (keys, elements, fields, members, names): a Buffer or a
+ * string. All of it is plain data that belongs to the caller.
  *
- * Integers: what counts something or is a time is a number; one above 2^53 (that only a command like XSETID can set) is the
- * nearest number, as JSON.parse would read it. Where all 64 bits are in ordinary use (integers of modules, indexes of
- * arrays) it is a bigint, whatever its size. Times are Unix milliseconds.
+ * Counts and times are numbers; one above 2^53 (which only a command like XSETID can set) is the nearest number, as JSON.parse
+ * would read it. Integers that commonly use all 64 bits (of modules, indexes of arrays) are bigints, whatever their size. Times
+ * are Unix milliseconds.
  */
 
 /** A field of a hash. Fields are in the order of the file; a damaged hash that names a field twice has it twice here. */
 export interface HashField<T> {
   field: T;
   value: T;
-  /** Unix milliseconds; only where the field has its own expiry. */
+  /** Unix milliseconds; only if the field has its own expiry. */
   expireAt?: number;
 }
 
@@ -24,7 +24,7 @@ export interface ZsetMember<T> {
 /** An entry of a stream. IDs are text, `milliseconds-sequence`, as commands print them. */
 export interface StreamEntry<T> {
   id: string;
-  /** In the order they were added; a name may occur several times. */
+  /** In the order they were added; names may repeat. */
   fields: [name: T, value: T][];
 }
 
@@ -40,9 +40,9 @@ export interface StreamPending<T> {
 
 export interface StreamConsumer<T> {
   name: T;
-  /** When it last tried to read, Unix milliseconds. */
+  /** Unix milliseconds of its last attempt to read. */
   seenTime: number;
-  /** When it last got something, null for never; absent in files of servers before 7.2. */
+  /** Unix milliseconds of its last successful read, null for never; absent in files of servers before 7.2. */
   activeTime?: number | null;
 }
 
@@ -50,7 +50,7 @@ export interface StreamConsumer<T> {
 export interface StreamGroup<T> {
   name: T;
   lastId: string;
-  /** Null where the server does not know. */
+  /** Null if the server does not know. */
   entriesRead: number | null;
   pending: StreamPending<T>[];
   consumers: StreamConsumer<T>[];
@@ -79,7 +79,7 @@ export interface StreamValue<T> {
   idempotence?: StreamIdempotence<T>;
 }
 
-/** What a module wrote, piece by piece: only the module knows what the pieces mean. */
+/** What a module wrote, part by part: only the module knows what the parts mean. */
 export type ModulePart<T> =
   | { kind: 'sint' | 'uint'; value: bigint }
   | { kind: 'float' | 'double'; value: number }
@@ -89,7 +89,7 @@ export type ModulePart<T> =
 export interface ModuleValue<T> {
   /** The nine characters that name the type. */
   module: string;
-  /** Of the module's own format. */
+  /** Version of the module's own format. */
   version: number;
   parts: ModulePart<T>[];
 }
@@ -97,7 +97,7 @@ export interface ModuleValue<T> {
 /** A sparse array (Redis 8.8). */
 export interface ArrayValue<T> {
   elements: { index: bigint; value: T }[];
-  /** The index that the next insertion uses, where the array has one. */
+  /** The index of the next insertion, if the array has one. */
   insertIndex?: bigint;
 }
 
@@ -106,7 +106,7 @@ export interface Values<T> {
   string: T;
   /** In order. */
   list: T[];
-  /** In the order of the file, which means nothing. */
+  /** In the order of the file, which has no meaning. */
   set: T[];
   zset: ZsetMember<T>[];
   hash: HashField<T>[];

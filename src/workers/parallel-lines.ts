@@ -16,17 +16,17 @@ import { SERIAL_BYTES } from './sizes.js';
 
 export interface ParallelOptions extends Pick<PoolOptions, 'threads' | 'worker' | 'batchBytes'> {
   readonly meta: boolean;
-  /** With room for `THREAD_BYTES` for every thread. */
+  /** Kernels with `THREAD_BYTES` for each thread. */
   readonly codec: Kernels | undefined;
-  /** What was seen so far: read when a frame is taken. */
+  /** Counts so far: read when a frame is taken. */
   readonly counts: Readonly<Counts>;
-  /** Input in bytes that is decoded here before threads are started (default `SERIAL_BYTES`). */
+  /** Bytes of input decoded on this thread before threads are started (default `SERIAL_BYTES`). */
   readonly serialBytes?: number | undefined;
 }
 
 /**
- * Keys as JSON lines, decoded by worker threads in batches and written in the order of the input. Small inputs are decoded
- * here, as the beginning of large ones is while the threads start.
+ * Keys as JSON lines, decoded in batches by worker threads and written in input order. Small inputs are decoded on this thread, as
+ * is the beginning of large ones while the threads start.
  */
 export class ParallelLines implements LastSink {
   private readonly output: Output;
@@ -35,16 +35,16 @@ export class ParallelLines implements LastSink {
   private pool: WorkerPool;
   private readonly serialBytes: number;
   private readonly codec: Codec;
-  /** The batch that is being filled; there is none while frames are decoded here. */
+  /** The batch being filled; undefined while frames are decoded on this thread. */
   private slot: SlotBatch | undefined;
   private decodedHere = 0;
-  /** All output of our own is written: the next frame may go to a worker. */
+  /** Whether all output of this thread is written, so that the next frame may go to a worker. */
   private mayLeave = false;
-  /** Threads that were given up. */
+  /** Resolves when the abandoned threads have ended. */
   private stopping: Promise<void> | undefined;
-  /** Output of workers that were given up. */
+  /** Bytes written by abandoned threads. */
   private writtenBefore = 0;
-  /** Of the hash that comes in parts: the least expiry of its fields. */
+  /** Least field expiry of the hash that is being taken in parts. */
   private leastExpiry = 0;
 
   constructor(
@@ -61,23 +61,23 @@ export class ParallelLines implements LastSink {
     this.pool = new WorkerPool(sink, this.poolOptions);
   }
 
-  /** Bytes written, or on their way. */
+  /** Bytes written or about to be. */
   get written(): number {
     return this.output.flushed + this.writtenBefore + this.pool.written;
   }
 
-  /** Says how large the input is, where that is known: a large one needs no waiting. */
+  /** The size of the input, if known: for a large one, threads start at once. */
   expect(bytes: number | undefined): void {
     if (bytes !== undefined && bytes > 2 * this.serialBytes) this.start();
   }
 
-  /** With one thread, all is decoded here. Threads take over the memory of those before them, which must have ended. */
+  /** With one thread, everything is decoded here. New threads reuse the memory of earlier ones, which must have ended. */
   private start(): void {
     if (this.stopping === undefined && this.options.threads > 1) this.pool.start();
   }
 
   fileBegin(): void {
-    // all files are read alike
+    // all files are handled alike
   }
 
   async large(value: LargeValue): Promise<void> {
@@ -111,7 +111,7 @@ export class ParallelLines implements LastSink {
     if (this.decodedHere > this.serialBytes) this.start();
   }
 
-  /** Changes over to the workers, where that is possible. */
+  /** Switches to the workers, if possible. */
   private leave(): boolean {
     this.mayLeave = false;
     this.slot = this.pool.open(this.local.inLine, this.local.bare);
@@ -120,7 +120,7 @@ export class ParallelLines implements LastSink {
     return true;
   }
 
-  /** Types 24 and 25 begin with it, 8 bytes. */
+  /** Types 24 and 25 begin with the least expiry, 8 bytes. */
   private rememberExpiry({ bytes, end, start, type }: Frame): void {
     this.leastExpiry = type.form === 'hash-metadata' && end - start >= 8 ? int32(bytes, start + 4) * 0x100000000 + uint32(bytes, start) : 0;
   }
@@ -165,14 +165,14 @@ export class ParallelLines implements LastSink {
   }
 
   rollback(): boolean {
-    this.mayLeave = false; // the end of a torn line is to be written before what workers write
+    this.mayLeave = false; // write the end of a torn line before what workers write
     if (this.slot === undefined) return this.local.rollback();
     const { inLine, torn } = this.giveUp();
     if (inLine) this.local.newline();
     return !torn && !inLine;
   }
 
-  /** Leaves the threads with what they have; what comes next begins anew. */
+  /** Abandons the threads with what they have; the next frame starts over. */
   private giveUp(): WorkerPool {
     const { pool } = this;
     this.slot = undefined;
@@ -183,7 +183,7 @@ export class ParallelLines implements LastSink {
     return pool;
   }
 
-  /** Writes all that is left. */
+  /** Writes everything that is left. */
   async end(): Promise<void> {
     await this.finish();
     await this.output.flush();

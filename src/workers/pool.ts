@@ -8,48 +8,48 @@ import { BATCH_BYTES } from './sizes.js';
 import { type Task, Thread } from './thread.js';
 
 export interface PoolOptions {
-  /** Greatest number of threads, this one included: it takes a batch when all others have enough to do. */
+  /** Maximum number of threads, including this one, which decodes a batch when all others have enough queued. */
   readonly threads: number;
-  /** What the threads run (default: decode-worker.js). */
+  /** Script of the threads (default: decode-worker.js). */
   readonly worker?: URL | undefined;
-  /** The memory of the thread of this number. */
+  /** The memory of each thread, by number. */
   readonly setups: (thread: number) => Setup;
   readonly codec: Codec;
-  /** A batch of this many bytes is handed over (default `BATCH_BYTES`). */
+  /** Bytes at which a batch is handed over (default `BATCH_BYTES`). */
   readonly batchBytes?: number | undefined;
 }
 
 const COMMA = 0x2c;
 const NEWLINE = 0x0a;
 
-/** Batches handed to a thread that keep it busy while this thread decodes one itself. */
+/** Batches queued for a thread that keep it busy while this thread decodes one. */
 const ENOUGH_TASKS = 2;
 
-/** Threads to begin with; more are started when all have more than enough to do. */
+/** Threads at first; more are started when all have more than enough queued. */
 const FIRST_THREADS = 2;
 
 /**
- * Worker threads that decode batches, and the writing of their output in the order of the batches. Memory is bounded by what
- * the threads have: a fixed number of slots for batches and of buffers for output each.
+ * Worker threads that decode batches, and the writer of their output in batch order. Memory is bounded: each thread has a fixed
+ * number of batch slots and output buffers.
  */
 export class WorkerPool {
   /** Bytes handed to the sink. */
   written = 0;
-  /** Whether a line of the output has only its beginning, since the rest was damaged; it is ended. */
+  /** Whether a line was cut by damage; its end was written. */
   torn = false;
-  /** Whether what is written ends in the middle of a line. */
+  /** Whether the output so far ends within a line. */
   inLine = false;
   private readonly threads: Thread[] = [];
   private local: Thread | undefined;
-  /** Batches in the order of the input, from the first that is not wholly written. */
+  /** Batches in input order, from the first that is not fully written. */
   private readonly order: Task[] = [];
   private writing = false;
-  /** Frames were damaged, or the output is lost: nothing more is written. */
+  /** Frames were damaged or the output failed: nothing more is written. */
   private failure: Error | undefined;
   private wake: (() => void)[] = [];
-  /** The value at hand has no element in what is written of it. */
+  /** Whether the current value has no element in the output yet. */
   private bare = false;
-  /** Where the batch that is being filled will go. */
+  /** The batch being filled, and the thread it goes to. */
   private current: { readonly batch: SlotBatch; readonly thread: Thread; readonly slot: number } | undefined;
 
   constructor(
@@ -67,7 +67,7 @@ export class WorkerPool {
     this.threads.push(new Thread(worker, setups(this.threads.length), this));
   }
 
-  /** Whether a thread can take a batch, or `check` has something to say. */
+  /** Whether a thread can take a batch, or `check` would throw. */
   get ready(): boolean {
     return this.failure !== undefined || this.local?.ready === true;
   }
@@ -87,10 +87,10 @@ export class WorkerPool {
     return batch;
   }
 
-  /** Hands the batch over, and waits for room for the next one. Throws what was wrong with batches before. */
+  /** Hands the batch over and waits for room for the next one. Throws the error of an earlier batch. */
   async next(): Promise<SlotBatch> {
     const { current } = this;
-    this.check(); // the batch before may have thrown already
+    this.check(); // an earlier batch may have failed already
     if (current === undefined) throw new TypeError('no batch is being filled');
     const { batch, slot, thread } = current;
     if (batch.rows === 0) return batch;
@@ -106,13 +106,15 @@ export class WorkerPool {
     }
   }
 
-  /** The thread with the least to do of those that have a free slot; this one, where they all have more than enough. */
+  /** The thread with the shortest queue among those with a free slot; this thread if all queues are long enough. */
   private idlest(): Thread | undefined {
     let found: Thread | undefined;
     for (const thread of this.threads) {
       if (thread.free.length > 0 && (found === undefined || thread.tasks.length < found.tasks.length)) found = thread;
     }
-    if ((found === undefined || found.tasks.length >= ENOUGH_TASKS) && this.local?.ready === true && this.local.tasks.length === 0) return this.local;
+    if ((found === undefined || found.tasks.length >= ENOUGH_TASKS) && this.local?.ready === true && this.local.tasks.length === 0) {
+      return this.local;
+    }
     return found;
   }
 
@@ -121,7 +123,7 @@ export class WorkerPool {
     if (threads.length < this.options.threads - 1 && threads.every(({ ready }) => ready)) this.startThread();
   }
 
-  /** Waits until everything handed over is written. Throws what was wrong with it. */
+  /** Waits until everything handed over is written. Throws its error, if any. */
   async idle(): Promise<void> {
     while (this.order.length > 0) {
       this.check();
@@ -130,12 +132,12 @@ export class WorkerPool {
     this.check();
   }
 
-  /** Throws what is wrong, if anything is. */
+  /** Throws the error of a batch or of the output, if any. */
   check(): void {
     if (this.failure !== undefined) throw this.failure;
   }
 
-  /** Waits for the next report, or write. */
+  /** Waits for the next report or write. */
   private change(): Promise<void> {
     return new Promise((resolve) => this.wake.push(resolve));
   }
@@ -172,7 +174,7 @@ export class WorkerPool {
     task.failure = { error: new FrameFailure(error, task.batch.countsAt(report.row)), torn: report.torn };
   }
 
-  /** A thread ended that should not have: what it had is lost. */
+  /** A thread ended unexpectedly: its batches are lost. */
   onEnd(thread: Thread, error: Error): void {
     const task = thread.tasks.at(0);
     const text = `a decoding thread was lost: ${error.message}. With --threads 1 there is none to lose`;
@@ -182,7 +184,7 @@ export class WorkerPool {
     void this.write();
   }
 
-  /** Writes what there is, in order. */
+  /** Writes finished output in order. */
   private async write(): Promise<void> {
     if (this.writing) return;
     this.writing = true;
@@ -203,7 +205,7 @@ export class WorkerPool {
   }
 
   private async writeOutput(thread: Thread, bytes: Uint8Array, leads: boolean): Promise<void> {
-    // The thread took for granted that elements stand before its own. Nodes may be empty: then the comma is one too many.
+    // The thread assumed that elements precede its own. If all earlier nodes were empty, its first comma is one too many.
     const needless = leads && this.bare && bytes[0] === COMMA;
     await this.sink.write(needless ? bytes.subarray(1) : bytes);
     this.written += bytes.length - (needless ? 1 : 0);

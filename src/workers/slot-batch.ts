@@ -1,5 +1,7 @@
 import type { Codec, OwnRun } from '../kernels/codec.js';
-import { BODY_START, DROPPED, END, FLAGS, KEY_END, KEY_START, KEYS_EXPIRED, KEYS_READ, KIND, LAST, LEAST_EXPIRY, LINE, OFFSET, RECORD, START } from '../kernels/layout.js';
+import {
+  BODY_START, DROPPED, END, FLAGS, KEY_END, KEY_START, KEYS_EXPIRED, KEYS_READ, KIND, LAST, LEAST_EXPIRY, LINE, OFFSET, RECORD, START,
+} from '../kernels/layout.js';
 import { type Batch, BATCH_ROWS } from '../rdb/batch.js';
 import { Frame } from '../rdb/frame.js';
 import { FrameTable } from '../rdb/frame-table.js';
@@ -7,15 +9,15 @@ import type { TakenCounts } from '../pipeline/sink.js';
 import type { Extras, Slot } from './messages.js';
 import { SLOT_ROWS } from './sizes.js';
 
-/** Bytes between frames that were filtered out are copied along up to this many, since a copy of its own costs more. */
+/** Bytes of dropped frames up to which two runs are copied as one, since a second copy costs more. */
 const GAP = 512;
 
-/** What is handed to a thread: rows of batches and parts of large values, with their bytes, copied into a slot. */
+/** A batch for a thread: rows and parts of large values, with their bytes copied into a slot. */
 export class SlotBatch {
   rows = 0;
-  /** Whether the next frame must be read by whoever reads this batch. */
+  /** Whether the thread of this batch must also get the next frame. */
   binds = false;
-  /** Whether the value at hand has parts still to come. */
+  /** Whether more parts of the current value follow. */
   open = false;
   templates: Frame['templates'] | undefined;
   private readonly table: FrameTable;
@@ -23,10 +25,10 @@ export class SlotBatch {
   private length = 0;
   private readonly keyMeta = new Map<number, Uint8Array>();
   private readonly rowFrame = new Frame();
-  /** What was seen before the first row. */
+  /** Counts before the first row. */
   private before: TakenCounts = { read: 0, keys: 0, expired: 0, bytes: 0 };
 
-  /** The run that is still to be copied: `[runStart, runEnd)` of `run` stands at `runAt`. */
+  /** The run not copied yet: `run[runStart, runEnd)` goes to `runAt`. */
   private run: Uint8Array | undefined;
   private runStart = 0;
   private runEnd = 0;
@@ -66,7 +68,7 @@ export class SlotBatch {
     this.binds = this.open && !frame.splits;
   }
 
-  /** Takes rows of a batch, but for those that were dropped; `meta` takes those that are no records. */
+  /** Takes rows of a batch except dropped ones; `meta` takes those that are not records. */
   take(batch: Batch, counts: TakenCounts, meta: (frame: Frame) => void): void {
     const { rowFrame } = this;
     const { from, now, table, to } = batch;
@@ -88,10 +90,10 @@ export class SlotBatch {
     this.release();
   }
 
-  /** Takes rows from `row` on as long as a kernel can. Returns the first that it cannot. */
+  /** Takes rows from `row` on through a kernel. Returns the first that it cannot take. */
   private copyRows(batch: Batch, row: number, counts: TakenCounts, seen: { expired: number }): number {
     const { before, bytes, codec, length, table } = this;
-    if (this.run !== undefined) return row; // bytes that are yet to be copied come first
+    if (this.run !== undefined) return row; // bytes not copied yet come first
     const run: OwnRun = {
       from: { table: batch.table.words, bytes: batch.bytes },
       to: { table: table.words, bytes },
@@ -132,13 +134,13 @@ export class SlotBatch {
     this.table.setWord(row, KEYS_EXPIRED, counts.expired - this.before.expired);
   }
 
-  /** A key in memory of its own. */
+  /** Copies a key. */
   private copyKey({ keyBytes, keyStart, keyEnd }: Frame): number {
     this.release();
     return this.copy(keyBytes, keyStart, keyEnd);
   }
 
-  /** Where `bytes[start, end)` will stand. */
+  /** The position that `bytes[start, end)` will have. */
   private place(bytes: Uint8Array, start: number, end: number): number {
     if (this.run !== bytes || start < this.runEnd || start > this.runEnd + GAP) {
       this.release();
@@ -150,7 +152,7 @@ export class SlotBatch {
     return this.runAt + start - this.runStart;
   }
 
-  /** Copies what was borrowed. */
+  /** Copies what is borrowed. */
   release(): void {
     if (this.run === undefined) return;
     this.copy(this.run, this.runStart, this.runEnd);
@@ -172,14 +174,14 @@ export class SlotBatch {
     this.bytes = grown;
   }
 
-  /** What goes along with the slot; `templates` where the worker has to be told of them. */
+  /** What accompanies the slot; `templates`: those that the worker does not know yet. */
   extras(templates: Frame['templates'] | undefined): Extras | undefined {
     const bytes = this.bytes === this.slot.bytes ? undefined : this.bytes;
     if (bytes === undefined && this.keyMeta.size === 0 && templates === undefined) return undefined;
     return { keyMeta: this.keyMeta, ...(templates === undefined ? {} : { templates }), ...(bytes === undefined ? {} : { bytes }) };
   }
 
-  /** What would have been seen if the frame of this row had been refused at once. */
+  /** The counts if the frame of this row had been refused at once. */
   countsAt(row: number): TakenCounts {
     const { before, table } = this;
     let { keys } = before;

@@ -25,7 +25,7 @@ describe('rdbkit dump --format payload', () => {
     ['--format is missing', ['a.rdb']],
     ['--format xml: expected one of', ['a.rdb', '--format', 'xml']],
     ['--db-map 3: expected two database numbers', ['a.rdb', '--format', 'payload', '--db-map', '3']],
-    ['database 3 has another number already', ['a.rdb', '--format', 'payload', '--db-map', '3:0,3:1']],
+    ['database 3 is mapped already', ['a.rdb', '--format', 'payload', '--db-map', '3:0,3:1']],
     ['--on-conflict newest: expected one of error, first, last', ['a.rdb', '--format', 'payload', '--on-conflict', 'newest']],
     ['decides between files', ['a.rdb', '--format', 'payload', '--on-conflict', 'last', '--db-map', '3:0']],
   ])('refuses: %s', async (message, argv) => {

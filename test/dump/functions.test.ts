@@ -19,7 +19,7 @@ describe('dump', () => {
   test.each(KEY_FILTERS)('writes no function libraries where %s %s chooses keys', async (...filter) => {
     const out = folder.at('some.rdb');
     const { err } = await rdbkit(['dump', two, '--format', 'rdb', '-o', out, ...filter]);
-    expect(err).toContain('rdbkit: function libraries: "one", "two" left out, since only some keys are chosen (--functions takes them along)\n');
+    expect(err).toContain('rdbkit: function libraries: "one", "two" left out, since only some keys are chosen (--functions includes them)\n');
     expect(await functionsOf(out)).toBe(0);
     expect((await rdbkit(['dump', two, '--format', 'rdb', '-o', out, ...filter, '--functions'])).err).toContain('function libraries: "one", "two" written\n');
     expect(await functionsOf(out)).toBe(2);

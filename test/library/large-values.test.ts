@@ -76,13 +76,19 @@ describe('one reading after another', () => {
     for await (const record of records) count += record === undefined ? 0 : 1;
     return count;
   };
+  /** Leaves the loop at a record. */
+  async function firstOf<R>(records: AsyncIterable<R>, isWanted: (record: R, number: number) => boolean): Promise<R | undefined> {
+    let number = 0;
+    for await (const record of records) if (isWanted(record, ++number)) return record;
+    return undefined;
+  }
   const wanted = Array.from({ length: 6000 }, (_, i) => `second:${i}`);
 
   test.each([
-    ['was left at the first key', async () => { for await (const record of decode(first)) return record; }],
-    ['was left in the middle', async () => { let n = 0; for await (const record of decode(first)) if (++n === 4567) return record; }],
+    ['was left at the first key', () => firstOf(decode(first), () => true)],
+    ['was left in the middle', () => firstOf(decode(first), (_, number) => number === 4567)],
     ['was left at its limit', () => readAll(decode(first, { limit: 5 }))],
-    ['was left in a large value', async () => { for await (const frame of frames(first)) if (!frame.last) return frame; }],
+    ['was left in a large value', () => firstOf(frames(first), ({ last }) => !last)],
     ['ended with an error', () => expect(readAll(decode(first.slice(0, 300_000)))).rejects.toThrow('the input ends inside a record')],
     ['ended well', () => readAll(decode(first))],
   ])('has nothing of one that %s', async (_, before) => {

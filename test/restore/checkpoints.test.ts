@@ -75,5 +75,5 @@ test('what is no whole checkpoint is refused, and not taken for one', async () =
     { rejectsBytes: -1 },
     { again: 'yes' },
   ];
-  for (const changed of wrong) await expect(read(changed), JSON.stringify(changed)).rejects.toThrow('it is no checkpoint of a restore');
+  for (const changed of wrong) await expect(read(changed), JSON.stringify(changed)).rejects.toThrow('it is not a restore checkpoint');
 });

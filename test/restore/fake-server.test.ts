@@ -169,11 +169,11 @@ describe('a server that is restarted every time', () => {
     for (const readings of [5, 10]) {
       const { code, errors, resumed } = await report(argv);
       expect([code, resumed]).toEqual([4, readings > 5]);
-      expect(errors).toMatchObject([{ code: 'RESTARTED', got: expect.stringContaining('as has happened 5 times') as string, hint: 'See why the server is restarted again and again, then go on from the checkpoint, which reads all sources again.' }]);
+      expect(errors).toMatchObject([{ code: 'RESTARTED', got: expect.stringContaining('as has happened 5 times') as string, hint: 'Find out why the server keeps restarting, then resume from the checkpoint, which reads all sources again.' }]);
       expect(JSON.parse(readFileSync(checkpoint, 'utf8'))).toMatchObject({ passes: readings, again: true, finished: false });
       expect(server.sent('RESTORE')).toHaveLength(3 * readings);
     }
-    expect((await restore(argv)).err).toContain(` which reads all sources again. Run the same command again to go on from ${checkpoint}.\n`);
+    expect((await restore(argv)).err).toContain(` which reads all sources again. Run the same command again to resume from ${checkpoint}.\n`);
     restarts = false;
     expect(await report(argv)).toMatchObject({ code: 0, keysRestored: 3, keysRejected: 0, resumed: true });
     expect(server.sent('RESTORE')).toHaveLength(3 * 16);
@@ -225,7 +225,7 @@ describe('what a target may be', () => {
     server = await FakeServer.start({ redis_version: '9.9.9' });
     const { code, err } = await restore([abc, server.url]);
     expect(code).toBe(0);
-    expect(err).toMatch(/rdbkit: warning: Redis 9\.9\.9 is not known here: it is written for as Redis 8\.\d+\.\n/);
+    expect(err).toMatch(/rdbkit: warning: Redis 9\.9\.9 is unknown to this rdbkit and treated as Redis 8\.\d+\.\n/);
   });
 
   test('--target-version says what it is', async () => {

@@ -42,7 +42,7 @@ describe(`function libraries and ${SERVER}`, () => {
     const argv = [two, url, '--on-conflict', 'replace', ...filter];
     const { code: exit, err } = await restore(argv);
     expect(exit).toBe(0);
-    const said = 'rdbkit: function libraries: "one", "two" left out, since only some keys are chosen (--functions takes them along)\n';
+    const said = 'rdbkit: function libraries: "one", "two" left out, since only some keys are chosen (--functions includes them)\n';
     expect(err.split(said)).toHaveLength(3); // in the plan, and at the end
     expect(await there()).toEqual({ one: code('one', 9) });
     expect(await report([...argv, '--functions'])).toMatchObject({ code: 0, functions: [{ name: 'one', outcome: 'replaced' }, { name: 'two', outcome: 'loaded' }] });
@@ -63,7 +63,7 @@ describe(`function libraries and ${SERVER}`, () => {
     await server.client.call('FUNCTION', 'LOAD', code('one', 2));
     const foreseen: [string[], string[], string][] = [
       [['--on-conflict', 'replace'], ['replaced', 'loaded'], '"one" to replace; "two" to load'],
-      [['--on-conflict', 'skip'], ['kept', 'loaded'], '"one" there with other code, which stays; "two" to load'],
+      [['--on-conflict', 'skip'], ['kept', 'loaded'], '"one" to keep, with other code; "two" to load'],
       [[], ['refused', 'loaded'], '"one" not possible; "two" to load'],
     ];
     for (const [argv, outcomes, text] of foreseen) {
@@ -77,7 +77,7 @@ describe(`function libraries and ${SERVER}`, () => {
     expect(await there()).toEqual({ one: code('one', 2) });
     expect((await restore([two, url, '--on-conflict', 'replace'])).err).toMatch(/function libraries: "one" replaced; "two" loaded\nrdbkit: 2 keys restored/);
     await server.client.flushall();
-    expect((await restore([two, url])).err).toMatch(/function libraries: "one", "two" the same already\n.*function libraries: "one", "two" the same already\nrdbkit: 2 keys restored/s);
+    expect((await restore([two, url])).err).toMatch(/function libraries: "one", "two" already the same\n.*function libraries: "one", "two" already the same\nrdbkit: 2 keys restored/s);
   });
 
   test('of several sources: the second one finds what the first one brought', async () => {
@@ -119,7 +119,7 @@ describe(`function libraries and ${SERVER}`, () => {
       return url.replace('://', '://less:s3cret@');
     };
     const blind = await as('-function|list');
-    expect((await restore([two, blind, '--dry-run'])).err).toContain('"one", "two" to load, but the target does not say what it has (FUNCTION LIST)\n');
+    expect((await restore([two, blind, '--dry-run'])).err).toContain('"one", "two" to load; what the target has is unknown (FUNCTION LIST is refused)\n');
     expect(await report([two, blind, '--on-conflict', 'replace'])).toMatchObject({ code: 0, plan: { functions: [{ outcome: 'unknown' }, {}] }, functions: [{ name: 'one', outcome: 'replaced' }, { name: 'two', outcome: 'loaded' }] });
     expect(await report([two, await as('-function|load'), '--on-conflict', 'replace'])).toMatchObject({ code: 1, notKeys: 2, keysReplaced: 2, functions: [{ outcome: 'refused' }, { outcome: 'refused' }] });
   });

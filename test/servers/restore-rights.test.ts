@@ -46,7 +46,7 @@ describe(`one command refused by ${SERVER}`, () => {
     const url = await without('-exists');
     const { code, err } = await restore([many, url, '--on-conflict', 'replace']);
     expect(code).toBe(0);
-    expect(err).toMatch(/warning: 127\.0\.0\.1:\d+ refuses EXISTS \(NOPERM .*'exists'.*\): the keys were written, but how many of them replaced another value is not known\.\n/);
+    expect(err).toMatch(/warning: 127\.0\.0\.1:\d+ refuses EXISTS \(NOPERM .*'exists'.*\): the keys were written, but it is unknown how many replaced another value\.\n/);
     expect(err).toContain('rdbkit: 500 keys restored, 500 of which may have replaced another value; ');
     const object = await report([many, url, '--on-conflict', 'replace']);
     expect(object).toMatchObject({ code: 0, keysRestored: 500, keysReplaced: 0, keysUncounted: 500, commandsRefused: [{ command: 'EXISTS' }], errors: [] });
@@ -90,7 +90,7 @@ describe('replies of which some never come', () => {
     try {
       const [object, { err }] = await Promise.all([report([many, servers[0].url]), restore([many, servers[1].url])]);
       expect(object).toMatchObject({ code: 4, keysRestored: 119, keysUnanswered: 380 });
-      expect(err).toContain('rdbkit: warning: 380 keys sent but not answered: they may be on the target as well.\n');
+      expect(err).toContain('rdbkit: warning: 380 keys sent but not answered: they may be on the target, too.\n');
       expect(err).toContain('rdbkit: 119 keys restored; ');
     } finally {
       for (const server of servers) await server.stop();

@@ -62,7 +62,7 @@ describe.skipIf(!supportsTls())(`TLS to ${SERVER}`, () => {
     expect(code).toBe(4);
     expect(err).toMatch(/^rdbkit: REFUSED: 127\.0\.0\.1:\d+: /);
     expect(err).toMatch(reason);
-    expect(err).toContain('--cacert names certificates to trust, --sni the name in the certificate; --insecure does not verify it.');
+    expect(err).toContain('Use --cacert for certificates to trust, --sni for the name in the certificate, or --insecure to skip verification.');
     expect(performance.now() - start).toBeLessThan(5000);
     expect(await server.client.dbsize()).toBe(0);
   });
@@ -191,7 +191,7 @@ describe(`users of ${SERVER}`, () => {
     });
 
     test.each<[string, string, RegExp, Record<string, string>]>([
-      ['none', '', /NOAUTH .*A password is needed: put it into REDISCLI_AUTH or --password-file\./, {}],
+      ['none', '', /NOAUTH .*A password is needed: set REDISCLI_AUTH, or use --password-file\./, {}],
       ['a wrong one', ':wr0ng@', /WRONGPASS .*Look at the user name and the password/, {}],
       ['a wrong one for a user', 'nobody:wr0ng@', /WRONGPASS .*logged in as nobody/, {}],
       ['a user without one', 'default@', /WRONGPASS|NOAUTH/, {}],

@@ -132,7 +132,7 @@ describe(`rdbkit restore to ${SERVER}`, () => {
       const path = file('far.rdb', { '0:a': '', '16:b': '', '200:c': '' });
       const { code, err } = await restore([path, url]);
       expect(code).toBe(1);
-      expect(err).toContain(`NOT_RESTORED: ${path}, db 16, key "b": the target has no database 16; --db-map 16:0 puts its keys into another.\n`);
+      expect(err).toContain(`NOT_RESTORED: ${path}, db 16, key "b": the target has no database 16; --db-map 16:0 writes its keys to database 0.\n`);
       expect(err).toContain('db 200, key "c"');
       expect(await keysIn(0)).toEqual(['a']);
       expect((await restore([path, url, '--on-conflict', 'skip', '--db-map', '16:15,200:14'])).code).toBe(0);
@@ -148,7 +148,7 @@ describe(`rdbkit restore to ${SERVER}`, () => {
       const { code, err } = await restore([source(), url]);
       expect(code).toBe(4);
       expect(err).toContain('TARGET: ');
-      expect(err).toContain('the target has a key already. Choose what becomes of them: --on-conflict skip or replace, or --flush.');
+      expect(err).toContain('the target has a key already. Choose what happens to them: --on-conflict skip or replace, or --flush.');
       expect(await keysIn(0)).toEqual(['x']);
     });
 
@@ -209,7 +209,7 @@ describe(`rdbkit restore to ${SERVER}`, () => {
       await fill();
       const { code, err } = await restore([source(), url, '--flush']);
       expect(code).toBe(2);
-      expect(err).toBe('rdbkit: --flush deletes what the target has, and there is no terminal to ask on: add --yes. See rdbkit restore --help\n');
+      expect(err).toBe('rdbkit: --flush deletes keys, and there is no terminal to confirm on: add --yes. See rdbkit restore --help\n');
       expect(await keysIn(4)).toEqual(['old']);
     });
 
@@ -241,7 +241,7 @@ describe(`rdbkit restore to ${SERVER}`, () => {
     ])('asks on a terminal: %j', async (answer, code, there) => {
       await fill();
       const { code: exit, err } = await restore([source(), url, '--flush'], terminal(answer));
-      expect(err).toContain('delete 3 keys of the target before? Type yes: ');
+      expect(err).toContain('delete 3 keys of the target first? Type yes: ');
       expect(exit).toBe(code);
       expect(await keysIn(0)).toEqual(there);
       if (code !== 0) expect(err).toContain('nothing was written');
@@ -278,7 +278,7 @@ describe(`rdbkit restore to ${SERVER}`, () => {
       await server.client.mset('a', '', 'b', '');
       const { code, err } = await restore([FIXTURE, url, '--dry-run']);
       expect(code).toBe(0);
-      expect(err).toContain('rdbkit: 2 keys in the databases that are written to\n');
+      expect(err).toContain('rdbkit: 2 keys already in the databases written to\n');
     });
   });
 

@@ -47,8 +47,8 @@ describe('dump', () => {
     const { code, err } = await rdbkit([...argv, '-o', folder.at('out')]);
     expect(code).toBe(1);
     expect(err.match(/NOT_WRITTEN.*/g)).toEqual([
-      `NOT_WRITTEN: ${ONE}: 1 member expiry of KeyDB is not kept: there is no place for it; --format rdb without --target-version keeps them.`,
-      `NOT_WRITTEN: ${MANY}: 4 member expiries of KeyDB are not kept: there is no place for them; --format rdb without --target-version keeps them.`,
+      `NOT_WRITTEN: ${ONE}: 1 member expiry of KeyDB is not kept; --format rdb without --target-version keeps them.`,
+      `NOT_WRITTEN: ${MANY}: 4 member expiries of KeyDB are not kept; --format rdb without --target-version keeps them.`,
     ]);
     expect(await summary(...argv)).toMatchObject({ memberExpiriesLost: 5, othersRefused: 5, refused: [{ file: ONE }, { file: MANY }] });
   });

@@ -20,10 +20,10 @@ export const FILTERS = {
   db: list({ commands, value: 'n', parse: parseDbs, help: 'in this database: 0, a list 0,3 or a range 0-3' }),
   prefix: list({ commands, value: 'text', parse: parseKeys, help: 'key begins with this' }),
   notPrefix: list({ commands, value: 'text', parse: parseKeys, help: 'key does not begin with this' }),
-  match: list({ commands, value: 'glob', parse: parseKeys, help: 'whole key fits this pattern, as in SCAN and KEYS: * ? [a-z] \\' }),
-  notMatch: list({ commands, value: 'glob', parse: parseKeys, help: 'key does not fit this pattern' }),
-  regex: list({ commands, value: 're', parse: parseRegexes, help: 'this JavaScript regular expression is found in the key' }),
-  notRegex: list({ commands, value: 're', parse: parseRegexes, help: 'this JavaScript regular expression is not found in the key' }),
+  match: list({ commands, value: 'glob', parse: parseKeys, help: 'whole key matches this pattern, as in SCAN and KEYS: * ? [a-z] \\' }),
+  notMatch: list({ commands, value: 'glob', parse: parseKeys, help: 'key does not match this pattern' }),
+  regex: list({ commands, value: 're', parse: parseRegexes, help: 'key matches this JavaScript regular expression' }),
+  notRegex: list({ commands, value: 're', parse: parseRegexes, help: 'key does not match this JavaScript regular expression' }),
   type: list({
     commands,
     value: 'name',
@@ -35,15 +35,15 @@ export const FILTERS = {
   slot: list({ commands, value: 'n', parse: parseSlots, help: 'in this cluster slot: 5, a range 0-5460, or a list of them' }),
   ttl: value({
     ...{ commands, value: 'state', choices: TTL_NAMES, parse: parseTtl },
-    help: 'none: without expiry, any: with one, expired: it is over, live: it is not over or there is none',
+    help: 'none: no expiry, any: with an expiry, expired: already expired, live: not expired',
   }),
   minSize: value({
     commands,
     value: 'bytes',
     parse: parseSize,
-    help: 'value takes at least this much in the file: 100, 10kb, 1.5mb (of 1024)',
+    help: 'value has at least this size in the file: 100, 10kb, 1.5mb (of 1024)',
   }),
-  maxSize: value({ commands, value: 'bytes', parse: parseSize, help: 'value takes at most this much in the file' }),
+  maxSize: value({ commands, value: 'bytes', parse: parseSize, help: 'value has at most this size in the file' }),
 } as const;
 
 export const SHARES = {

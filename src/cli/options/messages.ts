@@ -15,7 +15,7 @@ export const DAMAGE = {
   }),
 } as const;
 
-/** And in lines of JSON. */
+/** The same for JSON lines. */
 export const LINES = {
   lenient: flag({ commands: ['encode'], help: 'leave out fields that are not known, instead of refusing their lines' }),
   keepGoing: flag({ commands: ['encode'], help: 'go on with the next line after a wrong one' }),
@@ -34,7 +34,7 @@ export const PAYLOAD = {
   verbose: flag({ commands: ['payload check'], short: 'v', help: 'of several payloads, name all, not only the damaged ones' }),
 } as const;
 
-/** All of them are about standard error. */
+/** Options about standard error. */
 export const MESSAGES = {
   progress: value({
     ...{ commands: SOURCES, value: 'how', choices: PROGRESS, parse: oneOf(PROGRESS), default: 'auto' },
@@ -45,7 +45,8 @@ export const MESSAGES = {
     ...{ commands: [...SOURCES, 'payload decode'], short: 'v', against: ['quiet'] },
     help: 'also what each source is, and which environment variables set options',
     helpIn: {
-      restore: 'also retries, lost connections, changes of the cluster, counts for every database and server, and which environment variables set options',
+      restore:
+        'also retries, lost connections, changes of the cluster, counts for every database and server, and which environment variables set options',
       'payload decode': 'also what each payload is',
     },
   }),

@@ -1,36 +1,36 @@
-/** What an option is, and how the table of them is written. */
+/** What an option is, and functions to define one. */
 
 export type CommandName = 'decode' | 'dump' | 'restore' | 'encode' | 'check' | 'payload check' | 'payload decode' | 'completion';
 
 /** Commands that read files, one after another. */
 export const SOURCES = ['decode', 'dump', 'restore', 'encode', 'check'] as const;
 
-/** As the words of a command line or an environment variable give it; undefined where neither does. */
+/** The words from the command line or an environment variable; undefined if neither gives it. */
 export type Given = boolean | readonly string[] | undefined;
 
 interface Spec<C extends CommandName> {
-  /** Which commands have it. */
+  /** The commands that have it. */
   readonly commands: readonly C[];
   /** One sentence, for `--help`, the man page and completion. */
   readonly help: string;
-  /** The same, where it is another one for a command. */
+  /** Help for commands where it differs. */
   readonly helpIn?: Readonly<Partial<Record<NoInfer<C>, string>>>;
   /** One letter. */
   readonly short?: string;
-  /** Options that it cannot be given with. */
+  /** Options that exclude it. */
   readonly against?: readonly string[];
   /** Why no environment variable sets it. */
   readonly noVariable?: string;
 }
 
 interface ValueSpec<C extends CommandName> extends Spec<C> {
-  /** What stands for the value in `--help`; a `file` is completed by names of files. */
+  /** The placeholder of the value in `--help`; a `file` is completed with file names. */
   readonly value: string;
-  /** Values to choose from, for completion. */
+  /** Possible values, for completion. */
   readonly choices?: readonly string[];
 }
 
-/** An option as the table has it. `C` are the commands that have it, `T` is the type of its value. */
+/** An option of the table. `C` are the commands that have it, `T` is the type of its value. */
 export interface Option<C extends CommandName = CommandName, T = unknown> {
   readonly kind: 'flag' | 'toggle' | 'value' | 'list';
   readonly commands: readonly C[];
@@ -45,23 +45,23 @@ export interface Option<C extends CommandName = CommandName, T = unknown> {
   readonly noHelp?: string;
   /** As it would be typed. */
   readonly default?: string;
-  /** Its value; `label` is how the person named it. Throws UsageError, TypeError or RangeError. */
+  /** Its value; `label` is how the user gave it. Throws UsageError, TypeError or RangeError. */
   read(given: Given, label: string): T;
 }
 
 type Parse<T> = (label: string, word: string) => T;
 
-/** True where it is given. */
+/** True if it is given. */
 export function flag<const C extends CommandName>(spec: Spec<C>): Option<C, boolean> {
   return { ...spec, kind: 'flag', read: (given) => given === true };
 }
 
-/** `--name` and `--no-name`: true, false, or undefined where neither is given. */
+/** `--name` and `--no-name`: true, false, or undefined if neither is given. */
 export function toggle<const C extends CommandName>(spec: Spec<C> & { readonly noHelp: string }): Option<C, boolean | undefined> {
   return { ...spec, kind: 'toggle', read: (given) => (typeof given === 'boolean' ? given : undefined) };
 }
 
-/** An option with one value: the last one that is given, else the default. */
+/** An option with one value: the last one given, else the default. */
 export function value<const C extends CommandName, T>(
   spec: ValueSpec<C> & { readonly parse: Parse<T>; readonly default: string },
 ): Option<C, T>;
@@ -80,7 +80,7 @@ export function value<const C extends CommandName, T>({
   };
 }
 
-/** An option that may be given again: values gather. */
+/** An option that may be repeated: its values accumulate. */
 export function list<const C extends CommandName, T>({
   parse,
   ...spec
@@ -97,15 +97,15 @@ export function list<const C extends CommandName, T>({
 
 const wordsOf = (given: Given): readonly string[] | undefined => (typeof given === 'object' ? given : undefined);
 
-/** `maxPayload` is `--max-payload`. */
+/** `--max-payload` for `maxPayload`. */
 export const longName = (name: string): string => `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
 
-/** `maxPayload` is RDBKIT_MAX_PAYLOAD. */
+/** RDBKIT_MAX_PAYLOAD for `maxPayload`. */
 export const variableName = (name: string): string => `RDBKIT_${longName(name).slice(2).replaceAll('-', '_').toUpperCase()}`;
 
 export const helpOf = ({ help, helpIn }: Option, command: CommandName): string => helpIn?.[command] ?? help;
 
-/** Values of the options of a family, for a command. */
+/** The values of a family of options, for a command. */
 export type ValuesOf<F, C extends CommandName = CommandName> = {
   readonly [K in keyof F as F[K] extends Option<infer D> ? ([C & D] extends [never] ? never : K) : never]: F[K] extends Option<
     CommandName,

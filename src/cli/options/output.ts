@@ -31,13 +31,13 @@ export const OUTPUT = {
     commands: ['restore'],
     value: 'file',
     parse: path,
-    help: 'write keys that the target refuses to this file, as dump --format payload does',
+    help: 'write keys that the target refuses to this file, like dump --format payload',
   }),
   checkpoint: value({
     commands: ['restore'],
     value: 'file',
     parse: path,
-    help: 'keep in this file how far it is; with the same file again, it goes on from there',
+    help: 'record progress in this file; run again with the same file to resume',
   }),
 } as const;
 
@@ -59,8 +59,8 @@ export const CHECKED = {
 export const WRITTEN = {
   onConflict: value({
     ...{ commands: ['dump', 'encode'], value: 'how', choices: CONFLICTS, parse: oneOf(CONFLICTS), default: 'error' },
-    help: 'of a key that two sources have, error: name it and keep the first, first: keep that, last: keep that',
-    helpIn: { encode: 'of a key that comes twice, error: name it and keep the first, first: keep that, last: keep that of the last file' },
+    help: 'for a key in two sources, error: keep the first and report it, first: keep the first, last: keep the last',
+    helpIn: { encode: 'for a repeated key, error: keep the first and report it, first: keep the first, last: keep that of the last file' },
   }),
   dbMap: list({
     commands: ['dump', 'restore'],
@@ -70,22 +70,22 @@ export const WRITTEN = {
   }),
   functions: toggle({
     commands: ['dump', 'restore'],
-    help: 'with --format rdb and resp: write function libraries, also where only some keys are chosen',
-    helpIn: { restore: 'load function libraries, also where only some keys are chosen' },
+    help: 'with --format rdb and resp: write function libraries even if only some keys are chosen',
+    helpIn: { restore: 'load function libraries even if only some keys are chosen' },
     noHelp: 'leave function libraries out',
   }),
-  stripTtl: flag({ commands: ['dump', 'restore'], help: 'leave expiries out: keys stay for good' }),
+  stripTtl: flag({ commands: ['dump', 'restore'], help: 'write keys without expiry' }),
   targetVersion: value({
     ...{ commands: ['dump', 'restore', 'encode'], value: 'server', parse: server },
-    help: 'write what this server reads: 6.2, redis-7.4, valkey-9.1; values it would not read are written in another encoding',
+    help: 'write for this server: 6.2, redis-7.4, valkey-9.1; values that it cannot read are written in another encoding',
     helpIn: {
-      restore: 'write for this server, instead of the version that the target says it is',
-      encode: 'write what this server loads: 6.2, redis-7.4, valkey-9.1 (default: see below)',
+      restore: 'write for this version instead of the one that the target reports',
+      encode: 'write for this server: 6.2, redis-7.4, valkey-9.1 (default: see below)',
     },
   }),
   allowLoss: flag({
     commands: ['dump', 'restore', 'encode'],
-    help: 'leave out of keys what the target server has no place for; without this, such keys are named and not written',
+    help: 'write keys without what the target server cannot hold; by default, such keys are reported and not written',
   }),
   maxPayload: value({
     ...{ commands: ['dump', 'restore'], value: 'bytes', parse: size, default: '512mb' },
@@ -94,24 +94,24 @@ export const WRITTEN = {
   }),
 } as const;
 
-/** The same for restore alone. */
+/** The same, for restore only. */
 export const RESTORED = {
   onConflict: value({
     ...{ commands: ['restore'], value: 'how', choices: RESTORE_CONFLICTS, parse: oneOf(RESTORE_CONFLICTS), default: 'error' },
-    help: 'error: the target has to be empty; skip: keys that are there stay; replace: they are replaced',
+    help: 'error: the target must be empty; skip: keep existing keys; replace: replace existing keys',
   }),
   flush: flag({
     commands: ['restore'],
-    help: 'empty the target first: all of it; where --db or the target name databases, those that are written to',
+    help: 'delete the keys of the target first: all, or those of the databases that --db or the target names',
     noVariable: 'it deletes keys',
   }),
   yes: flag({ commands: ['restore'], help: 'do not ask before --flush', noVariable: 'it deletes keys' }),
-  dryRun: flag({ commands: ['restore'], help: 'read everything and say what would be written, but write nothing' }),
+  dryRun: flag({ commands: ['restore'], help: 'read everything and report what would be written, but write nothing' }),
   ttlShift: value({
     commands: ['restore'],
     value: 'time',
     parse: shift,
-    help: 'expiries are this much later: 90s, 2h, 1d; or earlier: -90s',
+    help: 'make expiries this much later: 90s, 2h, 1d; or earlier: -90s',
   }),
   noTtl: flag({ commands: ['restore'], help: 'the same as --strip-ttl', noVariable: 'RDBKIT_STRIP_TTL does the same' }),
 } as const;

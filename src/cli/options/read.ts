@@ -7,13 +7,13 @@ type Environment = Readonly<Record<string, string | undefined>>;
 
 export interface ReadOptions<C extends CommandName> {
   readonly options: OptionsOf<C>;
-  /** Those that are given, typed or by a variable. */
+  /** Options that are given, typed or by a variable. */
   readonly given: ReadonlyMap<string, Given>;
-  /** Of those, the ones that a variable gives. */
+  /** Those given by a variable. */
   readonly byVariable: ReadonlySet<string>;
 }
 
-/** The values of a command's options: as typed, else as the environment says, else their defaults. Throws UsageError. */
+/** The values of a command's options: as typed, else from the environment, else the default. Throws UsageError. */
 export function readOptions<C extends CommandName>(command: C, typed: Readonly<Record<string, Given>>, env: Environment): ReadOptions<C> {
   const all = optionsOf(command);
   const fromEnv = variablesOf(all, typed, env);
@@ -28,7 +28,7 @@ export function readOptions<C extends CommandName>(command: C, typed: Readonly<R
   });
 }
 
-/** A variable counts unless its option is typed, or one that goes against it. An empty one is none. */
+/** A variable counts unless its option, or one that excludes it, is typed. An empty variable counts as unset. */
 function variablesOf(all: readonly NamedOption[], typed: Readonly<Record<string, Given>>, env: Environment): Map<string, Given> {
   const found = new Map<string, Given>();
   for (const { name, option } of all) {
@@ -50,7 +50,7 @@ function ofVariable({ kind }: Option, variable: string, text: string): Given {
   return YES.test(text);
 }
 
-/** Has a UsageError name variables, where they give the options that it names. */
+/** Makes UsageErrors name the variables that give the options they mention. */
 export function withVariables<T>(names: Iterable<string>, work: () => T): T {
   try {
     return work();
@@ -66,6 +66,6 @@ export function naming(names: Iterable<string>, error: unknown): unknown {
   return new UsageError(message, { cause: error });
 }
 
-/** The variables that give options, for a person. */
+/** The variables that give options, for messages. */
 export const variablesLine = (names: Iterable<string>, env: Environment): string =>
   `from the environment: ${[...names].map((name) => `${variableName(name)}=${word(env[variableName(name)] ?? '')}`).join(', ')}`;

@@ -3,24 +3,24 @@ import { addressPairs, fileLine, fileText, number, size, text, time } from './wo
 
 const commands = ['restore'] as const;
 
-/** How the target is reached. */
+/** How to reach the target. */
 export const TARGET = {
-  cluster: flag({ commands, against: ['standalone'], help: 'the target is a cluster, whatever it says' }),
-  standalone: flag({ commands, against: ['cluster'], help: 'the target is a single server, whatever it says' }),
+  cluster: flag({ commands, against: ['standalone'], help: 'treat the target as a cluster, whatever it reports' }),
+  standalone: flag({ commands, against: ['cluster'], help: 'treat the target as a single server, whatever it reports' }),
   natMap: list({
     commands,
     value: 'inner=outer',
     parse: addressPairs,
-    help: 'a node that calls itself inner (host:port) is reached at outer',
+    help: 'connect to outer for the node that announces inner (host:port)',
   }),
   user: value({ commands, value: 'name', parse: text, help: 'log in as this user' }),
-  passwordFile: value({ commands, value: 'file', parse: fileLine, help: 'the password; else that of REDISCLI_AUTH, else that of the URL' }),
+  passwordFile: value({ commands, value: 'file', parse: fileLine, help: 'file with the password (default: REDISCLI_AUTH, else the URL)' }),
   sentinelUser: value({ commands, value: 'name', parse: text, help: 'log in to the sentinels as this user' }),
   sentinelPasswordFile: value({
     commands,
     value: 'file',
     parse: fileLine,
-    help: "the sentinels' password; else that of RDBKIT_SENTINEL_AUTH",
+    help: "file with the sentinels' password (default: RDBKIT_SENTINEL_AUTH)",
   }),
   cacert: value({ commands, value: 'file', parse: fileText, help: 'with rediss://: certificates to trust' }),
   cert: value({ commands, value: 'file', parse: fileText, help: 'with rediss://: certificate of this client' }),
@@ -32,17 +32,17 @@ export const TARGET = {
     value: 'time',
     parse: time,
     default: '60s',
-    help: 'how long a lost, loading or failing server is tried again',
+    help: 'how long to retry a lost, loading or failing server',
   }),
 } as const;
 
 export const SPEED = {
   threads: value({
     ...{ commands: ['decode'], value: 'n', parse: number(1, 256) },
-    help: 'decode large inputs with at most this many threads (default: as many as there are cores); 1: without any',
+    help: 'decode large inputs with at most this many threads (default: one per core); 1: none besides the main one',
   }),
-  parallel: value({ commands, value: 'n', parse: number(1, 64), default: '4', help: 'sources that are read at the same time' }),
-  maxInFlight: value({ commands, value: 'bytes', parse: size, default: '4mb', help: 'bytes that are on the way to one server at a time' }),
-  maxKeysPerSecond: value({ commands, value: 'n', parse: number(1), help: 'write no more keys than this in a second' }),
-  maxBytesPerSecond: value({ commands, value: 'bytes', parse: size, help: 'write no more bytes than this in a second' }),
+  parallel: value({ commands, value: 'n', parse: number(1, 64), default: '4', help: 'sources read at the same time' }),
+  maxInFlight: value({ commands, value: 'bytes', parse: size, default: '4mb', help: 'bytes in flight to one server' }),
+  maxKeysPerSecond: value({ commands, value: 'n', parse: number(1), help: 'write at most this many keys per second' }),
+  maxBytesPerSecond: value({ commands, value: 'bytes', parse: size, help: 'write at most this many bytes per second' }),
 } as const;

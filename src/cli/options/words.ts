@@ -1,4 +1,4 @@
-/** How words become values. All of these throw UsageError with the option, what was given, and what is allowed. */
+/** Parsers of option values. All of them throw UsageError with the option, what was given, and what is allowed. */
 import { readFileSync } from 'node:fs';
 import { MAX_DB, parseSize } from '../../commands/terms.js';
 import { parseTarget, type Target } from '../../commands/dump-terms.js';
@@ -6,7 +6,7 @@ import { type Address, addressText, parseAddress } from '../../commands/restore-
 import { printable, word } from '../printable.js';
 import { checked, UsageError } from '../usage.js';
 
-/** One of a few words. */
+/** One of several words. */
 export function oneOf<const T extends string>(allowed: readonly T[]): (label: string, given: string) => T {
   return (label, given) => {
     const known = allowed.find((name) => name === given);
@@ -28,7 +28,7 @@ export function number(least: number, most = Infinity): (label: string, given: s
 
 export function size(label: string, given: string): number {
   const bytes = checked(() => parseSize(label, given));
-  if (bytes < 1) throw new UsageError(`${label} ${word(given)}: expected a size of one byte at least`);
+  if (bytes < 1) throw new UsageError(`${label} ${word(given)}: expected at least one byte`);
   return bytes;
 }
 
@@ -41,7 +41,7 @@ export function time(label: string, given: string): number {
   return Number(match[1]) * UNITS[match[2] === '' ? 's' : match[2]];
 }
 
-/** Milliseconds, also below zero. */
+/** Milliseconds, positive or negative. */
 export function shift(label: string, given: string): number {
   const sign = given.startsWith('-') ? -1 : 1;
   return sign * time(label, given.replace(/^[+-]/, ''));
@@ -50,7 +50,7 @@ export function shift(label: string, given: string): number {
 /** Any text. */
 export const text = (_: string, given: string): string => given;
 
-/** It may hold a password, so it is not shown. */
+/** It may contain a password, so it is not shown. */
 const URL = /^[a-z][a-z\d+.-]+:\/\//i;
 
 export const isUrl = (given: string): boolean => URL.test(given);
@@ -88,7 +88,7 @@ export function dbPairs(label: string, words: readonly string[]): ReadonlyMap<nu
     const match = /^(\d{1,10}):(\d{1,10})$/.exec(pair);
     const [from, to] = [Number(match?.[1]), Number(match?.[2])];
     if (!(from <= MAX_DB && to <= MAX_DB)) throw new UsageError(`${label} ${word(pair)}: expected two database numbers, like 3:0`);
-    if (map.has(from)) throw new UsageError(`${label} ${word(pair)}: database ${from} has another number already`);
+    if (map.has(from)) throw new UsageError(`${label} ${word(pair)}: database ${from} is mapped already`);
     map.set(from, to);
   }
   return map;
