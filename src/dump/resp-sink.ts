@@ -104,7 +104,7 @@ export class RespSink extends SingleOutputSink {
     } else {
       this.begin(frame);
       this.restore(frame, head, size);
-      this.restores.add(bytes, start, end);
+      this.restores.addValue(bytes, start, end);
       this.restores.end(this.version);
     }
     this.unmark();
@@ -157,7 +157,7 @@ export class RespSink extends SingleOutputSink {
     } else {
       this.restore(head, payload, size);
       for await (const piece of value.pieces()) {
-        restores.add(piece, 0, piece.length);
+        restores.addValue(piece, 0, piece.length);
         await output.flushIfFull();
       }
       restores.end(this.version);

@@ -15,7 +15,7 @@ export interface RestoreTerms {
   readonly now: number;
 }
 
-/** Writes RESTORE commands: `begin`, then `add` with the bytes of the value in any pieces, then `end`. */
+/** Writes RESTORE commands: `begin`, then `addValue` with the bytes of the value in any pieces, then `end`. */
 export class RestoreWriter {
   private readonly footer = new Uint8Array(PAYLOAD_FOOTER);
   private modifiers: readonly string[] = [];
@@ -36,10 +36,10 @@ export class RestoreWriter {
     resp.word(ttlOf(frame, target, now));
     resp.open(size);
     crc.hi = crc.lo = 0;
-    this.add(head, 0, head.length);
+    this.addValue(head, 0, head.length);
   }
 
-  add(bytes: Uint8Array, start: number, end: number): void {
+  addValue(bytes: Uint8Array, start: number, end: number): void {
     this.crc.update(bytes, start, end);
     this.resp.raw(bytes, start, end);
   }

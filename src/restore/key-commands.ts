@@ -38,7 +38,7 @@ export class KeyCommandsWriter {
       writer.arg(keyBytes, keyStart, keyEnd);
     }
     this.restores.begin(writer, frame, { head, size, replaces: this.replaces, now: batch.builtAt });
-    this.restores.add(frame.bytes, frame.start, frame.end);
+    this.restores.addValue(frame.bytes, frame.start, frame.end);
     this.restores.end(version);
     batch.keys++;
   }

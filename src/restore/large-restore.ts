@@ -335,7 +335,7 @@ export class LargeRestore {
     const restores = new RestoreWriter(new Crc64(), target);
     restores.begin(resp, this.named(key), { head, size, replaces, now: delivery.servers.clockOf(this.server as string).now() });
     for (const piece of payload.value()) {
-      restores.add(piece, 0, piece.length);
+      restores.addValue(piece, 0, piece.length);
       await output.flushIfFull();
     }
     restores.end(sentVersion);
