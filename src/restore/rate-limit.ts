@@ -22,7 +22,7 @@ export class RateLimit {
     return this.limits.keysPerSecond !== undefined || this.limits.bytesPerSecond !== undefined;
   }
 
-  /** Whether `wait` would wait. */
+  /** Whether `untilAllowed` would wait. */
   get owes(): boolean {
     return this.limited && (this.keys > 0 || this.bytes > 0);
   }
@@ -45,7 +45,7 @@ export class RateLimit {
   }
 
   /** Waits until what was sent is within the limits. Rejects when `signal` is aborted. */
-  async wait(signal?: AbortSignal): Promise<void> {
+  async untilAllowed(signal?: AbortSignal): Promise<void> {
     const { bytesPerSecond = Infinity, keysPerSecond = Infinity } = this.limits;
     const now = performance.now();
     const seconds = (now - this.last) / 1000;
@@ -55,7 +55,7 @@ export class RateLimit {
     const debt = Math.max(this.keys / keysPerSecond, this.bytes / bytesPerSecond);
     if (debt * 1000 > 1) {
       await delay(Math.min(debt * 1000, LONGEST), undefined, { signal });
-      await this.wait(signal);
+      await this.untilAllowed(signal);
     }
   }
 }

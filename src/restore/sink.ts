@@ -279,7 +279,7 @@ export class RestoreSink extends DumpSink {
       rateLimit.spend(1, large.size);
       this.largeSent += large.size;
       await large.send();
-      await rateLimit.wait(signal);
+      await rateLimit.untilAllowed(signal);
     }
     if (this.segments.current.holds) await this.segments.settle(signal);
   }
@@ -422,7 +422,7 @@ export class RestoreSink extends DumpSink {
     const { delivery, rateLimit, signal } = this.options;
     for (const library of this.toLoad.splice(0)) await this.load(library);
     await this.settleLarges();
-    await rateLimit.wait(signal);
+    await rateLimit.untilAllowed(signal);
     await delivery.calm();
     await this.batches.untilFree();
     this.sentAtTurn = this.batches.sent;

@@ -36,7 +36,7 @@ describe('RateLimit', () => {
         const spent: { at: number; keys: number; bytes: number }[] = [];
         for (const { bytes, idle, keys } of row) {
           clock.now += idle;
-          await rateLimit.wait();
+          await rateLimit.untilAllowed();
           const now = { at: clock.now, keys: Math.ceil(keys * Math.min(rateLimit.burst, 1e6)), bytes: Math.ceil(bytes * Math.min(rateLimit.burstBytes, 1e6)) };
           rateLimit.spend(now.keys, now.bytes);
           spent.push(now);
