@@ -123,7 +123,7 @@ class Restore {
       await this.checkpoints.saved();
       if (this.checkpoints.kept) timer = setInterval(() => this.save(false), CHECKPOINT_EVERY);
       const ends = await this.untilKept(delivery);
-      if (ends.some(({ bytes }) => bytes > 0)) this.tally.rejects?.begin();
+      if (ends.some(({ bytes }) => bytes > 0)) this.tally.rejects?.dropOld();
       await delivery.close({ settled: true });
       const finished =
         delivery.failure === undefined &&

@@ -33,9 +33,9 @@ export class RejectsFile {
     if (this.begun) this.guarded(() => ftruncateSync(this.fd, keep));
   }
 
-  add(rejects: readonly Rejected[]): void {
+  append(rejects: readonly Rejected[]): void {
     if (rejects.length === 0) return;
-    this.begin();
+    this.dropOld();
     let end = this.bytes;
     for (const text of textOf(rejects)) end = this.guarded(() => this.write(text, end));
     this.bytes = end;
@@ -48,12 +48,12 @@ export class RejectsFile {
   }
 
   /** Removes the old content. */
-  begin(): void {
-    if (!this.begun) this.clear();
+  dropOld(): void {
+    if (!this.begun) this.startOver();
   }
 
   /** Starts over. */
-  clear(): void {
+  startOver(): void {
     this.guarded(() => ftruncateSync(this.fd, 0));
     this.begun = true;
     this.bytes = 0;

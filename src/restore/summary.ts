@@ -38,7 +38,7 @@ export class Tally {
     this.rounds++;
     if (this.counted) return;
     this.ledger.clear();
-    this.rejects?.clear();
+    this.rejects?.startOver();
     this.options.onAgain?.();
   }
 
@@ -59,7 +59,7 @@ export class Tally {
   }
 
   private count(source: SourceProgress, { ledger, rejects }: Segment): void {
-    this.rejects?.add(rejects);
+    this.rejects?.append(rejects);
     this.ledger.add(ledger);
     this.tell(source, rejects);
   }
@@ -70,7 +70,7 @@ export class Tally {
     for (const source of sources) {
       for (const { ledger, rejects } of source.sink?.unfinished ?? []) {
         this.ledger.add(ledger);
-        if (this.options.checkpoint === undefined) this.rejects?.add(rejects);
+        if (this.options.checkpoint === undefined) this.rejects?.append(rejects);
         this.tell(source, rejects);
       }
     }
