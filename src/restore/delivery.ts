@@ -416,7 +416,7 @@ export class Delivery implements DeliveryConnectionsEvents {
 
   private resend(): void {
     this.tellRetried(this.retries.waiting);
-    const batches = this.retries.take(({ bytes }) => this.connection(this.slotOf(restoredBy(bytes).key)));
+    const batches = this.retries.takeBatches(({ bytes }) => this.connection(this.slotOf(restoredBy(bytes).key)));
     for (const [connection, row] of batches) for (const batch of row) connection.send(batch);
   }
 

@@ -63,7 +63,7 @@ export class Retries {
   }
 
   /** Removes all waiting keys, and returns batches of them by owner. */
-  take<T extends Owner>(ownerOf: (retry: Retry) => T): [owner: T, batches: Iterable<CommandBatch>][] {
+  takeBatches<T extends Owner>(ownerOf: (retry: Retry) => T): [owner: T, batches: Iterable<CommandBatch>][] {
     const groups = new Map<T, Retry[]>();
     for (const retry of this.keys) {
       const owner = ownerOf(retry);
