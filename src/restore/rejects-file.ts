@@ -47,12 +47,12 @@ export class RejectsFile {
     return at + text.length;
   }
 
-  /** Removes the old content. */
+  /** Removes what an earlier run wrote, once. */
   dropOld(): void {
     if (!this.begun) this.startOver();
   }
 
-  /** Starts over. */
+  /** Removes all lines. */
   startOver(): void {
     this.guarded(() => ftruncateSync(this.fd, 0));
     this.begun = true;
