@@ -24,6 +24,7 @@ export const HINTS: Readonly<Record<ErrorCode, string>> = {
   BAD_HASH: DAMAGED_VALUE,
   BAD_ZSET: DAMAGED_VALUE,
   BAD_STREAM: DAMAGED_VALUE,
+  BAD_BITMAP: DAMAGED_VALUE,
   BAD_MODULE: DAMAGED_VALUE,
   BAD_TEMPLATE: DAMAGED_VALUE,
   BAD_PAYLOAD: 'Give what the command DUMP returns: as bytes, in base64 or hex, or as redis-cli shows it; --from says which. Lines as rdbkit dump --format payload writes them.',
