@@ -5,6 +5,7 @@ import type { RedisType } from '../rdb/types.js';
 import { IDLE_SINCE } from '../rdb/write.js';
 import type { Target } from '../values/targets.js';
 import { ArrayEncoder } from './arrays.js';
+import { BitmapEncoder } from './bitmaps.js';
 import { LineEncoding, type ValueEncoder } from './encoding.js';
 import { Fields, type Unknown } from './fields.js';
 import { HashEncoder } from './hashes.js';
@@ -31,6 +32,7 @@ const ENCODERS: Readonly<Record<RedisType, (encoding: LineEncoding) => ValueEnco
   stream: (encoding) => new StreamEncoder(encoding),
   module: (encoding) => new ModuleEncoder(encoding),
   array: (encoding) => new ArrayEncoder(encoding),
+  bitmap: (encoding) => new BitmapEncoder(encoding),
 };
 
 /** A line that is a key of one type. */

@@ -294,7 +294,7 @@ function uint16(bytes: Uint8Array, at: number): number {
   return int16(bytes, at) & 0xffff;
 }
 
-/** The containers of one bucket, as they are written. */
+/** What is said of the containers of one bucket before them. */
 interface Bucket {
   readonly hi: number;
   readonly keys: number[];
@@ -305,20 +305,24 @@ interface Bucket {
 
 /**
  * Writes a serialised bitmap from runs in ascending order, each container in the smallest of its three forms, as CRoaring does after
- * `run_optimize`. The headers come before the containers and are known at the end, so the containers go to `body`, bucket by bucket,
- * and `pieces` puts all in order.
+ * `run_optimize`. All but the number of buckets, which goes before them (8 bytes). What stands before the containers of a bucket is
+ * known at its end: they go to `body`, whose owner takes them away when `onBucket` gives it what goes before them.
  */
 export class RoaringWriter {
-  private readonly buckets: Bucket[] = [];
+  buckets = 0;
+  private bucket: Bucket | undefined;
   /** Runs of the current container: first and last by turns. */
   private open: number[] = [];
   private key = -1;
 
-  /** @param body takes the containers, in order */
-  constructor(private readonly body: { readonly out: ByteBuilder; flushIfFull(): void }) {}
+  constructor(
+    private readonly body: { readonly out: ByteBuilder; flushIfFull(): void },
+    private readonly onBucket: (head: Uint8Array) => void,
+  ) {}
 
   begin(): void {
-    this.buckets.length = 0;
+    this.buckets = 0;
+    this.bucket = undefined;
     this.open = [];
     this.key = -1;
   }
@@ -327,7 +331,7 @@ export class RoaringWriter {
     for (let from = first; from <= last; ) {
       const key = Math.floor(from / 0x10000);
       const to = Math.min(last, key * 0x10000 + 0xffff);
-      if (this.buckets.at(-1)?.hi !== hi || key !== this.key) this.container(hi, key);
+      if (this.bucket?.hi !== hi || key !== this.key) this.container(hi, key);
       const { open } = this;
       const bit = from & 0xffff;
       if (open.length > 0 && open[open.length - 1] === bit - 1) open[open.length - 1] = to & 0xffff;
@@ -338,13 +342,16 @@ export class RoaringWriter {
 
   private container(hi: number, key: number): void {
     this.close();
-    if (this.buckets.at(-1)?.hi !== hi) this.buckets.push({ hi, keys: [], sizes: [], runs: [], lengths: [] });
+    if (this.bucket?.hi !== hi) {
+      this.finish();
+      this.buckets++;
+      this.bucket = { hi, keys: [], sizes: [], runs: [], lengths: [] };
+    }
     this.key = key;
   }
 
   private close(): void {
-    const bucket = this.buckets.at(-1);
-    const { body, key, open } = this;
+    const { body, bucket, key, open } = this;
     if (bucket === undefined || open.length === 0) return;
     let size = 0;
     for (let i = 0; i < open.length; i += 2) size += open[i + 1] - open[i] + 1;
@@ -384,18 +391,14 @@ export class RoaringWriter {
     out.length = at + BITSET_BYTES;
   }
 
-  /** What goes before the containers of each bucket, and how many bytes these have. */
-  finish(): { readonly head: Uint8Array; readonly length: number }[] {
+  /** The end of the last bucket. */
+  finish(): void {
     this.close();
-    const first = new ByteBuilder();
-    first.le(this.buckets.length, 4);
-    first.le(0, 4);
-    if (this.buckets.length === 0) return [{ head: first.view(), length: 0 }];
-    return this.buckets.map((bucket, i) => {
-      const head = i === 0 ? first : new ByteBuilder();
-      bucketHead(head, bucket);
-      return { head: head.view(), length: bucket.lengths.reduce((sum, length) => sum + length, 0) };
-    });
+    if (this.bucket === undefined) return;
+    const head = new ByteBuilder();
+    bucketHead(head, this.bucket);
+    this.bucket = undefined;
+    this.onBucket(head.view());
   }
 }
 

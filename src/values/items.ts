@@ -11,7 +11,8 @@ import type { StreamTail } from './stream-tail.js';
  * they are given is borrowed: valid until they return, and used again for the next item. The calls for one value:
  *
  *     begin, then by type
- *       text | item… | pair… | scored… | entry… streamTail | module modulePart… | arrayElement… [arrayInsertIndex]
+ *       text | item… | pair… | scored… | entry… streamTail | module modulePart… | arrayElement… [arrayInsertIndex] |
+ *       bitmap bits…
  *     then end
  *
  * A string of a value in parts that is too large to hold comes before the call of its item, in pieces: largeBegin, largeBytes…,
@@ -51,6 +52,11 @@ export interface Items {
   arrayElement?(index: Element, value: Element): void;
   /** The index that the next insertion uses; after the elements, where the array has one. */
   arrayInsertIndex?(index: Element): void;
+
+  /** Of a bitmap: its length in bytes, as the halves of an integer of 64 bits, unsigned. */
+  bitmap?(lengthHi: number, lengthLo: number): void;
+  /** Set bits first to last, inclusive, of the 2^32 that begin at bit hi × 2^32: ascending, and runs that touch are one. */
+  bits?(hi: number, first: number, last: number): void;
 
   /**
    * A large string begins; `role` is TEXT, ITEM, FIELD, VALUE, MEMBER or MODULE_PART, `length` that of the whole string. With a VALUE

@@ -18,16 +18,17 @@ function read(bytes: Uint8Array, cut = bytes.length): Run[] {
 
 function write(runs: readonly Run[]): Uint8Array {
   const out = new ByteBuilder();
-  const writer = new RoaringWriter({ out, flushIfFull: () => undefined });
+  const whole = new ByteBuilder();
+  whole.le64(0, 0);
+  const writer = new RoaringWriter({ out, flushIfFull: () => undefined }, (head) => {
+    whole.copy(head, 0, head.length);
+    whole.copy(out.bytes, 0, out.length);
+    out.clear();
+  });
   writer.begin();
   for (const [hi, first, last] of runs) writer.run(hi, first, last);
-  const whole = new ByteBuilder();
-  let at = 0;
-  for (const { head, length } of writer.finish()) {
-    whole.copy(head, 0, head.length);
-    whole.copy(out.bytes, at, at + length);
-    at += length;
-  }
+  writer.finish();
+  whole.bytes[0] = writer.buckets;
   return whole.view().slice();
 }
 
