@@ -8,38 +8,12 @@ import { isKeyClock } from '../rdb/opcodes.js';
 import { KeySet } from '../values/key-set.js';
 import { isFileOnly, LATEST_REDIS, type Target } from '../values/targets.js';
 import { AGAIN, type PartsPlan, PartsTranscoder, type Refused, type Transcoded, Transcoder } from '../values/transcode.js';
+import type { DumpCounts, KeyProblem } from '../pipeline/key-problem.js';
 import { type Library, type LibraryOutcome, noteLibrary } from '../pipeline/libraries.js';
 import { auxName, frameLibraryName, MEMBER_EXPIRES } from '../values/rdb-meta.js';
 import type { FileEnd, LastSink, SourceFile } from '../pipeline/sink.js';
 import type { Part } from '../rdb/value-framer.js';
 import { LargeValue } from '../io/large-value.js';
-
-/** A key, or something else of a file, that is not in the output as it should be, and why. */
-export interface KeyProblem {
-  readonly file: string;
-  readonly db?: number;
-  /** In the text form. */
-  readonly key?: string;
-  readonly reason: string;
-  /** It is the expiry of one member of a key (KeyDB): there may be as many as members. */
-  readonly isMemberExpiry?: boolean;
-}
-
-/** What a dump makes of keys, beside copying them. */
-export interface DumpCounts {
-  /** Keys that are not in the output, each of them told. */
-  refused: number;
-  /** Keys in an encoding of another type, which says all that theirs did. */
-  rewritten: number;
-  /** The same of what is no key: functions, data of modules, expiries of single members. */
-  others: number;
-  /** Keys whose encoding on the target has no place for some bookkeeping that it can do without. */
-  adapted: number;
-  /** Keys that are written without something, as was allowed. */
-  lost: number;
-  /** Keys that another file had, too, and that are left out as was asked for. */
-  duplicates: number;
-}
 
 export interface DumpSinkOptions {
   readonly codec?: Codec | undefined;

@@ -6,7 +6,7 @@ import type { Target } from '../values/targets.js';
 import { Encoding, type ValueWriter } from '../values/writers/encoding.js';
 import type { Unknown } from './fields.js';
 import type { Place } from './places.js';
-import type { Text } from './text.js';
+import type { Text } from './read-text.js';
 
 /** What the values of lines are encoded with. */
 export class LineEncoding extends Encoding {

@@ -1,7 +1,7 @@
 import type { TypeRow } from '../rdb/types.js';
 import { TEXT } from '../values/layouts.js';
 import { StringWriter } from '../values/writers/strings.js';
-import { elementOf, type LineEncoding, type ValueEncoder } from './encoding.js';
+import { elementOf, type LineEncoding, type ValueEncoder } from './value-encoder.js';
 import { TextPlace } from './places.js';
 
 export class StringEncoder implements ValueEncoder {

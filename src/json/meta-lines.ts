@@ -5,10 +5,10 @@ import { MODULE_EOF, MODULE_UINT } from '../values/module.js';
 import { Body } from '../values/writers/body.js';
 import { addModuleId, addModulePart } from '../values/writers/modules.js';
 import { Fields, type Unknown } from './fields.js';
-import { ModulePlaces, partsPlace } from './modules.js';
+import { ModulePlaces, partsPlace } from './read-modules.js';
 import { IntegerPlace } from './number-places.js';
 import { IGNORED, type Place, TextPlace, WordPlace } from './places.js';
-import { bytesOf } from './stream-groups.js';
+import { bytesOf } from './read-stream-groups.js';
 
 const FUNCTION2 = 245;
 const MODULE_AUX = 247;

@@ -2,7 +2,7 @@ import type { ByteBuilder } from '../bytes/builder.js';
 import { RdbError } from '../bytes/errors.js';
 import type { TypeRow } from '../rdb/types.js';
 import { BitmapWriter } from '../values/writers/bitmaps.js';
-import type { LineEncoding, ValueEncoder } from './encoding.js';
+import type { LineEncoding, ValueEncoder } from './value-encoder.js';
 import { Fields } from './fields.js';
 import { integer, IntegerPlace } from './number-places.js';
 import { ArrayPlace, type Container, ObjectPlace, Place } from './places.js';

@@ -4,7 +4,7 @@ import { Element } from '../encodings/element.js';
 import type { TypeRow } from '../rdb/types.js';
 import { ITEM } from '../values/layouts.js';
 import { ArrayWriter } from '../values/writers/arrays.js';
-import { elementOf, emptyValue, KeptElement, type LineEncoding, setInteger, type ValueEncoder } from './encoding.js';
+import { elementOf, emptyValue, KeptElement, type LineEncoding, setInteger, type ValueEncoder } from './value-encoder.js';
 import { Fields } from './fields.js';
 import { IntegerTextPlace, MOST_UNSIGNED } from './number-places.js';
 import { ArrayPlace, ObjectPlace, type Place, TextPlace } from './places.js';

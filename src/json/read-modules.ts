@@ -7,7 +7,7 @@ import { addLength } from '../rdb/write-string.js';
 import { MODULE_DOUBLE, MODULE_EOF, MODULE_FLOAT, MODULE_SINT, MODULE_STRING, MODULE_UINT, type ModuleType } from '../values/module.js';
 import { Body } from '../values/writers/body.js';
 import { addModulePart, moduleNameBits, ModuleWriter } from '../values/writers/modules.js';
-import { type LineEncoding, setInteger, type ValueEncoder } from './encoding.js';
+import { type LineEncoding, setInteger, type ValueEncoder } from './value-encoder.js';
 import { Fields, type Unknown } from './fields.js';
 import { DoublePlace, IntegerPlace, IntegerTextPlace, LEAST_SIGNED, MOST_SIGNED, MOST_UNSIGNED } from './number-places.js';
 import { ArrayPlace, ObjectPlace, type Place, TextPlace, WordPlace } from './places.js';
