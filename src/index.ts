@@ -27,6 +27,7 @@ export type { RedisType } from './rdb/types.js';
 export type { TtlState } from './values/filters.js';
 export type {
   ArrayValue,
+  BitmapValue,
   HashField,
   ModulePart,
   ModuleValue,

@@ -16,10 +16,9 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   json: ['bytes', 'kernels', 'encodings', 'rdb', 'values', 'io', 'pipeline'],
   dump: ['bytes', 'kernels', 'encodings', 'rdb', 'values', 'io', 'pipeline', 'json'],
   workers: ['bytes', 'kernels', 'encodings', 'rdb', 'values', 'io', 'pipeline', 'json'],
-  encode: ['bytes', 'encodings', 'rdb', 'values', 'io', 'dump'],
   restore: ['bytes', 'kernels', 'encodings', 'rdb', 'values', 'io', 'check', 'redis', 'pipeline', 'json', 'dump'],
-  commands: ['bytes', 'kernels', 'encodings', 'rdb', 'values', 'io', 'check', 'redis', 'pipeline', 'json', 'dump', 'workers', 'encode', 'restore'],
-  library: ['bytes', 'kernels', 'encodings', 'rdb', 'values', 'io', 'pipeline', 'encode'],
+  commands: ['bytes', 'kernels', 'encodings', 'rdb', 'values', 'io', 'check', 'redis', 'pipeline', 'json', 'dump', 'workers', 'restore'],
+  library: ['bytes', 'kernels', 'encodings', 'rdb', 'values', 'io', 'pipeline', 'json'],
   cli: ['pipeline', 'commands'],
   '.': ['bytes', 'rdb', 'values', 'library'],
 };

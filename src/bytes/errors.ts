@@ -22,6 +22,7 @@ export const ERROR_CODES = {
   BAD_HASH: 'a hash without a value for its last field, or with a broken field expiry',
   BAD_ZSET: 'a sorted set without a score for a member, or with a score that is no number',
   BAD_STREAM: 'a stream node, group or pending entry that contradicts itself',
+  BAD_BITMAP: 'a Roaring bitmap that contradicts itself',
   BAD_MODULE: 'a module value with an unknown part',
   BAD_TEMPLATE: 'a hash that refers to a template which the file does not define, or does not fit it',
   BAD_ARRAY: 'an array whose indexes do not ascend',

@@ -1,5 +1,9 @@
+import { RdbError } from '../bytes/errors.js';
+import { BYTES } from '../encodings/element.js';
+import { RoaringReader } from '../encodings/roaring.js';
 import { type Length, readLength } from '../rdb/length.js';
 import type { Body, StringCheck } from './body.js';
+import type { Findings } from './findings.js';
 import type { Strings } from './strings.js';
 
 /** A string: only that it can be decompressed. */
@@ -65,5 +69,80 @@ export class ModuleBody implements Body {
 
   end(): void {
     // each part is for itself
+  }
+}
+
+/** A bitmap: containers in order, with as many bits as they say, and none at or beyond its length. */
+export class BitmapBody implements Body {
+  readonly holdsStrings = false;
+  private readonly length: Length = { value: 0, hi: 0, lo: 0 };
+  /** The first bit beyond the length. */
+  private bitsEnd = 0n;
+  private lost = false;
+  private readonly roaring = new RoaringReader((hi, _, last) => this.bits(hi, last));
+
+  constructor(
+    private readonly findings: Findings,
+    private readonly strings: Strings,
+  ) {}
+
+  begin(): void {
+    this.lost = false;
+    this.roaring.begin();
+  }
+
+  fragment(bytes: Uint8Array, start: number, end: number): void {
+    const pos = readLength(bytes, start, end, this.length);
+    this.bitsEnd = ((BigInt(this.length.hi) << 32n) | BigInt(this.length.lo >>> 0)) * 8n;
+    if (pos >= end) return;
+    const { element } = this.strings;
+    this.strings.next(bytes, pos, end);
+    if (!this.strings.whole) return;
+    if (element.kind !== BYTES) {
+      this.findings.add('BAD_BITMAP', pos, 'a serialised bitmap', 'an integer');
+      return;
+    }
+    this.findings.enter(this.findings.base + pos, 0);
+    this.take(element.bytes, element.start, element.end);
+    this.finish();
+    this.findings.leave();
+  }
+
+  string(): StringCheck {
+    return {
+      bytes: (bytes, start, end) => this.take(bytes, start, end),
+      end: (lost) => {
+        if (!lost) this.finish();
+      },
+    };
+  }
+
+  private take(bytes: Uint8Array, start: number, end: number): void {
+    this.attempt(() => this.roaring.add(bytes, start, end));
+  }
+
+  private finish(): void {
+    this.attempt(() => this.roaring.end());
+  }
+
+  /** After the first damage, it is not known what the bytes mean. */
+  private attempt(read: () => void): void {
+    if (this.lost) return;
+    try {
+      read();
+    } catch (error) {
+      this.lost = true;
+      this.findings.failed(error, 0);
+    }
+  }
+
+  private bits(hi: number, last: number): void {
+    const bit = (BigInt(hi) << 32n) + BigInt(last);
+    if (bit < this.bitsEnd) return;
+    throw new RdbError('BAD_BITMAP', { expected: `bits below ${this.bitsEnd}, as its length says`, got: `bit ${bit}` });
+  }
+
+  end(): void {
+    // the string has its own end
   }
 }

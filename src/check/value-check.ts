@@ -7,7 +7,7 @@ import type { Body, StringCheck } from './body.js';
 import { Collection } from './collection.js';
 import { type CheckLevel, Findings } from './findings.js';
 import { ItemsBody } from './items.js';
-import { ModuleBody, StringBody } from './others.js';
+import { BitmapBody, ModuleBody, StringBody } from './others.js';
 import { PackedBody } from './packed-body.js';
 import { QuicklistBody } from './quicklist.js';
 import { ArrayBody, TemplateBody } from './recent.js';
@@ -64,6 +64,7 @@ export class ValueCheck {
       ['stream', new StreamBody(findings, strings)],
       ['module', new ModuleBody(strings)],
       ['array', new ArrayBody(findings, strings)],
+      ['bitmap', new BitmapBody(findings, strings)],
       ['template', template],
       ['template-listpack', template],
       ['template-ref', template],

@@ -2,7 +2,8 @@ import { TS_CODEC } from '../kernels/codec.js';
 import { editsOf } from '../pipeline/passes.js';
 import { VALKEY_VERSION } from '../rdb/payload.js';
 import type { ByteSink } from '../io/byte-sink.js';
-import type { DumpCounts, DumpSink, DumpSinkOptions, KeyProblem } from '../dump/dump-sink.js';
+import type { DumpSink, DumpSinkOptions } from '../dump/dump-sink.js';
+import type { DumpCounts, KeyProblem } from '../pipeline/key-problem.js';
 import type { Library } from '../pipeline/libraries.js';
 import { Output } from '../io/output.js';
 import { PayloadLines } from '../dump/payload-lines.js';
@@ -17,7 +18,7 @@ import { mayMeet } from '../pipeline/meeting.js';
 import { openOutput, run, type RunOptions, type RunSummary } from '../pipeline/run.js';
 import { type Conflict, type DumpFormat, outputPaths } from './dump-terms.js';
 
-export type { KeyProblem } from '../dump/dump-sink.js';
+export type { KeyProblem } from '../pipeline/key-problem.js';
 
 export interface DumpOptions extends RunOptions, Pick<DumpSinkOptions, 'allowLoss' | 'dbMap' | 'stripTtl' | 'target'> {
   /** A path; default: standard output. */

@@ -1,8 +1,10 @@
 import { writeDouble } from '../bytes/double.js';
-import { type Element, EMPTY, LARGE } from '../encodings/element.js';
+import { LzfStream } from '../bytes/lzf.js';
+import { type Element, EMPTY, LARGE, LZF } from '../encodings/element.js';
 import type { StreamId } from '../encodings/stream.js';
 import type { Frame } from '../rdb/frame.js';
 import { Scratch } from '../rdb/string.js';
+import type { RedisType } from '../rdb/types.js';
 import { Gathered } from '../values/gathered.js';
 import type { Items } from '../values/items.js';
 import { FIELD, MEMBER, TEXT } from '../values/layouts.js';
@@ -17,7 +19,7 @@ const MOST_ARGS = 1000;
 const MOST_BYTES = 1 << 18;
 
 /** By type: the command that adds elements. HMSET is HSET with several fields, as servers before 4.0 need it. */
-const ADD: Readonly<Record<string, string>> = { list: 'RPUSH', set: 'SADD', zset: 'ZADD', hash: 'HMSET' };
+const ADD: Readonly<Partial<Record<RedisType, string>>> = { list: 'RPUSH', set: 'SADD', zset: 'ZADD', hash: 'HMSET' };
 
 const CRLF = ascii('\r\n');
 
@@ -60,7 +62,7 @@ export class RespValues implements Items {
 
   /** Whether plain commands can write values of the type. */
   static can({ redisType }: Frame): boolean {
-    return redisType !== 'module' && redisType !== 'array';
+    return redisType === 'string' || redisType === 'stream' || ADD[redisType] !== undefined;
   }
 
   /** Why a value of another type is not written. */
@@ -127,6 +129,12 @@ export class RespValues implements Items {
 
   text(element: Element): void {
     if (element.kind === LARGE) return;
+    if (element.kind === LZF && element.num > MOST_BYTES) {
+      const plain = new LzfStream(element.num, (bytes, start, end) => this.command('APPEND', bytes.subarray(start, end)));
+      plain.push(element.bytes, element.start, element.end);
+      plain.finish();
+      return;
+    }
     const bytes = this.bytesOf(element);
     this.command('SET', bytes.subarray(0, MOST_BYTES));
     for (let at = MOST_BYTES; at < bytes.length; at += MOST_BYTES) this.command('APPEND', bytes.subarray(at, at + MOST_BYTES));

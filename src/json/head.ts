@@ -23,6 +23,7 @@ export const VALUES = {
   stream: [ascii(',"type":"stream"'), ascii(',"value":{"entries":['), ascii('}}\n')],
   module: [ascii(',"type":"module"'), ascii(',"value":{"module":'), ascii(']}}\n')],
   array: [ascii(',"type":"array"'), ascii(',"value":{"elements":['), ascii('}}\n')],
+  bitmap: [ascii(',"type":"bitmap"'), ascii(',"value":{"length":'), ascii(']}}\n')],
 } as const satisfies Record<RedisType, readonly [Uint8Array, Uint8Array, Uint8Array]>;
 
 /** The longest that stands between the text of a key and the first element. */

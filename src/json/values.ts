@@ -1,4 +1,4 @@
-import { writeInt } from '../bytes/decimal.js';
+import { writeInt, writeUint64 } from '../bytes/decimal.js';
 import { DOUBLE, type Element, LARGE } from '../encodings/element.js';
 import type { StreamId } from '../encodings/stream.js';
 import type { Output } from '../io/output.js';
@@ -19,10 +19,12 @@ const COMMA = 0x2c;
 const COLON = 0x3a;
 const QUOTE = 0x22;
 const OBJECT_END = 0x7d;
+const ARRAY_BEGIN = 0x5b;
 const ARRAY_END = 0x5d;
 
 const EXPIRE_AT = ascii(',"expireAt":');
 const FIELD_VALUE = ascii('{"value":');
+const BITS = ascii(',"bits":[');
 const ENTRY = ascii('{"id":"');
 const ENTRY_FIELDS = ascii('","fields":[');
 
@@ -235,6 +237,29 @@ export class JsonValues implements Items {
     this.json.raw('],"insertIndex":');
     this.quotedUnsigned(index);
     this.arrayOpen = false;
+  }
+
+  bitmap(lengthHi: number, lengthLo: number): void {
+    this.output.room(64);
+    this.big(lengthHi, lengthLo);
+    this.json.bytes(BITS);
+  }
+
+  bits(hi: number, first: number, last: number): void {
+    const { json, output } = this;
+    output.room(64);
+    this.comma();
+    if (last > first) json.byte(ARRAY_BEGIN);
+    this.big(hi, first);
+    if (last === first) return;
+    json.byte(COMMA);
+    this.big(hi, last);
+    json.byte(ARRAY_END);
+  }
+
+  private big(hi: number, lo: number): void {
+    const { output } = this;
+    output.length = writeUint64(hi, lo, output.bytes, output.length);
   }
 
   largeBegin(role: number, _length: number, field: Element | undefined, expireAt: number | undefined): void {

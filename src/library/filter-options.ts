@@ -1,6 +1,6 @@
 import { SLOTS } from '../bytes/crc16.js';
 import { parseText } from '../bytes/text.js';
-import type { RedisType } from '../rdb/types.js';
+import { REDIS_TYPES, type RedisType } from '../rdb/types.js';
 import { compileFilter, type Filter, type TtlState, type FilterOptions as ValuesFilterOptions } from '../values/filters.js';
 import { type Check, checkOptions, isNumber, isWhole, listOf, oneOf } from './checks.js';
 
@@ -38,17 +38,14 @@ export interface FilterOptions {
   now?: number | undefined;
 }
 
-const TYPES: Readonly<Record<RedisType, true>> = {
-  string: true, list: true, set: true, zset: true, hash: true, stream: true, module: true, array: true,
-};
 const TTL_STATES: Readonly<Record<TtlState, true>> = { none: true, any: true, expired: true, live: true };
 
-const isType = (value: unknown): boolean => typeof value === 'string' && Object.hasOwn(TYPES, value);
+const isType = (value: unknown): boolean => REDIS_TYPES.some((type) => type === value);
 const isSlot = (value: unknown): boolean => isWhole(value) && value < SLOTS;
 
 const keys = listOf('strings and Uint8Arrays', (value) => typeof value === 'string' || value instanceof Uint8Array);
 const expressions = listOf('regular expressions', (value) => typeof value === 'string' || value instanceof RegExp);
-const types = listOf(`types: ${Object.keys(TYPES).join(', ')}`, isType);
+const types = listOf(`types: ${REDIS_TYPES.join(', ')}`, isType);
 
 const CHECKS: Readonly<Record<keyof FilterOptions, Check>> = {
   db: listOf('database numbers', isWhole),

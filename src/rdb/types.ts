@@ -3,7 +3,8 @@ import {
 } from './shapes.js';
 
 /** What a key holds, as the TYPE command names it ('module' for any module type). */
-export type RedisType = 'string' | 'list' | 'set' | 'zset' | 'hash' | 'stream' | 'module' | 'array';
+export const REDIS_TYPES = ['string', 'list', 'set', 'zset', 'hash', 'stream', 'module', 'array', 'bitmap'] as const;
+export type RedisType = (typeof REDIS_TYPES)[number];
 
 /** Whose numbering a file follows: 22, 23 and 242 and up mean different things in Redis and Valkey. */
 export type Vendor = 'redis' | 'valkey';
@@ -23,6 +24,7 @@ export type Form =
   | 'stream'
   | 'module'
   | 'array'
+  | 'bitmap'
   | 'template'
   | 'template-listpack'
   | 'template-ref'
@@ -103,13 +105,14 @@ const REDIS: readonly TypeRow[] = [
   row(30, 'HASH_TMPL_LP_REF', 'hash', 'template-ref-listpack', 15, STR),
   row(31, 'HASH_TMPL_ARRAY', 'hash', 'template', 15, templateNames, templateValues),
   row(32, 'HASH_TMPL_ARRAY_REF', 'hash', 'template-ref', 15, templateRef),
+  row(33, 'BITMAP', 'bitmap', 'bitmap', 17, LEN, STR),
 ];
 
 const VALKEY: readonly TypeRow[] = [row(22, 'HASH_2', 'hash', 'items', 80, loop(STR, STR, fix(MS)))];
 
 /** Types that are known by name, but not read: where such a value ends is not known. */
 const UNREAD_TYPES: Readonly<Record<Vendor, Readonly<Record<number, string | undefined>>>> = {
-  redis: { 33: 'BITMAP of Redis 8.12', 34: 'SET_LISTPACK_EX of Redis 8.12', 35: 'SET_METADATA of Redis 8.12' },
+  redis: { 34: 'SET_LISTPACK_EX of Redis 8.12', 35: 'SET_METADATA of Redis 8.12' },
   valkey: { 23: 'PATH_HASH of Valkey 9.2' },
 };
 

@@ -1,7 +1,8 @@
 import type { ConnectionOptions } from 'node:tls';
 import type { Login } from '../redis/sentinels.js';
 import type { Address, ServerUrl } from '../redis/url.js';
-import type { DumpSinkOptions, KeyProblem } from '../dump/dump-sink.js';
+import type { DumpSinkOptions } from '../dump/dump-sink.js';
+import type { KeyProblem } from '../pipeline/key-problem.js';
 import type { RestoreConflict } from './outcomes.js';
 import type { Target } from '../values/targets.js';
 import type { Plan } from './plan.js';

@@ -7,7 +7,7 @@ import type { SourceProgress } from './source-progress.js';
 import type { Plan } from './plan.js';
 import type { RunSummary } from '../pipeline/run.js';
 import { isOverLimit } from '../redis/refusals.js';
-import type { KeyProblem } from '../dump/dump-sink.js';
+import type { KeyProblem } from '../pipeline/key-problem.js';
 import { rejectedType, type RejectsFile } from './rejects-file.js';
 import type { Segment } from './segments.js';
 import type { RestoreOptions } from './options.js';

@@ -6,7 +6,7 @@
 import { SLOTS } from '../bytes/crc16.js';
 import { parseText } from '../bytes/text.js';
 import { MAX_DB } from '../rdb/opcodes.js';
-import type { RedisType } from '../rdb/types.js';
+import { REDIS_TYPES, type RedisType } from '../rdb/types.js';
 import { compileRegex, type TtlState } from './filters.js';
 
 type Words = readonly string[];
@@ -14,12 +14,9 @@ type Words = readonly string[];
 /** Largest range of databases. */
 const MAX_DB_RANGE = 65536;
 
-const TYPES: Readonly<Record<RedisType, true>> = {
-  string: true, list: true, set: true, zset: true, hash: true, stream: true, module: true, array: true,
-};
 const TTL_STATES: Readonly<Record<TtlState, true>> = { none: true, any: true, expired: true, live: true };
 
-export const TYPE_NAMES = Object.keys(TYPES) as RedisType[];
+export const TYPE_NAMES: readonly RedisType[] = REDIS_TYPES;
 export const TTL_NAMES = Object.keys(TTL_STATES) as TtlState[];
 
 const UNIT = ['b', 'k', 'm', 'g', 't'];

@@ -11,7 +11,8 @@ import type { StreamTail } from './stream-tail.js';
  * the method returns, and reused for the next item. The calls for one value:
  *
  *     begin, then by type
- *       text | item… | pair… | scored… | entry… streamTail | module modulePart… | arrayElement… [arrayInsertIndex]
+ *       text | item… | pair… | scored… | entry… streamTail | module modulePart… | arrayElement… [arrayInsertIndex] |
+ *       bitmap bits…
  *     then end
  *
  * A string that is too large to hold comes in pieces, before its item: largeBegin, largeBytes…, largeEnd. The call for the item
@@ -51,6 +52,11 @@ export interface Items {
   arrayElement?(index: Element, value: Element): void;
   /** The index of the next insertion; after the elements, if the array has one. */
   arrayInsertIndex?(index: Element): void;
+
+  /** Of a bitmap: its length in bytes, as the halves of an integer of 64 bits, unsigned. */
+  bitmap?(lengthHi: number, lengthLo: number): void;
+  /** Set bits first to last, inclusive, of the 2^32 that begin at bit hi × 2^32: ascending, and runs that touch are one. */
+  bits?(hi: number, first: number, last: number): void;
 
   /**
    * A large string begins. `role` is TEXT, ITEM, FIELD, VALUE, MEMBER or MODULE_PART, `length` that of the whole string. A VALUE

@@ -103,6 +103,9 @@ export class PartsReader extends ItemReader {
       case 'module':
         this.moduleFragment(bytes, start, end);
         return;
+      case 'bitmap':
+        this.bitmapHead(bytes, start, end);
+        return;
       default:
         if (isHeldWhole(type.form)) this.gathered.add(bytes, start, end);
         else this.leastExpiry(type, bytes, start);
@@ -229,6 +232,8 @@ export class PartsReader extends ItemReader {
         return this.largeElement(itemsLayout(type), frame);
       case 'module':
         return this.large(MODULE_PART, frame, this.element, (element) => this.handler.modulePart?.(MODULE_STRING, element));
+      case 'bitmap':
+        return { bytes: (bytes, start, end) => this.roaring.add(bytes, start, end), end: () => this.roaring.end() };
       case 'quicklist':
         return this.packedListNode(this.split(LIST_ZIPLIST, frame.stringLength));
       case 'quicklist2':

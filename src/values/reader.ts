@@ -1,6 +1,7 @@
 import { RdbError } from '../bytes/errors.js';
 import type { Codec } from '../kernels/codec.js';
 import { BYTES, Element, INT, int32, uint32 } from '../encodings/element.js';
+import { RoaringReader } from '../encodings/roaring.js';
 import { StreamId, StreamNode } from '../encodings/stream.js';
 import type { Frame } from '../rdb/frame.js';
 import { type Length, lengthText, readLength } from '../rdb/length.js';
@@ -39,6 +40,9 @@ export class ItemReader {
   protected readonly length: Length = { value: 0, hi: 0, lo: 0 };
   private readonly node = new StreamNode();
   private readonly streamId = new StreamId();
+  protected readonly roaring = new RoaringReader((hi, first, last) => this.bits(hi, first, last));
+  /** The first bit beyond the length of a bitmap: bit `lo` of the 2^32 that begin at bit hi × 2^32. */
+  private readonly bitsEnd = { hi: 0, lo: 0 };
 
   /** @param handler may be replaced between values */
   constructor(public handler: Items = {}, codec?: Codec) {
@@ -95,6 +99,9 @@ export class ItemReader {
         return;
       case 'array':
         readArray(this.handler, bytes, start, end);
+        return;
+      case 'bitmap':
+        this.bitmapString(bytes, this.bitmapHead(bytes, start, end), end);
         return;
       case 'template':
       case 'template-listpack':
@@ -308,6 +315,39 @@ export class ItemReader {
       handler.entryEnd?.();
     }
     return next;
+  }
+
+  /** The length of a bitmap in bytes; its bits begin. */
+  protected bitmapHead(bytes: Uint8Array, start: number, end: number): number {
+    const { bitsEnd, handler, length, roaring } = this;
+    const pos = readLength(bytes, start, end, length);
+    const { hi, lo } = length;
+    if (hi >>> 28 !== 0) throw new RdbError('BAD_BITMAP', { within: start, expected: 'a length below 2^60', got: lengthText(length) });
+    bitsEnd.hi = hi * 8 + (lo >>> 29);
+    bitsEnd.lo = (lo << 3) >>> 0;
+    roaring.begin();
+    handler.bitmap?.(hi, lo);
+    return pos;
+  }
+
+  /** The whole string of a bitmap. */
+  private bitmapString(bytes: Uint8Array, start: number, end: number): void {
+    const { element, roaring } = this;
+    const next = readString(bytes, start, end, element);
+    if (next !== end || element.kind === INT) throw new RdbError('BAD_BITMAP', { within: start, expected: 'a serialised bitmap', got: 'an integer or nothing' });
+    this.scratch.inflate(element);
+    this.origin = 0;
+    roaring.add(element.bytes, element.start, element.end);
+    roaring.end();
+  }
+
+  private bits(hi: number, first: number, last: number): void {
+    const { bitsEnd, handler } = this;
+    if (hi > bitsEnd.hi || (hi === bitsEnd.hi && last >= bitsEnd.lo)) {
+      const bit = (BigInt(hi) << 32n) + BigInt(last);
+      throw new RdbError('BAD_BITMAP', { expected: `bits below ${(BigInt(bitsEnd.hi) << 32n) + BigInt(bitsEnd.lo)}, as its length says`, got: `bit ${bit}` });
+    }
+    handler.bits?.(hi, first, last);
   }
 
   protected moduleHead(bytes: Uint8Array, start: number, end: number): number {

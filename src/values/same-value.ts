@@ -84,6 +84,7 @@ const SAME: { readonly [Type in RedisType]: Same<Values<Buffer>[Type]> } = {
   stream: sameStream,
   module: sameModule,
   array: sameArray,
+  bitmap: (a, b) => a.length === b.length && sameInOrder(a.runs, b.runs, ([first, last], other) => first === other[0] && last === other[1]),
 };
 
 function sameValue(type: RedisType, a: Value, b: Value): boolean {

@@ -7,6 +7,7 @@ import type { Items } from './items.js';
 import { BORDER_STRINGS, copyWithListpacks, hasListpacks, hasMisreadListpacks } from './listpack-borders.js';
 import { PartsReader } from './parts.js';
 import { hasKeyMeta, reads, type Target, targetName } from './targets.js';
+import { BitmapWriter } from './writers/bitmaps.js';
 import { Encoding, type ValueWriter } from './writers/encoding.js';
 import { HashWriter } from './writers/hashes.js';
 import { listWriter } from './writers/lists.js';
@@ -61,6 +62,7 @@ const WRITERS: Readonly<Partial<Record<RedisType, (encoding: Encoding) => ValueW
   set: (encoding) => new SetWriter(encoding),
   zset: (encoding) => new ZsetWriter(encoding),
   hash: (encoding) => new HashWriter(encoding),
+  bitmap: (encoding) => new BitmapWriter(encoding),
   stream: (encoding) => new StreamCopyWriter(encoding),
 };
 

@@ -10,7 +10,7 @@ import type { StreamTail } from './stream-tail.js';
 import { idText, int64Of, scoreOf, uint64Of } from './value-integers.js';
 import { streamOf } from './value-stream.js';
 import { GrowingString, type Texts } from './value-texts.js';
-import type { ArrayValue, HashField, ModulePart, ModuleValue, StreamEntry, Values, ZsetMember } from './value-types.js';
+import type { ArrayValue, BitmapValue, HashField, ModulePart, ModuleValue, StreamEntry, Values, ZsetMember } from './value-types.js';
 
 /**
  * Builds the JavaScript value of a key: pass a RECORD, or all parts of a large value, then take `built`. The value shares no memory
@@ -27,6 +27,7 @@ export class ValueBuilder<T> implements Items {
   private pairs: [name: T, value: T][] = [];
   private moduleValue!: ModuleValue<T>;
   private arrayValue!: ArrayValue<T>;
+  private bitmapValue!: BitmapValue;
 
   private key!: Frame;
   private growing: GrowingString | undefined;
@@ -130,6 +131,14 @@ export class ValueBuilder<T> implements Items {
     this.arrayValue.insertIndex = uint64Of(index);
   }
 
+  bitmap(lengthHi: number, lengthLo: number): void {
+    this.built = this.bitmapValue = { length: bigOf(lengthHi, lengthLo), runs: [] };
+  }
+
+  bits(hi: number, first: number, last: number): void {
+    this.bitmapValue.runs.push([bigOf(hi, first), bigOf(hi, last)]);
+  }
+
   largeBegin(role: number, length: number): void {
     if (length > this.texts.greatest) throw this.tooLong(length);
     this.growing = new GrowingString(length);
@@ -161,6 +170,10 @@ export class ValueBuilder<T> implements Items {
     const advice = 'frames() gives such values in parts, the filter maxSize leaves them out';
     return new RangeError(`db ${db}, key ${key}: a string of ${length} bytes is longer than JavaScript allows; ${advice}`, { cause });
   }
+}
+
+function bigOf(hi: number, lo: number): bigint {
+  return (BigInt(hi) << 32n) | BigInt(lo);
 }
 
 /** A part of a module value; the opcode is one of module.ts. */

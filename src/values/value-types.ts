@@ -101,6 +101,14 @@ export interface ArrayValue<T> {
   insertIndex?: bigint;
 }
 
+/** A bitmap with a type of its own (Redis 8.12). */
+export interface BitmapValue {
+  /** In bytes, with zeros at its end. */
+  length: bigint;
+  /** The bits that are set, in ascending order: the first and the last of each run, the same for a single bit. */
+  runs: [first: bigint, last: bigint][];
+}
+
 /** The value of a key by its type. */
 export interface Values<T> {
   string: T;
@@ -113,4 +121,5 @@ export interface Values<T> {
   stream: StreamValue<T>;
   module: ModuleValue<T>;
   array: ArrayValue<T>;
+  bitmap: BitmapValue;
 }

@@ -4,14 +4,14 @@ import type { TypeRow } from '../rdb/types.js';
 import { addLength } from '../rdb/write-string.js';
 import { NotRepresentable } from '../values/target-limits.js';
 import { targetName, typeFor } from '../values/targets.js';
-import type { LineEncoding, ValueEncoder } from './encoding.js';
+import type { LineEncoding, ValueEncoder } from './value-encoder.js';
 import { Fields } from './fields.js';
 import { IntegerPlace } from './number-places.js';
 import { ArrayPlace, ObjectPlace, type Place, TextPlace } from './places.js';
-import { StreamGroups } from './stream-groups.js';
-import { Idempotence } from './stream-idempotence.js';
-import { addIdLengths, addUnsigned, type Id, IdPlace } from './stream-ids.js';
-import { StreamNodes } from './stream-nodes.js';
+import { StreamGroups } from './read-stream-groups.js';
+import { Idempotence } from './read-stream-idempotence.js';
+import { addIdLengths, addUnsigned, type Id, IdPlace } from './read-stream-ids.js';
+import { StreamNodes } from './read-stream-nodes.js';
 
 /** Stream types, the first one first. */
 const TYPES = ['STREAM_LISTPACKS', 'STREAM_LISTPACKS_2', 'STREAM_LISTPACKS_3', 'STREAM_LISTPACKS_4', 'STREAM_LISTPACKS_5'];

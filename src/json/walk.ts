@@ -1,7 +1,7 @@
 import { RdbError } from '../bytes/errors.js';
-import type { Token } from './json-tokens.js';
+import type { Token } from './tokens.js';
 import type { Container, Place } from './places.js';
-import { LongText, ShortText } from './text.js';
+import { LongText, ShortText } from './read-text.js';
 
 /** Characters of a number: doubles have some 330 at the most, written out. */
 const LONGEST_NUMBER = 1000;

@@ -3,8 +3,8 @@ import { addLength, addStringOf } from '../rdb/write-string.js';
 import { Fields, type Unknown } from './fields.js';
 import { IntegerPlace } from './number-places.js';
 import { ArrayPlace, ObjectPlace, type Place, TextPlace } from './places.js';
-import { bytesOf } from './stream-groups.js';
-import { addIdLengths, addUnsigned, type Id, IdPlace } from './stream-ids.js';
+import { bytesOf } from './read-stream-groups.js';
+import { addIdLengths, addUnsigned, type Id, IdPlace } from './read-stream-ids.js';
 
 /** For a stream that says nothing of it, but needs a type that has it. */
 const DURATION = 100n;

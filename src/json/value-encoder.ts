@@ -3,11 +3,10 @@ import { RdbError } from '../bytes/errors.js';
 import { BYTES, Element, LARGE } from '../encodings/element.js';
 import type { TypeRow } from '../rdb/types.js';
 import type { Target } from '../values/targets.js';
-import type { Body } from '../values/writers/body.js';
 import { Encoding, type ValueWriter } from '../values/writers/encoding.js';
 import type { Unknown } from './fields.js';
 import type { Place } from './places.js';
-import type { Text } from './text.js';
+import type { Text } from './read-text.js';
 
 /** What the values of lines are encoded with. */
 export class LineEncoding extends Encoding {
@@ -34,10 +33,10 @@ export function emptyValue(what: string): RdbError {
   return new RdbError('BAD_LINE', { expected: `a ${what} with elements`, got: 'one without, which no server has', path: 'value' });
 }
 
-/** A string of an RDB, with the choices of servers. */
-export function addText(body: Body, text: Text): void {
-  if (text.element === undefined) body.spilled(text.take());
-  else body.string(text.element);
+/** An integer of 64 bits as an element. */
+export function setInteger(element: Element, value: bigint): Element {
+  element.setInt64(Number(BigInt.asIntN(32, value >> 32n)), Number(value & 0xffffffffn));
+  return element;
 }
 
 const large = new Element();

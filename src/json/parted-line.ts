@@ -1,4 +1,4 @@
-import { PartTokens, type Token } from './json-tokens.js';
+import { PartTokens, type Token } from './tokens.js';
 import { Spill } from '../io/spill.js';
 import { TypeScan } from './type-scan.js';
 

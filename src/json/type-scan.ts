@@ -1,4 +1,4 @@
-import type { Token } from './json-tokens.js';
+import type { Token } from './tokens.js';
 
 /** Longer texts are no names of types. */
 const LONGEST = 64;

@@ -1,5 +1,5 @@
 import { RdbError } from '../bytes/errors.js';
-import type { Text } from './text.js';
+import type { Text } from './read-text.js';
 
 /** An object or array of JSON whose values are being read. */
 export interface Container {

@@ -6,7 +6,7 @@ import { murmur3, type Words128 } from '../bytes/murmur3.js';
 import { uint32 } from '../encodings/element.js';
 import { Spill } from '../io/spill.js';
 import { DigestSet } from '../values/digest-set.js';
-import type { Text } from './text.js';
+import type { Text } from './read-text.js';
 
 /** Digests in memory at a time: some 46 MB. */
 const MOST_IN_MEMORY = 1 << 20;

@@ -3,11 +3,12 @@ import { AUX } from '../rdb/write.js';
 import { addLength, addStringOf } from '../rdb/write-string.js';
 import { MODULE_EOF, MODULE_UINT } from '../values/module.js';
 import { Body } from '../values/writers/body.js';
+import { addModuleId, addModulePart } from '../values/writers/modules.js';
 import { Fields, type Unknown } from './fields.js';
-import { ModuleId, partsPlace } from './modules.js';
+import { ModulePlaces, partsPlace } from './read-modules.js';
 import { IntegerPlace } from './number-places.js';
 import { IGNORED, type Place, TextPlace, WordPlace } from './places.js';
-import { bytesOf } from './stream-groups.js';
+import { bytesOf } from './read-stream-groups.js';
 
 const FUNCTION2 = 245;
 const MODULE_AUX = 247;
@@ -106,13 +107,14 @@ class FunctionLine implements MetaLine {
 
 class ModuleAuxLine implements MetaLine {
   readonly fields: Fields;
-  private readonly id = new ModuleId();
+  private readonly type = new ModulePlaces();
   private when = 0n;
   private readonly parts = new Body();
 
   constructor(unknown: Unknown) {
     const when = new IntegerPlace('1 before the keys, 2 after them', (value) => (this.when = value), 1n, 2n);
-    this.fields = new Fields({ type, ...this.id.places, when, parts: partsPlace(this.parts, unknown) }, ['module', 'version', 'when', 'parts'], unknown, nothing);
+    const parts = partsPlace((opcode, element, large) => addModulePart(this.parts, opcode, element, large), unknown);
+    this.fields = new Fields({ type, ...this.type.places, when, parts }, ['module', 'version', 'when', 'parts'], unknown, nothing);
   }
 
   begin(): void {
@@ -121,7 +123,7 @@ class ModuleAuxLine implements MetaLine {
 
   write(out: ByteBuilder): void {
     out.byte(MODULE_AUX);
-    this.id.write(out);
+    addModuleId(out, this.type.type);
     addLength(out, MODULE_UINT);
     addLength(out, Number(this.when));
     for (const piece of this.parts.pieces()) out.copy(piece, 0, piece.length);

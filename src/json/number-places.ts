@@ -1,5 +1,5 @@
 import { Place, shown, WordPlace } from './places.js';
-import type { Text } from './text.js';
+import type { Text } from './read-text.js';
 
 const INTEGER = /^-?(?:0|[1-9]\d{0,19})$/;
 

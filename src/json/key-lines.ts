@@ -4,19 +4,20 @@ import { Frame } from '../rdb/frame.js';
 import type { RedisType } from '../rdb/types.js';
 import { IDLE_SINCE } from '../rdb/write.js';
 import type { Target } from '../values/targets.js';
-import { ArrayEncoder } from './arrays.js';
-import { LineEncoding, type ValueEncoder } from './encoding.js';
+import { ArrayEncoder } from './read-arrays.js';
+import { BitmapEncoder } from './read-bitmaps.js';
+import { LineEncoding, type ValueEncoder } from './value-encoder.js';
 import { Fields, type Unknown } from './fields.js';
-import { HashEncoder } from './hashes.js';
-import { ListEncoder } from './lists.js';
-import { KeyMetaEncoder, ModuleEncoder } from './modules.js';
+import { HashEncoder } from './read-hashes.js';
+import { ListEncoder } from './read-lists.js';
+import { KeyMetaEncoder, ModuleEncoder } from './read-modules.js';
 import { IntegerPlace, LEAST_SIGNED, MOST_SIGNED } from './number-places.js';
 import { TextPlace, WordPlace } from './places.js';
-import { SetEncoder } from './sets.js';
-import { StreamEncoder } from './streams.js';
-import { StringEncoder } from './strings.js';
-import type { Text } from './text.js';
-import { ZsetEncoder } from './zsets.js';
+import { SetEncoder } from './read-sets.js';
+import { StreamEncoder } from './read-streams.js';
+import { StringEncoder } from './read-strings.js';
+import type { Text } from './read-text.js';
+import { ZsetEncoder } from './read-zsets.js';
 
 /** Servers number databases with a C int. */
 const MOST_DATABASE = 2n ** 31n - 1n;
@@ -31,6 +32,7 @@ const ENCODERS: Readonly<Record<RedisType, (encoding: LineEncoding) => ValueEnco
   stream: (encoding) => new StreamEncoder(encoding),
   module: (encoding) => new ModuleEncoder(encoding),
   array: (encoding) => new ArrayEncoder(encoding),
+  bitmap: (encoding) => new BitmapEncoder(encoding),
 };
 
 /** A line that is a key of one type. */

@@ -4,11 +4,11 @@ import type { TypeRow } from '../rdb/types.js';
 import { NotRepresentable } from '../values/target-limits.js';
 import { MEMBER } from '../values/layouts.js';
 import { ZsetWriter } from '../values/writers/zsets.js';
-import { elementOf, emptyValue, KeptElement, type LineEncoding, type ValueEncoder } from './encoding.js';
+import { elementOf, emptyValue, KeptElement, type LineEncoding, type ValueEncoder } from './value-encoder.js';
 import { Members } from './members.js';
 import { DoublePlace } from './number-places.js';
 import { type Container, ObjectPlace, pathOf, type Place } from './places.js';
-import type { Text } from './text.js';
+import type { Text } from './read-text.js';
 
 export class ZsetEncoder implements ValueEncoder, Container {
   readonly place = new ObjectPlace('an object of scores by member', () => this);

@@ -1,42 +1,48 @@
 import type { ByteBuilder } from '../bytes/builder.js';
 import { RdbError } from '../bytes/errors.js';
+import { DOUBLE, Element, LARGE } from '../encodings/element.js';
+import type { Spill } from '../io/spill.js';
 import type { TypeRow } from '../rdb/types.js';
 import { addLength } from '../rdb/write-string.js';
-import { MODULE_CHARSET, MODULE_DOUBLE, MODULE_EOF, MODULE_FLOAT, MODULE_SINT, MODULE_STRING, MODULE_UINT } from '../values/module.js';
+import { MODULE_DOUBLE, MODULE_EOF, MODULE_FLOAT, MODULE_SINT, MODULE_STRING, MODULE_UINT, type ModuleType } from '../values/module.js';
 import { Body } from '../values/writers/body.js';
-import { addText, type LineEncoding, type ValueEncoder } from './encoding.js';
+import { addModulePart, moduleNameBits, ModuleWriter } from '../values/writers/modules.js';
+import { type LineEncoding, setInteger, type ValueEncoder } from './value-encoder.js';
 import { Fields, type Unknown } from './fields.js';
 import { DoublePlace, IntegerPlace, IntegerTextPlace, LEAST_SIGNED, MOST_SIGNED, MOST_UNSIGNED } from './number-places.js';
 import { ArrayPlace, ObjectPlace, type Place, TextPlace, WordPlace } from './places.js';
-import { addUnsigned } from './stream-ids.js';
 
 const KINDS = ['sint', 'uint', 'float', 'double', 'string'] as const;
 
 const nothing = (): void => undefined;
 
-const float = new DataView(new ArrayBuffer(4));
+/** Takes a part of a module value; with a large string the spill, for which the element stands. */
+type TakePart = (opcode: number, element: Element, large: Spill | undefined) => void;
 
-/** Parts of a module value, `{"sint":"1"}` and so on, written to a body as they come (redis rdb.c, rdbLoadCheckModuleValue). */
-export function partsPlace(body: Body, unknown: Unknown): Place {
-  const { out } = body;
-  const part = (opcode: number): ByteBuilder => {
-    body.flushIfFull();
-    addLength(out, opcode);
-    return out;
+/** Parts of a module value, `{"sint":"1"}` and so on. */
+export function partsPlace(take: TakePart, unknown: Unknown): Place {
+  const element = new Element();
+  const number = (opcode: number, value: number): void => {
+    element.kind = DOUBLE;
+    element.num = value;
+    take(opcode, element, undefined);
   };
   const fields = new Fields(
     {
-      sint: new IntegerTextPlace('a signed integer', LEAST_SIGNED, MOST_SIGNED, (value) => addUnsigned(part(MODULE_SINT), value)),
-      uint: new IntegerTextPlace('an unsigned integer', 0n, MOST_UNSIGNED, (value) => addUnsigned(part(MODULE_UINT), value)),
+      sint: new IntegerTextPlace('a signed integer', LEAST_SIGNED, MOST_SIGNED, (value) => take(MODULE_SINT, setInteger(element, value), undefined)),
+      uint: new IntegerTextPlace('an unsigned integer', 0n, MOST_UNSIGNED, (value) => take(MODULE_UINT, setInteger(element, value), undefined)),
       float: new DoublePlace((value, place) => {
         if (Number.isFinite(value) && !Number.isFinite(Math.fround(value))) throw place.wrong(`${value}, which no float of 32 bits has`);
-        float.setFloat32(0, value, true);
-        part(MODULE_FLOAT).le(float.getInt32(0, true), 4);
+        number(MODULE_FLOAT, value);
       }),
-      double: new DoublePlace((value) => part(MODULE_DOUBLE).double(value)),
+      double: new DoublePlace((value) => number(MODULE_DOUBLE, value)),
       string: new TextPlace((text) => {
-        part(MODULE_STRING);
-        addText(body, text);
+        if (text.element !== undefined) {
+          take(MODULE_STRING, text.element, undefined);
+          return;
+        }
+        element.kind = LARGE;
+        take(MODULE_STRING, element, text.take());
       }),
     },
     [],
@@ -48,54 +54,53 @@ export function partsPlace(body: Body, unknown: Unknown): Place {
   return new ArrayPlace('an array of module parts', new ObjectPlace('a module part: an object', () => fields.begin()), nothing, nothing);
 }
 
-/** A name of so many characters of 6 bits, the first in the highest ones. */
+/** The name of a type or class of a module. */
 export class ModuleNamePlace extends WordPlace {
-  constructor(length: number, set: (bits: bigint) => void) {
+  constructor(length: number, set: (name: string) => void) {
     super(`a name of ${length} letters, digits, - and _`, (word, place) => {
       if (word.length !== length || /[^\w-]/.test(word)) throw place.wrong(JSON.stringify(word.slice(0, 20)));
-      set(Array.from(word).reduce((bits, letter) => (bits << 6n) | BigInt(MODULE_CHARSET.indexOf(letter)), 0n));
+      set(word);
     });
   }
 }
 
-/** The nine characters that name a type of a module, and the version of its format, make one number (module.c, moduleTypeEncodeId). */
 const NAME_LENGTH = 9;
 const MOST_VERSION = 1023n;
 
 /** `module` and `version` of a type. */
-export class ModuleId {
-  private name = 0n;
-  private version = 0n;
+export class ModulePlaces {
+  private name = '';
+  private version = 0;
   readonly places: { readonly module: Place; readonly version: Place } = {
     module: new ModuleNamePlace(NAME_LENGTH, (name) => (this.name = name)),
-    version: new IntegerPlace('the version of a module format', (version) => (this.version = version), 0n, MOST_VERSION),
+    version: new IntegerPlace('the version of a module format', (version) => (this.version = Number(version)), 0n, MOST_VERSION),
   };
 
-  write(out: ByteBuilder): void {
-    addUnsigned(out, (this.name << 10n) | this.version);
+  get type(): ModuleType {
+    const { name, version } = this;
+    return { name, version };
   }
 }
 
-/** A value of a module (7). */
 export class ModuleEncoder implements ValueEncoder {
   readonly place: Place;
-  private readonly id = new ModuleId();
+  private readonly writer: ModuleWriter;
+  private readonly type = new ModulePlaces();
 
-  constructor(private readonly encoding: LineEncoding) {
-    const { body, unknown } = encoding;
-    const fields = new Fields({ ...this.id.places, parts: partsPlace(body, unknown) }, ['module', 'version', 'parts'], unknown, nothing);
+  constructor(encoding: LineEncoding) {
+    const { unknown } = encoding;
+    const writer = (this.writer = new ModuleWriter(encoding));
+    const parts = partsPlace((opcode, element, large) => writer.modulePart(opcode, element, large), unknown);
+    const fields = new Fields({ ...this.type.places, parts }, ['module', 'version', 'parts'], unknown, () => writer.module(this.type.type));
     this.place = new ObjectPlace('a module value: an object', () => fields.begin());
   }
 
   begin(): void {
-    // nothing is kept
+    this.writer.open();
   }
 
   finish(head: ByteBuilder): TypeRow {
-    const { encoding } = this;
-    this.id.write(head);
-    encoding.body.out.byte(MODULE_EOF);
-    return encoding.choose('MODULE_2');
+    return this.writer.finish(head);
   }
 }
 
@@ -109,20 +114,20 @@ export class KeyMetaEncoder {
   private count = 0;
 
   constructor(unknown: Unknown) {
-    let [name, version, flags] = [0n, 0n, 0n];
+    let [name, version, flags] = ['', 0n, 0n];
     const body = new Body();
     const fields = new Fields(
       {
-        module: new ModuleNamePlace(CLASS_LENGTH, (bits) => (name = bits)),
+        module: new ModuleNamePlace(CLASS_LENGTH, (word) => (name = word)),
         version: new IntegerPlace('the version of a class', (value) => (version = value), 0n, 31n),
         flags: new IntegerPlace('flags', (value) => (flags = value), 0n, 7n),
-        parts: partsPlace(body, unknown),
+        parts: partsPlace((opcode, element, large) => addModulePart(body, opcode, element, large), unknown),
       },
       ['module', 'version', 'flags', 'parts'],
       unknown,
       () => {
         this.count++;
-        this.parts.out.le(Number(BigInt.asIntN(32, (name << 8n) | (version << 3n) | flags)), 4);
+        this.parts.out.le(Number(BigInt.asIntN(32, (moduleNameBits(name) << 8n) | (version << 3n) | flags)), 4);
         for (const piece of body.pieces()) this.parts.out.copy(piece, 0, piece.length);
         this.parts.out.byte(MODULE_EOF);
       },

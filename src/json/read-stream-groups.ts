@@ -3,12 +3,12 @@ import { RdbError } from '../bytes/errors.js';
 import type { Words128 } from '../bytes/murmur3.js';
 import { addLength, addStringOf } from '../rdb/write-string.js';
 import { DigestSet } from '../values/digest-set.js';
-import type { LineEncoding } from './encoding.js';
+import type { LineEncoding } from './value-encoder.js';
 import { Fields } from './fields.js';
 import { IntegerPlace, LEAST_SIGNED, MOST_SIGNED } from './number-places.js';
 import { ArrayPlace, type Container, ObjectPlace, type Place, TextPlace } from './places.js';
-import { addId, addIdLengths, addMs, addUnsigned, type Id, IdPlace } from './stream-ids.js';
-import type { Text } from './text.js';
+import { addId, addIdLengths, addMs, addUnsigned, type Id, IdPlace } from './read-stream-ids.js';
+import type { Text } from './read-text.js';
 
 /** Types that have: offsets, active times, entries handed back. */
 const OFFSETS = 19;

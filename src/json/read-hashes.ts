@@ -2,12 +2,12 @@ import type { ByteBuilder } from '../bytes/builder.js';
 import type { TypeRow } from '../rdb/types.js';
 import { FIELD, VALUE } from '../values/layouts.js';
 import { HashWriter } from '../values/writers/hashes.js';
-import { elementOf, emptyValue, KeptElement, type LineEncoding, type ValueEncoder } from './encoding.js';
+import { elementOf, emptyValue, KeptElement, type LineEncoding, type ValueEncoder } from './value-encoder.js';
 import { Fields } from './fields.js';
 import { Members } from './members.js';
 import { IntegerPlace } from './number-places.js';
 import { type Container, ObjectPlace, pathOf, type Place, TextPlace } from './places.js';
-import type { Text } from './text.js';
+import type { Text } from './read-text.js';
 
 /** Servers refuse later ones (redis ebuckets.h, EB_EXPIRE_TIME_MAX: 48 bits). */
 const MOST_EXPIRY = 2n ** 48n - 2n;

@@ -1,6 +1,6 @@
 import { RdbError } from '../bytes/errors.js';
 import { type Container, IGNORED, pathOf, type Place } from './places.js';
-import type { Text } from './text.js';
+import type { Text } from './read-text.js';
 
 /** What becomes of fields that nobody knows: refused, or, where that was asked for, left out and counted. */
 export interface Unknown {

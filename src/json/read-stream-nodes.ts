@@ -2,9 +2,9 @@ import { RdbError } from '../bytes/errors.js';
 import { ByteBuilder } from '../bytes/builder.js';
 import { BYTES, Element } from '../encodings/element.js';
 import { addBytes } from '../rdb/write-string.js';
-import type { LineEncoding } from './encoding.js';
-import { addId, differences, type Id } from './stream-ids.js';
-import type { Text } from './text.js';
+import type { LineEncoding } from './value-encoder.js';
+import { addId, differences, type Id } from './read-stream-ids.js';
+import type { Text } from './read-text.js';
 
 /** Nodes take so many entries (stream-node-max-entries), and no more behind so many bytes (stream-node-max-bytes). */
 const NODE_ENTRIES = 100;

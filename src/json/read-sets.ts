@@ -2,10 +2,10 @@ import type { ByteBuilder } from '../bytes/builder.js';
 import type { TypeRow } from '../rdb/types.js';
 import { ITEM } from '../values/layouts.js';
 import { SetWriter } from '../values/writers/sets.js';
-import { elementOf, emptyValue, type LineEncoding, type ValueEncoder } from './encoding.js';
+import { elementOf, emptyValue, type LineEncoding, type ValueEncoder } from './value-encoder.js';
 import { Members } from './members.js';
 import { ArrayPlace, TextPlace } from './places.js';
-import type { Text } from './text.js';
+import type { Text } from './read-text.js';
 
 export class SetEncoder implements ValueEncoder {
   readonly place = new ArrayPlace('an array of strings', new TextPlace((text) => this.add(text)), () => undefined, () => undefined);
