@@ -40,7 +40,7 @@ describe('wrong usage of rdbkit restore', () => {
     ['--password-file /no/such: ', [small, NOBODY, '--password-file', '/no/such']],
     ['options for sentinels are given', [small, NOBODY, '--sentinel-user', 'x']],
     ['--sentinel-password-file /no/such: ', [small, 'redis+sentinel://localhost/m', '--sentinel-password-file', '/no/such']],
-    ['--flush deletes what the target has', [small, NOBODY, '--flush']],
+    ['--flush deletes keys', [small, NOBODY, '--flush']],
   ])('%s', async (message, argv) => {
     const { code, err, out } = await restore(argv);
     expect([code, out]).toEqual([2, '']);
