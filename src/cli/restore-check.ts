@@ -95,7 +95,8 @@ function checkSentinels(
     const given = named({ '--sentinel-user': username, '--sentinel-password-file': sentinelPasswordFile });
     if (given === '') return undefined;
     throw new UsageError(
-      `options for sentinels are given (${given}), but the target URL does not name sentinels: write it as redis+sentinel://host:port/master`,
+      `options for sentinels are given (${given}), but the target URL does not name sentinels: ` +
+        'write it as redis+sentinel://host:port/master',
     );
   }
   return { username, password: sentinelPasswordFile ?? ofEnvironment(env.RDBKIT_SENTINEL_AUTH) };

@@ -134,7 +134,8 @@ class Restore {
       this.tally.addUnfinished(this.sources);
       if (this.seen?.full === true) {
         options.onNote?.(
-          `only the first ${MOST_FORESEEN.toLocaleString('en')} keys were checked for repeats: other keys may be in several sources or databases`,
+          `only the first ${MOST_FORESEEN.toLocaleString('en')} keys were checked for repeats: ` +
+            'other keys may be in several sources or databases',
         );
       }
       const { companionsRefused, failure, unanswered, unconfirmed } = delivery;

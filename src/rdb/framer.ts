@@ -405,10 +405,14 @@ export class Framer {
   private refuse(byte: number): number {
     const { frame, serverRelease, vendor, version, window, writer } = this;
     const stranger = strangerOf(byte, writer);
+    const note =
+      writer === 'dragonfly'
+        ? `; the file was written by Dragonfly ${serverRelease.replace(/^df-/, '')}, whose own types are not read`
+        : '';
     const error = new RdbError(stranger?.unsupported === true ? 'UNSUPPORTED_TYPE' : 'UNKNOWN_OPCODE', {
       offset: window.base + window.pos,
       expected: stranger?.unsupported === true ? 'a type that rdbkit reads' : `an opcode or value type of ${vendor} RDB version ${version}`,
-      got: `${stranger?.name ?? `byte ${byte}`}${writer === 'dragonfly' ? `; the file was written by Dragonfly ${serverRelease.replace(/^df-/, '')}, whose own types are not read` : ''}`,
+      got: `${stranger?.name ?? `byte ${byte}`}${note}`,
     });
     if (stranger?.isType === true) {
       const found = this.keyAfterType();

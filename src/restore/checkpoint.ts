@@ -177,7 +177,9 @@ export function checkCheckpoint(
     const [then, now] = [checkpoint.options[name], options[name]].map((value) =>
       value === undefined ? 'not given' : JSON.stringify(value),
     );
-    if (then !== now) throw new CheckpointError(`${name} was ${then} and is now ${now}: use the same options, or remove the file to start over`);
+    if (then !== now) {
+      throw new CheckpointError(`${name} was ${then} and is now ${now}: use the same options, or remove the file to start over`);
+    }
   }
 }
 
@@ -235,7 +237,8 @@ export class Checkpoints {
   private get target(): CheckpointTarget {
     const { addresses, db, sentinelMaster, tls } = this.options.url;
     const hosts = addresses.map(({ host, port }) => `${host}:${port}`).join(',');
-    const url = `redis${tls ? 's' : ''}${sentinelMaster === undefined ? '' : '+sentinel'}://${hosts}${sentinelMaster === undefined ? '' : `/${sentinelMaster}`}${db === undefined ? '' : `/${db}`}`;
+    const [scheme, master] = sentinelMaster === undefined ? ['', ''] : ['+sentinel', `/${sentinelMaster}`];
+    const url = `redis${tls ? 's' : ''}${scheme}://${hosts}${master}${db === undefined ? '' : `/${db}`}`;
     return { url, nodes: this.servers.masters.map(({ id }) => id).filter((id) => id !== '').sort() };
   }
 }

@@ -250,7 +250,8 @@ export class Delivery implements DeliveryConnectionsEvents {
     const version = /DUMP payload version/.test(error)
       ? ' If the target is older than it says, give its version with --target-version.'
       : '';
-    const advice = `The first ${MOST_REFUSED.toLocaleString('en-US')} keys were all refused for this reason, so the rest was not read.${version}`;
+    const count = MOST_REFUSED.toLocaleString('en-US');
+    const advice = `The first ${count} keys were all refused for this reason, so the rest was not read.${version}`;
     this.fail(new ServerError('REFUSED', name, error, undefined, advice));
   }
 
@@ -332,7 +333,8 @@ export class Delivery implements DeliveryConnectionsEvents {
     if (size < LEAST_LIMIT || size >= this.tooLarge) return;
     if (this.tooLarge === Infinity) {
       this.options.onNote(
-        `${server} closes the connection when it gets key ${textOf(key)} of database ${db}, a payload of ${size} bytes: this value and larger ones are written with plain commands`,
+        `${server} closes the connection when it gets key ${textOf(key)} of database ${db}, a payload of ${size} bytes: ` +
+          'this value and larger ones are written with plain commands',
       );
     }
     this.tooLarge = size;
@@ -408,7 +410,8 @@ export class Delivery implements DeliveryConnectionsEvents {
       new ServerError(
         'LOST',
         this.servers.masters[0]?.name ?? '',
-        `given up after ${Math.round(retryFor / 1000)} s; the last error was: ${this.lastError}${this.lostAt === undefined ? '' : `; the connection was lost at ${this.lostAt}`}`,
+        `given up after ${Math.round(retryFor / 1000)} s; the last error was: ${this.lastError}` +
+          (this.lostAt === undefined ? '' : `; the connection was lost at ${this.lostAt}`),
       ),
     );
     return true;

@@ -235,7 +235,8 @@ export class LargeRestore {
   private overLimit(words: string | undefined): string {
     const what = this.asCommands ? 'its payload of' : `no plain commands write values of type ${this.frame.redisType}, and its payload of`;
     const also = this.asCommands ? ' is over a limit of the server, and so is one of its elements' : ' is over a limit of the server';
-    return `${words ?? CLOSES}; ${what} ${this.size} bytes${also} (${words === undefined ? 'client-query-buffer-limit, or that of a proxy' : 'proto-max-bulk-len'})`;
+    const limit = words === undefined ? 'client-query-buffer-limit, or that of a proxy' : 'proto-max-bulk-len';
+    return `${words ?? CLOSES}; ${what} ${this.size} bytes${also} (${limit})`;
   }
 
   private reject(error: string): void {

@@ -146,12 +146,14 @@ function warningsOf(
   const newest = sources.reduce((most, head) => Math.max(most, head?.version ?? 0), 0);
   if (sources.some((head) => head !== undefined && (head.version > target.target.rdbVersion || head.vendor !== target.target.vendor))) {
     warnings.push(
-      `the sources are RDB ${newest}, the target reads ${target.target.rdbVersion}: values that it does not read are written in another encoding`,
+      `the sources are RDB ${newest}, the target reads ${target.target.rdbVersion}: ` +
+        'values that it does not read are written in another encoding',
     );
   }
   if (target.uncovered.length > 0) {
     warnings.push(
-      `no master owns the slots ${target.uncovered.map(([from, to]) => (from === to ? `${from}` : `${from}-${to}`)).join(', ')}: their keys cannot be written`,
+      `no master owns the slots ${target.uncovered.map(([from, to]) => (from === to ? `${from}` : `${from}-${to}`)).join(', ')}: ` +
+        'their keys cannot be written',
     );
   }
   warnings.push(...missing(sources, target, options), ...clocks(target));
@@ -181,7 +183,8 @@ function clocks({ masters }: TargetFacts): string[] {
     }
     if (Math.abs(clockAhead) <= CLOCKS_AGREE) return [];
     return [
-      `the clock of ${name} is ${Math.round(Math.abs(clockAhead) / 1000)} s ${clockAhead > 0 ? 'ahead of' : 'behind'} this machine's, and it decides which keys have expired`,
+      `the clock of ${name} is ${Math.round(Math.abs(clockAhead) / 1000)} s ${clockAhead > 0 ? 'ahead of' : 'behind'} this machine's, ` +
+        'and it decides which keys have expired',
     ];
   });
 }
@@ -206,7 +209,8 @@ function missing(
     ...(wanted.length > 0 ? [`the sources have data of modules that the target does not have: ${wanted.join(', ')}`] : []),
     ...[...lacking].map(
       ([db, keys]) =>
-        `the sources have ${keys === 1 ? 'a key' : `${keys} keys`} in database ${db}, which the target does not have; --db-map ${db}:0 writes its keys to database 0`,
+        `the sources have ${keys === 1 ? 'a key' : `${keys} keys`} in database ${db}, which the target does not have; ` +
+          `--db-map ${db}:0 writes its keys to database 0`,
     ),
   ];
 }

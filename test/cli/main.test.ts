@@ -172,7 +172,7 @@ describe('damage', () => {
     ['missing', () => folder.at('none.rdb'), 2, /^rdbkit: READ_FAILED: \S+none\.rdb: no such file\. /],
     ['a folder', () => folder.path, 2, /^rdbkit: READ_FAILED: \S+: a directory\. /],
     ['empty', () => folder.file('empty.rdb', ''), 3, /^rdbkit: EMPTY_INPUT: \S+empty\.rdb, offset 0: expected an RDB file, got no bytes\. /],
-    ['a web page', () => folder.file('page.rdb', '<!DOCTYPE html>\n<html>'), 3, /^rdbkit: NOT_RDB: .*<!DOCTYPE html>.*perhaps an error page/],
+    ['a web page', () => folder.file('page.rdb', '<!DOCTYPE html>\n<html>'), 3, /^rdbkit: NOT_RDB: .*<!DOCTYPE html>.*may be an error page/],
     ['truncated', () => damaged('cut.rdb', (bytes) => bytes.subarray(0, 300_000)), 3, /^rdbkit: TRUNCATED: \S+cut\.rdb, offset 300000, db 1, key "[^"]+": expected the rest of a value, got the end of the input\. /],
     ['a changed checksum', () => damaged('flip.rdb', flip), 3, /^rdbkit: CHECKSUM: \S+flip\.rdb, offset \d+: expected [0-9a-f]{16}, .*--no-checksum/],
     ['a damaged gzip', () => folder.file('bad.gz', gzipSync(rdb()).subarray(0, 9000)), 3, /^rdbkit: BAD_COMPRESSION: .*gzip -t/],

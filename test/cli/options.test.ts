@@ -79,7 +79,7 @@ describe('environment variables', () => {
     [['restore', EXAMPLE, NOBODY], { RDBKIT_CLUSTER: '1', RDBKIT_STANDALONE: '1' }, 'RDBKIT_CLUSTER and RDBKIT_STANDALONE: expected one of them at most'],
     [['restore', EXAMPLE, NOBODY], { RDBKIT_CACERT: EXAMPLE }, 'options for TLS are given (RDBKIT_CACERT)'],
     [['restore', EXAMPLE, NOBODY], { RDBKIT_PASSWORD_FILE: '/no/such' }, 'RDBKIT_PASSWORD_FILE /no/such: '],
-    [['restore', EXAMPLE, NOBODY, '--flush'], { RDBKIT_YES: '1' }, '--flush deletes what the target has'],
+    [['restore', EXAMPLE, NOBODY, '--flush'], { RDBKIT_YES: '1' }, '--flush deletes keys'],
     [['payload', 'check', '00'], { RDBKIT_FROM: 'x' }, 'RDBKIT_FROM x: expected one of quoted'],
   ])('%j with %j is wrong usage that names the variable', async (argv, env, text) => {
     const { code, err, out } = await rdbkit(argv, { env });

@@ -20,13 +20,13 @@ describe('wrong usage of rdbkit restore', () => {
     ['the name of the master is missing', [small, 'redis+sentinel://localhost']],
     ['--on-conflict last: expected one of error, skip, replace', [small, NOBODY, '--on-conflict', 'last']],
     ['--db-map 3: expected two database numbers', [small, NOBODY, '--db-map', '3']],
-    ['and so does --db-map: expected one of them', [small, `${NOBODY}/1`, '--db-map', '3:1']],
+    ['the target names a database for all keys', [small, `${NOBODY}/1`, '--db-map', '3:1']],
     ['--partition 4/3: expected a share like 3/16', [small, NOBODY, '--partition', '4/3']],
     ['--partition 1/2 and --slot: no slot is in both', [small, NOBODY, '--partition', '1/2', '--slot', '16000']],
     ['--ttl-shift soon: expected a time', [small, NOBODY, '--ttl-shift', 'soon']],
     ['--retry-for -1: expected a time', [small, NOBODY, '--retry-for=-1']],
     ['--parallel 0: expected a number from 1 to 64', [small, NOBODY, '--parallel', '0']],
-    ['--max-in-flight 0: expected a size', [small, NOBODY, '--max-in-flight', '0']],
+    ['--max-in-flight 0: expected at least one byte', [small, NOBODY, '--max-in-flight', '0']],
     ['--cluster and --standalone: expected one of them at most', [small, NOBODY, '--cluster', '--standalone']],
     ['options for TLS are given', [small, NOBODY, '--insecure']],
     ['--cert and --key belong together', [small, 'rediss://localhost', '--cert', small]],
@@ -40,7 +40,7 @@ describe('wrong usage of rdbkit restore', () => {
     ['--password-file /no/such: ', [small, NOBODY, '--password-file', '/no/such']],
     ['options for sentinels are given', [small, NOBODY, '--sentinel-user', 'x']],
     ['--sentinel-password-file /no/such: ', [small, 'redis+sentinel://localhost/m', '--sentinel-password-file', '/no/such']],
-    ['--flush deletes what the target has', [small, NOBODY, '--flush']],
+    ['--flush deletes keys', [small, NOBODY, '--flush']],
   ])('%s', async (message, argv) => {
     const { code, err, out } = await restore(argv);
     expect([code, out]).toEqual([2, '']);
@@ -51,7 +51,7 @@ describe('wrong usage of rdbkit restore', () => {
   test('a target that nobody is at', async () => {
     const { code, err } = await restore([small, NOBODY]);
     expect(code).toBe(4);
-    expect(err).toMatch(/^rdbkit: UNREACHABLE: 127\.0\.0\.1:1: connect ECONNREFUSED 127\.0\.0\.1:1\. Look at host and port[^\n]*\n$/);
+    expect(err).toMatch(/^rdbkit: UNREACHABLE: 127\.0\.0\.1:1: connect ECONNREFUSED 127\.0\.0\.1:1\. Check host and port[^\n]*\n$/);
     const object = await report([small, NOBODY]);
     expect(object).toMatchObject({ command: 'restore', exitCode: 4, code: 4, errors: [{ code: 'UNREACHABLE', server: '127.0.0.1:1' }] });
     expect((await restore([small, 'redis://no-such-host.invalid'])).err).toMatch(/^rdbkit: UNREACHABLE: no-such-host\.invalid:6379: getaddrinfo (ENOTFOUND|EAI_AGAIN)/);

@@ -83,9 +83,9 @@ describe('what a server may answer for a while', () => {
   test.each([
     ['-OOM command not allowed when used memory > \'maxmemory\'.\r\n', 'Give it more memory'],
     ['-MISCONF Redis is configured to save RDB snapshots, but it is currently not able to persist on disk.\r\n', 'cannot save its data'],
-    ["-NOPERM this user has no permissions to run the 'restore' command\r\n", 'The user may not do that'],
+    ["-NOPERM this user has no permissions to run the 'restore' command\r\n", 'The user lacks a permission'],
     ['-NOAUTH Authentication required.\r\n', 'A password is needed'],
-    ["-ERR unknown command 'RESTORE'\r\n", 'What was sent before is restored'],
+    ["-ERR unknown command 'RESTORE'\r\n", 'Everything sent before is restored'],
   ])('in the middle, %j is the end', async (answer, hint) => {
     server = await FakeServer.start(REDIS_7, ([name, key]) => (name === 'RESTORE' && key === 'b' ? answer : USUAL));
     const { code, errors, keysRestored } = await report([abc, server.url]);
@@ -169,7 +169,7 @@ describe('a server that is restarted every time', () => {
     for (const readings of [5, 10]) {
       const { code, errors, resumed } = await report(argv);
       expect([code, resumed]).toEqual([4, readings > 5]);
-      expect(errors).toMatchObject([{ code: 'RESTARTED', got: expect.stringContaining('as has happened 5 times') as string, hint: 'Find out why the server keeps restarting, then resume from the checkpoint, which reads all sources again.' }]);
+      expect(errors).toMatchObject([{ code: 'RESTARTED', got: expect.stringContaining('for the 5th time') as string, hint: 'Find out why the server keeps restarting, then resume from the checkpoint, which reads all sources again.' }]);
       expect(JSON.parse(readFileSync(checkpoint, 'utf8'))).toMatchObject({ passes: readings, again: true, finished: false });
       expect(server.sent('RESTORE')).toHaveLength(3 * readings);
     }

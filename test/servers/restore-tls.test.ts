@@ -146,7 +146,7 @@ describe(`users of ${SERVER}`, () => {
     await user('some', ...LEAST.map((rule) => (rule === '~*' ? '~a' : rule)));
     const { code, err } = await restore([small, url('some:s3cret')]);
     expect(code).toBe(4);
-    expect(err).toMatch(/REFUSED: 127\.0\.0\.1:\d+: NOPERM .* The user may not do that/);
+    expect(err).toMatch(/REFUSED: 127\.0\.0\.1:\d+: NOPERM .* The user lacks a permission/);
     expect(err).toMatch(/rdbkit: 1 key restored; /);
     expect(await server.client.get('a')).toBe('1');
   });

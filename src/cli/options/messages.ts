@@ -46,7 +46,8 @@ export const MESSAGES = {
     help: 'also what each source is, and which environment variables set options',
     helpIn: {
       restore:
-        'also retries, lost connections, changes of the cluster, counts for every database and server, and which environment variables set options',
+        'also retries, lost connections, changes of the cluster, counts for every database and server, ' +
+        'and which environment variables set options',
       'payload decode': 'also what each payload is',
     },
   }),
