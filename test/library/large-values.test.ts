@@ -71,24 +71,18 @@ describe('one reading after another', () => {
     }
     return keys;
   };
-  const readAll = async (records: AsyncIterable<unknown>): Promise<number> => {
+  /** Reads to the end, or to the record at which the loop is left. */
+  const readAll = async <R>(records: AsyncIterable<R>, leaves: (record: R, count: number) => boolean = () => false): Promise<void> => {
     let count = 0;
-    for await (const record of records) count += record === undefined ? 0 : 1;
-    return count;
+    for await (const record of records) if (leaves(record, ++count)) return;
   };
-  /** Leaves the loop at a record. */
-  async function firstOf<R>(records: AsyncIterable<R>, isWanted: (record: R, number: number) => boolean): Promise<R | undefined> {
-    let number = 0;
-    for await (const record of records) if (isWanted(record, ++number)) return record;
-    return undefined;
-  }
   const wanted = Array.from({ length: 6000 }, (_, i) => `second:${i}`);
 
   test.each([
-    ['was left at the first key', () => firstOf(decode(first), () => true)],
-    ['was left in the middle', () => firstOf(decode(first), (_, number) => number === 4567)],
+    ['was left at the first key', () => readAll(decode(first), () => true)],
+    ['was left in the middle', () => readAll(decode(first), (_, count) => count === 4567)],
     ['was left at its limit', () => readAll(decode(first, { limit: 5 }))],
-    ['was left in a large value', () => firstOf(frames(first), ({ last }) => !last)],
+    ['was left in a large value', () => readAll(frames(first), ({ last }) => !last)],
     ['ended with an error', () => expect(readAll(decode(first.slice(0, 300_000)))).rejects.toThrow('the input ends inside a record')],
     ['ended well', () => readAll(decode(first))],
   ])('has nothing of one that %s', async (_, before) => {

@@ -1,12 +1,9 @@
-import { readFileSync, rmSync } from 'node:fs';
-import { Readable } from 'node:stream';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { Folder } from '../support/cli-support.js';
 import { type FaultData, faultData } from '../support/fault-data.js';
 import { FaultProxy, randomFrom } from '../support/fault-proxy.js';
 import { expectAll, restore, SLOWLY, wrongIn } from '../support/fault-support.js';
 import { RedisNode, until } from '../support/redis-node.js';
-import { strings } from '../support/restore-support.js';
 
 const folder = new Folder();
 let data: FaultData;
@@ -19,7 +16,7 @@ beforeAll(async () => {
 
 afterAll(() => folder.remove());
 
-describe('a single server', { timeout: 60_000 }, () => {
+describe('connections to a single server', { timeout: 60_000 }, () => {
   let server: RedisNode;
 
   beforeAll(async () => {
@@ -28,7 +25,6 @@ describe('a single server', { timeout: 60_000 }, () => {
 
   afterEach(async () => {
     await server.client.flushall();
-    await server.client.config('SET', 'maxmemory', '0');
   });
 
   afterAll(() => server.stop());
@@ -72,71 +68,5 @@ describe('a single server', { timeout: 60_000 }, () => {
     const { code, summary } = await running;
     expect(code).toBe(4);
     expect(summary.errors).toMatchObject([{ code: 'LOST', message: expect.stringMatching(/given up after [01] s; the last error was: .*ECONNREFUSED/) as string }]);
-  });
-
-  test.each(['replace', 'skip', 'error'])('the server saves, and is started again: --on-conflict %s', async (conflict) => {
-    const running = restore([source, server.url, '--on-conflict', conflict, ...SLOWLY]);
-    await until('keys are there', async () => (await size()) > 5000);
-    await server.shutdown();
-    await server.restart('--key-load-delay', '20');
-    expectAll(await running, data);
-    await until('it has loaded', async () => (await server.client.info('persistence')).includes('\nloading:0'));
-    expect(await wrongIn([server], data)).toEqual([]);
-  });
-
-  test.each(['replace', 'skip', 'error'])('the server loses all that it had: --on-conflict %s', async (conflict) => {
-    const running = restore([source, server.url, '--on-conflict', conflict, ...SLOWLY]);
-    await until('keys are there', async () => (await size()) > 5000);
-    await server.kill();
-    await server.restart();
-    expectAll(await running, data);
-    expect(await wrongIn([server], data)).toEqual([]);
-  });
-
-  test('the server loses all that it had, and the source is standard input', async () => {
-    const running = restore(['-', server.url, ...SLOWLY], Readable.from([data.rdb]));
-    await until('keys are there', async () => (await size()) > 5000);
-    await server.kill();
-    await server.restart();
-    const { code, summary } = await running;
-    expect(code).toBe(4);
-    expect(summary.errors).toMatchObject([{ code: 'RESTARTED', message: expect.stringContaining('standard input cannot be read again') as string }]);
-    expectAll(await restore(['-', server.url, '--on-conflict', 'replace'], Readable.from([data.rdb])), data);
-    expect(await wrongIn([server], data)).toEqual([]);
-  });
-
-  test('a target that was emptied meanwhile is not gone on with', async () => {
-    const checkpoint = folder.at('emptied.json');
-    const argv = [folder.file('few.rdb', strings({ few: '1' })), source, server.url, '--parallel', '1', '--checkpoint', checkpoint];
-    const used = Number(/used_memory:(\d+)/.exec(await server.client.info('memory'))?.[1]);
-    await server.client.config('SET', 'maxmemory', `${used + (3 << 20)}`);
-    expect((await restore(argv)).code).toBe(4);
-    await server.client.config('SET', 'maxmemory', '0');
-    await server.client.flushall();
-    const { code, summary } = await restore(argv);
-    expect(code).toBe(2);
-    expect(summary.errors).toMatchObject([{ code: 'CHECKPOINT', message: expect.stringMatching(/^the target is empty, and had \d+ of the keys: remove it to restore them again$/) as string }]);
-    expect(await size()).toBe(0);
-    rmSync(checkpoint);
-    expect((await restore(argv)).code).toBe(0);
-    expect(await size()).toBe(data.content.size + 1);
-  });
-
-  test('memory runs out, is given, and the restore goes on', async () => {
-    const checkpoint = folder.at('oom.json');
-    const used = Number(/used_memory:(\d+)/.exec(await server.client.info('memory'))?.[1]);
-    await server.client.config('SET', 'maxmemory', `${used + (3 << 20)}`);
-    const first = await restore([source, server.url, '--checkpoint', checkpoint]);
-    expect(first.code).toBe(4);
-    expect(first.summary.errors).toMatchObject([{ code: 'REFUSED', message: expect.stringContaining('OOM') as string, hint: expect.stringContaining('maxmemory') as string }]);
-    const there = await size();
-    expect(there).toBeGreaterThan(0);
-    expect(there).toBeLessThan(data.content.size);
-    await server.client.config('SET', 'maxmemory', '0');
-    const second = await restore([source, server.url, '--checkpoint', checkpoint]);
-    expectAll(second, data);
-    expect(second.summary.resumed).toBe(true);
-    expect(await wrongIn([server], data)).toEqual([]);
-    expect(readFileSync(checkpoint, 'utf8')).toContain('"finished": true');
   });
 });

@@ -98,10 +98,11 @@ async function takeLarge(value: LargeValue, sink: RecordSink, batch: Batch, pass
   await value.end();
 }
 
-/** Chunks in memory of their own. */
+/** Chunks of a copy. */
 export function* cut(rdb: Uint8Array, sizes: readonly number[]): Generator<Uint8Array> {
-  for (let at = 0, i = 0; at < rdb.length; i++) {
-    const chunk = rdb.slice(at, at + Math.max(1, sizes[i % sizes.length]));
+  const copy = rdb.slice();
+  for (let at = 0, i = 0; at < copy.length; i++) {
+    const chunk = copy.subarray(at, at + Math.max(1, sizes[i % sizes.length]));
     at += chunk.length;
     yield chunk;
   }
