@@ -52,7 +52,7 @@ describe('filters of a command line', () => {
     [{ prefix: ['base64:YQ'] }, '--prefix base64:YQ: base64 with 2 characters'],
     [{ notMatch: ['\ud800'] }, '--not-match \ud800: text with a lone surrogate'],
     [{ regex: ['('] }, '--regex (: not a JavaScript regular expression in Unicode mode (flag u): '],
-    [{ type: ['hashes'] }, '--type hashes: expected one of string, list, set, zset, hash, stream, module, array (did you mean hash?)'],
+    [{ type: ['hashes'] }, '--type hashes: expected one of string, list, set, zset, hash, stream, module, array, bitmap (did you mean hash?)'],
     [{ type: ['zst'] }, '(did you mean zset?)'],
     [{ type: ['STRING'] }, '(did you mean string?)'],
     [{ notType: ['str'] }, '--not-type str: expected one of'],

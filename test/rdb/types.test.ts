@@ -108,6 +108,9 @@ interface Row {
 
 const row = (id: number, name: string, type: string, body: Part, value: string, more: Partial<Row> = {}): Row => ({ id, name, type, body, value, ...more });
 
+/** Bits 0, 2 and 65536, as CRoaring serialises them. */
+const THREE_BITS = '0100000000000000000000003a300000020000000000010001000000180000001c000000000002000000';
+
 const ROWS: readonly Row[] = [
   row(0, 'STRING', 'string', str('value'), '"value"'),
   row(0, 'STRING, empty', 'string', str(), '""'),
@@ -158,6 +161,8 @@ const ROWS: readonly Row[] = [
   row(30, 'HASH_TMPL_LP_REF', 'hash', str(listpack([3n, 1n, 'two', -3n])), TEMPLATE_JSON, { before: TEMPLATE }),
   row(31, 'HASH_TMPL_ARRAY, names in a listpack', 'hash', [len(0), lzfStr(listpack(['a', 42n, 'z'.repeat(90)])), intStr(1, 1), str('two'), intStr(-3, 1)], TEMPLATE_JSON),
   row(31, 'HASH_TMPL_ARRAY, names as strings', 'hash', [len(1), NAMES, str('1'), str('two'), intStr(-3, 1)], TEMPLATE_JSON),
+  row(33, 'BITMAP', 'bitmap', [len(8193), str(Buffer.from(THREE_BITS, 'hex'))], '{"length":8193,"bits":[0,2,65536]}', { magic: 'REDIS0017' }),
+  row(33, 'BITMAP, empty', 'bitmap', [len(0), str(new Uint8Array(8))], '{"length":0,"bits":[]}', { magic: 'REDIS0017' }),
   row(32, 'HASH_TMPL_ARRAY_REF', 'hash', [len(3), str('1'), str('two'), intStr(-3, 1)], TEMPLATE_JSON, { before: TEMPLATE }),
 ];
 

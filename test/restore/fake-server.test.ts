@@ -177,13 +177,13 @@ describe('a server that is restarted every time', () => {
     restarts = false;
     expect(await report(argv)).toMatchObject({ code: 0, keysRestored: 3, keysRejected: 0, resumed: true });
     expect(server.sent('RESTORE')).toHaveLength(3 * 16);
-    expect((await restore(argv)).err).toContain('it says that all is done');
+    expect((await restore(argv)).err).toContain('the restore is finished; remove it to restore again');
   });
 
   test('without a checkpoint it says how keys that are there are dealt with', async () => {
     const { code, err } = await restore([abc, server.url]);
     expect(code).toBe(4);
-    expect(err).toMatch(/RESTARTED: .* Run the command again: keys that are there can stay \(--on-conflict skip\)/);
+    expect(err).toMatch(/RESTARTED: .* Run the command again with --on-conflict skip to keep existing keys/);
   });
 });
 

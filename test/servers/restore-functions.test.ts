@@ -97,7 +97,7 @@ describe(`function libraries and ${SERVER}`, () => {
     expect(exit).toBe(1);
     expect(err).not.toContain('\u001b');
     expect(err).toContain('the function library "" is not loaded: ERR Missing library metadata');
-    expect(err).toMatch(/function libraries: "", "bad-name[^\n]*" refused; "good" loaded\nrdbkit: 2 keys restored, 2 not restored that are no keys; /);
+    expect(err).toMatch(/function libraries: "", "bad-name[^\n]*" refused; "good" loaded\nrdbkit: 2 keys restored, 2 other records not restored; /);
     expect(Object.keys(await there())).toEqual(['good']);
     expect(await report([hostile, url, '--on-conflict', 'skip'])).toMatchObject({ code: 1, notKeys: 2, functions: [{ outcome: 'refused' }, { outcome: 'refused' }, { name: 'good', outcome: 'same' }] });
   });

@@ -84,7 +84,7 @@ describe('a restore that is killed and started again', { timeout: 120_000 }, () 
       expect(readFileSync(rejects, 'utf8')).toBe('');
       const again = await run(argv);
       expect(again.code).toBe(2);
-      expect(again.err).toContain('it says that all is done');
+      expect(again.err).toContain('the restore is finished; remove it to restore again');
     } finally {
       await server.stop();
     }
@@ -129,7 +129,7 @@ describe('a checkpoint', { timeout: 60_000 }, () => {
   });
 
   test('is not for other options', async () => {
-    expect(await refusal([source, server.url, '--on-conflict', 'replace'])).toContain('conflict was \\"error\\" and is \\"replace\\" now');
+    expect(await refusal([source, server.url, '--on-conflict', 'replace'])).toContain('conflict was \\"error\\" and is now \\"replace\\"');
     expect(await refusal([source, server.url, '--prefix', 'string:'])).toContain('filter was');
   });
 

@@ -75,7 +75,7 @@ describe('a single server that stops, or is full', { timeout: 60_000 }, () => {
     await server.client.flushall();
     const { code, summary } = await restore(argv);
     expect(code).toBe(2);
-    expect(summary.errors).toMatchObject([{ code: 'CHECKPOINT', message: expect.stringMatching(/^the target is empty, and had \d+ of the keys: remove it to restore them again$/) as string }]);
+    expect(summary.errors).toMatchObject([{ code: 'CHECKPOINT', message: expect.stringMatching(/^the target is empty, but had \d+ of the keys: remove it to restore them again$/) as string }]);
     expect(await size()).toBe(0);
     rmSync(checkpoint);
     expect((await restore(argv)).code).toBe(0);

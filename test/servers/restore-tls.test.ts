@@ -82,7 +82,7 @@ describe.skipIf(!supportsTls())(`TLS to ${SERVER}`, () => {
   test('a port with TLS, reached without', async () => {
     const tls = await restore([FIXTURE, url.replace('rediss', 'redis')]);
     expect(tls.code).toBe(4);
-    expect(tls.err).toContain('rediss:// is for TLS');
+    expect(tls.err).toContain('TLS needs rediss://');
   });
 
   test('files that are no certificates are wrong usage', async () => {
@@ -192,7 +192,7 @@ describe(`users of ${SERVER}`, () => {
 
     test.each<[string, string, RegExp, Record<string, string>]>([
       ['none', '', /NOAUTH .*A password is needed: set REDISCLI_AUTH, or use --password-file\./, {}],
-      ['a wrong one', ':wr0ng@', /WRONGPASS .*Look at the user name and the password/, {}],
+      ['a wrong one', ':wr0ng@', /WRONGPASS .*Check user name and password/, {}],
       ['a wrong one for a user', 'nobody:wr0ng@', /WRONGPASS .*logged in as nobody/, {}],
       ['a user without one', 'default@', /WRONGPASS|NOAUTH/, {}],
     ])('%s: refused', async (_, login, message, env) => {

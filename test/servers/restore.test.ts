@@ -351,7 +351,7 @@ describe(`rdbkit restore to ${SERVER}`, () => {
       const { code, err } = await restore([source(), url]);
       expect(code).toBe(1);
       expect(err).toContain(`NOT_RESTORED: ${folder.at('lib.rdb')}: the function library "lib" is not loaded: ERR Library 'lib' already exists.\n`);
-      expect(err).toContain('rdbkit: 1 key restored, 1 not restored that is no key; ');
+      expect(err).toContain('rdbkit: 1 key restored, 1 other record not restored; ');
       expect(await call()).toBe(2);
       expect(await report([source(), url, '--on-conflict', 'skip'])).toMatchObject({ code: 0 });
       expect(await call()).toBe(2);

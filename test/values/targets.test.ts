@@ -25,7 +25,7 @@ const READABLE: Readonly<Record<string, readonly number[]>> = {
   'redis-8.6': upTo([0, 5], 7, [9, 26]),
   'redis-8.8': upTo([0, 5], 7, [9, 28]),
   'redis-8.10': upTo([0, 5], 7, [9, 29], 31),
-  'redis-8.12': upTo([0, 5], 7, [9, 29], 31),
+  'redis-8.12': upTo([0, 5], 7, [9, 29], 31, 33),
   'valkey-7.2': upTo([0, 5], 7, [9, 21]),
   'valkey-8.0': upTo([0, 5], 7, [9, 21]),
   'valkey-8.1': upTo([0, 5], 7, [9, 21]),
