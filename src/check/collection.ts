@@ -7,9 +7,6 @@ import type { RedisType } from '../rdb/types.js';
 import { Duplicates } from './duplicates.js';
 import type { Findings } from './findings.js';
 
-/** `structure`: what is known to crash servers, in one pass and without memory. `all`: members and fields that come twice, too. */
-
-
 /** What the elements of a collection are, in turn. */
 export type Role = 'item' | 'name' | 'value' | 'score' | 'expiry';
 

@@ -1,7 +1,7 @@
 import type { ErrorCode } from '../bytes/errors.js';
 import { RdbError } from '../bytes/errors.js';
 
-/** structure: what can crash a server; all: duplicates, too. */
+/** `structure`: what is known to crash servers, in one pass and without memory. `all`: members and fields that come twice, too. */
 export const CHECK_LEVELS = ['structure', 'all'] as const;
 export type CheckLevel = (typeof CHECK_LEVELS)[number];
 

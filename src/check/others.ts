@@ -2,6 +2,7 @@ import { RdbError } from '../bytes/errors.js';
 import { BYTES } from '../encodings/element.js';
 import { RoaringReader } from '../encodings/roaring.js';
 import { type Length, readLength } from '../rdb/length.js';
+import { MODULE_DOUBLE, MODULE_FLOAT, MODULE_SINT, MODULE_STRING, MODULE_UINT } from '../values/module.js';
 import type { Body, StringCheck } from './body.js';
 import type { Findings } from './findings.js';
 import type { Strings } from './strings.js';
@@ -29,8 +30,6 @@ export class StringBody implements Body {
   }
 }
 
-const OPCODES = { sint: 1, uint: 2, float: 3, double: 4, string: 5 } as const;
-
 /** A module value: the framer knows its opcodes; what they mean, its module alone. Its strings can be decompressed. */
 export class ModuleBody implements Body {
   readonly holdsStrings = false;
@@ -55,10 +54,10 @@ export class ModuleBody implements Body {
         continue;
       }
       const opcode = bytes[pos++];
-      if (opcode === OPCODES.sint || opcode === OPCODES.uint) pos = readLength(bytes, pos, end, this.length);
-      else if (opcode === OPCODES.float) pos += 4;
-      else if (opcode === OPCODES.double) pos += 8;
-      else this.inString = opcode === OPCODES.string;
+      if (opcode === MODULE_SINT || opcode === MODULE_UINT) pos = readLength(bytes, pos, end, this.length);
+      else if (opcode === MODULE_FLOAT) pos += 4;
+      else if (opcode === MODULE_DOUBLE) pos += 8;
+      else this.inString = opcode === MODULE_STRING;
     }
   }
 

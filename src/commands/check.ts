@@ -93,10 +93,7 @@ class CheckSink implements LastSink {
     const key = formatText(keyBytes, keyStart, keyEnd);
     list.forEach((finding, i) => {
       const line = this.options.line({ ...finding, file, db, key, type }, i === list.length - 1 ? more : 0);
-      const bytes = Buffer.from(`${line}\n`);
-      output.room(bytes.length);
-      output.bytes.set(bytes, output.length);
-      output.length += bytes.length;
+      output.add(Buffer.from(`${line}\n`));
     });
     this.found++;
     this.findings += list.length + more;

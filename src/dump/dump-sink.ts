@@ -416,6 +416,20 @@ export abstract class DumpSink implements LastSink {
     noteLibrary(this.libraries, this.file.name, name, { server, outcome });
   }
 
+  /** Takes a record that is no key where commands are written. `library` gets function libraries that the server may load. */
+  protected metaAsCommands(frame: Frame, library: (name: string) => void): void {
+    const { name } = frame.opcode ?? {};
+    if (name === 'AUX') {
+      this.keyAux(frame);
+    } else if (name === 'MODULE_AUX') {
+      this.tell('module data outside keys, which no command restores');
+    } else if ((name === 'FUNCTION2' || name === 'FUNCTION_PRE_GA') && !this.leavesLibraryOut(frame)) {
+      const called = frameLibraryName(frame);
+      if (name === 'FUNCTION2') library(called);
+      else this.refuseLibrary(called, 'which is of a release candidate of Redis 7.0: no server loads it');
+    }
+  }
+
   /** Whether the function library of a frame is not wanted. */
   protected leavesLibraryOut(frame: Frame): boolean {
     if (this.options.functions !== false) return false;

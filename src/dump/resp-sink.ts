@@ -9,7 +9,7 @@ import type { DumpSinkOptions } from './dump-sink.js';
 import type { LargeValue } from '../io/large-value.js';
 import type { Output } from '../io/output.js';
 import { PlainTypes } from './plain-types.js';
-import { frameLibraryName, functionCode } from '../values/rdb-meta.js';
+import { functionCode } from '../values/rdb-meta.js';
 import { RespValues } from './resp-values.js';
 import { RespWriter, writeExpiry } from './resp-writer.js';
 import { RestoreWriter } from './restore-writer.js';
@@ -166,20 +166,11 @@ export class RespSink extends SingleOutputSink {
   }
 
   meta(frame: Frame): void {
-    const { name } = frame.opcode ?? {};
-    if (name === 'AUX') this.keyAux(frame);
-    else if (name === 'FUNCTION2' || name === 'FUNCTION_PRE_GA') this.library(frame);
-    else if (name === 'MODULE_AUX') this.tell('module data outside keys, which no command restores');
+    this.metaAsCommands(frame, (name) => this.library(name, frame));
   }
 
-  private library(frame: Frame): void {
+  private library(name: string, frame: Frame): void {
     const { target } = this.options;
-    if (this.leavesLibraryOut(frame)) return;
-    const name = frameLibraryName(frame);
-    if (frame.opcode?.name !== 'FUNCTION2') {
-      this.refuseLibrary(name, 'which is of a release candidate of Redis 7.0: no server loads it');
-      return;
-    }
     if (!hasFunctions(target)) {
       this.refuseLibrary(name, `which ${target === undefined ? 'the target' : targetName(target)} does not know`);
       return;

@@ -45,6 +45,13 @@ export class Output {
     if (this.length + size > this.bytes.length) this.grow(size);
   }
 
+  /** Appends bytes. */
+  add(bytes: Uint8Array): void {
+    this.room(bytes.length);
+    this.bytes.set(bytes, this.length);
+    this.length += bytes.length;
+  }
+
   private grow(size: number): void {
     const grown = new Uint8Array(Math.max(this.length + size, this.bytes.length * 2));
     grown.set(this.bytes.subarray(0, this.length));

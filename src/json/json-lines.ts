@@ -41,7 +41,7 @@ export class JsonLines implements RecordSink {
     this.reader = new PartsReader(this.values, options.codec);
   }
 
-  /** Takes back the line at hand after an error; where a part of it was handed on already, ends it and returns false. */
+  /** Takes back the current line after an error. If a part of it was flushed already, ends the line and returns false. */
   rollback(): boolean {
     this.values.drop();
     const { output } = this;
@@ -131,19 +131,11 @@ export class JsonLines implements RecordSink {
   }
 
   meta(frame: Frame): void {
-    this.object(metaJson(frame));
+    this.output.add(jsonLine(metaJson(frame)));
   }
 
   fileEnd(file: FileEnd): void {
-    if (this.options.meta === true) this.object(endJson(file));
-  }
-
-  private object(value: object): void {
-    const { output } = this;
-    const bytes = jsonLine(value);
-    output.room(bytes.length);
-    output.bytes.set(bytes, output.length);
-    output.length += bytes.length;
+    if (this.options.meta === true) this.output.add(jsonLine(endJson(file)));
   }
 
   private line(frame: Frame): void {

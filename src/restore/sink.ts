@@ -12,7 +12,7 @@ import { hasFunctions, sentVersion, type Target, targetName } from '../values/ta
 import { DumpSink, type DumpSinkOptions } from '../dump/dump-sink.js';
 import { reasonOf, ServerError } from '../redis/errors.js';
 import { HeldPayload } from './held-payload.js';
-import { frameLibraryName, functionCode } from '../values/rdb-meta.js';
+import { functionCode } from '../values/rdb-meta.js';
 import { RespValues } from '../dump/resp-values.js';
 import { OpenBatches } from './batches.js';
 import { type LibraryForecast, loadLibrary, type SourceLibrary } from './functions.js';
@@ -372,20 +372,13 @@ export class RestoreSink extends DumpSink {
   }
 
   meta(frame: Frame): void {
-    if (frame.offset < this.options.from) return;
-    const { name } = frame.opcode ?? {};
-    if (name === 'AUX') this.keyAux(frame);
-    else if (name === 'FUNCTION2' || name === 'FUNCTION_PRE_GA') this.library(frame);
-    else if (name === 'MODULE_AUX') this.tell('module data outside keys, which no command restores');
+    if (frame.offset >= this.options.from) this.metaAsCommands(frame, (name) => this.library(name, frame));
   }
 
-  private library(frame: Frame): void {
+  private library(name: string, frame: Frame): void {
     const { target } = this.options;
-    if (this.leavesLibraryOut(frame)) return;
-    const name = frameLibraryName(frame);
-    if (frame.opcode?.name !== 'FUNCTION2') this.refuseLibrary(name, 'which is of a release candidate of Redis 7.0: no server loads it');
-    else if (!hasFunctions(target)) this.refuseLibrary(name, `which ${targetName(target)} does not support`);
-    else this.toLoad.push({ name, code: functionCode(frame) });
+    if (hasFunctions(target)) this.toLoad.push({ name, code: functionCode(frame) });
+    else this.refuseLibrary(name, `which ${targetName(target)} does not support`);
   }
 
   private async load(library: SourceLibrary): Promise<void> {
