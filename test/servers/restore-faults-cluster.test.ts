@@ -1,21 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { Folder } from '../support/cli-support.js';
-import { type FaultData, faultData } from '../support/fault-data.js';
 import { FaultProxy, randomFrom } from '../support/fault-proxy.js';
-import { expectAll, restore, SLOWLY, wrongIn } from '../support/fault-support.js';
+import { expectAll, faultSource, restore, SLOWLY, wrongIn } from '../support/fault-support.js';
 import { TestCluster } from '../support/redis-cluster.js';
 import { type RedisNode, until } from '../support/redis-node.js';
 
-const folder = new Folder();
-let data: FaultData;
-let source: string;
-
-beforeAll(async () => {
-  data = await faultData(20_000);
-  source = folder.file('source.rdb', data.rdb);
-}, 60_000);
-
-afterAll(() => folder.remove());
+const fault = faultSource();
 
 describe('a cluster', { timeout: 60_000 }, () => {
   let cluster: TestCluster;
@@ -31,15 +20,15 @@ describe('a cluster', { timeout: 60_000 }, () => {
     await cluster.flush();
     const masters = await cluster.masters();
     const [victim, other] = masters;
-    const running = restore([source, other.url, '--on-conflict', conflict, ...SLOWLY]);
+    const running = restore([fault.source, other.url, '--on-conflict', conflict, ...SLOWLY]);
     await until('keys are there', async () => (await cluster.size()) > 5000);
     await victim.kill();
     const result = await running;
     await cluster.failedOver(victim);
-    expectAll(result, data);
+    expectAll(result, fault.data);
     expect(result.summary.keysReplaced).toBe(0);
     expect(result.summary.unconfirmed).not.toContain(victim.name);
-    expect(await wrongIn(await cluster.masters(), data)).toEqual([]);
+    expect(await wrongIn(await cluster.masters(), fault.data)).toEqual([]);
     await victim.restart();
     await cluster.settled();
   });
@@ -51,7 +40,7 @@ describe('a cluster', { timeout: 60_000 }, () => {
     const to = joined;
     const givers = before.filter((node) => node !== to);
     const over = new AbortController();
-    const running = restore([source, givers[0].url, '--on-conflict', conflict, ...SLOWLY]).finally(() => over.abort());
+    const running = restore([fault.source, givers[0].url, '--on-conflict', conflict, ...SLOWLY]).finally(() => over.abort());
     await until('keys are there', async () => (await cluster.size()) > 2000);
     let moved = 0;
     const random = randomFrom(7);
@@ -65,9 +54,9 @@ describe('a cluster', { timeout: 60_000 }, () => {
       moved++;
     }
     expect(moved).toBeGreaterThan(20);
-    expectAll(await running, data);
+    expectAll(await running, fault.data);
     await cluster.settled();
-    expect(await wrongIn(await cluster.masters(), data, 1000)).toEqual([]);
+    expect(await wrongIn(await cluster.masters(), fault.data, 1000)).toEqual([]);
   });
 
   test('connections are dropped at random', async () => {
@@ -77,10 +66,10 @@ describe('a cluster', { timeout: 60_000 }, () => {
     const proxies = await Promise.all(masters.map(({ port }) => FaultProxy.start(port, { random, dropWithin: 6 << 20, drops: 6 })));
     const map = masters.flatMap(({ name }, i) => ['--nat-map', `${name}=127.0.0.1:${proxies[i].port}`]);
     try {
-      const result = await restore([source, `redis://127.0.0.1:${proxies[0].port}`, ...map]);
-      expectAll(result, data);
+      const result = await restore([fault.source, `redis://127.0.0.1:${proxies[0].port}`, ...map]);
+      expectAll(result, fault.data);
       expect(proxies.reduce((sum, { dropped }) => sum + dropped, 0)).toBeGreaterThan(5);
-      expect(await wrongIn(masters, data)).toEqual([]);
+      expect(await wrongIn(masters, fault.data)).toEqual([]);
     } finally {
       for (const proxy of proxies) proxy.stop();
     }

@@ -1,20 +1,9 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { Folder } from '../support/cli-support.js';
-import { type FaultData, faultData } from '../support/fault-data.js';
 import { FaultProxy, randomFrom } from '../support/fault-proxy.js';
-import { expectAll, restore, SLOWLY, wrongIn } from '../support/fault-support.js';
+import { expectAll, faultSource, restore, SLOWLY, wrongIn } from '../support/fault-support.js';
 import { RedisNode, until } from '../support/redis-node.js';
 
-const folder = new Folder();
-let data: FaultData;
-let source: string;
-
-beforeAll(async () => {
-  data = await faultData(20_000);
-  source = folder.file('source.rdb', data.rdb);
-}, 60_000);
-
-afterAll(() => folder.remove());
+const fault = faultSource();
 
 describe('connections to a single server', { timeout: 60_000 }, () => {
   let server: RedisNode;
@@ -34,11 +23,11 @@ describe('connections to a single server', { timeout: 60_000 }, () => {
   test.each(['replace', 'skip', 'error'])('connections are dropped at random: --on-conflict %s', async (conflict) => {
     const proxy = await FaultProxy.start(server.port, { random: randomFrom(3), dropWithin: 6 << 20, drops: 8 });
     try {
-      const result = await restore([source, `redis://127.0.0.1:${proxy.port}`, '--on-conflict', conflict]);
-      expectAll(result, data);
+      const result = await restore([fault.source, `redis://127.0.0.1:${proxy.port}`, '--on-conflict', conflict]);
+      expectAll(result, fault.data);
       expect(result.summary.keysReplaced).toBe(0);
       expect(proxy.dropped).toBeGreaterThan(2);
-      expect(await wrongIn([server], data)).toEqual([]);
+      expect(await wrongIn([server], fault.data)).toEqual([]);
     } finally {
       proxy.stop();
     }
@@ -47,14 +36,14 @@ describe('connections to a single server', { timeout: 60_000 }, () => {
   test('a server that is not reached for a while', async () => {
     const proxy = await FaultProxy.start(server.port, { random: Math.random, drops: 0 });
     try {
-      const running = restore([source, `redis://127.0.0.1:${proxy.port}`, ...SLOWLY]);
+      const running = restore([fault.source, `redis://127.0.0.1:${proxy.port}`, ...SLOWLY]);
       await until('keys are there', async () => (await size()) > 5000);
       proxy.refusing = true;
       proxy.dropAll();
       await until('it has been tried again', () => proxy.refused > 2);
       proxy.refusing = false;
-      expectAll(await running, data);
-      expect(await wrongIn([server], data)).toEqual([]);
+      expectAll(await running, fault.data);
+      expect(await wrongIn([server], fault.data)).toEqual([]);
     } finally {
       proxy.stop();
     }
@@ -62,7 +51,7 @@ describe('connections to a single server', { timeout: 60_000 }, () => {
 
   test('a server that is not reached any more', async () => {
     const proxy = await FaultProxy.start(server.port, { random: Math.random, drops: 0 });
-    const running = restore([source, `redis://127.0.0.1:${proxy.port}`, ...SLOWLY, '--retry-for', '500ms']);
+    const running = restore([fault.source, `redis://127.0.0.1:${proxy.port}`, ...SLOWLY, '--retry-for', '500ms']);
     await until('keys are there', async () => (await size()) > 5000);
     proxy.stop();
     const { code, summary } = await running;

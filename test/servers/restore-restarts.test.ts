@@ -1,22 +1,11 @@
 import { readFileSync, rmSync } from 'node:fs';
 import { Readable } from 'node:stream';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { Folder } from '../support/cli-support.js';
-import { type FaultData, faultData } from '../support/fault-data.js';
-import { expectAll, restore, SLOWLY, wrongIn } from '../support/fault-support.js';
+import { expectAll, faultSource, restore, SLOWLY, wrongIn } from '../support/fault-support.js';
 import { RedisNode, until } from '../support/redis-node.js';
 import { strings } from '../support/restore-support.js';
 
-const folder = new Folder();
-let data: FaultData;
-let source: string;
-
-beforeAll(async () => {
-  data = await faultData(20_000);
-  source = folder.file('source.rdb', data.rdb);
-}, 60_000);
-
-afterAll(() => folder.remove());
+const fault = faultSource();
 
 describe('a single server that stops, or is full', { timeout: 60_000 }, () => {
   let server: RedisNode;
@@ -35,39 +24,39 @@ describe('a single server that stops, or is full', { timeout: 60_000 }, () => {
   const size = (): Promise<number> => server.client.dbsize();
 
   test.each(['replace', 'skip', 'error'])('the server saves, and is started again: --on-conflict %s', async (conflict) => {
-    const running = restore([source, server.url, '--on-conflict', conflict, ...SLOWLY]);
+    const running = restore([fault.source, server.url, '--on-conflict', conflict, ...SLOWLY]);
     await until('keys are there', async () => (await size()) > 5000);
     await server.shutdown();
     await server.restart('--key-load-delay', '20');
-    expectAll(await running, data);
+    expectAll(await running, fault.data);
     await until('it has loaded', async () => (await server.client.info('persistence')).includes('\nloading:0'));
-    expect(await wrongIn([server], data)).toEqual([]);
+    expect(await wrongIn([server], fault.data)).toEqual([]);
   });
 
   test.each(['replace', 'skip', 'error'])('the server loses all that it had: --on-conflict %s', async (conflict) => {
-    const running = restore([source, server.url, '--on-conflict', conflict, ...SLOWLY]);
+    const running = restore([fault.source, server.url, '--on-conflict', conflict, ...SLOWLY]);
     await until('keys are there', async () => (await size()) > 5000);
     await server.kill();
     await server.restart();
-    expectAll(await running, data);
-    expect(await wrongIn([server], data)).toEqual([]);
+    expectAll(await running, fault.data);
+    expect(await wrongIn([server], fault.data)).toEqual([]);
   });
 
   test('the server loses all that it had, and the source is standard input', async () => {
-    const running = restore(['-', server.url, ...SLOWLY], Readable.from([data.rdb]));
+    const running = restore(['-', server.url, ...SLOWLY], Readable.from([fault.data.rdb]));
     await until('keys are there', async () => (await size()) > 5000);
     await server.kill();
     await server.restart();
     const { code, summary } = await running;
     expect(code).toBe(4);
     expect(summary.errors).toMatchObject([{ code: 'RESTARTED', message: expect.stringContaining('standard input cannot be read again') as string }]);
-    expectAll(await restore(['-', server.url, '--on-conflict', 'replace'], Readable.from([data.rdb])), data);
-    expect(await wrongIn([server], data)).toEqual([]);
+    expectAll(await restore(['-', server.url, '--on-conflict', 'replace'], Readable.from([fault.data.rdb])), fault.data);
+    expect(await wrongIn([server], fault.data)).toEqual([]);
   });
 
   test('a target that was emptied meanwhile is not gone on with', async () => {
-    const checkpoint = folder.at('emptied.json');
-    const argv = [folder.file('few.rdb', strings({ few: '1' })), source, server.url, '--parallel', '1', '--checkpoint', checkpoint];
+    const checkpoint = fault.folder.at('emptied.json');
+    const argv = [fault.folder.file('few.rdb', strings({ few: '1' })), fault.source, server.url, '--parallel', '1', '--checkpoint', checkpoint];
     const used = Number(/used_memory:(\d+)/.exec(await server.client.info('memory'))?.[1]);
     await server.client.config('SET', 'maxmemory', `${used + (3 << 20)}`);
     expect((await restore(argv)).code).toBe(4);
@@ -79,24 +68,24 @@ describe('a single server that stops, or is full', { timeout: 60_000 }, () => {
     expect(await size()).toBe(0);
     rmSync(checkpoint);
     expect((await restore(argv)).code).toBe(0);
-    expect(await size()).toBe(data.content.size + 1);
+    expect(await size()).toBe(fault.data.content.size + 1);
   });
 
   test('memory runs out, is given, and the restore goes on', async () => {
-    const checkpoint = folder.at('oom.json');
+    const checkpoint = fault.folder.at('oom.json');
     const used = Number(/used_memory:(\d+)/.exec(await server.client.info('memory'))?.[1]);
     await server.client.config('SET', 'maxmemory', `${used + (3 << 20)}`);
-    const first = await restore([source, server.url, '--checkpoint', checkpoint]);
+    const first = await restore([fault.source, server.url, '--checkpoint', checkpoint]);
     expect(first.code).toBe(4);
     expect(first.summary.errors).toMatchObject([{ code: 'REFUSED', message: expect.stringContaining('OOM') as string, hint: expect.stringContaining('maxmemory') as string }]);
     const there = await size();
     expect(there).toBeGreaterThan(0);
-    expect(there).toBeLessThan(data.content.size);
+    expect(there).toBeLessThan(fault.data.content.size);
     await server.client.config('SET', 'maxmemory', '0');
-    const second = await restore([source, server.url, '--checkpoint', checkpoint]);
-    expectAll(second, data);
+    const second = await restore([fault.source, server.url, '--checkpoint', checkpoint]);
+    expectAll(second, fault.data);
     expect(second.summary.resumed).toBe(true);
-    expect(await wrongIn([server], data)).toEqual([]);
+    expect(await wrongIn([server], fault.data)).toEqual([]);
     expect(readFileSync(checkpoint, 'utf8')).toContain('"finished": true');
   });
 });

@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
-import { expect } from 'vitest';
-import { rdbkit, type Result } from './cli-support.js';
-import { contentOf, differences, type FaultData } from './fault-data.js';
+import { afterAll, beforeAll, expect } from 'vitest';
+import { Folder, rdbkit, type Result } from './cli-support.js';
+import { contentOf, differences, type FaultData, faultData } from './fault-data.js';
 import type { RedisNode } from './redis-node.js';
 
 /** What `--json` says at the end. */
@@ -29,6 +29,25 @@ export async function restore(argv: readonly string[], stdin?: Readable): Promis
   const result = await rdbkit(['restore', ...argv, ...MAX_PAYLOAD, '--json'], stdin === undefined ? {} : { stdin });
   const summary = JSON.parse(result.err.trim().split('\n').at(-1) ?? '') as Summary;
   return { ...result, summary };
+}
+
+interface FaultSource {
+  readonly folder: Folder;
+  /** From `beforeAll` on. */
+  data: FaultData;
+  source: string;
+}
+
+/** 20,000 keys and a file of them, made before the tests of a file and removed after them. */
+export function faultSource(): FaultSource {
+  const folder = new Folder();
+  const made = { folder } as FaultSource;
+  beforeAll(async () => {
+    made.data = await faultData(20_000);
+    made.source = folder.file('source.rdb', made.data.rdb);
+  }, 60_000);
+  afterAll(() => folder.remove());
+  return made;
 }
 
 /** What is not as in the data. Expiries may be `late` milliseconds late. */
