@@ -191,7 +191,8 @@ export class RoaringReader {
     for (let i = 0; i < containers; i++) {
       this.keys[i] = uint16(bytes, pos + 4 * i);
       this.sizes[i] = uint16(bytes, pos + 4 * i + 2);
-      if (i > 0 && this.keys[i] <= this.keys[i - 1]) throw this.bad('containers in ascending order', `container ${this.keys[i]} after ${this.keys[i - 1]}`);
+      if (i > 0 && this.keys[i] <= this.keys[i - 1])
+        throw this.bad('containers in ascending order', `container ${this.keys[i]} after ${this.keys[i - 1]}`);
     }
     this.offsets = new Uint32Array(0);
     const headEnd = this.at + 4 * containers - this.bucketAt;
@@ -216,7 +217,8 @@ export class RoaringReader {
       this.nextBucket();
       return;
     }
-    if (index < offsets.length && offsets[index] !== containerAt) throw this.bad(`a container at ${containerAt}`, `one at ${offsets[index]}`);
+    if (index < offsets.length && offsets[index] !== containerAt)
+      throw this.bad(`a container at ${containerAt}`, `one at ${offsets[index]}`);
     if (this.hasRuns) this.next(RUN_COUNT, 2);
     else this.next(CONTAINER, size <= MOST_IN_ARRAY ? 2 * size : BITSET_BYTES);
   }
@@ -387,7 +389,8 @@ export class RoaringWriter {
     const { open } = this;
     const at = out.room(BITSET_BYTES);
     out.bytes.fill(0, at, at + BITSET_BYTES);
-    for (let i = 0; i < open.length; i += 2) for (let bit = open[i]; bit <= open[i + 1]; bit++) out.bytes[at + (bit >> 3)] |= 1 << (bit & 7);
+    for (let i = 0; i < open.length; i += 2)
+      for (let bit = open[i]; bit <= open[i + 1]; bit++) out.bytes[at + (bit >> 3)] |= 1 << (bit & 7);
     out.length = at + BITSET_BYTES;
   }
 

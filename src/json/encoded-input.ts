@@ -15,7 +15,7 @@ export interface EncodedOptions extends LineEncoderOptions {
 
 /**
  * JSON lines as an RDB file: what `chunks` gives are the bytes of one that a server loads, without a checksum. Each record is
- * complete before any of it is handed on, so a bad line leaves nothing behind.
+ * complete before any of it is handed on, so nothing of a bad line is written.
  */
 export class EncodedInput implements Input {
   private readonly encoder: LineEncoder;
@@ -63,7 +63,12 @@ export class EncodedInput implements Input {
     const { encoder, lines } = this;
     try {
       for await (const chunk of this.input.chunks()) {
-        if (lines.position === 0 && isRdb(latin(chunk, 0, BEGINNING))) throw new RdbError('BAD_JSON', { file: this.name, expected: 'lines of JSON', got: 'an RDB file: rdbkit decode makes lines of it' });
+        if (lines.position === 0 && isRdb(latin(chunk, 0, BEGINNING)))
+          throw new RdbError('BAD_JSON', {
+            file: this.name,
+            expected: 'lines of JSON',
+            got: 'an RDB file: rdbkit decode makes lines of it',
+          });
         lines.push(chunk);
         for (;;) {
           const { error, more } = this.next();
@@ -83,7 +88,7 @@ export class EncodedInput implements Input {
     }
   }
 
-  /** One line, or what is there of it. After a wrong one there may be more. */
+  /** One line, or the part of it that was read. More lines may follow a wrong one. */
   private next(): { readonly error: RdbError | undefined; readonly more: boolean } {
     let more = true;
     const error = this.attempt(() => (more = this.lines.next()));

@@ -46,7 +46,10 @@ export class Fields implements Container {
     this.name = word ?? 'a name over a mebibyte';
     if (field === undefined) {
       if (!this.unknown.lenient) {
-        throw new RdbError('BAD_LINE', { expected: `one of the fields ${[...this.places.keys()].join(', ')}`, got: 'another one (--lenient leaves it out)' });
+        throw new RdbError('BAD_LINE', {
+          expected: `one of the fields ${[...this.places.keys()].join(', ')}`,
+          got: 'another one (--lenient leaves it out)',
+        });
       }
       this.unknown.left++;
       this.at = IGNORED;
@@ -65,7 +68,10 @@ export class Fields implements Container {
     this.name = '';
     if ((this.seen & this.required) !== this.required) {
       const missing = [...this.places].filter(([, { bit }]) => (this.required & bit & ~this.seen) !== 0).map(([name]) => name);
-      throw new RdbError('BAD_LINE', { expected: `the ${missing.length === 1 ? 'field' : 'fields'} ${missing.join(', ')}`, got: 'an object without' });
+      throw new RdbError('BAD_LINE', {
+        expected: `the ${missing.length === 1 ? 'field' : 'fields'} ${missing.join(', ')}`,
+        got: 'an object without',
+      });
     }
     this.atEnd();
   }

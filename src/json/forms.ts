@@ -1,6 +1,17 @@
 import {
-  type Codec, RECORD_INTSET, RECORD_ITEMS, RECORD_LISTPACK, RECORD_QUICKLIST, RECORD_QUICKLIST2, RECORD_TEXT, RECORD_ZIPLIST, type RecordForm, type RecordForms,
-  RUN_ITEMS, RUN_PAIRS, RUN_SCORES,
+  type Codec,
+  RECORD_INTSET,
+  RECORD_ITEMS,
+  RECORD_LISTPACK,
+  RECORD_QUICKLIST,
+  RECORD_QUICKLIST2,
+  RECORD_TEXT,
+  RECORD_ZIPLIST,
+  type RecordForm,
+  type RecordForms,
+  RUN_ITEMS,
+  RUN_PAIRS,
+  RUN_SCORES,
 } from '../kernels/codec.js';
 import { type FrameTable, typeNumber } from '../rdb/frame-table.js';
 import { type Form, TABLES, type TypeRow } from '../rdb/types.js';

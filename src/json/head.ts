@@ -29,7 +29,7 @@ export const VALUES = {
 /** The longest that stands between the text of a key and the first element. */
 const HEAD_SIZE = 256;
 
-/** Room for `writeHead` and a few bytes behind it. */
+/** Room for `writeHead` and a few bytes after it. */
 export function headSize({ keyEnd, keyStart }: Frame): number {
   return jsonTextSize(keyEnd - keyStart) + HEAD_SIZE;
 }

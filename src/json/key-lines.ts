@@ -46,7 +46,7 @@ export class KeyLines {
   readonly encoding: LineEncoding;
   /** What stands before the value: key, database, expiry, … */
   readonly frame = new Frame();
-  /** Whether the key at hand is known. */
+  /** Whether the current key is known. */
   hasKey = false;
   private readonly lines = new Map<string, KeyLine>();
   private readonly meta: KeyMetaEncoder;
@@ -60,14 +60,22 @@ export class KeyLines {
       db: new IntegerPlace('the number of a database', (db) => (this.frame.db = Number(db)), 0n, MOST_DATABASE),
       key: new TextPlace((text) => this.keyIs(text)),
       type: new WordPlace('the name of a type', () => undefined),
-      expireAt: new IntegerPlace('Unix milliseconds', (ms) => this.frame.setExpire(Number(ms >> 32n), Number(ms & 0xffffffffn)), LEAST_SIGNED, MOST_SIGNED),
+      expireAt: new IntegerPlace(
+        'Unix milliseconds',
+        (ms) => this.frame.setExpire(Number(ms >> 32n), Number(ms & 0xffffffffn)),
+        LEAST_SIGNED,
+        MOST_SIGNED,
+      ),
       idle: new IntegerPlace('seconds', (seconds) => (this.frame.idle = Number(seconds)), 0n, BigInt(Number.MAX_SAFE_INTEGER)),
       freq: new IntegerPlace('a counter', (freq) => (this.frame.freq = Number(freq)), 0n, MOST_FREQ),
       keyMeta: this.meta.place,
     };
     for (const [type, encoderFor] of Object.entries(ENCODERS)) {
       const encoder = encoderFor(this.encoding);
-      this.lines.set(type, { encoder, fields: new Fields({ ...common, value: encoder.place }, ['key', 'type', 'value'], unknown, () => this.check()) });
+      this.lines.set(type, {
+        encoder,
+        fields: new Fields({ ...common, value: encoder.place }, ['key', 'type', 'value'], unknown, () => this.check()),
+      });
     }
   }
 
@@ -108,7 +116,8 @@ export class KeyLines {
   finish(): void {
     const { encoding, frame } = this;
     frame.metaBytes = encoding.keyMeta(this.meta.finish(this.metaBytes));
-    if (encoding.target.rdbVersion < IDLE_SINCE && (frame.idle >= 0 || frame.freq >= 0)) encoding.adapted.push('idle times and access counters');
+    if (encoding.target.rdbVersion < IDLE_SINCE && (frame.idle >= 0 || frame.freq >= 0))
+      encoding.adapted.push('idle times and access counters');
   }
 }
 

@@ -67,7 +67,7 @@ export class LineEncoder implements LineTaker {
   /** What is made so far, to be taken away, with the header at the beginning once `begun`. */
   readonly out = new ByteBuilder();
   begun = false;
-  /** The rest of a large record, behind `out`: to be taken before the next line. */
+  /** The rest of a large record, after `out`: take it before the next line. */
   rest: Iterable<Uint8Array> | undefined;
 
   private readonly root = new RootPlace();
@@ -147,7 +147,11 @@ export class LineEncoder implements LineTaker {
     }
     this.metaLine = this.metaLines.get(type);
     if (this.metaLine === undefined) {
-      throw new RdbError('BAD_LINE', { path: 'type', expected: `a type: ${[...KEY_TYPES, ...this.metaLines.keys()].join(', ')}`, got: shown(type) });
+      throw new RdbError('BAD_LINE', {
+        path: 'type',
+        expected: `a type: ${[...KEY_TYPES, ...this.metaLines.keys()].join(', ')}`,
+        got: shown(type),
+      });
     }
     this.metaLine.begin();
     return this.metaLine.fields;
@@ -240,7 +244,8 @@ export class LineEncoder implements LineTaker {
   }
 
   private compare(count: number): void {
-    if (count !== this.keys) this.options.onWarning(`the line of type end says ${count} keys, but ${this.keys} came before it: lines were left out, or added`);
+    if (count !== this.keys)
+      this.options.onWarning(`the line of type end says ${count} keys, but ${this.keys} came before it: lines were left out, or added`);
     this.keys = 0;
   }
 
@@ -258,7 +263,9 @@ export class LineEncoder implements LineTaker {
   private placed(error: unknown): unknown {
     const { keyLines } = this;
     if (!(error instanceof RdbError)) return error;
-    return keyLines?.hasKey === true && this.keyLine !== undefined ? error.at({ db: keyLines.frame.db, key: shownKey(keyLines.frame) }) : error;
+    return keyLines?.hasKey === true && this.keyLine !== undefined
+      ? error.at({ db: keyLines.frame.db, key: shownKey(keyLines.frame) })
+      : error;
   }
 }
 

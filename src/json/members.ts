@@ -51,7 +51,7 @@ export class Members {
     if (this.spill === undefined) {
       if (!this.digests.add(words)) throw this.again(`${this.what} that was there before`);
       if (this.digests.size < this.most) return;
-      this.spill = new Spill(); // those behind these are put aside
+      this.spill = new Spill(); // later ones are put aside
       return;
     }
     for (const word of words) this.rows.le(word, 4);

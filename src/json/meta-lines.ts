@@ -86,8 +86,17 @@ class FunctionLine implements MetaLine {
   readonly fields: Fields;
   private code = NO_BYTES;
 
-  constructor(unknown: Unknown, private readonly events: MetaEvents) {
-    const places: Record<string, Place> = { type, value: new TextPlace((text) => (this.code = bytesOf(text))), name: IGNORED, engine: IGNORED, description: IGNORED };
+  constructor(
+    unknown: Unknown,
+    private readonly events: MetaEvents,
+  ) {
+    const places: Record<string, Place> = {
+      type,
+      value: new TextPlace((text) => (this.code = bytesOf(text))),
+      name: IGNORED,
+      engine: IGNORED,
+      description: IGNORED,
+    };
     this.fields = new Fields(places, ['value'], unknown, nothing);
   }
 

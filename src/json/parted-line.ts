@@ -18,7 +18,7 @@ export class PartedLine {
   private readonly scanned = new PartTokens();
   private readonly tokens = new PartTokens();
   private started = false;
-  /** Offset in the line of the part at hand. */
+  /** Offset of the current part in the line. */
   private offset = 0;
 
   constructor(private readonly taker: PartedLineTaker) {}

@@ -8,7 +8,7 @@ export interface Container {
   /** Where the value that comes next belongs. */
   value(): Place;
   end(): void;
-  /** Of the value at hand, as in `.groups` or `[3]`; empty behind the last one. */
+  /** The place of the current value, as in `.groups` or `[3]`; empty after the last one. */
   readonly path: string;
 }
 

@@ -36,7 +36,9 @@ export class ArrayEncoder implements ValueEncoder {
     const fields = new Fields(
       {
         elements: new ArrayPlace('an array of elements', new ObjectPlace('an element: an object', () => element.begin()), nothing, nothing),
-        insertIndex: new IntegerTextPlace('an index', 0n, MOST_UNSIGNED, (index) => writer.arrayInsertIndex(setInteger(this.indexElement, index))),
+        insertIndex: new IntegerTextPlace('an index', 0n, MOST_UNSIGNED, (index) =>
+          writer.arrayInsertIndex(setInteger(this.indexElement, index)),
+        ),
       },
       ['elements'],
       unknown,

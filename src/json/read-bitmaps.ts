@@ -79,7 +79,8 @@ export class BitmapEncoder implements ValueEncoder {
 
   private check(): void {
     const { before, length } = this;
-    if (before >= length * 8n) throw new RdbError('BAD_LINE', { expected: `bits below ${length * 8n}, as the length says`, got: `bit ${before}` });
+    if (before >= length * 8n)
+      throw new RdbError('BAD_LINE', { expected: `bits below ${length * 8n}, as the length says`, got: `bit ${before}` });
     this.writer.bitmap(Number(length >> 32n), Number(length & LOW));
   }
 

@@ -29,8 +29,12 @@ export function partsPlace(take: TakePart, unknown: Unknown): Place {
   };
   const fields = new Fields(
     {
-      sint: new IntegerTextPlace('a signed integer', LEAST_SIGNED, MOST_SIGNED, (value) => take(MODULE_SINT, setInteger(element, value), undefined)),
-      uint: new IntegerTextPlace('an unsigned integer', 0n, MOST_UNSIGNED, (value) => take(MODULE_UINT, setInteger(element, value), undefined)),
+      sint: new IntegerTextPlace('a signed integer', LEAST_SIGNED, MOST_SIGNED, (value) =>
+        take(MODULE_SINT, setInteger(element, value), undefined),
+      ),
+      uint: new IntegerTextPlace('an unsigned integer', 0n, MOST_UNSIGNED, (value) =>
+        take(MODULE_UINT, setInteger(element, value), undefined),
+      ),
       float: new DoublePlace((value, place) => {
         if (Number.isFinite(value) && !Number.isFinite(Math.fround(value))) throw place.wrong(`${value}, which no float of 32 bits has`);
         number(MODULE_FLOAT, value);
@@ -48,7 +52,8 @@ export function partsPlace(take: TakePart, unknown: Unknown): Place {
     [],
     unknown,
     () => {
-      if (KINDS.filter((kind) => fields.has(kind)).length !== 1) throw new RdbError('BAD_LINE', { expected: `one of ${KINDS.join(', ')}`, got: 'none or several' });
+      if (KINDS.filter((kind) => fields.has(kind)).length !== 1)
+        throw new RdbError('BAD_LINE', { expected: `one of ${KINDS.join(', ')}`, got: 'none or several' });
     },
   );
   return new ArrayPlace('an array of module parts', new ObjectPlace('a module part: an object', () => fields.begin()), nothing, nothing);
@@ -144,7 +149,7 @@ export class KeyMetaEncoder {
     this.count = 0;
   }
 
-  /** As it stands behind its opcode; undefined where there is none. */
+  /** As stored after its opcode; undefined if there is none. */
   finish(out: ByteBuilder): Uint8Array | undefined {
     if (this.count === 0) return undefined;
     out.clear();

@@ -61,7 +61,7 @@ export class StreamGroups {
   private groups: Group[] = [];
   private group = new Group();
   private readonly names = new Set<string>();
-  /** Of the pending entries of the group at hand. */
+  /** Of the pending entries of the current group. */
   private readonly ids = new DigestSet();
   private readonly words: Words128 = [0, 0, 0, 0];
   private hasActiveTime = false;
@@ -74,7 +74,13 @@ export class StreamGroups {
       {
         name: new TextPlace((text) => (this.group.name = bytesOf(text))),
         lastId: new IdPlace((id) => (this.group.lastId = id)),
-        entriesRead: new IntegerPlace('how many entries the group has read', (value) => (this.group.entriesRead = value), 0n, MOST_SIGNED, () => (this.group.entriesRead = NEVER)),
+        entriesRead: new IntegerPlace(
+          'how many entries the group has read',
+          (value) => (this.group.entriesRead = value),
+          0n,
+          MOST_SIGNED,
+          () => (this.group.entriesRead = NEVER),
+        ),
         pending: this.pendingPlace(),
         consumers: this.consumersPlace(),
       },
@@ -149,7 +155,12 @@ export class StreamGroups {
       this.encoding.unknown,
       () => this.pending(id, consumer, deliveredAt, deliveries),
     );
-    return new ArrayPlace('an array of pending entries', new ObjectPlace('a pending entry: an object', () => fields.begin()), () => undefined, () => undefined);
+    return new ArrayPlace(
+      'an array of pending entries',
+      new ObjectPlace('a pending entry: an object', () => fields.begin()),
+      () => undefined,
+      () => undefined,
+    );
   }
 
   private pending(id: Id, consumer: string | undefined, deliveredAt: bigint, deliveries: bigint): void {
@@ -172,7 +183,8 @@ export class StreamGroups {
   private groupEnd(): void {
     const { consumers, held, name } = this.group;
     for (const consumer of held.keys()) {
-      if (consumer !== undefined && !consumers.has(consumer)) throw new RdbError('BAD_LINE', { expected: 'consumers that all pending entries name', got: 'a pending entry of another one' });
+      if (consumer !== undefined && !consumers.has(consumer))
+        throw new RdbError('BAD_LINE', { expected: 'consumers that all pending entries name', got: 'a pending entry of another one' });
     }
     if (this.names.has(nameOf(name))) throw new RdbError('BAD_LINE', { expected: 'a group once', got: 'one of the same name again' });
     this.names.add(nameOf(name));

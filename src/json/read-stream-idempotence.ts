@@ -43,18 +43,33 @@ export class Idempotence {
     let id: Uint8Array = new Uint8Array(0);
     let streamId: Id = 0n;
     const nothing = (): void => undefined;
-    const used = new Fields({ id: new TextPlace((text) => (id = bytesOf(text))), streamId: new IdPlace((value) => (streamId = value)) }, ['id', 'streamId'], unknown, () => {
-      this.idCount++;
-      addStringOf(this.ids, id);
-      addIdLengths(this.ids, streamId);
-    });
-    const entries = new ArrayPlace('an array of IDs', new ObjectPlace('an ID that was used: an object', () => used.begin()), nothing, nothing);
-    const producer = new Fields({ id: new TextPlace((text) => (this.producer = bytesOf(text))), entries }, ['id', 'entries'], unknown, () => {
-      this.producers++;
-      addStringOf(this.out, this.producer);
-      addLength(this.out, this.idCount);
-      this.out.copy(this.ids.bytes, 0, this.ids.length);
-    });
+    const used = new Fields(
+      { id: new TextPlace((text) => (id = bytesOf(text))), streamId: new IdPlace((value) => (streamId = value)) },
+      ['id', 'streamId'],
+      unknown,
+      () => {
+        this.idCount++;
+        addStringOf(this.ids, id);
+        addIdLengths(this.ids, streamId);
+      },
+    );
+    const entries = new ArrayPlace(
+      'an array of IDs',
+      new ObjectPlace('an ID that was used: an object', () => used.begin()),
+      nothing,
+      nothing,
+    );
+    const producer = new Fields(
+      { id: new TextPlace((text) => (this.producer = bytesOf(text))), entries },
+      ['id', 'entries'],
+      unknown,
+      () => {
+        this.producers++;
+        addStringOf(this.out, this.producer);
+        addLength(this.out, this.idCount);
+        this.out.copy(this.ids.bytes, 0, this.ids.length);
+      },
+    );
     const begin = (): Fields => {
       this.ids.clear();
       this.idCount = 0;

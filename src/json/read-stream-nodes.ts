@@ -6,7 +6,7 @@ import type { LineEncoding } from './value-encoder.js';
 import { addId, differences, type Id } from './read-stream-ids.js';
 import type { Text } from './read-text.js';
 
-/** Nodes take so many entries (stream-node-max-entries), and no more behind so many bytes (stream-node-max-bytes). */
+/** Limits of a node: entries (stream-node-max-entries) and bytes (stream-node-max-bytes). */
 const NODE_ENTRIES = 100;
 const NODE_BYTES = 4096;
 /** Servers refuse larger listpacks (redis listpack.c, LISTPACK_MAX_SAFETY_LIMIT). */
@@ -57,12 +57,13 @@ export class StreamNodes {
     this.id = id;
   }
 
-  /** A name or a value of the entry at hand. */
+  /** A name or a value of the current entry. */
   add({ element, spilled }: Text): void {
     const { bytes } = this;
     if (element !== undefined) bytes.copy(element.bytes, element.start, element.end);
     else if (spilled !== undefined) for (const piece of spilled.read()) bytes.copy(piece, 0, piece.length);
-    if (bytes.length - this.startAt > GREATEST_LISTPACK) throw new RdbError('BAD_LINE', { expected: 'an entry of up to a gibibyte', got: 'a larger one' });
+    if (bytes.length - this.startAt > GREATEST_LISTPACK)
+      throw new RdbError('BAD_LINE', { expected: 'an entry of up to a gibibyte', got: 'a larger one' });
     this.ends.push(bytes.length);
   }
 
@@ -71,7 +72,8 @@ export class StreamNodes {
     if (this.ends.length === 0 || this.ends.length % 2 === 1) {
       throw new RdbError('BAD_LINE', { expected: 'names and values in turn', got: `${this.ends.length} strings` });
     }
-    if (id <= this.last) throw new RdbError('BAD_LINE', { expected: 'IDs that rise from entry to entry, above 0-0', got: 'one that does not' });
+    if (id <= this.last)
+      throw new RdbError('BAD_LINE', { expected: 'IDs that rise from entry to entry, above 0-0', got: 'one that does not' });
     if (this.waiting.length >= NODE_ENTRIES || (this.waiting.length > 0 && this.bytes.length >= NODE_BYTES)) this.flushBefore();
     if (this.entries === 0) this.first = id;
     this.last = id;
@@ -85,7 +87,7 @@ export class StreamNodes {
     if (this.waiting.length > 0) this.flush();
   }
 
-  /** Writes the entries before the one at hand, which becomes the first of the next node. */
+  /** Writes the entries before the current one, which becomes the first of the next node. */
   private flushBefore(): void {
     const { bytes, startAt } = this;
     const entry = bytes.bytes.slice(startAt, bytes.length);
@@ -100,7 +102,8 @@ export class StreamNodes {
     if (waiting.length === 0) return true;
     const first = waiting[0].ends;
     if (first.length !== ends.length) return false;
-    for (let i = 0; i < ends.length; i += 2) if (Buffer.compare(this.view(first, i, 0), this.view(ends, i, this.startAt)) !== 0) return false;
+    for (let i = 0; i < ends.length; i += 2)
+      if (Buffer.compare(this.view(first, i, 0), this.view(ends, i, this.startAt)) !== 0) return false;
     return true;
   }
 
@@ -121,7 +124,8 @@ export class StreamNodes {
     for (let i = 0; i < waiting[0].ends.length; i += 2) this.text(waiting[0].ends, i, 0);
     this.number(0);
     waiting.forEach((entry, i) => this.entry(entry, waiting[0].id, i === 0 ? 0 : (waiting[i - 1].ends.at(-1) as number)));
-    if (listpack.size > GREATEST_LISTPACK) throw new RdbError('BAD_LINE', { expected: 'a stream node of up to a gibibyte', got: 'a larger one' });
+    if (listpack.size > GREATEST_LISTPACK)
+      throw new RdbError('BAD_LINE', { expected: 'a stream node of up to a gibibyte', got: 'a larger one' });
     body.packed(listpack.finish());
     this.nodes++;
     this.waiting = [];

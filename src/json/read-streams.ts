@@ -66,7 +66,12 @@ export class StreamEncoder implements ValueEncoder {
     const { nodes } = this;
     const nothing = (): void => undefined;
     const strings = new ArrayPlace('an array of names and values', new TextPlace((text) => nodes.add(text)), nothing, nothing);
-    const fields = new Fields({ id: new IdPlace((id) => nodes.entryId(id)), fields: strings }, ['id', 'fields'], this.encoding.unknown, () => nodes.entryEnd());
+    const fields = new Fields(
+      { id: new IdPlace((id) => nodes.entryId(id)), fields: strings },
+      ['id', 'fields'],
+      this.encoding.unknown,
+      () => nodes.entryEnd(),
+    );
     const entry = new ObjectPlace('an entry: an object', () => {
       nodes.entryBegin();
       return fields.begin();
@@ -91,7 +96,8 @@ export class StreamEncoder implements ValueEncoder {
     if (fields.has('length') && this.length !== BigInt(nodes.entries)) {
       throw new RdbError('BAD_LINE', { expected: `the length ${nodes.entries}, of the entries that are there`, got: `${this.length}` });
     }
-    if (this.lastId < nodes.last) throw new RdbError('BAD_LINE', { expected: 'a lastId that is not below the last entry', got: 'a lower one' });
+    if (this.lastId < nodes.last)
+      throw new RdbError('BAD_LINE', { expected: 'a lastId that is not below the last entry', got: 'a lower one' });
   }
 
   finish(head: ByteBuilder): TypeRow {

@@ -82,7 +82,10 @@ function checkSurrogates(text: string): void {
   if (text.isWellFormed()) return;
   const found = LONE.exec(text) as RegExpExecArray;
   const code = text.charCodeAt(found.index).toString(16);
-  throw new RdbError('BAD_LINE', { expected: 'text that UTF-8 has (other bytes as base64:…)', got: `\\u${code}, half of a surrogate pair` });
+  throw new RdbError('BAD_LINE', {
+    expected: 'text that UTF-8 has (other bytes as base64:…)',
+    got: `\\u${code}, half of a surrogate pair`,
+  });
 }
 
 function base64(letters: string): Uint8Array {

@@ -32,7 +32,11 @@ function textOf(bytes: Uint8Array, start: number, end: number, base: number): st
   if (isUtf8(view)) return view.toString('utf8');
   let i = start;
   for (let length = utf8Length(bytes, i, end); length > 0; length = utf8Length(bytes, i, end)) i += length;
-  throw new RdbError('BAD_JSON', { offset: base + i - start, expected: 'text in UTF-8', got: `${hexByte(bytes[i])}, which no character has there` });
+  throw new RdbError('BAD_JSON', {
+    offset: base + i - start,
+    expected: 'text in UTF-8',
+    got: `${hexByte(bytes[i])}, which no character has there`,
+  });
 }
 
 /** Tokens of lines, one after another. */

@@ -3,7 +3,7 @@ import type { Token } from './tokens.js';
 import type { Container, Place } from './places.js';
 import { LongText, ShortText } from './read-text.js';
 
-/** Characters of a number: doubles have some 330 at the most, written out. */
+/** Characters of a number: doubles have at most about 330, written out. */
 const LONGEST_NUMBER = 1000;
 
 /** Takes the tokens of one line, an object, to where they belong. */

@@ -20,7 +20,7 @@ export function ascii(text: string): Uint8Array {
 }
 
 /**
- * Writes JSON tokens to an output. Texts, numbers and IDs leave `MARGIN` bytes of room behind them, so that `byte` and
+ * Writes JSON tokens to an output. Texts, numbers and IDs leave `MARGIN` bytes of room after them, so that `byte` and
  * short `bytes` after them need no check.
  */
 export class JsonWriter {

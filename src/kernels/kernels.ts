@@ -50,7 +50,16 @@ interface Exports {
   records(table: number, row: number, rows: number, base: number, out: number, outEnd: number): number;
   recordsOut(): number;
   restores(
-    table: number, row: number, rows: number, base: number, outs: number, routes: number, databases: number, largest: number, db: number, versions: number,
+    table: number,
+    row: number,
+    rows: number,
+    base: number,
+    outs: number,
+    routes: number,
+    databases: number,
+    largest: number,
+    db: number,
+    versions: number,
     options: number,
   ): number;
   restoresDb(): number;
@@ -319,7 +328,10 @@ export class Kernels implements Codec {
     const { bytes, databases, db, largest, now, options, routes, running, table, versions } = run;
     const from = this.address(bytes);
     const places = this.placeOuts(outs, now);
-    if (from < 0 || [table, places, routes, databases, largest, versions].some((array) => array !== undefined && array.buffer !== this.buffer)) {
+    if (
+      from < 0 ||
+      [table, places, routes, databases, largest, versions].some((array) => array !== undefined && array.buffer !== this.buffer)
+    ) {
       return row;
     }
     if (running !== undefined) this.run.crcSet(running.crc.hi, running.crc.lo);

@@ -228,7 +228,9 @@ export class LargeRestore {
     const { asCommands, size } = this;
     const refused = asCommands && size <= this.options.maxPayload && error instanceof ErrorReply && refusalOf(error.message) === 'stop';
     return refused
-      ? new ErrorReply(`${CLOSES} at its payload of ${size} bytes, and refuses the commands that would write it in pieces: ${error.message}`)
+      ? new ErrorReply(
+          `${CLOSES} at its payload of ${size} bytes, and refuses the commands that would write it in pieces: ${error.message}`,
+        )
       : error;
   }
 

@@ -334,7 +334,8 @@ export class ItemReader {
   private bitmapString(bytes: Uint8Array, start: number, end: number): void {
     const { element, roaring } = this;
     const next = readString(bytes, start, end, element);
-    if (next !== end || element.kind === INT) throw new RdbError('BAD_BITMAP', { within: start, expected: 'a serialised bitmap', got: 'an integer or nothing' });
+    if (next !== end || element.kind === INT)
+      throw new RdbError('BAD_BITMAP', { within: start, expected: 'a serialised bitmap', got: 'an integer or nothing' });
     this.scratch.inflate(element);
     this.origin = 0;
     roaring.add(element.bytes, element.start, element.end);
@@ -345,7 +346,10 @@ export class ItemReader {
     const { bitsEnd, handler } = this;
     if (hi > bitsEnd.hi || (hi === bitsEnd.hi && last >= bitsEnd.lo)) {
       const bit = (BigInt(hi) << 32n) + BigInt(last);
-      throw new RdbError('BAD_BITMAP', { expected: `bits below ${(BigInt(bitsEnd.hi) << 32n) + BigInt(bitsEnd.lo)}, as its length says`, got: `bit ${bit}` });
+      throw new RdbError('BAD_BITMAP', {
+        expected: `bits below ${(BigInt(bitsEnd.hi) << 32n) + BigInt(bitsEnd.lo)}, as its length says`,
+        got: `bit ${bit}`,
+      });
     }
     handler.bits?.(hi, first, last);
   }

@@ -5,12 +5,12 @@ import { Spill } from '../../io/spill.js';
 
 /** Bytes that are compressed at a time. */
 const BLOCK = 1 << 18;
-/** Behind so many literals stands a byte that counts the next ones. */
+/** After this many literals, a byte counts the next ones. */
 const LITERALS = 32;
 
 /**
  * A string of `size` bytes compressed, or undefined where a server would leave it as it is. Its blocks are compressed one by
- * one: copies reach 8 KiB back at the most, so little is lost, and behind one another they are LZF as a whole.
+ * one: copies reach back at most 8 KiB, so little is lost, and the blocks joined are LZF as a whole.
  */
 export function compressed(pieces: Iterable<Uint8Array>, size: number): Spill | undefined {
   const packed = new Spill();

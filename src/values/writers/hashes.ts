@@ -120,7 +120,8 @@ export class HashWriter implements ValueWriter {
   private type(): TypeRow {
     const { count, encoding, expiring, isSmall } = this;
     if (expiring > 0 && this.expiryType === undefined) encoding.lose('expiry of single hash fields', `${expiring} of ${count} have one`);
-    else if (expiring > 0) return (this.isNew && isSmall ? typeFor(encoding.target, 'HASH_LISTPACK_EX') : undefined) ?? (this.expiryType as TypeRow);
+    else if (expiring > 0)
+      return (this.isNew && isSmall ? typeFor(encoding.target, 'HASH_LISTPACK_EX') : undefined) ?? (this.expiryType as TypeRow);
     return isSmall ? encoding.choose('HASH_LISTPACK', 'HASH_ZIPLIST') : encoding.choose('HASH');
   }
 

@@ -18,7 +18,7 @@ const ZIPLIST_END = Uint8Array.of(0xff);
 /** Bytes of a list node (list-max-listpack-size -2), and what servers add to an element's when they look whether it fits. */
 const NODE_BYTES = 8192;
 const NODE_OVERHEAD = 8;
-/** A node of the source is cut where it has so many bytes. */
+/** Nodes of the source are cut at this many bytes. */
 const MOST_NODE_BYTES = 1 << 20;
 
 /** A list, as the target has it. */

@@ -138,7 +138,7 @@ class TailCopy {
     this.counts(1);
   }
 
-  /** Copies the pending entries but for those that no consumer holds; their IDs stand behind the consumers. */
+  /** Copies the pending entries but for those that no consumer holds; their IDs follow the consumers. */
   private pendingHeld(): void {
     const start = this.pos;
     const entries = this.count();
@@ -157,7 +157,7 @@ class TailCopy {
     this.pos = after;
   }
 
-  /** The IDs behind the consumers, which begin here. */
+  /** The IDs after the consumers, which begin here. */
   private handedBack(): ReadonlySet<string> {
     for (let left = this.count(); left > 0; left--) this.consumer();
     const ids = new Set<string>();
@@ -231,7 +231,8 @@ class TailCopy {
   }
 
   private moved(next: number): void {
-    if (next < 0 || next > this.end) throw new RdbError('BAD_STREAM', { within: this.pos, expected: 'the rest of a stream', got: 'the end of the value' });
+    if (next < 0 || next > this.end)
+      throw new RdbError('BAD_STREAM', { within: this.pos, expected: 'the rest of a stream', got: 'the end of the value' });
     this.pos = next;
   }
 }

@@ -95,7 +95,9 @@ export class ZsetWriter implements ValueWriter {
     const order = Array.from({ length: members.count }, (_, i) => i);
     if (!this.sorts) return order;
     const scores = order.map((i) => scoreOf(this.scores.at(i)));
-    return order.sort((a, b) => scores[a] < scores[b] ? -1 : scores[a] > scores[b] ? 1 : Buffer.compare(viewOf(members.at(a)), viewOf(members.at(b))));
+    return order.sort((a, b) =>
+      scores[a] < scores[b] ? -1 : scores[a] > scores[b] ? 1 : Buffer.compare(viewOf(members.at(a)), viewOf(members.at(b))),
+    );
   }
 
   private scoreText(element: Element): Element {
