@@ -1,5 +1,6 @@
 /** What the command line needs to check a restore before the modules that talk to servers are loaded. */
 import type { RestoreConflict } from '../restore/outcomes.js';
+import type { SanitizeLevel } from '../restore/sanitizer.js';
 
 
 export { type Address, addressText, isServerUrl, parseAddress, parseServerUrl, type ServerUrl } from '../redis/url.js';
@@ -10,3 +11,4 @@ export { OUTCOMES, type RestoreCounts } from '../restore/outcomes.js';
 export { CheckpointError } from '../restore/checkpoint-error.js';
 
 export const RESTORE_CONFLICTS = ['error', 'skip', 'replace'] as const satisfies readonly RestoreConflict[];
+export const SANITIZE_LEVELS = ['auto', 'all', 'none'] as const satisfies readonly SanitizeLevel[];

@@ -125,6 +125,8 @@ export abstract class DumpSink implements LastSink {
   protected sourceDb = 0;
   /** Whether the modifiers of the current key differ from those in its source. */
   protected edited = false;
+  /** The row of the current key in its batch. */
+  protected rowAt = 0;
   private readonly rowFrame = new Frame();
   /** Key of a row, reused. */
   protected readonly key = { keyBytes: EMPTY, keyStart: 0, keyEnd: 0 };
@@ -261,6 +263,7 @@ export abstract class DumpSink implements LastSink {
     }
     this.sourceDb = table.word(row, SOURCE_DB);
     this.edited = table.has(row, HEAD_EDITED);
+    this.rowAt = row;
     this.wholeRecord(rowFrame);
     if (this.dropped) batch.mark(row, DROPPED);
   }

@@ -62,6 +62,9 @@ export const RECORD_INTSET = 5;
 export const RECORD_QUICKLIST = 6; // nodes of ziplists
 export const RECORD_QUICKLIST2 = 7; // nodes of listpacks, and of single elements
 
+/** Bytes for each type number in the `structures` of `Codec.checkRows`. */
+export const STRUCTURE = 2;
+
 /** What `Codec.jsonRecords` has to know of a type. */
 export interface RecordForm {
   /** RECORD_… */
@@ -180,6 +183,11 @@ export interface Codec {
   frameRows(run: FrameRun): void;
   /** Copies rows [row, rows) with their bytes, but for records that were dropped. Returns the first row that it left to the caller. */
   ownRows(run: OwnRun, row: number, rows: number): number;
+  /**
+   * Looks at the values of rows [row, rows) of a batch, whose positions are in `bytes`. Returns the first that may be damaged or is not
+   * plain. `structures` has STRUCTURE bytes by type number, RECORD_… and RUN_…, or 0 for types that are not plain.
+   */
+  checkRows(structures: Uint8Array, table: Int32Array, row: number, rows: number, bytes: Uint8Array): number;
   /** How far `to` is from `from` in memory, for positions in rows: 0 where they have no memory in common. */
   distance(from: Uint8Array, to: Uint8Array): number;
 }
@@ -201,5 +209,6 @@ export const TS_CODEC: Codec = {
   restoredDb: 0,
   frameRows: () => undefined,
   ownRows: (_run, row) => row,
+  checkRows: (_structures, _table, row) => row,
   distance: () => 0,
 };

@@ -63,6 +63,7 @@ interface Exports {
     options: number,
   ): number;
   restoresDb(): number;
+  checkRows(structures: number, table: number, row: number, rows: number, base: number): number;
   slotsInit(): void;
   frames(
     types: number,
@@ -440,6 +441,12 @@ export class Kernels implements Codec {
     run.length = this.run.ownedLength();
     run.expired = this.run.ownedExpired();
     return done;
+  }
+
+  checkRows(structures: Uint8Array, table: Int32Array, row: number, rows: number, bytes: Uint8Array): number {
+    const base = this.address(bytes);
+    if (base < 0 || table.buffer !== this.buffer || structures.buffer !== this.buffer) return row;
+    return this.run.checkRows(structures.byteOffset, table.byteOffset, row, rows, base);
   }
 
   distance(from: Uint8Array, to: Uint8Array): number {

@@ -70,6 +70,8 @@ export const KEY_HELD = 1024;
 export const HEAD_EDITED = 2048;
 /** An AUX field with KeyDB's clock of this key comes before it; of a META row, it is that field. */
 export const HAS_CLOCK = 4096;
+/** A deep check has found something in the value, which must not reach a server. */
+export const DAMAGED = 16384;
 
 /** In the table of types that `frames` gets: numbers from here on are opcodes. */
 export const OPCODES = 1024;

@@ -4,6 +4,7 @@ import type { Address, ServerUrl } from '../redis/url.js';
 import type { DumpSinkOptions } from '../dump/dump-sink.js';
 import type { KeyProblem } from '../pipeline/key-problem.js';
 import type { RestoreConflict } from './outcomes.js';
+import type { SanitizeLevel } from './sanitizer.js';
 import type { Target } from '../values/targets.js';
 import type { Plan } from './plan.js';
 import type { RunOptions } from '../pipeline/run.js';
@@ -30,6 +31,8 @@ export interface RestoreOptions extends RunOptions, Pick<DumpSinkOptions, 'allow
   readonly ttlShift?: number | undefined;
   /** Larger payloads, in bytes, are written with plain commands (default 512 MiB, that of proto-max-bulk-len). */
   readonly maxPayload?: number | undefined;
+  /** Which values are looked into before they are sent (default: auto). */
+  readonly sanitize?: SanitizeLevel | undefined;
   /** Sources read at the same time (default 4). */
   readonly parallel?: number | undefined;
   readonly maxKeysPerSecond?: number | undefined;

@@ -1,7 +1,7 @@
 import { SLOTS } from '../bytes/crc16.js';
 import { type Codec, RESTORE_EXISTS, RESTORE_REPLACE, type RestoreRun } from '../kernels/codec.js';
 import { EMPTY } from '../encodings/element.js';
-import { DB, DROPPED, HAS_EXPIRE, KIND, OFFSET, RECORD } from '../kernels/layout.js';
+import { DAMAGED, DB, DROPPED, HAS_EXPIRE, KIND, OFFSET, RECORD } from '../kernels/layout.js';
 import { type Batch, LARGEST_PAYLOAD } from '../rdb/batch.js';
 import { typeOfNumber, versionTable } from '../rdb/frame-table.js';
 import { PAYLOAD_FOOTER } from '../rdb/payload.js';
@@ -115,7 +115,8 @@ export class PlainRecords {
   /** Whether the head of a row has nothing that a kernel cannot write. */
   isKnown(batch: Batch, row: number): boolean {
     const { table } = batch;
-    return table.word(row, KIND) === RECORD && table.word(row, DB) < this.options.databases && this.plain.has(batch, row);
+    if (table.word(row, KIND) !== RECORD || table.has(row, DAMAGED)) return false;
+    return table.word(row, DB) < this.options.databases && this.plain.has(batch, row);
   }
 
   /** The slot map, in kernel memory. */

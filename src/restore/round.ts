@@ -119,13 +119,14 @@ export class Round {
       dryRun,
       maxInFlight = WINDOW,
       maxPayload = MAX_PAYLOAD,
+      sanitize = 'auto',
       signal,
       stripTtl,
       ttlShift,
       url,
     } = this.options;
     return new RestoreSink({
-      ...{ allowLoss, delivery, conflict, dbMap, codec, maxPayload, signal, stripTtl, ttlShift },
+      ...{ allowLoss, delivery, conflict, dbMap, codec, maxPayload, sanitize, signal, stripTtl, ttlShift },
       target: facts.target,
       seen,
       countReplaced: countReplaced && !tally.counted,

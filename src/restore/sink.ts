@@ -1,13 +1,10 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { formatText } from '../bytes/text.js';
-import { DB, DROPPED, OFFSET, TYPE } from '../kernels/layout.js';
+import { DB, DROPPED, OFFSET } from '../kernels/layout.js';
 import type { Batch } from '../rdb/batch.js';
-import { type Frame, RECORD } from '../rdb/frame.js';
+import type { Frame } from '../rdb/frame.js';
 import type { LargeValue } from '../io/large-value.js';
-import { typeNumber } from '../rdb/frame-table.js';
 import { encodePayload, PAYLOAD_FOOTER, payloadHead } from '../rdb/payload.js';
-import { TABLES } from '../rdb/types.js';
-import { findingError, ValueCheck } from '../check/value-check.js';
 import { hasFunctions, sentVersion, type Target, targetName } from '../values/targets.js';
 import { DumpSink, type DumpSinkOptions } from '../dump/dump-sink.js';
 import { reasonOf, ServerError } from '../redis/errors.js';
@@ -20,6 +17,7 @@ import { type LargeOptions, LargeRestore } from './large-restore.js';
 import { KeyCommandsWriter, recordRoom } from './key-commands.js';
 import { type RestoreConflict, THERE } from './outcomes.js';
 import { PlainRecords, type PlainRecordsOptions } from './plain-records.js';
+import { Sanitizer, type SanitizeLevel } from './sanitizer.js';
 import { type Closing, type Segment, type SegmentOptions, Segments } from './segments.js';
 import type { SourceFile } from '../pipeline/sink.js';
 
@@ -35,6 +33,7 @@ export interface RestoreSinkOptions extends DumpSinkOptions, Omit<PlainRecordsOp
   readonly forecast: LibraryForecast;
   /** Dry run: nothing is sent. */
   readonly dry?: boolean | undefined;
+  readonly sanitize: SanitizeLevel;
   /** All keys go to this database. */
   readonly intoDb?: number | undefined;
   /** Whether rejected values keep their payload, for the rejects file. */
@@ -44,9 +43,6 @@ export interface RestoreSinkOptions extends DumpSinkOptions, Omit<PlainRecordsOp
   /** When it is aborted, replies are no longer waited for. */
   readonly signal?: AbortSignal | undefined;
 }
-
-/** By type number: values that a dry run checks. */
-const STREAMS: ReadonlySet<number> = new Set(TABLES.redis.types.flatMap((type) => (type?.form === 'stream' ? [typeNumber(type)] : [])));
 
 /** Bytes sent between two turns of the event loop. */
 const TURN_BYTES = 1 << 20;
@@ -64,16 +60,15 @@ export class RestoreSink extends DumpSink {
   /** Bytes sent in batches at the last turn. */
   private sentAtTurn = 0;
   private broken = false;
-  /** Of streams that are only looked at: what a server would end itself on, in the current one. */
-  private readonly streams: ValueCheck;
-  private fault: string | undefined;
+  private readonly sanitizer: Sanitizer | undefined;
   private readonly toLoad: SourceLibrary[] = [];
   /** Keys that the target accepted. */
   private taken = 0;
 
   constructor(protected override readonly options: RestoreSinkOptions) {
     super(options);
-    this.streams = new ValueCheck({ level: 'structure', codec: this.codec });
+    const { sanitize } = options;
+    if (sanitize !== 'none') this.sanitizer = new Sanitizer(sanitize, this.codec);
     this.batches = new OpenBatches(this.codec, options);
     this.segments = new Segments(
       { ...options, onDone: (segment) => this.done(segment) },
@@ -118,8 +113,9 @@ export class RestoreSink extends DumpSink {
     if (!this.dropped && head.db >= this.options.databases) {
       await this.refuseLarge(value, this.noDatabase(head));
     } else if (!this.dropped) {
-      if (this.options.dry === true) await this.lookIntoLarge(value);
-      await super.large(value);
+      const fault = await this.sanitizer?.faultIn(value);
+      if (fault === undefined) await super.large(value);
+      else await this.refuseLarge(value, fault);
       if (this.changedKeys > before) this.adapted(head.db);
     }
     value.dropped = this.dropped;
@@ -142,8 +138,9 @@ export class RestoreSink extends DumpSink {
     if (!this.dropped && frame.db >= this.options.databases) {
       this.refuse(frame, this.noDatabase(frame));
     } else if (!this.dropped) {
-      this.fault = this.options.dry === true && frame.type.form === 'stream' ? this.faultOf(RECORD, frame) : undefined;
-      super.wholeRecord(frame);
+      const fault = this.sanitizer?.faultAt(this.rowAt);
+      if (fault === undefined) super.wholeRecord(frame);
+      else this.refuse(frame, fault);
     }
     if (this.changedKeys > before) this.adapted(frame.db);
     if (this.dropped) this.clock = undefined;
@@ -214,26 +211,10 @@ export class RestoreSink extends DumpSink {
     }
   }
 
-  /** Checks a stream of the source as thoroughly as a server with sanitize-dump-payload. */
-  private async lookIntoLarge(value: LargeValue): Promise<void> {
-    this.fault = undefined;
-    if (value.head.type.form !== 'stream') return;
-    value.hold();
-    for await (const { frame, kind } of value.parts()) this.fault ??= this.faultOf(kind, frame);
-  }
-
-  private faultOf(kind: number, frame: Frame): string | undefined {
-    this.streams.frame(kind, frame);
-    const finding = this.streams.findings.list.at(0);
-    if (finding === undefined) return undefined;
-    const { expected, got } = findingError(finding);
-    return `its value is damaged: expected ${expected}, got ${got}; a server may crash on it`;
-  }
-
   private async foreseeLarge(value: LargeValue): Promise<void> {
     const { conflict, keepsRejects } = this.options;
     const { head } = value;
-    const mayBeRejected = !RespValues.can(head) || head.type.form === 'stream' || (conflict === 'error' && this.seen !== undefined);
+    const mayBeRejected = !RespValues.can(head) || (conflict === 'error' && this.seen !== undefined);
     if (keepsRejects && mayBeRejected) value.hold();
     await value.pull();
     const refusal = this.foreseenRefusal(head, payloadHead(head).length + value.size + PAYLOAD_FOOTER);
@@ -243,8 +224,7 @@ export class RestoreSink extends DumpSink {
 
   /** Why no server would take a key with a payload of this size. */
   private foreseenRefusal(frame: Frame, size: number): string | undefined {
-    if (size <= this.options.maxPayload) return this.fault;
-    return RespValues.can(frame) ? undefined : RespValues.refusal(frame);
+    return size <= this.options.maxPayload || RespValues.can(frame) ? undefined : RespValues.refusal(frame);
   }
 
   /**
@@ -298,7 +278,7 @@ export class RestoreSink extends DumpSink {
     let row = first;
     for (; row < to; row++) {
       if (table.has(row, DROPPED)) continue;
-      const isOdd = this.seen !== undefined || !this.runs.isKnown(batch, row) || STREAMS.has(table.word(row, TYPE));
+      const isOdd = this.seen !== undefined || !this.runs.isKnown(batch, row);
       if (isOdd || this.runs.hasExpired(batch, row)) break;
       this.segments.current.ledger.at(table.word(row, DB), '').restored++;
       this.segments.offset = table.double(row, OFFSET);
@@ -307,6 +287,7 @@ export class RestoreSink extends DumpSink {
   }
 
   override batch(batch: Batch): void {
+    this.sanitizer?.batch(batch);
     super.batch(batch);
     this.segments.offset = batch.table.double(batch.to - 1, OFFSET);
     if (this.larges.length === 0) this.segments.endIfLong();

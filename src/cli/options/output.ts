@@ -1,6 +1,6 @@
 import { CHECK_LEVELS } from '../../commands/check-terms.js';
 import { CONFLICTS, DUMP_FORMATS } from '../../commands/dump-terms.js';
-import { RESTORE_CONFLICTS } from '../../commands/restore-terms.js';
+import { RESTORE_CONFLICTS, SANITIZE_LEVELS } from '../../commands/restore-terms.js';
 import { flag, list, toggle, value } from './option.js';
 import { dbPairs, number, oneOf, path, server, shift, size } from './words.js';
 
@@ -106,6 +106,10 @@ export const RESTORED = {
     noVariable: 'it deletes keys',
   }),
   yes: flag({ commands: ['restore'], help: 'do not ask before --flush', noVariable: 'it deletes keys' }),
+  sanitize: value({
+    ...{ commands: ['restore'], value: 'level', choices: SANITIZE_LEVELS, parse: oneOf(SANITIZE_LEVELS), default: 'auto' },
+    help: 'reject damaged values instead of sending them. auto: damage that can crash servers; all: duplicate members, too; none: send all',
+  }),
   dryRun: flag({ commands: ['restore'], help: 'read everything and report what would be written, but write nothing' }),
   ttlShift: value({
     commands: ['restore'],

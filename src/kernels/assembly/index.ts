@@ -1,5 +1,6 @@
 /* The WebAssembly twins of hot loops; each names the TypeScript that is its reference. */
 export { crcHi, crcInit, crcLo, crcRan, crcRunning, crcSet, crcUpdate } from './crc64';
+export { checkRows } from './check';
 export { frames } from './frames';
 export { lzf } from './lzf';
 export { powersTable } from './numbers';

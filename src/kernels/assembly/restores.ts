@@ -5,7 +5,7 @@
 import { crcShared, updated } from './crc64';
 import { keySlot } from './slots';
 import { digits, unsigned } from './numbers';
-import { DROPPED, HAS_EXPIRE, HAS_META, KEY_HELD, NO_OUTPUT, RECORD, ROUTED_DATABASES } from '../layout';
+import { DAMAGED, DROPPED, HAS_EXPIRE, HAS_META, KEY_HELD, NO_OUTPUT, RECORD, ROUTED_DATABASES } from '../layout';
 import { DB, END, EXPIRE, FLAGS, FREQ, GROWN, IDLE, KEY_END, KEY_START, KIND, ROW, START, TYPE } from './row';
 
 /** Most bytes written around key and payload. */
@@ -57,9 +57,9 @@ const OUT_NOW: usize = 16;
  * Writes rows [row, rows), whose positions count from `base`, each to the output whose number is the sum of what `routes` (16384 numbers
  * of 16 bits; 0 for none) has for the slot of its key and what `databases` (ROUTED_DATABASES numbers of 16 bits) has for its database.
  * Where `databases` is 0, SELECT is written where the database is not that of the record before, which was `db`. Rows of records that
- * were dropped are passed over. Stops at a row that is no whole record, that goes to a database without an output, that has expired by
- * the clock of its output, whose decompressed value is larger than `largest` allows (512 doubles by type; 0 for any), or whose output
- * has no room. Returns that row. `versions`: 512 numbers of 16 bits, by type.
+ * were dropped are passed over. Stops at a row that is no whole record, that is damaged, that goes to a database without an output, that
+ * has expired by the clock of its output, whose decompressed value is larger than `largest` allows (512 doubles by type; 0 for any), or
+ * whose output has no room. Returns that row. `versions`: 512 numbers of 16 bits, by type.
  */
 export function restores(
   table: usize, row: i32, rows: i32, base: usize, outs: usize, routes: usize, databases: usize, largest: usize, db: i32, versions: usize,
@@ -70,7 +70,7 @@ export function restores(
     const at = table + (row as usize) * ROW;
     const flags = load<i32>(at, FLAGS);
     if ((flags & DROPPED) != 0) continue;
-    if (load<i32>(at, KIND) != RECORD || (flags & (HAS_META | KEY_HELD)) != 0) break;
+    if (load<i32>(at, KIND) != RECORD || (flags & (HAS_META | KEY_HELD | DAMAGED)) != 0) break;
     const rowDb = load<i32>(at, DB);
     let out = outs;
     if (databases != 0) {

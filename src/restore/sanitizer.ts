@@ -1,0 +1,58 @@
+import { type Finding, findingError, ValueCheck } from '../check/value-check.js';
+import { isHarmless, RowCheck } from '../check/row-check.js';
+import type { LargeValue } from '../io/large-value.js';
+import type { Codec } from '../kernels/codec.js';
+import { DAMAGED } from '../kernels/layout.js';
+import type { Batch } from '../rdb/batch.js';
+
+/**
+ * Which values are looked into before they are sent. auto: packed values and streams, whose damage can crash servers, and scores that are
+ * not numbers; all: duplicates, too, and strings that cannot be decompressed; none: servers get everything.
+ */
+export type SanitizeLevel = 'auto' | 'all' | 'none';
+
+/** Finds damaged values before they are sent. */
+export class Sanitizer {
+  private readonly rows: RowCheck;
+  private readonly values: ValueCheck;
+  /** By row of the current batch. */
+  private readonly faults = new Map<number, string>();
+
+  constructor(
+    private readonly level: Exclude<SanitizeLevel, 'none'>,
+    codec: Codec,
+  ) {
+    const depth = level === 'all' ? 'all' : 'structure';
+    this.rows = new RowCheck(codec, depth);
+    this.values = new ValueCheck({ level: depth, codec });
+  }
+
+  /** Looks into the values of a batch, and marks the damaged ones. */
+  batch(batch: Batch): void {
+    const { faults, rows } = this;
+    faults.clear();
+    for (let row = rows.next(batch, batch.from, batch.to); row < batch.to; row = rows.next(batch, row + 1, batch.to)) {
+      batch.mark(row, DAMAGED);
+      faults.set(row, faultOf(rows.findings.list[0]));
+    }
+  }
+
+  /** What is wrong with the value of a row of the batch. */
+  faultAt(row: number): string | undefined {
+    return this.faults.get(row);
+  }
+
+  /** What is wrong with a large value. It is held, to be read again. */
+  async faultIn(value: LargeValue): Promise<string | undefined> {
+    if (this.level === 'auto' && isHarmless(value.head.type)) return undefined;
+    value.hold();
+    for await (const { frame, kind } of value.parts()) this.values.frame(kind, frame);
+    const finding = this.values.findings.list.at(0);
+    return finding === undefined ? undefined : faultOf(finding);
+  }
+}
+
+function faultOf(finding: Finding): string {
+  const { expected, got } = findingError(finding);
+  return `its value is damaged: expected ${expected}, got ${got}; a server may crash on it`;
+}
