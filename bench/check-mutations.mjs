@@ -2,6 +2,7 @@
 // nothing that the check passes may crash it, then or when the key is used.
 //
 //     npm run build && node bench/check-mutations.mjs [--count 20000] [--seed 1] [--server redis-server] [--show 10]
+//     node bench/check-mutations.mjs --level structure --sanitize no       what restore --sanitize auto sends to a server as it comes
 //
 // The healthy payloads are those of fixtures/servers that the server knows, their strings decompressed, and values that the server makes
 // from random commands.
@@ -19,6 +20,8 @@ const { values: options } = parseArgs({
     seed: { type: 'string', default: '1' },
     server: { type: 'string', default: 'redis-server' },
     show: { type: 'string', default: '10' },
+    level: { type: 'string', default: 'all' },
+    sanitize: { type: 'string', default: 'yes' },
     dist: { type: 'string', default: fileURLToPath(new URL('../dist', import.meta.url)) },
   },
 });
@@ -203,7 +206,7 @@ function spoilt(healthy) {
 
 // ---- the check
 
-const check = new ValueCheck();
+const check = new ValueCheck({ level: options.level });
 
 /** Codes of what is found, empty for nothing. */
 function found(payload) {
@@ -229,7 +232,7 @@ class Server {
   async start() {
     this.folder = mkdtempSync(join(tmpdir(), 'rdbkit-check-'));
     const socket = join(this.folder, 's');
-    this.child = spawn(options.server, ['--port', '0', '--unixsocket', socket, '--dir', this.folder, '--save', '', '--sanitize-dump-payload', 'yes', '--enable-debug-command', 'yes'], { stdio: 'ignore' });
+    this.child = spawn(options.server, ['--port', '0', '--unixsocket', socket, '--dir', this.folder, '--save', '', '--sanitize-dump-payload', options.sanitize, '--enable-debug-command', 'yes'], { stdio: 'ignore' });
     this.dead = false;
     this.child.once('exit', () => (this.dead = true));
     this.client = new Redis(socket, { retryStrategy: (times) => (this.dead || times > 100 ? null : 30), maxRetriesPerRequest: 200, autoResendUnfulfilledCommands: false });

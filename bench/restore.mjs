@@ -2,7 +2,7 @@
 //
 //     npm run build && node bench/restore.mjs > tables.md
 //
-//     --only server          or cluster, instead of both
+//     --only server          or cluster, instead of both; or sanitize: what --sanitize costs
 //     --runs 5               as many runs of each command
 //     --data mixed           another data set of bench/data.mjs
 //     --scale 0.1            a tenth of its size
@@ -178,9 +178,16 @@ async function cluster(rdb) {
   await sideBySide('cluster of three masters', rdb, commands, ports);
 }
 
-const kinds = { server, cluster };
+/** What looking into values costs. */
+async function sanitize(rdb) {
+  const port = await startServer();
+  const levels = ['auto', 'all', 'none'];
+  await sideBySide('--sanitize', rdb, levels.map((level) => ({ name: level, processes: [restore(rdb, port, '--sanitize', level)] })), [port]);
+}
+
+const kinds = { server, cluster, sanitize };
 const only = values.only.split(',');
-if (!(runs >= 1) || !only.every((kind) => Object.hasOwn(kinds, kind))) throw new Error('--runs: expected a number above 0; --only: expected server or cluster');
+if (!(runs >= 1) || !only.every((kind) => Object.hasOwn(kinds, kind))) throw new Error('--runs: expected a number above 0; --only: expected server, cluster or sanitize');
 const rdb = values.rdb === undefined ? await made(values.data, Number(values.scale)) : resolve(values.rdb);
 if (loadavg()[0] > 0.5) process.stderr.write(`warning: this machine is not quiet (load ${loadavg()[0].toFixed(1)})\n`);
 for (const kind of only) {
