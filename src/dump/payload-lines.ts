@@ -5,7 +5,7 @@ import { PAYLOAD_FOOTER, payloadHead, writeCrc, writePayloadVersion } from '../r
 import { Base64Stream } from '../json/base64-stream.js';
 import type { LargeValue } from '../io/large-value.js';
 import type { DumpSinkOptions } from './dump-sink.js';
-import { headSize, writeHead } from '../json/head.js';
+import { headSize, writeHead } from '../json/values.js';
 import { ascii, JsonWriter } from '../json/writer.js';
 import type { Output } from '../io/output.js';
 import { SingleOutputSink } from './single-output-sink.js';

@@ -18,7 +18,7 @@ import { type Form, TABLES, type TypeRow } from '../rdb/types.js';
 import { FIELD, ITEM, LAYOUTS, type Layout } from '../values/layouts.js';
 import { packedOf } from '../values/packed.js';
 import { itemsLayout } from '../values/reader.js';
-import { VALUES } from './head.js';
+import { VALUES } from './values.js';
 import type { Output } from '../io/output.js';
 
 const CONTAINERS: Partial<Readonly<Record<Form, number>>> = {

@@ -4,36 +4,17 @@ import { Frame } from '../rdb/frame.js';
 import type { RedisType } from '../rdb/types.js';
 import { IDLE_SINCE } from '../rdb/write.js';
 import type { Target } from '../values/targets.js';
-import { ArrayEncoder } from './read-arrays.js';
-import { BitmapEncoder } from './read-bitmaps.js';
+import { ENCODERS } from './read-values.js';
 import { LineEncoding, type ValueEncoder } from './value-encoder.js';
 import { Fields, type Unknown } from './fields.js';
-import { HashEncoder } from './read-hashes.js';
-import { ListEncoder } from './read-lists.js';
-import { KeyMetaEncoder, ModuleEncoder } from './read-modules.js';
+import { KeyMetaEncoder } from './read-modules.js';
 import { IntegerPlace, LEAST_SIGNED, MOST_SIGNED } from './number-places.js';
 import { TextPlace, WordPlace } from './places.js';
-import { SetEncoder } from './read-sets.js';
-import { StreamEncoder } from './read-streams.js';
-import { StringEncoder } from './read-strings.js';
 import type { Text } from './read-text.js';
-import { ZsetEncoder } from './read-zsets.js';
 
 /** Servers number databases with a C int. */
 const MOST_DATABASE = 2n ** 31n - 1n;
 const MOST_FREQ = 255n;
-
-const ENCODERS: Readonly<Record<RedisType, (encoding: LineEncoding) => ValueEncoder>> = {
-  string: (encoding) => new StringEncoder(encoding),
-  list: (encoding) => new ListEncoder(encoding),
-  set: (encoding) => new SetEncoder(encoding),
-  zset: (encoding) => new ZsetEncoder(encoding),
-  hash: (encoding) => new HashEncoder(encoding),
-  stream: (encoding) => new StreamEncoder(encoding),
-  module: (encoding) => new ModuleEncoder(encoding),
-  array: (encoding) => new ArrayEncoder(encoding),
-  bitmap: (encoding) => new BitmapEncoder(encoding),
-};
 
 /** A line that is a key of one type. */
 export interface KeyLine {

@@ -4,12 +4,11 @@ import { BYTES, type Element, LARGE, LZF } from '../encodings/element.js';
 import { ITEMS_PART, type Frame, STRING_PART, RECORD } from '../rdb/frame.js';
 import { readLength } from '../rdb/length.js';
 import { readString } from '../rdb/string.js';
-import type { Form } from '../rdb/types.js';
 import { Gathered } from './gathered.js';
 import { EXPIRY_PAIR, ITEM, LAYOUTS, type Layout, MODULE_PART, PAIR_EXPIRY, RELATIVE_EXPIRY_PAIR, VALUE } from './layouts.js';
 import { MODULE_STRING, readModulePart } from './module.js';
 import { badEnd, LIST_LISTPACK, LIST_ZIPLIST, type Packed, packedOf } from './packed.js';
-import { isPlainNode, ItemReader, itemsLayout } from './reader.js';
+import { isHeldWhole, isPlainNode, ItemReader, itemsLayout } from './reader.js';
 
 /** Takes the bytes of one large string, piece by piece, decompressed unless `stored`. */
 interface StringTarget {
@@ -359,8 +358,3 @@ export class PartsReader extends ItemReader {
     };
   }
 }
-
-function isHeldWhole(form: Form): boolean {
-  return form === 'array' || form.startsWith('template');
-}
-

@@ -6,7 +6,7 @@ import { StreamId, StreamNode } from '../encodings/stream.js';
 import type { Frame } from '../rdb/frame.js';
 import { type Length, lengthText, readLength } from '../rdb/length.js';
 import { readString, Scratch } from '../rdb/string.js';
-import type { TypeRow } from '../rdb/types.js';
+import type { Form, TypeRow } from '../rdb/types.js';
 import type { Items } from './items.js';
 import { EXPIRY_PAIR, type Layout, LAYOUTS, PAIR, PAIR_EXPIRY, PLAIN_ITEM, readElement, RELATIVE_EXPIRY_PAIR, SCORED } from './layouts.js';
 import { moduleType, readModulePart } from './module.js';
@@ -368,6 +368,11 @@ export class ItemReader {
       if (opcode !== 0) this.handler.modulePart?.(opcode, this.element);
     }
   }
+}
+
+/** Whether a large value of this form is held until it is whole, and not read in parts. */
+export function isHeldWhole(form: Form): boolean {
+  return form === 'array' || form.startsWith('template');
 }
 
 /** The layout of types whose elements follow a count. */

@@ -1,13 +1,13 @@
+import { constants } from 'node:buffer';
 import { RdbError } from '../bytes/errors.js';
+import { EMPTY } from '../encodings/element.js';
 import { LEAST_PAYLOAD, parsePayload, PAYLOAD_FOOTER, payloadVersion } from '../rdb/payload.js';
 import { payloadFrame } from '../rdb/payload-frame.js';
 import { type RedisType, TABLES } from '../rdb/types.js';
 import { ValueFramer } from '../rdb/value-framer.js';
-import { haveSameBytes, sameByName, sameInOrder, sameOrBothMissing } from './same-parts.js';
-import { sameStream } from './same-stream.js';
 import { ValueBuilder } from './value-builder.js';
 import { BufferTexts } from './value-texts.js';
-import type { ArrayValue, HashField, ModulePart, ModuleValue, Values, ZsetMember } from './value-types.js';
+import type { StreamGroup, StreamIdempotence, StreamValue, Values } from './value-types.js';
 
 /**
  * Whether two DUMP payloads hold the same value, whatever their encodings, RDB versions and checksums. The order of sets, sorted
@@ -24,7 +24,7 @@ export function samePayload(a: Uint8Array, b: Uint8Array): boolean {
   const one = valueOf(a);
   const other = one === undefined ? undefined : valueOf(b);
   if (one === undefined || other === undefined || one.type !== other.type) return false;
-  if (!sameOrBothMissing(one.metaBytes, other.metaBytes, haveSameBytes)) return false;
+  if (!haveSameBytes(one.metaBytes ?? EMPTY, other.metaBytes ?? EMPTY)) return false;
   return attempt(() => sameValue(one.type, one.value, other.value)) === true;
 }
 
@@ -75,37 +75,99 @@ function attempt<T>(work: () => T): T | undefined {
 
 type Same<T> = (a: T, b: T) => boolean;
 
-const SAME: { readonly [Type in RedisType]: Same<Values<Buffer>[Type]> } = {
-  string: haveSameBytes,
-  list: (a, b) => sameInOrder(a, b, haveSameBytes),
-  set: (a, b) => sameByName(a, b, (item) => item, () => true),
-  zset: (a, b) => sameByName(a, b, ({ member }) => member, sameScore),
-  hash: (a, b) => sameByName(a, b, ({ field }) => field, sameField),
+/** Types whose values may be the same without being equal. */
+const SAME: { readonly [Type in RedisType]?: Same<Values<Buffer>[Type]> } = {
+  set: (a, b) => sameByName(a, b, (item) => item),
+  zset: (a, b) => sameByName(a, b, ({ member }) => member),
+  hash: (a, b) => sameByName(a, b, ({ field }) => field),
   stream: sameStream,
-  module: sameModule,
-  array: sameArray,
-  bitmap: (a, b) => a.length === b.length && sameInOrder(a.runs, b.runs, ([first, last], other) => first === other[0] && last === other[1]),
 };
 
 function sameValue(type: RedisType, a: Value, b: Value): boolean {
-  return (SAME[type] as Same<Value>)(a, b);
+  return ((SAME[type] ?? isSame) as Same<Value>)(a, b);
 }
 
-const sameScore: Same<ZsetMember<Buffer>> = (a, b) => Object.is(a.score, b.score);
-const sameField: Same<HashField<Buffer>> = (a, b) => a.expireAt === b.expireAt && haveSameBytes(a.value, b.value);
-
-function sameModule(a: ModuleValue<Buffer>, b: ModuleValue<Buffer>): boolean {
-  return a.module === b.module && a.version === b.version && sameInOrder(a.parts, b.parts, samePart);
+function haveSameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return Buffer.compare(a, b) === 0;
 }
 
-function samePart(a: ModulePart<Buffer>, b: ModulePart<Buffer>): boolean {
-  if (a.kind === 'string') return b.kind === 'string' && haveSameBytes(a.value, b.value);
-  return a.kind === b.kind && Object.is(a.value, b.value);
+/** Whether plain data are equal: bytes, arrays in order, objects field by field. 0 and -0 are not. */
+function isSame(a: unknown, b: unknown): boolean {
+  if (Buffer.isBuffer(a)) return Buffer.isBuffer(b) && haveSameBytes(a, b);
+  if (Array.isArray(a)) return Array.isArray(b) && a.length === b.length && a.every((one, i) => isSame(one, b[i]));
+  if (!isObject(a) || !isObject(b)) return Object.is(a, b);
+  const names = Object.keys(a);
+  return names.length === Object.keys(b).length && names.every((name) => isSame(a[name], b[name]));
 }
 
-function sameArray(a: ArrayValue<Buffer>, b: ArrayValue<Buffer>): boolean {
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null;
+}
+
+/** Whether two lists have the same elements in any order. Names are unique: a list with a repeated one is never the same. */
+function sameByName<T>(a: readonly T[], b: readonly T[], nameOf: (one: T) => Buffer | string, same: Same<T> = isSame): boolean {
+  if (a.length !== b.length) return false;
+  const named = new Map<string, T>();
+  for (const one of a) named.set(textOf(nameOf(one)), one);
+  for (const other of b) {
+    const name = textOf(nameOf(other));
+    const one = named.get(name);
+    if (one === undefined || !same(one, other)) return false;
+    named.delete(name); // so that a repeated one is not found
+  }
+  return true;
+}
+
+/** Each byte as the character with that code. Throws RangeError for more than JavaScript allows. */
+function textOf(name: Buffer | string): string {
+  if (typeof name === 'string') return name;
+  if (name.length > constants.MAX_STRING_LENGTH) throw new RangeError(`a name of ${name.length} bytes`);
+  return name.toString('latin1');
+}
+
+type Stream = StreamValue<Buffer>;
+
+/**
+ * Whether two streams are the same: entries in order, length, last ID, groups with their pending entries and the names of their
+ * consumers. Seen and active times of consumers are not compared. What only types since 7.0 have (first ID, greatest deleted ID,
+ * entries added, entries read by groups) is compared if both have it: a server that loads an older type makes it up. A stream
+ * without idempotent producing is the same as one without producers.
+ */
+function sameStream(a: Stream, b: Stream): boolean {
+  const offsets = a.firstId !== undefined && b.firstId !== undefined;
+  if (a.length !== b.length || a.lastId !== b.lastId || (offsets && !sameOffsets(a, b))) return false;
   return (
-    a.insertIndex === b.insertIndex &&
-    sameInOrder(a.elements, b.elements, (one, other) => one.index === other.index && haveSameBytes(one.value, other.value))
+    isSame(a.entries, b.entries) &&
+    sameByName(
+      a.groups,
+      b.groups,
+      ({ name }) => name,
+      (one, other) => sameGroup(one, other, offsets),
+    ) &&
+    sameProducing(a.idempotence, b.idempotence)
   );
+}
+
+const sameOffsets = (a: Stream, b: Stream): boolean =>
+  a.firstId === b.firstId && a.maxDeletedId === b.maxDeletedId && a.entriesAdded === b.entriesAdded;
+
+function sameGroup(a: StreamGroup<Buffer>, b: StreamGroup<Buffer>, offsets: boolean): boolean {
+  if (a.lastId !== b.lastId || (offsets && a.entriesRead !== b.entriesRead)) return false;
+  return (
+    sameByName(a.pending, b.pending, ({ id }) => id) &&
+    sameByName(
+      a.consumers,
+      b.consumers,
+      ({ name }) => name,
+      () => true,
+    )
+  );
+}
+
+type Producing = StreamIdempotence<Buffer>;
+
+function sameProducing(a: Producing | undefined, b: Producing | undefined): boolean {
+  if (a === undefined || b === undefined) return ((a ?? b)?.producers ?? []).length === 0;
+  if (a.duration !== b.duration || a.maxEntries !== b.maxEntries || a.added !== b.added || a.duplicates !== b.duplicates) return false;
+  return sameByName(a.producers, b.producers, ({ id }) => id);
 }

@@ -45,6 +45,11 @@ export class TargetLimits {
     throw new NotRepresentable(`${targetName(this.target)} has no ${names.join(' or ')}`);
   }
 
+  /** The refusal of a value whose type has one encoding only, which the target does not read. */
+  lacks({ name, redisType }: TypeRow): NotRepresentable {
+    return new NotRepresentable(`${targetName(this.target)} has no values of type ${redisType} (${name})`);
+  }
+
   /** Leaves a part of the value out, if that is allowed. `what` completes "Redis 6.2 has no …". */
   lose(what: string, detail: string): void {
     if (!this.allowLoss) throw new NotRepresentable(`${targetName(this.target)} has no ${what}: ${detail}`, true);

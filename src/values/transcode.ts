@@ -6,13 +6,16 @@ import { type Outcome, NotRepresentable } from './target-limits.js';
 import type { Items } from './items.js';
 import { BORDER_STRINGS, copyWithListpacks, hasListpacks, hasMisreadListpacks } from './listpack-borders.js';
 import { PartsReader } from './parts.js';
-import { hasKeyMeta, reads, type Target, targetName } from './targets.js';
+import { hasKeyMeta, reads, type Target } from './targets.js';
+import { ArrayWriter } from './writers/arrays.js';
 import { BitmapWriter } from './writers/bitmaps.js';
 import { Encoding, type ValueWriter } from './writers/encoding.js';
 import { HashWriter } from './writers/hashes.js';
 import { listWriter } from './writers/lists.js';
+import { ModuleWriter } from './writers/modules.js';
 import { SetWriter } from './writers/sets.js';
 import { StreamCopyWriter } from './writers/stream-copies.js';
+import { StringWriter } from './writers/strings.js';
 import { ZsetWriter } from './writers/zsets.js';
 
 export interface TranscodeOptions {
@@ -57,13 +60,16 @@ export interface PartsPlan {
   readonly leftOut: readonly string[];
 }
 
-const WRITERS: Readonly<Partial<Record<RedisType, (encoding: Encoding) => ValueWriter>>> = {
+const WRITERS: Readonly<Record<RedisType, (encoding: Encoding) => ValueWriter>> = {
+  string: (encoding) => new StringWriter(encoding),
   list: listWriter,
   set: (encoding) => new SetWriter(encoding),
   zset: (encoding) => new ZsetWriter(encoding),
   hash: (encoding) => new HashWriter(encoding),
-  bitmap: (encoding) => new BitmapWriter(encoding),
   stream: (encoding) => new StreamCopyWriter(encoding),
+  module: (encoding) => new ModuleWriter(encoding),
+  array: (encoding) => new ArrayWriter(encoding),
+  bitmap: (encoding) => new BitmapWriter(encoding),
 };
 
 /** Converts values to encodings that a target reads, with the smallest change: if it reads the type, the bytes are copied. */
@@ -85,8 +91,7 @@ abstract class Rewriting {
   protected open({ redisType, type }: Frame): ValueWriter {
     let writer = this.writers.get(redisType);
     if (writer === undefined) {
-      writer = WRITERS[redisType]?.(this.encoding);
-      if (writer === undefined) throw new NotRepresentable(`${targetName(this.target)} has no values of type ${redisType} (${type.name})`);
+      writer = WRITERS[redisType](this.encoding);
       this.writers.set(redisType, writer);
     }
     writer.open(type);

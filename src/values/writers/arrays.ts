@@ -22,7 +22,8 @@ export class ArrayWriter implements ValueWriter {
 
   constructor(private readonly encoding: Encoding) {}
 
-  open(): void {
+  open(source?: TypeRow): void {
+    if (source !== undefined) throw this.encoding.lacks(source);
     this.count = 0;
     this.hasInsertIndex = false;
     this.held?.close();

@@ -51,7 +51,7 @@ export class Encoding extends TargetLimits {
 export interface ValueWriter extends Items {
   /**
    * Another value begins. With the type that it was read from, it stays packed where it was and is small, and lists keep their nodes;
-   * without, the encoding is chosen as servers choose it for new values.
+   * without, the encoding is chosen as servers choose it for new values. Throws NotRepresentable if the target has no encoding for it.
    */
   open(source?: TypeRow): void;
   /** Writes what stands before the body. Returns the type. Throws NotRepresentable for what the target cannot be told. */

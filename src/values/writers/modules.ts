@@ -49,8 +49,8 @@ export class ModuleWriter implements ValueWriter {
 
   constructor(private readonly encoding: Encoding) {}
 
-  open(): void {
-    // `module` comes for each value
+  open(source?: TypeRow): void {
+    if (source !== undefined) throw this.encoding.lacks(source);
   }
 
   module(type: ModuleType): void {

@@ -1,0 +1,378 @@
+import type { ByteBuilder } from '../bytes/builder.js';
+import { RdbError } from '../bytes/errors.js';
+import { DOUBLE, Element } from '../encodings/element.js';
+import type { RedisType, TypeRow } from '../rdb/types.js';
+import { FIELD, ITEM, MEMBER, TEXT, VALUE } from '../values/layouts.js';
+import { NotRepresentable } from '../values/target-limits.js';
+import { ArrayWriter } from '../values/writers/arrays.js';
+import { BitmapWriter } from '../values/writers/bitmaps.js';
+import { HashWriter } from '../values/writers/hashes.js';
+import { listWriter } from '../values/writers/lists.js';
+import { SetWriter } from '../values/writers/sets.js';
+import { StringWriter } from '../values/writers/strings.js';
+import { ZsetWriter } from '../values/writers/zsets.js';
+import { Fields } from './fields.js';
+import { Members } from './members.js';
+import { DoublePlace, integer, IntegerPlace, IntegerTextPlace, MOST_UNSIGNED } from './number-places.js';
+import { ArrayPlace, type Container, ObjectPlace, pathOf, Place, TextPlace } from './places.js';
+import { ModuleEncoder } from './read-modules.js';
+import { StreamEncoder } from './read-streams.js';
+import type { Text } from './read-text.js';
+import { elementOf, emptyValue, KeptElement, type LineEncoding, setInteger, type ValueEncoder } from './value-encoder.js';
+
+const nothing = (): void => undefined;
+
+class StringEncoder implements ValueEncoder {
+  readonly place = new TextPlace((text) => this.writer.text(elementOf(text, TEXT, this.writer, this.encoding)));
+  private readonly writer: StringWriter;
+
+  constructor(private readonly encoding: LineEncoding) {
+    this.writer = new StringWriter(encoding);
+  }
+
+  begin(): void {
+    // one text is all
+  }
+
+  finish(): TypeRow {
+    return this.writer.finish();
+  }
+}
+
+class ListEncoder implements ValueEncoder {
+  readonly place = new ArrayPlace('an array of strings', new TextPlace((text) => this.add(text)), nothing, nothing);
+  private readonly writer;
+  private count = 0;
+
+  constructor(private readonly encoding: LineEncoding) {
+    this.writer = listWriter(encoding);
+  }
+
+  begin(): void {
+    this.writer.open();
+    this.count = 0;
+  }
+
+  private add(text: Text): void {
+    const { writer } = this;
+    this.count++;
+    writer.item?.(elementOf(text, ITEM, writer, this.encoding));
+  }
+
+  finish(head: ByteBuilder): TypeRow {
+    if (this.count === 0) throw emptyValue('list');
+    return this.writer.finish(head);
+  }
+}
+
+class SetEncoder implements ValueEncoder {
+  readonly place = new ArrayPlace('an array of strings', new TextPlace((text) => this.add(text)), nothing, nothing);
+  private readonly writer: SetWriter;
+  private readonly members = new Members('a member');
+
+  constructor(private readonly encoding: LineEncoding) {
+    this.writer = new SetWriter(encoding);
+  }
+
+  begin(): void {
+    this.writer.open();
+    this.members.begin();
+  }
+
+  private add(text: Text): void {
+    const { writer } = this;
+    this.members.add(text);
+    writer.item(elementOf(text, ITEM, writer, this.encoding));
+  }
+
+  finish(head: ByteBuilder): TypeRow {
+    const { members } = this;
+    const { count } = members;
+    members.end();
+    if (count === 0) throw emptyValue('set');
+    return this.writer.finish(head);
+  }
+}
+
+class ZsetEncoder implements ValueEncoder, Container {
+  readonly place = new ObjectPlace('an object of scores by member', () => this);
+  private readonly scorePlace = new DoublePlace((score) => this.scored(score));
+  private readonly writer: ZsetWriter;
+  private nan = false;
+  private name: string | undefined;
+  private readonly members = new Members('a member');
+  private readonly member = new KeptElement();
+  private readonly score = new Element();
+
+  constructor(private readonly encoding: LineEncoding) {
+    this.writer = new ZsetWriter(encoding);
+    this.score.kind = DOUBLE;
+  }
+
+  begin(): void {
+    this.writer.open();
+    this.nan = false;
+    this.name = undefined;
+    this.members.begin();
+  }
+
+  get path(): string {
+    return this.name === undefined ? '' : pathOf(this.name);
+  }
+
+  key(member: Text): void {
+    this.name = member.word ?? '';
+    this.members.add(member);
+    this.member.keep(elementOf(member, MEMBER, this.writer, this.encoding));
+  }
+
+  value(): Place {
+    return this.scorePlace;
+  }
+
+  end(): void {
+    this.name = undefined;
+  }
+
+  private scored(score: number): void {
+    if (Number.isNaN(score)) this.nan = true;
+    this.score.num = score;
+    this.writer.scored(this.member.element, this.score);
+  }
+
+  finish(head: ByteBuilder): TypeRow {
+    const { members } = this;
+    const { count } = members;
+    members.end();
+    if (count === 0) throw emptyValue('sorted set');
+    if (this.nan) throw new NotRepresentable('no server loads a sorted set with the score nan');
+    return this.writer.finish(head);
+  }
+}
+
+/** Servers refuse later ones (redis ebuckets.h, EB_EXPIRE_TIME_MAX: 48 bits). */
+const MOST_EXPIRY = 2n ** 48n - 2n;
+
+/** The value of a field: a string, or an object with it and an expiry. */
+class FieldPlace extends TextPlace {
+  constructor(set: (text: Text) => void, private readonly expiring: Fields) {
+    super(set, 'a string, or an object of value and expireAt');
+  }
+
+  override object(): Container {
+    return this.expiring.begin();
+  }
+}
+
+class HashEncoder implements ValueEncoder, Container {
+  readonly place = new ObjectPlace('an object of strings by field', () => this);
+  private readonly valuePlace: FieldPlace;
+  private readonly writer: HashWriter;
+  private expireAt = 0;
+  private name: string | undefined;
+  private readonly members = new Members('a field');
+  private readonly field = new KeptElement();
+  /** The value in an object, where an expiry may follow it. */
+  private readonly keptValue = new KeptElement();
+
+  constructor(private readonly encoding: LineEncoding) {
+    this.writer = new HashWriter(encoding);
+    const expireAt = new IntegerPlace('Unix milliseconds', (ms) => (this.expireAt = Number(ms)), 1n, MOST_EXPIRY);
+    const value = new TextPlace((text) => this.keptValue.keep(elementOf(text, VALUE, this.writer, encoding, this.field.element)));
+    this.valuePlace = new FieldPlace(
+      (text) => this.writer.pair(this.field.element, elementOf(text, VALUE, this.writer, encoding, this.field.element), 0),
+      new Fields({ value, expireAt }, ['value', 'expireAt'], encoding.unknown, () => this.expiring()),
+    );
+  }
+
+  begin(): void {
+    this.writer.open();
+    this.expireAt = 0;
+    this.name = undefined;
+    this.members.begin();
+  }
+
+  get path(): string {
+    return this.name === undefined ? '' : pathOf(this.name);
+  }
+
+  key(field: Text): void {
+    this.name = field.word ?? '';
+    this.members.add(field);
+    this.field.keep(elementOf(field, FIELD, this.writer, this.encoding));
+  }
+
+  value(): Place {
+    return this.valuePlace;
+  }
+
+  end(): void {
+    this.name = undefined;
+  }
+
+  private expiring(): void {
+    this.writer.pair(this.field.element, this.keptValue.element, this.expireAt);
+    this.expireAt = 0;
+  }
+
+  finish(head: ByteBuilder): TypeRow {
+    const { members } = this;
+    const { count } = members;
+    members.end();
+    if (count === 0) throw emptyValue('hash');
+    return this.writer.finish(head);
+  }
+
+  pieces(): Iterable<Uint8Array> | undefined {
+    return this.writer.pieces();
+  }
+}
+
+class ArrayEncoder implements ValueEncoder {
+  readonly place: Place;
+  private readonly writer: ArrayWriter;
+  private count = 0;
+  private index = 0n;
+  private before = -1n;
+  private readonly indexElement = new Element();
+  /** It may come before its index. */
+  private readonly value = new KeptElement();
+
+  constructor(encoding: LineEncoding) {
+    const { unknown } = encoding;
+    const writer = (this.writer = new ArrayWriter(encoding));
+    const element = new Fields(
+      {
+        index: new IntegerTextPlace('an index', 0n, MOST_UNSIGNED, (index) => (this.index = index)),
+        value: new TextPlace((text) => this.value.keep(elementOf(text, ITEM, writer, encoding))),
+      },
+      ['index', 'value'],
+      unknown,
+      () => this.add(),
+    );
+    const fields = new Fields(
+      {
+        elements: new ArrayPlace('an array of elements', new ObjectPlace('an element: an object', () => element.begin()), nothing, nothing),
+        insertIndex: new IntegerTextPlace('an index', 0n, MOST_UNSIGNED, (index) =>
+          writer.arrayInsertIndex(setInteger(this.indexElement, index)),
+        ),
+      },
+      ['elements'],
+      unknown,
+      nothing,
+    );
+    this.place = new ObjectPlace('a sparse array: an object', () => fields.begin());
+  }
+
+  begin(): void {
+    this.writer.open();
+    this.count = 0;
+    this.before = -1n;
+  }
+
+  private add(): void {
+    if (this.index <= this.before) throw new RdbError('BAD_LINE', { expected: 'indexes that rise', got: 'one that does not' });
+    this.before = this.index;
+    this.count++;
+    this.writer.arrayElement(setInteger(this.indexElement, this.index), this.value.element);
+  }
+
+  finish(head: ByteBuilder): TypeRow {
+    const type = this.writer.finish(head);
+    if (this.count === 0) throw emptyValue('array');
+    return type;
+  }
+}
+
+const MOST_LENGTH = 2n ** 60n - 1n;
+const MOST_BIT = 2n ** 63n - 9n;
+const LOW = 0xffffffffn;
+
+/** A bit, or the first and the last one of a run. */
+class BitsPlace extends Place {
+  private readonly pair: ArrayPlace;
+  private ends: bigint[] = [];
+
+  constructor(private readonly set: (first: bigint, last: bigint) => void) {
+    super(`a bit: an integer from 0 to ${MOST_BIT}, or an array of the first and the last one of a run`);
+    const end = new IntegerPlace('a bit', (bit) => this.ends.push(bit), 0n, MOST_BIT);
+    this.pair = new ArrayPlace('a run', end, () => (this.ends = []), () => this.run());
+  }
+
+  override number(digits: string): void {
+    const bit = integer(digits, 0n, MOST_BIT);
+    if (bit === undefined) super.number(digits);
+    else this.set(bit, bit);
+  }
+
+  override array(): Container {
+    return this.pair.array();
+  }
+
+  private run(): void {
+    const [first, last] = this.ends;
+    if (this.ends.length !== 2 || first > last) throw this.wrong(`[${this.ends.slice(0, 3).join(',')}]`);
+    this.set(first, last);
+  }
+}
+
+class BitmapEncoder implements ValueEncoder {
+  readonly place: Place;
+  private readonly writer: BitmapWriter;
+  private length = 0n;
+  private before = -1n;
+
+  constructor(encoding: LineEncoding) {
+    this.writer = new BitmapWriter(encoding);
+    const fields = new Fields(
+      {
+        length: new IntegerPlace('a number of bytes', (length) => (this.length = length), 0n, MOST_LENGTH),
+        bits: new ArrayPlace('an array of bits', new BitsPlace((first, last) => this.bits(first, last)), nothing, nothing),
+      },
+      ['length', 'bits'],
+      encoding.unknown,
+      () => this.check(),
+    );
+    this.place = new ObjectPlace('a bitmap: an object', () => fields.begin());
+  }
+
+  begin(): void {
+    this.writer.open();
+    this.before = -1n;
+  }
+
+  private bits(first: bigint, last: bigint): void {
+    if (first <= this.before) throw new RdbError('BAD_LINE', { expected: 'bits that rise', got: `${first} after ${this.before}` });
+    this.before = last;
+    const [lastHi, lastLo] = [Number(last >> 32n), Number(last & LOW)];
+    let lo = Number(first & LOW);
+    for (let hi = Number(first >> 32n); hi <= lastHi && !this.writer.isTooLong; hi++) {
+      this.writer.bits(hi, lo, hi === lastHi ? lastLo : Number(LOW));
+      lo = 0;
+    }
+  }
+
+  private check(): void {
+    const { before, length } = this;
+    if (before >= length * 8n)
+      throw new RdbError('BAD_LINE', { expected: `bits below ${length * 8n}, as the length says`, got: `bit ${before}` });
+    this.writer.bitmap(Number(length >> 32n), Number(length & LOW));
+  }
+
+  finish(head: ByteBuilder): TypeRow {
+    return this.writer.finish(head);
+  }
+}
+
+/** Makes the values of lines, by type. */
+export const ENCODERS: Readonly<Record<RedisType, (encoding: LineEncoding) => ValueEncoder>> = {
+  string: (encoding) => new StringEncoder(encoding),
+  list: (encoding) => new ListEncoder(encoding),
+  set: (encoding) => new SetEncoder(encoding),
+  zset: (encoding) => new ZsetEncoder(encoding),
+  hash: (encoding) => new HashEncoder(encoding),
+  stream: (encoding) => new StreamEncoder(encoding),
+  module: (encoding) => new ModuleEncoder(encoding),
+  array: (encoding) => new ArrayEncoder(encoding),
+  bitmap: (encoding) => new BitmapEncoder(encoding),
+};
