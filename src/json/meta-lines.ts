@@ -8,7 +8,7 @@ import { Fields, type Unknown } from './fields.js';
 import { ModulePlaces, partsPlace } from './read-modules.js';
 import { IntegerPlace } from './number-places.js';
 import { IGNORED, type Place, TextPlace, WordPlace } from './places.js';
-import { bytesOf } from './read-stream-groups.js';
+import { bytesOf } from './read-text.js';
 
 const FUNCTION2 = 245;
 const MODULE_AUX = 247;

@@ -15,6 +15,14 @@ export interface Text {
   take(): Spill;
 }
 
+/** A copy of a text that is kept in memory. */
+export function bytesOf({ element, spilled }: Text): Uint8Array {
+  if (element !== undefined) return element.bytes.slice(element.start, element.end);
+  const out = new ByteBuilder();
+  for (const piece of spilled?.read() ?? []) out.copy(piece, 0, piece.length);
+  return out.view();
+}
+
 const NO_SPILL = new TypeError('a text that is no large one');
 
 /** Below this a loop is faster than a call into C++. */

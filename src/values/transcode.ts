@@ -14,7 +14,7 @@ import { HashWriter } from './writers/hashes.js';
 import { listWriter } from './writers/lists.js';
 import { ModuleWriter } from './writers/modules.js';
 import { SetWriter } from './writers/sets.js';
-import { StreamCopyWriter } from './writers/stream-copies.js';
+import { StreamWriter } from './writers/streams.js';
 import { StringWriter } from './writers/strings.js';
 import { ZsetWriter } from './writers/zsets.js';
 
@@ -66,7 +66,7 @@ const WRITERS: Readonly<Record<RedisType, (encoding: Encoding) => ValueWriter>> 
   set: (encoding) => new SetWriter(encoding),
   zset: (encoding) => new ZsetWriter(encoding),
   hash: (encoding) => new HashWriter(encoding),
-  stream: (encoding) => new StreamCopyWriter(encoding),
+  stream: (encoding) => new StreamWriter(encoding),
   module: (encoding) => new ModuleWriter(encoding),
   array: (encoding) => new ArrayWriter(encoding),
   bitmap: (encoding) => new BitmapWriter(encoding),

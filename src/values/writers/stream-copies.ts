@@ -1,78 +1,38 @@
-import type { ByteBuilder } from '../../bytes/builder.js';
 import { RdbError } from '../../bytes/errors.js';
 import { Element } from '../../encodings/element.js';
 import { type Length, readLength } from '../../rdb/length.js';
 import { readString } from '../../rdb/string.js';
 import type { TypeRow } from '../../rdb/types.js';
 import { addLength } from '../../rdb/write-string.js';
-import { NotRepresentable } from '../target-limits.js';
-import { copyListpack } from '../listpack-borders.js';
-import { targetName, typeFor } from '../targets.js';
-import type { Encoding, ValueWriter } from './encoding.js';
+import type { Encoding } from './encoding.js';
 
-/** Stream types, the latest first. */
-const TYPES = ['STREAM_LISTPACKS_5', 'STREAM_LISTPACKS_4', 'STREAM_LISTPACKS_3', 'STREAM_LISTPACKS_2', 'STREAM_LISTPACKS'];
 /** First types that have: offsets, consumers' active times, idempotent producing, entries handed back. */
-const OFFSETS = 19;
-const ACTIVE_TIME = 21;
-const IDEMPOTENCE = 26;
-const HANDED_BACK = 27;
+export const OFFSETS = 19;
+export const ACTIVE_TIME = 21;
+export const IDEMPOTENCE = 26;
+export const HANDED_BACK = 27;
+
+/** What types before those have no place for. */
+export const LEFT_OUT = {
+  offsets: 'first ID, greatest deleted ID, entries ever added and read by groups',
+  activeTimes: "consumers' active times",
+  idempotence: 'the IDs of idempotent producers',
+  handedBack: 'stream entries that were handed back by a consumer',
+} as const;
 
 const ID = 16;
 const MS = 8;
 
 /**
- * A stream, as the latest type that the target reads. Nodes, IDs, groups, pending entries and consumers are copied as they
- * stand; what the older type has no place for is left out (redis rdb.c, rdbSaveObject; the layouts are in rdb/types.ts):
+ * Copies what follows the nodes of a stream. Groups, pending entries and consumers are copied as they stand; what the older type has no
+ * place for is left out (redis rdb.c, rdbSaveObject; the layouts are in rdb/types.ts):
  *
  *     27 → 26  entries that no consumer holds any more: they are lost, since nobody would be given them again
  *     26 → 21  the IDs of idempotent producers: a repeated message would be added again
  *     21 → 19  when consumers last got something
  *     19 → 15  first ID, greatest deleted ID, entries ever added, entries read by groups: servers count anew
  */
-export class StreamCopyWriter implements ValueWriter {
-  private nodes = 0;
-  private type!: TypeRow;
-
-  constructor(private readonly encoding: Encoding) {}
-
-  open(source: TypeRow): void {
-    this.nodes = 0;
-    this.type = this.typeOf(source);
-  }
-
-  private typeOf(source: TypeRow): TypeRow {
-    const { target } = this.encoding;
-    for (const name of TYPES.slice(TYPES.indexOf(source.name))) {
-      const type = typeFor(target, name);
-      if (type !== undefined) return type;
-    }
-    throw new NotRepresentable(`${targetName(target)} has no streams`);
-  }
-
-  storedNodeKey(bytes: Uint8Array, start: number, end: number): void {
-    this.nodes++;
-    this.encoding.body.bytes(bytes, start, end);
-  }
-
-  storedNode(bytes: Uint8Array, start: number, end: number): void {
-    const { body, listpack, target } = this.encoding;
-    copyListpack(body.out, listpack, target.wide, bytes, start, end);
-    body.flushIfFull();
-  }
-
-  storedTail(source: TypeRow, bytes: Uint8Array, start: number, end: number): void {
-    new TailCopy(this.encoding, source, this.type, bytes, start, end).tail();
-  }
-
-  finish(head: ByteBuilder): TypeRow {
-    addLength(head, this.nodes);
-    return this.type;
-  }
-}
-
-/** Copies what follows the nodes. */
-class TailCopy {
+export class TailCopy {
   private readonly from: number;
   private readonly length: Length = { value: 0, hi: 0, lo: 0 };
   private readonly element = new Element();
@@ -93,9 +53,9 @@ class TailCopy {
     const start = this.pos;
     this.counts(3); // length, last ID
     this.copy(start);
-    if (this.dropping(OFFSETS)) to.adapted.push('first ID, greatest deleted ID, entries ever added and read by groups');
+    if (this.dropping(OFFSETS)) to.adapted.push(LEFT_OUT.offsets);
     if (this.from >= OFFSETS) this.keep(OFFSETS, () => this.counts(5));
-    if (this.dropping(ACTIVE_TIME)) to.adapted.push("consumers' active times");
+    if (this.dropping(ACTIVE_TIME)) to.adapted.push(LEFT_OUT.activeTimes);
     const groupsAt = this.pos;
     const groups = this.count();
     this.copy(groupsAt);
@@ -147,7 +107,7 @@ class TailCopy {
     const free = this.handedBack();
     this.pos = start;
     this.count();
-    if (free.size > 0) this.to.lose('stream entries that were handed back by a consumer', `${free.size} are pending in a group`);
+    if (free.size > 0) this.to.lose(LEFT_OUT.handedBack, `${free.size} are pending in a group`);
     addLength(this.to.body.out, entries - free.size);
     for (let left = entries; left > 0; left--) {
       const at = this.pos;
@@ -206,7 +166,7 @@ class TailCopy {
       }
     }
     this.counts(2);
-    if (producers > 0 && this.dropping(IDEMPOTENCE)) this.to.adapted.push('the IDs of idempotent producers');
+    if (producers > 0 && this.dropping(IDEMPOTENCE)) this.to.adapted.push(LEFT_OUT.idempotence);
   }
 
   private copy(start: number): void {

@@ -1,10 +1,11 @@
-import { RdbError } from '../bytes/errors.js';
-import { ByteBuilder } from '../bytes/builder.js';
-import { BYTES, Element } from '../encodings/element.js';
-import { addBytes } from '../rdb/write-string.js';
-import type { LineEncoding } from './value-encoder.js';
-import { addId, differences, type Id } from './read-stream-ids.js';
-import type { Text } from './read-text.js';
+import { ByteBuilder } from '../../bytes/builder.js';
+import { RdbError } from '../../bytes/errors.js';
+import { BYTES, Element } from '../../encodings/element.js';
+import { addBytes, addLength64 } from '../../rdb/write-string.js';
+import type { Encoding } from './encoding.js';
+
+/** Milliseconds and sequence, as one number of 128 bits. */
+export type Id = bigint;
 
 /** Limits of a node: entries (stream-node-max-entries) and bytes (stream-node-max-bytes). */
 const NODE_ENTRIES = 100;
@@ -21,8 +22,8 @@ interface Waiting {
   readonly sameFields: boolean;
 }
 
-/** Gathers the entries of a stream into nodes, whose layout is told in encodings/stream.ts. */
-export class StreamNodes {
+/** Gathers entries into nodes, whose layout is told in encodings/stream.ts. */
+export class Nodes {
   /** Entries and nodes so far, the first ID and the last. */
   entries = 0;
   nodes = 0;
@@ -37,7 +38,7 @@ export class StreamNodes {
   private id: Id | undefined;
   private readonly element = new Element();
 
-  constructor(private readonly encoding: LineEncoding) {}
+  constructor(private readonly encoding: Encoding) {}
 
   begin(): void {
     this.entries = this.nodes = 0;
@@ -58,10 +59,9 @@ export class StreamNodes {
   }
 
   /** A name or a value of the current entry. */
-  add({ element, spilled }: Text): void {
+  add(pieces: Iterable<Uint8Array>): void {
     const { bytes } = this;
-    if (element !== undefined) bytes.copy(element.bytes, element.start, element.end);
-    else if (spilled !== undefined) for (const piece of spilled.read()) bytes.copy(piece, 0, piece.length);
+    for (const piece of pieces) bytes.copy(piece, 0, piece.length);
     if (bytes.length - this.startAt > GREATEST_LISTPACK)
       throw new RdbError('BAD_LINE', { expected: 'an entry of up to a gibibyte', got: 'a larger one' });
     this.ends.push(bytes.length);
@@ -69,11 +69,6 @@ export class StreamNodes {
 
   entryEnd(): void {
     const id = this.id as Id;
-    if (this.ends.length === 0 || this.ends.length % 2 === 1) {
-      throw new RdbError('BAD_LINE', { expected: 'names and values in turn', got: `${this.ends.length} strings` });
-    }
-    if (id <= this.last)
-      throw new RdbError('BAD_LINE', { expected: 'IDs that rise from entry to entry, above 0-0', got: 'one that does not' });
     if (this.waiting.length >= NODE_ENTRIES || (this.waiting.length > 0 && this.bytes.length >= NODE_BYTES)) this.flushBefore();
     if (this.entries === 0) this.first = id;
     this.last = id;
@@ -159,4 +154,35 @@ export class StreamNodes {
     this.element.setInt64(Number(signed >> 32n), Number(signed & 0xffffffffn));
     this.encoding.listpack.add(this.element);
   }
+}
+
+const MOST_UNSIGNED = 2n ** 64n - 1n;
+
+const high = (value: bigint): number => Number((value >> 32n) & 0xffffffffn);
+const low = (value: bigint): number => Number(value & 0xffffffffn);
+
+/** 16 bytes, big-endian (redis t_stream.c, streamEncodeID). */
+export function addId(out: ByteBuilder, id: Id): void {
+  for (const shift of [96n, 64n, 32n, 0n]) out.be(Number((id >> shift) & 0xffffffffn), 4);
+}
+
+/** As two lengths. */
+export function addIdLengths(out: ByteBuilder, id: Id): void {
+  addUnsigned(out, id >> 64n);
+  addUnsigned(out, id & MOST_UNSIGNED);
+}
+
+/** A length of 64 bits; a negative one as two's complement. */
+export function addUnsigned(out: ByteBuilder, value: bigint): void {
+  addLength64(out, high(value), low(value));
+}
+
+/** 8 bytes, little-endian. */
+export function addMs(out: ByteBuilder, ms: bigint): void {
+  out.le64(high(ms), low(ms));
+}
+
+/** Milliseconds and sequence of one ID less those of another, as 64 bits each that wrap around. */
+function differences(id: Id, from: Id): [ms: bigint, seq: bigint] {
+  return [(id >> 64n) - (from >> 64n), (id & MOST_UNSIGNED) - (from & MOST_UNSIGNED)];
 }
