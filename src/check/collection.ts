@@ -4,7 +4,7 @@ import { toInteger } from '../encodings/integer.js';
 import type { ErrorCode } from '../bytes/errors.js';
 import { Scratch } from '../rdb/string.js';
 import type { RedisType } from '../rdb/types.js';
-import { Duplicates } from './duplicates.js';
+import { Duplicates } from '../values/duplicates.js';
 import type { Findings } from './findings.js';
 
 /** What the elements of a collection are, in turn. */

@@ -2,7 +2,7 @@ import { ByteBuilder } from '../bytes/builder.js';
 import { RdbError } from '../bytes/errors.js';
 import type { Words128 } from '../bytes/murmur3.js';
 import type { TypeRow } from '../rdb/types.js';
-import { DigestSet } from '../values/digest-set.js';
+import { DigestSet } from '../values/duplicates.js';
 import { TEXT } from '../values/layouts.js';
 import type { Id } from '../values/writers/stream-nodes.js';
 import { type Consumer, Group, NEVER, StreamWriter } from '../values/writers/streams.js';

@@ -3,6 +3,7 @@ import { RdbError } from '../bytes/errors.js';
 import { DOUBLE, Element } from '../encodings/element.js';
 import type { RedisType, TypeRow } from '../rdb/types.js';
 import { FIELD, ITEM, MEMBER, TEXT, VALUE } from '../values/layouts.js';
+import { Duplicates } from '../values/duplicates.js';
 import { NotRepresentable } from '../values/target-limits.js';
 import { ArrayWriter } from '../values/writers/arrays.js';
 import { BitmapWriter } from '../values/writers/bitmaps.js';
@@ -12,7 +13,6 @@ import { SetWriter } from '../values/writers/sets.js';
 import { StringWriter } from '../values/writers/strings.js';
 import { ZsetWriter } from '../values/writers/zsets.js';
 import { Fields } from './fields.js';
-import { Members } from './members.js';
 import { DoublePlace, integer, IntegerPlace, IntegerTextPlace, MOST_UNSIGNED } from './number-places.js';
 import { ArrayPlace, type Container, ObjectPlace, pathOf, Place, TextPlace } from './places.js';
 import { ModuleEncoder } from './read-modules.js';
@@ -21,6 +21,47 @@ import type { Text } from './read-text.js';
 import { elementOf, emptyValue, KeptElement, type LineEncoding, setInteger, type ValueEncoder } from './value-encoder.js';
 
 const nothing = (): void => undefined;
+
+/** Members or fields of one value, none of which may come twice: servers refuse to load such a value. */
+class Members {
+  private readonly duplicates = new Duplicates();
+  count = 0;
+
+  /** `what` a member is called, like "a field". */
+  constructor(private readonly what: string) {}
+
+  begin(): void {
+    this.duplicates.begin();
+    this.count = 0;
+  }
+
+  /** Throws RdbError for one that was there before, where that can be known by now. */
+  add({ element, spilled }: Text): void {
+    const { count, duplicates } = this;
+    const isNew =
+      element === undefined ? this.isNewLarge(spilled?.read() ?? []) : duplicates.isNew(element.bytes, element.start, element.end, count);
+    if (!isNew) throw this.again(`${this.what} that was there before`);
+    this.count++;
+  }
+
+  private isNewLarge(pieces: Iterable<Uint8Array>): boolean {
+    const { duplicates } = this;
+    duplicates.beginLarge();
+    for (const piece of pieces) duplicates.addLarge(piece, 0, piece.length);
+    return duplicates.isNewLarge(this.count);
+  }
+
+  /** The end of the value. Throws RdbError where one came twice. */
+  end(): void {
+    this.duplicates.end(() => {
+      throw this.again(`one of the ${this.count} that comes twice`);
+    });
+  }
+
+  private again(got: string): RdbError {
+    return new RdbError('BAD_LINE', { expected: `${this.what} once`, got });
+  }
+}
 
 class StringEncoder implements ValueEncoder {
   readonly place = new TextPlace((text) => this.writer.text(elementOf(text, TEXT, this.writer, this.encoding)));
@@ -87,9 +128,8 @@ class SetEncoder implements ValueEncoder {
 
   finish(head: ByteBuilder): TypeRow {
     const { members } = this;
-    const { count } = members;
     members.end();
-    if (count === 0) throw emptyValue('set');
+    if (members.count === 0) throw emptyValue('set');
     return this.writer.finish(head);
   }
 }
@@ -142,9 +182,8 @@ class ZsetEncoder implements ValueEncoder, Container {
 
   finish(head: ByteBuilder): TypeRow {
     const { members } = this;
-    const { count } = members;
     members.end();
-    if (count === 0) throw emptyValue('sorted set');
+    if (members.count === 0) throw emptyValue('sorted set');
     if (this.nan) throw new NotRepresentable('no server loads a sorted set with the score nan');
     return this.writer.finish(head);
   }
@@ -217,9 +256,8 @@ class HashEncoder implements ValueEncoder, Container {
 
   finish(head: ByteBuilder): TypeRow {
     const { members } = this;
-    const { count } = members;
     members.end();
-    if (count === 0) throw emptyValue('hash');
+    if (members.count === 0) throw emptyValue('hash');
     return this.writer.finish(head);
   }
 

@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto';
 import { murmur3, type Words128 } from '../bytes/murmur3.js';
-import { DigestSet } from './digest-set.js';
+import { DigestSet } from './duplicates.js';
 
 /**
  * The keys seen, by database, as digests of 128 bits: 23 to 46 bytes per key, whatever its length. A collision is less likely than

@@ -1,6 +1,5 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { Duplicates } from '../../src/check/duplicates.js';
 import { type CheckLevel, type Finding, findingError, ValueCheck } from '../../src/check/value-check.js';
 import { END, NEED } from '../../src/rdb/frame.js';
 import { Framer } from '../../src/rdb/framer.js';
@@ -167,23 +166,6 @@ test('the same is found of values in parts, however they are cut', () => {
 });
 
 describe('members that come twice are told', () => {
-  test('in temporary files, too, and once each', () => {
-    fc.assert(
-      fc.property(fc.array(fc.nat(400), { maxLength: 600 }), fc.integer({ min: 1, max: 50 }), (members, most) => {
-        const duplicates = new Duplicates(most);
-        const again: number[] = [];
-        duplicates.begin();
-        members.forEach((member, index) => {
-          const text = Buffer.from(`member ${member}`);
-          if (!duplicates.isNew(text, 0, text.length, index)) again.push(index);
-        });
-        duplicates.end((index) => again.push(index));
-        expect(again.sort((a, b) => a - b)).toEqual(members.flatMap((member, index) => (members.indexOf(member) < index ? [index] : [])));
-      }),
-      { numRuns: 30 },
-    );
-  });
-
   test('where one is large and comes in pieces', () => {
     const large = (byte: number): Uint8Array => bytes('x'.repeat(200_000), byte);
     const file = fileOf(2, loop(str(large(1)), str(large(2)), lzfStr(large(1)), str('y'.repeat(65536)), str('y'.repeat(65536))));

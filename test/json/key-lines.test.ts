@@ -4,8 +4,6 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { RdbError } from '../../src/bytes/errors.js';
 import { formatText } from '../../src/bytes/text.js';
-import { Members } from '../../src/json/members.js';
-import { ShortText } from '../../src/json/read-text.js';
 import { TARGETS, typeFor } from '../../src/values/targets.js';
 import { comparable, encodeLines, type EncodeOptions, typesOf } from '../support/encode-support.js';
 import { bytes, decodeBytes, noise } from '../support/support.js';
@@ -333,22 +331,5 @@ describe('records that are no keys', () => {
       ['a', 'Redis 7.2 has no arrays'],
       ['s', 'Redis 7.2 has no stream entries that were handed back by a consumer'],
     ]);
-  });
-});
-
-describe('Members', () => {
-  const run = (words: readonly string[], most: number): void => {
-    const members = new Members('a member', most);
-    members.begin();
-    const short = new ShortText();
-    for (const word of words) members.add(short.set(word));
-    members.end();
-  };
-  const words = (count: number): string[] => Array.from({ length: count }, (_, i) => `${i}`);
-
-  test('find the one that comes twice, in memory and behind it', () => {
-    expect(() => run(words(5000), 100)).not.toThrow();
-    for (const twice of ['3', '150', '4999']) expect(() => run([...words(5000), twice], 100)).toThrow(/once/);
-    expect(() => run(['a', 'a'], 100)).toThrow(/once/);
   });
 });

@@ -9,7 +9,7 @@ import { NotRepresentable } from '../target-limits.js';
 import { PACKED_FIELDS } from '../packed-limits.js';
 import { targetName } from '../targets.js';
 import type { Encoding, ValueWriter } from './encoding.js';
-import { FewItems } from './sets.js';
+import { FewItemsWriter } from './sets.js';
 
 /** Servers refuse larger ziplists (redis 6.2 ziplist.c, ZIPLIST_MAX_SAFETY_SIZE). */
 const GREATEST_ZIPLIST = 1 << 30;
@@ -28,37 +28,22 @@ export function listWriter(encoding: Encoding): ValueWriter {
 }
 
 /** Before 3.2: a ziplist (10) or, where it is not small or was in nodes, one element after another (1). */
-class PlainListWriter implements ValueWriter {
-  readonly wantsStoredLarge = true;
-  private readonly items: FewItems;
-
-  constructor(private readonly encoding: Encoding) {
-    this.items = new FewItems(encoding, PACKED_FIELDS);
+class PlainListWriter extends FewItemsWriter {
+  constructor(encoding: Encoding) {
+    super(encoding, PACKED_FIELDS);
   }
 
   open(source?: TypeRow): void {
-    this.items.begin(source === undefined);
-  }
-
-  item(element: Element): void {
-    this.items.add(element);
-  }
-
-  largeBegin(): void {
-    this.items.spread();
-  }
-
-  largeBytes(bytes: Uint8Array, start: number, end: number): void {
-    this.encoding.body.bytes(bytes, start, end);
+    this.reset(source === undefined);
   }
 
   finish(head: ByteBuilder): TypeRow {
-    const { encoding, items } = this;
-    if (items.areHeld) {
-      encoding.body.packed(items.small.pack(encoding.ziplist));
+    const { areHeld, count, encoding, small } = this;
+    if (areHeld) {
+      encoding.body.packed(small.pack(encoding.ziplist));
       return encoding.choose('LIST_ZIPLIST');
     }
-    addLength(head, items.count);
+    addLength(head, count);
     return encoding.choose('LIST');
   }
 }

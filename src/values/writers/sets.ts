@@ -7,26 +7,33 @@ import { INTSET_ITEMS, PACKED_ITEMS } from '../packed-limits.js';
 import { typeFor } from '../targets.js';
 import { type Encoding, isShort, Small, type ValueWriter } from './encoding.js';
 
-/** Items of a list or set: held while they are few and short, since such a value may be packed, and else in the body, one after another. */
-export class FewItems {
-  readonly small = new Small();
-  count = 0;
+/**
+ * Writes items of a list or set: held while they are few and short, since such a value may be packed, and else in the body, one after
+ * another.
+ */
+export abstract class FewItemsWriter implements ValueWriter {
+  readonly wantsStoredLarge = true;
+  protected readonly small = new Small();
+  protected count = 0;
   /** Whether all of them are held. */
-  areHeld = true;
+  protected areHeld = true;
 
   /** @param most as many are held */
   constructor(
-    private readonly encoding: Encoding,
+    protected readonly encoding: Encoding,
     private readonly most: number,
   ) {}
 
-  begin(areHeld = true): void {
+  abstract open(source?: TypeRow): void;
+  abstract finish(head: ByteBuilder): TypeRow;
+
+  protected reset(areHeld: boolean): void {
     this.small.begin();
     this.count = 0;
     this.areHeld = areHeld;
   }
 
-  add(element: Element): void {
+  item(element: Element): void {
     this.count++;
     if (this.areHeld && this.count <= this.most && isShort(element)) {
       this.small.add(this.encoding.plain(element));
@@ -36,8 +43,16 @@ export class FewItems {
     if (element.kind !== LARGE) this.encoding.body.string(element);
   }
 
+  largeBegin(): void {
+    this.spread();
+  }
+
+  largeBytes(bytes: Uint8Array, start: number, end: number): void {
+    this.encoding.body.bytes(bytes, start, end);
+  }
+
   /** Puts those that are held into the body, as it is without packing. */
-  spread(): void {
+  protected spread(): void {
     if (!this.areHeld) return;
     this.areHeld = false;
     const { encoding, small } = this;
@@ -46,48 +61,32 @@ export class FewItems {
 }
 
 /** A set: an intset (11), a listpack (20, since 7.2), or plain (2). */
-export class SetWriter implements ValueWriter {
-  readonly wantsStoredLarge = true;
-  private readonly items: FewItems;
+export class SetWriter extends FewItemsWriter {
   private readonly integer = new Element();
 
-  constructor(private readonly encoding: Encoding) {
-    this.items = new FewItems(encoding, INTSET_ITEMS);
+  constructor(encoding: Encoding) {
+    super(encoding, INTSET_ITEMS);
   }
 
   open(): void {
-    this.items.begin();
-  }
-
-  item(element: Element): void {
-    this.items.add(element);
-  }
-
-  largeBegin(): void {
-    this.items.spread();
-  }
-
-  largeBytes(bytes: Uint8Array, start: number, end: number): void {
-    this.encoding.body.bytes(bytes, start, end);
+    this.reset(true);
   }
 
   finish(head: ByteBuilder): TypeRow {
-    const { encoding, items } = this;
-    const { areHeld, count, small } = items;
+    const { areHeld, count, encoding, small } = this;
     if (areHeld && small.integers) return this.intset();
     const packed = areHeld && count <= PACKED_ITEMS ? typeFor(encoding.target, 'SET_LISTPACK') : undefined;
     if (packed !== undefined) {
       encoding.body.packed(small.pack(encoding.listpack));
       return packed;
     }
-    items.spread();
+    this.spread();
     addLength(head, count);
     return encoding.choose('SET');
   }
 
   private intset(): TypeRow {
-    const { encoding, integer } = this;
-    const { small } = this.items;
+    const { encoding, integer, small } = this;
     encoding.intset.begin();
     for (let i = 0; i < small.count; i++) {
       toInteger(integer.copy(small.at(i)));
