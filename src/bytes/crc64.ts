@@ -40,8 +40,8 @@ function tables(): [hi: Int32Array, lo: Int32Array][] {
 }
 
 const [[HI0, LO0], [HI1, LO1], [HI2, LO2], [HI3, LO3], [HI4, LO4], [HI5, LO5], [HI6, LO6], [HI7, LO7]] = tables() as Tuple8;
-type Halves = [Int32Array, Int32Array];
-type Tuple8 = [Halves, Halves, Halves, Halves, Halves, Halves, Halves, Halves];
+type Slice = [Int32Array, Int32Array];
+type Tuple8 = [Slice, Slice, Slice, Slice, Slice, Slice, Slice, Slice];
 
 /** A running CRC-64: feed it bytes in order, in pieces of any size. `hi` and `lo` are its 32-bit halves, unsigned. */
 export class Crc64 {
@@ -77,4 +77,46 @@ export class Crc64 {
   toString(): string {
     return this.hi.toString(16).padStart(8, '0') + this.lo.toString(16).padStart(8, '0');
   }
+}
+
+type Halves = Readonly<Pick<Crc64, 'hi' | 'lo'>>;
+
+/** A linear map of 64 bits: the image of each bit. */
+type BitMap = readonly Halves[];
+
+/** The map that one appended zero byte applies to a CRC-64. */
+function oneZero(): BitMap {
+  const zero = new Uint8Array(1);
+  return Array.from({ length: 64 }, (_, bit) => {
+    const crc = new Crc64();
+    crc.hi = bit < 32 ? 0 : (1 << (bit - 32)) >>> 0;
+    crc.lo = bit < 32 ? (1 << bit) >>> 0 : 0;
+    return crc.update(zero);
+  });
+}
+
+function apply(map: BitMap, { hi, lo }: Halves): Halves {
+  let [outHi, outLo] = [0, 0];
+  for (let bit = 0; bit < 64; bit++) {
+    const set = bit < 32 ? (lo >>> bit) & 1 : (hi >>> (bit - 32)) & 1;
+    if (set === 0) continue;
+    outHi ^= map[bit].hi;
+    outLo ^= map[bit].lo;
+  }
+  return { hi: outHi >>> 0, lo: outLo >>> 0 };
+}
+
+/**
+ * The CRC-64 of bytes followed by `zeros` zero bytes, from the CRC of the bytes: one squaring of a bit matrix per binary digit of
+ * `zeros`. As the CRC starts at 0 and is linear, this is what changed bytes add by xor to the CRC of everything.
+ */
+export function crc64Shift(crc: Halves, zeros: number): Halves {
+  let result: Halves = { hi: crc.hi, lo: crc.lo };
+  let map = oneZero();
+  for (let left = zeros; left > 0; left = Math.floor(left / 2)) {
+    if (left % 2 === 1) result = apply(map, result);
+    const square = map;
+    map = square.map((bit) => apply(square, bit));
+  }
+  return result;
 }

@@ -3,16 +3,12 @@ import { type Codec, TS_CODEC } from '../kernels/codec.js';
 import { type Frame, STRING_PART } from '../rdb/frame.js';
 import { ByteBuilder } from '../bytes/builder.js';
 import type { Form, TypeRow } from '../rdb/types.js';
-import type { Body, StringCheck } from './body.js';
-import { Collection } from './collection.js';
+import { type Body, type StringCheck, Strings } from './body.js';
+import { Collection, ItemsBody } from './collection.js';
 import { type CheckLevel, Findings } from './findings.js';
-import { ItemsBody } from './items.js';
-import { BitmapBody, ModuleBody, StringBody } from './others.js';
-import { PackedBody } from './packed-body.js';
-import { QuicklistBody } from './quicklist.js';
-import { ArrayBody, TemplateBody } from './recent.js';
+import { ArrayBody, BitmapBody, ModuleBody, StringBody, TemplateBody } from './others.js';
+import { PackedBody, QuicklistBody } from './packed.js';
 import { StreamBody } from './stream.js';
-import { Strings } from './strings.js';
 
 export { type CheckLevel, type Finding, findingError } from './findings.js';
 

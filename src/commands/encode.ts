@@ -1,7 +1,6 @@
 import { TS_CODEC } from '../kernels/codec.js';
 import type { RdbError } from '../bytes/errors.js';
-import type { ChosenTarget, EncodeCounts } from '../json/line-encoder.js';
-import { EncodedInput } from '../json/encoded-input.js';
+import { type ChosenTarget, type EncodeCounts, EncodedInput } from '../json/encoded-input.js';
 import type { DumpCounts, KeyProblem } from '../pipeline/key-problem.js';
 import { Output } from '../io/output.js';
 import { RdbFile } from '../dump/rdb-file.js';

@@ -10,7 +10,7 @@ import { isFileOnly, LATEST_REDIS, type Target } from '../values/targets.js';
 import { AGAIN, type PartsPlan, PartsTranscoder, type Refused, type Transcoded, Transcoder } from '../values/transcode.js';
 import type { DumpCounts, KeyProblem } from '../pipeline/key-problem.js';
 import { type Library, type LibraryOutcome, noteLibrary } from '../pipeline/libraries.js';
-import { auxName, frameLibraryName, MEMBER_EXPIRES } from '../values/rdb-meta.js';
+import { auxName, frameLibraryName, MEMBER_EXPIRES } from '../values/meta.js';
 import type { FileEnd, LastSink, SourceFile } from '../pipeline/sink.js';
 import type { Part } from '../rdb/value-framer.js';
 import { LargeValue } from '../io/large-value.js';

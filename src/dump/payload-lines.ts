@@ -2,7 +2,7 @@ import type { Crc64 } from '../bytes/crc64.js';
 import { writeBase64 } from '../bytes/json.js';
 import type { Frame } from '../rdb/frame.js';
 import { PAYLOAD_FOOTER, payloadHead, writeCrc, writePayloadVersion } from '../rdb/payload.js';
-import { Base64Stream } from '../json/base64-stream.js';
+import { Base64Stream } from '../json/big-text.js';
 import type { LargeValue } from '../io/large-value.js';
 import type { DumpSinkOptions } from './dump-sink.js';
 import { headSize, writeHead } from '../json/values.js';

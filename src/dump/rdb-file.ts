@@ -1,5 +1,4 @@
-import { Crc64 } from '../bytes/crc64.js';
-import { crc64Shift } from '../bytes/crc64-shift.js';
+import { Crc64, crc64Shift } from '../bytes/crc64.js';
 import type { Codec } from '../kernels/codec.js';
 import type { Vendor } from '../rdb/types.js';
 import { writeCrc } from '../rdb/payload.js';

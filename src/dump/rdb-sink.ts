@@ -15,7 +15,7 @@ import type { LargeValue } from '../io/large-value.js';
 import { DumpSink, type DumpSinkOptions } from './dump-sink.js';
 import { PlainTypes } from './plain-types.js';
 import type { RdbFile, RdbFormat } from './rdb-file.js';
-import { auxName, frameLibraryName, functionCode, libraryName } from '../values/rdb-meta.js';
+import { auxName, frameLibraryName, functionCode, libraryName } from '../values/meta.js';
 
 export interface RdbSinkOptions extends DumpSinkOptions {
   /** Default: that of the first source. */

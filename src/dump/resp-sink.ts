@@ -9,7 +9,7 @@ import type { DumpSinkOptions } from './dump-sink.js';
 import type { LargeValue } from '../io/large-value.js';
 import type { Output } from '../io/output.js';
 import { PlainTypes } from './plain-types.js';
-import { functionCode } from '../values/rdb-meta.js';
+import { functionCode } from '../values/meta.js';
 import { RespValues } from './resp-values.js';
 import { RespWriter, writeExpiry } from './resp-writer.js';
 import { RestoreWriter } from './restore-writer.js';

@@ -1,3 +1,36 @@
+import * as zlib from 'node:zlib';
+import { createInflateRaw } from 'node:zlib';
+import { NATIVE_OPTIONS, runNative } from './native.js';
+import { type ByteReader, readU32 } from './reader.js';
+
+/** CRC-32 as gzip has it: zlib's where this Node has it (20.15, 22.2), else a table. Both continue from an earlier value. */
+
+const POLYNOMIAL = 0xedb88320;
+
+function makeTable(): Uint32Array {
+  const table = new Uint32Array(256);
+  for (let n = 0; n < 256; n++) {
+    let c = n;
+    for (let bit = 0; bit < 8; bit++) c = c & 1 ? (c >>> 1) ^ POLYNOMIAL : c >>> 1;
+    table[n] = c;
+  }
+  return table;
+}
+
+let table: Uint32Array | undefined;
+
+export function tableCrc32(bytes: Uint8Array, crc = 0): number {
+  const t = (table ??= makeTable());
+  let c = ~crc;
+  for (let i = 0; i < bytes.length; i++) c = t[(c ^ bytes[i]) & 0xff] ^ (c >>> 8);
+  return ~c >>> 0;
+}
+
+/** The namespace is asked, not a named import: that would not even load on a Node without it. */
+const native = (zlib as { crc32?: (bytes: Uint8Array, crc: number) => number }).crc32;
+
+export const crc32: (bytes: Uint8Array, crc: number) => number = native ?? tableCrc32;
+
 /**
  * gzip (RFC 1952): members one after another, then perhaps zeros as padding.
  *
@@ -8,10 +41,6 @@
  * The frame is read here and the deflate data by zlib: zlib's own gunzip throws away the last output when something other than
  * a member follows, and stops without a word at zeros. As in gzip(1), padding must be zeros to the end of the file.
  */
-import { createInflateRaw } from 'node:zlib';
-import { crc32 } from './crc32.js';
-import { NATIVE_OPTIONS, runNative } from './native.js';
-import { readU32, type ByteReader } from './reader.js';
 
 const HEADER_CRC = 2;
 const EXTRA = 4;

@@ -6,10 +6,8 @@ import { IDLE_SINCE } from '../rdb/write.js';
 import type { Target } from '../values/targets.js';
 import { ENCODERS } from './read-values.js';
 import { LineEncoding, type ValueEncoder } from './value-encoder.js';
-import { Fields, type Unknown } from './fields.js';
+import { Fields, IntegerPlace, LEAST_SIGNED, MOST_SIGNED, TextPlace, type Unknown, WordPlace } from './places.js';
 import { KeyMetaEncoder } from './read-modules.js';
-import { IntegerPlace, LEAST_SIGNED, MOST_SIGNED } from './number-places.js';
-import { TextPlace, WordPlace } from './places.js';
 import type { Text } from './read-text.js';
 
 /** Servers number databases with a C int. */

@@ -4,10 +4,8 @@ import { addLength, addStringOf } from '../rdb/write-string.js';
 import { MODULE_EOF, MODULE_UINT } from '../values/module.js';
 import { Body } from '../values/writers/body.js';
 import { addModuleId, addModulePart } from '../values/writers/modules.js';
-import { Fields, type Unknown } from './fields.js';
+import { Fields, IGNORED, IntegerPlace, type Place, TextPlace, type Unknown, WordPlace } from './places.js';
 import { ModulePlaces, partsPlace } from './read-modules.js';
-import { IntegerPlace } from './number-places.js';
-import { IGNORED, type Place, TextPlace, WordPlace } from './places.js';
 import { bytesOf } from './read-text.js';
 
 const FUNCTION2 = 245;

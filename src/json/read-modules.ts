@@ -8,9 +8,21 @@ import { MODULE_DOUBLE, MODULE_EOF, MODULE_FLOAT, MODULE_SINT, MODULE_STRING, MO
 import { Body } from '../values/writers/body.js';
 import { addModulePart, moduleNameBits, ModuleWriter } from '../values/writers/modules.js';
 import { type LineEncoding, setInteger, type ValueEncoder } from './value-encoder.js';
-import { Fields, type Unknown } from './fields.js';
-import { DoublePlace, IntegerPlace, IntegerTextPlace, LEAST_SIGNED, MOST_SIGNED, MOST_UNSIGNED } from './number-places.js';
-import { ArrayPlace, ObjectPlace, type Place, TextPlace, WordPlace } from './places.js';
+import {
+  ArrayPlace,
+  DoublePlace,
+  Fields,
+  IntegerPlace,
+  IntegerTextPlace,
+  LEAST_SIGNED,
+  MOST_SIGNED,
+  MOST_UNSIGNED,
+  ObjectPlace,
+  type Place,
+  TextPlace,
+  type Unknown,
+  WordPlace,
+} from './places.js';
 
 const KINDS = ['sint', 'uint', 'float', 'double', 'string'] as const;
 

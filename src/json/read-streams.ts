@@ -6,9 +6,19 @@ import { DigestSet } from '../values/duplicates.js';
 import { TEXT } from '../values/layouts.js';
 import type { Id } from '../values/writers/stream-nodes.js';
 import { type Consumer, Group, NEVER, StreamWriter } from '../values/writers/streams.js';
-import { Fields } from './fields.js';
-import { IntegerPlace, LEAST_SIGNED, MOST_SIGNED, MOST_UNSIGNED } from './number-places.js';
-import { ArrayPlace, type Container, ObjectPlace, type Place, TextPlace, WordPlace } from './places.js';
+import {
+  ArrayPlace,
+  type Container,
+  Fields,
+  IntegerPlace,
+  LEAST_SIGNED,
+  MOST_SIGNED,
+  MOST_UNSIGNED,
+  ObjectPlace,
+  type Place,
+  TextPlace,
+  WordPlace,
+} from './places.js';
 import { bytesOf } from './read-text.js';
 import { elementOf, type LineEncoding, type ValueEncoder } from './value-encoder.js';
 

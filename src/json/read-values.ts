@@ -12,9 +12,20 @@ import { listWriter } from '../values/writers/lists.js';
 import { SetWriter } from '../values/writers/sets.js';
 import { StringWriter } from '../values/writers/strings.js';
 import { ZsetWriter } from '../values/writers/zsets.js';
-import { Fields } from './fields.js';
-import { DoublePlace, integer, IntegerPlace, IntegerTextPlace, MOST_UNSIGNED } from './number-places.js';
-import { ArrayPlace, type Container, ObjectPlace, pathOf, Place, TextPlace } from './places.js';
+import {
+  ArrayPlace,
+  type Container,
+  DoublePlace,
+  Fields,
+  integer,
+  IntegerPlace,
+  IntegerTextPlace,
+  MOST_UNSIGNED,
+  ObjectPlace,
+  pathOf,
+  Place,
+  TextPlace,
+} from './places.js';
 import { ModuleEncoder } from './read-modules.js';
 import { StreamEncoder } from './read-streams.js';
 import type { Text } from './read-text.js';

@@ -4,8 +4,7 @@ import { BYTES, Element, LARGE } from '../encodings/element.js';
 import type { TypeRow } from '../rdb/types.js';
 import type { Target } from '../values/targets.js';
 import { Encoding, type ValueWriter } from '../values/writers/encoding.js';
-import type { Unknown } from './fields.js';
-import type { Place } from './places.js';
+import type { Place, Unknown } from './places.js';
 import type { Text } from './read-text.js';
 
 /** What the values of lines are encoded with. */

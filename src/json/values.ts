@@ -3,15 +3,14 @@ import { jsonTextSize } from '../bytes/json.js';
 import { DOUBLE, type Element, LARGE } from '../encodings/element.js';
 import type { StreamId } from '../encodings/stream.js';
 import type { Output } from '../io/output.js';
-import type { Codec } from '../kernels/codec.js';
+import { type Codec, RUN_ITEMS, RUN_PAIRS, RUN_SCORES } from '../kernels/codec.js';
 import type { Frame } from '../rdb/frame.js';
 import type { RedisType } from '../rdb/types.js';
 import type { Items } from '../values/items.js';
-import { FIELD, type Layout, MEMBER, MODULE_PART, VALUE } from '../values/layouts.js';
+import { FIELD, ITEM, type Layout, MEMBER, MODULE_PART, VALUE } from '../values/layouts.js';
 import { MODULE_UINT, type ModuleType } from '../values/module.js';
 import type { StreamTail } from '../values/stream-tail.js';
 import { BigText } from './big-text.js';
-import { runKind } from './forms.js';
 import { keyMetaJson, MODULE_PART_NAMES } from './meta.js';
 import { writeStreamTail } from './stream.js';
 import { ascii, type JsonWriter } from './writer.js';
@@ -90,6 +89,13 @@ const FIELD_VALUE = ascii('{"value":');
 const BITS = ascii(',"bits":[');
 const ENTRY = ascii('{"id":"');
 const ENTRY_FIELDS = ascii('","fields":[');
+
+/** What `Codec.jsonRun` calls a layout, or -1. */
+export function runKind({ roles }: Layout): number {
+  if (roles.length === 1) return roles[0] === ITEM ? RUN_ITEMS : -1;
+  if (roles.length > 2) return -1;
+  return roles[0] === FIELD ? RUN_PAIRS : RUN_SCORES;
+}
 
 /**
  * Values as JSON (docs/json-lines.md), from bytes to bytes: no string, number object or array is made for an element. With a value in

@@ -4,9 +4,8 @@ import { NEED, META } from '../rdb/frame.js';
 import { Framer } from '../rdb/framer.js';
 import type { AofMark } from '../rdb/opcodes.js';
 import type { Vendor } from '../rdb/types.js';
-import { frameLibraryName, functionCode } from '../values/rdb-meta.js';
+import { frameLibraryName, functionCode, metaRecord } from '../values/meta.js';
 import { type Compression, type Input, openInput } from '../io/input.js';
-import { metaRecord } from '../values/meta.js';
 import { BufferTexts } from '../values/value-texts.js';
 
 /** What a source tells before its first key. */

@@ -3,7 +3,7 @@ import { ByteBuilder } from '../bytes/builder.js';
 import { parsePayload } from '../rdb/payload.js';
 import { payloadFrame } from '../rdb/payload-frame.js';
 import type { RedisType } from '../rdb/types.js';
-import { Base64Stream } from '../json/base64-stream.js';
+import { Base64Stream } from '../json/big-text.js';
 import { HeldPayload } from './held-payload.js';
 import { OutputError } from '../io/output-error.js';
 import type { Rejected } from './outcomes.js';

@@ -9,7 +9,7 @@ import { hasFunctions, sentVersion, type Target, targetName } from '../values/ta
 import { DumpSink, type DumpSinkOptions } from '../dump/dump-sink.js';
 import { reasonOf, ServerError } from '../redis/errors.js';
 import { HeldPayload } from './held-payload.js';
-import { functionCode } from '../values/rdb-meta.js';
+import { functionCode } from '../values/meta.js';
 import { RespValues } from '../dump/resp-values.js';
 import { OpenBatches } from './batches.js';
 import { type LibraryForecast, loadLibrary, type SourceLibrary } from './functions.js';

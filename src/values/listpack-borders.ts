@@ -1,7 +1,6 @@
 import type { ByteBuilder } from '../bytes/builder.js';
 import { Element, INT, LZF } from '../encodings/element.js';
-import { LISTPACK_HEADER, readListpack } from '../encodings/listpack.js';
-import type { ListpackWriter } from '../encodings/listpack-writer.js';
+import { LISTPACK_HEADER, type ListpackWriter, readListpack } from '../encodings/listpack.js';
 import type { Frame } from '../rdb/frame.js';
 import { readLength } from '../rdb/length.js';
 import { readString, Scratch } from '../rdb/string.js';

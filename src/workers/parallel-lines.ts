@@ -1,18 +1,43 @@
-import { type Codec, TS_CODEC } from '../kernels/codec.js';
 import { int32, uint32 } from '../encodings/element.js';
-import type { Kernels } from '../kernels/kernels.js';
-import type { Batch } from '../rdb/batch.js';
-import { type Frame, ITEMS_PART } from '../rdb/frame.js';
 import type { ByteSink } from '../io/byte-sink.js';
-import { JsonLines } from '../json/json-lines.js';
-import { endJson, jsonLine, metaJson } from '../json/meta.js';
 import type { LargeValue } from '../io/large-value.js';
 import { Output } from '../io/output.js';
-import { type Counts, type FileEnd, type LastSink } from '../pipeline/sink.js';
+import { JsonLines } from '../json/json-lines.js';
+import { endJson, jsonLine, metaJson } from '../json/meta.js';
+import { type Codec, TS_CODEC } from '../kernels/codec.js';
+import type { Kernels } from '../kernels/kernels.js';
+import { ROW_WORDS } from '../kernels/layout.js';
+import type { Counts, FileEnd, LastSink } from '../pipeline/sink.js';
+import type { Batch } from '../rdb/batch.js';
+import { type Frame, ITEMS_PART } from '../rdb/frame.js';
+import type { Setup, Slot } from './messages.js';
 import { type PoolOptions, WorkerPool } from './pool.js';
-import { Setups } from './setups.js';
+import { SERIAL_BYTES, SLOT_BYTES, SLOT_ROWS, SLOTS, WORKER_BYTES } from './sizes.js';
 import type { SlotBatch } from './slot-batch.js';
-import { SERIAL_BYTES } from './sizes.js';
+
+/** The memory of threads, by number: a thread that takes the place of another takes its memory, too. */
+export class Setups {
+  private readonly made: Setup[] = [];
+
+  constructor(private readonly kernels: Kernels | undefined) {}
+
+  of(thread: number): Setup {
+    return (this.made[thread] ??= this.make());
+  }
+
+  /** From the memory of the kernels where that has room, so that they copy and decode without a detour. */
+  private make(): Setup {
+    const { kernels } = this;
+    const share = kernels?.share(WORKER_BYTES);
+    const bytes = (size: number): Uint8Array =>
+      (share === undefined ? undefined : kernels?.allocate(size)) ?? new Uint8Array(new SharedArrayBuffer(size));
+    const slot = (): Slot => {
+      const table = bytes(SLOT_ROWS * ROW_WORDS * 4);
+      return { bytes: bytes(SLOT_BYTES), table: new Int32Array(table.buffer, table.byteOffset, SLOT_ROWS * ROW_WORDS) };
+    };
+    return { share, slots: Array.from({ length: SLOTS }, slot) };
+  }
+}
 
 export interface ParallelOptions extends Pick<PoolOptions, 'threads' | 'worker' | 'batchBytes'> {
   readonly meta: boolean;

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { Crc64 } from '../../src/bytes/crc64.js';
+import { Crc64, crc64Shift } from '../../src/bytes/crc64.js';
 import { bytes } from '../support/support.js';
 
 describe('CRC-64', () => {
@@ -44,4 +44,13 @@ describe('CRC-64', () => {
     for (let at = 0; at < much.length; at += 7) little.update(much, at, Math.min(at + 7, much.length));
     expect(new Crc64().update(much).toString()).toBe(little.toString());
   });
+});
+
+test('a CRC-64 with zeros after the bytes', () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 40 }), fc.nat(3000), (data, zeros) => {
+      const { hi, lo } = new Crc64().update(data).update(new Uint8Array(zeros));
+      expect(crc64Shift(new Crc64().update(data), zeros)).toMatchObject({ hi, lo });
+    }),
+  );
 });

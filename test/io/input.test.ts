@@ -12,7 +12,7 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { RdbError } from '../../src/bytes/errors.js';
 import { decodeLz4Block } from '../../src/bytes/lz4.js';
 import { Xxh32, xxh32 } from '../../src/bytes/xxh32.js';
-import { crc32, tableCrc32 } from '../../src/io/crc32.js';
+import { crc32, tableCrc32 } from '../../src/io/gzip.js';
 import { openInput, type InputOptions, type InputSource } from '../../src/io/input.js';
 
 const fixtures = new URL('../../fixtures/compressed/', import.meta.url);

@@ -1,7 +1,6 @@
 import type { RdbError } from '../../src/bytes/errors.js';
 import { formatText } from '../../src/bytes/text.js';
-import type { EncodeCounts, Refusal } from '../../src/json/line-encoder.js';
-import { EncodedInput } from '../../src/json/encoded-input.js';
+import { type EncodeCounts, EncodedInput, type Refusal } from '../../src/json/encoded-input.js';
 import { openInput } from '../../src/io/input.js';
 import { parseTarget } from '../../src/values/targets.js';
 import { framesOf } from './transcode-support.js';

@@ -1,18 +1,28 @@
 import { ByteBuilder } from '../../bytes/builder.js';
 import { BYTES, Element, LARGE, LZF } from '../../encodings/element.js';
 import { toInteger } from '../../encodings/integer.js';
-import { IntsetWriter } from '../../encodings/intset-writer.js';
-import { ListpackWriter } from '../../encodings/listpack-writer.js';
+import { IntsetWriter } from '../../encodings/intset.js';
+import { ListpackWriter } from '../../encodings/listpack.js';
 import type { PackedWriter } from '../../encodings/packed-writer.js';
-import { ZiplistWriter } from '../../encodings/ziplist-writer.js';
+import { ZiplistWriter } from '../../encodings/ziplist.js';
 import type { Spill } from '../../io/spill.js';
-import type { TypeRow } from '../../rdb/types.js';
 import { Scratch } from '../../rdb/string.js';
-import { TargetLimits } from '../target-limits.js';
+import type { TypeRow } from '../../rdb/types.js';
 import type { Items } from '../items.js';
-import { PACKED_BYTES } from '../packed-limits.js';
+import { TargetLimits } from '../target-limits.js';
 import type { Target } from '../targets.js';
 import { Body } from './body.js';
+
+/**
+ * Servers keep collections packed up to these numbers of elements, of limited size each. The defaults have never changed:
+ * set-max-intset-entries, set-max-listpack-entries and -value, zset-max-… and hash-max-… (-ziplist- before 7.0).
+ */
+export const INTSET_ITEMS = 512;
+/** Of sets and sorted sets. */
+export const PACKED_ITEMS = 128;
+/** Of hashes, and of lists before 3.2. */
+export const PACKED_FIELDS = 512;
+export const PACKED_BYTES = 64;
 
 /** What values are encoded with: who for, writers of packed forms, and where they go. One value at a time. */
 export class Encoding extends TargetLimits {

@@ -4,10 +4,9 @@ import { Element, LARGE, uint32 } from '../../encodings/element.js';
 import type { TypeRow } from '../../rdb/types.js';
 import { addLength, addLength64, addString } from '../../rdb/write-string.js';
 import { FIELD, readDouble } from '../layouts.js';
-import { PACKED_FIELDS } from '../packed-limits.js';
+import { type Encoding, isShort, PACKED_FIELDS, Small, type ValueWriter } from './encoding.js';
 import { typeFor } from '../targets.js';
 import { Body } from './body.js';
-import { type Encoding, isShort, Small, type ValueWriter } from './encoding.js';
 
 /** A row of `rows`: bytes of a pair, and its expiry as a double. */
 const ROW = 12;

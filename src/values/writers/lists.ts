@@ -1,14 +1,13 @@
 import type { ByteBuilder } from '../../bytes/builder.js';
 import { type Element, LARGE } from '../../encodings/element.js';
-import { bigZiplistHead } from '../../encodings/ziplist-writer.js';
+import { bigZiplistHead } from '../../encodings/ziplist.js';
 import type { Spill } from '../../io/spill.js';
 import type { TypeRow } from '../../rdb/types.js';
 import { PACKED_NODE, PLAIN_NODE } from '../../rdb/write.js';
 import { addLength } from '../../rdb/write-string.js';
 import { NotRepresentable } from '../target-limits.js';
-import { PACKED_FIELDS } from '../packed-limits.js';
+import { type Encoding, PACKED_FIELDS, type ValueWriter } from './encoding.js';
 import { targetName } from '../targets.js';
-import type { Encoding, ValueWriter } from './encoding.js';
 import { FewItemsWriter } from './sets.js';
 
 /** Servers refuse larger ziplists (redis 6.2 ziplist.c, ZIPLIST_MAX_SAFETY_SIZE). */

@@ -3,9 +3,8 @@ import { Element, LARGE } from '../../encodings/element.js';
 import { toInteger } from '../../encodings/integer.js';
 import type { TypeRow } from '../../rdb/types.js';
 import { addLength, addString } from '../../rdb/write-string.js';
-import { INTSET_ITEMS, PACKED_ITEMS } from '../packed-limits.js';
+import { type Encoding, INTSET_ITEMS, isShort, PACKED_ITEMS, Small, type ValueWriter } from './encoding.js';
 import { typeFor } from '../targets.js';
-import { type Encoding, isShort, Small, type ValueWriter } from './encoding.js';
 
 /**
  * Writes items of a list or set: held while they are few and short, since such a value may be packed, and else in the body, one after

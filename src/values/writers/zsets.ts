@@ -3,9 +3,8 @@ import { writeAscii } from '../../bytes/decimal.js';
 import { DOUBLE, Element, LARGE } from '../../encodings/element.js';
 import type { TypeRow } from '../../rdb/types.js';
 import { addLength, addScore, addString } from '../../rdb/write-string.js';
-import { PACKED_ITEMS } from '../packed-limits.js';
+import { type Encoding, isShort, PACKED_ITEMS, Small, type ValueWriter } from './encoding.js';
 import { scoreOf } from '../value-integers.js';
-import { type Encoding, isShort, Small, type ValueWriter } from './encoding.js';
 
 /** A score in a packed sorted set: the shortest text, which the writers make an integer of where it is one. */
 const SCORE_ROOM = 32;
