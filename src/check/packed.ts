@@ -13,7 +13,7 @@ import { type Collection, GREATEST_EXPIRY, type Role } from './collection.js';
 import type { Findings } from './findings.js';
 
 /** Gives bytes that come in pieces to a reader that takes whole elements, and keeps for it what it has left. */
-export class Pieces {
+class Pieces {
   private readonly held = new ByteBuilder();
 
   /** `take` returns where it stopped. */
@@ -33,7 +33,7 @@ export class Pieces {
   }
 }
 
-export type PackedForm = 'listpack' | 'ziplist' | 'zipmap' | 'intset';
+type PackedForm = 'listpack' | 'ziplist' | 'zipmap' | 'intset';
 
 const CHECKS: Readonly<Record<PackedForm, readonly [ErrorCode, new (report: Report, visit: Visit) => PackedCheck]>> = {
   listpack: ['BAD_LISTPACK', ListpackCheck],

@@ -131,7 +131,7 @@ const SHOWN = 40;
  * What follows the nodes of a stream: length, IDs, groups, idempotent producing (redis 7.4 rdb.c, rdbLoadObject). Pending entries take
  * 9 bytes each meanwhile, names of groups and consumers as much as they are long.
  */
-export class StreamTailCheck {
+class StreamTailCheck {
   private pos = 0;
   private readonly length: Length = { value: 0, hi: 0, lo: 0 };
   private readonly scratch = new Scratch();

@@ -57,6 +57,8 @@ export function bashCompletion(commands: Commands): string {
     ...commands.flatMap(({ name }) => (name.includes(' ') ? [name] : [])),
   ];
   const words = (pattern: string, found: readonly string[]): string => `    ${pattern}) _rdbkit_words ${quoted(found.join(' '))} ;;`;
+  const optionWords = (command: Command): string =>
+    words(quoted(command.name), [...formsOf(command).flatMap(({ names }) => names), ...(command.completes ?? [])]);
   return `# Completion of rdbkit for bash: source <(rdbkit completion bash)
 
 _rdbkit() {
@@ -84,7 +86,7 @@ ${commands
 ${words("''", [...firstWords(commands), '--help', '--version'])}
 ${words('help', firstWords(commands))}
 ${groups.map((group) => words(`${group}|${quoted(`help ${group}`)}`, [...secondWords(commands, group), '--help'])).join('\n')}
-${commands.map((command) => words(quoted(command.name), [...formsOf(command).flatMap(({ names }) => names), ...(command.completes ?? [])])).join('\n')}
+${commands.map(optionWords).join('\n')}
   esac
 }
 
@@ -191,14 +193,16 @@ function zshArgument(command: Command): string[] {
 function zshSpec({ help, names, option }: Form): string {
   const text = `[${help.replace(/[[\]\\:]/g, '\\$&')}]`;
   const { choices, kind, value } = option;
-  const values =
-    value === undefined
-      ? ''
-      : `:${value.replaceAll(':', '\\:')}:${choices !== undefined ? (kind === 'list' ? `_sequence compadd - ${choices.join(' ')}` : `(${choices.join(' ')})`) : value === 'file' ? '_files' : ' '}`;
+  const words = choices?.join(' ');
+  const action =
+    words === undefined ? (value === 'file' ? '_files' : ' ') : kind === 'list' ? `_sequence compadd - ${words}` : `(${words})`;
+  const values = value === undefined ? '' : `:${value.replaceAll(':', '\\:')}:${action}`;
   const again = kind === 'list' ? '*' : '';
-  if (names.length === 1) return quoted(`${again}${names[0]}${value === undefined ? '' : '='}${text}${values}`);
+  const equals = value === undefined ? '' : '=';
+  if (names.length === 1) return quoted(`${again}${names[0]}${equals}${text}${values}`);
   const [short, long] = names;
-  return `${quoted(`${again}(${names.join(' ')})`)}{${short}${value === undefined ? '' : '+'},${long}${value === undefined ? '' : '='}}${quoted(text + values)}`;
+  const plus = value === undefined ? '' : '+';
+  return `${quoted(`${again}(${names.join(' ')})`)}{${short}${plus},${long}${equals}}${quoted(text + values)}`;
 }
 
 export function fishCompletion(commands: Commands): string {

@@ -24,7 +24,8 @@ export const RESTORE = command<'restore'>({
   summary: 'write the keys of RDB files to a server or cluster',
   description: `Writes the keys of RDB files to a server, a server behind sentinels, or a cluster.
 
-The target comes last: redis://[user[:password]@]host:port[/db], rediss:// for TLS, redis+sentinel://host:port[,host:port]/master. A cluster is detected. With /db, all keys go to that database.`,
+The target comes last: redis://[user[:password]@]host:port[/db], rediss:// for TLS, \
+redis+sentinel://host:port[,host:port]/master. A cluster is detected. With /db, all keys go to that database.`,
   usage: '<source...> <target> [options]',
   argument: SOURCES_WORDS,
   after: `

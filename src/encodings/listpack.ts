@@ -219,7 +219,7 @@ export class ListpackCheck extends PackedCheck {
 export const CUT = -2;
 
 /** Bytes of the element at `at` without the length after it; CUT, or -1 where there is no such encoding. */
-export function bodyLength(bytes: Uint8Array, at: number, stop: number): number {
+function bodyLength(bytes: Uint8Array, at: number, stop: number): number {
   if (at >= stop) return CUT;
   const left = stop - at;
   const first = bytes[at];

@@ -63,7 +63,7 @@ function highHalf(element: Element): number {
 }
 
 /** Flags of an entry (redis t_stream.c, STREAM_ITEM_FLAG_…). */
-export const DELETED = 1;
+const DELETED = 1;
 export const SAME_FIELDS = 2;
 
 /**

@@ -18,7 +18,7 @@ import { TypeScan, WholeTokens } from './tokens.js';
 import { JsonWalk, PartedLine } from './walk.js';
 
 /** What is made of lines that say nothing of their server: Redis and Valkey from 7.2 on read it. */
-export const DEFAULT_TARGET = parseTarget('7.2');
+const DEFAULT_TARGET = parseTarget('7.2');
 
 /** A server that is to read what is written. Shared by all sources of a file: its header says it once. */
 export interface ChosenTarget {
@@ -32,7 +32,7 @@ export type EncodeCounts = Omit<DumpCounts, 'duplicates' | 'rewritten'>;
 /** A key, or something else, that is not in the output, and why. */
 export type Refusal = Omit<KeyProblem, 'file'>;
 
-export interface LineEncoderOptions {
+interface LineEncoderOptions {
   readonly chosen: ChosenTarget;
   readonly allowLoss: boolean;
   readonly unknown: Unknown;
@@ -62,7 +62,7 @@ class RootPlace extends Place {
 }
 
 /** Makes the records of an RDB file from lines. Offsets in its errors count from the beginning of the line. */
-export class LineEncoder implements LineTaker {
+class LineEncoder implements LineTaker {
   /** What is made so far, to be taken away, with the header at the beginning once `begun`. */
   readonly out = new ByteBuilder();
   begun = false;
@@ -228,7 +228,10 @@ export class LineEncoder implements LineTaker {
     });
   }
 
-  /** Before the first key: what the server of the lines is called, where nobody said who is to read them. Whether it is the one written for. */
+  /**
+   * Before the first key: what the server of the lines is called, where nobody said who is to read them. Whether it is the one written
+   * for.
+   */
   private serverIs(key: string, version: string): boolean {
     const { chosen } = this.options;
     const name = SERVERS[key];

@@ -34,7 +34,10 @@ export interface JsonLinesOptions {
   readonly codec?: Codec | undefined;
 }
 
-/** Keys as JSON lines (docs/json-lines.md). A thread gets the parts of large values one by one: `settle` must be awaited after each of them. */
+/**
+ * Keys as JSON lines (docs/json-lines.md). A thread gets the parts of large values one by one: `settle` must be awaited after each of
+ * them.
+ */
 export class JsonLines implements RecordSink {
   private readonly json: JsonWriter;
   private readonly codec: Codec;
@@ -198,7 +201,7 @@ export function plainRows(codec: Codec, output: Output, { words }: FrameTable, r
 }
 
 /** The types whose lines `Codec.jsonRecords` can write. */
-export const JSON_FORMS: RecordForms = new Map(
+const JSON_FORMS: RecordForms = new Map(
   [...TABLES.redis.types, ...TABLES.valkey.types].flatMap((type): [number, RecordForm][] => {
     const form = type === undefined ? undefined : formOf(type);
     return type === undefined || form === undefined ? [] : [[typeNumber(type), form]];

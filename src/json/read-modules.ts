@@ -72,7 +72,7 @@ export function partsPlace(take: TakePart, unknown: Unknown): Place {
 }
 
 /** The name of a type or class of a module. */
-export class ModuleNamePlace extends WordPlace {
+class ModuleNamePlace extends WordPlace {
   constructor(length: number, set: (name: string) => void) {
     super(`a name of ${length} letters, digits, - and _`, (word, place) => {
       if (word.length !== length || /[^\w-]/.test(word)) throw place.wrong(JSON.stringify(word.slice(0, 20)));

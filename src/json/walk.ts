@@ -120,7 +120,7 @@ export class JsonWalk {
 const SLICE = 1 << 14;
 
 /** Who is told of a line: the type first, wherever it stands in the line, and then all tokens. */
-export interface PartedLineTaker {
+interface PartedLineTaker {
   begin(type: string | undefined): void;
   take(tokens: readonly Token[]): void;
 }

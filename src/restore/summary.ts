@@ -31,8 +31,8 @@ export class Tally {
   }
 
   /**
-   * All sources are read again. With `--on-conflict replace`, all existing keys are our own now, and only the first round knew which keys were
-   * replaced: its counts stay. Otherwise everything is counted again.
+   * All sources are read again. With `--on-conflict replace`, all existing keys are our own now, and only the first round knew which keys
+   * were replaced: its counts stay. Otherwise everything is counted again.
    */
   beginAgain(): void {
     this.rounds++;

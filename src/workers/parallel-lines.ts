@@ -16,7 +16,7 @@ import { SERIAL_BYTES, SLOT_BYTES, SLOT_ROWS, SLOTS, WORKER_BYTES } from './size
 import type { SlotBatch } from './slot-batch.js';
 
 /** The memory of threads, by number: a thread that takes the place of another takes its memory, too. */
-export class Setups {
+class Setups {
   private readonly made: Setup[] = [];
 
   constructor(private readonly kernels: Kernels | undefined) {}

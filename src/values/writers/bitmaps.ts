@@ -15,8 +15,8 @@ const ZEROS = new Uint8Array(PIECE);
 const ONES = new Uint8Array(PIECE).fill(0xff);
 
 /**
- * A bitmap (33, Redis 8.12): its length, and the numbers of its bits as a string (encodings/roaring.ts). Other targets have it as the string
- * that it reads as: the first bit is the highest one of the first byte. The length may come after the bits.
+ * A bitmap (33, Redis 8.12): its length, and the numbers of its bits as a string (encodings/roaring.ts). Other targets have it as the
+ * string that it reads as: the first bit is the highest one of the first byte. The length may come after the bits.
  */
 export class BitmapWriter implements ValueWriter {
   private readonly type: TypeRow | undefined;

@@ -22,7 +22,7 @@ export const INTSET_ITEMS = 512;
 export const PACKED_ITEMS = 128;
 /** Of hashes, and of lists before 3.2. */
 export const PACKED_FIELDS = 512;
-export const PACKED_BYTES = 64;
+const PACKED_BYTES = 64;
 
 /** What values are encoded with: who for, writers of packed forms, and where they go. One value at a time. */
 export class Encoding extends TargetLimits {

@@ -145,7 +145,10 @@ export class HashWriter implements ValueWriter {
     return expiries.map((_, i) => i).sort((a, b) => (key(a) < key(b) ? -1 : key(a) > key(b) ? 1 : a - b));
   }
 
-  /** With expiries between the pairs, where the type has them: before each as 1 + milliseconds after the least (24), or after it as 8 bytes (22). */
+  /**
+   * With expiries between the pairs, where the type has them: before each as 1 + milliseconds after the least (24), or after it as
+   * 8 bytes (22).
+   */
   pieces(): Iterable<Uint8Array> | undefined {
     const name = this.written?.name;
     return name === 'HASH_METADATA' || name === 'HASH_2' ? this.withExpiries(name === 'HASH_METADATA') : undefined;
@@ -176,7 +179,10 @@ function addExpiryAfter(out: ByteBuilder, expireAt: number): void {
   else out.le64(Math.floor(expireAt / 0x100000000), expireAt >>> 0);
 }
 
-/** The expiry before field and value in HASH_METADATA (redis 7.4 rdb.c, rdbSaveObject): a length, 0 for none, else 1 + milliseconds after the least one. */
+/**
+ * The expiry before field and value in HASH_METADATA (redis 7.4 rdb.c, rdbSaveObject): a length, 0 for none, else 1 + milliseconds after
+ * the least one.
+ */
 function addExpiryBefore(out: ByteBuilder, expireAt: number, least: number): void {
   const after = expireAt === 0 ? 0 : expireAt - least + 1;
   addLength64(out, Math.floor(after / 0x100000000), after >>> 0);

@@ -10,7 +10,10 @@ import type { Encoding, ValueWriter } from './encoding.js';
 
 const float = new DataView(new ArrayBuffer(4));
 
-/** Adds a module part: opcode and operand (redis rdb.c, rdbLoadCheckModuleValue). The string of a LARGE element is in `large`, which is closed. */
+/**
+ * Adds a module part: opcode and operand (redis rdb.c, rdbLoadCheckModuleValue). The string of a LARGE element is in `large`, which is
+ * closed.
+ */
 export function addModulePart(body: Body, opcode: number, element: Element, large?: Spill): void {
   const { out } = body;
   addLength(out, opcode);

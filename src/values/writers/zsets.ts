@@ -9,7 +9,10 @@ import { scoreOf } from '../value-integers.js';
 /** A score in a packed sorted set: the shortest text, which the writers make an integer of where it is one. */
 const SCORE_ROOM = 32;
 
-/** A sorted set: a listpack (17) or, before 7.0, a ziplist (12), in order of the scores; or plain with scores of 8 bytes (5), before 4.0 as text (3). */
+/**
+ * A sorted set: a listpack (17) or, before 7.0, a ziplist (12), in order of the scores; or plain with scores of 8 bytes (5), before 4.0 as
+ * text (3).
+ */
 export class ZsetWriter implements ValueWriter {
   readonly wantsStoredLarge = true;
   private readonly members = new Small();
