@@ -1,6 +1,8 @@
 import { defineConfig } from 'vitest/config';
 
 const SERVERS = 'test/servers/**/*.test.ts';
+/** Tests that replace modules for themselves, by vi.mock. */
+const MOCKS = ['test/restore/rate-limit.test.ts', 'test/workers/threads.test.ts'];
 
 export default defineConfig({
   test: {
@@ -9,8 +11,12 @@ export default defineConfig({
     projects: [
       {
         extends: true,
-        // vitest leaves a core free by default, and two are all there are on small machines
-        test: { name: 'unit', include: ['test/**/*.test.ts'], exclude: [SERVERS, '**/node_modules/**'], maxWorkers: '100%', sequence: { groupOrder: 0 } },
+        // one load of all modules for each worker; vitest leaves a core free by default, and two are all there are on small machines
+        test: { name: 'unit', include: ['test/**/*.test.ts'], exclude: [SERVERS, ...MOCKS, '**/node_modules/**'], isolate: false, maxWorkers: '100%', sequence: { groupOrder: 0 } },
+      },
+      {
+        extends: true,
+        test: { name: 'mocks', include: MOCKS, maxWorkers: '100%', sequence: { groupOrder: 0 } },
       },
       {
         extends: true,

@@ -25,18 +25,20 @@ async function dumped(source: string, target: string, ...more: string[]): Promis
 const plain = (json: string): string => json.replaceAll(/"entriesRead":(\d+|"\d+")/g, '"entriesRead":null').replaceAll(/,"activeTime":(null|\d+)/g, '');
 
 describe.each(SERVERS.filter((name) => !name.endsWith('-modules')))('%s', (name) => {
+  const source = decodeBytes(serverFile(name)).then(({ lines }) => plain(lines));
+
   test.each(['2.8', '3.2', '6.2', '7.0', '7.4', 'valkey-8.1', 'valkey-9.1'])('for %s', async (release) => {
     const target = parseTarget(release);
     const { code, file, refused } = await dumped(fixture(name), release);
     const magic = target.rdbVersion >= 80 ? 'VALKEY080' : `REDIS${String(target.rdbVersion).padStart(4, '0')}`;
     expect(Buffer.from(file.subarray(0, 9)).toString()).toBe(magic);
-    const [before, after] = [await decodeBytes(serverFile(name)), await decodeBytes(file)];
+    const [before, after] = [await source, plain((await decodeBytes(file)).lines)];
     const left = refused.flatMap(({ key }) => (key === undefined ? [] : [key]));
     expect(code).toBe(refused.length > 0 ? 1 : 0);
-    const wrong = differences(plain(after.lines), plain(before.lines)).filter((line) => !line.startsWith('extra: '));
+    const wrong = after === before ? [] : differences(after, before).filter((line) => !line.startsWith('extra: '));
     expect(wrong).toEqual([]);
     const count = (text: string): number => text.split('\n').length;
-    expect(count(after.lines)).toBe(count(before.lines) - left.length);
+    expect(count(after)).toBe(count(before) - left.length);
   });
 });
 

@@ -23,7 +23,9 @@ export function loadable({ rdbVersion }: Target): string[] {
 
 /** An output in memory that can be patched, as a file can. */
 export class MemorySink implements ByteSink {
-  bytes: Uint8Array = new Uint8Array(0);
+  private all: Uint8Array = new Uint8Array(0);
+  /** What was written since `all` was joined. */
+  private parts: Uint8Array[] = [];
 
   readonly patch: ByteSink['patch'];
 
@@ -31,8 +33,13 @@ export class MemorySink implements ByteSink {
     if (canPatch) this.patch = async (at, bytes) => this.bytes.set(bytes, at);
   }
 
+  get bytes(): Uint8Array {
+    if (this.parts.length > 0) this.all = new Uint8Array(Buffer.concat([this.all, ...this.parts.splice(0)]));
+    return this.all;
+  }
+
   write(bytes: Uint8Array): Promise<void> {
-    this.bytes = new Uint8Array(Buffer.concat([this.bytes, bytes]));
+    this.parts.push(bytes.slice());
     return Promise.resolve();
   }
 
@@ -46,8 +53,8 @@ export class MemorySink implements ByteSink {
 }
 
 export interface Feeding {
-  /** Bytes a chunk. Default: all at once. */
-  chunks?: number;
+  /** Bytes a chunk; several are used in turn. Default: all at once. */
+  chunks?: number | readonly number[];
   limit?: number;
   /** Use the WebAssembly make of the hot loops. */
   codec?: boolean;
@@ -62,6 +69,12 @@ export interface Dumped {
   sink: DumpSink;
 }
 
+/** Batches that nobody uses: their memory costs more than a small input. */
+const idle: Batch[] = [];
+
+/** A buffer of an output is handed on after this many bytes, when the sources are small. */
+const SMALL = 1 << 14;
+
 /** Feeds whole RDBs to a sink of a dump. */
 export async function dumped(
   rdbs: readonly Uint8Array[],
@@ -72,14 +85,16 @@ export async function dumped(
   if (codec && kernels === undefined) throw new Error('the kernels are not there: npm run kernels');
   const to = new MemorySink(patch);
   const problems: KeyProblem[] = [];
-  const sink = make(new Output(to, { codec: kernels }), { codec: kernels, onProblem: (problem) => void problems.push(problem) }, to);
+  const fullAt = rdbs.every(({ length }) => length < SMALL) ? SMALL : undefined;
+  const sink = make(new Output(to, { codec: kernels, fullAt }), { codec: kernels, onProblem: (problem) => void problems.push(problem) }, to);
+  const batch = kernels === undefined ? (idle.pop() ?? new Batch(TS_CODEC)) : new Batch(kernels);
   for (const [i, rdb] of rdbs.entries()) {
-    const batch = new Batch(kernels ?? TS_CODEC);
     const options = { limit, codec: kernels, buffer: kernels?.allocate(1 << 22), meta: true };
-    const reading = readingOf(cut(rdb, [chunks ?? rdb.length]), batch, options);
+    const reading = readingOf(cut(rdb, typeof chunks === 'object' ? chunks : [chunks ?? rdb.length]), batch, options);
     sink.fileBegin(sourceFile({ name: `file-${i}`, ofPayloads: false }, reading.framer));
     await feed(reading, sink, batch, editsOf(sink['options']));
   }
   await sink.end();
+  if (kernels === undefined) idle.push(batch);
   return { bytes: to.bytes, text: Buffer.from(to.bytes).toString(), problems, sink };
 }

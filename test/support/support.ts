@@ -2,6 +2,7 @@ import { Crc64 } from '../../src/bytes/crc64.js';
 import { RdbError } from '../../src/bytes/errors.js';
 import { Kernels } from '../../src/kernels/kernels.js';
 import { TS_CODEC } from '../../src/kernels/codec.js';
+import { EMPTY } from '../../src/encodings/element.js';
 import type { Pass } from '../../src/pipeline/passes.js';
 import { Batch } from '../../src/rdb/batch.js';
 import { END, ITEMS_PART, type FramerOptions, FULL, STRING_PART, RECORD } from '../../src/rdb/frame.js';
@@ -30,26 +31,54 @@ export interface Decoded {
   framer: Framer;
 }
 
+/** What decodes one input after another, damaged or not, as a command does with several sources: its memory costs more than a small input. */
+class Decoder {
+  readonly kernels: Kernels | undefined;
+  readonly batch: Batch;
+  readonly buffer: Uint8Array | undefined;
+  readonly output: Output;
+  readonly json: JsonLines;
+  written: Uint8Array[] = [];
+  /** Memory that framers take from the kernels is never returned. */
+  usesLeft: number;
+
+  constructor(codec: boolean) {
+    this.kernels = codec ? Kernels.create() : undefined;
+    if (codec && this.kernels === undefined) throw new Error('the kernels are not there: npm run kernels');
+    this.usesLeft = codec ? 8 : Infinity;
+    this.batch = new Batch(this.kernels ?? TS_CODEC);
+    this.buffer = this.kernels?.allocate(1 << 22);
+    const sink = {
+      write: (bytes: Uint8Array) => Promise.resolve(void this.written.push(bytes.slice())),
+      commit: () => Promise.resolve(),
+      abandon: () => Promise.resolve(undefined),
+    };
+    this.output = new Output(sink, { codec: this.kernels });
+    this.json = new JsonLines(this.output, { codec: this.kernels });
+  }
+}
+
+/** Decoders that nobody uses, without kernels and with them. */
+const idle: readonly [Decoder[], Decoder[]] = [[], []];
+
 /** Decodes a whole RDB to JSON lines, with the source cut into chunks. */
 export async function decodeBytes(rdb: Uint8Array, options: DecodeOptions = {}): Promise<Decoded> {
   const { chunks = rdb.length, codec = false, size, ...rest } = options;
-  const kernels = codec ? Kernels.create() : undefined;
-  if (codec && kernels === undefined) throw new Error('the kernels are not there: npm run kernels');
-  const written: Uint8Array[] = [];
-  const sink = {
-    write: (bytes: Uint8Array) => Promise.resolve(void written.push(bytes.slice())),
-    commit: () => Promise.resolve(),
-    abandon: () => Promise.resolve(undefined),
-  };
+  const decoders = idle[codec ? 1 : 0];
+  const decoder = decoders.pop() ?? new Decoder(codec);
+  const { batch, buffer, json, kernels, output } = decoder;
   const warnings: string[] = [];
-  const batch = new Batch(kernels ?? TS_CODEC);
-  const reading = readingOf(cut(rdb, typeof chunks === 'number' ? [chunks] : chunks), batch, { ...rest, codec: kernels, buffer: kernels?.allocate(1 << 22), meta: options.meta === true, onWarning: (warning) => void warnings.push(warning) }, size);
-  const output = new Output(sink, { codec: kernels });
-  const json = new JsonLines(output, { codec: kernels });
-  await feed(reading, json, batch);
-  await output.flush();
-  await output.written();
-  const bytes = new Uint8Array(Buffer.concat(written));
+  decoder.written = [];
+  batch.clear(EMPTY, new Map());
+  const reading = readingOf(cut(rdb, typeof chunks === 'number' ? [chunks] : chunks), batch, { ...rest, codec: kernels, buffer, meta: options.meta === true, onWarning: (warning) => void warnings.push(warning) }, size);
+  try {
+    await feed(reading, json, batch);
+  } finally {
+    await output.flush();
+    await output.written();
+    if (--decoder.usesLeft > 0) decoders.push(decoder);
+  }
+  const bytes = new Uint8Array(Buffer.concat(decoder.written));
   return { lines: new TextDecoder('utf-8', { fatal: true }).decode(bytes), bytes, warnings, framer: reading.framer };
 }
 
@@ -122,24 +151,35 @@ export async function outcome(rdb: Uint8Array, options: DecodeOptions = {}): Pro
 export type Part = number | string | Uint8Array | readonly Part[];
 
 export function bytes(...parts: Part[]): Uint8Array {
-  return joined(parts);
+  const out = Buffer.from(new ArrayBuffer(sizeOf(parts)));
+  put(parts, out, 0);
+  return new Uint8Array(out.buffer);
 }
 
-function joined(parts: readonly Part[]): Uint8Array {
-  return new Uint8Array(
-    Buffer.concat(
-      parts.map((part) => {
-        if (typeof part === 'number') return Uint8Array.of(part);
-        if (typeof part === 'string') return Buffer.from(part);
-        return part instanceof Uint8Array ? part : joined(part);
-      }),
-    ),
-  );
+function sizeOf(part: Part): number {
+  if (typeof part === 'number') return 1;
+  if (typeof part === 'string') return Buffer.byteLength(part);
+  return part instanceof Uint8Array ? part.length : part.reduce<number>((sum, one) => sum + sizeOf(one), 0);
+}
+
+/** Returns the position after it. */
+function put(part: Part, out: Buffer, at: number): number {
+  if (typeof part === 'number') return out.writeUInt8(part & 255, at);
+  if (typeof part === 'string') return at + out.write(part, at);
+  if (!(part instanceof Uint8Array)) return part.reduce<number>((to, one) => put(one, out, to), at);
+  out.set(part, at);
+  return at + part.length;
 }
 
 /** `size` bytes of an integer, two's complement, little-endian. */
 export function le(value: number | bigint, size: number): Uint8Array {
-  return Uint8Array.from({ length: size }, (_, i) => Number((BigInt(value) >> BigInt(8 * i)) & 255n));
+  const out = new Uint8Array(size);
+  if (Number.isSafeInteger(value)) {
+    for (let i = 0, rest = Number(value); i < size; i++, rest = Math.floor(rest / 256)) out[i] = rest;
+  } else {
+    for (let i = 0, rest = BigInt(value); i < size; i++, rest >>= 8n) out[i] = Number(rest & 255n);
+  }
+  return out;
 }
 
 export function be(value: number | bigint, size: number): Uint8Array {
@@ -177,43 +217,59 @@ export function lzfStr(...parts: Part[]): Uint8Array {
 
 /** Bytes that do not compress, the same in every run (xorshift). */
 export function noise(size: number): Uint8Array {
+  const out = new Uint8Array(size);
   let state = 0x2545f491;
-  return Uint8Array.from({ length: size }, () => {
+  for (let i = 0; i < size; i++) {
     state ^= state << 13;
     state ^= state >>> 17;
     state ^= state << 5;
-    return state & 255;
-  });
+    out[i] = state & 255;
+  }
+  return out;
 }
 
 /** Greedy LZF over the last place where the next three bytes stood; copies may overlap themselves. */
 export function lzf(plain: Uint8Array): Uint8Array {
-  const out: number[] = [];
-  const seen = new Map<number, number>();
-  let literals: number[] = [];
-  const flush = (): void => {
-    if (literals.length > 0) out.push(literals.length - 1, ...literals);
-    literals = [];
+  const out = new Uint8Array(plain.length + (plain.length >> 5) + 8);
+  // places by a hash of their three bytes, from 1: what another three bytes left there is no match
+  const seen = new Int32Array(1 << 16);
+  let [length, literals] = [0, 0];
+  const flush = (end: number): void => {
+    for (let from = end - literals; from < end; from += 32) {
+      const size = Math.min(32, end - from);
+      out[length++] = size - 1;
+      out.set(plain.subarray(from, from + size), length);
+      length += size;
+    }
+    literals = 0;
   };
-  const three = (i: number): number => ((plain[i]) << 16) | ((plain[i + 1]) << 8) | (plain[i + 2]);
+  const three = (i: number): number => (plain[i] << 16) | (plain[i + 1] << 8) | plain[i + 2];
   for (let i = 0; i < plain.length; ) {
-    const from = i + 2 < plain.length ? seen.get(three(i)) : undefined;
-    if (i + 2 < plain.length) seen.set(three(i), i);
-    if (from === undefined || i - from > 8192) {
-      literals.push(plain[i++]);
-      if (literals.length === 32) flush();
+    let from = -1;
+    if (i + 2 < plain.length) {
+      const slot = Math.imul(three(i), 0x9e3779b1) >>> 16;
+      from = seen[slot] - 1;
+      seen[slot] = i + 1;
+    }
+    if (from < 0 || i - from > 8192 || three(from) !== three(i)) {
+      literals++;
+      i++;
       continue;
     }
     let run = 3;
     while (run < 264 && i + run < plain.length && plain[from + run] === plain[i + run]) run++;
-    flush();
+    flush(i);
     const distance = i - from - 1;
-    if (run < 9) out.push(((run - 2) << 5) | (distance >> 8), distance & 255);
-    else out.push(0xe0 | (distance >> 8), run - 9, distance & 255);
+    if (run < 9) out[length++] = ((run - 2) << 5) | (distance >> 8);
+    else {
+      out[length++] = 0xe0 | (distance >> 8);
+      out[length++] = run - 9;
+    }
+    out[length++] = distance & 255;
     i += run;
   }
-  flush();
-  return Uint8Array.from(out);
+  flush(plain.length);
+  return out.slice(0, length);
 }
 
 /** Header, records, EOF and checksum. `footer`: false for a wrong checksum, 0 for none made, undefined for a right one. */

@@ -6,6 +6,7 @@ import { samePayload } from '../../src/values/same-value.js';
 import { parseTarget } from '../../src/values/targets.js';
 import { Transcoder } from '../../src/values/transcode.js';
 import { serverFile, SERVERS } from '../support/dump-support.js';
+import { STRIDE } from '../support/factor.js';
 import { be, bytes, f64, intset, intStr, le, len, listpack, lzfStr, noise, type Packable, type Part, str, ziplist } from '../support/support.js';
 import { decoded, frameOf, framesOf } from '../support/transcode-support.js';
 import { DISTINCT, loop, plain, SOURCES } from '../support/value-sources.js';
@@ -22,7 +23,7 @@ const same = (a: Encoded, b: Encoded): boolean => samePayload(payload(a), payloa
 /** The same the other way round, too. */
 function judge(a: Uint8Array, b: Uint8Array): boolean {
   const found = samePayload(a, b);
-  expect(samePayload(b, a)).toBe(found);
+  if (samePayload(b, a) !== found) throw new Error(`the same one way, and not the other: ${Buffer.from(a).toString('hex')} ${Buffer.from(b).toString('hex')}`);
   return found;
 }
 
@@ -215,7 +216,9 @@ describe('what is written for another server', () => {
     const transcoders = ['2.8', '6.2', '7.0', 'valkey-9.1', '8.10'].map((target) => new Transcoder(parseTarget(target)));
     let before = payload([0, str('none')]);
     let compared = 0;
+    let at = 0;
     for (const frame of framesOf(serverFile(name))) {
+      if (at++ % STRIDE !== 0) continue;
       const of = encodePayload(frame.type.id, frame.bytes.slice(frame.start, frame.end), name.startsWith('valkey') ? VALKEY : REDIS);
       for (const transcoder of transcoders) {
         const made = transcoder.record(frame);

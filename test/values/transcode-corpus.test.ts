@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { parseTarget } from '../../src/values/targets.js';
 import { type Transcoded, Transcoder } from '../../src/values/transcode.js';
 import { serverFile, SERVERS } from '../support/dump-support.js';
+import { STRIDE } from '../support/factor.js';
 import { decoded, expected, framesOf, received, type Value } from '../support/transcode-support.js';
 
 /** One server for every table of types. */
@@ -32,6 +33,7 @@ describe.each(SERVERS)('%s', (name) => {
     const reasons = new Set<string>();
     for (const frame of framesOf(file)) {
       const want = values[at++];
+      if (at % STRIDE !== 0) continue;
       const found = strict.record(frame);
       if (found.outcome === 'refused') {
         reasons.add(found.reason.replace(/\d+ of \d+/, 'some'));
