@@ -64,7 +64,7 @@ export interface Feeding {
 
 export interface Dumped {
   bytes: Uint8Array;
-  text: string;
+  readonly text: string;
   problems: KeyProblem[];
   sink: DumpSink;
 }
@@ -96,5 +96,12 @@ export async function dumped(
   }
   await sink.end();
   if (kernels === undefined) idle.push(batch);
-  return { bytes: to.bytes, text: Buffer.from(to.bytes).toString(), problems, sink };
+  return {
+    bytes: to.bytes,
+    get text() {
+      return Buffer.from(to.bytes).toString();
+    },
+    problems,
+    sink,
+  };
 }

@@ -11,5 +11,7 @@ export const STRIDE = Math.round(1 / FACTOR);
 /** All cases in full; else every so many of them, and the last. */
 export const thinned = <T>(cases: readonly T[]): readonly T[] => cases.filter((_, i) => i % STRIDE === 0 || i === cases.length - 1);
 
-/** Sizes of chunks: single bytes in full; else stretches of them between larger chunks. */
-export const SINGLE_BYTES: readonly number[] = STRIDE === 1 ? [1] : [...Array<number>(50).fill(1), 50 * (STRIDE - 1) + 1];
+/** Sizes of chunks: all the same in full; else stretches of them between larger chunks. */
+export const chunksOf = (size: number): readonly number[] => (STRIDE === 1 ? [size] : [...Array<number>(50).fill(size), 50 * size * (STRIDE - 1) + 1]);
+
+export const SINGLE_BYTES = chunksOf(1);

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { Crc64 } from '../../src/bytes/crc64.js';
 import { RdbError } from '../../src/bytes/errors.js';
 import { Kernels } from '../../src/kernels/kernels.js';
@@ -147,13 +148,15 @@ export async function outcome(rdb: Uint8Array, options: DecodeOptions = {}): Pro
   }
 }
 
+const UTF8 = new TextEncoder();
+
 /** A byte, the UTF-8 of a text, or bytes. */
 export type Part = number | string | Uint8Array | readonly Part[];
 
 export function bytes(...parts: Part[]): Uint8Array {
-  const out = Buffer.from(new ArrayBuffer(sizeOf(parts)));
+  const out = new Uint8Array(sizeOf(parts));
   put(parts, out, 0);
-  return new Uint8Array(out.buffer);
+  return out;
 }
 
 function sizeOf(part: Part): number {
@@ -163,9 +166,12 @@ function sizeOf(part: Part): number {
 }
 
 /** Returns the position after it. */
-function put(part: Part, out: Buffer, at: number): number {
-  if (typeof part === 'number') return out.writeUInt8(part & 255, at);
-  if (typeof part === 'string') return at + out.write(part, at);
+function put(part: Part, out: Uint8Array, at: number): number {
+  if (typeof part === 'number') {
+    out[at] = part;
+    return at + 1;
+  }
+  if (typeof part === 'string') return at + UTF8.encodeInto(part, out.subarray(at)).written;
   if (!(part instanceof Uint8Array)) return part.reduce<number>((to, one) => put(one, out, to), at);
   out.set(part, at);
   return at + part.length;
@@ -365,14 +371,8 @@ export function intset(width: 2 | 4 | 8, items: readonly bigint[]): Uint8Array {
 
 /** The text of a string in JSON lines, by the letter of the contract. */
 export function jsonText(raw: Uint8Array): string {
-  let text: string | undefined;
-  try {
-    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(raw);
-  } catch {
-    text = undefined;
-  }
-  if (text === undefined || text.startsWith('base64:')) text = `base64:${Buffer.from(raw).toString('base64')}`;
-  return JSON.stringify(text);
+  const text = isUtf8(raw) ? Buffer.from(raw).toString() : undefined;
+  return JSON.stringify(text === undefined || text.startsWith('base64:') ? `base64:${Buffer.from(raw).toString('base64')}` : text);
 }
 
 /** Every key as it stands in the file, from its modifiers to its value: `[db, hexadecimal]`. */
