@@ -66,7 +66,13 @@ test('every folder of tests is a room, but for helpers, tests with servers, and 
   expect(folders.filter((name) => !(name in MAY_IMPORT) && !['support', 'servers', 'nodes'].includes(name))).toEqual([]);
 });
 
+const tests = readdirSync(import.meta.dirname, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.test.ts') && !file.startsWith('servers') && !file.includes('node_modules'));
+
+test('tests that replace modules do not share them with others', () => {
+  const config = readFileSync(join(import.meta.dirname, '../vitest.config.ts'), 'utf8');
+  expect(tests.filter((file) => /^ *vi\.(?:do)?mock\(/im.test(readFileSync(join(import.meta.dirname, file), 'utf8')) && !config.includes(`'test/${file}'`))).toEqual([]);
+});
+
 test('only the tests in test/servers start a server', () => {
-  const tests = readdirSync(import.meta.dirname, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.test.ts') && !file.startsWith('servers') && !file.includes('node_modules'));
   expect(tests.filter((file) => /TestServer\.start|RedisNode\.start|TestCluster\.start|DocsServers\.start/.test(readFileSync(join(import.meta.dirname, file), 'utf8')))).toEqual([]);
 });
