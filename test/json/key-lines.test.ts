@@ -6,7 +6,7 @@ import { RdbError } from '../../src/bytes/errors.js';
 import { formatText } from '../../src/bytes/text.js';
 import { TARGETS, typeFor } from '../../src/values/targets.js';
 import { comparable, encodeLines, type EncodeOptions, typesOf } from '../support/encode-support.js';
-import { thinned } from '../support/factor.js';
+import { STRIDE, thinned } from '../support/factor.js';
 import { bytes, decodeBytes, noise } from '../support/support.js';
 import { framesOf } from '../support/transcode-support.js';
 
@@ -101,11 +101,11 @@ describe('any values', () => {
   });
 
   test('in any chunks, however long the line', { timeout: TIMEOUT }, async () => {
-    const big = 'é😀"\\'.repeat(100_000);
+    const big = 'é😀"\\'.repeat(STRIDE === 1 ? 100_000 : 20_000);
     const lines = [
       { db: 0, key: 'a', type: 'string', value: big },
       { db: 0, key: 'b', type: 'hash', value: { [big]: '1', x: big, y: { value: big, expireAt: 77 }, z: '' } },
-      { db: 0, key: 'c', type: 'list', value: ['1', big, 'x', formatText(new Uint8Array(2_000_000).fill(0xff)), 'y'] },
+      { db: 0, key: 'c', type: 'list', value: ['1', big, 'x', formatText(new Uint8Array(STRIDE === 1 ? 2_000_000 : 400_000).fill(0xff)), 'y'] },
       { db: 0, key: 'd', type: 'zset', value: { [big]: 1, e: 2 } },
     ].map((of) => `${JSON.stringify(of)}\n`).join('');
     for (const target of ['redis-7.4', 'valkey-9.1']) {
@@ -263,7 +263,7 @@ describe('what a server would write', () => {
     expect((JSON.parse(await keys(rdb)) as { value: unknown }).value).toEqual(of);
   });
 
-  test.each(['7.0', '6.2', '3.0'])('large strings are compressed where that saves something, for %s', { timeout: TIMEOUT }, async (target) => {
+  test.each(thinned(['7.0', '6.2', '3.0']))('large strings are compressed where that saves something, for %s', { timeout: TIMEOUT }, async (target) => {
     const [same, mixed, random] = ['x'.repeat(3_000_000), formatText(bytes(noise(900_000), new Uint8Array(900_000))), formatText(noise(3_000_000))];
     const values: [string, unknown][] = [['string', same], ['string', mixed], ['string', random], ['list', ['a', same, random, 'b']], ['hash', { [same]: same, [random]: random }], ['set', [random, same]], ['zset', { [same]: 1, [random]: 2 }]];
     const lines = values.map(([type, value], i) => `${JSON.stringify({ db: 0, key: `${i}`, type, value })}\n`).join('');
