@@ -1,71 +1,55 @@
-import type { Writable } from 'node:stream';
-import type { SingleBar } from 'cli-progress';
-import type { RunProgress } from '../pipeline/run.js';
 import { columns } from './io.js';
-import { type Progress, progressParts } from './progress.js';
+import { Progress, progressParts } from './progress.js';
 
-/** Milliseconds before the bar appears, so that short runs show none. */
-const PATIENCE = 700;
-const REDRAWS_PER_SECOND = 10;
+/** Seconds before the bar appears, so that short runs show none. */
+const PATIENCE = 0.7;
+/** Milliseconds. */
+const REDRAW_EVERY = 100;
 const WIDEST_BAR = 40;
 const NARROWEST_BAR = 10;
 const GAP = '  ';
 
+/** Terminal sequences: to the beginning of the line, and what clears the line from the cursor on. */
+const HOME = '\r';
+const CLEAR = '\u001b[K';
+
 /** Indexes of progressParts, most important first: percent or bytes, then time left, bytes, keys, rate. */
 const IMPORTANCE = { total: [0, 4, 1, 2, 3], noTotal: [0, 1, 3, 2] };
 
-/** A bar that a timer redraws. It does not hide the cursor or disable line wrapping, so a killed process leaves only the line. */
-export class BarProgress implements Progress {
-  private latest: RunProgress = { bytesRead: 0, totalBytes: undefined, keys: 0 };
-  private readonly started = performance.now();
-  private bar: SingleBar | undefined;
-  private readonly waiting: NodeJS.Timeout;
-  private stopped = false;
+/**
+ * A bar that a timer redraws on the line of the cursor, wherever that is: a terminal that scrolls, or somebody who presses Enter, moves
+ * it. It does not hide the cursor or disable line wrapping, so a killed process leaves only the line.
+ */
+export class BarProgress extends Progress {
+  private readonly timer = setInterval(() => this.draw(), REDRAW_EVERY);
+  private drawn = '';
 
-  constructor(private readonly stderr: Writable) {
-    this.waiting = setTimeout(() => void this.begin(), PATIENCE);
+  override stop(): void {
+    clearInterval(this.timer);
+    this.clear();
   }
 
-  update(progress: RunProgress): void {
-    this.latest = progress;
+  protected override write(text: string): void {
+    const { drawn } = this;
+    this.clear();
+    super.write(text);
+    if (drawn !== '') this.draw();
   }
 
-  /**
-   * Clears the bar before the line is written: cli-progress redraws from where the bar began, which must be below the line then.
-   */
-  line(text: string): void {
-    this.bar?.stop();
-    this.stderr.write(`${text}\n`);
-    this.bar?.start(1, 0);
+  protected override clear(): void {
+    if (this.drawn !== '') this.stderr.write(HOME + CLEAR);
+    this.drawn = '';
   }
 
-  stop(): void {
-    clearTimeout(this.waiting);
-    this.stopped = true;
-    this.bar?.stop();
-    this.bar = undefined;
-  }
-
-  /** Loads what draws the bar, which short runs do without. */
-  private async begin(): Promise<void> {
-    const { SingleBar } = (await import('cli-progress')).default;
-    if (this.stopped) return;
-    this.bar = new SingleBar({
-      stream: this.stderr,
-      fps: REDRAWS_PER_SECOND,
-      format: () => this.text(),
-      clearOnComplete: true,
-      linewrap: true, // leaves the terminal its own setting
-      gracefulExit: false,
-    });
-    this.bar.start(1, 0);
-  }
-
-  private text(): string {
+  private draw(): void {
+    if (this.paused || this.seconds < PATIENCE) return;
     const { bytesRead, totalBytes } = this.latest;
-    const parts = progressParts(this.latest, (performance.now() - this.started) / 1000);
+    const parts = progressParts(this.latest, this.seconds);
     const done = totalBytes === undefined || totalBytes === 0 ? undefined : Math.min(1, bytesRead / totalBytes);
-    return barText(parts, done, columns(this.stderr) - 1);
+    const text = barText(parts, done, columns(this.stderr) - 1);
+    if (text === this.drawn) return;
+    this.stderr.write(HOME + text + CLEAR);
+    this.drawn = text;
   }
 }
 

@@ -3,28 +3,60 @@ import type { RunProgress } from '../pipeline/run.js';
 import { bytesText, countText, keysText, longText, rateText } from './numbers.js';
 import { printable } from './printable.js';
 
-/** Shows how far a run is, on standard error. */
-export interface Progress {
+/** Shows how far a run is, on standard error, and writes its lines there. This one shows nothing. */
+export class Progress {
+  protected latest: RunProgress = { bytesRead: 0, totalBytes: undefined, keys: 0 };
+  private started = performance.now();
+  /** Lines that wait for the end of `pause`. */
+  private held: string[] | undefined;
+
+  constructor(protected readonly stderr: Writable) {}
+
   /** Called for every chunk, never for a key; must be cheap. */
-  update(progress: RunProgress): void;
-  /** Writes a line; a bar moves down for it. */
-  line(text: string): void;
-  /** Restores the terminal. May be called twice. */
-  stop(): void;
-}
-
-export class NoProgress implements Progress {
-  constructor(private readonly stderr: Writable) {}
-
-  update(): void {
-    // no progress was asked for
+  update(progress: RunProgress): void {
+    this.latest = progress;
   }
 
+  /** Writes a line; a bar moves down for it. */
   line(text: string): void {
+    if (this.held === undefined) this.write(text);
+    else this.held.push(text);
+  }
+
+  /** Draws and writes nothing while `work` has the terminal, like a question. Its time does not count. */
+  async pause<T>(work: () => Promise<T>): Promise<T> {
+    const from = performance.now();
+    this.held = [];
+    this.clear();
+    try {
+      return await work();
+    } finally {
+      const { held } = this;
+      this.held = undefined;
+      this.started += performance.now() - from;
+      for (const text of held) this.write(text);
+    }
+  }
+
+  /** Restores the terminal. May be called twice. */
+  stop(): void {
+    // nothing is drawn
+  }
+
+  protected get paused(): boolean {
+    return this.held !== undefined;
+  }
+
+  protected get seconds(): number {
+    return (performance.now() - this.started) / 1000;
+  }
+
+  protected write(text: string): void {
     this.stderr.write(`${text}\n`);
   }
 
-  stop(): void {
+  /** Removes what is drawn. */
+  protected clear(): void {
     // nothing is drawn
   }
 }
@@ -33,30 +65,19 @@ export class NoProgress implements Progress {
 const PLAIN_EVERY = 5000;
 
 /** For logs: a line every few seconds. */
-export class PlainProgress implements Progress {
-  private latest: RunProgress = { bytesRead: 0, totalBytes: undefined, keys: 0 };
-  private readonly started = performance.now();
+export class PlainProgress extends Progress {
   private readonly timer = setInterval(() => this.tick(), PLAIN_EVERY);
 
-  constructor(private readonly stderr: Writable) {}
-
-  update(progress: RunProgress): void {
-    this.latest = progress;
-  }
-
-  line(text: string): void {
-    this.stderr.write(`${text}\n`);
-  }
-
   private tick(): void {
-    const seconds = (performance.now() - this.started) / 1000;
-    this.line(`rdbkit: ${progressParts(this.latest, seconds).join(', ')}`);
-    for (const { keys, name } of this.latest.servers ?? []) {
+    if (this.paused) return;
+    const { latest, seconds } = this;
+    this.line(`rdbkit: ${progressParts(latest, seconds).join(', ')}`);
+    for (const { keys, name } of latest.servers ?? []) {
       this.line(`rdbkit:   ${printable(name)}: ${keysText(keys)}, ${countText(Math.round(keys / seconds))} keys/s`);
     }
   }
 
-  stop(): void {
+  override stop(): void {
     clearInterval(this.timer);
   }
 }

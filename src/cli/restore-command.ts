@@ -57,7 +57,7 @@ async function runRestore(invocation: Invocation<'restore'>): Promise<number> {
   const told = new Set<string>(); // sources described by the plan
   const task: Task<RestoreSummary> = {
     command: 'restore',
-    run: async (listeners: Listeners, say) => {
+    run: async (listeners: Listeners, say, pause) => {
       const summary = await restore({
         ...checked,
         ...listeners,
@@ -66,7 +66,7 @@ async function runRestore(invocation: Invocation<'restore'>): Promise<number> {
         onPlan: (plan) => {
           for (const head of plan.sources) if (head !== undefined) told.add(head.source);
           if (byVariable.size > 0 && !options.quiet && !options.verbose) say(variablesLine(byVariable, io.env));
-          return agreed(plan, checked, options, io, say);
+          return agreed(plan, checked, options, say, (question) => pause(() => answerTo(question, io)));
         },
         onNote: (text) => say(`warning: ${printable(text)}.`),
         onEvent: options.verbose ? (text) => say(`${printable(text)}.`) : undefined,
@@ -116,23 +116,25 @@ async function agreed(
   plan: Plan,
   { sources }: RestoreOptions,
   { dryRun, flush, functions, ignoreAofTail, quiet, yes }: Values,
-  io: Io,
   say: (text: string) => void,
+  ask: (question: string) => Promise<string>,
 ): Promise<boolean> {
   if (!quiet) for (const line of planLines(plan, sources, functions === false)) say(line);
   if (plan.aofTails.length > 0 && !ignoreAofTail) return false;
   if (!flush || dryRun || yes) return true;
-  return (await answerTo(`rdbkit: delete ${keysText(plan.keysDeleted)} of the target first? Type yes: `, io)) === 'yes';
+  return (await ask(`rdbkit: delete ${keysText(plan.keysDeleted)} of the target first? Type yes: `)) === 'yes';
 }
 
 /** The line typed; empty if input ends or a signal arrives. The terminal edits the line, so that Ctrl-C is a signal. */
 async function answerTo(question: string, { signal, stderr, stdin }: Io): Promise<string> {
   const asked = createInterface({ input: stdin, output: stderr, terminal: false });
-  const closed = new Promise<string>((resolve) => asked.once('close', () => resolve('')));
+  const closed = new Promise<undefined>((resolve) => asked.once('close', () => resolve(undefined)));
   const stop = (): void => asked.close();
   signal?.addEventListener('abort', stop);
   try {
-    return (await Promise.race([asked.question(question), closed])).trim();
+    const answer = await Promise.race([asked.question(question), closed]);
+    if (answer === undefined) stderr.write('\n'); // nobody pressed Enter
+    return (answer ?? '').trim();
   } finally {
     signal?.removeEventListener('abort', stop);
     asked.close();

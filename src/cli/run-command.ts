@@ -34,7 +34,7 @@ type Call = Pick<Invocation, 'argv' | 'byVariable' | 'io'> & {
 /** What a command does, and its texts. */
 export interface Task<S extends RunSummary> {
   readonly command: CommandName;
-  run(listeners: Listeners, say: (text: string) => void): Promise<S>;
+  run(listeners: Listeners, say: (text: string) => void, pause: Progress['pause']): Promise<S>;
   /** The summary line. */
   line(summary: S): string;
   /** Additional fields for `--json`. */
@@ -113,10 +113,12 @@ export class RunCommand<S extends RunSummary> {
       onAofTail: (file, bytes) => this.tail({ file, bytes }),
       onError: (error) => this.fail(error),
     };
-    if (!this.flags.verbose) return this.task.run(listeners, (text) => this.talk(text));
+    const { progress, task } = this;
+    const run = (heard: Listeners): Promise<S> => task.run(heard, (text) => this.talk(text), (work) => progress.pause(work));
+    if (!this.flags.verbose) return run(listeners);
     const { byVariable, io } = this.call;
     if (byVariable.size > 0) this.talk(variablesLine(byVariable, io.env));
-    return this.task.run({ ...listeners, onHead: (head) => this.found(head) }, (text) => this.talk(text));
+    return run({ ...listeners, onHead: (head) => this.found(head) });
   }
 
   /** The plan of a restore describes its sources, except those that can be read only once. */

@@ -81,7 +81,8 @@ class Restore {
   private delivery: Delivery | undefined;
   /** The keys that a dry run has seen. */
   private seen: KeySet | undefined;
-  private readonly started = performance.now();
+  /** When it began, without the time that somebody was asked. */
+  private started = performance.now();
 
   constructor(
     private readonly options: RestoreOptions,
@@ -109,7 +110,7 @@ class Restore {
     }
     await this.tellOfAofs(plan);
     const complete = plan.aofTails.length === 0 || options.ignoreAofTail === true;
-    if ((await options.onPlan?.(plan)) === false || !complete) return this.summary(plan, [], { declined: true });
+    if (!(await this.agreed(plan)) || !complete) return this.summary(plan, [], { declined: true });
     if (options.dryRun !== true && !this.resumed) await this.clear(plan);
     const meet = mayMeet({ ...options, intoDb: options.url.db });
     this.countReplaced ||= options.conflict === 'replace' && !this.resumed && (meet || keysThere(this.facts, options) > 0);
@@ -146,6 +147,13 @@ class Restore {
       this.sources.forEach(discard);
       this.tally.rejects?.close();
     }
+  }
+
+  private async agreed(plan: Plan): Promise<boolean> {
+    const from = performance.now();
+    const agreed = await this.options.onPlan?.(plan);
+    this.started += performance.now() - from;
+    return agreed !== false;
   }
 
   /** Reports AOF commands after the RDBs, before the restore and again when the sources have been read. */

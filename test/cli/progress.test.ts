@@ -34,39 +34,74 @@ describe('progress', () => {
     );
   });
 
-  test('the bar comes late, moves below lines, and leaves nothing behind', async () => {
-    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
+  /** A terminal, and the bar on it. */
+  function bar(): { err: Collector; progress: BarProgress } {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'performance'] });
     const err = Object.assign(new Collector(), { isTTY: true, columns: 100 });
     const progress = new BarProgress(err);
     progress.update(half);
+    return { err, progress };
+  }
+
+  test('the bar comes late, moves below lines, and leaves nothing behind', () => {
+    const { err, progress } = bar();
     progress.line('early');
     vi.advanceTimersByTime(600);
     expect(err.text).toBe('early\n');
     vi.advanceTimersByTime(600);
-    await vi.waitFor(() => expect(err.text).toContain('50%  [='));
+    expect(err.text).toContain('50%  [=');
     progress.line('warning');
     progress.stop();
     progress.stop();
     const writes = err.text.length;
     vi.advanceTimersByTime(5000);
     expect(err.text.length).toBe(writes);
-    expect(err.text).toContain('\u001b[2Kwarning\n');
-    expect(err.text.endsWith('\u001b[2K')).toBe(true);
-    expect(err.text).not.toMatch(/\u001b\[\?/); // neither the cursor nor wrapping is switched off
+    expect(err.text).toContain('\r\u001b[Kwarning\n\r50%  [=');
+    expect(err.text.endsWith('\r\u001b[K')).toBe(true);
+    // neither the cursor nor wrapping is switched off, and no place is remembered: the terminal may have scrolled
+    expect(err.text).not.toMatch(/\u001b(\[\?|7|8)/);
   });
 
-  test('the bar redraws at most about ten times a second', async () => {
-    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
-    const err = Object.assign(new Collector(), { isTTY: true, columns: 100 });
-    const progress = new BarProgress(err);
-    progress.update(half);
+  test('the bar redraws at most about ten times a second', () => {
+    const { err, progress } = bar();
     vi.advanceTimersByTime(700);
-    await vi.waitFor(() => expect(err.text).toContain('%'));
     for (let i = 0; i < 2300; i++) {
       progress.update({ ...half, bytesRead: i * 1e4 });
       vi.advanceTimersByTime(1);
     }
     progress.stop();
     expect(err.text.split('%').length).toBeLessThan(28);
+  });
+
+  test.each([
+    ['before the bar', 100],
+    ['with the bar on the screen', 1000],
+  ])('nothing is drawn or written during a pause, and its time does not count: %s', async (_, before) => {
+    const { err, progress } = bar();
+    vi.advanceTimersByTime(before);
+    await progress.pause(() => {
+      const drawn = err.text;
+      expect(drawn.endsWith('s left')).toBe(false);
+      progress.line('a warning meanwhile');
+      vi.advanceTimersByTime(60_000);
+      expect(err.text).toBe(drawn);
+      return Promise.resolve();
+    });
+    expect(err.text).toContain('a warning meanwhile\n');
+    vi.advanceTimersByTime(1000);
+    expect(err.text).toMatch(/ [12] s left/);
+    expect(err.text).not.toMatch(/\d\d s left/);
+    progress.stop();
+  });
+
+  test('plain lines wait for the end of a pause, too', async () => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'performance'] });
+    const err = new Collector();
+    const progress = new PlainProgress(err);
+    await progress.pause(() => Promise.resolve(vi.advanceTimersByTime(20_000)));
+    expect(err.text).toBe('');
+    vi.advanceTimersByTime(5000);
+    progress.stop();
+    expect(err.text).toBe('rdbkit: 0 B, 0 keys, 0 B/s, 5 s\n');
   });
 });

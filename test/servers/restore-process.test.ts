@@ -69,10 +69,14 @@ describe('restore as a process', () => {
 
   test('on a terminal it asks before --flush, and Ctrl-C is an answer', { timeout: 15_000 }, async () => {
     await server.client.set('old', '');
-    const ask = (type: string): Promise<Ended> =>
-      run(`(sleep 1; ${type}) | script -qec '"$NODE" "$RDBKIT" restore "${FIXTURE}" redis://127.0.0.1:${server.client.options.port} --flush' /dev/null`);
-    expect((await ask("printf '\\003'")).out).toContain('interrupted by SIGINT');
+    const ask = (type: string, wait = 1): Promise<Ended> =>
+      run(`(sleep ${wait}; ${type}) | script -qec '"$NODE" "$RDBKIT" restore "${FIXTURE}" redis://127.0.0.1:${server.client.options.port} --flush' /dev/null`);
+    expect((await ask("printf '\\003'")).out).toMatch(/Type yes: (\^C)?\r\n(rdbkit: .*\r\n)*rdbkit: interrupted by SIGINT\.\r\n$/);
+    expect((await ask("printf '\\004'")).out).toMatch(/Type yes: (\^D[\b]*)?\r\nrdbkit: nothing was written\.\r\n$/);
     expect(await server.client.dbsize()).toBe(1);
-    expect((await ask('echo yes')).out).toContain('250 keys restored');
+    // longer than the bar waits: it must not be drawn over the question, nor leave something on the closing line
+    const { out } = await ask('echo yes', 3);
+    expect(out).toMatch(/Type yes: (yes\r\n)?(rdbkit: function libraries: .*\r\n)?rdbkit: 250 keys restored; .*\r\n$/);
+    expect(out).not.toContain('\u001b');
   });
 });
