@@ -147,7 +147,7 @@ function whatNext({ checkpoint }: RestoreOptions): string {
 
 /** `1,234 keys restored, 3 replaced, 4 skipped; 540 MB in, 12 s, 45 MB/s, 100,000 keys/s`. */
 function closingLines(summary: RestoreSummary, { dryRun, functions, verbose }: Values, { sources }: RestoreOptions): string {
-  const { bytes, damaged, filtered, libraries, limited, rows, seconds, told, total } = summary;
+  const { bytes, damaged, filtered, libraries, limited, plan, rows, seconds, told, total } = summary;
   const there = total.restored + total.replaced;
   const counts = [
     `${keysText(total.restored)} ${dryRun ? 'to restore' : 'restored'}`,
@@ -171,7 +171,9 @@ function closingLines(summary: RestoreSummary, { dryRun, functions, verbose }: V
   ];
   const perSecond = keysText(Math.round(there / Math.max(seconds, 0.001)));
   const speed = `${bytesText(bytes)} in, ${secondsText(seconds)}, ${rateText(bytes, seconds)}, ${perSecond}/s`;
-  const named = librariesLines(libraries, { planned: dryRun, sources, unwanted: functions === false });
+  const how = { planned: dryRun, sources, unwanted: functions === false };
+  const planned = dryRun ? librariesLines(plan.libraries, how) : [];
+  const named = librariesLines(libraries, how).filter((line) => !planned.includes(line)); // a dry run mostly finds what was planned
   const lines = [[...named, `${counts.join(', ')}; ${speed}`].join('\nrdbkit: ')];
   if (verbose) {
     for (const { counts: row, db, server } of rows) {

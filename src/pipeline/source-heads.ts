@@ -1,14 +1,15 @@
 import { statSync } from 'node:fs';
 import { RdbError } from '../bytes/errors.js';
-import { NEED, META } from '../rdb/frame.js';
+import { END, META, NEED } from '../rdb/frame.js';
 import { Framer } from '../rdb/framer.js';
 import type { AofMark } from '../rdb/opcodes.js';
 import type { Vendor } from '../rdb/types.js';
 import { frameLibraryName, functionCode, metaRecord } from '../values/meta.js';
 import { type Compression, type Input, openInput } from '../io/input.js';
+import { DatabaseCounts, type DatabaseKeys } from './database-keys.js';
 import { BufferTexts } from '../values/value-texts.js';
 
-/** What a source tells before its first key. */
+/** What a source tells before its first key, and its databases. */
 export interface SourceHead {
   readonly source: string;
   readonly vendor: Vendor;
@@ -20,13 +21,15 @@ export interface SourceHead {
   readonly usedMemory: number | undefined;
   /** Unix seconds. */
   readonly created: number | undefined;
-  /** Keys, and expiring keys, by database, if the file has them before its first key. */
-  readonly keys: readonly { readonly db: number; readonly keys: number; readonly expires: number }[];
+  /** Keys, and expiring keys, by database, as counted; where `allDatabases` is false, as far as the file has told. */
+  readonly keys: readonly DatabaseKeys[];
+  /** Whether `keys` has all databases. */
+  readonly allDatabases: boolean;
   /** Number of function libraries before the first key. */
   readonly functions: number;
   /** Their names, in the text form, and code; no code if no server loads it. */
   readonly libraries: readonly { readonly name: string; readonly code: Uint8Array | undefined }[];
-  /** Modules with data before the first key. */
+  /** Names of module data types with data that belongs to no key, as far as it was read. */
   readonly modules: readonly string[];
   /** The aux field that marks the base of an AOF. */
   readonly aofMark: AofMark | undefined;
@@ -46,26 +49,33 @@ function isReadOnce(source: string): boolean {
   return source === '-' || (found !== undefined && !found.isFile() && !found.isDirectory());
 }
 
-/** Reads what a source tells before its first key. */
+/** Reads what a source tells before its first key, up to the end of the chunk that has it. */
 class HeadReader {
   private readonly framer = new Framer({ checksum: false });
   private readonly aux = new Map<string, string>();
-  private readonly keys: SourceHead['keys'][number][] = [];
+  private readonly told: DatabaseKeys[] = [];
+  private readonly counted = new DatabaseCounts();
   private readonly modules = new Set<string>();
   private readonly libraries: SourceHead['libraries'][number][] = [];
   private functions = 0;
   private read = 0;
+  private ended = false;
 
   constructor(private readonly input: Input) {}
 
   /** Returns whether it needs more. Throws RdbError. */
   push(chunk: Uint8Array): boolean {
-    const { framer } = this;
+    const { counted, framer } = this;
+    framer.ofPayloads = this.input.ofPayloads;
     framer.push(chunk.slice());
     this.read += chunk.length;
     let kind = framer.next();
-    for (; kind === META; kind = framer.next()) this.take();
-    return kind === NEED && this.read < MOST;
+    for (; kind !== NEED && kind !== END; kind = framer.next()) {
+      if (kind === META) this.take();
+      else if (framer.frame.first) counted.add(framer.frame.db, framer.frame.hasExpire);
+    }
+    this.ended = kind === END;
+    return !this.ended && counted.none && this.read < MOST;
   }
 
   /** Throws RdbError if the beginning is incomplete. */
@@ -74,13 +84,16 @@ class HeadReader {
   }
 
   private take(): void {
-    const { frame } = this.framer;
+    const { counted, framer, told } = this;
+    const { frame } = framer;
+    const kind = frame.opcode?.name;
+    if (!counted.none && kind !== 'RESIZEDB' && kind !== 'MODULE_AUX') return;
     const record = metaRecord(frame, new BufferTexts());
     if (record.type === 'function') {
       this.functions++;
-      this.libraries.push({ name: frameLibraryName(frame), code: frame.opcode?.name === 'FUNCTION2' ? functionCode(frame) : undefined });
+      this.libraries.push({ name: frameLibraryName(frame), code: kind === 'FUNCTION2' ? functionCode(frame) : undefined });
     } else if (record.type === 'aux') this.aux.set(record.key, record.value);
-    else if (record.type === 'resizeDb') this.keys.push({ db: record.db, keys: record.keys, expires: record.expires });
+    else if (record.type === 'resizeDb') told.push({ db: record.db, keys: record.keys, expires: record.expires });
     else if (record.type === 'moduleAux') this.modules.add(record.module);
   }
 
@@ -90,10 +103,11 @@ class HeadReader {
   }
 
   get head(): SourceHead {
-    const { aux, framer, functions, input, keys, libraries } = this;
+    const { aux, counted, ended, framer, functions, input, libraries, told } = this;
     const number = (name: string): number | undefined => (aux.has(name) ? Number(aux.get(name)) : undefined);
     const server = aux.get('valkey-ver') ?? aux.get('redis-ver');
-    const found = { keys, functions, libraries, modules: [...this.modules] };
+    const keys = ended ? counted.list : told;
+    const found = { keys, allDatabases: ended, functions, libraries, modules: [...this.modules] };
     const form = { compression: input.compression ?? 'none', ofPayloads: input.ofPayloads, size: input.size };
     return {
       source: input.name,

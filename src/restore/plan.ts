@@ -2,6 +2,7 @@ import { RdbError } from '../bytes/errors.js';
 import { ServerError } from '../redis/errors.js';
 import type { Servers } from '../redis/servers.js';
 import { aofTail } from '../pipeline/aof.js';
+import { DatabaseCounter } from '../pipeline/database-keys.js';
 import { type SourceHead, sourceHead } from '../pipeline/source-heads.js';
 import type { ServerUrl } from '../redis/url.js';
 import { type Library, noteLibrary } from '../pipeline/libraries.js';
@@ -88,7 +89,10 @@ function keysWritten({ masters }: TargetFacts, options: PlanOptions): number {
 /** `forecast` predicts the outcomes of libraries. */
 export async function planOf(options: PlanOptions, target: TargetFacts, forecast: LibraryForecast): Promise<Plan> {
   const heads = await Promise.all(options.sources.map((source) => sourceHead(source)));
-  const sources = heads.map((head) => (head instanceof RdbError ? undefined : head));
+  const sources = await withAllKeys(
+    heads.map((head) => (head instanceof RdbError ? undefined : head)),
+    options.signal,
+  );
   const aofTails = await tailsOf(sources, options.signal);
   const memoryNeeded = sources.reduce<number | undefined>(
     (sum, head) => (sum === undefined || head?.usedMemory === undefined ? undefined : sum + head.usedMemory),
@@ -103,6 +107,21 @@ export async function planOf(options: PlanOptions, target: TargetFacts, forecast
   const there = { keysThere: keysThere(target, options), keysDeleted: options.flush === true ? keysWritten(target, options) : 0 };
   const plan = { sources, target, libraries, intoDb: options.url.db, ...there, memoryNeeded, memoryLeft, aofTails };
   return { ...plan, errors: heads.filter((head) => head instanceof RdbError), warnings: warningsOf(plan, options) };
+}
+
+/** RDB bytes of all sources that may be read for the plan only: a second or two, where a restore of so many takes minutes. */
+const MOST_COUNTED = 1 << 30;
+
+/** Adds the keys of all databases, which a file tells only on the way. */
+async function withAllKeys(sources: Plan['sources'], signal: AbortSignal | undefined): Promise<Plan['sources']> {
+  if (sources.every((head) => head?.allDatabases !== false)) return sources;
+  const counter = new DatabaseCounter(MOST_COUNTED);
+  const all: (SourceHead | undefined)[] = [];
+  for (const head of sources) {
+    const keys = head?.allDatabases === false ? await counter.of(head.source, signal) : undefined;
+    all.push(head === undefined || keys === undefined ? head : { ...head, keys, allDatabases: true });
+  }
+  return all;
 }
 
 async function tailsOf(sources: Plan['sources'], signal: AbortSignal | undefined): Promise<AofTail[]> {
@@ -143,11 +162,13 @@ function warningsOf(
     );
   }
   if (target.assumed !== undefined) warnings.push(`${target.version} is unknown to this rdbkit and treated as ${target.assumed}`);
-  const newest = sources.reduce((most, head) => Math.max(most, head?.version ?? 0), 0);
-  if (sources.some((head) => head !== undefined && (head.version > target.target.rdbVersion || head.vendor !== target.target.vendor))) {
+  const strange = sources.filter(
+    (head): head is SourceHead => head !== undefined && (head.version > target.target.rdbVersion || head.vendor !== target.target.vendor),
+  );
+  if (strange.length > 0) {
     warnings.push(
-      `the sources are RDB ${newest}, the target reads ${target.target.rdbVersion}: ` +
-        'values that it does not read are written in another encoding',
+      `the target (${target.version}) reads RDB versions up to ${target.target.rdbVersion}, and the sources are of ` +
+        `${[...new Set(strange.map(writerText))].join(', ')}: values in an encoding that the target does not know are written in another`,
     );
   }
   if (target.uncovered.length > 0) {
@@ -170,6 +191,12 @@ function warningsOf(
     );
   }
   return warnings;
+}
+
+/** `Redis 8.0.6 (RDB version 12)`. */
+function writerText({ server, vendor, version }: SourceHead): string {
+  const name = vendor === 'redis' ? 'Redis' : 'Valkey';
+  return `${name}${server === undefined ? '' : ` ${server}`} (RDB version ${version})`;
 }
 
 /** Milliseconds that clocks may differ before a warning. */

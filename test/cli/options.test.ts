@@ -117,7 +117,7 @@ describe('--quiet and --verbose', () => {
   });
 
   test('decode and dump say what each source is', async () => {
-    const expected = 'RDB 10, of Redis 7.0.15, 10 keys in database 0, 1 function library, 708 B, written 2026-11-23T07:02:34Z';
+    const expected = 'RDB 10, of Redis 7.0.15, 10 keys in db 0, 1 in db 3, 1 function library, 708 B, written 2026-11-23T07:02:34Z';
     for (const argv of [['decode'], ['dump', '--format', 'payload']]) {
       expect(talk(await rdbkit([...argv, EXAMPLE, EXAMPLE, '-v', '--on-conflict', 'first'].filter((word) => argv[0] === 'dump' || !/conflict|first/.test(word))))).toEqual(Array(2).fill(`rdbkit: source ${EXAMPLE}: ${expected}`));
     }
@@ -125,12 +125,12 @@ describe('--quiet and --verbose', () => {
 
   test('also of standard input, and of what is compressed', async () => {
     const { err } = await rdbkit(['decode', '-', '--verbose'], { stdin: piped(gzipSync(bytes)) });
-    expect(err).toContain('rdbkit: source standard input: RDB 10, of Redis 7.0.15, 10 keys in database 0, 1 function library, compressed with gzip, written 2026-');
+    expect(err).toContain('rdbkit: source standard input: RDB 10, of Redis 7.0.15, 10 keys in db 0, 1 in db 3, 1 function library, compressed with gzip, written 2026-');
   });
 
   test('also of lines', async () => {
     const payloads = (await rdbkit(['dump', EXAMPLE, '--format', 'payload'])).out;
-    expect(talk(await rdbkit(['decode', '-', '-v'], { stdin: piped(payloads) }))).toEqual(['rdbkit: source standard input: lines of DUMP payloads, RDB 10']);
+    expect(talk(await rdbkit(['decode', '-', '-v'], { stdin: piped(payloads) }))).toEqual(['rdbkit: source standard input: lines of DUMP payloads, RDB 10, 10 keys in db 0, 1 in db 3']);
     const json = folder.file('lines.jsonl.gz', gzipSync((await rdbkit(['decode', EXAMPLE])).out));
     const encoded = await rdbkit(['encode', json, '--target-version', '6.2', '-v', '-o', folder.at('out.rdb')]);
     expect(encoded.err).toMatch(/^rdbkit: source \S+: JSON lines, written as RDB 9, compressed with gzip, \d+ B\n/);

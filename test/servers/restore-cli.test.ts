@@ -6,9 +6,9 @@ import { PassThrough, Readable } from 'node:stream';
 import { gzipSync } from 'node:zlib';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { Interruption } from '../../src/cli/exit.js';
-import { FIXTURE, Folder } from '../support/cli-support.js';
+import { FIXTURE, Folder, rdbkit } from '../support/cli-support.js';
 import { SERVER, TestServer } from '../support/redis-server.js';
-import { portOf, report, restore, strings, urlOf } from '../support/restore-support.js';
+import { casePath, portOf, report, restore, serverPath, strings, urlOf } from '../support/restore-support.js';
 import { rdb, str } from '../support/support.js';
 
 const folder = new Folder();
@@ -31,12 +31,34 @@ describe(`messages of rdbkit restore to ${SERVER}`, () => {
     const { code, err, out } = await restore([FIXTURE, url]);
     expect([code, out]).toEqual([0, '']);
     const [source, target, planned, libraries, closing, ...rest] = err.split('\n');
-    expect(source).toMatch(/^rdbkit: source .*redis-7\.0\.15\.rdb: RDB 10, of Redis 7\.0\.15, 146 keys in database 0, 2 function libraries, [\d.,]+ \w+, written \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/);
+    expect(source).toMatch(/^rdbkit: source .*redis-7\.0\.15\.rdb: RDB 10, of Redis 7\.0\.15, 146 keys in db 0, 31 in db 1, 35 in db 2, 38 in db 15, 2 function libraries, [\d.,]+ \w+, written \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/);
     expect(target).toMatch(/^rdbkit: target 127\.0\.0\.1:\d+: (Redis|Valkey) [\d.]+, one server, 16 databases, 0 keys$/);
     expect(planned).toMatch(/^rdbkit: function libraries: "second_lib", "corpus_lib" (to load|already the same)$/);
     expect(libraries).toMatch(/^rdbkit: function libraries: "second_lib", "corpus_lib" (loaded|already the same)$/);
     expect(closing).toMatch(/^rdbkit: 250 keys restored(, \d+ in another encoding)?; [\d.,]+ \w+ in, [\d.]+ m?s, [\d.,]+ \w+\/s, [\d,]+ keys\/s$/);
     expect(rest).toEqual(['']);
+  });
+
+  test('the plan names all databases of a source', async () => {
+    const multidb = casePath('multidb.rdb');
+    expect((await restore([multidb, url, '--dry-run'])).err).toContain('multidb.rdb: RDB 10, of Redis 7.0.15, 506 keys in db 0, 2 in db 3, 1 in db 7, 12.6 kB, ');
+    const keys = [{ db: 0, keys: 506, expires: 100 }, { db: 3, keys: 2, expires: 0 }, { db: 7, keys: 1, expires: 1 }];
+    expect((await report([multidb, url, '--dry-run'])).plan.sources).toMatchObject([{ keys, allDatabases: true }]);
+    const lines = folder.file('multidb.jsonl', (await rdbkit(['dump', multidb, '--format', 'payload'])).out);
+    expect((await report([lines, url, '--dry-run'])).plan.sources).toMatchObject([{ keys, allDatabases: true }]);
+    const many = folder.file('databases.rdb', strings(Object.fromEntries(Array.from({ length: 20 }, (_, i) => [`${i}:a`, '']))));
+    expect((await restore([many, url, '--dry-run'])).err).toMatch(/1 key in db 0, (1 in db \d+, ){15}more in 4 other databases, /);
+    expect((await restore([many, url, '--dry-run'])).err).toContain('a key in database 19, which the target does not have');
+  });
+
+  test('the plan does not guess the databases of a damaged source', async () => {
+    const { err } = await restore([casePath('sparse-tail.rdb'), url, '--dry-run']);
+    expect(err).toContain('506 keys in db 0, perhaps more in databases not read yet, ');
+  });
+
+  test('the plan says what a newer source means', async () => {
+    const { err } = await restore([serverPath('redis-8.0.6'), url, '--dry-run', '--target-version', '7.0']);
+    expect(err).toMatch(/warning: the target \(\w+ [\d.]+\) reads RDB versions up to 10, and the sources are of Redis 8\.0\.6 \(RDB version 12\): values in an encoding that the target does not know are written in another\.\n/);
   });
 
   test('--quiet: nothing but errors', async () => {

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { Readable } from 'node:stream';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { Folder } from '../support/cli-support.js';
 import { TestCluster } from '../support/redis-cluster.js';
@@ -72,12 +73,17 @@ describe(`function libraries and ${SERVER}`, () => {
       const dry = await report([two, url, ...argv, '--dry-run']);
       expect(dry).toMatchObject({ code, functions: [one, next], plan: { functions: [one, next] } });
       const { err } = await restore([two, url, ...argv, '--dry-run']);
-      expect(err.split(`rdbkit: function libraries: ${text}\n`)).toHaveLength(3);
+      expect(err.split(`rdbkit: function libraries: ${text}\n`)).toHaveLength(2); // the plan says it, and nothing else came out
     }
     expect(await there()).toEqual({ one: code('one', 2) });
     expect((await restore([two, url, '--on-conflict', 'replace'])).err).toMatch(/function libraries: "one" replaced; "two" loaded\nrdbkit: 2 keys restored/);
     await server.client.flushall();
     expect((await restore([two, url])).err).toMatch(/function libraries: "one", "two" already the same\n.*function libraries: "one", "two" already the same\nrdbkit: 2 keys restored/s);
+  });
+
+  test('a dry run names what the plan could not know: libraries of standard input', async () => {
+    const { err } = await restore(['-', url, '--on-conflict', 'replace', '--dry-run'], { stdin: Readable.from([readFileSync(two)]) });
+    expect(err.split('rdbkit: function libraries: "one", "two" to load\n')).toHaveLength(2);
   });
 
   test('of several sources: the second one finds what the first one brought', async () => {

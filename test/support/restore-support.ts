@@ -7,9 +7,13 @@ import type { TestServer } from './redis-server.js';
 import { len, rdb, str } from './support.js';
 
 const servers = fileURLToPath(new URL('../../fixtures/servers/', import.meta.url));
+const cases = fileURLToPath(new URL('../../fixtures/cases/', import.meta.url));
 
 /** The path of a file of a real server. */
 export const serverPath = (name: string): string => join(servers, `${name}.rdb`);
+
+/** The path of a file that went wrong once. */
+export const casePath = (name: string): string => join(cases, name);
 
 export const portOf = ({ client }: TestServer): number => client.options.port as number;
 
