@@ -8,7 +8,7 @@ import { exitCodes, FILTERS_HELP, SOURCES_WORDS } from './help-texts.js';
 import { bytesText, countText, keysText, rateText, secondsText } from './numbers.js';
 import { printable } from './printable.js';
 import { type Listeners, RunCommand, type Task } from './run-command.js';
-import { checkSources, filterOf } from './sources.js';
+import { checkSources, filterOf, sourcesOf } from './sources.js';
 
 export const CHECK = command<'check'>({
   name: 'check',
@@ -18,7 +18,7 @@ does, and somewhat deeper: every entry of every packed value, duplicates, scores
 streams and their groups. Each finding is a line on standard output.
 
 Sources are read one after another; those compressed with gzip, LZ4 or zstd (with Node 22.15 or later) are recognised and decompressed.`,
-  usage: '<source...> [options]',
+  usage: '[source...] [options]',
   argument: SOURCES_WORDS,
   after: `
 ${FILTERS_HELP}
@@ -31,7 +31,8 @@ ${exitCodes('with findings, or newer commands of an AOF were not read')}`,
 });
 
 async function runCheck(invocation: Invocation<'check'>): Promise<number> {
-  const { io, options, words: sources } = invocation;
+  const { io, options, words } = invocation;
+  const sources = sourcesOf(words, io);
   const { format, noChecksum, output } = options;
   const filter = filterOf(invocation);
   await checkSources('check', sources, output, io);

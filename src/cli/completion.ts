@@ -26,7 +26,8 @@ function formsOf({ name }: Command): Form[] {
     };
     return one.noHelp === undefined ? [form] : [form, { names: [`--no-${long.slice(2)}`], help: one.noHelp, option: one }];
   });
-  return [...forms, HELP];
+  const taken = forms.flatMap(({ names }) => names);
+  return [...forms, { ...HELP, names: HELP.names.filter((name) => !taken.includes(name)) }];
 }
 
 /** `payload check` is completed after the word `payload`. */

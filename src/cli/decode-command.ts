@@ -6,7 +6,7 @@ import { emptyNotes } from './empty-runs.js';
 import { EXIT } from './exit.js';
 import { exitCodes, FILTERS_HELP, SOURCES_WORDS } from './help-texts.js';
 import { type Listeners, RunCommand, type Task } from './run-command.js';
-import { checkSources, filterOf } from './sources.js';
+import { checkSources, filterOf, sourcesOf } from './sources.js';
 import { summaryLine } from './summary.js';
 
 export const DECODE = command<'decode'>({
@@ -15,7 +15,7 @@ export const DECODE = command<'decode'>({
   description: `Decodes RDB files to JSON lines: one JSON object for each key, on standard output.
 
 Sources are read one after another; those compressed with gzip, LZ4 or zstd (with Node 22.15 or later) are recognised and decompressed.`,
-  usage: '<source...> [options]',
+  usage: '[source...] [options]',
   argument: SOURCES_WORDS,
   after: `
 ${FILTERS_HELP}
@@ -31,7 +31,8 @@ ${exitCodes('newer commands of an AOF were not read')}`,
 });
 
 async function runDecode(invocation: Invocation<'decode'>): Promise<number> {
-  const { io, options, words: sources } = invocation;
+  const { io, options, words } = invocation;
+  const sources = sourcesOf(words, io);
   const { noChecksum, output, threads = availableParallelism() } = options;
   const filter = filterOf(invocation);
   await checkSources('decode', sources, output, io);

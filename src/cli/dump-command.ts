@@ -8,7 +8,7 @@ import { dumpLine, keysExit, KeyProblems } from './key-problems.js';
 import { librariesLines, librariesObject } from './libraries-text.js';
 import type { OptionsOf } from './options/table.js';
 import { type Listeners, RunCommand, type Task } from './run-command.js';
-import { checkOutput, checkSources, filterOf } from './sources.js';
+import { checkOutput, checkSources, filterOf, sourcesOf } from './sources.js';
 import { UsageError } from './usage.js';
 
 export const DUMP = command<'dump'>({
@@ -17,7 +17,7 @@ export const DUMP = command<'dump'>({
   description: `Writes the keys of RDB files as they are stored, without decoding them.
 
 Sources are read one after another; those compressed with gzip, LZ4 or zstd (with Node 22.15 or later) are recognised and decompressed.`,
-  usage: '<source...> [options]',
+  usage: '[source...] [options]',
   argument: SOURCES_WORDS,
   after: `
 Formats:
@@ -38,7 +38,8 @@ ${exitCodes('some keys were not written, and each was named; or newer\n       co
 });
 
 async function runDump(invocation: Invocation<'dump'>): Promise<number> {
-  const { given, io, options, words: sources } = invocation;
+  const { given, io, options, words } = invocation;
+  const sources = sourcesOf(words, io);
   const { format, json, noChecksum, output, targetVersion: target } = options;
   if (format === undefined) throw new UsageError(`--format is missing: expected one of ${DUMP_FORMATS.join(', ')}`);
   checkFormat({ ...options, format }, given);

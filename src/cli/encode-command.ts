@@ -7,7 +7,7 @@ import { dumpLine, keysExit, KeyProblems } from './key-problems.js';
 import { countText } from './numbers.js';
 import { type Listeners, RunCommand, type Task } from './run-command.js';
 import { encodedText } from './source-text.js';
-import { checkSources, filterOf } from './sources.js';
+import { checkSources, filterOf, sourcesOf } from './sources.js';
 import { UsageError } from './usage.js';
 
 export const ENCODE = command<'encode'>({
@@ -16,8 +16,8 @@ export const ENCODE = command<'encode'>({
   description: `Makes an RDB file, which a server loads, of JSON lines: those of rdbkit decode, or others of that form.
 
 Sources are read one after another; those compressed with gzip, LZ4 or zstd (with Node 22.15 or later) are recognised and decompressed.`,
-  usage: '<source...> [options]',
-  argument: ['<source...>', 'files of JSON lines, or - for standard input'],
+  usage: '[source...] [options]',
+  argument: ['[source...]', 'files of JSON lines, or - for standard input; a pipe is read without it, too'],
   after: `
 A line:
   {"db":0,"key":"user:1","type":"hash","value":{"name":"Ada"}}
@@ -40,7 +40,8 @@ ${exitCodes('some keys were not written, and each was named', 'a line is wrong; 
 });
 
 async function runEncode(invocation: Invocation<'encode'>): Promise<number> {
-  const { io, options, words: sources } = invocation;
+  const { io, options, words } = invocation;
+  const sources = sourcesOf(words, io);
   const { json, output, targetVersion: target } = options;
   const filter = filterOf(invocation);
   await checkSources('encode', sources, output, io);

@@ -1,10 +1,12 @@
 import { CommanderError } from 'commander';
+import { COMMANDS } from './commands.js';
 import { stackOf } from './errors.js';
 import { EXIT } from './exit.js';
 import type { Io } from './io.js';
 import { printable } from './printable.js';
 import { createProgram } from './program.js';
-import { exitOfCommander, isHelp, UsageError, usageLine } from './usage.js';
+import { UsageError } from './usage.js';
+import { exitOfCommander, isHelp, usageLine } from './usage-line.js';
 
 /**
  * Runs the command line without a process: `argv` are the arguments after the program's name. Returns the exit code; never throws.
@@ -18,8 +20,7 @@ export async function main(argv: readonly string[], io: Io): Promise<number> {
   } catch (error) {
     if (error instanceof CommanderError && isHelp(error)) return exitOfCommander(error);
     if (error instanceof CommanderError || error instanceof UsageError) {
-      const commands = program.commands.map((command) => command.name());
-      io.stderr.write(`rdbkit: ${usageLine(error, argv, commands)}\n${stackOf(error, io.env)}`);
+      io.stderr.write(`rdbkit: ${usageLine(error, argv, COMMANDS.map(({ name }) => name))}\n${stackOf(error, io.env)}`);
       return EXIT.usage;
     }
     io.stderr.write(`rdbkit: ${bugLine(error)}\n${stackOf(error, io.env)}`);

@@ -1,7 +1,7 @@
 import { bugLine, main } from './main.js';
 import { stackOf } from './errors.js';
 import { EXIT, interruptedBy, type InterruptSignal, Interruption, SIGNAL_EXIT } from './exit.js';
-import { withoutPasswords } from './usage.js';
+import { withoutSecrets } from './usage.js';
 
 /** Milliseconds that an interrupted process has to end by itself. */
 const PATIENCE = 500;
@@ -24,7 +24,7 @@ export async function run(): Promise<void> {
 
 /** `ps` shows the title as the command line. */
 function hidePasswords(argv: readonly string[]): void {
-  const shown = argv.map(withoutPasswords);
+  const shown = withoutSecrets(argv);
   if (shown.some((text, i) => text !== argv[i])) process.title = ['rdbkit', ...shown].join(' ');
 }
 

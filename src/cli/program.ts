@@ -78,16 +78,21 @@ function addOptions(added: Commander, { after, name }: Command): void {
   const options = optionsOf(name);
   for (const one of options) {
     for (const option of commanderOptions(one, name)) added.optionsGroup(`${one.heading}:`).addOption(option);
+    if (one.option.orHelp === true) added.on(`option:${one.name}`, (given: string | null) => given ?? added.help());
   }
-  added.helpOption('-h, --help', 'show this help').addHelpText('after', options.length === 0 ? after : after + ENVIRONMENT_HELP);
+  added.helpOption(helpFlags(options), 'show this help').addHelpText('after', options.length === 0 ? after : after + ENVIRONMENT_HELP);
 }
+
+/** `-h` may be an option of the command. */
+const helpFlags = (options: readonly NamedOption[]): string => (options.some(({ option }) => option.short === 'h') ? '--help' : '-h, --help');
 
 /** The commander options of one option: two for a toggle. Their values are the words as typed. */
 function commanderOptions({ name, option }: NamedOption, command: CommandName): CommanderOption[] {
   const long = longName(name);
   const short = option.short === undefined ? '' : `-${option.short}, `;
   const help = helpOf(option, command) + (option.default === undefined ? '' : ` (default: ${option.default})`);
-  const made = new CommanderOption(`${short}${long}${option.value === undefined ? '' : ` <${option.value}>`}`, help);
+  const value = option.value === undefined ? '' : option.orHelp === true ? ` [${option.value}]` : ` <${option.value}>`;
+  const made = new CommanderOption(`${short}${long}${value}`, help);
   if (option.value !== undefined) made.argParser((word: string, before: readonly string[] | undefined) => [...(before ?? []), word]);
   if (option.kind !== 'toggle') made.negate = false; // --no-ttl is a separate option, not the opposite of --ttl
   return option.kind === 'toggle' ? [made, new CommanderOption(`--no-${long.slice(2)}`, option.noHelp)] : [made];

@@ -16,8 +16,8 @@ type Values = OptionsOf<'restore'>;
 /** The options of a restore, without its listeners. The last word is the target. Throws UsageError. */
 export async function checkRestore(invocation: Invocation<'restore'>): Promise<RestoreOptions> {
   const { io, options, words } = invocation;
-  const { sources, target } = split(words);
-  const url = withLogin(checkUrl(target), options, io);
+  const { sources, target } = split(words, options);
+  const url = withLogin(target, options, io);
   const { cluster, dbMap, dryRun, flush, limit, noChecksum, noTtl, partition, standalone, stripTtl, yes } = options;
   const filter = filterOf(invocation);
   await checkSources('restore', sources, undefined, io);
@@ -60,10 +60,30 @@ function checkFiles(sources: readonly string[], { checkpoint, limit, rejects }: 
   }
 }
 
-function split(words: readonly string[]): { sources: string[]; target: string } {
+/** The target is the last word, or what options of redis-cli name. */
+function split(words: readonly string[], options: Values): { sources: readonly string[]; target: ServerUrl } {
   const urls = words.filter((text) => isServerUrl(text));
+  const { host, intoDb, port, tls } = options;
+  const byOption = host !== undefined ? '-h' : port !== undefined ? '-p' : undefined;
+  if (byOption !== undefined) {
+    if (urls.length > 0) throw new UsageError(`${byOption} and a URL both name the target: expected one of them`);
+    const name = host ?? '127.0.0.1';
+    const url = checkUrl(`redis://${name.includes(':') ? `[${name}]` : name}${port === undefined ? '' : `:${port}`}`);
+    return { sources: words, target: { ...url, tls, db: intoDb } };
+  }
+  const { sources, target } = splitUrl(words, urls);
+  const url = checkUrl(target);
+  if (intoDb !== undefined && url.db !== undefined && intoDb !== url.db) {
+    throw new UsageError(`-n ${intoDb} and the target URL, which says ${url.db}: expected one database`);
+  }
+  return { sources, target: { ...url, tls: tls || url.tls, db: intoDb ?? url.db } };
+}
+
+function splitUrl(words: readonly string[], urls: readonly string[]): { sources: readonly string[]; target: string } {
   const target = words[words.length - 1];
-  if (urls.length === 0) throw new UsageError('the target is missing: name it after the sources, like redis://host:6379');
+  if (urls.length === 0) {
+    throw new UsageError('the target is missing: name it after the sources, like redis://host:6379, or with -h HOST');
+  }
   if (urls.length > 1) throw new UsageError('there is more than one URL: expected sources and then one target');
   if (!isServerUrl(target)) throw new UsageError('the target does not come last: expected sources and then the target');
   if (words.length === 1) throw new UsageError('no source given: name an RDB file, or - for standard input, before the target');
@@ -78,13 +98,14 @@ function checkUrl(text: string): ServerUrl {
   }
 }
 
-/** A password file comes first, then the environment, then the URL. */
-function withLogin(url: ServerUrl, { passwordFile, user }: Values, { env }: Io): ServerUrl {
-  return { ...url, username: user ?? url.username, password: passwordFile ?? ofEnvironment(env.REDISCLI_AUTH) ?? url.password };
+/** A password that an option gives comes first, then the environment, then the URL. */
+function withLogin(url: ServerUrl, { pass, passwordFile, user }: Values, { env }: Io): ServerUrl {
+  const password = passwordFile ?? nonEmpty(pass) ?? nonEmpty(env.REDISCLI_AUTH) ?? url.password;
+  return { ...url, username: user ?? url.username, password };
 }
 
 /** An empty password counts as none. */
-const ofEnvironment = (password = ''): string | undefined => (password === '' ? undefined : password);
+const nonEmpty = (password = ''): string | undefined => (password === '' ? undefined : password);
 
 function checkSentinels(
   { sentinelMaster }: ServerUrl,
@@ -99,7 +120,7 @@ function checkSentinels(
         'write it as redis+sentinel://host:port/master',
     );
   }
-  return { username, password: sentinelPasswordFile ?? ofEnvironment(env.RDBKIT_SENTINEL_AUTH) };
+  return { username, password: sentinelPasswordFile ?? nonEmpty(env.RDBKIT_SENTINEL_AUTH) };
 }
 
 /** The names of the options that are given, for messages. */
@@ -112,7 +133,7 @@ async function checkTls(url: ServerUrl, { cacert, cert, insecure, key, sni }: Va
   const given = named({ '--cacert': cacert, '--cert': cert, '--key': key, '--sni': sni, '--insecure': insecure });
   if (!url.tls) {
     if (given !== '') {
-      throw new UsageError(`options for TLS are given (${given}), but the target URL does not ask for TLS: write it as rediss://`);
+      throw new UsageError(`options for TLS are given (${given}), but not TLS: write the URL as rediss://, or add --tls`);
     }
     return undefined;
   }

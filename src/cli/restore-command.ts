@@ -5,7 +5,6 @@ import { command, type Invocation } from './command.js';
 import { KeyProblems } from './key-problems.js';
 import { emptyRestoreNotes } from './empty-runs.js';
 import { librariesLines, librariesObject } from './libraries-text.js';
-import { SOURCES_WORDS } from './help-texts.js';
 import { EXIT, Interruption, SIGNAL_EXIT } from './exit.js';
 import type { Io } from './io.js';
 import { bytesText, countText, keysText, rateText, secondsText } from './numbers.js';
@@ -25,15 +24,17 @@ export const RESTORE = command<'restore'>({
   description: `Writes the keys of RDB files to a server, a server behind sentinels, or a cluster.
 
 The target comes last: redis://[user[:password]@]host:port[/db], rediss:// for TLS, \
-redis+sentinel://host:port[,host:port]/master. A cluster is detected. With /db, all keys go to that database.`,
+redis+sentinel://host:port[,host:port]/master. A cluster is detected. With /db, all keys go to that database. \
+Instead of the URL, -h HOST, -p PORT, -n DB and -a PASSWORD name it, as for redis-cli.`,
   usage: '<source...> <target> [options]',
-  argument: SOURCES_WORDS,
+  argument: ['<source...>', 'RDB files, or - for standard input'],
   after: `
 Examples:
   rdbkit restore dump.rdb redis://target:6379 --dry-run
   rdbkit restore dump.rdb redis://target:6379
   rdbkit restore shard-*.rdb rediss://cluster:6379 --flush --yes
   rdbkit restore dump.rdb redis://target:6379 --db 0 --on-conflict replace
+  rdbkit restore shard-*.rdb -h target -p 6380
   rdbkit restore dump.rdb redis://target:6379 --checkpoint restore.json \\
     --rejects rejects.jsonl
 
@@ -58,6 +59,9 @@ async function runRestore(invocation: Invocation<'restore'>): Promise<number> {
   const task: Task<RestoreSummary> = {
     command: 'restore',
     run: async (listeners: Listeners, say, pause) => {
+      if (options.pass !== undefined && !options.quiet) {
+        say('warning: a password on the command line (-a) shows in the process list: set REDISCLI_AUTH, or use --password-file.');
+      }
       const summary = await restore({
         ...checked,
         ...listeners,

@@ -1,3 +1,4 @@
+import { fstatSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import type { FilterOptions } from '../commands/terms.js';
@@ -7,7 +8,7 @@ import { type CommandName, type Given, longName, type ValuesOf } from './options
 import { optionsOf } from './options/table.js';
 import { isUrl } from './options/words.js';
 import { word } from './printable.js';
-import { UsageError } from './usage.js';
+import { NO_SOURCE, UsageError } from './usage.js';
 
 /** The filter that the options describe. Throws UsageError. */
 export function filterOf({
@@ -25,6 +26,23 @@ export function filterOf({
     );
   }
   return filter;
+}
+
+/** The sources; standard input if none is named and a pipe or a file is there. Throws UsageError. */
+export function sourcesOf(words: readonly string[], { stdin }: Io): readonly string[] {
+  if (words.length > 0) return words;
+  if (!isPiped(stdin)) throw new UsageError(NO_SOURCE);
+  return ['-'];
+}
+
+function isPiped(stdin: Readable): boolean {
+  if (!('fd' in stdin) || typeof stdin.fd !== 'number') return false;
+  try {
+    const found = fstatSync(stdin.fd);
+    return found.isFIFO() || found.isFile() || found.isSocket();
+  } catch {
+    return false; // it is closed
+  }
 }
 
 /** Checks the sources, and an output file, before anything is opened. Throws UsageError. */

@@ -51,7 +51,7 @@ describe('bash', () => {
 
   test.each([['decode'], ['dump'], ['restore'], ['encode'], ['payload', 'check'], ['payload', 'decode'], ['completion']])('%s %s: all options of its help, and no other', async (...command) => {
     const { out } = await rdbkit([...command, '--help']);
-    const inHelp = [...out.matchAll(/^ {2}(?=-)([-\w, ]+?)(?= [ <]|$)/gm)].flatMap(([, names]) => names.split(', '));
+    const inHelp = [...out.matchAll(/^ {2}(?=-)([-\w, ]+?)(?= [ <[]|$)/gm)].flatMap(([, names]) => names.split(', '));
     expect(offered(...command, '-').sort()).toEqual([...new Set(inHelp)].sort());
   });
 });

@@ -28,6 +28,18 @@ test('the package runs: version, help, a file, a pipe', async () => {
   expect(await run('R decode "$T"')).toMatchObject({ code: 2, out: '' });
 }, 30_000);
 
+test('without a source, a pipe or a file on standard input is read', async () => {
+  for (const command of ['decode', 'check', 'dump --format payload']) {
+    const named = await run(`R ${command} - -q < "$F"`);
+    expect(await run(`cat "$F" | R ${command} -q`)).toEqual(named);
+    expect(await run(`R ${command} -q < "$F"`)).toEqual(named);
+  }
+  expect(await run('R decode -q < "$F" | R encode -q | head -c 5')).toMatchObject({ code: 0, out: 'REDIS' });
+  for (const nothing of ['< /dev/null', '<&-']) {
+    expect(await run(`R decode ${nothing}`)).toMatchObject({ code: 2, err: expect.stringContaining('no source given') as string });
+  }
+}, 60_000);
+
 test('it works from any folder and leaves nothing in it', async () => {
   const other = new Folder();
   await run(`cd '${other.path}' && R decode "$F" -o x.jsonl`);

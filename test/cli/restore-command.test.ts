@@ -12,6 +12,19 @@ const NOBODY = 'redis://127.0.0.1:1';
 describe('wrong usage of rdbkit restore', () => {
   test.each<[string, string[]]>([
     ['the target is missing: name it after the sources', [small]],
+    ['the target is missing: name it after the sources', [small, '-n', '3']],
+    ['-h and a URL both name the target', [small, NOBODY, '-h', 'localhost']],
+    ['-p and a URL both name the target', [small, NOBODY, '-p', '6380']],
+    ['--host is a URL', [small, '-h', NOBODY]],
+    ['--host localhost:6380: expected a host alone, and its port with -p', [small, '-h', 'localhost:6380']],
+    ['--host "a b": expected the name', [small, '-h', 'a b']],
+    ['--port 0: expected a number from 1 to 65535', [small, '-p', '0']],
+    ['--into-db x: expected a number', [small, '-h', 'localhost', '-n', 'x']],
+    ['-n 1 and the target URL, which says 2', [small, `${NOBODY}/2`, '-n', '1']],
+    ['the target names a database for all keys', [small, NOBODY, '-n', '1', '--db-map', '3:1']],
+    ['--pass and --password-file: expected one of them at most', [small, NOBODY, '-a', 's3cret', '--password-file', small]],
+    ['no source given', ['-h', 'localhost']],
+    ['--key "user:*": no such file, for the private key of TLS (did you mean --match or --prefix?)', [small, NOBODY, '--key', 'user:*']],
     ['the target does not come last', [NOBODY, small]],
     ['there is more than one URL', [small, NOBODY, NOBODY]],
     ['no source given', [NOBODY]],
@@ -46,6 +59,16 @@ describe('wrong usage of rdbkit restore', () => {
     expect([code, out]).toEqual([2, '']);
     expect(err).toContain(message);
     expect(err).toMatch(/^rdbkit: [^\n]* See rdbkit restore --help\n$/);
+  });
+
+  test.each([['-h'], ['-h', '--quiet'], ['--help']])('%s without a host is help', async (...argv) => {
+    for (const all of [argv, [small, ...argv]]) {
+      const { code, err, out } = await restore(all);
+      expect([code, err]).toEqual([0, '']);
+      expect(out).toMatch(/^Usage: rdbkit restore /);
+      expect(out).toMatch(/^ +-h, --host \[host\] /m);
+      expect(out).toMatch(/^ +--help /m);
+    }
   });
 
   test('a target that nobody is at', async () => {

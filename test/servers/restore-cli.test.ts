@@ -61,6 +61,24 @@ describe(`messages of rdbkit restore to ${SERVER}`, () => {
     expect(err).toMatch(/warning: the target \(\w+ [\d.]+\) reads RDB versions up to 10, and the sources are of Redis 8\.0\.6 \(RDB version 12\): values in an encoding that the target does not know are written in another\.\n/);
   });
 
+  test('the target by the options of redis-cli', async () => {
+    const target = ['-h', '127.0.0.1', '-p', String(portOf(server))];
+    expect(await report([small, FIXTURE, ...target, '-c', '-n', '3', '--db', '0'])).toMatchObject({ code: 0, sources: 2, plan: { intoDb: 3 } });
+    expect((await server.client.info('keyspace')).match(/^db\d+/gm)).toEqual(['db3']);
+    expect(await report([small, url, '-n', '4'])).toMatchObject({ code: 0, plan: { intoDb: 4 } });
+    expect(await report([small, '-p', String(portOf(server)), '-n', '5'])).toMatchObject({ code: 0, plan: { intoDb: 5 } });
+  });
+
+  test('-a logs in, and says that it shows', async () => {
+    await server.client.call('ACL', 'SETUSER', 'worker', 'reset', 'on', '>s3cret', '~*', '+@all');
+    const argv = [small, '-h', '127.0.0.1', '-p', String(portOf(server)), '--user', 'worker', '-a', 's3cret'];
+    const { code, err } = await restore(argv, { env: { REDISCLI_AUTH: 'another' } });
+    expect([code, err]).toEqual([0, expect.stringMatching(/^rdbkit: warning: a password on the command line \(-a\) shows in the process list: set REDISCLI_AUTH, or use --password-file\.\nrdbkit: source /)]);
+    expect(err).not.toContain('s3cret');
+    expect(await restore([...argv, '--on-conflict', 'skip', '--quiet'])).toMatchObject({ code: 0, err: '' });
+    expect((await restore([small, url.replace('://', '://worker:wrong@'), '-a', 's3cret', '--on-conflict', 'skip'])).code).toBe(0);
+  });
+
   test('--quiet: nothing but errors', async () => {
     expect(await restore([FIXTURE, url, '--quiet'])).toEqual({ code: 0, out: '', err: '' });
     expect((await restore([FIXTURE, url, '--quiet'])).err).toMatch(/^rdbkit: TARGET: [^\n]*\n$/);

@@ -29,9 +29,9 @@ test('restore: rejects that cannot be written any more are told as that, and not
 }, 30_000);
 
 describe('restore as a process', () => {
-  const restoring = async (server: TestServer, ...more: string[]): Promise<ChildProcessWithoutNullStreams> => {
-    const url = `redis://default:s3cret@127.0.0.1:${server.client.options.port}`;
-    const child = spawn(process.execPath, [bin, 'restore', FIXTURE, url, '--max-keys-per-second', '50', ...more]);
+  const restoring = async (server: TestServer, target?: string[]): Promise<ChildProcessWithoutNullStreams> => {
+    const words = target ?? [`redis://default:s3cret@127.0.0.1:${server.client.options.port}`];
+    const child = spawn(process.execPath, [bin, 'restore', FIXTURE, ...words, '--max-keys-per-second', '50']);
     const until = Date.now() + 10_000;
     while ((await server.client.dbsize()) === 0 && Date.now() < until) await delay(20);
     return child;
@@ -59,12 +59,16 @@ describe('restore as a process', () => {
   });
 
   test.skipIf(process.platform !== 'linux')('ps does not show the password', { timeout: 15_000 }, async () => {
-    const child = await restoring(server);
-    const shown = readFileSync(`/proc/${child.pid}/cmdline`, 'utf8');
-    child.kill('SIGINT');
-    const { err, out } = await collect(child);
-    expect(shown).toContain('***@127.0.0.1');
-    expect(`${shown}${err}${out}`).not.toContain('s3cret');
+    const host = ['-h', '127.0.0.1', '-p', String(server.client.options.port)];
+    for (const [target, title] of [[undefined, '***@127.0.0.1'], [[...host, '-a', 's3cret'], '-a ***'], [[...host, '-qas3cret'], '-qa***'], [[...host, '--pass=s3cret'], '--pass=***']] as const) {
+      await server.client.flushall();
+      const child = await restoring(server, target?.slice());
+      const shown = readFileSync(`/proc/${child.pid}/cmdline`, 'utf8');
+      child.kill('SIGINT');
+      const { err, out } = await collect(child);
+      expect(shown).toContain(title);
+      expect(`${shown}${err}${out}`).not.toContain('s3cret');
+    }
   });
 
   test('on a terminal it asks before --flush, and Ctrl-C is an answer', { timeout: 15_000 }, async () => {

@@ -28,6 +28,8 @@ interface ValueSpec<C extends CommandName> extends Spec<C> {
   readonly value: string;
   /** Possible values, for completion. */
   readonly choices?: readonly string[];
+  /** Without a value, it asks for help. */
+  readonly orHelp?: boolean;
 }
 
 /** An option of the table. `C` are the commands that have it, `T` is the type of its value. */
@@ -41,6 +43,7 @@ export interface Option<C extends CommandName = CommandName, T = unknown> {
   readonly noVariable?: string;
   readonly value?: string;
   readonly choices?: readonly string[];
+  readonly orHelp?: boolean;
   /** Of a toggle: the help of its `--no-` form. */
   readonly noHelp?: string;
   /** As it would be typed. */

@@ -1,6 +1,7 @@
 import { CHECK_LEVELS } from '../../commands/check-terms.js';
 import { CONFLICTS, DUMP_FORMATS } from '../../commands/dump-terms.js';
 import { RESTORE_CONFLICTS, SANITIZE_LEVELS } from '../../commands/restore-terms.js';
+import { formatAdvice } from './formats.js';
 import { flag, list, toggle, value } from './option.js';
 import { dbPairs, number, oneOf, path, server, shift, size } from './words.js';
 
@@ -9,7 +10,7 @@ export const OUTPUT = {
     commands: ['dump'],
     value: 'name',
     choices: DUMP_FORMATS,
-    parse: oneOf(DUMP_FORMATS),
+    parse: oneOf(DUMP_FORMATS, formatAdvice),
     help: `what to write: ${DUMP_FORMATS.join(', ')}`,
   }),
   output: value({

@@ -1,10 +1,24 @@
 import { flag, list, value } from './option.js';
-import { addressPairs, fileLine, fileText, number, size, text, time } from './words.js';
+import { addressPairs, database, fileLine, fileText, hostName, keyFile, number, size, text, time } from './words.js';
 
 const commands = ['restore'] as const;
 
-/** How to reach the target. */
+const noVariable = 'it names the target, like a URL';
+
+/** How to reach the target, with the words of redis-cli and our own. */
 export const TARGET = {
+  host: value({
+    ...{ commands, short: 'h', value: 'host', parse: hostName, orHelp: true, noVariable },
+    help: 'the target, as for redis-cli, instead of a URL: then all other words are sources',
+  }),
+  port: value({ commands, short: 'p', value: 'port', parse: number(1, 65_535), noVariable, help: 'its port (default: 6379)' }),
+  pass: value({
+    ...{ commands, short: 'a', value: 'password', parse: text, against: ['passwordFile'] },
+    ...{ noVariable: 'REDISCLI_AUTH is for that', help: 'its password, which shows in the process list: better set REDISCLI_AUTH' },
+  }),
+  intoDb: value({ commands, short: 'n', value: 'db', parse: database, noVariable, help: 'write all keys to this database, like /db in a URL' }),
+  tls: flag({ commands, noVariable, help: 'connect by TLS, like rediss://' }),
+  redirects: flag({ commands, short: 'c', noVariable, help: 'for those who know redis-cli: clusters are detected without it' }),
   cluster: flag({ commands, against: ['standalone'], help: 'treat the target as a cluster, whatever it reports' }),
   standalone: flag({ commands, against: ['cluster'], help: 'treat the target as a single server, whatever it reports' }),
   natMap: list({
@@ -14,7 +28,10 @@ export const TARGET = {
     help: 'connect to outer for the node that announces inner (host:port)',
   }),
   user: value({ commands, value: 'name', parse: text, help: 'log in as this user' }),
-  passwordFile: value({ commands, value: 'file', parse: fileLine, help: 'file with the password (default: REDISCLI_AUTH, else the URL)' }),
+  passwordFile: value({
+    ...{ commands, value: 'file', parse: fileLine, against: ['pass'] },
+    help: 'file with the password (default: REDISCLI_AUTH, else the URL)',
+  }),
   sentinelUser: value({ commands, value: 'name', parse: text, help: 'log in to the sentinels as this user' }),
   sentinelPasswordFile: value({
     commands,
@@ -22,11 +39,11 @@ export const TARGET = {
     parse: fileLine,
     help: "file with the sentinels' password (default: RDBKIT_SENTINEL_AUTH)",
   }),
-  cacert: value({ commands, value: 'file', parse: fileText, help: 'with rediss://: certificates to trust' }),
-  cert: value({ commands, value: 'file', parse: fileText, help: 'with rediss://: certificate of this client' }),
-  key: value({ commands, value: 'file', parse: fileText, help: 'with rediss://: its private key' }),
-  sni: value({ commands, value: 'name', parse: text, help: 'with rediss://: the name to ask for, and to expect in the certificate' }),
-  insecure: flag({ commands, help: 'with rediss://: do not verify the certificate' }),
+  cacert: value({ commands, value: 'file', parse: fileText, help: 'with TLS: certificates to trust' }),
+  cert: value({ commands, value: 'file', parse: fileText, help: 'with TLS: certificate of this client' }),
+  key: value({ commands, value: 'file', parse: keyFile, help: 'with TLS: its private key' }),
+  sni: value({ commands, value: 'name', parse: text, help: 'with TLS: the name to ask for, and to expect in the certificate' }),
+  insecure: flag({ commands, help: 'with TLS: do not verify the certificate' }),
   retryFor: value({
     commands,
     value: 'time',

@@ -1,5 +1,5 @@
 /** Parsers of option values. All of them throw UsageError with the option, what was given, and what is allowed. */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { MAX_DB, parseSize } from '../../commands/terms.js';
 import { parseTarget, type Target } from '../../commands/dump-terms.js';
 import { type Address, addressText, parseAddress } from '../../commands/restore-terms.js';
@@ -7,10 +7,16 @@ import { printable, word } from '../printable.js';
 import { checked, UsageError } from '../usage.js';
 
 /** One of several words. */
-export function oneOf<const T extends string>(allowed: readonly T[]): (label: string, given: string) => T {
+export function oneOf<const T extends string>(
+  allowed: readonly T[],
+  advice: (given: string) => string | undefined = () => undefined,
+): (label: string, given: string) => T {
   return (label, given) => {
     const known = allowed.find((name) => name === given);
-    if (known === undefined) throw new UsageError(`${label} ${word(given)}: expected one of ${allowed.join(', ')}`);
+    if (known === undefined) {
+      const hint = advice(given);
+      throw new UsageError(`${label} ${word(given)}: expected one of ${allowed.join(', ')}${hint === undefined ? '' : ` (${hint})`}`);
+    }
     return known;
   };
 }
@@ -70,8 +76,25 @@ export function fileText(label: string, given: string): string {
   }
 }
 
+/** The private key for TLS; in other tools, --key chooses keys. */
+export function keyFile(label: string, given: string): string {
+  if (existsSync(given)) return fileText(label, given);
+  throw new UsageError(`${label} ${word(given)}: no such file, for the private key of TLS (did you mean --match or --prefix?)`);
+}
+
 /** The password in a file. */
 export const fileLine = (label: string, given: string): string => fileText(label, given).replace(/\r?\n$/, '');
+
+/** The name or address of a host, without a port. */
+export function hostName(label: string, given: string): string {
+  const bare = given.replace(/^\[(.*)\]$/, '$1');
+  if (isUrl(given)) throw new UsageError(`${label} is a URL: write it after the sources, without ${label}`);
+  if (/^[^:]*:\d+$/.test(bare)) throw new UsageError(`${label} ${word(given)}: expected a host alone, and its port with -p`);
+  if (!/^[^\s/@[\]]+$/.test(bare)) throw new UsageError(`${label} ${word(given)}: expected the name or the address of a host`);
+  return bare;
+}
+
+export const database = number(0, MAX_DB);
 
 export function server(label: string, given: string): Target {
   try {
