@@ -1,4 +1,3 @@
-import { StreamSink } from '../commands/terms.js';
 import { command, type Command } from './command.js';
 import { EXIT } from './exit.js';
 import { oneOf } from './options/words.js';
@@ -25,9 +24,7 @@ Examples:
       if (word === undefined) throw new UsageError(`no shell given: expected one of ${SHELLS.join(', ')}`);
       const shell = oneOf(SHELLS)('completion', word);
       const { SCRIPTS } = await import('./completion.js');
-      const out = new StreamSink(io.stdout);
-      await out.write(new TextEncoder().encode(SCRIPTS[shell](commands())));
-      await out.commit();
+      io.stdout.write(SCRIPTS[shell](commands()));
       return EXIT.done;
     },
   });

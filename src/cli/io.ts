@@ -1,3 +1,4 @@
+import { fstatSync, readSync, statSync } from 'node:fs';
 import type { Readable, Writable } from 'node:stream';
 
 /** Everything that a command sees of the process: tests call `main` with their own. */
@@ -13,6 +14,19 @@ export interface Io {
 }
 
 export const isTerminal = (stream: Readable | Writable): boolean => 'isTTY' in stream && stream.isTTY === true;
+
+export const NOWHERE = 'standard output is closed, or /dev/null: the output goes nowhere. To keep it, name a file with --output.';
+
+/** Whether it may have been closed: Node then opens /dev/null in its place, for reading and writing. */
+export function leadsNowhere(stdout: Writable): boolean {
+  if (!('fd' in stdout) || typeof stdout.fd !== 'number') return false;
+  try {
+    const [found, nowhere] = [fstatSync(stdout.fd), statSync('/dev/null')];
+    return found.isCharacterDevice() && found.rdev === nowhere.rdev && readSync(stdout.fd, new Uint8Array(1)) === 0;
+  } catch {
+    return false; // a shell opens it for writing only
+  }
+}
 
 const USUAL_WIDTH = 80;
 

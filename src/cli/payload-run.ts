@@ -4,7 +4,7 @@ import { ClosedPipe, OutputError, RdbError, StreamSink } from '../commands/terms
 import { errorLine, exitOf, outputErrorLine, stackOf } from './errors.js';
 import { EXIT, interruptedBy, SIGNAL_EXIT } from './exit.js';
 import { payloadHint } from './hints.js';
-import { type Io, isTerminal } from './io.js';
+import { type Io, isTerminal, leadsNowhere } from './io.js';
 import type { OptionsOf } from './options/table.js';
 import { damageLine, reportLine, reportObject, reportText, tallyLine } from './payload-report.js';
 import { printable, word } from './printable.js';
@@ -29,6 +29,7 @@ export class PayloadRun {
   async run(): Promise<number> {
     const { io } = this;
     const payloads = givenPayloads(this.input());
+    if (this.name === 'decode' && leadsNowhere(io.stdout)) this.talk('warning: standard output is closed, or /dev/null: the output goes nowhere.');
     try {
       const code = await (this.name === 'check' ? this.check(payloads) : this.decode(payloads));
       await this.stdout.commit();

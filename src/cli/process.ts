@@ -1,5 +1,6 @@
 import { bugLine, main } from './main.js';
-import { stackOf } from './errors.js';
+import { OutputError, outputFailure } from '../commands/terms.js';
+import { outputErrorLine, stackOf } from './errors.js';
 import { EXIT, interruptedBy, type InterruptSignal, Interruption, SIGNAL_EXIT } from './exit.js';
 import { withoutSecrets } from './usage.js';
 
@@ -11,15 +12,26 @@ export async function run(): Promise<void> {
   const { env, stderr, stdout } = process;
   hidePasswords(process.argv.slice(2));
   const stop = stopOnSignals();
-  // The reader has gone: decode learns that from its write; for help and messages it does not matter.
-  stdout.on('error', () => undefined);
+  // Commands learn from their writes what happens to their data; the first error is left for help and the like.
+  let failure: Error | undefined;
+  stdout.on('error', (error) => (failure ??= error));
   stderr.on('error', () => undefined);
   process.on('uncaughtException', (error) => {
     stderr.write(`rdbkit: ${bugLine(error)}\n${stackOf(error, env)}`);
     process.exit(EXIT.bug);
   });
-  process.exitCode = await main(process.argv.slice(2), { stdin: process.stdin, stdout, stderr, env, signal: stop });
+  const code = await main(process.argv.slice(2), { stdin: process.stdin, stdout, stderr, env, signal: stop });
+  await new Promise(setImmediate); // an error of the last write comes after it
+  process.exitCode = code === EXIT.done && failure !== undefined ? exitOfLost(failure) : code;
   if (stop.aborted) setTimeout(() => endBy(interruptedBy(stop)), PATIENCE).unref();
+}
+
+/** The exit code where help or a version could not be written; a reader that has gone does not matter. */
+function exitOfLost(failure: Error): number {
+  const lost = outputFailure('standard output', failure);
+  if (!(lost instanceof OutputError)) return EXIT.done;
+  process.stderr.write(`rdbkit: ${outputErrorLine(lost)}\n`);
+  return EXIT.output;
 }
 
 /** `ps` shows the title as the command line. */

@@ -5,7 +5,7 @@ import { aofTailText, ClosedPipe, OutputError, type RdbError } from '../commands
 import type { Invocation } from './command.js';
 import { errorLine, exitOf, exitOfAll, outputErrorLine, stackOf } from './errors.js';
 import { EXIT, interruptedBy, SIGNAL_EXIT } from './exit.js';
-import type { Io } from './io.js';
+import { type Io, leadsNowhere, NOWHERE } from './io.js';
 import type { CommandName } from './options/option.js';
 import { variablesLine } from './options/read.js';
 import type { OptionsOf } from './options/table.js';
@@ -85,6 +85,8 @@ export class RunCommand<S extends RunSummary> {
   }
 
   async run(): Promise<number> {
+    const { flags, io, output, task } = this;
+    if (output === undefined && task.command !== 'check' && !flags.quiet && leadsNowhere(io.stdout)) this.talk(`warning: ${NOWHERE}`);
     try {
       const summary = await this.start();
       await this.signalAfterTheEnd();
@@ -186,7 +188,7 @@ export class RunCommand<S extends RunSummary> {
       ...task.fields(summary),
       notes: notes.length === 0 ? undefined : notes,
     });
-    if (flags.json && (!flags.quiet || code !== EXIT.done)) this.object(object());
+    if (flags.json) this.object(object());
     else if (!flags.quiet && !(summary.read === 0 && code !== EXIT.done)) this.talk(task.line(summary));
     if (!flags.quiet) for (const note of notes) this.talk(note);
     return code;
@@ -209,7 +211,7 @@ export class RunCommand<S extends RunSummary> {
     const { errors, flags, io } = this;
     if (!flags.keepGoing) for (const before of errors) this.sayError(before, '');
     if (error !== undefined) this.talk(`${outputErrorLine(error)}\n${stackOf(error, io.env)}`.trimEnd());
-    if (flags.json && code !== EXIT.done) {
+    if (flags.json) {
       this.object(
         summaryObject(undefined, { command: this.task.command, code, errors, error, warnings: this.warnings, aofTails: this.aofTails }),
       );

@@ -111,11 +111,11 @@ class Restore {
     await this.tellOfAofs(plan);
     const complete = plan.aofTails.length === 0 || options.ignoreAofTail === true;
     if (!(await this.agreed(plan)) || !complete) return this.summary(plan, [], { declined: true });
+    if (options.rejects !== undefined) this.tally.rejects = new RejectsFile(options.rejects, this.rejectsKept);
     if (options.dryRun !== true && !this.resumed) await this.clear(plan);
     const meet = mayMeet({ ...options, intoDb: options.url.db });
     this.countReplaced ||= options.conflict === 'replace' && !this.resumed && (meet || keysThere(this.facts, options) > 0);
     if (meet && options.dryRun === true) this.seen = new KeySet(MOST_FORESEEN);
-    if (options.rejects !== undefined) this.tally.rejects = new RejectsFile(options.rejects, this.rejectsKept);
     const delivery = this.openDelivery();
     this.delivery = delivery;
     let timer: NodeJS.Timeout | undefined;
@@ -277,6 +277,7 @@ class Restore {
       return;
     }
     if (conflict !== 'error' || plan.keysThere === 0) return;
+    this.tally.rejects?.close();
     throw new ServerError(
       'TARGET',
       this.servers.masters[0].name,

@@ -2,7 +2,7 @@
 export { ERROR_CODES, type ErrorCode, RdbError } from '../bytes/errors.js';
 export { lostMemberExpiries, MAX_DB } from '../rdb/opcodes.js';
 export { aofTailText } from '../rdb/trailing.js';
-export { ClosedPipe, OutputError } from '../io/output-error.js';
+export { ClosedPipe, OutputError, outputFailure } from '../io/output-error.js';
 export type { Library, LibraryOutcome } from '../pipeline/libraries.js';
 export { StreamSink } from '../io/stream-sink.js';
 export {

@@ -34,3 +34,10 @@ export class OutputError extends Error {
 export class ClosedPipe extends Error {
   override readonly name = 'ClosedPipe';
 }
+
+/** What an error of a stream means. */
+export function outputFailure(name: string, error: Error): OutputError | ClosedPipe {
+  const code = 'code' in error ? error.code : undefined;
+  if (code === 'EPIPE' || code === 'ERR_STREAM_DESTROYED') return new ClosedPipe('the reader of the output has gone', { cause: error });
+  return OutputError.from(name, error);
+}

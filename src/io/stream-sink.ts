@@ -1,6 +1,6 @@
 import type { Writable } from 'node:stream';
 import type { ByteSink } from './byte-sink.js';
-import { ClosedPipe, OutputError } from './output-error.js';
+import { outputFailure } from './output-error.js';
 
 /** Standard output, or any other stream. It is not closed at the end. */
 export class StreamSink implements ByteSink {
@@ -17,25 +17,19 @@ export class StreamSink implements ByteSink {
   }
 
   async write(bytes: Uint8Array): Promise<void> {
-    if (this.failure !== undefined) throw this.failed(this.failure);
+    if (this.failure !== undefined) throw outputFailure(this.name, this.failure);
     const error = await new Promise<Error | null | undefined>((resolve) => {
       this.stream.write(bytes, resolve);
     });
-    if (error) throw this.failed(error);
+    if (error) throw outputFailure(this.name, error);
   }
 
   commit(): Promise<void> {
     this.stream.off('error', this.onError);
-    return this.failure === undefined ? Promise.resolve() : Promise.reject(this.failed(this.failure));
+    return this.failure === undefined ? Promise.resolve() : Promise.reject(outputFailure(this.name, this.failure));
   }
 
   abandon(): Promise<undefined> {
     return Promise.resolve(undefined);
-  }
-
-  private failed(error: Error): Error {
-    const code = 'code' in error ? error.code : undefined;
-    if (code === 'EPIPE' || code === 'ERR_STREAM_DESTROYED') return new ClosedPipe('the reader of the output has gone', { cause: error });
-    return OutputError.from(this.name, error);
   }
 }

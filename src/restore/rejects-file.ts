@@ -1,4 +1,4 @@
-import { closeSync, constants, fsyncSync, ftruncateSync, openSync, writeSync } from 'node:fs';
+import { closeSync, constants, fstatSync, fsyncSync, ftruncateSync, openSync, writeSync } from 'node:fs';
 import { ByteBuilder } from '../bytes/builder.js';
 import { parsePayload } from '../rdb/payload.js';
 import { payloadFrame } from '../rdb/payload-frame.js';
@@ -28,6 +28,10 @@ export class RejectsFile {
     keep: number,
   ) {
     this.fd = this.guarded(() => openSync(path, keep > 0 ? constants.O_RDWR : constants.O_RDWR | constants.O_CREAT, 0o600));
+    if (!fstatSync(this.fd).isFile()) {
+      closeSync(this.fd);
+      throw new OutputError(path, 'it is not a regular file, which keys can be added to');
+    }
     this.bytes = keep;
     this.begun = keep > 0;
     if (this.begun) this.guarded(() => ftruncateSync(this.fd, keep));

@@ -62,9 +62,22 @@ describe('pipes', () => {
 
   test.skipIf(!existsSync('/dev/full'))('a full disk exits 4', async () => {
     expect(await run('R decode "$F" > /dev/full')).toMatchObject({ code: 4, err: 'rdbkit: cannot write standard output: no space is left on the device.\n' });
+    for (const command of ['--version', '--help', 'completion bash', 'check --help', 'payload decode AMESBAoAxVzzmbOt/T8=']) {
+      expect([command, await run(`R ${command} > /dev/full`)]).toMatchObject([command, { code: 4, err: 'rdbkit: cannot write standard output: no space is left on the device.\n' }]);
+    }
     expect(await run('R decode "$F" -o /dev/full')).toMatchObject({ code: 4, err: 'rdbkit: cannot write /dev/full: no space is left on the device.\n' });
   });
 });
+
+test.skipIf(process.platform !== 'linux')('a closed standard output is told, as far as Node lets it be known', async () => {
+  const nowhere = 'rdbkit: warning: standard output is closed, or /dev/null: the output goes nowhere.';
+  for (const command of ['decode "$F"', 'dump "$F" --format rdb', 'payload decode AMESBAoAxVzzmbOt/T8=']) {
+    expect(await run(`R ${command} >&-`)).toMatchObject({ code: 0, err: expect.stringContaining(nowhere) as string });
+    expect((await run(`R ${command} > /dev/null`)).err).not.toContain('warning');
+  }
+  for (const command of ['decode "$F" -o "$T/closed.jsonl"', 'check "$F"', '--help']) expect((await run(`R ${command} >&-`)).err).not.toContain('warning');
+  expect(await run('R decode "$F" -q >&- 2>&-')).toMatchObject({ code: 0, err: '' });
+}, 60_000);
 
 test('a large string that cannot be put aside is an error that names TMPDIR', async () => {
   const header = Buffer.from([...Buffer.from('REDIS0011'), 0, 1, 0x6b, 0x80, 0, 0xc0, 0, 0]); // a string of 12 MiB

@@ -28,6 +28,21 @@ test('restore: rejects that cannot be written any more are told as that, and not
   }
 }, 30_000);
 
+test.skipIf(process.platform !== 'linux')('restore: rejects that no key can be added to end it before anything is deleted', async () => {
+  const server = await TestServer.start();
+  try {
+    await server.client.set('old', '');
+    const url = `redis://127.0.0.1:${server.client.options.port}`;
+    for (const path of ['/dev/full', '/dev/null', '$T', '$T/none/x']) {
+      const { code, err } = await run(`R restore "$F" ${url} --flush --yes --rejects "${path}" --quiet`);
+      expect([path, code, err]).toEqual([path, 4, expect.stringMatching(/^rdbkit: cannot write \S+: (it is not a regular file, which keys can be added to|it is a directory|its folder does not exist)\.\n$/)]);
+    }
+    expect(await server.client.keys('*')).toEqual(['old']);
+  } finally {
+    await server.stop();
+  }
+}, 30_000);
+
 describe('restore as a process', () => {
   const restoring = async (server: TestServer, target?: string[]): Promise<ChildProcessWithoutNullStreams> => {
     const words = target ?? [`redis://default:s3cret@127.0.0.1:${server.client.options.port}`];
