@@ -100,7 +100,7 @@ async function runRestore(invocation: Invocation<'restore'>): Promise<number> {
         );
       }
       if (summary.declined) say('nothing was written.');
-      if (summary.failure !== undefined) say(`${serverErrorLine(summary.failure)}${whatNext(checked)}`);
+      if (summary.failure !== undefined) say(`${serverErrorLine(summary.failure, restoredAny(summary))}${whatNext(checked)}`);
       return summary;
     },
     line: (summary) => closingLines(summary, options, checked),
@@ -144,6 +144,8 @@ async function answerTo(question: string, { signal, stderr, stdin }: Io): Promis
     asked.close();
   }
 }
+
+const restoredAny = ({ total }: RestoreSummary): boolean => total.restored + total.replaced > 0;
 
 function whatNext({ checkpoint }: RestoreOptions): string {
   return checkpoint === undefined ? '' : ` Run the same command again to resume from ${word(checkpoint)}.`;
@@ -205,12 +207,12 @@ function fieldsOf(summary: RestoreSummary, problems: KeyProblems): object {
     commandsRefused: companionsRefused,
     evicted,
     plan: planObject(plan),
-    ...(failure === undefined ? {} : { errors: [serverErrorObject(failure)] }),
+    ...(failure === undefined ? {} : { errors: [serverErrorObject(failure, restoredAny(summary))] }),
   };
 }
 
 function failedOf(error: unknown): Failed | undefined {
-  if (error instanceof ServerError) return { code: EXIT.output, line: serverErrorLine(error), object: serverErrorObject(error) };
+  if (error instanceof ServerError) return { code: EXIT.output, line: serverErrorLine(error, false), object: serverErrorObject(error, false) };
   if (error instanceof CheckpointError) {
     return { code: EXIT.usage, line: `--checkpoint: ${printable(error.message)}.`, object: { code: 'CHECKPOINT', message: error.message } };
   }

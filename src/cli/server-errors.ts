@@ -4,18 +4,6 @@ import { printable } from './printable.js';
 /** What to do next, by the first word of a server's error. */
 const HINTS: Readonly<Record<string, string>> = {
   OOM: 'Give it more memory (maxmemory), or restore fewer keys.',
-  NOPERM: [
-    'The user lacks a permission. It needs INFO, SELECT and RESTORE for all keys that are written',
-    'for a cluster, CLUSTER SLOTS and ASKING',
-    'for replicas, WAIT',
-    'where INFO has no time, TIME',
-    'for --on-conflict replace, EXISTS',
-    'for --flush, FLUSHALL, or FLUSHDB with a database',
-    'for functions, FUNCTION LOAD and FUNCTION LIST',
-    'to compare keys after an interruption, DUMP',
-    'and then, for values over a mebibyte, DEL, RENAMENX, STRLEN, LLEN, SCARD, ZCARD, HLEN, XLEN, and the keys rdbkit:*',
-    'for values over --max-payload, also RENAME, PEXPIREAT and the commands that write each type (SET, APPEND, RPUSH, …).',
-  ].join('; '),
   NOAUTH: 'A password is needed: set REDISCLI_AUTH, or use --password-file.',
   WRONGPASS: 'Check user name and password (--user, REDISCLI_AUTH, --password-file).',
   MISCONF: 'The server cannot save its data and refuses writes: check its log and its free disk space.',
@@ -32,25 +20,49 @@ const BY_CODE: Readonly<Record<ServerError['code'], string>> = {
   TARGET: 'Choose what happens to them: --on-conflict skip or replace, or --flush.',
 };
 
-function hintOf({ advice, code, reason }: ServerError): string {
+/** The same where no key was restored. */
+const OF_NONE: Readonly<Partial<Record<ServerError['code'], string>>> = {
+  REFUSED: 'No key was restored.',
+  LOST: 'No key was restored. Use --retry-for to wait longer.',
+};
+
+/** What the user may not do, as far as the server says (redis acl.c, getAclErrorMessage; Redis 6 and 7 differ in the words). */
+function permissionHint(reason: string): string {
+  const command = /run the '([^']+)'/.exec(reason)?.[1];
+  const all = 'All that a restore needs is in docs/restore.md, "The least rights".';
+  if (command !== undefined) {
+    return `The user lacks a permission, ${command.replace('|', ' ').toUpperCase()}: ACL SETUSER NAME +${command} gives it. ${all}`;
+  }
+  if (/\bkeys?\b/.test(reason)) return `The user lacks a permission, to write this key: ACL SETUSER NAME ~PATTERN gives it. ${all}`;
+  return `The user lacks a permission. ${all}`;
+}
+
+function hintOf({ advice, code, reason }: ServerError, restored: boolean): string {
   if (advice !== undefined) return advice;
   const word = /^[A-Z]+/.exec(reason)?.[0] ?? '';
+  if (word === 'NOPERM') return permissionHint(reason);
   if (Object.hasOwn(HINTS, word)) return HINTS[word];
   if (/max number of clients/i.test(reason)) return 'It has reached maxclients: close some clients, or raise the limit.';
   if (/cluster support disabled/i.test(reason)) return 'It is not a cluster: restore to it without --cluster.';
   if (/certificate|altnames|SSL|TLS/i.test(reason)) {
     return 'Use --cacert for certificates to trust, --sni for the name in the certificate, or --insecure to skip verification.';
   }
-  return BY_CODE[code];
+  return (restored ? undefined : OF_NONE[code]) ?? BY_CODE[code];
 }
 
-/** The error on one line: code, server, what was wrong, what to do next. */
-export function serverErrorLine(error: ServerError): string {
-  const reason = printable(error.reason);
-  return `${error.code}: ${printable(error.server)}: ${/[.!?]$/.test(reason) ? reason : `${reason}.`} ${hintOf(error)}`;
+/** The reason without the address of the server, which stands before it. */
+function withoutAddress({ code, reason, server }: ServerError): string {
+  return code === 'LOST' && server !== '' ? reason.replaceAll(`${server}: `, '').replaceAll(` ${server}`, '') : reason;
+}
+
+/** The error on one line: code, server, what was wrong, what to do next. `restored`: whether keys were restored before. */
+export function serverErrorLine(error: ServerError, restored: boolean): string {
+  const said = withoutAddress(error);
+  const reason = printable(error.at === undefined ? said : `${said.replace(/\.$/, '')}, at ${error.at}`);
+  return `${error.code}: ${printable(error.server)}: ${/[.!?]$/.test(reason) ? reason : `${reason}.`} ${hintOf(error, restored)}`;
 }
 
 /** For `--json`. */
-export function serverErrorObject(error: ServerError): Record<string, unknown> {
-  return { code: error.code, message: error.message, server: error.server, got: error.reason, hint: hintOf(error) };
+export function serverErrorObject(error: ServerError, restored: boolean): Record<string, unknown> {
+  return { code: error.code, message: error.message, server: error.server, at: error.at, got: error.reason, hint: hintOf(error, restored) };
 }

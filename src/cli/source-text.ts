@@ -12,7 +12,7 @@ export function headText(head: SourceHead): string {
     ...(server === undefined ? [] : [`of ${VENDORS[vendor]} ${printable(server)}`]),
     ...databases(head),
     ...(functions === 0 ? [] : [`${countText(functions)} function ${functions === 1 ? 'library' : 'libraries'}`]),
-    ...(modules.length === 0 ? [] : [`data of modules ${printable(modules.join(' '))}`]),
+    ...(modules.length === 0 ? [] : [`data of ${modules.length === 1 ? 'the module' : 'the modules'} ${printable(modules.join(', '))}`]),
     ...onDisk(head),
     ...(created === undefined ? [] : [`written ${new Date(created * 1000).toISOString().replace('.000Z', 'Z')}`]),
   ].join(', ');

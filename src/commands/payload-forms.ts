@@ -44,7 +44,9 @@ export function findPayload(given: Uint8Array, from?: PayloadForm): FoundPayload
       if (found > grade) [best, grade] = [{ bytes: payload, form, newline }, found];
     }
   }
-  if (best === undefined || isFile(given)) throw new RdbError('BAD_PAYLOAD', { expected: expectedOf(from), got: describe(given) });
+  if (best === undefined || isFile(given) || isFile(best.bytes)) {
+    throw new RdbError('BAD_PAYLOAD', { expected: expectedOf(from), got: describe(best !== undefined && isFile(best.bytes) ? best.bytes : given) });
+  }
   return best;
 }
 

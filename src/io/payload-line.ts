@@ -29,13 +29,25 @@ export function parsePayloadLine(line: Uint8Array): PayloadLine {
   const mark = view.indexOf(MARK, 0, 'latin1');
   const from = mark + MARK.length;
   const to = mark < 0 ? -1 : line.indexOf(QUOTE, from);
-  if (to < 0) throw bad('an object with "payload" after its other fields, as rdbkit dump --format payload writes it', 'another line');
+  if (to < 0) throw noPayload(view);
   const key = keyOf(view.toString('utf8', 0, mark) + view.toString('utf8', to + 1));
   const bytes = decodeBase64(line.subarray(from, to));
   if (typeof bytes !== 'number') return { bytes, ...key };
   const error = bad('base64', `${JSON.stringify(String.fromCharCode(line[from + bytes]))} in the payload`);
   throw key.db < 0 ? error : error.at({ db: key.db, key: formatText(key.key) });
 }
+
+/** Other lines of JSON may be those of decode, which have a value, and its --meta records. */
+function noPayload(line: Buffer): RdbError {
+  const isValue = /^\s*\{.*"(?:value|type)":/.test(line.toString('latin1', 0, SHOWN));
+  return bad(
+    'an object with "payload" after its other fields, as rdbkit dump --format payload writes it',
+    isValue ? 'a line as rdbkit decode writes it: rdbkit encode makes an RDB file of those' : 'another line',
+  );
+}
+
+/** Bytes that show what a line is: a key may be longer, which is told as another line. */
+const SHOWN = 1 << 16;
 
 function keyOf(text: string): Omit<PayloadLine, 'bytes'> {
   const { db, expireAt, freq, idle, key } = parse(text);

@@ -4,7 +4,7 @@ import { formatText } from '../bytes/text.js';
 import type { Compression, Input } from '../io/input.js';
 import { Lines, type LineTaker } from '../io/lines.js';
 import type { DumpCounts, KeyProblem } from '../pipeline/key-problem.js';
-import { BEGINNING, isRdb, latin } from '../rdb/beginning.js';
+import { BEGINNING, isLfsPointer, isRdb, latin } from '../rdb/beginning.js';
 import { type Frame, shownKey } from '../rdb/frame.js';
 import { addLength, addStringOf } from '../rdb/write-string.js';
 import { EOF, magicOf, modifiersOf, SELECTDB } from '../rdb/write.js';
@@ -334,12 +334,7 @@ export class EncodedInput implements Input {
     const { encoder, lines } = this;
     try {
       for await (const chunk of this.input.chunks()) {
-        if (lines.position === 0 && isRdb(latin(chunk, 0, BEGINNING)))
-          throw new RdbError('BAD_JSON', {
-            file: this.name,
-            expected: 'lines of JSON',
-            got: 'an RDB file: rdbkit decode makes lines of it',
-          });
+        if (lines.position === 0) this.checkBeginning(latin(chunk, 0, BEGINNING));
         lines.push(chunk);
         for (;;) {
           const { error, more } = this.next();
@@ -357,6 +352,15 @@ export class EncodedInput implements Input {
     } finally {
       encoder.close();
     }
+  }
+
+  private checkBeginning(text: string): void {
+    const got = isRdb(text)
+      ? 'an RDB file: rdbkit decode makes lines of it'
+      : isLfsPointer(text)
+        ? 'a pointer of Git LFS to a file: git lfs pull fetches that'
+        : undefined;
+    if (got !== undefined) throw new RdbError('BAD_JSON', { file: this.name, expected: 'lines of JSON', got });
   }
 
   /** One line, or the part of it that was read. More lines may follow a wrong one. */

@@ -7,6 +7,7 @@ import type { Vendor } from '../rdb/types.js';
 import { frameLibraryName, functionCode, metaRecord } from '../values/meta.js';
 import { type Compression, type Input, openInput } from '../io/input.js';
 import { DatabaseCounts, type DatabaseKeys } from './database-keys.js';
+import { moduleOfType } from '../values/module.js';
 import { BufferTexts } from '../values/value-texts.js';
 
 /** What a source tells before its first key, and its databases. */
@@ -29,7 +30,7 @@ export interface SourceHead {
   readonly functions: number;
   /** Their names, in the text form, and code; no code if no server loads it. */
   readonly libraries: readonly { readonly name: string; readonly code: Uint8Array | undefined }[];
-  /** Names of module data types with data that belongs to no key, as far as it was read. */
+  /** Modules with data that belongs to no key, as far as it was read: by the names of MODULE LIST, else of their data types. */
   readonly modules: readonly string[];
   /** The aux field that marks the base of an AOF. */
   readonly aofMark: AofMark | undefined;
@@ -94,7 +95,7 @@ class HeadReader {
       this.libraries.push({ name: frameLibraryName(frame), code: kind === 'FUNCTION2' ? functionCode(frame) : undefined });
     } else if (record.type === 'aux') this.aux.set(record.key, record.value);
     else if (record.type === 'resizeDb') told.push({ db: record.db, keys: record.keys, expires: record.expires });
-    else if (record.type === 'moduleAux') this.modules.add(record.module);
+    else if (record.type === 'moduleAux') this.modules.add(moduleOfType(record.module));
   }
 
   /** Whether it begins like an RDB. */
@@ -132,7 +133,7 @@ export async function sourceHead(source: string): Promise<SourceHead | RdbError 
     for await (const chunk of input.chunks()) if (!reader.push(chunk)) break;
     reader.finish();
   } catch (error) {
-    if (!reader.known && error instanceof RdbError) return error.at({ file: source });
+    if (error instanceof RdbError && (!reader.known || error.code === 'NOT_RDB')) return error.at({ file: source });
   }
   return reader.head;
 }

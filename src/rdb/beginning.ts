@@ -39,10 +39,38 @@ function whatAof(text: string): string | undefined {
   return MANIFEST.test(text) ? 'the manifest of an AOF' : undefined;
 }
 
+/** Git LFS stores this in place of a file. */
+export const isLfsPointer = (text: string): boolean => /^version https:\/\/git-lfs\.github\.com\/spec\/v\d/.test(text);
+
+/**
+ * What becomes of the first byte of a record, FA or FE mostly, where a program takes bytes for text: U+FFFD in UTF-8 (the byte is lost),
+ * or the letter of Latin-1 in UTF-8.
+ */
+const AS_TEXT = /^\xef\xbf\xbd|^\xc3[\xb5-\xbf]/;
+const OF_TEXT = /^[\xc3\xef]/;
+/** Bytes that AS_TEXT looks at. */
+export const LETTER = 3;
+
+/** Whether the first bytes of a record are those of a text; undefined if more of them are needed. No type or opcode begins like that. */
+export function isTextCopy(text: string): boolean | undefined {
+  if (AS_TEXT.test(text)) return true;
+  return OF_TEXT.test(text) && text.length < LETTER ? undefined : false;
+}
+
+/** The error of an RDB whose bytes were taken for text. */
+export function textCopy(offset: number, how: string): RdbError {
+  return new RdbError('NOT_RDB', { offset, expected: 'an RDB file', got: `one that was copied as text (${how})` });
+}
+
 /** The error of an input that begins like no RDB. */
 export function notRdb(text: string, offset: number): RdbError {
   const aof = whatAof(text);
   if (aof !== undefined) return new RdbError('AOF', { expected: 'an RDB file', got: aof });
+  if (isLfsPointer(text)) {
+    return new RdbError('NOT_RDB', { offset, expected: 'an RDB file', got: 'a pointer of Git LFS to a file: git lfs pull fetches that' });
+  }
+  if (/^(?:\xff\xfe|\xfe\xff)?\0?R\0E\0D\0I\0S/.test(text)) return textCopy(offset, 'as UTF-16');
+  if (/^\xef\xbb\xbfREDIS/.test(text)) return textCopy(offset, 'with a byte order mark before it');
   return new RdbError('NOT_RDB', {
     offset,
     expected: 'REDIS and four digits, or VALKEY and three',

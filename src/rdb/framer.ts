@@ -4,7 +4,7 @@ import { type FrameRun, type Codec, TS_CODEC, type RunningCrc } from '../kernels
 import { Element, INT, int32, LZF, uint32 } from '../encodings/element.js';
 import { HAS_EXPIRE } from '../kernels/layout.js';
 import type { Batch } from './batch.js';
-import { BEGINNING, isOpenBeginning, latin, notRdb, transferHead } from './beginning.js';
+import { BEGINNING, isOpenBeginning, isTextCopy, latin, LETTER, notRdb, textCopy, transferHead } from './beginning.js';
 import { framePrograms } from './frame-table.js';
 import { END, Frame, type FramerOptions, FULL, ITEMS_PART, META, NEED, RECORD, shownKey, STRING_PART } from './frame.js';
 import { type AofMark, aofMarkOf, applyOpcode, isMemberExpiry, isNeeded, writerOf } from './opcodes.js';
@@ -414,6 +414,12 @@ export class Framer {
       expected: stranger?.unsupported === true ? 'a type that rdbkit reads' : `an opcode or value type of ${vendor} RDB version ${version}`,
       got: `${stranger?.name ?? `byte ${byte}`}${note}`,
     });
+    const isText = isTextCopy(latin(window.bytes, window.pos, Math.min(window.end, window.pos + LETTER)));
+    if (isText === true) throw textCopy(window.base + window.pos, 'what stood here is a letter now');
+    if (isText === undefined) {
+      this.refused = error;
+      return NEED;
+    }
     if (stranger?.isType === true) {
       const found = this.keyAfterType();
       if (found === undefined) {

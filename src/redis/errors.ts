@@ -14,6 +14,8 @@ export class ServerError extends Error {
     cause?: unknown,
     /** What to do next, if the code alone does not determine it. */
     readonly advice?: string,
+    /** Database and key that a reply is about, printable. */
+    readonly at?: string,
   ) {
     super(`${server}: ${reason}`, { cause });
   }

@@ -173,15 +173,28 @@ export function checkCheckpoint(
       );
     }
   });
-  for (const name of new Set([...Object.keys(checkpoint.options), ...Object.keys(options)])) {
-    const [then, now] = [checkpoint.options[name], options[name]].map((value) =>
-      value === undefined ? 'not given' : JSON.stringify(value),
-    );
-    if (then !== now) {
-      throw new CheckpointError(`${name} was ${then} and is now ${now}: use the same options, or remove the file to start over`);
-    }
+  const [then, now] = [checkpoint.options, options].map((all) => ({ ...all, ...(isObject(all.filter) ? all.filter : {}), filter: undefined }));
+  for (const name of new Set([...Object.keys(then), ...Object.keys(now)])) {
+    const difference = differenceOf(OPTION_NAMES[name] ?? optionName(name), (then as Fields)[name], (now as Fields)[name]);
+    if (difference !== undefined) throw new CheckpointError(`it was made ${difference}: use the same options, or remove the file to start over`);
   }
 }
+
+/** Those whose option has another name. */
+const OPTION_NAMES: Readonly<Record<string, string | undefined>> = { conflict: '--on-conflict', intoDb: 'a database in the target URL, or -n,' };
+
+const optionName = (name: string): string => `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+
+/** How an option differs; keys and patterns are not shown, since the file has them as base64. */
+function differenceOf(option: string, then: unknown, now: unknown): string | undefined {
+  const [was, is] = [then, now].map((value) => (value === false ? undefined : JSON.stringify(value)));
+  if (was === is) return undefined;
+  if (was === undefined) return `without ${option}`;
+  if (is === undefined) return `with ${option}${shown(then)}, which is not given now`;
+  return shown(now) === '' ? `with another ${option}` : `with ${option}${shown(then)}, which is${shown(now)} now`;
+}
+
+const shown = (value: unknown): string => (typeof value === 'string' || typeof value === 'number' ? ` ${value}` : '');
 
 /** The parts of a checkpoint that change during a restore. */
 export type CheckpointState = Omit<Checkpoint, 'rdbkit' | 'version' | 'target' | 'options' | 'sources'>;

@@ -213,7 +213,7 @@ export class Delivery implements DeliveryConnectionsEvents {
     batch.setApart(index);
     const refusal = this.refusal(error);
     if (refusal === 'stop') {
-      this.fail(new ServerError('REFUSED', connection.name, error));
+      this.fail(new ServerError('REFUSED', connection.name, error, undefined, undefined, `db ${batch.db}, key ${textOf(restoredBy(bytes).key)}`));
       return;
     }
     if (refusal === 'there') this.refusals = undefined;

@@ -69,3 +69,21 @@ export function readModulePart(bytes: Uint8Array, pos: number, end: number, elem
   if (next < 0 || next > end) throw new RdbError('BAD_MODULE', { within: pos, expected: 'a whole part', got: 'the end of the value' });
   return next;
 }
+
+/** Modules by the names of their data types; files have these, MODULE LIST has those. */
+const MODULES: Readonly<Record<string, string>> = {
+  'ReJSON-RL': 'ReJSON',
+  'MBbloom--': 'bf',
+  MBbloomCF: 'bf',
+  'CMSk-TYPE': 'bf',
+  'TopK-TYPE': 'bf',
+  'TDIS-TYPE': 'bf',
+  'TSDB-TYPE': 'timeseries',
+  ft_index0: 'search',
+  scdtype00: 'search',
+  trietype0: 'search',
+  vectorset: 'vectorset',
+};
+
+/** The module of a data type; the type itself if that is not known. */
+export const moduleOfType = (type: string): string => (Object.hasOwn(MODULES, type) ? MODULES[type] : type);

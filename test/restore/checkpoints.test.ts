@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { readFileSync } from 'node:fs';
 import { afterAll, expect, test } from 'vitest';
 import { Crc64 } from '../../src/bytes/crc64.js';
-import { type Checkpoint, Checkpoints, readCheckpoint, sourceIdentity } from '../../src/restore/checkpoint.js';
+import { type Checkpoint, checkCheckpoint, Checkpoints, readCheckpoint, sourceIdentity } from '../../src/restore/checkpoint.js';
 import { unreadSource } from '../../src/restore/source-progress.js';
 import { writeCrc } from '../../src/rdb/payload.js';
 import type { Servers } from '../../src/redis/servers.js';
@@ -76,4 +76,21 @@ test('what is no whole checkpoint is refused, and not taken for one', async () =
     { again: 'yes' },
   ];
   for (const changed of wrong) await expect(read(changed), JSON.stringify(changed)).rejects.toThrow('it is not a restore checkpoint');
+});
+
+test.each<[string, object, object]>([
+  ['with another --prefix', { filter: { prefix: ['YQ=='] } }, { filter: { prefix: ['Yg=='] } }],
+  ['with --prefix, which is not given now', { filter: { prefix: ['YQ=='] } }, { filter: {} }],
+  ['without --not-match', { filter: { match: ['YQ=='] } }, { filter: { match: ['YQ=='], notMatch: ['YQ=='] } }],
+  ['with --min-size 10, which is 11 now', { filter: { minSize: 10 } }, { filter: { minSize: 11 } }],
+  ['with --on-conflict skip, which is replace now', { conflict: 'skip' }, { conflict: 'replace' }],
+  ['without --strip-ttl', { stripTtl: false }, { stripTtl: true }],
+  ['with another --db-map', { dbMap: [[1, 0]] }, { dbMap: [[1, 2]] }],
+  ['with a database in the target URL, or -n, 3, which is not given now', { intoDb: 3 }, {}],
+])('made with other options: %s', (text, then, now) => {
+  const target = { url: 'redis://127.0.0.1:1', nodes: [] };
+  const check = (options: object): void =>
+    checkCheckpoint({ target, options: then, sources: [] } as unknown as Checkpoint, target, options as Record<string, unknown>, []);
+  expect(() => check(now)).toThrow(`it was made ${text}: use the same options, or remove the file to start over`);
+  expect(() => check(then)).not.toThrow();
 });

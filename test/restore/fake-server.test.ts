@@ -76,7 +76,7 @@ describe('what a server may answer for a while', () => {
     server = await FakeServer.start(REDIS_7, ([name]) => (name === 'RESTORE' ? '-LOADING Redis is loading the dataset in memory\r\n' : USUAL));
     const { code, err } = await restore([abc, server.url, '--retry-for', '600ms']);
     expect(code).toBe(4);
-    expect(err).toMatch(/rdbkit: LOST: 127\.0\.0\.1:\d+: given up after [01] s; the last error was: 127\.0\.0\.1:\d+: LOADING Redis is loading the dataset in memory\. /);
+    expect(err).toMatch(/rdbkit: LOST: 127\.0\.0\.1:\d+: given up after [01] s; the last error was: LOADING Redis is loading the dataset in memory\. /);
     expect(err).toMatch(/rdbkit: 0 keys restored; /);
   });
 
@@ -90,7 +90,29 @@ describe('what a server may answer for a while', () => {
     server = await FakeServer.start(REDIS_7, ([name, key]) => (name === 'RESTORE' && key === 'b' ? answer : USUAL));
     const { code, errors, keysRestored } = await report([abc, server.url]);
     expect([code, keysRestored]).toEqual([4, 2]);
-    expect(errors).toMatchObject([{ code: 'REFUSED', got: answer.slice(1, -2), hint: expect.stringContaining(hint) as string }]);
+    expect(errors).toMatchObject([{ code: 'REFUSED', at: 'db 0, key "b"', got: answer.slice(1, -2), hint: expect.stringContaining(hint) as string }]);
+  });
+
+  test('at the first key, nothing is said to be restored, and the command and the key are named', async () => {
+    for (const [answer, hint] of [
+      ["NOPERM this user has no permissions to run the 'restore' command", 'at db 0, key "a". The user lacks a permission, RESTORE: ACL SETUSER NAME +restore gives it. '],
+      ['NOPERM this user has no permissions to access one of the keys used as arguments', 'at db 0, key "a". The user lacks a permission, to write this key: ACL SETUSER NAME ~PATTERN gives it. '],
+      ["ERR unknown command 'RESTORE'", 'at db 0, key "a". No key was restored.'],
+    ]) {
+      server = await FakeServer.start(REDIS_7, ([name]) => (name === 'RESTORE' ? `-${answer}\r\n` : USUAL));
+      const { code, err } = await restore([abc, server.url]);
+      expect([code, err]).toEqual([4, expect.stringContaining(`${answer}, ${hint}`)]);
+      expect(err).not.toMatch(/Everything|FLUSHALL|RENAMENX/);
+      await server.stop();
+    }
+  });
+
+  test('a server that is lost is named once', async () => {
+    server = await FakeServer.start(REDIS_7, ([name]) => (name === 'RESTORE' ? undefined : USUAL));
+    const { err } = await restore([abc, server.url, '--retry-for', '300ms']);
+    const lost = /^rdbkit: LOST: .*$/m.exec(err)?.[0] ?? '';
+    expect(lost.split('127.0.0.1')).toHaveLength(2);
+    expect(lost).toContain('No key was restored.');
   });
 
   test.each(['-ERR Bad data format\r\n', '-ERR DUMP payload version or checksum are wrong\r\n', '-ERR \u001b[2J\r\n'])('%j is about one key', async (answer) => {

@@ -51,6 +51,12 @@ describe(`messages of rdbkit restore to ${SERVER}`, () => {
     expect((await restore([many, url, '--dry-run'])).err).toContain('a key in database 19, which the target does not have');
   });
 
+  test('the plan names modules as MODULE LIST does, not their data types', async () => {
+    const { err } = await restore([casePath('redis-stack-7.4.1.rdb'), url, '--dry-run']);
+    expect(err).toContain(', data of the module search, ');
+    expect(err).toContain('the sources have data of modules that the target does not have: search.\n');
+  });
+
   test('the plan does not guess the databases of a damaged source', async () => {
     const { err } = await restore([casePath('sparse-tail.rdb'), url, '--dry-run']);
     expect(err).toContain('506 keys in db 0, perhaps more in databases not read yet, ');

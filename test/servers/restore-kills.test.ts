@@ -129,7 +129,7 @@ describe('a checkpoint', { timeout: 60_000 }, () => {
   });
 
   test('is not for other options', async () => {
-    expect(await refusal([source, server.url, '--on-conflict', 'replace'])).toContain('conflict was \\"error\\" and is now \\"replace\\"');
+    expect(await refusal([source, server.url, '--on-conflict', 'replace'])).toContain('it was made with --on-conflict error, which is replace now: use the same options');
     expect(await refusal([source, server.url, '--prefix', 'string:'])).toContain('filter was');
   });
 
