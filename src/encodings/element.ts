@@ -55,7 +55,7 @@ export class Element {
   }
 }
 
-export const EMPTY = new Uint8Array(0);
+export const EMPTY: Uint8Array = new Uint8Array(0);
 
 /** Little-endian 32 bits, signed. */
 export function int32(bytes: Uint8Array, at: number): number {

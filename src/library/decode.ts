@@ -21,26 +21,10 @@ import { checkSource, type Source } from './source.js';
  * Throws TypeError for invalid arguments. The loop throws RdbError for an input that is damaged or cannot be read, after all
  * records before the damage; RangeError for a string longer than JavaScript allows; and the reason of the signal.
  */
-export function decode(
+export function decode<Text extends boolean | undefined = false, Meta extends boolean | undefined = false>(
   source: Source,
-  options?: DecodeOptions & { text?: false | undefined; meta?: false | undefined },
-): RecordIterator<KeyRecord>;
-export function decode(
-  source: Source,
-  options: DecodeOptions & { text: true; meta?: false | undefined },
-): RecordIterator<KeyRecord<string>>;
-export function decode(
-  source: Source,
-  options: DecodeOptions & { text?: false | undefined; meta: true },
-): RecordIterator<KeyRecord | MetaRecord>;
-export function decode(
-  source: Source,
-  options: DecodeOptions & { text: true; meta: true },
-): RecordIterator<KeyRecord<string> | MetaRecord<string>>;
-export function decode(
-  source: Source,
-  options: DecodeOptions,
-): RecordIterator<KeyRecord | KeyRecord<string> | MetaRecord | MetaRecord<string>>;
+  options?: DecodeOptions & { text?: Text; meta?: Meta },
+): RecordIterator<RecordOf<Text, Meta>>;
 export function decode(
   source: Source,
   options: DecodeOptions = {},
@@ -50,6 +34,14 @@ export function decode(
   const input = checkSource(source);
   return text === true ? decodeWith(input, rest, new StringTexts()) : decodeWith(input, rest, new BufferTexts());
 }
+
+/**
+ * What decode yields with these options. One signature and not an overload for each: of a wrong object of options, TypeScript names
+ * what is wrong, and still knows a type.
+ */
+export type RecordOf<Text extends boolean | undefined, Meta extends boolean | undefined> =
+  | (Text extends true ? KeyRecord<string> : KeyRecord)
+  | (Meta extends true ? (Text extends true ? MetaRecord<string> : MetaRecord) : never);
 
 /** The same with a part size, which does not affect the result. */
 export function decodeWith<T>(source: InputSource, options: FramesOptions, texts: Texts<T>): RecordIterator<KeyRecord<T> | MetaRecord<T>> {

@@ -24,8 +24,10 @@ import { checkSource, type Source } from './source.js';
  * Throws like decode. Values are not decoded, so damage within a packed value only shows when it is decoded, or in the checksum
  * at the end.
  */
-export function frames(source: Source, options?: FramesOptions & { meta?: false | undefined }): RecordIterator<ValueFrame>;
-export function frames(source: Source, options: FramesOptions): RecordIterator<ValueFrame | MetaFrame | EndFrame>;
+export function frames<Meta extends boolean | undefined = false>(
+  source: Source,
+  options?: FramesOptions & { meta?: Meta },
+): RecordIterator<ValueFrame | (Meta extends true ? MetaFrame | EndFrame : never)>;
 export function frames(source: Source, options: FramesOptions = {}): RecordIterator<ValueFrame | MetaFrame | EndFrame> {
   checkOptions('options', options, FRAMES_CHECKS);
   return new Framing(checkSource(source), options);

@@ -69,7 +69,7 @@ export class Frame {
   /** KEY_META: the module metadata of the key as stored; undefined if it has none. */
   metaBytes: Uint8Array | undefined = undefined;
   /** The hash templates defined so far: field names by number. */
-  templates = new Map<number, readonly Uint8Array[]>();
+  templates: Map<number, readonly Uint8Array[]> = new Map();
 
   /** Of a STRING_PART: where the string's own bytes begin (its length precedes them in the first piece). */
   bodyStart = 0;

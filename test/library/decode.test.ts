@@ -595,6 +595,23 @@ describe('docs/library.md', () => {
     expect(printed.join('')).toBe(output);
   });
 
+  test('of wrong options, TypeScript says what is wrong, and nothing else', { timeout: 60_000 }, () => {
+    const source = join(temp, 'wrong.ts');
+    const wrong = ["{ txt: true }", "{ text: 'yes' }", "{ text: true, meta: true, filter: { typ: ['hash'] } }"];
+    const code = wrong.map((options) => `for await (const record of decode('x', ${options})) console.log(record);`);
+    writeFileSync(source, ["import { decode } from 'rdbkit';", ...code].join('\n').replaceAll("'rdbkit'", JSON.stringify(join(root, 'src/index.js'))));
+    writeFileSync(join(temp, 'package.json'), '{"type":"module"}');
+    const { config } = ts.readConfigFile(join(root, 'tsconfig.json'), ts.sys.readFile) as { config: { compilerOptions: object } };
+    const { options } = ts.convertCompilerOptionsFromJson({ ...config.compilerOptions, typeRoots: [join(root, 'node_modules/@types')] }, root);
+    const program = ts.createProgram([source], options);
+    const found = ts.getPreEmitDiagnostics(program, program.getSourceFile(source));
+    expect(found.map((d) => ts.flattenDiagnosticMessageText(d.messageText, '\n'))).toEqual([
+      expect.stringMatching(/^Object literal may only specify known properties, but 'txt' does not exist in type .* Did you mean to write 'text'\?$/),
+      expect.stringMatching(/^Type '(string|"yes")' is not assignable to type 'boolean \| undefined'\.$/),
+      expect.stringMatching(/^Object literal may only specify known properties, but 'typ' does not exist in type 'FilterOptions'\. Did you mean to write 'type'\?$/),
+    ]);
+  });
+
   test('the examples have right types', { timeout: 60_000 }, () => {
     examples.forEach(({ code }, i) => writeFileSync(file(i), inPlace(code).replaceAll('src/index.ts', 'src/index.js')));
     const { config } = ts.readConfigFile(join(root, 'tsconfig.json'), ts.sys.readFile) as { config: { compilerOptions: object } };
