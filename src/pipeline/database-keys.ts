@@ -35,19 +35,22 @@ export class DatabaseCounts {
 
 const BUFFER = 4 << 20;
 
-/** Counts the keys of RDB files, which are framed and not decoded, as long as the bytes for all files together last. */
+/** Counts the keys of RDB files, which are framed and not decoded, up to a number of bytes for all files together. */
 export class DatabaseCounter {
   private readonly codec = Kernels.create();
   private readonly batch = new Batch(this.codec ?? TS_CODEC);
   private readonly buffer = this.codec?.allocate(BUFFER);
 
-  /** `bytes` are the RDB bytes that may be read. */
+  /** `bytes`: of RDB, that may be read. */
   constructor(private bytes: number) {}
 
-  /** Undefined if the bytes end before the file, or if it is damaged, which is reported when it is restored. Throws the signal's reason. */
-  async of(source: string, signal: AbortSignal | undefined): Promise<DatabaseKeys[] | undefined> {
+  /**
+   * `size`: bytes of the file, compressed or not. Undefined if the file is too large, or damaged, which is reported when it is restored.
+   * Throws the signal's reason.
+   */
+  async of(source: string, size: number | undefined, signal: AbortSignal | undefined): Promise<DatabaseKeys[] | undefined> {
     const { batch, buffer, codec } = this;
-    if (this.bytes <= 0) return undefined;
+    if (this.bytes <= 0 || (size ?? 0) > this.bytes) return undefined;
     const counts = new DatabaseCounts();
     const reading = new Reading(openInput(source, { signal }), batch, { checksum: false, meta: false, codec, buffer });
     try {

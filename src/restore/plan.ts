@@ -109,16 +109,16 @@ export async function planOf(options: PlanOptions, target: TargetFacts, forecast
   return { ...plan, errors: heads.filter((head) => head instanceof RdbError), warnings: warningsOf(plan, options) };
 }
 
-/** RDB bytes of all sources that may be read for the plan only: a second or two, where a restore of so many takes minutes. */
-const MOST_COUNTED = 1 << 30;
+/** RDB bytes of all sources that may be read for the plan only: a tenth of a second. */
+const MOST_COUNTED = 128 << 20;
 
 /** Adds the keys of all databases, which a file tells only on the way. */
 async function withAllKeys(sources: Plan['sources'], signal: AbortSignal | undefined): Promise<Plan['sources']> {
-  if (sources.every((head) => head?.allDatabases !== false)) return sources;
+  if (sources.every((head) => head?.allDatabases !== false || (head.size ?? 0) > MOST_COUNTED)) return sources;
   const counter = new DatabaseCounter(MOST_COUNTED);
   const all: (SourceHead | undefined)[] = [];
   for (const head of sources) {
-    const keys = head?.allDatabases === false ? await counter.of(head.source, signal) : undefined;
+    const keys = head?.allDatabases === false ? await counter.of(head.source, head.size, signal) : undefined;
     all.push(head === undefined || keys === undefined ? head : { ...head, keys, allDatabases: true });
   }
   return all;
