@@ -1,4 +1,4 @@
-import { ByteBuilder } from '../bytes/builder.js';
+import type { ByteBuilder } from '../bytes/builder.js';
 import { RdbError } from '../bytes/errors.js';
 import type { Words128 } from '../bytes/murmur3.js';
 import type { TypeRow } from '../rdb/types.js';

@@ -10,7 +10,7 @@ const KEYS = [146, 31, 35, 38];
 const counted = async (bytes: number, ...sources: string[]): Promise<(number[] | undefined)[]> => {
   const counter = new DatabaseCounter(bytes);
   const all: (number[] | undefined)[] = [];
-  for (const source of sources) all.push((await counter.of(source, undefined))?.map(({ keys }) => keys));
+  for (const source of sources) all.push((await counter.of(source, undefined, undefined))?.map(({ keys }) => keys));
   return all;
 };
 
@@ -26,5 +26,5 @@ test('gives up where the bytes end, or the file is damaged', async () => {
 });
 
 test('stops at a signal', async () => {
-  await expect(new DatabaseCounter(1 << 30).of(serverPath('redis-7.0.15'), AbortSignal.abort(new Error('stop')))).rejects.toThrow('stop');
+  await expect(new DatabaseCounter(1 << 30).of(serverPath('redis-7.0.15'), undefined, AbortSignal.abort(new Error('stop')))).rejects.toThrow('stop');
 });
