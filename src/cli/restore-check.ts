@@ -37,6 +37,7 @@ export async function checkRestore(invocation: Invocation<'restore'>): Promise<R
     filter: partition === undefined ? filter : withPartition(filter, partition),
     cluster: cluster ? true : standalone ? false : undefined,
     conflict: options.onConflict,
+    maxPayload: options.writeAs === 'commands' ? 0 : options.maxPayload,
     checksum: !noChecksum,
     stripTtl: stripTtl || noTtl,
     functions: options.functions ?? takesFunctions({ filter, limit }), // a share of --partition does not count as a choice of keys

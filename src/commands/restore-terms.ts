@@ -10,5 +10,8 @@ export { slotRanges } from '../bytes/crc16.js';
 export { OUTCOMES, type RestoreCounts } from '../restore/outcomes.js';
 export { CheckpointError } from '../restore/checkpoint-error.js';
 
+/** With what keys are written: RESTORE, or the commands that clients use. */
+export const WRITE_AS = ['restore', 'commands'] as const;
+
 export const RESTORE_CONFLICTS = ['error', 'skip', 'replace'] as const satisfies readonly RestoreConflict[];
 export const SANITIZE_LEVELS = ['auto', 'all', 'none'] as const satisfies readonly SanitizeLevel[];

@@ -7,6 +7,9 @@ import { Servers } from '../redis/servers.js';
 import { RejectsFile } from '../restore/rejects-file.js';
 import { LibraryForecast } from '../restore/functions.js';
 import { KeySet } from '../values/key-set.js';
+import { TS_CODEC } from '../kernels/codec.js';
+import { PlainWriter } from '../restore/plain-batch.js';
+import { MAX_PAYLOAD } from '../dump/resp-writer.js';
 import { samePayload } from '../values/same-value.js';
 import { hasAbsoluteTtl } from '../values/targets.js';
 import { baseWarning } from '../pipeline/aof.js';
@@ -168,13 +171,14 @@ class Restore {
   }
 
   private openDelivery(): Delivery {
-    const { maxInFlight = WINDOW, retryFor = RETRY_FOR, signal } = this.options;
+    const { conflict = 'error', maxInFlight = WINDOW, maxPayload = MAX_PAYLOAD, retryFor = RETRY_FOR, signal } = this.options;
     const delivery = new Delivery(this.servers, {
       window: maxInFlight,
       windowKeys: WINDOW_KEYS,
       retryFor,
       relativeTtl: !hasAbsoluteTtl(this.facts.target),
       same: samePayload,
+      plain: new PlainWriter({ codec: TS_CODEC, target: this.facts.target, conflict, maxPayload }),
       identities: this.identities,
       onLoss: (server, reason) => this.lost(server, reason),
       onNote: (text) => this.options.onNote?.(text),

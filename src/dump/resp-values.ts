@@ -1,6 +1,8 @@
+import { ByteBuilder } from '../bytes/builder.js';
+import { writeInt } from '../bytes/decimal.js';
 import { writeDouble } from '../bytes/double.js';
 import { LzfStream } from '../bytes/lzf.js';
-import { type Element, EMPTY, LARGE, LZF } from '../encodings/element.js';
+import { BYTES, type Element, EMPTY, INT, LARGE, LZF } from '../encodings/element.js';
 import type { StreamId } from '../encodings/stream.js';
 import type { Frame } from '../rdb/frame.js';
 import { Scratch } from '../rdb/string.js';
@@ -21,17 +23,23 @@ const MOST_BYTES = 1 << 18;
 /** By type: the command that adds elements. HMSET is HSET with several fields, as servers before 4.0 need it. */
 const ADD: Readonly<Partial<Record<RedisType, string>>> = { list: 'RPUSH', set: 'SADD', zset: 'ZADD', hash: 'HMSET' };
 
+/** Bytes around an argument, at most. */
+const AROUND_ARG = 32;
+
+const DOLLAR = 0x24;
 const CRLF = ascii('\r\n');
 
 /**
- * Writes values as plain commands, for those too large for one RESTORE. The key is deleted first. A large element is written part
+ * Writes values as plain commands, for those too large for one RESTORE. The key is deleted first, unless it `isNew`. A large element is written part
  * by part, unless something that comes later has to precede it.
  */
 export class RespValues implements Items {
+  /** The keys do not exist, so they are not deleted first. */
+  isNew = false;
   private key: Uint8Array = EMPTY;
   private add = '';
   /** Arguments of the current command as RESP, and their number. */
-  private readonly batch = new Gathered();
+  private readonly batch = new ByteBuilder();
   private args = 0;
   /** Fields in the current command that expire, and when. */
   private expiries: [field: Uint8Array, ms: number][] = [];
@@ -60,14 +68,20 @@ export class RespValues implements Items {
     this.reader.record(frame);
   }
 
+  /** Whether plain commands can write the value, and all that belongs to it. */
+  static can({ metaBytes, redisType }: Frame): boolean {
+    return metaBytes === undefined && RespValues.canWrite(redisType);
+  }
+
   /** Whether plain commands can write values of the type. */
-  static can({ redisType }: Frame): boolean {
+  static canWrite(redisType: RedisType): boolean {
     return redisType === 'string' || redisType === 'stream' || ADD[redisType] !== undefined;
   }
 
   /** Why a value of another type is not written. */
-  static refusal({ redisType }: Frame): string {
-    return `its payload is larger than --max-payload, and no commands make a value of the type ${redisType}`;
+  static refusal({ metaBytes, redisType }: Frame): string {
+    const what = metaBytes === undefined ? `make a value of the type ${redisType}` : 'write the metadata that a module keeps with it';
+    return `its payload is larger than --max-payload, and no commands ${what}`;
   }
 
   begin(frame: Frame): void {
@@ -76,7 +90,7 @@ export class RespValues implements Items {
     this.args = this.entries = 0;
     this.batch.clear();
     this.expiries = [];
-    this.command('DEL');
+    if (!this.isNew) this.command('DEL');
   }
 
   /** Writes a whole command with the key as its first argument. */
@@ -115,16 +129,22 @@ export class RespValues implements Items {
     return element.bytes.subarray(element.start, element.end);
   }
 
-  private push(to: Gathered, bytes: Uint8Array): void {
-    const head = ascii(`$${bytes.length}\r\n`);
-    to.add(head, 0, head.length);
-    to.add(bytes, 0, bytes.length);
-    to.add(CRLF, 0, 2);
+  /** Adds `bytes[start, end)` as an argument. */
+  private push(bytes: Uint8Array, start = 0, end = bytes.length): void {
+    const { batch } = this;
+    const size = end - start;
+    batch.room(size + AROUND_ARG);
+    batch.bytes[batch.length++] = DOLLAR;
+    batch.length = writeInt(size, batch.bytes, batch.length);
+    batch.copy(CRLF, 0, 2);
+    batch.copy(bytes, start, end);
+    batch.copy(CRLF, 0, 2);
+    this.args++;
   }
 
   private argument(element: Element): void {
-    this.push(this.batch, this.bytesOf(element));
-    this.args++;
+    this.text_.text(element);
+    this.push(element.bytes, element.start, element.end);
   }
 
   text(element: Element): void {
@@ -150,8 +170,7 @@ export class RespValues implements Items {
     const name = this.nameOf(field);
     if (value.kind !== LARGE) {
       this.flushIfFull();
-      this.push(this.batch, name);
-      this.args++;
+      this.push(name);
       if (expireAt > 0) this.expiries.push([name.slice(), expireAt]);
       this.argument(value);
     } else if (expireAt > 0) {
@@ -166,11 +185,20 @@ export class RespValues implements Items {
 
   scored(member: Element, element: Element): void {
     this.flushIfFull();
+    this.score(element);
+    if (member.kind === LARGE) this.push(this.name);
+    else this.argument(member);
+  }
+
+  private score(element: Element): void {
+    if (element.kind === BYTES || element.kind === INT) {
+      this.argument(element); // a packed value has it as text
+      return;
+    }
     const score = scoreOf(element);
     const size = Number.isFinite(score) ? writeDouble(score, this.scoreText, 0) : 0;
-    this.push(this.batch, size > 0 ? this.scoreText.subarray(0, size) : ascii(String(score).replace('Infinity', 'inf')));
-    this.push(this.batch, this.nameOf(member));
-    this.args += 2;
+    if (size > 0) this.push(this.scoreText, 0, size);
+    else this.push(ascii(String(score).replace('Infinity', 'inf')));
   }
 
   entry(id: StreamId): void {

@@ -12,6 +12,22 @@ const LF = 0x0a;
 /** Bytes around an argument, at most. */
 const MARGIN = 64;
 
+/** Shorter arguments are copied byte by byte. */
+const SHORT = 32;
+
+const LETTER_A = 0x41;
+
+/** The names of commands and options, which are few. */
+const words = new Map<string, Uint8Array>();
+
+function rememberedWord(text: string): Uint8Array {
+  const known = words.get(text);
+  if (known !== undefined) return known;
+  const bytes = ascii(text);
+  words.set(text, bytes);
+  return bytes;
+}
+
 /** The largest argument that servers accept by default (proto-max-bulk-len). */
 export const MAX_PAYLOAD = 512 << 20;
 
@@ -55,7 +71,8 @@ export class RespWriter {
   raw(bytes: Uint8Array, start: number, end: number): void {
     const { output } = this;
     output.room(end - start + MARGIN);
-    this.codec.copy(bytes, start, end, output.bytes, output.length);
+    if (end - start < SHORT) for (let at = start, to = output.length; at < end; ) output.bytes[to++] = bytes[at++];
+    else this.codec.copy(bytes, start, end, output.bytes, output.length);
     output.length += end - start;
   }
 
@@ -74,7 +91,7 @@ export class RespWriter {
 
   /** ASCII. */
   word(text: string): void {
-    this.arg(ascii(text));
+    this.arg(text.charCodeAt(0) < LETTER_A ? ascii(text) : rememberedWord(text));
   }
 
   words(...texts: string[]): void {

@@ -75,21 +75,23 @@ export function payloadVersion(payload: Uint8Array): Pick<Payload, 'vendor' | 'v
   return { version, vendor: version >= VALKEY_VERSION ? 'valkey' : 'redis' };
 }
 
+/** What is needed of a payload to read its value: see `payloadFrame`. */
+export function payloadOrigin(payload: Uint8Array): Pick<Payload, 'hasKeyMeta' | 'vendor' | 'version'> {
+  const { vendor, version } = payloadVersion(payload);
+  return { vendor, version, hasKeyMeta: payload[0] === KEY_META && vendor === 'redis' && version >= FIRST_KEY_META_VERSION };
+}
+
 /** Takes a payload apart; `crc` is used up. TypeError where it is too short to be one. */
 export function parsePayload(payload: Uint8Array, crc = new Crc64()): Payload {
   const end = payload.length - PAYLOAD_FOOTER;
   if (payload.length < LEAST_PAYLOAD) throw new TypeError(`a DUMP payload has ${LEAST_PAYLOAD} bytes or more, this one ${payload.length}`);
-  const { vendor, version } = payloadVersion(payload);
   crc.update(payload, 0, end + 2);
   const { hi, lo } = storedCrc(payload);
-  const hasKeyMeta = payload[0] === KEY_META && vendor === 'redis' && version >= FIRST_KEY_META_VERSION;
   return {
     type: payload[0],
-    version,
-    vendor,
+    ...payloadOrigin(payload),
     checksum: lo === crc.lo && hi === crc.hi ? 'ok' : lo === 0 && hi === 0 ? 'none' : 'wrong',
     value: payload.subarray(1, end),
-    hasKeyMeta,
   };
 }
 

@@ -34,12 +34,22 @@ export function commandEnd(bytes: Uint8Array, at: number): number {
 export function commandArgs(bytes: Uint8Array, at: number): Uint8Array[] {
   const head = numberAt(bytes, at);
   let { end } = head;
-  return Array.from({ length: head.value }, () => {
-    const size = numberAt(bytes, end);
-    const start = size.end;
-    end = start + size.value + 2;
-    return bytes.subarray(start, start + size.value);
-  });
+  const args: Uint8Array[] = [];
+  for (let left = head.value; left > 0; left--) {
+    const { end: start, value } = numberAt(bytes, end);
+    args.push(bytes.subarray(start, start + value));
+    end = start + value + 2;
+  }
+  return args;
+}
+
+/** Where the last of the commands in `bytes` begins. */
+export function lastCommand(bytes: Uint8Array): number {
+  for (let at = 0; ; ) {
+    const end = commandEnd(bytes, at);
+    if (end >= bytes.length) return at;
+    at = end;
+  }
 }
 
 /** The commands in `bytes`; views. */

@@ -18,7 +18,7 @@ import { ConnectionClosed, ConnectionLost, reasonOf, ServerError } from './error
 import { ExclusiveConnection } from './exclusive-connection.js';
 import { InFlight, type Pending } from './in-flight.js';
 import { refusalOf } from './refusals.js';
-import { ERROR, INTEGER, NO_REPLY, OK, ReplyReader } from './replies.js';
+import { ARRAY, ERROR, INTEGER, NIL, NO_REPLY, OK, ReplyReader } from './replies.js';
 import type { ServerClock } from './server-clock.js';
 import type { ServerProcess } from './server-info.js';
 import { Signal } from './signal.js';
@@ -174,7 +174,10 @@ export class Connection {
       reader.push(chunk);
       for (let kind = reader.next(); kind !== NO_REPLY && socket === this.socket; kind = reader.next()) {
         if (kind === OK) pending.takeOks(reader.count);
-        else pending.takeReply(kind === ERROR ? reader.text : undefined, kind === INTEGER ? reader.integer : undefined);
+        else {
+          const other = kind === NIL ? NIL : kind === ARRAY ? reader.array : undefined;
+          pending.takeReply(kind === ERROR ? reader.text : undefined, kind === INTEGER ? reader.integer : undefined, other);
+        }
       }
     } catch (error) {
       this.ended(socket, error);

@@ -1,4 +1,5 @@
 import { ConnectionLost } from './errors.js';
+import type { OtherReply } from './replies.js';
 
 /** Something that was sent and waits for replies. */
 export interface Pending {
@@ -6,8 +7,8 @@ export interface Pending {
   readonly complete: boolean;
   /** Takes up to `count` replies `+OK`. Returns how many it took, at least one. */
   takeOks(count: number): number;
-  /** Takes the next reply: the text of an error, or the integer if it is one. */
-  takeReply(error: string | undefined, integer: number | undefined): void;
+  /** Takes the next reply: the text of an error, the integer if it is one, or what else it is. */
+  takeReply(error: string | undefined, integer: number | undefined, other?: OtherReply): void;
 }
 
 /** What was sent on a connection and waits for replies, which arrive in the same order. */
@@ -55,10 +56,10 @@ export class InFlight {
   }
 
   /** Another reply arrived. Throws ConnectionLost if nothing waits for it. */
-  takeReply(error: string | undefined, integer: number | undefined): void {
+  takeReply(error: string | undefined, integer: number | undefined, other?: OtherReply): void {
     if (this.items.length === 0 && error !== undefined) throw new ConnectionLost(error); // the server says why it closes the connection
     const { head } = this;
-    head.takeReply(error, integer);
+    head.takeReply(error, integer, other);
     this.settle(head);
   }
 

@@ -4,6 +4,20 @@ export const OK = 1; // `count` replies `+OK` in a row
 export const INTEGER = 2; // `integer`
 export const ERROR = 3; // `text`, without the `-`
 export const OTHER = 4; // anything else, skipped
+export const NIL = 5; // null, a string or an array
+export const ARRAY = 6; // with elements: `array`
+
+/** What was in an array, whose other contents are skipped; arrays within it count as their elements. */
+export interface ArrayReply {
+  /** The first error. */
+  readonly error: string | undefined;
+  /** The last element and the one before it, if they are integers. */
+  readonly beforeLast: number | undefined;
+  readonly last: number | undefined;
+}
+
+/** A reply that is neither an error nor an integer, if it is more than a sign of success. */
+export type OtherReply = typeof NIL | ArrayReply;
 
 const PLUS = 0x2b;
 const MINUS = 0x2d;
@@ -26,6 +40,7 @@ export class ReplyReader {
   count = 0;
   integer = 0;
   text = '';
+  array: ArrayReply = NOTHING;
   private bytes: Uint8Array = new Uint8Array(0);
   private pos = 0;
   /** Bytes of a bulk string left to skip, with its line end. */
@@ -90,36 +105,44 @@ export class ReplyReader {
     if (end < 0) return NO_REPLY;
     this.pos = end + 1;
     const first = bytes[pos];
-    if (first === PLUS) return this.whole(OTHER);
+    if (first === PLUS) return this.element(undefined);
     if (first !== MINUS && first !== COLON && first !== DOLLAR && first !== STAR) {
       throw new SyntaxError(`a reply begins with byte ${first}, which is none of RESP 2`);
     }
     const text = Buffer.from(bytes.buffer, bytes.byteOffset + pos + 1, Math.max(end - pos - 2, 0)).toString('latin1');
     if (first === MINUS) {
-      if (this.nested === 0) this.text = text;
-      return this.whole(ERROR);
+      if (this.nested > 0) return this.element(undefined, text);
+      this.text = text;
+      return ERROR;
     }
     const number = Number(text);
     if (!Number.isInteger(number)) throw new SyntaxError(`a reply says ${JSON.stringify(text)} where a number is due`);
     if (first === COLON) {
-      if (this.nested === 0) this.integer = number;
-      return this.whole(INTEGER);
+      if (this.nested > 0) return this.element(number);
+      this.integer = number;
+      return INTEGER;
     }
+    if (number < 0 && this.nested === 0) return NIL;
     if (first === STAR && number > 0) {
+      if (this.nested === 0) this.array = NOTHING;
       this.nested += number + (this.nested > 0 ? -1 : 0);
       return AGAIN;
     }
     if (first === DOLLAR && number >= 0) this.skipping = number + 2;
-    return this.whole(OTHER);
+    return this.element(undefined);
   }
 
-  /** A reply is complete: returns `kind` unless it is part of an array. */
-  private whole(kind: number): number {
-    if (this.nested === 0) return kind;
+  /** A reply that is skipped is complete, by itself or in an array. */
+  private element(integer: number | undefined, error?: string): number {
+    if (this.nested === 0) return OTHER;
+    const { array } = this;
+    this.array = { error: array.error ?? error, beforeLast: array.last, last: integer };
     this.nested--;
-    return this.nested === 0 ? OTHER : AGAIN;
+    return this.nested === 0 ? ARRAY : AGAIN;
   }
 }
+
+const NOTHING: ArrayReply = { error: undefined, beforeLast: undefined, last: undefined };
 
 /** Nothing to return yet. */
 const AGAIN = -1;

@@ -9,6 +9,8 @@ export interface KeyListener {
   conflict(batch: CommandBatch, node: string, commands: Uint8Array): void;
   /** The server refused the key. */
   refused(batch: CommandBatch, node: string, commands: Uint8Array, error: string): void;
+  /** The key has to be sent without others. `half`: the server has a part of it. */
+  alone(batch: CommandBatch, node: string, commands: Uint8Array, half: boolean): void;
   /** The server closes the connection at this key. `words`: the error that it sent before, if any. */
   closing(batch: CommandBatch, node: string, commands: Uint8Array, words: string | undefined): void;
   /** The bytes of the batch are free again. */
@@ -26,6 +28,8 @@ const WAS_THERE = 1;
 const WAS_NOT = 2;
 /** The key is handled elsewhere: it was refused or is sent again. */
 const APART = 4;
+/** The server has a part of the key. */
+const HALF = 8;
 
 /**
  * RESP commands for one server and one database, sent together. Each key has `perKey` commands. The last one is RESTORE, whose
@@ -129,6 +133,14 @@ export class CommandBatch implements Pending {
 
   isApart(index: number): boolean {
     return this.apart === this.keys || (this.marks !== undefined && (this.marks[index] & APART) !== 0);
+  }
+
+  setHalf(index: number): void {
+    this.mark(index, HALF);
+  }
+
+  isHalf(index: number): boolean {
+    return ((this.marks?.[index] ?? 0) & HALF) !== 0;
   }
 
   setWasThere(index: number, was: boolean): void {

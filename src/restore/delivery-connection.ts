@@ -1,11 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Answers } from '../redis/answers.js';
 import { Connection, type ConnectionOptions } from '../redis/connection.js';
-import { ConnectionClosed, type ConnectionLost } from '../redis/errors.js';
+import { ConnectionClosed, ConnectionLost } from '../redis/errors.js';
 import type { ExclusiveConnection } from '../redis/exclusive-connection.js';
 import type { Pending } from '../redis/in-flight.js';
 import type { ServerClock } from '../redis/server-clock.js';
 import { CommandBatch } from './command-batch.js';
+import { PlainBatch, type PlainWriter } from './plain-batch.js';
 import type { ServerIdentity } from './server-identity.js';
 import { BARRIER, WaitBarriers } from './wait-barriers.js';
 
@@ -15,6 +16,10 @@ export interface DeliveryConnectionOptions extends ConnectionOptions {
   /** Limits on bytes and keys in flight. */
   readonly window: number;
   readonly windowKeys: number;
+  /** Writes batches with payloads that are too large. */
+  readonly plain?: PlainWriter | undefined;
+  /** Whether the server is one of several, by slot. */
+  readonly sharded?: (() => boolean) | undefined;
 }
 
 /** Events of a connection. */
@@ -29,6 +34,8 @@ export interface DeliveryConnectionEvents {
   /** The batch is finished. */
   released(batch: CommandBatch): void;
   opened(connection: DeliveryConnection): void;
+  /** The server refuses MULTI: keys that need it are sent one by one. */
+  noTransactions(connection: DeliveryConnection, error: string): void;
   /** The server was restarted: keys that it confirmed may be lost. */
   restarted(connection: DeliveryConnection): void;
 }
@@ -56,6 +63,8 @@ export class DeliveryConnection {
    * one.
    */
   private pausesAtBarriers = false;
+  /** Whether the connected server has transactions; undefined until it was asked. */
+  private transactions: boolean | undefined;
   private working = false;
   private closed = false;
 
@@ -68,6 +77,7 @@ export class DeliveryConnection {
     this.barriers = new WaitBarriers(options.identity);
     this.connection = new Connection(options, {
       opened: (process) => {
+        this.transactions = undefined;
         if (options.identity.met(process)) events.restarted(this);
         events.opened(this);
       },
@@ -123,6 +133,8 @@ export class DeliveryConnection {
     if (!connection.isOpen) await connection.open();
     if (batch.db !== connection.db) {
       await this.select(batch.db);
+    } else if (this.transactions === undefined && this.options.plain?.concerns(batch) === true) {
+      await this.askForTransactions();
     } else if (!this.fits(batch) || (this.pausesAtBarriers && this.barriers.pending)) {
       await connection.change.wait();
     } else if (this.queue[0] === batch) {
@@ -144,7 +156,27 @@ export class DeliveryConnection {
     this.bytes += length;
     this.keys += keys;
     this.barriers.sent(length);
-    this.connection.send(batch, bytes.subarray(0, length));
+    const { plain } = this.options;
+    if (plain?.concerns(batch) === true) this.writePlain(batch, plain);
+    else this.connection.send(batch, bytes.subarray(0, length));
+  }
+
+  private writePlain(batch: CommandBatch, plain: PlainWriter): void {
+    const { sharded } = this.options;
+    const written = plain.write(batch, { node: this.name, sharded: sharded?.() === true, transactions: this.transactions === true });
+    written.skip();
+    if (written.complete) this.batchAnswered(batch);
+    else this.connection.send(written, written.bytes);
+  }
+
+  /** A transaction is begun and discarded: some proxies and services have none. */
+  private async askForTransactions(): Promise<void> {
+    const { connection } = this;
+    const { error } = await connection.ask('MULTI');
+    if (error === undefined) await connection.ask('DISCARD');
+    else if (/^LOADING/.test(error)) throw new ConnectionLost(error);
+    else this.events.noTransactions(this, error);
+    this.transactions = error === undefined;
   }
 
   /** Waits until nothing is in flight: commands in the wrong database would be worse than a pause. */
@@ -167,7 +199,8 @@ export class DeliveryConnection {
   }
 
   private completed(item: Pending): void {
-    if (item instanceof CommandBatch) this.batchAnswered(item);
+    const batch = batchOf(item);
+    if (batch !== undefined) this.batchAnswered(batch);
     else if (item instanceof Answers && this.barriers.answered(item)) this.settleAll();
   }
 
@@ -200,11 +233,11 @@ export class DeliveryConnection {
     this.barriers.clear();
     const sent = this.takeSent(items);
     if (!confirming) for (const batch of sent) this.deliver(batch);
-    this.events.lost(this, sent, cause, first instanceof CommandBatch && !first.complete ? first : undefined);
+    this.events.lost(this, sent, cause, first?.complete === false ? batchOf(first) : undefined);
   }
 
   private takeSent(items: readonly Pending[]): CommandBatch[] {
-    const sent = [...this.unsettled, ...items.filter((item) => item instanceof CommandBatch)];
+    const sent = [...this.unsettled, ...items.flatMap((item) => batchOf(item) ?? [])];
     this.unsettled = [];
     this.bytes = this.keys = 0;
     return sent;
@@ -277,3 +310,7 @@ export class DeliveryConnection {
     return [...sent, ...this.queue.filter(({ again }) => again)].reduce((sum, { answered, keys }) => sum + keys - answered, 0);
   }
 }
+
+/** The batch that an item in flight is or stands for. */
+const batchOf = (item: Pending): CommandBatch | undefined =>
+  item instanceof CommandBatch ? item : item instanceof PlainBatch ? item.batch : undefined;

@@ -2,6 +2,7 @@ import type { CommandBatch } from './command-batch.js';
 import { openSocket } from '../redis/connect.js';
 import { ServerIdentity, type ServerIdentityState } from './server-identity.js';
 import { DeliveryConnection, type DeliveryConnectionEvents } from './delivery-connection.js';
+import type { PlainWriter } from './plain-batch.js';
 import type { Master, Servers } from '../redis/servers.js';
 import { type Address, addressText } from '../redis/url.js';
 
@@ -11,6 +12,8 @@ export interface DeliveryConnectionsOptions {
   readonly windowKeys: number;
   /** Milliseconds to retry a command while the server is lost, loading or failing over. */
   readonly retryFor: number;
+  /** Writes batches with payloads that are too large. */
+  readonly plain?: PlainWriter | undefined;
   /** The servers that an earlier run delivered to. */
   readonly identities?: readonly ServerIdentityState[] | undefined;
   /** Keys that a server confirmed may be lost. */
@@ -119,7 +122,7 @@ export class DeliveryConnections {
   private connectionTo(master: Master): DeliveryConnection {
     const known = this.byName.get(master.name);
     if (known !== undefined) return known;
-    const { retryFor, window, windowKeys } = this.options;
+    const { plain, retryFor, window, windowKeys } = this.options;
     const open = (): ReturnType<typeof openSocket> => openSocket(this.servers.access, master.address);
     const identity = this.identityOf(master.name);
     const connection = new DeliveryConnection(
@@ -130,6 +133,8 @@ export class DeliveryConnections {
         clock: this.servers.clockOf(master.name),
         window,
         windowKeys,
+        plain,
+        sharded: () => this.owners !== undefined,
         patience: Math.max(retryFor, 1000),
       },
       this.events,

@@ -65,6 +65,8 @@ export class Delivery implements DeliveryConnectionsEvents {
   /** After `close`: keys that were sent and may have been written, which no server confirmed. */
   unanswered = 0;
   private readonly companions = new Map<string, CompanionRefusal>();
+  /** Bytes of keys that are sent one by one and wait for it. */
+  private aside = 0;
   /** Bytes of the smallest payload known to be over a limit of a server. */
   tooLarge = Infinity;
   private readonly connections: DeliveryConnections;
@@ -129,6 +131,10 @@ export class Delivery implements DeliveryConnectionsEvents {
     this.retried = { keys: 0, toldAt: performance.now() };
   }
 
+  noTransactions({ name }: DeliveryConnection, error: string): void {
+    this.options.onNote(`${name} refuses MULTI (${error}): all keys but short strings are written one by one, which takes long`);
+  }
+
   restarted({ name }: DeliveryConnection): void {
     this.options.onLoss(name, 'it was restarted');
   }
@@ -187,8 +193,19 @@ export class Delivery implements DeliveryConnectionsEvents {
     for (;;) {
       if (this.failure !== undefined) throw this.failure;
       this.options.signal?.throwIfAborted();
-      if (this.retries.size < MOST_RETRIES && this.checker.waiting < MOST_COMPARED) return;
+      if (this.retries.size + this.aside < MOST_RETRIES && this.checker.waiting < MOST_COMPARED) return;
       await this.change.wait();
+    }
+  }
+
+  /** `work` sends a key of this many bytes by itself. */
+  async sendAside(bytes: number, work: () => Promise<void>): Promise<void> {
+    this.aside += bytes;
+    try {
+      await work();
+    } finally {
+      this.aside -= bytes;
+      this.change.fire();
     }
   }
 
@@ -211,6 +228,10 @@ export class Delivery implements DeliveryConnectionsEvents {
       return;
     }
     batch.setApart(index);
+    if (batch.isHalf(index)) {
+      batch.listener.alone(batch, connection.name, bytes.slice(), true);
+      return;
+    }
     const refusal = this.refusal(error);
     if (refusal === 'stop') {
       this.fail(new ServerError('REFUSED', connection.name, error, undefined, undefined, `db ${batch.db}, key ${textOf(restoredBy(bytes).key)}`));

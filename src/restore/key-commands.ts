@@ -1,4 +1,4 @@
-import { commandArgs, commandsOf, encodeCommand } from '../redis/commands.js';
+import { commandArgs, commandsOf, encodeCommand, lastCommand } from '../redis/commands.js';
 import type { Codec } from '../kernels/codec.js';
 import type { Frame } from '../rdb/frame.js';
 import type { CommandBatch } from './command-batch.js';
@@ -6,6 +6,8 @@ import { hasReplace, type Target } from '../values/targets.js';
 import type { RestoreConflict } from './outcomes.js';
 import { RespWriter } from '../dump/resp-writer.js';
 import { RestoreWriter } from '../dump/restore-writer.js';
+
+const ZERO = 0x30;
 
 /** Bytes of commands around key and payload, at most. */
 const AROUND = 1 << 10;
@@ -55,11 +57,9 @@ export interface Restored {
 }
 
 export function restoredBy(bytes: Uint8Array): Restored {
-  let last = bytes;
-  for (const command of commandsOf(bytes)) last = command;
-  const [, key, ttl, payload, ...modifiers] = commandArgs(last, 0);
-  const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString('latin1');
-  return { key, ttl: BigInt(text(ttl)), payload, modifiers: modifiers.map(text) };
+  const [, key, ttl, payload, ...modifiers] = commandArgs(bytes, lastCommand(bytes));
+  const text = ({ buffer, byteLength, byteOffset }: Uint8Array): string => Buffer.from(buffer, byteOffset, byteLength).toString('latin1');
+  return { key, ttl: ttl.length === 1 && ttl[0] === ZERO ? 0n : BigInt(text(ttl)), payload, modifiers: modifiers.map(text) };
 }
 
 /** The same commands with a relative expiry that is `elapsed` milliseconds shorter. */

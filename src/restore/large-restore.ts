@@ -1,11 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Crc64 } from '../bytes/crc64.js';
-import { keySlot } from '../bytes/crc16.js';
 import { formatText } from '../bytes/text.js';
 import type { Codec } from '../kernels/codec.js';
 import { Frame } from '../rdb/frame.js';
 import type { RedisType } from '../rdb/types.js';
-import { parsePayload } from '../rdb/payload.js';
+import { payloadOrigin } from '../rdb/payload.js';
 import { payloadFrame } from '../rdb/payload-frame.js';
 import { ValueFramer } from '../rdb/value-framer.js';
 import type { Delivery } from './delivery.js';
@@ -16,11 +15,11 @@ import type { ExclusiveConnection } from '../redis/exclusive-connection.js';
 import { hasReplace, releaseNumber, type Target } from '../values/targets.js';
 import type { ByteSink } from '../io/byte-sink.js';
 import { HeldPayload } from './held-payload.js';
-import { ascii } from '../json/writer.js';
 import { Output } from '../io/output.js';
 import { Spill } from '../io/spill.js';
 import { type Closing, expiryOf, type Segment } from './segments.js';
 import { CLOSES, type RestoreConflict, THERE } from './outcomes.js';
+import { temporaryKey } from './temporary-key.js';
 import { RespValues } from '../dump/resp-values.js';
 import { RespWriter, writeExpiry } from '../dump/resp-writer.js';
 import { RestoreWriter } from '../dump/restore-writer.js';
@@ -85,6 +84,8 @@ export class LargeRestore {
   private handedOver = false;
   /** An earlier RESTORE may have been applied. */
   private sentBefore = false;
+  /** Whether the server has a part of the value under its own key. */
+  private half = false;
   /** Whether the value is written with plain commands. */
   private asCommands = false;
   /** The error that the server sent before it closed the connection at this value. */
@@ -116,9 +117,9 @@ export class LargeRestore {
   }
 
   /** For a key of a batch that the server closes the connection at. */
-  static at({ batch, commands, words }: Closing, segment: Segment, options: Omit<LargeOptions, 'sentVersion'>): LargeRestore {
+  static at({ batch, commands, why, words }: Closing, segment: Segment, options: Omit<LargeOptions, 'sentVersion'>): LargeRestore {
     const { key, modifiers, payload, ttl } = restoredBy(commands);
-    const parsed = parsePayload(payload);
+    const parsed = payloadOrigin(payload);
     const number = (name: string): number => (modifiers.includes(name) ? Number(modifiers[modifiers.indexOf(name) + 1]) : -1);
     const own = { db: batch.db, keyBytes: key, keyStart: 0, keyEnd: key.length, idle: number('IDLETIME'), freq: number('FREQ') };
     const frame = Object.assign(payloadFrame(payload, parsed), own);
@@ -127,7 +128,8 @@ export class LargeRestore {
     if (expireAt !== undefined) frame.setExpireMs(expireAt);
     const large = LargeRestore.of(frame, segment, { ...options, sentVersion: parsed.version });
     large.words = words;
-    large.sentBefore = batch.again || words === undefined;
+    large.sentBefore = batch.again || (why === 'closed' && words === undefined);
+    large.half = why === 'half';
     return large;
   }
 
@@ -187,6 +189,8 @@ export class LargeRestore {
     this.server = node;
     const apart = this.asCommands || (conflict !== 'replace' && (again || delivery.resumed));
     try {
+      if (this.half) await this.ask(exclusive, 'DEL', this.key);
+      this.half = false;
       const outcome = await (apart ? this.apart(exclusive, again) : this.directly(exclusive));
       if (this.asCommands) this.learn();
       return outcome;
@@ -323,11 +327,7 @@ export class LargeRestore {
   /** A name in the same slot. Every attempt, in every run, finds the same one, so leftovers are deleted. */
   private temporaryKey(): Uint8Array {
     const crc = new Crc64().update(this.key, 0, this.key.length).toString();
-    if (!this.options.delivery.sharded) return ascii(`rdbkit:restoring:${crc}`);
-    for (let n = 0; ; n++) {
-      const name = ascii(`rdbkit:{${n}}:restoring:${crc}`);
-      if (keySlot(name, 0, name.length) === this.slot) return name;
-    }
+    return temporaryKey(this.options.delivery.sharded ? this.slot : undefined, `:${crc}`);
   }
 
   private async restore(exclusive: ExclusiveConnection, key: Uint8Array, replaces: boolean): Promise<void> {

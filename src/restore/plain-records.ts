@@ -4,10 +4,10 @@ import { EMPTY } from '../encodings/element.js';
 import { DAMAGED, DB, DROPPED, HAS_EXPIRE, KIND, OFFSET, RECORD } from '../kernels/layout.js';
 import { type Batch, LARGEST_PAYLOAD } from '../rdb/batch.js';
 import { typeOfNumber, versionTable } from '../rdb/frame-table.js';
-import { PAYLOAD_FOOTER } from '../rdb/payload.js';
 import type { DeliveryConnection } from './delivery-connection.js';
 import { hasAbsoluteTtl, sentVersion, type Target } from '../values/targets.js';
 import { PlainTypes } from '../dump/plain-types.js';
+import { RespValues } from '../dump/resp-values.js';
 import type { BatchOptions, OpenBatches } from './batches.js';
 import type { Segments } from './segments.js';
 import type { SourceFile } from '../pipeline/sink.js';
@@ -41,7 +41,8 @@ export class PlainRecords {
   ) {
     const { maxPayload, target } = options;
     this.kernelFits = hasAbsoluteTtl(target);
-    this.plain = new PlainTypes(codec, target, () => true, maxPayload - 1 - PAYLOAD_FOOTER);
+    // larger ones become commands when they are sent
+    this.plain = new PlainTypes(codec, target, ({ redisType }) => maxPayload > LARGEST_PAYLOAD || RespValues.canWrite(redisType));
     this.versions = versionTable(codec);
   }
 

@@ -8,8 +8,9 @@ import { formatText } from '../bytes/text.js';
 import { restamp } from '../rdb/payload.js';
 import { HeldPayload } from './held-payload.js';
 
-/** A key that a server closes the connection at. */
+/** A key of a batch that is sent without others, and why: the server closes the connection at it, has half of it, has no transactions. */
 export interface Closing {
+  readonly why: 'closed' | 'half' | 'no transactions';
   readonly batch: CommandBatch;
   readonly server: string;
   readonly commands: Uint8Array;
@@ -96,7 +97,11 @@ export class Segment implements KeyListener {
   }
 
   closing(batch: CommandBatch, server: string, commands: Uint8Array, words: string | undefined): void {
-    this.events.onClosing(this, { batch, server, commands, words });
+    this.events.onClosing(this, { why: 'closed', batch, server, commands, words });
+  }
+
+  alone(batch: CommandBatch, server: string, commands: Uint8Array, half: boolean): void {
+    this.events.onClosing(this, { why: half ? 'half' : 'no transactions', batch, server, commands, words: undefined });
   }
 
   /** Rejects a key that was expected. */

@@ -174,7 +174,9 @@ export class RestoreSink extends DumpSink {
       const refusal = this.foreseenRefusal(frame, size);
       if (refusal !== undefined) this.reject(frame, refusal, this.file.version);
       else if (!this.foresee(frame)) this.reject(frame, THERE, this.version);
-    } else if (size > maxPayload || size >= delivery.tooLarge) {
+    } else if (size > maxPayload && !RespValues.can(frame)) {
+      this.reject(frame, RespValues.refusal(frame), this.version);
+    } else if (size >= delivery.tooLarge) {
       this.expectLarge(LargeRestore.of(frame, this.segments.current, this.largeOptionsOf(frame)));
     } else {
       this.record(frame, head, size);
@@ -200,11 +202,11 @@ export class RestoreSink extends DumpSink {
     return { ...this.options, countReplaced: this.batches.counts, codec: this.codec, version: this.version };
   }
 
-  /** Restores a key of a batch that a server closes the connection at, apart from the batches. */
+  /** Restores a key of a batch apart from the batches. */
   private async apart(segment: Segment, closing: Closing): Promise<void> {
     const { delivery, signal } = this.options;
     try {
-      await LargeRestore.at(closing, segment, this.largeOptions).send();
+      await delivery.sendAside(closing.commands.length, () => LargeRestore.at(closing, segment, this.largeOptions).send());
     } catch (error) {
       if (signal?.aborted === true) return;
       delivery.fail(error instanceof ServerError ? error : new ServerError('LOST', closing.server, reasonOf(error), error));

@@ -8,7 +8,7 @@ import { RateLimit } from '../../src/restore/rate-limit.js';
 import { BATCH_BYTES, batchBuffers, OpenBatches } from '../../src/restore/batches.js';
 import { parseTarget } from '../../src/values/targets.js';
 
-const nobody = { delivered: () => undefined, conflict: () => undefined, refused: () => undefined, closing: () => undefined, released: () => undefined };
+const nobody = { delivered: () => undefined, conflict: () => undefined, refused: () => undefined, closing: () => undefined, alone: () => undefined, released: () => undefined };
 
 test('batches for which there is no buffer take little memory, and as much as their key needs', () => {
   const delivery = { servers: { masters: [{}] }, send: () => undefined, notify: () => undefined } as unknown as Delivery;

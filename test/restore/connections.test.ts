@@ -47,7 +47,7 @@ test('a batch that is given back just when the connection is open is not sent on
     },
     {
       failed: () => undefined,
-      opened: () => undefined,
+      opened: () => undefined, noTransactions: () => undefined,
       released: () => undefined,
       restarted: (restarted) => queueMicrotask(() => back.push(...restarted.retire())), // after it is open, before what waits for that
       lost: (_, sent) => {
@@ -75,7 +75,7 @@ test('a batch in which nothing was written is free again, and not waited for', a
   const never = (): never => {
     throw new Error('the server refuses nothing');
   };
-  const listener: KeyListener = { delivered: (_batch, _node, keys) => void (delivered += keys), conflict: never, refused: never, closing: never, released: (batch) => batches.release(batch) };
+  const listener: KeyListener = { delivered: (_batch, _node, keys) => void (delivered += keys), conflict: never, refused: never, closing: never, alone: never, released: (batch) => batches.release(batch) };
   try {
     const [connection] = delivery.masters;
     batches.at(connection, 0, listener);

@@ -1,9 +1,9 @@
 import { CHECK_LEVELS } from '../../commands/check-terms.js';
 import { CONFLICTS, DUMP_FORMATS } from '../../commands/dump-terms.js';
-import { RESTORE_CONFLICTS, SANITIZE_LEVELS } from '../../commands/restore-terms.js';
+import { RESTORE_CONFLICTS, SANITIZE_LEVELS, WRITE_AS } from '../../commands/restore-terms.js';
 import { formatAdvice } from './formats.js';
 import { flag, list, toggle, value } from './option.js';
-import { dbPairs, number, oneOf, path, server, shift, size } from './words.js';
+import { dbPairs, number, oneOf, path, server, shift, sizeOrZero } from './words.js';
 
 export const OUTPUT = {
   format: value({
@@ -89,8 +89,8 @@ export const WRITTEN = {
     help: 'write keys without what the target server cannot hold; by default, such keys are reported and not written',
   }),
   maxPayload: value({
-    ...{ commands: ['dump', 'restore'], value: 'bytes', parse: size, default: '512mb' },
-    help: 'larger values are written with plain commands',
+    ...{ commands: ['dump', 'restore'], value: 'bytes', parse: sizeOrZero, default: '512mb' },
+    help: 'larger values are written with plain commands; 0: all values',
     helpIn: { dump: 'with --format resp: larger values become plain commands, in batches' },
   }),
 } as const;
@@ -100,6 +100,10 @@ export const RESTORED = {
   onConflict: value({
     ...{ commands: ['restore'], value: 'how', choices: RESTORE_CONFLICTS, parse: oneOf(RESTORE_CONFLICTS), default: 'error' },
     help: 'error: the target must be empty; skip: keep existing keys; replace: replace existing keys',
+  }),
+  writeAs: value({
+    ...{ commands: ['restore'], value: 'how', choices: WRITE_AS, parse: oneOf(WRITE_AS), default: 'restore' },
+    help: 'restore: with RESTORE; commands: with SET, RPUSH, HMSET, …, for servers without RESTORE; the same as --max-payload 0',
   }),
   flush: flag({
     commands: ['restore'],

@@ -32,8 +32,11 @@ export function number(least: number, most = Infinity): (label: string, given: s
   };
 }
 
+/** Bytes, perhaps none. */
+export const sizeOrZero = (label: string, given: string): number => checked(() => parseSize(label, given));
+
 export function size(label: string, given: string): number {
-  const bytes = checked(() => parseSize(label, given));
+  const bytes = sizeOrZero(label, given);
   if (bytes < 1) throw new UsageError(`${label} ${word(given)}: expected at least one byte`);
   return bytes;
 }
