@@ -21,6 +21,7 @@ const IMPORTANCE = { total: [0, 4, 1, 2, 3], noTotal: [0, 1, 3, 2] };
  * it. It does not hide the cursor or disable line wrapping, so a killed process leaves only the line.
  */
 export class BarProgress extends Progress {
+  override readonly shows: boolean = true;
   private readonly timer = setInterval(() => this.draw(), REDRAW_EVERY);
   private drawn = '';
 

@@ -5,6 +5,8 @@ import { printable } from './printable.js';
 
 /** Shows how far a run is, on standard error, and writes its lines there. This one shows nothing. */
 export class Progress {
+  /** Whether it shows anything. */
+  readonly shows: boolean = false;
   protected latest: RunProgress = { bytesRead: 0, totalBytes: undefined, keys: 0 };
   private started = performance.now();
   /** Lines that wait for the end of `pause`. */
@@ -66,6 +68,7 @@ const PLAIN_EVERY = 5000;
 
 /** For logs: a line every few seconds. */
 export class PlainProgress extends Progress {
+  override readonly shows: boolean = true;
   private readonly timer = setInterval(() => this.tick(), PLAIN_EVERY);
 
   private tick(): void {

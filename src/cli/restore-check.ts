@@ -15,7 +15,7 @@ type Values = OptionsOf<'restore'>;
 
 /** The options of a restore, without its listeners. The last word is the target. Throws UsageError. */
 export async function checkRestore(invocation: Invocation<'restore'>): Promise<RestoreOptions> {
-  const { io, options, words } = invocation;
+  const { given, io, options, words } = invocation;
   const { sources, target } = split(words, options);
   const url = withLogin(target, options, io);
   const { cluster, dbMap, dryRun, flush, limit, noChecksum, noTtl, partition, standalone, stripTtl, yes } = options;
@@ -42,6 +42,7 @@ export async function checkRestore(invocation: Invocation<'restore'>): Promise<R
     stripTtl: stripTtl || noTtl,
     functions: options.functions ?? takesFunctions({ filter, limit }), // a share of --partition does not count as a choice of keys
     target: options.targetVersion,
+    retryFirst: given.has('retryFor'),
   };
 }
 
@@ -82,6 +83,7 @@ function split(words: readonly string[], options: Values): { sources: readonly s
 
 function splitUrl(words: readonly string[], urls: readonly string[]): { sources: readonly string[]; target: string } {
   const target = words[words.length - 1];
+  if (urls.length === 0 && isAddress(target)) throw new UsageError(`the target ${word(target)} has no scheme: write redis://${printable(target)}`);
   if (urls.length === 0) {
     throw new UsageError('the target is missing: name it after the sources, like redis://host:6379, or with -h HOST');
   }
@@ -90,6 +92,10 @@ function splitUrl(words: readonly string[], urls: readonly string[]): { sources:
   if (words.length === 1) throw new UsageError('no source given: name an RDB file, or - for standard input, before the target');
   return { sources: words.slice(0, -1), target };
 }
+
+/** Whether a word is `host:port`, perhaps with a database, and no file. */
+const isAddress = (text: string | undefined): text is string =>
+  text !== undefined && /^[a-z\d][\w.-]*:\d{1,5}(?:\/\d+)?$/i.test(text) && statSync(text, { throwIfNoEntry: false }) === undefined;
 
 function checkUrl(text: string): ServerUrl {
   try {

@@ -58,7 +58,7 @@ async function runRestore(invocation: Invocation<'restore'>): Promise<number> {
   const told = new Set<string>(); // sources described by the plan
   const task: Task<RestoreSummary> = {
     command: 'restore',
-    run: async (listeners: Listeners, say, pause) => {
+    run: async (listeners: Listeners, say, { pause, remark }) => {
       if (options.pass !== undefined && !options.quiet) {
         say('warning: a password on the command line (-a) shows in the process list: set REDISCLI_AUTH, or use --password-file.');
       }
@@ -73,13 +73,20 @@ async function runRestore(invocation: Invocation<'restore'>): Promise<number> {
           return agreed(plan, checked, options, say, (question) => pause(() => answerTo(question, io)));
         },
         onNote: (text) => say(`warning: ${printable(text)}.`),
-        onEvent: options.verbose ? (text) => say(`${printable(text)}.`) : undefined,
+        onEvent: (text, notable) => {
+          if (options.verbose) say(`${printable(text)}.`);
+          else if (notable === true) remark(`${printable(text)}.`);
+        },
+        onResumed: (file, keys) => {
+          if (!options.quiet) say(`going on from ${word(file)}: ${countText(keys)} ${keys === 1 ? 'key is' : 'keys are'} done`);
+        },
         onAgain: () => problems.clear(),
         onProblem: (problem) => problems.take(problem, say),
       });
       problems.sum(say);
-      for (const server of summary.unconfirmed) {
-        say(`warning: ${printable(server)}: no replica confirmed what was written; a failover now could lose keys.`);
+      for (const { reason, server } of summary.unconfirmed) {
+        const why = reason === undefined ? '' : ` (WAIT was refused: ${printable(reason)})`;
+        say(`warning: ${printable(server)}: no replica confirmed what was written${why}; a failover now could lose keys.`);
       }
       for (const { command, error, server } of summary.companionsRefused) {
         say(
@@ -103,11 +110,18 @@ async function runRestore(invocation: Invocation<'restore'>): Promise<number> {
       if (summary.failure !== undefined) say(`${serverErrorLine(summary.failure, restoredAny(summary))}${whatNext(checked)}`);
       return summary;
     },
-    line: (summary) => closingLines(summary, options, checked),
-    notes: (summary) => emptyRestoreNotes(summary, invocation, options),
+    line: (summary) =>
+      summary.finished
+        ? `${word(checked.checkpoint ?? '')}: this restore is finished, ${keysText(summary.total.restored + summary.total.replaced)} restored. ` +
+          'Remove the file to restore again.'
+        : closingLines(summary, options, checked),
+    notes: (summary) => (summary.finished ? [] : emptyRestoreNotes(summary, invocation, options)),
+    afterSignal: () => whatNext(checked),
     fields: (summary) => fieldsOf(summary, problems),
-    exit: ({ declined, evicted, failure, told, total }) =>
-      failure !== undefined ? EXIT.output : declined || evicted.length > 0 || total.rejected + told > 0 ? EXIT.keys : EXIT.done,
+    exit: ({ declined, evicted, failure, finished, told, total }) =>
+      finished
+        ? EXIT.done
+        : failure !== undefined ? EXIT.output : declined || evicted.length > 0 || total.rejected + told > 0 ? EXIT.keys : EXIT.done,
     done: 'written',
     tornText: '',
     failed: failedOf,
@@ -148,15 +162,16 @@ async function answerTo(question: string, { signal, stderr, stdin }: Io): Promis
 const restoredAny = ({ total }: RestoreSummary): boolean => total.restored + total.replaced > 0;
 
 function whatNext({ checkpoint }: RestoreOptions): string {
-  return checkpoint === undefined ? '' : ` Run the same command again to resume from ${word(checkpoint)}.`;
+  return checkpoint === undefined ? '' : ` Run the same command again to go on from ${word(checkpoint)}.`;
 }
 
 /** `1,234 keys restored, 3 replaced, 4 skipped; 540 MB in, 12 s, 45 MB/s, 100,000 keys/s`. */
 function closingLines(summary: RestoreSummary, { dryRun, functions, verbose }: Values, { sources }: RestoreOptions): string {
-  const { bytes, damaged, filtered, libraries, limited, plan, rows, seconds, told, total } = summary;
+  const { before, bytes, damaged, filtered, libraries, limited, plan, rows, seconds, told, total } = summary;
   const there = total.restored + total.replaced;
   const counts = [
     `${keysText(total.restored)} ${dryRun ? 'to restore' : 'restored'}`,
+    ...(before > 0 ? [`${countText(before)} of them before`] : []),
     ...(total.uncounted > 0 ? [`${countText(total.uncounted)} of which may have replaced another value`] : []),
     ...(total.replaced > 0
       ? [`${countText(total.replaced)} ${dryRun ? 'to replace one from another source or database' : 'replaced'}`]
@@ -175,7 +190,7 @@ function closingLines(summary: RestoreSummary, { dryRun, functions, verbose }: V
     ...(damaged > 0 ? [`${countText(damaged)} damaged`] : []),
     ...(limited ? ['stopped at --limit'] : []),
   ];
-  const perSecond = keysText(Math.round(there / Math.max(seconds, 0.001)));
+  const perSecond = keysText(Math.round((there - before) / Math.max(seconds, 0.001)));
   const speed = `${bytesText(bytes)} in, ${secondsText(seconds)}, ${rateText(bytes, seconds)}, ${perSecond}/s`;
   const how = { planned: dryRun, sources, unwanted: functions === false };
   const planned = dryRun ? librariesLines(plan.libraries, how) : [];
@@ -191,19 +206,20 @@ function closingLines(summary: RestoreSummary, { dryRun, functions, verbose }: V
 }
 
 function fieldsOf(summary: RestoreSummary, problems: KeyProblems): object {
-  const { companionsRefused, declined, evicted, failure, libraries, plan, resumed, rows, told, total, unanswered, unconfirmed } = summary;
+  const { companionsRefused, declined, evicted, failure, finished, libraries, plan, resumed, rows, told, total, unanswered, unconfirmed } = summary;
   return {
     ...Object.fromEntries(OUTCOMES.map((outcome) => [`keys${outcome[0].toUpperCase()}${outcome.slice(1)}`, total[outcome]])),
     keysUnanswered: unanswered,
     notKeys: told,
     functions: librariesObject(libraries),
     resumed,
+    finished,
     declined,
     counts: rows.map(({ counts, db, server }) => ({ db, ...(server === '' ? {} : { server }), ...counts })),
     memberExpiriesLost: problems.memberExpiries,
     rejected: problems.all,
     reasons: problems.reasons,
-    unconfirmed,
+    unconfirmed: unconfirmed.map(({ server }) => server),
     commandsRefused: companionsRefused,
     evicted,
     plan: planObject(plan),

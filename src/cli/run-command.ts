@@ -31,10 +31,19 @@ type Call = Pick<Invocation, 'argv' | 'byVariable' | 'io'> & {
   };
 };
 
+/** What a command may do with the terminal. */
+export interface Terminal {
+  /** Nothing else is drawn while `work` has the terminal. */
+  readonly pause: Progress['pause'];
+  /** Writes a line if there is progress to explain. */
+  readonly remark: (text: string) => void;
+}
+
 /** What a command does, and its texts. */
 export interface Task<S extends RunSummary> {
   readonly command: CommandName;
-  run(listeners: Listeners, say: (text: string) => void, pause: Progress['pause']): Promise<S>;
+  /** `say` writes a line. */
+  run(listeners: Listeners, say: (text: string) => void, terminal: Terminal): Promise<S>;
   /** The summary line. */
   line(summary: S): string;
   /** Additional fields for `--json`. */
@@ -48,6 +57,8 @@ export interface Task<S extends RunSummary> {
   readonly tornText: string;
   /** The last line of a run that skipped errors; default: how many of the sources had one. */
   errorsLine?(summary: S): string;
+  /** What to do after a signal, as a sentence with a space before it. */
+  afterSignal?(summary: S): string;
   /** Describes a source for `--verbose`; default: as an RDB file. */
   readonly headText?: ((head: SourceHead) => string) | undefined;
   /** The message for an error that the run throws, if it is not one of the usual ones. */
@@ -116,11 +127,17 @@ export class RunCommand<S extends RunSummary> {
       onError: (error) => this.fail(error),
     };
     const { progress, task } = this;
-    const run = (heard: Listeners): Promise<S> => task.run(heard, (text) => this.talk(text), (work) => progress.pause(work));
-    if (!this.flags.verbose) return run(listeners);
+    const say = (text: string): void => this.talk(text);
+    const terminal: Terminal = {
+      pause: (work) => progress.pause(work),
+      remark: (text) => {
+        if (progress.shows) this.talk(text);
+      },
+    };
+    if (!this.flags.verbose) return task.run(listeners, say, terminal);
     const { byVariable, io } = this.call;
     if (byVariable.size > 0) this.talk(variablesLine(byVariable, io.env));
-    return run({ ...listeners, onHead: (head) => this.found(head) });
+    return task.run({ ...listeners, onHead: (head) => this.found(head) }, say, terminal);
   }
 
   /** The plan of a restore describes its sources, except those that can be read only once. */
@@ -171,7 +188,7 @@ export class RunCommand<S extends RunSummary> {
     else if (errors.length > 0 && by === undefined) {
       this.talk(`${task.errorsLine?.(summary) ?? `${errors.length} of ${summary.sources} sources had errors`}.${kept}`);
     }
-    if (by !== undefined) this.talk(`interrupted by ${by}.${kept}`);
+    if (by !== undefined) this.talk(`interrupted by ${by}.${kept}${task.afterSignal?.(summary) ?? ''}`);
     const { heads, output } = this;
     const notes = errors.length === 0 && by === undefined ? task.notes(summary) : [];
     const object = (): object => ({

@@ -4,6 +4,7 @@ import { printable } from './printable.js';
 /** What to do next, by the first word of a server's error. */
 const HINTS: Readonly<Record<string, string>> = {
   OOM: 'Give it more memory (maxmemory), or restore fewer keys.',
+  LOADING: 'Wait until it has loaded its data; --retry-for waits longer.',
   NOAUTH: 'A password is needed: set REDISCLI_AUTH, or use --password-file.',
   WRONGPASS: 'Check user name and password (--user, REDISCLI_AUTH, --password-file).',
   MISCONF: 'The server cannot save its data and refuses writes: check its log and its free disk space.',
@@ -11,6 +12,20 @@ const HINTS: Readonly<Record<string, string>> = {
   ASK: 'It is a node of a cluster: restore to it without --standalone.',
   DENIED: 'The server is in protected mode: set a password, or connect by its loopback interface.',
 };
+
+/** What helps if a server does not take a command. */
+const BY_COMMAND: readonly (readonly [RegExp, string])[] = [
+  [/\brestore\b/i, '--write-as commands writes keys with SET, RPUSH, HMSET, … instead.'],
+  [/\binfo\b/i, 'INFO is not needed with --target-version and --standalone (or --cluster).'],
+  [/\bcluster\b/i, 'If it is a proxy that knows which node has a key, use --standalone.'],
+  [/\bselect\b/i, 'Without SELECT only database 0 can be written to: --db 0 chooses its keys, --db-map 1:0 moves those of another database there.'],
+  [/\b(?:renamenx|rename)\b/i, 'Plain commands build a value under another name first, except with --on-conflict replace.'],
+  [/\b(?:flushall|flushdb)\b/i, 'Delete the keys in another way, or leave --flush out and use --on-conflict replace.'],
+  [/\bfunction\b/i, '--no-functions leaves function libraries out.'],
+  [/\bdump\b/i, 'It is needed to tell whether existing keys are our own; --on-conflict replace does without.'],
+];
+
+const REFUSES = /^NOPERM|\bcommand\b/i;
 
 const BY_CODE: Readonly<Record<ServerError['code'], string>> = {
   UNREACHABLE: 'Check host and port, and whether a firewall or security group is in the way; TLS needs rediss://.',
@@ -40,7 +55,9 @@ function permissionHint(reason: string): string {
 function hintOf({ advice, code, reason }: ServerError, restored: boolean): string {
   if (advice !== undefined) return advice;
   const word = /^[A-Z]+/.exec(reason)?.[0] ?? '';
-  if (word === 'NOPERM') return permissionHint(reason);
+  const help = REFUSES.test(reason) && !/cluster support/i.test(reason) ? BY_COMMAND.find(([name]) => name.test(commandIn(reason)))?.[1] : undefined;
+  if (word === 'NOPERM') return help === undefined ? permissionHint(reason) : `${permissionHint(reason)} ${help}`;
+  if (help !== undefined) return help;
   if (Object.hasOwn(HINTS, word)) return HINTS[word];
   if (/max number of clients/i.test(reason)) return 'It has reached maxclients: close some clients, or raise the limit.';
   if (/cluster support disabled/i.test(reason)) return 'It is not a cluster: restore to it without --cluster.';
@@ -49,6 +66,10 @@ function hintOf({ advice, code, reason }: ServerError, restored: boolean): strin
   }
   return (restored ? undefined : OF_NONE[code]) ?? BY_CODE[code];
 }
+
+/** The command that an error names, in quotes or by itself; the whole text if it does not. */
+const commandIn = (reason: string): string =>
+  /[`'"]([\w|]+)[`'"]/.exec(reason)?.[1] ?? /\bcommand:? +([A-Z]{3,})\b|\b([A-Z]{3,}) command\b/.exec(reason)?.slice(1).join('') ?? reason;
 
 /** The reason without the address of the server, which stands before it. */
 function withoutAddress({ code, reason, server }: ServerError): string {

@@ -1,4 +1,5 @@
 import { statSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
 import { Delivery } from '../restore/delivery.js';
 import type { Access } from '../redis/connect.js';
 import type { ServerIdentityState } from '../restore/server-identity.js';
@@ -15,6 +16,7 @@ import { hasAbsoluteTtl } from '../values/targets.js';
 import { baseWarning } from '../pipeline/aof.js';
 import { type Eviction, evictionsSince, type TargetFacts, targetFacts } from '../restore/target-facts.js';
 import { mayMeet } from '../pipeline/meeting.js';
+import { Waiting } from '../restore/waiting.js';
 import { checkKept, Checkpoints } from '../restore/checkpoint.js';
 import { discard, rewind, type SourceProgress, unreadSource } from '../restore/source-progress.js';
 import { type RestoreOptions, WINDOW } from '../restore/options.js';
@@ -42,13 +44,37 @@ const MOST_PASSES = 5;
  */
 export async function restore(options: RestoreOptions): Promise<RestoreSummary> {
   const access: Access = { url: options.url, tls: options.tls, sentinelLogin: options.sentinelLogin, natMap: options.natMap };
-  const opening = Servers.open(access, { cluster: options.cluster, onEvent: options.onEvent });
+  const reaching = reached(access, options);
   try {
-    const servers = await unlessAborted(opening, options.signal);
-    const facts = await unlessAborted(targetFacts(servers, options.target), options.signal);
+    const { facts, servers } = await unlessAborted(reaching, options.signal);
     return await new Restore(options, servers, facts).run();
   } finally {
-    opening.then((servers) => servers.close()).catch(() => undefined);
+    reaching.then(({ servers }) => servers.close()).catch(() => undefined);
+  }
+}
+
+/** Milliseconds between two attempts to reach the target. */
+const REACH_EVERY = 500;
+
+/** The target, as soon as all of its masters answer. Throws ServerError. */
+async function reached(access: Access, options: RestoreOptions): Promise<{ servers: Servers; facts: TargetFacts }> {
+  const { cluster, onEvent, retryFirst, retryFor = RETRY_FOR, signal, target } = options;
+  const waiting = new Waiting(retryFor, onEvent);
+  for (;;) {
+    let servers: Servers | undefined;
+    try {
+      servers = await Servers.open(access, { cluster, versionKnown: target !== undefined, onEvent });
+      const facts = await targetFacts(servers, target);
+      waiting.over();
+      return { servers, facts };
+    } catch (error) {
+      servers?.close();
+      const mayPass =
+        error instanceof ServerError && (error.passing || (retryFirst === true && (error.code === 'UNREACHABLE' || error.code === 'LOST')));
+      if (!mayPass || waiting.tooLong || signal?.aborted === true) throw error;
+      waiting.tell(`${error.server}: ${error.reason}`, 0);
+    }
+    await delay(REACH_EVERY, undefined, { signal });
   }
 }
 
@@ -106,7 +132,7 @@ class Restore {
     const { options } = this;
     checkDatabase(options, this.facts);
     const plan = await planOf(options, this.facts, this.forecast);
-    await this.resume();
+    if (await this.resume()) return this.summary(plan, [], { finished: true });
     if (plan.errors.length > 0 && options.keepGoing !== true) {
       options.onError?.(plan.errors[0]);
       return this.summary(plan, [], { declined: true });
@@ -117,7 +143,7 @@ class Restore {
     if (options.rejects !== undefined) this.tally.rejects = new RejectsFile(options.rejects, this.rejectsKept);
     if (options.dryRun !== true && !this.resumed) await this.clear(plan);
     const meet = mayMeet({ ...options, intoDb: options.url.db });
-    this.countReplaced ||= options.conflict === 'replace' && !this.resumed && (meet || keysThere(this.facts, options) > 0);
+    this.countReplaced ||= options.conflict === 'replace' && !this.resumed && (meet || keysThere(this.facts, options) > 0 || this.facts.masters.some(({ counted }) => !counted));
     if (meet && options.dryRun === true) this.seen = new KeySet(MOST_FORESEEN);
     const delivery = this.openDelivery();
     this.delivery = delivery;
@@ -256,10 +282,11 @@ class Restore {
     this.save(false);
   }
 
-  private async resume(): Promise<void> {
+  /** Takes over the state of a checkpoint. Returns whether everything was done already. */
+  private async resume(): Promise<boolean> {
     const before = await this.checkpoints.read();
-    if (before === undefined) return;
-    checkKept(before, this.facts);
+    if (before === undefined) return false;
+    if (!before.finished) checkKept(before, this.facts);
     this.resumed = true;
     this.begun = 0;
     this.countReplaced = before.countReplaced;
@@ -267,10 +294,13 @@ class Restore {
     this.tally.libraries.push(...before.libraries);
     this.tally.rounds = before.passes;
     this.identities = before.custody;
-    if (before.again) this.lost(before.target.url, 'a server was restarted or replaced before');
+    if (before.again && !before.finished) this.lost(before.target.url, 'a server was restarted or replaced before');
     this.rejectsKept = before.rejectsBytes;
     for (const { counts, db, server } of before.counts) Object.assign(this.tally.ledger.at(db, server), counts);
     this.sources.forEach((source, i) => (source.done = before.sources[i].done));
+    this.tally.goOn();
+    if (!before.finished) this.options.onResumed?.(this.options.checkpoint ?? '', this.tally.settled);
+    return before.finished;
   }
 
   /** Empties the target, or checks that it is empty, as the options say. */
@@ -309,14 +339,16 @@ class Restore {
   private summary(
     plan: Plan,
     ends: readonly RunSummary[],
-    how: Partial<Pick<RestoreEnd, 'failure' | 'declined' | 'unconfirmed' | 'unanswered' | 'companionsRefused'>>,
+    how: Partial<Pick<RestoreEnd, 'failure' | 'declined' | 'finished' | 'unconfirmed' | 'unanswered' | 'companionsRefused'>>,
   ): RestoreSummary {
-    const { failure, declined = false, unconfirmed = [], unanswered = 0, companionsRefused = [] } = how;
+    const { failure, declined = false, finished = false, unconfirmed = [], unanswered = 0, companionsRefused = [] } = how;
     const seconds = (performance.now() - this.started) / 1000;
     return restoreSummary(this.sources, this.tally, ends, {
       plan,
       failure,
       declined,
+      finished,
+      before: this.tally.before,
       unconfirmed,
       unanswered,
       companionsRefused,

@@ -1,11 +1,13 @@
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { ConnectionOptions } from 'node:tls';
 import { Redis, type RedisOptions as AllOptions } from 'ioredis';
 import { ConnectionLost, reasonOf, ServerError } from './errors.js';
-import { isFinal } from './refusals.js';
+import { type Diagnosis, plainDiagnosis, speaksPlain, tlsDiagnosis, WITHOUT_TLS } from './diagnosis.js';
+import { isFinal, isLogin } from './refusals.js';
 import { type Login, sentinelFailure } from './sentinels.js';
-import { timedInfo } from './server-clock.js';
+import { aheadByTime, timedInfo } from './server-clock.js';
 import { processOf, type ServerProcess } from './server-info.js';
 import { type Address, addressText, type ServerUrl } from './url.js';
 
@@ -20,6 +22,8 @@ export interface Access {
   readonly sentinelLogin?: Login | undefined;
   /** From the address that a node announces to the one where it is reached from here; keys are `host:port`. */
   readonly natMap?: ReadonlyMap<string, Address> | undefined;
+  /** INFO is refused, and not asked for. */
+  readonly withoutInfo?: boolean | undefined;
 }
 
 /** Milliseconds. */
@@ -40,6 +44,7 @@ function optionsFor({ natMap, sentinelLogin, tls, url }: Access, node: Address |
     password,
     tls: url.tls ? { ...tls } : undefined,
     protocol: 2,
+    enableReadyCheck: false, // it needs INFO, and waits in silence while a server is loading
     lazyConnect: true,
     connectionName: 'rdbkit',
     disableClientInfo: true,
@@ -67,7 +72,8 @@ function optionsFor({ natMap, sentinelLogin, tls, url }: Access, node: Address |
 
 /** Connects and logs in. Throws ServerError: REFUSED if another try would fail the same way, else UNREACHABLE. */
 async function connected(access: Access, node: Address | undefined, more: RedisOptions): Promise<Redis> {
-  const { addresses, password, sentinelMaster = '', username } = access.url;
+  const { addresses, sentinelMaster = '', username } = access.url;
+  const tls = access.url.tls && (sentinelMaster === '' || node !== undefined);
   const client: Redis = new Redis({ ...optionsFor(access, node), ...more });
   const errors: Error[] = [];
   const sentinels: string[] = [];
@@ -75,7 +81,7 @@ async function connected(access: Access, node: Address | undefined, more: RedisO
   client.on('sentinelError', ({ message }: Error) => sentinels.push(message));
   const name = addressText(node ?? addresses[0]);
   try {
-    await client.connect();
+    await (tls ? unlessPlain(client.connect(), node ?? addresses[0]) : client.connect());
     if (errors.length > 0) throw errors[0];
     return client;
   } catch (error) {
@@ -83,27 +89,49 @@ async function connected(access: Access, node: Address | undefined, more: RedisO
     const cause = errors[0] ?? error;
     if (sentinels.length === addresses.length) throw sentinelFailure(addresses, sentinelMaster, access.sentinelLogin, sentinels, cause);
     const reason = (await unasked(access, node, cause)) ?? explained(cause instanceof Error ? cause : new Error(String(cause)));
-    if (isFinal(reason)) {
-      throw new ServerError(
-        'REFUSED',
-        name,
-        username === undefined && password === undefined ? reason : `${reason} (logged in as ${username ?? 'the default user'})`,
-        cause,
-      );
-    }
-    throw new ServerError('UNREACHABLE', name, reason, cause);
+    const found = access.url.tls ? tlsDiagnosis(reason) : await foreign(access, node, cause);
+    if (found !== undefined) throw new ServerError('REFUSED', name, found.reason, cause, found.advice);
+    if (isFinal(reason)) throw new ServerError('REFUSED', name, isLogin(reason) ? `${reason} (as ${username ?? 'the default user'})` : reason, cause);
+    // a master that its sentinels name may be about to be replaced
+    throw new ServerError('UNREACHABLE', name, reason, cause, undefined, { passing: sentinelMaster !== '' });
   }
 }
+
+/** Milliseconds that TLS may take before the server is asked whether it speaks something else. */
+const TLS_PATIENCE = 1500;
+
+/** A server without TLS waits for more when it is sent the beginning of TLS: rejects as soon as that is known. */
+async function unlessPlain<T>(connecting: Promise<T>, address: Address): Promise<T> {
+  const over = new AbortController();
+  const plain = delay(TLS_PATIENCE, undefined, { signal: over.signal, ref: false }).then(async () => {
+    if (await speaksPlain(address)) throw new Error(WITHOUT_TLS.reason);
+    return connecting;
+  });
+  try {
+    return await Promise.race([connecting, plain]);
+  } finally {
+    over.abort();
+    plain.catch(() => undefined);
+    connecting.catch(() => undefined);
+  }
+}
+
+/** What else than a Redis server without TLS it is, if the error looks like that. */
+async function foreign({ url }: Access, node: Address | undefined, cause: unknown): Promise<Diagnosis | undefined> {
+  if (url.sentinelMaster !== undefined && node === undefined) return undefined;
+  const odd = cause instanceof Error && (/RESP type|Protocol error, got/.test(cause.message) || wasClosed(cause));
+  return odd ? plainDiagnosis(node ?? url.addresses[0]) : undefined;
+}
+
+const wasClosed = (cause: Error): boolean =>
+  /^Connection is closed/.test(cause.message) || ('code' in cause && ['EPIPE', 'ECONNRESET'].includes(String(cause.code)));
 
 /**
  * The error that a server sends before it closes a new connection (maxclients, protected mode). Writing to a closed connection
  * destroys unread input, so this one only listens.
  */
 async function unasked({ url }: Access, node: Address | undefined, cause: unknown): Promise<string | undefined> {
-  const closed =
-    cause instanceof Error &&
-    (/^Connection is closed/.test(cause.message) || ('code' in cause && ['EPIPE', 'ECONNRESET'].includes(String(cause.code))));
-  if (!closed || url.tls || (url.sentinelMaster !== undefined && node === undefined)) return undefined;
+  if (!(cause instanceof Error && wasClosed(cause)) || url.tls || (url.sentinelMaster !== undefined && node === undefined)) return undefined;
   const socket = connect({ ...(node ?? url.addresses[0]), timeout: UNASKED_TIMEOUT });
   const text = await new Promise<string>((resolve) => {
     let said = '';
@@ -136,18 +164,21 @@ export interface Opened {
 
 /** ioredis connects and logs in; the socket is taken from it. */
 export async function openSocket(access: Access, node?: Address): Promise<Opened> {
-  const client = await connected(access, node, { enableReadyCheck: false, commandTimeout: COMMAND_TIMEOUT });
-  const { ahead, text } = await asked(client);
+  const client = await connected(access, node, { commandTimeout: COMMAND_TIMEOUT });
+  const { ahead, text } = await asked(client, access.withoutInfo === true);
   const socket = client.stream as Duplex | undefined;
   if (socket === undefined || socket.destroyed) throw new ConnectionLost('the server closed the connection');
   socket.removeAllListeners();
   socket.pause();
-  return { socket, process: processOf(text), clockAhead: ahead };
+  const { remoteAddress, remotePort } = socket as Partial<Socket>;
+  const address = remoteAddress === undefined || remotePort === undefined ? undefined : addressText({ host: remoteAddress, port: remotePort });
+  return { socket, process: { ...processOf(text), address }, clockAhead: ahead };
 }
 
 /** INFO is allowed while a server is loading. */
-async function asked(client: Redis): ReturnType<typeof timedInfo> {
+async function asked(client: Redis, withoutInfo: boolean): ReturnType<typeof timedInfo> {
   try {
+    if (withoutInfo) return { text: '', ahead: await aheadByTime(client) };
     return await timedInfo(client, 'server');
   } catch (cause) {
     client.disconnect();

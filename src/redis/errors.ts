@@ -14,11 +14,17 @@ export class ServerError extends Error {
     cause?: unknown,
     /** What to do next, if the code alone does not determine it. */
     readonly advice?: string,
-    /** Database and key that a reply is about, printable. */
-    readonly at?: string,
+    { at, passing = false }: { at?: string | undefined; passing?: boolean | undefined } = {},
   ) {
     super(`${server}: ${reason}`, { cause });
+    this.at = at;
+    this.passing = passing;
   }
+
+  /** Database and key that a reply is about, printable. */
+  readonly at: string | undefined;
+  /** Whether it may pass by itself: a failover, a server that is loading. */
+  readonly passing: boolean;
 }
 
 /** A connection ended; it can be opened again. */

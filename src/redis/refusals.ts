@@ -29,13 +29,22 @@ export function refusalOf(error: string): Refusal {
   const word = error.slice(0, error.indexOf(' ') < 0 ? error.length : error.indexOf(' '));
   if (Object.hasOwn(REFUSALS, word)) return REFUSALS[word];
   if (/^ERR max number of clients/i.test(error)) return 'later';
-  return /^ERR (unknown command|invalid password|operation not permitted|this instance has cluster support disabled)/i.test(error)
+  return /^ERR (unknown command|invalid password|operation not permitted|this instance has cluster support disabled)/i.test(error) ||
+    isUnsupported(error)
     ? 'stop'
     : 'refused';
 }
 
+/** Proxies and managed services have words of their own for commands that they do not take. */
+const isUnsupported = (error: string): boolean =>
+  /^-?(?:ERR|ERROR)?:? ?(?:unknown|unsupported|invalid|unimplemented|disabled|forbidden) command/i.test(error) ||
+  /\bcommand\b.{0,40}\b(?:not (?:supported|allowed|available|implemented|permitted)|unsupported|disabled|forbidden)\b/i.test(error);
+
 /** Whether a command was over a protocol limit: the server closes the connection then. */
 export const isOverLimit = (error: string): boolean => error.startsWith('ERR Protocol error');
+
+/** Whether an error is about the login itself. */
+export const isLogin = (error: string): boolean => /^(?:WRONGPASS|ERR invalid password|ERR AUTH)/.test(error);
 
 /** Whether an error during connecting would be the same next time; errors of TLS are. */
 export function isFinal(error: string): boolean {

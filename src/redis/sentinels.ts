@@ -1,5 +1,6 @@
 import { ServerError } from './errors.js';
-import { isFinal } from './refusals.js';
+import { tlsDiagnosis } from './diagnosis.js';
+import { isFinal, isLogin } from './refusals.js';
 import { type Address, addressText } from './url.js';
 
 /** Credentials. */
@@ -16,8 +17,9 @@ function answerOf(message: string, master: string, login: Login | undefined): { 
   const [, where = '', why = message] = SAYS.exec(message) ?? [];
   if (why.startsWith('invalid reply')) return { where, why: `does not know a master ${master}`, final: false };
   if (!isFinal(why)) return { where, why: `was not reached: ${why.replace(/\.$/, '')}`, final: false };
-  const as =
-    login?.username === undefined && login?.password === undefined ? '' : ` (logged in as ${login.username ?? 'the default user'})`;
+  const as = isLogin(why) ? ` (as ${login?.username ?? 'the default user'})` : '';
+  const tls = tlsDiagnosis(why);
+  if (tls !== undefined) return { where, why: `was not reached: ${tls.reason}`, final: true };
   return { where, why: `refuses ${LOGIN.test(why) ? 'the login' : 'to tell the master'}: ${why}${as}`, final: true };
 }
 

@@ -23,7 +23,7 @@ export async function timedInfo(client: Redis, ...section: [] | [string]): Promi
 }
 
 /** For servers whose INFO has no time (before 7.0) and that allow TIME. */
-async function aheadByTime(client: Redis): Promise<number | undefined> {
+export async function aheadByTime(client: Redis): Promise<number | undefined> {
   const before = Date.now();
   const time: unknown = await client.time().catch(() => undefined);
   const [seconds, microseconds] = Array.isArray(time) ? time.map(Number) : [];

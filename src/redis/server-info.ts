@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis';
-import { timedInfo } from './server-clock.js';
+import { aheadByTime, timedInfo } from './server-clock.js';
 import { addressText } from './url.js';
 
 /** A server process, from its start to its end. */
@@ -8,6 +8,8 @@ export interface ServerProcess {
   readonly runId: string;
   /** Unix milliseconds by this machine's clock, up to a second late, since servers count their uptime in whole seconds. */
   readonly startedAt: number;
+  /** `host:port` of the connection; undefined if it is over. */
+  readonly address?: string | undefined;
 }
 
 /** What a server tells in INFO, which managed services allow. */
@@ -36,6 +38,15 @@ export interface ServerInfo {
   readonly modules: readonly string[];
   /** Milliseconds that its clock is ahead of this machine's; undefined if it does not tell the time. */
   readonly clockAhead: number | undefined;
+  /** Whether it is loading its data. */
+  readonly loading: boolean;
+}
+
+/** Of a server that refuses INFO: its keys and its time, if it tells them otherwise; undefined for keys that are not known. */
+export async function infoOtherwise(client: Redis): Promise<ServerInfo & { readonly size: number | undefined }> {
+  const [size, clockAhead] = [await client.dbsize().catch(() => undefined), await aheadByTime(client)];
+  const keys = new Map(size === undefined || size === 0 ? [] : [[0, size]]);
+  return { ...parseInfo(''), keys, clockAhead, size };
 }
 
 export async function serverInfo(client: Redis): Promise<ServerInfo> {
@@ -89,6 +100,7 @@ export function parseInfo(text: string): Omit<ServerInfo, 'clockAhead'> {
     evictedKeys: number('evicted_keys'),
     keys,
     modules: [...modules],
+    loading: field('loading') === '1',
   };
 }
 

@@ -1,10 +1,10 @@
 import type { Redis } from 'ioredis';
 import { SLOTS } from '../bytes/crc16.js';
-import { type Access, openClient, reachedAt } from './connect.js';
+import { type Access, openClient, type Opened, openSocket, reachedAt } from './connect.js';
 import { reasonOf, ServerError } from './errors.js';
 import { redirection, refusalOf } from './refusals.js';
 import { ServerClock } from './server-clock.js';
-import { type ServerInfo, serverInfo } from './server-info.js';
+import { infoOtherwise, type ServerInfo, serverInfo } from './server-info.js';
 import { readTopology, type Topology, uncovered } from './topology.js';
 import { type Address, addressText } from './url.js';
 
@@ -13,8 +13,10 @@ export interface ServersOptions {
   readonly cluster?: boolean | undefined;
   /** Nothing is written, so a replica will do. */
   readonly readOnly?: boolean | undefined;
+  /** Whether the caller knows the version of the servers, so that INFO may be refused if `cluster` is known, too. */
+  readonly versionKnown?: boolean | undefined;
   /** Called when the masters of a cluster or their slots have changed. */
-  readonly onEvent?: ((text: string) => void) | undefined;
+  readonly onEvent?: ((text: string, notable?: boolean) => void) | undefined;
 }
 
 /** A server that takes writes. */
@@ -38,26 +40,31 @@ export class Servers {
   private readonly clients = new Map<string, Promise<Redis>>();
   private readonly clocks = new Map<string, ServerClock>();
   private seeds: Address[];
+  /** The node whose CLUSTER SLOTS named the masters. */
+  private toldBy: string | undefined;
 
   private constructor(
     readonly access: Access,
     readonly clustered: boolean,
     /** INFO of the first server reached. */
     readonly info: ServerInfo,
-    private readonly onEvent: ((text: string) => void) | undefined,
+    private readonly onEvent: ((text: string, notable?: boolean) => void) | undefined,
   ) {
     this.seeds = [...access.url.addresses];
   }
 
   /** Throws ServerError. */
-  static async open(access: Access, { cluster, onEvent, readOnly }: ServersOptions = {}): Promise<Servers> {
-    const first = await openClient(access);
-    const info = await asked(access, () => serverInfo(first));
+  static async open(given: Access, { cluster, onEvent, readOnly, versionKnown }: ServersOptions = {}): Promise<Servers> {
+    const { access, first, info } = await introduced(given, cluster !== undefined && versionKnown === true);
+    if (info.loading) {
+      first.disconnect();
+      throw new ServerError('UNREACHABLE', nameOf(access), 'LOADING: it is loading its data into memory', undefined, undefined, { passing: true });
+    }
     const clustered = cluster ?? info.mode === 'cluster';
     const servers = new Servers(access, clustered, info, onEvent);
     if (info.mode === 'sentinel' || (!clustered && info.role === 'slave' && readOnly !== true)) {
       first.disconnect();
-      throw noTarget(addressText(access.url.addresses[0]), info);
+      throw noTarget(nameOf(access), info, access.url.sentinelMaster);
     }
     if (clustered) {
       void servers.keep(addressText(access.url.addresses[0]), Promise.resolve(first));
@@ -97,6 +104,7 @@ export class Servers {
       try {
         const client = await this.clientAt(addressText(node), node);
         this.use(await readTopology(client, node, (address) => reachedAt(this.access, address)));
+        this.toldBy = addressText(node);
         return;
       } catch (error) {
         this.forget(addressText(node));
@@ -153,7 +161,7 @@ export class Servers {
       ...(gone.length > 0 ? [`no longer masters ${gone.join(', ')}`] : []),
       ...(moved > 0 ? [`${moved === 1 ? '1 slot' : `${moved} slots`} on another master`] : []),
     ];
-    if (parts.length > 0) this.onEvent?.(`the cluster has changed: ${parts.join('; ')}`);
+    if (parts.length > 0) this.onEvent?.(`the cluster has changed: ${parts.join('; ')}`, come.length > 0 || gone.length > 0);
   }
 
   /** Ranges of slots that no master owns. */
@@ -181,7 +189,37 @@ export class Servers {
   private clientAt(name: string, address: Address | undefined): Promise<Redis> {
     const known = this.clients.get(name);
     if (known !== undefined) return known;
-    return this.keep(name, openClient(this.access, address));
+    return this.keep(name, this.reaching(name, () => openClient(this.access, address)));
+  }
+
+  /** A raw connection to a master: see `openSocket`. */
+  openSocket({ address, name }: Master): Promise<Opened> {
+    return this.reaching(name, () => openSocket(this.access, address));
+  }
+
+  /** The address of a node is what another node says: from here it may be another one. */
+  private async reaching<T>(name: string, connect: () => Promise<T>): Promise<T> {
+    try {
+      return await connect();
+    } catch (error) {
+      const { toldBy } = this;
+      if (toldBy === undefined || toldBy === name || !(error instanceof ServerError) || error.code !== 'UNREACHABLE') throw error;
+      throw new ServerError(
+        'UNREACHABLE',
+        name,
+        `${error.reason}; CLUSTER SLOTS of ${toldBy} names this address`,
+        error,
+        `If the node is up, its address is another one from here: --nat-map ${name}=HOST:PORT.`,
+        { passing: true },
+      );
+    }
+  }
+
+  /** INFO of a master; `size` is undefined if it is not known how many keys it has. */
+  async infoOf(client: Redis): Promise<ServerInfo & { readonly size: number | undefined }> {
+    if (this.access.withoutInfo === true) return infoOtherwise(client);
+    const info = await serverInfo(client);
+    return { ...info, size: [...info.keys.values()].reduce((sum, keys) => sum + keys, 0) };
   }
 
   /** Caches a client until it ends. */
@@ -235,9 +273,35 @@ export class Servers {
 /** -1 is no master. */
 const nameAt = (masters: readonly Master[], index: number): string | undefined => (index < 0 ? undefined : masters[index].name);
 
-function noTarget(name: string, { masterAddress, mode }: ServerInfo): ServerError {
+const nameOf = ({ url }: Access): string => addressText(url.addresses[0]);
+
+const WITHOUT_INFO = 'INFO is not needed with --target-version and --standalone (or --cluster).';
+
+/** The first client, and what its server says of itself; `mayRefuse`: INFO is not needed. */
+async function introduced(access: Access, mayRefuse: boolean): Promise<{ access: Access; first: Redis; info: ServerInfo }> {
+  const first = await openClient(access);
+  try {
+    return { access, first, info: await serverInfo(first) };
+  } catch (error) {
+    const refused = error instanceof Error && error.name === 'ReplyError';
+    if (!mayRefuse) {
+      first.disconnect();
+      const reason = refused ? reasonOf(error) : `INFO was not answered: ${reasonOf(error)}`;
+      throw new ServerError(refused ? 'REFUSED' : 'LOST', nameOf(access), reason, error, /^(?:NOAUTH|LOADING)/.test(reason) ? undefined : WITHOUT_INFO);
+    }
+    const without: Access = { ...access, withoutInfo: true };
+    if (!refused) first.disconnect();
+    return { access: without, first: refused ? first : await openClient(without), info: await infoOtherwise(first) };
+  }
+}
+
+function noTarget(name: string, { masterAddress, mode }: ServerInfo, sentinelMaster: string | undefined): ServerError {
   if (mode === 'sentinel') {
     return new ServerError('TARGET', name, 'it is a sentinel', undefined, 'Write it as redis+sentinel://host:port/master.');
+  }
+  if (sentinelMaster !== undefined) {
+    const reason = `the server that the sentinels name as ${sentinelMaster} is a replica: a failover is under way`;
+    return new ServerError('UNREACHABLE', name, reason, undefined, undefined, { passing: true });
   }
   return new ServerError(
     'TARGET',

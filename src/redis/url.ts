@@ -1,7 +1,9 @@
-/** A server as `host:port`. */
+/** A server as `host:port`, or as a Unix socket. */
 export interface Address {
   readonly host: string;
   readonly port: number;
+  /** The path of its Unix socket; the host is empty then. */
+  readonly path?: string;
 }
 
 /** The parts of the URL of a target or a live source. */
@@ -16,7 +18,9 @@ export interface ServerUrl {
   readonly db: number | undefined;
 }
 
-const FORM = /^(redis|rediss|valkey|valkeys)(\+sentinel)?:\/\/(?:([^@/]*)@)?([^/@]+)(?:\/(.*))?$/i;
+const FORM = /^(redis|rediss|valkey|valkeys)(\+sentinel)?:\/\/(?:([^@/]*)@)?([^/@?#]+)(?:\/([^?#]*))?$/i;
+const SOCKET = /^(?:(?:redis|valkey)\+(?:unix|socket)|unix|redis-socket):(?:\/\/)?(?:([^@/]*)@)?(\/[^?#]*)(?:\?(.*))?$/i;
+const SCHEME = /^(?:redis|rediss|valkey|valkeys)(?:\+[a-z]+)?:\/\/|^(?:unix|redis-socket):\/|^https?:\/\/.*:(?:6379|6380|7\d\d\d)(?:\/|$)/i;
 const HOST = /^(\[[\da-f:.%a-z]+\]|[^\s:[\]]+)(?::(\d{1,5}))?$/i;
 
 const PORT = 6379;
@@ -24,19 +28,22 @@ const SENTINEL_PORT = 26379;
 /** Servers number databases with a C int. */
 const MAX_DB = 2 ** 31 - 1;
 
-/** Whether an argument is the URL of a server. */
+/** Whether an argument is meant as the URL of a server, even if it is not one. */
 export function isServerUrl(text: string): boolean {
-  return /^(redis|rediss|valkey|valkeys)(\+sentinel)?:\/\//i.test(text);
+  return SCHEME.test(text);
 }
 
 /**
  * Parses `redis://[user[:password]@]host[:port][/db]`, `rediss://` for TLS, and
- * `redis+sentinel://[user[:password]@]host[:port][,host[:port]…]/master[/db]`. Throws TypeError, whose message never contains the
- * text: it may hold a password.
+ * `redis+sentinel://[user[:password]@]host[:port][,host[:port]…]/master[/db]`, and
+ * `redis+unix://[user[:password]@]/path[?db=…&user=…&password=…]`. Throws TypeError, whose message never contains the text: it may hold
+ * a password.
  */
 export function parseServerUrl(text: string): ServerUrl {
+  const socket = SOCKET.exec(text);
+  if (socket !== null) return parseSocketUrl(socket[1], socket[2], socket[3]);
   const match = FORM.exec(text);
-  if (match === null) throw new TypeError('expected redis://host:port, rediss://host:port or redis+sentinel://host:port,host:port/master');
+  if (match === null) throw new TypeError(misspelt(text));
   const [, scheme, sentinel, login, hosts, path = ''] = match as (string | undefined)[] as [
     string,
     string,
@@ -45,6 +52,7 @@ export function parseServerUrl(text: string): ServerUrl {
     string,
     string | undefined,
   ];
+  if (path.includes('@')) throw new TypeError(misspelt(text));
   const isSentinel = sentinel !== undefined;
   const names = path.split('/').filter((name) => name !== '');
   const sentinelMaster = isSentinel ? decoded(names.shift()) : undefined;
@@ -56,14 +64,55 @@ export function parseServerUrl(text: string): ServerUrl {
   if (!isSentinel && addresses.length > 1) {
     throw new TypeError('more than one host: name one node of the cluster, the others are found from it');
   }
-  const colon = login?.indexOf(':') ?? -1;
   return {
     addresses,
     sentinelMaster,
     tls: /^(?:rediss|valkeys)$/i.test(scheme),
+    ...loginOf(login),
+    db: names.length === 0 ? undefined : parseDb(names[0]),
+  };
+}
+
+/** Why a text is no URL of a server, and what to write instead; without its parts, which may be a password. */
+function misspelt(text: string): string {
+  const [, scheme = '', rest = ''] = /^([a-z+-]+):\/*(.*)$/is.exec(text) ?? [];
+  const name = scheme.toLowerCase();
+  if (/\+cluster$/.test(name)) return `write it as ${name.replace('+cluster', '')}://host:port: a cluster is detected, and --cluster insists on it`;
+  if (/^https?$/.test(name)) return `it begins with ${name}://: write redis://host:port, or rediss://host:port for TLS`;
+  if (/unix|socket/.test(name)) return 'expected the absolute path of a socket: redis+unix:///path/to/redis.sock?db=1';
+  const at = rest.lastIndexOf('@');
+  if (at >= 0 && /[@/?#]/.test(rest.slice(0, at))) {
+    return 'the user or the password has one of @ / ? # in it: percent-encode it (%40 %2F %3F %23), or use --user and REDISCLI_AUTH';
+  }
+  if (rest.includes('?')) return 'nothing is expected after a ?: the database is /1, and rdbkit chooses the protocol itself';
+  if (rest.includes('#')) return 'nothing is expected after a #: percent-encode one that belongs to a password (%23)';
+  return 'expected redis://host:port, rediss://host:port, redis+sentinel://host:port,host:port/master or redis+unix:///path';
+}
+
+function parseSocketUrl(login: string | undefined, path: string, query = ''): ServerUrl {
+  const fields = new URLSearchParams(query);
+  for (const name of fields.keys()) {
+    if (!['db', 'user', 'username', 'password'].includes(name)) {
+      throw new TypeError('after the ? of a Unix socket, only db, user and password are expected: redis+unix:///path?db=1');
+    }
+  }
+  const given = loginOf(login);
+  return {
+    addresses: [{ host: '', port: 0, path: decoded(path) ?? '' }],
+    sentinelMaster: undefined,
+    tls: false,
+    username: fields.get('user') ?? fields.get('username') ?? given.username,
+    password: fields.get('password') ?? given.password,
+    db: fields.has('db') ? parseDb(fields.get('db') ?? '') : undefined,
+  };
+}
+
+/** `user:password`, where the user may be empty. */
+function loginOf(login: string | undefined): Pick<ServerUrl, 'username' | 'password'> {
+  const colon = login?.indexOf(':') ?? -1;
+  return {
     username: login === undefined ? undefined : decoded(colon < 0 ? login : login.slice(0, colon)),
     password: login === undefined || colon < 0 ? undefined : decoded(login.slice(colon + 1)),
-    db: names.length === 0 ? undefined : parseDb(names[0]),
   };
 }
 
@@ -78,8 +127,8 @@ export function parseAddress(text: string, port?: number): Address {
 }
 
 /** For messages, and as the name of a server. */
-export function addressText({ host, port }: Address): string {
-  return `${host.includes(':') ? `[${host}]` : host}:${port}`;
+export function addressText({ host, path, port }: Address): string {
+  return path ?? `${host.includes(':') ? `[${host}]` : host}:${port}`;
 }
 
 function parseDb(text: string): number {

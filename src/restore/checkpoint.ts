@@ -209,7 +209,7 @@ export class Checkpoints {
     private readonly servers: Servers,
   ) {}
 
-  /** The checkpoint to resume from. Throws CheckpointError if it does not match, or the restore it belongs to has finished. */
+  /** The checkpoint to resume from. Throws CheckpointError if it does not match. */
   async read(): Promise<Checkpoint | undefined> {
     const { checkpoint, dryRun, sources } = this.options;
     if (checkpoint === undefined) return undefined;
@@ -217,7 +217,6 @@ export class Checkpoints {
     const before = await readCheckpoint(checkpoint);
     if (before === undefined || dryRun === true) return undefined;
     checkCheckpoint(before, this.target, fingerprint(this.options), this.identities);
-    if (before.finished) throw new CheckpointError('the restore is finished; remove it to restore again');
     return before;
   }
 
@@ -249,7 +248,7 @@ export class Checkpoints {
 
   private get target(): CheckpointTarget {
     const { addresses, db, sentinelMaster, tls } = this.options.url;
-    const hosts = addresses.map(({ host, port }) => `${host}:${port}`).join(',');
+    const hosts = addresses.map(({ host, path, port }) => path ?? `${host}:${port}`).join(',');
     const [scheme, master] = sentinelMaster === undefined ? ['', ''] : ['+sentinel', `/${sentinelMaster}`];
     const url = `redis${tls ? 's' : ''}${scheme}://${hosts}${master}${db === undefined ? '' : `/${db}`}`;
     return { url, nodes: this.servers.masters.map(({ id }) => id).filter((id) => id !== '').sort() };
@@ -259,7 +258,7 @@ export class Checkpoints {
 /** Throws CheckpointError if the target was emptied since. Restarted servers are handled elsewhere, by sending everything again. */
 export function checkKept({ again, counts, custody }: Checkpoint, { masters }: TargetFacts): void {
   const written = counts.reduce((sum, row) => sum + row.counts.restored + row.counts.replaced, 0);
-  if (again || written === 0 || masters.some(({ keys }) => keys.size > 0)) return;
+  if (again || written === 0 || masters.some(({ counted, keys }) => !counted || keys.size > 0)) return;
   if (custody.every(({ name, runId }) => masters.some((master) => master.name === name && master.runId === runId))) {
     throw new CheckpointError(`the target is empty, but had ${written} of the keys: remove it to restore them again`);
   }

@@ -33,7 +33,8 @@ export interface DeliveryConnectionEvents {
   lost(connection: DeliveryConnection, sent: readonly CommandBatch[], cause: unknown, due: CommandBatch | undefined): void;
   /** The batch is finished. */
   released(batch: CommandBatch): void;
-  opened(connection: DeliveryConnection): void;
+  /** `address`: `host:port`, if it is known. */
+  opened(connection: DeliveryConnection, address: string | undefined): void;
   /** The server refuses MULTI: keys that need it are sent one by one. */
   noTransactions(connection: DeliveryConnection, error: string): void;
   /** The server was restarted: keys that it confirmed may be lost. */
@@ -79,7 +80,7 @@ export class DeliveryConnection {
       opened: (process) => {
         this.transactions = undefined;
         if (options.identity.met(process)) events.restarted(this);
-        events.opened(this);
+        events.opened(this, process.address);
       },
       complete: (item) => this.completed(item),
       lost: (items, cause, reason) => this.lost(items, cause, reason),
@@ -98,6 +99,11 @@ export class DeliveryConnection {
   /** Whether replicas did not confirm in time, or WAIT was refused. */
   get unconfirmed(): boolean {
     return this.barriers.unconfirmed;
+  }
+
+  /** Why WAIT was refused, if it was. */
+  get waitRefusal(): string | undefined {
+    return this.barriers.refusal;
   }
 
   /** Whether batches wait for a connection. */

@@ -1,5 +1,5 @@
 import type { CommandBatch } from './command-batch.js';
-import { openSocket } from '../redis/connect.js';
+import type { Opened } from '../redis/connect.js';
 import { ServerIdentity, type ServerIdentityState } from './server-identity.js';
 import { DeliveryConnection, type DeliveryConnectionEvents } from './delivery-connection.js';
 import type { PlainWriter } from './plain-batch.js';
@@ -123,7 +123,7 @@ export class DeliveryConnections {
     const known = this.byName.get(master.name);
     if (known !== undefined) return known;
     const { plain, retryFor, window, windowKeys } = this.options;
-    const open = (): ReturnType<typeof openSocket> => openSocket(this.servers.access, master.address);
+    const open = (): Promise<Opened> => this.servers.openSocket(master);
     const identity = this.identityOf(master.name);
     const connection = new DeliveryConnection(
       {

@@ -14,6 +14,7 @@ import { isOverLimit, type Refusal, refusalOf } from '../redis/refusals.js';
 import { Retries, type Retry, retryOf } from './retries.js';
 import type { Master, Servers } from '../redis/servers.js';
 import { Signal } from '../redis/signal.js';
+import { Waiting } from './waiting.js';
 import type { ExclusiveConnection } from '../redis/exclusive-connection.js';
 
 export interface DeliveryOptions extends DeliveryConnectionsOptions {
@@ -24,7 +25,7 @@ export interface DeliveryOptions extends DeliveryConnectionsOptions {
   /** Called with what the user should know about a server. */
   readonly onNote: (text: string) => void;
   /** Called with what does not affect the result: lost and reopened connections, keys sent again. */
-  readonly onEvent?: ((text: string) => void) | undefined;
+  readonly onEvent?: ((text: string, notable?: boolean) => void) | undefined;
   /** Aborted when nothing more is to be sent or waited for. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -56,6 +57,12 @@ export interface CompanionRefusal {
   readonly error: string;
 }
 
+/** A server whose replicas did not confirm everything; `reason`: the error of WAIT, if it was refused. */
+export interface Unconfirmed {
+  readonly server: string;
+  readonly reason: string | undefined;
+}
+
 /** Sends batches to the servers that own their keys until everything is delivered or refused, or the restore fails. */
 export class Delivery implements DeliveryConnectionsEvents {
   /** Why the restore cannot go on. */
@@ -78,6 +85,7 @@ export class Delivery implements DeliveryConnectionsEvents {
   /** The first unanswered key of the connection that was lost last, for messages. */
   private lostAt: string | undefined;
   private recovering = false;
+  private readonly waiting: Waiting;
   /** Names of servers whose connection was lost and is not open again. */
   private readonly down = new Set<string>();
   /** Keys sent again since the last event about them. */
@@ -94,6 +102,7 @@ export class Delivery implements DeliveryConnectionsEvents {
   ) {
     this.connections = new DeliveryConnections(servers, options, this);
     this.retries = new Retries(options.relativeTtl);
+    this.waiting = new Waiting(options.retryFor, options.onEvent);
     this.checker = new ConflictChecker({
       same: options.same,
       client: (connection) => this.clientOf(connection),
@@ -111,8 +120,11 @@ export class Delivery implements DeliveryConnectionsEvents {
     }, LAST_REPLIES).unref();
   }
 
-  opened({ name }: DeliveryConnection): void {
-    if (this.down.delete(name)) this.options.onEvent?.(`${name}: connected again`);
+  opened({ name }: DeliveryConnection, address: string | undefined): void {
+    if (!this.down.delete(name)) return;
+    const bySentinels = this.servers.masters.some((master) => master.name === name && master.address === undefined);
+    const where = bySentinels && address !== undefined ? `, now at ${address}` : '';
+    this.options.onEvent?.(`${name}: connected again${where}`, this.down.size === 0 && this.waiting.over());
   }
 
   private tellLost(name: string, reason: string): void {
@@ -234,7 +246,7 @@ export class Delivery implements DeliveryConnectionsEvents {
     }
     const refusal = this.refusal(error);
     if (refusal === 'stop') {
-      this.fail(new ServerError('REFUSED', connection.name, error, undefined, undefined, `db ${batch.db}, key ${textOf(restoredBy(bytes).key)}`));
+      this.fail(new ServerError('REFUSED', connection.name, error, undefined, undefined, { at: `db ${batch.db}, key ${textOf(restoredBy(bytes).key)}` }));
       return;
     }
     if (refusal === 'there') this.refusals = undefined;
@@ -411,6 +423,7 @@ export class Delivery implements DeliveryConnectionsEvents {
       this.stale = false;
       await this.servers.refresh();
       this.connections.arrange();
+      for (const name of this.down) if (this.connections.named(name) === undefined) this.down.delete(name);
       return true;
     } catch (error) {
       this.stale = true;
@@ -426,7 +439,10 @@ export class Delivery implements DeliveryConnectionsEvents {
       .filter((connection) => connection.waiting && connection.downSince > 0)
       .map((connection) => connection.downSince);
     const first = Math.min(this.retries.oldest, ...down);
-    if (Date.now() - first <= retryFor) return false;
+    if (Date.now() - first <= retryFor) {
+      this.tellWaiting(first);
+      return false;
+    }
     this.fail(
       new ServerError(
         'LOST',
@@ -436,6 +452,12 @@ export class Delivery implements DeliveryConnectionsEvents {
       ),
     );
     return true;
+  }
+
+  private tellWaiting(since: number): void {
+    if (since === Infinity) return;
+    this.waiting.from(since);
+    this.waiting.tell(this.down.size > 0 ? `${[...this.down].join(', ')} lost` : this.lastError);
   }
 
   private resend(): void {
@@ -509,6 +531,7 @@ export class Delivery implements DeliveryConnectionsEvents {
         if (!this.mayTryAgain(connection, error)) throw error;
         this.lastError = `${connection.name}: ${reasonOf(error)}`;
         this.tellRetried(1);
+        this.tellWaiting(since);
         if (Date.now() - since > this.options.retryFor) {
           throw new ServerError(
             'LOST',
@@ -534,9 +557,11 @@ export class Delivery implements DeliveryConnectionsEvents {
     return error instanceof ConnectionLost || isSystemError(error) || (error instanceof ServerError && error.code === 'UNREACHABLE');
   }
 
-  /** Names of servers whose replicas did not confirm everything. */
-  get unconfirmed(): string[] {
-    return this.connections.all.filter((connection) => connection.unconfirmed).map(({ name }) => name);
+  /** Servers whose replicas did not confirm everything. */
+  get unconfirmed(): Unconfirmed[] {
+    return this.connections.all
+      .filter(({ unconfirmed }) => unconfirmed)
+      .map(({ name, waitRefusal }) => ({ server: name, reason: waitRefusal }));
   }
 
   /** Closes all connections; with `settled`, waits a while for outstanding replies first. */

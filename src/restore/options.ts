@@ -41,6 +41,8 @@ export interface RestoreOptions extends RunOptions, Pick<DumpSinkOptions, 'allow
   readonly maxInFlight?: number | undefined;
   /** Milliseconds to retry a command (default 60,000). */
   readonly retryFor?: number | undefined;
+  /** Also retry to reach the server of the URL for the first time. */
+  readonly retryFirst?: boolean | undefined;
   /** File that records the progress: a restore started again with the same file resumes there. */
   readonly checkpoint?: string | undefined;
   /** File for the keys that are not on the target. */
@@ -51,8 +53,13 @@ export interface RestoreOptions extends RunOptions, Pick<DumpSinkOptions, 'allow
   readonly onPlan?: ((plan: Plan) => Promise<boolean>) | undefined;
   /** Called with what the user should know and need not act on. */
   readonly onNote?: ((text: string) => void) | undefined;
-  /** Called with what does not affect the result: retries, failovers, topology changes. */
-  readonly onEvent?: ((text: string) => void) | undefined;
+  /**
+   * Called with what does not affect the result: retries, failovers, topology changes. `notable`: it explains why the restore stands still,
+   * or goes on.
+   */
+  readonly onEvent?: ((text: string, notable?: boolean) => void) | undefined;
+  /** Called when it goes on from a checkpoint: how many keys earlier runs have written. */
+  readonly onResumed?: ((file: string, keys: number) => void) | undefined;
   /** Called when the sources are read once more: problems with keys are reported again. */
   readonly onAgain?: (() => void) | undefined;
   /** Called for every key, and everything else, that is not on the target. */

@@ -62,9 +62,9 @@ function chosenDbs({ dbMap, filter, url }: PlanOptions): ReadonlySet<number> | u
 }
 
 /** Throws ServerError if the URL names a database that the target does not have. */
-export function checkDatabase({ url }: PlanOptions, { clustered, databases, masters }: TargetFacts): void {
+export function checkDatabase({ url }: PlanOptions, { clustered, databases, masters, selects }: TargetFacts): void {
   if (url.db === undefined || url.db < databases) return;
-  const there = databases === 1 ? `${clustered ? 'A cluster' : 'It'} has database 0 only` : `It has databases 0 to ${databases - 1}`;
+  const there = !selects ? 'It refuses SELECT, so there is database 0 only' : databases === 1 ? `${clustered ? 'A cluster' : 'It'} has database 0 only` : `It has databases 0 to ${databases - 1}`;
   throw new ServerError(
     'TARGET',
     masters[0].name,
@@ -156,6 +156,9 @@ function warningsOf(
 ): string[] {
   const { conflict = 'error', filter, flush } = options;
   const warnings: string[] = [];
+  if (!target.informs) warnings.push('INFO is refused: restarts and evictions are not noticed, and replicas are not waited for');
+  if (!target.selects) warnings.push('SELECT is refused: only database 0 is written to');
+  if (!target.masters.every(({ counted }) => counted)) warnings.push('it is not known whether the target has keys');
   if (conflict === 'error' && there > 0) {
     warnings.push(
       'the target must be empty: use --on-conflict skip or replace to keep or replace existing keys, or --flush to delete them',
@@ -257,9 +260,9 @@ export async function flushTarget(servers: Servers, options: PlanOptions, { data
     }
     for (const db of chosen) {
       if (db >= databases) continue;
-      await client.select(db);
+      if (databases > 1) await client.select(db);
       await client.flushdb();
     }
-    await client.select(0);
+    if (databases > 1) await client.select(0);
   });
 }

@@ -90,7 +90,7 @@ export class Round {
       limit: limit === undefined ? undefined : limit - keysOf(sources),
       onProgress: (progress) => {
         source.progress = progress;
-        this.options.onProgress?.({ ...progressOf(sources), servers: tally.ledger.servers });
+        this.options.onProgress?.({ ...progressOf(sources), servers: tally.servers });
       },
     };
     return run(

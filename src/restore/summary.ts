@@ -1,4 +1,4 @@
-import type { CompanionRefusal } from './delivery.js';
+import type { CompanionRefusal, Unconfirmed } from './delivery.js';
 import type { ServerError } from '../redis/errors.js';
 import type { Library } from '../pipeline/libraries.js';
 import { CLOSES, KeyCounts, type Rejected, THERE } from './outcomes.js';
@@ -23,7 +23,31 @@ export class Tally {
   /** The file for keys that are not on the target. */
   rejects: RejectsFile | undefined;
 
+  /** Keys on each server by earlier runs. */
+  private earlier: ReadonlyMap<string, number> = new Map();
+
   constructor(private readonly options: RestoreOptions) {}
+
+  /** What was counted so far was the work of earlier runs. */
+  goOn(): void {
+    this.earlier = new Map(this.ledger.servers.map(({ keys, name }) => [name, keys]));
+  }
+
+  /** Keys on the target by earlier runs. */
+  get before(): number {
+    return [...this.earlier.values()].reduce((sum, keys) => sum + keys, 0);
+  }
+
+  /** Keys that are written, or stay as the target has them. */
+  get settled(): number {
+    const { replaced, restored, skipped } = this.ledger.total;
+    return restored + replaced + skipped;
+  }
+
+  /** Keys that this run has written to each server. */
+  get servers(): { name: string; keys: number }[] {
+    return this.ledger.servers.map(({ keys, name }) => ({ name, keys: Math.max(0, keys - (this.earlier.get(name) ?? 0)) }));
+  }
 
   /** Whether an earlier round counted the outcomes. */
   get counted(): boolean {
@@ -38,6 +62,7 @@ export class Tally {
     this.rounds++;
     if (this.counted) return;
     this.ledger.clear();
+    this.goOn();
     this.rejects?.startOver();
     this.options.onAgain?.();
   }
@@ -114,7 +139,11 @@ export interface RestoreSummary extends RunSummary {
   /** Accompanying commands that servers refused, so that keys were written without them. */
   readonly companionsRefused: readonly CompanionRefusal[];
   /** Servers whose replicas did not confirm everything. */
-  readonly unconfirmed: readonly string[];
+  readonly unconfirmed: readonly Unconfirmed[];
+  /** Keys on the target by earlier runs. */
+  readonly before: number;
+  /** The checkpoint said that everything was done already. */
+  readonly finished: boolean;
   /** Servers that evicted keys during the restore. */
   readonly evicted: readonly Eviction[];
 }
@@ -122,7 +151,7 @@ export interface RestoreSummary extends RunSummary {
 /** The parts of a summary that do not come from sources and keys. */
 export type RestoreEnd = Pick<
   RestoreSummary,
-  'plan' | 'failure' | 'resumed' | 'declined' | 'unconfirmed' | 'unanswered' | 'companionsRefused' | 'evicted' | 'seconds' | 'interrupted'
+  'plan' | 'before' | 'finished' | 'failure' | 'resumed' | 'declined' | 'unconfirmed' | 'unanswered' | 'companionsRefused' | 'evicted' | 'seconds' | 'interrupted'
 >;
 
 /** `ends`: those of the sources read in the last round. */

@@ -1,7 +1,8 @@
 import type { Redis } from 'ioredis';
-import { serverInfo, type ServerInfo } from '../redis/server-info.js';
+import type { ServerInfo } from '../redis/server-info.js';
+import { refusalOf } from '../redis/refusals.js';
 import type { Servers } from '../redis/servers.js';
-import { parseTarget, type Target, TARGETS } from '../values/targets.js';
+import { parseTarget, type Target, targetName, TARGETS } from '../values/targets.js';
 
 /** What is known about a target before it is written to. */
 export interface TargetFacts {
@@ -17,6 +18,10 @@ export interface TargetFacts {
   readonly uncovered: readonly (readonly [from: number, to: number])[];
   /** Number of databases. */
   readonly databases: number;
+  /** Whether SELECT is allowed; if not, there is database 0 only. */
+  readonly selects: boolean;
+  /** Whether INFO is allowed. */
+  readonly informs: boolean;
   readonly modules: readonly string[];
 }
 
@@ -28,6 +33,8 @@ export interface MasterFacts {
   readonly replicas: number;
   /** Keys by database. */
   readonly keys: ReadonlyMap<number, number>;
+  /** Whether it is known how many keys it has. */
+  readonly counted: boolean;
   /** Bytes; a maximum of 0 is no limit. */
   readonly usedMemory: number;
   readonly maxMemory: number;
@@ -40,22 +47,27 @@ export interface MasterFacts {
 
 /** Asks all masters; `target` overrides the version that they tell. Throws ServerError. */
 export async function targetFacts(servers: Servers, target?: Target): Promise<TargetFacts> {
-  const infos = await servers.eachMaster((client) => serverInfo(client));
-  const [databases] = await servers.eachMaster((client) => countDatabases(client, servers.clustered));
+  const infos = await servers.eachMaster((client) => servers.infoOf(client));
+  const [{ databases, selects }] = await servers.eachMaster((client) => countDatabases(client, servers.clustered));
   const oldest = infos.reduce((least, info) => (compare(info, least) < 0 ? info : least), infos[0]);
   const known = target === undefined ? knownTarget(oldest) : { target, assumed: undefined };
+  const informs = servers.access.withoutInfo !== true;
   const masters = servers.masters.map(({ id, name, replicas }, i) => {
-    const { clockAhead, evictedKeys, keys, maxMemory, maxMemoryPolicy, runId, usedMemory } = infos[i];
+    const { clockAhead, size, ...info } = infos[i];
+    const { evictedKeys, keys, maxMemory, maxMemoryPolicy, runId, usedMemory } = info;
+    const memory = { usedMemory, maxMemory, maxMemoryPolicy, evictedKeys };
     servers.clockOf(name).ahead = clockAhead;
-    return { name, id, runId, slots: servers.slotsOf(i), replicas, keys, usedMemory, maxMemory, maxMemoryPolicy, evictedKeys, clockAhead };
+    return { name, id, runId, slots: servers.slotsOf(i), replicas, keys, counted: size !== undefined, ...memory, clockAhead };
   });
   return {
     ...known,
-    version: versionText(oldest),
+    version: informs ? versionText(oldest) : targetName(known.target),
     clustered: servers.clustered,
     masters,
     uncovered: servers.uncovered,
     databases,
+    selects,
+    informs,
     modules: infos[0].modules,
   };
 }
@@ -103,18 +115,24 @@ function knownTarget({ make, version }: ServerInfo): Pick<TargetFacts, 'target' 
 const MOST_DATABASES = 1 << 20;
 
 /** Counts databases by trying SELECT, since CONFIG is not allowed everywhere. An error in a cluster means that there is one. */
-async function countDatabases(client: Redis, clustered: boolean): Promise<number> {
+async function countDatabases(client: Redis, clustered: boolean): Promise<Pick<TargetFacts, 'databases' | 'selects'>> {
+  let selects = true;
   const has = async (db: number): Promise<boolean> => {
     try {
       await client.select(db);
       return true;
     } catch (error) {
-      if (error instanceof Error && error.name === 'ReplyError' && (clustered || !error.message.startsWith('NOPERM'))) return false;
-      throw error;
+      const replied = error instanceof Error && error.name === 'ReplyError';
+      if (replied && !clustered && refusalOf(error.message) !== 'stop') return false;
+      if (clustered && replied) return false;
+      if (db > 1) throw error;
+      // refused, or the connection was closed at it
+      selects = false;
+      return false;
     }
   };
   let [there, missing] = [0, 16];
-  if (!(await has(1))) return 1;
+  if (!(await has(1))) return { databases: 1, selects };
   while (missing < MOST_DATABASES && (await has(missing))) [there, missing] = [missing, missing * 2];
   while (missing - there > 1) {
     const middle = (there + missing) >> 1;
@@ -122,7 +140,7 @@ async function countDatabases(client: Redis, clustered: boolean): Promise<number
     else missing = middle;
   }
   await client.select(0);
-  return missing;
+  return { databases: missing, selects };
 }
 
 /** Keys that a server evicted for lack of memory by its maxmemory-policy: restored keys may be among them. */
@@ -134,8 +152,9 @@ export interface Eviction {
 
 /** What masters have evicted since `before`; of a master restarted since, everything. Throws ServerError. */
 export async function evictionsSince(servers: Servers, before: TargetFacts): Promise<Eviction[]> {
+  if (!before.informs) return [];
   const evictions = await servers.eachMaster(async (client, { name }) => {
-    const { evictedKeys, maxMemoryPolicy, runId } = await serverInfo(client);
+    const { evictedKeys, maxMemoryPolicy, runId } = await servers.infoOf(client);
     const known = before.masters.find((master) => master.name === name && master.runId === runId);
     return { server: name, keys: evictedKeys - (known?.evictedKeys ?? 0), policy: maxMemoryPolicy };
   });

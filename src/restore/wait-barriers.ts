@@ -17,6 +17,8 @@ export class WaitBarriers {
   hasReplicas = false;
   /** Replicas did not confirm in time, or WAIT was refused. */
   unconfirmed = false;
+  /** The error of WAIT, if it was refused. */
+  refusal: string | undefined;
   private readonly asked = new Set<Answers>();
   private bytesSince = 0;
   private notBefore = 0;
@@ -58,6 +60,7 @@ export class WaitBarriers {
     if (!this.asked.delete(answers)) return false;
     if (answers.error !== undefined || answers.integer === 0) {
       this.unconfirmed = true;
+      this.refusal ??= answers.error;
       this.identity.bare = true;
       this.notBefore = answers.error === undefined ? Date.now() + REPLICA_PAUSE : Infinity;
     }
