@@ -204,6 +204,7 @@ class Restore {
       retryFor,
       relativeTtl: !hasAbsoluteTtl(this.facts.target),
       same: samePayload,
+      maxPayload,
       plain: new PlainWriter({ codec: TS_CODEC, target: this.facts.target, conflict, maxPayload }),
       identities: this.identities,
       onLoss: (server, reason) => this.lost(server, reason),

@@ -1,6 +1,8 @@
 import type { Redis } from 'ioredis';
 import type { CommandBatch } from './command-batch.js';
+import { refusalOf } from '../redis/refusals.js';
 import { restoredBy } from './key-commands.js';
+import { sizeOf } from './value-size.js';
 import type { DeliveryConnection } from './delivery-connection.js';
 
 /** A key that the server reported as existing, and that an earlier attempt of ours may have written. */
@@ -14,6 +16,8 @@ export interface ExistingKey {
 export type Finding = 'ours' | 'other' | 'gone';
 
 export interface ConflictCheckerEvents {
+  /** Keys of payloads over this size, in bytes, are compared by their size if the server has no DUMP. */
+  readonly maxPayload: number;
   /** Whether two payloads hold the same value. */
   same(ours: Uint8Array, theirs: Uint8Array): boolean;
   /** A client for single commands to the server of a connection. */
@@ -27,7 +31,7 @@ export interface ConflictCheckerEvents {
 const AT_A_TIME = 200;
 const BYTES_AT_A_TIME = 1 << 20;
 
-/** Compares existing keys with what was sent: DUMP of each, by value. */
+/** Compares existing keys with what was sent: DUMP of each, by value; without DUMP, by size if plain commands wrote them. */
 export class ConflictChecker {
   private existing: ExistingKey[] = [];
   private working = false;
@@ -77,12 +81,26 @@ export class ConflictChecker {
     } catch (error) {
       failure = error;
     }
+    const sized: ExistingKey[] = [];
     existing.forEach((key, i) => {
       const [error, theirs] = replies.at(i) ?? [failure, null];
-      if (error !== null && error !== undefined) events.failed(key, error);
+      if (error instanceof Error && refusalOf(error.message) === 'stop' && restoredBy(key.commands).payload.length > events.maxPayload) {
+        sized.push(key);
+      } else if (error !== null && error !== undefined) events.failed(key, error);
       else if (theirs === null) events.found(key, 'gone');
       else events.found(key, events.same(restoredBy(key.commands).payload, theirs) ? 'ours' : 'other');
     });
+    if (sized.length > 0) await this.compareSizes(sized);
+  }
+
+  private async compareSizes(existing: readonly ExistingKey[]): Promise<void> {
+    const { events } = this;
+    try {
+      const findings = await bySize(await events.client(existing[0].connection), existing);
+      existing.forEach((key, i) => events.found(key, findings[i]));
+    } catch (error) {
+      for (const key of existing) events.failed(key, error);
+    }
   }
 }
 
@@ -98,6 +116,24 @@ async function dumps(client: Redis, existing: readonly ExistingKey[]): Promise<R
     pipeline.dumpBuffer(Buffer.from(restoredBy(commands).key));
   }
   const [selected, ...replies] = (await pipeline.exec()) ?? [];
-  if (selected[0] !== null) throw selected[0];
+  if (selected[0] !== null && batch.db > 0) throw selected[0]; // without SELECT, there is only database 0
   return (batch.asking ? replies.filter((_, i) => i % 2 === 1) : replies) as Replies;
+}
+
+/** Keys of the size of what was sent are ours; an empty one is gone. */
+async function bySize(client: Redis, existing: readonly ExistingKey[]): Promise<Finding[]> {
+  const [{ batch }] = existing;
+  const pipeline = client.pipeline();
+  pipeline.select(batch.db);
+  const sizes = existing.map(({ commands }) => sizeOf(restoredBy(commands).payload));
+  existing.forEach(({ commands }, i) => {
+    if (batch.asking) pipeline.asking();
+    pipeline.call(sizes[i]?.command ?? 'EXISTS', Buffer.from(restoredBy(commands).key));
+  });
+  const replies = ((await pipeline.exec()) ?? []).slice(1);
+  return existing.map((_, i) => {
+    const [error, size] = replies[batch.asking ? 2 * i + 1 : i];
+    if (error !== null && !error.message.startsWith('WRONGTYPE')) throw error;
+    return error !== null ? 'other' : size === 0 ? 'gone' : size === sizes[i]?.size ? 'ours' : 'other';
+  });
 }

@@ -20,6 +20,8 @@ import type { ExclusiveConnection } from '../redis/exclusive-connection.js';
 export interface DeliveryOptions extends DeliveryConnectionsOptions {
   /** Whether the target takes relative expiries only: they get shorter while a command waits. */
   readonly relativeTtl: boolean;
+  /** Larger payloads, in bytes, are written with plain commands. */
+  readonly maxPayload?: number | undefined;
   /** Whether two payloads hold the same value. */
   readonly same: (ours: Uint8Array, theirs: Uint8Array) => boolean;
   /** Called with what the user should know about a server. */
@@ -105,6 +107,7 @@ export class Delivery implements DeliveryConnectionsEvents {
     this.waiting = new Waiting(options.retryFor, options.onEvent);
     this.checker = new ConflictChecker({
       same: options.same,
+      maxPayload: options.maxPayload ?? Infinity,
       client: (connection) => this.clientOf(connection),
       found: (key, finding) => this.found(key, finding),
       failed: (key, error) => this.compareAgain(key, error),

@@ -3,7 +3,6 @@ import { Crc64 } from '../bytes/crc64.js';
 import { formatText } from '../bytes/text.js';
 import type { Codec } from '../kernels/codec.js';
 import { Frame } from '../rdb/frame.js';
-import type { RedisType } from '../rdb/types.js';
 import { payloadOrigin } from '../rdb/payload.js';
 import { payloadFrame } from '../rdb/payload-frame.js';
 import { ValueFramer } from '../rdb/value-framer.js';
@@ -20,6 +19,7 @@ import { Spill } from '../io/spill.js';
 import { type Closing, expiryOf, type Segment } from './segments.js';
 import { CLOSES, type RestoreConflict, THERE } from './outcomes.js';
 import { temporaryKey } from './temporary-key.js';
+import { SIZES } from './value-size.js';
 import { RespValues } from '../dump/resp-values.js';
 import { RespWriter, writeExpiry } from '../dump/resp-writer.js';
 import { RestoreWriter } from '../dump/restore-writer.js';
@@ -52,16 +52,6 @@ const GIVES_UP = 3;
 const LEAST_STEP = 1 << 14;
 const MOST_STEPS = 1 << 8;
 const STEP_PAUSE = 1;
-
-/** The command that returns the size of a key, by type. */
-const SIZES: Readonly<Partial<Record<RedisType, string>>> = {
-  string: 'STRLEN',
-  list: 'LLEN',
-  set: 'SCARD',
-  zset: 'ZCARD',
-  hash: 'HLEN',
-  stream: 'XLEN',
-};
 
 /** Of RENAME (redis server.c, shared.nokeyerr). */
 const NO_SUCH_KEY = /^ERR no such key/i;

@@ -5,6 +5,10 @@ export interface Lies {
   readonly info?: readonly (readonly [RegExp, string])[];
   /** Commands that are refused. */
   readonly refused?: readonly string[];
+  /** Commands that it does not know. */
+  readonly unknown?: readonly string[];
+  /** Commands that it closes the connection at. */
+  readonly closes?: readonly string[];
   /** Milliseconds that TIME is ahead. */
   readonly ahead?: number;
 }
@@ -42,10 +46,11 @@ export class RespProxy {
     let [asked, answered] = [Buffer.alloc(0), Buffer.alloc(0)];
     const reply = (): void => {
       for (let name = waiting.at(0); name !== undefined; name = waiting.at(0)) {
-        const refused = this.lies.refused?.includes(name) === true;
+        const unknown = this.lies.unknown?.includes(name) === true;
+        const refused = unknown || this.lies.refused?.includes(name) === true;
         const end = refused ? 0 : endOf(answered, 0);
         if (end < 0) return;
-        client.write(refused ? `-NOPERM this user has no permissions to run the '${name}' command\r\n` : this.changed(name, answered.subarray(0, end)));
+        client.write(unknown ? `-ERR unknown command '${name}'\r\n` : refused ? `-NOPERM this user has no permissions to run the '${name}' command\r\n` : this.changed(name, answered.subarray(0, end)));
         answered = answered.subarray(end);
         waiting.shift();
       }
@@ -57,8 +62,13 @@ export class RespProxy {
         asked = asked.subarray(end);
         const name = command.toString('latin1').split('\r\n', 3)[2].toUpperCase();
         this.commands.push(name);
+        if (this.lies.closes?.includes(name) === true) {
+          client.destroy();
+          server.destroy();
+          return;
+        }
         waiting.push(name);
-        if (this.lies.refused?.includes(name) !== true) server.write(command);
+        if (![...(this.lies.refused ?? []), ...(this.lies.unknown ?? [])].includes(name)) server.write(command);
       }
       reply();
     });
