@@ -24,7 +24,7 @@ export const RESTORE = command<'restore'>({
   description: `Writes the keys of RDB files to a server, a server behind sentinels, or a cluster.
 
 The target comes last: redis://[user[:password]@]host:port[/db], rediss:// for TLS, \
-redis+sentinel://host:port[,host:port]/master. A cluster is detected. With /db, all keys go to that database. \
+redis+sentinel://host:port[,host:port]/master, redis+unix:///path[?db=n]. A cluster is detected. With /db, all keys go to that database. \
 Instead of the URL, -h HOST, -p PORT, -n DB and -a PASSWORD name it, as for redis-cli.`,
   usage: '<source...> <target> [options]',
   argument: ['<source...>', 'RDB files, or - for standard input'],

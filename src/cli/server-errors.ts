@@ -15,7 +15,7 @@ const HINTS: Readonly<Record<string, string>> = {
 
 /** What helps if a server does not take a command. */
 const BY_COMMAND: readonly (readonly [RegExp, string])[] = [
-  [/\brestore\b/i, '--write-as commands writes keys with SET, RPUSH, HMSET, … instead.'],
+  [/\brestore\b/i, 'Everything sent before is restored. --write-as commands writes keys with SET, RPUSH, HMSET, … instead.'],
   [/\binfo\b/i, 'INFO is not needed with --target-version and --standalone (or --cluster).'],
   [/\bcluster\b/i, 'If it is a proxy that knows which node has a key, use --standalone.'],
   [/\bselect\b/i, 'Without SELECT only database 0 can be written to: --db 0 chooses its keys, --db-map 1:0 moves those of another database there.'],
@@ -52,7 +52,7 @@ function permissionHint(reason: string): string {
   return `The user lacks a permission. ${all}`;
 }
 
-function hintOf({ advice, code, reason }: ServerError, restored: boolean): string {
+function hintOf({ advice, code, reason, server }: ServerError, restored: boolean): string {
   if (advice !== undefined) return advice;
   const word = /^[A-Z]+/.exec(reason)?.[0] ?? '';
   const help = REFUSES.test(reason) && !/cluster support/i.test(reason) ? BY_COMMAND.find(([name]) => name.test(commandIn(reason)))?.[1] : undefined;
@@ -64,6 +64,7 @@ function hintOf({ advice, code, reason }: ServerError, restored: boolean): strin
   if (/certificate|altnames|SSL|TLS/i.test(reason)) {
     return 'Use --cacert for certificates to trust, --sni for the name in the certificate, or --insecure to skip verification.';
   }
+  if (code === 'UNREACHABLE' && server.startsWith('/')) return 'Check the path of the socket, and the rights to it.';
   return (restored ? undefined : OF_NONE[code]) ?? BY_CODE[code];
 }
 

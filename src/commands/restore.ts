@@ -263,7 +263,7 @@ class Restore {
     const advice =
       this.options.checkpoint === undefined
         ? undefined
-        : 'Find out why the server keeps restarting, then resume from the checkpoint, which reads all sources again.';
+        : 'Find out why the server keeps restarting, then go on from the checkpoint, which reads all sources again.';
     return new ServerError(
       'RESTARTED',
       server,

@@ -19,7 +19,7 @@ export interface ServerUrl {
 }
 
 const FORM = /^(redis|rediss|valkey|valkeys)(\+sentinel)?:\/\/(?:([^@/]*)@)?([^/@?#]+)(?:\/([^?#]*))?$/i;
-const SOCKET = /^(?:(?:redis|valkey)\+(?:unix|socket)|unix|redis-socket):(?:\/\/)?(?:([^@/]*)@)?(\/[^?#]*)(?:\?(.*))?$/i;
+const SOCKET = /^(?:(?:redis|valkey)\+(?:unix|socket)|unix|redis-socket):(?:\/\/(?:([^@/]*)@)?)?(\/(?!\/)[^?#]*)(?:\?(.*))?$/i;
 const SCHEME = /^(?:redis|rediss|valkey|valkeys)(?:\+[a-z]+)?:\/\/|^(?:unix|redis-socket):\/|^https?:\/\/.*:(?:6379|6380|7\d\d\d)(?:\/|$)/i;
 const HOST = /^(\[[\da-f:.%a-z]+\]|[^\s:[\]]+)(?::(\d{1,5}))?$/i;
 

@@ -2,7 +2,7 @@ import { commandArgs, commandsOf, encodeCommand, lastCommand } from '../redis/co
 import type { Codec } from '../kernels/codec.js';
 import type { Frame } from '../rdb/frame.js';
 import type { CommandBatch } from './command-batch.js';
-import { hasReplace, type Target } from '../values/targets.js';
+import { hasAbsoluteTtl, hasReplace, type Target } from '../values/targets.js';
 import type { RestoreConflict } from './outcomes.js';
 import { RespWriter } from '../dump/resp-writer.js';
 import { RestoreWriter } from '../dump/restore-writer.js';
@@ -60,6 +60,12 @@ export function restoredBy(bytes: Uint8Array): Restored {
   const [, key, ttl, payload, ...modifiers] = commandArgs(bytes, lastCommand(bytes));
   const text = ({ buffer, byteLength, byteOffset }: Uint8Array): string => Buffer.from(buffer, byteOffset, byteLength).toString('latin1');
   return { key, ttl: ttl.length === 1 && ttl[0] === ZERO ? 0n : BigInt(text(ttl)), payload, modifiers: modifiers.map(text) };
+}
+
+/** Unix milliseconds of the expiry in a RESTORE built at `builtAt`; undefined if there is none. */
+export function expiryOf(ttl: bigint, target: Target, builtAt: number): bigint | undefined {
+  if (ttl === 0n) return undefined;
+  return hasAbsoluteTtl(target) ? ttl : ttl + BigInt(builtAt);
 }
 
 /** The same commands with a relative expiry that is `elapsed` milliseconds shorter. */

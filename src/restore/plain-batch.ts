@@ -14,9 +14,8 @@ import type { Pending } from '../redis/in-flight.js';
 import { NIL, type OtherReply } from '../redis/replies.js';
 import { releaseNumber, type Target } from '../values/targets.js';
 import type { CommandBatch } from './command-batch.js';
-import { restoredBy } from './key-commands.js';
+import { expiryOf, restoredBy } from './key-commands.js';
 import type { RestoreConflict } from './outcomes.js';
-import { expiryOf } from './segments.js';
 import { temporaryKey } from './temporary-key.js';
 
 /** The reply to RESTORE for an existing key, which other commands tell in other ways. */

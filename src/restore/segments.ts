@@ -1,9 +1,9 @@
 import type { Delivery } from './delivery.js';
-import { hasAbsoluteTtl, type Target } from '../values/targets.js';
+import type { Target } from '../values/targets.js';
 import type { OpenBatches } from './batches.js';
 import { KeyCounts, type Rejected, type RestoreConflict, THERE } from './outcomes.js';
 import type { CommandBatch, KeyListener } from './command-batch.js';
-import { restoredBy } from './key-commands.js';
+import { expiryOf, restoredBy } from './key-commands.js';
 import { formatText } from '../bytes/text.js';
 import { restamp } from '../rdb/payload.js';
 import { HeldPayload } from './held-payload.js';
@@ -142,12 +142,6 @@ export interface SegmentOptions {
 /** Bytes of a source, and milliseconds, after which a segment ends. */
 const SEGMENT_BYTES = 2 << 20;
 const SEGMENT_MS = 250;
-
-/** Unix milliseconds of the expiry in a RESTORE built at `builtAt`; undefined if there is none. */
-export function expiryOf(ttl: bigint, target: Target, builtAt: number): bigint | undefined {
-  if (ttl === 0n) return undefined;
-  return hasAbsoluteTtl(target) ? ttl : ttl + BigInt(builtAt);
-}
 
 /** The current segment of a source, and the earlier ones that are not done, in order. */
 export class Segments {

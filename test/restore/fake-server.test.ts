@@ -191,15 +191,15 @@ describe('a server that is restarted every time', () => {
     for (const readings of [5, 10]) {
       const { code, errors, resumed } = await report(argv);
       expect([code, resumed]).toEqual([4, readings > 5]);
-      expect(errors).toMatchObject([{ code: 'RESTARTED', got: expect.stringContaining('for the 5th time') as string, hint: 'Find out why the server keeps restarting, then resume from the checkpoint, which reads all sources again.' }]);
+      expect(errors).toMatchObject([{ code: 'RESTARTED', got: expect.stringContaining('for the 5th time') as string, hint: 'Find out why the server keeps restarting, then go on from the checkpoint, which reads all sources again.' }]);
       expect(JSON.parse(readFileSync(checkpoint, 'utf8'))).toMatchObject({ passes: readings, again: true, finished: false });
       expect(server.sent('RESTORE')).toHaveLength(3 * readings);
     }
-    expect((await restore(argv)).err).toContain(` which reads all sources again. Run the same command again to resume from ${checkpoint}.\n`);
+    expect((await restore(argv)).err).toContain(` which reads all sources again. Run the same command again to go on from ${checkpoint}.\n`);
     restarts = false;
     expect(await report(argv)).toMatchObject({ code: 0, keysRestored: 3, keysRejected: 0, resumed: true });
     expect(server.sent('RESTORE')).toHaveLength(3 * 16);
-    expect((await restore(argv)).err).toContain('the restore is finished; remove it to restore again');
+    expect((await restore(argv)).err).toContain('this restore is finished, ');
   });
 
   test('without a checkpoint it says how keys that are there are dealt with', async () => {
