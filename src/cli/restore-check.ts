@@ -83,7 +83,9 @@ function split(words: readonly string[], options: Values): { sources: readonly s
 
 function splitUrl(words: readonly string[], urls: readonly string[]): { sources: readonly string[]; target: string } {
   const target = words[words.length - 1];
-  if (urls.length === 0 && isAddress(target)) throw new UsageError(`the target ${word(target)} has no scheme: write redis://${printable(target)}`);
+  if (urls.length === 0 && isAddress(target)) {
+    throw new UsageError(`the target ${word(target)} has no scheme: write redis://${printable(target)}`);
+  }
   if (urls.length === 0) {
     throw new UsageError('the target is missing: name it after the sources, like redis://host:6379, or with -h HOST');
   }

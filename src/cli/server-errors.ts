@@ -18,7 +18,7 @@ const BY_COMMAND: readonly (readonly [RegExp, string])[] = [
   [/\brestore\b/i, 'Everything sent before is restored. --write-as commands writes keys with SET, RPUSH, HMSET, … instead.'],
   [/\binfo\b/i, 'INFO is not needed with --target-version and --standalone (or --cluster).'],
   [/\bcluster\b/i, 'If it is a proxy that knows which node has a key, use --standalone.'],
-  [/\bselect\b/i, 'Without SELECT only database 0 can be written to: --db 0 chooses its keys, --db-map 1:0 moves those of another database there.'],
+  [/\bselect\b/i, 'Without SELECT only database 0 can be written to: --db 0 chooses its keys, --db-map 1:0 moves those of database 1 there.'],
   [/\b(?:renamenx|rename)\b/i, 'Plain commands build a value under another name first, except with --on-conflict replace.'],
   [/\b(?:flushall|flushdb)\b/i, 'Delete the keys in another way, or leave --flush out and use --on-conflict replace.'],
   [/\bfunction\b/i, '--no-functions leaves function libraries out.'],
@@ -55,7 +55,8 @@ function permissionHint(reason: string): string {
 function hintOf({ advice, code, reason, server }: ServerError, restored: boolean): string {
   if (advice !== undefined) return advice;
   const word = /^[A-Z]+/.exec(reason)?.[0] ?? '';
-  const help = REFUSES.test(reason) && !/cluster support/i.test(reason) ? BY_COMMAND.find(([name]) => name.test(commandIn(reason)))?.[1] : undefined;
+  const refuses = REFUSES.test(reason) && !/cluster support/i.test(reason);
+  const help = refuses ? BY_COMMAND.find(([name]) => name.test(commandIn(reason)))?.[1] : undefined;
   if (word === 'NOPERM') return help === undefined ? permissionHint(reason) : `${permissionHint(reason)} ${help}`;
   if (help !== undefined) return help;
   if (Object.hasOwn(HINTS, word)) return HINTS[word];

@@ -70,8 +70,8 @@ function optionsFor({ natMap, sentinelLogin, tls, url }: Access, node: Address |
   };
 }
 
-/** Connects and logs in. Throws ServerError: REFUSED if another try would fail the same way, else UNREACHABLE. */
-async function connected(access: Access, node: Address | undefined, more: RedisOptions): Promise<Redis> {
+/** Connects and logs in; `checks`: waits for a first reply. Throws ServerError: REFUSED if another try would fail the same way, else UNREACHABLE. */
+async function connected(access: Access, node: Address | undefined, more: RedisOptions, checks = true): Promise<Redis> {
   const { addresses, sentinelMaster = '', username } = access.url;
   const tls = access.url.tls && (sentinelMaster === '' || node !== undefined);
   const client: Redis = new Redis({ ...optionsFor(access, node), ...more });
@@ -82,6 +82,7 @@ async function connected(access: Access, node: Address | undefined, more: RedisO
   const name = addressText(node ?? addresses[0]);
   try {
     await (tls ? unlessPlain(client.connect(), node ?? addresses[0]) : client.connect());
+    if (checks) await answers(client);
     if (errors.length > 0) throw errors[0];
     return client;
   } catch (error) {
@@ -91,9 +92,19 @@ async function connected(access: Access, node: Address | undefined, more: RedisO
     const reason = (await unasked(access, node, cause)) ?? explained(cause instanceof Error ? cause : new Error(String(cause)));
     const found = access.url.tls ? tlsDiagnosis(reason) : await foreign(access, node, cause);
     if (found !== undefined) throw new ServerError('REFUSED', name, found.reason, cause, found.advice);
-    if (isFinal(reason)) throw new ServerError('REFUSED', name, isLogin(reason) ? `${reason} (as ${username ?? 'the default user'})` : reason, cause);
+    const as = isLogin(reason) ? ` (as ${username ?? 'the default user'})` : '';
+    if (isFinal(reason)) throw new ServerError('REFUSED', name, `${reason}${as}`, cause);
     // a master that its sentinels name may be about to be replaced
     throw new ServerError('UNREACHABLE', name, reason, cause, undefined, { passing: sentinelMaster !== '' });
+  }
+}
+
+/** Waits for any reply: a server that takes no more clients, or is none, closes the connection after it was made. */
+async function answers(client: Redis): Promise<void> {
+  try {
+    await client.ping();
+  } catch (error) {
+    if (!(error instanceof Error && error.name === 'ReplyError')) throw error;
   }
 }
 
@@ -104,7 +115,7 @@ const TLS_PATIENCE = 1500;
 async function unlessPlain<T>(connecting: Promise<T>, address: Address): Promise<T> {
   const over = new AbortController();
   const plain = delay(TLS_PATIENCE, undefined, { signal: over.signal, ref: false }).then(async () => {
-    if (await speaksPlain(address)) throw new Error(WITHOUT_TLS.reason);
+    if (await speaksPlain(address)) throw new Error(WITHOUT_TLS);
     return connecting;
   });
   try {
@@ -131,7 +142,8 @@ const wasClosed = (cause: Error): boolean =>
  * destroys unread input, so this one only listens.
  */
 async function unasked({ url }: Access, node: Address | undefined, cause: unknown): Promise<string | undefined> {
-  if (!(cause instanceof Error && wasClosed(cause)) || url.tls || (url.sentinelMaster !== undefined && node === undefined)) return undefined;
+  const bySentinels = url.sentinelMaster !== undefined && node === undefined;
+  if (!(cause instanceof Error && wasClosed(cause)) || url.tls || bySentinels) return undefined;
   const socket = connect({ ...(node ?? url.addresses[0]), timeout: UNASKED_TIMEOUT });
   const text = await new Promise<string>((resolve) => {
     let said = '';
@@ -164,14 +176,15 @@ export interface Opened {
 
 /** ioredis connects and logs in; the socket is taken from it. */
 export async function openSocket(access: Access, node?: Address): Promise<Opened> {
-  const client = await connected(access, node, { commandTimeout: COMMAND_TIMEOUT });
+  const client = await connected(access, node, { commandTimeout: COMMAND_TIMEOUT }, false);
   const { ahead, text } = await asked(client, access.withoutInfo === true);
   const socket = client.stream as Duplex | undefined;
   if (socket === undefined || socket.destroyed) throw new ConnectionLost('the server closed the connection');
   socket.removeAllListeners();
   socket.pause();
   const { remoteAddress, remotePort } = socket as Partial<Socket>;
-  const address = remoteAddress === undefined || remotePort === undefined ? undefined : addressText({ host: remoteAddress, port: remotePort });
+  const known = remoteAddress !== undefined && remotePort !== undefined;
+  const address = known ? addressText({ host: remoteAddress, port: remotePort }) : undefined;
   return { socket, process: { ...processOf(text), address }, clockAhead: ahead };
 }
 

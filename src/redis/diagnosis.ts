@@ -21,7 +21,7 @@ const TLS_ERRORS: readonly (readonly [RegExp, string, string])[] = [
     'Check that --cert is valid still, and signed by an authority that the server trusts.',
   ],
   [/certificate has expired/i, 'its certificate has expired', 'Renew it on the server; --insecure does not verify it.'],
-  [/certificate is not yet valid/i, 'its certificate is not valid yet', 'Compare the clocks of both machines; --insecure does not verify it.'],
+  [/certificate is not yet valid/i, 'its certificate is not valid yet', 'Compare the clocks; --insecure does not verify it.'],
   [
     /self[- ]signed certificate/i,
     'its certificate, or that of its authority, is self-signed and not trusted here',
@@ -37,7 +37,11 @@ const TLS_ERRORS: readonly (readonly [RegExp, string, string])[] = [
     'its certificate is for another name',
     'Use the name in the certificate as host, or name it with --sni NAME; --insecure does not verify it.',
   ],
-  [/wrong version number|it does not speak TLS|packet length too long|http request|unexpected message/i, 'it does not speak TLS', 'Write redis:// if it needs none.'],
+  [
+    /wrong version number|it does not speak TLS|packet length too long|http request|unexpected message/i,
+    'it does not speak TLS',
+    'Write redis:// instead of rediss://, if it is a Redis server.',
+  ],
   [
     /unsupported protocol|protocol version|no shared cipher|handshake failure|no protocols available/i,
     'it has no TLS version or cipher in common with this client',
@@ -60,7 +64,8 @@ const PROBE = 1500;
 const NO_REDIS: Diagnosis = { reason: 'what answers is not a Redis server', advice: 'Check host and port.' };
 const HTTP: Diagnosis = { reason: 'a web server answers, not a Redis server', advice: 'Check the port.' };
 const NEEDS_TLS: Diagnosis = { reason: 'it speaks TLS', advice: 'Write rediss:// instead of redis://.' };
-export const WITHOUT_TLS: Diagnosis = { reason: 'it does not speak TLS', advice: 'Write redis:// instead of rediss://.' };
+/** The reason why TLS fails where there is none: see TLS_ERRORS. */
+export const WITHOUT_TLS = 'it does not speak TLS';
 
 /** The first bytes that a server sends after `PING`, as latin-1; empty if there are none in time. */
 function answerToPing(address: Address): Promise<string> {

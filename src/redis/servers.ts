@@ -287,7 +287,7 @@ async function introduced(access: Access, mayRefuse: boolean): Promise<{ access:
     if (!mayRefuse) {
       first.disconnect();
       const reason = refused ? reasonOf(error) : `INFO was not answered: ${reasonOf(error)}`;
-      throw new ServerError(refused ? 'REFUSED' : 'LOST', nameOf(access), reason, error, /^(?:NOAUTH|LOADING)/.test(reason) ? undefined : WITHOUT_INFO);
+      throw new ServerError(refused ? 'REFUSED' : 'LOST', nameOf(access), reason, error, refused ? undefined : WITHOUT_INFO);
     }
     const without: Access = { ...access, withoutInfo: true };
     if (!refused) first.disconnect();

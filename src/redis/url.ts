@@ -77,7 +77,8 @@ export function parseServerUrl(text: string): ServerUrl {
 function misspelt(text: string): string {
   const [, scheme = '', rest = ''] = /^([a-z+-]+):\/*(.*)$/is.exec(text) ?? [];
   const name = scheme.toLowerCase();
-  if (/\+cluster$/.test(name)) return `write it as ${name.replace('+cluster', '')}://host:port: a cluster is detected, and --cluster insists on it`;
+  const plain = name.replace('+cluster', '');
+  if (plain !== name) return `write it as ${plain}://host:port: a cluster is detected, and --cluster insists on it`;
   if (/^https?$/.test(name)) return `it begins with ${name}://: write redis://host:port, or rediss://host:port for TLS`;
   if (/unix|socket/.test(name)) return 'expected the absolute path of a socket: redis+unix:///path/to/redis.sock?db=1';
   const at = rest.lastIndexOf('@');

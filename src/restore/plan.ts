@@ -64,7 +64,11 @@ function chosenDbs({ dbMap, filter, url }: PlanOptions): ReadonlySet<number> | u
 /** Throws ServerError if the URL names a database that the target does not have. */
 export function checkDatabase({ url }: PlanOptions, { clustered, databases, masters, selects }: TargetFacts): void {
   if (url.db === undefined || url.db < databases) return;
-  const there = !selects ? 'It refuses SELECT, so there is database 0 only' : databases === 1 ? `${clustered ? 'A cluster' : 'It'} has database 0 only` : `It has databases 0 to ${databases - 1}`;
+  const there = !selects
+    ? 'It refuses SELECT, so there is database 0 only'
+    : databases === 1
+      ? `${clustered ? 'A cluster' : 'It'} has database 0 only`
+      : `It has databases 0 to ${databases - 1}`;
   throw new ServerError(
     'TARGET',
     masters[0].name,

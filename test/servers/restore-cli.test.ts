@@ -112,7 +112,7 @@ describe(`messages of rdbkit restore to ${SERVER}`, () => {
     expect(err).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f]/);
     const object = JSON.parse(err) as Record<string, unknown>;
     expect(Object.keys(object).sort()).toEqual(
-      ['aofTails', 'bytesIn', 'bytesOut', 'command', 'commandsRefused', 'counts', 'declined', 'errors', 'evicted', 'exitCode', 'functions', 'interrupted', 'keys', 'keysDamaged', 'keysExpired', 'keysFiltered', 'keysRead', 'keysRejected', 'keysReplaced', 'keysRestored', 'keysSkipped', 'keysTranscoded', 'keysUnanswered', 'keysUncounted', 'limited', 'memberExpiriesLost', 'notKeys', 'plan', 'reasons', 'rejected', 'resumed', 'seconds', 'sources', 'torn', 'unconfirmed', 'warnings'].sort(),
+      ['aofTails', 'bytesIn', 'bytesOut', 'command', 'commandsRefused', 'counts', 'declined', 'errors', 'evicted', 'exitCode', 'finished', 'functions', 'interrupted', 'keys', 'keysDamaged', 'keysExpired', 'keysFiltered', 'keysRead', 'keysRejected', 'keysReplaced', 'keysRestored', 'keysSkipped', 'keysTranscoded', 'keysUnanswered', 'keysUncounted', 'limited', 'memberExpiriesLost', 'notKeys', 'plan', 'reasons', 'rejected', 'resumed', 'seconds', 'sources', 'torn', 'unconfirmed', 'warnings'].sort(),
     );
     expect(object).toMatchObject({
       ...{ command: 'restore', exitCode: 1, keysRead: 3, keysRestored: 2, keysRejected: 1, keysFiltered: 0, interrupted: null, errors: [], warnings: [], unconfirmed: [] },

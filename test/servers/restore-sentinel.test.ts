@@ -140,8 +140,8 @@ describe(`sentinels of ${SERVER} with a password`, () => {
     ['none', [], {}, `the sentinel refuses the login: NOAUTH Authentication required. ${HINT}\n`],
     ['an empty one', [], { RDBKIT_SENTINEL_AUTH: '' }, `NOAUTH Authentication required. ${HINT}\n`],
     ["only the server's", [], { REDISCLI_AUTH: 's3cret' }, 'the sentinel refuses the login: NOAUTH Authentication required.'],
-    ['a wrong one', [], { RDBKIT_SENTINEL_AUTH: 'wr0ng' }, `the sentinel refuses the login: WRONGPASS invalid username-password pair or user is disabled. (logged in as the default user). ${HINT}\n`],
-    ['that of another user', ['--sentinel-user', 'bob'], { RDBKIT_SENTINEL_AUTH: 's3cret' }, '(logged in as bob)'],
+    ['a wrong one', [], { RDBKIT_SENTINEL_AUTH: 'wr0ng' }, `the sentinel refuses the login: WRONGPASS invalid username-password pair or user is disabled. (as the default user). ${HINT}\n`],
+    ['that of another user', ['--sentinel-user', 'bob'], { RDBKIT_SENTINEL_AUTH: 's3cret' }, '(as bob)'],
     ['a user who may not ask', ['--sentinel-user', 'poor'], { RDBKIT_SENTINEL_AUTH: 'p00r' }, 'the sentinel refuses to tell the master: NOPERM'],
   ])('%s: refused', async (_, argv, env, message) => {
     const { code, err } = await restore([small, url, ...argv], { env: { ...env, DEBUG: 'rdbkit' } });

@@ -55,14 +55,14 @@ describe.skipIf(!supportsTls())(`TLS to ${SERVER}`, () => {
   test.each<[string, string[], RegExp]>([
     ['an authority that is not trusted', [], /certificate/],
     ['another authority', ['--cacert', folder.at('other.crt'), '--sni', 'db.example.com'], /certificate/],
-    ['another name', ca, /altnames|IP: 127\.0\.0\.1 is not in the cert/],
+    ['another name', ca, /its certificate is for another name/],
   ])('%s is refused, with what to do', async (_, argv, reason) => {
     const start = performance.now();
     const { code, err } = await restore([FIXTURE, url, ...argv]);
     expect(code).toBe(4);
     expect(err).toMatch(/^rdbkit: REFUSED: 127\.0\.0\.1:\d+: /);
     expect(err).toMatch(reason);
-    expect(err).toContain('Use --cacert for certificates to trust, --sni for the name in the certificate, or --insecure to skip verification.');
+    expect(err).toMatch(/--(?:cacert FILE|sni NAME).*--insecure does not verify it\./);
     expect(performance.now() - start).toBeLessThan(5000);
     expect(await server.client.dbsize()).toBe(0);
   });
@@ -76,13 +76,13 @@ describe.skipIf(!supportsTls())(`TLS to ${SERVER}`, () => {
     const { code, err } = await restore([FIXTURE, strictUrl, ...ca, '--sni', 'db.example.com']);
     expect(code).toBe(4);
     expect(err).toMatch(/^rdbkit: (REFUSED|UNREACHABLE): /);
-    expect(err).toMatch(/certificate|--cert/);
+    expect(err).toContain('it wants a certificate of the client. Give it one: --cert and --key, both files in PEM.');
   });
 
   test('a port with TLS, reached without', async () => {
     const tls = await restore([FIXTURE, url.replace('rediss', 'redis')]);
     expect(tls.code).toBe(4);
-    expect(tls.err).toContain('TLS needs rediss://');
+    expect(tls.err).toContain('REFUSED: 127.0.0.1:' + new URL(url).port + ': it speaks TLS. Write rediss:// instead of redis://.');
   });
 
   test('files that are no certificates are wrong usage', async () => {
@@ -116,8 +116,8 @@ describe(`users of ${SERVER}`, () => {
   test.each(LEAST.filter((rule) => rule.startsWith('+')))('every one of them is needed: %s', async (rule) => {
     await user('less', ...LEAST.filter((other) => other !== rule));
     const { code, err } = await restore([small, url('less:s3cret')]);
-    expect(code).toBe(4);
-    expect(err).toContain('NOPERM');
+    expect(code).toBe(rule === '+select' ? 1 : 4); // the keys of database 0 need none
+    expect(err).toContain(rule === '+select' ? 'SELECT is refused' : 'NOPERM');
   });
 
   test('--on-conflict replace with keys there counts by EXISTS; --flush needs FLUSHALL or FLUSHDB', async () => {
@@ -193,7 +193,7 @@ describe(`users of ${SERVER}`, () => {
     test.each<[string, string, RegExp, Record<string, string>]>([
       ['none', '', /NOAUTH .*A password is needed: set REDISCLI_AUTH, or use --password-file\./, {}],
       ['a wrong one', ':wr0ng@', /WRONGPASS .*Check user name and password/, {}],
-      ['a wrong one for a user', 'nobody:wr0ng@', /WRONGPASS .*logged in as nobody/, {}],
+      ['a wrong one for a user', 'nobody:wr0ng@', /WRONGPASS .*\(as nobody\)/, {}],
       ['a user without one', 'default@', /WRONGPASS|NOAUTH/, {}],
     ])('%s: refused', async (_, login, message, env) => {
       const { code, err } = await restore([small, base().replace('://', `://${login}`)], { env: { ...env, DEBUG: 'rdbkit' } });
