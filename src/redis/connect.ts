@@ -70,42 +70,38 @@ function optionsFor({ natMap, sentinelLogin, tls, url }: Access, node: Address |
   };
 }
 
-/** Connects and logs in; `checks`: waits for a first reply. Throws ServerError: REFUSED if another try would fail the same way, else UNREACHABLE. */
-async function connected(access: Access, node: Address | undefined, more: RedisOptions, checks = true): Promise<Redis> {
-  const { addresses, sentinelMaster = '', username } = access.url;
+/** Connects and logs in. Throws ServerError: REFUSED if another try would fail the same way, else UNREACHABLE. */
+async function connected(access: Access, node: Address | undefined, more: RedisOptions): Promise<Redis> {
+  const { addresses, sentinelMaster = '' } = access.url;
   const tls = access.url.tls && (sentinelMaster === '' || node !== undefined);
   const client: Redis = new Redis({ ...optionsFor(access, node), ...more });
   const errors: Error[] = [];
   const sentinels: string[] = [];
   client.on('error', (error: Error) => errors.push(error));
   client.on('sentinelError', ({ message }: Error) => sentinels.push(message));
-  const name = addressText(node ?? addresses[0]);
   try {
     await (tls ? unlessPlain(client.connect(), node ?? addresses[0]) : client.connect());
-    if (checks) await answers(client);
     if (errors.length > 0) throw errors[0];
     return client;
   } catch (error) {
     client.disconnect();
     const cause = errors[0] ?? error;
     if (sentinels.length === addresses.length) throw sentinelFailure(addresses, sentinelMaster, access.sentinelLogin, sentinels, cause);
-    const reason = (await unasked(access, node, cause)) ?? explained(cause instanceof Error ? cause : new Error(String(cause)));
-    const found = access.url.tls ? tlsDiagnosis(reason) : await foreign(access, node, cause);
-    if (found !== undefined) throw new ServerError('REFUSED', name, found.reason, cause, found.advice);
-    const as = isLogin(reason) ? ` (as ${username ?? 'the default user'})` : '';
-    if (isFinal(reason)) throw new ServerError('REFUSED', name, `${reason}${as}`, cause);
-    // a master that its sentinels name may be about to be replaced
-    throw new ServerError('UNREACHABLE', name, reason, cause, undefined, { passing: sentinelMaster !== '' });
+    throw await failureOf(access, node, cause);
   }
 }
 
-/** Waits for any reply: a server that takes no more clients, or is none, closes the connection after it was made. */
-async function answers(client: Redis): Promise<void> {
-  try {
-    await client.ping();
-  } catch (error) {
-    if (!(error instanceof Error && error.name === 'ReplyError')) throw error;
-  }
+/** Why a server was not reached, or closed a connection that was just made: REFUSED if another try would fail the same way. */
+export async function failureOf(access: Access, node: Address | undefined, cause: unknown): Promise<ServerError> {
+  const { addresses, sentinelMaster, username } = access.url;
+  const name = addressText(node ?? addresses[0]);
+  const reason = (await unasked(access, node, cause)) ?? explained(cause instanceof Error ? cause : new Error(String(cause)));
+  const found = access.url.tls ? tlsDiagnosis(reason) : await foreign(access, node, cause);
+  if (found !== undefined) return new ServerError('REFUSED', name, found.reason, cause, found.advice);
+  const as = isLogin(reason) ? ` (as ${username ?? 'the default user'})` : '';
+  if (isFinal(reason)) return new ServerError('REFUSED', name, `${reason}${as}`, cause);
+  // a master that its sentinels name may be about to be replaced
+  return new ServerError('UNREACHABLE', name, reason, cause, undefined, sentinelMaster !== undefined);
 }
 
 /** Milliseconds that TLS may take before the server is asked whether it speaks something else. */
@@ -176,7 +172,7 @@ export interface Opened {
 
 /** ioredis connects and logs in; the socket is taken from it. */
 export async function openSocket(access: Access, node?: Address): Promise<Opened> {
-  const client = await connected(access, node, { commandTimeout: COMMAND_TIMEOUT }, false);
+  const client = await connected(access, node, { commandTimeout: COMMAND_TIMEOUT });
   const { ahead, text } = await asked(client, access.withoutInfo === true);
   const socket = client.stream as Duplex | undefined;
   if (socket === undefined || socket.destroyed) throw new ConnectionLost('the server closed the connection');

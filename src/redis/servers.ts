@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis';
 import { SLOTS } from '../bytes/crc16.js';
-import { type Access, openClient, type Opened, openSocket, reachedAt } from './connect.js';
+import { type Access, failureOf, openClient, type Opened, openSocket, reachedAt } from './connect.js';
 import { reasonOf, ServerError } from './errors.js';
 import { redirection, refusalOf } from './refusals.js';
 import { ServerClock } from './server-clock.js';
@@ -286,8 +286,10 @@ async function introduced(access: Access, mayRefuse: boolean): Promise<{ access:
     const refused = error instanceof Error && error.name === 'ReplyError';
     if (!mayRefuse) {
       first.disconnect();
-      const reason = refused ? reasonOf(error) : `INFO was not answered: ${reasonOf(error)}`;
-      throw new ServerError(refused ? 'REFUSED' : 'LOST', nameOf(access), reason, error, refused ? undefined : WITHOUT_INFO);
+      if (refused) throw new ServerError('REFUSED', nameOf(access), reasonOf(error), error);
+      const failure = await failureOf(access, undefined, error);
+      if (!/^Connection is closed/.test(failure.reason)) throw failure;
+      throw new ServerError('LOST', nameOf(access), 'it closes the connection at INFO', error, WITHOUT_INFO);
     }
     const without: Access = { ...access, withoutInfo: true };
     if (!refused) first.disconnect();

@@ -71,6 +71,7 @@ export class FakeServer {
   }
 
   private take(socket: Socket, command: string[]): void {
+    if (command.length === 0) return; // not an array: somebody asks what it is
     const name = command[0].toUpperCase();
     const count = (this.counts.get(name) ?? 0) + 1;
     this.counts.set(name, count);
