@@ -187,6 +187,7 @@ export class PayloadReader {
       await this.output.flushIfFull();
       const trailing = bytes.length - PAYLOAD_FOOTER - end;
       if (trailing > 0) return `${trailing} bytes follow the value before the footer`;
+      if (this.lines.nan.take() !== undefined) return 'it has a score that is not a number (NaN): no RESTORE takes it';
       return payload.checksum === 'none' ? 'it has no checksum (zeros): no RESTORE takes it' : undefined;
     } catch (error) {
       if (error instanceof RdbError && frame.db >= 0) error.at({ db: frame.db, key: formatText(frame.keyBytes) });

@@ -25,6 +25,7 @@ import { PartsReader } from '../values/parts.js';
 import { itemsLayout } from '../values/reader.js';
 import { endJson, jsonLine, metaJson } from './meta.js';
 import { headSize, JsonValues, runKind, VALUES, writeHead } from './values.js';
+import { NanCount } from './nan-scores.js';
 import { JsonWriter } from './writer.js';
 
 export interface JsonLinesOptions {
@@ -44,6 +45,9 @@ export class JsonLines implements RecordSink {
   private readonly rowFrame = new Frame();
   private readonly values: JsonValues;
   private readonly reader: PartsReader;
+
+  /** Sorted sets with scores that are not numbers. */
+  readonly nan = new NanCount();
 
   /** Where the current line begins in the output, and how much had been handed on before it. */
   private lineAt = 0;
@@ -65,6 +69,7 @@ export class JsonLines implements RecordSink {
     const { output } = this;
     if (!this.inLine) return true;
     this.leave();
+    this.nan.takeBack();
     if (this.lineFlushed !== output.flushed) {
       this.newline();
       return false;
@@ -134,13 +139,18 @@ export class JsonLines implements RecordSink {
   resume(frame: Frame, leastExpiry: number): void {
     this.reader.resume(frame, leastExpiry);
     this.values.resume(frame.redisType);
+    this.nan.resume();
     this.lineFlushed = -1;
   }
 
   /** Takes a record or a part of one. */
   frame(kind: number, frame: Frame): void {
+    const { values } = this;
     if (frame.first) this.line(frame);
     this.reader.frame(kind, frame);
+    if (!values.nan) return;
+    values.nan = false;
+    this.nan.found(frame);
   }
 
   async settle(): Promise<void> {
@@ -160,6 +170,7 @@ export class JsonLines implements RecordSink {
     const { output } = this;
     output.room(headSize(frame));
     this.values.open(frame.redisType);
+    this.nan.begin();
     this.lineAt = output.length;
     this.lineFlushed = output.flushed;
     writeHead(this.json, this.codec, frame);

@@ -107,6 +107,8 @@ export class JsonValues implements Items {
   first = true;
   /** The value is written, with the end of its line. */
   complete = true;
+  /** A score that was written is not a number; whoever looks clears it. */
+  nan = false;
   private arrayOpen = false;
   /** All items came, but a large string may be still to be written. */
   private ended = false;
@@ -141,6 +143,7 @@ export class JsonValues implements Items {
 
   /** Drops the unfinished value. */
   drop(): void {
+    this.nan = false;
     this.large?.close();
     this.large = undefined;
   }
@@ -241,7 +244,7 @@ export class JsonValues implements Items {
 
   scored(member: Element, score: Element): void {
     this.name(member);
-    this.json.score(score);
+    if (Number.isNaN(this.json.score(score))) this.nan = true;
   }
 
   entry(id: StreamId): void {

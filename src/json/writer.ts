@@ -74,15 +74,17 @@ export class JsonWriter {
     output.length = o;
   }
 
-  /** A score: its shortest number. */
-  score(element: Element): void {
+  /** A score: its shortest number. Returns it. */
+  score(element: Element): number {
     const { output } = this;
     output.room(DOUBLE_SIZE + MARGIN);
     if (element.kind === INT) {
       output.length = writeInt(element.num, output.bytes, output.length);
-      return;
+      return element.num;
     }
-    output.length = writeDouble(scoreOf(element), output.bytes, output.length);
+    const score = scoreOf(element);
+    output.length = writeDouble(score, output.bytes, output.length);
+    return score;
   }
 
   /** An unsigned integer of up to 64 bits. */

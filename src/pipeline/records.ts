@@ -98,6 +98,8 @@ export class Records {
       throw cause instanceof RdbError ? cause.at({ file: input.name }) : cause;
     } finally {
       this.large?.close();
+      const remark = sink.remark?.();
+      if (remark !== undefined) options.onWarning(input.name, remark);
       counts.memberExpiries += this.memberExpiries;
       if (this.memberExpiries > 0) options.onWarning(input.name, `${lostMemberExpiries(this.memberExpiries)}; ${MEMBER_ADVICE}`);
     }

@@ -28,6 +28,8 @@ export interface RecordSink {
   flush(): Promise<void>;
   /** Waits until all frames taken are processed. Throws FrameFailure like `flush`. */
   finish(): Promise<void>;
+  /** What users should know of the file that was read, whether it ended well or not; asked once, after `finish`. */
+  remark?(): string | undefined;
   /** Removes the unfinished key after an error. Returns false if a part of it was flushed already. */
   rollback(): boolean;
 }

@@ -101,7 +101,7 @@ export async function failureOf(access: Access, node: Address | undefined, cause
   const as = isLogin(reason) ? ` (as ${username ?? 'the default user'})` : '';
   if (isFinal(reason)) return new ServerError('REFUSED', name, `${reason}${as}`, cause);
   // a master that its sentinels name may be about to be replaced
-  return new ServerError('UNREACHABLE', name, reason, cause, undefined, sentinelMaster !== undefined);
+  return new ServerError('UNREACHABLE', name, reason, cause, undefined, { passing: sentinelMaster !== undefined });
 }
 
 /** Milliseconds that TLS may take before the server is asked whether it speaks something else. */

@@ -75,7 +75,7 @@ export class BatchDecoder {
       }
       await output.flush();
       const silent = output.flushed === before;
-      this.report({ kind: 'done', end: { began, bare: began ? json.bare : json.inLine && silent } });
+      this.report({ kind: 'done', end: { began, bare: began ? json.bare : json.inLine && silent, nan: json.nan.take() } });
     } catch (error) {
       await this.fail(error, row);
     }
@@ -107,7 +107,7 @@ export class BatchDecoder {
     if (error instanceof RdbError) error.at({ db: frame.db, key: shownKey(frame) });
     const torn = !json.rollback();
     await output.flush();
-    this.report({ kind: 'failed', row, torn, failure: failureOf(error) });
+    this.report({ kind: 'failed', row, torn, failure: failureOf(error), nan: json.nan.take() });
   }
 }
 

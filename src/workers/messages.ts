@@ -1,5 +1,6 @@
 import type { ErrorCode } from '../bytes/errors.js';
 import type { KernelShare } from '../kernels/kernels.js';
+import type { NanScores } from '../json/nan-scores.js';
 import type { Frame } from '../rdb/frame.js';
 
 /*
@@ -41,13 +42,15 @@ export type Report =
   /** Output of the current batch; `leads`: as far as the worker knows, it continues a value that already has elements. */
   | { readonly kind: 'output'; readonly bytes: Uint8Array; readonly leads: boolean }
   | { readonly kind: 'done'; readonly end: BatchEnd }
-  | { readonly kind: 'failed'; readonly row: number; readonly torn: boolean; readonly failure: Failure };
+  | { readonly kind: 'failed'; readonly row: number; readonly torn: boolean; readonly failure: Failure; readonly nan: NanScores | undefined };
 
 export interface BatchEnd {
   /** Whether the last line began in this batch. */
   readonly began: boolean;
   /** Whether it is still without elements, as far as this batch goes. */
   readonly bare: boolean;
+  /** Sorted sets with scores that are not numbers, if there are any. */
+  readonly nan: NanScores | undefined;
 }
 
 /** An error on its way between threads. */

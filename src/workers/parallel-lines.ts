@@ -4,6 +4,7 @@ import type { LargeValue } from '../io/large-value.js';
 import { Output } from '../io/output.js';
 import { JsonLines } from '../json/json-lines.js';
 import { endJson, jsonLine, metaJson } from '../json/meta.js';
+import { nanText } from '../json/nan-scores.js';
 import { type Codec, TS_CODEC } from '../kernels/codec.js';
 import type { Kernels } from '../kernels/kernels.js';
 import { ROW_WORDS } from '../kernels/layout.js';
@@ -82,7 +83,7 @@ export class ParallelLines implements LastSink {
     this.serialBytes = options.serialBytes ?? SERIAL_BYTES;
     this.codec = codec ?? TS_CODEC;
     const setups = new Setups(codec);
-    this.poolOptions = { ...options, codec: this.codec, setups: (thread) => setups.of(thread) };
+    this.poolOptions = { ...options, codec: this.codec, nan: this.local.nan, setups: (thread) => setups.of(thread) };
     this.pool = new WorkerPool(sink, this.poolOptions);
   }
 
@@ -158,7 +159,6 @@ export class ParallelLines implements LastSink {
     } else if (this.full) await this.flush();
   }
 
-
   fileEnd(file: FileEnd): void {
     if (this.slot === undefined) this.local.fileEnd(file);
     else if (this.options.meta) this.slot.line(jsonLine(endJson(file)), this.options.counts);
@@ -187,6 +187,11 @@ export class ParallelLines implements LastSink {
     if (this.slot === undefined) return;
     await this.flush();
     await this.pool.idle();
+  }
+
+  remark(): string | undefined {
+    const nan = this.local.nan.take();
+    return nan && nanText(nan);
   }
 
   rollback(): boolean {

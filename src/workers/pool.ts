@@ -1,11 +1,12 @@
 import type { Codec } from '../kernels/codec.js';
+import type { NanCount } from '../json/nan-scores.js';
 import type { ByteSink } from '../io/byte-sink.js';
 import { FrameFailure } from '../pipeline/sink.js';
 import { SlotBatch } from './slot-batch.js';
 import { errorOf } from './failures.js';
-import type { Report, Setup } from './messages.js';
+import type { BatchEnd, Report, Setup } from './messages.js';
 import { BATCH_BYTES } from './sizes.js';
-import { type Task, Thread } from './thread.js';
+import { type Task, type TaskFailure, Thread } from './thread.js';
 
 export interface PoolOptions {
   /** Maximum number of threads, including this one, which decodes a batch when all others have enough queued. */
@@ -15,6 +16,8 @@ export interface PoolOptions {
   /** The memory of each thread, by number. */
   readonly setups: (thread: number) => Setup;
   readonly codec: Codec;
+  /** Counts what the threads report, in the order of the input. */
+  readonly nan: NanCount;
   /** Bytes at which a batch is handed over (default `BATCH_BYTES`). */
   readonly batchBytes?: number | undefined;
 }
@@ -171,7 +174,7 @@ export class WorkerPool {
       return;
     }
     const error = errorOf(report.failure);
-    task.failure = { error: new FrameFailure(error, task.batch.countsAt(report.row)), torn: report.torn };
+    task.failure = { error: new FrameFailure(error, task.batch.countsAt(report.row)), torn: report.torn, nan: report.nan };
   }
 
   /** A thread ended unexpectedly: its batches are lost. */
@@ -179,7 +182,7 @@ export class WorkerPool {
     const task = thread.tasks.at(0);
     const text = `a decoding thread was lost: ${error.message}. With --threads 1 there is none to lose`;
     if (task === undefined) this.failure ??= new Error(text, { cause: error });
-    else task.failure ??= { error: new Error(text, { cause: error }), torn: false };
+    else task.failure ??= { error: new Error(text, { cause: error }), torn: false, nan: undefined };
     this.changed();
     void this.write();
   }
@@ -213,14 +216,16 @@ export class WorkerPool {
     thread.post({ kind: 'written' });
   }
 
-  private ended({ bare, began }: { bare: boolean; began: boolean }): void {
+  private ended({ bare, began, nan }: BatchEnd): void {
     this.order.shift();
+    this.options.nan.add(nan, began);
     this.bare = bare && (began || this.bare);
     this.changed();
   }
 
-  private fail({ error, torn }: { error: Error; torn: boolean }): void {
+  private fail({ error, nan, torn }: TaskFailure): void {
     this.failure = error;
+    this.options.nan.add(nan, true);
     this.torn = torn;
   }
 

@@ -1,4 +1,5 @@
 import { Worker } from 'node:worker_threads';
+import type { NanScores } from '../json/nan-scores.js';
 import type { Frame } from '../rdb/frame.js';
 import type { SlotBatch } from './slot-batch.js';
 import { BatchDecoder } from './batch-decoder.js';
@@ -18,6 +19,8 @@ export interface TaskFailure {
   readonly error: Error;
   /** Whether the beginning of the damaged key's line is among the outputs. */
   readonly torn: boolean;
+  /** What was found before it. */
+  readonly nan: NanScores | undefined;
 }
 
 /** What runs a decoder: another thread, or this one. */

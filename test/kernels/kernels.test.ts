@@ -146,13 +146,14 @@ describe('scores', () => {
   const bits = fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }).map((value) => new Float64Array(new BigUint64Array([value]).buffer)[0]);
   const doubles = fc.oneof(bits, fc.double(), fc.integer().map((i) => i / 1000), fc.integer({ min: -1074, max: 1023 }).map((power) => 2 ** power), fc.maxSafeInteger());
 
-  test('any double, as 8 bytes', () => {
+  test('any double, as 8 bytes, but NaN', () => {
     fc.assert(
       fc.property(doubles, (value) => {
         const bytes = new Uint8Array([1, 0x61, ...new Uint8Array(new Float64Array([value]).buffer)]);
         const from = place(bytes, 0);
         const end = kernels.jsonRun(RUN_SCORES, LAYOUTS.zset2.reads, src, from, from + bytes.length, out, 0, true);
-        expect(written(end)).toBe(`"a":${plain(value)}`);
+        if (Number.isNaN(value)) expect(end).toBe(-1); // the TypeScript counts it
+        else expect(written(end)).toBe(`"a":${plain(value)}`);
       }),
       { numRuns: 5000 },
     );

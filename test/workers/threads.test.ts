@@ -251,6 +251,33 @@ describe('damage', () => {
   });
 });
 
+describe('scores that are not numbers', () => {
+  const NAN = [0, 0, 0, 0, 0, 0, 0xf8, 0x7f];
+  const zset = (key: string, scores: readonly Part[]): Part => [5, str(key), 0x80, le(BigInt(scores.length), 4).reverse(), scores.map((score, i) => [str(`member${i}`), score])];
+  const file = rdb('REDIS0012', [
+    Array.from({ length: 30 }, (_, i): Part => zset(`z${i}`, [le(1, 8), i === 7 || i === 19 ? NAN : le(2, 8)])),
+    zset('large', Array.from({ length: 300 }, (_, i) => (i % 40 === 5 ? NAN : le(i, 8)))),
+    zset('sound', Array.from({ length: 300 }, (_, i) => le(i, 8))),
+    zset('end', [NAN]),
+  ]);
+  const TEXT = /^4 sorted sets have scores that are not numbers \(NaN\), the first is key "z7" of database 0: /;
+
+  test('each sorted set counts once, in whatever batches and parts it comes', async () => {
+    const warnings: string[] = [];
+    const onWarning = (_: string, text: string): void => void warnings.push(text);
+    const want = await alone({ stdin: [file], onWarning });
+    for (const limit of [1 << 20, 300]) {
+      world.limit = limit;
+      for (const batchBytes of [1, 200, 700, 5000]) {
+        world.batches = 0;
+        expect(await batched({ stdin: [file], onWarning }, batchBytes)).toEqual(want);
+        expect(world.batches).toBeGreaterThan(0);
+      }
+    }
+    expect(warnings).toEqual(Array.from({ length: 9 }, () => expect.stringMatching(TEXT) as string));
+  });
+});
+
 describe('a thread that is lost', () => {
   const want = alone({ sources: [FIXTURE] });
 

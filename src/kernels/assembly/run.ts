@@ -280,7 +280,9 @@ export function runScores(how: i32, scores: i32, pos: usize, end: usize, out: us
     store<u8>(o++, COLON);
     if (scores == FLOAT64) {
       if (next + 8 > end) return 0;
-      o = double(load<f64>(next), o);
+      const value = load<f64>(next);
+      if (value != value) return 0; // NaN, which is counted
+      o = double(value, o);
       next += 8;
     } else {
       const text = next;
