@@ -84,6 +84,8 @@ export class RdbError extends Error {
   within: number | undefined;
   db: number | undefined;
   key: string | undefined;
+  /** It is known where the damaged value ends: what follows can be read. */
+  skippable = false;
 
   constructor(
     readonly code: ErrorCode,

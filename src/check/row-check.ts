@@ -28,8 +28,8 @@ export const isHarmless = ({ form, name, redisType }: TypeRow): boolean =>
   form === 'string' || form === 'module' || (form === 'items' && redisType !== 'zset' && !SLOW.has(name));
 
 /**
- * Looks at the values of a batch as ValueCheck does. At the level `structure`, a kernel passes over sound values, and strings that are
- * not packed are not decompressed: where that fails, the server refuses the key.
+ * Looks at the values of a batch as ValueCheck does. If it is quick, a kernel passes over sound values, and strings that are not packed are
+ * not decompressed: where that fails, the server refuses the key.
  */
 export class RowCheck {
   private readonly values: ValueCheck;
@@ -39,9 +39,10 @@ export class RowCheck {
   constructor(
     private readonly codec: Codec,
     level: CheckLevel,
+    quick: boolean,
   ) {
     this.values = new ValueCheck({ level, codec });
-    if (level === 'structure') this.structures = structuresOf(codec);
+    if (quick) this.structures = structuresOf(codec);
   }
 
   /** Of the row that `next` returned. */

@@ -42,7 +42,7 @@ async function runDecode(invocation: Invocation<'decode'>): Promise<number> {
     run: (listeners: Listeners) =>
       decode({ ...options, sources, filter, threads, checksum: !noChecksum, stdin, stdout, signal, ...listeners }),
     line: summaryLine,
-    notes: (summary) => emptyNotes(summary, summary.read - summary.keys, invocation),
+    notes: (summary) => emptyNotes(summary, summary.filtered, invocation),
     fields: () => ({}),
     exit: () => EXIT.done,
     done: 'decoded',

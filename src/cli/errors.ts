@@ -45,8 +45,13 @@ function fault({ code, expected, got, message }: RdbError): string {
   return parts.length === 0 ? message : parts.join(', ');
 }
 
+/** What to do next. */
+function hintOf({ code, skippable }: RdbError): string {
+  return HINTS[code] + (skippable ? ' --skip-damaged goes past such values.' : '');
+}
+
 /** The error on one line: code, place, what was expected, what was found, and what to do next. */
-export function errorLine(error: RdbError, hint = HINTS[error.code]): string {
+export function errorLine(error: RdbError, hint = hintOf(error)): string {
   return `${error.code}: ${faultLine(error)} ${hint}`;
 }
 
@@ -64,7 +69,7 @@ export function outputErrorLine(error: OutputError): string {
 const sentence = (text: string): string => (/[.!?]$/.test(text) ? text : `${text}.`);
 
 /** For `--json`: the parts of errorLine as fields. */
-export function errorObject(error: RdbError, hint = HINTS[error.code]): Record<string, unknown> {
+export function errorObject(error: RdbError, hint = hintOf(error)): Record<string, unknown> {
   const { code, db, expected, file, got, key, line, message, offset, path, within } = error;
   return { code, message, file, line, path, offset, within, db, key, expected, got, hint };
 }

@@ -118,10 +118,12 @@ async function runRestore(invocation: Invocation<'restore'>): Promise<number> {
     notes: (summary) => (summary.finished ? [] : emptyRestoreNotes(summary, invocation, options)),
     afterSignal: () => whatNext(checked),
     fields: (summary) => fieldsOf(summary, problems),
-    exit: ({ declined, evicted, failure, finished, told, total }) =>
-      finished
-        ? EXIT.done
-        : failure !== undefined ? EXIT.output : declined || evicted.length > 0 || total.rejected + told > 0 ? EXIT.keys : EXIT.done,
+    exit: ({ declined, evicted, failure, finished, told, total }) => {
+      if (finished) return EXIT.done;
+      if (failure !== undefined) return EXIT.output;
+      if (total.damaged > 0) return EXIT.input;
+      return declined || evicted.length > 0 || total.rejected + told > 0 ? EXIT.keys : EXIT.done;
+    },
     done: 'written',
     tornText: '',
     failed: failedOf,
@@ -187,7 +189,7 @@ function closingLines(summary: RestoreSummary, { dryRun, functions, verbose }: V
     ...(total.transcoded > 0 ? [`${countText(total.transcoded)} in another encoding`] : []),
     ...(told > 0 ? [`${countText(told)} other ${told === 1 ? 'record' : 'records'} not restored`] : []),
     ...(filtered > 0 ? [`${countText(filtered)} filtered out`] : []),
-    ...(damaged > 0 ? [`${countText(damaged)} damaged`] : []),
+    ...(damaged + total.damaged > 0 ? [`${countText(damaged + total.damaged)} damaged`] : []),
     ...(limited ? ['stopped at --limit'] : []),
   ];
   const perSecond = keysText(Math.round((there - before) / Math.max(seconds, 0.001)));
@@ -209,6 +211,7 @@ function fieldsOf(summary: RestoreSummary, problems: KeyProblems): object {
   const { companionsRefused, declined, evicted, failure, finished, libraries, plan, resumed, rows, told, total, unanswered, unconfirmed } = summary;
   return {
     ...Object.fromEntries(OUTCOMES.map((outcome) => [`keys${outcome[0].toUpperCase()}${outcome.slice(1)}`, total[outcome]])),
+    keysDamaged: summary.damaged + total.damaged,
     keysUnanswered: unanswered,
     notKeys: told,
     functions: librariesObject(libraries),

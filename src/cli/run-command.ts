@@ -3,7 +3,8 @@ import type { RunOptions, RunSummary } from '../pipeline/run.js';
 import type { SourceHead } from '../pipeline/source-heads.js';
 import { aofTailText, ClosedPipe, OutputError, type RdbError } from '../commands/terms.js';
 import type { Invocation } from './command.js';
-import { errorLine, exitOf, exitOfAll, outputErrorLine, stackOf } from './errors.js';
+import { errorLine, errorObject, exitOf, exitOfAll, outputErrorLine, stackOf } from './errors.js';
+import { countText } from './numbers.js';
 import { EXIT, interruptedBy, SIGNAL_EXIT } from './exit.js';
 import { type Io, leadsNowhere, NOWHERE } from './io.js';
 import type { CommandName } from './options/option.js';
@@ -21,12 +22,17 @@ const SIGNAL_DELAY = 30;
 
 const AOF_ADVICE = 'To keep them, load the AOF into a server and take an RDB of it with BGSAVE; --ignore-aof-tail leaves them out.';
 
+/** Damaged values that are named on a line each, and in the object of --json. */
+const MOST_NAMED = 100;
+const MOST_LISTED = 10_000;
+
 /** What a run reports while it goes on. */
-export type Listeners = Pick<RunOptions, 'onProgress' | 'onWarning' | 'onAofTail' | 'onError' | 'onHead'>;
+export type Listeners = Pick<RunOptions, 'onProgress' | 'onWarning' | 'onAofTail' | 'onDamaged' | 'onError' | 'onHead'>;
 
 /** How the command was called. */
 type Call = Pick<Invocation, 'argv' | 'byVariable' | 'io'> & {
   readonly options: Pick<OptionsOf<'encode'>, 'json' | 'keepGoing' | 'progress' | 'quiet' | 'verbose'> & {
+    readonly skipDamaged?: boolean;
     readonly ignoreAofTail?: boolean;
   };
 };
@@ -79,6 +85,9 @@ export class RunCommand<S extends RunSummary> {
   private readonly warnings: Warning[] = [];
   private readonly aofTails: AofTail[] = [];
   private readonly errors: RdbError[] = [];
+  /** Damaged values that were gone past: the first ones, and how many there are. */
+  private readonly damaged: RdbError[] = [];
+  private damagedKeys = 0;
   private readonly heads: SourceHead[] = [];
   private readonly flags: Call['options'];
   private readonly io: Io;
@@ -124,6 +133,7 @@ export class RunCommand<S extends RunSummary> {
       onProgress: (progress) => this.progress.update(progress),
       onWarning: (file, text) => this.warn({ file, text }),
       onAofTail: (file, bytes) => this.tail({ file, bytes }),
+      onDamaged: (error, torn) => this.skipped(error, torn),
       onError: (error) => this.fail(error),
     };
     const { progress, task } = this;
@@ -162,6 +172,15 @@ export class RunCommand<S extends RunSummary> {
     else if (!flags.quiet) this.talk(`warning: ${text}`);
   }
 
+  /** A damaged value is left out. */
+  private skipped(error: RdbError, torn: boolean): void {
+    this.damagedKeys++;
+    if (this.damaged.length < MOST_LISTED) this.damaged.push(error);
+    if (this.damagedKeys > MOST_NAMED) return;
+    const { io, task } = this;
+    this.talk(`${errorLine(error, torn ? task.tornText : 'It is left out.')}\n${stackOf(error, io.env)}`.trimEnd());
+  }
+
   /** With --keep-going a run may go on for long, so its errors are reported at once. */
   private fail(error: RdbError): void {
     this.errors.push(error);
@@ -182,12 +201,13 @@ export class RunCommand<S extends RunSummary> {
   private finished(summary: S): number {
     const { errors, flags, task } = this;
     const by = summary.interrupted || errors.length < summary.errors.length ? interruptedBy(this.io.signal) : undefined;
-    const code = by === undefined ? exitOfAll(errors) || task.exit(summary) || this.unread : SIGNAL_EXIT[by];
+    const code = by === undefined ? exitOfAll(errors) || this.exitOf(summary) : SIGNAL_EXIT[by];
     const kept = this.leftovers(summary);
     if (!flags.keepGoing && errors.length > 0) this.sayError(errors[0], kept);
     else if (errors.length > 0 && by === undefined) {
       this.talk(`${task.errorsLine?.(summary) ?? `${errors.length} of ${summary.sources} sources had errors`}.${kept}`);
     }
+    if (this.damagedKeys > MOST_NAMED) this.talk(`${countText(this.damagedKeys)} values are damaged and left out, the first ${MOST_NAMED} named above.`);
     if (by !== undefined) this.talk(`interrupted by ${by}.${kept}${task.afterSignal?.(summary) ?? ''}`);
     const { heads, output } = this;
     const notes = errors.length === 0 && by === undefined ? task.notes(summary) : [];
@@ -201,6 +221,7 @@ export class RunCommand<S extends RunSummary> {
         warnings: this.warnings,
         aofTails: this.aofTails,
       }),
+      ...(flags.skipDamaged === true ? { damaged: this.damaged.map((error) => errorObject(error)) } : {}),
       ...(heads.length === 0 ? {} : { sourcesFound: heads.map(headObject) }),
       ...task.fields(summary),
       notes: notes.length === 0 ? undefined : notes,
@@ -209,6 +230,11 @@ export class RunCommand<S extends RunSummary> {
     else if (!flags.quiet && !(summary.read === 0 && code !== EXIT.done)) this.talk(task.line(summary));
     if (!flags.quiet) for (const note of notes) this.talk(note);
     return code;
+  }
+
+  /** Of a run that was not ended by an error of its sources. */
+  private exitOf(summary: S): number {
+    return Math.max(this.task.exit(summary), this.damagedKeys > 0 ? EXIT.input : EXIT.done) || this.unread;
   }
 
   /** The exit code if newer commands were not read, unless that was asked for. */

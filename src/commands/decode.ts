@@ -10,7 +10,7 @@ export interface DecodeOptions extends RunOptions {
   /** Maximum number of threads (default 1: only the calling thread). */
   readonly threads?: number | undefined;
   /** Settings of the threads, for tests. */
-  readonly pool?: Omit<ParallelOptions, 'threads' | 'meta' | 'codec' | 'counts'> | undefined;
+  readonly pool?: Omit<ParallelOptions, 'threads' | 'meta' | 'codec' | 'counts' | 'damage'> | undefined;
 }
 
 /** Kernel memory is 4 GiB at most, and some of it is needed here: threads beyond this number do without kernels. */
@@ -22,7 +22,11 @@ export async function decode(options: DecodeOptions): Promise<RunSummary> {
   const output = await openOutput(options, options.output);
   return run(
     { ...options, batchBytes: pool?.batchBytes },
-    (codec, counts) => ({ sink: new ParallelLines(output, { ...pool, threads, meta, codec, counts }), outputs: [output], meta }),
+    (codec, counts, damage) => ({
+      sink: new ParallelLines(output, { ...pool, threads, meta, codec, counts, damage }),
+      outputs: [output],
+      meta,
+    }),
     Math.min(threads, KERNEL_THREADS) * THREAD_BYTES,
   );
 }

@@ -16,6 +16,7 @@ import { KeySet } from '../values/key-set.js';
 import { highestFormat } from '../dump/headers.js';
 import { mayMeet } from '../pipeline/meeting.js';
 import { openOutput, run, type RunOptions, type RunSummary } from '../pipeline/run.js';
+import { damageCheck } from './damage-check.js';
 import { type Conflict, type DumpFormat, outputPaths } from './dump-terms.js';
 
 export type { KeyProblem } from '../pipeline/key-problem.js';
@@ -54,7 +55,7 @@ export async function dump(options: DumpOptions): Promise<DumpSummary> {
   const seen = mayMeet(options) ? new KeySet() : undefined;
   const ordered = onConflict === 'last' ? [...sources].reverse() : sources;
   let sink: DumpSink | undefined;
-  const summary = await run({ ...options, sources: ordered }, (codec) => {
+  const summary = await run({ ...options, sources: ordered }, (codec, _, damage) => {
     const common = {
       codec,
       functions,
@@ -65,11 +66,13 @@ export async function dump(options: DumpOptions): Promise<DumpSummary> {
       seen,
       duplicates: onConflict === 'error' ? 'tell' : 'drop',
       onProblem,
+      damage,
     } as const;
     if (options.format === 'rdb') sink = rdbSink(outputs, { ...common, format, complete: isComplete(options) });
     else if (options.format === 'resp') sink = new RespSink(new Output(outputs[0], { codec }), { ...common, maxPayload, now });
     else sink = new PayloadLines(new Output(outputs[0], { codec }), common);
-    return { sink, outputs, meta: true, passes: editsOf(options) };
+    const check = damage && damageCheck(codec ?? TS_CODEC, damage);
+    return { sink, outputs, meta: true, passes: editsOf(options), check };
   });
   const { counts, libraries } = sink as DumpSink;
   return { ...summary, ...counts, libraries };
@@ -102,9 +105,10 @@ function rdbSink(outputs: readonly ByteSink[], options: RdbSinkOptions): RdbSink
 }
 
 /** Whether all keys of the source are written, each into the database that it comes from. */
-function isComplete({ dbMap, filter = {}, limit = Infinity, sources, splitSlots = 1, target }: DumpOptions): boolean {
+function isComplete({ dbMap, filter = {}, limit = Infinity, skipDamaged = false, sources, splitSlots = 1, target }: DumpOptions): boolean {
   return (
     sources.length === 1 &&
+    !skipDamaged &&
     target === undefined &&
     limit === Infinity &&
     splitSlots === 1 &&

@@ -1,3 +1,4 @@
+import { RdbError } from '../bytes/errors.js';
 import { type Codec, TS_CODEC } from '../kernels/codec.js';
 import { formatText } from '../bytes/text.js';
 import { EMPTY } from '../encodings/element.js';
@@ -8,6 +9,7 @@ import { isKeyClock } from '../rdb/opcodes.js';
 import { KeySet } from '../values/key-set.js';
 import { isFileOnly, LATEST_REDIS, type Target } from '../values/targets.js';
 import { AGAIN, type PartsPlan, PartsTranscoder, type Refused, type Transcoded, Transcoder } from '../values/transcode.js';
+import type { Damage } from '../pipeline/damage.js';
 import type { DumpCounts, KeyProblem } from '../pipeline/key-problem.js';
 import { type Library, type LibraryOutcome, noteLibrary } from '../pipeline/libraries.js';
 import { auxName, frameLibraryName, MEMBER_EXPIRES } from '../values/meta.js';
@@ -30,6 +32,8 @@ export interface DumpSinkOptions {
   /** Whether repeated keys are reported or dropped. */
   readonly duplicates?: 'tell' | 'drop' | undefined;
   readonly onProblem?: ((problem: KeyProblem) => void) | undefined;
+  /** Takes damaged values, which are gone past; without it they are errors. */
+  readonly damage?: Damage | undefined;
   /** False leaves function libraries out. */
   readonly functions?: boolean | undefined;
   /** Receives the outcomes of function libraries. */
@@ -264,8 +268,26 @@ export abstract class DumpSink implements LastSink {
     this.sourceDb = table.word(row, SOURCE_DB);
     this.edited = table.has(row, HEAD_EDITED);
     this.rowAt = row;
-    this.wholeRecord(rowFrame);
+    if (this.options.damage === undefined) this.wholeRecord(rowFrame);
+    else this.recordUnlessDamaged(batch, this.options.damage);
     if (this.dropped) batch.mark(row, DROPPED);
+  }
+
+  private recordUnlessDamaged(batch: Batch, damage: Damage): void {
+    try {
+      this.wholeRecord(this.rowFrame);
+    } catch (error) {
+      if (!(error instanceof RdbError)) throw error;
+      this.rollback();
+      this.dropped = true;
+      this.clock = undefined;
+      this.skip(this.rowFrame, batch.failed(error), damage);
+    }
+  }
+
+  /** A key is left out because its value is damaged. */
+  protected skip(_frame: Frame, error: RdbError, damage: Damage): void {
+    damage.take(error);
   }
 
   /** A whole value that no pass dropped. */

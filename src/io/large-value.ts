@@ -34,6 +34,8 @@ export class LargeValue {
   dropped = false;
   /** Bytes of the value pulled so far. */
   size = 0;
+  /** Its source failed: where the value ends is not known. */
+  broken = false;
   private held: Spill | undefined;
   private holds = false;
   /** Nothing is left to pull. */
@@ -103,7 +105,7 @@ export class LargeValue {
 
   private async next(): Promise<Part | undefined> {
     if (this.over) return undefined;
-    const part = await this.source.next();
+    const part = await this.pulled();
     this.over = part?.frame.last !== false;
     if (part === undefined) return undefined;
     const { frame } = part;
@@ -112,6 +114,15 @@ export class LargeValue {
     if (this.holds) this.held?.add(bytes, start, end);
     if (this.source.framed) Object.assign(this.head, { keyBytes, keyStart, keyEnd });
     return this.edits === undefined ? part : { kind: part.kind, frame: Object.assign(this.part, frame, this.edits) };
+  }
+
+  private async pulled(): Promise<Part | undefined> {
+    try {
+      return await this.source.next();
+    } catch (error) {
+      this.broken = true;
+      throw error;
+    }
   }
 
   /** The parts, from the first that is not pulled, or if held, from the beginning. */

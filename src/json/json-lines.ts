@@ -1,3 +1,4 @@
+import { RdbError } from '../bytes/errors.js';
 import type { LargeValue } from '../io/large-value.js';
 import type { Output } from '../io/output.js';
 import {
@@ -14,6 +15,7 @@ import {
   TS_CODEC,
 } from '../kernels/codec.js';
 import { DROPPED } from '../kernels/layout.js';
+import type { Damage } from '../pipeline/damage.js';
 import type { FileEnd, RecordSink } from '../pipeline/sink.js';
 import type { Batch } from '../rdb/batch.js';
 import { type FrameTable, typeNumber } from '../rdb/frame-table.js';
@@ -33,6 +35,8 @@ export interface JsonLinesOptions {
   readonly meta?: boolean;
   /** The make of the hot loops (default: TypeScript). */
   readonly codec?: Codec | undefined;
+  /** Takes damaged values of batches, which are gone past; without it they are errors. */
+  readonly damage?: Damage | undefined;
 }
 
 /**
@@ -96,8 +100,20 @@ export class JsonLines implements RecordSink {
       if (row === to) break;
       if (table.has(row, DROPPED)) continue;
       batch.read(row, rowFrame);
-      if (rowFrame.opcode === undefined) this.frame(RECORD, rowFrame);
-      else this.meta(rowFrame);
+      if (rowFrame.opcode !== undefined) this.meta(rowFrame);
+      else if (this.options.damage === undefined) this.frame(RECORD, rowFrame);
+      else this.frameUnlessDamaged(batch, this.options.damage);
+    }
+  }
+
+  private frameUnlessDamaged(batch: Batch, damage: Damage): void {
+    try {
+      this.frame(RECORD, this.rowFrame);
+    } catch (error) {
+      if (!(error instanceof RdbError)) throw error;
+      this.rollback();
+      batch.mark(batch.row, DROPPED);
+      damage.take(batch.failed(error));
     }
   }
 

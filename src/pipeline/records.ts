@@ -1,5 +1,6 @@
 import { RdbError } from '../bytes/errors.js';
 import { DROPPED, FILTERED, KIND, META, RECORD } from '../kernels/layout.js';
+import type { Damage, DamageCheck } from './damage.js';
 import { filterRows, type Pass } from './passes.js';
 import { EMPTY } from '../encodings/element.js';
 import type { Batch } from '../rdb/batch.js';
@@ -29,6 +30,10 @@ export interface RecordsOptions {
   readonly now: number;
   readonly onChunk: () => void;
   readonly onWarning: (file: string, text: string) => void;
+  /** Takes damaged values that the run goes past. */
+  readonly damage: Damage | undefined;
+  /** Looks into values that the sink does not read. */
+  readonly check: DamageCheck | undefined;
   /** Called when AOF commands follow the RDB, with the number of bytes that are not read. */
   readonly onAofTail: (file: string, bytes: number) => void;
 }
@@ -73,6 +78,7 @@ export class Records {
   async run(): Promise<void> {
     const { counts, input, options, reading, sink } = this;
     const { framer } = reading;
+    if (options.damage !== undefined) options.damage.file = input.name;
     sink.fileBegin(this.file);
     try {
       await this.read();
@@ -90,14 +96,19 @@ export class Records {
           filtered: failure.counts.read - failure.counts.keys - counts.damaged - 1,
         });
         this.midKey = true;
-      } else if (error instanceof RdbError && error.line === undefined && !this.rowDamaged) {
+      } else if (this.midKey && this.large !== undefined) {
+        options.damage?.uncount(this.large.head.offset);
+      }
+      if (failure === undefined && error instanceof RdbError && error.line === undefined && !this.rowDamaged) {
         framer.failed(error);
       }
       const cause = failure?.cause ?? error;
+      if (failure?.cause instanceof RdbError) failure.cause.skippable = true;
       if (failure !== undefined || !this.rowDamaged) this.countDamage(cause);
       throw cause instanceof RdbError ? cause.at({ file: input.name }) : cause;
     } finally {
       this.large?.close();
+      options.damage?.settle();
       const remark = sink.remark?.();
       if (remark !== undefined) options.onWarning(input.name, remark);
       counts.memberExpiries += this.memberExpiries;
@@ -137,12 +148,13 @@ export class Records {
 
   private async all(): Promise<void> {
     const { reading, sink } = this;
-    const { batch } = this.options;
+    const { batch, damage } = this.options;
     for (;;) {
       const kind = await reading.next();
       if (batch.rows > 0) await this.take();
       if (await this.limited()) return;
       if (kind === END) {
+        if (damage !== undefined) await this.settle(damage);
         const { checksum, version } = reading.framer;
         sink.fileEnd({ version, checksum, keys: this.counts.keys - this.keysBefore });
         await reading.rest();
@@ -151,6 +163,12 @@ export class Records {
       if (kind !== FULL) await this.takeLarge(reading.large(kind));
       if (await this.limited()) return;
     }
+  }
+
+  /** Waits until it is known which of the keys taken are damaged. */
+  private async settle(damage: Damage): Promise<void> {
+    await this.sink.finish();
+    damage.settle();
   }
 
   /** The damage in an earlier frame that the sink took, if any. */
@@ -168,8 +186,9 @@ export class Records {
   /** Whether the sink has reached the limit. A sink that learns later which keys were accepted is asked. */
   private async limited(): Promise<boolean> {
     const { counts, sink } = this;
-    const { limit } = this.options;
+    const { damage, limit } = this.options;
     if (counts.keys < limit) return false;
+    if (damage !== undefined) await this.settle(damage);
     if (sink.accepted !== undefined) counts.keys = Math.min(counts.keys, await sink.accepted());
     return counts.keys >= limit;
   }
@@ -184,14 +203,15 @@ export class Records {
   /** Hands the batch to the sink, as far as the limit allows. */
   private async take(): Promise<void> {
     const { counts, sink } = this;
-    const { batch, filter, limit, meta, passes } = this.options;
-    if (filter.active || passes.length > 0) batch.touch();
+    const { batch, check, filter, limit, meta, passes } = this.options;
+    if (filter.active || passes.length > 0 || check !== undefined) batch.touch();
     if (filter.active) filterRows(batch, filter);
     if (!meta) this.dropMeta();
     for (const pass of passes) pass(batch);
     for (let from = 0; from < batch.rows && !(await this.limited()); from = batch.to) {
       batch.from = batch.row = from;
       batch.to = limit === Infinity ? batch.rows : batch.after(limit - counts.keys, from, batch.rows);
+      check?.rows(batch);
       try {
         sink.batch(batch);
       } catch (error) {
@@ -243,7 +263,8 @@ export class Records {
     const { batch } = this.options;
     this.count(row);
     this.rowDamaged = true;
-    if (batch.table.word(row, KIND) === RECORD) {
+    error.skippable = batch.table.word(row, KIND) === RECORD;
+    if (error.skippable) {
       this.counts.read++;
       this.counts.damaged++;
     }
@@ -252,7 +273,7 @@ export class Records {
 
   /** Takes a large value: its head passes through as a row, and the sink pulls the rest. */
   private async takeLarge(value: LargeValue): Promise<void> {
-    const { counts, sink } = this;
+    const { counts } = this;
     const { batch, filter, now, passes } = this.options;
     const { head } = value;
     this.large = value;
@@ -268,7 +289,7 @@ export class Records {
     } else {
       value.edit(batch, 0);
       batch.clear(EMPTY, head.templates);
-      await sink.large(value);
+      await this.handOver(value);
       this.written = !value.dropped;
     }
     await value.end();
@@ -277,6 +298,25 @@ export class Records {
     if (!this.written) return;
     counts.keys++;
     if (head.hasExpire && head.expireAt <= now) counts.expired++;
+  }
+
+  /** Hands a large value to the sink. */
+  private async handOver(value: LargeValue): Promise<void> {
+    const { check, damage } = this.options;
+    const { sink } = this;
+    try {
+      const error = await check?.large(value);
+      if (error !== undefined) throw error;
+      await sink.large(value);
+    } catch (error) {
+      if (!(error instanceof RdbError) || value.broken) throw error;
+      error.skippable = true;
+      if (damage === undefined) throw error;
+      const whole = sink.rollback();
+      if (sink.stopped === true) throw error;
+      value.dropped = true;
+      damage.take(this.reading.framer.failed(error), !whole);
+    }
   }
 
   /** Reports the head of a dropped large value to the sink like other dropped rows. */

@@ -2,6 +2,7 @@ import type { Readable, Writable } from 'node:stream';
 import { RdbError } from '../bytes/errors.js';
 import { TS_CODEC } from '../kernels/codec.js';
 import { Kernels } from '../kernels/kernels.js';
+import { Damage, type DamageCheck } from './damage.js';
 import type { Pass } from './passes.js';
 import { Batch, BATCH_BYTES, BATCH_ROWS } from '../rdb/batch.js';
 import type { ByteSink } from '../io/byte-sink.js';
@@ -25,6 +26,10 @@ export interface RunOptions {
   readonly limit?: number | undefined;
   readonly checksum?: boolean | undefined;
   readonly strict?: boolean | undefined;
+  /** Go past damaged values whose end is known: they are counted and reported, and are no errors. */
+  readonly skipDamaged?: boolean | undefined;
+  /** Called for each of them. `torn`: the beginning of its value is in the output. */
+  readonly onDamaged?: ((error: RdbError, torn: boolean) => void) | undefined;
   /** Continue with the next source after a damaged one. */
   readonly keepGoing?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -122,10 +127,12 @@ export interface RunOutput {
   readonly meta: boolean;
   /** Run on every batch before the sink gets it. */
   readonly passes?: readonly Pass[];
+  /** Looks for damage in values that the sink does not read; set where damage is gone past. */
+  readonly check?: DamageCheck | undefined;
 }
 
 /** Makes the sink of a run, with what it shares with the sources. */
-export type MakeOutput = (codec: Kernels | undefined, counts: Readonly<Counts>) => RunOutput;
+export type MakeOutput = (codec: Kernels | undefined, counts: Readonly<Counts>, damage: Damage | undefined) => RunOutput;
 
 /**
  * Runs sources through filters to a sink, which gets `hotBytes` of kernel memory. Throws OutputError, ClosedPipe and what the sink
@@ -164,7 +171,9 @@ class Run {
     const { checksum = true, filter = {}, limit = Infinity, signal, stdin, strict = false } = options;
     const now = filter.now ?? Date.now();
     const codec = Kernels.create(hotBytes);
-    const { meta, outputs, passes = [], sink } = make(codec, this.counts);
+    const damage =
+      options.skipDamaged === true ? new Damage(this.counts, now, (error, torn) => options.onDamaged?.(error, torn)) : undefined;
+    const { check, meta, outputs, passes = [], sink } = make(codec, this.counts, damage);
     this.sink = sink;
     this.outputs = outputs;
     const chunks = codec === undefined ? undefined : new ChunkBuffers(codec);
@@ -184,6 +193,8 @@ class Run {
         Math.min(BATCH_BYTES, options.batchBytes ?? BATCH_BYTES),
       ),
       passes,
+      damage,
+      check,
       limit,
       strict,
       now,

@@ -32,6 +32,8 @@ export interface RecordSink {
   remark?(): string | undefined;
   /** Removes the unfinished key after an error. Returns false if a part of it was flushed already. */
   rollback(): boolean;
+  /** The output is damaged so that nothing can follow. */
+  readonly stopped?: boolean;
 }
 
 /** The sink at the end of a pipeline. */
@@ -40,8 +42,6 @@ export interface LastSink extends RecordSink {
   readonly written: number;
   /** The size of the input, if known. */
   expect(bytes: number | undefined): void;
-  /** The output is damaged so that nothing can follow. */
-  readonly stopped?: boolean;
   /** Writes everything that is left. */
   end(): Promise<void>;
   /** Nothing runs on after it. */

@@ -21,6 +21,8 @@ export interface Rejected {
   readonly payload: Uint8Array | HeldPayload | undefined;
   /** Unix milliseconds; undefined if it does not expire. */
   readonly expireAt: bigint | undefined;
+  /** Its value is damaged, and damage is gone past. */
+  readonly damaged?: boolean;
 }
 
 /** Outcomes of the keys of one database on one server. */
@@ -34,15 +36,19 @@ export interface RestoreCounts {
   skipped: number;
   /** Not written: refused by the server, or not representable there. */
   rejected: number;
+  /** Not written: their value is damaged, and damage is gone past; without that option they are rejected. */
+  damaged: number;
   /** Left out, since they had expired. */
   expired: number;
   /** Of those written, keys in another encoding than that of the source. */
   transcoded: number;
 }
 
-export const OUTCOMES = ['restored', 'replaced', 'uncounted', 'skipped', 'rejected', 'expired', 'transcoded'] as const;
+export const OUTCOMES = ['restored', 'replaced', 'uncounted', 'skipped', 'rejected', 'damaged', 'expired', 'transcoded'] as const;
 
-const none = (): RestoreCounts => ({ restored: 0, replaced: 0, uncounted: 0, skipped: 0, rejected: 0, expired: 0, transcoded: 0 });
+const none = (): RestoreCounts => ({
+  ...{ restored: 0, replaced: 0, uncounted: 0, skipped: 0, rejected: 0, damaged: 0, expired: 0, transcoded: 0 },
+});
 
 /** Outcomes by database and server. */
 export class KeyCounts {

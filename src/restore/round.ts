@@ -1,6 +1,7 @@
 import type { Codec } from '../kernels/codec.js';
 import type { Delivery } from './delivery.js';
 import { ServerError } from '../redis/errors.js';
+import type { Damage } from '../pipeline/damage.js';
 import { dropBefore, editsOf, type Pass } from '../pipeline/passes.js';
 import { RateLimit } from './rate-limit.js';
 import { MAX_PAYLOAD } from '../dump/resp-writer.js';
@@ -96,9 +97,9 @@ export class Round {
     return run(
       // reported in the first round
       tally.rounds === 1 ? common : { ...common, onError: undefined, onWarning: undefined, onAofTail: undefined },
-      (codec, counts) => {
+      (codec, counts, damage) => {
         source.counts = counts;
-        const sink = this.sinkFor(source, codec);
+        const sink = this.sinkFor(source, codec, damage);
         source.sink = sink;
         return { sink, outputs: [], meta: true, passes: this.passes(source) };
       },
@@ -110,7 +111,7 @@ export class Round {
     return [...(done > 0 ? [dropBefore(done)] : []), ...editsOf({ ...this.options, intoDb: this.options.url.db })];
   }
 
-  private sinkFor(source: SourceProgress, codec: Codec | undefined): RestoreSink {
+  private sinkFor(source: SourceProgress, codec: Codec | undefined, damage: Damage | undefined): RestoreSink {
     const { delivery, countReplaced, facts, forecast, seen, tally } = this.parts;
     const {
       allowLoss,
@@ -128,6 +129,7 @@ export class Round {
     return new RestoreSink({
       ...{ allowLoss, delivery, conflict, dbMap, codec, maxPayload, sanitize, signal, stripTtl, ttlShift },
       target: facts.target,
+      damage,
       seen,
       countReplaced: countReplaced && !tally.counted,
       rateLimit: this.rateLimit,

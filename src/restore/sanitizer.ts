@@ -1,5 +1,6 @@
 import { type Finding, findingError, ValueCheck } from '../check/value-check.js';
 import { isHarmless, RowCheck } from '../check/row-check.js';
+import type { RdbError } from '../bytes/errors.js';
 import type { LargeValue } from '../io/large-value.js';
 import type { Codec } from '../kernels/codec.js';
 import { DAMAGED } from '../kernels/layout.js';
@@ -21,9 +22,11 @@ export class Sanitizer {
   constructor(
     private readonly level: Exclude<SanitizeLevel, 'none'>,
     codec: Codec,
+    /** Strings are decompressed, too. */
+    private readonly thorough: boolean,
   ) {
     const depth = level === 'all' ? 'all' : 'structure';
-    this.rows = new RowCheck(codec, depth);
+    this.rows = new RowCheck(codec, depth, depth === 'structure' && !thorough);
     this.values = new ValueCheck({ level: depth, codec });
   }
 
@@ -44,7 +47,7 @@ export class Sanitizer {
 
   /** What is wrong with a large value. It is held, to be read again. */
   async faultIn(value: LargeValue): Promise<string | undefined> {
-    if (this.level === 'auto' && isHarmless(value.head.type)) return undefined;
+    if (this.level === 'auto' && !this.thorough && isHarmless(value.head.type)) return undefined;
     value.hold();
     for await (const { frame, kind } of value.parts()) this.values.frame(kind, frame);
     const finding = this.values.findings.list.at(0);
@@ -52,7 +55,10 @@ export class Sanitizer {
   }
 }
 
-function faultOf(finding: Finding): string {
-  const { expected, got } = findingError(finding);
-  return `its value is damaged: expected ${expected}, got ${got}; a server may crash on it`;
+const faultOf = (finding: Finding): string => `${damageText(findingError(finding))}; a server may crash on it`;
+
+/** Why a key with a damaged value is left out. */
+export function damageText({ expected, got, message, offset }: RdbError): string {
+  const what = expected === undefined || got === undefined ? message : `expected ${expected}, got ${got}`;
+  return `its value is damaged${offset === undefined ? '' : ` at offset ${offset}`}: ${what}`;
 }

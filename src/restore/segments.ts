@@ -112,7 +112,7 @@ export class Segment implements KeyListener {
 
   /** Rejects a key that was not expected. */
   leaveOut(rejected: Rejected): void {
-    this.ledger.at(rejected.db, rejected.server ?? '').rejected++;
+    this.ledger.at(rejected.db, rejected.server ?? '')[rejected.damaged === true ? 'damaged' : 'rejected']++;
     this.rejects.push(rejected);
   }
 

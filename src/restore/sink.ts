@@ -1,4 +1,5 @@
 import { setImmediate as turn } from 'node:timers/promises';
+import { RdbError } from '../bytes/errors.js';
 import { formatText } from '../bytes/text.js';
 import { DB, DROPPED, OFFSET } from '../kernels/layout.js';
 import type { Batch } from '../rdb/batch.js';
@@ -15,9 +16,9 @@ import { OpenBatches } from './batches.js';
 import { type LibraryForecast, loadLibrary, type SourceLibrary } from './functions.js';
 import { type LargeOptions, LargeRestore } from './large-restore.js';
 import { KeyCommandsWriter, recordRoom } from './key-commands.js';
-import { type RestoreConflict, THERE } from './outcomes.js';
+import { type Rejected, type RestoreConflict, THERE } from './outcomes.js';
 import { PlainRecords, type PlainRecordsOptions } from './plain-records.js';
-import { Sanitizer, type SanitizeLevel } from './sanitizer.js';
+import { damageText, Sanitizer, type SanitizeLevel } from './sanitizer.js';
 import { type Closing, type Segment, type SegmentOptions, Segments } from './segments.js';
 import type { SourceFile } from '../pipeline/sink.js';
 
@@ -68,7 +69,7 @@ export class RestoreSink extends DumpSink {
   constructor(protected override readonly options: RestoreSinkOptions) {
     super(options);
     const { sanitize } = options;
-    if (sanitize !== 'none') this.sanitizer = new Sanitizer(sanitize, this.codec);
+    if (sanitize !== 'none') this.sanitizer = new Sanitizer(sanitize, this.codec, options.damage !== undefined);
     this.batches = new OpenBatches(this.codec, options);
     this.segments = new Segments(
       { ...options, onDone: (segment) => this.done(segment) },
@@ -114,8 +115,8 @@ export class RestoreSink extends DumpSink {
       await this.refuseLarge(value, this.noDatabase(head));
     } else if (!this.dropped) {
       const fault = await this.sanitizer?.faultIn(value);
-      if (fault === undefined) await super.large(value);
-      else await this.refuseLarge(value, fault);
+      if (fault === undefined) await this.largeUnlessDamaged(value);
+      else await this.rejectLarge(value, fault, this.file.version, this.skips);
       if (this.changedKeys > before) this.adapted(head.db);
     }
     value.dropped = this.dropped;
@@ -124,6 +125,24 @@ export class RestoreSink extends DumpSink {
     this.segments.midKey = false;
     await this.settleLarges();
     this.segments.endIfLong();
+  }
+
+  private async largeUnlessDamaged(value: LargeValue): Promise<void> {
+    try {
+      await super.large(value);
+    } catch (error) {
+      if (!(error instanceof RdbError) || value.broken || !this.skips) throw error;
+      await this.rejectLarge(value, damageText(error), this.file.version, true);
+    }
+  }
+
+  /** Whether damaged values are gone past. */
+  private get skips(): boolean {
+    return this.options.damage !== undefined;
+  }
+
+  protected override skip(frame: Frame, error: RdbError): void {
+    this.reject(frame, damageText(error), this.file.version, true);
   }
 
   private get changedKeys(): number {
@@ -140,7 +159,7 @@ export class RestoreSink extends DumpSink {
     } else if (!this.dropped) {
       const fault = this.sanitizer?.faultAt(this.rowAt);
       if (fault === undefined) super.wholeRecord(frame);
-      else this.refuse(frame, fault);
+      else this.reject(frame, fault, this.file.version, this.skips);
     }
     if (this.changedKeys > before) this.adapted(frame.db);
     if (this.dropped) this.clock = undefined;
@@ -332,26 +351,27 @@ export class RestoreSink extends DumpSink {
   }
 
   /** `version`: RDB version of the payload. */
-  private reject(frame: Frame, reason: string, version: number): void {
+  private reject(frame: Frame, reason: string, version: number, damaged = false): void {
     super.refuse(frame, reason);
-    this.leaveOut(frame, reason, encodePayload(frame.type.id, frame.bytes.subarray(frame.start, frame.end), version, frame.metaBytes));
+    const payload = encodePayload(frame.type.id, frame.bytes.subarray(frame.start, frame.end), version, frame.metaBytes);
+    this.leaveOut(frame, { error: reason, payload, damaged });
   }
 
   /** If the payload is kept, no part of the value may have been pulled, unless it is held. */
-  private async rejectLarge(value: LargeValue, reason: string, version: number): Promise<void> {
+  private async rejectLarge(value: LargeValue, reason: string, version: number, damaged = false): Promise<void> {
     const { head } = value;
     super.refuse(head, reason);
     value.dropped = true;
-    this.leaveOut(head, reason, this.options.keepsRejects ? new HeldPayload(head, version, await value.takeHeld()) : undefined);
+    const payload = this.options.keepsRejects ? new HeldPayload(head, version, await value.takeHeld()) : undefined;
+    this.leaveOut(head, { error: reason, payload, damaged });
   }
 
   private leaveOut(
     { db, expireMs, hasExpire, keyBytes, keyEnd, keyStart }: Frame,
-    error: string,
-    payload: Uint8Array | HeldPayload | undefined,
+    rejected: Pick<Rejected, 'error' | 'payload' | 'damaged'>,
   ): void {
     const key = formatText(keyBytes, keyStart, keyEnd);
-    this.segments.current.leaveOut({ db, key, server: undefined, error, payload, expireAt: hasExpire ? expireMs : undefined });
+    this.segments.current.leaveOut({ db, key, server: undefined, expireAt: hasExpire ? expireMs : undefined, ...rejected });
   }
 
   meta(frame: Frame): void {

@@ -72,6 +72,7 @@ export class PartsReader extends ItemReader {
 
   private complete(frame: Frame): void {
     const { gathered } = this;
+    if (frame.type.form === 'stream' || isHeldWhole(frame.type.form)) this.origin = 0;
     if (frame.type.form === 'stream') this.streamRest(frame.type, gathered.bytes, 0, gathered.length);
     else if (isHeldWhole(frame.type.form)) this.whole(frame, gathered.bytes, 0, gathered.length);
     gathered.clear();

@@ -8,7 +8,7 @@ import type { ByteSink } from '../io/byte-sink.js';
 import { JsonLines, plainRows } from '../json/json-lines.js';
 import { Output } from '../io/output.js';
 import { failureOf } from './failures.js';
-import type { Extras, Order, Report, Setup } from './messages.js';
+import type { BatchEnd, Extras, Order, Report, Setup, SkippedValue } from './messages.js';
 import { OUTPUT_BYTES, OUTPUTS, SLOT_ROWS } from './sizes.js';
 
 /** Decodes batches to JSON lines, in the order they come: what a worker thread does. */
@@ -24,15 +24,21 @@ export class BatchDecoder {
   private work = Promise.resolve();
   /** Nothing is decoded after a failure. */
   private failed = false;
+  private readonly skips: boolean;
+  /** The damaged values of the batch that were gone past. */
+  private damaged: SkippedValue[] = [];
+  /** More parts of such a value follow. */
+  private skipping = false;
 
   constructor(
-    { share, slots }: Setup,
+    { share, skips, slots }: Setup,
     private readonly report: (report: Report) => void,
   ) {
     const kernels = share === undefined ? undefined : Kernels.within(share);
     this.codec = kernels ?? TS_CODEC;
     this.output = new Output(this.out, { codec: kernels, buffers: OUTPUTS, fullAt: OUTPUT_BYTES });
     this.json = new JsonLines(this.output, { codec: kernels });
+    this.skips = skips;
     this.slots = slots.map(({ bytes }) => kernels?.view(bytes) ?? bytes);
     const words = slots.map(({ table }) => kernels?.view(new Uint8Array(table.buffer, table.byteOffset, table.byteLength)) ?? table);
     this.tables = words.map(({ buffer, byteOffset }) => new FrameTable(buffer, byteOffset, SLOT_ROWS));
@@ -67,24 +73,45 @@ export class BatchDecoder {
           table.read(row, frame, bytes);
           frame.metaBytes = extras?.keyMeta?.get(row);
           began ||= frame.first;
-          json.frame(kind, frame);
-          if (kind !== RECORD) await json.settle();
+          this.skipping &&= !frame.first;
+          if (!this.skipping) await this.value(kind, frame);
         }
         if (output.full) await output.flush();
         row++;
       }
       await output.flush();
       const silent = output.flushed === before;
-      this.report({ kind: 'done', end: { began, bare: began ? json.bare : json.inLine && silent, nan: json.nan.take() } });
+      this.report({ kind: 'done', end: { began, bare: began ? json.bare : json.inLine && silent, ...this.found() } });
     } catch (error) {
       await this.fail(error, row);
     }
   }
 
+  private async value(kind: number, frame: Frame): Promise<void> {
+    const { json } = this;
+    try {
+      json.frame(kind, frame);
+      if (kind !== RECORD) await json.settle();
+    } catch (error) {
+      if (!this.skips || !(error instanceof RdbError)) throw error;
+      const { db, expireAt, hasExpire, last } = frame;
+      const failure = failureOf(error.at({ db, key: shownKey(frame) }));
+      this.damaged.push({ failure, torn: !json.rollback(), expireAt: hasExpire ? expireAt : undefined });
+      this.skipping = !last;
+    }
+  }
+
+  /** What is to be said of the batch. */
+  private found(): Pick<BatchEnd, 'nan' | 'damaged'> {
+    const { damaged, json } = this;
+    this.damaged = [];
+    return { nan: json.nan.take(), damaged };
+  }
+
   /** The value whose part comes first may have been begun elsewhere. */
   private resume(table: FrameTable, bytes: Uint8Array): void {
     const { frame, json } = this;
-    if (table.word(0, KIND) === LINE) return;
+    if (table.word(0, KIND) === LINE || this.skipping) return;
     table.read(0, frame, bytes);
     if (!frame.first && frame.resumes) json.resume(frame, table.double(0, LEAST_EXPIRY));
   }
@@ -107,7 +134,7 @@ export class BatchDecoder {
     if (error instanceof RdbError) error.at({ db: frame.db, key: shownKey(frame) });
     const torn = !json.rollback();
     await output.flush();
-    this.report({ kind: 'failed', row, torn, failure: failureOf(error), nan: json.nan.take() });
+    this.report({ kind: 'failed', row, torn, failure: failureOf(error), before: this.found() });
   }
 }
 

@@ -12,6 +12,8 @@ export interface Setup {
   /** Undefined where there are no kernels. */
   readonly share: KernelShare | undefined;
   readonly slots: readonly Slot[];
+  /** Whether damaged values are gone past. */
+  readonly skips: boolean;
 }
 
 /** Where a batch is written for a worker: the bytes of its frames, and the table of them (rdb/frame-table.ts). */
@@ -42,7 +44,7 @@ export type Report =
   /** Output of the current batch; `leads`: as far as the worker knows, it continues a value that already has elements. */
   | { readonly kind: 'output'; readonly bytes: Uint8Array; readonly leads: boolean }
   | { readonly kind: 'done'; readonly end: BatchEnd }
-  | { readonly kind: 'failed'; readonly row: number; readonly torn: boolean; readonly failure: Failure; readonly nan: NanScores | undefined };
+  | { readonly kind: 'failed'; readonly row: number; readonly torn: boolean; readonly failure: Failure; readonly before: Pick<BatchEnd, 'nan' | 'damaged'> };
 
 export interface BatchEnd {
   /** Whether the last line began in this batch. */
@@ -51,6 +53,15 @@ export interface BatchEnd {
   readonly bare: boolean;
   /** Sorted sets with scores that are not numbers, if there are any. */
   readonly nan: NanScores | undefined;
+  /** The damaged values that it went past. */
+  readonly damaged: readonly SkippedValue[];
+}
+
+export interface SkippedValue {
+  readonly failure: Failure;
+  readonly torn: boolean;
+  /** Unix milliseconds; undefined if the key does not expire. */
+  readonly expireAt: number | undefined;
 }
 
 /** An error on its way between threads. */

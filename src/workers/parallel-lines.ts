@@ -8,6 +8,7 @@ import { nanText } from '../json/nan-scores.js';
 import { type Codec, TS_CODEC } from '../kernels/codec.js';
 import type { Kernels } from '../kernels/kernels.js';
 import { ROW_WORDS } from '../kernels/layout.js';
+import type { Damage } from '../pipeline/damage.js';
 import type { Counts, FileEnd, LastSink } from '../pipeline/sink.js';
 import type { Batch } from '../rdb/batch.js';
 import { type Frame, ITEMS_PART } from '../rdb/frame.js';
@@ -20,7 +21,10 @@ import type { SlotBatch } from './slot-batch.js';
 class Setups {
   private readonly made: Setup[] = [];
 
-  constructor(private readonly kernels: Kernels | undefined) {}
+  constructor(
+    private readonly kernels: Kernels | undefined,
+    private readonly skips: boolean,
+  ) {}
 
   of(thread: number): Setup {
     return (this.made[thread] ??= this.make());
@@ -36,7 +40,7 @@ class Setups {
       const table = bytes(SLOT_ROWS * ROW_WORDS * 4);
       return { bytes: bytes(SLOT_BYTES), table: new Int32Array(table.buffer, table.byteOffset, SLOT_ROWS * ROW_WORDS) };
     };
-    return { share, slots: Array.from({ length: SLOTS }, slot) };
+    return { share, skips: this.skips, slots: Array.from({ length: SLOTS }, slot) };
   }
 }
 
@@ -46,6 +50,8 @@ export interface ParallelOptions extends Pick<PoolOptions, 'threads' | 'worker' 
   readonly codec: Kernels | undefined;
   /** Counts so far: read when a frame is taken. */
   readonly counts: Readonly<Counts>;
+  /** Takes damaged values, which are gone past. */
+  readonly damage: Damage | undefined;
   /** Bytes of input decoded on this thread before threads are started (default `SERIAL_BYTES`). */
   readonly serialBytes?: number | undefined;
 }
@@ -77,12 +83,12 @@ export class ParallelLines implements LastSink {
     private readonly sink: ByteSink,
     private readonly options: ParallelOptions,
   ) {
-    const { codec, meta } = options;
+    const { codec, damage, meta } = options;
     this.output = new Output(sink, { codec });
-    this.local = new JsonLines(this.output, { meta, codec });
+    this.local = new JsonLines(this.output, { meta, codec, damage });
     this.serialBytes = options.serialBytes ?? SERIAL_BYTES;
     this.codec = codec ?? TS_CODEC;
-    const setups = new Setups(codec);
+    const setups = new Setups(codec, damage !== undefined);
     this.poolOptions = { ...options, codec: this.codec, nan: this.local.nan, setups: (thread) => setups.of(thread) };
     this.pool = new WorkerPool(sink, this.poolOptions);
   }
@@ -115,7 +121,7 @@ export class ParallelLines implements LastSink {
 
   private part(kind: number, frame: Frame): void {
     if (kind === ITEMS_PART && frame.first) this.rememberExpiry(frame);
-    if (this.slot === undefined && !(this.mayLeave && (frame.first || frame.resumes) && this.leave())) {
+    if (this.slot === undefined && !(this.mayLeave && (frame.first || (frame.resumes && this.options.damage === undefined)) && this.leave())) {
       this.mayLeave = false;
       this.decodedHere += frame.end - frame.start;
       if (this.decodedHere > this.serialBytes) this.start();
@@ -155,13 +161,15 @@ export class ParallelLines implements LastSink {
     this.slot?.release();
     if (this.slot === undefined) {
       await this.local.settle();
-      if (this.pool.ready) await this.empty();
+      if (this.pool.ready && !(this.local.inLine && this.options.damage !== undefined)) await this.empty();
     } else if (this.full) await this.flush();
   }
 
   fileEnd(file: FileEnd): void {
-    if (this.slot === undefined) this.local.fileEnd(file);
-    else if (this.options.meta) this.slot.line(jsonLine(endJson(file)), this.options.counts);
+    if (this.slot === undefined) {
+      this.mayLeave = false; // its line comes before what workers write
+      this.local.fileEnd(file);
+    } else if (this.options.meta) this.slot.line(jsonLine(endJson(file)), this.options.counts);
   }
 
   get full(): boolean {

@@ -1,11 +1,12 @@
 import type { Codec } from '../kernels/codec.js';
 import type { NanCount } from '../json/nan-scores.js';
 import type { ByteSink } from '../io/byte-sink.js';
+import { RdbError } from '../bytes/errors.js';
+import type { Damage } from '../pipeline/damage.js';
 import { FrameFailure } from '../pipeline/sink.js';
 import { SlotBatch } from './slot-batch.js';
 import { errorOf } from './failures.js';
 import type { BatchEnd, Report, Setup } from './messages.js';
-import { BATCH_BYTES } from './sizes.js';
 import { type Task, type TaskFailure, Thread } from './thread.js';
 
 export interface PoolOptions {
@@ -18,6 +19,8 @@ export interface PoolOptions {
   readonly codec: Codec;
   /** Counts what the threads report, in the order of the input. */
   readonly nan: NanCount;
+  /** Takes damaged values, which are gone past. Then each large value goes to one thread. */
+  readonly damage: Damage | undefined;
   /** Bytes at which a batch is handed over (default `BATCH_BYTES`). */
   readonly batchBytes?: number | undefined;
 }
@@ -85,7 +88,7 @@ export class WorkerPool {
 
   private fill(thread: Thread): SlotBatch {
     const slot = thread.free.shift() ?? 0;
-    const batch = new SlotBatch(thread.setup.slots[slot], this.options.codec, this.options.batchBytes ?? BATCH_BYTES);
+    const batch = new SlotBatch(thread.setup.slots[slot], this.options.codec, this.options);
     this.current = { batch, thread, slot };
     return batch;
   }
@@ -174,7 +177,7 @@ export class WorkerPool {
       return;
     }
     const error = errorOf(report.failure);
-    task.failure = { error: new FrameFailure(error, task.batch.countsAt(report.row)), torn: report.torn, nan: report.nan };
+    task.failure = { error: new FrameFailure(error, task.batch.countsAt(report.row)), torn: report.torn, before: report.before };
   }
 
   /** A thread ended unexpectedly: its batches are lost. */
@@ -182,7 +185,7 @@ export class WorkerPool {
     const task = thread.tasks.at(0);
     const text = `a decoding thread was lost: ${error.message}. With --threads 1 there is none to lose`;
     if (task === undefined) this.failure ??= new Error(text, { cause: error });
-    else task.failure ??= { error: new Error(text, { cause: error }), torn: false, nan: undefined };
+    else task.failure ??= { error: new Error(text, { cause: error }), torn: false, before: { nan: undefined, damaged: [] } };
     this.changed();
     void this.write();
   }
@@ -216,16 +219,24 @@ export class WorkerPool {
     thread.post({ kind: 'written' });
   }
 
-  private ended({ bare, began, nan }: BatchEnd): void {
+  private ended({ bare, began, ...found }: BatchEnd): void {
     this.order.shift();
-    this.options.nan.add(nan, began);
+    this.found(found, began);
     this.bare = bare && (began || this.bare);
     this.changed();
   }
 
-  private fail({ error, nan, torn }: TaskFailure): void {
+  private found({ damaged, nan }: Pick<BatchEnd, 'nan' | 'damaged'>, began: boolean): void {
+    this.options.nan.add(nan, began);
+    for (const { expireAt, failure, torn } of damaged) {
+      const error = errorOf(failure);
+      if (error instanceof RdbError) this.options.damage?.takeLate({ error, torn, expireAt });
+    }
+  }
+
+  private fail({ before, error, torn }: TaskFailure): void {
     this.failure = error;
-    this.options.nan.add(nan, true);
+    this.found(before, true);
     this.torn = torn;
   }
 

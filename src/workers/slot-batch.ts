@@ -7,7 +7,7 @@ import { Frame } from '../rdb/frame.js';
 import { FrameTable } from '../rdb/frame-table.js';
 import type { TakenCounts } from '../pipeline/sink.js';
 import type { Extras, Slot } from './messages.js';
-import { SLOT_ROWS } from './sizes.js';
+import { BATCH_BYTES, SLOT_ROWS } from './sizes.js';
 
 /** Bytes of dropped frames up to which two runs are copied as one, since a second copy costs more. */
 const GAP = 512;
@@ -37,14 +37,14 @@ export class SlotBatch {
   constructor(
     private readonly slot: Slot,
     private readonly codec: Codec,
-    private readonly enough: number,
+    private readonly options: { readonly batchBytes?: number | undefined; readonly damage: unknown },
   ) {
     this.table = new FrameTable(slot.table.buffer, slot.table.byteOffset, SLOT_ROWS);
     this.bytes = slot.bytes;
   }
 
   get full(): boolean {
-    return this.rows >= SLOT_ROWS - BATCH_ROWS || this.length + (this.runEnd - this.runStart) >= this.enough;
+    return this.rows >= SLOT_ROWS - BATCH_ROWS || this.length + (this.runEnd - this.runStart) >= (this.options.batchBytes ?? BATCH_BYTES);
   }
 
   /** Takes a frame, whose bytes are borrowed until `release`. */
@@ -65,7 +65,7 @@ export class SlotBatch {
     if (frame.metaBytes !== undefined) this.keyMeta.set(row, frame.metaBytes);
     this.templates = frame.templates;
     this.open = !frame.last;
-    this.binds = this.open && !frame.splits;
+    this.binds = this.open && (!frame.splits || this.options.damage !== undefined);
   }
 
   /** Takes rows of a batch except dropped ones; `meta` takes those that are not records. */

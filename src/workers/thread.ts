@@ -1,5 +1,4 @@
 import { Worker } from 'node:worker_threads';
-import type { NanScores } from '../json/nan-scores.js';
 import type { Frame } from '../rdb/frame.js';
 import type { SlotBatch } from './slot-batch.js';
 import { BatchDecoder } from './batch-decoder.js';
@@ -20,7 +19,7 @@ export interface TaskFailure {
   /** Whether the beginning of the damaged key's line is among the outputs. */
   readonly torn: boolean;
   /** What was found before it. */
-  readonly nan: NanScores | undefined;
+  readonly before: Pick<BatchEnd, 'nan' | 'damaged'>;
 }
 
 /** What runs a decoder: another thread, or this one. */

@@ -38,7 +38,7 @@ function* batches(file: Uint8Array): Generator<Batch> {
   }
 }
 
-const checks: Readonly<Record<CheckLevel, RowCheck>> = { structure: new RowCheck(kernels, 'structure'), all: new RowCheck(kernels, 'all') };
+const checks: Readonly<Record<CheckLevel, RowCheck>> = { structure: new RowCheck(kernels, 'structure', true), all: new RowCheck(kernels, 'all', false) };
 const valueCheck = new ValueCheck({ level: 'structure' });
 
 /** By key, what RowCheck finds in a file; its first finding each. */
@@ -129,9 +129,9 @@ test('every row is looked at, and the damaged ones are named', () => {
   const spoilt = file([VALUES.set, nan, VALUES.intset, twice, miscounted, VALUES.string, unordered]);
   const codes = (check: RowCheck): string[] => found(spoilt, check).map((text) => text.split(' ').slice(0, 2).join(' '));
   const structure = ['k1 BAD_ZSET', 'k4 BAD_LISTPACK', 'k6 BAD_INTSET'];
-  for (const check of [checks.structure, new RowCheck(TS_CODEC, 'structure')]) expect(codes(check)).toEqual(structure);
+  for (const check of [checks.structure, new RowCheck(TS_CODEC, 'structure', true)]) expect(codes(check)).toEqual(structure);
   const all = structure.toSpliced(1, 0, 'k3 DUPLICATE');
-  for (const check of [checks.all, new RowCheck(TS_CODEC, 'all')]) expect(codes(check)).toEqual(all);
+  for (const check of [checks.all, new RowCheck(TS_CODEC, 'all', false)]) expect(codes(check)).toEqual(all);
 });
 
 test('with the kernel nothing is found but what is found without it', () => {

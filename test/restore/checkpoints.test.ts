@@ -46,7 +46,7 @@ test('counts are written as they were when that was asked for, beside the offset
 });
 
 test('what is no whole checkpoint is refused, and not taken for one', async () => {
-  const counts = { restored: 1, replaced: 0, uncounted: 0, skipped: 0, rejected: 0, expired: 0, transcoded: 0 };
+  const counts = { restored: 1, replaced: 0, uncounted: 0, skipped: 0, rejected: 0, damaged: 0, expired: 0, transcoded: 0 };
   const whole: Checkpoint = {
     rdbkit: 'restore checkpoint',
     version: 1,

@@ -38,6 +38,7 @@ export interface Report {
   keysSkipped: number;
   keysRejected: number;
   keysExpired: number;
+  keysDamaged: number;
   keysTranscoded: number;
   keysFiltered: number;
   notKeys: number;

@@ -7,6 +7,7 @@ import type { Worker as NodeWorker, WorkerOptions } from 'node:worker_threads';
 import fc from 'fast-check';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { decode, type DecodeOptions } from '../../src/commands/decode.js';
+import type { RdbError } from '../../src/bytes/errors.js';
 import { Kernels } from '../../src/kernels/kernels.js';
 import type { FramerOptions } from '../../src/rdb/frame.js';
 import type { Framer as RealFramer } from '../../src/rdb/framer.js';
@@ -97,24 +98,32 @@ interface Outcome {
   readonly lines: readonly string[];
   readonly counts: object;
   readonly errors: readonly object[];
+  /** Damaged values that were gone past. */
+  readonly skipped: readonly object[];
 }
 
 type Options = Partial<Omit<DecodeOptions, 'stdin' | 'stdout'>> & { readonly stdin?: readonly Uint8Array[]; readonly stdout?: Collector };
 
 async function outcome({ stdin = [], stdout = new Patient(), ...options }: Options): Promise<Outcome> {
+  const skipped: object[] = [];
+  let tornValues = 0;
+  const onDamaged = ({ code, db, expected, file, got, key, offset, within }: RdbError, torn: boolean): void => {
+    skipped.push({ code, db, expected, file, got, key, offset, within });
+    if (torn) tornValues++;
+  };
   const { errors, seconds: _, torn, written, ...counts } = await decode({
-    sources: ['-'], ...options, stdin: Readable.from(stdin, { objectMode: false }), stdout, filter: { now: 1_650_000_000_000, ...options.filter },
+    sources: ['-'], onDamaged, ...options, stdin: Readable.from(stdin, { objectMode: false }), stdout, filter: { now: 1_650_000_000_000, ...options.filter },
   });
   expect(written).toBe(Buffer.byteLength(stdout.text));
   expect(stdout.text).toMatch(/(^|\n)$/);
   const all = stdout.text.split('\n').slice(0, -1);
   const whole = all.filter(isJson);
   // How much of a torn line there is depends on when output was handed on; that it is said, does not.
-  expect(torn).toBe(all.length > whole.length);
-  expect(all.length - whole.length).toBeLessThanOrEqual(errors.length);
+  expect(all.length - whole.length).toBe(tornValues + (torn ? 1 : 0));
+  expect(all.length - whole.length).toBeLessThanOrEqual(errors.length + skipped.length);
   expect(all).not.toContain('');
   const said = errors.map(({ code, db, expected, file, got, key, message, offset, within }) => ({ code, db, expected, file, got, key, message, offset, within }));
-  return { lines: whole, counts, errors: said };
+  return { lines: whole, counts, errors: said, skipped };
 }
 
 function isJson(line: string): boolean {
@@ -225,6 +234,12 @@ describe('damage', () => {
     ...{ threads: 3, batchBytes: 1, serialBytes: 0, keepGoing: true, codec: false },
   };
 
+  /** The last line of the first source is decoded here, and the next source goes to a worker at once. */
+  const lastLineHere = {
+    ...{ name: 'plain', changes: [[16_462, 0, 0]] as [number, number, number][], sealed: false, limit: 1 << 20 },
+    ...{ threads: 3, batchBytes: 46_504, serialBytes: 0, keepGoing: false, codec: false },
+  };
+
   test('ends it at the same place, with the same lines before it, or goes on with the next source', async () => {
     const next = folder.file('next.rdb', FILES.plain);
     await fc.assert(
@@ -240,6 +255,39 @@ describe('damage', () => {
       }),
       { numRuns: 40, examples: [[tornWhileEmpty]] },
     );
+  });
+
+  test('is gone past in whatever batches and parts it comes, and whatever else it is: the same lines, counts and errors', async () => {
+    const next = folder.file('after.rdb', FILES.plain);
+    let skips = 0;
+    await fc.assert(
+      fc.asyncProperty(run, async ({ batchBytes, changes, codec, keepGoing, limit, name, serialBytes, threads }) => {
+        const sources = [folder.file('skipped.rdb', changed(good[name], changes)), next];
+        const how = { sources, keepGoing, meta: true, checksum: false, skipDamaged: true };
+        world.limit = limit;
+        const want = await alone(how);
+        skips += want.skipped.length;
+        if (!codec) vi.spyOn(Kernels, 'create').mockReturnValue(undefined);
+        const got = await outcome({ ...how, threads, pool: { worker: worker(), batchBytes, serialBytes } });
+        vi.restoreAllMocks();
+        expect(got).toEqual(want);
+      }),
+      { numRuns: 60, examples: [[lastLineHere]] },
+    );
+    if (process.env.RDBKIT_TEST_RUNS === undefined) expect(skips).toBeGreaterThan(0);
+  });
+
+  test('goes past it with --limit: as many keys as asked for', async () => {
+    const bad: Part = [[0xfc, le(1, 8)], 16, str('bad'), str('no listpack')];
+    const good = (i: number): Part => [0, str(`k${i}`), str('v')];
+    const stdin = [rdb('REDIS0012', [Array.from({ length: 30 }, (_, i): Part => [good(i), bad])], 0)];
+    const want = await alone({ stdin, skipDamaged: true, limit: 20 });
+    expect(want).toMatchObject({ counts: { keys: 20, damaged: 19, expired: 0, limited: true } });
+    for (const batchBytes of [1, 50, 1000]) {
+      const got = await batched({ stdin, skipDamaged: true, limit: 20 }, batchBytes);
+      expect(got.counts).toMatchObject({ keys: 20, expired: 0, limited: true });
+      expect(got.lines).toEqual(want.lines);
+    }
   });
 
   test('in a late batch: what was seen before it counts', async () => {

@@ -8,6 +8,10 @@ const RDB_COMMANDS = ['decode', 'dump', 'restore', 'check'] as const;
 export const DAMAGE = {
   noChecksum: flag({ commands: RDB_COMMANDS, help: 'do not verify the checksum of the file' }),
   strict: flag({ commands: RDB_COMMANDS, help: 'refuse what is only warned of: unknown versions, data after the end' }),
+  skipDamaged: flag({
+    commands: ['decode', 'dump', 'restore'],
+    help: 'go past values that are damaged, where it is known where they end; each is named and counted, and the exit code is 3',
+  }),
   keepGoing: flag({ commands: RDB_COMMANDS, help: 'go on with the next source after a damaged one' }),
   ignoreAofTail: flag({
     commands: RDB_COMMANDS,
