@@ -61,9 +61,15 @@ export function faultLine(error: RdbError): string {
   return `${where === '' ? '' : `${where}: `}${sentence(printable(fault(error)))}`;
 }
 
-export function outputErrorLine(error: OutputError): string {
-  const path = error.path === 'standard output' ? error.path : word(error.path);
-  return `cannot write ${path}: ${sentence(printable(error.reason))}`;
+export function outputErrorLine({ advice, kept, path, reason }: OutputError): string {
+  const name = path === 'standard output' ? path : word(path);
+  const left = kept === undefined ? [] : [`What was written before is in ${word(kept)}; it may end within a key.`];
+  return [`cannot write ${name}: ${sentence(printable(reason))}`, ...left, ...(advice === undefined ? [] : [printable(advice)])].join(' ');
+}
+
+/** For `--json`. */
+export function outputErrorObject({ advice, kept, message, path, reason }: OutputError): Record<string, unknown> {
+  return { code: 'OUTPUT', message, file: path, got: reason, partial: kept, hint: advice };
 }
 
 const sentence = (text: string): string => (/[.!?]$/.test(text) ? text : `${text}.`);

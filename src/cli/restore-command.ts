@@ -1,10 +1,12 @@
 import { createInterface } from 'node:readline/promises';
 import type { Plan, RestoreOptions, RestoreSummary } from '../commands/restore.js';
+import { OutputError } from '../commands/terms.js';
 import { CheckpointError, OUTCOMES, ServerError } from '../commands/restore-terms.js';
 import { command, type Invocation } from './command.js';
 import { KeyProblems } from './key-problems.js';
 import { emptyRestoreNotes } from './empty-runs.js';
 import { librariesLines, librariesObject } from './libraries-text.js';
+import { outputErrorLine, outputErrorObject } from './errors.js';
 import { EXIT, Interruption, SIGNAL_EXIT } from './exit.js';
 import type { Io } from './io.js';
 import { bytesText, countText, keysText, rateText, secondsText } from './numbers.js';
@@ -107,7 +109,7 @@ async function runRestore(invocation: Invocation<'restore'>): Promise<number> {
         );
       }
       if (summary.declined) say('nothing was written.');
-      if (summary.failure !== undefined) say(`${serverErrorLine(summary.failure, restoredAny(summary))}${whatNext(checked)}`);
+      if (summary.failure !== undefined) say(failureLine(summary.failure, checked, restoredAny(summary)));
       return summary;
     },
     line: (summary) =>
@@ -165,6 +167,19 @@ const restoredAny = ({ total }: RestoreSummary): boolean => total.restored + tot
 
 function whatNext({ checkpoint }: RestoreOptions): string {
   return checkpoint === undefined ? '' : ` Run the same command again to go on from ${word(checkpoint)}.`;
+}
+
+/** Why the restore ended early, what is certain, and how to go on. */
+function failureLine(failure: ServerError | OutputError, options: RestoreOptions, restored: boolean): string {
+  if (failure instanceof ServerError) return `${serverErrorLine(failure, restored)}${whatNext(options)}`;
+  const { checkpoint, conflict = 'error' } = options;
+  const next =
+    checkpoint !== undefined
+      ? ` What was saved in ${word(checkpoint)} before is whole.${whatNext(options)}`
+      : conflict === 'error'
+        ? ' --on-conflict skip then keeps those keys.'
+        : '';
+  return `${outputErrorLine(failure)} Every key that is counted as restored is on the target.${next}`;
 }
 
 /** `1,234 keys restored, 3 replaced, 4 skipped; 540 MB in, 12 s, 45 MB/s, 100,000 keys/s`. */
@@ -226,7 +241,9 @@ function fieldsOf(summary: RestoreSummary, problems: KeyProblems): object {
     commandsRefused: companionsRefused,
     evicted,
     plan: planObject(plan),
-    ...(failure === undefined ? {} : { errors: [serverErrorObject(failure, restoredAny(summary))] }),
+    ...(failure === undefined
+      ? {}
+      : { errors: [failure instanceof OutputError ? outputErrorObject(failure) : serverErrorObject(failure, restoredAny(summary))] }),
   };
 }
 

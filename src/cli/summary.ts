@@ -1,6 +1,6 @@
 import type { RunSummary } from '../pipeline/run.js';
 import type { OutputError, RdbError } from '../commands/terms.js';
-import { errorObject } from './errors.js';
+import { errorObject, outputErrorObject } from './errors.js';
 import type { InterruptSignal } from './exit.js';
 import { bytesText, countText, keysText, rateText, secondsText } from './numbers.js';
 
@@ -48,7 +48,7 @@ interface Outcome {
 export function summaryObject(summary: RunSummary | undefined, outcome: Outcome): object {
   const { aofTails, by, code, command, error, output, warnings } = outcome;
   const errors = outcome.errors.map((error) => errorObject(error));
-  if (error !== undefined) errors.push({ code: 'OUTPUT', message: error.message, file: error.path, got: error.reason });
+  if (error !== undefined) errors.push(outputErrorObject(error));
   return {
     command,
     exitCode: code,

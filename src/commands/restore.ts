@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Delivery } from '../restore/delivery.js';
 import type { Access } from '../redis/connect.js';
 import type { ServerIdentityState } from '../restore/server-identity.js';
+import { OutputError } from '../io/output-error.js';
 import { ServerError } from '../redis/errors.js';
 import { Servers } from '../redis/servers.js';
 import { RejectsFile } from '../restore/rejects-file.js';
@@ -17,7 +18,7 @@ import { baseWarning } from '../pipeline/aof.js';
 import { type Eviction, evictionsSince, type TargetFacts, targetFacts } from '../restore/target-facts.js';
 import { mayMeet } from '../pipeline/meeting.js';
 import { Waiting } from '../restore/waiting.js';
-import { checkKept, Checkpoints } from '../restore/checkpoint.js';
+import { checkKept, Checkpoints, type CheckpointState } from '../restore/checkpoint.js';
 import { discard, rewind, type SourceProgress, unreadSource } from '../restore/source-progress.js';
 import { type RestoreOptions, WINDOW } from '../restore/options.js';
 import { Round } from '../restore/round.js';
@@ -120,7 +121,7 @@ class Restore {
   ) {
     this.tally = new Tally(options);
     this.sources = options.sources.map(unreadSource);
-    this.checkpoints = new Checkpoints(options, servers);
+    this.checkpoints = new Checkpoints(options, servers, (error) => this.unwritten(error));
   }
 
   /** A new one for the dry run: the plan has already predicted everything once. */
@@ -140,8 +141,9 @@ class Restore {
     await this.tellOfAofs(plan);
     const complete = plan.aofTails.length === 0 || options.ignoreAofTail === true;
     if (!(await this.agreed(plan)) || !complete) return this.summary(plan, [], { declined: true });
-    if (options.rejects !== undefined) this.tally.rejects = new RejectsFile(options.rejects, this.rejectsKept);
-    if (options.dryRun !== true && !this.resumed) await this.clear(plan);
+    if (options.dryRun !== true && !this.resumed) this.checkEmpty(plan);
+    await this.openFiles();
+    if (options.dryRun !== true && !this.resumed && options.flush === true) await this.flush();
     const meet = mayMeet({ ...options, intoDb: options.url.db });
     this.countReplaced ||= options.conflict === 'replace' && !this.resumed && (meet || keysThere(this.facts, options) > 0 || this.facts.masters.some(({ counted }) => !counted));
     if (meet && options.dryRun === true) this.seen = new KeySet(MOST_FORESEEN);
@@ -153,15 +155,19 @@ class Restore {
       await this.checkpoints.saved();
       if (this.checkpoints.kept) timer = setInterval(() => this.save(false), CHECKPOINT_EVERY);
       const ends = await this.untilKept(delivery);
-      if (ends.some(({ bytes }) => bytes > 0)) this.tally.rejects?.dropOld();
+      if (ends.some(({ bytes }) => bytes > 0) && !(delivery.failure instanceof OutputError)) this.tally.rejects?.dropOld();
       await delivery.close({ settled: true });
       const finished =
         delivery.failure === undefined &&
         ends.every(({ errors, interrupted }) => errors.length === 0 && !interrupted) &&
         ends.length === this.sources.length;
       this.save(finished);
-      await this.checkpoints.saved();
-      this.tally.addUnfinished(this.sources);
+      await this.checkpoints.saved().catch((error: unknown) => this.unwritten(error));
+      try {
+        this.tally.addUnfinished(this.sources, !(delivery.failure instanceof OutputError));
+      } catch (error) {
+        this.unwritten(error);
+      }
       if (this.seen?.full === true) {
         options.onNote?.(
           `only the first ${MOST_FORESEEN.toLocaleString('en')} keys were checked for repeats: ` +
@@ -304,15 +310,38 @@ class Restore {
     return before.finished;
   }
 
-  /** Empties the target, or checks that it is empty, as the options say. */
-  private async clear(plan: Plan): Promise<void> {
-    const { conflict = 'error', flush } = this.options;
-    if (flush === true) {
-      await flushTarget(this.servers, this.options, this.facts);
-      return;
+  /** Opens the files to write while nothing is changed on the target: a full disk must not come after --flush. Throws OutputError. */
+  private async openFiles(): Promise<void> {
+    const { rejects } = this.options;
+    try {
+      if (rejects !== undefined) this.tally.rejects = new RejectsFile(rejects, this.rejectsKept);
+      await this.checkpoints.tryOut(this.sources, this.state(false));
+    } catch (error) {
+      this.tally.rejects?.close();
+      if (error instanceof OutputError) error.advice = `Nothing was written to the target${this.resumed ? ' by this run' : ''}. ${error.advice ?? ''}`.trim();
+      throw error;
     }
-    if (conflict !== 'error' || plan.keysThere === 0) return;
-    this.tally.rejects?.close();
+  }
+
+  private async flush(): Promise<void> {
+    try {
+      await flushTarget(this.servers, this.options, this.facts);
+    } catch (error) {
+      this.tally.rejects?.close();
+      throw error;
+    }
+  }
+
+  /** A file could not be written: the restore ends. */
+  private unwritten(error: unknown): void {
+    if (!(error instanceof OutputError)) throw error;
+    this.delivery?.fail(error);
+  }
+
+  /** The target must be empty, unless options say what becomes of its keys. */
+  private checkEmpty(plan: Plan): void {
+    const { conflict = 'error', flush } = this.options;
+    if (flush === true || conflict !== 'error' || plan.keysThere === 0) return;
     throw new ServerError(
       'TARGET',
       this.servers.masters[0].name,
@@ -322,9 +351,18 @@ class Restore {
 
   private save(finished: boolean): void {
     if (!this.checkpoints.kept) return;
+    try {
+      this.tally.rejects?.sync();
+    } catch (error) {
+      this.unwritten(error);
+      return;
+    }
+    this.checkpoints.save(this.sources, this.state(finished));
+  }
+
+  private state(finished: boolean): CheckpointState {
     const { countReplaced, tally } = this;
-    tally.rejects?.sync();
-    this.checkpoints.save(this.sources, {
+    return {
       counts: tally.ledger.entries(),
       told: tally.told,
       libraries: tally.libraries.map((library) => ({ ...library, outcomes: [...library.outcomes] })),
@@ -334,7 +372,7 @@ class Restore {
       again: this.loss !== undefined,
       passes: tally.rounds,
       finished,
-    });
+    };
   }
 
   private summary(

@@ -15,6 +15,10 @@ export class FileSink implements ByteSink {
   private sinceSync = 0;
   private empty = true;
   private syncing: Promise<void> | undefined;
+  /** A failed sync is reported only once by the system: the last one may succeed after it. */
+  private unsynced: unknown;
+  /** The name that users know it by. */
+  private readonly name: string;
 
   readonly patch: ((at: number, bytes: Uint8Array) => Promise<void>) | undefined;
 
@@ -23,6 +27,7 @@ export class FileSink implements ByteSink {
     private readonly path: string,
     private readonly target: string | undefined,
   ) {
+    this.name = target ?? path;
     this.patch = target === undefined ? undefined : (at, bytes) => (this.writing = this.writing.then(() => this.patchNow(at, bytes)));
   }
 
@@ -43,30 +48,34 @@ export class FileSink implements ByteSink {
 
   private async writeNow(bytes: Uint8Array): Promise<void> {
     for (let at = 0; at < bytes.length; ) {
-      at += (await attempt(this.path, this.handle.write(bytes, at, bytes.length - at))).bytesWritten;
+      const { bytesWritten } = await attempt(this.name, this.handle.write(bytes, at, bytes.length - at));
+      at += bytesWritten;
+      this.empty &&= bytesWritten === 0;
     }
-    this.empty &&= bytes.length === 0;
     this.sinceSync += bytes.length;
     if (this.sinceSync < SYNC_EVERY || this.syncing !== undefined || this.target === undefined) return;
     this.sinceSync = 0;
-    this.syncing = this.handle.datasync().finally(() => (this.syncing = undefined));
-    this.syncing.catch(() => undefined); // the last sync says so again
+    this.syncing = this.handle
+      .datasync()
+      .catch((error: unknown) => void (this.unsynced ??= error))
+      .finally(() => (this.syncing = undefined));
   }
 
   private async patchNow(at: number, bytes: Uint8Array): Promise<void> {
     for (let done = 0; done < bytes.length; ) {
-      done += (await attempt(this.path, this.handle.write(bytes, done, bytes.length - done, at + done))).bytesWritten;
+      done += (await attempt(this.name, this.handle.write(bytes, done, bytes.length - done, at + done))).bytesWritten;
     }
   }
 
   async commit(): Promise<void> {
     await this.syncing;
+    if (this.unsynced !== undefined) throw OutputError.from(this.name, this.unsynced);
     if (this.target === undefined) {
       await attempt(this.path, this.handle.close());
       return;
     }
-    await attempt(this.path, this.handle.sync());
-    await attempt(this.path, this.handle.close());
+    await attempt(this.name, this.handle.sync());
+    await attempt(this.name, this.handle.close());
     await attempt(this.target, rename(this.path, this.target));
     const folder = await open(dirname(this.target), 'r').catch(() => undefined);
     await folder?.sync().catch(() => undefined); // not every file system can

@@ -11,9 +11,21 @@ const REASONS: Readonly<Record<string, string>> = {
   EISDIR: 'it is a directory',
 };
 
+const ROOM = 'Make room, or write to another place, and run it again.';
+const ADVICE: Readonly<Record<string, string>> = {
+  ENOSPC: ROOM,
+  EDQUOT: ROOM,
+  EFBIG: ROOM,
+  EIO: 'The system log (dmesg) may say more: write to another device, and run it again.',
+};
+
 /** The output could not be written. */
 export class OutputError extends Error {
   override readonly name = 'OutputError';
+  /** What is certain, and how to go on, as sentences. */
+  advice: string | undefined;
+  /** Where the incomplete output was left. */
+  kept: string | undefined;
 
   constructor(
     readonly path: string,
@@ -26,7 +38,9 @@ export class OutputError extends Error {
   /** The system's reason in plain words. */
   static from(path: string, cause: unknown): OutputError {
     const code = cause instanceof Error && 'code' in cause ? String(cause.code) : '';
-    return new OutputError(path, REASONS[code] ?? (cause instanceof Error ? cause.message : String(cause)), cause);
+    const error = new OutputError(path, REASONS[code] ?? (cause instanceof Error ? cause.message : String(cause)), cause);
+    error.advice = Object.hasOwn(ADVICE, code) ? ADVICE[code] : undefined;
+    return error;
   }
 }
 

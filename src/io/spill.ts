@@ -32,17 +32,14 @@ export class Spill {
       this.inMemory += end - start;
       return;
     }
-    try {
+    guarded(() => {
       this.fd ??= openUnnamed();
       for (let at = start; at < end; ) {
         const written = writeSync(this.fd, bytes, at, end - at, this.inFile);
         at += written;
         this.inFile += written;
       }
-    } catch (cause) {
-      const { reason } = OutputError.from(tmpdir(), cause);
-      throw new OutputError(tmpdir(), `${reason}; large strings are put aside there, TMPDIR can name another folder`, cause);
-    }
+    });
   }
 
   /** Gives the bytes back in order, in pieces that are valid until the next one, and is empty then. */
@@ -59,7 +56,8 @@ export class Spill {
     if (this.fd === undefined) return;
     const piece = new Uint8Array(pieceSize);
     for (let at = 0; at < this.inFile; ) {
-      const read = readSync(this.fd, piece, 0, Math.min(pieceSize, this.inFile - at), at);
+      const { fd, inFile } = this;
+      const read = guarded(() => readSync(fd, piece, 0, Math.min(pieceSize, inFile - at), at));
       if (read === 0) throw new Error('a temporary file became shorter');
       at += read;
       yield piece.subarray(0, read);
@@ -71,6 +69,15 @@ export class Spill {
     this.fd = undefined;
     this.inFile = this.inMemory = 0;
     this.chunks = [];
+  }
+}
+
+function guarded<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (cause) {
+    const { reason } = OutputError.from(tmpdir(), cause);
+    throw new OutputError(tmpdir(), `${reason}; large strings are put aside there, TMPDIR can name another folder`, cause);
   }
 }
 

@@ -7,6 +7,7 @@ import type { Pass } from './passes.js';
 import { Batch, BATCH_BYTES, BATCH_ROWS } from '../rdb/batch.js';
 import type { ByteSink } from '../io/byte-sink.js';
 import { FileSink } from '../io/file-sink.js';
+import { OutputError } from '../io/output-error.js';
 import { type Counts, type LastSink, noCounts } from './sink.js';
 import { StreamSink } from '../io/stream-sink.js';
 import { type Input, type InputOptions, openInput } from '../io/input.js';
@@ -145,7 +146,8 @@ export async function run(options: RunOptions, make: MakeOutput, hotBytes = 0): 
     const end = await whole.all();
     return { ...end, seconds: (performance.now() - started) / 1000 };
   } catch (error) {
-    await whole.abandon();
+    const kept = await whole.abandon();
+    if (error instanceof OutputError) error.kept = kept;
     throw error;
   } finally {
     await whole.end();

@@ -132,8 +132,8 @@ function isCheckpoint(read: unknown): read is Checkpoint {
   );
 }
 
-/** Replaces the file atomically. Throws OutputError. */
-export async function writeCheckpoint(path: string, checkpoint: Checkpoint): Promise<void> {
+/** Replaces the file atomically; `trial`: only writes it beside, and removes that again. Throws OutputError. */
+export async function writeCheckpoint(path: string, checkpoint: Checkpoint, trial = false): Promise<void> {
   const beside = `${path}.tmp`;
   try {
     const file = await open(beside, 'w', 0o600);
@@ -143,7 +143,7 @@ export async function writeCheckpoint(path: string, checkpoint: Checkpoint): Pro
     } finally {
       await file.close();
     }
-    await rename(beside, path);
+    await (trial ? unlink(beside) : rename(beside, path));
   } catch (error) {
     await unlink(beside).catch(() => undefined);
     throw OutputError.from(path, error);
@@ -207,6 +207,8 @@ export class Checkpoints {
   constructor(
     private readonly options: RestoreOptions,
     private readonly servers: Servers,
+    /** A queued write failed. */
+    private readonly onFailed: (error: unknown) => void,
   ) {}
 
   /** The checkpoint to resume from. Throws CheckpointError if it does not match. */
@@ -229,7 +231,19 @@ export class Checkpoints {
   save(sources: readonly SourceProgress[], state: CheckpointState): void {
     const { checkpoint } = this.options;
     if (checkpoint === undefined || !this.kept) return;
-    const whole: Checkpoint = {
+    const whole = this.whole(sources, state);
+    this.saving = this.saving.then(() => writeCheckpoint(checkpoint, whole));
+    this.saving.catch(this.onFailed); // rethrown where it is awaited
+  }
+
+  /** Whether it can be written, before anything on the target is changed. Throws OutputError. */
+  async tryOut(sources: readonly SourceProgress[], state: CheckpointState): Promise<void> {
+    const { checkpoint } = this.options;
+    if (checkpoint !== undefined && this.kept) await writeCheckpoint(checkpoint, this.whole(sources, state), true);
+  }
+
+  private whole(sources: readonly SourceProgress[], state: CheckpointState): Checkpoint {
+    return {
       rdbkit: 'restore checkpoint',
       version: 1,
       target: this.target,
@@ -237,8 +251,6 @@ export class Checkpoints {
       sources: this.identities.map((identity, i) => ({ ...identity, done: sources[i].done })),
       ...state,
     };
-    this.saving = this.saving.then(() => writeCheckpoint(checkpoint, whole));
-    this.saving.catch(() => undefined); // rethrown where it is awaited
   }
 
   /** Waits for all queued writes. Throws OutputError. */

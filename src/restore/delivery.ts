@@ -7,6 +7,7 @@ import { commandArgs, commandsOf } from '../redis/commands.js';
 import { restoredBy } from './key-commands.js';
 import { ConflictChecker, type ExistingKey, type Finding } from './conflict-checker.js';
 import type { ServerIdentityState } from './server-identity.js';
+import { OutputError } from '../io/output-error.js';
 import { ConnectionClosed, ConnectionLost, ErrorReply, reasonOf, ServerError } from '../redis/errors.js';
 import type { DeliveryConnection } from './delivery-connection.js';
 import { DeliveryConnections, type DeliveryConnectionsEvents, type DeliveryConnectionsOptions } from './delivery-connections.js';
@@ -68,7 +69,7 @@ export interface Unconfirmed {
 /** Sends batches to the servers that own their keys until everything is delivered or refused, or the restore fails. */
 export class Delivery implements DeliveryConnectionsEvents {
   /** Why the restore cannot go on. */
-  failure: ServerError | undefined;
+  failure: ServerError | OutputError | undefined;
   /** An existing key may be ours, from an earlier run. */
   resumed = false;
   /** After `close`: keys that were sent and may have been written, which no server confirmed. */
@@ -340,9 +341,8 @@ export class Delivery implements DeliveryConnectionsEvents {
     if (sent.length > 0) this.lostAt = due && nameOf(due.commandsAt(due.answered));
     this.stale = true;
     this.tellLost(connection.name, cause instanceof ServerError ? cause.reason : reasonOf(cause));
-    if (cause instanceof ServerError && cause.code === 'REFUSED') this.fail(cause);
+    if ((cause instanceof ServerError && cause.code === 'REFUSED') || cause instanceof OutputError) this.fail(cause);
     else if (!(cause instanceof ConnectionLost || cause instanceof ServerError || isSystemError(cause) || cause instanceof SyntaxError)) {
-      // a file that cannot be written: retrying does not help
       this.fail(new ServerError('LOST', connection.name, reasonOf(cause), cause, 'Everything that the server confirmed is restored.'));
     }
     if (due !== undefined && (cause instanceof ConnectionClosed || isSystemError(cause))) this.closedAt(connection, due);
@@ -393,7 +393,7 @@ export class Delivery implements DeliveryConnectionsEvents {
     this.released(batch);
   }
 
-  fail(failure: ServerError): void {
+  fail(failure: ServerError | OutputError): void {
     this.failure ??= failure;
     this.change.fire();
   }

@@ -1,5 +1,6 @@
 import type { Codec } from '../kernels/codec.js';
 import type { Delivery } from './delivery.js';
+import { OutputError } from '../io/output-error.js';
 import { ServerError } from '../redis/errors.js';
 import type { Damage } from '../pipeline/damage.js';
 import { dropBefore, editsOf, type Pass } from '../pipeline/passes.js';
@@ -58,7 +59,7 @@ export class Round {
         try {
           ends.push(await this.one(source));
         } catch (error) {
-          if (!(error instanceof ServerError)) throw error;
+          if (!(error instanceof ServerError || error instanceof OutputError)) throw error;
           delivery.fail(error);
         }
       }

@@ -1,5 +1,6 @@
 import type { Delivery } from './delivery.js';
 import type { Target } from '../values/targets.js';
+import { OutputError } from '../io/output-error.js';
 import type { OpenBatches } from './batches.js';
 import { KeyCounts, type Rejected, type RestoreConflict, THERE } from './outcomes.js';
 import type { CommandBatch, KeyListener } from './command-batch.js';
@@ -172,8 +173,17 @@ export class Segments {
   }
 
   private changed(): void {
-    while (this.before.length > 0 && this.before[0].done) this.options.onDone(this.before.shift() as Segment);
-    this.options.delivery.notify();
+    const { delivery } = this.options;
+    while (delivery.failure === undefined && this.before.length > 0 && this.before[0].done) {
+      try {
+        this.options.onDone(this.before[0]);
+        this.before.shift();
+      } catch (error) {
+        if (!(error instanceof OutputError)) throw error;
+        delivery.fail(error); // the segment stays among those that are not done
+      }
+    }
+    delivery.notify();
   }
 
   /** Ends the current segment if it is long enough; everything read so far must have been sent. */

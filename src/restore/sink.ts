@@ -8,6 +8,7 @@ import type { LargeValue } from '../io/large-value.js';
 import { encodePayload, PAYLOAD_FOOTER, payloadHead } from '../rdb/payload.js';
 import { hasFunctions, sentVersion, type Target, targetName } from '../values/targets.js';
 import { DumpSink, type DumpSinkOptions } from '../dump/dump-sink.js';
+import { OutputError } from '../io/output-error.js';
 import { reasonOf, ServerError } from '../redis/errors.js';
 import { HeldPayload } from './held-payload.js';
 import { functionCode } from '../values/meta.js';
@@ -228,7 +229,7 @@ export class RestoreSink extends DumpSink {
       await delivery.sendAside(closing.commands.length, () => LargeRestore.at(closing, segment, this.largeOptions).send());
     } catch (error) {
       if (signal?.aborted === true) return;
-      delivery.fail(error instanceof ServerError ? error : new ServerError('LOST', closing.server, reasonOf(error), error));
+      delivery.fail(error instanceof ServerError || error instanceof OutputError ? error : new ServerError('LOST', closing.server, reasonOf(error), error));
     }
   }
 

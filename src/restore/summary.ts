@@ -1,4 +1,5 @@
 import type { CompanionRefusal, Unconfirmed } from './delivery.js';
+import type { OutputError } from '../io/output-error.js';
 import type { ServerError } from '../redis/errors.js';
 import type { Library } from '../pipeline/libraries.js';
 import { CLOSES, KeyCounts, type Rejected, THERE } from './outcomes.js';
@@ -89,16 +90,19 @@ export class Tally {
     this.tell(source, rejects);
   }
 
-  /** Counts and reports segments that are not done: the next run sends their keys again. */
-  addUnfinished(sources: readonly SourceProgress[]): void {
+  /**
+   * Counts and reports segments that are not done: the next run sends their keys again. `append`: whether the rejects file can be written.
+   * Throws OutputError when all is counted.
+   */
+  addUnfinished(sources: readonly SourceProgress[], append: boolean): void {
     if (this.counted) return;
-    for (const source of sources) {
-      for (const { ledger, rejects } of source.sink?.unfinished ?? []) {
-        this.ledger.add(ledger);
-        if (this.options.checkpoint === undefined) this.rejects?.append(rejects);
-        this.tell(source, rejects);
-      }
+    const segments = sources.flatMap((source) => (source.sink?.unfinished ?? []).map((segment) => ({ source, segment })));
+    for (const { segment, source } of segments) {
+      this.ledger.add(segment.ledger);
+      this.tell(source, segment.rejects);
     }
+    if (this.options.checkpoint !== undefined || !append) return;
+    for (const { segment } of segments) this.rejects?.append(segment.rejects);
   }
 
   private tell({ path }: SourceProgress, rejects: readonly Rejected[]): void {
@@ -129,7 +133,7 @@ export interface RestoreSummary extends RunSummary {
   readonly told: number;
   readonly libraries: readonly Library[];
   /** Why it ended early. */
-  readonly failure: ServerError | undefined;
+  readonly failure: ServerError | OutputError | undefined;
   /** Whether it went on from a checkpoint. */
   readonly resumed: boolean;
   /** `onPlan` returned false, so nothing was written. */

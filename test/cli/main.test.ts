@@ -297,7 +297,7 @@ describe('standard output that fails', () => {
 
   test('anything else exits 4', async () => {
     const { code, err } = await rdbkit(['decode', FIXTURE], { stdout: failing('ENOSPC') });
-    expect([code, err]).toEqual([4, 'rdbkit: cannot write standard output: no space is left on the device.\n']);
+    expect([code, err]).toEqual([4, 'rdbkit: cannot write standard output: no space is left on the device. Make room, or write to another place, and run it again.\n']);
     const json = await rdbkit(['decode', FIXTURE, '--json'], { stdout: failing('ENOSPC') });
     expect(JSON.parse(json.err)).toMatchObject({ exitCode: 4, errors: [{ code: 'OUTPUT', file: 'standard output' }] });
   });

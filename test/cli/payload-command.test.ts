@@ -238,7 +238,7 @@ describe('as a process', () => {
     expect(await run('R dump "$F" --format payload --quiet | tee "$T/lines" | R payload check')).toMatchObject({ code: 0, out: '250 payloads: all valid\n' });
     expect((await run('R payload decode < "$T/lines" > "$T/out" && R decode "$F" --quiet | cmp - "$T/out"')).code).toBe(0);
     expect((await run('cat "$T/lines" | R payload decode | head -1 | cut -c 1-6; echo "${PIPESTATUS[@]:1}" >&2')).err).toBe('0 0 0\n');
-    expect(await run(`R payload decode '${TEN}' > /dev/full`)).toMatchObject({ code: 4, err: 'rdbkit: cannot write standard output: no space is left on the device.\n' });
+    expect(await run(`R payload decode '${TEN}' > /dev/full`)).toMatchObject({ code: 4, err: 'rdbkit: cannot write standard output: no space is left on the device. Make room, or write to another place, and run it again.\n' });
   }, 60_000);
 
   test('the help fits a terminal', async () => {

@@ -61,11 +61,11 @@ describe('pipes', () => {
   }, 10_000);
 
   test.skipIf(!existsSync('/dev/full'))('a full disk exits 4', async () => {
-    expect(await run('R decode "$F" > /dev/full')).toMatchObject({ code: 4, err: 'rdbkit: cannot write standard output: no space is left on the device.\n' });
+    expect(await run('R decode "$F" > /dev/full')).toMatchObject({ code: 4, err: 'rdbkit: cannot write standard output: no space is left on the device. Make room, or write to another place, and run it again.\n' });
     for (const command of ['--version', '--help', 'completion bash', 'check --help', 'payload decode AMESBAoAxVzzmbOt/T8=']) {
-      expect([command, await run(`R ${command} > /dev/full`)]).toMatchObject([command, { code: 4, err: 'rdbkit: cannot write standard output: no space is left on the device.\n' }]);
+      expect([command, await run(`R ${command} > /dev/full`)]).toMatchObject([command, { code: 4, err: 'rdbkit: cannot write standard output: no space is left on the device. Make room, or write to another place, and run it again.\n' }]);
     }
-    expect(await run('R decode "$F" -o /dev/full')).toMatchObject({ code: 4, err: 'rdbkit: cannot write /dev/full: no space is left on the device.\n' });
+    expect(await run('R decode "$F" -o /dev/full')).toMatchObject({ code: 4, err: 'rdbkit: cannot write /dev/full: no space is left on the device. Make room, or write to another place, and run it again.\n' });
   });
 });
 

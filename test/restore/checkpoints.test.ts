@@ -28,7 +28,7 @@ test('counts are written as they were when that was asked for, beside the offset
   const file = folder.at('checkpoint.json');
   const [source, ledger] = [unreadSource(path), new KeyCounts()];
   const url = parseServerUrl('redis://127.0.0.1:1');
-  const checkpoints = new Checkpoints({ sources: [path], url, checkpoint: file, stdin: process.stdin, stdout: process.stdout }, { masters: [] } as unknown as Servers);
+  const checkpoints = new Checkpoints({ sources: [path], url, checkpoint: file, stdin: process.stdin, stdout: process.stdout }, { masters: [] } as unknown as Servers, () => undefined);
   await checkpoints.read();
   const save = (): void => checkpoints.save([source], { counts: ledger.entries(), told: 0, libraries: [], rejectsBytes: 0, countReplaced: false, custody: [], again: false, passes: 1, finished: false });
   save();
