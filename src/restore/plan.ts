@@ -181,7 +181,7 @@ function warningsOf(
   if (target.uncovered.length > 0) {
     warnings.push(
       `no master owns the slots ${target.uncovered.map(([from, to]) => (from === to ? `${from}` : `${from}-${to}`)).join(', ')}: ` +
-        'their keys cannot be written',
+        'their keys are rejected, the others are written',
     );
   }
   warnings.push(...missing(sources, target, options), ...clocks(target));

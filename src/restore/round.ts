@@ -139,6 +139,7 @@ export class Round {
       libraryConflict: libraryConflict(this.options),
       forecast,
       databases: facts.databases,
+      uncovered: facts.uncovered,
       intoDb: url.db,
       from: source.done,
       window: maxInFlight,

@@ -1,7 +1,8 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { RdbError } from '../bytes/errors.js';
+import { keySlot } from '../bytes/crc16.js';
 import { formatText } from '../bytes/text.js';
-import { DB, DROPPED, OFFSET } from '../kernels/layout.js';
+import { DAMAGED, DB, DROPPED, KIND, OFFSET, RECORD } from '../kernels/layout.js';
 import type { Batch } from '../rdb/batch.js';
 import type { Frame } from '../rdb/frame.js';
 import type { LargeValue } from '../io/large-value.js';
@@ -36,6 +37,8 @@ export interface RestoreSinkOptions extends DumpSinkOptions, Omit<PlainRecordsOp
   /** Dry run: nothing is sent. */
   readonly dry?: boolean | undefined;
   readonly sanitize: SanitizeLevel;
+  /** Ranges of slots that no master owned when the restore began. */
+  readonly uncovered: readonly (readonly [from: number, to: number])[];
   /** All keys go to this database. */
   readonly intoDb?: number | undefined;
   /** Whether rejected values keep their payload, for the rejects file. */
@@ -112,8 +115,9 @@ export class RestoreSink extends DumpSink {
     this.segments.midKey = true;
     this.sourceDb = value.sourceDb;
     this.dropped = this.leavesOut(head);
-    if (!this.dropped && head.db >= this.options.databases) {
-      await this.refuseLarge(value, this.noDatabase(head));
+    const refusal = this.dropped ? undefined : this.refusal(head);
+    if (refusal !== undefined) {
+      await this.refuseLarge(value, refusal);
     } else if (!this.dropped) {
       const fault = await this.sanitizer?.faultIn(value);
       if (fault === undefined) await this.largeUnlessDamaged(value);
@@ -155,8 +159,9 @@ export class RestoreSink extends DumpSink {
     const before = this.changedKeys;
     this.segments.offset = frame.offset;
     this.dropped = this.leavesOut(frame);
-    if (!this.dropped && frame.db >= this.options.databases) {
-      this.refuse(frame, this.noDatabase(frame));
+    const refusal = this.dropped ? undefined : this.refusal(frame);
+    if (refusal !== undefined) {
+      this.refuse(frame, refusal);
     } else if (!this.dropped) {
       const fault = this.sanitizer?.faultAt(this.rowAt);
       if (fault === undefined) super.wholeRecord(frame);
@@ -180,6 +185,30 @@ export class RestoreSink extends DumpSink {
     if (!this.hasExpired(frame)) return false;
     this.expired(frame.db, frame.expireAt);
     return true;
+  }
+
+  /** Why no server takes a key: its slot had no owner at the beginning, and still has none. */
+  private slotRefusal({ keyBytes, keyEnd, keyStart }: Pick<Frame, 'keyBytes' | 'keyEnd' | 'keyStart'>): string | undefined {
+    const { delivery, uncovered } = this.options;
+    if (uncovered.length === 0) return undefined;
+    const slot = keySlot(keyBytes, keyStart, keyEnd);
+    const isOpen = (delivery.owners?.[slot] ?? 0) < 0 && uncovered.some(([from, to]) => slot >= from && slot <= to);
+    return isOpen ? `no master owns slot ${slot}: assign it (redis-cli --cluster fix), and restore the key again` : undefined;
+  }
+
+  /** Marks the rows that no kernel may send. */
+  private markUnowned(batch: Batch): void {
+    const { table, to } = batch;
+    for (let row = batch.from; row < to; row++) {
+      if (table.word(row, KIND) !== RECORD || table.has(row, DROPPED)) continue;
+      batch.readKey(row, this.key);
+      if (this.slotRefusal(this.key) !== undefined) batch.mark(row, DAMAGED);
+    }
+  }
+
+  /** Why the target cannot have a key, whatever its value. */
+  private refusal(frame: Frame): string | undefined {
+    return frame.db >= this.options.databases ? this.noDatabase(frame) : this.slotRefusal(frame);
   }
 
   private noDatabase({ db }: Frame): string {
@@ -310,6 +339,7 @@ export class RestoreSink extends DumpSink {
 
   override batch(batch: Batch): void {
     this.sanitizer?.batch(batch);
+    if (this.options.uncovered.length > 0) this.markUnowned(batch);
     super.batch(batch);
     this.segments.offset = batch.table.double(batch.to - 1, OFFSET);
     if (this.larges.length === 0) this.segments.endIfLong();

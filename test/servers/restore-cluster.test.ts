@@ -4,6 +4,8 @@ import { FIXTURE, Folder } from '../support/cli-support.js';
 import { TestCluster } from '../support/redis-cluster.js';
 import type { RedisNode } from '../support/redis-node.js';
 import { SERVER, TestServer } from '../support/redis-server.js';
+import { keySlot } from '../../src/bytes/crc16.js';
+import { be, type Part, rdb, str } from '../support/support.js';
 import { report, restore, strings } from '../support/restore-support.js';
 
 describe(`rdbkit restore to a cluster of ${SERVER}`, () => {
@@ -70,12 +72,35 @@ describe(`rdbkit restore to a cluster of ${SERVER}`, () => {
     await client.call('CLUSTER', 'DELSLOTS', `${slot}`);
     try {
       const { plan } = await report([FIXTURE, url, '--db', '0', '--dry-run']);
-      expect(plan.warnings).toContain(`no master owns the slots ${slot}: their keys cannot be written`);
+      expect(plan.warnings).toContain(`no master owns the slots ${slot}: their keys are rejected, the others are written`);
     } finally {
       await client.call('CLUSTER', 'ADDSLOTS', `${slot}`);
       await cluster.settled();
     }
     expect((await report([FIXTURE, url, '--db', '0', '--dry-run'])).plan.warnings.join()).not.toContain('no master');
+  });
+
+  test.each([[], ['--dry-run']])('keys of slots that no master has are rejected by name, the others are written %j', async (...argv: string[]) => {
+    const { client, port } = (await cluster.masters()).find((master) => url.endsWith(`:${master.port}`)) as RedisNode;
+    const slots = (await client.call('CLUSTER', 'SLOTS')) as [from: number, to: number, master: [host: string, port: number]][];
+    const [from, to] = slots.find(([, , [, owner]]) => owner === port) as (typeof slots)[0];
+    const names = Array.from({ length: 300 }, (_, i) => `k${i}`);
+    const slotOf = (name: string): number => keySlot(Buffer.from(name), 0, name.length);
+    const gone = names.find((name) => slotOf(name) >= from && slotOf(name) <= to) as string;
+    const large: Part = [0, str(`{${gone}}large`), 0x80, be(2 << 20, 4), Buffer.alloc(2 << 20, 'x')];
+    const file = folder.file('open.rdb', rdb('REDIS0010', [0xfe, 0, names.map((name): Part => [0, str(name), str('v')]), large], 0));
+    for (const master of await cluster.masters()) await master.client.config('SET', 'cluster-require-full-coverage', 'no');
+    await client.call('CLUSTER', 'DELSLOTS', `${slotOf(gone)}`);
+    try {
+      const { code, keysRejected, keysRestored, rejected } = await report([file, url, '--retry-for', '2s', ...argv]);
+      expect([code, keysRejected, keysRestored]).toEqual([1, 2, 299]);
+      expect(rejected.map(({ key }) => key)).toEqual([gone, `{${gone}}large`]);
+      for (const { reason } of rejected) expect(reason).toBe(`no master owns slot ${slotOf(gone)}: assign it (redis-cli --cluster fix), and restore the key again`);
+    } finally {
+      await client.call('CLUSTER', 'ADDSLOTS', `${slotOf(gone)}`);
+      for (const master of await cluster.masters()) await master.client.config('SET', 'cluster-require-full-coverage', 'yes');
+      await cluster.settled();
+    }
   });
 
   test('large values as commands, conflicts, shards one after another', async () => {
