@@ -174,6 +174,10 @@ class Restore {
             'other keys may be in several sources or databases',
         );
       }
+      if (options.dryRun === true) {
+        const error = this.foreseen(plan);
+        if (error !== undefined) delivery.fail(error);
+      }
       const { companionsRefused, failure, unanswered, unconfirmed } = delivery;
       return this.summary(plan, ends, { failure, unconfirmed, unanswered, companionsRefused });
     } finally {
@@ -342,11 +346,23 @@ class Restore {
   private checkEmpty(plan: Plan): void {
     const { conflict = 'error', flush } = this.options;
     if (flush === true || conflict !== 'error' || plan.keysThere === 0) return;
-    throw new ServerError(
-      'TARGET',
-      this.servers.masters[0].name,
-      `the target has ${plan.keysThere === 1 ? 'a key' : `${plan.keysThere} keys`} already`,
+    throw this.notEmpty(plan);
+  }
+
+  private notEmpty({ keysThere: there }: Plan): ServerError {
+    return new ServerError('TARGET', this.servers.masters[0].name, `the target has ${there === 1 ? 'a key' : `${there} keys`} already`);
+  }
+
+  /** What a dry run knows of the error that the restore would end with. */
+  private foreseen(plan: Plan): ServerError | undefined {
+    const { conflict = 'error', flush } = this.options;
+    if (flush === true) return undefined;
+    if (conflict === 'error' && plan.keysThere > 0) return this.notEmpty(plan);
+    const full = this.facts.masters.find(
+      ({ maxMemory, maxMemoryPolicy, usedMemory }) =>
+        maxMemory > 0 && usedMemory > maxMemory && ['', 'noeviction'].includes(maxMemoryPolicy),
     );
+    return full && new ServerError('REFUSED', full.name, "OOM command not allowed when used memory > 'maxmemory'.");
   }
 
   private save(finished: boolean): void {

@@ -36,7 +36,7 @@ export class Sanitizer {
     faults.clear();
     for (let row = rows.next(batch, batch.from, batch.to); row < batch.to; row = rows.next(batch, row + 1, batch.to)) {
       batch.mark(row, DAMAGED);
-      faults.set(row, faultOf(rows.findings.list[0]));
+      faults.set(row, faultOf(rows.findings.list[0], this.thorough));
     }
   }
 
@@ -51,11 +51,14 @@ export class Sanitizer {
     value.hold();
     for await (const { frame, kind } of value.parts()) this.values.frame(kind, frame);
     const finding = this.values.findings.list.at(0);
-    return finding === undefined ? undefined : faultOf(finding);
+    return finding === undefined ? undefined : faultOf(finding, this.thorough);
   }
 }
 
-const faultOf = (finding: Finding): string => `${damageText(findingError(finding))}; a server may crash on it`;
+const faultOf = (finding: Finding, placed: boolean): string => {
+  const { expected, got } = findingError(finding);
+  return placed ? damageText(findingError(finding)) : `its value is damaged: expected ${expected}, got ${got}; a server may crash on it`;
+};
 
 /** Why a key with a damaged value is left out. */
 export function damageText({ expected, got, message, offset }: RdbError): string {

@@ -1,4 +1,6 @@
+import type * as Fs from 'node:fs';
 import { readFileSync } from 'node:fs';
+import type * as FsPromises from 'node:fs/promises';
 import { afterAll, afterEach, expect, test, vi } from 'vitest';
 import { FileSink } from '../../src/io/file-sink.js';
 import { OutputError } from '../../src/io/output-error.js';
@@ -10,7 +12,7 @@ const world = vi.hoisted(() => ({ fails: '', code: 'ENOSPC' }));
 const failing = vi.hoisted(() => (code: string) => Object.assign(new Error(`${code}: of the test`), { code }));
 
 vi.mock('node:fs/promises', async (original) => {
-  const actual = await original<typeof import('node:fs/promises')>();
+  const actual = await original<typeof FsPromises>();
   return {
     ...actual,
     open: async (...args: Parameters<typeof actual.open>) => {
@@ -24,7 +26,7 @@ vi.mock('node:fs/promises', async (original) => {
   };
 });
 vi.mock('node:fs', async (original) => {
-  const actual = await original<typeof import('node:fs')>();
+  const actual = await original<typeof Fs>();
   return {
     ...actual,
     readSync: (...args: Parameters<typeof actual.readSync>) => {

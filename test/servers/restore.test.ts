@@ -274,10 +274,10 @@ describe(`rdbkit restore to ${SERVER}`, () => {
       expect([dry.code, real.code, real.keysExpired]).toEqual([1, 1, 1]);
     });
 
-    test('a target that is not empty is said, and is no error', async () => {
+    test('a target that is not empty ends a dry run as it would end the restore', async () => {
       await server.client.mset('a', '', 'b', '');
       const { code, err } = await restore([FIXTURE, url, '--dry-run']);
-      expect(code).toBe(0);
+      expect(code).toBe(4);
       expect(err).toContain('rdbkit: 2 keys already in the databases written to\n');
     });
   });
