@@ -14,7 +14,9 @@ export async function run(): Promise<void> {
   const stop = stopOnSignals();
   // Commands learn from their writes what happens to their data; the first error is left for help and the like.
   let failure: Error | undefined;
-  stdout.on('error', (error: Error) => (failure ??= error));
+  stdout.on('error', (error: Error) => {
+    failure ??= error;
+  });
   stderr.on('error', () => undefined);
   process.on('uncaughtException', (error) => {
     stderr.write(`rdbkit: ${bugLine(error)}\n${stackOf(error, env)}`);

@@ -24,7 +24,10 @@ export function transferHead(text: string): { readonly length: number; readonly 
 }
 
 /** Whether more of the beginning may show what it is. */
-export const isOpenBeginning = (text: string): boolean => text.length < BEGINNING && /^[+\n$*#f]/.test(text) && whatAof(text) === undefined;
+export function isOpenBeginning(text: string): boolean {
+  if (text.length >= BEGINNING || whatAof(text) !== undefined) return false;
+  return /^[+\n$*#f]/.test(text) || (/^(?:version |\xff\xfe|\xfe\xff|R\0)/.test(text) && !isLfsPointer(text) && !UTF_16.test(text));
+}
 
 /** A command as the protocol has it, cut off where the input ends; lines that tell the time may stand before it (redis aof.c). */
 const COMMAND = /^(?:#TS:|\*\d{1,10}\r\n\$|\*(?:\d{1,10}(?:\r\n?)?)?$)/;
@@ -41,6 +44,9 @@ function whatAof(text: string): string | undefined {
 
 /** Git LFS stores this in place of a file. */
 export const isLfsPointer = (text: string): boolean => /^version https:\/\/git-lfs\.github\.com\/spec\/v\d/.test(text);
+
+/** REDIS in UTF-16, with or without a byte order mark. */
+const UTF_16 = /^(?:\xff\xfe|\xfe\xff)?\0?R\0E\0D\0I\0S/;
 
 /**
  * What becomes of the first byte of a record, FA or FE mostly, where a program takes bytes for text: U+FFFD in UTF-8 (the byte is lost),
@@ -69,7 +75,7 @@ export function notRdb(text: string, offset: number): RdbError {
   if (isLfsPointer(text)) {
     return new RdbError('NOT_RDB', { offset, expected: 'an RDB file', got: 'a pointer of Git LFS to a file: git lfs pull fetches that' });
   }
-  if (/^(?:\xff\xfe|\xfe\xff)?\0?R\0E\0D\0I\0S/.test(text)) return textCopy(offset, 'as UTF-16');
+  if (UTF_16.test(text)) return textCopy(offset, 'as UTF-16');
   if (/^\xef\xbb\xbfREDIS/.test(text)) return textCopy(offset, 'with a byte order mark before it');
   return new RdbError('NOT_RDB', {
     offset,

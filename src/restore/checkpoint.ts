@@ -173,9 +173,12 @@ export function checkCheckpoint(
       );
     }
   });
-  const [then, now] = [checkpoint.options, options].map((all) => ({ ...all, ...(isObject(all.filter) ? all.filter : {}), filter: undefined }));
-  for (const name of new Set([...Object.keys(then), ...Object.keys(now)])) {
-    const difference = differenceOf(OPTION_NAMES[name] ?? optionName(name), (then as Fields)[name], (now as Fields)[name]);
+  const [then, now] = [checkpoint.options, options].map(
+    (all): Fields => ({ ...all, ...(isObject(all.filter) ? all.filter : {}), filter: undefined }),
+  );
+  // functions last: whether they are taken depends on the filters
+  for (const name of new Set([...Object.keys({ ...then, ...now }).filter((option) => option !== 'functions'), 'functions'])) {
+    const difference = differenceOf(OPTION_NAMES[name] ?? optionName(name), then[name], now[name]);
     if (difference !== undefined) throw new CheckpointError(`it was made ${difference}: use the same options, or remove the file to start over`);
   }
 }

@@ -85,6 +85,8 @@ test.each<[string, object, object]>([
   ['with --min-size 10, which is 11 now', { filter: { minSize: 10 } }, { filter: { minSize: 11 } }],
   ['with --on-conflict skip, which is replace now', { conflict: 'skip' }, { conflict: 'replace' }],
   ['without --strip-ttl', { stripTtl: false }, { stripTtl: true }],
+  ['without --prefix', { functions: true }, { functions: false, filter: { prefix: ['YQ=='] } }],
+  ['with --functions, which is not given now', { functions: true }, { functions: false }],
   ['with another --db-map', { dbMap: [[1, 0]] }, { dbMap: [[1, 2]] }],
   ['with a database in the target URL, or -n, 3, which is not given now', { intoDb: 3 }, {}],
 ])('made with other options: %s', (text, then, now) => {

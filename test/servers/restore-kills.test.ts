@@ -130,7 +130,7 @@ describe('a checkpoint', { timeout: 60_000 }, () => {
 
   test('is not for other options', async () => {
     expect(await refusal([source, server.url, '--on-conflict', 'replace'])).toContain('it was made with --on-conflict error, which is replace now: use the same options');
-    expect(await refusal([source, server.url, '--prefix', 'string:'])).toContain('filter was');
+    expect(await refusal([source, server.url, '--prefix', 'string:'])).toContain('it was made without --prefix: use the same options');
   });
 
   test('knows that a server was restarted between two runs', async () => {
