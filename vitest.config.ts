@@ -2,7 +2,7 @@ import { defineConfig } from 'vitest/config';
 
 const SERVERS = 'test/servers/**/*.test.ts';
 /** Tests that replace modules for themselves, by vi.mock. */
-const MOCKS = ['test/restore/rate-limit.test.ts', 'test/workers/threads.test.ts'];
+const MOCKS = ['test/io/full-disk.test.ts', 'test/restore/rate-limit.test.ts', 'test/workers/threads.test.ts'];
 
 export default defineConfig({
   test: {

@@ -15,7 +15,7 @@ const HINTS: Readonly<Record<string, string>> = {
 
 /** What helps if a server does not take a command. */
 const BY_COMMAND: readonly (readonly [RegExp, string])[] = [
-  [/\brestore\b/i, 'Everything sent before is restored. --write-as commands writes keys with SET, RPUSH, HMSET, … instead.'],
+  [/\brestore\b/i, '--write-as commands writes keys with SET, RPUSH, HMSET, … instead.'],
   [/\binfo\b/i, 'INFO is not needed with --target-version and --standalone (or --cluster).'],
   [/\bcluster\b/i, 'If it is a proxy that knows which node has a key, use --standalone.'],
   [/\bselect\b/i, 'Without SELECT only database 0 can be written to: --db 0 chooses its keys, --db-map 1:0 moves those of database 1 there.'],
@@ -58,7 +58,8 @@ function hintOf({ advice, code, reason, server }: ServerError, restored: boolean
   const refuses = REFUSES.test(reason) && !/cluster support/i.test(reason);
   const help = refuses ? BY_COMMAND.find(([name]) => name.test(commandIn(reason)))?.[1] : undefined;
   if (word === 'NOPERM') return help === undefined ? permissionHint(reason) : `${permissionHint(reason)} ${help}`;
-  if (help !== undefined) return help;
+  const done = (restored ? undefined : OF_NONE[code]) ?? BY_CODE[code];
+  if (help !== undefined) return code === 'REFUSED' ? `${done} ${help}` : help;
   if (Object.hasOwn(HINTS, word)) return HINTS[word];
   if (/max number of clients/i.test(reason)) return 'It has reached maxclients: close some clients, or raise the limit.';
   if (/cluster support disabled/i.test(reason)) return 'It is not a cluster: restore to it without --cluster.';
@@ -66,7 +67,7 @@ function hintOf({ advice, code, reason, server }: ServerError, restored: boolean
     return 'Use --cacert for certificates to trust, --sni for the name in the certificate, or --insecure to skip verification.';
   }
   if (code === 'UNREACHABLE' && server.startsWith('/')) return 'Check the path of the socket, and the rights to it.';
-  return (restored ? undefined : OF_NONE[code]) ?? BY_CODE[code];
+  return done;
 }
 
 /** The command that an error names, in quotes or by itself; the whole text if it does not. */
