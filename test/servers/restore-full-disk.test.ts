@@ -43,7 +43,7 @@ describe('a disk that is full', () => {
     const { code, err } = await limited(2, command);
     expect(code).toBe(4);
     expect(err).toContain(`cannot write ${folder.at('rejects.jsonl')}: ${FULL} Every key that is counted as restored is on the target.`);
-    expect(err).toContain(`What was saved in ${checkpoint} before is whole. Run the same command again to resume from ${checkpoint}.`);
+    expect(err).toContain(`What was saved in ${checkpoint} before is whole. Run the same command again to go on from ${checkpoint}.`);
     expect(err).toMatch(NO_STACK);
     expect(err).toMatch(/\d+ keys? restored/);
     expect(JSON.parse(readFileSync(checkpoint, 'utf8'))).toMatchObject({ rdbkit: 'restore checkpoint', finished: false });

@@ -35,7 +35,7 @@ test.skipIf(process.platform !== 'linux')('restore: rejects that no key can be a
     const url = `redis://127.0.0.1:${server.client.options.port}`;
     for (const path of ['/dev/full', '/dev/null', '$T', '$T/none/x']) {
       const { code, err } = await run(`R restore "$F" ${url} --flush --yes --rejects "${path}" --quiet`);
-      expect([path, code, err]).toEqual([path, 4, expect.stringMatching(/^rdbkit: cannot write \S+: (it is not a regular file, which keys can be added to|it is a directory|its folder does not exist)\.\n$/)]);
+      expect([path, code, err]).toEqual([path, 4, expect.stringMatching(/^rdbkit: cannot write \S+: (it is not a regular file, which keys can be added to|it is a directory|its folder does not exist)\. Nothing was written to the target\.\n$/)]);
     }
     expect(await server.client.keys('*')).toEqual(['old']);
   } finally {

@@ -155,7 +155,7 @@ describe(`users of ${SERVER}`, () => {
     expect(readFileSync(new URL('../../docs/restore.md', import.meta.url), 'utf8')).toContain('\n### The least rights\n');
     await user('less', ...LEAST);
     const { err } = await restore([small, url('less:s3cret'), '--flush', '--yes', '--on-conflict', 'replace']);
-    expect(err).toMatch(/NOPERM .* The user lacks a permission, FLUSHALL: ACL SETUSER NAME \+flushall gives it\. All that a restore needs is in docs\/restore\.md, "The least rights"\.\n/);
+    expect(err).toMatch(/NOPERM .* The user lacks a permission, FLUSHALL: ACL SETUSER NAME \+flushall gives it\. All that a restore needs is in docs\/restore\.md, "The least rights"\./);
   });
 
   describe('passwords', () => {
