@@ -1,5 +1,8 @@
 import tseslint from 'typescript-eslint';
 
+/** A line that is one string, template or regular expression, which cannot be broken. */
+const LITERAL = '^\\s*(?:const \\w+ = )?!?(?:[\'"`]|/(?![/*]))';
+
 export default tseslint.config(
   { ignores: ['dist/', 'src/kernels/assembly/', 'coverage/'] },
   ...tseslint.configs.strictTypeChecked,
@@ -18,6 +21,7 @@ export default tseslint.config(
       eqeqeq: 'error',
     },
   },
+  { files: ['src/**'], rules: { 'max-len': ['error', { code: 140, ignorePattern: LITERAL }] } },
   { files: ['test/**/*.{ts,mjs}'], rules: { '@typescript-eslint/explicit-function-return-type': 'off', '@typescript-eslint/no-non-null-assertion': 'off', '@typescript-eslint/require-await': 'off', '@typescript-eslint/no-misused-spread': 'off', '@typescript-eslint/unbound-method': 'off', '@typescript-eslint/no-unused-vars': ['error', { varsIgnorePattern: '^_' }], 'no-console': 'off' } },
   { files: ['**/*.js', '**/*.mjs'], ...tseslint.configs.disableTypeChecked },
   { files: ['bench/**'], rules: { 'no-console': 'off', '@typescript-eslint/explicit-function-return-type': 'off' } },

@@ -1,4 +1,4 @@
-/** Words that people know from redis-cli, redis-rdb-tools, RedisShake, RIOT and other programs that read RDB files, and what they are here. */
+/** Words that people know from redis-cli, redis-rdb-tools, RedisShake, RIOT and the like, and what they are here. */
 import { type CommandName, longName } from './options/option.js';
 import { optionsOf } from './options/table.js';
 import { formatAdvice } from './options/formats.js';

@@ -29,7 +29,8 @@ export class PayloadRun {
   async run(): Promise<number> {
     const { io } = this;
     const payloads = givenPayloads(this.input());
-    if (this.name === 'decode' && leadsNowhere(io.stdout)) this.talk('warning: standard output is closed, or /dev/null: the output goes nowhere.');
+    if (this.name === 'decode' && leadsNowhere(io.stdout))
+      this.talk('warning: standard output is closed, or /dev/null: the output goes nowhere.');
     try {
       const code = await (this.name === 'check' ? this.check(payloads) : this.decode(payloads));
       await this.stdout.commit();

@@ -84,7 +84,8 @@ function addOptions(added: Commander, { after, name }: Command): void {
 }
 
 /** `-h` may be an option of the command. */
-const helpFlags = (options: readonly NamedOption[]): string => (options.some(({ option }) => option.short === 'h') ? '--help' : '-h, --help');
+const helpFlags = (options: readonly NamedOption[]): string =>
+  options.some(({ option }) => option.short === 'h') ? '--help' : '-h, --help';
 
 /** The commander options of one option: two for a toggle. Their values are the words as typed. */
 function commanderOptions({ name, option }: NamedOption, command: CommandName): CommanderOption[] {

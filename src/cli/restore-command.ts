@@ -112,11 +112,7 @@ async function runRestore(invocation: Invocation<'restore'>): Promise<number> {
       if (summary.failure !== undefined) say(failureLine(summary.failure, checked, restoredAny(summary)));
       return summary;
     },
-    line: (summary) =>
-      summary.finished
-        ? `${word(checked.checkpoint ?? '')}: this restore is finished, ${keysText(summary.total.restored + summary.total.replaced)} restored. ` +
-          'Remove the file to restore again.'
-        : closingLines(summary, options, checked),
+    line: (summary) => (summary.finished ? finishedLine(summary, checked) : closingLines(summary, options, checked)),
     notes: (summary) => (summary.finished ? [] : emptyRestoreNotes(summary, invocation, options)),
     afterSignal: () => whatNext(checked),
     fields: (summary) => fieldsOf(summary, problems),
@@ -162,6 +158,9 @@ async function answerTo(question: string, { signal, stderr, stdin }: Io): Promis
     asked.close();
   }
 }
+
+const finishedLine = ({ total }: RestoreSummary, { checkpoint = '' }: RestoreOptions): string =>
+  `${word(checkpoint)}: this restore is finished, ${keysText(total.restored + total.replaced)} restored. Remove the file to restore again.`;
 
 const restoredAny = ({ total }: RestoreSummary): boolean => total.restored + total.replaced > 0;
 
@@ -223,7 +222,8 @@ function closingLines(summary: RestoreSummary, { dryRun, functions, verbose }: V
 }
 
 function fieldsOf(summary: RestoreSummary, problems: KeyProblems): object {
-  const { companionsRefused, declined, evicted, failure, finished, libraries, plan, resumed, rows, told, total, unanswered, unconfirmed } = summary;
+  const { companionsRefused, declined, evicted, failure, finished, libraries, plan, resumed, rows, told, total, unanswered, unconfirmed } =
+    summary;
   return {
     ...Object.fromEntries(OUTCOMES.map((outcome) => [`keys${outcome[0].toUpperCase()}${outcome.slice(1)}`, total[outcome]])),
     keysDamaged: summary.damaged + total.damaged,
@@ -248,7 +248,8 @@ function fieldsOf(summary: RestoreSummary, problems: KeyProblems): object {
 }
 
 function failedOf(error: unknown): Failed | undefined {
-  if (error instanceof ServerError) return { code: EXIT.output, line: serverErrorLine(error, false), object: serverErrorObject(error, false) };
+  if (error instanceof ServerError)
+    return { code: EXIT.output, line: serverErrorLine(error, false), object: serverErrorObject(error, false) };
   if (error instanceof CheckpointError) {
     return { code: EXIT.usage, line: `--checkpoint: ${printable(error.message)}.`, object: { code: 'CHECKPOINT', message: error.message } };
   }

@@ -207,7 +207,8 @@ export class RunCommand<S extends RunSummary> {
     else if (errors.length > 0 && by === undefined) {
       this.talk(`${task.errorsLine?.(summary) ?? `${errors.length} of ${summary.sources} sources had errors`}.${kept}`);
     }
-    if (this.damagedKeys > MOST_NAMED) this.talk(`${countText(this.damagedKeys)} values are damaged and left out, the first ${MOST_NAMED} named above.`);
+    if (this.damagedKeys > MOST_NAMED)
+      this.talk(`${countText(this.damagedKeys)} values are damaged and left out, the first ${MOST_NAMED} named above.`);
     if (by !== undefined) this.talk(`interrupted by ${by}.${kept}${task.afterSignal?.(summary) ?? ''}`);
     const { heads, output } = this;
     const notes = errors.length === 0 && by === undefined ? task.notes(summary) : [];

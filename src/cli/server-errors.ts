@@ -18,7 +18,10 @@ const BY_COMMAND: readonly (readonly [RegExp, string])[] = [
   [/\brestore\b/i, '--write-as commands writes keys with SET, RPUSH, HMSET, … instead.'],
   [/\binfo\b/i, 'INFO is not needed with --target-version and --standalone (or --cluster).'],
   [/\bcluster\b/i, 'If it is a proxy that knows which node has a key, use --standalone.'],
-  [/\bselect\b/i, 'Without SELECT only database 0 can be written to: --db 0 chooses its keys, --db-map 1:0 moves those of database 1 there.'],
+  [
+    /\bselect\b/i,
+    'Without SELECT only database 0 can be written to: --db 0 chooses its keys, --db-map 1:0 moves those of database 1 there.',
+  ],
   [/\b(?:renamenx|rename)\b/i, 'Plain commands build a value under another name first, except with --on-conflict replace.'],
   [/\b(?:flushall|flushdb)\b/i, 'Delete the keys in another way, or leave --flush out and use --on-conflict replace.'],
   [/\bfunction\b/i, '--no-functions leaves function libraries out.'],

@@ -16,12 +16,15 @@ export interface DecodeOptions extends RunOptions {
 /** Kernel memory is 4 GiB at most, and some of it is needed here: threads beyond this number do without kernels. */
 const KERNEL_THREADS = Math.floor((2 ** 32 - (64 << 20)) / THREAD_BYTES);
 
+/** Bytes of batches: larger ones, as other commands take them, make slots of threads less even, and take 15 MB more. */
+const BATCH_BYTES = 1 << 18;
+
 /** Decodes RDB files to JSON lines. Throws OutputError or ClosedPipe; everything else is in the summary. */
 export async function decode(options: DecodeOptions): Promise<RunSummary> {
   const { meta = false, pool, threads = 1 } = options;
   const output = await openOutput(options, options.output);
   return run(
-    { ...options, batchBytes: pool?.batchBytes },
+    { ...options, batchBytes: pool?.batchBytes ?? BATCH_BYTES },
     (codec, counts, damage) => ({
       sink: new ParallelLines(output, { ...pool, threads, meta, codec, counts, damage }),
       outputs: [output],

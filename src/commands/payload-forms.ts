@@ -45,7 +45,10 @@ export function findPayload(given: Uint8Array, from?: PayloadForm): FoundPayload
     }
   }
   if (best === undefined || isFile(given) || isFile(best.bytes)) {
-    throw new RdbError('BAD_PAYLOAD', { expected: expectedOf(from), got: describe(best !== undefined && isFile(best.bytes) ? best.bytes : given) });
+    throw new RdbError('BAD_PAYLOAD', {
+      expected: expectedOf(from),
+      got: describe(best !== undefined && isFile(best.bytes) ? best.bytes : given),
+    });
   }
   return best;
 }

@@ -145,7 +145,10 @@ class Restore {
     await this.openFiles();
     if (options.dryRun !== true && !this.resumed && options.flush === true) await this.flush();
     const meet = mayMeet({ ...options, intoDb: options.url.db });
-    this.countReplaced ||= options.conflict === 'replace' && !this.resumed && (meet || keysThere(this.facts, options) > 0 || this.facts.masters.some(({ counted }) => !counted));
+    this.countReplaced ||=
+      options.conflict === 'replace' &&
+      !this.resumed &&
+      (meet || keysThere(this.facts, options) > 0 || this.facts.masters.some(({ counted }) => !counted));
     if (meet && options.dryRun === true) this.seen = new KeySet(MOST_FORESEEN);
     const delivery = this.openDelivery();
     this.delivery = delivery;
@@ -322,7 +325,8 @@ class Restore {
       await this.checkpoints.tryOut(this.sources, this.state(false));
     } catch (error) {
       this.tally.rejects?.close();
-      if (error instanceof OutputError) error.advice = `Nothing was written to the target${this.resumed ? ' by this run' : ''}. ${error.advice ?? ''}`.trim();
+      if (error instanceof OutputError)
+        error.advice = `Nothing was written to the target${this.resumed ? ' by this run' : ''}. ${error.advice ?? ''}`.trim();
       throw error;
     }
   }

@@ -30,8 +30,8 @@ const DOLLAR = 0x24;
 const CRLF = ascii('\r\n');
 
 /**
- * Writes values as plain commands, for those too large for one RESTORE. The key is deleted first, unless it `isNew`. A large element is written part
- * by part, unless something that comes later has to precede it.
+ * Writes values as plain commands, for those too large for one RESTORE. The key is deleted first, unless it `isNew`. A large element is
+ * written part by part, unless something that comes later has to precede it.
  */
 export class RespValues implements Items {
   /** The keys do not exist, so they are not deleted first. */

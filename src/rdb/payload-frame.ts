@@ -9,7 +9,10 @@ import { strangerOf, TABLES, type Vendor } from './types.js';
  * is -1. It ends before the footer: whether the value does is for the framer to find out. Throws RdbError where what stands
  * before the value makes no sense.
  */
-export function payloadFrame(payload: Uint8Array, { hasKeyMeta, vendor, version }: Pick<Payload, 'hasKeyMeta' | 'vendor' | 'version'>): Frame {
+export function payloadFrame(
+  payload: Uint8Array,
+  { hasKeyMeta, vendor, version }: Pick<Payload, 'hasKeyMeta' | 'vendor' | 'version'>,
+): Frame {
   const end = payload.length - PAYLOAD_FOOTER;
   const typeAt = hasKeyMeta ? metaEnd(payload, end) : 0;
   const id = payload[typeAt];

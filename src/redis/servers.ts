@@ -58,7 +58,9 @@ export class Servers {
     const { access, first, info } = await introduced(given, cluster !== undefined && versionKnown === true);
     if (info.loading) {
       first.disconnect();
-      throw new ServerError('UNREACHABLE', nameOf(access), 'LOADING: it is loading its data into memory', undefined, undefined, { passing: true });
+      throw new ServerError('UNREACHABLE', nameOf(access), 'LOADING: it is loading its data into memory', undefined, undefined, {
+        passing: true,
+      });
     }
     const clustered = cluster ?? info.mode === 'cluster';
     const servers = new Servers(access, clustered, info, onEvent);

@@ -179,12 +179,16 @@ export function checkCheckpoint(
   // functions last: whether they are taken depends on the filters
   for (const name of new Set([...Object.keys({ ...then, ...now }).filter((option) => option !== 'functions'), 'functions'])) {
     const difference = differenceOf(OPTION_NAMES[name] ?? optionName(name), then[name], now[name]);
-    if (difference !== undefined) throw new CheckpointError(`it was made ${difference}: use the same options, or remove the file to start over`);
+    if (difference !== undefined)
+      throw new CheckpointError(`it was made ${difference}: use the same options, or remove the file to start over`);
   }
 }
 
 /** Those whose option has another name. */
-const OPTION_NAMES: Readonly<Record<string, string | undefined>> = { conflict: '--on-conflict', intoDb: 'a database in the target URL, or -n,' };
+const OPTION_NAMES: Readonly<Record<string, string | undefined>> = {
+  conflict: '--on-conflict',
+  intoDb: 'a database in the target URL, or -n,',
+};
 
 const optionName = (name: string): string => `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
 

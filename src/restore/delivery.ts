@@ -250,7 +250,11 @@ export class Delivery implements DeliveryConnectionsEvents {
     }
     const refusal = this.refusal(error);
     if (refusal === 'stop') {
-      this.fail(new ServerError('REFUSED', connection.name, error, undefined, undefined, { at: `db ${batch.db}, key ${textOf(restoredBy(bytes).key)}` }));
+      this.fail(
+        new ServerError('REFUSED', connection.name, error, undefined, undefined, {
+          at: `db ${batch.db}, key ${textOf(restoredBy(bytes).key)}`,
+        }),
+      );
       return;
     }
     if (refusal === 'there') this.refusals = undefined;

@@ -258,7 +258,11 @@ export class RestoreSink extends DumpSink {
       await delivery.sendAside(closing.commands.length, () => LargeRestore.at(closing, segment, this.largeOptions).send());
     } catch (error) {
       if (signal?.aborted === true) return;
-      delivery.fail(error instanceof ServerError || error instanceof OutputError ? error : new ServerError('LOST', closing.server, reasonOf(error), error));
+      delivery.fail(
+        error instanceof ServerError || error instanceof OutputError
+          ? error
+          : new ServerError('LOST', closing.server, reasonOf(error), error),
+      );
     }
   }
 

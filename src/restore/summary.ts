@@ -155,7 +155,18 @@ export interface RestoreSummary extends RunSummary {
 /** The parts of a summary that do not come from sources and keys. */
 export type RestoreEnd = Pick<
   RestoreSummary,
-  'plan' | 'before' | 'finished' | 'failure' | 'resumed' | 'declined' | 'unconfirmed' | 'unanswered' | 'companionsRefused' | 'evicted' | 'seconds' | 'interrupted'
+  | 'plan'
+  | 'before'
+  | 'finished'
+  | 'failure'
+  | 'resumed'
+  | 'declined'
+  | 'unconfirmed'
+  | 'unanswered'
+  | 'companionsRefused'
+  | 'evicted'
+  | 'seconds'
+  | 'interrupted'
 >;
 
 /** `ends`: those of the sources read in the last round. */

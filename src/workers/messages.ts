@@ -44,7 +44,13 @@ export type Report =
   /** Output of the current batch; `leads`: as far as the worker knows, it continues a value that already has elements. */
   | { readonly kind: 'output'; readonly bytes: Uint8Array; readonly leads: boolean }
   | { readonly kind: 'done'; readonly end: BatchEnd }
-  | { readonly kind: 'failed'; readonly row: number; readonly torn: boolean; readonly failure: Failure; readonly before: Pick<BatchEnd, 'nan' | 'damaged'> };
+  | {
+      readonly kind: 'failed';
+      readonly row: number;
+      readonly torn: boolean;
+      readonly failure: Failure;
+      readonly before: Pick<BatchEnd, 'nan' | 'damaged'>;
+    };
 
 export interface BatchEnd {
   /** Whether the last line began in this batch. */

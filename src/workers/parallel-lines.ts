@@ -121,7 +121,10 @@ export class ParallelLines implements LastSink {
 
   private part(kind: number, frame: Frame): void {
     if (kind === ITEMS_PART && frame.first) this.rememberExpiry(frame);
-    if (this.slot === undefined && !(this.mayLeave && (frame.first || (frame.resumes && this.options.damage === undefined)) && this.leave())) {
+    if (
+      this.slot === undefined &&
+      !(this.mayLeave && (frame.first || (frame.resumes && this.options.damage === undefined)) && this.leave())
+    ) {
       this.mayLeave = false;
       this.decodedHere += frame.end - frame.start;
       if (this.decodedHere > this.serialBytes) this.start();
