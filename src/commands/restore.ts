@@ -22,6 +22,7 @@ import { checkKept, Checkpoints, type CheckpointState } from '../restore/checkpo
 import { discard, rewind, type SourceProgress, unreadSource } from '../restore/source-progress.js';
 import { type RestoreOptions, WINDOW } from '../restore/options.js';
 import { Round } from '../restore/round.js';
+import { SlotCoverage } from '../restore/slot-coverage.js';
 import { checkDatabase, flushTarget, keysThere, libraryConflict, type Plan, planOf } from '../restore/plan.js';
 import { type RestoreEnd, restoreSummary, type RestoreSummary, Tally } from '../restore/summary.js';
 import type { RunSummary } from '../pipeline/run.js';
@@ -111,6 +112,7 @@ class Restore {
   private delivery: Delivery | undefined;
   /** The keys that a dry run has seen. */
   private seen: KeySet | undefined;
+  private coverage: SlotCoverage | undefined;
   /** When it began, without the time that somebody was asked. */
   private started = performance.now();
 
@@ -150,6 +152,7 @@ class Restore {
       !this.resumed &&
       (meet || keysThere(this.facts, options) > 0 || this.facts.masters.some(({ counted }) => !counted));
     if (meet && options.dryRun === true) this.seen = new KeySet(MOST_FORESEEN);
+    if (this.facts.clustered && this.sources.length > 1 && !this.resumed) this.coverage = new SlotCoverage();
     const delivery = this.openDelivery();
     this.delivery = delivery;
     let timer: NodeJS.Timeout | undefined;
@@ -171,6 +174,7 @@ class Restore {
       } catch (error) {
         this.unwritten(error);
       }
+      if (finished && !ends.some(({ limited }) => limited)) this.tellGaps();
       if (this.seen?.full === true) {
         options.onNote?.(
           `only the first ${MOST_FORESEEN.toLocaleString('en')} keys were checked for repeats: ` +
@@ -248,7 +252,16 @@ class Restore {
 
   private readAll(delivery: Delivery): Promise<RunSummary[]> {
     const { countReplaced, facts, sources, tally } = this;
-    return new Round(this.options, { delivery, forecast: this.forecast, countReplaced, facts, sources, seen: this.seen, tally }).run();
+    const { coverage, forecast, seen } = this;
+    return new Round(this.options, { delivery, forecast, countReplaced, coverage, facts, sources, seen, tally }).run();
+  }
+
+  /** Says which slots no source has keys in. */
+  private tellGaps(): void {
+    const gaps = this.coverage?.gaps ?? [];
+    if (gaps.length === 0) return;
+    const ranges = gaps.map(([from, to]) => `${from}-${to}`).join(', ');
+    this.options.onNote?.(`no source has keys in slots ${ranges}: was the file of a shard forgotten?`);
   }
 
   private lost(server: string, reason: string): void {

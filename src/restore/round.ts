@@ -16,6 +16,7 @@ import { type RestoreOptions, WINDOW } from './options.js';
 import { libraryConflict } from './plan.js';
 import type { Tally } from './summary.js';
 import { run, type RunOptions, type RunSummary } from '../pipeline/run.js';
+import type { SlotCoverage } from './slot-coverage.js';
 import type { TargetFacts } from './target-facts.js';
 
 const PARALLEL = 4;
@@ -31,6 +32,8 @@ export interface RoundParts {
    * first.
    */
   readonly countReplaced: boolean;
+  /** Undefined if it does not matter which slots have keys. */
+  readonly coverage: SlotCoverage | undefined;
   /** For a dry run: the keys seen, if some may come twice. */
   readonly seen: KeySet | undefined;
 }
@@ -109,7 +112,12 @@ export class Round {
   }
 
   private passes({ done }: SourceProgress): Pass[] {
-    return [...(done > 0 ? [dropBefore(done)] : []), ...editsOf({ ...this.options, intoDb: this.options.url.db })];
+    const { coverage } = this.parts;
+    return [
+      ...(coverage === undefined ? [] : [coverage.pass]),
+      ...(done > 0 ? [dropBefore(done)] : []),
+      ...editsOf({ ...this.options, intoDb: this.options.url.db }),
+    ];
   }
 
   private sinkFor(source: SourceProgress, codec: Codec | undefined, damage: Damage | undefined): RestoreSink {

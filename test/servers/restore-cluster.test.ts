@@ -103,6 +103,19 @@ describe(`rdbkit restore to a cluster of ${SERVER}`, () => {
     }
   });
 
+  test('the slots of a shard that was forgotten are named, in a dry run, too', async () => {
+    const shards = [[0, 5460], [5461, 10_922], [10_923, 16_383]].map(([from, to], i) => {
+      const keys = Array.from({ length: 3000 }, (_, n) => `key:${n}`).filter((key) => keySlot(Buffer.from(key)) >= from && keySlot(Buffer.from(key)) <= to);
+      return folder.file(`shard${i}.rdb`, rdb('REDIS0009', keys.map((key) => [0, str(key), str('v')])));
+    });
+    const without = /warning: no source has keys in slots 5\d\d\d-10\d\d\d: was the file of a shard forgotten\?/;
+    for (const more of [['--dry-run'], ['--prefix', 'key:1'], ['--on-conflict', 'skip']]) {
+      expect((await restore([shards[0], shards[2], url, ...more])).err).toMatch(without);
+    }
+    expect((await restore([...shards, url, '--on-conflict', 'skip'])).err).not.toContain('no source has keys');
+    expect((await restore([shards[0], url, '--on-conflict', 'skip'])).err).not.toContain('no source has keys');
+  });
+
   test('large values as commands, conflicts, shards one after another', async () => {
     const expected = await digests([judge.client], 0);
     expect(await report([FIXTURE, url, '--db', '0', '--max-payload', '3000'])).toMatchObject({ code: 0 });
