@@ -21,6 +21,7 @@ import { Waiting } from '../restore/waiting.js';
 import { checkKept, Checkpoints, type CheckpointState } from '../restore/checkpoint.js';
 import { discard, rewind, type SourceProgress, unreadSource } from '../restore/source-progress.js';
 import { type RestoreOptions, WINDOW } from '../restore/options.js';
+import { writeRefused } from '../restore/write-probe.js';
 import { Round } from '../restore/round.js';
 import { SlotCoverage } from '../restore/slot-coverage.js';
 import { checkDatabase, flushTarget, keysThere, libraryConflict, type Plan, planOf } from '../restore/plan.js';
@@ -182,7 +183,7 @@ class Restore {
         );
       }
       if (options.dryRun === true) {
-        const error = this.foreseen(plan);
+        const error = await this.foreseen(plan);
         if (error !== undefined) delivery.fail(error);
       }
       const { companionsRefused, failure, unanswered, unconfirmed } = delivery;
@@ -371,15 +372,11 @@ class Restore {
   }
 
   /** What a dry run knows of the error that the restore would end with. */
-  private foreseen(plan: Plan): ServerError | undefined {
+  private async foreseen(plan: Plan): Promise<ServerError | undefined> {
     const { conflict = 'error', flush } = this.options;
     if (flush === true) return undefined;
     if (conflict === 'error' && plan.keysThere > 0) return this.notEmpty(plan);
-    const full = this.facts.masters.find(
-      ({ maxMemory, maxMemoryPolicy, usedMemory }) =>
-        maxMemory > 0 && usedMemory > maxMemory && ['', 'noeviction'].includes(maxMemoryPolicy),
-    );
-    return full && new ServerError('REFUSED', full.name, "OOM command not allowed when used memory > 'maxmemory'.");
+    return writeRefused(this.servers, this.options.maxPayload === 0);
   }
 
   private save(finished: boolean): void {

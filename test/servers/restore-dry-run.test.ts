@@ -1,3 +1,5 @@
+import { mkdirSync, rmSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { Folder } from '../support/cli-support.js';
 import { TestServer } from '../support/redis-server.js';
@@ -34,6 +36,39 @@ describe('a dry run ends as the restore would', () => {
     for (const how of [['--on-conflict', 'skip'], ['--on-conflict', 'replace'], ['--flush']]) {
       expect((await restore([source, url, '--dry-run', ...how])).code).toBe(0);
     }
+  });
+
+  test('where the server refuses writes, since it cannot save', async () => {
+    const gone = folder.at('gone');
+    mkdirSync(gone);
+    const full = await TestServer.start('--dir', gone, '--save', '3600 1');
+    rmSync(gone, { recursive: true });
+    try {
+      const { client } = full;
+      await client.call('BGSAVE');
+      while (!/rdb_bgsave_in_progress:0[^]*rdb_last_bgsave_status:err/.test(await client.info('persistence'))) await delay(20);
+      for (const more of [[], ['--write-as', 'commands']]) {
+        const dry = await restore([source, urlOf(full), '--dry-run', ...more]);
+        const real = await restore([source, urlOf(full), ...more]);
+        expect([dry.code, real.code, errorOf(dry.err)]).toEqual([4, 4, errorOf(real.err)?.replace(', at db 0, key "a"', '')]);
+        expect(errorOf(dry.err)).toContain('MISCONF');
+      }
+    } finally {
+      await full.stop();
+    }
+  });
+
+  test('where the user may not restore; what is said of other keys does not matter', async () => {
+    const { client } = server;
+    await client.call('ACL', 'SETUSER', 'less', 'on', '>pw', '~a', '~b', '-@all', '+info', '+select');
+    const as = url.replace('//', '//less:pw@');
+    const dry = await restore([source, as, '--dry-run']);
+    const real = await restore([source, as]);
+    expect([dry.code, real.code, errorOf(dry.err)]).toEqual([4, 4, errorOf(real.err)?.replace(', at db 0, key "a"', '')]);
+    expect(errorOf(dry.err)).toContain('NOPERM');
+    await client.call('ACL', 'SETUSER', 'less', '+restore');
+    expect((await restore([source, as, '--dry-run'])).code).toBe(0);
+    expect(await client.keys('*')).toEqual([]);
   });
 
   test('where the memory is used up', async () => {
