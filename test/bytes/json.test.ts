@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { jsonTextSize, writeJsonText } from '../../src/bytes/json.js';
+import { jsonTextSize, writeJsonText, writeBase64 } from '../../src/bytes/json.js';
 import { Utf8Checker } from '../../src/bytes/utf8.js';
 import { bytes, jsonText } from '../support/support.js';
 import { written } from '../support/written.js';
@@ -70,4 +70,15 @@ describe('JSON text', () => {
       { numRuns: 2000 },
     );
   });
+});
+
+test('base64 of any length, anywhere', () => {
+  const src = new Uint8Array(new SharedArrayBuffer(5000)).map((_, i) => (i * 7919) >>> 3);
+  const out = new Uint8Array(7000);
+  for (const size of [...Array(70).keys(), ...Array.from({ length: 12 }, (_, i) => 250 + i), 1000, 1001, 4999]) {
+    out.fill(0x21);
+    const end = writeBase64(src, 1, Math.min(1 + size, 5000), out, 3);
+    const text = Buffer.from(src.slice(1, 1 + size)).toString('base64');
+    expect([size, Buffer.from(out.subarray(0, end + 1)).toString('latin1')]).toEqual([size, `!!!${text}!`]);
+  }
 });
