@@ -1,24 +1,14 @@
-import {
-  type Codec, RECORD_INTSET, RECORD_ITEMS, RECORD_LISTPACK, RECORD_QUICKLIST, RECORD_QUICKLIST2, RECORD_TEXT, RECORD_ZIPLIST,
-  RUN_ITEMS, RUN_PAIRS, RUN_SCORES, STRUCTURE,
-} from '../kernels/codec.js';
+import { type Codec, RUN_ITEMS, RUN_PAIRS, RUN_SCORES, STRUCTURE } from '../kernels/codec.js';
+import type { LargeValue } from '../io/large-value.js';
 import { DROPPED, KIND } from '../kernels/layout.js';
 import type { Batch } from '../rdb/batch.js';
 import { Frame, RECORD } from '../rdb/frame.js';
 import { TYPE_NUMBERS, typeNumber } from '../rdb/frame-table.js';
-import { type Form, type RedisType, TABLES, type TypeRow } from '../rdb/types.js';
-import type { CheckLevel, Findings } from './findings.js';
+import { type RedisType, TABLES, type TypeRow } from '../rdb/types.js';
+import { CONTAINERS } from '../values/layouts.js';
+import type { CheckLevel, Finding, Findings } from './findings.js';
 import { ValueCheck } from './value-check.js';
 
-const CONTAINERS: Readonly<Partial<Record<Form, number>>> = {
-  string: RECORD_TEXT,
-  items: RECORD_ITEMS,
-  ziplist: RECORD_ZIPLIST,
-  listpack: RECORD_LISTPACK,
-  intset: RECORD_INTSET,
-  quicklist: RECORD_QUICKLIST,
-  quicklist2: RECORD_QUICKLIST2,
-};
 const RUNS: Readonly<Partial<Record<RedisType, number>>> = { hash: RUN_PAIRS, zset: RUN_SCORES };
 /** Scores that are text, and fields with expiries. */
 const SLOW: ReadonlySet<string> = new Set(['ZSET', 'HASH_2']);
@@ -32,7 +22,8 @@ export const isHarmless = ({ form, name, redisType }: TypeRow): boolean =>
  * not decompressed: where that fails, the server refuses the key.
  */
 export class RowCheck {
-  private readonly values: ValueCheck;
+  /** Also for values that come in parts. */
+  readonly values: ValueCheck;
   private readonly structures: Uint8Array | undefined;
   private readonly frame = new Frame();
 
@@ -60,10 +51,19 @@ export class RowCheck {
       if (table.word(row, KIND) !== RECORD || table.has(row, DROPPED)) continue;
       batch.read(row, frame);
       if (structures !== undefined && isHarmless(frame.type)) continue;
+      batch.row = row;
       values.frame(RECORD, frame);
       if (values.findings.size > 0) break;
     }
     return row;
+  }
+
+  /** The first thing that is found in a large value. It is held, to be read again. */
+  async firstIn(value: LargeValue): Promise<Finding | undefined> {
+    const { values } = this;
+    value.hold();
+    for await (const { frame, kind } of value.parts()) values.frame(kind, frame);
+    return values.findings.list.at(0);
   }
 }
 

@@ -1,13 +1,13 @@
 import { formatText } from '../bytes/text.js';
-import { type CheckLevel, type Finding, ValueCheck } from '../check/value-check.js';
+import { RowCheck } from '../check/row-check.js';
+import type { CheckLevel, Finding } from '../check/value-check.js';
 import type { LargeValue } from '../io/large-value.js';
 import { Output } from '../io/output.js';
-import type { Codec } from '../kernels/codec.js';
-import { DROPPED, KIND } from '../kernels/layout.js';
+import { type Codec, TS_CODEC } from '../kernels/codec.js';
 import { openOutput, run, type RunOptions, type RunSummary } from '../pipeline/run.js';
 import type { LastSink, SourceFile } from '../pipeline/sink.js';
 import type { Batch } from '../rdb/batch.js';
-import { Frame, RECORD } from '../rdb/frame.js';
+import { Frame } from '../rdb/frame.js';
 
 /** A finding, and the key whose value it is in. */
 export interface KeyFinding extends Finding {
@@ -47,7 +47,7 @@ export async function check(options: CheckOptions): Promise<CheckSummary> {
 class CheckSink implements LastSink {
   findings = 0;
   found = 0;
-  private readonly values: ValueCheck;
+  private readonly rows: RowCheck;
   private readonly frame = new Frame();
   private file = '';
 
@@ -56,7 +56,7 @@ class CheckSink implements LastSink {
     codec: Codec | undefined,
     private readonly options: Pick<CheckOptions, 'level' | 'line'>,
   ) {
-    this.values = new ValueCheck({ level: options.level, codec });
+    this.rows = new RowCheck(codec ?? TS_CODEC, options.level ?? 'all', false);
   }
 
   get written(): number {
@@ -68,19 +68,16 @@ class CheckSink implements LastSink {
   }
 
   batch(batch: Batch): void {
-    const { frame, values } = this;
-    const { table, to } = batch;
-    for (let row = batch.from; row < to; row++) {
-      batch.row = row;
-      if (table.word(row, KIND) !== RECORD || table.has(row, DROPPED)) continue;
+    const { frame, rows } = this;
+    const { from, to } = batch;
+    for (let row = rows.next(batch, from, to); row < to; row = rows.next(batch, row + 1, to)) {
       batch.read(row, frame);
-      values.frame(RECORD, frame);
-      if (values.findings.size > 0) this.tell(frame);
+      this.tell(frame);
     }
   }
 
   async large(value: LargeValue): Promise<void> {
-    const { values } = this;
+    const { values } = this.rows;
     for await (const { frame, kind } of value.parts()) values.frame(kind, frame);
     if (values.findings.size > 0) this.tell(value.head);
     await this.output.flushIfFull();
@@ -89,7 +86,7 @@ class CheckSink implements LastSink {
   /** Writes a line for each finding. */
   private tell({ db, keyBytes, keyEnd, keyStart, redisType: type }: Frame): void {
     const { file, output } = this;
-    const { list, more } = this.values.findings;
+    const { list, more } = this.rows.findings;
     const key = formatText(keyBytes, keyStart, keyEnd);
     list.forEach((finding, i) => {
       const line = this.options.line({ ...finding, file, db, key, type }, i === list.length - 1 ? more : 0);

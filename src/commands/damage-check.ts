@@ -1,5 +1,5 @@
 import { RowCheck } from '../check/row-check.js';
-import { findingError, ValueCheck } from '../check/value-check.js';
+import { findingError } from '../check/value-check.js';
 import type { LargeValue } from '../io/large-value.js';
 import type { Codec } from '../kernels/codec.js';
 import { DROPPED, SOURCE_DB } from '../kernels/layout.js';
@@ -9,7 +9,6 @@ import { Frame, shownKey } from '../rdb/frame.js';
 /** Finds the damage that `check --level structure` finds, for sinks that copy values as they are. */
 export function damageCheck(codec: Codec, damage: Damage): DamageCheck {
   const rows = new RowCheck(codec, 'structure', false);
-  const values = new ValueCheck({ level: 'structure', codec });
   const frame = new Frame();
   return {
     rows: (batch) => {
@@ -21,9 +20,7 @@ export function damageCheck(codec: Codec, damage: Damage): DamageCheck {
       }
     },
     large: async (value: LargeValue) => {
-      value.hold();
-      for await (const { frame: part, kind } of value.parts()) values.frame(kind, part);
-      const finding = values.findings.list.at(0);
+      const finding = await rows.firstIn(value);
       return finding && findingError(finding);
     },
   };

@@ -1,27 +1,15 @@
 import { RdbError } from '../bytes/errors.js';
 import type { LargeValue } from '../io/large-value.js';
 import type { Output } from '../io/output.js';
-import {
-  type Codec,
-  RECORD_INTSET,
-  RECORD_ITEMS,
-  RECORD_LISTPACK,
-  RECORD_QUICKLIST,
-  RECORD_QUICKLIST2,
-  RECORD_TEXT,
-  RECORD_ZIPLIST,
-  type RecordForm,
-  type RecordForms,
-  TS_CODEC,
-} from '../kernels/codec.js';
+import { type Codec, type RecordForm, type RecordForms, TS_CODEC } from '../kernels/codec.js';
 import { DROPPED } from '../kernels/layout.js';
 import type { Damage } from '../pipeline/damage.js';
 import type { FileEnd, RecordSink } from '../pipeline/sink.js';
 import type { Batch } from '../rdb/batch.js';
 import { type FrameTable, typeNumber } from '../rdb/frame-table.js';
 import { Frame, RECORD } from '../rdb/frame.js';
-import { type Form, TABLES, type TypeRow } from '../rdb/types.js';
-import { type Layout, LAYOUTS } from '../values/layouts.js';
+import { TABLES, type TypeRow } from '../rdb/types.js';
+import { CONTAINERS, type Layout, LAYOUTS } from '../values/layouts.js';
 import { packedOf } from '../values/packed.js';
 import { PartsReader } from '../values/parts.js';
 import { itemsLayout } from '../values/reader.js';
@@ -192,16 +180,6 @@ export class JsonLines implements RecordSink {
     writeHead(this.json, this.codec, frame);
   }
 }
-
-const CONTAINERS: Partial<Readonly<Record<Form, number>>> = {
-  string: RECORD_TEXT,
-  items: RECORD_ITEMS,
-  ziplist: RECORD_ZIPLIST,
-  listpack: RECORD_LISTPACK,
-  intset: RECORD_INTSET,
-  quicklist: RECORD_QUICKLIST,
-  quicklist2: RECORD_QUICKLIST2,
-};
 
 const NO_BYTES = new Uint8Array(16);
 

@@ -2,10 +2,7 @@ import { Crc64 } from '../bytes/crc64.js';
 import { writeJsonText } from '../bytes/json.js';
 import { lzfDecompress } from '../bytes/lzf.js';
 
-/** What a run of elements is, for `Codec.jsonRun`. */
-export const RUN_ITEMS = 0; // of a list or set
-export const RUN_PAIRS = 1; // fields and values of a hash
-export const RUN_SCORES = 2; // members and scores of a sorted set
+export { RUN_ITEMS, RUN_PAIRS, RUN_SCORES } from './layout.js';
 
 /** How keys are restored, for `Codec.restoreRecords`: bits. */
 export const RESTORE_REPLACE = 1; // with REPLACE
@@ -52,15 +49,6 @@ export interface RestoreOut {
   length: number;
   keys: number;
 }
-
-/** How the value of a record is put together, for `RecordForm`. */
-export const RECORD_TEXT = 1; // one string
-export const RECORD_ITEMS = 2; // a count, then elements
-export const RECORD_ZIPLIST = 3;
-export const RECORD_LISTPACK = 4;
-export const RECORD_INTSET = 5;
-export const RECORD_QUICKLIST = 6; // nodes of ziplists
-export const RECORD_QUICKLIST2 = 7; // nodes of listpacks, and of single elements
 
 /** Bytes for each type number in the `structures` of `Codec.checkRows`. */
 export const STRUCTURE = 2;

@@ -95,3 +95,17 @@ export const NEXT_KEYS_READ = 9;
 /** Records that have expired. */
 export const NEXT_EXPIRED = 10;
 export const STATE_WORDS = 12;
+
+/** How the value of a record is put together, for `RecordForm`. */
+export const RECORD_TEXT = 1; // one string
+export const RECORD_ITEMS = 2; // a count, then elements
+export const RECORD_ZIPLIST = 3;
+export const RECORD_LISTPACK = 4;
+export const RECORD_INTSET = 5;
+export const RECORD_QUICKLIST = 6; // nodes of ziplists
+export const RECORD_QUICKLIST2 = 7; // nodes of listpacks, and of single elements
+
+/** What a run of elements is, for `Codec.jsonRun`. */
+export const RUN_ITEMS = 0; // of a list or set
+export const RUN_PAIRS = 1; // fields and values of a hash
+export const RUN_SCORES = 2; // members and scores of a sorted set

@@ -1,4 +1,4 @@
-import { type Finding, findingError, ValueCheck } from '../check/value-check.js';
+import { type Finding, findingError } from '../check/value-check.js';
 import { isHarmless, RowCheck } from '../check/row-check.js';
 import type { RdbError } from '../bytes/errors.js';
 import type { LargeValue } from '../io/large-value.js';
@@ -15,7 +15,6 @@ export type SanitizeLevel = 'auto' | 'all' | 'none';
 /** Finds damaged values before they are sent. */
 export class Sanitizer {
   private readonly rows: RowCheck;
-  private readonly values: ValueCheck;
   /** By row of the current batch. */
   private readonly faults = new Map<number, string>();
 
@@ -27,7 +26,6 @@ export class Sanitizer {
   ) {
     const depth = level === 'all' ? 'all' : 'structure';
     this.rows = new RowCheck(codec, depth, depth === 'structure' && !thorough);
-    this.values = new ValueCheck({ level: depth, codec });
   }
 
   /** Looks into the values of a batch, and marks the damaged ones. */
@@ -48,16 +46,15 @@ export class Sanitizer {
   /** What is wrong with a large value. It is held, to be read again. */
   async faultIn(value: LargeValue): Promise<string | undefined> {
     if (this.level === 'auto' && !this.thorough && isHarmless(value.head.type)) return undefined;
-    value.hold();
-    for await (const { frame, kind } of value.parts()) this.values.frame(kind, frame);
-    const finding = this.values.findings.list.at(0);
+    const finding = await this.rows.firstIn(value);
     return finding === undefined ? undefined : faultOf(finding, this.thorough);
   }
 }
 
 const faultOf = (finding: Finding, placed: boolean): string => {
-  const { expected, got } = findingError(finding);
-  return placed ? damageText(findingError(finding)) : `its value is damaged: expected ${expected}, got ${got}; a server may crash on it`;
+  const error = findingError(finding);
+  const { expected, got } = error;
+  return placed ? damageText(error) : `its value is damaged: expected ${expected}, got ${got}; a server may crash on it`;
 };
 
 /** Why a key with a damaged value is left out. */

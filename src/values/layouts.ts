@@ -4,8 +4,18 @@ import { readIntset } from '../encodings/intset.js';
 import { readListpack } from '../encodings/listpack.js';
 import { readZiplist } from '../encodings/ziplist.js';
 import { readZipmap } from '../encodings/zipmap.js';
+import {
+  RECORD_INTSET,
+  RECORD_ITEMS,
+  RECORD_LISTPACK,
+  RECORD_QUICKLIST,
+  RECORD_QUICKLIST2,
+  RECORD_TEXT,
+  RECORD_ZIPLIST,
+} from '../kernels/layout.js';
 import { type Length, readLength } from '../rdb/length.js';
 import { readString } from '../rdb/string.js';
+import type { Form } from '../rdb/types.js';
 
 /**
  * A layout describes how the elements of a value are stored: an item is a fixed sequence of elements (a field and its value, a
@@ -25,6 +35,17 @@ const FLOAT64 = 8;
 const ASCII_DOUBLE = 9;
 const LENGTH = 10;
 const MILLISECONDS = 11;
+
+/** How kernels read the values of a form, RECORD_…; the others take the long way. */
+export const CONTAINERS: Readonly<Partial<Record<Form, number>>> = {
+  string: RECORD_TEXT,
+  items: RECORD_ITEMS,
+  ziplist: RECORD_ZIPLIST,
+  listpack: RECORD_LISTPACK,
+  intset: RECORD_INTSET,
+  quicklist: RECORD_QUICKLIST,
+  quicklist2: RECORD_QUICKLIST2,
+};
 
 /** The roles of elements. */
 export const TEXT = 0; // the value of a string

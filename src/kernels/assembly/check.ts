@@ -2,21 +2,12 @@
  * Rows of a batch (../layout.ts) whose values would not harm a server: packed values entry by entry, scores that are numbers.
  * check/value-check.ts is the reference and says what is wrong with the others; whatever takes more than these rules is left to it.
  */
-import { DROPPED, RECORD } from '../layout';
+import {
+  DROPPED, RECORD, RECORD_INTSET as INTSET, RECORD_ITEMS as ITEMS, RECORD_LISTPACK as LISTPACK, RECORD_QUICKLIST as QUICKLIST,
+  RECORD_QUICKLIST2 as QUICKLIST2, RECORD_TEXT as TEXT, RECORD_ZIPLIST as ZIPLIST, RUN_ITEMS, RUN_SCORES,
+} from '../layout';
 import { END, FLAGS, KIND, ROW, START, TYPE } from './row';
 import { from, isInteger, length, readLength, string, to } from './run';
-
-/** Containers and kinds: RECORD_… and RUN_… of kernels/codec.ts. */
-const TEXT = 1;
-const ITEMS = 2;
-const ZIPLIST = 3;
-const LISTPACK = 4;
-const INTSET = 5;
-const QUICKLIST = 6;
-const QUICKLIST2 = 7;
-
-const RUN_ITEMS = 0;
-const RUN_SCORES = 2;
 
 const LISTPACK_HEADER: usize = 6;
 const ZIPLIST_HEADER: usize = 10;

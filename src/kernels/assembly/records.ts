@@ -3,22 +3,13 @@
  * way (a type that is not listed, damage, no room) ends it, with nothing written of that row: the caller takes it up.
  */
 import { signed } from './numbers';
-import { DROPPED, HAS_EXPIRE, HAS_META, KEY_HELD, LINE, RECORD } from '../layout';
+import {
+  DROPPED, HAS_EXPIRE, HAS_META, KEY_HELD, LINE, RECORD, RECORD_INTSET as INTSET, RECORD_ITEMS as ITEMS, RECORD_LISTPACK as LISTPACK,
+  RECORD_QUICKLIST as QUICKLIST, RECORD_QUICKLIST2 as QUICKLIST2, RECORD_TEXT as TEXT, RECORD_ZIPLIST as ZIPLIST, RUN_ITEMS, RUN_PAIRS,
+} from '../layout';
 import { DB, END, EXPIRE, FLAGS, FREQ, IDLE, KEY_END, KEY_START, KIND, ROW, START, TYPE } from './row';
 import { from, isInteger, length, readLength, runItems, runPairs, runScores, string, to, walked, writeElement } from './run';
 import { text, textSize } from './text';
-
-/** Containers: RECORD_… of kernels/codec.ts. */
-const TEXT = 1;
-const ITEMS = 2;
-const ZIPLIST = 3;
-const LISTPACK = 4;
-const INTSET = 5;
-const QUICKLIST = 6;
-const QUICKLIST2 = 7;
-
-const RUN_ITEMS = 0;
-const RUN_PAIRS = 1;
 
 /**
  * By type number, `FORM` bytes each: container, kind of run, how its elements are read (two), and then the addresses and
