@@ -3,7 +3,7 @@ import { EMPTY } from '../encodings/element.js';
 import { KIND, RECORD } from '../kernels/layout.js';
 import type { Pass } from '../pipeline/passes.js';
 
-/** A range of slots without keys is no accident if it is so many times as long as keys are apart on average. */
+/** A range of slots without keys is no accident if it is this many times the average distance between slots with keys. */
 const TOO_LONG = 20;
 
 /** Notes which slots the sources have keys in: a shard that was forgotten leaves a long range without any. */

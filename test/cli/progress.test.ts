@@ -43,7 +43,7 @@ describe('progress', () => {
     return { err, progress };
   }
 
-  test('the bar comes late, moves below lines, and leaves nothing behind', () => {
+  test('the bar comes late, moves below lines, and leaves no trace', () => {
     const { err, progress } = bar();
     progress.line('early');
     vi.advanceTimersByTime(600);
