@@ -12,7 +12,14 @@ export default defineConfig({
       {
         extends: true,
         // one load of all modules for each worker; vitest leaves a core free by default, and two are all there are on small machines
-        test: { name: 'unit', include: ['test/**/*.test.ts'], exclude: [SERVERS, ...MOCKS, '**/node_modules/**'], isolate: false, maxWorkers: '100%', sequence: { groupOrder: 0 } },
+        test: {
+          name: 'unit',
+          include: ['test/**/*.test.ts'],
+          exclude: [SERVERS, ...MOCKS, '**/node_modules/**'],
+          isolate: false,
+          maxWorkers: '100%',
+          sequence: { groupOrder: 0 },
+        },
       },
       {
         extends: true,
@@ -21,7 +28,13 @@ export default defineConfig({
       {
         extends: true,
         // these wait for servers most of the time
-        test: { name: 'servers', include: [SERVERS], setupFiles: ['test/support/needs-server.ts'], maxWorkers: '200%', sequence: { groupOrder: 1 } },
+        test: {
+          name: 'servers',
+          include: [SERVERS],
+          setupFiles: ['test/support/needs-server.ts'],
+          maxWorkers: '200%',
+          sequence: { groupOrder: 1 },
+        },
       },
     ],
   },

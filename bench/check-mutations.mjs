@@ -60,7 +60,8 @@ const LARGEST = 3000;
 
 // ---- healthy payloads
 
-const lengthOf = (n) => (n < 0x40 ? [n] : n < 0x4000 ? [0x40 | (n >> 8), n & 0xff] : [0x80, n >>> 24, (n >> 16) & 0xff, (n >> 8) & 0xff, n & 0xff]);
+const lengthOf = (n) =>
+  n < 0x40 ? [n] : n < 0x4000 ? [0x40 | (n >> 8), n & 0xff] : [0x80, n >>> 24, (n >> 16) & 0xff, (n >> 8) & 0xff, n & 0xff];
 
 /** The value with its packed strings as they are, not compressed: spoilt bytes are those of the structure then. */
 function decompressed(type, value) {
@@ -122,7 +123,12 @@ function zipmapPayloads() {
     const bytes = [pairs];
     for (let i = 0; i < pairs; i++) {
       for (const [text, free] of [[`field ${i}`], ['v'.repeat(i * 40), i % 3]]) {
-        bytes.push(...(text.length < 254 ? [text.length] : [254, text.length & 0xff, text.length >> 8, 0, 0]), ...(free === undefined ? [] : [free]), ...Buffer.from(text), ...Array(free ?? 0).fill(0));
+        bytes.push(
+          ...(text.length < 254 ? [text.length] : [254, text.length & 0xff, text.length >> 8, 0, 0]),
+          ...(free === undefined ? [] : [free]),
+          ...Buffer.from(text),
+          ...Array(free ?? 0).fill(0),
+        );
       }
     }
     bytes.push(0xff);
@@ -130,14 +136,16 @@ function zipmapPayloads() {
   });
 }
 
-const text = () => (next() < 0.4 ? `${below(10 ** (1 + below(12)))}` : pick(['a', 'bb', 'field', 'x'.repeat(70), 'y'.repeat(200), `m${below(30)}`]));
+const text = () =>
+  next() < 0.4 ? `${below(10 ** (1 + below(12)))}` : pick(['a', 'bb', 'field', 'x'.repeat(70), 'y'.repeat(200), `m${below(30)}`]);
 
 async function madePayloads(client, count) {
   const payloads = [];
   await client.config('SET', 'rdbcompression', 'no');
   for (let i = 0; i < count; i++) {
     const small = next() < 0.6;
-    for (const name of ['hash-max-listpack-entries', 'zset-max-listpack-entries', 'set-max-intset-entries']) await client.config('SET', name, small ? '128' : '1');
+    for (const name of ['hash-max-listpack-entries', 'zset-max-listpack-entries', 'set-max-intset-entries'])
+      await client.config('SET', name, small ? '128' : '1');
     await client.config('SET', 'list-max-listpack-size', `${pick([-2, 3, 8])}`);
     await client.config('SET', 'stream-node-max-entries', `${pick([100, 2, 4])}`);
     await client.del('k');
@@ -157,7 +165,16 @@ async function madePayloads(client, count) {
 }
 
 async function makeStream(client, size) {
-  for (let i = 1; i <= size; i++) await client.xadd('k', `${i}-${below(3)}`, ...pick([['f', text()], ['f', text(), 'g', text()], ['other', text()]]));
+  for (let i = 1; i <= size; i++)
+    await client.xadd(
+      'k',
+      `${i}-${below(3)}`,
+      ...pick([
+        ['f', text()],
+        ['f', text(), 'g', text()],
+        ['other', text()],
+      ]),
+    );
   for (let i = below(3); i > 0; i--) await client.xgroup('CREATE', 'k', `group ${i}`, pick(['0', '2', '$']));
   const groups = await client.xinfo('GROUPS', 'k');
   for (const group of groups) {
@@ -168,7 +185,9 @@ async function makeStream(client, size) {
 
 // ---- spoiling
 
-const BORDERS = [0x00, 0x01, 0x02, 0x3f, 0x40, 0x7f, 0x80, 0x81, 0xbf, 0xc0, 0xc1, 0xc3, 0xdf, 0xe0, 0xef, 0xf0, 0xf1, 0xf4, 0xf5, 0xfd, 0xfe, 0xff];
+const BORDERS = [
+  0x00, 0x01, 0x02, 0x3f, 0x40, 0x7f, 0x80, 0x81, 0xbf, 0xc0, 0xc1, 0xc3, 0xdf, 0xe0, 0xef, 0xf0, 0xf1, 0xf4, 0xf5, 0xfd, 0xfe, 0xff,
+];
 
 /** Where a change hits structure rather than text: elements that are long runs of one letter are passed over. */
 function structural(value) {
@@ -232,10 +251,31 @@ class Server {
   async start() {
     this.folder = mkdtempSync(join(tmpdir(), 'rdbkit-check-'));
     const socket = join(this.folder, 's');
-    this.child = spawn(options.server, ['--port', '0', '--unixsocket', socket, '--dir', this.folder, '--save', '', '--sanitize-dump-payload', options.sanitize, '--enable-debug-command', 'yes'], { stdio: 'ignore' });
+    this.child = spawn(
+      options.server,
+      [
+        '--port',
+        '0',
+        '--unixsocket',
+        socket,
+        '--dir',
+        this.folder,
+        '--save',
+        '',
+        '--sanitize-dump-payload',
+        options.sanitize,
+        '--enable-debug-command',
+        'yes',
+      ],
+      { stdio: 'ignore' },
+    );
     this.dead = false;
     this.child.once('exit', () => (this.dead = true));
-    this.client = new Redis(socket, { retryStrategy: (times) => (this.dead || times > 100 ? null : 30), maxRetriesPerRequest: 200, autoResendUnfulfilledCommands: false });
+    this.client = new Redis(socket, {
+      retryStrategy: (times) => (this.dead || times > 100 ? null : 30),
+      maxRetriesPerRequest: 200,
+      autoResendUnfulfilledCommands: false,
+    });
     this.client.on('error', () => undefined);
     await this.client.ping();
   }
@@ -252,13 +292,72 @@ class Server {
 }
 
 const USES = {
-  list: [['LRANGE', 'k', 0, -1], ['LINDEX', 'k', -1], ['LPOS', 'k', 'a'], ['RPOP', 'k'], ['LPUSH', 'k', 'new'], ['LINSERT', 'k', 'BEFORE', 'bb', 'z'], ['LREM', 'k', -1, 'a'], ['LTRIM', 'k', 1, -2]],
-  set: [['SMEMBERS', 'k'], ['SADD', 'k', '17', 'new'], ['SRANDMEMBER', 'k', 5], ['SPOP', 'k'], ['SREM', 'k', '17']],
-  zset: [['ZRANGE', 'k', 0, -1, 'WITHSCORES'], ['ZREVRANGE', 'k', 0, -1], ['ZADD', 'k', '3', 'new', 'nan?', '4'], ['ZADD', 'k', '3', 'new'], ['ZRANGEBYSCORE', 'k', '-inf', '+inf'], ['ZRANK', 'k', 'new'], ['ZPOPMIN', 'k'], ['ZREM', 'k', 'new'], ['ZADD', 'k', '1', 'l'.repeat(100)]],
-  hash: [['HGETALL', 'k'], ['HSET', 'k', 'new', 'v'], ['HRANDFIELD', 'k', 5, 'WITHVALUES'], ['HDEL', 'k', 'field', 'a'], ['HSET', 'k', 'l', 'l'.repeat(100)]],
-  stream: [['XRANGE', 'k', '-', '+'], ['XREVRANGE', 'k', '+', '-'], ['XINFO', 'STREAM', 'k', 'FULL'], ['XADD', 'k', '*', 'f', 'v'], ['XDEL', 'k', '1-0', '2-1'], ['XACK', 'k', 'group 1', '1-0', '1-1', '2-0'], ['XAUTOCLAIM', 'k', 'group 1', 'three', 0, 0], ['XGROUP', 'DELCONSUMER', 'k', 'group 1', 'one'], ['XTRIM', 'k', 'MAXLEN', 2], ['XGROUP', 'DESTROY', 'k', 'group 1']],
+  list: [
+    ['LRANGE', 'k', 0, -1],
+    ['LINDEX', 'k', -1],
+    ['LPOS', 'k', 'a'],
+    ['RPOP', 'k'],
+    ['LPUSH', 'k', 'new'],
+    ['LINSERT', 'k', 'BEFORE', 'bb', 'z'],
+    ['LREM', 'k', -1, 'a'],
+    ['LTRIM', 'k', 1, -2],
+  ],
+  set: [
+    ['SMEMBERS', 'k'],
+    ['SADD', 'k', '17', 'new'],
+    ['SRANDMEMBER', 'k', 5],
+    ['SPOP', 'k'],
+    ['SREM', 'k', '17'],
+  ],
+  zset: [
+    ['ZRANGE', 'k', 0, -1, 'WITHSCORES'],
+    ['ZREVRANGE', 'k', 0, -1],
+    ['ZADD', 'k', '3', 'new', 'nan?', '4'],
+    ['ZADD', 'k', '3', 'new'],
+    ['ZRANGEBYSCORE', 'k', '-inf', '+inf'],
+    ['ZRANK', 'k', 'new'],
+    ['ZPOPMIN', 'k'],
+    ['ZREM', 'k', 'new'],
+    ['ZADD', 'k', '1', 'l'.repeat(100)],
+  ],
+  hash: [
+    ['HGETALL', 'k'],
+    ['HSET', 'k', 'new', 'v'],
+    ['HRANDFIELD', 'k', 5, 'WITHVALUES'],
+    ['HDEL', 'k', 'field', 'a'],
+    ['HSET', 'k', 'l', 'l'.repeat(100)],
+  ],
+  stream: [
+    ['XRANGE', 'k', '-', '+'],
+    ['XREVRANGE', 'k', '+', '-'],
+    ['XINFO', 'STREAM', 'k', 'FULL'],
+    ['XADD', 'k', '*', 'f', 'v'],
+    ['XDEL', 'k', '1-0', '2-1'],
+    ['XACK', 'k', 'group 1', '1-0', '1-1', '2-0'],
+    ['XAUTOCLAIM', 'k', 'group 1', 'three', 0, 0],
+    ['XGROUP', 'DELCONSUMER', 'k', 'group 1', 'one'],
+    ['XTRIM', 'k', 'MAXLEN', 2],
+    ['XGROUP', 'DESTROY', 'k', 'group 1'],
+  ],
 };
-const TYPE_OF = { 1: 'list', 2: 'set', 3: 'zset', 4: 'hash', 5: 'zset', 9: 'hash', 10: 'list', 11: 'set', 12: 'zset', 13: 'hash', 14: 'list', 15: 'stream', 16: 'hash', 17: 'zset', 18: 'list', 19: 'stream' };
+const TYPE_OF = {
+  1: 'list',
+  2: 'set',
+  3: 'zset',
+  4: 'hash',
+  5: 'zset',
+  9: 'hash',
+  10: 'list',
+  11: 'set',
+  12: 'zset',
+  13: 'hash',
+  14: 'list',
+  15: 'stream',
+  16: 'hash',
+  17: 'zset',
+  18: 'list',
+  19: 'stream',
+};
 
 /** 'taken', 'refused' or 'crash'; after it is taken, the key is used. */
 async function given(server, type, payload) {
@@ -281,9 +380,21 @@ async function given(server, type, payload) {
 let server = new Server();
 await server.start();
 const corpus = [...fixturePayloads(), ...zipmapPayloads(), ...(await madePayloads(server.client, 600))];
-const byType = Map.groupBy === undefined ? corpus.reduce((map, one) => map.set(one.type, [...(map.get(one.type) ?? []), one]), new Map()) : Map.groupBy(corpus, ({ type }) => type);
+const byType =
+  Map.groupBy === undefined
+    ? corpus.reduce((map, one) => map.set(one.type, [...(map.get(one.type) ?? []), one]), new Map())
+    : Map.groupBy(corpus, ({ type }) => type);
 const types = [...byType.keys()].sort((a, b) => a - b);
-const tally = { 'healthy, found': 0, 'healthy, refused': 0, 'refused, found': 0, 'refused, missed': 0, 'taken, found': 0, 'taken, passed': 0, 'crash, found': 0, 'crash, passed': 0 };
+const tally = {
+  'healthy, found': 0,
+  'healthy, refused': 0,
+  'refused, found': 0,
+  'refused, missed': 0,
+  'taken, found': 0,
+  'taken, passed': 0,
+  'crash, found': 0,
+  'crash, passed': 0,
+};
 const perType = new Map(types.map((type) => [type, { payloads: 0, refused: 0, missed: 0, crashes: 0 }]));
 const shown = { 'refused, missed': 0, 'crash, passed': 0, 'crash, found': 0, 'healthy, found': 0, 'healthy, refused': 0 };
 const stricter = new Map();

@@ -21,7 +21,9 @@ import { folder, made, megabytes, size } from './made.mjs';
 import { hasTime, markdown, median, number, TIME, whole } from './measure.mjs';
 
 const string = (value) => ({ type: 'string', ...(value !== undefined && { default: value }) });
-const { values } = parseArgs({ options: { only: string('server,cluster'), runs: string('5'), data: string('mixed'), scale: string('1'), rdb: string() } });
+const { values } = parseArgs({
+  options: { only: string('server,cluster'), runs: string('5'), data: string('mixed'), scale: string('1'), rdb: string() },
+});
 const runs = Number(values.runs);
 const bin = join(import.meta.dirname, '../bin/rdbkit.js');
 
@@ -95,7 +97,13 @@ function run({ file, args, input }) {
 }
 
 /** Processor time of the servers so far, in seconds. */
-const serverCpu = (ports) => ports.reduce((sum, port) => sum + [...cli(port, 'INFO', 'cpu').matchAll(/^used_cpu_(?:user|sys):([\d.]+)/gm)].reduce((all, [, seconds]) => all + Number(seconds), 0), 0);
+const serverCpu = (ports) =>
+  ports.reduce(
+    (sum, port) =>
+      sum +
+      [...cli(port, 'INFO', 'cpu').matchAll(/^used_cpu_(?:user|sys):([\d.]+)/gm)].reduce((all, [, seconds]) => all + Number(seconds), 0),
+    0,
+  );
 
 const keysOf = (ports) => ports.reduce((sum, port) => sum + Number(cli(port, 'DBSIZE')), 0);
 
@@ -107,7 +115,13 @@ async function attempt({ processes }, ports) {
   const ends = await Promise.all(processes.map(run));
   const seconds = (performance.now() - start) / 1000;
   const server = serverCpu(ports) - before;
-  return { seconds, server, cpu: ends.reduce((sum, { cpu }) => sum + cpu, 0), peak: Math.max(...ends.map(({ peak }) => peak)), keys: keysOf(ports) };
+  return {
+    seconds,
+    server,
+    cpu: ends.reduce((sum, { cpu }) => sum + cpu, 0),
+    peak: Math.max(...ends.map(({ peak }) => peak)),
+    keys: keysOf(ports),
+  };
 }
 
 /** Runs the commands in turn, once to warm up and then `runs` times; the last one is what the others are measured by. */
@@ -140,18 +154,37 @@ async function sideBySide(title, rdb, commands, ports) {
       whole(Math.max(...result.all.map(({ peak }) => peak))),
     ];
   });
-  const heads = ['command', 'seconds', 'least–most', `× ${commands.at(-1).name}`, 'MB/s in', 'keys/s', 'CPU s', 'CPU s of servers', 'peak MB'];
-  console.log(`\n#### ${title}\n\n${basename(rdb)}, ${megabytes(size(rdb))}, ${[...counts][0].toLocaleString('en')} keys. Medians of ${runs} runs.\n\n${markdown([heads, ...rows])}`);
+  const heads = [
+    'command',
+    'seconds',
+    'least–most',
+    `× ${commands.at(-1).name}`,
+    'MB/s in',
+    'keys/s',
+    'CPU s',
+    'CPU s of servers',
+    'peak MB',
+  ];
+  console.log(
+    `\n#### ${title}\n\n${basename(rdb)}, ${megabytes(size(rdb))}, ${[...counts][0].toLocaleString('en')} keys. Medians of ${runs} runs.\n\n${markdown([heads, ...rows])}`,
+  );
 }
 
-const restore = (rdb, port, ...options) => ({ file: process.execPath, args: [bin, 'restore', rdb, `redis://127.0.0.1:${port}`, '--quiet', ...options] });
+const restore = (rdb, port, ...options) => ({
+  file: process.execPath,
+  args: [bin, 'restore', rdb, `redis://127.0.0.1:${port}`, '--quiet', ...options],
+});
 const pipe = (resp, port) => ({ file: 'redis-cli', args: ['-p', String(port), '--pipe'], input: resp });
 
 /** Commands for redis-cli --pipe, made if they are not there. */
 function resp(rdb, slots) {
   const path = join(folder, `${basename(rdb, '.rdb')}${slots === undefined ? '' : `.${slots}`}.resp`);
   if (existsSync(path)) return path;
-  const { status, stderr } = spawnSync(process.execPath, [bin, 'dump', rdb, '--format', 'resp', '-o', path, '--quiet', ...(slots === undefined ? [] : ['--slot', slots])], { encoding: 'utf8' });
+  const { status, stderr } = spawnSync(
+    process.execPath,
+    [bin, 'dump', rdb, '--format', 'resp', '-o', path, '--quiet', ...(slots === undefined ? [] : ['--slot', slots])],
+    { encoding: 'utf8' },
+  );
   if (status !== 0) throw new Error(`rdbkit dump: ${stderr}`);
   return path;
 }
@@ -182,12 +215,18 @@ async function cluster(rdb) {
 async function sanitize(rdb) {
   const port = await startServer();
   const levels = ['auto', 'all', 'none'];
-  await sideBySide('--sanitize', rdb, levels.map((level) => ({ name: level, processes: [restore(rdb, port, '--sanitize', level)] })), [port]);
+  await sideBySide(
+    '--sanitize',
+    rdb,
+    levels.map((level) => ({ name: level, processes: [restore(rdb, port, '--sanitize', level)] })),
+    [port],
+  );
 }
 
 const kinds = { server, cluster, sanitize };
 const only = values.only.split(',');
-if (!(runs >= 1) || !only.every((kind) => Object.hasOwn(kinds, kind))) throw new Error('--runs: expected a number above 0; --only: expected server, cluster or sanitize');
+if (!(runs >= 1) || !only.every((kind) => Object.hasOwn(kinds, kind)))
+  throw new Error('--runs: expected a number above 0; --only: expected server, cluster or sanitize');
 const rdb = values.rdb === undefined ? await made(values.data, Number(values.scale)) : resolve(values.rdb);
 if (loadavg()[0] > 0.5) process.stderr.write(`warning: this machine is not quiet (load ${loadavg()[0].toFixed(1)})\n`);
 for (const kind of only) {

@@ -24,7 +24,9 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 };
 
 const src = join(import.meta.dirname, '../src');
-const files = readdirSync(src, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.ts') && !file.startsWith('kernels/assembly'));
+const files = readdirSync(src, { recursive: true, encoding: 'utf8' }).filter(
+  (file) => file.endsWith('.ts') && !file.startsWith('kernels/assembly'),
+);
 
 const room = (file: string): string => (file.includes('/') ? file.slice(0, file.indexOf('/')) : '.');
 
@@ -66,13 +68,25 @@ test('every folder of tests is a room, but for helpers, tests with servers, and 
   expect(folders.filter((name) => !(name in MAY_IMPORT) && !['support', 'servers', 'nodes'].includes(name))).toEqual([]);
 });
 
-const tests = readdirSync(import.meta.dirname, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.test.ts') && !file.startsWith('servers') && !file.includes('node_modules'));
+const tests = readdirSync(import.meta.dirname, { recursive: true, encoding: 'utf8' }).filter(
+  (file) => file.endsWith('.test.ts') && !file.startsWith('servers') && !file.includes('node_modules'),
+);
 
 test('tests that replace modules do not share them with others', () => {
   const config = readFileSync(join(import.meta.dirname, '../vitest.config.ts'), 'utf8');
-  expect(tests.filter((file) => /^ *vi\.(?:do)?mock\(/im.test(readFileSync(join(import.meta.dirname, file), 'utf8')) && !config.includes(`'test/${file}'`))).toEqual([]);
+  expect(
+    tests.filter(
+      (file) => /^ *vi\.(?:do)?mock\(/im.test(readFileSync(join(import.meta.dirname, file), 'utf8')) && !config.includes(`'test/${file}'`),
+    ),
+  ).toEqual([]);
 });
 
 test('only the tests in test/servers start a server', () => {
-  expect(tests.filter((file) => /TestServer\.start|RedisNode\.start|TestCluster\.start|DocsServers\.start/.test(readFileSync(join(import.meta.dirname, file), 'utf8')))).toEqual([]);
+  expect(
+    tests.filter((file) =>
+      /TestServer\.start|RedisNode\.start|TestCluster\.start|DocsServers\.start/.test(
+        readFileSync(join(import.meta.dirname, file), 'utf8'),
+      ),
+    ),
+  ).toEqual([]);
 });

@@ -13,13 +13,19 @@ interface Package {
 }
 
 const described = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Package;
-const packed = (JSON.parse(execFileSync('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], { cwd: root, encoding: 'utf8' })) as { files: { path: string }[] }[])[0].files.map(({ path }) => path);
+const packed = (
+  JSON.parse(execFileSync('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], { cwd: root, encoding: 'utf8' })) as {
+    files: { path: string }[];
+  }[]
+)[0].files.map(({ path }) => path);
 
 test('the fixtures that the docs name are in the package', () => {
   const shipped = pages.filter((page) => packed.includes(page));
   expect(shipped).toContain('docs/decode.md');
   const named = new Set(
-    shipped.flatMap((page) => [...readFileSync(join(root, page), 'utf8').matchAll(/\bfixtures\/[\w./-]+\.(?:rdb|aof|jsonl)\b/g)].map(([name]) => name)),
+    shipped.flatMap((page) =>
+      [...readFileSync(join(root, page), 'utf8').matchAll(/\bfixtures\/[\w./-]+\.(?:rdb|aof|jsonl)\b/g)].map(([name]) => name),
+    ),
   );
   expect(named.size).toBeGreaterThan(5);
   expect([...named].filter((name) => !packed.includes(name))).toEqual([]);

@@ -38,14 +38,18 @@ function* batches(file: Uint8Array): Generator<Batch> {
   }
 }
 
-const checks: Readonly<Record<CheckLevel, RowCheck>> = { structure: new RowCheck(kernels, 'structure', true), all: new RowCheck(kernels, 'all', false) };
+const checks: Readonly<Record<CheckLevel, RowCheck>> = {
+  structure: new RowCheck(kernels, 'structure', true),
+  all: new RowCheck(kernels, 'all', false),
+};
 const valueCheck = new ValueCheck({ level: 'structure' });
 
 /** By key, what RowCheck finds in a file; its first finding each. */
 function found(file: Uint8Array, check: RowCheck): string[] {
   const all: string[] = [];
   for (const each of batches(file)) {
-    for (let row = check.next(each, 0, each.to); row < each.to; row = check.next(each, row + 1, each.to)) all.push(told(each, row, check.findings.list[0]));
+    for (let row = check.next(each, 0, each.to); row < each.to; row = check.next(each, row + 1, each.to))
+      all.push(told(each, row, check.findings.list[0]));
   }
   return all;
 }
@@ -92,7 +96,11 @@ const VALUES: Readonly<Record<string, readonly [type: number, value: Part]>> = {
   'nodes of listpacks': [18, loop([2, str(listpack(['a', LONG, 300n]))], [1, str('plain')])],
   'listpack of members': [20, str(listpack(['a', 5n, LONG]))],
 };
-const file = (values: readonly (readonly [number, Part])[]): Uint8Array => rdb('REDIS0011', values.map(([type, value], i) => [type, str(`k${i}`), value]));
+const file = (values: readonly (readonly [number, Part])[]): Uint8Array =>
+  rdb(
+    'REDIS0011',
+    values.map(([type, value], i) => [type, str(`k${i}`), value]),
+  );
 
 describe('the kernel', () => {
   test.each(Object.entries(VALUES))('passes over: %s', (_, value) => {
@@ -139,21 +147,25 @@ test('with the kernel nothing is found but what is found without it', () => {
   const whole = file(values);
   let spoilt = 0;
   fc.assert(
-    fc.property(fc.nat(whole.length - 30), fc.oneof(fc.nat(255), fc.constantFrom(0, 1, 0x7f, 0x80, 0xbf, 0xf0, 0xf1, 0xfe, 0xff)), (at, byte) => {
-      const changed = whole.slice();
-      changed[at + 9] = byte;
-      let expected: string[];
-      try {
-        expected = foundByValue(changed);
-      } catch (error) {
-        if (error instanceof RdbError) return; // no frame around the value
-        throw error;
-      }
-      if (expected.length > 0) spoilt++;
-      // an element of a sorted set that cannot be decompressed is left to the server
-      const certain = (texts: readonly string[]): string[] => texts.filter((text) => !/^k4 BAD_LZF/.test(text));
-      expect(certain(found(changed, checks.structure))).toEqual(certain(expected));
-    }),
+    fc.property(
+      fc.nat(whole.length - 30),
+      fc.oneof(fc.nat(255), fc.constantFrom(0, 1, 0x7f, 0x80, 0xbf, 0xf0, 0xf1, 0xfe, 0xff)),
+      (at, byte) => {
+        const changed = whole.slice();
+        changed[at + 9] = byte;
+        let expected: string[];
+        try {
+          expected = foundByValue(changed);
+        } catch (error) {
+          if (error instanceof RdbError) return; // no frame around the value
+          throw error;
+        }
+        if (expected.length > 0) spoilt++;
+        // an element of a sorted set that cannot be decompressed is left to the server
+        const certain = (texts: readonly string[]): string[] => texts.filter((text) => !/^k4 BAD_LZF/.test(text));
+        expect(certain(found(changed, checks.structure))).toEqual(certain(expected));
+      },
+    ),
     { numRuns: 10_000 },
   );
   expect(spoilt).toBeGreaterThan(100 * FACTOR);

@@ -24,12 +24,26 @@ describe('payload check', () => {
     ['another total length', stream(spoilt(0, 99)), 'expected a header that says 29 bytes, got 99, at node 0'],
     ['another count', stream(spoilt(4, 9)), 'expected a header that says 10 elements, got 9'],
     ['no end of the master entry', stream(listpack(but(4, n(1)))), 'something else'],
-    ['another count of elements in an entry', stream(listpack(but(9, n(5)))), 'expected 4 as the number of elements of an entry, got 5, at entry 0 of node 0'],
-    ['fewer entries than it says', stream(listpack(but(0, n(2)))), 'expected 1 live and 0 deleted entries in the master entry, as follow it, got 2 and 0'],
-    ['a deleted entry that it does not count', stream(listpack(but(5, n(3)))), 'expected 0 live and 1 deleted entries in the master entry, as follow it, got 1 and 0'],
+    [
+      'another count of elements in an entry',
+      stream(listpack(but(9, n(5)))),
+      'expected 4 as the number of elements of an entry, got 5, at entry 0 of node 0',
+    ],
+    [
+      'fewer entries than it says',
+      stream(listpack(but(0, n(2)))),
+      'expected 1 live and 0 deleted entries in the master entry, as follow it, got 2 and 0',
+    ],
+    [
+      'a deleted entry that it does not count',
+      stream(listpack(but(5, n(3)))),
+      'expected 0 live and 1 deleted entries in the master entry, as follow it, got 1 and 0',
+    ],
     ['fewer entries than the stream says', stream(listpack(NODE), 2), '2'],
   ])('finds %s', async (_, payload, got) => {
-    expect(await check([payload])).toMatchObject([{ valid: false, error: { code: expect.stringMatching(/^BAD_(STREAM|LISTPACK)$/) as string } }]);
+    expect(await check([payload])).toMatchObject([
+      { valid: false, error: { code: expect.stringMatching(/^BAD_(STREAM|LISTPACK)$/) as string } },
+    ]);
     const { code, out } = await rdbkit(['payload', 'check', Buffer.from(payload).toString('hex')]);
     expect(code).toBe(3);
     expect(out).toContain(got);

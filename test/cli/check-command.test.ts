@@ -47,7 +47,9 @@ describe('spoilt files', () => {
     const file = folder.file('escape.rdb', rdb('REDIS0011', [[2, str(key), 2, str('a\u001b'), str('a\u001b')]]));
     const { code, err, out } = await rdbkit(['check', file]);
     expect(code).toBe(1);
-    expect(out).toMatch(/^DUPLICATE: [^\n]*escape\.rdb, offset \d+, db 0, key "k\\u001b\[31m\\n": expected every member once, got [^\n]* again, at member 1\.\n$/);
+    expect(out).toMatch(
+      /^DUPLICATE: [^\n]*escape\.rdb, offset \d+, db 0, key "k\\u001b\[31m\\n": expected every member once, got [^\n]* again, at member 1\.\n$/,
+    );
     expect(out).not.toMatch(/\u001b/);
     expect(err).toMatch(/^rdbkit: 1 key checked, \d+ B, [^\n]*; 1 finding in 1 key\n$/);
   });
@@ -94,7 +96,13 @@ test('a file that cannot be read on is an error, after the findings before the d
 test('values in parts are checked, too', async () => {
   const large = Array.from({ length: 300_000 }, (_, i) => str(`member-${i}`));
   const body = [str('large'), [0x80, 0x00, 0x04, 0x93, 0xe1], ...large, str('member-7')];
-  const file = folder.file('large.rdb', rdb('REDIS0011', [[2, ...body], [18, str('list'), 1, 2, str(listpack([n(1), 'a', n(2)] as Packable[]).with(8, 0x7f))]]));
+  const file = folder.file(
+    'large.rdb',
+    rdb('REDIS0011', [
+      [2, ...body],
+      [18, str('list'), 1, 2, str(listpack([n(1), 'a', n(2)] as Packable[]).with(8, 0x7f))],
+    ]),
+  );
   const { code, lines } = await json(file);
   expect(code).toBe(1);
   expect(lines[0]).toMatchObject({ key: 'large', code: 'DUPLICATE', part: 'member 300000' });
@@ -102,7 +110,15 @@ test('values in parts are checked, too', async () => {
 });
 
 test('every spoilt file of the fixtures has a finding or an error, every whole one has none', async () => {
-  const healthy = new Set(['base.rdb', 'bulk.rdb', 'diskless.rdb', 'keydb_subexpire.rdb', 'multidb.rdb', 'redis-stack-7.4.1.rdb', 'sess.rdb']);
+  const healthy = new Set([
+    'base.rdb',
+    'bulk.rdb',
+    'diskless.rdb',
+    'keydb_subexpire.rdb',
+    'multidb.rdb',
+    'redis-stack-7.4.1.rdb',
+    'sess.rdb',
+  ]);
   for (const name of readdirSync(join(root, 'fixtures/cases')).filter((file) => file.endsWith('.rdb'))) {
     const { code } = await json(spoilt(name));
     expect([name, code !== 0]).toEqual([name, !healthy.has(name)]);

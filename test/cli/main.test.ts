@@ -49,20 +49,32 @@ describe('help', () => {
 describe('wrong usage is one line with a hint and exits 2', () => {
   test.each<[string[], string]>([
     [['decod', 'x'], "unknown command 'decod' (did you mean decode?). See rdbkit --help"],
-    [['memory', 'x'], "unknown command 'memory' (did you mean rdbkit decode FILE --min-size 1mb? It has the large values). See rdbkit --help"],
+    [
+      ['memory', 'x'],
+      "unknown command 'memory' (did you mean rdbkit decode FILE --min-size 1mb? It has the large values). See rdbkit --help",
+    ],
     [['info', 'x'], "unknown command 'info' (did you mean rdbkit decode FILE --meta? "],
     [['stats', 'x'], "unknown command 'stats' (did you mean rdbkit check FILE? "],
     [['version'], "unknown command 'version' (did you mean rdbkit --version?). See rdbkit --help"],
     [['constructor'], "unknown command 'constructor'. See rdbkit --help"],
-    [['--command', 'json', 'x'], "unknown option '--command' (did you mean a command: rdbkit decode for JSON lines, or rdbkit dump --format resp?). See rdbkit --help"],
+    [
+      ['--command', 'json', 'x'],
+      "unknown option '--command' (did you mean a command: rdbkit decode for JSON lines, or rdbkit dump --format resp?). See rdbkit --help",
+    ],
     [['decode', '-k', 'a*', FIXTURE], "unknown option '-k' (did you mean --match, --prefix or --regex?). See rdbkit decode --help"],
     [['check', '--key', 'a*', FIXTURE], "unknown option '--key' (did you mean --match, --prefix or --regex?). See rdbkit check --help"],
     [['dump', '--keys=a*', FIXTURE], "unknown option '--keys' (did you mean --match, --prefix or --regex?). See rdbkit dump --help"],
     [['restore', '-t', 'hash', FIXTURE], "unknown option '-t' (did you mean --type?). See rdbkit restore --help"],
     [['decode', '--format', 'csv', FIXTURE], "unknown option '--format' (rdbkit decode writes JSON lines, and jq makes CSV of them: "],
     [['decode', '--format', 'json', FIXTURE], "unknown option '--format' (rdbkit decode writes JSON lines, without an option)"],
-    [['dump', FIXTURE, '--format', 'csv'], '--format csv: expected one of rdb, resp, payload (rdbkit decode writes JSON lines, and jq makes CSV of them: '],
-    [['decode', '-asecret', FIXTURE], "unknown option '-a' (a server is the target of rdbkit restore, not a source). See rdbkit decode --help"],
+    [
+      ['dump', FIXTURE, '--format', 'csv'],
+      '--format csv: expected one of rdb, resp, payload (rdbkit decode writes JSON lines, and jq makes CSV of them: ',
+    ],
+    [
+      ['decode', '-asecret', FIXTURE],
+      "unknown option '-a' (a server is the target of rdbkit restore, not a source). See rdbkit decode --help",
+    ],
     [['payload', 'check', '-k', 'a'], "unknown option '-k'. See rdbkit payload --help"],
     [['inspect', 'x'], "unknown command 'inspect'. See rdbkit --help"],
     [['dump.rdb'], "unknown command 'dump.rdb' (did you mean rdbkit decode dump.rdb?). See rdbkit --help"],
@@ -129,7 +141,11 @@ describe('filters', () => {
     ['--ttl none', ['--ttl', 'none'], ({ expireAt }) => expireAt === undefined],
     ['--ttl expired', ['--ttl', 'expired'], () => false],
     ['--ttl live', ['--ttl', 'live'], () => true],
-    ['several options', ['--db', '0', '--type', 'string', '--ttl', 'any'], ({ db, type, expireAt }) => db === 0 && type === 'string' && expireAt !== undefined],
+    [
+      'several options',
+      ['--db', '0', '--type', 'string', '--ttl', 'any'],
+      ({ db, type, expireAt }) => db === 0 && type === 'string' && expireAt !== undefined,
+    ],
   ])('%s', async (_, flags, fits) => {
     const { code, out } = await decode(...flags, FIXTURE);
     expect(code).toBe(0);
@@ -186,10 +202,30 @@ describe('damage', () => {
   test.each<[string, () => string, number, RegExp]>([
     ['missing', () => folder.at('none.rdb'), 2, /^rdbkit: READ_FAILED: \S+none\.rdb: no such file\. /],
     ['a folder', () => folder.path, 2, /^rdbkit: READ_FAILED: \S+: a directory\. /],
-    ['empty', () => folder.file('empty.rdb', ''), 3, /^rdbkit: EMPTY_INPUT: \S+empty\.rdb, offset 0: expected an RDB file, got no bytes\. /],
-    ['a web page', () => folder.file('page.rdb', '<!DOCTYPE html>\n<html>'), 3, /^rdbkit: NOT_RDB: .*<!DOCTYPE html>.*may be an error page/],
-    ['truncated', () => damaged('cut.rdb', (bytes) => bytes.subarray(0, 300_000)), 3, /^rdbkit: TRUNCATED: \S+cut\.rdb, offset 300000, db 1, key "[^"]+": expected the rest of a value, got the end of the input\. /],
-    ['a changed checksum', () => damaged('flip.rdb', flip), 3, /^rdbkit: CHECKSUM: \S+flip\.rdb, offset \d+: expected [0-9a-f]{16}, .*--no-checksum/],
+    [
+      'empty',
+      () => folder.file('empty.rdb', ''),
+      3,
+      /^rdbkit: EMPTY_INPUT: \S+empty\.rdb, offset 0: expected an RDB file, got no bytes\. /,
+    ],
+    [
+      'a web page',
+      () => folder.file('page.rdb', '<!DOCTYPE html>\n<html>'),
+      3,
+      /^rdbkit: NOT_RDB: .*<!DOCTYPE html>.*may be an error page/,
+    ],
+    [
+      'truncated',
+      () => damaged('cut.rdb', (bytes) => bytes.subarray(0, 300_000)),
+      3,
+      /^rdbkit: TRUNCATED: \S+cut\.rdb, offset 300000, db 1, key "[^"]+": expected the rest of a value, got the end of the input\. /,
+    ],
+    [
+      'a changed checksum',
+      () => damaged('flip.rdb', flip),
+      3,
+      /^rdbkit: CHECKSUM: \S+flip\.rdb, offset \d+: expected [0-9a-f]{16}, .*--no-checksum/,
+    ],
     ['a damaged gzip', () => folder.file('bad.gz', gzipSync(rdb()).subarray(0, 9000)), 3, /^rdbkit: BAD_COMPRESSION: .*gzip -t/],
   ])('%s', async (_, file, code, text) => {
     const result = await decode(file(), '--quiet');
@@ -214,7 +250,11 @@ describe('damage', () => {
     expect([code, out]).toEqual([0, whole + whole]);
     expect(err.match(/^rdbkit: warning: .*version 999.*$/gm)).toHaveLength(1);
     expect((await decode(newer, '--quiet')).err).toBe('');
-    expect(await decode(newer, '--strict')).toMatchObject({ code: 3, out: '', err: expect.stringContaining('UNSUPPORTED_VERSION') as string });
+    expect(await decode(newer, '--strict')).toMatchObject({
+      code: 3,
+      out: '',
+      err: expect.stringContaining('UNSUPPORTED_VERSION') as string,
+    });
   });
 
   test('--keep-going decodes the rest and still fails', async () => {
@@ -276,9 +316,15 @@ describe('-o', () => {
   });
 
   test('an output that cannot be written exits 4', async () => {
-    expect(await decode(FIXTURE, '-o', folder.at('no/such/x'))).toMatchObject({ code: 4, err: `rdbkit: cannot write ${folder.at('no/such/x')}: its folder does not exist.\n` });
+    expect(await decode(FIXTURE, '-o', folder.at('no/such/x'))).toMatchObject({
+      code: 4,
+      err: `rdbkit: cannot write ${folder.at('no/such/x')}: its folder does not exist.\n`,
+    });
     mkdirSync(folder.at('dir'), { recursive: true });
-    expect(await decode(FIXTURE, '-o', folder.at('dir'))).toMatchObject({ code: 4, err: expect.stringContaining('it is a directory.') as string });
+    expect(await decode(FIXTURE, '-o', folder.at('dir'))).toMatchObject({
+      code: 4,
+      err: expect.stringContaining('it is a directory.') as string,
+    });
   });
 });
 
@@ -297,7 +343,10 @@ describe('standard output that fails', () => {
 
   test('anything else exits 4', async () => {
     const { code, err } = await rdbkit(['decode', FIXTURE], { stdout: failing('ENOSPC') });
-    expect([code, err]).toEqual([4, 'rdbkit: cannot write standard output: no space is left on the device. Make room, or write to another place, and run it again.\n']);
+    expect([code, err]).toEqual([
+      4,
+      'rdbkit: cannot write standard output: no space is left on the device. Make room, or write to another place, and run it again.\n',
+    ]);
     const json = await rdbkit(['decode', FIXTURE, '--json'], { stdout: failing('ENOSPC') });
     expect(JSON.parse(json.err)).toMatchObject({ exitCode: 4, errors: [{ code: 'OUTPUT', file: 'standard output' }] });
   });
@@ -305,7 +354,26 @@ describe('standard output that fails', () => {
 
 describe('the summary', () => {
   test('is one line', async () => {
-    const old = rdbFile('REDIS0011', [0xfc, 1, 0, 0, 0, 0, 0, 0, 0, 0, str('gone'), intStr(7, 1), 0, str('here'), str('x'), 0, str('not'), str('x')]);
+    const old = rdbFile('REDIS0011', [
+      0xfc,
+      1,
+      0,
+      0,
+      0,
+      0,
+      0,
+      0,
+      0,
+      0,
+      str('gone'),
+      intStr(7, 1),
+      0,
+      str('here'),
+      str('x'),
+      0,
+      str('not'),
+      str('x'),
+    ]);
     const { err } = await decode(folder.file('old.rdb', old), '--not-prefix', 'n');
     expect(err).toMatch(/^rdbkit: 2 keys, \d+ B in, \d+ B out, 0\.\d\d s, [\d.]+ k?B\/s; 1 of them expired; 1 filtered out\n$/);
   });
@@ -319,9 +387,24 @@ describe('the summary', () => {
     const { err } = await decode(FIXTURE, '--json', '--type', 'hash', '--limit', '2');
     const read = all.findIndex((line) => line === all.filter(({ type }) => type === 'hash')[1]) + 1;
     expect(JSON.parse(err)).toEqual({
-      command: 'decode', exitCode: 0, sources: 1, keys: 2, keysRead: read, keysFiltered: read - 2, keysDamaged: 0, keysExpired: 0, memberExpiriesLost: 0,
-      bytesIn: expect.any(Number) as number, bytesOut: expect.any(Number) as number, seconds: expect.any(Number) as number,
-      limited: true, torn: false, interrupted: null, warnings: [], aofTails: [], errors: [],
+      command: 'decode',
+      exitCode: 0,
+      sources: 1,
+      keys: 2,
+      keysRead: read,
+      keysFiltered: read - 2,
+      keysDamaged: 0,
+      keysExpired: 0,
+      memberExpiriesLost: 0,
+      bytesIn: expect.any(Number) as number,
+      bytesOut: expect.any(Number) as number,
+      seconds: expect.any(Number) as number,
+      limited: true,
+      torn: false,
+      interrupted: null,
+      warnings: [],
+      aofTails: [],
+      errors: [],
     });
   });
 

@@ -60,7 +60,8 @@ describe('environment variables', () => {
   });
 
   test('an option with two forms', async () => {
-    const dump = async (env: Record<string, string>, ...argv: string[]) => (await rdbkit(['dump', EXAMPLE, '--format', 'resp', ...argv], { env })).out.includes('FUNCTION');
+    const dump = async (env: Record<string, string>, ...argv: string[]) =>
+      (await rdbkit(['dump', EXAMPLE, '--format', 'resp', ...argv], { env })).out.includes('FUNCTION');
     expect(await dump({})).toBe(true);
     expect(await dump({ RDBKIT_FUNCTIONS: 'no' })).toBe(false);
     expect(await dump({ RDBKIT_FUNCTIONS: 'no' }, '--functions')).toBe(true);
@@ -76,7 +77,11 @@ describe('environment variables', () => {
     [['dump', EXAMPLE], { RDBKIT_FORMAT: 'xml' }, 'RDBKIT_FORMAT xml: expected one of rdb, resp, payload'],
     [['dump', EXAMPLE, '--format', 'payload'], { RDBKIT_MAX_PAYLOAD: '1kb' }, 'RDBKIT_MAX_PAYLOAD is for --format resp'],
     [['restore', EXAMPLE, NOBODY], { RDBKIT_ON_CONFLICT: 'last' }, 'RDBKIT_ON_CONFLICT last: expected one of error, skip, replace'],
-    [['restore', EXAMPLE, NOBODY], { RDBKIT_CLUSTER: '1', RDBKIT_STANDALONE: '1' }, 'RDBKIT_CLUSTER and RDBKIT_STANDALONE: expected one of them at most'],
+    [
+      ['restore', EXAMPLE, NOBODY],
+      { RDBKIT_CLUSTER: '1', RDBKIT_STANDALONE: '1' },
+      'RDBKIT_CLUSTER and RDBKIT_STANDALONE: expected one of them at most',
+    ],
     [['restore', EXAMPLE, NOBODY], { RDBKIT_CACERT: EXAMPLE }, 'options for TLS are given (RDBKIT_CACERT)'],
     [['restore', EXAMPLE, NOBODY], { RDBKIT_PASSWORD_FILE: '/no/such' }, 'RDBKIT_PASSWORD_FILE /no/such: '],
     [['restore', EXAMPLE, NOBODY, '--flush'], { RDBKIT_YES: '1' }, '--flush deletes keys'],
@@ -93,14 +98,18 @@ describe('environment variables', () => {
   });
 
   test('--flush and --yes have none', async () => {
-    const { err } = await rdbkit(['restore', EXAMPLE, NOBODY, '-v'], { env: { RDBKIT_FLUSH: '1', RDBKIT_YES: '1', RDBKIT_RETRY_FOR: '1ms' } });
+    const { err } = await rdbkit(['restore', EXAMPLE, NOBODY, '-v'], {
+      env: { RDBKIT_FLUSH: '1', RDBKIT_YES: '1', RDBKIT_RETRY_FOR: '1ms' },
+    });
     expect(err).toContain('from the environment: RDBKIT_RETRY_FOR=1ms\n');
   });
 
   test('docs/options.md has them all, and none that does not exist', async () => {
     const page = readFileSync(join(root, 'docs/options.md'), 'utf8');
     const listed = [...page.matchAll(/^\| `(--[\w-]+)` \| `(RDBKIT_\w+)` \|/gm)].map(([, option, variable]) => [option, variable]);
-    const all = [...new Set((await Promise.all(COMMANDS.map(optionsOf))).flat())].filter((name) => !/^--(?:help|flush|yes|no-ttl|no-functions|host|port|pass|into-db|tls|redirects)$/.test(name));
+    const all = [...new Set((await Promise.all(COMMANDS.map(optionsOf))).flat())].filter(
+      (name) => !/^--(?:help|flush|yes|no-ttl|no-functions|host|port|pass|into-db|tls|redirects)$/.test(name),
+    );
     expect(listed.sort()).toEqual(all.map((name) => [name, `RDBKIT_${name.slice(2).replaceAll('-', '_').toUpperCase()}`]).sort());
   });
 });
@@ -119,18 +128,30 @@ describe('--quiet and --verbose', () => {
   test('decode and dump say what each source is', async () => {
     const expected = 'RDB 10, of Redis 7.0.15, 10 keys in db 0, 1 in db 3, 1 function library, 708 B, written 2026-11-23T07:02:34Z';
     for (const argv of [['decode'], ['dump', '--format', 'payload']]) {
-      expect(talk(await rdbkit([...argv, EXAMPLE, EXAMPLE, '-v', '--on-conflict', 'first'].filter((word) => argv[0] === 'dump' || !/conflict|first/.test(word))))).toEqual(Array(2).fill(`rdbkit: source ${EXAMPLE}: ${expected}`));
+      expect(
+        talk(
+          await rdbkit(
+            [...argv, EXAMPLE, EXAMPLE, '-v', '--on-conflict', 'first'].filter(
+              (word) => argv[0] === 'dump' || !/conflict|first/.test(word),
+            ),
+          ),
+        ),
+      ).toEqual(Array(2).fill(`rdbkit: source ${EXAMPLE}: ${expected}`));
     }
   });
 
   test('also of standard input, and of what is compressed', async () => {
     const { err } = await rdbkit(['decode', '-', '--verbose'], { stdin: piped(gzipSync(bytes)) });
-    expect(err).toContain('rdbkit: source standard input: RDB 10, of Redis 7.0.15, 10 keys in db 0, 1 in db 3, 1 function library, compressed with gzip, written 2026-');
+    expect(err).toContain(
+      'rdbkit: source standard input: RDB 10, of Redis 7.0.15, 10 keys in db 0, 1 in db 3, 1 function library, compressed with gzip, written 2026-',
+    );
   });
 
   test('also of lines', async () => {
     const payloads = (await rdbkit(['dump', EXAMPLE, '--format', 'payload'])).out;
-    expect(talk(await rdbkit(['decode', '-', '-v'], { stdin: piped(payloads) }))).toEqual(['rdbkit: source standard input: lines of DUMP payloads, RDB 10, 10 keys in db 0, 1 in db 3']);
+    expect(talk(await rdbkit(['decode', '-', '-v'], { stdin: piped(payloads) }))).toEqual([
+      'rdbkit: source standard input: lines of DUMP payloads, RDB 10, 10 keys in db 0, 1 in db 3',
+    ]);
     const json = folder.file('lines.jsonl.gz', gzipSync((await rdbkit(['decode', EXAMPLE])).out));
     const encoded = await rdbkit(['encode', json, '--target-version', '6.2', '-v', '-o', folder.at('out.rdb')]);
     expect(encoded.err).toMatch(/^rdbkit: source \S+: JSON lines, written as RDB 9, compressed with gzip, \d+ B\n/);
@@ -138,12 +159,17 @@ describe('--quiet and --verbose', () => {
 
   test('a source that ends at once, or is none, says only what is wrong', async () => {
     expect((await rdbkit(['decode', folder.file('none.rdb', 'hello'), '-v'])).err).toMatch(/^rdbkit: NOT_RDB: [^\n]*\n$/);
-    expect((await rdbkit(['decode', folder.file('cut.rdb', bytes.subarray(0, 40)), '-v'])).err).toMatch(/^rdbkit: source \S+: RDB 10[^\n]*\nrdbkit: TRUNCATED: /);
+    expect((await rdbkit(['decode', folder.file('cut.rdb', bytes.subarray(0, 40)), '-v'])).err).toMatch(
+      /^rdbkit: source \S+: RDB 10[^\n]*\nrdbkit: TRUNCATED: /,
+    );
   });
 
   test('with --json it is in the object', async () => {
     const { err } = await rdbkit(['decode', EXAMPLE, '-v', '--json']);
-    expect(JSON.parse(err)).toMatchObject({ command: 'decode', sourcesFound: [{ source: EXAMPLE, version: 10, server: '7.0.15', compression: 'none', size: 708, libraries: ['mylib'] }] });
+    expect(JSON.parse(err)).toMatchObject({
+      command: 'decode',
+      sourcesFound: [{ source: EXAMPLE, version: 10, server: '7.0.15', compression: 'none', size: 708, libraries: ['mylib'] }],
+    });
     expect(JSON.parse((await rdbkit(['decode', EXAMPLE, '--json'])).err)).not.toHaveProperty('sourcesFound');
   });
 
@@ -159,7 +185,9 @@ describe('--quiet and --verbose', () => {
   test('payload check names all of several payloads, payload decode each', async () => {
     const payloads = (await rdbkit(['dump', EXAMPLE, '--format', 'payload', '--prefix', 'user:'])).out;
     const checked = await rdbkit(['payload', 'check', '-v'], { stdin: piped(payloads) });
-    expect(checked.out).toBe('line 1: key "user:1", hash, HASH_LISTPACK, RDB 10, 63 bytes\nline 2: key "user:2", hash, HASH_LISTPACK, RDB 10, 32 bytes\n2 payloads: all valid\n');
+    expect(checked.out).toBe(
+      'line 1: key "user:1", hash, HASH_LISTPACK, RDB 10, 63 bytes\nline 2: key "user:2", hash, HASH_LISTPACK, RDB 10, 32 bytes\n2 payloads: all valid\n',
+    );
     expect((await rdbkit(['payload', 'check'], { stdin: piped(payloads) })).out).toBe('2 payloads: all valid\n');
     const decoded = await rdbkit(['payload', 'decode', '-v', 'AMESBAoAxVzzmbOt/T8=']);
     expect(decoded).toMatchObject({ code: 0, err: 'rdbkit: base64, string, STRING, RDB 10, 14 bytes\n' });
@@ -167,15 +195,20 @@ describe('--quiet and --verbose', () => {
 });
 
 describe('help', () => {
-  test.each([...COMMANDS, 'completion', 'payload'])('that of %s fits a terminal of 80 columns, and names each option once', async (command) => {
-    const { out } = await rdbkit([...command.split(' '), '--help']);
-    for (const line of out.split('\n')) expect(line.length, line).toBeLessThanOrEqual(80);
-    const names = await optionsOf(command);
-    expect(names).toEqual([...new Set(names)]);
-  });
+  test.each([...COMMANDS, 'completion', 'payload'])(
+    'that of %s fits a terminal of 80 columns, and names each option once',
+    async (command) => {
+      const { out } = await rdbkit([...command.split(' '), '--help']);
+      for (const line of out.split('\n')) expect(line.length, line).toBeLessThanOrEqual(80);
+      const names = await optionsOf(command);
+      expect(names).toEqual([...new Set(names)]);
+    },
+  );
 
   test('the same option is in every command that it belongs to', async () => {
-    for (const command of ['decode', 'dump', 'restore', 'encode', 'payload decode', 'payload check']) expect(await optionsOf(command)).toContain('--verbose');
-    for (const command of ['decode', 'dump', 'restore', 'encode']) expect(await optionsOf(command)).toEqual(expect.arrayContaining(['--quiet', '--json', '--progress', '--prefix', '--limit']));
+    for (const command of ['decode', 'dump', 'restore', 'encode', 'payload decode', 'payload check'])
+      expect(await optionsOf(command)).toContain('--verbose');
+    for (const command of ['decode', 'dump', 'restore', 'encode'])
+      expect(await optionsOf(command)).toEqual(expect.arrayContaining(['--quiet', '--json', '--progress', '--prefix', '--limit']));
   });
 });

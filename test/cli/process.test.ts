@@ -10,7 +10,8 @@ let bin = '';
 let whole = '';
 
 /** `$R` is the program, `$F` the fixture, `$T` a folder for files. */
-const run = (command: string): Promise<Ended> => shell(`R() { "$NODE" "$RDBKIT" "$@"; }; F='${FIXTURE}'; T='${folder.path}'; ${command}`, bin);
+const run = (command: string): Promise<Ended> =>
+  shell(`R() { "$NODE" "$RDBKIT" "$@"; }; F='${FIXTURE}'; T='${folder.path}'; ${command}`, bin);
 
 beforeAll(async () => {
   bin = buildPackage(folder);
@@ -61,11 +62,23 @@ describe('pipes', () => {
   }, 10_000);
 
   test.skipIf(!existsSync('/dev/full'))('a full disk exits 4', async () => {
-    expect(await run('R decode "$F" > /dev/full')).toMatchObject({ code: 4, err: 'rdbkit: cannot write standard output: no space is left on the device. Make room, or write to another place, and run it again.\n' });
+    expect(await run('R decode "$F" > /dev/full')).toMatchObject({
+      code: 4,
+      err: 'rdbkit: cannot write standard output: no space is left on the device. Make room, or write to another place, and run it again.\n',
+    });
     for (const command of ['--version', '--help', 'completion bash', 'check --help', 'payload decode AMESBAoAxVzzmbOt/T8=']) {
-      expect([command, await run(`R ${command} > /dev/full`)]).toMatchObject([command, { code: 4, err: 'rdbkit: cannot write standard output: no space is left on the device. Make room, or write to another place, and run it again.\n' }]);
+      expect([command, await run(`R ${command} > /dev/full`)]).toMatchObject([
+        command,
+        {
+          code: 4,
+          err: 'rdbkit: cannot write standard output: no space is left on the device. Make room, or write to another place, and run it again.\n',
+        },
+      ]);
     }
-    expect(await run('R decode "$F" -o /dev/full')).toMatchObject({ code: 4, err: 'rdbkit: cannot write /dev/full: no space is left on the device. Make room, or write to another place, and run it again.\n' });
+    expect(await run('R decode "$F" -o /dev/full')).toMatchObject({
+      code: 4,
+      err: 'rdbkit: cannot write /dev/full: no space is left on the device. Make room, or write to another place, and run it again.\n',
+    });
   });
 });
 
@@ -75,7 +88,8 @@ test.skipIf(process.platform !== 'linux')('a closed standard output is told, as 
     expect(await run(`R ${command} >&-`)).toMatchObject({ code: 0, err: expect.stringContaining(nowhere) as string });
     expect((await run(`R ${command} > /dev/null`)).err).not.toContain('warning');
   }
-  for (const command of ['decode "$F" -o "$T/closed.jsonl"', 'check "$F"', '--help']) expect((await run(`R ${command} >&-`)).err).not.toContain('warning');
+  for (const command of ['decode "$F" -o "$T/closed.jsonl"', 'check "$F"', '--help'])
+    expect((await run(`R ${command} >&-`)).err).not.toContain('warning');
   expect(await run('R decode "$F" -q >&- 2>&-')).toMatchObject({ code: 0, err: '' });
 }, 60_000);
 
@@ -83,13 +97,20 @@ test('a large string that cannot be put aside is an error that names TMPDIR', as
   const header = Buffer.from([...Buffer.from('REDIS0011'), 0, 1, 0x6b, 0x80, 0, 0xc0, 0, 0]); // a string of 12 MiB
   folder.file('large.rdb', Buffer.concat([header, Buffer.alloc(12 << 20, 'x'), Buffer.from([0xff, 0, 0, 0, 0, 0, 0, 0, 0])]));
   const { code, err } = await run('TMPDIR="$T/none" R decode "$T/large.rdb" -o "$T/large.jsonl"');
-  expect([code, err]).toEqual([4, expect.stringMatching(/^rdbkit: cannot write \S+\/none: its folder does not exist; .* TMPDIR can name another folder\.\n$/)]);
-  expect((await run('R decode "$T/large.rdb" --quiet | wc -c')).out.trim()).toBe(String((12 << 20) + '{"db":0,"key":"k","type":"string","value":""}\n'.length));
+  expect([code, err]).toEqual([
+    4,
+    expect.stringMatching(/^rdbkit: cannot write \S+\/none: its folder does not exist; .* TMPDIR can name another folder\.\n$/),
+  ]);
+  expect((await run('R decode "$T/large.rdb" --quiet | wc -c')).out.trim()).toBe(
+    String((12 << 20) + '{"db":0,"key":"k","type":"string","value":""}\n'.length),
+  );
 });
 
 describe('an output in danger', () => {
   test('two runs at once to the same file leave one whole decoding', async () => {
-    const { code } = await run('R decode - --quiet -o "$T/both.jsonl" < <(cat "$F"; sleep 1) & R decode "$F" --quiet -o "$T/both.jsonl" && wait $!');
+    const { code } = await run(
+      'R decode - --quiet -o "$T/both.jsonl" < <(cat "$F"; sleep 1) & R decode "$F" --quiet -o "$T/both.jsonl" && wait $!',
+    );
     expect(code).toBe(0);
     expect(readFileSync(folder.at('both.jsonl'), 'utf8')).toBe(whole);
   });
@@ -134,7 +155,9 @@ describe('signals', () => {
     const file = folder.at(`${signal}.jsonl`);
     const result = await interrupted('-', file, signal, 1, readFileSync(FIXTURE).subarray(0, 300_000));
     expect(result.code).toBe(code);
-    expect(result.err).toMatch(new RegExp(`^rdbkit: interrupted by ${signal}\\. What was decoded before is in \\S+\\.jsonl\\.partial\\.\\nrdbkit: 165 keys, `));
+    expect(result.err).toMatch(
+      new RegExp(`^rdbkit: interrupted by ${signal}\\. What was decoded before is in \\S+\\.jsonl\\.partial\\.\\nrdbkit: 165 keys, `),
+    );
     expect(existsSync(file)).toBe(false);
     const partial = readFileSync(`${file}.partial`, 'utf8');
     expect(lines(partial)).toHaveLength(165);

@@ -45,9 +45,15 @@ describe.each(['decode', 'dump --format rdb', 'dump --format resp', 'dump --form
     const ran = await rdbkit([...command.split(' '), spoilt(name), '--skip-damaged', '-o', to]);
     expect(ran.code).toBe(3);
     const [named, closing, ...rest] = ran.err.split('\n');
-    expect(named).toMatch(new RegExp(`^rdbkit: ${code}: \\S*${name}, offset \\d+, byte \\d+ of the packed value there, db 0, key "${bad}": expected .* It is left out\\.$`));
+    expect(named).toMatch(
+      new RegExp(
+        `^rdbkit: ${code}: \\S*${name}, offset \\d+, byte \\d+ of the packed value there, db 0, key "${bad}": expected .* It is left out\\.$`,
+      ),
+    );
     expect([closing, rest]).toEqual([expect.stringMatching(/^rdbkit: 51 keys, .*; 1 damaged$/) as string, ['']]);
-    const read = command.endsWith('resp') ? [...readFileSync(to, 'latin1').matchAll(/RESTORE\r\n\$\d+\r\n(.*)\r\n/g)].map((match) => match[1]) : keysOf((await rdbkit(['decode', to, '-q'])).out || readFileSync(to, 'utf8'));
+    const read = command.endsWith('resp')
+      ? [...readFileSync(to, 'latin1').matchAll(/RESTORE\r\n\$\d+\r\n(.*)\r\n/g)].map((match) => match[1])
+      : keysOf((await rdbkit(['decode', to, '-q'])).out || readFileSync(to, 'utf8'));
     expect([read.length, read.includes(bad)]).toEqual([51, false]);
   });
 
@@ -57,7 +63,14 @@ describe.each(['decode', 'dump --format rdb', 'dump --format resp', 'dump --form
     expect([name, code, JSON.parse(err)]).toEqual([
       name,
       3,
-      expect.objectContaining({ exitCode: 3, keys: 2, keysRead: 3, keysDamaged: 1, errors: [], damaged: [expect.objectContaining({ key: 'bad', db: 0, file }) as object] }) as object,
+      expect.objectContaining({
+        exitCode: 3,
+        keys: 2,
+        keysRead: 3,
+        keysDamaged: 1,
+        errors: [],
+        damaged: [expect.objectContaining({ key: 'bad', db: 0, file }) as object],
+      }) as object,
     ]);
     expect([out.includes('before'), out.includes('after'), out.includes('bad')]).toEqual([true, true, false]);
   });
@@ -78,7 +91,10 @@ describe('decode', () => {
   });
 
   test('many damaged values: the first hundred are named, all are counted', async () => {
-    const file = folder.file('many.rdb', rdb('REDIS0011', [Array.from({ length: 150 }, (_, i) => key(16, `bad${i}`, str('no listpack'))), good('after')]));
+    const file = folder.file(
+      'many.rdb',
+      rdb('REDIS0011', [Array.from({ length: 150 }, (_, i) => key(16, `bad${i}`, str('no listpack'))), good('after')]),
+    );
     const { code, err, out } = await rdbkit(['decode', file, '--skip-damaged']);
     expect([code, keysOf(out), err.match(/BAD_LISTPACK/g)?.length]).toEqual([3, ['after'], 100]);
     expect(err).toContain('rdbkit: 150 values are damaged and left out, the first 100 named above.\nrdbkit: 1 key, ');
@@ -94,8 +110,12 @@ describe('decode', () => {
     const { code, err, out } = await rdbkit(['decode', file, '--skip-damaged', '--threads', '1']);
     expect(code).toBe(3);
     const lines = out.split('\n');
-    expect([lines.length, lines[0].includes('"before"'), lines[1].startsWith('{"db":0,"key":"bad"'), lines[2].includes('"after"')]).toEqual([4, true, true, true]);
-    expect(err).toMatch(/key "bad": expected .* A line of the output is torn: it has only the beginning of its key\.\nrdbkit: 2 keys, .*; 1 damaged\n$/);
+    expect([lines.length, lines[0].includes('"before"'), lines[1].startsWith('{"db":0,"key":"bad"'), lines[2].includes('"after"')]).toEqual(
+      [4, true, true, true],
+    );
+    expect(err).toMatch(
+      /key "bad": expected .* A line of the output is torn: it has only the beginning of its key\.\nrdbkit: 2 keys, .*; 1 damaged\n$/,
+    );
   });
 
   test('and is taken back where none is', async () => {
@@ -108,7 +128,10 @@ describe('decode', () => {
 
   test.each(['rdb', 'resp', 'payload'])('dump --format %s writes nothing of a large one', async (format) => {
     const bad = key(1, 'bad', count(large.length + 1), ...large, badLzf);
-    const file = folder.file('large.rdb', rdb('REDIS0011', [good('before'), bad, key(1, 'fine', count(large.length), ...large), good('after')], 0));
+    const file = folder.file(
+      'large.rdb',
+      rdb('REDIS0011', [good('before'), bad, key(1, 'fine', count(large.length), ...large), good('after')], 0),
+    );
     const to = folder.at('large.out');
     const { code, err } = await rdbkit(['dump', '--format', format, file, '--skip-damaged', '-o', to]);
     expect([code, err]).toEqual([3, expect.stringMatching(/key "bad": .* It is left out\.\nrdbkit: 3 keys, .*; 1 damaged\n$/) as string]);
@@ -118,7 +141,20 @@ describe('decode', () => {
 });
 
 test('dump --target-version: what cannot be written again is gone past, and those after it are no repetitions', async () => {
-  const file = folder.file('old.rdb', rdb('REDIS0011', [good('a'), key(16, 'bad', str('no listpack')), key(16, 'h', str(listpack(['f', 'v']))), good('b')], 0));
-  const { code, err, out } = await rdbkit(['dump', '--format', 'payload', '--target-version', '6.2', '--db-map', '1:0', file, '--skip-damaged']);
+  const file = folder.file(
+    'old.rdb',
+    rdb('REDIS0011', [good('a'), key(16, 'bad', str('no listpack')), key(16, 'h', str(listpack(['f', 'v']))), good('b')], 0),
+  );
+  const { code, err, out } = await rdbkit([
+    'dump',
+    '--format',
+    'payload',
+    '--target-version',
+    '6.2',
+    '--db-map',
+    '1:0',
+    file,
+    '--skip-damaged',
+  ]);
   expect([code, keysOf(out), err]).toEqual([3, ['a', 'h', 'b'], expect.stringMatching(/; 1 damaged\n$/) as string]);
 });

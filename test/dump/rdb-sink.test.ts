@@ -12,7 +12,11 @@ import { Output } from '../../src/io/output.js';
 import { bytes, decodeBytes, le, len, rdb, recordsOf, str } from '../support/support.js';
 
 const copy = (rdbs: Uint8Array[], more: Partial<RdbSinkOptions> = {}, feeding: Feeding = {}) =>
-  dumped(rdbs, (output, options, to) => new RdbSink([new RdbFile(output, to, options.codec ?? TS_CODEC)], { ...options, ...more }), feeding);
+  dumped(
+    rdbs,
+    (output, options, to) => new RdbSink([new RdbFile(output, to, options.codec ?? TS_CODEC)], { ...options, ...more }),
+    feeding,
+  );
 
 const functions = (lines: string): string[] => lines.split('\n').filter((line) => line.startsWith('{"type":"function"'));
 const resizes = (lines: string): string[] => lines.split('\n').filter((line) => line.startsWith('{"type":"resizeDb"'));
@@ -33,7 +37,12 @@ describe.each(SERVERS)('%s', (name) => {
 
   test('comes to the same bytes in chunks and parts, by either make of the hot loops', async () => {
     const want = (await copy([file])).bytes;
-    for (const feeding of [{ codec: true }, { chunks: 997, limit: 64 }, { chunks: SINGLE_BYTES }, { chunks: 70_000, limit: 1000, codec: true }]) {
+    for (const feeding of [
+      { codec: true },
+      { chunks: 997, limit: 64 },
+      { chunks: SINGLE_BYTES },
+      { chunks: 70_000, limit: 1000, codec: true },
+    ]) {
       expect(Buffer.compare((await copy([file], {}, feeding)).bytes, want)).toBe(0);
     }
   });
@@ -53,8 +62,34 @@ describe('several files', () => {
   const set = (key: string, value: string): Uint8Array => bytes(0, str(key), str(value));
   const aux = (key: string, value: string): Uint8Array => bytes(0xfa, str(key), str(value));
   const lib = (name: string, body = ''): Uint8Array => bytes(0xf5, str(`#!lua name=${name}\n${body}`));
-  const a = rdb('REDIS0010', [aux('redis-ver', '7.0.0'), aux('repl-id', 'x'.repeat(40)), lib('one'), lib('two'), 0xfe, 0, 0xfb, 9, 9, set('x', 'a'), set('y', 'a'), 0xfe, 3, set('x', 'a')]);
-  const b = rdb('REDIS0011', [aux('redis-ver', '7.2.0'), lib('one'), lib('two', 'other'), lib('three'), 0xfe, 0, 0xfc, le(4e12, 8), set('z', 'b'), set('x', 'b')]);
+  const a = rdb('REDIS0010', [
+    aux('redis-ver', '7.0.0'),
+    aux('repl-id', 'x'.repeat(40)),
+    lib('one'),
+    lib('two'),
+    0xfe,
+    0,
+    0xfb,
+    9,
+    9,
+    set('x', 'a'),
+    set('y', 'a'),
+    0xfe,
+    3,
+    set('x', 'a'),
+  ]);
+  const b = rdb('REDIS0011', [
+    aux('redis-ver', '7.2.0'),
+    lib('one'),
+    lib('two', 'other'),
+    lib('three'),
+    0xfe,
+    0,
+    0xfc,
+    le(4e12, 8),
+    set('z', 'b'),
+    set('x', 'b'),
+  ]);
   const format = { vendor: 'redis', version: 11 } as const;
 
   test('become one, whose functions and databases come once', async () => {
@@ -105,7 +140,15 @@ describe('several files', () => {
     );
     const file = serverFile('redis-7.0.15');
     const sinks = Array.from({ length: 5 }, () => new MemorySink());
-    await dumped([file], (_, options) => new RdbSink(sinks.map((to) => new RdbFile(new Output(to), to, TS_CODEC)), options), { chunks: 3000, limit: 500 });
+    await dumped(
+      [file],
+      (_, options) =>
+        new RdbSink(
+          sinks.map((to) => new RdbFile(new Output(to), to, TS_CODEC)),
+          options,
+        ),
+      { chunks: 3000, limit: 500 },
+    );
     const decoded = await Promise.all(sinks.map(async (to) => (await decodeBytes(to.bytes, { meta: true })).lines));
     const ranges = slotRanges(5);
     for (const [i, lines] of decoded.entries()) {
@@ -128,7 +171,8 @@ describe('what stands before a key', () => {
     ['a key as an integer', 'REDIS0009', bytes(0xfc, le(4e12, 8))],
   ])('stays as it is: %s', async (_, magic, modifiers) => {
     const file = rdb(magic, [0xfe, 0, modifiers, 0, 0xc0, 5, str('v'), modifiers, 0, str('k'), str('v'.repeat(5000))]);
-    for (const feeding of [{}, { chunks: 1 }, { chunks: 1, limit: 64 }]) expect(recordsOf((await copy([file], {}, feeding)).bytes)).toEqual(recordsOf(file));
+    for (const feeding of [{}, { chunks: 1 }, { chunks: 1, limit: 64 }])
+      expect(recordsOf((await copy([file], {}, feeding)).bytes)).toEqual(recordsOf(file));
   });
 
   test('is written anew where something else stood in between', async () => {

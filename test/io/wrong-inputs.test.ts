@@ -9,7 +9,8 @@ const folder = new Folder();
 afterAll(() => folder.remove());
 
 const healthy = readFileSync(casePath('base.rdb'));
-const LFS = 'version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\nsize 12345\n';
+const LFS =
+  'version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\nsize 12345\n';
 const latin = healthy.toString('latin1');
 
 /** Given as a file, compressed, and from a pipe byte by byte. */
@@ -27,10 +28,26 @@ async function errors(content: Uint8Array, command = 'decode'): Promise<string[]
 
 describe('a file that is no RDB any more is told as what it is', () => {
   test.each<[string, Uint8Array, string]>([
-    ['read as UTF-8', readFileSync(casePath('utf8.rdb')), 'offset 9: expected an RDB file, got one that was copied as text (what stood here is a letter now).'],
-    ['read as Latin-1, written as UTF-8', Buffer.from(latin, 'utf8'), 'offset 9: expected an RDB file, got one that was copied as text (what stood here is a letter now).'],
-    ['written as UTF-16', Buffer.from(`\ufeff${latin}`, 'utf16le'), 'offset 0: expected an RDB file, got one that was copied as text (as UTF-16).'],
-    ['with a byte order mark', Buffer.concat([Buffer.from('\ufeff'), healthy]), 'got one that was copied as text (with a byte order mark before it).'],
+    [
+      'read as UTF-8',
+      readFileSync(casePath('utf8.rdb')),
+      'offset 9: expected an RDB file, got one that was copied as text (what stood here is a letter now).',
+    ],
+    [
+      'read as Latin-1, written as UTF-8',
+      Buffer.from(latin, 'utf8'),
+      'offset 9: expected an RDB file, got one that was copied as text (what stood here is a letter now).',
+    ],
+    [
+      'written as UTF-16',
+      Buffer.from(`\ufeff${latin}`, 'utf16le'),
+      'offset 0: expected an RDB file, got one that was copied as text (as UTF-16).',
+    ],
+    [
+      'with a byte order mark',
+      Buffer.concat([Buffer.from('\ufeff'), healthy]),
+      'got one that was copied as text (with a byte order mark before it).',
+    ],
     ['a pointer of Git LFS', Buffer.from(LFS), 'expected an RDB file, got a pointer of Git LFS to a file: git lfs pull fetches that.'],
   ])('%s', async (_, content, text) => {
     for (const err of await errors(content)) {
@@ -41,11 +58,15 @@ describe('a file that is no RDB any more is told as what it is', () => {
   });
 
   test('a pointer of Git LFS to JSON lines', async () => {
-    for (const err of await errors(Buffer.from(LFS), 'encode')) expect(err).toContain('expected lines of JSON, got a pointer of Git LFS to a file: git lfs pull fetches that.');
+    for (const err of await errors(Buffer.from(LFS), 'encode'))
+      expect(err).toContain('expected lines of JSON, got a pointer of Git LFS to a file: git lfs pull fetches that.');
   });
 
   test('a file that ends within the letter is damaged', async () => {
-    expect(await rdbkit(['decode', folder.file('cut', readFileSync(casePath('utf8.rdb')).subarray(0, 11))])).toMatchObject({ code: 3, err: expect.stringContaining('UNKNOWN_OPCODE') as string });
+    expect(await rdbkit(['decode', folder.file('cut', readFileSync(casePath('utf8.rdb')).subarray(0, 11))])).toMatchObject({
+      code: 3,
+      err: expect.stringContaining('UNKNOWN_OPCODE') as string,
+    });
   });
 });
 

@@ -78,25 +78,56 @@ describe.each(NODES)('Node %s', (_, node) => {
       expect(await decoded(content)).toMatchObject({ code: 0, out: whole, err: '' });
     }
     const example = zstd(readFileSync(join(root, 'fixtures/example.rdb')));
-    const [pieces, frames, single] = await Promise.all([piped(several, 50_000), piped(several, half.length + SKIPPABLE.length * 2), piped(example, 1)]);
+    const [pieces, frames, single] = await Promise.all([
+      piped(several, 50_000),
+      piped(several, half.length + SKIPPABLE.length * 2),
+      piped(example, 1),
+    ]);
     for (const ended of [pieces, frames]) expect(ended).toMatchObject({ code: 0, out: whole, err: '' });
     expect(single).toMatchObject({ code: 0, out: readFileSync(join(root, 'fixtures/example.jsonl'), 'utf8') });
   });
 
   test('an envelope that the command zstd filled', async () => {
-    expect(await run(fixture('valkey-vcs-zstd.rdb'), '--quiet')).toMatchObject({ code: 0, out: readFileSync(join(root, 'fixtures/example.jsonl'), 'utf8') });
+    expect(await run(fixture('valkey-vcs-zstd.rdb'), '--quiet')).toMatchObject({
+      code: 0,
+      out: readFileSync(join(root, 'fixtures/example.jsonl'), 'utf8'),
+    });
   });
 
   test.each<[string, () => Uint8Array, RegExp]>([
     ['cut', () => packed.subarray(0, -1), /expected a whole zstd frame, got the compressed data ends early/],
     ['cut in the header', () => packed.subarray(0, 6), /expected a whole zstd frame, got the compressed data ends early/],
     ['cut in the magic of another frame', () => Buffer.concat([packed, packed.subarray(0, 2)]), /got the compressed data ends early/],
-    ['cut in a skippable frame', () => Buffer.concat([packed, SKIPPABLE.subarray(0, 10)]), /expected a whole skippable frame, got the compressed data ends early/],
-    ['with text after it', () => Buffer.concat([packed, Buffer.from('garbage')]), /expected a zstd frame or the end of the file, got other bytes after a frame/],
-    ['with another checksum', () => Buffer.concat([packed.subarray(0, -1), Buffer.from([packed[packed.length - 1] ^ 1])]), /got Restored data doesn't match checksum/],
-    ['with a dictionary', () => readFileSync(fixture('dictionary.zst')), /expected a zstd frame without a dictionary, got dictionary id \d+/],
-    ['with a window above 128 MiB', () => frame(18, [raw(rdb().subarray(0, 1000))]), /expected a zstd window of at most 134217728 bytes, got 268435456 bytes/],
-    ['that claims billions of matches', () => Buffer.from([...MAGIC, 0, 0x38, 0x4d, 0, 0, 0, 255, 255, 255, 0x54, 0, 0, 52, 1]), /got Data corruption detected/],
+    [
+      'cut in a skippable frame',
+      () => Buffer.concat([packed, SKIPPABLE.subarray(0, 10)]),
+      /expected a whole skippable frame, got the compressed data ends early/,
+    ],
+    [
+      'with text after it',
+      () => Buffer.concat([packed, Buffer.from('garbage')]),
+      /expected a zstd frame or the end of the file, got other bytes after a frame/,
+    ],
+    [
+      'with another checksum',
+      () => Buffer.concat([packed.subarray(0, -1), Buffer.from([packed[packed.length - 1] ^ 1])]),
+      /got Restored data doesn't match checksum/,
+    ],
+    [
+      'with a dictionary',
+      () => readFileSync(fixture('dictionary.zst')),
+      /expected a zstd frame without a dictionary, got dictionary id \d+/,
+    ],
+    [
+      'with a window above 128 MiB',
+      () => frame(18, [raw(rdb().subarray(0, 1000))]),
+      /expected a zstd window of at most 134217728 bytes, got 268435456 bytes/,
+    ],
+    [
+      'that claims billions of matches',
+      () => Buffer.from([...MAGIC, 0, 0x38, 0x4d, 0, 0, 0, 255, 255, 255, 0x54, 0, 0, 52, 1]),
+      /got Data corruption detected/,
+    ],
   ])('a file %s', async (_what, content, message) => {
     for (const { code, err } of await Promise.all([decoded(content()), piped(content(), 200_000)])) {
       expect(err).toMatch(message);
@@ -114,8 +145,15 @@ describe.each(NODES)('Node %s', (_, node) => {
   });
 
   test('cut anywhere it is an error, and damaged anywhere it is one or the same', () => {
-    const report = execFileSync(node, [join(import.meta.dirname, '../support/zstd-damage.mjs'), join(root, 'dist/index.js'), folder.file('whole.zst', packed)], { encoding: 'utf8' });
-    const { flips, flipsWithoutError, ...rest } = JSON.parse(report) as Record<string, unknown> & { flips: number; flipsWithoutError: number };
+    const report = execFileSync(
+      node,
+      [join(import.meta.dirname, '../support/zstd-damage.mjs'), join(root, 'dist/index.js'), folder.file('whole.zst', packed)],
+      { encoding: 'utf8' },
+    );
+    const { flips, flipsWithoutError, ...rest } = JSON.parse(report) as Record<string, unknown> & {
+      flips: number;
+      flipsWithoutError: number;
+    };
     expect(rest).toEqual({
       keys: 250,
       cuts: { 'BAD_COMPRESSION: the compressed data ends early': expect.any(Number) as number },
@@ -128,22 +166,37 @@ describe.each(NODES)('Node %s', (_, node) => {
   });
 
   test('a window of 128 MiB, and 200 MB from a few bytes, in bounded memory', async () => {
-    const blocks = (content: Uint8Array): Block[] => Array.from({ length: Math.ceil(content.length / 131072) }, (__, i) => raw(content.subarray(i * 131072, (i + 1) * 131072)));
+    const blocks = (content: Uint8Array): Block[] =>
+      Array.from({ length: Math.ceil(content.length / 131072) }, (__, i) => raw(content.subarray(i * 131072, (i + 1) * 131072)));
     expect(await decoded(frame(17, blocks(rdb())))).toMatchObject({ code: 0, out: whole });
     const size = 1600 * 131072;
-    const head = Buffer.from([...Buffer.from('REDIS0011'), 0, 1, 0x6b, 0x80, size >>> 24, (size >> 16) & 255, (size >> 8) & 255, size & 255]);
+    const head = Buffer.from([
+      ...Buffer.from('REDIS0011'),
+      0,
+      1,
+      0x6b,
+      0x80,
+      size >>> 24,
+      (size >> 16) & 255,
+      (size >> 8) & 255,
+      size & 255,
+    ]);
     const end = Buffer.from([0, 1, 0x6c, 1, 0x76, 0xff, 0, 0, 0, 0, 0, 0, 0, 0]);
     const file = folder.file('large.zst', frame(11, [raw(head), ...Array.from({ length: 1600 }, () => repeated('x', 131072)), raw(end)]));
     // VmHWM: maxRSS begins with what the process that forked it had
-    const told = 'data:text/javascript,import { readFileSync } from "node:fs"; process.on("exit", () => console.error(/VmHWM:\\s*(\\d+)/.exec(readFileSync("/proc/self/status", "latin1"))[1]))';
-    const { stdout, stderr, status } = spawnSync(node, ['--import', told, bin, 'decode', file, '--prefix', 'l', '--quiet'], { encoding: 'utf8' });
+    const told =
+      'data:text/javascript,import { readFileSync } from "node:fs"; process.on("exit", () => console.error(/VmHWM:\\s*(\\d+)/.exec(readFileSync("/proc/self/status", "latin1"))[1]))';
+    const { stdout, stderr, status } = spawnSync(node, ['--import', told, bin, 'decode', file, '--prefix', 'l', '--quiet'], {
+      encoding: 'utf8',
+    });
     expect([status, stdout]).toEqual([0, '{"db":0,"key":"l","type":"string","value":"v"}\n']);
     expect(Number(stderr)).toBeLessThan(180_000); // KiB
   });
 });
 
 describe('a Node that does not know zstd', () => {
-  const without = 'data:text/javascript,import zlib from "node:zlib"; import { syncBuiltinESMExports } from "node:module"; delete zlib.createZstdDecompress; syncBuiltinESMExports()';
+  const without =
+    'data:text/javascript,import zlib from "node:zlib"; import { syncBuiltinESMExports } from "node:module"; delete zlib.createZstdDecompress; syncBuiltinESMExports()';
   const run = (...args: string[]): Promise<Ended> => collect(spawn(process.execPath, ['--import', without, bin, ...args]));
   const refusal = (file: string): string =>
     `rdbkit: UNSUPPORTED_COMPRESSION: ${file}, offset 0: expected Node 22.15 or later to read zstd, got Node ${process.versions.node}. ` +
@@ -158,7 +211,10 @@ describe('a Node that does not know zstd', () => {
   ])('says what to do: %s', async (_, content) => {
     const file = folder.file('refused.zst', content());
     expect(await run('decode', file, '--quiet')).toMatchObject({ code: 3, out: '', err: refusal(file) });
-    expect(await run('dump', file, '--format', 'rdb', '-o', folder.at('none.rdb'), '--quiet')).toMatchObject({ code: 3, err: refusal(file) });
+    expect(await run('dump', file, '--format', 'rdb', '-o', folder.at('none.rdb'), '--quiet')).toMatchObject({
+      code: 3,
+      err: refusal(file),
+    });
   });
 
   test('reads the rest of several sources with --keep-going', async () => {

@@ -9,10 +9,24 @@ afterAll(() => folder.remove());
 const NAN = [0, 0, 0, 0, 0, 0, 0xf8, 0x7f];
 const one = le(0x3ff0000000000000n, 8);
 /** Sorted sets as Redis 5 writes them, and as the first versions did. */
-const zset2 = (key: string, ...scores: readonly Part[]): Part => [5, str(key), scores.length, scores.map((score, i) => [str(`m${i}`), score])];
-const zset = (key: string, ...scores: readonly Part[]): Part => [3, str(key), scores.length, scores.map((score, i) => [str(`m${i}`), score])];
+const zset2 = (key: string, ...scores: readonly Part[]): Part => [
+  5,
+  str(key),
+  scores.length,
+  scores.map((score, i) => [str(`m${i}`), score]),
+];
+const zset = (key: string, ...scores: readonly Part[]): Part => [
+  3,
+  str(key),
+  scores.length,
+  scores.map((score, i) => [str(`m${i}`), score]),
+];
 
-const decoded = async (name: string, file: Uint8Array, ...argv: string[]): Promise<{ code: number | null; warnings: string[]; out: string }> => {
+const decoded = async (
+  name: string,
+  file: Uint8Array,
+  ...argv: string[]
+): Promise<{ code: number | null; warnings: string[]; out: string }> => {
   const { code, err, out } = await rdbkit(['decode', folder.file(name, file), '--json', ...argv]);
   const { warnings } = JSON.parse(err) as { warnings: { text: string }[] };
   return { code, warnings: warnings.map(({ text }) => text), out };
@@ -33,7 +47,9 @@ describe('decode tells of scores that are not numbers', () => {
     const { code, warnings } = await decoded('some.rdb', file);
     expect([code, warnings]).toEqual([
       0,
-      ['2 sorted sets have scores that are not numbers (NaN), the first is key "z\\n" of database 3: no server loads that; rdbkit check lists them'],
+      [
+        '2 sorted sets have scores that are not numbers (NaN), the first is key "z\\n" of database 3: no server loads that; rdbkit check lists them',
+      ],
     ]);
     expect((await decoded('none.rdb', rdb('REDIS0011', [zset2('good', one)]))).warnings).toEqual([]);
   });

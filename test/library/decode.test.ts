@@ -118,7 +118,11 @@ function plainJson(value: unknown): string {
   return `{${members.map(([name, member]) => `"${name}":${plainJson(member)}`).join(',')}}`;
 }
 
-const lines = (records: readonly Any[]): string => records.filter(({ type }) => type !== 'end').map((record) => `${line(record)}\n`).join('');
+const lines = (records: readonly Any[]): string =>
+  records
+    .filter(({ type }) => type !== 'end')
+    .map((record) => `${line(record)}\n`)
+    .join('');
 
 /** Integers that a double does not hold, as JSON.parse reads them. */
 const rounded = (json: string): string => json.replace(/(?<=":)-?\d{16,}(?=[,}])/g, (digits) => String(Number(digits)));
@@ -139,7 +143,9 @@ describe.each(names)('%s', (name) => {
       fc.asyncProperty(sizes, fc.integer({ min: 64, max: 4096 }), fc.boolean(), async (chunks, partSize, strings) => {
         const source = cut(file, chunks);
         const options = { meta: true, partSize };
-        const records = strings ? await all(decodeWith(source, options, new StringTexts())) : await all(decodeWith(source, options, new BufferTexts()));
+        const records = strings
+          ? await all(decodeWith(source, options, new StringTexts()))
+          : await all(decodeWith(source, options, new BufferTexts()));
         return lines(records) === (await want);
       }),
       { numRuns: 4 },
@@ -152,7 +158,9 @@ describe.each(names)('%s', (name) => {
     expect(whole.every(({ value, offset }) => Buffer.compare(value, file.subarray(offset, offset + value.length)) === 0)).toBe(true);
     const cutUp = await gathered(frames(cut(file, [7, 4000, 90]), { partSize: 100 }));
     expect(cutUp.some(({ parts }) => parts > 1)).toBe(name !== SMALL);
-    const same = (a: Gathered, b: Gathered): boolean => Buffer.compare(a.value, b.value) === 0 && JSON.stringify({ ...a, value: 0, parts: 0 }) === JSON.stringify({ ...b, value: 0, parts: 0 });
+    const same = (a: Gathered, b: Gathered): boolean =>
+      Buffer.compare(a.value, b.value) === 0 &&
+      JSON.stringify({ ...a, value: 0, parts: 0 }) === JSON.stringify({ ...b, value: 0, parts: 0 });
     expect(cutUp.length).toBe(whole.length);
     expect(cutUp.every((value, i) => same(value, whole[i]))).toBe(true);
   });
@@ -200,12 +208,37 @@ const UNUSUAL = rdb('REDIS0015', [
   [0xf3, len(1), le((0x1cb53a << 8) | (3 << 3) | 1, 4), [2, len(6), 5, str('t'), 0], 0, str('meta'), str('v')],
   [28, str('array'), [len(2), len(1), len(2n ** 64n - 2n), [len(0), len(0), str('s')], [len(2n ** 64n - 2n), len(2), f64(3)]]],
   [30, str('template'), str(listpack([3n, 1n, 'two']))],
-  [24, str('metadata'), le(1000, 8), len(3), [len(1), str('f'), str('v')], [len(0), str('g'), lzfStr('l'.repeat(700))], [len(5), str('__proto__'), lzfStr('m'.repeat(800))]],
+  [
+    24,
+    str('metadata'),
+    le(1000, 8),
+    len(3),
+    [len(1), str('f'), str('v')],
+    [len(0), str('g'), lzfStr('l'.repeat(700))],
+    [len(5), str('__proto__'), lzfStr('m'.repeat(800))],
+  ],
   [25, str('listpack-ex'), le(1000, 8), str(listpack(['f', 'v', 1000n, 'g', 'w'.repeat(300), 0n, 'h', 'x'.repeat(300), 2000n]))],
   [4, str('twice'), len(3), [str('f'), str('1')], [str('f'), str('2')], [str('10'), str(0xff)]],
   [5, str('zset'), len(4), [str('a'), f64(-0)], [str('b'), f64(NaN)], [str('c'), f64(-Infinity)], [str('1'), f64(0.1)]],
-  [27, str('stream'), [len(0), len(0), idLen(2n ** 64n - 1n, 5), idLen(0, 0), idLen(0, 0), len(2n ** 60n)], len(1), str('g'), idLen(6, 0), len(2n ** 64n - 1n), PEL, CONSUMER, len(0), PRODUCERS],
-  [7, str('module'), bytes(0x81, be(0xb5eb2dffffddb401n, 8)), [2, len(2n ** 64n - 9n), 1, len(2n ** 64n - 9n), 3, le(0x3fc00000, 4), 4, f64(-0.1), 5, lzfStr('abc'.repeat(300)), 0]],
+  [
+    27,
+    str('stream'),
+    [len(0), len(0), idLen(2n ** 64n - 1n, 5), idLen(0, 0), idLen(0, 0), len(2n ** 60n)],
+    len(1),
+    str('g'),
+    idLen(6, 0),
+    len(2n ** 64n - 1n),
+    PEL,
+    CONSUMER,
+    len(0),
+    PRODUCERS,
+  ],
+  [
+    7,
+    str('module'),
+    bytes(0x81, be(0xb5eb2dffffddb401n, 8)),
+    [2, len(2n ** 64n - 9n), 1, len(2n ** 64n - 9n), 3, le(0x3fc00000, 4), 4, f64(-0.1), 5, lzfStr('abc'.repeat(300)), 0],
+  ],
   [0, str('base64:'), str('base64:')],
   [0, str(0xc3, 0x28), str('\ufeffh\u00e9\u{1f600}')],
 ]);
@@ -225,12 +258,44 @@ describe('types that servers seldom write', () => {
   test('show as documented', async () => {
     const records = await all(decode(UNUSUAL, { text: true }));
     const value = (key: string): unknown => records.find((record) => record.key === key)?.value;
-    expect(value('array')).toEqual({ elements: [{ index: 0n, value: 's' }, { index: 2n ** 64n - 2n, value: '3.0' }], insertIndex: 2n ** 64n - 2n });
+    expect(value('array')).toEqual({
+      elements: [
+        { index: 0n, value: 's' },
+        { index: 2n ** 64n - 2n, value: '3.0' },
+      ],
+      insertIndex: 2n ** 64n - 2n,
+    });
     expect(value('twice')).toEqual([{ field: 'f', value: '1' }, { field: 'f', value: '2' }, { field: '10', value: 'base64:/w==' }]);
-    expect(value('metadata')).toEqual([{ field: 'f', value: 'v', expireAt: 1000 }, { field: 'g', value: 'l'.repeat(700) }, { field: '__proto__', value: 'm'.repeat(800), expireAt: 1004 }]);
-    expect(value('zset')).toEqual([{ member: 'a', score: -0 }, { member: 'b', score: NaN }, { member: 'c', score: -Infinity }, { member: '1', score: 0.1 }]);
-    expect(value('module')).toEqual({ module: 'test___dt', version: 1, parts: [{ kind: 'uint', value: 2n ** 64n - 9n }, { kind: 'sint', value: -9n }, { kind: 'float', value: 1.5 }, { kind: 'double', value: -0.1 }, { kind: 'string', value: 'abc'.repeat(300) }] });
-    expect(value('stream')).toMatchObject({ entries: [], lastId: '18446744073709551615-5', entriesAdded: 2 ** 60, groups: [{ entriesRead: null, pending: [{ consumer: 'c', deliveredAt: -1, deliveries: 2 ** 60 }], consumers: [{ activeTime: null }] }] });
+    expect(value('metadata')).toEqual([
+      { field: 'f', value: 'v', expireAt: 1000 },
+      { field: 'g', value: 'l'.repeat(700) },
+      { field: '__proto__', value: 'm'.repeat(800), expireAt: 1004 },
+    ]);
+    expect(value('zset')).toEqual([
+      { member: 'a', score: -0 },
+      { member: 'b', score: NaN },
+      { member: 'c', score: -Infinity },
+      { member: '1', score: 0.1 },
+    ]);
+    expect(value('module')).toEqual({
+      module: 'test___dt',
+      version: 1,
+      parts: [
+        { kind: 'uint', value: 2n ** 64n - 9n },
+        { kind: 'sint', value: -9n },
+        { kind: 'float', value: 1.5 },
+        { kind: 'double', value: -0.1 },
+        { kind: 'string', value: 'abc'.repeat(300) },
+      ],
+    });
+    expect(value('stream')).toMatchObject({
+      entries: [],
+      lastId: '18446744073709551615-5',
+      entriesAdded: 2 ** 60,
+      groups: [
+        { entriesRead: null, pending: [{ consumer: 'c', deliveredAt: -1, deliveries: 2 ** 60 }], consumers: [{ activeTime: null }] },
+      ],
+    });
     expect(value('base64:YmFzZTY0Og==')).toBe('base64:YmFzZTY0Og==');
     expect(value('base64:wyg=')).toBe('\ufeffh\u00e9\u{1f600}');
   });
@@ -269,19 +334,22 @@ describe('what is given out', () => {
     expect(binary.map(({ key }) => formatText(key))).toEqual(['base64:I/V4ZfrbPEPCsYZaEOrIld2W2w==']);
   });
 
-  test.each([{ minSize: 500 }, { maxSize: 500 }, { minSize: 100, maxSize: 5000 }, { minSize: 1e9 }])('passes the filter of sizes %j, in parts too', async (filter) => {
-    const { minSize, maxSize } = { minSize: 0, maxSize: Infinity, ...filter };
-    const sizes = (await gathered(frames(path(MIXED)))).filter(({ value }) => value.length >= minSize && value.length <= maxSize);
-    const want = sizes.map(({ key }) => key);
-    for (const partSize of [64, 1000, 1 << 20]) {
-      const options = { filter, partSize, meta: true };
-      const found = await all(decodeWith(path(MIXED), options, new StringTexts()));
-      expect(found.flatMap((record) => ('value' in record && record.type !== 'aux' && 'db' in record ? [record.key] : []))).toEqual(want);
-      expect(found.at(-1)).toMatchObject({ type: 'end', keys: want.length });
-      const framed = await gathered(frames(path(MIXED), { filter, partSize }));
-      expect(framed.map(({ key, value }) => [key, value.length])).toEqual(sizes.map(({ key, value }) => [key, value.length]));
-    }
-  });
+  test.each([{ minSize: 500 }, { maxSize: 500 }, { minSize: 100, maxSize: 5000 }, { minSize: 1e9 }])(
+    'passes the filter of sizes %j, in parts too',
+    async (filter) => {
+      const { minSize, maxSize } = { minSize: 0, maxSize: Infinity, ...filter };
+      const sizes = (await gathered(frames(path(MIXED)))).filter(({ value }) => value.length >= minSize && value.length <= maxSize);
+      const want = sizes.map(({ key }) => key);
+      for (const partSize of [64, 1000, 1 << 20]) {
+        const options = { filter, partSize, meta: true };
+        const found = await all(decodeWith(path(MIXED), options, new StringTexts()));
+        expect(found.flatMap((record) => ('value' in record && record.type !== 'aux' && 'db' in record ? [record.key] : []))).toEqual(want);
+        expect(found.at(-1)).toMatchObject({ type: 'end', keys: want.length });
+        const framed = await gathered(frames(path(MIXED), { filter, partSize }));
+        expect(framed.map(({ key, value }) => [key, value.length])).toEqual(sizes.map(({ key, value }) => [key, value.length]));
+      }
+    },
+  );
 });
 
 describe('frames', () => {
@@ -363,7 +431,10 @@ describe('a loop that is left closes its source', () => {
       await leave(read(stream)).catch(() => undefined);
       expect(stream.destroyed).toBe(true);
       let cancelled = false;
-      const web = new ReadableStream<Uint8Array>({ pull: (c) => c.enqueue(load(SMALL).subarray(0, 150)), cancel: () => void (cancelled = true) });
+      const web = new ReadableStream<Uint8Array>({
+        pull: (c) => c.enqueue(load(SMALL).subarray(0, 150)),
+        cancel: () => void (cancelled = true),
+      });
       await leave(read(web)).catch(() => undefined);
       expect(cancelled).toBe(true);
     }
@@ -470,23 +541,34 @@ describe('errors', () => {
     const files = [UNUSUAL, load(SMALL)];
     const damage = fc.tuple(fc.nat(), fc.nat({ max: 255 }));
     await fc.assert(
-      fc.asyncProperty(fc.constantFrom(...files), fc.array(damage, { minLength: 1, maxLength: 3 }), fc.nat(), fc.constantFrom(64, 1 << 20), async (file, places, end, limit) => {
-        const damaged = end % 3 === 0 ? file.slice(0, end % file.length) : file.slice();
-        for (const [at, value] of places) damaged[at % damaged.length] = value;
-        fc.pre(damaged[0] !== 0x7b); // such a file is lines of payloads, which `outcome` does not know
-        const want = rounded(await outcome(damaged, { meta: true, limit, checksum: false }));
-        const records: Any[] = [];
-        let got: string | undefined;
-        try {
-          for await (const record of decodeWith(cut(damaged, [damaged.length]), { meta: true, partSize: limit, checksum: false }, new BufferTexts())) records.push(record);
-          got = lines(records);
-        } catch (error) {
-          if (error instanceof RangeError) return;
-          if (!(error instanceof RdbError)) throw error;
-          got = `${error.code} at ${error.offset} db ${error.db} key ${error.key}`;
-        }
-        expect(got).toBe(want);
-      }),
+      fc.asyncProperty(
+        fc.constantFrom(...files),
+        fc.array(damage, { minLength: 1, maxLength: 3 }),
+        fc.nat(),
+        fc.constantFrom(64, 1 << 20),
+        async (file, places, end, limit) => {
+          const damaged = end % 3 === 0 ? file.slice(0, end % file.length) : file.slice();
+          for (const [at, value] of places) damaged[at % damaged.length] = value;
+          fc.pre(damaged[0] !== 0x7b); // such a file is lines of payloads, which `outcome` does not know
+          const want = rounded(await outcome(damaged, { meta: true, limit, checksum: false }));
+          const records: Any[] = [];
+          let got: string | undefined;
+          try {
+            for await (const record of decodeWith(
+              cut(damaged, [damaged.length]),
+              { meta: true, partSize: limit, checksum: false },
+              new BufferTexts(),
+            ))
+              records.push(record);
+            got = lines(records);
+          } catch (error) {
+            if (error instanceof RangeError) return;
+            if (!(error instanceof RdbError)) throw error;
+            got = `${error.code} at ${error.offset} db ${error.db} key ${error.key}`;
+          }
+          expect(got).toBe(want);
+        },
+      ),
       { numRuns: 1500 },
     );
   });
@@ -533,7 +615,14 @@ describe('errors', () => {
 test('payloads', () => {
   const value = Buffer.from('\x01v');
   const payload = encodePayload(0, value, 9);
-  expect(parsePayload(payload)).toEqual({ type: 0, version: 9, vendor: 'redis', checksum: 'ok', value: new Uint8Array(value), hasKeyMeta: false });
+  expect(parsePayload(payload)).toEqual({
+    type: 0,
+    version: 9,
+    vendor: 'redis',
+    checksum: 'ok',
+    value: new Uint8Array(value),
+    hasKeyMeta: false,
+  });
   payload[1] ^= 1;
   expect(parsePayload(payload).checksum).toBe('wrong');
 });
@@ -599,25 +688,41 @@ describe('docs/library.md', () => {
     const source = join(temp, 'wrong.ts');
     const wrong = ["{ txt: true }", "{ text: 'yes' }", "{ text: true, meta: true, filter: { typ: ['hash'] } }"];
     const code = wrong.map((options) => `for await (const record of decode('x', ${options})) console.log(record);`);
-    writeFileSync(source, ["import { decode } from 'rdbkit';", ...code].join('\n').replaceAll("'rdbkit'", JSON.stringify(join(root, 'src/index.js'))));
+    writeFileSync(
+      source,
+      ["import { decode } from 'rdbkit';", ...code].join('\n').replaceAll("'rdbkit'", JSON.stringify(join(root, 'src/index.js'))),
+    );
     writeFileSync(join(temp, 'package.json'), '{"type":"module"}');
     const { config } = ts.readConfigFile(join(root, 'tsconfig.json'), ts.sys.readFile) as { config: { compilerOptions: object } };
-    const { options } = ts.convertCompilerOptionsFromJson({ ...config.compilerOptions, typeRoots: [join(root, 'node_modules/@types')] }, root);
+    const { options } = ts.convertCompilerOptionsFromJson(
+      { ...config.compilerOptions, typeRoots: [join(root, 'node_modules/@types')] },
+      root,
+    );
     const program = ts.createProgram([source], options);
     const found = ts.getPreEmitDiagnostics(program, program.getSourceFile(source));
     expect(found.map((d) => ts.flattenDiagnosticMessageText(d.messageText, '\n'))).toEqual([
-      expect.stringMatching(/^Object literal may only specify known properties, but 'txt' does not exist in type .* Did you mean to write 'text'\?$/),
+      expect.stringMatching(
+        /^Object literal may only specify known properties, but 'txt' does not exist in type .* Did you mean to write 'text'\?$/,
+      ),
       expect.stringMatching(/^Type '(string|"yes")' is not assignable to type 'boolean \| undefined'\.$/),
-      expect.stringMatching(/^Object literal may only specify known properties, but 'typ' does not exist in type 'FilterOptions'\. Did you mean to write 'type'\?$/),
+      expect.stringMatching(
+        /^Object literal may only specify known properties, but 'typ' does not exist in type 'FilterOptions'\. Did you mean to write 'type'\?$/,
+      ),
     ]);
   });
 
   test('the examples have right types', { timeout: 60_000 }, () => {
     examples.forEach(({ code }, i) => writeFileSync(file(i), inPlace(code).replaceAll('src/index.ts', 'src/index.js')));
     const { config } = ts.readConfigFile(join(root, 'tsconfig.json'), ts.sys.readFile) as { config: { compilerOptions: object } };
-    const { options } = ts.convertCompilerOptionsFromJson({ ...config.compilerOptions, typeRoots: [join(root, 'node_modules/@types')] }, root);
+    const { options } = ts.convertCompilerOptionsFromJson(
+      { ...config.compilerOptions, typeRoots: [join(root, 'node_modules/@types')] },
+      root,
+    );
     writeFileSync(join(temp, 'package.json'), '{"type":"module"}');
-    const program = ts.createProgram(examples.map((_, i) => file(i)), options);
+    const program = ts.createProgram(
+      examples.map((_, i) => file(i)),
+      options,
+    );
     const files = examples.map((_, i) => program.getSourceFile(file(i)));
     expect(files.every((of) => of !== undefined)).toBe(true);
     const found = files.flatMap((of) => [...program.getSyntacticDiagnostics(of), ...program.getSemanticDiagnostics(of)]); // of `undefined`, those of all files

@@ -26,5 +26,7 @@ test('gives up where the bytes end, or the file is damaged', async () => {
 });
 
 test('stops at a signal', async () => {
-  await expect(new DatabaseCounter(1 << 30).of(serverPath('redis-7.0.15'), undefined, AbortSignal.abort(new Error('stop')))).rejects.toThrow('stop');
+  await expect(
+    new DatabaseCounter(1 << 30).of(serverPath('redis-7.0.15'), undefined, AbortSignal.abort(new Error('stop'))),
+  ).rejects.toThrow('stop');
 });

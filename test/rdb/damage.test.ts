@@ -21,7 +21,8 @@ async function fate(file: Uint8Array, options: DecodeOptions): Promise<{ code: s
   } catch (error) {
     if (!(error instanceof RdbError)) throw error;
     const { code, offset = -1, within = 0 } = error;
-    if (!(Object.hasOwn(ERROR_CODES, code) && offset >= 0 && offset <= file.length && within >= 0)) throw new Error(`${code} at ${offset}, within ${within}`, { cause: error });
+    if (!(Object.hasOwn(ERROR_CODES, code) && offset >= 0 && offset <= file.length && within >= 0))
+      throw new Error(`${code} at ${offset}, within ${within}`, { cause: error });
     return { code, offset };
   }
 }

@@ -8,11 +8,25 @@ import { RateLimit } from '../../src/restore/rate-limit.js';
 import { BATCH_BYTES, batchBuffers, OpenBatches } from '../../src/restore/batches.js';
 import { parseTarget } from '../../src/values/targets.js';
 
-const nobody = { delivered: () => undefined, conflict: () => undefined, refused: () => undefined, closing: () => undefined, alone: () => undefined, released: () => undefined };
+const nobody = {
+  delivered: () => undefined,
+  conflict: () => undefined,
+  refused: () => undefined,
+  closing: () => undefined,
+  alone: () => undefined,
+  released: () => undefined,
+};
 
 test('batches for which there is no buffer take little memory, and as much as their key needs', () => {
   const delivery = { servers: { masters: [{}] }, send: () => undefined, notify: () => undefined } as unknown as Delivery;
-  const batches = new OpenBatches(TS_CODEC, { target: parseTarget('7.0'), delivery, conflict: 'error', countReplaced: false, rateLimit: new RateLimit({}), window: 1 });
+  const batches = new OpenBatches(TS_CODEC, {
+    target: parseTarget('7.0'),
+    delivery,
+    conflict: 'error',
+    countReplaced: false,
+    rateLimit: new RateLimit({}),
+    window: 1,
+  });
   const connection = { clock: new ServerClock(0) } as unknown as DeliveryConnection;
   const sizes = Array.from({ length: batchBuffers(1) + 1000 }, () => {
     const batch = batches.withRoom(connection, 0, nobody, 100);
@@ -29,7 +43,14 @@ test('keys of databases in turn travel together, as many databases at a time as 
   const sent: number[] = [];
   const send = (_connection: DeliveryConnection, { db, keys }: CommandBatch): void => void sent.push(db, keys);
   const delivery = { servers: { masters: [{}] }, send, notify: () => undefined } as unknown as Delivery;
-  const options = { target: parseTarget('7.0'), delivery, conflict: 'error', countReplaced: false, rateLimit: new RateLimit({}), window: 1 << 20 } as const;
+  const options = {
+    target: parseTarget('7.0'),
+    delivery,
+    conflict: 'error',
+    countReplaced: false,
+    rateLimit: new RateLimit({}),
+    window: 1 << 20,
+  } as const;
   const batches = new OpenBatches(TS_CODEC, options);
   const connection = { clock: new ServerClock(0) } as unknown as DeliveryConnection;
   const fill = (databases: number): void => {

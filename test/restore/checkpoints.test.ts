@@ -28,9 +28,24 @@ test('counts are written as they were when that was asked for, beside the offset
   const file = folder.at('checkpoint.json');
   const [source, ledger] = [unreadSource(path), new KeyCounts()];
   const url = parseServerUrl('redis://127.0.0.1:1');
-  const checkpoints = new Checkpoints({ sources: [path], url, checkpoint: file, stdin: process.stdin, stdout: process.stdout }, { masters: [] } as unknown as Servers, () => undefined);
+  const checkpoints = new Checkpoints(
+    { sources: [path], url, checkpoint: file, stdin: process.stdin, stdout: process.stdout },
+    { masters: [] } as unknown as Servers,
+    () => undefined,
+  );
   await checkpoints.read();
-  const save = (): void => checkpoints.save([source], { counts: ledger.entries(), told: 0, libraries: [], rejectsBytes: 0, countReplaced: false, custody: [], again: false, passes: 1, finished: false });
+  const save = (): void =>
+    checkpoints.save([source], {
+      counts: ledger.entries(),
+      told: 0,
+      libraries: [],
+      rejectsBytes: 0,
+      countReplaced: false,
+      custody: [],
+      again: false,
+      passes: 1,
+      finished: false,
+    });
   save();
   source.done = 100;
   ledger.at(0, 'a').restored = 7;
@@ -63,7 +78,8 @@ test('what is no whole checkpoint is refused, and not taken for one', async () =
     passes: 1,
     finished: false,
   };
-  const read = (changed: object): ReturnType<typeof readCheckpoint> => readCheckpoint(folder.file('edited.json', JSON.stringify({ ...whole, ...changed })));
+  const read = (changed: object): ReturnType<typeof readCheckpoint> =>
+    readCheckpoint(folder.file('edited.json', JSON.stringify({ ...whole, ...changed })));
   expect(await read({})).toEqual(whole);
   const [source] = whole.sources;
   const wrong: object[] = [

@@ -68,14 +68,35 @@ test('a batch that is given back just when the connection is open is not sent on
 test('a batch in which nothing was written is free again, and not waited for', async () => {
   server = await FakeServer.start(INFO);
   const servers = await Servers.open({ url: parseServerUrl(server.url) });
-  const delivery = new Delivery(servers, { ...WINDOW, retryFor: 1000, relativeTtl: false, same: () => false, onLoss: () => undefined, onNote: () => undefined });
+  const delivery = new Delivery(servers, {
+    ...WINDOW,
+    retryFor: 1000,
+    relativeTtl: false,
+    same: () => false,
+    onLoss: () => undefined,
+    onNote: () => undefined,
+  });
   const codec = { allocate: (size: number) => new Uint8Array(size) } as Codec;
-  const batches = new OpenBatches(codec, { window: WINDOW.window, target: parseTarget('7.0'), delivery, conflict: 'error', countReplaced: false, rateLimit: new RateLimit({}) });
+  const batches = new OpenBatches(codec, {
+    window: WINDOW.window,
+    target: parseTarget('7.0'),
+    delivery,
+    conflict: 'error',
+    countReplaced: false,
+    rateLimit: new RateLimit({}),
+  });
   let delivered = 0;
   const never = (): never => {
     throw new Error('the server refuses nothing');
   };
-  const listener: KeyListener = { delivered: (_batch, _node, keys) => void (delivered += keys), conflict: never, refused: never, closing: never, alone: never, released: (batch) => batches.release(batch) };
+  const listener: KeyListener = {
+    delivered: (_batch, _node, keys) => void (delivered += keys),
+    conflict: never,
+    refused: never,
+    closing: never,
+    alone: never,
+    released: (batch) => batches.release(batch),
+  };
   try {
     const [connection] = delivery.masters;
     batches.at(connection, 0, listener);
@@ -88,7 +109,9 @@ test('a batch in which nothing was written is free again, and not waited for', a
     batches.sendAll();
     await until('the key is delivered', () => delivered === 1, 2000);
     expect(server.sent('SELECT', 'RESTORE')).toEqual(['SELECT 1', 'RESTORE key 0']);
-    const buffers = Array.from({ length: batchBuffers(1) }, () => batches.isPooled(batches.at(Object.create(connection) as DeliveryConnection, 0, listener)));
+    const buffers = Array.from({ length: batchBuffers(1) }, () =>
+      batches.isPooled(batches.at(Object.create(connection) as DeliveryConnection, 0, listener)),
+    );
     expect(buffers).not.toContain(false);
   } finally {
     await delivery.close({ settled: true });

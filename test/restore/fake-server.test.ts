@@ -15,7 +15,10 @@ const REDIS_7 = { redis_version: '7.0.15' };
 
 describe('servers before 5.0', () => {
   const at = Date.now() + 1_000_000_000;
-  const source = folder.file('ttl.rdb', rdb('REDIS0009', [...expiry(at), 0, str('a'), str('1'), 0, str('b'), str('2'), 0xf8, 9, 0, str('c'), str('3')]));
+  const source = folder.file(
+    'ttl.rdb',
+    rdb('REDIS0009', [...expiry(at), 0, str('a'), str('1'), 0, str('b'), str('2'), 0xf8, 9, 0, str('c'), str('3')]),
+  );
   const ttls = (): number[] => server.commands.filter(([name]) => name === 'RESTORE').map(([, , ttl]) => Number(ttl));
 
   test('4.0.14: relative expiries, REPLACE, no ABSTTL, no IDLETIME', async () => {
@@ -26,7 +29,14 @@ describe('servers before 5.0', () => {
     expect(none).toEqual([0, 0]);
     expect(at - Date.now() - ttl).toBeLessThan(0);
     expect(at - Date.now() - ttl).toBeGreaterThan(-5000);
-    expect(server.sent('RESTORE', 'EXISTS', 'DEL')).toEqual(['EXISTS a', `RESTORE a ${ttl} REPLACE`, 'EXISTS b', 'RESTORE b 0 REPLACE', 'EXISTS c', 'RESTORE c 0 REPLACE']);
+    expect(server.sent('RESTORE', 'EXISTS', 'DEL')).toEqual([
+      'EXISTS a',
+      `RESTORE a ${ttl} REPLACE`,
+      'EXISTS b',
+      'RESTORE b 0 REPLACE',
+      'EXISTS c',
+      'RESTORE c 0 REPLACE',
+    ]);
   });
 
   test('2.8.24: DEL stands in for REPLACE', async () => {
@@ -41,7 +51,9 @@ describe('servers before 5.0', () => {
 
   test('a relative expiry gets shorter while it is tried again', async () => {
     let refusals = 3;
-    server = await FakeServer.start({ redis_version: '4.0.14' }, ([name, key]) => (name === 'RESTORE' && key === 'a' && refusals-- > 0 ? '-LOADING Redis is loading the dataset in memory\r\n' : USUAL));
+    server = await FakeServer.start({ redis_version: '4.0.14' }, ([name, key]) =>
+      name === 'RESTORE' && key === 'a' && refusals-- > 0 ? '-LOADING Redis is loading the dataset in memory\r\n' : USUAL,
+    );
     expect(await report([source, server.url])).toMatchObject({ code: 0, keysRestored: 3 });
     const of = server.commands.filter(([name, key]) => name === 'RESTORE' && key === 'a').map(([, , ttl]) => Number(ttl));
     expect(of).toHaveLength(4);
@@ -59,24 +71,35 @@ describe('what a server may answer for a while', () => {
     ['-CLUSTERDOWN The cluster is down\r\n', 1],
     ['-NOREPLICAS Not enough good replicas to write.\r\n', 1],
   ])('%j', async (answer, least) => {
-    server = await FakeServer.start(REDIS_7, ([name], count) => (name === 'RESTORE' && (count === 2 || (count > 3 && count < 6)) ? answer : USUAL));
+    server = await FakeServer.start(REDIS_7, ([name], count) =>
+      name === 'RESTORE' && (count === 2 || (count > 3 && count < 6)) ? answer : USUAL,
+    );
     const { code, keysRejected, keysRestored } = await report([abc, server.url, '--retry-for', '5s']);
     expect([code, keysRestored, keysRejected]).toEqual([0, 3, 0]);
     expect(server.connections).toBeGreaterThan(least);
   });
 
-  test.each(["-READONLY You can't write against a read only replica.\r\n", '-LOADING Redis is loading the dataset in memory\r\n'])('%j to the last of a batch: every key counts once', async (answer) => {
-    server = await FakeServer.start(REDIS_7, ([name, key], count) => (name === 'RESTORE' && key === 'c' && count === 3 ? answer : name === 'DUMP' ? '$-1\r\n' : USUAL));
-    const { code, counts, keysRestored } = await report([abc, server.url, '--retry-for', '5s']);
-    expect([code, keysRestored]).toEqual([0, 3]);
-    expect(counts).toMatchObject([{ db: 0, restored: 3 }]);
-  });
+  test.each(["-READONLY You can't write against a read only replica.\r\n", '-LOADING Redis is loading the dataset in memory\r\n'])(
+    '%j to the last of a batch: every key counts once',
+    async (answer) => {
+      server = await FakeServer.start(REDIS_7, ([name, key], count) =>
+        name === 'RESTORE' && key === 'c' && count === 3 ? answer : name === 'DUMP' ? '$-1\r\n' : USUAL,
+      );
+      const { code, counts, keysRestored } = await report([abc, server.url, '--retry-for', '5s']);
+      expect([code, keysRestored]).toEqual([0, 3]);
+      expect(counts).toMatchObject([{ db: 0, restored: 3 }]);
+    },
+  );
 
   test('without end it is given up', async () => {
-    server = await FakeServer.start(REDIS_7, ([name]) => (name === 'RESTORE' ? '-LOADING Redis is loading the dataset in memory\r\n' : USUAL));
+    server = await FakeServer.start(REDIS_7, ([name]) =>
+      name === 'RESTORE' ? '-LOADING Redis is loading the dataset in memory\r\n' : USUAL,
+    );
     const { code, err } = await restore([abc, server.url, '--retry-for', '600ms']);
     expect(code).toBe(4);
-    expect(err).toMatch(/rdbkit: LOST: 127\.0\.0\.1:\d+: given up after [01] s; the last error was: LOADING Redis is loading the dataset in memory\. /);
+    expect(err).toMatch(
+      /rdbkit: LOST: 127\.0\.0\.1:\d+: given up after [01] s; the last error was: LOADING Redis is loading the dataset in memory\. /,
+    );
     expect(err).toMatch(/rdbkit: 0 keys restored; /);
   });
 
@@ -90,13 +113,21 @@ describe('what a server may answer for a while', () => {
     server = await FakeServer.start(REDIS_7, ([name, key]) => (name === 'RESTORE' && key === 'b' ? answer : USUAL));
     const { code, errors, keysRestored } = await report([abc, server.url]);
     expect([code, keysRestored]).toEqual([4, 2]);
-    expect(errors).toMatchObject([{ code: 'REFUSED', at: 'db 0, key "b"', got: answer.slice(1, -2), hint: expect.stringContaining(hint) as string }]);
+    expect(errors).toMatchObject([
+      { code: 'REFUSED', at: 'db 0, key "b"', got: answer.slice(1, -2), hint: expect.stringContaining(hint) as string },
+    ]);
   });
 
   test('at the first key, nothing is said to be restored, and the command and the key are named', async () => {
     for (const [answer, hint] of [
-      ["NOPERM this user has no permissions to run the 'restore' command", 'at db 0, key "a". The user lacks a permission, RESTORE: ACL SETUSER NAME +restore gives it. '],
-      ['NOPERM this user has no permissions to access one of the keys used as arguments', 'at db 0, key "a". The user lacks a permission, to write this key: ACL SETUSER NAME ~PATTERN gives it. '],
+      [
+        "NOPERM this user has no permissions to run the 'restore' command",
+        'at db 0, key "a". The user lacks a permission, RESTORE: ACL SETUSER NAME +restore gives it. ',
+      ],
+      [
+        'NOPERM this user has no permissions to access one of the keys used as arguments',
+        'at db 0, key "a". The user lacks a permission, to write this key: ACL SETUSER NAME ~PATTERN gives it. ',
+      ],
       ["ERR unknown command 'RESTORE'", 'at db 0, key "a". No key was restored.'],
     ]) {
       server = await FakeServer.start(REDIS_7, ([name]) => (name === 'RESTORE' ? `-${answer}\r\n` : USUAL));
@@ -115,14 +146,17 @@ describe('what a server may answer for a while', () => {
     expect(lost).toContain('No key was restored.');
   });
 
-  test.each(['-ERR Bad data format\r\n', '-ERR DUMP payload version or checksum are wrong\r\n', '-ERR \u001b[2J\r\n'])('%j is about one key', async (answer) => {
-    server = await FakeServer.start(REDIS_7, ([name, key]) => (name === 'RESTORE' && key === 'b' ? answer : USUAL));
-    const { code, err } = await restore([abc, server.url]);
-    expect(code).toBe(1);
-    expect(err).toMatch(/NOT_RESTORED: .*abc\.rdb, db 0, key "b": 127\.0\.0\.1:\d+ answered: ERR /);
-    expect(err).not.toContain('\u001b');
-    expect(err).toMatch(/rdbkit: 2 keys restored, 1 rejected; /);
-  });
+  test.each(['-ERR Bad data format\r\n', '-ERR DUMP payload version or checksum are wrong\r\n', '-ERR \u001b[2J\r\n'])(
+    '%j is about one key',
+    async (answer) => {
+      server = await FakeServer.start(REDIS_7, ([name, key]) => (name === 'RESTORE' && key === 'b' ? answer : USUAL));
+      const { code, err } = await restore([abc, server.url]);
+      expect(code).toBe(1);
+      expect(err).toMatch(/NOT_RESTORED: .*abc\.rdb, db 0, key "b": 127\.0\.0\.1:\d+ answered: ERR /);
+      expect(err).not.toContain('\u001b');
+      expect(err).toMatch(/rdbkit: 2 keys restored, 1 rejected; /);
+    },
+  );
 });
 
 describe('what no server answers', () => {
@@ -191,11 +225,19 @@ describe('a server that is restarted every time', () => {
     for (const readings of [5, 10]) {
       const { code, errors, resumed } = await report(argv);
       expect([code, resumed]).toEqual([4, readings > 5]);
-      expect(errors).toMatchObject([{ code: 'RESTARTED', got: expect.stringContaining('for the 5th time') as string, hint: 'Find out why the server keeps restarting, then go on from the checkpoint, which reads all sources again.' }]);
+      expect(errors).toMatchObject([
+        {
+          code: 'RESTARTED',
+          got: expect.stringContaining('for the 5th time') as string,
+          hint: 'Find out why the server keeps restarting, then go on from the checkpoint, which reads all sources again.',
+        },
+      ]);
       expect(JSON.parse(readFileSync(checkpoint, 'utf8'))).toMatchObject({ passes: readings, again: true, finished: false });
       expect(server.sent('RESTORE')).toHaveLength(3 * readings);
     }
-    expect((await restore(argv)).err).toContain(` which reads all sources again. Run the same command again to go on from ${checkpoint}.\n`);
+    expect((await restore(argv)).err).toContain(
+      ` which reads all sources again. Run the same command again to go on from ${checkpoint}.\n`,
+    );
     restarts = false;
     expect(await report(argv)).toMatchObject({ code: 0, keysRestored: 3, keysRejected: 0, resumed: true });
     expect(server.sent('RESTORE')).toHaveLength(3 * 16);
@@ -214,7 +256,9 @@ describe('what a target may be', () => {
     server = await FakeServer.start({ ...REDIS_7, role: 'slave', master_host: '10.0.0.9', master_port: '6380' });
     const { code, err } = await restore([abc, server.url]);
     expect(code).toBe(4);
-    expect(err).toMatch(/TARGET: 127\.0\.0\.1:\d+: it is a replica of 10\.0\.0\.9:6380, and takes no writes\. Name its master as the target\.\n/);
+    expect(err).toMatch(
+      /TARGET: 127\.0\.0\.1:\d+: it is a replica of 10\.0\.0\.9:6380, and takes no writes\. Name its master as the target\.\n/,
+    );
     expect(server.sent('RESTORE')).toEqual([]);
   });
 
@@ -237,7 +281,9 @@ describe('what a target may be', () => {
   });
 
   test('a cluster without slots is said', async () => {
-    server = await FakeServer.start({ ...REDIS_7, redis_mode: 'cluster' }, ([name]) => (name.toUpperCase() === 'CLUSTER' ? '*0\r\n' : USUAL));
+    server = await FakeServer.start({ ...REDIS_7, redis_mode: 'cluster' }, ([name]) =>
+      name.toUpperCase() === 'CLUSTER' ? '*0\r\n' : USUAL,
+    );
     const { code, err } = await restore([abc, server.url]);
     expect(code).toBe(4);
     expect(err).toMatch(/TARGET: 127\.0\.0\.1:\d+: no node of the cluster has a slot\. /);

@@ -34,7 +34,10 @@ test('the range of a missing shard is found, about as it is', () => {
     expect(to).toBeLessThan(11_400);
     expect(to).toBeGreaterThanOrEqual(10_922);
   }
-  expect(gaps(100_000, (slot) => slot < 5461 || (slot > 10_922 && slot < 16_000)).map(([from, to]) => [from > 5440, to > 10_920])).toEqual([[true, true], [true, true]]);
+  expect(gaps(100_000, (slot) => slot < 5461 || (slot > 10_922 && slot < 16_000)).map(([from, to]) => [from > 5440, to > 10_920])).toEqual([
+    [true, true],
+    [true, true],
+  ]);
 });
 
 test('without keys, nothing is said', () => {

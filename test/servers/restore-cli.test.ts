@@ -31,17 +31,23 @@ describe(`messages of rdbkit restore to ${SERVER}`, () => {
     const { code, err, out } = await restore([FIXTURE, url]);
     expect([code, out]).toEqual([0, '']);
     const [source, target, planned, libraries, closing, ...rest] = err.split('\n');
-    expect(source).toMatch(/^rdbkit: source .*redis-7\.0\.15\.rdb: RDB 10, of Redis 7\.0\.15, 146 keys in db 0, 31 in db 1, 35 in db 2, 38 in db 15, 2 function libraries, [\d.,]+ \w+, written \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/);
+    expect(source).toMatch(
+      /^rdbkit: source .*redis-7\.0\.15\.rdb: RDB 10, of Redis 7\.0\.15, 146 keys in db 0, 31 in db 1, 35 in db 2, 38 in db 15, 2 function libraries, [\d.,]+ \w+, written \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/,
+    );
     expect(target).toMatch(/^rdbkit: target 127\.0\.0\.1:\d+: (Redis|Valkey) [\d.]+, one server, 16 databases, 0 keys$/);
     expect(planned).toMatch(/^rdbkit: function libraries: "second_lib", "corpus_lib" (to load|already the same)$/);
     expect(libraries).toMatch(/^rdbkit: function libraries: "second_lib", "corpus_lib" (loaded|already the same)$/);
-    expect(closing).toMatch(/^rdbkit: 250 keys restored(, \d+ in another encoding)?; [\d.,]+ \w+ in, [\d.]+ m?s, [\d.,]+ \w+\/s, [\d,]+ keys\/s$/);
+    expect(closing).toMatch(
+      /^rdbkit: 250 keys restored(, \d+ in another encoding)?; [\d.,]+ \w+ in, [\d.]+ m?s, [\d.,]+ \w+\/s, [\d,]+ keys\/s$/,
+    );
     expect(rest).toEqual(['']);
   });
 
   test('the plan names all databases of a source', async () => {
     const multidb = casePath('multidb.rdb');
-    expect((await restore([multidb, url, '--dry-run'])).err).toContain('multidb.rdb: RDB 10, of Redis 7.0.15, 506 keys in db 0, 2 in db 3, 1 in db 7, 12.6 kB, ');
+    expect((await restore([multidb, url, '--dry-run'])).err).toContain(
+      'multidb.rdb: RDB 10, of Redis 7.0.15, 506 keys in db 0, 2 in db 3, 1 in db 7, 12.6 kB, ',
+    );
     const keys = [{ db: 0, keys: 506, expires: 100 }, { db: 3, keys: 2, expires: 0 }, { db: 7, keys: 1, expires: 1 }];
     expect((await report([multidb, url, '--dry-run'])).plan.sources).toMatchObject([{ keys, allDatabases: true }]);
     const lines = folder.file('multidb.jsonl', (await rdbkit(['dump', multidb, '--format', 'payload'])).out);
@@ -64,12 +70,18 @@ describe(`messages of rdbkit restore to ${SERVER}`, () => {
 
   test('the plan says what a newer source means', async () => {
     const { err } = await restore([serverPath('redis-8.0.6'), url, '--dry-run', '--target-version', '7.0']);
-    expect(err).toMatch(/warning: the target \(\w+ [\d.]+\) reads RDB versions up to 10, and the sources are of Redis 8\.0\.6 \(RDB version 12\): values in an encoding that the target does not know are written in another\.\n/);
+    expect(err).toMatch(
+      /warning: the target \(\w+ [\d.]+\) reads RDB versions up to 10, and the sources are of Redis 8\.0\.6 \(RDB version 12\): values in an encoding that the target does not know are written in another\.\n/,
+    );
   });
 
   test('the target by the options of redis-cli', async () => {
     const target = ['-h', '127.0.0.1', '-p', String(portOf(server))];
-    expect(await report([small, FIXTURE, ...target, '-c', '-n', '3', '--db', '0'])).toMatchObject({ code: 0, sources: 2, plan: { intoDb: 3 } });
+    expect(await report([small, FIXTURE, ...target, '-c', '-n', '3', '--db', '0'])).toMatchObject({
+      code: 0,
+      sources: 2,
+      plan: { intoDb: 3 },
+    });
     expect((await server.client.info('keyspace')).match(/^db\d+/gm)).toEqual(['db3']);
     expect(await report([small, url, '-n', '4'])).toMatchObject({ code: 0, plan: { intoDb: 4 } });
     expect(await report([small, '-p', String(portOf(server)), '-n', '5'])).toMatchObject({ code: 0, plan: { intoDb: 5 } });
@@ -79,7 +91,12 @@ describe(`messages of rdbkit restore to ${SERVER}`, () => {
     await server.client.call('ACL', 'SETUSER', 'worker', 'reset', 'on', '>s3cret', '~*', '+@all');
     const argv = [small, '-h', '127.0.0.1', '-p', String(portOf(server)), '--user', 'worker', '-a', 's3cret'];
     const { code, err } = await restore(argv, { env: { REDISCLI_AUTH: 'another' } });
-    expect([code, err]).toEqual([0, expect.stringMatching(/^rdbkit: warning: a password on the command line \(-a\) shows in the process list: set REDISCLI_AUTH, or use --password-file\.\nrdbkit: source /)]);
+    expect([code, err]).toEqual([
+      0,
+      expect.stringMatching(
+        /^rdbkit: warning: a password on the command line \(-a\) shows in the process list: set REDISCLI_AUTH, or use --password-file\.\nrdbkit: source /,
+      ),
+    ]);
     expect(err).not.toContain('s3cret');
     expect(await restore([...argv, '--on-conflict', 'skip', '--quiet'])).toMatchObject({ code: 0, err: '' });
     expect((await restore([small, url.replace('://', '://worker:wrong@'), '-a', 's3cret', '--on-conflict', 'skip'])).code).toBe(0);
@@ -112,19 +129,86 @@ describe(`messages of rdbkit restore to ${SERVER}`, () => {
     expect(err).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f]/);
     const object = JSON.parse(err) as Record<string, unknown>;
     expect(Object.keys(object).sort()).toEqual(
-      ['aofTails', 'bytesIn', 'bytesOut', 'command', 'commandsRefused', 'counts', 'declined', 'errors', 'evicted', 'exitCode', 'finished', 'functions', 'interrupted', 'keys', 'keysDamaged', 'keysExpired', 'keysFiltered', 'keysRead', 'keysRejected', 'keysReplaced', 'keysRestored', 'keysSkipped', 'keysTranscoded', 'keysUnanswered', 'keysUncounted', 'limited', 'memberExpiriesLost', 'notKeys', 'plan', 'reasons', 'rejected', 'resumed', 'seconds', 'sources', 'torn', 'unconfirmed', 'warnings'].sort(),
+      [
+        'aofTails',
+        'bytesIn',
+        'bytesOut',
+        'command',
+        'commandsRefused',
+        'counts',
+        'declined',
+        'errors',
+        'evicted',
+        'exitCode',
+        'finished',
+        'functions',
+        'interrupted',
+        'keys',
+        'keysDamaged',
+        'keysExpired',
+        'keysFiltered',
+        'keysRead',
+        'keysRejected',
+        'keysReplaced',
+        'keysRestored',
+        'keysSkipped',
+        'keysTranscoded',
+        'keysUnanswered',
+        'keysUncounted',
+        'limited',
+        'memberExpiriesLost',
+        'notKeys',
+        'plan',
+        'reasons',
+        'rejected',
+        'resumed',
+        'seconds',
+        'sources',
+        'torn',
+        'unconfirmed',
+        'warnings',
+      ].sort(),
     );
     expect(object).toMatchObject({
-      ...{ command: 'restore', exitCode: 1, keysRead: 3, keysRestored: 2, keysRejected: 1, keysFiltered: 0, interrupted: null, errors: [], warnings: [], unconfirmed: [] },
-      counts: [{ db: 0, server: `127.0.0.1:${portOf(server)}`, restored: 2 }, { db: 20, rejected: 1 }],
-      rejected: [{ file: hostile, db: 20, key: '\u0007bell', reason: 'the target has no database 20; --db-map 20:0 writes its keys to database 0' }],
-      plan: { keysThere: 0, keysDeleted: 0, target: { clustered: false, databases: 16, masters: [{ name: `127.0.0.1:${portOf(server)}`, slots: 16384, replicas: 0, keys: {} }] } },
+      ...{
+        command: 'restore',
+        exitCode: 1,
+        keysRead: 3,
+        keysRestored: 2,
+        keysRejected: 1,
+        keysFiltered: 0,
+        interrupted: null,
+        errors: [],
+        warnings: [],
+        unconfirmed: [],
+      },
+      counts: [
+        { db: 0, server: `127.0.0.1:${portOf(server)}`, restored: 2 },
+        { db: 20, rejected: 1 },
+      ],
+      rejected: [
+        { file: hostile, db: 20, key: '\u0007bell', reason: 'the target has no database 20; --db-map 20:0 writes its keys to database 0' },
+      ],
+      plan: {
+        keysThere: 0,
+        keysDeleted: 0,
+        target: {
+          clustered: false,
+          databases: 16,
+          masters: [{ name: `127.0.0.1:${portOf(server)}`, slots: 16384, replicas: 0, keys: {} }],
+        },
+      },
     });
-    expect(JSON.parse((await restore([hostile, url, '--json', '--quiet', '--on-conflict', 'skip', '--db', '0'])).err)).toMatchObject({ exitCode: 0 });
+    expect(JSON.parse((await restore([hostile, url, '--json', '--quiet', '--on-conflict', 'skip', '--db', '0'])).err)).toMatchObject({
+      exitCode: 0,
+    });
   });
 
   describe('a target whose memory has a limit', () => {
-    const values = folder.file('much.rdb', strings(Object.fromEntries(Array.from({ length: 4000 }, (_, i) => [`key:${i}`, 'x'.repeat(2000)]))));
+    const values = folder.file(
+      'much.rdb',
+      strings(Object.fromEntries(Array.from({ length: 4000 }, (_, i) => [`key:${i}`, 'x'.repeat(2000)]))),
+    );
 
     const limitTo = async (more: number, policy: string): Promise<void> => {
       const used = Number(/used_memory:(\d+)/.exec(await server.client.info('memory'))?.[1]);
@@ -162,7 +246,10 @@ describe(`messages of rdbkit restore to ${SERVER}`, () => {
   });
 
   test('hostile keys do not reach the terminal', async () => {
-    const hostile = folder.file('hostile.rdb', strings({ '\u001b]0;title\u0007\n\r\u009b2J': '1', __proto__: '2', constructor: '3', '': '4' }));
+    const hostile = folder.file(
+      'hostile.rdb',
+      strings({ '\u001b]0;title\u0007\n\r\u009b2J': '1', __proto__: '2', constructor: '3', '': '4' }),
+    );
     await server.client.mset('__proto__', '', 'constructor', '', '', '');
     const { code, err } = await restore([hostile, hostile, urlOf(server, '/3'), '--parallel', '1']);
     expect(code).toBe(1);
@@ -190,10 +277,16 @@ describe(`messages of rdbkit restore to ${SERVER}`, () => {
   });
 
   test('several files at the same time', async () => {
-    const files = Array.from({ length: 9 }, (_, i) => folder.file(`shard-${i}.rdb`, strings(Object.fromEntries(Array.from({ length: 100 }, (_, j) => [`shard:${i}:${j}`, `${j}`])))));
+    const files = Array.from({ length: 9 }, (_, i) =>
+      folder.file(`shard-${i}.rdb`, strings(Object.fromEntries(Array.from({ length: 100 }, (_, j) => [`shard:${i}:${j}`, `${j}`])))),
+    );
     for (const parallel of ['1', '3', '64']) {
       await server.client.flushall();
-      expect(await report([...files, url, '--parallel', parallel, '--max-in-flight', '1'])).toMatchObject({ code: 0, keysRestored: 900, sources: 9 });
+      expect(await report([...files, url, '--parallel', parallel, '--max-in-flight', '1'])).toMatchObject({
+        code: 0,
+        keysRestored: 900,
+        sources: 9,
+      });
       expect(await server.client.dbsize()).toBe(900);
     }
   });
@@ -210,7 +303,16 @@ describe(`messages of rdbkit restore to ${SERVER}`, () => {
     });
 
     test('--keep-going restores the others', async () => {
-      const { code, errors, keysReplaced, keysRestored } = await report([damaged, small, url, '--parallel', '1', '--keep-going', '--on-conflict', 'replace']);
+      const { code, errors, keysReplaced, keysRestored } = await report([
+        damaged,
+        small,
+        url,
+        '--parallel',
+        '1',
+        '--keep-going',
+        '--on-conflict',
+        'replace',
+      ]);
       expect([code, errors.length, keysRestored, keysReplaced]).toEqual([3, 1, 3, 2]);
       expect((await server.client.keys('*')).sort()).toEqual(['a', 'b', 'c']);
     });
@@ -287,7 +389,9 @@ describe(`messages of rdbkit restore to ${SERVER}`, () => {
       const deaf: Server = createServer((socket) => socket.on('error', () => undefined));
       await new Promise<void>((resolve) => deaf.listen(0, '127.0.0.1', resolve));
       const start = performance.now();
-      const { code } = await restore([source, `redis://127.0.0.1:${(deaf.address() as { port: number }).port}`], { signal: stopAfter(300) });
+      const { code } = await restore([source, `redis://127.0.0.1:${(deaf.address() as { port: number }).port}`], {
+        signal: stopAfter(300),
+      });
       deaf.close();
       expect(code).toBe(130);
       expect(performance.now() - start).toBeLessThan(5000);
@@ -309,7 +413,12 @@ describe(`messages of rdbkit restore to ${SERVER}`, () => {
   });
 
   test('--cluster to a server that is none', async () => {
-    expect(await restore([small, url, '--cluster'])).toMatchObject({ code: 4, err: expect.stringMatching(/^rdbkit: REFUSED: 127\.0\.0\.1:\d+: ERR This instance has cluster support disabled\. It is not a cluster: restore to it without --cluster\.\n$/) as string });
+    expect(await restore([small, url, '--cluster'])).toMatchObject({
+      code: 4,
+      err: expect.stringMatching(
+        /^rdbkit: REFUSED: 127\.0\.0\.1:\d+: ERR This instance has cluster support disabled\. It is not a cluster: restore to it without --cluster\.\n$/,
+      ) as string,
+    });
   });
 
   test('a database of the URL that is not there: no other option helps', async () => {
@@ -339,7 +448,15 @@ describe(`messages of rdbkit restore to ${SERVER}`, () => {
   });
 
   test('rejects that cannot be written end it', async () => {
-    const { code, err } = await restore([small, folder.file('again.rdb', strings({ a: 'x' })), url, '--parallel', '1', '--rejects', '/dev/full']);
+    const { code, err } = await restore([
+      small,
+      folder.file('again.rdb', strings({ a: 'x' })),
+      url,
+      '--parallel',
+      '1',
+      '--rejects',
+      '/dev/full',
+    ]);
     expect(code).toBe(4);
     expect(err).toContain('cannot write /dev/full: ');
   });

@@ -36,7 +36,8 @@ describe(`rdbkit restore to a cluster of ${SERVER}`, () => {
     const found: Record<string, unknown> = {};
     for (const client of clients) {
       if (db !== 0) await client.select(db);
-      for (const key of await client.keysBuffer('*')) found[key.toString('latin1')] = ((await client.call('DEBUG', 'DIGEST-VALUE', key)) as unknown[])[0];
+      for (const key of await client.keysBuffer('*'))
+        found[key.toString('latin1')] = ((await client.call('DEBUG', 'DIGEST-VALUE', key)) as unknown[])[0];
       if (db !== 0) await client.select(0);
     }
     return found;
@@ -57,7 +58,9 @@ describe(`rdbkit restore to a cluster of ${SERVER}`, () => {
   test('other databases have no place, but for --db-map and /0', async () => {
     const { code, keysRejected } = await report([FIXTURE, url]);
     expect([code, keysRejected > 0]).toEqual([1, true]);
-    expect((await restore([FIXTURE, url, '--on-conflict', 'skip'])).err).toContain('the target has no database 15; --db-map 15:0 writes its keys to database 0.');
+    expect((await restore([FIXTURE, url, '--on-conflict', 'skip'])).err).toContain(
+      'the target has no database 15; --db-map 15:0 writes its keys to database 0.',
+    );
     for (const argv of [[url, '--db-map', '15:0'], [`${url}/0`]]) {
       await restore([FIXTURE, url, '--flush', '--yes', '--db', '0', '--limit', '1']);
       expect(await report([FIXTURE, ...argv, '--db', '15', '--flush', '--yes'])).toMatchObject({ code: 0, keysRejected: 0 });
@@ -80,32 +83,38 @@ describe(`rdbkit restore to a cluster of ${SERVER}`, () => {
     expect((await report([FIXTURE, url, '--db', '0', '--dry-run'])).plan.warnings.join()).not.toContain('no master');
   });
 
-  test.each([[], ['--dry-run']])('keys of slots that no master has are rejected by name, the others are written %j', async (...argv: string[]) => {
-    const { client, port } = (await cluster.masters()).find((master) => url.endsWith(`:${master.port}`)) as RedisNode;
-    const slots = (await client.call('CLUSTER', 'SLOTS')) as [from: number, to: number, master: [host: string, port: number]][];
-    const [from, to] = slots.find(([, , [, owner]]) => owner === port) as (typeof slots)[0];
-    const names = Array.from({ length: 300 }, (_, i) => `k${i}`);
-    const slotOf = (name: string): number => keySlot(Buffer.from(name), 0, name.length);
-    const gone = names.find((name) => slotOf(name) >= from && slotOf(name) <= to) as string;
-    const large: Part = [0, str(`{${gone}}large`), 0x80, be(2 << 20, 4), Buffer.alloc(2 << 20, 'x')];
-    const file = folder.file('open.rdb', rdb('REDIS0010', [0xfe, 0, names.map((name): Part => [0, str(name), str('v')]), large], 0));
-    for (const master of await cluster.masters()) await master.client.config('SET', 'cluster-require-full-coverage', 'no');
-    await client.call('CLUSTER', 'DELSLOTS', `${slotOf(gone)}`);
-    try {
-      const { code, keysRejected, keysRestored, rejected } = await report([file, url, '--retry-for', '2s', ...argv]);
-      expect([code, keysRejected, keysRestored]).toEqual([1, 2, 299]);
-      expect(rejected.map(({ key }) => key)).toEqual([gone, `{${gone}}large`]);
-      for (const { reason } of rejected) expect(reason).toBe(`no master owns slot ${slotOf(gone)}: assign it (redis-cli --cluster fix), and restore the key again`);
-    } finally {
-      await client.call('CLUSTER', 'ADDSLOTS', `${slotOf(gone)}`);
-      for (const master of await cluster.masters()) await master.client.config('SET', 'cluster-require-full-coverage', 'yes');
-      await cluster.settled();
-    }
-  });
+  test.each([[], ['--dry-run']])(
+    'keys of slots that no master has are rejected by name, the others are written %j',
+    async (...argv: string[]) => {
+      const { client, port } = (await cluster.masters()).find((master) => url.endsWith(`:${master.port}`)) as RedisNode;
+      const slots = (await client.call('CLUSTER', 'SLOTS')) as [from: number, to: number, master: [host: string, port: number]][];
+      const [from, to] = slots.find(([, , [, owner]]) => owner === port) as (typeof slots)[0];
+      const names = Array.from({ length: 300 }, (_, i) => `k${i}`);
+      const slotOf = (name: string): number => keySlot(Buffer.from(name), 0, name.length);
+      const gone = names.find((name) => slotOf(name) >= from && slotOf(name) <= to) as string;
+      const large: Part = [0, str(`{${gone}}large`), 0x80, be(2 << 20, 4), Buffer.alloc(2 << 20, 'x')];
+      const file = folder.file('open.rdb', rdb('REDIS0010', [0xfe, 0, names.map((name): Part => [0, str(name), str('v')]), large], 0));
+      for (const master of await cluster.masters()) await master.client.config('SET', 'cluster-require-full-coverage', 'no');
+      await client.call('CLUSTER', 'DELSLOTS', `${slotOf(gone)}`);
+      try {
+        const { code, keysRejected, keysRestored, rejected } = await report([file, url, '--retry-for', '2s', ...argv]);
+        expect([code, keysRejected, keysRestored]).toEqual([1, 2, 299]);
+        expect(rejected.map(({ key }) => key)).toEqual([gone, `{${gone}}large`]);
+        for (const { reason } of rejected)
+          expect(reason).toBe(`no master owns slot ${slotOf(gone)}: assign it (redis-cli --cluster fix), and restore the key again`);
+      } finally {
+        await client.call('CLUSTER', 'ADDSLOTS', `${slotOf(gone)}`);
+        for (const master of await cluster.masters()) await master.client.config('SET', 'cluster-require-full-coverage', 'yes');
+        await cluster.settled();
+      }
+    },
+  );
 
   test('the slots of a shard that was forgotten are named, in a dry run, too', async () => {
     const shards = [[0, 5460], [5461, 10_922], [10_923, 16_383]].map(([from, to], i) => {
-      const keys = Array.from({ length: 3000 }, (_, n) => `key:${n}`).filter((key) => keySlot(Buffer.from(key)) >= from && keySlot(Buffer.from(key)) <= to);
+      const keys = Array.from({ length: 3000 }, (_, n) => `key:${n}`).filter(
+        (key) => keySlot(Buffer.from(key)) >= from && keySlot(Buffer.from(key)) <= to,
+      );
       return folder.file(`shard${i}.rdb`, rdb('REDIS0009', keys.map((key) => [0, str(key), str('v')])));
     });
     const without = /warning: no source has keys in slots 5\d\d\d-10\d\d\d: was the file of a shard forgotten\?/;
@@ -123,7 +132,10 @@ describe(`rdbkit restore to a cluster of ${SERVER}`, () => {
     const total = Object.keys(expected).length;
     expect(await report([FIXTURE, url, '--db', '0', '--on-conflict', 'skip'])).toMatchObject({ code: 0, keysSkipped: total });
     expect(await report([FIXTURE, url, '--db', '0', '--on-conflict', 'replace'])).toMatchObject({ code: 0, keysReplaced: total });
-    expect(await report([FIXTURE, url, '--db', '0', '--on-conflict', 'replace', '--max-payload', '3000'])).toMatchObject({ code: 0, keysReplaced: total });
+    expect(await report([FIXTURE, url, '--db', '0', '--on-conflict', 'replace', '--max-payload', '3000'])).toMatchObject({
+      code: 0,
+      keysReplaced: total,
+    });
     expect(await there()).toEqual(expected);
     const part = folder.file('part.rdb', strings({ '{a}1': '', '{b}1': '', '{c}1': '' }));
     expect(await report([part, url, '--flush', '--yes', '--db', '0', '--partition', '1/1'])).toMatchObject({ code: 0, keysRestored: 3 });

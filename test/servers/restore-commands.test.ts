@@ -42,7 +42,11 @@ describe(`keys as plain commands into ${SERVER}`, { timeout: 60_000 }, () => {
     const expected = await content();
     await server.client.flushall();
     await server.client.config('RESETSTAT');
-    expect(await report([path, urlOf(server), '--db', '0', '--no-functions', ...COMMANDS])).toMatchObject({ code: 0, keysRestored: expected.size, keysReplaced: 0 });
+    expect(await report([path, urlOf(server), '--db', '0', '--no-functions', ...COMMANDS])).toMatchObject({
+      code: 0,
+      keysRestored: expected.size,
+      keysReplaced: 0,
+    });
     expect(await callsOf(server.client, 'restore')).toBe(0);
     const [minusZero, ...others] = differences(await content(), expected);
     expect(others).toEqual([]);
@@ -83,23 +87,34 @@ describe(`keys as plain commands into ${SERVER}`, { timeout: 60_000 }, () => {
     expect(await server.client.keys('rdbkit*')).toEqual([]);
   });
 
-  test.each(['replace', 'skip', 'error'])('connections are dropped at random, nothing is left half or counted twice: --on-conflict %s', async (conflict) => {
-    const proxy = await FaultProxy.start(portOf(server), { random: randomFrom(3), dropWithin: 3 << 20, drops: 8 });
-    try {
-      const result = await restoreFaults([fault.source, `redis://127.0.0.1:${proxy.port}`, '--on-conflict', conflict, ...COMMANDS]);
-      expectAll(result, fault.data);
-      expect(proxy.dropped).toBeGreaterThan(2);
-      expect(await wrong()).toEqual([]);
-    } finally {
-      proxy.stop();
-    }
-  });
+  test.each(['replace', 'skip', 'error'])(
+    'connections are dropped at random, nothing is left half or counted twice: --on-conflict %s',
+    async (conflict) => {
+      const proxy = await FaultProxy.start(portOf(server), { random: randomFrom(3), dropWithin: 3 << 20, drops: 8 });
+      try {
+        const result = await restoreFaults([fault.source, `redis://127.0.0.1:${proxy.port}`, '--on-conflict', conflict, ...COMMANDS]);
+        expectAll(result, fault.data);
+        expect(proxy.dropped).toBeGreaterThan(2);
+        expect(await wrong()).toEqual([]);
+      } finally {
+        proxy.stop();
+      }
+    },
+  );
 
   test('without DUMP, our own keys are told by their size after a lost connection', async () => {
     const proxy = await RespProxy.start(portOf(server), { unknown: ['DUMP', 'RESTORE'] });
     const faults = await FaultProxy.start(Number(new URL(proxy.url).port), { random: randomFrom(5), dropWithin: 2 << 20, drops: 4 });
     try {
-      const result = await restoreFaults([fault.source, `redis://127.0.0.1:${faults.port}`, '--not-prefix', 'large', '--on-conflict', 'skip', ...COMMANDS]);
+      const result = await restoreFaults([
+        fault.source,
+        `redis://127.0.0.1:${faults.port}`,
+        '--not-prefix',
+        'large',
+        '--on-conflict',
+        'skip',
+        ...COMMANDS,
+      ]);
       expect([result.code, result.summary.keysSkipped]).toEqual([0, 0]);
       expect(faults.dropped).toBeGreaterThan(1);
       expect(await wrong()).toEqual([...fault.data.content.keys()].filter((key) => key.startsWith('large')).map((key) => `missing ${key}`));
@@ -113,7 +128,12 @@ describe(`keys as plain commands into ${SERVER}`, { timeout: 60_000 }, () => {
     const proxy = await RespProxy.start(portOf(server), { unknown: ['MULTI'] });
     try {
       const { code, err } = await restore([fault.source, proxy.url, '--match', '*:1?0', ...COMMANDS]);
-      expect([code, err]).toEqual([0, expect.stringMatching(/warning: 127\.0\.0\.1:\d+ refuses MULTI \(ERR unknown command 'MULTI'\): all keys but short strings are written one by one/)]);
+      expect([code, err]).toEqual([
+        0,
+        expect.stringMatching(
+          /warning: 127\.0\.0\.1:\d+ refuses MULTI \(ERR unknown command 'MULTI'\): all keys but short strings are written one by one/,
+        ),
+      ]);
       expect(differences(await content(), fault.data.content).filter((text) => !text.startsWith('missing'))).toEqual([]);
       expect(await server.client.exists('string:100', 'list:100', 'stream:180', 'hash:120')).toBe(4);
       expect(await server.client.keys('rdbkit*')).toEqual([]);
@@ -131,9 +151,19 @@ describe(`keys as plain commands into ${SERVER}`, { timeout: 60_000 }, () => {
 
   test('values that no commands make are rejected', async () => {
     const rejects = join(folder.path, 'rejects.jsonl');
-    const object = await report([serverPath('redis-7.4.1-modules'), urlOf(server), '--target-version', '7.4', '--rejects', rejects, ...COMMANDS]);
+    const object = await report([
+      serverPath('redis-7.4.1-modules'),
+      urlOf(server),
+      '--target-version',
+      '7.4',
+      '--rejects',
+      rejects,
+      ...COMMANDS,
+    ]);
     expect(object.code).toBe(1);
-    expect(object.rejected.map(({ reason }) => reason)).toContainEqual(expect.stringMatching(/no commands make a value of the type module/));
+    expect(object.rejected.map(({ reason }) => reason)).toContainEqual(
+      expect.stringMatching(/no commands make a value of the type module/),
+    );
     expect(readFileSync(rejects, 'utf8')).toContain('"payload":"');
   });
 });
@@ -148,7 +178,12 @@ test('a command of a transaction that fails: what it left is deleted, and the ke
   });
   try {
     const object = await report([source, fake.url, ...COMMANDS]);
-    expect(object).toMatchObject({ code: 1, keysRestored: 0, keysRejected: 1, rejected: [{ key: 's', reason: expect.stringContaining('ERR out of order') as string }] });
+    expect(object).toMatchObject({
+      code: 1,
+      keysRestored: 0,
+      keysRejected: 1,
+      rejected: [{ key: 's', reason: expect.stringContaining('ERR out of order') as string }],
+    });
     expect(fake.sent('DEL')).toContain('DEL s');
   } finally {
     await fake.stop();
@@ -167,13 +202,22 @@ describe('keys as plain commands into a cluster', { timeout: 60_000 }, () => {
   afterAll(() => cluster.stop());
 
   test.each(['error', 'skip', 'replace'])('--on-conflict %s', async (conflict) => {
-    const result = await restoreFaults([fault.source, `redis://127.0.0.1:${cluster.nodes[0].port}`, '--on-conflict', conflict, ...COMMANDS]);
+    const result = await restoreFaults([
+      fault.source,
+      `redis://127.0.0.1:${cluster.nodes[0].port}`,
+      '--on-conflict',
+      conflict,
+      ...COMMANDS,
+    ]);
     expectAll(result, fault.data);
     expect(await wrongIn(await cluster.masters(), fault.data)).toEqual([]);
   });
 });
 
-async function restoreFaultsWith(argv: readonly string[], options: readonly string[]): Promise<Awaited<ReturnType<typeof report>> & { seconds: number }> {
+async function restoreFaultsWith(
+  argv: readonly string[],
+  options: readonly string[],
+): Promise<Awaited<ReturnType<typeof report>> & { seconds: number }> {
   const began = performance.now();
   const object = await report([...argv, ...options]);
   return { ...object, seconds: (performance.now() - began) / 1000 };

@@ -31,7 +31,10 @@ describe('a dry run ends as the restore would', () => {
     const dry = await restore([source, url, '--dry-run']);
     const real = await restore([source, url]);
     expect([dry.code, errorOf(dry.err)]).toEqual([4, errorOf(real.err)]);
-    expect([real.code, errorOf(real.err)]).toEqual([4, expect.stringContaining('the target has a key already. Choose what happens to them') as string]);
+    expect([real.code, errorOf(real.err)]).toEqual([
+      4,
+      expect.stringContaining('the target has a key already. Choose what happens to them') as string,
+    ]);
     expect(dry.err).toContain('2 keys to restore');
     for (const how of [['--on-conflict', 'skip'], ['--on-conflict', 'replace'], ['--flush']]) {
       expect((await restore([source, url, '--dry-run', ...how])).code).toBe(0);

@@ -21,7 +21,7 @@ afterAll(async () => {
   folder.remove();
 });
 
-/** With files of at most so many KiB: writing beyond that fails with EFBIG, as on a full disk. */
+/** With a limit on file sizes, in KiB: writing beyond it fails with EFBIG, as on a full disk. */
 const limited = (kib: number, command: string): Promise<Ended> =>
   shell(`ulimit -f ${kib}; R() { "$NODE" "$RDBKIT" "$@"; }; F='${FIXTURE}'; T='${folder.path}'; ${command}`, bin);
 
@@ -32,7 +32,10 @@ describe('a disk that is full', () => {
   test('from the beginning, under the checkpoint: nothing is written or deleted', async () => {
     await server.client.set('there', '1');
     const { code, err } = await limited(0, `R restore "$F" ${url} --flush --yes --checkpoint "$T/none.json" --quiet`);
-    expect([code, err]).toEqual([4, `rdbkit: cannot write ${folder.at('none.json')}: the file became too large for its file system. Nothing was written to the target. Make room, or write to another place, and run it again.\n`]);
+    expect([code, err]).toEqual([
+      4,
+      `rdbkit: cannot write ${folder.at('none.json')}: the file became too large for its file system. Nothing was written to the target. Make room, or write to another place, and run it again.\n`,
+    ]);
     expect([await server.client.dbsize(), await server.client.get('there')]).toEqual([1, '1']);
     expect(readdirSync(folder.path).filter((name) => name.startsWith('none.json'))).toEqual([]);
   });
@@ -47,7 +50,10 @@ describe('a disk that is full', () => {
     expect(err).toMatch(NO_STACK);
     expect(err).toMatch(/\d+ keys? restored/);
     expect(JSON.parse(readFileSync(checkpoint, 'utf8'))).toMatchObject({ rdbkit: 'restore checkpoint', finished: false });
-    const again = await shell(`"$NODE" "$RDBKIT" restore '${FIXTURE}' ${url} --db-map 15:99 --checkpoint '${checkpoint}' --rejects '${folder.at('rejects.jsonl')}'`, bin);
+    const again = await shell(
+      `"$NODE" "$RDBKIT" restore '${FIXTURE}' ${url} --db-map 15:99 --checkpoint '${checkpoint}' --rejects '${folder.at('rejects.jsonl')}'`,
+      bin,
+    );
     expect([again.code, JSON.parse(readFileSync(checkpoint, 'utf8'))]).toEqual([1, expect.objectContaining({ finished: true }) as object]);
   });
 
@@ -58,7 +64,9 @@ describe('a disk that is full', () => {
     const file = folder.file('spill.rdb', rdb('REDIS0011', [0, str('before'), str('v'), big], 0));
     const { code, err } = await limited(4096, `R restore '${file}' ${url} --checkpoint '${checkpoint}'`);
     expect(code).toBe(4);
-    expect(err).toMatch(/cannot write \S+: the file became too large for its file system; large strings are put aside there, TMPDIR can name another folder\. Every key/);
+    expect(err).toMatch(
+      /cannot write \S+: the file became too large for its file system; large strings are put aside there, TMPDIR can name another folder\. Every key/,
+    );
     expect(err).toMatch(/rdbkit: 1 key restored; /);
     expect(err).toMatch(NO_STACK);
     expect(await server.client.keys('*')).toEqual(['before']);
@@ -71,7 +79,10 @@ describe('a disk that is full', () => {
     const text = 'x'.repeat(10_000);
     const file = folder.file('long.rdb', rdb('REDIS0011', [Array.from({ length: 400 }, (_, i): Part => [0, str(`k${i}`), str(text)])], 0));
     const { code, err } = await limited(1500, `R decode '${file}' -o '${to}'`);
-    expect([code, err]).toEqual([4, `rdbkit: cannot write ${to}: the file became too large for its file system. What was written before is in ${to}.partial; it may end within a key. Make room, or write to another place, and run it again.\n`]);
+    expect([code, err]).toEqual([
+      4,
+      `rdbkit: cannot write ${to}: the file became too large for its file system. What was written before is in ${to}.partial; it may end within a key. Make room, or write to another place, and run it again.\n`,
+    ]);
     expect([existsSync(to), existsSync(`${to}.partial`)]).toEqual([false, true]);
   });
 });

@@ -33,11 +33,20 @@ interface Summary {
 const run = (argv: readonly string[]): Promise<Ended> => collect(spawn(process.execPath, [bin, 'restore', ...argv, '--json']));
 
 /** Runs the built program, and ends it so many milliseconds after it has connected, or has written something. */
-async function runUntil(server: RedisNode, argv: readonly string[], after: 'connecting' | 'writing', when: number, signal: NodeJS.Signals): Promise<Ended> {
+async function runUntil(
+  server: RedisNode,
+  argv: readonly string[],
+  after: 'connecting' | 'writing',
+  when: number,
+  signal: NodeJS.Signals,
+): Promise<Ended> {
   const before = await callsOf(server.client, 'restore');
   const child = spawn(process.execPath, [bin, 'restore', ...argv, '--json']);
   const ended = collect(child);
-  const begun = async (): Promise<boolean> => (after === 'writing' ? (await callsOf(server.client, 'restore')) > before : String(await server.client.client('LIST')).includes('name=rdbkit'));
+  const begun = async (): Promise<boolean> =>
+    after === 'writing'
+      ? (await callsOf(server.client, 'restore')) > before
+      : String(await server.client.client('LIST')).includes('name=rdbkit');
   await until(`it is ${after}`, async () => child.exitCode !== null || (await begun()));
   await Promise.race([ended, delay(when)]);
   child.kill(signal);
@@ -79,7 +88,13 @@ describe('a restore that is killed and started again', { timeout: 120_000 }, () 
       expect(inTheMiddle).toBeGreaterThan(ROUNDS / 2);
       const last = await run(argv);
       expect(last, last.err).toMatchObject({ code: 0 });
-      expect(summaryOf(last)).toMatchObject({ keysRestored: data.content.size, keysReplaced: 0, keysSkipped: 0, keysRejected: 0, resumed: true });
+      expect(summaryOf(last)).toMatchObject({
+        keysRestored: data.content.size,
+        keysReplaced: 0,
+        keysSkipped: 0,
+        keysRejected: 0,
+        resumed: true,
+      });
       expect(differences(await contentOf([server.client]), data.content)).toEqual([]);
       expect(readFileSync(rejects, 'utf8')).toBe('');
       const again = await run(argv);
@@ -98,7 +113,13 @@ describe('a checkpoint', { timeout: 60_000 }, () => {
 
   beforeAll(async () => {
     [server, other] = await Promise.all([RedisNode.start(), RedisNode.start()]);
-    const ended = await runUntil(server, [source, server.url, '--checkpoint', checkpoint, '--max-keys-per-second', '500'], 'writing', 1000, 'SIGINT');
+    const ended = await runUntil(
+      server,
+      [source, server.url, '--checkpoint', checkpoint, '--max-keys-per-second', '500'],
+      'writing',
+      1000,
+      'SIGINT',
+    );
     expect(ended, ended.err).toMatchObject({ code: 130 });
     expect(existsSync(checkpoint)).toBe(true);
   }, 60_000);
@@ -129,7 +150,9 @@ describe('a checkpoint', { timeout: 60_000 }, () => {
   });
 
   test('is not for other options', async () => {
-    expect(await refusal([source, server.url, '--on-conflict', 'replace'])).toContain('it was made with --on-conflict error, which is replace now: use the same options');
+    expect(await refusal([source, server.url, '--on-conflict', 'replace'])).toContain(
+      'it was made with --on-conflict error, which is replace now: use the same options',
+    );
     expect(await refusal([source, server.url, '--prefix', 'string:'])).toContain('it was made without --prefix: use the same options');
   });
 

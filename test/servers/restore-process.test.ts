@@ -9,7 +9,8 @@ const folder = new Folder();
 let bin = '';
 
 /** `$R` is the program, `$F` the fixture, `$T` a folder for files. */
-const run = (command: string): Promise<Ended> => shell(`R() { "$NODE" "$RDBKIT" "$@"; }; F='${FIXTURE}'; T='${folder.path}'; ${command}`, bin);
+const run = (command: string): Promise<Ended> =>
+  shell(`R() { "$NODE" "$RDBKIT" "$@"; }; F='${FIXTURE}'; T='${folder.path}'; ${command}`, bin);
 
 beforeAll(() => {
   bin = buildPackage(folder);
@@ -22,7 +23,9 @@ test('restore: rejects that cannot be written any more are told as that, and not
     const url = `redis://127.0.0.1:${server.client.options.port}`;
     const { code, err } = await run(`ulimit -f 8; R restore "$F" ${url} --db-map 0:99 --rejects "$T/rejects.jsonl" --quiet`);
     expect(code).toBe(4);
-    expect(err).toMatch(/rdbkit: cannot write \S+rejects\.jsonl: the file became too large for its file system\. Make room, [^\n]* Every key that is counted as restored is on the target\. --on-conflict skip then keeps those keys\.\n$/);
+    expect(err).toMatch(
+      /rdbkit: cannot write \S+rejects\.jsonl: the file became too large for its file system\. Make room, [^\n]* Every key that is counted as restored is on the target\. --on-conflict skip then keeps those keys\.\n$/,
+    );
   } finally {
     await server.stop();
   }
@@ -35,7 +38,13 @@ test.skipIf(process.platform !== 'linux')('restore: rejects that no key can be a
     const url = `redis://127.0.0.1:${server.client.options.port}`;
     for (const path of ['/dev/full', '/dev/null', '$T', '$T/none/x']) {
       const { code, err } = await run(`R restore "$F" ${url} --flush --yes --rejects "${path}" --quiet`);
-      expect([path, code, err]).toEqual([path, 4, expect.stringMatching(/^rdbkit: cannot write \S+: (it is not a regular file, which keys can be added to|it is a directory|its folder does not exist)\. Nothing was written to the target\.\n$/)]);
+      expect([path, code, err]).toEqual([
+        path,
+        4,
+        expect.stringMatching(
+          /^rdbkit: cannot write \S+: (it is not a regular file, which keys can be added to|it is a directory|its folder does not exist)\. Nothing was written to the target\.\n$/,
+        ),
+      ]);
     }
     expect(await server.client.keys('*')).toEqual(['old']);
   } finally {
@@ -75,7 +84,12 @@ describe('restore as a process', () => {
 
   test.skipIf(process.platform !== 'linux')('ps does not show the password', { timeout: 15_000 }, async () => {
     const host = ['-h', '127.0.0.1', '-p', String(server.client.options.port)];
-    for (const [target, title] of [[undefined, '***@127.0.0.1'], [[...host, '-a', 's3cret'], '-a ***'], [[...host, '-qas3cret'], '-qa***'], [[...host, '--pass=s3cret'], '--pass=***']] as const) {
+    for (const [target, title] of [
+      [undefined, '***@127.0.0.1'],
+      [[...host, '-a', 's3cret'], '-a ***'],
+      [[...host, '-qas3cret'], '-qa***'],
+      [[...host, '--pass=s3cret'], '--pass=***'],
+    ] as const) {
       await server.client.flushall();
       const child = await restoring(server, target?.slice());
       const shown = readFileSync(`/proc/${child.pid}/cmdline`, 'utf8');
@@ -89,7 +103,9 @@ describe('restore as a process', () => {
   test('on a terminal it asks before --flush, and Ctrl-C is an answer', { timeout: 15_000 }, async () => {
     await server.client.set('old', '');
     const ask = (type: string, wait = 1): Promise<Ended> =>
-      run(`(sleep ${wait}; ${type}) | script -qec '"$NODE" "$RDBKIT" restore "${FIXTURE}" redis://127.0.0.1:${server.client.options.port} --flush' /dev/null`);
+      run(
+        `(sleep ${wait}; ${type}) | script -qec '"$NODE" "$RDBKIT" restore "${FIXTURE}" redis://127.0.0.1:${server.client.options.port} --flush' /dev/null`,
+      );
     expect((await ask("printf '\\003'")).out).toMatch(/Type yes: (\^C)?\r\n(rdbkit: .*\r\n)*rdbkit: interrupted by SIGINT\.\r\n$/);
     expect((await ask("printf '\\004'")).out).toMatch(/Type yes: (\^D[\b]*)?\r\nrdbkit: nothing was written\.\r\n$/);
     expect(await server.client.dbsize()).toBe(1);

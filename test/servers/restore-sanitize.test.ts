@@ -61,11 +61,16 @@ describe('auto', () => {
   });
 
   test('looks into large values in all their parts', async () => {
-    const members = (last: number): Part => loop(...Array.from({ length: 30_000 }, (_, i) => [str(`member ${i} ${'x'.repeat(30)}`), f64(i === 29_999 ? last : i)]));
+    const members = (last: number): Part =>
+      loop(...Array.from({ length: 30_000 }, (_, i) => [str(`member ${i} ${'x'.repeat(30)}`), f64(i === 29_999 ? last : i)]));
     const source = fileOf('large.rdb', { good: [5, members(1)], bad: [5, members(NaN)] });
     const { code, err } = await restore(source, '--json');
     expect(code).toBe(1);
-    expect(JSON.parse(err)).toMatchObject({ keysRestored: 3, keysRejected: 1, rejected: [{ key: 'bad', reason: expect.stringContaining('got nan') as string }] });
+    expect(JSON.parse(err)).toMatchObject({
+      keysRestored: 3,
+      keysRejected: 1,
+      rejected: [{ key: 'bad', reason: expect.stringContaining('got nan') as string }],
+    });
     expect(await server.client.zcard('good')).toBe(30_000);
     expect(await server.client.exists('bad')).toBe(0);
   });
@@ -107,7 +112,16 @@ describe('none', () => {
   test('a large value is not held to be looked at', async () => {
     const node = (first: number): Part => [
       str(be(first, 8), be(0, 8)),
-      str(listpack([300n, 0n, 1n, 'f', 0n, ...Array.from({ length: 300 }, (_, i) => [2n, BigInt(i), 0n, 'x'.repeat(4000), 4n] as const).flat()])),
+      str(
+        listpack([
+          300n,
+          0n,
+          1n,
+          'f',
+          0n,
+          ...Array.from({ length: 300 }, (_, i) => [2n, BigInt(i), 0n, 'x'.repeat(4000), 4n] as const).flat(),
+        ]),
+      ),
     ];
     const source = fileOf('stream.rdb', { stream: [15, [2, node(0), node(1000), [0x42, 0x58], [0x48, 0], 0, 0]] });
     expect((await restore(source, '--sanitize', 'none')).code).toBe(0);

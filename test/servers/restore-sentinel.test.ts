@@ -10,7 +10,12 @@ import { portOf, report, restore, strings } from '../support/restore-support.js'
 const eventually = (what: string, holds: () => Promise<boolean>): Promise<void> => until(what, () => holds().catch(() => false), 15_000);
 
 /** A sentinel of a master, and a connection to it; `more` lines of its configuration, `password` where they ask for one. */
-async function startSentinel(folder: Folder, master: TestServer, more: readonly string[] = [], password?: string): Promise<{ sentinel: ChildProcess; asked: Redis; port: number }> {
+async function startSentinel(
+  folder: Folder,
+  master: TestServer,
+  more: readonly string[] = [],
+  password?: string,
+): Promise<{ sentinel: ChildProcess; asked: Redis; port: number }> {
   const port = await freePort();
   const lines = [
     ...[`port ${port}`, 'bind 127.0.0.1', `dir ${folder.path}`, `sentinel monitor mymaster 127.0.0.1 ${portOf(master)} 1`],
@@ -37,7 +42,10 @@ describe(`rdbkit restore to sentinels of ${SERVER}`, () => {
     await replica.client.replicaof('127.0.0.1', portOf(master));
     ({ asked, port, sentinel } = await startSentinel(folder, master));
     url = `redis+sentinel://127.0.0.1:${port}/mymaster`;
-    await eventually('the sentinel knows the replica', async () => ((await asked.call('SENTINEL', 'REPLICAS', 'mymaster')) as unknown[]).length === 1);
+    await eventually(
+      'the sentinel knows the replica',
+      async () => ((await asked.call('SENTINEL', 'REPLICAS', 'mymaster')) as unknown[]).length === 1,
+    );
     await eventually('the replica is in sync', async () => (await replica.client.info('replication')).includes('master_link_status:up'));
   }, 30_000);
   beforeEach(async () => {
@@ -66,11 +74,15 @@ describe(`rdbkit restore to sentinels of ${SERVER}`, () => {
 
   test('a name that nobody knows, and no sentinel at all', async () => {
     const unknown = await restore([FIXTURE, url.replace('mymaster', 'other')]);
-    expect([unknown.code, unknown.err]).toEqual([4, expect.stringMatching(/^rdbkit: UNREACHABLE: 127\.0\.0\.1:\d+: the sentinel does not know a master other\. /)]);
+    expect([unknown.code, unknown.err]).toEqual([
+      4,
+      expect.stringMatching(/^rdbkit: UNREACHABLE: 127\.0\.0\.1:\d+: the sentinel does not know a master other\. /),
+    ]);
     expect((await restore([FIXTURE, 'redis+sentinel://127.0.0.1:1/mymaster'])).code).toBe(4);
   });
 
-  const many = (): string => folder.file('many.rdb', strings(Object.fromEntries(Array.from({ length: 3000 }, (_, i) => [`key:${i}`, `${i}`]))));
+  const many = (): string =>
+    folder.file('many.rdb', strings(Object.fromEntries(Array.from({ length: 3000 }, (_, i) => [`key:${i}`, `${i}`]))));
 
   test('a failover that somebody asks for: what only the old master has is warned of', { timeout: 60_000 }, async () => {
     const before = await masterNow();
@@ -82,7 +94,11 @@ describe(`rdbkit restore to sentinels of ${SERVER}`, () => {
     await eventually('the other one is the master', async () => (await masterNow()) !== before);
     if ((await (await masterNow()).client.dbsize()) < 3000) expect(unconfirmed).toEqual(['mymaster']);
     await eventually('the old one is its replica', async () => (await before.client.info('replication')).includes('master_link_status:up'));
-    await eventually('the sentinel knows that', async () => ((await asked.call('SENTINEL', 'REPLICAS', 'mymaster')) as string[][]).some((fields) => fields.includes('slave') && !fields.includes('disconnected')));
+    await eventually('the sentinel knows that', async () =>
+      ((await asked.call('SENTINEL', 'REPLICAS', 'mymaster')) as string[][]).some(
+        (fields) => fields.includes('slave') && !fields.includes('disconnected'),
+      ),
+    );
   });
 
   test('the master dies in the middle: everything is on the new one, and counts once', { timeout: 60_000 }, async () => {
@@ -111,7 +127,12 @@ describe(`sentinels of ${SERVER} with a password`, () => {
     master = await TestServer.start();
     await master.client.config('SET', 'requirepass', 'm4ster');
     const users = ['user bob on >b0b ~* &* +@all', 'user open on nopass ~* &* +@all', 'user poor on >p00r ~* &* -@all +auth'];
-    ({ asked, port, sentinel } = await startSentinel(folder, master, ['requirepass s3cret', 'sentinel auth-pass mymaster m4ster', ...users], 's3cret'));
+    ({ asked, port, sentinel } = await startSentinel(
+      folder,
+      master,
+      ['requirepass s3cret', 'sentinel auth-pass mymaster m4ster', ...users],
+      's3cret',
+    ));
     url = `redis+sentinel://:m4ster@127.0.0.1:${port}/mymaster`;
     await eventually('the sentinel answers', async () => (await asked.call('PING')) === 'PONG');
   }, 30_000);
@@ -134,15 +155,26 @@ describe(`sentinels of ${SERVER} with a password`, () => {
     expect(err).not.toMatch(/s3cret|m4ster/);
   });
 
-  const HINT = 'Sentinels have a user and a password of their own: look at --sentinel-user, RDBKIT_SENTINEL_AUTH, --sentinel-password-file.';
+  const HINT =
+    'Sentinels have a user and a password of their own: look at --sentinel-user, RDBKIT_SENTINEL_AUTH, --sentinel-password-file.';
 
   test.each<[string, string[], Record<string, string>, string]>([
     ['none', [], {}, `the sentinel refuses the login: NOAUTH Authentication required. ${HINT}\n`],
     ['an empty one', [], { RDBKIT_SENTINEL_AUTH: '' }, `NOAUTH Authentication required. ${HINT}\n`],
     ["only the server's", [], { REDISCLI_AUTH: 's3cret' }, 'the sentinel refuses the login: NOAUTH Authentication required.'],
-    ['a wrong one', [], { RDBKIT_SENTINEL_AUTH: 'wr0ng' }, `the sentinel refuses the login: WRONGPASS invalid username-password pair or user is disabled. (as the default user). ${HINT}\n`],
+    [
+      'a wrong one',
+      [],
+      { RDBKIT_SENTINEL_AUTH: 'wr0ng' },
+      `the sentinel refuses the login: WRONGPASS invalid username-password pair or user is disabled. (as the default user). ${HINT}\n`,
+    ],
     ['that of another user', ['--sentinel-user', 'bob'], { RDBKIT_SENTINEL_AUTH: 's3cret' }, '(as bob)'],
-    ['a user who may not ask', ['--sentinel-user', 'poor'], { RDBKIT_SENTINEL_AUTH: 'p00r' }, 'the sentinel refuses to tell the master: NOPERM'],
+    [
+      'a user who may not ask',
+      ['--sentinel-user', 'poor'],
+      { RDBKIT_SENTINEL_AUTH: 'p00r' },
+      'the sentinel refuses to tell the master: NOPERM',
+    ],
   ])('%s: refused', async (_, argv, env, message) => {
     const { code, err } = await restore([small, url, ...argv], { env: { ...env, DEBUG: 'rdbkit' } });
     expect(code).toBe(4);
@@ -155,7 +187,9 @@ describe(`sentinels of ${SERVER} with a password`, () => {
   test('of several each says what is wrong; one that is not reached now may be later', async () => {
     const { code, err } = await restore([small, `redis+sentinel://127.0.0.1:1,127.0.0.1:${port}/mymaster`]);
     expect(code).toBe(4);
-    expect(err).toBe(`rdbkit: UNREACHABLE: 127.0.0.1:1: the sentinel 127.0.0.1:1 was not reached: Connection is closed; the sentinel 127.0.0.1:${port} refuses the login: NOAUTH Authentication required. ${HINT}\n`);
+    expect(err).toBe(
+      `rdbkit: UNREACHABLE: 127.0.0.1:1: the sentinel 127.0.0.1:1 was not reached: Connection is closed; the sentinel 127.0.0.1:${port} refuses the login: NOAUTH Authentication required. ${HINT}\n`,
+    );
   });
 
   test("the master's password is asked for as the master's", async () => {

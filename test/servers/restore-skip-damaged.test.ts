@@ -36,7 +36,12 @@ describe('restore --skip-damaged', () => {
   test('without it such keys are rejected, and the exit code is 1', async () => {
     expect(await report([spoilt('bad-listpack.rdb'), url])).toMatchObject({ code: 1, keysRejected: 1, keysDamaged: 0 });
     await server.client.flushall();
-    expect(await report([spoilt('bad-listpack.rdb'), url, '--skip-damaged'])).toMatchObject({ code: 3, keysRejected: 0, keysDamaged: 1, keysRestored: 51 });
+    expect(await report([spoilt('bad-listpack.rdb'), url, '--skip-damaged'])).toMatchObject({
+      code: 3,
+      keysRejected: 0,
+      keysDamaged: 1,
+      keysRestored: 51,
+    });
   });
 
   const large = Array.from({ length: 40_000 }, (_, i): Part => str(`${i}`.padStart(60, 'x')));
@@ -80,7 +85,14 @@ describe('restore --skip-damaged', () => {
   test('a run that resumes counts those of the run before it', async () => {
     const path = folder.file('damaged.rdb', file);
     const checkpoint = folder.at('checkpoint.json');
-    const argv = [path, folder.file('cut.rdb', rdb('REDIS0011', [[0, str('k'), str('v')]]).subarray(0, -9)), url, '--skip-damaged', '--checkpoint', checkpoint];
+    const argv = [
+      path,
+      folder.file('cut.rdb', rdb('REDIS0011', [[0, str('k'), str('v')]]).subarray(0, -9)),
+      url,
+      '--skip-damaged',
+      '--checkpoint',
+      checkpoint,
+    ];
     expect(await report(argv)).toMatchObject({ code: 3, keysDamaged: 3 });
     expect(await report(argv)).toMatchObject({ code: 3, keysDamaged: 3, resumed: true });
   });

@@ -56,7 +56,10 @@ describe(`targets with less than ${SERVER} has`, () => {
   });
 
   test.each([
-    [{ unknown: ['INFO', 'SELECT', 'CLUSTER', 'RESTORE', 'DBSIZE', 'TIME', 'CLIENT', 'WAIT', 'PING'] }, [...TOLD, '--write-as', 'commands']],
+    [
+      { unknown: ['INFO', 'SELECT', 'CLUSTER', 'RESTORE', 'DBSIZE', 'TIME', 'CLIENT', 'WAIT', 'PING'] },
+      [...TOLD, '--write-as', 'commands'],
+    ],
     [{ refused: ['INFO', 'SELECT'] }, TOLD],
     [{ closes: ['INFO', 'SELECT'] }, TOLD],
   ])('what is not needed may be missing: %j', async (lies, argv) => {
@@ -69,7 +72,12 @@ describe(`targets with less than ${SERVER} has`, () => {
 
   test('without SELECT, the database of the URL is the reason', async () => {
     const { code, err } = await through({ unknown: ['SELECT'] }, [], '/3');
-    expect([code, err]).toEqual([4, expect.stringContaining('the target has no database 3, which its URL names. It refuses SELECT, so there is database 0 only') as string]);
+    expect([code, err]).toEqual([
+      4,
+      expect.stringContaining(
+        'the target has no database 3, which its URL names. It refuses SELECT, so there is database 0 only',
+      ) as string,
+    ]);
   });
 
   test('existing keys are found without INFO, too', async () => {
@@ -95,7 +103,10 @@ describe(`targets with less than ${SERVER} has`, () => {
     const proxy = await FaultProxy.start(portOf(server), { random: randomFrom(1), drops: 0 });
     const stderr = new Collector();
     try {
-      const running = restore([many, `redis://127.0.0.1:${proxy.port}`, '--max-keys-per-second', '2000', '--progress', 'plain', '--retry-for', '54s'], { stderr });
+      const running = restore(
+        [many, `redis://127.0.0.1:${proxy.port}`, '--max-keys-per-second', '2000', '--progress', 'plain', '--retry-for', '54s'],
+        { stderr },
+      );
       while ((await server.client.dbsize()) < 100) await delay(20);
       proxy.refusing = true;
       proxy.dropAll();
@@ -118,25 +129,40 @@ describe(`targets with less than ${SERVER} has`, () => {
     while ((await server.client.dbsize()) < 1500) await delay(20);
     stop.abort();
     const first = await running;
-    expect([first.code, first.err]).toEqual([130, expect.stringMatching(/interrupted by SIGINT\. Run the same command again to go on from \S*progress\.json\.\n/)]);
+    expect([first.code, first.err]).toEqual([
+      130,
+      expect.stringMatching(/interrupted by SIGINT\. Run the same command again to go on from \S*progress\.json\.\n/),
+    ]);
     const second = await restore(argv.filter((_, i) => i !== 4 && i !== 5));
     expect(second.code).toBe(0);
     const [, done] = /going on from \S*progress\.json: ([\d,]+) keys are done\n/.exec(second.err) as unknown as [string, string];
     expect(second.err).toContain(`, ${done} of them before`);
-    expect(await restore(argv)).toMatchObject({ code: 0, err: expect.stringMatching(/^rdbkit: \S*progress\.json: this restore is finished, [\d,]+ keys restored\. Remove the file to restore again\.\n$/) as string });
+    expect(await restore(argv)).toMatchObject({
+      code: 0,
+      err: expect.stringMatching(
+        /^rdbkit: \S*progress\.json: this restore is finished, [\d,]+ keys restored\. Remove the file to restore again\.\n$/,
+      ) as string,
+    });
   });
 
   test('TLS to a server without it', async () => {
     const began = performance.now();
     const { code, err } = await restore([few, urlOf(server).replace('redis:', 'rediss:')]);
-    expect([code, err]).toEqual([4, expect.stringMatching(/^rdbkit: REFUSED: 127\.0\.0\.1:\d+: it does not speak TLS\. Write redis:\/\/ instead of rediss:\/\//)]);
+    expect([code, err]).toEqual([
+      4,
+      expect.stringMatching(/^rdbkit: REFUSED: 127\.0\.0\.1:\d+: it does not speak TLS\. Write redis:\/\/ instead of rediss:\/\//),
+    ]);
     expect(performance.now() - began).toBeLessThan(9000);
   });
 
   test('WAIT is refused: the warning says why', async () => {
-    const fake = await FakeServer.start({ redis_version: '7.0.15', connected_slaves: '1' }, ([name]) => (name === 'WAIT' ? "-NOPERM this user has no permissions to run the 'wait' command\r\n" : USUAL));
+    const fake = await FakeServer.start({ redis_version: '7.0.15', connected_slaves: '1' }, ([name]) =>
+      name === 'WAIT' ? "-NOPERM this user has no permissions to run the 'wait' command\r\n" : USUAL,
+    );
     try {
-      expect((await restore([few, fake.url])).err).toMatch(/no replica confirmed what was written \(WAIT was refused: NOPERM [^)]*\); a failover now could lose keys/);
+      expect((await restore([few, fake.url])).err).toMatch(
+        /no replica confirmed what was written \(WAIT was refused: NOPERM [^)]*\); a failover now could lose keys/,
+      );
     } finally {
       await fake.stop();
     }
@@ -162,15 +188,22 @@ describe('other servers', () => {
 
   test('a web server', async () => {
     const { code, err } = await restore([few, `redis://127.0.0.1:${(http.address() as { port: number }).port}`]);
-    expect([code, err]).toEqual([4, expect.stringMatching(/^rdbkit: REFUSED: 127\.0\.0\.1:\d+: a web server answers, not a Redis server\. Check the port\.\n$/)]);
+    expect([code, err]).toEqual([
+      4,
+      expect.stringMatching(/^rdbkit: REFUSED: 127\.0\.0\.1:\d+: a web server answers, not a Redis server\. Check the port\.\n$/),
+    ]);
   });
 
   test('a node that cannot be reached: who named it, and --nat-map', async () => {
-    const fake = await FakeServer.start({ redis_version: '7.0.15', redis_mode: 'cluster' }, ([name]) => (name === 'CLUSTER' ? slotsReply([0, 16383, { host: '127.0.0.1', port: 1 }]) : USUAL));
+    const fake = await FakeServer.start({ redis_version: '7.0.15', redis_mode: 'cluster' }, ([name]) =>
+      name === 'CLUSTER' ? slotsReply([0, 16383, { host: '127.0.0.1', port: 1 }]) : USUAL,
+    );
     try {
       const { code, err } = await restore([few, fake.url, '--retry-for', '1s', '--progress', 'plain']);
       expect(code).toBe(4);
-      expect(err).toContain(`UNREACHABLE: 127.0.0.1:1: connect ECONNREFUSED 127.0.0.1:1; CLUSTER SLOTS of 127.0.0.1:${fake.port} names this address. If the node is up, its address is another one from here: --nat-map 127.0.0.1:1=HOST:PORT.`);
+      expect(err).toContain(
+        `UNREACHABLE: 127.0.0.1:1: connect ECONNREFUSED 127.0.0.1:1; CLUSTER SLOTS of 127.0.0.1:${fake.port} names this address. If the node is up, its address is another one from here: --nat-map 127.0.0.1:1=HOST:PORT.`,
+      );
       expect(err).toMatch(/names this address, trying again, 1 s left\.\n/);
     } finally {
       await fake.stop();
@@ -186,7 +219,10 @@ describe('other servers', () => {
       const { code, err } = await running;
       expect([code, err]).toEqual([0, expect.stringMatching(/LOADING: it is loading its data into memory, trying again, 60 s left\.\n/)]);
       fake.info.loading = '1';
-      expect(await report([few, fake.url, '--retry-for', '0s'])).toMatchObject({ code: 4, errors: [{ code: 'UNREACHABLE', hint: expect.stringContaining('--retry-for') as string }] });
+      expect(await report([few, fake.url, '--retry-for', '0s'])).toMatchObject({
+        code: 4,
+        errors: [{ code: 'UNREACHABLE', hint: expect.stringContaining('--retry-for') as string }],
+      });
     } finally {
       await fake.stop();
     }

@@ -15,12 +15,57 @@ const openssl = (...argv: string[]): void => void execFileSync('openssl', argv, 
 /** A certificate `name.crt` and its key, signed by the authority `ca`. */
 function certificate(name: string, subject: string, ca: string, names: string): void {
   folder.file(`${name}.ext`, `subjectAltName=${names}\n`);
-  openssl('req', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-keyout', `${name}.key`, '-out', `${name}.csr`, '-subj', `/CN=${subject}`);
-  openssl('x509', '-req', '-in', `${name}.csr`, '-CA', `${ca}.crt`, '-CAkey', `${ca}.key`, '-CAcreateserial', '-out', `${name}.crt`, '-days', '30', '-extfile', `${name}.ext`);
+  openssl(
+    'req',
+    '-newkey',
+    'ec',
+    '-pkeyopt',
+    'ec_paramgen_curve:prime256v1',
+    '-nodes',
+    '-keyout',
+    `${name}.key`,
+    '-out',
+    `${name}.csr`,
+    '-subj',
+    `/CN=${subject}`,
+  );
+  openssl(
+    'x509',
+    '-req',
+    '-in',
+    `${name}.csr`,
+    '-CA',
+    `${ca}.crt`,
+    '-CAkey',
+    `${ca}.key`,
+    '-CAcreateserial',
+    '-out',
+    `${name}.crt`,
+    '-days',
+    '30',
+    '-extfile',
+    `${name}.ext`,
+  );
 }
 
 function authority(name: string): void {
-  openssl('req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-keyout', `${name}.key`, '-out', `${name}.crt`, '-days', '30', '-subj', `/CN=${name} of a test`);
+  openssl(
+    'req',
+    '-x509',
+    '-newkey',
+    'ec',
+    '-pkeyopt',
+    'ec_paramgen_curve:prime256v1',
+    '-nodes',
+    '-keyout',
+    `${name}.key`,
+    '-out',
+    `${name}.crt`,
+    '-days',
+    '30',
+    '-subj',
+    `/CN=${name} of a test`,
+  );
 }
 
 const supportsTls = (): boolean => !execFileSync(SERVER, ['--version'], { encoding: 'utf8' }).includes('no-tls');
@@ -38,7 +83,14 @@ describe.skipIf(!supportsTls())(`TLS to ${SERVER}`, () => {
     authority('other');
     certificate('server', 'db.example.com', 'ca', 'DNS:db.example.com');
     certificate('client', 'client', 'ca', 'DNS:client');
-    const tls = ['--tls-cert-file', folder.at('server.crt'), '--tls-key-file', folder.at('server.key'), '--tls-ca-cert-file', folder.at('ca.crt')];
+    const tls = [
+      '--tls-cert-file',
+      folder.at('server.crt'),
+      '--tls-key-file',
+      folder.at('server.key'),
+      '--tls-ca-cert-file',
+      folder.at('ca.crt'),
+    ];
     const [port, strictPort] = [await freePort(), await freePort()];
     server = await TestServer.start('--tls-port', `${port}`, '--tls-auth-clients', 'no', ...tls);
     strict = await TestServer.start('--tls-port', `${strictPort}`, '--tls-auth-clients', 'yes', ...tls);
@@ -86,7 +138,16 @@ describe.skipIf(!supportsTls())(`TLS to ${SERVER}`, () => {
   });
 
   test('files that are no certificates are wrong usage', async () => {
-    const { code, err } = await restore([FIXTURE, url, '--cacert', folder.file('none.crt', 'none'), '--cert', folder.at('none.crt'), '--key', folder.at('none.crt')]);
+    const { code, err } = await restore([
+      FIXTURE,
+      url,
+      '--cacert',
+      folder.file('none.crt', 'none'),
+      '--cert',
+      folder.at('none.crt'),
+      '--key',
+      folder.at('none.crt'),
+    ]);
     expect([code, err]).toEqual([2, expect.stringMatching(/^rdbkit: --cert [^\n]*See rdbkit restore --help\n$/)]);
   });
 });
@@ -94,7 +155,23 @@ describe.skipIf(!supportsTls())(`TLS to ${SERVER}`, () => {
 /** The least that a user needs, as in docs/restore.md: for all keys that are written, and for what the options ask. */
 const LEAST = ['on', '>s3cret', '~*', '-@all', '+info', '+select', '+restore'];
 const CONFLICT = ['+exists'];
-const COMMANDS = ['+set', '+append', '+rpush', '+sadd', '+zadd', '+hmset', '+xadd', '+xsetid', '+xgroup', '+xclaim', '+del', '+rename', '+renamenx', '+exists', '+pexpireat'];
+const COMMANDS = [
+  '+set',
+  '+append',
+  '+rpush',
+  '+sadd',
+  '+zadd',
+  '+hmset',
+  '+xadd',
+  '+xsetid',
+  '+xgroup',
+  '+xclaim',
+  '+del',
+  '+rename',
+  '+renamenx',
+  '+exists',
+  '+pexpireat',
+];
 
 describe(`users of ${SERVER}`, () => {
   let server: TestServer;
@@ -122,7 +199,12 @@ describe(`users of ${SERVER}`, () => {
 
   test('--on-conflict replace with keys there counts by EXISTS; --flush needs FLUSHALL or FLUSHDB', async () => {
     await server.client.set('a', 'old');
-    expect(await report([small, url('least:s3cret'), '--on-conflict', 'replace'])).toMatchObject({ code: 0, keysRestored: 3, keysReplaced: 0, keysUncounted: 3 });
+    expect(await report([small, url('least:s3cret'), '--on-conflict', 'replace'])).toMatchObject({
+      code: 0,
+      keysRestored: 3,
+      keysReplaced: 0,
+      keysUncounted: 3,
+    });
     await server.client.flushall();
     await server.client.set('a', 'old');
     await user('replaces', ...LEAST, ...CONFLICT);
@@ -155,7 +237,9 @@ describe(`users of ${SERVER}`, () => {
     expect(readFileSync(new URL('../../docs/restore.md', import.meta.url), 'utf8')).toContain('\n### The least rights\n');
     await user('less', ...LEAST);
     const { err } = await restore([small, url('less:s3cret'), '--flush', '--yes', '--on-conflict', 'replace']);
-    expect(err).toMatch(/NOPERM .* The user lacks a permission, FLUSHALL: ACL SETUSER NAME \+flushall gives it\. All that a restore needs is in docs\/restore\.md, "The least rights"\./);
+    expect(err).toMatch(
+      /NOPERM .* The user lacks a permission, FLUSHALL: ACL SETUSER NAME \+flushall gives it\. All that a restore needs is in docs\/restore\.md, "The least rights"\./,
+    );
   });
 
   describe('passwords', () => {
@@ -183,7 +267,10 @@ describe(`users of ${SERVER}`, () => {
       ['as a user', '', ['--user', 'default'], { REDISCLI_AUTH: 's3cret' }],
     ])('%s', async (_, login, argv, env) => {
       const path = file('s3cret\n');
-      const { code, err } = await restore([small, base().replace('://', `://${login}`), ...argv.map((arg) => (arg === 'FILE' ? path : arg))], { env });
+      const { code, err } = await restore(
+        [small, base().replace('://', `://${login}`), ...argv.map((arg) => (arg === 'FILE' ? path : arg))],
+        { env },
+      );
       expect([code, err.includes('s3cret')]).toEqual([0, false]);
     });
 
@@ -211,11 +298,17 @@ describe(`users of ${SERVER}`, () => {
 
   test('a server without CONFIG, DEBUG, SYNC, PSYNC, REPLICAOF, as managed services have it', async () => {
     const names = ['CONFIG', 'DEBUG', 'SYNC', 'PSYNC', 'SLAVEOF', 'REPLICAOF', 'MONITOR', 'BGSAVE', 'SAVE', 'SHUTDOWN', 'CLIENT'];
-    const managed = await TestServer.start('--include', folder.file('managed.conf', names.map((name) => `rename-command ${name} ""\n`).join('')));
+    const managed = await TestServer.start(
+      '--include',
+      folder.file('managed.conf', names.map((name) => `rename-command ${name} ""\n`).join('')),
+    );
     try {
       await expect(managed.client.config('GET', 'port')).rejects.toThrow('unknown command');
       expect(await report([FIXTURE, urlOf(managed)])).toMatchObject({ code: 0, keysRestored: 250, plan: { target: { databases: 16 } } });
-      expect(await report([FIXTURE, urlOf(managed), '--flush', '--yes', '--max-payload', '100'])).toMatchObject({ code: 0, keysRestored: 250 });
+      expect(await report([FIXTURE, urlOf(managed), '--flush', '--yes', '--max-payload', '100'])).toMatchObject({
+        code: 0,
+        keysRestored: 250,
+      });
     } finally {
       await managed.stop();
     }

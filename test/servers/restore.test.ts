@@ -39,7 +39,10 @@ describe(`rdbkit restore to ${SERVER}`, () => {
       const bytes = new Uint8Array(readFileSync(serverPath(name)));
       const { rdbVersion, vendor } = await server.target();
       const version = Number(Buffer.from(bytes.subarray(5, 9)).toString().replace(/\D/g, ''));
-      const loads = bytes[0] === 0x56 ? vendor === 'valkey' && version <= rdbVersion : version <= Math.min(rdbVersion, vendor === 'valkey' ? 11 : rdbVersion);
+      const loads =
+        bytes[0] === 0x56
+          ? vendor === 'valkey' && version <= rdbVersion
+          : version <= Math.min(rdbVersion, vendor === 'valkey' ? 11 : rdbVersion);
       const { code, keysRestored, keysRejected, rejected } = await report([serverPath(name), url]);
       expect(keysRestored + keysRejected).toBe(250);
       if (loads) {
@@ -115,7 +118,13 @@ describe(`rdbkit restore to ${SERVER}`, () => {
     test('--db-map moves some, the others stay', async () => {
       const { code } = await report([file('dbs.rdb', values), url, '--db-map', '3:1,0:7']);
       expect(code).toBe(0);
-      expect([await keysIn(1), await keysIn(7), await keysIn(9), await keysIn(0), await keysIn(3)]).toEqual([['a', 'b'], ['a'], ['c'], [], []]);
+      expect([await keysIn(1), await keysIn(7), await keysIn(9), await keysIn(0), await keysIn(3)]).toEqual([
+        ['a', 'b'],
+        ['a'],
+        ['c'],
+        [],
+        [],
+      ]);
     });
 
     test('/db of the target takes all, and keys that meet are named', async () => {
@@ -132,7 +141,9 @@ describe(`rdbkit restore to ${SERVER}`, () => {
       const path = file('far.rdb', { '0:a': '', '16:b': '', '200:c': '' });
       const { code, err } = await restore([path, url]);
       expect(code).toBe(1);
-      expect(err).toContain(`NOT_RESTORED: ${path}, db 16, key "b": the target has no database 16; --db-map 16:0 writes its keys to database 0.\n`);
+      expect(err).toContain(
+        `NOT_RESTORED: ${path}, db 16, key "b": the target has no database 16; --db-map 16:0 writes its keys to database 0.\n`,
+      );
       expect(err).toContain('db 200, key "c"');
       expect(await keysIn(0)).toEqual(['a']);
       expect((await restore([path, url, '--on-conflict', 'skip', '--db-map', '16:15,200:14'])).code).toBe(0);
@@ -181,7 +192,15 @@ describe(`rdbkit restore to ${SERVER}`, () => {
       ['skip', [0, 3, 0, 1, 0]],
     ])('the same key in two sources: %s', async (how, expected) => {
       const [one, two] = [file('one.rdb', { a: '1', b: '1' }), file('two.rdb', { b: '2', c: '2' })];
-      const { code, keysReplaced, keysRejected, keysRestored, keysSkipped } = await report([one, two, url, '--on-conflict', how, '--parallel', '1']);
+      const { code, keysReplaced, keysRejected, keysRestored, keysSkipped } = await report([
+        one,
+        two,
+        url,
+        '--on-conflict',
+        how,
+        '--parallel',
+        '1',
+      ]);
       expect([code, keysRestored, keysReplaced, keysSkipped, keysRejected]).toEqual(expected);
       expect([await get('a'), await get('b'), await get('c')]).toEqual(['1', '1', '2']);
     });
@@ -259,18 +278,40 @@ describe(`rdbkit restore to ${SERVER}`, () => {
       const { code, err } = await restore([FIXTURE, url, '--dry-run']);
       expect(code).toBe(0);
       expect(err).toMatch(/rdbkit: 250 keys to restore; /);
-      for (const command of ['set', 'flushall', 'function\\|load', 'del']) expect([command, await callsOf(server.client, command)]).toEqual([command, 0]);
+      for (const command of ['set', 'flushall', 'function\\|load', 'del'])
+        expect([command, await callsOf(server.client, command)]).toEqual([command, 0]);
       expect(await callsOf(server.client, 'restore')).toBe(1); // of an empty payload
       expect(await server.client.info('keyspace')).not.toContain('db0:');
     });
 
     test('what cannot go is named as it would be', async () => {
-      const far = rawFile('far-dry.rdb', 0xfe, 0x80, [0, 0, 0, 200], 0, str('far'), str(''), 0xfe, 0, ...expiry(1), 0, str('over'), str(''));
+      const far = rawFile(
+        'far-dry.rdb',
+        0xfe,
+        0x80,
+        [0, 0, 0, 200],
+        0,
+        str('far'),
+        str(''),
+        0xfe,
+        0,
+        ...expiry(1),
+        0,
+        str('over'),
+        str(''),
+      );
       const dry = await report([serverPath('redis-7.4.1'), far, url, '--dry-run', '--parallel', '1']);
       const real = await report([serverPath('redis-7.4.1'), far, url, '--parallel', '1']);
       expect(dry.rejected).toEqual(real.rejected);
       expect(dry.rejected.map(({ key }) => key)).toContain('far');
-      const counts = ({ keysExpired, keysFiltered, keysRejected, keysRestored, keysTranscoded, notKeys }: typeof dry) => ({ keysExpired, keysFiltered, keysRejected, keysRestored, keysTranscoded, notKeys });
+      const counts = ({ keysExpired, keysFiltered, keysRejected, keysRestored, keysTranscoded, notKeys }: typeof dry) => ({
+        keysExpired,
+        keysFiltered,
+        keysRejected,
+        keysRestored,
+        keysTranscoded,
+        notKeys,
+      });
       expect(counts(dry)).toEqual(counts(real));
       expect([dry.code, real.code, real.keysExpired]).toEqual([1, 1, 1]);
     });
@@ -286,13 +327,37 @@ describe(`rdbkit restore to ${SERVER}`, () => {
   describe('expiries', () => {
     const at = Date.now() + YEARS + 123;
     const pexpiretime = async (key: string): Promise<number> => Number(await server.client.call('PEXPIRETIME', key));
-    const source = (): string => rawFile('ttl.rdb', ...expiry(at), 0, str('a'), str('1'), 0, str('b'), str('2'), ...expiry(at + 1), 2, str('s'), 1, str('m'), ...expiry(1_600_000_000_001), 0, str('over'), str('3'));
+    const source = (): string =>
+      rawFile(
+        'ttl.rdb',
+        ...expiry(at),
+        0,
+        str('a'),
+        str('1'),
+        0,
+        str('b'),
+        str('2'),
+        ...expiry(at + 1),
+        2,
+        str('s'),
+        1,
+        str('m'),
+        ...expiry(1_600_000_000_001),
+        0,
+        str('over'),
+        str('3'),
+      );
 
     test('to the millisecond; what has expired is left out and counted', async () => {
       const { code, err } = await restore([source(), url]);
       expect(code).toBe(0);
       expect(err).toMatch(/rdbkit: 3 keys restored, 1 left out as expired; /);
-      expect([await pexpiretime('a'), await pexpiretime('b'), await pexpiretime('s'), await pexpiretime('over')]).toEqual([at, -1, at + 1, -2]);
+      expect([await pexpiretime('a'), await pexpiretime('b'), await pexpiretime('s'), await pexpiretime('over')]).toEqual([
+        at,
+        -1,
+        at + 1,
+        -2,
+      ]);
     });
 
     test('--ttl-shift makes them later or earlier, and may bring keys back', async () => {
@@ -315,8 +380,10 @@ describe(`rdbkit restore to ${SERVER}`, () => {
 
   test('idle time and frequency are kept', async () => {
     // integers are objects that all keys share
-    const own = async (name: string): Promise<{ key: string; idle?: number; freq?: number }[]> => lines((await rdbkit(['decode', serverPath(name), '--db', '0', '--not-type', 'string'])).out);
-    const object = async (what: string, key: string): Promise<number> => Number(await server.client.call('OBJECT', what, key.startsWith('base64:') ? Buffer.from(key.slice(7), 'base64') : key));
+    const own = async (name: string): Promise<{ key: string; idle?: number; freq?: number }[]> =>
+      lines((await rdbkit(['decode', serverPath(name), '--db', '0', '--not-type', 'string'])).out);
+    const object = async (what: string, key: string): Promise<number> =>
+      Number(await server.client.call('OBJECT', what, key.startsWith('base64:') ? Buffer.from(key.slice(7), 'base64') : key));
     await restore([serverPath('redis-6.2.14-lru'), url, '--db', '0']);
     for (const { idle = 0, key } of await own('redis-6.2.14-lru')) {
       const later = (await object('IDLETIME', key)) - idle;
@@ -340,7 +407,9 @@ describe(`rdbkit restore to ${SERVER}`, () => {
     const call = (): Promise<unknown> => server.client.call('FCALL', 'f', '0');
 
     test('are loaded; the same code again is no problem', async () => {
-      expect(await report([source(), source(), url, '--on-conflict', 'error', '--partition', '1/1', '--limit', '1', '--functions'])).toMatchObject({ code: 0, notKeys: 0 });
+      expect(
+        await report([source(), source(), url, '--on-conflict', 'error', '--partition', '1/1', '--limit', '1', '--functions']),
+      ).toMatchObject({ code: 0, notKeys: 0 });
       expect(await call()).toBe(1);
       expect(await report([source(), url, '--on-conflict', 'skip'])).toMatchObject({ code: 0, keysSkipped: 1, notKeys: 0 });
       await server.client.flushall();
@@ -351,7 +420,9 @@ describe(`rdbkit restore to ${SERVER}`, () => {
       await server.client.call('FUNCTION', 'LOAD', OTHER);
       const { code, err } = await restore([source(), url]);
       expect(code).toBe(1);
-      expect(err).toContain(`NOT_RESTORED: ${folder.at('lib.rdb')}: the function library "lib" is not loaded: ERR Library 'lib' already exists.\n`);
+      expect(err).toContain(
+        `NOT_RESTORED: ${folder.at('lib.rdb')}: the function library "lib" is not loaded: ERR Library 'lib' already exists.\n`,
+      );
       expect(err).toContain('rdbkit: 1 key restored, 1 other record not restored; ');
       expect(await call()).toBe(2);
       expect(await report([source(), url, '--on-conflict', 'skip'])).toMatchObject({ code: 0 });

@@ -86,7 +86,11 @@ export async function dumped(
   const to = new MemorySink(patch);
   const problems: KeyProblem[] = [];
   const fullAt = rdbs.every(({ length }) => length < SMALL) ? SMALL : undefined;
-  const sink = make(new Output(to, { codec: kernels, fullAt }), { codec: kernels, onProblem: (problem) => void problems.push(problem) }, to);
+  const sink = make(
+    new Output(to, { codec: kernels, fullAt }),
+    { codec: kernels, onProblem: (problem) => void problems.push(problem) },
+    to,
+  );
   const batch = kernels === undefined ? (idle.pop() ?? new Batch(TS_CODEC)) : new Batch(kernels);
   for (const [i, rdb] of rdbs.entries()) {
     const options = { limit, codec: kernels, buffer: kernels?.allocate(1 << 22), meta: true };

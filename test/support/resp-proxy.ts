@@ -50,7 +50,13 @@ export class RespProxy {
         const refused = unknown || this.lies.refused?.includes(name) === true;
         const end = refused ? 0 : endOf(answered, 0);
         if (end < 0) return;
-        client.write(unknown ? `-ERR unknown command '${name}'\r\n` : refused ? `-NOPERM this user has no permissions to run the '${name}' command\r\n` : this.changed(name, answered.subarray(0, end)));
+        client.write(
+          unknown
+            ? `-ERR unknown command '${name}'\r\n`
+            : refused
+              ? `-NOPERM this user has no permissions to run the '${name}' command\r\n`
+              : this.changed(name, answered.subarray(0, end)),
+        );
         answered = answered.subarray(end);
         waiting.shift();
       }
@@ -91,7 +97,9 @@ export class RespProxy {
       return Buffer.concat([Buffer.from('*2\r\n'), bulk(`${Math.floor(time / 1000)}`), bulk(`${(time % 1000) * 1000}`)]);
     }
     if (name !== 'INFO') return reply;
-    return bulk(info.reduce((text, [from, to]) => text.replace(from, to), reply.toString('latin1', reply.indexOf(LF) + 1, reply.length - 2)));
+    return bulk(
+      info.reduce((text, [from, to]) => text.replace(from, to), reply.toString('latin1', reply.indexOf(LF) + 1, reply.length - 2)),
+    );
   }
 
   async stop(): Promise<void> {

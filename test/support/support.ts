@@ -71,7 +71,12 @@ export async function decodeBytes(rdb: Uint8Array, options: DecodeOptions = {}):
   const warnings: string[] = [];
   decoder.written = [];
   batch.clear(EMPTY, new Map());
-  const reading = readingOf(cut(rdb, typeof chunks === 'number' ? [chunks] : chunks), batch, { ...rest, codec: kernels, buffer, meta: options.meta === true, onWarning: (warning) => void warnings.push(warning) }, size);
+  const reading = readingOf(
+    cut(rdb, typeof chunks === 'number' ? [chunks] : chunks),
+    batch,
+    { ...rest, codec: kernels, buffer, meta: options.meta === true, onWarning: (warning) => void warnings.push(warning) },
+    size,
+  );
   try {
     await feed(reading, json, batch);
   } finally {

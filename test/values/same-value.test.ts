@@ -7,7 +7,22 @@ import { parseTarget } from '../../src/values/targets.js';
 import { Transcoder } from '../../src/values/transcode.js';
 import { serverFile, SERVERS } from '../support/dump-support.js';
 import { STRIDE } from '../support/factor.js';
-import { be, bytes, f64, intset, intStr, le, len, listpack, lzfStr, noise, type Packable, type Part, str, ziplist } from '../support/support.js';
+import {
+  be,
+  bytes,
+  f64,
+  intset,
+  intStr,
+  le,
+  len,
+  listpack,
+  lzfStr,
+  noise,
+  type Packable,
+  type Part,
+  str,
+  ziplist,
+} from '../support/support.js';
 import { decoded, frameOf, framesOf } from '../support/transcode-support.js';
 import { DISTINCT, loop, plain, SOURCES } from '../support/value-sources.js';
 
@@ -23,7 +38,8 @@ const same = (a: Encoded, b: Encoded): boolean => samePayload(payload(a), payloa
 /** The same the other way round, too. */
 function judge(a: Uint8Array, b: Uint8Array): boolean {
   const found = samePayload(a, b);
-  if (samePayload(b, a) !== found) throw new Error(`the same one way, and not the other: ${Buffer.from(a).toString('hex')} ${Buffer.from(b).toString('hex')}`);
+  if (samePayload(b, a) !== found)
+    throw new Error(`the same one way, and not the other: ${Buffer.from(a).toString('hex')} ${Buffer.from(b).toString('hex')}`);
   return found;
 }
 
@@ -39,8 +55,18 @@ const items = (minLength = 1): fc.Arbitrary<Packable[]> => fc.uniqueArray(item, 
 const scores = fc.oneof(fc.double({ noNaN: true }), fc.integer({ min: -3, max: 3 }), fc.constantFrom(0, -0, Infinity, -Infinity));
 const expiries = fc.oneof(fc.constant(0n), fc.bigInt(1n, 2n ** 46n));
 
-const scoreText = (score: number): Packable => (Object.is(score, -0) ? '-0' : score === Infinity ? 'inf' : score === -Infinity ? '-inf' : Number.isSafeInteger(score) ? BigInt(score) : String(score));
-const doubleText = (score: number): Part => (score === Infinity ? 254 : score === -Infinity ? 255 : str(Object.is(score, -0) ? '-0' : String(score)));
+const scoreText = (score: number): Packable =>
+  Object.is(score, -0)
+    ? '-0'
+    : score === Infinity
+      ? 'inf'
+      : score === -Infinity
+        ? '-inf'
+        : Number.isSafeInteger(score)
+          ? BigInt(score)
+          : String(score);
+const doubleText = (score: number): Part =>
+  score === Infinity ? 254 : score === -Infinity ? 255 : str(Object.is(score, -0) ? '-0' : String(score));
 const isInt64 = (one: Packable): one is bigint => typeof one === 'bigint' && one === BigInt.asIntN(64, one);
 const rising = (list: readonly bigint[]): bigint[] => [...list].sort((a, b) => (a < b ? -1 : 1));
 
@@ -73,11 +99,19 @@ const SETS: Model<Packable> = {
   ordered: false,
   key: bytesOf,
   name: bytesOf,
-  encodings: (set) => [[2, loop(...set.map(plain))], [20, str(listpack(set))], ...(set.every(isInt64) ? [[11, str(intset(8, rising(set)))] as const] : [])],
+  encodings: (set) => [
+    [2, loop(...set.map(plain))],
+    [20, str(listpack(set))],
+    ...(set.every(isInt64) ? [[11, str(intset(8, rising(set)))] as const] : []),
+  ],
 };
 
 const ZSETS: Model<readonly [Packable, number]> = {
-  value: items().chain((members) => fc.array(scores, { minLength: members.length, maxLength: members.length }).map((of) => members.map((member, i) => [member, of[i]] as const))),
+  value: items().chain((members) =>
+    fc
+      .array(scores, { minLength: members.length, maxLength: members.length })
+      .map((of) => members.map((member, i) => [member, of[i]] as const)),
+  ),
   ordered: false,
   key: ([member, score]) => `${bytesOf(member)} ${Object.is(score, -0) ? '-0' : score}`,
   name: ([member]) => bytesOf(member),
@@ -92,7 +126,11 @@ const ZSETS: Model<readonly [Packable, number]> = {
 type Field = readonly [field: Packable, value: Packable, expireAt: bigint];
 
 const HASHES: Model<Field> = {
-  value: items().chain((fields) => fc.array(fc.tuple(item, expiries), { minLength: fields.length, maxLength: fields.length }).map((of) => fields.map((field, i): Field => [field, ...of[i]]))),
+  value: items().chain((fields) =>
+    fc
+      .array(fc.tuple(item, expiries), { minLength: fields.length, maxLength: fields.length })
+      .map((of) => fields.map((field, i): Field => [field, ...of[i]])),
+  ),
   ordered: false,
   key: ([field, value, at]) => `${bytesOf(field).length} ${bytesOf(field)} ${bytesOf(value)} ${at}`,
   name: ([field]) => bytesOf(field),
@@ -100,26 +138,42 @@ const HASHES: Model<Field> = {
     const least = hash.reduce((min, [, , at]) => (at > 0n && (min === 0n || at < min) ? at : min), 0n);
     const pairs = hash.flatMap(([field, value]) => [field, value]);
     return [
-      [24, [le(least, 8), loop(...hash.map(([field, value, at]): Part => [len(at === 0n ? 0n : at - least + 1n), plain(field), plain(value)]))]],
+      [
+        24,
+        [
+          le(least, 8),
+          loop(...hash.map(([field, value, at]): Part => [len(at === 0n ? 0n : at - least + 1n), plain(field), plain(value)])),
+        ],
+      ],
       [25, [le(least, 8), str(listpack(hash.flat()))]],
       [22, loop(...hash.map(([field, value, at]): Part => [plain(field), plain(value), le(at === 0n ? -1n : at, 8)])), VALKEY],
-      ...(least === 0n ? ([[4, [len(hash.length), pairs.map(plain)]], [16, str(listpack(pairs))], [13, str(ziplist(pairs))]] as Encoded[]) : []),
+      ...(least === 0n
+        ? ([
+            [4, [len(hash.length), pairs.map(plain)]],
+            [16, str(listpack(pairs))],
+            [13, str(ziplist(pairs))],
+          ] as Encoded[])
+        : []),
     ];
   },
 };
 
 /** Two values of which the second is the first one, or has one thing changed, added, or taken out; in another order, where that means nothing. */
 function neighbours<T>({ ordered, value }: Model<T>): fc.Arbitrary<[readonly T[], readonly T[]]> {
-  const pairs: fc.Arbitrary<[readonly T[], readonly T[]]> = fc.tuple(value, value, fc.nat(), fc.constantFrom('same', 'same', 'change', 'add', 'drop', 'swap')).map(([one, spare, at, how]) => {
-    const other = [...one];
-    const i = at % one.length;
-    if (how === 'change') other[i] = spare[0];
-    if (how === 'add') other.splice(i, 0, spare[0]);
-    if (how === 'drop' && one.length > 1) other.splice(i, 1);
-    if (how === 'swap') [other[0], other[i]] = [other[i], other[0]];
-    return [one, other];
-  });
-  return ordered ? pairs : pairs.chain(([one, other]) => fc.tuple(fc.constant(one), fc.shuffledSubarray([...other], { minLength: other.length })));
+  const pairs: fc.Arbitrary<[readonly T[], readonly T[]]> = fc
+    .tuple(value, value, fc.nat(), fc.constantFrom('same', 'same', 'change', 'add', 'drop', 'swap'))
+    .map(([one, spare, at, how]) => {
+      const other = [...one];
+      const i = at % one.length;
+      if (how === 'change') other[i] = spare[0];
+      if (how === 'add') other.splice(i, 0, spare[0]);
+      if (how === 'drop' && one.length > 1) other.splice(i, 1);
+      if (how === 'swap') [other[0], other[i]] = [other[i], other[0]];
+      return [one, other];
+    });
+  return ordered
+    ? pairs
+    : pairs.chain(([one, other]) => fc.tuple(fc.constant(one), fc.shuffledSubarray([...other], { minLength: other.length })));
 }
 
 function areSame<T>({ key, ordered }: Model<T>, a: readonly T[], b: readonly T[]): boolean {
@@ -259,23 +313,55 @@ interface GroupParts {
   owned?: Part[];
 }
 
-function group(type: number, { at = 5, consumers = ['alice', 'bob'], deliveries = 1, lastId = idLen(2, 0), name = 'g', owned = [loop(id(1, 1)), loop()], read = 1, seen = 9 }: GroupParts = {}): Part {
+function group(
+  type: number,
+  {
+    at = 5,
+    consumers = ['alice', 'bob'],
+    deliveries = 1,
+    lastId = idLen(2, 0),
+    name = 'g',
+    owned = [loop(id(1, 1)), loop()],
+    read = 1,
+    seen = 9,
+  }: GroupParts = {},
+): Part {
   const times = [le(seen, 8), type >= 21 ? le(seen + 1, 8) : []];
   const handedBack = type >= 27 ? (owned[2] ?? len(0)) : [];
-  return [str(name), lastId, type >= 19 ? len(read) : [], loop([id(1, 1), le(at, 8), len(deliveries)]), loop(...consumers.map((consumer, i): Part => [str(consumer), times, owned[i]])), handedBack];
+  return [
+    str(name),
+    lastId,
+    type >= 19 ? len(read) : [],
+    loop([id(1, 1), le(at, 8), len(deliveries)]),
+    loop(...consumers.map((consumer, i): Part => [str(consumer), times, owned[i]])),
+    handedBack,
+  ];
 }
 
-function stream({ added = 2, entry = 'v', firstId = idLen(1, 1), groups, lastId = idLen(2, 0), maxDeletedId = idLen(0, 0), producers = [len(100), len(100), len(0), len(0), len(0)], type = 19 }: StreamParts = {}): Encoded {
+function stream({
+  added = 2,
+  entry = 'v',
+  firstId = idLen(1, 1),
+  groups,
+  lastId = idLen(2, 0),
+  maxDeletedId = idLen(0, 0),
+  producers = [len(100), len(100), len(0), len(0), len(0)],
+  type = 19,
+}: StreamParts = {}): Encoded {
   const node = listpack([2n, 0n, 1n, 'f', 0n, 2n, 0n, 1n, entry, 4n, 2n, 1n, -1n, 'w', 4n]);
   const offsets = type >= 19 ? [firstId, maxDeletedId, len(added)] : [];
-  return [type, [loop([str(id(1, 0)), str(node)]), len(2), lastId, offsets, loop(...(groups ?? [group(type)])), type >= 26 ? producers : []]];
+  return [
+    type,
+    [loop([str(id(1, 0)), str(node)]), len(2), lastId, offsets, loop(...(groups ?? [group(type)])), type >= 26 ? producers : []],
+  ];
 }
 
 describe('streams', () => {
   const of = stream();
 
   test('of any type', () => {
-    for (const type of [15, 19, 21, 26, 27]) for (const other of [15, 19, 21, 26, 27]) expect(judge(payload(stream({ type })), payload(stream({ type: other })))).toBe(true);
+    for (const type of [15, 19, 21, 26, 27])
+      for (const other of [15, 19, 21, 26, 27]) expect(judge(payload(stream({ type })), payload(stream({ type: other })))).toBe(true);
   });
 
   test.each<[string, Encoded]>([
@@ -310,7 +396,8 @@ describe('streams', () => {
     const free = stream({ type: 27, groups: [group(27, { owned: [loop(), loop(), loop(id(1, 1))] })] });
     expect(judge(payload(free), payload(free))).toBe(true);
     expect(judge(payload(free), payload(stream({ type: 27 })))).toBe(false);
-    const producing = (producer: string, produced: string): Encoded => stream({ type: 26, producers: [len(100), len(100), loop([str(producer), loop([str(produced), idLen(1, 1)])]), len(0), len(0)] });
+    const producing = (producer: string, produced: string): Encoded =>
+      stream({ type: 26, producers: [len(100), len(100), loop([str(producer), loop([str(produced), idLen(1, 1)])]), len(0), len(0)] });
     expect(judge(payload(producing('p', 'i')), payload(producing('p', 'i')))).toBe(true);
     expect(judge(payload(producing('p', 'i')), payload(producing('p', 'j')))).toBe(false);
     expect(judge(payload(producing('p', 'i')), payload(producing('q', 'i')))).toBe(false);
@@ -333,7 +420,10 @@ describe('modules, arrays and metadata of keys', () => {
   });
 
   test('arrays', () => {
-    const array = (index: number, value: string, next: Part = [len(1), len(7)]): Encoded => [28, [len(2), next, len(0), len(0), str('s'), len(index), len(0), str(value)]];
+    const array = (index: number, value: string, next: Part = [len(1), len(7)]): Encoded => [
+      28,
+      [len(2), next, len(0), len(0), str('s'), len(index), len(0), str(value)],
+    ];
     expect(same(array(5, 'x'), [28, [len(2), len(1), len(7, 9), len(0), len(0), lzfStr('s'), len(5), len(0), str('x')]])).toBe(true);
     expect(same(array(5, 'x'), array(6, 'x'))).toBe(false);
     expect(same(array(5, 'x'), array(5, 'y'))).toBe(false);
@@ -376,7 +466,14 @@ describe('what cannot be told', () => {
   });
 
   test('damage is never a crash', () => {
-    const values: Encoded[] = [[2, loop(str('a'), str('b'))], [17, str(listpack(['a', 1n, 'b', 2n]))], [25, [le(5, 8), str(listpack(['a', 'b', 5n]))]], [18, loop([2, str(listpack(['a']))], [1, str('b')])], stream({ type: 27 }), [7, [len(5), 2, len(5), 0]]];
+    const values: Encoded[] = [
+      [2, loop(str('a'), str('b'))],
+      [17, str(listpack(['a', 1n, 'b', 2n]))],
+      [25, [le(5, 8), str(listpack(['a', 'b', 5n]))]],
+      [18, loop([2, str(listpack(['a']))], [1, str('b')])],
+      stream({ type: 27 }),
+      [7, [len(5), 2, len(5), 0]],
+    ];
     fc.assert(
       fc.property(fc.constantFrom(...values), fc.nat(), fc.nat(255), fc.boolean(), ([type, value, version = REDIS], at, byte, cut) => {
         const plain = bytes(value);

@@ -89,7 +89,10 @@ class Patient extends Collector {
 /** What the threads run: test/support/parallel-worker.mjs, or as given. */
 function worker(words: Readonly<Record<string, string | number>> = {}): URL {
   const url = new URL('../support/parallel-worker.mjs', import.meta.url);
-  url.search = new URLSearchParams({ dist: `${pathToFileURL(folder.at('dist')).href}/`, ...Object.fromEntries(Object.entries(words).map(([k, v]) => [k, String(v)])) }).toString();
+  url.search = new URLSearchParams({
+    dist: `${pathToFileURL(folder.at('dist')).href}/`,
+    ...Object.fromEntries(Object.entries(words).map(([k, v]) => [k, String(v)])),
+  }).toString();
   return url;
 }
 
@@ -111,8 +114,19 @@ async function outcome({ stdin = [], stdout = new Patient(), ...options }: Optio
     skipped.push({ code, db, expected, file, got, key, offset, within });
     if (torn) tornValues++;
   };
-  const { errors, seconds: _, torn, written, ...counts } = await decode({
-    sources: ['-'], onDamaged, ...options, stdin: Readable.from(stdin, { objectMode: false }), stdout, filter: { now: 1_650_000_000_000, ...options.filter },
+  const {
+    errors,
+    seconds: _,
+    torn,
+    written,
+    ...counts
+  } = await decode({
+    sources: ['-'],
+    onDamaged,
+    ...options,
+    stdin: Readable.from(stdin, { objectMode: false }),
+    stdout,
+    filter: { now: 1_650_000_000_000, ...options.filter },
   });
   expect(written).toBe(Buffer.byteLength(stdout.text));
   expect(stdout.text).toMatch(/(^|\n)$/);
@@ -122,7 +136,17 @@ async function outcome({ stdin = [], stdout = new Patient(), ...options }: Optio
   expect(all.length - whole.length).toBe(tornValues + (torn ? 1 : 0));
   expect(all.length - whole.length).toBeLessThanOrEqual(errors.length + skipped.length);
   expect(all).not.toContain('');
-  const said = errors.map(({ code, db, expected, file, got, key, message, offset, within }) => ({ code, db, expected, file, got, key, message, offset, within }));
+  const said = errors.map(({ code, db, expected, file, got, key, message, offset, within }) => ({
+    code,
+    db,
+    expected,
+    file,
+    got,
+    key,
+    message,
+    offset,
+    within,
+  }));
   return { lines: whole, counts, errors: said, skipped };
 }
 
@@ -291,7 +315,8 @@ describe('damage', () => {
   });
 
   test('in a late batch: what was seen before it counts', async () => {
-    const keys = (count: number): Part[] => Array.from({ length: count }, (_, i): Part => [i % 2 === 0 ? [0xfc, le(1, 8)] : [], 0, str(`k${i}`), str('v')]);
+    const keys = (count: number): Part[] =>
+      Array.from({ length: count }, (_, i): Part => [i % 2 === 0 ? [0xfc, le(1, 8)] : [], 0, str(`k${i}`), str('v')]);
     const sources = [folder.file('late.rdb', rdb('REDIS0012', [keys(40), 16, str('bad'), str('no listpack'), keys(40)], 0))];
     const want = await alone({ sources });
     expect(want).toMatchObject({ counts: { read: 41, keys: 40, expired: 20 }, errors: [{ key: 'bad', db: 0 }] });
@@ -301,7 +326,13 @@ describe('damage', () => {
 
 describe('scores that are not numbers', () => {
   const NAN = [0, 0, 0, 0, 0, 0, 0xf8, 0x7f];
-  const zset = (key: string, scores: readonly Part[]): Part => [5, str(key), 0x80, le(BigInt(scores.length), 4).reverse(), scores.map((score, i) => [str(`member${i}`), score])];
+  const zset = (key: string, scores: readonly Part[]): Part => [
+    5,
+    str(key),
+    0x80,
+    le(BigInt(scores.length), 4).reverse(),
+    scores.map((score, i) => [str(`member${i}`), score]),
+  ];
   const file = rdb('REDIS0012', [
     Array.from({ length: 30 }, (_, i): Part => zset(`z${i}`, [le(1, 8), i === 7 || i === 19 ? NAN : le(2, 8)])),
     zset('large', Array.from({ length: 300 }, (_, i) => (i % 40 === 5 ? NAN : le(i, 8)))),
@@ -365,7 +396,13 @@ describe('an end from outside', () => {
         else done(Object.assign(new Error('full'), { code: 'ENOSPC' }));
       }
     }
-    const run = decode({ sources: [FIXTURE], threads: 3, pool: { ...pool, worker: worker() }, stdin: Readable.from([]), stdout: new Full() });
+    const run = decode({
+      sources: [FIXTURE],
+      threads: 3,
+      pool: { ...pool, worker: worker() },
+      stdin: Readable.from([]),
+      stdout: new Full(),
+    });
     await expect(run).rejects.toThrow(OutputError);
   });
 
@@ -379,7 +416,13 @@ describe('an end from outside', () => {
     }
     const stdin = Array.from({ length: 100 }, (_, i) => readFileSync(FIXTURE).subarray(i * 5000, (i + 1) * 5000));
     const { lines } = await alone({ sources: [FIXTURE] });
-    const got = await outcome({ stdin, signal: controller.signal, threads: 3, stdout: new Signalling(), pool: { ...pool, worker: worker() } });
+    const got = await outcome({
+      stdin,
+      signal: controller.signal,
+      threads: 3,
+      stdout: new Signalling(),
+      pool: { ...pool, worker: worker() },
+    });
     expect(got).toMatchObject({ errors: [], counts: { interrupted: true } });
     expect(got.lines).toEqual(lines.slice(0, got.lines.length));
     expect(got.lines.length).toBeLessThan(lines.length);
@@ -399,7 +442,10 @@ describe('as a process', () => {
   });
 
   test('a reader that leaves ends it quietly', async () => {
-    const { err, out } = await shell(`"$NODE" "$RDBKIT" decode '${folder.at('process.rdb')}' --threads 3 | head -1 | cut -c 1-6; echo "\${PIPESTATUS[@]}" >&2`, bin);
+    const { err, out } = await shell(
+      `"$NODE" "$RDBKIT" decode '${folder.at('process.rdb')}' --threads 3 | head -1 | cut -c 1-6; echo "\${PIPESTATUS[@]}" >&2`,
+      bin,
+    );
     expect([out, err]).toEqual(['{"db":\n', '0 0 0\n']);
   });
 
@@ -408,10 +454,14 @@ describe('as a process', () => {
     const source = folder.at('process.rdb');
     const child = spawn(process.execPath, [bin, 'decode', source, source, source, source, '-o', file, '--threads', '3']);
     const ended = collect(child);
-    const written = (): boolean => readdirSync(folder.path).some((name) => name.endsWith('.tmp') && statSync(folder.at(name)).size > 8 << 20);
+    const written = (): boolean =>
+      readdirSync(folder.path).some((name) => name.endsWith('.tmp') && statSync(folder.at(name)).size > 8 << 20);
     for (let i = 0; i < 1000 && !written(); i++) await delay(5);
     child.kill('SIGINT');
-    expect(await ended).toMatchObject({ code: 130, err: expect.stringMatching(/^rdbkit: interrupted by SIGINT\. What was decoded/) as string });
+    expect(await ended).toMatchObject({
+      code: 130,
+      err: expect.stringMatching(/^rdbkit: interrupted by SIGINT\. What was decoded/) as string,
+    });
     const partial = readFileSync(`${file}.partial`, 'utf8');
     expect(partial.endsWith('\n')).toBe(true);
     expect(whole.repeat(4).startsWith(partial)).toBe(true);
