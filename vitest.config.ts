@@ -1,8 +1,9 @@
 import { defineConfig } from 'vitest/config';
 
 const SERVERS = 'test/servers/**/*.test.ts';
+const PROCESSES = 'test/processes/**/*.test.ts';
 /** Tests that replace modules for themselves, by vi.mock. */
-const MOCKS = ['test/io/full-disk.test.ts', 'test/restore/rate-limit.test.ts', 'test/workers/threads.test.ts'];
+const MOCKS = ['test/io/full-disk.test.ts', 'test/restore/rate-limit.test.ts'];
 
 export default defineConfig({
   test: {
@@ -15,7 +16,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: [SERVERS, ...MOCKS, '**/node_modules/**'],
+          exclude: [SERVERS, PROCESSES, ...MOCKS, '**/node_modules/**'],
           isolate: false,
           maxWorkers: '100%',
           sequence: { groupOrder: 0 },
@@ -27,10 +28,21 @@ export default defineConfig({
       },
       {
         extends: true,
+        test: {
+          name: 'processes',
+          include: [PROCESSES],
+          globalSetup: ['test/support/package.ts'],
+          maxWorkers: '100%',
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        extends: true,
         // these wait for servers most of the time
         test: {
           name: 'servers',
           include: [SERVERS],
+          globalSetup: ['test/support/package.ts'],
           setupFiles: ['test/support/needs-server.ts'],
           maxWorkers: '200%',
           sequence: { groupOrder: 1 },

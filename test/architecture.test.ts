@@ -63,19 +63,22 @@ test('every room is in the table', () => {
   expect([...new Set(files.map(room))].filter((name) => !(name in MAY_IMPORT))).toEqual([]);
 });
 
-test('every folder of tests is a room, but for helpers, tests with servers, and binaries of Node', () => {
+test('every folder of tests is a room, but for helpers, tests with servers or processes, and binaries of Node', () => {
   const folders = readdirSync(import.meta.dirname, { withFileTypes: true }).filter((entry) => entry.isDirectory()).map(({ name }) => name);
-  expect(folders.filter((name) => !(name in MAY_IMPORT) && !['support', 'servers', 'nodes'].includes(name))).toEqual([]);
+  expect(folders.filter((name) => !(name in MAY_IMPORT) && !['support', 'servers', 'processes', 'nodes'].includes(name))).toEqual([]);
 });
 
 const tests = readdirSync(import.meta.dirname, { recursive: true, encoding: 'utf8' }).filter(
   (file) => file.endsWith('.test.ts') && !file.startsWith('servers') && !file.includes('node_modules'),
 );
 
+/** Those of test:unit. */
+const units = tests.filter((file) => !file.startsWith('processes'));
+
 test('tests that replace modules do not share them with others', () => {
   const config = readFileSync(join(import.meta.dirname, '../vitest.config.ts'), 'utf8');
   expect(
-    tests.filter(
+    units.filter(
       (file) => /^ *vi\.(?:do)?mock\(/im.test(readFileSync(join(import.meta.dirname, file), 'utf8')) && !config.includes(`'test/${file}'`),
     ),
   ).toEqual([]);
@@ -89,4 +92,31 @@ test('only the tests in test/servers start a server', () => {
       ),
     ),
   ).toEqual([]);
+});
+
+/** What each script imports; types are nothing that runs. */
+const imported = new Map<string, readonly string[]>();
+
+function importsOf(file: string): readonly string[] {
+  const known = imported.get(file);
+  if (known !== undefined) return known;
+  const all = readFileSync(file, 'utf8').matchAll(/^(?:import|export) (?!type\b)(?:[^;']*\bfrom )?'([^']+)'|\bimport\('([^']+)'\)/gm);
+  const paths = [...all].map((match) => match.slice(1).join(''));
+  const found = paths.map((path) => (path.startsWith('.') ? join(dirname(file), path).replace(/\.js$/, '.ts') : path));
+  imported.set(file, found);
+  return found;
+}
+
+/** With all that is imported by way of others. */
+function reached(file: string, found = new Set<string>()): ReadonlySet<string> {
+  if (found.has(file)) return found;
+  found.add(file);
+  if (file.endsWith('.ts')) for (const path of importsOf(file)) reached(path, found);
+  return found;
+}
+
+test('only the tests in test/servers and test/processes start processes', () => {
+  const starts = (file: string): boolean => reached(join(import.meta.dirname, file)).has('node:child_process');
+  expect(units.filter(starts)).toEqual([]);
+  expect(tests.filter((file) => file.startsWith('processes') && !starts(file))).toEqual([]);
 });

@@ -1,28 +1,9 @@
-import { execFileSync, spawnSync } from 'node:child_process';
-import { readdirSync, readFileSync, rmSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { ERROR_CODES } from '../src/bytes/errors.js';
-import { bin, examples, pages, read, root } from './support/docs-pages.js';
+import { pages, read, root } from './support/docs-pages.js';
 import { decodeBytes } from './support/support.js';
-
-afterAll(() => rmSync(bin, { recursive: true }));
-
-describe('the output shown in the docs is what the command prints', () => {
-  for (const page of pages) {
-    for (const [command, output] of examples(page)) {
-      test(`${page}: ${command}`, () => {
-        const { stdout, stderr } = spawnSync('bash', ['-c', command], { cwd: root, encoding: 'utf8', env: { ...process.env, PATH: `${bin}:${process.env.PATH ?? ''}` } });
-        const talk = stderr.split('\n').filter((line) => !/^rdbkit: \d+ keys?, /.test(line)).join('\n');
-        expect(stdout + talk.replace(/^\n$/, '')).toBe(output);
-      });
-    }
-  }
-});
-
-test('the examples are there to be found', () => {
-  expect(pages.flatMap(examples).length).toBeGreaterThan(8);
-});
 
 test('links between the pages lead somewhere', () => {
   const headings = (page: string): string[] =>
@@ -56,9 +37,4 @@ describe('fixtures at the top are decoded to the lines beside them, byte for byt
       expect(lines).toBe(read(`fixtures/${name}.jsonl`));
     });
   }
-});
-
-test('--version is that of package.json', () => {
-  const { version } = JSON.parse(read('package.json')) as { version: string };
-  expect(execFileSync(process.execPath, [join(root, 'bin/rdbkit.js'), '--version'], { encoding: 'utf8' })).toBe(`${version}\n`);
 });

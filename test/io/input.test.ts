@@ -1,6 +1,5 @@
-import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { createWriteStream, existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
 import { appendFile, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -347,23 +346,6 @@ describe('files', () => {
     for (const source of [join(dir, 'empty'), new Uint8Array(0)]) {
       expectSame(await read(source), new Uint8Array(0));
     }
-  });
-  test('a FIFO, read to its end or left in the middle', async () => {
-    const path = join(dir, 'fifo');
-    execFileSync('mkfifo', [path]);
-    const writer = createWriteStream(path);
-    writer.end(gz(plain));
-    const input = openInput(path);
-    expectSame(await drain(input.chunks()));
-    expect([input.size, input.compression]).toEqual([undefined, 'gzip']);
-    const held = createWriteStream(path);
-    held.write(plain.slice(0, 5000));
-    for await (const chunk of openInput(path).chunks()) {
-      expect(chunk.length).toBe(5000);
-      break;
-    }
-    expect(openFiles(path)).toBe(1);
-    held.destroy();
   });
   test.skipIf(!existsSync('/proc/self/status'))('a file of /proc, which says it has no bytes', async () => {
     expect((await read('/proc/self/status')).bytes.length).toBeGreaterThan(100);

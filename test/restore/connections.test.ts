@@ -14,7 +14,7 @@ import { RateLimit } from '../../src/restore/rate-limit.js';
 import { batchBuffers, OpenBatches } from '../../src/restore/batches.js';
 import { parseTarget } from '../../src/values/targets.js';
 import { FakeServer } from '../support/fake-server.js';
-import { until } from '../support/redis-node.js';
+import { until } from '../support/until.js';
 
 let server: FakeServer;
 afterEach(() => server.stop());

@@ -1,9 +1,7 @@
-import { rmSync } from 'node:fs';
-import { afterAll, describe, expect, test } from 'vitest';
-import { bin, blocks, examplesOf, pages, root } from '../support/docs-pages.js';
+import { describe, expect, test } from 'vitest';
+import { blocks, examplesOf, pages, root } from '../support/docs-pages.js';
 import { DocsServers, isServerOfDocs, steady } from '../support/docs-servers.js';
-
-afterAll(() => rmSync(bin, { recursive: true }));
+import { PATH } from '../support/processes.js';
 
 describe.skipIf(!isServerOfDocs())('the output shown in the docs is that with a real server', () => {
   for (const scene of ['server', 'cluster'] as const) {
@@ -14,7 +12,7 @@ describe.skipIf(!isServerOfDocs())('the output shown in the docs is that with a 
         const servers = await DocsServers.start(scene, root);
         try {
           for (const block of all) {
-            const shown = await servers.run(block.map(([command]) => command), `${bin}:${process.env.PATH ?? ''}`);
+            const shown = await servers.run(block.map(([command]) => command), PATH);
             expect(block.map(([command], i) => [command, steady(shown[i])])).toEqual(block.map(([command, output]) => [command, steady(output)]));
           }
         } finally {

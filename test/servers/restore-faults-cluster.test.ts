@@ -2,7 +2,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { FaultProxy, randomFrom } from '../support/fault-proxy.js';
 import { expectAll, faultSource, restore, SLOWLY, wrongIn } from '../support/fault-support.js';
 import { TestCluster } from '../support/redis-cluster.js';
-import { type RedisNode, until } from '../support/redis-node.js';
+import type { RedisNode } from '../support/redis-node.js';
+import { until } from '../support/until.js';
 
 const fault = faultSource();
 

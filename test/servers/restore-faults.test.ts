@@ -1,7 +1,8 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { FaultProxy, randomFrom } from '../support/fault-proxy.js';
 import { expectAll, faultSource, restore, SLOWLY, wrongIn } from '../support/fault-support.js';
-import { RedisNode, until } from '../support/redis-node.js';
+import { RedisNode } from '../support/redis-node.js';
+import { until } from '../support/until.js';
 
 const fault = faultSource();
 

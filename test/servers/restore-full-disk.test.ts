@@ -1,17 +1,16 @@
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { buildPackage, type Ended, FIXTURE, Folder, shell } from '../support/cli-support.js';
+import { FIXTURE, Folder } from '../support/cli-support.js';
+import { type Ended, shell } from '../support/processes.js';
 import { TestServer } from '../support/redis-server.js';
 import { urlOf } from '../support/restore-support.js';
 import { be, type Part, rdb, str } from '../support/support.js';
 
 const folder = new Folder();
-let bin = '';
 let server: TestServer;
 let url = '';
 
 beforeAll(async () => {
-  bin = buildPackage(folder);
   server = await TestServer.start();
   url = urlOf(server);
 }, 60_000);
@@ -23,7 +22,7 @@ afterAll(async () => {
 
 /** With a limit on file sizes, in KiB: writing beyond it fails with EFBIG, as on a full disk. */
 const limited = (kib: number, command: string): Promise<Ended> =>
-  shell(`ulimit -f ${kib}; R() { "$NODE" "$RDBKIT" "$@"; }; F='${FIXTURE}'; T='${folder.path}'; ${command}`, bin);
+  shell(`ulimit -f ${kib}; R() { "$NODE" "$RDBKIT" "$@"; }; F='${FIXTURE}'; T='${folder.path}'; ${command}`);
 
 const FULL = 'the file became too large for its file system. Make room, or write to another place, and run it again.';
 const NO_STACK = /^(?!.*\n\s+at )/s;
@@ -52,7 +51,6 @@ describe('a disk that is full', () => {
     expect(JSON.parse(readFileSync(checkpoint, 'utf8'))).toMatchObject({ rdbkit: 'restore checkpoint', finished: false });
     const again = await shell(
       `"$NODE" "$RDBKIT" restore '${FIXTURE}' ${url} --db-map 15:99 --checkpoint '${checkpoint}' --rejects '${folder.at('rejects.jsonl')}'`,
-      bin,
     );
     expect([again.code, JSON.parse(readFileSync(checkpoint, 'utf8'))]).toEqual([1, expect.objectContaining({ finished: true }) as object]);
   });
@@ -70,7 +68,7 @@ describe('a disk that is full', () => {
     expect(err).toMatch(/rdbkit: 1 key restored; /);
     expect(err).toMatch(NO_STACK);
     expect(await server.client.keys('*')).toEqual(['before']);
-    const again = await shell(`"$NODE" "$RDBKIT" restore '${file}' ${url} --checkpoint '${checkpoint}'`, bin);
+    const again = await shell(`"$NODE" "$RDBKIT" restore '${file}' ${url} --checkpoint '${checkpoint}'`);
     expect([again.code, (await server.client.keys('*')).sort()]).toEqual([0, ['before', 'big']]);
   });
 

@@ -2,19 +2,19 @@ import { spawn } from 'node:child_process';
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { buildPackage, collect, type Ended, Folder } from '../support/cli-support.js';
+import { Folder } from '../support/cli-support.js';
 import { contentOf, differences, type FaultData, faultData } from '../support/fault-data.js';
 import { randomFrom } from '../support/fault-proxy.js';
-import { RedisNode, until } from '../support/redis-node.js';
+import { BIN, collect, type Ended } from '../support/processes.js';
+import { RedisNode } from '../support/redis-node.js';
 import { callsOf } from '../support/restore-support.js';
+import { until } from '../support/until.js';
 
 const folder = new Folder();
-let bin: string;
 let data: FaultData;
 let source: string;
 
 beforeAll(async () => {
-  bin = buildPackage(folder);
   data = await faultData(6000, false);
   source = folder.file('source.rdb', data.rdb);
 }, 120_000);
@@ -30,7 +30,7 @@ interface Summary {
   resumed: boolean;
 }
 
-const run = (argv: readonly string[]): Promise<Ended> => collect(spawn(process.execPath, [bin, 'restore', ...argv, '--json']));
+const run = (argv: readonly string[]): Promise<Ended> => collect(spawn(process.execPath, [BIN, 'restore', ...argv, '--json']));
 
 /** Runs the built program, and ends it so many milliseconds after it has connected, or has written something. */
 async function runUntil(
@@ -41,7 +41,7 @@ async function runUntil(
   signal: NodeJS.Signals,
 ): Promise<Ended> {
   const before = await callsOf(server.client, 'restore');
-  const child = spawn(process.execPath, [bin, 'restore', ...argv, '--json']);
+  const child = spawn(process.execPath, [BIN, 'restore', ...argv, '--json']);
   const ended = collect(child);
   const begun = async (): Promise<boolean> =>
     after === 'writing'

@@ -2,19 +2,16 @@ import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { buildPackage, collect, type Ended, FIXTURE, Folder, shell } from '../support/cli-support.js';
+import { FIXTURE, Folder } from '../support/cli-support.js';
+import { BIN, collect, type Ended, shell } from '../support/processes.js';
 import { TestServer } from '../support/redis-server.js';
 
 const folder = new Folder();
-let bin = '';
 
 /** `$R` is the program, `$F` the fixture, `$T` a folder for files. */
 const run = (command: string): Promise<Ended> =>
-  shell(`R() { "$NODE" "$RDBKIT" "$@"; }; F='${FIXTURE}'; T='${folder.path}'; ${command}`, bin);
+  shell(`R() { "$NODE" "$RDBKIT" "$@"; }; F='${FIXTURE}'; T='${folder.path}'; ${command}`);
 
-beforeAll(() => {
-  bin = buildPackage(folder);
-}, 60_000);
 afterAll(() => folder.remove());
 
 test('restore: rejects that cannot be written any more are told as that, and not as something to wait for', async () => {
@@ -55,7 +52,7 @@ test.skipIf(process.platform !== 'linux')('restore: rejects that no key can be a
 describe('restore as a process', () => {
   const restoring = async (server: TestServer, target?: string[]): Promise<ChildProcessWithoutNullStreams> => {
     const words = target ?? [`redis://default:s3cret@127.0.0.1:${server.client.options.port}`];
-    const child = spawn(process.execPath, [bin, 'restore', FIXTURE, ...words, '--max-keys-per-second', '50']);
+    const child = spawn(process.execPath, [BIN, 'restore', FIXTURE, ...words, '--max-keys-per-second', '50']);
     const until = Date.now() + 10_000;
     while ((await server.client.dbsize()) === 0 && Date.now() < until) await delay(20);
     return child;

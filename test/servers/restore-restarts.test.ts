@@ -2,8 +2,9 @@ import { readFileSync, rmSync } from 'node:fs';
 import { Readable } from 'node:stream';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { expectAll, faultSource, restore, SLOWLY, wrongIn } from '../support/fault-support.js';
-import { RedisNode, until } from '../support/redis-node.js';
+import { RedisNode } from '../support/redis-node.js';
 import { strings } from '../support/restore-support.js';
+import { until } from '../support/until.js';
 
 const fault = faultSource();
 

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { FIXTURE, Folder } from '../support/cli-support.js';
-import { until } from '../support/redis-node.js';
+import { until } from '../support/until.js';
 import { freePort, SERVER, TestServer } from '../support/redis-server.js';
 import { portOf, report, restore, strings } from '../support/restore-support.js';
 

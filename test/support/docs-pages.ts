@@ -1,11 +1,7 @@
-import { mkdtempSync, readdirSync, readFileSync, symlinkSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 export const root = join(import.meta.dirname, '../..');
-/** A folder for PATH with the built `rdbkit`; whoever imports this removes it. */
-export const bin = mkdtempSync(join(tmpdir(), 'rdbkit-docs-'));
-symlinkSync(join(root, 'bin/rdbkit.js'), join(bin, 'rdbkit'));
 
 export const pages = ['README.md', 'CONTRIBUTING.md', ...readdirSync(join(root, 'docs')).map((name) => `docs/${name}`)].filter((name) => name.endsWith('.md'));
 export const read = (page: string): string => readFileSync(join(root, page), 'utf8');

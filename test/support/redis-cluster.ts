@@ -1,5 +1,6 @@
 import type { Redis } from 'ioredis';
-import { RedisNode, until } from './redis-node.js';
+import { RedisNode } from './redis-node.js';
+import { until } from './until.js';
 
 const SLOTS = 16384;
 const NODE = ['--cluster-enabled', 'yes', '--cluster-node-timeout', '1500', '--repl-diskless-sync', 'yes', '--repl-diskless-sync-delay', '0', '--repl-ping-replica-period', '1'];

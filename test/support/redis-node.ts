@@ -6,15 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { SERVER } from './redis-server.js';
-
-/** Looks again and again until it is so; slow machines take longer. */
-export async function until(what: string, test: () => Promise<boolean> | boolean, patience = 30_000): Promise<void> {
-  const end = Date.now() + patience;
-  while (!(await test())) {
-    if (Date.now() > end) throw new Error(`given up waiting until ${what}`);
-    await delay(10);
-  }
-}
+import { until } from './until.js';
 
 /** A server that can be killed and started again: with the same port and the same folder. */
 export class RedisNode {

@@ -1,10 +1,9 @@
-import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, test } from 'vitest';
 import { FIXTURE, Folder, rdb as fixture, rdbkit } from '../support/cli-support.js';
-import { bytes, listpack, type Part, rdb, str } from '../support/support.js';
+import { bytes, rdb, str } from '../support/support.js';
 
 const folder = new Folder();
 afterAll(() => folder.remove());
@@ -65,20 +64,6 @@ describe.each(COMMANDS)('%s %s %s', (...command) => {
       expect([cut, sumOf(counts), counts.keysFiltered]).toEqual([cut, counts.keysRead, 0]);
     }
   });
-});
-
-test('threads count the same', { timeout: 30_000 }, async () => {
-  const big = Buffer.concat([rdb('REDIS0010', [Array.from({ length: 30_000 }, (_, i): Part => [0, str(`k${i}`), str('v'.repeat(1100))]), 16, str('bad'), str(listpack(['f', 'v']).map((byte, i) => (i === 0 ? 99 : byte)))], false)]);
-  const source = folder.file('big.rdb', big);
-  const argv = ['decode', source, '-o', folder.at('out'), '--json', '--threads'];
-  const alone = async (...more: string[]): Promise<string> => (await rdbkit([...argv, '1', ...more])).err;
-  const built = (...more: string[]): string => spawnSync(process.execPath, [join(root, 'bin', 'rdbkit.js'), ...argv, '2', ...more], { encoding: 'utf8' }).stderr;
-  for (const run of [alone, built]) {
-    const count = async (...more: string[]): Promise<Counts> => JSON.parse(await run(...more)) as Counts;
-    expect(await count()).toMatchObject({ keys: 30_000, keysRead: 30_001, keysFiltered: 0, keysDamaged: 1 });
-    expect(await count('--match', 'k*9')).toMatchObject({ keys: 3000, keysRead: 30_001, keysFiltered: 27_001, keysDamaged: 0 });
-    expect(await count('--match', '*d')).toMatchObject({ keys: 0, keysRead: 30_001, keysFiltered: 30_000, keysDamaged: 1 });
-  }
 });
 
 test('nothing is damaged in a file that is whole', async () => {

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import ts from 'typescript';
 import { expect, test } from 'vitest';
-import { pages, root } from './support/docs-pages.js';
+import { pages, root } from '../support/docs-pages.js';
 
 interface Package {
   readonly scripts: Readonly<Record<string, string>>;

@@ -5,11 +5,11 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { collect, decode, type Ended, FIXTURE, Folder, lines, rdb } from '../support/cli-support.js';
+import { decode, FIXTURE, Folder, lines, rdb } from '../support/cli-support.js';
 import { NODES } from '../support/nodes.js';
+import { BIN, collect, type Ended, PACKAGE } from '../support/processes.js';
 
 const root = join(import.meta.dirname, '../..');
-const bin = join(root, 'bin/rdbkit.js');
 const fixture = (name: string): string => join(root, 'fixtures/compressed', name);
 const folder = new Folder();
 afterAll(() => folder.remove());
@@ -49,12 +49,12 @@ beforeAll(async () => {
 });
 
 describe.each(NODES)('Node %s', (_, node) => {
-  const run = (...args: string[]): Promise<Ended> => collect(spawn(node, [bin, 'decode', ...args]));
+  const run = (...args: string[]): Promise<Ended> => collect(spawn(node, [BIN, 'decode', ...args]));
   const decoded = (content: Uint8Array): Promise<Ended> => run(folder.file('in.zst', content), '--quiet');
 
   /** The bytes come in pieces of this size, with a moment between them. */
   async function piped(content: Uint8Array, size: number): Promise<Ended> {
-    const child = spawn(node, [bin, 'decode', '-', '--quiet']);
+    const child = spawn(node, [BIN, 'decode', '-', '--quiet']);
     const ended = collect(child);
     for (let at = 0; at < content.length; at += size) {
       child.stdin.write(content.subarray(at, at + size));
@@ -147,7 +147,7 @@ describe.each(NODES)('Node %s', (_, node) => {
   test('cut anywhere it is an error, and damaged anywhere it is one or the same', () => {
     const report = execFileSync(
       node,
-      [join(import.meta.dirname, '../support/zstd-damage.mjs'), join(root, 'dist/index.js'), folder.file('whole.zst', packed)],
+      [join(import.meta.dirname, '../support/zstd-damage.mjs'), join(PACKAGE, 'dist/index.js'), folder.file('whole.zst', packed)],
       { encoding: 'utf8' },
     );
     const { flips, flipsWithoutError, ...rest } = JSON.parse(report) as Record<string, unknown> & {
@@ -186,7 +186,7 @@ describe.each(NODES)('Node %s', (_, node) => {
     // VmHWM: maxRSS begins with what the process that forked it had
     const told =
       'data:text/javascript,import { readFileSync } from "node:fs"; process.on("exit", () => console.error(/VmHWM:\\s*(\\d+)/.exec(readFileSync("/proc/self/status", "latin1"))[1]))';
-    const { stdout, stderr, status } = spawnSync(node, ['--import', told, bin, 'decode', file, '--prefix', 'l', '--quiet'], {
+    const { stdout, stderr, status } = spawnSync(node, ['--import', told, BIN, 'decode', file, '--prefix', 'l', '--quiet'], {
       encoding: 'utf8',
     });
     expect([status, stdout]).toEqual([0, '{"db":0,"key":"l","type":"string","value":"v"}\n']);
@@ -197,7 +197,7 @@ describe.each(NODES)('Node %s', (_, node) => {
 describe('a Node that does not know zstd', () => {
   const without =
     'data:text/javascript,import zlib from "node:zlib"; import { syncBuiltinESMExports } from "node:module"; delete zlib.createZstdDecompress; syncBuiltinESMExports()';
-  const run = (...args: string[]): Promise<Ended> => collect(spawn(process.execPath, ['--import', without, bin, ...args]));
+  const run = (...args: string[]): Promise<Ended> => collect(spawn(process.execPath, ['--import', without, BIN, ...args]));
   const refusal = (file: string): string =>
     `rdbkit: UNSUPPORTED_COMPRESSION: ${file}, offset 0: expected Node 22.15 or later to read zstd, got Node ${process.versions.node}. ` +
     'Run rdbkit with Node 22.15 or later, or decompress it first: zstd -dc FILE | rdbkit decode - ' +

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -12,9 +13,10 @@ import { Kernels } from '../../src/kernels/kernels.js';
 import type { FramerOptions } from '../../src/rdb/frame.js';
 import type { Framer as RealFramer } from '../../src/rdb/framer.js';
 import { OutputError } from '../../src/io/output-error.js';
-import { buildPackage, collect, Collector, FIXTURE, Folder, rdbkit, shell } from '../support/cli-support.js';
+import { Collector, FIXTURE, Folder, rdbkit } from '../support/cli-support.js';
+import { BIN, collect, PACKAGE, shell } from '../support/processes.js';
 import { changed, changes, FILES, LARGE } from '../support/samples.js';
-import { bytes, le, type Part, rdb, resealed, str } from '../support/support.js';
+import { bytes, le, listpack, type Part, rdb, resealed, str } from '../support/support.js';
 
 /** What the doubles below know and do. */
 const world = vi.hoisted(() => ({
@@ -59,14 +61,10 @@ vi.mock('../../src/rdb/framer.js', async (original) => {
 });
 
 const folder = new Folder();
-let bin = '';
 const corpus = new URL('../../fixtures/servers/', import.meta.url);
 const FIXTURES = readdirSync(corpus).filter((file) => file.endsWith('.rdb'));
 const fixture = (name: string): string => fileURLToPath(new URL(name, corpus));
 
-beforeAll(() => {
-  bin = buildPackage(folder);
-}, 60_000);
 afterAll(() => folder.remove());
 afterEach(() => {
   vi.restoreAllMocks();
@@ -90,7 +88,7 @@ class Patient extends Collector {
 function worker(words: Readonly<Record<string, string | number>> = {}): URL {
   const url = new URL('../support/parallel-worker.mjs', import.meta.url);
   url.search = new URLSearchParams({
-    dist: `${pathToFileURL(folder.at('dist')).href}/`,
+    dist: `${pathToFileURL(join(PACKAGE, 'dist')).href}/`,
     ...Object.fromEntries(Object.entries(words).map(([k, v]) => [k, String(v)])),
   }).toString();
   return url;
@@ -433,18 +431,17 @@ describe('as a process', () => {
   let whole = '';
   beforeAll(async () => {
     const file = folder.file('process.rdb', large(40));
-    whole = (await shell(`"$NODE" "$RDBKIT" decode '${file}' --quiet --threads 1`, bin)).out;
+    whole = (await shell(`"$NODE" "$RDBKIT" decode '${file}' --quiet --threads 1`)).out;
   });
 
   test('the same lines', async () => {
-    const { code, err, out } = await shell(`"$NODE" "$RDBKIT" decode '${folder.at('process.rdb')}' --quiet --threads 3`, bin);
+    const { code, err, out } = await shell(`"$NODE" "$RDBKIT" decode '${folder.at('process.rdb')}' --quiet --threads 3`);
     expect([code, err, out === whole, whole.length > 40 << 20]).toEqual([0, '', true, true]);
   });
 
   test('a reader that leaves ends it quietly', async () => {
     const { err, out } = await shell(
       `"$NODE" "$RDBKIT" decode '${folder.at('process.rdb')}' --threads 3 | head -1 | cut -c 1-6; echo "\${PIPESTATUS[@]}" >&2`,
-      bin,
     );
     expect([out, err]).toEqual(['{"db":\n', '0 0 0\n']);
   });
@@ -452,7 +449,7 @@ describe('as a process', () => {
   test('SIGINT leaves whole lines', async () => {
     const file = folder.at('process.jsonl');
     const source = folder.at('process.rdb');
-    const child = spawn(process.execPath, [bin, 'decode', source, source, source, source, '-o', file, '--threads', '3']);
+    const child = spawn(process.execPath, [BIN, 'decode', source, source, source, source, '-o', file, '--threads', '3']);
     const ended = collect(child);
     const written = (): boolean =>
       readdirSync(folder.path).some((name) => name.endsWith('.tmp') && statSync(folder.at(name)).size > 8 << 20);
@@ -465,5 +462,20 @@ describe('as a process', () => {
     const partial = readFileSync(`${file}.partial`, 'utf8');
     expect(partial.endsWith('\n')).toBe(true);
     expect(whole.repeat(4).startsWith(partial)).toBe(true);
+  });
+
+  test('damaged values are counted the same', async () => {
+    const records = Array.from({ length: 30_000 }, (_, i): Part => [0, str(`k${i}`), str('v'.repeat(1100))]);
+    const bad = [16, str('bad'), str(listpack(['f', 'v']).map((byte, i) => (i === 0 ? 99 : byte)))];
+    const source = folder.file('counted.rdb', rdb('REDIS0010', [records, bad], false));
+    const argv = ['decode', source, '-o', folder.at('out'), '--json', '--threads'];
+    const alone = async (...more: string[]): Promise<string> => (await rdbkit([...argv, '1', ...more])).err;
+    const built = async (...more: string[]): Promise<string> => (await collect(spawn(process.execPath, [BIN, ...argv, '2', ...more]))).err;
+    for (const run of [alone, built]) {
+      const count = async (...more: string[]): Promise<unknown> => JSON.parse(await run(...more));
+      expect(await count()).toMatchObject({ keys: 30_000, keysRead: 30_001, keysFiltered: 0, keysDamaged: 1 });
+      expect(await count('--match', 'k*9')).toMatchObject({ keys: 3000, keysRead: 30_001, keysFiltered: 27_001, keysDamaged: 0 });
+      expect(await count('--match', '*d')).toMatchObject({ keys: 0, keysRead: 30_001, keysFiltered: 30_000, keysDamaged: 1 });
+    }
   });
 });

@@ -3,20 +3,20 @@ import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { buildPackage, collect, Collector, decode, type Ended, FIXTURE, Folder, lines, rdbkit, shell } from '../support/cli-support.js';
+import { encodePayload } from '../../src/rdb/payload.js';
+import { Collector, decode, FIXTURE, Folder, lines, rdbkit } from '../support/cli-support.js';
+import { BIN, collect, type Ended, shell } from '../support/processes.js';
 
 const folder = new Folder();
-let bin = '';
 let whole = '';
 
 /** `$R` is the program, `$F` the fixture, `$T` a folder for files. */
 const run = (command: string): Promise<Ended> =>
-  shell(`R() { "$NODE" "$RDBKIT" "$@"; }; F='${FIXTURE}'; T='${folder.path}'; ${command}`, bin);
+  shell(`R() { "$NODE" "$RDBKIT" "$@"; }; F='${FIXTURE}'; T='${folder.path}'; ${command}`);
 
 beforeAll(async () => {
-  bin = buildPackage(folder);
   whole = (await decode(FIXTURE)).out;
-}, 60_000);
+});
 afterAll(() => folder.remove());
 
 test('the package runs: version, help, a file, a pipe', async () => {
@@ -82,6 +82,24 @@ describe('pipes', () => {
   });
 });
 
+test('payloads: pipes and exit codes', async () => {
+  const text = String.raw`"\x00\xc0\n\n\x00n\x9fWE\x0e\xaec\xbb"`; // what Redis documents for DUMP of 10
+  folder.file('ten', encodePayload(0, Uint8Array.of(0xc0, 10), 10));
+  expect(await run(`R payload decode '${text}'`)).toMatchObject({ code: 0, out: '{"type":"string","value":"10"}\n', err: '' });
+  expect(await run('R payload check < "$T/ten"')).toMatchObject({ code: 0, err: '' });
+  expect(await run('head -c 12 "$T/ten" | R payload check')).toMatchObject({ code: 3, err: '' });
+  expect(await run('R dump "$F" --format payload --quiet | tee "$T/lines" | R payload check')).toMatchObject({
+    code: 0,
+    out: '250 payloads: all valid\n',
+  });
+  expect((await run('R payload decode < "$T/lines" > "$T/out" && R decode "$F" --quiet | cmp - "$T/out"')).code).toBe(0);
+  expect((await run('cat "$T/lines" | R payload decode | head -1 | cut -c 1-6; echo "${PIPESTATUS[@]:1}" >&2')).err).toBe('0 0 0\n');
+  expect(await run(`R payload decode '${text}' > /dev/full`)).toMatchObject({
+    code: 4,
+    err: 'rdbkit: cannot write standard output: no space is left on the device. Make room, or write to another place, and run it again.\n',
+  });
+}, 60_000);
+
 test.skipIf(process.platform !== 'linux')('a closed standard output is told, as far as Node lets it be known', async () => {
   const nowhere = 'rdbkit: warning: standard output is closed, or /dev/null: the output goes nowhere.';
   for (const command of ['decode "$F"', 'dump "$F" --format rdb', 'payload decode AMESBAoAxVzzmbOt/T8=']) {
@@ -137,7 +155,7 @@ describe('an output in danger', () => {
 describe('signals', () => {
   /** Decodes to `file`, and sends the signal when that has begun and all input there is was surely read. */
   async function interrupted(source: string, file: string, signal: NodeJS.Signals, times: number, input?: Uint8Array): Promise<Ended> {
-    const child = spawn(process.execPath, [bin, 'decode', source, '-o', file]);
+    const child = spawn(process.execPath, [BIN, 'decode', source, '-o', file]);
     const ended = collect(child);
     if (input !== undefined) child.stdin.write(input); // and leave it open: more could come
     for (let i = 0; i < 400 && !readdirSync(dirname(file)).some((name) => name.endsWith('.tmp')); i++) await delay(20);
@@ -180,7 +198,7 @@ describe('a terminal', () => {
   /** Runs in a pseudo-terminal; what it shows comes out. */
   const terminal = (command: string): Promise<Ended> => {
     const file = folder.file('terminal.sh', `R() { "$NODE" "$RDBKIT" "$@"; }; F='${FIXTURE}'; T='${folder.path}'; ${command}\n`);
-    return shell(`script -qec 'bash ${file}' /dev/null < /dev/null`, bin);
+    return shell(`script -qec 'bash ${file}' /dev/null < /dev/null`);
   };
 
   test.skipIf(!available)('shows a bar on a long run and takes it away', async () => {

@@ -4,11 +4,12 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { decode } from '../support/cli-support.js';
 import { NODES } from '../support/nodes.js';
+import { BIN } from '../support/processes.js';
 
 const root = join(import.meta.dirname, '../..');
 
 describe.each(NODES)('Node %s', (_, node) => {
-  const rdbkit = (...args: string[]): string => execFileSync(node, ['bin/rdbkit.js', ...args], { cwd: root, encoding: 'utf8', maxBuffer: 1 << 26 });
+  const rdbkit = (...args: string[]): string => execFileSync(node, [BIN, ...args], { cwd: root, encoding: 'utf8', maxBuffer: 1 << 26 });
 
   test('decodes, dumps, and decodes in threads', async () => {
     expect(rdbkit('decode', 'fixtures/example.rdb', '--quiet')).toBe(readFileSync(join(root, 'fixtures/example.jsonl'), 'utf8'));
