@@ -6,6 +6,7 @@ import { parseTarget } from '../../src/values/targets.js';
 import { Folder, lines, rdbkit } from '../support/cli-support.js';
 import { differences } from '../support/compare.js';
 import { serverFile, SERVERS } from '../support/dump-support.js';
+import { inTurn } from '../support/factor.js';
 import { bytes, decodeBytes, le, len, rdb, str } from '../support/support.js';
 
 const folder = new Folder();
@@ -24,10 +25,11 @@ async function dumped(source: string, target: string, ...more: string[]): Promis
 /** Bookkeeping of streams that older types have no place for. */
 const plain = (json: string): string => json.replaceAll(/"entriesRead":(\d+|"\d+")/g, '"entriesRead":null').replaceAll(/,"activeTime":(null|\d+)/g, '');
 
-describe.each(SERVERS.filter((name) => !name.endsWith('-modules')))('%s', (name) => {
+const servers = SERVERS.filter((name) => !name.endsWith('-modules'));
+describe.each(servers.map((name, i) => [name, i] as const))('%s', (name, i) => {
   const source = decodeBytes(serverFile(name)).then(({ lines }) => plain(lines));
 
-  test.each(['2.8', '3.2', '6.2', '7.0', '7.4', 'valkey-8.1', 'valkey-9.1'])('for %s', async (release) => {
+  test.each(inTurn(['2.8', '3.2', '6.2', '7.0', '7.4', 'valkey-8.1', 'valkey-9.1'], i))('for %s', async (release) => {
     const target = parseTarget(release);
     const { code, file, refused } = await dumped(fixture(name), release);
     const magic = target.rdbVersion >= 80 ? 'VALKEY080' : `REDIS${String(target.rdbVersion).padStart(4, '0')}`;

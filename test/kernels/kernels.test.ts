@@ -403,7 +403,7 @@ describe('frames', () => {
       { numRuns: 300 },
     );
     expect(sent).toBeGreaterThan(1000 * FACTOR);
-    expect(shared).toBeGreaterThan(20 * FACTOR);
+    if (FACTOR === 1) expect(shared).toBeGreaterThan(20); // of fewer runs it may be none
   });
 
   test('the size of a value with its strings decompressed', () => {

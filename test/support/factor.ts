@@ -12,6 +12,9 @@ export const STRIDE = Math.round(1 / FACTOR);
 /** All cases in full; else every STRIDE-th, and the last. */
 export const thinned = <T>(cases: readonly T[]): readonly T[] => cases.filter((_, i) => i % STRIDE === 0 || i === cases.length - 1);
 
+/** All cases in full; else only that whose turn it is, for products such as files and targets. */
+export const inTurn = <T>(cases: readonly T[], turn: number): readonly T[] => (STRIDE === 1 ? cases : [cases[turn % cases.length]]);
+
 /** Sizes of chunks: all the same in full; else stretches of them between larger chunks. */
 export const chunksOf = (size: number): readonly number[] =>
   STRIDE === 1 ? [size] : [...Array<number>(50).fill(size), 50 * size * (STRIDE - 1) + 1];

@@ -8,6 +8,7 @@ import { RdbSink } from '../../src/dump/rdb-sink.js';
 import { RespSink } from '../../src/dump/resp-sink.js';
 import { parseTarget, type Target, TARGETS } from '../../src/values/targets.js';
 import { dumped, type Dumped, serverFile, SERVERS } from '../support/dump-support.js';
+import { inTurn } from '../support/factor.js';
 import { FILES, LARGE, loop } from '../support/samples.js';
 import { be, bytes, decodeBytes, f64, le, len, listpack, lzfStr, noise, type Part, rdb, str } from '../support/support.js';
 import { magic } from '../support/transcode-support.js';
@@ -75,8 +76,8 @@ describe.each(TARGETS.map((target) => [`${target.vendor} ${target.release}`, tar
 });
 
 const servers = SERVERS.filter((name) => !name.endsWith('-modules'));
-describe.each(servers)('in parts as in whole: %s', (name) => {
-  test.each(['3.0', '6.2', '7.0', '7.4', 'valkey-9.1'])('for %s', async (release) => {
+describe.each(servers.map((name, i) => [name, i] as const))('in parts as in whole: %s', (name, i) => {
+  test.each(inTurn(['3.0', '6.2', '7.0', '7.4', 'valkey-9.1'], i))('for %s', async (release) => {
     const keys = await check(parseTarget(release), serverFile(name), 200);
     expect(keys.length).toBeGreaterThan(200);
   });

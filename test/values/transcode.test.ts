@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { parseTarget, type Target, TARGETS } from '../../src/values/targets.js';
 import { transcode, Transcoder, type Transcoded } from '../../src/values/transcode.js';
+import { inTurn } from '../support/factor.js';
 import { bytes, f64, le, len, listpack, lzfStr, noise, type Packable, type Part, str } from '../support/support.js';
 import { decoded, expected, frameOf, received } from '../support/transcode-support.js';
 import { DISTINCT, loop, REDIS, SOURCES, VALKEY } from '../support/value-sources.js';
@@ -149,7 +150,7 @@ describe('lengths behind the entries of listpacks', () => {
   test.each(sizes)('for a string of %i bytes', (size) => {
     const list = [noise(size), 'tail']; // nothing that would be compressed
     const wides = values(list, true);
-    for (const [i, [type, value]] of values(list, false).entries()) {
+    for (const [i, [type, value]] of inTurn([...values(list, false).entries()], sizes.indexOf(size))) {
       const [, wide] = wides[i];
       const [narrowFrame, wideFrame] = [frameOf(REDIS, type, value), frameOf(VALKEY, type, wide)];
       const want = decoded(narrowFrame);
