@@ -8,7 +8,7 @@ import type { Frame } from '../rdb/frame.js';
 import { Scratch } from '../rdb/string.js';
 import type { RedisType } from '../rdb/types.js';
 import { Gathered } from '../values/gathered.js';
-import type { Items } from '../values/items.js';
+import type { AllItems } from '../values/by-type.js';
 import { FIELD, MEMBER, TEXT } from '../values/layouts.js';
 import { PartsReader } from '../values/parts.js';
 import type { StreamTail } from '../values/stream-tail.js';
@@ -33,7 +33,7 @@ const CRLF = ascii('\r\n');
  * Writes values as plain commands, for those too large for one RESTORE. The key is deleted first, unless it `isNew`. A large element is
  * written part by part, unless something that comes later has to precede it.
  */
-export class RespValues implements Items {
+export class RespValues implements AllItems {
   /** The keys do not exist, so they are not deleted first. */
   isNew = false;
   private key: Uint8Array = EMPTY;

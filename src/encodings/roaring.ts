@@ -67,12 +67,12 @@ export class RoaringReader {
 
   constructor(private readonly onRun: OnRun) {}
 
-  /** Begins another bitmap. */
-  begin(): void {
+  /** Begins another bitmap. `at` is the position that errors have for its first byte. */
+  begin(at = 0): void {
     this.state = BUCKETS;
     this.need = 8;
     this.held.clear();
-    this.at = 0;
+    this.at = at;
     this.hi = this.first = this.last = -1;
   }
 

@@ -5,8 +5,8 @@ import type { Spill } from '../io/spill.js';
 import type { TypeRow } from '../rdb/types.js';
 import { addLength } from '../rdb/write-string.js';
 import { MODULE_DOUBLE, MODULE_EOF, MODULE_FLOAT, MODULE_SINT, MODULE_STRING, MODULE_UINT, type ModuleType } from '../values/module.js';
-import { Body } from '../values/writers/body.js';
-import { addModulePart, moduleNameBits, ModuleWriter } from '../values/writers/modules.js';
+import { Body } from '../values/types/body.js';
+import { addModulePart, moduleNameBits, ModuleWriter } from '../values/types/modules.js';
 import { type LineEncoding, setInteger, type ValueEncoder } from './value-encoder.js';
 import {
   ArrayPlace,

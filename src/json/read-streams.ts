@@ -4,8 +4,8 @@ import type { Words128 } from '../bytes/murmur3.js';
 import type { TypeRow } from '../rdb/types.js';
 import { DigestSet } from '../values/duplicates.js';
 import { TEXT } from '../values/layouts.js';
-import type { Id } from '../values/writers/stream-nodes.js';
-import { type Consumer, Group, NEVER, StreamWriter } from '../values/writers/streams.js';
+import type { Id } from '../values/types/stream-nodes.js';
+import { type Consumer, Group, NEVER, StreamWriter } from '../values/types/streams.js';
 import {
   ArrayPlace,
   type Container,

@@ -5,13 +5,13 @@ import type { RedisType, TypeRow } from '../rdb/types.js';
 import { FIELD, ITEM, MEMBER, TEXT, VALUE } from '../values/layouts.js';
 import { Duplicates } from '../values/duplicates.js';
 import { NotRepresentable } from '../values/target-limits.js';
-import { ArrayWriter } from '../values/writers/arrays.js';
-import { BitmapWriter } from '../values/writers/bitmaps.js';
-import { HashWriter } from '../values/writers/hashes.js';
-import { listWriter } from '../values/writers/lists.js';
-import { SetWriter } from '../values/writers/sets.js';
-import { StringWriter } from '../values/writers/strings.js';
-import { ZsetWriter } from '../values/writers/zsets.js';
+import { ArrayWriter } from '../values/types/arrays.js';
+import { BitmapWriter } from '../values/types/bitmaps.js';
+import { HashWriter } from '../values/types/hashes.js';
+import { listWriter } from '../values/types/lists.js';
+import { SetWriter } from '../values/types/sets.js';
+import { StringWriter } from '../values/types/strings.js';
+import { ZsetWriter } from '../values/types/zsets.js';
 import {
   ArrayPlace,
   type Container,

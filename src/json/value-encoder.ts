@@ -3,7 +3,7 @@ import { RdbError } from '../bytes/errors.js';
 import { BYTES, Element, LARGE } from '../encodings/element.js';
 import type { TypeRow } from '../rdb/types.js';
 import type { Target } from '../values/targets.js';
-import { Encoding, type ValueWriter } from '../values/writers/encoding.js';
+import { Encoding, type ValueWriter } from '../values/types/encoding.js';
 import type { Place, Unknown } from './places.js';
 import type { Text } from './read-text.js';
 

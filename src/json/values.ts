@@ -6,7 +6,7 @@ import type { Output } from '../io/output.js';
 import { type Codec, RUN_ITEMS, RUN_PAIRS, RUN_SCORES } from '../kernels/codec.js';
 import type { Frame } from '../rdb/frame.js';
 import type { RedisType } from '../rdb/types.js';
-import type { Items } from '../values/items.js';
+import type { AllItems } from '../values/by-type.js';
 import { FIELD, ITEM, type Layout, MEMBER, MODULE_PART, VALUE } from '../values/layouts.js';
 import { MODULE_UINT, type ModuleType } from '../values/module.js';
 import type { StreamTail } from '../values/stream-tail.js';
@@ -101,7 +101,7 @@ export function runKind({ roles }: Layout): number {
  * Values as JSON (docs/json-lines.md), from bytes to bytes: no string, number object or array is made for an element. With a value in
  * parts, `settle` must be awaited after each of them.
  */
-export class JsonValues implements Items {
+export class JsonValues implements AllItems {
   private type: RedisType = 'string';
   /** Nothing stands before the next item. */
   first = true;

@@ -11,8 +11,7 @@ import type { StreamTail } from './stream-tail.js';
  * the method returns, and reused for the next item. The calls for one value:
  *
  *     begin, then by type
- *       text | item… | pair… | scored… | entry… streamTail | module modulePart… | arrayElement… [arrayInsertIndex] |
- *       bitmap bits…
+ *       text | item… | pair… | scored… | entry… streamTail | module modulePart… | those of a type with calls of its own (by-type.ts)
  *     then end
  *
  * A string that is too large to hold comes in pieces, before its item: largeBegin, largeBytes…, largeEnd. The call for the item
@@ -47,16 +46,6 @@ export interface Items {
   module?(type: ModuleType): void;
   /** A part of a module value: the opcode, and its operand as an INT, INT64, DOUBLE or string element. */
   modulePart?(opcode: number, element: Element): void;
-
-  /** Of a sparse array; `index` is an INT or INT64 element, unsigned. */
-  arrayElement?(index: Element, value: Element): void;
-  /** The index of the next insertion; after the elements, if the array has one. */
-  arrayInsertIndex?(index: Element): void;
-
-  /** Of a bitmap: its length in bytes, as the halves of an integer of 64 bits, unsigned. */
-  bitmap?(lengthHi: number, lengthLo: number): void;
-  /** Set bits first to last, inclusive, of the 2^32 that begin at bit hi × 2^32: ascending, and runs that touch are one. */
-  bits?(hi: number, first: number, last: number): void;
 
   /**
    * A large string begins. `role` is TEXT, ITEM, FIELD, VALUE, MEMBER or MODULE_PART, `length` that of the whole string. A VALUE

@@ -4,28 +4,24 @@ import { BYTES, type Element, LARGE, LZF } from '../encodings/element.js';
 import { ITEMS_PART, type Frame, STRING_PART, RECORD } from '../rdb/frame.js';
 import { readLength } from '../rdb/length.js';
 import { readString } from '../rdb/string.js';
+import { type AllItems, hasOwnReader } from './by-type.js';
 import { Gathered } from './gathered.js';
 import { EXPIRY_PAIR, ITEM, LAYOUTS, type Layout, MODULE_PART, PAIR_EXPIRY, RELATIVE_EXPIRY_PAIR, VALUE } from './layouts.js';
 import { MODULE_STRING, readModulePart } from './module.js';
+import type { OwnForm, StringTarget } from './own-form.js';
 import { badEnd, LIST_LISTPACK, LIST_ZIPLIST, type Packed, packedOf } from './packed.js';
-import { isHeldWhole, isPlainNode, ItemReader, itemsLayout } from './reader.js';
-
-/** Takes the bytes of one large string, piece by piece, decompressed unless `stored`. */
-interface StringTarget {
-  /** Whether it takes the bytes as stored, including the length before them. */
-  readonly stored?: boolean;
-  bytes(bytes: Uint8Array, start: number, end: number): void;
-  end(): void;
-}
+import { isPlainNode, ItemReader, itemsLayout } from './reader.js';
 
 /**
  * An ItemReader that also takes values in parts (see Framer), with the same calls to the handler, and those for large strings.
  *
  * These are held whole: an item of a packed value (listpack, ziplist …), a stream node, what follows the nodes of a stream, and
- * values of the types in array-and-template.ts.
+ * forms that are only read whole (see OwnForm).
  */
 export class PartsReader extends ItemReader {
   private started = false;
+  /** The reader of the value's form, if it is like no other. */
+  private own: OwnForm<AllItems> | undefined;
   /** Quicklist node: its container was read, and it is a plain one. Stream node: its key was read. */
   private inNode = false;
   private plainNode = false;
@@ -43,6 +39,7 @@ export class PartsReader extends ItemReader {
     this.phase = this.walked = 0;
     this.started = true;
     this.inNode = this.inModuleString = false;
+    this.own = undefined;
     this.nodesLeft = frame.itemsAhead;
     this.minExpiry = leastExpiry;
     this.gathered.clear();
@@ -57,6 +54,7 @@ export class PartsReader extends ItemReader {
     if (frame.first) {
       this.start(frame);
       this.started = this.inNode = this.inModuleString = false;
+      this.own = hasOwnReader(frame.type.form) ? this.ownForm(frame.type.form) : undefined;
       this.gathered.clear();
     }
     this.origin = frame.start;
@@ -70,11 +68,16 @@ export class PartsReader extends ItemReader {
     }
   }
 
+  /** Whether the value is held until it is whole. */
+  private get isHeld(): boolean {
+    return this.own !== undefined && this.own.parts === undefined;
+  }
+
   private complete(frame: Frame): void {
-    const { gathered } = this;
-    if (frame.type.form === 'stream' || isHeldWhole(frame.type.form)) this.origin = 0;
+    const { gathered, handler, isHeld, own } = this;
+    if (frame.type.form === 'stream' || isHeld) this.origin = 0;
     if (frame.type.form === 'stream') this.streamRest(frame.type, gathered.bytes, 0, gathered.length);
-    else if (isHeldWhole(frame.type.form)) this.whole(frame, gathered.bytes, 0, gathered.length);
+    else if (isHeld) own?.whole(handler, frame, gathered.bytes, 0, gathered.length);
     gathered.clear();
     this.handler.end?.();
   }
@@ -103,12 +106,16 @@ export class PartsReader extends ItemReader {
       case 'module':
         this.moduleFragment(bytes, start, end);
         return;
-      case 'bitmap':
-        this.bitmapHead(bytes, start, end);
+      case 'ziplist':
+      case 'listpack':
+      case 'listpack-ex':
+      case 'zipmap':
+      case 'intset':
+        this.leastExpiry(type, bytes, start);
         return;
       default:
-        if (isHeldWhole(type.form)) this.gathered.add(bytes, start, end);
-        else this.leastExpiry(type, bytes, start);
+        if (this.isHeld) this.gathered.add(bytes, start, end);
+        else this.own?.parts?.fragment(this.handler, bytes, start, end);
     }
   }
 
@@ -183,7 +190,7 @@ export class PartsReader extends ItemReader {
   private piece(frame: Frame): void {
     const { bytes, bodyStart, end, type } = frame;
     if (frame.stringFirst) this.stringOffset = frame.offset;
-    if (isHeldWhole(type.form) || type.form === 'stream') {
+    if (this.isHeld || type.form === 'stream') {
       this.gathered.add(bytes, frame.start, end);
       if (frame.stringLast && type.form === 'stream' && this.nodesLeft > 0) this.gatheredNode();
       return;
@@ -224,6 +231,7 @@ export class PartsReader extends ItemReader {
   /** The target for the current large string: a packed value or an element. */
   private open(frame: Frame): StringTarget {
     const { type } = frame;
+    if (this.own?.parts !== undefined) return this.own.parts.string(this.handler);
     switch (type.form) {
       case 'string':
         return this.largeElement(LAYOUTS.string, frame);
@@ -232,8 +240,6 @@ export class PartsReader extends ItemReader {
         return this.largeElement(itemsLayout(type), frame);
       case 'module':
         return this.large(MODULE_PART, frame, this.element, (element) => this.handler.modulePart?.(MODULE_STRING, element));
-      case 'bitmap':
-        return { bytes: (bytes, start, end) => this.roaring.add(bytes, start, end), end: () => this.roaring.end() };
       case 'quicklist':
         return this.packedListNode(this.split(LIST_ZIPLIST, frame.stringLength));
       case 'quicklist2':

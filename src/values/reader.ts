@@ -1,24 +1,23 @@
 import { RdbError } from '../bytes/errors.js';
 import type { Codec } from '../kernels/codec.js';
 import { BYTES, Element, INT, int32, uint32 } from '../encodings/element.js';
-import { RoaringReader } from '../encodings/roaring.js';
 import { StreamId, StreamNode } from '../encodings/stream.js';
 import type { Frame } from '../rdb/frame.js';
 import { type Length, lengthText, readLength } from '../rdb/length.js';
 import { readString, Scratch } from '../rdb/string.js';
 import type { Form, TypeRow } from '../rdb/types.js';
-import type { Items } from './items.js';
+import { type AllItems, OWN_FORMS } from './by-type.js';
 import { EXPIRY_PAIR, type Layout, LAYOUTS, PAIR, PAIR_EXPIRY, PLAIN_ITEM, readElement, RELATIVE_EXPIRY_PAIR, SCORED } from './layouts.js';
 import { moduleType, readModulePart } from './module.js';
+import type { OwnForm } from './own-form.js';
 import { LIST_LISTPACK, LIST_ZIPLIST, type Packed, packedOf } from './packed.js';
-import { readArray, readTemplateHash } from './array-and-template.js';
 import { StreamTail } from './stream-tail.js';
 
 /** Most elements of an item: expiry, field and value. */
 const WIDEST = 3;
 
 /**
- * Reads whole values and passes their items to a handler (see Items). For much data, give each handler its own reader: calls are
+ * Reads whole values and passes their items to a handler (see AllItems). For much data, give each handler its own reader: calls are
  * fast while they always reach the same one.
  */
 export class ItemReader {
@@ -40,12 +39,11 @@ export class ItemReader {
   protected readonly length: Length = { value: 0, hi: 0, lo: 0 };
   private readonly node = new StreamNode();
   private readonly streamId = new StreamId();
-  protected readonly roaring = new RoaringReader((hi, first, last) => this.bits(hi, first, last));
-  /** The first bit beyond the length of a bitmap: bit `lo` of the 2^32 that begin at bit hi × 2^32. */
-  private readonly bitsEnd = { hi: 0, lo: 0 };
+  /** Made when the first value of their form comes. */
+  private readonly ownForms = new Map<Form, OwnForm<AllItems>>();
 
   /** @param handler may be replaced between values */
-  constructor(public handler: Items = {}, codec?: Codec) {
+  constructor(public handler: AllItems = {}, codec?: Codec) {
     this.scratch = codec === undefined ? new Scratch() : new Scratch(codec, codec.allocate(1 << 21));
   }
 
@@ -97,21 +95,25 @@ export class ItemReader {
       case 'module':
         this.moduleParts(bytes, this.moduleHead(bytes, start, end), end);
         return;
-      case 'array':
-        readArray(this.handler, bytes, start, end);
-        return;
-      case 'bitmap':
-        this.bitmapString(bytes, this.bitmapHead(bytes, start, end), end);
-        return;
-      case 'template':
-      case 'template-listpack':
-      case 'template-ref':
-      case 'template-ref-listpack':
-        readTemplateHash(this.handler, type, frame.templates, bytes, start, end);
+      case 'ziplist':
+      case 'listpack':
+      case 'listpack-ex':
+      case 'zipmap':
+      case 'intset':
+        this.packedString(packedOf(type), bytes, this.leastExpiry(type, bytes, start), end);
         return;
       default:
-        this.packedString(packedOf(type), bytes, this.leastExpiry(type, bytes, start), end);
+        this.ownForm(type.form).whole(this.handler, frame, bytes, start, end);
     }
+  }
+
+  protected ownForm(form: keyof typeof OWN_FORMS): OwnForm<AllItems> {
+    let own = this.ownForms.get(form);
+    if (own === undefined) {
+      own = OWN_FORMS[form](this.scratch);
+      this.ownForms.set(form, own);
+    }
+    return own;
   }
 
   /** 1 + milliseconds after the least expiry of the hash, 0 for none. */
@@ -317,43 +319,6 @@ export class ItemReader {
     return next;
   }
 
-  /** The length of a bitmap in bytes; its bits begin. */
-  protected bitmapHead(bytes: Uint8Array, start: number, end: number): number {
-    const { bitsEnd, handler, length, roaring } = this;
-    const pos = readLength(bytes, start, end, length);
-    const { hi, lo } = length;
-    if (hi >>> 28 !== 0) throw new RdbError('BAD_BITMAP', { within: start, expected: 'a length below 2^60', got: lengthText(length) });
-    bitsEnd.hi = hi * 8 + (lo >>> 29);
-    bitsEnd.lo = (lo << 3) >>> 0;
-    roaring.begin();
-    handler.bitmap?.(hi, lo);
-    return pos;
-  }
-
-  /** The whole string of a bitmap. */
-  private bitmapString(bytes: Uint8Array, start: number, end: number): void {
-    const { element, roaring } = this;
-    const next = readString(bytes, start, end, element);
-    if (next !== end || element.kind === INT)
-      throw new RdbError('BAD_BITMAP', { within: start, expected: 'a serialised bitmap', got: 'an integer or nothing' });
-    this.scratch.inflate(element);
-    this.origin = 0;
-    roaring.add(element.bytes, element.start, element.end);
-    roaring.end();
-  }
-
-  private bits(hi: number, first: number, last: number): void {
-    const { bitsEnd, handler } = this;
-    if (hi > bitsEnd.hi || (hi === bitsEnd.hi && last >= bitsEnd.lo)) {
-      const bit = (BigInt(hi) << 32n) + BigInt(last);
-      throw new RdbError('BAD_BITMAP', {
-        expected: `bits below ${(BigInt(bitsEnd.hi) << 32n) + BigInt(bitsEnd.lo)}, as its length says`,
-        got: `bit ${bit}`,
-      });
-    }
-    handler.bits?.(hi, first, last);
-  }
-
   protected moduleHead(bytes: Uint8Array, start: number, end: number): number {
     const pos = readLength(bytes, start, end, this.length);
     this.handler.module?.(moduleType(this.length));
@@ -368,11 +333,6 @@ export class ItemReader {
       if (opcode !== 0) this.handler.modulePart?.(opcode, this.element);
     }
   }
-}
-
-/** Whether a large value of this form is held until it is whole, and not read in parts. */
-export function isHeldWhole(form: Form): boolean {
-  return form === 'array' || form.startsWith('template');
 }
 
 /** The layout of types whose elements follow a count. */

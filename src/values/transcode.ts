@@ -2,21 +2,13 @@ import { ByteBuilder } from '../bytes/builder.js';
 import { BYTES, type Element } from '../encodings/element.js';
 import type { Frame } from '../rdb/frame.js';
 import type { RedisType, TypeRow } from '../rdb/types.js';
+import { WRITERS } from './by-type.js';
 import { type Outcome, NotRepresentable } from './target-limits.js';
 import type { Items } from './items.js';
 import { BORDER_STRINGS, copyWithListpacks, hasListpacks, hasMisreadListpacks } from './listpack-borders.js';
 import { PartsReader } from './parts.js';
 import { hasKeyMeta, reads, type Target } from './targets.js';
-import { ArrayWriter } from './writers/arrays.js';
-import { BitmapWriter } from './writers/bitmaps.js';
-import { Encoding, type ValueWriter } from './writers/encoding.js';
-import { HashWriter } from './writers/hashes.js';
-import { listWriter } from './writers/lists.js';
-import { ModuleWriter } from './writers/modules.js';
-import { SetWriter } from './writers/sets.js';
-import { StreamWriter } from './writers/streams.js';
-import { StringWriter } from './writers/strings.js';
-import { ZsetWriter } from './writers/zsets.js';
+import { Encoding, type ValueWriter } from './types/encoding.js';
 
 export interface TranscodeOptions {
   /** Leave out what the target cannot hold (default: refuse such a key). */
@@ -59,18 +51,6 @@ export interface PartsPlan {
   readonly metaBytes: Uint8Array | undefined;
   readonly leftOut: readonly string[];
 }
-
-const WRITERS: Readonly<Record<RedisType, (encoding: Encoding) => ValueWriter>> = {
-  string: (encoding) => new StringWriter(encoding),
-  list: listWriter,
-  set: (encoding) => new SetWriter(encoding),
-  zset: (encoding) => new ZsetWriter(encoding),
-  hash: (encoding) => new HashWriter(encoding),
-  stream: (encoding) => new StreamWriter(encoding),
-  module: (encoding) => new ModuleWriter(encoding),
-  array: (encoding) => new ArrayWriter(encoding),
-  bitmap: (encoding) => new BitmapWriter(encoding),
-};
 
 /** Converts values to encodings that a target reads, with the smallest change: if it reads the type, the bytes are copied. */
 abstract class Rewriting {

@@ -2,7 +2,7 @@ import { type Element, LARGE } from '../encodings/element.js';
 import type { StreamId } from '../encodings/stream.js';
 import type { Codec } from '../kernels/codec.js';
 import { type Frame, shownKey } from '../rdb/frame.js';
-import type { Items } from './items.js';
+import type { AllItems } from './by-type.js';
 import { FIELD, MEMBER } from './layouts.js';
 import { MODULE_DOUBLE, MODULE_FLOAT, MODULE_SINT, MODULE_STRING, MODULE_UINT, type ModuleType } from './module.js';
 import { PartsReader } from './parts.js';
@@ -27,7 +27,7 @@ import type {
  * Builds the JavaScript value of a key: pass a RECORD, or all parts of a large value, then take `built`. The value shares no memory
  * with the frame or with other values.
  */
-export class ValueBuilder<T> implements Items {
+export class ValueBuilder<T> implements AllItems {
   /** The value of the last key; the type of the key determines its kind. */
   built: Values<T>[keyof Values<T>];
 

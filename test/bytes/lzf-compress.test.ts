@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { blocks } from '../../src/bytes/blocks.js';
 import { lzfCompress } from '../../src/bytes/lzf-compress.js';
-import { compressed as compressedInBlocks } from '../../src/values/writers/body.js';
+import { compressed as compressedInBlocks } from '../../src/values/types/body.js';
 import { inflated, plains } from '../support/lzf-texts.js';
 import { bytes, lzf } from '../support/support.js';
 

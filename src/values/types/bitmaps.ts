@@ -1,12 +1,88 @@
 import { ByteBuilder } from '../../bytes/builder.js';
-import { RoaringWriter } from '../../encodings/roaring.js';
+import { RdbError } from '../../bytes/errors.js';
+import { Element, INT } from '../../encodings/element.js';
+import { RoaringReader, RoaringWriter } from '../../encodings/roaring.js';
 import { Spill } from '../../io/spill.js';
+import type { Frame } from '../../rdb/frame.js';
+import { type Length, lengthText, readLength } from '../../rdb/length.js';
+import { readString, type Scratch } from '../../rdb/string.js';
 import type { TypeRow } from '../../rdb/types.js';
 import { addLength64, addStringOf } from '../../rdb/write-string.js';
+import type { OwnForm } from '../own-form.js';
 import { NotRepresentable } from '../target-limits.js';
 import { targetName, typeFor } from '../targets.js';
 import { Body } from './body.js';
 import type { Encoding, ValueWriter } from './encoding.js';
+
+/** What is told of a bitmap. */
+export interface BitmapItems {
+  /** Its length in bytes, as the halves of an integer of 64 bits, unsigned. */
+  bitmap?(lengthHi: number, lengthLo: number): void;
+  /** Set bits first to last, inclusive, of the 2^32 that begin at bit hi × 2^32: ascending, and runs that touch are one. */
+  bits?(hi: number, first: number, last: number): void;
+}
+
+/** A bitmap (33, Redis 8.12): its length, and the numbers of its bits as a string (encodings/roaring.ts). */
+export class BitmapForm implements OwnForm<BitmapItems> {
+  private handler: BitmapItems = {};
+  /** The first bit beyond the length: bit `lo` of the 2^32 that begin at bit hi × 2^32. */
+  private readonly bitsEnd = { hi: 0, lo: 0 };
+  private readonly roaring = new RoaringReader((hi, first, last) => this.bits(hi, first, last));
+  private readonly length: Length = { value: 0, hi: 0, lo: 0 };
+  private readonly element = new Element();
+
+  constructor(private readonly scratch: Scratch) {}
+
+  readonly parts = {
+    fragment: (handler: BitmapItems, bytes: Uint8Array, start: number, end: number): void => {
+      this.head(handler, bytes, start, end);
+      this.roaring.begin();
+    },
+    string: (handler: BitmapItems) => {
+      this.handler = handler;
+      return {
+        bytes: (bytes: Uint8Array, start: number, end: number): void => this.roaring.add(bytes, start, end),
+        end: (): void => this.roaring.end(),
+      };
+    },
+  };
+
+  whole(handler: BitmapItems, _: Frame, bytes: Uint8Array, start: number, end: number): void {
+    const { element, roaring } = this;
+    const pos = this.head(handler, bytes, start, end);
+    const next = readString(bytes, pos, end, element);
+    if (next !== end || element.kind === INT)
+      throw new RdbError('BAD_BITMAP', { within: pos, expected: 'a serialised bitmap', got: 'an integer or nothing' });
+    this.scratch.inflate(element);
+    roaring.begin(start);
+    roaring.add(element.bytes, element.start, element.end);
+    roaring.end();
+  }
+
+  private head(handler: BitmapItems, bytes: Uint8Array, start: number, end: number): number {
+    const { bitsEnd, length } = this;
+    const pos = readLength(bytes, start, end, length);
+    const { hi, lo } = length;
+    if (hi >>> 28 !== 0) throw new RdbError('BAD_BITMAP', { within: start, expected: 'a length below 2^60', got: lengthText(length) });
+    bitsEnd.hi = hi * 8 + (lo >>> 29);
+    bitsEnd.lo = (lo << 3) >>> 0;
+    this.handler = handler;
+    handler.bitmap?.(hi, lo);
+    return pos;
+  }
+
+  private bits(hi: number, first: number, last: number): void {
+    const { bitsEnd, handler } = this;
+    if (hi > bitsEnd.hi || (hi === bitsEnd.hi && last >= bitsEnd.lo)) {
+      const bit = (BigInt(hi) << 32n) + BigInt(last);
+      throw new RdbError('BAD_BITMAP', {
+        expected: `bits below ${(BigInt(bitsEnd.hi) << 32n) + BigInt(bitsEnd.lo)}, as its length says`,
+        got: `bit ${bit}`,
+      });
+    }
+    handler.bits?.(hi, first, last);
+  }
+}
 
 /** Bytes: servers have no longer strings (redis t_string.c, checkStringLength; proto-max-bulk-len may allow more). */
 const LONGEST_STRING = 2 ** 29;
@@ -15,10 +91,10 @@ const ZEROS = new Uint8Array(PIECE);
 const ONES = new Uint8Array(PIECE).fill(0xff);
 
 /**
- * A bitmap (33, Redis 8.12): its length, and the numbers of its bits as a string (encodings/roaring.ts). Other targets have it as the
- * string that it reads as: the first bit is the highest one of the first byte. The length may come after the bits.
+ * Writes bitmaps. Targets that have none get the string that one reads as: the first bit is the highest one of the first byte. The
+ * length may come after the bits.
  */
-export class BitmapWriter implements ValueWriter {
+export class BitmapWriter implements ValueWriter, BitmapItems {
   private readonly type: TypeRow | undefined;
   private lengthHi = 0;
   private lengthLo = 0;
