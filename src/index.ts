@@ -25,4 +25,4 @@ export type {
 export type { Source } from './library/source.js';
 export type { RedisType } from './rdb/types.js';
 export type { TtlState } from './values/filters.js';
-export type * from './values/value-types.js';
+export type * from './values/js-values.js';

@@ -3,7 +3,7 @@ import { RdbError } from '../bytes/errors.js';
 import { BYTES, Element, INT } from '../encodings/element.js';
 import { RoaringReader } from '../encodings/roaring.js';
 import { type Length, lengthText, readLength } from '../rdb/length.js';
-import type { TypeRow } from '../rdb/types.js';
+import type { Form, TypeRow } from '../rdb/types.js';
 import { MODULE_DOUBLE, MODULE_FLOAT, MODULE_SINT, MODULE_STRING, MODULE_UINT } from '../values/module.js';
 import type { Body, StringCheck, Strings } from './body.js';
 import type { Collection, Role } from './collection.js';
@@ -11,7 +11,7 @@ import type { Findings } from './findings.js';
 import { PackedString } from './packed.js';
 
 /** A string: only that it can be decompressed. */
-export class StringBody implements Body {
+class StringBody implements Body {
   readonly holdsStrings = false;
 
   constructor(private readonly strings: Strings) {}
@@ -34,7 +34,7 @@ export class StringBody implements Body {
 }
 
 /** A module value: the framer knows its opcodes; what they mean, its module alone. Its strings can be decompressed. */
-export class ModuleBody implements Body {
+class ModuleBody implements Body {
   readonly holdsStrings = false;
   private begun = false;
   private inString = false;
@@ -75,7 +75,7 @@ export class ModuleBody implements Body {
 }
 
 /** A bitmap: containers in order, with as many bits as they say, and none at or beyond its length. */
-export class BitmapBody implements Body {
+class BitmapBody implements Body {
   readonly holdsStrings = false;
   private readonly length: Length = { value: 0, hi: 0, lo: 0 };
   /** The first bit beyond the length. */
@@ -196,7 +196,7 @@ const INTEGER_TAG = 1;
 const DOUBLE_TAG = 2;
 
 /** An array: indexes ascend, and there is one or more. */
-export class ArrayBody extends HeldBody {
+class ArrayBody extends HeldBody {
   private readonly length: Length = { value: 0, hi: 0, lo: 0 };
 
   protected value(bytes: Uint8Array, end: number): void {
@@ -225,7 +225,7 @@ export class ArrayBody extends HeldBody {
 const NAMES: readonly Role[] = ['name'];
 
 /** A hash with the names of its fields in a template. */
-export class TemplateBody extends HeldBody {
+class TemplateBody extends HeldBody {
   private readonly length: Length = { value: 0, hi: 0, lo: 0 };
   private readonly names: PackedString;
   private readonly values: PackedString;
@@ -296,4 +296,24 @@ export class TemplateBody extends HeldBody {
     findings.leave();
     return next;
   }
+}
+
+type OtherForm = Exclude<
+  Form,
+  'items' | 'hash-metadata' | 'ziplist' | 'listpack' | 'listpack-ex' | 'zipmap' | 'intset' | 'quicklist' | 'quicklist2' | 'stream'
+>;
+
+/** Bodies by form, for those that are no collection of elements. */
+export function otherBodies(findings: Findings, strings: Strings, collection: Collection): Readonly<Record<OtherForm, Body>> {
+  const template = new TemplateBody(findings, strings, collection);
+  return {
+    string: new StringBody(strings),
+    module: new ModuleBody(strings),
+    array: new ArrayBody(findings, strings),
+    bitmap: new BitmapBody(findings, strings),
+    template,
+    'template-listpack': template,
+    'template-ref': template,
+    'template-ref-listpack': template,
+  };
 }

@@ -6,7 +6,7 @@ import type { Form, TypeRow } from '../rdb/types.js';
 import { type Body, type StringCheck, Strings } from './body.js';
 import { Collection, ItemsBody } from './collection.js';
 import { type CheckLevel, Findings } from './findings.js';
-import { ArrayBody, BitmapBody, ModuleBody, StringBody, TemplateBody } from './others.js';
+import { otherBodies } from './others.js';
 import { PackedBody, QuicklistBody } from './packed.js';
 import { StreamBody } from './stream.js';
 
@@ -28,7 +28,7 @@ export interface CheckOptions {
 export class ValueCheck {
   /** Of the value that was given last. */
   readonly findings = new Findings();
-  private readonly bodies: ReadonlyMap<Form, Body>;
+  private readonly bodies: Readonly<Record<Form, Body>>;
   private body!: Body;
   private target: StringCheck | undefined;
   private lzf: LzfStream | undefined;
@@ -45,27 +45,19 @@ export class ValueCheck {
     const items = new ItemsBody(findings, strings, collection);
     const packed = new PackedBody(findings, strings, collection);
     const quicklist = new QuicklistBody(findings, strings);
-    const template = new TemplateBody(findings, strings, collection);
-    this.bodies = new Map<Form, Body>([
-      ['string', new StringBody(strings)],
-      ['items', items],
-      ['hash-metadata', items],
-      ['ziplist', packed],
-      ['listpack', packed],
-      ['listpack-ex', packed],
-      ['zipmap', packed],
-      ['intset', packed],
-      ['quicklist', quicklist],
-      ['quicklist2', quicklist],
-      ['stream', new StreamBody(findings, strings)],
-      ['module', new ModuleBody(strings)],
-      ['array', new ArrayBody(findings, strings)],
-      ['bitmap', new BitmapBody(findings, strings)],
-      ['template', template],
-      ['template-listpack', template],
-      ['template-ref', template],
-      ['template-ref-listpack', template],
-    ]);
+    this.bodies = {
+      items,
+      'hash-metadata': items,
+      ziplist: packed,
+      listpack: packed,
+      'listpack-ex': packed,
+      zipmap: packed,
+      intset: packed,
+      quicklist,
+      quicklist2: quicklist,
+      stream: new StreamBody(findings, strings),
+      ...otherBodies(findings, strings, collection),
+    };
   }
 
   /** Looks at a value, or at the next part of one. */
@@ -81,12 +73,10 @@ export class ValueCheck {
   }
 
   private begin(type: TypeRow): void {
-    const body = this.bodies.get(type.form);
-    if (body === undefined) throw new TypeError(`no check for ${type.form}`);
     this.findings.clear();
     this.target = this.lzf = undefined;
-    this.body = body;
-    body.begin(type);
+    this.body = this.bodies[type.form];
+    this.body.begin(type);
   }
 
   private piece(frame: Frame): void {

@@ -1,6 +1,6 @@
 import type { Frame } from '../rdb/frame.js';
 import { keyMetaOf, metaRecord } from '../values/meta.js';
-import type { ModulePart } from '../values/value-types.js';
+import type { ModulePart } from '../values/js-values.js';
 import { StringTexts } from '../values/value-texts.js';
 import type { FileEnd } from '../pipeline/sink.js';
 

@@ -5,31 +5,28 @@ import type { RedisType, TypeRow } from '../rdb/types.js';
 import { FIELD, ITEM, MEMBER, TEXT, VALUE } from '../values/layouts.js';
 import { Duplicates } from '../values/duplicates.js';
 import { NotRepresentable } from '../values/target-limits.js';
-import { ArrayWriter } from '../values/types/arrays.js';
-import { BitmapWriter } from '../values/types/bitmaps.js';
 import { HashWriter } from '../values/types/hashes.js';
 import { listWriter } from '../values/types/lists.js';
 import { SetWriter } from '../values/types/sets.js';
 import { StringWriter } from '../values/types/strings.js';
 import { ZsetWriter } from '../values/types/zsets.js';
+import { OTHER_ENCODERS } from './others.js';
+import type {
+  Place} from './places.js';
 import {
   ArrayPlace,
   type Container,
   DoublePlace,
   Fields,
-  integer,
   IntegerPlace,
-  IntegerTextPlace,
-  MOST_UNSIGNED,
   ObjectPlace,
   pathOf,
-  Place,
   TextPlace,
 } from './places.js';
 import { ModuleEncoder } from './read-modules.js';
 import { StreamEncoder } from './read-streams.js';
 import type { Text } from './read-text.js';
-import { elementOf, emptyValue, KeptElement, type LineEncoding, setInteger, type ValueEncoder } from './value-encoder.js';
+import { elementOf, emptyValue, KeptElement, type LineEncoding, type ValueEncoder } from './value-encoder.js';
 
 const nothing = (): void => undefined;
 
@@ -277,142 +274,6 @@ class HashEncoder implements ValueEncoder, Container {
   }
 }
 
-class ArrayEncoder implements ValueEncoder {
-  readonly place: Place;
-  private readonly writer: ArrayWriter;
-  private count = 0;
-  private index = 0n;
-  private before = -1n;
-  private readonly indexElement = new Element();
-  /** It may come before its index. */
-  private readonly value = new KeptElement();
-
-  constructor(encoding: LineEncoding) {
-    const { unknown } = encoding;
-    const writer = (this.writer = new ArrayWriter(encoding));
-    const element = new Fields(
-      {
-        index: new IntegerTextPlace('an index', 0n, MOST_UNSIGNED, (index) => (this.index = index)),
-        value: new TextPlace((text) => this.value.keep(elementOf(text, ITEM, writer, encoding))),
-      },
-      ['index', 'value'],
-      unknown,
-      () => this.add(),
-    );
-    const fields = new Fields(
-      {
-        elements: new ArrayPlace('an array of elements', new ObjectPlace('an element: an object', () => element.begin()), nothing, nothing),
-        insertIndex: new IntegerTextPlace('an index', 0n, MOST_UNSIGNED, (index) =>
-          writer.arrayInsertIndex(setInteger(this.indexElement, index)),
-        ),
-      },
-      ['elements'],
-      unknown,
-      nothing,
-    );
-    this.place = new ObjectPlace('a sparse array: an object', () => fields.begin());
-  }
-
-  begin(): void {
-    this.writer.open();
-    this.count = 0;
-    this.before = -1n;
-  }
-
-  private add(): void {
-    if (this.index <= this.before) throw new RdbError('BAD_LINE', { expected: 'indexes that rise', got: 'one that does not' });
-    this.before = this.index;
-    this.count++;
-    this.writer.arrayElement(setInteger(this.indexElement, this.index), this.value.element);
-  }
-
-  finish(head: ByteBuilder): TypeRow {
-    const type = this.writer.finish(head);
-    if (this.count === 0) throw emptyValue('array');
-    return type;
-  }
-}
-
-const MOST_LENGTH = 2n ** 60n - 1n;
-const MOST_BIT = 2n ** 63n - 9n;
-const LOW = 0xffffffffn;
-
-/** A bit, or the first and the last one of a run. */
-class BitsPlace extends Place {
-  private readonly pair: ArrayPlace;
-  private ends: bigint[] = [];
-
-  constructor(private readonly set: (first: bigint, last: bigint) => void) {
-    super(`a bit: an integer from 0 to ${MOST_BIT}, or an array of the first and the last one of a run`);
-    const end = new IntegerPlace('a bit', (bit) => this.ends.push(bit), 0n, MOST_BIT);
-    this.pair = new ArrayPlace('a run', end, () => (this.ends = []), () => this.run());
-  }
-
-  override number(digits: string): void {
-    const bit = integer(digits, 0n, MOST_BIT);
-    if (bit === undefined) super.number(digits);
-    else this.set(bit, bit);
-  }
-
-  override array(): Container {
-    return this.pair.array();
-  }
-
-  private run(): void {
-    const [first, last] = this.ends;
-    if (this.ends.length !== 2 || first > last) throw this.wrong(`[${this.ends.slice(0, 3).join(',')}]`);
-    this.set(first, last);
-  }
-}
-
-class BitmapEncoder implements ValueEncoder {
-  readonly place: Place;
-  private readonly writer: BitmapWriter;
-  private length = 0n;
-  private before = -1n;
-
-  constructor(encoding: LineEncoding) {
-    this.writer = new BitmapWriter(encoding);
-    const fields = new Fields(
-      {
-        length: new IntegerPlace('a number of bytes', (length) => (this.length = length), 0n, MOST_LENGTH),
-        bits: new ArrayPlace('an array of bits', new BitsPlace((first, last) => this.bits(first, last)), nothing, nothing),
-      },
-      ['length', 'bits'],
-      encoding.unknown,
-      () => this.check(),
-    );
-    this.place = new ObjectPlace('a bitmap: an object', () => fields.begin());
-  }
-
-  begin(): void {
-    this.writer.open();
-    this.before = -1n;
-  }
-
-  private bits(first: bigint, last: bigint): void {
-    if (first <= this.before) throw new RdbError('BAD_LINE', { expected: 'bits that rise', got: `${first} after ${this.before}` });
-    this.before = last;
-    const [lastHi, lastLo] = [Number(last >> 32n), Number(last & LOW)];
-    let lo = Number(first & LOW);
-    for (let hi = Number(first >> 32n); hi <= lastHi && !this.writer.isTooLong; hi++) {
-      this.writer.bits(hi, lo, hi === lastHi ? lastLo : Number(LOW));
-      lo = 0;
-    }
-  }
-
-  private check(): void {
-    const { before, length } = this;
-    if (before >= length * 8n)
-      throw new RdbError('BAD_LINE', { expected: `bits below ${length * 8n}, as the length says`, got: `bit ${before}` });
-    this.writer.bitmap(Number(length >> 32n), Number(length & LOW));
-  }
-
-  finish(head: ByteBuilder): TypeRow {
-    return this.writer.finish(head);
-  }
-}
-
 /** Makes the values of lines, by type. */
 export const ENCODERS: Readonly<Record<RedisType, (encoding: LineEncoding) => ValueEncoder>> = {
   string: (encoding) => new StringEncoder(encoding),
@@ -422,6 +283,5 @@ export const ENCODERS: Readonly<Record<RedisType, (encoding: LineEncoding) => Va
   hash: (encoding) => new HashEncoder(encoding),
   stream: (encoding) => new StreamEncoder(encoding),
   module: (encoding) => new ModuleEncoder(encoding),
-  array: (encoding) => new ArrayEncoder(encoding),
-  bitmap: (encoding) => new BitmapEncoder(encoding),
+  ...OTHER_ENCODERS,
 };

@@ -1,4 +1,4 @@
-import { writeInt, writeInt64, writeUint64 } from '../bytes/decimal.js';
+import { writeInt, writeInt64 } from '../bytes/decimal.js';
 import { jsonTextSize } from '../bytes/json.js';
 import { DOUBLE, type Element, LARGE } from '../encodings/element.js';
 import type { StreamId } from '../encodings/stream.js';
@@ -12,6 +12,7 @@ import { MODULE_UINT, type ModuleType } from '../values/module.js';
 import type { StreamTail } from '../values/stream-tail.js';
 import { BigText } from './big-text.js';
 import { keyMetaJson, MODULE_PART_NAMES } from './meta.js';
+import { OTHER_VALUES, OtherJsonValues } from './others.js';
 import { writeStreamTail } from './stream.js';
 import { ascii, type JsonWriter } from './writer.js';
 
@@ -31,8 +32,7 @@ export const VALUES = {
   hash: [ascii(',"type":"hash"'), ascii(',"value":{'), ascii('}}\n')],
   stream: [ascii(',"type":"stream"'), ascii(',"value":{"entries":['), ascii('}}\n')],
   module: [ascii(',"type":"module"'), ascii(',"value":{"module":'), ascii(']}}\n')],
-  array: [ascii(',"type":"array"'), ascii(',"value":{"elements":['), ascii('}}\n')],
-  bitmap: [ascii(',"type":"bitmap"'), ascii(',"value":{"length":'), ascii(']}}\n')],
+  ...OTHER_VALUES,
 } as const satisfies Record<RedisType, readonly [Uint8Array, Uint8Array, Uint8Array]>;
 
 /** The longest that stands between the text of a key and the first element. */
@@ -80,13 +80,10 @@ function writeKeyMeta(json: JsonWriter, bytes: Uint8Array): void {
 
 const COMMA = 0x2c;
 const COLON = 0x3a;
-const QUOTE = 0x22;
 const OBJECT_END = 0x7d;
-const ARRAY_BEGIN = 0x5b;
 const ARRAY_END = 0x5d;
 
 const FIELD_VALUE = ascii('{"value":');
-const BITS = ascii(',"bits":[');
 const ENTRY = ascii('{"id":"');
 const ENTRY_FIELDS = ascii('","fields":[');
 
@@ -101,15 +98,12 @@ export function runKind({ roles }: Layout): number {
  * Values as JSON (docs/json-lines.md), from bytes to bytes: no string, number object or array is made for an element. With a value in
  * parts, `settle` must be awaited after each of them.
  */
-export class JsonValues implements AllItems {
+export class JsonValues extends OtherJsonValues implements AllItems {
   private type: RedisType = 'string';
-  /** Nothing stands before the next item. */
-  first = true;
   /** The value is written, with the end of its line. */
   complete = true;
   /** A score that was written is not a number; whoever looks clears it. */
   nan = false;
-  private arrayOpen = false;
   /** All items came, but a large string may be still to be written. */
   private ended = false;
 
@@ -122,10 +116,12 @@ export class JsonValues implements AllItems {
   private expireAt = 0;
 
   constructor(
-    private readonly json: JsonWriter,
-    private readonly output: Output,
+    json: JsonWriter,
+    output: Output,
     private readonly codec: Codec,
-  ) {}
+  ) {
+    super(json, output);
+  }
 
   /** The line of a key begins. */
   open(type: RedisType): void {
@@ -174,14 +170,6 @@ export class JsonValues implements AllItems {
     if (this.arrayOpen) this.json.byte(ARRAY_END);
     this.json.bytes(VALUES[this.type][2]);
     this.complete = true;
-  }
-
-  private comma(): void {
-    if (this.first) this.first = false;
-    else {
-      this.output.room(16);
-      this.json.byte(COMMA);
-    }
   }
 
   /** Runs of the plain kinds are written in one go. */
@@ -287,51 +275,6 @@ export class JsonValues implements AllItems {
     else if (opcode === MODULE_UINT) this.quotedUnsigned(element);
     else json.text(element);
     json.byte(OBJECT_END);
-  }
-
-  private quotedUnsigned(element: Element): void {
-    this.json.byte(QUOTE);
-    this.json.unsigned(element);
-    this.json.byte(QUOTE);
-  }
-
-  arrayElement(index: Element, value: Element): void {
-    const { json } = this;
-    this.comma();
-    json.raw('{"index":');
-    this.quotedUnsigned(index);
-    json.raw(',"value":');
-    json.text(value);
-    json.byte(OBJECT_END);
-  }
-
-  arrayInsertIndex(index: Element): void {
-    this.json.raw('],"insertIndex":');
-    this.quotedUnsigned(index);
-    this.arrayOpen = false;
-  }
-
-  bitmap(lengthHi: number, lengthLo: number): void {
-    this.output.room(64);
-    this.big(lengthHi, lengthLo);
-    this.json.bytes(BITS);
-  }
-
-  bits(hi: number, first: number, last: number): void {
-    const { json, output } = this;
-    output.room(64);
-    this.comma();
-    if (last > first) json.byte(ARRAY_BEGIN);
-    this.big(hi, first);
-    if (last === first) return;
-    json.byte(COMMA);
-    this.big(hi, last);
-    json.byte(ARRAY_END);
-  }
-
-  private big(hi: number, lo: number): void {
-    const { output } = this;
-    output.length = writeUint64(hi, lo, output.bytes, output.length);
   }
 
   largeBegin(role: number, _length: number, field: Element | undefined, expireAt: number | undefined): void {

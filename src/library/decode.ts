@@ -1,6 +1,6 @@
 import { type Frame, META, RECORD } from '../rdb/frame.js';
 import type { InputSource } from '../io/input.js';
-import { ValueBuilder } from '../values/value-builder.js';
+import { ValueBuilder } from '../values/js-values.js';
 import { BufferTexts, StringTexts, type Texts } from '../values/value-texts.js';
 import { checkOptions } from './checks.js';
 import { Iteration, type RecordIterator } from './iteration.js';

@@ -1,5 +1,5 @@
 import type { KeyMeta } from '../values/meta-records.js';
-import type { Values } from '../values/value-types.js';
+import type { Values } from '../values/js-values.js';
 
 /** A key of one type. */
 export interface KeyOf<Type extends keyof Values<unknown>, T> {

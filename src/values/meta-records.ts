@@ -1,4 +1,4 @@
-import type { ModulePart } from './value-types.js';
+import type { ModulePart } from './js-values.js';
 
 /** What a module class attached to a key (Redis 8.6). */
 export interface KeyMeta<T> {

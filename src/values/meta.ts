@@ -7,9 +7,8 @@ import { readString, Scratch } from '../rdb/string.js';
 import type { OpcodeRow } from '../rdb/types.js';
 import type { KeyMeta, MetaRecord } from './meta-records.js';
 import { MODULE_CHARSET, MODULE_EOF, moduleType, readModulePart } from './module.js';
-import { modulePartOf } from './value-builder.js';
+import { type ModulePart, modulePartOf } from './js-values.js';
 import type { Texts } from './value-texts.js';
-import type { ModulePart } from './value-types.js';
 
 /** The record of a META frame. */
 export function metaRecord<T>(frame: Frame, texts: Texts<T>): MetaRecord<T> {

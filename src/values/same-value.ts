@@ -5,9 +5,8 @@ import { LEAST_PAYLOAD, parsePayload, PAYLOAD_FOOTER, payloadVersion } from '../
 import { payloadFrame } from '../rdb/payload-frame.js';
 import { type RedisType, TABLES } from '../rdb/types.js';
 import { ValueFramer } from '../rdb/value-framer.js';
-import { ValueBuilder } from './value-builder.js';
+import { type StreamGroup, type StreamIdempotence, type StreamValue, ValueBuilder, type Values } from './js-values.js';
 import { BufferTexts } from './value-texts.js';
-import type { StreamGroup, StreamIdempotence, StreamValue, Values } from './value-types.js';
 
 /**
  * Whether two DUMP payloads hold the same value, whatever their encodings, RDB versions and checksums. The order of sets, sorted

@@ -3,9 +3,8 @@ import { Framer } from '../../src/rdb/framer.js';
 import type { RedisType } from '../../src/rdb/types.js';
 import { reads, type Target } from '../../src/values/targets.js';
 import type { Transcoded } from '../../src/values/transcode.js';
-import { ValueBuilder } from '../../src/values/value-builder.js';
+import { type StreamValue, ValueBuilder } from '../../src/values/js-values.js';
 import { StringTexts } from '../../src/values/value-texts.js';
-import type { StreamValue } from '../../src/values/value-types.js';
 import { bytes, type Part, rdb, str } from './support.js';
 
 export const magic = ({ rdbVersion }: Pick<Target, 'rdbVersion'>): string => (rdbVersion >= 80 ? `VALKEY${String(rdbVersion).padStart(3, '0')}` : `REDIS${String(rdbVersion).padStart(4, '0')}`);

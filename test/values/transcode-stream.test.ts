@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { parseTarget, TARGETS } from '../../src/values/targets.js';
 import { transcode, type Transcoded } from '../../src/values/transcode.js';
-import type { StreamValue } from '../../src/values/value-types.js';
+import type { StreamValue } from '../../src/values/js-values.js';
 import { be, le, len, listpack, lzfStr, type Part, str } from '../support/support.js';
 import { decoded, frameOf, received, streamAs } from '../support/transcode-support.js';
 
