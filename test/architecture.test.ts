@@ -63,6 +63,15 @@ test('every room is in the table', () => {
   expect([...new Set(files.map(room))].filter((name) => !(name in MAY_IMPORT))).toEqual([]);
 });
 
+test('a Redis type stands in as many files as CONTRIBUTING.md says', () => {
+  const text = readFileSync(join(src, '../CONTRIBUTING.md'), 'utf8');
+  const part = text.slice(text.indexOf('**A new Redis type**'), text.indexOf('| as commands, if there are any |'));
+  const listed = [...part.slice(part.indexOf('|---')).matchAll(/`(\w+\/[^`]+\.ts)`/g)].map(([, file]) => file.replace('<name>', 'bitmaps'));
+  const mention = files.filter((file) => /bitmap/i.test(readFileSync(join(src, file), 'utf8')) && !/^(?:bytes|encodings|cli)\//.test(file));
+  expect(mention.sort()).toEqual(listed.filter((file) => file !== 'rdb/shapes.ts').sort());
+  expect(part).toContain(`**${mention.length} files**`);
+});
+
 test('every folder of tests is a room, but for helpers, tests with servers or processes, and binaries of Node', () => {
   const folders = readdirSync(import.meta.dirname, { withFileTypes: true }).filter((entry) => entry.isDirectory()).map(({ name }) => name);
   expect(folders.filter((name) => !(name in MAY_IMPORT) && !['support', 'servers', 'processes', 'nodes'].includes(name))).toEqual([]);

@@ -298,12 +298,9 @@ class TemplateBody extends HeldBody {
   }
 }
 
-type OtherForm = Exclude<
-  Form,
-  'items' | 'hash-metadata' | 'ziplist' | 'listpack' | 'listpack-ex' | 'zipmap' | 'intset' | 'quicklist' | 'quicklist2' | 'stream'
->;
+type OtherForm = 'string' | 'module' | 'array' | 'bitmap' | Extract<Form, `template${string}`>;
 
-/** Bodies by form, for those that are no collection of elements. */
+/** Bodies by form. */
 export function otherBodies(findings: Findings, strings: Strings, collection: Collection): Readonly<Record<OtherForm, Body>> {
   const template = new TemplateBody(findings, strings, collection);
   return {

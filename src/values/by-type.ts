@@ -30,14 +30,13 @@ export const WRITERS: Readonly<Record<RedisType, (encoding: Encoding) => ValueWr
   bitmap: (encoding) => new BitmapWriter(encoding),
 };
 
-/** How forms are read that the readers of items and packed values do not know. */
-export const OWN_FORMS = {
-  array: () => arrayForm,
-  bitmap: (scratch) => new BitmapForm(scratch),
-  template: () => templateHash,
-  'template-listpack': () => templateHash,
-  'template-ref': () => templateHash,
-  'template-ref-listpack': () => templateHash,
-} as const satisfies Partial<Record<Form, (scratch: Scratch) => OwnForm<AllItems>>>;
-
-export const hasOwnReader = (form: Form): form is keyof typeof OWN_FORMS => Object.hasOwn(OWN_FORMS, form);
+/** How forms are read that are neither items one after another nor packed values. */
+export const ownForms = (scratch: Scratch): ReadonlyMap<Form, OwnForm<AllItems>> =>
+  new Map<Form, OwnForm<AllItems>>([
+    ['array', arrayForm],
+    ['bitmap', new BitmapForm(scratch)],
+    ['template', templateHash],
+    ['template-listpack', templateHash],
+    ['template-ref', templateHash],
+    ['template-ref-listpack', templateHash],
+  ]);

@@ -4,7 +4,7 @@ import { BYTES, type Element, LARGE, LZF } from '../encodings/element.js';
 import { ITEMS_PART, type Frame, STRING_PART, RECORD } from '../rdb/frame.js';
 import { readLength } from '../rdb/length.js';
 import { readString } from '../rdb/string.js';
-import { type AllItems, hasOwnReader } from './by-type.js';
+import type { AllItems } from './by-type.js';
 import { Gathered } from './gathered.js';
 import { EXPIRY_PAIR, ITEM, LAYOUTS, type Layout, MODULE_PART, PAIR_EXPIRY, RELATIVE_EXPIRY_PAIR, VALUE } from './layouts.js';
 import { MODULE_STRING, readModulePart } from './module.js';
@@ -54,7 +54,7 @@ export class PartsReader extends ItemReader {
     if (frame.first) {
       this.start(frame);
       this.started = this.inNode = this.inModuleString = false;
-      this.own = hasOwnReader(frame.type.form) ? this.ownForm(frame.type.form) : undefined;
+      this.own = this.ownForms.get(frame.type.form);
       this.gathered.clear();
     }
     this.origin = frame.start;
@@ -106,16 +106,10 @@ export class PartsReader extends ItemReader {
       case 'module':
         this.moduleFragment(bytes, start, end);
         return;
-      case 'ziplist':
-      case 'listpack':
-      case 'listpack-ex':
-      case 'zipmap':
-      case 'intset':
-        this.leastExpiry(type, bytes, start);
-        return;
       default:
         if (this.isHeld) this.gathered.add(bytes, start, end);
-        else this.own?.parts?.fragment(this.handler, bytes, start, end);
+        else if (this.own?.parts !== undefined) this.own.parts.fragment(this.handler, bytes, start, end);
+        else this.leastExpiry(type, bytes, start);
     }
   }
 

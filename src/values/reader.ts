@@ -6,7 +6,7 @@ import type { Frame } from '../rdb/frame.js';
 import { type Length, lengthText, readLength } from '../rdb/length.js';
 import { readString, Scratch } from '../rdb/string.js';
 import type { Form, TypeRow } from '../rdb/types.js';
-import { type AllItems, OWN_FORMS } from './by-type.js';
+import { type AllItems, ownForms } from './by-type.js';
 import { EXPIRY_PAIR, type Layout, LAYOUTS, PAIR, PAIR_EXPIRY, PLAIN_ITEM, readElement, RELATIVE_EXPIRY_PAIR, SCORED } from './layouts.js';
 import { moduleType, readModulePart } from './module.js';
 import type { OwnForm } from './own-form.js';
@@ -39,12 +39,12 @@ export class ItemReader {
   protected readonly length: Length = { value: 0, hi: 0, lo: 0 };
   private readonly node = new StreamNode();
   private readonly streamId = new StreamId();
-  /** Made when the first value of their form comes. */
-  private readonly ownForms = new Map<Form, OwnForm<AllItems>>();
+  protected readonly ownForms: ReadonlyMap<Form, OwnForm<AllItems>>;
 
   /** @param handler may be replaced between values */
   constructor(public handler: AllItems = {}, codec?: Codec) {
     this.scratch = codec === undefined ? new Scratch() : new Scratch(codec, codec.allocate(1 << 21));
+    this.ownForms = ownForms(this.scratch);
   }
 
   /** Walks a whole value. Throws RdbError with the place of the damage. */
@@ -95,25 +95,12 @@ export class ItemReader {
       case 'module':
         this.moduleParts(bytes, this.moduleHead(bytes, start, end), end);
         return;
-      case 'ziplist':
-      case 'listpack':
-      case 'listpack-ex':
-      case 'zipmap':
-      case 'intset':
-        this.packedString(packedOf(type), bytes, this.leastExpiry(type, bytes, start), end);
-        return;
-      default:
-        this.ownForm(type.form).whole(this.handler, frame, bytes, start, end);
+      default: {
+        const own = this.ownForms.get(type.form);
+        if (own === undefined) this.packedString(packedOf(type), bytes, this.leastExpiry(type, bytes, start), end);
+        else own.whole(this.handler, frame, bytes, start, end);
+      }
     }
-  }
-
-  protected ownForm(form: keyof typeof OWN_FORMS): OwnForm<AllItems> {
-    let own = this.ownForms.get(form);
-    if (own === undefined) {
-      own = OWN_FORMS[form](this.scratch);
-      this.ownForms.set(form, own);
-    }
-    return own;
   }
 
   /** 1 + milliseconds after the least expiry of the hash, 0 for none. */

@@ -13,7 +13,7 @@ import { BufferTexts } from './value-texts.js';
  * sets and hashes does not matter; fields include their expiries, and scores are compared as doubles (0 and -0 differ). For streams,
  * see sameStream. Module metadata of the key is part of the value.
  *
- * Integers of streams above 2^53 are compared as the nearest numbers (see value-types.ts).
+ * Integers of streams above 2^53 are compared as the nearest numbers (see js-values.ts).
  *
  * Payloads with the same bytes are the same without being decoded. Otherwise both values are held in memory, several times the
  * size of the payloads; false if one is damaged, has a wrong checksum, or a string longer than JavaScript allows.
