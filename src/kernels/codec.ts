@@ -1,6 +1,7 @@
 import { Crc64 } from '../bytes/crc64.js';
 import { writeJsonText } from '../bytes/json.js';
 import { lzfDecompress } from '../bytes/lzf.js';
+import { countRows } from './count-rows.js';
 
 export { RUN_ITEMS, RUN_PAIRS, RUN_SCORES } from './layout.js';
 
@@ -126,6 +127,22 @@ export interface OwnRun {
   readonly now: number;
 }
 
+/** What a filter lets through, for `Codec.filterRows`: all that is not undefined must hold. values/filters.ts is the reference. */
+export interface RowFilter {
+  readonly dbs: readonly number[] | undefined;
+  /** By type number. */
+  readonly types: readonly boolean[] | undefined;
+  /** None is empty. */
+  readonly prefixes: readonly Uint8Array[] | undefined;
+  readonly notPrefixes: readonly Uint8Array[] | undefined;
+  /** Bits of TTL_…, by the clock `now` in Unix milliseconds. */
+  readonly ttl: number;
+  readonly now: number;
+  /** Bytes, inclusive. */
+  readonly minSize: number;
+  readonly maxSize: number;
+}
+
 /**
  * The hot loops, which have two makes: this one in TypeScript, and one in WebAssembly (kernels/) that does the same, faster,
  * for bytes in its own memory. Functions have the signatures of the TypeScript ones.
@@ -169,6 +186,12 @@ export interface Codec {
   readonly restoredDb: number;
   /** Fills rows with whole records, as long as they are plain. */
   frameRows(run: FrameRun): void;
+  /**
+   * Marks those of rows [row, rows) as dropped that a filter does not let through; positions of the rows are in `bytes`. Returns the first
+   * row that it left to the caller.
+   */
+  filterRows(filter: RowFilter, table: Int32Array, row: number, rows: number, bytes: Uint8Array): number;
+  countRows: typeof countRows;
   /** Copies rows [row, rows) with their bytes, but for records that were dropped. Returns the first row that it left to the caller. */
   ownRows(run: OwnRun, row: number, rows: number): number;
   /**
@@ -196,6 +219,8 @@ export const TS_CODEC: Codec = {
   restoreRecords: (_run, row) => row,
   restoredDb: 0,
   frameRows: () => undefined,
+  filterRows: (_filter, _table, row) => row,
+  countRows,
   ownRows: (_run, row) => row,
   checkRows: (_structures, _table, row) => row,
   distance: () => 0,

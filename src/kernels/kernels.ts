@@ -9,12 +9,24 @@ import {
   type RecordForms,
   type RestoreOut,
   type RestoreRun,
+  type RowFilter,
   RUN_ITEMS,
   RUN_PAIRS,
 } from './codec.js';
+import { countRows, type RowCounts } from './count-rows.js';
 import { jsonTextSize, writeJsonText } from '../bytes/json.js';
 import { lzfDecompress } from '../bytes/lzf.js';
 import {
+  ANY_KEY,
+  FILTER_DBS,
+  FILTER_MAX_SIZE,
+  FILTER_MIN_SIZE,
+  FILTER_NOT_PREFIXES,
+  FILTER_NOW,
+  FILTER_PREFIXES,
+  FILTER_TTL,
+  FILTER_TYPES,
+  FILTER_WORDS,
   NEXT_ARENA,
   NEXT_DB,
   NEXT_EXPIRE,
@@ -24,6 +36,7 @@ import {
   NEXT_IDLE,
   NEXT_KEYS_READ,
   NEXT_POS,
+  NO_PREFIX,
   STATE_WORDS,
 } from './layout.js';
 import { powersOfTen } from './powers.js';
@@ -95,6 +108,11 @@ interface Exports {
     expired: number,
     now: number,
   ): number;
+  filterRows(filter: number, table: number, row: number, rows: number, base: number): number;
+  countRows(table: number, row: number, rows: number, now: number): void;
+  countedKeys(): number;
+  countedExpired(): number;
+  countedFiltered(): number;
   ownedTo(): number;
   ownedLength(): number;
   ownedExpired(): number;
@@ -147,6 +165,8 @@ export class Kernels implements Codec {
   private forms: RecordForms | undefined;
   /** Where the programs of a table of types were put. */
   private readonly programs = new Map<FramePrograms, number>();
+  /** Where filters were put; undefined where there was no room. */
+  private readonly filters = new Map<RowFilter, number | undefined>();
   recordsEnd = 0;
   restoredDb = 0;
   /** What `frames` is given and gives back. */
@@ -441,6 +461,72 @@ export class Kernels implements Codec {
     run.length = this.run.ownedLength();
     run.expired = this.run.ownedExpired();
     return done;
+  }
+
+  filterRows(filter: RowFilter, table: Int32Array, row: number, rows: number, bytes: Uint8Array): number {
+    if (!this.filters.has(filter)) this.filters.set(filter, this.placeFilter(filter));
+    const at = this.filters.get(filter);
+    const base = this.address(bytes);
+    if (at === undefined || base < 0 || table.buffer !== this.buffer) return row;
+    return this.run.filterRows(at, table.byteOffset, row, rows, base);
+  }
+
+  /** Layout: layout.ts. Undefined where there is no room. */
+  private placeFilter({ dbs, maxSize, minSize, notPrefixes, now, prefixes, ttl, types }: RowFilter): number | undefined {
+    const words = new Int32Array(FILTER_WORDS);
+    if (dbs !== undefined) words[FILTER_DBS] = this.placeWords([dbs.length, ...dbs]);
+    if (types !== undefined) words[FILTER_TYPES] = this.place(Uint8Array.from(types, Number));
+    if (prefixes !== undefined) words[FILTER_PREFIXES] = this.placePrefixes(prefixes);
+    if (notPrefixes !== undefined) words[FILTER_NOT_PREFIXES] = this.placePrefixes(notPrefixes);
+    words[FILTER_TTL] = ttl;
+    const doubles = new Float64Array(words.buffer);
+    doubles[FILTER_NOW / 2] = now;
+    doubles[FILTER_MIN_SIZE / 2] = minSize;
+    doubles[FILTER_MAX_SIZE / 2] = maxSize;
+    const at = this.placeWords(words);
+    return at < 0 || words.subarray(0, FILTER_TTL).includes(-1) ? undefined : at;
+  }
+
+  private placePrefixes(prefixes: readonly Uint8Array[]): number {
+    const byFirst = new Int32Array(256).fill(NO_PREFIX);
+    for (const first of byFirst.keys()) {
+      const those = prefixes.filter((prefix) => prefix[0] === first);
+      if (those.some(({ length }) => length === 1)) byFirst[first] = ANY_KEY;
+      else if (those.length > 0) byFirst[first] = this.placeList(those);
+    }
+    return byFirst.includes(-1) ? -1 : this.placeWords(byFirst);
+  }
+
+  private placeList(texts: readonly Uint8Array[]): number {
+    const size = (text: Uint8Array): number => 4 + ((text.length + 3) & ~3);
+    const bytes = new Uint8Array(texts.reduce((sum, text) => sum + size(text), 4));
+    const view = new DataView(bytes.buffer);
+    view.setUint32(0, texts.length, true);
+    let at = 4;
+    for (const text of texts) {
+      view.setUint32(at, text.length, true);
+      bytes.set(text, at + 4);
+      at += size(text);
+    }
+    return this.place(bytes);
+  }
+
+  private placeWords(words: ArrayLike<number>): number {
+    return this.place(new Uint8Array(Int32Array.from(words).buffer));
+  }
+
+  /** Puts bytes into memory for good, at a multiple of 16. Returns their address, or -1 where there is no room. */
+  private place(bytes: Uint8Array): number {
+    const place = this.allocate(bytes.length);
+    place.set(bytes);
+    return place.buffer === this.buffer ? place.byteOffset : -1;
+  }
+
+  countRows(table: Int32Array, row: number, rows: number, now: number): RowCounts {
+    const { run } = this;
+    if (table.buffer !== this.buffer) return countRows(table, row, rows, now);
+    run.countRows(table.byteOffset, row, rows, now);
+    return { keys: run.countedKeys(), expired: run.countedExpired(), filtered: run.countedFiltered() };
   }
 
   checkRows(structures: Uint8Array, table: Int32Array, row: number, rows: number, bytes: Uint8Array): number {

@@ -96,6 +96,34 @@ export const NEXT_KEYS_READ = 9;
 export const NEXT_EXPIRED = 10;
 export const STATE_WORDS = 12;
 
+/*
+ * What `filterRows` is told of a filter: words. An address is 0 where the filter does not restrict that, and prefixes are tables by the
+ * first byte of a key, 256 words each: NO_PREFIX, ANY_KEY, or the address of the number of prefixes and, at multiples of 4, the size and
+ * bytes of each.
+ */
+/** Address of how many databases there are, and their numbers. */
+export const FILTER_DBS = 0;
+/** Address of a byte for each type number: 1 if it passes. */
+export const FILTER_TYPES = 1;
+export const FILTER_PREFIXES = 2;
+export const FILTER_NOT_PREFIXES = 3;
+/** Bits of TTL_…. */
+export const FILTER_TTL = 4;
+/** F64, Unix milliseconds. */
+export const FILTER_NOW = 6;
+/** F64, bytes of a value. */
+export const FILTER_MIN_SIZE = 8;
+export const FILTER_MAX_SIZE = 10;
+export const FILTER_WORDS = 12;
+export const NO_PREFIX = 0;
+export const ANY_KEY = 1;
+
+/** Which records pass, by expiry. */
+export const TTL_NONE = 1;
+export const TTL_LIVE = 2;
+export const TTL_EXPIRED = 4;
+export const TTL_ALL = 7;
+
 /** How the value of a record is put together, for `RecordForm`. */
 export const RECORD_TEXT = 1; // one string
 export const RECORD_ITEMS = 2; // a count, then elements

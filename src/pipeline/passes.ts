@@ -4,8 +4,7 @@ import {
   ROW_WORDS, START, TYPE,
 } from '../kernels/layout.js';
 import type { Batch } from '../rdb/batch.js';
-import { typeOfNumber } from '../rdb/frame-table.js';
-import type { RedisType } from '../rdb/types.js';
+import { REDIS_TYPES } from '../rdb/frame-table.js';
 import type { Filter, RecordHead } from '../values/filters.js';
 
 /** Marks or edits the rows of every batch before the sink gets it; never touches bytes. */
@@ -18,17 +17,18 @@ function forEachRecord({ rows, table: { words } }: Batch, visit: (at: number, ro
   }
 }
 
-const REDIS_TYPES: readonly RedisType[] = Array.from({ length: 512 }, (_, number) => typeOfNumber(number)?.redisType ?? 'string');
-
 /** The head of a row, for filters. */
 const head: RecordHead = { db: 0, redisType: 'string', keyBytes: EMPTY, keyStart: 0, keyEnd: 0, hasExpire: false, expireAt: -1 };
 
 /** Drops records that do not pass the filter. */
 export function filterRows(batch: Batch, filter: Filter): void {
-  const { bytes, rows, table } = batch;
+  const { bytes, codec, rows, table } = batch;
   const { words } = table;
-  const { maxSize, minSize } = filter;
-  for (let row = 0, at = 0; row < rows; row++, at += ROW_WORDS) {
+  const { maxSize, minSize, plain } = filter;
+  for (let row = 0; row < rows; row++) {
+    if (plain !== undefined) row = codec.filterRows(plain, words, row, rows, bytes);
+    if (row === rows) break;
+    const at = row * ROW_WORDS;
     if (words[at + KIND] !== RECORD) continue;
     const flags = words[at + FLAGS];
     head.db = words[at + DB];

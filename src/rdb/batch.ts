@@ -1,9 +1,10 @@
 import type { RdbError } from '../bytes/errors.js';
 import type { Codec } from '../kernels/codec.js';
+import type { RowCounts } from '../kernels/count-rows.js';
 import { EMPTY } from '../encodings/element.js';
 import {
-  DROPPED, END, FILTERED, FLAGS, HAS_CLOCK, HAS_EXPIRE, HAS_META, KEY_APART, KEY_END, KEY_HELD, KEY_START, KEYS_READ, KIND, META, OFFSET,
-  RECORD, ROW_WORDS, START, TYPE,
+  DROPPED, END, FLAGS, HAS_CLOCK, HAS_META, KEY_APART, KEY_END, KEY_HELD, KEY_START, KEYS_READ, KIND, META, OFFSET, RECORD, ROW_WORDS,
+  START, TYPE,
 } from '../kernels/layout.js';
 import { Frame, shownKey } from './frame.js';
 import { FrameTable } from './frame-table.js';
@@ -56,7 +57,7 @@ export class Batch {
   private readonly keyMeta = new Map<number, Uint8Array>();
 
   constructor(
-    private readonly codec: Codec,
+    readonly codec: Codec,
     private readonly maxRows = BATCH_ROWS,
     readonly maxBytes = BATCH_BYTES,
   ) {
@@ -159,25 +160,10 @@ export class Batch {
     this.table.words[row * ROW_WORDS + FLAGS] |= flag;
   }
 
-  /** Records not dropped in rows [from, to), those of them that have expired, and records that filters dropped. */
-  count(from: number, to: number): { keys: number; expired: number; filtered: number } {
+  /** Counts the records in rows [from, to). */
+  count(from: number, to: number): RowCounts {
     if (this.intact && from === 0 && to === this.rows) return { keys: this.keysRead, expired: this.expired, filtered: 0 };
-    const { table } = this;
-    const { words } = table;
-    let keys = 0;
-    let expired = 0;
-    let filtered = 0;
-    for (let row = from, at = from * ROW_WORDS; row < to; row++, at += ROW_WORDS) {
-      const flags = words[at + FLAGS];
-      if (words[at + KIND] !== RECORD) continue;
-      if ((flags & DROPPED) !== 0) {
-        if ((flags & FILTERED) !== 0) filtered++;
-        continue;
-      }
-      keys++;
-      if ((flags & HAS_EXPIRE) !== 0 && table.expireAt(row) <= this.now) expired++;
-    }
-    return { keys, expired, filtered };
+    return this.codec.countRows(this.table.words, from, to, this.now);
   }
 
   /** Keys in rows before `row`. */

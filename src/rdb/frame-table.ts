@@ -6,7 +6,7 @@ import {
 } from '../kernels/layout.js';
 import type { Frame } from './frame.js';
 import { isPlain } from './shapes.js';
-import { type Opcode, TABLES, type Tables, type TypeRow } from './types.js';
+import { type Opcode, type RedisType, TABLES, type Tables, type TypeRow } from './types.js';
 
 /** Numbers of types are less. */
 export const TYPE_NUMBERS = 512;
@@ -21,6 +21,12 @@ export function versionTable(codec: Pick<Codec, 'allocate'>): Uint16Array {
   const { buffer, byteOffset } = codec.allocate(TYPE_NUMBERS * 2);
   return new Uint16Array(buffer, byteOffset, TYPE_NUMBERS);
 }
+
+/** By type number; `string` where there is no such type. */
+export const REDIS_TYPES: readonly RedisType[] = Array.from(
+  { length: TYPE_NUMBERS },
+  (_, number) => typeOfNumber(number)?.redisType ?? 'string',
+);
 
 export function typeOfNumber(number: number): TypeRow | undefined {
   return TABLES[number < 256 ? 'redis' : 'valkey'].types[number & 255];

@@ -8,6 +8,9 @@
 import { keySlot } from '../bytes/crc16.js';
 import { compileGlob } from '../bytes/glob.js';
 import { decodeLatin1, decodeUtf8 } from '../bytes/text.js';
+import type { RowFilter } from '../kernels/codec.js';
+import { TTL_ALL, TTL_EXPIRED, TTL_LIVE, TTL_NONE } from '../kernels/layout.js';
+import { REDIS_TYPES } from '../rdb/frame-table.js';
 import type { RedisType } from '../rdb/types.js';
 
 /** none: no expiry; any: has one; expired: has one, at or before `now`; live: not expired, so also without expiry. */
@@ -59,6 +62,8 @@ export interface Filter {
   readonly minSize: number;
   /** Bytes; Infinity if not restricted. */
   readonly maxSize: number;
+  /** The same for a kernel, if one can tell. */
+  readonly plain: RowFilter | undefined;
   /** False if every record passes. */
   readonly active: boolean;
 }
@@ -69,11 +74,13 @@ type Test = (record: RecordHead) => boolean;
 export function compileFilter(options: FilterOptions): Filter {
   const { minSize = 0, maxSize = Infinity } = options;
   if (!(minSize <= maxSize)) throw new TypeError(`minSize ${minSize} is above maxSize ${maxSize}: no record could pass`);
-  const tests = headTests(options);
+  const { now = Date.now() } = options;
+  const tests = headTests(options, now);
   return {
     head: all(tests),
     minSize,
     maxSize,
+    plain: plainFilter(options, now, minSize, maxSize),
     active: tests.length > 0 || minSize > 0 || maxSize < Infinity,
   };
 }
@@ -110,8 +117,7 @@ export function compileRegex(source: RegExp | string, option = 'regex'): RegExp 
 }
 
 /** Cheapest first. */
-function headTests(options: FilterOptions): Test[] {
-  const { now = Date.now() } = options;
+function headTests(options: FilterOptions, now: number): Test[] {
   const [db, type, notType] = [list(options.db), list(options.type), list(options.notType)];
   const [prefix, notPrefix] = [list(options.prefix), list(options.notPrefix)];
   const [match, notMatch] = [list(options.match).map(globTest), list(options.notMatch).map(globTest)];
@@ -133,6 +139,34 @@ function headTests(options: FilterOptions): Test[] {
   return tests;
 }
 
+const TTL_BITS: Readonly<Record<TtlState, number>> = {
+  none: TTL_NONE,
+  any: TTL_LIVE | TTL_EXPIRED,
+  expired: TTL_EXPIRED,
+  live: TTL_NONE | TTL_LIVE,
+};
+
+/** Undefined if it takes more than comparing numbers and prefixes. */
+function plainFilter(options: FilterOptions, now: number, minSize: number, maxSize: number): RowFilter | undefined {
+  const { match, notMatch, notRegex, regex, slot, ttl } = options;
+  const [db, type, notType] = [list(options.db), list(options.type), list(options.notType)];
+  const [prefix, notPrefix] = [list(options.prefix), list(options.notPrefix)];
+  if ([slot, match, notMatch, regex, notRegex].some((more) => list<unknown>(more).length > 0) || notPrefix.some(isEmpty)) return undefined;
+  const fits = (redisType: RedisType): boolean => (type.length === 0 || type.includes(redisType)) && !notType.includes(redisType);
+  return {
+    dbs: db.length > 0 ? db.filter((number) => number === (number | 0)) : undefined,
+    types: type.length + notType.length > 0 ? REDIS_TYPES.map(fits) : undefined,
+    prefixes: prefix.length > 0 && !prefix.some(isEmpty) ? prefix.map((bytes) => bytes.slice()) : undefined,
+    notPrefixes: notPrefix.length > 0 ? notPrefix.map((bytes) => bytes.slice()) : undefined,
+    ttl: ttl === undefined ? TTL_ALL : TTL_BITS[ttl],
+    now,
+    minSize,
+    maxSize,
+  };
+}
+
+const isEmpty = ({ length }: Uint8Array): boolean => length === 0;
+
 const list = <T>(values: List<T>): readonly T[] => [...(values ?? [])];
 
 function some(tests: readonly Test[], record: RecordHead): boolean {
@@ -151,7 +185,7 @@ const not = (test: Test): Test => (r) => !test(r);
 
 /** Whether the key begins with one of the prefixes, found by its first byte: `dump` with 13 prefixes takes 20 % less processor time so. */
 function prefixTest(prefixes: readonly Uint8Array[]): Test {
-  if (prefixes.some(({ length }) => length === 0)) return () => true;
+  if (prefixes.some(isEmpty)) return () => true;
   const byFirst = Array.from({ length: 256 }, (_, byte) => prefixes.filter(([first]) => first === byte).map((prefix) => prefix.slice()));
   return ({ keyBytes, keyEnd, keyStart }) => {
     if (keyStart === keyEnd) return false;

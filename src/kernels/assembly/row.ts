@@ -33,3 +33,13 @@ export const NEXT_POS: usize = layout.NEXT_POS * 4;
 export const NEXT_ARENA: usize = layout.NEXT_ARENA * 4;
 export const NEXT_KEYS_READ: usize = layout.NEXT_KEYS_READ * 4;
 export const NEXT_EXPIRED: usize = layout.NEXT_EXPIRED * 4;
+
+/* A filter. */
+export const FILTER_DBS: usize = layout.FILTER_DBS * 4;
+export const FILTER_TYPES: usize = layout.FILTER_TYPES * 4;
+export const FILTER_PREFIXES: usize = layout.FILTER_PREFIXES * 4;
+export const FILTER_NOT_PREFIXES: usize = layout.FILTER_NOT_PREFIXES * 4;
+export const FILTER_TTL: usize = layout.FILTER_TTL * 4;
+export const FILTER_NOW: usize = layout.FILTER_NOW * 4;
+export const FILTER_MIN_SIZE: usize = layout.FILTER_MIN_SIZE * 4;
+export const FILTER_MAX_SIZE: usize = layout.FILTER_MAX_SIZE * 4;
