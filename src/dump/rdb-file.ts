@@ -100,12 +100,12 @@ export class RdbFile {
     return true;
   }
 
-  /** A key was written to the selected database. */
-  count(expires: boolean): void {
+  /** Keys were written to the selected database, some of them with an expiry. */
+  count(keys: number, expiring: number): void {
     const { db } = this;
     if (db === undefined) return;
-    db.keys++;
-    if (expires) db.expires++;
+    db.keys += keys;
+    db.expires += expiring;
   }
 
   async flush(): Promise<void> {

@@ -1,5 +1,6 @@
 import { keySlot, SLOTS } from '../bytes/crc16.js';
 import { EMPTY } from '../encodings/element.js';
+import { TS_CODEC } from '../kernels/codec.js';
 import {
   DB, DROPPED, END, FLAGS, FREQ, GROWN, HAS_EXPIRE, HAS_META, HEAD_EDITED, HEAD_START, IDLE, KIND, RECORD, ROW_WORDS, START, TYPE,
   TYPE_AT,
@@ -158,7 +159,7 @@ export class RdbSink extends DumpSink {
       this.head(file, frame);
       file.bytes(frame.bytes, frame.start, frame.end);
     }
-    file.count(frame.hasExpire);
+    file.count(1, frame.hasExpire ? 1 : 0);
   }
 
   /** Copies unchanged records, in one piece if they are adjacent. */
@@ -170,7 +171,10 @@ export class RdbSink extends DumpSink {
     const { words } = table;
     const hasModifiers = this.format.version >= IDLE_SINCE;
     let row = first;
-    for (let at = row * ROW_WORDS; row < to; row++, at += ROW_WORDS) {
+    for (; row < to; row++) {
+      row = this.copyRecords(batch, row, plain, hasModifiers);
+      if (row === to) break;
+      const at = row * ROW_WORDS;
       const flags = words[at + FLAGS];
       if ((flags & DROPPED) !== 0) continue;
       if (words[at + KIND] !== RECORD || !(words[at + GROWN] <= plain.largest[words[at + TYPE]] || plain.has(batch, row))) break;
@@ -195,10 +199,34 @@ export class RdbSink extends DumpSink {
         this.runStart = start;
       }
       this.runEnd = words[at + END];
-      file.count(expires);
+      file.count(1, expires ? 1 : 0);
       this.keysTaken = true;
     }
     return row;
+  }
+
+  /** Copies records of the selected database through a kernel, from `first` on. Returns the first row that was not copied. */
+  private copyRecords(batch: Batch, first: number, { largest }: PlainTypes, modifiers: boolean): number {
+    const { codec, files, runEnd, runStart, split } = this;
+    const { bytes, table, to } = batch;
+    const { words } = table;
+    let row = first;
+    while (row < to && table.has(row, DROPPED)) row++;
+    const at = row * ROW_WORDS;
+    const [file] = files;
+    const db = words[at + DB];
+    if (split || codec === TS_CODEC || row === to || words[at + KIND] !== RECORD || !file.selected(db)) return row;
+    const pending = runEnd - runStart;
+    const { output } = file;
+    output.room(pending + words[(to - 1) * ROW_WORDS + END] - words[at + HEAD_START]);
+    const out = { bytes: output.bytes, length: output.length + pending, keys: 0, expiring: 0 };
+    const next = codec.copyRecords({ table: words, bytes, largest, db, modifiers }, row, to, out);
+    if (out.keys === 0) return next;
+    this.endRun(); // before what was copied
+    output.length = out.length;
+    file.count(out.keys, out.expiring);
+    this.keysTaken = true;
+    return next;
   }
 
   /** A clock that directly precedes its key becomes part of its head. */
@@ -279,7 +307,7 @@ export class RdbSink extends DumpSink {
       else this.stopped = true;
       throw error;
     }
-    file.count(head.hasExpire);
+    file.count(1, head.hasExpire ? 1 : 0);
   }
 
   private endRun(): void {

@@ -38,6 +38,28 @@ export interface RestoreRun {
   readonly options: number;
 }
 
+/** What `Codec.copyRecords` works with. */
+export interface CopyRun {
+  readonly table: Int32Array;
+  /** Positions of the rows are in these. */
+  readonly bytes: Uint8Array;
+  /** By number of a type: the largest value, in decompressed bytes, that is a plain record. */
+  readonly largest: Float64Array;
+  /** Records of other databases are not plain. */
+  readonly db: number;
+  /** Whether records with idle times or frequencies are plain. */
+  readonly modifiers: boolean;
+}
+
+/** Where records are copied to: there must be room for all. */
+export interface CopyOut {
+  readonly bytes: Uint8Array;
+  length: number;
+  keys: number;
+  /** Those of the keys that have an expiry. */
+  expiring: number;
+}
+
 /** A checksum of bytes as they go by: it has all before `at`. */
 export interface RunningCrc {
   readonly crc: Crc64;
@@ -184,6 +206,8 @@ export interface Codec {
   restoreRecords(run: RestoreRun, row: number, rows: number, outs: readonly (RestoreOut | undefined)[]): number;
   /** The database of the last record that it wrote; that of the run where it wrote none. */
   readonly restoredDb: number;
+  /** Appends the records of rows [row, rows) as they are, as long as they are plain. Returns the first row that was not copied. */
+  copyRecords(run: CopyRun, row: number, rows: number, out: CopyOut): number;
   /** Fills rows with whole records, as long as they are plain. */
   frameRows(run: FrameRun): void;
   /**
@@ -218,6 +242,7 @@ export const TS_CODEC: Codec = {
   recordsEnd: 0,
   restoreRecords: (_run, row) => row,
   restoredDb: 0,
+  copyRecords: (_run, row) => row,
   frameRows: () => undefined,
   filterRows: (_filter, _table, row) => row,
   countRows,

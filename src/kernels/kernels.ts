@@ -5,6 +5,8 @@ import {
   type FramePrograms,
   type FrameRun,
   type Codec,
+  type CopyOut,
+  type CopyRun,
   type OwnRun,
   type RecordForms,
   type RestoreOut,
@@ -77,6 +79,10 @@ interface Exports {
   ): number;
   restoresDb(): number;
   checkRows(structures: number, table: number, row: number, rows: number, base: number): number;
+  copies(table: number, row: number, rows: number, base: number, largest: number, db: number, modifiers: number, out: number): number;
+  copiesOut(): number;
+  copiedKeys(): number;
+  copiedExpiring(): number;
   slotsInit(): void;
   frames(
     types: number,
@@ -403,6 +409,17 @@ export class Kernels implements Codec {
       this.outClocks[at / 2 + 2] = now[i % now.length];
     });
     return places;
+  }
+
+  copyRecords({ bytes, db, largest, modifiers, table }: CopyRun, row: number, rows: number, out: CopyOut): number {
+    const base = this.address(bytes);
+    const into = this.address(out.bytes);
+    if (base < 0 || into < 0 || table.buffer !== this.buffer || largest.buffer !== this.buffer) return row;
+    const done = this.run.copies(table.byteOffset, row, rows, base, largest.byteOffset, db, modifiers ? 1 : 0, into + out.length);
+    out.length = this.run.copiesOut() - into;
+    out.keys += this.run.copiedKeys();
+    out.expiring += this.run.copiedExpiring();
+    return done;
   }
 
   frameRows(run: FrameRun): void {

@@ -1,6 +1,7 @@
 /* The WebAssembly twins of hot loops; each names the TypeScript that is its reference. */
 export { crcHi, crcInit, crcLo, crcRan, crcRunning, crcSet, crcUpdate } from './crc64';
 export { checkRows } from './check';
+export { copies, copiedExpiring, copiedKeys, copiesOut } from './copies';
 export { countedExpired, countedFiltered, countedKeys, countRows, filterRows } from './filter';
 export { frames } from './frames';
 export { lzf } from './lzf';

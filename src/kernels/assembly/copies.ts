@@ -1,0 +1,74 @@
+/* Rows of a batch (../layout.ts) as the records that they are in their file. dump/rdb-sink.ts is the reference. */
+import { DROPPED, HAS_EXPIRE, HAS_META, HEAD_EDITED, RECORD } from '../layout';
+import { DB, END, FLAGS, FREQ, GROWN, HEAD_START, IDLE, KIND, ROW, TYPE, TYPE_AT } from './row';
+
+let to: usize = 0;
+let keys: i32 = 0;
+let expiring: i32 = 0;
+
+export function copiesOut(): usize {
+  return to;
+}
+
+export function copiedKeys(): i32 {
+  return keys;
+}
+
+/** Keys with an expiry. */
+export function copiedExpiring(): i32 {
+  return expiring;
+}
+
+/**
+ * Copies the records of rows [row, rows), whose positions count from `base`, to `out`, where there is room for all; those of records that
+ * were dropped are passed over. Stops at a row that is no whole record, that is of another database than `db`, whose decompressed value
+ * is larger than `largest` allows (512 doubles by type), or whose modifiers have to be written anew. Returns that row. `modifiers`:
+ * whether the file may have idle times and frequencies.
+ */
+export function copies(table: usize, row: i32, rows: i32, base: usize, largest: usize, db: i32, modifiers: bool, out: usize): i32 {
+  let o = out;
+  let spanStart: usize = 0;
+  let spanEnd: usize = 0;
+  let count = 0;
+  let expires = 0;
+  for (; row < rows; row++) {
+    const at = table + (row as usize) * ROW;
+    const flags = load<i32>(at, FLAGS);
+    if ((flags & DROPPED) != 0) continue;
+    if (load<i32>(at, KIND) != RECORD || load<i32>(at, DB) != db || (flags & HAS_META) != 0) break;
+    if (!((load<i32>(at, GROWN) as f64) <= load<f64>(largest + ((load<u32>(at, TYPE) as usize) << 3)))) break;
+    const bare = load<i32>(at, FREQ) < 0 && load<f64>(at, IDLE) < 0;
+    const isExpiring = (flags & HAS_EXPIRE) != 0;
+    const typeAt = load<u32>(at, TYPE_AT);
+    let start = load<u32>(at, HEAD_START);
+    if ((flags & HEAD_EDITED) != 0) {
+      if (isExpiring || !bare) break;
+      start = typeAt;
+    } else if (!bare && !modifiers) {
+      break;
+    } else if (start == typeAt && (isExpiring || !bare)) {
+      break;
+    }
+    const first = base + (start as usize);
+    if (first != spanEnd) {
+      o = copy(spanStart, spanEnd, o);
+      spanStart = first;
+    }
+    spanEnd = base + (load<u32>(at, END) as usize);
+    count++;
+    expires += isExpiring ? 1 : 0;
+  }
+  to = copy(spanStart, spanEnd, o);
+  keys = count;
+  expiring = expires;
+  return row;
+}
+
+/** The copy of the runtime is a call, and slow for little; 16 bytes more may change. */
+@inline
+function copy(start: usize, end: usize, at: usize): usize {
+  const size = end - start;
+  if (size > 512) memory.copy(at, start, size);
+  else for (let k: usize = 0; k < size; k += 16) v128.store(at + k, v128.load(start + k));
+  return at + size;
+}
