@@ -506,7 +506,7 @@ export class Kernels implements Codec {
 
   private placePrefixes(prefixes: readonly Uint8Array[]): number {
     const byFirst = new Int32Array(256).fill(NO_PREFIX);
-    for (const first of byFirst.keys()) {
+    for (const first of new Set(prefixes.map((prefix) => prefix[0]))) {
       const those = prefixes.filter((prefix) => prefix[0] === first);
       if (those.some(({ length }) => length === 1)) byFirst[first] = ANY_KEY;
       else if (those.length > 0) byFirst[first] = this.placeList(those);

@@ -186,7 +186,8 @@ const not = (test: Test): Test => (r) => !test(r);
 /** Whether the key begins with one of the prefixes, found by its first byte: `dump` with 13 prefixes takes 20 % less processor time so. */
 function prefixTest(prefixes: readonly Uint8Array[]): Test {
   if (prefixes.some(isEmpty)) return () => true;
-  const byFirst = Array.from({ length: 256 }, (_, byte) => prefixes.filter(([first]) => first === byte).map((prefix) => prefix.slice()));
+  const byFirst = Array.from({ length: 256 }, (): Uint8Array[] => []);
+  for (const prefix of prefixes) byFirst[prefix[0]].push(prefix.slice());
   return ({ keyBytes, keyEnd, keyStart }) => {
     if (keyStart === keyEnd) return false;
     const wanted = byFirst[keyBytes[keyStart]];
