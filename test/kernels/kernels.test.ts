@@ -5,19 +5,24 @@ import { keySlot, SLOTS } from '../../src/bytes/crc16.js';
 import { Crc64 } from '../../src/bytes/crc64.js';
 import { writeDouble, parseDouble } from '../../src/bytes/double.js';
 import { RdbError } from '../../src/bytes/errors.js';
-import { NEVER, TS_CODEC, RESTORE_EXISTS, RESTORE_REPLACE, type RestoreRun, RUN_ITEMS, RUN_PAIRS, RUN_SCORES } from '../../src/kernels/codec.js';
+import { NEVER, TS_CODEC, RESTORE_EXISTS, RESTORE_REPLACE, type RestoreRun, type RowFilter, RUN_ITEMS, RUN_PAIRS, RUN_SCORES } from '../../src/kernels/codec.js';
 import { jsonTextSize, writeJsonText } from '../../src/bytes/json.js';
 import { lzfDecompress } from '../../src/bytes/lzf.js';
 import { Element, LZF } from '../../src/encodings/element.js';
 import { Kernels } from '../../src/kernels/kernels.js';
 import { END, ITEMS_PART, Frame, NEED, STRING_PART, RECORD } from '../../src/rdb/frame.js';
-import { END as END_AT, GROWN, NO_OUTPUT, ROUTED_DATABASES, START, TYPE } from '../../src/kernels/layout.js';
+import { countRows } from '../../src/kernels/count-rows.js';
+import {
+  DB, DROPPED, END as END_AT, FILTERED, FLAGS, GROWN, HAS_META, HEAD_EDITED, KEY_HELD, KIND, NO_OUTPUT, ROUTED_DATABASES, ROW_WORDS, START, TYPE,
+} from '../../src/kernels/layout.js';
+import { filterRows } from '../../src/pipeline/passes.js';
 import { Batch } from '../../src/rdb/batch.js';
 import { typeOfNumber, versionTable } from '../../src/rdb/frame-table.js';
 import { Framer } from '../../src/rdb/framer.js';
 import { encodePayload } from '../../src/rdb/payload.js';
 import { readString } from '../../src/rdb/string.js';
 import { encodeCommand } from '../../src/redis/commands.js';
+import { compileFilter, type FilterOptions } from '../../src/values/filters.js';
 import { LAYOUTS } from '../../src/values/layouts.js';
 import { FACTOR } from '../support/factor.js';
 import { rdb, str } from '../support/support.js';
@@ -404,6 +409,119 @@ describe('frames', () => {
     );
     expect(sent).toBeGreaterThan(1000 * FACTOR);
     if (FACTOR === 1) expect(shared).toBeGreaterThan(20); // of fewer runs it may be none
+  });
+
+  test('are marked by filters, and counted', () => {
+    let passed = 0;
+    let left = 0;
+    const size = fc.oneof(fc.nat(100), fc.nat(1000));
+    const db = fc.constantFrom(0, 1, 2, 9, 2 ** 32);
+    const type = fc.constantFrom('string', 'list', 'set', 'zset', 'hash', 'stream' as const);
+    /** Of a key of the file, or of none. */
+    const prefix = fc.record({ row: fc.nat(rows - 1), length: fc.oneof(fc.nat(3), fc.nat(30)), tail: fc.oneof(fc.constant(''), fc.string({ maxLength: 2 })) });
+    const prefixes = fc.oneof(fc.array(prefix, { maxLength: 0 }), fc.array(prefix, { maxLength: 15 }));
+    const given = fc.record({
+      file: fc.constantFrom(...files),
+      meta: fc.boolean(),
+      marks: fc.array(fc.constantFrom(0, 0, 0, DROPPED), { minLength: 1, maxLength: 7 }),
+      wanted: prefixes,
+      unwanted: prefixes,
+      options: fc.record({ db: fc.uniqueArray(db), type: fc.uniqueArray(type), notType: fc.uniqueArray(type, { maxLength: 1 }), ttl: fc.constantFrom('none', 'any', 'expired', 'live' as const), minSize: size, maxSize: size.map((bytes) => 1000 + bytes) }, { requiredKeys: [] }),
+    });
+    fc.assert(
+      fc.property(given, ({ file, marks, meta, options, unwanted, wanted }) => {
+        const framer = new Framer({ limit: 1 << 20, checksum: false, codec: kernels, buffer, meta });
+        const { rows: taken, bytes } = filledBy(framer, file, batch);
+        const key = { keyBytes: bytes, keyStart: 0, keyEnd: 0 };
+        const prefixOf = ({ length, row, tail }: { row: number; length: number; tail: string }): Uint8Array => {
+          batch.readKey(row % Math.max(taken, 1), key);
+          const own = taken === 0 || table.word(row % taken, KIND) !== RECORD ? [] : key.keyBytes.subarray(key.keyStart, Math.min(key.keyEnd, key.keyStart + length));
+          return Uint8Array.from([...own, ...new TextEncoder().encode(tail)]);
+        };
+        const all: FilterOptions = { ...options, prefix: wanted.map(prefixOf), notPrefix: unwanted.map(prefixOf).filter(({ length }) => length > 0), now };
+        const filter = compileFilter(all);
+        const flags = Array.from({ length: taken }, (_, row) => table.word(row, FLAGS) | marks[row % marks.length]);
+        const marked = (one: typeof filter): number[] => {
+          flags.forEach((before, row) => table.setWord(row, FLAGS, before));
+          filterRows(batch, one);
+          return flags.map((_, row) => table.word(row, FLAGS));
+        };
+        const expected = marked({ ...filter, plain: undefined });
+        expect(filter.plain).toBeDefined();
+        if (filter.plain === undefined) return;
+        flags.forEach((before, row) => table.setWord(row, FLAGS, before));
+        expect(kernels.filterRows(filter.plain, table.words, 0, taken, bytes)).toBe(taken);
+        expect(flags.map((_, row) => table.word(row, FLAGS))).toEqual(expected);
+        expect(marked(filter)).toEqual(expected);
+        for (const clock of [0, now, Infinity]) expect(kernels.countRows(table.words, 1, taken, clock)).toEqual(countRows(table.words, 1, taken, clock));
+        passed += countRows(table.words, 0, taken, 0).keys;
+        left += countRows(table.words, 0, taken, 0).filtered;
+      }),
+      { numRuns: 300 },
+    );
+    expect(passed).toBeGreaterThan(500 * FACTOR);
+    expect(left).toBeGreaterThan(500 * FACTOR);
+  });
+
+  test('a filter stops at a key that is out of reach, and does nothing where it has no room', () => {
+    const own = Kernels.create();
+    if (own === undefined) throw new Error('no kernels');
+    const framer = new Framer({ limit: 1 << 20, checksum: false, codec: own, buffer: own.allocate(1 << 20), meta: false });
+    const { bytes, table: { words }, ...within } = filledBy(framer, rdb('REDIS0009', [0, str('first'), str(''), 0, str('a'), str('b')]), new Batch(own, 8));
+    const filter = (): RowFilter => compileFilter({ prefix: [Buffer.from('b'), Buffer.from('cd')] }).plain ?? expect.fail('not plain');
+    expect(within.rows).toBe(2);
+    words[ROW_WORDS + FLAGS] |= KEY_HELD;
+    expect(own.filterRows(filter(), words, 0, 2, bytes)).toBe(1);
+    expect([words[FLAGS], words[ROW_WORDS + FLAGS]].map((flags) => flags & FILTERED)).toEqual([FILTERED, 0]);
+    while (own.allocate(16).buffer === words.buffer);
+    expect(own.filterRows(filter(), words, 0, 2, bytes)).toBe(0);
+  });
+
+  test('are copied', () => {
+    let copied = 0;
+    const room = out.length;
+    const given = fc.record({
+      file: fc.constantFrom(...files),
+      meta: fc.boolean(),
+      marks: fc.array(fc.constantFrom(0, 0, 0, DROPPED, HEAD_EDITED), { minLength: 1, maxLength: 7 }),
+      sizes: fc.array(fc.constantFrom(-1, 20, Infinity, Infinity, Infinity, Infinity), { minLength: 1, maxLength: 7 }),
+      modifiers: fc.boolean(),
+      from: fc.nat(5),
+    });
+    fc.assert(
+      fc.property(given, ({ file, from, marks, meta, modifiers, sizes }) => {
+        const framer = new Framer({ limit: 1 << 20, checksum: false, codec: kernels, buffer, meta });
+        const { bytes, rows: taken } = filledBy(framer, file, batch);
+        largest.forEach((_, number) => (largest[number] = sizes[number % sizes.length]));
+        for (let row = 0; row < taken; row++) table.setWord(row, FLAGS, table.word(row, FLAGS) | marks[row % marks.length]);
+        const frame = new Frame();
+        const pieces: Uint8Array[] = [];
+        let [row, expiring] = [Math.min(from, taken), 0];
+        const first = row;
+        const db = first < taken ? table.word(first, DB) : 0;
+        for (; row < taken; row++) {
+          if (table.has(row, DROPPED)) continue;
+          batch.read(row, frame);
+          if (table.word(row, KIND) !== RECORD || frame.db !== db || table.has(row, HAS_META)) break;
+          if (!(table.word(row, GROWN) <= largest[table.word(row, TYPE)])) break;
+          const bare = frame.idle < 0 && frame.freq < 0;
+          const edited = table.has(row, HEAD_EDITED);
+          if (edited ? frame.hasExpire || !bare : !bare && !modifiers) break;
+          if (!edited && frame.headStart === frame.typeAt && (frame.hasExpire || !bare)) break;
+          pieces.push(bytes.slice(edited ? frame.typeAt : frame.headStart, frame.end));
+          if (frame.hasExpire) expiring++;
+        }
+        const into = { bytes: out, length: 7, keys: 0, expiring: 0 };
+        const all = Buffer.concat(pieces);
+        expect(all.length).toBeLessThan(room - 7);
+        expect(kernels.copyRecords({ table: table.words, bytes, largest, db, modifiers }, first, taken, into)).toBe(row);
+        expect(into).toMatchObject({ length: 7 + all.length, keys: pieces.length, expiring });
+        expect(Buffer.compare(out.subarray(7, into.length), all)).toBe(0);
+        copied += pieces.length;
+      }),
+      { numRuns: 300 },
+    );
+    expect(copied).toBeGreaterThan(500 * FACTOR);
   });
 
   test('the size of a value with its strings decompressed', () => {

@@ -35,6 +35,14 @@ describe('compileFilter', () => {
     for (const one of options) expect(compileFilter(one).active).toBe(true);
   });
 
+  test('a kernel can tell unless patterns or slots are asked for, or no key at all could pass', () => {
+    const some: FilterOptions[] = [{}, { db: [0], type: ['hash'], notType: ['set'], ttl: 'live', minSize: 1, prefix: [utf8('a')], notPrefix: [utf8('b')] }];
+    for (const one of some) expect(compileFilter(one).plain).toBeDefined();
+    const others: FilterOptions[] = [{ match: [utf8('a*')] }, { notMatch: [utf8('a*')] }, { regex: ['a'] }, { notRegex: ['a'] }, { slot: [[0, 1]] }, { notPrefix: [utf8('')] }];
+    for (const one of others) expect(compileFilter({ ...one, db: [0] }).plain).toBeUndefined();
+    expect(compileFilter({ prefix: [utf8('a'), utf8('')] }).plain).toMatchObject({ prefixes: undefined });
+  });
+
   test('sizes are handed on; no size could be in an empty range', () => {
     expect(compileFilter({ minSize: 5, maxSize: 5 })).toMatchObject({ minSize: 5, maxSize: 5 });
     expect(() => compileFilter({ minSize: 6, maxSize: 5 })).toThrow(TypeError);

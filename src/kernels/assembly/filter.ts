@@ -2,7 +2,7 @@
  * Rows of a batch (../layout.ts) that a filter lets through (values/filters.ts is the reference), and how many there are
  * (../count-rows.ts). Which keys pass is often like a toss of a coin, so that a branch on it costs more than the work it saves.
  */
-import { ANY_KEY, DROPPED, FILTERED, HAS_EXPIRE, KEY_HELD, RECORD, TTL_EXPIRED, TTL_LIVE, TTL_NONE } from '../layout';
+import { ANY_KEY, DROPPED, FILTERED, HAS_EXPIRE, KEY_HELD, RECORD, TTL_ALL, TTL_EXPIRED, TTL_LIVE, TTL_NONE } from '../layout';
 import {
   DB, END, EXPIRE, FILTER_DBS, FILTER_MAX_SIZE, FILTER_MIN_SIZE, FILTER_NOT_PREFIXES, FILTER_NOW, FILTER_PREFIXES, FILTER_TTL, FILTER_TYPES,
   FLAGS, KEY_END, KEY_START, KIND, ROW, START, TYPE,
@@ -24,9 +24,8 @@ export function filterRows(filter: usize, table: usize, row: i32, rows: i32, bas
     const flags = load<i32>(at, FLAGS);
     if ((flags & KEY_HELD) != 0) break;
     const size = (load<i32>(at, END) - load<i32>(at, START)) as f64;
-    const expired = (load<i64>(at, EXPIRE) as f64) <= now ? TTL_EXPIRED : TTL_LIVE;
-    const state = (flags & HAS_EXPIRE) != 0 ? expired : TTL_NONE;
-    let passes = ((size >= minSize) as i32) & ((size <= maxSize) as i32) & ((state & ttl) != 0 ? 1 : 0);
+    let passes = ((size >= minSize) as i32) & ((size <= maxSize) as i32);
+    if (ttl != TTL_ALL) passes &= ((expiryState(at, flags, now) & ttl) != 0) as i32;
     if (types != 0) passes &= load<u8>(types + (load<u32>(at, TYPE) as usize)) as i32;
     if (dbs != 0) passes &= holds(dbs, load<i32>(at, DB));
     const start = base + (load<u32>(at, KEY_START) as usize);
@@ -36,6 +35,12 @@ export function filterRows(filter: usize, table: usize, row: i32, rows: i32, bas
     store<i32>(at, flags | ((passes - 1) & (DROPPED | FILTERED)), FLAGS);
   }
   return row;
+}
+
+@inline
+function expiryState(row: usize, flags: i32, now: f64): i32 {
+  if ((flags & HAS_EXPIRE) == 0) return TTL_NONE;
+  return (load<i64>(row, EXPIRE) as f64) <= now ? TTL_EXPIRED : TTL_LIVE;
 }
 
 function holds(list: usize, number: i32): i32 {
@@ -49,7 +54,7 @@ function holds(list: usize, number: i32): i32 {
 function begins(prefixes: usize, start: usize, end: usize): i32 {
   const entry = load<u32>(prefixes + ((load<u8>(start) as usize) << 2)) as usize;
   if (entry > (ANY_KEY as usize)) return one(entry, start, end - start);
-  return (start != end ? 1 : 0) & (entry as i32);
+  return ((start != end) as i32) & (entry as i32);
 }
 
 function one(list: usize, key: usize, size: usize): i32 {
@@ -95,10 +100,10 @@ export function countRows(table: usize, row: i32, rows: i32, now: f64): void {
     const at = table + (row as usize) * ROW;
     const flags = load<i32>(at, FLAGS);
     const isRecord = (load<i32>(at, KIND) == RECORD) as i32;
-    const stays = isRecord & ((flags & DROPPED) == 0 ? 1 : 0);
+    const stays = isRecord & (((flags & DROPPED) == 0) as i32);
     kept += stays;
-    expired += stays & ((flags & HAS_EXPIRE) != 0 ? 1 : 0) & (((load<i64>(at, EXPIRE) as f64) <= now) as i32);
-    filtered += isRecord & ((flags & (DROPPED | FILTERED)) == (DROPPED | FILTERED) ? 1 : 0);
+    expired += stays & (((flags & HAS_EXPIRE) != 0) as i32) & (((load<i64>(at, EXPIRE) as f64) <= now) as i32);
+    filtered += isRecord & (((flags & (DROPPED | FILTERED)) == (DROPPED | FILTERED)) as i32);
   }
   keys = kept;
   expiredKeys = expired;
