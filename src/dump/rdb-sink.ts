@@ -181,8 +181,9 @@ export class RdbSink extends DumpSink {
       const bare = words[at + FREQ] < 0 && table.double(row, IDLE) < 0;
       const expires = (flags & HAS_EXPIRE) !== 0;
       let start = words[at + HEAD_START];
+      if ((flags & HAS_META) !== 0) break;
       if ((flags & HEAD_EDITED) !== 0 && !expires && bare) start = words[at + TYPE_AT];
-      else if ((flags & HEAD_EDITED) !== 0 || (flags & HAS_META) !== 0 || (!bare && !hasModifiers)) break;
+      else if ((flags & HEAD_EDITED) !== 0 || (!bare && !hasModifiers)) break;
       else if (start === words[at + TYPE_AT] && (expires || !bare)) break;
       const db = words[at + DB];
       if (split) batch.readKey(row, key);

@@ -58,6 +58,16 @@ describe.each(SERVERS)('%s', (name) => {
   });
 });
 
+test('a key whose expiry is removed keeps its module metadata', async () => {
+  const meta = [0xf3, 1, 0xaa, 0xbb, 0xcc, 0xdd, 2, 5, 0];
+  const file = rdb('REDIS0013', [0xfc, le(1_900_000_000_000, 8), meta, 0, str('k'), str('v')]);
+  for (const codec of [false, true]) {
+    const { bytes: out } = await copy([file], { stripTtl: true }, { codec });
+    expect(Buffer.from(out).includes(Buffer.from(bytes(meta, 0, str('k'), str('v'))))).toBe(true);
+    expect(Buffer.from(out).includes(0xfc)).toBe(false);
+  }
+});
+
 const keysOnly = (lines: string): string => lines.replace(/^\{"type":.*\n/gm, '');
 
 describe('several files', () => {
