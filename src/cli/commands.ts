@@ -4,6 +4,7 @@ import { completionCommand } from './completion-command.js';
 import { DECODE } from './decode-command.js';
 import { DUMP } from './dump-command.js';
 import { ENCODE } from './encode-command.js';
+import { INSPECT } from './inspect-command.js';
 import { PAYLOAD_CHECK, PAYLOAD_DECODE } from './payload-command.js';
 import { RESTORE } from './restore-command.js';
 
@@ -14,6 +15,7 @@ export const COMMANDS: readonly Command[] = [
   RESTORE,
   ENCODE,
   CHECK,
+  INSPECT,
   PAYLOAD_CHECK,
   PAYLOAD_DECODE,
   completionCommand(() => COMMANDS),

@@ -127,9 +127,9 @@ export interface Sizes {
 export interface PrefixReport {
   readonly delimiters: readonly string[];
   readonly depth: number;
-  /** The root has name ''. Sorted by memory; children below a threshold are summed up in `rest`. */
+  /** The root has name ''. Children are sorted by memory; small ones are summed up in `rest`. */
   readonly root: PrefixNode;
-  /** Different prefixes that were counted, and at most how much each amount is too high (0: exact). */
+  /** Different prefixes that were counted, and by how much an amount may be too low, at most (0: exact). */
   readonly nodes: number;
   readonly error: Amount;
 }
@@ -143,7 +143,7 @@ export interface PrefixNode extends Group {
   readonly types: Readonly<Record<string, number>>;
   readonly p99?: number;
   readonly children?: readonly PrefixNode[];
-  /** Children that are not listed. */
+  /** Keys that are under none of the listed children, and how many children are not listed. */
   readonly rest?: Amount & { readonly prefixes: number };
 }
 

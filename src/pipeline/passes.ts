@@ -116,3 +116,25 @@ export function dropBefore(offset: number): Pass {
     });
   };
 }
+
+/** Keeps this share of the keys, chosen by a hash of the key: the same keys in every source. */
+export function sampleKeys(share: number): Pass {
+  const limit = share * 2 ** 32;
+  const key = { keyBytes: EMPTY, keyStart: 0, keyEnd: 0 };
+  return (batch) => {
+    const { words } = batch.table;
+    forEachRecord(batch, (at, row) => {
+      batch.readKey(row, key);
+      if (keyHash(key.keyBytes, key.keyStart, key.keyEnd) >= limit) words[at + FLAGS] |= DROPPED | FILTERED;
+    });
+  };
+}
+
+/** FNV-1a, and the end of MurmurHash3, which spreads its bits: 32 bits, unsigned. */
+function keyHash(bytes: Uint8Array, start: number, end: number): number {
+  let hash = 0x811c9dc5;
+  for (let i = start; i < end; i++) hash = Math.imul(hash ^ bytes[i], 0x01000193);
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
+  return (hash ^ (hash >>> 16)) >>> 0;
+}

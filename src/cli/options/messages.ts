@@ -2,7 +2,7 @@ import { PAYLOAD_FORMS } from '../../commands/payload-terms.js';
 import { flag, SOURCES, value } from './option.js';
 import { oneOf } from './words.js';
 
-const RDB_COMMANDS = ['decode', 'dump', 'restore', 'check'] as const;
+const RDB_COMMANDS = ['decode', 'dump', 'restore', 'check', 'inspect'] as const;
 
 /** What to do about damage in RDB files. */
 export const DAMAGE = {

@@ -14,7 +14,7 @@ export const OUTPUT = {
     help: `what to write: ${DUMP_FORMATS.join(', ')}`,
   }),
   output: value({
-    ...{ commands: ['decode', 'dump', 'encode', 'check'], short: 'o', value: 'file' },
+    ...{ commands: ['decode', 'dump', 'encode', 'check', 'inspect'], short: 'o', value: 'file' },
     parse: (label, given) => (given === '-' ? undefined : path(label, given)),
     help:
       'write to this file instead of standard output; it is renamed into place when complete; ' +

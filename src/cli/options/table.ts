@@ -1,4 +1,5 @@
 import { FILTERS, LIMITS, SHARES } from './filters.js';
+import { INSPECTED } from './inspected.js';
 import { DAMAGE, LINES, MESSAGES, PAYLOAD } from './messages.js';
 import type { CommandName, Option, ValuesOf } from './option.js';
 import { CHECKED, OUTPUT, RESTORED, WRITTEN } from './output.js';
@@ -8,6 +9,7 @@ import { SPEED, TARGET } from './target.js';
 const TABLE = [
   ['Output', OUTPUT],
   ['Findings', CHECKED],
+  ['The report', INSPECTED],
   ['The payload', PAYLOAD],
   ['What is written', RESTORED],
   ['What is written', WRITTEN],

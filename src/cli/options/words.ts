@@ -148,3 +148,22 @@ export function share(label: string, given: string): Share {
   }
   return { part, parts };
 }
+
+/** `1%` as 0.01. */
+export function percentage(label: string, given: string): number {
+  const match = /^(\d{1,3}(?:\.\d{1,6})?)\s?%$/.exec(given);
+  const part = Number(match?.[1]) / 100;
+  if (!(part > 0 && part <= 1)) throw new UsageError(`${label} ${word(given)}: expected a percentage above 0%, like 1% or 0.1%`);
+  return part;
+}
+
+/** Bytes that end a segment of a key, one or several in a word; undefined for `auto`. */
+export function delimiters(label: string, words: readonly string[]): Uint8Array | undefined {
+  if (words.includes('auto')) {
+    if (words.length > 1) throw new UsageError(`${label} auto finds the delimiters out: no others can be given`);
+    return undefined;
+  }
+  const wrong = words.find((given) => !/^[\x21-\x2f\x3a-\x40\x5b-\x60\x7b-\x7e ]+$/.test(given));
+  if (wrong !== undefined) throw new UsageError(`${label} ${word(wrong)}: expected punctuation characters of ASCII, like : or :/`);
+  return Buffer.from([...new Set(words.join(''))].join(''));
+}

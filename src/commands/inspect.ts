@@ -1,0 +1,151 @@
+import { appendFile, readFile } from 'node:fs/promises';
+import type { RdbError } from '../bytes/errors.js';
+import { baselineReport } from '../inspect/baseline.js';
+import { foldedStacks } from '../inspect/folded.js';
+import { historyEntry, historyOf } from '../inspect/history.js';
+import type { KeyRows } from '../inspect/key-rows.js';
+import { reportOf, type ReportOptions } from '../inspect/report-builder.js';
+import type { Report } from '../inspect/report.js';
+import { InspectSink } from '../inspect/sink.js';
+import { Tally } from '../inspect/tally.js';
+import type { ByteSink } from '../io/byte-sink.js';
+import { FileSink } from '../io/file-sink.js';
+import { OutputError } from '../io/output-error.js';
+import { sampleKeys } from '../pipeline/passes.js';
+import { openOutput, run, type RunOptions, type RunSummary } from '../pipeline/run.js';
+import type { Target } from '../values/targets.js';
+import { DELIMITERS } from './inspect-terms.js';
+
+export interface InspectOptions extends RunOptions {
+  /** A path for the report; default: standard output. */
+  readonly output?: string | undefined;
+  /** The report as text; default: folded stacks. */
+  readonly write?: ((report: Report) => string) | undefined;
+  /** Paths of further outputs: a page, and tables with a row for each key. */
+  readonly html?: string | undefined;
+  readonly csv?: string | undefined;
+  readonly parquet?: string | undefined;
+  /** A file with a line for each run, which this one is added to. */
+  readonly history?: string | undefined;
+  /** Older sources to compare with. */
+  readonly baseline?: readonly string[] | undefined;
+  /** Keys in each list of largest ones (default 10). */
+  readonly top?: number | undefined;
+  /** The bytes that end a segment of a prefix (default DELIMITERS), or `auto`: found out from the first keys. */
+  readonly delimiters?: Uint8Array | 'auto' | undefined;
+  /** Most segments of a prefix (default 5). */
+  readonly depth?: number | undefined;
+  /** The share of keys to look at (default 1). */
+  readonly sample?: number | undefined;
+  /** The server whose memory is estimated; default: the one that wrote the file. */
+  readonly serverVersion?: Target | undefined;
+  readonly targetVersion?: Target | undefined;
+  /** Ranges of slots in the report. */
+  readonly shards?: number | undefined;
+  /** Warn of keys with more memory, of keys with more elements, of slots with a greater share of the memory. */
+  readonly bigKey?: number | undefined;
+  readonly bigElements?: number | undefined;
+  readonly hotSlot?: number | undefined;
+}
+
+export interface InspectSummary extends RunSummary {
+  readonly report: Report;
+}
+
+/** Reads RDB files once and reports what is in them. Throws OutputError or ClosedPipe; all else is in the summary. */
+export async function inspect(options: InspectOptions): Promise<InspectSummary> {
+  const at = options.filter?.now ?? Date.now();
+  const outputs: ByteSink[] = [];
+  const open = async (opening: Promise<ByteSink>): Promise<ByteSink> => {
+    const output = await opening;
+    outputs.push(output);
+    return output;
+  };
+  try {
+    const output = await open(openOutput(options, options.output));
+    const page = options.html === undefined ? undefined : await open(FileSink.create(options.html));
+    const before = options.baseline === undefined ? undefined : await examine({ ...options, sources: options.baseline }, at, []);
+    const summary = await examine(options, at, await tables(options));
+    const report = await completed(summary.report, before?.report, options);
+    await output.write(Buffer.from((options.write ?? foldedStacks)(report)));
+    if (page !== undefined) {
+      const { htmlReport } = await import('../inspect/html.js');
+      await page.write(Buffer.from(htmlReport(report)));
+    }
+    for (const sink of outputs) await sink.commit();
+    return { ...summary, errors: [...(before?.errors ?? []), ...summary.errors], report };
+  } catch (error) {
+    for (const sink of outputs) await sink.abandon();
+    throw error;
+  }
+}
+
+/** Adds what comes from other runs. */
+async function completed(report: Report, before: Report | undefined, { baseline = [], history }: InspectOptions): Promise<Report> {
+  const whole = before === undefined ? report : { ...report, baseline: baselineReport(baseline, before, report) };
+  if (history === undefined) return whole;
+  const entry = historyEntry(report);
+  const earlier = await readFile(history, 'utf8').catch(() => '');
+  try {
+    await appendFile(history, `${JSON.stringify(entry)}\n`);
+  } catch (error) {
+    throw OutputError.from(history, error);
+  }
+  return { ...whole, history: [...historyOf(earlier), entry] };
+}
+
+/** A table with a row for each key, and where it goes. */
+interface OpenTable {
+  readonly rows: KeyRows;
+  readonly output: ByteSink;
+}
+
+async function tables({ csv, parquet }: InspectOptions): Promise<readonly OpenTable[]> {
+  const made: OpenTable[] = [];
+  if (csv !== undefined) {
+    const { CsvRows } = await import('../inspect/csv.js');
+    const output = await FileSink.create(csv);
+    made.push({ rows: new CsvRows(output), output });
+  }
+  if (parquet !== undefined) {
+    const { ParquetRows } = await import('../inspect/parquet.js');
+    const output = await FileSink.create(parquet);
+    made.push({ rows: new ParquetRows(output), output });
+  }
+  return made;
+}
+
+async function examine(options: InspectOptions, at: number, tables: readonly OpenTable[]): Promise<InspectSummary> {
+  const { bigElements = 100_000, bigKey = 1 << 20, depth = 5, hotSlot = 0.01, sample = 1, top = 10 } = options;
+  const delimiters = options.delimiters === 'auto' ? undefined : (options.delimiters ?? Buffer.from(DELIMITERS));
+  const tally = new Tally({ top, now: at, delimiters, depth, bigMemory: bigKey, bigElements });
+  const reportOptions: ReportOptions = {
+    ...{ at, share: sample, shards: options.shards, target: options.targetVersion },
+    thresholds: { bigMemory: bigKey, bigElements, hotSlot },
+  };
+  let sink: InspectSink | undefined;
+  const summary = await run(
+    {
+      ...options,
+      filter: { ...options.filter, now: at },
+      onHead: (head) => {
+        sink?.head(head);
+        options.onHead?.(head);
+      },
+      onWarning: (file, text) => {
+        sink?.warning(file, text);
+        options.onWarning?.(file, text);
+      },
+      onError: (error: RdbError) => {
+        sink?.error(error.file, error.message);
+        options.onError?.(error);
+      },
+    },
+    (codec) => {
+      sink = new InspectSink(codec, tally, tables.map(({ rows }) => rows), options.serverVersion);
+      return { sink, outputs: tables.map(({ output }) => output), meta: true, passes: sample < 1 ? [sampleKeys(sample)] : [] };
+    },
+  );
+  if (sink === undefined) throw new TypeError('no sink was made');
+  return { ...summary, report: reportOf(tally, sink.findings(1 / sample), reportOptions) };
+}

@@ -1,0 +1,280 @@
+import type { LargeValue } from '../io/large-value.js';
+import { type Codec, TS_CODEC } from '../kernels/codec.js';
+import { DROPPED, END, HEAD_START, KIND, META, RECORD, TYPE } from '../kernels/layout.js';
+import type { FileEnd, LastSink, SourceFile } from '../pipeline/sink.js';
+import type { SourceHead } from '../pipeline/source-heads.js';
+import { Batch, BATCH_ROWS } from '../rdb/batch.js';
+import { Frame } from '../rdb/frame.js';
+import { type Length, readLength } from '../rdb/length.js';
+import { formatText } from '../bytes/text.js';
+import { frameLibraryName } from '../values/meta.js';
+import { moduleType } from '../values/module.js';
+import { LATEST_REDIS, parseTarget, type Target, TARGETS, targetName } from '../values/targets.js';
+import type { KeyRows } from './key-rows.js';
+import { Measurer } from './measures.js';
+import type { Findings } from './report-builder.js';
+import type { Report, SourceReport } from './report.js';
+import { CELL, ELEMENTS, EXPIRED, KEYS, MEMORY, BYTES, type Tally, WITH_EXPIRY } from './tally.js';
+
+const MODULE = 7; // MODULE_2
+
+/** What is known of a source while it is read. */
+interface Source {
+  readonly name: string;
+  head: SourceHead | undefined;
+  file: SourceFile;
+  checksum: SourceReport['checksum'];
+  complete: boolean;
+  error: string | undefined;
+  readonly warnings: string[];
+  /** Totals before it, and what it added. */
+  readonly before: Float64Array;
+  amount: Float64Array;
+  /** Memory of its tables of keys and expiries. */
+  tables: number;
+}
+
+/** Measures every key, and hands it to the tally and to the tables that have a row for each key. */
+export class InspectSink implements LastSink {
+  readonly sources: Source[] = [];
+  readonly functions: Report['functions'][number][] = [];
+  /** Module values, whose memory is a guess. */
+  guessed = 0;
+  private readonly measurers = new Map<Target, Measurer>();
+  private measurer: Measurer | undefined;
+  private readonly single: Batch;
+  private readonly frame = new Frame();
+  private readonly length: Length = { value: 0, hi: 0, lo: 0 };
+  private nextHead: SourceHead | undefined;
+  /** Keys, and expiring keys, by database before the current source. */
+  private databasesBefore = new Map<number, readonly [number, number]>();
+
+  constructor(
+    private readonly codec: Codec | undefined,
+    private readonly tally: Tally,
+    private readonly rows: readonly KeyRows[],
+    /** Whose memory is estimated; that of the server that wrote the file unless given. */
+    private readonly server: Target | undefined,
+  ) {
+    this.single = new Batch(TS_CODEC, 1);
+  }
+
+  /** The beginning of the source that comes next, or of the current one. */
+  head(head: SourceHead): void {
+    const current = this.sources.at(-1);
+    if (current !== undefined && current.head === undefined && current.name === head.source && !current.complete) current.head = head;
+    else this.nextHead = head;
+  }
+
+  warning(file: string, text: string): void {
+    this.sourceOf(file)?.warnings.push(text);
+  }
+
+  error(file: string | undefined, text: string): void {
+    const source = this.sourceOf(file);
+    if (source !== undefined) source.error = text;
+  }
+
+  private sourceOf(file: string | undefined): Source | undefined {
+    return this.sources.findLast(({ name }) => name === file) ?? this.sources.at(-1);
+  }
+
+  fileBegin(file: SourceFile): void {
+    this.settle();
+    this.tally.sourceBegin(this.sources.length);
+    const { nextHead } = this;
+    this.nextHead = undefined;
+    this.measurer = undefined;
+    this.sources.push({
+      ...{ name: file.name, head: nextHead?.source === file.name ? nextHead : undefined, file, checksum: 'unread' },
+      ...{ complete: false, error: undefined, warnings: [], before: this.totals(), amount: new Float64Array(CELL), tables: 0 },
+    });
+    this.databasesBefore = this.databases();
+  }
+
+  batch(batch: Batch): void {
+    if (batch.rows !== batch.keysRead) this.meta(batch);
+    const measurer = (this.measurer ??= this.measurerOf());
+    measurer.rows(batch);
+    this.tally.rows(batch, measurer.measures);
+    this.modules(batch, measurer);
+    if (this.rows.length === 0) return;
+    const { table, to } = batch;
+    for (let row = batch.from; row < to; row++) {
+      if (table.word(row, KIND) !== RECORD || table.has(row, DROPPED)) continue;
+      const bytes = table.word(row, END) - table.word(row, HEAD_START);
+      for (const rows of this.rows) rows.add(batch, row, measurer.measures, bytes, this.sources.length - 1);
+    }
+  }
+
+  async large(value: LargeValue): Promise<void> {
+    const measurer = (this.measurer ??= this.measurerOf());
+    const { head } = value;
+    const headBytes = head.headEnd - head.headStart;
+    await measurer.large(value);
+    const { single } = this;
+    single.clear(head.keyBytes, head.templates);
+    single.add(RECORD, Object.assign(this.frame, head, { bytes: head.keyBytes, start: 0, end: 0 }));
+    const bytes = value.size + headBytes;
+    this.tally.row(single, 0, measurer.measures, bytes);
+    if (head.redisType === 'module') this.module(head.type.name, 0, measurer, bytes);
+    for (const rows of this.rows) rows.add(single, 0, measurer.measures, bytes, this.sources.length - 1);
+    for (const rows of this.rows) if (rows.full) await rows.flush();
+  }
+
+  private modules(batch: Batch, measurer: Measurer): void {
+    const { frame, length } = this;
+    const { table, to } = batch;
+    for (let row = batch.from; row < to; row++) {
+      if (table.word(row, TYPE) !== MODULE || table.word(row, KIND) !== RECORD || table.has(row, DROPPED)) continue;
+      batch.read(row, frame);
+      readLength(frame.bytes, frame.start, frame.end, length);
+      this.module(moduleType(length).name, row, measurer, table.word(row, END) - table.word(row, HEAD_START));
+    }
+  }
+
+  private module(name: string, row: number, { measures }: Measurer, bytes: number): void {
+    this.guessed++;
+    this.tally.module(name, measures.memory[row], bytes, measures.elements[row]);
+  }
+
+  /** Takes functions among the rows. */
+  private meta(batch: Batch): void {
+    const { frame } = this;
+    const { table, to } = batch;
+    for (let row = batch.from; row < to; row++) {
+      if (table.word(row, KIND) !== META || table.has(row, DROPPED)) continue;
+      batch.read(row, frame);
+      const kind = frame.opcode?.name;
+      if (kind !== 'FUNCTION2' && kind !== 'FUNCTION_PRE_GA') continue;
+      this.functions.push({ name: frameLibraryName(frame), source: this.sources.at(-1)?.name ?? '', bytes: frame.end - frame.start });
+    }
+  }
+
+  private measurerOf(): Measurer {
+    const server = this.server ?? serverOf(this.sources.at(-1)?.head, this.sources.at(-1)?.file);
+    let measurer = this.measurers.get(server);
+    if (measurer === undefined) this.measurers.set(server, (measurer = new Measurer(this.codec ?? TS_CODEC, server, BATCH_ROWS)));
+    return measurer;
+  }
+
+  private totals(): Float64Array {
+    const sum = new Float64Array(CELL);
+    for (const cells of this.tally.databases.values()) for (let i = 0; i < cells.length; i++) sum[i % CELL] += cells[i];
+    return sum;
+  }
+
+  private databases(): Map<number, readonly [number, number]> {
+    return new Map(
+      [...this.tally.databases].map(([db, cells]) => {
+        let keys = 0;
+        let expires = 0;
+        for (let at = 0; at < cells.length; at += CELL) {
+          keys += cells[at + KEYS];
+          expires += cells[at + WITH_EXPIRY];
+        }
+        return [db, [keys, expires]];
+      }),
+    );
+  }
+
+  /** Counts what the current source has added. */
+  private settle(): void {
+    const source = this.sources.at(-1);
+    if (source === undefined) return;
+    source.amount = this.totals().map((total, i) => total - source.before[i]);
+    const measurer = (this.measurer ??= this.measurerOf());
+    source.tables = 0;
+    for (const [db, [keys, expires]] of this.databases()) {
+      const [before, expiresBefore] = this.databasesBefore.get(db) ?? [0, 0];
+      if (keys > before) source.tables += measurer.tables(keys - before, expires - expiresBefore);
+    }
+  }
+
+  /** What was found beside the tally. Asked once, at the end. */
+  findings(scale: number): Findings {
+    this.settle();
+    const servers = [...this.measurers.keys()].map(targetName);
+    return {
+      sources: this.sources.map((source) => sourceReport(source, scale)),
+      functions: this.functions,
+      memory: {
+        server: servers.join(', '),
+        tables: this.sources.reduce((sum, { tables }) => sum + tables, 0),
+        guessed: this.guessed,
+      },
+    };
+  }
+
+  fileEnd({ checksum }: FileEnd): void {
+    const source = this.sources.at(-1);
+    if (source !== undefined) Object.assign(source, { checksum, complete: true });
+  }
+
+  get written(): number {
+    return this.rows.reduce((sum, { written }) => sum + written, 0);
+  }
+
+  get full(): boolean {
+    return this.rows.some((rows) => rows.full);
+  }
+
+  async flush(): Promise<void> {
+    for (const rows of this.rows) await rows.flush();
+  }
+
+  finish(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  rollback(): boolean {
+    return true;
+  }
+
+  expect(): void {
+    // the size of the input makes no difference
+  }
+
+  async end(): Promise<void> {
+    for (const rows of this.rows) await rows.end();
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+}
+
+function sourceReport({ amount, checksum, complete, error, file, head, name, warnings }: Source, scale: number): SourceReport {
+  const scaled = (at: number): number => Math.round(amount[at] * scale);
+  return {
+    name,
+    vendor: file.vendor,
+    ...(head?.server === undefined ? {} : { server: formatText(Buffer.from(head.server)) }),
+    rdbVersion: file.version,
+    ...(head?.created === undefined ? {} : { savedAt: head.created * 1000 }),
+    ...(head?.usedMemory === undefined ? {} : { usedMemory: head.usedMemory }),
+    checksum,
+    ...(head?.size === undefined ? {} : { size: head.size }),
+    complete,
+    warnings,
+    ...(error === undefined ? {} : { error }),
+    keys: scaled(KEYS),
+    bytes: scaled(BYTES),
+    memory: scaled(MEMORY),
+    elements: scaled(ELEMENTS),
+    withExpiry: scaled(WITH_EXPIRY),
+    expired: scaled(EXPIRED),
+  };
+}
+
+/** The server that wrote a file, or the nearest one that is known. */
+export function serverOf(head: Pick<SourceHead, 'vendor' | 'version' | 'server'> | undefined, file?: SourceFile): Target {
+  const vendor = head?.vendor ?? file?.vendor ?? 'redis';
+  try {
+    if (head?.server !== undefined) return parseTarget(`${vendor}-${head.server}`);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+  }
+  const version = head?.version ?? file?.version ?? 0;
+  return TARGETS.find((target) => target.vendor === vendor && target.rdbVersion >= version) ?? LATEST_REDIS;
+}
