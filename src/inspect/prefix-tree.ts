@@ -5,9 +5,10 @@ import { idStart, isUuid } from './fold.js';
  * The prefixes of keys, cut at delimiters, with what the keys under each of them take. Nodes are records of 64 bytes in one buffer, as
  * 8 doubles or 16 words; the root is node 0.
  *
- * Exact up to `capacity` nodes. When that many are reached, the lightest leaves are pruned: what they held stays in all prefixes above
- * them, but a pruned prefix that comes again begins at nothing. So the amounts of a node may be too low, by at most the sum of what
- * the heaviest leaf of each pruning had: `missing`. (This is Misra and Gries' way to find frequent items, for a tree.)
+ * Exact up to `capacity` nodes. When that many are reached, only the heaviest stay, KEPT of them, and whenever there are twice as many,
+ * again. What a pruned node held stays in all prefixes above it, but if it comes again, it begins at nothing; and from then on a new
+ * prefix only gets a node when its keys have as much memory as the lightest node had that stayed (as a sketch counts them). So the
+ * amounts of a node may be too low: by `missing` at most. (This is Misra and Gries' way to find frequent items, for a tree.)
  */
 export const NODE_WORDS = 16;
 const NODE_DOUBLES = NODE_WORDS / 2;
@@ -28,8 +29,12 @@ const HASH = 12;
 /** 1 + the number of its type while all its keys have the same, or minus (1 + its index in `mixes`). */
 const TYPE = 13;
 /** 1 + its index among the histograms; 0 for none. */
-const HISTOGRAM = 14;
-const CHILDREN = 15;
+const HISTOGRAM = 14; // and a word to spare
+
+/** Nodes that stay when there are too many. */
+const KEPT = 1 << 16;
+/** Counters of the sketch, a power of two. */
+const SKETCH = 1 << 20;
 
 /** Keys of a node before it gets a histogram, and most histograms. */
 const KEYS_FOR_HISTOGRAM = 16;
@@ -48,8 +53,9 @@ export interface PrefixTreeOptions {
   readonly depth: number;
   /** How many types there are. */
   readonly types: number;
-  /** Most nodes (default 2^20). */
+  /** Most nodes (default 2^20), and nodes that stay when there are more (default KEPT). */
   readonly capacity?: number;
+  readonly kept?: number;
 }
 
 /** What nodes refer to. */
@@ -89,11 +95,17 @@ export class PrefixTree {
   /** Nodes, the root included. */
   nodes = 1;
   /** How much the amounts of a node may be too low. */
-  readonly missing = { keys: 0, bytes: 0, memory: 0, elements: 0 };
-  private readonly capacity: number;
+  readonly missing = { keys: 0, memory: 0 };
+  private capacity: number;
+  private readonly kept: number;
+  /** Once nodes were pruned: memory of keys by the hash of the prefix that they have no node for, and from when on it gets one. */
+  private sketch: Uint32Array | undefined;
+  private worth = 0;
+  /** The least memory of a key so far. */
+  private leastMemory = Infinity;
   private doubles = new Float64Array(0);
   private words = new Int32Array(0);
-  /** Node numbers by hash, open addressing; 0 for free. */
+  /** Pairs of hash and node number, open addressing; node 0 for free. */
   private table = new Int32Array(0);
   private arena = new Uint8Array(1 << 16);
   private arenaLength = 0;
@@ -108,6 +120,7 @@ export class PrefixTree {
 
   constructor(readonly options: PrefixTreeOptions) {
     this.capacity = options.capacity ?? 1 << 20;
+    this.kept = Math.min(options.kept ?? KEPT, this.capacity >> 1);
     for (const byte of options.delimiters) this.isDelimiter[byte] = 1;
     this.grow(Math.min(1 << 12, this.capacity));
     this.words[HASH] = randomInt(2 ** 31); // nobody can choose keys whose prefixes have the same hashes
@@ -118,6 +131,7 @@ export class PrefixTree {
     const { isDelimiter, name } = this;
     const { depth } = this.options;
     const bucket = bucketOf(key.memory);
+    if (key.memory < this.leastMemory) this.leastMemory = key.memory;
     this.count(0, key, bucket);
     let node = 0;
     let pos = start;
@@ -140,7 +154,8 @@ export class PrefixTree {
       } else if (!folded) {
         return; // the rest of the key is its own, and no prefix
       }
-      node = this.child(node, length);
+      node = this.child(node, length, key.memory);
+      if (node < 0) return;
       this.count(node, key, bucket);
       pos = stop;
     }
@@ -171,12 +186,20 @@ export class PrefixTree {
       return;
     }
     if (type > 0) {
-      if ((this.mixed + 1) * types > this.mixes.length) this.mixes = resized(this.mixes, Math.max(1024 * types, this.mixes.length * 2));
+      this.roomForMix();
       this.words[w + TYPE] = -1 - this.mixed;
       this.mixes[this.mixed * types + type - 1] = this.doubles[node * NODE_DOUBLES + MEMORY] - key.memory;
       this.mixed++;
     }
     this.mixes[(-1 - this.words[w + TYPE]) * types + key.type] += key.memory;
+  }
+
+  private roomForMix(): void {
+    const { types } = this.options;
+    if ((this.mixed + 1) * types <= this.mixes.length) return;
+    const grown = new Float64Array(Math.max(1024 * types, this.mixes.length * 2));
+    grown.set(this.mixes);
+    this.mixes = grown;
   }
 
   private addHistogram(w: number): void {
@@ -189,20 +212,25 @@ export class PrefixTree {
     this.words[w + HISTOGRAM] = ++this.histogramsUsed;
   }
 
-  /** The child of a node whose name is in `name`; it is made if there is none. */
-  private child(parent: number, length: number): number {
-    const { name, words } = this;
+  /** The child of a node whose name is in `name`; it is made if there is none, or -1 if it is not worth a node yet. */
+  private child(parent: number, length: number, memory: number): number {
+    const { name, table, words } = this;
     let hash = words[parent * NODE_WORDS + HASH];
     for (let i = 0; i < length; i++) hash = Math.imul(hash ^ name[i], 0x01000193);
     hash = spread(hash);
-    const { table } = this;
-    const mask = table.length - 1;
-    let at = hash & mask;
-    for (let node = table[at]; node !== 0; node = table[at]) {
-      if (words[node * NODE_WORDS + HASH] === hash && this.isNamed(node, parent, length)) return node;
-      at = (at + 1) & mask;
+    const mask = table.length - 2;
+    let at = (hash << 1) & mask;
+    for (let node = table[at + 1]; node !== 0; node = table[at + 1]) {
+      if (table[at] === hash && this.isNamed(node, parent, length)) return node;
+      at = (at + 2) & mask;
     }
-    return this.insert(hash, this.nodes === this.capacity ? this.prune(parent) : parent, length);
+    if (this.sketch !== undefined) {
+      const i = (hash >>> 12) & (SKETCH - 1);
+      const seen = this.sketch[i];
+      this.sketch[i] = Math.min(seen + memory, 0xffffffff);
+      if (seen < this.worth) return -1;
+    }
+    return this.insert(hash, this.nodes >= this.capacity ? this.prune(parent) : parent, length);
   }
 
   private isNamed(node: number, parent: number, length: number): boolean {
@@ -215,11 +243,7 @@ export class PrefixTree {
   }
 
   private insert(hash: number, parent: number, length: number): number {
-    if (this.arenaLength + length > this.arena.length) {
-      const grown = new Uint8Array(this.arena.length * 2);
-      grown.set(this.arena);
-      this.arena = grown;
-    }
+    this.roomForName(length);
     if ((this.nodes + 1) * NODE_WORDS > this.words.length) this.grow(Math.min(this.capacity, this.nodes * 4));
     const node = this.nodes++;
     const { words } = this;
@@ -229,11 +253,17 @@ export class PrefixTree {
     words[w + NAME] = this.arenaLength;
     words[w + NAME_LENGTH] = length;
     words[w + HASH] = hash;
-    words[parent * NODE_WORDS + CHILDREN]++;
     this.arena.set(this.name.subarray(0, length), this.arenaLength);
     this.arenaLength += length;
     this.place(node);
     return node;
+  }
+
+  private roomForName(length: number): void {
+    if (this.arenaLength + length <= this.arena.length) return;
+    const grown = new Uint8Array(this.arena.length * 2);
+    grown.set(this.arena);
+    this.arena = grown;
   }
 
   private grow(nodes: number): void {
@@ -241,71 +271,72 @@ export class PrefixTree {
     grown.set(this.doubles);
     this.doubles = grown;
     this.words = new Int32Array(grown.buffer);
-    this.table = new Int32Array(2 ** Math.ceil(Math.log2(nodes * 2)));
-    this.placeAll();
+    this.placeAll(nodes);
   }
 
-  private placeAll(): void {
-    this.table.fill(0);
+  /** Makes the table anew, for so many nodes. */
+  private placeAll(nodes: number): void {
+    this.table = new Int32Array(2 ** (2 + Math.ceil(Math.log2(nodes))));
     for (let node = 1; node < this.nodes; node++) this.place(node);
   }
 
   private place(node: number): void {
     const { table } = this;
-    const mask = table.length - 1;
-    let at = this.words[node * NODE_WORDS + HASH] & mask;
-    while (table[at] !== 0) at = (at + 1) & mask;
-    table[at] = node;
+    const mask = table.length - 2;
+    const hash = this.words[node * NODE_WORDS + HASH];
+    let at = (hash << 1) & mask;
+    while (table[at + 1] !== 0) at = (at + 2) & mask;
+    table[at] = hash;
+    table[at + 1] = node;
   }
 
-  /** Removes the lighter half of the leaves, but not `kept`. Returns its new number. */
+  /** Keeps the heaviest nodes, and `kept`, which is the newest, with those above it. Returns its new number. */
   private prune(kept: number): number {
-    const { doubles, missing, nodes, words } = this;
-    const limit = this.medianLeaf();
+    const before = { doubles: this.doubles, words: this.words, arena: this.arena, mixes: this.mixes, histograms: this.histograms };
+    const { nodes } = this;
+    const limit = this.heaviest(this.kept);
+    const isKept = new Uint8Array(nodes);
+    for (let node = kept; node !== 0; node = before.words[node * NODE_WORDS + PARENT]) isKept[node] = 1;
+    this.capacity = 2 * this.kept + this.options.depth;
+    this.doubles = new Float64Array(this.capacity * NODE_DOUBLES);
+    this.words = new Int32Array(this.doubles.buffer);
+    this.arena = new Uint8Array(1 << 16);
+    this.mixes = new Float64Array(0);
+    this.histograms = new Uint32Array(0);
+    this.arenaLength = this.mixed = this.histogramsUsed = this.nodes = 0;
     const moved = new Int32Array(nodes);
-    const most = { keys: 0, bytes: 0, memory: 0, elements: 0 };
-    const before = { arena: this.arena, mixes: this.mixes, histograms: this.histograms };
-    this.arena = new Uint8Array(before.arena.length);
-    this.mixes = new Float64Array(before.mixes.length);
-    this.histograms = new Uint32Array(before.histograms.length);
-    this.arenaLength = this.mixed = this.histogramsUsed = 0;
-    this.nodes = 1;
-    this.keepParts(0, before);
-    for (let node = 1; node < nodes; node++) {
-      const w = node * NODE_WORDS;
+    let lost = 0;
+    for (let node = 0; node < nodes; node++) {
       const d = node * NODE_DOUBLES;
-      const parent = moved[words[w + PARENT]]; // parents come before their children
-      if (node !== kept && words[w + CHILDREN] === 0 && doubles[d + MEMORY] <= limit) {
-        words[parent * NODE_WORDS + CHILDREN]--;
-        most.keys = Math.max(most.keys, words[w + KEYS]);
-        most.bytes = Math.max(most.bytes, doubles[d + BYTES]);
-        most.memory = Math.max(most.memory, doubles[d + MEMORY]);
-        most.elements = Math.max(most.elements, doubles[d + ELEMENTS]);
-        continue;
+      const memory = before.doubles[d + MEMORY];
+      // a node is no lighter than its children, and comes before them: where it goes, they go
+      if (node === 0 || memory > limit || isKept[node] === 1) {
+        const to = this.nodes++;
+        moved[node] = to;
+        this.doubles.set(before.doubles.subarray(d, d + NODE_DOUBLES), to * NODE_DOUBLES);
+        this.words[to * NODE_WORDS + PARENT] = moved[this.words[to * NODE_WORDS + PARENT]];
+        this.keepParts(to, before);
+      } else if (memory > lost) {
+        lost = memory;
       }
-      const to = this.nodes++;
-      moved[node] = to;
-      doubles.copyWithin(to * NODE_DOUBLES, d, d + NODE_DOUBLES);
-      words[to * NODE_WORDS + PARENT] = parent;
-      this.keepParts(to, before);
     }
-    missing.keys += most.keys;
-    missing.bytes += most.bytes;
-    missing.memory += most.memory;
-    missing.elements += most.elements;
-    this.placeAll();
+    // what a node may lack: what it had when it was pruned, and what the sketch has seen of it since
+    const missed = lost + this.worth;
+    this.missing.memory += missed;
+    this.missing.keys += Math.ceil(missed / Math.max(1, this.leastMemory));
+    this.worth = Math.max(lost, 1);
+    if (this.sketch === undefined) this.sketch = new Uint32Array(SKETCH);
+    else this.sketch.fill(0);
+    this.placeAll(this.capacity);
     return moved[kept];
   }
 
-  /** The median of the memory of leaves, as estimated from some of them. */
-  private medianLeaf(): number {
-    const { doubles, nodes, words } = this;
-    const leaves: number[] = [];
-    for (let node = 1; node < nodes; node += Math.max(1, nodes >> 12)) {
-      if (words[node * NODE_WORDS + CHILDREN] === 0) leaves.push(doubles[node * NODE_DOUBLES + MEMORY]);
-    }
-    leaves.sort((a, b) => a - b);
-    return leaves.length === 0 ? Infinity : leaves[leaves.length >> 1];
+  /** The memory that not more than `count` nodes exceed. */
+  private heaviest(count: number): number {
+    const memory = new Float64Array(this.nodes);
+    for (let node = 0; node < this.nodes; node++) memory[node] = this.doubles[node * NODE_DOUBLES + MEMORY];
+    memory.sort();
+    return memory[Math.max(0, this.nodes - 1 - count)];
   }
 
   /** Copies what a node refers to from the pools of before. */
@@ -314,19 +345,21 @@ export class PrefixTree {
     const { types } = this.options;
     const w = node * NODE_WORDS;
     const length = words[w + NAME_LENGTH];
+    this.roomForName(length);
     this.arena.set(arena.subarray(words[w + NAME], words[w + NAME] + length), this.arenaLength);
     words[w + NAME] = this.arenaLength;
     this.arenaLength += length;
     const mix = -1 - words[w + TYPE];
     if (mix >= 0) {
+      this.roomForMix();
       this.mixes.set(mixes.subarray(mix * types, (mix + 1) * types), this.mixed * types);
       words[w + TYPE] = -1 - this.mixed++;
     }
     const histogram = words[w + HISTOGRAM];
     if (histogram === 0) return;
     const from = (histogram - 1) * HISTOGRAM_BUCKETS;
-    this.histograms.set(histograms.subarray(from, from + HISTOGRAM_BUCKETS), this.histogramsUsed * HISTOGRAM_BUCKETS);
-    words[w + HISTOGRAM] = ++this.histogramsUsed;
+    this.addHistogram(w);
+    this.histograms.set(histograms.subarray(from, from + HISTOGRAM_BUCKETS), (this.histogramsUsed - 1) * HISTOGRAM_BUCKETS);
   }
 
   /** A node as an object. */
@@ -389,10 +422,4 @@ function spread(hash: number): number {
   h ^= h >>> 13;
   h = Math.imul(h, 0xc2b2ae35);
   return h ^ (h >>> 16);
-}
-
-function resized(from: Float64Array, length: number): Float64Array<ArrayBuffer> {
-  const grown = new Float64Array(length);
-  grown.set(from);
-  return grown;
 }

@@ -251,7 +251,7 @@ export function prefixReport(tree: PrefixTree, scale: number): PrefixReport {
     depth,
     root: build(0, new Uint8Array(0)),
     nodes: tree.nodes - 1,
-    error: { keys: scaled(missing.keys), bytes: scaled(missing.bytes), memory: scaled(missing.memory), elements: scaled(missing.elements) },
+    error: { keys: scaled(missing.keys), memory: scaled(missing.memory) },
   };
 }
 

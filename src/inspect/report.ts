@@ -131,7 +131,7 @@ export interface PrefixReport {
   readonly root: PrefixNode;
   /** Different prefixes that were counted, and by how much an amount may be too low, at most (0: exact). */
   readonly nodes: number;
-  readonly error: Amount;
+  readonly error: Pick<Amount, 'keys' | 'memory'>;
 }
 
 export interface PrefixNode extends Group {

@@ -44,6 +44,11 @@ const TYPE_INDEX = Uint8Array.from({ length: TYPE_NUMBERS }, (_, number) =>
   REDIS_TYPES.indexOf(typeOfNumber(number)?.redisType ?? 'string'),
 );
 const MODULE = REDIS_TYPES.indexOf('module');
+const STRING = REDIS_TYPES.indexOf('string');
+const BITMAP = REDIS_TYPES.indexOf('bitmap');
+
+/** Whether the elements of this type are things of their own: those of a string are its bytes. */
+const hasElements = (type: number): boolean => type !== STRING && type !== BITMAP;
 
 /** Keys and memory by bucket. */
 export class Buckets {
@@ -191,7 +196,7 @@ export class Tally {
     if (measures.digest[row] !== 0) this.duplicates.add(measures.digest[row], memory);
     if (memory > options.bigMemory || elements > options.bigElements) this.big(key, type);
     const largest = measures.largest[row];
-    if (memory > this.topMemory.least || elements > this.topElements.least || largest > this.topLargest.least) {
+    if (memory > this.topMemory.least || largest > this.topLargest.least || (elements > this.topElements.least && hasElements(type))) {
       this.offer(batch, row, measures, bytes, slot);
     }
   }
@@ -206,7 +211,7 @@ export class Tally {
 
   private big({ elements, memory }: KeyAmounts, type: number): void {
     const { bigElements, bigMemory } = this.options;
-    const isCollection = REDIS_TYPES[type] !== 'string' && REDIS_TYPES[type] !== 'bitmap';
+    const isCollection = hasElements(type);
     if (memory > bigMemory) this.bigKeys++;
     if (elements > bigElements && isCollection) this.manyElements++;
     if (!isCollection) return;
@@ -246,7 +251,7 @@ export class Tally {
       ...(freq >= 0 ? { freq } : {}),
     };
     this.topMemory.add(memory, key);
-    if (type !== 'string' && type !== 'bitmap') this.topElements.add(elements, key);
+    if (hasElements(TYPE_INDEX[table.word(row, TYPE)])) this.topElements.add(elements, key);
     this.topLargest.add(largest, key);
   }
 }
