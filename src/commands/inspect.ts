@@ -118,11 +118,11 @@ async function tables({ csv, parquet }: InspectOptions): Promise<readonly OpenTa
 async function examine(options: InspectOptions, at: number, tables: readonly OpenTable[]): Promise<InspectSummary> {
   const { bigElements = 100_000, bigKey = 1 << 20, depth = 5, hotSlot = 0.01, sample = 1, top = 10 } = options;
   const delimiters = options.delimiters === 'auto' ? undefined : (options.delimiters ?? Buffer.from(DELIMITERS));
-  const tally = new Tally({ top, now: at, delimiters, depth, bigMemory: bigKey, bigElements });
   const reportOptions: ReportOptions = {
     ...{ at, share: sample, shards: options.shards, target: options.targetVersion },
     thresholds: { bigMemory: bigKey, bigElements, hotSlot },
   };
+  let tally: Tally | undefined;
   let sink: InspectSink | undefined;
   const summary = await run(
     {
@@ -142,10 +142,12 @@ async function examine(options: InspectOptions, at: number, tables: readonly Ope
       },
     },
     (codec) => {
+      tally = new Tally({ top, now: at, delimiters, depth, bigMemory: bigKey, bigElements }, codec);
       sink = new InspectSink(codec, tally, tables.map(({ rows }) => rows), options.serverVersion);
       return { sink, outputs: tables.map(({ output }) => output), meta: true, passes: sample < 1 ? [sampleKeys(sample)] : [] };
     },
+    Tally.room,
   );
-  if (sink === undefined) throw new TypeError('no sink was made');
+  if (sink === undefined || tally === undefined) throw new TypeError('no sink was made');
   return { ...summary, report: reportOf(tally, sink.findings(1 / sample), reportOptions) };
 }

@@ -16,7 +16,7 @@ for (let c = 0x41; c <= 0x46; c++) CLASSES[c] = HEX_LETTER;
 for (let c = 0x41; c <= 0x5a; c++) if (!'ILOU'.includes(String.fromCharCode(c))) CLASSES[c] |= CROCKFORD;
 
 const DASH = 0x2d;
-const UUID_LENGTH = 36;
+export const UUID_LENGTH = 36;
 const ULID_LENGTH = 26;
 /** Hex texts from this length on are hashes or ids, if they have a digit; shorter ones may be words. */
 const SHORTEST_HASH = 12;

@@ -1,71 +1,57 @@
+import {
+  HISTOGRAM, HISTOGRAM_BITS, HISTOGRAM_BUCKETS, HISTOGRAM_COUNT, HISTOGRAM_MAX, HISTOGRAM_SUM,
+} from '../kernels/layout.js';
 import type { Percentiles } from './report.js';
 
-/** Buckets for each doubling: a value is known within 1.6 %. */
-const STEPS = 32;
-const STEP_BITS = 5;
-/** Values up to 2^53. */
-const BUCKETS = STEPS * 50;
+const STEPS = 1 << HISTOGRAM_BITS;
 
 /**
  * Counts of whole numbers in buckets whose width grows with the numbers, as in HdrHistogram: exact below 32, then 32 buckets for each
- * doubling.
+ * doubling. A histogram is HISTOGRAM doubles, which `kernels/assembly/tally.ts` adds to as well.
  */
-export class Histogram {
-  count = 0;
-  sum = 0;
-  max = 0;
-  private readonly buckets = new Float64Array(BUCKETS);
+export function addToHistogram(doubles: Float64Array, at: number, value: number): void {
+  doubles[at + HISTOGRAM_COUNT]++;
+  doubles[at + HISTOGRAM_SUM] += value;
+  if (value > doubles[at + HISTOGRAM_MAX]) doubles[at + HISTOGRAM_MAX] = value;
+  doubles[at + HISTOGRAM_BUCKETS + bucketOf(value)]++;
+}
 
-  add(value: number): void {
-    this.count++;
-    this.sum += value;
-    if (value > this.max) this.max = value;
-    this.buckets[bucketOf(value)]++;
-  }
-
-  merge(other: Histogram): void {
-    this.count += other.count;
-    this.sum += other.sum;
-    this.max = Math.max(this.max, other.max);
-    for (let i = 0; i < BUCKETS; i++) this.buckets[i] += other.buckets[i];
-  }
-
-  /** The value that this share of the values does not exceed. */
-  percentile(share: number): number {
-    let left = Math.ceil(this.count * share);
-    for (let i = 0; i < BUCKETS; i++) {
-      left -= this.buckets[i];
-      if (left <= 0) return Math.min(this.max, highest(i));
+export function percentilesOf(doubles: Float64Array, at: number): Percentiles {
+  const count = doubles[at + HISTOGRAM_COUNT];
+  const max = doubles[at + HISTOGRAM_MAX];
+  const percentile = (share: number): number => {
+    let left = Math.ceil(count * share);
+    for (let i = HISTOGRAM_BUCKETS; i < HISTOGRAM; i++) {
+      left -= doubles[at + i];
+      if (left <= 0) return Math.min(max, highest(i - HISTOGRAM_BUCKETS));
     }
-    return this.max;
-  }
-
-  get percentiles(): Percentiles {
-    return {
-      mean: this.count === 0 ? 0 : Math.round(this.sum / this.count),
-      p50: this.percentile(0.5),
-      p90: this.percentile(0.9),
-      p99: this.percentile(0.99),
-      p999: this.percentile(0.999),
-      max: this.max,
-    };
-  }
+    return max;
+  };
+  return {
+    mean: count === 0 ? 0 : Math.round(doubles[at + HISTOGRAM_SUM] / count),
+    p50: percentile(0.5),
+    p90: percentile(0.9),
+    p99: percentile(0.99),
+    p999: percentile(0.999),
+    max,
+  };
 }
 
 function bucketOf(value: number): number {
-  if (value < STEPS) return value < 0 ? 0 : Math.floor(value);
-  if (value < 0x80000000) {
-    const shift = 31 - STEP_BITS - Math.clz32(value);
-    return (shift << STEP_BITS) + (value >>> shift);
+  const whole = Math.floor(value);
+  if (whole < STEPS) return whole < 0 ? 0 : whole;
+  if (whole < 0x80000000) {
+    const shift = 31 - HISTOGRAM_BITS - Math.clz32(whole);
+    return (shift << HISTOGRAM_BITS) + (whole >>> shift);
   }
-  const high = Math.min(value, Number.MAX_SAFE_INTEGER) / 0x400000; // 2^22, which leaves more than 5 bits
-  const shift = 31 - STEP_BITS - Math.clz32(high);
-  return ((shift + 22) << STEP_BITS) + (high >>> shift);
+  const high = Math.floor(Math.min(whole, Number.MAX_SAFE_INTEGER) / 0x400000); // 2^22, which leaves more bits than are needed
+  const shift = 31 - HISTOGRAM_BITS - Math.clz32(high);
+  return ((shift + 22) << HISTOGRAM_BITS) + (high >>> shift);
 }
 
-/** The greatest value in a bucket. */
+/** The greatest whole number in a bucket. */
 function highest(bucket: number): number {
   if (bucket < STEPS * 2) return bucket;
-  const shift = (bucket >>> STEP_BITS) - 1;
+  const shift = (bucket >>> HISTOGRAM_BITS) - 1;
   return ((bucket & (STEPS - 1)) + STEPS + 1) * 2 ** shift - 1;
 }

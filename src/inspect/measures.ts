@@ -1,5 +1,6 @@
 import { type Codec } from '../kernels/codec.js';
 import type { LargeValue } from '../io/large-value.js';
+import { SharedMemory } from './shared-memory.js';
 import type { Batch } from '../rdb/batch.js';
 import type { Target } from '../values/targets.js';
 
@@ -36,13 +37,13 @@ export class Measurer {
     readonly server: Target,
     rows: number,
   ) {
-    void codec;
-    const doubles = (): Float64Array => new Float64Array(rows);
+    const memory = new SharedMemory(codec);
+    const doubles = (): Float64Array => memory.doubles(rows);
     this.measures = {
       memory: doubles(),
       elements: doubles(),
       largest: doubles(),
-      encoding: new Uint8Array(rows),
+      encoding: memory.bytes(rows),
       fields: new Uint32Array(rows),
       fieldBytes: doubles(),
       digest: doubles(),

@@ -1,50 +1,18 @@
 import { randomInt } from 'node:crypto';
-import { idStart, isUuid } from './fold.js';
+import {
+  DEEPEST, KEYS_FOR_HISTOGRAM, LONGEST_NAME, MOST_HISTOGRAMS, NAME_BYTES, NODE_BUCKETS, NODE_BYTES, NODE_ELEMENTS, NODE_EXPIRED, NODE_HASH,
+  NODE_HISTOGRAM, NODE_KEYS, NODE_MEMORY, NODE_NAME, NODE_NAME_LENGTH, NODE_PARENT, NODE_TYPE, NODE_WITH_EXPIRY, NODE_WORDS, PREFIX_PRIME,
+  SKETCH, TALLY_LEAST, TALLY_WORTH, TREE_DELIMITERS, TREE_DEPTH, TREE_HISTOGRAMS, TREE_HISTOGRAMS_USED, TREE_MASK, TREE_MIXED, TREE_MIXES,
+  TREE_CAPACITY, TREE_COUNT, TREE_NAMES, TREE_NAMES_LENGTH, TREE_NODES, TREE_SKETCH, TREE_TABLE,
+} from '../kernels/layout.js';
+import { idStart, isUuid, UUID_LENGTH } from './fold.js';
+import type { SharedMemory } from './shared-memory.js';
 
-/**
- * The prefixes of keys, cut at delimiters, with what the keys under each of them take. Nodes are records of 64 bytes in one buffer, as
- * 8 doubles or 16 words; the root is node 0.
- *
- * Exact up to `capacity` nodes. When that many are reached, only the heaviest stay, KEPT of them, and whenever there are twice as many,
- * again. What a pruned node held stays in all prefixes above it, but if it comes again, it begins at nothing; and from then on a new
- * prefix only gets a node when its keys have as much memory as the lightest node had that stayed (as a sketch counts them). So the
- * amounts of a node may be too low: by `missing` at most. (This is Misra and Gries' way to find frequent items, for a tree.)
- */
-export const NODE_WORDS = 16;
 const NODE_DOUBLES = NODE_WORDS / 2;
-
-/** Doubles of a node. */
-const MEMORY = 0;
-const BYTES = 1;
-const ELEMENTS = 2;
-/** Words of a node. */
-const KEYS = 6;
-const WITH_EXPIRY = 7;
-const EXPIRED = 8;
-const PARENT = 9;
-/** Where its name begins in the arena, and its length. */
-const NAME = 10;
-const NAME_LENGTH = 11;
-const HASH = 12;
-/** 1 + the number of its type while all its keys have the same, or minus (1 + its index in `mixes`). */
-const TYPE = 13;
-/** 1 + its index among the histograms; 0 for none. */
-const HISTOGRAM = 14; // and a word to spare
-
-/** Nodes that stay when there are too many. */
-const KEPT = 1 << 16;
-/** Counters of the sketch, a power of two. */
-const SKETCH = 1 << 20;
-
-/** Keys of a node before it gets a histogram, and most histograms. */
-const KEYS_FOR_HISTOGRAM = 16;
-const MOST_HISTOGRAMS = 1 << 14;
-/** Four buckets for each doubling of memory: the 99th percentile is right within 19 %. */
-const PER_DOUBLING = 4;
-export const HISTOGRAM_BUCKETS = 128;
-
+/** Most nodes, and nodes that stay when there are more. */
+const CAPACITY = 1 << 20;
+const KEPT = 1 << 15;
 const STAR = 0x2a;
-const MOST_NAME = 255;
 
 export interface PrefixTreeOptions {
   /** The bytes that end a segment. */
@@ -53,16 +21,9 @@ export interface PrefixTreeOptions {
   readonly depth: number;
   /** How many types there are. */
   readonly types: number;
-  /** Most nodes (default 2^20), and nodes that stay when there are more (default KEPT). */
+  /** Most nodes, and nodes that stay when there are more. */
   readonly capacity?: number;
   readonly kept?: number;
-}
-
-/** What nodes refer to. */
-interface Pools {
-  readonly arena: Uint8Array;
-  readonly mixes: Float64Array;
-  readonly histograms: Uint32Array;
 }
 
 /** What one key adds. */
@@ -76,8 +37,6 @@ export interface KeyAmounts {
 }
 
 export interface TreeNode {
-  readonly index: number;
-  readonly parent: number;
   readonly name: Uint8Array;
   readonly keys: number;
   readonly bytes: number;
@@ -87,69 +46,109 @@ export interface TreeNode {
   readonly expired: number;
   /** Memory by type. */
   readonly types: Float64Array;
-  /** Memory of the 99th percentile of its keys; undefined for few keys. */
+  /** Memory of the 99th percentile of its keys, within 19 %; undefined for few keys. */
   readonly p99: number | undefined;
 }
 
+/**
+ * The prefixes of keys, cut at delimiters, with what the keys under each of them take. The root is node 0; layout in kernels/layout.ts,
+ * since `kernels/assembly/tally.ts` counts keys whose prefixes all have nodes, and leaves others to `add`.
+ *
+ * Exact up to `capacity` nodes. When that many are reached, only the heaviest stay, `kept` of them, and whenever there are twice as many,
+ * again. What a pruned node held stays in all prefixes above it, but if it comes again, it begins at nothing; and from then on a new
+ * prefix only gets a node when its keys have as much memory as the heaviest node had that went, or more, as a sketch counts them. So the
+ * amounts of a node may be too low: by `missing` at most. (This is Misra and Gries' way to find frequent items, for a tree.)
+ */
 export class PrefixTree {
-  /** Nodes, the root included. */
-  nodes = 1;
+  /** The bytes that end a segment. */
+  delimiters: Uint8Array = new Uint8Array(0);
   /** How much the amounts of a node may be too low. */
   readonly missing = { keys: 0, memory: 0 };
-  private capacity: number;
   private readonly kept: number;
-  /** Once nodes were pruned: memory of keys by the hash of the prefix that they have no node for, and from when on it gets one. */
-  private sketch: Uint32Array | undefined;
-  private worth = 0;
-  /** The least memory of a key so far. */
-  private leastMemory = Infinity;
-  private doubles = new Float64Array(0);
-  private words = new Int32Array(0);
-  /** Pairs of hash and node number, open addressing; node 0 for free. */
-  private table = new Int32Array(0);
-  private arena = new Uint8Array(1 << 16);
-  private arenaLength = 0;
+  private readonly doubles: Float64Array;
+  private readonly words: Int32Array;
+  /** Pairs of hash and node number, open addressing; node 0 for free. As many as `state[TREE_MASK]` says. */
+  private readonly table: Int32Array;
+  private readonly names: Uint8Array;
+  /** Once nodes were pruned: memory of keys by the hash of the prefix that they have no node for. */
+  private sketch: Int32Array | undefined;
   /** Memory by type, of nodes whose keys have several. */
-  private mixes = new Float64Array(0);
-  private mixed = 0;
-  private histograms = new Uint32Array(0);
-  private histogramsUsed = 0;
-  private readonly isDelimiter = new Uint8Array(256);
-  /** The segment being looked up, folded. */
-  private readonly name = new Uint8Array(MOST_NAME + 1);
+  private readonly mixes: Float64Array;
+  private readonly histograms: Int32Array;
+  private readonly isDelimiter: Uint8Array;
+  /** The segment that is looked up, folded. */
+  private readonly name = new Uint8Array(LONGEST_NAME + 1);
 
-  constructor(readonly options: PrefixTreeOptions) {
-    this.capacity = options.capacity ?? 1 << 20;
-    this.kept = Math.min(options.kept ?? KEPT, this.capacity >> 1);
-    for (const byte of options.delimiters) this.isDelimiter[byte] = 1;
-    this.grow(Math.min(1 << 12, this.capacity));
-    this.words[HASH] = randomInt(2 ** 31); // nobody can choose keys whose prefixes have the same hashes
+  constructor(
+    private readonly memory: SharedMemory,
+    private readonly state: Int32Array,
+    private readonly stateDoubles: Float64Array,
+    readonly options: PrefixTreeOptions,
+  ) {
+    const { capacity = CAPACITY, delimiters, depth, kept = KEPT, types } = options;
+    state[TREE_CAPACITY] = capacity;
+    state[TREE_COUNT] = 1;
+    state[TREE_NAMES_LENGTH] = 0;
+    this.kept = Math.min(kept, capacity >> 1);
+    this.doubles = memory.doubles((capacity + DEEPEST) * NODE_DOUBLES);
+    this.words = memory.wordsOf(this.doubles);
+    this.table = memory.words(2 * tableSize(capacity + DEEPEST));
+    this.names = memory.bytes(NAME_BYTES);
+    this.mixes = memory.doubles((capacity + DEEPEST) * types);
+    this.histograms = memory.words(MOST_HISTOGRAMS * NODE_BUCKETS);
+    this.isDelimiter = memory.bytes(256);
+    this.delimit(delimiters);
+    this.words[NODE_HASH] = randomInt(2 ** 31); // nobody can choose keys whose prefixes have the same hashes
+    state[TREE_DELIMITERS] = this.isDelimiter.byteOffset;
+    state[TREE_DEPTH] = Math.min(depth, DEEPEST);
+    state[TREE_NODES] = this.doubles.byteOffset;
+    state[TREE_TABLE] = this.table.byteOffset;
+    state[TREE_NAMES] = this.names.byteOffset;
+    state[TREE_MIXES] = this.mixes.byteOffset;
+    state[TREE_HISTOGRAMS] = this.histograms.byteOffset;
+    state[TREE_MIXED] = state[TREE_HISTOGRAMS_USED] = state[TREE_SKETCH] = 0;
+    stateDoubles[TALLY_LEAST / 2] = Infinity;
+    this.placeAll(1 << 10);
+  }
+
+  /** The delimiters, once they were found out. Only before the first key. */
+  delimit(delimiters: Uint8Array): void {
+    this.delimiters = delimiters;
+    for (let byte = 0; byte < 256; byte++) this.isDelimiter[byte] = delimiters.includes(byte) ? 1 : 0;
+  }
+
+  /** Nodes, the root included. */
+  get nodes(): number {
+    return this.state[TREE_COUNT];
+  }
+
+  /** Bytes of memory that a tree takes at most, most of it never touched. */
+  static room(types: number): number {
+    return CAPACITY * (NODE_WORDS * 4 + 32 + types * 8) + NAME_BYTES + MOST_HISTOGRAMS * NODE_BUCKETS * 4 + SKETCH * 4 + (2 << 20);
   }
 
   /** Adds a key to its prefixes. */
   add(bytes: Uint8Array, start: number, end: number, key: KeyAmounts): void {
-    const { isDelimiter, name } = this;
-    const { depth } = this.options;
-    const bucket = bucketOf(key.memory);
-    if (key.memory < this.leastMemory) this.leastMemory = key.memory;
+    const { isDelimiter, name, state, stateDoubles } = this;
+    const bucket = nodeBucket(key.memory);
+    if (key.memory < stateDoubles[TALLY_LEAST / 2]) stateDoubles[TALLY_LEAST / 2] = key.memory;
     this.count(0, key, bucket);
     let node = 0;
     let pos = start;
     let folded = false;
-    for (let level = 0; level < depth && pos < end; level++) {
-      let stop = pos;
-      if (isUuid(bytes, pos, end)) stop += 36;
+    for (let level = 0; level < state[TREE_DEPTH] && pos < end; level++) {
+      const isId = isUuid(bytes, pos, end);
+      let stop = isId ? pos + UUID_LENGTH : pos;
       while (stop < end && isDelimiter[bytes[stop]] === 0) stop++;
-      const id = isUuid(bytes, pos, stop) ? pos : idStart(bytes, pos, stop);
-      let length = Math.min(id - pos, MOST_NAME - 2);
+      const id = isId && stop === pos + UUID_LENGTH ? pos : idStart(bytes, pos, stop);
+      let length = Math.min(id - pos, LONGEST_NAME - 2);
       for (let i = 0; i < length; i++) name[i] = bytes[pos + i];
       if (id < stop) {
         name[length++] = STAR;
         folded = true;
       }
       if (stop < end) {
-        const delimiter = bytes[stop];
-        if (length < MOST_NAME) name[length++] = delimiter;
+        name[length++] = bytes[stop];
         while (stop < end && isDelimiter[bytes[stop]] === 1) stop++;
       } else if (!folded) {
         return; // the rest of the key is its own, and no prefix
@@ -162,256 +161,253 @@ export class PrefixTree {
   }
 
   private count(node: number, key: KeyAmounts, bucket: number): void {
-    const { doubles, words } = this;
+    const { doubles, state, words } = this;
     const d = node * NODE_DOUBLES;
     const w = node * NODE_WORDS;
-    doubles[d + MEMORY] += key.memory;
-    doubles[d + BYTES] += key.bytes;
-    doubles[d + ELEMENTS] += key.elements;
-    const keys = ++words[w + KEYS];
-    if (key.withExpiry) words[w + WITH_EXPIRY]++;
-    if (key.expired) words[w + EXPIRED]++;
-    const type = words[w + TYPE];
-    if (type !== key.type + 1) this.countType(node, type, key);
-    const histogram = words[w + HISTOGRAM];
-    if (histogram > 0) this.histograms[(histogram - 1) * HISTOGRAM_BUCKETS + bucket]++;
-    else if (keys === KEYS_FOR_HISTOGRAM && this.histogramsUsed < MOST_HISTOGRAMS) this.addHistogram(w);
+    doubles[d + NODE_MEMORY] += key.memory;
+    doubles[d + NODE_BYTES] += key.bytes;
+    doubles[d + NODE_ELEMENTS] += key.elements;
+    const keys = ++words[w + NODE_KEYS];
+    if (key.withExpiry) words[w + NODE_WITH_EXPIRY]++;
+    if (key.expired) words[w + NODE_EXPIRED]++;
+    if (words[w + NODE_TYPE] !== key.type + 1) this.countType(node, key);
+    const histogram = words[w + NODE_HISTOGRAM];
+    if (histogram > 0) this.histograms[(histogram - 1) * NODE_BUCKETS + bucket]++;
+    else if (keys === KEYS_FOR_HISTOGRAM && state[TREE_HISTOGRAMS_USED] < MOST_HISTOGRAMS) {
+      words[w + NODE_HISTOGRAM] = ++state[TREE_HISTOGRAMS_USED];
+    }
   }
 
-  private countType(node: number, type: number, key: KeyAmounts): void {
+  private countType(node: number, key: KeyAmounts): void {
+    const { mixes, state, words } = this;
     const { types } = this.options;
     const w = node * NODE_WORDS;
+    const type = words[w + NODE_TYPE];
     if (type === 0) {
-      this.words[w + TYPE] = key.type + 1;
+      words[w + NODE_TYPE] = key.type + 1;
       return;
     }
     if (type > 0) {
-      this.roomForMix();
-      this.words[w + TYPE] = -1 - this.mixed;
-      this.mixes[this.mixed * types + type - 1] = this.doubles[node * NODE_DOUBLES + MEMORY] - key.memory;
-      this.mixed++;
+      const mix = state[TREE_MIXED]++;
+      words[w + NODE_TYPE] = -1 - mix;
+      mixes[mix * types + type - 1] = this.doubles[node * NODE_DOUBLES + NODE_MEMORY] - key.memory;
     }
-    this.mixes[(-1 - this.words[w + TYPE]) * types + key.type] += key.memory;
-  }
-
-  private roomForMix(): void {
-    const { types } = this.options;
-    if ((this.mixed + 1) * types <= this.mixes.length) return;
-    const grown = new Float64Array(Math.max(1024 * types, this.mixes.length * 2));
-    grown.set(this.mixes);
-    this.mixes = grown;
-  }
-
-  private addHistogram(w: number): void {
-    const size = (this.histogramsUsed + 1) * HISTOGRAM_BUCKETS;
-    if (size > this.histograms.length) {
-      const grown = new Uint32Array(Math.max(256 * HISTOGRAM_BUCKETS, this.histograms.length * 2));
-      grown.set(this.histograms);
-      this.histograms = grown;
-    }
-    this.words[w + HISTOGRAM] = ++this.histogramsUsed;
+    mixes[(-1 - words[w + NODE_TYPE]) * types + key.type] += key.memory;
   }
 
   /** The child of a node whose name is in `name`; it is made if there is none, or -1 if it is not worth a node yet. */
   private child(parent: number, length: number, memory: number): number {
-    const { name, table, words } = this;
-    let hash = words[parent * NODE_WORDS + HASH];
-    for (let i = 0; i < length; i++) hash = Math.imul(hash ^ name[i], 0x01000193);
+    const { name, sketch, state, table, words } = this;
+    let hash = words[parent * NODE_WORDS + NODE_HASH];
+    for (let i = 0; i < length; i++) hash = Math.imul(hash ^ name[i], PREFIX_PRIME);
     hash = spread(hash);
-    const mask = table.length - 2;
+    const mask = state[TREE_MASK];
     let at = (hash << 1) & mask;
     for (let node = table[at + 1]; node !== 0; node = table[at + 1]) {
       if (table[at] === hash && this.isNamed(node, parent, length)) return node;
       at = (at + 2) & mask;
     }
-    if (this.sketch !== undefined) {
-      const i = (hash >>> 12) & (SKETCH - 1);
-      const seen = this.sketch[i];
-      this.sketch[i] = Math.min(seen + memory, 0xffffffff);
-      if (seen < this.worth) return -1;
+    if (sketch !== undefined) {
+      const i = (hash >>> 13) & (SKETCH - 1);
+      const seen = sketch[i];
+      sketch[i] = Math.min(seen + Math.ceil(memory), 0x7fffffff);
+      if (seen < this.stateDoubles[TALLY_WORTH / 2]) return -1;
     }
-    return this.insert(hash, this.nodes >= this.capacity ? this.prune(parent) : parent, length);
+    const isFull = this.nodes >= state[TREE_CAPACITY] || state[TREE_NAMES_LENGTH] + length > NAME_BYTES;
+    return this.insert(hash, isFull ? this.prune(parent) : parent, length);
   }
 
   private isNamed(node: number, parent: number, length: number): boolean {
-    const { arena, name, words } = this;
+    const { name, names, words } = this;
     const w = node * NODE_WORDS;
-    if (words[w + PARENT] !== parent || words[w + NAME_LENGTH] !== length) return false;
-    const from = words[w + NAME];
-    for (let i = 0; i < length; i++) if (arena[from + i] !== name[i]) return false;
+    if (words[w + NODE_PARENT] !== parent || words[w + NODE_NAME_LENGTH] !== length) return false;
+    const from = words[w + NODE_NAME];
+    for (let i = 0; i < length; i++) if (names[from + i] !== name[i]) return false;
     return true;
   }
 
   private insert(hash: number, parent: number, length: number): number {
-    this.roomForName(length);
-    if ((this.nodes + 1) * NODE_WORDS > this.words.length) this.grow(Math.min(this.capacity, this.nodes * 4));
-    const node = this.nodes++;
-    const { words } = this;
+    const { state, words } = this;
+    const node = state[TREE_COUNT]++;
     const w = node * NODE_WORDS;
     words.fill(0, w, w + NODE_WORDS);
-    words[w + PARENT] = parent;
-    words[w + NAME] = this.arenaLength;
-    words[w + NAME_LENGTH] = length;
-    words[w + HASH] = hash;
-    this.arena.set(this.name.subarray(0, length), this.arenaLength);
-    this.arenaLength += length;
-    this.place(node);
+    words[w + NODE_PARENT] = parent;
+    words[w + NODE_NAME] = state[TREE_NAMES_LENGTH];
+    words[w + NODE_NAME_LENGTH] = length;
+    words[w + NODE_HASH] = hash;
+    this.names.set(this.name.subarray(0, length), state[TREE_NAMES_LENGTH]);
+    state[TREE_NAMES_LENGTH] += length;
+    if (this.nodes * 4 > state[TREE_MASK] + 2) this.placeAll(this.nodes * 2);
+    else this.place(node);
     return node;
-  }
-
-  private roomForName(length: number): void {
-    if (this.arenaLength + length <= this.arena.length) return;
-    const grown = new Uint8Array(this.arena.length * 2);
-    grown.set(this.arena);
-    this.arena = grown;
-  }
-
-  private grow(nodes: number): void {
-    const grown = new Float64Array(nodes * NODE_DOUBLES);
-    grown.set(this.doubles);
-    this.doubles = grown;
-    this.words = new Int32Array(grown.buffer);
-    this.placeAll(nodes);
   }
 
   /** Makes the table anew, for so many nodes. */
   private placeAll(nodes: number): void {
-    this.table = new Int32Array(2 ** (2 + Math.ceil(Math.log2(nodes))));
+    const length = 2 * tableSize(nodes);
+    this.state[TREE_MASK] = length - 2;
+    this.table.fill(0, 0, length);
     for (let node = 1; node < this.nodes; node++) this.place(node);
   }
 
   private place(node: number): void {
-    const { table } = this;
-    const mask = table.length - 2;
-    const hash = this.words[node * NODE_WORDS + HASH];
+    const { state, table } = this;
+    const mask = state[TREE_MASK];
+    const hash = this.words[node * NODE_WORDS + NODE_HASH];
     let at = (hash << 1) & mask;
     while (table[at + 1] !== 0) at = (at + 2) & mask;
     table[at] = hash;
     table[at + 1] = node;
   }
 
-  /** Keeps the heaviest nodes, and `kept`, which is the newest, with those above it. Returns its new number. */
+  /** Keeps the heaviest nodes, and `kept` with those above it. Returns its new number. */
   private prune(kept: number): number {
-    const before = { doubles: this.doubles, words: this.words, arena: this.arena, mixes: this.mixes, histograms: this.histograms };
-    const { nodes } = this;
+    const { doubles, names, nodes, state, stateDoubles, words } = this;
     const limit = this.heaviest(this.kept);
     const isKept = new Uint8Array(nodes);
-    for (let node = kept; node !== 0; node = before.words[node * NODE_WORDS + PARENT]) isKept[node] = 1;
-    this.capacity = 2 * this.kept + this.options.depth;
-    this.doubles = new Float64Array(this.capacity * NODE_DOUBLES);
-    this.words = new Int32Array(this.doubles.buffer);
-    this.arena = new Uint8Array(1 << 16);
-    this.mixes = new Float64Array(0);
-    this.histograms = new Uint32Array(0);
-    this.arenaLength = this.mixed = this.histogramsUsed = this.nodes = 0;
+    for (let node = kept; node !== 0; node = words[node * NODE_WORDS + NODE_PARENT]) isKept[node] = 1;
+    const pools = new KeptPools(this.options.types, this.mixes, this.histograms);
     const moved = new Int32Array(nodes);
     let lost = 0;
+    state[TREE_COUNT] = state[TREE_NAMES_LENGTH] = 0;
     for (let node = 0; node < nodes; node++) {
-      const d = node * NODE_DOUBLES;
-      const memory = before.doubles[d + MEMORY];
+      const memory = doubles[node * NODE_DOUBLES + NODE_MEMORY];
       // a node is no lighter than its children, and comes before them: where it goes, they go
-      if (node === 0 || memory > limit || isKept[node] === 1) {
-        const to = this.nodes++;
-        moved[node] = to;
-        this.doubles.set(before.doubles.subarray(d, d + NODE_DOUBLES), to * NODE_DOUBLES);
-        this.words[to * NODE_WORDS + PARENT] = moved[this.words[to * NODE_WORDS + PARENT]];
-        this.keepParts(to, before);
-      } else if (memory > lost) {
-        lost = memory;
+      if (node > 0 && memory <= limit && isKept[node] === 0) {
+        if (memory > lost) lost = memory;
+        continue;
       }
+      const to = state[TREE_COUNT]++;
+      moved[node] = to;
+      words.copyWithin(to * NODE_WORDS, node * NODE_WORDS, (node + 1) * NODE_WORDS);
+      const w = to * NODE_WORDS;
+      words[w + NODE_PARENT] = moved[words[w + NODE_PARENT]];
+      const length = words[w + NODE_NAME_LENGTH];
+      names.copyWithin(state[TREE_NAMES_LENGTH], words[w + NODE_NAME], words[w + NODE_NAME] + length);
+      words[w + NODE_NAME] = state[TREE_NAMES_LENGTH];
+      state[TREE_NAMES_LENGTH] += length;
+      pools.keep(words, w);
     }
+    [state[TREE_MIXED], state[TREE_HISTOGRAMS_USED]] = pools.restore(state[TREE_MIXED], state[TREE_HISTOGRAMS_USED]);
     // what a node may lack: what it had when it was pruned, and what the sketch has seen of it since
-    const missed = lost + this.worth;
+    const missed = lost + stateDoubles[TALLY_WORTH / 2];
     this.missing.memory += missed;
-    this.missing.keys += Math.ceil(missed / Math.max(1, this.leastMemory));
-    this.worth = Math.max(lost, 1);
-    if (this.sketch === undefined) this.sketch = new Uint32Array(SKETCH);
-    else this.sketch.fill(0);
-    this.placeAll(this.capacity);
+    this.missing.keys += Math.ceil(missed / Math.max(1, stateDoubles[TALLY_LEAST / 2]));
+    // doubled, so that few new prefixes get nodes for nothing, and the sum of all is not much more than the last
+    stateDoubles[TALLY_WORTH / 2] = Math.max(lost, 2 * stateDoubles[TALLY_WORTH / 2], 1);
+    this.sketch ??= this.memory.words(SKETCH);
+    this.sketch.fill(0);
+    state[TREE_SKETCH] = this.sketch.byteOffset;
+    state[TREE_CAPACITY] = 2 * this.kept;
+    this.placeAll(state[TREE_CAPACITY]);
     return moved[kept];
   }
 
   /** The memory that not more than `count` nodes exceed. */
   private heaviest(count: number): number {
     const memory = new Float64Array(this.nodes);
-    for (let node = 0; node < this.nodes; node++) memory[node] = this.doubles[node * NODE_DOUBLES + MEMORY];
+    for (let node = 0; node < this.nodes; node++) memory[node] = this.doubles[node * NODE_DOUBLES + NODE_MEMORY];
     memory.sort();
     return memory[Math.max(0, this.nodes - 1 - count)];
   }
 
-  /** Copies what a node refers to from the pools of before. */
-  private keepParts(node: number, { arena, histograms, mixes }: Pools): void {
-    const { words } = this;
-    const { types } = this.options;
-    const w = node * NODE_WORDS;
-    const length = words[w + NAME_LENGTH];
-    this.roomForName(length);
-    this.arena.set(arena.subarray(words[w + NAME], words[w + NAME] + length), this.arenaLength);
-    words[w + NAME] = this.arenaLength;
-    this.arenaLength += length;
-    const mix = -1 - words[w + TYPE];
-    if (mix >= 0) {
-      this.roomForMix();
-      this.mixes.set(mixes.subarray(mix * types, (mix + 1) * types), this.mixed * types);
-      words[w + TYPE] = -1 - this.mixed++;
-    }
-    const histogram = words[w + HISTOGRAM];
-    if (histogram === 0) return;
-    const from = (histogram - 1) * HISTOGRAM_BUCKETS;
-    this.addHistogram(w);
-    this.histograms.set(histograms.subarray(from, from + HISTOGRAM_BUCKETS), (this.histogramsUsed - 1) * HISTOGRAM_BUCKETS);
-  }
-
   /** A node as an object. */
   node(index: number): TreeNode {
-    const { arena, doubles, words } = this;
+    const { doubles, mixes, names, words } = this;
     const { types } = this.options;
     const w = index * NODE_WORDS;
     const d = index * NODE_DOUBLES;
-    const memory = doubles[d + MEMORY];
-    const type = words[w + TYPE];
+    const memory = doubles[d + NODE_MEMORY];
+    const type = words[w + NODE_TYPE];
     const byType = new Float64Array(types);
-    if (type < 0) byType.set(this.mixes.subarray((-1 - type) * types, -type * types));
+    if (type < 0) byType.set(mixes.subarray((-1 - type) * types, -type * types));
     else if (type > 0) byType[type - 1] = memory;
     return {
-      index,
-      parent: words[w + PARENT],
-      name: arena.subarray(words[w + NAME], words[w + NAME] + words[w + NAME_LENGTH]),
-      keys: words[w + KEYS] >>> 0,
-      bytes: doubles[d + BYTES],
+      name: names.slice(words[w + NODE_NAME], words[w + NODE_NAME] + words[w + NODE_NAME_LENGTH]),
+      keys: words[w + NODE_KEYS] >>> 0,
+      bytes: doubles[d + NODE_BYTES],
       memory,
-      elements: doubles[d + ELEMENTS],
-      withExpiry: words[w + WITH_EXPIRY] >>> 0,
-      expired: words[w + EXPIRED] >>> 0,
+      elements: doubles[d + NODE_ELEMENTS],
+      withExpiry: words[w + NODE_WITH_EXPIRY] >>> 0,
+      expired: words[w + NODE_EXPIRED] >>> 0,
       types: byType,
-      p99: this.p99(words[w + HISTOGRAM]),
+      p99: this.p99(words[w + NODE_HISTOGRAM]),
     };
   }
 
   /** The memory of a node, without making an object of it. */
   memoryOf(index: number): number {
-    return this.doubles[index * NODE_DOUBLES + MEMORY];
+    return this.doubles[index * NODE_DOUBLES + NODE_MEMORY];
   }
 
   parentOf(index: number): number {
-    return this.words[index * NODE_WORDS + PARENT];
+    return this.words[index * NODE_WORDS + NODE_PARENT];
   }
 
   private p99(histogram: number): number | undefined {
     if (histogram === 0) return undefined;
-    const buckets = this.histograms.subarray((histogram - 1) * HISTOGRAM_BUCKETS, histogram * HISTOGRAM_BUCKETS);
-    const keys = buckets.reduce((sum, count) => sum + count, 0);
-    let left = Math.ceil(keys * 0.99);
-    for (let bucket = 0; bucket < HISTOGRAM_BUCKETS; bucket++) {
+    const buckets = this.histograms.subarray((histogram - 1) * NODE_BUCKETS, histogram * NODE_BUCKETS);
+    let left = Math.ceil(buckets.reduce((sum, count) => sum + count, 0) * 0.99);
+    for (let bucket = 0; bucket < NODE_BUCKETS; bucket++) {
       left -= buckets[bucket];
-      if (left <= 0) return Math.round(2 ** ((bucket + 0.5) / PER_DOUBLING));
+      if (left <= 0) return Math.round(2 ** ((bucket + 0.5) / 4));
     }
     return undefined;
   }
 }
 
-function bucketOf(memory: number): number {
-  return memory <= 1 ? 0 : Math.min(HISTOGRAM_BUCKETS - 1, Math.floor(Math.log2(memory) * PER_DOUBLING));
+/** What kept nodes have in the pools of mixes and histograms: copied, since the order of nodes is another one there. */
+class KeptPools {
+  private readonly keptMixes: Float64Array[] = [];
+  private readonly keptHistograms: Int32Array[] = [];
+
+  constructor(
+    private readonly types: number,
+    private readonly mixes: Float64Array,
+    private readonly histograms: Int32Array,
+  ) {}
+
+  keep(words: Int32Array, w: number): void {
+    const { keptHistograms, keptMixes, types } = this;
+    const mix = -1 - words[w + NODE_TYPE];
+    if (mix >= 0) {
+      keptMixes.push(this.mixes.slice(mix * types, (mix + 1) * types));
+      words[w + NODE_TYPE] = -keptMixes.length;
+    }
+    const histogram = words[w + NODE_HISTOGRAM];
+    if (histogram === 0) return;
+    keptHistograms.push(this.histograms.slice((histogram - 1) * NODE_BUCKETS, histogram * NODE_BUCKETS));
+    words[w + NODE_HISTOGRAM] = keptHistograms.length;
+  }
+
+  /** Puts them back, where so many were. Returns how many there are of both. */
+  restore(mixed: number, used: number): [mixes: number, histograms: number] {
+    const { histograms, keptHistograms, keptMixes, mixes, types } = this;
+    mixes.fill(0, 0, mixed * types);
+    histograms.fill(0, 0, used * NODE_BUCKETS);
+    keptMixes.forEach((mix, i) => mixes.set(mix, i * types));
+    keptHistograms.forEach((buckets, i) => histograms.set(buckets, i * NODE_BUCKETS));
+    return [keptMixes.length, keptHistograms.length];
+  }
+}
+
+/** Pairs in a table for so many nodes: at least twice as many, a power of two. */
+function tableSize(nodes: number): number {
+  return 2 ** Math.ceil(Math.log2(nodes * 2));
+}
+
+const bits = new DataView(new ArrayBuffer(8));
+
+/** The bucket of a node's histogram: four for each doubling. */
+function nodeBucket(memory: number): number {
+  if (!(memory > 1)) return 0;
+  bits.setFloat64(0, memory);
+  const high = bits.getInt32(0);
+  const exponent = (high >>> 20) - 1023;
+  const fraction = high & 0xfffff;
+  // 2^(1/4), 2^(1/2) and 2^(3/4), as the bits after the point
+  const quarter = fraction < 0x306fe ? 0 : fraction < 0x6a09e ? 1 : fraction < 0xae89f ? 2 : 3;
+  return Math.min(NODE_BUCKETS - 1, exponent * 4 + quarter);
 }
 
 /** Spreads the bits of a hash (the end of MurmurHash3). */

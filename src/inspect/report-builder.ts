@@ -1,5 +1,6 @@
 import { slotRanges, SLOTS } from '../bytes/crc16.js';
 import { formatText } from '../bytes/text.js';
+import { CELL, CELL_EXPIRED as EXPIRED, CELL_KEYS as KEYS, CELL_MEMORY as MEMORY, CELL_WITH_EXPIRY as WITH_EXPIRY, HISTOGRAM, TYPE_HISTOGRAMS } from '../kernels/layout.js';
 import { TYPE_NUMBERS, typeOfNumber } from '../rdb/frame-table.js';
 import { REDIS_TYPES, TABLES } from '../rdb/types.js';
 import { reads, type Target, targetName } from '../values/targets.js';
@@ -9,7 +10,9 @@ import type { PrefixTree } from './prefix-tree.js';
 import type {
   Amount, Bucket, Group, MemoryReport, Percentiles, PrefixNode, PrefixReport, Report, Sizes, SlotReport, SourceReport, TargetReport,
 } from './report.js';
-import { amountOf, type Buckets, CELL, EXPIRED, FREQUENCIES, IDLE_TIMES, KEYS, MEMORY, type Tally, TIMES_LEFT, WITH_EXPIRY } from './tally.js';
+import { bucketsOf } from './buckets.js';
+import { percentilesOf } from './histogram.js';
+import { amountOf, type Tally } from './tally.js';
 import { type Thresholds, warningsOf } from './warnings.js';
 
 /** Prefixes that a report has at most: the heaviest ones. */
@@ -74,9 +77,9 @@ export function reportOf(tally: Tally, findings: Findings, options: ReportOption
     functions: findings.functions,
     top: { memory: tally.topMemory.sorted, elements: tally.topElements.sorted, largest: tally.topLargest.sorted },
     prefixes: found.prefixes,
-    expiry: { none: build.amount(tally.noExpiry), expired: build.amount(tally.expired), left: build.buckets(tally.left, TIMES_LEFT, 1) },
-    ...optional('idle', build.buckets(tally.idle, IDLE_TIMES, 1)),
-    ...optional('frequency', build.buckets(tally.frequency, FREQUENCIES, 1)),
+    expiry: { none: build.amount(tally.noExpiry), expired: build.amount(tally.expired), left: bucketsOf(tally.left, scale) },
+    ...optional('idle', bucketsOf(tally.idle, scale)),
+    ...optional('frequency', bucketsOf(tally.frequency, scale)),
     slots,
     warnings: warningsOf(tally, found, options.thresholds),
     advice: adviceOf(tally, found, scale),
@@ -154,9 +157,9 @@ class ReportBuilder {
   }
 
   private sizes(type: number): Sizes {
-    const { bytes, elements, keyLength, memory } = this.tally.sizes[type];
-    const of = ({ percentiles }: { readonly percentiles: Percentiles }): Percentiles => percentiles;
-    return { memory: of(memory), bytes: of(bytes), elements: of(elements), keyLength: of(keyLength) };
+    const { sizes } = this.tally;
+    const of = (which: number): Percentiles => percentilesOf(sizes, (type * TYPE_HISTOGRAMS + which) * HISTOGRAM);
+    return { memory: of(0), bytes: of(1), elements: of(2), keyLength: of(3) };
   }
 
   encodings(): Report['encodings'] {
@@ -165,15 +168,6 @@ class ReportBuilder {
     )
       .filter(({ keys }) => keys > 0)
       .sort(byMemory);
-  }
-
-  buckets({ keys, memory }: Buckets, ends: readonly number[], unit: number): readonly Bucket[] {
-    const { scale } = this;
-    return Array.from(keys, (count, i) => ({
-      upTo: i < ends.length ? ends[i] * unit : null,
-      keys: Math.round(count * scale),
-      memory: Math.round(memory[i] * scale),
-    }));
   }
 
   slots(shards: number | undefined): SlotReport {
@@ -201,7 +195,7 @@ class ReportBuilder {
 
 /** The heaviest nodes of the tree. A parent is no lighter than its children, so that it comes with them. */
 export function prefixReport(tree: PrefixTree, scale: number): PrefixReport {
-  const { delimiters, depth } = tree.options;
+  const { delimiters, options: { depth } } = tree;
   const order = new Uint32Array(tree.nodes - 1).map((_, i) => i + 1);
   const memory = new Float64Array(tree.nodes);
   for (let node = 0; node < tree.nodes; node++) memory[node] = tree.memoryOf(node);

@@ -1,6 +1,9 @@
 import type { LargeValue } from '../io/large-value.js';
 import { type Codec, TS_CODEC } from '../kernels/codec.js';
-import { DROPPED, END, HEAD_START, KIND, META, RECORD, TYPE } from '../kernels/layout.js';
+import {
+  CELL, CELL_BYTES as BYTES, CELL_ELEMENTS as ELEMENTS, CELL_EXPIRED as EXPIRED, CELL_KEYS as KEYS, CELL_MEMORY as MEMORY,
+  CELL_WITH_EXPIRY as WITH_EXPIRY, DROPPED, END, HEAD_START, KIND, META, RECORD, TYPE,
+} from '../kernels/layout.js';
 import type { FileEnd, LastSink, SourceFile } from '../pipeline/sink.js';
 import type { SourceHead } from '../pipeline/source-heads.js';
 import { Batch, BATCH_ROWS } from '../rdb/batch.js';
@@ -14,7 +17,7 @@ import type { KeyRows } from './key-rows.js';
 import { Measurer } from './measures.js';
 import type { Findings } from './report-builder.js';
 import type { Report, SourceReport } from './report.js';
-import { CELL, ELEMENTS, EXPIRED, KEYS, MEMORY, BYTES, type Tally, WITH_EXPIRY } from './tally.js';
+import type { Tally } from './tally.js';
 
 const MODULE = 7; // MODULE_2
 

@@ -1,44 +1,28 @@
 import { keySlot, SLOTS } from '../bytes/crc16.js';
 import { formatText } from '../bytes/text.js';
 import { EMPTY } from '../encodings/element.js';
-import { DB, DROPPED, END, FLAGS, FREQ, HAS_EXPIRE, HEAD_START, IDLE, KIND, RECORD, ROW_WORDS, TYPE } from '../kernels/layout.js';
+import { type Codec, TS_CODEC } from '../kernels/codec.js';
+import {
+  BUCKETS, CELL, CELL_BYTES, CELL_ELEMENTS, CELL_EXPIRED, CELL_KEYS, CELL_MEMORY, CELL_WITH_EXPIRY, DB, DROPPED, END, FLAGS, FREQ,
+  HAS_EXPIRE, HEAD_START, HISTOGRAM, IDLE, KIND, RECORD, ROW_WORDS, TALLY_CELLS, TALLY_DATABASES, TALLY_ENCODINGS, TALLY_EXPIRED,
+  TALLY_FREQUENCY, TALLY_IDLE, TALLY_LEFT, TALLY_NO_EXPIRY, TALLY_NOW, TALLY_RDB_TYPES, TALLY_SIZES, TALLY_SLOTS, TALLY_TYPE_COUNT,
+  TALLY_TYPES, TALLY_WORDS, TYPE, TYPE_HISTOGRAMS,
+} from '../kernels/layout.js';
 import type { Batch } from '../rdb/batch.js';
 import { TYPE_NUMBERS, typeOfNumber } from '../rdb/frame-table.js';
-import { REDIS_TYPES, type RedisType } from '../rdb/types.js';
+import { REDIS_TYPES } from '../rdb/types.js';
+import { addToBuckets, FREQUENCIES, IDLE_TIMES, startBuckets, TIMES_LEFT } from './buckets.js';
 import { delimitersOf } from './delimiters.js';
-import { Histogram } from './histogram.js';
+import { addToHistogram } from './histogram.js';
 import { ENCODINGS, type Measures } from './measures.js';
 import { type KeyAmounts, PrefixTree, type PrefixTreeOptions } from './prefix-tree.js';
 import { Duplicates, FieldSets } from './repeats.js';
 import type { Amount, Key } from './report.js';
+import { SharedMemory } from './shared-memory.js';
 import { TopKeys } from './top-keys.js';
-
-/** Doubles of a cell: an amount, and keys with an expiry, and expired ones. */
-export const KEYS = 0;
-export const BYTES = 1;
-export const MEMORY = 2;
-export const ELEMENTS = 3;
-export const WITH_EXPIRY = 4;
-export const EXPIRED = 5;
-export const CELL = 6;
 
 /** Cells of a database: by type and encoding. */
 const CELLS = REDIS_TYPES.length * ENCODINGS.length;
-
-/** Upper ends of the buckets of `left`, in milliseconds. */
-const MINUTE = 60_000;
-const HOUR = 60 * MINUTE;
-const DAY = 24 * HOUR;
-export const TIMES_LEFT: readonly number[] = [
-  ...[1, 5, 15, 30].map((n) => n * MINUTE),
-  ...[1, 3, 6, 12].map((n) => n * HOUR),
-  ...[1, 2, 3, 7, 14, 30, 90, 180, 365].map((n) => n * DAY),
-];
-
-/** Upper ends of the buckets of idle times, in seconds. */
-export const IDLE_TIMES: readonly number[] = [60, 300, 900, 3600, 6 * 3600, 86400, 3 * 86400, 7 * 86400, 30 * 86400, 90 * 86400];
-/** Upper ends of the buckets of the LFU counter. */
-export const FREQUENCIES: readonly number[] = [0, 1, 5, 10, 20, 50, 100, 200, 255];
 
 const TYPE_INDEX = Uint8Array.from({ length: TYPE_NUMBERS }, (_, number) =>
   REDIS_TYPES.indexOf(typeOfNumber(number)?.redisType ?? 'string'),
@@ -49,25 +33,6 @@ const BITMAP = REDIS_TYPES.indexOf('bitmap');
 
 /** Whether the elements of this type are things of their own: those of a string are its bytes. */
 const hasElements = (type: number): boolean => type !== STRING && type !== BITMAP;
-
-/** Keys and memory by bucket. */
-export class Buckets {
-  readonly keys: Float64Array;
-  readonly memory: Float64Array;
-
-  constructor(private readonly ends: readonly number[]) {
-    this.keys = new Float64Array(ends.length + 1);
-    this.memory = new Float64Array(ends.length + 1);
-  }
-
-  add(value: number, memory: number): void {
-    const { ends } = this;
-    let i = 0;
-    while (i < ends.length && value > ends[i]) i++;
-    this.keys[i]++;
-    this.memory[i] += memory;
-  }
-}
 
 export interface TallyOptions extends Omit<PrefixTreeOptions, 'types' | 'delimiters'> {
   /** What ends a segment of a prefix; found out from the first keys unless given. */
@@ -81,49 +46,81 @@ export interface TallyOptions extends Omit<PrefixTreeOptions, 'types' | 'delimit
   readonly bigElements: number;
 }
 
-/** Percentiles of one type. */
-export class TypeSizes {
-  readonly memory = new Histogram();
-  readonly bytes = new Histogram();
-  readonly elements = new Histogram();
-  readonly keyLength = new Histogram();
-}
-
-/** Adds up what keys have and take, in bounded memory. */
+/**
+ * Adds up what keys have and take, in bounded memory. Counts are in the memory of the kernels: one of them (assembly/tally.ts) takes
+ * most rows, and `count` is its reference and takes the others. Lists are kept here.
+ */
 export class Tally {
   /** By database: CELLS cells. */
   readonly databases = new Map<number, Float64Array>();
-  readonly sizes = REDIS_TYPES.map(() => new TypeSizes());
-  /** By `typeNumber`: keys, bytes, memory, elements. */
-  readonly rdbTypes = new Float64Array(TYPE_NUMBERS * CELL);
-  readonly slots = new Float64Array(SLOTS * CELL);
+  /** By type: TYPE_HISTOGRAMS histograms. */
+  readonly sizes: Float64Array;
+  /** Cells by `typeNumber`, and by slot. */
+  readonly rdbTypes: Float64Array;
+  readonly slots: Float64Array;
+  readonly expired: Float64Array;
+  readonly noExpiry: Float64Array;
+  readonly left: Float64Array;
+  readonly idle: Float64Array;
+  readonly frequency: Float64Array;
+  prefixes: PrefixTree;
   readonly topMemory: TopKeys<Key>;
   readonly topElements: TopKeys<Key>;
   readonly topLargest: TopKeys<Key>;
-  prefixes: PrefixTree;
-  readonly left = new Buckets(TIMES_LEFT);
-  readonly expired = new Float64Array(CELL);
-  readonly noExpiry = new Float64Array(CELL);
-  readonly idle = new Buckets(IDLE_TIMES);
-  readonly frequency = new Buckets(FREQUENCIES);
   readonly fieldSets = new FieldSets();
   readonly duplicates = new Duplicates();
   readonly modules = new Map<string, Float64Array>();
-  /** Keys over `bigMemory` and those over `bigElements`: how many of each. */
+  /** Keys over `bigMemory`, and those over `bigElements`. */
   bigKeys = 0;
   manyElements = 0;
-  /** Elements and memory of the collections among both. */
+  /** The collections among both. */
   readonly bigCollections = { keys: 0, memory: 0 };
 
+  private readonly memory: SharedMemory;
+  /** TALLY_… */
+  private readonly state: Int32Array;
+  private readonly stateDoubles: Float64Array;
+  private readonly cellAddresses: Int32Array;
   private delimiters: Uint8Array | undefined;
   private source = 0;
   private readonly key: KeyAmounts = { type: 0, memory: 0, bytes: 0, elements: 0, withExpiry: false, expired: false };
   private readonly place = { keyBytes: EMPTY, keyStart: 0, keyEnd: 0 };
-  private lastDb = -1;
-  private lastCells: Float64Array = new Float64Array(0);
 
-  constructor(private readonly options: TallyOptions) {
-    const { top } = options;
+  constructor(
+    private readonly options: TallyOptions,
+    private readonly codec: Codec = TS_CODEC,
+  ) {
+    const { now, top } = options;
+    const memory = (this.memory = new SharedMemory(codec));
+    this.stateDoubles = memory.doubles(TALLY_WORDS / 2);
+    const state = (this.state = memory.wordsOf(this.stateDoubles));
+    this.stateDoubles[TALLY_NOW / 2] = now;
+    this.cellAddresses = memory.words(TALLY_DATABASES);
+    const types = memory.bytes(TYPE_NUMBERS);
+    types.set(TYPE_INDEX);
+    this.sizes = memory.doubles(REDIS_TYPES.length * TYPE_HISTOGRAMS * HISTOGRAM);
+    this.rdbTypes = memory.doubles(TYPE_NUMBERS * CELL);
+    this.slots = memory.doubles(SLOTS * CELL);
+    this.expired = memory.doubles(CELL);
+    this.noExpiry = memory.doubles(CELL);
+    this.left = memory.doubles(BUCKETS);
+    this.idle = memory.doubles(BUCKETS);
+    this.frequency = memory.doubles(BUCKETS);
+    startBuckets(this.left, TIMES_LEFT);
+    startBuckets(this.idle, IDLE_TIMES);
+    startBuckets(this.frequency, FREQUENCIES);
+    state[TALLY_CELLS] = this.cellAddresses.byteOffset;
+    state[TALLY_TYPES] = types.byteOffset;
+    state[TALLY_ENCODINGS] = ENCODINGS.length;
+    state[TALLY_TYPE_COUNT] = REDIS_TYPES.length;
+    state[TALLY_SIZES] = this.sizes.byteOffset;
+    state[TALLY_RDB_TYPES] = this.rdbTypes.byteOffset;
+    state[TALLY_SLOTS] = this.slots.byteOffset;
+    state[TALLY_EXPIRED] = this.expired.byteOffset;
+    state[TALLY_NO_EXPIRY] = this.noExpiry.byteOffset;
+    state[TALLY_LEFT] = this.left.byteOffset;
+    state[TALLY_IDLE] = this.idle.byteOffset;
+    state[TALLY_FREQUENCY] = this.frequency.byteOffset;
     this.topMemory = new TopKeys(top);
     this.topElements = new TopKeys(top);
     this.topLargest = new TopKeys(top);
@@ -131,8 +128,14 @@ export class Tally {
     this.prefixes = this.treeOf(this.delimiters ?? Buffer.from(':'));
   }
 
+  /** Bytes of kernel memory that a tally takes at most, most of it never touched. */
+  static get room(): number {
+    return PrefixTree.room(REDIS_TYPES.length) + (16 << 20);
+  }
+
   private treeOf(delimiters: Uint8Array): PrefixTree {
-    return new PrefixTree({ ...this.options, delimiters, types: REDIS_TYPES.length });
+    const options = { ...this.options, delimiters, types: REDIS_TYPES.length };
+    return new PrefixTree(this.memory, this.state, this.stateDoubles, options);
   }
 
   /** The keys of another source follow. */
@@ -142,19 +145,26 @@ export class Tally {
 
   /** Takes rows [from, to) of a batch with their measures. */
   rows(batch: Batch, measures: Measures): void {
-    if (this.delimiters === undefined) this.prefixes = this.treeOf((this.delimiters = delimitersOf(batch)));
-    const { table, to } = batch;
+    const { codec, state } = this;
+    const { bytes, table, to } = batch;
     const { words } = table;
-    for (let row = batch.from, at = row * ROW_WORDS; row < to; row++, at += ROW_WORDS) {
-      if (words[at + KIND] === RECORD && (words[at + FLAGS] & DROPPED) === 0) {
-        this.row(batch, row, measures, words[at + END] - words[at + HEAD_START]);
-      }
+    if (this.delimiters === undefined) this.prefixes.delimit((this.delimiters = delimitersOf(batch)));
+    for (let row = batch.from; row < to; row++) {
+      row = codec.tallyRows(state, words, row, to, bytes, measures);
+      if (row < to && isCounted(words, row)) this.count(batch, row, measures, recordBytes(words, row));
     }
+    for (let row = batch.from; row < to; row++) if (isCounted(words, row)) this.list(batch, row, measures, recordBytes(words, row));
   }
 
   /** Takes one row; `bytes` are those of its record. */
   row(batch: Batch, row: number, measures: Measures, bytes: number): void {
-    const { key, options, place } = this;
+    this.count(batch, row, measures, bytes);
+    this.list(batch, row, measures, bytes);
+  }
+
+  private count(batch: Batch, row: number, measures: Measures, bytes: number): void {
+    const { key, place, sizes } = this;
+    const { now } = this.options;
     const { table } = batch;
     const { words } = table;
     const at = row * ROW_WORDS;
@@ -168,48 +178,52 @@ export class Tally {
     key.elements = elements;
     key.withExpiry = (words[at + FLAGS] & HAS_EXPIRE) !== 0;
     const expireAt = key.withExpiry ? table.expireAt(row) : 0;
-    key.expired = key.withExpiry && expireAt <= options.now;
+    key.expired = key.withExpiry && expireAt <= now;
 
-    const db = words[at + DB];
-    addTo(db === this.lastDb ? this.lastCells : this.cellsOf(db), (type * ENCODINGS.length + measures.encoding[row]) * CELL, key);
+    addTo(this.cellsOf(words[at + DB]), (type * ENCODINGS.length + measures.encoding[row]) * CELL, key);
     addTo(this.rdbTypes, number * CELL, key);
     if (!key.withExpiry) addTo(this.noExpiry, 0, key);
     else if (key.expired) addTo(this.expired, 0, key);
-    else this.left.add(expireAt - options.now, memory);
+    else addToBuckets(this.left, expireAt - now, memory);
     const idle = table.double(row, IDLE);
-    if (idle >= 0) this.idle.add(idle, memory);
+    if (idle >= 0) addToBuckets(this.idle, idle, memory);
     const freq = words[at + FREQ];
-    if (freq >= 0) this.frequency.add(freq, memory);
+    if (freq >= 0) addToBuckets(this.frequency, freq, memory);
 
     batch.readKey(row, place);
     const { keyBytes, keyEnd, keyStart } = place;
-    const slot = keySlot(keyBytes, keyStart, keyEnd);
-    addTo(this.slots, slot * CELL, key);
-    const sizes = this.sizes[type];
-    sizes.memory.add(memory);
-    sizes.bytes.add(bytes);
-    sizes.elements.add(elements);
-    sizes.keyLength.add(keyEnd - keyStart);
+    addTo(this.slots, keySlot(keyBytes, keyStart, keyEnd) * CELL, key);
+    const histograms = type * TYPE_HISTOGRAMS * HISTOGRAM;
+    addToHistogram(sizes, histograms, memory);
+    addToHistogram(sizes, histograms + HISTOGRAM, bytes);
+    addToHistogram(sizes, histograms + 2 * HISTOGRAM, elements);
+    addToHistogram(sizes, histograms + 3 * HISTOGRAM, keyEnd - keyStart);
     this.prefixes.add(keyBytes, keyStart, keyEnd, key);
-
-    if (measures.fields[row] !== 0) this.fieldSets.add(measures.fields[row], measures.fieldBytes[row]);
-    if (measures.digest[row] !== 0) this.duplicates.add(measures.digest[row], memory);
-    if (memory > options.bigMemory || elements > options.bigElements) this.big(key, type);
-    const largest = measures.largest[row];
-    if (memory > this.topMemory.least || largest > this.topLargest.least || (elements > this.topElements.least && hasElements(type))) {
-      this.offer(batch, row, measures, bytes, slot);
-    }
   }
 
   private cellsOf(db: number): Float64Array {
     let cells = this.databases.get(db);
-    if (cells === undefined) this.databases.set(db, (cells = new Float64Array(CELLS * CELL)));
-    this.lastDb = db;
-    this.lastCells = cells;
+    if (cells === undefined) {
+      const isShared = db < TALLY_DATABASES;
+      this.databases.set(db, (cells = isShared ? this.memory.doubles(CELLS * CELL) : new Float64Array(CELLS * CELL)));
+      if (isShared) this.cellAddresses[db] = cells.byteOffset;
+    }
     return cells;
   }
 
-  private big({ elements, memory }: KeyAmounts, type: number): void {
+  private list(batch: Batch, row: number, measures: Measures, bytes: number): void {
+    const { bigElements, bigMemory } = this.options;
+    const memory = measures.memory[row];
+    const elements = measures.elements[row];
+    if (measures.fields[row] !== 0) this.fieldSets.add(measures.fields[row], measures.fieldBytes[row]);
+    if (measures.digest[row] !== 0) this.duplicates.add(measures.digest[row], memory);
+    if (memory > bigMemory || elements > bigElements) this.big(memory, elements, TYPE_INDEX[batch.table.word(row, TYPE)]);
+    if (memory > this.topMemory.least || measures.largest[row] > this.topLargest.least || elements > this.topElements.least) {
+      this.offer(batch, row, measures, bytes);
+    }
+  }
+
+  private big(memory: number, elements: number, type: number): void {
     const { bigElements, bigMemory } = this.options;
     const isCollection = hasElements(type);
     if (memory > bigMemory) this.bigKeys++;
@@ -226,45 +240,59 @@ export class Tally {
     addTo(cell, 0, { type: MODULE, memory, bytes, elements, withExpiry: false, expired: false });
   }
 
-  private offer(batch: Batch, row: number, measures: Measures, bytes: number, slot: number): void {
+  private offer(batch: Batch, row: number, measures: Measures, bytes: number): void {
     const { place, source } = this;
     const { table } = batch;
-    const type: RedisType = REDIS_TYPES[TYPE_INDEX[table.word(row, TYPE)]];
+    const type = TYPE_INDEX[table.word(row, TYPE)];
     const memory = measures.memory[row];
-    const elements = measures.elements[row];
+    const elements = hasElements(type) ? measures.elements[row] : -1;
     const largest = measures.largest[row];
+    if (!(memory > this.topMemory.least || elements > this.topElements.least || largest > this.topLargest.least)) return;
+    batch.readKey(row, place);
+    const { keyBytes, keyEnd, keyStart } = place;
     const idle = table.double(row, IDLE);
     const freq = table.word(row, FREQ);
     const key: Key = {
       source,
       db: table.word(row, DB),
-      key: formatText(place.keyBytes, place.keyStart, place.keyEnd),
-      type,
+      key: formatText(keyBytes, keyStart, keyEnd),
+      type: REDIS_TYPES[type],
       encoding: ENCODINGS[measures.encoding[row]],
       bytes,
       memory,
-      elements,
+      elements: measures.elements[row],
       largest,
-      slot,
+      slot: keySlot(keyBytes, keyStart, keyEnd),
       ...(table.has(row, HAS_EXPIRE) ? { expireAt: table.expireAt(row) } : {}),
       ...(idle >= 0 ? { idle } : {}),
       ...(freq >= 0 ? { freq } : {}),
     };
     this.topMemory.add(memory, key);
-    if (hasElements(TYPE_INDEX[table.word(row, TYPE)])) this.topElements.add(elements, key);
+    this.topElements.add(elements, key);
     this.topLargest.add(largest, key);
   }
 }
 
+const isCounted = (words: Int32Array, row: number): boolean =>
+  words[row * ROW_WORDS + KIND] === RECORD && (words[row * ROW_WORDS + FLAGS] & DROPPED) === 0;
+
+/** Bytes of a whole record, from its modifiers on. */
+export const recordBytes = (words: Int32Array, row: number): number => words[row * ROW_WORDS + END] - words[row * ROW_WORDS + HEAD_START];
+
 function addTo(cells: Float64Array, at: number, { bytes, elements, expired, memory, withExpiry }: KeyAmounts): void {
-  cells[at + KEYS]++;
-  cells[at + BYTES] += bytes;
-  cells[at + MEMORY] += memory;
-  cells[at + ELEMENTS] += elements;
-  if (withExpiry) cells[at + WITH_EXPIRY]++;
-  if (expired) cells[at + EXPIRED]++;
+  cells[at + CELL_KEYS]++;
+  cells[at + CELL_BYTES] += bytes;
+  cells[at + CELL_MEMORY] += memory;
+  cells[at + CELL_ELEMENTS] += elements;
+  if (withExpiry) cells[at + CELL_WITH_EXPIRY]++;
+  if (expired) cells[at + CELL_EXPIRED]++;
 }
 
 export function amountOf(cells: Float64Array, at = 0): Amount {
-  return { keys: cells[at + KEYS], bytes: cells[at + BYTES], memory: Math.round(cells[at + MEMORY]), elements: cells[at + ELEMENTS] };
+  return {
+    keys: cells[at + CELL_KEYS],
+    bytes: cells[at + CELL_BYTES],
+    memory: Math.round(cells[at + CELL_MEMORY]),
+    elements: cells[at + CELL_ELEMENTS],
+  };
 }

@@ -60,6 +60,13 @@ export interface CopyOut {
   expiring: number;
 }
 
+/** What `Codec.tallyRows` adds up, by row. */
+export interface TallyColumns {
+  readonly memory: Float64Array;
+  readonly elements: Float64Array;
+  readonly encoding: Uint8Array;
+}
+
 /** A checksum of bytes as they go by: it has all before `at`. */
 export interface RunningCrc {
   readonly crc: Crc64;
@@ -223,6 +230,11 @@ export interface Codec {
    * plain. `structures` has STRUCTURE bytes by type number, RECORD_… and RUN_…, or 0 for types that are not plain.
    */
   checkRows(structures: Uint8Array, table: Int32Array, row: number, rows: number, bytes: Uint8Array): number;
+  /**
+   * Counts rows [row, rows) of a batch, whose positions are in `bytes`, in the state of a tally (TALLY_… in layout.ts). Returns the first
+   * that it left to the caller, and did not count: a key that needs a new prefix or database, or is held apart.
+   */
+  tallyRows(state: Int32Array, table: Int32Array, row: number, rows: number, bytes: Uint8Array, measures: TallyColumns): number;
   /** How far `to` is from `from` in memory, for positions in rows: 0 where they have no memory in common. */
   distance(from: Uint8Array, to: Uint8Array): number;
 }
@@ -248,5 +260,6 @@ export const TS_CODEC: Codec = {
   countRows,
   ownRows: (_run, row) => row,
   checkRows: (_structures, _table, row) => row,
+  tallyRows: (_state, _table, row) => row,
   distance: () => 0,
 };

@@ -12,6 +12,7 @@ import {
   type RestoreOut,
   type RestoreRun,
   type RowFilter,
+  type TallyColumns,
   RUN_ITEMS,
   RUN_PAIRS,
 } from './codec.js';
@@ -84,6 +85,10 @@ interface Exports {
   copiedKeys(): number;
   copiedExpiring(): number;
   slotsInit(): void;
+  tallyInit(): void;
+  tallyRows(
+    state: number, table: number, row: number, rows: number, base: number, memory: number, elements: number, encoding: number,
+  ): number;
   frames(
     types: number,
     table: number,
@@ -203,6 +208,7 @@ export class Kernels implements Codec {
     this.free = start ?? this.run.memoryStart();
     this.run.crcInit(this.allocate(CRC_TABLE).byteOffset);
     this.run.slotsInit();
+    this.run.tallyInit();
     const { byteOffset: state } = this.allocate(STATE_WORDS * 4);
     this.state = new Int32Array(this.buffer, state, STATE_WORDS);
     this.stateDoubles = new Float64Array(this.buffer, state, STATE_WORDS / 2);
@@ -550,6 +556,15 @@ export class Kernels implements Codec {
     const base = this.address(bytes);
     if (base < 0 || table.buffer !== this.buffer || structures.buffer !== this.buffer) return row;
     return this.run.checkRows(structures.byteOffset, table.byteOffset, row, rows, base);
+  }
+
+  tallyRows(state: Int32Array, table: Int32Array, row: number, rows: number, bytes: Uint8Array, columns: TallyColumns): number {
+    const base = this.address(bytes);
+    const { elements, encoding, memory } = columns;
+    if (base < 0 || [state, table, elements, encoding, memory].some(({ buffer }) => buffer !== this.buffer)) return row;
+    return this.run.tallyRows(
+      state.byteOffset, table.byteOffset, row, rows, base, memory.byteOffset, elements.byteOffset, encoding.byteOffset,
+    );
   }
 
   distance(from: Uint8Array, to: Uint8Array): number {

@@ -137,3 +137,116 @@ export const RECORD_QUICKLIST2 = 7; // nodes of listpacks, and of single element
 export const RUN_ITEMS = 0; // of a list or set
 export const RUN_PAIRS = 1; // fields and values of a hash
 export const RUN_SCORES = 2; // members and scores of a sorted set
+
+/*
+ * What `Codec.tallyRows` adds to (inspect/tally.ts and inspect/prefix-tree.ts): words of its state. Addresses are those of arrays in the
+ * memory of the kernels; F64 take two words.
+ */
+/** F64: Unix milliseconds that expiries are compared with. */
+export const TALLY_NOW = 0;
+/** F64: the least memory of a key so far. */
+export const TALLY_LEAST = 2;
+/** F64: memory from which on a prefix gets a node, once there were too many. */
+export const TALLY_WORTH = 4;
+/** Address of the addresses of the cells of databases: TALLY_DATABASES words, 0 for those that have none yet. */
+export const TALLY_CELLS = 6;
+export const TALLY_DATABASES = 256;
+/** Address of the indexes of Redis types by type number, a byte each. */
+export const TALLY_TYPES = 7;
+/** How many encodings and Redis types there are. */
+export const TALLY_ENCODINGS = 8;
+export const TALLY_TYPE_COUNT = 9;
+/** Addresses of cells: by type number, by slot, and of keys without expiry and expired ones. */
+export const TALLY_RDB_TYPES = 10;
+export const TALLY_SLOTS = 11;
+export const TALLY_NO_EXPIRY = 12;
+export const TALLY_EXPIRED = 13;
+/** Addresses of buckets: of times left, idle times, frequencies. */
+export const TALLY_LEFT = 14;
+export const TALLY_IDLE = 15;
+export const TALLY_FREQUENCY = 16;
+/** Address of the histograms of types. */
+export const TALLY_SIZES = 17;
+/** Addresses of the parts of the tree, and its state. */
+export const TREE_DELIMITERS = 18;
+export const TREE_DEPTH = 19;
+export const TREE_NODES = 20;
+export const TREE_TABLE = 21;
+/** Words of the table, less 2. */
+export const TREE_MASK = 22;
+export const TREE_NAMES = 23;
+/** 0 while nothing was pruned. */
+export const TREE_SKETCH = 24;
+export const TREE_MIXES = 25;
+export const TREE_MIXED = 26;
+export const TREE_HISTOGRAMS = 27;
+export const TREE_HISTOGRAMS_USED = 28;
+/** Nodes, the root included, and most of them. */
+export const TREE_COUNT = 29;
+export const TREE_CAPACITY = 30;
+export const TREE_NAMES_LENGTH = 31;
+export const TALLY_WORDS = 32;
+
+/** Doubles of a cell: an amount, and keys with an expiry, and expired ones. */
+export const CELL_KEYS = 0;
+export const CELL_BYTES = 1;
+export const CELL_MEMORY = 2;
+export const CELL_ELEMENTS = 3;
+export const CELL_WITH_EXPIRY = 4;
+export const CELL_EXPIRED = 5;
+export const CELL = 6;
+
+/** Doubles of a histogram: how many values, their sum, the greatest, and the counts of buckets (inspect/histogram.ts). */
+export const HISTOGRAM_COUNT = 0;
+export const HISTOGRAM_SUM = 1;
+export const HISTOGRAM_MAX = 2;
+export const HISTOGRAM_BUCKETS = 3;
+/** Buckets for each doubling, as a power of two: a value is known within 1.6 %. */
+export const HISTOGRAM_BITS = 5;
+/** For values up to 2^53. */
+export const HISTOGRAM = HISTOGRAM_BUCKETS + (1 << HISTOGRAM_BITS) * 50;
+/** Histograms of a type: memory, bytes, elements, length of the key. */
+export const TYPE_HISTOGRAMS = 4;
+
+/** Doubles of buckets: how many ends there are, the ends, keys and memory of each bucket and of what is beyond the last end. */
+export const BUCKETS_MOST = 24;
+export const BUCKETS_ENDS = 1;
+export const BUCKETS_KEYS = 1 + BUCKETS_MOST;
+export const BUCKETS_MEMORY = 2 + 2 * BUCKETS_MOST;
+export const BUCKETS = 4 + 3 * BUCKETS_MOST;
+
+/* A node of the tree of prefixes: 8 doubles, or 16 words. */
+export const NODE_WORDS = 16;
+/** Doubles. */
+export const NODE_MEMORY = 0;
+export const NODE_BYTES = 1;
+export const NODE_ELEMENTS = 2;
+/** Words. */
+export const NODE_KEYS = 6;
+export const NODE_WITH_EXPIRY = 7;
+export const NODE_EXPIRED = 8;
+export const NODE_PARENT = 9;
+/** Where its name begins among the names, and its length. */
+export const NODE_NAME = 10;
+export const NODE_NAME_LENGTH = 11;
+export const NODE_HASH = 12;
+/** 1 + the index of its type while all its keys have the same, or minus (1 + its index in the mixes). */
+export const NODE_TYPE = 13;
+/** 1 + its index among the histograms; 0 for none. */
+export const NODE_HISTOGRAM = 14;
+
+/** Longest name of a node. */
+export const LONGEST_NAME = 255;
+/** Room for names of nodes: beyond it, the tree counts as full. */
+export const NAME_BYTES = 32 << 20;
+/** Most segments of a prefix. */
+export const DEEPEST = 64;
+/** Counters of the sketch, 32 bits each. */
+export const SKETCH = 1 << 18;
+/** Buckets of the histogram of a node: four for each doubling of memory. */
+export const NODE_BUCKETS = 128;
+/** Keys of a node before it gets a histogram, and most histograms. */
+export const KEYS_FOR_HISTOGRAM = 16;
+export const MOST_HISTOGRAMS = 1 << 14;
+/** In hashes of prefixes (FNV-1a). */
+export const PREFIX_PRIME = 0x01000193;

@@ -11,6 +11,7 @@ export { ownedExpired, ownedLength, ownedTo, ownRows } from './rows';
 export { restores, restoresDb } from './restores';
 export { runItems, runPairs, runScores, runScratch, runWalked } from './run';
 export { slotsInit } from './slots';
+export { tallyInit, tallyRows } from './tally';
 export { text } from './text';
 
 /** Where the memory begins that the host may use. */
