@@ -49,6 +49,7 @@ const HEX: u8 = 2;
 const CROCKFORD: u8 = 4;
 const CLASSES: usize = memory.data(256, 16);
 
+const NAME_BYTES: usize = layout.NAME_BYTES;
 const DATABASES: u32 = layout.TALLY_DATABASES;
 const LONGEST: usize = layout.LONGEST_NAME - 2;
 const BUCKETS: u32 = layout.NODE_BUCKETS;
@@ -263,7 +264,7 @@ function insert(hash: u32, parent: usize, length: usize, nodes: usize): usize {
   const node = word(layout.TREE_COUNT);
   const names = word(layout.TREE_NAMES_LENGTH);
   const mask = word(layout.TREE_MASK) as u32;
-  if (node >= word(layout.TREE_CAPACITY) || (node + 1) * 4 > mask + 2 || names + length > layout.NAME_BYTES) return 0;
+  if (node >= word(layout.TREE_CAPACITY) || (node + 1) * 4 > mask + 2 || names + length > NAME_BYTES) return 0;
   store<u32>(state, (node + 1) as u32, layout.TREE_COUNT * 4);
   store<u32>(state, (names + length) as u32, layout.TREE_NAMES_LENGTH * 4);
   memory.copy(word(layout.TREE_NAMES) + names, NAME, length);
