@@ -228,7 +228,7 @@ class ReportText {
 
   private databases(): void {
     const { databases, sources, totals } = this.report;
-    if (databases.length > 1) this.groups('Databases', databases.map((row) => [`db ${row.db}`, row] as const));
+    if (databases.length > 1) this.groups('Databases', databases.map((row) => [row.db === null ? 'others' : `db ${row.db}`, row] as const));
     if (sources.length > 1) this.groups('Files', sources.map((row) => [sourceName(row.name), row] as const));
     void totals;
   }

@@ -1,6 +1,4 @@
-import {
-  HISTOGRAM, HISTOGRAM_BITS, HISTOGRAM_BUCKETS, HISTOGRAM_COUNT, HISTOGRAM_MAX, HISTOGRAM_SUM,
-} from '../kernels/layout.js';
+import { HISTOGRAM, HISTOGRAM_BITS, HISTOGRAM_BUCKETS, HISTOGRAM_MAX } from '../kernels/layout.js';
 import type { Percentiles } from './report.js';
 
 const STEPS = 1 << HISTOGRAM_BITS;
@@ -10,14 +8,14 @@ const STEPS = 1 << HISTOGRAM_BITS;
  * doubling. A histogram is HISTOGRAM doubles, which `kernels/assembly/tally.ts` adds to as well.
  */
 export function addToHistogram(doubles: Float64Array, at: number, value: number): void {
-  doubles[at + HISTOGRAM_COUNT]++;
-  doubles[at + HISTOGRAM_SUM] += value;
   if (value > doubles[at + HISTOGRAM_MAX]) doubles[at + HISTOGRAM_MAX] = value;
   doubles[at + HISTOGRAM_BUCKETS + bucketOf(value)]++;
 }
 
-export function percentilesOf(doubles: Float64Array, at: number): Percentiles {
-  const count = doubles[at + HISTOGRAM_COUNT];
+/** `sum`: of all values. */
+export function percentilesOf(doubles: Float64Array, at: number, sum: number): Percentiles {
+  let count = 0;
+  for (let i = HISTOGRAM_BUCKETS; i < HISTOGRAM; i++) count += doubles[at + i];
   const max = doubles[at + HISTOGRAM_MAX];
   const percentile = (share: number): number => {
     let left = Math.ceil(count * share);
@@ -28,7 +26,7 @@ export function percentilesOf(doubles: Float64Array, at: number): Percentiles {
     return max;
   };
   return {
-    mean: count === 0 ? 0 : Math.round(doubles[at + HISTOGRAM_SUM] / count),
+    mean: count === 0 ? 0 : Math.round(sum / count),
     p50: percentile(0.5),
     p90: percentile(0.9),
     p99: percentile(0.99),

@@ -32,6 +32,8 @@ export interface KeyAmounts {
   memory: number;
   bytes: number;
   elements: number;
+  /** Bytes of its name. */
+  keyBytes: number;
   withExpiry: boolean;
   expired: boolean;
 }
@@ -51,7 +53,8 @@ export interface TreeNode {
 }
 
 /**
- * The prefixes of keys, cut at delimiters, with what the keys under each of them take. The root is node 0; layout in kernels/layout.ts,
+ * The prefixes of keys, cut at delimiters, with what the keys under each of them take. The root is node 0, whose amounts are those of
+ * all keys, which are counted elsewhere; layout in kernels/layout.ts,
  * since `kernels/assembly/tally.ts` counts keys whose prefixes all have nodes, and leaves others to `add`.
  *
  * Exact up to `capacity` nodes. When that many are reached, only the heaviest stay, `kept` of them, and whenever there are twice as many,
@@ -132,7 +135,6 @@ export class PrefixTree {
     const { isDelimiter, name, state, stateDoubles } = this;
     const bucket = nodeBucket(key.memory);
     if (key.memory < stateDoubles[TALLY_LEAST / 2]) stateDoubles[TALLY_LEAST / 2] = key.memory;
-    this.count(0, key, bucket);
     let node = 0;
     let pos = start;
     let folded = false;

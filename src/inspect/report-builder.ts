@@ -1,8 +1,7 @@
 import { slotRanges, SLOTS } from '../bytes/crc16.js';
 import { formatText } from '../bytes/text.js';
-import { CELL, CELL_EXPIRED as EXPIRED, CELL_KEYS as KEYS, CELL_MEMORY as MEMORY, CELL_WITH_EXPIRY as WITH_EXPIRY, HISTOGRAM, TYPE_HISTOGRAMS } from '../kernels/layout.js';
-import { TYPE_NUMBERS, typeOfNumber } from '../rdb/frame-table.js';
-import { REDIS_TYPES, TABLES } from '../rdb/types.js';
+import { CELL, CELL_BYTES, CELL_ELEMENTS, CELL_EXPIRED as EXPIRED, CELL_KEYS as KEYS, CELL_KEY_BYTES, CELL_MEMORY, CELL_MEMORY as MEMORY, CELL_WITH_EXPIRY as WITH_EXPIRY, HISTOGRAM, SLOT_CELL, TYPE_HISTOGRAMS } from '../kernels/layout.js';
+import { REDIS_TYPES, TABLES, type TypeRow } from '../rdb/types.js';
 import { reads, type Target, targetName } from '../values/targets.js';
 import { adviceOf } from './advice.js';
 import { ENCODINGS } from './measures.js';
@@ -12,7 +11,7 @@ import type {
 } from './report.js';
 import { bucketsOf } from './buckets.js';
 import { percentilesOf } from './histogram.js';
-import { amountOf, type Tally } from './tally.js';
+import { amountOf, FORMS, OTHER_DATABASES, type Tally } from './tally.js';
 import { type Thresholds, warningsOf } from './warnings.js';
 
 /** Prefixes that a report has at most: the heaviest ones. */
@@ -42,6 +41,7 @@ export function reportOf(tally: Tally, findings: Findings, options: ReportOption
   const build = new ReportBuilder(tally, scale);
   const { sources } = findings;
   const totals = build.totals();
+  const types = build.types();
   const slots = build.slots(options.shards);
   const functions = findings.functions.reduce((sum, { bytes }) => sum + bytes, 0);
   const used = sources.every(({ usedMemory }) => usedMemory !== undefined) ? sum(sources.map(({ usedMemory = 0 }) => usedMemory)) : undefined;
@@ -49,8 +49,8 @@ export function reportOf(tally: Tally, findings: Findings, options: ReportOption
   const found = {
     complete: sources.every(({ complete }) => complete),
     totals,
-    types: build.types(),
-    prefixes: prefixReport(tally.prefixes, scale),
+    types,
+    prefixes: prefixReport(tally.prefixes, scale, { ...totals, types: Object.fromEntries(types.map((type) => [type.type, type.memory])) }),
     slots,
     sources,
   };
@@ -77,13 +77,13 @@ export function reportOf(tally: Tally, findings: Findings, options: ReportOption
     functions: findings.functions,
     top: { memory: tally.topMemory.sorted, elements: tally.topElements.sorted, largest: tally.topLargest.sorted },
     prefixes: found.prefixes,
-    expiry: { none: build.amount(tally.noExpiry), expired: build.amount(tally.expired), left: bucketsOf(tally.left, scale) },
+    expiry: { none: build.noExpiry(), expired: build.amount(tally.expired), left: bucketsOf(tally.left, scale) },
     ...optional('idle', bucketsOf(tally.idle, scale)),
     ...optional('frequency', bucketsOf(tally.frequency, scale)),
     slots,
     warnings: warningsOf(tally, found, options.thresholds),
     advice: adviceOf(tally, found, scale),
-    ...(options.target === undefined ? {} : { target: targetReport(tally, options.target, build) }),
+    ...(options.target === undefined ? {} : { target: targetReport(options.target, build) }),
   };
 }
 
@@ -126,16 +126,16 @@ class ReportBuilder {
   }
 
   /** The sum of cells of all databases; which ones, `take` says by type and encoding. */
-  private sum(take: (type: number, encoding: number) => boolean, databases: Iterable<Float64Array> = this.tally.databases.values()): Float64Array {
+  sum(take: (type: TypeRow, encoding: number) => boolean, databases: Iterable<Float64Array> = this.tally.databases.values()): Float64Array {
     const total = new Float64Array(CELL);
     for (const cells of databases) {
-      for (let type = 0; type < REDIS_TYPES.length; type++) {
+      FORMS.forEach((type, form) => {
         for (let encoding = 0; encoding < ENCODINGS.length; encoding++) {
           if (!take(type, encoding)) continue;
-          const at = (type * ENCODINGS.length + encoding) * CELL;
+          const at = (form * ENCODINGS.length + encoding) * CELL;
           for (let i = 0; i < CELL; i++) total[i] += cells[at + i];
         }
-      }
+      });
     }
     return total;
   }
@@ -144,27 +144,36 @@ class ReportBuilder {
     return this.group(this.sum(() => true));
   }
 
+  /** Keys that never expire: all others are counted. */
+  noExpiry(): Amount {
+    const { expired, expiring } = this.tally;
+    return this.amount(this.sum(() => true).map((all, i) => all - expired[i] - expiring[i]));
+  }
+
   databases(): Report['databases'] {
     return [...this.tally.databases]
-      .sort(([a], [b]) => a - b)
-      .map(([db, cells]) => ({ db, ...this.group(this.sum(() => true, [cells])) }));
+      .sort(([a], [b]) => (a === OTHER_DATABASES ? 1 : b === OTHER_DATABASES ? -1 : a - b))
+      .map(([db, cells]) => ({ db: db === OTHER_DATABASES ? null : db, ...this.group(this.sum(() => true, [cells])) }));
   }
 
   types(): Report['types'] {
-    return REDIS_TYPES.map((type, i) => ({ type, ...this.group(this.sum((found) => found === i)), sizes: this.sizes(i) }))
+    return REDIS_TYPES.map((type, i) => {
+      const cell = this.sum(({ redisType }) => redisType === type);
+      return { type, ...this.group(cell), sizes: this.sizes(i, cell) };
+    })
       .filter(({ keys }) => keys > 0)
       .sort(byMemory);
   }
 
-  private sizes(type: number): Sizes {
+  private sizes(type: number, cell: Float64Array): Sizes {
     const { sizes } = this.tally;
-    const of = (which: number): Percentiles => percentilesOf(sizes, (type * TYPE_HISTOGRAMS + which) * HISTOGRAM);
-    return { memory: of(0), bytes: of(1), elements: of(2), keyLength: of(3) };
+    const of = (which: number, sum: number): Percentiles => percentilesOf(sizes, (type * TYPE_HISTOGRAMS + which) * HISTOGRAM, cell[sum]);
+    return { memory: of(0, CELL_MEMORY), bytes: of(1, CELL_BYTES), elements: of(2, CELL_ELEMENTS), keyLength: of(3, CELL_KEY_BYTES) };
   }
 
   encodings(): Report['encodings'] {
-    return REDIS_TYPES.flatMap((type, i) =>
-      ENCODINGS.map((encoding, j) => ({ type, encoding, ...this.group(this.sum((a, b) => a === i && b === j)) })),
+    return REDIS_TYPES.flatMap((type) =>
+      ENCODINGS.map((encoding, j) => ({ type, encoding, ...this.group(this.sum(({ redisType }, found) => redisType === type && found === j)) })),
     )
       .filter(({ keys }) => keys > 0)
       .sort(byMemory);
@@ -172,29 +181,29 @@ class ReportBuilder {
 
   slots(shards: number | undefined): SlotReport {
     const { slots } = this.tally;
-    const used = Array.from({ length: SLOTS }, (_, slot) => slot).filter((slot) => slots[slot * CELL + KEYS] > 0);
-    const all = sum(used.map((slot) => slots[slot * CELL + MEMORY]));
+    const used = Array.from({ length: SLOTS }, (_, slot) => slot).filter((slot) => slots[slot * SLOT_CELL + KEYS] > 0);
+    const all = sum(used.map((slot) => slots[slot * SLOT_CELL + MEMORY]));
     const share = (memory: number): number => (all === 0 ? 0 : memory / all);
-    const hottest = [...used].sort((a, b) => slots[b * CELL + MEMORY] - slots[a * CELL + MEMORY]).slice(0, HOTTEST);
+    const hottest = [...used].sort((a, b) => slots[b * SLOT_CELL + MEMORY] - slots[a * SLOT_CELL + MEMORY]).slice(0, HOTTEST);
     return {
       slots: used.map((slot) => {
-        const { bytes, keys, memory } = this.amount(slots, slot * CELL);
+        const { bytes, keys, memory } = this.amount(slots, slot * SLOT_CELL);
         return [slot, keys, bytes, memory] as const;
       }),
-      hottest: hottest.map((slot) => ({ slot, ...this.amount(slots, slot * CELL), share: share(slots[slot * CELL + MEMORY]) })),
+      hottest: hottest.map((slot) => ({ slot, ...this.amount(slots, slot * SLOT_CELL), share: share(slots[slot * SLOT_CELL + MEMORY]) })),
       ...(shards === undefined ? {} : { shards: slotRanges(shards).map(([from, to]) => this.shard(from, to, share)) }),
     };
   }
 
   private shard(from: number, to: number, share: (memory: number) => number): NonNullable<SlotReport['shards']>[number] {
-    const cell = new Float64Array(CELL);
-    for (let slot = from; slot <= to; slot++) for (let i = 0; i < CELL; i++) cell[i] += this.tally.slots[slot * CELL + i];
+    const cell = new Float64Array(SLOT_CELL);
+    for (let slot = from; slot <= to; slot++) for (let i = 0; i < SLOT_CELL; i++) cell[i] += this.tally.slots[slot * SLOT_CELL + i];
     return { from, to, ...this.amount(cell), share: share(cell[MEMORY]) };
   }
 }
 
 /** The heaviest nodes of the tree. A parent is no lighter than its children, so that it comes with them. */
-export function prefixReport(tree: PrefixTree, scale: number): PrefixReport {
+export function prefixReport(tree: PrefixTree, scale: number, all: Omit<PrefixNode, 'name' | 'prefix'>): PrefixReport {
   const { delimiters, options: { depth } } = tree;
   const order = new Uint32Array(tree.nodes - 1).map((_, i) => i + 1);
   const memory = new Float64Array(tree.nodes);
@@ -208,55 +217,56 @@ export function prefixReport(tree: PrefixTree, scale: number): PrefixReport {
     if (siblings === undefined) children.set(parent, [node]);
     else siblings.push(node);
   }
-  const all = new Uint32Array(tree.nodes);
-  for (let node = 1; node < tree.nodes; node++) all[tree.parentOf(node)]++;
+  const counts = new Uint32Array(tree.nodes);
+  for (let node = 1; node < tree.nodes; node++) counts[tree.parentOf(node)]++;
   const scaled = (count: number): number => Math.round(count * scale);
 
   const build = (index: number, above: Uint8Array): PrefixNode => {
-    const { bytes, elements, expired, keys, memory, name, p99, types, withExpiry } = tree.node(index);
+    const { name, p99, types, ...amounts } = tree.node(index);
     const prefix = Buffer.concat([above, name]);
-    const own = children.get(index) ?? [];
-    const nodes = own.map((child) => build(child, prefix));
-    const rest = {
-      keys: scaled(keys) - sum(nodes.map((node) => node.keys)),
-      bytes: scaled(bytes) - sum(nodes.map((node) => node.bytes)),
-      memory: scaled(memory) - sum(nodes.map((node) => node.memory)),
-      elements: scaled(elements) - sum(nodes.map((node) => node.elements)),
-      prefixes: all[index] - own.length,
-    };
-    return {
-      name: formatText(name),
-      prefix: formatText(prefix),
-      keys: scaled(keys),
-      bytes: scaled(bytes),
-      memory: scaled(memory),
-      elements: scaled(elements),
-      withExpiry: scaled(withExpiry),
-      expired: scaled(expired),
+    const own = {
+      keys: scaled(amounts.keys),
+      bytes: scaled(amounts.bytes),
+      memory: scaled(amounts.memory),
+      elements: scaled(amounts.elements),
+      withExpiry: scaled(amounts.withExpiry),
+      expired: scaled(amounts.expired),
       types: Object.fromEntries(REDIS_TYPES.flatMap((type, i) => (types[i] > 0 ? [[type, scaled(types[i])] as const] : []))),
-      ...(p99 === undefined ? {} : { p99 }),
-      ...(nodes.length === 0 ? {} : { children: nodes }),
-      ...(nodes.length > 0 && rest.keys > 0 ? { rest } : {}),
     };
+    return { name: formatText(name), prefix: formatText(prefix), ...own, ...(p99 === undefined ? {} : { p99 }), ...below(index, own, prefix) };
+  };
+
+  /** The children of a node, and what is under none of them. */
+  const below = (index: number, { bytes, elements, keys, memory }: Amount, prefix: Uint8Array): Pick<PrefixNode, 'children' | 'rest'> => {
+    const nodes = (children.get(index) ?? []).map((child) => build(child, prefix));
+    if (nodes.length === 0) return {};
+    const rest = {
+      keys: keys - sum(nodes.map((node) => node.keys)),
+      bytes: bytes - sum(nodes.map((node) => node.bytes)),
+      memory: memory - sum(nodes.map((node) => node.memory)),
+      elements: elements - sum(nodes.map((node) => node.elements)),
+      prefixes: counts[index] - nodes.length,
+    };
+    return { children: nodes, ...(rest.keys > 0 ? { rest } : {}) };
   };
   const { missing } = tree;
   return {
     delimiters: Array.from(delimiters, (byte) => String.fromCharCode(byte)),
     depth,
-    root: build(0, new Uint8Array(0)),
+    root: { name: '', prefix: '', ...all, ...below(0, all, new Uint8Array(0)) },
     nodes: tree.nodes - 1,
     error: { keys: scaled(missing.keys), memory: scaled(missing.memory) },
   };
 }
 
 /** What a target cannot take as it is: by types of the RDB. */
-function targetReport(tally: Tally, target: Target, build: ReportBuilder): TargetReport {
+function targetReport(target: Target, build: ReportBuilder): TargetReport {
   const rewritten: TargetReport['rewritten'][number][] = [];
   const impossible: TargetReport['impossible'][number][] = [];
-  for (let number = 0; number < TYPE_NUMBERS; number++) {
-    const type = typeOfNumber(number);
-    if (type === undefined || tally.rdbTypes[number * CELL + KEYS] === 0 || reads(target, type)) continue;
-    const amount = build.amount(tally.rdbTypes, number * CELL);
+  for (const type of FORMS) {
+    const cell = build.sum((found) => found === type);
+    if (cell[KEYS] === 0 || reads(target, type)) continue;
+    const amount = build.amount(cell);
     const others = TABLES[target.vendor].types.filter((other) => other?.redisType === type.redisType && reads(target, other));
     if (others.length > 0 || type.redisType === 'bitmap') rewritten.push({ type: type.name, ...amount });
     else impossible.push({ type: type.name, reason: `${targetName(target)} has no values of type ${type.redisType}`, ...amount });

@@ -15,7 +15,8 @@ export interface Report {
   readonly sources: readonly SourceReport[];
   readonly memory: MemoryReport;
   readonly totals: Group;
-  readonly databases: readonly (Group & { readonly db: number })[];
+  /** The database null stands for all beyond the first 1,024. */
+  readonly databases: readonly (Group & { readonly db: number | null })[];
   readonly types: readonly (Group & { readonly type: string; readonly sizes: Sizes })[];
   readonly encodings: readonly (Group & { readonly type: string; readonly encoding: string })[];
   /** By the names of module data types. */

@@ -3,14 +3,14 @@ import { formatText } from '../bytes/text.js';
 import { EMPTY } from '../encodings/element.js';
 import { type Codec, TS_CODEC } from '../kernels/codec.js';
 import {
-  BUCKETS, CELL, CELL_BYTES, CELL_ELEMENTS, CELL_EXPIRED, CELL_KEYS, CELL_MEMORY, CELL_WITH_EXPIRY, DB, DROPPED, END, FLAGS, FREQ,
-  HAS_EXPIRE, HEAD_START, HISTOGRAM, IDLE, KIND, RECORD, ROW_WORDS, TALLY_CELLS, TALLY_DATABASES, TALLY_ENCODINGS, TALLY_EXPIRED,
-  TALLY_FREQUENCY, TALLY_IDLE, TALLY_LEFT, TALLY_NO_EXPIRY, TALLY_NOW, TALLY_RDB_TYPES, TALLY_SIZES, TALLY_SLOTS, TALLY_TYPE_COUNT,
+  BUCKETS, CELL, CELL_BYTES, CELL_ELEMENTS, CELL_EXPIRED, CELL_KEYS, CELL_MEMORY, CELL_KEY_BYTES, CELL_WITH_EXPIRY, DB, DROPPED, END, FLAGS, FREQ,
+  HAS_EXPIRE, HEAD_START, HISTOGRAM, IDLE, KIND, RECORD, ROW_WORDS, SLOT_CELL, TALLY_CELLS, TALLY_DATABASES, TALLY_EXPIRED,
+  TALLY_EXPIRING, TALLY_FORMS, TALLY_FREQUENCY, TALLY_IDLE, TALLY_LEFT, TALLY_NOW, TALLY_SIZES, TALLY_SLOTS, TALLY_TYPE_COUNT,
   TALLY_TYPES, TALLY_WORDS, TYPE, TYPE_HISTOGRAMS,
 } from '../kernels/layout.js';
 import type { Batch } from '../rdb/batch.js';
-import { TYPE_NUMBERS, typeOfNumber } from '../rdb/frame-table.js';
-import { REDIS_TYPES } from '../rdb/types.js';
+import { typeNumber, TYPE_NUMBERS, typeOfNumber } from '../rdb/frame-table.js';
+import { REDIS_TYPES, type TypeRow } from '../rdb/types.js';
 import { addToBuckets, FREQUENCIES, IDLE_TIMES, startBuckets, TIMES_LEFT } from './buckets.js';
 import { delimitersOf } from './delimiters.js';
 import { addToHistogram } from './histogram.js';
@@ -21,12 +21,23 @@ import type { Amount, Key } from './report.js';
 import { SharedMemory } from './shared-memory.js';
 import { TopKeys } from './top-keys.js';
 
-/** Cells of a database: by type and encoding. */
-const CELLS = REDIS_TYPES.length * ENCODINGS.length;
+/** The types of RDBs, by their index in the cells of a database: for each of them a cell for each encoding. */
+export const FORMS: readonly TypeRow[] = Array.from({ length: TYPE_NUMBERS }, (_, number) => typeOfNumber(number)).filter(
+  (type) => type !== undefined,
+);
+const CELLS = FORMS.length * ENCODINGS.length;
+/** Databases with cells of their own; what is in others counts as one. */
+const MOST_DATABASES = 1024;
+/** Their number. */
+export const OTHER_DATABASES = -1;
 
 const TYPE_INDEX = Uint8Array.from({ length: TYPE_NUMBERS }, (_, number) =>
   REDIS_TYPES.indexOf(typeOfNumber(number)?.redisType ?? 'string'),
 );
+/** How many cells stand before those of a type, by `typeNumber`. */
+const CELLS_BEFORE = new Int32Array(TYPE_NUMBERS);
+FORMS.forEach((type, i) => (CELLS_BEFORE[typeNumber(type)] = i * ENCODINGS.length));
+
 const MODULE = REDIS_TYPES.indexOf('module');
 const STRING = REDIS_TYPES.indexOf('string');
 const BITMAP = REDIS_TYPES.indexOf('bitmap');
@@ -55,11 +66,10 @@ export class Tally {
   readonly databases = new Map<number, Float64Array>();
   /** By type: TYPE_HISTOGRAMS histograms. */
   readonly sizes: Float64Array;
-  /** Cells by `typeNumber`, and by slot. */
-  readonly rdbTypes: Float64Array;
+  /** By slot: SLOT_CELL doubles. */
   readonly slots: Float64Array;
   readonly expired: Float64Array;
-  readonly noExpiry: Float64Array;
+  readonly expiring: Float64Array;
   readonly left: Float64Array;
   readonly idle: Float64Array;
   readonly frequency: Float64Array;
@@ -83,7 +93,7 @@ export class Tally {
   private readonly cellAddresses: Int32Array;
   private delimiters: Uint8Array | undefined;
   private source = 0;
-  private readonly key: KeyAmounts = { type: 0, memory: 0, bytes: 0, elements: 0, withExpiry: false, expired: false };
+  private readonly key: KeyAmounts = { type: 0, memory: 0, bytes: 0, elements: 0, keyBytes: 0, withExpiry: false, expired: false };
   private readonly place = { keyBytes: EMPTY, keyStart: 0, keyEnd: 0 };
 
   constructor(
@@ -99,10 +109,11 @@ export class Tally {
     const types = memory.bytes(TYPE_NUMBERS);
     types.set(TYPE_INDEX);
     this.sizes = memory.doubles(REDIS_TYPES.length * TYPE_HISTOGRAMS * HISTOGRAM);
-    this.rdbTypes = memory.doubles(TYPE_NUMBERS * CELL);
-    this.slots = memory.doubles(SLOTS * CELL);
+    this.slots = memory.doubles(SLOTS * SLOT_CELL);
     this.expired = memory.doubles(CELL);
-    this.noExpiry = memory.doubles(CELL);
+    this.expiring = memory.doubles(CELL);
+    const forms = memory.words(TYPE_NUMBERS);
+    forms.set(CELLS_BEFORE);
     this.left = memory.doubles(BUCKETS);
     this.idle = memory.doubles(BUCKETS);
     this.frequency = memory.doubles(BUCKETS);
@@ -111,13 +122,12 @@ export class Tally {
     startBuckets(this.frequency, FREQUENCIES);
     state[TALLY_CELLS] = this.cellAddresses.byteOffset;
     state[TALLY_TYPES] = types.byteOffset;
-    state[TALLY_ENCODINGS] = ENCODINGS.length;
     state[TALLY_TYPE_COUNT] = REDIS_TYPES.length;
     state[TALLY_SIZES] = this.sizes.byteOffset;
-    state[TALLY_RDB_TYPES] = this.rdbTypes.byteOffset;
     state[TALLY_SLOTS] = this.slots.byteOffset;
     state[TALLY_EXPIRED] = this.expired.byteOffset;
-    state[TALLY_NO_EXPIRY] = this.noExpiry.byteOffset;
+    state[TALLY_EXPIRING] = this.expiring.byteOffset;
+    state[TALLY_FORMS] = forms.byteOffset;
     state[TALLY_LEFT] = this.left.byteOffset;
     state[TALLY_IDLE] = this.idle.byteOffset;
     state[TALLY_FREQUENCY] = this.frequency.byteOffset;
@@ -180,31 +190,34 @@ export class Tally {
     const expireAt = key.withExpiry ? table.expireAt(row) : 0;
     key.expired = key.withExpiry && expireAt <= now;
 
-    addTo(this.cellsOf(words[at + DB]), (type * ENCODINGS.length + measures.encoding[row]) * CELL, key);
-    addTo(this.rdbTypes, number * CELL, key);
-    if (!key.withExpiry) addTo(this.noExpiry, 0, key);
-    else if (key.expired) addTo(this.expired, 0, key);
-    else addToBuckets(this.left, expireAt - now, memory);
+    batch.readKey(row, place);
+    const { keyBytes, keyEnd, keyStart } = place;
+    key.keyBytes = keyEnd - keyStart;
+    addTo(this.cellsOf(words[at + DB]), (CELLS_BEFORE[number] + measures.encoding[row]) * CELL, key);
+    if (key.expired) addTo(this.expired, 0, key);
+    else if (key.withExpiry) {
+      addTo(this.expiring, 0, key);
+      addToBuckets(this.left, expireAt - now, memory);
+    }
     const idle = table.double(row, IDLE);
     if (idle >= 0) addToBuckets(this.idle, idle, memory);
     const freq = words[at + FREQ];
     if (freq >= 0) addToBuckets(this.frequency, freq, memory);
 
-    batch.readKey(row, place);
-    const { keyBytes, keyEnd, keyStart } = place;
-    addTo(this.slots, keySlot(keyBytes, keyStart, keyEnd) * CELL, key);
+    addToSlot(this.slots, keySlot(keyBytes, keyStart, keyEnd) * SLOT_CELL, key);
     const histograms = type * TYPE_HISTOGRAMS * HISTOGRAM;
     addToHistogram(sizes, histograms, memory);
     addToHistogram(sizes, histograms + HISTOGRAM, bytes);
     addToHistogram(sizes, histograms + 2 * HISTOGRAM, elements);
-    addToHistogram(sizes, histograms + 3 * HISTOGRAM, keyEnd - keyStart);
+    addToHistogram(sizes, histograms + 3 * HISTOGRAM, key.keyBytes);
     this.prefixes.add(keyBytes, keyStart, keyEnd, key);
   }
 
   private cellsOf(db: number): Float64Array {
     let cells = this.databases.get(db);
     if (cells === undefined) {
-      const isShared = db < TALLY_DATABASES;
+      if (this.databases.size >= MOST_DATABASES && db !== OTHER_DATABASES) return this.cellsOf(OTHER_DATABASES);
+      const isShared = db >= 0 && db < TALLY_DATABASES;
       this.databases.set(db, (cells = isShared ? this.memory.doubles(CELLS * CELL) : new Float64Array(CELLS * CELL)));
       if (isShared) this.cellAddresses[db] = cells.byteOffset;
     }
@@ -237,7 +250,7 @@ export class Tally {
   module(name: string, memory: number, bytes: number, elements: number): void {
     let cell = this.modules.get(name);
     if (cell === undefined) this.modules.set(name, (cell = new Float64Array(CELL)));
-    addTo(cell, 0, { type: MODULE, memory, bytes, elements, withExpiry: false, expired: false });
+    addTo(cell, 0, { type: MODULE, memory, bytes, elements, keyBytes: 0, withExpiry: false, expired: false });
   }
 
   private offer(batch: Batch, row: number, measures: Measures, bytes: number): void {
@@ -279,13 +292,21 @@ const isCounted = (words: Int32Array, row: number): boolean =>
 /** Bytes of a whole record, from its modifiers on. */
 export const recordBytes = (words: Int32Array, row: number): number => words[row * ROW_WORDS + END] - words[row * ROW_WORDS + HEAD_START];
 
-function addTo(cells: Float64Array, at: number, { bytes, elements, expired, memory, withExpiry }: KeyAmounts): void {
+function addTo(cells: Float64Array, at: number, { bytes, elements, expired, keyBytes, memory, withExpiry }: KeyAmounts): void {
   cells[at + CELL_KEYS]++;
   cells[at + CELL_BYTES] += bytes;
   cells[at + CELL_MEMORY] += memory;
   cells[at + CELL_ELEMENTS] += elements;
   if (withExpiry) cells[at + CELL_WITH_EXPIRY]++;
   if (expired) cells[at + CELL_EXPIRED]++;
+  cells[at + CELL_KEY_BYTES] += keyBytes;
+}
+
+function addToSlot(slots: Float64Array, at: number, { bytes, elements, memory }: KeyAmounts): void {
+  slots[at + CELL_KEYS]++;
+  slots[at + CELL_BYTES] += bytes;
+  slots[at + CELL_MEMORY] += memory;
+  slots[at + CELL_ELEMENTS] += elements;
 }
 
 export function amountOf(cells: Float64Array, at = 0): Amount {

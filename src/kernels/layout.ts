@@ -153,14 +153,15 @@ export const TALLY_CELLS = 6;
 export const TALLY_DATABASES = 256;
 /** Address of the indexes of Redis types by type number, a byte each. */
 export const TALLY_TYPES = 7;
-/** How many encodings and Redis types there are. */
-export const TALLY_ENCODINGS = 8;
-export const TALLY_TYPE_COUNT = 9;
-/** Addresses of cells: by type number, by slot, and of keys without expiry and expired ones. */
-export const TALLY_RDB_TYPES = 10;
-export const TALLY_SLOTS = 11;
-export const TALLY_NO_EXPIRY = 12;
-export const TALLY_EXPIRED = 13;
+/** How many Redis types there are. */
+export const TALLY_TYPE_COUNT = 8;
+/** Addresses of cells: of expired keys, and of those that will expire. */
+export const TALLY_EXPIRED = 10;
+export const TALLY_EXPIRING = 11;
+/** Address of the amounts of slots: SLOT_CELL doubles for each. */
+export const TALLY_SLOTS = 12;
+/** How many cells of a database stand before those of a type number, by type number, a word each. */
+export const TALLY_FORMS = 13;
 /** Addresses of buckets: of times left, idle times, frequencies. */
 export const TALLY_LEFT = 14;
 export const TALLY_IDLE = 15;
@@ -187,20 +188,21 @@ export const TREE_CAPACITY = 30;
 export const TREE_NAMES_LENGTH = 31;
 export const TALLY_WORDS = 32;
 
-/** Doubles of a cell: an amount, and keys with an expiry, and expired ones. */
+/** Doubles of a cell: an amount, keys with an expiry, expired ones, and bytes of the names of keys. A cell fills a line of the cache. */
 export const CELL_KEYS = 0;
 export const CELL_BYTES = 1;
 export const CELL_MEMORY = 2;
 export const CELL_ELEMENTS = 3;
 export const CELL_WITH_EXPIRY = 4;
 export const CELL_EXPIRED = 5;
-export const CELL = 6;
+export const CELL_KEY_BYTES = 6;
+export const CELL = 8;
+/** Of a slot: the first four of them. */
+export const SLOT_CELL = 4;
 
-/** Doubles of a histogram: how many values, their sum, the greatest, and the counts of buckets (inspect/histogram.ts). */
-export const HISTOGRAM_COUNT = 0;
-export const HISTOGRAM_SUM = 1;
-export const HISTOGRAM_MAX = 2;
-export const HISTOGRAM_BUCKETS = 3;
+/** Doubles of a histogram: the greatest value, and the counts of buckets (inspect/histogram.ts). */
+export const HISTOGRAM_MAX = 0;
+export const HISTOGRAM_BUCKETS = 1;
 /** Buckets for each doubling, as a power of two: a value is known within 1.6 %. */
 export const HISTOGRAM_BITS = 5;
 /** For values up to 2^53. */

@@ -15,9 +15,10 @@ const CELL_MEMORY: usize = layout.CELL_MEMORY * 8;
 const CELL_ELEMENTS: usize = layout.CELL_ELEMENTS * 8;
 const CELL_WITH_EXPIRY: usize = layout.CELL_WITH_EXPIRY * 8;
 const CELL_EXPIRED: usize = layout.CELL_EXPIRED * 8;
+const CELL_KEY_BYTES: usize = layout.CELL_KEY_BYTES * 8;
+const SLOT_CELL: usize = layout.SLOT_CELL * 8;
 
 const HISTOGRAM: usize = layout.HISTOGRAM * 8;
-const HISTOGRAM_SUM: usize = layout.HISTOGRAM_SUM * 8;
 const HISTOGRAM_MAX: usize = layout.HISTOGRAM_MAX * 8;
 const HISTOGRAM_BUCKETS: usize = layout.HISTOGRAM_BUCKETS * 8;
 const BITS: u64 = layout.HISTOGRAM_BITS;
@@ -64,6 +65,7 @@ const NAME: usize = memory.data(layout.LONGEST_NAME + 9, 16);
 let memoryOf: f64 = 0;
 let bytesOf: f64 = 0;
 let elementsOf: f64 = 0;
+let keyBytesOf: f64 = 0;
 let withExpiry: bool = false;
 let expired: bool = false;
 let typeOf: i32 = 0;
@@ -88,7 +90,7 @@ export function tallyRows(
   const now = load<f64>(state, layout.TALLY_NOW * 4);
   const cells = word(layout.TALLY_CELLS);
   const types = word(layout.TALLY_TYPES);
-  const encodingCount = word(layout.TALLY_ENCODINGS);
+  const forms = word(layout.TALLY_FORMS);
   for (; row < rows; row++) {
     const at = table + (row as usize) * ROW;
     const flags = load<i32>(at, FLAGS);
@@ -111,12 +113,14 @@ export function tallyRows(
     if (depth < 0) break;
     countPath(depth);
 
-    addToCell(database + ((typeOf as usize) * encodingCount + (load<u8>(encodings + (row as usize)) as usize)) * CELL);
-    addToCell(word(layout.TALLY_RDB_TYPES) + number * CELL);
-    addToCell(word(layout.TALLY_SLOTS) + keySlot(start, end - start) * CELL);
-    if (!withExpiry) addToCell(word(layout.TALLY_NO_EXPIRY));
-    else if (expired) addToCell(word(layout.TALLY_EXPIRED));
-    else addToBuckets(word(layout.TALLY_LEFT), expireAt - now);
+    keyBytesOf = (end - start) as f64;
+    addToCell(database + ((load<u32>(forms + (number << 2)) as usize) + (load<u8>(encodings + (row as usize)) as usize)) * CELL);
+    addToSlot(word(layout.TALLY_SLOTS) + keySlot(start, end - start) * SLOT_CELL);
+    if (expired) addToCell(word(layout.TALLY_EXPIRED));
+    else if (withExpiry) {
+      addToCell(word(layout.TALLY_EXPIRING));
+      addToBuckets(word(layout.TALLY_LEFT), expireAt - now);
+    }
     const idle = load<f64>(at, IDLE);
     if (idle >= 0) addToBuckets(word(layout.TALLY_IDLE), idle);
     const freq = load<i32>(at, FREQ);
@@ -126,7 +130,7 @@ export function tallyRows(
     addToHistogram(sizes, memoryOf);
     addToHistogram(sizes + HISTOGRAM, bytesOf);
     addToHistogram(sizes + 2 * HISTOGRAM, elementsOf);
-    addToHistogram(sizes + 3 * HISTOGRAM, (end - start) as f64);
+    addToHistogram(sizes + 3 * HISTOGRAM, keyBytesOf);
   }
   return row;
 }
@@ -143,9 +147,18 @@ function addToCell(cell: usize): void {
   store<f64>(cell, load<f64>(cell, CELL_BYTES) + bytesOf, CELL_BYTES);
   store<f64>(cell, load<f64>(cell, CELL_MEMORY) + memoryOf, CELL_MEMORY);
   store<f64>(cell, load<f64>(cell, CELL_ELEMENTS) + elementsOf, CELL_ELEMENTS);
+  store<f64>(cell, load<f64>(cell, CELL_KEY_BYTES) + keyBytesOf, CELL_KEY_BYTES);
   if (!withExpiry) return;
   store<f64>(cell, load<f64>(cell, CELL_WITH_EXPIRY) + 1, CELL_WITH_EXPIRY);
   if (expired) store<f64>(cell, load<f64>(cell, CELL_EXPIRED) + 1, CELL_EXPIRED);
+}
+
+@inline
+function addToSlot(cell: usize): void {
+  store<f64>(cell, load<f64>(cell) + 1);
+  store<f64>(cell, load<f64>(cell, CELL_BYTES) + bytesOf, CELL_BYTES);
+  store<f64>(cell, load<f64>(cell, CELL_MEMORY) + memoryOf, CELL_MEMORY);
+  store<f64>(cell, load<f64>(cell, CELL_ELEMENTS) + elementsOf, CELL_ELEMENTS);
 }
 
 function addToBuckets(buckets: usize, value: f64): void {
@@ -160,8 +173,6 @@ function addToBuckets(buckets: usize, value: f64): void {
 
 @inline
 function addToHistogram(histogram: usize, value: f64): void {
-  store<f64>(histogram, load<f64>(histogram) + 1);
-  store<f64>(histogram, load<f64>(histogram, HISTOGRAM_SUM) + value, HISTOGRAM_SUM);
   if (value > load<f64>(histogram, HISTOGRAM_MAX)) store<f64>(histogram, value, HISTOGRAM_MAX);
   const whole = (value < MOST ? value : MOST) as u64;
   let bucket = whole;
@@ -298,7 +309,7 @@ function countPath(depth: i32): void {
   if (memoryOf < load<f64>(state, layout.TALLY_LEAST * 4)) store<f64>(state, memoryOf, layout.TALLY_LEAST * 4);
   const nodes = word(layout.TREE_NODES);
   const bucket = nodeBucket(memoryOf);
-  for (let i = 0; i < depth; i++) {
+  for (let i = 1; i < depth; i++) {
     const node = nodes + (load<u32>(PATH + ((i as usize) << 2)) as usize) * NODE;
     store<f64>(node, load<f64>(node, NODE_MEMORY) + memoryOf, NODE_MEMORY);
     store<f64>(node, load<f64>(node, NODE_BYTES) + bytesOf, NODE_BYTES);
