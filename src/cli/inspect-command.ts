@@ -1,5 +1,6 @@
 import type { InspectSummary } from '../commands/inspect.js';
-import { type Report, REPORT_FORMATS } from '../commands/inspect-terms.js';
+import type { REPORT_FORMATS } from '../commands/inspect-terms.js';
+import { type Report } from '../commands/inspect-terms.js';
 import { command, type Invocation } from './command.js';
 import { emptyNotes } from './empty-runs.js';
 import { EXIT } from './exit.js';
@@ -61,7 +62,8 @@ async function runInspect(invocation: Invocation<'inspect'>): Promise<number> {
         ...{ checksum: !noChecksum, stdin, stdout, signal, ...listeners },
       }),
     line: inspectLine,
-    notes: (summary) => (summary.read === 0 || summary.report.totals.keys > 0 ? [] : emptyNotes(summary, summary.filtered, invocation, 'inspected')),
+    notes: (summary) =>
+      summary.read === 0 || summary.report.totals.keys > 0 ? [] : emptyNotes(summary, summary.filtered, invocation, 'inspected'),
     fields: ({ report }) => ({ memory: report.memory.dataset, complete: report.complete }),
     exit: () => EXIT.done,
     done: 'reported',

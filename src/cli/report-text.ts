@@ -67,7 +67,9 @@ class ReportText {
     this.wrap(`Memory is estimated for ${memory.server}${used}. ${bytesText(memory.tables)} of it are the tables of keys and expiries.`);
     if (memory.guessed > 0) this.wrap(`The memory of ${countText(memory.guessed)} module values is a guess.`);
     if (sample !== undefined) {
-      this.wrap(`Estimated from ${countText(sample.keys)} keys, ${percent(sample.share)} of all. The keys in the lists are those of the sample.`);
+      this.wrap(
+        `Estimated from ${countText(sample.keys)} keys, ${percent(sample.share)} of all. The keys in the lists are those of the sample.`,
+      );
     }
   }
 
@@ -83,7 +85,10 @@ class ReportText {
 
   private warnings(): void {
     const { sources, warnings } = this.report;
-    const said = [...warnings.map(({ text }) => text), ...sources.flatMap(({ name, warnings: own }) => own.map((text) => `${sourceName(name)}: ${text}`))];
+    const said = [
+      ...warnings.map(({ text }) => text),
+      ...sources.flatMap(({ name, warnings: own }) => own.map((text) => `${sourceName(name)}: ${text}`)),
+    ];
     if (said.length > 0) this.lines.push('');
     for (const text of said) this.wrap(`${this.paint(YELLOW, '!')} ${printable(text)}`, '  ');
   }
@@ -95,7 +100,8 @@ class ReportText {
     for (const type of types) {
       table.row([type.type, ...amounts(type, totals)]);
       const own = encodings.filter((row) => row.type === type.type);
-      if (own.length > 1 || own[0]?.encoding !== type.type) for (const row of own) table.row([`  ${row.encoding}`, ...amounts(row, totals)]);
+      if (own.length > 1 || own[0]?.encoding !== type.type)
+        for (const row of own) table.row([`  ${row.encoding}`, ...amounts(row, totals)]);
     }
     this.table(table);
   }
@@ -116,7 +122,11 @@ class ReportText {
     };
     collect(root);
     const isWorth = (node: PrefixNode): boolean => node.memory >= totals.memory * SMALL_SHARE;
-    for (const node of all.sort((a, b) => b.memory - a.memory).filter(isWorth).slice(0, PREFIX_ROWS)) shown.add(node);
+    for (const node of all
+      .sort((a, b) => b.memory - a.memory)
+      .filter(isWorth)
+      .slice(0, PREFIX_ROWS))
+      shown.add(node);
     const show = (node: PrefixNode, indent: string): void => {
       let left = node.memory;
       let keys = node.keys;
@@ -152,8 +162,12 @@ class ReportText {
     const { keys, memory, p99, withExpiry } = node;
     const mean = keys === 0 ? 0 : memory / keys;
     return [
-      countText(keys), bytesText(memory), share(memory, this.report.totals.memory), bytesText(mean),
-      p99 === undefined ? '' : bytesText(p99), keys === 0 ? '' : share(withExpiry, keys),
+      countText(keys),
+      bytesText(memory),
+      share(memory, this.report.totals.memory),
+      bytesText(mean),
+      p99 === undefined ? '' : bytesText(p99),
+      keys === 0 ? '' : share(withExpiry, keys),
     ];
   }
 
@@ -227,10 +241,17 @@ class ReportText {
   }
 
   private databases(): void {
-    const { databases, sources, totals } = this.report;
-    if (databases.length > 1) this.groups('Databases', databases.map((row) => [row.db === null ? 'others' : `db ${row.db}`, row] as const));
-    if (sources.length > 1) this.groups('Files', sources.map((row) => [sourceName(row.name), row] as const));
-    void totals;
+    const { databases, sources } = this.report;
+    if (databases.length > 1)
+      this.groups(
+        'Databases',
+        databases.map((row) => [row.db === null ? 'others' : `db ${row.db}`, row] as const),
+      );
+    if (sources.length > 1)
+      this.groups(
+        'Files',
+        sources.map((row) => [sourceName(row.name), row] as const),
+      );
   }
 
   private groups(title: string, rows: readonly (readonly [string, Group])[]): void {
@@ -287,7 +308,10 @@ class ReportText {
     const table = new Table(this.columns, ['', 'keys', 'change', 'memory', 'change']);
     const row = (name: string, { after, before }: Change): void => {
       table.row([
-        name, countText(after.keys), changeText(after.keys - before.keys, countText), bytesText(after.memory),
+        name,
+        countText(after.keys),
+        changeText(after.keys - before.keys, countText),
+        bytesText(after.memory),
         changeText(after.memory - before.memory, bytesText),
       ]);
     };
@@ -345,7 +369,14 @@ function wrapped(text: string, columns: number, indent: string): string[] {
 }
 
 function amounts({ bytes, elements, keys, memory, withExpiry }: Group, totals: Group): string[] {
-  return [countText(keys), bytesText(memory), share(memory, totals.memory), bytesText(bytes), countText(elements), keys === 0 ? '' : share(withExpiry, keys)];
+  return [
+    countText(keys),
+    bytesText(memory),
+    share(memory, totals.memory),
+    bytesText(bytes),
+    countText(elements),
+    keys === 0 ? '' : share(withExpiry, keys),
+  ];
 }
 
 function percent(part: number): string {

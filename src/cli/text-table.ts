@@ -44,7 +44,7 @@ export function width(text: string): number {
 /** Leaves out the middle of a text that is too long: both ends of a key tell what it is. */
 function shortened(text: string, cells: number): string {
   if (width(text) <= cells) return text;
-  const characters = [...text];
+  const characters = Array.from(text);
   let [front, back] = [Math.ceil((cells - 1) / 2), Math.floor((cells - 1) / 2)];
   for (;;) {
     const short = `${characters.slice(0, front).join('')}…${back === 0 ? '' : characters.slice(-back).join('')}`;

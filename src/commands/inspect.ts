@@ -143,7 +143,12 @@ async function examine(options: InspectOptions, at: number, tables: readonly Ope
     },
     (codec) => {
       tally = new Tally({ top, now: at, delimiters, depth, bigMemory: bigKey, bigElements }, codec);
-      sink = new InspectSink(codec, tally, tables.map(({ rows }) => rows), options.serverVersion);
+      sink = new InspectSink(
+        codec,
+        tally,
+        tables.map(({ rows }) => rows),
+        options.serverVersion,
+      );
       return { sink, outputs: tables.map(({ output }) => output), meta: true, passes: sample < 1 ? [sampleKeys(sample)] : [] };
     },
     Tally.room,

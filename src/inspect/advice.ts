@@ -14,10 +14,17 @@ const TEMPLATE_REFERENCE = 8;
 const count = (n: number, one: string, many = `${one}s`): string => `${Math.round(n).toLocaleString('en')} ${n === 1 ? one : many}`;
 
 /** What could be done about the memory, with what it would save. */
-export function adviceOf(tally: Tally, { prefixes, totals }: { readonly prefixes: PrefixReport; readonly totals: Group }, scale: number): Advice[] {
-  return [fieldSets(tally, totals, scale), duplicates(tally, totals, scale), bigCollections(tally, totals, scale), ...noExpiry(prefixes.root)].filter(
-    (advice) => advice !== undefined,
-  );
+export function adviceOf(
+  tally: Tally,
+  { prefixes, totals }: { readonly prefixes: PrefixReport; readonly totals: Group },
+  scale: number,
+): Advice[] {
+  return [
+    fieldSets(tally, totals, scale),
+    duplicates(tally, totals, scale),
+    bigCollections(tally, totals, scale),
+    ...noExpiry(prefixes.root),
+  ].filter((advice) => advice !== undefined);
 }
 
 function fieldSets({ fieldSets }: Tally, { memory }: Group, scale: number): Advice | undefined {
@@ -27,7 +34,9 @@ function fieldSets({ fieldSets }: Tally, { memory }: Group, scale: number): Advi
   const atLeast = fieldSets.dropped > 0 ? 'at least ' : '';
   return {
     kind: 'fieldSets',
-    text: `${atLeast}${count(hashes * scale, 'hash', 'hashes')} share ${count(sets, 'set')} of field names: templates (Redis 8.10) store each set once`,
+    text:
+      `${atLeast}${count(hashes * scale, 'hash', 'hashes')} share ${count(sets, 'set')} of field names: ` +
+      'templates (Redis 8.10) store each set once',
     saves,
     basis: 'bytes of the field names, without those of one hash for each set, and without 8 bytes for each reference',
   };
@@ -39,7 +48,9 @@ function duplicates({ duplicates }: Tally, totals: Group, scale: number): Advice
   if (saves < totals.memory * WORTH || keys === 0) return undefined;
   return {
     kind: 'duplicates',
-    text: `${exact && scale === 1 ? '' : 'about '}${count(keys * scale, 'key')} ${keys === 1 ? 'has' : 'have'} a value of 64 bytes or more that another key has, too`,
+    text:
+      `${exact && scale === 1 ? '' : 'about '}${count(keys * scale, 'key')} ${keys === 1 ? 'has' : 'have'} a value of 64 bytes or more ` +
+      'that another key has, too',
     saves,
     basis: exact ? 'memory of all but one of the keys with the same value' : 'the same, from a sample of the values',
   };
@@ -50,7 +61,9 @@ function bigCollections({ bigCollections: { keys, memory } }: Tally, totals: Gro
   const share = totals.memory === 0 ? 0 : (memory * scale) / totals.memory;
   return {
     kind: 'bigCollections',
-    text: `${count(keys * scale, 'collection')} ${keys === 1 ? 'is' : 'are'} big (${(share * 100).toFixed(1)} % of the memory): split over several keys, they spread over a cluster and block the server for less time`,
+    text:
+      `${count(keys * scale, 'collection')} ${keys === 1 ? 'is' : 'are'} big (${(share * 100).toFixed(1)} % of the memory): ` +
+      'split over several keys, they would spread over a cluster and block the server for less time',
     basis: 'keys over --big-key or --big-elements',
   };
 }
@@ -70,7 +83,9 @@ function noExpiry(root: PrefixNode): Advice[] {
     .slice(0, NAMED)
     .map(({ keys, memory, prefix, withExpiry }) => ({
       kind: 'noExpiry',
-      text: `under ${JSON.stringify(prefix)} ${count(keys - withExpiry, 'key')} of ${keys.toLocaleString('en')} never ${keys - withExpiry === 1 ? 'expires' : 'expire'}, the others do`,
+      text:
+        `under ${JSON.stringify(prefix)} ${count(keys - withExpiry, 'key')} of ${keys.toLocaleString('en')} never ` +
+        `${keys - withExpiry === 1 ? 'expires' : 'expire'}, the others do`,
       saves: Math.round(memory * ((keys - withExpiry) / keys)),
       basis: 'the mean memory of the keys under this prefix, times those without expiry',
     }));

@@ -30,12 +30,16 @@ const changeOf = ({ after, before }: Change): number => Math.abs(after.memory - 
 /** Of prefixes that are in a report: one that is not in the other may only have been too small for it, and counts as nothing there. */
 function prefixChanges(before: Report, after: Report): BaselineReport['prefixes'] {
   const changes = new Map<string, { prefix: string; before: Amount; after: Amount }>();
-  for (const node of nodesOf(before.prefixes.root)) changes.set(node.prefix, { prefix: node.prefix, before: amountOf(node), after: NOTHING });
+  for (const node of nodesOf(before.prefixes.root))
+    changes.set(node.prefix, { prefix: node.prefix, before: amountOf(node), after: NOTHING });
   for (const node of nodesOf(after.prefixes.root)) {
     const change = changes.get(node.prefix);
     changes.set(node.prefix, { prefix: node.prefix, before: change?.before ?? NOTHING, after: amountOf(node) });
   }
-  return [...changes.values()].filter((change) => changeOf(change) > 0 || change.before.keys !== change.after.keys).sort(byChange).slice(0, MOST);
+  return [...changes.values()]
+    .filter((change) => changeOf(change) > 0 || change.before.keys !== change.after.keys)
+    .sort(byChange)
+    .slice(0, MOST);
 }
 
 function nodesOf(root: PrefixNode): PrefixNode[] {

@@ -52,12 +52,12 @@ export class Measurer {
 
   /** Measures rows [from, to) that are records and not dropped. Throws RdbError if the value of row `batch.row` is damaged. */
   rows(batch: Batch): void {
-    void batch;
+    batch;
   }
 
   /** Measures a large value into row 0. */
   async large(value: LargeValue): Promise<void> {
-    for await (const part of value.parts()) void part;
+    for await (const part of value.parts()) part;
   }
 
   /** Memory of tables that belong to no key: one database with these many keys and expiries. */

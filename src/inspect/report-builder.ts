@@ -1,6 +1,9 @@
 import { slotRanges, SLOTS } from '../bytes/crc16.js';
 import { formatText } from '../bytes/text.js';
-import { CELL, CELL_BYTES, CELL_ELEMENTS, CELL_EXPIRED as EXPIRED, CELL_KEYS as KEYS, CELL_KEY_BYTES, CELL_MEMORY, CELL_MEMORY as MEMORY, CELL_WITH_EXPIRY as WITH_EXPIRY, HISTOGRAM, SLOT_CELL, TYPE_HISTOGRAMS } from '../kernels/layout.js';
+import {
+  CELL, CELL_BYTES, CELL_ELEMENTS, CELL_EXPIRED as EXPIRED, CELL_KEYS as KEYS, CELL_KEY_BYTES, CELL_MEMORY, CELL_MEMORY as MEMORY,
+  CELL_WITH_EXPIRY as WITH_EXPIRY, HISTOGRAM, SLOT_CELL, TYPE_HISTOGRAMS,
+} from '../kernels/layout.js';
 import { REDIS_TYPES, TABLES, type TypeRow } from '../rdb/types.js';
 import { reads, type Target, targetName } from '../values/targets.js';
 import { adviceOf } from './advice.js';
@@ -44,7 +47,9 @@ export function reportOf(tally: Tally, findings: Findings, options: ReportOption
   const types = build.types();
   const slots = build.slots(options.shards);
   const functions = findings.functions.reduce((sum, { bytes }) => sum + bytes, 0);
-  const used = sources.every(({ usedMemory }) => usedMemory !== undefined) ? sum(sources.map(({ usedMemory = 0 }) => usedMemory)) : undefined;
+  const used = sources.every(({ usedMemory }) => usedMemory !== undefined)
+    ? sum(sources.map(({ usedMemory = 0 }) => usedMemory))
+    : undefined;
   const tables = Math.round(findings.memory.tables * scale);
   const found = {
     complete: sources.every(({ complete }) => complete),
@@ -173,7 +178,11 @@ class ReportBuilder {
 
   encodings(): Report['encodings'] {
     return REDIS_TYPES.flatMap((type) =>
-      ENCODINGS.map((encoding, j) => ({ type, encoding, ...this.group(this.sum(({ redisType }, found) => redisType === type && found === j)) })),
+      ENCODINGS.map((encoding, j) => ({
+        type,
+        encoding,
+        ...this.group(this.sum(({ redisType }, found) => redisType === type && found === j)),
+      })),
     )
       .filter(({ keys }) => keys > 0)
       .sort(byMemory);
@@ -204,7 +213,10 @@ class ReportBuilder {
 
 /** The heaviest nodes of the tree. A parent is no lighter than its children, so that it comes with them. */
 export function prefixReport(tree: PrefixTree, scale: number, all: Omit<PrefixNode, 'name' | 'prefix'>): PrefixReport {
-  const { delimiters, options: { depth } } = tree;
+  const {
+    delimiters,
+    options: { depth },
+  } = tree;
   const order = new Uint32Array(tree.nodes - 1).map((_, i) => i + 1);
   const memory = new Float64Array(tree.nodes);
   for (let node = 0; node < tree.nodes; node++) memory[node] = tree.memoryOf(node);
@@ -233,7 +245,13 @@ export function prefixReport(tree: PrefixTree, scale: number, all: Omit<PrefixNo
       expired: scaled(amounts.expired),
       types: Object.fromEntries(REDIS_TYPES.flatMap((type, i) => (types[i] > 0 ? [[type, scaled(types[i])] as const] : []))),
     };
-    return { name: formatText(name), prefix: formatText(prefix), ...own, ...(p99 === undefined ? {} : { p99 }), ...below(index, own, prefix) };
+    return {
+      name: formatText(name),
+      prefix: formatText(prefix),
+      ...own,
+      ...(p99 === undefined ? {} : { p99 }),
+      ...below(index, own, prefix),
+    };
   };
 
   /** The children of a node, and what is under none of them. */

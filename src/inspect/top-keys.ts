@@ -31,7 +31,7 @@ export class TopKeys<K> {
   }
 
   private rise(from: number): void {
-    for (let i = from; i > 0; ) {
+    for (let i = from; i > 0;) {
       const parent = (i - 1) >> 1;
       if (this.values[parent] <= this.values[i]) return;
       this.swap(i, parent);
@@ -41,7 +41,7 @@ export class TopKeys<K> {
 
   private sink(): void {
     const { length } = this.values;
-    for (let i = 0; ; ) {
+    for (let i = 0; ;) {
       let least = i;
       for (const child of [2 * i + 1, 2 * i + 2]) if (child < length && this.values[child] < this.values[least]) least = child;
       if (least === i) return;

@@ -51,14 +51,21 @@ export function warningsOf(tally: Tally, { slots, sources, totals }: Found, thre
     warnings.push({ kind: 'bigShard', text: `slots ${from}-${to} would have ${percent(share)} of the memory, ${fair}` });
   }
   if (totals.keys > 0 && totals.expired / totals.keys >= MANY_EXPIRED) {
-    warnings.push({ kind: 'expired', text: `${count(totals.expired, 'key')} (${percent(totals.expired / totals.keys)}) have expired already` });
+    warnings.push({
+      kind: 'expired',
+      text: `${count(totals.expired, 'key')} (${percent(totals.expired / totals.keys)}) have expired already`,
+    });
   }
   return warnings;
 }
 
 /** Binary units, as options take them: `10 MiB`. */
 function sizeText(bytes: number): string {
-  for (const [unit, name] of [[2 ** 30, 'GiB'], [2 ** 20, 'MiB'], [2 ** 10, 'KiB']] as const) {
+  for (const [unit, name] of [
+    [2 ** 30, 'GiB'],
+    [2 ** 20, 'MiB'],
+    [2 ** 10, 'KiB'],
+  ] as const) {
     if (bytes >= unit) return `${Number((bytes / unit).toFixed(1))} ${name}`;
   }
   return `${bytes} bytes`;

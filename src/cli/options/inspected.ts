@@ -13,7 +13,12 @@ export const INSPECTED = {
   html: value({ commands, value: 'file', parse: path, help: 'also write the report as a page with charts, in one file' }),
   csv: value({ commands, value: 'file', parse: path, help: 'also write a row for each key, with the columns of redis-rdb-tools' }),
   parquet: value({ commands, value: 'file', parse: path, help: 'also write a row for each key, for DuckDB, Spark or Athena' }),
-  history: value({ commands, value: 'file', parse: path, help: 'append totals to this file, one JSON line for each run; the page draws them' }),
+  history: value({
+    commands,
+    value: 'file',
+    parse: path,
+    help: 'append totals to this file, one JSON line for each run; the page draws them',
+  }),
   baseline: list({
     ...{ commands, value: 'file', parse: (label: string, words: readonly string[]) => words.map((given) => path(label, given)) },
     help: 'compare with this older file: what grew, by type and prefix',

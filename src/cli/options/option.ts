@@ -1,9 +1,9 @@
 /** What an option is, and functions to define one. */
 
-export type CommandName = 'decode' | 'dump' | 'restore' | 'encode' | 'check' | 'inspect' | 'payload check' | 'payload decode' | 'completion';
-
 /** Commands that read files, one after another. */
 export const SOURCES = ['decode', 'dump', 'restore', 'encode', 'check', 'inspect'] as const;
+
+export type CommandName = (typeof SOURCES)[number] | 'payload check' | 'payload decode' | 'completion';
 
 /** The words from the command line or an environment variable; undefined if neither gives it. */
 export type Given = boolean | readonly string[] | undefined;
