@@ -1,16 +1,16 @@
 import { writeInt64 } from '../../bytes/decimal.js';
 import { RdbError } from '../../bytes/errors.js';
-import { DOUBLE, Element, INT, INT64, LARGE, LZF } from '../../encodings/element.js';
+import { BYTES, DOUBLE, Element, INT, INT64, LARGE, LZF } from '../../encodings/element.js';
 import { integerWidth, toInteger } from '../../encodings/integer.js';
 import { StreamId, StreamNode } from '../../encodings/stream.js';
 import type { Frame } from '../../rdb/frame.js';
 import { readString, Scratch } from '../../rdb/string.js';
-import type { TypeRow } from '../../rdb/types.js';
+import type { Form, TypeRow } from '../../rdb/types.js';
 import type { Items } from '../../values/items.js';
 import { StreamTail } from '../../values/stream-tail.js';
 import { nameHash } from '../digest.js';
 import { ENCODINGS, type Encoding } from '../encodings.js';
-import { HASH, mayBeInteger, type Model, SET, ZSET } from './model.js';
+import { HASH, type Model, SET, ZSET } from './model.js';
 import { RaxCount } from './rax.js';
 
 const code = (encoding: Encoding): number => ENCODINGS.indexOf(encoding);
@@ -20,6 +20,7 @@ const CODES = {
   raw: code('raw'),
   quicklist: code('quicklist'),
   listpack: code('listpack'),
+  listpackex: code('listpackex'),
   hashtable: code('hashtable'),
   intset: code('intset'),
   skiplist: code('skiplist'),
@@ -28,8 +29,8 @@ const CODES = {
   array: code('array'),
   bitmap: code('bitmap-roaring'),
 };
+const LISTPACKS: ReadonlySet<Form> = new Set(['listpack', 'listpack-ex', 'quicklist2']);
 const ID_BYTES = 16;
-const LISTPACK_FRAME = 7;
 const INTSET_HEADER = 8;
 /** What servers take a new element of a list node for beyond its own bytes (redis 7.0 quicklist.c, SIZE_ESTIMATE_OVERHEAD). */
 const NODE_ESTIMATE = 8;
@@ -50,18 +51,26 @@ export class ValueMemory implements Items {
   private hasExpire = false;
   private frame!: Frame;
   /** Entries of a listpack, and what elements take in a table. */
-  private packed = 0;
+  private entries = 0;
   private loose = 0;
   /** Longest element that would be in a table. */
   private longest = 0;
+  /** Of a hash: its first element too long for a listpack, -1 for none; fields with expiries; what expiries take in a listpack. */
+  private longAt = -1;
+  private expiries = 0;
+  private expiryEntries = 0;
   /** Whether all elements of a set are integers, and the bytes that each needs. */
   private allIntegers = true;
   private width = 2;
+  /** Bytes of the listpack in the file, 0 for another packed form. */
+  private stored = 0;
   /** Of the nodes of a list: bytes as allocated, their number, and the bytes of the listpack that is being filled. */
   private nodeBytes = 0;
   private nodes = 0;
   private filled = 0;
+  private lastNode = 0;
   private inPlain = false;
+  private hasPlain = false;
   private storedNodes = false;
 
   private readonly scratch = new Scratch();
@@ -79,8 +88,10 @@ export class ValueMemory implements Items {
     this.keyLength = frame.keyEnd - frame.keyStart;
     this.hasExpire = frame.hasExpire;
     this.memory = this.elements = this.largest = this.encoding = this.fields = this.fieldBytes = 0;
-    this.packed = this.loose = this.longest = this.nodeBytes = this.nodes = this.filled = 0;
-    this.guessed = this.inPlain = false;
+    this.longAt = -1;
+    this.expiries = this.expiryEntries = this.stored = 0;
+    this.entries = this.loose = this.longest = this.nodeBytes = this.nodes = this.filled = 0;
+    this.guessed = this.inPlain = this.hasPlain = false;
     this.storedNodes = frame.type.form.startsWith('quicklist');
     this.allIntegers = true;
     this.width = 2;
@@ -94,7 +105,7 @@ export class ValueMemory implements Items {
     this.elements = this.largest = length;
     if (this.asInteger(element)) {
       this.encoding = CODES.int;
-      this.memory = model.object(this.keyLength);
+      this.memory = model.object(this.keyLength, this.hasExpire);
       return;
     }
     this.encoding = model.embeds(this.keyLength, this.hasExpire, length) ? CODES.embstr : CODES.raw;
@@ -109,7 +120,7 @@ export class ValueMemory implements Items {
       this.listItem(length, size);
       return;
     }
-    this.packed += size;
+    this.entries += size;
     this.loose += this.model.member(length);
     if (this.copy.kind === INT || this.copy.kind === INT64) this.width = Math.max(this.width, intsetWidth(this.copy));
     else this.allIntegers = false;
@@ -117,21 +128,31 @@ export class ValueMemory implements Items {
 
   private listItem(length: number, size: number): void {
     const { model } = this;
-    if (this.inPlain) {
+    const { node } = model.limits;
+    if (this.inPlain || (!this.storedNodes && model.hasPlainNodes && length > node)) {
+      this.closeNode();
       this.nodeBytes += model.alloc(length);
       this.nodes++;
+      this.hasPlain = true;
       return;
     }
-    if (!this.storedNodes && this.filled > 0 && this.filled + length + NODE_ESTIMATE > model.limits.node) this.closeNode();
-    if (this.filled === 0) this.filled = LISTPACK_FRAME;
+    if (!this.storedNodes && this.filled > 0 && this.filled + length + NODE_ESTIMATE > node) this.closeNode();
+    if (this.filled === 0) this.filled = model.packedFrame;
     this.filled += size;
   }
 
   private closeNode(): void {
     if (this.filled === 0) return;
-    this.nodeBytes += this.model.alloc(this.filled);
+    this.lastNode = this.stored > 0 ? this.stored : this.filled;
+    this.nodeBytes += this.model.alloc(this.lastNode);
+    this.stored = 0;
     this.nodes++;
     this.filled = 0;
+  }
+
+  packedBegin(size: number): void {
+    // servers keep listpacks as they are
+    this.stored = this.model.hasListpacks && LISTPACKS.has(this.frame.type.form) ? size : 0;
   }
 
   nodeBegin(plain: boolean): void {
@@ -143,20 +164,24 @@ export class ValueMemory implements Items {
     this.closeNode();
   }
 
-  pair(field: Element, value: Element): void {
+  pair(field: Element, value: Element, expireAt: number): void {
     const name = this.seen(field);
     this.elements++;
-    this.packed += this.entrySize(field, name);
+    this.entries += this.entrySize(field, name);
     this.name(field, name);
     const length = this.seen(value);
-    this.packed += this.entrySize(value, length);
-    this.loose += this.model.pair(name, length);
+    this.entries += this.entrySize(value, length);
+    this.loose += this.model.pair(name, length, expireAt > 0);
+    if (this.longAt < 0 && this.longest > this.model.limits.value) this.longAt = this.elements - 1;
+    if (expireAt > 0) this.expiries++;
+    this.copy.setInt(expireAt);
+    this.expiryEntries += backlenSize(integerSize(this.copy));
   }
 
   scored(member: Element, score: Element): void {
     const length = this.seen(member);
     this.elements++;
-    this.packed += this.entrySize(member, length) + this.entrySize(score, this.lengthOf(score));
+    this.entries += this.entrySize(member, length) + this.entrySize(score, this.lengthOf(score));
     this.loose += this.model.scored(length);
   }
 
@@ -196,7 +221,7 @@ export class ValueMemory implements Items {
       if (tree === undefined) consumers.set(name, (tree = new RaxCount(alloc)));
       return tree;
     };
-    this.memory += model.structures.stream;
+    this.memory += model.stream();
     new StreamTail(type, bytes, start, end).groups({
       groupBegin: () => {
         pel.clear();
@@ -245,7 +270,7 @@ export class ValueMemory implements Items {
     const { model } = this;
     const { redisType } = this.frame;
     if (redisType === 'string') return;
-    this.memory += model.object(this.keyLength);
+    this.memory += model.object(this.keyLength, this.hasExpire);
     switch (redisType) {
       case 'list':
         this.list();
@@ -280,8 +305,14 @@ export class ValueMemory implements Items {
   private list(): void {
     const { model } = this;
     this.closeNode();
+    const isConverted = this.frame.type.form !== 'ziplist'; // as a list of one ziplist is not (redis 7.2 rdb.c, RDB_TYPE_LIST_ZIPLIST)
+    if (model.hasListpackSets && isConverted && this.nodes === 1 && !this.hasPlain && this.lastNode <= model.limits.node) {
+      this.encoding = CODES.listpack;
+      this.memory += this.nodeBytes;
+      return;
+    }
     this.encoding = CODES.quicklist;
-    this.memory += model.structures.quicklist + this.nodes * model.structures.quicklistNode + this.nodeBytes;
+    this.memory += model.list() + this.nodes * model.listNode() + this.nodeBytes;
   }
 
   private set(): void {
@@ -301,12 +332,18 @@ export class ValueMemory implements Items {
   private hash(): void {
     const { elements, model } = this;
     const { limits } = model;
-    if (elements <= limits.hashEntries && (this.isPacked || this.longest <= limits.value)) {
+    const hasExpiries = this.expiries > 0;
+    const fits = elements <= limits.hashEntries && (this.isPacked || this.longest <= limits.value);
+    if (fits && (!hasExpiries || model.hasListpackEx)) {
+      if (hasExpiries) this.entries += this.expiryEntries;
       this.listpack();
+      if (!hasExpiries) return;
+      this.encoding = CODES.listpackex;
+      this.memory += model.listpackEx();
       return;
     }
     this.encoding = CODES.hashtable;
-    this.memory += model.table(HASH, elements) + this.loose;
+    this.memory += (this.longAt < 0 ? model.table(HASH, elements) : model.converted(this.longAt, elements)) + this.loose;
   }
 
   private zset(): void {
@@ -322,12 +359,13 @@ export class ValueMemory implements Items {
 
   /** Whether the file has it packed: then servers look at the number of elements only. */
   private get isPacked(): boolean {
-    return this.frame.type.form === 'listpack' || this.frame.type.form === 'ziplist';
+    return ['listpack', 'listpack-ex', 'ziplist'].includes(this.frame.type.form);
   }
 
   private listpack(): void {
-    this.encoding = CODES.listpack;
-    this.memory += this.model.alloc(LISTPACK_FRAME + this.packed);
+    const { model } = this;
+    this.encoding = model.packedCode;
+    this.memory += model.alloc(this.stored > 0 ? this.stored : model.packedFrame + this.entries);
   }
 
   /** The length of an element of a collection. */
@@ -362,7 +400,7 @@ export class ValueMemory implements Items {
       copy.setInt(element.num);
       return true;
     }
-    if (element.kind !== 0 || !mayBeInteger(element.end - element.start)) return false;
+    if (element.kind !== BYTES) return false;
     return toInteger(copy);
   }
 
@@ -371,8 +409,7 @@ export class ValueMemory implements Items {
     let size: number;
     if (this.asInteger(element)) size = integerSize(this.copy);
     else size = length + (length < 64 ? 1 : length < 4096 ? 2 : 5);
-    if (size <= 127) return size + 1;
-    return size + (size < 16383 ? 2 : size < 2097151 ? 3 : size < 268435455 ? 4 : 5);
+    return backlenSize(size);
   }
 
   private name(field: Element, length: number): void {
@@ -386,6 +423,12 @@ export class ValueMemory implements Items {
     this.scratch.text(copy);
     this.fields = (this.fields + nameHash(copy.bytes, copy.start, copy.end)) >>> 0;
   }
+}
+
+/** An entry of a listpack with its backward length. */
+function backlenSize(size: number): number {
+  if (size <= 127) return size + 1;
+  return size + (size < 16383 ? 2 : size < 2097151 ? 3 : size < 268435455 ? 4 : 5);
 }
 
 function integerSize(element: Element): number {
