@@ -1,5 +1,5 @@
 import type { Codec } from '../kernels/codec.js';
-import { DROPPED, KIND } from '../kernels/layout.js';
+import * as layout from '../kernels/layout.js';
 import type { LargeValue } from '../io/large-value.js';
 import type { Batch } from '../rdb/batch.js';
 import { Frame, RECORD } from '../rdb/frame.js';
@@ -7,6 +7,7 @@ import { typeNumber } from '../rdb/frame-table.js';
 import { PartsReader } from '../values/parts.js';
 import type { Target } from '../values/targets.js';
 import { Digest } from './digest.js';
+import { measureBlock } from './memory/kernel-model.js';
 import { Model, type ModelOptions } from './memory/model.js';
 import { ValueMemory } from './memory/value-memory.js';
 
@@ -42,9 +43,11 @@ export class Measurer {
   private readonly reader: PartsReader;
   private readonly digest = new Digest();
   private readonly frame = new Frame();
+  /** For the kernel, where there is one. */
+  private readonly block: Int32Array | undefined;
 
   constructor(
-    codec: Codec,
+    private readonly codec: Codec,
     /** Whose memory. */
     readonly server: Target,
     rows: number,
@@ -66,16 +69,29 @@ export class Measurer {
       guessed: codec.allocate(rows),
     };
     this.model = new Model(server, options);
+    const { measures } = this;
+    this.block = measureBlock(codec, this.model, [
+      [layout.MEASURE_MEMORY, measures.memory],
+      [layout.MEASURE_ELEMENTS, measures.elements],
+      [layout.MEASURE_LARGEST, measures.largest],
+      [layout.MEASURE_ENCODING, measures.encoding],
+      [layout.MEASURE_FIELDS, measures.fields],
+      [layout.MEASURE_FIELD_BYTES, measures.fieldBytes],
+      [layout.MEASURE_DIGEST, measures.digest],
+      [layout.MEASURE_GUESSED, measures.guessed],
+    ]);
     this.value = new ValueMemory(this.model);
     this.reader = new PartsReader(this.value, codec);
   }
 
   /** Measures rows [from, to) that are records and not dropped. Throws RdbError if the value of row `batch.row` is damaged. */
   rows(batch: Batch): void {
-    const { digest, frame, reader } = this;
-    const { table } = batch;
-    for (let row = batch.from; row < batch.to; row++) {
-      if (table.word(row, KIND) !== RECORD || table.has(row, DROPPED)) continue;
+    const { block, codec, digest, frame, reader } = this;
+    const { bytes, table, to } = batch;
+    for (let row = batch.from; row < to; row++) {
+      if (block !== undefined) row = codec.measureRows(block, table.words, row, to, bytes);
+      if (row === to) return;
+      if (table.word(row, layout.KIND) !== RECORD || table.has(row, layout.DROPPED)) continue;
       batch.row = row;
       batch.read(row, frame);
       reader.record(frame);

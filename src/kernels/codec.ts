@@ -176,6 +176,11 @@ export interface Codec {
    * plain. `structures` has STRUCTURE bytes by type number, RECORD_… and RUN_…, or 0 for types that are not plain.
    */
   checkRows(structures: Uint8Array, table: Int32Array, row: number, rows: number, bytes: Uint8Array): number;
+  /**
+   * Measures the values of rows [row, rows) of a batch, whose positions are in `bytes`, into the columns of a block (MEASURE_… in
+   * kernels/layout.ts). Returns the first row that it leaves to the caller.
+   */
+  measureRows(block: Int32Array, table: Int32Array, row: number, rows: number, bytes: Uint8Array): number;
   /** How far `to` is from `from` in memory, for positions in rows: 0 where they have no memory in common. */
   distance(from: Uint8Array, to: Uint8Array): number;
 }
@@ -198,5 +203,6 @@ export const TS_CODEC: Codec = {
   frameRows: () => undefined,
   ownRows: (_run, row) => row,
   checkRows: (_structures, _table, row) => row,
+  measureRows: (_block, _table, row) => row,
   distance: () => 0,
 };

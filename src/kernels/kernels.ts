@@ -64,6 +64,7 @@ interface Exports {
   ): number;
   restoresDb(): number;
   checkRows(structures: number, table: number, row: number, rows: number, base: number): number;
+  measureRows(block: number, table: number, row: number, rows: number, base: number): number;
   slotsInit(): void;
   frames(
     types: number,
@@ -447,6 +448,12 @@ export class Kernels implements Codec {
     const base = this.address(bytes);
     if (base < 0 || table.buffer !== this.buffer || structures.buffer !== this.buffer) return row;
     return this.run.checkRows(structures.byteOffset, table.byteOffset, row, rows, base);
+  }
+
+  measureRows(block: Int32Array, table: Int32Array, row: number, rows: number, bytes: Uint8Array): number {
+    const base = this.address(bytes);
+    if (base < 0 || table.buffer !== this.buffer || block.buffer !== this.buffer) return row;
+    return this.run.measureRows(block.byteOffset, table.byteOffset, row, rows, base);
   }
 
   distance(from: Uint8Array, to: Uint8Array): number {

@@ -68,19 +68,20 @@ export class Model {
   /** Redis since 7.4 keeps expiries of fields in listpacks, and before fields. */
   readonly hasListpackEx: boolean;
 
-  private readonly allocator: Allocator;
+  readonly allocator: Allocator;
   private readonly release: number;
-  private readonly isValkey: boolean;
-  private readonly keys: number;
+  readonly isValkey: boolean;
+  /** APART, IN_ENTRY or IN_OBJECT. */
+  readonly keys: number;
   /** Valkey's tables of buckets of 64 bytes (since 8.1), with elements in one piece; the size of their head. */
-  private readonly buckets: number;
+  readonly buckets: number;
   /** An embedded string takes the place of the pointer to it (valkey 9.0), in how many bytes at most. */
-  private readonly embeddedObject: number;
-  private readonly embedLimit: number;
+  readonly embeddedObject: number;
+  readonly embedLimit: number;
   /** Nodes of skiplists have their element in them (valkey 9.1). */
   private readonly hasOneNode: boolean;
   private readonly nodes: readonly number[];
-  private readonly dict: number;
+  readonly dict: number;
   private readonly streams: Readonly<Record<'stream' | 'group' | 'consumer' | 'pending' | 'rax', number>>;
 
   constructor(server: Target, { allocator = 'jemalloc' }: ModelOptions = {}) {
@@ -140,12 +141,17 @@ export class Model {
 
   /** Whether a string is in one piece with its object, and with its key if that is. */
   embeds(keyLength: number, hasExpire: boolean, length: number): boolean {
-    if (this.keys !== IN_OBJECT) return length <= EMBEDDED;
-    if (length > (this.isValkey ? 255 : EMBEDDED)) return false;
+    if (length > this.longestEmbedded) return false;
+    if (this.keys !== IN_OBJECT) return true;
     const size = this.embeddedSize(keyLength, length);
     // the expiry is set after loading, where there may be room for it
     const roomy = this.isValkey && size <= this.embedLimit && this.alloc(size) >= size + POINTER;
     return size + (hasExpire && !roomy ? POINTER : 0) <= this.embedLimit;
+  }
+
+  /** The longest string that may be in one piece with its object. */
+  get longestEmbedded(): number {
+    return this.isValkey && this.keys === IN_OBJECT ? 255 : EMBEDDED;
   }
 
   private embeddedSize(keyLength: number, length: number): number {

@@ -62,7 +62,7 @@ export class ValueMemory implements Items {
   /** Whether all elements of a set are integers, and the bytes that each needs. */
   private allIntegers = true;
   private width = 2;
-  /** Bytes of the listpack in the file, 0 for another packed form. */
+  /** Bytes of a packed value that servers keep as it is in the file; 0 for others. */
   private stored = 0;
   /** Of the nodes of a list: bytes as allocated, their number, and the bytes of the listpack that is being filled. */
   private nodeBytes = 0;
@@ -151,8 +151,8 @@ export class ValueMemory implements Items {
   }
 
   packedBegin(size: number): void {
-    // servers keep listpacks as they are
-    this.stored = this.model.hasListpacks && LISTPACKS.has(this.frame.type.form) ? size : 0;
+    const { form } = this.frame.type;
+    this.stored = form === 'intset' || (this.model.hasListpacks && LISTPACKS.has(form)) ? size : 0;
   }
 
   nodeBegin(plain: boolean): void {
@@ -320,7 +320,7 @@ export class ValueMemory implements Items {
     const { limits } = model;
     if (this.allIntegers && elements <= limits.intsetEntries && this.frame.type.form !== 'listpack') {
       this.encoding = CODES.intset;
-      this.memory += model.alloc(INTSET_HEADER + this.width * elements);
+      this.memory += model.alloc(this.stored > 0 ? this.stored : INTSET_HEADER + this.width * elements);
     } else if (elements <= limits.setEntries && (this.isPacked || this.longest <= limits.value)) {
       this.listpack();
     } else {

@@ -3,6 +3,7 @@ export { crcHi, crcInit, crcLo, crcRan, crcRunning, crcSet, crcUpdate } from './
 export { checkRows } from './check';
 export { frames } from './frames';
 export { lzf } from './lzf';
+export { measureRows } from './measure';
 export { powersTable } from './numbers';
 export { recordForms, records, recordsOut } from './records';
 export { ownedExpired, ownedLength, ownedTo, ownRows } from './rows';
