@@ -6,7 +6,7 @@ import { Frame, RECORD } from '../rdb/frame.js';
 import { typeNumber } from '../rdb/frame-table.js';
 import { PartsReader } from '../values/parts.js';
 import type { Target } from '../values/targets.js';
-import { Digest } from './digest.js';
+import { Digest } from '../bytes/digest.js';
 import { measureBlock } from './memory/kernel-model.js';
 import { Model, type ModelOptions } from './memory/model.js';
 import { ValueMemory } from './memory/value-memory.js';
@@ -80,13 +80,13 @@ export class Measurer {
       [layout.MEASURE_DIGEST, measures.digest],
       [layout.MEASURE_GUESSED, measures.guessed],
     ]);
-    this.value = new ValueMemory(this.model);
+    this.value = new ValueMemory(this.model, codec);
     this.reader = new PartsReader(this.value, codec);
   }
 
   /** Measures rows [from, to) that are records and not dropped. Throws RdbError if the value of row `batch.row` is damaged. */
   rows(batch: Batch): void {
-    const { block, codec, digest, frame, reader } = this;
+    const { block, codec, frame, reader } = this;
     const { bytes, table, to } = batch;
     for (let row = batch.from; row < to; row++) {
       if (block !== undefined) row = codec.measureRows(block, table.words, row, to, bytes);
@@ -95,8 +95,7 @@ export class Measurer {
       batch.row = row;
       batch.read(row, frame);
       reader.record(frame);
-      digest.begin(typeNumber(frame.type)).add(frame.bytes, frame.start, frame.end);
-      this.put(row);
+      this.put(row, codec.digest(typeNumber(frame.type), frame.bytes, frame.start, frame.end));
     }
   }
 
@@ -108,11 +107,11 @@ export class Measurer {
       reader.frame(kind, frame);
       digest.add(frame.bytes, frame.start, frame.end);
     }
-    this.put(0);
+    this.put(0, digest.end());
   }
 
-  private put(row: number): void {
-    const { digest, measures, value } = this;
+  private put(row: number, digest: number): void {
+    const { measures, value } = this;
     measures.memory[row] = value.memory;
     measures.elements[row] = value.elements;
     measures.largest[row] = value.largest;
@@ -120,7 +119,7 @@ export class Measurer {
     measures.fields[row] = value.fields;
     measures.fieldBytes[row] = value.fieldBytes;
     measures.guessed[row] = value.guessed ? 1 : 0;
-    measures.digest[row] = digest.end();
+    measures.digest[row] = digest;
   }
 
   /** Memory of tables that belong to no key: one database with these many keys and expiries. */

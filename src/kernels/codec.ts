@@ -1,4 +1,5 @@
 import { Crc64 } from '../bytes/crc64.js';
+import { digestOf } from '../bytes/digest.js';
 import { writeJsonText } from '../bytes/json.js';
 import { lzfDecompress } from '../bytes/lzf.js';
 
@@ -138,6 +139,7 @@ export interface Codec {
   crc64(): Crc64;
   lzfDecompress: typeof lzfDecompress;
   writeJsonText: typeof writeJsonText;
+  digest: typeof digestOf;
   /**
    * Writes a run of elements as JSON, without what stands around it; `reads` as in values/layouts.ts, `first` where nothing
    * stands before them. Returns the position after it, or -1 (nothing written) if the caller must write the run itself.
@@ -194,6 +196,7 @@ export const TS_CODEC: Codec = {
   crc64: () => new Crc64(),
   lzfDecompress,
   writeJsonText,
+  digest: digestOf,
   jsonRun: () => -1,
   walked: 0,
   jsonRecords: (_forms, _table, row) => row,

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { Crc64 } from '../bytes/crc64.js';
+import { digestOf } from '../bytes/digest.js';
 import { parseDouble } from '../bytes/double.js';
 import {
   type FramePrograms,
@@ -64,6 +65,7 @@ interface Exports {
   ): number;
   restoresDb(): number;
   checkRows(structures: number, table: number, row: number, rows: number, base: number): number;
+  digest(seed: number, start: number, end: number): number;
   measureRows(block: number, table: number, row: number, rows: number, base: number): number;
   slotsInit(): void;
   frames(
@@ -256,6 +258,12 @@ export class Kernels implements Codec {
     const into = this.address(out);
     if (from < 0 || into < 0 || at + jsonTextSize(end - start) + SLACK > out.length) return writeJsonText(src, start, end, out, at);
     return this.run.text(from + start, from + end, into + at) - into;
+  }
+
+  /** As bytes/digest.ts. */
+  digest(seed: number, bytes: Uint8Array, start: number, end: number): number {
+    const from = this.address(bytes);
+    return from < 0 ? digestOf(seed, bytes, start, end) : this.run.digest(seed, from + start, from + end);
   }
 
   jsonRun(

@@ -4,11 +4,12 @@ import { BYTES, DOUBLE, Element, INT, INT64, LARGE, LZF } from '../../encodings/
 import { integerWidth, toInteger } from '../../encodings/integer.js';
 import { StreamId, StreamNode } from '../../encodings/stream.js';
 import type { Frame } from '../../rdb/frame.js';
+import type { Codec } from '../../kernels/codec.js';
 import { readString, Scratch } from '../../rdb/string.js';
 import type { Form, TypeRow } from '../../rdb/types.js';
 import type { Items } from '../../values/items.js';
-import { StreamTail } from '../../values/stream-tail.js';
-import { nameHash } from '../digest.js';
+import { type GroupVisitor, StreamTail } from '../../values/stream-tail.js';
+import { nameHash } from '../../bytes/digest.js';
 import { ENCODINGS, type Encoding } from '../encodings.js';
 import { HASH, type Model, SET, ZSET } from './model.js';
 import { RaxCount } from './rax.js';
@@ -31,6 +32,8 @@ const CODES = {
 };
 const LISTPACKS: ReadonlySet<Form> = new Set(['listpack', 'listpack-ex', 'quicklist2']);
 const ID_BYTES = 16;
+/** Strings over this size are decompressed elsewhere. */
+const SCRATCH = 1 << 20;
 const INTSET_HEADER = 8;
 /** What servers take a new element of a list node for beyond its own bytes (redis 7.0 quicklist.c, SIZE_ESTIMATE_OVERHEAD). */
 const NODE_ESTIMATE = 8;
@@ -73,14 +76,21 @@ export class ValueMemory implements Items {
   private hasPlain = false;
   private storedNodes = false;
 
-  private readonly scratch = new Scratch();
+  private readonly scratch: Scratch;
   private readonly copy = new Element();
   private readonly id = new StreamId();
   private readonly node = new StreamNode();
   private readonly rax: RaxCount;
+  private readonly groups: GroupMemory;
 
-  constructor(private readonly model: Model) {
-    this.rax = new RaxCount((size) => model.alloc(size));
+  constructor(
+    private readonly model: Model,
+    codec: Codec,
+  ) {
+    this.scratch = new Scratch(codec, codec.allocate(SCRATCH));
+    const alloc = (size: number): number => model.alloc(size);
+    this.rax = new RaxCount(alloc);
+    this.groups = new GroupMemory(model, alloc, this.scratch);
   }
 
   begin(frame: Frame): void {
@@ -209,34 +219,10 @@ export class ValueMemory implements Items {
   }
 
   storedTail(type: TypeRow, bytes: Uint8Array, start: number, end: number): void {
-    const { model } = this;
-    const alloc = (size: number): number => model.alloc(size);
-    const pel = new RaxCount(alloc);
-    const consumers = new Map<string, RaxCount>();
-    const own = (consumer: Element): RaxCount => {
-      const { copy } = this;
-      this.scratch.text(copy.copy(consumer));
-      const name = Buffer.from(copy.bytes.subarray(copy.start, copy.end)).toString('latin1');
-      let tree = consumers.get(name);
-      if (tree === undefined) consumers.set(name, (tree = new RaxCount(alloc)));
-      return tree;
-    };
-    this.memory += model.stream();
-    new StreamTail(type, bytes, start, end).groups({
-      groupBegin: () => {
-        pel.clear();
-        consumers.clear();
-      },
-      pending: (id, consumer) => {
-        pel.add(id);
-        if (consumer !== undefined) own(consumer).add(id);
-      },
-      consumer: own,
-      groupEnd: () => {
-        this.memory += model.group(pel.keys) + model.rax(pel.end());
-        for (const [name, tree] of consumers) this.memory += model.consumer(name.length) + model.rax(tree.end());
-      },
-    });
+    const { groups, model } = this;
+    groups.memory = 0;
+    new StreamTail(type, bytes, start, end).groups(groups);
+    this.memory += model.stream() + groups.memory;
   }
 
   /** Reads the string in `bytes[start, end)` to `copy`, decompressed. */
@@ -423,6 +409,53 @@ export class ValueMemory implements Items {
     this.scratch.text(copy);
     this.fields = (this.fields + nameHash(copy.bytes, copy.start, copy.end)) >>> 0;
   }
+}
+
+/** Adds up the memory of consumer groups. */
+class GroupMemory implements GroupVisitor {
+  memory = 0;
+  private readonly pel: RaxCount;
+  private readonly consumers = new Map<string, RaxCount>();
+  private readonly copy = new Element();
+
+  constructor(
+    private readonly model: Model,
+    private readonly alloc: (size: number) => number,
+    private readonly scratch: Scratch,
+  ) {
+    this.pel = new RaxCount(alloc);
+  }
+
+  groupBegin(): void {
+    this.pel.clear();
+    this.consumers.clear();
+  }
+
+  pending(id: StreamId, consumer: Element | undefined): void {
+    this.pel.add(id);
+    if (consumer !== undefined) this.consumer(consumer).add(id);
+  }
+
+  consumer(consumer: Element): RaxCount {
+    const { consumers, copy } = this;
+    this.scratch.text(copy.copy(consumer));
+    const name = latin1(copy);
+    let tree = consumers.get(name);
+    if (tree === undefined) consumers.set(name, (tree = new RaxCount(this.alloc)));
+    return tree;
+  }
+
+  groupEnd(): void {
+    const { consumers, model, pel } = this;
+    this.memory += model.group(pel.keys) + model.rax(pel.end());
+    for (const [name, tree] of consumers) this.memory += model.consumer(name.length) + model.rax(tree.end());
+  }
+}
+
+function latin1({ bytes, end, start }: Element): string {
+  let text = '';
+  for (let i = start; i < end; i++) text += String.fromCharCode(bytes[i]);
+  return text;
 }
 
 /** An entry of a listpack with its backward length. */

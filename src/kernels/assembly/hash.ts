@@ -1,4 +1,4 @@
-/* Digests of values and names (inspect/digest.ts is the reference). */
+/* Digests of values and names (bytes/digest.ts is the reference). */
 const STRIPE: usize = 32;
 const A: u32 = 0x9e3779b1;
 const B: u32 = 0x85ebca6b;

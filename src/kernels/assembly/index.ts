@@ -2,6 +2,7 @@
 export { crcHi, crcInit, crcLo, crcRan, crcRunning, crcSet, crcUpdate } from './crc64';
 export { checkRows } from './check';
 export { frames } from './frames';
+export { digest } from './hash';
 export { lzf } from './lzf';
 export { measureRows } from './measure';
 export { powersTable } from './numbers';

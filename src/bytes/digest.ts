@@ -101,3 +101,10 @@ export function nameHash(bytes: Uint8Array, start: number, end: number): number 
   for (let shift = 0; i < end; i++, shift += 8) rest |= bytes[i] << shift;
   return finished(mixed(h, rest));
 }
+
+const whole = new Digest();
+
+/** The digest of bytes that are all here. */
+export function digestOf(seed: number, bytes: Uint8Array, start: number, end: number): number {
+  return end - start < LEAST_DIGESTED ? 0 : whole.begin(seed).add(bytes, start, end).end();
+}
