@@ -58,11 +58,14 @@ export class Digest {
     if (total < LEAST_DIGESTED) return 0;
     this.stripes(held.fill(0, this.heldLength), 0, STRIPE);
     let [low, high] = [total | 0, total | 0];
-    for (let i = 0; i < LANES; i++) {
-      low = imul(low ^ finished(lanes[i]), A) + i;
-      high = imul(((high << 7) | (high >>> 25)) + finished(lanes[i] ^ low), C);
+    for (let i = 0; i < LANES / 2; i++) {
+      const [a, b] = [lanes[i], lanes[i + LANES / 2]];
+      low = mixed(low, mixed(a, b));
+      high = mixed(high, mixed(b, imul(a, C)));
     }
-    return (finished(high) >>> 11) * 0x100000000 + (finished(low) >>> 0) || 1;
+    low = finished(low) >>> 0;
+    high = finished(high) >>> 11;
+    return high * 0x100000000 + low || 1;
   }
 
   /** Takes all whole stripes; returns where the rest begins. */

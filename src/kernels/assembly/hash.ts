@@ -5,8 +5,8 @@ const B: u32 = 0x85ebca6b;
 const C: u32 = 0xc2b2ae35;
 const LEAST: usize = 64;
 
-/** A stripe with the last bytes of a value, and then its lanes. */
-const held: usize = memory.data(32, 16);
+/** A stripe with the last bytes of a value, and room for one more. */
+const held: usize = memory.data(64, 16);
 
 @inline
 function mixed(lane: u32, word: u32): u32 {
@@ -37,18 +37,25 @@ export function digest(seed: u32, start: usize, end: usize): f64 {
     low4 = mixedLanes(low4, v128.load(p));
     high4 = mixedLanes(high4, v128.load(p, 16));
   }
-  v128.store(held, i64x2.splat(0));
-  v128.store(held, i64x2.splat(0), 16);
-  memory.copy(held, p, end - p);
-  v128.store(held, mixedLanes(low4, v128.load(held)));
-  v128.store(held, mixedLanes(high4, v128.load(held, 16)), 16);
+  // what follows the value must not count
+  v128.store(held, v128.load(p));
+  v128.store(held, v128.load(p, 16), 16);
+  v128.store(held + (end - p), i64x2.splat(0));
+  v128.store(held + (end - p), i64x2.splat(0), 16);
+  low4 = mixedLanes(low4, v128.load(held));
+  high4 = mixedLanes(high4, v128.load(held, 16));
+  const lows = mixedLanes(low4, high4);
+  const highs = mixedLanes(high4, i32x4.mul(low4, i32x4.splat(C as i32)));
   let low = total as u32;
   let high = total as u32;
-  for (let i: u32 = 0; i < 8; i++) {
-    const lane = load<u32>(held + ((i as usize) << 2));
-    low = (low ^ finished(lane)) * A + i;
-    high = (rotl<u32>(high, 7) + finished(lane ^ low)) * C;
-  }
+  low = mixed(low, i32x4.extract_lane(lows, 0) as u32);
+  high = mixed(high, i32x4.extract_lane(highs, 0) as u32);
+  low = mixed(low, i32x4.extract_lane(lows, 1) as u32);
+  high = mixed(high, i32x4.extract_lane(highs, 1) as u32);
+  low = mixed(low, i32x4.extract_lane(lows, 2) as u32);
+  high = mixed(high, i32x4.extract_lane(highs, 2) as u32);
+  low = mixed(low, i32x4.extract_lane(lows, 3) as u32);
+  high = mixed(high, i32x4.extract_lane(highs, 3) as u32);
   const both = (((finished(high) >>> 11) as u64) << 32) | (finished(low) as u64);
   return both == 0 ? 1 : (both as f64);
 }

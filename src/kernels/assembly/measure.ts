@@ -474,6 +474,10 @@ function listpackEntry(pos: usize, stop: usize): usize {
   return wideEntry(first, pos, stop);
 }
 
+function otherEntry(pos: usize, stop: usize): usize {
+  return listpackEntry(pos, stop);
+}
+
 function wideEntry(first: usize, pos: usize, stop: usize): usize {
   textAt = 0;
   if (first == 0xf1) {
@@ -514,13 +518,37 @@ function listpack(type: i32, start: usize, end: usize): bool {
   // one that becomes a table is left to the caller
   const half = stated >> 1;
   if (isHash ? half > word(MEASURE_HASH_ENTRIES) : type == MEASURED_SET && stated > word(MEASURE_SET_ENTRIES)) return false;
-  while (pos < stop) {
-    const next = listpackEntry(pos, stop);
-    if (next <= pos || next > stop) return false;
-    if ((count & 1) == 0 || type != MEASURED_ZSET) seen();
-    if (isHash && (count & 1) == 0) name();
-    count++;
-    pos = next;
+  if (isHash) {
+    for (let isField = true; pos < stop; isField = !isField) {
+      const next = listpackEntry(pos, stop);
+      if (next <= pos || next > stop) return false;
+      seen();
+      if (isField) name();
+      count++;
+      pos = next;
+    }
+  } else {
+    const step: u32 = type == MEASURED_ZSET ? 1 : 0;
+    let most = longest;
+    for (; pos < stop; count++) {
+      const first = load<u8>(pos) as u32;
+      let next: usize;
+      let n: u32;
+      if (first - 0x80 < 0x40) {
+        n = first & 0x3f;
+        next = pos + 2 + (n as usize);
+      } else if (first - 0xe0 < 0x10) {
+        n = ((first & 0x0f) << 8) | (load<u8>(pos, 1) as u32);
+        next = pos + (n as usize) + (n <= 125 ? 3 : 4);
+      } else {
+        next = otherEntry(pos, stop);
+        n = size;
+      }
+      if (next <= pos || next > stop) return false;
+      if (n > most && (count & step) == 0) most = n;
+      pos = next;
+    }
+    longest = most;
   }
   if (count != stated || count >= UNCOUNTED) return false;
   return counted(type, count);
