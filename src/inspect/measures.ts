@@ -1,19 +1,25 @@
-import { type Codec } from '../kernels/codec.js';
+import type { Codec } from '../kernels/codec.js';
+import * as layout from '../kernels/layout.js';
 import type { LargeValue } from '../io/large-value.js';
-import { SharedMemory } from './shared-memory.js';
 import type { Batch } from '../rdb/batch.js';
+import { Frame, RECORD } from '../rdb/frame.js';
+import { typeNumber } from '../rdb/frame-table.js';
+import { PartsReader } from '../values/parts.js';
 import type { Target } from '../values/targets.js';
+import { Digest } from '../bytes/digest.js';
+import { measureBlock } from './memory/kernel-model.js';
+import { Model, type ModelOptions } from './memory/model.js';
+import { ValueMemory } from './memory/value-memory.js';
 
-/** What OBJECT ENCODING answers; `Measures.encoding` is an index into it. */
-export const ENCODINGS = [
-  'int', 'embstr', 'raw', 'quicklist', 'listpack', 'ziplist', 'linkedlist', 'hashtable', 'intset', 'skiplist', 'zipmap', 'stream',
-  'module', 'listpackex', 'array', 'bitmap-roaring', 'template',
-] as const;
-export type Encoding = (typeof ENCODINGS)[number];
+export { type Encoding, ENCODINGS } from './encodings.js';
+export type { ModelOptions } from './memory/model.js';
 
 /** Columns beside the rows of a batch: what each key has and takes. */
 export interface Measures {
-  /** Estimated bytes in the memory of the server: what MEMORY USAGE key SAMPLES 0 answers, and its entry in the table of expiries. */
+  /**
+   * Estimated bytes in the memory of the server: what MEMORY USAGE key SAMPLES 0 answers after the file was loaded. An entry in the table
+   * of expiries is not in it, but in `Measurer.tables`.
+   */
   readonly memory: Float64Array;
   /** Items of a list or set, fields, members, entries of a stream; bytes of a string or bitmap; parts of a module value. */
   readonly elements: Float64Array;
@@ -25,43 +31,99 @@ export interface Measures {
   readonly fieldBytes: Float64Array;
   /** A hash of the value's bytes in the file; 0 for values that are not worth comparing (below 64 bytes). */
   readonly digest: Float64Array;
+  /** 1 where the memory is a guess: how a module's value is held is known to the module alone. */
+  readonly guessed: Uint8Array;
 }
 
 /** Measures keys by a model of a server's memory. */
 export class Measurer {
   readonly measures: Measures;
+  private readonly model: Model;
+  private readonly value: ValueMemory;
+  private readonly reader: PartsReader;
+  private readonly digest = new Digest();
+  private readonly frame = new Frame();
+  /** For the kernel, where there is one. */
+  private readonly block: Int32Array | undefined;
 
   constructor(
-    codec: Codec,
+    private readonly codec: Codec,
     /** Whose memory. */
     readonly server: Target,
     rows: number,
+    options?: ModelOptions,
   ) {
-    const memory = new SharedMemory(codec);
-    const doubles = (): Float64Array => memory.doubles(rows);
+    const doubles = (): Float64Array => {
+      const { buffer, byteOffset } = codec.allocate(rows * 8);
+      return new Float64Array(buffer, byteOffset, rows);
+    };
+    const words = codec.allocate(rows * 4);
     this.measures = {
       memory: doubles(),
       elements: doubles(),
       largest: doubles(),
-      encoding: memory.bytes(rows),
-      fields: new Uint32Array(rows),
+      encoding: codec.allocate(rows),
+      fields: new Uint32Array(words.buffer, words.byteOffset, rows),
       fieldBytes: doubles(),
       digest: doubles(),
+      guessed: codec.allocate(rows),
     };
+    this.model = new Model(server, options);
+    const { measures } = this;
+    this.block = measureBlock(codec, this.model, [
+      [layout.MEASURE_MEMORY, measures.memory],
+      [layout.MEASURE_ELEMENTS, measures.elements],
+      [layout.MEASURE_LARGEST, measures.largest],
+      [layout.MEASURE_ENCODING, measures.encoding],
+      [layout.MEASURE_FIELDS, measures.fields],
+      [layout.MEASURE_FIELD_BYTES, measures.fieldBytes],
+      [layout.MEASURE_DIGEST, measures.digest],
+      [layout.MEASURE_GUESSED, measures.guessed],
+    ]);
+    this.value = new ValueMemory(this.model, codec);
+    this.reader = new PartsReader(this.value, codec);
   }
 
   /** Measures rows [from, to) that are records and not dropped. Throws RdbError if the value of row `batch.row` is damaged. */
   rows(batch: Batch): void {
-    batch;
+    const { block, codec, frame, reader } = this;
+    const { bytes, table, to } = batch;
+    for (let row = batch.from; row < to; row++) {
+      if (block !== undefined) row = codec.measureRows(block, table.words, row, to, bytes);
+      if (row === to) return;
+      if (table.word(row, layout.KIND) !== RECORD || table.has(row, layout.DROPPED)) continue;
+      batch.row = row;
+      batch.read(row, frame);
+      reader.record(frame);
+      this.put(row, codec.digest(typeNumber(frame.type), frame.bytes, frame.start, frame.end));
+    }
   }
 
   /** Measures a large value into row 0. */
   async large(value: LargeValue): Promise<void> {
-    for await (const part of value.parts()) part;
+    const { digest, reader } = this;
+    digest.begin(typeNumber(value.head.type));
+    for await (const { frame, kind } of value.parts()) {
+      reader.frame(kind, frame);
+      digest.add(frame.bytes, frame.start, frame.end);
+    }
+    this.put(0, digest.end());
+  }
+
+  private put(row: number, digest: number): void {
+    const { measures, value } = this;
+    measures.memory[row] = value.memory;
+    measures.elements[row] = value.elements;
+    measures.largest[row] = value.largest;
+    measures.encoding[row] = value.encoding;
+    measures.fields[row] = value.fields;
+    measures.fieldBytes[row] = value.fieldBytes;
+    measures.guessed[row] = value.guessed ? 1 : 0;
+    measures.digest[row] = digest;
   }
 
   /** Memory of tables that belong to no key: one database with these many keys and expiries. */
   tables(keys: number, expires: number): number {
-    return keys * 8 + expires * 8;
+    return this.model.tables(keys, expires);
   }
 }

@@ -1,4 +1,5 @@
 import { Crc64 } from '../bytes/crc64.js';
+import { digestOf } from '../bytes/digest.js';
 import { writeJsonText } from '../bytes/json.js';
 import { lzfDecompress } from '../bytes/lzf.js';
 import { countRows } from './count-rows.js';
@@ -184,6 +185,7 @@ export interface Codec {
   crc64(): Crc64;
   lzfDecompress: typeof lzfDecompress;
   writeJsonText: typeof writeJsonText;
+  digest: typeof digestOf;
   /**
    * Writes a run of elements as JSON, without what stands around it; `reads` as in values/layouts.ts, `first` where nothing
    * stands before them. Returns the position after it, or -1 (nothing written) if the caller must write the run itself.
@@ -235,6 +237,11 @@ export interface Codec {
    * that it left to the caller, and did not count: a key that needs a new prefix or database, or is held apart.
    */
   tallyRows(state: Int32Array, table: Int32Array, row: number, rows: number, bytes: Uint8Array, measures: TallyColumns): number;
+  /**
+   * Measures the values of rows [row, rows) of a batch, whose positions are in `bytes`, into the columns of a block (MEASURE_… in
+   * kernels/layout.ts). Returns the first row that it leaves to the caller.
+   */
+  measureRows(block: Int32Array, table: Int32Array, row: number, rows: number, bytes: Uint8Array): number;
   /** How far `to` is from `from` in memory, for positions in rows: 0 where they have no memory in common. */
   distance(from: Uint8Array, to: Uint8Array): number;
 }
@@ -248,6 +255,7 @@ export const TS_CODEC: Codec = {
   crc64: () => new Crc64(),
   lzfDecompress,
   writeJsonText,
+  digest: digestOf,
   jsonRun: () => -1,
   walked: 0,
   jsonRecords: (_forms, _table, row) => row,
@@ -261,5 +269,6 @@ export const TS_CODEC: Codec = {
   ownRows: (_run, row) => row,
   checkRows: (_structures, _table, row) => row,
   tallyRows: (_state, _table, row) => row,
+  measureRows: (_block, _table, row) => row,
   distance: () => 0,
 };

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { Crc64 } from '../bytes/crc64.js';
+import { digestOf } from '../bytes/digest.js';
 import { parseDouble } from '../bytes/double.js';
 import {
   type FramePrograms,
@@ -84,6 +85,8 @@ interface Exports {
   copiesOut(): number;
   copiedKeys(): number;
   copiedExpiring(): number;
+  digest(seed: number, start: number, end: number): number;
+  measureRows(block: number, table: number, row: number, rows: number, base: number): number;
   slotsInit(): void;
   tallyInit(): void;
   tallyRows(
@@ -287,6 +290,12 @@ export class Kernels implements Codec {
     const into = this.address(out);
     if (from < 0 || into < 0 || at + jsonTextSize(end - start) + SLACK > out.length) return writeJsonText(src, start, end, out, at);
     return this.run.text(from + start, from + end, into + at) - into;
+  }
+
+  /** As bytes/digest.ts. */
+  digest(seed: number, bytes: Uint8Array, start: number, end: number): number {
+    const from = this.address(bytes);
+    return from < 0 ? digestOf(seed, bytes, start, end) : this.run.digest(seed, from + start, from + end);
   }
 
   jsonRun(
@@ -565,6 +574,12 @@ export class Kernels implements Codec {
     return this.run.tallyRows(
       state.byteOffset, table.byteOffset, row, rows, base, memory.byteOffset, elements.byteOffset, encoding.byteOffset,
     );
+  }
+
+  measureRows(block: Int32Array, table: Int32Array, row: number, rows: number, bytes: Uint8Array): number {
+    const base = this.address(bytes);
+    if (base < 0 || table.buffer !== this.buffer || block.buffer !== this.buffer) return row;
+    return this.run.measureRows(block.byteOffset, table.byteOffset, row, rows, base);
   }
 
   distance(from: Uint8Array, to: Uint8Array): number {

@@ -252,3 +252,75 @@ export const KEYS_FOR_HISTOGRAM = 16;
 export const MOST_HISTOGRAMS = 1 << 14;
 /** In hashes of prefixes (FNV-1a). */
 export const PREFIX_PRIME = 0x01000193;
+
+/*
+ * What `measureRows` is given: words of a block, filled from the model of a server's memory (inspect/memory/kernel-model.ts). Addresses of
+ * columns, one value for each row, and of tables; then numbers.
+ */
+export const MEASURE_MEMORY = 0; // F64
+export const MEASURE_ELEMENTS = 1; // F64
+export const MEASURE_LARGEST = 2; // F64
+export const MEASURE_ENCODING = 3; // U8
+export const MEASURE_FIELDS = 4; // U32
+export const MEASURE_FIELD_BYTES = 5; // F64
+export const MEASURE_DIGEST = 6; // F64
+export const MEASURE_GUESSED = 7; // U8
+/** MEASURE_STRUCTURE bytes by type number: container, run, MEASURED_…; 0 for types that are left to the caller. */
+export const MEASURE_STRUCTURES = 8;
+/** U32: what the allocator gives for requests below MEASURED_SIZES. */
+export const MEASURE_ALLOC = 9;
+/** F64 for lengths below MEASURED_LENGTHS: an element of a sorted set. */
+export const MEASURE_SCORED = 10;
+/** U32 for up to MEASURED_COUNTS elements: tables of sets, of hashes. */
+export const MEASURE_SETS = 11;
+export const MEASURE_HASHES = 12;
+/** What a sorted set takes beyond the table of a hash, an element of a set or hash beyond its strings. */
+export const MEASURE_SKIPLIST = 13;
+export const MEASURE_MEMBER = 14;
+export const MEASURE_FIELD = 15;
+/** An index into ALLOCATORS. */
+export const MEASURE_ALLOCATOR = 16;
+/** Where keys are: 0 apart, 1 in the entry, 2 in the object. */
+export const MEASURE_KEYS = 17;
+/** Of strings in one piece with their object: head, most bytes in all, longest string, whether an expiry may have room in it. */
+export const MEASURE_EMBEDDED = 18;
+export const MEASURE_EMBED_MOST = 19;
+export const MEASURE_EMBED_LENGTH = 20;
+export const MEASURE_EMBED_ROOMY = 21;
+/** Fields and values: 0 strings, 1 with the field as of Redis 7.4, 2 in one piece if they are short. */
+export const MEASURE_PAIRS = 22;
+/** Bytes of a dict, if hashes that were listpacks have two tables; or 0. */
+export const MEASURE_DICT = 23;
+export const MEASURE_HASH_ENTRIES = 24;
+export const MEASURE_ZSET_ENTRIES = 25;
+export const MEASURE_SET_ENTRIES = 26;
+export const MEASURE_INTSET_ENTRIES = 27;
+export const MEASURE_VALUE = 28;
+export const MEASURE_NODE = 29;
+export const MEASURE_LIST = 30;
+export const MEASURE_LIST_NODE = 31;
+/** Whether a list of one node is a listpack. */
+export const MEASURE_LIST_CONVERTS = 32;
+/** Bytes around the entries of packed values, their encoding, and whether those of files are kept. */
+export const MEASURE_FRAME = 33;
+export const MEASURE_PACKED = 34;
+export const MEASURE_KEEPS = 35;
+/** Encodings. */
+export const MEASURE_INT = 36;
+export const MEASURE_EMBSTR = 37;
+export const MEASURE_RAW = 38;
+export const MEASURE_QUICKLIST = 39;
+export const MEASURE_HASHTABLE = 40;
+export const MEASURE_INTSET = 41;
+export const MEASURE_SKIPLISTS = 42;
+export const MEASURE_WORDS = 44;
+
+export const MEASURE_STRUCTURE = 4;
+export const MEASURED_SIZES = 4096;
+export const MEASURED_LENGTHS = 1024;
+export const MEASURED_COUNTS = 8192;
+export const MEASURED_STRING = 1;
+export const MEASURED_LIST = 2;
+export const MEASURED_SET = 3;
+export const MEASURED_HASH = 4;
+export const MEASURED_ZSET = 5;

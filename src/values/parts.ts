@@ -311,6 +311,7 @@ export class PartsReader extends ItemReader {
 
   /** Cuts a large packed value, `size` bytes in all, into runs of whole items. */
   private split(packed: Packed, size: number): StringTarget {
+    this.handler.packedBegin?.(size);
     const held = new Gathered();
     let done = 0;
     let count = -1;

@@ -201,6 +201,7 @@ export class ItemReader {
     this.origin = element.start;
     this.scratch.inflate(element);
     this.origin = element.start;
+    this.handler.packedBegin?.(element.end - element.start);
     this.packedValue(packed, element.bytes, element.start, element.end);
     return next;
   }
