@@ -277,6 +277,11 @@ export function prefixReport(tree: PrefixTree, scale: number, all: Omit<PrefixNo
   };
 }
 
+const isDefined = <T,>(value: T | undefined): value is T => value !== undefined;
+
+/** Hashes whose fields may expire one by one. */
+const hasFieldExpiries = ({ form, name }: TypeRow): boolean => form === 'hash-metadata' || form === 'listpack-ex' || name === 'HASH_2';
+
 /** What a target cannot take as it is: by types of the RDB. */
 function targetReport(target: Target, build: ReportBuilder): TargetReport {
   const rewritten: TargetReport['rewritten'][number][] = [];
@@ -285,8 +290,13 @@ function targetReport(target: Target, build: ReportBuilder): TargetReport {
     const cell = build.sum((found) => found === type);
     if (cell[KEYS] === 0 || reads(target, type)) continue;
     const amount = build.amount(cell);
-    const others = TABLES[target.vendor].types.filter((other) => other?.redisType === type.redisType && reads(target, other));
-    if (others.length > 0 || type.redisType === 'bitmap') rewritten.push({ type: type.name, ...amount });
+    const others = TABLES[target.vendor].types
+      .filter((other) => other?.redisType === type.redisType && reads(target, other))
+      .filter(isDefined);
+    if (hasFieldExpiries(type) && !others.some(hasFieldExpiries)) {
+      const reason = `${targetName(target)} has no field expiries (--allow-loss restores such keys without)`;
+      impossible.push({ type: type.name, reason, ...amount });
+    } else if (others.length > 0 || type.redisType === 'bitmap') rewritten.push({ type: type.name, ...amount });
     else impossible.push({ type: type.name, reason: `${targetName(target)} has no values of type ${type.redisType}`, ...amount });
   }
   return { server: targetName(target), rewritten, impossible };

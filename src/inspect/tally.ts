@@ -23,7 +23,7 @@ import { TopKeys } from './top-keys.js';
 
 /** The types of RDBs, by their index in the cells of a database: for each of them a cell for each encoding. */
 export const FORMS: readonly TypeRow[] = Array.from({ length: TYPE_NUMBERS }, (_, number) => typeOfNumber(number)).filter(
-  (type) => type !== undefined,
+  (type, number): type is TypeRow => type !== undefined && typeNumber(type) === number,
 );
 const CELLS = FORMS.length * ENCODINGS.length;
 /** Databases with cells of their own; what is in others counts as one. */
