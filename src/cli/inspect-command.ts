@@ -9,7 +9,7 @@ import { columns, isTerminal } from './io.js';
 import { bytesText, countText, keysText, rateText, secondsText } from './numbers.js';
 import { reportText } from './report-text.js';
 import { type Listeners, RunCommand, type Task } from './run-command.js';
-import { checkSources, filterOf, sourcesOf } from './sources.js';
+import { checkApart, checkOutput, checkSources, filterOf, sourcesOf } from './sources.js';
 
 export const INSPECT = command<'inspect'>({
   name: 'inspect',
@@ -42,7 +42,14 @@ async function runInspect(invocation: Invocation<'inspect'>): Promise<number> {
   const sources = sourcesOf(words, io);
   const { format, noChecksum, output } = options;
   const filter = filterOf(invocation);
-  await checkSources('inspect', sources, output, io);
+  const { baseline = [], csv, history, html, parquet } = options;
+  const read = [...sources, ...baseline];
+  await checkSources('inspect', read, output, io);
+  const outputs = new Map(
+    Object.entries({ output, html, csv, parquet, history }).flatMap(([name, path]) => (path === undefined ? [] : [[`--${name}`, path]])),
+  );
+  for (const [option, path] of outputs) await checkOutput(read, path, io.stdin, option);
+  await checkApart(outputs);
   const { inspect } = await import('../commands/inspect.js');
   const { env, signal, stdin, stdout } = io;
   const toTerminal = output === undefined && isTerminal(stdout);

@@ -9,7 +9,6 @@ import type { Report } from '../inspect/report.js';
 import { InspectSink } from '../inspect/sink.js';
 import { Tally } from '../inspect/tally.js';
 import type { ByteSink } from '../io/byte-sink.js';
-import { FileSink } from '../io/file-sink.js';
 import { OutputError } from '../io/output-error.js';
 import { sampleKeys } from '../pipeline/passes.js';
 import { openOutput, run, type RunOptions, type RunSummary } from '../pipeline/run.js';
@@ -55,30 +54,35 @@ export interface InspectSummary extends RunSummary {
 /** Reads RDB files once and reports what is in them. Throws OutputError or ClosedPipe; all else is in the summary. */
 export async function inspect(options: InspectOptions): Promise<InspectSummary> {
   const at = options.filter?.now ?? Date.now();
-  const outputs: ByteSink[] = [];
-  const open = async (opening: Promise<ByteSink>): Promise<ByteSink> => {
-    const output = await opening;
-    outputs.push(output);
+  const opened: ByteSink[] = [];
+  const open: Open = async (path) => {
+    const output = await openOutput(options, path);
+    opened.push(output);
     return output;
   };
   try {
-    const output = await open(openOutput(options, options.output));
-    const page = options.html === undefined ? undefined : await open(FileSink.create(options.html));
+    const output = await open(options.output);
+    const page = options.html === undefined ? undefined : await open(options.html);
+    const tables = await openTables(options, open);
     const before = options.baseline === undefined ? undefined : await examine({ ...options, sources: options.baseline }, at, []);
-    const summary = await examine(options, at, await tables(options));
+    const summary = await examine(options, at, tables);
     const report = await completed(summary.report, before?.report, options);
     await output.write(Buffer.from((options.write ?? foldedStacks)(report)));
     if (page !== undefined) {
       const { htmlReport } = await import('../inspect/html.js');
       await page.write(Buffer.from(htmlReport(report)));
     }
-    for (const sink of outputs) await sink.commit();
+    await output.commit();
+    await page?.commit();
     return { ...summary, errors: [...(before?.errors ?? []), ...summary.errors], report };
   } catch (error) {
-    for (const sink of outputs) await sink.abandon();
+    for (const sink of opened) await sink.abandon(); // nothing happens to those that are complete
     throw error;
   }
 }
+
+/** Opens a path, or standard output. */
+type Open = (path: string | undefined) => Promise<ByteSink>;
 
 /** Adds what comes from other runs. */
 async function completed(report: Report, before: Report | undefined, { baseline = [], history }: InspectOptions): Promise<Report> {
@@ -100,19 +104,19 @@ interface OpenTable {
   readonly output: ByteSink;
 }
 
-async function tables({ csv, parquet }: InspectOptions): Promise<readonly OpenTable[]> {
-  const made: OpenTable[] = [];
+async function openTables({ csv, parquet }: InspectOptions, open: Open): Promise<readonly OpenTable[]> {
+  const tables: OpenTable[] = [];
   if (csv !== undefined) {
     const { CsvRows } = await import('../inspect/csv.js');
-    const output = await FileSink.create(csv);
-    made.push({ rows: new CsvRows(output), output });
+    const output = await open(csv);
+    tables.push({ rows: new CsvRows(output), output });
   }
   if (parquet !== undefined) {
     const { ParquetRows } = await import('../inspect/parquet.js');
-    const output = await FileSink.create(parquet);
-    made.push({ rows: new ParquetRows(output), output });
+    const output = await open(parquet);
+    tables.push({ rows: new ParquetRows(output), output });
   }
-  return made;
+  return tables;
 }
 
 async function examine(options: InspectOptions, at: number, tables: readonly OpenTable[]): Promise<InspectSummary> {

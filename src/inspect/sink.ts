@@ -98,15 +98,26 @@ export class InspectSink implements LastSink {
   batch(batch: Batch): void {
     if (batch.rows !== batch.keysRead) this.meta(batch);
     const measurer = (this.measurer ??= this.measurerOf());
-    measurer.rows(batch);
+    try {
+      measurer.rows(batch);
+    } catch (error) {
+      batch.to = batch.row; // the rows before the damaged one count
+      this.measured(batch, measurer);
+      throw error;
+    }
+    this.measured(batch, measurer);
+  }
+
+  private measured(batch: Batch, measurer: Measurer): void {
     this.tally.rows(batch, measurer.measures);
     this.modules(batch, measurer);
     if (this.rows.length === 0) return;
     const { table, to } = batch;
+    const name = this.sources.at(-1)?.name ?? '';
     for (let row = batch.from; row < to; row++) {
       if (table.word(row, KIND) !== RECORD || table.has(row, DROPPED)) continue;
       const bytes = table.word(row, END) - table.word(row, HEAD_START);
-      for (const rows of this.rows) rows.add(batch, row, measurer.measures, bytes, this.sources.length - 1);
+      for (const rows of this.rows) rows.add(batch, row, measurer.measures, bytes, name);
     }
   }
 
@@ -121,7 +132,7 @@ export class InspectSink implements LastSink {
     const bytes = value.size + headBytes;
     this.tally.row(single, 0, measurer.measures, bytes);
     if (head.redisType === 'module') this.module(head.type.name, 0, measurer, bytes);
-    for (const rows of this.rows) rows.add(single, 0, measurer.measures, bytes, this.sources.length - 1);
+    for (const rows of this.rows) rows.add(single, 0, measurer.measures, bytes, this.sources.at(-1)?.name ?? '');
     for (const rows of this.rows) if (rows.full) await rows.flush();
   }
 
