@@ -46,13 +46,13 @@ export function numberChunk({ optional = false, type }: ParquetColumn, numbers: 
   const present = optional ? withoutMissing(numbers) : numbers;
   const levels = optional ? levelsOf(numbers, numbers.length - present.length) : undefined;
   const width = type === INT64 ? 8 : 4;
+  const count = distinct.count(present);
   let min = Infinity;
   let max = -Infinity;
-  for (const value of present) {
+  for (const value of count === 0 ? present : distinct.values.subarray(0, count)) {
     if (value < min) min = value;
     if (value > max) max = value;
   }
-  const count = distinct.count(present);
   return {
     dictionary: count === 0 ? undefined : { values: count, bytes: plainNumbers(distinct.values.subarray(0, count), width) },
     data: joined(levels, count === 0 ? plainNumbers(present, width) : indexesOf(distinct.indexes.subarray(0, present.length), count)),

@@ -106,16 +106,16 @@ test('more rows than the buffers hold, and a key that is longer than one', async
   const parsed = parseCsv(
     await csv(
       (function* (): Generator<Row> {
-        for (let i = 0; i < 60_000; i++) yield { ...key(`user:${i}:session,data`), memory: i };
+        for (let i = 0; i < 30_000; i++) yield { ...key(`user:${i}:session,data`), memory: i };
         yield key(long);
         yield { key: new Uint8Array(4 << 20).fill(0xff) };
         yield key('last');
       })(),
     ),
   );
-  expect(parsed.length).toBe(60_004);
-  expect(parsed.slice(1, 60_001).every(([, , name, memory], i) => name === `user:${i}:session,data` && memory === String(i))).toBe(true);
-  expect([parsed[60_001][2] === long, parsed[60_002][2] === formatText(new Uint8Array(4 << 20).fill(0xff)), parsed[60_003][2]]).toEqual([true, true, 'last']);
+  expect(parsed.length).toBe(30_004);
+  expect(parsed.slice(1, 30_001).every(([, , name, memory], i) => name === `user:${i}:session,data` && memory === String(i))).toBe(true);
+  expect([parsed[30_001][2] === long, parsed[30_002][2] === formatText(new Uint8Array(4 << 20).fill(0xff)), parsed[30_003][2]]).toEqual([true, true, 'last']);
 });
 
 test('the command writes the keys that decode gives, in the same order', async () => {

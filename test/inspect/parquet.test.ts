@@ -87,11 +87,11 @@ const keys: fc.Arbitrary<Row> = fc.record(
 
 test('DuckDB reads any keys back', async () => {
   await fc.assert(
-    fc.asyncProperty(fc.array(keys, { minLength: 1, maxLength: 50 }), async (rows) => {
+    fc.asyncProperty(fc.array(keys, { minLength: 1, maxLength: 100 }), async (rows) => {
       const wanted = rows.map(expected);
       expect(await query(`SELECT * REPLACE (epoch_ms(expire_at) AS expire_at) FROM ${await file(rows)}`)).toEqual(wanted);
     }),
-    { numRuns: 100 },
+    { numRuns: 50 },
   );
 });
 
