@@ -201,3 +201,15 @@ test('what is left of a damaged file is a whole table of the keys before', async
   expect(decoded.length).toBeGreaterThan(20);
   expect(await query(`SELECT key FROM read_parquet(${literal(`${path}.partial`)})`)).toEqual(decoded.map(({ key: name }) => ({ key: name })));
 });
+
+test('the queries in the docs run', async () => {
+  const [csv, parquet] = [folder.at('docs.csv'), folder.at('docs.parquet')];
+  await rdbkit(['inspect', ...SOURCES, '--csv', csv, '--parquet', parquet, '-q']);
+  const page = readFileSync(join(import.meta.dirname, '../../docs/inspect-tables.md'), 'utf8');
+  const queries = [...page.matchAll(/```sql\n([^]*?)```/g)].map(([, sql]) => sql);
+  expect(queries.length).toBeGreaterThan(6);
+  for (const sql of queries) {
+    const here = sql.replace(/'keys.parquet'|'shards\/\*.parquet'/, literal(parquet)).replace("'keys.csv'", literal(csv));
+    expect([sql, (await query(here)).length]).toEqual([sql, expect.toSatisfy((rows: number) => rows > 0)]);
+  }
+});
