@@ -1,0 +1,336 @@
+import { hierarchy, treemap, treemapSquarify } from 'd3-hierarchy';
+import { bytes, percent, plural, short, visible } from './format.js';
+import { mainType, ttlShare, type Item, type Measure } from './nodes.js';
+import { colour, isCalm, onTheme, typeColour, TYPES } from './theme.js';
+
+export type Tint = 'type' | 'ttl';
+
+interface Box {
+  readonly x: number;
+  readonly y: number;
+  readonly w: number;
+  readonly h: number;
+}
+
+interface Cell extends Box {
+  readonly item: Item;
+  /** 1 for children of the focus. */
+  readonly depth: number;
+  /** Its children are drawn in it. */
+  readonly isGroup: boolean;
+}
+
+export interface TreemapEvents {
+  /** A click: the cell that was hit, and those around it, the outermost first. */
+  readonly hit: (path: readonly Item[]) => void;
+  readonly point: (item: Item | undefined, event?: PointerEvent) => void;
+}
+
+const HEADER = 20;
+const GAP = 2;
+const ZOOM_TIME = 260;
+const FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, sans-serif';
+
+export const amountText = (item: Item, measure: Measure): string =>
+  measure === 'keys' ? plural(item.keys, 'key') : measure === 'elements' ? `${short(item.elements)} el.` : bytes(item[measure]);
+
+export function itemName(item: Item): string {
+  if (item.kind === 'rest') return `others (${plural(item.prefixes, 'prefix', 'prefixes')})`;
+  if (item.kind === 'own') return item.parent?.parent === undefined ? 'no prefix' : 'directly here';
+  return item.parent === undefined ? 'all keys' : visible(item.name) || '(empty)';
+}
+
+/** Draws prefixes as areas, on a canvas: thousands at once without a delay. */
+export class Treemap {
+  readonly canvas: HTMLCanvasElement;
+  private readonly context: CanvasRenderingContext2D;
+  private cells: readonly Cell[] = [];
+  private width = 0;
+  private height = 0;
+  private measure: Measure = 'memory';
+  private tint: Tint = 'type';
+  private selected: Item | undefined;
+  private pointed: Item | undefined;
+  private matches: ReadonlySet<Item> | undefined;
+  private zoom: { readonly from: Box; readonly since: number; readonly isIn: boolean } | undefined;
+  private frame = 0;
+
+  constructor(
+    private focus: Item,
+    events: TreemapEvents,
+  ) {
+    this.canvas = document.createElement('canvas');
+    const context = this.canvas.getContext('2d');
+    if (context === null) throw new Error('no canvas');
+    this.context = context;
+    this.canvas.addEventListener('click', (event) => {
+      const path = this.at(event);
+      if (path.length > 0) events.hit(path);
+    });
+    this.canvas.addEventListener('pointermove', (event) => {
+      if (event.pointerType !== 'touch') events.point(this.at(event).at(-1), event);
+    });
+    this.canvas.addEventListener('pointerleave', () => {
+      events.point(undefined);
+    });
+    new ResizeObserver(() => {
+      this.resize();
+    }).observe(this.canvas);
+    onTheme(() => {
+      this.draw();
+    });
+  }
+
+  /** Shows what is below an item; zooms there from where it was. */
+  show(focus: Item, measure: Measure, tint: Tint): void {
+    const before = this.cells.find(({ item }) => item === focus);
+    const previous = this.focus;
+    [this.focus, this.measure, this.tint] = [focus, measure, tint];
+    this.layout();
+    if (focus !== previous && !isCalm() && this.width > 0) {
+      const after = this.cells.find(({ item }) => item === previous);
+      const from = before ?? after;
+      if (from !== undefined) this.zoom = { from, since: performance.now(), isIn: before !== undefined };
+    }
+    this.draw();
+  }
+
+  select(item: Item | undefined): void {
+    this.selected = item;
+    this.draw();
+  }
+
+  point(item: Item | undefined): void {
+    if (item === this.pointed) return;
+    this.pointed = item;
+    this.draw();
+  }
+
+  /** What a search found, with all above and below; the others are pale. */
+  highlight(matches: ReadonlySet<Item> | undefined): void {
+    this.matches = matches;
+    this.draw();
+  }
+
+  /** The child of the focus that lies in a direction from another, for the keyboard. */
+  next(from: Item | undefined, dx: number, dy: number): Item | undefined {
+    const cells = this.cells.filter(({ depth }) => depth === 1);
+    const start = cells.find(({ item }) => item === from);
+    if (start === undefined) return cells[0]?.item;
+    let best: Item | undefined;
+    let least = Infinity;
+    for (const cell of cells) {
+      const along = dx * (middle(cell).x - middle(start).x) + dy * (middle(cell).y - middle(start).y);
+      const aside = Math.abs(dy * (middle(cell).x - middle(start).x)) + Math.abs(dx * (middle(cell).y - middle(start).y));
+      const overlaps = dx !== 0 ? cell.y < start.y + start.h && start.y < cell.y + cell.h : cell.x < start.x + start.w && start.x < cell.x + cell.w;
+      const cost = along + (overlaps ? 0 : 2 * aside);
+      if (cell !== start && along > 0.5 && cost < least) [best, least] = [cell.item, cost];
+    }
+    return best;
+  }
+
+  /** Cells under the pointer, the outermost first. */
+  private at({ offsetX, offsetY }: MouseEvent): Item[] {
+    return this.cells
+      .filter(({ x, y, w, h }) => offsetX >= x && offsetX < x + w && offsetY >= y && offsetY < y + h)
+      .map(({ item }) => item);
+  }
+
+  private resize(): void {
+    const { clientWidth, clientHeight } = this.canvas;
+    if (clientWidth === this.width && clientHeight === this.height) return;
+    [this.width, this.height] = [clientWidth, clientHeight];
+    this.zoom = undefined;
+    this.layout();
+    this.paint();
+  }
+
+  private layout(): void {
+    const cells: Cell[] = [];
+    const { measure } = this;
+    const fill = (item: Item, box: Box, depth: number): void => {
+      const root = hierarchy({ item, children: item.children.map((child) => ({ item: child })) } as { item: Item; children?: { item: Item }[] })
+        .sum((node) => (node.item === item ? 0 : node.item[measure]))
+        .sort((a, b) => Number(b.data.item.kind === 'prefix') - Number(a.data.item.kind === 'prefix') || (b.value ?? 0) - (a.value ?? 0));
+      if ((root.value ?? 0) <= 0) return;
+      const placed = treemap<{ item: Item }>().tile(treemapSquarify.ratio(1.3)).size([box.w + GAP, box.h + GAP]).paddingInner(GAP)(root);
+      for (const { x0, x1, y0, y1, data } of placed.children ?? []) {
+        const cell = { x: box.x + x0, y: box.y + y0, w: Math.min(x1, box.w) - x0, h: Math.min(y1, box.h) - y0 };
+        if (cell.w < 0.5 || cell.h < 0.5) continue;
+        const isGroup = depth < 3 && data.item.children.length > 0 && cell.w > 64 && cell.h > HEADER + 26 && (depth < 2 || cell.w * cell.h > 22_000);
+        cells.push({ item: data.item, depth, isGroup, ...cell });
+        if (isGroup) fill(data.item, { x: cell.x + 3, y: cell.y + HEADER, w: cell.w - 6, h: cell.h - HEADER - 3 }, depth + 1);
+      }
+    };
+    const all = { x: 0, y: 0, w: this.width, h: this.height };
+    if (this.focus.children.length > 0) fill(this.focus, all, 1);
+    else if (this.focus[measure] > 0) cells.push({ item: this.focus, depth: 1, isGroup: false, ...all });
+    this.cells = cells;
+  }
+
+  private draw(): void {
+    if (this.frame === 0) {
+      this.frame = requestAnimationFrame(() => {
+        this.frame = 0;
+        this.paint();
+      });
+    }
+  }
+
+  private paint(): void {
+    const { canvas, context, width, height } = this;
+    if (width === 0 || height === 0) return;
+    const ratio = window.devicePixelRatio || 1;
+    const [w, h] = [Math.round(width * ratio), Math.round(height * ratio)];
+    if (canvas.width !== w || canvas.height !== h) [canvas.width, canvas.height] = [w, h];
+    context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    context.clearRect(0, 0, width, height);
+    const view = this.view();
+    const ink = new Inks(this.tint);
+    context.textBaseline = 'alphabetic';
+    context.direction = 'ltr';
+    for (const cell of this.cells) this.paintCell(placed(cell, view), cell, ink);
+    this.outline(this.pointed, view, ink.text, 2);
+    this.outline(this.selected, view, ink.accent, 3);
+    if (this.zoom !== undefined) this.draw();
+  }
+
+  private paintCell(box: Box, { item, isGroup, depth }: Cell, ink: Inks): void {
+    const { context } = this;
+    context.globalAlpha = this.matches === undefined || this.matches.has(item) ? 1 : 0.18;
+    context.fillStyle = isGroup ? ink.group(depth) : ink.fill(item);
+    const radius = Math.min(4, box.w / 4, box.h / 4);
+    context.beginPath();
+    context.roundRect(box.x, box.y, box.w, box.h, radius);
+    context.fill();
+    if (box.h >= 15 && box.w >= 30) {
+      const name = itemName(item);
+      const amount = amountText(item, this.measure);
+      if (isGroup) this.labelGroup(box, name, amount, ink);
+      else this.labelLeaf(box, name, amount, ink);
+    }
+    context.globalAlpha = 1;
+  }
+
+  private labelGroup(box: Box, name: string, amount: string, ink: Inks): void {
+    const { context } = this;
+    context.fillStyle = ink.text;
+    context.font = `600 12px ${FONT}`;
+    const room = box.w - 12;
+    const drawn = this.fitted(name, room);
+    if (drawn === undefined) return;
+    context.fillText(drawn, box.x + 6, box.y + 14);
+    const used = context.measureText(drawn).width;
+    context.font = `400 11px ${FONT}`;
+    context.fillStyle = ink.soft;
+    if (used + context.measureText(amount).width + 14 <= room) {
+      context.textAlign = 'right';
+      context.fillText(amount, box.x + box.w - 6, box.y + 14);
+      context.textAlign = 'left';
+    }
+  }
+
+  private labelLeaf(box: Box, name: string, amount: string, ink: Inks): void {
+    const { context } = this;
+    context.fillStyle = ink.label;
+    context.font = `500 12px ${FONT}`;
+    const drawn = this.fitted(name, box.w - 10);
+    if (drawn === undefined) return;
+    context.fillText(drawn, box.x + 5, box.y + Math.min(15, box.h / 2 + 4));
+    if (box.h < 34) return;
+    context.font = `400 11px ${FONT}`;
+    if (context.measureText(amount).width <= box.w - 10) context.fillText(amount, box.x + 5, box.y + 29);
+  }
+
+  /** The text if it fits, a part of it that still says something, or nothing. */
+  private fitted(text: string, room: number): string | undefined {
+    const { context } = this;
+    const clipped = text.length > 200 ? text.slice(0, 200) : text;
+    if (clipped === text && context.measureText(text).width <= room) return text;
+    if (room < 56) return undefined;
+    const letters = [...clipped];
+    let [low, high] = [0, letters.length];
+    while (low < high) {
+      const half = (low + high + 1) >> 1;
+      if (context.measureText(`${letters.slice(0, half).join('')}…`).width <= room) low = half;
+      else high = half - 1;
+    }
+    return low >= 5 ? `${letters.slice(0, low).join('')}…` : undefined;
+  }
+
+  private outline(item: Item | undefined, view: View, stroke: string, line: number): void {
+    const cell = item === undefined ? undefined : this.cells.find((cell) => cell.item === item);
+    if (cell === undefined) return;
+    const { x, y, w, h } = placed(cell, view);
+    const { context } = this;
+    context.lineWidth = line;
+    context.strokeStyle = stroke;
+    context.beginPath();
+    context.roundRect(x + line / 2, y + line / 2, Math.max(0, w - line), Math.max(0, h - line), Math.min(4, w / 4, h / 4));
+    context.stroke();
+  }
+
+  /** Where the layout stands on the way of a zoom: it grows out of the box that it was, or shrinks into the one that it becomes. */
+  private view(): View {
+    const { zoom, width, height } = this;
+    if (zoom === undefined) return { x: 0, y: 0, sx: 1, sy: 1 };
+    const t = Math.min(1, (performance.now() - zoom.since) / ZOOM_TIME);
+    if (t === 1) this.zoom = undefined;
+    const eased = 1 - (1 - t) ** 3;
+    const { from } = zoom;
+    const start = zoom.isIn
+      ? { x: from.x, y: from.y, sx: from.w / width, sy: from.h / height }
+      : { x: (-from.x * width) / from.w, y: (-from.y * height) / from.h, sx: width / from.w, sy: height / from.h };
+    const mix = (a: number, b: number): number => a + (b - a) * eased;
+    return { x: mix(start.x, 0), y: mix(start.y, 0), sx: mix(start.sx, 1), sy: mix(start.sy, 1) };
+  }
+}
+
+interface View {
+  readonly x: number;
+  readonly y: number;
+  readonly sx: number;
+  readonly sy: number;
+}
+
+const placed = ({ x, y, w, h }: Box, view: View): Box => ({ x: view.x + x * view.sx, y: view.y + y * view.sy, w: w * view.sx, h: h * view.sy });
+
+const middle = ({ x, y, w, h }: Box): { x: number; y: number } => ({ x: x + w / 2, y: y + h / 2 });
+
+/** The colours of the theme, read once for each time it is drawn. */
+class Inks {
+  readonly text = colour('text');
+  readonly soft = colour('soft');
+  readonly label = colour('cell-text');
+  readonly accent = colour('accent');
+  private readonly groups = [colour('group-1'), colour('group-2')];
+  private readonly types = new Map([...TYPES, 'other'].map((type) => [type as string, colour(`type-${type}`)]));
+  private readonly unknown = colour('cell-unknown');
+  private readonly never = rgb(colour('ttl-never'));
+  private readonly always = rgb(colour('ttl-always'));
+
+  constructor(private readonly tint: Tint) {}
+
+  group(depth: number): string {
+    return this.groups[depth - 1] ?? this.groups[1];
+  }
+
+  fill(item: Item): string {
+    if (this.tint === 'type') {
+      const type = mainType(item);
+      if (type !== undefined) return this.types.get(typeColour(type).slice('type-'.length)) ?? this.unknown;
+      return item.types === undefined ? this.unknown : colour('type-mixed');
+    }
+    const share = ttlShare(item);
+    if (share === undefined) return this.unknown;
+    const mixed = this.never.map((part, i) => Math.round(part + (this.always[i] - part) * share));
+    return `rgb(${mixed.join(' ')})`;
+  }
+}
+
+const rgb = (hex: string): readonly number[] => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
+
+export function describe(item: Item, total: Item): string {
+  const ttl = ttlShare(item);
+  return `${itemName(item)}: ${bytes(item.memory)}, ${percent(item.memory / (total.memory || 1))} of all memory, ${plural(item.keys, 'key')}${ttl === undefined ? '' : `, ${percent(ttl)} of them expire`}`;
+}
