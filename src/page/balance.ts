@@ -11,18 +11,27 @@ const MOST_SHARDS = 1000;
 /** Slots as a heat map, shards as bars, and what another number of shards would have. */
 export function balanceSection(report: Report): HTMLElement {
   const { slots, hottest, shards } = report.slots;
-  const [hot] = hottest;
   const memory = slots.reduce((sum, [, , , memory]) => sum + memory, 0);
-  const finding = slots.length === 0 ? '' : hottest.length === 0 ? `${plural(slots.length, 'slot')} have keys.` : `${count(slots.length)} of 16,384 slots have keys; the hottest, ${hot.slot}, has ${percent(part(hot.memory, memory))} of memory, ${short(Math.round((hot.memory * SLOTS) / (memory || 1)))} times an even share.`;
+  const hot = hottest.at(0);
+  const share = part(hot?.memory ?? 0, memory);
+  const hotSaid =
+    hot && `the hottest, ${hot.slot}, has ${percent(share)} of memory, ${short(Math.round(share * SLOTS))} times an even share`;
+  const finding = `${count(slots.length)} of 16,384 slots have keys${hotSaid === undefined ? '' : `; ${hotSaid}`}.`;
   const table = new Table(
     [
       { id: 'slot', title: 'Slot', isNumber: true, value: ({ slot }) => slot, cell: ({ slot }) => String(slot) },
       { id: 'keys', title: 'Keys', isNumber: true, value: ({ keys }) => keys, cell: ({ keys }) => short(keys) },
       { id: 'memory', title: 'Memory', isNumber: true, value: ({ memory }) => memory, cell: ({ memory }) => bytes(memory) },
-      { id: 'share', title: 'Share', isNumber: true, value: ({ memory: own }) => part(own, memory), cell: ({ memory: own }) => percent(part(own, memory)) },
+      {
+        id: 'share',
+        title: 'Share',
+        isNumber: true,
+        value: ({ memory: own }) => part(own, memory),
+        cell: ({ memory: own }) => percent(part(own, memory)),
+      },
     ],
     hottest,
-    { name: 'Hottest slots', sort: 'memory', shown: 10, empty: 'No keys' },
+    { name: 'Hottest slots', sort: 'memory', shown: 8, empty: 'No keys' },
   );
   return section(
     'balance',
@@ -31,8 +40,8 @@ export function balanceSection(report: Report): HTMLElement {
     el(
       'div',
       { class: 'columns' },
-      panel('Memory by slot', 'One square for each slot: 128 in a row, slot 0 at the top left. Arrows move.', heatMap(slots), el('details', { class: 'numbers-behind', open: false }, el('summary', {}, 'Hottest slots'), table.element)),
-      splitPanel(slots, shards),
+      panel('Memory by slot', 'One square for each slot: 128 in a row, slot 0 at the top left. Arrows move.', heatMap(slots)),
+      el('div', { class: 'left' }, splitPanel(slots, shards), panel('Hottest slots', undefined, table.element)),
     ),
   );
 }
@@ -57,7 +66,8 @@ function heatMap(slots: Report['slots']['slots']): HTMLElement {
       const at = found === undefined ? 0 : heat(found.memory) * (steps.length - 1);
       const step = Math.min(steps.length - 2, Math.floor(at));
       for (let i = 0; i < 3; i++) {
-        image.data[slot * 4 + i] = found === undefined ? empty[i] : Math.round(steps[step][i] + (steps[step + 1][i] - steps[step][i]) * (at - step));
+        image.data[slot * 4 + i] =
+          found === undefined ? empty[i] : Math.round(steps[step][i] + (steps[step + 1][i] - steps[step][i]) * (at - step));
       }
       image.data[slot * 4 + 3] = 255;
     }
@@ -109,7 +119,14 @@ function heatMap(slots: Report['slots']['slots']): HTMLElement {
     canvas,
     cursor,
   );
-  const scale = el('div', { class: 'legend' }, slots.length > 0 ? bytes(least) : '0', el('span', { class: 'heat-ramp' }), slots.length > 0 ? bytes(most) : '0', el('span', { class: 'key' }, el('span', { class: 'chip', style: { background: 'var(--heat-empty)' } }), 'empty'));
+  const scale = el(
+    'div',
+    { class: 'legend' },
+    slots.length > 0 ? bytes(least) : '0',
+    el('span', { class: 'heat-ramp' }),
+    slots.length > 0 ? bytes(most) : '0',
+    el('span', { class: 'key' }, el('span', { class: 'chip', style: { background: 'var(--heat-empty)' } }), 'empty'),
+  );
   return el('div', {}, box, readout, scale);
 }
 
@@ -136,16 +153,38 @@ function splitPanel(slots: Report['slots']['slots'], shards: Report['slots']['sh
     columns.replaceChildren(
       el('div', { class: 'mean', style: { bottom: `${(mean / most) * 100}%` } }),
       ...list.map((shard, i) => {
-        const bar = el('div', { class: off.has(shard) ? 'shard off' : 'shard', style: { height: `${Math.max(0.5, (shard.memory / most) * 100)}%` } }, list.length <= 12 && el('span', {}, bytes(shard.memory)));
+        const bar = el(
+          'div',
+          { class: off.has(shard) ? 'shard off' : 'shard', style: { height: `${Math.max(0.5, (shard.memory / most) * 100)}%` } },
+          list.length <= 12 && el('span', {}, bytes(shard.memory)),
+        );
         const event = (move: Event): void => {
-          tip(move as PointerEvent, el('b', {}, `Shard ${i + 1} of ${list.length}`), `Slots ${shard.from}–${shard.to}`, `${bytes(shard.memory)}, ${plural(shard.keys, 'key')}`, `${percent(part(shard.memory, sum))} of memory`);
+          tip(
+            move as PointerEvent,
+            el('b', {}, `Shard ${i + 1} of ${list.length}`),
+            `Slots ${shard.from}–${shard.to}`,
+            `${bytes(shard.memory)}, ${plural(shard.keys, 'key')}`,
+            `${percent(part(shard.memory, sum))} of memory`,
+          );
         };
-        return el('div', { class: 'shard-place', pointermove: event, pointerleave: () => { tip(undefined); } }, bar);
+        return el(
+          'div',
+          {
+            class: 'shard-place',
+            pointermove: event,
+            pointerleave: () => {
+              tip(undefined);
+            },
+          },
+          bar,
+        );
       }),
     );
     columns.classList.toggle('dense', list.length > 40);
     const largest = list.reduce((a, b) => (b.memory > a.memory ? b : a), list[0]);
-    said.textContent = sum === 0 ? 'No memory to share out.' : `The largest of ${count(list.length)} has ${bytes(largest.memory)}, ${percent(largest.memory / mean - 1)} over the mean of ${bytes(mean)}; ${off.size === 0 ? 'none is' : `${count(off.size)} ${off.size === 1 ? 'is' : 'are'}`} more than 20 % off it.`;
+    const offSaid = off.size === 0 ? 'none is' : `${count(off.size)} ${off.size === 1 ? 'is' : 'are'}`;
+    const over = `${percent(part(largest.memory, mean) - 1)} over the mean of ${bytes(mean)}`;
+    said.textContent = `The largest of ${count(list.length)} has ${bytes(largest.memory)}, ${over}; ${offSaid} more than 20 % off it.`;
     columns.setAttribute('aria-label', said.textContent);
     table.show(list.map((shard, i) => ({ ...shard, number: i + 1 })));
   };
@@ -162,5 +201,11 @@ function splitPanel(slots: Report['slots']['slots'], shards: Report['slots']['sh
   });
   draw(shards !== undefined && shards.length > 0 ? shards : split(slots, 3));
   const label = el('label', { class: 'shard-count', for: 'shard-count' }, 'Split into', input, 'shards of equal ranges of slots');
-  return panel('Memory by shard', label, columns, said, el('details', { class: 'numbers-behind' }, el('summary', {}, 'Numbers'), table.element));
+  return panel(
+    'Memory by shard',
+    label,
+    columns,
+    said,
+    el('details', { class: 'numbers-behind' }, el('summary', {}, 'Numbers'), table.element),
+  );
 }

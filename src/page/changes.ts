@@ -14,8 +14,9 @@ export function changesSection({ cut }: PageData, { sources, totals, types, pref
   const finding = el(
     'span',
     {},
-    `Memory ${change(before.memory, after.memory)} (${signed(after.memory - before.memory, bytes)}), keys ${change(before.keys, after.keys)} (${signed(after.keys - before.keys, count)})`,
-    grown !== undefined && '; most of it under ',
+    `Memory ${change(before.memory, after.memory)} (${signed(after.memory - before.memory, bytes)}), `,
+    `keys ${change(before.keys, after.keys)} (${signed(after.keys - before.keys, count)})`,
+    grown !== undefined && '; the most under ',
     grown !== undefined && el('code', {}, fileText(pattern(grown.prefix))),
     grown !== undefined && ` (${signed(grown.after.memory - grown.before.memory, bytes)})`,
     '.',
@@ -24,12 +25,37 @@ export function changesSection({ cut }: PageData, { sources, totals, types, pref
     'changes',
     'Changes since the baseline',
     finding,
-    el('p', { class: 'note' }, 'Baseline: ', ...sources.slice(0, 8).flatMap((name, i) => [i > 0 && ', ', fileText(name)]), sources.length > 8 && ` and ${count(sources.length - 8)} more`),
+    el(
+      'p',
+      { class: 'note' },
+      'Baseline: ',
+      ...sources.slice(0, 8).flatMap((name, i) => [i > 0 && ', ', fileText(name)]),
+      sources.length > 8 && ` and ${count(sources.length - 8)} more`,
+    ),
     el(
       'div',
-      { class: 'columns wide-first' },
-      panel('By prefix', undefined, table(prefixes, 'Changes by prefix', { id: 'prefix', title: 'Prefix', value: ({ prefix }) => prefix, cell: ({ prefix }) => fileText(prefix || '(all)', { title: visible(prefix) }) }, ({ prefix }) => prefix), leftOut(cut, 'baseline.prefixes', 'prefix', 'prefixes')),
-      panel('By type', undefined, table(types, 'Changes by type', { id: 'type', title: 'Type', value: ({ type }) => type, cell: ({ type }) => typeName(type) })),
+      { class: 'columns' },
+      panel(
+        'By prefix',
+        undefined,
+        table(
+          prefixes,
+          'Changes by prefix',
+          {
+            id: 'prefix',
+            title: 'Prefix',
+            value: ({ prefix }) => prefix,
+            cell: ({ prefix }) => fileText(prefix || '(all)', { title: visible(prefix) }),
+          },
+          ({ prefix }) => prefix,
+        ),
+        leftOut(cut, 'baseline.prefixes', 'prefix', 'prefixes'),
+      ),
+      panel(
+        'By type',
+        undefined,
+        table(types, 'Changes by type', { id: 'type', title: 'Type', value: ({ type }) => type, cell: ({ type }) => typeName(type) }),
+      ),
     ),
   );
 }
@@ -42,9 +68,28 @@ function table<Row extends Change>(rows: readonly Row[], name: string, first: Co
       first,
       { id: 'before', title: 'Before', isNumber: true, value: ({ before }) => before.memory, cell: ({ before }) => bytes(before.memory) },
       { id: 'after', title: 'After', isNumber: true, value: ({ after }) => after.memory, cell: ({ after }) => bytes(after.memory) },
-      { id: 'delta', title: 'Change', isNumber: true, value: (row) => Math.abs(delta(row)), cell: (row) => deltaCell(signed(delta(row), bytes), delta(row) / most) },
-      { id: 'part', title: '%', isNumber: true, isExtra: true, value: ({ before, after }) => (before.memory > 0 ? after.memory / before.memory : undefined), cell: ({ before, after }) => change(before.memory, after.memory) },
-      { id: 'keys', title: 'Keys', isNumber: true, value: ({ before, after }) => after.keys - before.keys, cell: ({ before, after }) => signed(after.keys - before.keys, short) },
+      {
+        id: 'delta',
+        title: 'Change',
+        isNumber: true,
+        value: (row) => Math.abs(delta(row)),
+        cell: (row) => deltaCell(signed(delta(row), bytes), delta(row) / most),
+      },
+      {
+        id: 'part',
+        title: 'Part',
+        isNumber: true,
+        isExtra: true,
+        value: ({ before, after }) => (before.memory > 0 ? after.memory / before.memory : undefined),
+        cell: ({ before, after }) => change(before.memory, after.memory),
+      },
+      {
+        id: 'keys',
+        title: 'Keys',
+        isNumber: true,
+        value: ({ before, after }) => after.keys - before.keys,
+        cell: ({ before, after }) => signed(after.keys - before.keys, short),
+      },
     ],
     rows,
     { name, sort: 'delta', shown: 20, empty: 'Nothing changed', ...(searched === undefined ? {} : { searched }) },
@@ -54,6 +99,9 @@ function table<Row extends Change>(rows: readonly Row[], name: string, first: Co
 /** More to the right, less to the left. */
 function deltaCell(text: string, share: number): HTMLElement {
   const width = `${(Math.abs(share) * 50).toFixed(1)}%`;
-  const bar = el('span', { class: share > 0 ? 'delta more-memory' : 'delta', style: share > 0 ? { left: '50%', width } : { right: '50%', width } });
+  const bar = el('span', {
+    class: share > 0 ? 'delta more-memory' : 'delta',
+    style: share > 0 ? { left: '50%', width } : { right: '50%', width },
+  });
   return el('span', { class: 'delta-cell' }, el('span', { class: 'delta-box' }, bar), el('span', {}, text));
 }

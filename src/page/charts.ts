@@ -1,6 +1,6 @@
 import uPlot from 'uplot';
 import { el, tip, type Child } from './dom.js';
-import { date, visible } from './format.js';
+import { date, scaled, visible } from './format.js';
 import { colour, onTheme } from './theme.js';
 
 const FONT = '12px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif';
@@ -36,16 +36,19 @@ export interface Bar {
 export function barChart(bars: readonly Bar[], format: (value: number) => string, label: string): HTMLElement {
   const height = 240;
   return living(height, label, (width, host) => {
-    const isTight = width / bars.length < 62;
+    const isTight = (width - 72) / bars.length < 44;
     const tints = [...new Set(bars.map(({ tint }) => tint))];
     const plot = new uPlot(
       {
         width,
         height,
-        padding: [18, 8, 0, 0],
+        padding: [18, isTight ? 26 : 8, 0, 0],
         legend: { show: false },
         cursor: { y: false, points: { show: false }, drag: { x: false, y: false } },
-        scales: { x: { time: false, range: [-0.6, bars.length - 0.4] }, y: { range: (_plot, _least, most) => [0, most > 0 ? most * 1.08 : 1] } },
+        scales: {
+          x: { time: false, range: [-0.6, bars.length - 0.4] },
+          y: { range: (_plot, _least, most) => [0, most > 0 ? most * 1.08 : 1] },
+        },
         axes: [
           {
             stroke: colour('soft'),
@@ -54,15 +57,42 @@ export function barChart(bars: readonly Bar[], format: (value: number) => string
             ticks: { show: false },
             splits: bars.map((_, i) => i),
             values: (_plot, splits) => splits.map((i) => bars[i].label),
-            ...(isTight ? { rotate: -50, size: 62 } : {}),
+            ...(isTight ? { rotate: -50, size: 58 } : { size: 30 }),
           },
-          { stroke: colour('soft'), font: FONT, grid: { stroke: colour('line'), width: 1 }, ticks: { show: false }, size: 64, values: (_plot, splits) => splits.map(format) },
+          {
+            stroke: colour('soft'),
+            font: FONT,
+            grid: { stroke: colour('line'), width: 1 },
+            ticks: { show: false },
+            size: 64,
+            values: (_plot, splits) => splits.map((value) => scaled(format(value))),
+          },
         ],
         series: [
           {},
-          ...tints.map((tint) => ({ fill: colour(tint), stroke: colour(tint), width: 0, points: { show: false }, paths: uPlot.paths.bars?.({ size: [0.72, 72], radius: 0.06 }) }) as uPlot.Series),
+          ...tints.map(
+            (tint) =>
+              ({
+                fill: colour(tint),
+                stroke: colour(tint),
+                width: 0,
+                points: { show: false },
+                paths: uPlot.paths.bars?.({ size: [0.72, 72], radius: 0.06 }),
+              }) as uPlot.Series,
+          ),
         ],
-        hooks: { setCursor: [(plot) => { pointAt(plot, host, (i) => bars[i]?.tip); }], draw: [(plot) => { amounts(plot, bars, format, isTight); }] },
+        hooks: {
+          setCursor: [
+            (plot) => {
+              pointAt(plot, host, (i) => bars[i]?.tip);
+            },
+          ],
+          draw: [
+            (plot) => {
+              amounts(plot, bars, format, isTight);
+            },
+          ],
+        },
       },
       [bars.map((_, i) => i), ...tints.map((tint) => bars.map((bar) => (bar.tint === tint ? bar.value : null)))] as uPlot.AlignedData,
       host,
@@ -108,26 +138,56 @@ export interface Line {
 /** Lines over time, with a legend of their names beneath. */
 export function lineChart(times: readonly number[], lines: readonly Line[], format: (value: number) => string, label: string): HTMLElement {
   const height = 220;
-  const chart = living(height, label, (width, host) => new uPlot(
-    {
-      width,
-      height,
-      padding: [12, 12, 0, 0],
-      legend: { show: false },
-      cursor: { y: false, drag: { x: false, y: false }, points: { size: 7 } },
-      scales: { y: { range: (_plot, _least, most) => [0, most > 0 ? most * 1.1 : 1] } },
-      axes: [
-        { stroke: colour('soft'), font: FONT, grid: { show: false }, ticks: { stroke: colour('line'), size: 5 }, values: TIME_FORMATS },
-        { stroke: colour('soft'), font: FONT, grid: { stroke: colour('line'), width: 1 }, ticks: { show: false }, size: 64, values: (_plot, splits) => splits.map(format) },
-      ],
-      series: [{}, ...lines.map(({ tint }) => ({ stroke: colour(tint), width: 2, points: { show: times.length <= 60, size: 5, fill: colour(tint) } }))],
-      hooks: { setCursor: [(plot) => { pointAt(plot, host, (i) => [el('b', {}, date(times[i])), ...lines.map(({ name, values }) => `${lines.length > 1 ? `${clip(visible(name))}: ` : ''}${format(values[i] ?? 0)}`)]); }] },
-    },
-    [times.map((time) => time / 1000), ...lines.map(({ values }) => [...values])] as uPlot.AlignedData,
-    host,
-  ));
+  const chart = living(
+    height,
+    label,
+    (width, host) =>
+      new uPlot(
+        {
+          width,
+          height,
+          padding: [12, 12, 0, 0],
+          legend: { show: false },
+          cursor: { y: false, drag: { x: false, y: false }, points: { size: 7 } },
+          scales: { y: { range: (_plot, _least, most) => [0, most > 0 ? most * 1.1 : 1] } },
+          axes: [
+            { stroke: colour('soft'), font: FONT, grid: { show: false }, ticks: { stroke: colour('line'), size: 5 }, values: TIME_FORMATS },
+            {
+              stroke: colour('soft'),
+              font: FONT,
+              grid: { stroke: colour('line'), width: 1 },
+              ticks: { show: false },
+              size: 64,
+              values: (_plot, splits) => splits.map((value) => scaled(format(value))),
+            },
+          ],
+          series: [
+            {},
+            ...lines.map(({ tint }) => ({
+              stroke: colour(tint),
+              width: 2,
+              points: { show: times.length <= 60, size: 5, fill: colour(tint) },
+            })),
+          ],
+          hooks: {
+            setCursor: [
+              (plot) => {
+                pointAt(plot, host, (i) => [
+                  el('b', {}, date(times[i])),
+                  ...lines.map(({ name, values }) => `${lines.length > 1 ? `${clip(visible(name))}: ` : ''}${format(values[i] ?? 0)}`),
+                ]);
+              },
+            ],
+          },
+        },
+        [times.map((time) => time / 1000), ...lines.map(({ values }) => [...values])] as uPlot.AlignedData,
+        host,
+      ),
+  );
   if (lines.length === 1) return chart;
-  const legend = lines.map(({ name, tint }) => el('span', { class: 'key' }, el('span', { class: 'chip', style: { background: `var(--${tint})` } }), clip(visible(name))));
+  const legend = lines.map(({ name, tint }) =>
+    el('span', { class: 'key' }, el('span', { class: 'chip', style: { background: `var(--${tint})` } }), clip(visible(name))),
+  );
   return el('div', {}, chart, el('div', { class: 'legend' }, ...legend));
 }
 

@@ -24,7 +24,8 @@ export function el<Tag extends keyof HTMLElementTagNameMap>(
 }
 
 export function add(parent: Element, ...children: readonly Child[]): void {
-  for (const child of children) if (child !== undefined && child !== false) parent.append(typeof child === 'number' ? String(child) : child);
+  for (const child of children)
+    if (child !== undefined && child !== false) parent.append(typeof child === 'number' ? String(child) : child);
 }
 
 /** Text from the file: escapes stand out, and its direction ends with it. */
@@ -62,19 +63,16 @@ function copyBySelection(text: string): boolean {
 }
 
 export function copyButton(text: string, what: string): HTMLButtonElement {
-  return el(
-    'button',
-    {
-      class: 'copy',
-      type: 'button',
-      title: 'Copy',
-      'aria-label': `Copy ${what}`,
-      click: (event) => {
-        event.stopPropagation();
-        void copy(copyText(text), what);
-      },
+  return el('button', {
+    class: 'copy',
+    type: 'button',
+    title: 'Copy',
+    'aria-label': `Copy ${what}`,
+    click: (event) => {
+      event.stopPropagation();
+      void copy(copyText(text), what);
     },
-  );
+  });
 }
 
 let leaving = 0;
@@ -127,14 +125,31 @@ export function choice<Value extends string>(
       label,
     ),
   );
-  return el('div', { class: 'choice', role: 'group', 'aria-label': name }, el('span', { class: 'choice-name', 'aria-hidden': 'true' }, name), ...buttons);
+  return el(
+    'div',
+    { class: 'choice', role: 'group', 'aria-label': name },
+    el('span', { class: 'choice-name', 'aria-hidden': 'true' }, name),
+    ...buttons,
+  );
 }
 
 /** A section with a heading that says what was found. */
 export function section(id: string, title: string, finding: Child, ...children: readonly Child[]): HTMLElement {
-  return el('section', { id, 'aria-labelledby': `${id}-title` }, el('h2', { id: `${id}-title` }, title), finding !== undefined && finding !== '' && el('p', { class: 'finding' }, finding), ...children);
+  return el(
+    'section',
+    { id, 'aria-labelledby': `${id}-title` },
+    el('h2', { id: `${id}-title` }, title),
+    finding !== undefined && finding !== '' && el('p', { class: 'finding' }, finding),
+    ...children,
+  );
 }
 
 export function panel(title: string, note: Child, ...children: readonly Child[]): HTMLElement {
-  return el('div', { class: 'panel' }, el('h3', {}, title), note !== undefined && note !== '' && el('p', { class: 'note' }, note), ...children);
+  return el(
+    'div',
+    { class: 'panel' },
+    el('h3', {}, title),
+    note !== undefined && note !== '' && el('p', { class: 'note' }, note),
+    ...children,
+  );
 }

@@ -34,7 +34,13 @@ export class Explorer {
       point: (item, event) => {
         this.treemap.point(item);
         if (item === undefined || event === undefined) tip(undefined);
-        else tip(event, el('b', {}, fullName(item)), `${amountText(item, this.measure)} · ${percent(part(item[this.measure], this.root[this.measure]))}`, tipTypes(item));
+        else
+          tip(
+            event,
+            el('b', {}, fullName(item)),
+            `${amountText(item, this.measure)} · ${percent(part(item[this.measure], this.root[this.measure]))}`,
+            tipTypes(item),
+          );
       },
     });
     this.table = new Table(this.columns(), [], {
@@ -50,16 +56,20 @@ export class Explorer {
         this.treemap.point(item);
       },
     });
-    this.stage = el('div', {
-      class: 'stage',
-      tabindex: 0,
-      role: 'application',
-      'aria-roledescription': 'treemap',
-      'aria-label': 'Treemap of prefixes. Arrows move, Enter zooms in, Escape zooms out; the table beside it has the same.',
-      keydown: (event) => {
-        this.key(event as KeyboardEvent);
+    this.stage = el(
+      'div',
+      {
+        class: 'stage',
+        tabindex: 0,
+        role: 'application',
+        'aria-roledescription': 'treemap',
+        'aria-label': 'Treemap of prefixes. Arrows move, Enter zooms in, Escape zooms out; the table beside it has the same.',
+        keydown: (event) => {
+          this.key(event as KeyboardEvent);
+        },
       },
-    }, this.treemap.canvas);
+      this.treemap.canvas,
+    );
     const search = el('input', {
       type: 'search',
       id: 'prefix-search',
@@ -72,14 +82,32 @@ export class Explorer {
     const tools = el(
       'div',
       { class: 'tools' },
-      choice<Measure>('Area', [['memory', 'Memory'], ['keys', 'Keys'], ['bytes', 'File bytes'], ['elements', 'Elements']], 'memory', (value) => {
-        this.measure = value;
-        this.update();
-      }),
-      choice<Tint>('Colour', [['type', 'Type'], ['ttl', 'Expiry']], 'type', (value) => {
-        this.tint = value;
-        this.update();
-      }),
+      choice<Measure>(
+        'Area',
+        [
+          ['memory', 'Memory'],
+          ['keys', 'Keys'],
+          ['bytes', 'File'],
+          ['elements', 'Elements'],
+        ],
+        'memory',
+        (value) => {
+          this.measure = value;
+          this.update();
+        },
+      ),
+      choice<Tint>(
+        'Colour',
+        [
+          ['type', 'Type'],
+          ['ttl', 'Expiry'],
+        ],
+        'type',
+        (value) => {
+          this.tint = value;
+          this.update();
+        },
+      ),
       search,
     );
     this.element = el(
@@ -104,16 +132,55 @@ export class Explorer {
       },
       { id: 'keys', title: 'Keys', isNumber: true, value: ({ keys }) => keys, cell: ({ keys }) => short(keys) },
       { id: 'memory', title: 'Memory', isNumber: true, value: ({ memory }) => memory, cell: ({ memory }) => bytes(memory) },
-      { id: 'share', title: 'Share', hint: 'Share of all memory', isNumber: true, value: share, cell: (item) => barCell(percent(share(item)), share(item)) },
-      { id: 'mean', title: 'Mean', hint: 'Mean memory of a key', isNumber: true, isExtra: true, value: (item) => part(item.memory, item.keys), cell: (item) => bytes(part(item.memory, item.keys)) },
-      { id: 'p99', title: 'p99', hint: '99 % of its keys take no more memory', isNumber: true, isExtra: true, value: ({ p99 }) => p99, cell: ({ p99 }) => (p99 === undefined ? '–' : bytes(p99)) },
-      { id: 'ttl', title: 'TTL', hint: 'Share of its keys that expire', isNumber: true, value: ttlShare, cell: (item) => percent(ttlShare(item) ?? NaN) },
-      { id: 'types', title: 'Types', hint: 'Share of its memory that each type has', value: (item) => typesText(item), cell: (item) => typeBar(item) },
+      {
+        id: 'share',
+        title: 'Share',
+        hint: 'Share of all memory',
+        isNumber: true,
+        value: share,
+        cell: (item) => barCell(percent(share(item)), share(item)),
+      },
+      {
+        id: 'mean',
+        title: 'Mean',
+        hint: 'Mean memory of a key',
+        isNumber: true,
+        isExtra: true,
+        value: (item) => part(item.memory, item.keys),
+        cell: (item) => bytes(part(item.memory, item.keys)),
+      },
+      {
+        id: 'p99',
+        title: 'p99',
+        hint: '99 % of its keys take no more memory',
+        isNumber: true,
+        isExtra: true,
+        value: ({ p99 }) => p99,
+        cell: ({ p99 }) => (p99 === undefined ? '–' : bytes(p99)),
+      },
+      {
+        id: 'ttl',
+        title: 'TTL',
+        hint: 'Share of its keys that expire',
+        isNumber: true,
+        value: ttlShare,
+        cell: (item) => percent(ttlShare(item) ?? NaN),
+      },
+      {
+        id: 'types',
+        title: 'Types',
+        hint: 'Share of its memory that each type has',
+        value: (item) => typesText(item),
+        cell: (item) => typeBar(item),
+      },
     ];
   }
 
   private nameCell(item: Item): HTMLElement {
-    const shown = item.kind !== 'prefix' ? el('i', {}, itemName(item)) : fileText(this.words === '' ? item.name || '(empty)' : item.prefix, { title: visible(item.prefix) });
+    const shown =
+      item.kind !== 'prefix' || item.parent === undefined
+        ? el('i', {}, itemName(item))
+        : fileText(this.words === '' ? item.name || '(empty)' : item.prefix, { title: visible(item.prefix) });
     const select = el(
       'button',
       {
@@ -146,9 +213,9 @@ export class Explorer {
 
   /** Zooms one step toward what was hit, and selects it or the part around it that is then an entry of its own. */
   private hit(path: readonly Item[]): void {
-    const [outer, inner] = path;
+    const [outer] = path;
     if (outer.children.length === 0) this.select(outer);
-    else this.zoom(outer, inner as Item | undefined);
+    else this.zoom(outer, path.at(1));
   }
 
   private zoom(item: Item, selected?: Item): void {
@@ -177,7 +244,10 @@ export class Explorer {
   }
 
   private matching(): readonly Item[] {
-    return this.all.filter(({ kind, prefix }) => kind === 'prefix' && (prefix.toLowerCase().includes(this.words) || visible(prefix).toLowerCase().includes(this.words)));
+    return this.all.filter(
+      ({ kind, prefix }) =>
+        kind === 'prefix' && (prefix.toLowerCase().includes(this.words) || visible(prefix).toLowerCase().includes(this.words)),
+    );
   }
 
   private update(): void {
@@ -203,7 +273,12 @@ export class Explorer {
   }
 
   private key(event: KeyboardEvent): void {
-    const arrows: Readonly<Record<string, readonly [number, number]>> = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+    const arrows: Readonly<Record<string, readonly [number, number]>> = {
+      ArrowLeft: [-1, 0],
+      ArrowRight: [1, 0],
+      ArrowUp: [0, -1],
+      ArrowDown: [0, 1],
+    };
     const arrow = arrows[event.key] as readonly [number, number] | undefined;
     if (arrow !== undefined) {
       const next = this.treemap.next(this.selected, ...arrow);
@@ -236,11 +311,21 @@ export class Explorer {
       return;
     }
     const below = [...descendants(this.focus)];
-    const main = new Set((below.length > 0 ? below : [this.focus]).map((item) => (item.types === undefined ? 'unknown' : (mainType(item) ?? 'mixed'))));
+    const main = new Set(
+      (below.length > 0 ? below : [this.focus]).map((item) => (item.types === undefined ? 'unknown' : (mainType(item) ?? 'mixed'))),
+    );
     const names = [...TYPES.filter((type) => main.has(type)), ...[...main].filter((type) => !(TYPES as readonly string[]).includes(type))];
     for (const name of names.slice(0, 12)) {
       const tint = name === 'unknown' ? 'cell-unknown' : name === 'mixed' ? 'type-mixed' : typeColour(name);
-      add(this.legend, el('span', { class: 'key' }, el('span', { class: 'chip', style: { background: `var(--${tint})` } }), name === 'unknown' ? 'not known' : visible(name)));
+      add(
+        this.legend,
+        el(
+          'span',
+          { class: 'key' },
+          el('span', { class: 'chip', style: { background: `var(--${tint})` } }),
+          name === 'unknown' ? 'not known' : visible(name),
+        ),
+      );
     }
   }
 
@@ -257,9 +342,15 @@ export class Explorer {
       ttl !== undefined && `${percent(ttl)} of keys expire`,
       typesText(item),
     ];
-    const name = item.kind !== 'prefix' || item.parent === undefined ? el('b', {}, fullName(item)) : el('b', {}, fileText(pattern(item.prefix)));
+    const name =
+      item.kind !== 'prefix' || item.parent === undefined ? el('b', {}, fullName(item)) : el('b', {}, fileText(pattern(item.prefix)));
     this.detail.replaceChildren(
-      el('span', { class: 'detail-name' }, name, item.kind === 'prefix' && item.parent !== undefined && copyButton(item.prefix, 'the prefix')),
+      el(
+        'span',
+        { class: 'detail-name' },
+        name,
+        item.kind === 'prefix' && item.parent !== undefined && copyButton(item.prefix, 'the prefix'),
+      ),
       el('span', { class: 'facts' }, ...facts.filter((fact) => fact !== false && fact !== '').map((fact) => el('span', {}, fact))),
     );
   }
@@ -291,6 +382,8 @@ function typeBar(item: Item): HTMLElement {
   return el(
     'span',
     { class: 'type-bar', role: 'img', title: text, 'aria-label': text || 'not known' },
-    ...shares(item).map(([type, share]) => el('span', { style: { width: `${(share * 100).toFixed(1)}%`, background: `var(--${typeColour(type)})` } })),
+    ...shares(item).map(([type, share]) =>
+      el('span', { style: { width: `${(share * 100).toFixed(1)}%`, background: `var(--${typeColour(type)})` } }),
+    ),
   );
 }

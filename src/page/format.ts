@@ -1,8 +1,8 @@
 /** Numbers and texts as people read them. Units are decimal: 1 MB is 1,000,000 bytes. */
 
 const UNITS = ['kB', 'MB', 'GB', 'TB', 'PB'];
-/** Narrow and not broken, between number and unit. */
-const GAP = '\u202f';
+/** Not broken, between number and unit. */
+const GAP = '\u00a0';
 
 export function bytes(value: number): string {
   if (value < 0) return `−${bytes(-value)}`;
@@ -19,9 +19,15 @@ export function bytes(value: number): string {
 /** Three digits at most. */
 const digits = (size: number): string => size.toFixed(size < 9.995 ? 2 : size < 99.95 ? 1 : 0);
 
+/** For the scale of a chart: `7.5 GB`, `10 GB`. */
+export const scaled = (text: string): string => text.replace(/(\.\d*?)0+(?!\d)/, '$1').replace(/\.(?!\d)/, '');
+
 /** `12,412,345`. */
 export const count = (value: number): string =>
-  (value < 0 ? '−' : '') + Math.abs(Math.round(value)).toString().replace(/\B(?=(\d{3})+$)/g, ',');
+  (value < 0 ? '−' : '') +
+  Math.abs(Math.round(value))
+    .toString()
+    .replace(/\B(?=(\d{3})+$)/g, ',');
 
 const THOUSANDS = ['', 'k', 'M', 'G', 'T', 'P'];
 
@@ -95,7 +101,7 @@ export function date(at: number): string {
   return Number.isNaN(time.getTime()) ? `${at} ms` : `${time.toISOString().slice(0, 16).replace('T', ' ')} UTC`;
 }
 
-/** Control and format characters (bidi, zero width), separators, lone surrogates, private characters, and spaces other than the plain one. */
+/** Control and format characters (bidi, zero width), separators, lone surrogates, private ones, and spaces other than the plain one. */
 const HIDDEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\p{Co}]|(?! )\p{Zs}/gu;
 const SHORT: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' };
 

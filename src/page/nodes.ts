@@ -21,10 +21,34 @@ export interface Item extends Amount {
 
 export function itemTree(node: PrefixNode, parent?: Item): Item {
   const { name, prefix, keys, bytes, memory, elements, withExpiry, types } = node;
-  const item: Item = { kind: 'prefix', name, prefix, parent, children: [], keys, bytes, memory, elements, withExpiry, types, p99: node.p99, prefixes: 0 };
+  const item: Item = {
+    kind: 'prefix',
+    name,
+    prefix,
+    parent,
+    children: [],
+    keys,
+    bytes,
+    memory,
+    elements,
+    withExpiry,
+    types,
+    p99: node.p99,
+    prefixes: 0,
+  };
   const children = (node.children ?? []).map((child) => itemTree(child, item));
   if (node.rest !== undefined && node.rest.prefixes > 0) {
-    children.push({ kind: 'rest', name: '', prefix, parent: item, children: [], withExpiry: undefined, types: undefined, p99: undefined, ...node.rest });
+    children.push({
+      kind: 'rest',
+      name: '',
+      prefix,
+      parent: item,
+      children: [],
+      withExpiry: undefined,
+      types: undefined,
+      p99: undefined,
+      ...node.rest,
+    });
   }
   const own = ownKeys(item, children);
   if (own !== undefined) children.push(own);
@@ -35,7 +59,11 @@ export function itemTree(node: PrefixNode, parent?: Item): Item {
 /** Amounts that were counted roughly may be more than those of the parent: what is left is then nothing. */
 function ownKeys(parent: Item, children: readonly Item[]): Item | undefined {
   if (children.length === 0) return undefined;
-  const left = (of: (item: Item) => number): number => Math.max(0, children.reduce((rest, child) => rest - of(child), of(parent)));
+  const left = (of: (item: Item) => number): number =>
+    Math.max(
+      0,
+      children.reduce((rest, child) => rest - of(child), of(parent)),
+    );
   const keys = left((item) => item.keys);
   const memory = left((item) => item.memory);
   if (keys < 1 || memory < 1) return undefined;
@@ -55,7 +83,12 @@ function ownKeys(parent: Item, children: readonly Item[]): Item | undefined {
     memory,
     bytes: left((item) => item.bytes),
     elements: left((item) => item.elements),
-    withExpiry: known ? Math.min(keys, left((item) => item.withExpiry ?? 0)) : undefined,
+    withExpiry: known
+      ? Math.min(
+          keys,
+          left((item) => item.withExpiry ?? 0),
+        )
+      : undefined,
     types: known ? types : undefined,
     p99: undefined,
     prefixes: 0,

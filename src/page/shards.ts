@@ -12,7 +12,14 @@ type Slots = readonly (readonly [slot: number, keys: number, bytes: number, memo
 /** Equal ranges of slots, with borders as redis-cli --cluster create sets them. */
 export function split(slots: Slots, parts: number): Shard[] {
   const border = (i: number): number => (i === parts ? SLOTS : Math.round((i * SLOTS) / parts));
-  const shards = Array.from({ length: parts }, (_, i) => ({ from: border(i), to: border(i + 1) - 1, keys: 0, bytes: 0, memory: 0, elements: 0 }));
+  const shards = Array.from({ length: parts }, (_, i) => ({
+    from: border(i),
+    to: border(i + 1) - 1,
+    keys: 0,
+    bytes: 0,
+    memory: 0,
+    elements: 0,
+  }));
   for (const [slot, keys, bytes, memory] of slots) {
     let i = Math.min(parts - 1, Math.floor((slot * parts) / SLOTS));
     if (slot < shards[i].from) i--;

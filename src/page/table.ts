@@ -51,7 +51,12 @@ export class Table<Row extends object> {
     this.headings = columns.map((column) => this.heading(column));
     const tools = el('div', { class: 'table-tools' });
     if (options.searched !== undefined) {
-      this.search = el('input', { type: 'search', placeholder: 'Search', 'aria-label': `Search ${options.name}`, input: () => this.draw() });
+      this.search = el('input', {
+        type: 'search',
+        placeholder: 'Search',
+        'aria-label': `Search ${options.name}`,
+        input: () => this.draw(),
+      });
       tools.append(this.search);
     }
     const csv = el('button', { type: 'button', class: 'csv', click: () => void copy(this.csv(), 'the table as CSV') }, 'Copy as CSV');
@@ -61,7 +66,13 @@ export class Table<Row extends object> {
       this.draw();
     });
     const table = el('table', {}, el('caption', {}, options.name), el('thead', {}, el('tr', {}, ...this.headings)), this.body);
-    this.element = el('div', { class: 'table' }, tools, el('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': options.name }, table), this.more);
+    this.element = el(
+      'div',
+      { class: 'table' },
+      tools,
+      el('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': options.name }, table),
+      this.more,
+    );
     this.draw();
   }
 
@@ -104,7 +115,8 @@ export class Table<Row extends object> {
   private matching(): readonly Row[] {
     const words = this.search?.value.trim().toLowerCase() ?? '';
     const { searched } = this.options;
-    const rows = words === '' || searched === undefined ? [...this.rows] : this.rows.filter((row) => searched(row).toLowerCase().includes(words));
+    const rows =
+      words === '' || searched === undefined ? [...this.rows] : this.rows.filter((row) => searched(row).toLowerCase().includes(words));
     const column = this.columns.find(({ id }) => id === this.sort);
     if (column === undefined) return rows;
     const sign = this.isDescending ? -1 : 1;
@@ -124,10 +136,21 @@ export class Table<Row extends object> {
     this.lines.clear();
     const lines = rows.slice(0, this.limit).map((row) => this.line(row));
     if (rows.length === 0) {
-      lines.push(el('tr', {}, el('td', { colspan: this.columns.length, class: 'empty' }, this.rows.length === 0 ? (this.options.empty ?? 'Nothing') : 'Nothing matches')));
+      lines.push(
+        el(
+          'tr',
+          {},
+          el(
+            'td',
+            { colspan: this.columns.length, class: 'empty' },
+            this.rows.length === 0 ? (this.options.empty ?? 'Nothing') : 'Nothing matches',
+          ),
+        ),
+      );
     }
     this.body.replaceChildren(...lines);
-    this.counts.textContent = rows.length === this.rows.length ? plural(rows.length, 'row') : `${count(rows.length)} of ${plural(this.rows.length, 'row')}`;
+    this.counts.textContent =
+      rows.length === this.rows.length ? plural(rows.length, 'row') : `${count(rows.length)} of ${plural(this.rows.length, 'row')}`;
     this.more.hidden = rows.length <= this.limit;
     this.more.textContent = `Show all ${count(rows.length)}`;
   }
@@ -139,7 +162,11 @@ export class Table<Row extends object> {
       { 'aria-selected': row === this.selected ? 'true' : undefined, class: onRow === undefined ? '' : 'clickable' },
       ...this.columns.map((column) => {
         const value = column.value(row);
-        return el('td', { class: classes(column) }, column.cell?.(row) ?? (value === undefined ? '–' : typeof value === 'string' ? visible(value) : count(value)));
+        return el(
+          'td',
+          { class: classes(column) },
+          column.cell?.(row) ?? (value === undefined ? '–' : typeof value === 'string' ? visible(value) : count(value)),
+        );
       }),
     );
     if (onRow !== undefined) line.addEventListener('click', () => onRow(row));
@@ -152,7 +179,10 @@ export class Table<Row extends object> {
   }
 
   private csv(): string {
-    const lines = [this.columns.map(({ title }) => title), ...this.matching().map((row) => this.columns.map(({ value }) => value(row) ?? ''))];
+    const lines = [
+      this.columns.map(({ title }) => title),
+      ...this.matching().map((row) => this.columns.map(({ value }) => value(row) ?? '')),
+    ];
     return lines.map((cells) => `${cells.map(csvCell).join(',')}\r\n`).join('');
   }
 }
@@ -171,5 +201,5 @@ function csvCell(value: string | number): string {
 export function barCell(text: string, share: number, tint?: string): HTMLElement {
   const width = `${(Math.max(0, Math.min(1, share)) * 100).toFixed(1)}%`;
   const bar = el('span', { class: 'bar', style: { width, ...(tint === undefined ? {} : { background: `var(--${tint})` }) } });
-  return el('span', { class: 'bar-cell' }, bar, el('span', {}, text));
+  return el('span', { class: 'bar-cell' }, text, bar);
 }

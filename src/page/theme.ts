@@ -25,23 +25,35 @@ export function themeSwitch(): HTMLElement {
     // no storage: a matter of the browser's settings
   }
   system.addEventListener('change', apply);
-  for (const [event, printing] of [['beforeprint', true], ['afterprint', false]] as const) {
+  for (const [event, printing] of [
+    ['beforeprint', true],
+    ['afterprint', false],
+  ] as const) {
     addEventListener(event, () => {
       isPrinting = printing;
       apply();
     });
   }
   apply();
-  return choice('Theme', [['auto', 'Auto'], ['light', 'Light'], ['dark', 'Dark']], chosen, (value) => {
-    chosen = value;
-    try {
-      if (value === 'auto') localStorage.removeItem('rdbkit-theme');
-      else localStorage.setItem('rdbkit-theme', value);
-    } catch {
-      // as above
-    }
-    apply();
-  });
+  return choice(
+    'Theme',
+    [
+      ['auto', 'Auto'],
+      ['light', 'Light'],
+      ['dark', 'Dark'],
+    ],
+    chosen,
+    (value) => {
+      chosen = value;
+      try {
+        if (value === 'auto') localStorage.removeItem('rdbkit-theme');
+        else localStorage.setItem('rdbkit-theme', value);
+      } catch {
+        // as above
+      }
+      apply();
+    },
+  );
 }
 
 /** The value of a custom property of the style. */

@@ -20,6 +20,12 @@ interface Cell extends Box {
   readonly isGroup: boolean;
 }
 
+/** As d3 takes it: an item and its children, but not theirs. */
+interface Branch {
+  readonly item: Item;
+  readonly children?: readonly Branch[];
+}
+
 export interface TreemapEvents {
   /** A click: the cell that was hit, and those around it, the outermost first. */
   readonly hit: (path: readonly Item[]) => void;
@@ -122,7 +128,8 @@ export class Treemap {
     for (const cell of cells) {
       const along = dx * (middle(cell).x - middle(start).x) + dy * (middle(cell).y - middle(start).y);
       const aside = Math.abs(dy * (middle(cell).x - middle(start).x)) + Math.abs(dx * (middle(cell).y - middle(start).y));
-      const overlaps = dx !== 0 ? cell.y < start.y + start.h && start.y < cell.y + cell.h : cell.x < start.x + start.w && start.x < cell.x + cell.w;
+      const overlaps =
+        dx !== 0 ? cell.y < start.y + start.h && start.y < cell.y + cell.h : cell.x < start.x + start.w && start.x < cell.x + cell.w;
       const cost = along + (overlaps ? 0 : 2 * aside);
       if (cell !== start && along > 0.5 && cost < least) [best, least] = [cell.item, cost];
     }
@@ -149,15 +156,19 @@ export class Treemap {
     const cells: Cell[] = [];
     const { measure } = this;
     const fill = (item: Item, box: Box, depth: number): void => {
-      const root = hierarchy({ item, children: item.children.map((child) => ({ item: child })) } as { item: Item; children?: { item: Item }[] })
+      const root = hierarchy<Branch>({ item, children: item.children.map((child) => ({ item: child })) })
         .sum((node) => (node.item === item ? 0 : node.item[measure]))
         .sort((a, b) => Number(b.data.item.kind === 'prefix') - Number(a.data.item.kind === 'prefix') || (b.value ?? 0) - (a.value ?? 0));
       if ((root.value ?? 0) <= 0) return;
-      const placed = treemap<{ item: Item }>().tile(treemapSquarify.ratio(1.3)).size([box.w + GAP, box.h + GAP]).paddingInner(GAP)(root);
+      const placed = treemap<Branch>()
+        .tile(treemapSquarify.ratio(1.3))
+        .size([box.w + GAP, box.h + GAP])
+        .paddingInner(GAP)(root);
       for (const { x0, x1, y0, y1, data } of placed.children ?? []) {
         const cell = { x: box.x + x0, y: box.y + y0, w: Math.min(x1, box.w) - x0, h: Math.min(y1, box.h) - y0 };
         if (cell.w < 0.5 || cell.h < 0.5) continue;
-        const isGroup = depth < 3 && data.item.children.length > 0 && cell.w > 64 && cell.h > HEADER + 26 && (depth < 2 || cell.w * cell.h > 22_000);
+        const isGroup =
+          depth < 3 && data.item.children.length > 0 && cell.w > 64 && cell.h > HEADER + 26 && (depth < 2 || cell.w * cell.h > 22_000);
         cells.push({ item: data.item, depth, isGroup, ...cell });
         if (isGroup) fill(data.item, { x: cell.x + 3, y: cell.y + HEADER, w: cell.w - 6, h: cell.h - HEADER - 3 }, depth + 1);
       }
@@ -248,7 +259,7 @@ export class Treemap {
     const clipped = text.length > 200 ? text.slice(0, 200) : text;
     if (clipped === text && context.measureText(text).width <= room) return text;
     if (room < 56) return undefined;
-    const letters = [...clipped];
+    const letters = Array.from(clipped);
     let [low, high] = [0, letters.length];
     while (low < high) {
       const half = (low + high + 1) >> 1;
@@ -293,7 +304,12 @@ interface View {
   readonly sy: number;
 }
 
-const placed = ({ x, y, w, h }: Box, view: View): Box => ({ x: view.x + x * view.sx, y: view.y + y * view.sy, w: w * view.sx, h: h * view.sy });
+const placed = ({ x, y, w, h }: Box, view: View): Box => ({
+  x: view.x + x * view.sx,
+  y: view.y + y * view.sy,
+  w: w * view.sx,
+  h: h * view.sy,
+});
 
 const middle = ({ x, y, w, h }: Box): { x: number; y: number } => ({ x: x + w / 2, y: y + h / 2 });
 
@@ -304,8 +320,9 @@ class Inks {
   readonly label = colour('cell-text');
   readonly accent = colour('accent');
   private readonly groups = [colour('group-1'), colour('group-2')];
-  private readonly types = new Map([...TYPES, 'other'].map((type) => [type as string, colour(`type-${type}`)]));
+  private readonly types = new Map([...TYPES, 'other'].map(typeColour).map((name) => [name, colour(name)]));
   private readonly unknown = colour('cell-unknown');
+  private readonly mixed = colour('type-mixed');
   private readonly never = rgb(colour('ttl-never'));
   private readonly always = rgb(colour('ttl-always'));
 
@@ -318,8 +335,8 @@ class Inks {
   fill(item: Item): string {
     if (this.tint === 'type') {
       const type = mainType(item);
-      if (type !== undefined) return this.types.get(typeColour(type).slice('type-'.length)) ?? this.unknown;
-      return item.types === undefined ? this.unknown : colour('type-mixed');
+      if (type !== undefined) return this.types.get(typeColour(type)) ?? this.unknown;
+      return item.types === undefined ? this.unknown : this.mixed;
     }
     const share = ttlShare(item);
     if (share === undefined) return this.unknown;
@@ -332,5 +349,7 @@ const rgb = (hex: string): readonly number[] => [1, 3, 5].map((at) => parseInt(h
 
 export function describe(item: Item, total: Item): string {
   const ttl = ttlShare(item);
-  return `${itemName(item)}: ${bytes(item.memory)}, ${percent(item.memory / (total.memory || 1))} of all memory, ${plural(item.keys, 'key')}${ttl === undefined ? '' : `, ${percent(ttl)} of them expire`}`;
+  const share = percent(item.memory / (total.memory || 1));
+  const expire = ttl === undefined ? '' : `, ${percent(ttl)} of them expire`;
+  return `${itemName(item)}: ${bytes(item.memory)}, ${share} of all memory, ${plural(item.keys, 'key')}${expire}`;
 }

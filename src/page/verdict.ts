@@ -1,6 +1,6 @@
 import type { PrefixNode, Report } from '../inspect/report.js';
 import { el, fileText, type Child } from './dom.js';
-import { bytes, count, part, percent, plural, visible, words } from './format.js';
+import { bytes, count, part, percent, plural, short, visible, words } from './format.js';
 import { pattern } from './nodes.js';
 import { split, unbalanced, type Shard } from './shards.js';
 
@@ -15,7 +15,11 @@ export function sentence(report: Report): Child[] {
     const [{ key, type }] = top.memory;
     return ['One key, ', bytes(memory.keys), ' in memory: ', el('code', {}, fileText(shortened(key))), `, a ${visible(type)}.`];
   }
-  const said: Child[] = [`${about}${words(totals.keys)} ${totals.keys === 1 ? 'key' : 'keys'}, `, el('strong', {}, bytes(memory.keys)), ' in memory'];
+  const said: Child[] = [
+    `${about}${words(totals.keys)} ${totals.keys === 1 ? 'key' : 'keys'}, `,
+    el('strong', {}, bytes(memory.keys)),
+    ' in memory',
+  ];
   const node = mainPrefix(report.prefixes.root);
   if (node === undefined) return [...said, expirySaid(part(totals.withExpiry, totals.keys), '; '), '.'];
   const share = part(node.memory, report.prefixes.root.memory);
@@ -34,8 +38,11 @@ const shortened = (text: string): string => (text.length > 60 ? `${text.slice(0,
 /** The largest prefix; below one that has nearly all, the largest in it. */
 function mainPrefix(root: PrefixNode): PrefixNode | undefined {
   let found: PrefixNode | undefined;
-  for (let node = root; ; ) {
-    const next = node.children?.reduce<PrefixNode | undefined>((best, child) => (best === undefined || child.memory > best.memory ? child : best), undefined);
+  for (let node = root; ;) {
+    const next = node.children?.reduce<PrefixNode | undefined>(
+      (best, child) => (best === undefined || child.memory > best.memory ? child : best),
+      undefined,
+    );
     if (next === undefined || next.memory <= 0 || (found !== undefined && next.memory < 0.9 * node.memory)) return found;
     [found, node] = [next, next];
   }
@@ -47,17 +54,27 @@ export function numbers(report: Report): HTMLElement {
   const largest = top.memory.at(0);
   const bounded = expiry.left.filter(({ upTo }) => upTo !== null && upTo <= DAY);
   const sum = (of: (bucket: { keys: number; memory: number }) => number): number => bounded.reduce((all, bucket) => all + of(bucket), 0);
-  const used = memory.used === undefined ? '' : `; the ${plural(report.sources.length, 'server')} said ${bytes(memory.used)}`;
+  const used = memory.used === undefined ? '' : `; ${report.sources.length === 1 ? 'the server' : 'servers'} said ${bytes(memory.used)}`;
   return el(
     'dl',
     { class: 'numbers' },
-    number('Keys', count(totals.keys), report.sample === undefined ? `${percent(part(totals.withExpiry, totals.keys))} have an expiry` : `estimated, ±${percent(keyError(report))}`),
-    number('Memory', bytes(memory.keys), `estimated for ${visible(memory.server)}${used}`),
-    number('Largest key', largest === undefined ? '–' : bytes(largest.memory), largest === undefined ? 'no keys' : el('a', { href: '#keys' }, fileText(largest.key, { class: 'file-text clipped' }))),
+    number(
+      'Keys',
+      count(totals.keys),
+      report.sample === undefined
+        ? `${percent(part(totals.withExpiry, totals.keys))} have an expiry`
+        : `estimated, ±${percent(keyError(report))}`,
+    ),
+    number('Memory', bytes(memory.keys), `estimated${used}`),
+    number(
+      'Largest key',
+      largest === undefined ? '–' : bytes(largest.memory),
+      largest === undefined ? 'no keys' : el('a', { href: '#keys' }, fileText(largest.key, { class: 'file-text clipped' })),
+    ),
     number(
       'Expiring within 24 h',
       bytes(sum((bucket) => bucket.memory)),
-      `${plural(sum((bucket) => bucket.keys), 'key')}${expiry.expired.keys > 0 ? `; ${bytes(expiry.expired.memory)} expired already` : ''}`,
+      `${short(sum((bucket) => bucket.keys))} keys${expiry.expired.keys > 0 ? `; ${bytes(expiry.expired.memory)} expired already` : ''}`,
     ),
     balance(report),
   );
@@ -68,34 +85,57 @@ function balance(report: Report): HTMLElement {
   if (report.totals.keys === 0) return number('Shards out of balance', '–', 'no keys');
   if (shards !== undefined) {
     const off = unbalanced(shards).length;
-    return number('Shards out of balance', off === 0 ? `0 of ${count(shards.length)}` : `${count(off)} of ${count(shards.length)}`, `${worst(shards)}; over 20 % from the mean counts`);
+    return number(
+      'Shards out of balance',
+      off === 0 ? `0 of ${count(shards.length)}` : `${count(off)} of ${count(shards.length)}`,
+      worst(shards),
+      OFF,
+    );
   }
+  if (report.totals.keys < FEW) return number('Shards out of balance', '–', 'too few keys to tell');
   const three = split(report.slots.slots, 3);
-  return number('Shards out of balance', `${unbalanced(three).length} of 3`, `if split into 3: ${worst(three)}`);
+  return number('Shards out of balance', `${unbalanced(three).length} of 3`, `if split into 3: ${worst(three)}`, OFF);
 }
+
+/** Below this many keys a split says nothing. */
+const FEW = 300;
+
+const OFF = 'Shards with over 20 % more or less memory than the mean';
 
 function worst(shards: readonly Shard[]): string {
   const mean = shards.reduce((sum, { memory }) => sum + memory, 0) / shards.length;
   const most = Math.max(...shards.map(({ memory }) => memory));
-  return mean > 0 ? `the largest is ${percent(most / mean - 1)} over the mean` : 'all are empty';
+  return mean > 0 ? `largest ${percent(most / mean - 1)} over the mean` : 'all are empty';
 }
 
-const number = (name: string, value: string, note: Child): HTMLElement => el('div', { class: 'number' }, el('dt', {}, name), el('dd', {}, el('span', { class: 'value' }, value), el('span', { class: 'sub' }, note)));
+const number = (name: string, value: string, note: Child, title?: string): HTMLElement =>
+  el(
+    'div',
+    { class: 'figure', title },
+    el('dt', {}, name),
+    el('dd', {}, el('span', { class: 'value' }, value), el('span', { class: 'sub' }, note)),
+  );
 
 /** Of the number of keys of a sample: twice its standard error, as a part. */
-export const keyError = ({ sample }: Report): number => (sample === undefined || sample.keys === 0 ? 0 : 1.96 * Math.sqrt((1 - sample.share) / sample.keys));
+export const keyError = ({ sample }: Report): number =>
+  sample === undefined || sample.keys === 0 ? 0 : 1.96 * Math.sqrt((1 - sample.share) / sample.keys);
 
 /** What has to be known before the numbers are believed, and what to do, each with a link. */
 export function marks(report: Report): HTMLElement | undefined {
   const found: HTMLElement[] = [];
   const mark = (kind: string, href: string, ...text: Child[]): void => void found.push(el('a', { class: `mark ${kind}`, href }, ...text));
   if (!report.complete) mark('bad', '#files', 'Incomplete: counts only what could be read');
-  if (report.sample !== undefined) mark('note', '#about', `Sample of ${percent(report.sample.share)}: ${plural(report.sample.keys, 'key')} looked at; amounts scaled up`);
+  if (report.sample !== undefined)
+    mark('info', '#about', `Sample of ${percent(report.sample.share)}: ${plural(report.sample.keys, 'key')} looked at; amounts scaled up`);
   const warnings = report.warnings.length;
   if (warnings > 0) mark('warn', '#advice', plural(warnings, 'warning'));
   const saves = report.advice.reduce((sum, advice) => sum + (advice.saves ?? 0), 0);
-  if (report.advice.length > 0) mark('good', '#advice', `${plural(report.advice.length, 'suggestion')}${saves > 0 ? `, up to ${bytes(saves)} saved` : ''}`);
+  if (report.advice.length > 0)
+    mark('good', '#advice', `${plural(report.advice.length, 'suggestion')}${saves > 0 ? `, up to ${bytes(saves)} saved` : ''}`);
   const changed = report.baseline?.totals;
-  if (changed !== undefined) mark('note', '#changes', `${bytes(Math.abs(changed.after.memory - changed.before.memory))} ${changed.after.memory >= changed.before.memory ? 'more' : 'less'} than before`);
+  if (changed !== undefined) {
+    const more = changed.after.memory - changed.before.memory;
+    mark('info', '#changes', `${bytes(Math.abs(more))} ${more >= 0 ? 'more' : 'less'} than before`);
+  }
   return found.length === 0 ? undefined : el('div', { class: 'marks' }, ...found);
 }
