@@ -16,7 +16,9 @@ export function htmlReport(report: Report): string {
   const at = page.indexOf(PLACE);
   const [before, after] = [page.slice(0, at), page.slice(at + PLACE.length)];
   for (let limits = LIMITS; ; limits = halved(limits)) {
-    const html = before + scriptData(trimmed(report, limits)) + after;
+    const json = JSON.stringify(trimmed(report, limits));
+    if (json.length > MOST_BYTES && limits.list > 1) continue;
+    const html = before + forScript(json) + after;
     if (Buffer.byteLength(html) <= MOST_BYTES || limits.list === 1) return html;
   }
 }
@@ -26,8 +28,8 @@ function halved({ nodes, list, text }: Limits): Limits {
 }
 
 /** JSON that ends no script element, opens no comment, and shows marks of direction to those who read the source. */
-function scriptData(data: unknown): string {
-  return JSON.stringify(data).replace(/[<>&\p{Cf}\p{Zl}\p{Zp}]/gu, (unsafe) => {
+function forScript(json: string): string {
+  return json.replace(/[<>&\p{Cf}\p{Zl}\p{Zp}]/gu, (unsafe) => {
     let escaped = '';
     for (let i = 0; i < unsafe.length; i++) escaped += `\\u${unsafe.charCodeAt(i).toString(16).padStart(4, '0')}`;
     return escaped;

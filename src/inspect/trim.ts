@@ -16,13 +16,19 @@ export interface Cut {
 export interface Limits {
   /** Prefixes in the tree. */
   readonly nodes: number;
-  /** Entries of any other list; slots are never left out. */
+  /** Entries of any other list that stands in no other; slots are never left out. */
   readonly list: number;
   /** UTF-16 units of a text. */
   readonly text: number;
 }
 
 export const LIMITS: Limits = { nodes: 2000, list: 200, text: 500 };
+
+/** Entries of lists in lists. */
+const NESTED = 20;
+
+/** Fields of an object: more than any interface of the report has, so it is entries of a dictionary that are left out. */
+const FIELDS = 40;
 
 /** Lists whose end counts, not their beginning. */
 const NEWEST_LAST = new Set(['history']);
@@ -33,7 +39,7 @@ export function trimmed(report: Report, limits: Limits): PageData {
   let texts = 0;
   const root = trimmedTree(report.prefixes.root, limits.nodes);
 
-  const copy = (value: unknown, path: string): unknown => {
+  const copy = (value: unknown, path: string, isNested: boolean): unknown => {
     if (typeof value === 'string') {
       if (value.length <= limits.text) return value;
       texts++;
@@ -41,25 +47,23 @@ export function trimmed(report: Report, limits: Limits): PageData {
     }
     if (typeof value !== 'object' || value === null || path === 'slots.slots') return value;
     if (Array.isArray(value)) {
-      const left = path.startsWith('prefixes.root') ? 0 : value.length - limits.list;
+      const limit = isNested ? Math.min(NESTED, limits.list) : limits.list;
+      const left = path.startsWith('prefixes.root') ? 0 : value.length - limit;
       if (left > 0) lists[path] = (lists[path] ?? 0) + left;
-      const kept: unknown[] = left <= 0 ? value : NEWEST_LAST.has(path) ? value.slice(left) : value.slice(0, limits.list);
-      return kept.map((entry) => copy(entry, path));
+      const kept: unknown[] = left <= 0 ? value : NEWEST_LAST.has(path) ? value.slice(left) : value.slice(0, limit);
+      return kept.map((entry) => copy(entry, path, true));
     }
     const entries = Object.entries(value);
-    const left = entries.length - Math.max(limits.list, MOST_FIELDS);
+    const left = entries.length - FIELDS;
     if (left > 0) lists[path] = (lists[path] ?? 0) + left;
     return Object.fromEntries(
       entries
-        .slice(0, Math.max(limits.list, MOST_FIELDS))
-        .map(([name, entry]) => [copy(name, path), copy(entry, path === '' ? name : `${path}.${name}`)]),
+        .slice(0, FIELDS)
+        .map(([name, entry]) => [copy(name, path, true), copy(entry, path === '' ? name : `${path}.${name}`, isNested)]),
     );
   };
-  return { report: copy({ ...report, prefixes: { ...report.prefixes, root } }, '') as Report, cut: { lists, texts } };
+  return { report: copy({ ...report, prefixes: { ...report.prefixes, root } }, '', false) as Report, cut: { lists, texts } };
 }
-
-/** More than any interface of the report has. */
-const MOST_FIELDS = 40;
 
 const AMOUNTS = ['keys', 'bytes', 'memory', 'elements'] as const;
 

@@ -59,7 +59,7 @@ export function percent(part: number): string {
   const value = part * 100;
   if (value === 0) return `0${GAP}%`;
   if (value < 0.1) return `<${GAP}0.1${GAP}%`;
-  if (value < 10) return `${value.toFixed(1)}${GAP}%`;
+  if (value < 9.95) return `${value.toFixed(1)}${GAP}%`;
   if (value > 99 && value < 100) return value > 99.9 ? `>${GAP}99.9${GAP}%` : `${value.toFixed(1)}${GAP}%`;
   return `${count(value)}${GAP}%`;
 }

@@ -126,12 +126,12 @@ export class Treemap {
     let best: Item | undefined;
     let least = Infinity;
     for (const cell of cells) {
-      const along = dx * (middle(cell).x - middle(start).x) + dy * (middle(cell).y - middle(start).y);
-      const aside = Math.abs(dy * (middle(cell).x - middle(start).x)) + Math.abs(dx * (middle(cell).y - middle(start).y));
-      const overlaps =
-        dx !== 0 ? cell.y < start.y + start.h && start.y < cell.y + cell.h : cell.x < start.x + start.w && start.x < cell.x + cell.w;
-      const cost = along + (overlaps ? 0 : 2 * aside);
-      if (cell !== start && along > 0.5 && cost < least) [best, least] = [cell.item, cost];
+      const [alongX, sharedX] = dx > 0 ? range(start, cell, 'x', 'w') : range(cell, start, 'x', 'w');
+      const [alongY, sharedY] = dy > 0 ? range(start, cell, 'y', 'h') : range(cell, start, 'y', 'h');
+      const [along, shared] = dx !== 0 ? [alongX, sharedY] : [alongY, sharedX];
+      // the nearest beside it, of equally near ones that with the longest common side; else the one least aside
+      const cost = shared > 0 ? 10 * along - shared / 10 : 10_000 + 10 * along - 20 * shared;
+      if (cell !== start && along > -1 && cost < least) [best, least] = [cell.item, cost];
     }
     return best;
   }
@@ -311,7 +311,11 @@ const placed = ({ x, y, w, h }: Box, view: View): Box => ({
   h: h * view.sy,
 });
 
-const middle = ({ x, y, w, h }: Box): { x: number; y: number } => ({ x: x + w / 2, y: y + h / 2 });
+/** How far the second box begins after the end of the first, and how long both are side by side (negative: apart). */
+const range = (first: Box, second: Box, at: 'x' | 'y', size: 'w' | 'h'): readonly [after: number, shared: number] => [
+  second[at] - first[at] - first[size],
+  Math.min(first[at] + first[size], second[at] + second[size]) - Math.max(first[at], second[at]),
+];
 
 /** The colours of the theme, read once for each time it is drawn. */
 class Inks {

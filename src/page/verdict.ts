@@ -4,6 +4,9 @@ import { bytes, count, part, percent, plural, short, visible, words } from './fo
 import { pattern } from './nodes.js';
 import { split, unbalanced, type Shard } from './shards.js';
 
+/** With less of memory, the largest prefix explains nothing. */
+const SPREAD = 0.05;
+
 const DAY = 86_400_000;
 
 /** What a person would say of it, in one sentence. */
@@ -21,6 +24,9 @@ export function sentence(report: Report): Child[] {
     ' in memory',
   ];
   const node = mainPrefix(report.prefixes.root);
+  if (node !== undefined && part(node.memory, report.prefixes.root.memory) < SPREAD) {
+    return [...said, '; no prefix has more than 5\u00a0% of it', expirySaid(part(totals.withExpiry, totals.keys), '; '), '.'];
+  }
   if (node === undefined) return [...said, expirySaid(part(totals.withExpiry, totals.keys), '; '), '.'];
   const share = part(node.memory, report.prefixes.root.memory);
   said.push('; ', el('strong', {}, percent(share)), ' of it under ', el('code', {}, fileText(shortened(pattern(node.prefix)))));
