@@ -5,7 +5,7 @@ import { LIMITS, trimmed, type Limits } from './trim.js';
 /** No file is larger, in bytes of UTF-8. */
 export const MOST_BYTES = 2_000_000;
 
-/** Where the page (src/page, built by bundle.mjs) takes its data. */
+/** Where the page (src/page, built by page.mjs) takes its data. */
 const PLACE = '<!--data-->';
 
 let page: string | undefined;

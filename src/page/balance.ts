@@ -184,7 +184,7 @@ function splitPanel(slots: Report['slots']['slots'], shards: Report['slots']['sh
     const largest = list.reduce((a, b) => (b.memory > a.memory ? b : a), list[0]);
     const offSaid = off.size === 0 ? 'none is' : `${count(off.size)} ${off.size === 1 ? 'is' : 'are'}`;
     const over = `${percent(part(largest.memory, mean) - 1)} over the mean of ${bytes(mean)}`;
-    said.textContent = `The largest of ${count(list.length)} has ${bytes(largest.memory)}, ${over}; ${offSaid} more than 20 % off it.`;
+    said.textContent = `The largest of ${count(list.length)} has ${bytes(largest.memory)}, ${over}; ${offSaid} more than 25 % off it.`;
     columns.setAttribute('aria-label', said.textContent);
     table.show(list.map((shard, i) => ({ ...shard, number: i + 1 })));
   };

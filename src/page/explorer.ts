@@ -311,21 +311,11 @@ export class Explorer {
       return;
     }
     const below = [...descendants(this.focus)];
-    const main = new Set(
-      (below.length > 0 ? below : [this.focus]).map((item) => (item.types === undefined ? 'unknown' : (mainType(item) ?? 'mixed'))),
-    );
+    const main = new Set((below.length > 0 ? below : [this.focus]).map((item) => mainType(item) ?? 'mixed'));
     const names = [...TYPES.filter((type) => main.has(type)), ...[...main].filter((type) => !(TYPES as readonly string[]).includes(type))];
     for (const name of names.slice(0, 12)) {
-      const tint = name === 'unknown' ? 'cell-unknown' : name === 'mixed' ? 'type-mixed' : typeColour(name);
-      add(
-        this.legend,
-        el(
-          'span',
-          { class: 'key' },
-          el('span', { class: 'chip', style: { background: `var(--${tint})` } }),
-          name === 'unknown' ? 'not known' : visible(name),
-        ),
-      );
+      const tint = name === 'mixed' ? 'type-mixed' : typeColour(name);
+      add(this.legend, el('span', { class: 'key' }, el('span', { class: 'chip', style: { background: `var(--${tint})` } }), visible(name)));
     }
   }
 
@@ -364,7 +354,7 @@ function fullName(item: Item): string {
 
 const clip = (text: string): string => (text.length > 160 ? `${text.slice(0, 160)}…` : text);
 
-const shares = ({ types }: Item): (readonly [string, number])[] => Object.entries(types ?? {}).sort(([, a], [, b]) => b - a);
+const shares = ({ types }: Item): (readonly [string, number])[] => Object.entries(types).sort(([, a], [, b]) => b - a);
 
 const typesText = (item: Item): string =>
   shares(item)
@@ -381,7 +371,7 @@ function typeBar(item: Item): HTMLElement {
   const text = typesText(item);
   return el(
     'span',
-    { class: 'type-bar', role: 'img', title: text, 'aria-label': text || 'not known' },
+    { class: 'type-bar', role: 'img', title: text, 'aria-label': text },
     ...shares(item).map(([type, share]) =>
       el('span', { style: { width: `${(share * 100).toFixed(1)}%`, background: `var(--${typeColour(type)})` } }),
     ),

@@ -159,7 +159,7 @@ function reckoned({ report, cut }: PageData): Child[] {
     );
   }
   const { error, nodes, depth } = prefixes;
-  const less = `each may have up to ${bytes(error.memory)} and ${plural(error.keys, 'key')} less than shown`;
+  const less = `each may have up to ${bytes(error.memory)} and ${plural(error.keys, 'key')} more than shown`;
   const exactness = error.memory + error.keys > 0 ? `not all exactly: ${less}` : `exactly, up to ${plural(depth, 'level')} deep`;
   lines.push(`Counted ${plural(nodes, 'prefix', 'prefixes')}, ${exactness}.`);
   lines.push('Small prefixes are summed up as “others”. Percentiles are exact within 2 %.');

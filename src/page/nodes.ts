@@ -2,97 +2,57 @@ import type { Amount, PrefixNode } from '../inspect/report.js';
 
 export type Measure = keyof Amount;
 
-/** A node of the tree of prefixes: a prefix, those of its children that are not listed, or the keys that no child of it has. */
+/** A node of the tree of prefixes: a prefix, or the keys of its parent that are under none of the listed ones. */
 export interface Item extends Amount {
-  readonly kind: 'prefix' | 'rest' | 'own';
+  readonly kind: 'prefix' | 'rest';
   readonly name: string;
-  /** Unique for each kind below one parent. */
   readonly prefix: string;
   readonly parent: Item | undefined;
   children: readonly Item[];
-  /** Unknown for `rest`. */
-  readonly withExpiry: number | undefined;
-  /** The part of its memory that each type has; unknown for `rest`. */
-  readonly types: Readonly<Record<string, number>> | undefined;
+  readonly withExpiry: number;
+  /** The part of its memory that each type has. */
+  readonly types: Readonly<Record<string, number>>;
   readonly p99: number | undefined;
-  /** Of `rest`: how many. */
+  /** Of `rest`: how many prefixes are not listed. */
   readonly prefixes: number;
 }
 
 export function itemTree(node: PrefixNode, parent?: Item): Item {
-  const { name, prefix, keys, bytes, memory, elements, withExpiry, types } = node;
-  const item: Item = {
-    kind: 'prefix',
-    name,
-    prefix,
-    parent,
-    children: [],
-    keys,
-    bytes,
-    memory,
-    elements,
-    withExpiry,
-    types,
-    p99: node.p99,
-    prefixes: 0,
-  };
-  const children = (node.children ?? []).map((child) => itemTree(child, item));
-  if (node.rest !== undefined && node.rest.prefixes > 0) {
-    children.push({
-      kind: 'rest',
-      name: '',
-      prefix,
-      parent: item,
-      children: [],
-      withExpiry: undefined,
-      types: undefined,
-      p99: undefined,
-      ...node.rest,
-    });
+  const { name, prefix, keys, bytes, memory, elements, withExpiry, p99, rest } = node;
+  const own = { name, prefix, parent, keys, bytes, memory, elements, withExpiry, p99, types: shares(node.types) };
+  const item: Item = { kind: 'prefix', children: [], prefixes: 0, ...own };
+  const listed = node.children ?? [];
+  item.children = listed.map((child) => itemTree(child, item));
+  if (rest !== undefined) {
+    const types = Object.entries(node.types).map(
+      ([type, all]) => [type, listed.reduce((left, child) => left - ofType(child, type), all)] as const,
+    );
+    const expiring = listed.reduce((left, child) => left - child.withExpiry, withExpiry);
+    item.children = [
+      ...item.children,
+      {
+        kind: 'rest',
+        name: '',
+        prefix,
+        parent: item,
+        children: [],
+        withExpiry: Math.max(0, Math.min(rest.keys, expiring)),
+        types: shares(Object.fromEntries(types)),
+        p99: undefined,
+        ...rest,
+      },
+    ];
   }
-  const own = ownKeys(item, children);
-  if (own !== undefined) children.push(own);
-  item.children = children;
   return item;
 }
 
-/** Amounts that were counted roughly may be more than those of the parent: what is left is then nothing. */
-function ownKeys(parent: Item, children: readonly Item[]): Item | undefined {
-  if (children.length === 0) return undefined;
-  const left = (of: (item: Item) => number): number =>
-    Math.max(
-      0,
-      children.reduce((rest, child) => rest - of(child), of(parent)),
-    );
-  const keys = left((item) => item.keys);
-  const memory = left((item) => item.memory);
-  if (keys < 1 || memory < 1) return undefined;
-  const known = children.every((child) => child.types !== undefined);
-  const types: Record<string, number> = {};
-  for (const type of known ? Object.keys(parent.types ?? {}) : []) {
-    const share = left((item) => (item.types?.[type] ?? 0) * item.memory) / memory;
-    if (share > 0.001) types[type] = Math.min(1, share);
-  }
-  return {
-    kind: 'own',
-    name: '',
-    prefix: parent.prefix,
-    parent,
-    children: [],
-    keys,
-    memory,
-    bytes: left((item) => item.bytes),
-    elements: left((item) => item.elements),
-    withExpiry: known
-      ? Math.min(
-          keys,
-          left((item) => item.withExpiry ?? 0),
-        )
-      : undefined,
-    types: known ? types : undefined,
-    p99: undefined,
-    prefixes: 0,
-  };
+const ofType = ({ types }: PrefixNode, type: string): number => (types as Readonly<Record<string, number | undefined>>)[type] ?? 0;
+
+/** Parts of 1 of what is above 0. */
+function shares(memory: Readonly<Record<string, number>>): Readonly<Record<string, number>> {
+  const found = Object.entries(memory).filter(([, value]) => value > 0);
+  const sum = found.reduce((all, [, value]) => all + value, 0);
+  return Object.fromEntries(found.map(([type, value]) => [type, value / sum]));
 }
 
 export function ancestors(item: Item): Item[] {
@@ -106,12 +66,11 @@ export function* descendants(item: Item): Generator<Item> {
   }
 }
 
-export const ttlShare = ({ withExpiry, keys }: Item): number | undefined =>
-  withExpiry === undefined || keys === 0 ? undefined : Math.min(1, withExpiry / keys);
+export const ttlShare = ({ withExpiry, keys }: Item): number | undefined => (keys === 0 ? undefined : Math.min(1, withExpiry / keys));
 
 /** The type that most of its memory has; undefined if none has three fifths of it. */
 export function mainType({ types }: Item): string | undefined {
-  return Object.entries(types ?? {}).find(([, share]) => share >= 0.6)?.[0];
+  return Object.entries(types).find(([, share]) => share >= 0.6)?.[0];
 }
 
 /** `session:*`: how a prefix is written in a sentence. */

@@ -11,7 +11,7 @@ type Slots = readonly (readonly [slot: number, keys: number, bytes: number, memo
 
 /** Equal ranges of slots, with borders as redis-cli --cluster create sets them. */
 export function split(slots: Slots, parts: number): Shard[] {
-  const border = (i: number): number => (i === parts ? SLOTS : Math.round((i * SLOTS) / parts));
+  const border = (i: number): number => Math.max(0, Math.ceil((i * SLOTS) / parts - 0.5));
   const shards = Array.from({ length: parts }, (_, i) => ({
     from: border(i),
     to: border(i + 1) - 1,
@@ -32,8 +32,11 @@ export function split(slots: Slots, parts: number): Shard[] {
   return shards;
 }
 
-/** More than a fifth above or below the mean. */
+/** Parts of the mean. */
+export const OFF = 0.25;
+
+/** More than a quarter above or below the mean. */
 export function unbalanced(shards: readonly Shard[]): readonly Shard[] {
   const mean = shards.reduce((sum, { memory }) => sum + memory, 0) / shards.length;
-  return shards.filter(({ memory }) => Math.abs(memory - mean) > 0.2 * mean);
+  return shards.filter(({ memory }) => Math.abs(memory - mean) > OFF * mean);
 }

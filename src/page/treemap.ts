@@ -41,8 +41,8 @@ export const amountText = (item: Item, measure: Measure): string =>
   measure === 'keys' ? plural(item.keys, 'key') : measure === 'elements' ? `${short(item.elements)} el.` : bytes(item[measure]);
 
 export function itemName(item: Item): string {
-  if (item.kind === 'rest') return `others (${plural(item.prefixes, 'prefix', 'prefixes')})`;
-  if (item.kind === 'own') return item.parent?.parent === undefined ? 'no prefix' : 'directly here';
+  if (item.kind === 'rest' && item.prefixes > 0) return `others (${plural(item.prefixes, 'prefix', 'prefixes')})`;
+  if (item.kind === 'rest') return item.parent?.parent === undefined ? 'no prefix' : 'no further prefix';
   return item.parent === undefined ? 'all keys' : visible(item.name) || '(empty)';
 }
 
@@ -325,7 +325,6 @@ class Inks {
   readonly accent = colour('accent');
   private readonly groups = [colour('group-1'), colour('group-2')];
   private readonly types = new Map([...TYPES, 'other'].map(typeColour).map((name) => [name, colour(name)]));
-  private readonly unknown = colour('cell-unknown');
   private readonly mixed = colour('type-mixed');
   private readonly never = rgb(colour('ttl-never'));
   private readonly always = rgb(colour('ttl-always'));
@@ -339,11 +338,9 @@ class Inks {
   fill(item: Item): string {
     if (this.tint === 'type') {
       const type = mainType(item);
-      if (type !== undefined) return this.types.get(typeColour(type)) ?? this.unknown;
-      return item.types === undefined ? this.unknown : this.mixed;
+      return (type === undefined ? undefined : this.types.get(typeColour(type))) ?? this.mixed;
     }
-    const share = ttlShare(item);
-    if (share === undefined) return this.unknown;
+    const share = ttlShare(item) ?? 0;
     const mixed = this.never.map((part, i) => Math.round(part + (this.always[i] - part) * share));
     return `rgb(${mixed.join(' ')})`;
   }

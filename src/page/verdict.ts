@@ -106,7 +106,7 @@ function balance(report: Report): HTMLElement {
 /** Below this many keys a split says nothing. */
 const FEW = 300;
 
-const OFF = 'Shards with over 20 % more or less memory than the mean';
+const OFF = 'Shards with over 25 % more or less memory than the mean';
 
 function worst(shards: readonly Shard[]): string {
   const mean = shards.reduce((sum, { memory }) => sum + memory, 0) / shards.length;

@@ -137,23 +137,35 @@ const SHAPES: readonly Shape[] = [
 ];
 
 function node(shape: Shape, memory: number, prefix: string): PrefixNode {
-  const { name, ttl, types, children, rest, weight: _ } = shape;
+  const { name, ttl } = shape;
   const keys = Math.max(1, Math.round(memory / shape.mean));
-  const sum = children?.reduce((all, { weight }) => all + weight, 0) ?? 0;
-  const share = rest === undefined ? 1 : 0.94;
+  const sum = shape.children?.reduce((all, { weight }) => all + weight, 0) ?? 0;
+  const share = shape.rest === undefined ? 1 : 0.94;
+  const children = shape.children?.map((child) => node(child, (memory * share * child.weight) / sum, prefix + name)).sort(byMemory);
+  const left = memory * (1 - share);
+  const restKeys = Math.round(keys * (1 - share));
   return {
     name,
     prefix: prefix + name,
-    types,
     ...amount(keys, memory),
     withExpiry: Math.round(keys * ttl),
     expired: 0,
+    types: children === undefined ? parts(shape.types, memory) : added([...children.map(({ types }) => types), parts(shape.types, left)]),
     p99: Math.round(shape.mean * 5.5),
-    ...(children && {
-      children: children.map((child) => node(child, (memory * share * child.weight) / sum, prefix + name)).sort(byMemory),
-    }),
-    ...(rest && { rest: { prefixes: rest, ...amount(Math.round(keys * 0.05), memory * 0.05) } }),
+    ...(children && { children }),
+    ...(shape.rest && { rest: { prefixes: shape.rest, ...amount(restKeys, left) } }),
   };
+}
+
+type Amounts = Readonly<Record<string, number>>;
+
+const parts = (types: Amounts, memory: number): Amounts =>
+  Object.fromEntries(Object.entries(types).map(([type, share]) => [type, Math.round(share * memory)]));
+
+function added(all: readonly Amounts[]): Amounts {
+  const sum: Record<string, number> = {};
+  for (const types of all) for (const [type, memory] of Object.entries(types)) if (memory > 0) sum[type] = (sum[type] ?? 0) + memory;
+  return sum;
 }
 
 const byMemory = (a: Amount, b: Amount): number => b.memory - a.memory;
@@ -258,10 +270,7 @@ export function makeReport(shape: ReportShape = {}): Report {
     withExpiry: sum(({ withExpiry }) => withExpiry),
     expired: 12_345,
   };
-  const typeMemory = new Map<string, number>();
-  for (const child of children)
-    for (const [type, share] of Object.entries(child.types)) typeMemory.set(type, (typeMemory.get(type) ?? 0) + share * child.memory);
-  const types = [...typeMemory].sort(([, a], [, b]) => b - a);
+  const types = Object.entries(added(children.map((child) => child.types))).sort(([, a], [, b]) => b - a);
   const group = (share: number): Group => ({
     ...amount(Math.round(all.keys * share), all.memory * share),
     withExpiry: Math.round(all.withExpiry * share),
@@ -388,7 +397,7 @@ export function makeReport(shape: ReportShape = {}): Report {
         name: '',
         prefix: '',
         ...all,
-        types: Object.fromEntries(types.map(([type, memory]) => [type, memory / all.memory])),
+        types: Object.fromEntries(types),
         p99: 41_000,
         children,
       },
@@ -493,12 +502,10 @@ export function makeReport(shape: ReportShape = {}): Report {
           type,
           ...change(amount(Math.round((all.keys * memory) / all.memory), memory), i % 3 === 2 ? 1.1 : 0.85),
         })),
-        prefixes: children
-          .slice(0, 40)
-          .map((child, i) => ({
-            prefix: child.prefix,
-            ...change(amount(child.keys, child.memory), i === 3 ? 0 : i % 4 === 2 ? 1.2 : 0.82),
-          })),
+        prefixes: children.slice(0, 40).map((child, i) => ({
+          prefix: child.prefix,
+          ...change(amount(child.keys, child.memory), i === 3 ? 0 : i % 4 === 2 ? 1.2 : 0.82),
+        })),
       },
     }),
   };
@@ -547,7 +554,7 @@ export function oneKeyReport(key = 'foo'): Report {
         [{ source: 0, db: 0, key, type: 'string', encoding: 'embstr', bytes: 9, memory: 56, elements: 3, largest: 3, slot: 12_182 }],
       ]),
     ) as unknown as Report['top'],
-    prefixes: { ...empty.prefixes, root: { name: '', prefix: '', ...one, types: { string: 1 } }, nodes: 1 },
+    prefixes: { ...empty.prefixes, root: { name: '', prefix: '', ...one, types: { string: 56 } }, nodes: 1 },
     expiry: { ...empty.expiry, none: { keys: 1, bytes: 9, memory: 56, elements: 3 } },
     slots: { slots: [[12_182, 1, 9, 56]], hottest: [{ slot: 12_182, keys: 1, bytes: 9, memory: 56, elements: 3, share: 1 }] },
   };
