@@ -138,6 +138,7 @@ export interface Line {
 /** Lines over time, with a legend of their names beneath. */
 export function lineChart(times: readonly number[], lines: readonly Line[], format: (value: number) => string, label: string): HTMLElement {
   const height = 220;
+  const amount = (value: number | null): string => (value === null ? '–' : format(value));
   const chart = living(
     height,
     label,
@@ -174,7 +175,7 @@ export function lineChart(times: readonly number[], lines: readonly Line[], form
               (plot) => {
                 pointAt(plot, host, (i) => [
                   el('b', {}, date(times[i])),
-                  ...lines.map(({ name, values }) => `${lines.length > 1 ? `${clip(visible(name))}: ` : ''}${format(values[i] ?? 0)}`),
+                  ...lines.map(({ name, values }) => `${lines.length > 1 ? `${clip(visible(name))}: ` : ''}${amount(values[i])}`),
                 ]);
               },
             ],

@@ -226,7 +226,7 @@ export class Explorer {
   }
 
   private select(item: Item | undefined): void {
-    if (item !== undefined && item.parent !== this.focus && item !== this.focus) {
+    if (item !== undefined && item !== this.focus && item.parent !== this.focus && !this.focus.children.includes(item)) {
       this.focus = item.parent ?? item;
       this.selected = item;
       this.update();
@@ -297,7 +297,7 @@ export class Explorer {
     const path = ancestors(this.focus);
     this.trail.replaceChildren(
       ...path.map((item, i) => {
-        const name = item.parent === undefined ? 'All keys' : fileText(item.name || '(empty)');
+        const name = item.parent === undefined ? 'All keys' : item.kind === 'small' ? itemName(item) : fileText(item.name || '(empty)');
         if (i === path.length - 1) return el('span', { 'aria-current': 'location' }, name);
         return el('button', { type: 'button', click: () => this.zoom(item, path[i + 1]) }, name);
       }),

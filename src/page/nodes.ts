@@ -2,9 +2,9 @@ import type { Amount, PrefixNode } from '../inspect/report.js';
 
 export type Measure = keyof Amount;
 
-/** A node of the tree of prefixes: a prefix, or the keys of its parent that are under none of the listed ones. */
+/** A node of the tree of prefixes: a prefix, the keys of its parent that are under none of the listed ones, or several small ones. */
 export interface Item extends Amount {
-  readonly kind: 'prefix' | 'rest';
+  readonly kind: 'prefix' | 'rest' | 'small';
   readonly name: string;
   readonly prefix: string;
   readonly parent: Item | undefined;
@@ -13,7 +13,7 @@ export interface Item extends Amount {
   /** The part of its memory that each type has. */
   readonly types: Readonly<Record<string, number>>;
   readonly p99: number | undefined;
-  /** Of `rest`: how many prefixes are not listed. */
+  /** Of `rest`: how many prefixes are not listed. Of `small`: how many it has. */
   readonly prefixes: number;
 }
 
@@ -46,13 +46,42 @@ export function itemTree(node: PrefixNode, parent?: Item): Item {
   return item;
 }
 
-const ofType = ({ types }: PrefixNode, type: string): number => (types as Readonly<Record<string, number | undefined>>)[type] ?? 0;
+const ofType = ({ types }: Pick<PrefixNode, 'types'>, type: string): number =>
+  (types as Readonly<Record<string, number | undefined>>)[type] ?? 0;
 
 /** Parts of 1 of what is above 0. */
 function shares(memory: Readonly<Record<string, number>>): Readonly<Record<string, number>> {
   const found = Object.entries(memory).filter(([, value]) => value > 0);
   const sum = found.reduce((all, [, value]) => all + value, 0);
   return Object.fromEntries(found.map(([type, value]) => [type, value / sum]));
+}
+
+/** The children, those with less than `least` of a measure in one, which has them as its children. */
+export function gathered(parent: Item, measure: Measure, least: number): readonly Item[] {
+  const small = parent.children.filter((child) => child.kind === 'prefix' && child[measure] < least);
+  if (small.length < 3 || small.length === parent.children.length) return parent.children;
+  const types: Record<string, number> = {};
+  for (const child of small) {
+    for (const [type, share] of Object.entries(child.types)) types[type] = ofType({ types }, type) + share * child.memory;
+  }
+  const sum = (name: Measure | 'withExpiry'): number => small.reduce((all, child) => all + child[name], 0);
+  const gathering: Item = {
+    kind: 'small',
+    name: '',
+    prefix: parent.prefix,
+    parent,
+    children: small,
+    keys: sum('keys'),
+    bytes: sum('bytes'),
+    memory: sum('memory'),
+    elements: sum('elements'),
+    withExpiry: sum('withExpiry'),
+    types: shares(types),
+    p99: undefined,
+    prefixes: small.length,
+  };
+  const few = new Set(small);
+  return [...parent.children.filter((child) => !few.has(child)), gathering];
 }
 
 export function ancestors(item: Item): Item[] {

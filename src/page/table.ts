@@ -134,7 +134,8 @@ export class Table<Row extends object> {
       heading.setAttribute('aria-sort', isSorted ? (this.isDescending ? 'descending' : 'ascending') : 'none');
     });
     this.lines.clear();
-    const lines = rows.slice(0, this.limit).map((row) => this.line(row));
+    const shown = rows.length > 1.25 * this.limit ? this.limit : rows.length;
+    const lines = rows.slice(0, shown).map((row) => this.line(row));
     if (rows.length === 0) {
       lines.push(
         el(
@@ -151,7 +152,7 @@ export class Table<Row extends object> {
     this.body.replaceChildren(...lines);
     this.counts.textContent =
       rows.length === this.rows.length ? plural(rows.length, 'row') : `${count(rows.length)} of ${plural(this.rows.length, 'row')}`;
-    this.more.hidden = rows.length <= this.limit;
+    this.more.hidden = rows.length === shown;
     this.more.textContent = `Show all ${count(rows.length)}`;
   }
 

@@ -1,6 +1,6 @@
 import { hierarchy, treemap, treemapSquarify } from 'd3-hierarchy';
 import { bytes, percent, plural, short, visible } from './format.js';
-import { mainType, ttlShare, type Item, type Measure } from './nodes.js';
+import { gathered, mainType, ttlShare, type Item, type Measure } from './nodes.js';
 import { colour, isCalm, onTheme, typeColour, TYPES } from './theme.js';
 
 export type Tint = 'type' | 'ttl';
@@ -33,6 +33,8 @@ export interface TreemapEvents {
 }
 
 const HEADER = 20;
+/** Prefixes with a smaller area, in square pixels, are drawn as one. */
+const LEAST_AREA = 110;
 const GAP = 2;
 const ZOOM_TIME = 260;
 const FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, sans-serif';
@@ -41,6 +43,7 @@ export const amountText = (item: Item, measure: Measure): string =>
   measure === 'keys' ? plural(item.keys, 'key') : measure === 'elements' ? `${short(item.elements)} el.` : bytes(item[measure]);
 
 export function itemName(item: Item): string {
+  if (item.kind === 'small') return plural(item.prefixes, 'other');
   if (item.kind === 'rest' && item.prefixes > 0) return `others (${plural(item.prefixes, 'prefix', 'prefixes')})`;
   if (item.kind === 'rest') return item.parent?.parent === undefined ? 'no prefix' : 'no further prefix';
   return item.parent === undefined ? 'all keys' : visible(item.name) || '(empty)';
@@ -60,6 +63,9 @@ export class Treemap {
   private matches: ReadonlySet<Item> | undefined;
   private zoom: { readonly from: Box; readonly since: number; readonly isIn: boolean } | undefined;
   private frame = 0;
+  private readonly kept = document.createElement('canvas');
+  /** What was kept is no longer what has to be seen. */
+  private isStale = true;
 
   constructor(
     private focus: Item,
@@ -83,7 +89,8 @@ export class Treemap {
       this.resize();
     }).observe(this.canvas);
     onTheme(() => {
-      this.draw();
+      this.isStale = true;
+      this.paint(); // at once: a page that is printed waits for no frame
     });
   }
 
@@ -98,7 +105,7 @@ export class Treemap {
       const from = before ?? after;
       if (from !== undefined) this.zoom = { from, since: performance.now(), isIn: before !== undefined };
     }
-    this.draw();
+    this.redraw();
   }
 
   select(item: Item | undefined): void {
@@ -115,7 +122,7 @@ export class Treemap {
   /** What a search found, with all above and below; the others are pale. */
   highlight(matches: ReadonlySet<Item> | undefined): void {
     this.matches = matches;
-    this.draw();
+    this.redraw();
   }
 
   /** The child of the focus that lies in a direction from another, for the keyboard. */
@@ -149,6 +156,7 @@ export class Treemap {
     [this.width, this.height] = [clientWidth, clientHeight];
     this.zoom = undefined;
     this.layout();
+    this.isStale = true;
     this.paint();
   }
 
@@ -156,7 +164,9 @@ export class Treemap {
     const cells: Cell[] = [];
     const { measure } = this;
     const fill = (item: Item, box: Box, depth: number): void => {
-      const root = hierarchy<Branch>({ item, children: item.children.map((child) => ({ item: child })) })
+      const all = item.children.reduce((sum, child) => sum + child[measure], 0);
+      const shown = gathered(item, measure, (all * LEAST_AREA) / (box.w * box.h));
+      const root = hierarchy<Branch>({ item, children: shown.map((child) => ({ item: child })) })
         .sum((node) => (node.item === item ? 0 : node.item[measure]))
         .sort((a, b) => Number(b.data.item.kind === 'prefix') - Number(a.data.item.kind === 'prefix') || (b.value ?? 0) - (a.value ?? 0));
       if ((root.value ?? 0) <= 0) return;
@@ -168,7 +178,12 @@ export class Treemap {
         const cell = { x: box.x + x0, y: box.y + y0, w: Math.min(x1, box.w) - x0, h: Math.min(y1, box.h) - y0 };
         if (cell.w < 0.5 || cell.h < 0.5) continue;
         const isGroup =
-          depth < 3 && data.item.children.length > 0 && cell.w > 64 && cell.h > HEADER + 26 && (depth < 2 || cell.w * cell.h > 22_000);
+          data.item.kind !== 'small' &&
+          depth < 3 &&
+          data.item.children.length > 0 &&
+          cell.w > 64 &&
+          cell.h > HEADER + 26 &&
+          (depth < 2 || cell.w * cell.h > 22_000);
         cells.push({ item: data.item, depth, isGroup, ...cell });
         if (isGroup) fill(data.item, { x: cell.x + 3, y: cell.y + HEADER, w: cell.w - 6, h: cell.h - HEADER - 3 }, depth + 1);
       }
@@ -177,6 +192,11 @@ export class Treemap {
     if (this.focus.children.length > 0) fill(this.focus, all, 1);
     else if (this.focus[measure] > 0) cells.push({ item: this.focus, depth: 1, isGroup: false, ...all });
     this.cells = cells;
+  }
+
+  private redraw(): void {
+    this.isStale = true;
+    this.draw();
   }
 
   private draw(): void {
@@ -193,22 +213,36 @@ export class Treemap {
     if (width === 0 || height === 0) return;
     const ratio = window.devicePixelRatio || 1;
     const [w, h] = [Math.round(width * ratio), Math.round(height * ratio)];
-    if (canvas.width !== w || canvas.height !== h) [canvas.width, canvas.height] = [w, h];
+    if (canvas.width !== w || canvas.height !== h) {
+      [canvas.width, canvas.height] = [w, h];
+      this.isStale = true;
+    }
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
     context.clearRect(0, 0, width, height);
     const view = this.view();
     const ink = new Inks(this.tint);
     context.textBaseline = 'alphabetic';
     context.direction = 'ltr';
-    for (const cell of this.cells) this.paintCell(placed(cell, view), cell, ink);
+    if (this.isStale || this.zoom !== undefined) {
+      for (const cell of this.cells) this.paintCell(placed(cell, view), cell, ink);
+      this.keep();
+      this.isStale = this.zoom !== undefined;
+    } else context.drawImage(this.kept, 0, 0, width, height);
     this.outline(this.pointed, view, ink.text, 2);
     this.outline(this.selected, view, ink.accent, 3);
     if (this.zoom !== undefined) this.draw();
   }
 
+  /** Keeps the picture without outlines, which follow the pointer. */
+  private keep(): void {
+    const { canvas, kept } = this;
+    [kept.width, kept.height] = [canvas.width, canvas.height];
+    kept.getContext('2d')?.drawImage(canvas, 0, 0);
+  }
+
   private paintCell(box: Box, { item, isGroup, depth }: Cell, ink: Inks): void {
     const { context } = this;
-    context.globalAlpha = this.matches === undefined || this.matches.has(item) ? 1 : 0.18;
+    context.globalAlpha = this.matches === undefined || this.isMatch(item) ? 1 : 0.18;
     context.fillStyle = isGroup ? ink.group(depth) : ink.fill(item);
     const radius = Math.min(4, box.w / 4, box.h / 4);
     context.beginPath();
@@ -221,6 +255,10 @@ export class Treemap {
       else this.labelLeaf(box, name, amount, ink);
     }
     context.globalAlpha = 1;
+  }
+
+  private isMatch(item: Item): boolean {
+    return this.matches?.has(item) === true || (item.kind === 'small' && item.children.some((child) => this.matches?.has(child)));
   }
 
   private labelGroup(box: Box, name: string, amount: string, ink: Inks): void {
@@ -270,7 +308,7 @@ export class Treemap {
   }
 
   private outline(item: Item | undefined, view: View, stroke: string, line: number): void {
-    const cell = item === undefined ? undefined : this.cells.find((cell) => cell.item === item);
+    const cell = item && (this.cells.find((cell) => cell.item === item) ?? this.cells.find((cell) => isIn(item, cell.item)));
     if (cell === undefined) return;
     const { x, y, w, h } = placed(cell, view);
     const { context } = this;
@@ -316,6 +354,8 @@ const range = (first: Box, second: Box, at: 'x' | 'y', size: 'w' | 'h'): readonl
   second[at] - first[at] - first[size],
   Math.min(first[at] + first[size], second[at] + second[size]) - Math.max(first[at], second[at]),
 ];
+
+const isIn = (item: Item, small: Item): boolean => small.kind === 'small' && small.children.includes(item);
 
 /** The colours of the theme, read once for each time it is drawn. */
 class Inks {
