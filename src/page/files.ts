@@ -67,7 +67,7 @@ export function filesSection({ report, cut }: PageData): HTMLElement {
   ]);
   const databaseTable = new Table(
     [
-      { id: 'db', title: 'DB', isNumber: true, value: ({ db }) => db },
+      { id: 'db', title: 'DB', isNumber: true, value: ({ db }) => db ?? undefined, cell: ({ db }) => (db === null ? 'others' : count(db)) },
       { id: 'keys', title: 'Keys', isNumber: true, value: ({ keys }) => keys, cell: ({ keys }) => short(keys) },
       { id: 'memory', title: 'Memory', isNumber: true, value: ({ memory }) => memory, cell: ({ memory }) => bytes(memory) },
       {
