@@ -30,7 +30,7 @@ export default defineConfig({
       },
       {
         extends: true,
-        test: { name: 'browser', include: [BROWSER], exclude: ['**/node_modules/**'], sequence: { groupOrder: 1 } },
+        test: { name: 'browser', include: [BROWSER], exclude: ['**/node_modules/**'], maxWorkers: '200%', sequence: { groupOrder: 1 } },
       },
       {
         extends: true,

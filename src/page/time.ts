@@ -107,7 +107,9 @@ export function timeSection({ report, cut }: PageData): HTMLElement {
 const LINES = ['line-1', 'line-2', 'line-3', 'line-4', 'line-5', 'line-6'];
 
 function historyPanel(history: NonNullable<PageData['report']['history']>): HTMLElement {
-  const times = history.map(({ at, savedAt }) => savedAt ?? at);
+  const saved = history.map(({ at, savedAt }) => savedAt ?? at);
+  const isGrowing = saved.every((time, i) => i === 0 || time > saved[i - 1]);
+  const times = isGrowing ? saved : history.map(({ at }) => at); // one file, looked at several times
   const [first, last] = [history[0], history[history.length - 1]];
   const names = Object.entries(last.prefixes)
     .sort(([, a], [, b]) => b - a)

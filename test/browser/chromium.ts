@@ -2,8 +2,8 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { chromium, type Browser, type BrowserContextOptions, type Page } from 'playwright-core';
-import { afterAll, afterEach, beforeAll, expect } from 'vitest';
+import { chromium, type BrowserContextOptions, type Page } from 'playwright-core';
+import { afterAll, afterEach, expect } from 'vitest';
 import { htmlReport } from '../../src/inspect/html.js';
 import type { Report } from '../../src/inspect/report.js';
 
@@ -15,15 +15,10 @@ function executable(): string {
   return found;
 }
 
-let browser: Browser;
-let folder: string;
+const browser = await chromium.launch({ executablePath: executable(), args: ['--no-sandbox'] });
+const folder = mkdtempSync(join(tmpdir(), 'rdbkit-page-'));
 /** What each page of this test did that it must not: errors, messages, requests. */
 let wrong: string[] = [];
-
-beforeAll(async () => {
-  browser = await chromium.launch({ executablePath: executable(), args: ['--no-sandbox'] });
-  folder = mkdtempSync(join(tmpdir(), 'rdbkit-page-'));
-});
 
 afterAll(async () => {
   await browser.close();
