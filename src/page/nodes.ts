@@ -56,9 +56,17 @@ function shares(memory: Readonly<Record<string, number>>): Readonly<Record<strin
   return Object.fromEntries(found.map(([type, value]) => [type, value / sum]));
 }
 
-/** The children, those with less than `least` of a measure in one, which has them as its children. */
+/** Small ones are drawn as one if they are less than this part of all. */
+const MOST_GATHERED = 0.1;
+
+/** The children, those with less than `least` of a measure, or if they are many less than a part of it, in one that has them as its own. */
 export function gathered(parent: Item, measure: Measure, least: number): readonly Item[] {
-  const small = parent.children.filter((child) => child.kind === 'prefix' && child[measure] < least);
+  const all = parent.children.reduce((sum, child) => sum + child[measure], 0);
+  let small: readonly Item[] = parent.children;
+  for (let limit = Math.min(least, all); ; limit /= 2) {
+    small = small.filter((child) => child.kind === 'prefix' && child[measure] < limit);
+    if (small.reduce((sum, child) => sum + child[measure], 0) <= MOST_GATHERED * all) break;
+  }
   if (small.length < 3 || small.length === parent.children.length) return parent.children;
   const types: Record<string, number> = {};
   for (const child of small) {

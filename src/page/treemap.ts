@@ -1,5 +1,5 @@
 import { hierarchy, treemap, treemapSquarify } from 'd3-hierarchy';
-import { bytes, percent, plural, short, visible } from './format.js';
+import { bytes, count, percent, plural, short, visible } from './format.js';
 import { gathered, mainType, ttlShare, type Item, type Measure } from './nodes.js';
 import { colour, isCalm, onTheme, typeColour, TYPES } from './theme.js';
 
@@ -43,7 +43,7 @@ export const amountText = (item: Item, measure: Measure): string =>
   measure === 'keys' ? plural(item.keys, 'key') : measure === 'elements' ? `${short(item.elements)} el.` : bytes(item[measure]);
 
 export function itemName(item: Item): string {
-  if (item.kind === 'small') return plural(item.prefixes, 'other');
+  if (item.kind === 'small') return `${count(item.prefixes)} smaller`;
   if (item.kind === 'rest' && item.prefixes > 0) return `others (${plural(item.prefixes, 'prefix', 'prefixes')})`;
   if (item.kind === 'rest') return item.parent?.parent === undefined ? 'no prefix' : 'no further prefix';
   return item.parent === undefined ? 'all keys' : visible(item.name) || '(empty)';
@@ -165,11 +165,11 @@ export class Treemap {
     const { measure } = this;
     const fill = (item: Item, box: Box, depth: number): void => {
       const all = item.children.reduce((sum, child) => sum + child[measure], 0);
+      if (all <= 0 || box.w <= 0 || box.h <= 0) return;
       const shown = gathered(item, measure, (all * LEAST_AREA) / (box.w * box.h));
       const root = hierarchy<Branch>({ item, children: shown.map((child) => ({ item: child })) })
         .sum((node) => (node.item === item ? 0 : node.item[measure]))
         .sort((a, b) => Number(b.data.item.kind === 'prefix') - Number(a.data.item.kind === 'prefix') || (b.value ?? 0) - (a.value ?? 0));
-      if ((root.value ?? 0) <= 0) return;
       const placed = treemap<Branch>()
         .tile(treemapSquarify.ratio(1.3))
         .size([box.w + GAP, box.h + GAP])
