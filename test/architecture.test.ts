@@ -18,6 +18,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   workers: ['bytes', 'kernels', 'encodings', 'rdb', 'values', 'io', 'pipeline', 'json'],
   restore: ['bytes', 'kernels', 'encodings', 'rdb', 'values', 'io', 'check', 'redis', 'pipeline', 'json', 'dump'],
   commands: ['bytes', 'kernels', 'encodings', 'rdb', 'values', 'io', 'check', 'redis', 'pipeline', 'json', 'dump', 'workers', 'restore'],
+  inspect: ['bytes', 'kernels', 'encodings', 'rdb', 'values', 'io', 'check', 'pipeline'],
   library: ['bytes', 'kernels', 'encodings', 'rdb', 'values', 'io', 'pipeline', 'json'],
   cli: ['pipeline', 'commands'],
   '.': ['bytes', 'rdb', 'values', 'library'],

@@ -8,8 +8,9 @@ import type { Codec } from '../../kernels/codec.js';
 import { readString, Scratch } from '../../rdb/string.js';
 import type { Form, TypeRow } from '../../rdb/types.js';
 import type { Items } from '../../values/items.js';
+import { FIELD } from '../../values/layouts.js';
 import { type GroupVisitor, StreamTail } from '../../values/stream-tail.js';
-import { nameHash } from '../../bytes/digest.js';
+import { HASHED_NAME, nameHash } from '../../bytes/digest.js';
 import { ENCODINGS, type Encoding } from '../encodings.js';
 import { HASH, type Model, SET, ZSET } from './model.js';
 import { RaxCount } from './rax.js';
@@ -76,6 +77,8 @@ export class ValueMemory implements Items {
   private hasPlain = false;
   private storedNodes = false;
 
+  private readonly largeName = new Uint8Array(HASHED_NAME);
+  private nameLength = 0;
   private readonly scratch: Scratch;
   private readonly copy = new Element();
   private readonly id = new StreamId();
@@ -186,6 +189,18 @@ export class ValueMemory implements Items {
     if (expireAt > 0) this.expiries++;
     this.copy.setInt(expireAt);
     this.expiryEntries += backlenSize(integerSize(this.copy));
+  }
+
+  largeBegin(role: number): void {
+    this.nameLength = role === FIELD ? 0 : HASHED_NAME;
+  }
+
+  /** Keeps the beginning of a large field name. */
+  largeBytes(bytes: Uint8Array, start: number, end: number): void {
+    const more = Math.min(HASHED_NAME - this.nameLength, end - start);
+    if (more <= 0) return;
+    this.largeName.set(bytes.subarray(start, start + more), this.nameLength);
+    this.nameLength += more;
   }
 
   scored(member: Element, score: Element): void {
@@ -403,11 +418,11 @@ export class ValueMemory implements Items {
     this.fieldBytes += length;
     copy.copy(field);
     if (field.kind === LARGE) {
-      this.fields = (this.fields + length) >>> 0;
+      this.fields = (this.fields + nameHash(this.largeName, 0, length)) >>> 0;
       return;
     }
     this.scratch.text(copy);
-    this.fields = (this.fields + nameHash(copy.bytes, copy.start, copy.end)) >>> 0;
+    this.fields = (this.fields + nameHash(copy.bytes, copy.start, length)) >>> 0;
   }
 }
 

@@ -300,8 +300,8 @@ function seen(): void {
 @inline
 function name(): void {
   fieldBytes += size;
-  if (isNumber && textAt == 0) fields += nameHash(decimal, signed(number, decimal));
-  else fields += nameHash(textAt, textAt + (size as usize));
+  if (isNumber && textAt == 0) fields += nameHash(decimal, signed(number, decimal) - decimal);
+  else fields += nameHash(textAt, size as usize);
 }
 
 /** What a field and its value take in a table. */
