@@ -158,7 +158,7 @@ export const MEASURE_LIST = 30;
 export const MEASURE_LIST_NODE = 31;
 /** Whether a list of one node is a listpack. */
 export const MEASURE_LIST_CONVERTS = 32;
-/** Bytes around the entries of packed values, their encoding, and whether those of files are kept. */
+/** Bytes around the entries of packed values, their encoding, and whether they are listpacks; else ziplists, counted without rounding. */
 export const MEASURE_FRAME = 33;
 export const MEASURE_PACKED = 34;
 export const MEASURE_KEEPS = 35;

@@ -32,6 +32,7 @@ const CODES = {
   bitmap: code('bitmap-roaring'),
 };
 const LISTPACKS: ReadonlySet<Form> = new Set(['listpack', 'listpack-ex', 'quicklist2']);
+const ZIPLISTS: ReadonlySet<Form> = new Set(['ziplist', 'quicklist']);
 const ID_BYTES = 16;
 /** Strings over this size are decompressed elsewhere. */
 const SCRATCH = 1 << 20;
@@ -144,7 +145,7 @@ export class ValueMemory implements Items {
     const { node } = model.limits;
     if (this.inPlain || (!this.storedNodes && model.hasPlainNodes && length > node)) {
       this.closeNode();
-      this.nodeBytes += model.alloc(length);
+      this.nodeBytes += model.blob(length);
       this.nodes++;
       this.hasPlain = true;
       return;
@@ -157,15 +158,17 @@ export class ValueMemory implements Items {
   private closeNode(): void {
     if (this.filled === 0) return;
     this.lastNode = this.stored > 0 ? this.stored : this.filled;
-    this.nodeBytes += this.model.alloc(this.lastNode);
+    this.nodeBytes += this.model.blob(this.lastNode);
     this.stored = 0;
     this.nodes++;
     this.filled = 0;
   }
 
   packedBegin(size: number): void {
-    const { form } = this.frame.type;
-    this.stored = form === 'intset' || (this.model.hasListpacks && LISTPACKS.has(form)) ? size : 0;
+    const { form, redisType } = this.frame.type;
+    const kept = this.model.hasListpacks ? LISTPACKS : ZIPLISTS;
+    const isRebuilt = form === 'ziplist' && redisType === 'list';
+    this.stored = form === 'intset' || (kept.has(form) && !isRebuilt) ? size : 0;
   }
 
   nodeBegin(plain: boolean): void {
@@ -222,7 +225,7 @@ export class ValueMemory implements Items {
   storedNode(bytes: Uint8Array, start: number, end: number): void {
     const { copy, node } = this;
     this.string(bytes, start, end);
-    this.memory += this.model.alloc(copy.end - copy.start);
+    this.memory += this.model.blob(copy.end - copy.start);
     node.open(this.id, copy.bytes, copy.start, copy.end);
     while (node.next()) {
       this.elements++;
@@ -321,7 +324,7 @@ export class ValueMemory implements Items {
     const { limits } = model;
     if (this.allIntegers && elements <= limits.intsetEntries && this.frame.type.form !== 'listpack') {
       this.encoding = CODES.intset;
-      this.memory += model.alloc(this.stored > 0 ? this.stored : INTSET_HEADER + this.width * elements);
+      this.memory += model.blob(this.stored > 0 ? this.stored : INTSET_HEADER + this.width * elements);
     } else if (elements <= limits.setEntries && (this.isPacked || this.longest <= limits.value)) {
       this.listpack();
     } else {
@@ -366,7 +369,7 @@ export class ValueMemory implements Items {
   private listpack(): void {
     const { model } = this;
     this.encoding = model.packedCode;
-    this.memory += model.alloc(this.stored > 0 ? this.stored : model.packedFrame + this.entries);
+    this.memory += model.blob(this.stored > 0 ? this.stored : model.packedFrame + this.entries);
   }
 
   /** The length of an element of a collection. */

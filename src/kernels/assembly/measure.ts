@@ -120,7 +120,7 @@ function value(container: i32, type: i32, start: usize, end: usize, keyLength: u
   const stored = (to - from) as u32;
   if (container == RECORD_INTSET) return intset(from, to);
   if (container == RECORD_LISTPACK) return listpack(type, from, to) && packed(type, stored);
-  return container == RECORD_ZIPLIST && ziplist(type, from, to) && packed(type, 0);
+  return container == RECORD_ZIPLIST && ziplist(type, from, to) && packed(type, word(MEASURE_KEEPS) == 0 ? stored : 0);
 }
 
 function packed(type: i32, stored: u32): bool {
@@ -133,7 +133,7 @@ function packed(type: i32, stored: u32): bool {
 
 function smallPacked(stored: u32): void {
   encoding = word(MEASURE_PACKED);
-  memoryOf += alloc(stored > 0 ? stored : word(MEASURE_FRAME) + entries) as f64;
+  memoryOf += blob(stored > 0 ? stored : word(MEASURE_FRAME) + entries) as f64;
 }
 
 function text(start: usize, end: usize, keyLength: u32, hasExpire: bool): bool {
@@ -158,7 +158,7 @@ function text(start: usize, end: usize, keyLength: u32, hasExpire: bool): bool {
     apart = whole + (hasExpire && !roomy ? POINTER : 0) > most;
     whole = alloc(whole + (hasExpire ? POINTER : 0));
   } else {
-    whole = object(keyLength, hasExpire) - OBJECT + alloc(OBJECT + SDS8_HEADER + size);
+    whole = object(keyLength, hasExpire) - OBJECT + (word(MEASURE_KEEPS) != 0 ? alloc(OBJECT + SDS8_HEADER + size) : OBJECT + 2 + size);
   }
   encoding = apart ? word(MEASURE_RAW) : word(MEASURE_EMBSTR);
   memoryOf = (apart ? object(keyLength, hasExpire) + alloc(sdsSize(size)) : whole) as f64;
@@ -176,6 +176,12 @@ function object(keyLength: u32, hasExpire: bool): u32 {
 @inline
 function alloc(request: u32): u32 {
   return request < SIZES ? load<u32>((word(MEASURE_ALLOC) as usize) + ((request as usize) << 2)) : largeAlloc(request);
+}
+
+/** A packed value: servers with listpacks count it as allocated. */
+@inline
+function blob(bytes: u32): u32 {
+  return word(MEASURE_KEEPS) != 0 ? alloc(bytes) : bytes;
 }
 
 /** As inspect/memory/allocator.ts, for requests above MEASURED_SIZES. */
@@ -398,7 +404,7 @@ function set(stored: u32, isPacked: bool): bool {
   largest = longest;
   if (allIntegers && elements <= word(MEASURE_INTSET_ENTRIES) && !isPacked) {
     encoding = word(MEASURE_INTSET);
-    memoryOf += alloc((INTSET_HEADER as u32) + width * elements) as f64;
+    memoryOf += blob((INTSET_HEADER as u32) + width * elements) as f64;
   } else if (elements <= word(MEASURE_SET_ENTRIES) && (isPacked || longest <= word(MEASURE_VALUE))) {
     smallPacked(stored);
   } else {
@@ -441,7 +447,7 @@ function intset(start: usize, end: usize): bool {
   elements = count;
   largest = longest;
   encoding = word(MEASURE_INTSET);
-  memoryOf += alloc(bytes as u32) as f64;
+  memoryOf += blob(bytes as u32) as f64;
   return true;
 }
 
@@ -657,7 +663,7 @@ function list(container: i32, start: usize, end: usize): bool {
       seen();
       elements++;
       hasPlain = true;
-      bytes += alloc(size);
+      bytes += blob(size);
       pos = next;
     } else {
       const next = string(pos, end);
@@ -667,8 +673,8 @@ function list(container: i32, start: usize, end: usize): bool {
       entries = 0;
       if (container == RECORD_QUICKLIST2 ? !listpack(MEASURED_LIST, from, to) : !ziplist(MEASURED_LIST, from, to)) return false;
       if (elements == before) return false;
-      last = container == RECORD_QUICKLIST2 ? stored : word(MEASURE_FRAME) + entries;
-      bytes += alloc(last);
+      last = (container == RECORD_QUICKLIST2) == (word(MEASURE_KEEPS) != 0) ? stored : word(MEASURE_FRAME) + entries;
+      bytes += blob(last);
       pos = next;
     }
     nodes++;
