@@ -170,7 +170,14 @@ export const MEASURE_QUICKLIST = 39;
 export const MEASURE_HASHTABLE = 40;
 export const MEASURE_INTSET = 41;
 export const MEASURE_SKIPLISTS = 42;
-export const MEASURE_WORDS = 44;
+/** F64, added to: what values take beyond their memory as told. That of sets by count (I32); of lists, nodes, tables, and their entries. */
+export const MEASURE_BESIDE = 44;
+export const MEASURE_BESIDE_SETS = 46;
+export const MEASURE_BESIDE_LIST = 47;
+export const MEASURE_BESIDE_NODE = 48;
+export const MEASURE_BESIDE_DICT = 49;
+export const MEASURE_BESIDE_ENTRY = 50;
+export const MEASURE_WORDS = 52;
 
 export const MEASURE_STRUCTURE = 4;
 export const MEASURED_SIZES = 4096;

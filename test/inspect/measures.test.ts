@@ -28,6 +28,7 @@ const NAMES: readonly (keyof Measures)[] = ['memory', 'elements', 'largest', 'en
 function measured(measurer: Measurer, batch: Batch): unknown[] {
   let error: unknown;
   let { rows } = batch;
+  const before = measurer.beside;
   try {
     measurer.rows(batch);
   } catch (thrown) {
@@ -35,7 +36,7 @@ function measured(measurer: Measurer, batch: Batch): unknown[] {
     error = `${thrown.code} ${thrown.offset} ${thrown.within}`;
     rows = batch.row;
   }
-  return [...NAMES.map((name) => [name, ...measurer.measures[name].subarray(0, rows)]), error];
+  return [...NAMES.map((name) => [name, ...measurer.measures[name].subarray(0, rows)]), measurer.beside - before, error];
 }
 
 function compare(file: Uint8Array, names: readonly string[] = TARGETS): void {

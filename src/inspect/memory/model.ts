@@ -188,6 +188,25 @@ export class Model {
     return own + this.dict + POINTER * slots + Math.round(shared);
   }
 
+  /** What a table with its entries takes beyond what MEMORY USAGE counts; below 0 where it counts entries that there are not. */
+  besideTable(kind: Table, count: number): number {
+    if (this.buckets > 0 || this.keys === IN_ENTRY) return 0;
+    const dict = this.alloc(this.dict) - this.dict;
+    // elements of sets have no entry if they are alone in their slot (redis 7.2)
+    if (kind === SET && this.hasListpackSets) {
+      return dict + Math.round(KEY_ENTRY * (count - sharedSlots(nextPower(count), count))) - ENTRY * count;
+    }
+    return dict + count * (this.alloc(ENTRY) - ENTRY);
+  }
+
+  besideList(nodes: number): number {
+    return this.alloc(this.list()) - this.list() + nodes * (this.alloc(this.listNode()) - this.listNode());
+  }
+
+  besideRax(tree: { readonly keys: number; readonly nodes: number; readonly bytes: number }): number {
+    return this.buckets > 0 ? 0 : this.alloc(24) + tree.bytes - this.rax(tree);
+  }
+
   /** The same of a hash that was a listpack until its element number `longAt`, which is too long for that. */
   converted(longAt: number, count: number): number {
     if (this.buckets > 0 || count > this.limits.hashEntries) return this.table(HASH, count);

@@ -51,6 +51,8 @@ export class ValueMemory implements Items {
   fieldBytes = 0;
   /** Whether the memory is a guess. */
   guessed = false;
+  /** What the value takes beyond what MEMORY USAGE counts; below 0 where it counts too much. */
+  beside = 0;
 
   private keyLength = 0;
   private hasExpire = false;
@@ -101,7 +103,7 @@ export class ValueMemory implements Items {
     this.frame = frame;
     this.keyLength = frame.keyEnd - frame.keyStart;
     this.hasExpire = frame.hasExpire;
-    this.memory = this.elements = this.largest = this.encoding = this.fields = this.fieldBytes = 0;
+    this.memory = this.beside = this.elements = this.largest = this.encoding = this.fields = this.fieldBytes = 0;
     this.longAt = -1;
     this.expiries = this.expiryEntries = this.stored = 0;
     this.entries = this.loose = this.longest = this.nodeBytes = this.nodes = this.filled = 0;
@@ -238,9 +240,10 @@ export class ValueMemory implements Items {
 
   storedTail(type: TypeRow, bytes: Uint8Array, start: number, end: number): void {
     const { groups, model } = this;
-    groups.memory = 0;
+    groups.memory = groups.beside = 0;
     new StreamTail(type, bytes, start, end).groups(groups);
     this.memory += model.stream() + groups.memory;
+    this.beside += groups.beside;
   }
 
   /** Reads the string in `bytes[start, end)` to `copy`, decompressed. */
@@ -291,6 +294,7 @@ export class ValueMemory implements Items {
       case 'stream':
         this.encoding = CODES.stream;
         this.memory += model.rax(this.rax.end());
+        this.beside += model.besideRax(this.rax);
         return;
       case 'array':
         this.encoding = CODES.array;
@@ -316,6 +320,7 @@ export class ValueMemory implements Items {
       return;
     }
     this.encoding = CODES.quicklist;
+    this.beside = model.besideList(this.nodes);
     this.memory += model.list() + this.nodes * model.listNode() + this.nodeBytes;
   }
 
@@ -330,6 +335,7 @@ export class ValueMemory implements Items {
     } else {
       this.encoding = CODES.hashtable;
       this.memory += model.table(SET, elements) + this.loose;
+      this.beside = model.besideTable(SET, elements);
     }
   }
 
@@ -347,6 +353,7 @@ export class ValueMemory implements Items {
       return;
     }
     this.encoding = CODES.hashtable;
+    this.beside = model.besideTable(HASH, elements);
     this.memory += (this.longAt < 0 ? model.table(HASH, elements) : model.converted(this.longAt, elements)) + this.loose;
   }
 
@@ -358,6 +365,7 @@ export class ValueMemory implements Items {
       return;
     }
     this.encoding = CODES.skiplist;
+    this.beside = model.besideTable(ZSET, elements);
     this.memory += Math.round(model.table(ZSET, elements) + this.loose);
   }
 
@@ -432,6 +440,7 @@ export class ValueMemory implements Items {
 /** Adds up the memory of consumer groups. */
 class GroupMemory implements GroupVisitor {
   memory = 0;
+  beside = 0;
   private readonly pel: RaxCount;
   private readonly consumers = new Map<string, RaxCount>();
   private readonly copy = new Element();
@@ -466,7 +475,11 @@ class GroupMemory implements GroupVisitor {
   groupEnd(): void {
     const { consumers, model, pel } = this;
     this.memory += model.group(pel.keys) + model.rax(pel.end());
-    for (const [name, tree] of consumers) this.memory += model.consumer(name.length) + model.rax(tree.end());
+    this.beside += model.besideRax(pel);
+    for (const [name, tree] of consumers) {
+      this.memory += model.consumer(name.length) + model.rax(tree.end());
+      this.beside += model.besideRax(tree);
+    }
   }
 }
 

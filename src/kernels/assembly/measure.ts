@@ -3,7 +3,8 @@
  * reference. What takes more than these rules, and what may be damaged, is left to it.
  */
 import {
-  DROPPED, HAS_EXPIRE, MEASURE_ALLOC, MEASURE_ALLOCATOR, MEASURE_DICT, MEASURE_DIGEST, MEASURE_ELEMENTS, MEASURE_EMBED_LENGTH,
+  DROPPED, HAS_EXPIRE, MEASURE_ALLOC, MEASURE_ALLOCATOR, MEASURE_BESIDE, MEASURE_BESIDE_DICT, MEASURE_BESIDE_ENTRY, MEASURE_BESIDE_LIST,
+  MEASURE_BESIDE_NODE, MEASURE_BESIDE_SETS, MEASURE_DICT, MEASURE_DIGEST, MEASURE_ELEMENTS, MEASURE_EMBED_LENGTH,
   MEASURE_EMBED_MOST, MEASURE_EMBED_ROOMY, MEASURE_EMBEDDED, MEASURE_EMBSTR, MEASURE_ENCODING, MEASURE_FIELD, MEASURE_FIELD_BYTES,
   MEASURE_FIELDS, MEASURE_FRAME, MEASURE_GUESSED, MEASURE_HASH_ENTRIES, MEASURE_HASHES, MEASURE_HASHTABLE, MEASURE_INT, MEASURE_INTSET,
   MEASURE_INTSET_ENTRIES, MEASURE_KEEPS, MEASURE_KEYS, MEASURE_LARGEST, MEASURE_LIST, MEASURE_LIST_CONVERTS, MEASURE_LIST_NODE,
@@ -48,6 +49,7 @@ function word(which: usize): u32 {
 
 /* What was found in the value of a row: as in its columns. */
 let memoryOf: f64 = 0;
+let beside: i32 = 0;
 let elements: u32 = 0;
 let largest: u32 = 0;
 let encoding: u32 = 0;
@@ -95,6 +97,8 @@ export function measureRows(at: usize, table: usize, row: i32, rows: i32, base: 
     store<f64>((word(MEASURE_FIELD_BYTES) as usize) + ((row as usize) << 3), fieldBytes as f64);
     store<f64>((word(MEASURE_DIGEST) as usize) + ((row as usize) << 3), digest(type, start, end));
     store<u8>((word(MEASURE_GUESSED) as usize) + (row as usize), 0);
+    const sum = model + (MEASURE_BESIDE << 2);
+    if (beside != 0) store<f64>(sum, load<f64>(sum) + (beside as f64));
   }
   return row;
 }
@@ -102,6 +106,7 @@ export function measureRows(at: usize, table: usize, row: i32, rows: i32, base: 
 function value(container: i32, type: i32, start: usize, end: usize, keyLength: u32, hasExpire: bool): bool {
   elements = largest = fields = fieldBytes = entries = loose = longest = 0;
   longAt = -1;
+  beside = 0;
   allIntegers = true;
   width = 2;
   if (type == MEASURED_STRING) return text(start, end, keyLength, hasExpire);
@@ -397,6 +402,7 @@ function scores(start: usize, end: usize): bool {
   encoding = word(MEASURE_SKIPLISTS);
   const buckets = load<u32>((word(MEASURE_HASHES) as usize) + ((elements as usize) << 2)) + word(MEASURE_SKIPLIST);
   memoryOf += Math.floor((buckets as f64) + sum + 0.5);
+  besideTable();
   return true;
 }
 
@@ -411,6 +417,7 @@ function set(stored: u32, isPacked: bool): bool {
     if (elements > COUNTS) return false;
     encoding = word(MEASURE_HASHTABLE);
     memoryOf += (load<u32>((word(MEASURE_SETS) as usize) + ((elements as usize) << 2)) + loose) as f64;
+    beside = load<i32>((word(MEASURE_BESIDE_SETS) as usize) + ((elements as usize) << 2));
   }
   return true;
 }
@@ -430,7 +437,12 @@ function hash(stored: u32, isPacked: bool): bool {
       ? dict + POINTER * convertedSlots(longAt as u32, elements)
       : load<u32>((word(MEASURE_HASHES) as usize) + ((elements as usize) << 2));
   memoryOf += (buckets + loose) as f64;
+  besideTable();
   return true;
+}
+
+function besideTable(): void {
+  beside = (word(MEASURE_BESIDE_DICT) + elements * word(MEASURE_BESIDE_ENTRY)) as i32;
 }
 
 function intset(start: usize, end: usize): bool {
@@ -687,6 +699,7 @@ function list(container: i32, start: usize, end: usize): bool {
     return true;
   }
   encoding = word(MEASURE_QUICKLIST);
+  beside = (word(MEASURE_BESIDE_LIST) + nodes * word(MEASURE_BESIDE_NODE)) as i32;
   memoryOf += (word(MEASURE_LIST) + nodes * word(MEASURE_LIST_NODE) + bytes) as f64;
   return true;
 }
