@@ -154,5 +154,6 @@ test('all data that is made, and its memory in all', async () => {
   const { expires, keys } = await estimates(file);
   const beside = measurer.beside - before;
   const all = beside + keys.reduce((sum, { memory }) => sum + memory, 0) + measurer.tables(keys.length, expires);
-  expect(Math.abs(all / ((await dataset()) - empty) - 1)).toBeLessThan(0.05);
+  // the C library gives more or less for the same request, by what is free
+  expect(Math.abs(all / ((await dataset()) - empty) - 1)).toBeLessThan(malloc === 'libc' ? 0.1 : 0.05);
 });
