@@ -19,6 +19,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   restore: ['bytes', 'kernels', 'encodings', 'rdb', 'values', 'io', 'check', 'redis', 'pipeline', 'json', 'dump'],
   commands: ['bytes', 'kernels', 'encodings', 'rdb', 'values', 'io', 'check', 'redis', 'pipeline', 'json', 'dump', 'workers', 'restore'],
   page: ['inspect'],
+  inspect: ['bytes', 'kernels', 'encodings', 'rdb', 'values', 'io', 'check', 'pipeline'],
   library: ['bytes', 'kernels', 'encodings', 'rdb', 'values', 'io', 'pipeline', 'json'],
   cli: ['pipeline', 'commands'],
   '.': ['bytes', 'rdb', 'values', 'library'],

@@ -49,9 +49,11 @@ function tablesOf(codec: Codec, model: Model): [which: number, table: ArrayBuffe
   for (let length = 0; length < doubles.length; length++) doubles[length] = model.scored(length);
   const sets = words(codec, layout.MEASURED_COUNTS + 1);
   const hashes = words(codec, layout.MEASURED_COUNTS + 1);
+  const beside = words(codec, layout.MEASURED_COUNTS + 1);
   for (let count = 0; count < sets.length; count++) {
     sets[count] = model.table(SET, count);
     hashes[count] = model.table(HASH, count);
+    beside[count] = model.besideTable(SET, count);
   }
   return [
     [layout.MEASURE_STRUCTURES, structures],
@@ -59,6 +61,7 @@ function tablesOf(codec: Codec, model: Model): [which: number, table: ArrayBuffe
     [layout.MEASURE_SCORED, doubles],
     [layout.MEASURE_SETS, sets],
     [layout.MEASURE_HASHES, hashes],
+    [layout.MEASURE_BESIDE_SETS, beside],
   ];
 }
 
@@ -90,6 +93,10 @@ function numbersOf(model: Model): [which: number, value: number][] {
     [layout.MEASURE_FRAME, model.packedFrame],
     [layout.MEASURE_PACKED, model.packedCode],
     [layout.MEASURE_KEEPS, model.hasListpacks ? 1 : 0],
+    [layout.MEASURE_BESIDE_LIST, model.besideList(0)],
+    [layout.MEASURE_BESIDE_NODE, model.besideList(1) - model.besideList(0)],
+    [layout.MEASURE_BESIDE_DICT, model.besideTable(HASH, 0)],
+    [layout.MEASURE_BESIDE_ENTRY, model.besideTable(HASH, 1) - model.besideTable(HASH, 0)],
     [layout.MEASURE_INT, code('int')],
     [layout.MEASURE_EMBSTR, code('embstr')],
     [layout.MEASURE_RAW, code('raw')],

@@ -54,7 +54,8 @@ const DEFAULTS: Limits = { hashEntries: 512, zsetEntries: 128, setEntries: 128, 
 
 /**
  * What values take in a server, in bytes: what MEMORY USAGE says (redis 7.0 object.c, objectComputeSize; redis 8.2,
- * kvobjComputeSize), which counts some structures at their size and others as allocated.
+ * kvobjComputeSize), which counts some structures at their size and others as allocated. Models of servers before 7.0 are rough: MEMORY
+ * USAGE changed in their patch releases, and 2.8 to 3.2 have none.
  */
 export class Model {
   readonly limits: Limits;
@@ -107,7 +108,7 @@ export class Model {
     const hasReferences = !isValkey && release >= 802; // of groups to entries (XACKDEL)
     this.dict = release >= 700 ? 56 : 96;
     this.streams = {
-      stream: hasReferences ? 112 : release >= 700 ? 80 : 40,
+      stream: hasReferences ? 112 : release >= 700 ? 80 : 0,
       group: release >= 700 ? 40 : 32,
       consumer: this.hasListpackSets ? 32 : 24,
       pending: hasReferences ? 32 : 24,
@@ -117,6 +118,11 @@ export class Model {
 
   alloc(size: number): number {
     return allocated(size, this.allocator);
+  }
+
+  /** A packed value, which MEMORY USAGE counts as allocated only since 7.0. */
+  blob(size: number): number {
+    return this.hasListpacks ? this.alloc(size) : size;
   }
 
   /** A string of its own. */
@@ -136,7 +142,8 @@ export class Model {
   text(keyLength: number, hasExpire: boolean, length: number): number {
     if (!this.embeds(keyLength, hasExpire, length)) return this.object(keyLength, hasExpire) + this.sds(length);
     if (this.keys === IN_OBJECT) return this.alloc(this.embeddedSize(keyLength, length) + (hasExpire ? POINTER : 0));
-    return this.object(keyLength, hasExpire) - OBJECT + this.alloc(OBJECT + SDS8_HEADER + length);
+    const whole = this.hasListpacks ? this.alloc(OBJECT + SDS8_HEADER + length) : OBJECT + 2 + length; // (redis 6.0, sdslen + 2)
+    return this.object(keyLength, hasExpire) - OBJECT + whole;
   }
 
   /** Whether a string is in one piece with its object, and with its key if that is. */
@@ -179,6 +186,25 @@ export class Model {
     const slots = nextPower(count);
     const shared = this.keys === IN_ENTRY && kind === SET ? KEY_ENTRY * (count - sharedSlots(slots, count)) : 0;
     return own + this.dict + POINTER * slots + Math.round(shared);
+  }
+
+  /** What a table with its entries takes beyond what MEMORY USAGE counts; below 0 where it counts entries that there are not. */
+  besideTable(kind: Table, count: number): number {
+    if (this.buckets > 0 || this.keys === IN_ENTRY) return 0;
+    const dict = this.alloc(this.dict) - this.dict;
+    // elements of sets have no entry if they are alone in their slot (redis 7.2)
+    if (kind === SET && this.hasListpackSets) {
+      return dict + Math.round(KEY_ENTRY * (count - sharedSlots(nextPower(count), count))) - ENTRY * count;
+    }
+    return dict + count * (this.alloc(ENTRY) - ENTRY);
+  }
+
+  besideList(nodes: number): number {
+    return this.alloc(this.list()) - this.list() + nodes * (this.alloc(this.listNode()) - this.listNode());
+  }
+
+  besideRax(tree: { readonly keys: number; readonly nodes: number; readonly bytes: number }): number {
+    return this.buckets > 0 ? 0 : this.alloc(24) + tree.bytes - this.rax(tree);
   }
 
   /** The same of a hash that was a listpack until its element number `longAt`, which is too long for that. */
