@@ -112,7 +112,6 @@ class ReportText {
     if (root.children === undefined) return;
     this.title('Prefixes');
     const table = new Table(this.columns, ['', 'keys', 'memory', 'share', 'mean', 'p99', 'expire']);
-    const shown = new Set<PrefixNode>();
     const all: PrefixNode[] = [];
     const collect = (node: PrefixNode): void => {
       for (const child of node.children ?? []) {
@@ -121,35 +120,29 @@ class ReportText {
       }
     };
     collect(root);
-    const isWorth = (node: PrefixNode): boolean => node.memory >= totals.memory * SMALL_SHARE;
-    for (const node of all
-      .sort((a, b) => b.memory - a.memory)
-      .filter(isWorth)
-      .slice(0, PREFIX_ROWS))
-      shown.add(node);
-    const show = (node: PrefixNode, indent: string): void => {
-      let left = node.memory;
-      let keys = node.keys;
-      let hidden = 0;
-      for (const child of node.children ?? []) {
-        left -= child.memory;
-        keys -= child.keys;
-        if (!shown.has(child)) {
-          hidden++;
-          left += child.memory;
-          keys += child.keys;
-          continue;
-        }
-        table.row([indent + printable(child.name), ...this.prefixCells(child)]);
-        show(child, `${indent}  `);
-      }
-      const others = hidden + (node.rest?.prefixes ?? 0);
-      if (node === root && keys > 0) {
-        const name = others === 0 ? 'no prefix' : `others (${countText(others)} prefixes)`;
-        table.row([name, countText(keys), bytesText(left), share(left, totals.memory), '', '', '']);
+    all.sort((a, b) => b.memory - a.memory);
+    const isWorth = (node: PrefixNode): boolean => node.memory >= totals.memory * SMALL_SHARE && !isOnlyChild.has(node);
+    const isOnlyChild = new Set(all.flatMap((node) => onlyChild(node) ?? []));
+    const shown = new Set(all.filter(isWorth).slice(0, PREFIX_ROWS));
+    const show = (children: readonly PrefixNode[], indent: string): void => {
+      for (const child of children.filter((node) => shown.has(node))) {
+        let [name, last] = [child.name, child];
+        for (let next = onlyChild(last); next !== undefined; next = onlyChild(last)) [name, last] = [name + next.name, next];
+        table.row([indent + printable(name), ...this.prefixCells(child)]);
+        show(last.children ?? [], `${indent}  `);
       }
     };
-    show(root, '');
+    show(root.children, '');
+    const first = root.children.filter((node) => shown.has(node));
+    const hidden = root.children.length - first.length + (root.rest?.prefixes ?? 0);
+    const others = {
+      keys: root.keys - first.reduce((sum, { keys }) => sum + keys, 0),
+      memory: root.memory - first.reduce((sum, { memory }) => sum + memory, 0),
+    };
+    const name = hidden === 0 ? 'no prefix' : `${countText(hidden)} ${hidden === 1 ? 'other prefix' : 'others'}`;
+    if (others.keys > 0) {
+      table.row([name, countText(others.keys), bytesText(others.memory), share(others.memory, totals.memory), '', '', '']);
+    }
     this.table(table);
     if (error.memory > 0) {
       this.wrap(
@@ -366,6 +359,11 @@ function wrapped(text: string, columns: number, indent: string): string[] {
   }
   lines.push(line);
   return lines;
+}
+
+/** The only child of a prefix, if all its keys are under it: both are one row. */
+function onlyChild({ children = [], keys }: PrefixNode): PrefixNode | undefined {
+  return children.length === 1 && children[0].keys === keys ? children[0] : undefined;
 }
 
 function amounts({ bytes, elements, keys, memory, withExpiry }: Group, totals: Group): string[] {

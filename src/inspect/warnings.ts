@@ -6,12 +6,14 @@ export interface Thresholds {
   /** Bytes of memory of a key, and elements of one. */
   readonly bigMemory: number;
   readonly bigElements: number;
-  /** The share of all memory that a single slot has. */
+  /** The share of all memory that a single slot has, if that is more than a big key. */
   readonly hotSlot: number;
 }
 
 /** A shard of several is too big from this many times its fair share on. */
 const BIG_SHARE = 1.25;
+/** Hot slots that are named. */
+const HOT_NAMED = 3;
 /** Expired keys are worth a warning from this share of all keys on. */
 const MANY_EXPIRED = 0.05;
 
@@ -41,8 +43,8 @@ export function warningsOf(tally: Tally, { slots, sources, totals }: Found, thre
       text: `${about(tally.manyElements)} with more than ${thresholds.bigElements.toLocaleString('en')} elements`,
     });
   }
-  for (const { keys, share, slot } of slots.hottest) {
-    if (share <= thresholds.hotSlot || totals.keys < 100) continue;
+  const hot = slots.hottest.filter(({ memory, share }) => share > thresholds.hotSlot && memory > thresholds.bigMemory);
+  for (const { keys, share, slot } of hot.slice(0, HOT_NAMED)) {
     warnings.push({ kind: 'hotSlot', text: `slot ${slot} has ${percent(share)} of the memory, in ${count(keys, 'key')}` });
   }
   const shards = slots.shards ?? [];
