@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import type { InspectSummary } from '../commands/inspect.js';
 import type { REPORT_FORMATS } from '../commands/inspect-terms.js';
 import { type Report } from '../commands/inspect-terms.js';
@@ -5,21 +6,25 @@ import { command, type Invocation } from './command.js';
 import { emptyNotes } from './empty-runs.js';
 import { EXIT } from './exit.js';
 import { exitCodes, FILTERS_HELP, SOURCES_WORDS } from './help-texts.js';
-import { columns, isTerminal } from './io.js';
+import { columns, type Io, isTerminal } from './io.js';
 import { bytesText, countText, keysText, rateText, secondsText } from './numbers.js';
+import { longName } from './options/option.js';
+import { word } from './printable.js';
 import { reportText } from './report-text.js';
 import { type Listeners, RunCommand, type Task } from './run-command.js';
-import { checkSources, filterOf, sourcesOf } from './sources.js';
+import { checkOutput, checkSources, filterOf, sourcesOf } from './sources.js';
+import { UsageError } from './usage.js';
 
 export const INSPECT = command<'inspect'>({
   name: 'inspect',
   summary: 'report what is in RDB files, and what takes the memory',
-  description: `Reads RDB files once and reports what is in them: keys, types, encodings, prefixes, the
-largest keys, expiries, slots, and the memory that all of it takes in a server, as
-estimated. The report is on standard output.
+  description: `Reads RDB files once and reports what is in them: keys, types, encodings,
+prefixes, the largest keys, expiries, slots, and the memory that all of it
+takes in a server, as estimated. The report is on standard output.
 
-Several sources, like the shards of a cluster, give one report with a row for each.
-Those compressed with gzip, LZ4 or zstd (with Node 22.15 or later) are recognised and decompressed.`,
+Several sources, like the shards of a cluster, give one report with a row for
+each. Those compressed with gzip, LZ4 or zstd (with Node 22.15 or later) are
+recognised and decompressed.`,
   usage: '[source...] [options]',
   argument: SOURCES_WORDS,
   after: `
@@ -40,9 +45,10 @@ ${exitCodes('newer commands of an AOF were not read', 'a source is damaged: the 
 async function runInspect(invocation: Invocation<'inspect'>): Promise<number> {
   const { given, io, options, words } = invocation;
   const sources = sourcesOf(words, io);
-  const { format, noChecksum, output } = options;
+  const { baseline = [], format, noChecksum, output } = options;
   const filter = filterOf(invocation);
-  await checkSources('inspect', sources, output, io);
+  await checkSources('inspect', [...sources, ...baseline], output, io);
+  await checkOutputs([...sources, ...baseline], options, io);
   const { inspect } = await import('../commands/inspect.js');
   const { env, signal, stdin, stdout } = io;
   const toTerminal = output === undefined && isTerminal(stdout);
@@ -61,7 +67,7 @@ async function runInspect(invocation: Invocation<'inspect'>): Promise<number> {
         ...{ sources, filter, delimiters, write: writers[format] },
         ...{ checksum: !noChecksum, stdin, stdout, signal, ...listeners },
       }),
-    line: inspectLine,
+    line: (summary) => inspectLine(summary, options.sample !== undefined),
     notes: (summary) =>
       summary.read === 0 || summary.report.totals.keys > 0 ? [] : emptyNotes(summary, summary.filtered, invocation, 'inspected'),
     fields: ({ report }) => ({ memory: report.memory.dataset, complete: report.complete }),
@@ -72,10 +78,23 @@ async function runInspect(invocation: Invocation<'inspect'>): Promise<number> {
   return new RunCommand(task, invocation, output).run();
 }
 
-function inspectLine({ bytes, damaged, filtered, keys, limited, seconds }: InspectSummary): string {
+/** No output may be a source, or another output. Throws UsageError. */
+async function checkOutputs(sources: readonly string[], options: Invocation<'inspect'>['options'], { stdin }: Io): Promise<void> {
+  const outputs = new Map<string, string>();
+  for (const name of ['output', 'html', 'csv', 'parquet', 'history'] as const) {
+    const { [name]: path } = options;
+    if (path === undefined) continue;
+    await checkOutput(sources, path, stdin, longName(name));
+    const other = outputs.get(resolve(path));
+    if (other !== undefined) throw new UsageError(`${longName(name)} and ${longName(other)} are the same file: ${word(path)}`);
+    outputs.set(resolve(path), name);
+  }
+}
+
+function inspectLine({ bytes, damaged, filtered, keys, limited, seconds }: InspectSummary, isSample: boolean): string {
   return [
     `${keysText(keys)} inspected, ${bytesText(bytes)}, ${secondsText(seconds)}, ${rateText(bytes, seconds)}`,
-    ...(filtered > 0 ? [`${countText(filtered)} filtered out`] : []),
+    ...(filtered > 0 ? [`${countText(filtered)} ${isSample ? 'not in the sample, or filtered out' : 'filtered out'}`] : []),
     ...(damaged > 0 ? [`${countText(damaged)} damaged`] : []),
     ...(limited ? ['stopped at --limit'] : []),
   ].join('; ');

@@ -61,8 +61,8 @@ export async function checkSources(command: CommandName, sources: readonly strin
   if (output !== undefined) await checkOutput(sources, output, io.stdin);
 }
 
-/** Neither the output, nor what is left of it after an error, may be a source: it would be overwritten. */
-export async function checkOutput(sources: readonly string[], output: string, stdin: Readable): Promise<void> {
+/** Neither an output, nor what is left of it after an error, may be a source: it would be overwritten. Throws UsageError. */
+export async function checkOutput(sources: readonly string[], output: string, stdin: Readable, option = '--output'): Promise<void> {
   const identity = async (path: string): Promise<string | undefined> => {
     const found = await stat(path, { bigint: true }).catch(() => undefined);
     return found?.isFile() === true ? `${found.dev}:${found.ino}` : undefined;
@@ -73,7 +73,7 @@ export async function checkOutput(sources: readonly string[], output: string, st
     const read = await identity(source === '-' ? standardInput : source);
     if (read !== undefined && written.includes(read)) {
       throw new UsageError(
-        `--output ${word(output)} would overwrite the source ${source === '-' ? 'that standard input comes from' : word(source)}`,
+        `${option} ${word(output)} would overwrite the source ${source === '-' ? 'that standard input comes from' : word(source)}`,
       );
     }
   }

@@ -96,8 +96,9 @@ export async function inspect(options: InspectOptions): Promise<InspectSummary> 
 }
 
 /** Looks at what to compare with, cut at the same delimiters; not after an error that ends the run. */
-async function baselineOf(options: InspectOptions, { errors, interrupted, report }: InspectSummary, at: number): Promise<InspectSummary | undefined> {
+async function baselineOf(options: InspectOptions, summary: InspectSummary, at: number): Promise<InspectSummary | undefined> {
   const { baseline, keepGoing } = options;
+  const { errors, interrupted, report } = summary;
   if (baseline === undefined || interrupted || (errors.length > 0 && keepGoing !== true)) return undefined;
   return examine({ ...options, sources: baseline, delimiters: Buffer.from(report.prefixes.delimiters.join('')) }, at, []);
 }

@@ -39,7 +39,8 @@ export function historyOf(text: string): HistoryEntry[] {
 
 function isEntry(entry: unknown): entry is HistoryEntry {
   if (typeof entry !== 'object' || entry === null) return false;
-  const { at, bytes, keys, memory, prefixes, savedAt = 0, sources, types, withExpiry } = entry as Partial<Record<keyof HistoryEntry, unknown>>;
+  const fields = entry as Partial<Record<keyof HistoryEntry, unknown>>;
+  const { at, bytes, keys, memory, prefixes, savedAt = 0, sources, types, withExpiry } = fields;
   return (
     [at, savedAt, keys, bytes, memory, withExpiry].every(isNumber) &&
     [types, prefixes].every((value) => isObject(value) && Object.values(value).every(isNumber)) &&
