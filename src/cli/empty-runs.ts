@@ -12,7 +12,7 @@ type Call = Pick<Invocation, 'given' | 'byVariable'>;
 
 /** The options that leave keys out, as typed, or the variables that set them. */
 function filtersOf({ byVariable, given }: Call): string {
-  const names = [...Object.keys(FILTERS), ...Object.keys(SHARES)].filter((name) => given.has(name));
+  const names = [...Object.keys(FILTERS), ...Object.keys(SHARES), 'sample'].filter((name) => given.has(name));
   return names.map((name) => (byVariable.has(name) ? variableName(name) : longName(name))).join(', ');
 }
 

@@ -1,6 +1,5 @@
 import type { InspectSummary } from '../commands/inspect.js';
-import type { REPORT_FORMATS } from '../commands/inspect-terms.js';
-import { type Report } from '../commands/inspect-terms.js';
+import type { Report, REPORT_FORMATS } from '../commands/inspect-terms.js';
 import { command, type Invocation } from './command.js';
 import { emptyNotes } from './empty-runs.js';
 import { EXIT } from './exit.js';
@@ -14,12 +13,13 @@ import { checkApart, checkOutput, checkSources, filterOf, sourcesOf } from './so
 export const INSPECT = command<'inspect'>({
   name: 'inspect',
   summary: 'report what is in RDB files, and what takes the memory',
-  description: `Reads RDB files once and reports what is in them: keys, types, encodings, prefixes, the
-largest keys, expiries, slots, and the memory that all of it takes in a server, as
-estimated. The report is on standard output.
+  description: `Reads RDB files once and reports what is in them: keys, types, encodings,
+prefixes, the largest keys, expiries, slots, and the memory that all of it
+takes in a server, as estimated. The report is on standard output.
 
-Several sources, like the shards of a cluster, give one report with a row for each.
-Those compressed with gzip, LZ4 or zstd (with Node 22.15 or later) are recognised and decompressed.`,
+Several sources, like the shards of a cluster, give one report with a row for
+each. Those compressed with gzip, LZ4 or zstd (with Node 22.15 or later) are
+recognised and decompressed.`,
   usage: '[source...] [options]',
   argument: SOURCES_WORDS,
   after: `
@@ -40,9 +40,8 @@ ${exitCodes('newer commands of an AOF were not read', 'a source is damaged: the 
 async function runInspect(invocation: Invocation<'inspect'>): Promise<number> {
   const { given, io, options, words } = invocation;
   const sources = sourcesOf(words, io);
-  const { format, noChecksum, output } = options;
+  const { baseline = [], csv, format, history, html, noChecksum, output, parquet } = options;
   const filter = filterOf(invocation);
-  const { baseline = [], csv, history, html, parquet } = options;
   const read = [...sources, ...baseline];
   await checkSources('inspect', read, output, io);
   const outputs = new Map(
@@ -68,7 +67,7 @@ async function runInspect(invocation: Invocation<'inspect'>): Promise<number> {
         ...{ sources, filter, delimiters, write: writers[format] },
         ...{ checksum: !noChecksum, stdin, stdout, signal, ...listeners },
       }),
-    line: inspectLine,
+    line: (summary) => inspectLine(summary, options.sample !== undefined),
     notes: (summary) =>
       summary.read === 0 || summary.report.totals.keys > 0 ? [] : emptyNotes(summary, summary.filtered, invocation, 'inspected'),
     fields: ({ report }) => ({ memory: report.memory.dataset, complete: report.complete }),
@@ -79,10 +78,10 @@ async function runInspect(invocation: Invocation<'inspect'>): Promise<number> {
   return new RunCommand(task, invocation, output).run();
 }
 
-function inspectLine({ bytes, damaged, filtered, keys, limited, seconds }: InspectSummary): string {
+function inspectLine({ bytes, damaged, filtered, keys, limited, seconds }: InspectSummary, isSample: boolean): string {
   return [
     `${keysText(keys)} inspected, ${bytesText(bytes)}, ${secondsText(seconds)}, ${rateText(bytes, seconds)}`,
-    ...(filtered > 0 ? [`${countText(filtered)} filtered out`] : []),
+    ...(filtered > 0 ? [`${countText(filtered)} ${isSample ? 'not in the sample, or filtered out' : 'filtered out'}`] : []),
     ...(damaged > 0 ? [`${countText(damaged)} damaged`] : []),
     ...(limited ? ['stopped at --limit'] : []),
   ].join('; ');

@@ -1,7 +1,7 @@
 import type { Amount, Bucket, Change, Group, Key, PrefixNode, Report, SourceReport } from '../commands/inspect-terms.js';
 import { bytesText, countText, keysText } from './numbers.js';
 import { printable, quoted, sourceName } from './printable.js';
-import { Table } from './text-table.js';
+import { shortened, Table, wrapped } from './text-table.js';
 
 export interface TextOptions {
   /** Width of a line. */
@@ -13,11 +13,18 @@ const BOLD = '\u001b[1m';
 const YELLOW = '\u001b[33m';
 const RESET = '\u001b[0m';
 
+/** Sources and warnings that are shown at the beginning. */
+const SOURCES = 3;
+const WARNINGS = 20;
 /** Rows of prefixes and of changes that are shown. */
 const PREFIX_ROWS = 24;
 /** A prefix with less of the memory than this is not shown under another one. */
 const SMALL_SHARE = 0.01;
 const CHANGES = 12;
+/** Function libraries that are listed. */
+const FUNCTIONS = 20;
+/** Cells for the type and encoding of a key. */
+const LONGEST_KIND = 16;
 
 /** The report for a terminal. Key names are escaped: they may have anything in them. */
 export function reportText(report: Report, { colour, columns }: TextOptions): string {
@@ -55,8 +62,9 @@ class ReportText {
 
   private head(): void {
     const { memory, sample, sources, totals } = this.report;
-    for (const source of sources.slice(0, 3)) this.wrap(this.sourceLine(source));
-    if (sources.length > 3) this.lines.push(`… and ${countText(sources.length - 3)} more files`);
+    const told = [...sources].sort((a, b) => Number(a.complete) - Number(b.complete)).slice(0, SOURCES);
+    for (const source of told) this.wrap(this.sourceLine(source));
+    if (sources.length > SOURCES) this.lines.push(`… and ${countText(sources.length - SOURCES)} more files`);
     this.lines.push('');
     const about = sample === undefined ? '' : 'about ';
     const used = memory.used === undefined ? '' : `; the ${sources.length === 1 ? 'server' : 'servers'} used ${bytesText(memory.used)}`;
@@ -65,7 +73,7 @@ class ReportText {
     );
     if (totals.keys === 0) return;
     this.wrap(`Memory is estimated for ${memory.server}${used}. ${bytesText(memory.tables)} of it are the tables of keys and expiries.`);
-    if (memory.guessed > 0) this.wrap(`The memory of ${countText(memory.guessed)} module values is a guess.`);
+    if (memory.guessed > 0) this.wrap(`The memory of ${keysText(memory.guessed)} is a guess.`);
     if (sample !== undefined) {
       this.wrap(
         `Estimated from ${countText(sample.keys)} keys, ${percent(sample.share)} of all. The keys in the lists are those of the sample.`,
@@ -74,6 +82,7 @@ class ReportText {
   }
 
   private sourceLine({ checksum, complete, error, name, rdbVersion, savedAt, server, size, vendor }: SourceReport): string {
+    if (rdbVersion === 0) return `${sourceName(name)}: not read${error === undefined ? '' : `: ${printable(error)}`}`;
     const parts = [
       `${vendor === 'valkey' ? 'Valkey' : 'Redis'}${server === undefined ? '' : ` ${printable(server)}`}, RDB ${rdbVersion}`,
       ...(size === undefined ? [] : [bytesText(size)]),
@@ -90,7 +99,8 @@ class ReportText {
       ...sources.flatMap(({ name, warnings: own }) => own.map((text) => `${sourceName(name)}: ${text}`)),
     ];
     if (said.length > 0) this.lines.push('');
-    for (const text of said) this.wrap(`${this.paint(YELLOW, '!')} ${printable(text)}`, '  ');
+    for (const text of said.slice(0, WARNINGS)) this.warn(text);
+    if (said.length > WARNINGS) this.warn(`and ${countText(said.length - WARNINGS)} more warnings`);
   }
 
   private types(): void {
@@ -176,9 +186,10 @@ class ReportText {
     this.title(title);
     const databases = this.report.databases.length > 1;
     const table = new Table(this.columns, ['', 'type', 'memory', 'elements', 'largest', ...(databases ? ['db'] : [])]);
-    for (const { db, elements, encoding, key, largest, memory, type } of keys) {
-      const kind = encoding === type ? type : `${type}, ${encoding}`;
-      table.row([quoted(key), kind, bytesText(memory), countText(elements), bytesText(largest), ...(databases ? [String(db)] : [])]);
+    for (const { db, elements, encoding, key, keyLength, largest, memory, type } of keys) {
+      const kind = shortened(encoding === type ? type : `${type}, ${encoding}`, LONGEST_KIND);
+      const name = keyLength === undefined ? quoted(key) : `${quoted(key)}…`;
+      table.row([name, kind, bytesText(memory), countText(elements), bytesText(largest), ...(databases ? [String(db)] : [])]);
     }
     this.table(table);
   }
@@ -189,7 +200,7 @@ class ReportText {
     for (const { sizes, type } of this.report.types) {
       const rows = [
         ['memory', sizes.memory, bytesText],
-        ['elements', sizes.elements, countText],
+        ['elements', sizes.elements, shortCount],
         ['key name', sizes.keyLength, bytesText],
       ] as const;
       for (const [name, of, text] of rows) {
@@ -282,7 +293,8 @@ class ReportText {
     if (functions.length > 0) {
       this.title('Function libraries');
       const table = new Table(this.columns, ['', 'in file']);
-      for (const { bytes, name } of functions) table.row([printable(name), bytesText(bytes)]);
+      for (const { bytes, name } of functions.slice(0, FUNCTIONS)) table.row([printable(name), bytesText(bytes)]);
+      if (functions.length > FUNCTIONS) table.row([`… and ${countText(functions.length - FUNCTIONS)} more`, '']);
       this.table(table);
     }
     if (target === undefined) return;
@@ -293,7 +305,7 @@ class ReportText {
       this.wrap(`In another encoding, which restore writes: ${types.join(', ')}`, '  ');
     }
     for (const { keys, reason, type } of target.impossible) {
-      this.wrap(`${this.paint(YELLOW, '!')} ${keysText(keys)} of type ${type} cannot be restored: ${reason}`, '  ');
+      this.warn(`${keysText(keys)} of type ${type} cannot be restored: ${reason}`);
     }
   }
 
@@ -332,11 +344,16 @@ class ReportText {
   }
 
   private strong(text: string): void {
-    for (const line of wrapped(text, this.columns, '')) this.lines.push(this.paint(BOLD, line));
+    for (const line of wrapped(text, this.columns)) this.lines.push(this.paint(BOLD, line));
   }
 
   private paint(code: string, text: string): string {
     return this.colour ? `${code}${text}${RESET}` : text;
+  }
+
+  private warn(text: string): void {
+    const [first, ...others] = wrapped(`! ${printable(text)}`, this.columns, '  ');
+    this.lines.push(`${this.paint(YELLOW, '!')}${first.slice(1)}`, ...others);
   }
 
   private table(table: Table): void {
@@ -346,22 +363,6 @@ class ReportText {
   private wrap(text: string, indent = ''): void {
     this.lines.push(...wrapped(text, this.columns, indent));
   }
-}
-
-/** Lines of at most `columns` characters; longer words stand alone. */
-function wrapped(text: string, columns: number, indent: string): string[] {
-  const lines: string[] = [];
-  let line = '';
-  for (const word of text.split(' ')) {
-    if (line !== '' && line.length + 1 + word.length > columns) {
-      lines.push(line);
-      line = indent + word;
-    } else {
-      line = line === '' ? word : `${line} ${word}`;
-    }
-  }
-  lines.push(line);
-  return lines;
 }
 
 /** The only child of a prefix, if all its keys are under it: both are one row. */
@@ -378,6 +379,11 @@ function amounts({ bytes, elements, keys, memory, withExpiry }: Group, totals: G
     countText(elements),
     keys === 0 ? '' : share(withExpiry, keys),
   ];
+}
+
+/** Large numbers as three digits and a unit: six of them fit a line. */
+function shortCount(count: number): string {
+  return count < 100_000 ? countText(count) : bytesText(count).replace('kB', 'k').replace(/B$/, '');
 }
 
 function percent(part: number): string {

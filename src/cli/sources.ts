@@ -62,7 +62,7 @@ export async function checkSources(command: CommandName, sources: readonly strin
   if (output !== undefined) await checkOutput(sources, output, io.stdin);
 }
 
-/** Neither the output, nor what is left of it after an error, may be a source: it would be overwritten. */
+/** Neither an output, nor what is left of it after an error, may be a source: it would be overwritten. Throws UsageError. */
 export async function checkOutput(sources: readonly string[], output: string, stdin: Readable, option = '--output'): Promise<void> {
   const standardInput = 'fd' in stdin && typeof stdin.fd === 'number' ? `/dev/fd/${stdin.fd}` : '';
   const written = [await identity(output), await identity(`${output}.partial`)];

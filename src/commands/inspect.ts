@@ -2,7 +2,7 @@ import { appendFile, readFile } from 'node:fs/promises';
 import type { RdbError } from '../bytes/errors.js';
 import { baselineReport } from '../inspect/baseline.js';
 import { foldedStacks } from '../inspect/folded.js';
-import { historyEntry, historyOf } from '../inspect/history.js';
+import { historyEntry, historyLine, historyOf } from '../inspect/history.js';
 import type { KeyRows } from '../inspect/key-rows.js';
 import { reportOf, type ReportOptions } from '../inspect/report-builder.js';
 import type { Report } from '../inspect/report.js';
@@ -51,7 +51,10 @@ export interface InspectSummary extends RunSummary {
   readonly report: Report;
 }
 
-/** Reads RDB files once and reports what is in them. Throws OutputError or ClosedPipe; all else is in the summary. */
+/**
+ * Reads RDB files once and reports what is in them, also when they end early; no report is written if no source could be read at all.
+ * Throws OutputError or ClosedPipe; all else is in the summary.
+ */
 export async function inspect(options: InspectOptions): Promise<InspectSummary> {
   const at = options.filter?.now ?? Date.now();
   const opened: ByteSink[] = [];
@@ -64,8 +67,12 @@ export async function inspect(options: InspectOptions): Promise<InspectSummary> 
     const output = await open(options.output);
     const page = options.html === undefined ? undefined : await open(options.html);
     const tables = await openTables(options, open);
-    const before = options.baseline === undefined ? undefined : await examine({ ...options, sources: options.baseline }, at, []);
     const summary = await examine(options, at, tables);
+    if (!summary.report.sources.some(({ rdbVersion }) => rdbVersion > 0)) {
+      for (const sink of opened) await sink.abandon();
+      return summary;
+    }
+    const before = await baselineOf(options, summary, at);
     const report = await completed(summary.report, before?.report, options);
     await output.write(Buffer.from((options.write ?? foldedStacks)(report)));
     if (page !== undefined) {
@@ -74,7 +81,15 @@ export async function inspect(options: InspectOptions): Promise<InspectSummary> 
     }
     await output.commit();
     await page?.commit();
-    return { ...summary, errors: [...(before?.errors ?? []), ...summary.errors], report };
+    if (before === undefined) return { ...summary, report };
+    return {
+      ...summary,
+      report,
+      sources: summary.sources + before.sources,
+      errors: [...summary.errors, ...before.errors],
+      warnings: summary.warnings + before.warnings,
+      interrupted: before.interrupted,
+    };
   } catch (error) {
     for (const sink of opened) await sink.abandon(); // nothing happens to those that are complete
     throw error;
@@ -84,14 +99,30 @@ export async function inspect(options: InspectOptions): Promise<InspectSummary> 
 /** Opens a path, or standard output. */
 type Open = (path: string | undefined) => Promise<ByteSink>;
 
+/** Looks at what to compare with, cut at the same delimiters; not after an error that ends the run. */
+async function baselineOf(options: InspectOptions, summary: InspectSummary, at: number): Promise<InspectSummary | undefined> {
+  const { baseline, keepGoing } = options;
+  const { errors, interrupted, report } = summary;
+  if (baseline === undefined || interrupted || (errors.length > 0 && keepGoing !== true)) return undefined;
+  return examine({ ...options, sources: baseline, delimiters: Buffer.from(report.prefixes.delimiters.join('')) }, at, []);
+}
+
 /** Adds what comes from other runs. */
 async function completed(report: Report, before: Report | undefined, { baseline = [], history }: InspectOptions): Promise<Report> {
-  const whole = before === undefined ? report : { ...report, baseline: baselineReport(baseline, before, report) };
+  const warnings = [...report.warnings];
+  if (before?.complete === false) {
+    warnings.push({ kind: 'damage', text: 'the baseline was not read to the end: it is compared with as far as it was read' });
+  }
+  const whole = before === undefined ? report : { ...report, baseline: baselineReport(baseline, before, report), warnings };
   if (history === undefined) return whole;
-  const entry = historyEntry(report);
   const earlier = await readFile(history, 'utf8').catch(() => '');
+  if (!report.complete) {
+    warnings.push({ kind: 'history', text: 'not added to the history, since a part of it would look like a drop' });
+    return { ...whole, history: historyOf(earlier), warnings };
+  }
+  const entry = historyEntry(report);
   try {
-    await appendFile(history, `${JSON.stringify(entry)}\n`);
+    await appendFile(history, historyLine(earlier, entry));
   } catch (error) {
     throw OutputError.from(history, error);
   }

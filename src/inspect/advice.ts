@@ -30,7 +30,7 @@ export function adviceOf(
 function fieldSets({ fieldSets }: Tally, { memory }: Group, scale: number): Advice | undefined {
   const { bytes, hashes, sets } = fieldSets.shared;
   const saves = Math.round((bytes - hashes * TEMPLATE_REFERENCE) * scale);
-  if (saves < memory * WORTH) return undefined;
+  if (sets === 0 || saves < memory * WORTH) return undefined;
   const atLeast = fieldSets.dropped > 0 ? 'at least ' : '';
   return {
     kind: 'fieldSets',

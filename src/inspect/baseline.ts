@@ -10,6 +10,7 @@ export function baselineReport(sources: readonly string[], before: Report, after
   const names = new Set([...after.types.map(({ type }) => type), ...types.keys()]);
   return {
     sources,
+    complete: before.complete,
     totals: { before: amountOf(before.totals), after: amountOf(after.totals) },
     types: [...names]
       .map((type) => ({

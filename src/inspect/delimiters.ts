@@ -2,13 +2,13 @@ import { DROPPED, FLAGS, KIND, RECORD, ROW_WORDS } from '../kernels/layout.js';
 import { EMPTY } from '../encodings/element.js';
 import type { Batch } from '../rdb/batch.js';
 
-/** What may end a segment, in the order of preference when there are none to be found. */
+/** What may end a segment. */
 const CANDIDATES = ':/.|#;,_-+@=~!$%&*';
 /** A character ends segments if this share of the keys has it. */
 const COMMON = 0.1;
 
-/** The delimiters that the keys of a batch have: punctuation in one of ten keys or more; `:` if there is none. */
-export function delimitersOf(batch: Batch): Uint8Array {
+/** The delimiters that the keys of a batch have: punctuation in one of ten keys or more; `:` if there is none. Undefined without keys. */
+export function delimitersOf(batch: Batch): Uint8Array | undefined {
   const { words } = batch.table;
   const found = new Uint32Array(256);
   const last = new Int32Array(256).fill(-1);
@@ -25,6 +25,7 @@ export function delimitersOf(batch: Batch): Uint8Array {
       last[byte] = row;
     }
   }
+  if (keys === 0) return undefined;
   const common = Buffer.from(CANDIDATES).filter((byte) => found[byte] > 0 && found[byte] >= keys * COMMON);
   return common.length === 0 ? Buffer.from(':') : common;
 }

@@ -20,6 +20,11 @@ export function historyEntry({ at, memory, prefixes, sources, totals, types }: R
   };
 }
 
+/** What to append to a history file for an entry: a line, after the end of one that was cut. */
+export function historyLine(earlier: string, entry: HistoryEntry): string {
+  return `${earlier === '' || earlier.endsWith('\n') ? '' : '\n'}${JSON.stringify(entry)}\n`;
+}
+
 /** The entries in a history file. Lines that are none, such as one that a full disk has cut, are passed over. */
 export function historyOf(text: string): HistoryEntry[] {
   return text.split('\n').flatMap((line) => {
@@ -35,9 +40,14 @@ export function historyOf(text: string): HistoryEntry[] {
 function isEntry(entry: unknown): entry is HistoryEntry {
   if (typeof entry !== 'object' || entry === null) return false;
   const fields = entry as Partial<Record<keyof HistoryEntry, unknown>>;
+  const { at, bytes, keys, memory, prefixes, savedAt = 0, sources, types, withExpiry } = fields;
   return (
-    [fields.at, fields.keys, fields.bytes, fields.memory, fields.withExpiry].every((value) => typeof value === 'number') &&
-    [fields.types, fields.prefixes].every((value) => typeof value === 'object' && value !== null) &&
-    Array.isArray(fields.sources)
+    [at, savedAt, keys, bytes, memory, withExpiry].every(isNumber) &&
+    [types, prefixes].every((value) => isObject(value) && Object.values(value).every(isNumber)) &&
+    Array.isArray(sources) &&
+    sources.every((source) => typeof source === 'string')
   );
 }
+
+const isNumber = (value: unknown): boolean => typeof value === 'number';
+const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null && !Array.isArray(value);

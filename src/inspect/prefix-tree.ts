@@ -1,9 +1,9 @@
 import { randomInt } from 'node:crypto';
 import {
-  DEEPEST, KEYS_FOR_HISTOGRAM, LONGEST_NAME, MOST_HISTOGRAMS, NAME_BYTES, NODE_BUCKETS, NODE_BYTES, NODE_ELEMENTS, NODE_EXPIRED, NODE_HASH,
-  NODE_HISTOGRAM, NODE_KEYS, NODE_MEMORY, NODE_NAME, NODE_NAME_LENGTH, NODE_PARENT, NODE_TYPE, NODE_WITH_EXPIRY, NODE_WORDS, PREFIX_PRIME,
-  SKETCH, TALLY_LEAST, TALLY_WORTH, TREE_DELIMITERS, TREE_DEPTH, TREE_HISTOGRAMS, TREE_HISTOGRAMS_USED, TREE_MASK, TREE_MIXED, TREE_MIXES,
-  TREE_CAPACITY, TREE_COUNT, TREE_NAMES, TREE_NAMES_LENGTH, TREE_NODES, TREE_SKETCH, TREE_TABLE,
+  DEEPEST, KEYS_FOR_HISTOGRAM, LONGEST_NAME, LONGEST_SEGMENT, MOST_HISTOGRAMS, NAME_BYTES, NODE_BUCKETS, NODE_BYTES, NODE_ELEMENTS,
+  NODE_EXPIRED, NODE_HASH, NODE_HISTOGRAM, NODE_KEYS, NODE_MEMORY, NODE_NAME, NODE_NAME_LENGTH, NODE_PARENT, NODE_TYPE, NODE_WITH_EXPIRY,
+  NODE_WORDS, PREFIX_PRIME, SKETCH, TALLY_LEAST, TALLY_WORTH, TREE_CAPACITY, TREE_COUNT, TREE_DELIMITERS, TREE_DEPTH, TREE_HISTOGRAMS,
+  TREE_HISTOGRAMS_USED, TREE_MASK, TREE_MIXED, TREE_MIXES, TREE_NAMES, TREE_NAMES_LENGTH, TREE_NODES, TREE_SKETCH, TREE_TABLE,
 } from '../kernels/layout.js';
 import { idStart, isUuid, UUID_LENGTH } from './fold.js';
 import type { SharedMemory } from './shared-memory.js';
@@ -13,6 +13,8 @@ const NODE_DOUBLES = NODE_WORDS / 2;
 const CAPACITY = 1 << 20;
 const KEPT = 1 << 15;
 const STAR = 0x2a;
+/** What a counter of the sketch can hold. */
+const MOST_SEEN = 0x7fffffff;
 
 export interface PrefixTreeOptions {
   /** The bytes that end a segment. */
@@ -24,6 +26,8 @@ export interface PrefixTreeOptions {
   /** Most nodes, and nodes that stay when there are more. */
   readonly capacity?: number;
   readonly kept?: number;
+  /** Where the hashes of prefixes begin (default: at random, so that nobody can choose keys whose prefixes have the same hashes). */
+  readonly seed?: number;
 }
 
 /** What one key adds. */
@@ -38,7 +42,7 @@ export interface KeyAmounts {
   expired: boolean;
 }
 
-export interface TreeNode {
+interface TreeNode {
   readonly name: Uint8Array;
   readonly keys: number;
   readonly bytes: number;
@@ -53,9 +57,9 @@ export interface TreeNode {
 }
 
 /**
- * The prefixes of keys, cut at delimiters, with what the keys under each of them take. The root is node 0, whose amounts are those of
- * all keys, which are counted elsewhere; layout in kernels/layout.ts,
- * since `kernels/assembly/tally.ts` counts keys whose prefixes all have nodes, and leaves others to `add`.
+ * The prefixes of keys, cut at delimiters, with what the keys under each of them take. The root is node 0; its own amounts stay 0, since
+ * those of all keys are counted elsewhere. Layout in kernels/layout.ts: `kernels/assembly/tally.ts` counts most keys, and leaves those to
+ * `add` for which a table has to grow or nodes have to go.
  *
  * Exact up to `capacity` nodes. When that many are reached, only the heaviest stay, `kept` of them, and whenever there are twice as many,
  * again. What a pruned node held stays in all prefixes above it, but if it comes again, it begins at nothing; and from then on a new
@@ -65,9 +69,10 @@ export interface TreeNode {
 export class PrefixTree {
   /** The bytes that end a segment. */
   delimiters: Uint8Array = new Uint8Array(0);
-  /** How much the amounts of a node may be too low. */
-  readonly missing = { keys: 0, memory: 0 };
   private readonly kept: number;
+  /** Sums over all prunings: memory of the heaviest node that went, and memory below which a prefix had no node until then. */
+  private lost = 0;
+  private unseen = 0;
   private readonly doubles: Float64Array;
   private readonly words: Int32Array;
   /** Pairs of hash and node number, open addressing; node 0 for free. As many as `state[TREE_MASK]` says. */
@@ -101,7 +106,7 @@ export class PrefixTree {
     this.histograms = memory.words(MOST_HISTOGRAMS * NODE_BUCKETS);
     this.isDelimiter = memory.bytes(256);
     this.delimit(delimiters);
-    this.words[NODE_HASH] = randomInt(2 ** 31); // nobody can choose keys whose prefixes have the same hashes
+    this.words[NODE_HASH] = options.seed ?? randomInt(2 ** 31);
     state[TREE_DELIMITERS] = this.isDelimiter.byteOffset;
     state[TREE_DEPTH] = Math.min(depth, DEEPEST);
     state[TREE_NODES] = this.doubles.byteOffset;
@@ -114,7 +119,7 @@ export class PrefixTree {
     this.placeAll(1 << 10);
   }
 
-  /** The delimiters, once they were found out. Only before the first key. */
+  /** The delimiters, once they were found out. Keys from before keep their prefixes. */
   delimit(delimiters: Uint8Array): void {
     this.delimiters = delimiters;
     for (let byte = 0; byte < 256; byte++) this.isDelimiter[byte] = delimiters.includes(byte) ? 1 : 0;
@@ -123,6 +128,22 @@ export class PrefixTree {
   /** Nodes, the root included. */
   get nodes(): number {
     return this.state[TREE_COUNT];
+  }
+
+  /**
+   * How much the amounts of a node may be too low. Between two prunings, a prefix may lose what its node had when it was pruned, and what
+   * the sketch saw of it before it got a node again; and so may each prefix above it, and with it the prefix itself.
+   */
+  get missing(): { readonly keys: number; readonly memory: number } {
+    const { stateDoubles, words } = this;
+    const levels = new Uint8Array(this.nodes);
+    let most = 1;
+    for (let node = 1; node < this.nodes; node++) {
+      levels[node] = levels[words[node * NODE_WORDS + NODE_PARENT]] + 1; // parents come first
+      most = Math.max(most, levels[node]);
+    }
+    const memory = this.lost + most * (this.unseen + stateDoubles[TALLY_WORTH / 2]);
+    return { keys: memory === 0 ? 0 : Math.ceil(memory / Math.max(1, stateDoubles[TALLY_LEAST / 2])), memory };
   }
 
   /** Bytes of memory that a tree takes at most, most of it never touched. */
@@ -143,7 +164,7 @@ export class PrefixTree {
       let stop = isId ? pos + UUID_LENGTH : pos;
       while (stop < end && isDelimiter[bytes[stop]] === 0) stop++;
       const id = isId && stop === pos + UUID_LENGTH ? pos : idStart(bytes, pos, stop);
-      let length = Math.min(id - pos, LONGEST_NAME - 2);
+      let length = shownLength(bytes, pos, id);
       for (let i = 0; i < length; i++) name[i] = bytes[pos + i];
       if (id < stop) {
         name[length++] = STAR;
@@ -199,7 +220,7 @@ export class PrefixTree {
 
   /** The child of a node whose name is in `name`; it is made if there is none, or -1 if it is not worth a node yet. */
   private child(parent: number, length: number, memory: number): number {
-    const { name, sketch, state, table, words } = this;
+    const { name, state, table, words } = this;
     let hash = words[parent * NODE_WORDS + NODE_HASH];
     for (let i = 0; i < length; i++) hash = Math.imul(hash ^ name[i], PREFIX_PRIME);
     hash = spread(hash);
@@ -209,14 +230,20 @@ export class PrefixTree {
       if (table[at] === hash && this.isNamed(node, parent, length)) return node;
       at = (at + 2) & mask;
     }
-    if (sketch !== undefined) {
-      const i = (hash >>> 13) & (SKETCH - 1);
-      const seen = sketch[i];
-      sketch[i] = Math.min(seen + Math.ceil(memory), 0x7fffffff);
-      if (seen < this.stateDoubles[TALLY_WORTH / 2]) return -1;
-    }
+    if (!this.isWorthNode(hash, memory)) return -1;
     const isFull = this.nodes >= state[TREE_CAPACITY] || state[TREE_NAMES_LENGTH] + length > NAME_BYTES;
     return this.insert(hash, isFull ? this.prune(parent) : parent, length);
+  }
+
+  /** Whether a prefix without a node needs one. If not, the memory of the key is added to what the sketch has of it. */
+  private isWorthNode(hash: number, memory: number): boolean {
+    const { sketch } = this;
+    if (sketch === undefined) return true;
+    const i = (hash >>> 13) & (SKETCH - 1);
+    const sum = sketch[i] + Math.ceil(memory);
+    if (sum >= this.stateDoubles[TALLY_WORTH / 2]) return true;
+    sketch[i] = sum;
+    return false;
   }
 
   private isNamed(node: number, parent: number, length: number): boolean {
@@ -239,7 +266,7 @@ export class PrefixTree {
     words[w + NODE_HASH] = hash;
     this.names.set(this.name.subarray(0, length), state[TREE_NAMES_LENGTH]);
     state[TREE_NAMES_LENGTH] += length;
-    if (this.nodes * 4 > state[TREE_MASK] + 2) this.placeAll(this.nodes * 2);
+    if (this.nodes * 4 > state[TREE_MASK] + 2) this.placeAll(this.nodes);
     else this.place(node);
     return node;
   }
@@ -262,12 +289,12 @@ export class PrefixTree {
     table[at + 1] = node;
   }
 
-  /** Keeps the heaviest nodes, and `kept` with those above it. Returns its new number. */
-  private prune(kept: number): number {
+  /** Keeps the heaviest nodes, and the node `wanted` with those above it. Returns its new number. */
+  private prune(wanted: number): number {
     const { doubles, names, nodes, state, stateDoubles, words } = this;
     const limit = this.heaviest(this.kept);
     const isKept = new Uint8Array(nodes);
-    for (let node = kept; node !== 0; node = words[node * NODE_WORDS + NODE_PARENT]) isKept[node] = 1;
+    for (let node = wanted; node !== 0; node = words[node * NODE_WORDS + NODE_PARENT]) isKept[node] = 1;
     const pools = new KeptPools(this.options.types, this.mixes, this.histograms);
     const moved = new Int32Array(nodes);
     let lost = 0;
@@ -291,18 +318,17 @@ export class PrefixTree {
       pools.keep(words, w);
     }
     [state[TREE_MIXED], state[TREE_HISTOGRAMS_USED]] = pools.restore(state[TREE_MIXED], state[TREE_HISTOGRAMS_USED]);
-    // what a node may lack: what it had when it was pruned, and what the sketch has seen of it since
-    const missed = lost + stateDoubles[TALLY_WORTH / 2];
-    this.missing.memory += missed;
-    this.missing.keys += Math.ceil(missed / Math.max(1, stateDoubles[TALLY_LEAST / 2]));
+    const worth = stateDoubles[TALLY_WORTH / 2];
+    this.lost += lost;
+    this.unseen += worth;
     // doubled, so that few new prefixes get nodes for nothing, and the sum of all is not much more than the last
-    stateDoubles[TALLY_WORTH / 2] = Math.max(lost, 2 * stateDoubles[TALLY_WORTH / 2], 1);
+    stateDoubles[TALLY_WORTH / 2] = Math.min(Math.max(lost, 2 * worth, 1), MOST_SEEN);
     this.sketch ??= this.memory.words(SKETCH);
     this.sketch.fill(0);
     state[TREE_SKETCH] = this.sketch.byteOffset;
     state[TREE_CAPACITY] = 2 * this.kept;
-    this.placeAll(state[TREE_CAPACITY]);
-    return moved[kept];
+    this.placeAll(Math.max(this.nodes, state[TREE_CAPACITY]));
+    return moved[wanted];
   }
 
   /** The memory that not more than `count` nodes exceed. */
@@ -391,6 +417,15 @@ class KeptPools {
     keptHistograms.forEach((buckets, i) => histograms.set(buckets, i * NODE_BUCKETS));
     return [keptMixes.length, keptHistograms.length];
   }
+}
+
+/** Bytes of a segment that its name has: not all of a long one, which is cut between characters. */
+function shownLength(bytes: Uint8Array, start: number, end: number): number {
+  let length = end - start;
+  if (length <= LONGEST_SEGMENT) return length;
+  length = LONGEST_SEGMENT;
+  while (length > LONGEST_SEGMENT - 4 && (bytes[start + length] & 0xc0) === 0x80) length--;
+  return length;
 }
 
 /** Pairs in a table for so many nodes: at least twice as many, a power of two. */

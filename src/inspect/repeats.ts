@@ -9,7 +9,7 @@ interface FieldSet {
   bytes: number;
 }
 
-/** Hashes by the set of their field names. When there are too many sets, the half that few hashes have is dropped. */
+/** Hashes by the set of their field names. When there are too many sets, the half with the fewest bytes of names is dropped. */
 export class FieldSets {
   private sets = new Map<number, FieldSet>();
   /** Hashes whose sets were dropped: what is told is too low by at most this many. */
@@ -62,15 +62,15 @@ export class Duplicates {
       value.keys++;
       return;
     }
-    if (this.values.size === MOST_VALUES) {
+    while (this.values.size >= MOST_VALUES) {
       this.step *= 2;
       for (const other of this.values.keys()) if (other % this.step !== 0) this.values.delete(other);
-      if (digest % this.step !== 0) return;
     }
+    if (digest % this.step !== 0) return;
     this.values.set(digest, { keys: 1, memory });
   }
 
-  /** As estimated: keys whose value another one has, too, and the memory of those beyond the first. */
+  /** As estimated: keys whose value an earlier one has, too, and their memory. */
   get found(): { readonly keys: number; readonly memory: number; readonly exact: boolean } {
     const found = { keys: 0, memory: 0, exact: this.step === 1 };
     for (const { keys, memory } of this.values.values()) {

@@ -71,7 +71,7 @@ export function reportOf(tally: Tally, findings: Findings, options: ReportOption
       tables,
       functions,
       dataset: totals.memory + tables + functions,
-      guessed: findings.memory.guessed,
+      guessed: Math.round(findings.memory.guessed * scale),
       ...(used === undefined || sources.length === 0 ? {} : { used }),
     },
     totals,
@@ -86,13 +86,16 @@ export function reportOf(tally: Tally, findings: Findings, options: ReportOption
     ...optional('idle', bucketsOf(tally.idle, scale)),
     ...optional('frequency', bucketsOf(tally.frequency, scale)),
     slots,
-    warnings: warningsOf(tally, found, options.thresholds),
+    warnings: warningsOf(tally, found, options.thresholds, scale),
     advice: adviceOf(tally, found, scale),
     ...(options.target === undefined ? {} : { target: targetReport(options.target, build) }),
   };
 }
 
 const sum = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0);
+
+/** What others leave of a whole; amounts that are scaled up are rounded. */
+const left = (whole: number, others: readonly number[]): number => Math.max(0, whole - sum(others));
 
 const byMemory = (a: Amount, b: Amount): number => b.memory - a.memory;
 
@@ -212,7 +215,7 @@ class ReportBuilder {
 }
 
 /** The heaviest nodes of the tree. A parent is no lighter than its children, so that it comes with them. */
-export function prefixReport(tree: PrefixTree, scale: number, all: Omit<PrefixNode, 'name' | 'prefix'>): PrefixReport {
+function prefixReport(tree: PrefixTree, scale: number, all: Omit<PrefixNode, 'name' | 'prefix'>): PrefixReport {
   const {
     delimiters,
     options: { depth },
@@ -259,10 +262,10 @@ export function prefixReport(tree: PrefixTree, scale: number, all: Omit<PrefixNo
     const nodes = (children.get(index) ?? []).map((child) => build(child, prefix));
     if (nodes.length === 0) return {};
     const rest = {
-      keys: keys - sum(nodes.map((node) => node.keys)),
-      bytes: bytes - sum(nodes.map((node) => node.bytes)),
-      memory: memory - sum(nodes.map((node) => node.memory)),
-      elements: elements - sum(nodes.map((node) => node.elements)),
+      keys: left(keys, nodes.map((node) => node.keys)),
+      bytes: left(bytes, nodes.map((node) => node.bytes)),
+      memory: left(memory, nodes.map((node) => node.memory)),
+      elements: left(elements, nodes.map((node) => node.elements)),
       prefixes: counts[index] - nodes.length,
     };
     return { children: nodes, ...(rest.keys > 0 ? { rest } : {}) };
@@ -286,7 +289,7 @@ const hasFieldExpiries = ({ form, name }: TypeRow): boolean => form === 'hash-me
 function targetReport(target: Target, build: ReportBuilder): TargetReport {
   const rewritten: TargetReport['rewritten'][number][] = [];
   const impossible: TargetReport['impossible'][number][] = [];
-  for (const type of FORMS) {
+  for (const type of new Set(FORMS)) {
     const cell = build.sum((found) => found === type);
     if (cell[KEYS] === 0 || reads(target, type)) continue;
     const amount = build.amount(cell);

@@ -34,7 +34,7 @@ export interface Report {
   readonly advice: readonly Advice[];
   /** With --target-version. */
   readonly target?: TargetReport;
-  /** With --history: earlier runs first, this one last. */
+  /** With --history: earlier runs first, this one last if it is complete. */
   readonly history?: readonly HistoryEntry[];
   /** With --baseline. */
   readonly baseline?: BaselineReport;
@@ -59,6 +59,7 @@ export interface SourceReport extends Group {
   readonly vendor: 'redis' | 'valkey';
   /** The writer, as `7.0.15`; absent if the file does not say. */
   readonly server?: string;
+  /** 0 if not even its beginning could be read. */
   readonly rdbVersion: number;
   readonly savedAt?: number;
   /** `used-mem` of the server when it wrote the file. */
@@ -95,6 +96,8 @@ export interface Key {
   readonly source: number;
   readonly db: number;
   readonly key: string;
+  /** Bytes of its name where that is longer than 1,024, of which `key` has no more. */
+  readonly keyLength?: number;
   readonly type: string;
   readonly encoding: string;
   readonly bytes: number;
@@ -171,7 +174,7 @@ export interface SlotReport {
 }
 
 export interface Warning {
-  readonly kind: 'bigKey' | 'manyElements' | 'hotSlot' | 'bigShard' | 'expired' | 'damage';
+  readonly kind: 'bigKey' | 'manyElements' | 'hotSlot' | 'bigShard' | 'expired' | 'damage' | 'history';
   readonly text: string;
 }
 
@@ -206,6 +209,8 @@ export interface HistoryEntry {
 
 export interface BaselineReport {
   readonly sources: readonly string[];
+  /** False if one of them was damaged or not read to its end. */
+  readonly complete: boolean;
   readonly totals: Change;
   readonly types: readonly (Change & { readonly type: string })[];
   /** Sorted by how much their memory changed. */

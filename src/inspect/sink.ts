@@ -2,7 +2,7 @@ import type { LargeValue } from '../io/large-value.js';
 import { type Codec, TS_CODEC } from '../kernels/codec.js';
 import {
   CELL, CELL_BYTES as BYTES, CELL_ELEMENTS as ELEMENTS, CELL_EXPIRED as EXPIRED, CELL_KEYS as KEYS, CELL_MEMORY as MEMORY,
-  CELL_WITH_EXPIRY as WITH_EXPIRY, DROPPED, END, HEAD_START, KIND, META, RECORD, TYPE,
+  CELL_WITH_EXPIRY as WITH_EXPIRY, DROPPED, KIND, META, RECORD, TYPE,
 } from '../kernels/layout.js';
 import type { FileEnd, LastSink, SourceFile } from '../pipeline/sink.js';
 import type { SourceHead } from '../pipeline/source-heads.js';
@@ -14,10 +14,10 @@ import { frameLibraryName } from '../values/meta.js';
 import { moduleType } from '../values/module.js';
 import { LATEST_REDIS, parseTarget, type Target, TARGETS, targetName } from '../values/targets.js';
 import type { KeyRows } from './key-rows.js';
-import { Measurer } from './measures.js';
+import { Measurer, type Measures } from './measures.js';
 import type { Findings } from './report-builder.js';
 import type { Report, SourceReport } from './report.js';
-import type { Tally } from './tally.js';
+import { recordBytes, type Tally } from './tally.js';
 
 const MODULE = 7; // MODULE_2
 
@@ -39,15 +39,14 @@ interface Source {
 
 /** Measures every key, and hands it to the tally and to the tables that have a row for each key. */
 export class InspectSink implements LastSink {
-  readonly sources: Source[] = [];
-  readonly functions: Report['functions'][number][] = [];
-  /** Module values, whose memory is a guess. */
-  guessed = 0;
+  private readonly sources: Source[] = [];
+  private readonly functions: Report['functions'][number][] = [];
+  /** Keys whose memory is a guess. */
+  private guessed = 0;
   private readonly measurers = new Map<Target, Measurer>();
   private measurer: Measurer | undefined;
   private readonly single: Batch;
   private readonly frame = new Frame();
-  private readonly length: Length = { value: 0, hi: 0, lo: 0 };
   private nextHead: SourceHead | undefined;
   /** Keys, and expiring keys, by database before the current source. */
   private databasesBefore = new Map<number, readonly [number, number]>();
@@ -101,23 +100,24 @@ export class InspectSink implements LastSink {
     try {
       measurer.rows(batch);
     } catch (error) {
-      batch.to = batch.row; // the rows before the damaged one count
-      this.measured(batch, measurer);
+      this.take(batch, batch.row, measurer); // those before the damaged one
       throw error;
     }
-    this.measured(batch, measurer);
+    this.take(batch, batch.to, measurer);
   }
 
-  private measured(batch: Batch, measurer: Measurer): void {
-    this.tally.rows(batch, measurer.measures);
-    this.modules(batch, measurer);
-    if (this.rows.length === 0) return;
-    const { table, to } = batch;
+  /** Counts rows [batch.from, to), which are measured. */
+  private take(batch: Batch, to: number, measurer: Measurer): void {
+    const { measures } = measurer;
+    const { table } = batch;
     const name = this.sources.at(-1)?.name ?? '';
+    this.tally.rows(batch, to, measures);
     for (let row = batch.from; row < to; row++) {
       if (table.word(row, KIND) !== RECORD || table.has(row, DROPPED)) continue;
-      const bytes = table.word(row, END) - table.word(row, HEAD_START);
-      for (const rows of this.rows) rows.add(batch, row, measurer.measures, bytes, name);
+      const bytes = recordBytes(table.words, row);
+      if (measures.guessed[row] !== 0) this.guessed++;
+      if (table.word(row, TYPE) === MODULE) this.module(batch, row, measures, bytes);
+      for (const rows of this.rows) rows.add(batch, row, measures, bytes, name);
     }
   }
 
@@ -125,31 +125,23 @@ export class InspectSink implements LastSink {
     const measurer = (this.measurer ??= this.measurerOf());
     const { head } = value;
     const headBytes = head.headEnd - head.headStart;
+    const module = head.redisType === 'module' ? largeModule(value) : undefined;
     await measurer.large(value);
     const { single } = this;
     single.clear(head.keyBytes, head.templates);
     single.add(RECORD, Object.assign(this.frame, head, { bytes: head.keyBytes, start: 0, end: 0 }));
     const bytes = value.size + headBytes;
-    this.tally.row(single, 0, measurer.measures, bytes);
-    if (head.redisType === 'module') this.module(head.type.name, 0, measurer, bytes);
-    for (const rows of this.rows) rows.add(single, 0, measurer.measures, bytes, this.sources.at(-1)?.name ?? '');
+    const { measures } = measurer;
+    this.tally.row(single, 0, measures, bytes);
+    if (measures.guessed[0] !== 0) this.guessed++;
+    if (module !== undefined) this.tally.module(module, measures.memory[0], bytes, measures.elements[0]);
+    for (const rows of this.rows) rows.add(single, 0, measures, bytes, this.sources.at(-1)?.name ?? '');
     for (const rows of this.rows) if (rows.full) await rows.flush();
   }
 
-  private modules(batch: Batch, measurer: Measurer): void {
-    const { frame, length } = this;
-    const { table, to } = batch;
-    for (let row = batch.from; row < to; row++) {
-      if (table.word(row, TYPE) !== MODULE || table.word(row, KIND) !== RECORD || table.has(row, DROPPED)) continue;
-      batch.read(row, frame);
-      readLength(frame.bytes, frame.start, frame.end, length);
-      this.module(moduleType(length).name, row, measurer, table.word(row, END) - table.word(row, HEAD_START));
-    }
-  }
-
-  private module(name: string, row: number, { measures }: Measurer, bytes: number): void {
-    this.guessed++;
-    this.tally.module(name, measures.memory[row], bytes, measures.elements[row]);
+  private module(batch: Batch, row: number, measures: Measures, bytes: number): void {
+    batch.read(row, this.frame);
+    this.tally.module(moduleName(this.frame), measures.memory[row], bytes, measures.elements[row]);
   }
 
   /** Takes functions among the rows. */
@@ -197,11 +189,11 @@ export class InspectSink implements LastSink {
     const source = this.sources.at(-1);
     if (source === undefined) return;
     source.amount = this.totals().map((total, i) => total - source.before[i]);
-    const measurer = (this.measurer ??= this.measurerOf());
     source.tables = 0;
     for (const [db, [keys, expires]] of this.databases()) {
       const [before, expiresBefore] = this.databasesBefore.get(db) ?? [0, 0];
-      if (keys > before) source.tables += measurer.tables(keys - before, expires - expiresBefore);
+      if (keys === before) continue;
+      source.tables += (this.measurer ??= this.measurerOf()).tables(keys - before, expires - expiresBefore);
     }
   }
 
@@ -258,6 +250,17 @@ export class InspectSink implements LastSink {
   }
 }
 
+const length: Length = { value: 0, hi: 0, lo: 0 };
+
+/** The name of the data type of a module value, or of its first part. */
+function moduleName({ bytes, end, start }: Frame): string {
+  readLength(bytes, start, end, length);
+  return moduleType(length).name;
+}
+
+/** The same of a large value that was not begun; the head of one that is held has no bytes any more. */
+const largeModule = ({ head, size }: LargeValue): string => (size === 0 ? moduleName(head) : 'unknown');
+
 function sourceReport({ amount, checksum, complete, error, file, head, name, warnings }: Source, scale: number): SourceReport {
   const scaled = (at: number): number => Math.round(amount[at] * scale);
   return {
@@ -282,7 +285,7 @@ function sourceReport({ amount, checksum, complete, error, file, head, name, war
 }
 
 /** The server that wrote a file, or the nearest one that is known. */
-export function serverOf(head: Pick<SourceHead, 'vendor' | 'version' | 'server'> | undefined, file?: SourceFile): Target {
+function serverOf(head: Pick<SourceHead, 'vendor' | 'version' | 'server'> | undefined, file?: SourceFile): Target {
   const vendor = head?.vendor ?? file?.vendor ?? 'redis';
   try {
     if (head?.server !== undefined) return parseTarget(`${vendor}-${head.server}`);

@@ -21,7 +21,13 @@ import type { Amount, Key } from './report.js';
 import { SharedMemory } from './shared-memory.js';
 import { TopKeys } from './top-keys.js';
 
-/** The types of RDBs, by their index in the cells of a database: for each of them a cell for each encoding. */
+/** Bytes of a name in the lists of largest keys. */
+const LONGEST_KEY = 1024;
+
+/**
+ * The types of RDBs by `typeNumber`, those that both vendors have twice. The cells of a database are in this order, one for each encoding
+ * of each type.
+ */
 export const FORMS: readonly TypeRow[] = Array.from({ length: TYPE_NUMBERS }, (_, number) => typeOfNumber(number)).filter(
   (type, number): type is TypeRow => type !== undefined && typeNumber(type) === number,
 );
@@ -73,7 +79,7 @@ export class Tally {
   readonly left: Float64Array;
   readonly idle: Float64Array;
   readonly frequency: Float64Array;
-  prefixes: PrefixTree;
+  readonly prefixes: PrefixTree;
   readonly topMemory: TopKeys<Key>;
   readonly topElements: TopKeys<Key>;
   readonly topLargest: TopKeys<Key>;
@@ -135,7 +141,8 @@ export class Tally {
     this.topElements = new TopKeys(top);
     this.topLargest = new TopKeys(top);
     this.delimiters = options.delimiters;
-    this.prefixes = this.treeOf(this.delimiters ?? Buffer.from(':'));
+    const tree = { ...options, delimiters: options.delimiters ?? Buffer.from(':'), types: REDIS_TYPES.length };
+    this.prefixes = new PrefixTree(memory, state, this.stateDoubles, tree);
   }
 
   /** Bytes of kernel memory that a tally takes at most, most of it never touched. */
@@ -143,22 +150,20 @@ export class Tally {
     return PrefixTree.room(REDIS_TYPES.length) + (16 << 20);
   }
 
-  private treeOf(delimiters: Uint8Array): PrefixTree {
-    const options = { ...this.options, delimiters, types: REDIS_TYPES.length };
-    return new PrefixTree(this.memory, this.state, this.stateDoubles, options);
-  }
-
   /** The keys of another source follow. */
   sourceBegin(index: number): void {
     this.source = index;
   }
 
-  /** Takes rows [from, to) of a batch with their measures. */
-  rows(batch: Batch, measures: Measures): void {
+  /** Takes rows [batch.from, to) with their measures. */
+  rows(batch: Batch, to: number, measures: Measures): void {
     const { codec, state } = this;
-    const { bytes, table, to } = batch;
+    const { bytes, table } = batch;
     const { words } = table;
-    if (this.delimiters === undefined) this.prefixes.delimit((this.delimiters = delimitersOf(batch)));
+    if (this.delimiters === undefined) {
+      this.delimiters = delimitersOf(batch);
+      if (this.delimiters !== undefined) this.prefixes.delimit(this.delimiters);
+    }
     for (let row = batch.from; row < to; row++) {
       row = codec.tallyRows(state, words, row, to, bytes, measures);
       if (row < to && isCounted(words, row)) this.count(batch, row, measures, recordBytes(words, row));
@@ -166,7 +171,7 @@ export class Tally {
     for (let row = batch.from; row < to; row++) if (isCounted(words, row)) this.list(batch, row, measures, recordBytes(words, row));
   }
 
-  /** Takes one row; `bytes` are those of its record. */
+  /** Takes one row; `bytes` are those of its record. It tells nothing of delimiters. */
   row(batch: Batch, row: number, measures: Measures, bytes: number): void {
     this.count(batch, row, measures, bytes);
     this.list(batch, row, measures, bytes);
@@ -268,7 +273,7 @@ export class Tally {
     const key: Key = {
       source,
       db: table.word(row, DB),
-      key: formatText(keyBytes, keyStart, keyEnd),
+      ...nameOf(keyBytes, keyStart, keyEnd),
       type: REDIS_TYPES[type],
       encoding: ENCODINGS[measures.encoding[row]],
       bytes,
@@ -284,6 +289,14 @@ export class Tally {
     this.topElements.add(elements, key);
     this.topLargest.add(largest, key);
   }
+}
+
+/** The name of a key, cut between characters if it is long. */
+function nameOf(bytes: Uint8Array, start: number, end: number): Pick<Key, 'key' | 'keyLength'> {
+  if (end - start <= LONGEST_KEY) return { key: formatText(bytes, start, end) };
+  let cut = start + LONGEST_KEY;
+  while (cut > start + LONGEST_KEY - 4 && (bytes[cut] & 0xc0) === 0x80) cut--;
+  return { key: formatText(bytes, start, cut), keyLength: end - start };
 }
 
 const isCounted = (words: Int32Array, row: number): boolean =>

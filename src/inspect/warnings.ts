@@ -26,23 +26,24 @@ export interface Found {
 const percent = (share: number): string => `${(share * 100).toFixed(share < 0.0995 ? 1 : 0)} %`;
 const count = (n: number, one: string, many = `${one}s`): string => `${n.toLocaleString('en')} ${n === 1 ? one : many}`;
 
-/** What somebody should look at. */
-export function warningsOf(tally: Tally, { slots, sources, totals }: Found, thresholds: Thresholds): Warning[] {
+/** What somebody should look at. Amounts of the tally are scaled up. */
+export function warningsOf(tally: Tally, { slots, sources, totals }: Found, thresholds: Thresholds, scale: number): Warning[] {
+  const about = (keys: number): string => `${scale === 1 ? '' : 'about '}${count(Math.round(keys * scale), 'key')}`;
   const warnings: Warning[] = [];
   const damaged = sources.filter(({ complete }) => !complete);
   if (damaged.length > 0) {
     warnings.push({ kind: 'damage', text: `${count(damaged.length, 'source')} not read to the end: amounts are those of what was read` });
   }
   if (tally.bigKeys > 0) {
-    warnings.push({ kind: 'bigKey', text: `${count(tally.bigKeys, 'key')} with more than ${sizeText(thresholds.bigMemory)} of memory` });
+    warnings.push({ kind: 'bigKey', text: `${about(tally.bigKeys)} with more than ${sizeText(thresholds.bigMemory)} of memory` });
   }
   if (tally.manyElements > 0) {
     warnings.push({
       kind: 'manyElements',
-      text: `${count(tally.manyElements, 'key')} with more than ${thresholds.bigElements.toLocaleString('en')} elements`,
+      text: `${about(tally.manyElements)} with more than ${thresholds.bigElements.toLocaleString('en')} elements`,
     });
   }
-  const hot = slots.hottest.filter(({ memory, share }) => share >= thresholds.hotSlot && memory > thresholds.bigMemory);
+  const hot = slots.hottest.filter(({ memory, share }) => share > thresholds.hotSlot && memory > thresholds.bigMemory);
   for (const { keys, share, slot } of hot.slice(0, HOT_NAMED)) {
     warnings.push({ kind: 'hotSlot', text: `slot ${slot} has ${percent(share)} of the memory, in ${count(keys, 'key')}` });
   }

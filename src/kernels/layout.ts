@@ -146,7 +146,7 @@ export const RUN_SCORES = 2; // members and scores of a sorted set
 export const TALLY_NOW = 0;
 /** F64: the least memory of a key so far. */
 export const TALLY_LEAST = 2;
-/** F64: memory from which on a prefix gets a node, once there were too many. */
+/** F64: memory from which on a prefix gets a node, once there were too many; 0 until then. */
 export const TALLY_WORTH = 4;
 /** Address of the addresses of the cells of databases: TALLY_DATABASES words, 0 for those that have none yet. */
 export const TALLY_CELLS = 6;
@@ -237,8 +237,9 @@ export const NODE_TYPE = 13;
 /** 1 + its index among the histograms; 0 for none. */
 export const NODE_HISTOGRAM = 14;
 
-/** Longest name of a node. */
+/** Longest name of a node, and what it has of a segment: a star and a delimiter may follow. */
 export const LONGEST_NAME = 255;
+export const LONGEST_SEGMENT = LONGEST_NAME - 2;
 /** Room for names of nodes: beyond it, the tree counts as full. */
 export const NAME_BYTES = 32 << 20;
 /** Most segments of a prefix. */

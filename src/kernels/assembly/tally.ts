@@ -1,7 +1,8 @@
 /*
  * Rows of a batch with their measures, added to the counts of a tally: `count` of inspect/tally.ts and `add` of inspect/prefix-tree.ts,
- * which are the reference. In TypeScript 10 million small keys with random prefixes took 5 s of processor time, here TIME.
- * A key is counted as a whole or not at all: nodes of its prefixes are looked up first, and what needs a new node is left to the caller.
+ * which are the reference.
+ * A key is counted as a whole or not at all: the nodes of its prefixes are found or made first. If there is no room for one, the key is
+ * left to the caller, and the nodes that were made for it count nothing yet.
  */
 import * as layout from '../layout';
 import { DROPPED, HAS_EXPIRE, KEY_HELD, RECORD } from '../layout';
@@ -52,13 +53,13 @@ const CLASSES: usize = memory.data(256, 16);
 
 const NAME_BYTES: usize = layout.NAME_BYTES;
 const DATABASES: u32 = layout.TALLY_DATABASES;
-const LONGEST: usize = layout.LONGEST_NAME - 2;
+const LONGEST: usize = layout.LONGEST_SEGMENT;
 const BUCKETS: u32 = layout.NODE_BUCKETS;
 const MOST_HISTOGRAMS: u32 = layout.MOST_HISTOGRAMS;
 const KEYS_FOR_HISTOGRAM: u32 = layout.KEYS_FOR_HISTOGRAM;
 
-/** The nodes of the prefixes of a key, and the segment that is looked up. */
-const PATH: usize = memory.data(layout.DEEPEST * 4, 16);
+/** The nodes of the prefixes of a key, the root first, and the segment that is looked up. */
+const PATH: usize = memory.data((layout.DEEPEST + 1) * 4, 16);
 const NAME: usize = memory.data(layout.LONGEST_NAME + 9, 16);
 
 /** What one key adds. */
@@ -185,8 +186,8 @@ function addToHistogram(histogram: usize, value: f64): void {
 }
 
 /**
- * Looks the prefixes of a key up and puts their nodes into PATH, the root first. Returns how many there are, or -1 if one of them has no
- * node and needs one.
+ * Puts the nodes of the prefixes of a key into PATH, the root first. Returns how many there are, or -1 if one of them needs a node that
+ * there is no room for.
  */
 function findPath(start: usize, end: usize): i32 {
   const delimiters = word(layout.TREE_DELIMITERS);
@@ -204,7 +205,7 @@ function findPath(start: usize, end: usize): i32 {
     const id = isId && stop == pos + UUID ? pos : idStart(pos, stop);
     let hash = load<u32>(nodes + parent * NODE, NODE_HASH);
     let length = id - pos;
-    if (length > LONGEST) length = LONGEST;
+    if (length > LONGEST) length = shownLength(pos);
     for (let i: usize = 0; i < length; i++) {
       const byte = load<u8>(pos + i);
       store<u8>(NAME + i, byte);
@@ -236,6 +237,13 @@ function findPath(start: usize, end: usize): i32 {
     pos = stop;
   }
   return depth;
+}
+
+/** Of a long segment: it is cut between characters. */
+function shownLength(pos: usize): usize {
+  let length = LONGEST;
+  while (length > LONGEST - 4 && (load<u8>(pos + length) & 0xc0) == 0x80) length--;
+  return length;
 }
 
 @inline
@@ -298,10 +306,9 @@ function isWorthNode(hash: u32): bool {
   const sketch = word(layout.TREE_SKETCH);
   if (sketch == 0) return true;
   const at = sketch + (((hash >> 13) & (layout.SKETCH - 1)) << 2);
-  const seen = load<i32>(at) as f64;
-  if (seen >= load<f64>(state, layout.TALLY_WORTH * 4)) return true;
-  const sum = seen + Math.ceil(memoryOf);
-  store<i32>(at, (sum < 2147483647.0 ? sum : 2147483647.0) as i32);
+  const sum = (load<i32>(at) as f64) + Math.ceil(memoryOf);
+  if (sum >= load<f64>(state, layout.TALLY_WORTH * 4)) return true;
+  store<i32>(at, sum as i32);
   return false;
 }
 
