@@ -66,20 +66,20 @@ function tablesOf(codec: Codec, model: Model): [which: number, table: ArrayBuffe
 }
 
 function numbersOf(model: Model): [which: number, value: number][] {
-  const { buckets, dict, limits } = model;
+  const { buckets, dict, hasEntries, limits } = model;
   const code = (encoding: Encoding): number => ENCODINGS.indexOf(encoding);
   const none = model.sds(0);
   return [
     [layout.MEASURE_SKIPLIST, model.table(ZSET, 1) - model.table(HASH, 1)],
     [layout.MEASURE_MEMBER, model.member(0) - none],
-    [layout.MEASURE_FIELD, buckets > 0 ? 0 : model.pair(1, 0, false) - model.sds(1) - none],
+    [layout.MEASURE_FIELD, model.pair(1, 0, false) - (hasEntries ? model.alloc(7) : model.sds(1) + none)],
     [layout.MEASURE_ALLOCATOR, ALLOCATORS.indexOf(model.allocator)],
     [layout.MEASURE_KEYS, model.keys],
     [layout.MEASURE_EMBEDDED, model.embeddedObject],
     [layout.MEASURE_EMBED_MOST, model.embedLimit],
     [layout.MEASURE_EMBED_LENGTH, model.longestEmbedded],
     [layout.MEASURE_EMBED_ROOMY, model.isValkey ? 1 : 0],
-    [layout.MEASURE_PAIRS, buckets > 0 ? 2 : model.hasListpackEx ? 1 : 0],
+    [layout.MEASURE_PAIRS, hasEntries ? 2 : model.hasListpackEx ? 1 : 0],
     [layout.MEASURE_DICT, buckets > 0 ? 0 : dict],
     [layout.MEASURE_HASH_ENTRIES, limits.hashEntries],
     [layout.MEASURE_ZSET_ENTRIES, limits.zsetEntries],

@@ -29,6 +29,8 @@ const EMBEDDED = 44;
 const ROOMY_KEY = 128;
 /** A field and its value of up to so many bytes are in one piece (valkey entry.c, EMBED_VALUE_MAX_ALLOC_SIZE). */
 const EMBEDDED_PAIR = 128;
+/** An expiry of a field with its place among others (redis 7.4 ebuckets.h, ExpireMeta). */
+const EXPIRE_META = 16;
 const SDS8_HEADER = 4; // with the end
 const SKIPLIST_LEVELS = 32;
 const SKIPLIST_P = 0.25;
@@ -55,7 +57,8 @@ const DEFAULTS: Limits = { hashEntries: 512, zsetEntries: 128, setEntries: 128, 
 /**
  * What values take in a server, in bytes: what MEMORY USAGE says (redis 7.0 object.c, objectComputeSize; redis 8.2,
  * kvobjComputeSize), which counts some structures at their size and others as allocated. Models of servers before 7.0 are rough: MEMORY
- * USAGE changed in their patch releases, and 2.8 to 3.2 have none.
+ * USAGE changed in their patch releases, and 2.8 to 3.2 have none. Those of Valkey 8.0 and Redis 8.6 and later are from the sources, with
+ * no server to compare with; and sorted sets of Valkey 9.2, which are trees, are taken to be skiplists as in 9.1.
  */
 export class Model {
   readonly limits: Limits;
@@ -79,7 +82,9 @@ export class Model {
   /** An embedded string takes the place of the pointer to it (valkey 9.0), in how many bytes at most. */
   readonly embeddedObject: number;
   readonly embedLimit: number;
-  /** Nodes of skiplists have their element in them (valkey 9.1). */
+  /** A field and its value are one entry if they are short (valkey 8.1, redis 8.6 entry.c). */
+  readonly hasEntries: boolean;
+  /** Nodes of skiplists have their element in them (valkey 9.1, redis 8.6). */
   private readonly hasOneNode: boolean;
   private readonly nodes: readonly number[];
   readonly dict: number;
@@ -103,7 +108,8 @@ export class Model {
     this.buckets = isValkey && release >= 801 ? (release >= 900 ? 80 : 72) : 0;
     this.embeddedObject = isValkey && release >= 900 ? SHORT_OBJECT : OBJECT;
     this.embedLimit = isValkey && release >= 901 ? 128 : 64;
-    this.hasOneNode = isValkey && release >= 901;
+    this.hasEntries = this.buckets > 0 || (!isValkey && release >= 806);
+    this.hasOneNode = release >= (isValkey ? 901 : 806);
     this.nodes = skiplistNodes();
     const hasReferences = !isValkey && release >= 802; // of groups to entries (XACKDEL)
     this.dict = release >= 700 ? 56 : 96;
@@ -214,7 +220,7 @@ export class Model {
   }
 
   private skiplist(): number {
-    if (this.hasOneNode) return 16 + this.alloc(16 + 16 * SKIPLIST_LEVELS);
+    if (this.hasOneNode && this.isValkey) return 16 + this.alloc(16 + 16 * SKIPLIST_LEVELS);
     return 16 + 32 + this.alloc(24 + 16 * SKIPLIST_LEVELS);
   }
 
@@ -226,14 +232,14 @@ export class Model {
 
   /** A field of a hash in a table. */
   pair(field: number, value: number, hasExpire: boolean): number {
-    if (this.buckets > 0) return this.entry(field, value, hasExpire);
+    if (this.hasEntries) return this.entry(field, value, hasExpire) + (this.buckets > 0 ? 0 : KEY_ENTRY);
     if (!this.hasListpackEx) return ENTRY + this.sds(field) + this.sds(value);
-    return ENTRY + this.alloc(mstrSize(field) + (hasExpire ? 18 : 0)) + this.sds(value);
+    return ENTRY + this.alloc(mstrSize(field) + (hasExpire ? EXPIRE_META + 2 : 0)) + this.sds(value);
   }
 
-  /** Field and value in one piece, or with a pointer to the value (valkey 9.0 entry.c, entryReqSize). */
+  /** Field and value in one piece, or with a pointer to the value (valkey 9.0 entry.c, entryReqSize; redis 8.6, setEntryWriteInfo). */
   private entry(field: number, value: number, hasExpire: boolean): number {
-    const expiry = hasExpire ? POINTER : 0;
+    const expiry = !hasExpire ? 0 : this.isValkey ? POINTER : EXPIRE_META;
     const long = field < 32 && field > 0 ? field + SDS8_HEADER : sdsSize(field);
     const name = (hasExpire ? long : sdsSize(field)) + expiry;
     if (name + SDS8_HEADER + value <= EMBEDDED_PAIR) return this.alloc(name + SDS8_HEADER + value);
@@ -246,7 +252,7 @@ export class Model {
     const { nodes } = this;
     const own = this.hasOneNode ? 17 + sdsSize(length) : 24;
     for (let level = 1; level <= SKIPLIST_LEVELS; level++) size += nodes[level] * this.alloc(own + 16 * level);
-    if (this.hasOneNode) return size;
+    if (this.hasOneNode) return size + (this.buckets > 0 ? 0 : KEY_ENTRY);
     if (this.buckets > 0) return size + this.sds(length);
     return size + (this.keys === IN_OBJECT ? KEY_ENTRY : ENTRY) + this.sds(length);
   }

@@ -320,9 +320,9 @@ function pair(field: u32, valueSize: u32): u32 {
   const mode = word(MEASURE_PAIRS);
   if (mode == 2) {
     const whole = sdsSize(field) + SDS8_HEADER + valueSize;
-    if (whole <= EMBEDDED_PAIR) return alloc(whole);
+    if (whole <= EMBEDDED_PAIR) return word(MEASURE_FIELD) + alloc(whole);
     const long = field < 32 && field > 0 ? field + SDS8_HEADER : sdsSize(field);
-    return alloc(long + POINTER) + alloc(sdsSize(valueSize));
+    return word(MEASURE_FIELD) + alloc(long + POINTER) + alloc(sdsSize(valueSize));
   }
   const named = mode == 0 ? sdsSize(field) : field < 32 ? field + 2 : field < 65536 ? field + 4 : field + 10;
   return word(MEASURE_FIELD) + alloc(named) + alloc(sdsSize(valueSize));
