@@ -35,7 +35,7 @@ export interface ReportOptions {
 export interface Findings {
   readonly sources: readonly SourceReport[];
   readonly functions: Report['functions'];
-  readonly memory: Pick<MemoryReport, 'server' | 'tables' | 'guessed'>;
+  readonly memory: Pick<MemoryReport, 'server' | 'tables' | 'other' | 'guessed'>;
 }
 
 /** Makes the report. */
@@ -51,6 +51,7 @@ export function reportOf(tally: Tally, findings: Findings, options: ReportOption
     ? sum(sources.map(({ usedMemory = 0 }) => usedMemory))
     : undefined;
   const tables = Math.round(findings.memory.tables * scale);
+  const other = Math.round(findings.memory.other * scale);
   const found = {
     complete: sources.every(({ complete }) => complete),
     totals,
@@ -70,7 +71,8 @@ export function reportOf(tally: Tally, findings: Findings, options: ReportOption
       keys: totals.memory,
       tables,
       functions,
-      dataset: totals.memory + tables + functions,
+      other,
+      dataset: totals.memory + tables + functions + other,
       guessed: Math.round(findings.memory.guessed * scale),
       ...(used === undefined || sources.length === 0 ? {} : { used }),
     },

@@ -207,6 +207,7 @@ export class InspectSink implements LastSink {
       memory: {
         server: servers.join(', '),
         tables: this.sources.reduce((sum, { tables }) => sum + tables, 0),
+        other: [...this.measurers.values()].reduce((sum, { beside }) => sum + beside, 0),
         guessed: this.guessed,
       },
     };

@@ -11,6 +11,7 @@ const WARNINGS: Readonly<Record<Warning['kind'], string>> = {
   bigShard: 'Big shard',
   expired: 'Expired',
   damage: 'Damage',
+  history: 'History',
 };
 
 const ADVICE: Readonly<Record<Advice['kind'], string>> = {
