@@ -4,7 +4,7 @@
 //     npm run build && node bench/inspect.mjs > tables.md
 //
 //     --runs 5               as many runs of each command
-//     --keys 50000000        small keys, 33 bytes of file each
+//     --keys 50000000        small keys, 46 bytes of file each
 //     --only mixed,many
 //
 // Needs redis-server and redis-check-rdb on PATH.

@@ -2,7 +2,7 @@
 import { closeSync, openSync, renameSync, writeSync } from 'node:fs';
 import { Crc64 } from '../dist/bytes/crc64.js';
 
-/** Writes `count` keys like `kqzwbd:31337:5061432` with values of 8 to 15 digits and letters: about 48 bytes each. */
+/** Writes `count` keys like `kqzwbd:31337:5061432` with values of about 20 digits and letters: 46 bytes each. */
 export function writeManyKeys(path, count) {
   const partial = `${path}.partial`;
   const out = openSync(partial, 'w');
@@ -31,7 +31,7 @@ export function writeManyKeys(path, count) {
     length += chunk.write(`:${random() % 65536}:${i}`, length, 'latin1');
     chunk[at] = length - at - 1;
     const value = length++;
-    length += chunk.write(`v${(random() * 4096).toString(36)}`, length, 'latin1');
+    length += chunk.write(`v${(random() * 4096).toString(36)}${(random() * 65536).toString(36)}`, length, 'latin1');
     chunk[value] = length - value - 1;
   }
   chunk[length++] = 0xff;
