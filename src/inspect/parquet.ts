@@ -54,18 +54,18 @@ const TYPES = Array.from({ length: TYPE_NUMBERS }, (_, number) => typeOfNumber(n
 /** The rows of a group, in the arrays that the library takes: bigints where the column has 64 bits. */
 class Columns implements Readonly<Record<keyof typeof COLUMNS, ColumnSource['data']>> {
   readonly db = new Int32Array(ROWS);
-  readonly key: Uint8Array[] = [];
-  readonly type: string[] = [];
-  readonly encoding: string[] = [];
+  readonly key = new Array<Uint8Array>(ROWS);
+  readonly type = new Array<string>(ROWS);
+  readonly encoding = new Array<string>(ROWS);
   readonly slot = new Int32Array(ROWS);
   readonly bytes = new BigInt64Array(ROWS);
   readonly memory = new BigInt64Array(ROWS);
   readonly elements = new BigInt64Array(ROWS);
   readonly largest = new BigInt64Array(ROWS);
-  readonly expire_at: (bigint | null)[] = [];
-  readonly idle: (bigint | null)[] = [];
-  readonly freq: (number | null)[] = [];
-  readonly shard: string[] = [];
+  readonly expire_at = new Array<bigint | null>(ROWS);
+  readonly idle = new Array<bigint | null>(ROWS);
+  readonly freq = new Array<number | null>(ROWS);
+  readonly shard = new Array<string>(ROWS);
 }
 
 /** Hands a sink what the library has encoded, after each row group and at the end. */
@@ -110,20 +110,20 @@ export class ParquetRows implements KeyRows {
     const i = this.rows++;
     batch.readKey(row, key);
     columns.db[i] = words[at + DB];
-    columns.key.push(this.keyText(key.keyBytes, key.keyStart, key.keyEnd));
-    columns.type.push(TYPES[words[at + TYPE]]);
-    columns.encoding.push(ENCODINGS[measures.encoding[row]]);
+    columns.key[i] = this.keyText(key.keyBytes, key.keyStart, key.keyEnd);
+    columns.type[i] = TYPES[words[at + TYPE]];
+    columns.encoding[i] = ENCODINGS[measures.encoding[row]];
     columns.slot[i] = keySlot(key.keyBytes, key.keyStart, key.keyEnd);
     columns.bytes[i] = BigInt(bytes);
     columns.memory[i] = BigInt(Math.floor(measures.memory[row]));
     columns.elements[i] = BigInt(measures.elements[row]);
     columns.largest[i] = BigInt(measures.largest[row]);
-    columns.expire_at.push((words[at + FLAGS] & HAS_EXPIRE) === 0 ? null : BigInt(clampTime(table.expireAt(row))));
+    columns.expire_at[i] = (words[at + FLAGS] & HAS_EXPIRE) === 0 ? null : BigInt(clampTime(table.expireAt(row)));
     const idle = table.double(row, IDLE);
-    columns.idle.push(idle < 0 ? null : BigInt(idle));
+    columns.idle[i] = idle < 0 ? null : BigInt(idle);
     const freq = words[at + FREQ];
-    columns.freq.push(freq < 0 ? null : freq);
-    columns.shard.push(this.sourceText(source));
+    columns.freq[i] = freq < 0 ? null : freq;
+    columns.shard[i] = this.sourceText(source);
   }
 
   /** A key in text form; its bytes are valid until they are written. */
@@ -160,15 +160,15 @@ export class ParquetRows implements KeyRows {
 
   private async group(): Promise<void> {
     const { columns, rows } = this;
-    this.rows = 0;
-    this.keyBytes = 0;
-    this.columns = new Columns();
     const columnData = NAMES.map((name): ColumnSource => ({
       ...{ name, data: columns[name].slice(0, rows), offsetIndex: false },
       // keys are in no order, so that their bounds help nobody; as parts of a page they would keep it in memory
       statistics: name !== 'key',
     }));
     await this.file.write({ columnData, rowGroupSize: rows });
+    this.rows = 0;
+    this.keyBytes = 0;
+    this.columns = new Columns();
   }
 
   get written(): number {
