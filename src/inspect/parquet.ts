@@ -1,3 +1,5 @@
+import { gzipSync } from 'node:zlib';
+import { ByteWriter, type ColumnSource, ParquetWriter, type SchemaElement } from 'hyparquet-writer';
 import { keySlot } from '../bytes/crc16.js';
 import { formatText } from '../bytes/text.js';
 import { EMPTY } from '../encodings/element.js';
@@ -9,95 +11,141 @@ import { clampTime } from './date-time.js';
 import type { KeyRows } from './key-rows.js';
 import { keyTextSize, writeKeyText } from './key-text.js';
 import { ENCODINGS, type Measures } from './measures.js';
-import { numberChunk, textChunk, TextPage } from './parquet-columns.js';
-import { BYTE_ARRAY, INT32, INT64, type ParquetChunk, type ParquetColumn, ParquetFile } from './parquet-file.js';
 
 /** Rows, and bytes of keys, from which a row group is written. */
 const GROUP_ROWS = 100_000;
 const GROUP_KEY_BYTES = 16 << 20;
 /** A batch can follow before it is. */
 const ROWS = GROUP_ROWS + BATCH_ROWS;
-/** Of keys, to begin with. */
-const KEY_BYTES = 4 << 20;
+/** Of keys, in one array. */
+const PAGE_BYTES = 1 << 20;
 
-const KEY: ParquetColumn = { name: 'key', type: BYTE_ARRAY, meaning: 'text' };
-const NUMBERS = {
-  db: { name: 'db', type: INT32 },
-  slot: { name: 'slot', type: INT32 },
-  bytes: { name: 'bytes', type: INT64 },
-  memory: { name: 'memory', type: INT64 },
-  elements: { name: 'elements', type: INT64 },
-  largest: { name: 'largest', type: INT64 },
-  expireAt: { name: 'expire_at', type: INT64, optional: true, meaning: 'time' },
-  idle: { name: 'idle', type: INT64, optional: true },
-  freq: { name: 'freq', type: INT32, optional: true },
-} as const satisfies Readonly<Record<string, ParquetColumn>>;
-const TEXTS = {
-  type: { name: 'type', type: BYTE_ARRAY, meaning: 'text' },
-  encoding: { name: 'encoding', type: BYTE_ARRAY, meaning: 'text' },
-  shard: { name: 'shard', type: BYTE_ARRAY, meaning: 'text' },
-} as const satisfies Readonly<Record<string, ParquetColumn>>;
+const INT32 = { type: 'INT32', repetition_type: 'REQUIRED' } as const;
+const INT64 = { type: 'INT64', repetition_type: 'REQUIRED' } as const;
+const TEXT = { type: 'BYTE_ARRAY', repetition_type: 'REQUIRED', converted_type: 'UTF8', logical_type: { type: 'STRING' } } as const;
+const TIME = {
+  type: 'INT64',
+  repetition_type: 'OPTIONAL',
+  converted_type: 'TIMESTAMP_MILLIS',
+  logical_type: { type: 'TIMESTAMP', isAdjustedToUTC: true, unit: 'MILLIS' },
+} as const;
 
-const TYPES = Array.from({ length: TYPE_NUMBERS }, (_, number) => Buffer.from(typeOfNumber(number)?.redisType ?? ''));
-const ENCODING_TEXTS = ENCODINGS.map((encoding) => Buffer.from(encoding));
+/** In the order of the file. */
+const COLUMNS = {
+  db: INT32,
+  key: TEXT,
+  type: TEXT,
+  encoding: TEXT,
+  slot: INT32,
+  bytes: INT64,
+  memory: INT64,
+  elements: INT64,
+  largest: INT64,
+  expire_at: TIME,
+  idle: { ...INT64, repetition_type: 'OPTIONAL' },
+  freq: { ...INT32, repetition_type: 'OPTIONAL' },
+  shard: TEXT,
+} as const satisfies Readonly<Record<string, Omit<SchemaElement, 'name'>>>;
+const NAMES = Object.keys(COLUMNS) as (keyof typeof COLUMNS)[];
+const SCHEMA: SchemaElement[] = [{ name: 'schema', num_children: NAMES.length }, ...NAMES.map((name) => ({ name, ...COLUMNS[name] }))];
 
-type Columns<T> = Readonly<Record<keyof T, Float64Array>>;
+const TYPES = Array.from({ length: TYPE_NUMBERS }, (_, number) => typeOfNumber(number)?.redisType ?? '');
 
-const columnsFor = <T extends object>(columns: T): Columns<T> =>
-  Object.fromEntries(Object.keys(columns).map((name) => [name, new Float64Array(ROWS)])) as Columns<T>;
+/** The rows of a group, in the arrays that the library takes: bigints where the column has 64 bits. */
+class Columns implements Readonly<Record<keyof typeof COLUMNS, ColumnSource['data']>> {
+  readonly db = new Int32Array(ROWS);
+  readonly key = new Array<Uint8Array>(ROWS);
+  readonly type = new Array<string>(ROWS);
+  readonly encoding = new Array<string>(ROWS);
+  readonly slot = new Int32Array(ROWS);
+  readonly bytes = new BigInt64Array(ROWS);
+  readonly memory = new BigInt64Array(ROWS);
+  readonly elements = new BigInt64Array(ROWS);
+  readonly largest = new BigInt64Array(ROWS);
+  readonly expire_at = new Array<bigint | null>(ROWS);
+  readonly idle = new Array<bigint | null>(ROWS);
+  readonly freq = new Array<number | null>(ROWS);
+  readonly shard = new Array<string>(ROWS);
+}
 
-/**
- * A Parquet file with a row for each key. Rows are kept as columns, and each 100,000 of them are written as a row group, while the
- * next ones are collected.
- */
+/** Hands a sink what the library has encoded, after each row group and at the end. */
+class SinkWriter extends ByteWriter {
+  constructor(private readonly sink: ByteSink) {
+    super();
+  }
+
+  async flush(): Promise<void> {
+    await this.sink.write(this.getBytes());
+    this.index = 0;
+  }
+}
+
+/** A Parquet file with a row for each key, in row groups of 100,000: in memory are the rows of one, and the metadata of those before. */
 export class ParquetRows implements KeyRows {
-  private readonly file: ParquetFile;
+  private readonly writer: SinkWriter;
+  private readonly file: ParquetWriter;
   private rows = 0;
-  private readonly numbers = columnsFor(NUMBERS);
-  /** Numbers of texts. */
-  private readonly texts = columnsFor(TEXTS);
-  private keys = new TextPage(KEY_BYTES);
+  private columns = new Columns();
+  /** Bytes of the keys in `columns`. */
+  private keyBytes = 0;
+  private page = new Uint8Array(PAGE_BYTES);
+  private pageLength = 0;
   private readonly key = { keyBytes: EMPTY, keyStart: 0, keyEnd: 0 };
-  private sources: string[] = [];
-  /** The row group that is being written. */
-  private writing = Promise.resolve();
+  private readonly source = { name: '', text: '' };
 
   constructor(sink: ByteSink) {
-    this.file = new ParquetFile(sink, [NUMBERS.db, KEY, TEXTS.type, TEXTS.encoding, NUMBERS.slot, NUMBERS.bytes, NUMBERS.memory,
-      NUMBERS.elements, NUMBERS.largest, NUMBERS.expireAt, NUMBERS.idle, NUMBERS.freq, TEXTS.shard]);
+    this.writer = new SinkWriter(sink);
+    this.file = new ParquetWriter({
+      ...{ writer: this.writer, schema: SCHEMA, createdBy: 'rdbkit' },
+      codec: 'GZIP',
+      compressors: { GZIP: (bytes) => gzipSync(bytes, { level: 1 }) },
+    });
   }
 
   add(batch: Batch, row: number, measures: Measures, bytes: number, source: string): void {
-    const { key, keys, numbers, sources, texts } = this;
+    const { columns, key } = this;
     const { table } = batch;
     const { words } = table;
     const at = row * ROW_WORDS;
     const i = this.rows++;
     batch.readKey(row, key);
-    const { keyBytes, keyEnd, keyStart } = key;
-    keys.room(4 + keyTextSize(keyEnd - keyStart));
-    const from = keys.length + 4;
-    keys.length = writeKeyText(keyBytes, keyStart, keyEnd, keys.bytes, from);
-    writeLength(keys.length - from, keys.bytes, from - 4);
-    numbers.db[i] = words[at + DB];
-    numbers.slot[i] = keySlot(keyBytes, keyStart, keyEnd);
-    numbers.bytes[i] = bytes;
-    numbers.memory[i] = Math.floor(measures.memory[row]);
-    numbers.elements[i] = measures.elements[row];
-    numbers.largest[i] = measures.largest[row];
-    numbers.expireAt[i] = (words[at + FLAGS] & HAS_EXPIRE) === 0 ? NaN : clampTime(table.expireAt(row));
+    columns.db[i] = words[at + DB];
+    columns.key[i] = this.keyText(key.keyBytes, key.keyStart, key.keyEnd);
+    columns.type[i] = TYPES[words[at + TYPE]];
+    columns.encoding[i] = ENCODINGS[measures.encoding[row]];
+    columns.slot[i] = keySlot(key.keyBytes, key.keyStart, key.keyEnd);
+    columns.bytes[i] = BigInt(bytes);
+    columns.memory[i] = BigInt(Math.floor(measures.memory[row]));
+    columns.elements[i] = BigInt(measures.elements[row]);
+    columns.largest[i] = BigInt(measures.largest[row]);
+    columns.expire_at[i] = (words[at + FLAGS] & HAS_EXPIRE) === 0 ? null : BigInt(clampTime(table.expireAt(row)));
     const idle = table.double(row, IDLE);
-    numbers.idle[i] = idle < 0 ? NaN : idle;
+    columns.idle[i] = idle < 0 ? null : BigInt(idle);
     const freq = words[at + FREQ];
-    numbers.freq[i] = freq < 0 ? NaN : freq;
-    texts.type[i] = words[at + TYPE];
-    texts.encoding[i] = measures.encoding[row];
-    if (sources.at(-1) !== source) sources.push(source);
-    texts.shard[i] = sources.length - 1;
+    columns.freq[i] = freq < 0 ? null : freq;
+    columns.shard[i] = this.sourceText(source);
+  }
+
+  /** A key in text form; its bytes are valid until they are written. */
+  private keyText(src: Uint8Array, start: number, end: number): Uint8Array {
+    const most = keyTextSize(end - start);
+    if (this.pageLength + most > this.page.length) {
+      this.page = new Uint8Array(Math.max(PAGE_BYTES, most));
+      this.pageLength = 0;
+    }
+    const from = this.pageLength;
+    this.pageLength = writeKeyText(src, start, end, this.page, from);
+    this.keyBytes += this.pageLength - from;
+    return this.page.subarray(from, this.pageLength);
+  }
+
+  private sourceText(name: string): string {
+    if (this.source.name !== name) Object.assign(this.source, { name, text: formatText(Buffer.from(name)) });
+    return this.source.text;
   }
 
   get full(): boolean {
-    return this.rows >= GROUP_ROWS || this.keys.length >= GROUP_KEY_BYTES;
+    return this.rows >= GROUP_ROWS || this.keyBytes >= GROUP_KEY_BYTES;
   }
 
   async flush(): Promise<void> {
@@ -106,44 +154,24 @@ export class ParquetRows implements KeyRows {
 
   async end(): Promise<void> {
     if (this.rows > 0) await this.group();
-    await this.writing;
-    await this.file.end();
+    await this.file.finish();
+    await this.writer.flush();
   }
 
-  /** Begins to write the rows, once those before them are written. */
   private async group(): Promise<void> {
-    const { rows } = this;
-    const chunks = this.chunks();
+    const { columns, rows } = this;
+    const columnData = NAMES.map((name): ColumnSource => ({
+      ...{ name, data: columns[name].slice(0, rows), offsetIndex: false },
+      // keys are in no order, so that their bounds help nobody; as parts of a page they would keep it in memory
+      statistics: name !== 'key',
+    }));
+    await this.file.write({ columnData, rowGroupSize: rows });
     this.rows = 0;
-    this.keys = new TextPage(KEY_BYTES);
-    this.sources = [];
-    await this.writing;
-    this.writing = this.file.group(rows, chunks);
-    this.writing.catch(() => undefined); // it is thrown where it is awaited
-  }
-
-  private chunks(): ParquetChunk[] {
-    const { keys, numbers, rows, sources, texts } = this;
-    const number = (name: keyof typeof NUMBERS): ParquetChunk => numberChunk(NUMBERS[name], numbers[name].subarray(0, rows));
-    const text = (name: keyof typeof TEXTS, words: readonly Uint8Array[]): ParquetChunk => textChunk(texts[name].subarray(0, rows), words);
-    return [
-      number('db'),
-      keys.chunk,
-      text('type', TYPES),
-      text('encoding', ENCODING_TEXTS),
-      ...(['slot', 'bytes', 'memory', 'elements', 'largest', 'expireAt', 'idle', 'freq'] as const).map(number),
-      text('shard', sources.map((source) => Buffer.from(formatText(Buffer.from(source))))),
-    ];
+    this.keyBytes = 0;
+    this.columns = new Columns();
   }
 
   get written(): number {
-    return this.file.written;
+    return this.writer.offset;
   }
-}
-
-function writeLength(length: number, out: Uint8Array, at: number): void {
-  out[at] = length;
-  out[at + 1] = length >>> 8;
-  out[at + 2] = length >>> 16;
-  out[at + 3] = length >>> 24;
 }

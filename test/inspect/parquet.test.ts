@@ -1,9 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import fc from 'fast-check';
 import { afterAll, expect, test } from 'vitest';
 import { keySlot } from '../../src/bytes/crc16.js';
 import { formatText } from '../../src/bytes/text.js';
+import { Interruption } from '../../src/cli/exit.js';
 import { ENCODINGS } from '../../src/inspect/measures.js';
 import { ParquetRows } from '../../src/inspect/parquet.js';
 import { FIXTURE, Folder, lines, rdbkit } from '../support/cli-support.js';
@@ -130,6 +132,9 @@ test('row groups follow one another, with bounds that queries can rely on', asyn
   expect(
     await query(`SELECT DISTINCT stats_min_value AS min, stats_max_value AS max FROM parquet_metadata(${path}) WHERE path_in_schema = 'slot'`),
   ).toEqual([{ min: '0', max: '16383' }]);
+  expect(
+    await query(`SELECT DISTINCT compression, stats_max_value AS max FROM parquet_metadata(${path}) WHERE path_in_schema = 'key'`),
+  ).toEqual([{ compression: 'GZIP', max: null }]);
 });
 
 test('more texts than a dictionary has', async () => {
@@ -200,6 +205,25 @@ test('what is left of a damaged file is a whole table of the keys before', async
   const decoded = lines((await rdbkit(['decode', cut, '-q'])).out);
   expect(decoded.length).toBeGreaterThan(20);
   expect(await query(`SELECT key FROM read_parquet(${literal(`${path}.partial`)})`)).toEqual(decoded.map(({ key: name }) => ({ key: name })));
+});
+
+test('Ctrl-C leaves a whole table of the keys before it', async () => {
+  const path = folder.at('stopped.parquet');
+  const controller = new AbortController();
+  const stdin = Readable.from(
+    (async function* () {
+      yield readFileSync(FIXTURE).subarray(0, 200_000);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      controller.abort(new Interruption('SIGINT'));
+      await new Promise((resolve) => setTimeout(resolve, 1000));
+    })(),
+  );
+  const { code } = await rdbkit(['inspect', '-', '--parquet', path, '-q'], { stdin, signal: controller.signal });
+  expect(code).toBe(130);
+  const decoded = lines((await rdbkit(['decode', FIXTURE, '-q'])).out).map(({ key: name }) => ({ key: name }));
+  const found = await query(`SELECT key FROM read_parquet(${literal(`${path}.partial`)})`);
+  expect(found.length).toBeGreaterThan(10);
+  expect(found).toEqual(decoded.slice(0, found.length));
 });
 
 test('the queries in the docs run', async () => {
