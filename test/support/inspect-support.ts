@@ -1,5 +1,8 @@
 import { type Measures } from '../../src/inspect/measures.js';
 import { SharedMemory } from '../../src/inspect/shared-memory.js';
+import { reportOf, type ReportOptions } from '../../src/inspect/report-builder.js';
+import type { Report } from '../../src/inspect/report.js';
+import { Tally } from '../../src/inspect/tally.js';
 import { PrefixTree, type PrefixTreeOptions } from '../../src/inspect/prefix-tree.js';
 import { TS_CODEC } from '../../src/kernels/codec.js';
 import type { Codec } from '../../src/kernels/codec.js';
@@ -16,7 +19,7 @@ export interface MadeKey {
   readonly dropped?: boolean;
   readonly type?: TypeRow;
   readonly db?: number;
-  readonly expireAt?: number;
+  readonly expireAt?: number | undefined;
   readonly idle?: number;
   readonly freq?: number;
   /** Bytes of its record. */
@@ -102,4 +105,22 @@ export function numbers(seed: number): (below: number) => number {
     t = Math.imul(t, 0x735a2d97);
     return ((t ^ (t >>> 15)) >>> 0) % below;
   };
+}
+
+interface ReportedOptions extends Partial<ReportOptions> {
+  readonly capacity?: number;
+  readonly sources?: Report['sources'];
+  readonly functions?: Report['functions'];
+}
+
+/** The report of these keys, as if they were all of a file. */
+export function reportOfKeys(keys: readonly MadeKey[], given: ReportedOptions = {}): Report {
+  const { capacity = 1 << 12, functions = [], sources = [], ...more } = given;
+  const { thresholds = { bigMemory: 1 << 20, bigElements: 100_000, hotSlot: 0.01 } } = more;
+  const now = 1_700_000_000_000;
+  const tally = new Tally({ ...thresholds, top: 10, now, delimiters: Buffer.from(':;,_-+@=|#'), depth: 5, capacity });
+  const batch = batchOf(TS_CODEC, keys);
+  tally.rows(batch, batch.to, measuresOf(TS_CODEC, keys));
+  const options: ReportOptions = { at: now, share: 1, shards: undefined, target: undefined, ...more, thresholds };
+  return reportOf(tally, { sources, functions, memory: { server: 'Redis 7.0', tables: 96, guessed: 0 } }, options);
 }
