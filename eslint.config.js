@@ -24,5 +24,5 @@ export default tseslint.config(
   { files: ['src/**'], rules: { 'max-len': ['error', { code: 140, ignorePattern: LITERAL }] } },
   { files: ['test/**/*.{ts,mjs}'], rules: { '@typescript-eslint/explicit-function-return-type': 'off', '@typescript-eslint/no-non-null-assertion': 'off', '@typescript-eslint/require-await': 'off', '@typescript-eslint/no-misused-spread': 'off', '@typescript-eslint/unbound-method': 'off', '@typescript-eslint/no-unused-vars': ['error', { varsIgnorePattern: '^_' }], 'no-console': 'off' } },
   { files: ['**/*.js', '**/*.mjs'], ...tseslint.configs.disableTypeChecked },
-  { files: ['bench/**'], rules: { 'no-console': 'off', '@typescript-eslint/explicit-function-return-type': 'off' } },
+  { files: ['bench/**', '*.mjs'], rules: { 'no-console': 'off', '@typescript-eslint/explicit-function-return-type': 'off' } },
 );

@@ -2,6 +2,8 @@ import { defineConfig } from 'vitest/config';
 
 const SERVERS = 'test/servers/**/*.test.ts';
 const PROCESSES = 'test/processes/**/*.test.ts';
+/** Tests that drive Chromium. */
+const BROWSER = 'test/browser/**/*.test.ts';
 /** Tests that replace modules for themselves, by vi.mock. */
 const MOCKS = ['test/io/full-disk.test.ts', 'test/restore/rate-limit.test.ts'];
 
@@ -16,7 +18,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: [SERVERS, PROCESSES, ...MOCKS, '**/node_modules/**'],
+          exclude: [SERVERS, PROCESSES, BROWSER, ...MOCKS, '**/node_modules/**'],
           isolate: false,
           maxWorkers: '100%',
           sequence: { groupOrder: 0 },
@@ -25,6 +27,10 @@ export default defineConfig({
       {
         extends: true,
         test: { name: 'mocks', include: MOCKS, maxWorkers: '100%', sequence: { groupOrder: 0 } },
+      },
+      {
+        extends: true,
+        test: { name: 'browser', include: [BROWSER], exclude: ['**/node_modules/**'], maxWorkers: '200%', sequence: { groupOrder: 1 } },
       },
       {
         extends: true,

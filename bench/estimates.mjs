@@ -49,5 +49,5 @@ export async function estimates(path, server, allocator, kernels = true) {
     }
   }
   await reading.close();
-  return { keys, tables: (count) => measurer.tables(count, expires) };
+  return { keys, tables: (count) => measurer.tables(count, expires) + measurer.beside };
 }

@@ -18,6 +18,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   workers: ['bytes', 'kernels', 'encodings', 'rdb', 'values', 'io', 'pipeline', 'json'],
   restore: ['bytes', 'kernels', 'encodings', 'rdb', 'values', 'io', 'check', 'redis', 'pipeline', 'json', 'dump'],
   commands: ['bytes', 'kernels', 'encodings', 'rdb', 'values', 'io', 'check', 'redis', 'pipeline', 'json', 'dump', 'workers', 'restore'],
+  page: ['inspect'],
+  inspect: ['bytes', 'kernels', 'encodings', 'rdb', 'values', 'io', 'check', 'pipeline'],
   library: ['bytes', 'kernels', 'encodings', 'rdb', 'values', 'io', 'pipeline', 'json'],
   cli: ['pipeline', 'commands'],
   '.': ['bytes', 'rdb', 'values', 'library'],
@@ -67,14 +69,14 @@ test('a Redis type stands in as many files as CONTRIBUTING.md says', () => {
   const text = readFileSync(join(src, '../CONTRIBUTING.md'), 'utf8');
   const part = text.slice(text.indexOf('**A new Redis type**'), text.indexOf('| as commands, if there are any |'));
   const listed = [...part.slice(part.indexOf('|---')).matchAll(/`(\w+\/[^`]+\.ts)`/g)].map(([, file]) => file.replace('<name>', 'bitmaps'));
-  const mention = files.filter((file) => /bitmap/i.test(readFileSync(join(src, file), 'utf8')) && !/^(?:bytes|encodings|cli)\//.test(file));
+  const mention = files.filter((file) => /bitmap/i.test(readFileSync(join(src, file), 'utf8')) && !/^(?:bytes|encodings|cli|page)\//.test(file));
   expect(mention.sort()).toEqual(listed.filter((file) => file !== 'rdb/shapes.ts').sort());
   expect(part).toContain(`**${mention.length} files**`);
 });
 
-test('every folder of tests is a room, but for helpers, tests with servers or processes, and binaries of Node', () => {
+test('every folder of tests is a room, but for helpers, tests with servers, processes or a browser, and packages that only tests need', () => {
   const folders = readdirSync(import.meta.dirname, { withFileTypes: true }).filter((entry) => entry.isDirectory()).map(({ name }) => name);
-  expect(folders.filter((name) => !(name in MAY_IMPORT) && !['support', 'servers', 'processes', 'nodes'].includes(name))).toEqual([]);
+  expect(folders.filter((name) => !(name in MAY_IMPORT) && !['support', 'servers', 'processes', 'browser', 'nodes', 'duckdb'].includes(name))).toEqual([]);
 });
 
 const tests = readdirSync(import.meta.dirname, { recursive: true, encoding: 'utf8' }).filter(

@@ -10,9 +10,15 @@ const { imul } = Math;
 
 const word = (b: Uint8Array, i: number): number => b[i] | (b[i + 1] << 8) | (b[i + 2] << 16) | (b[i + 3] << 24);
 
+/** As in XXH32: a multiplication on either side, so that a bit of one word is not undone by a bit of the next. */
 function mixed(lane: number, word: number): number {
-  const product = imul(lane ^ word, A);
-  return (product << 15) | (product >>> 17);
+  const sum = (lane + imul(word, A)) | 0;
+  return imul((sum << 13) | (sum >>> 19), C);
+}
+
+function spread(lane: number, by: number): number {
+  const h = imul(lane ^ (lane >>> 15), by);
+  return h ^ (h >>> 13);
 }
 
 function finished(hash: number): number {
@@ -59,9 +65,10 @@ export class Digest {
     this.stripes(held.fill(0, this.heldLength), 0, STRIPE);
     let [low, high] = [total | 0, total | 0];
     for (let i = 0; i < LANES / 2; i++) {
-      const [a, b] = [lanes[i], lanes[i + LANES / 2]];
-      low = mixed(low, mixed(a, b));
-      high = mixed(high, mixed(b, imul(a, C)));
+      const a = spread(lanes[i], B);
+      const b = spread(lanes[i + LANES / 2], C);
+      low = mixed(low, (a + b) | 0);
+      high = mixed(high, imul(a, A) ^ b);
     }
     low = finished(low) >>> 0;
     high = finished(high) >>> 11;
@@ -95,9 +102,13 @@ export class Digest {
   }
 }
 
-/** A hash of a field name, for a sum over the fields of a hash: 32 bits, signed. */
-export function nameHash(bytes: Uint8Array, start: number, end: number): number {
-  let h = imul(end - start + 1, C);
+/** Of longer names so many bytes are hashed, and the length. */
+export const HASHED_NAME = 256;
+
+/** A hash of the field name of `length` bytes at `start`, for a sum over the fields of a hash: 32 bits, signed. */
+export function nameHash(bytes: Uint8Array, start: number, length: number): number {
+  const end = start + Math.min(length, HASHED_NAME);
+  let h = imul(length + 1, C);
   let i = start;
   for (; i + 4 <= end; i += 4) h = mixed(h, word(bytes, i));
   let rest = 0;

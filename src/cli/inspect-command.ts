@@ -1,19 +1,14 @@
-import { resolve } from 'node:path';
 import type { InspectSummary } from '../commands/inspect.js';
-import type { REPORT_FORMATS } from '../commands/inspect-terms.js';
-import { type Report } from '../commands/inspect-terms.js';
+import type { Report, REPORT_FORMATS } from '../commands/inspect-terms.js';
 import { command, type Invocation } from './command.js';
 import { emptyNotes } from './empty-runs.js';
 import { EXIT } from './exit.js';
 import { exitCodes, FILTERS_HELP, SOURCES_WORDS } from './help-texts.js';
-import { columns, type Io, isTerminal } from './io.js';
+import { columns, isTerminal } from './io.js';
 import { bytesText, countText, keysText, rateText, secondsText } from './numbers.js';
-import { longName } from './options/option.js';
-import { word } from './printable.js';
 import { reportText } from './report-text.js';
 import { type Listeners, RunCommand, type Task } from './run-command.js';
-import { checkOutput, checkSources, filterOf, sourcesOf } from './sources.js';
-import { UsageError } from './usage.js';
+import { checkApart, checkOutput, checkSources, filterOf, sourcesOf } from './sources.js';
 
 export const INSPECT = command<'inspect'>({
   name: 'inspect',
@@ -45,10 +40,15 @@ ${exitCodes('newer commands of an AOF were not read', 'a source is damaged: the 
 async function runInspect(invocation: Invocation<'inspect'>): Promise<number> {
   const { given, io, options, words } = invocation;
   const sources = sourcesOf(words, io);
-  const { baseline = [], format, noChecksum, output } = options;
+  const { baseline = [], csv, format, history, html, noChecksum, output, parquet } = options;
   const filter = filterOf(invocation);
-  await checkSources('inspect', [...sources, ...baseline], output, io);
-  await checkOutputs([...sources, ...baseline], options, io);
+  const read = [...sources, ...baseline];
+  await checkSources('inspect', read, output, io);
+  const outputs = new Map(
+    Object.entries({ output, html, csv, parquet, history }).flatMap(([name, path]) => (path === undefined ? [] : [[`--${name}`, path]])),
+  );
+  for (const [option, path] of outputs) await checkOutput(read, path, io.stdin, option);
+  await checkApart(outputs);
   const { inspect } = await import('../commands/inspect.js');
   const { env, signal, stdin, stdout } = io;
   const toTerminal = output === undefined && isTerminal(stdout);
@@ -76,19 +76,6 @@ async function runInspect(invocation: Invocation<'inspect'>): Promise<number> {
     tornText: '',
   };
   return new RunCommand(task, invocation, output).run();
-}
-
-/** No output may be a source, or another output. Throws UsageError. */
-async function checkOutputs(sources: readonly string[], options: Invocation<'inspect'>['options'], { stdin }: Io): Promise<void> {
-  const outputs = new Map<string, string>();
-  for (const name of ['output', 'html', 'csv', 'parquet', 'history'] as const) {
-    const { [name]: path } = options;
-    if (path === undefined) continue;
-    await checkOutput(sources, path, stdin, longName(name));
-    const other = outputs.get(resolve(path));
-    if (other !== undefined) throw new UsageError(`${longName(name)} and ${longName(other)} are the same file: ${word(path)}`);
-    outputs.set(resolve(path), name);
-  }
 }
 
 function inspectLine({ bytes, damaged, filtered, keys, limited, seconds }: InspectSummary, isSample: boolean): string {

@@ -85,11 +85,11 @@ class ReportText {
     if (rdbVersion === 0) return `${sourceName(name)}: not read${error === undefined ? '' : `: ${printable(error)}`}`;
     const parts = [
       `${vendor === 'valkey' ? 'Valkey' : 'Redis'}${server === undefined ? '' : ` ${printable(server)}`}, RDB ${rdbVersion}`,
-      ...(savedAt === undefined ? [] : [`saved ${ageText(this.report.at - savedAt)}`]),
       ...(size === undefined ? [] : [bytesText(size)]),
       complete ? { ok: 'checksum ok', none: 'no checksum', unread: 'checksum not verified' }[checksum] : 'NOT READ TO THE END',
     ];
-    return `${sourceName(name)}: ${parts.join(', ')}${error === undefined ? '' : `: ${printable(error)}`}`;
+    const saved = savedAt === undefined ? '' : `, saved ${dateText(savedAt)} (${ageText(this.report.at - savedAt)})`;
+    return `${sourceName(name)}: ${parts.join(', ')}${error === undefined ? '' : `: ${printable(error)}`}${saved}`;
   }
 
   private warnings(): void {
@@ -300,7 +300,10 @@ class ReportText {
     if (target === undefined) return;
     this.title(`For ${target.server}`);
     if (target.rewritten.length + target.impossible.length === 0) this.lines.push('It reads all of these values as they are.');
-    for (const { keys, type } of target.rewritten) this.wrap(`${keysText(keys)} of type ${type}: written in another encoding`);
+    if (target.rewritten.length > 0) {
+      const types = target.rewritten.map(({ keys, type }) => `${type} (${keysText(keys)})`);
+      this.wrap(`In another encoding, which restore writes: ${types.join(', ')}`, '  ');
+    }
     for (const { keys, reason, type } of target.impossible) {
       this.warn(`${keysText(keys)} of type ${type} cannot be restored: ${reason}`);
     }
@@ -409,6 +412,9 @@ function durationText(ms: number): string {
   const count = Math.floor(ms / unit);
   return `${countText(count)} ${count === 1 ? name : `${name}s`}`;
 }
+
+/** `2026-11-24 08:15 UTC`. */
+const dateText = (ms: number): string => new Date(ms).toISOString().replace('T', ' ').replace(/:\d\d\.\d+Z$/, ' UTC');
 
 function ageText(ms: number): string {
   return ms < 0 ? `${durationText(-ms)} ahead of this machine's clock` : `${durationText(ms)} ago`;

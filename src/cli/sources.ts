@@ -1,5 +1,6 @@
 import { fstatSync } from 'node:fs';
-import { stat } from 'node:fs/promises';
+import { realpath, stat } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
 import type { Readable } from 'node:stream';
 import type { FilterOptions } from '../commands/terms.js';
 import { type Io, isTerminal } from './io.js';
@@ -63,10 +64,6 @@ export async function checkSources(command: CommandName, sources: readonly strin
 
 /** Neither an output, nor what is left of it after an error, may be a source: it would be overwritten. Throws UsageError. */
 export async function checkOutput(sources: readonly string[], output: string, stdin: Readable, option = '--output'): Promise<void> {
-  const identity = async (path: string): Promise<string | undefined> => {
-    const found = await stat(path, { bigint: true }).catch(() => undefined);
-    return found?.isFile() === true ? `${found.dev}:${found.ino}` : undefined;
-  };
   const standardInput = 'fd' in stdin && typeof stdin.fd === 'number' ? `/dev/fd/${stdin.fd}` : '';
   const written = [await identity(output), await identity(`${output}.partial`)];
   for (const source of sources) {
@@ -77,6 +74,30 @@ export async function checkOutput(sources: readonly string[], output: string, st
       );
     }
   }
+}
+
+/** No two outputs may be the same file. They are given by the options that name them. */
+export async function checkApart(outputs: ReadonlyMap<string, string>): Promise<void> {
+  const options = new Map<string, string>();
+  for (const [option, path] of outputs) {
+    const file = (await identity(path)) ?? (await place(path));
+    const other = file === undefined ? undefined : options.get(file);
+    if (other !== undefined) throw new UsageError(`${other} and ${option} name the same file, ${word(path)}: each needs its own`);
+    if (file !== undefined) options.set(file, option);
+  }
+}
+
+/** What a file is, whatever the name; undefined if there is none, or it is a pipe or a device. */
+async function identity(path: string): Promise<string | undefined> {
+  const found = await stat(path, { bigint: true }).catch(() => undefined);
+  return found?.isFile() === true ? `${found.dev}:${found.ino}` : undefined;
+}
+
+/** Where a file would be made; undefined if something is there. */
+async function place(path: string): Promise<string | undefined> {
+  if ((await stat(path).catch(() => undefined)) !== undefined) return undefined;
+  const folder = await realpath(dirname(path)).catch(() => resolve(dirname(path)));
+  return join(folder, basename(path));
 }
 
 /**

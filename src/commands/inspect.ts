@@ -9,7 +9,6 @@ import type { Report } from '../inspect/report.js';
 import { InspectSink } from '../inspect/sink.js';
 import { Tally } from '../inspect/tally.js';
 import type { ByteSink } from '../io/byte-sink.js';
-import { FileSink } from '../io/file-sink.js';
 import { OutputError } from '../io/output-error.js';
 import { sampleKeys } from '../pipeline/passes.js';
 import { openOutput, run, type RunOptions, type RunSummary } from '../pipeline/run.js';
@@ -58,18 +57,19 @@ export interface InspectSummary extends RunSummary {
  */
 export async function inspect(options: InspectOptions): Promise<InspectSummary> {
   const at = options.filter?.now ?? Date.now();
-  const outputs: ByteSink[] = [];
-  const open = async (opening: Promise<ByteSink>): Promise<ByteSink> => {
-    const output = await opening;
-    outputs.push(output);
+  const opened: ByteSink[] = [];
+  const open: Open = async (path) => {
+    const output = await openOutput(options, path);
+    opened.push(output);
     return output;
   };
   try {
-    const output = await open(openOutput(options, options.output));
-    const page = options.html === undefined ? undefined : await open(FileSink.create(options.html));
-    const summary = await examine(options, at, await tables(options));
+    const output = await open(options.output);
+    const page = options.html === undefined ? undefined : await open(options.html);
+    const tables = await openTables(options, open);
+    const summary = await examine(options, at, tables);
     if (!summary.report.sources.some(({ rdbVersion }) => rdbVersion > 0)) {
-      for (const sink of outputs) await sink.abandon();
+      for (const sink of opened) await sink.abandon();
       return summary;
     }
     const before = await baselineOf(options, summary, at);
@@ -79,7 +79,8 @@ export async function inspect(options: InspectOptions): Promise<InspectSummary> 
       const { htmlReport } = await import('../inspect/html.js');
       await page.write(Buffer.from(htmlReport(report)));
     }
-    for (const sink of outputs) await sink.commit();
+    await output.commit();
+    await page?.commit();
     if (before === undefined) return { ...summary, report };
     return {
       ...summary,
@@ -90,10 +91,13 @@ export async function inspect(options: InspectOptions): Promise<InspectSummary> 
       interrupted: before.interrupted,
     };
   } catch (error) {
-    for (const sink of outputs) await sink.abandon();
+    for (const sink of opened) await sink.abandon(); // nothing happens to those that are complete
     throw error;
   }
 }
+
+/** Opens a path, or standard output. */
+type Open = (path: string | undefined) => Promise<ByteSink>;
 
 /** Looks at what to compare with, cut at the same delimiters; not after an error that ends the run. */
 async function baselineOf(options: InspectOptions, summary: InspectSummary, at: number): Promise<InspectSummary | undefined> {
@@ -131,24 +135,19 @@ interface OpenTable {
   readonly output: ByteSink;
 }
 
-async function tables({ csv, parquet }: InspectOptions): Promise<readonly OpenTable[]> {
-  const made: OpenTable[] = [];
-  try {
-    if (csv !== undefined) {
-      const { CsvRows } = await import('../inspect/csv.js');
-      const output = await FileSink.create(csv);
-      made.push({ rows: new CsvRows(output), output });
-    }
-    if (parquet !== undefined) {
-      const { ParquetRows } = await import('../inspect/parquet.js');
-      const output = await FileSink.create(parquet);
-      made.push({ rows: new ParquetRows(output), output });
-    }
-  } catch (error) {
-    for (const { output } of made) await output.abandon();
-    throw error;
+async function openTables({ csv, parquet }: InspectOptions, open: Open): Promise<readonly OpenTable[]> {
+  const tables: OpenTable[] = [];
+  if (csv !== undefined) {
+    const { CsvRows } = await import('../inspect/csv.js');
+    const output = await open(csv);
+    tables.push({ rows: new CsvRows(output), output });
   }
-  return made;
+  if (parquet !== undefined) {
+    const { ParquetRows } = await import('../inspect/parquet.js');
+    const output = await open(parquet);
+    tables.push({ rows: new ParquetRows(output), output });
+  }
+  return tables;
 }
 
 async function examine(options: InspectOptions, at: number, tables: readonly OpenTable[]): Promise<InspectSummary> {

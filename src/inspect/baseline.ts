@@ -37,10 +37,23 @@ function prefixChanges(before: Report, after: Report): BaselineReport['prefixes'
     const change = changes.get(node.prefix);
     changes.set(node.prefix, { prefix: node.prefix, before: change?.before ?? NOTHING, after: amountOf(node) });
   }
-  return [...changes.values()]
+  const sorted = [...changes.values()]
     .filter((change) => changeOf(change) > 0 || change.before.keys !== change.after.keys)
     .sort(byChange)
-    .slice(0, MOST);
+    .slice(0, 2 * MOST);
+  return sorted.filter((change) => !sorted.some((other) => isAllOf(other, change))).slice(0, MOST);
+}
+
+/** Whether a longer prefix has all keys of a shorter one: only the longer one is listed. */
+function isAllOf(longer: BaselineReport['prefixes'][number], { after, before, prefix }: BaselineReport['prefixes'][number]): boolean {
+  return (
+    longer.prefix.length > prefix.length &&
+    longer.prefix.startsWith(prefix) &&
+    longer.after.memory === after.memory &&
+    longer.after.keys === after.keys &&
+    longer.before.memory === before.memory &&
+    longer.before.keys === before.keys
+  );
 }
 
 function nodesOf(root: PrefixNode): PrefixNode[] {

@@ -45,6 +45,8 @@ export class Measurer {
   private readonly frame = new Frame();
   /** For the kernel, where there is one. */
   private readonly block: Int32Array | undefined;
+  private readonly besideBlock: Float64Array;
+  private besideRows = 0;
 
   constructor(
     private readonly codec: Codec,
@@ -80,8 +82,19 @@ export class Measurer {
       [layout.MEASURE_DIGEST, measures.digest],
       [layout.MEASURE_GUESSED, measures.guessed],
     ]);
+    const { block } = this;
+    this.besideBlock =
+      block === undefined ? new Float64Array(1) : new Float64Array(block.buffer, block.byteOffset + 4 * layout.MEASURE_BESIDE, 1);
     this.value = new ValueMemory(this.model, codec);
     this.reader = new PartsReader(this.value, codec);
+  }
+
+  /**
+   * What all keys measured so far take beyond what MEMORY USAGE counts of them: small structures are rounded up, and below 0, since its
+   * formula for streams is too high. The sum of `memory`, `tables` and this are the memory of the data.
+   */
+  get beside(): number {
+    return this.besideRows + this.besideBlock[0];
   }
 
   /** Measures rows [from, to) that are records and not dropped. Throws RdbError if the value of row `batch.row` is damaged. */
@@ -112,6 +125,7 @@ export class Measurer {
 
   private put(row: number, digest: number): void {
     const { measures, value } = this;
+    this.besideRows += value.beside;
     measures.memory[row] = value.memory;
     measures.elements[row] = value.elements;
     measures.largest[row] = value.largest;

@@ -35,7 +35,7 @@ export interface ReportOptions {
 export interface Findings {
   readonly sources: readonly SourceReport[];
   readonly functions: Report['functions'];
-  readonly memory: Pick<MemoryReport, 'server' | 'tables' | 'guessed'>;
+  readonly memory: Pick<MemoryReport, 'server' | 'tables' | 'other' | 'guessed'>;
 }
 
 /** Makes the report. */
@@ -51,6 +51,7 @@ export function reportOf(tally: Tally, findings: Findings, options: ReportOption
     ? sum(sources.map(({ usedMemory = 0 }) => usedMemory))
     : undefined;
   const tables = Math.round(findings.memory.tables * scale);
+  const other = Math.round(findings.memory.other * scale);
   const found = {
     complete: sources.every(({ complete }) => complete),
     totals,
@@ -70,7 +71,8 @@ export function reportOf(tally: Tally, findings: Findings, options: ReportOption
       keys: totals.memory,
       tables,
       functions,
-      dataset: totals.memory + tables + functions,
+      other,
+      dataset: totals.memory + tables + functions + other,
       guessed: Math.round(findings.memory.guessed * scale),
       ...(used === undefined || sources.length === 0 ? {} : { used }),
     },
@@ -280,6 +282,11 @@ function prefixReport(tree: PrefixTree, scale: number, all: Omit<PrefixNode, 'na
   };
 }
 
+const isDefined = <T,>(value: T | undefined): value is T => value !== undefined;
+
+/** Hashes whose fields may expire one by one. */
+const hasFieldExpiries = ({ form, name }: TypeRow): boolean => form === 'hash-metadata' || form === 'listpack-ex' || name === 'HASH_2';
+
 /** What a target cannot take as it is: by types of the RDB. */
 function targetReport(target: Target, build: ReportBuilder): TargetReport {
   const rewritten: TargetReport['rewritten'][number][] = [];
@@ -288,8 +295,13 @@ function targetReport(target: Target, build: ReportBuilder): TargetReport {
     const cell = build.sum((found) => found === type);
     if (cell[KEYS] === 0 || reads(target, type)) continue;
     const amount = build.amount(cell);
-    const others = TABLES[target.vendor].types.filter((other) => other?.redisType === type.redisType && reads(target, other));
-    if (others.length > 0 || type.redisType === 'bitmap') rewritten.push({ type: type.name, ...amount });
+    const others = TABLES[target.vendor].types
+      .filter((other) => other?.redisType === type.redisType && reads(target, other))
+      .filter(isDefined);
+    if (hasFieldExpiries(type) && !others.some(hasFieldExpiries)) {
+      const reason = `${targetName(target)} has no field expiries (--allow-loss restores such keys without)`;
+      impossible.push({ type: type.name, reason, ...amount });
+    } else if (others.length > 0 || type.redisType === 'bitmap') rewritten.push({ type: type.name, ...amount });
     else impossible.push({ type: type.name, reason: `${targetName(target)} has no values of type ${type.redisType}`, ...amount });
   }
   return { server: targetName(target), rewritten, impossible };

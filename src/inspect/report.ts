@@ -83,7 +83,9 @@ export interface MemoryReport {
   readonly tables: number;
   /** Of functions. */
   readonly functions: number;
-  /** Keys, tables and functions. */
+  /** What MEMORY USAGE does not count of keys; below 0 if it counts too much of streams. */
+  readonly other: number;
+  /** The sum of all four. */
   readonly dataset: number;
   /** Keys whose memory is a guess (module values). */
   readonly guessed: number;

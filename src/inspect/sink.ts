@@ -110,13 +110,14 @@ export class InspectSink implements LastSink {
   private take(batch: Batch, to: number, measurer: Measurer): void {
     const { measures } = measurer;
     const { table } = batch;
+    const name = this.sources.at(-1)?.name ?? '';
     this.tally.rows(batch, to, measures);
     for (let row = batch.from; row < to; row++) {
       if (table.word(row, KIND) !== RECORD || table.has(row, DROPPED)) continue;
       const bytes = recordBytes(table.words, row);
       if (measures.guessed[row] !== 0) this.guessed++;
       if (table.word(row, TYPE) === MODULE) this.module(batch, row, measures, bytes);
-      for (const rows of this.rows) rows.add(batch, row, measures, bytes, this.sources.length - 1);
+      for (const rows of this.rows) rows.add(batch, row, measures, bytes, name);
     }
   }
 
@@ -134,7 +135,7 @@ export class InspectSink implements LastSink {
     this.tally.row(single, 0, measures, bytes);
     if (measures.guessed[0] !== 0) this.guessed++;
     if (module !== undefined) this.tally.module(module, measures.memory[0], bytes, measures.elements[0]);
-    for (const rows of this.rows) rows.add(single, 0, measures, bytes, this.sources.length - 1);
+    for (const rows of this.rows) rows.add(single, 0, measures, bytes, this.sources.at(-1)?.name ?? '');
     for (const rows of this.rows) if (rows.full) await rows.flush();
   }
 
@@ -206,6 +207,7 @@ export class InspectSink implements LastSink {
       memory: {
         server: servers.join(', '),
         tables: this.sources.reduce((sum, { tables }) => sum + tables, 0),
+        other: [...this.measurers.values()].reduce((sum, { beside }) => sum + beside, 0),
         guessed: this.guessed,
       },
     };

@@ -29,7 +29,7 @@ const LONGEST_KEY = 1024;
  * of each type.
  */
 export const FORMS: readonly TypeRow[] = Array.from({ length: TYPE_NUMBERS }, (_, number) => typeOfNumber(number)).filter(
-  (type) => type !== undefined,
+  (type, number): type is TypeRow => type !== undefined && typeNumber(type) === number,
 );
 const CELLS = FORMS.length * ENCODINGS.length;
 /** Databases with cells of their own; what is in others counts as one. */

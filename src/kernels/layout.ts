@@ -302,7 +302,7 @@ export const MEASURE_LIST = 30;
 export const MEASURE_LIST_NODE = 31;
 /** Whether a list of one node is a listpack. */
 export const MEASURE_LIST_CONVERTS = 32;
-/** Bytes around the entries of packed values, their encoding, and whether those of files are kept. */
+/** Bytes around the entries of packed values, their encoding, and whether they are listpacks; else ziplists, counted without rounding. */
 export const MEASURE_FRAME = 33;
 export const MEASURE_PACKED = 34;
 export const MEASURE_KEEPS = 35;
@@ -314,7 +314,14 @@ export const MEASURE_QUICKLIST = 39;
 export const MEASURE_HASHTABLE = 40;
 export const MEASURE_INTSET = 41;
 export const MEASURE_SKIPLISTS = 42;
-export const MEASURE_WORDS = 44;
+/** F64, added to: what values take beyond their memory as told. That of sets by count (I32); of lists, nodes, tables, and their entries. */
+export const MEASURE_BESIDE = 44;
+export const MEASURE_BESIDE_SETS = 46;
+export const MEASURE_BESIDE_LIST = 47;
+export const MEASURE_BESIDE_NODE = 48;
+export const MEASURE_BESIDE_DICT = 49;
+export const MEASURE_BESIDE_ENTRY = 50;
+export const MEASURE_WORDS = 52;
 
 export const MEASURE_STRUCTURE = 4;
 export const MEASURED_SIZES = 4096;

@@ -5,38 +5,19 @@ import { isHarmless, RowCheck } from '../../src/check/row-check.js';
 import type { CheckLevel } from '../../src/check/findings.js';
 import { ValueCheck } from '../../src/check/value-check.js';
 import { TS_CODEC } from '../../src/kernels/codec.js';
-import { Kernels } from '../../src/kernels/kernels.js';
-import { Batch } from '../../src/rdb/batch.js';
-import { Frame, FULL, RECORD } from '../../src/rdb/frame.js';
+import type { Batch } from '../../src/rdb/batch.js';
+import { Frame, RECORD } from '../../src/rdb/frame.js';
 import { typeNumber } from '../../src/rdb/frame-table.js';
-import { Framer } from '../../src/rdb/framer.js';
 import { TABLES } from '../../src/rdb/types.js';
+import { KernelBatches } from '../support/batches.js';
 import { SERVERS, serverFile } from '../support/dump-support.js';
 import { FACTOR } from '../support/factor.js';
 import { loop } from '../support/samples.js';
 import { f64, intset, listpack, lzfStr, type Packable, type Part, rdb, str, ziplist } from '../support/support.js';
 
-const kernels = ((): Kernels => {
-  const made = Kernels.create();
-  if (made === undefined) throw new Error('the kernels are not there: npm run kernels');
-  return made;
-})();
-const room = kernels.allocate(1 << 22);
-const buffer = kernels.allocate(1 << 20);
-const batch = new Batch(kernels);
-
-/** Batches of a file, with its bytes where kernels find them. */
-function* batches(file: Uint8Array): Generator<Batch> {
-  room.set(file);
-  const framer = new Framer({ codec: kernels, buffer, meta: false, checksum: false });
-  framer.push(room.subarray(0, file.length));
-  for (let kind = FULL; kind === FULL; ) {
-    kind = framer.fill(batch);
-    batch.from = 0;
-    batch.to = batch.rows;
-    yield batch;
-  }
-}
+const made = new KernelBatches();
+const { kernels } = made;
+const batches = (file: Uint8Array): Generator<Batch> => made.of(file);
 
 const checks: Readonly<Record<CheckLevel, RowCheck>> = {
   structure: new RowCheck(kernels, 'structure', true),

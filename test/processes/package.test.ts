@@ -31,6 +31,11 @@ test('the fixtures that the docs name are in the package', () => {
   expect([...named].filter((name) => !packed.includes(name))).toEqual([]);
 });
 
+test('the page of inspect --html is in it, beside the command; its sources and the pictures of the docs are not', () => {
+  expect(packed).toContain('dist/bin/page.html');
+  expect(packed.filter((name) => /(?:^|\/)page\/|\.png$/.test(name))).toEqual([]);
+});
+
 test('maps of sources are in it with their sources, or not at all', () => {
   expect(packed.filter((name) => name.endsWith('.map'))).toEqual([]);
   const scripts = packed.filter((name) => /\.(?:js|d\.ts)$/.test(name));

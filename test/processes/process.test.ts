@@ -29,6 +29,14 @@ test('the package runs: version, help, a file, a pipe', async () => {
   expect(await run('R decode "$T"')).toMatchObject({ code: 2, out: '' });
 }, 30_000);
 
+test('inspect --html writes a page that needs no other file', async () => {
+  expect(await run('R inspect "$F" --html "$T/report.html" -q')).toMatchObject({ code: 0, err: '' });
+  const page = readFileSync(folder.at('report.html'), 'utf8');
+  expect(page).toMatch(/^<!doctype html>/);
+  expect(page).toContain('"format":1');
+  expect(page).not.toContain('<!--');
+});
+
 test('without a source, a pipe or a file on standard input is read', async () => {
   for (const command of ['decode', 'check', 'dump --format payload']) {
     const named = await run(`R ${command} - -q < "$F"`);

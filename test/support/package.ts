@@ -29,10 +29,11 @@ function buildInto(folder: string): void {
   symlinkSync('rdbkit.js', join(folder, 'bin', 'rdbkit'));
   symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'), 'dir');
   const sources = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' })
-    .filter((name) => /(?<!\.d)\.ts$/.test(name) && !name.startsWith(join('kernels', 'assembly')))
+    .filter((name) => /(?<!\.d)\.ts$/.test(name) && !name.startsWith(join('kernels', 'assembly')) && !name.startsWith('page'))
     .map((name) => join('src', name));
   const form = ['--outbase=src', '--format=esm', '--target=node20', '--log-level=warning', `--outdir=${join(folder, 'dist')}`];
   execFileSync(join(root, 'node_modules', '.bin', 'esbuild'), [...sources, ...form], { cwd: root });
   execFileSync(process.execPath, ['bundle.mjs'], { cwd: folder });
   for (const to of ['kernels', 'bin']) cpSync(join(root, 'src', 'kernels', 'kernels.wasm'), join(folder, 'dist', to, 'kernels.wasm'));
+  cpSync(join(root, 'src', 'inspect', 'page.html'), join(folder, 'dist', 'bin', 'page.html'));
 }

@@ -49,9 +49,11 @@ function tablesOf(codec: Codec, model: Model): [which: number, table: ArrayBuffe
   for (let length = 0; length < doubles.length; length++) doubles[length] = model.scored(length);
   const sets = words(codec, layout.MEASURED_COUNTS + 1);
   const hashes = words(codec, layout.MEASURED_COUNTS + 1);
+  const beside = words(codec, layout.MEASURED_COUNTS + 1);
   for (let count = 0; count < sets.length; count++) {
     sets[count] = model.table(SET, count);
     hashes[count] = model.table(HASH, count);
+    beside[count] = model.besideTable(SET, count);
   }
   return [
     [layout.MEASURE_STRUCTURES, structures],
@@ -59,24 +61,25 @@ function tablesOf(codec: Codec, model: Model): [which: number, table: ArrayBuffe
     [layout.MEASURE_SCORED, doubles],
     [layout.MEASURE_SETS, sets],
     [layout.MEASURE_HASHES, hashes],
+    [layout.MEASURE_BESIDE_SETS, beside],
   ];
 }
 
 function numbersOf(model: Model): [which: number, value: number][] {
-  const { buckets, dict, limits } = model;
+  const { buckets, dict, hasEntries, limits } = model;
   const code = (encoding: Encoding): number => ENCODINGS.indexOf(encoding);
   const none = model.sds(0);
   return [
     [layout.MEASURE_SKIPLIST, model.table(ZSET, 1) - model.table(HASH, 1)],
     [layout.MEASURE_MEMBER, model.member(0) - none],
-    [layout.MEASURE_FIELD, buckets > 0 ? 0 : model.pair(1, 0, false) - model.sds(1) - none],
+    [layout.MEASURE_FIELD, model.pair(1, 0, false) - (hasEntries ? model.alloc(7) : model.sds(1) + none)],
     [layout.MEASURE_ALLOCATOR, ALLOCATORS.indexOf(model.allocator)],
     [layout.MEASURE_KEYS, model.keys],
     [layout.MEASURE_EMBEDDED, model.embeddedObject],
     [layout.MEASURE_EMBED_MOST, model.embedLimit],
     [layout.MEASURE_EMBED_LENGTH, model.longestEmbedded],
     [layout.MEASURE_EMBED_ROOMY, model.isValkey ? 1 : 0],
-    [layout.MEASURE_PAIRS, buckets > 0 ? 2 : model.hasListpackEx ? 1 : 0],
+    [layout.MEASURE_PAIRS, hasEntries ? 2 : model.hasListpackEx ? 1 : 0],
     [layout.MEASURE_DICT, buckets > 0 ? 0 : dict],
     [layout.MEASURE_HASH_ENTRIES, limits.hashEntries],
     [layout.MEASURE_ZSET_ENTRIES, limits.zsetEntries],
@@ -90,6 +93,10 @@ function numbersOf(model: Model): [which: number, value: number][] {
     [layout.MEASURE_FRAME, model.packedFrame],
     [layout.MEASURE_PACKED, model.packedCode],
     [layout.MEASURE_KEEPS, model.hasListpacks ? 1 : 0],
+    [layout.MEASURE_BESIDE_LIST, model.besideList(0)],
+    [layout.MEASURE_BESIDE_NODE, model.besideList(1) - model.besideList(0)],
+    [layout.MEASURE_BESIDE_DICT, model.besideTable(HASH, 0)],
+    [layout.MEASURE_BESIDE_ENTRY, model.besideTable(HASH, 1) - model.besideTable(HASH, 0)],
     [layout.MEASURE_INT, code('int')],
     [layout.MEASURE_EMBSTR, code('embstr')],
     [layout.MEASURE_RAW, code('raw')],

@@ -29,6 +29,8 @@ const EMBEDDED = 44;
 const ROOMY_KEY = 128;
 /** A field and its value of up to so many bytes are in one piece (valkey entry.c, EMBED_VALUE_MAX_ALLOC_SIZE). */
 const EMBEDDED_PAIR = 128;
+/** An expiry of a field with its place among others (redis 7.4 ebuckets.h, ExpireMeta). */
+const EXPIRE_META = 16;
 const SDS8_HEADER = 4; // with the end
 const SKIPLIST_LEVELS = 32;
 const SKIPLIST_P = 0.25;
@@ -54,7 +56,9 @@ const DEFAULTS: Limits = { hashEntries: 512, zsetEntries: 128, setEntries: 128, 
 
 /**
  * What values take in a server, in bytes: what MEMORY USAGE says (redis 7.0 object.c, objectComputeSize; redis 8.2,
- * kvobjComputeSize), which counts some structures at their size and others as allocated.
+ * kvobjComputeSize), which counts some structures at their size and others as allocated. Models of servers before 7.0 are rough: MEMORY
+ * USAGE changed in their patch releases, and 2.8 to 3.2 have none. Those of Valkey 8.0 and Redis 8.6 and later are from the sources, with
+ * no server to compare with; and sorted sets of Valkey 9.2, which are trees, are taken to be skiplists as in 9.1.
  */
 export class Model {
   readonly limits: Limits;
@@ -78,7 +82,9 @@ export class Model {
   /** An embedded string takes the place of the pointer to it (valkey 9.0), in how many bytes at most. */
   readonly embeddedObject: number;
   readonly embedLimit: number;
-  /** Nodes of skiplists have their element in them (valkey 9.1). */
+  /** A field and its value are one entry if they are short (valkey 8.1, redis 8.6 entry.c). */
+  readonly hasEntries: boolean;
+  /** Nodes of skiplists have their element in them (valkey 9.1, redis 8.6). */
   private readonly hasOneNode: boolean;
   private readonly nodes: readonly number[];
   readonly dict: number;
@@ -102,12 +108,13 @@ export class Model {
     this.buckets = isValkey && release >= 801 ? (release >= 900 ? 80 : 72) : 0;
     this.embeddedObject = isValkey && release >= 900 ? SHORT_OBJECT : OBJECT;
     this.embedLimit = isValkey && release >= 901 ? 128 : 64;
-    this.hasOneNode = isValkey && release >= 901;
+    this.hasEntries = this.buckets > 0 || (!isValkey && release >= 806);
+    this.hasOneNode = release >= (isValkey ? 901 : 806);
     this.nodes = skiplistNodes();
     const hasReferences = !isValkey && release >= 802; // of groups to entries (XACKDEL)
     this.dict = release >= 700 ? 56 : 96;
     this.streams = {
-      stream: hasReferences ? 112 : release >= 700 ? 80 : 40,
+      stream: hasReferences ? 112 : release >= 700 ? 80 : 0,
       group: release >= 700 ? 40 : 32,
       consumer: this.hasListpackSets ? 32 : 24,
       pending: hasReferences ? 32 : 24,
@@ -117,6 +124,11 @@ export class Model {
 
   alloc(size: number): number {
     return allocated(size, this.allocator);
+  }
+
+  /** A packed value, which MEMORY USAGE counts as allocated only since 7.0. */
+  blob(size: number): number {
+    return this.hasListpacks ? this.alloc(size) : size;
   }
 
   /** A string of its own. */
@@ -136,7 +148,8 @@ export class Model {
   text(keyLength: number, hasExpire: boolean, length: number): number {
     if (!this.embeds(keyLength, hasExpire, length)) return this.object(keyLength, hasExpire) + this.sds(length);
     if (this.keys === IN_OBJECT) return this.alloc(this.embeddedSize(keyLength, length) + (hasExpire ? POINTER : 0));
-    return this.object(keyLength, hasExpire) - OBJECT + this.alloc(OBJECT + SDS8_HEADER + length);
+    const whole = this.hasListpacks ? this.alloc(OBJECT + SDS8_HEADER + length) : OBJECT + 2 + length; // (redis 6.0, sdslen + 2)
+    return this.object(keyLength, hasExpire) - OBJECT + whole;
   }
 
   /** Whether a string is in one piece with its object, and with its key if that is. */
@@ -181,6 +194,25 @@ export class Model {
     return own + this.dict + POINTER * slots + Math.round(shared);
   }
 
+  /** What a table with its entries takes beyond what MEMORY USAGE counts; below 0 where it counts entries that there are not. */
+  besideTable(kind: Table, count: number): number {
+    if (this.buckets > 0 || this.keys === IN_ENTRY) return 0;
+    const dict = this.alloc(this.dict) - this.dict;
+    // elements of sets have no entry if they are alone in their slot (redis 7.2)
+    if (kind === SET && this.hasListpackSets) {
+      return dict + Math.round(KEY_ENTRY * (count - sharedSlots(nextPower(count), count))) - ENTRY * count;
+    }
+    return dict + count * (this.alloc(ENTRY) - ENTRY);
+  }
+
+  besideList(nodes: number): number {
+    return this.alloc(this.list()) - this.list() + nodes * (this.alloc(this.listNode()) - this.listNode());
+  }
+
+  besideRax(tree: { readonly keys: number; readonly nodes: number; readonly bytes: number }): number {
+    return this.buckets > 0 ? 0 : this.alloc(24) + tree.bytes - this.rax(tree);
+  }
+
   /** The same of a hash that was a listpack until its element number `longAt`, which is too long for that. */
   converted(longAt: number, count: number): number {
     if (this.buckets > 0 || count > this.limits.hashEntries) return this.table(HASH, count);
@@ -188,7 +220,7 @@ export class Model {
   }
 
   private skiplist(): number {
-    if (this.hasOneNode) return 16 + this.alloc(16 + 16 * SKIPLIST_LEVELS);
+    if (this.hasOneNode && this.isValkey) return 16 + this.alloc(16 + 16 * SKIPLIST_LEVELS);
     return 16 + 32 + this.alloc(24 + 16 * SKIPLIST_LEVELS);
   }
 
@@ -200,14 +232,14 @@ export class Model {
 
   /** A field of a hash in a table. */
   pair(field: number, value: number, hasExpire: boolean): number {
-    if (this.buckets > 0) return this.entry(field, value, hasExpire);
+    if (this.hasEntries) return this.entry(field, value, hasExpire) + (this.buckets > 0 ? 0 : KEY_ENTRY);
     if (!this.hasListpackEx) return ENTRY + this.sds(field) + this.sds(value);
-    return ENTRY + this.alloc(mstrSize(field) + (hasExpire ? 18 : 0)) + this.sds(value);
+    return ENTRY + this.alloc(mstrSize(field) + (hasExpire ? EXPIRE_META + 2 : 0)) + this.sds(value);
   }
 
-  /** Field and value in one piece, or with a pointer to the value (valkey 9.0 entry.c, entryReqSize). */
+  /** Field and value in one piece, or with a pointer to the value (valkey 9.0 entry.c, entryReqSize; redis 8.6, setEntryWriteInfo). */
   private entry(field: number, value: number, hasExpire: boolean): number {
-    const expiry = hasExpire ? POINTER : 0;
+    const expiry = !hasExpire ? 0 : this.isValkey ? POINTER : EXPIRE_META;
     const long = field < 32 && field > 0 ? field + SDS8_HEADER : sdsSize(field);
     const name = (hasExpire ? long : sdsSize(field)) + expiry;
     if (name + SDS8_HEADER + value <= EMBEDDED_PAIR) return this.alloc(name + SDS8_HEADER + value);
@@ -220,7 +252,7 @@ export class Model {
     const { nodes } = this;
     const own = this.hasOneNode ? 17 + sdsSize(length) : 24;
     for (let level = 1; level <= SKIPLIST_LEVELS; level++) size += nodes[level] * this.alloc(own + 16 * level);
-    if (this.hasOneNode) return size;
+    if (this.hasOneNode) return size + (this.buckets > 0 ? 0 : KEY_ENTRY);
     if (this.buckets > 0) return size + this.sds(length);
     return size + (this.keys === IN_OBJECT ? KEY_ENTRY : ENTRY) + this.sds(length);
   }

@@ -8,8 +8,9 @@ import type { Codec } from '../../kernels/codec.js';
 import { readString, Scratch } from '../../rdb/string.js';
 import type { Form, TypeRow } from '../../rdb/types.js';
 import type { Items } from '../../values/items.js';
+import { FIELD } from '../../values/layouts.js';
 import { type GroupVisitor, StreamTail } from '../../values/stream-tail.js';
-import { nameHash } from '../../bytes/digest.js';
+import { HASHED_NAME, nameHash } from '../../bytes/digest.js';
 import { ENCODINGS, type Encoding } from '../encodings.js';
 import { HASH, type Model, SET, ZSET } from './model.js';
 import { RaxCount } from './rax.js';
@@ -31,6 +32,7 @@ const CODES = {
   bitmap: code('bitmap-roaring'),
 };
 const LISTPACKS: ReadonlySet<Form> = new Set(['listpack', 'listpack-ex', 'quicklist2']);
+const ZIPLISTS: ReadonlySet<Form> = new Set(['ziplist', 'quicklist']);
 const ID_BYTES = 16;
 /** Strings over this size are decompressed elsewhere. */
 const SCRATCH = 1 << 20;
@@ -49,6 +51,8 @@ export class ValueMemory implements Items {
   fieldBytes = 0;
   /** Whether the memory is a guess. */
   guessed = false;
+  /** What the value takes beyond what MEMORY USAGE counts; below 0 where it counts too much. */
+  beside = 0;
 
   private keyLength = 0;
   private hasExpire = false;
@@ -76,6 +80,8 @@ export class ValueMemory implements Items {
   private hasPlain = false;
   private storedNodes = false;
 
+  private readonly largeName = new Uint8Array(HASHED_NAME);
+  private nameLength = 0;
   private readonly scratch: Scratch;
   private readonly copy = new Element();
   private readonly id = new StreamId();
@@ -97,7 +103,7 @@ export class ValueMemory implements Items {
     this.frame = frame;
     this.keyLength = frame.keyEnd - frame.keyStart;
     this.hasExpire = frame.hasExpire;
-    this.memory = this.elements = this.largest = this.encoding = this.fields = this.fieldBytes = 0;
+    this.memory = this.beside = this.elements = this.largest = this.encoding = this.fields = this.fieldBytes = 0;
     this.longAt = -1;
     this.expiries = this.expiryEntries = this.stored = 0;
     this.entries = this.loose = this.longest = this.nodeBytes = this.nodes = this.filled = 0;
@@ -141,7 +147,7 @@ export class ValueMemory implements Items {
     const { node } = model.limits;
     if (this.inPlain || (!this.storedNodes && model.hasPlainNodes && length > node)) {
       this.closeNode();
-      this.nodeBytes += model.alloc(length);
+      this.nodeBytes += model.blob(length);
       this.nodes++;
       this.hasPlain = true;
       return;
@@ -154,15 +160,17 @@ export class ValueMemory implements Items {
   private closeNode(): void {
     if (this.filled === 0) return;
     this.lastNode = this.stored > 0 ? this.stored : this.filled;
-    this.nodeBytes += this.model.alloc(this.lastNode);
+    this.nodeBytes += this.model.blob(this.lastNode);
     this.stored = 0;
     this.nodes++;
     this.filled = 0;
   }
 
   packedBegin(size: number): void {
-    const { form } = this.frame.type;
-    this.stored = form === 'intset' || (this.model.hasListpacks && LISTPACKS.has(form)) ? size : 0;
+    const { form, redisType } = this.frame.type;
+    const kept = this.model.hasListpacks ? LISTPACKS : ZIPLISTS;
+    const isRebuilt = form === 'ziplist' && redisType === 'list';
+    this.stored = form === 'intset' || (kept.has(form) && !isRebuilt) ? size : 0;
   }
 
   nodeBegin(plain: boolean): void {
@@ -188,6 +196,18 @@ export class ValueMemory implements Items {
     this.expiryEntries += backlenSize(integerSize(this.copy));
   }
 
+  largeBegin(role: number): void {
+    this.nameLength = role === FIELD ? 0 : HASHED_NAME;
+  }
+
+  /** Keeps the beginning of a large field name. */
+  largeBytes(bytes: Uint8Array, start: number, end: number): void {
+    const more = Math.min(HASHED_NAME - this.nameLength, end - start);
+    if (more <= 0) return;
+    this.largeName.set(bytes.subarray(start, start + more), this.nameLength);
+    this.nameLength += more;
+  }
+
   scored(member: Element, score: Element): void {
     const length = this.seen(member);
     this.elements++;
@@ -207,7 +227,7 @@ export class ValueMemory implements Items {
   storedNode(bytes: Uint8Array, start: number, end: number): void {
     const { copy, node } = this;
     this.string(bytes, start, end);
-    this.memory += this.model.alloc(copy.end - copy.start);
+    this.memory += this.model.blob(copy.end - copy.start);
     node.open(this.id, copy.bytes, copy.start, copy.end);
     while (node.next()) {
       this.elements++;
@@ -220,9 +240,10 @@ export class ValueMemory implements Items {
 
   storedTail(type: TypeRow, bytes: Uint8Array, start: number, end: number): void {
     const { groups, model } = this;
-    groups.memory = 0;
+    groups.memory = groups.beside = 0;
     new StreamTail(type, bytes, start, end).groups(groups);
     this.memory += model.stream() + groups.memory;
+    this.beside += groups.beside;
   }
 
   /** Reads the string in `bytes[start, end)` to `copy`, decompressed. */
@@ -273,6 +294,7 @@ export class ValueMemory implements Items {
       case 'stream':
         this.encoding = CODES.stream;
         this.memory += model.rax(this.rax.end());
+        this.beside += model.besideRax(this.rax);
         return;
       case 'array':
         this.encoding = CODES.array;
@@ -298,6 +320,7 @@ export class ValueMemory implements Items {
       return;
     }
     this.encoding = CODES.quicklist;
+    this.beside = model.besideList(this.nodes);
     this.memory += model.list() + this.nodes * model.listNode() + this.nodeBytes;
   }
 
@@ -306,12 +329,13 @@ export class ValueMemory implements Items {
     const { limits } = model;
     if (this.allIntegers && elements <= limits.intsetEntries && this.frame.type.form !== 'listpack') {
       this.encoding = CODES.intset;
-      this.memory += model.alloc(this.stored > 0 ? this.stored : INTSET_HEADER + this.width * elements);
+      this.memory += model.blob(this.stored > 0 ? this.stored : INTSET_HEADER + this.width * elements);
     } else if (elements <= limits.setEntries && (this.isPacked || this.longest <= limits.value)) {
       this.listpack();
     } else {
       this.encoding = CODES.hashtable;
       this.memory += model.table(SET, elements) + this.loose;
+      this.beside = model.besideTable(SET, elements);
     }
   }
 
@@ -329,6 +353,7 @@ export class ValueMemory implements Items {
       return;
     }
     this.encoding = CODES.hashtable;
+    this.beside = model.besideTable(HASH, elements);
     this.memory += (this.longAt < 0 ? model.table(HASH, elements) : model.converted(this.longAt, elements)) + this.loose;
   }
 
@@ -340,6 +365,7 @@ export class ValueMemory implements Items {
       return;
     }
     this.encoding = CODES.skiplist;
+    this.beside = model.besideTable(ZSET, elements);
     this.memory += Math.round(model.table(ZSET, elements) + this.loose);
   }
 
@@ -351,7 +377,7 @@ export class ValueMemory implements Items {
   private listpack(): void {
     const { model } = this;
     this.encoding = model.packedCode;
-    this.memory += model.alloc(this.stored > 0 ? this.stored : model.packedFrame + this.entries);
+    this.memory += model.blob(this.stored > 0 ? this.stored : model.packedFrame + this.entries);
   }
 
   /** The length of an element of a collection. */
@@ -403,17 +429,18 @@ export class ValueMemory implements Items {
     this.fieldBytes += length;
     copy.copy(field);
     if (field.kind === LARGE) {
-      this.fields = (this.fields + length) >>> 0;
+      this.fields = (this.fields + nameHash(this.largeName, 0, length)) >>> 0;
       return;
     }
     this.scratch.text(copy);
-    this.fields = (this.fields + nameHash(copy.bytes, copy.start, copy.end)) >>> 0;
+    this.fields = (this.fields + nameHash(copy.bytes, copy.start, length)) >>> 0;
   }
 }
 
 /** Adds up the memory of consumer groups. */
 class GroupMemory implements GroupVisitor {
   memory = 0;
+  beside = 0;
   private readonly pel: RaxCount;
   private readonly consumers = new Map<string, RaxCount>();
   private readonly copy = new Element();
@@ -448,7 +475,11 @@ class GroupMemory implements GroupVisitor {
   groupEnd(): void {
     const { consumers, model, pel } = this;
     this.memory += model.group(pel.keys) + model.rax(pel.end());
-    for (const [name, tree] of consumers) this.memory += model.consumer(name.length) + model.rax(tree.end());
+    this.beside += model.besideRax(pel);
+    for (const [name, tree] of consumers) {
+      this.memory += model.consumer(name.length) + model.rax(tree.end());
+      this.beside += model.besideRax(tree);
+    }
   }
 }
 

@@ -10,7 +10,7 @@ const held: usize = memory.data(64, 16);
 
 @inline
 function mixed(lane: u32, word: u32): u32 {
-  return rotl<u32>((lane ^ word) * A, 15);
+  return rotl<u32>(lane + word * A, 13) * C;
 }
 
 @inline
@@ -22,8 +22,14 @@ function finished(hash: u32): u32 {
 
 @inline
 function mixedLanes(lanes: v128, words: v128): v128 {
-  const product = i32x4.mul(v128.xor(lanes, words), i32x4.splat(A as i32));
-  return v128.or(i32x4.shl(product, 15), i32x4.shr_u(product, 17));
+  const sums = i32x4.add(lanes, i32x4.mul(words, i32x4.splat(A as i32)));
+  return i32x4.mul(v128.or(i32x4.shl(sums, 13), i32x4.shr_u(sums, 19)), i32x4.splat(C as i32));
+}
+
+@inline
+function spread(lanes: v128, by: u32): v128 {
+  const product = i32x4.mul(v128.xor(lanes, i32x4.shr_u(lanes, 15)), i32x4.splat(by as i32));
+  return v128.xor(product, i32x4.shr_u(product, 13));
 }
 
 export function digest(seed: u32, start: usize, end: usize): f64 {
@@ -44,8 +50,10 @@ export function digest(seed: u32, start: usize, end: usize): f64 {
   v128.store(held + (end - p), i64x2.splat(0), 16);
   low4 = mixedLanes(low4, v128.load(held));
   high4 = mixedLanes(high4, v128.load(held, 16));
-  const lows = mixedLanes(low4, high4);
-  const highs = mixedLanes(high4, i32x4.mul(low4, i32x4.splat(C as i32)));
+  const a = spread(low4, B);
+  const b = spread(high4, C);
+  const lows = i32x4.add(a, b);
+  const highs = v128.xor(i32x4.mul(a, i32x4.splat(A as i32)), b);
   let low = total as u32;
   let high = total as u32;
   low = mixed(low, i32x4.extract_lane(lows, 0) as u32);
@@ -60,8 +68,11 @@ export function digest(seed: u32, start: usize, end: usize): f64 {
   return both == 0 ? 1 : (both as f64);
 }
 
-export function nameHash(start: usize, end: usize): u32 {
-  let h = ((end - start + 1) as u32) * C;
+const HASHED_NAME: usize = 256;
+
+export function nameHash(start: usize, length: usize): u32 {
+  const end = start + min(length, HASHED_NAME);
+  let h = ((length + 1) as u32) * C;
   let p = start;
   for (; p + 4 <= end; p += 4) h = mixed(h, load<u32>(p));
   const left = ((end - p) << 3) as u32;

@@ -3,7 +3,8 @@
  * reference. What takes more than these rules, and what may be damaged, is left to it.
  */
 import {
-  DROPPED, HAS_EXPIRE, MEASURE_ALLOC, MEASURE_ALLOCATOR, MEASURE_DICT, MEASURE_DIGEST, MEASURE_ELEMENTS, MEASURE_EMBED_LENGTH,
+  DROPPED, HAS_EXPIRE, MEASURE_ALLOC, MEASURE_ALLOCATOR, MEASURE_BESIDE, MEASURE_BESIDE_DICT, MEASURE_BESIDE_ENTRY, MEASURE_BESIDE_LIST,
+  MEASURE_BESIDE_NODE, MEASURE_BESIDE_SETS, MEASURE_DICT, MEASURE_DIGEST, MEASURE_ELEMENTS, MEASURE_EMBED_LENGTH,
   MEASURE_EMBED_MOST, MEASURE_EMBED_ROOMY, MEASURE_EMBEDDED, MEASURE_EMBSTR, MEASURE_ENCODING, MEASURE_FIELD, MEASURE_FIELD_BYTES,
   MEASURE_FIELDS, MEASURE_FRAME, MEASURE_GUESSED, MEASURE_HASH_ENTRIES, MEASURE_HASHES, MEASURE_HASHTABLE, MEASURE_INT, MEASURE_INTSET,
   MEASURE_INTSET_ENTRIES, MEASURE_KEEPS, MEASURE_KEYS, MEASURE_LARGEST, MEASURE_LIST, MEASURE_LIST_CONVERTS, MEASURE_LIST_NODE,
@@ -48,6 +49,7 @@ function word(which: usize): u32 {
 
 /* What was found in the value of a row: as in its columns. */
 let memoryOf: f64 = 0;
+let beside: i32 = 0;
 let elements: u32 = 0;
 let largest: u32 = 0;
 let encoding: u32 = 0;
@@ -95,6 +97,8 @@ export function measureRows(at: usize, table: usize, row: i32, rows: i32, base: 
     store<f64>((word(MEASURE_FIELD_BYTES) as usize) + ((row as usize) << 3), fieldBytes as f64);
     store<f64>((word(MEASURE_DIGEST) as usize) + ((row as usize) << 3), digest(type, start, end));
     store<u8>((word(MEASURE_GUESSED) as usize) + (row as usize), 0);
+    const sum = model + (MEASURE_BESIDE << 2);
+    if (beside != 0) store<f64>(sum, load<f64>(sum) + (beside as f64));
   }
   return row;
 }
@@ -102,6 +106,7 @@ export function measureRows(at: usize, table: usize, row: i32, rows: i32, base: 
 function value(container: i32, type: i32, start: usize, end: usize, keyLength: u32, hasExpire: bool): bool {
   elements = largest = fields = fieldBytes = entries = loose = longest = 0;
   longAt = -1;
+  beside = 0;
   allIntegers = true;
   width = 2;
   if (type == MEASURED_STRING) return text(start, end, keyLength, hasExpire);
@@ -120,7 +125,7 @@ function value(container: i32, type: i32, start: usize, end: usize, keyLength: u
   const stored = (to - from) as u32;
   if (container == RECORD_INTSET) return intset(from, to);
   if (container == RECORD_LISTPACK) return listpack(type, from, to) && packed(type, stored);
-  return container == RECORD_ZIPLIST && ziplist(type, from, to) && packed(type, 0);
+  return container == RECORD_ZIPLIST && ziplist(type, from, to) && packed(type, word(MEASURE_KEEPS) == 0 ? stored : 0);
 }
 
 function packed(type: i32, stored: u32): bool {
@@ -133,7 +138,7 @@ function packed(type: i32, stored: u32): bool {
 
 function smallPacked(stored: u32): void {
   encoding = word(MEASURE_PACKED);
-  memoryOf += alloc(stored > 0 ? stored : word(MEASURE_FRAME) + entries) as f64;
+  memoryOf += blob(stored > 0 ? stored : word(MEASURE_FRAME) + entries) as f64;
 }
 
 function text(start: usize, end: usize, keyLength: u32, hasExpire: bool): bool {
@@ -158,7 +163,7 @@ function text(start: usize, end: usize, keyLength: u32, hasExpire: bool): bool {
     apart = whole + (hasExpire && !roomy ? POINTER : 0) > most;
     whole = alloc(whole + (hasExpire ? POINTER : 0));
   } else {
-    whole = object(keyLength, hasExpire) - OBJECT + alloc(OBJECT + SDS8_HEADER + size);
+    whole = object(keyLength, hasExpire) - OBJECT + (word(MEASURE_KEEPS) != 0 ? alloc(OBJECT + SDS8_HEADER + size) : OBJECT + 2 + size);
   }
   encoding = apart ? word(MEASURE_RAW) : word(MEASURE_EMBSTR);
   memoryOf = (apart ? object(keyLength, hasExpire) + alloc(sdsSize(size)) : whole) as f64;
@@ -176,6 +181,12 @@ function object(keyLength: u32, hasExpire: bool): u32 {
 @inline
 function alloc(request: u32): u32 {
   return request < SIZES ? load<u32>((word(MEASURE_ALLOC) as usize) + ((request as usize) << 2)) : largeAlloc(request);
+}
+
+/** A packed value: servers with listpacks count it as allocated. */
+@inline
+function blob(bytes: u32): u32 {
+  return word(MEASURE_KEEPS) != 0 ? alloc(bytes) : bytes;
 }
 
 /** As inspect/memory/allocator.ts, for requests above MEASURED_SIZES. */
@@ -300,8 +311,8 @@ function seen(): void {
 @inline
 function name(): void {
   fieldBytes += size;
-  if (isNumber && textAt == 0) fields += nameHash(decimal, signed(number, decimal));
-  else fields += nameHash(textAt, textAt + (size as usize));
+  if (isNumber && textAt == 0) fields += nameHash(decimal, signed(number, decimal) - decimal);
+  else fields += nameHash(textAt, size as usize);
 }
 
 /** What a field and its value take in a table. */
@@ -309,9 +320,9 @@ function pair(field: u32, valueSize: u32): u32 {
   const mode = word(MEASURE_PAIRS);
   if (mode == 2) {
     const whole = sdsSize(field) + SDS8_HEADER + valueSize;
-    if (whole <= EMBEDDED_PAIR) return alloc(whole);
+    if (whole <= EMBEDDED_PAIR) return word(MEASURE_FIELD) + alloc(whole);
     const long = field < 32 && field > 0 ? field + SDS8_HEADER : sdsSize(field);
-    return alloc(long + POINTER) + alloc(sdsSize(valueSize));
+    return word(MEASURE_FIELD) + alloc(long + POINTER) + alloc(sdsSize(valueSize));
   }
   const named = mode == 0 ? sdsSize(field) : field < 32 ? field + 2 : field < 65536 ? field + 4 : field + 10;
   return word(MEASURE_FIELD) + alloc(named) + alloc(sdsSize(valueSize));
@@ -391,6 +402,7 @@ function scores(start: usize, end: usize): bool {
   encoding = word(MEASURE_SKIPLISTS);
   const buckets = load<u32>((word(MEASURE_HASHES) as usize) + ((elements as usize) << 2)) + word(MEASURE_SKIPLIST);
   memoryOf += Math.floor((buckets as f64) + sum + 0.5);
+  besideTable();
   return true;
 }
 
@@ -398,13 +410,14 @@ function set(stored: u32, isPacked: bool): bool {
   largest = longest;
   if (allIntegers && elements <= word(MEASURE_INTSET_ENTRIES) && !isPacked) {
     encoding = word(MEASURE_INTSET);
-    memoryOf += alloc((INTSET_HEADER as u32) + width * elements) as f64;
+    memoryOf += blob((INTSET_HEADER as u32) + width * elements) as f64;
   } else if (elements <= word(MEASURE_SET_ENTRIES) && (isPacked || longest <= word(MEASURE_VALUE))) {
     smallPacked(stored);
   } else {
     if (elements > COUNTS) return false;
     encoding = word(MEASURE_HASHTABLE);
     memoryOf += (load<u32>((word(MEASURE_SETS) as usize) + ((elements as usize) << 2)) + loose) as f64;
+    beside = load<i32>((word(MEASURE_BESIDE_SETS) as usize) + ((elements as usize) << 2));
   }
   return true;
 }
@@ -424,7 +437,12 @@ function hash(stored: u32, isPacked: bool): bool {
       ? dict + POINTER * convertedSlots(longAt as u32, elements)
       : load<u32>((word(MEASURE_HASHES) as usize) + ((elements as usize) << 2));
   memoryOf += (buckets + loose) as f64;
+  besideTable();
   return true;
+}
+
+function besideTable(): void {
+  beside = (word(MEASURE_BESIDE_DICT) + elements * word(MEASURE_BESIDE_ENTRY)) as i32;
 }
 
 function intset(start: usize, end: usize): bool {
@@ -441,7 +459,7 @@ function intset(start: usize, end: usize): bool {
   elements = count;
   largest = longest;
   encoding = word(MEASURE_INTSET);
-  memoryOf += alloc(bytes as u32) as f64;
+  memoryOf += blob(bytes as u32) as f64;
   return true;
 }
 
@@ -657,7 +675,7 @@ function list(container: i32, start: usize, end: usize): bool {
       seen();
       elements++;
       hasPlain = true;
-      bytes += alloc(size);
+      bytes += blob(size);
       pos = next;
     } else {
       const next = string(pos, end);
@@ -667,8 +685,8 @@ function list(container: i32, start: usize, end: usize): bool {
       entries = 0;
       if (container == RECORD_QUICKLIST2 ? !listpack(MEASURED_LIST, from, to) : !ziplist(MEASURED_LIST, from, to)) return false;
       if (elements == before) return false;
-      last = container == RECORD_QUICKLIST2 ? stored : word(MEASURE_FRAME) + entries;
-      bytes += alloc(last);
+      last = (container == RECORD_QUICKLIST2) == (word(MEASURE_KEEPS) != 0) ? stored : word(MEASURE_FRAME) + entries;
+      bytes += blob(last);
       pos = next;
     }
     nodes++;
@@ -681,6 +699,7 @@ function list(container: i32, start: usize, end: usize): bool {
     return true;
   }
   encoding = word(MEASURE_QUICKLIST);
+  beside = (word(MEASURE_BESIDE_LIST) + nodes * word(MEASURE_BESIDE_NODE)) as i32;
   memoryOf += (word(MEASURE_LIST) + nodes * word(MEASURE_LIST_NODE) + bytes) as f64;
   return true;
 }
