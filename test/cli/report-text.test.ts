@@ -84,7 +84,7 @@ describe('no line is over the width, whatever the keys are', () => {
 test('one key', () => {
   const written = text(reportOfKeys([{ key: 'user:7', memory: 100 }], { sources: [source] }));
   expectSafe(written);
-  expect(written).toMatch(/^dump\.rdb: Redis 7\.0\.15, RDB 10, saved 1 day ago, 1\.00 kB, checksum ok\n\n1 key, 196 B in memory, 46 B in the file\n/);
+  expect(written).toMatch(/^dump\.rdb: Redis 7\.0\.15, RDB 10, [^\n]*checksum ok[^]*?\n1 key, 196 B in memory, 46 B in the file\n/);
   expect(written).toContain('user:*     1   100 B  100 %');
 });
 

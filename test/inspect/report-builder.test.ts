@@ -31,7 +31,7 @@ describe('any keys', () => {
         expect(expiry.none.memory + expiry.expired.memory + expiry.left.reduce((all, bucket) => all + bucket.memory, 0)).toBe(totals.memory);
         expect([expiry.expired.keys, totals.keys - expiry.none.keys]).toEqual([totals.expired, totals.withExpiry]);
         expect(slots.slots.reduce((all, [, count]) => all + count, 0)).toBe(totals.keys);
-        expect(memory.dataset).toBe(totals.memory + memory.tables + memory.functions);
+        expect(memory.dataset).toBe(totals.memory + memory.tables + memory.functions + memory.other);
         const visit = (node: PrefixNode): void => {
           const { children = [], rest } = node;
           const below = sum([...children, ...(rest === undefined ? [] : [rest])]);

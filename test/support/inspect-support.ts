@@ -122,5 +122,5 @@ export function reportOfKeys(keys: readonly MadeKey[], given: ReportedOptions = 
   const batch = batchOf(TS_CODEC, keys);
   tally.rows(batch, batch.to, measuresOf(TS_CODEC, keys));
   const options: ReportOptions = { at: now, share: 1, shards: undefined, target: undefined, ...more, thresholds };
-  return reportOf(tally, { sources, functions, memory: { server: 'Redis 7.0', tables: 96, guessed: 0 } }, options);
+  return reportOf(tally, { sources, functions, memory: { server: 'Redis 7.0', tables: 96, other: 0, guessed: 0 } }, options);
 }
