@@ -16,6 +16,9 @@ const RESET = '\u001b[0m';
 /** Sources and warnings that are shown at the beginning. */
 const SOURCES = 3;
 const WARNINGS = 20;
+/** From this share of the memory on, a difference between the whole and its parts is told. */
+const WORTH_TELLING = 0.02;
+
 /** Rows of prefixes and of changes that are shown. */
 const PREFIX_ROWS = 24;
 /** A prefix with less of the memory than this is not shown under another one. */
@@ -73,6 +76,10 @@ class ReportText {
     );
     if (totals.keys === 0) return;
     this.wrap(`Memory is estimated for ${memory.server}${used}. ${bytesText(memory.tables)} of it are the tables of keys and expiries.`);
+    if (Math.abs(memory.other) >= memory.dataset * WORTH_TELLING) {
+      const how = memory.other < 0 ? 'too high for streams' : 'too low for small structures';
+      this.wrap(`The rows below add up to ${bytesText(memory.keys)}: they are what MEMORY USAGE says, which is ${how}.`);
+    }
     if (memory.guessed > 0) this.wrap(`The memory of ${keysText(memory.guessed)} is a guess.`);
     if (sample !== undefined) {
       this.wrap(

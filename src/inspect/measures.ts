@@ -21,7 +21,7 @@ export interface Measures {
    * of expiries is not in it, but in `Measurer.tables`.
    */
   readonly memory: Float64Array;
-  /** Items of a list or set, fields, members, entries of a stream; bytes of a string or bitmap; parts of a module value. */
+  /** Items of a list or set, fields, members, entries of a stream; bytes of a string; parts of a module value. */
   readonly elements: Float64Array;
   /** Bytes of the largest element: item, field or value, member. */
   readonly largest: Float64Array;

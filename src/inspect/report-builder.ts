@@ -5,6 +5,7 @@ import {
   CELL_WITH_EXPIRY as WITH_EXPIRY, HISTOGRAM, SLOT_CELL, TYPE_HISTOGRAMS,
 } from '../kernels/layout.js';
 import { REDIS_TYPES, TABLES, type TypeRow } from '../rdb/types.js';
+import { WRITTEN_AS } from '../values/by-type.js';
 import { reads, type Target, targetName } from '../values/targets.js';
 import { adviceOf } from './advice.js';
 import { ENCODINGS } from './measures.js';
@@ -301,7 +302,7 @@ function targetReport(target: Target, build: ReportBuilder): TargetReport {
     if (hasFieldExpiries(type) && !others.some(hasFieldExpiries)) {
       const reason = `${targetName(target)} has no field expiries (--allow-loss restores such keys without)`;
       impossible.push({ type: type.name, reason, ...amount });
-    } else if (others.length > 0 || type.redisType === 'bitmap') rewritten.push({ type: type.name, ...amount });
+    } else if (others.length > 0 || WRITTEN_AS[type.redisType] !== undefined) rewritten.push({ type: type.name, ...amount });
     else impossible.push({ type: type.name, reason: `${targetName(target)} has no values of type ${type.redisType}`, ...amount });
   }
   return { server: targetName(target), rewritten, impossible };

@@ -14,7 +14,8 @@ import { REDIS_TYPES, type TypeRow } from '../rdb/types.js';
 import { addToBuckets, FREQUENCIES, IDLE_TIMES, startBuckets, TIMES_LEFT } from './buckets.js';
 import { delimitersOf } from './delimiters.js';
 import { addToHistogram } from './histogram.js';
-import { ENCODINGS, type Measures } from './measures.js';
+import { ELEMENTS_ARE_BYTES, ENCODINGS } from './encodings.js';
+import type { Measures } from './measures.js';
 import { type KeyAmounts, PrefixTree, type PrefixTreeOptions } from './prefix-tree.js';
 import { Duplicates, FieldSets } from './repeats.js';
 import type { Amount, Key } from './report.js';
@@ -45,11 +46,6 @@ const CELLS_BEFORE = new Int32Array(TYPE_NUMBERS);
 FORMS.forEach((type, i) => (CELLS_BEFORE[typeNumber(type)] = i * ENCODINGS.length));
 
 const MODULE = REDIS_TYPES.indexOf('module');
-const STRING = REDIS_TYPES.indexOf('string');
-const BITMAP = REDIS_TYPES.indexOf('bitmap');
-
-/** Whether the elements of this type are things of their own: those of a string are its bytes. */
-const hasElements = (type: number): boolean => type !== STRING && type !== BITMAP;
 
 export interface TallyOptions extends Omit<PrefixTreeOptions, 'types' | 'delimiters'> {
   /** What ends a segment of a prefix; found out from the first keys unless given. */
@@ -235,15 +231,15 @@ export class Tally {
     const elements = measures.elements[row];
     if (measures.fields[row] !== 0) this.fieldSets.add(measures.fields[row], measures.fieldBytes[row]);
     if (measures.digest[row] !== 0) this.duplicates.add(measures.digest[row], memory);
-    if (memory > bigMemory || elements > bigElements) this.big(memory, elements, TYPE_INDEX[batch.table.word(row, TYPE)]);
+    if (memory > bigMemory || elements > bigElements) this.big(memory, elements, measures.encoding[row]);
     if (memory > this.topMemory.least || measures.largest[row] > this.topLargest.least || elements > this.topElements.least) {
       this.offer(batch, row, measures, bytes);
     }
   }
 
-  private big(memory: number, elements: number, type: number): void {
+  private big(memory: number, elements: number, encoding: number): void {
     const { bigElements, bigMemory } = this.options;
-    const isCollection = hasElements(type);
+    const isCollection = !ELEMENTS_ARE_BYTES[encoding];
     if (memory > bigMemory) this.bigKeys++;
     if (elements > bigElements && isCollection) this.manyElements++;
     if (!isCollection) return;
@@ -263,7 +259,7 @@ export class Tally {
     const { table } = batch;
     const type = TYPE_INDEX[table.word(row, TYPE)];
     const memory = measures.memory[row];
-    const elements = hasElements(type) ? measures.elements[row] : -1;
+    const elements = ELEMENTS_ARE_BYTES[measures.encoding[row]] ? -1 : measures.elements[row];
     const largest = measures.largest[row];
     if (!(memory > this.topMemory.least || elements > this.topElements.least || largest > this.topLargest.least)) return;
     batch.readKey(row, place);

@@ -40,3 +40,6 @@ export const ownForms = (scratch: Scratch): ReadonlyMap<Form, OwnForm<AllItems>>
     ['template-ref', templateHash],
     ['template-ref-listpack', templateHash],
   ]);
+
+/** What values of a type become for targets without it. */
+export const WRITTEN_AS: Readonly<Partial<Record<RedisType, RedisType>>> = { bitmap: 'string' };
