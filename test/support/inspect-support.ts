@@ -1,4 +1,4 @@
-import { type Measures } from '../../src/inspect/measures.js';
+import { ENCODINGS, type Measures } from '../../src/inspect/measures.js';
 import { SharedMemory } from '../../src/inspect/shared-memory.js';
 import { reportOf, type ReportOptions } from '../../src/inspect/report-builder.js';
 import type { Report } from '../../src/inspect/report.js';
@@ -51,7 +51,7 @@ export function measuresOf(codec: Codec, keys: readonly MadeKey[]): Measures {
     measures.memory[row] = key.memory ?? 64;
     measures.elements[row] = key.elements ?? 1;
     measures.largest[row] = key.largest ?? 1;
-    measures.encoding[row] = key.encoding ?? 0;
+    measures.encoding[row] = key.encoding ?? ENCODINGS.indexOf((key.type ?? redisType(0)).redisType === 'string' ? 'raw' : 'hashtable');
     measures.fields[row] = key.fields ?? 0;
     measures.fieldBytes[row] = key.fieldBytes ?? 0;
     measures.digest[row] = key.digest ?? 0;
