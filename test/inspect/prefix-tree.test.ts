@@ -221,3 +221,14 @@ test('expiries', () => {
   expect([node?.keys, node?.withExpiry, node?.expired]).toEqual([3, 2, 1]);
   expect(keysOf(tree)).toEqual({ 'a:': 3 });
 });
+
+test('a prefix may lose as much again for each one above it', () => {
+  const tree = treeOf({ capacity: 8, kept: 4, depth: 3 });
+  for (const letter of 'abcdefgh') add(tree, `${letter}:`, { memory: 100 });
+  for (let i = 0; i < 5; i++) add(tree, 'x:y:z:', { memory: 99 });
+  const { missing } = tree;
+  const lost = 5 * 99 - (nodesOf(tree).get('x:y:z:')?.memory ?? 0);
+  expect(lost).toBe(297);
+  expect(missing.memory).toBeGreaterThanOrEqual(lost);
+  expect(missing.keys).toBeGreaterThanOrEqual(3);
+});
