@@ -11,7 +11,7 @@ const OPTIONS: readonly (readonly [theirs: readonly string[], ours: readonly str
   [['-T', '--not-types'], ['--not-type']],
   [['-n', '-d', '--dbnum', '--database', '--databases'], ['--db']],
   [['-f', '--file', '--out'], ['--output']],
-  [['-b', '--bytes', '-l', '--largest', '--bigkeys', '--memkeys', '--keystats'], ['--min-size']],
+  [['-b', '--bytes', '-l', '--largest', '--bigkeys', '--memkeys', '--keystats'], ['--top', '--min-size']],
   [['-e', '--expired', '--no-expired', '-no-expired'], ['--ttl']],
   [['-x', '--no-expire'], ['--strip-ttl']],
   [['-r', '--replace', '--rewrite', '--mode'], ['--on-conflict']],
@@ -41,7 +41,7 @@ const OTHER_OPTIONS: Readonly<Record<string, string>> = {
   '--pipe': 'did you mean rdbkit dump FILE --format resp | redis-cli --pipe, or rdbkit restore?',
 };
 
-const LARGE = 'did you mean rdbkit decode FILE --min-size 1mb? It has the large values';
+const LARGE = 'did you mean inspect? It has the keys with the most memory';
 
 /** Commands of others. */
 const COMMANDS: Readonly<Record<string, string>> = {
@@ -49,7 +49,12 @@ const COMMANDS: Readonly<Record<string, string>> = {
   bigkey: LARGE,
   bigkeys: LARGE,
   info: 'did you mean rdbkit decode FILE --meta? It has what the file says of itself',
-  stats: 'did you mean rdbkit check FILE? It counts and checks the keys',
+  stats: 'did you mean inspect?',
+  profile: 'did you mean inspect?',
+  analyze: 'did you mean inspect?',
+  report: 'did you mean inspect?',
+  prefix: 'did you mean inspect?',
+  flamegraph: 'did you mean rdbkit inspect FILE --format folded?',
   validate: 'did you mean check?',
   verify: 'did you mean check?',
   version: 'did you mean rdbkit --version?',

@@ -76,7 +76,7 @@ export function wrapped(text: string, columns: number, indent = ''): string[] {
       line = line === '' ? piece : `${line} ${piece}`;
     }
   }
-  return [...lines, line];
+  return [...lines, line].map((one) => one.trimEnd());
 }
 
 function pieces(word: string, most: number): string[] {

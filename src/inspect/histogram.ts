@@ -21,7 +21,7 @@ export function percentilesOf(doubles: Float64Array, at: number, sum: number): P
     let left = Math.ceil(count * share);
     for (let i = HISTOGRAM_BUCKETS; i < HISTOGRAM; i++) {
       left -= doubles[at + i];
-      if (left <= 0) return Math.min(max, highest(i - HISTOGRAM_BUCKETS));
+      if (left <= 0) return Math.min(max, middle(i - HISTOGRAM_BUCKETS));
     }
     return max;
   };
@@ -47,9 +47,9 @@ function bucketOf(value: number): number {
   return ((shift + 22) << HISTOGRAM_BITS) + (high >>> shift);
 }
 
-/** The greatest whole number in a bucket. */
-function highest(bucket: number): number {
+/** The middle of a bucket: no number in it is more than 1/64 off. */
+function middle(bucket: number): number {
   if (bucket < STEPS * 2) return bucket;
   const shift = (bucket >>> HISTOGRAM_BITS) - 1;
-  return ((bucket & (STEPS - 1)) + STEPS + 1) * 2 ** shift - 1;
+  return Math.floor(((bucket & (STEPS - 1)) + STEPS + 0.5) * 2 ** shift);
 }

@@ -12,6 +12,8 @@ const NODE_DOUBLES = NODE_WORDS / 2;
 /** Most nodes, and nodes that stay when there are more. */
 const CAPACITY = 1 << 20;
 const KEPT = 1 << 15;
+/** Nodes that the table has room for at first. */
+const FIRST_NODES = 1 << 10;
 const STAR = 0x2a;
 /** What a counter of the sketch can hold. */
 const MOST_SEEN = 0x7fffffff;
@@ -116,7 +118,7 @@ export class PrefixTree {
     state[TREE_HISTOGRAMS] = this.histograms.byteOffset;
     state[TREE_MIXED] = state[TREE_HISTOGRAMS_USED] = state[TREE_SKETCH] = 0;
     stateDoubles[TALLY_LEAST / 2] = Infinity;
-    this.placeAll(1 << 10);
+    this.placeAll(Math.min(FIRST_NODES, capacity));
   }
 
   /** The delimiters, once they were found out. Keys from before keep their prefixes. */

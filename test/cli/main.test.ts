@@ -51,10 +51,10 @@ describe('wrong usage is one line with a hint and exits 2', () => {
     [['decod', 'x'], "unknown command 'decod' (did you mean decode?). See rdbkit --help"],
     [
       ['memory', 'x'],
-      "unknown command 'memory' (did you mean rdbkit decode FILE --min-size 1mb? It has the large values). See rdbkit --help",
+      "unknown command 'memory' (did you mean inspect? It has the keys with the most memory). See rdbkit --help",
     ],
     [['info', 'x'], "unknown command 'info' (did you mean rdbkit decode FILE --meta? "],
-    [['stats', 'x'], "unknown command 'stats' (did you mean rdbkit check FILE? "],
+    [['stats', 'x'], "unknown command 'stats' (did you mean inspect?)"],
     [['version'], "unknown command 'version' (did you mean rdbkit --version?). See rdbkit --help"],
     [['constructor'], "unknown command 'constructor'. See rdbkit --help"],
     [

@@ -63,6 +63,11 @@ describe('pipes', () => {
     expect((await run('R decode --help | head -1; echo "${PIPESTATUS[@]}" >&2')).err).toBe('0 0\n');
   });
 
+  test('nor does one that leaves a report', async () => {
+    const { err, out } = await run('R inspect "$F" -q --format json --top 10000 | head -c 10; echo "${PIPESTATUS[@]}" >&2');
+    expect([out, err]).toEqual(['{"format":', '0 0\n']);
+  });
+
   test('standard input that stays open does not keep it', async () => {
     const { code, err, out } = await run('R decode - --limit 1 < <(cat "$F"; exec sleep 30 >&- 2>&-)');
     expect(lines(out)).toHaveLength(1);
@@ -162,8 +167,10 @@ describe('an output in danger', () => {
 
 describe('signals', () => {
   /** Decodes to `file`, and sends the signal when that has begun and all input there is was surely read. */
-  async function interrupted(source: string, file: string, signal: NodeJS.Signals, times: number, input?: Uint8Array): Promise<Ended> {
-    const child = spawn(process.execPath, [BIN, 'decode', source, '-o', file]);
+  async function interrupted(
+    source: string, file: string, signal: NodeJS.Signals, times: number, input?: Uint8Array, command = 'decode',
+  ): Promise<Ended> {
+    const child = spawn(process.execPath, [BIN, command, source, '-o', file]);
     const ended = collect(child);
     if (input !== undefined) child.stdin.write(input); // and leave it open: more could come
     for (let i = 0; i < 400 && !readdirSync(dirname(file)).some((name) => name.endsWith('.tmp')); i++) await delay(20);
@@ -188,6 +195,16 @@ describe('signals', () => {
     const partial = readFileSync(`${file}.partial`, 'utf8');
     expect(lines(partial)).toHaveLength(165);
     expect(whole.startsWith(partial)).toBe(true);
+  }, 15_000);
+
+  test('a report is of what was read until then', async () => {
+    const file = folder.at('interrupted.txt');
+    const result = await interrupted('-', file, 'SIGINT', 1, readFileSync(FIXTURE).subarray(0, 300_000), 'inspect');
+    expect(result.code).toBe(130);
+    expect(result.err).toMatch(/^rdbkit: interrupted by SIGINT\.\nrdbkit: 165 keys inspected, /);
+    const report = readFileSync(file, 'utf8');
+    expect(report).toContain('NOT READ TO THE END');
+    expect(report).toContain('165 keys, ');
   }, 15_000);
 
   test.each([1, 2])('a source that nobody writes to does not hold it (signals: %i)', async (times) => {
