@@ -21,7 +21,8 @@ export function percentilesOf(doubles: Float64Array, at: number, sum: number): P
     let left = Math.ceil(count * share);
     for (let i = HISTOGRAM_BUCKETS; i < HISTOGRAM; i++) {
       left -= doubles[at + i];
-      if (left <= 0) return Math.min(max, middle(i - HISTOGRAM_BUCKETS));
+      if (left < 0) return Math.min(max, middle(i - HISTOGRAM_BUCKETS));
+      if (left === 0) return bucketOf(max) === i - HISTOGRAM_BUCKETS ? max : middle(i - HISTOGRAM_BUCKETS); // the last of its bucket
     }
     return max;
   };
