@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import type { InspectSummary } from '../commands/inspect.js';
 import type { REPORT_FORMATS } from '../commands/inspect-terms.js';
 import { type Report } from '../commands/inspect-terms.js';
@@ -40,7 +41,7 @@ ${exitCodes('newer commands of an AOF were not read', 'a source is damaged: the 
 async function runInspect(invocation: Invocation<'inspect'>): Promise<number> {
   const { given, io, options, words } = invocation;
   const sources = sourcesOf(words, io);
-  const { format, noChecksum, output } = options;
+  const { format, noChecksum, output, threads = availableParallelism() } = options;
   const filter = filterOf(invocation);
   await checkSources('inspect', sources, output, io);
   const { inspect } = await import('../commands/inspect.js');
@@ -58,7 +59,7 @@ async function runInspect(invocation: Invocation<'inspect'>): Promise<number> {
     run: (listeners: Listeners) =>
       inspect({
         ...options,
-        ...{ sources, filter, delimiters, write: writers[format] },
+        ...{ sources, filter, delimiters, threads, write: writers[format] },
         ...{ checksum: !noChecksum, stdin, stdout, signal, ...listeners },
       }),
     line: inspectLine,

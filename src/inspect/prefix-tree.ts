@@ -52,6 +52,17 @@ export interface TreeNode {
   readonly p99: number | undefined;
 }
 
+/** What a tree has, for another one. */
+export interface PrefixTreeParts {
+  readonly doubles: Float64Array;
+  readonly names: Uint8Array;
+  readonly mixes: Float64Array;
+  readonly histograms: Int32Array;
+  readonly nodes: number;
+  readonly missing: { readonly keys: number; readonly memory: number };
+  readonly least: number;
+}
+
 /**
  * The prefixes of keys, cut at delimiters, with what the keys under each of them take. The root is node 0, whose amounts are those of
  * all keys, which are counted elsewhere; layout in kernels/layout.ts,
@@ -78,6 +89,9 @@ export class PrefixTree {
   /** Memory by type, of nodes whose keys have several. */
   private readonly mixes: Float64Array;
   private readonly histograms: Int32Array;
+  /** How often nodes were pruned, and the numbers that they got the last time: 0 for those that went. */
+  private pruned = 0;
+  private moved = new Int32Array(0);
   private readonly isDelimiter: Uint8Array;
   /** The segment that is looked up, folded. */
   private readonly name = new Uint8Array(LONGEST_NAME + 1);
@@ -180,7 +194,7 @@ export class PrefixTree {
     }
   }
 
-  private countType(node: number, key: KeyAmounts): void {
+  private countType(node: number, key: Pick<KeyAmounts, 'type' | 'memory'>): void {
     const { mixes, state, words } = this;
     const { types } = this.options;
     const w = node * NODE_WORDS;
@@ -262,6 +276,60 @@ export class PrefixTree {
     table[at + 1] = node;
   }
 
+  get parts(): PrefixTreeParts {
+    const { doubles, histograms, missing, mixes, names, nodes, stateDoubles } = this;
+    return { doubles, histograms, missing, mixes, names, nodes, least: stateDoubles[TALLY_LEAST / 2] };
+  }
+
+  /** Adds the amounts of another tree, of the same delimiters and types. */
+  merge(others: PrefixTreeParts): void {
+    const { doubles, least, missing, names, nodes } = others;
+    const { stateDoubles } = this;
+    const words = new Int32Array(doubles.buffer, doubles.byteOffset, doubles.length * 2);
+    stateDoubles[TALLY_LEAST / 2] = Math.min(stateDoubles[TALLY_LEAST / 2], least);
+    this.missing.keys += missing.keys;
+    this.missing.memory += missing.memory;
+    const numbers = new Int32Array(nodes); // of its nodes here; 0 for the root and for those that got none
+    for (let other = 1; other < nodes; other++) {
+      const w = other * NODE_WORDS;
+      const above = words[w + NODE_PARENT];
+      if (above !== 0 && numbers[above] === 0) continue;
+      const length = words[w + NODE_NAME_LENGTH];
+      const name = words[w + NODE_NAME];
+      for (let i = 0; i < length; i++) this.name[i] = names[name + i];
+      const { pruned } = this;
+      const node = this.child(numbers[above], length, doubles[other * NODE_DOUBLES + NODE_MEMORY]);
+      if (this.pruned !== pruned) for (let i = 1; i < other; i++) numbers[i] = this.moved[numbers[i]];
+      if (node < 0) continue;
+      numbers[other] = node;
+      this.addNode(node, others, words, other);
+    }
+  }
+
+  private addNode(node: number, { doubles, histograms, mixes }: PrefixTreeParts, otherWords: Int32Array, other: number): void {
+    const { state, words } = this;
+    const { types } = this.options;
+    const [d, w, from, fromWords] = [node * NODE_DOUBLES, node * NODE_WORDS, other * NODE_DOUBLES, other * NODE_WORDS];
+    this.doubles[d + NODE_BYTES] += doubles[from + NODE_BYTES];
+    this.doubles[d + NODE_ELEMENTS] += doubles[from + NODE_ELEMENTS];
+    for (const count of [NODE_KEYS, NODE_WITH_EXPIRY, NODE_EXPIRED]) words[w + count] += otherWords[fromWords + count];
+    const type = otherWords[fromWords + NODE_TYPE];
+    for (let i = 0; i < types; i++) {
+      const memory = type > 0 ? (i === type - 1 ? doubles[from + NODE_MEMORY] : 0) : mixes[(-1 - type) * types + i];
+      if (memory === 0) continue;
+      this.doubles[d + NODE_MEMORY] += memory;
+      if (words[w + NODE_TYPE] !== i + 1) this.countType(node, { type: i, memory });
+    }
+    const histogram = otherWords[fromWords + NODE_HISTOGRAM];
+    if (histogram === 0) return;
+    if (words[w + NODE_HISTOGRAM] === 0) {
+      if (state[TREE_HISTOGRAMS_USED] === MOST_HISTOGRAMS) return;
+      words[w + NODE_HISTOGRAM] = ++state[TREE_HISTOGRAMS_USED];
+    }
+    const at = (words[w + NODE_HISTOGRAM] - 1) * NODE_BUCKETS;
+    for (let i = 0; i < NODE_BUCKETS; i++) this.histograms[at + i] += histograms[(histogram - 1) * NODE_BUCKETS + i];
+  }
+
   /** Keeps the heaviest nodes, and `kept` with those above it. Returns its new number. */
   private prune(kept: number): number {
     const { doubles, names, nodes, state, stateDoubles, words } = this;
@@ -269,7 +337,8 @@ export class PrefixTree {
     const isKept = new Uint8Array(nodes);
     for (let node = kept; node !== 0; node = words[node * NODE_WORDS + NODE_PARENT]) isKept[node] = 1;
     const pools = new KeptPools(this.options.types, this.mixes, this.histograms);
-    const moved = new Int32Array(nodes);
+    const moved = (this.moved = new Int32Array(nodes));
+    this.pruned++;
     let lost = 0;
     state[TREE_COUNT] = state[TREE_NAMES_LENGTH] = 0;
     for (let node = 0; node < nodes; node++) {

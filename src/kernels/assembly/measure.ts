@@ -16,6 +16,7 @@ import { digest, nameHash } from './hash';
 import { digits, signed } from './numbers';
 import { END, FLAGS, KEY_END, KEY_START, KIND, ROW, START, TYPE } from './row';
 import { from, isInteger, length, readLength, string, to } from './run';
+import { DECIMAL, scratch } from './scratch';
 
 const LISTPACK_HEADER: usize = 6;
 const ZIPLIST_HEADER: usize = 10;
@@ -67,9 +68,6 @@ let size: u32 = 0;
 let isNumber: bool = false;
 let number: i64 = 0;
 let textAt: usize = 0;
-
-/** Texts of integers. */
-const decimal: usize = memory.data(32, 16);
 
 /**
  * Measures rows [row, rows), whose positions count from `base`, by the block at `at`. Returns the first row that is left to the caller.
@@ -300,6 +298,7 @@ function seen(): void {
 @inline
 function name(): void {
   fieldBytes += size;
+  const decimal = scratch + DECIMAL;
   if (isNumber && textAt == 0) fields += nameHash(decimal, signed(number, decimal));
   else fields += nameHash(textAt, textAt + (size as usize));
 }

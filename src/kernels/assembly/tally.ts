@@ -6,6 +6,7 @@
 import * as layout from '../layout';
 import { DROPPED, HAS_EXPIRE, KEY_HELD, RECORD } from '../layout';
 import { DB, END, EXPIRE, FLAGS, FREQ, HEAD_START, IDLE, KEY_END, KEY_START, KIND, ROW, TYPE } from './row';
+import { NAME, PATH, scratch } from './scratch';
 import { keySlot } from './slots';
 
 const DOUBLE: usize = 8;
@@ -58,8 +59,8 @@ const MOST_HISTOGRAMS: u32 = layout.MOST_HISTOGRAMS;
 const KEYS_FOR_HISTOGRAM: u32 = layout.KEYS_FOR_HISTOGRAM;
 
 /** The nodes of the prefixes of a key, and the segment that is looked up. */
-const PATH: usize = memory.data(layout.DEEPEST * 4, 16);
-const NAME: usize = memory.data(layout.LONGEST_NAME + 9, 16);
+let path: usize = 0;
+let name: usize = 0;
 
 /** What one key adds. */
 let memoryOf: f64 = 0;
@@ -87,6 +88,8 @@ export function tallyRows(
   tally: usize, table: usize, row: i32, rows: i32, base: usize, memories: usize, elements: usize, encodings: usize,
 ): i32 {
   state = tally;
+  path = scratch + PATH;
+  name = scratch + NAME;
   const now = load<f64>(state, layout.TALLY_NOW * 4);
   const cells = word(layout.TALLY_CELLS);
   const types = word(layout.TALLY_TYPES);
@@ -185,14 +188,14 @@ function addToHistogram(histogram: usize, value: f64): void {
 }
 
 /**
- * Looks the prefixes of a key up and puts their nodes into PATH, the root first. Returns how many there are, or -1 if one of them has no
+ * Looks the prefixes of a key up and puts their nodes into `path`, the root first. Returns how many there are, or -1 if one of them has no
  * node and needs one.
  */
 function findPath(start: usize, end: usize): i32 {
   const delimiters = word(layout.TREE_DELIMITERS);
   const most = word(layout.TREE_DEPTH) as i32;
   const nodes = word(layout.TREE_NODES);
-  store<u32>(PATH, 0);
+  store<u32>(path, 0);
   let parent: usize = 0;
   let pos = start;
   let folded = false;
@@ -207,17 +210,17 @@ function findPath(start: usize, end: usize): i32 {
     if (length > LONGEST) length = LONGEST;
     for (let i: usize = 0; i < length; i++) {
       const byte = load<u8>(pos + i);
-      store<u8>(NAME + i, byte);
+      store<u8>(name + i, byte);
       hash = (hash ^ (byte as u32)) * layout.PREFIX_PRIME;
     }
     if (id < stop) {
-      store<u8>(NAME + length++, STAR);
+      store<u8>(name + length++, STAR);
       hash = (hash ^ (STAR as u32)) * layout.PREFIX_PRIME;
       folded = true;
     }
     if (stop < end) {
       const delimiter = load<u8>(stop);
-      store<u8>(NAME + length++, delimiter);
+      store<u8>(name + length++, delimiter);
       hash = (hash ^ (delimiter as u32)) * layout.PREFIX_PRIME;
       while (stop < end && load<u8>(delimiters + (load<u8>(stop) as usize)) == 1) stop++;
     } else if (!folded) {
@@ -230,7 +233,7 @@ function findPath(start: usize, end: usize): i32 {
       node = insert(hash, parent, length, nodes);
       if (node == 0) return -1;
     }
-    store<u32>(PATH + ((depth as usize) << 2), node as u32);
+    store<u32>(path + ((depth as usize) << 2), node as u32);
     depth++;
     parent = node;
     pos = stop;
@@ -248,7 +251,7 @@ function spread(hash: u32): u32 {
   return h ^ (h >> 16);
 }
 
-/** The child of a node with the name in NAME, or 0. */
+/** The child of a node with the name in `name`, or 0. */
 @inline
 function find(hash: u32, parent: usize, length: usize, nodes: usize): usize {
   const table = word(layout.TREE_TABLE);
@@ -266,11 +269,10 @@ function find(hash: u32, parent: usize, length: usize, nodes: usize): usize {
 
 function isNamed(node: usize, parent: usize, length: usize): bool {
   if ((load<u32>(node, NODE_PARENT) as usize) != parent || (load<u32>(node, NODE_NAME_LENGTH) as usize) != length) return false;
-  const name = word(layout.TREE_NAMES) + (load<u32>(node, NODE_NAME) as usize);
-  return memory.compare(name, NAME, length) == 0;
+  return memory.compare(word(layout.TREE_NAMES) + (load<u32>(node, NODE_NAME) as usize), name, length) == 0;
 }
 
-/** A new child of a node with the name in NAME; 0 if there is no room for it. */
+/** A new child of a node with the name in `name`; 0 if there is no room for it. */
 function insert(hash: u32, parent: usize, length: usize, nodes: usize): usize {
   const node = word(layout.TREE_COUNT);
   const names = word(layout.TREE_NAMES_LENGTH);
@@ -278,7 +280,7 @@ function insert(hash: u32, parent: usize, length: usize, nodes: usize): usize {
   if (node >= word(layout.TREE_CAPACITY) || (node + 1) * 4 > mask + 2 || names + length > NAME_BYTES) return 0;
   store<u32>(state, (node + 1) as u32, layout.TREE_COUNT * 4);
   store<u32>(state, (names + length) as u32, layout.TREE_NAMES_LENGTH * 4);
-  memory.copy(word(layout.TREE_NAMES) + names, NAME, length);
+  memory.copy(word(layout.TREE_NAMES) + names, name, length);
   const at = nodes + node * NODE;
   memory.fill(at, 0, NODE);
   store<u32>(at, parent as u32, NODE_PARENT);
@@ -310,7 +312,7 @@ function countPath(depth: i32): void {
   const nodes = word(layout.TREE_NODES);
   const bucket = nodeBucket(memoryOf);
   for (let i = 1; i < depth; i++) {
-    const node = nodes + (load<u32>(PATH + ((i as usize) << 2)) as usize) * NODE;
+    const node = nodes + (load<u32>(path + ((i as usize) << 2)) as usize) * NODE;
     store<f64>(node, load<f64>(node, NODE_MEMORY) + memoryOf, NODE_MEMORY);
     store<f64>(node, load<f64>(node, NODE_BYTES) + bytesOf, NODE_BYTES);
     store<f64>(node, load<f64>(node, NODE_ELEMENTS) + elementsOf, NODE_ELEMENTS);

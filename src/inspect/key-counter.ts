@@ -1,0 +1,70 @@
+import { type Codec } from '../kernels/codec.js';
+import { DROPPED, KIND, RECORD, TYPE } from '../kernels/layout.js';
+import type { Batch } from '../rdb/batch.js';
+import { Frame } from '../rdb/frame.js';
+import { type Length, readLength } from '../rdb/length.js';
+import { moduleType } from '../values/module.js';
+import type { Target } from '../values/targets.js';
+import { Measurer } from './measures.js';
+import { recordBytes, type Tally } from './tally.js';
+
+const MODULE = 7; // MODULE_2
+
+/** Measures keys by the model of their server, and hands them to a tally. Each thread has one. */
+export class KeyCounter {
+  /** Module values, whose memory is a guess. */
+  guessed = 0;
+  readonly measurers = new Map<Target, Measurer>();
+  private readonly frame = new Frame();
+  private readonly length: Length = { value: 0, hi: 0, lo: 0 };
+
+  constructor(
+    private readonly codec: Codec,
+    readonly tally: Tally,
+    /** Most rows of a batch. */
+    private readonly rows: number,
+  ) {}
+
+  measurerOf(server: Target): Measurer {
+    let measurer = this.measurers.get(server);
+    if (measurer === undefined) this.measurers.set(server, (measurer = new Measurer(this.codec, server, this.rows)));
+    return measurer;
+  }
+
+  /** Takes rows [batch.from, batch.to). If the value of row `batch.row` is damaged, it takes those before it and throws RdbError. */
+  batch(batch: Batch, measurer: Measurer): void {
+    const { to } = batch;
+    try {
+      measurer.rows(batch);
+    } catch (error) {
+      batch.to = batch.row;
+      this.count(batch, measurer);
+      batch.to = to;
+      throw error;
+    }
+    this.count(batch, measurer);
+  }
+
+  private count(batch: Batch, measurer: Measurer): void {
+    this.tally.rows(batch, measurer.measures);
+    const { frame, length } = this;
+    const { table, to } = batch;
+    for (let row = batch.from; row < to; row++) {
+      if (table.word(row, TYPE) !== MODULE || table.word(row, KIND) !== RECORD || table.has(row, DROPPED)) continue;
+      batch.read(row, frame);
+      readLength(frame.bytes, frame.start, frame.end, length);
+      this.module(moduleType(length).name, row, measurer, recordBytes(table.words, row));
+    }
+  }
+
+  /** Takes row 0 of a batch, the head of a value that was measured in parts. `bytes` are those of its record. */
+  large(single: Batch, module: string | undefined, measurer: Measurer, bytes: number): void {
+    this.tally.row(single, 0, measurer.measures, bytes);
+    if (module !== undefined) this.module(module, 0, measurer, bytes);
+  }
+
+  private module(name: string, row: number, { measures }: Measurer, bytes: number): void {
+    this.guessed++;
+    this.tally.module(name, measures.memory[row], bytes, measures.elements[row]);
+  }
+}
