@@ -152,7 +152,8 @@ async function examine(options: InspectOptions, at: number, tables: readonly Ope
     (codec, counts) => {
       const tallyOptions = { top, now: at, delimiters, depth, bigMemory: bigKey, bigElements };
       tally = new Tally(tallyOptions, codec);
-      const parallel = codec === undefined || threads === 1 ? undefined : new TallyThreads(codec, tallyOptions, counts, { ...pool, threads });
+      const parallel =
+        codec === undefined || threads === 1 ? undefined : new TallyThreads(codec, tally, tallyOptions, counts, { ...pool, threads });
       sink = new InspectSink(
         codec,
         tally,

@@ -276,15 +276,24 @@ export class PrefixTree {
     table[at + 1] = node;
   }
 
+  /** So many trees count keys, and are merged at the end: each has its part of the nodes, or a quarter. */
+  share(trees: number): void {
+    const { capacity = CAPACITY } = this.options;
+    const part = Math.max(this.nodes, Math.floor(capacity / Math.min(trees, 4)));
+    this.state[TREE_CAPACITY] = Math.min(this.state[TREE_CAPACITY], part);
+  }
+
   get parts(): PrefixTreeParts {
     const { doubles, histograms, missing, mixes, names, nodes, stateDoubles } = this;
     return { doubles, histograms, missing, mixes, names, nodes, least: stateDoubles[TALLY_LEAST / 2] };
   }
 
-  /** Adds the amounts of another tree, of the same delimiters and types. */
+  /** Adds the amounts of another tree, of the same delimiters and types. After it, only other trees may be added. */
   merge(others: PrefixTreeParts): void {
     const { doubles, least, missing, names, nodes } = others;
-    const { stateDoubles } = this;
+    const { state, stateDoubles } = this;
+    state[TREE_CAPACITY] = this.options.capacity ?? CAPACITY;
+    this.sketch = undefined; // there is room for nodes of all
     const words = new Int32Array(doubles.buffer, doubles.byteOffset, doubles.length * 2);
     stateDoubles[TALLY_LEAST / 2] = Math.min(stateDoubles[TALLY_LEAST / 2], least);
     this.missing.keys += missing.keys;

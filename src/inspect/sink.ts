@@ -228,7 +228,7 @@ export class InspectSink implements LastSink {
   }
 
   async finish(): Promise<void> {
-    await this.threads?.settle(this.tally);
+    await this.threads?.settle();
   }
 
   rollback(): boolean {
@@ -241,7 +241,7 @@ export class InspectSink implements LastSink {
   }
 
   async end(): Promise<void> {
-    this.counter.guessed += (await this.threads?.merge(this.tally)) ?? 0;
+    this.counter.guessed += (await this.threads?.merge()) ?? 0;
     for (const rows of this.rows) await rows.end();
   }
 

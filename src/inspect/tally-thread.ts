@@ -1,13 +1,12 @@
 import { RdbError } from '../bytes/errors.js';
 import { Kernels, type KernelShare } from '../kernels/kernels.js';
-import { Batch, BATCH_ROWS } from '../rdb/batch.js';
+import { Batch } from '../rdb/batch.js';
 import { FrameTable } from '../rdb/frame-table.js';
 import { TARGETS } from '../values/targets.js';
 import { failureOf } from '../workers/failures.js';
 import type { Extras, Failure, Slot } from '../workers/messages.js';
 import { SLOT_ROWS } from '../workers/sizes.js';
 import { KeyCounter } from './key-counter.js';
-import type { Measurer } from './measures.js';
 import { Tally, type TallyOptions, type TallyParts } from './tally.js';
 
 /** What a thread starts with. */
@@ -17,6 +16,8 @@ export interface TallySetup {
   /** A word for each slot, EMPTY or FILLED. */
   readonly states: Int32Array;
   readonly tally: TallyOptions;
+  /** How many threads count. */
+  readonly trees: number;
 }
 
 /** What a slot is: the main thread fills it, the other one empties it. */
@@ -58,12 +59,14 @@ export class TallyThread {
   private failed = -1;
 
   constructor(
-    { share, slots, states, tally }: TallySetup,
+    { share, slots, states, tally: options, trees }: TallySetup,
     private readonly report: (report: TallyReport) => void,
   ) {
     const kernels = Kernels.within(share);
     this.states = states;
-    this.counter = new KeyCounter(kernels, new Tally(tally, kernels), SLOT_ROWS);
+    const tally = new Tally(options, kernels);
+    tally.prefixes.share(trees);
+    this.counter = new KeyCounter(kernels, tally, SLOT_ROWS);
     this.batches = slots.map(({ bytes, table: { buffer, byteOffset, byteLength } }) => {
       const table = kernels.view(new Uint8Array(buffer, byteOffset, byteLength));
       const batch = new Batch(kernels, SLOT_ROWS, undefined, new FrameTable(table.buffer, table.byteOffset, SLOT_ROWS));
@@ -90,9 +93,9 @@ export class TallyThread {
     try {
       if (tally.delimiters === undefined && delimiters !== undefined) tally.delimit(delimiters);
       tally.sourceBegin(source, place);
-      batch.clear(extras?.bytes ?? bytes, extras?.templates ?? new Map());
-      batch.rows = rows;
-      this.count(batch, counter.measurerOf(TARGETS[server]));
+      batch.clear(extras?.bytes ?? bytes, extras?.templates ?? new Map<number, readonly Uint8Array[]>());
+      batch.rows = batch.to = rows;
+      counter.batch(batch, counter.measurerOf(TARGETS[server]));
       return true;
     } catch (error) {
       this.failed = source;
@@ -100,15 +103,6 @@ export class TallyThread {
       return false;
     } finally {
       batch.bytes = bytes;
-    }
-  }
-
-  /** A few rows at a time, so that their measures stay in the cache. */
-  private count(batch: Batch, measurer: Measurer): void {
-    for (batch.from = 0; batch.from < batch.rows; batch.from = batch.to) {
-      batch.row = batch.from;
-      batch.to = Math.min(batch.rows, batch.from + BATCH_ROWS);
-      this.counter.batch(batch, measurer);
     }
   }
 }

@@ -71,7 +71,9 @@ export class TallyThreads {
 
   constructor(
     private readonly kernels: Kernels,
-    private readonly tally: TallyOptions,
+    /** That of the main thread. */
+    private readonly tally: Tally,
+    private readonly tallyOptions: TallyOptions,
     /** Counts so far: read when rows are taken. */
     private readonly counts: Readonly<Counts>,
     private readonly options: TallyThreadsOptions,
@@ -90,6 +92,7 @@ export class TallyThreads {
   }
 
   private start(threads: number): void {
+    this.tally.prefixes.share(this.options.threads);
     while (this.threads.length + 1 < Math.min(threads, this.options.threads)) {
       const setup = this.setup();
       if (setup === undefined) return;
@@ -103,7 +106,7 @@ export class TallyThreads {
     if (share === undefined) return undefined;
     const { buffer, byteOffset } = kernels.allocate(SLOTS * 4);
     const slots = Array.from({ length: SLOTS }, () => newSlot((size) => kernels.allocate(size)));
-    return { share, slots, states: new Int32Array(buffer, byteOffset, SLOTS), tally: this.tally };
+    return { share, slots, states: new Int32Array(buffer, byteOffset, SLOTS), tally: this.tallyOptions, trees: this.options.threads };
   }
 
   private thread(setup: TallySetup): Thread {
@@ -193,14 +196,16 @@ export class TallyThreads {
     thread.host.post({ kind: 'batch', slot, rows: batch.rows, extras, source, place, server: TARGETS.indexOf(server), delimiters });
   }
 
-  /** Waits until all that was taken is counted, and adds databases to those of the tally. Throws FrameFailure if a row was damaged. */
-  async settle(tally: Tally): Promise<void> {
+  /**
+   * Waits until all that was taken is counted, and adds databases to those of the main thread. Throws FrameFailure if a row was damaged.
+   */
+  async settle(): Promise<void> {
     if (this.damage === undefined) this.handOver(); // else that is beyond the damage
     this.current = undefined;
     for (const thread of this.threads) {
       if (!thread.busy) continue;
       const report = await this.ask(thread, { kind: 'settle' });
-      if (report.kind === 'settled') tally.addDatabases(report.databases);
+      if (report.kind === 'settled') this.tally.addDatabases(report.databases);
       thread.busy = false;
     }
     if (this.damage !== undefined) throw this.damage.failure;
@@ -211,14 +216,14 @@ export class TallyThreads {
     this.damage = undefined;
   }
 
-  /** Adds what the threads have counted to a tally; returns their module values, whose memory is a guess. */
-  async merge(tally: Tally): Promise<number> {
+  /** Adds what the threads have counted to the tally of the main thread. Returns their module values, whose memory is a guess. */
+  async merge(): Promise<number> {
     let guessed = 0;
     for (const thread of this.threads) {
       if (thread.order.length === 0) continue;
       const report = await this.ask(thread, { kind: 'give' });
       if (report.kind !== 'parts') continue;
-      tally.merge(report.parts);
+      this.tally.merge(report.parts);
       guessed += report.guessed;
     }
     return guessed;

@@ -259,9 +259,11 @@ export class Tally {
     if (measures.fields[row] !== 0) this.fieldSets.add(measures.fields[row], measures.fieldBytes[row]);
     if (measures.digest[row] !== 0) this.duplicates.add(measures.digest[row], memory);
     if (memory > bigMemory || elements > bigElements) this.big(memory, elements, TYPE_INDEX[batch.table.word(row, TYPE)]);
-    if (memory > this.topMemory.least || measures.largest[row] > this.topLargest.least || elements > this.topElements.least) {
-      this.offer(batch, row, measures, bytes);
-    }
+    const isTop =
+      memory > this.topMemory.least ||
+      measures.largest[row] > this.topLargest.least ||
+      (elements > this.topElements.least && hasElements(TYPE_INDEX[batch.table.word(row, TYPE)]));
+    if (isTop) this.offer(batch, row, measures, bytes);
   }
 
   private big(memory: number, elements: number, type: number): void {
@@ -292,7 +294,6 @@ export class Tally {
     const memory = measures.memory[row];
     const elements = hasElements(type) ? measures.elements[row] : -1;
     const largest = measures.largest[row];
-    if (!(memory > this.topMemory.least || elements > this.topElements.least || largest > this.topLargest.least)) return;
     batch.readKey(row, place);
     const { keyBytes, keyEnd, keyStart } = place;
     const idle = table.double(row, IDLE);

@@ -7,14 +7,14 @@ export interface Host<Order> {
 }
 
 /** Another thread, which runs `url`. `onEnd`: it ended by itself. */
-export function elsewhere<Order, Report>(
+export function elsewhere<Order>(
   url: URL,
   setup: unknown,
-  onReport: (report: Report) => void,
+  onReport: (report: never) => void,
   onEnd: (error: Error) => void,
 ): Host<Order> {
   const worker = new Worker(url, { workerData: setup });
-  worker.on('message', onReport);
+  worker.on('message', onReport as (report: unknown) => void);
   let error: Error | undefined;
   worker.on('error', (thrown: unknown) => (error = thrown instanceof Error ? thrown : new Error(String(thrown))));
   // Behind all reports, which an error may overtake.

@@ -1,10 +1,17 @@
-/* Memory for what lasts no longer than a call. Threads share the memory of the kernels, so that each instance has its own. */
+/*
+ * Memory of an instance beside its arguments. Threads share the memory of the kernels, and a `memory.data` that is not constant would be
+ * one for all of them: zeroed whenever another instance is made.
+ */
 
-/** Offsets: of a stripe of a digest, of the text of an integer, of a segment of a key, of the nodes of its prefixes. */
-export const HELD: usize = 0;
-export const DECIMAL: usize = 64;
-export const NAME: usize = 128;
-export const PATH: usize = 512;
+/* Offsets. */
+/** Tables: of the checksum of slots, of classes of characters. */
+export const SLOT_TABLES: usize = 0;
+export const CLASSES: usize = 2048;
+/** For the length of a call: a stripe of a digest, the text of an integer, a segment of a key, the nodes of its prefixes. */
+export const HELD: usize = 2304;
+export const DECIMAL: usize = 2368;
+export const NAME: usize = 2400;
+export const PATH: usize = 2688;
 
 /** SCRATCH_BYTES of layout.ts. */
 export let scratch: usize = 0;

@@ -6,7 +6,7 @@
 import * as layout from '../layout';
 import { DROPPED, HAS_EXPIRE, KEY_HELD, RECORD } from '../layout';
 import { DB, END, EXPIRE, FLAGS, FREQ, HEAD_START, IDLE, KEY_END, KEY_START, KIND, ROW, TYPE } from './row';
-import { NAME, PATH, scratch } from './scratch';
+import { CLASSES, NAME, PATH, scratch } from './scratch';
 import { keySlot } from './slots';
 
 const DOUBLE: usize = 8;
@@ -49,7 +49,7 @@ const SHORTEST_HASH: usize = 12;
 const DIGIT: u8 = 1;
 const HEX: u8 = 2;
 const CROCKFORD: u8 = 4;
-const CLASSES: usize = memory.data(256, 16);
+let classes: usize = 0;
 
 const NAME_BYTES: usize = layout.NAME_BYTES;
 const DATABASES: u32 = layout.TALLY_DATABASES;
@@ -74,12 +74,13 @@ let typeOf: i32 = 0;
 let state: usize = 0;
 
 export function tallyInit(): void {
-  for (let c: usize = 0x30; c <= 0x39; c++) store<u8>(CLASSES + c, DIGIT | CROCKFORD);
-  for (let c: usize = 0x61; c <= 0x66; c++) store<u8>(CLASSES + c, HEX);
+  classes = scratch + CLASSES;
+  for (let c: usize = 0x30; c <= 0x39; c++) store<u8>(classes + c, DIGIT | CROCKFORD);
+  for (let c: usize = 0x61; c <= 0x66; c++) store<u8>(classes + c, HEX);
   for (let c: usize = 0x41; c <= 0x5a; c++) {
     let found: u8 = c <= 0x46 ? HEX : 0;
     if (c != 0x49 && c != 0x4c && c != 0x4f && c != 0x55) found |= CROCKFORD; // without I, L, O, U
-    store<u8>(CLASSES + c, found);
+    store<u8>(classes + c, found);
   }
 }
 
@@ -373,7 +374,7 @@ function hasUuid(pos: usize): bool {
   for (let i: usize = 0; i < UUID; i++) {
     const byte = load<u8>(pos + i);
     const isDash = i == 8 || i == 13 || i == 18 || i == 23;
-    if (isDash ? byte != DASH : (load<u8>(CLASSES + (byte as usize)) & (DIGIT | HEX)) == 0) return false;
+    if (isDash ? byte != DASH : (load<u8>(classes + (byte as usize)) & (DIGIT | HEX)) == 0) return false;
   }
   return true;
 }
@@ -382,7 +383,7 @@ function hasUuid(pos: usize): bool {
 function idStart(start: usize, end: usize): usize {
   const length = end - start;
   let digits = end;
-  while (digits > start && (load<u8>(CLASSES + (load<u8>(digits - 1) as usize)) & DIGIT) != 0) digits--;
+  while (digits > start && (load<u8>(classes + (load<u8>(digits - 1) as usize)) & DIGIT) != 0) digits--;
   if (digits == start) return length == 0 ? end : start;
   if (length >= SHORTEST_HASH && (isHex(start, end) || (length == ULID && isUlid(start, end)))) return start;
   return end - digits >= 2 ? digits : end;
@@ -391,7 +392,7 @@ function idStart(start: usize, end: usize): usize {
 function isHex(start: usize, end: usize): bool {
   let digits: u8 = 0;
   for (let p = start; p < end; p++) {
-    const found = load<u8>(CLASSES + (load<u8>(p) as usize)) & (DIGIT | HEX);
+    const found = load<u8>(classes + (load<u8>(p) as usize)) & (DIGIT | HEX);
     if (found == 0) return false;
     digits |= found & DIGIT;
   }
@@ -399,6 +400,6 @@ function isHex(start: usize, end: usize): bool {
 }
 
 function isUlid(start: usize, end: usize): bool {
-  for (let p = start; p < end; p++) if ((load<u8>(CLASSES + (load<u8>(p) as usize)) & CROCKFORD) == 0) return false;
+  for (let p = start; p < end; p++) if ((load<u8>(classes + (load<u8>(p) as usize)) & CROCKFORD) == 0) return false;
   return true;
 }
