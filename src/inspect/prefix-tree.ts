@@ -415,6 +415,20 @@ export class PrefixTree {
     };
   }
 
+  /** By node: a hash of its prefix, the same in any tree. */
+  ranks(): Uint32Array {
+    const { names, nodes, words } = this;
+    const ranks = new Uint32Array(nodes);
+    for (let node = 1; node < nodes; node++) {
+      const w = node * NODE_WORDS;
+      let rank = ranks[words[w + NODE_PARENT]];
+      const end = words[w + NODE_NAME] + words[w + NODE_NAME_LENGTH];
+      for (let i = words[w + NODE_NAME]; i < end; i++) rank = Math.imul(rank ^ names[i], PREFIX_PRIME);
+      ranks[node] = spread(rank);
+    }
+    return ranks;
+  }
+
   /** The memory of a node, without making an object of it. */
   memoryOf(index: number): number {
     return this.doubles[index * NODE_DOUBLES + NODE_MEMORY];
