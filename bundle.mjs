@@ -26,4 +26,7 @@ const options = {
 };
 
 await build({ ...options, entryPoints: [join(DIST, 'cli', 'process.js')], splitting: true, plugins: [reachMain] });
-await build({ ...options, entryPoints: [join(DIST, 'workers', 'decode-worker.js')] }); // shares nothing with the main thread
+// what threads run shares nothing with the main one
+for (const [room, worker] of [['workers', 'decode-worker.js'], ['inspect', 'tally-worker.js']]) {
+  await build({ ...options, entryPoints: [join(DIST, room, worker)] });
+}

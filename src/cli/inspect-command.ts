@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import type { InspectSummary } from '../commands/inspect.js';
 import type { Report, REPORT_FORMATS } from '../commands/inspect-terms.js';
 import { command, type Invocation } from './command.js';
@@ -40,7 +41,7 @@ ${exitCodes('newer commands of an AOF were not read', 'a source is damaged: the 
 async function runInspect(invocation: Invocation<'inspect'>): Promise<number> {
   const { given, io, options, words } = invocation;
   const sources = sourcesOf(words, io);
-  const { baseline = [], csv, format, history, html, noChecksum, output, parquet } = options;
+  const { baseline = [], csv, format, history, html, noChecksum, output, parquet, threads = availableParallelism() } = options;
   const filter = filterOf(invocation);
   const read = [...sources, ...baseline];
   await checkSources('inspect', read, output, io);
@@ -64,7 +65,7 @@ async function runInspect(invocation: Invocation<'inspect'>): Promise<number> {
     run: (listeners: Listeners) =>
       inspect({
         ...options,
-        ...{ sources, filter, delimiters, write: writers[format] },
+        ...{ sources, filter, delimiters, threads, write: writers[format] },
         ...{ checksum: !noChecksum, stdin, stdout, signal, ...listeners },
       }),
     line: (summary) => inspectLine(summary, options.sample !== undefined),

@@ -8,6 +8,7 @@ import { reportOf, type ReportOptions } from '../inspect/report-builder.js';
 import type { Report } from '../inspect/report.js';
 import { InspectSink } from '../inspect/sink.js';
 import { Tally } from '../inspect/tally.js';
+import { MOST_THREADS, TallyThreads, type TallyThreadsOptions } from '../inspect/tally-threads.js';
 import type { ByteSink } from '../io/byte-sink.js';
 import { OutputError } from '../io/output-error.js';
 import { sampleKeys } from '../pipeline/passes.js';
@@ -45,6 +46,10 @@ export interface InspectOptions extends RunOptions {
   readonly bigKey?: number | undefined;
   readonly bigElements?: number | undefined;
   readonly hotSlot?: number | undefined;
+  /** Maximum number of threads (default 1: only the calling thread). */
+  readonly threads?: number | undefined;
+  /** Settings of the threads, for tests. */
+  readonly pool?: Omit<TallyThreadsOptions, 'threads'> | undefined;
 }
 
 export interface InspectSummary extends RunSummary {
@@ -152,6 +157,9 @@ async function openTables({ csv, parquet }: InspectOptions, open: Open): Promise
 
 async function examine(options: InspectOptions, at: number, tables: readonly OpenTable[]): Promise<InspectSummary> {
   const { bigElements = 100_000, bigKey = 1 << 20, depth = 5, hotSlot = 0.01, sample = 1, top = 10 } = options;
+  const { pool } = options;
+  // tables have a row for each key, in the order of the input
+  const threads = tables.length > 0 ? 1 : Math.min(options.threads ?? 1, MOST_THREADS);
   const delimiters = options.delimiters === 'auto' ? undefined : (options.delimiters ?? Buffer.from(DELIMITERS));
   const reportOptions: ReportOptions = {
     ...{ at, share: sample, shards: options.shards, target: options.targetVersion },
@@ -176,17 +184,22 @@ async function examine(options: InspectOptions, at: number, tables: readonly Ope
         options.onError?.(error);
       },
     },
-    (codec) => {
-      tally = new Tally({ top, now: at, delimiters, depth, bigMemory: bigKey, bigElements }, codec);
+    (codec, counts) => {
+      const tallyOptions = { top, now: at, delimiters, depth, bigMemory: bigKey, bigElements };
+      tally = new Tally(tallyOptions, codec);
+      const parallel =
+        codec === undefined || threads === 1 ? undefined : new TallyThreads(codec, tally, tallyOptions, counts, { ...pool, threads });
       sink = new InspectSink(
         codec,
         tally,
         tables.map(({ rows }) => rows),
         options.serverVersion,
+        counts,
+        parallel,
       );
       return { sink, outputs: tables.map(({ output }) => output), meta: true, passes: sample < 1 ? [sampleKeys(sample)] : [] };
     },
-    Tally.room,
+    Tally.room + (threads - 1) * TallyThreads.room,
   );
   if (sink === undefined || tally === undefined) throw new TypeError('no sink was made');
   return { ...summary, report: reportOf(tally, sink.findings(1 / sample), reportOptions) };

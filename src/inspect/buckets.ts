@@ -1,4 +1,4 @@
-import { BUCKETS_ENDS, BUCKETS_KEYS, BUCKETS_MEMORY, BUCKETS_MOST } from '../kernels/layout.js';
+import { BUCKETS, BUCKETS_ENDS, BUCKETS_KEYS, BUCKETS_MEMORY, BUCKETS_MOST } from '../kernels/layout.js';
 import type { Bucket } from './report.js';
 
 const MINUTE = 60_000;
@@ -30,6 +30,11 @@ export function addToBuckets(doubles: Float64Array, value: number, memory: numbe
   while (i < count && value > doubles[BUCKETS_ENDS + i]) i++;
   doubles[BUCKETS_KEYS + i]++;
   doubles[BUCKETS_MEMORY + i] += memory;
+}
+
+/** Adds others with the same ends. */
+export function mergeBuckets(doubles: Float64Array, others: Float64Array): void {
+  for (let i = BUCKETS_KEYS; i < BUCKETS; i++) doubles[i] += others[i];
 }
 
 export function bucketsOf(doubles: Float64Array, scale: number): readonly Bucket[] {

@@ -12,6 +12,12 @@ export function addToHistogram(doubles: Float64Array, at: number, value: number)
   doubles[at + HISTOGRAM_BUCKETS + bucketOf(value)]++;
 }
 
+/** Adds another one, at the same place of its array. */
+export function mergeHistograms(doubles: Float64Array, others: Float64Array, at: number): void {
+  if (others[at + HISTOGRAM_MAX] > doubles[at + HISTOGRAM_MAX]) doubles[at + HISTOGRAM_MAX] = others[at + HISTOGRAM_MAX];
+  for (let i = at + HISTOGRAM_BUCKETS; i < at + HISTOGRAM; i++) doubles[i] += others[i];
+}
+
 /** `sum`: of all values. */
 export function percentilesOf(doubles: Float64Array, at: number, sum: number): Percentiles {
   let count = 0;

@@ -58,6 +58,17 @@ interface TreeNode {
   readonly p99: number | undefined;
 }
 
+/** What a tree has, for another one. */
+export interface PrefixTreeParts {
+  readonly doubles: Float64Array;
+  readonly names: Uint8Array;
+  readonly mixes: Float64Array;
+  readonly histograms: Int32Array;
+  readonly nodes: number;
+  readonly missing: { readonly keys: number; readonly memory: number };
+  readonly least: number;
+}
+
 /**
  * The prefixes of keys, cut at delimiters, with what the keys under each of them take. The root is node 0; its own amounts stay 0, since
  * those of all keys are counted elsewhere. Layout in kernels/layout.ts: `kernels/assembly/tally.ts` counts most keys, and leaves those to
@@ -75,6 +86,8 @@ export class PrefixTree {
   /** Sums over all prunings: memory of the heaviest node that went, and memory below which a prefix had no node until then. */
   private lost = 0;
   private unseen = 0;
+  /** What amounts of other trees, which were added, may lack. */
+  private readonly missingOfOthers = { keys: 0, memory: 0 };
   private readonly doubles: Float64Array;
   private readonly words: Int32Array;
   /** Pairs of hash and node number, open addressing; node 0 for free. As many as `state[TREE_MASK]` says. */
@@ -85,6 +98,9 @@ export class PrefixTree {
   /** Memory by type, of nodes whose keys have several. */
   private readonly mixes: Float64Array;
   private readonly histograms: Int32Array;
+  /** How often nodes were pruned, and the numbers that they got the last time: 0 for those that went. */
+  private pruned = 0;
+  private moved = new Int32Array(0);
   private readonly isDelimiter: Uint8Array;
   /** The segment that is looked up, folded. */
   private readonly name = new Uint8Array(LONGEST_NAME + 1);
@@ -145,7 +161,8 @@ export class PrefixTree {
       most = Math.max(most, levels[node]);
     }
     const memory = this.lost + most * (this.unseen + stateDoubles[TALLY_WORTH / 2]);
-    return { keys: memory === 0 ? 0 : Math.ceil(memory / Math.max(1, stateDoubles[TALLY_LEAST / 2])), memory };
+    const keys = memory === 0 ? 0 : Math.ceil(memory / Math.max(1, stateDoubles[TALLY_LEAST / 2]));
+    return { keys: keys + this.missingOfOthers.keys, memory: memory + this.missingOfOthers.memory };
   }
 
   /** Bytes of memory that a tree takes at most, most of it never touched. */
@@ -203,7 +220,7 @@ export class PrefixTree {
     }
   }
 
-  private countType(node: number, key: KeyAmounts): void {
+  private countType(node: number, key: Pick<KeyAmounts, 'type' | 'memory'>): void {
     const { mixes, state, words } = this;
     const { types } = this.options;
     const w = node * NODE_WORDS;
@@ -291,6 +308,69 @@ export class PrefixTree {
     table[at + 1] = node;
   }
 
+  /** So many trees count keys, and are merged at the end: each has its part of the nodes, or a quarter. */
+  share(trees: number): void {
+    const { capacity = CAPACITY } = this.options;
+    const part = Math.max(this.nodes, Math.floor(capacity / Math.min(trees, 4)));
+    this.state[TREE_CAPACITY] = Math.min(this.state[TREE_CAPACITY], part);
+  }
+
+  get parts(): PrefixTreeParts {
+    const { doubles, histograms, missing, mixes, names, nodes, stateDoubles } = this;
+    return { doubles, histograms, missing, mixes, names, nodes, least: stateDoubles[TALLY_LEAST / 2] };
+  }
+
+  /** Adds the amounts of another tree, of the same delimiters and types. After it, only other trees may be added. */
+  merge(others: PrefixTreeParts): void {
+    const { doubles, least, missing, names, nodes } = others;
+    const { state, stateDoubles } = this;
+    state[TREE_CAPACITY] = this.options.capacity ?? CAPACITY;
+    this.sketch = undefined; // there is room for nodes of all
+    const words = new Int32Array(doubles.buffer, doubles.byteOffset, doubles.length * 2);
+    stateDoubles[TALLY_LEAST / 2] = Math.min(stateDoubles[TALLY_LEAST / 2], least);
+    this.missingOfOthers.keys += missing.keys;
+    this.missingOfOthers.memory += missing.memory;
+    const numbers = new Int32Array(nodes); // of its nodes here; 0 for the root and for those that got none
+    for (let other = 1; other < nodes; other++) {
+      const w = other * NODE_WORDS;
+      const above = words[w + NODE_PARENT];
+      if (above !== 0 && numbers[above] === 0) continue;
+      const length = words[w + NODE_NAME_LENGTH];
+      const name = words[w + NODE_NAME];
+      for (let i = 0; i < length; i++) this.name[i] = names[name + i];
+      const { pruned } = this;
+      const node = this.child(numbers[above], length, doubles[other * NODE_DOUBLES + NODE_MEMORY]);
+      if (this.pruned !== pruned) for (let i = 1; i < other; i++) numbers[i] = this.moved[numbers[i]];
+      if (node < 0) continue;
+      numbers[other] = node;
+      this.addNode(node, others, words, other);
+    }
+  }
+
+  private addNode(node: number, { doubles, histograms, mixes }: PrefixTreeParts, otherWords: Int32Array, other: number): void {
+    const { state, words } = this;
+    const { types } = this.options;
+    const [d, w, from, fromWords] = [node * NODE_DOUBLES, node * NODE_WORDS, other * NODE_DOUBLES, other * NODE_WORDS];
+    this.doubles[d + NODE_BYTES] += doubles[from + NODE_BYTES];
+    this.doubles[d + NODE_ELEMENTS] += doubles[from + NODE_ELEMENTS];
+    for (const count of [NODE_KEYS, NODE_WITH_EXPIRY, NODE_EXPIRED]) words[w + count] += otherWords[fromWords + count];
+    const type = otherWords[fromWords + NODE_TYPE];
+    for (let i = 0; i < types; i++) {
+      const memory = type > 0 ? (i === type - 1 ? doubles[from + NODE_MEMORY] : 0) : mixes[(-1 - type) * types + i];
+      if (memory === 0) continue;
+      this.doubles[d + NODE_MEMORY] += memory;
+      if (words[w + NODE_TYPE] !== i + 1) this.countType(node, { type: i, memory });
+    }
+    const histogram = otherWords[fromWords + NODE_HISTOGRAM];
+    if (histogram === 0) return;
+    if (words[w + NODE_HISTOGRAM] === 0) {
+      if (state[TREE_HISTOGRAMS_USED] === MOST_HISTOGRAMS) return;
+      words[w + NODE_HISTOGRAM] = ++state[TREE_HISTOGRAMS_USED];
+    }
+    const at = (words[w + NODE_HISTOGRAM] - 1) * NODE_BUCKETS;
+    for (let i = 0; i < NODE_BUCKETS; i++) this.histograms[at + i] += histograms[(histogram - 1) * NODE_BUCKETS + i];
+  }
+
   /** Keeps the heaviest nodes, and the node `wanted` with those above it. Returns its new number. */
   private prune(wanted: number): number {
     const { doubles, names, nodes, state, stateDoubles, words } = this;
@@ -298,7 +378,8 @@ export class PrefixTree {
     const isKept = new Uint8Array(nodes);
     for (let node = wanted; node !== 0; node = words[node * NODE_WORDS + NODE_PARENT]) isKept[node] = 1;
     const pools = new KeptPools(this.options.types, this.mixes, this.histograms);
-    const moved = new Int32Array(nodes);
+    const moved = (this.moved = new Int32Array(nodes));
+    this.pruned++;
     let lost = 0;
     state[TREE_COUNT] = state[TREE_NAMES_LENGTH] = 0;
     for (let node = 0; node < nodes; node++) {
@@ -363,6 +444,20 @@ export class PrefixTree {
       types: byType,
       p99: this.p99(words[w + NODE_HISTOGRAM]),
     };
+  }
+
+  /** By node: a hash of its prefix, the same in any tree. */
+  ranks(): Uint32Array {
+    const { names, nodes, words } = this;
+    const ranks = new Uint32Array(nodes);
+    for (let node = 1; node < nodes; node++) {
+      const w = node * NODE_WORDS;
+      let rank = ranks[words[w + NODE_PARENT]];
+      const end = words[w + NODE_NAME] + words[w + NODE_NAME_LENGTH];
+      for (let i = words[w + NODE_NAME]; i < end; i++) rank = Math.imul(rank ^ names[i], PREFIX_PRIME);
+      ranks[node] = spread(rank);
+    }
+    return ranks;
   }
 
   /** The memory of a node, without making an object of it. */

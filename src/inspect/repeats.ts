@@ -9,6 +9,11 @@ interface FieldSet {
   bytes: number;
 }
 
+export interface FieldSetsParts {
+  readonly dropped: number;
+  readonly sets: ReadonlyMap<number, FieldSet>;
+}
+
 /** Hashes by the set of their field names. When there are too many sets, the half with the fewest bytes of names is dropped. */
 export class FieldSets {
   private sets = new Map<number, FieldSet>();
@@ -23,6 +28,21 @@ export class FieldSets {
     }
     if (this.sets.size === MOST_SETS) this.prune();
     this.sets.set(fields, { hashes: 1, bytes });
+  }
+
+  /** What others have counted; their sets, which were pruned apart, are added one by one. */
+  merge({ dropped, sets }: FieldSetsParts): void {
+    this.dropped += dropped;
+    for (const [fields, { bytes, hashes }] of sets) {
+      this.add(fields, bytes);
+      const set = this.sets.get(fields);
+      if (set !== undefined) set.hashes += hashes - 1;
+    }
+  }
+
+  get parts(): FieldSetsParts {
+    const { dropped, sets } = this;
+    return { dropped, sets };
   }
 
   private prune(): void {
@@ -47,12 +67,23 @@ export class FieldSets {
 /** Values that are sampled at once. */
 const MOST_VALUES = 1 << 15;
 
+/** Keys with the same value, and the memory of all of them. */
+interface SameValue {
+  keys: number;
+  memory: number;
+}
+
+export interface DuplicatesParts {
+  readonly step: number;
+  readonly values: ReadonlyMap<number, SameValue>;
+}
+
 /**
  * Equal values, by a digest. A sample of the digests is kept: one of `step`, which is doubled whenever there are too many. All values
  * with the same digest are in the sample, or none.
  */
 export class Duplicates {
-  private values = new Map<number, { keys: number; memory: number }>();
+  private readonly values = new Map<number, SameValue>();
   private step = 1;
 
   add(digest: number, memory: number): void {
@@ -60,14 +91,31 @@ export class Duplicates {
     const value = this.values.get(digest);
     if (value !== undefined) {
       value.keys++;
+      value.memory += memory;
       return;
     }
-    while (this.values.size >= MOST_VALUES) {
-      this.step *= 2;
-      for (const other of this.values.keys()) if (other % this.step !== 0) this.values.delete(other);
-    }
+    while (this.values.size >= MOST_VALUES) this.sampleEach(this.step * 2);
     if (digest % this.step !== 0) return;
     this.values.set(digest, { keys: 1, memory });
+  }
+
+  private sampleEach(step: number): void {
+    this.step = step;
+    for (const digest of this.values.keys()) if (digest % step !== 0) this.values.delete(digest);
+  }
+
+  merge({ step, values }: DuplicatesParts): void {
+    if (step > this.step) this.sampleEach(step);
+    for (const [digest, { keys, memory }] of values) {
+      this.add(digest, memory);
+      const value = this.values.get(digest);
+      if (value !== undefined) value.keys += keys - 1;
+    }
+  }
+
+  get parts(): DuplicatesParts {
+    const { step, values } = this;
+    return { step, values };
   }
 
   /** As estimated: keys whose value an earlier one has, too, and their memory. */
@@ -76,7 +124,7 @@ export class Duplicates {
     for (const { keys, memory } of this.values.values()) {
       if (keys < 2) continue;
       found.keys += (keys - 1) * this.step;
-      found.memory += (keys - 1) * memory * this.step;
+      found.memory += ((memory * (keys - 1)) / keys) * this.step;
     }
     return found;
   }

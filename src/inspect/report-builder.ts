@@ -226,7 +226,9 @@ function prefixReport(tree: PrefixTree, scale: number, all: Omit<PrefixNode, 'na
   const order = new Uint32Array(tree.nodes - 1).map((_, i) => i + 1);
   const memory = new Float64Array(tree.nodes);
   for (let node = 0; node < tree.nodes; node++) memory[node] = tree.memoryOf(node);
-  order.sort((a, b) => memory[b] - memory[a] || a - b);
+  // numbers of nodes depend on the threads; ranks do not
+  const ranks = tree.ranks();
+  order.sort((a, b) => memory[b] - memory[a] || ranks[a] - ranks[b] || a - b);
   const chosen = order.subarray(0, MOST_PREFIXES);
   const children = new Map<number, number[]>();
   for (const node of chosen) {
@@ -262,7 +264,9 @@ function prefixReport(tree: PrefixTree, scale: number, all: Omit<PrefixNode, 'na
 
   /** The children of a node, and what is under none of them. */
   const below = (index: number, { bytes, elements, keys, memory }: Amount, prefix: Uint8Array): Pick<PrefixNode, 'children' | 'rest'> => {
-    const nodes = (children.get(index) ?? []).map((child) => build(child, prefix));
+    const nodes = (children.get(index) ?? [])
+      .map((child) => build(child, prefix))
+      .sort((a, b) => b.memory - a.memory || (a.name < b.name ? -1 : 1));
     if (nodes.length === 0) return {};
     const rest = {
       keys: left(keys, nodes.map((node) => node.keys)),

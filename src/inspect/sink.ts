@@ -2,24 +2,22 @@ import type { LargeValue } from '../io/large-value.js';
 import { type Codec, TS_CODEC } from '../kernels/codec.js';
 import {
   CELL, CELL_BYTES as BYTES, CELL_ELEMENTS as ELEMENTS, CELL_EXPIRED as EXPIRED, CELL_KEYS as KEYS, CELL_MEMORY as MEMORY,
-  CELL_WITH_EXPIRY as WITH_EXPIRY, DROPPED, KIND, META, RECORD, TYPE,
+  CELL_WITH_EXPIRY as WITH_EXPIRY, DROPPED, KIND, META, RECORD,
 } from '../kernels/layout.js';
-import type { FileEnd, LastSink, SourceFile } from '../pipeline/sink.js';
+import type { Counts, FileEnd, LastSink, SourceFile } from '../pipeline/sink.js';
 import type { SourceHead } from '../pipeline/source-heads.js';
 import { Batch, BATCH_ROWS } from '../rdb/batch.js';
 import { Frame } from '../rdb/frame.js';
-import { type Length, readLength } from '../rdb/length.js';
 import { formatText } from '../bytes/text.js';
 import { frameLibraryName } from '../values/meta.js';
-import { moduleType } from '../values/module.js';
 import { LATEST_REDIS, parseTarget, type Target, TARGETS, targetName } from '../values/targets.js';
+import { KeyCounter, moduleName } from './key-counter.js';
 import type { KeyRows } from './key-rows.js';
-import { Measurer, type Measures } from './measures.js';
+import type { Measurer } from './measures.js';
 import type { Findings } from './report-builder.js';
 import type { Report, SourceReport } from './report.js';
 import { recordBytes, type Tally } from './tally.js';
-
-const MODULE = 7; // MODULE_2
+import type { Origin, TallyThreads } from './tally-threads.js';
 
 /** What is known of a source while it is read. */
 interface Source {
@@ -39,12 +37,14 @@ interface Source {
 
 /** Measures every key, and hands it to the tally and to the tables that have a row for each key. */
 export class InspectSink implements LastSink {
-  private readonly sources: Source[] = [];
-  private readonly functions: Report['functions'][number][] = [];
-  /** Keys whose memory is a guess. */
-  private guessed = 0;
-  private readonly measurers = new Map<Target, Measurer>();
+  readonly sources: Source[] = [];
+  readonly functions: Report['functions'][number][] = [];
+  private readonly counter: KeyCounter;
+  /** Of the current source, once its head is known. */
+  private origin: Origin | undefined;
   private measurer: Measurer | undefined;
+  /** Bytes before the current source. */
+  private place = 0;
   private readonly single: Batch;
   private readonly frame = new Frame();
   private nextHead: SourceHead | undefined;
@@ -52,12 +52,16 @@ export class InspectSink implements LastSink {
   private databasesBefore = new Map<number, readonly [number, number]>();
 
   constructor(
-    private readonly codec: Codec | undefined,
+    codec: Codec | undefined,
     private readonly tally: Tally,
     private readonly rows: readonly KeyRows[],
     /** Whose memory is estimated; that of the server that wrote the file unless given. */
     private readonly server: Target | undefined,
+    private readonly counts: Readonly<Counts>,
+    /** Undefined if all is counted on this thread. */
+    private readonly threads: TallyThreads | undefined,
   ) {
+    this.counter = new KeyCounter(codec ?? TS_CODEC, tally, BATCH_ROWS);
     this.single = new Batch(TS_CODEC, 1);
   }
 
@@ -83,10 +87,11 @@ export class InspectSink implements LastSink {
 
   fileBegin(file: SourceFile): void {
     this.settle();
-    this.tally.sourceBegin(this.sources.length);
+    this.place = this.counts.bytes;
+    this.tally.sourceBegin(this.sources.length, this.place);
     const { nextHead } = this;
     this.nextHead = undefined;
-    this.measurer = undefined;
+    this.measurer = this.origin = undefined;
     this.sources.push({
       ...{ name: file.name, head: nextHead?.source === file.name ? nextHead : undefined, file, checksum: 'unread' },
       ...{ complete: false, error: undefined, warnings: [], before: this.totals(), amount: new Float64Array(CELL), tables: 0 },
@@ -96,32 +101,32 @@ export class InspectSink implements LastSink {
 
   batch(batch: Batch): void {
     if (batch.rows !== batch.keysRead) this.meta(batch);
+    // the first batch may tell the delimiters
+    if (this.tally.delimiters !== undefined && this.threads?.take(batch, (this.origin ??= this.originOf())) === true) return;
     const measurer = (this.measurer ??= this.measurerOf());
     try {
-      measurer.rows(batch);
+      this.counter.batch(batch, measurer);
     } catch (error) {
-      this.take(batch, batch.row, measurer); // those before the damaged one
+      this.writeRows(batch, batch.row, measurer); // those before the damaged one
       throw error;
     }
-    this.take(batch, batch.to, measurer);
+    this.writeRows(batch, batch.to, measurer);
   }
 
-  /** Counts rows [batch.from, to), which are measured. */
-  private take(batch: Batch, to: number, measurer: Measurer): void {
-    const { measures } = measurer;
+  /** Rows before `to`, for the tables. */
+  private writeRows(batch: Batch, to: number, { measures }: Measurer): void {
+    if (this.rows.length === 0) return;
     const { table } = batch;
     const name = this.sources.at(-1)?.name ?? '';
-    this.tally.rows(batch, to, measures);
     for (let row = batch.from; row < to; row++) {
       if (table.word(row, KIND) !== RECORD || table.has(row, DROPPED)) continue;
       const bytes = recordBytes(table.words, row);
-      if (measures.guessed[row] !== 0) this.guessed++;
-      if (table.word(row, TYPE) === MODULE) this.module(batch, row, measures, bytes);
       for (const rows of this.rows) rows.add(batch, row, measures, bytes, name);
     }
   }
 
   async large(value: LargeValue): Promise<void> {
+    this.threads?.handOver();
     const measurer = (this.measurer ??= this.measurerOf());
     const { head } = value;
     const headBytes = head.headEnd - head.headStart;
@@ -131,17 +136,9 @@ export class InspectSink implements LastSink {
     single.clear(head.keyBytes, head.templates);
     single.add(RECORD, Object.assign(this.frame, head, { bytes: head.keyBytes, start: 0, end: 0 }));
     const bytes = value.size + headBytes;
-    const { measures } = measurer;
-    this.tally.row(single, 0, measures, bytes);
-    if (measures.guessed[0] !== 0) this.guessed++;
-    if (module !== undefined) this.tally.module(module, measures.memory[0], bytes, measures.elements[0]);
-    for (const rows of this.rows) rows.add(single, 0, measures, bytes, this.sources.at(-1)?.name ?? '');
+    this.counter.large(single, module, measurer, bytes);
+    for (const rows of this.rows) rows.add(single, 0, measurer.measures, bytes, this.sources.at(-1)?.name ?? '');
     for (const rows of this.rows) if (rows.full) await rows.flush();
-  }
-
-  private module(batch: Batch, row: number, measures: Measures, bytes: number): void {
-    batch.read(row, this.frame);
-    this.tally.module(moduleName(this.frame), measures.memory[row], bytes, measures.elements[row]);
   }
 
   /** Takes functions among the rows. */
@@ -158,10 +155,12 @@ export class InspectSink implements LastSink {
   }
 
   private measurerOf(): Measurer {
-    const server = this.server ?? serverOf(this.sources.at(-1)?.head, this.sources.at(-1)?.file);
-    let measurer = this.measurers.get(server);
-    if (measurer === undefined) this.measurers.set(server, (measurer = new Measurer(this.codec ?? TS_CODEC, server, BATCH_ROWS)));
-    return measurer;
+    return this.counter.measurerOf(this.server ?? serverOf(this.sources.at(-1)?.head, this.sources.at(-1)?.file));
+  }
+
+  private originOf(): Origin {
+    const { server } = (this.measurer ??= this.measurerOf());
+    return { source: this.sources.length - 1, place: this.place, server, delimiters: this.tally.delimiters };
   }
 
   private totals(): Float64Array {
@@ -200,15 +199,15 @@ export class InspectSink implements LastSink {
   /** What was found beside the tally. Asked once, at the end. */
   findings(scale: number): Findings {
     this.settle();
-    const servers = [...this.measurers.keys()].map(targetName);
+    const servers = [...this.counter.measurers.keys()].map(targetName);
     return {
       sources: this.sources.map((source) => sourceReport(source, scale)),
       functions: this.functions,
       memory: {
         server: servers.join(', '),
         tables: this.sources.reduce((sum, { tables }) => sum + tables, 0),
-        other: [...this.measurers.values()].reduce((sum, { beside }) => sum + beside, 0),
-        guessed: this.guessed,
+        other: this.counter.beside,
+        guessed: this.counter.guessed,
       },
     };
   }
@@ -223,43 +222,39 @@ export class InspectSink implements LastSink {
   }
 
   get full(): boolean {
-    return this.rows.some((rows) => rows.full);
+    return this.threads?.failed === true || this.rows.some((rows) => rows.full);
   }
 
   async flush(): Promise<void> {
+    if (this.threads?.failed === true) await this.finish();
     for (const rows of this.rows) await rows.flush();
   }
 
-  finish(): Promise<void> {
-    return Promise.resolve();
+  async finish(): Promise<void> {
+    await this.threads?.settle();
   }
 
   rollback(): boolean {
+    this.threads?.rollback();
     return true;
   }
 
-  expect(): void {
-    // the size of the input makes no difference
+  expect(bytes: number | undefined): void {
+    this.threads?.expect(bytes);
   }
 
   async end(): Promise<void> {
+    const counted = await this.threads?.merge();
+    if (counted !== undefined) this.counter.add(counted);
     for (const rows of this.rows) await rows.end();
   }
 
-  close(): Promise<void> {
-    return Promise.resolve();
+  async close(): Promise<void> {
+    await this.threads?.close();
   }
 }
 
-const length: Length = { value: 0, hi: 0, lo: 0 };
-
-/** The name of the data type of a module value, or of its first part. */
-function moduleName({ bytes, end, start }: Frame): string {
-  readLength(bytes, start, end, length);
-  return moduleType(length).name;
-}
-
-/** The same of a large value that was not begun; the head of one that is held has no bytes any more. */
+/** The data type of a large module value that was not begun; the head of one that is held has no bytes any more. */
 const largeModule = ({ head, size }: LargeValue): string => (size === 0 ? moduleName(head) : 'unknown');
 
 function sourceReport({ amount, checksum, complete, error, file, head, name, warnings }: Source, scale: number): SourceReport {

@@ -4,23 +4,23 @@ import { EMPTY } from '../encodings/element.js';
 import { type Codec, TS_CODEC } from '../kernels/codec.js';
 import {
   BUCKETS, CELL, CELL_BYTES, CELL_ELEMENTS, CELL_EXPIRED, CELL_KEYS, CELL_MEMORY, CELL_KEY_BYTES, CELL_WITH_EXPIRY, DB, DROPPED, END, FLAGS,
-  FREQ, HAS_EXPIRE, HEAD_START, HISTOGRAM, IDLE, KIND, RECORD, ROW_WORDS, SLOT_CELL, TALLY_CELLS, TALLY_DATABASES, TALLY_EXPIRED,
+  FREQ, HAS_EXPIRE, HEAD_START, HISTOGRAM, IDLE, KIND, OFFSET, RECORD, ROW_WORDS, SLOT_CELL, TALLY_CELLS, TALLY_DATABASES, TALLY_EXPIRED,
   TALLY_EXPIRING, TALLY_FORMS, TALLY_FREQUENCY, TALLY_IDLE, TALLY_LEFT, TALLY_NOW, TALLY_SIZES, TALLY_SLOTS, TALLY_TYPE_COUNT, TALLY_TYPES,
   TALLY_WORDS, TYPE, TYPE_HISTOGRAMS,
 } from '../kernels/layout.js';
 import type { Batch } from '../rdb/batch.js';
 import { typeNumber, TYPE_NUMBERS, typeOfNumber } from '../rdb/frame-table.js';
 import { REDIS_TYPES, type TypeRow } from '../rdb/types.js';
-import { addToBuckets, FREQUENCIES, IDLE_TIMES, startBuckets, TIMES_LEFT } from './buckets.js';
+import { addToBuckets, FREQUENCIES, IDLE_TIMES, mergeBuckets, startBuckets, TIMES_LEFT } from './buckets.js';
 import { delimitersOf } from './delimiters.js';
-import { addToHistogram } from './histogram.js';
+import { addToHistogram, mergeHistograms } from './histogram.js';
 import { ELEMENTS_ARE_BYTES, ENCODINGS } from './encodings.js';
 import type { Measures } from './measures.js';
-import { type KeyAmounts, PrefixTree, type PrefixTreeOptions } from './prefix-tree.js';
-import { Duplicates, FieldSets } from './repeats.js';
+import { type KeyAmounts, PrefixTree, type PrefixTreeOptions, type PrefixTreeParts } from './prefix-tree.js';
+import { Duplicates, type DuplicatesParts, FieldSets, type FieldSetsParts } from './repeats.js';
 import type { Amount, Key } from './report.js';
 import { SharedMemory } from './shared-memory.js';
-import { TopKeys } from './top-keys.js';
+import { type TopKey, TopKeys } from './top-keys.js';
 
 /** Bytes of a name in the lists of largest keys. */
 const LONGEST_KEY = 1024;
@@ -59,6 +59,25 @@ export interface TallyOptions extends Omit<PrefixTreeOptions, 'types' | 'delimit
   readonly bigElements: number;
 }
 
+/** All that a tally has counted, for another one: in the memory of the kernels, where there is one. */
+export interface TallyParts {
+  readonly sizes: Float64Array;
+  readonly slots: Float64Array;
+  readonly expired: Float64Array;
+  readonly expiring: Float64Array;
+  readonly left: Float64Array;
+  readonly idle: Float64Array;
+  readonly frequency: Float64Array;
+  readonly prefixes: PrefixTreeParts;
+  readonly top: readonly (readonly TopKey<Key>[])[];
+  readonly fieldSets: FieldSetsParts;
+  readonly duplicates: DuplicatesParts;
+  readonly modules: ReadonlyMap<string, Float64Array>;
+  readonly bigKeys: number;
+  readonly manyElements: number;
+  readonly bigCollections: { readonly keys: number; readonly memory: number };
+}
+
 /**
  * Adds up what keys have and take, in bounded memory. Counts are in the memory of the kernels: one of them (assembly/tally.ts) takes
  * most rows, and `count` is its reference and takes the others. Lists are kept here.
@@ -93,10 +112,12 @@ export class Tally {
   private readonly state: Int32Array;
   private readonly stateDoubles: Float64Array;
   private readonly cellAddresses: Int32Array;
-  private delimiters: Uint8Array | undefined;
+  /** What ends a segment, once it is known. */
+  delimiters: Uint8Array | undefined;
   private source = 0;
+  private place = 0;
   private readonly key: KeyAmounts = { type: 0, memory: 0, bytes: 0, elements: 0, keyBytes: 0, withExpiry: false, expired: false };
-  private readonly place = { keyBytes: EMPTY, keyStart: 0, keyEnd: 0 };
+  private readonly at = { keyBytes: EMPTY, keyStart: 0, keyEnd: 0 };
 
   constructor(
     private readonly options: TallyOptions,
@@ -146,9 +167,16 @@ export class Tally {
     return PrefixTree.room(REDIS_TYPES.length) + (16 << 20);
   }
 
-  /** The keys of another source follow. */
-  sourceBegin(index: number): void {
+  /** The keys of another source follow; `place`: how many bytes there were before it. */
+  sourceBegin(index: number, place: number): void {
     this.source = index;
+    this.place = place;
+  }
+
+  /** Before the first key. */
+  delimit(delimiters: Uint8Array): void {
+    this.delimiters = delimiters;
+    this.prefixes.delimit(delimiters);
   }
 
   /** Takes rows [batch.from, to) with their measures. */
@@ -174,7 +202,7 @@ export class Tally {
   }
 
   private count(batch: Batch, row: number, measures: Measures, bytes: number): void {
-    const { key, place, sizes } = this;
+    const { at: place, key, sizes } = this;
     const { now } = this.options;
     const { table } = batch;
     const { words } = table;
@@ -249,19 +277,22 @@ export class Tally {
 
   /** A module value, beside its row. */
   module(name: string, memory: number, bytes: number, elements: number): void {
+    addTo(this.moduleOf(name), 0, { type: MODULE, memory, bytes, elements, keyBytes: 0, withExpiry: false, expired: false });
+  }
+
+  private moduleOf(name: string): Float64Array {
     let cell = this.modules.get(name);
     if (cell === undefined) this.modules.set(name, (cell = new Float64Array(CELL)));
-    addTo(cell, 0, { type: MODULE, memory, bytes, elements, keyBytes: 0, withExpiry: false, expired: false });
+    return cell;
   }
 
   private offer(batch: Batch, row: number, measures: Measures, bytes: number): void {
-    const { place, source } = this;
+    const { at: place, source } = this;
     const { table } = batch;
     const type = TYPE_INDEX[table.word(row, TYPE)];
     const memory = measures.memory[row];
     const elements = ELEMENTS_ARE_BYTES[measures.encoding[row]] ? -1 : measures.elements[row];
     const largest = measures.largest[row];
-    if (!(memory > this.topMemory.least || elements > this.topElements.least || largest > this.topLargest.least)) return;
     batch.readKey(row, place);
     const { keyBytes, keyEnd, keyStart } = place;
     const idle = table.double(row, IDLE);
@@ -281,10 +312,57 @@ export class Tally {
       ...(idle >= 0 ? { idle } : {}),
       ...(freq >= 0 ? { freq } : {}),
     };
-    this.topMemory.add(memory, key);
-    this.topElements.add(elements, key);
-    this.topLargest.add(largest, key);
+    const keyPlace = this.place + table.double(row, OFFSET);
+    this.topMemory.add(memory, key, keyPlace);
+    this.topElements.add(elements, key, keyPlace);
+    this.topLargest.add(largest, key, keyPlace);
   }
+
+  /** The cells of databases, which begin at 0 again. */
+  takeDatabases(): ReadonlyMap<number, Float64Array> {
+    const taken = new Map([...this.databases].map(([db, cells]) => [db, cells.slice()]));
+    for (const cells of this.databases.values()) cells.fill(0);
+    return taken;
+  }
+
+  addDatabases(others: ReadonlyMap<number, Float64Array>): void {
+    for (const [db, cells] of others) addAll(this.cellsOf(db), cells);
+  }
+
+  /** All but the databases. */
+  get parts(): TallyParts {
+    const { bigCollections, bigKeys, expired, expiring, frequency, idle, left, manyElements, modules, sizes, slots } = this;
+    return {
+      ...{ bigCollections, bigKeys, expired, expiring, frequency, idle, left, manyElements, modules, sizes, slots },
+      prefixes: this.prefixes.parts,
+      top: [this.topMemory, this.topElements, this.topLargest].map(({ entries }) => entries),
+      fieldSets: this.fieldSets.parts,
+      duplicates: this.duplicates.parts,
+    };
+  }
+
+  merge(others: TallyParts): void {
+    for (let at = 0; at < this.sizes.length; at += HISTOGRAM) mergeHistograms(this.sizes, others.sizes, at);
+    addAll(this.slots, others.slots);
+    addAll(this.expired, others.expired);
+    addAll(this.expiring, others.expiring);
+    mergeBuckets(this.left, others.left);
+    mergeBuckets(this.idle, others.idle);
+    mergeBuckets(this.frequency, others.frequency);
+    this.prefixes.merge(others.prefixes);
+    [this.topMemory, this.topElements, this.topLargest].forEach((keys, i) => keys.merge(others.top[i]));
+    this.fieldSets.merge(others.fieldSets);
+    this.duplicates.merge(others.duplicates);
+    for (const [name, cell] of others.modules) addAll(this.moduleOf(name), cell);
+    this.bigKeys += others.bigKeys;
+    this.manyElements += others.manyElements;
+    this.bigCollections.keys += others.bigCollections.keys;
+    this.bigCollections.memory += others.bigCollections.memory;
+  }
+}
+
+function addAll(to: Float64Array, from: Float64Array): void {
+  for (let i = 0; i < to.length; i++) to[i] += from[i];
 }
 
 /** The name of a key, cut between characters if it is long. */

@@ -41,6 +41,7 @@ import {
   NEXT_KEYS_READ,
   NEXT_POS,
   NO_PREFIX,
+  SCRATCH_BYTES,
   STATE_WORDS,
 } from './layout.js';
 import { powersOfTen } from './powers.js';
@@ -87,6 +88,7 @@ interface Exports {
   copiedExpiring(): number;
   digest(seed: number, start: number, end: number): number;
   measureRows(block: number, table: number, row: number, rows: number, base: number): number;
+  scratchAt(at: number): void;
   slotsInit(): void;
   tallyInit(): void;
   tallyRows(
@@ -210,6 +212,7 @@ export class Kernels implements Codec {
     this.buffer = memory.buffer;
     this.free = start ?? this.run.memoryStart();
     this.run.crcInit(this.allocate(CRC_TABLE).byteOffset);
+    this.run.scratchAt(this.allocate(SCRATCH_BYTES).byteOffset);
     this.run.slotsInit();
     this.run.tallyInit();
     const { byteOffset: state } = this.allocate(STATE_WORDS * 4);

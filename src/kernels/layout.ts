@@ -251,6 +251,8 @@ export const NODE_BUCKETS = 128;
 /** Keys of a node before it gets a histogram, and most histograms. */
 export const KEYS_FOR_HISTOGRAM = 16;
 export const MOST_HISTOGRAMS = 1 << 14;
+/** Memory of an instance of the kernels (assembly/scratch.ts): the last of it is a word for each segment. */
+export const SCRATCH_BYTES = 2688 + 4 * (DEEPEST + 1);
 /** In hashes of prefixes (FNV-1a). */
 export const PREFIX_PRIME = 0x01000193;
 

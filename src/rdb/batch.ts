@@ -60,8 +60,10 @@ export class Batch {
     readonly codec: Codec,
     private readonly maxRows = BATCH_ROWS,
     readonly maxBytes = BATCH_BYTES,
+    /** Where the rows are, if they are not its own. */
+    table?: FrameTable,
   ) {
-    this.table = FrameTable.allocate(codec, maxRows);
+    this.table = table ?? FrameTable.allocate(codec, maxRows);
     this.arena = codec.allocate(ARENA_BYTES);
   }
 

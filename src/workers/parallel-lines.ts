@@ -7,15 +7,14 @@ import { endJson, jsonLine, metaJson } from '../json/meta.js';
 import { nanText } from '../json/nan-scores.js';
 import { type Codec, TS_CODEC } from '../kernels/codec.js';
 import type { Kernels } from '../kernels/kernels.js';
-import { ROW_WORDS } from '../kernels/layout.js';
 import type { Damage } from '../pipeline/damage.js';
 import type { Counts, FileEnd, LastSink } from '../pipeline/sink.js';
 import type { Batch } from '../rdb/batch.js';
 import { type Frame, ITEMS_PART } from '../rdb/frame.js';
-import type { Setup, Slot } from './messages.js';
+import type { Setup } from './messages.js';
 import { type PoolOptions, WorkerPool } from './pool.js';
-import { SERIAL_BYTES, SLOT_BYTES, SLOT_ROWS, SLOTS, WORKER_BYTES } from './sizes.js';
-import type { SlotBatch } from './slot-batch.js';
+import { SERIAL_BYTES, SLOTS, WORKER_BYTES } from './sizes.js';
+import { newSlot, type SlotBatch } from './slot-batch.js';
 
 /** The memory of threads, by number: a thread that takes the place of another takes its memory, too. */
 class Setups {
@@ -36,11 +35,7 @@ class Setups {
     const share = kernels?.share(WORKER_BYTES);
     const bytes = (size: number): Uint8Array =>
       (share === undefined ? undefined : kernels?.allocate(size)) ?? new Uint8Array(new SharedArrayBuffer(size));
-    const slot = (): Slot => {
-      const table = bytes(SLOT_ROWS * ROW_WORDS * 4);
-      return { bytes: bytes(SLOT_BYTES), table: new Int32Array(table.buffer, table.byteOffset, SLOT_ROWS * ROW_WORDS) };
-    };
-    return { share, skips: this.skips, slots: Array.from({ length: SLOTS }, slot) };
+    return { share, skips: this.skips, slots: Array.from({ length: SLOTS }, () => newSlot(bytes)) };
   }
 }
 

@@ -1,16 +1,23 @@
 import type { Codec, OwnRun } from '../kernels/codec.js';
 import {
-  BODY_START, DROPPED, END, FLAGS, KEY_END, KEY_START, KEYS_EXPIRED, KEYS_READ, KIND, LAST, LEAST_EXPIRY, LINE, OFFSET, RECORD, START,
+  BODY_START, DROPPED, END, FLAGS, HEAD_START, KEY_END, KEY_START, KEYS_EXPIRED, KEYS_READ, KIND, LAST, LEAST_EXPIRY, LINE, OFFSET, RECORD,
+  ROW_WORDS, START, TYPE_AT,
 } from '../kernels/layout.js';
 import { type Batch, BATCH_ROWS } from '../rdb/batch.js';
 import { Frame } from '../rdb/frame.js';
 import { FrameTable } from '../rdb/frame-table.js';
 import type { TakenCounts } from '../pipeline/sink.js';
 import type { Extras, Slot } from './messages.js';
-import { BATCH_BYTES, SLOT_ROWS } from './sizes.js';
+import { BATCH_BYTES, SLOT_BYTES, SLOT_ROWS } from './sizes.js';
 
 /** Bytes of dropped frames up to which two runs are copied as one, since a second copy costs more. */
 const GAP = 512;
+
+/** A slot in memory that threads share. */
+export function newSlot(shared: (size: number) => Uint8Array): Slot {
+  const { buffer, byteOffset } = shared(SLOT_ROWS * ROW_WORDS * 4);
+  return { bytes: shared(SLOT_BYTES), table: new Int32Array(buffer, byteOffset, SLOT_ROWS * ROW_WORDS) };
+}
 
 /** A batch for a thread: rows and parts of large values, with their bytes copied into a slot. */
 export class SlotBatch {
@@ -60,6 +67,10 @@ export class SlotBatch {
     table.setWord(row, START, at);
     table.setWord(row, END, at + frame.end - frame.start);
     table.setWord(row, BODY_START, at + frame.bodyStart - frame.start);
+    if (kind === RECORD) {
+      table.setWord(row, HEAD_START, at + frame.headStart - frame.start);
+      table.setWord(row, TYPE_AT, at + frame.typeAt - frame.start);
+    }
     table.setDouble(row, LEAST_EXPIRY, leastExpiry);
     this.count(row, counts);
     if (frame.metaBytes !== undefined) this.keyMeta.set(row, frame.metaBytes);

@@ -1,7 +1,7 @@
-import { Worker } from 'node:worker_threads';
 import type { Frame } from '../rdb/frame.js';
 import type { SlotBatch } from './slot-batch.js';
 import { BatchDecoder } from './batch-decoder.js';
+import { elsewhere, type Host } from './host.js';
 import type { BatchEnd, Order, Report, Setup } from './messages.js';
 
 /** A batch that was handed to a thread: what came of it so far. */
@@ -22,12 +22,6 @@ export interface TaskFailure {
   readonly before: Pick<BatchEnd, 'nan' | 'damaged'>;
 }
 
-/** What runs a decoder: another thread, or this one. */
-export interface Host {
-  post(order: Order): void;
-  stop(): Promise<void>;
-}
-
 interface Listener {
   onReport(thread: Thread, report: Report): void;
   /** The host ended by itself. */
@@ -41,7 +35,7 @@ export class Thread {
   readonly free: number[] = [];
   /** In the order they were handed over; those that ended leave. */
   readonly tasks: Task[] = [];
-  private readonly host: Host;
+  private readonly host: Host<Order>;
   private templates: Frame['templates'] | undefined;
   private templatesTold = 0;
 
@@ -77,25 +71,8 @@ export class Thread {
   }
 }
 
-function elsewhere(url: URL, setup: Setup, onReport: (report: Report) => void, onEnd: (error: Error) => void): Host {
-  const worker = new Worker(url, { workerData: setup });
-  worker.on('message', onReport);
-  let error: Error | undefined;
-  worker.on('error', (thrown: unknown) => (error = thrown instanceof Error ? thrown : new Error(String(thrown))));
-  // Behind all reports, which an error may overtake.
-  worker.on('exit', (code) => onEnd(error ?? new Error(`it ended with code ${code}`)));
-  return {
-    post: (order) => worker.postMessage(order),
-    stop: async () => {
-      worker.removeAllListeners();
-      worker.on('error', () => undefined); // it may be dying just now
-      await worker.terminate();
-    },
-  };
-}
-
 /** Reports come when the caller is done, as those of another thread do. */
-function here(setup: Setup, onReport: (report: Report) => void): Host {
+function here(setup: Setup, onReport: (report: Report) => void): Host<Order> {
   let stopped = false;
   const decoder = new BatchDecoder(setup, (report) => {
     queueMicrotask(() => {

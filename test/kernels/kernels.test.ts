@@ -54,6 +54,39 @@ const anyBytes = fc.oneof(
 
 const written = (end: number): string => Buffer.from(out.subarray(0, end)).toString('latin1');
 
+/** The lengths of the data segments of a module that are all zeros. */
+function zeroSegments(wasm: Uint8Array): number[] {
+  let at = 8;
+  const number = (): number => {
+    let value = 0;
+    for (let shift = 0; ; shift += 7) {
+      const byte = wasm[at++];
+      value |= (byte & 127) << shift;
+      if (byte < 128) return value;
+    }
+  };
+  const found: number[] = [];
+  while (at < wasm.length) {
+    const section = wasm[at++];
+    const end = number() + at;
+    if (section === 11) {
+      for (let left = number(); left > 0; left--) {
+        at += 2; // flags, i32.const
+        number();
+        at++;
+        const size = number();
+        if (wasm.subarray(at, (at += size)).every((byte) => byte === 0)) found.push(size);
+      }
+    }
+    at = end;
+  }
+  return found;
+}
+
+test('an instance changes nothing that others use: threads share the memory', () => {
+  expect(zeroSegments(readFileSync(new URL('../../src/kernels/kernels.wasm', import.meta.url)))).toEqual([]);
+});
+
 test('CRC-64', () => {
   fc.assert(
     fc.property(fc.array(fc.uint8Array({ maxLength: 100 }), { maxLength: 6 }), at, (pieces, start) => {

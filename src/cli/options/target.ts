@@ -62,8 +62,8 @@ export const TARGET = {
 
 export const SPEED = {
   threads: value({
-    ...{ commands: ['decode'], value: 'n', parse: number(1, 256) },
-    help: 'decode large inputs with at most this many threads (default: one per core); 1: none besides the main one',
+    ...{ commands: ['decode', 'inspect'], value: 'n', parse: number(1, 256) },
+    help: 'read large inputs with at most this many threads (default: one per core); 1: none besides the main one',
   }),
   parallel: value({ commands, value: 'n', parse: number(1, 64), default: '4', help: 'sources read at the same time' }),
   maxInFlight: value({ commands, value: 'bytes', parse: size, default: '4mb', help: 'bytes in flight to one server' }),

@@ -1,12 +1,11 @@
 /* Digests of values and names (bytes/digest.ts is the reference). */
+import { HELD, scratch } from './scratch';
+
 const STRIPE: usize = 32;
 const A: u32 = 0x9e3779b1;
 const B: u32 = 0x85ebca6b;
 const C: u32 = 0xc2b2ae35;
 const LEAST: usize = 64;
-
-/** A stripe with the last bytes of a value, and room for one more. */
-const held: usize = memory.data(64, 16);
 
 @inline
 function mixed(lane: u32, word: u32): u32 {
@@ -43,7 +42,8 @@ export function digest(seed: u32, start: usize, end: usize): f64 {
     low4 = mixedLanes(low4, v128.load(p));
     high4 = mixedLanes(high4, v128.load(p, 16));
   }
-  // what follows the value must not count
+  // what follows the value must not count: its last bytes are copied to a stripe, with room for one more
+  const held = scratch + HELD;
   v128.store(held, v128.load(p));
   v128.store(held, v128.load(p, 16), 16);
   v128.store(held + (end - p), i64x2.splat(0));

@@ -12,6 +12,7 @@ export { recordForms, records, recordsOut } from './records';
 export { ownedExpired, ownedLength, ownedTo, ownRows } from './rows';
 export { restores, restoresDb } from './restores';
 export { runItems, runPairs, runScores, runScratch, runWalked } from './run';
+export { scratchAt } from './scratch';
 export { slotsInit } from './slots';
 export { tallyInit, tallyRows } from './tally';
 export { text } from './text';

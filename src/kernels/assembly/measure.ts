@@ -17,6 +17,7 @@ import { digest, nameHash } from './hash';
 import { digits, signed } from './numbers';
 import { END, FLAGS, KEY_END, KEY_START, KIND, ROW, START, TYPE } from './row';
 import { from, isInteger, length, readLength, string, to } from './run';
+import { DECIMAL, scratch } from './scratch';
 
 const LISTPACK_HEADER: usize = 6;
 const ZIPLIST_HEADER: usize = 10;
@@ -69,9 +70,6 @@ let size: u32 = 0;
 let isNumber: bool = false;
 let number: i64 = 0;
 let textAt: usize = 0;
-
-/** Texts of integers. */
-const decimal: usize = memory.data(32, 16);
 
 /**
  * Measures rows [row, rows), whose positions count from `base`, by the block at `at`. Returns the first row that is left to the caller.
@@ -311,6 +309,7 @@ function seen(): void {
 @inline
 function name(): void {
   fieldBytes += size;
+  const decimal = scratch + DECIMAL;
   if (isNumber && textAt == 0) fields += nameHash(decimal, signed(number, decimal) - decimal);
   else fields += nameHash(textAt, size as usize);
 }

@@ -33,9 +33,11 @@ export function ownRows(
   let spanStart: usize = 0;
   let spanEnd: usize = 0;
   let to = slot + length;
-  // what is added to the words of a row from FREQ, END and LEAST_EXPIRY on: by how much its positions are higher in the slot, and keys read
+  // what is added to the words of a row from FREQ, END, GROWN and LEAST_EXPIRY on: by how much its positions are higher in the slot, and
+  // keys read
   let fromFreq: v128 = i32x4.splat(0);
   let fromEnd: v128 = i32x4.splat(0);
+  let fromGrown: v128 = i32x4.splat(0);
   const fromExpiry = v128.and(i32x4.splat(read), i32x4(0, 0, -1, 0));
   for (; row < rows; row++) {
     const at = table + (row as usize) * ROW;
@@ -60,6 +62,7 @@ export function ownRows(
       const by = i32x4.splat((to - slot - (first - base)) as i32);
       fromFreq = v128.and(by, i32x4(0, -1, -1, -1));
       fromEnd = v128.and(by, i32x4(-1, -1, 0, 0));
+      fromGrown = v128.and(by, i32x4(0, 0, -1, -1));
     }
     if (to + (end - spanStart) > slotEnd) break;
     spanEnd = end;
@@ -68,7 +71,7 @@ export function ownRows(
     v128.store(into, v128.load(at, EXPIRE), EXPIRE);
     v128.store(into, i32x4.add(v128.load(at, FREQ), fromFreq), FREQ);
     v128.store(into, i32x4.add(v128.load(at, END), fromEnd), END);
-    v128.store(into, v128.load(at, GROWN), GROWN);
+    v128.store(into, i32x4.add(v128.load(at, GROWN), fromGrown), GROWN);
     v128.store(into, i32x4.add(v128.load(at, LEAST_EXPIRY), fromExpiry), LEAST_EXPIRY);
     store<u32>(into, expired, KEYS_EXPIRED);
     if (apart) {

@@ -7,6 +7,7 @@
 import * as layout from '../layout';
 import { DROPPED, HAS_EXPIRE, KEY_HELD, RECORD } from '../layout';
 import { DB, END, EXPIRE, FLAGS, FREQ, HEAD_START, IDLE, KEY_END, KEY_START, KIND, ROW, TYPE } from './row';
+import { CLASSES, NAME, PATH, scratch } from './scratch';
 import { keySlot } from './slots';
 
 const DOUBLE: usize = 8;
@@ -49,7 +50,7 @@ const SHORTEST_HASH: usize = 12;
 const DIGIT: u8 = 1;
 const HEX: u8 = 2;
 const CROCKFORD: u8 = 4;
-const CLASSES: usize = memory.data(256, 16);
+let classes: usize = 0;
 
 const NAME_BYTES: usize = layout.NAME_BYTES;
 const DATABASES: u32 = layout.TALLY_DATABASES;
@@ -59,8 +60,8 @@ const MOST_HISTOGRAMS: u32 = layout.MOST_HISTOGRAMS;
 const KEYS_FOR_HISTOGRAM: u32 = layout.KEYS_FOR_HISTOGRAM;
 
 /** The nodes of the prefixes of a key, the root first, and the segment that is looked up. */
-const PATH: usize = memory.data((layout.DEEPEST + 1) * 4, 16);
-const NAME: usize = memory.data(layout.LONGEST_NAME + 9, 16);
+let path: usize = 0;
+let name: usize = 0;
 
 /** What one key adds. */
 let memoryOf: f64 = 0;
@@ -74,12 +75,13 @@ let typeOf: i32 = 0;
 let state: usize = 0;
 
 export function tallyInit(): void {
-  for (let c: usize = 0x30; c <= 0x39; c++) store<u8>(CLASSES + c, DIGIT | CROCKFORD);
-  for (let c: usize = 0x61; c <= 0x66; c++) store<u8>(CLASSES + c, HEX);
+  classes = scratch + CLASSES;
+  for (let c: usize = 0x30; c <= 0x39; c++) store<u8>(classes + c, DIGIT | CROCKFORD);
+  for (let c: usize = 0x61; c <= 0x66; c++) store<u8>(classes + c, HEX);
   for (let c: usize = 0x41; c <= 0x5a; c++) {
     let found: u8 = c <= 0x46 ? HEX : 0;
     if (c != 0x49 && c != 0x4c && c != 0x4f && c != 0x55) found |= CROCKFORD; // without I, L, O, U
-    store<u8>(CLASSES + c, found);
+    store<u8>(classes + c, found);
   }
 }
 
@@ -88,6 +90,8 @@ export function tallyRows(
   tally: usize, table: usize, row: i32, rows: i32, base: usize, memories: usize, elements: usize, encodings: usize,
 ): i32 {
   state = tally;
+  path = scratch + PATH;
+  name = scratch + NAME;
   const now = load<f64>(state, layout.TALLY_NOW * 4);
   const cells = word(layout.TALLY_CELLS);
   const types = word(layout.TALLY_TYPES);
@@ -186,14 +190,14 @@ function addToHistogram(histogram: usize, value: f64): void {
 }
 
 /**
- * Puts the nodes of the prefixes of a key into PATH, the root first. Returns how many there are, or -1 if one of them needs a node that
+ * Puts the nodes of the prefixes of a key into `path`, the root first. Returns how many there are, or -1 if one of them needs a node that
  * there is no room for.
  */
 function findPath(start: usize, end: usize): i32 {
   const delimiters = word(layout.TREE_DELIMITERS);
   const most = word(layout.TREE_DEPTH) as i32;
   const nodes = word(layout.TREE_NODES);
-  store<u32>(PATH, 0);
+  store<u32>(path, 0);
   let parent: usize = 0;
   let pos = start;
   let folded = false;
@@ -208,17 +212,17 @@ function findPath(start: usize, end: usize): i32 {
     if (length > LONGEST) length = shownLength(pos);
     for (let i: usize = 0; i < length; i++) {
       const byte = load<u8>(pos + i);
-      store<u8>(NAME + i, byte);
+      store<u8>(name + i, byte);
       hash = (hash ^ (byte as u32)) * layout.PREFIX_PRIME;
     }
     if (id < stop) {
-      store<u8>(NAME + length++, STAR);
+      store<u8>(name + length++, STAR);
       hash = (hash ^ (STAR as u32)) * layout.PREFIX_PRIME;
       folded = true;
     }
     if (stop < end) {
       const delimiter = load<u8>(stop);
-      store<u8>(NAME + length++, delimiter);
+      store<u8>(name + length++, delimiter);
       hash = (hash ^ (delimiter as u32)) * layout.PREFIX_PRIME;
       while (stop < end && load<u8>(delimiters + (load<u8>(stop) as usize)) == 1) stop++;
     } else if (!folded) {
@@ -231,7 +235,7 @@ function findPath(start: usize, end: usize): i32 {
       node = insert(hash, parent, length, nodes);
       if (node == 0) return -1;
     }
-    store<u32>(PATH + ((depth as usize) << 2), node as u32);
+    store<u32>(path + ((depth as usize) << 2), node as u32);
     depth++;
     parent = node;
     pos = stop;
@@ -256,7 +260,7 @@ function spread(hash: u32): u32 {
   return h ^ (h >> 16);
 }
 
-/** The child of a node with the name in NAME, or 0. */
+/** The child of a node with the name in `name`, or 0. */
 @inline
 function find(hash: u32, parent: usize, length: usize, nodes: usize): usize {
   const table = word(layout.TREE_TABLE);
@@ -274,11 +278,10 @@ function find(hash: u32, parent: usize, length: usize, nodes: usize): usize {
 
 function isNamed(node: usize, parent: usize, length: usize): bool {
   if ((load<u32>(node, NODE_PARENT) as usize) != parent || (load<u32>(node, NODE_NAME_LENGTH) as usize) != length) return false;
-  const name = word(layout.TREE_NAMES) + (load<u32>(node, NODE_NAME) as usize);
-  return memory.compare(name, NAME, length) == 0;
+  return memory.compare(word(layout.TREE_NAMES) + (load<u32>(node, NODE_NAME) as usize), name, length) == 0;
 }
 
-/** A new child of a node with the name in NAME; 0 if there is no room for it. */
+/** A new child of a node with the name in `name`; 0 if there is no room for it. */
 function insert(hash: u32, parent: usize, length: usize, nodes: usize): usize {
   const node = word(layout.TREE_COUNT);
   const names = word(layout.TREE_NAMES_LENGTH);
@@ -286,7 +289,7 @@ function insert(hash: u32, parent: usize, length: usize, nodes: usize): usize {
   if (node >= word(layout.TREE_CAPACITY) || (node + 1) * 4 > mask + 2 || names + length > NAME_BYTES) return 0;
   store<u32>(state, (node + 1) as u32, layout.TREE_COUNT * 4);
   store<u32>(state, (names + length) as u32, layout.TREE_NAMES_LENGTH * 4);
-  memory.copy(word(layout.TREE_NAMES) + names, NAME, length);
+  memory.copy(word(layout.TREE_NAMES) + names, name, length);
   const at = nodes + node * NODE;
   memory.fill(at, 0, NODE);
   store<u32>(at, parent as u32, NODE_PARENT);
@@ -317,7 +320,7 @@ function countPath(depth: i32): void {
   const nodes = word(layout.TREE_NODES);
   const bucket = nodeBucket(memoryOf);
   for (let i = 1; i < depth; i++) {
-    const node = nodes + (load<u32>(PATH + ((i as usize) << 2)) as usize) * NODE;
+    const node = nodes + (load<u32>(path + ((i as usize) << 2)) as usize) * NODE;
     store<f64>(node, load<f64>(node, NODE_MEMORY) + memoryOf, NODE_MEMORY);
     store<f64>(node, load<f64>(node, NODE_BYTES) + bytesOf, NODE_BYTES);
     store<f64>(node, load<f64>(node, NODE_ELEMENTS) + elementsOf, NODE_ELEMENTS);
@@ -378,7 +381,7 @@ function hasUuid(pos: usize): bool {
   for (let i: usize = 0; i < UUID; i++) {
     const byte = load<u8>(pos + i);
     const isDash = i == 8 || i == 13 || i == 18 || i == 23;
-    if (isDash ? byte != DASH : (load<u8>(CLASSES + (byte as usize)) & (DIGIT | HEX)) == 0) return false;
+    if (isDash ? byte != DASH : (load<u8>(classes + (byte as usize)) & (DIGIT | HEX)) == 0) return false;
   }
   return true;
 }
@@ -387,7 +390,7 @@ function hasUuid(pos: usize): bool {
 function idStart(start: usize, end: usize): usize {
   const length = end - start;
   let digits = end;
-  while (digits > start && (load<u8>(CLASSES + (load<u8>(digits - 1) as usize)) & DIGIT) != 0) digits--;
+  while (digits > start && (load<u8>(classes + (load<u8>(digits - 1) as usize)) & DIGIT) != 0) digits--;
   if (digits == start) return length == 0 ? end : start;
   if (length >= SHORTEST_HASH && (isHex(start, end) || (length == ULID && isUlid(start, end)))) return start;
   return end - digits >= 2 ? digits : end;
@@ -396,7 +399,7 @@ function idStart(start: usize, end: usize): usize {
 function isHex(start: usize, end: usize): bool {
   let digits: u8 = 0;
   for (let p = start; p < end; p++) {
-    const found = load<u8>(CLASSES + (load<u8>(p) as usize)) & (DIGIT | HEX);
+    const found = load<u8>(classes + (load<u8>(p) as usize)) & (DIGIT | HEX);
     if (found == 0) return false;
     digits |= found & DIGIT;
   }
@@ -404,6 +407,6 @@ function isHex(start: usize, end: usize): bool {
 }
 
 function isUlid(start: usize, end: usize): bool {
-  for (let p = start; p < end; p++) if ((load<u8>(CLASSES + (load<u8>(p) as usize)) & CROCKFORD) == 0) return false;
+  for (let p = start; p < end; p++) if ((load<u8>(classes + (load<u8>(p) as usize)) & CROCKFORD) == 0) return false;
   return true;
 }
