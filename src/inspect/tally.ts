@@ -260,9 +260,11 @@ export class Tally {
     if (measures.fields[row] !== 0) this.fieldSets.add(measures.fields[row], measures.fieldBytes[row]);
     if (measures.digest[row] !== 0) this.duplicates.add(measures.digest[row], memory);
     if (memory > bigMemory || elements > bigElements) this.big(memory, elements, measures.encoding[row]);
-    if (memory > this.topMemory.least || measures.largest[row] > this.topLargest.least || elements > this.topElements.least) {
-      this.offer(batch, row, measures, bytes);
-    }
+    const isTop =
+      memory > this.topMemory.least ||
+      measures.largest[row] > this.topLargest.least ||
+      (elements > this.topElements.least && !ELEMENTS_ARE_BYTES[measures.encoding[row]]);
+    if (isTop) this.offer(batch, row, measures, bytes);
   }
 
   private big(memory: number, elements: number, encoding: number): void {
