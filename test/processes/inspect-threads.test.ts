@@ -9,7 +9,7 @@ import { inspect, type InspectOptions } from '../../src/commands/inspect.js';
 import { openInput } from '../../src/io/input.js';
 import { Collector } from '../support/cli-support.js';
 import { PACKAGE } from '../support/processes.js';
-import { rdb, str } from '../support/support.js';
+import { type Part, rdb, str } from '../support/support.js';
 
 /** What the double below knows. */
 const world = vi.hoisted(() => ({ workers: [] as NodeWorker[], ready: [] as Promise<void>[], settled: 0 }));
@@ -55,6 +55,7 @@ async function* pieces(file: Uint8Array, count: number): AsyncGenerator<Uint8Arr
   const size = Math.ceil(file.length / count);
   for (let at = 0; at < file.length; at += size) {
     yield file.slice(at, at + size);
+    for (let i = 0; i < 20; i++) await turn(); // what reads is ahead of what counts
     await Promise.all(world.ready);
     await turn();
   }
@@ -125,10 +126,10 @@ describe('damage', () => {
   });
 
   test('is the first of several', async () => {
-    const keys = Array.from({ length: 700 }, (_, i) => (i % 10 === 9 ? [16, str(`broken ${i}`), str('no listpack')] : [0, str(`key:${i}`), str('v')]));
-    keys.unshift(...Array.from({ length: 700 }, (_, i) => [0, str(`good:${i}`), str('v')]));
-    const files = { damaged: rdb('REDIS0011', keys) };
-    for (let run = 0; run < 5; run++) expect((await outcome(files, 4, {}, 4)).errors).toMatchObject([{ key: 'broken 9' }]);
+    // of two pieces, the second is all broken: the threads get it
+    const record = (i: number): Part => [i < 300 ? 0 : 16, str(`key ${i + 100}`), str('no listpack')];
+    const files = { damaged: rdb('REDIS0011', Array.from({ length: 600 }, (_, i) => record(i))) };
+    for (let run = 0; run < 5; run++) expect((await outcome(files, 4, {}, 2)).errors).toMatchObject([{ key: 'key 400' }]);
   });
 
   test('ends its source alone with keepGoing', async () => {
