@@ -308,10 +308,10 @@ export class PrefixTree {
     table[at + 1] = node;
   }
 
-  /** So many trees count keys, and are merged at the end: each has its part of the nodes, or a quarter. */
+  /** So many trees count keys, and are merged at the end: of more than two, each has a part of the nodes, a quarter at least. */
   share(trees: number): void {
     const { capacity = CAPACITY } = this.options;
-    const part = Math.max(this.nodes, Math.floor(capacity / Math.min(trees, 4)));
+    const part = Math.max(this.nodes, Math.floor(capacity / Math.max(1, Math.min(trees - 1, 4))));
     this.state[TREE_CAPACITY] = Math.min(this.state[TREE_CAPACITY], part);
   }
 
