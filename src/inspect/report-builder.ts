@@ -108,10 +108,16 @@ function optional<K extends string>(name: K, buckets: readonly Bucket[]): { read
 
 /** Turns cells into amounts, scaled up from a sample. */
 class ReportBuilder {
+  /** The cells of all databases together. */
+  private readonly all: Float64Array;
+
   constructor(
     private readonly tally: Tally,
     private readonly scale: number,
-  ) {}
+  ) {
+    this.all = new Float64Array(FORMS.length * ENCODINGS.length * CELL);
+    for (const cells of tally.databases.values()) for (let i = 0; i < cells.length; i++) this.all[i] += cells[i];
+  }
 
   amount(cells: Float64Array, at = 0): Amount {
     return this.scaled(amountOf(cells, at));
@@ -136,18 +142,16 @@ class ReportBuilder {
     };
   }
 
-  /** The sum of cells of all databases; which ones, `take` says by type and encoding. */
-  sum(take: (type: TypeRow, encoding: number) => boolean, databases: Iterable<Float64Array> = this.tally.databases.values()): Float64Array {
+  /** The sum of those cells that `take` chooses by type and encoding. */
+  sum(take: (type: TypeRow, encoding: number) => boolean, cells = this.all): Float64Array {
     const total = new Float64Array(CELL);
-    for (const cells of databases) {
-      FORMS.forEach((type, form) => {
-        for (let encoding = 0; encoding < ENCODINGS.length; encoding++) {
-          if (!take(type, encoding)) continue;
-          const at = (form * ENCODINGS.length + encoding) * CELL;
-          for (let i = 0; i < CELL; i++) total[i] += cells[at + i];
-        }
-      });
-    }
+    FORMS.forEach((type, form) => {
+      for (let encoding = 0; encoding < ENCODINGS.length; encoding++) {
+        if (!take(type, encoding)) continue;
+        const at = (form * ENCODINGS.length + encoding) * CELL;
+        for (let i = 0; i < CELL; i++) total[i] += cells[at + i];
+      }
+    });
     return total;
   }
 
@@ -164,7 +168,7 @@ class ReportBuilder {
   databases(): Report['databases'] {
     return [...this.tally.databases]
       .sort(([a], [b]) => (a === OTHER_DATABASES ? 1 : b === OTHER_DATABASES ? -1 : a - b))
-      .map(([db, cells]) => ({ db: db === OTHER_DATABASES ? null : db, ...this.group(this.sum(() => true, [cells])) }));
+      .map(([db, cells]) => ({ db: db === OTHER_DATABASES ? null : db, ...this.group(this.sum(() => true, cells)) }));
   }
 
   types(): Report['types'] {
