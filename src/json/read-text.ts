@@ -100,7 +100,7 @@ function base64(letters: string): Uint8Array {
   try {
     return parseBase64(letters);
   } catch (cause) {
-    throw new RdbError('BAD_LINE', { expected: 'base64 behind "base64:"', got: cause instanceof Error ? cause.message : '', cause });
+    throw new RdbError('BAD_LINE', { expected: 'base64 after "base64:"', got: cause instanceof Error ? cause.message : '', cause });
   }
 }
 
@@ -190,7 +190,7 @@ export class LongText implements Text {
     this.pending = letters.slice(whole);
     const padded = last ? -1 : letters.indexOf('=');
     if (padded >= 0 && padded < whole) {
-      throw new RdbError('BAD_LINE', { expected: 'base64 behind "base64:"', got: 'more of it behind "="' });
+      throw new RdbError('BAD_LINE', { expected: 'base64 after "base64:"', got: 'more of it after "="' });
     }
     const bytes = base64(letters.slice(0, whole));
     this.out.copy(bytes, 0, bytes.length);

@@ -13,7 +13,7 @@ const WHOLE = { packValues: true, streamValues: false, jsonStreaming: true };
 /** Strings and numbers in pieces, between a token for their beginning and one for their end. */
 const PIECES = { packValues: false, streamValues: true, jsonStreaming: true };
 
-/** Behind every line: the parser waits for so much before it says that a word or an escape is none. */
+/** After every line: the parser waits for so much before it says that a word or an escape is none. */
 const END = `\n${' '.repeat(16)}`;
 
 const NONE: readonly Token[] = [];
@@ -96,7 +96,7 @@ export class PartTokens {
     try {
       return tokensOf(this.parse, text);
     } catch (cause) {
-      throw new RdbError('BAD_JSON', { offset: base, expected: expectedBy(cause), got: 'something else behind there', cause });
+      throw new RdbError('BAD_JSON', { offset: base, expected: expectedBy(cause), got: 'something else', cause });
     }
   }
 }

@@ -52,7 +52,7 @@ export class JsonWalk {
   private place(): Place {
     const { stack } = this;
     if (stack.length > 0) return stack[stack.length - 1].value();
-    if (this.ended) throw new RdbError('BAD_JSON', { expected: 'the end of the line', got: 'another value behind the object' });
+    if (this.ended) throw new RdbError('BAD_JSON', { expected: 'the end of the line', got: 'another value after the object' });
     return this.root;
   }
 

@@ -17,7 +17,7 @@ export function elsewhere<Order>(
   worker.on('message', onReport as (report: unknown) => void);
   let error: Error | undefined;
   worker.on('error', (thrown: unknown) => (error = thrown instanceof Error ? thrown : new Error(String(thrown))));
-  // Behind all reports, which an error may overtake.
+  // After all reports, which an error may overtake.
   worker.on('exit', (code) => onEnd(error ?? new Error(`it ended with code ${code}`)));
   return {
     post: (order) => worker.postMessage(order),

@@ -175,7 +175,7 @@ describe('any values', () => {
     expect(await problem(`${JSON.stringify({ key: 'k', type: 'list', value: blobs })}\n`)).toMatchObject({
       code: 'BAD_LINE',
       path: 'value[3]',
-      got: 'more of it behind "="',
+      got: 'more of it after "="',
     });
   });
 
@@ -281,7 +281,7 @@ describe('what a line must be', () => {
     ],
     ['a database that no server has', key('string', '"a"', '"db":-1,'), 'BAD_LINE', 'db', '-1'],
     ['an array', '[1]\n', 'BAD_LINE', undefined, 'an array'],
-    ['two objects', '{"key":"k","type":"string","value":""} {}\n', 'BAD_JSON', undefined, 'another value behind the object'],
+    ['two objects', '{"key":"k","type":"string","value":""} {}\n', 'BAD_JSON', undefined, 'another value after the object'],
     ['an object that goes on in the next line', '{"key":"k","type":"string",\n"value":""}\n', 'BAD_JSON', 'type', 'the end of the line'],
     ['no JSON', '{"key":"k",}\n', 'BAD_JSON', undefined, '"}"'],
     ['a string without an end', '{"key":"k\n', 'BAD_JSON', undefined, 'the end of the line'],
