@@ -19,6 +19,7 @@ export const OUTPUT = {
     help:
       'write to this file instead of standard output; it is renamed into place when complete; ' +
       'after an error, the incomplete output is in <file>.partial',
+    helpIn: { inspect: 'write the report to this file instead of standard output' },
   }),
   meta: flag({
     commands: ['decode'],
