@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { readFileSync } from 'node:fs';
 import { execFileSync } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
@@ -358,13 +359,22 @@ describe(`messages of rdbkit restore to ${SERVER}`, () => {
       return controller.signal;
     };
 
+    /** Once the first keys have arrived, which takes a while on a busy machine. */
+    const stopAmidst = (): AbortSignal => {
+      const controller = new AbortController();
+      const stop = async (): Promise<void> => {
+        while ((await server.client.dbsize()) === 0) await delay(20);
+        controller.abort(new Interruption('SIGINT'));
+      };
+      void stop();
+      return controller.signal;
+    };
+
     test('stops it, with counts of what is there', async () => {
-      const start = performance.now();
-      const { err, code } = await restore([source, url, '--max-keys-per-second', '500'], { signal: stopAfter(500) });
-      expect(performance.now() - start).toBeLessThan(3000);
+      const { err, code } = await restore([source, url, '--max-keys-per-second', '500'], { signal: stopAmidst() });
       expect(code).toBe(130);
       expect(err).toContain('rdbkit: interrupted by SIGINT.');
-      const restored = Number(/rdbkit: ([\d,]+) keys restored/.exec(err)?.[1].replace(',', ''));
+      const restored = Number(/rdbkit: ([\d,]+) keys? restored/.exec(err)?.[1].replace(',', ''));
       expect(restored).toBe(await server.client.dbsize());
       expect(restored).toBeLessThan(2000);
       expect(err).not.toContain('filtered out');
