@@ -8,7 +8,8 @@ const C4 = 0xa1e38b93;
 
 const rotl = (x: number, by: number): number => (x << by) | (x >>> (32 - by));
 
-function mixed(h: number): number {
+/** Spreads the bits of a hash over all 32: the end of MurmurHash3_x86_32. */
+export function mixed(h: number): number {
   let x = h ^ (h >>> 16);
   x = Math.imul(x, 0x85ebca6b);
   x ^= x >>> 13;

@@ -1,17 +1,16 @@
 import type { Advice, Group, PrefixNode, PrefixReport } from './report.js';
 import type { Tally } from './tally.js';
+import { count } from './texts.js';
 
 /** Advice is not worth giving below this share of the memory, or of the keys. */
 const WORTH = 0.001;
-/** A prefix whose keys mostly expire: from this share on, and with at least so many keys. */
+/** Keys of a prefix mostly expire from this share on, if there are at least this many. */
 const MOSTLY = 0.8;
 const MANY_KEYS = 100;
 /** Most prefixes that are named. */
 const NAMED = 5;
 /** Bytes that a hash of a template needs in place of its field names. */
 const TEMPLATE_REFERENCE = 8;
-
-const count = (n: number, one: string, many = `${one}s`): string => `${Math.round(n).toLocaleString('en')} ${n === 1 ? one : many}`;
 
 /** What could be done about the memory, with what it would save. */
 export function adviceOf(

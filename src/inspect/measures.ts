@@ -10,6 +10,7 @@ import { Digest } from '../bytes/digest.js';
 import { measureBlock } from './memory/kernel-model.js';
 import { Model, type ModelOptions } from './memory/model.js';
 import { ValueMemory } from './memory/value-memory.js';
+import { SharedMemory } from './shared-memory.js';
 
 export { type Encoding, ENCODINGS } from './encodings.js';
 export type { ModelOptions } from './memory/model.js';
@@ -55,20 +56,18 @@ export class Measurer {
     rows: number,
     options?: ModelOptions,
   ) {
-    const doubles = (): Float64Array => {
-      const { buffer, byteOffset } = codec.allocate(rows * 8);
-      return new Float64Array(buffer, byteOffset, rows);
-    };
-    const words = codec.allocate(rows * 4);
+    const memory = new SharedMemory(codec);
+    const doubles = (): Float64Array => memory.doubles(rows);
+    const fields = memory.words(rows);
     this.measures = {
       memory: doubles(),
       elements: doubles(),
       largest: doubles(),
-      encoding: codec.allocate(rows),
-      fields: new Uint32Array(words.buffer, words.byteOffset, rows),
+      encoding: memory.bytes(rows),
+      fields: new Uint32Array(fields.buffer, fields.byteOffset, rows),
       fieldBytes: doubles(),
       digest: doubles(),
-      guessed: codec.allocate(rows),
+      guessed: memory.bytes(rows),
     };
     this.model = new Model(server, options);
     const { measures } = this;

@@ -1,4 +1,5 @@
 import { randomInt } from 'node:crypto';
+import { mixed } from '../bytes/murmur3.js';
 import {
   DEEPEST, KEYS_FOR_HISTOGRAM, LONGEST_NAME, LONGEST_SEGMENT, MOST_HISTOGRAMS, NAME_BYTES, NODE_BUCKETS, NODE_BYTES, NODE_ELEMENTS,
   NODE_EXPIRED, NODE_HASH, NODE_HISTOGRAM, NODE_KEYS, NODE_MEMORY, NODE_NAME, NODE_NAME_LENGTH, NODE_PARENT, NODE_TYPE, NODE_WITH_EXPIRY,
@@ -242,7 +243,7 @@ export class PrefixTree {
     const { name, state, table, words } = this;
     let hash = words[parent * NODE_WORDS + NODE_HASH];
     for (let i = 0; i < length; i++) hash = Math.imul(hash ^ name[i], PREFIX_PRIME);
-    hash = spread(hash);
+    hash = mixed(hash);
     const mask = state[TREE_MASK];
     let at = (hash << 1) & mask;
     for (let node = table[at + 1]; node !== 0; node = table[at + 1]) {
@@ -290,7 +291,7 @@ export class PrefixTree {
     return node;
   }
 
-  /** Makes the table anew, for so many nodes. */
+  /** Makes the table anew, with room for this many nodes. */
   private placeAll(nodes: number): void {
     const length = 2 * tableSize(nodes);
     this.state[TREE_MASK] = length - 2;
@@ -308,7 +309,7 @@ export class PrefixTree {
     table[at + 1] = node;
   }
 
-  /** So many trees count keys, and are merged at the end: of more than two, each has a part of the nodes, a quarter at least. */
+  /** For one of several trees that are merged at the end: if there are more than two, each has a part of the nodes, a quarter at least. */
   share(trees: number): void {
     const { capacity = CAPACITY } = this.options;
     const part = Math.max(this.nodes, Math.floor(capacity / Math.max(1, Math.min(trees - 1, 4))));
@@ -455,7 +456,7 @@ export class PrefixTree {
       let rank = ranks[words[w + NODE_PARENT]];
       const end = words[w + NODE_NAME] + words[w + NODE_NAME_LENGTH];
       for (let i = words[w + NODE_NAME]; i < end; i++) rank = Math.imul(rank ^ names[i], PREFIX_PRIME);
-      ranks[node] = spread(rank);
+      ranks[node] = mixed(rank);
     }
     return ranks;
   }
@@ -505,10 +506,10 @@ class KeptPools {
     words[w + NODE_HISTOGRAM] = keptHistograms.length;
   }
 
-  /** Puts them back, where so many were. Returns how many there are of both. */
-  restore(mixed: number, used: number): [mixes: number, histograms: number] {
+  /** Puts them back in place of the given numbers of both. Returns how many of each are left. */
+  restore(mixesUsed: number, used: number): [mixes: number, histograms: number] {
     const { histograms, keptHistograms, keptMixes, mixes, types } = this;
-    mixes.fill(0, 0, mixed * types);
+    mixes.fill(0, 0, mixesUsed * types);
     histograms.fill(0, 0, used * NODE_BUCKETS);
     keptMixes.forEach((mix, i) => mixes.set(mix, i * types));
     keptHistograms.forEach((buckets, i) => histograms.set(buckets, i * NODE_BUCKETS));
@@ -525,7 +526,7 @@ function shownLength(bytes: Uint8Array, start: number, end: number): number {
   return length;
 }
 
-/** Pairs in a table for so many nodes: at least twice as many, a power of two. */
+/** Pairs in the table for this many nodes: at least twice as many, a power of two. */
 function tableSize(nodes: number): number {
   return 2 ** Math.ceil(Math.log2(nodes * 2));
 }
@@ -542,14 +543,4 @@ function nodeBucket(memory: number): number {
   // 2^(1/4), 2^(1/2) and 2^(3/4), as the bits after the point
   const quarter = fraction < 0x306fe ? 0 : fraction < 0x6a09e ? 1 : fraction < 0xae89f ? 2 : 3;
   return Math.min(NODE_BUCKETS - 1, exponent * 4 + quarter);
-}
-
-/** Spreads the bits of a hash (the end of MurmurHash3). */
-function spread(hash: number): number {
-  let h = hash;
-  h ^= h >>> 16;
-  h = Math.imul(h, 0x85ebca6b);
-  h ^= h >>> 13;
-  h = Math.imul(h, 0xc2b2ae35);
-  return h ^ (h >>> 16);
 }

@@ -60,22 +60,15 @@ export interface TallyOptions extends Omit<PrefixTreeOptions, 'types' | 'delimit
 }
 
 /** All that a tally has counted, for another one: in the memory of the kernels, where there is one. */
-export interface TallyParts {
-  readonly sizes: Float64Array;
-  readonly slots: Float64Array;
-  readonly expired: Float64Array;
-  readonly expiring: Float64Array;
-  readonly left: Float64Array;
-  readonly idle: Float64Array;
-  readonly frequency: Float64Array;
+export interface TallyParts
+  extends Pick<
+    Tally,
+    | 'sizes' | 'slots' | 'expired' | 'expiring' | 'left' | 'idle' | 'frequency' | 'bigKeys' | 'manyElements' | 'bigCollections' | 'modules'
+  > {
   readonly prefixes: PrefixTreeParts;
   readonly top: readonly (readonly TopKey<Key>[])[];
   readonly fieldSets: FieldSetsParts;
   readonly duplicates: DuplicatesParts;
-  readonly modules: ReadonlyMap<string, Float64Array>;
-  readonly bigKeys: number;
-  readonly manyElements: number;
-  readonly bigCollections: { readonly keys: number; readonly memory: number };
 }
 
 /**

@@ -1,5 +1,6 @@
 import type { Group, SlotReport, SourceReport, Warning } from './report.js';
 import type { Tally } from './tally.js';
+import { count } from './texts.js';
 
 /** From where on something is worth a warning. */
 export interface Thresholds {
@@ -24,7 +25,6 @@ export interface Found {
 }
 
 const percent = (share: number): string => `${(share * 100).toFixed(share < 0.0995 ? 1 : 0)} %`;
-const count = (n: number, one: string, many = `${one}s`): string => `${n.toLocaleString('en')} ${n === 1 ? one : many}`;
 
 /** What somebody should look at. Amounts of the tally are scaled up. */
 export function warningsOf(tally: Tally, { slots, sources, totals }: Found, thresholds: Thresholds, scale: number): Warning[] {

@@ -1,3 +1,4 @@
+import { mixed } from '../bytes/murmur3.js';
 import { EMPTY } from '../encodings/element.js';
 import {
   DB, DROPPED, END, EXPIRE, FILTERED, FLAGS, HAS_EXPIRE, HEAD_EDITED, KEY_APART, KEY_END, KEY_HELD, KEY_START, KIND, OFFSET, RECORD,
@@ -134,7 +135,5 @@ export function sampleKeys(share: number): Pass {
 function keyHash(bytes: Uint8Array, start: number, end: number): number {
   let hash = 0x811c9dc5;
   for (let i = start; i < end; i++) hash = Math.imul(hash ^ bytes[i], 0x01000193);
-  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
-  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
-  return (hash ^ (hash >>> 16)) >>> 0;
+  return mixed(hash) >>> 0;
 }
