@@ -102,7 +102,7 @@ export class Digest {
   }
 }
 
-/** Of longer names so many bytes are hashed, and the length. */
+/** Bytes of a name that are hashed, besides its length: of longer names, the first ones. */
 export const HASHED_NAME = 256;
 
 /** A hash of the field name of `length` bytes at `start`, for a sum over the fields of a hash: 32 bits, signed. */

@@ -71,9 +71,8 @@ class ReportText {
     this.lines.push('');
     const about = sample === undefined ? '' : 'about ';
     const used = memory.used === undefined ? '' : `; the ${sources.length === 1 ? 'server' : 'servers'} used ${bytesText(memory.used)}`;
-    this.strong(
-      `${about}${keysText(totals.keys)}, ${bytesText(memory.dataset)} in memory, ${bytesText(totals.bytes)} in ${sources.length === 1 ? 'the file' : 'files'}`,
-    );
+    const where = sources.length === 1 ? 'the file' : 'files';
+    this.strong(`${about}${keysText(totals.keys)}, ${bytesText(memory.dataset)} in memory, ${bytesText(totals.bytes)} in ${where}`);
     if (totals.keys === 0) return;
     this.wrap(`Memory is estimated for ${memory.server}${used}. ${bytesText(memory.tables)} of it are the tables of keys and expiries.`);
     if (Math.abs(memory.other) >= memory.dataset * WORTH_TELLING) {
@@ -163,7 +162,8 @@ class ReportText {
     this.table(table);
     if (error.memory > 0) {
       this.wrap(
-        `${countText(nodes)} prefixes at the end, lighter ones were dropped on the way: an amount may be too low by up to ${bytesText(error.memory)}, ${keysText(error.keys)}.`,
+        `${countText(nodes)} prefixes at the end, lighter ones were dropped on the way: ` +
+          `an amount may be too low by up to ${bytesText(error.memory)}, ${keysText(error.keys)}.`,
       );
     }
   }

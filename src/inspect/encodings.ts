@@ -5,5 +5,5 @@ export const ENCODINGS = [
 ] as const;
 export type Encoding = (typeof ENCODINGS)[number];
 
-/** Those of values whose elements are their bytes, by index: there is nothing that could be split. */
+/** By index: whether the elements of a value with this encoding are its bytes, so that it cannot be split over several keys. */
 export const ELEMENTS_ARE_BYTES: readonly boolean[] = ENCODINGS.map((name) => ['int', 'embstr', 'raw', 'bitmap-roaring'].includes(name));

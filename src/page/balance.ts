@@ -206,6 +206,6 @@ function splitPanel(slots: Report['slots']['slots'], shards: Report['slots']['sh
     label,
     columns,
     said,
-    el('details', { class: 'numbers-behind' }, el('summary', {}, 'Numbers'), table.element),
+    el('details', { class: 'chart-table' }, el('summary', {}, 'Numbers'), table.element),
   );
 }

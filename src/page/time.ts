@@ -51,7 +51,7 @@ function buckets(name: string, rows: readonly Row[]): readonly Child[] {
       draw,
     ),
     host,
-    el('details', { class: 'numbers-behind' }, el('summary', {}, 'Numbers'), table.element),
+    el('details', { class: 'chart-table' }, el('summary', {}, 'Numbers'), table.element),
   ];
 }
 
@@ -149,6 +149,6 @@ function historyPanel(history: NonNullable<PageData['report']['history']>): HTML
           lineChart(times, lines, bytes, 'Memory of the largest prefixes over time'),
         ),
     ),
-    el('details', { class: 'numbers-behind' }, el('summary', {}, 'Numbers'), table.element),
+    el('details', { class: 'chart-table' }, el('summary', {}, 'Numbers'), table.element),
   );
 }

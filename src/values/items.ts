@@ -32,7 +32,7 @@ export interface Items {
   /** Of a sorted set; the score is a DOUBLE, INT or INT64 element, or BYTES with its text. */
   scored?(member: Element, score: Element): void;
 
-  /** A packed value of so many bytes, decompressed: a whole collection, or a node of a list. Its items follow. */
+  /** A packed value begins, with its decompressed size in bytes: a whole collection, or a node of a list. Its items follow. */
   packedBegin?(size: number): void;
 
   /** Around the items of each node of a list that has nodes; a `plain` one has a single large item. */

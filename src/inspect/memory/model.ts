@@ -27,7 +27,7 @@ const KEY_ENTRY = 16;
 const EMBEDDED = 44;
 /** Keys of at least this length have room for an expiry (KEY_SIZE_TO_INCLUDE_EXPIRE_THRESHOLD). */
 const ROOMY_KEY = 128;
-/** A field and its value of up to so many bytes are in one piece (valkey entry.c, EMBED_VALUE_MAX_ALLOC_SIZE). */
+/** The largest allocation that holds a field and its value together, in bytes (valkey entry.c, EMBED_VALUE_MAX_ALLOC_SIZE). */
 const EMBEDDED_PAIR = 128;
 /** An expiry of a field with its place among others (redis 7.4 ebuckets.h, ExpireMeta). */
 const EXPIRE_META = 16;

@@ -2,7 +2,7 @@
 
 const LEAST_SLOTS = 4;
 
-/** Slots of a table for so many elements (redis dict.c, _dictNextExp). */
+/** Slots of a table for a number of elements (redis dict.c, _dictNextExp). */
 export const nextPower = (count: number): number => (count <= LEAST_SLOTS ? LEAST_SLOTS : 2 ** Math.ceil(Math.log2(count)));
 
 /** 1 - e^-x for x up to 1 by its series: kernels have the same to the last bit. */
@@ -59,7 +59,7 @@ const BUCKET = 64;
 const BUCKET_ENTRIES = 7;
 
 /**
- * Buckets of a table with so many elements (valkey hashtable.c, nextBucketExp): 7 elements in each; one with more has 6, and a pointer to
+ * Buckets of a table of elements (valkey hashtable.c, nextBucketExp): 7 elements in each; one with more has 6, and a pointer to
  * another bucket.
  */
 export function bucketBytes(count: number): number {

@@ -35,7 +35,7 @@ const LENGTHS: u32 = MEASURED_LENGTHS;
 const COUNTS: u32 = MEASURED_COUNTS;
 /** Characters of the longest integer. */
 const LONGEST: u32 = 20;
-/** LZF makes at most so many bytes of one. */
+/** The most bytes that LZF can make of a single one. */
 const LZF_GROWTH: usize = 88;
 /** Larger rows than this are left to the caller: sums have room. */
 const LARGEST: usize = 1 << 24;
@@ -571,7 +571,7 @@ function listpack(type: i32, start: usize, end: usize): bool {
   return counted(type, count);
 }
 
-/** Sets what is counted of a packed value with so many entries. */
+/** Sets the counts for a packed value, from its number of entries. */
 @inline
 function counted(type: i32, count: u32): bool {
   if (type == MEASURED_SET || type == MEASURED_LIST) {
