@@ -18,7 +18,11 @@ async function reported(...argv: string[]): Promise<Report> {
   expect([code, err]).toEqual([0, '']);
   return JSON.parse(out) as Report;
 }
-const strings = (keys: readonly string[]): Uint8Array => rdb('REDIS0011', keys.map((key) => [0, str(key), str('value')]));
+const strings = (keys: readonly string[]): Uint8Array =>
+  rdb(
+    'REDIS0011',
+    keys.map((key) => [0, str(key), str('value')]),
+  );
 const file = (name: string, ...keys: string[]): string => folder.file(name, strings(keys));
 const cutFile = (name: string): string => folder.file(name, readFileSync(FIXTURE).subarray(0, 30_000));
 
@@ -52,7 +56,10 @@ describe('the report', () => {
   test('in colours on a terminal', async () => {
     const big = file('big.rdb', 'a');
     const shown = async (env: Record<string, string>): Promise<string> => {
-      const stdout = Object.assign(new Writable({ write: (chunk: Buffer, _, done) => done(void (text += chunk.toString())) }), { isTTY: true, columns: 100 });
+      const stdout = Object.assign(new Writable({ write: (chunk: Buffer, _, done) => done(void (text += chunk.toString())) }), {
+        isTTY: true,
+        columns: 100,
+      });
       let text = '';
       await rdbkit(['inspect', big], { stdout, env });
       return text;
@@ -62,12 +69,24 @@ describe('the report', () => {
   });
 
   test('with keys that are integers or compressed', async () => {
-    const path = folder.file('keys.rdb', rdb('REDIS0011', [[0, intStr(12345, 2), str('v')], [0, lzfStr('user:'.repeat(40)), str('v')]]));
+    const path = folder.file(
+      'keys.rdb',
+      rdb('REDIS0011', [
+        [0, intStr(12345, 2), str('v')],
+        [0, lzfStr('user:'.repeat(40)), str('v')],
+      ]),
+    );
     expect((await reported(path)).top.memory.map(({ key }) => key).sort()).toEqual(['12345', 'user:'.repeat(40)]);
   });
 
   test('with large values, and the largest keys', async () => {
-    const path = folder.file('large.rdb', rdb('REDIS0011', [[0, str('small:1'), str('v')], [0, str('large:1'), str(noise(3 << 20))]]));
+    const path = folder.file(
+      'large.rdb',
+      rdb('REDIS0011', [
+        [0, str('small:1'), str('v')],
+        [0, str('large:1'), str(noise(3 << 20))],
+      ]),
+    );
     const { complete, top, totals, types, warnings } = await reported(path);
     expect([complete, totals.keys, totals.elements]).toEqual([true, 2, (3 << 20) + 1]);
     expect(top.memory[0]).toMatchObject({ key: 'large:1', elements: 3 << 20, largest: 3 << 20, bytes: (3 << 20) + 14 });
@@ -82,7 +101,13 @@ describe('the report', () => {
   });
 
   test('of more than 1,024 databases', async () => {
-    const path = folder.file('databases.rdb', rdb('REDIS0011', Array.from({ length: 1100 }, (_, db) => [0xfe, 0x80, 0, 0, db >> 8, db & 255, 0, str(`k${db}`), str('v')])));
+    const path = folder.file(
+      'databases.rdb',
+      rdb(
+        'REDIS0011',
+        Array.from({ length: 1100 }, (_, db) => [0xfe, 0x80, 0, 0, db >> 8, db & 255, 0, str(`k${db}`), str('v')]),
+      ),
+    );
     const { databases, totals } = await reported(path);
     expect(databases).toHaveLength(1025);
     expect(databases.at(-1)).toMatchObject({ db: null, keys: 76 });
@@ -91,7 +116,13 @@ describe('the report', () => {
 
   test('of functions, large ones too', async () => {
     const code = (name: string, more: string): string => `#!lua name=${name}\n${more}`;
-    const path = folder.file('functions.rdb', rdb('REDIS0011', [[0xf5, str(code('huge', '-'.repeat(3 << 20)))], [0xf5, str(code('small', ''))]]));
+    const path = folder.file(
+      'functions.rdb',
+      rdb('REDIS0011', [
+        [0xf5, str(code('huge', '-'.repeat(3 << 20)))],
+        [0xf5, str(code('small', ''))],
+      ]),
+    );
     const { functions, memory } = await reported(path);
     expect(functions.map(({ name }) => name)).toEqual(['huge', 'small']);
     expect(memory.functions).toBeGreaterThan(3 << 20);
@@ -106,7 +137,13 @@ describe('the report', () => {
 
   test('of a large module value', async () => {
     const id = bytes(0x81, le(0x0102030405060708n, 8));
-    const path = folder.file('module.rdb', rdb('REDIS0011', [[7, str('m'), id, 5, str(noise(3 << 20)), 0], [7, str('n'), id, 0]]));
+    const path = folder.file(
+      'module.rdb',
+      rdb('REDIS0011', [
+        [7, str('m'), id, 5, str(noise(3 << 20)), 0],
+        [7, str('n'), id, 0],
+      ]),
+    );
     const { modules } = await reported(path);
     expect(modules).toHaveLength(1);
     expect(modules[0].keys).toBe(2);
@@ -125,7 +162,12 @@ describe('damage', () => {
   });
 
   test('keys before a damaged value count, of the same batch too', async () => {
-    const records = [[0, str('a:1'), str('v')], [0, str('a:2'), str('v')], [16, str('bad'), str('nonsense')], [0, str('a:3'), str('v')]];
+    const records = [
+      [0, str('a:1'), str('v')],
+      [0, str('a:2'), str('v')],
+      [16, str('bad'), str('nonsense')],
+      [0, str('a:3'), str('v')],
+    ];
     const { code, err, out } = await inspect(folder.file('damaged.rdb', rdb('REDIS0011', records)), '--format', 'json');
     const { prefixes, totals } = JSON.parse(out) as Report;
     expect([code, totals.keys, prefixes.root.children?.[0].keys]).toEqual([3, 2, 2]);
@@ -145,7 +187,11 @@ describe('damage', () => {
     const { code, out } = await inspect(...sources, '--keep-going', '--format', 'json');
     const report = JSON.parse(out) as Report;
     expect([code, report.complete, report.totals.keys]).toEqual([2, false, 13]);
-    expect(report.sources.map(({ complete, error, keys }) => [keys, complete, error === undefined])).toEqual([[11, true, true], [0, false, false], [2, true, true]]);
+    expect(report.sources.map(({ complete, error, keys }) => [keys, complete, error === undefined])).toEqual([
+      [11, true, true],
+      [0, false, false],
+      [2, true, true],
+    ]);
     expect(report.memory.server).toBe('Redis 7.0, Redis 7.2');
     expect((await inspect(...sources, '--keep-going')).out).toContain('missing.rdb: not read: ');
   });
@@ -172,7 +218,9 @@ describe('damage', () => {
   });
 
   test('interrupted: exit 130, marked incomplete or nothing', async () => {
-    const { code } = await rdbkit(['inspect', FIXTURE, '--baseline', example, '--history', folder.at('interrupted.jsonl')], { signal: aborted('SIGINT') });
+    const { code } = await rdbkit(['inspect', FIXTURE, '--baseline', example, '--history', folder.at('interrupted.jsonl')], {
+      signal: aborted('SIGINT'),
+    });
     expect(code).toBe(130);
     expect(existsSync(folder.at('interrupted.jsonl'))).toBe(false);
   });
@@ -213,7 +261,10 @@ describe('options', () => {
 
   test('--delimiter and --depth', async () => {
     const prefixes = async (...argv: string[]): Promise<unknown> => {
-      const { delimiters, root: { children = [] } } = (await reported(keys, ...argv)).prefixes;
+      const {
+        delimiters,
+        root: { children = [] },
+      } = (await reported(keys, ...argv)).prefixes;
       return [delimiters.join(''), children.map(({ prefix }) => prefix)];
     };
     expect((await reported(keys)).prefixes.delimiters.join('')).toBe(':;,_-+@=|#');
@@ -247,7 +298,11 @@ describe('options', () => {
 
   test('--shards and --target-version', async () => {
     const { slots, target } = await reported(FIXTURE, '--shards', '3', '--target-version', '6.2');
-    expect(slots.shards?.map(({ from, to }) => [from, to])).toEqual([[0, 5460], [5461, 10922], [10923, 16383]]);
+    expect(slots.shards?.map(({ from, to }) => [from, to])).toEqual([
+      [0, 5460],
+      [5461, 10922],
+      [10923, 16383],
+    ]);
     const types = target?.rewritten.map(({ type }) => type) ?? [];
     expect(types.length).toBeGreaterThan(0);
     expect(new Set(types).size).toBe(types.length);
@@ -328,4 +383,3 @@ test('--help names every output, in lines of a terminal', async () => {
   for (const line of out.split('\n')) expect(line.length).toBeLessThanOrEqual(80);
   for (const option of ['--html', '--csv', '--parquet', '--history', '--baseline']) expect(out).toContain(option);
 });
-

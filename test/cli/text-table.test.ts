@@ -4,13 +4,29 @@ import { shortened, Table, width, wrapped } from '../../src/cli/text-table.js';
 
 describe('cells', () => {
   test.each([
-    ['', 0], ['abc', 3], ['…', 1], ['日本', 4], ['ｆ', 2], ['한', 2], ['𠮷', 2], ['😀', 2], ['é', 1], ['e\u0301', 1], ['❤\ufe0f', 2], ['กำ', 2], ['का', 2],
+    ['', 0],
+    ['abc', 3],
+    ['…', 1],
+    ['日本', 4],
+    ['ｆ', 2],
+    ['한', 2],
+    ['𠮷', 2],
+    ['😀', 2],
+    ['é', 1],
+    ['e\u0301', 1],
+    ['❤\ufe0f', 2],
+    ['กำ', 2],
+    ['का', 2],
   ])('of %j: %i', (text, cells) => {
     expect(width(text)).toBe(cells);
   });
 });
 
-const anyText = fc.oneof(fc.string({ unit: 'grapheme', maxLength: 40 }), fc.string({ maxLength: 60 }), fc.constantFrom('日本語'.repeat(9), '😀'.repeat(30), `a${'\u0301'.repeat(30)}`));
+const anyText = fc.oneof(
+  fc.string({ unit: 'grapheme', maxLength: 40 }),
+  fc.string({ maxLength: 60 }),
+  fc.constantFrom('日本語'.repeat(9), '😀'.repeat(30), `a${'\u0301'.repeat(30)}`),
+);
 
 test('a text is shortened in its middle', () => {
   expect(shortened('abcdefgh', 8)).toBe('abcdefgh');

@@ -67,7 +67,9 @@ test('bytes that are no UTF-8 are base64', async () => {
 const keys = fc.oneof(
   fc.uint8Array({ maxLength: 300 }),
   fc.string({ unit: 'binary', maxLength: 40 }).map((text) => new Uint8Array(Buffer.from(text))),
-  fc.array(fc.constantFrom('"', ',', '\r', '\n', 'a', 'ä', 'base64:', '', '€'), { maxLength: 40 }).map((parts) => new Uint8Array(Buffer.from(parts.join('')))),
+  fc
+    .array(fc.constantFrom('"', ',', '\r', '\n', 'a', 'ä', 'base64:', '', '€'), { maxLength: 40 })
+    .map((parts) => new Uint8Array(Buffer.from(parts.join('')))),
 );
 
 test('any keys come back from another parser', async () => {
@@ -115,7 +117,11 @@ test('more rows than the buffers hold, and a key that is longer than one', async
   );
   expect(parsed.length).toBe(30_004);
   expect(parsed.slice(1, 30_001).every(([, , name, memory], i) => name === `user:${i}:session,data` && memory === String(i))).toBe(true);
-  expect([parsed[30_001][2] === long, parsed[30_002][2] === formatText(new Uint8Array(4 << 20).fill(0xff)), parsed[30_003][2]]).toEqual([true, true, 'last']);
+  expect([parsed[30_001][2] === long, parsed[30_002][2] === formatText(new Uint8Array(4 << 20).fill(0xff)), parsed[30_003][2]]).toEqual([
+    true,
+    true,
+    'last',
+  ]);
 });
 
 test('the command writes the keys that decode gives, in the same order', async () => {

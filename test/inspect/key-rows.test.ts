@@ -12,8 +12,12 @@ const folders: Folder[] = [];
 beforeEach(() => void folders.push((folder = new Folder())));
 afterAll(() => folders.forEach((each) => each.remove()));
 
-const csvKeys = (path: string): string[] => parseCsv(readFileSync(path, 'utf8')).slice(1).map(([, , key]) => key);
-const decodedKeys = async (...argv: string[]): Promise<string[]> => lines((await rdbkit(['decode', ...argv, '-q'])).out).map(({ key }) => key);
+const csvKeys = (path: string): string[] =>
+  parseCsv(readFileSync(path, 'utf8'))
+    .slice(1)
+    .map(([, , key]) => key);
+const decodedKeys = async (...argv: string[]): Promise<string[]> =>
+  lines((await rdbkit(['decode', ...argv, '-q'])).out).map(({ key }) => key);
 
 test.each(['--csv', '--parquet', '--html', '--history', '--output'])('%s does not overwrite a source, by whatever name', async (option) => {
   const source = folder.file('dump.rdb', rdb());
@@ -73,7 +77,16 @@ test('filters, the limit and the sample apply to tables, and a baseline is not i
 
 test('when one of the outputs cannot be opened, nothing is left of the others', async () => {
   const nowhere = folder.at('nowhere/keys.parquet');
-  const { code, err } = await rdbkit(['inspect', FIXTURE, '--csv', folder.at('keys.csv'), '--output', folder.at('report'), '--parquet', nowhere]);
+  const { code, err } = await rdbkit([
+    'inspect',
+    FIXTURE,
+    '--csv',
+    folder.at('keys.csv'),
+    '--output',
+    folder.at('report'),
+    '--parquet',
+    nowhere,
+  ]);
   expect([code, err]).toEqual([4, expect.stringContaining(`cannot write ${nowhere}: its folder does not exist`)]);
   expect(readdirSync(folder.path)).toEqual([]);
 });

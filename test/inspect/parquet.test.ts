@@ -22,7 +22,15 @@ async function file(rows: Iterable<Row>): Promise<string> {
   return literal(folder.file(`${files++}.parquet`, await table((sink) => new ParquetRows(sink), rows)));
 }
 
-const TYPE_NAMES: Readonly<Record<number, string>> = { 0: 'string', 5: 'zset', 7: 'module', 15: 'stream', 24: 'hash', 28: 'array', 33: 'bitmap' };
+const TYPE_NAMES: Readonly<Record<number, string>> = {
+  0: 'string',
+  5: 'zset',
+  7: 'module',
+  15: 'stream',
+  24: 'hash',
+  28: 'array',
+  33: 'bitmap',
+};
 const EARLIEST = -62_135_596_800_000n;
 const LATEST = 253_402_300_799_999n;
 
@@ -71,7 +79,10 @@ test('without keys it is a table with no rows', async () => {
 const number = fc.oneof(fc.nat(), fc.maxSafeNat(), fc.constantFrom(0, 1, 2 ** 31, 2 ** 32 - 1, 2 ** 32, 2 ** 53 - 1));
 const keys: fc.Arbitrary<Row> = fc.record(
   {
-    key: fc.oneof(fc.uint8Array({ maxLength: 60 }), fc.string({ unit: 'binary' }).map((text) => new Uint8Array(Buffer.from(text)))),
+    key: fc.oneof(
+      fc.uint8Array({ maxLength: 60 }),
+      fc.string({ unit: 'binary' }).map((text) => new Uint8Array(Buffer.from(text))),
+    ),
     db: fc.nat(15),
     type: fc.constantFrom(...Object.keys(TYPE_NAMES).map(Number)),
     encoding: fc.constantFrom(...ENCODINGS),
@@ -99,7 +110,10 @@ test('DuckDB reads any keys back', async () => {
 
 test.each(['missing', 'present', 'mixed'])('a column whose values are %s', async (values) => {
   const has = (i: number): boolean => values === 'present' || (values === 'mixed' && i % 3 === 0);
-  const rows = Array.from({ length: 1001 }, (_, i): Row => ({ ...key(`k${i}`), ...(has(i) ? { freq: i % 200, expireAt: BigInt(i * 1e9), idle: i } : {}) }));
+  const rows = Array.from({ length: 1001 }, (_, i): Row => ({
+    ...key(`k${i}`),
+    ...(has(i) ? { freq: i % 200, expireAt: BigInt(i * 1e9), idle: i } : {}),
+  }));
   const wanted = rows.map(expected);
   expect(await query(`SELECT * REPLACE (epoch_ms(expire_at) AS expire_at) FROM ${await file(rows)}`)).toEqual(wanted);
 });
@@ -110,7 +124,14 @@ test('row groups follow one another, with bounds that queries can rely on', asyn
   const path = await file(
     (function* (): Generator<Row> {
       for (let i = 0; i < count; i++) {
-        const row = { ...key(`user:${i}`), memory: i * 64, bytes: i % 20_000, elements: i % 16_384, largest: i % 16_385, source: `${i >> 17}.rdb` };
+        const row = {
+          ...key(`user:${i}`),
+          memory: i * 64,
+          bytes: i % 20_000,
+          elements: i % 16_384,
+          largest: i % 16_385,
+          source: `${i >> 17}.rdb`,
+        };
         sums.memory += BigInt(row.memory);
         sums.bytes += BigInt(row.bytes);
         sums.slot += BigInt(keySlot(row.key));
@@ -130,7 +151,9 @@ test('row groups follow one another, with bounds that queries can rely on', asyn
   expect(await query(`SELECT key FROM ${path} WHERE memory = ${64 * 123_456}`)).toEqual([{ key: 'user:123456' }]);
   expect(await query(`SELECT count(*) AS rows FROM ${path} WHERE shard = '1.rdb'`)).toEqual([{ rows: BigInt(count - (1 << 17)) }]);
   expect(
-    await query(`SELECT DISTINCT stats_min_value AS min, stats_max_value AS max FROM parquet_metadata(${path}) WHERE path_in_schema = 'slot'`),
+    await query(
+      `SELECT DISTINCT stats_min_value AS min, stats_max_value AS max FROM parquet_metadata(${path}) WHERE path_in_schema = 'slot'`,
+    ),
   ).toEqual([{ min: '0', max: '16383' }]);
   expect(
     await query(`SELECT DISTINCT compression, stats_max_value AS max FROM parquet_metadata(${path}) WHERE path_in_schema = 'key'`),
@@ -151,14 +174,17 @@ test('keys of megabytes end a row group', async () => {
   expect(await query(`SELECT max(row_group_id) AS last FROM parquet_metadata(${path})`)).toEqual([{ last: 1n }]);
 });
 
-const SOURCES = ['redis-7.0.15.rdb', 'redis-6.2.14-lru.rdb', 'redis-4.0.14-lfu.rdb', 'valkey-9.1.2.rdb', 'redis-7.4.1-modules.rdb'].map((name) => join(SERVERS, name));
+const SOURCES = ['redis-7.0.15.rdb', 'redis-6.2.14-lru.rdb', 'redis-4.0.14-lfu.rdb', 'valkey-9.1.2.rdb', 'redis-7.4.1-modules.rdb'].map(
+  (name) => join(SERVERS, name),
+);
 
 test('sums over several sources are those of the report, of the CSV, and of decode', async () => {
   const [csv, parquet] = [folder.at('all.csv'), folder.at('all.parquet')];
   const { code, out } = await rdbkit(['inspect', ...SOURCES, '--csv', csv, '--parquet', parquet, '--format', 'json', '-q']);
   expect(code).toBe(0);
   const { sources, totals } = JSON.parse(out) as Record<'sources' | 'totals', Sums & Sums[]>;
-  const select = 'count(*) AS keys, sum(bytes)::DOUBLE AS bytes, sum(memory)::DOUBLE AS memory, sum(elements)::DOUBLE AS elements, count(expire_at) AS "withExpiry"';
+  const select =
+    'count(*) AS keys, sum(bytes)::DOUBLE AS bytes, sum(memory)::DOUBLE AS memory, sum(elements)::DOUBLE AS elements, count(expire_at) AS "withExpiry"';
   const [whole] = await query(`SELECT ${select} FROM ${literal(parquet)}`);
   expect(numbers(whole)).toEqual(pick(totals));
   const numbered = `read_parquet(${literal(parquet)}, file_row_number = true)`;
@@ -172,7 +198,8 @@ test('sums over several sources are those of the report, of the CSV, and of deco
           len_largest_element: 'BIGINT', expiry: 'TIMESTAMP'}, header = true, delim = ',', quote = '"', escape = '"', new_line = '\\n')`),
   ).toEqual([]);
   const decoded = folder.file('all.jsonl', (await rdbkit(['decode', ...SOURCES, '-q'])).out);
-  const keysOf = (from: string): string => `SELECT count(*) AS keys, sum(db)::DOUBLE AS dbs, count(DISTINCT (db, key)) AS names, sum(length(key))::DOUBLE AS letters FROM ${from}`;
+  const keysOf = (from: string): string =>
+    `SELECT count(*) AS keys, sum(db)::DOUBLE AS dbs, count(DISTINCT (db, key)) AS names, sum(length(key))::DOUBLE AS letters FROM ${from}`;
   const json = `read_json(${literal(decoded)}, format = 'newline_delimited', columns = {db: 'INTEGER', key: 'VARCHAR'}, maximum_object_size = 100000000)`;
   expect(await query(keysOf(literal(parquet)))).toEqual(await query(keysOf(json)));
 });
@@ -186,7 +213,8 @@ interface Sums {
   readonly withExpiry: number;
 }
 const pick = ({ bytes, elements, keys: count, memory, withExpiry }: Sums): object => ({ keys: count, bytes, memory, elements, withExpiry });
-const numbers = (row: Record<string, unknown>): object => Object.fromEntries(Object.entries(row).map(([name, value]) => [name, Number(value)]));
+const numbers = (row: Record<string, unknown>): object =>
+  Object.fromEntries(Object.entries(row).map(([name, value]) => [name, Number(value)]));
 
 test('idle times and frequencies are those of the files', async () => {
   const path = folder.at('clocks.parquet');
@@ -204,7 +232,9 @@ test('what is left of a damaged file is a whole table of the keys before', async
   expect([code, err]).toEqual([3, expect.stringContaining(`${path}.partial.`)]);
   const decoded = lines((await rdbkit(['decode', cut, '-q'])).out);
   expect(decoded.length).toBeGreaterThan(20);
-  expect(await query(`SELECT key FROM read_parquet(${literal(`${path}.partial`)})`)).toEqual(decoded.map(({ key: name }) => ({ key: name })));
+  expect(await query(`SELECT key FROM read_parquet(${literal(`${path}.partial`)})`)).toEqual(
+    decoded.map(({ key: name }) => ({ key: name })),
+  );
 });
 
 test('Ctrl-C leaves a whole table of the keys before it', async () => {

@@ -25,7 +25,8 @@ function nodesOf(tree: PrefixTree): Map<string, ReturnType<PrefixTree['node']>> 
   return nodes;
 }
 
-const keysOf = (tree: PrefixTree): Record<string, number> => Object.fromEntries([...nodesOf(tree)].map(([prefix, { keys }]) => [prefix, keys]));
+const keysOf = (tree: PrefixTree): Record<string, number> =>
+  Object.fromEntries([...nodesOf(tree)].map(([prefix, { keys }]) => [prefix, keys]));
 
 describe('segments', () => {
   const cut = (key: string, options: Parameters<typeof treeOf>[0] = {}): string[] => {
@@ -75,7 +76,8 @@ class Model {
     for (let level = 0, at = key.indexOf(':'); at >= 0 && level < depth; level++, at = key.indexOf(':', at + 1)) {
       const prefix = key.slice(0, at + 1);
       let sum = this.prefixes.get(prefix);
-      if (sum === undefined) this.prefixes.set(prefix, (sum = { keys: 0, memory: 0, bytes: 0, withExpiry: 0, types: Array<number>(9).fill(0) }));
+      if (sum === undefined)
+        this.prefixes.set(prefix, (sum = { keys: 0, memory: 0, bytes: 0, withExpiry: 0, types: Array<number>(9).fill(0) }));
       sum.keys++;
       sum.memory += memory;
       sum.bytes += bytes;
@@ -90,7 +92,8 @@ function filled(seed: number, count: number, options: Parameters<typeof treeOf>[
   const next = numbers(seed);
   const tree = treeOf(options);
   const model = new Model();
-  const letters = (n: number): string => String.fromCharCode(97 + (n % 26), 97 + (Math.floor(n / 26) % 26), 97 + (Math.floor(n / 676) % 26));
+  const letters = (n: number): string =>
+    String.fromCharCode(97 + (n % 26), 97 + (Math.floor(n / 26) % 26), 97 + (Math.floor(n / 676) % 26));
   for (let i = 0; i < count; i++) {
     const segments = Array.from({ length: next(6) }, () => letters(next(3) === 0 ? next(17_000) : next(1 + next(20))));
     const key = [...segments, 'x'].join(':');
@@ -120,39 +123,46 @@ test('below its capacity, a tree has exactly the prefixes of its keys and their 
 
 test('beyond its capacity, amounts are too low by what `missing` says at most, and heavy prefixes stay', () => {
   fc.assert(
-    fc.property(fc.nat(), fc.integer({ min: 1, max: 6 }), fc.integer({ min: 1, max: 60 }), fc.constantFrom(200, 1e6, 1e12), (seed, depth, kept, greatest) => {
-      const { model, tree } = filled(seed, 2000, { depth, capacity: 2 * kept + 20, kept }, greatest);
-      const { missing } = tree;
-      expect(tree.nodes).toBeLessThanOrEqual(2 * kept + 20 + 64);
-      const nodes = nodesOf(tree);
-      expect(nodes.size).toBe(tree.nodes - 1);
-      for (const [prefix, node] of nodes) {
-        const truth = model.prefixes.get(prefix);
-        if (truth === undefined) throw new Error(`${prefix} is no prefix`);
-        expect(node.memory).toBeLessThanOrEqual(truth.memory);
-        expect(node.keys).toBeLessThanOrEqual(truth.keys);
-        expect(node.bytes).toBeLessThanOrEqual(truth.bytes);
-        expect(node.memory).toBeGreaterThanOrEqual(truth.memory - missing.memory);
-        expect(node.keys).toBeGreaterThanOrEqual(truth.keys - missing.keys);
-        expect(node.types.reduce((sum, memory) => sum + memory, 0)).toBe(node.memory);
-      }
-      for (const [prefix, { memory }] of model.prefixes) if (memory > missing.memory) expect(nodes.has(prefix), prefix).toBe(true);
-      for (let i = 1; i < tree.nodes; i++) {
-        const parent = tree.parentOf(i);
-        expect(parent).toBeLessThan(i);
-        if (parent > 0) expect(tree.memoryOf(parent)).toBeGreaterThanOrEqual(tree.memoryOf(i));
-      }
-      const below = new Float64Array(tree.nodes);
-      for (let i = 1; i < tree.nodes; i++) below[tree.parentOf(i)] += tree.memoryOf(i);
-      for (let i = 1; i < tree.nodes; i++) expect(below[i]).toBeLessThanOrEqual(tree.memoryOf(i));
-    }),
+    fc.property(
+      fc.nat(),
+      fc.integer({ min: 1, max: 6 }),
+      fc.integer({ min: 1, max: 60 }),
+      fc.constantFrom(200, 1e6, 1e12),
+      (seed, depth, kept, greatest) => {
+        const { model, tree } = filled(seed, 2000, { depth, capacity: 2 * kept + 20, kept }, greatest);
+        const { missing } = tree;
+        expect(tree.nodes).toBeLessThanOrEqual(2 * kept + 20 + 64);
+        const nodes = nodesOf(tree);
+        expect(nodes.size).toBe(tree.nodes - 1);
+        for (const [prefix, node] of nodes) {
+          const truth = model.prefixes.get(prefix);
+          if (truth === undefined) throw new Error(`${prefix} is no prefix`);
+          expect(node.memory).toBeLessThanOrEqual(truth.memory);
+          expect(node.keys).toBeLessThanOrEqual(truth.keys);
+          expect(node.bytes).toBeLessThanOrEqual(truth.bytes);
+          expect(node.memory).toBeGreaterThanOrEqual(truth.memory - missing.memory);
+          expect(node.keys).toBeGreaterThanOrEqual(truth.keys - missing.keys);
+          expect(node.types.reduce((sum, memory) => sum + memory, 0)).toBe(node.memory);
+        }
+        for (const [prefix, { memory }] of model.prefixes) if (memory > missing.memory) expect(nodes.has(prefix), prefix).toBe(true);
+        for (let i = 1; i < tree.nodes; i++) {
+          const parent = tree.parentOf(i);
+          expect(parent).toBeLessThan(i);
+          if (parent > 0) expect(tree.memoryOf(parent)).toBeGreaterThanOrEqual(tree.memoryOf(i));
+        }
+        const below = new Float64Array(tree.nodes);
+        for (let i = 1; i < tree.nodes; i++) below[tree.parentOf(i)] += tree.memoryOf(i);
+        for (let i = 1; i < tree.nodes; i++) expect(below[i]).toBeLessThanOrEqual(tree.memoryOf(i));
+      },
+    ),
     { numRuns: 60 },
   );
 });
 
 test('a heavy key of a new prefix counts, however late it comes', () => {
   const tree = treeOf({ capacity: 40, kept: 10 });
-  for (let i = 0; i < 26 ** 3; i += 7) add(tree, `${String.fromCharCode(97 + (i % 26), 97 + (Math.floor(i / 26) % 26), 97 + Math.floor(i / 676))}:x`);
+  for (let i = 0; i < 26 ** 3; i += 7)
+    add(tree, `${String.fromCharCode(97 + (i % 26), 97 + (Math.floor(i / 26) % 26), 97 + Math.floor(i / 676))}:x`);
   add(tree, 'zzz:huge', { memory: 1e12 });
   expect(nodesOf(tree).get('zzz:')?.memory).toBe(1e12);
 });
@@ -169,7 +179,8 @@ test('what the sketch holds at the end is missing, too', () => {
 
 test('names of nodes that stay are theirs after pruning', () => {
   const tree = treeOf({ capacity: 200, kept: 20, depth: 1 });
-  for (let i = 0; i < 10_000; i++) add(tree, `${Buffer.from([97 + (i % 26), 97 + ((i >> 3) % 26), 97 + ((i >> 6) % 26)]).toString()}:`, { memory: 1 });
+  for (let i = 0; i < 10_000; i++)
+    add(tree, `${Buffer.from([97 + (i % 26), 97 + ((i >> 3) % 26), 97 + ((i >> 6) % 26)]).toString()}:`, { memory: 1 });
   for (let i = 0; i < 20; i++) add(tree, `heavy-${String.fromCharCode(97 + i)}:`, { memory: 1e6 + i });
   const nodes = nodesOf(tree);
   for (let i = 0; i < 20; i++) expect(nodes.get(`heavy-${String.fromCharCode(97 + i)}:`)?.memory).toBe(1e6 + i);

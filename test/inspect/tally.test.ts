@@ -21,27 +21,52 @@ const options: Options = {
 const typesOf = (types: readonly (TypeRow | undefined)[]): TypeRow[] => types.filter((type) => type !== undefined);
 const TYPES = [...new Set([...typesOf(TABLES.redis.types), ...typesOf(TABLES.valkey.types)])];
 
-const hex = (next: (below: number) => number, length: number): string => Array.from({ length }, () => '0123456789abcdef'[next(16)]).join('');
+const hex = (next: (below: number) => number, length: number): string =>
+  Array.from({ length }, () => '0123456789abcdef'[next(16)]).join('');
 const uuid = (next: (below: number) => number): string => [8, 4, 4, 4, 12].map((length) => hex(next, length)).join('-');
 
 /** Keys as they occur, and as they should not. */
 function keyOf(next: (below: number) => number): Uint8Array {
-  const words = ['user', 'session', 'Ωμέγα', '😀', '', 'a', 'cache', 'v2', 'item0012', '000', 'deadbeef0123', '01ARZ3NDEKTSV4RRFFQ69G5FAV', '*'];
+  const words = [
+    'user',
+    'session',
+    'Ωμέγα',
+    '😀',
+    '',
+    'a',
+    'cache',
+    'v2',
+    'item0012',
+    '000',
+    'deadbeef0123',
+    '01ARZ3NDEKTSV4RRFFQ69G5FAV',
+    '*',
+  ];
   const delimiters = ':;,_-+@=|#/.';
   const segment = (): string => {
     switch (next(10)) {
-      case 0: return String(next(1 << 20));
-      case 1: return uuid(next);
-      case 2: return `${uuid(next)}x`;
-      case 3: return hex(next, 8 + next(40));
-      case 4: return String.fromCharCode(97 + next(26), 97 + next(26));
-      case 5: return Array.from({ length: 25 + next(3) }, () => '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ'[next(next(30) === 0 ? 36 : 18)]).join('');
-      default: return words[next(words.length)];
+      case 0:
+        return String(next(1 << 20));
+      case 1:
+        return uuid(next);
+      case 2:
+        return `${uuid(next)}x`;
+      case 3:
+        return hex(next, 8 + next(40));
+      case 4:
+        return String.fromCharCode(97 + next(26), 97 + next(26));
+      case 5:
+        return Array.from({ length: 25 + next(3) }, () => '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ'[next(next(30) === 0 ? 36 : 18)]).join('');
+      default:
+        return words[next(words.length)];
     }
   };
   if (next(40) === 0) return Buffer.alloc(0);
   if (next(30) === 0) return Uint8Array.from({ length: next(20) }, () => next(256));
-  const parts = Array.from({ length: 1 + next(next(10) === 0 ? 80 : 5) }, () => segment() + delimiters[next(delimiters.length)].repeat(1 + Number(next(9) === 0)));
+  const parts = Array.from(
+    { length: 1 + next(next(10) === 0 ? 80 : 5) },
+    () => segment() + delimiters[next(delimiters.length)].repeat(1 + Number(next(9) === 0)),
+  );
   const text = parts.join('').slice(0, next(3) === 0 ? undefined : -1);
   if (next(25) === 0) return Buffer.from(`${['long', 'größe', '😀'][next(3)].repeat(60 + next(40))}:${text}`);
   return Buffer.from(text);
@@ -63,7 +88,9 @@ function made(seed: number, count: number): MadeKey[] {
     digest: next(3) === 0 ? 1 + next(40) : 0,
     fields: next(5) === 0 ? 1 + next(10) : 0,
     fieldBytes: next(100),
-    ...(next(3) === 0 ? { expireAt: [NOW, 0, -5, NOW + 1, NOW - 1, NOW + next(2 ** 32), NOW + next(2 ** 32) * 1000, 2 ** 60][next(8)] } : {}),
+    ...(next(3) === 0
+      ? { expireAt: [NOW, 0, -5, NOW + 1, NOW - 1, NOW + next(2 ** 32), NOW + next(2 ** 32) * 1000, 2 ** 60][next(8)] }
+      : {}),
     ...(next(3) === 0 ? { idle: [0, 60, 61, next(2 ** 32), 2 ** 40][next(5)] } : {}),
     ...(next(3) === 0 ? { freq: next(256) } : {}),
   }));
@@ -72,7 +99,9 @@ function made(seed: number, count: number): MadeKey[] {
 /** All that is counted, as plain arrays: only addresses are left out. */
 function stateOf(tally: Tally): Record<string, unknown> {
   const { databases, expired, expiring, fieldSets, frequency, idle, left, prefixes, sizes, slots } = tally;
-  const tree = prefixes as unknown as Record<'doubles' | 'histograms' | 'mixes' | 'names' | 'table' | 'state' | 'words', Float64Array> & { sketch?: Int32Array };
+  const tree = prefixes as unknown as Record<'doubles' | 'histograms' | 'mixes' | 'names' | 'table' | 'state' | 'words', Float64Array> & {
+    sketch?: Int32Array;
+  };
   return {
     databases: [...databases].map(([db, cells]) => [db, Array.from(cells)]).sort(([a], [b]) => Number(a) - Number(b)),
     ...{ expired, expiring, frequency, idle, left, sizes, slots },
@@ -167,7 +196,9 @@ describe('amounts', () => {
     for (const [db, cells] of tally.databases) {
       const own = keys.filter((key) => key.db === db);
       expect(sum(Array.from({ length: cells.length / CELL }, (_, i) => cells[i * CELL + CELL_KEYS]))).toBe(own.length);
-      expect(sum(Array.from({ length: cells.length / CELL }, (_, i) => cells[i * CELL + CELL_MEMORY]))).toBeCloseTo(sum(own.map(({ memory = 0 }) => memory)));
+      expect(sum(Array.from({ length: cells.length / CELL }, (_, i) => cells[i * CELL + CELL_MEMORY]))).toBeCloseTo(
+        sum(own.map(({ memory = 0 }) => memory)),
+      );
     }
   });
 
@@ -195,28 +226,50 @@ test('more than 1,024 databases: the others count as one', () => {
   const tally = tallied([keys], {}, true);
   expect(tally.databases.size).toBe(1025);
   const others = tally.databases.get(OTHER_DATABASES) ?? [];
-  expect(Array.from(others).filter((_, i) => i % CELL === CELL_KEYS).reduce((a, b) => a + b, 0)).toBe(476);
+  expect(
+    Array.from(others)
+      .filter((_, i) => i % CELL === CELL_KEYS)
+      .reduce((a, b) => a + b, 0),
+  ).toBe(476);
 });
 
 describe('lists', () => {
   const listed = (keys: MadeKey[], more: Partial<Options> = {}): Tally => tallied([keys], more, true);
 
   test('the elements of strings are their bytes: they are in no list of elements, and no collections', () => {
-    const tally = listed([{ key: 's', elements: 1e6, memory: 1e6 }, { key: 'l', type: redisType(1), elements: 5, memory: 10 }]);
+    const tally = listed([
+      { key: 's', elements: 1e6, memory: 1e6 },
+      { key: 'l', type: redisType(1), elements: 5, memory: 10 },
+    ]);
     expect(tally.topMemory.sorted.map(({ key }) => key)).toEqual(['s', 'l']);
     expect(tally.topElements.sorted.map(({ key }) => key)).toEqual(['l']);
     expect([tally.bigKeys, tally.manyElements, tally.bigCollections.keys]).toEqual([1, 0, 0]);
   });
 
   test('over both limits, a key is one big collection', () => {
-    const tally = listed([{ key: 'h', type: redisType(4), elements: 101, memory: 1001 }, { key: 'i', type: redisType(4), elements: 100, memory: 1000 }]);
+    const tally = listed([
+      { key: 'h', type: redisType(4), elements: 101, memory: 1001 },
+      { key: 'i', type: redisType(4), elements: 100, memory: 1000 },
+    ]);
     expect([tally.bigKeys, tally.manyElements, tally.bigCollections]).toEqual([1, 1, { keys: 1, memory: 1001 }]);
   });
 
   test('a key with all that is known of it', () => {
-    const [key] = listed([{ key: 'k', db: 3, expireAt: NOW + 5, idle: 7, freq: 9, size: 123, memory: 88, largest: 4, encoding: 2 }]).topMemory.sorted;
+    const [key] = listed([{ key: 'k', db: 3, expireAt: NOW + 5, idle: 7, freq: 9, size: 123, memory: 88, largest: 4, encoding: 2 }])
+      .topMemory.sorted;
     expect(key).toEqual({
-      ...{ source: 0, db: 3, key: 'k', type: 'string', encoding: 'raw', bytes: 123, memory: 88, elements: 1, largest: 4, slot: keySlot(Buffer.from('k'), 0, 1) },
+      ...{
+        source: 0,
+        db: 3,
+        key: 'k',
+        type: 'string',
+        encoding: 'raw',
+        bytes: 123,
+        memory: 88,
+        elements: 1,
+        largest: 4,
+        slot: keySlot(Buffer.from('k'), 0, 1),
+      },
       ...{ expireAt: NOW + 5, idle: 7, freq: 9 },
     });
   });

@@ -492,8 +492,9 @@ describe('frames', () => {
       }),
       { numRuns: 300 },
     );
-    expect(passed).toBeGreaterThan(100 * FACTOR);
-    expect(left).toBeGreaterThan(100 * FACTOR);
+    if (FACTOR < 1) return; // of fewer runs it may be hardly any
+    expect(passed).toBeGreaterThan(500);
+    expect(left).toBeGreaterThan(500);
   });
 
   test('a filter stops at a key that is out of reach, and does nothing where it has no room', () => {
@@ -554,7 +555,7 @@ describe('frames', () => {
       }),
       { numRuns: 300 },
     );
-    expect(copied).toBeGreaterThan(500 * FACTOR);
+    if (FACTOR === 1) expect(copied).toBeGreaterThan(500);
   });
 
   test('the size of a value with its strings decompressed', () => {

@@ -63,7 +63,12 @@ async function* pieces(file: Uint8Array, count: number): AsyncGenerator<Uint8Arr
 
 /** Inspects files by their names. */
 async function outcome(files: Readonly<Record<string, Uint8Array>>, threads: number, options: Partial<InspectOptions> = {}, count = 32) {
-  const { errors, report, seconds: _, ...counts } = await inspect({
+  const {
+    errors,
+    report,
+    seconds: _,
+    ...counts
+  } = await inspect({
     sources: Object.keys(files),
     stdin: Readable.from([]),
     stdout: new Collector(),
@@ -77,7 +82,16 @@ async function outcome(files: Readonly<Record<string, Uint8Array>>, threads: num
     ...options,
     pool: { worker: pathToFileURL(join(PACKAGE, 'dist/inspect/tally-worker.js')), serialBytes: 0, batchBytes: 1, ...options.pool },
   });
-  const said = errors.map(({ code, db, expected, file, got, key, message, offset }) => ({ code, db, expected, file, got, key, message, offset }));
+  const said = errors.map(({ code, db, expected, file, got, key, message, offset }) => ({
+    code,
+    db,
+    expected,
+    file,
+    got,
+    key,
+    message,
+    offset,
+  }));
   // a percentile is of the keys after the first few of each thread
   const text = JSON.stringify(report, (name, value: unknown) => (name === 'p99' ? undefined : value));
   return { report: JSON.parse(text) as typeof report, counts, errors: said };
@@ -112,7 +126,10 @@ describe('the same report as of one thread', () => {
 describe('damage', () => {
   /** Keys with a broken listpack among them. */
   const damaged = (at: number): Uint8Array =>
-    rdb('REDIS0011', Array.from({ length: 700 }, (_, i) => (i === at ? [16, str('broken'), str('no listpack')] : [0, str(`key:${i}`), str(`value ${i}`)])));
+    rdb(
+      'REDIS0011',
+      Array.from({ length: 700 }, (_, i) => (i === at ? [16, str('broken'), str('no listpack')] : [0, str(`key:${i}`), str(`value ${i}`)])),
+    );
 
   test.each([3, 350, 699])('is where it is with one thread: %i', async (at) => {
     const files = { damaged: damaged(at) };
@@ -128,7 +145,12 @@ describe('damage', () => {
   test('is the first of several', async () => {
     // of two pieces, the second is all broken: the threads get it
     const record = (i: number): Part => [i < 300 ? 0 : 16, str(`key ${i + 100}`), str('no listpack')];
-    const files = { damaged: rdb('REDIS0011', Array.from({ length: 600 }, (_, i) => record(i))) };
+    const files = {
+      damaged: rdb(
+        'REDIS0011',
+        Array.from({ length: 600 }, (_, i) => record(i)),
+      ),
+    };
     for (let run = 0; run < 5; run++) expect((await outcome(files, 4, {}, 2)).errors).toMatchObject([{ key: 'key 400' }]);
   });
 

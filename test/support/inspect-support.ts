@@ -39,7 +39,7 @@ export const redisType = (id: number): TypeRow => {
   return type;
 };
 
-/** Measures of so many rows, in the memory of a codec. */
+/** Empty measures for a number of rows, in the memory of a codec. */
 export function measuresOf(codec: Codec, keys: readonly MadeKey[]): Measures {
   const memory = new SharedMemory(codec);
   const rows = Math.max(1, keys.length);
