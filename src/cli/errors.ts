@@ -6,8 +6,10 @@ import { keyText, printable, sourceName, word } from './printable.js';
 /** System errors for a wrong path on the command line, as opposed to a failing device. */
 const WRONG_PATH = new Set(['ENOENT', 'ENOTDIR', 'EACCES', 'EPERM', 'EISDIR', 'ELOOP', 'ENAMETOOLONG']);
 
-/** A path that cannot be opened is wrong usage; any other input error counts as damage. */
+/** A path that cannot be opened is wrong usage; a server that fails is no damage; any other input error is. */
 export function exitOf(error: RdbError): number {
+  if (error.code === 'SOURCE_LOST' || error.code === 'SOURCE_REFUSED') return EXIT.output;
+  if (error.code === 'SOURCE_MOVED') return EXIT.keys;
   return error.code === 'READ_FAILED' && isWrongPath(error) ? EXIT.usage : EXIT.input;
 }
 

@@ -5,6 +5,7 @@ import { statSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import type { ReadableStream } from 'node:stream/web';
 import { isSpace } from '../bytes/byte-forms.js';
+import type { Batch } from '../rdb/batch.js';
 import { DEFAULT_CHUNK, readFile } from './file.js';
 import { guard } from './guard.js';
 import { plain } from './native.js';
@@ -43,6 +44,8 @@ export interface Input {
   readonly ofPayloads: boolean;
   /** Bytes read so far, before decompression. */
   readonly bytesRead: number;
+  /** Run on every batch of its records first: it drops those that do not belong to this source. */
+  readonly pass?: ((batch: Batch) => void) | undefined;
   /**
    * The plain RDB bytes; may be called once. A chunk is a plain Uint8Array (never a Buffer: a second hidden class slows codec
    * loops), not empty, and valid only until the next one is asked for. Ending the loop closes the source.

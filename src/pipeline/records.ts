@@ -204,7 +204,9 @@ export class Records {
   private async take(): Promise<void> {
     const { counts, sink } = this;
     const { batch, check, filter, limit, meta, passes } = this.options;
-    if (filter.active || passes.length > 0 || check !== undefined) batch.touch();
+    const { pass: ofInput } = this.input;
+    if (filter.active || passes.length > 0 || check !== undefined || ofInput !== undefined) batch.touch();
+    ofInput?.(batch);
     if (filter.active) filterRows(batch, filter);
     if (!meta) this.dropMeta();
     for (const pass of passes) pass(batch);
@@ -282,6 +284,7 @@ export class Records {
     const isWanted = filter.head(head) && (await value.fits(filter.minSize, filter.maxSize));
     batch.clear(head.bytes, head.templates);
     batch.add(RECORD, head);
+    this.input.pass?.(batch);
     if (isWanted) for (const pass of passes) pass(batch);
     else batch.mark(0, DROPPED | FILTERED);
     if (batch.table.has(0, DROPPED)) {

@@ -47,6 +47,16 @@ export interface RunOptions {
   readonly onHead?: ((head: SourceHead) => void) | undefined;
   /** Opens a source (default: an RDB file, or standard input). */
   readonly open?: ((source: string, how: OpenOptions) => Input) | undefined;
+  /** The sources that are servers, by their names in `sources`. */
+  readonly servers?: ReadonlyMap<string, ServerSource> | undefined;
+}
+
+/** A server that is read like a file. */
+export interface ServerSource {
+  /** What it tells before it is read. */
+  readonly head: SourceHead;
+  /** Every call reads it from the beginning. */
+  open(how: OpenOptions): Input;
 }
 
 /** Options for opening a source. */
@@ -180,9 +190,10 @@ class Run {
     this.outputs = outputs;
     const chunks = codec === undefined ? undefined : new ChunkBuffers(codec);
     const allocate = chunks?.allocate;
-    const { onHead, open = openInput } = options;
+    const { onHead, open = openInput, servers } = options;
     this.inputs = options.sources.map((source) => {
-      const input = open(source, { stdin, signal, allocate, onError: (error) => this.failed(error) });
+      const how: OpenOptions = { stdin, signal, allocate, onError: (error) => this.failed(error) };
+      const input = servers?.get(source)?.open(how) ?? open(source, how);
       return onHead === undefined ? input : new TellingInput(input, onHead);
     });
     this.records = {

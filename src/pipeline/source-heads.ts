@@ -169,6 +169,10 @@ export class TellingInput implements Input {
     return this.input.bytesRead;
   }
 
+  get pass(): Input['pass'] {
+    return this.input.pass;
+  }
+
   async *chunks(): AsyncGenerator<Uint8Array, void, void> {
     let reader: HeadReader | undefined = new HeadReader(this.input);
     for await (const chunk of this.input.chunks()) {

@@ -1,0 +1,44 @@
+import type { Access } from '../redis/connect.js';
+import type { FilterOptions } from '../values/filters.js';
+
+/** How a server is read: as a replica that wants the RDB alone, or key by key with SCAN and DUMP. */
+export type Way = 'replication' | 'scan';
+
+/** How to read a live server, the master that sentinels name, or a cluster. */
+export interface LiveOptions {
+  readonly access: Access;
+  /** Whether it is a cluster (default: what the server says). */
+  readonly cluster?: boolean | undefined;
+  /** Default: auto, which is replication unless the server refuses it. */
+  readonly via?: Way | 'auto' | undefined;
+  /** Read a replica of each master, the one with the smallest lag, where there is one. */
+  readonly preferReplica?: boolean | undefined;
+  /** The name of PSYNC on servers that renamed it; by `host:port` where each node has its own. */
+  readonly psyncCommand?: string | ReadonlyMap<string, string> | undefined;
+  /** Milliseconds to retry a server that is lost, loading or not ready (default 60,000). */
+  readonly retryFor?: number | undefined;
+  /** Keys that pass; applied to what comes out anyway, so a reader may leave out what it can tell early. */
+  readonly filter?: FilterOptions | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** For SCAN. */
+  readonly scan?: ScanOptions | undefined;
+  /** Called with what the user should know and need not act on. */
+  readonly onNote?: ((text: string) => void) | undefined;
+  /** Called with retries and reconnections. `notable`: it explains why nothing happens, or that it goes on. */
+  readonly onEvent?: ((text: string, notable?: boolean) => void) | undefined;
+}
+
+/** Options of reading with SCAN and DUMP. */
+export interface ScanOptions {
+  /** COUNT of SCAN (default: adapted to the size of the values). */
+  readonly count?: number | undefined;
+  /** Ask for OBJECT IDLETIME or FREQ of each key, before DUMP resets it. */
+  readonly idleTimes?: boolean | undefined;
+  readonly maxKeysPerSecond?: number | undefined;
+  /** Bytes of DUMP replies. */
+  readonly maxBytesPerSecond?: number | undefined;
+  /** Milliseconds that the server may take to answer PING before the reading slows down. */
+  readonly maxLatency?: number | undefined;
+  /** Bytes: larger values are read in ranges instead of with DUMP. */
+  readonly maxDump?: number | undefined;
+}
