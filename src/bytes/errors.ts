@@ -37,7 +37,6 @@ export const ERROR_CODES = {
   READ_FAILED: 'the operating system could not read the input',
   SOURCE_LOST: 'the connection to a server that is read was lost',
   SOURCE_REFUSED: 'a server refused to be read',
-  SOURCE_MOVED: 'the slots of a cluster moved while it was read',
   BAD_JSON: 'a line that is not JSON in UTF-8',
   BAD_LINE: 'a line of JSON that does not say what a key is',
 } as const;

@@ -8,7 +8,7 @@ import { exitCodes, FILTERS_HELP, SOURCES_WORDS } from './help-texts.js';
 import { bytesText, countText, keysText, rateText, secondsText } from './numbers.js';
 import { printable } from './printable.js';
 import { type Listeners, RunCommand, type Task } from './run-command.js';
-import { checkSources, filterOf, sourcesOf } from './sources.js';
+import { checkSources, filterOf, serversOf, sourcesOf } from './sources.js';
 
 export const CHECK = command<'check'>({
   name: 'check',
@@ -32,17 +32,17 @@ ${exitCodes('with findings, or newer commands of an AOF were not read')}`,
 
 async function runCheck(invocation: Invocation<'check'>): Promise<number> {
   const { io, options, words } = invocation;
-  const sources = sourcesOf(words, io);
   const { format, noChecksum, output } = options;
   const filter = filterOf(invocation);
-  await checkSources('check', sources, output, io);
+  const { live, sources } = await serversOf(invocation, sourcesOf(words, io), filter);
+  await checkSources('check', sources, output, io, live);
   const { check } = await import('../commands/check.js');
   const { signal, stdin, stdout } = io;
   const line = format === 'json' ? findingJson : findingText;
   const task: Task<CheckSummary> = {
     command: 'check',
     run: (listeners: Listeners) =>
-      check({ ...options, sources, filter, line, checksum: !noChecksum, stdin, stdout, signal, ...listeners }),
+      check({ ...options, sources, live, filter, line, checksum: !noChecksum, stdin, stdout, signal, ...listeners }),
     line: checkLine,
     notes: (summary) => emptyNotes(summary, summary.filtered, invocation, 'checked'),
     fields: ({ findings, found }) => ({ findings, keysFound: found }),

@@ -6,7 +6,7 @@ import { emptyNotes } from './empty-runs.js';
 import { EXIT } from './exit.js';
 import { exitCodes, FILTERS_HELP, SOURCES_WORDS } from './help-texts.js';
 import { type Listeners, RunCommand, type Task } from './run-command.js';
-import { checkSources, filterOf, sourcesOf } from './sources.js';
+import { checkSources, filterOf, serversOf, sourcesOf } from './sources.js';
 import { summaryLine } from './summary.js';
 
 export const DECODE = command<'decode'>({
@@ -32,15 +32,15 @@ ${exitCodes('newer commands of an AOF were not read')}`,
 
 async function runDecode(invocation: Invocation<'decode'>): Promise<number> {
   const { io, options, words } = invocation;
-  const sources = sourcesOf(words, io);
   const { noChecksum, output, threads = availableParallelism() } = options;
   const filter = filterOf(invocation);
-  await checkSources('decode', sources, output, io);
+  const { live, sources } = await serversOf(invocation, sourcesOf(words, io), filter);
+  await checkSources('decode', sources, output, io, live);
   const { signal, stdin, stdout } = io;
   const task: Task<RunSummary> = {
     command: 'decode',
     run: (listeners: Listeners) =>
-      decode({ ...options, sources, filter, threads, checksum: !noChecksum, stdin, stdout, signal, ...listeners }),
+      decode({ ...options, sources, live, filter, threads, checksum: !noChecksum, stdin, stdout, signal, ...listeners }),
     line: summaryLine,
     notes: (summary) => emptyNotes(summary, summary.filtered, invocation),
     fields: () => ({}),

@@ -1,5 +1,5 @@
 import type { DumpSummary } from '../commands/dump.js';
-import { DUMP_FORMATS, joinsDatabases, outputPaths } from '../commands/dump-terms.js';
+import { joinsDatabases, outputPaths } from '../commands/dump-terms.js';
 import { command, type Invocation } from './command.js';
 import { emptyNotes } from './empty-runs.js';
 import { exitCodes, FILTERS_HELP, SOURCES_WORDS } from './help-texts.js';
@@ -8,7 +8,7 @@ import { dumpLine, keysExit, KeyProblems } from './key-problems.js';
 import { librariesLines, librariesObject } from './libraries-text.js';
 import type { OptionsOf } from './options/table.js';
 import { type Listeners, RunCommand, type Task } from './run-command.js';
-import { checkOutput, checkSources, filterOf, sourcesOf } from './sources.js';
+import { checkOutput, checkSources, filterOf, serversOf, sourcesOf } from './sources.js';
 import { UsageError } from './usage.js';
 
 export const DUMP = command<'dump'>({
@@ -21,7 +21,7 @@ Sources are read one after another; those compressed with gzip, LZ4 or zstd (wit
   argument: SOURCES_WORDS,
   after: `
 Formats:
-  rdb      an RDB file, which a server loads
+  rdb      an RDB file, which a server loads (the default)
   resp     commands (RESTORE, SELECT, FUNCTION LOAD), for redis-cli --pipe
   payload  JSON lines, each with what the command DUMP gives for the key, base64
 ${FILTERS_HELP}
@@ -39,12 +39,11 @@ ${exitCodes('some keys were not written, and each was named; or newer\n       co
 
 async function runDump(invocation: Invocation<'dump'>): Promise<number> {
   const { given, io, options, words } = invocation;
-  const sources = sourcesOf(words, io);
   const { format, json, noChecksum, output, targetVersion: target } = options;
-  if (format === undefined) throw new UsageError(`--format is missing: expected one of ${DUMP_FORMATS.join(', ')}`);
-  checkFormat({ ...options, format }, given);
+  checkFormat(options, given);
   const filter = filterOf(invocation);
-  await checkSources('dump', sources, output, io);
+  const { live, sources } = await serversOf(invocation, sourcesOf(words, io), filter);
+  await checkSources('dump', sources, output, io, live);
   if (format !== 'payload' && output === undefined && isTerminal(io.stdout)) {
     throw new UsageError(`--format ${format} is binary and standard output is a terminal: name a file with --output, or pipe it`);
   }
@@ -59,7 +58,7 @@ async function runDump(invocation: Invocation<'dump'>): Promise<number> {
     command: 'dump',
     run: async (listeners: Listeners, say) => {
       const summary = await dump({
-        ...{ ...options, sources, format, filter, target, checksum: !noChecksum, stdin, stdout, signal },
+        ...{ ...options, sources, live, format, filter, target, checksum: !noChecksum, stdin, stdout, signal },
         ...listeners,
         onProblem: (problem) => problems.take(problem, say),
       });
@@ -91,7 +90,7 @@ function checkFormat(
     onConflict,
     splitSlots,
     targetVersion,
-  }: DumpValues & { format: NonNullable<DumpValues['format']> },
+  }: DumpValues,
   given: Invocation<'dump'>['given'],
 ): void {
   if (onConflict === 'last' && joinsDatabases(dbMap)) {

@@ -9,7 +9,6 @@ const WRONG_PATH = new Set(['ENOENT', 'ENOTDIR', 'EACCES', 'EPERM', 'EISDIR', 'E
 /** A path that cannot be opened is wrong usage; a server that fails is no damage; any other input error is. */
 export function exitOf(error: RdbError): number {
   if (error.code === 'SOURCE_LOST' || error.code === 'SOURCE_REFUSED') return EXIT.output;
-  if (error.code === 'SOURCE_MOVED') return EXIT.keys;
   return error.code === 'READ_FAILED' && isWrongPath(error) ? EXIT.usage : EXIT.input;
 }
 

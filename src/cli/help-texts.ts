@@ -1,6 +1,6 @@
 /** Parts of help texts that several commands share. Lines of at most 80 characters. */
 
-export const SOURCES_WORDS = ['[source...]', 'RDB files, or - for standard input; a pipe is read without it, too'] as const;
+export const SOURCES_WORDS = ['[source...]', 'RDB files, URLs of servers, or - for standard input; a pipe is read without it, too'] as const;
 
 export const FILTERS_HELP = `
 How filters combine:
@@ -17,7 +17,7 @@ Exit codes:
   1    done, but ${one}
   2    wrong usage, or a source that does not exist or cannot be read
   3    ${wrong}
-  4    the output could not be written
+  4    the output could not be written, or a server refused or was lost
   70   a bug in rdbkit
   130  interrupted by Ctrl-C (143: by SIGTERM)`;
 

@@ -48,7 +48,6 @@ export const HINTS: Readonly<Record<ErrorCode, string>> = {
   READ_FAILED: 'Name a readable file, or - for standard input.',
   SOURCE_LOST: 'Run the command again; --retry-for waits longer for a server that comes back.',
   SOURCE_REFUSED: 'docs/live.md lists the commands that a source has to allow.',
-  SOURCE_MOVED: 'Read the cluster again once its slots stay where they are, or use --via scan, which reads moved slots again.',
 };
 
 const RETAKE = 'Take it again with DUMP, and check what may change bytes on the way: a shell, a terminal, a text encoding.';

@@ -9,7 +9,7 @@ import { columns, isTerminal } from './io.js';
 import { bytesText, countText, keysText, rateText, secondsText } from './numbers.js';
 import { reportText } from './report-text.js';
 import { type Listeners, RunCommand, type Task } from './run-command.js';
-import { checkApart, checkOutput, checkSources, filterOf, sourcesOf } from './sources.js';
+import { checkApart, checkOutput, checkSources, filterOf, serversOf, sourcesOf } from './sources.js';
 
 export const INSPECT = command<'inspect'>({
   name: 'inspect',
@@ -40,11 +40,12 @@ ${exitCodes('newer commands of an AOF were not read', 'a source is damaged: the 
 
 async function runInspect(invocation: Invocation<'inspect'>): Promise<number> {
   const { given, io, options, words } = invocation;
-  const sources = sourcesOf(words, io);
-  const { baseline = [], csv, format, history, html, noChecksum, output, parquet, threads = availableParallelism() } = options;
+  const { csv, format, history, html, noChecksum, output, parquet, threads = availableParallelism() } = options;
   const filter = filterOf(invocation);
-  const read = [...sources, ...baseline];
-  await checkSources('inspect', read, output, io);
+  const named = sourcesOf(words, io);
+  const { live, sources: read } = await serversOf(invocation, [...named, ...(options.baseline ?? [])], filter);
+  const [sources, baseline] = [read.slice(0, named.length), options.baseline && read.slice(named.length)];
+  await checkSources('inspect', read, output, io, live);
   const outputs = new Map(
     Object.entries({ output, html, csv, parquet, history }).flatMap(([name, path]) => (path === undefined ? [] : [[`--${name}`, path]])),
   );
@@ -65,7 +66,7 @@ async function runInspect(invocation: Invocation<'inspect'>): Promise<number> {
     run: (listeners: Listeners) =>
       inspect({
         ...options,
-        ...{ sources, filter, delimiters, threads, write: writers[format] },
+        ...{ sources, baseline, live, filter, delimiters, threads, write: writers[format] },
         ...{ checksum: !noChecksum, stdin, stdout, signal, ...listeners },
       }),
     line: (summary) => inspectLine(summary, options.sample !== undefined),

@@ -1,14 +1,14 @@
 import { statSync } from 'node:fs';
-import type { ConnectionOptions } from 'node:tls';
 import type { RestoreOptions } from '../commands/restore.js';
-import { isServerUrl, type Login, parseServerUrl, type ServerUrl, slotRanges } from '../commands/restore-terms.js';
+import { isServerUrl, type ServerUrl, slotRanges } from '../commands/restore-terms.js';
 import { type FilterOptions, takesFunctions } from '../commands/terms.js';
 import type { Invocation } from './command.js';
-import { type Io, isTerminal } from './io.js';
+import { isTerminal } from './io.js';
 import type { OptionsOf } from './options/table.js';
 import type { Share } from './options/words.js';
 import { printable, word } from './printable.js';
-import { checkSources, filterOf } from './sources.js';
+import { checkAccess, checkUrl, TARGET_SIDE } from './server-access.js';
+import { checkSources, filterOf, serversOf } from './sources.js';
 import { UsageError } from './usage.js';
 
 type Values = OptionsOf<'restore'>;
@@ -16,24 +16,23 @@ type Values = OptionsOf<'restore'>;
 /** The options of a restore, without its listeners. The last word is the target. Throws UsageError. */
 export async function checkRestore(invocation: Invocation<'restore'>): Promise<RestoreOptions> {
   const { given, io, options, words } = invocation;
-  const { sources, target } = split(words, options);
-  const url = withLogin(target, options, io);
+  const { sources: named, target } = split(words, options);
+  const { sentinelLogin, tls, url } = await checkAccess(target, options, TARGET_SIDE, io);
   const { cluster, dbMap, dryRun, flush, limit, noChecksum, noTtl, partition, standalone, stripTtl, yes } = options;
   const filter = filterOf(invocation);
-  await checkSources('restore', sources, undefined, io);
+  const { live, sources } = await serversOf(invocation, named, filter);
+  await checkSources('restore', sources, undefined, io, live);
   checkFiles(sources, options);
   if (dbMap !== undefined && url.db !== undefined) {
     throw new UsageError('the target names a database for all keys: --db-map cannot be used with it');
   }
-  const tls = await checkTls(url, options);
-  const sentinelLogin = checkSentinels(url, options, io);
   if (flush && !dryRun && !yes && !(isTerminal(io.stdin) && isTerminal(io.stderr))) {
     throw new UsageError('--flush deletes keys, and there is no terminal to confirm on: add --yes');
   }
   const { signal, stdin, stdout } = io;
   return {
     ...options,
-    ...{ sources, url, tls, sentinelLogin, stdin, stdout, signal },
+    ...{ sources, live, url, tls, sentinelLogin, stdin, stdout, signal },
     filter: partition === undefined ? filter : withPartition(filter, partition),
     cluster: cluster ? true : standalone ? false : undefined,
     conflict: options.onConflict,
@@ -68,13 +67,16 @@ function split(words: readonly string[], options: Values): { sources: readonly s
   const { host, intoDb, port, tls } = options;
   const byOption = host !== undefined ? '-h' : port !== undefined ? '-p' : undefined;
   if (byOption !== undefined) {
-    if (urls.length > 0) throw new UsageError(`${byOption} and a URL both name the target: expected one of them`);
+    const [last] = words.slice(-1);
+    if (last !== undefined && isServerUrl(last) && words.length > urls.length) {
+      throw new UsageError(`${byOption} and a URL both name the target: expected one of them`);
+    }
     const name = host ?? '127.0.0.1';
-    const url = checkUrl(`redis://${name.includes(':') ? `[${name}]` : name}${port === undefined ? '' : `:${port}`}`);
-    return { sources: words, target: { ...url, tls, db: intoDb } };
+    const text = `redis://${name.includes(':') ? `[${name}]` : name}${port === undefined ? '' : `:${port}`}`;
+    return { sources: words, target: { ...checkUrl(text, TARGET_SIDE), tls, db: intoDb } };
   }
   const { sources, target } = splitUrl(words, urls);
-  const url = checkUrl(target);
+  const url = checkUrl(target, TARGET_SIDE);
   if (intoDb !== undefined && url.db !== undefined && intoDb !== url.db) {
     throw new UsageError(`-n ${intoDb} and the target URL, which says ${url.db}: expected one database`);
   }
@@ -89,7 +91,6 @@ function splitUrl(words: readonly string[], urls: readonly string[]): { sources:
   if (urls.length === 0) {
     throw new UsageError('the target is missing: name it after the sources, like redis://host:6379, or with -h HOST');
   }
-  if (urls.length > 1) throw new UsageError('there is more than one URL: expected sources and then one target');
   if (!isServerUrl(target)) throw new UsageError('the target does not come last: expected sources and then the target');
   if (words.length === 1) throw new UsageError('no source given: name an RDB file, or - for standard input, before the target');
   return { sources: words.slice(0, -1), target };
@@ -98,71 +99,6 @@ function splitUrl(words: readonly string[], urls: readonly string[]): { sources:
 /** Whether a word is `host:port`, perhaps with a database, and no file. */
 const isAddress = (text: string | undefined): text is string =>
   text !== undefined && /^[a-z\d][\w.-]*:\d{1,5}(?:\/\d+)?$/i.test(text) && statSync(text, { throwIfNoEntry: false }) === undefined;
-
-function checkUrl(text: string): ServerUrl {
-  try {
-    return parseServerUrl(text);
-  } catch (error) {
-    throw error instanceof TypeError ? new UsageError(`the target: ${error.message}`, { cause: error }) : error;
-  }
-}
-
-/** A password that an option gives comes first, then the environment, then the URL. */
-function withLogin(url: ServerUrl, { pass, passwordFile, user }: Values, { env }: Io): ServerUrl {
-  const password = passwordFile ?? nonEmpty(pass) ?? nonEmpty(env.REDISCLI_AUTH) ?? url.password;
-  return { ...url, username: user ?? url.username, password };
-}
-
-/** An empty password counts as none. */
-const nonEmpty = (password = ''): string | undefined => (password === '' ? undefined : password);
-
-function checkSentinels(
-  { sentinelMaster }: ServerUrl,
-  { sentinelPasswordFile, sentinelUser: username }: Values,
-  { env }: Io,
-): Login | undefined {
-  if (sentinelMaster === undefined) {
-    const given = named({ '--sentinel-user': username, '--sentinel-password-file': sentinelPasswordFile });
-    if (given === '') return undefined;
-    throw new UsageError(
-      `options for sentinels are given (${given}), but the target URL does not name sentinels: ` +
-        'write it as redis+sentinel://host:port/master',
-    );
-  }
-  return { username, password: sentinelPasswordFile ?? nonEmpty(env.RDBKIT_SENTINEL_AUTH) };
-}
-
-/** The names of the options that are given, for messages. */
-const named = (options: Readonly<Record<string, unknown>>): string =>
-  Object.entries(options)
-    .flatMap(([name, value]) => (value === undefined || value === false ? [] : [name]))
-    .join(', ');
-
-async function checkTls(url: ServerUrl, { cacert, cert, insecure, key, sni }: Values): Promise<ConnectionOptions | undefined> {
-  const given = named({ '--cacert': cacert, '--cert': cert, '--key': key, '--sni': sni, '--insecure': insecure });
-  if (!url.tls) {
-    if (given !== '') {
-      throw new UsageError(`options for TLS are given (${given}), but not TLS: write the URL as rediss://, or add --tls`);
-    }
-    return undefined;
-  }
-  if ((cert === undefined) !== (key === undefined)) throw new UsageError('--cert and --key belong together: expected both');
-  const files = {
-    ...(cacert === undefined ? {} : { ca: cacert }),
-    ...(cert === undefined || key === undefined ? {} : { cert, key }),
-  };
-  const { createSecureContext } = await import('node:tls');
-  try {
-    createSecureContext(files);
-  } catch (error) {
-    throw new UsageError(
-      `--cert and --key: expected a certificate and its private key in PEM, ` +
-        `got ${printable(error instanceof Error ? error.message : String(error))}`,
-      { cause: error },
-    );
-  }
-  return { ...files, ...(sni === undefined ? {} : { servername: sni }), rejectUnauthorized: !insecure };
-}
 
 /** The slots of one part: the `part`-th of `parts` ranges, within --slot if given. */
 function withPartition(filter: FilterOptions, { part, parts }: Share): FilterOptions {

@@ -7,7 +7,8 @@ import { KeyProblems } from './key-problems.js';
 import { emptyRestoreNotes } from './empty-runs.js';
 import { librariesLines, librariesObject } from './libraries-text.js';
 import { outputErrorLine, outputErrorObject } from './errors.js';
-import { EXIT, Interruption, SIGNAL_EXIT } from './exit.js';
+import { EXIT } from './exit.js';
+import type { Failed } from './failure.js';
 import type { Io } from './io.js';
 import { bytesText, countText, keysText, rateText, secondsText } from './numbers.js';
 import { variablesLine } from './options/read.js';
@@ -15,7 +16,7 @@ import type { OptionsOf } from './options/table.js';
 import { printable, word } from './printable.js';
 import { checkRestore } from './restore-check.js';
 import { planLines, planObject } from './restore-plan-text.js';
-import { type Failed, type Listeners, RunCommand, type Task } from './run-command.js';
+import { type Listeners, RunCommand, type Task } from './run-command.js';
 import { serverErrorLine, serverErrorObject } from './server-errors.js';
 
 type Values = OptionsOf<'restore'>;
@@ -60,7 +61,7 @@ async function runRestore(invocation: Invocation<'restore'>): Promise<number> {
   const told = new Set<string>(); // sources described by the plan
   const task: Task<RestoreSummary> = {
     command: 'restore',
-    run: async (listeners: Listeners, say, { pause, remark }) => {
+    run: async (listeners: Listeners, say, { pause }) => {
       if (options.pass !== undefined && !options.quiet) {
         say('warning: a password on the command line (-a) shows in the process list: set REDISCLI_AUTH, or use --password-file.');
       }
@@ -75,10 +76,6 @@ async function runRestore(invocation: Invocation<'restore'>): Promise<number> {
           return agreed(plan, checked, options, say, (question) => pause(() => answerTo(question, io)));
         },
         onNote: (text) => say(`warning: ${printable(text)}.`),
-        onEvent: (text, notable) => {
-          if (options.verbose) say(`${printable(text)}.`);
-          else if (notable === true) remark(`${printable(text)}.`);
-        },
         onResumed: (file, keys) => {
           if (!options.quiet) say(`going on from ${word(file)}: ${countText(keys)} ${keys === 1 ? 'key is' : 'keys are'} done`);
         },
@@ -248,13 +245,8 @@ function fieldsOf(summary: RestoreSummary, problems: KeyProblems): object {
 }
 
 function failedOf(error: unknown): Failed | undefined {
-  if (error instanceof ServerError)
-    return { code: EXIT.output, line: serverErrorLine(error, false), object: serverErrorObject(error, false) };
   if (error instanceof CheckpointError) {
     return { code: EXIT.usage, line: `--checkpoint: ${printable(error.message)}.`, object: { code: 'CHECKPOINT', message: error.message } };
-  }
-  if (error instanceof Interruption) {
-    return { code: SIGNAL_EXIT[error.by], line: `interrupted by ${error.by}.`, object: { code: 'INTERRUPTED', message: error.message } };
   }
   return undefined;
 }

@@ -1,11 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { RunOptions, RunSummary } from '../pipeline/run.js';
+import type { RunSummary } from '../pipeline/run.js';
 import type { SourceHead } from '../pipeline/source-heads.js';
+import type { LiveFacts, LiveRunOptions } from '../commands/live-terms.js';
 import { aofTailText, ClosedPipe, OutputError, type RdbError } from '../commands/terms.js';
 import type { Invocation } from './command.js';
 import { errorLine, errorObject, exitOf, exitOfAll, outputErrorLine, stackOf } from './errors.js';
 import { countText } from './numbers.js';
 import { EXIT, interruptedBy, SIGNAL_EXIT } from './exit.js';
+import { type Failed, failureOf } from './failure.js';
 import { type Io, leadsNowhere, NOWHERE } from './io.js';
 import type { CommandName } from './options/option.js';
 import { variablesLine } from './options/read.js';
@@ -13,6 +15,7 @@ import type { OptionsOf } from './options/table.js';
 import { printable, sourceName, word } from './printable.js';
 import type { Progress } from './progress.js';
 import { createProgress } from './progress-choice.js';
+import { liveLines } from './live-text.js';
 import { headObject, headText } from './source-text.js';
 import { meantForOption } from './sources.js';
 import { type AofTail, summaryObject, type Warning } from './summary.js';
@@ -27,7 +30,10 @@ const MOST_NAMED = 100;
 const MOST_LISTED = 10_000;
 
 /** What a run reports while it goes on. */
-export type Listeners = Pick<RunOptions, 'onProgress' | 'onWarning' | 'onAofTail' | 'onDamaged' | 'onError' | 'onHead'>;
+export type Listeners = Pick<
+  LiveRunOptions,
+  'onProgress' | 'onWarning' | 'onAofTail' | 'onDamaged' | 'onError' | 'onHead' | 'onServer' | 'onEvent'
+>;
 
 /** How the command was called. */
 type Call = Pick<Invocation, 'argv' | 'byVariable' | 'io'> & {
@@ -41,8 +47,6 @@ type Call = Pick<Invocation, 'argv' | 'byVariable' | 'io'> & {
 export interface Terminal {
   /** Nothing else is drawn while `work` has the terminal. */
   readonly pause: Progress['pause'];
-  /** Writes a line if there is progress to explain. */
-  readonly remark: (text: string) => void;
 }
 
 /** What a command does, and its texts. */
@@ -71,14 +75,6 @@ export interface Task<S extends RunSummary> {
   readonly failed?: ((error: unknown) => Failed | undefined) | undefined;
 }
 
-/** The end of a run without a summary. */
-export interface Failed {
-  readonly code: number;
-  readonly line: string;
-  /** For `--json`. */
-  readonly object: Readonly<Record<string, unknown>>;
-}
-
 /** A command that reads RDB files: messages, progress, signals, exit code. */
 export class RunCommand<S extends RunSummary> {
   private readonly progress: Progress;
@@ -89,6 +85,7 @@ export class RunCommand<S extends RunSummary> {
   private readonly damaged: RdbError[] = [];
   private damagedKeys = 0;
   private readonly heads: SourceHead[] = [];
+  private readonly servers: LiveFacts[] = [];
   private readonly flags: Call['options'];
   private readonly io: Io;
 
@@ -116,7 +113,7 @@ export class RunCommand<S extends RunSummary> {
       this.progress.stop();
       if (error instanceof ClosedPipe) return this.lost(this.signalled ?? exitOfAll(this.errors));
       if (error instanceof OutputError) return this.lost(EXIT.output, error);
-      const failed = this.task.failed?.(error);
+      const failed = this.task.failed?.(error) ?? failureOf(error);
       if (failed === undefined) throw error;
       return this.over(failed, error);
     }
@@ -135,14 +132,15 @@ export class RunCommand<S extends RunSummary> {
       onAofTail: (file, bytes) => this.tail({ file, bytes }),
       onDamaged: (error, torn) => this.skipped(error, torn),
       onError: (error) => this.fail(error),
+      onServer: (facts) => this.reached(facts),
+      onEvent: (text, notable) => {
+        if (this.flags.verbose || (notable === true && progress.shows)) this.talk(`${printable(text)}.`);
+      },
     };
     const { progress, task } = this;
     const say = (text: string): void => this.talk(text);
     const terminal: Terminal = {
       pause: (work) => progress.pause(work),
-      remark: (text) => {
-        if (progress.shows) this.talk(text);
-      },
     };
     if (!this.flags.verbose) return task.run(listeners, say, terminal);
     const { byVariable, io } = this.call;
@@ -154,6 +152,12 @@ export class RunCommand<S extends RunSummary> {
   private found(head: SourceHead): void {
     this.heads.push(head);
     this.talk(`source ${sourceName(head.source)}: ${(this.task.headText ?? headText)(head)}`);
+  }
+
+  /** How a server is going to be read. */
+  private reached(facts: LiveFacts): void {
+    this.servers.push(facts);
+    if (!this.flags.quiet) for (const line of liveLines(facts)) this.talk(line);
   }
 
   private warn(warning: Warning): void {
@@ -210,7 +214,8 @@ export class RunCommand<S extends RunSummary> {
     if (this.damagedKeys > MOST_NAMED)
       this.talk(`${countText(this.damagedKeys)} values are damaged and left out, the first ${MOST_NAMED} named above.`);
     if (by !== undefined) this.talk(`interrupted by ${by}.${kept}${task.afterSignal?.(summary) ?? ''}`);
-    const { heads, output } = this;
+    const { heads, output, servers } = this;
+    for (const gap of summary.gaps ?? []) this.talk(`warning: ${printable(gap)}.`);
     const notes = errors.length === 0 && by === undefined ? task.notes(summary) : [];
     const object = (): object => ({
       ...summaryObject(summary, {
@@ -224,6 +229,7 @@ export class RunCommand<S extends RunSummary> {
       }),
       ...(flags.skipDamaged === true ? { damaged: this.damaged.map((error) => errorObject(error)) } : {}),
       ...(heads.length === 0 ? {} : { sourcesFound: heads.map(headObject) }),
+      ...(servers.length === 0 ? {} : { servers, gaps: summary.gaps ?? [] }),
       ...task.fields(summary),
       notes: notes.length === 0 ? undefined : notes,
     });
@@ -235,7 +241,8 @@ export class RunCommand<S extends RunSummary> {
 
   /** Of a run that was not ended by an error of its sources. */
   private exitOf(summary: S): number {
-    return Math.max(this.task.exit(summary), this.damagedKeys > 0 ? EXIT.input : EXIT.done) || this.unread;
+    const gaps = (summary.gaps ?? []).length > 0 ? EXIT.keys : EXIT.done;
+    return Math.max(this.task.exit(summary), this.damagedKeys > 0 ? EXIT.input : EXIT.done) || this.unread || gaps;
   }
 
   /** The exit code if newer commands were not read, unless that was asked for. */

@@ -28,6 +28,22 @@ const BY_COMMAND: readonly (readonly [RegExp, string])[] = [
   [/\bdump\b/i, 'It is needed to tell whether existing keys are our own; --on-conflict replace does without.'],
 ];
 
+/** The same where a server is read. */
+const OF_SOURCE: Readonly<Record<string, string>> = {
+  ...HINTS,
+  MOVED: 'It is a node of a cluster: read it without --source-standalone.',
+  ASK: 'It is a node of a cluster: read it without --source-standalone.',
+};
+
+/** Options of the source have other names than those of the target. */
+function inSourceWords(text: string): string {
+  return text
+    .replace('--target-version and --standalone (or --cluster)', '--source-standalone (or --source-cluster)')
+    .replace(/--(?=(?:user|password-file|sentinel-user|sentinel-password-file|cacert|cert|key|sni|insecure|nat-map|cluster|standalone)\b)/g, '--source-')
+    .replaceAll('REDISCLI_AUTH', 'RDBKIT_SOURCE_AUTH')
+    .replaceAll('RDBKIT_SENTINEL_AUTH', 'RDBKIT_SOURCE_SENTINEL_AUTH');
+}
+
 const REFUSES = /^NOPERM|\bcommand\b/i;
 
 const BY_CODE: Readonly<Record<ServerError['code'], string>> = {
@@ -55,7 +71,23 @@ function permissionHint(reason: string): string {
   return `The user lacks a permission. ${all}`;
 }
 
-function hintOf({ advice, code, reason, server }: ServerError, restored: boolean): string {
+/** The same where a server is read. */
+function sourceHint({ advice, code, reason, server }: ServerError): string {
+  if (advice !== undefined) return advice;
+  const word = /^[A-Z]+/.exec(reason)?.[0] ?? '';
+  if (word === 'NOPERM' || REFUSES.test(reason)) return 'docs/live.md lists the commands that a source has to allow.';
+  if (Object.hasOwn(OF_SOURCE, word)) return OF_SOURCE[word];
+  if (/max number of clients/i.test(reason)) return 'It has reached maxclients: close some clients, or raise the limit.';
+  if (/cluster support disabled/i.test(reason)) return 'It is not a cluster: read it without --cluster.';
+  if (code === 'UNREACHABLE' && server.startsWith('/')) return 'Check the path of the socket, and the rights to it.';
+  return code === 'UNREACHABLE' ? BY_CODE.UNREACHABLE : 'Nothing was read from it.';
+}
+
+function hintOf(error: ServerError, restored: boolean): string {
+  return error.ofSource ? inSourceWords(sourceHint(error)) : targetHint(error, restored);
+}
+
+function targetHint({ advice, code, reason, server }: ServerError, restored: boolean): string {
   if (advice !== undefined) return advice;
   const word = /^[A-Z]+/.exec(reason)?.[0] ?? '';
   const refuses = REFUSES.test(reason) && !/cluster support/i.test(reason);

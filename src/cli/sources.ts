@@ -2,13 +2,17 @@ import { fstatSync } from 'node:fs';
 import { realpath, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import type { Readable } from 'node:stream';
+import { isServerUrl, type LiveOptions, redacted, type ServerUrl } from '../commands/live-terms.js';
 import type { FilterOptions } from '../commands/terms.js';
+import type { Invocation } from './command.js';
 import { type Io, isTerminal } from './io.js';
 import { FILTERS } from './options/filters.js';
-import { type CommandName, type Given, longName, type ValuesOf } from './options/option.js';
-import { optionsOf } from './options/table.js';
+import { type CommandName, type Given, LIVE, longName, type ValuesOf } from './options/option.js';
+import { SOURCE } from './options/source.js';
+import { type OptionsOf, optionsOf } from './options/table.js';
 import { isUrl } from './options/words.js';
 import { word } from './printable.js';
+import { checkAccess, checkUrl, SOURCE_SIDE } from './server-access.js';
 import { NO_SOURCE, UsageError } from './usage.js';
 
 /** The filter that the options describe. Throws UsageError. */
@@ -46,12 +50,76 @@ function isPiped(stdin: Readable): boolean {
   }
 }
 
+/** How to read the sources that are servers, by their names in `sources`. */
+export type LiveSources = ReadonlyMap<string, LiveOptions>;
+
+/** Options of `SOURCE` and those that scan shares with others. */
+type SourceValues = ValuesOf<typeof SOURCE, 'decode'> & Pick<OptionsOf<'decode'>, 'retryFor' | 'maxKeysPerSecond' | 'maxBytesPerSecond'>;
+
+/** The sources with the names of servers in place of their URLs, which may hold passwords. Throws UsageError. */
+export async function serversOf(
+  { byVariable, given, io, options }: Pick<Invocation, 'byVariable' | 'given' | 'io'> & { readonly options: SourceValues },
+  words: readonly string[],
+  filter: FilterOptions,
+): Promise<{ sources: readonly string[]; live: LiveSources | undefined }> {
+  const live = new Map<string, LiveOptions>();
+  const sources: string[] = [];
+  for (const text of words) {
+    if (!isServerUrl(text)) {
+      sources.push(text);
+      continue;
+    }
+    const url = checkUrl(text, SOURCE_SIDE);
+    const name = redacted(url);
+    if (live.has(name)) throw new UsageError(`the source ${word(name)} is given twice`);
+    sources.push(name);
+    live.set(name, await liveOptions(url, options, filter, io));
+  }
+  if (live.size > 0) return { sources, live };
+  const typed = Object.keys(SOURCE).find((option) => given.has(option) && !byVariable.has(option));
+  if (typed === undefined) return { sources, live: undefined };
+  throw new UsageError(`${longName(typed)} is for sources that are servers, and none is given: name one as redis://host:port`);
+}
+
+async function liveOptions(url: ServerUrl, options: SourceValues, filter: FilterOptions, io: Io): Promise<LiveOptions> {
+  const { idleTimes, maxBytesPerSecond, maxDump, maxKeysPerSecond, maxLatency, preferReplica, psyncCommand, retryFor, scanCount, via } =
+    options;
+  const words = {
+    user: options.sourceUser,
+    passwordFile: options.sourcePasswordFile,
+    sentinelUser: options.sourceSentinelUser,
+    sentinelPasswordFile: options.sourceSentinelPasswordFile,
+    cacert: options.sourceCacert,
+    cert: options.sourceCert,
+    key: options.sourceKey,
+    sni: options.sourceSni,
+    insecure: options.sourceInsecure,
+    natMap: options.sourceNatMap,
+  };
+  return {
+    ...{ via, preferReplica, psyncCommand, retryFor },
+    access: await checkAccess(url, words, SOURCE_SIDE, io),
+    cluster: options.sourceCluster ? true : options.sourceStandalone ? false : undefined,
+    filter: url.db === undefined ? filter : { ...filter, db: [url.db] },
+    scan: { count: scanCount, idleTimes, maxDump, maxKeysPerSecond, maxBytesPerSecond, maxLatency },
+    signal: io.signal,
+  };
+}
+
 /** Checks the sources, and an output file, before anything is opened. Throws UsageError. */
-export async function checkSources(command: CommandName, sources: readonly string[], output: string | undefined, io: Io): Promise<void> {
+export async function checkSources(
+  command: CommandName,
+  sources: readonly string[],
+  output: string | undefined,
+  io: Io,
+  live?: LiveSources,
+): Promise<void> {
   for (const source of sources) {
-    if (source === '') throw new UsageError('a source is an empty word: expected the path of an RDB file');
+    if (live?.has(source) === true) continue;
+    if (source === '') throw new UsageError('a source is an empty word: expected the path of an RDB file, or the URL of a server');
     if (isUrl(source)) {
-      throw new UsageError('a source is a URL: expected the path of an RDB file (redis-cli --rdb dump.rdb takes one from a server)');
+      const servers = LIVE.some((name) => name === command) ? ', or the URL of a server: redis://host:port' : '';
+      throw new UsageError(`a source is a URL: expected the path of an RDB file${servers}`);
     }
   }
   const stdins = sources.filter((source) => source === '-').length;

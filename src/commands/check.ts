@@ -4,10 +4,11 @@ import type { CheckLevel, Finding } from '../check/value-check.js';
 import type { LargeValue } from '../io/large-value.js';
 import { Output } from '../io/output.js';
 import { type Codec, TS_CODEC } from '../kernels/codec.js';
-import { openOutput, run, type RunOptions, type RunSummary } from '../pipeline/run.js';
+import { openOutput, run, type RunSummary } from '../pipeline/run.js';
 import type { LastSink, SourceFile } from '../pipeline/sink.js';
 import type { Batch } from '../rdb/batch.js';
 import { Frame } from '../rdb/frame.js';
+import { type LiveRunOptions, withServers } from './live-sources.js';
 
 /** A finding, and the key whose value it is in. */
 export interface KeyFinding extends Finding {
@@ -18,7 +19,7 @@ export interface KeyFinding extends Finding {
   readonly type: string;
 }
 
-export interface CheckOptions extends RunOptions {
+export interface CheckOptions extends LiveRunOptions {
   /** structure: what can crash a server; all: duplicates, too (default). */
   readonly level?: CheckLevel | undefined;
   /** A path; standard output unless given. */
@@ -34,7 +35,11 @@ export interface CheckSummary extends RunSummary {
 }
 
 /** Looks at the values of RDB files as deeply as a careful server does. Throws OutputError or ClosedPipe; all else is in the summary. */
-export async function check(options: CheckOptions): Promise<CheckSummary> {
+export function check(options: CheckOptions): Promise<CheckSummary> {
+  return withServers(options, options.output !== undefined, checkSources);
+}
+
+async function checkSources(options: CheckOptions): Promise<CheckSummary> {
   const output = await openOutput(options, options.output);
   let sink: CheckSink | undefined;
   const summary = await run(options, (codec) => {

@@ -1,8 +1,9 @@
 import { ParallelLines, type ParallelOptions } from '../workers/parallel-lines.js';
 import { THREAD_BYTES } from '../workers/sizes.js';
-import { openOutput, run, type RunOptions, type RunSummary } from '../pipeline/run.js';
+import { openOutput, run, type RunSummary } from '../pipeline/run.js';
+import { type LiveRunOptions, withServers } from './live-sources.js';
 
-export interface DecodeOptions extends RunOptions {
+export interface DecodeOptions extends LiveRunOptions {
   /** A path; default: standard output. */
   readonly output?: string | undefined;
   /** Also write meta records. */
@@ -20,7 +21,11 @@ const KERNEL_THREADS = Math.floor((2 ** 32 - (64 << 20)) / THREAD_BYTES);
 const BATCH_BYTES = 1 << 18;
 
 /** Decodes RDB files to JSON lines. Throws OutputError or ClosedPipe; everything else is in the summary. */
-export async function decode(options: DecodeOptions): Promise<RunSummary> {
+export function decode(options: DecodeOptions): Promise<RunSummary> {
+  return withServers(options, options.output !== undefined, decodeSources);
+}
+
+async function decodeSources(options: DecodeOptions): Promise<RunSummary> {
   const { meta = false, pool, threads = 1 } = options;
   const output = await openOutput(options, options.output);
   return run(

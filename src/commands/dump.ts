@@ -15,13 +15,14 @@ import { compileFilter, takesFunctions } from '../values/filters.js';
 import { KeySet } from '../values/key-set.js';
 import { highestFormat } from '../dump/headers.js';
 import { mayMeet } from '../pipeline/meeting.js';
-import { openOutput, run, type RunOptions, type RunSummary } from '../pipeline/run.js';
+import { openOutput, run, type RunSummary } from '../pipeline/run.js';
 import { damageCheck } from './damage-check.js';
 import { type Conflict, type DumpFormat, outputPaths } from './dump-terms.js';
+import { type LiveRunOptions, withServers } from './live-sources.js';
 
 export type { KeyProblem } from '../pipeline/key-problem.js';
 
-export interface DumpOptions extends RunOptions, Pick<DumpSinkOptions, 'allowLoss' | 'dbMap' | 'stripTtl' | 'target'> {
+export interface DumpOptions extends LiveRunOptions, Pick<DumpSinkOptions, 'allowLoss' | 'dbMap' | 'stripTtl' | 'target'> {
   /** A path; default: standard output. */
   readonly output?: string | undefined;
   readonly format: DumpFormat;
@@ -46,7 +47,11 @@ export interface DumpSummary extends RunSummary, Readonly<DumpCounts> {
  * Writes the keys of RDB files as they are, or transcoded for a target. Throws OutputError or ClosedPipe; everything else is in the
  * summary.
  */
-export async function dump(options: DumpOptions): Promise<DumpSummary> {
+export function dump(options: DumpOptions): Promise<DumpSummary> {
+  return withServers(options, options.output !== undefined, dumpSources);
+}
+
+async function dumpSources(options: DumpOptions): Promise<DumpSummary> {
   const { allowLoss, dbMap, maxPayload = MAX_PAYLOAD, onConflict = 'error', onProblem, sources, stripTtl, target } = options;
   const { functions = takesFunctions(options) } = options;
   const now = options.filter?.now ?? Date.now();

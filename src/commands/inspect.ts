@@ -12,11 +12,12 @@ import { MOST_THREADS, TallyThreads, type TallyThreadsOptions } from '../inspect
 import type { ByteSink } from '../io/byte-sink.js';
 import { OutputError } from '../io/output-error.js';
 import { sampleKeys } from '../pipeline/passes.js';
-import { openOutput, run, type RunOptions, type RunSummary } from '../pipeline/run.js';
+import { openOutput, run, type RunSummary } from '../pipeline/run.js';
 import type { Target } from '../values/targets.js';
 import { DELIMITERS } from './inspect-terms.js';
+import { type LiveRunOptions, withServers } from './live-sources.js';
 
-export interface InspectOptions extends RunOptions {
+export interface InspectOptions extends LiveRunOptions {
   /** A path for the report; default: standard output. */
   readonly output?: string | undefined;
   /** The report as text; default: folded stacks. */
@@ -60,7 +61,13 @@ export interface InspectSummary extends RunSummary {
  * Reads RDB files once and reports what is in them, also when they end early; no report is written if no source could be read at all.
  * Throws OutputError or ClosedPipe; all else is in the summary.
  */
-export async function inspect(options: InspectOptions): Promise<InspectSummary> {
+export function inspect(options: InspectOptions): Promise<InspectSummary> {
+  return withServers(options, false, (given, servers) =>
+    inspectSources(servers === undefined ? given : { ...given, baseline: given.baseline && servers.named(given.baseline) }),
+  );
+}
+
+async function inspectSources(options: InspectOptions): Promise<InspectSummary> {
   const at = options.filter?.now ?? Date.now();
   const opened: ByteSink[] = [];
   const open: Open = async (path) => {

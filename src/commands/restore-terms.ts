@@ -4,6 +4,7 @@ import type { SanitizeLevel } from '../restore/sanitizer.js';
 
 
 export { type Address, addressText, isServerUrl, parseAddress, parseServerUrl, type ServerUrl } from '../redis/url.js';
+export type { Access } from '../redis/connect.js';
 export type { Login } from '../redis/sentinels.js';
 export { ServerError, type ServerErrorCode } from '../redis/errors.js';
 export { slotRanges } from '../bytes/crc16.js';

@@ -17,19 +17,22 @@ import { hasAbsoluteTtl } from '../values/targets.js';
 import { baseWarning } from '../pipeline/aof.js';
 import { type Eviction, evictionsSince, type TargetFacts, targetFacts } from '../restore/target-facts.js';
 import { mayMeet } from '../pipeline/meeting.js';
-import { Waiting } from '../restore/waiting.js';
+import { Waiting } from '../redis/waiting.js';
 import { checkKept, Checkpoints, type CheckpointState } from '../restore/checkpoint.js';
 import { discard, rewind, type SourceProgress, unreadSource } from '../restore/source-progress.js';
-import { type RestoreOptions, WINDOW } from '../restore/options.js';
+import { type RestoreOptions as WriteOptions, WINDOW } from '../restore/options.js';
 import { writeRefused } from '../restore/write-probe.js';
 import { Round } from '../restore/round.js';
 import { SlotCoverage } from '../restore/slot-coverage.js';
-import { checkDatabase, flushTarget, keysThere, libraryConflict, type Plan, planOf } from '../restore/plan.js';
+import { checkApart, checkDatabase, flushTarget, keysThere, libraryConflict, type Plan, planOf } from '../restore/plan.js';
 import { type RestoreEnd, restoreSummary, type RestoreSummary, Tally } from '../restore/summary.js';
 import type { RunSummary } from '../pipeline/run.js';
+import { type LiveRunOptions, withServers } from './live-sources.js';
 
 export type { RestoreConflict } from '../restore/outcomes.js';
-export type { RestoreOptions } from '../restore/options.js';
+/** Options of a restore, from files or servers. */
+export type RestoreOptions = WriteOptions & LiveRunOptions;
+
 export type { Plan } from '../restore/plan.js';
 export type { RestoreSummary } from '../restore/summary.js';
 
@@ -45,7 +48,11 @@ const MOST_PASSES = 5;
  * Restores the keys of RDB files. Throws OutputError, and if nothing was begun ServerError, CheckpointError and the reason of the
  * signal; everything else is in the summary.
  */
-export async function restore(options: RestoreOptions): Promise<RestoreSummary> {
+export function restore(options: RestoreOptions): Promise<RestoreSummary> {
+  return withServers(options, false, restoreSources);
+}
+
+async function restoreSources(options: WriteOptions): Promise<RestoreSummary> {
   const access: Access = { url: options.url, tls: options.tls, sentinelLogin: options.sentinelLogin, natMap: options.natMap };
   const reaching = reached(access, options);
   try {
@@ -60,7 +67,7 @@ export async function restore(options: RestoreOptions): Promise<RestoreSummary> 
 const REACH_EVERY = 500;
 
 /** The target, as soon as all of its masters answer. Throws ServerError. */
-async function reached(access: Access, options: RestoreOptions): Promise<{ servers: Servers; facts: TargetFacts }> {
+async function reached(access: Access, options: WriteOptions): Promise<{ servers: Servers; facts: TargetFacts }> {
   const { cluster, onEvent, retryFirst, retryFor = RETRY_FOR, signal, target } = options;
   const waiting = new Waiting(retryFor, onEvent);
   for (;;) {
@@ -118,7 +125,7 @@ class Restore {
   private started = performance.now();
 
   constructor(
-    private readonly options: RestoreOptions,
+    private readonly options: WriteOptions,
     private readonly servers: Servers,
     private readonly facts: TargetFacts,
   ) {
@@ -135,6 +142,7 @@ class Restore {
   async run(): Promise<RestoreSummary> {
     const { options } = this;
     checkDatabase(options, this.facts);
+    checkApart(options, this.facts);
     const plan = await planOf(options, this.facts, this.forecast);
     if (await this.resume()) return this.summary(plan, [], { finished: true });
     if (plan.errors.length > 0 && options.keepGoing !== true) {
@@ -275,7 +283,9 @@ class Restore {
   private mustReadAgain(delivery: Delivery): boolean {
     if (this.loss === undefined || delivery.failure !== undefined) return false;
     const { reason, server } = this.loss;
-    const once = this.options.sources.find((source) => source === '-' || !statSync(source).isFile());
+    const once = this.options.sources.find(
+      (source) => source === '-' || this.options.servers?.has(source) === true || !statSync(source).isFile(),
+    );
     const name = once === '-' ? 'standard input' : once;
     if (once !== undefined) {
       delivery.fail(

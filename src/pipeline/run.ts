@@ -55,6 +55,8 @@ export interface RunOptions {
 export interface ServerSource {
   /** What it tells before it is read. */
   readonly head: SourceHead;
+  /** Different after every start of the server; empty if it does not tell. */
+  readonly runId: string;
   /** Every call reads it from the beginning. */
   open(how: OpenOptions): Input;
 }
@@ -89,6 +91,8 @@ export interface RunSummary extends Readonly<Counts> {
   /** Whether `limit` ended the run before the sources did. */
   readonly limited: boolean;
   readonly interrupted: boolean;
+  /** What may be missing of servers that were read, or come twice. */
+  readonly gaps?: readonly string[] | undefined;
 }
 
 /** Room for a chunk of a file and the cut record before it. */

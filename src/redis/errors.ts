@@ -25,6 +25,8 @@ export class ServerError extends Error {
   readonly at: string | undefined;
   /** Whether it may pass by itself: a failover, a server that is loading. */
   readonly passing: boolean;
+  /** Whether the server is one that is read, and not the target. */
+  ofSource = false;
 }
 
 /** A connection ended; it can be opened again. */

@@ -33,8 +33,9 @@ export interface ServerInfo {
   readonly maxMemoryPolicy: string;
   /** Since its start. */
   readonly evictedKeys: number;
-  /** Keys by database. */
+  /** Keys by database, and those of them that have an expiry. */
   readonly keys: ReadonlyMap<number, number>;
+  readonly expires: ReadonlyMap<number, number>;
   readonly modules: readonly string[];
   /** Milliseconds that its clock is ahead of this machine's; undefined if it does not tell the time. */
   readonly clockAhead: number | undefined;
@@ -70,10 +71,14 @@ export function parseInfo(text: string): Omit<ServerInfo, 'clockAhead'> {
   const field = (name: string): string => fields.get(name) ?? '';
   const number = (name: string): number => Number(field(name)) || 0;
   const keys = new Map<number, number>();
+  const expires = new Map<number, number>();
   const modules = new Set<string>();
   for (const line of lines) {
-    const db = /^db(\d+):keys=(\d+)/.exec(line);
-    if (db !== null) keys.set(Number(db[1]), Number(db[2]));
+    const db = /^db(\d+):keys=(\d+)(?:,expires=(\d+))?/.exec(line);
+    if (db !== null) {
+      keys.set(Number(db[1]), Number(db[2]));
+      expires.set(Number(db[1]), Number(db[3]) || 0);
+    }
     const module = /^module:name=([^,]+)/.exec(line);
     if (module !== null) modules.add(module[1]);
   }
@@ -99,6 +104,7 @@ export function parseInfo(text: string): Omit<ServerInfo, 'clockAhead'> {
     maxMemoryPolicy: field('maxmemory_policy'),
     evictedKeys: number('evicted_keys'),
     keys,
+    expires,
     modules: [...modules],
     loading: field('loading') === '1',
   };

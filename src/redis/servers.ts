@@ -5,7 +5,7 @@ import { reasonOf, ServerError } from './errors.js';
 import { redirection, refusalOf } from './refusals.js';
 import { ServerClock } from './server-clock.js';
 import { infoOtherwise, type ServerInfo, serverInfo } from './server-info.js';
-import { readTopology, type Topology, uncovered } from './topology.js';
+import { readTopology, slotRangesOf, type Topology } from './topology.js';
 import { type Address, addressText } from './url.js';
 
 export interface ServersOptions {
@@ -169,7 +169,7 @@ export class Servers {
   /** Ranges of slots that no master owns. */
   get uncovered(): [from: number, to: number][] {
     const { owners } = this;
-    return owners === undefined ? [] : uncovered({ nodes: [], owners });
+    return owners === undefined ? [] : slotRangesOf(owners, -1);
   }
 
   /** The owner of a slot; the first master if there is none. */
@@ -183,9 +183,20 @@ export class Servers {
     return this.owners?.reduce((sum, owner) => sum + (owner === index ? 1 : 0), 0) ?? SLOTS;
   }
 
+  /** The slots that a master owns, as ranges, first and last; all slots where there is no cluster. */
+  rangesOf(index: number): [from: number, to: number][] {
+    const { owners } = this;
+    return owners === undefined ? [[0, SLOTS - 1]] : slotRangesOf(owners, index);
+  }
+
   /** A client for single commands, one per master. Throws ServerError. */
   client(master: Master): Promise<Redis> {
     return this.clientAt(master.name, master.address);
+  }
+
+  /** A client to another node, such as a replica, one per node. Throws ServerError. */
+  clientTo(node: Address): Promise<Redis> {
+    return this.clientAt(addressText(node), node);
   }
 
   private clientAt(name: string, address: Address | undefined): Promise<Redis> {

@@ -42,11 +42,11 @@ export async function readTopology(client: Redis, asked: Address, reach: (addres
   return { nodes, owners };
 }
 
-/** Ranges of slots that no node owns. */
-export function uncovered({ owners }: Topology): [from: number, to: number][] {
+/** Ranges of slots that a node owns, by its index; of those that no node owns, -1. */
+export function slotRangesOf(owners: Int16Array, index: number): [from: number, to: number][] {
   const ranges: [number, number][] = [];
   for (let slot = 0; slot < SLOTS; slot++) {
-    if (owners[slot] >= 0) continue;
+    if (owners[slot] !== index) continue;
     const last = ranges.at(-1);
     if (last?.[1] === slot - 1) last[1] = slot;
     else ranges.push([slot, slot]);

@@ -132,6 +132,15 @@ export function addressText({ host, path, port }: Address): string {
   return path ?? `${host.includes(':') ? `[${host}]` : host}:${port}`;
 }
 
+/** The URL without a login, as the name of a server. */
+export function redacted({ addresses, db, sentinelMaster, tls }: ServerUrl): string {
+  const [{ path }] = addresses;
+  if (path !== undefined) return `redis+unix://${path}${db === undefined ? '' : `?db=${db}`}`;
+  const scheme = `redis${tls ? 's' : ''}${sentinelMaster === undefined ? '' : '+sentinel'}`;
+  const master = sentinelMaster === undefined ? '' : `/${sentinelMaster}`;
+  return `${scheme}://${addresses.map(addressText).join(',')}${master}${db === undefined ? '' : `/${db}`}`;
+}
+
 function parseDb(text: string): number {
   const db = /^\d{1,10}$/.test(text) ? Number(text) : Infinity;
   if (db > MAX_DB) throw new TypeError('what follows the host is not a database number');

@@ -6,6 +6,7 @@ import { OutputError } from '../io/output-error.js';
 import { CheckpointError } from './checkpoint-error.js';
 import type { RestoreCounts } from './outcomes.js';
 import type { Servers } from '../redis/servers.js';
+import { redacted } from '../redis/url.js';
 import type { SourceProgress } from './source-progress.js';
 import type { RestoreOptions } from './options.js';
 import type { TargetFacts } from './target-facts.js';
@@ -266,10 +267,7 @@ export class Checkpoints {
   }
 
   private get target(): CheckpointTarget {
-    const { addresses, db, sentinelMaster, tls } = this.options.url;
-    const hosts = addresses.map(({ host, path, port }) => path ?? `${host}:${port}`).join(',');
-    const [scheme, master] = sentinelMaster === undefined ? ['', ''] : ['+sentinel', `/${sentinelMaster}`];
-    const url = `redis${tls ? 's' : ''}${scheme}://${hosts}${master}${db === undefined ? '' : `/${db}`}`;
+    const url = redacted(this.options.url);
     return { url, nodes: this.servers.masters.map(({ id }) => id).filter((id) => id !== '').sort() };
   }
 }

@@ -4,6 +4,7 @@ import type { Servers } from '../redis/servers.js';
 import { aofTail } from '../pipeline/aof.js';
 import { DatabaseCounter } from '../pipeline/database-keys.js';
 import { type SourceHead, sourceHead } from '../pipeline/source-heads.js';
+import type { ServerSource } from '../pipeline/run.js';
 import type { ServerUrl } from '../redis/url.js';
 import { type Library, noteLibrary } from '../pipeline/libraries.js';
 import type { LibraryForecast } from './functions.js';
@@ -23,6 +24,7 @@ export interface PlanOptions {
   readonly functions?: boolean | undefined;
   readonly limit?: number | undefined;
   readonly signal?: AbortSignal | undefined;
+  readonly servers?: ReadonlyMap<string, ServerSource> | undefined;
 }
 
 export interface AofTail {
@@ -78,6 +80,27 @@ export function checkDatabase({ url }: PlanOptions, { clustered, databases, mast
   );
 }
 
+/**
+ * Throws ServerError if a server that is read is the target, unless its keys go to databases that are not read. Another name of the same
+ * server is found by its run id.
+ */
+export function checkApart({ dbMap, filter, servers, url }: PlanOptions, { masters }: TargetFacts): void {
+  const runIds = new Set(masters.map(({ runId }) => runId).filter((runId) => runId !== ''));
+  const read = new Set(filter?.db ?? []);
+  const to = (db: number): number => url.db ?? dbMap?.get(db) ?? db;
+  const apart = read.size > 0 && [...read].every((db) => !read.has(to(db)));
+  for (const [name, { runId }] of servers ?? []) {
+    if (apart || !runIds.has(runId)) continue;
+    throw new ServerError(
+      'TARGET',
+      masters[0].name,
+      `it is also the source ${name}`,
+      undefined,
+      'Name another target, or copy from one database into another: --db 0 and a target URL that ends with /1.',
+    );
+  }
+}
+
 /** Existing keys in the databases written to that are not deleted first. */
 export function keysThere(facts: TargetFacts, options: PlanOptions): number {
   return options.flush === true ? 0 : keysWritten(facts, options);
@@ -92,12 +115,12 @@ function keysWritten({ masters }: TargetFacts, options: PlanOptions): number {
 
 /** `forecast` predicts the outcomes of libraries. */
 export async function planOf(options: PlanOptions, target: TargetFacts, forecast: LibraryForecast): Promise<Plan> {
-  const heads = await Promise.all(options.sources.map((source) => sourceHead(source)));
+  const heads = await Promise.all(options.sources.map((source) => options.servers?.get(source)?.head ?? sourceHead(source)));
   const sources = await withAllKeys(
     heads.map((head) => (head instanceof RdbError ? undefined : head)),
     options.signal,
   );
-  const aofTails = await tailsOf(sources, options.signal);
+  const aofTails = await tailsOf(sources.filter((head) => head !== undefined && options.servers?.has(head.source) !== true), options.signal);
   const memoryNeeded = sources.reduce<number | undefined>(
     (sum, head) => (sum === undefined || head?.usedMemory === undefined ? undefined : sum + head.usedMemory),
     0,

@@ -1,8 +1,8 @@
 import type { Redis } from 'ioredis';
-import type { ServerInfo } from '../redis/server-info.js';
 import { refusalOf } from '../redis/refusals.js';
 import type { Servers } from '../redis/servers.js';
-import { parseTarget, type Target, targetName, TARGETS } from '../values/targets.js';
+import { compareVersions, knownTarget, versionText } from '../values/server-version.js';
+import { type Target, targetName } from '../values/targets.js';
 
 /** What is known about a target before it is written to. */
 export interface TargetFacts {
@@ -49,7 +49,8 @@ export interface MasterFacts {
 export async function targetFacts(servers: Servers, target?: Target): Promise<TargetFacts> {
   const infos = await servers.eachMaster((client) => servers.infoOf(client));
   const [{ databases, selects }] = await servers.eachMaster((client) => countDatabases(client, servers.clustered));
-  const oldest = infos.reduce((least, info) => (compare(info, least) < 0 ? info : least), infos[0]);
+  // with masters of several versions, the oldest decides
+  const oldest = infos.reduce((least, info) => (compareVersions(info.version, least.version) < 0 ? info : least), infos[0]);
   const known = target === undefined ? knownTarget(oldest) : { target, assumed: undefined };
   const informs = servers.access.withoutInfo !== true;
   const masters = servers.masters.map(({ id, name, replicas }, i) => {
@@ -70,45 +71,6 @@ export async function targetFacts(servers: Servers, target?: Target): Promise<Ta
     informs,
     modules: infos[0].modules,
   };
-}
-
-const MAKES: Readonly<Record<string, string>> = { redis: 'Redis', valkey: 'Valkey', keydb: 'KeyDB', dragonfly: 'Dragonfly' };
-
-function versionText({ make, version }: ServerInfo): string {
-  return `${MAKES[make]} ${version}`;
-}
-
-const numbers = (version: string): number[] => version.split('.').map((part) => Number.parseInt(part, 10) || 0);
-
-function compareVersions(a: string, b: string): number {
-  const [left, right] = [numbers(a), numbers(b)];
-  for (let i = 0; i < 3; i++) {
-    const difference = (left[i] ?? 0) - (right[i] ?? 0);
-    if (difference !== 0) return difference;
-  }
-  return 0;
-}
-
-/** With masters of several versions, the oldest decides. */
-const compare = (a: ServerInfo, b: ServerInfo): number => compareVersions(a.version, b.version);
-
-/**
- * KeyDB reads what Redis 6.2 does (keydb rdb.h: version 9); Dragonfly reads RDB 11 (dragonfly rdb_load.cc). An unknown release is
- * treated as the newest known one before it: later releases read what earlier ones do.
- */
-function knownTarget({ make, version }: ServerInfo): Pick<TargetFacts, 'target' | 'assumed'> {
-  const vendor = make === 'valkey' ? 'valkey' : 'redis';
-  if (make === 'keydb') return { target: parseTarget('6.2'), assumed: undefined };
-  if (make === 'dragonfly') return { target: parseTarget('7.2'), assumed: 'Redis 7.2' };
-  try {
-    return { target: parseTarget(`${vendor}-${version.split('.').slice(0, 3).join('.')}`), assumed: undefined };
-  } catch (error) {
-    if (!(error instanceof RangeError)) throw error;
-  }
-  const known = TARGETS.filter((target) => target.vendor === vendor);
-  const before = known.filter(({ release }) => compareVersions(release, version) <= 0);
-  const target = before.at(-1) ?? known[0];
-  return { target, assumed: `${vendor === 'valkey' ? 'Valkey' : 'Redis'} ${target.release}` };
 }
 
 /** More databases than any server is configured with. */

@@ -3,6 +3,9 @@
 /** Commands that read files, one after another. */
 export const SOURCES = ['decode', 'dump', 'restore', 'encode', 'check', 'inspect'] as const;
 
+/** Those whose sources may be servers. */
+export const LIVE = ['decode', 'dump', 'restore', 'check', 'inspect'] as const;
+
 export type CommandName = (typeof SOURCES)[number] | 'payload check' | 'payload decode' | 'completion';
 
 /** The words from the command line or an environment variable; undefined if neither gives it. */

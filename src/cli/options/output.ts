@@ -11,6 +11,7 @@ export const OUTPUT = {
     value: 'name',
     choices: DUMP_FORMATS,
     parse: oneOf(DUMP_FORMATS, formatAdvice),
+    default: 'rdb',
     help: `what to write: ${DUMP_FORMATS.join(', ')}`,
   }),
   output: value({

@@ -1,4 +1,4 @@
-import { flag, list, value } from './option.js';
+import { flag, list, LIVE, value } from './option.js';
 import { addressPairs, database, fileLine, fileText, hostName, keyFile, number, size, text, time } from './words.js';
 
 const commands = ['restore'] as const;
@@ -51,13 +51,6 @@ export const TARGET = {
   key: value({ commands, value: 'file', parse: keyFile, help: 'with TLS: its private key' }),
   sni: value({ commands, value: 'name', parse: text, help: 'with TLS: the name to ask for, and to expect in the certificate' }),
   insecure: flag({ commands, help: 'with TLS: do not verify the certificate' }),
-  retryFor: value({
-    commands,
-    value: 'time',
-    parse: time,
-    default: '60s',
-    help: 'how long to retry a lost, loading or failing server',
-  }),
 } as const;
 
 export const SPEED = {
@@ -67,6 +60,18 @@ export const SPEED = {
   }),
   parallel: value({ commands, value: 'n', parse: number(1, 64), default: '4', help: 'sources read at the same time' }),
   maxInFlight: value({ commands, value: 'bytes', parse: size, default: '4mb', help: 'bytes in flight to one server' }),
-  maxKeysPerSecond: value({ commands, value: 'n', parse: number(1), help: 'write at most this many keys per second' }),
-  maxBytesPerSecond: value({ commands, value: 'bytes', parse: size, help: 'write at most this many bytes per second' }),
+  maxKeysPerSecond: value({
+    ...{ commands: LIVE, value: 'n', parse: number(1) },
+    help: 'read at most this many keys per second from a server, with scan',
+    helpIn: { restore: 'write at most this many keys per second' },
+  }),
+  maxBytesPerSecond: value({
+    ...{ commands: LIVE, value: 'bytes', parse: size },
+    help: 'read at most this many bytes per second from a server, with scan',
+    helpIn: { restore: 'write at most this many bytes per second' },
+  }),
+  retryFor: value({
+    ...{ commands: LIVE, value: 'time', parse: time, default: '60s' },
+    help: 'how long to retry a lost, loading or failing server',
+  }),
 } as const;

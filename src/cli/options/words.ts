@@ -134,6 +134,26 @@ export function addressPairs(label: string, words: readonly string[]): ReadonlyM
   );
 }
 
+/** `name`, or `host:port@name` for each node; several in a word, separated by commas. */
+export function psyncNames(label: string, words: readonly string[]): string | ReadonlyMap<string, string> {
+  const names = new Map<string, string>();
+  const all = words.flatMap((given) => given.split(','));
+  for (const given of all) {
+    const at = given.lastIndexOf('@');
+    const name = given.slice(at + 1);
+    if (!/^[\w-]+$/.test(name) || (at < 0 && all.length > 1)) {
+      throw new UsageError(`${label} ${word(given)}: expected the name of a command, or host:port@name for each node`);
+    }
+    if (at < 0) return name;
+    try {
+      names.set(addressText(parseAddress(given.slice(0, at))), name);
+    } catch {
+      throw new UsageError(`${label} ${word(given)}: expected host:port before the @`);
+    }
+  }
+  return names;
+}
+
 export interface Share {
   readonly part: number;
   readonly parts: number;

@@ -1,0 +1,27 @@
+import type { LiveFacts } from '../commands/live-terms.js';
+import { bytesText, countText, keysText } from './numbers.js';
+import { printable } from './printable.js';
+
+/** How a server is going to be read, as lines. */
+export function liveLines({ clustered, name, notes, refused, shards, version, way }: LiveFacts): string[] {
+  const keys = shards.reduce((sum, shard) => sum + shard.keys.reduce((all, { keys }) => all + keys, 0), 0);
+  const memory = shards.reduce((sum, { usedMemory }) => sum + usedMemory, 0);
+  const [{ node, replicaOf }] = shards;
+  const what = clustered
+    ? `cluster of ${countText(shards.length)} masters`
+    : replicaOf === undefined
+      ? 'one server'
+      : `${printable(node)}, a replica of ${printable(replicaOf)}`;
+  const why = refused === undefined ? '' : `, since replication is refused (${printable(refused)})`;
+  return [
+    `source ${printable(name)}: ${printable(version)}, ${what}, ${keysText(keys)}, ${bytesText(memory)} of memory; read by ${way}${why}`,
+    ...(clustered ? shards.map(shardLine) : []),
+    ...notes.map((note) => `  ${printable(note)}`),
+  ];
+}
+
+function shardLine({ keys, node, replicaOf, slots }: LiveFacts['shards'][number]): string {
+  const count = slots.reduce((sum, [from, to]) => sum + to - from + 1, 0);
+  const of = replicaOf === undefined ? '' : `, a replica of ${printable(replicaOf)}`;
+  return `  ${printable(node)}${of}: ${countText(count)} slots, ${keysText(keys.reduce((sum, { keys }) => sum + keys, 0))}`;
+}

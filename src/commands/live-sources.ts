@@ -1,0 +1,93 @@
+import { unlink } from 'node:fs/promises';
+import { type LiveFacts, LiveSource } from '../live/live-source.js';
+import type { LiveOptions } from '../live/options.js';
+import type { RunOptions, RunSummary, ServerSource } from '../pipeline/run.js';
+
+/** Options of commands whose sources may be servers. */
+export interface LiveRunOptions extends RunOptions {
+  /** How to read those that are servers, by their names in `sources`. */
+  readonly live?: ReadonlyMap<string, LiveOptions> | undefined;
+  /** Called with what is known of each of them before it is read. */
+  readonly onServer?: ((facts: LiveFacts) => void) | undefined;
+  /** Called with what does not affect the result: retries, failovers. `notable`: it explains why nothing happens, or that it goes on. */
+  readonly onEvent?: ((text: string, notable?: boolean) => void) | undefined;
+}
+
+/** The servers among the sources of a command, while they are read. */
+export class LiveSources {
+  private constructor(private readonly opened: ReadonlyMap<string, LiveSource>) {}
+
+  /** Reaches them. `again`: they were reached before, and may take a while to come back. Throws ServerError. */
+  static async open({ live, onEvent, onServer, onWarning }: LiveRunOptions, again = false): Promise<LiveSources> {
+    const opened = new Map<string, LiveSource>();
+    try {
+      for (const [name, options] of live ?? []) {
+        const source = await LiveSource.open(name, { ...options, onEvent, onNote: (text) => onWarning?.(name, text) }, again);
+        opened.set(name, source);
+        if (!again) onServer?.(source.facts);
+      }
+      return new LiveSources(opened);
+    } catch (error) {
+      for (const source of opened.values()) source.close();
+      throw error;
+    }
+  }
+
+  /** Sources with the shards of each server in its place. */
+  named(sources: readonly string[]): string[] {
+    return sources.flatMap((source) => this.opened.get(source)?.shards.map(({ facts }) => facts.name) ?? [source]);
+  }
+
+  /** The shards by name, for a run. */
+  get shards(): ReadonlyMap<string, ServerSource> {
+    const all = [...this.opened.values()].flatMap(({ shards }) => shards);
+    return new Map(all.map((shard) => [shard.facts.name, shard]));
+  }
+
+  /** What may be missing, or come twice, after all were read to the end. Throws ServerError. */
+  async gaps(): Promise<string[]> {
+    const all: string[] = [];
+    for (const source of this.opened.values()) all.push(...(await source.gaps()));
+    return all;
+  }
+
+  close(): void {
+    for (const source of this.opened.values()) source.close();
+  }
+}
+
+/** How often a lost server is read from the beginning. */
+const MOST_TIMES = 5;
+
+/**
+ * Runs a command with the servers among its sources opened. `again`: where a server is lost on the way, the command is run again from the
+ * beginning, since its output is not used before it is complete. Throws ServerError, and what `work` throws.
+ */
+export async function withServers<O extends LiveRunOptions, S extends RunSummary>(
+  options: O,
+  again: boolean,
+  work: (options: O, servers: LiveSources | undefined) => Promise<S>,
+): Promise<S> {
+  if (options.live === undefined) return work(options, undefined);
+  for (let time = 1; ; time++) {
+    const servers = await LiveSources.open(options, time > 1);
+    try {
+      const last = !again || time === MOST_TIMES;
+      const sources = servers.named(options.sources);
+      const summary = await work({ ...options, sources, servers: servers.shards, onError: last ? options.onError : undefined }, servers);
+      if (!last && wasLost(summary)) {
+        options.onEvent?.(`${summary.errors[0].file}: ${summary.errors[0].got}: it is read again from the beginning`, true);
+        if (summary.partial !== undefined) await unlink(summary.partial).catch(() => undefined);
+        continue;
+      }
+      if (!last) for (const error of summary.errors) options.onError?.(error);
+      const complete = summary.errors.length === 0 && !summary.interrupted && !summary.limited;
+      return complete ? { ...summary, gaps: await servers.gaps() } : summary;
+    } finally {
+      servers.close();
+    }
+  }
+}
+
+const wasLost = ({ errors, interrupted }: RunSummary): boolean =>
+  !interrupted && errors.length > 0 && errors.every(({ code }) => code === 'SOURCE_LOST');

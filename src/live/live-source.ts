@@ -1,0 +1,200 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Redis } from 'ioredis';
+import { formatText } from '../bytes/text.js';
+import { reasonOf, ServerError } from '../redis/errors.js';
+import type { ServerInfo } from '../redis/server-info.js';
+import { Servers } from '../redis/servers.js';
+import { addressText } from '../redis/url.js';
+import { Waiting } from '../redis/waiting.js';
+import type { DatabaseKeys } from '../pipeline/database-keys.js';
+import type { SourceHead } from '../pipeline/source-heads.js';
+import { libraryName } from '../values/meta.js';
+import { knownTarget, versionText } from '../values/server-version.js';
+import type { LiveOptions, Way } from './options.js';
+import { Shard } from './shard.js';
+
+/** What is known of a live source before it is read. */
+export interface LiveFacts {
+  readonly name: string;
+  /** As in `Redis 7.0.15`. */
+  readonly version: string;
+  readonly clustered: boolean;
+  readonly way: Way;
+  /** Why it is read by scan, if replication is refused. */
+  readonly refused: string | undefined;
+  readonly shards: readonly ShardFacts[];
+  /** What the reading means for the servers, in sentences. */
+  readonly notes: readonly string[];
+}
+
+/** A server, or a master of a cluster with its slots. */
+export interface ShardFacts {
+  /** The name of the source. */
+  readonly name: string;
+  /** The server that is read: the master, or a replica of it. */
+  readonly node: string;
+  readonly replicaOf: string | undefined;
+  /** Node id, in a cluster. */
+  readonly id: string;
+  readonly runId: string;
+  /** Ranges, first and last; all slots where there is no cluster. */
+  readonly slots: readonly (readonly [from: number, to: number])[];
+  /** Bytes. */
+  readonly usedMemory: number;
+  readonly keys: readonly DatabaseKeys[];
+}
+
+/** Milliseconds between two attempts to reach a server. */
+const REACH_EVERY = 500;
+export const RETRY_FOR = 60_000;
+
+/** A server, or all masters of a cluster, as sources: each is a shard, with a name of its own. */
+export class LiveSource {
+  private constructor(
+    readonly facts: LiveFacts,
+    readonly shards: readonly Shard[],
+    private readonly servers: Servers,
+    /** By slot, when the reading began: the index of its master. */
+    private readonly owners: Int16Array | undefined,
+  ) {}
+
+  /**
+   * Reaches the servers and chooses the way to read them. `again`: they were reached before, and may take a while to come back. Throws
+   * ServerError and the reason of the signal.
+   */
+  static async open(name: string, options: LiveOptions, again = false): Promise<LiveSource> {
+    let servers: Servers | undefined;
+    try {
+      servers = await reached(options, again);
+      return await LiveSource.of(name, options, servers);
+    } catch (error) {
+      servers?.close();
+      if (options.signal?.aborted === true) throw options.signal.reason;
+      const failure = error instanceof ServerError ? error : new ServerError('LOST', name, reasonOf(error), error);
+      failure.ofSource = true;
+      throw failure;
+    }
+  }
+
+  private static async of(name: string, options: LiveOptions, servers: Servers): Promise<LiveSource> {
+    const { refused, way } = await wayOf(options, servers);
+    const notes: string[] = [];
+    const shards: Shard[] = [];
+    for (const [index, master] of servers.masters.entries()) {
+      const client = await servers.client(master);
+      const replica = options.preferReplica === true ? await bestReplica(client, servers.access) : undefined;
+      if (options.preferReplica === true && replica === undefined) {
+        notes.push(`${master.name} has no replica online: it is read itself`);
+      }
+      const node = replica ?? master.address;
+      const asked = replica === undefined ? client : await servers.clientTo(replica);
+      const info = await servers.infoOf(asked);
+      if (way === 'replication') notes.push(...(await replicationNotes(asked)));
+      const facts: ShardFacts = {
+        name: servers.clustered ? `redis://${master.name}` : name,
+        node: node === undefined ? master.name : addressText(node),
+        replicaOf: replica === undefined ? info.masterAddress : master.name,
+        id: master.id,
+        runId: info.runId,
+        slots: servers.rangesOf(index),
+        usedMemory: info.usedMemory,
+        keys: databasesOf(info),
+      };
+      shards.push(new Shard(facts, await headOf(facts.name, info, asked), { options, servers, master, node, way }));
+    }
+    const facts: LiveFacts = {
+      name,
+      version: versionText(servers.info),
+      clustered: servers.clustered,
+      way,
+      refused,
+      shards: shards.map((shard) => shard.facts),
+      notes: [...new Set(notes)],
+    };
+    return new LiveSource(facts, shards, servers, servers.owners?.slice());
+  }
+
+  /** What may be missing, or come twice, after everything was read. Throws ServerError. */
+  async gaps(): Promise<string[]> {
+    const { owners, servers } = this;
+    const told = this.shards.flatMap((shard) => shard.gaps);
+    if (owners === undefined) return told;
+    await servers.refresh();
+    return told;
+  }
+
+  close(): void {
+    this.servers.close();
+  }
+}
+
+/** The servers, as soon as they answer. Throws ServerError. */
+async function reached(
+  { access, cluster, onEvent, retryFor = RETRY_FOR, signal }: LiveOptions,
+  again: boolean,
+): Promise<Servers> {
+  const waiting = new Waiting(retryFor, onEvent);
+  for (;;) {
+    try {
+      const servers = await Servers.open(access, { cluster, readOnly: true, versionKnown: true, onEvent });
+      waiting.over();
+      return servers;
+    } catch (error) {
+      const mayPass = error instanceof ServerError && (error.passing || (again && error.code !== 'REFUSED'));
+      if (!mayPass || waiting.tooLong || signal?.aborted === true) throw error;
+      waiting.tell(`${error.server}: ${error.reason}`, 0);
+    }
+    await delay(REACH_EVERY, undefined, { signal });
+  }
+}
+
+/** How to read the servers: all in one way. Throws ServerError if replication is asked for and refused. */
+async function wayOf({ psyncCommand, via = 'auto' }: LiveOptions, servers: Servers): Promise<{ way: Way; refused: string | undefined }> {
+  if (via === 'scan') return { way: 'scan', refused: undefined };
+  const reasons = await servers.eachMaster(async (client, { name }) => {
+    const refused = await replicationRefused(client, psyncNameOf(psyncCommand, name));
+    return refused === undefined ? undefined : { name, refused };
+  });
+  const first = reasons.find((reason) => reason !== undefined);
+  if (first === undefined) return { way: 'replication', refused: undefined };
+  if (via === 'auto') return { way: 'scan', refused: first.refused };
+  throw new ServerError('REFUSED', first.name, first.refused, undefined, 'Read it with SCAN and DUMP instead: --via scan.');
+}
+
+const databasesOf = ({ expires, keys }: ServerInfo): DatabaseKeys[] =>
+  [...keys].map(([db, count]) => ({ db, keys: count, expires: expires.get(db) ?? 0 }));
+
+/** What a server tells before its first key. */
+async function headOf(source: string, info: ServerInfo, client: Redis): Promise<SourceHead> {
+  const { target } = knownTarget(info);
+  const libraries = await librariesOf(client);
+  return {
+    source,
+    vendor: target.vendor,
+    version: target.rdbVersion,
+    server: info.version,
+    usedMemory: info.usedMemory,
+    created: undefined,
+    keys: databasesOf(info),
+    allDatabases: true,
+    functions: libraries.length,
+    libraries,
+    modules: info.modules,
+    aofMark: undefined,
+    compression: 'none',
+    ofPayloads: false,
+    size: undefined,
+  };
+}
+
+/** Function libraries, with their code; none if the server refuses to tell them. */
+async function librariesOf(client: Redis): Promise<SourceHead['libraries']> {
+  const reply = await client.callBuffer('FUNCTION', 'LIST', 'WITHCODE').catch(() => []);
+  if (!Array.isArray(reply)) return [];
+  return reply.flatMap((library) => {
+    const fields: readonly unknown[] = Array.isArray(library) ? library : [];
+    const at = fields.findIndex((field) => field instanceof Uint8Array && formatText(field, 0, field.length) === 'library_code');
+    const code = at < 0 ? undefined : fields[at + 1];
+    return code instanceof Uint8Array ? [{ name: libraryName(code), code }] : [];
+  });
+}
