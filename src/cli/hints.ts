@@ -47,7 +47,7 @@ export const HINTS: Readonly<Record<ErrorCode, string>> = {
   BAD_LINE: 'Fix the line (see docs/json-lines.md) or remove it, or skip bad lines with --keep-going.',
   READ_FAILED: 'Name a readable file, or - for standard input.',
   SOURCE_LOST: 'Run the command again; --retry-for waits longer for a server that comes back.',
-  SOURCE_REFUSED: 'docs/live.md lists the commands that a source has to allow.',
+  SOURCE_REFUSED: 'The commands that a source has to allow are in docs/live.md, "The least rights".',
 };
 
 const RETAKE = 'Take it again with DUMP, and check what may change bytes on the way: a shell, a terminal, a text encoding.';

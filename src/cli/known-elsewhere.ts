@@ -20,7 +20,7 @@ const OPTIONS: readonly (readonly [theirs: readonly string[], ours: readonly str
   [['--no-auth-warning'], ['--quiet']],
 ];
 
-const SERVER = 'a server is the target of rdbkit restore, not a source';
+const SERVER = 'a server is named by its URL, redis://host:port, and RDBKIT_SOURCE_AUTH has its password';
 
 /** The same where no option of ours is meant. */
 const OTHER_OPTIONS: Readonly<Record<string, string>> = {
@@ -33,11 +33,11 @@ const OTHER_OPTIONS: Readonly<Record<string, string>> = {
   '-a': SERVER,
   '--pass': SERVER,
   '--tls': SERVER,
-  '-u': 'a server is the target of rdbkit restore: its URL comes last',
-  '--uri': 'a server is the target of rdbkit restore: its URL comes last',
+  '-u': 'the URL of a server is a word of its own: rdbkit decode redis://host:port',
+  '--uri': 'the URL of a server is a word of its own: rdbkit decode redis://host:port',
   '--target': 'the target of rdbkit restore comes last, without an option',
   '--source': 'sources are named without an option',
-  '--rdb': 'RDB files are named without an option',
+  '--rdb': 'RDB files are named without an option; rdbkit dump redis://host:port -o FILE takes one from a server',
   '--pipe': 'did you mean rdbkit dump FILE --format resp | redis-cli --pipe, or rdbkit restore?',
 };
 

@@ -30,6 +30,7 @@ export function createProgram(io: Io, argv: readonly string[], onExit: (code: nu
       getOutHasColors: () => false,
       getErrHasColors: () => false,
     })
+    .configureHelp({ minWidthToWrap: 30 }) // beside the longest option, on 80 columns
     .exitOverride()
     .version(version(), '-V, --version', 'show the version')
     .helpOption('-h, --help', 'show this help')

@@ -75,7 +75,7 @@ function permissionHint(reason: string): string {
 function sourceHint({ advice, code, reason, server }: ServerError): string {
   if (advice !== undefined) return advice;
   const word = /^[A-Z]+/.exec(reason)?.[0] ?? '';
-  if (word === 'NOPERM' || REFUSES.test(reason)) return 'docs/live.md lists the commands that a source has to allow.';
+  if (word === 'NOPERM' || REFUSES.test(reason)) return 'The commands that a source has to allow are in docs/live.md, "The least rights".';
   if (Object.hasOwn(OF_SOURCE, word)) return OF_SOURCE[word];
   if (/max number of clients/i.test(reason)) return 'It has reached maxclients: close some clients, or raise the limit.';
   if (/cluster support disabled/i.test(reason)) return 'It is not a cluster: read it without --cluster.';

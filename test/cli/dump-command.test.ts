@@ -22,7 +22,6 @@ describe('rdbkit dump --format payload', () => {
   });
 
   test.each([
-    ['--format is missing', ['a.rdb']],
     ['--format xml: expected one of', ['a.rdb', '--format', 'xml']],
     ['--db-map 3: expected two database numbers', ['a.rdb', '--format', 'payload', '--db-map', '3']],
     ['database 3 is mapped already', ['a.rdb', '--format', 'payload', '--db-map', '3:0,3:1']],

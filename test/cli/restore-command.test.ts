@@ -26,7 +26,6 @@ describe('wrong usage of rdbkit restore', () => {
     ['no source given', ['-h', 'localhost']],
     ['--key "user:*": no such file, for the private key of TLS (did you mean --match or --prefix?)', [small, NOBODY, '--key', 'user:*']],
     ['the target does not come last', [NOBODY, small]],
-    ['there is more than one URL', [small, NOBODY, NOBODY]],
     ['no source given', [NOBODY]],
     ['the target: expected redis://host:port', [small, 'redis://']],
     ['what follows the host is not a database number', [small, `${NOBODY}/x`]],
