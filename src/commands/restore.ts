@@ -17,7 +17,7 @@ import { hasAbsoluteTtl } from '../values/targets.js';
 import { baseWarning } from '../pipeline/aof.js';
 import { type Eviction, evictionsSince, type TargetFacts, targetFacts } from '../restore/target-facts.js';
 import { mayMeet } from '../pipeline/meeting.js';
-import { Waiting } from '../restore/waiting.js';
+import { Waiting } from '../redis/waiting.js';
 import { checkKept, Checkpoints, type CheckpointState } from '../restore/checkpoint.js';
 import { discard, rewind, type SourceProgress, unreadSource } from '../restore/source-progress.js';
 import { type RestoreOptions, WINDOW } from '../restore/options.js';

@@ -15,7 +15,7 @@ import { isOverLimit, type Refusal, refusalOf } from '../redis/refusals.js';
 import { Retries, type Retry, retryOf } from './retries.js';
 import type { Master, Servers } from '../redis/servers.js';
 import { Signal } from '../redis/signal.js';
-import { Waiting } from './waiting.js';
+import { Waiting } from '../redis/waiting.js';
 import type { ExclusiveConnection } from '../redis/exclusive-connection.js';
 
 export interface DeliveryOptions extends DeliveryConnectionsOptions {
