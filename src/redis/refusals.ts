@@ -15,6 +15,7 @@ const REFUSALS: Readonly<Record<string, Refusal>> = {
   LOADING: 'later',
   MASTERDOWN: 'later',
   BUSY: 'later',
+  NOMASTERLINK: 'later',
   NOREPLICAS: 'later',
   UNBLOCKED: 'later',
   OOM: 'stop',
@@ -25,10 +26,13 @@ const REFUSALS: Readonly<Record<string, Refusal>> = {
   DENIED: 'stop',
 };
 
+/** The other errors that pass by themselves; those about saving and SYNC are for replicas (redis replication.c, syncCommand). */
+const LATER = /^ERR (?:max number of clients|can't sync while|unable to perform background save|bgsave failed)/i;
+
 export function refusalOf(error: string): Refusal {
   const word = error.slice(0, error.indexOf(' ') < 0 ? error.length : error.indexOf(' '));
   if (Object.hasOwn(REFUSALS, word)) return REFUSALS[word];
-  if (/^ERR max number of clients/i.test(error)) return 'later';
+  if (LATER.test(error)) return 'later';
   return /^ERR (unknown command|invalid password|operation not permitted|this instance has cluster support disabled)/i.test(error) ||
     isUnsupported(error)
     ? 'stop'
