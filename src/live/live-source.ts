@@ -1,9 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
+import { SLOTS } from '../bytes/crc16.js';
 import { formatText } from '../bytes/text.js';
 import { reasonOf, ServerError } from '../redis/errors.js';
 import type { ServerInfo } from '../redis/server-info.js';
-import { Servers } from '../redis/servers.js';
+import { type Master, Servers } from '../redis/servers.js';
 import { addressText } from '../redis/url.js';
 import { Waiting } from '../redis/waiting.js';
 import type { DatabaseKeys } from '../pipeline/database-keys.js';
@@ -11,6 +12,7 @@ import type { SourceHead } from '../pipeline/source-heads.js';
 import { libraryName } from '../values/meta.js';
 import { knownTarget, versionText } from '../values/server-version.js';
 import type { LiveOptions, Way } from './options.js';
+import { bestReplica, replicationNotes, replicationRefused } from './pending.js';
 import { Shard } from './shard.js';
 
 /** What is known of a live source before it is read. */
@@ -117,10 +119,16 @@ export class LiveSource {
   /** What may be missing, or come twice, after everything was read. Throws ServerError. */
   async gaps(): Promise<string[]> {
     const { owners, servers } = this;
-    const told = this.shards.flatMap((shard) => shard.gaps);
-    if (owners === undefined) return told;
+    if (owners === undefined) return [];
+    const masters = servers.masters;
     await servers.refresh();
-    return told;
+    const moved = movedSlots({ masters, owners }, servers);
+    if (moved.length === 0) return [];
+    return [
+      `${this.facts.name}: the slots ${moved.map(([from, to]) => (from === to ? `${from}` : `${from}-${to}`)).join(', ')} moved to other ` +
+        'masters while the cluster was read: their keys may be missing, or come twice. Read it again once its slots stay where they are, ' +
+        'or with --via scan, which reads moved slots again',
+    ];
   }
 
   close(): void {
@@ -152,7 +160,7 @@ async function reached(
 async function wayOf({ psyncCommand, via = 'auto' }: LiveOptions, servers: Servers): Promise<{ way: Way; refused: string | undefined }> {
   if (via === 'scan') return { way: 'scan', refused: undefined };
   const reasons = await servers.eachMaster(async (client, { name }) => {
-    const refused = await replicationRefused(client, psyncNameOf(psyncCommand, name));
+    const refused = await replicationRefused(client, typeof psyncCommand === 'object' ? psyncCommand.get(name) : psyncCommand);
     return refused === undefined ? undefined : { name, refused };
   });
   const first = reasons.find((reason) => reason !== undefined);
@@ -197,4 +205,22 @@ async function librariesOf(client: Redis): Promise<SourceHead['libraries']> {
     const code = at < 0 ? undefined : fields[at + 1];
     return code instanceof Uint8Array ? [{ name: libraryName(code), code }] : [];
   });
+}
+
+interface Owned {
+  readonly masters: readonly Master[];
+  readonly owners: Int16Array | undefined;
+}
+
+/** Ranges of slots that have another owner now. A replica that took over from its master has the same keys, and counts as another. */
+function movedSlots(before: Owned, after: Owned): [from: number, to: number][] {
+  const name = ({ masters, owners }: Owned, slot: number): string | undefined => masters[owners?.[slot] ?? -1]?.id;
+  const ranges: [number, number][] = [];
+  for (let slot = 0; slot < SLOTS; slot++) {
+    if (name(before, slot) === name(after, slot)) continue;
+    const last = ranges.at(-1);
+    if (last?.[1] === slot - 1) last[1] = slot;
+    else ranges.push([slot, slot]);
+  }
+  return ranges;
 }
