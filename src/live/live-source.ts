@@ -3,6 +3,7 @@ import type { Redis } from 'ioredis';
 import { SLOTS } from '../bytes/crc16.js';
 import { formatText } from '../bytes/text.js';
 import { reasonOf, ServerError } from '../redis/errors.js';
+import { replicationRefused } from '../redis/replication-probe.js';
 import type { ServerInfo } from '../redis/server-info.js';
 import { type Master, Servers } from '../redis/servers.js';
 import { addressText } from '../redis/url.js';
@@ -12,7 +13,8 @@ import type { SourceHead } from '../pipeline/source-heads.js';
 import { libraryName } from '../values/meta.js';
 import { knownTarget, versionText } from '../values/server-version.js';
 import type { LiveOptions, Way } from './options.js';
-import { bestReplica, replicationNotes, replicationRefused } from './pending.js';
+import { replicaToRead } from './replicas.js';
+import { type ReplicationFacts, replicationFacts } from './replication-plan.js';
 import { Shard } from './shard.js';
 
 /** What is known of a live source before it is read. */
@@ -25,7 +27,7 @@ export interface LiveFacts {
   /** Why it is read by scan, if replication is refused. */
   readonly refused: string | undefined;
   readonly shards: readonly ShardFacts[];
-  /** What the reading means for the servers, in sentences. */
+  /** What the user should know before it is read, as clauses. */
   readonly notes: readonly string[];
 }
 
@@ -44,6 +46,8 @@ export interface ShardFacts {
   /** Bytes. */
   readonly usedMemory: number;
   readonly keys: readonly DatabaseKeys[];
+  /** How it would send its RDB, if it is read by replication. */
+  readonly replication: ReplicationFacts | undefined;
 }
 
 /** Milliseconds between two attempts to reach a server. */
@@ -84,14 +88,12 @@ export class LiveSource {
     const shards: Shard[] = [];
     for (const [index, master] of servers.masters.entries()) {
       const client = await servers.client(master);
-      const replica = options.preferReplica === true ? await bestReplica(client, servers.access) : undefined;
-      if (options.preferReplica === true && replica === undefined) {
-        notes.push(`${master.name} has no replica online: it is read itself`);
-      }
+      const { access } = servers;
+      const onNote = (text: string): void => void notes.push(text);
+      const replica = options.preferReplica === true ? await replicaToRead(client, { access, name: master.name, onNote }) : undefined;
       const node = replica ?? master.address;
       const asked = replica === undefined ? client : await servers.clientTo(replica);
       const info = await servers.infoOf(asked);
-      if (way === 'replication') notes.push(...(await replicationNotes(asked)));
       const facts: ShardFacts = {
         name: servers.clustered ? `redis://${master.name}` : name,
         node: node === undefined ? master.name : addressText(node),
@@ -101,6 +103,7 @@ export class LiveSource {
         slots: servers.rangesOf(index),
         usedMemory: info.usedMemory,
         keys: databasesOf(info),
+        replication: way === 'replication' ? await replicationFacts(asked) : undefined,
       };
       shards.push(new Shard(facts, await headOf(facts.name, info, asked), { options, servers, master, node, way }));
     }
@@ -111,7 +114,7 @@ export class LiveSource {
       way,
       refused,
       shards: shards.map((shard) => shard.facts),
-      notes: [...new Set(notes)],
+      notes,
     };
     return new LiveSource(facts, shards, servers, servers.owners?.slice());
   }
