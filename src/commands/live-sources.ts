@@ -1,5 +1,6 @@
 import { unlink } from 'node:fs/promises';
-import { type LiveFacts, LiveSource } from '../live/live-source.js';
+import type { LiveFacts } from '../live/facts.js';
+import { LiveSource } from '../live/live-source.js';
 import type { LiveOptions } from '../live/options.js';
 import type { RunOptions, RunSummary, ServerSource } from '../pipeline/run.js';
 

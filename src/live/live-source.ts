@@ -13,44 +13,12 @@ import type { SourceHead } from '../pipeline/source-heads.js';
 import { libraryName } from '../values/meta.js';
 import { KeySet } from '../values/key-set.js';
 import { knownTarget, versionText } from '../values/server-version.js';
+import type { LiveFacts, ShardFacts } from './facts.js';
 import type { LiveOptions, Way } from './options.js';
 import { replicaToRead } from './replicas.js';
-import { type ReplicationFacts, replicationFacts } from './replication-plan.js';
+import { replicationFacts } from './replication-plan.js';
 import { MOST_REMEMBERED } from './scan-input.js';
 import { Shard } from './shard.js';
-
-/** What is known of a live source before it is read. */
-export interface LiveFacts {
-  readonly name: string;
-  /** As in `Redis 7.0.15`. */
-  readonly version: string;
-  readonly clustered: boolean;
-  readonly way: Way;
-  /** Why it is read by scan, if replication is refused. */
-  readonly refused: string | undefined;
-  readonly shards: readonly ShardFacts[];
-  /** What the user should know before it is read, as clauses. */
-  readonly notes: readonly string[];
-}
-
-/** A server, or a master of a cluster with its slots. */
-export interface ShardFacts {
-  /** The name of the source. */
-  readonly name: string;
-  /** The server that is read: the master, or a replica of it. */
-  readonly node: string;
-  readonly replicaOf: string | undefined;
-  /** Node id, in a cluster. */
-  readonly id: string;
-  readonly runId: string;
-  /** Ranges, first and last; all slots where there is no cluster. */
-  readonly slots: readonly (readonly [from: number, to: number])[];
-  /** Bytes. */
-  readonly usedMemory: number;
-  readonly keys: readonly DatabaseKeys[];
-  /** How it would send its RDB, if it is read by replication. */
-  readonly replication: ReplicationFacts | undefined;
-}
 
 /** Milliseconds between two attempts to reach a server. */
 const REACH_EVERY = 500;

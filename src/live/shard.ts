@@ -8,7 +8,7 @@ import { type Opened, openSocket } from '../redis/connect.js';
 import type { Master, Servers } from '../redis/servers.js';
 import { type Address, addressText } from '../redis/url.js';
 import type { KeySet } from '../values/key-set.js';
-import type { ShardFacts } from './live-source.js';
+import type { ShardFacts } from './facts.js';
 import type { NodeScanTarget, ScanCounts } from './node-scan.js';
 import type { LiveOptions, Way } from './options.js';
 import { onlyDatabase, OwnSlots } from './own-slots.js';
@@ -117,13 +117,14 @@ export class Shard implements ServerSource {
   /** What else became of keys in the last reading. */
   get notes(): string[] {
     const counts: Readonly<ScanCounts> | undefined = this.input instanceof ScanInput ? this.input.counts : undefined;
-    const strays = this.slots?.dropped ?? counts?.unowned ?? 0;
+    const [strays, gone] = [this.slots?.dropped ?? counts?.unowned ?? 0, counts?.gone ?? 0];
     const { name } = this.facts;
-    return [
-      ...(strays === 0
-        ? []
-        : [`${name}: ${strays === 1 ? 'a key is' : `${strays} keys are`} left out: in slots that another node owns, as an interrupted migration leaves them`]),
-      ...((counts?.gone ?? 0) === 0 ? [] : [`${name}: ${counts?.gone === 1 ? 'a key' : `${counts?.gone} keys`} expired or deleted before being read`]),
-    ];
+    const notes: string[] = [];
+    if (strays > 0) {
+      const keys = strays === 1 ? 'a key is' : `${strays} keys are`;
+      notes.push(`${name}: ${keys} left out: in slots that another node owns, as an interrupted migration leaves them`);
+    }
+    if (gone > 0) notes.push(`${name}: ${gone === 1 ? 'a key was' : `${gone} keys were`} deleted, or expired, before being read`);
+    return notes;
   }
 }
