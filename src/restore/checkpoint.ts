@@ -247,7 +247,7 @@ export class Checkpoints {
     const { checkpoint, dryRun, servers, sources } = this.options;
     if (checkpoint === undefined) return undefined;
     this.identities = await Promise.all(
-      sources.map((source) => {
+      sources.map(async (source) => {
         const server = servers?.get(source);
         return server === undefined ? sourceIdentity(source) : serverIdentity(source, server);
       }),
