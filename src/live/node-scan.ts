@@ -10,12 +10,14 @@ import { addLength } from '../rdb/write-string.js';
 import { encodeCommand } from '../redis/commands.js';
 import type { Opened } from '../redis/connect.js';
 import { ConnectionLost, reasonOf, ServerError } from '../redis/errors.js';
+import { RateLimit } from '../redis/rate-limit.js';
 import { redirection, refusalOf } from '../redis/refusals.js';
 import { parseInfo, type ServerInfo } from '../redis/server-info.js';
 import { compileKeyFilter, type FilterOptions, type KeyPlace } from '../values/filters.js';
 import type { KeySet } from '../values/key-set.js';
 import { TARGETS } from '../values/targets.js';
 import { KeyPage } from './key-page.js';
+import { LatencyGuard } from './latency-guard.js';
 import type { ScanOptions } from './options.js';
 import { type Answer, ARRAY, BULK, ERROR, ErrorAnswer, garbled, INTEGER, ReplyLink, textOf } from './reply-link.js';
 import { copy, KeyCommands, type KeyQuestions, TIME_EVERY } from './scan-commands.js';
@@ -90,6 +92,8 @@ const LEAST_BATCH = 10;
 const MOST_BATCH = 1000;
 /** Bytes of replies that a batch should have; up to two batches and a half are in flight. */
 const BATCH_BYTES = 1 << 19;
+/** A page of up to so many batches is not divided. */
+const ABOUT = 1.5;
 /** Keys looked at by one SCAN where few of them are wanted. */
 const MOST_COUNT = 2000;
 /** Payloads above this are passed on as they arrive, in bytes. */
@@ -164,6 +168,8 @@ export class NodeScan {
   /** Keys that one SCAN looks at: more than a batch where few are wanted. */
   private count: number;
   private meanBytes = 0;
+  private readonly limit: RateLimit;
+  private guard: LatencyGuard | undefined;
   /** The next key of the segment that is read. */
   private at = 0;
   private idle = -1;
@@ -178,7 +184,9 @@ export class NodeScan {
     private readonly settings: ScanSettings,
   ) {
     this.wanted = compileKeyFilter(settings.filter);
-    this.batch = this.count = settings.scan.count ?? FIRST_BATCH;
+    const { count = FIRST_BATCH, maxBytesPerSecond, maxKeysPerSecond } = settings.scan;
+    this.batch = this.count = count;
+    this.limit = new RateLimit({ bytesPerSecond: maxBytesPerSecond, keysPerSecond: maxKeysPerSecond });
   }
 
   private get link(): ReplyLink {
@@ -240,9 +248,11 @@ export class NodeScan {
 
   /** One connection, from its beginning to the end of the scan. */
   private async session({ clockAhead, process, socket }: Opened, from: ScanPosition | undefined): Promise<void> {
-    const { onBytes, signal } = this.settings;
+    const { onBytes, onEvent, onNote, scan, signal } = this.settings;
     const link = new ReplyLink(socket, onBytes, signal);
     this.current = link;
+    const { maxLatency: limit } = scan;
+    if (limit !== undefined) this.guard = new LatencyGuard({ target: this.target, limit, signal, onNote, onEvent });
     this.clockAhead = clockAhead;
     try {
       await this.introduce();
@@ -262,6 +272,7 @@ export class NodeScan {
       link.close();
       this.side?.link.close();
       this.side = undefined;
+      this.guard?.stop();
     }
   }
 
@@ -363,20 +374,30 @@ export class NodeScan {
   private async send(): Promise<void> {
     for (;;) {
       const unsent = this.pages.reduce((sum, page) => sum + page.unsent, 0);
-      if (!this.scanning && this.next !== undefined && unsent <= 2 * this.batch) this.sendScan(this.next);
-      if (unsent === 0 || this.inFlight >= 2 * this.batch) return;
+      if (!this.scanning && this.next !== undefined && unsent <= 2 * this.portion) this.sendScan(this.next);
+      // where others must not wait, one batch at a time
+      if (unsent === 0 || this.inFlight >= (this.guard === undefined ? 2 * this.portion : 1)) return;
       await this.pace();
       this.sendKeys();
     }
   }
 
-  // eslint-disable-next-line @typescript-eslint/require-await
+  /** Waits until more may be asked for. */
   private async pace(): Promise<void> {
-    return;
+    if (this.limit.owes) await this.limit.untilAllowed(this.settings.signal);
+    if (this.guard !== undefined) await this.guard.untilCalm();
+  }
+
+  /** Keys to ask for at once: a batch, or what limits leave of it. */
+  private get portion(): number {
+    const { guard, limit, meanBytes } = this;
+    const most = limit.limited ? Math.min(limit.burst, limit.burstBytes / Math.max(1, meanBytes)) : Infinity;
+    return Math.max(1, Math.floor(Math.min(this.batch * (guard?.share ?? 1), most)));
   }
 
   private sendScan(cursor: string): void {
-    this.link.write(encodeCommand(['SCAN', cursor, ...this.scanOptions, 'COUNT', String(this.count)]));
+    const count = this.guard === undefined ? this.count : this.portion;
+    this.link.write(encodeCommand(['SCAN', cursor, ...this.scanOptions, 'COUNT', String(count)]));
     this.scanning = true;
     this.queue.push(SCAN);
   }
@@ -385,7 +406,8 @@ export class NodeScan {
     const page = this.pages.find(({ unsent }) => unsent > 0);
     if (page === undefined) return;
     const from = page.sent;
-    const to = page.unsent <= this.batch * 1.5 ? page.count : from + this.batch;
+    const { portion } = this;
+    const to = page.unsent <= portion * ABOUT ? page.count : from + portion;
     const size = this.commands.size(page, from, to);
     const spare = this.spareRequests.pop();
     const request = spare !== undefined && spare.length >= size ? spare : new Uint8Array(size * 2);
@@ -393,6 +415,7 @@ export class NodeScan {
     this.link.write(request.subarray(0, size));
     page.sent = to;
     this.inFlight += to - from;
+    this.limit.spend(to - from, 0);
     this.queue.push({ page, from, to, request });
   }
 
@@ -528,6 +551,7 @@ export class NodeScan {
     this.spareRequests.push(request);
     this.inFlight -= to - from;
     page.done += to - from;
+    this.limit.spend(0, bytes);
     this.adaptBatch(to - from, bytes);
     this.finishPages();
   }
