@@ -260,7 +260,7 @@ describe('a lost connection', () => {
     await populate(server, 30_000, 600);
     const target = targetOf(server);
     const failing = scan(target, { retryFor: 200 }, () => server.stop());
-    await expect(failing).rejects.toMatchObject({ code: 'SOURCE_LOST', file: target.name, got: expect.stringMatching(/; \d+ keys were read, up to database 0$/) });
+    await expect(failing).rejects.toMatchObject({ code: 'SOURCE_LOST', file: target.name, got: expect.stringMatching(/; \d+ keys were read, up to database 0$/) as string });
   });
 
   test('in the middle of a large value is an error: what is written cannot be taken back', async () => {
@@ -269,7 +269,7 @@ describe('a lost connection', () => {
     const failing = scan(targetOf(server), {}, async () => {
       await server.client.call('CLIENT', 'KILL', 'TYPE', 'NORMAL', 'SKIPME', 'YES');
     });
-    await expect(failing).rejects.toMatchObject({ code: 'SOURCE_LOST', got: expect.stringContaining('in the middle of a large value') });
+    await expect(failing).rejects.toMatchObject({ code: 'SOURCE_LOST', got: expect.stringContaining('in the middle of a large value') as string });
   });
 
   test('a position is a place to go on from', async () => {
@@ -330,7 +330,7 @@ describe('rights', () => {
 
   test('without DUMP it is refused, and why is said', async () => {
     const server = await withUser('~*', '+@all', '-dump');
-    await expect(scan(targetOf(server, undefined, login))).rejects.toMatchObject({ code: 'SOURCE_REFUSED', got: expect.stringContaining("'dump'") });
+    await expect(scan(targetOf(server, undefined, login))).rejects.toMatchObject({ code: 'SOURCE_REFUSED', got: expect.stringContaining("'dump'") as string });
   });
 
   test('keys that the user may not read are named', async () => {
@@ -344,7 +344,7 @@ describe('rights', () => {
   test('a renamed DUMP is refused', async () => {
     const server = await start('--rename-command', 'DUMP', '');
     await server.client.set('a', '1');
-    await expect(scan(targetOf(server))).rejects.toMatchObject({ code: 'SOURCE_REFUSED', got: expect.stringMatching(/^DUMP: ERR unknown command/) });
+    await expect(scan(targetOf(server))).rejects.toMatchObject({ code: 'SOURCE_REFUSED', got: expect.stringMatching(/^DUMP: ERR unknown command/) as string });
   });
 });
 

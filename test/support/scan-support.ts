@@ -1,6 +1,6 @@
 import { openSocket } from '../../src/redis/connect.js';
 import { parseServerUrl } from '../../src/redis/url.js';
-import type { NodeScanTarget } from '../../src/live/node-scan.js';
+import type { NodeScanTarget } from '../../src/live/scan-terms.js';
 import { ScanInput, type ScanInputOptions } from '../../src/live/scan-input.js';
 import { decodeBytes } from './support.js';
 
