@@ -9,7 +9,7 @@ import type { Master, Servers } from '../redis/servers.js';
 import { type Address, addressText } from '../redis/url.js';
 import type { KeySet } from '../values/key-set.js';
 import type { ShardFacts } from './facts.js';
-import type { NodeScanTarget, ScanCounts, ScanPosition } from './node-scan.js';
+import type { NodeScanTarget, ScanCounts, ScanPosition } from './scan-terms.js';
 import type { LiveOptions, Way } from './options.js';
 import { onlyDatabase, OwnSlots } from './own-slots.js';
 import { type OpenedNode, ReplicationInput } from './replication-input.js';
