@@ -67,6 +67,12 @@ interface Segment {
   readonly request: Uint8Array;
 }
 
+interface Progress {
+  readonly written: number;
+  readonly cursor: string | undefined;
+  readonly runId: string;
+}
+
 /** A reply of SCAN in the queue. */
 const SCAN = undefined;
 
@@ -114,7 +120,8 @@ export class NodeScan {
   private need = 1;
   /** Whether a record is written in part. */
   private torn = false;
-  private progressed = false;
+  /** How far it was when the last connection was lost. */
+  private progress: Progress = { written: 0, cursor: undefined, runId: '' };
 
   constructor(
     private readonly target: NodeScanTarget,
@@ -151,8 +158,7 @@ export class NodeScan {
         signal?.throwIfAborted();
         const failure = this.failureOf(error);
         if (failure !== undefined) throw failure;
-        if (this.progressed) [downSince, wait] = [0, FIRST_WAIT];
-        this.progressed = false;
+        if (this.hasProgressed()) [downSince, wait] = [0, FIRST_WAIT];
         if (downSince === 0) this.settings.onEvent(`${this.target.name}: ${reasonOf(error)}: trying again`, true);
         downSince ||= Date.now();
         if (Date.now() - downSince >= retryFor) throw this.lost(reasonOf(error), error);
@@ -160,6 +166,14 @@ export class NodeScan {
         wait = Math.min(wait * 2, LONGEST_WAIT);
       }
     }
+  }
+
+  /** Whether keys were written, or pages finished, since it was last asked. */
+  private hasProgressed(): boolean {
+    const { cursor, progress, runId } = this;
+    const { written } = this.settings.counts;
+    this.progress = { written, cursor, runId };
+    return written > progress.written || (runId === progress.runId && cursor !== progress.cursor);
   }
 
   /** The error that another attempt does not help against; undefined if one may. */
@@ -378,7 +392,6 @@ export class NodeScan {
       if (left > 0) await link.more(this.need);
     }
     this.scanning = false;
-    this.progressed = true;
     this.next = cursor === '0' ? undefined : cursor;
     this.pages.push(page);
     this.adaptCount(page.count);
@@ -484,7 +497,6 @@ export class NodeScan {
       else if (status === ROOM) await output.pipe.room();
       else bytes += await this.stream(segment);
     }
-    this.progressed = true;
     this.spareRequests.push(request);
     this.inFlight -= to - from;
     page.done += to - from;
