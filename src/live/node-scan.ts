@@ -30,6 +30,8 @@ export interface NodeScanTarget {
   open(): Promise<Opened>;
   /** By slot, 1 for those that are wanted of this node (default: all keys that it has). */
   readonly slots?: Uint8Array | undefined;
+  /** Counts the keys that are not wanted by their slots. */
+  readonly unowned?: Uint32Array | undefined;
   /** The slots are being imported by this node: ASKING before every command. */
   readonly asking?: boolean | undefined;
   /** It is a replica of a cluster: READONLY first. */
@@ -449,7 +451,7 @@ export class NodeScan {
   private takeKeys(page: KeyPage, left: number): number {
     const { counts, keys } = this.settings;
     const { link, place, wanted } = this;
-    const { slots } = this.target;
+    const { slots, unowned } = this.target;
     const { bytes, end } = link;
     place.keyBytes = bytes;
     let rest = left;
@@ -478,8 +480,10 @@ export class NodeScan {
       place.keyStart = start;
       place.keyEnd = start + size;
       if (wanted !== undefined && !wanted(place)) counts.unwanted++;
-      else if (slots !== undefined && slots[keySlot(bytes, start, start + size)] === 0) counts.unowned++;
-      else {
+      else if (slots !== undefined && slots[keySlot(bytes, start, start + size)] === 0) {
+        counts.unowned++;
+        if (unowned !== undefined) unowned[keySlot(bytes, start, start + size)]++;
+      } else {
         page.add(bytes, pos, start, after);
         if (page.isKnown(keys, this.db)) {
           page.drop();
