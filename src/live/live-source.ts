@@ -5,7 +5,7 @@ import { reasonOf, ServerError } from '../redis/errors.js';
 import { replicationRefused } from '../redis/replication-probe.js';
 import type { ServerInfo } from '../redis/server-info.js';
 import { Servers } from '../redis/servers.js';
-import { addressText } from '../redis/url.js';
+import { type Address, addressText } from '../redis/url.js';
 import { Waiting } from '../redis/waiting.js';
 import type { DatabaseKeys } from '../pipeline/database-keys.js';
 import type { SourceHead } from '../pipeline/source-heads.js';
@@ -39,16 +39,26 @@ export class LiveSource {
    * back, and any node of its cluster will do. Throws ServerError and the reason of the signal.
    */
   static async open(name: string, options: LiveOptions, before?: LiveSource): Promise<LiveSource> {
-    let servers: Servers | undefined;
-    try {
-      servers = await reached(options, before?.servers);
-      return await LiveSource.of(name, options, servers);
-    } catch (error) {
-      servers?.close();
-      if (options.signal?.aborted === true) throw options.signal.reason;
-      const failure = error instanceof ServerError ? error : new ServerError('LOST', name, reasonOf(error), error);
-      failure.ofSource = true;
-      throw failure;
+    const { onEvent, retryFor = RETRY_FOR, signal } = options;
+    const waiting = new Waiting(retryFor, onEvent);
+    const nodes = before?.servers.clustered === true ? before.servers.nodes : [];
+    for (let attempt = 0; ; attempt++) {
+      let servers: Servers | undefined;
+      try {
+        servers = await reached(options, nodes.at(attempt % Math.max(nodes.length, 1)));
+        const source = await LiveSource.of(name, options, servers);
+        waiting.over();
+        return source;
+      } catch (error) {
+        servers?.close();
+        signal?.throwIfAborted();
+        const failure = error instanceof ServerError ? error : new ServerError('LOST', name, reasonOf(error), error);
+        failure.ofSource = true;
+        const mayPass = failure.passing || (before !== undefined && failure.code !== 'REFUSED');
+        if (!mayPass || waiting.tooLong) throw failure;
+        waiting.tell(`${failure.server}: ${failure.reason}`, 0);
+      }
+      await delay(REACH_EVERY, undefined, { signal }).catch(() => signal?.throwIfAborted());
     }
   }
 
@@ -147,27 +157,10 @@ export class LiveSource {
   }
 }
 
-/** The servers, as soon as they answer. Throws ServerError. */
-async function reached(
-  { access, cluster, onEvent, retryFor = RETRY_FOR, signal }: LiveOptions,
-  before: Servers | undefined,
-): Promise<Servers> {
-  const waiting = new Waiting(retryFor, onEvent);
-  const nodes = before?.clustered === true ? before.nodes : [];
-  for (let attempt = 0; ; attempt++) {
-    const node = nodes.at(attempt % Math.max(nodes.length, 1));
-    try {
-      const through = node === undefined ? access : { ...access, url: { ...access.url, addresses: [node] } };
-      const servers = await Servers.open(through, { cluster, readOnly: true, versionKnown: true, onEvent });
-      waiting.over();
-      return servers;
-    } catch (error) {
-      const mayPass = error instanceof ServerError && (error.passing || (before !== undefined && error.code !== 'REFUSED'));
-      if (!mayPass || waiting.tooLong || signal?.aborted === true) throw error;
-      waiting.tell(`${error.server}: ${error.reason}`, 0);
-    }
-    await delay(REACH_EVERY, undefined, { signal });
-  }
+/** The servers, through this node instead of that of the URL if one is given. Throws ServerError. */
+function reached({ access, cluster, onEvent }: LiveOptions, node: Address | undefined): Promise<Servers> {
+  const through = node === undefined ? access : { ...access, url: { ...access.url, addresses: [node] } };
+  return Servers.open(through, { cluster, readOnly: true, versionKnown: true, onEvent });
 }
 
 /** How to read the servers: all in one way. Throws ServerError if replication is asked for and refused. */

@@ -7,6 +7,8 @@ const CRLF = 2;
 
 /** Stands between a client and a server: commands go on when the hook is done with them. */
 export class HookProxy {
+  /** Bytes of replies. */
+  answered = 0;
   private readonly sockets = new Set<Socket>();
 
   private constructor(
@@ -40,6 +42,7 @@ export class HookProxy {
         before = before.then(() => this.hook(words)).then(() => void server.write(bytes));
       }
     });
+    server.on('data', ({ length }) => (this.answered += length));
     server.pipe(client);
     for (const [socket, other] of [[client, server], [server, client]]) {
       this.sockets.add(socket);
