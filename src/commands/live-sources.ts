@@ -18,14 +18,15 @@ export interface LiveRunOptions extends RunOptions {
 export class LiveSources {
   private constructor(private readonly opened: ReadonlyMap<string, LiveSource>) {}
 
-  /** Reaches them. `again`: they were reached before, and may take a while to come back. Throws ServerError. */
-  static async open({ live, onEvent, onServer, onWarning }: LiveRunOptions, again = false): Promise<LiveSources> {
+  /** Reaches them. `before`: the same ones, reached before: they may take a while to come back. Throws ServerError. */
+  static async open({ live, onEvent, onServer, onWarning }: LiveRunOptions, before?: LiveSources): Promise<LiveSources> {
     const opened = new Map<string, LiveSource>();
     try {
       for (const [name, options] of live ?? []) {
-        const source = await LiveSource.open(name, { ...options, onEvent, onNote: (text) => onWarning?.(name, text) }, again);
+        const asked = { ...options, onEvent, onNote: (text: string) => onWarning?.(name, text) };
+        const source = await LiveSource.open(name, asked, before?.opened.get(name));
         opened.set(name, source);
-        if (!again) onServer?.(source.facts);
+        if (before === undefined) onServer?.(source.facts);
       }
       return new LiveSources(opened);
     } catch (error) {
@@ -45,7 +46,7 @@ export class LiveSources {
     return new Map(all.map((shard) => [shard.facts.name, shard]));
   }
 
-  /** What may be missing, or come twice, after all were read to the end. Throws ServerError. */
+  /** What may be missing, or come twice, after all were read to the end. */
   async gaps(): Promise<string[]> {
     const all: string[] = [];
     for (const source of this.opened.values()) all.push(...(await source.gaps()));
@@ -75,8 +76,10 @@ export async function withServers<O extends LiveRunOptions, S extends RunSummary
   work: (options: O, servers: LiveSources | undefined) => Promise<S>,
 ): Promise<S> {
   if (options.live === undefined) return work(options, undefined);
+  let before: LiveSources | undefined;
   for (let time = 1; ; time++) {
-    const servers = await LiveSources.open(options, time > 1);
+    const servers = await LiveSources.open(options, before);
+    before = servers;
     try {
       const last = !again || time === MOST_TIMES;
       const sources = servers.named(options.sources);

@@ -422,7 +422,7 @@ export class NodeScan {
   private takeKeys(page: KeyPage, left: number): number {
     const { counts, keys } = this.settings;
     const { link, place, wanted } = this;
-    const { slots } = this.target;
+    const { slots, unowned } = this.target;
     const { bytes, end } = link;
     place.keyBytes = bytes;
     let rest = left;
@@ -451,8 +451,10 @@ export class NodeScan {
       place.keyStart = start;
       place.keyEnd = start + size;
       if (wanted !== undefined && !wanted(place)) counts.unwanted++;
-      else if (slots !== undefined && slots[keySlot(bytes, start, start + size)] === 0) counts.unowned++;
-      else {
+      else if (slots !== undefined && slots[keySlot(bytes, start, start + size)] === 0) {
+        counts.unowned++;
+        if (unowned !== undefined) unowned[keySlot(bytes, start, start + size)]++;
+      } else {
         page.add(bytes, pos, start, after);
         if (page.isKnown(keys, this.db)) {
           page.drop();

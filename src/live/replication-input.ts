@@ -18,6 +18,8 @@ export interface ReplicationInputOptions {
   readonly name: string;
   /** Connects for each attempt: after a failover, to another node. */
   readonly open: () => Promise<OpenedNode>;
+  /** Called when the server begins to send, before the first chunk. */
+  readonly onBegun?: (() => Promise<void>) | undefined;
   /** The name of PSYNC on servers that renamed it; by `host:port` where each node has its own. */
   readonly psyncCommand?: string | ReadonlyMap<string, string> | undefined;
   /** Milliseconds to retry until the RDB begins (default 60,000). */
@@ -86,6 +88,7 @@ export class ReplicationInput implements Input {
     const link = await this.begun();
     this.link = link;
     try {
+      await this.options.onBegun?.();
       for await (const chunk of link.rdb(this.options.allocate?.(CHUNK))) {
         this.bytesRead += chunk.length;
         yield chunk;
