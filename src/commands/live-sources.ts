@@ -8,6 +8,8 @@ import type { RunOptions, RunSummary, ServerSource } from '../pipeline/run.js';
 export interface LiveRunOptions extends RunOptions {
   /** How to read those that are servers, by their names in `sources`. */
   readonly live?: ReadonlyMap<string, LiveOptions> | undefined;
+  /** Whether function libraries are wanted of them (default: yes). */
+  readonly functions?: boolean | undefined;
   /** Called with what is known of each of them before it is read. */
   readonly onServer?: ((facts: LiveFacts) => void) | undefined;
   /** Called with what does not affect the result: retries, failovers. `notable`: it explains why nothing happens, or that it goes on. */
@@ -19,13 +21,17 @@ export class LiveSources {
   private constructor(private readonly opened: ReadonlyMap<string, LiveSource>) {}
 
   /** Reaches them. `again`: they were reached before, and may take a while to come back. Throws ServerError. */
-  static async open({ live, onEvent, onServer, onWarning }: LiveRunOptions, again = false): Promise<LiveSources> {
+  static async open({ functions, live, onEvent, onServer, onWarning }: LiveRunOptions, again = false): Promise<LiveSources> {
     const opened = new Map<string, LiveSource>();
     try {
       for (const [name, options] of live ?? []) {
-        const source = await LiveSource.open(name, { ...options, onEvent, onNote: (text) => onWarning?.(name, text) }, again);
+        const source = await LiveSource.open(name, { ...options, functions, onEvent, onNote: onWarning }, again);
+        if (!again) {
+          onServer?.(source.facts);
+          const twin = [...opened.values()].find((other) => other.overlaps(source))?.facts.name;
+          if (twin !== undefined) onWarning?.(name, `it has the same keys as ${twin}: they come twice`);
+        }
         opened.set(name, source);
-        if (!again) onServer?.(source.facts);
       }
       return new LiveSources(opened);
     } catch (error) {

@@ -60,6 +60,7 @@ export class LiveSource {
     for (const [index, master] of servers.masters.entries()) {
       const client = await servers.client(master);
       const { access } = servers;
+      const informs = access.withoutInfo !== true;
       const onNote = (text: string): void => void notes.push(text);
       const replica = options.preferReplica === true ? await replicaToRead(client, { access, name: master.name, onNote }) : undefined;
       const node = replica ?? master.address;
@@ -71,16 +72,17 @@ export class LiveSource {
         replicaOf: replica === undefined ? info.masterAddress : master.name,
         id: master.id,
         runId: info.runId,
+        replicationId: info.replicationId,
         slots: servers.rangesOf(index),
-        usedMemory: info.usedMemory,
+        usedMemory: informs ? info.usedMemory : undefined,
         keys: databasesOf(info),
         replication: way === 'replication' ? await replicationFacts(asked) : undefined,
       };
-      shards.push(new Shard(facts, await headOf(facts.name, info, asked), { options, servers, master, node, way, keys }));
+      shards.push(new Shard(facts, await headOf(facts.name, info, asked, informs), { options, servers, master, node, way, keys }));
     }
     const facts: LiveFacts = {
       name,
-      version: versionText(servers.info),
+      version: servers.info.version === '' ? undefined : versionText(servers.info),
       clustered: servers.clustered,
       way,
       refused,
@@ -88,6 +90,17 @@ export class LiveSource {
       notes,
     };
     return new LiveSource(facts, shards, servers, servers.owners?.slice());
+  }
+
+  /** Whether another source is the same server, or a replica of it, and some databases are read of both. */
+  overlaps({ shards }: LiveSource): boolean {
+    return this.shards.some((one) =>
+      shards.some(
+        (other) =>
+          (isSame(one.runId, other.runId) || isSame(one.replicationId, other.replicationId)) &&
+          (one.db === undefined || other.db === undefined || one.db === other.db),
+      ),
+    );
   }
 
   /** What may be missing, or come twice, after everything was read. Throws ServerError. */
@@ -125,7 +138,7 @@ async function reached(
   const waiting = new Waiting(retryFor, onEvent);
   for (;;) {
     try {
-      const servers = await Servers.open(access, { cluster, readOnly: true, versionKnown: true, onEvent });
+      const servers = await Servers.open(access, { cluster, readOnly: true, onEvent });
       waiting.over();
       return servers;
     } catch (error) {
@@ -147,25 +160,26 @@ async function wayOf({ psyncCommand, via = 'auto' }: LiveOptions, servers: Serve
   const first = reasons.find((reason) => reason !== undefined);
   if (first === undefined) return { way: 'replication', refused: undefined };
   if (via === 'auto') return { way: 'scan', refused: first.refused };
-  throw new ServerError('REFUSED', first.name, first.refused, undefined, 'Read it with SCAN and DUMP instead: --via scan.');
+  const advice = first.refused.startsWith('NOPERM') ? undefined : 'Read it with SCAN and DUMP instead: --via scan.';
+  throw new ServerError('REFUSED', first.name, first.refused, undefined, advice);
 }
 
 const databasesOf = ({ expires, keys }: ServerInfo): DatabaseKeys[] =>
   [...keys].map(([db, count]) => ({ db, keys: count, expires: expires.get(db) ?? 0 }));
 
 /** What a server tells before its first key. */
-async function headOf(source: string, info: ServerInfo, client: Redis): Promise<SourceHead> {
+async function headOf(source: string, info: ServerInfo, client: Redis, informs: boolean): Promise<SourceHead> {
   const { target } = knownTarget(info);
   const libraries = await librariesOf(client);
   return {
     source,
     vendor: target.vendor,
     version: target.rdbVersion,
-    server: info.version,
-    usedMemory: info.usedMemory,
+    server: info.version === '' ? undefined : info.version,
+    usedMemory: informs ? info.usedMemory : undefined,
     created: undefined,
     keys: databasesOf(info),
-    allDatabases: true,
+    allDatabases: informs,
     functions: libraries.length,
     libraries,
     modules: info.modules,
@@ -187,6 +201,8 @@ async function librariesOf(client: Redis): Promise<SourceHead['libraries']> {
     return code instanceof Uint8Array ? [{ name: libraryName(code), code }] : [];
   });
 }
+
+const isSame = (id: string, other: string): boolean => id !== '' && id === other;
 
 interface Owned {
   readonly masters: readonly Master[];

@@ -46,6 +46,14 @@ export class Shard implements ServerSource {
     return this.facts.runId;
   }
 
+  get replicationId(): string {
+    return this.facts.replicationId;
+  }
+
+  get db(): number | undefined {
+    return this.parts.options.access.url.db;
+  }
+
   get way(): Way {
     return this.parts.way;
   }
@@ -76,8 +84,7 @@ export class Shard implements ServerSource {
 
   /** What a replica is sent and this source does not have: strays in a cluster, and other databases than that of the URL. */
   private pass(): Pass | undefined {
-    const { db } = this.parts.options.access.url;
-    const { wanted } = this;
+    const { db, wanted } = this;
     this.slots = wanted && new OwnSlots(wanted);
     const passes = [...(this.slots === undefined ? [] : [this.slots.pass]), ...(db === undefined ? [] : [onlyDatabase(db)])];
     return passes.length === 0 ? undefined : (batch) => passes.forEach((pass) => pass(batch));
@@ -85,17 +92,17 @@ export class Shard implements ServerSource {
 
   private scan({ allocate, signal }: OpenOptions): ScanInput {
     const { keys, options } = this.parts;
-    const { filter, onEvent, onNote, retryFor, scan } = options;
+    const { filter, functions, onEvent, onNote, retryFor, scan } = options;
     const { facts, wanted } = this;
     const { name } = facts;
     const target: NodeScanTarget = {
       ...{ name: facts.node, open: () => this.connect(), slots: wanted, readOnly: wanted !== undefined && facts.replicaOf !== undefined },
     };
     return new ScanInput(target, {
-      ...{ name, keys, filter, scan, retryFor, signal, allocate, onEvent, onNote },
+      ...{ name, keys, filter, functions, scan, retryFor, signal, allocate, onEvent, onNote: (text) => onNote?.(name, text) },
       onProblem: (db, key, reason) => {
         this.problems++;
-        if (this.problems <= MOST_NAMED) onNote?.(`db ${db}, key ${formatText(key, 0, key.length)}: ${reason}: it is left out`);
+        if (this.problems <= MOST_NAMED) onNote?.(name, `db ${db}, key ${formatText(key, 0, key.length)}: ${reason}: it is left out`);
       },
     });
   }
