@@ -2,10 +2,11 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import { SLOTS } from '../bytes/crc16.js';
 import { formatText } from '../bytes/text.js';
-import { reasonOf, ServerError } from '../redis/errors.js';
+import { reasonOf, ServerError, type ServerErrorCode } from '../redis/errors.js';
 import { replicationRefused } from '../redis/replication-probe.js';
 import type { ServerInfo } from '../redis/server-info.js';
 import { type Master, Servers } from '../redis/servers.js';
+import { unlessAborted } from '../redis/unless-aborted.js';
 import { addressText } from '../redis/url.js';
 import { Waiting } from '../redis/waiting.js';
 import type { DatabaseKeys } from '../pipeline/database-keys.js';
@@ -39,16 +40,24 @@ export class LiveSource {
    * ServerError and the reason of the signal.
    */
   static async open(name: string, options: LiveOptions, again = false): Promise<LiveSource> {
-    let servers: Servers | undefined;
-    try {
-      servers = await reached(options, again);
-      return await LiveSource.of(name, options, servers);
-    } catch (error) {
-      servers?.close();
-      if (options.signal?.aborted === true) throw options.signal.reason;
-      const failure = error instanceof ServerError ? error : new ServerError('LOST', name, reasonOf(error), error);
-      failure.ofSource = true;
-      throw failure;
+    const { onEvent, retryFor = RETRY_FOR, signal } = options;
+    const waiting = new Waiting(retryFor, onEvent);
+    for (let wasReached = again; ; ) {
+      let servers: Servers | undefined;
+      try {
+        servers = await unlessAborted(serversOf(options), signal, (late) => late.close());
+        wasReached = true;
+        return await unlessAborted(LiveSource.of(name, options, servers), signal, () => undefined);
+      } catch (error) {
+        servers?.close();
+        signal?.throwIfAborted();
+        const failure = error instanceof ServerError ? error : new ServerError(codeOf(error), name, reasonOf(error), error);
+        failure.ofSource = true;
+        const mayPass = failure.passing || (wasReached && (failure.code === 'LOST' || failure.code === 'UNREACHABLE'));
+        if (!mayPass || waiting.tooLong) throw failure;
+        waiting.tell(`${failure.server}: ${failure.reason}`, 0);
+      }
+      await delay(Math.min(REACH_EVERY, retryFor), undefined, { signal }).catch(() => signal?.throwIfAborted());
     }
   }
 
@@ -117,25 +126,10 @@ export class LiveSource {
   }
 }
 
-/** The servers, as soon as they answer. Throws ServerError. */
-async function reached(
-  { access, cluster, onEvent, retryFor = RETRY_FOR, signal }: LiveOptions,
-  again: boolean,
-): Promise<Servers> {
-  const waiting = new Waiting(retryFor, onEvent);
-  for (;;) {
-    try {
-      const servers = await Servers.open(access, { cluster, readOnly: true, versionKnown: true, onEvent });
-      waiting.over();
-      return servers;
-    } catch (error) {
-      const mayPass = error instanceof ServerError && (error.passing || (again && error.code !== 'REFUSED'));
-      if (!mayPass || waiting.tooLong || signal?.aborted === true) throw error;
-      waiting.tell(`${error.server}: ${error.reason}`, 0);
-    }
-    await delay(REACH_EVERY, undefined, { signal });
-  }
-}
+const codeOf = (error: unknown): ServerErrorCode => (error instanceof Error && error.name === 'ReplyError' ? 'REFUSED' : 'LOST');
+
+const serversOf = ({ access, cluster, onEvent }: LiveOptions): Promise<Servers> =>
+  Servers.open(access, { cluster, readOnly: true, versionKnown: true, onEvent });
 
 /** How to read the servers: all in one way. Throws ServerError if replication is asked for and refused. */
 async function wayOf({ psyncCommand, via = 'auto' }: LiveOptions, servers: Servers): Promise<{ way: Way; refused: string | undefined }> {

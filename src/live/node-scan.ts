@@ -12,6 +12,7 @@ import type { Opened } from '../redis/connect.js';
 import { ConnectionLost, reasonOf, ServerError } from '../redis/errors.js';
 import { redirection, refusalOf } from '../redis/refusals.js';
 import { parseInfo, type ServerInfo } from '../redis/server-info.js';
+import { unlessAborted } from '../redis/unless-aborted.js';
 import { compileKeyFilter, type FilterOptions, type KeyPlace } from '../values/filters.js';
 import type { KeySet } from '../values/key-set.js';
 import { TARGETS } from '../values/targets.js';
@@ -51,9 +52,11 @@ export interface ScanCounts {
   unwanted: number;
   /** Not to be had; each was named. */
   problems: number;
+  /** How often another process answered than the one before: it may lack keys that were not read yet. */
+  restarts: number;
 }
 
-export const noScanCounts = (): ScanCounts => ({ written: 0, gone: 0, repeated: 0, unowned: 0, moved: 0, unwanted: 0, problems: 0 });
+export const noScanCounts = (): ScanCounts => ({ written: 0, gone: 0, repeated: 0, unowned: 0, moved: 0, unwanted: 0, problems: 0, restarts: 0 });
 
 /** Everything before it is written. */
 export interface ScanPosition {
@@ -171,6 +174,7 @@ export class NodeScan {
   private need = 1;
   /** Whether a record is written in part. */
   private torn = false;
+  /** Whether the cursor has moved. After a restart it may move over the same keys again and again: only what is written counts then. */
   private progressed = false;
 
   constructor(
@@ -197,24 +201,29 @@ export class NodeScan {
       this.db = from.db;
       this.cursor = from.cursor;
     }
-    let [downSince, wait] = [0, FIRST_WAIT];
+    let [downSince, wait, written] = [0, FIRST_WAIT, 0];
     for (;;) {
       try {
-        await this.session(await this.target.open(), from);
+        await this.session(await this.opened(), from);
         return;
       } catch (error) {
         signal?.throwIfAborted();
         const failure = this.failureOf(error);
         if (failure !== undefined) throw failure;
-        if (this.progressed) [downSince, wait] = [0, FIRST_WAIT];
+        if (this.progressed || written < this.settings.counts.written) [downSince, wait] = [0, FIRST_WAIT];
         this.progressed = false;
+        written = this.settings.counts.written;
         if (downSince === 0) this.settings.onEvent(`${this.target.name}: ${reasonOf(error)}: trying again`, true);
         downSince ||= Date.now();
         if (Date.now() - downSince >= retryFor) throw this.lost(reasonOf(error), error);
-        await delay(wait, undefined, { signal });
+        await delay(Math.min(wait, retryFor), undefined, { signal });
         wait = Math.min(wait * 2, LONGEST_WAIT);
       }
     }
+  }
+
+  private opened(): Promise<Opened> {
+    return unlessAborted(this.target.open(), this.settings.signal, ({ socket }) => socket.destroy());
   }
 
   /** The error that another attempt does not help against; undefined if one may. */
@@ -247,6 +256,7 @@ export class NodeScan {
     try {
       await this.introduce();
       if (process.runId !== this.runId || this.runId === '') this.cursor = undefined; // cursors are of one process
+      if (process.runId !== this.runId && this.runId !== '') this.settings.counts.restarts++;
       this.runId = process.runId;
       await this.writeFunctions();
       const first = this.finished.size === 0 ? from?.db : undefined;
@@ -418,7 +428,6 @@ export class NodeScan {
       if (left > 0) await link.more(this.need);
     }
     this.scanning = false;
-    this.progressed = true;
     this.next = cursor === '0' ? undefined : cursor;
     this.pages.push(page);
     this.adaptCount(page.count);
@@ -524,7 +533,6 @@ export class NodeScan {
       else if (status === ROOM) await output.pipe.room();
       else bytes += await this.stream(segment);
     }
-    this.progressed = true;
     this.spareRequests.push(request);
     this.inFlight -= to - from;
     page.done += to - from;
@@ -543,6 +551,7 @@ export class NodeScan {
     }
     if (cursor === undefined) return;
     this.cursor = cursor;
+    this.progressed ||= this.settings.counts.restarts === 0;
     // the last cursor is 0, which would begin again: the database after it begins at its own 0
     const [db, next] = cursor === '0' ? [this.db + 1, '0'] : [this.db, cursor];
     this.settings.onPosition({ runId: this.runId, db, cursor: next });
@@ -847,7 +856,7 @@ export class NodeScan {
   /** Another connection to the same process. */
   private async sideLink(): Promise<{ readonly link: ReplyLink; db: number }> {
     if (this.side !== undefined) return this.side;
-    const { process, socket } = await this.target.open();
+    const { process, socket } = await this.opened();
     const { onBytes, signal } = this.settings;
     const link = new ReplyLink(socket, onBytes, signal);
     if (process.runId !== this.runId) {

@@ -110,13 +110,25 @@ export class Shard implements ServerSource {
 
   /** What is missing, after the last reading. */
   get gaps(): string[] {
-    const { facts, problems } = this;
-    return problems === 0 ? [] : [`${facts.name}: ${problems === 1 ? 'a key' : `${problems} keys`} could not be read`];
+    const { counts, problems } = this;
+    const { name } = this.facts;
+    const gaps: string[] = [];
+    if (problems > 0) gaps.push(`${name}: ${problems === 1 ? 'a key' : `${problems} keys`} could not be read`);
+    if (counts !== undefined && counts.restarts > 0) {
+      const times = counts.restarts === 1 ? '' : ` ${counts.restarts} times`;
+      gaps.push(`${name}: it was restarted or replaced${times} while it was read: keys that it lost then may be missing. Read it again`);
+    }
+    return gaps;
+  }
+
+  /** Of the last scan. */
+  private get counts(): Readonly<ScanCounts> | undefined {
+    return this.input instanceof ScanInput ? this.input.counts : undefined;
   }
 
   /** What else became of keys in the last reading. */
   get notes(): string[] {
-    const counts: Readonly<ScanCounts> | undefined = this.input instanceof ScanInput ? this.input.counts : undefined;
+    const { counts } = this;
     const [strays, gone] = [this.slots?.dropped ?? counts?.unowned ?? 0, counts?.gone ?? 0];
     const { name } = this.facts;
     const notes: string[] = [];
