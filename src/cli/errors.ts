@@ -1,4 +1,5 @@
 import type { OutputError, RdbError } from '../commands/terms.js';
+import { isServerUrl } from '../commands/live-terms.js';
 import { EXIT } from './exit.js';
 import { HINTS } from './hints.js';
 import { keyText, printable, sourceName, word } from './printable.js';
@@ -16,6 +17,12 @@ function isWrongPath({ cause, got }: RdbError): boolean {
   if (cause instanceof Error && 'code' in cause) return WRONG_PATH.has(String(cause.code));
   return got === 'a directory';
 }
+
+/** Codes of bytes that are not as they were written. */
+const DAMAGE = /^(?:BAD_|CHECKSUM$|TRUNCATED$|UNKNOWN_OPCODE$)/;
+const RESEND =
+  'What the server sent is damaged: read it again, and if it is damaged again, look at what is between (a proxy, a tunnel), or try ' +
+  'another --via.';
 
 /** The most serious one: damage before a wrong path. */
 export function exitOfAll(errors: readonly RdbError[]): number {
@@ -47,8 +54,9 @@ function fault({ code, expected, got, message }: RdbError): string {
 }
 
 /** What to do next. */
-function hintOf({ code, skippable }: RdbError): string {
-  return HINTS[code] + (skippable ? ' --skip-damaged goes past such values.' : '');
+function hintOf({ code, file, skippable }: RdbError): string {
+  const hint = file !== undefined && isServerUrl(file) && DAMAGE.test(code) ? RESEND : HINTS[code];
+  return hint + (skippable ? ' --skip-damaged goes past such values.' : '');
 }
 
 /** The error on one line: code, place, what was expected, what was found, and what to do next. */

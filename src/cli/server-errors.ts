@@ -47,7 +47,8 @@ function inSourceWords(text: string): string {
     .replaceAll('RDBKIT_SENTINEL_AUTH', 'RDBKIT_SOURCE_SENTINEL_AUTH');
 }
 
-const REFUSES = /^NOPERM|\bcommand\b/i;
+/** A command that is refused, and not one that was never answered (`Command timed out`, of ioredis). */
+const REFUSES = /^NOPERM|\bcommand\b(?! timed out)/i;
 
 const BY_CODE: Readonly<Record<ServerError['code'], string>> = {
   UNREACHABLE: 'Check host and port, and whether a firewall or security group is in the way; TLS needs rediss://.',

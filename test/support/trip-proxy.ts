@@ -1,7 +1,12 @@
 import { connect, createServer, type Server, type Socket } from 'node:net';
 
-/** Called with the piece that holds the byte; what it returns is passed on instead, and undefined closes the connection. */
-export type Trip = (piece: Buffer, at: number) => Promise<Buffer | undefined> | Buffer | undefined;
+/** Called with the piece that holds the byte; what it returns is passed on instead, with `last` as the last of the connection. */
+export type Trip = (piece: Buffer, at: number) => Promise<Passed> | Passed;
+
+export interface Passed {
+  readonly bytes: Buffer;
+  readonly last?: boolean;
+}
 
 /** Stands between a client and a server; at one byte of what the server sends, over all connections, something happens once. */
 export class TripProxy {
@@ -55,15 +60,15 @@ export class TripProxy {
   private async pass(server: Socket, client: Socket, piece: Buffer): Promise<void> {
     const at = this.after - this.passed;
     this.passed += piece.length;
-    let passed: Buffer | undefined = piece;
+    let passed: Passed = { bytes: piece };
     if (!this.tripped && at < piece.length) {
       this.tripped = true;
       server.pause();
       passed = await this.trip(piece, at);
       server.resume();
     }
-    if (passed === undefined) client.destroy();
-    else if (!client.destroyed && !client.write(passed)) {
+    if (passed.last === true) client.end(passed.bytes, () => server.destroy());
+    else if (!client.destroyed && !client.write(passed.bytes)) {
       server.pause();
       client.once('drain', () => server.resume());
     }
