@@ -1,10 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import { formatText } from '../bytes/text.js';
-import { reasonOf, ServerError } from '../redis/errors.js';
+import { reasonOf, ServerError, type ServerErrorCode } from '../redis/errors.js';
 import { replicationRefused } from '../redis/replication-probe.js';
 import type { ServerInfo } from '../redis/server-info.js';
 import { Servers } from '../redis/servers.js';
+import { unlessAborted } from '../redis/unless-aborted.js';
 import { type Address, addressText } from '../redis/url.js';
 import { Waiting } from '../redis/waiting.js';
 import type { DatabaseKeys } from '../pipeline/database-keys.js';
@@ -42,23 +43,26 @@ export class LiveSource {
     const { onEvent, retryFor = RETRY_FOR, signal } = options;
     const waiting = new Waiting(retryFor, onEvent);
     const nodes = before?.servers.clustered === true ? before.servers.nodes : [];
+    let wasReached = before !== undefined;
     for (let attempt = 0; ; attempt++) {
       let servers: Servers | undefined;
       try {
-        servers = await reached(options, nodes.at(attempt % Math.max(nodes.length, 1)));
-        const source = await LiveSource.of(name, options, servers);
+        const node = nodes.at(attempt % Math.max(nodes.length, 1));
+        servers = await unlessAborted(serversOf(options, node), signal, (late) => late.close());
+        wasReached = true;
+        const source = await unlessAborted(LiveSource.of(name, options, servers), signal, () => undefined);
         waiting.over();
         return source;
       } catch (error) {
         servers?.close();
         signal?.throwIfAborted();
-        const failure = error instanceof ServerError ? error : new ServerError('LOST', name, reasonOf(error), error);
+        const failure = error instanceof ServerError ? error : new ServerError(codeOf(error), name, reasonOf(error), error);
         failure.ofSource = true;
-        const mayPass = failure.passing || (before !== undefined && failure.code !== 'REFUSED');
+        const mayPass = failure.passing || (wasReached && (failure.code === 'LOST' || failure.code === 'UNREACHABLE'));
         if (!mayPass || waiting.tooLong) throw failure;
         waiting.tell(`${failure.server}: ${failure.reason}`, 0);
       }
-      await delay(REACH_EVERY, undefined, { signal }).catch(() => signal?.throwIfAborted());
+      await delay(Math.min(REACH_EVERY, retryFor), undefined, { signal }).catch(() => signal?.throwIfAborted());
     }
   }
 
@@ -170,8 +174,10 @@ export class LiveSource {
   }
 }
 
+const codeOf = (error: unknown): ServerErrorCode => (error instanceof Error && error.name === 'ReplyError' ? 'REFUSED' : 'LOST');
+
 /** The servers, through this node instead of that of the URL if one is given. Throws ServerError. */
-function reached({ access, cluster, onEvent }: LiveOptions, node: Address | undefined): Promise<Servers> {
+function serversOf({ access, cluster, onEvent }: LiveOptions, node: Address | undefined): Promise<Servers> {
   const through = node === undefined ? access : { ...access, url: { ...access.url, addresses: [node] } };
   return Servers.open(through, { cluster, readOnly: true, onEvent });
 }

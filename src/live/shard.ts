@@ -41,7 +41,6 @@ const MOST_NAMED = 100;
 export class Shard implements ServerSource {
   /** The scan of the last reading. */
   private input: ScanInput | undefined;
-  private counts: Readonly<ScanCounts> | undefined;
   private slots: OwnSlots | undefined;
   private claim: Claim | undefined;
   /** By slot: keys of a scan that it left out. */
@@ -146,7 +145,6 @@ export class Shard implements ServerSource {
       },
     });
     this.input = input;
-    this.counts = input.counts;
     return input;
   }
 
@@ -176,8 +174,20 @@ export class Shard implements ServerSource {
 
   /** What is missing, after the last reading. */
   get gaps(): string[] {
-    const { facts, problems } = this;
-    return problems === 0 ? [] : [`${facts.name}: ${problems === 1 ? 'a key' : `${problems} keys`} could not be read`];
+    const { counts, problems } = this;
+    const { name } = this.facts;
+    const gaps: string[] = [];
+    if (problems > 0) gaps.push(`${name}: ${problems === 1 ? 'a key' : `${problems} keys`} could not be read`);
+    if (counts !== undefined && counts.restarts > 0) {
+      const times = counts.restarts === 1 ? '' : ` ${counts.restarts} times`;
+      gaps.push(`${name}: it was restarted or replaced${times} while it was read: keys that it lost then may be missing. Read it again`);
+    }
+    return gaps;
+  }
+
+  /** Of the last scan. */
+  private get counts(): Readonly<ScanCounts> | undefined {
+    return this.input?.counts;
   }
 
   /** What else became of keys in the last reading. */
