@@ -38,6 +38,11 @@ export class LiveSources {
     return sources.flatMap((source) => this.opened.get(source)?.shards.map(({ facts }) => facts.name) ?? [source]);
   }
 
+  /** What is known of each server. */
+  get facts(): LiveFacts[] {
+    return [...this.opened.values()].map(({ facts }) => facts);
+  }
+
   /** The shards by name, for a run. */
   get shards(): ReadonlyMap<string, ServerSource> {
     const all = [...this.opened.values()].flatMap(({ shards }) => shards);
@@ -77,7 +82,7 @@ export async function withServers<O extends LiveRunOptions, S extends RunSummary
       const summary = await work({ ...options, sources, servers: servers.shards, onError: last ? options.onError : undefined }, servers);
       if (!last && wasLost(summary)) {
         options.onEvent?.(`${summary.errors[0].file}: ${summary.errors[0].got}: it is read again from the beginning`, true);
-        if (summary.partial !== undefined) await unlink(summary.partial).catch(() => undefined);
+        for (const left of summary.partials ?? [summary.partial]) if (left !== undefined) await unlink(left).catch(() => undefined);
         continue;
       }
       if (!last) for (const error of summary.errors) options.onError?.(error);

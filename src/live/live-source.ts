@@ -31,6 +31,8 @@ export interface LiveFacts {
 export interface ShardFacts {
   /** The name of the source. */
   readonly name: string;
+  /** The master, or the server that was named, as `host:port`; where sentinels name it, the name that they use. */
+  readonly master: string;
   /** The server that is read: the master, or a replica of it. */
   readonly node: string;
   readonly replicaOf: string | undefined;
@@ -92,6 +94,7 @@ export class LiveSource {
       if (way === 'replication') notes.push(...(await replicationNotes(asked)));
       const facts: ShardFacts = {
         name: servers.clustered ? `redis://${master.name}` : name,
+        master: master.name,
         node: node === undefined ? master.name : addressText(node),
         replicaOf: replica === undefined ? info.masterAddress : master.name,
         id: master.id,

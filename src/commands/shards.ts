@@ -1,0 +1,155 @@
+import { JointOutputs } from '../io/joint-outputs.js';
+import { OutputError } from '../io/output-error.js';
+import type { RunOptions, RunProgress, RunSummary } from '../pipeline/run.js';
+import { SHARD } from './dump-terms.js';
+
+/** A shard as it is named by its server. */
+export interface NamedShard {
+  /** The name of the source. */
+  readonly name: string;
+  /** `host:port`, the path of a socket, or the name that sentinels use. */
+  readonly master: string;
+}
+
+/** A shard, and the file that it goes to. */
+export interface ShardOutput extends NamedShard {
+  readonly output: string;
+}
+
+/** `10.0.0.5-6379` for `10.0.0.5:6379`: what can stand in the name of a file everywhere. */
+export const safeName = (server: string): string => server.replaceAll(/[^\w.]+/g, '-').replace(/^[-.]+/, '') || 'server';
+
+/** The file of each shard. Throws OutputError if two would have the same one. */
+export function shardOutputs(output: string, shards: readonly NamedShard[]): ShardOutput[] {
+  const owners = new Map<string, string>();
+  return shards.map(({ master, name }) => {
+    const path = output.replaceAll(SHARD, safeName(master));
+    const other = owners.get(path);
+    if (other !== undefined) {
+      const why = other === master ? `the server ${master} is given twice: name it once` : `the servers ${other} and ${master} would share it`;
+      throw new OutputError(path, why);
+    }
+    owners.set(path, master);
+    return { master, name, output: path };
+  });
+}
+
+/** What became of a shard. */
+export interface ShardEnd<S> {
+  readonly shard: ShardOutput;
+  readonly summary: S;
+  /** Where its output was left, complete or not, if not all shards are complete. */
+  readonly partial: string | undefined;
+}
+
+/** Runs one shard; `options` name it as the only source. Its outputs are made by `outputs.hold`. */
+export type RunShard<O, S> = (options: O, shard: ShardOutput, outputs: JointOutputs) => Promise<S>;
+
+/**
+ * Runs all shards at the same time, or one after another where a limit counts their keys together. The outputs get their names together,
+ * if all are complete; else they are left as partial ones. Unless the run is to keep going, a shard that fails ends the others. Throws what
+ * `work` throws.
+ */
+export async function eachShard<O extends RunOptions, S extends RunSummary>(
+  options: O,
+  shards: readonly ShardOutput[],
+  work: RunShard<O, S>,
+): Promise<ShardEnd<S>[]> {
+  const { keepGoing = false, limit, signal } = options;
+  const stop = new AbortController();
+  const abort = (): void => stop.abort(signal?.reason);
+  if (signal?.aborted === true) abort();
+  signal?.addEventListener('abort', abort, { once: true });
+  const outputs = shards.map(() => new JointOutputs());
+  const progress = new JoinedProgress(shards.length, options.onProgress);
+  const ends: { index: number; summary: S }[] = [];
+  let failure: { error: unknown } | undefined;
+  let keys = 0;
+  const one = async (index: number): Promise<void> => {
+    const shard = shards[index];
+    const own = {
+      sources: [shard.name],
+      signal: stop.signal,
+      limit: limit === undefined ? undefined : limit - keys,
+      onProgress: (now: RunProgress) => progress.take(index, now),
+    };
+    try {
+      const summary = await work({ ...options, ...own }, shard, outputs[index]);
+      keys += summary.keys;
+      ends.push({ index, summary });
+      if (summary.errors.length > 0 && !keepGoing) stop.abort();
+    } catch (error) {
+      failure ??= { error };
+      stop.abort();
+    }
+  };
+  try {
+    if (limit === undefined) await Promise.all(shards.map((_, index) => one(index)));
+    else for (let index = 0; index < shards.length && keys < limit && !stop.signal.aborted; index++) await one(index);
+    const complete = failure === undefined && ends.every(({ summary }) => summary.errors.length === 0 && !summary.interrupted);
+    if (complete) for (const output of outputs) await output.commit();
+  } catch (error) {
+    failure ??= { error };
+  } finally {
+    signal?.removeEventListener('abort', abort);
+  }
+  // what has its name by now stays
+  const left = await Promise.all(outputs.map(async (output) => (await output.abandon()).find((path) => path !== undefined)));
+  if (failure !== undefined) {
+    if (failure.error instanceof OutputError) failure.error.kept = left.find((path) => path !== undefined);
+    throw failure.error;
+  }
+  return ends.sort((a, b) => a.index - b.index).map(({ index, summary }) => ({ shard: shards[index], summary, partial: left[index] }));
+}
+
+/** The progress of all shards together. */
+class JoinedProgress {
+  private readonly all: RunProgress[];
+
+  constructor(
+    count: number,
+    private readonly onProgress: RunOptions['onProgress'],
+  ) {
+    this.all = Array.from({ length: count }, () => ({ bytesRead: 0, totalBytes: undefined, keys: 0 }));
+  }
+
+  take(index: number, progress: RunProgress): void {
+    const { all } = this;
+    all[index] = progress;
+    this.onProgress?.({
+      bytesRead: all.reduce((sum, { bytesRead }) => sum + bytesRead, 0),
+      totalBytes: all.reduce<number | undefined>(
+        (sum, { totalBytes }) => (sum === undefined || totalBytes === undefined ? undefined : sum + totalBytes),
+        0,
+      ),
+      keys: all.reduce((sum, { keys }) => sum + keys, 0),
+    });
+  }
+}
+
+/** One summary for all shards. `seconds`: of the whole run. */
+export function joined(ends: readonly ShardEnd<RunSummary>[], { seconds, signal }: { seconds: number; signal: AbortSignal | undefined }): RunSummary {
+  const all = ends.map(({ summary }) => summary);
+  const sum = (count: keyof Pick<RunSummary, 'read' | 'keys' | 'filtered' | 'damaged' | 'expired' | 'memberExpiries' | 'bytes' | 'written' | 'warnings'>): number =>
+    all.reduce((total, summary) => total + summary[count], 0);
+  const partials = ends.flatMap(({ partial }) => partial ?? []);
+  return {
+    read: sum('read'),
+    keys: sum('keys'),
+    filtered: sum('filtered'),
+    damaged: sum('damaged'),
+    expired: sum('expired'),
+    memberExpiries: sum('memberExpiries'),
+    bytes: sum('bytes'),
+    written: sum('written'),
+    warnings: sum('warnings'),
+    sources: all.length,
+    errors: all.flatMap(({ errors }) => errors),
+    torn: all.some(({ torn }) => torn),
+    partial: partials.at(0),
+    partials,
+    seconds,
+    limited: all.some(({ limited }) => limited),
+    interrupted: signal?.aborted === true,
+  };
+}
