@@ -1,4 +1,4 @@
-import type { LiveFacts } from '../commands/live-terms.js';
+import { type LiveFacts, replicationNotes } from '../commands/live-terms.js';
 import { bytesText, countText, keysText } from './numbers.js';
 import { printable } from './printable.js';
 
@@ -16,9 +16,12 @@ export function liveLines({ clustered, name, notes, refused, shards, version, wa
   return [
     `source ${printable(name)}: ${printable(version)}, ${what}, ${keysText(keys)}, ${bytesText(memory)} of memory; read by ${way}${why}`,
     ...(clustered ? shards.map(shardLine) : []),
-    ...notes.map((note) => `  ${printable(note)}`),
+    ...[...new Set([...notes, ...shards.flatMap(replication)])].map((note) => `  ${printable(note)}`),
   ];
 }
+
+const replication = ({ replication: facts }: LiveFacts['shards'][number]): string[] =>
+  facts === undefined ? [] : replicationNotes(facts, bytesText);
 
 function shardLine({ keys, node, replicaOf, slots }: LiveFacts['shards'][number]): string {
   const count = slots.reduce((sum, [from, to]) => sum + to - from + 1, 0);

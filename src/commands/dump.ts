@@ -140,7 +140,7 @@ async function dumpSources(options: DumpOptions, joint?: JointOutputs): Promise<
       onProblem,
       damage,
     } as const;
-    if (options.format === 'rdb') sink = rdbSink(outputs, { ...common, format, complete: isComplete(options) });
+    if (options.format === 'rdb') sink = rdbSink(outputs, { ...common, format, complete: isComplete(options), verbatim: isVerbatim(options) });
     else if (options.format === 'resp') sink = new RespSink(new Output(outputs[0], { codec }), { ...common, maxPayload, now });
     else sink = new PayloadLines(new Output(outputs[0], { codec }), common);
     const check = damage && damageCheck(codec ?? TS_CODEC, damage);
@@ -174,6 +174,12 @@ function rdbSink(outputs: readonly ByteSink[], options: RdbSinkOptions): RdbSink
   const codec = options.codec ?? TS_CODEC;
   if (outputs.length === 1) return new RdbSink([new RdbFile(new Output(outputs[0], { codec: options.codec }), outputs[0], codec)], options);
   return new RdbSink(outputs.map((output) => new RdbFile(new Output(output, { fullAt: SMALL_BUFFER }), output, codec)), options);
+}
+
+/** Whether it is a copy of what a server sends to its replicas. */
+function isVerbatim(options: DumpOptions): boolean {
+  const { functions, servers, sources, stripTtl } = options;
+  return isComplete(options) && functions !== false && stripTtl !== true && servers?.get(sources[0])?.way === 'replication';
 }
 
 /** Whether all keys of the source are written, each into the database that it comes from. */

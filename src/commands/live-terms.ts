@@ -2,4 +2,5 @@
 export type { LiveOptions } from '../live/options.js';
 export type { LiveFacts } from '../live/live-source.js';
 export type { LiveRunOptions } from './live-sources.js';
+export { replicationNotes } from '../live/replication-plan.js';
 export { isServerUrl, redacted, type ServerUrl } from '../redis/url.js';

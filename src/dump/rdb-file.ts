@@ -40,6 +40,8 @@ export class RdbFile {
   private readonly databases = new Map<number, Database>();
   private db: Database | undefined;
   private number = -1;
+  private hints = true;
+  private checked = true;
 
   constructor(
     readonly output: Output,
@@ -54,9 +56,16 @@ export class RdbFile {
     return this.output.flushed + this.output.length;
   }
 
-  begin(format: RdbFormat): void {
+  /** `hints`: write the numbers of keys before those of each database. */
+  begin(format: RdbFormat, hints = true): void {
     this.format = format;
+    this.hints = hints;
     this.bytes(magicOf(format.vendor, format.version));
+  }
+
+  /** The file ends without a checksum, which is written as 0. */
+  leaveUnchecked(): void {
+    this.checked = false;
   }
 
   bytes(bytes: Uint8Array, start = 0, end = bytes.length): void {
@@ -78,7 +87,7 @@ export class RdbFile {
     this.db = before ?? { keys: 0, expires: 0, hintAt: -1 };
     if (before !== undefined) return;
     this.databases.set(number, this.db);
-    if ((this.format?.version ?? 0) < AUX_SINCE) return;
+    if (!this.hints || (this.format?.version ?? 0) < AUX_SINCE) return;
     if (this.sink.patch !== undefined) {
       this.db.hintAt = this.position;
       this.bytes(hint(0, 0));
@@ -136,7 +145,7 @@ export class RdbFile {
     }
     if (!damaged && (this.format?.version ?? 0) >= CRC_SINCE) {
       const footer = new Uint8Array(8);
-      writeCrc(footer, 0, crc);
+      if (this.checked) writeCrc(footer, 0, crc);
       this.bytes(footer);
       await output.flush();
     }

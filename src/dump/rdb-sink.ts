@@ -13,6 +13,7 @@ import { TABLES, type TypeRow } from '../rdb/types.js';
 import { AUX_SINCE, fitsModifiers, IDLE_SINCE, modifiersOf } from '../rdb/write.js';
 import { isFileOnly } from '../values/targets.js';
 import type { LargeValue } from '../io/large-value.js';
+import type { FileEnd } from '../pipeline/sink.js';
 import { DumpSink, type DumpSinkOptions } from './dump-sink.js';
 import { PlainTypes } from './plain-types.js';
 import type { RdbFile, RdbFormat } from './rdb-file.js';
@@ -23,6 +24,8 @@ export interface RdbSinkOptions extends DumpSinkOptions {
   readonly format?: RdbFormat | undefined;
   /** All keys are written, so the counts of the source are right. */
   readonly complete?: boolean | undefined;
+  /** All records that are no keys are copied as they are, too: the file has the bytes of the source. */
+  readonly verbatim?: boolean | undefined;
 }
 
 /** Which of the ranges a slot is in. */
@@ -60,6 +63,7 @@ function misfit({ metaBytes, type }: Frame, format: RdbFormat, typesUpTo?: numbe
 
 /** KEY_META is copied with its key; SLOT_INFO and SLOT_IMPORT do not matter in a file for loading. */
 const OPCODES: ReadonlySet<number> = new Set([251, 250, 247, 246, 245, 242]);
+const ALL_OPCODES: ReadonlySet<number> = new Set([...OPCODES, 244, 243]);
 
 const length: Length = { value: 0, hi: 0, lo: 0 };
 
@@ -71,7 +75,7 @@ export class RdbSink extends DumpSink {
   private readonly split: boolean;
   protected override readonly leavesFile: boolean;
   protected override readonly keepsKeyAux: boolean;
-  protected override readonly opcodes = OPCODES;
+  protected override readonly opcodes: ReadonlySet<number>;
   /** The file of the last key. */
   private keyFile: RdbFile;
   private begun = false;
@@ -98,6 +102,7 @@ export class RdbSink extends DumpSink {
   ) {
     super(options);
     this.split = files.length > 1;
+    this.opcodes = options.verbatim === true ? ALL_OPCODES : OPCODES;
     this.leavesFile = options.format !== undefined;
     this.keepsKeyAux = options.target === undefined;
     this.runFile = this.keyFile = files[0];
@@ -117,7 +122,7 @@ export class RdbSink extends DumpSink {
   private begin(): void {
     this.begun = true;
     const { vendor, version } = this.options.format ?? this.file;
-    for (const file of this.files) file.begin({ vendor, version });
+    for (const file of this.files) file.begin({ vendor, version }, this.options.verbatim !== true);
   }
 
   /** The file that the key belongs to. */
@@ -323,7 +328,8 @@ export class RdbSink extends DumpSink {
         this.aux(frame);
         return;
       case 'RESIZEDB':
-        if (this.options.complete === true) this.resize(frame);
+        if (this.options.verbatim === true) this.resizeAsItIs(frame);
+        else if (this.options.complete === true) this.resize(frame);
         return;
       case 'FUNCTION2':
         this.library(frame);
@@ -342,6 +348,7 @@ export class RdbSink extends DumpSink {
         }
         return;
       default: // slot sizes, and slots being migrated: a file for loading needs neither
+        if (this.options.verbatim === true) this.copy(frame);
     }
   }
 
@@ -353,12 +360,24 @@ export class RdbSink extends DumpSink {
   /** Copies the server fields of the first file, and scripts of all files. */
   private aux(frame: Frame): void {
     if (this.keyAux(frame)) return;
+    if (this.options.verbatim === true) {
+      this.copy(frame);
+      return;
+    }
     const name = auxName(frame);
     if (name === undefined || this.format.version < AUX_SINCE) return;
     const { format, target } = this.options;
     if (SERVERS.has(name) && (target !== undefined || (format !== undefined && format.version > COMMON_VERSION))) return;
     if (name === 'lua') this.copyOnce(frame);
     else if (this.sources === 1 && !this.keysTaken) this.copy(frame);
+  }
+
+  /** RESIZEDB with the SELECTDB before it. */
+  private resizeAsItIs(frame: Frame): void {
+    if (!this.begun) this.begin();
+    this.endRun();
+    this.files[0].select(frame.db);
+    this.copy(frame);
   }
 
   private resize({ bytes, db, end, start }: Frame): void {
@@ -406,8 +425,9 @@ export class RdbSink extends DumpSink {
     for (const file of this.files) file.bytes(frame.bytes, frame.start - 1, frame.end);
   }
 
-  fileEnd(): void {
+  fileEnd({ checksum }: FileEnd): void {
     this.endRun();
+    if (this.options.verbatim === true && checksum === 'none') this.files[0].leaveUnchecked();
   }
 
   override finish(): Promise<void> {

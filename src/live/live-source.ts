@@ -1,9 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
+import { SLOTS } from '../bytes/crc16.js';
 import { formatText } from '../bytes/text.js';
 import { reasonOf, ServerError } from '../redis/errors.js';
+import { replicationRefused } from '../redis/replication-probe.js';
 import type { ServerInfo } from '../redis/server-info.js';
-import { Servers } from '../redis/servers.js';
+import { type Master, Servers } from '../redis/servers.js';
 import { addressText } from '../redis/url.js';
 import { Waiting } from '../redis/waiting.js';
 import type { DatabaseKeys } from '../pipeline/database-keys.js';
@@ -11,6 +13,8 @@ import type { SourceHead } from '../pipeline/source-heads.js';
 import { libraryName } from '../values/meta.js';
 import { knownTarget, versionText } from '../values/server-version.js';
 import type { LiveOptions, Way } from './options.js';
+import { replicaToRead } from './replicas.js';
+import { type ReplicationFacts, replicationFacts } from './replication-plan.js';
 import { Shard } from './shard.js';
 
 /** What is known of a live source before it is read. */
@@ -23,7 +27,7 @@ export interface LiveFacts {
   /** Why it is read by scan, if replication is refused. */
   readonly refused: string | undefined;
   readonly shards: readonly ShardFacts[];
-  /** What the reading means for the servers, in sentences. */
+  /** What the user should know before it is read, as clauses. */
   readonly notes: readonly string[];
 }
 
@@ -44,6 +48,8 @@ export interface ShardFacts {
   /** Bytes. */
   readonly usedMemory: number;
   readonly keys: readonly DatabaseKeys[];
+  /** How it would send its RDB, if it is read by replication. */
+  readonly replication: ReplicationFacts | undefined;
 }
 
 /** Milliseconds between two attempts to reach a server. */
@@ -84,14 +90,12 @@ export class LiveSource {
     const shards: Shard[] = [];
     for (const [index, master] of servers.masters.entries()) {
       const client = await servers.client(master);
-      const replica = options.preferReplica === true ? await bestReplica(client, servers.access) : undefined;
-      if (options.preferReplica === true && replica === undefined) {
-        notes.push(`${master.name} has no replica online: it is read itself`);
-      }
+      const { access } = servers;
+      const onNote = (text: string): void => void notes.push(text);
+      const replica = options.preferReplica === true ? await replicaToRead(client, { access, name: master.name, onNote }) : undefined;
       const node = replica ?? master.address;
       const asked = replica === undefined ? client : await servers.clientTo(replica);
       const info = await servers.infoOf(asked);
-      if (way === 'replication') notes.push(...(await replicationNotes(asked)));
       const facts: ShardFacts = {
         name: servers.clustered ? `redis://${master.name}` : name,
         master: master.name,
@@ -102,6 +106,7 @@ export class LiveSource {
         slots: servers.rangesOf(index),
         usedMemory: info.usedMemory,
         keys: databasesOf(info),
+        replication: way === 'replication' ? await replicationFacts(asked) : undefined,
       };
       shards.push(new Shard(facts, await headOf(facts.name, info, asked), { options, servers, master, node, way }));
     }
@@ -112,7 +117,7 @@ export class LiveSource {
       way,
       refused,
       shards: shards.map((shard) => shard.facts),
-      notes: [...new Set(notes)],
+      notes,
     };
     return new LiveSource(facts, shards, servers, servers.owners?.slice());
   }
@@ -120,10 +125,16 @@ export class LiveSource {
   /** What may be missing, or come twice, after everything was read. Throws ServerError. */
   async gaps(): Promise<string[]> {
     const { owners, servers } = this;
-    const told = this.shards.flatMap((shard) => shard.gaps);
-    if (owners === undefined) return told;
+    if (owners === undefined) return [];
+    const masters = servers.masters;
     await servers.refresh();
-    return told;
+    const moved = movedSlots({ masters, owners }, servers);
+    if (moved.length === 0) return [];
+    return [
+      `${this.facts.name}: the slots ${moved.map(([from, to]) => (from === to ? `${from}` : `${from}-${to}`)).join(', ')} moved to other ` +
+        'masters while the cluster was read: their keys may be missing, or come twice. Read it again once its slots stay where they are, ' +
+        'or with --via scan, which reads moved slots again',
+    ];
   }
 
   close(): void {
@@ -155,7 +166,7 @@ async function reached(
 async function wayOf({ psyncCommand, via = 'auto' }: LiveOptions, servers: Servers): Promise<{ way: Way; refused: string | undefined }> {
   if (via === 'scan') return { way: 'scan', refused: undefined };
   const reasons = await servers.eachMaster(async (client, { name }) => {
-    const refused = await replicationRefused(client, psyncNameOf(psyncCommand, name));
+    const refused = await replicationRefused(client, typeof psyncCommand === 'object' ? psyncCommand.get(name) : psyncCommand);
     return refused === undefined ? undefined : { name, refused };
   });
   const first = reasons.find((reason) => reason !== undefined);
@@ -200,4 +211,22 @@ async function librariesOf(client: Redis): Promise<SourceHead['libraries']> {
     const code = at < 0 ? undefined : fields[at + 1];
     return code instanceof Uint8Array ? [{ name: libraryName(code), code }] : [];
   });
+}
+
+interface Owned {
+  readonly masters: readonly Master[];
+  readonly owners: Int16Array | undefined;
+}
+
+/** Ranges of slots that have another owner now. A replica that took over from its master has the same keys, and counts as another. */
+function movedSlots(before: Owned, after: Owned): [from: number, to: number][] {
+  const name = ({ masters, owners }: Owned, slot: number): string | undefined => masters[owners?.[slot] ?? -1]?.id;
+  const ranges: [number, number][] = [];
+  for (let slot = 0; slot < SLOTS; slot++) {
+    if (name(before, slot) === name(after, slot)) continue;
+    const last = ranges.at(-1);
+    if (last?.[1] === slot - 1) last[1] = slot;
+    else ranges.push([slot, slot]);
+  }
+  return ranges;
 }

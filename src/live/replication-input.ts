@@ -28,6 +28,8 @@ export interface ReplicationInputOptions {
   readonly onEvent?: ((text: string, notable?: boolean) => void) | undefined;
   /** Makes the buffer that the RDB is read to. */
   readonly allocate?: ((size: number) => Uint8Array) | undefined;
+  /** Drops records that do not belong to the source. */
+  readonly pass?: Input['pass'];
 }
 
 const RETRY_FOR = 60_000;
@@ -56,6 +58,10 @@ export class ReplicationInput implements Input {
   constructor(private readonly options: ReplicationInputOptions) {
     this.name = options.name;
     this.node = options.name;
+  }
+
+  get pass(): Input['pass'] {
+    return this.options.pass;
   }
 
   /** Bytes of the RDB; undefined until the transfer begins, and if the server sends the RDB while writing it. */

@@ -57,6 +57,8 @@ export interface ServerSource {
   readonly head: SourceHead;
   /** Different after every start of the server; empty if it does not tell. */
   readonly runId: string;
+  /** How it is read: as a replica, or key by key. */
+  readonly way: 'replication' | 'scan';
   /** Every call reads it from the beginning. */
   open(how: OpenOptions): Input;
 }

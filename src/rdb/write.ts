@@ -57,11 +57,11 @@ export const PACKED_NODE = 2;
 /** Opcodes. */
 export const EOF = 255;
 export const SELECTDB = 254;
-const EXPIRETIME_MS = 252;
+export const EXPIRETIME_MS = 252;
 export const RESIZEDB = 251;
 export const AUX = 250;
-const FREQ = 249;
-const IDLE = 248;
+export const FREQ = 249;
+export const IDLE = 248;
 
 /** What a file begins with: REDIS and four digits, or VALKEY and three. */
 export function magicOf(vendor: Vendor, version: number): Uint8Array {

@@ -68,7 +68,9 @@ export interface Filter {
   readonly active: boolean;
 }
 
-type Test = (record: RecordHead) => boolean;
+type Test<T = RecordHead> = (record: T) => boolean;
+/** One that needs the key alone. */
+type KeyTest = Test<KeyPlace>;
 
 /** Throws TypeError for a pattern that is no regular expression in Unicode mode, and for a minSize above maxSize. */
 export function compileFilter(options: FilterOptions): Filter {
@@ -85,8 +87,17 @@ export function compileFilter(options: FilterOptions): Filter {
   };
 }
 
+/** Where a key is. */
+export type KeyPlace = Pick<RecordHead, 'keyBytes' | 'keyEnd' | 'keyStart'>;
+
+/** What the options say of keys alone; undefined if they say nothing. Throws TypeError, as `compileFilter`. */
+export function compileKeyFilter(options: FilterOptions): ((key: KeyPlace) => boolean) | undefined {
+  const tests = keyTests(options);
+  return tests.length === 0 ? undefined : all(tests);
+}
+
 /** One test without the loop: it is called for every key. */
-function all(tests: readonly Test[]): Test {
+function all<T>(tests: readonly Test<T>[]): Test<T> {
   if (tests.length === 1) return tests[0];
   return (record) => {
     for (let i = 0; i < tests.length; i++) if (!tests[i](record)) return false;
@@ -119,17 +130,23 @@ export function compileRegex(source: RegExp | string, option = 'regex'): RegExp 
 /** Cheapest first. */
 function headTests(options: FilterOptions, now: number): Test[] {
   const [db, type, notType] = [list(options.db), list(options.type), list(options.notType)];
+  const tests: Test[] = [];
+  if (db.length > 0) tests.push((r) => db.includes(r.db));
+  if (type.length > 0) tests.push((r) => type.includes(r.redisType));
+  if (notType.length > 0) tests.push((r) => !notType.includes(r.redisType));
+  if (options.ttl !== undefined) tests.push(TTL_TESTS[options.ttl](now));
+  return [...tests, ...keyTests(options)];
+}
+
+/** Cheapest first, too. */
+function keyTests(options: FilterOptions): KeyTest[] {
   const [prefix, notPrefix] = [list(options.prefix), list(options.notPrefix)];
   const [match, notMatch] = [list(options.match).map(globTest), list(options.notMatch).map(globTest)];
   const regex = list(options.regex).map((source) => compileRegex(source, 'regex'));
   const notRegex = list(options.notRegex).map((source) => compileRegex(source, 'notRegex'));
   const slot = list(options.slot);
 
-  const tests: Test[] = [];
-  if (db.length > 0) tests.push((r) => db.includes(r.db));
-  if (type.length > 0) tests.push((r) => type.includes(r.redisType));
-  if (notType.length > 0) tests.push((r) => !notType.includes(r.redisType));
-  if (options.ttl !== undefined) tests.push(TTL_TESTS[options.ttl](now));
+  const tests: KeyTest[] = [];
   if (prefix.length > 0) tests.push(prefixTest(prefix));
   if (notPrefix.length > 0) tests.push(not(prefixTest(notPrefix)));
   if (slot.length > 0) tests.push(slotTest(slot));
@@ -169,7 +186,7 @@ const isEmpty = ({ length }: Uint8Array): boolean => length === 0;
 
 const list = <T>(values: List<T>): readonly T[] => [...(values ?? [])];
 
-function some(tests: readonly Test[], record: RecordHead): boolean {
+function some(tests: readonly KeyTest[], record: KeyPlace): boolean {
   for (let i = 0; i < tests.length; i++) if (tests[i](record)) return true;
   return false;
 }
@@ -181,10 +198,10 @@ const TTL_TESTS: Readonly<Record<TtlState, (now: number) => Test>> = {
   live: (now) => (r) => !r.hasExpire || r.expireAt > now,
 };
 
-const not = (test: Test): Test => (r) => !test(r);
+const not = (test: KeyTest): KeyTest => (r) => !test(r);
 
 /** Whether the key begins with one of the prefixes, which are found by its first byte. */
-function prefixTest(prefixes: readonly Uint8Array[]): Test {
+function prefixTest(prefixes: readonly Uint8Array[]): KeyTest {
   if (prefixes.some(isEmpty)) return () => true;
   const byFirst = Array.from({ length: 256 }, (): Uint8Array[] => []);
   for (const prefix of prefixes) byFirst[prefix[0]].push(prefix.slice());
@@ -202,12 +219,12 @@ function startsWith(bytes: Uint8Array, start: number, end: number, prefix: Uint8
   return true;
 }
 
-function globTest(pattern: Uint8Array): Test {
+function globTest(pattern: Uint8Array): KeyTest {
   const fits = compileGlob(pattern);
   return (r) => fits(r.keyBytes, r.keyStart, r.keyEnd);
 }
 
-function slotTest(ranges: readonly (readonly [number, number])[]): Test {
+function slotTest(ranges: readonly (readonly [number, number])[]): KeyTest {
   return (r) => {
     const slot = keySlot(r.keyBytes, r.keyStart, r.keyEnd);
     for (let i = 0; i < ranges.length; i++) if (slot >= ranges[i][0] && slot <= ranges[i][1]) return true;
@@ -215,7 +232,7 @@ function slotTest(ranges: readonly (readonly [number, number])[]): Test {
   };
 }
 
-function regexTest(wanted: readonly RegExp[], unwanted: readonly RegExp[]): Test {
+function regexTest(wanted: readonly RegExp[], unwanted: readonly RegExp[]): KeyTest {
   return (r) => {
     const text = decodeUtf8(r.keyBytes, r.keyStart, r.keyEnd) ?? decodeLatin1(r.keyBytes, r.keyStart, r.keyEnd);
     return (wanted.length === 0 || wanted.some((re) => re.test(text))) && !unwanted.some((re) => re.test(text));
