@@ -1,8 +1,14 @@
 import { type FileEnds, fileEnds, type Manifest, type ManifestFile, type ManifestShard, writeManifest } from '../pipeline/manifest.js';
 import type { LiveFacts, ShardFacts } from '../live/live-source.js';
 import { OutputError } from '../io/output-error.js';
+import type { RunSummary } from '../pipeline/run.js';
 import type { SourceHead } from '../pipeline/source-heads.js';
-import type { DumpedFile, DumpOptions, DumpSummary } from './dump.js';
+import type { DumpSinkOptions } from '../dump/dump-sink.js';
+import type { LiveRunOptions } from './live-sources.js';
+import type { DumpedFile } from './shards.js';
+
+/** The options of a dump that may change what its files have. */
+type BackupOptions = LiveRunOptions & Pick<DumpSinkOptions, 'allowLoss' | 'dbMap' | 'functions' | 'stripTtl' | 'target'>;
 
 /** What a manifest tells of a dump: collected while it runs, written after it. */
 export class Backup {
@@ -11,7 +17,7 @@ export class Backup {
 
   constructor(
     private readonly path: string,
-    private readonly options: DumpOptions,
+    private readonly options: BackupOptions,
   ) {}
 
   /** What a source tells before its first key. */
@@ -27,7 +33,7 @@ export class Backup {
   }
 
   /** Writes the manifest of files that are complete. Throws OutputError. */
-  async write({ files, gaps = [] }: Pick<DumpSummary, 'files' | 'gaps'>): Promise<void> {
+  async write({ files, gaps = [] }: RunSummary & { readonly files: readonly DumpedFile[] }): Promise<void> {
     const { facts } = this;
     if (facts === undefined) throw new TypeError('a manifest is for servers only');
     const options = changesOf(this.options, facts.name);
@@ -91,7 +97,7 @@ interface Change {
 }
 
 /** The options that make the files differ from what the servers have. */
-function changesOf(options: DumpOptions, source: string): Change[] {
+function changesOf(options: BackupOptions, source: string): Change[] {
   const { allowLoss, dbMap, functions, limit, live, skipDamaged, stripTtl, target } = options;
   const filter = live?.get(source)?.filter ?? options.filter ?? {}; // with the database that the URL names
   const chosen = Object.entries(filter as Readonly<Record<string, unknown>>)

@@ -22,7 +22,7 @@ import type { JointOutputs } from '../io/joint-outputs.js';
 import { Backup } from './backup.js';
 import { type Conflict, type DumpFormat, isPerShard, outputPaths } from './dump-terms.js';
 import { type LiveRunOptions, type LiveSources, withServers } from './live-sources.js';
-import { eachShard, joined, type ShardOutput, shardOutputs } from './shards.js';
+import { type DumpedFile, eachShard, joined, type ShardOutput, shardOutputs, sums } from './shards.js';
 
 export type { KeyProblem } from '../pipeline/key-problem.js';
 
@@ -49,21 +49,6 @@ export interface DumpSummary extends RunSummary, Readonly<DumpCounts> {
   readonly libraries: readonly Library[];
   /** The files of a dump of servers. */
   readonly files: readonly DumpedFile[];
-}
-
-/** A file of a dump of servers. */
-export interface DumpedFile {
-  readonly output: string;
-  /** Where it was left, if the dump is not complete. */
-  readonly partial: string | undefined;
-  /** Whether it has all of its shards: it may be complete where others are not. */
-  readonly complete: boolean;
-  /** The names of the sources whose keys it has. */
-  readonly shards: readonly string[];
-  readonly keys: number;
-  readonly bytes: number;
-  readonly refused: number;
-  readonly damaged: number;
 }
 
 /**
@@ -98,15 +83,9 @@ export async function dumpShards(options: DumpOptions, shards: readonly ShardOut
     dumpSources({ ...own, output }, outputs),
   );
   const all = ends.map(({ summary }) => summary);
-  const sum = (count: keyof DumpCounts): number => all.reduce((total, summary) => total + summary[count], 0);
   return {
-    ...joined(ends, { seconds: (performance.now() - started) / 1000, signal: options.signal }),
-    refused: sum('refused'),
-    others: sum('others'),
-    rewritten: sum('rewritten'),
-    adapted: sum('adapted'),
-    lost: sum('lost'),
-    duplicates: sum('duplicates'),
+    ...joined(ends, (performance.now() - started) / 1000, options.signal),
+    ...sums(all, ['refused', 'others', 'rewritten', 'adapted', 'lost', 'duplicates']),
     libraries: all.flatMap(({ libraries }) => libraries),
     files: ends.map(({ partial, shard, summary }) => ({ ...fileOf(shard.output, [shard.name], summary), partial })),
   };

@@ -46,11 +46,11 @@ const MOST_FORESEEN = 11_000_000;
 const MOST_PASSES = 5;
 
 /**
- * Restores the keys of RDB files. Throws OutputError, and if nothing was begun ServerError, CheckpointError, ManifestError and the reason of
- * the signal; everything else is in the summary.
+ * Restores the keys of RDB files. Throws OutputError, and if nothing was begun ServerError, CheckpointError, ManifestError and the reason
+ * of the signal; everything else is in the summary.
  */
 export async function restore(options: RestoreOptions): Promise<RestoreSummary> {
-  if (options.manifest !== undefined) await checkFiles(options.manifest.path, options.manifest.manifest);
+  if (options.manifest !== undefined) await checkFiles(options.manifest);
   return withServers(options, false, restoreSources);
 }
 

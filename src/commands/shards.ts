@@ -26,12 +26,27 @@ export function shardOutputs(output: string, shards: readonly NamedShard[]): Sha
     const path = output.replaceAll(SHARD, safeName(master));
     const other = owners.get(path);
     if (other !== undefined) {
-      const why = other === master ? `the server ${master} is given twice: name it once` : `the servers ${other} and ${master} would share it`;
-      throw new OutputError(path, why);
+      const twice = `the server ${master} is given twice: name it once`;
+      throw new OutputError(path, other === master ? twice : `the servers ${other} and ${master} would share it`);
     }
     owners.set(path, master);
     return { master, name, output: path };
   });
+}
+
+/** A file of a dump of servers. */
+export interface DumpedFile {
+  readonly output: string;
+  /** Where it was left, if the dump is not complete. */
+  readonly partial: string | undefined;
+  /** Whether it has all of its shards: it may be complete where others are not. */
+  readonly complete: boolean;
+  /** The names of the sources whose keys it has. */
+  readonly shards: readonly string[];
+  readonly keys: number;
+  readonly bytes: number;
+  readonly refused: number;
+  readonly damaged: number;
 }
 
 /** What became of a shard. */
@@ -127,22 +142,14 @@ class JoinedProgress {
   }
 }
 
+const COUNTS = ['read', 'keys', 'filtered', 'damaged', 'expired', 'memberExpiries', 'bytes', 'written', 'warnings'] as const;
+
 /** One summary for all shards. `seconds`: of the whole run. */
-export function joined(ends: readonly ShardEnd<RunSummary>[], { seconds, signal }: { seconds: number; signal: AbortSignal | undefined }): RunSummary {
+export function joined(ends: readonly ShardEnd<RunSummary>[], seconds: number, signal: AbortSignal | undefined): RunSummary {
   const all = ends.map(({ summary }) => summary);
-  const sum = (count: keyof Pick<RunSummary, 'read' | 'keys' | 'filtered' | 'damaged' | 'expired' | 'memberExpiries' | 'bytes' | 'written' | 'warnings'>): number =>
-    all.reduce((total, summary) => total + summary[count], 0);
   const partials = ends.flatMap(({ partial }) => partial ?? []);
   return {
-    read: sum('read'),
-    keys: sum('keys'),
-    filtered: sum('filtered'),
-    damaged: sum('damaged'),
-    expired: sum('expired'),
-    memberExpiries: sum('memberExpiries'),
-    bytes: sum('bytes'),
-    written: sum('written'),
-    warnings: sum('warnings'),
+    ...sums(all, COUNTS),
     sources: all.length,
     errors: all.flatMap(({ errors }) => errors),
     torn: all.some(({ torn }) => torn),
@@ -152,4 +159,10 @@ export function joined(ends: readonly ShardEnd<RunSummary>[], { seconds, signal 
     limited: all.some(({ limited }) => limited),
     interrupted: signal?.aborted === true,
   };
+}
+
+/** The sums of counts. */
+export function sums<K extends string>(all: readonly Readonly<Record<K, number>>[], names: readonly K[]): Record<K, number> {
+  const entries = names.map((name) => [name, all.reduce((sum, counts) => sum + counts[name], 0)]);
+  return Object.fromEntries(entries) as Record<K, number>;
 }

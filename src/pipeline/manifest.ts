@@ -52,6 +52,12 @@ export interface ManifestShard {
   readonly streamDb?: number | undefined;
 }
 
+/** A manifest that was read, and its path. */
+export interface SourceManifest {
+  readonly path: string;
+  readonly manifest: Manifest;
+}
+
 /** The manifest is none, or does not fit its files. */
 export class ManifestError extends Error {
   override readonly name = 'ManifestError';
@@ -165,10 +171,14 @@ function shardOf(field: Field): ManifestShard {
 }
 
 function slotsOf(field: Field): readonly [number, number] {
-  const [from, to, ...more] = field.list((slot) => slot.count());
-  if (to === undefined || more.length > 0 || from > to || to >= SLOTS) throw field.not(`the first and last of slots 0 to ${SLOTS - 1}`);
+  const slots = field.list((slot) => slot.count());
+  const [from, to] = slots;
+  if (slots.length !== 2 || from > to || to >= SLOTS) throw field.not(`the first and last of slots 0 to ${SLOTS - 1}`);
   return [from, to];
 }
+
+/** Characters of a wrong value in a message. */
+const MOST_SHOWN = 60;
 
 /** A value in a JSON file, with its place. Its methods throw TypeError if it is something else. */
 class Field {
@@ -209,8 +219,9 @@ class Field {
   }
 
   not(expected: string): TypeError {
-    const got = JSON.stringify(this.value) ?? 'nothing';
-    return new TypeError(`${this.place === '' ? 'it' : this.place}: expected ${expected}, got ${got.length > 60 ? `${got.slice(0, 60)}…` : got}`);
+    const got = JSON.stringify(this.value);
+    const shown = got.length > MOST_SHOWN ? `${got.slice(0, MOST_SHOWN)}…` : got;
+    return new TypeError(`${this.place === '' ? 'it' : this.place}: expected ${expected}, got ${shown}`);
   }
 
   private fail(expected: string): never {
@@ -250,10 +261,10 @@ export async function fileEnds(path: string): Promise<FileEnds> {
 /** Files named in one message. */
 const MOST_NAMED = 5;
 
-/** Throws ManifestError if a file is missing, or not the one that was written. `path`: that of the manifest. */
-export async function checkFiles(path: string, { files }: Manifest): Promise<void> {
+/** Throws ManifestError if a file is missing, or not the one that was written. */
+export async function checkFiles({ manifest, path }: SourceManifest): Promise<void> {
   const wrong: string[] = [];
-  for (const file of files) {
+  for (const file of manifest.files) {
     const difference = await differenceOf(file);
     if (difference !== undefined) wrong.push(`${file.file} ${difference}`);
   }
@@ -286,6 +297,8 @@ export function slotsMissing({ files }: Pick<Manifest, 'files'>): [from: number,
   return missing;
 }
 
+const rangeText = ([from, to]: readonly [number, number]): string => (from === to ? `${from}` : `${from}-${to}`);
+
 /** Why the backup may not have everything, in sentences. */
 export function doubtsOf(manifest: Manifest): string[] {
   const { clustered, files, filtered, gaps = [], options = [] } = manifest;
@@ -296,7 +309,7 @@ export function doubtsOf(manifest: Manifest): string[] {
     ...(filtered === true ? [`the backup is partial: it was made with ${options.join(', ')}`] : []),
     ...(refused > 0 ? [`${refused} keys could not be written to the backup`] : []),
     ...(damaged > 0 ? [`${damaged} keys were left out of the backup, since their values are damaged`] : []),
-    ...(missing.length > 0 ? [`the backup has no shard for the slots ${missing.map(([from, to]) => (from === to ? from : `${from}-${to}`)).join(', ')}`] : []),
+    ...(missing.length > 0 ? [`the backup has no shard for the slots ${missing.map(rangeText).join(', ')}`] : []),
     ...gaps.map((gap) => `when the backup was made: ${gap}`),
   ];
 }

@@ -7,7 +7,7 @@ import type { RestoreConflict } from './outcomes.js';
 import type { SanitizeLevel } from './sanitizer.js';
 import type { Target } from '../values/targets.js';
 import type { Plan } from './plan.js';
-import type { Manifest } from '../pipeline/manifest.js';
+import type { SourceManifest } from '../pipeline/manifest.js';
 import type { RunOptions } from '../pipeline/run.js';
 
 export interface RestoreOptions extends RunOptions, Pick<DumpSinkOptions, 'allowLoss' | 'dbMap' | 'stripTtl'> {
@@ -67,12 +67,6 @@ export interface RestoreOptions extends RunOptions, Pick<DumpSinkOptions, 'allow
   readonly onAgain?: (() => void) | undefined;
   /** Called for every key, and everything else, that is not on the target. */
   readonly onProblem?: ((problem: KeyProblem) => void) | undefined;
-}
-
-/** A manifest that was read, and its path. */
-export interface SourceManifest {
-  readonly path: string;
-  readonly manifest: Manifest;
 }
 
 /** Default of `maxInFlight`. */

@@ -3,7 +3,7 @@ import { ServerError } from '../redis/errors.js';
 import type { Servers } from '../redis/servers.js';
 import { aofTail } from '../pipeline/aof.js';
 import { DatabaseCounter } from '../pipeline/database-keys.js';
-import { doubtsOf } from '../pipeline/manifest.js';
+import { doubtsOf, type SourceManifest } from '../pipeline/manifest.js';
 import { type SourceHead, sourceHead } from '../pipeline/source-heads.js';
 import type { ServerSource } from '../pipeline/run.js';
 import type { ServerUrl } from '../redis/url.js';
@@ -12,7 +12,6 @@ import type { LibraryForecast } from './functions.js';
 import type { RestoreConflict } from './outcomes.js';
 import { compileFilter, type FilterOptions, takesFunctions } from '../values/filters.js';
 import { hasFunctions, type Target } from '../values/targets.js';
-import type { SourceManifest } from './options.js';
 import type { TargetFacts } from './target-facts.js';
 
 /** The options that decide which part of the target is written to. */
@@ -137,7 +136,8 @@ export async function planOf(options: PlanOptions, target: TargetFacts, forecast
       : limited.reduce((sum, { maxMemory, usedMemory }) => sum + Math.max(0, maxMemory - usedMemory), 0);
   const libraries = await librariesOf(sources, target.target, options, forecast);
   const there = { keysThere: keysThere(target, options), keysDeleted: options.flush === true ? keysWritten(target, options) : 0 };
-  const plan = { sources, target, libraries, intoDb: options.url.db, manifest: options.manifest, ...there, memoryNeeded, memoryLeft, aofTails };
+  const { manifest, url } = options;
+  const plan = { sources, target, libraries, intoDb: url.db, manifest, ...there, memoryNeeded, memoryLeft, aofTails };
   return { ...plan, errors: heads.filter((head) => head instanceof RdbError), warnings: warningsOf(plan, options) };
 }
 

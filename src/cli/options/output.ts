@@ -20,7 +20,17 @@ export const OUTPUT = {
     help:
       'write to this file instead of standard output; it is renamed into place when complete; ' +
       'after an error, the incomplete output is in <file>.partial',
-    helpIn: { inspect: 'write the report to this file instead of standard output' },
+    helpIn: {
+      inspect: 'write the report to this file instead of standard output',
+      dump:
+        'write to this file instead of standard output; it is renamed into place when complete; after an error, the incomplete output is ' +
+        'in <file>.partial; with {shard} in its name, each server or master that is read gets a file of its own',
+    },
+  }),
+  manifest: value({
+    ...{ commands: ['dump', 'restore'], value: 'file', parse: path, noVariable: 'each backup has its own' },
+    help: 'also write a JSON file that says which files belong together, with their sizes, checksums, slots and replication offsets',
+    helpIn: { restore: 'restore the files that this manifest of dump names, after a check that all are there and unchanged' },
   }),
   meta: flag({
     commands: ['decode'],
