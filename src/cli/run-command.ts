@@ -216,6 +216,7 @@ export class RunCommand<S extends RunSummary> {
     if (by !== undefined) this.talk(`interrupted by ${by}.${kept}${task.afterSignal?.(summary) ?? ''}`);
     const { heads, output, servers } = this;
     for (const gap of summary.gaps ?? []) this.talk(`warning: ${printable(gap)}.`);
+    if (!flags.quiet) for (const note of summary.serverNotes ?? []) this.talk(`${printable(note)}.`);
     const notes = errors.length === 0 && by === undefined ? task.notes(summary) : [];
     const object = (): object => ({
       ...summaryObject(summary, {
@@ -229,7 +230,7 @@ export class RunCommand<S extends RunSummary> {
       }),
       ...(flags.skipDamaged === true ? { damaged: this.damaged.map((error) => errorObject(error)) } : {}),
       ...(heads.length === 0 ? {} : { sourcesFound: heads.map(headObject) }),
-      ...(servers.length === 0 ? {} : { servers }),
+      ...(servers.length === 0 ? {} : { servers, serverNotes: summary.serverNotes ?? [] }),
       ...(servers.length === 0 && summary.gaps === undefined ? {} : { gaps: summary.gaps ?? [] }),
       ...task.fields(summary),
       notes: notes.length === 0 ? undefined : notes,

@@ -35,11 +35,14 @@ const OF_SOURCE: Readonly<Record<string, string>> = {
   ASK: 'It is a node of a cluster: read it without --source-standalone.',
 };
 
+const TARGET_OPTION =
+  /--(?=(?:user|password-file|sentinel-user|sentinel-password-file|cacert|cert|key|sni|insecure|nat-map|cluster|standalone)\b)/g;
+
 /** Options of the source have other names than those of the target. */
 function inSourceWords(text: string): string {
   return text
     .replace('--target-version and --standalone (or --cluster)', '--source-standalone (or --source-cluster)')
-    .replace(/--(?=(?:user|password-file|sentinel-user|sentinel-password-file|cacert|cert|key|sni|insecure|nat-map|cluster|standalone)\b)/g, '--source-')
+    .replace(TARGET_OPTION, '--source-')
     .replaceAll('REDISCLI_AUTH', 'RDBKIT_SOURCE_AUTH')
     .replaceAll('RDBKIT_SENTINEL_AUTH', 'RDBKIT_SOURCE_SENTINEL_AUTH');
 }

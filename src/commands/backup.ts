@@ -1,5 +1,5 @@
 import { type FileEnds, fileEnds, type Manifest, type ManifestFile, type ManifestShard, writeManifest } from '../pipeline/manifest.js';
-import type { LiveFacts, ShardFacts } from '../live/live-source.js';
+import type { LiveFacts, ShardFacts } from '../live/facts.js';
 import { OutputError } from '../io/output-error.js';
 import type { RunSummary } from '../pipeline/run.js';
 import type { SourceHead } from '../pipeline/source-heads.js';

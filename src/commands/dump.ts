@@ -119,8 +119,9 @@ async function dumpSources(options: DumpOptions, joint?: JointOutputs): Promise<
       onProblem,
       damage,
     } as const;
-    if (options.format === 'rdb') sink = rdbSink(outputs, { ...common, format, complete: isComplete(options), verbatim: isVerbatim(options) });
-    else if (options.format === 'resp') sink = new RespSink(new Output(outputs[0], { codec }), { ...common, maxPayload, now });
+    if (options.format === 'rdb') {
+      sink = rdbSink(outputs, { ...common, format, complete: isComplete(options), verbatim: isVerbatim(options) });
+    } else if (options.format === 'resp') sink = new RespSink(new Output(outputs[0], { codec }), { ...common, maxPayload, now });
     else sink = new PayloadLines(new Output(outputs[0], { codec }), common);
     const check = damage && damageCheck(codec ?? TS_CODEC, damage);
     return { sink, outputs, meta: true, passes: editsOf(options), check };

@@ -1,5 +1,6 @@
 import { unlink } from 'node:fs/promises';
-import { type LiveFacts, LiveSource } from '../live/live-source.js';
+import type { LiveFacts } from '../live/facts.js';
+import { LiveSource } from '../live/live-source.js';
 import type { LiveOptions } from '../live/options.js';
 import type { RunOptions, RunSummary, ServerSource } from '../pipeline/run.js';
 
@@ -56,6 +57,11 @@ export class LiveSources {
     return all;
   }
 
+  /** What else the user should know after they were read. */
+  get notes(): string[] {
+    return [...this.opened.values()].flatMap(({ notes }) => notes);
+  }
+
   close(): void {
     for (const source of this.opened.values()) source.close();
   }
@@ -87,7 +93,7 @@ export async function withServers<O extends LiveRunOptions, S extends RunSummary
       }
       if (!last) for (const error of summary.errors) options.onError?.(error);
       const complete = summary.errors.length === 0 && !summary.interrupted && !summary.limited;
-      return complete ? { ...summary, gaps: await servers.gaps() } : summary;
+      return { ...summary, gaps: complete ? await servers.gaps() : [], serverNotes: servers.notes };
     } finally {
       servers.close();
     }

@@ -16,7 +16,7 @@ import { samePayload } from '../values/same-value.js';
 import { hasAbsoluteTtl } from '../values/targets.js';
 import { baseWarning } from '../pipeline/aof.js';
 import { type Eviction, evictionsSince, type TargetFacts, targetFacts } from '../restore/target-facts.js';
-import { checkFiles } from '../pipeline/manifest.js';
+import { checkFiles, type SourceManifest } from '../pipeline/manifest.js';
 import { mayMeet } from '../pipeline/meeting.js';
 import { Waiting } from '../redis/waiting.js';
 import { checkKept, Checkpoints, type CheckpointState } from '../restore/checkpoint.js';
@@ -197,8 +197,9 @@ class Restore {
         if (error !== undefined) delivery.fail(error);
       }
       const { companionsRefused, failure, unanswered, unconfirmed } = delivery;
-      const gaps = finished && !ends.some(({ limited }) => limited) ? this.missingKeys() : [];
-      return { ...this.summary(plan, ends, { failure, unconfirmed, unanswered, companionsRefused }), gaps };
+      const summary = this.summary(plan, ends, { failure, unconfirmed, unanswered, companionsRefused });
+      const comparable = finished && !summary.limited;
+      return options.manifest === undefined ? summary : { ...summary, gaps: comparable ? this.missingKeys(options.manifest) : [] };
     } finally {
       clearInterval(timer);
       await delivery.close({ settled: false });
@@ -277,10 +278,9 @@ class Restore {
   }
 
   /** Where a file had not the keys that its manifest says. */
-  private missingKeys(): string[] {
-    const { manifest } = this.options.manifest ?? {};
+  private missingKeys({ manifest }: SourceManifest): string[] {
     return this.sources.flatMap(({ counts, path }) => {
-      const expected = manifest?.files.find(({ file }) => file === path)?.keys ?? counts.read;
+      const expected = manifest.files.find(({ file }) => file === path)?.keys ?? counts.read;
       return expected === counts.read ? [] : [`${path} has ${counts.read} keys, and the manifest says ${expected}`];
     });
   }

@@ -11,46 +11,14 @@ import { Waiting } from '../redis/waiting.js';
 import type { DatabaseKeys } from '../pipeline/database-keys.js';
 import type { SourceHead } from '../pipeline/source-heads.js';
 import { libraryName } from '../values/meta.js';
+import { KeySet } from '../values/key-set.js';
 import { knownTarget, versionText } from '../values/server-version.js';
+import type { LiveFacts, ShardFacts } from './facts.js';
 import type { LiveOptions, Way } from './options.js';
 import { replicaToRead } from './replicas.js';
-import { type ReplicationFacts, replicationFacts } from './replication-plan.js';
+import { replicationFacts } from './replication-plan.js';
+import { MOST_REMEMBERED } from './scan-input.js';
 import { Shard } from './shard.js';
-
-/** What is known of a live source before it is read. */
-export interface LiveFacts {
-  readonly name: string;
-  /** As in `Redis 7.0.15`. */
-  readonly version: string;
-  readonly clustered: boolean;
-  readonly way: Way;
-  /** Why it is read by scan, if replication is refused. */
-  readonly refused: string | undefined;
-  readonly shards: readonly ShardFacts[];
-  /** What the user should know before it is read, as clauses. */
-  readonly notes: readonly string[];
-}
-
-/** A server, or a master of a cluster with its slots. */
-export interface ShardFacts {
-  /** The name of the source. */
-  readonly name: string;
-  /** The master, or the server that was named, as `host:port`; where sentinels name it, the name that they use. */
-  readonly master: string;
-  /** The server that is read: the master, or a replica of it. */
-  readonly node: string;
-  readonly replicaOf: string | undefined;
-  /** Node id, in a cluster. */
-  readonly id: string;
-  readonly runId: string;
-  /** Ranges, first and last; all slots where there is no cluster. */
-  readonly slots: readonly (readonly [from: number, to: number])[];
-  /** Bytes. */
-  readonly usedMemory: number;
-  readonly keys: readonly DatabaseKeys[];
-  /** How it would send its RDB, if it is read by replication. */
-  readonly replication: ReplicationFacts | undefined;
-}
 
 /** Milliseconds between two attempts to reach a server. */
 const REACH_EVERY = 500;
@@ -88,6 +56,7 @@ export class LiveSource {
     const { refused, way } = await wayOf(options, servers);
     const notes: string[] = [];
     const shards: Shard[] = [];
+    const keys = new KeySet(MOST_REMEMBERED);
     for (const [index, master] of servers.masters.entries()) {
       const client = await servers.client(master);
       const { access } = servers;
@@ -108,7 +77,7 @@ export class LiveSource {
         keys: databasesOf(info),
         replication: way === 'replication' ? await replicationFacts(asked) : undefined,
       };
-      shards.push(new Shard(facts, await headOf(facts.name, info, asked), { options, servers, master, node, way }));
+      shards.push(new Shard(facts, await headOf(facts.name, info, asked), { options, servers, master, node, way, keys }));
     }
     const facts: LiveFacts = {
       name,
@@ -125,16 +94,23 @@ export class LiveSource {
   /** What may be missing, or come twice, after everything was read. Throws ServerError. */
   async gaps(): Promise<string[]> {
     const { owners, servers } = this;
-    if (owners === undefined) return [];
+    const unread = this.shards.flatMap((shard) => shard.gaps);
+    if (owners === undefined) return unread;
     const masters = servers.masters;
     await servers.refresh();
     const moved = movedSlots({ masters, owners }, servers);
-    if (moved.length === 0) return [];
+    if (moved.length === 0) return unread;
     return [
+      ...unread,
       `${this.facts.name}: the slots ${moved.map(([from, to]) => (from === to ? `${from}` : `${from}-${to}`)).join(', ')} moved to other ` +
         'masters while the cluster was read: their keys may be missing, or come twice. Read it again once its slots stay where they are, ' +
         'or with --via scan, which reads moved slots again',
     ];
+  }
+
+  /** What else the user should know after everything was read. */
+  get notes(): string[] {
+    return this.shards.flatMap((shard) => shard.notes);
   }
 
   close(): void {

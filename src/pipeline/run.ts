@@ -97,6 +97,8 @@ export interface RunSummary extends Readonly<Counts> {
   readonly interrupted: boolean;
   /** What may be missing of servers that were read, or come twice. */
   readonly gaps?: readonly string[] | undefined;
+  /** What else became of keys of servers. */
+  readonly serverNotes?: readonly string[] | undefined;
 }
 
 /** Room for a chunk of a file and the cut record before it. */

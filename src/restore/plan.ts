@@ -119,12 +119,13 @@ function keysWritten({ masters }: TargetFacts, options: PlanOptions): number {
 
 /** `forecast` predicts the outcomes of libraries. */
 export async function planOf(options: PlanOptions, target: TargetFacts, forecast: LibraryForecast): Promise<Plan> {
-  const heads = await Promise.all(options.sources.map((source) => options.servers?.get(source)?.head ?? sourceHead(source)));
+  const heads = await Promise.all(options.sources.map(async (source) => options.servers?.get(source)?.head ?? sourceHead(source)));
   const sources = await withAllKeys(
     heads.map((head) => (head instanceof RdbError ? undefined : head)),
     options.signal,
   );
-  const aofTails = await tailsOf(sources.filter((head) => head !== undefined && options.servers?.has(head.source) !== true), options.signal);
+  const files = sources.filter((head) => head !== undefined && options.servers?.has(head.source) !== true);
+  const aofTails = await tailsOf(files, options.signal);
   const memoryNeeded = sources.reduce<number | undefined>(
     (sum, head) => (sum === undefined || head?.usedMemory === undefined ? undefined : sum + head.usedMemory),
     0,
