@@ -49,7 +49,7 @@ async function runDump(invocation: Invocation<'dump'>): Promise<number> {
   const filter = filterOf(invocation);
   const { live, sources } = await serversOf(invocation, sourcesOf(words, io), filter);
   await checkSources('dump', sources, output, io, live);
-  await checkServers(options, sources, live);
+  await checkManifest(options, sources, live);
   if (format !== 'payload' && output === undefined && isTerminal(io.stdout)) {
     throw new UsageError(`--format ${format} is binary and standard output is a terminal: name a file with --output, or pipe it`);
   }
@@ -98,17 +98,17 @@ function fileLine({ bytes, complete, keys, output, partial }: DumpSummary['files
 
 type DumpValues = OptionsOf<'dump'>;
 
-/** Checks what is for servers only. */
-async function checkServers({ format, manifest, output, splitSlots }: DumpValues, sources: readonly string[], live: LiveSources | undefined): Promise<void> {
-  const plain = sources.find((source) => live?.has(source) !== true);
-  if (isPerShard(output)) {
-    if (splitSlots !== undefined) throw new UsageError(`${SHARD} in --output and --split-slots exclude each other`);
-    if (plain !== undefined) throw new UsageError(`${SHARD} in --output stands for a server that is read, and the source ${word(plain)} is none`);
-  }
+/** Checks what a manifest needs. Throws UsageError. */
+async function checkManifest(
+  { format, manifest, output, splitSlots }: DumpValues,
+  sources: readonly string[],
+  live: LiveSources | undefined,
+): Promise<void> {
   if (manifest === undefined) return;
   if (format !== 'rdb') throw new UsageError(`--manifest is for --format rdb, not for ${format}`);
   if (output === undefined) throw new UsageError('--manifest describes files: name them with --output');
   if (splitSlots !== undefined) throw new UsageError('--manifest and --split-slots exclude each other');
+  const plain = sources.find((source) => live?.has(source) !== true);
   if (plain !== undefined) throw new UsageError(`--manifest is for servers that are read, and the source ${word(plain)} is none`);
   if (sources.length > 1) throw new UsageError('--manifest describes one server or cluster: dump the others on their own');
   const there = await stat(output).catch(() => undefined);
@@ -124,6 +124,7 @@ function checkFormat(
     format,
     functions,
     onConflict,
+    output,
     splitSlots,
     targetVersion,
   }: DumpValues,
@@ -136,6 +137,7 @@ function checkFormat(
     throw new UsageError('--functions is for --format rdb and resp: payload lines are for keys only');
   }
   if (allowLoss && targetVersion === undefined) throw new UsageError('--allow-loss is for --target-version: without it nothing is lost');
+  if (splitSlots !== undefined && isPerShard(output)) throw new UsageError(`${SHARD} in --output and --split-slots exclude each other`);
   if (splitSlots !== undefined && format !== 'rdb') throw new UsageError(`--split-slots is for --format rdb, not for ${format}`);
   if (given.has('maxPayload') && format !== 'resp') throw new UsageError(`--max-payload is for --format resp, not for ${format}`);
 }

@@ -307,8 +307,8 @@ export function doubtsOf(manifest: Manifest): string[] {
   const [refused, damaged] = [sum('refused'), sum('damaged')];
   return [
     ...(filtered === true ? [`the backup is partial: it was made with ${options.join(', ')}`] : []),
-    ...(refused > 0 ? [`${refused} keys could not be written to the backup`] : []),
-    ...(damaged > 0 ? [`${damaged} keys were left out of the backup, since their values are damaged`] : []),
+    ...(refused > 0 ? [`keys that could not be written to the backup: ${refused}`] : []),
+    ...(damaged > 0 ? [`damaged keys that were left out of the backup: ${damaged}`] : []),
     ...(missing.length > 0 ? [`the backup has no shard for the slots ${missing.map(rangeText).join(', ')}`] : []),
     ...gaps.map((gap) => `when the backup was made: ${gap}`),
   ];

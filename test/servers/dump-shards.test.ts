@@ -1,10 +1,11 @@
-import { copyFileSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { aborted, Folder, rdbkit } from '../support/cli-support.js';
 import { TestCluster } from '../support/redis-cluster.js';
 import type { RedisNode } from '../support/redis-node.js';
 import { SERVER, TestServer } from '../support/redis-server.js';
-import { report, restore, urlOf } from '../support/restore-support.js';
+import { until } from '../support/until.js';
+import { portOf, report, restore, urlOf } from '../support/restore-support.js';
 
 interface Manifest {
   rdbkit: string;
@@ -227,6 +228,40 @@ describe(`a backup of a cluster of ${SERVER}`, () => {
       expect(err).toContain('cluster of 2 masters, read by');
       expect(err).toContain('warning: the backup has no shard for the slots 5462-10922.');
     });
+  });
+
+  test('decode, too, has a file for each master', async () => {
+    const { code } = await rdbkit(['decode', url, '-o', folder.at('backup-{shard}.jsonl')]);
+    expect([code, files()]).toEqual([0, names().map((name) => `${name.slice(0, -'.rdb'.length)}.jsonl`)]);
+    const lines = files().map((name) => readFileSync(folder.at(name), 'utf8').split('\n').length - 1);
+    expect([lines.every((count) => count > 0), lines.reduce((sum, count) => sum + count, 0)]).toEqual([true, KEYS]);
+  });
+
+  test('a manifest that cannot be written ends it before anything is read', async () => {
+    const { code, err } = await dump('-o', folder.at('backup-{shard}.rdb'), '--manifest', folder.at('no/backup.json'));
+    expect([code, err]).toEqual([4, expect.stringContaining('its folder does not exist')]);
+    expect(files()).toEqual([]);
+  });
+
+  test('a server that is lost on the way: all are read again, and nothing else is left', async () => {
+    const options = ['--repl-diskless-sync', 'yes', '--repl-diskless-sync-delay', '0', '--rdb-key-save-delay', '1000', '--rdbcompression', 'no'];
+    const [fast, slow] = await Promise.all([TestServer.start(), TestServer.start(...options)]);
+    try {
+      await fast.client.mset({ a: '1', b: '2' });
+      await slow.client.mset(Object.fromEntries(Array.from({ length: 3000 }, (_, i) => [`slow:${i}`, 'x'.repeat(1000)])));
+      const running = rdbkit(['dump', urlOf(fast), urlOf(slow), '-o', folder.at('{shard}.rdb'), '--verbose']);
+      const begun = (): boolean => files().some((name) => name.includes(`${portOf(slow)}.rdb`) && statSync(folder.at(name)).size > 0);
+      await until('the beginning of the slow one is written', () => Promise.resolve(begun()));
+      await slow.client.config('SET', 'rdb-key-save-delay', '0');
+      await slow.client.call('CLIENT', 'KILL', 'TYPE', 'replica');
+      const { code, err } = await running;
+      expect([code, err]).toEqual([0, expect.stringContaining('it is read again from the beginning')]);
+      expect(files()).toHaveLength(2);
+      expect(files().every((name) => /^127\.0\.0\.1-\d+\.rdb$/.test(name))).toBe(true);
+      expect(err).toContain('rdbkit: 3,002 keys, ');
+    } finally {
+      await Promise.all([fast.stop(), slow.stop()]);
+    }
   });
 
   test('one server: one file', async () => {
