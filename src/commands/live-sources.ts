@@ -87,7 +87,7 @@ export async function withServers<O extends LiveRunOptions, S extends RunSummary
       const sources = servers.named(options.sources);
       const summary = await work({ ...options, sources, servers: servers.shards, onError: last ? options.onError : undefined }, servers);
       if (!last && wasLost(summary)) {
-        options.onEvent?.(`${summary.errors[0].file}: ${summary.errors[0].got}: it is read again from the beginning`, true);
+        options.onEvent?.(readAgain(summary), true);
         for (const left of summary.partials ?? [summary.partial]) if (left !== undefined) await unlink(left).catch(() => undefined);
         continue;
       }
@@ -100,5 +100,8 @@ export async function withServers<O extends LiveRunOptions, S extends RunSummary
   }
 }
 
-const wasLost = ({ errors, interrupted }: RunSummary): boolean =>
+/** Whether nothing else is wrong than that servers were lost. */
+export const wasLost = ({ errors, interrupted }: RunSummary): boolean =>
   !interrupted && errors.length > 0 && errors.every(({ code }) => code === 'SOURCE_LOST');
+
+export const readAgain = ({ errors: [{ file, got }] }: RunSummary): string => `${file}: ${got}: it is read again from the beginning`;

@@ -2,6 +2,7 @@ import { JointOutputs } from '../io/joint-outputs.js';
 import { OutputError } from '../io/output-error.js';
 import type { RunOptions, RunProgress, RunSummary } from '../pipeline/run.js';
 import { SHARD } from './dump-terms.js';
+import { type LiveRunOptions, readAgain, wasLost } from './live-sources.js';
 
 /** A shard as it is named by its server. */
 export interface NamedShard {
@@ -57,15 +58,21 @@ export interface ShardEnd<S> {
   readonly partial: string | undefined;
 }
 
+/** How often a shard is read that is lost on the way. */
+const MOST_TIMES = 3;
+
+/** Whether the server was lost when a part of it was read: before, the reader has waited for it in vain. */
+const brokeOff = (summary: RunSummary): boolean => wasLost(summary) && summary.bytes > 0;
+
 /** Runs one shard; `options` name it as the only source. Its outputs are made by `outputs.hold`. */
 export type RunShard<O, S> = (options: O, shard: ShardOutput, outputs: JointOutputs) => Promise<S>;
 
 /**
  * Runs all shards at the same time, or one after another where a limit counts their keys together. The outputs get their names together,
- * if all are complete; else they are left as partial ones. Unless the run is to keep going, a shard that fails ends the others. Throws what
- * `work` throws.
+ * if all are complete; else they are left as partial ones. A shard whose server is lost on the way is read again. Unless the run is to keep
+ * going, a shard that fails ends the others. Throws what `work` throws.
  */
-export async function eachShard<O extends RunOptions, S extends RunSummary>(
+export async function eachShard<O extends LiveRunOptions, S extends RunSummary>(
   options: O,
   shards: readonly ShardOutput[],
   work: RunShard<O, S>,
@@ -87,9 +94,16 @@ export async function eachShard<O extends RunOptions, S extends RunSummary>(
       signal: stop.signal,
       limit: limit === undefined ? undefined : limit - keys,
       onProgress: (now: RunProgress) => progress.take(index, now),
+      onError: undefined,
     };
     try {
-      const summary = await work({ ...options, ...own }, shard, outputs[index]);
+      let summary = await work({ ...options, ...own }, shard, outputs[index]);
+      for (let time = 1; time < MOST_TIMES && brokeOff(summary) && !stop.signal.aborted; time++) {
+        options.onEvent?.(`${readAgain(summary)}, the other shards go on`, true);
+        await outputs[index].discard();
+        summary = await work({ ...options, ...own }, shard, outputs[index]);
+      }
+      for (const error of summary.errors) options.onError?.(error);
       keys += summary.keys;
       ends.push({ index, summary });
       if (summary.errors.length > 0 && !keepGoing) stop.abort();

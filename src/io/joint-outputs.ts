@@ -1,8 +1,9 @@
+import { unlink } from 'node:fs/promises';
 import type { ByteSink } from './byte-sink.js';
 
 /** Outputs that get their names together, when all of them are complete. */
 export class JointOutputs {
-  private readonly held: HeldSink[] = [];
+  private held: HeldSink[] = [];
 
   /** An output that is settled where it would be committed. */
   hold(sink: ByteSink): ByteSink {
@@ -14,6 +15,12 @@ export class JointOutputs {
   /** All are complete. Throws OutputError. */
   async commit(): Promise<void> {
     for (const held of this.held) await held.name();
+  }
+
+  /** What was written is not wanted: others will be held instead. */
+  async discard(): Promise<void> {
+    for (const path of await this.abandon()) if (path !== undefined) await unlink(path).catch(() => undefined);
+    this.held = [];
   }
 
   /** Returns where what was written can be found, in the order of `hold`; undefined for what is empty, or was not kept. */

@@ -147,7 +147,7 @@ function fileOf(field: Field, folder: string): ManifestFile {
   const crc64 = field.the('crc64');
   if (!/^[\da-f]{16}$/.test(crc64.text())) throw crc64.not('16 hex digits');
   return {
-    file: isAbsolute(file) ? file : join(folder, file),
+    file: isAbsolute(file) ? file : besides(folder, file),
     bytes: field.the('bytes').count(),
     crc64: crc64.text(),
     rdbVersion: field.the('rdbVersion').count(),
@@ -156,6 +156,12 @@ function fileOf(field: Field, folder: string): ManifestFile {
     damaged: field.maybe('damaged')?.count(),
     shards: field.the('shards').list(shardOf),
   };
+}
+
+/** A path that is taken for neither standard input nor a URL. */
+function besides(folder: string, file: string): string {
+  const path = join(folder, file);
+  return path === '-' || /^[\w+]+:/.test(path) ? `./${path}` : path;
 }
 
 function shardOf(field: Field): ManifestShard {

@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { afterAll, describe, expect, test } from 'vitest';
 import { checkFiles, doubtsOf, fileEnds, type Manifest, ManifestError, readManifest, slotsMissing, writeManifest } from '../../src/pipeline/manifest.js';
 import { Folder } from '../support/cli-support.js';
@@ -23,6 +23,17 @@ test('is read as it was written, with the paths of its files', async () => {
   const read = await readManifest(folder.at('m.json'));
   expect(read).toEqual(manifest);
   await checkFiles({ path: folder.at('m.json'), manifest: read });
+});
+
+test.each([['-', './-'], ['unix:/x', './unix:/x'], ['redis://a', './redis:/a'], ['/a/b.rdb', '/a/b.rdb'], ['../b.rdb', '../b.rdb']])('the file %s is %s', async (file, expected) => {
+  const name = 'm-of-test.json';
+  const content = { rdbkit: 'backup manifest', version: 1, ...manifest, files: [{ ...manifest.files[0], file }] };
+  writeFileSync(name, JSON.stringify(content));
+  try {
+    expect((await readManifest(name)).files[0].file).toBe(expected);
+  } finally {
+    rmSync(name);
+  }
 });
 
 test('what identifies a file', async () => {
