@@ -45,7 +45,7 @@ export async function replicaToRead(
     return undefined;
   }
   const listed = replicasIn(info).filter(({ address }) => address.port > 0);
-  const [best] = listed.filter(({ state }) => state === 'online').sort((a, b) => a.lag - b.lag || b.offset - a.offset);
+  const best = listed.filter(({ state }) => state === 'online').sort((a, b) => a.lag - b.lag || b.offset - a.offset).at(0);
   if (best !== undefined) return reachedAt(access, best.address);
   onNote?.(`${name} has no replica${listed.length === 0 ? '' : ' that is online'}: it is read itself`);
   return undefined;

@@ -9,7 +9,7 @@ import type { Master, Servers } from '../redis/servers.js';
 import { type Address, addressText } from '../redis/url.js';
 import type { KeySet } from '../values/key-set.js';
 import type { ShardFacts } from './facts.js';
-import type { NodeScanTarget, ScanCounts } from './node-scan.js';
+import type { NodeScanTarget, ScanCounts, ScanPosition } from './scan-terms.js';
 import type { LiveOptions, Way } from './options.js';
 import { onlyDatabase, OwnSlots } from './own-slots.js';
 import { type OpenedNode, ReplicationInput } from './replication-input.js';
@@ -35,6 +35,8 @@ export class Shard implements ServerSource {
   private input: ReplicationInput | ScanInput | undefined;
   private slots: OwnSlots | undefined;
   private problems = 0;
+  /** Where the next scan begins. */
+  private from: ScanPosition | undefined;
 
   constructor(
     readonly facts: ShardFacts,
@@ -54,6 +56,17 @@ export class Shard implements ServerSource {
     this.problems = 0;
     this.input = this.way === 'replication' ? this.replicate(how) : this.scan(how);
     return this.input;
+  }
+
+  /** A scan can go on; what replication sends is of another moment each time. */
+  positionAt(offset: number): string | undefined {
+    const position = this.input instanceof ScanInput ? this.input.positionAt(offset) : undefined;
+    return position && JSON.stringify([position.runId, position.db, position.cursor]);
+  }
+
+  goOnFrom(position: string): void {
+    const [runId, db, cursor] = JSON.parse(position) as [runId: string, db: number, cursor: string];
+    this.from = { runId, db, cursor };
   }
 
   private replicate({ allocate, signal }: OpenOptions): ReplicationInput {
@@ -92,7 +105,7 @@ export class Shard implements ServerSource {
       ...{ name: facts.node, open: () => this.connect(), slots: wanted, readOnly: wanted !== undefined && facts.replicaOf !== undefined },
     };
     return new ScanInput(target, {
-      ...{ name, keys, filter, scan, retryFor, signal, allocate, onEvent, onNote },
+      ...{ name, keys, filter, scan, retryFor, signal, allocate, onEvent, onNote, from: this.from },
       onProblem: (db, key, reason) => {
         this.problems++;
         if (this.problems <= MOST_NAMED) onNote?.(`db ${db}, key ${formatText(key, 0, key.length)}: ${reason}: it is left out`);

@@ -67,6 +67,8 @@ export class ReplicationLink {
   received = 0;
   private readonly mark: Buffer | undefined;
   private complete = false;
+  /** The server closes the link after the RDB. */
+  private closesItself = false;
   private acks: NodeJS.Timeout | undefined;
   private streaming = false;
   private processed: number;
@@ -95,9 +97,11 @@ export class ReplicationLink {
    */
   static async full(socket: Duplex, options: ReplicationOptions): Promise<ReplicationLink> {
     return opened(socket, options, async (pulled) => {
-      await introduce(pulled, options.rdbOnly === true ? [['rdb-only', '1']] : []);
+      const understood = await introduce(pulled, options.rdbOnly === true ? ['rdb-only', '1'] : []);
       const { header, id, offset } = await sync(pulled, options, '?', -1);
-      return new ReplicationLink(pulled, options, id, offset, header ?? (await nextLine(pulled, options)));
+      const link = new ReplicationLink(pulled, options, id, offset, header ?? (await nextLine(pulled, options)));
+      link.closesItself = understood;
+      return link;
     });
   }
 
@@ -108,7 +112,7 @@ export class ReplicationLink {
    */
   static async from(socket: Duplex, id: string, offset: number, options: ReplicationOptions): Promise<ReplicationLink | undefined> {
     return opened(socket, options, async (pulled) => {
-      await introduce(pulled, [['rdb-filter-only', '']]); // an RDB that nobody wants has no keys then (since 7.0)
+      await introduce(pulled, ['rdb-filter-only', '']); // an RDB that nobody wants has no keys then (since 7.0)
       const answer = await sync(pulled, options, id, offset + 1);
       if (!answer.continued) {
         pulled.close();
@@ -201,7 +205,7 @@ export class ReplicationLink {
   /** Closes the link. A server that was only asked for the RDB may close it first. */
   close(): void {
     clearInterval(this.acks);
-    if (this.complete && this.options.rdbOnly === true) this.pulled.closeAfter(FAREWELL);
+    if (this.complete && this.closesItself) this.pulled.closeAfter(FAREWELL);
     else this.pulled.close();
   }
 }
@@ -220,12 +224,18 @@ async function opened<T>(socket: Duplex, options: ReplicationOptions, work: (pul
   }
 }
 
-/** Says what this replica can do. Servers before 2.8 do not know REPLCONF, and others may refuse it: it is not needed for a copy. */
-async function introduce(pulled: PulledSocket, wishes: readonly (readonly [string, string])[]): Promise<void> {
-  for (const args of [['version', VERSION], ['capa', 'eof', 'capa', 'psync2'], ...wishes]) {
+/**
+ * Says what this replica can do, and what it wishes; returns whether the server takes the wish. Servers before 2.8 do not know REPLCONF,
+ * and others may refuse it: it is not needed for a copy.
+ */
+async function introduce(pulled: PulledSocket, wish: readonly string[]): Promise<boolean> {
+  for (const args of [['version', VERSION], ['capa', 'eof', 'capa', 'psync2'], wish]) {
+    if (args.length === 0) return false;
     const answer = await asked(pulled, 'REPLCONF', ...args);
-    if (/^-(?:NOPERM|ERR unknown command)/i.test(answer)) return;
+    if (args === wish) return answer.startsWith('+');
+    if (/^-(?:NOPERM|ERR unknown command)/i.test(answer)) return false;
   }
+  return false;
 }
 
 /** Each command waits for the reply to the one before: PSYNC is refused while there is output. */

@@ -126,7 +126,7 @@ test.each([
 test('newlines keep the link alive wherever the server has nothing to say yet', async () => {
   let preparing = 0;
   const answers = { REPLCONF: ['\n', '+OK\r\n'], PSYNC: ['\n', '\n\n', '+FULL', `RESYNC ${ID} 7\r`, '\n', '\n', '\n', '$', '1', '0\r', '\n01234', '56789'] };
-  expect(await copy(answers, { onPreparing: () => void preparing++ })).toBe('0123456789');
+  expect(await copy(answers, { onPreparing: () => preparing++ })).toBe('0123456789');
   expect(preparing).toBe(5);
 });
 
@@ -268,7 +268,10 @@ test('a server is not read while nobody pulls', async () => {
 
 test('who stops reading the RDB closes the link', async () => {
   let closed = false;
-  const link = await full({ PSYNC: [(socket) => void socket.on('close', () => (closed = true)), FULL, '$10\r\nRDB'] });
+  const watch = (socket: Socket): void => {
+    socket.on('close', () => (closed = true));
+  };
+  const link = await full({ PSYNC: [watch, FULL, '$10\r\nRDB'] });
   for await (const chunk of link.rdb()) {
     expect(chunk).toHaveLength(3);
     break;
