@@ -17,6 +17,8 @@ const serverOf = (bytes: Uint8Array, ends = true): ServerSource => ({
   head: {} as SourceHead,
   runId: '',
   way: 'replication',
+  positionAt: () => undefined,
+  goOnFrom: () => undefined,
   open: (how: OpenOptions) => {
     const stream = new PassThrough();
     stream.write(bytes);

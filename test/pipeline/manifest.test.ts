@@ -26,7 +26,7 @@ test('is read as it was written, with the paths of its files', async () => {
 });
 
 test.each([['-', './-'], ['unix:/x', './unix:/x'], ['redis://a', './redis:/a'], ['/a/b.rdb', '/a/b.rdb'], ['../b.rdb', '../b.rdb']])('the file %s is %s', async (file, expected) => {
-  const name = 'm-of-test.json';
+  const name = `manifest-${process.pid}.json`;
   const content = { rdbkit: 'backup manifest', version: 1, ...manifest, files: [{ ...manifest.files[0], file }] };
   writeFileSync(name, JSON.stringify(content));
   try {
