@@ -47,6 +47,11 @@ export class LiveSources {
     return sources.flatMap((source) => this.opened.get(source)?.shards.map(({ facts }) => facts.name) ?? [source]);
   }
 
+  /** What is known of each server. */
+  get facts(): LiveFacts[] {
+    return [...this.opened.values()].map(({ facts }) => facts);
+  }
+
   /** The shards by name, for a run. */
   get shards(): ReadonlyMap<string, ServerSource> {
     const all = [...this.opened.values()].flatMap(({ shards }) => shards);
@@ -98,7 +103,7 @@ export async function withServers<O extends LiveRunOptions, S extends RunSummary
       const sources = opened.named(options.sources);
       const summary = await work({ ...options, sources, servers: opened.shards, onError: last ? onError : undefined }, opened);
       if (!last && wasLost(summary)) {
-        onEvent?.(`${summary.errors[0].file}: ${summary.errors[0].got}: it is read again from the beginning`, true);
+        onEvent?.(readAgain(summary), true);
         lost = summary;
         continue;
       }
@@ -111,8 +116,11 @@ export async function withServers<O extends LiveRunOptions, S extends RunSummary
   }
 }
 
-const wasLost = ({ errors, interrupted }: RunSummary): boolean =>
+/** Whether nothing else is wrong than that servers were lost. */
+export const wasLost = ({ errors, interrupted }: RunSummary): boolean =>
   !interrupted && errors.length > 0 && errors.every(({ code }) => code === 'SOURCE_LOST');
+
+export const readAgain = ({ errors: [{ file, got }] }: RunSummary): string => `${file}: ${got}: it is read again from the beginning`;
 
 /** The servers once more; what was written of a run that lost one is only given up where they are reached. Else how that run ended. */
 async function reopened<S extends RunSummary>(
@@ -122,7 +130,7 @@ async function reopened<S extends RunSummary>(
 ): Promise<LiveSources | S> {
   try {
     const servers = await LiveSources.open(options, before);
-    if (lost.partial !== undefined) await unlink(lost.partial).catch(() => undefined);
+    for (const left of lost.partials ?? [lost.partial]) if (left !== undefined) await unlink(left).catch(() => undefined);
     return servers;
   } catch (error) {
     if (options.signal?.aborted === true) return { ...lost, errors: [], interrupted: true };
