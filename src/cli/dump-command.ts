@@ -46,8 +46,7 @@ async function runDump(invocation: Invocation<'dump'>): Promise<number> {
   const { given, io, options, words } = invocation;
   const { format, json, noChecksum, output, targetVersion: target } = options;
   checkFormat(options, given);
-  const filter = filterOf(invocation);
-  const { live, sources } = await serversOf(invocation, sourcesOf(words, io), filter);
+  const { filter, live, sources } = await serversOf(invocation, sourcesOf(words, io), filterOf(invocation));
   await checkSources('dump', sources, output, io, live);
   await checkManifest(options, sources, live);
   if (format !== 'payload' && output === undefined && isTerminal(io.stdout)) {
@@ -77,7 +76,7 @@ async function runDump(invocation: Invocation<'dump'>): Promise<number> {
         ...(isPerShard(output) ? summary.files.map(fileLine) : []),
         dumpLine(summary),
       ].join('\nrdbkit: '),
-    notes: (summary) => emptyNotes(summary, summary.filtered, invocation),
+    notes: (summary) => emptyNotes(summary, summary.filtered, { ...invocation, live }),
     fields: (summary) => ({
       ...problems.fields(summary),
       functions: librariesObject(summary.libraries),

@@ -46,7 +46,7 @@ function manifestLine({ manifest, path }: SourceManifest): string {
   const keys = files.reduce((total, file) => total + file.keys, 0);
   const all = clustered && slotsMissing(manifest).length === 0 ? ', all slots' : '';
   return (
-    `manifest ${word(path)}: ${printable(server)}, ${what}${all}, read by ${via}, written ${printable(created)}; ` +
+    `manifest ${word(path)}: ${server === undefined ? '' : `${printable(server)}, `}${what}${all}, read by ${via}, written ${printable(created)}; ` +
     `${files.length === 1 ? '1 file' : `${countText(files.length)} files`} with ${keysText(keys)}, unchanged since`
   );
 }

@@ -42,7 +42,7 @@ export class Backup {
     const manifest: Manifest = {
       created: new Date().toISOString(),
       source: facts.name,
-      server: facts.version,
+      ...(facts.version === undefined ? {} : { server: facts.version }),
       clustered: facts.clustered,
       via: facts.way,
       ...(options.some(({ leavesOut }) => leavesOut) ? { filtered: true } : {}),

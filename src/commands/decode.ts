@@ -25,7 +25,7 @@ const BATCH_BYTES = 1 << 18;
 
 /** Decodes RDB files to JSON lines. Throws OutputError or ClosedPipe; everything else is in the summary. */
 export function decode(options: DecodeOptions): Promise<RunSummary> {
-  return withServers(options, options.output !== undefined, decodeAll);
+  return withServers({ ...options, functions: options.meta === true }, options.output !== undefined, decodeAll);
 }
 
 async function decodeAll(options: DecodeOptions, servers: LiveSources | undefined): Promise<RunSummary> {

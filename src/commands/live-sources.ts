@@ -8,6 +8,8 @@ import type { RunOptions, RunSummary, ServerSource } from '../pipeline/run.js';
 export interface LiveRunOptions extends RunOptions {
   /** How to read those that are servers, by their names in `sources`. */
   readonly live?: ReadonlyMap<string, LiveOptions> | undefined;
+  /** Whether function libraries are wanted of them (default: yes). */
+  readonly functions?: boolean | undefined;
   /** Called with what is known of each of them before it is read. */
   readonly onServer?: ((facts: LiveFacts) => void) | undefined;
   /** Called with what does not affect the result: retries, failovers. `notable`: it explains why nothing happens, or that it goes on. */
@@ -18,14 +20,18 @@ export interface LiveRunOptions extends RunOptions {
 export class LiveSources {
   private constructor(private readonly opened: ReadonlyMap<string, LiveSource>) {}
 
-  /** Reaches them. `again`: they were reached before, and may take a while to come back. Throws ServerError. */
-  static async open({ live, onEvent, onServer, onWarning }: LiveRunOptions, again = false): Promise<LiveSources> {
+  /** Reaches them. `before`: the same ones, reached before: they may take a while to come back. Throws ServerError. */
+  static async open({ functions, live, onEvent, onServer, onWarning }: LiveRunOptions, before?: LiveSources): Promise<LiveSources> {
     const opened = new Map<string, LiveSource>();
     try {
       for (const [name, options] of live ?? []) {
-        const source = await LiveSource.open(name, { ...options, onEvent, onNote: (text) => onWarning?.(name, text) }, again);
+        const source = await LiveSource.open(name, { ...options, functions, onEvent, onNote: onWarning }, before?.opened.get(name));
+        if (before === undefined) {
+          onServer?.(source.facts);
+          const twin = [...opened.values()].find((other) => other.overlaps(source))?.facts.name;
+          if (twin !== undefined) onWarning?.(name, `it has the same keys as ${twin}: they come twice`);
+        }
         opened.set(name, source);
-        if (!again) onServer?.(source.facts);
       }
       return new LiveSources(opened);
     } catch (error) {
@@ -50,7 +56,7 @@ export class LiveSources {
     return new Map(all.map((shard) => [shard.facts.name, shard]));
   }
 
-  /** What may be missing, or come twice, after all were read to the end. Throws ServerError. */
+  /** What may be missing, or come twice, after all were read to the end. */
   async gaps(): Promise<string[]> {
     const all: string[] = [];
     for (const source of this.opened.values()) all.push(...(await source.gaps()));
@@ -80,8 +86,10 @@ export async function withServers<O extends LiveRunOptions, S extends RunSummary
   work: (options: O, servers: LiveSources | undefined) => Promise<S>,
 ): Promise<S> {
   if (options.live === undefined) return work(options, undefined);
+  let before: LiveSources | undefined;
   for (let time = 1; ; time++) {
-    const servers = await LiveSources.open(options, time > 1);
+    const servers = await LiveSources.open(options, before);
+    before = servers;
     try {
       const last = !again || time === MOST_TIMES;
       const sources = servers.named(options.sources);

@@ -67,6 +67,12 @@ interface Segment {
   readonly request: Uint8Array;
 }
 
+interface Progress {
+  readonly written: number;
+  readonly cursor: string | undefined;
+  readonly runId: string;
+}
+
 /** A reply of SCAN in the queue. */
 const SCAN = undefined;
 
@@ -114,7 +120,8 @@ export class NodeScan {
   private need = 1;
   /** Whether a record is written in part. */
   private torn = false;
-  private progressed = false;
+  /** How far it was when the last connection was lost. */
+  private progress: Progress = { written: 0, cursor: undefined, runId: '' };
 
   constructor(
     private readonly target: NodeScanTarget,
@@ -151,8 +158,7 @@ export class NodeScan {
         signal?.throwIfAborted();
         const failure = this.failureOf(error);
         if (failure !== undefined) throw failure;
-        if (this.progressed) [downSince, wait] = [0, FIRST_WAIT];
-        this.progressed = false;
+        if (this.hasProgressed()) [downSince, wait] = [0, FIRST_WAIT];
         if (downSince === 0) this.settings.onEvent(`${this.target.name}: ${reasonOf(error)}: trying again`, true);
         downSince ||= Date.now();
         if (Date.now() - downSince >= retryFor) throw this.lost(reasonOf(error), error);
@@ -160,6 +166,14 @@ export class NodeScan {
         wait = Math.min(wait * 2, LONGEST_WAIT);
       }
     }
+  }
+
+  /** Whether keys were written, or pages finished, since it was last asked. */
+  private hasProgressed(): boolean {
+    const { cursor, progress, runId } = this;
+    const { written } = this.settings.counts;
+    this.progress = { written, cursor, runId };
+    return written > progress.written || (runId === progress.runId && cursor !== progress.cursor);
   }
 
   /** The error that another attempt does not help against; undefined if one may. */
@@ -228,16 +242,25 @@ export class NodeScan {
     await this.ask('CLIENT', 'NO-TOUCH', 'ON'); // since 7.2; without it, DUMP counts as a use of the key
     const exact = isAllowed(await this.ask('PEXPIRETIME', ''));
     const timed = !exact && Array.isArray(await this.ask('TIME'));
-    const byUse = this.info.maxMemoryPolicy.includes('lfu') ? 'FREQ' : 'IDLETIME';
     this.questions = {
       expiry: exact ? 'PEXPIRETIME' : 'PTTL',
       timed,
-      object: scan.idleTimes === true ? byUse : undefined,
+      object: scan.idleTimes === true ? await this.useQuestion() : undefined,
       asking,
     };
     this.commands = new KeyCommands(this.questions);
     const [major] = this.info.redisVersion.split('.').map(Number);
     this.scanOptions = scanOptionsOf(filter, major >= 6);
+  }
+
+  /** The subcommand of OBJECT that tells when or how often keys were used; undefined, with a note, if it is refused. */
+  private async useQuestion(): Promise<KeyQuestions['object']> {
+    const name = this.info.maxMemoryPolicy.includes('lfu') ? 'FREQ' : 'IDLETIME';
+    const answer = await this.ask('OBJECT', name, '');
+    if (isAllowed(answer)) return name;
+    const reason = answer instanceof ErrorAnswer ? answer.text : '';
+    this.settings.onNote(`${name === 'FREQ' ? 'frequencies' : 'idle times'} are not read: OBJECT ${name}: ${reason}`);
+    return undefined;
   }
 
   private now(): number {
@@ -261,7 +284,7 @@ export class NodeScan {
     const reason = answer instanceof ErrorAnswer ? answer.text : 'an answer that is no payload';
     const major = Number(this.info.redisVersion.split('.')[0]);
     if (this.info.redisVersion === '' || major >= 7) {
-      onNote(`${this.target.name}: function libraries are not read: FUNCTION DUMP: ${reason}`);
+      onNote(`its function libraries are not read: FUNCTION DUMP: ${reason}`);
     }
   }
 
@@ -269,18 +292,22 @@ export class NodeScan {
   private async databases(): Promise<number[]> {
     const { db: chosen = [] } = this.settings.filter;
     const isWanted = (db: number): boolean => chosen.length === 0 || chosen.includes(db);
-    const all = this.info.redisVersion === '' ? await this.triedDatabases(isWanted) : [...this.info.keys.keys()];
-    return all.filter(isWanted).sort((a, b) => a - b);
+    if (this.info.redisVersion === '') return chosen.length > 0 ? [...chosen].sort((a, b) => a - b) : this.triedDatabases();
+    return [...this.info.keys.keys()].filter(isWanted).sort((a, b) => a - b);
   }
 
-  /** Where INFO is refused: those that can be selected, unless they say that they are empty. */
-  private async triedDatabases(isWanted: (db: number) => boolean): Promise<number[]> {
+  /** Where INFO is refused: those that can be selected, unless they say that they are empty, and the first one without the right to. */
+  private async triedDatabases(): Promise<number[]> {
     const found: number[] = [];
     for (let db = 0; db < MOST_DBS; db++) {
-      if ((await this.ask('SELECT', String(db))) instanceof ErrorAnswer) return db === 0 ? [0] : found;
-      if (isWanted(db) && (await this.ask('DBSIZE')) !== 0) found.push(db);
+      const answer = await this.ask('SELECT', String(db));
+      if (answer instanceof ErrorAnswer) {
+        if (answer.text.startsWith('NOPERM')) return db === 0 ? [0, 1] : [...found, db];
+        return db === 0 ? [0] : found;
+      }
+      if ((await this.ask('DBSIZE')) !== 0) found.push(db);
     }
-    return found;
+    throw this.refused(`it has more than ${MOST_DBS} databases and refuses INFO, which tells those that have keys: choose them with --db`);
   }
 
   private async database(): Promise<void> {
@@ -378,7 +405,6 @@ export class NodeScan {
       if (left > 0) await link.more(this.need);
     }
     this.scanning = false;
-    this.progressed = true;
     this.next = cursor === '0' ? undefined : cursor;
     this.pages.push(page);
     this.adaptCount(page.count);
@@ -409,7 +435,7 @@ export class NodeScan {
   private takeKeys(page: KeyPage, left: number): number {
     const { counts, keys } = this.settings;
     const { link, place, wanted } = this;
-    const { slots } = this.target;
+    const { slots, unowned } = this.target;
     const { bytes, end } = link;
     place.keyBytes = bytes;
     let rest = left;
@@ -438,8 +464,10 @@ export class NodeScan {
       place.keyStart = start;
       place.keyEnd = start + size;
       if (wanted !== undefined && !wanted(place)) counts.unwanted++;
-      else if (slots !== undefined && slots[keySlot(bytes, start, start + size)] === 0) counts.unowned++;
-      else {
+      else if (slots !== undefined && slots[keySlot(bytes, start, start + size)] === 0) {
+        counts.unowned++;
+        if (unowned !== undefined) unowned[keySlot(bytes, start, start + size)]++;
+      } else {
         page.add(bytes, pos, start, after);
         if (page.isKnown(keys, this.db)) {
           page.drop();
@@ -484,7 +512,6 @@ export class NodeScan {
       else if (status === ROOM) await output.pipe.room();
       else bytes += await this.stream(segment);
     }
-    this.progressed = true;
     this.spareRequests.push(request);
     this.inFlight -= to - from;
     page.done += to - from;

@@ -9,8 +9,8 @@ export interface Manifest {
   readonly created: string;
   /** The server or cluster that was read, as a URL without login. */
   readonly source: string;
-  /** As in `Redis 7.0.15`. */
-  readonly server: string;
+  /** As in `Redis 7.0.15`; absent if it did not tell. */
+  readonly server?: string | undefined;
   readonly clustered: boolean;
   readonly via: 'replication' | 'scan';
   /** Keys were left out on purpose. */
@@ -131,7 +131,7 @@ function manifestOf(root: Field, folder: string): Manifest {
   return {
     created: created.text(),
     source: root.the('source').text(),
-    server: root.the('server').text(),
+    server: root.maybe('server')?.text(),
     clustered: root.the('clustered').flag(),
     via: via.value,
     filtered: root.maybe('filtered')?.flag(),

@@ -16,6 +16,8 @@ import { strings } from '../support/restore-support.js';
 const serverOf = (bytes: Uint8Array, ends = true): ServerSource => ({
   head: {} as SourceHead,
   runId: '',
+  replicationId: '',
+  db: undefined,
   way: 'replication',
   positionAt: () => undefined,
   goOnFrom: () => undefined,
