@@ -15,8 +15,8 @@ type Values = OptionsOf<'restore'>;
 
 /** The options of a restore, without its listeners. The last word is the target. Throws UsageError. */
 export async function checkRestore(invocation: Invocation<'restore'>): Promise<RestoreOptions> {
-  const { given, io, options, words } = invocation;
-  const { sources: named, target } = split(words, options);
+  const { given, io, options } = invocation;
+  const { sources: named, target } = split(invocation.words, options);
   const { sentinelLogin, tls, url } = await checkAccess(target, options, TARGET_SIDE, io);
   const { cluster, dbMap, dryRun, flush, limit, noChecksum, noTtl, partition, standalone, stripTtl, yes } = options;
   if (options.manifest === undefined && named.length === 0) {

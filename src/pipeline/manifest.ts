@@ -9,7 +9,7 @@ export interface Manifest {
   readonly created: string;
   /** The server or cluster that was read, as a URL without login. */
   readonly source: string;
-  /** As in `Redis 7.0.15`. */
+  /** As in `Redis 7.0.15`; absent if it did not tell. */
   readonly server?: string | undefined;
   readonly clustered: boolean;
   readonly via: 'replication' | 'scan';
