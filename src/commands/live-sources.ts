@@ -20,14 +20,15 @@ export interface LiveRunOptions extends RunOptions {
 export class LiveSources {
   private constructor(private readonly opened: ReadonlyMap<string, LiveSource>) {}
 
-  /** Reaches them. `again`: they were reached before, and may take a while to come back. Throws ServerError. */
-  static async open({ live, onEvent, onServer, onWarning }: LiveRunOptions, again = false): Promise<LiveSources> {
+  /** Reaches them. `before`: the same ones, reached before: they may take a while to come back. Throws ServerError. */
+  static async open({ live, onEvent, onServer, onWarning }: LiveRunOptions, before?: LiveSources): Promise<LiveSources> {
     const opened = new Map<string, LiveSource>();
     try {
       for (const [name, options] of live ?? []) {
-        const source = await LiveSource.open(name, { ...options, onEvent, onNote: (text) => onWarning?.(name, text) }, again);
+        const asked = { ...options, onEvent, onNote: (text: string) => onWarning?.(name, text) };
+        const source = await LiveSource.open(name, asked, before?.opened.get(name));
         opened.set(name, source);
-        if (!again) onServer?.(source.facts);
+        if (before === undefined) onServer?.(source.facts);
       }
       return new LiveSources(opened);
     } catch (error) {
@@ -47,7 +48,7 @@ export class LiveSources {
     return new Map(all.map((shard) => [shard.facts.name, shard]));
   }
 
-  /** What may be missing, or come twice, after all were read to the end. Throws ServerError. */
+  /** What may be missing, or come twice, after all were read to the end. */
   async gaps(): Promise<string[]> {
     const all: string[] = [];
     for (const source of this.opened.values()) all.push(...(await source.gaps()));
@@ -78,9 +79,9 @@ export async function withServers<O extends LiveRunOptions, S extends RunSummary
 ): Promise<S> {
   if (options.live === undefined) return work(options, undefined);
   const { onError, onEvent } = options;
-  let lost: S | undefined;
+  let before: Before<S> | undefined;
   for (let time = 1; ; time++) {
-    const opened: LiveSources | S = lost === undefined ? await LiveSources.open(options) : await reopened(options, lost);
+    const opened: LiveSources | S = before === undefined ? await LiveSources.open(options) : await reopened(options, before);
     if (!(opened instanceof LiveSources)) {
       for (const error of opened.errors) onError?.(error);
       return opened;
@@ -91,7 +92,7 @@ export async function withServers<O extends LiveRunOptions, S extends RunSummary
       const summary = await work({ ...options, sources, servers: opened.shards, onError: last ? onError : undefined }, opened);
       if (!last && wasLost(summary)) {
         onEvent?.(`${summary.errors[0].file}: ${summary.errors[0].got}: it is read again from the beginning`, true);
-        lost = summary;
+        before = { servers: opened, lost: summary };
         continue;
       }
       if (!last) for (const error of summary.errors) onError?.(error);
@@ -106,10 +107,16 @@ export async function withServers<O extends LiveRunOptions, S extends RunSummary
 const wasLost = ({ errors, interrupted }: RunSummary): boolean =>
   !interrupted && errors.length > 0 && errors.every(({ code }) => code === 'SOURCE_LOST');
 
+/** A run that lost a server, and the servers that were read. */
+interface Before<S> {
+  readonly servers: LiveSources;
+  readonly lost: S;
+}
+
 /** The servers once more; what was written of a run that lost one is only given up where they are reached. Else how that run ended. */
-async function reopened<S extends RunSummary>(options: LiveRunOptions, lost: S): Promise<LiveSources | S> {
+async function reopened<S extends RunSummary>(options: LiveRunOptions, { lost, servers: before }: Before<S>): Promise<LiveSources | S> {
   try {
-    const servers = await LiveSources.open(options, true);
+    const servers = await LiveSources.open(options, before);
     if (lost.partial !== undefined) await unlink(lost.partial).catch(() => undefined);
     return servers;
   } catch (error) {

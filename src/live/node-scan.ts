@@ -73,6 +73,12 @@ interface Segment {
   readonly request: Uint8Array;
 }
 
+interface Progress {
+  readonly written: number;
+  readonly cursor: string | undefined;
+  readonly runId: string;
+}
+
 /** A reply of SCAN in the queue. */
 const SCAN = undefined;
 
@@ -122,8 +128,8 @@ export class NodeScan {
   private need = 1;
   /** Whether a record is written in part. */
   private torn = false;
-  /** Whether the cursor has moved. After a restart it may move over the same keys again and again: only what is written counts then. */
-  private progressed = false;
+  /** How far it was when the last connection was lost. */
+  private progress: Progress = { written: 0, cursor: undefined, runId: '' };
 
   constructor(
     private readonly target: NodeScanTarget,
@@ -151,7 +157,7 @@ export class NodeScan {
       this.db = from.db;
       this.cursor = from.cursor;
     }
-    let [downSince, wait, written] = [0, FIRST_WAIT, 0];
+    let [downSince, wait] = [0, FIRST_WAIT];
     for (;;) {
       try {
         await this.session(await this.opened(), from);
@@ -160,9 +166,7 @@ export class NodeScan {
         signal?.throwIfAborted();
         const failure = this.failureOf(error);
         if (failure !== undefined) throw failure;
-        if (this.progressed || written < this.settings.counts.written) [downSince, wait] = [0, FIRST_WAIT];
-        this.progressed = false;
-        written = this.settings.counts.written;
+        if (this.hasProgressed()) [downSince, wait] = [0, FIRST_WAIT];
         if (downSince === 0) this.settings.onEvent(`${this.target.name}: ${reasonOf(error)}: trying again`, true);
         downSince ||= Date.now();
         if (Date.now() - downSince >= retryFor) throw this.lost(reasonOf(error), error);
@@ -174,6 +178,14 @@ export class NodeScan {
 
   private opened(): Promise<Opened> {
     return unlessAborted(this.target.open(), this.settings.signal, ({ socket }) => socket.destroy());
+  }
+
+  /** Whether keys were written, or pages finished, since it was last asked. */
+  private hasProgressed(): boolean {
+    const { cursor, progress, runId } = this;
+    const { written } = this.settings.counts;
+    this.progress = { written, cursor, runId };
+    return written > progress.written || (runId === progress.runId && cursor !== progress.cursor);
   }
 
   /** The error that another attempt does not help against; undefined if one may. */
@@ -423,7 +435,7 @@ export class NodeScan {
   private takeKeys(page: KeyPage, left: number): number {
     const { counts, keys } = this.settings;
     const { link, place, wanted } = this;
-    const { slots } = this.target;
+    const { slots, unowned } = this.target;
     const { bytes, end } = link;
     place.keyBytes = bytes;
     let rest = left;
@@ -452,8 +464,10 @@ export class NodeScan {
       place.keyStart = start;
       place.keyEnd = start + size;
       if (wanted !== undefined && !wanted(place)) counts.unwanted++;
-      else if (slots !== undefined && slots[keySlot(bytes, start, start + size)] === 0) counts.unowned++;
-      else {
+      else if (slots !== undefined && slots[keySlot(bytes, start, start + size)] === 0) {
+        counts.unowned++;
+        if (unowned !== undefined) unowned[keySlot(bytes, start, start + size)]++;
+      } else {
         page.add(bytes, pos, start, after);
         if (page.isKnown(keys, this.db)) {
           page.drop();
@@ -517,7 +531,6 @@ export class NodeScan {
     }
     if (cursor === undefined) return;
     this.cursor = cursor;
-    this.progressed ||= this.settings.counts.restarts === 0;
     // the last cursor is 0, which would begin again: the database after it begins at its own 0
     const [db, next] = cursor === '0' ? [this.db + 1, '0'] : [this.db, cursor];
     this.settings.onPosition({ runId: this.runId, db, cursor: next });

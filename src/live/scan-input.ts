@@ -26,6 +26,8 @@ export interface ScanInputOptions {
   readonly from?: ScanPosition | undefined;
   /** Asked after each node for another one, like the new owner of slots that have moved. */
   readonly next?: ((done: NodeScan) => Promise<NodeScanTarget | undefined>) | undefined;
+  /** Called when no more is read: everything was, or it failed, or was given up. */
+  readonly onClose?: (() => void) | undefined;
   readonly onNote?: ((text: string) => void) | undefined;
   readonly onEvent?: ((text: string, notable?: boolean) => void) | undefined;
   /** A key that cannot be read, and why; the key is valid during the call. */
@@ -102,6 +104,7 @@ export class ScanInput implements Input {
       this.aborter.abort(new Error('closed'));
       this.pipe.close();
       await scanning;
+      this.options.onClose?.();
     }
   }
 

@@ -12,6 +12,8 @@ export interface NodeScanTarget {
   open(): Promise<Opened>;
   /** By slot, 1 for those that are wanted of this node (default: all keys that it has). */
   readonly slots?: Uint8Array | undefined;
+  /** Counts the keys that are not wanted by their slots. */
+  readonly unowned?: Uint32Array | undefined;
   /** The slots are being imported by this node: ASKING before every command. */
   readonly asking?: boolean | undefined;
   /** It is a replica of a cluster: READONLY first. */

@@ -67,8 +67,6 @@ export class ReplicationLink {
   received = 0;
   private readonly mark: Buffer | undefined;
   private complete = false;
-  /** The server closes the link after the RDB. */
-  private closesItself = false;
   private acks: NodeJS.Timeout | undefined;
   private streaming = false;
   private processed: number;
@@ -83,6 +81,8 @@ export class ReplicationLink {
      * server was writing an RDB for another replica already: `repl-offset` in the RDB is right.
      */
     readonly offset: number | undefined,
+    /** The server keeps no writes for this replica, and closes the link after the RDB. */
+    readonly rdbOnly: boolean,
     header: string,
   ) {
     const { length, mark } = transferOf(header, options.name);
@@ -97,11 +97,9 @@ export class ReplicationLink {
    */
   static async full(socket: Duplex, options: ReplicationOptions): Promise<ReplicationLink> {
     return opened(socket, options, async (pulled) => {
-      const understood = await introduce(pulled, options.rdbOnly === true ? ['rdb-only', '1'] : []);
+      const rdbOnly = await introduce(pulled, options.rdbOnly === true ? ['rdb-only', '1'] : []);
       const { header, id, offset } = await sync(pulled, options, '?', -1);
-      const link = new ReplicationLink(pulled, options, id, offset, header ?? (await nextLine(pulled, options)));
-      link.closesItself = understood;
-      return link;
+      return new ReplicationLink(pulled, options, id, offset, rdbOnly, header ?? (await nextLine(pulled, options)));
     });
   }
 
@@ -118,7 +116,7 @@ export class ReplicationLink {
         pulled.close();
         return undefined;
       }
-      const link = new ReplicationLink(pulled, options, answer.id === '' ? id : answer.id, offset, NO_RDB);
+      const link = new ReplicationLink(pulled, options, answer.id === '' ? id : answer.id, offset, false, NO_RDB);
       link.begin();
       return link;
     });
@@ -205,7 +203,7 @@ export class ReplicationLink {
   /** Closes the link. A server that was only asked for the RDB may close it first. */
   close(): void {
     clearInterval(this.acks);
-    if (this.complete && this.closesItself) this.pulled.closeAfter(FAREWELL);
+    if (this.complete && this.rdbOnly) this.pulled.closeAfter(FAREWELL);
     else this.pulled.close();
   }
 }

@@ -240,6 +240,15 @@ test.each([
   await expected;
 });
 
+test('a signal ends it, also where bytes have arrived that nobody has read', async () => {
+  const over = new AbortController();
+  const link = await full({ PSYNC: [FULL, `$10\r\n0123456789`] }, { signal: over.signal });
+  const chunks = link.rdb(new Uint8Array(5));
+  await chunks.next();
+  over.abort(new Error('enough'));
+  await expect(chunks.next()).rejects.toThrow('enough');
+});
+
 test('a server is not read while nobody pulls', async () => {
   const size = 64 << 20;
   let written = 0;
@@ -263,6 +272,7 @@ test('a server is not read while nobody pulls', async () => {
   let sum = link.received;
   for await (const chunk of rdb) sum += chunk.length;
   expect([sum, link.received]).toEqual([size, size]);
+  expect(link.longestPause).toBeGreaterThan(0);
   link.close();
 });
 
