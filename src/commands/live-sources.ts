@@ -10,6 +10,8 @@ import type { RunOptions, RunSummary, ServerSource } from '../pipeline/run.js';
 export interface LiveRunOptions extends RunOptions {
   /** How to read those that are servers, by their names in `sources`. */
   readonly live?: ReadonlyMap<string, LiveOptions> | undefined;
+  /** Whether function libraries are wanted of them (default: yes). */
+  readonly functions?: boolean | undefined;
   /** Called with what is known of each of them before it is read. */
   readonly onServer?: ((facts: LiveFacts) => void) | undefined;
   /** Called with what does not affect the result: retries, failovers. `notable`: it explains why nothing happens, or that it goes on. */
@@ -21,14 +23,17 @@ export class LiveSources {
   private constructor(private readonly opened: ReadonlyMap<string, LiveSource>) {}
 
   /** Reaches them. `before`: the same ones, reached before: they may take a while to come back. Throws ServerError. */
-  static async open({ live, onEvent, onServer, onWarning }: LiveRunOptions, before?: LiveSources): Promise<LiveSources> {
+  static async open({ functions, live, onEvent, onServer, onWarning }: LiveRunOptions, before?: LiveSources): Promise<LiveSources> {
     const opened = new Map<string, LiveSource>();
     try {
       for (const [name, options] of live ?? []) {
-        const asked = { ...options, onEvent, onNote: (text: string) => onWarning?.(name, text) };
-        const source = await LiveSource.open(name, asked, before?.opened.get(name));
+        const source = await LiveSource.open(name, { ...options, functions, onEvent, onNote: onWarning }, before?.opened.get(name));
+        if (before === undefined) {
+          onServer?.(source.facts);
+          const twin = [...opened.values()].find((other) => other.overlaps(source))?.facts.name;
+          if (twin !== undefined) onWarning?.(name, `it has the same keys as ${twin}: they come twice`);
+        }
         opened.set(name, source);
-        if (before === undefined) onServer?.(source.facts);
       }
       return new LiveSources(opened);
     } catch (error) {

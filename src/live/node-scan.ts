@@ -255,16 +255,25 @@ export class NodeScan {
     await this.ask('CLIENT', 'NO-TOUCH', 'ON'); // since 7.2; without it, DUMP counts as a use of the key
     const exact = isAllowed(await this.ask('PEXPIRETIME', ''));
     const timed = !exact && Array.isArray(await this.ask('TIME'));
-    const byUse = this.info.maxMemoryPolicy.includes('lfu') ? 'FREQ' : 'IDLETIME';
     this.questions = {
       expiry: exact ? 'PEXPIRETIME' : 'PTTL',
       timed,
-      object: scan.idleTimes === true ? byUse : undefined,
+      object: scan.idleTimes === true ? await this.useQuestion() : undefined,
       asking,
     };
     this.commands = new KeyCommands(this.questions);
     const [major] = this.info.redisVersion.split('.').map(Number);
     this.scanOptions = scanOptionsOf(filter, major >= 6);
+  }
+
+  /** The subcommand of OBJECT that tells when or how often keys were used; undefined, with a note, if it is refused. */
+  private async useQuestion(): Promise<KeyQuestions['object']> {
+    const name = this.info.maxMemoryPolicy.includes('lfu') ? 'FREQ' : 'IDLETIME';
+    const answer = await this.ask('OBJECT', name, '');
+    if (isAllowed(answer)) return name;
+    const reason = answer instanceof ErrorAnswer ? answer.text : '';
+    this.settings.onNote(`${name === 'FREQ' ? 'frequencies' : 'idle times'} are not read: OBJECT ${name}: ${reason}`);
+    return undefined;
   }
 
   private now(): number {
@@ -288,7 +297,7 @@ export class NodeScan {
     const reason = answer instanceof ErrorAnswer ? answer.text : 'an answer that is no payload';
     const major = Number(this.info.redisVersion.split('.')[0]);
     if (this.info.redisVersion === '' || major >= 7) {
-      onNote(`${this.target.name}: function libraries are not read: FUNCTION DUMP: ${reason}`);
+      onNote(`its function libraries are not read: FUNCTION DUMP: ${reason}`);
     }
   }
 
@@ -296,18 +305,22 @@ export class NodeScan {
   private async databases(): Promise<number[]> {
     const { db: chosen = [] } = this.settings.filter;
     const isWanted = (db: number): boolean => chosen.length === 0 || chosen.includes(db);
-    const all = this.info.redisVersion === '' ? await this.triedDatabases(isWanted) : [...this.info.keys.keys()];
-    return all.filter(isWanted).sort((a, b) => a - b);
+    if (this.info.redisVersion === '') return chosen.length > 0 ? [...chosen].sort((a, b) => a - b) : this.triedDatabases();
+    return [...this.info.keys.keys()].filter(isWanted).sort((a, b) => a - b);
   }
 
-  /** Where INFO is refused: those that can be selected, unless they say that they are empty. */
-  private async triedDatabases(isWanted: (db: number) => boolean): Promise<number[]> {
+  /** Where INFO is refused: those that can be selected, unless they say that they are empty, and the first one without the right to. */
+  private async triedDatabases(): Promise<number[]> {
     const found: number[] = [];
     for (let db = 0; db < MOST_DBS; db++) {
-      if ((await this.ask('SELECT', String(db))) instanceof ErrorAnswer) return db === 0 ? [0] : found;
-      if (isWanted(db) && (await this.ask('DBSIZE')) !== 0) found.push(db);
+      const answer = await this.ask('SELECT', String(db));
+      if (answer instanceof ErrorAnswer) {
+        if (answer.text.startsWith('NOPERM')) return db === 0 ? [0, 1] : [...found, db];
+        return db === 0 ? [0] : found;
+      }
+      if ((await this.ask('DBSIZE')) !== 0) found.push(db);
     }
-    return found;
+    throw this.refused(`it has more than ${MOST_DBS} databases and refuses INFO, which tells those that have keys: choose them with --db`);
   }
 
   private async database(): Promise<void> {

@@ -60,6 +60,14 @@ export class Shard implements ServerSource {
     return this.facts.runId;
   }
 
+  get replicationId(): string {
+    return this.facts.replicationId;
+  }
+
+  get db(): number | undefined {
+    return this.parts.options.access.url.db;
+  }
+
   get way(): Way {
     return this.parts.way;
   }
@@ -117,23 +125,24 @@ export class Shard implements ServerSource {
 
   /** What a replica is sent and this source does not have: slots of others in a cluster, and other databases than that of the URL. */
   private pass(): Pass | undefined {
-    const { db } = this.parts.options.access.url;
+    const { db } = this;
     const passes = [...(this.slots === undefined ? [] : [this.slots.pass]), ...(db === undefined ? [] : [onlyDatabase(db)])];
     return passes.length === 0 ? undefined : (batch) => passes.forEach((pass) => pass(batch));
   }
 
   private scan({ allocate, signal }: OpenOptions): ScanInput {
     const { cluster, index, options } = this.parts;
-    const { filter, onEvent, onNote, retryFor, scan } = options;
+    const { filter, functions, onEvent, onNote, retryFor, scan } = options;
     const { name } = this.facts;
     cluster?.rounds.open(index);
     const input = new ScanInput(cluster === undefined ? this.target() : this.slotTarget(cluster), {
-      ...{ name, keys: cluster?.rounds.keys, filter, scan, retryFor, signal, allocate, onEvent, onNote, from: this.from },
+      ...{ name, keys: cluster?.rounds.keys, filter, functions, scan, retryFor, signal, allocate, onEvent, from: this.from },
+      onNote: (text) => onNote?.(name, text),
       next: async (done) => cluster?.rounds.next(index, done),
       onClose: () => cluster?.rounds.close(index),
       onProblem: (db, key, reason) => {
         this.problems++;
-        if (this.problems <= MOST_NAMED) onNote?.(`db ${db}, key ${formatText(key, 0, key.length)}: ${reason}: it is left out`);
+        if (this.problems <= MOST_NAMED) onNote?.(name, `db ${db}, key ${formatText(key, 0, key.length)}: ${reason}: it is left out`);
       },
     });
     this.input = input;
