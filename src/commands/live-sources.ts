@@ -89,22 +89,20 @@ export async function withServers<O extends LiveRunOptions, S extends RunSummary
 ): Promise<S> {
   if (options.live === undefined) return work(options, undefined);
   const { onError, onEvent } = options;
-  let lost: S | undefined;
-  let before: LiveSources | undefined;
+  let before: Before<S> | undefined;
   for (let time = 1; ; time++) {
-    const opened: LiveSources | S = lost === undefined ? await LiveSources.open(options) : await reopened(options, lost, before);
+    const opened: LiveSources | S = before === undefined ? await LiveSources.open(options) : await reopened(options, before);
     if (!(opened instanceof LiveSources)) {
       for (const error of opened.errors) onError?.(error);
       return opened;
     }
-    before = opened;
     try {
       const last = !again || time === MOST_TIMES;
       const sources = opened.named(options.sources);
       const summary = await work({ ...options, sources, servers: opened.shards, onError: last ? onError : undefined }, opened);
       if (!last && wasLost(summary)) {
         onEvent?.(readAgain(summary), true);
-        lost = summary;
+        before = { servers: opened, lost: summary };
         continue;
       }
       if (!last) for (const error of summary.errors) onError?.(error);
@@ -122,12 +120,14 @@ export const wasLost = ({ errors, interrupted }: RunSummary): boolean =>
 
 export const readAgain = ({ errors: [{ file, got }] }: RunSummary): string => `${file}: ${got}: it is read again from the beginning`;
 
+/** A run that lost a server, and the servers that were read. */
+interface Before<S> {
+  readonly servers: LiveSources;
+  readonly lost: S;
+}
+
 /** The servers once more; what was written of a run that lost one is only given up where they are reached. Else how that run ended. */
-async function reopened<S extends RunSummary>(
-  options: LiveRunOptions,
-  lost: S,
-  before: LiveSources | undefined,
-): Promise<LiveSources | S> {
+async function reopened<S extends RunSummary>(options: LiveRunOptions, { lost, servers: before }: Before<S>): Promise<LiveSources | S> {
   try {
     const servers = await LiveSources.open(options, before);
     for (const left of lost.partials ?? [lost.partial]) if (left !== undefined) await unlink(left).catch(() => undefined);
