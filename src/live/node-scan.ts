@@ -10,81 +10,18 @@ import { addLength } from '../rdb/write-string.js';
 import { encodeCommand } from '../redis/commands.js';
 import type { Opened } from '../redis/connect.js';
 import { ConnectionLost, reasonOf, ServerError } from '../redis/errors.js';
+import { RateLimit } from '../redis/rate-limit.js';
 import { redirection, refusalOf } from '../redis/refusals.js';
 import { parseInfo, type ServerInfo } from '../redis/server-info.js';
-import { compileKeyFilter, type FilterOptions, type KeyPlace } from '../values/filters.js';
-import type { KeySet } from '../values/key-set.js';
+import { compileKeyFilter, type KeyPlace } from '../values/filters.js';
 import { TARGETS } from '../values/targets.js';
 import { KeyPage } from './key-page.js';
-import type { ScanOptions } from './options.js';
+import { LatencyGuard } from './latency-guard.js';
 import { type Answer, ARRAY, BULK, ERROR, ErrorAnswer, garbled, INTEGER, ReplyLink, textOf } from './reply-link.js';
 import { copy, KeyCommands, type KeyQuestions, TIME_EVERY } from './scan-commands.js';
 import { scanOptionsOf } from './scan-filter.js';
 import { ScanOutput } from './scan-output.js';
-
-/** A server, or a node of a cluster, that is to be scanned. */
-export interface NodeScanTarget {
-  /** `host:port`, for messages. */
-  readonly name: string;
-  /** Connects and logs in. Every call may reach another process. Rejects with ServerError or ConnectionLost. */
-  open(): Promise<Opened>;
-  /** By slot, 1 for those that are wanted of this node (default: all keys that it has). */
-  readonly slots?: Uint8Array | undefined;
-  /** Counts the keys that are not wanted by their slots. */
-  readonly unowned?: Uint32Array | undefined;
-  /** The slots are being imported by this node: ASKING before every command. */
-  readonly asking?: boolean | undefined;
-  /** It is a replica of a cluster: READONLY first. */
-  readonly readOnly?: boolean | undefined;
-}
-
-/** What became of the keys that SCAN gave. */
-export interface ScanCounts {
-  written: number;
-  /** Deleted or expired between SCAN and DUMP. */
-  gone: number;
-  /** Given by SCAN again after they were written. */
-  repeated: number;
-  /** In slots that are not wanted of the node. */
-  unowned: number;
-  /** Answered with MOVED or ASK. */
-  moved: number;
-  /** Left out by filters on keys. */
-  unwanted: number;
-  /** Not to be had; each was named. */
-  problems: number;
-}
-
-export const noScanCounts = (): ScanCounts => ({ written: 0, gone: 0, repeated: 0, unowned: 0, moved: 0, unwanted: 0, problems: 0 });
-
-/** Everything before it is written. */
-export interface ScanPosition {
-  /** Of the process that gave the cursor; empty if the server does not tell. */
-  readonly runId: string;
-  readonly db: number;
-  /** As the server wrote it. */
-  readonly cursor: string;
-}
-
-export interface ScanSettings {
-  readonly output: ScanOutput;
-  readonly counts: ScanCounts;
-  readonly keys: KeySet;
-  readonly filter: FilterOptions;
-  readonly scan: ScanOptions;
-  /** Write function libraries before the first key. */
-  readonly functions: boolean;
-  /** Milliseconds to retry a server that is lost. */
-  readonly retryFor: number;
-  readonly signal: AbortSignal | undefined;
-  readonly onBytes: (count: number) => void;
-  readonly onNote: (text: string) => void;
-  readonly onEvent: (text: string, notable?: boolean) => void;
-  /** A key that cannot be read, and why. The key is a view. */
-  readonly onProblem: (db: number, key: Uint8Array, reason: string) => void;
-  /** All that the output has now is before this position. */
-  readonly onPosition: (position: ScanPosition) => void;
-}
+import type { NodeScanTarget, ScanPosition, ScanSettings } from './scan-terms.js';
 
 /** Keys asked for at once: at first, at least, and at most. */
 const FIRST_BATCH = 100;
@@ -92,6 +29,8 @@ const LEAST_BATCH = 10;
 const MOST_BATCH = 1000;
 /** Bytes of replies that a batch should have; up to two batches and a half are in flight. */
 const BATCH_BYTES = 1 << 19;
+/** A page of up to so many batches is not divided. */
+const ABOUT = 1.5;
 /** Keys looked at by one SCAN where few of them are wanted. */
 const MOST_COUNT = 2000;
 /** Payloads above this are passed on as they arrive, in bytes. */
@@ -126,6 +65,12 @@ interface Segment {
   readonly from: number;
   readonly to: number;
   readonly request: Uint8Array;
+}
+
+interface Progress {
+  readonly written: number;
+  readonly cursor: string | undefined;
+  readonly runId: string;
 }
 
 /** A reply of SCAN in the queue. */
@@ -166,6 +111,8 @@ export class NodeScan {
   /** Keys that one SCAN looks at: more than a batch where few are wanted. */
   private count: number;
   private meanBytes = 0;
+  private readonly limit: RateLimit;
+  private guard: LatencyGuard | undefined;
   /** The next key of the segment that is read. */
   private at = 0;
   private idle = -1;
@@ -173,14 +120,17 @@ export class NodeScan {
   private need = 1;
   /** Whether a record is written in part. */
   private torn = false;
-  private progressed = false;
+  /** How far it was when the last connection was lost. */
+  private progress: Progress = { written: 0, cursor: undefined, runId: '' };
 
   constructor(
     private readonly target: NodeScanTarget,
     private readonly settings: ScanSettings,
   ) {
     this.wanted = compileKeyFilter(settings.filter);
-    this.batch = this.count = settings.scan.count ?? FIRST_BATCH;
+    const { count = FIRST_BATCH, maxBytesPerSecond, maxKeysPerSecond } = settings.scan;
+    this.batch = this.count = count;
+    this.limit = new RateLimit({ bytesPerSecond: maxBytesPerSecond, keysPerSecond: maxKeysPerSecond });
   }
 
   private get link(): ReplyLink {
@@ -208,8 +158,7 @@ export class NodeScan {
         signal?.throwIfAborted();
         const failure = this.failureOf(error);
         if (failure !== undefined) throw failure;
-        if (this.progressed) [downSince, wait] = [0, FIRST_WAIT];
-        this.progressed = false;
+        if (this.hasProgressed()) [downSince, wait] = [0, FIRST_WAIT];
         if (downSince === 0) this.settings.onEvent(`${this.target.name}: ${reasonOf(error)}: trying again`, true);
         downSince ||= Date.now();
         if (Date.now() - downSince >= retryFor) throw this.lost(reasonOf(error), error);
@@ -217,6 +166,14 @@ export class NodeScan {
         wait = Math.min(wait * 2, LONGEST_WAIT);
       }
     }
+  }
+
+  /** Whether keys were written, or pages finished, since it was last asked. */
+  private hasProgressed(): boolean {
+    const { cursor, progress, runId } = this;
+    const { written } = this.settings.counts;
+    this.progress = { written, cursor, runId };
+    return written > progress.written || (runId === progress.runId && cursor !== progress.cursor);
   }
 
   /** The error that another attempt does not help against; undefined if one may. */
@@ -242,9 +199,11 @@ export class NodeScan {
 
   /** One connection, from its beginning to the end of the scan. */
   private async session({ clockAhead, process, socket }: Opened, from: ScanPosition | undefined): Promise<void> {
-    const { onBytes, signal } = this.settings;
+    const { onBytes, onEvent, onNote, scan, signal } = this.settings;
     const link = new ReplyLink(socket, onBytes, signal);
     this.current = link;
+    const { maxLatency: limit } = scan;
+    if (limit !== undefined) this.guard = new LatencyGuard({ target: this.target, limit, signal, onNote, onEvent });
     this.clockAhead = clockAhead;
     try {
       await this.introduce();
@@ -264,6 +223,7 @@ export class NodeScan {
       link.close();
       this.side?.link.close();
       this.side = undefined;
+      this.guard?.stop();
     }
   }
 
@@ -365,20 +325,30 @@ export class NodeScan {
   private async send(): Promise<void> {
     for (;;) {
       const unsent = this.pages.reduce((sum, page) => sum + page.unsent, 0);
-      if (!this.scanning && this.next !== undefined && unsent <= 2 * this.batch) this.sendScan(this.next);
-      if (unsent === 0 || this.inFlight >= 2 * this.batch) return;
+      if (!this.scanning && this.next !== undefined && unsent <= 2 * this.portion) this.sendScan(this.next);
+      // where others must not wait, one batch at a time
+      if (unsent === 0 || this.inFlight >= (this.guard === undefined ? 2 * this.portion : 1)) return;
       await this.pace();
       this.sendKeys();
     }
   }
 
-  // eslint-disable-next-line @typescript-eslint/require-await
+  /** Waits until more may be asked for. */
   private async pace(): Promise<void> {
-    return;
+    if (this.limit.owes) await this.limit.untilAllowed(this.settings.signal);
+    if (this.guard !== undefined) await this.guard.untilCalm();
+  }
+
+  /** Keys to ask for at once: a batch, or what limits leave of it. */
+  private get portion(): number {
+    const { guard, limit, meanBytes } = this;
+    const most = limit.limited ? Math.min(limit.burst, limit.burstBytes / Math.max(1, meanBytes)) : Infinity;
+    return Math.max(1, Math.floor(Math.min(this.batch * (guard?.share ?? 1), most)));
   }
 
   private sendScan(cursor: string): void {
-    this.link.write(encodeCommand(['SCAN', cursor, ...this.scanOptions, 'COUNT', String(this.count)]));
+    const count = this.guard === undefined ? this.count : this.portion;
+    this.link.write(encodeCommand(['SCAN', cursor, ...this.scanOptions, 'COUNT', String(count)]));
     this.scanning = true;
     this.queue.push(SCAN);
   }
@@ -387,7 +357,8 @@ export class NodeScan {
     const page = this.pages.find(({ unsent }) => unsent > 0);
     if (page === undefined) return;
     const from = page.sent;
-    const to = page.unsent <= this.batch * 1.5 ? page.count : from + this.batch;
+    const { portion } = this;
+    const to = page.unsent <= portion * ABOUT ? page.count : from + portion;
     const size = this.commands.size(page, from, to);
     const spare = this.spareRequests.pop();
     const request = spare !== undefined && spare.length >= size ? spare : new Uint8Array(size * 2);
@@ -395,6 +366,7 @@ export class NodeScan {
     this.link.write(request.subarray(0, size));
     page.sent = to;
     this.inFlight += to - from;
+    this.limit.spend(to - from, 0);
     this.queue.push({ page, from, to, request });
   }
 
@@ -420,7 +392,6 @@ export class NodeScan {
       if (left > 0) await link.more(this.need);
     }
     this.scanning = false;
-    this.progressed = true;
     this.next = cursor === '0' ? undefined : cursor;
     this.pages.push(page);
     this.adaptCount(page.count);
@@ -528,10 +499,10 @@ export class NodeScan {
       else if (status === ROOM) await output.pipe.room();
       else bytes += await this.stream(segment);
     }
-    this.progressed = true;
     this.spareRequests.push(request);
     this.inFlight -= to - from;
     page.done += to - from;
+    this.limit.spend(0, bytes);
     this.adaptBatch(to - from, bytes);
     this.finishPages();
   }

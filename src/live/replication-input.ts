@@ -147,20 +147,25 @@ export class ReplicationInput implements Input {
     };
   }
 
-  /** What happened to a transfer that had begun, and why, as far as this side can tell. */
-  private lost({ longestPause, received, size }: ReplicationLink, error: ConnectionLost): RdbError {
+  /** What happened to a transfer that had begun. */
+  private lost(link: ReplicationLink, error: ConnectionLost): RdbError {
+    const { received, size } = link;
     const all = size === undefined ? '' : ` of ${megabytes(size)}`;
-    const waited = Math.round(longestPause / 1000);
-    const why =
-      longestPause >= SLOW
-        ? `it had to wait up to ${waited} s for this reader: give the output faster, or raise repl-timeout on the server`
-        : 'its log says why, unless it or the network went down';
     return new RdbError('SOURCE_LOST', {
       file: this.name,
-      got: `${this.node}: ${reasonOf(error)}, ${megabytes(received)}${all} into the RDB; ${why}`,
+      got: `${this.node}: ${reasonOf(error)}, ${megabytes(received)}${all} into the RDB; ${likelyReason(link)}`,
       cause: error,
     });
   }
+}
+
+/** Why a server ended a transfer, as far as this side can tell. */
+function likelyReason({ longestPause, rdbOnly }: ReplicationLink): string {
+  if (longestPause >= SLOW) {
+    return `it had waited up to ${Math.round(longestPause / 1000)} s for this reader: read faster, or raise repl-timeout on the server`;
+  }
+  if (!rdbOnly) return 'it keeps the writes meanwhile, perhaps beyond client-output-buffer-limit for replicas: its log says so';
+  return 'its log says why, unless it or the network went down';
 }
 
 /** Decimal units. */

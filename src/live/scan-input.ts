@@ -2,9 +2,10 @@ import type { FilterOptions } from '../values/filters.js';
 import { KeySet } from '../values/key-set.js';
 import type { Input } from '../io/input.js';
 import { ChunkPipe } from './chunk-pipe.js';
-import { NodeScan, type NodeScanTarget, noScanCounts, type ScanCounts, type ScanPosition } from './node-scan.js';
+import { NodeScan } from './node-scan.js';
 import type { ScanOptions } from './options.js';
 import { ScanOutput } from './scan-output.js';
+import { type NodeScanTarget, noScanCounts, type ScanCounts, type ScanPosition } from './scan-terms.js';
 
 export interface ScanInputOptions {
   /** The source as messages name it. */

@@ -5,8 +5,9 @@ import { Waiting } from '../redis/waiting.js';
 import { KeySet } from '../values/key-set.js';
 import type { Claim } from './claim.js';
 import type { ClusterState, ClusterView } from './cluster-state.js';
-import type { NodeScan, NodeScanTarget } from './node-scan.js';
+import type { NodeScan } from './node-scan.js';
 import { MOST_REMEMBERED } from './scan-input.js';
+import type { NodeScanTarget } from './scan-terms.js';
 import { ScannedSlots, type SlotScan } from './scanned-slots.js';
 
 /** How often the slots that have moved are scanned where they are now, until no others have moved meanwhile. */

@@ -8,7 +8,7 @@ import type { Opened } from '../redis/connect.js';
 import { type Claim, OTHERS, owns } from './claim.js';
 import type { ClusterState } from './cluster-state.js';
 import type { ShardFacts } from './facts.js';
-import type { NodeScanTarget, ScanCounts } from './node-scan.js';
+import type { NodeScanTarget, ScanCounts, ScanPosition } from './scan-terms.js';
 import type { LiveOptions, Way } from './options.js';
 import { onlyDatabase, OwnSlots } from './own-slots.js';
 import type { ReadNode } from './read-node.js';
@@ -39,13 +39,16 @@ const MOST_NAMED = 100;
 
 /** One server, or one master of a cluster, as a source. */
 export class Shard implements ServerSource {
-  /** Of the last reading. */
+  /** The scan of the last reading. */
+  private input: ScanInput | undefined;
   private counts: Readonly<ScanCounts> | undefined;
   private slots: OwnSlots | undefined;
   private claim: Claim | undefined;
   /** By slot: keys of a scan that it left out. */
   private unowned: Uint32Array | undefined;
   private problems = 0;
+  /** Where the next scan begins. */
+  private from: ScanPosition | undefined;
 
   constructor(
     readonly facts: ShardFacts,
@@ -63,8 +66,20 @@ export class Shard implements ServerSource {
 
   open(how: OpenOptions): Input {
     this.problems = 0;
+    this.input = undefined;
     this.claim = undefined;
     return this.way === 'replication' ? this.replicate(how) : this.scan(how);
+  }
+
+  /** A scan can go on; what replication sends is of another moment each time. */
+  positionAt(offset: number): string | undefined {
+    const position = this.input?.positionAt(offset);
+    return position && JSON.stringify([position.runId, position.db, position.cursor]);
+  }
+
+  goOnFrom(position: string): void {
+    const [runId, db, cursor] = JSON.parse(position) as [runId: string, db: number, cursor: string];
+    this.from = { runId, db, cursor };
   }
 
   private replicate({ allocate, signal }: OpenOptions): ReplicationInput {
@@ -113,7 +128,7 @@ export class Shard implements ServerSource {
     const { name } = this.facts;
     cluster?.rounds.open(index);
     const input = new ScanInput(cluster === undefined ? this.target() : this.slotTarget(cluster), {
-      ...{ name, keys: cluster?.rounds.keys, filter, scan, retryFor, signal, allocate, onEvent, onNote },
+      ...{ name, keys: cluster?.rounds.keys, filter, scan, retryFor, signal, allocate, onEvent, onNote, from: this.from },
       next: async (done) => cluster?.rounds.next(index, done),
       onClose: () => cluster?.rounds.close(index),
       onProblem: (db, key, reason) => {
@@ -121,6 +136,7 @@ export class Shard implements ServerSource {
         if (this.problems <= MOST_NAMED) onNote?.(`db ${db}, key ${formatText(key, 0, key.length)}: ${reason}: it is left out`);
       },
     });
+    this.input = input;
     this.counts = input.counts;
     return input;
   }
