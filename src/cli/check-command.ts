@@ -33,8 +33,7 @@ ${exitCodes('with findings, or newer commands of an AOF were not read')}`,
 async function runCheck(invocation: Invocation<'check'>): Promise<number> {
   const { io, options, words } = invocation;
   const { format, noChecksum, output } = options;
-  const filter = filterOf(invocation);
-  const { live, sources } = await serversOf(invocation, sourcesOf(words, io), filter);
+  const { filter, live, sources } = await serversOf(invocation, sourcesOf(words, io), filterOf(invocation));
   await checkSources('check', sources, output, io, live);
   const { check } = await import('../commands/check.js');
   const { signal, stdin, stdout } = io;
@@ -44,7 +43,7 @@ async function runCheck(invocation: Invocation<'check'>): Promise<number> {
     run: (listeners: Listeners) =>
       check({ ...options, sources, live, filter, line, checksum: !noChecksum, stdin, stdout, signal, ...listeners }),
     line: checkLine,
-    notes: (summary) => emptyNotes(summary, summary.filtered, invocation, 'checked'),
+    notes: (summary) => emptyNotes(summary, summary.filtered, { ...invocation, live }, 'checked'),
     fields: ({ findings, found }) => ({ findings, keysFound: found }),
     exit: ({ findings }) => (findings > 0 ? EXIT.keys : EXIT.done),
     done: 'found',

@@ -33,8 +33,7 @@ ${exitCodes('newer commands of an AOF were not read')}`,
 async function runDecode(invocation: Invocation<'decode'>): Promise<number> {
   const { io, options, words } = invocation;
   const { noChecksum, output, threads = availableParallelism() } = options;
-  const filter = filterOf(invocation);
-  const { live, sources } = await serversOf(invocation, sourcesOf(words, io), filter);
+  const { filter, live, sources } = await serversOf(invocation, sourcesOf(words, io), filterOf(invocation));
   await checkSources('decode', sources, output, io, live);
   const { signal, stdin, stdout } = io;
   const task: Task<RunSummary> = {
@@ -42,7 +41,7 @@ async function runDecode(invocation: Invocation<'decode'>): Promise<number> {
     run: (listeners: Listeners) =>
       decode({ ...options, sources, live, filter, threads, checksum: !noChecksum, stdin, stdout, signal, ...listeners }),
     line: summaryLine,
-    notes: (summary) => emptyNotes(summary, summary.filtered, invocation),
+    notes: (summary) => emptyNotes(summary, summary.filtered, { ...invocation, live }),
     fields: () => ({}),
     exit: () => EXIT.done,
     done: 'decoded',

@@ -41,8 +41,7 @@ async function runDump(invocation: Invocation<'dump'>): Promise<number> {
   const { given, io, options, words } = invocation;
   const { format, json, noChecksum, output, targetVersion: target } = options;
   checkFormat(options, given);
-  const filter = filterOf(invocation);
-  const { live, sources } = await serversOf(invocation, sourcesOf(words, io), filter);
+  const { filter, live, sources } = await serversOf(invocation, sourcesOf(words, io), filterOf(invocation));
   await checkSources('dump', sources, output, io, live);
   if (format !== 'payload' && output === undefined && isTerminal(io.stdout)) {
     throw new UsageError(`--format ${format} is binary and standard output is a terminal: name a file with --output, or pipe it`);
@@ -69,7 +68,7 @@ async function runDump(invocation: Invocation<'dump'>): Promise<number> {
       [...librariesLines(summary.libraries, { planned: false, sources, unwanted: options.functions === false }), dumpLine(summary)].join(
         '\nrdbkit: ',
       ),
-    notes: (summary) => emptyNotes(summary, summary.filtered, invocation),
+    notes: (summary) => emptyNotes(summary, summary.filtered, { ...invocation, live }),
     fields: (summary) => ({ ...problems.fields(summary), functions: librariesObject(summary.libraries) }),
     exit: keysExit,
     done: 'written',

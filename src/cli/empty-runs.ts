@@ -5,23 +5,39 @@ import { countText, keysText } from './numbers.js';
 import { FILTERS, SHARES } from './options/filters.js';
 import { longName, variableName } from './options/option.js';
 import type { OptionsOf } from './options/table.js';
+import type { LiveSources } from './sources.js';
 
 /** Notes about runs that succeeded without writing a key. */
 
-type Call = Pick<Invocation, 'given' | 'byVariable'>;
+type Call = Pick<Invocation, 'given' | 'byVariable'> & { readonly live?: LiveSources | undefined };
 
 /** The options that leave keys out, as typed, or the variables that set them. */
-function filtersOf({ byVariable, given }: Call): string {
+function filtersOf({ byVariable, given, live }: Call): string {
   const names = [...Object.keys(FILTERS), ...Object.keys(SHARES), 'sample'].filter((name) => given.has(name));
-  return names.map((name) => (byVariable.has(name) ? variableName(name) : longName(name))).join(', ');
+  const byUrl = !given.has('db') && databasesOf(live).length > 0;
+  return [
+    ...names.map((name) => (byVariable.has(name) ? variableName(name) : longName(name))),
+    ...(byUrl ? ['the database of the URL'] : []),
+  ].join(', ');
 }
+
+/** Databases that URLs of servers name. */
+const databasesOf = (live: LiveSources | undefined): number[] => [...(live?.values() ?? [])].flatMap(({ access }) => access.url.db ?? []);
 
 const noKeys = ({ sources }: Pick<RunSummary, 'sources'>): string =>
   sources === 1 ? 'the source has no keys.' : `none of the ${countText(sources)} sources has a key.`;
 
+/** Servers that are scanned are only asked for what can pass. */
+function nothingRead(summary: Pick<RunSummary, 'sources'>, call: Call): string {
+  const filters = call.live === undefined ? '' : filtersOf(call);
+  if (filters === '') return noKeys(summary);
+  const who = summary.sources === 1 ? 'the source has no key' : `none of the ${countText(summary.sources)} sources has a key`;
+  return `${who} that passes ${filters}.`;
+}
+
 /** Of a command that writes all keys that pass; `filtered` did not. */
 export function emptyNotes(summary: RunSummary, filtered: number, call: Call, done = 'written'): string[] {
-  if (summary.read === 0) return [noKeys(summary)];
+  if (summary.read === 0) return [nothingRead(summary, call)];
   return filtered < summary.read ? [] : [`no key was ${done}: ${allKeys(filtered)} left out by ${filtersOf(call)}.`];
 }
 
@@ -36,7 +52,7 @@ export function emptyRestoreNotes(
   const { declined, failure, filtered, read, total } = summary;
   const { expired, rejected, replaced, restored, skipped } = total;
   if (declined || failure !== undefined || restored + replaced + skipped + rejected > 0) return [];
-  if (read === 0) return [noKeys(summary)];
+  if (read === 0) return [nothingRead(summary, call)];
   if (filtered + expired < read) return [];
   const nothing = `no key ${dryRun ? 'would be' : 'was'} restored`;
   if (expired === 0) return [`${nothing}: ${allKeys(filtered)} left out by ${filtersOf(call)}.`];

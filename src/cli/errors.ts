@@ -1,14 +1,16 @@
 import type { OutputError, RdbError } from '../commands/terms.js';
+import { isServerUrl } from '../commands/live-terms.js';
 import { EXIT } from './exit.js';
 import { HINTS } from './hints.js';
 import { keyText, printable, sourceName, word } from './printable.js';
+import { rightHint } from './rights.js';
 
 /** System errors for a wrong path on the command line, as opposed to a failing device. */
 const WRONG_PATH = new Set(['ENOENT', 'ENOTDIR', 'EACCES', 'EPERM', 'EISDIR', 'ELOOP', 'ENAMETOOLONG']);
 
 /** A path that cannot be opened is wrong usage; a server that fails is no damage; any other input error is. */
 export function exitOf(error: RdbError): number {
-  if (error.code === 'SOURCE_LOST' || error.code === 'SOURCE_REFUSED') return EXIT.output;
+  if (isOfServer(error)) return EXIT.output;
   return error.code === 'READ_FAILED' && isWrongPath(error) ? EXIT.usage : EXIT.input;
 }
 
@@ -16,6 +18,15 @@ function isWrongPath({ cause, got }: RdbError): boolean {
   if (cause instanceof Error && 'code' in cause) return WRONG_PATH.has(String(cause.code));
   return got === 'a directory';
 }
+
+/** A server that is read refuses, or is lost. */
+const isOfServer = ({ code }: RdbError): boolean => code === 'SOURCE_LOST' || code === 'SOURCE_REFUSED';
+
+/** Codes of bytes that are not as they were written. */
+const DAMAGE = /^(?:BAD_|CHECKSUM$|TRUNCATED$|UNKNOWN_OPCODE$)/;
+const RESEND =
+  'What the server sent is damaged: read it again, and if it is damaged again, look at what is between (a proxy, a tunnel), or try ' +
+  'another --via.';
 
 /** The most serious one: damage before a wrong path. */
 export function exitOfAll(errors: readonly RdbError[]): number {
@@ -29,6 +40,7 @@ function place(error: RdbError): string {
   if (file !== undefined) parts.push(sourceName(file));
   if (exitOf(error) === EXIT.usage) return parts.join(); // nothing was read: offset 0 would mislead
   if (line !== undefined) parts.push(`line ${line}`);
+  if (isOfServer(error)) return parts.join(', '); // what was read before is not where the reason is
   if (offset !== undefined) parts.push(`offset ${offset}`);
   if (within !== undefined) parts.push(`byte ${within} of the packed value there`);
   if (db !== undefined) parts.push(`db ${db}`);
@@ -38,8 +50,9 @@ function place(error: RdbError): string {
 }
 
 /** What is wrong, without advice. */
-function fault({ code, expected, got, message }: RdbError): string {
-  if (code === 'READ_FAILED' && got !== undefined) return got;
+function fault(error: RdbError): string {
+  const { code, expected, got, message } = error;
+  if ((code === 'READ_FAILED' || isOfServer(error)) && got !== undefined) return got;
   const parts: string[] = [];
   if (expected !== undefined) parts.push(`expected ${expected}`);
   if (got !== undefined) parts.push(`got ${got}`);
@@ -47,8 +60,10 @@ function fault({ code, expected, got, message }: RdbError): string {
 }
 
 /** What to do next. */
-function hintOf({ code, skippable }: RdbError): string {
-  return HINTS[code] + (skippable ? ' --skip-damaged goes past such values.' : '');
+function hintOf({ code, file, got = '', skippable }: RdbError): string {
+  if (code === 'SOURCE_REFUSED') return rightHint(got, 'source');
+  const hint = file !== undefined && isServerUrl(file) && DAMAGE.test(code) ? RESEND : HINTS[code];
+  return hint + (skippable ? ' --skip-damaged goes past such values.' : '');
 }
 
 /** The error on one line: code, place, what was expected, what was found, and what to do next. */

@@ -1,6 +1,9 @@
 /** Parts of help texts that several commands share. Lines of at most 80 characters. */
 
-export const SOURCES_WORDS = ['[source...]', 'RDB files, URLs of servers, - for standard input; a pipe is read without it'] as const;
+export const SOURCES_WORDS = [
+  '[source...]',
+  'RDB files, URLs of servers, or - for standard input; a pipe is read without it, too',
+] as const;
 
 export const FILTERS_HELP = `
 How filters combine:

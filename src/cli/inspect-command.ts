@@ -41,9 +41,8 @@ ${exitCodes('newer commands of an AOF were not read', 'a source is damaged: the 
 async function runInspect(invocation: Invocation<'inspect'>): Promise<number> {
   const { given, io, options, words } = invocation;
   const { csv, format, history, html, noChecksum, output, parquet, threads = availableParallelism() } = options;
-  const filter = filterOf(invocation);
   const named = sourcesOf(words, io);
-  const { live, sources: read } = await serversOf(invocation, [...named, ...(options.baseline ?? [])], filter);
+  const { filter, live, sources: read } = await serversOf(invocation, [...named, ...(options.baseline ?? [])], filterOf(invocation));
   const [sources, baseline] = [read.slice(0, named.length), options.baseline && read.slice(named.length)];
   await checkSources('inspect', read, output, io, live);
   const outputs = new Map(
@@ -71,7 +70,9 @@ async function runInspect(invocation: Invocation<'inspect'>): Promise<number> {
       }),
     line: (summary) => inspectLine(summary, options.sample !== undefined),
     notes: (summary) =>
-      summary.read === 0 || summary.report.totals.keys > 0 ? [] : emptyNotes(summary, summary.filtered, invocation, 'inspected'),
+      summary.read === 0 || summary.report.totals.keys > 0
+        ? []
+        : emptyNotes(summary, summary.filtered, { ...invocation, live }, 'inspected'),
     fields: ({ report }) => ({ memory: report.memory.dataset, complete: report.complete }),
     exit: () => EXIT.done,
     done: 'reported',

@@ -5,7 +5,11 @@ import { printable } from './printable.js';
 /** How a server is going to be read, as lines. */
 export function liveLines({ clustered, name, notes, refused, shards, version, way }: LiveFacts): string[] {
   const keys = shards.reduce((sum, shard) => sum + shard.keys.reduce((all, { keys }) => all + keys, 0), 0);
-  const memory = shards.reduce((sum, { usedMemory }) => sum + usedMemory, 0);
+  const memory = shards.reduce<number | undefined>(
+    (sum, { usedMemory }) => (sum === undefined || usedMemory === undefined ? undefined : sum + usedMemory),
+    0,
+  );
+  const size = memory === undefined ? 'which refuses INFO' : `${keysText(keys)}, ${bytesText(memory)} of memory`;
   const [{ node, replicaOf }] = shards;
   const what = clustered
     ? `cluster of ${countText(shards.length)} masters`
@@ -14,7 +18,7 @@ export function liveLines({ clustered, name, notes, refused, shards, version, wa
       : `${printable(node)}, a replica of ${printable(replicaOf)}`;
   const why = refused === undefined ? '' : `, since replication is refused (${printable(refused)})`;
   return [
-    `source ${printable(name)}: ${printable(version)}, ${what}, ${keysText(keys)}, ${bytesText(memory)} of memory; read by ${way}${why}`,
+    `source ${printable(name)}: ${version === undefined ? '' : `${printable(version)}, `}${what}, ${size}; read by ${way}${why}`,
     ...(clustered ? shards.map(shardLine) : []),
     ...[...new Set([...notes, ...shards.flatMap(replication)])].map((note) => `  ${printable(note)}`),
   ];

@@ -87,14 +87,15 @@ class ReportText {
     }
   }
 
-  private sourceLine({ checksum, complete, error, name, rdbVersion, savedAt, server, size, vendor }: SourceReport): string {
+  private sourceLine({ checksum, complete, error, live, name, rdbVersion, savedAt, server, size, vendor }: SourceReport): string {
     if (rdbVersion === 0) return `${sourceName(name)}: not read${error === undefined ? '' : `: ${printable(error)}`}`;
     const parts = [
       `${vendor === 'valkey' ? 'Valkey' : 'Redis'}${server === undefined ? '' : ` ${printable(server)}`}, RDB ${rdbVersion}`,
       ...(size === undefined ? [] : [bytesText(size)]),
       complete ? { ok: 'checksum ok', none: 'no checksum', unread: 'checksum not verified' }[checksum] : 'NOT READ TO THE END',
     ];
-    const saved = savedAt === undefined ? '' : `, saved ${dateText(savedAt)} (${ageText(this.report.at - savedAt)})`;
+    const age = live === true ? '' : ` (${ageText(this.report.at - (savedAt ?? 0))})`; // that of a server is made while it is read
+    const saved = savedAt === undefined ? '' : `, ${live === true ? 'read live' : 'saved'} ${dateText(savedAt)}${age}`;
     return `${sourceName(name)}: ${parts.join(', ')}${error === undefined ? '' : `: ${printable(error)}`}${saved}`;
   }
 

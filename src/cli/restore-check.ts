@@ -8,7 +8,7 @@ import type { OptionsOf } from './options/table.js';
 import type { Share } from './options/words.js';
 import { printable, word } from './printable.js';
 import { checkAccess, checkUrl, TARGET_SIDE } from './server-access.js';
-import { checkSources, filterOf, serversOf } from './sources.js';
+import { checkSources, filterOf, isAddress, type LiveSources, serversOf } from './sources.js';
 import { UsageError } from './usage.js';
 
 type Values = OptionsOf<'restore'>;
@@ -19,10 +19,9 @@ export async function checkRestore(invocation: Invocation<'restore'>): Promise<R
   const { sources: named, target } = split(words, options);
   const { sentinelLogin, tls, url } = await checkAccess(target, options, TARGET_SIDE, io);
   const { cluster, dbMap, dryRun, flush, limit, noChecksum, noTtl, partition, standalone, stripTtl, yes } = options;
-  const filter = filterOf(invocation);
-  const { live, sources } = await serversOf(invocation, named, filter);
+  const { filter, live, sources } = await serversOf(invocation, named, filterOf(invocation));
   await checkSources('restore', sources, undefined, io, live);
-  checkFiles(sources, options);
+  checkFiles(sources, live, options);
   if (dbMap !== undefined && url.db !== undefined) {
     throw new UsageError('the target names a database for all keys: --db-map cannot be used with it');
   }
@@ -46,7 +45,14 @@ export async function checkRestore(invocation: Invocation<'restore'>): Promise<R
 }
 
 /** Checks the files that are written, and sources that have to be read again. */
-function checkFiles(sources: readonly string[], { checkpoint, limit, rejects }: Values): void {
+function checkFiles(sources: readonly string[], live: LiveSources | undefined, { checkpoint, limit, rejects }: Values): void {
+  const server = sources.find((source) => live?.has(source));
+  if (checkpoint !== undefined && server !== undefined) {
+    throw new UsageError(
+      `--checkpoint: ${word(server)} changes while it is read, so there is no place to go on from; ` +
+        'run it again with --on-conflict replace, or write a file with rdbkit dump first and restore that',
+    );
+  }
   if (checkpoint !== undefined && sources.includes('-')) {
     throw new UsageError('--checkpoint: standard input cannot be read again from the beginning; name files');
   }
@@ -91,13 +97,11 @@ function splitUrl(words: readonly string[], urls: readonly string[]): { sources:
     throw new UsageError('the target is missing: name it after the sources, like redis://host:6379, or with -h HOST');
   }
   if (!isServerUrl(target)) throw new UsageError('the target does not come last: expected sources and then the target');
-  if (words.length === 1) throw new UsageError('no source given: name an RDB file, or - for standard input, before the target');
+  if (words.length === 1) {
+    throw new UsageError('no source given: before the target, name an RDB file, the URL of another server, or - for standard input');
+  }
   return { sources: words.slice(0, -1), target };
 }
-
-/** Whether a word is `host:port`, perhaps with a database, and no file. */
-const isAddress = (text: string | undefined): text is string =>
-  text !== undefined && /^[a-z\d][\w.-]*:\d{1,5}(?:\/\d+)?$/i.test(text) && statSync(text, { throwIfNoEntry: false }) === undefined;
 
 /** The slots of one part: the `part`-th of `parts` ranges, within --slot if given. */
 function withPartition(filter: FilterOptions, { part, parts }: Share): FilterOptions {

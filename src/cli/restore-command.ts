@@ -116,7 +116,7 @@ async function runRestore(invocation: Invocation<'restore'>): Promise<number> {
       return summary;
     },
     line: (summary) => (summary.finished ? finishedLine(summary, checked) : closingLines(summary, options, checked)),
-    notes: (summary) => (summary.finished ? [] : emptyRestoreNotes(summary, invocation, options)),
+    notes: (summary) => (summary.finished ? [] : emptyRestoreNotes(summary, { ...invocation, live: checked.live }, options)),
     afterSignal: () => whatNext(checked),
     fields: (summary) => fieldsOf(summary, problems),
     exit: ({ declined, evicted, failure, finished, told, total }) => {

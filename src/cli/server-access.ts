@@ -44,11 +44,25 @@ export interface AccessWords {
   readonly natMap?: ReadonlyMap<string, Address> | undefined;
 }
 
-export function checkUrl(text: string, { name }: Side): ServerUrl {
+const TARGET_OPTION =
+  /--(?=(?:user|password-file|sentinel-user|sentinel-password-file|cacert|cert|key|sni|insecure|nat-map|cluster|standalone)\b)/g;
+
+/** Options of the source have other names than those of the target. */
+export function inSourceWords(text: string): string {
+  return text
+    .replace('--target-version and --standalone (or --cluster)', '--source-standalone (or --source-cluster)')
+    .replace(TARGET_OPTION, '--source-')
+    .replaceAll('REDISCLI_AUTH', SOURCE_SIDE.auth)
+    .replaceAll('RDBKIT_SENTINEL_AUTH', SOURCE_SIDE.sentinelAuth);
+}
+
+export function checkUrl(text: string, side: Side): ServerUrl {
   try {
     return parseServerUrl(text);
   } catch (error) {
-    throw error instanceof TypeError ? new UsageError(`${name}: ${error.message}`, { cause: error }) : error;
+    if (!(error instanceof TypeError)) throw error;
+    const message = side === SOURCE_SIDE ? inSourceWords(error.message) : error.message;
+    throw new UsageError(`${side.name}: ${message}`, { cause: error });
   }
 }
 

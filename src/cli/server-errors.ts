@@ -1,5 +1,7 @@
 import type { ServerError } from '../commands/restore-terms.js';
 import { printable } from './printable.js';
+import { inSourceWords } from './server-access.js';
+import { rightHint } from './rights.js';
 
 /** What to do next, by the first word of a server's error. */
 const HINTS: Readonly<Record<string, string>> = {
@@ -35,19 +37,8 @@ const OF_SOURCE: Readonly<Record<string, string>> = {
   ASK: 'It is a node of a cluster: read it without --source-standalone.',
 };
 
-const TARGET_OPTION =
-  /--(?=(?:user|password-file|sentinel-user|sentinel-password-file|cacert|cert|key|sni|insecure|nat-map|cluster|standalone)\b)/g;
-
-/** Options of the source have other names than those of the target. */
-function inSourceWords(text: string): string {
-  return text
-    .replace('--target-version and --standalone (or --cluster)', '--source-standalone (or --source-cluster)')
-    .replace(TARGET_OPTION, '--source-')
-    .replaceAll('REDISCLI_AUTH', 'RDBKIT_SOURCE_AUTH')
-    .replaceAll('RDBKIT_SENTINEL_AUTH', 'RDBKIT_SOURCE_SENTINEL_AUTH');
-}
-
-const REFUSES = /^NOPERM|\bcommand\b/i;
+/** A command that is refused, and not one that was never answered (`Command timed out`, of ioredis). */
+const REFUSES = /^NOPERM|\bcommand\b(?! timed out)/i;
 
 const BY_CODE: Readonly<Record<ServerError['code'], string>> = {
   UNREACHABLE: 'Check host and port, and whether a firewall or security group is in the way; TLS needs rediss://.',
@@ -63,25 +54,14 @@ const OF_NONE: Readonly<Partial<Record<ServerError['code'], string>>> = {
   LOST: 'No key was restored. Use --retry-for to wait longer.',
 };
 
-/** What the user may not do, as far as the server says (redis acl.c, getAclErrorMessage; Redis 6 and 7 differ in the words). */
-function permissionHint(reason: string): string {
-  const command = /run the '([^']+)'/.exec(reason)?.[1];
-  const all = 'All that a restore needs is in docs/restore.md, "The least rights".';
-  if (command !== undefined) {
-    return `The user lacks a permission, ${command.replace('|', ' ').toUpperCase()}: ACL SETUSER NAME +${command} gives it. ${all}`;
-  }
-  if (/\bkeys?\b/.test(reason)) return `The user lacks a permission, to write this key: ACL SETUSER NAME ~PATTERN gives it. ${all}`;
-  return `The user lacks a permission. ${all}`;
-}
-
 /** The same where a server is read. */
 function sourceHint({ advice, code, reason, server }: ServerError): string {
   if (advice !== undefined) return advice;
   const word = /^[A-Z]+/.exec(reason)?.[0] ?? '';
-  if (word === 'NOPERM' || REFUSES.test(reason)) return 'The commands that a source has to allow are in docs/live.md, "The least rights".';
+  if (/cluster support disabled/i.test(reason)) return 'It is not a cluster: read it without --cluster.';
+  if (word === 'NOPERM' || REFUSES.test(reason)) return rightHint(reason, 'source');
   if (Object.hasOwn(OF_SOURCE, word)) return OF_SOURCE[word];
   if (/max number of clients/i.test(reason)) return 'It has reached maxclients: close some clients, or raise the limit.';
-  if (/cluster support disabled/i.test(reason)) return 'It is not a cluster: read it without --cluster.';
   if (code === 'UNREACHABLE' && server.startsWith('/')) return 'Check the path of the socket, and the rights to it.';
   return code === 'UNREACHABLE' ? BY_CODE.UNREACHABLE : 'Nothing was read from it.';
 }
@@ -95,7 +75,7 @@ function targetHint({ advice, code, reason, server }: ServerError, restored: boo
   const word = /^[A-Z]+/.exec(reason)?.[0] ?? '';
   const refuses = REFUSES.test(reason) && !/cluster support/i.test(reason);
   const help = refuses ? BY_COMMAND.find(([name]) => name.test(commandIn(reason)))?.[1] : undefined;
-  if (word === 'NOPERM') return help === undefined ? permissionHint(reason) : `${permissionHint(reason)} ${help}`;
+  if (word === 'NOPERM') return help === undefined ? rightHint(reason, 'target') : `${rightHint(reason, 'target')} ${help}`;
   const done = (restored ? undefined : OF_NONE[code]) ?? BY_CODE[code];
   if (help !== undefined) return code === 'REFUSED' ? `${done} ${help}` : help;
   if (Object.hasOwn(HINTS, word)) return HINTS[word];

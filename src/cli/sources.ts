@@ -1,4 +1,4 @@
-import { fstatSync } from 'node:fs';
+import { fstatSync, statSync } from 'node:fs';
 import { realpath, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import type { Readable } from 'node:stream';
@@ -11,7 +11,7 @@ import { type CommandName, type Given, LIVE, longName, type ValuesOf } from './o
 import { SOURCE } from './options/source.js';
 import { type OptionsOf, optionsOf } from './options/table.js';
 import { isUrl } from './options/words.js';
-import { word } from './printable.js';
+import { printable, word } from './printable.js';
 import { checkAccess, checkUrl, SOURCE_SIDE } from './server-access.js';
 import { NO_SOURCE, UsageError } from './usage.js';
 
@@ -56,12 +56,15 @@ export type LiveSources = ReadonlyMap<string, LiveOptions>;
 /** Options of `SOURCE` and those that scan shares with others. */
 type SourceValues = ValuesOf<typeof SOURCE, 'decode'> & Pick<OptionsOf<'decode'>, 'retryFor' | 'maxKeysPerSecond' | 'maxBytesPerSecond'>;
 
-/** The sources with the names of servers in place of their URLs, which may hold passwords. Throws UsageError. */
+/**
+ * The sources with the names of servers in place of their URLs, which may hold passwords. Where all sources are servers whose URLs name
+ * a database, the filter has these, as if `--db` did. Throws UsageError.
+ */
 export async function serversOf(
   { byVariable, given, io, options }: Pick<Invocation, 'byVariable' | 'given' | 'io'> & { readonly options: SourceValues },
   words: readonly string[],
   filter: FilterOptions,
-): Promise<{ sources: readonly string[]; live: LiveSources | undefined }> {
+): Promise<{ sources: readonly string[]; live: LiveSources | undefined; filter: FilterOptions }> {
   const live = new Map<string, LiveOptions>();
   const sources: string[] = [];
   for (const text of words) {
@@ -73,12 +76,22 @@ export async function serversOf(
     const name = redacted(url);
     if (live.has(name)) throw new UsageError(`the source ${word(name)} is given twice`);
     sources.push(name);
+    if (url.db !== undefined && filter.db !== undefined && filter.db.length > 0 && !filter.db.includes(url.db)) {
+      throw new UsageError(`${word(name)} names database ${url.db}, which ${longName('db')} leaves out: no key could pass`);
+    }
     live.set(name, await liveOptions(url, options, filter, io));
   }
-  if (live.size > 0) return { sources, live };
+  if (live.size > 0) return { sources, live, filter: withDatabases(filter, sources, live) };
   const typed = Object.keys(SOURCE).find((option) => given.has(option) && !byVariable.has(option));
-  if (typed === undefined) return { sources, live: undefined };
+  if (typed === undefined) return { sources, live: undefined, filter };
   throw new UsageError(`${longName(typed)} is for sources that are servers, and none is given: name one as redis://host:port`);
+}
+
+/** Restricted to the databases of the URLs, if there is nothing else to read. */
+function withDatabases(filter: FilterOptions, sources: readonly string[], live: LiveSources): FilterOptions {
+  const named = sources.map((source) => live.get(source)?.access.url.db);
+  const dbs = [...new Set(named.filter((db) => db !== undefined))];
+  return named.includes(undefined) ? filter : { ...filter, db: dbs };
 }
 
 async function liveOptions(url: ServerUrl, options: SourceValues, filter: FilterOptions, io: Io): Promise<LiveOptions> {
@@ -106,6 +119,10 @@ async function liveOptions(url: ServerUrl, options: SourceValues, filter: Filter
   };
 }
 
+/** Whether a word is `host:port`, perhaps with a database, and no file. */
+export const isAddress = (text: string | undefined): text is string =>
+  text !== undefined && /^[a-z\d][\w.-]*:\d{1,5}(?:\/\d+)?$/i.test(text) && statSync(text, { throwIfNoEntry: false }) === undefined;
+
 /** Checks the sources, and an output file, before anything is opened. Throws UsageError. */
 export async function checkSources(
   command: CommandName,
@@ -117,8 +134,12 @@ export async function checkSources(
   for (const source of sources) {
     if (live?.has(source) === true) continue;
     if (source === '') throw new UsageError('a source is an empty word: expected the path of an RDB file, or the URL of a server');
+    const mayBeServer = LIVE.some((name) => name === command);
+    if (mayBeServer && isAddress(source)) {
+      throw new UsageError(`there is no file ${word(source)}; if it is a server, write redis://${printable(source)}`);
+    }
     if (isUrl(source)) {
-      const servers = LIVE.some((name) => name === command) ? ', or the URL of a server: redis://host:port' : '';
+      const servers = mayBeServer ? ', or the URL of a server: redis://host:port' : '';
       throw new UsageError(`a source is a URL: expected the path of an RDB file${servers}`);
     }
   }

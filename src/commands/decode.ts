@@ -22,7 +22,7 @@ const BATCH_BYTES = 1 << 18;
 
 /** Decodes RDB files to JSON lines. Throws OutputError or ClosedPipe; everything else is in the summary. */
 export function decode(options: DecodeOptions): Promise<RunSummary> {
-  return withServers(options, options.output !== undefined, decodeSources);
+  return withServers({ ...options, functions: options.meta === true }, options.output !== undefined, decodeSources);
 }
 
 async function decodeSources(options: DecodeOptions): Promise<RunSummary> {

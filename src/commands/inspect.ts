@@ -209,5 +209,7 @@ async function examine(options: InspectOptions, at: number, tables: readonly Ope
     Tally.room + (threads - 1) * TallyThreads.room,
   );
   if (sink === undefined || tally === undefined) throw new TypeError('no sink was made');
-  return { ...summary, report: reportOf(tally, sink.findings(1 / sample), reportOptions) };
+  const report = reportOf(tally, sink.findings(1 / sample), reportOptions);
+  const sources = report.sources.map((source) => (options.servers?.has(source.name) === true ? { ...source, live: true } : source));
+  return { ...summary, report: { ...report, sources } };
 }

@@ -62,6 +62,8 @@ export interface SourceReport extends Group {
   /** 0 if not even its beginning could be read. */
   readonly rdbVersion: number;
   readonly savedAt?: number;
+  /** It was read from a server, and not from a file. */
+  readonly live?: boolean;
   /** `used-mem` of the server when it wrote the file. */
   readonly usedMemory?: number;
   /** `unread`: the end was not reached. */

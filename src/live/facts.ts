@@ -5,8 +5,8 @@ import type { ReplicationFacts } from './replication-plan.js';
 /** What is known of a live source before it is read. */
 export interface LiveFacts {
   readonly name: string;
-  /** As in `Redis 7.0.15`. */
-  readonly version: string;
+  /** As in `Redis 7.0.15`; undefined if it does not tell. */
+  readonly version: string | undefined;
   readonly clustered: boolean;
   readonly way: Way;
   /** Why it is read by scan, if replication is refused. */
@@ -26,10 +26,12 @@ export interface ShardFacts {
   /** Node id, in a cluster. */
   readonly id: string;
   readonly runId: string;
+  /** Of its data set: a master and its replicas have the same one. */
+  readonly replicationId: string;
   /** Ranges, first and last; all slots where there is no cluster. */
   readonly slots: readonly (readonly [from: number, to: number])[];
-  /** Bytes. */
-  readonly usedMemory: number;
+  /** Bytes; undefined if it refuses INFO, and only the keys of database 0 are counted then, if any. */
+  readonly usedMemory: number | undefined;
   readonly keys: readonly DatabaseKeys[];
   /** How it would send its RDB, if it is read by replication. */
   readonly replication: ReplicationFacts | undefined;

@@ -1,10 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import { formatText } from '../bytes/text.js';
-import { reasonOf, ServerError } from '../redis/errors.js';
+import { reasonOf, ServerError, type ServerErrorCode } from '../redis/errors.js';
 import { replicationRefused } from '../redis/replication-probe.js';
 import type { ServerInfo } from '../redis/server-info.js';
 import { Servers } from '../redis/servers.js';
+import { unlessAborted } from '../redis/unless-aborted.js';
 import { type Address, addressText } from '../redis/url.js';
 import { Waiting } from '../redis/waiting.js';
 import type { DatabaseKeys } from '../pipeline/database-keys.js';
@@ -42,23 +43,26 @@ export class LiveSource {
     const { onEvent, retryFor = RETRY_FOR, signal } = options;
     const waiting = new Waiting(retryFor, onEvent);
     const nodes = before?.servers.clustered === true ? before.servers.nodes : [];
+    let wasReached = before !== undefined;
     for (let attempt = 0; ; attempt++) {
       let servers: Servers | undefined;
       try {
-        servers = await reached(options, nodes.at(attempt % Math.max(nodes.length, 1)));
-        const source = await LiveSource.of(name, options, servers);
+        const node = nodes.at(attempt % Math.max(nodes.length, 1));
+        servers = await unlessAborted(serversOf(options, node), signal, (late) => late.close());
+        wasReached = true;
+        const source = await unlessAborted(LiveSource.of(name, options, servers), signal, () => undefined);
         waiting.over();
         return source;
       } catch (error) {
         servers?.close();
         signal?.throwIfAborted();
-        const failure = error instanceof ServerError ? error : new ServerError('LOST', name, reasonOf(error), error);
+        const failure = error instanceof ServerError ? error : new ServerError(codeOf(error), name, reasonOf(error), error);
         failure.ofSource = true;
-        const mayPass = failure.passing || (before !== undefined && failure.code !== 'REFUSED');
+        const mayPass = failure.passing || (wasReached && (failure.code === 'LOST' || failure.code === 'UNREACHABLE'));
         if (!mayPass || waiting.tooLong) throw failure;
         waiting.tell(`${failure.server}: ${failure.reason}`, 0);
       }
-      await delay(REACH_EVERY, undefined, { signal }).catch(() => signal?.throwIfAborted());
+      await delay(Math.min(REACH_EVERY, retryFor), undefined, { signal }).catch(() => signal?.throwIfAborted());
     }
   }
 
@@ -75,6 +79,7 @@ export class LiveSource {
     for (const [index, master] of masters.entries()) {
       const client = await servers.client(master);
       const { access } = servers;
+      const informs = access.withoutInfo !== true;
       const onNote = (text: string): void => void notes.push(text);
       const replica = preferReplica ? await replicaToRead(client, { access, name: master.name, onNote }) : undefined;
       const address = replica ?? master.address;
@@ -86,22 +91,23 @@ export class LiveSource {
         replicaOf: replica === undefined ? info.masterAddress : master.name,
         id: master.id,
         runId: info.runId,
+        replicationId: info.replicationId,
         slots: servers.rangesOfMaster(master.name),
-        usedMemory: info.usedMemory,
+        usedMemory: informs ? info.usedMemory : undefined,
         keys: databasesOf(info),
         replication: way === 'replication' ? await replicationFacts(asked) : undefined,
       };
       const now = state === undefined ? () => Promise.resolve(master) : () => state.masterOf(index);
       const node = new ReadNode({ servers, master: now, replica, preferReplica, onEvent });
-      shards.push(new Shard(facts, await headOf(facts.name, info, asked), { options, index, node, way, cluster }));
+      shards.push(new Shard(facts, await headOf(facts.name, info, asked, informs), { options, index, node, way, cluster }));
     }
     if (state?.refused !== undefined) {
       notes.push(`CLUSTER NODES is refused (${state.refused}): keys of slots on their way to another node may be left out`);
     }
-    if (servers.uncovered.length > 0) options.onNote?.(`${unowned(servers.uncovered)}: keys of these slots cannot be read`);
+    if (servers.uncovered.length > 0) options.onNote?.(name, `${unowned(servers.uncovered)}: keys of these slots cannot be read`);
     const facts: LiveFacts = {
       name,
-      version: versionText(servers.info),
+      version: servers.info.version === '' ? undefined : versionText(servers.info),
       clustered: servers.clustered,
       way,
       refused,
@@ -109,6 +115,17 @@ export class LiveSource {
       notes,
     };
     return new LiveSource(facts, shards, servers, cluster);
+  }
+
+  /** Whether another source is the same server, or a replica of it, and some databases are read of both. */
+  overlaps({ shards }: LiveSource): boolean {
+    return this.shards.some((one) =>
+      shards.some(
+        (other) =>
+          (isSame(one.runId, other.runId) || isSame(one.replicationId, other.replicationId)) &&
+          (one.db === undefined || other.db === undefined || one.db === other.db),
+      ),
+    );
   }
 
   /** What may be missing, or come twice, after everything was read. */
@@ -157,10 +174,12 @@ export class LiveSource {
   }
 }
 
+const codeOf = (error: unknown): ServerErrorCode => (error instanceof Error && error.name === 'ReplyError' ? 'REFUSED' : 'LOST');
+
 /** The servers, through this node instead of that of the URL if one is given. Throws ServerError. */
-function reached({ access, cluster, onEvent }: LiveOptions, node: Address | undefined): Promise<Servers> {
+function serversOf({ access, cluster, onEvent }: LiveOptions, node: Address | undefined): Promise<Servers> {
   const through = node === undefined ? access : { ...access, url: { ...access.url, addresses: [node] } };
-  return Servers.open(through, { cluster, readOnly: true, versionKnown: true, onEvent });
+  return Servers.open(through, { cluster, readOnly: true, onEvent });
 }
 
 /** How to read the servers: all in one way. Throws ServerError if replication is asked for and refused. */
@@ -173,25 +192,26 @@ async function wayOf({ psyncCommand, via = 'auto' }: LiveOptions, servers: Serve
   const first = reasons.find((reason) => reason !== undefined);
   if (first === undefined) return { way: 'replication', refused: undefined };
   if (via === 'auto') return { way: 'scan', refused: first.refused };
-  throw new ServerError('REFUSED', first.name, first.refused, undefined, 'Read it with SCAN and DUMP instead: --via scan.');
+  const advice = first.refused.startsWith('NOPERM') ? undefined : 'Read it with SCAN and DUMP instead: --via scan.';
+  throw new ServerError('REFUSED', first.name, first.refused, undefined, advice);
 }
 
 const databasesOf = ({ expires, keys }: ServerInfo): DatabaseKeys[] =>
   [...keys].map(([db, count]) => ({ db, keys: count, expires: expires.get(db) ?? 0 }));
 
 /** What a server tells before its first key. */
-async function headOf(source: string, info: ServerInfo, client: Redis): Promise<SourceHead> {
+async function headOf(source: string, info: ServerInfo, client: Redis, informs: boolean): Promise<SourceHead> {
   const { target } = knownTarget(info);
   const libraries = await librariesOf(client);
   return {
     source,
     vendor: target.vendor,
     version: target.rdbVersion,
-    server: info.version,
-    usedMemory: info.usedMemory,
+    server: info.version === '' ? undefined : info.version,
+    usedMemory: informs ? info.usedMemory : undefined,
     created: undefined,
     keys: databasesOf(info),
-    allDatabases: true,
+    allDatabases: informs,
     functions: libraries.length,
     libraries,
     modules: info.modules,
@@ -213,6 +233,8 @@ async function librariesOf(client: Redis): Promise<SourceHead['libraries']> {
     return code instanceof Uint8Array ? [{ name: libraryName(code), code }] : [];
   });
 }
+
+const isSame = (id: string, other: string): boolean => id !== '' && id === other;
 
 const AT_REST = 'Read it again once its slots stay where they are';
 

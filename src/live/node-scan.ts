@@ -1,7 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { SLOTS, keySlot } from '../bytes/crc16.js';
 import { ByteBuilder } from '../bytes/builder.js';
+import { Crc64 } from '../bytes/crc64.js';
 import { RdbError } from '../bytes/errors.js';
+import { formatText } from '../bytes/text.js';
+import { uint32 } from '../encodings/element.js';
 import { KEY_META, PAYLOAD_FOOTER, payloadVersion } from '../rdb/payload.js';
 import { payloadFrame } from '../rdb/payload-frame.js';
 import { TABLES } from '../rdb/types.js';
@@ -13,6 +16,7 @@ import { ConnectionLost, reasonOf, ServerError } from '../redis/errors.js';
 import { RateLimit } from '../redis/rate-limit.js';
 import { redirection, refusalOf } from '../redis/refusals.js';
 import { parseInfo, type ServerInfo } from '../redis/server-info.js';
+import { unlessAborted } from '../redis/unless-aborted.js';
 import { compileKeyFilter, type KeyPlace } from '../values/filters.js';
 import { TARGETS } from '../values/targets.js';
 import { KeyPage } from './key-page.js';
@@ -43,6 +47,8 @@ const MOST_META = 1 << 16;
 const MOST_PAGE = 1 << 30;
 /** What a record has beside key and value: SELECTDB, expiry, idle time, type, length. */
 const RECORD_HEAD = ScanOutput.SELECT_SIZE + 9 + 1 + LENGTH_SIZE + 1 + LENGTH_SIZE;
+/** Bytes of the checksum at the end of a payload. */
+const CRC_SIZE = 8;
 /** The shortest payload: type, a value, footer. */
 const LEAST_PAYLOAD = PAYLOAD_FOOTER + 1;
 /** Databases that are tried where INFO does not list them. */
@@ -82,6 +88,8 @@ export class NodeScan {
   readonly movedSlots = new Set<number>();
   readonly askedSlots = new Set<number>();
   private readonly wanted: ((key: KeyPlace) => boolean) | undefined;
+  /** Of the payload that is read. */
+  private readonly crc = new Crc64();
   private readonly place: KeyPlace = { keyBytes: new Uint8Array(0), keyStart: 0, keyEnd: 0 };
   private current: ReplyLink | undefined;
   private side: { readonly link: ReplyLink; db: number } | undefined;
@@ -152,7 +160,7 @@ export class NodeScan {
     let [downSince, wait] = [0, FIRST_WAIT];
     for (;;) {
       try {
-        await this.session(await this.target.open(), from);
+        await this.session(await this.opened(), from);
         return;
       } catch (error) {
         signal?.throwIfAborted();
@@ -162,7 +170,7 @@ export class NodeScan {
         if (downSince === 0) this.settings.onEvent(`${this.target.name}: ${reasonOf(error)}: trying again`, true);
         downSince ||= Date.now();
         if (Date.now() - downSince >= retryFor) throw this.lost(reasonOf(error), error);
-        await delay(wait, undefined, { signal });
+        await delay(Math.min(wait, retryFor), undefined, { signal });
         wait = Math.min(wait * 2, LONGEST_WAIT);
       }
     }
@@ -171,9 +179,14 @@ export class NodeScan {
   /** Whether keys were written, or pages finished, since it was last asked. */
   private hasProgressed(): boolean {
     const { cursor, progress, runId } = this;
-    const { written } = this.settings.counts;
+    const { restarts, written } = this.settings.counts;
     this.progress = { written, cursor, runId };
-    return written > progress.written || (runId === progress.runId && cursor !== progress.cursor);
+    // after a restart, the cursor may move over the same keys again and again
+    return written > progress.written || (restarts === 0 && runId === progress.runId && cursor !== progress.cursor);
+  }
+
+  private opened(): Promise<Opened> {
+    return unlessAborted(this.target.open(), this.settings.signal, ({ socket }) => socket.destroy());
   }
 
   /** The error that another attempt does not help against; undefined if one may. */
@@ -208,6 +221,7 @@ export class NodeScan {
     try {
       await this.introduce();
       if (process.runId !== this.runId || this.runId === '') this.cursor = undefined; // cursors are of one process
+      if (process.runId !== this.runId && this.runId !== '') this.settings.counts.restarts++;
       this.runId = process.runId;
       await this.writeFunctions();
       const first = this.finished.size === 0 ? from?.db : undefined;
@@ -242,16 +256,25 @@ export class NodeScan {
     await this.ask('CLIENT', 'NO-TOUCH', 'ON'); // since 7.2; without it, DUMP counts as a use of the key
     const exact = isAllowed(await this.ask('PEXPIRETIME', ''));
     const timed = !exact && Array.isArray(await this.ask('TIME'));
-    const byUse = this.info.maxMemoryPolicy.includes('lfu') ? 'FREQ' : 'IDLETIME';
     this.questions = {
       expiry: exact ? 'PEXPIRETIME' : 'PTTL',
       timed,
-      object: scan.idleTimes === true ? byUse : undefined,
+      object: scan.idleTimes === true ? await this.useQuestion() : undefined,
       asking,
     };
     this.commands = new KeyCommands(this.questions);
     const [major] = this.info.redisVersion.split('.').map(Number);
     this.scanOptions = scanOptionsOf(filter, major >= 6);
+  }
+
+  /** The subcommand of OBJECT that tells when or how often keys were used; undefined, with a note, if it is refused. */
+  private async useQuestion(): Promise<KeyQuestions['object']> {
+    const name = this.info.maxMemoryPolicy.includes('lfu') ? 'FREQ' : 'IDLETIME';
+    const answer = await this.ask('OBJECT', name, '');
+    if (isAllowed(answer)) return name;
+    const reason = answer instanceof ErrorAnswer ? answer.text : '';
+    this.settings.onNote(`${name === 'FREQ' ? 'frequencies' : 'idle times'} are not read: OBJECT ${name}: ${reason}`);
+    return undefined;
   }
 
   private now(): number {
@@ -275,7 +298,7 @@ export class NodeScan {
     const reason = answer instanceof ErrorAnswer ? answer.text : 'an answer that is no payload';
     const major = Number(this.info.redisVersion.split('.')[0]);
     if (this.info.redisVersion === '' || major >= 7) {
-      onNote(`${this.target.name}: function libraries are not read: FUNCTION DUMP: ${reason}`);
+      onNote(`its function libraries are not read: FUNCTION DUMP: ${reason}`);
     }
   }
 
@@ -283,18 +306,22 @@ export class NodeScan {
   private async databases(): Promise<number[]> {
     const { db: chosen = [] } = this.settings.filter;
     const isWanted = (db: number): boolean => chosen.length === 0 || chosen.includes(db);
-    const all = this.info.redisVersion === '' ? await this.triedDatabases(isWanted) : [...this.info.keys.keys()];
-    return all.filter(isWanted).sort((a, b) => a - b);
+    if (this.info.redisVersion === '') return chosen.length > 0 ? [...chosen].sort((a, b) => a - b) : this.triedDatabases();
+    return [...this.info.keys.keys()].filter(isWanted).sort((a, b) => a - b);
   }
 
-  /** Where INFO is refused: those that can be selected, unless they say that they are empty. */
-  private async triedDatabases(isWanted: (db: number) => boolean): Promise<number[]> {
+  /** Where INFO is refused: those that can be selected, unless they say that they are empty, and the first one without the right to. */
+  private async triedDatabases(): Promise<number[]> {
     const found: number[] = [];
     for (let db = 0; db < MOST_DBS; db++) {
-      if ((await this.ask('SELECT', String(db))) instanceof ErrorAnswer) return db === 0 ? [0] : found;
-      if (isWanted(db) && (await this.ask('DBSIZE')) !== 0) found.push(db);
+      const answer = await this.ask('SELECT', String(db));
+      if (answer instanceof ErrorAnswer) {
+        if (answer.text.startsWith('NOPERM')) return db === 0 ? [0, 1] : [...found, db];
+        return db === 0 ? [0] : found;
+      }
+      if ((await this.ask('DBSIZE')) !== 0) found.push(db);
     }
-    return found;
+    throw this.refused(`it has more than ${MOST_DBS} databases and refuses INFO, which tells those that have keys: choose them with --db`);
   }
 
   private async database(): Promise<void> {
@@ -576,6 +603,7 @@ export class NodeScan {
         const room = RECORD_HEAD + keyEnd - keyStart + size + (output.version === 0 ? ScanOutput.HEADER_SIZE : 0);
         if (room > pipe.capacity) return STREAM;
         if (!pipe.fits(room)) return ROOM;
+        if (size >= LEAST_PAYLOAD) this.verify(page, index, bytes, start, size);
         const problem = this.payloadProblem(bytes, start, size);
         if (problem !== undefined) this.problem(page, index, problem);
         else if (!page.remember(keys, index)) counts.repeated++;
@@ -646,6 +674,26 @@ export class NodeScan {
     this.checkVersion(bytes[footer] | (bytes[footer + 1] << 8));
     const type = bytes[start];
     return type === KEY_META && output.hasKeyMeta ? metaProblem(bytes.subarray(start, start + size)) : this.typeProblem(type);
+  }
+
+  /**
+   * Throws ConnectionLost if a payload is not as the server made it: the key is asked for again, over another connection. Takes about
+   * as long as copying the value, and far less than the server takes for the same checksum.
+   */
+  private verify(page: KeyPage, index: number, bytes: Uint8Array, start: number, size: number): void {
+    const { crc } = this;
+    const end = start + size - CRC_SIZE;
+    crc.hi = crc.lo = 0;
+    crc.update(bytes, start, end);
+    this.compare(page, index, bytes, end);
+  }
+
+  /** With the checksum at `at`; zero is none. */
+  private compare(page: KeyPage, index: number, bytes: Uint8Array, at: number): void {
+    const [lo, hi] = [uint32(bytes, at), uint32(bytes, at + 4)];
+    if ((lo === this.crc.lo && hi === this.crc.hi) || (lo === 0 && hi === 0)) return;
+    const key = page.key(index);
+    throw new ConnectionLost(`DUMP ${formatText(key, 0, key.length)}: some bytes have changed on the way, as its checksum says`);
   }
 
   private typeProblem(type: number): string | undefined {
@@ -756,9 +804,15 @@ export class NodeScan {
       await output.pipe.put(head.bytes, 0, head.length);
       await output.pipe.put(page.bytes, page.starts[index], page.end(index));
     }
+    this.crc.hi = this.crc.lo = 0;
+    this.crc.update(link.bytes, link.pos, link.pos + typeAt + 1);
     link.pos += typeAt + 1;
     await this.through(size - typeAt - 1 - PAYLOAD_FOOTER, isWanted);
     await link.more(PAYLOAD_FOOTER + 2);
+    if (isWanted) {
+      this.crc.update(link.bytes, link.pos, link.pos + PAYLOAD_FOOTER - CRC_SIZE);
+      this.compare(page, index, link.bytes, link.pos + PAYLOAD_FOOTER - CRC_SIZE);
+    }
     this.checkVersion(link.bytes[link.pos] | (link.bytes[link.pos + 1] << 8));
     if (link.bytes[link.pos + PAYLOAD_FOOTER] !== CR) throw garbled(link.bytes, link.pos + PAYLOAD_FOOTER, link.end);
     link.pos += PAYLOAD_FOOTER + 2;
@@ -778,7 +832,10 @@ export class NodeScan {
       await link.more(1);
       if (isWanted && !pipe.fits(1)) await pipe.room();
       const step = Math.min(left, link.end - link.pos, isWanted ? pipe.capacity - pipe.length : left);
-      if (isWanted) pipe.length = copy(link.bytes, link.pos, link.pos + step, pipe.bytes, pipe.length);
+      if (isWanted) {
+        this.crc.update(link.bytes, link.pos, link.pos + step);
+        pipe.length = copy(link.bytes, link.pos, link.pos + step, pipe.bytes, pipe.length);
+      }
       link.pos += step;
       left -= step;
       pipe.told();
@@ -822,7 +879,7 @@ export class NodeScan {
   /** Another connection to the same process. */
   private async sideLink(): Promise<{ readonly link: ReplyLink; db: number }> {
     if (this.side !== undefined) return this.side;
-    const { process, socket } = await this.target.open();
+    const { process, socket } = await this.opened();
     const { onBytes, signal } = this.settings;
     const link = new ReplyLink(socket, onBytes, signal);
     if (process.runId !== this.runId) {

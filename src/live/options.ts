@@ -19,11 +19,13 @@ export interface LiveOptions {
   readonly retryFor?: number | undefined;
   /** Keys that pass; applied to what comes out anyway, so a reader may leave out what it can tell early. */
   readonly filter?: FilterOptions | undefined;
+  /** Whether function libraries are wanted (default: true). */
+  readonly functions?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
   /** For SCAN. */
   readonly scan?: ScanOptions | undefined;
-  /** Called with what the user should know and need not act on. */
-  readonly onNote?: ((text: string) => void) | undefined;
+  /** Called with what the user should know and need not act on, of a server or a master of a cluster, which is `source`. */
+  readonly onNote?: ((source: string, text: string) => void) | undefined;
   /** Called with retries and reconnections. `notable`: it explains why nothing happens, or that it goes on. */
   readonly onEvent?: ((text: string, notable?: boolean) => void) | undefined;
 }

@@ -4,6 +4,7 @@ import { RdbError } from '../bytes/errors.js';
 import type { Input } from '../io/input.js';
 import { ConnectionLost, reasonOf, ServerError } from '../redis/errors.js';
 import { ReplicationLink } from '../redis/replication.js';
+import { unlessAborted } from '../redis/unless-aborted.js';
 import { Waiting } from '../redis/waiting.js';
 
 /** A connection to the node that is to be read: logged in, paused, nothing reading from it. */
@@ -128,7 +129,7 @@ export class ReplicationInput implements Input {
   private async attempt(): Promise<ReplicationLink> {
     const { open, patience, psyncCommand, signal } = this.options;
     signal?.throwIfAborted();
-    const { name, socket } = await unlessAborted(open(), signal);
+    const { name, socket } = await unlessAborted(open(), signal, (late) => late.socket.destroy());
     this.node = name;
     const psync = typeof psyncCommand === 'object' ? psyncCommand.get(name) : psyncCommand;
     return ReplicationLink.full(socket, { name, psync, rdbOnly: true, patience, signal, onPreparing: this.preparing() });
@@ -170,20 +171,3 @@ function likelyReason({ longestPause, rdbOnly }: ReplicationLink): string {
 
 /** Decimal units. */
 const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`;
-
-/** A connection that opens after the abort is closed. */
-async function unlessAborted(opening: Promise<OpenedNode>, signal: AbortSignal | undefined): Promise<OpenedNode> {
-  if (signal === undefined) return opening;
-  const over = new AbortController();
-  const aborted = new Promise<never>((_, reject) => {
-    signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true, signal: over.signal });
-  });
-  try {
-    return await Promise.race([opening, aborted]);
-  } catch (error) {
-    opening.then(({ socket }) => socket.destroy()).catch(() => undefined);
-    throw error;
-  } finally {
-    over.abort();
-  }
-}

@@ -129,7 +129,7 @@ export class ScanInput implements Input {
         onProblem: (db, key, reason) => onProblem?.(db, key, reason),
         onPosition: (position) => {
           this.mark(position);
-          if (this.keys.full && !isFull) onNote?.(`${this.name}: more keys than can be remembered: further ones may come twice`);
+          if (this.keys.full && !isFull) onNote?.('more keys than can be remembered: further ones may come twice');
           isFull = this.keys.full;
         },
       });

@@ -35,9 +35,13 @@ export interface ScanCounts {
   unwanted: number;
   /** Not to be had; each was named. */
   problems: number;
+  /** How often another process answered than the one before: it may lack keys that were not read yet. */
+  restarts: number;
 }
 
-export const noScanCounts = (): ScanCounts => ({ written: 0, gone: 0, repeated: 0, unowned: 0, moved: 0, unwanted: 0, problems: 0 });
+export const noScanCounts = (): ScanCounts => ({
+  ...{ written: 0, gone: 0, repeated: 0, unowned: 0, moved: 0, unwanted: 0, problems: 0, restarts: 0 },
+});
 
 /** Everything before it is written. */
 export interface ScanPosition {

@@ -42,7 +42,6 @@ const MOST_NAMED = 100;
 export class Shard implements ServerSource {
   /** The scan of the last reading. */
   private input: ScanInput | undefined;
-  private counts: Readonly<ScanCounts> | undefined;
   private slots: OwnSlots | undefined;
   private claim: Claim | undefined;
   /** By slot, 1 for those of the last scan. */
@@ -61,6 +60,14 @@ export class Shard implements ServerSource {
 
   get runId(): string {
     return this.facts.runId;
+  }
+
+  get replicationId(): string {
+    return this.facts.replicationId;
+  }
+
+  get db(): number | undefined {
+    return this.parts.options.access.url.db;
   }
 
   get way(): Way {
@@ -133,27 +140,27 @@ export class Shard implements ServerSource {
 
   /** What a replica is sent and this source does not have: slots of others in a cluster, and other databases than that of the URL. */
   private pass(): Pass | undefined {
-    const { db } = this.parts.options.access.url;
+    const { db } = this;
     const passes = [...(this.slots === undefined ? [] : [this.slots.pass]), ...(db === undefined ? [] : [onlyDatabase(db)])];
     return passes.length === 0 ? undefined : (batch) => passes.forEach((pass) => pass(batch));
   }
 
   private scan({ allocate, signal }: OpenOptions): ScanInput {
     const { cluster, index, options } = this.parts;
-    const { filter, onEvent, onNote, retryFor, scan } = options;
+    const { filter, functions, onEvent, onNote, retryFor, scan } = options;
     const { name } = this.facts;
     cluster?.rounds.open(index);
     const input = new ScanInput(cluster === undefined ? this.target() : this.slotTarget(cluster), {
-      ...{ name, keys: cluster?.rounds.keys, filter, scan, retryFor, signal, allocate, onEvent, onNote, from: this.from },
+      ...{ name, keys: cluster?.rounds.keys, filter, functions, scan, retryFor, signal, allocate, onEvent, from: this.from },
+      onNote: (text) => onNote?.(name, text),
       next: async (done) => cluster?.rounds.next(index, done),
       onClose: () => cluster?.rounds.close(index),
       onProblem: (db, key, reason) => {
         this.problems++;
-        if (this.problems <= MOST_NAMED) onNote?.(`db ${db}, key ${formatText(key, 0, key.length)}: ${reason}: it is left out`);
+        if (this.problems <= MOST_NAMED) onNote?.(name, `db ${db}, key ${formatText(key, 0, key.length)}: ${reason}: it is left out`);
       },
     });
     this.input = input;
-    this.counts = input.counts;
     return input;
   }
 
@@ -185,8 +192,20 @@ export class Shard implements ServerSource {
 
   /** What is missing, after the last reading. */
   get gaps(): string[] {
-    const { facts, problems } = this;
-    return problems === 0 ? [] : [`${facts.name}: ${problems === 1 ? 'a key' : `${problems} keys`} could not be read`];
+    const { counts, problems } = this;
+    const { name } = this.facts;
+    const gaps: string[] = [];
+    if (problems > 0) gaps.push(`${name}: ${problems === 1 ? 'a key' : `${problems} keys`} could not be read`);
+    if (counts !== undefined && counts.restarts > 0) {
+      const times = counts.restarts === 1 ? '' : ` ${counts.restarts} times`;
+      gaps.push(`${name}: it was restarted or replaced${times} while it was read: keys that it lost then may be missing. Read it again`);
+    }
+    return gaps;
+  }
+
+  /** Of the last scan. */
+  private get counts(): Readonly<ScanCounts> | undefined {
+    return this.input?.counts;
   }
 
   /** What else became of keys in the last reading. */

@@ -57,6 +57,10 @@ export interface ServerSource {
   readonly head: SourceHead;
   /** Different after every start of the server; empty if it does not tell. */
   readonly runId: string;
+  /** Of its data set: a master and its replicas have the same one. Empty if it does not tell. */
+  readonly replicationId: string;
+  /** The only database that is read; undefined for all. */
+  readonly db: number | undefined;
   /** How it is read: as a replica, or key by key. */
   readonly way: 'replication' | 'scan';
   /** Reads it from the beginning, or from where `goOnFrom` said. */

@@ -1,6 +1,7 @@
 import type { Redis } from 'ioredis';
 import { reasonOf } from './errors.js';
 import { refusalOf } from './refusals.js';
+import { helloInfo } from './server-info.js';
 
 /** The release from which on PSYNC looks at its offset before anything else (redis#10243); older ones copy all the same, or crash. */
 const CHECKS_OFFSET = 7;
@@ -15,7 +16,8 @@ const CHECKS_OFFSET = 7;
  * offset that is no number ends it.
  */
 export async function replicationRefused(client: Redis, psync = 'PSYNC'): Promise<string | undefined> {
-  const release = Number(/^redis_version:(\d+)/m.exec(await client.info('server').catch(() => ''))?.[1]);
+  const info = await client.info('server').catch(() => helloInfo(client));
+  const release = Number(/^redis_version:(\d+)/m.exec(info)?.[1]);
   const probe = client.duplicate();
   probe.on('error', () => undefined);
   try {

@@ -23,6 +23,8 @@ export interface ServerInfo {
   readonly mode: string;
   /** Different after every start. */
   readonly runId: string;
+  /** Of its data set: a master and its replicas have the same one. Empty if it does not tell. */
+  readonly replicationId: string;
   readonly role: string;
   /** Of a replica, the address of its master. */
   readonly masterAddress: string | undefined;
@@ -43,11 +45,31 @@ export interface ServerInfo {
   readonly loading: boolean;
 }
 
-/** Of a server that refuses INFO: its keys and its time, if it tells them otherwise; undefined for keys that are not known. */
+/**
+ * What HELLO tells (since 6.0), in the form of INFO: make, version, mode and role. No user lacks the right to it (redis acl.c,
+ * ACLCheckAllUserCommandPerm: CMD_NO_AUTH). Empty if the server does not know it.
+ */
+export async function helloInfo(client: Redis): Promise<string> {
+  const reply: unknown = await client.call('HELLO').catch(() => []);
+  const words = Array.isArray(reply) ? reply.map(String) : [];
+  const field = (name: string): string => words[words.indexOf(name) + 1];
+  if (!['server', 'version', 'mode', 'role'].every((name) => words.includes(name))) return '';
+  const make = field('server');
+  return [
+    ...(make === 'redis' ? [] : [`server_name:${make}`, `${make}_version:${field('version')}`]),
+    ...[`redis_version:${make === 'redis' ? field('version') : COMPATIBLE}`, `redis_mode:${field('mode')}`],
+    `role:${field('role') === 'replica' ? 'slave' : field('role')}`,
+  ].join('\n');
+}
+
+/** The Redis release that Valkey says it is compatible with (valkey version.h, REDIS_VERSION). */
+const COMPATIBLE = '7.2.4';
+
+/** Of a server that refuses INFO: what it tells otherwise; undefined for keys that are not known. */
 export async function infoOtherwise(client: Redis): Promise<ServerInfo & { readonly size: number | undefined }> {
   const [size, clockAhead] = [await client.dbsize().catch(() => undefined), await aheadByTime(client)];
   const keys = new Map(size === undefined || size === 0 ? [] : [[0, size]]);
-  return { ...parseInfo(''), keys, clockAhead, size };
+  return { ...parseInfo(await helloInfo(client)), keys, clockAhead, size };
 }
 
 export async function serverInfo(client: Redis): Promise<ServerInfo> {
@@ -96,6 +118,7 @@ export function parseInfo(text: string): Omit<ServerInfo, 'clockAhead'> {
     redisVersion,
     mode: field('redis_mode') || field('server_mode') || 'standalone',
     runId: field('run_id'),
+    replicationId: /^0*$/.test(field('master_replid')) ? '' : field('master_replid'),
     role: field('role'),
     masterAddress: fields.has('master_host') ? addressText({ host: field('master_host'), port: number('master_port') }) : undefined,
     replicas: number('connected_slaves'),

@@ -11,7 +11,7 @@ import { type Address, addressText } from './url.js';
 export interface ServersOptions {
   /** Whether it is a cluster (default: what the server says). */
   readonly cluster?: boolean | undefined;
-  /** Nothing is written, so a replica will do. */
+  /** Nothing is written, so a replica will do, and INFO may be refused. */
   readonly readOnly?: boolean | undefined;
   /** Whether the caller knows the version of the servers, so that INFO may be refused if `cluster` is known, too. */
   readonly versionKnown?: boolean | undefined;
@@ -57,7 +57,7 @@ export class Servers {
 
   /** Throws ServerError. */
   static async open(given: Access, { cluster, onEvent, readOnly, versionKnown }: ServersOptions = {}): Promise<Servers> {
-    const { access, first, info } = await introduced(given, cluster !== undefined && versionKnown === true);
+    const { access, first, info } = await introduced(given, readOnly === true || (cluster !== undefined && versionKnown === true));
     if (info.loading) {
       first.disconnect();
       throw new ServerError('UNREACHABLE', nameOf(access), 'LOADING: it is loading its data into memory', undefined, undefined, {
@@ -323,7 +323,8 @@ async function introduced(access: Access, mayRefuse: boolean): Promise<{ access:
     }
     const without: Access = { ...access, withoutInfo: true };
     if (!refused) first.disconnect();
-    return { access: without, first: refused ? first : await openClient(without), info: await infoOtherwise(first) };
+    const client = refused ? first : await openClient(without);
+    return { access: without, first: client, info: await infoOtherwise(client) };
   }
 }
 

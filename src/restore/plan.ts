@@ -81,25 +81,31 @@ export function checkDatabase({ url }: PlanOptions, { clustered, databases, mast
 }
 
 /**
- * Throws ServerError if a server that is read is the target, unless its keys go to databases that are not read. Another name of the same
- * server is found by its run id.
+ * Throws ServerError if a server that is read is the target or a replica of it, unless all that is written or deleted is in databases that
+ * are not read. Another name of the same server is found by its run id.
  */
-export function checkApart({ dbMap, filter, servers, url }: PlanOptions, { masters }: TargetFacts): void {
-  const runIds = new Set(masters.map(({ runId }) => runId).filter((runId) => runId !== ''));
-  const read = new Set(filter?.db ?? []);
-  const to = (db: number): number => url.db ?? dbMap?.get(db) ?? db;
-  const apart = read.size > 0 && [...read].every((db) => !read.has(to(db)));
-  for (const [name, { runId }] of servers ?? []) {
-    if (apart || !runIds.has(runId)) continue;
-    throw new ServerError(
-      'TARGET',
-      masters[0].name,
-      `it is also the source ${name}`,
-      undefined,
-      'Name another target, or copy from one database into another: --db 0 and a target URL that ends with /1.',
-    );
-  }
+export function checkApart(options: PlanOptions, { masters }: TargetFacts): void {
+  const { dbMap, filter, flush, servers, url } = options;
+  const same = [...(servers ?? [])].flatMap(([name, source]) => {
+    const is = masters.find(({ replicationId, runId }) => isSame(runId, source.runId) || isSame(replicationId, source.replicationId));
+    return is === undefined ? [] : [{ name, is, source, dbs: source.db === undefined ? (filter?.db ?? []) : [source.db] }];
+  });
+  if (same.length === 0) return;
+  const read = new Set(same.flatMap(({ dbs }) => dbs));
+  const written = [...read].map((db) => url.db ?? dbMap?.get(db) ?? db);
+  const deletesAll = flush === true && chosenDbs(options) === undefined;
+  if (same.every(({ dbs }) => dbs.length > 0) && !written.some((db) => read.has(db)) && !deletesAll) return;
+  const [{ is, name, source }] = same;
+  throw new ServerError(
+    'TARGET',
+    is.name,
+    isSame(is.runId, source.runId) ? `it is also the source ${name}` : `the source ${name} is a replica of it`,
+    undefined,
+    'Name another target, or copy from one database into another: --db 0 and a target URL that ends with /1.',
+  );
 }
+
+const isSame = (id: string, other: string): boolean => id !== '' && id === other;
 
 /** Existing keys in the databases written to that are not deleted first. */
 export function keysThere(facts: TargetFacts, options: PlanOptions): number {
@@ -118,7 +124,7 @@ export async function planOf(options: PlanOptions, target: TargetFacts, forecast
   const heads = await Promise.all(options.sources.map(async (source) => options.servers?.get(source)?.head ?? sourceHead(source)));
   const sources = await withAllKeys(
     heads.map((head) => (head instanceof RdbError ? undefined : head)),
-    options.signal,
+    options,
   );
   const files = sources.filter((head) => head !== undefined && options.servers?.has(head.source) !== true);
   const aofTails = await tailsOf(files, options.signal);
@@ -141,12 +147,13 @@ export async function planOf(options: PlanOptions, target: TargetFacts, forecast
 const MOST_COUNTED = 128 << 20;
 
 /** Adds the keys of all databases, which a file tells only on the way. */
-async function withAllKeys(sources: Plan['sources'], signal: AbortSignal | undefined): Promise<Plan['sources']> {
+async function withAllKeys(sources: Plan['sources'], { servers, signal }: PlanOptions): Promise<Plan['sources']> {
   if (sources.every((head) => head?.allDatabases !== false || (head.size ?? 0) > MOST_COUNTED)) return sources;
   const counter = new DatabaseCounter(MOST_COUNTED);
   const all: (SourceHead | undefined)[] = [];
   for (const head of sources) {
-    const keys = head?.allDatabases === false ? await counter.of(head.source, head.size, signal) : undefined;
+    const isFile = head?.allDatabases === false && servers?.has(head.source) !== true;
+    const keys = isFile ? await counter.of(head.source, head.size, signal) : undefined;
     all.push(head === undefined || keys === undefined ? head : { ...head, keys, allDatabases: true });
   }
   return all;

@@ -29,6 +29,8 @@ export interface MasterFacts {
   readonly name: string;
   readonly id: string;
   readonly runId: string;
+  /** Of its data set: its replicas have the same one. Empty if it is not known. */
+  readonly replicationId: string;
   readonly slots: number;
   readonly replicas: number;
   /** Keys by database. */
@@ -55,10 +57,11 @@ export async function targetFacts(servers: Servers, target?: Target): Promise<Ta
   const informs = servers.access.withoutInfo !== true;
   const masters = servers.masters.map(({ id, name, replicas }, i) => {
     const { clockAhead, size, ...info } = infos[i];
-    const { evictedKeys, keys, maxMemory, maxMemoryPolicy, runId, usedMemory } = info;
+    const { evictedKeys, keys, maxMemory, maxMemoryPolicy, replicationId, runId, usedMemory } = info;
     const memory = { usedMemory, maxMemory, maxMemoryPolicy, evictedKeys };
     servers.clockOf(name).ahead = clockAhead;
-    return { name, id, runId, slots: servers.slotsOf(i), replicas, keys, counted: size !== undefined, ...memory, clockAhead };
+    const ids = { id, runId, replicationId };
+    return { name, ...ids, slots: servers.slotsOf(i), replicas, keys, counted: size !== undefined, ...memory, clockAhead };
   });
   return {
     ...known,
