@@ -1,4 +1,5 @@
 import type { OutputError, RdbError } from '../commands/terms.js';
+import { isServerUrl } from '../commands/live-terms.js';
 import { EXIT } from './exit.js';
 import { HINTS } from './hints.js';
 import { keyText, printable, sourceName, word } from './printable.js';
@@ -20,6 +21,12 @@ function isWrongPath({ cause, got }: RdbError): boolean {
 
 /** A server that is read refuses, or is lost. */
 const isOfServer = ({ code }: RdbError): boolean => code === 'SOURCE_LOST' || code === 'SOURCE_REFUSED';
+
+/** Codes of bytes that are not as they were written. */
+const DAMAGE = /^(?:BAD_|CHECKSUM$|TRUNCATED$|UNKNOWN_OPCODE$)/;
+const RESEND =
+  'What the server sent is damaged: read it again, and if it is damaged again, look at what is between (a proxy, a tunnel), or try ' +
+  'another --via.';
 
 /** The most serious one: damage before a wrong path. */
 export function exitOfAll(errors: readonly RdbError[]): number {
@@ -53,9 +60,10 @@ function fault(error: RdbError): string {
 }
 
 /** What to do next. */
-function hintOf({ code, got = '', skippable }: RdbError): string {
+function hintOf({ code, file, got = '', skippable }: RdbError): string {
   if (code === 'SOURCE_REFUSED') return rightHint(got, 'source');
-  return HINTS[code] + (skippable ? ' --skip-damaged goes past such values.' : '');
+  const hint = file !== undefined && isServerUrl(file) && DAMAGE.test(code) ? RESEND : HINTS[code];
+  return hint + (skippable ? ' --skip-damaged goes past such values.' : '');
 }
 
 /** The error on one line: code, place, what was expected, what was found, and what to do next. */

@@ -73,8 +73,7 @@ function split(words: readonly string[], options: Values): { sources: readonly s
   const { host, intoDb, port, tls } = options;
   const byOption = host !== undefined ? '-h' : port !== undefined ? '-p' : undefined;
   if (byOption !== undefined) {
-    const last = words.at(-1);
-    if (last !== undefined && isServerUrl(last) && words.length > urls.length) {
+    if (urls.length > 0 && words.length > urls.length && isServerUrl(words[words.length - 1])) {
       throw new UsageError(`${byOption} and a URL both name the target: expected one of them`);
     }
     const name = host ?? '127.0.0.1';

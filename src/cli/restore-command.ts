@@ -58,7 +58,7 @@ async function runRestore(invocation: Invocation<'restore'>): Promise<number> {
   const checked = await checkRestore(invocation);
   const { restore } = await import('../commands/restore.js');
   const problems = new KeyProblems(options.json, 'NOT_RESTORED');
-  const told = new Set<string>(); // sources described by the plan
+  const told = new Set<string>(); // sources described before they are read
   const task: Task<RestoreSummary> = {
     command: 'restore',
     run: async (listeners: Listeners, say, { pause }) => {
@@ -70,14 +70,20 @@ async function runRestore(invocation: Invocation<'restore'>): Promise<number> {
         ...listeners,
         onProgress: (now) => listeners.onProgress?.(options.verbose ? now : { ...now, servers: undefined }),
         onHead: listeners.onHead && ((head) => told.has(head.source) || listeners.onHead?.(head)),
+        onServer: (facts) => {
+          for (const { name } of facts.shards) told.add(name);
+          listeners.onServer?.(facts);
+        },
         onPlan: (plan) => {
-          for (const head of plan.sources) if (head !== undefined) told.add(head.source);
+          const files = plan.sources.filter((head) => head !== undefined && !told.has(head.source));
+          for (const head of files) if (head !== undefined) told.add(head.source);
           if (byVariable.size > 0 && !options.quiet && !options.verbose) say(variablesLine(byVariable, io.env));
-          return agreed(plan, checked, options, say, (question) => pause(() => answerTo(question, io)));
+          return agreed({ ...plan, sources: files }, checked, options, say, (question) => pause(() => answerTo(question, io)));
         },
         onNote: (text) => say(`warning: ${printable(text)}.`),
-        onResumed: (file, keys) => {
-          if (!options.quiet) say(`going on from ${word(file)}: ${countText(keys)} ${keys === 1 ? 'key is' : 'keys are'} done`);
+        onResumed: (file, keys, overlaps) => {
+          const again = overlaps ? '; the scan goes on from a cursor a little before that, so some of them are sent and counted again' : '';
+          if (!options.quiet) say(`going on from ${word(file)}: ${countText(keys)} ${keys === 1 ? 'key is' : 'keys are'} done${again}`);
         },
         onAgain: () => problems.clear(),
         onProblem: (problem) => problems.take(problem, say),

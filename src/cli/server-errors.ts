@@ -37,7 +37,8 @@ const OF_SOURCE: Readonly<Record<string, string>> = {
   ASK: 'It is a node of a cluster: read it without --source-standalone.',
 };
 
-const REFUSES = /^NOPERM|\bcommand\b/i;
+/** A command that is refused, and not one that was never answered (`Command timed out`, of ioredis). */
+const REFUSES = /^NOPERM|\bcommand\b(?! timed out)/i;
 
 const BY_CODE: Readonly<Record<ServerError['code'], string>> = {
   UNREACHABLE: 'Check host and port, and whether a firewall or security group is in the way; TLS needs rediss://.',

@@ -1,7 +1,9 @@
 import { unlink } from 'node:fs/promises';
+import { RdbError } from '../bytes/errors.js';
 import type { LiveFacts } from '../live/facts.js';
 import { LiveSource } from '../live/live-source.js';
 import type { LiveOptions } from '../live/options.js';
+import { ServerError } from '../redis/errors.js';
 import type { RunOptions, RunSummary, ServerSource } from '../pipeline/run.js';
 
 /** Options of commands whose sources may be servers. */
@@ -20,13 +22,13 @@ export interface LiveRunOptions extends RunOptions {
 export class LiveSources {
   private constructor(private readonly opened: ReadonlyMap<string, LiveSource>) {}
 
-  /** Reaches them. `again`: they were reached before, and may take a while to come back. Throws ServerError. */
-  static async open({ functions, live, onEvent, onServer, onWarning }: LiveRunOptions, again = false): Promise<LiveSources> {
+  /** Reaches them. `before`: the same ones, reached before: they may take a while to come back. Throws ServerError. */
+  static async open({ functions, live, onEvent, onServer, onWarning }: LiveRunOptions, before?: LiveSources): Promise<LiveSources> {
     const opened = new Map<string, LiveSource>();
     try {
       for (const [name, options] of live ?? []) {
-        const source = await LiveSource.open(name, { ...options, functions, onEvent, onNote: onWarning }, again);
-        if (!again) {
+        const source = await LiveSource.open(name, { ...options, functions, onEvent, onNote: onWarning }, before?.opened.get(name));
+        if (before === undefined) {
           onServer?.(source.facts);
           const twin = [...opened.values()].find((other) => other.overlaps(source))?.facts.name;
           if (twin !== undefined) onWarning?.(name, `it has the same keys as ${twin}: they come twice`);
@@ -51,7 +53,7 @@ export class LiveSources {
     return new Map(all.map((shard) => [shard.facts.name, shard]));
   }
 
-  /** What may be missing, or come twice, after all were read to the end. Throws ServerError. */
+  /** What may be missing, or come twice, after all were read to the end. */
   async gaps(): Promise<string[]> {
     const all: string[] = [];
     for (const source of this.opened.values()) all.push(...(await source.gaps()));
@@ -81,25 +83,52 @@ export async function withServers<O extends LiveRunOptions, S extends RunSummary
   work: (options: O, servers: LiveSources | undefined) => Promise<S>,
 ): Promise<S> {
   if (options.live === undefined) return work(options, undefined);
+  const { onError, onEvent } = options;
+  let lost: S | undefined;
+  let before: LiveSources | undefined;
   for (let time = 1; ; time++) {
-    const servers = await LiveSources.open(options, time > 1);
+    const opened: LiveSources | S = lost === undefined ? await LiveSources.open(options) : await reopened(options, lost, before);
+    if (!(opened instanceof LiveSources)) {
+      for (const error of opened.errors) onError?.(error);
+      return opened;
+    }
+    before = opened;
     try {
       const last = !again || time === MOST_TIMES;
-      const sources = servers.named(options.sources);
-      const summary = await work({ ...options, sources, servers: servers.shards, onError: last ? options.onError : undefined }, servers);
+      const sources = opened.named(options.sources);
+      const summary = await work({ ...options, sources, servers: opened.shards, onError: last ? onError : undefined }, opened);
       if (!last && wasLost(summary)) {
-        options.onEvent?.(`${summary.errors[0].file}: ${summary.errors[0].got}: it is read again from the beginning`, true);
-        if (summary.partial !== undefined) await unlink(summary.partial).catch(() => undefined);
+        onEvent?.(`${summary.errors[0].file}: ${summary.errors[0].got}: it is read again from the beginning`, true);
+        lost = summary;
         continue;
       }
-      if (!last) for (const error of summary.errors) options.onError?.(error);
+      if (!last) for (const error of summary.errors) onError?.(error);
       const complete = summary.errors.length === 0 && !summary.interrupted && !summary.limited;
-      return { ...summary, gaps: complete ? await servers.gaps() : [], serverNotes: servers.notes };
+      return { ...summary, gaps: complete ? await opened.gaps() : [], serverNotes: opened.notes };
     } finally {
-      servers.close();
+      opened.close();
     }
   }
 }
 
 const wasLost = ({ errors, interrupted }: RunSummary): boolean =>
   !interrupted && errors.length > 0 && errors.every(({ code }) => code === 'SOURCE_LOST');
+
+/** The servers once more; what was written of a run that lost one is only given up where they are reached. Else how that run ended. */
+async function reopened<S extends RunSummary>(
+  options: LiveRunOptions,
+  lost: S,
+  before: LiveSources | undefined,
+): Promise<LiveSources | S> {
+  try {
+    const servers = await LiveSources.open(options, before);
+    if (lost.partial !== undefined) await unlink(lost.partial).catch(() => undefined);
+    return servers;
+  } catch (error) {
+    if (options.signal?.aborted === true) return { ...lost, errors: [], interrupted: true };
+    if (!(error instanceof ServerError)) throw error;
+    const [{ file, got, offset }] = lost.errors;
+    const twice = new RdbError('SOURCE_LOST', { file, offset, got: `${got}; after that: ${error.reason}`, cause: error });
+    return { ...lost, errors: [twice] };
+  }
+}

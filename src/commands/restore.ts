@@ -337,7 +337,10 @@ class Restore {
     for (const { counts, db, server } of before.counts) Object.assign(this.tally.ledger.at(db, server), counts);
     this.sources.forEach((source, i) => (source.done = before.sources[i].done));
     this.tally.goOn();
-    if (!before.finished) this.options.onResumed?.(this.options.checkpoint ?? '', this.tally.settled);
+    if (!before.finished) {
+      const overlaps = before.sources.some(({ position }) => position !== undefined);
+      this.options.onResumed?.(this.options.checkpoint ?? '', this.tally.settled, overlaps);
+    }
     return before.finished;
   }
 

@@ -1,24 +1,26 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
-import { SLOTS } from '../bytes/crc16.js';
 import { formatText } from '../bytes/text.js';
-import { reasonOf, ServerError } from '../redis/errors.js';
+import { reasonOf, ServerError, type ServerErrorCode } from '../redis/errors.js';
 import { replicationRefused } from '../redis/replication-probe.js';
 import type { ServerInfo } from '../redis/server-info.js';
-import { type Master, Servers } from '../redis/servers.js';
-import { addressText } from '../redis/url.js';
+import { Servers } from '../redis/servers.js';
+import { unlessAborted } from '../redis/unless-aborted.js';
+import { type Address, addressText } from '../redis/url.js';
 import { Waiting } from '../redis/waiting.js';
 import type { DatabaseKeys } from '../pipeline/database-keys.js';
 import type { SourceHead } from '../pipeline/source-heads.js';
 import { libraryName } from '../values/meta.js';
-import { KeySet } from '../values/key-set.js';
 import { knownTarget, versionText } from '../values/server-version.js';
+import { ClusterState, type ClusterView } from './cluster-state.js';
 import type { LiveFacts, ShardFacts } from './facts.js';
 import type { LiveOptions, Way } from './options.js';
+import { ReadNode } from './read-node.js';
 import { replicaToRead } from './replicas.js';
 import { replicationFacts } from './replication-plan.js';
-import { MOST_REMEMBERED } from './scan-input.js';
-import { Shard } from './shard.js';
+import { ScanRounds } from './scan-rounds.js';
+import { Shard, type ShardCluster } from './shard.js';
+import { Snapshots } from './snapshots.js';
 
 /** Milliseconds between two attempts to reach a server. */
 const REACH_EVERY = 500;
@@ -30,56 +32,79 @@ export class LiveSource {
     readonly facts: LiveFacts,
     readonly shards: readonly Shard[],
     private readonly servers: Servers,
-    /** By slot, when the reading began: the index of its master. */
-    private readonly owners: Int16Array | undefined,
+    private readonly cluster: ShardCluster | undefined,
   ) {}
 
   /**
-   * Reaches the servers and chooses the way to read them. `again`: they were reached before, and may take a while to come back. Throws
-   * ServerError and the reason of the signal.
+   * Reaches the servers and chooses the way to read them. `before`: the same source, reached before: its servers may take a while to come
+   * back, and any node of its cluster will do. Throws ServerError and the reason of the signal.
    */
-  static async open(name: string, options: LiveOptions, again = false): Promise<LiveSource> {
-    let servers: Servers | undefined;
-    try {
-      servers = await reached(options, again);
-      return await LiveSource.of(name, options, servers);
-    } catch (error) {
-      servers?.close();
-      if (options.signal?.aborted === true) throw options.signal.reason;
-      const failure = error instanceof ServerError ? error : new ServerError('LOST', name, reasonOf(error), error);
-      failure.ofSource = true;
-      throw failure;
+  static async open(name: string, options: LiveOptions, before?: LiveSource): Promise<LiveSource> {
+    const { onEvent, retryFor = RETRY_FOR, signal } = options;
+    const waiting = new Waiting(retryFor, onEvent);
+    const nodes = before?.servers.clustered === true ? before.servers.nodes : [];
+    let wasReached = before !== undefined;
+    for (let attempt = 0; ; attempt++) {
+      let servers: Servers | undefined;
+      try {
+        const node = nodes.at(attempt % Math.max(nodes.length, 1));
+        servers = await unlessAborted(serversOf(options, node), signal, (late) => late.close());
+        wasReached = true;
+        const source = await unlessAborted(LiveSource.of(name, options, servers), signal, () => undefined);
+        waiting.over();
+        return source;
+      } catch (error) {
+        servers?.close();
+        signal?.throwIfAborted();
+        const failure = error instanceof ServerError ? error : new ServerError(codeOf(error), name, reasonOf(error), error);
+        failure.ofSource = true;
+        const mayPass = failure.passing || (wasReached && (failure.code === 'LOST' || failure.code === 'UNREACHABLE'));
+        if (!mayPass || waiting.tooLong) throw failure;
+        waiting.tell(`${failure.server}: ${failure.reason}`, 0);
+      }
+      await delay(Math.min(REACH_EVERY, retryFor), undefined, { signal }).catch(() => signal?.throwIfAborted());
     }
   }
 
   private static async of(name: string, options: LiveOptions, servers: Servers): Promise<LiveSource> {
+    const { onEvent, preferReplica = false, retryFor = RETRY_FOR, signal } = options;
     const { refused, way } = await wayOf(options, servers);
     const notes: string[] = [];
+    const state = servers.clustered ? await ClusterState.of(servers) : undefined;
+    // with SCAN, a master that has no slots yet is asked for those on their way to it at the end
+    const masters = (way === 'replication' ? state?.shards : undefined) ?? servers.masters;
+    const rounds = state && new ScanRounds(state, masters.length, { name, retryFor, signal, onEvent });
+    const cluster = state && rounds && { state, rounds, snapshots: new Snapshots() };
     const shards: Shard[] = [];
-    const keys = new KeySet(MOST_REMEMBERED);
-    for (const [index, master] of servers.masters.entries()) {
+    for (const [index, master] of masters.entries()) {
       const client = await servers.client(master);
       const { access } = servers;
       const informs = access.withoutInfo !== true;
       const onNote = (text: string): void => void notes.push(text);
-      const replica = options.preferReplica === true ? await replicaToRead(client, { access, name: master.name, onNote }) : undefined;
-      const node = replica ?? master.address;
+      const replica = preferReplica ? await replicaToRead(client, { access, name: master.name, onNote }) : undefined;
+      const address = replica ?? master.address;
       const asked = replica === undefined ? client : await servers.clientTo(replica);
       const info = await servers.infoOf(asked);
       const facts: ShardFacts = {
         name: servers.clustered ? `redis://${master.name}` : name,
-        node: node === undefined ? master.name : addressText(node),
+        node: address === undefined ? master.name : addressText(address),
         replicaOf: replica === undefined ? info.masterAddress : master.name,
         id: master.id,
         runId: info.runId,
         replicationId: info.replicationId,
-        slots: servers.rangesOf(index),
+        slots: servers.rangesOfMaster(master.name),
         usedMemory: informs ? info.usedMemory : undefined,
         keys: databasesOf(info),
         replication: way === 'replication' ? await replicationFacts(asked) : undefined,
       };
-      shards.push(new Shard(facts, await headOf(facts.name, info, asked, informs), { options, servers, master, node, way, keys }));
+      const now = state === undefined ? () => Promise.resolve(master) : () => state.masterOf(index);
+      const node = new ReadNode({ servers, master: now, replica, preferReplica, onEvent });
+      shards.push(new Shard(facts, await headOf(facts.name, info, asked, informs), { options, index, node, way, cluster }));
     }
+    if (state?.refused !== undefined) {
+      notes.push(`CLUSTER NODES is refused (${state.refused}): keys of slots on their way to another node may be left out`);
+    }
+    if (servers.uncovered.length > 0) options.onNote?.(name, `${unowned(servers.uncovered)}: keys of these slots cannot be read`);
     const facts: LiveFacts = {
       name,
       version: servers.info.version === '' ? undefined : versionText(servers.info),
@@ -89,7 +114,7 @@ export class LiveSource {
       shards: shards.map((shard) => shard.facts),
       notes,
     };
-    return new LiveSource(facts, shards, servers, servers.owners?.slice());
+    return new LiveSource(facts, shards, servers, cluster);
   }
 
   /** Whether another source is the same server, or a replica of it, and some databases are read of both. */
@@ -103,20 +128,39 @@ export class LiveSource {
     );
   }
 
-  /** What may be missing, or come twice, after everything was read. Throws ServerError. */
+  /** What may be missing, or come twice, after everything was read. */
   async gaps(): Promise<string[]> {
-    const { owners, servers } = this;
+    const { cluster, facts } = this;
     const unread = this.shards.flatMap((shard) => shard.gaps);
-    if (owners === undefined) return unread;
-    const masters = servers.masters;
-    await servers.refresh();
-    const moved = movedSlots({ masters, owners }, servers);
-    if (moved.length === 0) return unread;
+    if (cluster === undefined) return unread;
+    try {
+      const gaps = facts.way === 'scan' ? await this.ofScan(cluster) : await this.ofSnapshots(cluster);
+      return [...unread, ...gaps.map((gap) => `${facts.name}: ${gap}`)];
+    } catch (error) {
+      return [...unread, `${facts.name}: it is not known whether slots moved while it was read: ${reasonOf(error)}. Read it again`];
+    }
+  }
+
+  private async ofScan({ rounds, state }: ShardCluster): Promise<string[]> {
+    const missing = await rounds.missing();
+    return this.missing(missing, await state.view(), 'moved again and again while the cluster was read', AT_REST);
+  }
+
+  private async ofSnapshots({ snapshots, state }: ShardCluster): Promise<string[]> {
+    const view = await state.view();
+    const { missing, twice } = snapshots.flaws(new Map(view.claimants.map(({ claim, shard }) => [shard, claim])));
+    const moved = 'moved to another master while the cluster was read';
     return [
-      ...unread,
-      `${this.facts.name}: the slots ${moved.map(([from, to]) => (from === to ? `${from}` : `${from}-${to}`)).join(', ')} moved to other ` +
-        'masters while the cluster was read: their keys may be missing, or come twice. Read it again once its slots stay where they are, ' +
-        'or with --via scan, which reads moved slots again',
+      ...this.missing(await state.withKeys(missing, view), view, moved, `${AT_REST}, or with --via scan, which follows them`),
+      ...(twice.length === 0 ? [] : [`${slotsText(rangesOf(twice))} ${moved}: their keys may come twice`]),
+    ];
+  }
+
+  private missing(slots: readonly number[], { owners }: ClusterView, why: string, advice: string): string[] {
+    const [nobodys, moved] = [slots.filter((slot) => owners[slot] < 0), slots.filter((slot) => owners[slot] >= 0)];
+    return [
+      ...(moved.length === 0 ? [] : [`${slotsText(rangesOf(moved))} ${why}: their keys may be missing. ${advice}`]),
+      ...(nobodys.length === 0 ? [] : [`${unowned(rangesOf(nobodys))}: their keys are missing, if there were any`]),
     ];
   }
 
@@ -130,24 +174,12 @@ export class LiveSource {
   }
 }
 
-/** The servers, as soon as they answer. Throws ServerError. */
-async function reached(
-  { access, cluster, onEvent, retryFor = RETRY_FOR, signal }: LiveOptions,
-  again: boolean,
-): Promise<Servers> {
-  const waiting = new Waiting(retryFor, onEvent);
-  for (;;) {
-    try {
-      const servers = await Servers.open(access, { cluster, readOnly: true, onEvent });
-      waiting.over();
-      return servers;
-    } catch (error) {
-      const mayPass = error instanceof ServerError && (error.passing || (again && error.code !== 'REFUSED'));
-      if (!mayPass || waiting.tooLong || signal?.aborted === true) throw error;
-      waiting.tell(`${error.server}: ${error.reason}`, 0);
-    }
-    await delay(REACH_EVERY, undefined, { signal });
-  }
+const codeOf = (error: unknown): ServerErrorCode => (error instanceof Error && error.name === 'ReplyError' ? 'REFUSED' : 'LOST');
+
+/** The servers, through this node instead of that of the URL if one is given. Throws ServerError. */
+function serversOf({ access, cluster, onEvent }: LiveOptions, node: Address | undefined): Promise<Servers> {
+  const through = node === undefined ? access : { ...access, url: { ...access.url, addresses: [node] } };
+  return Servers.open(through, { cluster, readOnly: true, onEvent });
 }
 
 /** How to read the servers: all in one way. Throws ServerError if replication is asked for and refused. */
@@ -204,20 +236,26 @@ async function librariesOf(client: Redis): Promise<SourceHead['libraries']> {
 
 const isSame = (id: string, other: string): boolean => id !== '' && id === other;
 
-interface Owned {
-  readonly masters: readonly Master[];
-  readonly owners: Int16Array | undefined;
-}
+const AT_REST = 'Read it again once its slots stay where they are';
 
-/** Ranges of slots that have another owner now. A replica that took over from its master has the same keys, and counts as another. */
-function movedSlots(before: Owned, after: Owned): [from: number, to: number][] {
-  const name = ({ masters, owners }: Owned, slot: number): string | undefined => masters[owners?.[slot] ?? -1]?.id;
+/** Ranges of slots, which ascend. */
+function rangesOf(slots: readonly number[]): [from: number, to: number][] {
   const ranges: [number, number][] = [];
-  for (let slot = 0; slot < SLOTS; slot++) {
-    if (name(before, slot) === name(after, slot)) continue;
+  for (const slot of slots) {
     const last = ranges.at(-1);
     if (last?.[1] === slot - 1) last[1] = slot;
     else ranges.push([slot, slot]);
   }
   return ranges;
 }
+
+/** Ranges that a message names. */
+const MOST_RANGES = 50;
+
+function slotsText(ranges: readonly (readonly [from: number, to: number])[]): string {
+  const named = ranges.slice(0, MOST_RANGES).map(([from, to]) => (from === to ? `${from}` : `${from}-${to}`));
+  const more = ranges.length > MOST_RANGES ? ` and ${ranges.length - MOST_RANGES} more ranges` : '';
+  return `the slots ${named.join(', ')}${more}`;
+}
+
+const unowned = (ranges: readonly (readonly [from: number, to: number])[]): string => `${slotsText(ranges)} have no owner`;

@@ -1,7 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { SLOTS, keySlot } from '../bytes/crc16.js';
 import { ByteBuilder } from '../bytes/builder.js';
+import { Crc64 } from '../bytes/crc64.js';
 import { RdbError } from '../bytes/errors.js';
+import { formatText } from '../bytes/text.js';
+import { uint32 } from '../encodings/element.js';
 import { KEY_META, PAYLOAD_FOOTER, payloadVersion } from '../rdb/payload.js';
 import { payloadFrame } from '../rdb/payload-frame.js';
 import { TABLES } from '../rdb/types.js';
@@ -10,79 +13,19 @@ import { addLength } from '../rdb/write-string.js';
 import { encodeCommand } from '../redis/commands.js';
 import type { Opened } from '../redis/connect.js';
 import { ConnectionLost, reasonOf, ServerError } from '../redis/errors.js';
+import { RateLimit } from '../redis/rate-limit.js';
 import { redirection, refusalOf } from '../redis/refusals.js';
 import { parseInfo, type ServerInfo } from '../redis/server-info.js';
-import { compileKeyFilter, type FilterOptions, type KeyPlace } from '../values/filters.js';
-import type { KeySet } from '../values/key-set.js';
+import { unlessAborted } from '../redis/unless-aborted.js';
+import { compileKeyFilter, type KeyPlace } from '../values/filters.js';
 import { TARGETS } from '../values/targets.js';
 import { KeyPage } from './key-page.js';
-import type { ScanOptions } from './options.js';
+import { LatencyGuard } from './latency-guard.js';
 import { type Answer, ARRAY, BULK, ERROR, ErrorAnswer, garbled, INTEGER, ReplyLink, textOf } from './reply-link.js';
 import { copy, KeyCommands, type KeyQuestions, TIME_EVERY } from './scan-commands.js';
 import { scanOptionsOf } from './scan-filter.js';
 import { ScanOutput } from './scan-output.js';
-
-/** A server, or a node of a cluster, that is to be scanned. */
-export interface NodeScanTarget {
-  /** `host:port`, for messages. */
-  readonly name: string;
-  /** Connects and logs in. Every call may reach another process. Rejects with ServerError or ConnectionLost. */
-  open(): Promise<Opened>;
-  /** By slot, 1 for those that are wanted of this node (default: all keys that it has). */
-  readonly slots?: Uint8Array | undefined;
-  /** The slots are being imported by this node: ASKING before every command. */
-  readonly asking?: boolean | undefined;
-  /** It is a replica of a cluster: READONLY first. */
-  readonly readOnly?: boolean | undefined;
-}
-
-/** What became of the keys that SCAN gave. */
-export interface ScanCounts {
-  written: number;
-  /** Deleted or expired between SCAN and DUMP. */
-  gone: number;
-  /** Given by SCAN again after they were written. */
-  repeated: number;
-  /** In slots that are not wanted of the node. */
-  unowned: number;
-  /** Answered with MOVED or ASK. */
-  moved: number;
-  /** Left out by filters on keys. */
-  unwanted: number;
-  /** Not to be had; each was named. */
-  problems: number;
-}
-
-export const noScanCounts = (): ScanCounts => ({ written: 0, gone: 0, repeated: 0, unowned: 0, moved: 0, unwanted: 0, problems: 0 });
-
-/** Everything before it is written. */
-export interface ScanPosition {
-  /** Of the process that gave the cursor; empty if the server does not tell. */
-  readonly runId: string;
-  readonly db: number;
-  /** As the server wrote it. */
-  readonly cursor: string;
-}
-
-export interface ScanSettings {
-  readonly output: ScanOutput;
-  readonly counts: ScanCounts;
-  readonly keys: KeySet;
-  readonly filter: FilterOptions;
-  readonly scan: ScanOptions;
-  /** Write function libraries before the first key. */
-  readonly functions: boolean;
-  /** Milliseconds to retry a server that is lost. */
-  readonly retryFor: number;
-  readonly signal: AbortSignal | undefined;
-  readonly onBytes: (count: number) => void;
-  readonly onNote: (text: string) => void;
-  readonly onEvent: (text: string, notable?: boolean) => void;
-  /** A key that cannot be read, and why. The key is a view. */
-  readonly onProblem: (db: number, key: Uint8Array, reason: string) => void;
-  /** All that the output has now is before this position. */
-  readonly onPosition: (position: ScanPosition) => void;
-}
+import type { NodeScanTarget, ScanPosition, ScanSettings } from './scan-terms.js';
 
 /** Keys asked for at once: at first, at least, and at most. */
 const FIRST_BATCH = 100;
@@ -90,6 +33,8 @@ const LEAST_BATCH = 10;
 const MOST_BATCH = 1000;
 /** Bytes of replies that a batch should have; up to two batches and a half are in flight. */
 const BATCH_BYTES = 1 << 19;
+/** A page of up to so many batches is not divided. */
+const ABOUT = 1.5;
 /** Keys looked at by one SCAN where few of them are wanted. */
 const MOST_COUNT = 2000;
 /** Payloads above this are passed on as they arrive, in bytes. */
@@ -102,6 +47,8 @@ const MOST_META = 1 << 16;
 const MOST_PAGE = 1 << 30;
 /** What a record has beside key and value: SELECTDB, expiry, idle time, type, length. */
 const RECORD_HEAD = ScanOutput.SELECT_SIZE + 9 + 1 + LENGTH_SIZE + 1 + LENGTH_SIZE;
+/** Bytes of the checksum at the end of a payload. */
+const CRC_SIZE = 8;
 /** The shortest payload: type, a value, footer. */
 const LEAST_PAYLOAD = PAYLOAD_FOOTER + 1;
 /** Databases that are tried where INFO does not list them. */
@@ -126,6 +73,12 @@ interface Segment {
   readonly request: Uint8Array;
 }
 
+interface Progress {
+  readonly written: number;
+  readonly cursor: string | undefined;
+  readonly runId: string;
+}
+
 /** A reply of SCAN in the queue. */
 const SCAN = undefined;
 
@@ -135,6 +88,8 @@ export class NodeScan {
   readonly movedSlots = new Set<number>();
   readonly askedSlots = new Set<number>();
   private readonly wanted: ((key: KeyPlace) => boolean) | undefined;
+  /** Of the payload that is read. */
+  private readonly crc = new Crc64();
   private readonly place: KeyPlace = { keyBytes: new Uint8Array(0), keyStart: 0, keyEnd: 0 };
   private current: ReplyLink | undefined;
   private side: { readonly link: ReplyLink; db: number } | undefined;
@@ -164,6 +119,8 @@ export class NodeScan {
   /** Keys that one SCAN looks at: more than a batch where few are wanted. */
   private count: number;
   private meanBytes = 0;
+  private readonly limit: RateLimit;
+  private guard: LatencyGuard | undefined;
   /** The next key of the segment that is read. */
   private at = 0;
   private idle = -1;
@@ -171,14 +128,17 @@ export class NodeScan {
   private need = 1;
   /** Whether a record is written in part. */
   private torn = false;
-  private progressed = false;
+  /** How far it was when the last connection was lost. */
+  private progress: Progress = { written: 0, cursor: undefined, runId: '' };
 
   constructor(
     private readonly target: NodeScanTarget,
     private readonly settings: ScanSettings,
   ) {
     this.wanted = compileKeyFilter(settings.filter);
-    this.batch = this.count = settings.scan.count ?? FIRST_BATCH;
+    const { count = FIRST_BATCH, maxBytesPerSecond, maxKeysPerSecond } = settings.scan;
+    this.batch = this.count = count;
+    this.limit = new RateLimit({ bytesPerSecond: maxBytesPerSecond, keysPerSecond: maxKeysPerSecond });
   }
 
   private get link(): ReplyLink {
@@ -200,21 +160,33 @@ export class NodeScan {
     let [downSince, wait] = [0, FIRST_WAIT];
     for (;;) {
       try {
-        await this.session(await this.target.open(), from);
+        await this.session(await this.opened(), from);
         return;
       } catch (error) {
         signal?.throwIfAborted();
         const failure = this.failureOf(error);
         if (failure !== undefined) throw failure;
-        if (this.progressed) [downSince, wait] = [0, FIRST_WAIT];
-        this.progressed = false;
+        if (this.hasProgressed()) [downSince, wait] = [0, FIRST_WAIT];
         if (downSince === 0) this.settings.onEvent(`${this.target.name}: ${reasonOf(error)}: trying again`, true);
         downSince ||= Date.now();
         if (Date.now() - downSince >= retryFor) throw this.lost(reasonOf(error), error);
-        await delay(wait, undefined, { signal });
+        await delay(Math.min(wait, retryFor), undefined, { signal });
         wait = Math.min(wait * 2, LONGEST_WAIT);
       }
     }
+  }
+
+  /** Whether keys were written, or pages finished, since it was last asked. */
+  private hasProgressed(): boolean {
+    const { cursor, progress, runId } = this;
+    const { restarts, written } = this.settings.counts;
+    this.progress = { written, cursor, runId };
+    // after a restart, the cursor may move over the same keys again and again
+    return written > progress.written || (restarts === 0 && runId === progress.runId && cursor !== progress.cursor);
+  }
+
+  private opened(): Promise<Opened> {
+    return unlessAborted(this.target.open(), this.settings.signal, ({ socket }) => socket.destroy());
   }
 
   /** The error that another attempt does not help against; undefined if one may. */
@@ -240,13 +212,16 @@ export class NodeScan {
 
   /** One connection, from its beginning to the end of the scan. */
   private async session({ clockAhead, process, socket }: Opened, from: ScanPosition | undefined): Promise<void> {
-    const { onBytes, signal } = this.settings;
+    const { onBytes, onEvent, onNote, scan, signal } = this.settings;
     const link = new ReplyLink(socket, onBytes, signal);
     this.current = link;
+    const { maxLatency: limit } = scan;
+    if (limit !== undefined) this.guard = new LatencyGuard({ target: this.target, limit, signal, onNote, onEvent });
     this.clockAhead = clockAhead;
     try {
       await this.introduce();
       if (process.runId !== this.runId || this.runId === '') this.cursor = undefined; // cursors are of one process
+      if (process.runId !== this.runId && this.runId !== '') this.settings.counts.restarts++;
       this.runId = process.runId;
       await this.writeFunctions();
       const first = this.finished.size === 0 ? from?.db : undefined;
@@ -262,6 +237,7 @@ export class NodeScan {
       link.close();
       this.side?.link.close();
       this.side = undefined;
+      this.guard?.stop();
     }
   }
 
@@ -378,20 +354,30 @@ export class NodeScan {
   private async send(): Promise<void> {
     for (;;) {
       const unsent = this.pages.reduce((sum, page) => sum + page.unsent, 0);
-      if (!this.scanning && this.next !== undefined && unsent <= 2 * this.batch) this.sendScan(this.next);
-      if (unsent === 0 || this.inFlight >= 2 * this.batch) return;
+      if (!this.scanning && this.next !== undefined && unsent <= 2 * this.portion) this.sendScan(this.next);
+      // where others must not wait, one batch at a time
+      if (unsent === 0 || this.inFlight >= (this.guard === undefined ? 2 * this.portion : 1)) return;
       await this.pace();
       this.sendKeys();
     }
   }
 
-  // eslint-disable-next-line @typescript-eslint/require-await
+  /** Waits until more may be asked for. */
   private async pace(): Promise<void> {
-    return;
+    if (this.limit.owes) await this.limit.untilAllowed(this.settings.signal);
+    if (this.guard !== undefined) await this.guard.untilCalm();
+  }
+
+  /** Keys to ask for at once: a batch, or what limits leave of it. */
+  private get portion(): number {
+    const { guard, limit, meanBytes } = this;
+    const most = limit.limited ? Math.min(limit.burst, limit.burstBytes / Math.max(1, meanBytes)) : Infinity;
+    return Math.max(1, Math.floor(Math.min(this.batch * (guard?.share ?? 1), most)));
   }
 
   private sendScan(cursor: string): void {
-    this.link.write(encodeCommand(['SCAN', cursor, ...this.scanOptions, 'COUNT', String(this.count)]));
+    const count = this.guard === undefined ? this.count : this.portion;
+    this.link.write(encodeCommand(['SCAN', cursor, ...this.scanOptions, 'COUNT', String(count)]));
     this.scanning = true;
     this.queue.push(SCAN);
   }
@@ -400,7 +386,8 @@ export class NodeScan {
     const page = this.pages.find(({ unsent }) => unsent > 0);
     if (page === undefined) return;
     const from = page.sent;
-    const to = page.unsent <= this.batch * 1.5 ? page.count : from + this.batch;
+    const { portion } = this;
+    const to = page.unsent <= portion * ABOUT ? page.count : from + portion;
     const size = this.commands.size(page, from, to);
     const spare = this.spareRequests.pop();
     const request = spare !== undefined && spare.length >= size ? spare : new Uint8Array(size * 2);
@@ -408,6 +395,7 @@ export class NodeScan {
     this.link.write(request.subarray(0, size));
     page.sent = to;
     this.inFlight += to - from;
+    this.limit.spend(to - from, 0);
     this.queue.push({ page, from, to, request });
   }
 
@@ -433,7 +421,6 @@ export class NodeScan {
       if (left > 0) await link.more(this.need);
     }
     this.scanning = false;
-    this.progressed = true;
     this.next = cursor === '0' ? undefined : cursor;
     this.pages.push(page);
     this.adaptCount(page.count);
@@ -464,7 +451,7 @@ export class NodeScan {
   private takeKeys(page: KeyPage, left: number): number {
     const { counts, keys } = this.settings;
     const { link, place, wanted } = this;
-    const { slots } = this.target;
+    const { slots, unowned } = this.target;
     const { bytes, end } = link;
     place.keyBytes = bytes;
     let rest = left;
@@ -493,8 +480,10 @@ export class NodeScan {
       place.keyStart = start;
       place.keyEnd = start + size;
       if (wanted !== undefined && !wanted(place)) counts.unwanted++;
-      else if (slots !== undefined && slots[keySlot(bytes, start, start + size)] === 0) counts.unowned++;
-      else {
+      else if (slots !== undefined && slots[keySlot(bytes, start, start + size)] === 0) {
+        counts.unowned++;
+        if (unowned !== undefined) unowned[keySlot(bytes, start, start + size)]++;
+      } else {
         page.add(bytes, pos, start, after);
         if (page.isKnown(keys, this.db)) {
           page.drop();
@@ -539,10 +528,10 @@ export class NodeScan {
       else if (status === ROOM) await output.pipe.room();
       else bytes += await this.stream(segment);
     }
-    this.progressed = true;
     this.spareRequests.push(request);
     this.inFlight -= to - from;
     page.done += to - from;
+    this.limit.spend(0, bytes);
     this.adaptBatch(to - from, bytes);
     this.finishPages();
   }
@@ -616,6 +605,7 @@ export class NodeScan {
         const room = RECORD_HEAD + keyEnd - keyStart + size + (output.version === 0 ? ScanOutput.HEADER_SIZE : 0);
         if (room > pipe.capacity) return STREAM;
         if (!pipe.fits(room)) return ROOM;
+        if (size >= LEAST_PAYLOAD) this.verify(page, index, bytes, start, size);
         const problem = this.payloadProblem(bytes, start, size);
         if (problem !== undefined) this.problem(page, index, problem);
         else if (!page.remember(keys, index)) counts.repeated++;
@@ -686,6 +676,26 @@ export class NodeScan {
     this.checkVersion(bytes[footer] | (bytes[footer + 1] << 8));
     const type = bytes[start];
     return type === KEY_META && output.hasKeyMeta ? metaProblem(bytes.subarray(start, start + size)) : this.typeProblem(type);
+  }
+
+  /**
+   * Throws ConnectionLost if a payload is not as the server made it: the key is asked for again, over another connection. Takes about
+   * as long as copying the value, and far less than the server takes for the same checksum.
+   */
+  private verify(page: KeyPage, index: number, bytes: Uint8Array, start: number, size: number): void {
+    const { crc } = this;
+    const end = start + size - CRC_SIZE;
+    crc.hi = crc.lo = 0;
+    crc.update(bytes, start, end);
+    this.compare(page, index, bytes, end);
+  }
+
+  /** With the checksum at `at`; zero is none. */
+  private compare(page: KeyPage, index: number, bytes: Uint8Array, at: number): void {
+    const [lo, hi] = [uint32(bytes, at), uint32(bytes, at + 4)];
+    if ((lo === this.crc.lo && hi === this.crc.hi) || (lo === 0 && hi === 0)) return;
+    const key = page.key(index);
+    throw new ConnectionLost(`DUMP ${formatText(key, 0, key.length)}: some bytes have changed on the way, as its checksum says`);
   }
 
   private typeProblem(type: number): string | undefined {
@@ -796,9 +806,15 @@ export class NodeScan {
       await output.pipe.put(head.bytes, 0, head.length);
       await output.pipe.put(page.bytes, page.starts[index], page.end(index));
     }
+    this.crc.hi = this.crc.lo = 0;
+    this.crc.update(link.bytes, link.pos, link.pos + typeAt + 1);
     link.pos += typeAt + 1;
     await this.through(size - typeAt - 1 - PAYLOAD_FOOTER, isWanted);
     await link.more(PAYLOAD_FOOTER + 2);
+    if (isWanted) {
+      this.crc.update(link.bytes, link.pos, link.pos + PAYLOAD_FOOTER - CRC_SIZE);
+      this.compare(page, index, link.bytes, link.pos + PAYLOAD_FOOTER - CRC_SIZE);
+    }
     this.checkVersion(link.bytes[link.pos] | (link.bytes[link.pos + 1] << 8));
     if (link.bytes[link.pos + PAYLOAD_FOOTER] !== CR) throw garbled(link.bytes, link.pos + PAYLOAD_FOOTER, link.end);
     link.pos += PAYLOAD_FOOTER + 2;
@@ -818,7 +834,10 @@ export class NodeScan {
       await link.more(1);
       if (isWanted && !pipe.fits(1)) await pipe.room();
       const step = Math.min(left, link.end - link.pos, isWanted ? pipe.capacity - pipe.length : left);
-      if (isWanted) pipe.length = copy(link.bytes, link.pos, link.pos + step, pipe.bytes, pipe.length);
+      if (isWanted) {
+        this.crc.update(link.bytes, link.pos, link.pos + step);
+        pipe.length = copy(link.bytes, link.pos, link.pos + step, pipe.bytes, pipe.length);
+      }
       link.pos += step;
       left -= step;
       pipe.told();
@@ -862,7 +881,7 @@ export class NodeScan {
   /** Another connection to the same process. */
   private async sideLink(): Promise<{ readonly link: ReplyLink; db: number }> {
     if (this.side !== undefined) return this.side;
-    const { process, socket } = await this.target.open();
+    const { process, socket } = await this.opened();
     const { onBytes, signal } = this.settings;
     const link = new ReplyLink(socket, onBytes, signal);
     if (process.runId !== this.runId) {

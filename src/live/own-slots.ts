@@ -1,26 +1,30 @@
-import { keySlot } from '../bytes/crc16.js';
+import { keySlot, SLOTS } from '../bytes/crc16.js';
 import { EMPTY } from '../encodings/element.js';
-import { DB, DROPPED, FLAGS, KIND, RECORD, ROW_WORDS } from '../kernels/layout.js';
+import { DB, DROPPED, KIND, RECORD, ROW_WORDS } from '../kernels/layout.js';
 import type { Pass } from '../pipeline/passes.js';
 
-/** Drops keys in slots that a node does not own: an interrupted migration left them there. */
+/** Drops keys in slots that are not wanted of a node. */
 export class OwnSlots {
-  /** Keys dropped. */
-  dropped = 0;
+  /** By slot: keys that were kept, and dropped. */
+  readonly kept = new Uint32Array(SLOTS);
+  readonly dropped = new Uint32Array(SLOTS);
   private readonly key = { keyBytes: EMPTY, keyStart: 0, keyEnd: 0 };
 
   /** `wanted`: by slot, 1 where the keys are kept. */
-  constructor(private readonly wanted: Uint8Array) {}
+  constructor(readonly wanted: Uint8Array) {}
 
   readonly pass: Pass = (batch) => {
-    const { key, wanted } = this;
+    const { dropped, kept, key, wanted } = this;
     const { words } = batch.table;
     for (let row = 0, at = 0; row < batch.rows; row++, at += ROW_WORDS) {
       if (words[at + KIND] !== RECORD) continue;
       batch.readKey(row, key);
-      if (wanted[keySlot(key.keyBytes, key.keyStart, key.keyEnd)] === 1) continue;
-      batch.mark(row, DROPPED);
-      this.dropped++;
+      const slot = keySlot(key.keyBytes, key.keyStart, key.keyEnd);
+      if (wanted[slot] === 1) kept[slot]++;
+      else {
+        batch.mark(row, DROPPED);
+        dropped[slot]++;
+      }
     }
   };
 }
@@ -30,7 +34,7 @@ export function onlyDatabase(db: number): Pass {
   return (batch) => {
     const { words } = batch.table;
     for (let row = 0, at = 0; row < batch.rows; row++, at += ROW_WORDS) {
-      if (words[at + KIND] === RECORD && words[at + DB] !== db) words[at + FLAGS] |= DROPPED;
+      if (words[at + KIND] === RECORD && words[at + DB] !== db) batch.mark(row, DROPPED);
     }
   };
 }

@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis';
 import { type Access, reachedAt } from '../redis/connect.js';
 import { reasonOf } from '../redis/errors.js';
-import type { Address } from '../redis/url.js';
+import { type Address, addressText } from '../redis/url.js';
 
 /** A replica, as its master tells of it. */
 interface Replica {
@@ -28,6 +28,15 @@ function replicasIn(info: string): Replica[] {
   });
 }
 
+export interface ReplicaChoice {
+  readonly access: Access;
+  /** The master, for messages. */
+  readonly name: string;
+  /** A replica that was not reached. */
+  readonly except?: Address | undefined;
+  readonly onNote?: ((text: string) => void) | undefined;
+}
+
 /**
  * The replica to read instead of its master, where it is reached from here: of those that are online the one with the smallest lag, and
  * of these the one that has most. Undefined, with a note, if there is none: then the master is read. Others that copy the master, such
@@ -35,7 +44,7 @@ function replicasIn(info: string): Replica[] {
  */
 export async function replicaToRead(
   client: Redis,
-  { access, name, onNote }: { readonly access: Access; readonly name: string; readonly onNote?: ((text: string) => void) | undefined },
+  { access, except, name, onNote }: ReplicaChoice,
 ): Promise<Address | undefined> {
   let info: string;
   try {
@@ -44,11 +53,10 @@ export async function replicaToRead(
     onNote?.(`${name} does not tell its replicas (${reasonOf(error)}): it is read itself`);
     return undefined;
   }
-  const listed = replicasIn(info).filter(({ address }) => address.port > 0);
-  const best = listed
-    .filter(({ state }) => state === 'online')
-    .sort((a, b) => a.lag - b.lag || b.offset - a.offset)
-    .at(0);
+  const isExcept = (address: Address): boolean => except !== undefined && addressText(address) === addressText(except);
+  const listed = replicasIn(info).filter(({ address }) => address.port > 0 && !isExcept(reachedAt(access, address)));
+  const online = listed.filter(({ state }) => state === 'online').sort((a, b) => a.lag - b.lag || b.offset - a.offset);
+  const best = online.at(0);
   if (best !== undefined) return reachedAt(access, best.address);
   onNote?.(`${name} has no replica${listed.length === 0 ? '' : ' that is online'}: it is read itself`);
   return undefined;

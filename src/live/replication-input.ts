@@ -4,6 +4,7 @@ import { RdbError } from '../bytes/errors.js';
 import type { Input } from '../io/input.js';
 import { ConnectionLost, reasonOf, ServerError } from '../redis/errors.js';
 import { ReplicationLink } from '../redis/replication.js';
+import { unlessAborted } from '../redis/unless-aborted.js';
 import { Waiting } from '../redis/waiting.js';
 
 /** A connection to the node that is to be read: logged in, paused, nothing reading from it. */
@@ -18,6 +19,8 @@ export interface ReplicationInputOptions {
   readonly name: string;
   /** Connects for each attempt: after a failover, to another node. */
   readonly open: () => Promise<OpenedNode>;
+  /** Called when the server begins to send, before the first chunk. */
+  readonly onBegun?: (() => Promise<void>) | undefined;
   /** The name of PSYNC on servers that renamed it; by `host:port` where each node has its own. */
   readonly psyncCommand?: string | ReadonlyMap<string, string> | undefined;
   /** Milliseconds to retry until the RDB begins (default 60,000). */
@@ -86,6 +89,7 @@ export class ReplicationInput implements Input {
     const link = await this.begun();
     this.link = link;
     try {
+      await this.options.onBegun?.();
       for await (const chunk of link.rdb(this.options.allocate?.(CHUNK))) {
         this.bytesRead += chunk.length;
         yield chunk;
@@ -125,7 +129,7 @@ export class ReplicationInput implements Input {
   private async attempt(): Promise<ReplicationLink> {
     const { open, patience, psyncCommand, signal } = this.options;
     signal?.throwIfAborted();
-    const { name, socket } = await unlessAborted(open(), signal);
+    const { name, socket } = await unlessAborted(open(), signal, (late) => late.socket.destroy());
     this.node = name;
     const psync = typeof psyncCommand === 'object' ? psyncCommand.get(name) : psyncCommand;
     return ReplicationLink.full(socket, { name, psync, rdbOnly: true, patience, signal, onPreparing: this.preparing() });
@@ -144,38 +148,26 @@ export class ReplicationInput implements Input {
     };
   }
 
-  /** What happened to a transfer that had begun, and why, as far as this side can tell. */
-  private lost({ longestPause, received, size }: ReplicationLink, error: ConnectionLost): RdbError {
+  /** What happened to a transfer that had begun. */
+  private lost(link: ReplicationLink, error: ConnectionLost): RdbError {
+    const { received, size } = link;
     const all = size === undefined ? '' : ` of ${megabytes(size)}`;
-    const waited = Math.round(longestPause / 1000);
-    const why =
-      longestPause >= SLOW
-        ? `it had to wait up to ${waited} s for this reader: give the output faster, or raise repl-timeout on the server`
-        : 'its log says why, unless it or the network went down';
     return new RdbError('SOURCE_LOST', {
       file: this.name,
-      got: `${this.node}: ${reasonOf(error)}, ${megabytes(received)}${all} into the RDB; ${why}`,
+      got: `${this.node}: ${reasonOf(error)}, ${megabytes(received)}${all} into the RDB; ${likelyReason(link)}`,
       cause: error,
     });
   }
 }
 
+/** Why a server ended a transfer, as far as this side can tell. */
+function likelyReason({ longestPause, rdbOnly }: ReplicationLink): string {
+  if (longestPause >= SLOW) {
+    return `it had waited up to ${Math.round(longestPause / 1000)} s for this reader: read faster, or raise repl-timeout on the server`;
+  }
+  if (!rdbOnly) return 'it keeps the writes meanwhile, perhaps beyond client-output-buffer-limit for replicas: its log says so';
+  return 'its log says why, unless it or the network went down';
+}
+
 /** Decimal units. */
 const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`;
-
-/** A connection that opens after the abort is closed. */
-async function unlessAborted(opening: Promise<OpenedNode>, signal: AbortSignal | undefined): Promise<OpenedNode> {
-  if (signal === undefined) return opening;
-  const over = new AbortController();
-  const aborted = new Promise<never>((_, reject) => {
-    signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true, signal: over.signal });
-  });
-  try {
-    return await Promise.race([opening, aborted]);
-  } catch (error) {
-    opening.then(({ socket }) => socket.destroy()).catch(() => undefined);
-    throw error;
-  } finally {
-    over.abort();
-  }
-}

@@ -15,8 +15,6 @@ export interface ReplicationFacts {
   readonly backlog: number | undefined;
   /** Where it ends the link of a replica for which writes pile up; 0 for no limit. Undefined also where none pile up. */
   readonly outputLimit: { readonly hard: number; readonly soft: number; readonly seconds: number } | undefined;
-  /** It saves without a fork by default (Valkey since 9.2). */
-  readonly forkless: boolean | undefined;
 }
 
 /** The release from which on servers keep no writes for a replica that only wants the RDB. */
@@ -27,13 +25,12 @@ export async function replicationFacts(client: Redis): Promise<ReplicationFacts>
   const info = await client.info().catch(() => '');
   const field = (name: string): string | undefined => new RegExp(`^${name}:(.*?)\\r?$`, 'm').exec(info)?.[1];
   const settings = new Map<string, string>();
-  for (const pattern of ['repl-*', 'client-output-buffer-limit', 'bgsave-default-method']) {
+  for (const pattern of ['repl-*', 'client-output-buffer-limit']) {
     const reply: unknown = await client.call('CONFIG', 'GET', pattern).catch(() => []);
     const words = Array.isArray(reply) ? reply.map(String) : [];
     for (let i = 0; i + 1 < words.length; i += 2) settings.set(words[i], words[i + 1]);
   }
   const children = ['rdb_bgsave_in_progress', 'aof_rewrite_in_progress'].map(field);
-  const method = settings.get('bgsave-default-method');
   return {
     usedMemory: numberOf(field('used_memory')),
     saving: children.every((value) => value === undefined) ? undefined : children.includes('1'),
@@ -42,7 +39,6 @@ export async function replicationFacts(client: Redis): Promise<ReplicationFacts>
     timeout: numberOf(settings.get('repl-timeout')),
     backlog: numberOf(settings.get('repl-backlog-size')),
     outputLimit: keepsWrites(field('redis_version')) ? limitOf(settings.get('client-output-buffer-limit')) : undefined,
-    forkless: method === undefined ? undefined : method === 'forkless',
   };
 }
 
@@ -61,10 +57,9 @@ function limitOf(text: string | undefined): ReplicationFacts['outputLimit'] {
 
 /** What that means for the server and for this reader, a clause each; `bytes` formats numbers of bytes. */
 export function replicationNotes(facts: ReplicationFacts, bytes: (count: number) => string): string[] {
-  const { diskless, disklessDelay = 0, forkless, outputLimit, saving, timeout, usedMemory } = facts;
-  const notes: string[] = [];
+  const { diskless, disklessDelay = 0, outputLimit, saving, timeout, usedMemory } = facts;
   const memory = usedMemory === undefined ? '' : `: it uses ${bytes(usedMemory)}, and memory for what changes meanwhile comes on top`;
-  if (forkless !== true) notes.push(`it forks to write the RDB${memory}`);
+  const notes = [`it forks to write the RDB${memory}`];
   if (saving === true) notes.push('it is saving in the background, and may begin with the RDB only after that');
   if (diskless === true) {
     const delay = disklessDelay === 0 ? '' : `, after waiting ${disklessDelay} s for other replicas`;

@@ -2,9 +2,10 @@ import type { FilterOptions } from '../values/filters.js';
 import { KeySet } from '../values/key-set.js';
 import type { Input } from '../io/input.js';
 import { ChunkPipe } from './chunk-pipe.js';
-import { NodeScan, type NodeScanTarget, noScanCounts, type ScanCounts, type ScanPosition } from './node-scan.js';
+import { NodeScan } from './node-scan.js';
 import type { ScanOptions } from './options.js';
 import { ScanOutput } from './scan-output.js';
+import { type NodeScanTarget, noScanCounts, type ScanCounts, type ScanPosition } from './scan-terms.js';
 
 export interface ScanInputOptions {
   /** The source as messages name it. */
@@ -25,6 +26,8 @@ export interface ScanInputOptions {
   readonly from?: ScanPosition | undefined;
   /** Asked after each node for another one, like the new owner of slots that have moved. */
   readonly next?: ((done: NodeScan) => Promise<NodeScanTarget | undefined>) | undefined;
+  /** Called when no more is read: everything was, or it failed, or was given up. */
+  readonly onClose?: (() => void) | undefined;
   readonly onNote?: ((text: string) => void) | undefined;
   readonly onEvent?: ((text: string, notable?: boolean) => void) | undefined;
   /** A key that cannot be read, and why; the key is valid during the call. */
@@ -101,6 +104,7 @@ export class ScanInput implements Input {
       this.aborter.abort(new Error('closed'));
       this.pipe.close();
       await scanning;
+      this.options.onClose?.();
     }
   }
 

@@ -4,26 +4,34 @@ import type { Input } from '../io/input.js';
 import type { OpenOptions, ServerSource } from '../pipeline/run.js';
 import type { Pass } from '../pipeline/passes.js';
 import type { SourceHead } from '../pipeline/source-heads.js';
-import { type Opened, openSocket } from '../redis/connect.js';
-import type { Master, Servers } from '../redis/servers.js';
-import { type Address, addressText } from '../redis/url.js';
-import type { KeySet } from '../values/key-set.js';
+import type { Opened } from '../redis/connect.js';
+import { type Claim, OTHERS, owns } from './claim.js';
+import type { ClusterState } from './cluster-state.js';
 import type { ShardFacts } from './facts.js';
-import type { NodeScanTarget, ScanCounts } from './node-scan.js';
+import type { NodeScanTarget, ScanCounts, ScanPosition } from './scan-terms.js';
 import type { LiveOptions, Way } from './options.js';
 import { onlyDatabase, OwnSlots } from './own-slots.js';
+import type { ReadNode } from './read-node.js';
 import { type OpenedNode, ReplicationInput } from './replication-input.js';
 import { ScanInput } from './scan-input.js';
+import type { ScanRounds } from './scan-rounds.js';
+import type { Snapshots } from './snapshots.js';
 
 export interface ShardParts {
   readonly options: LiveOptions;
-  readonly servers: Servers;
-  readonly master: Master;
-  /** The node that is read; undefined if sentinels give it. */
-  readonly node: Address | undefined;
+  /** Its place among the shards. */
+  readonly index: number;
+  readonly node: ReadNode;
   readonly way: Way;
-  /** The keys that scans of all shards have written. */
-  readonly keys: KeySet;
+  /** Undefined where there is no cluster. */
+  readonly cluster: ShardCluster | undefined;
+}
+
+/** What the shards of a cluster share. */
+export interface ShardCluster {
+  readonly state: ClusterState;
+  readonly snapshots: Snapshots;
+  readonly rounds: ScanRounds;
 }
 
 /** Keys that cannot be read and are named. */
@@ -31,10 +39,15 @@ const MOST_NAMED = 100;
 
 /** One server, or one master of a cluster, as a source. */
 export class Shard implements ServerSource {
-  /** Of the last reading. */
-  private input: ReplicationInput | ScanInput | undefined;
+  /** The scan of the last reading. */
+  private input: ScanInput | undefined;
   private slots: OwnSlots | undefined;
+  private claim: Claim | undefined;
+  /** By slot: keys of a scan that it left out. */
+  private unowned: Uint32Array | undefined;
   private problems = 0;
+  /** Where the next scan begins. */
+  private from: ScanPosition | undefined;
 
   constructor(
     readonly facts: ShardFacts,
@@ -60,71 +73,127 @@ export class Shard implements ServerSource {
 
   open(how: OpenOptions): Input {
     this.problems = 0;
-    this.input = this.way === 'replication' ? this.replicate(how) : this.scan(how);
-    return this.input;
+    this.input = undefined;
+    this.claim = undefined;
+    return this.way === 'replication' ? this.replicate(how) : this.scan(how);
+  }
+
+  /** A scan can go on; what replication sends is of another moment each time. */
+  positionAt(offset: number): string | undefined {
+    const position = this.input?.positionAt(offset);
+    return position && JSON.stringify([position.runId, position.db, position.cursor]);
+  }
+
+  goOnFrom(position: string): void {
+    const [runId, db, cursor] = JSON.parse(position) as [runId: string, db: number, cursor: string];
+    this.from = { runId, db, cursor };
   }
 
   private replicate({ allocate, signal }: OpenOptions): ReplicationInput {
-    const { onEvent, psyncCommand, retryFor } = this.parts.options;
+    const { cluster, index, options } = this.parts;
+    const { onEvent, psyncCommand, retryFor } = options;
+    const wanted = new Uint8Array(SLOTS);
+    this.slots = cluster && new OwnSlots(wanted);
+    cluster?.snapshots.open(index);
     return new ReplicationInput({
       ...{ name: this.facts.name, open: () => this.openNode(), psyncCommand, retryFor, signal, onEvent, allocate },
+      onBegun: () => this.begun(),
       pass: this.pass(),
     });
   }
 
+  /** The master tells which slots are wanted; what is dropped then depends on which ones others have by now. */
   private async openNode(): Promise<OpenedNode> {
-    const { process, socket } = await this.connect();
-    const { node } = this.parts;
-    return { socket, name: node === undefined ? (process.address ?? this.facts.node) : addressText(node) };
+    const { cluster, index, node } = this.parts;
+    if (cluster !== undefined && this.slots !== undefined) {
+      const claim = await cluster.state.claimOf(index);
+      this.slots.wanted.set(cluster.snapshots.wanted(index, claim));
+      cluster.snapshots.begin(index, claim, this.slots);
+    }
+    const { process, socket } = await node.open();
+    return { socket, name: node.name ?? process.address ?? this.facts.node };
   }
 
-  private connect(): Promise<Opened> {
-    return openSocket(this.parts.servers.access, this.parts.node);
+  private async begun(): Promise<void> {
+    const { cluster, index } = this.parts;
+    if (cluster === undefined) return;
+    cluster.snapshots.begun(index);
+    const after = await cluster.state.claimOf(index).catch(() => undefined);
+    if (after !== undefined) cluster.snapshots.told(index, after);
   }
 
-  /** What a replica is sent and this source does not have: strays in a cluster, and other databases than that of the URL. */
+  /** What a replica is sent and this source does not have: slots of others in a cluster, and other databases than that of the URL. */
   private pass(): Pass | undefined {
-    const { db, wanted } = this;
-    this.slots = wanted && new OwnSlots(wanted);
+    const { db } = this;
     const passes = [...(this.slots === undefined ? [] : [this.slots.pass]), ...(db === undefined ? [] : [onlyDatabase(db)])];
     return passes.length === 0 ? undefined : (batch) => passes.forEach((pass) => pass(batch));
   }
 
   private scan({ allocate, signal }: OpenOptions): ScanInput {
-    const { keys, options } = this.parts;
+    const { cluster, index, options } = this.parts;
     const { filter, functions, onEvent, onNote, retryFor, scan } = options;
-    const { facts, wanted } = this;
-    const { name } = facts;
-    const target: NodeScanTarget = {
-      ...{ name: facts.node, open: () => this.connect(), slots: wanted, readOnly: wanted !== undefined && facts.replicaOf !== undefined },
-    };
-    return new ScanInput(target, {
-      ...{ name, keys, filter, functions, scan, retryFor, signal, allocate, onEvent, onNote: (text) => onNote?.(name, text) },
+    const { name } = this.facts;
+    cluster?.rounds.open(index);
+    const input = new ScanInput(cluster === undefined ? this.target() : this.slotTarget(cluster), {
+      ...{ name, keys: cluster?.rounds.keys, filter, functions, scan, retryFor, signal, allocate, onEvent, from: this.from },
+      onNote: (text) => onNote?.(name, text),
+      next: async (done) => cluster?.rounds.next(index, done),
+      onClose: () => cluster?.rounds.close(index),
       onProblem: (db, key, reason) => {
         this.problems++;
         if (this.problems <= MOST_NAMED) onNote?.(name, `db ${db}, key ${formatText(key, 0, key.length)}: ${reason}: it is left out`);
       },
     });
+    this.input = input;
+    return input;
   }
 
-  /** By slot, 1 for those of this node; undefined where there is no cluster. */
-  private get wanted(): Uint8Array | undefined {
-    if (this.parts.servers.owners === undefined) return undefined;
-    const wanted = new Uint8Array(SLOTS);
-    for (const [from, to] of this.facts.slots) wanted.fill(1, from, to + 1);
-    return wanted;
+  private target(): NodeScanTarget {
+    return { name: this.facts.node, open: () => this.parts.node.open() };
+  }
+
+  /** READONLY goes to masters, too: one that is replaced while it is read goes on as a replica. */
+  private slotTarget({ rounds, state }: ShardCluster): NodeScanTarget {
+    const { index, node } = this.parts;
+    const slots = new Uint8Array(SLOTS);
+    const unowned = (this.unowned = new Uint32Array(SLOTS));
+    let run: string | undefined;
+    const open = async (): Promise<Opened> => {
+      if (this.claim === undefined) {
+        this.claim = await state.claimOf(index);
+        slots.set(this.claim.states.map((slot) => (owns(slot) ? 1 : 0)));
+        rounds.begin(index, this.claim);
+      }
+      const opened = await node.open();
+      if (opened.process.runId !== run) unowned.fill(0); // the scan begins again
+      run = opened.process.runId;
+      return opened;
+    };
+    return { name: this.facts.node, open, slots, unowned, readOnly: true };
   }
 
   /** What is missing, after the last reading. */
   get gaps(): string[] {
-    const { facts, problems } = this;
-    return problems === 0 ? [] : [`${facts.name}: ${problems === 1 ? 'a key' : `${problems} keys`} could not be read`];
+    const { counts, problems } = this;
+    const { name } = this.facts;
+    const gaps: string[] = [];
+    if (problems > 0) gaps.push(`${name}: ${problems === 1 ? 'a key' : `${problems} keys`} could not be read`);
+    if (counts !== undefined && counts.restarts > 0) {
+      const times = counts.restarts === 1 ? '' : ` ${counts.restarts} times`;
+      gaps.push(`${name}: it was restarted or replaced${times} while it was read: keys that it lost then may be missing. Read it again`);
+    }
+    return gaps;
+  }
+
+  /** Of the last scan. */
+  private get counts(): Readonly<ScanCounts> | undefined {
+    return this.input?.counts;
   }
 
   /** What else became of keys in the last reading. */
   get notes(): string[] {
-    const counts: Readonly<ScanCounts> | undefined = this.input instanceof ScanInput ? this.input.counts : undefined;
-    const [strays, gone] = [this.slots?.dropped ?? counts?.unowned ?? 0, counts?.gone ?? 0];
+    const { strays } = this;
+    const gone = this.counts?.gone ?? 0;
     const { name } = this.facts;
     const notes: string[] = [];
     if (strays > 0) {
@@ -133,5 +202,15 @@ export class Shard implements ServerSource {
     }
     if (gone > 0) notes.push(`${name}: ${gone === 1 ? 'a key was' : `${gone} keys were`} deleted, or expired, before being read`);
     return notes;
+  }
+
+  /** Keys left out in slots that the node does not have. */
+  private get strays(): number {
+    const { claim, unowned } = this;
+    const { cluster, index } = this.parts;
+    if (cluster === undefined) return 0;
+    if (this.way === 'replication') return cluster.snapshots.strays(index);
+    const isStray = (slot: number): boolean => claim?.states[slot] === OTHERS && !cluster.rounds.wasRead(slot, index);
+    return unowned?.reduce((sum, count, slot) => sum + (isStray(slot) ? count : 0), 0) ?? 0;
   }
 }

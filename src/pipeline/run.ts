@@ -63,8 +63,12 @@ export interface ServerSource {
   readonly db: number | undefined;
   /** How it is read: as a replica, or key by key. */
   readonly way: 'replication' | 'scan';
-  /** Every call reads it from the beginning. */
+  /** Reads it from the beginning, or from where `goOnFrom` said. */
   open(how: OpenOptions): Input;
+  /** Where a later run could go on that has all keys of the first `offset` bytes; undefined if it cannot. Offsets must ascend. */
+  positionAt(offset: number): string | undefined;
+  /** The next reading begins at this position: see `positionAt`. */
+  goOnFrom(position: string): void;
 }
 
 /** Options for opening a source. */

@@ -271,7 +271,7 @@ export function strangerOf(byte: number, writer: Writer): Stranger | undefined {
   if (unread !== undefined) return unsupported(unread);
   if (writer === 'valkey' && byte === VALKEY_UPDATE) {
     return {
-      name: `opcode ${byte}, UPDATE of Valkey 9.2: a live transfer with commands between the keys`,
+      name: `opcode ${byte}, UPDATE of Valkey 9.2: a live transfer with commands between the keys (--via scan reads such a server)`,
       isType: false,
       unsupported: false,
     };

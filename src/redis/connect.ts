@@ -173,7 +173,7 @@ export interface Opened {
 /** ioredis connects and logs in; the socket is taken from it. */
 export async function openSocket(access: Access, node?: Address): Promise<Opened> {
   const client = await connected(access, node, { commandTimeout: COMMAND_TIMEOUT });
-  const { ahead, text } = await asked(client, access.withoutInfo === true);
+  const { ahead, text } = await asked(client, access, node);
   const socket = client.stream as Duplex | undefined;
   if (socket === undefined || socket.destroyed) throw new ConnectionLost('the server closed the connection');
   socket.removeAllListeners();
@@ -185,12 +185,14 @@ export async function openSocket(access: Access, node?: Address): Promise<Opened
 }
 
 /** INFO is allowed while a server is loading. */
-async function asked(client: Redis, withoutInfo: boolean): ReturnType<typeof timedInfo> {
+async function asked(client: Redis, { url, withoutInfo }: Access, node: Address | undefined): ReturnType<typeof timedInfo> {
   try {
-    if (withoutInfo) return { text: '', ahead: await aheadByTime(client) };
+    if (withoutInfo === true) return { text: '', ahead: await aheadByTime(client) };
     return await timedInfo(client, 'server');
   } catch (cause) {
     client.disconnect();
-    throw new ConnectionLost(`INFO: ${reasonOf(cause)}`, { cause });
+    const reason = reasonOf(cause);
+    if (isFinal(reason)) throw new ServerError('REFUSED', url.sentinelMaster ?? addressText(node ?? url.addresses[0]), reason, cause);
+    throw new ConnectionLost(`INFO: ${reason}`, { cause });
   }
 }

@@ -81,6 +81,8 @@ export class ReplicationLink {
      * server was writing an RDB for another replica already: `repl-offset` in the RDB is right.
      */
     readonly offset: number | undefined,
+    /** The server keeps no writes for this replica, and closes the link after the RDB. */
+    readonly rdbOnly: boolean,
     header: string,
   ) {
     const { length, mark } = transferOf(header, options.name);
@@ -95,9 +97,9 @@ export class ReplicationLink {
    */
   static async full(socket: Duplex, options: ReplicationOptions): Promise<ReplicationLink> {
     return opened(socket, options, async (pulled) => {
-      await introduce(pulled, options.rdbOnly === true ? [['rdb-only', '1']] : []);
+      const rdbOnly = await introduce(pulled, options.rdbOnly === true ? ['rdb-only', '1'] : []);
       const { header, id, offset } = await sync(pulled, options, '?', -1);
-      return new ReplicationLink(pulled, options, id, offset, header ?? (await nextLine(pulled, options)));
+      return new ReplicationLink(pulled, options, id, offset, rdbOnly, header ?? (await nextLine(pulled, options)));
     });
   }
 
@@ -108,13 +110,13 @@ export class ReplicationLink {
    */
   static async from(socket: Duplex, id: string, offset: number, options: ReplicationOptions): Promise<ReplicationLink | undefined> {
     return opened(socket, options, async (pulled) => {
-      await introduce(pulled, [['rdb-filter-only', '']]); // an RDB that nobody wants has no keys then (since 7.0)
+      await introduce(pulled, ['rdb-filter-only', '']); // an RDB that nobody wants has no keys then (since 7.0)
       const answer = await sync(pulled, options, id, offset + 1);
       if (!answer.continued) {
         pulled.close();
         return undefined;
       }
-      const link = new ReplicationLink(pulled, options, answer.id === '' ? id : answer.id, offset, NO_RDB);
+      const link = new ReplicationLink(pulled, options, answer.id === '' ? id : answer.id, offset, false, NO_RDB);
       link.begin();
       return link;
     });
@@ -201,7 +203,7 @@ export class ReplicationLink {
   /** Closes the link. A server that was only asked for the RDB may close it first. */
   close(): void {
     clearInterval(this.acks);
-    if (this.complete && this.options.rdbOnly === true) this.pulled.closeAfter(FAREWELL);
+    if (this.complete && this.rdbOnly) this.pulled.closeAfter(FAREWELL);
     else this.pulled.close();
   }
 }
@@ -220,12 +222,18 @@ async function opened<T>(socket: Duplex, options: ReplicationOptions, work: (pul
   }
 }
 
-/** Says what this replica can do. Servers before 2.8 do not know REPLCONF, and others may refuse it: it is not needed for a copy. */
-async function introduce(pulled: PulledSocket, wishes: readonly (readonly [string, string])[]): Promise<void> {
-  for (const args of [['version', VERSION], ['capa', 'eof', 'capa', 'psync2'], ...wishes]) {
+/**
+ * Says what this replica can do, and what it wishes; returns whether the server takes the wish. Servers before 2.8 do not know REPLCONF,
+ * and others may refuse it: it is not needed for a copy.
+ */
+async function introduce(pulled: PulledSocket, wish: readonly string[]): Promise<boolean> {
+  for (const args of [['version', VERSION], ['capa', 'eof', 'capa', 'psync2'], wish]) {
+    if (args.length === 0) return false;
     const answer = await asked(pulled, 'REPLCONF', ...args);
-    if (/^-(?:NOPERM|ERR unknown command)/i.test(answer)) return;
+    if (args === wish) return answer.startsWith('+');
+    if (/^-(?:NOPERM|ERR unknown command)/i.test(answer)) return false;
   }
+  return false;
 }
 
 /** Each command waits for the reply to the one before: PSYNC is refused while there is output. */

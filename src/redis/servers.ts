@@ -28,6 +28,8 @@ export interface Master {
   /** Node id, in a cluster. */
   readonly id: string;
   readonly replicas: number;
+  /** The ids of its replicas, in a cluster. */
+  readonly replicaIds: readonly string[];
 }
 
 /** A single server or the masters of a cluster, and clients for single commands to them. */
@@ -75,7 +77,8 @@ export class Servers {
       const { addresses, sentinelMaster } = access.url;
       const name = sentinelMaster ?? addressText(addresses[0]);
       void servers.keep(name, Promise.resolve(first));
-      servers.masters = [{ name, address: sentinelMaster === undefined ? addresses[0] : undefined, id: '', replicas: info.replicas }];
+      const address = sentinelMaster === undefined ? addresses[0] : undefined;
+      servers.masters = [{ name, address, id: '', replicas: info.replicas, replicaIds: [] }];
     }
     return servers;
   }
@@ -139,7 +142,10 @@ export class Servers {
     this.redirections.clear();
     const before = { masters: this.masters, owners: this.owners };
     this.owners = topology.owners;
-    this.masters = topology.nodes.map(({ address, id, replicas }) => ({ name: addressText(address), address, id, replicas }));
+    this.masters = topology.nodes.map(({ address, id, replicas }) => ({
+      ...{ name: addressText(address), address, id },
+      ...{ replicas: replicas.length, replicaIds: replicas },
+    }));
     this.seeds = [
       ...new Map(
         [...topology.nodes.map(({ address }) => address), ...this.seeds].map((address) => [addressText(address), address]),
@@ -189,6 +195,17 @@ export class Servers {
     return owners === undefined ? [[0, SLOTS - 1]] : slotRangesOf(owners, index);
   }
 
+  /** The same for a master by its name; none if it has no slots. */
+  rangesOfMaster(name: string): [from: number, to: number][] {
+    const index = this.masters.findIndex((master) => master.name === name);
+    return index < 0 ? [] : this.rangesOf(index);
+  }
+
+  /** The nodes that are known, masters first. */
+  get nodes(): readonly Address[] {
+    return this.seeds;
+  }
+
   /** A client for single commands, one per master. Throws ServerError. */
   client(master: Master): Promise<Redis> {
     return this.clientAt(master.name, master.address);
@@ -205,8 +222,8 @@ export class Servers {
     return this.keep(name, this.reaching(name, () => openClient(this.access, address)));
   }
 
-  /** A raw connection to a master: see `openSocket`. */
-  openSocket({ address, name }: Master): Promise<Opened> {
+  /** A raw connection to a master, or another node: see `openSocket`. */
+  openSocket({ address, name }: Pick<Master, 'address' | 'name'>): Promise<Opened> {
     return this.reaching(name, () => openSocket(this.access, address));
   }
 

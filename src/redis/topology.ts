@@ -6,7 +6,8 @@ export interface ClusterNode {
   readonly id: string;
   /** As it is reached from here. */
   readonly address: Address;
-  readonly replicas: number;
+  /** The ids of its replicas that are up. */
+  readonly replicas: readonly string[];
 }
 
 /** Which node owns which slots. */
@@ -16,7 +17,8 @@ export interface Topology {
   readonly owners: Int16Array;
 }
 
-type SlotsReply = [from: number, to: number, ...nodes: [host: string | null, port: number, id?: string, ...more: unknown[]][]][];
+type SlotsNode = [host: string | null, port: number, id?: string, more?: unknown];
+type SlotsReply = [from: number, to: number, ...nodes: SlotsNode[]][];
 
 /**
  * Asks a node with CLUSTER SLOTS (since 3.0, and allowed where CLUSTER SHARDS and NODES are not). A node that does not know its own
@@ -28,18 +30,26 @@ export async function readTopology(client: Redis, asked: Address, reach: (addres
   const nodes: ClusterNode[] = [];
   const byName = new Map<string, number>();
   for (const [from, to, master, ...replicas] of reply) {
-    const [host, port, id = ''] = master;
+    const [given, port, id = '', more] = master;
+    const host = given === '?' ? (ipOf(more) ?? given) : given;
     const named = host === null || host === '' || host === '?' ? { host: asked.host, port } : { host, port };
     const address = host === null || host === '' || host === '?' ? named : reach(named);
     const name = addressText(address);
     let index = byName.get(name);
     if (index === undefined) {
-      index = nodes.push({ id, address, replicas: replicas.length }) - 1;
+      index = nodes.push({ id, address, replicas: replicas.map(([, , replica = '']) => replica) }) - 1;
       byName.set(name, index);
     }
     owners.fill(index, from, to + 1);
   }
   return { nodes, owners };
+}
+
+/** A node that should announce a host name, and has none, is `?`, and its address comes after its id (since 7.0). */
+function ipOf(more: unknown): string | undefined {
+  const words: readonly unknown[] = Array.isArray(more) ? more : [];
+  const ip = words[words.indexOf('ip') + 1];
+  return words.includes('ip') && typeof ip === 'string' && ip !== '' ? ip : undefined;
 }
 
 /** Ranges of slots that a node owns, by its index; of those that no node owns, -1. */

@@ -4,7 +4,7 @@ import { CommandBatch, type KeyListener } from './command-batch.js';
 import type { Delivery } from './delivery.js';
 import type { DeliveryConnection } from './delivery-connection.js';
 import { hasReplace, type Target } from '../values/targets.js';
-import type { RateLimit } from './rate-limit.js';
+import type { RateLimit } from '../redis/rate-limit.js';
 import type { RestoreConflict } from './outcomes.js';
 import type { SourceFile } from '../pipeline/sink.js';
 

@@ -5,6 +5,7 @@ import { type Library, LIBRARY_OUTCOMES } from '../pipeline/libraries.js';
 import { OutputError } from '../io/output-error.js';
 import { CheckpointError } from './checkpoint-error.js';
 import type { RestoreCounts } from './outcomes.js';
+import type { ServerSource } from '../pipeline/run.js';
 import type { Servers } from '../redis/servers.js';
 import { redacted } from '../redis/url.js';
 import type { SourceProgress } from './source-progress.js';
@@ -53,12 +54,26 @@ export interface CheckpointSource {
   readonly digest: string;
   /** All keys whose value is at a lower offset are done. */
   readonly done: number;
+  /** Of a server that is scanned: where the scan goes on; `bytes` and `done` are 0 then. */
+  readonly position?: string | undefined;
 }
+
+const POSITION = /^\["[^"\\]*",\d{1,10},"\d{1,20}"\]$/;
+
+/** The name of a server stands for it. Throws CheckpointError if a scan cannot go on from a checkpoint. */
+function serverIdentity(name: string, { way }: ServerSource): SourceIdentity {
+  if (way === 'scan') return { path: name, bytes: 0, digest: 'scan' };
+  throw new CheckpointError(
+    `${name} is read by replication, which gives another snapshot each time: read it with --via scan, or dump it to a file first`,
+  );
+}
+
+export type SourceIdentity = Omit<CheckpointSource, 'done' | 'position'>;
 
 const ENDS = 1 << 16;
 
 /** Size and digest, which identify a source. Throws CheckpointError, or what the file system throws. */
-export async function sourceIdentity(path: string): Promise<Omit<CheckpointSource, 'done'>> {
+export async function sourceIdentity(path: string): Promise<SourceIdentity> {
   const found = await stat(path).catch((cause: unknown) => {
     throw new CheckpointError(`the source ${path} cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
   });
@@ -118,7 +133,13 @@ function isCheckpoint(read: unknown): read is Checkpoint {
     isObject(options) &&
     isListOf(
       sources,
-      ({ bytes, digest, done, path }) => isText(path) && isText(digest) && isCount(bytes) && isCount(done) && Number(done) <= Number(bytes),
+      ({ bytes, digest, done, path, position }) =>
+        isText(path) &&
+        isText(digest) &&
+        isCount(bytes) &&
+        isCount(done) &&
+        Number(done) <= Number(bytes) &&
+        (position === undefined || (typeof position === 'string' && POSITION.test(position))),
     ) &&
     isListOf(counts, (row) => isCount(row.db) && isText(row.server) && isObject(row.counts) && Object.values(row.counts).every(isCount)) &&
     isListOf(
@@ -156,7 +177,7 @@ export function checkCheckpoint(
   checkpoint: Checkpoint,
   target: CheckpointTarget,
   options: Readonly<Record<string, unknown>>,
-  sources: readonly Omit<CheckpointSource, 'done'>[],
+  sources: readonly SourceIdentity[],
 ): void {
   const before = checkpoint.target;
   const sameNodes = before.nodes.length > 0 && target.nodes.some((node) => before.nodes.includes(node));
@@ -209,8 +230,10 @@ export type CheckpointState = Omit<Checkpoint, 'rdbkit' | 'version' | 'target' |
 
 /** Reads and writes the checkpoint, if the restore has one. */
 export class Checkpoints {
-  private identities: Omit<CheckpointSource, 'done'>[] = [];
+  private identities: SourceIdentity[] = [];
   private saving: Promise<void> = Promise.resolve();
+  /** Where scans of servers went on: what this run has not passed yet. */
+  private readonly before = new Map<string, string>();
 
   constructor(
     private readonly options: RestoreOptions,
@@ -221,12 +244,22 @@ export class Checkpoints {
 
   /** The checkpoint to resume from. Throws CheckpointError if it does not match. */
   async read(): Promise<Checkpoint | undefined> {
-    const { checkpoint, dryRun, sources } = this.options;
+    const { checkpoint, dryRun, servers, sources } = this.options;
     if (checkpoint === undefined) return undefined;
-    this.identities = await Promise.all(sources.map((source) => sourceIdentity(source)));
+    this.identities = await Promise.all(
+      sources.map(async (source) => {
+        const server = servers?.get(source);
+        return server === undefined ? sourceIdentity(source) : serverIdentity(source, server);
+      }),
+    );
     const before = await readCheckpoint(checkpoint);
     if (before === undefined || dryRun === true) return undefined;
     checkCheckpoint(before, this.target, fingerprint(this.options), this.identities);
+    for (const { path, position } of before.sources) {
+      if (position === undefined) continue;
+      this.before.set(path, position);
+      servers?.get(path)?.goOnFrom(position);
+    }
     return before;
   }
 
@@ -256,9 +289,16 @@ export class Checkpoints {
       version: 1,
       target: this.target,
       options: fingerprint(this.options),
-      sources: this.identities.map((identity, i) => ({ ...identity, done: sources[i].done })),
+      sources: this.identities.map((identity, i) => ({ ...identity, ...this.progressOf(sources[i]) })),
       ...state,
     };
+  }
+
+  private progressOf({ done, path }: SourceProgress): Pick<CheckpointSource, 'done' | 'position'> {
+    const server = this.options.servers?.get(path);
+    if (server === undefined) return { done };
+    const position = server.positionAt(done) ?? this.before.get(path);
+    return { done: 0, ...(position === undefined ? {} : { position }) };
   }
 
   /** Waits for all queued writes. Throws OutputError. */

@@ -103,7 +103,7 @@ export class DeliveryConnections {
 
   /** The connection to a node, which may be no master with slots yet. */
   at(address: Address): DeliveryConnection {
-    const connection = this.connectionTo({ name: addressText(address), address, id: '', replicas: 0 });
+    const connection = this.connectionTo({ name: addressText(address), address, id: '', replicas: 0, replicaIds: [] });
     if (!this.has(connection)) this.atGuests.add(connection);
     return connection;
   }

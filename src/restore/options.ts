@@ -58,8 +58,11 @@ export interface RestoreOptions extends RunOptions, Pick<DumpSinkOptions, 'allow
    * or goes on.
    */
   readonly onEvent?: ((text: string, notable?: boolean) => void) | undefined;
-  /** Called when it goes on from a checkpoint: how many keys earlier runs have written. */
-  readonly onResumed?: ((file: string, keys: number) => void) | undefined;
+  /**
+   * Called when it goes on from a checkpoint: how many keys earlier runs have written. `overlaps`: a scan begins somewhat before where it
+   * had stopped, and some of them are counted again.
+   */
+  readonly onResumed?: ((file: string, keys: number, overlaps: boolean) => void) | undefined;
   /** Called when the sources are read once more: problems with keys are reported again. */
   readonly onAgain?: (() => void) | undefined;
   /** Called for every key, and everything else, that is not on the target. */

@@ -4,7 +4,7 @@ import { OutputError } from '../io/output-error.js';
 import { ServerError } from '../redis/errors.js';
 import type { Damage } from '../pipeline/damage.js';
 import { dropBefore, editsOf, type Pass } from '../pipeline/passes.js';
-import { RateLimit } from './rate-limit.js';
+import { RateLimit } from '../redis/rate-limit.js';
 import { MAX_PAYLOAD } from '../dump/resp-writer.js';
 import type { LibraryForecast } from './functions.js';
 import { BATCH_BYTES, batchBuffers } from './batches.js';

@@ -126,7 +126,7 @@ test.each([
 test('newlines keep the link alive wherever the server has nothing to say yet', async () => {
   let preparing = 0;
   const answers = { REPLCONF: ['\n', '+OK\r\n'], PSYNC: ['\n', '\n\n', '+FULL', `RESYNC ${ID} 7\r`, '\n', '\n', '\n', '$', '1', '0\r', '\n01234', '56789'] };
-  expect(await copy(answers, { onPreparing: () => void preparing++ })).toBe('0123456789');
+  expect(await copy(answers, { onPreparing: () => preparing++ })).toBe('0123456789');
   expect(preparing).toBe(5);
 });
 
@@ -240,6 +240,15 @@ test.each([
   await expected;
 });
 
+test('a signal ends it, also where bytes have arrived that nobody has read', async () => {
+  const over = new AbortController();
+  const link = await full({ PSYNC: [FULL, `$10\r\n0123456789`] }, { signal: over.signal });
+  const chunks = link.rdb(new Uint8Array(5));
+  await chunks.next();
+  over.abort(new Error('enough'));
+  await expect(chunks.next()).rejects.toThrow('enough');
+});
+
 test('a server is not read while nobody pulls', async () => {
   const size = 64 << 20;
   let written = 0;
@@ -263,12 +272,16 @@ test('a server is not read while nobody pulls', async () => {
   let sum = link.received;
   for await (const chunk of rdb) sum += chunk.length;
   expect([sum, link.received]).toEqual([size, size]);
+  expect(link.longestPause).toBeGreaterThan(0);
   link.close();
 });
 
 test('who stops reading the RDB closes the link', async () => {
   let closed = false;
-  const link = await full({ PSYNC: [(socket) => void socket.on('close', () => (closed = true)), FULL, '$10\r\nRDB'] });
+  const watch = (socket: Socket): void => {
+    socket.on('close', () => (closed = true));
+  };
+  const link = await full({ PSYNC: [watch, FULL, '$10\r\nRDB'] });
   for await (const chunk of link.rdb()) {
     expect(chunk).toHaveLength(3);
     break;

@@ -4,7 +4,7 @@ import type { CommandBatch } from '../../src/restore/command-batch.js';
 import type { Delivery } from '../../src/restore/delivery.js';
 import type { DeliveryConnection } from '../../src/restore/delivery-connection.js';
 import { ServerClock } from '../../src/redis/server-clock.js';
-import { RateLimit } from '../../src/restore/rate-limit.js';
+import { RateLimit } from '../../src/redis/rate-limit.js';
 import { BATCH_BYTES, batchBuffers, OpenBatches } from '../../src/restore/batches.js';
 import { parseTarget } from '../../src/values/targets.js';
 

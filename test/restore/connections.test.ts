@@ -10,7 +10,7 @@ import { DeliveryConnection } from '../../src/restore/delivery-connection.js';
 import { ServerClock } from '../../src/redis/server-clock.js';
 import { Servers } from '../../src/redis/servers.js';
 import { parseServerUrl } from '../../src/redis/url.js';
-import { RateLimit } from '../../src/restore/rate-limit.js';
+import { RateLimit } from '../../src/redis/rate-limit.js';
 import { batchBuffers, OpenBatches } from '../../src/restore/batches.js';
 import { parseTarget } from '../../src/values/targets.js';
 import { FakeServer } from '../support/fake-server.js';

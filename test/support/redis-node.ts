@@ -77,6 +77,11 @@ export class RedisNode {
     await gone;
   }
 
+  /** To its own process. */
+  signal(signal: NodeJS.Signals): void {
+    this.process?.kill(signal);
+  }
+
   /** SHUTDOWN SAVE: what it has is there after `restart`. */
   async shutdown(): Promise<void> {
     const child = this.process;

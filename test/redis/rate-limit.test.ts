@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { RateLimit } from '../../src/restore/rate-limit.js';
+import { RateLimit } from '../../src/redis/rate-limit.js';
 
 /** Time as RateLimit sees it: it passes when a timer is set, by about as many milliseconds. */
 const clock = vi.hoisted(() => ({ now: 0, jitter: 0, waited: 0, timers: 0 }));

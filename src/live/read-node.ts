@@ -1,0 +1,55 @@
+import type { Opened } from '../redis/connect.js';
+import type { Master, Servers } from '../redis/servers.js';
+import { type Address, addressText } from '../redis/url.js';
+import { replicaToRead } from './replicas.js';
+
+export interface ReadNodeOptions {
+  readonly servers: Servers;
+  /** The master that the shard has now. */
+  readonly master: () => Promise<Master>;
+  /** The replica that is read, if one is to be. */
+  readonly replica: Address | undefined;
+  readonly preferReplica: boolean;
+  readonly onEvent: ((text: string, notable?: boolean) => void) | undefined;
+}
+
+/** The server of a shard that is read: its master, whoever that is, or a replica, as long as it is there. */
+export class ReadNode {
+  /** `host:port` of the last connection; undefined if sentinels gave it. */
+  name: string | undefined;
+  private replica: Address | undefined;
+
+  constructor(private readonly options: ReadNodeOptions) {
+    this.replica = options.replica;
+  }
+
+  /** A connection, logged in. Throws ServerError and ConnectionLost. */
+  async open(): Promise<Opened> {
+    const { onEvent, preferReplica, servers } = this.options;
+    const { replica } = this;
+    if (replica !== undefined) {
+      try {
+        return await this.openReplica(replica);
+      } catch (error) {
+        this.replica = undefined;
+        onEvent?.(`${addressText(replica)}: ${error instanceof Error ? error.message : String(error)}: another server is looked for`, true);
+      }
+    }
+    const master = await this.options.master();
+    if (preferReplica) {
+      const choice = { access: servers.access, name: master.name, except: replica, onNote: (text: string) => onEvent?.(text, true) };
+      const other = await replicaToRead(await servers.client(master), choice);
+      if (other !== undefined) return this.openReplica(other);
+    }
+    this.name = master.address && addressText(master.address);
+    return servers.openSocket(master);
+  }
+
+  private async openReplica(replica: Address): Promise<Opened> {
+    const name = addressText(replica);
+    const opened = await this.options.servers.openSocket({ name, address: replica });
+    this.name = name;
+    this.replica = replica;
+    return opened;
+  }
+}
