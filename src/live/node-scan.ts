@@ -265,7 +265,8 @@ export class NodeScan {
   private async introduce(): Promise<void> {
     const { asking = false, readOnly = false } = this.target;
     const { filter, scan } = this.settings;
-    if (readOnly) await this.ask('READONLY');
+    const readable = readOnly ? await this.ask('READONLY') : undefined;
+    if (readable instanceof ErrorAnswer) throw this.refused(`READONLY: ${readable.text}`); // it would answer MOVED for every key
     this.info = parseInfo(textOf(await this.ask('INFO')) ?? '');
     await this.ask('CLIENT', 'NO-TOUCH', 'ON'); // since 7.2; without it, DUMP counts as a use of the key
     const exact = isAllowed(await this.ask('PEXPIRETIME', ''));
@@ -320,6 +321,7 @@ export class NodeScan {
   private async databases(): Promise<number[]> {
     const { db: chosen = [] } = this.settings.filter;
     const isWanted = (db: number): boolean => chosen.length === 0 || chosen.includes(db);
+    if (this.target.slots !== undefined) return [0].filter(isWanted); // clusters have no other, and some refuse SELECT
     if (this.info.redisVersion === '') return chosen.length > 0 ? [...chosen].sort((a, b) => a - b) : this.triedDatabases();
     return [...this.info.keys.keys()].filter(isWanted).sort((a, b) => a - b);
   }
