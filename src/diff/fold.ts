@@ -1,16 +1,16 @@
 import { Murmur3 } from '../bytes/murmur3.js';
 import type { Codec } from '../kernels/codec.js';
 import {
-  DB, DOMAIN_OFFSETS, DOMAIN_RECORD, DROPPED, EXPIRE, FLAGS, FOLD_COUNTS, FOLD_DATABASES, FOLD_EXPIRED, FOLD_HAS_EXPIRE, FOLD_NOW,
-  FOLD_ONLY_COUNTS, FOLD_RECORD, FOLD_SUMS, FOLD_TALLY, FOLD_TALLY_TYPES, FOLD_TOLERANCE, FOLD_TYPES, HAS_EXPIRE, KIND, RECORD, ROW_WORDS,
-  TYPE,
+  DB, DIGEST_MASK, DOMAIN_OFFSETS, DOMAIN_RECORD, DROPPED, EXPIRE, FLAGS, FOLD_COUNTS, FOLD_DATABASES, FOLD_EXPIRED, FOLD_HAS_EXPIRE,
+  FOLD_NOW, FOLD_ONLY_COUNTS, FOLD_RECORD, FOLD_SUMS, FOLD_TALLY, FOLD_TALLY_TYPES, FOLD_TOLERANCE, FOLD_TYPES, HAS_EXPIRE, KIND, RECORD,
+  ROW_WORDS, TYPE,
 } from '../kernels/layout.js';
 import type { Batch } from '../rdb/batch.js';
 import { REDIS_TYPES as TYPE_OF_NUMBER, TYPE_NUMBERS } from '../rdb/frame-table.js';
 import { REDIS_TYPES, type RedisType } from '../rdb/types.js';
 import type { Buckets } from './buckets.js';
 import { Chain } from './chain.js';
-import { doubles } from './memory.js';
+import { areTogether, doubles } from './memory.js';
 import type { RowDigests } from './row-digests.js';
 
 /** Index of a Redis type by type number. */
@@ -39,6 +39,7 @@ export class Fold {
   private readonly fingerprint = new Int32Array(4);
   private readonly combined: Chain;
   private readonly state: Float64Array;
+  private readonly hasKernel: boolean;
 
   constructor(
     private readonly codec: Codec,
@@ -57,6 +58,8 @@ export class Fold {
     block[FOLD_TYPES] = types.byteOffset;
     block[FOLD_TALLY] = this.tally.byteOffset;
     block[FOLD_ONLY_COUNTS] = options.onlyCounts ? 1 : 0;
+    block[DIGEST_MASK] = buckets.size - 1;
+    this.hasKernel = areTogether([block, buckets.sums, buckets.counts, types, this.tally]);
     this.state[FOLD_NOW / 2] = options.now;
     this.state[FOLD_TOLERANCE / 2] = options.tolerance;
   }
@@ -83,7 +86,7 @@ export class Fold {
     const { words } = batch.table;
     for (const [row, offsets] of digests.offsets) this.combine(row, offsets);
     for (let row = batch.from; row < to; row++) {
-      row = codec.foldRows(digests.block, words, row, to);
+      if (this.hasKernel) row = codec.foldRows(digests.block, words, row, to);
       if (row === to) return;
       if (words[row * ROW_WORDS + KIND] === RECORD && (words[row * ROW_WORDS + FLAGS] & DROPPED) === 0) this.row(words, row);
     }

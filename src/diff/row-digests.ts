@@ -15,7 +15,7 @@ import { CONTAINERS } from '../values/layouts.js';
 import { PartsReader } from '../values/parts.js';
 import { BucketSet } from './buckets.js';
 import { domainStates, type Seed } from './domains.js';
-import { doubles, words } from './memory.js';
+import { areTogether, doubles, words } from './memory.js';
 import { ValueDigest, type ValueDigestOptions } from './value-digest.js';
 
 export interface RowDigestsOptions extends ValueDigestOptions {
@@ -50,6 +50,7 @@ export class RowDigests {
   /** For kernels; `Fold` has words in it, too. */
   readonly block: Int32Array;
   private readonly wanted: BucketSet | undefined;
+  private readonly hasKernel: boolean;
   private readonly value: ValueDigest;
   private readonly reader: PartsReader;
   private readonly murmur = new Murmur3();
@@ -72,16 +73,16 @@ export class RowDigests {
     this.wanted = wanted === undefined ? undefined : new BucketSet(wanted.bits, wanted, codec);
     this.value = new ValueDigest(this.domains, options, codec);
     this.reader = new PartsReader(this.value, codec);
-    this.fillBlock();
+    this.hasKernel = this.fillBlock();
   }
 
   /** Digests rows [batch.from, batch.to) that are records and not dropped. Throws RdbError if the value of row `batch.row` is damaged. */
   rows(batch: Batch): void {
-    const { block, codec } = this;
+    const { block, codec, hasKernel } = this;
     const { bytes, table, to } = batch;
     this.offsets.clear();
     for (let row = batch.from; row < to; row++) {
-      row = codec.digestRows(block, table.words, row, to, bytes);
+      if (hasKernel) row = codec.digestRows(block, table.words, row, to, bytes);
       if (row === to) return;
       if (table.word(row, KIND) !== RECORD || table.has(row, DROPPED)) continue;
       batch.row = row;
@@ -128,7 +129,8 @@ export class RowDigests {
     if (value.offsets !== undefined) this.offsets.set(row, value.offsets);
   }
 
-  private fillBlock(): void {
+  /** Returns whether a kernel can use it. */
+  private fillBlock(): boolean {
     const { block, codec, domains, elements, keys, options, values, wanted } = this;
     const structures = codec.allocate(TYPE_NUMBERS * DIGEST_STRUCTURE).fill(0);
     for (const type of [...TABLES.redis.types, ...TABLES.valkey.types]) {
@@ -145,5 +147,6 @@ export class RowDigests {
     block[DIGEST_WANTED] = wanted?.words.byteOffset ?? 0;
     block[DIGEST_MASK] = wanted === undefined ? 0 : (1 << wanted.bits) - 1;
     block[DIGEST_READS_VALUES] = options.values ? 1 : 0;
+    return areTogether([block, domains, elements, keys, structures, values, ...(wanted === undefined ? [] : [wanted.words])]);
   }
 }

@@ -252,7 +252,7 @@ export const NODE_BUCKETS = 128;
 export const KEYS_FOR_HISTOGRAM = 16;
 export const MOST_HISTOGRAMS = 1 << 14;
 /** Memory of an instance of the kernels (assembly/scratch.ts): the last of it is a word for each segment. */
-export const SCRATCH_BYTES = 2688 + 4 * (DEEPEST + 1);
+export const SCRATCH_BYTES = 2752 + 4 * (DEEPEST + 1);
 /** In hashes of prefixes (FNV-1a). */
 export const PREFIX_PRIME = 0x01000193;
 
@@ -375,7 +375,7 @@ export const DIGEST_STRUCTURES = 3;
 export const DIGEST_DOMAINS = 4;
 /** A bit for each bucket whose values are wanted; 0 for all. */
 export const DIGEST_WANTED = 5;
-/** Buckets, a power of two, less 1. */
+/** How many buckets there are, a power of two, less 1. */
 export const DIGEST_MASK = 6;
 /** Whether values are read at all. */
 export const DIGEST_READS_VALUES = 7;

@@ -36,12 +36,28 @@ export interface Feeding {
   readonly passes?: readonly Pass[];
 }
 
-/** Hands the records of a file to a sink. */
-export async function feedFile<Sink extends RecordSink>(sink: Sink, file: Uint8Array, { codec = TS_CODEC, limit, passes, sizes = [file.length] }: Feeding = {}): Promise<Sink> {
-  const batch = new Batch(codec);
-  await feed(readingOf(cut(file, sizes), batch, { codec, limit }), sink, batch, passes);
+/** Hands the records of a file to a sink, by way of a batch that may have been used before. */
+export async function feedInto<Sink extends RecordSink>(sink: Sink, file: Uint8Array, batch: Batch, { codec = TS_CODEC, limit, passes, sizes = [file.length] }: Feeding = {}): Promise<Sink> {
+  const reading = readingOf(cut(file, sizes), batch, { codec, limit, buffer: bufferOf(codec) });
+  await feed(reading, sink, batch, passes);
   return sink;
 }
+
+export const feedFile = <Sink extends RecordSink>(sink: Sink, file: Uint8Array, feeding: Feeding = {}): Promise<Sink> =>
+  feedInto(sink, file, new Batch(feeding.codec ?? TS_CODEC), feeding);
+
+const buffers = new Map<Codec, Uint8Array>();
+
+/** A window for each codec, which kernels see. */
+function bufferOf(codec: Codec): Uint8Array | undefined {
+  if (codec === TS_CODEC) return undefined;
+  const buffer = buffers.get(codec) ?? codec.allocate(WINDOW);
+  buffers.set(codec, buffer);
+  return buffer;
+}
+
+/** Bytes. */
+const WINDOW = 4 << 20;
 
 export const fold = (file: Uint8Array, options: Partial<FoldSinkOptions> = {}, feeding: Feeding = {}): Promise<FoldSink> =>
   feedFile(new FoldSink(feeding.codec, { ...FOLD, ...options }), file, feeding);
