@@ -83,7 +83,15 @@ export class Chain {
     return this.halves(Math.floor(value / 0x100000000), value >>> 0);
   }
 
-  /** The bits of a double: 0 and -0 differ, as ZSCORE shows them, and all NaNs are one. */
+  /**
+   * A score. 0 and -0 are the same: servers turn one into the other as they encode a sorted set anew (redis 7.0 t_zset.c, zzlInsertAt,
+   * stores -0 as the integer 0), so no copy keeps the sign for sure.
+   */
+  score(value: number): this {
+    return this.double(value === 0 ? 0 : value);
+  }
+
+  /** The bits of a double; all NaNs are one. */
   double(value: number): this {
     if (Number.isNaN(value)) return this.halves(NAN_HI, 0);
     this.view.setFloat64(0, value, true);

@@ -146,7 +146,7 @@ export class ValueDigest implements AllItems {
     const { single } = this;
     this.elements++;
     if (member.kind !== LARGE) single.begin(DOMAIN_SCORED).text(member);
-    this.total.add(single.double(scoreOf(score)));
+    this.total.add(single.score(scoreOf(score)));
   }
 
   largeBegin(role: number, length: number, field: Element | undefined): void {

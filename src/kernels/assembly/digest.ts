@@ -207,7 +207,7 @@ function elementsOf(domain: usize, how: i32, start: usize, end: usize, binary: b
 
 @inline
 function score(value: f64): void {
-  store<u64>(folded, value == value ? reinterpret<u64>(value) : NAN);
+  store<u64>(folded, value == 0 ? 0 : value == value ? reinterpret<u64>(value) : NAN);
   chain(folded, 8);
 }
 
