@@ -242,6 +242,13 @@ export interface Codec {
    * kernels/layout.ts). Returns the first row that it leaves to the caller.
    */
   measureRows(block: Int32Array, table: Int32Array, row: number, rows: number, bytes: Uint8Array): number;
+  /**
+   * Digests the keys and values of rows [row, rows) of a batch, whose positions are in `bytes`, into the columns of a block (DIGEST_… in
+   * kernels/layout.ts). Returns the first row that it leaves to the caller.
+   */
+  digestRows(block: Int32Array, table: Int32Array, row: number, rows: number, bytes: Uint8Array): number;
+  /** Folds rows [row, rows) with their digests into the buckets of a block. Returns the first row that it leaves to the caller. */
+  foldRows(block: Int32Array, table: Int32Array, row: number, rows: number): number;
   /** How far `to` is from `from` in memory, for positions in rows: 0 where they have no memory in common. */
   distance(from: Uint8Array, to: Uint8Array): number;
 }
@@ -270,5 +277,7 @@ export const TS_CODEC: Codec = {
   checkRows: (_structures, _table, row) => row,
   tallyRows: (_state, _table, row) => row,
   measureRows: (_block, _table, row) => row,
+  digestRows: (_block, _table, row) => row,
+  foldRows: (_block, _table, row) => row,
   distance: () => 0,
 };

@@ -88,6 +88,8 @@ interface Exports {
   copiedExpiring(): number;
   digest(seed: number, start: number, end: number): number;
   measureRows(block: number, table: number, row: number, rows: number, base: number): number;
+  digestRows(block: number, table: number, row: number, rows: number, base: number): number;
+  foldRows(block: number, table: number, row: number, rows: number): number;
   scratchAt(at: number): void;
   slotsInit(): void;
   tallyInit(): void;
@@ -583,6 +585,18 @@ export class Kernels implements Codec {
     const base = this.address(bytes);
     if (base < 0 || table.buffer !== this.buffer || block.buffer !== this.buffer) return row;
     return this.run.measureRows(block.byteOffset, table.byteOffset, row, rows, base);
+  }
+
+  digestRows(block: Int32Array, table: Int32Array, row: number, rows: number, bytes: Uint8Array): number {
+    const base = this.address(bytes);
+    if (base < 0 || table.buffer !== this.buffer || block.buffer !== this.buffer) return row;
+    this.needPowers();
+    return this.run.digestRows(block.byteOffset, table.byteOffset, row, rows, base);
+  }
+
+  foldRows(block: Int32Array, table: Int32Array, row: number, rows: number): number {
+    if (table.buffer !== this.buffer || block.buffer !== this.buffer) return row;
+    return this.run.foldRows(block.byteOffset, table.byteOffset, row, rows);
   }
 
   distance(from: Uint8Array, to: Uint8Array): number {

@@ -252,7 +252,7 @@ export const NODE_BUCKETS = 128;
 export const KEYS_FOR_HISTOGRAM = 16;
 export const MOST_HISTOGRAMS = 1 << 14;
 /** Memory of an instance of the kernels (assembly/scratch.ts): the last of it is a word for each segment. */
-export const SCRATCH_BYTES = 2688 + 4 * (DEEPEST + 1);
+export const SCRATCH_BYTES = 2752 + 4 * (DEEPEST + 1);
 /** In hashes of prefixes (FNV-1a). */
 export const PREFIX_PRIME = 0x01000193;
 
@@ -334,3 +334,72 @@ export const MEASURED_LIST = 2;
 export const MEASURED_SET = 3;
 export const MEASURED_HASH = 4;
 export const MEASURED_ZSET = 5;
+
+/*
+ * Domains of hashes (src/diff): what a chain of hashes begins with. Those of whole values are the indexes of their types in REDIS_TYPES, of
+ * which kernels know the first ones.
+ */
+export const DOMAIN_STRING = 0;
+export const DOMAIN_LIST = 1;
+export const DOMAIN_SET = 2;
+export const DOMAIN_ZSET = 3;
+export const DOMAIN_HASH = 4;
+export const DOMAIN_HYPERLOGLOG = 16;
+export const DOMAIN_JSON = 17;
+export const DOMAIN_JSON_MEMBER = 18;
+export const DOMAIN_MEMBER = 19; // of a set
+export const DOMAIN_SCORED = 20; // a member of a sorted set, and its score
+export const DOMAIN_FIELD = 21; // a field, its value, its expiry if it has one
+export const DOMAIN_GROUP = 22;
+export const DOMAIN_PENDING = 23;
+export const DOMAIN_CONSUMER = 24;
+export const DOMAIN_PRODUCER = 25;
+export const DOMAIN_OFFSETS = 26; // of a stream: what only newer servers know
+export const DOMAIN_META = 27; // module metadata of a key
+export const DOMAIN_KEY = 28;
+export const DOMAIN_RECORD = 29;
+export const DOMAIN_COUNT = 30;
+
+/*
+ * What `digestRows` and `foldRows` are given (src/diff): words of a block. Addresses of columns, one entry for each row, and of tables;
+ * then numbers.
+ */
+/** Four words for each row: hash of database and key, digest of the value. */
+export const DIGEST_KEYS = 0;
+export const DIGEST_VALUES = 1;
+/** F64. */
+export const DIGEST_ELEMENTS = 2;
+/** DIGEST_STRUCTURE bytes by type number: container, domain, how scores are read; 0 for types that are left to the caller. */
+export const DIGEST_STRUCTURES = 3;
+/** Four words for each DOMAIN_…. */
+export const DIGEST_DOMAINS = 4;
+/** A bit for each bucket whose values are wanted; 0 for all. */
+export const DIGEST_WANTED = 5;
+/** How many buckets there are, a power of two, less 1. */
+export const DIGEST_MASK = 6;
+/** Whether values are read at all. */
+export const DIGEST_READS_VALUES = 7;
+/** Four words for each bucket, and the number of its records, a word. */
+export const FOLD_SUMS = 8;
+export const FOLD_COUNTS = 9;
+/** Index into REDIS_TYPES by type number, a byte. */
+export const FOLD_TYPES = 10;
+/** F64 for each database below FOLD_DATABASES and each type: records. */
+export const FOLD_TALLY = 11;
+/** F64, Unix milliseconds: records with an expiry up to then are left out, and counted in the next one. */
+export const FOLD_NOW = 12;
+export const FOLD_EXPIRED = 14;
+/** F64, milliseconds: 0 compares expiries as they are. */
+export const FOLD_TOLERANCE = 16;
+/** Whether records are only counted. */
+export const FOLD_ONLY_COUNTS = 18;
+export const DIGEST_WORDS = 20;
+export const DIGEST_STRUCTURE = 4;
+export const FOLD_DATABASES = 256;
+export const FOLD_TALLY_TYPES = 16;
+/** In hashes of keys: what their database is multiplied with. */
+export const DATABASE_FACTOR = 0x9e3779b1;
+/** Of the type of a record that has an expiry. */
+export const FOLD_HAS_EXPIRE = 0x100;
+/** Bytes of what the fingerprint of a record is made of: hash of the key, database, type, cell of the expiry, digest of the value. */
+export const FOLD_RECORD = 48;

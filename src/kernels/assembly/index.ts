@@ -4,6 +4,7 @@ export { checkRows } from './check';
 export { copies, copiedExpiring, copiedKeys, copiesOut } from './copies';
 export { countedExpired, countedFiltered, countedKeys, countRows, filterRows } from './filter';
 export { frames } from './frames';
+export { digestRows, foldRows } from './digest';
 export { digest } from './hash';
 export { lzf } from './lzf';
 export { measureRows } from './measure';

@@ -39,7 +39,7 @@ export function runScratch(at: usize, size: usize): void {
 
 /** The element read last: a string at [from, to), or an integer. */
 export let isInteger: bool = false;
-let integer: i64 = 0;
+export let integer: i64 = 0;
 export let from: usize = 0;
 export let to: usize = 0;
 
@@ -59,7 +59,7 @@ function setString(start: usize, length: usize): usize {
 
 /** Reads an element; returns the position after it, or 0. It may lie past `end`: the caller checks. */
 @inline
-function read(how: i32, pos: usize, end: usize): usize {
+export function read(how: i32, pos: usize, end: usize): usize {
   if (how == LISTPACK) return listpack(pos);
   if (how == STRING) return string(pos, end);
   if (how == ZIPLIST) return ziplist(pos);
