@@ -73,7 +73,10 @@ export class LiveSource {
     const state = servers.clustered ? await ClusterState.of(servers) : undefined;
     // with SCAN, a master that has no slots yet is asked for those on their way to it at the end
     const masters = (way === 'replication' ? state?.shards : undefined) ?? servers.masters;
-    const rounds = state && new ScanRounds(state, masters.length, { name, retryFor, signal, onEvent });
+    const rounds = state && new ScanRounds(state, masters.length, {
+      ...{ name, retryFor, signal, onEvent },
+      repeats: options.scan?.repeats === true,
+    });
     const cluster = state && rounds && { state, rounds, snapshots: new Snapshots() };
     const shards: Shard[] = [];
     for (const [index, master] of masters.entries()) {

@@ -149,7 +149,7 @@ export class NodeScan {
     private readonly target: NodeScanTarget,
     private readonly settings: ScanSettings,
   ) {
-    this.wanted = compileKeyFilter(settings.filter);
+    this.wanted = wantedOf(settings, () => this.db);
     const { count = FIRST_BATCH, maxBytesPerSecond, maxKeysPerSecond } = settings.scan;
     this.batch = this.count = count;
     this.limit = new RateLimit({ bytesPerSecond: maxBytesPerSecond, keysPerSecond: maxKeysPerSecond });
@@ -1063,3 +1063,10 @@ function releaseVersion({ make, redisVersion, version }: Omit<ServerInfo, 'clock
 
 /** An RDB without values is read by all servers with this version. */
 const OLDEST_COMMON = 9;
+
+/** Which keys are asked for; undefined for all. */
+function wantedOf({ filter, wants }: ScanSettings, db: () => number): ((key: KeyPlace) => boolean) | undefined {
+  const fits = compileKeyFilter(filter);
+  if (wants === undefined) return fits;
+  return (key) => (fits === undefined || fits(key)) && wants(db(), key.keyBytes, key.keyStart, key.keyEnd);
+}

@@ -41,6 +41,8 @@ export interface ScanOptions {
   readonly maxBytesPerSecond?: number | undefined;
   /** Milliseconds that the server may take to answer PING before the reading slows down. */
   readonly maxLatency?: number | undefined;
+  /** Keys that SCAN gives twice may come twice: none are remembered, which takes no memory. */
+  readonly repeats?: boolean | undefined;
   /** Bytes: larger values are read in ranges instead of with DUMP. */
   readonly maxDump?: number | undefined;
 }

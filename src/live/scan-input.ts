@@ -5,7 +5,7 @@ import { ChunkPipe } from './chunk-pipe.js';
 import { NodeScan } from './node-scan.js';
 import type { ScanOptions } from './options.js';
 import { ScanOutput } from './scan-output.js';
-import { type NodeScanTarget, noScanCounts, type ScanCounts, type ScanPosition } from './scan-terms.js';
+import { type NodeScanTarget, noScanCounts, type ScanCounts, type ScanPosition, type ScanSettings } from './scan-terms.js';
 
 export interface ScanInputOptions {
   /** The source as messages name it. */
@@ -15,6 +15,8 @@ export interface ScanInputOptions {
   /** Keys that pass; what comes out may have others. */
   readonly filter?: FilterOptions | undefined;
   readonly scan?: ScanOptions | undefined;
+  /** Keys that matter (default: all that pass). */
+  readonly wants?: ScanSettings['wants'];
   /** Write function libraries before the first key (default: true). */
   readonly functions?: boolean | undefined;
   /** Milliseconds to retry a server that is lost (default 60,000). */
@@ -68,7 +70,7 @@ export class ScanInput implements Input {
   ) {
     this.name = options.name;
     this.pipe = new ChunkPipe(options.allocate);
-    this.keys = options.keys ?? new KeySet(MOST_REMEMBERED);
+    this.keys = options.keys ?? new KeySet(options.scan?.repeats === true ? 0 : MOST_REMEMBERED);
   }
 
   /**
@@ -109,7 +111,7 @@ export class ScanInput implements Input {
   }
 
   private async all(): Promise<void> {
-    const { filter = {}, from, functions = true, next, onEvent, onNote, onProblem, retryFor = RETRY_FOR, scan = {} } = this.options;
+    const { filter = {}, from, functions = true, next, onEvent, onNote, onProblem, retryFor = RETRY_FOR, scan = {}, wants } = this.options;
     const output = new ScanOutput(this.pipe);
     let isFull = false;
     let target: NodeScanTarget | undefined = this.first;
@@ -122,6 +124,7 @@ export class ScanInput implements Input {
         retryFor,
         counts: this.counts,
         keys: this.keys,
+        wants,
         signal: this.aborter.signal,
         onBytes: (count) => void (this.bytesRead += count),
         onNote: (text) => onNote?.(text),
@@ -129,7 +132,7 @@ export class ScanInput implements Input {
         onProblem: (db, key, reason) => onProblem?.(db, key, reason),
         onPosition: (position) => {
           this.mark(position);
-          if (this.keys.full && !isFull) onNote?.('more keys than can be remembered: further ones may come twice');
+          if (this.keys.full && !isFull && this.options.scan?.repeats !== true) onNote?.('more keys than can be remembered: further ones may come twice');
           isFull = this.keys.full;
         },
       });

@@ -21,6 +21,8 @@ export interface ScanRoundsOptions {
   /** Milliseconds to retry masters that do not answer. */
   readonly retryFor: number;
   readonly signal: AbortSignal | undefined;
+  /** Keys may come twice: see ScanOptions. */
+  readonly repeats: boolean;
   readonly onEvent: ((text: string, notable?: boolean) => void) | undefined;
 }
 
@@ -30,7 +32,7 @@ export interface ScanRoundsOptions {
  */
 export class ScanRounds {
   /** The keys that all shards have written. */
-  keys = new KeySet(MOST_REMEMBERED);
+  keys: KeySet;
   private slots = new ScannedSlots();
   private claims = new Map<number, Claim>();
   private opened = new Set<number>();
@@ -47,12 +49,18 @@ export class ScanRounds {
     /** Shards that are read. */
     private readonly count: number,
     private readonly options: ScanRoundsOptions,
-  ) {}
+  ) {
+    this.keys = this.noKeys;
+  }
+
+  private get noKeys(): KeySet {
+    return new KeySet(this.options.repeats ? 0 : MOST_REMEMBERED);
+  }
 
   /** A shard is going to be read. If it was read before, all are read again. */
   open(shard: number): void {
     if (this.opened.has(shard)) {
-      this.keys = new KeySet(MOST_REMEMBERED);
+      this.keys = this.noKeys;
       this.slots = new ScannedSlots();
       this.claims = new Map();
       this.opened = new Set();

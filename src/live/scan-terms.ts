@@ -57,6 +57,8 @@ export interface ScanSettings {
   readonly counts: ScanCounts;
   readonly keys: KeySet;
   readonly filter: FilterOptions;
+  /** Keys of a database that matter (default: all); others are left out, and count as unwanted. */
+  readonly wants: ((db: number, key: Uint8Array, start: number, end: number) => boolean) | undefined;
   readonly scan: ScanOptions;
   /** Write function libraries before the first key. */
   readonly functions: boolean;

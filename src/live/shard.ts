@@ -78,7 +78,8 @@ export class Shard implements ServerSource {
     this.problems = 0;
     this.input = undefined;
     this.claim = undefined;
-    return this.way === 'replication' ? this.replicate(how) : this.scan(how);
+    // SCAN can leave out keys that do not matter
+    return this.way === 'replication' && how.wants === undefined ? this.replicate(how) : this.scan(how);
   }
 
   /**
@@ -145,13 +146,13 @@ export class Shard implements ServerSource {
     return passes.length === 0 ? undefined : (batch) => passes.forEach((pass) => pass(batch));
   }
 
-  private scan({ allocate, signal }: OpenOptions): ScanInput {
+  private scan({ allocate, signal, wants }: OpenOptions): ScanInput {
     const { cluster, index, options } = this.parts;
     const { filter, functions, onEvent, onNote, retryFor, scan } = options;
     const { name } = this.facts;
     cluster?.rounds.open(index);
     const input = new ScanInput(cluster === undefined ? this.target() : this.slotTarget(cluster), {
-      ...{ name, keys: cluster?.rounds.keys, filter, functions, scan, retryFor, signal, allocate, onEvent, from: this.from },
+      ...{ name, keys: cluster?.rounds.keys, filter, functions, scan, wants, retryFor, signal, allocate, onEvent, from: this.from },
       onNote: (text) => onNote?.(name, text),
       next: async (done) => cluster?.rounds.next(index, done),
       onClose: () => cluster?.rounds.close(index),

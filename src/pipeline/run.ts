@@ -47,6 +47,8 @@ export interface RunOptions {
   readonly onHead?: ((head: SourceHead) => void) | undefined;
   /** Opens a source (default: an RDB file, or standard input). */
   readonly open?: ((source: string, how: OpenOptions) => Input) | undefined;
+  /** See OpenOptions. */
+  readonly wants?: OpenOptions['wants'];
   /** The sources that are servers, by their names in `sources`. */
   readonly servers?: ReadonlyMap<string, ServerSource> | undefined;
 }
@@ -75,6 +77,8 @@ export interface ServerSource {
 export interface OpenOptions extends InputOptions {
   /** Called with damage that the source skips. */
   readonly onError: (error: RdbError) => void;
+  /** The keys that matter: a source that can leave out others before it reads their values may do so. */
+  readonly wants?: ((db: number, key: Uint8Array, start: number, end: number) => boolean) | undefined;
 }
 
 export interface RunProgress {
@@ -210,7 +214,7 @@ class Run {
     const allocate = chunks?.allocate;
     const { onHead, open = openInput, servers } = options;
     this.inputs = options.sources.map((source) => {
-      const how: OpenOptions = { stdin, signal, allocate, onError: (error) => this.failed(error) };
+      const how: OpenOptions = { stdin, signal, allocate, onError: (error) => this.failed(error), wants: options.wants };
       const input = servers?.get(source)?.open(how) ?? open(source, how);
       return onHead === undefined ? input : new TellingInput(input, onHead);
     });

@@ -1,0 +1,288 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { RdbError } from '../bytes/errors.js';
+import { BUCKET_BITS } from '../diff/buckets.js';
+import { CompareSink } from '../diff/compare-sink.js';
+import { randomSeed, type Seed } from '../diff/domains.js';
+import { type DiffLevel, FoldSink } from '../diff/fold-sink.js';
+import { KeyHash } from '../diff/key-hash.js';
+import { type Difference, type DifferenceKind, KeyTable } from '../diff/key-table.js';
+import { EncodedInput } from '../json/encoded-input.js';
+import { type Input, openInput } from '../io/input.js';
+import type { Kernels } from '../kernels/kernels.js';
+import { editsOf, type Pass, sampleKeys } from '../pipeline/passes.js';
+import { type OpenOptions, run, type RunOptions, type RunProgress, type RunSummary } from '../pipeline/run.js';
+import { type Counts, type LastSink, noCounts } from '../pipeline/sink.js';
+import { LATEST_REDIS } from '../values/targets.js';
+import { linesOfKeys } from './key-lines.js';
+import { type LiveRunOptions, type LiveSources, withServers } from './live-sources.js';
+
+export type { DiffLevel } from '../diff/fold-sink.js';
+export type { Difference, DifferenceKind, KeyFacts } from '../diff/key-table.js';
+
+export interface DiffOptions extends LiveRunOptions {
+  /** The other side, like `sources`. */
+  readonly targets: readonly string[];
+  /** Default: keys. */
+  readonly level?: DiffLevel | undefined;
+  /** Milliseconds that expiries may be apart (default 0). */
+  readonly tolerance?: number | undefined;
+  /** Default: data. */
+  readonly streams?: 'data' | 'full' | undefined;
+  /** The database on the target of keys of a database of the source; unlisted ones have the same number. */
+  readonly dbMap?: ReadonlyMap<number, number> | undefined;
+  /** All keys of the source are in this database of the target. */
+  readonly intoDb?: number | undefined;
+  /** The share of keys to compare (default 1). */
+  readonly sample?: number | undefined;
+  /** How often what differs is looked at (default 1). */
+  readonly rounds?: number | undefined;
+  /** Milliseconds between two rounds (default 5000). */
+  readonly settle?: number | undefined;
+  /** Bytes for keys of buckets that differ (default 64 MiB). */
+  readonly memory?: number | undefined;
+  /** Called for each difference; it may return a promise, which is waited for. */
+  readonly onDifference?: ((difference: Difference) => Promise<void> | undefined) | undefined;
+}
+
+/** What one side has. */
+export interface SideCounts {
+  readonly names: readonly string[];
+  /** Without those that have expired. */
+  readonly keys: number;
+  readonly expired: number;
+  /** By database, and there by type. */
+  readonly counts: ReadonlyMap<number, Readonly<Partial<Record<string, number>>>>;
+}
+
+export interface DiffSummary extends RunSummary {
+  readonly level: DiffLevel;
+  readonly source: SideCounts;
+  readonly target: SideCounts;
+  /** Keys that differ, and how often each kind of difference was found. */
+  readonly different: number;
+  readonly kinds: Readonly<Record<DifferenceKind, number>>;
+  /** Keys that one side has and that expired since it was read. */
+  readonly excused: number;
+  /** Rounds that looked at single keys. */
+  readonly rounds: number;
+  /** Whether both sides were read to their ends. */
+  readonly complete: boolean;
+}
+
+const MEMORY = 64 << 20;
+const SETTLE = 5000;
+/** Room that the sinks take in the memory of the kernels: buckets, and columns beside a batch. */
+const KERNEL_BYTES = 16 << 20;
+
+/**
+ * Compares two sides, both ways, in bounded memory: both are folded into sums by buckets of keys, and only the keys of buckets whose sums
+ * differ are read again and compared one by one. Throws OutputError and ServerError; everything else is in the summary.
+ */
+export function diff(options: DiffOptions): Promise<DiffSummary> {
+  return withServers(options, false, (given, servers) => new Comparison(given, servers).run());
+}
+
+type SideName = 'source' | 'target';
+
+/** One of the two sides. */
+interface Side {
+  readonly name: SideName;
+  readonly sources: readonly string[];
+  readonly filter: RunOptions['filter'];
+  /** The database that a key counts in. */
+  readonly databaseOf: (db: number) => number;
+  readonly passes: readonly Pass[];
+}
+
+class Comparison {
+  private readonly seed: Seed = randomSeed();
+  private readonly sides: readonly [source: Side, target: Side];
+  private readonly started = performance.now();
+  private readonly progress = new Map<SideName, RunProgress>();
+  private readonly errors: RunSummary['errors'][number][] = [];
+  private readonly counts: Counts = noCounts();
+  private readonly kinds: Record<DifferenceKind, number> = { missing: 0, extra: 0, type: 0, expiry: 0, value: 0 };
+  private different = 0;
+  private excused = 0;
+  private rounds = 0;
+  private warnings = 0;
+  private interrupted = false;
+  private lines: ReadonlySet<string> = new Set();
+
+  constructor(
+    private readonly options: DiffOptions,
+    servers: LiveSources | undefined,
+  ) {
+    const { dbMap, filter = {}, intoDb, sample = 1, sources, targets } = options;
+    const mapped = (db: number): number => intoDb ?? dbMap?.get(db) ?? db;
+    const sampled = sample < 1 ? [sampleKeys(sample)] : [];
+    const dbs = filter.db === undefined || filter.db.length === 0 ? undefined : [...new Set(filter.db.map(mapped))];
+    this.sides = [
+      { name: 'source', sources, filter, databaseOf: mapped, passes: [...sampled, ...editsOf({ dbMap, intoDb })] },
+      {
+        name: 'target',
+        sources: servers?.named(targets) ?? targets,
+        filter: { ...filter, db: dbs ?? (intoDb === undefined ? undefined : [intoDb]) },
+        databaseOf: (db) => db,
+        passes: sampled,
+      },
+    ];
+  }
+
+  async run(): Promise<DiffSummary> {
+    const { level = 'keys' } = this.options;
+    this.lines = await linesOfKeys(this.sides.flatMap(({ sources }) => sources.filter((name) => this.options.servers?.has(name) !== true)));
+    const now = this.now;
+    const folded = await Promise.all(this.sides.map((side) => this.fold(side, level, now)));
+    const [source, target] = folded;
+    if (this.whole && level !== 'counts') await this.look(source.buckets.differing(target.buckets), level);
+    const [sourceCounts, targetCounts] = this.sides.map(({ sources }, i) => ({
+      names: sources,
+      keys: sum([...folded[i].counts.values()].flatMap((types) => Object.values(types))),
+      expired: folded[i].expired,
+      counts: folded[i].counts,
+    }));
+    return {
+      ...this.counts,
+      level,
+      source: sourceCounts,
+      target: targetCounts,
+      different: this.different,
+      kinds: this.kinds,
+      excused: this.excused,
+      rounds: this.rounds,
+      complete: this.whole,
+      sources: this.sides[0].sources.length + this.sides[1].sources.length,
+      errors: this.errors,
+      warnings: this.warnings,
+      torn: false,
+      partial: undefined,
+      written: 0,
+      limited: false,
+      interrupted: this.interrupted,
+      seconds: (performance.now() - this.started) / 1000,
+    };
+  }
+
+  private get now(): number {
+    return this.options.filter?.now ?? Date.now();
+  }
+
+  private get whole(): boolean {
+    return this.errors.length === 0 && !this.interrupted;
+  }
+
+  private async fold(side: Side, level: DiffLevel, now: number): Promise<FoldSink> {
+    const { streams = 'data', tolerance = 0 } = this.options;
+    const sinks: FoldSink[] = [];
+    await this.read(side, (codec) => {
+      const sink = new FoldSink(codec, { seed: this.seed, level, now, tolerance, streams });
+      sinks.push(sink);
+      return sink;
+    });
+    return sinks[0];
+  }
+
+  /** Reads what differs key by key, as often as rounds are asked for, while anything is different. */
+  private async look(buckets: readonly number[], level: DiffLevel): Promise<void> {
+    const { rounds = 1, settle = SETTLE, signal } = this.options;
+    let open: readonly number[] = buckets;
+    for (let round = 1; open.length > 0 && this.whole; round++) {
+      if (round > 1) await delay(settle, undefined, { signal }).catch(() => undefined);
+      if (signal?.aborted === true) {
+        this.interrupted = true;
+        return;
+      }
+      this.rounds = round;
+      open = await this.compare(open, level, round >= rounds);
+      if (round >= rounds) return;
+    }
+  }
+
+  /** Compares the keys of these buckets; several times both sides where they do not fit into memory. Returns the buckets that still differ. */
+  private async compare(buckets: readonly number[], level: DiffLevel, last: boolean): Promise<number[]> {
+    const { memory = MEMORY, onDifference, streams = 'data', tolerance = 0 } = this.options;
+    const values = level === 'values';
+    const hash = new KeyHash(this.seed);
+    const different = new Set<number>();
+    for (let open = buckets; open.length > 0 && this.whole; ) {
+      const { now } = this;
+      const table = new KeyTable({ buckets: open, bits: BUCKET_BITS, limit: memory, tolerance, values });
+      for (const [index, side] of this.sides.entries()) {
+        await this.read(
+          side,
+          (codec) => new CompareSink(codec, index === 0 ? 'a' : 'b', table, { seed: this.seed, values, now, streams }),
+          (db, bytes, start, end) => table.wanted.hasKey(hash.of(side.databaseOf(db), bytes, start, end), 0),
+        );
+        if (!this.whole) return [];
+      }
+      const found = table.differences(this.now);
+      let next = found.next();
+      for (; next.done !== true; next = found.next()) {
+        const { db, key, kinds } = next.value;
+        different.add(hash.of(db, key, 0, key.length)[0] & ((1 << BUCKET_BITS) - 1));
+        if (!last) continue;
+        this.different++;
+        for (const kind of kinds) this.kinds[kind]++;
+        await onDifference?.(next.value);
+      }
+      if (last) this.excused += next.value.excused;
+      open = [...table.left];
+    }
+    return [...different];
+  }
+
+  /** Reads all of a side. `wants`: the keys that matter, for sources that can leave out others early. */
+  private async read(side: Side, make: (codec: Kernels | undefined) => LastSink, wants?: OpenOptions['wants']): Promise<void> {
+    const { options } = this;
+    const summary = await run(
+      {
+        ...options,
+        sources: side.sources,
+        filter: { ...side.filter, now: this.now },
+        wants,
+        open: (source, how) => this.open(source, how),
+        onProgress: (progress) => {
+          this.progress.set(side.name, progress);
+          options.onProgress?.(joined([...this.progress.values()]));
+        },
+        ...(this.rounds > 0 ? { onWarning: undefined, onAofTail: undefined, onHead: undefined } : {}),
+      },
+      (codec) => ({ sink: make(codec), outputs: [], meta: false, passes: side.passes }),
+      KERNEL_BYTES,
+    );
+    this.errors.push(...summary.errors);
+    this.interrupted ||= summary.interrupted;
+    if (this.rounds > 0) return;
+    this.warnings += summary.warnings;
+    for (const name of Object.keys(this.counts) as (keyof Counts)[]) this.counts[name] += summary[name];
+  }
+
+  /** JSON lines become the RDB that they make. */
+  private open(source: string, { allocate, onError, signal, stdin }: OpenOptions): Input {
+    if (!this.lines.has(source)) return openInput(source, { allocate, signal, stdin });
+    return new EncodedInput(openInput(source, { signal, stdin, text: true }), {
+      chosen: { target: LATEST_REDIS },
+      allowLoss: false,
+      counts: { refused: 0, others: 0, adapted: 0, lost: 0 },
+      unknown: { lenient: true, left: 0 },
+      seen: undefined,
+      wanted: () => true,
+      onBadLine: undefined,
+      onRefusal: ({ db, key, reason }) => onError(new RdbError('BAD_LINE', { file: source, db, key, expected: 'a key that Redis can hold', got: reason })),
+      onWarning: (text) => this.options.onWarning?.(source, text),
+    });
+  }
+}
+
+const sum = (numbers: readonly (number | undefined)[]): number => numbers.reduce<number>((all, one = 0) => all + one, 0);
+
+/** The progress of both sides together. */
+function joined(sides: readonly RunProgress[]): RunProgress {
+  const all = sides.length < 2 ? [undefined] : sides.map(({ totalBytes }) => totalBytes);
+  return {
+    bytesRead: sum(sides.map(({ bytesRead }) => bytesRead)),
+    totalBytes: all.includes(undefined) ? undefined : sum(all),
+    keys: sum(sides.map(({ keys }) => keys)),
+  };
+}
