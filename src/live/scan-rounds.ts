@@ -3,7 +3,7 @@ import { RdbError } from '../bytes/errors.js';
 import { reasonOf } from '../redis/errors.js';
 import { Waiting } from '../redis/waiting.js';
 import { KeySet } from '../values/key-set.js';
-import type { Claim } from './claim.js';
+import { type Claim, OTHERS } from './claim.js';
 import type { ClusterState, ClusterView } from './cluster-state.js';
 import type { NodeScan } from './node-scan.js';
 import { MOST_REMEMBERED } from './scan-input.js';
@@ -63,9 +63,9 @@ export class ScanRounds {
     this.opened.add(shard);
   }
 
-  /** What the master of a shard said before it was scanned. */
-  begin(shard: number, claim: Claim): void {
-    this.claims.set(shard, claim);
+  /** What the master of a shard said before it was scanned. `wanted`: by slot, 1 for those that are. */
+  begin(shard: number, claim: Claim, wanted: Uint8Array): void {
+    this.claims.set(shard, { ...claim, states: claim.states.map((state, slot) => (wanted[slot] === 1 ? state : OTHERS)) });
   }
 
   /** The reading of a shard is over. */

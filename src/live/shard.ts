@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { SLOTS } from '../bytes/crc16.js';
 import { formatText } from '../bytes/text.js';
 import type { Input } from '../io/input.js';
@@ -43,6 +44,8 @@ export class Shard implements ServerSource {
   private input: ScanInput | undefined;
   private slots: OwnSlots | undefined;
   private claim: Claim | undefined;
+  /** By slot, 1 for those of the last scan. */
+  private wanted: Uint8Array | undefined;
   /** By slot: keys of a scan that it left out. */
   private unowned: Uint32Array | undefined;
   private problems = 0;
@@ -78,15 +81,28 @@ export class Shard implements ServerSource {
     return this.way === 'replication' ? this.replicate(how) : this.scan(how);
   }
 
-  /** A scan can go on; what replication sends is of another moment each time. */
+  /**
+   * A scan can go on; what replication sends is of another moment each time. Of a cluster, a position is for the slots that the node had
+   * then: keys of a slot that came since may be before it.
+   */
   positionAt(offset: number): string | undefined {
     const position = this.input?.positionAt(offset);
-    return position && JSON.stringify([position.runId, position.db, position.cursor]);
+    const node = position && (this.wanted === undefined ? position.runId : `${position.runId} ${digestOf(this.wanted)}`);
+    return position && JSON.stringify([node, position.db, position.cursor]);
   }
 
   goOnFrom(position: string): void {
-    const [runId, db, cursor] = JSON.parse(position) as [runId: string, db: number, cursor: string];
-    this.from = { runId, db, cursor };
+    const [node, db, cursor] = JSON.parse(position) as [node: string, db: number, cursor: string];
+    const [runId, digest] = node.split(' ') as [string, string | undefined];
+    const digestNow = this.parts.cluster && digestOf(this.planned);
+    this.from = digest === digestNow ? { runId, db, cursor } : undefined;
+  }
+
+  /** By slot, 1 for those that the node had when it was reached. */
+  private get planned(): Uint8Array {
+    const planned = new Uint8Array(SLOTS);
+    for (const [from, to] of this.facts.slots) planned.fill(1, from, to + 1);
+    return planned;
   }
 
   private replicate({ allocate, signal }: OpenOptions): ReplicationInput {
@@ -155,14 +171,16 @@ export class Shard implements ServerSource {
   /** READONLY goes to masters, too: one that is replaced while it is read goes on as a replica. */
   private slotTarget({ rounds, state }: ShardCluster): NodeScanTarget {
     const { index, node } = this.parts;
-    const slots = new Uint8Array(SLOTS);
+    const slots = (this.wanted = new Uint8Array(SLOTS));
+    const { planned } = this;
+    const goesOn = this.from !== undefined;
     const unowned = (this.unowned = new Uint32Array(SLOTS));
     let run: string | undefined;
     const open = async (): Promise<Opened> => {
       if (this.claim === undefined) {
         this.claim = await state.claimOf(index);
-        slots.set(this.claim.states.map((slot) => (owns(slot) ? 1 : 0)));
-        rounds.begin(index, this.claim);
+        slots.set(this.claim.states.map((is, slot) => (owns(is) && (!goesOn || planned[slot] === 1) ? 1 : 0)));
+        rounds.begin(index, this.claim, slots);
       }
       const opened = await node.open();
       if (opened.process.runId !== run) unowned.fill(0); // the scan begins again
@@ -214,3 +232,7 @@ export class Shard implements ServerSource {
     return unowned?.reduce((sum, count, slot) => sum + (isStray(slot) ? count : 0), 0) ?? 0;
   }
 }
+
+const digestOf = (slots: Uint8Array): string => createHash('sha256').update(slots).digest('hex').slice(0, DIGEST_DIGITS);
+
+const DIGEST_DIGITS = 16;

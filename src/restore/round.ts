@@ -19,6 +19,7 @@ import { run, type RunOptions, type RunSummary } from '../pipeline/run.js';
 import type { SlotCoverage } from './slot-coverage.js';
 import type { TargetFacts } from './target-facts.js';
 
+/** Sources read at the same time; of servers, all masters, so that their keys are of about the same time. */
 const PARALLEL = 4;
 
 export interface RoundParts {
@@ -52,7 +53,7 @@ export class Round {
   /** Returns the ends of the sources that were begun. Server failures are reported through `delivery`. */
   async run(): Promise<RunSummary[]> {
     const { delivery, sources } = this.parts;
-    const { limit, parallel = PARALLEL } = this.options;
+    const { limit, parallel = Math.max(PARALLEL, this.options.servers?.size ?? 0) } = this.options;
     const width = limit === undefined ? Math.min(parallel, sources.length) : 1;
     const ends: RunSummary[] = [];
     let next = 0;

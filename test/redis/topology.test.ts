@@ -50,4 +50,15 @@ describe('CLUSTER SLOTS', () => {
       { numRuns: 50 },
     );
   });
+
+  test('a node that should announce a host name and has none is at its IP address', async () => {
+    const unnamed = ['?', 7001, 'a', ['ip', '10.0.0.1']];
+    const named = ['b.example.com', 7002, 'b', ['ip', '10.0.0.2']];
+    const lost = ['?', 7003, 'c', []];
+    const rows = [[0, 99, unnamed, ['10.0.0.9', 7009, 'a2', []]], [100, 199, named], [200, 299, lost], [300, 399, [null, 7004, 'd', ['ip', '10.0.0.4']]]];
+    const client = { call: () => Promise.resolve(rows) } as unknown as Redis;
+    const { nodes } = await readTopology(client, ASKED, (address) => address);
+    expect(nodes.map(({ address }) => addressText(address))).toEqual(['10.0.0.1:7001', 'b.example.com:7002', 'asked.test:7003', 'asked.test:7004']);
+    expect(nodes[0].replicas).toEqual(['a2']);
+  });
 });

@@ -1,9 +1,11 @@
+import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { SLOTS, keySlot } from '../../src/bytes/crc16.js';
 import { Folder, lines, rdbkit, type Result } from '../support/cli-support.js';
 import { type Hook, HookProxy } from '../support/hook-proxy.js';
 import { TestCluster } from '../support/redis-cluster.js';
-import type { RedisNode } from '../support/redis-node.js';
+import { RedisNode } from '../support/redis-node.js';
 import { until } from '../support/until.js';
 
 const slotOf = (key: string): number => keySlot(Buffer.from(key), 0, key.length);
@@ -22,7 +24,7 @@ const folder = new Folder();
 beforeAll(async () => {
   cluster = await TestCluster.start();
   [a, b, c] = cluster.nodes;
-  await Promise.all(all.map((key) => [a, b, c][ownerOf(slotOf(key))].client.set(key, `value of ${key}`)));
+  await Promise.all(all.map((key) => [a, b, c][ownerOf(slotOf(key))].client.set(key, randomBytes(150).toString('base64'))));
 });
 
 afterAll(async () => {
@@ -72,7 +74,7 @@ async function moveKeys(slot: number, from: RedisNode, to: RedisNode, count: num
 /** Until all nodes agree on the owner of a slot, so that a test begins where the one before began. */
 async function agreed(slot: number, owner: RedisNode): Promise<void> {
   await until('all nodes agree', async () => {
-    const told = await Promise.all(cluster.nodes.map(({ client }) => client.call('CLUSTER', 'SLOTS') as Promise<[number, number, [string, number]][]>));
+    const told = await Promise.all(cluster.nodes.filter(({ runs }) => runs).map(({ client }) => client.call('CLUSTER', 'SLOTS') as Promise<[number, number, [string, number]][]>));
     return told.every((ranges) => ranges.some(([from, to, [, port]]) => from <= slot && slot <= to && port === owner.port));
   });
 }
@@ -246,5 +248,149 @@ describe('slots that move while RDBs are sent', () => {
     expect(decoded(result)).toHaveLength(all.length - 10);
     expect(result.code).toBe(1);
     expect(result.err).toContain(missing(SLOT_B));
+  });
+});
+
+/** Makes a replica the master of its slots, whatever the others say. */
+async function takeOver(replica: RedisNode, slot: number): Promise<void> {
+  await replica.client.call('CLUSTER', 'FAILOVER', 'TAKEOVER');
+  await agreed(slot, replica);
+}
+
+/** Puts a master that was replaced back, so that a test begins where the one before began. */
+async function takeBack(node: RedisNode): Promise<void> {
+  if (!node.runs) await node.restart();
+  await until('it is a replica', async () => ((await node.client.call('ROLE')) as unknown[])[0] === 'slave');
+  await cluster.settled();
+  await takeOver(node, node === a ? SLOT_A : SLOT_B);
+  await cluster.settled();
+}
+
+describe('masters that are replaced', () => {
+  test('while they are scanned: their replica goes on', async () => {
+    let scans = 0;
+    const onB: Hook = async ([name]) => {
+      if (name === 'SCAN' && ++scans === 3) await b.kill();
+    };
+    const result = await read('scan', new Map([[b, onB]]), '--scan-count', '20');
+    await takeBack(b);
+    expect(decoded(result)).toEqual(all);
+    expect(result).toMatchObject({ code: 0, err: expect.not.stringContaining('moved') as string });
+  });
+
+  test('by hand while they are scanned: the node goes on as a replica', async () => {
+    const onB = at('SCAN', async () => {
+      await takeOver(cluster.nodes[4], SLOT_B);
+      await cluster.settled();
+    });
+    const result = await read('scan', new Map([[b, onB]]), '--scan-count', '20');
+    await takeBack(b);
+    expect(decoded(result)).toEqual(all);
+    expect(result).toMatchObject({ code: 0, err: expect.not.stringContaining('moved') as string });
+  });
+
+  test('before they send an RDB: that of their replica is read', async () => {
+    const onB = at('PSYNC ? -1', async () => {
+      await b.kill();
+      await takeOver(cluster.nodes[4], SLOT_B);
+    });
+    const result = await read('replication', new Map([[b, onB]]));
+    await takeBack(b);
+    expect(decoded(result)).toEqual(all);
+    expect(result).toMatchObject({ code: 0, err: expect.not.stringContaining('moved') as string });
+  });
+
+  test('in the middle of their RDB: all is read again, and the node that the URL names is not needed', async () => {
+    const output = folder.at('failover.jsonl');
+    await a.client.config('SET', 'rdb-key-save-delay', '5000');
+    const proxy: HookProxy = await HookProxy.start(a.port, async ([name, id]) => {
+      if (name !== 'PSYNC' || id !== '?') return;
+      const before = proxy.answered;
+      void until('the RDB is on its way', () => proxy.answered > before + 20_000)
+        .then(() => a.kill())
+        .then(() => takeOver(cluster.nodes[3], SLOT_A));
+    });
+    const nat = ['--source-nat-map', `${a.name}=127.0.0.1:${proxy.port}`];
+    try {
+      const result = await rdbkit(['decode', a.url, '-o', output, '--via', 'replication', '--verbose', ...nat]);
+      expect(result.err).toContain('it is read again from the beginning');
+      expect(result.code).toBe(0);
+      expect(lines(readFileSync(output, 'utf8')).map(({ key }) => key).sort()).toEqual(all);
+    } finally {
+      await proxy.stop();
+      await takeBack(a);
+    }
+  });
+
+  test('a replica that is read dies: its master is read instead', async () => {
+    const [replica] = cluster.nodes.slice(4);
+    let scans = 0;
+    const onReplica: Hook = async ([name]) => {
+      if (name === 'SCAN' && ++scans === 3) await replica.kill();
+    };
+    const result = await read('scan', new Map([[replica, onReplica]]), '--scan-count', '20', '--prefer-replica', '--verbose');
+    await replica.restart();
+    await cluster.settled();
+    expect(scans).toBeGreaterThan(2);
+    expect(decoded(result)).toEqual(all);
+    expect(result).toMatchObject({ code: 0, err: expect.stringContaining(`${b.name} has no replica`) as string });
+  });
+});
+
+describe('what is given, and what is refused', () => {
+  const user = (...rules: string[]): Promise<unknown> =>
+    Promise.all(cluster.nodes.map(({ client }) => client.call('ACL', 'SETUSER', 'reader', 'reset', 'on', '>secret', '~*', ...rules)));
+  const asReader = (...argv: string[]): Promise<Result> => rdbkit(['decode', a.url.replace('//', '//reader:secret@'), ...argv]);
+
+  test('a replica is as good as a master', async () => {
+    const [replica] = cluster.nodes.slice(5);
+    const result = await rdbkit(['decode', replica.url]);
+    expect(result.code).toBe(0);
+    expect(decoded(result)).toEqual(all);
+  });
+
+  test('CLUSTER SLOTS is needed', async () => {
+    await user('+@all', '-cluster|slots');
+    const result = await asReader();
+    expect(result).toMatchObject({ code: expect.any(Number) as number, out: '' });
+    expect(result.code).not.toBe(0);
+    expect(result.err).toContain('cluster|slots');
+  });
+
+  test('without CLUSTER NODES nothing is known of slots that are half-way', async () => {
+    await user('+@all', '-cluster|nodes');
+    const result = await asReader();
+    expect(result.code).toBe(0);
+    expect(decoded(result)).toEqual(all);
+    expect(result.err).toContain('CLUSTER NODES is refused');
+  });
+
+  test('a node that is down', async () => {
+    const result = await rdbkit(['decode', 'redis://127.0.0.1:1', '--source-cluster']);
+    expect(result).toMatchObject({ code: expect.any(Number) as number, out: '', err: expect.stringContaining('UNREACHABLE: 127.0.0.1:1') as string });
+  });
+});
+
+describe('one node', () => {
+  let node: RedisNode;
+  beforeAll(async () => {
+    node = await RedisNode.start('--cluster-enabled', 'yes', '--cluster-require-full-coverage', 'no', '--repl-diskless-sync-delay', '0');
+    await node.client.call('CLUSTER', 'ADDSLOTSRANGE', '0', `${SLOTS - 1}`);
+    await until('it is well', async () => String(await node.client.call('CLUSTER', 'INFO')).includes('cluster_state:ok'));
+    for (const key of all) await node.client.set(key, 'value');
+  });
+  afterAll(() => node.stop());
+
+  test.each(['replication', 'scan'])('is a cluster by %s, and so is one with slots that nobody owns', async (via) => {
+    const whole = await rdbkit(['decode', node.url, '--via', via]);
+    expect(whole.code).toBe(0);
+    expect(decoded(whole)).toEqual(all);
+    await node.client.call('CLUSTER', 'DELSLOTS', `${SLOT_B}`);
+    const result = await rdbkit(['decode', node.url, '--via', via]);
+    await node.client.call('CLUSTER', 'ADDSLOTS', `${SLOT_B}`);
+    expect(decoded(result)).toEqual(all.filter((key) => slotOf(key) !== SLOT_B));
+    expect(result.code).toBe(1);
+    expect(result.err).toContain(`the slots ${SLOT_B} have no owner: keys of these slots cannot be read`);
+    expect(result.err).toContain(`the slots ${SLOT_B} have no owner: their keys are missing, if there were any`);
   });
 });

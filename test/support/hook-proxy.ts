@@ -67,6 +67,7 @@ export class HookProxy {
 
 /** The first whole command. */
 function commandIn(bytes: Buffer): { readonly words: string[]; readonly size: number } | undefined {
+  if (bytes.length > 0 && bytes[0] !== 0x2a) return { words: [''], size: bytes.length }; // no array: inline, or TLS
   const words: string[] = [];
   let at = bytes.indexOf('\r\n') + CRLF;
   if (at < CRLF) return undefined;

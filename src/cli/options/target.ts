@@ -58,7 +58,10 @@ export const SPEED = {
     ...{ commands: ['decode', 'inspect'], value: 'n', parse: number(1, 256) },
     help: 'read large inputs with at most this many threads (default: one per core); 1: none besides the main one',
   }),
-  parallel: value({ commands, value: 'n', parse: number(1, 64), default: '4', help: 'sources read at the same time' }),
+  parallel: value({
+    ...{ commands, value: 'n', parse: number(1, 64) },
+    help: 'sources read at the same time (default: 4, or all masters of the servers that are read)',
+  }),
   maxInFlight: value({ commands, value: 'bytes', parse: size, default: '4mb', help: 'bytes in flight to one server' }),
   maxKeysPerSecond: value({
     ...{ commands: LIVE, value: 'n', parse: number(1) },
