@@ -266,8 +266,10 @@ export class NodeScan {
     const { asking = false, readOnly = false } = this.target;
     const { filter, scan } = this.settings;
     const readable = readOnly ? await this.ask('READONLY') : undefined;
-    if (readable instanceof ErrorAnswer) throw this.refused(`READONLY: ${readable.text}`); // it would answer MOVED for every key
     this.info = parseInfo(textOf(await this.ask('INFO')) ?? '');
+    if (readable instanceof ErrorAnswer && (await this.isReplica())) {
+      throw this.refused(`READONLY: ${readable.text}`); // it would answer MOVED for every key
+    }
     await this.ask('CLIENT', 'NO-TOUCH', 'ON'); // since 7.2; without it, DUMP counts as a use of the key
     const exact = isAllowed(await this.ask('PEXPIRETIME', ''));
     const timed = !exact && Array.isArray(await this.ask('TIME'));
@@ -280,6 +282,13 @@ export class NodeScan {
     this.commands = new KeyCommands(this.questions);
     const [major] = this.info.redisVersion.split('.').map(Number);
     this.scanOptions = scanOptionsOf(filter, major >= 6);
+  }
+
+  /** By INFO, or by HELLO, to which every user has the right. */
+  private async isReplica(): Promise<boolean> {
+    if (this.info.role !== '') return this.info.role === 'slave';
+    const hello = await this.ask('HELLO');
+    return Array.isArray(hello) && hello.some((word: Answer) => textOf(word) === 'replica');
   }
 
   /** The subcommand of OBJECT that tells when or how often keys were used; undefined, with a note, if it is refused. */
