@@ -1,5 +1,6 @@
+import { stat } from 'node:fs/promises';
 import type { DumpSummary } from '../commands/dump.js';
-import { joinsDatabases, outputPaths } from '../commands/dump-terms.js';
+import { isPerShard, joinsDatabases, outputPaths, SHARD } from '../commands/dump-terms.js';
 import { command, type Invocation } from './command.js';
 import { emptyNotes } from './empty-runs.js';
 import { exitCodes, FILTERS_HELP, SOURCES_WORDS } from './help-texts.js';
@@ -8,7 +9,9 @@ import { dumpLine, keysExit, KeyProblems } from './key-problems.js';
 import { librariesLines, librariesObject } from './libraries-text.js';
 import type { OptionsOf } from './options/table.js';
 import { type Listeners, RunCommand, type Task } from './run-command.js';
-import { checkOutput, checkSources, filterOf, serversOf, sourcesOf } from './sources.js';
+import { bytesText, keysText } from './numbers.js';
+import { word } from './printable.js';
+import { checkApart, checkOutput, checkSources, filterOf, type LiveSources, serversOf, sourcesOf } from './sources.js';
 import { UsageError } from './usage.js';
 
 export const DUMP = command<'dump'>({
@@ -33,6 +36,8 @@ Examples:
   rdbkit dump dump.rdb --format rdb --target-version 6.2 -o old.rdb
   rdbkit dump dump.rdb --format payload --prefix user:
   rdbkit dump shard-1.rdb shard-2.rdb --format payload -o all.jsonl
+  rdbkit dump redis://cluster:7000 -o 'backup-{shard}.rdb' \\
+    --manifest backup.json
 ${exitCodes('some keys were not written, and each was named; or newer\n       commands of an AOF were not read')}`,
   run: runDump,
 });
@@ -43,6 +48,7 @@ async function runDump(invocation: Invocation<'dump'>): Promise<number> {
   checkFormat(options, given);
   const { filter, live, sources } = await serversOf(invocation, sourcesOf(words, io), filterOf(invocation));
   await checkSources('dump', sources, output, io, live);
+  await checkManifest(options, sources, live);
   if (format !== 'payload' && output === undefined && isTerminal(io.stdout)) {
     throw new UsageError(`--format ${format} is binary and standard output is a terminal: name a file with --output, or pipe it`);
   }
@@ -65,11 +71,17 @@ async function runDump(invocation: Invocation<'dump'>): Promise<number> {
       return summary;
     },
     line: (summary) =>
-      [...librariesLines(summary.libraries, { planned: false, sources, unwanted: options.functions === false }), dumpLine(summary)].join(
-        '\nrdbkit: ',
-      ),
+      [
+        ...librariesLines(summary.libraries, { planned: false, sources, unwanted: options.functions === false }),
+        ...(isPerShard(output) ? summary.files.map(fileLine) : []),
+        dumpLine(summary),
+      ].join('\nrdbkit: '),
     notes: (summary) => emptyNotes(summary, summary.filtered, { ...invocation, live }),
-    fields: (summary) => ({ ...problems.fields(summary), functions: librariesObject(summary.libraries) }),
+    fields: (summary) => ({
+      ...problems.fields(summary),
+      functions: librariesObject(summary.libraries),
+      ...(live === undefined || output === undefined ? {} : { files: summary.files, manifest: options.manifest }),
+    }),
     exit: keysExit,
     done: 'written',
     tornText: 'Its end is torn: it has only the beginning of the damaged key.',
@@ -77,7 +89,31 @@ async function runDump(invocation: Invocation<'dump'>): Promise<number> {
   return new RunCommand(task, invocation, output).run();
 }
 
+/** `backup-10.0.0.5-6379.rdb: 1,234 keys, 540 MB`. */
+function fileLine({ bytes, complete, keys, output, partial }: DumpSummary['files'][number]): string {
+  const state = partial === undefined ? '' : complete ? ', complete' : ', incomplete';
+  return `${word(partial ?? output)}: ${keysText(keys)}, ${bytesText(bytes)}${state}`;
+}
+
 type DumpValues = OptionsOf<'dump'>;
+
+/** Checks what a manifest needs. Throws UsageError. */
+async function checkManifest(
+  { format, manifest, output, splitSlots }: DumpValues,
+  sources: readonly string[],
+  live: LiveSources | undefined,
+): Promise<void> {
+  if (manifest === undefined) return;
+  if (format !== 'rdb') throw new UsageError(`--manifest is for --format rdb, not for ${format}`);
+  if (output === undefined) throw new UsageError('--manifest describes files: name them with --output');
+  if (splitSlots !== undefined) throw new UsageError('--manifest and --split-slots exclude each other');
+  const plain = sources.find((source) => live?.has(source) !== true);
+  if (plain !== undefined) throw new UsageError(`--manifest is for servers that are read, and the source ${word(plain)} is none`);
+  if (sources.length > 1) throw new UsageError('--manifest describes one server or cluster: dump the others on their own');
+  const there = await stat(output).catch(() => undefined);
+  if (there?.isFile() === false) throw new UsageError(`--manifest describes files, and --output ${word(output)} is none`);
+  await checkApart(new Map([['--output', output], ['--manifest', manifest]]));
+}
 
 /** Checks which options go together. */
 function checkFormat(
@@ -87,6 +123,7 @@ function checkFormat(
     format,
     functions,
     onConflict,
+    output,
     splitSlots,
     targetVersion,
   }: DumpValues,
@@ -99,6 +136,7 @@ function checkFormat(
     throw new UsageError('--functions is for --format rdb and resp: payload lines are for keys only');
   }
   if (allowLoss && targetVersion === undefined) throw new UsageError('--allow-loss is for --target-version: without it nothing is lost');
+  if (splitSlots !== undefined && isPerShard(output)) throw new UsageError(`${SHARD} in --output and --split-slots exclude each other`);
   if (splitSlots !== undefined && format !== 'rdb') throw new UsageError(`--split-slots is for --format rdb, not for ${format}`);
   if (given.has('maxPayload') && format !== 'resp') throw new UsageError(`--max-payload is for --format resp, not for ${format}`);
 }

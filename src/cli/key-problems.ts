@@ -6,7 +6,7 @@ import { keyText, printable, sourceName } from './printable.js';
 import { summaryLine } from './summary.js';
 
 /** The counts of commands that write keys. */
-type KeysSummary = Omit<DumpSummary, 'rewritten' | 'libraries'>;
+type KeysSummary = Omit<DumpSummary, 'rewritten' | 'libraries' | 'files'>;
 
 /** Keys that `--json` lists, and characters of their names, at most; all are counted. */
 const MOST_LISTED = 10_000;

@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs';
 import type { RestoreOptions } from '../commands/restore.js';
-import { isServerUrl, type ServerUrl, slotRanges } from '../commands/restore-terms.js';
+import { isServerUrl, type Manifest, ManifestError, readManifest, type ServerUrl, slotRanges } from '../commands/restore-terms.js';
 import { type FilterOptions, takesFunctions } from '../commands/terms.js';
 import type { Invocation } from './command.js';
 import { isTerminal } from './io.js';
@@ -15,11 +15,19 @@ type Values = OptionsOf<'restore'>;
 
 /** The options of a restore, without its listeners. The last word is the target. Throws UsageError. */
 export async function checkRestore(invocation: Invocation<'restore'>): Promise<RestoreOptions> {
-  const { given, io, options, words } = invocation;
-  const { sources: named, target } = split(words, options);
+  const { given, io, options } = invocation;
+  const { sources: named, target } = split(invocation.words, options);
   const { sentinelLogin, tls, url } = await checkAccess(target, options, TARGET_SIDE, io);
   const { cluster, dbMap, dryRun, flush, limit, noChecksum, noTtl, partition, standalone, stripTtl, yes } = options;
-  const { filter, live, sources } = await serversOf(invocation, named, filterOf(invocation));
+  if (options.manifest === undefined && named.length === 0) {
+    throw new UsageError('no source given: before the target, name an RDB file, the URL of another server, or - for standard input');
+  }
+  if (options.manifest !== undefined && named.length > 0) {
+    throw new UsageError(`--manifest names the sources, and ${word(named[0])} is another one: leave one of them out`);
+  }
+  const manifest = options.manifest === undefined ? undefined : { path: options.manifest, manifest: await manifestAt(options.manifest) };
+  const files = manifest?.manifest.files.map(({ file }) => file) ?? named;
+  const { filter, live, sources } = await serversOf(invocation, files, filterOf(invocation));
   await checkSources('restore', sources, undefined, io, live);
   checkFiles(sources, live, options);
   if (dbMap !== undefined && url.db !== undefined) {
@@ -31,7 +39,7 @@ export async function checkRestore(invocation: Invocation<'restore'>): Promise<R
   const { signal, stdin, stdout } = io;
   return {
     ...options,
-    ...{ sources, live, url, tls, sentinelLogin, stdin, stdout, signal },
+    ...{ sources, live, manifest, url, tls, sentinelLogin, stdin, stdout, signal },
     filter: partition === undefined ? filter : withPartition(filter, partition),
     cluster: cluster ? true : standalone ? false : undefined,
     conflict: options.onConflict,
@@ -42,6 +50,15 @@ export async function checkRestore(invocation: Invocation<'restore'>): Promise<R
     target: options.targetVersion,
     retryFirst: given.has('retryFor'),
   };
+}
+
+async function manifestAt(path: string): Promise<Manifest> {
+  try {
+    return await readManifest(path);
+  } catch (error) {
+    if (error instanceof ManifestError) throw new UsageError(`--manifest ${word(path)}: ${printable(error.message)}`);
+    throw error;
+  }
 }
 
 /** Checks the files that are written, and sources that have to be read again. */
@@ -97,9 +114,6 @@ function splitUrl(words: readonly string[], urls: readonly string[]): { sources:
     throw new UsageError('the target is missing: name it after the sources, like redis://host:6379, or with -h HOST');
   }
   if (!isServerUrl(target)) throw new UsageError('the target does not come last: expected sources and then the target');
-  if (words.length === 1) {
-    throw new UsageError('no source given: before the target, name an RDB file, the URL of another server, or - for standard input');
-  }
   return { sources: words.slice(0, -1), target };
 }
 

@@ -1,7 +1,7 @@
 import { createInterface } from 'node:readline/promises';
 import type { Plan, RestoreOptions, RestoreSummary } from '../commands/restore.js';
 import { OutputError } from '../commands/terms.js';
-import { CheckpointError, OUTCOMES, ServerError } from '../commands/restore-terms.js';
+import { CheckpointError, ManifestError, OUTCOMES, ServerError } from '../commands/restore-terms.js';
 import { command, type Invocation } from './command.js';
 import { KeyProblems } from './key-problems.js';
 import { emptyRestoreNotes } from './empty-runs.js';
@@ -30,13 +30,14 @@ The target comes last: redis://[user[:password]@]host:port[/db], rediss:// for T
 redis+sentinel://host:port[,host:port]/master, redis+unix:///path[?db=n]. A cluster is detected. With /db, all keys go to that database. \
 Instead of the URL, -h HOST, -p PORT, -n DB and -a PASSWORD name it, as for redis-cli.`,
   usage: '<source...> <target> [options]',
-  argument: ['<source...>', 'RDB files, or - for standard input'],
+  argument: ['[source...]', 'RDB files, or - for standard input'],
   after: `
 Examples:
   rdbkit restore dump.rdb redis://target:6379 --dry-run
   rdbkit restore dump.rdb redis://target:6379
   rdbkit restore shard-*.rdb rediss://cluster:6379 --flush --yes
   rdbkit restore dump.rdb redis://target:6379 --db 0 --on-conflict replace
+  rdbkit restore --manifest backup.json redis://target:6379
   rdbkit restore shard-*.rdb -h target -p 6380
   rdbkit restore dump.rdb redis://target:6379 --checkpoint restore.json \\
     --rejects rejects.jsonl
@@ -45,7 +46,7 @@ Exit codes:
   0    done: every key that passed the filters is on the target
   1    done, but some keys were not restored, and each was named; or newer
        commands of an AOF were not read, or kept the restore from beginning
-  2    wrong usage, or a checkpoint that does not match
+  2    wrong usage, or a checkpoint that does not match, or no manifest
   3    a source is damaged, incomplete, not an RDB file, or not supported
   4    the target refused or was lost, or it is not empty
   70   a bug in rdbkit
@@ -251,6 +252,10 @@ function fieldsOf(summary: RestoreSummary, problems: KeyProblems): object {
 }
 
 function failedOf(error: unknown): Failed | undefined {
+  if (error instanceof ManifestError) {
+    const line = `MANIFEST: ${word(error.path)}: ${printable(error.message)}. Nothing was written to the target.`;
+    return { code: EXIT.input, line, object: { code: 'MANIFEST', file: error.path, message: error.message } };
+  }
   if (error instanceof CheckpointError) {
     return { code: EXIT.usage, line: `--checkpoint: ${printable(error.message)}.`, object: { code: 'CHECKPOINT', message: error.message } };
   }

@@ -1,13 +1,14 @@
 import type { Plan } from '../commands/restore.js';
+import { slotsMissing, type SourceManifest } from '../commands/restore-terms.js';
 import { librariesLines, librariesObject } from './libraries-text.js';
 import { headObject, headText } from './source-text.js';
 import { bytesText, countText, keysText } from './numbers.js';
-import { printable, sourceName } from './printable.js';
+import { printable, sourceName, word } from './printable.js';
 
 /** The plan as text. `unwanted`: function libraries are left out because an option says so. */
 export function planLines(plan: Plan, sourceNames: readonly string[], unwanted: boolean): string[] {
   const { intoDb, keysDeleted, keysThere, libraries, memoryLeft, memoryNeeded, sources, target, warnings } = plan;
-  const lines: string[] = [];
+  const lines: string[] = plan.manifest === undefined ? [] : [manifestLine(plan.manifest)];
   for (const head of sources) {
     if (head === undefined) continue;
     lines.push(`source ${sourceName(head.source)}: ${headText(head)}`);
@@ -37,6 +38,19 @@ export function planLines(plan: Plan, sourceNames: readonly string[], unwanted: 
   return lines;
 }
 
+/** `manifest backup.json: Redis 7.0.15, cluster of 3 masters, read by replication at 2026-…; 3 files, 1,234 keys, as they were written`. */
+function manifestLine({ manifest, path }: SourceManifest): string {
+  const { clustered, created, files, server, via } = manifest;
+  const shards = files.reduce((total, file) => total + file.shards.length, 0);
+  const what = clustered ? `cluster of ${shards === 1 ? '1 master' : `${countText(shards)} masters`}` : 'one server';
+  const keys = files.reduce((total, file) => total + file.keys, 0);
+  const all = clustered && slotsMissing(manifest).length === 0 ? ', all slots' : '';
+  return (
+    `manifest ${word(path)}: ${server === undefined ? '' : `${printable(server)}, `}${what}${all}, read by ${via}, written ${printable(created)}; ` +
+    `${files.length === 1 ? '1 file' : `${countText(files.length)} files`} with ${keysText(keys)}, unchanged since`
+  );
+}
+
 const sum = (keys: ReadonlyMap<number, number>): number => [...keys.values()].reduce((a, b) => a + b, 0);
 
 const allKeys = ({ target }: Plan): number => target.masters.reduce((total, { keys }) => total + sum(keys), 0);
@@ -48,6 +62,7 @@ export function planObject({
   keysDeleted,
   keysThere,
   libraries,
+  manifest,
   memoryLeft,
   memoryNeeded,
   sources,
@@ -64,6 +79,7 @@ export function planObject({
       modules,
       masters: masters.map(({ keys, ...master }) => ({ ...master, keys: Object.fromEntries(keys) })),
     },
+    manifest: manifest === undefined ? undefined : { path: manifest.path, ...manifest.manifest },
     functions: librariesObject(libraries),
     intoDb,
     keysThere,

@@ -230,7 +230,8 @@ export class RunCommand<S extends RunSummary> {
       }),
       ...(flags.skipDamaged === true ? { damaged: this.damaged.map((error) => errorObject(error)) } : {}),
       ...(heads.length === 0 ? {} : { sourcesFound: heads.map(headObject) }),
-      ...(servers.length === 0 ? {} : { servers, gaps: summary.gaps ?? [], serverNotes: summary.serverNotes ?? [] }),
+      ...(servers.length === 0 ? {} : { servers, serverNotes: summary.serverNotes ?? [] }),
+      ...(servers.length === 0 && summary.gaps === undefined ? {} : { gaps: summary.gaps ?? [] }),
       ...task.fields(summary),
       notes: notes.length === 0 ? undefined : notes,
     });
@@ -252,9 +253,10 @@ export class RunCommand<S extends RunSummary> {
   }
 
   /** Describes incomplete output that was left. */
-  private leftovers({ partial, torn }: S): string {
+  private leftovers({ partial, partials = [], torn }: S): string {
     const { done, tornText } = this.task;
-    const where = partial === undefined ? '' : ` What was ${done} before is in ${word(partial)}.`;
+    const all = partials.length > 1 ? `${partials.length} files: ${partials.map(word).join(' ')}` : partial && word(partial);
+    const where = all === undefined ? '' : ` What was ${done} before is in ${all}.`;
     return where + (torn ? ` ${tornText}` : '');
   }
 

@@ -2,6 +2,7 @@ import { fstatSync, statSync } from 'node:fs';
 import { realpath, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import type { Readable } from 'node:stream';
+import { isPerShard, SHARD } from '../commands/dump-terms.js';
 import { isServerUrl, type LiveOptions, redacted, type ServerUrl } from '../commands/live-terms.js';
 import type { FilterOptions } from '../commands/terms.js';
 import type { Invocation } from './command.js';
@@ -149,7 +150,14 @@ export async function checkSources(
     throw new UsageError(`standard input (-) is a terminal: pipe an RDB into it, like rdbkit ${command} - < dump.rdb`);
   }
   if (output !== undefined) await checkOutput(sources, output, io.stdin);
+  const plain = sources.find((source) => live?.has(source) !== true);
+  if (SHARDED.includes(command) && isPerShard(output) && plain !== undefined) {
+    throw new UsageError(`${SHARD} in --output stands for a server that is read, and the source ${word(plain)} is none`);
+  }
 }
+
+/** Commands that can write each server, or master of a cluster, to a file of its own. */
+const SHARDED: readonly CommandName[] = ['decode', 'dump'];
 
 /** Neither an output, nor what is left of it after an error, may be a source: it would be overwritten. Throws UsageError. */
 export async function checkOutput(sources: readonly string[], output: string, stdin: Readable, option = '--output'): Promise<void> {

@@ -12,6 +12,12 @@ export type DumpFormat = (typeof DUMP_FORMATS)[number];
 export const CONFLICTS = ['error', 'first', 'last'] as const;
 export type Conflict = (typeof CONFLICTS)[number];
 
+/** In an output, it stands for the server or master that is read. */
+export const SHARD = '{shard}';
+
+/** Whether each server, or master of a cluster, is written to a file of its own. */
+export const isPerShard = (output: string | undefined): output is string => output?.includes(SHARD) === true;
+
 interface Outputs {
   readonly output?: string | undefined;
   readonly splitSlots?: number | undefined;

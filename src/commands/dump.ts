@@ -17,14 +17,20 @@ import { highestFormat } from '../dump/headers.js';
 import { mayMeet } from '../pipeline/meeting.js';
 import { openOutput, run, type RunSummary } from '../pipeline/run.js';
 import { damageCheck } from './damage-check.js';
-import { type Conflict, type DumpFormat, outputPaths } from './dump-terms.js';
-import { type LiveRunOptions, withServers } from './live-sources.js';
+import { tryManifest } from '../pipeline/manifest.js';
+import type { JointOutputs } from '../io/joint-outputs.js';
+import { Backup } from './backup.js';
+import { type Conflict, type DumpFormat, isPerShard, outputPaths } from './dump-terms.js';
+import { type LiveRunOptions, type LiveSources, withServers } from './live-sources.js';
+import { type DumpedFile, eachShard, joined, type ShardOutput, shardOutputs, sums } from './shards.js';
 
 export type { KeyProblem } from '../pipeline/key-problem.js';
 
 export interface DumpOptions extends LiveRunOptions, Pick<DumpSinkOptions, 'allowLoss' | 'dbMap' | 'stripTtl' | 'target'> {
-  /** A path; default: standard output. */
+  /** A path, in which `{shard}` stands for each server or master; default: standard output. */
   readonly output?: string | undefined;
+  /** File that describes the files of a dump of one server or cluster; format rdb, and needs `output`. */
+  readonly manifest?: string | undefined;
   readonly format: DumpFormat;
   /** Format rdb: number of files, one per range of slots; needs `output` (default 1). */
   readonly splitSlots?: number | undefined;
@@ -41,22 +47,62 @@ export interface DumpOptions extends LiveRunOptions, Pick<DumpSinkOptions, 'allo
 export interface DumpSummary extends RunSummary, Readonly<DumpCounts> {
   /** Outcomes of function libraries. */
   readonly libraries: readonly Library[];
+  /** The files of a dump of servers. */
+  readonly files: readonly DumpedFile[];
 }
 
 /**
- * Writes the keys of RDB files as they are, or transcoded for a target. Throws OutputError or ClosedPipe; everything else is in the
- * summary.
+ * Writes the keys of RDB files and servers as they are, or transcoded for a target. Throws OutputError, ClosedPipe, and ServerError if a
+ * server cannot be reached; everything else is in the summary.
  */
-export function dump(options: DumpOptions): Promise<DumpSummary> {
-  return withServers(options, options.output !== undefined, dumpSources);
+export async function dump(options: DumpOptions): Promise<DumpSummary> {
+  const { manifest, output } = options;
+  if (manifest === undefined) return withServers(options, output !== undefined, dumpAll);
+  await tryManifest(manifest);
+  const backup = new Backup(manifest, options);
+  const summary = await withServers({ ...options, onHead: backup.head }, output !== undefined, (opened, servers) => {
+    for (const facts of servers?.facts ?? []) backup.begin(facts);
+    return dumpAll(opened, servers);
+  });
+  if (summary.errors.length === 0 && !summary.interrupted) await backup.write(summary);
+  return summary;
 }
 
-async function dumpSources(options: DumpOptions): Promise<DumpSummary> {
+async function dumpAll(options: DumpOptions, servers: LiveSources | undefined): Promise<DumpSummary> {
+  const { output } = options;
+  if (servers === undefined || output === undefined) return dumpSources(options);
+  if (isPerShard(output)) return dumpShards(options, shardOutputs(output, servers.facts.flatMap(({ shards }) => shards)));
+  const summary = await dumpSources(options);
+  return { ...summary, files: [fileOf(output, options.sources, summary)] };
+}
+
+/** Each shard to a file of its own. Exported for tests. */
+export async function dumpShards(options: DumpOptions, shards: readonly ShardOutput[]): Promise<DumpSummary> {
+  const started = performance.now();
+  const ends = await eachShard<DumpOptions, DumpSummary>(options, shards, (own, { output }, outputs) =>
+    dumpSources({ ...own, output }, outputs),
+  );
+  const all = ends.map(({ summary }) => summary);
+  return {
+    ...joined(ends, (performance.now() - started) / 1000, options.signal),
+    ...sums(all, ['refused', 'others', 'rewritten', 'adapted', 'lost', 'duplicates']),
+    libraries: all.flatMap(({ libraries }) => libraries),
+    files: ends.map(({ partial, shard, summary }) => ({ ...fileOf(shard.output, [shard.name], summary), partial })),
+  };
+}
+
+function fileOf(output: string, shards: readonly string[], summary: DumpSummary): DumpedFile {
+  const { damaged, errors, interrupted, keys, partial, refused, written } = summary;
+  return { output, partial, complete: errors.length === 0 && !interrupted, shards, keys, bytes: written, refused, damaged };
+}
+
+async function dumpSources(options: DumpOptions, joint?: JointOutputs): Promise<DumpSummary> {
   const { allowLoss, dbMap, maxPayload = MAX_PAYLOAD, onConflict = 'error', onProblem, sources, stripTtl, target } = options;
   const { functions = takesFunctions(options) } = options;
   const now = options.filter?.now ?? Date.now();
   const format = options.format === 'rdb' ? await formatOf(options) : undefined;
-  const outputs = await openOutputs(options);
+  const opened = await openOutputs(options);
+  const outputs = joint === undefined ? opened : opened.map((output) => joint.hold(output));
   const seen = mayMeet(options) ? new KeySet() : undefined;
   const ordered = onConflict === 'last' ? [...sources].reverse() : sources;
   let sink: DumpSink | undefined;
@@ -81,7 +127,7 @@ async function dumpSources(options: DumpOptions): Promise<DumpSummary> {
     return { sink, outputs, meta: true, passes: editsOf(options), check };
   });
   const { counts, libraries } = sink as DumpSink;
-  return { ...summary, ...counts, libraries };
+  return { ...summary, ...counts, libraries, files: [] };
 }
 
 /** Version and vendor for the header. Valkey's own versions begin at 80. */

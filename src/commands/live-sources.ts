@@ -47,6 +47,11 @@ export class LiveSources {
     return sources.flatMap((source) => this.opened.get(source)?.shards.map(({ facts }) => facts.name) ?? [source]);
   }
 
+  /** What is known of each server. */
+  get facts(): LiveFacts[] {
+    return [...this.opened.values()].map(({ facts }) => facts);
+  }
+
   /** The shards by name, for a run. */
   get shards(): ReadonlyMap<string, ServerSource> {
     const all = [...this.opened.values()].flatMap(({ shards }) => shards);
@@ -84,22 +89,20 @@ export async function withServers<O extends LiveRunOptions, S extends RunSummary
 ): Promise<S> {
   if (options.live === undefined) return work(options, undefined);
   const { onError, onEvent } = options;
-  let lost: S | undefined;
-  let before: LiveSources | undefined;
+  let before: Before<S> | undefined;
   for (let time = 1; ; time++) {
-    const opened: LiveSources | S = lost === undefined ? await LiveSources.open(options) : await reopened(options, lost, before);
+    const opened: LiveSources | S = before === undefined ? await LiveSources.open(options) : await reopened(options, before);
     if (!(opened instanceof LiveSources)) {
       for (const error of opened.errors) onError?.(error);
       return opened;
     }
-    before = opened;
     try {
       const last = !again || time === MOST_TIMES;
       const sources = opened.named(options.sources);
       const summary = await work({ ...options, sources, servers: opened.shards, onError: last ? onError : undefined }, opened);
       if (!last && wasLost(summary)) {
-        onEvent?.(`${summary.errors[0].file}: ${summary.errors[0].got}: it is read again from the beginning`, true);
-        lost = summary;
+        onEvent?.(readAgain(summary), true);
+        before = { servers: opened, lost: summary };
         continue;
       }
       if (!last) for (const error of summary.errors) onError?.(error);
@@ -111,18 +114,23 @@ export async function withServers<O extends LiveRunOptions, S extends RunSummary
   }
 }
 
-const wasLost = ({ errors, interrupted }: RunSummary): boolean =>
+/** Whether nothing else is wrong than that servers were lost. */
+export const wasLost = ({ errors, interrupted }: RunSummary): boolean =>
   !interrupted && errors.length > 0 && errors.every(({ code }) => code === 'SOURCE_LOST');
 
+export const readAgain = ({ errors: [{ file, got }] }: RunSummary): string => `${file}: ${got}: it is read again from the beginning`;
+
+/** A run that lost a server, and the servers that were read. */
+interface Before<S> {
+  readonly servers: LiveSources;
+  readonly lost: S;
+}
+
 /** The servers once more; what was written of a run that lost one is only given up where they are reached. Else how that run ended. */
-async function reopened<S extends RunSummary>(
-  options: LiveRunOptions,
-  lost: S,
-  before: LiveSources | undefined,
-): Promise<LiveSources | S> {
+async function reopened<S extends RunSummary>(options: LiveRunOptions, { lost, servers: before }: Before<S>): Promise<LiveSources | S> {
   try {
     const servers = await LiveSources.open(options, before);
-    if (lost.partial !== undefined) await unlink(lost.partial).catch(() => undefined);
+    for (const left of lost.partials ?? [lost.partial]) if (left !== undefined) await unlink(left).catch(() => undefined);
     return servers;
   } catch (error) {
     if (options.signal?.aborted === true) return { ...lost, errors: [], interrupted: true };

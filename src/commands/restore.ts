@@ -16,6 +16,7 @@ import { samePayload } from '../values/same-value.js';
 import { hasAbsoluteTtl } from '../values/targets.js';
 import { baseWarning } from '../pipeline/aof.js';
 import { type Eviction, evictionsSince, type TargetFacts, targetFacts } from '../restore/target-facts.js';
+import { checkFiles, type SourceManifest } from '../pipeline/manifest.js';
 import { mayMeet } from '../pipeline/meeting.js';
 import { Waiting } from '../redis/waiting.js';
 import { checkKept, Checkpoints, type CheckpointState } from '../restore/checkpoint.js';
@@ -45,10 +46,11 @@ const MOST_FORESEEN = 11_000_000;
 const MOST_PASSES = 5;
 
 /**
- * Restores the keys of RDB files. Throws OutputError, and if nothing was begun ServerError, CheckpointError and the reason of the
- * signal; everything else is in the summary.
+ * Restores the keys of RDB files. Throws OutputError, and if nothing was begun ServerError, CheckpointError, ManifestError and the reason
+ * of the signal; everything else is in the summary.
  */
-export function restore(options: RestoreOptions): Promise<RestoreSummary> {
+export async function restore(options: RestoreOptions): Promise<RestoreSummary> {
+  if (options.manifest !== undefined) await checkFiles(options.manifest);
   return withServers(options, false, restoreSources);
 }
 
@@ -195,7 +197,9 @@ class Restore {
         if (error !== undefined) delivery.fail(error);
       }
       const { companionsRefused, failure, unanswered, unconfirmed } = delivery;
-      return this.summary(plan, ends, { failure, unconfirmed, unanswered, companionsRefused });
+      const summary = this.summary(plan, ends, { failure, unconfirmed, unanswered, companionsRefused });
+      const comparable = finished && !summary.limited;
+      return options.manifest === undefined ? summary : { ...summary, gaps: comparable ? this.missingKeys(options.manifest) : [] };
     } finally {
       clearInterval(timer);
       await delivery.close({ settled: false });
@@ -271,6 +275,14 @@ class Restore {
     if (gaps.length === 0) return;
     const ranges = gaps.map(([from, to]) => `${from}-${to}`).join(', ');
     this.options.onNote?.(`no source has keys in slots ${ranges}: was the file of a shard forgotten?`);
+  }
+
+  /** Where a file had not the keys that its manifest says. */
+  private missingKeys({ manifest }: SourceManifest): string[] {
+    return this.sources.flatMap(({ counts, path }) => {
+      const expected = manifest.files.find(({ file }) => file === path)?.keys ?? counts.read;
+      return expected === counts.read ? [] : [`${path} has ${counts.read} keys, and the manifest says ${expected}`];
+    });
   }
 
   private lost(server: string, reason: string): void {

@@ -14,6 +14,7 @@ export class FileSink implements ByteSink {
   private writing = Promise.resolve();
   private sinceSync = 0;
   private empty = true;
+  private settled = false;
   private syncing: Promise<void> | undefined;
   /** A failed sync is reported only once by the system: the last one may succeed after it. */
   private unsynced: unknown;
@@ -67,15 +68,18 @@ export class FileSink implements ByteSink {
     }
   }
 
-  async commit(): Promise<void> {
+  async settle(): Promise<void> {
+    if (this.settled) return;
     await this.syncing;
     if (this.unsynced !== undefined) throw OutputError.from(this.name, this.unsynced);
-    if (this.target === undefined) {
-      await attempt(this.path, this.handle.close());
-      return;
-    }
-    await attempt(this.name, this.handle.sync());
+    if (this.target !== undefined) await attempt(this.name, this.handle.sync());
     await attempt(this.name, this.handle.close());
+    this.settled = true;
+  }
+
+  async commit(): Promise<void> {
+    await this.settle();
+    if (this.target === undefined) return;
     await attempt(this.target, rename(this.path, this.target));
     const folder = await open(dirname(this.target), 'r').catch(() => undefined);
     await folder?.sync().catch(() => undefined); // not every file system can
@@ -85,7 +89,7 @@ export class FileSink implements ByteSink {
   async abandon(): Promise<string | undefined> {
     await this.writing.catch(() => undefined);
     await this.syncing?.catch(() => undefined);
-    await this.handle.close().catch(() => undefined);
+    if (!this.settled) await this.handle.close().catch(() => undefined);
     if (this.target === undefined) return undefined;
     if (this.empty) {
       await unlink(this.path).catch(() => undefined);

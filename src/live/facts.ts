@@ -20,6 +20,8 @@ export interface LiveFacts {
 export interface ShardFacts {
   /** The name of the source. */
   readonly name: string;
+  /** The master, or the server that was named, as `host:port`; where sentinels name it, the name that they use. */
+  readonly master: string;
   /** The server that is read: the master, or a replica of it. */
   readonly node: string;
   readonly replicaOf: string | undefined;

@@ -20,19 +20,22 @@ export class KeyPage {
   starts = new Int32Array(FIRST_KEYS);
   /** By key, `WORDS` each: what a KeySet knows it by. */
   digests = new Uint32Array(FIRST_KEYS * WORDS);
-  /** The cursor that goes on after this page. */
-  next = '0';
-  /** How many keys were asked for, and answered. */
+  /** The cursor that goes on after this page; undefined if it is a part of another one. */
+  next: string | undefined;
+  /** How many keys may be asked for (their sizes are known, where they have to be), were asked for, and answered. */
+  sized = 0;
   sent = 0;
   done = 0;
+  /** By key: 1 if it is not read with DUMP, but in ranges. */
+  ranged = new Uint8Array(FIRST_KEYS);
 
   clear(): void {
-    this.length = this.count = this.sent = this.done = 0;
+    this.length = this.count = this.sized = this.sent = this.done = 0;
     if (this.bytes.length > MOST_KEPT) this.bytes = new Uint8Array(FIRST_BYTES);
   }
 
   get unsent(): number {
-    return this.count - this.sent;
+    return this.sized - this.sent;
   }
 
   /** Where a key ends in `bytes`. */
@@ -53,6 +56,7 @@ export class KeyPage {
     if (size <= SHORT) for (let i = 0; i < size; i++) this.bytes[length + i] = bytes[bulk + i];
     else this.bytes.set(bytes.subarray(bulk, end), length);
     this.bulks[count] = length;
+    this.ranged[count] = 0;
     this.starts[count] = length + start - bulk;
     this.length = length + size;
     this.count = count + 1;
@@ -81,6 +85,7 @@ export class KeyPage {
     const size = this.starts.length * 2;
     this.bulks = grown(this.bulks, new Int32Array(size + 1));
     this.starts = grown(this.starts, new Int32Array(size));
+    this.ranged = grown(this.ranged, new Uint8Array(size));
     this.digests = grown(this.digests, new Uint32Array(size * WORDS));
   }
 

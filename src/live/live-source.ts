@@ -87,6 +87,7 @@ export class LiveSource {
       const info = await servers.infoOf(asked);
       const facts: ShardFacts = {
         name: servers.clustered ? `redis://${master.name}` : name,
+        master: master.name,
         node: address === undefined ? master.name : addressText(address),
         replicaOf: replica === undefined ? info.masterAddress : master.name,
         id: master.id,

@@ -22,9 +22,10 @@ import { TARGETS } from '../values/targets.js';
 import { KeyPage } from './key-page.js';
 import { LatencyGuard } from './latency-guard.js';
 import { type Answer, ARRAY, BULK, ERROR, ErrorAnswer, garbled, INTEGER, ReplyLink, textOf } from './reply-link.js';
-import { copy, KeyCommands, type KeyQuestions, TIME_EVERY } from './scan-commands.js';
+import { NoRanges, RangeReader } from './range-reader.js';
+import { copy, KeyCommands, type KeyQuestions, sizeCommands, TIME_EVERY } from './scan-commands.js';
 import { scanOptionsOf } from './scan-filter.js';
-import { ScanOutput } from './scan-output.js';
+import { ScanOutput, vendorOf } from './scan-output.js';
 import type { NodeScanTarget, ScanPosition, ScanSettings } from './scan-terms.js';
 
 /** Keys asked for at once: at first, at least, and at most. */
@@ -33,6 +34,8 @@ const LEAST_BATCH = 10;
 const MOST_BATCH = 1000;
 /** Bytes of replies that a batch should have; up to two batches and a half are in flight. */
 const BATCH_BYTES = 1 << 19;
+/** Bytes of a key in a note. */
+const SHOWN = 100;
 /** A page of up to so many batches is not divided. */
 const ABOUT = 1.5;
 /** Keys looked at by one SCAN where few of them are wanted. */
@@ -64,6 +67,7 @@ const DONE = 0;
 const MORE = 1;
 const ROOM = 2;
 const STREAM = 3;
+const RANGED = 4;
 
 /** Keys of a page that were asked for together. */
 interface Segment {
@@ -71,6 +75,14 @@ interface Segment {
   readonly from: number;
   readonly to: number;
   readonly request: Uint8Array;
+}
+
+/** Keys of a page whose sizes were asked for together. */
+class Sizes {
+  constructor(
+    readonly page: KeyPage,
+    readonly to: number,
+  ) {}
 }
 
 interface Progress {
@@ -108,7 +120,7 @@ export class NodeScan {
   private history: { readonly address: string | undefined; readonly id: string } = { address: undefined, id: '' };
   private readonly finished = new Set<number>();
   /** What replies are due, in order. */
-  private queue: (Segment | typeof SCAN)[] = [];
+  private queue: (Segment | Sizes | typeof SCAN)[] = [];
   /** Pages whose keys are not all answered, in order. */
   private pages: KeyPage[] = [];
   private readonly sparePages: KeyPage[] = [];
@@ -117,6 +129,8 @@ export class NodeScan {
   private next: string | undefined;
   private scanning = false;
   private inFlight = 0;
+  private sizesRefused = false;
+  private readonly told = new Set<string>();
   private batch: number;
   /** Keys that one SCAN looks at: more than a batch where few are wanted. */
   private count: number;
@@ -264,7 +278,8 @@ export class NodeScan {
   private async introduce(): Promise<void> {
     const { asking = false, readOnly = false } = this.target;
     const { filter, scan } = this.settings;
-    if (readOnly) await this.ask('READONLY');
+    const readable = readOnly ? await this.ask('READONLY') : undefined;
+    if (readable instanceof ErrorAnswer) throw this.refused(`READONLY: ${readable.text}`); // it would answer MOVED for every key
     this.info = parseInfo(textOf(await this.ask('INFO')) ?? '');
     await this.ask('CLIENT', 'NO-TOUCH', 'ON'); // since 7.2; without it, DUMP counts as a use of the key
     const exact = isAllowed(await this.ask('PEXPIRETIME', ''));
@@ -319,6 +334,7 @@ export class NodeScan {
   private async databases(): Promise<number[]> {
     const { db: chosen = [] } = this.settings.filter;
     const isWanted = (db: number): boolean => chosen.length === 0 || chosen.includes(db);
+    if (this.target.slots !== undefined) return [0].filter(isWanted); // clusters have no other, and some refuse SELECT
     if (this.info.redisVersion === '') return chosen.length > 0 ? [...chosen].sort((a, b) => a - b) : this.triedDatabases();
     return [...this.info.keys.keys()].filter(isWanted).sort((a, b) => a - b);
   }
@@ -350,6 +366,7 @@ export class NodeScan {
       if (this.queue.length === 0) break;
       const segment = this.queue.shift();
       if (segment === SCAN) await this.readPage();
+      else if (segment instanceof Sizes) await this.readSizes(segment);
       else await this.readSegment(segment);
     }
     this.cursor = undefined;
@@ -364,8 +381,8 @@ export class NodeScan {
   /** Asks for keys as long as there may be more in flight. The next SCAN goes before them, so that its reply is there in time. */
   private async send(): Promise<void> {
     for (;;) {
-      const unsent = this.pages.reduce((sum, page) => sum + page.unsent, 0);
-      if (!this.scanning && this.next !== undefined && unsent <= 2 * this.portion) this.sendScan(this.next);
+      const [unsent, left] = this.pages.reduce(([sized, all], page) => [sized + page.unsent, all + page.count - page.sent], [0, 0]);
+      if (!this.scanning && this.next !== undefined && left <= 2 * this.portion) this.sendScan(this.next);
       // where others must not wait, one batch at a time
       if (unsent === 0 || this.inFlight >= (this.guard === undefined ? 2 * this.portion : 1)) return;
       await this.pace();
@@ -398,12 +415,11 @@ export class NodeScan {
     if (page === undefined) return;
     const from = page.sent;
     const { portion } = this;
-    const to = page.unsent <= portion * ABOUT ? page.count : from + portion;
+    const to = page.unsent <= portion * ABOUT ? page.sized : from + portion;
     const size = this.commands.size(page, from, to);
     const spare = this.spareRequests.pop();
     const request = spare !== undefined && spare.length >= size ? spare : new Uint8Array(size * 2);
-    this.commands.write(page, from, to, request);
-    this.link.write(request.subarray(0, size));
+    this.link.write(request.subarray(0, this.commands.write(page, from, to, request)));
     page.sent = to;
     this.inFlight += to - from;
     this.limit.spend(to - from, 0);
@@ -434,8 +450,43 @@ export class NodeScan {
     this.scanning = false;
     this.next = cursor === '0' ? undefined : cursor;
     this.pages.push(page);
+    if (this.asksSizes) this.sendSizes(page);
+    else page.sized = page.count;
     this.adaptCount(page.count);
     this.finishPages();
+  }
+
+  /** With `maxDump`, the sizes of keys are asked for a page earlier than the keys. */
+  private get asksSizes(): boolean {
+    return this.settings.scan.maxDump !== undefined && !this.sizesRefused;
+  }
+
+  private sendSizes(page: KeyPage): void {
+    if (page.count === 0) return;
+    this.link.write(sizeCommands(page, 0, page.count, this.questions.asking));
+    this.queue.push(new Sizes(page, page.count));
+  }
+
+  private async readSizes({ page, to }: Sizes): Promise<void> {
+    const { link } = this;
+    const { maxDump = Infinity } = this.settings.scan;
+    for (let i = page.sized; i < to; i++) {
+      if (this.questions.asking) link.pos = await link.whole(() => link.lineEnd(link.pos));
+      await link.more(1);
+      if (link.bytes[link.pos] === INTEGER) {
+        if ((await this.number(INTEGER)) > maxDump) page.ranged[i] = 1;
+      } else if (link.bytes[link.pos] === ERROR) this.sizeRefused(await this.errorLine());
+      else if ((await this.number(BULK)) !== -1) throw garbled(link.bytes, link.pos, link.end);
+    }
+    page.sized = to;
+  }
+
+  /** Errors for one key come again at its DUMP. */
+  private sizeRefused(text: string): void {
+    if (refusalOf(text) === 'later') throw new ConnectionLost(text);
+    if (redirection(text) !== undefined || isOfKey(text) || this.sizesRefused) return;
+    this.sizesRefused = true;
+    this.settings.onNote(`${this.target.name}: sizes are not known, and all values are read with DUMP: MEMORY USAGE: ${text}`);
   }
 
   private async number(kind: number): Promise<number> {
@@ -537,6 +588,7 @@ export class NodeScan {
       if (status === DONE) break;
       if (status === MORE) await link.more(this.need);
       else if (status === ROOM) await output.pipe.room();
+      else if (status === RANGED) await this.ranged(page, this.at++);
       else bytes += await this.stream(segment);
     }
     this.spareRequests.push(request);
@@ -553,7 +605,7 @@ export class NodeScan {
     while (this.pages.length > 0 && this.pages[0].done === this.pages[0].count) {
       const page = this.pages.shift();
       if (page === undefined) break;
-      cursor = page.next;
+      cursor = page.next ?? cursor;
       this.sparePages.push(page);
     }
     if (cursor === undefined) return;
@@ -574,6 +626,14 @@ export class NodeScan {
       const { pos } = link;
       const index = this.at;
       this.need = end - pos + 1;
+      if (page.ranged[index] === 1) {
+        if (this.questions.timed && (index - from) % TIME_EVERY === 0) {
+          const after = this.time(pos);
+          if (after < 0) return MORE;
+          link.pos = after;
+        }
+        return RANGED;
+      }
       const first = plain ? pos : this.beforeDump(pos, (index - from) % TIME_EVERY === 0);
       if (first < 0 || first >= end) return MORE;
       // DUMP
@@ -837,6 +897,68 @@ export class NodeScan {
     return size;
   }
 
+  /** Reads a large value in ranges, over the other connection. */
+  private async ranged(page: KeyPage, index: number): Promise<void> {
+    const { counts, keys, output } = this.settings;
+    const { serverTime } = this;
+    const { link: side } = await this.selectAside();
+    if (output.version === 0) await this.askVersion();
+    const { object } = this.questions;
+    const key = page.key(index);
+    const use = object === undefined ? -1 : await side.ask('OBJECT', object, key);
+    const reader = this.rangeReader(side);
+    const value = reader instanceof RangeReader ? await reader.read(key) : reader;
+    const expiry = value === undefined || value instanceof NoRanges ? undefined : await this.expiryAside(page, index);
+    if (value instanceof NoRanges) this.dumpLater(page, index, value.reason);
+    else if (value === undefined || expiry === undefined) counts.gone++;
+    else if (!page.remember(keys, index)) counts.repeated++;
+    else {
+      if (value.doubt !== undefined) this.tellOnce(value.doubt, key);
+      if (!output.pipe.fits(RECORD_HEAD)) await output.pipe.room();
+      output.select(this.db);
+      const head = new ByteBuilder();
+      const { link } = this;
+      [link.value, link.hi, link.lo] = expiry;
+      this.idle = typeof use === 'number' ? use : -1;
+      head.length = this.modifiers(head.bytes, head.room(RECORD_HEAD));
+      head.byte(value.type.id);
+      addLength(head, key.length);
+      await output.pipe.put(head.bytes, 0, head.length);
+      await output.pipe.put(page.bytes, page.starts[index], page.end(index));
+      for (const piece of value.pieces) await output.pipe.put(piece, 0, piece.length);
+      counts.written++;
+    }
+    if (reader instanceof RangeReader) reader.close();
+    this.serverTime = serverTime;
+  }
+
+  private rangeReader(side: ReplyLink): RangeReader | NoRanges {
+    const { version } = this.settings.output;
+    const target = TARGETS.findLast(({ rdbVersion, vendor }) => rdbVersion === version && vendor === vendorOf(version));
+    if (target === undefined) return new NoRanges(`what servers of RDB version ${version} read is not known`);
+    if (this.questions.asking) return new NoRanges('its slot is moving');
+    return new RangeReader(side, target);
+  }
+
+  /** A page before all others, so that no position counts the key as written. */
+  private dumpLater({ bulks, bytes, starts }: KeyPage, index: number, reason: string): void {
+    const page = this.sparePages.pop() ?? new KeyPage();
+    page.clear();
+    page.next = undefined;
+    page.add(bytes, bulks[index], starts[index], bulks[index + 1]);
+    page.isKnown(this.settings.keys, this.db);
+    page.sized = 1;
+    this.pages.unshift(page);
+    this.tellOnce(`read with DUMP all the same: ${reason}`, page.key(0));
+  }
+
+  /** Of the keys that it holds for, the first one is named. */
+  private tellOnce(what: string, key: Uint8Array): void {
+    if (this.told.has(what)) return;
+    this.told.add(what);
+    this.settings.onNote(`${this.target.name}: key ${JSON.stringify(formatText(key.subarray(0, SHOWN)))} of database ${this.db}: ${what}`);
+  }
+
   /** Passes `size` bytes of the link on, or over. */
   private async through(size: number, isWanted: boolean): Promise<void> {
     const { link } = this;
@@ -864,13 +986,7 @@ export class NodeScan {
 
   /** The expiry of a key: value, and its 64 bits; undefined if the key is gone. */
   private async expiryAside(page: KeyPage, index: number): Promise<readonly [number, number, number] | undefined> {
-    const side = await this.sideLink();
-    if (side.db !== this.db) {
-      const selected = await side.link.ask('SELECT', String(this.db));
-      if (selected instanceof ErrorAnswer) throw new ConnectionLost(selected.text);
-      side.db = this.db;
-    }
-    const { link } = side;
+    const { link } = await this.selectAside();
     const { asking, expiry } = this.questions;
     this.serverTime = await this.timeOf(link);
     if (asking) await link.ask('ASKING');
@@ -879,6 +995,16 @@ export class NodeScan {
       throw new ConnectionLost(answer instanceof ErrorAnswer ? `${expiry}: ${answer.text}` : `${expiry}: an answer that is no number`);
     }
     return answer === -2 ? undefined : [link.value, link.hi, link.lo];
+  }
+
+  private async selectAside(): Promise<{ readonly link: ReplyLink }> {
+    const side = await this.sideLink();
+    if (side.db !== this.db) {
+      const selected = await side.link.ask('SELECT', String(this.db));
+      if (selected instanceof ErrorAnswer) throw new ConnectionLost(selected.text);
+      side.db = this.db;
+    }
+    return side;
   }
 
   private async timeOf(link: ReplyLink): Promise<number> {

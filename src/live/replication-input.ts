@@ -86,6 +86,7 @@ export class ReplicationInput implements Input {
 
   /** May be called once. Throws RdbError: SOURCE_REFUSED, SOURCE_LOST; or the reason of the signal. */
   async *chunks(): AsyncGenerator<Uint8Array, void, void> {
+    this.bytesRead = 0;
     const link = await this.begun();
     this.link = link;
     try {

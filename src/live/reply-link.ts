@@ -214,8 +214,12 @@ export class ReplyLink {
 
   /** Sends a command of its own and returns the reply; nothing else may be in flight. */
   async ask(...args: (string | Uint8Array)[]): Promise<Answer> {
-    this.write(encodeCommand(args));
+    this.send(...args);
     return this.answer();
+  }
+
+  send(...args: (string | Uint8Array)[]): void {
+    this.write(encodeCommand(args));
   }
 
   /** Reads a whole reply. Its strings are copies. Throws SyntaxError, and if it has more than 64 MiB. */

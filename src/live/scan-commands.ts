@@ -25,6 +25,20 @@ function beginning(asking: boolean, ...args: string[]): Uint8Array {
   return Uint8Array.from(Buffer.concat([asking ? ASKING : new Uint8Array(0), Buffer.from(`*${args.length + 1}\r\n${parts}`, 'latin1')]));
 }
 
+const MEMORY_USAGE = beginning(false, 'MEMORY', 'USAGE');
+
+/** The questions for the sizes of the keys [from, to). */
+export function sizeCommands({ bulks, bytes }: KeyPage, from: number, to: number, asking: boolean): Uint8Array {
+  const before = asking ? [...ASKING, ...MEMORY_USAGE] : MEMORY_USAGE;
+  const out = new Uint8Array((to - from) * before.length + bulks[to] - bulks[from]);
+  let at = 0;
+  for (let i = from; i < to; i++) {
+    out.set(before, at);
+    at = copy(bytes, bulks[i], bulks[i + 1], out, at + before.length);
+  }
+  return out;
+}
+
 /** Writes the questions for the keys of a page, by copying the keys as SCAN gave them. */
 export class KeyCommands {
   private readonly beginnings: readonly Uint8Array[];
@@ -40,23 +54,25 @@ export class KeyCommands {
     this.fixed = this.beginnings.reduce((sum, { length }) => sum + length, 0);
   }
 
-  /** Bytes of the questions for the keys [from, to). */
+  /** Bytes of the questions for the keys [from, to), at most. */
   size({ bulks }: KeyPage, from: number, to: number): number {
     const times = this.questions.timed ? Math.ceil((to - from) / TIME_EVERY) * TIME.length : 0;
     return times + (to - from) * this.fixed + this.beginnings.length * (bulks[to] - bulks[from]);
   }
 
-  /** Writes them to the beginning of `out`. */
-  write({ bulks, bytes }: KeyPage, from: number, to: number, out: Uint8Array): void {
+  /** Writes them to the beginning of `out`; returns how many bytes they have. */
+  write({ bulks, bytes, ranged }: KeyPage, from: number, to: number, out: Uint8Array): number {
     const { beginnings, questions } = this;
     let at = 0;
     for (let i = from; i < to; i++) {
       if (questions.timed && (i - from) % TIME_EVERY === 0) at = copy(TIME, 0, TIME.length, out, at);
+      if (ranged[i] === 1) continue;
       for (let b = 0; b < beginnings.length; b++) {
         at = copy(beginnings[b], 0, beginnings[b].length, out, at);
         at = copy(bytes, bulks[i], bulks[i + 1], out, at);
       }
     }
+    return at;
   }
 }
 

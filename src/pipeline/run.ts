@@ -94,6 +94,8 @@ export interface RunSummary extends Readonly<Counts> {
   readonly torn: boolean;
   /** Where an incomplete output was left. */
   readonly partial: string | undefined;
+  /** All of them, if there are several outputs. */
+  readonly partials?: readonly string[] | undefined;
   /** Bytes of output. */
   readonly written: number;
   readonly seconds: number;
@@ -282,6 +284,7 @@ class Run {
 
   private async close(): Promise<string | undefined> {
     if (this.errors.length > 0 || this.interrupted) return this.abandon();
+    for (const output of this.outputs) await output.settle?.();
     for (const output of this.outputs) await output.commit();
     return undefined;
   }

@@ -34,11 +34,21 @@ export interface SourceHead {
   readonly modules: readonly string[];
   /** The aux field that marks the base of an AOF. */
   readonly aofMark: AofMark | undefined;
+  /** Where the file is in the history of its server, from `repl-id`, `repl-offset` and `repl-stream-db`. */
+  readonly replication?: ReplicationPosition | undefined;
   readonly compression: Compression;
   /** JSON lines with payloads. */
   readonly ofPayloads: boolean;
   /** Bytes of the file as stored. */
   readonly size: number | undefined;
+}
+
+/** A place in the stream of commands that a server sends to its replicas. */
+export interface ReplicationPosition {
+  readonly id: string;
+  readonly offset: number;
+  /** The database that the commands after it begin in. */
+  readonly streamDb: number | undefined;
 }
 
 /** More than any server writes before the first key, except functions. */
@@ -49,6 +59,8 @@ function isReadOnce(source: string): boolean {
   const found = source === '-' ? undefined : statSync(source, { throwIfNoEntry: false });
   return source === '-' || (found !== undefined && !found.isFile() && !found.isDirectory());
 }
+
+const isCount = (text: string | undefined): boolean => Number.isSafeInteger(Number(text ?? NaN)) && Number(text) >= 0;
 
 /** Reads what a source tells before its first key, up to the end of the chunk that has it. */
 class HeadReader {
@@ -103,6 +115,12 @@ class HeadReader {
     return this.framer.version !== 0;
   }
 
+  private get replication(): ReplicationPosition | undefined {
+    const [id, offset, streamDb] = ['repl-id', 'repl-offset', 'repl-stream-db'].map((name) => this.aux.get(name));
+    if (id === undefined || !isCount(offset)) return undefined;
+    return { id, offset: Number(offset), streamDb: isCount(streamDb) ? Number(streamDb) : undefined };
+  }
+
   get head(): SourceHead {
     const { aux, counted, ended, framer, functions, input, libraries, told } = this;
     const number = (name: string): number | undefined => (aux.has(name) ? Number(aux.get(name)) : undefined);
@@ -119,6 +137,7 @@ class HeadReader {
       created: number('ctime'),
       ...found,
       aofMark: framer.aofMark,
+      replication: this.replication,
       ...form,
     };
   }

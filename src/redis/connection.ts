@@ -5,7 +5,8 @@
  *   `eachMaster(…)` give ioredis connections, with binary replies and pipelines.
  * - Bulk commands: a `Connection`. The sender implements `Pending`, receives every reply in order, and decides how much may be in
  *   flight (`inFlight`, `change`). A lost connection hands back what waited for replies; `open` opens another one.
- * - Bytes that a server pushes: `openSocket(access, node)` connects and logs in, and hands over the paused socket.
+ * - Bytes that a server pushes: `openSocket(access, node)` connects and logs in, and hands over the paused socket. With it,
+ *   `ReplicationLink` gets the RDB and the writes that a server sends to replicas; `replicationRefused` asks whether it would.
  * - Topology: `servers.masters` and `owners` are the slot map, `redirected` reads MOVED and ASK, `refresh` asks again.
  * - Errors: `refusalOf` classifies error replies; a `ServerError` is for the user.
  */

@@ -9,7 +9,7 @@ const CHECKS_OFFSET = 7;
 /**
  * Why a server refuses replication for good; undefined if it does not, or cannot be asked without a transfer. Nothing is transferred,
  * and the server does not fork. `psync`: the name of PSYNC on servers that renamed it. The probe has a connection of its own, like that
- * of `client`.
+ * of `client`. Rejects if that is not made, or lost.
  *
  * A wrong number of arguments is told before a lack of rights, so that is no probe (redis server.c, processCommand). Before 7.0, PSYNC
  * is queued in MULTI, if it is allowed, and then discarded. Since 7.0 it is refused there before the rights are looked at, but then an
@@ -44,10 +44,10 @@ async function said(client: Redis, name: string, ...args: string[]): Promise<str
   }
 }
 
-/** The same for PSYNC within MULTI; empty if there is no MULTI. */
+/** The same for PSYNC within MULTI; empty if that tells nothing: there is no MULTI, or the server is a newer one. */
 async function queued(client: Redis, psync: string): Promise<string> {
   if ((await said(client, 'MULTI')) !== '') return '';
   const answer = await said(client, psync, '?', '-1');
   await said(client, 'DISCARD');
-  return answer;
+  return /inside a transaction/i.test(answer) ? '' : answer;
 }

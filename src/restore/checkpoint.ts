@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
-import { open, readFile, rename, stat, unlink } from 'node:fs/promises';
+import { open, readFile, stat } from 'node:fs/promises';
 import type { ServerIdentityState } from './server-identity.js';
 import { type Library, LIBRARY_OUTCOMES } from '../pipeline/libraries.js';
-import { OutputError } from '../io/output-error.js';
+import { writeJsonFile } from '../io/json-file.js';
 import { CheckpointError } from './checkpoint-error.js';
 import type { RestoreCounts } from './outcomes.js';
 import type { ServerSource } from '../pipeline/run.js';
@@ -71,6 +71,8 @@ function serverIdentity(name: string, { way }: ServerSource): SourceIdentity {
 export type SourceIdentity = Omit<CheckpointSource, 'done' | 'position'>;
 
 const ENDS = 1 << 16;
+/** Permissions: it may tell prefixes of keys. */
+const OWN = 0o600;
 
 /** Size and digest, which identify a source. Throws CheckpointError, or what the file system throws. */
 export async function sourceIdentity(path: string): Promise<SourceIdentity> {
@@ -152,24 +154,6 @@ function isCheckpoint(read: unknown): read is Checkpoint {
     isListOf(custody, ({ bare, name, runId, since }) => isText(name) && isText(runId) && isCount(since) && isFlag(bare)) &&
     [told, rejectsBytes, passes].every(isCount) && [again, countReplaced, finished].every(isFlag)
   );
-}
-
-/** Replaces the file atomically; `trial`: only writes it beside, and removes that again. Throws OutputError. */
-export async function writeCheckpoint(path: string, checkpoint: Checkpoint, trial = false): Promise<void> {
-  const beside = `${path}.tmp`;
-  try {
-    const file = await open(beside, 'w', 0o600);
-    try {
-      await file.writeFile(`${JSON.stringify(checkpoint, undefined, 1)}\n`);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await (trial ? unlink(beside) : rename(beside, path));
-  } catch (error) {
-    await unlink(beside).catch(() => undefined);
-    throw OutputError.from(path, error);
-  }
 }
 
 /** Throws CheckpointError if it was made for another target, other options or other sources. */
@@ -273,14 +257,14 @@ export class Checkpoints {
     const { checkpoint } = this.options;
     if (checkpoint === undefined || !this.kept) return;
     const whole = this.whole(sources, state);
-    this.saving = this.saving.then(() => writeCheckpoint(checkpoint, whole));
+    this.saving = this.saving.then(() => writeJsonFile(checkpoint, whole, { mode: OWN }));
     this.saving.catch(this.onFailed); // rethrown where it is awaited
   }
 
   /** Whether it can be written, before anything on the target is changed. Throws OutputError. */
   async tryOut(sources: readonly SourceProgress[], state: CheckpointState): Promise<void> {
     const { checkpoint } = this.options;
-    if (checkpoint !== undefined && this.kept) await writeCheckpoint(checkpoint, this.whole(sources, state), true);
+    if (checkpoint !== undefined && this.kept) await writeJsonFile(checkpoint, this.whole(sources, state), { mode: OWN, trial: true });
   }
 
   private whole(sources: readonly SourceProgress[], state: CheckpointState): Checkpoint {

@@ -7,6 +7,7 @@ import type { RestoreConflict } from './outcomes.js';
 import type { SanitizeLevel } from './sanitizer.js';
 import type { Target } from '../values/targets.js';
 import type { Plan } from './plan.js';
+import type { SourceManifest } from '../pipeline/manifest.js';
 import type { RunOptions } from '../pipeline/run.js';
 
 export interface RestoreOptions extends RunOptions, Pick<DumpSinkOptions, 'allowLoss' | 'dbMap' | 'stripTtl'> {
@@ -45,6 +46,8 @@ export interface RestoreOptions extends RunOptions, Pick<DumpSinkOptions, 'allow
   readonly retryFirst?: boolean | undefined;
   /** File that records the progress: a restore started again with the same file resumes there. */
   readonly checkpoint?: string | undefined;
+  /** The manifest that names the sources: they are checked against it. */
+  readonly manifest?: SourceManifest | undefined;
   /** File for the keys that are not on the target. */
   readonly rejects?: string | undefined;
   /** Whether to load function libraries (default: unless only some keys are chosen). */

@@ -3,6 +3,7 @@ import { ServerError } from '../redis/errors.js';
 import type { Servers } from '../redis/servers.js';
 import { aofTail } from '../pipeline/aof.js';
 import { DatabaseCounter } from '../pipeline/database-keys.js';
+import { doubtsOf, type SourceManifest } from '../pipeline/manifest.js';
 import { type SourceHead, sourceHead } from '../pipeline/source-heads.js';
 import type { ServerSource } from '../pipeline/run.js';
 import type { ServerUrl } from '../redis/url.js';
@@ -25,6 +26,7 @@ export interface PlanOptions {
   readonly limit?: number | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly servers?: ReadonlyMap<string, ServerSource> | undefined;
+  readonly manifest?: SourceManifest | undefined;
 }
 
 export interface AofTail {
@@ -52,6 +54,8 @@ export interface Plan {
   readonly aofTails: readonly AofTail[];
   /** Sources that do not begin like an RDB. */
   readonly errors: readonly RdbError[];
+  /** The manifest that names the sources, which are as it says. */
+  readonly manifest: SourceManifest | undefined;
   /** What the user should look at before going on. */
   readonly warnings: readonly string[];
 }
@@ -139,7 +143,8 @@ export async function planOf(options: PlanOptions, target: TargetFacts, forecast
       : limited.reduce((sum, { maxMemory, usedMemory }) => sum + Math.max(0, maxMemory - usedMemory), 0);
   const libraries = await librariesOf(sources, target.target, options, forecast);
   const there = { keysThere: keysThere(target, options), keysDeleted: options.flush === true ? keysWritten(target, options) : 0 };
-  const plan = { sources, target, libraries, intoDb: options.url.db, ...there, memoryNeeded, memoryLeft, aofTails };
+  const { manifest, url } = options;
+  const plan = { sources, target, libraries, intoDb: url.db, manifest, ...there, memoryNeeded, memoryLeft, aofTails };
   return { ...plan, errors: heads.filter((head) => head instanceof RdbError), warnings: warningsOf(plan, options) };
 }
 
@@ -187,10 +192,10 @@ async function librariesOf(sources: Plan['sources'], target: Target, options: Pl
 export const libraryConflict = (options: PlanOptions): RestoreConflict => (flushesAll(options) ? 'replace' : (options.conflict ?? 'error'));
 
 function warningsOf(
-  { keysThere: there, memoryLeft, memoryNeeded, sources, target }: Omit<Plan, 'errors' | 'warnings'>, options: PlanOptions,
+  { keysThere: there, manifest, memoryLeft, memoryNeeded, sources, target }: Omit<Plan, 'errors' | 'warnings'>, options: PlanOptions,
 ): string[] {
   const { conflict = 'error', filter, flush } = options;
-  const warnings: string[] = [];
+  const warnings: string[] = manifest === undefined ? [] : doubtsOf(manifest.manifest);
   if (!target.informs) warnings.push('INFO is refused: restarts and evictions are not noticed, and replicas are not waited for');
   if (!target.selects) warnings.push('SELECT is refused: only database 0 is written to');
   if (!target.masters.every(({ counted }) => counted)) warnings.push('it is not known whether the target has keys');

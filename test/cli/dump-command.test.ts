@@ -26,6 +26,16 @@ describe('rdbkit dump --format payload', () => {
     ['--db-map 3: expected two database numbers', ['a.rdb', '--format', 'payload', '--db-map', '3']],
     ['database 3 is mapped already', ['a.rdb', '--format', 'payload', '--db-map', '3:0,3:1']],
     ['--on-conflict newest: expected one of error, first, last', ['a.rdb', '--format', 'payload', '--on-conflict', 'newest']],
+    ['{shard} in --output stands for a server that is read, and the source a.rdb is none', ['a.rdb', '-o', 'x-{shard}.rdb']],
+    ['stands for a server that is read, and the source a.rdb is none', ['redis://127.0.0.1:1', 'a.rdb', '-o', 'x-{shard}.rdb']],
+    ['{shard} in --output and --split-slots exclude each other', ['redis://127.0.0.1:1', '-o', 'x-{shard}.rdb', '--split-slots', '2']],
+    ['--manifest is for --format rdb, not for resp', ['redis://127.0.0.1:1', '-o', 'x', '--manifest', 'm', '--format', 'resp']],
+    ['--manifest describes files: name them with --output', ['redis://127.0.0.1:1', '--manifest', 'm']],
+    ['--manifest describes files, and --output /dev/null is none', ['redis://127.0.0.1:1', '--manifest', 'm', '-o', '/dev/null']],
+    ['--manifest and --split-slots exclude each other', ['redis://127.0.0.1:1', '--manifest', 'm', '-o', 'x', '--split-slots', '2']],
+    ['--manifest is for servers that are read, and the source a.rdb is none', ['a.rdb', '--manifest', 'm', '-o', 'x']],
+    ['--manifest describes one server or cluster', ['redis://127.0.0.1:1', 'redis://127.0.0.1:2', '--manifest', 'm', '-o', 'x']],
+    ['--output and --manifest name the same file, x: each needs its own', ['redis://127.0.0.1:1', '--manifest', 'x', '-o', 'x']],
     ['decides between files', ['a.rdb', '--format', 'payload', '--on-conflict', 'last', '--db-map', '3:0']],
   ])('refuses: %s', async (message, argv) => {
     const { code, err } = await dump(...argv);

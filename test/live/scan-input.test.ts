@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { LatencyGuard } from '../../src/live/latency-guard.js';
 import type { NodeScan } from '../../src/live/node-scan.js';
 import { array, bulk, dumpOf, FakeNode, type NodeAnswer, scanReply } from '../support/fake-node.js';
 import { scan } from '../support/scan-support.js';
@@ -261,5 +262,41 @@ describe('what is asked', () => {
     expect(keysIn(lines)).toEqual(['a', 'b', 'c']);
     expect(input.counts).toMatchObject({ written: 3, repeated: 1 });
     expect(recordsOf(rdb).length).toBeGreaterThan(0);
+  });
+});
+
+describe('limits', () => {
+  test('of keys: no more are asked for at once than a tenth of a second allows', async () => {
+    const keys = Array.from({ length: 30 }, (_, i) => `key:${i + 10}`);
+    const limited = new FakeNode(pageOf(keys, () => undefined));
+    const { input } = await scan(limited.target(), { scan: { maxKeysPerSecond: 100 } });
+    expect(input.counts.written).toBe(30);
+    const bytesOfKey = 'DUMP PEXPIRETIME'.length + 2 * 'key:10'.length + 40;
+    expect(limited.longest).toBeLessThan(15 * bytesOfKey + 100);
+    const free = new FakeNode(pageOf(keys, () => undefined));
+    await scan(free.target());
+    expect(free.longest).toBeGreaterThan(limited.longest);
+  });
+
+  test('of latency: a late answer makes batches smaller and pauses longer, until answers are fast again', () => {
+    const events: string[] = [];
+    const guard = new LatencyGuard({
+      target: new FakeNode(() => undefined).target(),
+      limit: 10,
+      signal: AbortSignal.abort(),
+      onNote: () => undefined,
+      onEvent: (text) => events.push(text),
+    });
+    guard.took(11);
+    expect([guard.share, guard.pause]).toEqual([0.5, 5]);
+    guard.took(200);
+    expect([guard.share, guard.pause]).toEqual([0.25, 10]);
+    for (let i = 0; i < 100; i++) guard.took(1000);
+    expect([guard.share, guard.pause]).toEqual([1 / 1024, 1000]);
+    guard.took(7); // neither late nor fast
+    expect(guard.share).toBe(1 / 1024);
+    for (let i = 0; i < 100; i++) guard.took(1);
+    expect([guard.share, guard.pause]).toEqual([1, 0]);
+    expect(events).toEqual(['fake:1 takes 11 ms to answer PING, more than 10: reading slows down']);
   });
 });

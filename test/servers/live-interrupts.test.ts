@@ -51,21 +51,31 @@ async function interrupted(argv: readonly string[], ready: (child: { err: string
   return end;
 }
 
+/** In front of a server that is not heard of any more after so many bytes; `tripped` resolves then. */
+async function silentAfter(node: RedisNode, after: number): Promise<{ proxy: TripProxy; tripped: Promise<void> }> {
+  let trip = (): void => undefined;
+  const tripped = new Promise<void>((resolve) => (trip = resolve));
+  const proxy = await TripProxy.start(node.port, after, (bytes) => {
+    trip();
+    return new Promise((resolve) => void setTimeout(resolve, 2 * PATIENCE, { bytes }).unref());
+  });
+  return { proxy, tripped };
+}
+
 describe.each(['replication', 'scan'])('Ctrl-C, with --via %s', { timeout: 30_000 }, (way) => {
   test.each(['decode', 'inspect', 'restore'])('before the server answers: %s', async (command) => {
-    source.signal('SIGSTOP');
-    const argv = [command, source.url, ...(command === 'restore' ? [target.url] : []), '--via', way];
-    await interrupted(argv, () => delay(700));
+    const { proxy, tripped } = await silentAfter(source, 0);
+    try {
+      const argv = [command, proxy.url, ...(command === 'restore' ? [target.url] : []), '--via', way];
+      await interrupted(argv, () => tripped);
+    } finally {
+      proxy.stop();
+    }
   });
 
   test.each([3e6, 30e6, 42e6])('after %d bytes, with the server silent from then on', async (after) => {
     const output = folder.at(`${way}-${after}.rdb`);
-    let trip = (): void => undefined;
-    const tripped = new Promise<void>((resolve) => (trip = resolve));
-    const proxy = await TripProxy.start(source.port, after, (bytes) => {
-      trip();
-      return new Promise((resolve) => void setTimeout(resolve, 2 * PATIENCE, { bytes }).unref());
-    });
+    const { proxy, tripped } = await silentAfter(source, after);
     try {
       const { err } = await interrupted(['dump', proxy.url, '--via', way, '--output', output], async () => {
         await tripped;
@@ -98,14 +108,10 @@ describe.each(['replication', 'scan'])('Ctrl-C, with --via %s', { timeout: 30_00
   });
 
   test('while the target does not take what is read', async () => {
-    const tripped = { reached: false };
-    const proxy = await TripProxy.start(target.port, 200, (bytes) => {
-      tripped.reached = true;
-      return new Promise((resolve) => void setTimeout(resolve, 2 * PATIENCE, { bytes }).unref());
-    });
+    const { proxy, tripped } = await silentAfter(target, 200);
     try {
       await interrupted(['restore', source.url, proxy.url, '--via', way, '--on-conflict', 'replace'], async () => {
-        await until('the target stands still', () => tripped.reached);
+        await tripped;
         await delay(300);
       });
     } finally {

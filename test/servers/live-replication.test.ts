@@ -285,6 +285,17 @@ describe(`${SERVER} is not ready`, () => {
     }
   });
 
+  test('a server that prepares its RDB for long is told of', async () => {
+    const server = await TestServer.start('--repl-diskless-sync', 'yes', '--repl-diskless-sync-delay', '7');
+    try {
+      const events: string[] = [];
+      await copy(accessTo(urlOf(server)), { onEvent: (text) => void events.push(text) });
+      expect(events.join()).toMatch(new RegExp(`^127\\.0\\.0\\.1:${portOf(server)}: it is preparing its RDB, for [56] s so far$`));
+    } finally {
+      await server.stop();
+    }
+  });
+
   test('a server that stays down is given up', async () => {
     const port = await freePort();
     expect(await failure(copy(accessTo(`redis://127.0.0.1:${port}`), { retryFor: 600 }))).toMatch(
@@ -401,6 +412,10 @@ describe(`rights on ${SERVER}`, () => {
     const before = /sync_full:\d+/.exec(await server.client.info('stats'))?.[0];
     expect(await refused(accessTo(urlOf(server)))).toBeUndefined();
     expect(await refused(await user(...LEAST))).toBeUndefined();
+    const withoutInfo = { ...(await user('+psync', '+multi', '+discard')), withoutInfo: true };
+    expect(await refused(withoutInfo)).toBeUndefined(); // it is not known how new the server is
+    await user('+psync');
+    expect(await refused(withoutInfo)).toBeUndefined();
     expect(await refused(await user('+@all', '-psync', '-sync'))).toMatch(/^NOPERM .*'psync' command$/);
     expect(await refused(accessTo(urlOf(server)), 'xpsync')).toMatch(/^ERR unknown command 'xpsync'/);
     expect(/sync_full:\d+/.exec(await server.client.info('stats'))?.[0]).toBe(before);

@@ -348,20 +348,66 @@ describe('rights', () => {
   });
 });
 
-describe('limits', () => {
-  test('of keys: only as many are asked for at once as the limit allows for a tenth of a second', async () => {
+test('with a limit of latency, PING is sent over a connection of its own', async () => {
+  const server = await start();
+  await populate(server, 3000, 10);
+  const scanned = await scan(targetOf(server), { scan: { maxLatency: 5 } });
+  expect(scanned.input.counts.written).toBe(3000);
+  expect(await calls(server, 'ping')).toBeGreaterThan(0);
+});
+
+describe('values above maxDump', () => {
+  test('of all types are read in ranges, and are the same', async () => {
     const server = await start();
-    await populate(server, 200, 10);
-    await server.client.call('CONFIG', 'RESETSTAT');
-    const scanned = await scan(targetOf(server), { scan: { maxKeysPerSecond: 1000 } });
-    expect(scanned.input.counts.written).toBe(200);
+    const { client } = server;
+    await client.set('small', 'v', 'PXAT', 1_900_000_000_000);
+    await client.set('string', Buffer.alloc(1_500_000, 'text that compresses '), 'PXAT', 1_900_000_000_001);
+    const items = Array.from({ length: 6000 }, (_, i) => (i % 3 === 0 ? `${i}` : `element ${i} of a large value`));
+    await client.rpush('list', ...items, 'x'.repeat(50_000), ...items);
+    await client.sadd('set', ...items);
+    await client.sadd('intset', ...Array.from({ length: 400 }, (_, i) => `${i * 1_000_000}`));
+    await client.zadd('zset', ...items.flatMap((item, i) => [`${i / 7}`, item]), 'inf', 'top', '-inf', 'bottom', '1e300', 'e');
+    await client.hset('hash', ...items.flatMap((item) => [item, `value of ${item}`]));
+    await client.call('CONFIG', 'RESETSTAT');
+    const scanned = await scan(targetOf(server), { scan: { maxDump: 1500 } });
+    expect(differences(await saved(server), scanned.lines)).toEqual([]);
+    expect(scanned.input.counts).toMatchObject({ written: 7, gone: 0, problems: 0 });
+    expect(scanned.notes).toEqual([]);
+    expect(await calls(server, 'dump')).toBe(1);
+    await server.load(scanned.rdb); // a server takes them
+    expect(await client.hlen('hash')).toBe(6000);
   });
 
-  test('of latency: one batch at a time', async () => {
+  test('that have no ranges are read with DUMP, and the first one is named', async () => {
     const server = await start();
-    await populate(server, 3000, 10);
-    const scanned = await scan(targetOf(server), { scan: { maxLatency: 5 } });
-    expect(scanned.input.counts.written).toBe(3000);
-    expect(await calls(server, 'ping')).toBeGreaterThan(0);
+    for (const key of ['one', 'two']) for (let i = 0; i < 300; i++) await server.client.xadd(key, '*', 'field', 'x'.repeat(100));
+    const scanned = await scan(targetOf(server), { scan: { maxDump: 1000 } });
+    expect(differences(await saved(server), scanned.lines)).toEqual([]);
+    expect(scanned.notes).toHaveLength(1);
+    expect(scanned.notes[0]).toMatch(/key "(?:one|two)" of database 0: read with DUMP all the same: values of type stream/);
+  });
+
+  test('that change meanwhile are read again, and that they are not of one moment is told', async () => {
+    const server = await start();
+    const { client } = server;
+    for (let i = 0; i < 20; i++) await client.rpush('list', ...Array.from({ length: 10_000 }, (_, j) => `element ${i * 10_000 + j}`));
+    const over = new AbortController();
+    const writing = (async () => {
+      while (!over.signal.aborted) await client.rpush('list', 'more');
+    })();
+    const scanned = await scan(targetOf(server), { scan: { maxDump: 1000 } });
+    over.abort();
+    await writing;
+    expect(scanned.notes).toEqual([expect.stringContaining('key "list" of database 0: it changed each of 3 times while it was read')]);
+    expect(scanned.input.counts.written).toBe(1);
+    expect(scanned.lines).toContain('element 199999');
+  });
+
+  test('are not known where MEMORY USAGE is refused: that is told', async () => {
+    const server = await start('--rename-command', 'MEMORY', '');
+    await server.client.set('a', 'x'.repeat(10_000));
+    const scanned = await scan(targetOf(server), { scan: { maxDump: 1000 } });
+    expect(scanned.input.counts.written).toBe(1);
+    expect(scanned.notes).toEqual([expect.stringMatching(/sizes are not known, and all values are read with DUMP: MEMORY USAGE: ERR unknown/)]);
   });
 });

@@ -73,7 +73,7 @@ describe('replication, while keys are written', { timeout: 60_000 }, () => {
       await delay(100);
       await writers.stop();
       const { lines } = await decodeBytes(new Uint8Array(readFileSync(output)), { meta: true });
-      const state = new Map(rowsOf(lines).filter(({ key, type }) => key !== undefined && type === 'string').map(({ key, value }) => [key, value]));
+      const state = new Map(rowsOf(lines).filter((row) => 'key' in row && row.type === 'string').map(({ key, value }) => [key, value]));
       const counts = (name: string): number[] => Array.from({ length: PAIRS }, (_, i) => Number(state.get(`${name}:${i}`) ?? 0));
       const sum = counts('a').reduce((all, count) => all + count, 0);
       expect(counts('b')).toEqual(counts('a'));

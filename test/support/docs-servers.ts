@@ -65,7 +65,7 @@ export class DocsServers {
   }
 
   private said(text: string): string {
-    return this.ports.reduce((all, [said, here]) => all.replaceAll(`:${here}`, `:${said}`), text);
+    return this.ports.reduce((all, [said, here]) => all.replaceAll(new RegExp(`(?<=[:-])${here}\\b`, 'g'), `${said}`), text);
   }
 
   async stop(): Promise<void> {

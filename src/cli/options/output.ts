@@ -5,6 +5,11 @@ import { formatAdvice } from './formats.js';
 import { flag, list, toggle, value } from './option.js';
 import { dbPairs, number, oneOf, path, server, shift, sizeOrZero } from './words.js';
 
+const FILE =
+  'write to this file instead of standard output; it is renamed into place when complete; ' +
+  'after an error, the incomplete output is in <file>.partial';
+const SHARDED_FILE = `${FILE}; {shard} in its name: a file for each server or master that is read`;
+
 export const OUTPUT = {
   format: value({
     commands: ['dump'],
@@ -17,10 +22,17 @@ export const OUTPUT = {
   output: value({
     ...{ commands: ['decode', 'dump', 'encode', 'check', 'inspect'], short: 'o', value: 'file' },
     parse: (label, given) => (given === '-' ? undefined : path(label, given)),
-    help:
-      'write to this file instead of standard output; it is renamed into place when complete; ' +
-      'after an error, the incomplete output is in <file>.partial',
-    helpIn: { inspect: 'write the report to this file instead of standard output' },
+    help: FILE,
+    helpIn: {
+      decode: SHARDED_FILE,
+      dump: SHARDED_FILE,
+      inspect: 'write the report to this file instead of standard output',
+    },
+  }),
+  manifest: value({
+    ...{ commands: ['dump', 'restore'], value: 'file', parse: path, noVariable: 'each backup has its own' },
+    help: 'also write a JSON file that says which files belong together, with their sizes, checksums, slots and replication offsets',
+    helpIn: { restore: 'restore the files that this manifest of dump names, after a check that all are there and unchanged' },
   }),
   meta: flag({
     commands: ['decode'],
