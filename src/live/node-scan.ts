@@ -15,7 +15,7 @@ import type { Opened } from '../redis/connect.js';
 import { ConnectionLost, reasonOf, ServerError } from '../redis/errors.js';
 import { RateLimit } from '../redis/rate-limit.js';
 import { redirection, refusalOf } from '../redis/refusals.js';
-import { parseInfo, type ServerInfo } from '../redis/server-info.js';
+import { parseInfo, type ServerInfo, type ServerProcess } from '../redis/server-info.js';
 import { unlessAborted } from '../redis/unless-aborted.js';
 import { compileKeyFilter, type KeyPlace } from '../values/filters.js';
 import { TARGETS } from '../values/targets.js';
@@ -116,6 +116,8 @@ export class NodeScan {
   private runId = '';
   private db = 0;
   private cursor: string | undefined;
+  /** Of the last server. */
+  private history: { readonly address: string | undefined; readonly id: string } = { address: undefined, id: '' };
   private readonly finished = new Set<number>();
   /** What replies are due, in order. */
   private queue: (Segment | Sizes | typeof SCAN)[] = [];
@@ -235,8 +237,9 @@ export class NodeScan {
     try {
       await this.introduce();
       if (process.runId !== this.runId || this.runId === '') this.cursor = undefined; // cursors are of one process
-      if (process.runId !== this.runId && this.runId !== '') this.settings.counts.restarts++;
+      if (process.runId !== this.runId && this.runId !== '' && !this.goesOn(process)) this.settings.counts.restarts++;
       this.runId = process.runId;
+      this.history = { address: process.address, id: this.info.replicationId };
       await this.writeFunctions();
       const first = this.finished.size === 0 ? from?.db : undefined;
       for (const db of await this.databases()) {
@@ -253,6 +256,16 @@ export class NodeScan {
       this.side = undefined;
       this.guard?.stop();
     }
+  }
+
+  /**
+   * Whether another node goes on with the same history: a replica that became the master. One that was restarted at its address may have
+   * lost keys, whatever it says of its history (redis server.c, loadDataFromDisk).
+   */
+  private goesOn({ address }: ServerProcess): boolean {
+    const { history, info } = this;
+    const isSame = history.id !== '' && [info.replicationId, info.earlierReplicationId].includes(history.id);
+    return isSame && address !== undefined && address !== history.address;
   }
 
   /** A command outside the scan. Throws what its error means, unless it is the command that is refused: then the error is returned. */
