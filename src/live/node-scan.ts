@@ -343,8 +343,9 @@ export class NodeScan {
   private async databases(): Promise<number[]> {
     const { db: chosen = [] } = this.settings.filter;
     const isWanted = (db: number): boolean => chosen.length === 0 || chosen.includes(db);
-    if (this.target.slots !== undefined) return [0].filter(isWanted); // clusters have no other, and some refuse SELECT
-    if (this.info.redisVersion === '') return chosen.length > 0 ? [...chosen].sort((a, b) => a - b) : this.triedDatabases();
+    const informs = this.info.redisVersion !== '';
+    if (!informs && this.target.slots !== undefined) return [0].filter(isWanted); // clusters have others only since Valkey 9
+    if (!informs) return chosen.length > 0 ? [...chosen].sort((a, b) => a - b) : this.triedDatabases();
     return [...this.info.keys.keys()].filter(isWanted).sort((a, b) => a - b);
   }
 
