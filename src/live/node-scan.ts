@@ -15,7 +15,7 @@ import type { Opened } from '../redis/connect.js';
 import { ConnectionLost, reasonOf, ServerError } from '../redis/errors.js';
 import { RateLimit } from '../redis/rate-limit.js';
 import { redirection, refusalOf } from '../redis/refusals.js';
-import { parseInfo, type ServerInfo } from '../redis/server-info.js';
+import { parseInfo, type ServerInfo, type ServerProcess } from '../redis/server-info.js';
 import { unlessAborted } from '../redis/unless-aborted.js';
 import { compileKeyFilter, type KeyPlace } from '../values/filters.js';
 import { TARGETS } from '../values/targets.js';
@@ -116,6 +116,8 @@ export class NodeScan {
   private runId = '';
   private db = 0;
   private cursor: string | undefined;
+  /** Of the last server. */
+  private history: { readonly address: string | undefined; readonly id: string } = { address: undefined, id: '' };
   private readonly finished = new Set<number>();
   /** What replies are due, in order. */
   private queue: (Segment | Sizes | typeof SCAN)[] = [];
@@ -235,8 +237,9 @@ export class NodeScan {
     try {
       await this.introduce();
       if (process.runId !== this.runId || this.runId === '') this.cursor = undefined; // cursors are of one process
-      if (process.runId !== this.runId && this.runId !== '') this.settings.counts.restarts++;
+      if (process.runId !== this.runId && this.runId !== '' && !this.goesOn(process)) this.settings.counts.restarts++;
       this.runId = process.runId;
+      this.history = { address: process.address, id: this.info.replicationId };
       await this.writeFunctions();
       const first = this.finished.size === 0 ? from?.db : undefined;
       for (const db of await this.databases()) {
@@ -255,6 +258,16 @@ export class NodeScan {
     }
   }
 
+  /**
+   * Whether another node goes on with the same history: a replica that became the master. One that was restarted at its address may have
+   * lost keys, whatever it says of its history (redis server.c, loadDataFromDisk).
+   */
+  private goesOn({ address }: ServerProcess): boolean {
+    const { history, info } = this;
+    const isSame = history.id !== '' && [info.replicationId, info.earlierReplicationId].includes(history.id);
+    return isSame && address !== undefined && address !== history.address;
+  }
+
   /** A command outside the scan. Throws what its error means, unless it is the command that is refused: then the error is returned. */
   private async ask(...args: string[]): Promise<Answer> {
     const answer = await this.link.ask(...args);
@@ -266,8 +279,10 @@ export class NodeScan {
     const { asking = false, readOnly = false } = this.target;
     const { filter, scan } = this.settings;
     const readable = readOnly ? await this.ask('READONLY') : undefined;
-    if (readable instanceof ErrorAnswer) throw this.refused(`READONLY: ${readable.text}`); // it would answer MOVED for every key
     this.info = parseInfo(textOf(await this.ask('INFO')) ?? '');
+    if (readable instanceof ErrorAnswer && (await this.isReplica())) {
+      throw this.refused(`READONLY: ${readable.text}`); // it would answer MOVED for every key
+    }
     await this.ask('CLIENT', 'NO-TOUCH', 'ON'); // since 7.2; without it, DUMP counts as a use of the key
     const exact = isAllowed(await this.ask('PEXPIRETIME', ''));
     const timed = !exact && Array.isArray(await this.ask('TIME'));
@@ -280,6 +295,13 @@ export class NodeScan {
     this.commands = new KeyCommands(this.questions);
     const [major] = this.info.redisVersion.split('.').map(Number);
     this.scanOptions = scanOptionsOf(filter, major >= 6);
+  }
+
+  /** By INFO, or by HELLO, to which every user has the right. */
+  private async isReplica(): Promise<boolean> {
+    if (this.info.role !== '') return this.info.role === 'slave';
+    const hello = await this.ask('HELLO');
+    return Array.isArray(hello) && hello.some((word: Answer) => textOf(word) === 'replica');
   }
 
   /** The subcommand of OBJECT that tells when or how often keys were used; undefined, with a note, if it is refused. */
@@ -321,8 +343,9 @@ export class NodeScan {
   private async databases(): Promise<number[]> {
     const { db: chosen = [] } = this.settings.filter;
     const isWanted = (db: number): boolean => chosen.length === 0 || chosen.includes(db);
-    if (this.target.slots !== undefined) return [0].filter(isWanted); // clusters have no other, and some refuse SELECT
-    if (this.info.redisVersion === '') return chosen.length > 0 ? [...chosen].sort((a, b) => a - b) : this.triedDatabases();
+    const informs = this.info.redisVersion !== '';
+    if (!informs && this.target.slots !== undefined) return [0].filter(isWanted); // clusters have others only since Valkey 9
+    if (!informs) return chosen.length > 0 ? [...chosen].sort((a, b) => a - b) : this.triedDatabases();
     return [...this.info.keys.keys()].filter(isWanted).sort((a, b) => a - b);
   }
 

@@ -25,6 +25,8 @@ export interface ServerInfo {
   readonly runId: string;
   /** Of its data set: a master and its replicas have the same one. Empty if it does not tell. */
   readonly replicationId: string;
+  /** Of a replica that became a master: the history that it had as a replica; empty if there is none. */
+  readonly earlierReplicationId: string;
   readonly role: string;
   /** Of a replica, the address of its master. */
   readonly masterAddress: string | undefined;
@@ -118,7 +120,8 @@ export function parseInfo(text: string): Omit<ServerInfo, 'clockAhead'> {
     redisVersion,
     mode: field('redis_mode') || field('server_mode') || 'standalone',
     runId: field('run_id'),
-    replicationId: /^0*$/.test(field('master_replid')) ? '' : field('master_replid'),
+    replicationId: historyOf(field('master_replid')),
+    earlierReplicationId: historyOf(field('master_replid2')),
     role: field('role'),
     masterAddress: fields.has('master_host') ? addressText({ host: field('master_host'), port: number('master_port') }) : undefined,
     replicas: number('connected_slaves'),
@@ -132,6 +135,9 @@ export function parseInfo(text: string): Omit<ServerInfo, 'clockAhead'> {
     loading: field('loading') === '1',
   };
 }
+
+/** None is all zeros. */
+const historyOf = (id: string): string => (/^0*$/.test(id) ? '' : id);
 
 /** KeyDB calls itself Redis, but has fields that Redis lacks (keydb server.cpp, genRedisInfoString). */
 const isKeyDb = (fields: ReadonlyMap<string, string>): boolean =>

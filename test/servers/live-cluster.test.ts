@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { copyFileSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { SLOTS, keySlot } from '../../src/bytes/crc16.js';
 import { Folder, lines, rdbkit, type Result } from '../support/cli-support.js';
@@ -45,6 +46,9 @@ async function read(via: string, hooks: ReadonlyMap<RedisNode, Hook> = new Map()
     for (const proxy of proxies.values()) await proxy.stop();
   }
 }
+
+/** Whether a command asks for an RDB; there is one before it that only asks whether that is allowed. */
+const asksForAll = (words: readonly string[]): boolean => words.join(' ') === 'PSYNC ? -1';
 
 /** Runs once, at the first command that begins like this. */
 function at(command: string, work: () => Promise<void>): Hook {
@@ -303,8 +307,8 @@ describe('masters that are replaced', () => {
   test('in the middle of their RDB: all is read again, and the node that the URL names is not needed', async () => {
     const output = folder.at('failover.jsonl');
     await a.client.config('SET', 'rdb-key-save-delay', '5000');
-    const proxy: HookProxy = await HookProxy.start(a.port, async ([name, id]) => {
-      if (name !== 'PSYNC' || id !== '?') return;
+    const proxy: HookProxy = await HookProxy.start(a.port, (words) => {
+      if (!asksForAll(words)) return;
       const before = proxy.answered;
       void until('the RDB is on its way', () => proxy.answered > before + 20_000)
         .then(() => a.kill())
@@ -371,6 +375,26 @@ describe('what is given, and what is refused', () => {
   });
 });
 
+let added: RedisNode;
+
+describe('a master that has no slots yet', () => {
+  beforeAll(async () => {
+    added = await cluster.join();
+    await until('all nodes know it as a master', async () => {
+      const told = await Promise.all([a, b, c].map(({ client }) => client.call('CLUSTER', 'NODES')));
+      return told.every((nodes) => new RegExp(`:${added.port}@\\S+ master`).test(String(nodes)));
+    });
+    await half(SLOT_C, c, added);
+  });
+  afterAll(() => move(SLOT_C, c, added)); // a master that gives its last slot away becomes a replica
+
+  test.each(['replication', 'scan'])('and keys of a slot on its way to it is read by %s', async (via) => {
+    const result = await read(via);
+    expect(decoded(result)).toEqual(all);
+    expect(result.code).toBe(0);
+  });
+});
+
 describe('one node', () => {
   let node: RedisNode;
   beforeAll(async () => {
@@ -392,5 +416,45 @@ describe('one node', () => {
     expect(result.code).toBe(1);
     expect(result.err).toContain(`the slots ${SLOT_B} have no owner: keys of these slots cannot be read`);
     expect(result.err).toContain(`the slots ${SLOT_B} have no owner: their keys are missing, if there were any`);
+  });
+
+  describe.each(['replication', 'scan'])('takes the keys of the other cluster by %s', (via) => {
+    beforeAll(async () => {
+      const code = "#!lua name=lib\nredis.register_function('f', function() return 1 end)";
+      await Promise.all([a, b, c].map(({ client }) => client.call('FUNCTION', 'LOAD', 'REPLACE', code)));
+      await node.client.flushall();
+      await node.client.call('FUNCTION', 'FLUSH');
+    });
+    const libraries = async ({ client }: RedisNode): Promise<number> => ((await client.call('FUNCTION', 'LIST')) as unknown[]).length;
+
+    test('from all masters at the same time, however many, with the functions that they have', async () => {
+      const other = await RedisNode.start('--repl-diskless-sync-delay', '0');
+      await other.client.set('of another server', 'value');
+      const sources = [a, b, c, added, other];
+      let begun = 0;
+      /** SCAN, or the RDB, only comes once all of them were asked. */
+      const together: Hook = async (words) => {
+        if (via === 'scan' ? words[0] !== 'SCAN' : !asksForAll(words)) return;
+        begun++;
+        await until('all are read', () => begun >= sources.length, 10_000);
+      };
+      const proxies = await Promise.all(sources.map(({ port }) => HookProxy.start(port, together)));
+      const nat = [a, b, c, added].flatMap(({ name }, i) => ['--source-nat-map', `${name}=127.0.0.1:${proxies[i].port}`]);
+      const alone = `redis://127.0.0.1:${proxies[4].port}`;
+      const result = await rdbkit(['restore', a.url, alone, node.url, '--via', via, ...nat]);
+      await Promise.all([...proxies, other].map((started) => started.stop()));
+      expect(result).toMatchObject({ code: 0 });
+      expect(await node.client.dbsize()).toBe(all.length + 1);
+      expect(await libraries(node)).toBe(1);
+    });
+
+    test('through one RDB, which a server loads', async () => {
+      const output = folder.at(`${via}.rdb`);
+      expect(await rdbkit(['dump', a.url, '--format', 'rdb', '-o', output, '--via', via])).toMatchObject({ code: 0 });
+      copyFileSync(output, join(node.folder, 'dump.rdb'));
+      await node.client.call('DEBUG', 'RELOAD', 'NOSAVE');
+      expect(await node.client.dbsize()).toBe(all.length);
+      expect(await libraries(node)).toBe(1);
+    });
   });
 });
