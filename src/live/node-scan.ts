@@ -343,7 +343,6 @@ export class NodeScan {
   private async databases(): Promise<number[]> {
     const { db: chosen = [] } = this.settings.filter;
     const isWanted = (db: number): boolean => chosen.length === 0 || chosen.includes(db);
-    if (this.target.slots !== undefined) return [0].filter(isWanted); // clusters have no other, and some refuse SELECT
     if (this.info.redisVersion === '') return chosen.length > 0 ? [...chosen].sort((a, b) => a - b) : this.triedDatabases();
     return [...this.info.keys.keys()].filter(isWanted).sort((a, b) => a - b);
   }
@@ -354,7 +353,9 @@ export class NodeScan {
     for (let db = 0; db < MOST_DBS; db++) {
       const answer = await this.ask('SELECT', String(db));
       if (answer instanceof ErrorAnswer) {
-        if (answer.text.startsWith('NOPERM')) return db === 0 ? [0, 1] : [...found, db];
+        const hasOne = this.target.slots !== undefined && db === 0; // as clusters do, before Valkey 9
+        if (answer.text.startsWith('NOPERM') && !hasOne) return db === 0 ? [0, 1] : [...found, db];
+        if (answer.text.startsWith('NOPERM')) this.settings.onNote(`only database 0 is read: SELECT: ${answer.text}`);
         return db === 0 ? [0] : found;
       }
       if ((await this.ask('DBSIZE')) !== 0) found.push(db);
