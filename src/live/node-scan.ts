@@ -343,9 +343,7 @@ export class NodeScan {
   private async databases(): Promise<number[]> {
     const { db: chosen = [] } = this.settings.filter;
     const isWanted = (db: number): boolean => chosen.length === 0 || chosen.includes(db);
-    const informs = this.info.redisVersion !== '';
-    if (!informs && this.target.slots !== undefined) return [0].filter(isWanted); // clusters have others only since Valkey 9
-    if (!informs) return chosen.length > 0 ? [...chosen].sort((a, b) => a - b) : this.triedDatabases();
+    if (this.info.redisVersion === '') return chosen.length > 0 ? [...chosen].sort((a, b) => a - b) : this.triedDatabases();
     return [...this.info.keys.keys()].filter(isWanted).sort((a, b) => a - b);
   }
 
@@ -355,7 +353,9 @@ export class NodeScan {
     for (let db = 0; db < MOST_DBS; db++) {
       const answer = await this.ask('SELECT', String(db));
       if (answer instanceof ErrorAnswer) {
-        if (answer.text.startsWith('NOPERM')) return db === 0 ? [0, 1] : [...found, db];
+        const hasOne = this.target.slots !== undefined && db === 0; // as clusters do, before Valkey 9
+        if (answer.text.startsWith('NOPERM') && !hasOne) return db === 0 ? [0, 1] : [...found, db];
+        if (answer.text.startsWith('NOPERM')) this.settings.onNote(`only database 0 is read: SELECT: ${answer.text}`);
         return db === 0 ? [0] : found;
       }
       if ((await this.ask('DBSIZE')) !== 0) found.push(db);

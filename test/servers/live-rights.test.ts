@@ -167,6 +167,7 @@ describe(`the least rights for a source, cluster of ${SERVER}`, () => {
     const blind = await run([...rules.filter((rule) => rule !== '+info'), '+cluster|slots'], '--via', via);
     expect([blind.code, lines(blind.out).length]).toEqual([0, 60]);
     expect(blind.err).toContain('cluster of 3 masters, which refuses INFO; ');
+    expect(blind.err.includes(': only database 0 is read: SELECT: NOPERM ')).toBe(via === 'scan');
   });
 
   test('scan of replicas: READONLY comes on top', async () => {

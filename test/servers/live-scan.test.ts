@@ -143,7 +143,7 @@ describe('idle times', () => {
     const scanned = await scan(targetOf(server), { scan: { idleTimes: true } });
     expect(scanned.lines).toMatch(/"idle":\d+/);
     expect(differences(await saved(server), scanned.lines)).toEqual([]);
-    expect(await calls(server, 'object\\|idletime')).toBe(scanned.input.counts.written + 1); // and whether it is allowed
+    expect(await calls(server, 'object\\|idletime')).toBe(scanned.input.counts.written + 1); // the first asks whether it is allowed
   });
 
   test('are frequencies under an LFU policy', async () => {
