@@ -27,8 +27,8 @@ const word = (bytes: Uint8Array, at: number): number =>
   bytes[at] | (bytes[at + 1] << 8) | (bytes[at + 2] << 16) | (bytes[at + 3] << 24);
 
 /**
- * MurmurHash3_x86_128 (Austin Appleby, public domain) of `bytes[start, end)`, to `out`. Not cryptographic, but with a secret seed
- * nobody can construct collisions.
+ * MurmurHash3_x86_128 (Austin Appleby, public domain) of `bytes[start, end)`, to `out`. Not cryptographic: a collision is less likely than
+ * a memory error unless somebody constructs one, which a secret seed does not prevent (Aumasson and Bernstein, 2012).
  */
 export function murmur3(bytes: Uint8Array, start: number, end: number, seed: number, out: Words128): void {
   whole.begin(seed, seed, seed, seed);

@@ -33,6 +33,12 @@ export class Chain {
     return this;
   }
 
+  /** Goes on from a state. */
+  resume(state: Int32Array): this {
+    this.state.set(state);
+    return this;
+  }
+
   bytes(bytes: Uint8Array, start: number, end: number): this {
     this.open();
     this.piece(bytes, start, end);

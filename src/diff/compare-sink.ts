@@ -53,6 +53,8 @@ export class CompareSink extends SilentSink {
   }
 
   async large(value: LargeValue): Promise<void> {
+    const { expireAt, hasExpire } = value.head;
+    if (hasExpire && expireAt <= this.options.now) return;
     await this.digests.large(value);
     this.rows(largeRow(this.single, value), 1);
   }

@@ -5,7 +5,7 @@ import { DOMAIN_COUNT } from '../kernels/layout.js';
 /** What both sides of a comparison must share: a digest says nothing about one with another seed. */
 export type Seed = Readonly<Words128>;
 
-/** Another one for each run, so that data made to collide in one run do not in the next. */
+/** Another one for each run: records that collide by chance do not collide again. */
 export function randomSeed(): Seed {
   const word = (): number => randomInt(2 ** 32);
   return [word(), word(), word(), word()];

@@ -35,8 +35,12 @@ export class FoldSink extends SilentSink {
   private readonly fold: Fold;
   private readonly single = new Batch(TS_CODEC, 1);
 
-  constructor(codec: Codec | undefined, { bits = BUCKET_BITS, level, now, seed, streams, tolerance }: FoldSinkOptions) {
+  constructor(
+    codec: Codec | undefined,
+    private readonly options: FoldSinkOptions,
+  ) {
     super();
+    const { bits = BUCKET_BITS, level, now, seed, streams, tolerance } = options;
     const use = codec ?? TS_CODEC;
     this.buckets = new Buckets(bits, use);
     this.digests = new RowDigests(use, { seed, streams, values: level === 'values' }, BATCH_ROWS);
@@ -78,7 +82,8 @@ export class FoldSink extends SilentSink {
   }
 
   async large(value: LargeValue): Promise<void> {
-    await this.digests.large(value);
+    const { expireAt, hasExpire } = value.head;
+    if (!hasExpire || expireAt > this.options.now) await this.digests.large(value);
     this.fold.rows(largeRow(this.single, value), 1);
   }
 }

@@ -72,7 +72,7 @@ export class ValueDigest implements AllItems {
     this.value = new Chain(domains, codec);
     this.single = new Chain(domains, codec);
     this.inner = new Chain(domains, codec);
-    this.modules = new ModuleDigest(this.value);
+    this.modules = new ModuleDigest(this.value, domains, codec);
     this.meta = new Int32Array(4);
   }
 
@@ -92,6 +92,7 @@ export class ValueDigest implements AllItems {
     const { redisType, total, value } = this;
     if (redisType === 'set' || redisType === 'zset' || redisType === 'hash') value.sum(total);
     else if (redisType === 'list' || redisType === 'array') value.count(this.elements);
+    else if (redisType === 'module') this.modules.end();
     if (this.hasMeta) value.words(this.meta);
   }
 
