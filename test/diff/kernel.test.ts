@@ -116,6 +116,15 @@ describe('digests', () => {
     );
   });
 
+  test('HyperLogLogs, and strings that only begin like one', async () => {
+    const header = (encoding: number, cached: number): Part => ['HYLL', encoding, 0, 0, 0, cached, new Uint8Array(7)];
+    const values: Part[] = [[header(1, 1), 0x7f, 0xff], [header(1, 2), 0x7f, 0xff], [header(0, 3), new Uint8Array(12288)], [header(0, 4), 0], 'HYLL', header(1, 5)];
+    const found = await columns(rdb('REDIS0011', values.map((value, i): Part => [0, str(`${i}`), str(value)])));
+    const digests = found.map((line) => line.split(' ')[1]);
+    expect(new Set(digests.slice(0, 3)).size).toBe(1);
+    expect(new Set(digests).size).toBe(4);
+  });
+
   test('dropped rows are passed over', async () => {
     const file = FILES[Object.keys(FILES)[0]];
     const all = await columns(file);
