@@ -2,6 +2,7 @@ import { CHECK } from './check-command.js';
 import type { Command } from './command.js';
 import { completionCommand } from './completion-command.js';
 import { DECODE } from './decode-command.js';
+import { DIFF } from './diff-command.js';
 import { DUMP } from './dump-command.js';
 import { ENCODE } from './encode-command.js';
 import { INSPECT } from './inspect-command.js';
@@ -16,6 +17,7 @@ export const COMMANDS: readonly Command[] = [
   ENCODE,
   CHECK,
   INSPECT,
+  DIFF,
   PAYLOAD_CHECK,
   PAYLOAD_DECODE,
   completionCommand(() => COMMANDS),

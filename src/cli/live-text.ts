@@ -3,7 +3,7 @@ import { bytesText, countText, keysText } from './numbers.js';
 import { printable } from './printable.js';
 
 /** How a server is going to be read, as lines. */
-export function liveLines({ clustered, name, notes, refused, shards, version, way }: LiveFacts): string[] {
+export function liveLines({ clustered, name, notes, refused, shards, version, way }: LiveFacts, side: 'source' | 'target'): string[] {
   const keys = shards.reduce((sum, shard) => sum + shard.keys.reduce((all, { keys }) => all + keys, 0), 0);
   const memory = shards.reduce<number | undefined>(
     (sum, { usedMemory }) => (sum === undefined || usedMemory === undefined ? undefined : sum + usedMemory),
@@ -18,7 +18,7 @@ export function liveLines({ clustered, name, notes, refused, shards, version, wa
       : `${printable(node)}, a replica of ${printable(replicaOf)}`;
   const why = refused === undefined ? '' : `, since replication is refused (${printable(refused)})`;
   return [
-    `source ${printable(name)}: ${version === undefined ? '' : `${printable(version)}, `}${what}, ${size}; read by ${way}${why}`,
+    `${side} ${printable(name)}: ${version === undefined ? '' : `${printable(version)}, `}${what}, ${size}; read by ${way}${why}`,
     ...(clustered ? shards.map(shardLine) : []),
     ...[...new Set([...notes, ...shards.flatMap(replication)])].map((note) => `  ${printable(note)}`),
   ];

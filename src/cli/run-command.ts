@@ -37,7 +37,8 @@ export type Listeners = Pick<
 
 /** How the command was called. */
 type Call = Pick<Invocation, 'argv' | 'byVariable' | 'io'> & {
-  readonly options: Pick<OptionsOf<'encode'>, 'json' | 'keepGoing' | 'progress' | 'quiet' | 'verbose'> & {
+  readonly options: Pick<OptionsOf<'encode'>, 'json' | 'progress' | 'quiet' | 'verbose'> & {
+    readonly keepGoing?: boolean;
     readonly skipDamaged?: boolean;
     readonly ignoreAofTail?: boolean;
   };
@@ -52,6 +53,8 @@ export interface Terminal {
 /** What a command does, and its texts. */
 export interface Task<S extends RunSummary> {
   readonly command: CommandName;
+  /** The name of the server that is compared with. */
+  readonly target?: string;
   /** `say` writes a line. */
   run(listeners: Listeners, say: (text: string) => void, terminal: Terminal): Promise<S>;
   /** The summary line. */
@@ -157,7 +160,8 @@ export class RunCommand<S extends RunSummary> {
   /** How a server is going to be read. */
   private reached(facts: LiveFacts): void {
     this.servers.push(facts);
-    if (!this.flags.quiet) for (const line of liveLines(facts)) this.talk(line);
+    const side = facts.name === this.task.target ? 'target' : 'source';
+    if (!this.flags.quiet) for (const line of liveLines(facts, side)) this.talk(line);
   }
 
   private warn(warning: Warning): void {
@@ -188,7 +192,7 @@ export class RunCommand<S extends RunSummary> {
   /** With --keep-going a run may go on for long, so its errors are reported at once. */
   private fail(error: RdbError): void {
     this.errors.push(error);
-    if (this.flags.keepGoing) this.sayError(error, '');
+    if (this.flags.keepGoing === true) this.sayError(error, '');
   }
 
   /**
@@ -207,7 +211,7 @@ export class RunCommand<S extends RunSummary> {
     const by = summary.interrupted || errors.length < summary.errors.length ? interruptedBy(this.io.signal) : undefined;
     const code = by === undefined ? exitOfAll(errors) || this.exitOf(summary) : SIGNAL_EXIT[by];
     const kept = this.leftovers(summary);
-    if (!flags.keepGoing && errors.length > 0) this.sayError(errors[0], kept);
+    if (flags.keepGoing !== true && errors.length > 0) this.sayError(errors[0], kept);
     else if (errors.length > 0 && by === undefined) {
       this.talk(`${task.errorsLine?.(summary) ?? `${errors.length} of ${summary.sources} sources had errors`}.${kept}`);
     }
@@ -263,7 +267,7 @@ export class RunCommand<S extends RunSummary> {
   /** The output is lost, and the summary with it; earlier errors are still reported. */
   private lost(code: number, error?: OutputError): number {
     const { errors, flags, io } = this;
-    if (!flags.keepGoing) for (const before of errors) this.sayError(before, '');
+    if (flags.keepGoing !== true) for (const before of errors) this.sayError(before, '');
     if (error !== undefined) this.talk(`${outputErrorLine(error)}\n${stackOf(error, io.env)}`.trimEnd());
     if (flags.json) {
       this.object(

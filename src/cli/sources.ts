@@ -10,10 +10,11 @@ import { type Io, isTerminal } from './io.js';
 import { FILTERS } from './options/filters.js';
 import { type CommandName, type Given, LIVE, longName, type ValuesOf } from './options/option.js';
 import { SOURCE } from './options/source.js';
+import type { TARGET } from './options/target.js';
 import { type OptionsOf, optionsOf } from './options/table.js';
 import { isUrl } from './options/words.js';
 import { printable, word } from './printable.js';
-import { checkAccess, checkUrl, SOURCE_SIDE } from './server-access.js';
+import { checkAccess, checkUrl, SOURCE_SIDE, TARGET_SIDE } from './server-access.js';
 import { NO_SOURCE, UsageError } from './usage.js';
 
 /** The filter that the options describe. Throws UsageError. */
@@ -22,9 +23,9 @@ export function filterOf({
   options,
 }: {
   readonly given: ReadonlyMap<string, Given>;
-  readonly options: ValuesOf<typeof FILTERS>;
+  readonly options: Partial<ValuesOf<typeof FILTERS>>;
 }): FilterOptions {
-  const filter = Object.fromEntries(Object.entries(options).filter(([name]) => name in FILTERS)) as ValuesOf<typeof FILTERS>;
+  const filter = Object.fromEntries(Object.entries(options).filter(([name]) => name in FILTERS)) as Partial<ValuesOf<typeof FILTERS>>;
   const { maxSize = Infinity, minSize = 0 } = filter;
   if (minSize > maxSize) {
     throw new UsageError(
@@ -93,6 +94,21 @@ function withDatabases(filter: FilterOptions, sources: readonly string[], live: 
   const named = sources.map((source) => live.get(source)?.access.url.db);
   const dbs = [...new Set(named.filter((db) => db !== undefined))];
   return named.includes(undefined) ? filter : { ...filter, db: dbs };
+}
+
+/** How to read a target, which is named as targets are. Throws UsageError. */
+export async function targetToRead(
+  url: ServerUrl,
+  options: SourceValues & ValuesOf<typeof TARGET, 'diff'>,
+  filter: FilterOptions,
+  io: Io,
+): Promise<LiveOptions> {
+  const { cluster, standalone } = options;
+  return {
+    ...(await liveOptions(url, options, filter, io)),
+    access: await checkAccess(url, options, TARGET_SIDE, io),
+    cluster: cluster ? true : standalone ? false : undefined,
+  };
 }
 
 async function liveOptions(url: ServerUrl, options: SourceValues, filter: FilterOptions, io: Io): Promise<LiveOptions> {

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { RdbError } from '../bytes/errors.js';
+import { type ErrorPlace, RdbError } from '../bytes/errors.js';
 import { BUCKET_BITS } from '../diff/buckets.js';
 import { CompareSink } from '../diff/compare-sink.js';
 import { randomSeed, type Seed } from '../diff/domains.js';
@@ -8,9 +8,11 @@ import { KeyHash } from '../diff/key-hash.js';
 import { type Difference, type DifferenceKind, KeyTable } from '../diff/key-table.js';
 import { EncodedInput } from '../json/encoded-input.js';
 import { type Input, openInput } from '../io/input.js';
+import { Output } from '../io/output.js';
+import { OutputError } from '../io/output-error.js';
 import type { Kernels } from '../kernels/kernels.js';
 import { editsOf, type Pass, sampleKeys } from '../pipeline/passes.js';
-import { type OpenOptions, run, type RunOptions, type RunProgress, type RunSummary } from '../pipeline/run.js';
+import { type OpenOptions, openOutput, run, type RunOptions, type RunProgress, type RunSummary } from '../pipeline/run.js';
 import { type Counts, type LastSink, noCounts } from '../pipeline/sink.js';
 import { LATEST_REDIS } from '../values/targets.js';
 import { linesOfKeys } from './key-lines.js';
@@ -40,8 +42,12 @@ export interface DiffOptions extends LiveRunOptions {
   readonly settle?: number | undefined;
   /** Bytes for keys of buckets that differ (default 64 MiB). */
   readonly memory?: number | undefined;
-  /** Called for each difference; it may return a promise, which is waited for. */
-  readonly onDifference?: ((difference: Difference) => Promise<void> | undefined) | undefined;
+  /** A path for the differences; default: standard output. */
+  readonly output?: string | undefined;
+  /** The line for a difference, without its end. */
+  readonly line: (difference: Difference) => string;
+  /** What is written at level counts. */
+  readonly table?: ((summary: DiffSummary) => string) | undefined;
 }
 
 /** What one side has. */
@@ -58,7 +64,7 @@ export interface DiffSummary extends RunSummary {
   readonly level: DiffLevel;
   readonly source: SideCounts;
   readonly target: SideCounts;
-  /** Keys that differ, and how often each kind of difference was found. */
+  /** Keys that differ (at level counts: numbers of keys), and how often each kind of difference was found. */
   readonly different: number;
   readonly kinds: Readonly<Record<DifferenceKind, number>>;
   /** Keys that one side has and that expired since it was read. */
@@ -78,8 +84,31 @@ const KERNEL_BYTES = 16 << 20;
  * Compares two sides, both ways, in bounded memory: both are folded into sums by buckets of keys, and only the keys of buckets whose sums
  * differ are read again and compared one by one. Throws OutputError and ServerError; everything else is in the summary.
  */
-export function diff(options: DiffOptions): Promise<DiffSummary> {
-  return withServers(options, false, (given, servers) => new Comparison(given, servers).run());
+export async function diff(options: DiffOptions): Promise<DiffSummary> {
+  const sink = await openOutput(options, options.output);
+  try {
+    const output = new Output(sink);
+    const summary = await withServers(forgetful(options), false, (given, servers) => new Comparison(given, servers, output).run());
+    if (summary.complete && options.table !== undefined) output.add(Buffer.from(options.table(summary)));
+    await output.flush();
+    await output.written();
+    if (summary.complete) {
+      await sink.commit();
+      return summary;
+    }
+    return { ...summary, partial: await sink.abandon() };
+  } catch (error) {
+    const kept = await sink.abandon();
+    if (error instanceof OutputError) error.kept = kept;
+    throw error;
+  }
+}
+
+/** A key that a scan gives twice makes no difference, so that none has to be remembered. */
+function forgetful(options: DiffOptions): DiffOptions {
+  const { live } = options;
+  if (live === undefined) return options;
+  return { ...options, live: new Map([...live].map(([name, how]) => [name, { ...how, scan: { ...how.scan, repeats: true } }])) };
 }
 
 type SideName = 'source' | 'target';
@@ -112,6 +141,7 @@ class Comparison {
   constructor(
     private readonly options: DiffOptions,
     servers: LiveSources | undefined,
+    private readonly output: Output,
   ) {
     const { dbMap, filter = {}, intoDb, sample = 1, sources, targets } = options;
     const mapped = (db: number): number => intoDb ?? dbMap?.get(db) ?? db;
@@ -131,11 +161,13 @@ class Comparison {
 
   async run(): Promise<DiffSummary> {
     const { level = 'keys' } = this.options;
-    this.lines = await linesOfKeys(this.sides.flatMap(({ sources }) => sources.filter((name) => this.options.servers?.has(name) !== true)));
+    const files = this.sides.flatMap(({ sources }) => sources.filter((name) => this.options.servers?.has(name) !== true));
+    this.lines = await linesOfKeys(files);
     const now = this.now;
     const folded = await Promise.all(this.sides.map((side) => this.fold(side, level, now)));
     const [source, target] = folded;
-    if (this.whole && level !== 'counts') await this.look(source.buckets.differing(target.buckets), level);
+    if (this.whole && level === 'counts') this.different = cellsApart(source.counts, target.counts);
+    else if (this.whole) await this.look(source.buckets.differing(target.buckets), level);
     const [sourceCounts, targetCounts] = this.sides.map(({ sources }, i) => ({
       names: sources,
       keys: sum([...folded[i].counts.values()].flatMap((types) => Object.values(types))),
@@ -189,10 +221,8 @@ class Comparison {
     let open: readonly number[] = buckets;
     for (let round = 1; open.length > 0 && this.whole; round++) {
       if (round > 1) await delay(settle, undefined, { signal }).catch(() => undefined);
-      if (signal?.aborted === true) {
-        this.interrupted = true;
-        return;
-      }
+      this.interrupted ||= signal?.aborted === true;
+      if (!this.whole) return;
       this.rounds = round;
       open = await this.compare(open, level, round >= rounds);
       if (round >= rounds) return;
@@ -201,7 +231,7 @@ class Comparison {
 
   /** Compares the keys of these buckets; several times both sides where they do not fit into memory. Returns the buckets that still differ. */
   private async compare(buckets: readonly number[], level: DiffLevel, last: boolean): Promise<number[]> {
-    const { memory = MEMORY, onDifference, streams = 'data', tolerance = 0 } = this.options;
+    const { line, memory = MEMORY, streams = 'data', tolerance = 0 } = this.options;
     const values = level === 'values';
     const hash = new KeyHash(this.seed);
     const different = new Set<number>();
@@ -224,7 +254,8 @@ class Comparison {
         if (!last) continue;
         this.different++;
         for (const kind of kinds) this.kinds[kind]++;
-        await onDifference?.(next.value);
+        this.output.add(Buffer.from(`${line(next.value)}\n`));
+        await this.output.flushIfFull();
       }
       if (last) this.excused += next.value.excused;
       open = [...table.left];
@@ -269,13 +300,25 @@ class Comparison {
       seen: undefined,
       wanted: () => true,
       onBadLine: undefined,
-      onRefusal: ({ db, key, reason }) => onError(new RdbError('BAD_LINE', { file: source, db, key, expected: 'a key that Redis can hold', got: reason })),
+      onRefusal: ({ db, key, reason }) => onError(unheld({ file: source, db, key }, reason)),
       onWarning: (text) => this.options.onWarning?.(source, text),
     });
   }
 }
 
 const sum = (numbers: readonly (number | undefined)[]): number => numbers.reduce<number>((all, one = 0) => all + one, 0);
+
+type TypeCounts = SideCounts['counts'];
+
+/** Databases and types of which the sides have different numbers of keys. */
+function cellsApart(source: TypeCounts, target: TypeCounts): number {
+  let apart = 0;
+  for (const db of new Set([...source.keys(), ...target.keys()])) {
+    const [a, b] = [source.get(db) ?? {}, target.get(db) ?? {}];
+    for (const type of new Set([...Object.keys(a), ...Object.keys(b)])) if ((a[type] ?? 0) !== (b[type] ?? 0)) apart++;
+  }
+  return apart;
+}
 
 /** The progress of both sides together. */
 function joined(sides: readonly RunProgress[]): RunProgress {
@@ -286,3 +329,6 @@ function joined(sides: readonly RunProgress[]): RunProgress {
     keys: sum(sides.map(({ keys }) => keys)),
   };
 }
+
+/** A key of JSON lines that no server could have. */
+const unheld = (place: ErrorPlace, got: string): RdbError => new RdbError('BAD_LINE', { ...place, expected: 'a key that Redis can hold', got });

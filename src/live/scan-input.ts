@@ -132,7 +132,9 @@ export class ScanInput implements Input {
         onProblem: (db, key, reason) => onProblem?.(db, key, reason),
         onPosition: (position) => {
           this.mark(position);
-          if (this.keys.full && !isFull && this.options.scan?.repeats !== true) onNote?.('more keys than can be remembered: further ones may come twice');
+          if (this.keys.full && !isFull && scan.repeats !== true) {
+            onNote?.('more keys than can be remembered: further ones may come twice');
+          }
           isFull = this.keys.full;
         },
       });

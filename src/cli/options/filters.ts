@@ -10,7 +10,7 @@ import {
   TTL_NAMES,
   TYPE_NAMES,
 } from '../../commands/terms.js';
-import { list, SOURCES, value } from './option.js';
+import { list, ONCE, SOURCES, value } from './option.js';
 import { share } from './words.js';
 
 const commands = SOURCES;
@@ -38,12 +38,12 @@ export const FILTERS = {
     help: 'none: no expiry, any: with an expiry, expired: already expired, live: not expired',
   }),
   minSize: value({
-    commands,
+    commands: ONCE,
     value: 'bytes',
     parse: parseSize,
     help: 'value has at least this size in the file: 100, 10kb, 1.5mb (of 1024)',
   }),
-  maxSize: value({ commands, value: 'bytes', parse: parseSize, help: 'value has at most this size in the file' }),
+  maxSize: value({ commands: ONCE, value: 'bytes', parse: parseSize, help: 'value has at most this size in the file' }),
 } as const;
 
 export const SHARES = {
@@ -56,5 +56,5 @@ export const SHARES = {
 } as const;
 
 export const LIMITS = {
-  limit: value({ commands, value: 'n', parse: parseLimit, help: 'stop after this many keys' }),
+  limit: value({ commands: ONCE, value: 'n', parse: parseLimit, help: 'stop after this many keys' }),
 } as const;

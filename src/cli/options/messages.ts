@@ -2,7 +2,7 @@ import { PAYLOAD_FORMS } from '../../commands/payload-terms.js';
 import { flag, SOURCES, value } from './option.js';
 import { oneOf } from './words.js';
 
-const RDB_COMMANDS = ['decode', 'dump', 'restore', 'check', 'inspect'] as const;
+const RDB_COMMANDS = ['decode', 'dump', 'restore', 'check', 'inspect', 'diff'] as const;
 
 /** What to do about damage in RDB files. */
 export const DAMAGE = {
@@ -12,7 +12,7 @@ export const DAMAGE = {
     commands: ['decode', 'dump', 'restore'],
     help: 'go past values that are damaged, where it is known where they end; each is named and counted, and the exit code is 3',
   }),
-  keepGoing: flag({ commands: RDB_COMMANDS, help: 'go on with the next source after a damaged one' }),
+  keepGoing: flag({ commands: ['decode', 'dump', 'restore', 'check', 'inspect'], help: 'go on with the next source after a damaged one' }),
   ignoreAofTail: flag({
     commands: RDB_COMMANDS,
     help: 'of an AOF, read only the RDB at its beginning: the newer commands after it are left out',

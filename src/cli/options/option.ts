@@ -1,10 +1,13 @@
 /** What an option is, and functions to define one. */
 
-/** Commands that read files, one after another. */
-export const SOURCES = ['decode', 'dump', 'restore', 'encode', 'check', 'inspect'] as const;
+/** Commands that read sources. */
+export const SOURCES = ['decode', 'dump', 'restore', 'encode', 'check', 'inspect', 'diff'] as const;
+
+/** Those that read them once: the size of a value in its file, and a number of keys, mean something. */
+export const ONCE = ['decode', 'dump', 'restore', 'encode', 'check', 'inspect'] as const;
 
 /** Those whose sources may be servers. */
-export const LIVE = ['decode', 'dump', 'restore', 'check', 'inspect'] as const;
+export const LIVE = ['decode', 'dump', 'restore', 'check', 'inspect', 'diff'] as const;
 
 export type CommandName = (typeof SOURCES)[number] | 'payload check' | 'payload decode' | 'completion';
 

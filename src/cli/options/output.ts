@@ -20,7 +20,7 @@ export const OUTPUT = {
     help: `what to write: ${DUMP_FORMATS.join(', ')}`,
   }),
   output: value({
-    ...{ commands: ['decode', 'dump', 'encode', 'check', 'inspect'], short: 'o', value: 'file' },
+    ...{ commands: ['decode', 'dump', 'encode', 'check', 'inspect', 'diff'], short: 'o', value: 'file' },
     parse: (label, given) => (given === '-' ? undefined : path(label, given)),
     help: FILE,
     helpIn: {
@@ -78,10 +78,11 @@ export const WRITTEN = {
     helpIn: { encode: 'for a repeated key, error: keep the first and report it, first: keep the first, last: keep that of the last file' },
   }),
   dbMap: list({
-    commands: ['dump', 'restore'],
+    commands: ['dump', 'restore', 'diff'],
     value: 'from:to',
     parse: dbPairs,
     help: 'write the keys of one database into another: 3:0, or a list of such pairs',
+    helpIn: { diff: 'compare the keys of one database with those of another on the target: 3:0, or a list of such pairs' },
   }),
   functions: toggle({
     commands: ['dump', 'restore'],

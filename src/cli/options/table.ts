@@ -1,5 +1,6 @@
 import { FILTERS, LIMITS, SHARES } from './filters.js';
 import { INSPECTED } from './inspected.js';
+import { COMPARED } from './compared.js';
 import { DAMAGE, LINES, MESSAGES, PAYLOAD } from './messages.js';
 import type { CommandName, Option, ValuesOf } from './option.js';
 import { CHECKED, OUTPUT, RESTORED, WRITTEN } from './output.js';
@@ -10,6 +11,7 @@ import { SPEED, TARGET } from './target.js';
 const TABLE = [
   ['Output', OUTPUT],
   ['Findings', CHECKED],
+  ['The comparison', COMPARED],
   ['The report', INSPECTED],
   ['The payload', PAYLOAD],
   ['What is written', RESTORED],

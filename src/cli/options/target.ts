@@ -1,7 +1,7 @@
 import { flag, list, LIVE, value } from './option.js';
 import { addressPairs, database, fileLine, fileText, hostName, keyFile, number, size, text, time } from './words.js';
 
-const commands = ['restore'] as const;
+const commands = ['restore', 'diff'] as const;
 
 const noVariable = 'it names the target, like a URL';
 

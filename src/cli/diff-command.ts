@@ -1,0 +1,198 @@
+import { statSync } from 'node:fs';
+import type { DiffSummary } from '../commands/diff.js';
+import { type Difference, type DifferenceKind, formatText, type KeyFacts } from '../commands/diff-terms.js';
+import { isServerUrl, redacted, type ServerUrl } from '../commands/live-terms.js';
+import { command, type Invocation } from './command.js';
+import { emptyNotes } from './empty-runs.js';
+import { EXIT } from './exit.js';
+import { exitCodes, FILTERS_HELP } from './help-texts.js';
+import { columns, isTerminal } from './io.js';
+import { bytesText, countText, keysText, rateText, secondsText } from './numbers.js';
+import type { OptionsOf } from './options/table.js';
+import { keyText, printable, word } from './printable.js';
+import { type Listeners, RunCommand, type Task } from './run-command.js';
+import { checkUrl, TARGET_SIDE } from './server-access.js';
+import { checkSources, filterOf, isAddress, type LiveSources, serversOf, targetToRead } from './sources.js';
+import { Table } from './text-table.js';
+import { UsageError } from './usage.js';
+
+export const DIFF = command<'diff'>({
+  name: 'diff',
+  summary: 'compare RDB files, servers and clusters, both ways',
+  description: `Compares a source with a target, both ways: keys that one of them lacks, other
+types, other expiries, and with --level values other values, whatever their
+encoding and the version of the server. Each difference is a line on standard
+output.
+
+Both may be RDB files, JSON lines of rdbkit decode, servers or clusters; the
+target comes last. Each side is read once, and what differs once more.`,
+  usage: '<source...> <target> [options]',
+  argument: ['<source...>', 'RDB files, JSON lines, or URLs of servers; the last one is the target'],
+  after: `
+${FILTERS_HELP}
+Examples:
+  rdbkit diff dump.rdb redis://host:6379 --level values
+  rdbkit diff redis://old:6379 redis://new:7000 --rounds 3 --settle 10s
+  rdbkit diff monday.rdb friday.rdb -o differences.jsonl
+  rdbkit diff shard-*.rdb redis://cluster:7000 --prefix user:
+  rdbkit diff dump.rdb redis://host:6379/1 --db 0 --ttl-tolerance 100ms
+${exitCodes('the sides differ')}`,
+  run: runDiff,
+});
+
+type Values = OptionsOf<'diff'>;
+
+async function runDiff(invocation: Invocation<'diff'>): Promise<number> {
+  const { io, options } = invocation;
+  const { dbMap, level, noChecksum, output } = options;
+  const format = options.format ?? (output === undefined ? 'text' : 'json');
+  const named = sidesOf(invocation.words, options);
+  const all = await serversOf(invocation, named.sources, filterOf(invocation));
+  const filter = all.filter;
+  const live = new Map(all.live);
+  const target = typeof named.target === 'string' ? named.target : redacted(named.target);
+  if (typeof named.target !== 'string') {
+    if (live.has(target)) throw new UsageError(`${word(target)} is both source and target: they are the same`);
+    live.set(target, await targetToRead(named.target, options, {}, io));
+  }
+  const intoDb = typeof named.target === 'string' ? undefined : named.target.db;
+  if (dbMap !== undefined && intoDb !== undefined) {
+    throw new UsageError('the target names a database for all keys: --db-map cannot be used with it');
+  }
+  const files = [...all.sources, target];
+  await checkSources('diff', files, output, io, live);
+  checkReadable(files, live);
+  const { diff } = await import('../commands/diff.js');
+  const { signal, stdin, stdout } = io;
+  const task: Task<DiffSummary> = {
+    command: 'diff',
+    target,
+    run: (listeners: Listeners) =>
+      diff({
+        ...{ ...options, tolerance: options.ttlTolerance, dbMap, intoDb, sources: all.sources, targets: [target], live, filter },
+        ...{ line: format === 'json' ? differenceJson : differenceText, checksum: !noChecksum, stdin, stdout, signal, ...listeners },
+        table: level === 'counts' ? (summary) => countsText(summary, isTerminal(stdout) ? columns(stdout) : 80) : undefined,
+      }),
+    line: diffLine,
+    notes: (summary) => emptyNotes(summary, summary.filtered, { ...invocation, live }, 'compared'),
+    fields: ({ complete, different, excused, kinds, rounds, source, target: other }) => ({
+      ...{ level, same: complete && different === 0, complete, different, kinds, excused, rounds },
+      ...{ source: sideObject(source), target: sideObject(other) },
+    }),
+    exit: ({ different }) => (different > 0 ? EXIT.keys : EXIT.done),
+    done: 'found',
+    tornText: '',
+  };
+  return new RunCommand(task, invocation, output).run();
+}
+
+/** The target is the last word, or what options of redis-cli name. */
+function sidesOf(
+  words: readonly string[],
+  { host, intoDb, port, tls }: Values,
+): { sources: readonly string[]; target: string | ServerUrl } {
+  if (host !== undefined || port !== undefined) {
+    const name = host ?? '127.0.0.1';
+    const url = checkUrl(`redis://${name.includes(':') ? `[${name}]` : name}${port === undefined ? '' : `:${port}`}`, TARGET_SIDE);
+    if (words.length === 0) throw new UsageError('no source given: name an RDB file or the URL of a server');
+    return { sources: words, target: { ...url, tls, db: intoDb } };
+  }
+  const [sources, target] = [words.slice(0, -1), words.at(-1)];
+  if (target === undefined || sources.length === 0) {
+    throw new UsageError('expected a source and a target: rdbkit diff dump.rdb redis://host:6379');
+  }
+  if (isAddress(target)) throw new UsageError(`the target ${word(target)} has no scheme: write redis://${printable(target)}`);
+  if (!isServerUrl(target)) return { sources, target };
+  const url = checkUrl(target, TARGET_SIDE);
+  return { sources, target: { ...url, tls: tls || url.tls, db: intoDb ?? url.db } };
+}
+
+/** Both sides are read more than once. */
+function checkReadable(sources: readonly string[], live: LiveSources): void {
+  for (const source of sources) {
+    const found = live.has(source) ? undefined : statSync(source, { throwIfNoEntry: false });
+    if (source === '-' || (found !== undefined && !found.isFile() && !found.isDirectory())) {
+      const name = source === '-' ? 'standard input' : word(source);
+      throw new UsageError(`${name} can be read only once, and what differs is read again: name a file`);
+    }
+  }
+}
+
+const WORDS: Readonly<Record<DifferenceKind, string>> = {
+  missing: 'missing',
+  extra: 'extra',
+  type: 'another type',
+  expiry: 'another expiry',
+  value: 'another value',
+};
+
+/** `another expiry: db 0, key "a": string, expires 2026-11-29T12:00:00.000Z; target: string, no expiry`. */
+function differenceText({ a, b, db, key, kinds }: Difference): string {
+  const what = kinds.map((kind) => WORDS[kind]).join(', ');
+  const sides = [...(a === undefined ? [] : [`source: ${factsText(a)}`]), ...(b === undefined ? [] : [`target: ${factsText(b)}`])];
+  return `${what}: db ${db}, key ${keyText(formatText(key, 0, key.length))}: ${sides.join('; ')}`;
+}
+
+const UNITS: Readonly<Partial<Record<string, string>>> = { string: 'byte', hash: 'field', stream: 'entry' };
+
+function factsText({ elements, expireAt, type }: KeyFacts): string {
+  const unit = UNITS[type] ?? 'element';
+  const plural = unit === 'entry' ? 'entries' : `${unit}s`;
+  const size = elements === undefined ? '' : `, ${countText(elements)} ${elements === 1 ? unit : plural}`;
+  return `${type}${size}, ${expireAt === undefined ? 'no expiry' : `expires ${timeText(expireAt)}`}`;
+}
+
+/** Unix milliseconds beyond what dates reach stay a number. */
+function timeText(at: number): string {
+  const date = new Date(at);
+  return Number.isNaN(date.getTime()) ? `${at} ms` : date.toISOString();
+}
+
+function differenceJson({ a, b, db, key, kinds }: Difference): string {
+  return printable(JSON.stringify({ db, key: formatText(key, 0, key.length), kinds, source: a, target: b }));
+}
+
+function diffLine({ bytes, complete, different, excused, kinds, level, rounds, seconds, source, target }: DiffSummary): string {
+  const how = level === 'keys' ? 'by key' : level === 'values' ? 'by value' : 'by number';
+  const speed = `${bytesText(bytes)}, ${secondsText(seconds)}, ${rateText(bytes, seconds)}`;
+  const sides = `${keysText(source.keys)} of the source and ${countText(target.keys)} of the target compared ${how}`;
+  const expired = source.expired + target.expired + excused;
+  const notes = [
+    ...(expired === 0 ? [] : [`${countText(expired)} expired ones left out`]),
+    ...(rounds > 1 ? [`${countText(rounds)} rounds`] : []),
+  ];
+  const found = (Object.keys(WORDS) as DifferenceKind[]).filter((kind) => kinds[kind] > 0);
+  const list = found.map((kind) => `${countText(kinds[kind])} ${WORDS[kind]}`).join(', ');
+  const what = level === 'counts' ? 'number' : 'key';
+  const which = different === 1 ? `${what} differs` : `${what}s differ`;
+  const verdict = !complete
+    ? 'not compared to the end'
+    : different === 0
+      ? 'the same'
+      : `${countText(different)} ${which}${list === '' ? '' : ` (${list})`}`;
+  return `${verdict}: ${[sides, ...notes].join(', ')}; ${speed}`;
+}
+
+/** Keys by database and type of both sides; rows that differ are marked. */
+function countsText({ source, target }: DiffSummary, width: number): string {
+  const table = new Table(width, ['', 'source', 'target', 'difference']);
+  const row = (name: string, a: number, b: number): void => {
+    const difference = a === b ? '' : `${b > a ? '+' : '-'}${countText(Math.abs(b - a))}`;
+    table.row([`${a === b ? ' ' : '*'} ${name}`, countText(a), countText(b), difference]);
+  };
+  row('all keys', source.keys, target.keys);
+  for (const db of [...new Set([...source.counts.keys(), ...target.counts.keys()])].sort((a, b) => a - b)) {
+    const [a, b] = [source.counts.get(db) ?? {}, target.counts.get(db) ?? {}];
+    row(`db ${db}`, allOf(a), allOf(b));
+    for (const type of [...new Set([...Object.keys(a), ...Object.keys(b)])].sort()) row(`  ${type}`, a[type] ?? 0, b[type] ?? 0);
+  }
+  return `${table.lines.join('\n')}\n`;
+}
+
+const allOf = (types: Readonly<Partial<Record<string, number>>>): number =>
+  Object.values(types).reduce<number>((all, one = 0) => all + one, 0);
+
+const sideObject = ({ counts, expired, keys, names }: DiffSummary['source']): object => ({
+  ...{ names, keys, expired },
+  counts: [...counts].map(([db, types]) => ({ db, ...types })),
+});

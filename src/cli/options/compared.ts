@@ -1,0 +1,31 @@
+import { DIFF_FORMATS, DIFF_LEVELS, STREAMS } from '../../commands/diff-terms.js';
+import { value } from './option.js';
+import { number, oneOf, percentage, time } from './words.js';
+
+const commands = ['diff'] as const;
+
+/** What is compared, and how differences are told. */
+export const COMPARED = {
+  level: value({
+    ...{ commands, value: 'how', choices: DIFF_LEVELS, parse: oneOf(DIFF_LEVELS), default: 'keys' },
+    help: 'counts: keys by database and type; keys: which keys there are, their types and expiries; values: also their values',
+  }),
+  ttlTolerance: value({ commands, value: 'time', parse: time, default: '0ms', help: 'expiries may be this far apart: 100ms' }),
+  streams: value({
+    ...{ commands, value: 'what', choices: STREAMS, parse: oneOf(STREAMS), default: 'data' },
+    help: 'data: entries and groups; full: also what is pending, the consumers, and the counters of newer servers',
+  }),
+  sample: value({
+    ...{ commands, value: 'share', parse: percentage },
+    help: 'compare this share of the keys only, chosen by their hash, the same ones on both sides: 1%, 0.1%',
+  }),
+  rounds: value({
+    ...{ commands, value: 'n', parse: number(1, 1000), default: '1' },
+    help: 'look up to this often at what differs, and report what still does: for servers that are written to',
+  }),
+  settle: value({ commands, value: 'time', parse: time, default: '5s', help: 'wait this long between two rounds' }),
+  format: value({
+    ...{ commands, value: 'name', choices: DIFF_FORMATS, parse: oneOf(DIFF_FORMATS) },
+    help: 'differences as lines of text, or as JSON lines: text, json (default: text; json with --output)',
+  }),
+} as const;

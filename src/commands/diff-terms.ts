@@ -1,0 +1,9 @@
+/** What the command line needs to know of a comparison before the parts of it are loaded that read. */
+export type { DiffLevel } from '../diff/fold-sink.js';
+export type { Difference, DifferenceKind, KeyFacts } from '../diff/key-table.js';
+export { formatText } from '../bytes/text.js';
+
+export const DIFF_LEVELS = ['counts', 'keys', 'values'] as const;
+export const DIFF_FORMATS = ['text', 'json'] as const;
+/** What of a stream is compared. */
+export const STREAMS = ['data', 'full'] as const;
