@@ -219,23 +219,21 @@ class Comparison {
   private async look(buckets: readonly number[], level: DiffLevel): Promise<void> {
     const { rounds = 1, settle = SETTLE, signal } = this.options;
     let open: readonly number[] = buckets;
-    for (let round = 1; open.length > 0 && this.whole; round++) {
-      if (round > 1) await delay(settle, undefined, { signal }).catch(() => undefined);
-      this.interrupted ||= signal?.aborted === true;
-      if (!this.whole) return;
+    for (let round = 1; round <= rounds && open.length > 0 && this.whole; round++) {
+      if (round > 1) await delay(settle, undefined, { signal }).catch(() => (this.interrupted = true));
       this.rounds = round;
-      open = await this.compare(open, level, round >= rounds);
-      if (round >= rounds) return;
+      open = await this.compare(open, level, round === rounds);
     }
   }
 
-  /** Compares the keys of these buckets; several times both sides where they do not fit into memory. Returns the buckets that still differ. */
+  /** Compares the keys of buckets, reading both sides again for those that memory has no room for. Returns the buckets that still differ. */
   private async compare(buckets: readonly number[], level: DiffLevel, last: boolean): Promise<number[]> {
     const { line, memory = MEMORY, streams = 'data', tolerance = 0 } = this.options;
     const values = level === 'values';
     const hash = new KeyHash(this.seed);
     const different = new Set<number>();
-    for (let open = buckets; open.length > 0 && this.whole; ) {
+    let open = buckets;
+    while (open.length > 0 && this.whole) {
       const { now } = this;
       const table = new KeyTable({ buckets: open, bits: BUCKET_BITS, limit: memory, tolerance, values });
       for (const [index, side] of this.sides.entries()) {
@@ -244,8 +242,8 @@ class Comparison {
           (codec) => new CompareSink(codec, index === 0 ? 'a' : 'b', table, { seed: this.seed, values, now, streams }),
           (db, bytes, start, end) => table.wanted.hasKey(hash.of(side.databaseOf(db), bytes, start, end), 0),
         );
-        if (!this.whole) return [];
       }
+      if (this.errors.length > 0 || this.interrupted) break;
       const found = table.differences(this.now);
       let next = found.next();
       for (; next.done !== true; next = found.next()) {
@@ -331,4 +329,5 @@ function joined(sides: readonly RunProgress[]): RunProgress {
 }
 
 /** A key of JSON lines that no server could have. */
-const unheld = (place: ErrorPlace, got: string): RdbError => new RdbError('BAD_LINE', { ...place, expected: 'a key that Redis can hold', got });
+const unheld = (place: ErrorPlace, got: string): RdbError =>
+  new RdbError('BAD_LINE', { ...place, expected: 'a key that Redis can hold', got });
