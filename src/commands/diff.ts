@@ -226,7 +226,7 @@ class Comparison {
     }
   }
 
-  /** Compares the keys of buckets, reading both sides again for those that memory has no room for. Returns the buckets that still differ. */
+  /** Compares the keys of buckets; both sides are read again for those that memory had no room for. Returns those that still differ. */
   private async compare(buckets: readonly number[], level: DiffLevel, last: boolean): Promise<number[]> {
     const { line, memory = MEMORY, streams = 'data', tolerance = 0 } = this.options;
     const values = level === 'values';
