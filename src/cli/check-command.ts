@@ -17,6 +17,7 @@ export const CHECK = command<'check'>({
 does, and somewhat deeper: every entry of every packed value, duplicates, scores, expiries,
 streams and their groups. Each finding is a line on standard output.
 
+A source is an RDB file or a running server, redis://host:port. \
 Sources are read one after another; those compressed with gzip, LZ4 or zstd (with Node 22.15 or later) are recognised and decompressed.`,
   usage: '[source...] [options]',
   argument: SOURCES_WORDS,
@@ -24,6 +25,7 @@ Sources are read one after another; those compressed with gzip, LZ4 or zstd (wit
 ${FILTERS_HELP}
 Examples:
   rdbkit check dump.rdb
+  rdbkit check redis://host:6379 --via scan
   rdbkit check dump.rdb --level structure --type stream
   rdbkit check shard-*.rdb --keep-going --format json | jq -r .key
 ${exitCodes('with findings, or newer commands of an AOF were not read')}`,

@@ -14,6 +14,7 @@ export const DECODE = command<'decode'>({
   summary: 'decode RDB files to JSON lines',
   description: `Decodes RDB files to JSON lines: one JSON object for each key, on standard output.
 
+A source is an RDB file or a running server, redis://host:port. \
 Sources are read one after another; those compressed with gzip, LZ4 or zstd (with Node 22.15 or later) are recognised and decompressed.`,
   usage: '[source...] [options]',
   argument: SOURCES_WORDS,
@@ -22,6 +23,7 @@ ${FILTERS_HELP}
 Examples:
   rdbkit decode dump.rdb
   rdbkit decode dump.rdb -o dump.jsonl
+  rdbkit decode redis://host:6379 --prefix user:
   rdbkit decode shard-1.rdb shard-2.rdb shard-3.rdb --keep-going -o all.jsonl
   rdbkit decode dump.rdb --db 0 --prefix user: --not-match '*:tmp' --type hash
   rdbkit decode dump.rdb --min-size 1mb --limit 10 | jq -r .key

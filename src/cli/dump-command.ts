@@ -19,6 +19,7 @@ export const DUMP = command<'dump'>({
   summary: 'copy keys out of RDB files as they are stored',
   description: `Writes the keys of RDB files as they are stored, without decoding them.
 
+A source is an RDB file or a running server, redis://host:port. \
 Sources are read one after another; those compressed with gzip, LZ4 or zstd (with Node 22.15 or later) are recognised and decompressed.`,
   usage: '[source...] [options]',
   argument: SOURCES_WORDS,
@@ -30,6 +31,7 @@ Formats:
 ${FILTERS_HELP}
 Examples:
   rdbkit dump dump.rdb --format rdb --prefix user: -o users.rdb
+  rdbkit dump redis://host:6379 -o backup.rdb
   rdbkit dump shard-*.rdb --format rdb --on-conflict first -o all.rdb
   rdbkit dump dump.rdb --format resp | redis-cli -h target --pipe
   rdbkit dump all.rdb --format rdb --split-slots 3 -o shard.rdb

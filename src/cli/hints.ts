@@ -7,7 +7,7 @@ const DAMAGED_VALUE = `${RECOPY} If a server loads it, please report a bug in rd
 export const HINTS: Readonly<Record<ErrorCode, string>> = {
   EMPTY_INPUT: 'It has no bytes: check the command that wrote it, or take a new RDB with BGSAVE.',
   NOT_RDB: 'Check what it is (file, head -c 100): it may be an error page or an archive. RDB files are copied in binary mode.',
-  AOF: 'Name the .base.rdb file of the AOF, or take an RDB of its server with BGSAVE or redis-cli --rdb.',
+  AOF: 'Name the .base.rdb file of the AOF, or take an RDB of its server: rdbkit dump redis://host:port.',
   UNSUPPORTED_VERSION: 'Try a newer rdbkit, or drop --strict to read as far as possible.',
   UNSUPPORTED_TYPE: 'Try a newer rdbkit, or load the file into a server that has the type, delete such keys and save it again.',
   UNKNOWN_OPCODE: 'The file is damaged, or a newer or modified server wrote it: copy it again, or try a newer rdbkit.',

@@ -14,7 +14,7 @@ import { checkApart, checkOutput, checkSources, filterOf, serversOf, sourcesOf }
 export const INSPECT = command<'inspect'>({
   name: 'inspect',
   summary: 'report what is in RDB files, and what takes the memory',
-  description: `Reads RDB files once and reports what is in them: keys, types, encodings,
+  description: `Reads RDB files, or running servers, once and reports what is in them: keys, types, encodings,
 prefixes, the largest keys, expiries, slots, and the memory that all of it
 takes in a server, as estimated. The report is on standard output.
 
@@ -28,6 +28,7 @@ ${FILTERS_HELP}
 Examples:
   rdbkit inspect dump.rdb
   rdbkit inspect dump.rdb --html report.html
+  rdbkit inspect redis://host:6379 --prefer-replica
   rdbkit inspect shard-*.rdb --prefix session: --depth 3 --top 50
   rdbkit inspect dump.rdb --shards 6 --target-version valkey-8.1
   rdbkit inspect huge.rdb --sample 1%

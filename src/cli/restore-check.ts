@@ -8,7 +8,7 @@ import type { OptionsOf } from './options/table.js';
 import type { Share } from './options/words.js';
 import { printable, word } from './printable.js';
 import { checkAccess, checkUrl, TARGET_SIDE } from './server-access.js';
-import { checkSources, filterOf, isAddress, type LiveSources, serversOf } from './sources.js';
+import { checkSources, filterOf, isAddress, serversOf } from './sources.js';
 import { UsageError } from './usage.js';
 
 type Values = OptionsOf<'restore'>;
@@ -29,7 +29,7 @@ export async function checkRestore(invocation: Invocation<'restore'>): Promise<R
   const files = manifest?.manifest.files.map(({ file }) => file) ?? named;
   const { filter, live, sources } = await serversOf(invocation, files, filterOf(invocation));
   await checkSources('restore', sources, undefined, io, live);
-  checkFiles(sources, live, options);
+  checkFiles(sources, options);
   if (dbMap !== undefined && url.db !== undefined) {
     throw new UsageError('the target names a database for all keys: --db-map cannot be used with it');
   }
@@ -62,14 +62,7 @@ async function manifestAt(path: string): Promise<Manifest> {
 }
 
 /** Checks the files that are written, and sources that have to be read again. */
-function checkFiles(sources: readonly string[], live: LiveSources | undefined, { checkpoint, limit, rejects }: Values): void {
-  const server = sources.find((source) => live?.has(source));
-  if (checkpoint !== undefined && server !== undefined) {
-    throw new UsageError(
-      `--checkpoint: ${word(server)} changes while it is read, so there is no place to go on from; ` +
-        'run it again with --on-conflict replace, or write a file with rdbkit dump first and restore that',
-    );
-  }
+function checkFiles(sources: readonly string[], { checkpoint, limit, rejects }: Values): void {
   if (checkpoint !== undefined && sources.includes('-')) {
     throw new UsageError('--checkpoint: standard input cannot be read again from the beginning; name files');
   }

@@ -24,17 +24,18 @@ type Values = OptionsOf<'restore'>;
 export const RESTORE = command<'restore'>({
   name: 'restore',
   summary: 'write the keys of RDB files to a server or cluster',
-  description: `Writes the keys of RDB files to a server, a server behind sentinels, or a cluster.
+  description: `Writes the keys of RDB files, or of running servers, to a server, a server behind sentinels, or a cluster.
 
 The target comes last: redis://[user[:password]@]host:port[/db], rediss:// for TLS, \
 redis+sentinel://host:port[,host:port]/master, redis+unix:///path[?db=n]. A cluster is detected. With /db, all keys go to that database. \
 Instead of the URL, -h HOST, -p PORT, -n DB and -a PASSWORD name it, as for redis-cli.`,
   usage: '<source...> <target> [options]',
-  argument: ['[source...]', 'RDB files, or - for standard input'],
+  argument: ['[source...]', 'RDB files, URLs of servers, or - for standard input'],
   after: `
 Examples:
   rdbkit restore dump.rdb redis://target:6379 --dry-run
   rdbkit restore dump.rdb redis://target:6379
+  rdbkit restore redis://old:6379 redis://target:6379 --prefix user:
   rdbkit restore shard-*.rdb rediss://cluster:6379 --flush --yes
   rdbkit restore dump.rdb redis://target:6379 --db 0 --on-conflict replace
   rdbkit restore --manifest backup.json redis://target:6379
@@ -48,7 +49,7 @@ Exit codes:
        commands of an AOF were not read, or kept the restore from beginning
   2    wrong usage, or a checkpoint that does not match, or no manifest
   3    a source is damaged, incomplete, not an RDB file, or not supported
-  4    the target refused or was lost, or it is not empty
+  4    a server refused or was lost, or the target is not empty
   70   a bug in rdbkit
   130  interrupted by Ctrl-C (143: by SIGTERM)`,
   run: runRestore,

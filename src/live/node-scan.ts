@@ -279,8 +279,10 @@ export class NodeScan {
     const { asking = false, readOnly = false } = this.target;
     const { filter, scan } = this.settings;
     const readable = readOnly ? await this.ask('READONLY') : undefined;
-    if (readable instanceof ErrorAnswer) throw this.refused(`READONLY: ${readable.text}`); // it would answer MOVED for every key
     this.info = parseInfo(textOf(await this.ask('INFO')) ?? '');
+    if (readable instanceof ErrorAnswer && (await this.isReplica())) {
+      throw this.refused(`READONLY: ${readable.text}`); // it would answer MOVED for every key
+    }
     await this.ask('CLIENT', 'NO-TOUCH', 'ON'); // since 7.2; without it, DUMP counts as a use of the key
     const exact = isAllowed(await this.ask('PEXPIRETIME', ''));
     const timed = !exact && Array.isArray(await this.ask('TIME'));
@@ -293,6 +295,13 @@ export class NodeScan {
     this.commands = new KeyCommands(this.questions);
     const [major] = this.info.redisVersion.split('.').map(Number);
     this.scanOptions = scanOptionsOf(filter, major >= 6);
+  }
+
+  /** By INFO, or by HELLO, to which every user has the right. */
+  private async isReplica(): Promise<boolean> {
+    if (this.info.role !== '') return this.info.role === 'slave';
+    const hello = await this.ask('HELLO');
+    return Array.isArray(hello) && hello.some((word: Answer) => textOf(word) === 'replica');
   }
 
   /** The subcommand of OBJECT that tells when or how often keys were used; undefined, with a note, if it is refused. */
@@ -334,7 +343,6 @@ export class NodeScan {
   private async databases(): Promise<number[]> {
     const { db: chosen = [] } = this.settings.filter;
     const isWanted = (db: number): boolean => chosen.length === 0 || chosen.includes(db);
-    if (this.target.slots !== undefined) return [0].filter(isWanted); // clusters have no other, and some refuse SELECT
     if (this.info.redisVersion === '') return chosen.length > 0 ? [...chosen].sort((a, b) => a - b) : this.triedDatabases();
     return [...this.info.keys.keys()].filter(isWanted).sort((a, b) => a - b);
   }
@@ -345,7 +353,9 @@ export class NodeScan {
     for (let db = 0; db < MOST_DBS; db++) {
       const answer = await this.ask('SELECT', String(db));
       if (answer instanceof ErrorAnswer) {
-        if (answer.text.startsWith('NOPERM')) return db === 0 ? [0, 1] : [...found, db];
+        const hasOne = this.target.slots !== undefined && db === 0; // as clusters do, before Valkey 9
+        if (answer.text.startsWith('NOPERM') && !hasOne) return db === 0 ? [0, 1] : [...found, db];
+        if (answer.text.startsWith('NOPERM')) this.settings.onNote(`only database 0 is read: SELECT: ${answer.text}`);
         return db === 0 ? [0] : found;
       }
       if ((await this.ask('DBSIZE')) !== 0) found.push(db);

@@ -89,10 +89,10 @@ export class RangeReader {
   }
 
   private async once(key: Uint8Array): Promise<Found | NoRanges | undefined> {
-    const type = textOf(await this.asked('TYPE', key));
     this.encoding.begin();
     this.range = FIRST_RANGE;
     try {
+      const type = textOf(await this.asked('TYPE', key));
       switch (type) {
         case 'none':
           return undefined;

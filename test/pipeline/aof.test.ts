@@ -118,7 +118,7 @@ describe('what is an AOF, and no RDB', () => {
     for (const argv of [['decode', source], ['dump', source, '--format', 'rdb', '-o', folder.at('none')]]) {
       const { code, err, out } = await rdbkit(argv);
       expect([code, out]).toEqual([3, '']);
-      expect(err).toMatch(new RegExp(`^rdbkit: AOF: .*expected an RDB file, got ${what}\\. Name the \\.base\\.rdb file .* BGSAVE or redis-cli --rdb\\.\n`));
+      expect(err).toMatch(new RegExp(`^rdbkit: AOF: .*expected an RDB file, got ${what}\\. Name the \\.base\\.rdb file .* server: rdbkit dump redis://host:port\\.\n`));
     }
   });
 

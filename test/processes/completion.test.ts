@@ -28,7 +28,7 @@ describe('bash', () => {
     [['payload', ''], ['check', 'decode', '--help']],
     [['help', 'payload', 'ch'], ['check']],
     [['completion', 'z'], ['zsh']],
-    [['decode', '--pre'], ['--prefix']],
+    [['decode', '--prefi'], ['--prefix']],
     [['decode', '--no-'], ['--no-checksum']],
     [['restore', '--no-f'], ['--no-functions']],
     [['decode', '--flu'], []],

@@ -230,7 +230,6 @@ describe(`ways to a server of ${SERVER}`, () => {
       ['a server twice', ['decode', 'redis://host:1', 'redis://:pw@host:1'], 'the source redis://host:1 is given twice'],
       ['options of servers without one', ['decode', 'dump.rdb', '--via', 'scan'], '--via is for sources that are servers, and none is given: name one as redis://host:port'],
       ['a restore without a source', ['restore', 'redis://host:1'], 'before the target, name an RDB file, the URL of another server, or - for standard input'],
-      ['a checkpoint', ['restore', 'redis://host:1', 'redis://host:2', '--checkpoint', 'c.json'], '--checkpoint: redis://host:1 changes while it is read, so there is no place to go on from'],
     ];
     test.each(wrong)('%s', async (_, argv, text) => {
       const { code, err } = await rdbkit(argv);

@@ -115,6 +115,13 @@ describe(`the least rights for a source, ${SERVER}`, () => {
     expect([quiet.includes('warning'), idle.includes('"idle":')]).toEqual([false, true]);
   });
 
+  const RANGES = ['+memory|usage', '+type', '+watch', '+multi', '+exec', '+getrange', '+lrange', '+sscan', '+hscan', '+zrange'];
+  test.each(RANGES)('--max-dump without %s: what cannot be read in ranges is read with DUMP, and that is said', async (right) => {
+    const { code, err, out } = await run([...SCAN, ...without(RANGES, right)], 'decode', '--via', 'scan', '--max-dump', '1kb');
+    expect([code, differences(truth, out)]).toEqual([0, []]);
+    expect(err).toMatch(/watch|multi|exec/.test(right) ? /WATCH, MULTI or EXEC is refused/ : new RegExp(`with DUMP.*NOPERM .*'${right.slice(1).replace('|', '\\|')}'`));
+  });
+
   test('--prefer-replica without INFO: the master is read, and that is said', async () => {
     const { code, err } = await run(without(SCAN, '+info'), 'check', '--via', 'scan', '--prefer-replica');
     expect(code).toBe(0);
@@ -150,14 +157,17 @@ describe(`the least rights for a source, cluster of ${SERVER}`, () => {
   test.each(['replication', 'scan'])('%s: CLUSTER SLOTS comes on top', async (via) => {
     const least = via === 'scan' ? SCAN : REPLICATION;
     const rules = least.filter((rule) => rule !== '+select');
-    const { code, out } = await run([...rules, '+cluster|slots'], '--via', via);
-    expect([code, lines(out).length]).toEqual([0, 60]);
+    const { code, err, out } = await run([...rules, '+cluster|slots'], '--via', via);
+    expect([code, lines(out).length, err]).toEqual([0, 60, expect.not.stringContaining('warning')]);
+    expect(err).toContain('CLUSTER NODES is refused (NOPERM ');
+    expect((await run([...rules, '+cluster|slots', '+cluster|nodes'], '--via', via)).err).not.toContain('refused (NOPERM');
     const refused = await run(rules, '--via', via);
     expect(refused.code).toBe(4);
     expect(refused.err).toMatch(/^rdbkit: REFUSED: .*NOPERM .*'cluster\|slots'.*: ACL SETUSER NAME \+cluster\|slots gives it\./);
     const blind = await run([...rules.filter((rule) => rule !== '+info'), '+cluster|slots'], '--via', via);
     expect([blind.code, lines(blind.out).length]).toEqual([0, 60]);
     expect(blind.err).toContain('cluster of 3 masters, which refuses INFO; ');
+    expect(blind.err.includes(': only database 0 is read: SELECT: NOPERM ')).toBe(via === 'scan');
   });
 
   test('scan of replicas: READONLY comes on top', async () => {

@@ -74,9 +74,11 @@ export class DocsServers {
   }
 }
 
-/** Output without what differs from run to run: times, speeds, ports of clients. */
+/** Output without what differs from run to run: times, speeds, memory, ports of clients. */
 export function steady(output: string): string {
   return output
     .replace(/^\d{10}\.\d{6} \[(\d+) [\d.]+:\d+\]/gm, 'TIME [$1 CLIENT]')
-    .replace(/; [^;]* in, [^;]* s, [^;]*\/s, [\d,]+ keys\/s$/gm, '; SPEED');
+    .replace(/; [^;]* in, [^;]* s, [^;]*\/s, [\d,]+ keys\/s$/gm, '; SPEED')
+    .replace(/, [\d.]+ k?B in, [\d.]+ k?B out, [\d.]+ s, .*\/s$/gm, ', SPEED')
+    .replace(/[\d.]+ MB of memory|it uses [\d.]+ MB/g, 'MEMORY');
 }
