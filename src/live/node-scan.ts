@@ -36,7 +36,7 @@ const MOST_BATCH = 1000;
 const BATCH_BYTES = 1 << 19;
 /** Bytes of a key in a note. */
 const SHOWN = 100;
-/** A page of up to so many batches is not divided. */
+/** A page of at most this many batches is not divided. */
 const ABOUT = 1.5;
 /** Keys looked at by one SCAN where few of them are wanted. */
 const MOST_COUNT = 2000;
