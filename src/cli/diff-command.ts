@@ -8,7 +8,9 @@ import { EXIT } from './exit.js';
 import { exitCodes, FILTERS_HELP } from './help-texts.js';
 import { columns, isTerminal } from './io.js';
 import { bytesText, countText, keysText, rateText, secondsText } from './numbers.js';
+import { longName } from './options/option.js';
 import type { OptionsOf } from './options/table.js';
+import { TARGET } from './options/target.js';
 import { keyText, printable, word } from './printable.js';
 import { type Listeners, RunCommand, type Task } from './run-command.js';
 import { checkUrl, TARGET_SIDE } from './server-access.js';
@@ -27,7 +29,7 @@ output.
 Both may be RDB files, JSON lines of rdbkit decode, servers or clusters; the
 target comes last. Each side is read once, and what differs once more.`,
   usage: '<source...> <target> [options]',
-  argument: ['<source...>', 'RDB files, JSON lines, or URLs of servers; the last one is the target'],
+  argument: ['[source...]', 'RDB files, JSON lines, or URLs of servers; the last one is the target'],
   after: `
 ${FILTERS_HELP}
 Examples:
@@ -47,11 +49,13 @@ async function runDiff(invocation: Invocation<'diff'>): Promise<number> {
   const { dbMap, level, noChecksum, output } = options;
   const format = options.format ?? (output === undefined ? 'text' : 'json');
   const named = sidesOf(invocation.words, options);
-  const all = await serversOf(invocation, named.sources, filterOf(invocation));
+  const all = await serversOf(invocation, named.sources, filterOf(invocation), typeof named.target !== 'string');
   const filter = all.filter;
   const live = new Map(all.live);
   const target = typeof named.target === 'string' ? named.target : redacted(named.target);
-  if (typeof named.target !== 'string') {
+  if (typeof named.target === 'string') {
+    checkNoServer(invocation, target);
+  } else {
     if (live.has(target)) throw new UsageError(`${word(target)} is both source and target: they are the same`);
     live.set(target, await targetToRead(named.target, options, {}, io));
   }
@@ -107,6 +111,12 @@ function sidesOf(
   return { sources, target: { ...url, tls: tls || url.tls, db: intoDb ?? url.db } };
 }
 
+/** Options that say how to reach a target are for servers. Throws UsageError. */
+function checkNoServer({ byVariable, given }: Invocation<'diff'>, target: string): void {
+  const typed = Object.keys(TARGET).find((option) => given.has(option) && !byVariable.has(option));
+  if (typed !== undefined) throw new UsageError(`${longName(typed)} is for a target that is a server, and ${word(target)} is a file`);
+}
+
 /** Both sides are read more than once. */
 function checkReadable(sources: readonly string[], live: LiveSources): void {
   for (const source of sources) {
@@ -158,7 +168,7 @@ function diffLine({ bytes, complete, different, excused, kinds, level, rounds, s
   const sides = `${keysText(source.keys)} of the source and ${countText(target.keys)} of the target compared ${how}`;
   const expired = source.expired + target.expired + excused;
   const notes = [
-    ...(expired === 0 ? [] : [`${countText(expired)} expired ones left out`]),
+    ...(expired === 0 ? [] : [`${countText(expired)} expired ${expired === 1 ? 'key' : 'keys'} left out`]),
     ...(rounds > 1 ? [`${countText(rounds)} rounds`] : []),
   ];
   const found = (Object.keys(WORDS) as DifferenceKind[]).filter((kind) => kinds[kind] > 0);
