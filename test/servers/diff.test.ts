@@ -70,7 +70,7 @@ describe(`the same data, of ${SERVER}`, () => {
     });
 
     test.each(LEVELS.flatMap((level) => WAYS.map((via) => [level, via])))('--level %s --via %s', async (level, via) => {
-      const more = ['--level', level, '--via', via, '--streams', 'full'];
+      const more = ['--level', level, '--via', via, ...(level === 'values' ? ['--streams', 'full'] : [])];
       const table = level === 'counts' ? { out: expect.stringContaining('all keys') as string } : {};
       for (const sides of [[serverPath(name), urlOf(one)], [urlOf(one), serverPath(name)], [urlOf(one), urlOf(other)]]) {
         const found = await diff([...sides, ...more]);
@@ -216,7 +216,7 @@ describe('two servers', () => {
   test('--level counts is a table', async () => {
     await both(['MSET', 'a', '1', 'b', '2'], ['RPUSH', 'c', '1']);
     expect((await said(...sides(), '--level', 'counts')).code).toBe(0);
-    await other.client.call('SADD', 'b', '1').catch(() => other.client.del('b'));
+    await other.client.del('b');
     await other.client.sadd('b', '1');
     const { code, err, out } = await said(...sides(), '--level', 'counts');
     expect(code).toBe(1);
@@ -230,6 +230,12 @@ describe('two servers', () => {
       '',
     ]);
     expect(err).toContain('2 numbers differ: 3 keys of the source and 3 of the target compared by number; ');
+    const json = (await said(...sides(), '--level', 'counts', '--format', 'json')).out;
+    expect(json.split('\n').slice(0, -1).map((line) => JSON.parse(line) as object)).toEqual([
+      { db: 0, type: 'list', source: 1, target: 1 },
+      { db: 0, type: 'set', source: 0, target: 1 },
+      { db: 0, type: 'string', source: 2, target: 1 },
+    ]);
   });
 
   test('what differs, in words and as JSON lines', async () => {
@@ -336,6 +342,10 @@ describe('two servers', () => {
       ['options of a source without one', [FIXTURE, 'redis://127.0.0.1:1', '--source-user', 'u'], '--source-user is for sources that are servers'],
       ['options of servers without one', [FIXTURE, FIXTURE, '--via', 'scan'], '--via is for sources that are servers'],
       ['options of a target that is a file', [FIXTURE, FIXTURE, '--user', 'u'], `--user is for a target that is a server, and ${FIXTURE} is a file`],
+      ['a tolerance of counts', [FIXTURE, FIXTURE, '--level', 'counts', '--ttl-tolerance', '1s'], '--ttl-tolerance is for keys: use --level keys or values with it'],
+      ['rounds of counts', [FIXTURE, FIXTURE, '--level', 'counts', '--rounds', '2'], '--rounds is for keys: use --level keys or values with it'],
+      ['streams of keys', [FIXTURE, FIXTURE, '--streams', 'full'], '--streams is for values: use --level values with it'],
+      ['a time between rounds, for a single one', [FIXTURE, FIXTURE, '--settle', '1s'], '--settle is the time between rounds: use --rounds with it'],
       ['an option of restore', [FIXTURE, FIXTURE, '--max-in-flight', '1mb'], "unknown option '--max-in-flight'"],
     ])('wrong usage: %s', async (_, argv, text) => {
       const { code, err, out } = await said(...argv);

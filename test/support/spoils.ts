@@ -67,8 +67,9 @@ const GROUP_A = 'group a';
 const GROUP_B = 'group b';
 const DATABASES = [0, 3];
 const TYPES: readonly Known['type'][] = ['string', 'hyperloglog', 'list', 'set', 'zset', 'hash', 'stream'];
-/** Values of each size, of each type, in each database: few elements are packed, many are not, and the last ones are over a mebibyte. */
-const SIZES = [1, 2, 3, 8, 30, 100, 150, 600, 1500];
+/** Values of each size, of each type, in each database: few elements are packed, many are not, and some of LARGE are over a mebibyte. */
+const LARGE = 1600;
+const SIZES = [1, 2, 3, 8, 30, 100, 150, 600, LARGE];
 /** Later than any test. */
 const EXPIRES = 4_000_000_000_000;
 
@@ -93,10 +94,11 @@ export class SpoiledData {
 
   private known(type: Known['type'], size: number, i: number): Known {
     const { chance } = this;
-    const words = Array.from({ length: size }, (_, n) => (i === 0 ? `${n * 7}` : `${n}:${chance.word()}`));
+    const tail = size === LARGE && i === 1 ? 'x'.repeat(700) : '';
+    const words = Array.from({ length: size }, (_, n) => (i === 0 ? `${n * 7}` : `${n}:${chance.word()}${tail}`));
     switch (type) {
       case 'string':
-        return { type, value: i === 0 && size < 10 ? Buffer.from(`${10 ** size + chance.below(9)}`) : Buffer.from(`${chance.word()} `.repeat(size === 1500 ? 200_000 : size)) };
+        return { type, value: i === 0 && size < 10 ? Buffer.from(`${10 ** size + chance.below(9)}`) : Buffer.from(`${chance.word()} `.repeat(size === LARGE ? 200_000 : size)) };
       case 'zset':
         return { type, value: words.map((word, n) => [word, n === 0 ? 0 : (i === 0 ? n : 1 / 3 + n * chance.below(1000))] as const) };
       case 'hash':
@@ -169,7 +171,7 @@ function valueCommands(key: Buffer, { type, value }: Known): Args[] {
 }
 
 function streamCommands(key: Buffer, { hasGroups, ids }: Entries): Args[] {
-  const entries = ids.map((id, n): Args => ['XADD', key, id, 'f', `v${n}`, ...(n % 5 === 4 ? ['g', 'other fields'] : [])]);
+  const entries = ids.map((id, n): Args => ['XADD', key, id, 'f', `v${n}`.padEnd(ids.length === LARGE ? 700 : 1, 'y'), ...(n % 5 === 4 ? ['g', 'other fields'] : [])]);
   if (!hasGroups) return entries;
   return [
     ...entries,
