@@ -8,7 +8,9 @@ import { EXIT } from './exit.js';
 import { exitCodes, FILTERS_HELP } from './help-texts.js';
 import { columns, isTerminal } from './io.js';
 import { bytesText, countText, keysText, rateText, secondsText } from './numbers.js';
+import { longName } from './options/option.js';
 import type { OptionsOf } from './options/table.js';
+import { TARGET } from './options/target.js';
 import { keyText, printable, word } from './printable.js';
 import { type Listeners, RunCommand, type Task } from './run-command.js';
 import { checkUrl, TARGET_SIDE } from './server-access.js';
@@ -27,7 +29,7 @@ output.
 Both may be RDB files, JSON lines of rdbkit decode, servers or clusters; the
 target comes last. Each side is read once, and what differs once more.`,
   usage: '<source...> <target> [options]',
-  argument: ['<source...>', 'RDB files, JSON lines, or URLs of servers; the last one is the target'],
+  argument: ['[source...]', 'RDB files, JSON lines, or URLs of servers; the last one is the target'],
   after: `
 ${FILTERS_HELP}
 Examples:
@@ -42,16 +44,22 @@ ${exitCodes('the sides differ')}`,
 
 type Values = OptionsOf<'diff'>;
 
+/** Columns of what is no terminal. */
+const COLUMNS = 80;
+
 async function runDiff(invocation: Invocation<'diff'>): Promise<number> {
   const { io, options } = invocation;
   const { dbMap, level, noChecksum, output } = options;
   const format = options.format ?? (output === undefined ? 'text' : 'json');
+  checkLevel(invocation);
   const named = sidesOf(invocation.words, options);
-  const all = await serversOf(invocation, named.sources, filterOf(invocation));
+  const all = await serversOf(invocation, named.sources, filterOf(invocation), typeof named.target !== 'string');
   const filter = all.filter;
   const live = new Map(all.live);
   const target = typeof named.target === 'string' ? named.target : redacted(named.target);
-  if (typeof named.target !== 'string') {
+  if (typeof named.target === 'string') {
+    checkNoServer(invocation, target);
+  } else {
     if (live.has(target)) throw new UsageError(`${word(target)} is both source and target: they are the same`);
     live.set(target, await targetToRead(named.target, options, {}, io));
   }
@@ -64,6 +72,7 @@ async function runDiff(invocation: Invocation<'diff'>): Promise<number> {
   checkReadable(files, live);
   const { diff } = await import('../commands/diff.js');
   const { signal, stdin, stdout } = io;
+  const width = isTerminal(stdout) ? columns(stdout) : COLUMNS;
   const task: Task<DiffSummary> = {
     command: 'diff',
     target,
@@ -71,7 +80,7 @@ async function runDiff(invocation: Invocation<'diff'>): Promise<number> {
       diff({
         ...{ ...options, tolerance: options.ttlTolerance, dbMap, intoDb, sources: all.sources, targets: [target], live, filter },
         ...{ line: format === 'json' ? differenceJson : differenceText, checksum: !noChecksum, stdin, stdout, signal, ...listeners },
-        table: level === 'counts' ? (summary) => countsText(summary, isTerminal(stdout) ? columns(stdout) : 80) : undefined,
+        table: level !== 'counts' ? undefined : format === 'json' ? countsJson : (summary) => countsText(summary, width),
       }),
     line: diffLine,
     notes: (summary) => emptyNotes(summary, summary.filtered, { ...invocation, live }, 'compared'),
@@ -105,6 +114,25 @@ function sidesOf(
   if (!isServerUrl(target)) return { sources, target };
   const url = checkUrl(target, TARGET_SIDE);
   return { sources, target: { ...url, tls: tls || url.tls, db: intoDb ?? url.db } };
+}
+
+/** Options of what is not compared. Throws UsageError. */
+function checkLevel({ byVariable, given, options: { level, rounds } }: Invocation<'diff'>): void {
+  const typed = (...names: (keyof Values)[]): string | undefined => {
+    const name = names.find((one) => given.has(one) && !byVariable.has(one));
+    return name === undefined ? undefined : longName(name);
+  };
+  const ofKeys = level === 'counts' ? typed('ttlTolerance', 'rounds', 'settle') : undefined;
+  if (ofKeys !== undefined) throw new UsageError(`${ofKeys} is for keys: use --level keys or values with it`);
+  const ofValues = level === 'values' ? undefined : typed('streams');
+  if (ofValues !== undefined) throw new UsageError(`${ofValues} is for values: use --level values with it`);
+  if (rounds === 1 && typed('settle') !== undefined) throw new UsageError('--settle is the time between rounds: use --rounds with it');
+}
+
+/** Options that say how to reach a target are for servers. Throws UsageError. */
+function checkNoServer({ byVariable, given }: Invocation<'diff'>, target: string): void {
+  const typed = Object.keys(TARGET).find((option) => given.has(option) && !byVariable.has(option));
+  if (typed !== undefined) throw new UsageError(`${longName(typed)} is for a target that is a server, and ${word(target)} is a file`);
 }
 
 /** Both sides are read more than once. */
@@ -158,7 +186,7 @@ function diffLine({ bytes, complete, different, excused, kinds, level, rounds, s
   const sides = `${keysText(source.keys)} of the source and ${countText(target.keys)} of the target compared ${how}`;
   const expired = source.expired + target.expired + excused;
   const notes = [
-    ...(expired === 0 ? [] : [`${countText(expired)} expired ones left out`]),
+    ...(expired === 0 ? [] : [`${countText(expired)} expired ${expired === 1 ? 'key' : 'keys'} left out`]),
     ...(rounds > 1 ? [`${countText(rounds)} rounds`] : []),
   ];
   const found = (Object.keys(WORDS) as DifferenceKind[]).filter((kind) => kinds[kind] > 0);
@@ -181,18 +209,35 @@ function countsText({ source, target }: DiffSummary, width: number): string {
     table.row([`${a === b ? ' ' : '*'} ${name}`, countText(a), countText(b), difference]);
   };
   row('all keys', source.keys, target.keys);
-  for (const db of [...new Set([...source.counts.keys(), ...target.counts.keys()])].sort((a, b) => a - b)) {
+  for (const db of databasesOf(source, target)) {
     const [a, b] = [source.counts.get(db) ?? {}, target.counts.get(db) ?? {}];
     row(`db ${db}`, allOf(a), allOf(b));
-    for (const type of [...new Set([...Object.keys(a), ...Object.keys(b)])].sort()) row(`  ${type}`, a[type] ?? 0, b[type] ?? 0);
+    for (const type of typesOf(a, b)) row(`  ${type}`, a[type] ?? 0, b[type] ?? 0);
   }
   return `${table.lines.join('\n')}\n`;
 }
 
-const allOf = (types: Readonly<Partial<Record<string, number>>>): number =>
+/** A line for each database and type. */
+function countsJson({ source, target }: DiffSummary): string {
+  let lines = '';
+  for (const db of databasesOf(source, target)) {
+    const [a, b] = [source.counts.get(db) ?? {}, target.counts.get(db) ?? {}];
+    for (const type of typesOf(a, b)) lines += `${JSON.stringify({ db, type, source: a[type] ?? 0, target: b[type] ?? 0 })}\n`;
+  }
+  return lines;
+}
+
+type Counted = DiffSummary['source'];
+type Types = Readonly<Partial<Record<string, number>>>;
+
+const databasesOf = (a: Counted, b: Counted): number[] => [...new Set([...a.counts.keys(), ...b.counts.keys()])].sort((x, y) => x - y);
+
+const typesOf = (a: Types, b: Types): string[] => [...new Set([...Object.keys(a), ...Object.keys(b)])].sort();
+
+const allOf = (types: Types): number =>
   Object.values(types).reduce<number>((all, one = 0) => all + one, 0);
 
-const sideObject = ({ counts, expired, keys, names }: DiffSummary['source']): object => ({
+const sideObject = ({ counts, expired, keys, names }: Counted): object => ({
   ...{ names, keys, expired },
   counts: [...counts].map(([db, types]) => ({ db, ...types })),
 });

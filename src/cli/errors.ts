@@ -1,7 +1,9 @@
 import type { OutputError, RdbError } from '../commands/terms.js';
 import { isServerUrl } from '../commands/live-terms.js';
 import { EXIT } from './exit.js';
-import { HINTS } from './hints.js';
+import { HINTS, KEEP_GOING, OR_STDIN } from './hints.js';
+import type { CommandName } from './options/option.js';
+import { optionsOf } from './options/table.js';
 import { keyText, printable, sourceName, word } from './printable.js';
 import { rightHint } from './rights.js';
 
@@ -59,15 +61,18 @@ function fault(error: RdbError): string {
   return parts.length === 0 ? message : parts.join(', ');
 }
 
-/** What to do next. */
-function hintOf({ code, file, got = '', skippable }: RdbError): string {
+/** What to do next, with the options that the command has. */
+export function hintOf({ code, file, got = '', skippable }: RdbError, command: CommandName): string {
   if (code === 'SOURCE_REFUSED') return rightHint(got, 'source');
+  const has = (option: string): boolean => optionsOf(command).some(({ name }) => name === option);
   const hint = file !== undefined && isServerUrl(file) && DAMAGE.test(code) ? RESEND : HINTS[code];
-  return hint + (skippable ? ' --skip-damaged goes past such values.' : '');
+  const skips = skippable && has('skipDamaged') ? ' --skip-damaged goes past such values.' : '';
+  const fitting = hint.replace(has('keepGoing') ? '' : KEEP_GOING, '').replace(command === 'diff' ? OR_STDIN : '', '');
+  return fitting + skips;
 }
 
 /** The error on one line: code, place, what was expected, what was found, and what to do next. */
-export function errorLine(error: RdbError, hint = hintOf(error)): string {
+export function errorLine(error: RdbError, hint: string): string {
   return `${error.code}: ${faultLine(error)} ${hint}`;
 }
 
@@ -91,7 +96,7 @@ export function outputErrorObject({ advice, kept, message, path, reason }: Outpu
 const sentence = (text: string): string => (/[.!?]$/.test(text) ? text : `${text}.`);
 
 /** For `--json`: the parts of errorLine as fields. */
-export function errorObject(error: RdbError, hint = hintOf(error)): Record<string, unknown> {
+export function errorObject(error: RdbError, hint: string): Record<string, unknown> {
   const { code, db, expected, file, got, key, line, message, offset, path, within } = error;
   return { code, message, file, line, path, offset, within, db, key, expected, got, hint };
 }

@@ -3,6 +3,12 @@ import type { ErrorCode } from '../commands/terms.js';
 const RECOPY = 'The file is damaged: compare its checksum with the original and copy it again, or take a new one with BGSAVE.';
 const DAMAGED_VALUE = `${RECOPY} If a server loads it, please report a bug in rdbkit.`;
 
+/** The part of a hint for commands with that option. */
+export const KEEP_GOING = ', or skip bad lines with --keep-going';
+
+/** The same for commands that read standard input. */
+export const OR_STDIN = ', or - for standard input';
+
 /** What to do next, by error code. */
 export const HINTS: Readonly<Record<ErrorCode, string>> = {
   EMPTY_INPUT: 'It has no bytes: check the command that wrote it, or take a new RDB with BGSAVE.',
@@ -43,9 +49,9 @@ export const HINTS: Readonly<Record<ErrorCode, string>> = {
     'Run rdbkit with Node 22.15 or later, or decompress it first: zstd -dc FILE | rdbkit decode - ' +
     '(an RDB that Valkey compressed itself, which begins with VCS: tail -c +8 FILE | zstd -dc | rdbkit decode -).',
   INPUT_CHANGED: 'Something wrote to it while it was read: wait for BGSAVE or the copy to end, or read a copy.',
-  BAD_JSON: 'Expected one JSON object per line, in UTF-8: fix or remove the line, or skip bad lines with --keep-going.',
-  BAD_LINE: 'Fix the line (see docs/json-lines.md) or remove it, or skip bad lines with --keep-going.',
-  READ_FAILED: 'Name a readable file, or - for standard input.',
+  BAD_JSON: `Expected one JSON object per line, in UTF-8: fix or remove the line${KEEP_GOING}.`,
+  BAD_LINE: `Fix the line (see docs/json-lines.md) or remove it${KEEP_GOING}.`,
+  READ_FAILED: `Name a readable file${OR_STDIN}.`,
   SOURCE_LOST: 'Run the command again; --retry-for waits longer for a server that comes back.',
   SOURCE_REFUSED: 'The commands that a source has to allow are in docs/live.md, "The least rights".',
 };

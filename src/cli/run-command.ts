@@ -4,7 +4,7 @@ import type { SourceHead } from '../pipeline/source-heads.js';
 import type { LiveFacts, LiveRunOptions } from '../commands/live-terms.js';
 import { aofTailText, ClosedPipe, OutputError, type RdbError } from '../commands/terms.js';
 import type { Invocation } from './command.js';
-import { errorLine, errorObject, exitOf, exitOfAll, outputErrorLine, stackOf } from './errors.js';
+import { errorLine, errorObject, exitOf, exitOfAll, hintOf, outputErrorLine, stackOf } from './errors.js';
 import { countText } from './numbers.js';
 import { EXIT, interruptedBy, SIGNAL_EXIT } from './exit.js';
 import { type Failed, failureOf } from './failure.js';
@@ -232,7 +232,7 @@ export class RunCommand<S extends RunSummary> {
         warnings: this.warnings,
         aofTails: this.aofTails,
       }),
-      ...(flags.skipDamaged === true ? { damaged: this.damaged.map((error) => errorObject(error)) } : {}),
+      ...(flags.skipDamaged === true ? { damaged: this.damaged.map((error) => errorObject(error, hintOf(error, task.command))) } : {}),
       ...(heads.length === 0 ? {} : { sourcesFound: heads.map(headObject) }),
       ...(servers.length === 0 ? {} : { servers, serverNotes: summary.serverNotes ?? [] }),
       ...(servers.length === 0 && summary.gaps === undefined ? {} : { gaps: summary.gaps ?? [] }),
@@ -295,7 +295,8 @@ export class RunCommand<S extends RunSummary> {
   }
 
   private sayError(error: RdbError, kept: string): void {
-    this.talk(`${errorLine(error)}${this.adviceOnOptions(error)}${kept}\n${stackOf(error, this.io.env)}`.trimEnd());
+    const line = errorLine(error, hintOf(error, this.task.command));
+    this.talk(`${line}${this.adviceOnOptions(error)}${kept}\n${stackOf(error, this.io.env)}`.trimEnd());
   }
 
   /** Advice for a source that does not exist and may have been meant as something else. */

@@ -31,10 +31,10 @@ const BY_COMMAND: readonly (readonly [RegExp, string])[] = [
 ];
 
 /** The same where a server is read. */
-const OF_SOURCE: Readonly<Record<string, string>> = {
+const OF_READ: Readonly<Record<string, string>> = {
   ...HINTS,
-  MOVED: 'It is a node of a cluster: read it without --source-standalone.',
-  ASK: 'It is a node of a cluster: read it without --source-standalone.',
+  MOVED: 'It is a node of a cluster: read it without --standalone.',
+  ASK: 'It is a node of a cluster: read it without --standalone.',
 };
 
 /** A command that is refused, and not one that was never answered (`Command timed out`, of ioredis). */
@@ -55,19 +55,20 @@ const OF_NONE: Readonly<Partial<Record<ServerError['code'], string>>> = {
 };
 
 /** The same where a server is read. */
-function sourceHint({ advice, code, reason, server }: ServerError): string {
+function readHint({ advice, code, reason, server }: ServerError): string {
   if (advice !== undefined) return advice;
   const word = /^[A-Z]+/.exec(reason)?.[0] ?? '';
   if (/cluster support disabled/i.test(reason)) return 'It is not a cluster: read it without --cluster.';
   if (word === 'NOPERM' || REFUSES.test(reason)) return rightHint(reason, 'source');
-  if (Object.hasOwn(OF_SOURCE, word)) return OF_SOURCE[word];
+  if (Object.hasOwn(OF_READ, word)) return OF_READ[word];
   if (/max number of clients/i.test(reason)) return 'It has reached maxclients: close some clients, or raise the limit.';
   if (code === 'UNREACHABLE' && server.startsWith('/')) return 'Check the path of the socket, and the rights to it.';
   return code === 'UNREACHABLE' ? BY_CODE.UNREACHABLE : 'Nothing was read from it.';
 }
 
 function hintOf(error: ServerError, restored: boolean): string {
-  return error.ofSource ? inSourceWords(sourceHint(error)) : targetHint(error, restored);
+  if (error.readAs === undefined) return targetHint(error, restored);
+  return error.readAs === 'source' ? inSourceWords(readHint(error)) : readHint(error);
 }
 
 function targetHint({ advice, code, reason, server }: ServerError, restored: boolean): string {

@@ -60,12 +60,14 @@ type SourceValues = ValuesOf<typeof SOURCE, 'decode'> & Pick<OptionsOf<'decode'>
 
 /**
  * The sources with the names of servers in place of their URLs, which may hold passwords. Where all sources are servers whose URLs name
- * a database, the filter has these, as if `--db` did. Throws UsageError.
+ * a database, the filter has these, as if `--db` did. `targetIsRead`: the target is a server that is read, too, and options that are not
+ * of sources alone are for it. Throws UsageError.
  */
 export async function serversOf(
   { byVariable, given, io, options }: Pick<Invocation, 'byVariable' | 'given' | 'io'> & { readonly options: SourceValues },
   words: readonly string[],
   filter: FilterOptions,
+  targetIsRead = false,
 ): Promise<{ sources: readonly string[]; live: LiveSources | undefined; filter: FilterOptions }> {
   const live = new Map<string, LiveOptions>();
   const sources: string[] = [];
@@ -84,7 +86,8 @@ export async function serversOf(
     live.set(name, await liveOptions(url, options, filter, io));
   }
   if (live.size > 0) return { sources, live, filter: withDatabases(filter, sources, live) };
-  const typed = Object.keys(SOURCE).find((option) => given.has(option) && !byVariable.has(option));
+  const idle = Object.keys(SOURCE).filter((option) => !targetIsRead || option.startsWith('source'));
+  const typed = idle.find((option) => given.has(option) && !byVariable.has(option));
   if (typed === undefined) return { sources, live: undefined, filter };
   throw new UsageError(`${longName(typed)} is for sources that are servers, and none is given: name one as redis://host:port`);
 }
@@ -107,6 +110,7 @@ export async function targetToRead(
   return {
     ...(await liveOptions(url, options, filter, io)),
     access: await checkAccess(url, options, TARGET_SIDE, io),
+    side: 'target',
     cluster: cluster ? true : standalone ? false : undefined,
   };
 }

@@ -1,6 +1,7 @@
 import type { RunSummary } from '../pipeline/run.js';
 import type { OutputError, RdbError } from '../commands/terms.js';
-import { errorObject, outputErrorObject } from './errors.js';
+import { errorObject, hintOf, outputErrorObject } from './errors.js';
+import type { CommandName } from './options/option.js';
 import type { InterruptSignal } from './exit.js';
 import { bytesText, countText, keysText, rateText, secondsText } from './numbers.js';
 
@@ -30,7 +31,7 @@ export interface AofTail {
 }
 
 interface Outcome {
-  readonly command: string;
+  readonly command: CommandName;
   readonly code: number;
   readonly by?: InterruptSignal | undefined;
   readonly output?: string | undefined;
@@ -47,7 +48,7 @@ interface Outcome {
  */
 export function summaryObject(summary: RunSummary | undefined, outcome: Outcome): object {
   const { aofTails, by, code, command, error, output, warnings } = outcome;
-  const errors = outcome.errors.map((error) => errorObject(error));
+  const errors = outcome.errors.map((error) => errorObject(error, hintOf(error, command)));
   if (error !== undefined) errors.push(outputErrorObject(error));
   return {
     command,

@@ -104,10 +104,10 @@ export async function diff(options: DiffOptions): Promise<DiffSummary> {
   }
 }
 
-/** A key that a scan gives twice makes no difference, so that none has to be remembered. */
+/** A key that a scan gives twice makes no difference, so that none has to be remembered, except where keys are only counted. */
 function forgetful(options: DiffOptions): DiffOptions {
-  const { live } = options;
-  if (live === undefined) return options;
+  const { level, live } = options;
+  if (live === undefined || level === 'counts') return options;
   return { ...options, live: new Map([...live].map(([name, how]) => [name, { ...how, scan: { ...how.scan, repeats: true } }])) };
 }
 
@@ -232,6 +232,7 @@ class Comparison {
     const values = level === 'values';
     const hash = new KeyHash(this.seed);
     const different = new Set<number>();
+    let excused = 0;
     let open = buckets;
     while (open.length > 0 && this.whole) {
       const { now } = this;
@@ -255,9 +256,10 @@ class Comparison {
         this.output.add(Buffer.from(`${line(next.value)}\n`));
         await this.output.flushIfFull();
       }
-      if (last) this.excused += next.value.excused;
+      excused += next.value.excused;
       open = [...table.left];
     }
+    this.excused = excused;
     return [...different];
   }
 

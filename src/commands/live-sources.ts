@@ -30,8 +30,11 @@ export class LiveSources {
         const source = await LiveSource.open(name, { ...options, functions, onEvent, onNote: onWarning }, before?.opened.get(name));
         if (before === undefined) {
           onServer?.(source.facts);
-          const twin = [...opened.values()].find((other) => other.overlaps(source))?.facts.name;
-          if (twin !== undefined) onWarning?.(name, `it has the same keys as ${twin}: they come twice`);
+          const ofSide = (other: string): boolean => live?.get(other)?.side === options.side;
+          const twin = [...opened].find(([other, one]) => (ofSide(other) ? one.overlaps(source) : one.isTwin(source)))?.[0];
+          if (twin !== undefined) {
+            onWarning?.(name, ofSide(twin) ? `it has the same keys as ${twin}: they come twice` : `it is the same server as ${twin}`);
+          }
         }
         opened.set(name, source);
       }

@@ -294,7 +294,7 @@ export class KeyTable {
 
   /**
    * What differs, after side B was read. A key that only one side has, and that expires up to `now` (Unix milliseconds), has expired since
-   * that side was read: it is excused.
+   * that side was read: it is excused. So is one that the other side may have had with an expiry within the tolerance.
    */
   *differences(now: number): Generator<Difference, KeyTableCounts, void> {
     const counts = { same: 0, missing: 0, extra: 0, different: 0, excused: 0 };
@@ -321,7 +321,8 @@ export class KeyTable {
 
   private hasExpired(at: number, state: number, now: number): boolean {
     const onA = (state & ON_A) !== 0;
-    return (state & (onA ? A_HAS_EXPIRE : B_HAS_EXPIRE)) !== 0 && this.number(at + (onA ? A_EXPIRE : B_EXPIRE)) <= now;
+    if ((state & (onA ? A_HAS_EXPIRE : B_HAS_EXPIRE)) === 0) return false;
+    return this.number(at + (onA ? A_EXPIRE : B_EXPIRE)) - this.options.tolerance <= now;
   }
 
   private difference(at: number, kinds: readonly DifferenceKind[]): Difference {

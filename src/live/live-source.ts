@@ -57,7 +57,7 @@ export class LiveSource {
         servers?.close();
         signal?.throwIfAborted();
         const failure = error instanceof ServerError ? error : new ServerError(codeOf(error), name, reasonOf(error), error);
-        failure.ofSource = true;
+        failure.readAs = options.side ?? 'source';
         const mayPass = failure.passing || (wasReached && (failure.code === 'LOST' || failure.code === 'UNREACHABLE'));
         if (!mayPass || waiting.tooLong) throw failure;
         waiting.tell(`${failure.server}: ${failure.reason}`, 0);
@@ -119,6 +119,11 @@ export class LiveSource {
       notes,
     };
     return new LiveSource(facts, shards, servers, cluster);
+  }
+
+  /** Whether another source is the same server, and the same databases are read of both. */
+  isTwin({ shards }: LiveSource): boolean {
+    return this.shards.some((one) => shards.some((other) => isSame(one.runId, other.runId) && one.db === other.db));
   }
 
   /** Whether another source is the same server, or a replica of it, and some databases are read of both. */

@@ -7,6 +7,8 @@ export type Way = 'replication' | 'scan';
 /** How to read a live server, the master that sentinels name, or a cluster. */
 export interface LiveOptions {
   readonly access: Access;
+  /** What it is for the command: a source, or the target of a comparison (default: source). */
+  readonly side?: 'source' | 'target' | undefined;
   /** Whether it is a cluster (default: what the server says). */
   readonly cluster?: boolean | undefined;
   /** Default: auto, which is replication unless the server refuses it. */

@@ -25,8 +25,8 @@ export class ServerError extends Error {
   readonly at: string | undefined;
   /** Whether it may pass by itself: a failover, a server that is loading. */
   readonly passing: boolean;
-  /** Whether the server is one that is read, and not the target. */
-  ofSource = false;
+  /** The side of a server that is read; undefined for one that is written to. */
+  readAs: 'source' | 'target' | undefined;
 }
 
 /** A connection ended; it can be opened again. */

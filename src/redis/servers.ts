@@ -314,7 +314,7 @@ async function introduced(access: Access, mayRefuse: boolean): Promise<{ access:
     return { access, first, info: await serverInfo(first) };
   } catch (error) {
     const refused = error instanceof Error && error.name === 'ReplyError';
-    if (!mayRefuse) {
+    if (!mayRefuse || (refused && error.message.startsWith('NOAUTH'))) {
       first.disconnect();
       if (refused) throw new ServerError('REFUSED', nameOf(access), reasonOf(error), error);
       const failure = await failureOf(access, undefined, error);

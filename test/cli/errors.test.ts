@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { ERROR_CODES, type ErrorCode, RdbError } from '../../src/bytes/errors.js';
-import { errorLine, exitOf, exitOfAll } from '../../src/cli/errors.js';
+import { errorLine, exitOf, exitOfAll, hintOf } from '../../src/cli/errors.js';
 import { HINTS } from '../../src/cli/hints.js';
 import { bytesText, countText, longText, rateText, secondsText } from '../../src/cli/numbers.js';
 
@@ -10,19 +10,30 @@ test('every error code has a hint, and every hint a code', () => {
 });
 
 describe('errors', () => {
+  const line = (error: RdbError): string => errorLine(error, hintOf(error, 'decode'));
+
   test('one line with all that is known', () => {
     const error = new RdbError('BAD_LISTPACK', { file: 'a b.rdb', offset: 1000, within: 7, db: 3, key: 'k"\n', expected: 'an element', got: 'byte ff' });
-    expect(errorLine(error)).toBe(
+    expect(line(error)).toBe(
       `BAD_LISTPACK: "a b.rdb", offset 1000, byte 7 of the packed value there, db 3, key "k\\"\\n": expected an element, got byte ff. ${HINTS.BAD_LISTPACK}`,
     );
   });
 
   test('one line with nothing known', () => {
-    expect(errorLine(new RdbError('CHECKSUM'))).toBe(`CHECKSUM: ${ERROR_CODES.CHECKSUM}. ${HINTS.CHECKSUM}`);
+    expect(line(new RdbError('CHECKSUM'))).toBe(`CHECKSUM: ${ERROR_CODES.CHECKSUM}. ${HINTS.CHECKSUM}`);
+  });
+
+  test('hints name options of the command alone', () => {
+    const damaged = new RdbError('BAD_LZF');
+    damaged.skippable = true;
+    const hints = (error: RdbError): string[] => (['decode', 'diff'] as const).map((command) => hintOf(error, command));
+    expect(hints(damaged)).toEqual([`${HINTS.BAD_LZF} --skip-damaged goes past such values.`, HINTS.BAD_LZF]);
+    expect(hints(new RdbError('READ_FAILED'))).toEqual(['Name a readable file, or - for standard input.', 'Name a readable file.']);
+    expect(hints(new RdbError('BAD_LINE'))).toEqual([HINTS.BAD_LINE, 'Fix the line (see docs/json-lines.md) or remove it.']);
   });
 
   test.each(Object.keys(ERROR_CODES) as ErrorCode[])('%s is one line', (code) => {
-    expect(errorLine(new RdbError(code, { file: '\n\u001b', key: '\n', got: '\n', expected: '\u202e' }))).not.toMatch(/[\p{Cc}\p{Cf}]/u);
+    expect(line(new RdbError(code, { file: '\n\u001b', key: '\n', got: '\n', expected: '\u202e' }))).not.toMatch(/[\p{Cc}\p{Cf}]/u);
   });
 
   test.each([
