@@ -1,13 +1,14 @@
 import { statSync } from 'node:fs';
 import type { DiffSummary } from '../commands/diff.js';
-import { type Difference, type DifferenceKind, formatText, type KeyFacts } from '../commands/diff-terms.js';
+import { type DiffLevel, type Difference, type DifferenceKind, formatText, type Inside, type KeyFacts } from '../commands/diff-terms.js';
 import { isServerUrl, redacted, type ServerUrl } from '../commands/live-terms.js';
 import { command, type Invocation } from './command.js';
 import { emptyNotes } from './empty-runs.js';
 import { EXIT } from './exit.js';
 import { exitCodes, FILTERS_HELP } from './help-texts.js';
+import { insideLines } from './inside-text.js';
 import { columns, isTerminal } from './io.js';
-import { bytesText, countText, keysText, rateText, secondsText } from './numbers.js';
+import { bytesText, countText, keysText, rateText, secondsText, timeText } from './numbers.js';
 import type { OptionsOf } from './options/table.js';
 import { keyText, printable, word } from './printable.js';
 import { type Listeners, RunCommand, type Task } from './run-command.js';
@@ -34,6 +35,7 @@ Examples:
   rdbkit diff dump.rdb redis://host:6379 --level values
   rdbkit diff redis://old:6379 redis://new:7000 --rounds 3 --settle 10s
   rdbkit diff monday.rdb friday.rdb -o differences.jsonl
+  rdbkit diff monday.rdb friday.rdb --show-values
   rdbkit diff shard-*.rdb redis://cluster:7000 --prefix user:
   rdbkit diff dump.rdb redis://host:6379/1 --db 0 --ttl-tolerance 100ms
 ${exitCodes('the sides differ')}`,
@@ -44,7 +46,8 @@ type Values = OptionsOf<'diff'>;
 
 async function runDiff(invocation: Invocation<'diff'>): Promise<number> {
   const { io, options } = invocation;
-  const { dbMap, level, noChecksum, output } = options;
+  const { dbMap, noChecksum, output } = options;
+  const level = levelOf(invocation);
   const format = options.format ?? (output === undefined ? 'text' : 'json');
   const named = sidesOf(invocation.words, options);
   const all = await serversOf(invocation, named.sources, filterOf(invocation));
@@ -69,14 +72,14 @@ async function runDiff(invocation: Invocation<'diff'>): Promise<number> {
     target,
     run: (listeners: Listeners) =>
       diff({
-        ...{ ...options, tolerance: options.ttlTolerance, dbMap, intoDb, sources: all.sources, targets: [target], live, filter },
+        ...{ ...options, level, tolerance: options.ttlTolerance, dbMap, intoDb, sources: all.sources, targets: [target], live, filter },
         ...{ line: format === 'json' ? differenceJson : differenceText, checksum: !noChecksum, stdin, stdout, signal, ...listeners },
         table: level === 'counts' ? (summary) => countsText(summary, isTerminal(stdout) ? columns(stdout) : 80) : undefined,
       }),
     line: diffLine,
-    notes: (summary) => emptyNotes(summary, summary.filtered, { ...invocation, live }, 'compared'),
-    fields: ({ complete, different, excused, kinds, rounds, source, target: other }) => ({
-      ...{ level, same: complete && different === 0, complete, different, kinds, excused, rounds },
+    notes: (summary) => [...emptyNotes(summary, summary.filtered, { ...invocation, live }, 'compared'), ...shownNotes(summary)],
+    fields: ({ complete, different, excused, kinds, notShown, rounds, shown, source, target: other }) => ({
+      ...{ level, same: complete && different === 0, complete, different, kinds, excused, rounds, shown, notShown },
       ...{ source: sideObject(source), target: sideObject(other) },
     }),
     exit: ({ different }) => (different > 0 ? EXIT.keys : EXIT.done),
@@ -84,6 +87,18 @@ async function runDiff(invocation: Invocation<'diff'>): Promise<number> {
     tornText: '',
   };
   return new RunCommand(task, invocation, output).run();
+}
+
+/** What is looked into has to be compared. Throws UsageError. */
+function levelOf({ given, options: { level, showValues } }: Invocation<'diff'>): DiffLevel {
+  if (!showValues) return level;
+  if (given.has('level') && level !== 'values') throw new UsageError(`--show-values: --level ${level} does not compare values`);
+  return 'values';
+}
+
+function shownNotes({ notShown, shown }: DiffSummary): string[] {
+  if (notShown === 0) return [];
+  return [`--show-values: the first ${keysText(shown)} with another value were looked into, ${countText(notShown)} more were not.`];
 }
 
 /** The target is the last word, or what options of redis-cli name. */
@@ -127,10 +142,11 @@ const WORDS: Readonly<Record<DifferenceKind, string>> = {
 };
 
 /** `another expiry: db 0, key "a": string, expires 2026-11-29T12:00:00.000Z; target: string, no expiry`. */
-function differenceText({ a, b, db, key, kinds }: Difference): string {
+function differenceText({ a, b, db, key, kinds }: Difference, inside?: Inside): string {
   const what = kinds.map((kind) => WORDS[kind]).join(', ');
   const sides = [...(a === undefined ? [] : [`source: ${factsText(a)}`]), ...(b === undefined ? [] : [`target: ${factsText(b)}`])];
-  return `${what}: db ${db}, key ${keyText(formatText(key, 0, key.length))}: ${sides.join('; ')}`;
+  const line = `${what}: db ${db}, key ${keyText(formatText(key, 0, key.length))}: ${sides.join('; ')}`;
+  return [line, ...(inside === undefined ? [] : insideLines(inside))].join('\n');
 }
 
 const UNITS: Readonly<Partial<Record<string, string>>> = { string: 'byte', hash: 'field', stream: 'entry' };
@@ -142,14 +158,8 @@ function factsText({ elements, expireAt, type }: KeyFacts): string {
   return `${type}${size}, ${expireAt === undefined ? 'no expiry' : `expires ${timeText(expireAt)}`}`;
 }
 
-/** Unix milliseconds beyond what dates reach stay a number. */
-function timeText(at: number): string {
-  const date = new Date(at);
-  return Number.isNaN(date.getTime()) ? `${at} ms` : date.toISOString();
-}
-
-function differenceJson({ a, b, db, key, kinds }: Difference): string {
-  return printable(JSON.stringify({ db, key: formatText(key, 0, key.length), kinds, source: a, target: b }));
+function differenceJson({ a, b, db, key, kinds }: Difference, inside?: Inside): string {
+  return printable(JSON.stringify({ db, key: formatText(key, 0, key.length), kinds, source: a, target: b, inside }));
 }
 
 function diffLine({ bytes, complete, different, excused, kinds, level, rounds, seconds, source, target }: DiffSummary): string {
