@@ -1,5 +1,6 @@
 import { statSync } from 'node:fs';
 import type { DiffSummary } from '../commands/diff.js';
+import type { ListedKeys } from '../commands/diff-lines.js';
 import { type DiffLevel, type Difference, type DifferenceKind, formatText, type Inside, type KeyFacts } from '../commands/diff-terms.js';
 import { isServerUrl, redacted, type ServerUrl } from '../commands/live-terms.js';
 import { command, type Invocation } from './command.js';
@@ -36,6 +37,7 @@ Examples:
   rdbkit diff redis://old:6379 redis://new:7000 --rounds 3 --settle 10s
   rdbkit diff monday.rdb friday.rdb -o differences.jsonl
   rdbkit diff monday.rdb friday.rdb --show-values
+  rdbkit diff monday.rdb friday.rdb --rerun differences.jsonl
   rdbkit diff shard-*.rdb redis://cluster:7000 --prefix user:
   rdbkit diff dump.rdb redis://host:6379/1 --db 0 --ttl-tolerance 100ms
 ${exitCodes('the sides differ')}`,
@@ -47,7 +49,8 @@ type Values = OptionsOf<'diff'>;
 async function runDiff(invocation: Invocation<'diff'>): Promise<number> {
   const { io, options } = invocation;
   const { dbMap, noChecksum, output } = options;
-  const level = levelOf(invocation);
+  const again = options.rerun === undefined ? undefined : await keysOf(options.rerun);
+  const level = levelOf(invocation, again);
   const format = options.format ?? (output === undefined ? 'text' : 'json');
   const named = sidesOf(invocation.words, options);
   const all = await serversOf(invocation, named.sources, filterOf(invocation));
@@ -73,13 +76,15 @@ async function runDiff(invocation: Invocation<'diff'>): Promise<number> {
     run: (listeners: Listeners) =>
       diff({
         ...{ ...options, level, tolerance: options.ttlTolerance, dbMap, intoDb, sources: all.sources, targets: [target], live, filter },
+        only: again?.keys,
         ...{ line: format === 'json' ? differenceJson : differenceText, checksum: !noChecksum, stdin, stdout, signal, ...listeners },
         table: level === 'counts' ? (summary) => countsText(summary, isTerminal(stdout) ? columns(stdout) : 80) : undefined,
       }),
-    line: diffLine,
+    line: (summary) => diffLine(summary, again?.keys.size),
     notes: (summary) => [...emptyNotes(summary, summary.filtered, { ...invocation, live }, 'compared'), ...shownNotes(summary)],
     fields: ({ complete, different, excused, kinds, notShown, rounds, shown, source, target: other }) => ({
       ...{ level, same: complete && different === 0, complete, different, kinds, excused, rounds, shown, notShown },
+      checkedAgain: again?.keys.size,
       ...{ source: sideObject(source), target: sideObject(other) },
     }),
     exit: ({ different }) => (different > 0 ? EXIT.keys : EXIT.done),
@@ -89,11 +94,26 @@ async function runDiff(invocation: Invocation<'diff'>): Promise<number> {
   return new RunCommand(task, invocation, output).run();
 }
 
-/** What is looked into has to be compared. Throws UsageError. */
-function levelOf({ given, options: { level, showValues } }: Invocation<'diff'>): DiffLevel {
-  if (!showValues) return level;
-  if (given.has('level') && level !== 'values') throw new UsageError(`--show-values: --level ${level} does not compare values`);
-  return 'values';
+/** The keys that an earlier diff wrote. Throws UsageError. */
+async function keysOf(path: string): Promise<ListedKeys> {
+  const { ListError, readDifferences } = await import('../commands/diff-lines.js');
+  try {
+    return await readDifferences(path);
+  } catch (error) {
+    if (error instanceof ListError) throw new UsageError(`--rerun ${word(path)}: ${printable(error.message)}`, { cause: error });
+    throw error;
+  }
+}
+
+/** What is looked into, or was another value, has to be compared by value. Throws UsageError. */
+function levelOf({ given, options: { level, rerun, showValues } }: Invocation<'diff'>, again: ListedKeys | undefined): DiffLevel {
+  if (showValues || again?.hasValues === true) {
+    const option = showValues ? '--show-values' : `--rerun ${word(rerun ?? '')}, which has keys with other values`;
+    if (given.has('level') && level !== 'values') throw new UsageError(`${option}: --level ${level} does not compare values`);
+    return 'values';
+  }
+  if (rerun !== undefined && level === 'counts') throw new UsageError('--rerun compares keys one by one, and --level counts does not');
+  return level;
 }
 
 function shownNotes({ notShown, shown }: DiffSummary): string[] {
@@ -162,19 +182,25 @@ function differenceJson({ a, b, db, key, kinds }: Difference, inside?: Inside): 
   return printable(JSON.stringify({ db, key: formatText(key, 0, key.length), kinds, source: a, target: b, inside }));
 }
 
-function diffLine({ bytes, complete, different, excused, kinds, level, rounds, seconds, source, target }: DiffSummary): string {
+/** `again`: how many keys of an earlier diff were compared. */
+function diffLine(
+  { bytes, complete, different, excused, kinds, level, rounds, seconds, source, target }: DiffSummary,
+  again: number | undefined,
+): string {
   const how = level === 'keys' ? 'by key' : level === 'values' ? 'by value' : 'by number';
   const speed = `${bytesText(bytes)}, ${secondsText(seconds)}, ${rateText(bytes, seconds)}`;
   const sides = `${keysText(source.keys)} of the source and ${countText(target.keys)} of the target compared ${how}`;
   const expired = source.expired + target.expired + excused;
   const notes = [
+    ...(again === undefined ? [] : [`${keysText(again)} checked again`]),
     ...(expired === 0 ? [] : [`${countText(expired)} expired ones left out`]),
     ...(rounds > 1 ? [`${countText(rounds)} rounds`] : []),
   ];
   const found = (Object.keys(WORDS) as DifferenceKind[]).filter((kind) => kinds[kind] > 0);
   const list = found.map((kind) => `${countText(kinds[kind])} ${WORDS[kind]}`).join(', ');
   const what = level === 'counts' ? 'number' : 'key';
-  const which = different === 1 ? `${what} differs` : `${what}s differ`;
+  const still = again === undefined ? '' : ' still';
+  const which = different === 1 ? `${what}${still} differs` : `${what}s${still} differ`;
   const verdict = !complete
     ? 'not compared to the end'
     : different === 0

@@ -23,6 +23,7 @@ import { type LiveRunOptions, type LiveSources, withServers } from './live-sourc
 
 export type { DiffLevel } from '../diff/fold-sink.js';
 export type { Inside } from '../diff/inside.js';
+export type { KeyList } from '../diff/key-list.js';
 export type { Difference, DifferenceKind, KeyFacts } from '../diff/key-table.js';
 
 /** What is compared, and how. */

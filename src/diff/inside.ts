@@ -137,7 +137,11 @@ function ofLists(a: readonly Buffer[], b: readonly Buffer[]): Inside {
 }
 
 /** Members by name: those of one side only, and those of both that are not the same. */
-function split<T>(a: ReadonlyMap<string, T>, b: ReadonlyMap<string, T>, same: (a: T, b: T) => boolean): { a: T[]; b: T[]; other: [T, T][] } {
+function split<T>(
+  a: ReadonlyMap<string, T>,
+  b: ReadonlyMap<string, T>,
+  same: (a: T, b: T) => boolean,
+): { a: T[]; b: T[]; other: [T, T][] } {
   const other: [T, T][] = [];
   const onlyA: T[] = [];
   for (const [name, one] of a) {
@@ -176,7 +180,8 @@ const fieldsOf = ({ elements }: ArrayValue<Buffer>): HashField<Buffer>[] =>
 function ofZsets(a: readonly ZsetMember<Buffer>[], b: readonly ZsetMember<Buffer>[]): Inside {
   const named = (members: readonly ZsetMember<Buffer>[]): Map<string, ZsetMember<Buffer>> =>
     new Map(members.map((member) => [keyOf(member.member), member]));
-  const found = split(named(a), named(b), (one, twin) => one.score === twin.score || (Number.isNaN(one.score) && Number.isNaN(twin.score)));
+  const sameScore = (x: number, y: number): boolean => x === y || (Number.isNaN(x) && Number.isNaN(y));
+  const found = split(named(a), named(b), (one, twin) => sameScore(one.score, twin.score));
   if (found.a.length + found.b.length + found.other.length === 0) return SAME;
   const whole = ({ member, score }: ZsetMember<Buffer>): { member: ShownText; score: ShownScore } => ({
     member: shown(member),

@@ -1,6 +1,6 @@
 import { DIFF_FORMATS, DIFF_LEVELS, STREAMS } from '../../commands/diff-terms.js';
 import { flag, value } from './option.js';
-import { number, oneOf, percentage, time } from './words.js';
+import { number, oneOf, path, percentage, time } from './words.js';
 
 const commands = ['diff'] as const;
 
@@ -27,6 +27,10 @@ export const COMPARED = {
   showValues: flag({
     commands,
     help: 'say what differs inside values, of the first 1,000 keys: bytes, elements, members, fields, entries; implies --level values',
+  }),
+  rerun: value({
+    ...{ commands, value: 'file', parse: path, noVariable: 'each comparison has its own' },
+    help: 'compare only the keys in this file, which an earlier diff wrote with --format json',
   }),
   format: value({
     ...{ commands, value: 'name', choices: DIFF_FORMATS, parse: oneOf(DIFF_FORMATS) },
