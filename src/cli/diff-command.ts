@@ -1,13 +1,15 @@
 import { statSync } from 'node:fs';
 import type { DiffSummary } from '../commands/diff.js';
-import { type Difference, type DifferenceKind, formatText, type KeyFacts } from '../commands/diff-terms.js';
+import type { ListedKeys } from '../commands/diff-lines.js';
+import { type DiffLevel, type Difference, type DifferenceKind, formatText, type Inside, type KeyFacts } from '../commands/diff-terms.js';
 import { isServerUrl, redacted, type ServerUrl } from '../commands/live-terms.js';
 import { command, type Invocation } from './command.js';
 import { emptyNotes } from './empty-runs.js';
 import { EXIT } from './exit.js';
 import { exitCodes, FILTERS_HELP } from './help-texts.js';
+import { insideLines } from './inside-text.js';
 import { columns, isTerminal } from './io.js';
-import { bytesText, countText, keysText, rateText, secondsText } from './numbers.js';
+import { bytesText, countText, keysText, rateText, secondsText, timeText } from './numbers.js';
 import { longName } from './options/option.js';
 import type { OptionsOf } from './options/table.js';
 import { TARGET } from './options/target.js';
@@ -36,6 +38,8 @@ Examples:
   rdbkit diff dump.rdb redis://host:6379 --level values
   rdbkit diff redis://old:6379 redis://new:7000 --rounds 3 --settle 10s
   rdbkit diff monday.rdb friday.rdb -o differences.jsonl
+  rdbkit diff monday.rdb friday.rdb --show-values
+  rdbkit diff monday.rdb friday.rdb --rerun differences.jsonl
   rdbkit diff shard-*.rdb redis://cluster:7000 --prefix user:
   rdbkit diff dump.rdb redis://host:6379/1 --db 0 --ttl-tolerance 100ms
 ${exitCodes('the sides differ')}`,
@@ -49,7 +53,9 @@ const COLUMNS = 80;
 
 async function runDiff(invocation: Invocation<'diff'>): Promise<number> {
   const { io, options } = invocation;
-  const { dbMap, level, noChecksum, output } = options;
+  const { dbMap, noChecksum, output } = options;
+  const again = options.rerun === undefined ? undefined : await keysOf(options.rerun);
+  const level = levelOf(invocation, again);
   const format = options.format ?? (output === undefined ? 'text' : 'json');
   checkLevel(invocation);
   const named = sidesOf(invocation.words, options);
@@ -78,14 +84,16 @@ async function runDiff(invocation: Invocation<'diff'>): Promise<number> {
     target,
     run: (listeners: Listeners) =>
       diff({
-        ...{ ...options, tolerance: options.ttlTolerance, dbMap, intoDb, sources: all.sources, targets: [target], live, filter },
+        ...{ ...options, level, tolerance: options.ttlTolerance, dbMap, intoDb, sources: all.sources, targets: [target], live, filter },
+        only: again?.keys,
         ...{ line: format === 'json' ? differenceJson : differenceText, checksum: !noChecksum, stdin, stdout, signal, ...listeners },
         table: level !== 'counts' ? undefined : format === 'json' ? countsJson : (summary) => countsText(summary, width),
       }),
-    line: diffLine,
-    notes: (summary) => emptyNotes(summary, summary.filtered, { ...invocation, live }, 'compared'),
-    fields: ({ complete, different, excused, kinds, rounds, source, target: other }) => ({
-      ...{ level, same: complete && different === 0, complete, different, kinds, excused, rounds },
+    line: (summary) => diffLine(summary, again?.keys.size),
+    notes: (summary) => [...emptyNotes(summary, summary.filtered, { ...invocation, live }, 'compared'), ...shownNotes(summary)],
+    fields: ({ complete, different, excused, kinds, notShown, rounds, shown, source, target: other }) => ({
+      ...{ level, same: complete && different === 0, complete, different, kinds, excused, rounds, shown, notShown },
+      checkedAgain: again?.keys.size,
       ...{ source: sideObject(source), target: sideObject(other) },
     }),
     exit: ({ different }) => (different > 0 ? EXIT.keys : EXIT.done),
@@ -93,6 +101,33 @@ async function runDiff(invocation: Invocation<'diff'>): Promise<number> {
     tornText: '',
   };
   return new RunCommand(task, invocation, output).run();
+}
+
+/** The keys that an earlier diff wrote. Throws UsageError. */
+async function keysOf(path: string): Promise<ListedKeys> {
+  const { ListError, readDifferences } = await import('../commands/diff-lines.js');
+  try {
+    return await readDifferences(path);
+  } catch (error) {
+    if (error instanceof ListError) throw new UsageError(`--rerun ${word(path)}: ${printable(error.message)}`, { cause: error });
+    throw error;
+  }
+}
+
+/** What is looked into, or was another value, has to be compared by value. Throws UsageError. */
+function levelOf({ given, options: { level, rerun, showValues } }: Invocation<'diff'>, again: ListedKeys | undefined): DiffLevel {
+  if (showValues || again?.hasValues === true) {
+    const option = showValues ? '--show-values' : `--rerun ${word(rerun ?? '')}, which has keys with other values`;
+    if (given.has('level') && level !== 'values') throw new UsageError(`${option}: --level ${level} does not compare values`);
+    return 'values';
+  }
+  if (rerun !== undefined && level === 'counts') throw new UsageError('--rerun compares keys one by one, and --level counts does not');
+  return level;
+}
+
+function shownNotes({ notShown, shown }: DiffSummary): string[] {
+  if (notShown === 0) return [];
+  return [`--show-values: the first ${keysText(shown)} with another value were looked into, ${countText(notShown)} more were not.`];
 }
 
 /** The target is the last word, or what options of redis-cli name. */
@@ -155,10 +190,11 @@ const WORDS: Readonly<Record<DifferenceKind, string>> = {
 };
 
 /** `another expiry: db 0, key "a": string, expires 2026-11-29T12:00:00.000Z; target: string, no expiry`. */
-function differenceText({ a, b, db, key, kinds }: Difference): string {
+function differenceText({ a, b, db, key, kinds }: Difference, inside?: Inside): string {
   const what = kinds.map((kind) => WORDS[kind]).join(', ');
   const sides = [...(a === undefined ? [] : [`source: ${factsText(a)}`]), ...(b === undefined ? [] : [`target: ${factsText(b)}`])];
-  return `${what}: db ${db}, key ${keyText(formatText(key, 0, key.length))}: ${sides.join('; ')}`;
+  const line = `${what}: db ${db}, key ${keyText(formatText(key, 0, key.length))}: ${sides.join('; ')}`;
+  return [line, ...(inside === undefined ? [] : insideLines(inside))].join('\n');
 }
 
 const UNITS: Readonly<Partial<Record<string, string>>> = { string: 'byte', hash: 'field', stream: 'entry' };
@@ -170,29 +206,29 @@ function factsText({ elements, expireAt, type }: KeyFacts): string {
   return `${type}${size}, ${expireAt === undefined ? 'no expiry' : `expires ${timeText(expireAt)}`}`;
 }
 
-/** Unix milliseconds beyond what dates reach stay a number. */
-function timeText(at: number): string {
-  const date = new Date(at);
-  return Number.isNaN(date.getTime()) ? `${at} ms` : date.toISOString();
+function differenceJson({ a, b, db, key, kinds }: Difference, inside?: Inside): string {
+  return printable(JSON.stringify({ db, key: formatText(key, 0, key.length), kinds, source: a, target: b, inside }));
 }
 
-function differenceJson({ a, b, db, key, kinds }: Difference): string {
-  return printable(JSON.stringify({ db, key: formatText(key, 0, key.length), kinds, source: a, target: b }));
-}
-
-function diffLine({ bytes, complete, different, excused, kinds, level, rounds, seconds, source, target }: DiffSummary): string {
+/** `again`: how many keys of an earlier diff were compared. */
+function diffLine(
+  { bytes, complete, different, excused, kinds, level, rounds, seconds, source, target }: DiffSummary,
+  again: number | undefined,
+): string {
   const how = level === 'keys' ? 'by key' : level === 'values' ? 'by value' : 'by number';
   const speed = `${bytesText(bytes)}, ${secondsText(seconds)}, ${rateText(bytes, seconds)}`;
   const sides = `${keysText(source.keys)} of the source and ${countText(target.keys)} of the target compared ${how}`;
   const expired = source.expired + target.expired + excused;
   const notes = [
+    ...(again === undefined ? [] : [`${keysText(again)} checked again`]),
     ...(expired === 0 ? [] : [`${countText(expired)} expired ${expired === 1 ? 'key' : 'keys'} left out`]),
     ...(rounds > 1 ? [`${countText(rounds)} rounds`] : []),
   ];
   const found = (Object.keys(WORDS) as DifferenceKind[]).filter((kind) => kinds[kind] > 0);
   const list = found.map((kind) => `${countText(kinds[kind])} ${WORDS[kind]}`).join(', ');
   const what = level === 'counts' ? 'number' : 'key';
-  const which = different === 1 ? `${what} differs` : `${what}s differ`;
+  const still = again === undefined ? '' : ' still';
+  const which = different === 1 ? `${what}${still} differs` : `${what}s${still} differ`;
   const verdict = !complete
     ? 'not compared to the end'
     : different === 0

@@ -1,6 +1,6 @@
 import { DIFF_FORMATS, DIFF_LEVELS, STREAMS } from '../../commands/diff-terms.js';
-import { value } from './option.js';
-import { number, oneOf, percentage, time } from './words.js';
+import { flag, value } from './option.js';
+import { number, oneOf, path, percentage, time } from './words.js';
 
 const commands = ['diff'] as const;
 
@@ -24,6 +24,14 @@ export const COMPARED = {
     help: 'look up to this often at what differs, and report what still does: for servers that are written to',
   }),
   settle: value({ commands, value: 'time', parse: time, default: '5s', help: 'wait this long between two rounds' }),
+  showValues: flag({
+    commands,
+    help: 'say what differs inside values, of the first 1,000 keys: bytes, elements, members, fields, entries; implies --level values',
+  }),
+  rerun: value({
+    ...{ commands, value: 'file', parse: path, noVariable: 'each comparison has its own' },
+    help: 'compare only the keys in this file, which an earlier diff wrote with --format json',
+  }),
   format: value({
     ...{ commands, value: 'name', choices: DIFF_FORMATS, parse: oneOf(DIFF_FORMATS) },
     help: 'differences as lines of text, or as JSON lines: text, json (default: text; json with --output)',
