@@ -47,7 +47,7 @@ async function runDiff(invocation: Invocation<'diff'>): Promise<number> {
   const { dbMap, level, noChecksum, output } = options;
   const format = options.format ?? (output === undefined ? 'text' : 'json');
   const named = sidesOf(invocation.words, options);
-  const all = await serversOf(invocation, named.sources, filterOf(invocation));
+  const all = await serversOf(invocation, named.sources, filterOf(invocation), typeof named.target !== 'string');
   const filter = all.filter;
   const live = new Map(all.live);
   const target = typeof named.target === 'string' ? named.target : redacted(named.target);

@@ -66,6 +66,8 @@ export async function serversOf(
   { byVariable, given, io, options }: Pick<Invocation, 'byVariable' | 'given' | 'io'> & { readonly options: SourceValues },
   words: readonly string[],
   filter: FilterOptions,
+  /** Whether another side than the sources is a server: then options that are not of logins make sense. */
+  otherSide = false,
 ): Promise<{ sources: readonly string[]; live: LiveSources | undefined; filter: FilterOptions }> {
   const live = new Map<string, LiveOptions>();
   const sources: string[] = [];
@@ -84,7 +86,8 @@ export async function serversOf(
     live.set(name, await liveOptions(url, options, filter, io));
   }
   if (live.size > 0) return { sources, live, filter: withDatabases(filter, sources, live) };
-  const typed = Object.keys(SOURCE).find((option) => given.has(option) && !byVariable.has(option));
+  const meant = Object.keys(SOURCE).filter((option) => !otherSide || option.startsWith('source'));
+  const typed = meant.find((option) => given.has(option) && !byVariable.has(option));
   if (typed === undefined) return { sources, live: undefined, filter };
   throw new UsageError(`${longName(typed)} is for sources that are servers, and none is given: name one as redis://host:port`);
 }

@@ -19,7 +19,7 @@ const talk = ({ err }: Result): string[] => err.split('\n').slice(0, -2);
 const NOBODY = 'redis://127.0.0.1:1';
 
 /** Options of each command, as its help has them. */
-const COMMANDS = ['decode', 'dump', 'restore', 'encode', 'check', 'inspect', 'payload check', 'payload decode'];
+const COMMANDS = ['decode', 'dump', 'restore', 'encode', 'check', 'inspect', 'diff', 'payload check', 'payload decode'];
 async function optionsOf(command: string): Promise<string[]> {
   const { out } = await rdbkit([...command.split(' '), '--help']);
   return [...out.matchAll(/^ {2}(?:-\w, )?(--[\w-]+)(?=$| )/gm)].map(([, name]) => name);

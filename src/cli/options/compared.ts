@@ -1,6 +1,6 @@
 import { DIFF_FORMATS, DIFF_LEVELS, STREAMS } from '../../commands/diff-terms.js';
-import { value } from './option.js';
-import { number, oneOf, percentage, time } from './words.js';
+import { list, value } from './option.js';
+import { dbPairs, number, oneOf, percentage, time } from './words.js';
 
 const commands = ['diff'] as const;
 
@@ -14,6 +14,12 @@ export const COMPARED = {
   streams: value({
     ...{ commands, value: 'what', choices: STREAMS, parse: oneOf(STREAMS), default: 'data' },
     help: 'data: entries and groups; full: also what is pending, the consumers, and the counters of newer servers',
+  }),
+  dbMap: list({
+    commands,
+    value: 'from:to',
+    parse: dbPairs,
+    help: 'compare the keys of one database with those of another on the target: 3:0, or a list of such pairs',
   }),
   sample: value({
     ...{ commands, value: 'share', parse: percentage },

@@ -23,6 +23,7 @@ export const TARGET = {
     parse: database,
     noVariable,
     help: 'write all keys to this database, like /db in a URL',
+    helpIn: { diff: 'compare all keys with those in this database, like /db in a URL' },
   }),
   tls: flag({ commands, noVariable, help: 'connect by TLS, like rediss://' }),
   redirects: flag({ commands, short: 'c', noVariable, help: 'for those who know redis-cli: clusters are detected without it' }),
@@ -59,10 +60,13 @@ export const SPEED = {
     help: 'read large inputs with at most this many threads (default: one per core); 1: none besides the main one',
   }),
   parallel: value({
-    ...{ commands, value: 'n', parse: number(1, 64) },
+    ...{ commands: ['restore'], value: 'n', parse: number(1, 64) },
     help: 'sources read at the same time (default: 4, or all masters of the servers that are read)',
   }),
-  maxInFlight: value({ commands, value: 'bytes', parse: size, default: '4mb', help: 'bytes in flight to one server' }),
+  maxInFlight: value({
+    ...{ commands: ['restore'], value: 'bytes', parse: size, default: '4mb' },
+    help: 'bytes in flight to one server',
+  }),
   maxKeysPerSecond: value({
     ...{ commands: LIVE, value: 'n', parse: number(1) },
     help: 'read at most this many keys per second from a server, with scan',
