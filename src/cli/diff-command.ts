@@ -3,17 +3,18 @@ import type { DiffSummary } from '../commands/diff.js';
 import { type Difference, type DifferenceKind, formatText, type KeyFacts } from '../commands/diff-terms.js';
 import { isServerUrl, redacted, type ServerUrl } from '../commands/live-terms.js';
 import { command, type Invocation } from './command.js';
+import { countsJson, countsText } from './counts-text.js';
 import { emptyNotes } from './empty-runs.js';
 import { EXIT } from './exit.js';
 import { exitCodes, FILTERS_HELP } from './help-texts.js';
 import { columns, isTerminal } from './io.js';
 import { bytesText, countText, keysText, rateText, secondsText } from './numbers.js';
+import { longName } from './options/option.js';
 import type { OptionsOf } from './options/table.js';
 import { keyText, printable, word } from './printable.js';
 import { type Listeners, RunCommand, type Task } from './run-command.js';
 import { checkUrl, TARGET_SIDE } from './server-access.js';
 import { checkSources, filterOf, isAddress, type LiveSources, serversOf, targetToRead } from './sources.js';
-import { Table } from './text-table.js';
 import { UsageError } from './usage.js';
 
 export const DIFF = command<'diff'>({
@@ -42,10 +43,17 @@ ${exitCodes('the sides differ')}`,
 
 type Values = OptionsOf<'diff'>;
 
+/** Of lines that do not go to a terminal. */
+const FILE_WIDTH = 80;
+/** Options that only mean something at level counts. */
+const OF_COUNTS = ['delimiter', 'slots'] as const;
+
 async function runDiff(invocation: Invocation<'diff'>): Promise<number> {
   const { io, options } = invocation;
   const { dbMap, level, noChecksum, output } = options;
   const format = options.format ?? (output === undefined ? 'text' : 'json');
+  const useless = level === 'counts' ? undefined : OF_COUNTS.find((name) => invocation.given.has(name) && !invocation.byVariable.has(name));
+  if (useless !== undefined) throw new UsageError(`${longName(useless)} is for --level counts: other levels do not count by it`);
   const named = sidesOf(invocation.words, options);
   const all = await serversOf(invocation, named.sources, filterOf(invocation), typeof named.target !== 'string');
   const filter = all.filter;
@@ -63,7 +71,11 @@ async function runDiff(invocation: Invocation<'diff'>): Promise<number> {
   await checkSources('diff', files, output, io, live);
   checkReadable(files, live);
   const { diff } = await import('../commands/diff.js');
-  const { signal, stdin, stdout } = io;
+  const { env, signal, stdin, stdout } = io;
+  const toTerminal = output === undefined && isTerminal(stdout);
+  const width = toTerminal ? columns(stdout) : FILE_WIDTH;
+  const table = ({ rows }: DiffSummary): string =>
+    format === 'json' ? countsJson(rows) : countsText(rows, width, toTerminal && (env.NO_COLOR ?? '') === '');
   const task: Task<DiffSummary> = {
     command: 'diff',
     target,
@@ -71,7 +83,7 @@ async function runDiff(invocation: Invocation<'diff'>): Promise<number> {
       diff({
         ...{ ...options, tolerance: options.ttlTolerance, dbMap, intoDb, sources: all.sources, targets: [target], live, filter },
         ...{ line: format === 'json' ? differenceJson : differenceText, checksum: !noChecksum, stdin, stdout, signal, ...listeners },
-        table: level === 'counts' ? (summary) => countsText(summary, isTerminal(stdout) ? columns(stdout) : 80) : undefined,
+        ...{ delimiters: options.delimiter, table: level === 'counts' ? table : undefined },
       }),
     line: diffLine,
     notes: (summary) => emptyNotes(summary, summary.filtered, { ...invocation, live }, 'compared'),
@@ -172,25 +184,6 @@ function diffLine({ bytes, complete, different, excused, kinds, level, rounds, s
       : `${countText(different)} ${which}${list === '' ? '' : ` (${list})`}`;
   return `${verdict}: ${[sides, ...notes].join(', ')}; ${speed}`;
 }
-
-/** Keys by database and type of both sides; rows that differ are marked. */
-function countsText({ source, target }: DiffSummary, width: number): string {
-  const table = new Table(width, ['', 'source', 'target', 'difference']);
-  const row = (name: string, a: number, b: number): void => {
-    const difference = a === b ? '' : `${b > a ? '+' : '-'}${countText(Math.abs(b - a))}`;
-    table.row([`${a === b ? ' ' : '*'} ${name}`, countText(a), countText(b), difference]);
-  };
-  row('all keys', source.keys, target.keys);
-  for (const db of [...new Set([...source.counts.keys(), ...target.counts.keys()])].sort((a, b) => a - b)) {
-    const [a, b] = [source.counts.get(db) ?? {}, target.counts.get(db) ?? {}];
-    row(`db ${db}`, allOf(a), allOf(b));
-    for (const type of [...new Set([...Object.keys(a), ...Object.keys(b)])].sort()) row(`  ${type}`, a[type] ?? 0, b[type] ?? 0);
-  }
-  return `${table.lines.join('\n')}\n`;
-}
-
-const allOf = (types: Readonly<Partial<Record<string, number>>>): number =>
-  Object.values(types).reduce<number>((all, one = 0) => all + one, 0);
 
 const sideObject = ({ counts, expired, keys, names }: DiffSummary['source']): object => ({
   ...{ names, keys, expired },
