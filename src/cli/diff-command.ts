@@ -4,6 +4,7 @@ import type { ListedKeys } from '../commands/diff-lines.js';
 import { type DiffLevel, type Difference, type DifferenceKind, formatText, type Inside, type KeyFacts } from '../commands/diff-terms.js';
 import { isServerUrl, redacted, type ServerUrl } from '../commands/live-terms.js';
 import { command, type Invocation } from './command.js';
+import { countsJson, countsText } from './counts-text.js';
 import { emptyNotes } from './empty-runs.js';
 import { EXIT } from './exit.js';
 import { exitCodes, FILTERS_HELP } from './help-texts.js';
@@ -17,7 +18,6 @@ import { keyText, printable, word } from './printable.js';
 import { type Listeners, RunCommand, type Task } from './run-command.js';
 import { checkUrl, TARGET_SIDE } from './server-access.js';
 import { checkSources, filterOf, isAddress, type LiveSources, serversOf, targetToRead } from './sources.js';
-import { Table } from './text-table.js';
 import { UsageError } from './usage.js';
 
 export const DIFF = command<'diff'>({
@@ -77,8 +77,11 @@ async function runDiff(invocation: Invocation<'diff'>): Promise<number> {
   await checkSources('diff', files, output, io, live);
   checkReadable(files, live);
   const { diff } = await import('../commands/diff.js');
-  const { signal, stdin, stdout } = io;
-  const width = isTerminal(stdout) ? columns(stdout) : COLUMNS;
+  const { env, signal, stdin, stdout } = io;
+  const toTerminal = output === undefined && isTerminal(stdout);
+  const width = toTerminal ? columns(stdout) : COLUMNS;
+  const table = ({ rows }: DiffSummary): string =>
+    format === 'json' ? countsJson(rows) : countsText(rows, width, toTerminal && (env.NO_COLOR ?? '') === '');
   const task: Task<DiffSummary> = {
     command: 'diff',
     target,
@@ -87,7 +90,7 @@ async function runDiff(invocation: Invocation<'diff'>): Promise<number> {
         ...{ ...options, level, tolerance: options.ttlTolerance, dbMap, intoDb, sources: all.sources, targets: [target], live, filter },
         only: again?.keys,
         ...{ line: format === 'json' ? differenceJson : differenceText, checksum: !noChecksum, stdin, stdout, signal, ...listeners },
-        table: level !== 'counts' ? undefined : format === 'json' ? countsJson : (summary) => countsText(summary, width),
+        ...{ delimiters: options.delimiter, table: level === 'counts' ? table : undefined },
       }),
     line: (summary) => diffLine(summary, again?.keys.size),
     notes: (summary) => [...emptyNotes(summary, summary.filtered, { ...invocation, live }, 'compared'), ...shownNotes(summary)],
@@ -157,6 +160,8 @@ function checkLevel({ byVariable, given, options: { level, rounds } }: Invocatio
     const name = names.find((one) => given.has(one) && !byVariable.has(one));
     return name === undefined ? undefined : longName(name);
   };
+  const ofCounts = level === 'counts' ? undefined : typed('delimiter', 'slots');
+  if (ofCounts !== undefined) throw new UsageError(`${ofCounts} is for --level counts: other levels do not count by it`);
   const ofKeys = level === 'counts' ? typed('ttlTolerance', 'rounds', 'settle') : undefined;
   if (ofKeys !== undefined) throw new UsageError(`${ofKeys} is for keys: use --level keys or values with it`);
   const ofValues = level === 'values' ? undefined : typed('streams');
@@ -237,43 +242,7 @@ function diffLine(
   return `${verdict}: ${[sides, ...notes].join(', ')}; ${speed}`;
 }
 
-/** Keys by database and type of both sides; rows that differ are marked. */
-function countsText({ source, target }: DiffSummary, width: number): string {
-  const table = new Table(width, ['', 'source', 'target', 'difference']);
-  const row = (name: string, a: number, b: number): void => {
-    const difference = a === b ? '' : `${b > a ? '+' : '-'}${countText(Math.abs(b - a))}`;
-    table.row([`${a === b ? ' ' : '*'} ${name}`, countText(a), countText(b), difference]);
-  };
-  row('all keys', source.keys, target.keys);
-  for (const db of databasesOf(source, target)) {
-    const [a, b] = [source.counts.get(db) ?? {}, target.counts.get(db) ?? {}];
-    row(`db ${db}`, allOf(a), allOf(b));
-    for (const type of typesOf(a, b)) row(`  ${type}`, a[type] ?? 0, b[type] ?? 0);
-  }
-  return `${table.lines.join('\n')}\n`;
-}
-
-/** A line for each database and type. */
-function countsJson({ source, target }: DiffSummary): string {
-  let lines = '';
-  for (const db of databasesOf(source, target)) {
-    const [a, b] = [source.counts.get(db) ?? {}, target.counts.get(db) ?? {}];
-    for (const type of typesOf(a, b)) lines += `${JSON.stringify({ db, type, source: a[type] ?? 0, target: b[type] ?? 0 })}\n`;
-  }
-  return lines;
-}
-
-type Counted = DiffSummary['source'];
-type Types = Readonly<Partial<Record<string, number>>>;
-
-const databasesOf = (a: Counted, b: Counted): number[] => [...new Set([...a.counts.keys(), ...b.counts.keys()])].sort((x, y) => x - y);
-
-const typesOf = (a: Types, b: Types): string[] => [...new Set([...Object.keys(a), ...Object.keys(b)])].sort();
-
-const allOf = (types: Types): number =>
-  Object.values(types).reduce<number>((all, one = 0) => all + one, 0);
-
-const sideObject = ({ counts, expired, keys, names }: Counted): object => ({
+const sideObject = ({ counts, expired, keys, names }: DiffSummary['source']): object => ({
   ...{ names, keys, expired },
   counts: [...counts].map(([db, types]) => ({ db, ...types })),
 });

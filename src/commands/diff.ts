@@ -1,11 +1,14 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { slotRanges } from '../bytes/crc16.js';
 import { type ErrorPlace, RdbError } from '../bytes/errors.js';
 import { BUCKET_BITS } from '../diff/buckets.js';
 import { CompareSink } from '../diff/compare-sink.js';
+import { type CountRow, countRows, rowDiffers, type SlotGroup } from '../diff/count-rows.js';
 import { randomSeed, type Seed } from '../diff/domains.js';
 import { type DiffLevel, FoldSink } from '../diff/fold-sink.js';
 import type { Inside } from '../diff/inside.js';
 import { InsideSink, InsideTable } from '../diff/inside-sink.js';
+import { KeyCounts } from '../diff/key-counts.js';
 import { KeyHash } from '../diff/key-hash.js';
 import { KeyList } from '../diff/key-list.js';
 import { type Difference, type DifferenceKind, KeyTable } from '../diff/key-table.js';
@@ -42,6 +45,9 @@ export interface ComparisonOptions extends LiveRunOptions {
   readonly intoDb?: number | undefined;
   /** The share of keys to compare (default 1). */
   readonly sample?: number | undefined;
+  /** At level counts: the bytes that end a prefix (default `:`), and whether keys are counted by slot where no side is a cluster. */
+  readonly delimiters?: Uint8Array | undefined;
+  readonly slots?: boolean | undefined;
   /** How often what differs is looked at (default 1). */
   readonly rounds?: number | undefined;
   /** Milliseconds between two rounds (default 5000). */
@@ -77,6 +83,8 @@ export interface DiffSummary extends RunSummary {
   readonly level: DiffLevel;
   readonly source: SideCounts;
   readonly target: SideCounts;
+  /** The numbers of both sides: by database and type, and at level counts by more. */
+  readonly rows: readonly CountRow[];
   /** Keys that differ (at level counts: numbers of keys), and how often each kind of difference was found. */
   readonly different: number;
   readonly kinds: Readonly<Record<DifferenceKind, number>>;
@@ -95,6 +103,8 @@ export interface DiffSummary extends RunSummary {
 export const MOST_SHOWN = 1000;
 const MEMORY = 64 << 20;
 const SETTLE = 5000;
+/** Ranges of slots that are counted where no side is a cluster. */
+const SLOT_RANGES = 16;
 /** Room that the sinks take in the memory of the kernels: buckets, and columns beside a batch. */
 const KERNEL_BYTES = 16 << 20;
 
@@ -169,12 +179,15 @@ class Comparison {
   private interrupted = false;
   private lines: ReadonlySet<string> = new Set();
 
+  private readonly slotGroups: readonly SlotGroup[];
+
   constructor(
     private readonly options: ComparisonOptions,
     servers: LiveSources | undefined,
     private readonly take: TakeDifference,
   ) {
     const { dbMap, filter = {}, intoDb, sample = 1, sources, targets } = options;
+    this.slotGroups = slotGroupsOf(options, servers);
     const mapped = (db: number): number => intoDb ?? dbMap?.get(db) ?? db;
     const sampled = sample < 1 ? [sampleKeys(sample)] : [];
     const dbs = filter.db === undefined || filter.db.length === 0 ? undefined : [...new Set(filter.db.map(mapped))];
@@ -197,19 +210,20 @@ class Comparison {
     const now = this.now;
     const folded = await Promise.all(this.sides.map((side) => this.fold(side, level, now)));
     const [source, target] = folded;
-    if (this.whole && level === 'counts') this.different = cellsApart(source.counts, target.counts);
+    const rows = countRows(source, target, this.slotGroups);
+    if (this.whole && level === 'counts') this.different = rows.filter(rowDiffers).length;
     else if (this.whole) await this.look(source.buckets.differing(target.buckets), level);
-    const [sourceCounts, targetCounts] = this.sides.map(({ sources }, i) => ({
-      names: sources,
-      keys: sum([...folded[i].counts.values()].flatMap((types) => Object.values(types))),
-      expired: folded[i].expired,
-      counts: folded[i].counts,
+    const [sourceCounts, targetCounts] = folded.map(({ counts, expired }, i) => ({
+      names: this.sides[i].sources,
+      keys: sum([...counts.values()].flatMap((types) => Object.values(types))),
+      ...{ expired, counts },
     }));
     return {
       ...this.counts,
       level,
       source: sourceCounts,
       target: targetCounts,
+      rows,
       different: this.different,
       kinds: this.kinds,
       excused: this.excused,
@@ -238,10 +252,11 @@ class Comparison {
   }
 
   private async fold(side: Side, level: DiffLevel, now: number): Promise<FoldSink> {
-    const { streams = 'data', tolerance = 0 } = this.options;
+    const { delimiters = Buffer.from(':'), streams = 'data', tolerance = 0 } = this.options;
+    const keyCounts = level === 'counts' ? new KeyCounts({ delimiters, slots: this.slotGroups.length > 0 }) : undefined;
     const sinks: FoldSink[] = [];
     await this.read(side, (codec) => {
-      const sink = new FoldSink(codec, { seed: this.seed, level, now, tolerance, streams });
+      const sink = new FoldSink(codec, { seed: this.seed, level, now, tolerance, streams, keyCounts });
       sinks.push(sink);
       return sink;
     });
@@ -383,16 +398,13 @@ class Comparison {
 
 const sum = (numbers: readonly (number | undefined)[]): number => numbers.reduce<number>((all, one = 0) => all + one, 0);
 
-type TypeCounts = SideCounts['counts'];
-
-/** Databases and types of which the sides have different numbers of keys. */
-function cellsApart(source: TypeCounts, target: TypeCounts): number {
-  let apart = 0;
-  for (const db of new Set([...source.keys(), ...target.keys()])) {
-    const [a, b] = [source.get(db) ?? {}, target.get(db) ?? {}];
-    for (const type of new Set([...Object.keys(a), ...Object.keys(b)])) if ((a[type] ?? 0) !== (b[type] ?? 0)) apart++;
-  }
-  return apart;
+/** Those of the masters of a cluster, the target's if both sides are one; else equal ranges, if they are asked for. */
+function slotGroupsOf({ level, slots = false, targets }: ComparisonOptions, servers: LiveSources | undefined): SlotGroup[] {
+  if (level !== 'counts') return [];
+  const clusters = (servers?.facts ?? []).filter(({ clustered }) => clustered);
+  const cluster = clusters.find(({ name }) => targets.includes(name)) ?? clusters.at(0);
+  if (cluster !== undefined) return cluster.shards.map(({ master, slots: ranges }) => ({ name: `slots of ${master}`, ranges }));
+  return slots ? slotRanges(SLOT_RANGES).map(([from, to]) => ({ name: `slots ${from}-${to}`, ranges: [[from, to]] })) : [];
 }
 
 /** The progress of both sides together. */
