@@ -73,6 +73,9 @@ async function runDiff(invocation: Invocation<'diff'>): Promise<number> {
   const { diff } = await import('../commands/diff.js');
   const { signal, stdin, stdout } = io;
   const width = isTerminal(stdout) ? columns(stdout) : COLUMNS;
+  /** Whether newer commands of an AOF were not read, and that was not asked for. */
+  let hasTail = false;
+  const isWhole = ({ complete, gaps = [] }: DiffSummary): boolean => complete && gaps.length === 0 && !hasTail;
   const task: Task<DiffSummary> = {
     command: 'diff',
     target,
@@ -80,14 +83,22 @@ async function runDiff(invocation: Invocation<'diff'>): Promise<number> {
       diff({
         ...{ ...options, tolerance: options.ttlTolerance, dbMap, intoDb, sources: all.sources, targets: [target], live, filter },
         ...{ line: format === 'json' ? differenceJson : differenceText, checksum: !noChecksum, stdin, stdout, signal, ...listeners },
+        onAofTail: (file, bytes) => {
+          hasTail ||= !options.ignoreAofTail;
+          listeners.onAofTail?.(file, bytes);
+        },
         table: level !== 'counts' ? undefined : format === 'json' ? countsJson : (summary) => countsText(summary, width),
       }),
-    line: diffLine,
+    line: (summary) => diffLine(summary, isWhole(summary)),
     notes: (summary) => emptyNotes(summary, summary.filtered, { ...invocation, live }, 'compared'),
-    fields: ({ complete, different, excused, kinds, rounds, source, target: other }) => ({
-      ...{ level, same: complete && different === 0, complete, different, kinds, excused, rounds },
-      ...{ source: sideObject(source), target: sideObject(other) },
-    }),
+    fields: (summary) => {
+      const { different, excused, kinds, rounds } = summary;
+      const complete = isWhole(summary);
+      return {
+        ...{ level, same: complete && different === 0, complete, different, kinds, excused, rounds },
+        ...{ source: sideObject(summary.source), target: sideObject(summary.target) },
+      };
+    },
     exit: ({ different }) => (different > 0 ? EXIT.keys : EXIT.done),
     done: 'found',
     tornText: '',
@@ -180,7 +191,9 @@ function differenceJson({ a, b, db, key, kinds }: Difference): string {
   return printable(JSON.stringify({ db, key: formatText(key, 0, key.length), kinds, source: a, target: b }));
 }
 
-function diffLine({ bytes, complete, different, excused, kinds, level, rounds, seconds, source, target }: DiffSummary): string {
+/** `isWhole`: all of both sides was read. */
+function diffLine(summary: DiffSummary, isWhole: boolean): string {
+  const { bytes, complete, different, excused, kinds, level, rounds, seconds, source, target } = summary;
   const how = level === 'keys' ? 'by key' : level === 'values' ? 'by value' : 'by number';
   const speed = `${bytesText(bytes)}, ${secondsText(seconds)}, ${rateText(bytes, seconds)}`;
   const sides = `${keysText(source.keys)} of the source and ${countText(target.keys)} of the target compared ${how}`;
@@ -196,7 +209,9 @@ function diffLine({ bytes, complete, different, excused, kinds, level, rounds, s
   const verdict = !complete
     ? 'not compared to the end'
     : different === 0
-      ? 'the same'
+      ? isWhole
+        ? 'the same'
+        : 'no difference found, but not everything was read'
       : `${countText(different)} ${which}${list === '' ? '' : ` (${list})`}`;
   return `${verdict}: ${[sides, ...notes].join(', ')}; ${speed}`;
 }
