@@ -82,6 +82,9 @@ async function runDiff(invocation: Invocation<'diff'>): Promise<number> {
   const width = toTerminal ? columns(stdout) : COLUMNS;
   const table = ({ rows }: DiffSummary): string =>
     format === 'json' ? countsJson(rows) : countsText(rows, width, toTerminal && (env.NO_COLOR ?? '') === '');
+  /** Whether newer commands of an AOF were not read, and that was not asked for. */
+  let hasTail = false;
+  const isWhole = ({ complete, gaps = [] }: DiffSummary): boolean => complete && gaps.length === 0 && !hasTail;
   const task: Task<DiffSummary> = {
     command: 'diff',
     target,
@@ -90,15 +93,23 @@ async function runDiff(invocation: Invocation<'diff'>): Promise<number> {
         ...{ ...options, level, tolerance: options.ttlTolerance, dbMap, intoDb, sources: all.sources, targets: [target], live, filter },
         only: again?.keys,
         ...{ line: format === 'json' ? differenceJson : differenceText, checksum: !noChecksum, stdin, stdout, signal, ...listeners },
+        onAofTail: (file, bytes) => {
+          hasTail ||= !options.ignoreAofTail;
+          listeners.onAofTail?.(file, bytes);
+        },
         ...{ delimiters: options.delimiter, table: level === 'counts' ? table : undefined },
       }),
-    line: (summary) => diffLine(summary, again?.keys.size),
+    line: (summary) => diffLine(summary, isWhole(summary), again?.keys.size),
     notes: (summary) => [...emptyNotes(summary, summary.filtered, { ...invocation, live }, 'compared'), ...shownNotes(summary)],
-    fields: ({ complete, different, excused, kinds, notShown, rounds, shown, source, target: other }) => ({
-      ...{ level, same: complete && different === 0, complete, different, kinds, excused, rounds, shown, notShown },
-      checkedAgain: again?.keys.size,
-      ...{ source: sideObject(source), target: sideObject(other) },
-    }),
+    fields: (summary) => {
+      const { different, excused, kinds, notShown, rounds, shown } = summary;
+      const complete = isWhole(summary);
+      return {
+        ...{ level, same: complete && different === 0, complete, different, kinds, excused, rounds, shown, notShown },
+        checkedAgain: again?.keys.size,
+        ...{ source: sideObject(summary.source), target: sideObject(summary.target) },
+      };
+    },
     exit: ({ different }) => (different > 0 ? EXIT.keys : EXIT.done),
     done: 'found',
     tornText: '',
@@ -215,11 +226,9 @@ function differenceJson({ a, b, db, key, kinds }: Difference, inside?: Inside): 
   return printable(JSON.stringify({ db, key: formatText(key, 0, key.length), kinds, source: a, target: b, inside }));
 }
 
-/** `again`: how many keys of an earlier diff were compared. */
-function diffLine(
-  { bytes, complete, different, excused, kinds, level, rounds, seconds, source, target }: DiffSummary,
-  again: number | undefined,
-): string {
+/** `isWhole`: all of both sides was read. `again`: how many keys of an earlier diff were compared. */
+function diffLine(summary: DiffSummary, isWhole: boolean, again: number | undefined): string {
+  const { bytes, complete, different, excused, kinds, level, rounds, seconds, source, target } = summary;
   const how = level === 'keys' ? 'by key' : level === 'values' ? 'by value' : 'by number';
   const speed = `${bytesText(bytes)}, ${secondsText(seconds)}, ${rateText(bytes, seconds)}`;
   const sides = `${keysText(source.keys)} of the source and ${countText(target.keys)} of the target compared ${how}`;
@@ -237,7 +246,9 @@ function diffLine(
   const verdict = !complete
     ? 'not compared to the end'
     : different === 0
-      ? 'the same'
+      ? isWhole
+        ? 'the same'
+        : 'no difference found, but not everything was read'
       : `${countText(different)} ${which}${list === '' ? '' : ` (${list})`}`;
   return `${verdict}: ${[sides, ...notes].join(', ')}; ${speed}`;
 }

@@ -273,7 +273,8 @@ export class NodeScan {
   /** A command outside the scan. Throws what its error means, unless it is the command that is refused: then the error is returned. */
   private async ask(...args: string[]): Promise<Answer> {
     const answer = await this.link.ask(...args);
-    if (answer instanceof ErrorAnswer && refusalOf(answer.text) === 'later') throw new ConnectionLost(answer.text);
+    if (!(answer instanceof ErrorAnswer) || isOfSlot(answer.text)) return answer;
+    if (refusalOf(answer.text) === 'later') throw new ConnectionLost(answer.text);
     return answer;
   }
 
@@ -1065,9 +1066,12 @@ const LENGTH_OF_CURSOR = 20;
 /** Whether an error is about this key alone, and not about the command. */
 const isOfKey = (text: string): boolean => /^NOPERM .*\b(?:access|keys?)\b/i.test(text) || /^OOM\b/.test(text);
 
+/** Whether an error says that no node owns the slot of the key (redis cluster.c, CLUSTER_REDIR_DOWN_UNBOUND). */
+const isOfSlot = (text: string): boolean => text.startsWith('CLUSTERDOWN Hash slot not served');
+
 /** Whether a command is known and may be run. Keys of other slots, or that may not be read, do not matter. */
 const isAllowed = (answer: Answer): boolean =>
-  !(answer instanceof ErrorAnswer) || isOfKey(answer.text) || redirection(answer.text) !== undefined;
+  !(answer instanceof ErrorAnswer) || isOfKey(answer.text) || isOfSlot(answer.text) || redirection(answer.text) !== undefined;
 
 /** Bytes of the metadata that a payload begins with, with their opcode. Throws RdbError. */
 function metaSize(payload: Uint8Array): number {

@@ -9,6 +9,8 @@ const BITS = 4;
 const OPTIONS: KeyTableOptions = { buckets: Array.from({ length: 1 << BITS }, (_, i) => i), bits: BITS, limit: 1 << 20, tolerance: 0, values: true };
 const file = (...records: readonly Part[]): Uint8Array => rdb('REDIS0011', records);
 const string = (key: string, value: string, at?: number): Part => [at === undefined ? [] : [252, le(at, 8)], 0, str(key), str(value)];
+/** Unix milliseconds. */
+const AT = 2_000_000_000_000;
 const list = (key: string, ...items: string[]): Part => [1, str(key), len(items.length), items.map((item) => str(item))];
 
 interface Compared {
@@ -34,8 +36,6 @@ const text = (key: Uint8Array): string => Buffer.from(key).toString();
 const told = ({ differences }: Compared): string[] => differences.map(({ db, key, kinds }) => `${db} ${text(key)}: ${kinds.join(' ')}`).sort();
 
 describe('differences', () => {
-  const AT = 2_000_000_000_000;
-
   test('of each kind', async () => {
     const a = file(string('same', 'x'), string('value', 'x'), string('expiry', 'x', AT), string('both', 'x', AT), string('type', 'x'), string('missing', 'x'), [254, 1], string('same', 'x'));
     const b = file(string('same', 'x'), string('value', 'y'), string('expiry', 'x', AT + 1), string('both', 'y'), list('type', 'x', 'y'), string('extra', 'x'), [254, 2], string('same', 'x'));
@@ -65,6 +65,13 @@ describe('differences', () => {
     expect((await compare(file(), file(string('k', 'x', AT)), {}, AT - 1, AT)).counts).toMatchObject({ extra: 0, excused: 1 });
     expect((await compare(file(), file(string('k', 'x', AT)), {}, AT - 1, AT - 1)).counts).toMatchObject({ extra: 1 });
   });
+});
+
+test('what expires up to the tolerance after the end may have expired on the other side', async () => {
+  const key = file(string('k', 'x', AT));
+  expect((await compare(key, file(), { tolerance: 100 }, 0, AT - 100)).counts).toMatchObject({ missing: 0, excused: 1 });
+  expect((await compare(key, file(), { tolerance: 100 }, 0, AT - 101)).counts).toMatchObject({ missing: 1, excused: 0 });
+  expect((await compare(file(), key, { tolerance: 100 }, 0, AT - 100)).counts).toMatchObject({ extra: 0, excused: 1 });
 });
 
 describe('a key that comes twice', () => {

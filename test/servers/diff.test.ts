@@ -120,6 +120,27 @@ describe('a cluster', () => {
     }
   });
 
+  test('a slot that nobody owns: no verdict', async () => {
+    const running = cluster.nodes.map(({ client }) => client);
+    const [{ client }] = await cluster.masters();
+    const slot = 0; // of the empty key, with which a scan asks whether commands are allowed
+    expect(await client.call('CLUSTER', 'COUNTKEYSINSLOT', `${slot}`)).toBe(0);
+    for (const node of running) {
+      await node.config('SET', 'cluster-require-full-coverage', 'no');
+      await node.call('CLUSTER', 'DELSLOTS', `${slot}`);
+    }
+    try {
+      for (const via of WAYS) {
+        const found = await diff([FIXTURE, url, '--db', '0', '--via', via, '--retry-for', '3s']);
+        expect(found, found.err).toMatchObject({ code: 1, same: false, complete: false, different: 0, source: { keys: 146 }, target: { keys: 146 } });
+      }
+      expect((await said(FIXTURE, url, '--db', '0')).err).toContain('rdbkit: no difference found, but not everything was read: 146 keys');
+    } finally {
+      await client.call('CLUSTER', 'ADDSLOTS', `${slot}`);
+      await cluster.settled();
+    }
+  });
+
   test('a key that it lacks, and one that it has alone', async () => {
     const [node] = await cluster.masters();
     const keys = (await node.client.callBuffer('SCAN', '0', 'COUNT', '1000', 'TYPE', 'string')) as [Buffer, Buffer[]];
@@ -156,6 +177,24 @@ describe('two servers', () => {
     expect(await diff([file, '-h', '127.0.0.1', '-p', `${portOf(one)}`, '-n', '1', '--db', '0'])).toMatchObject(SAME);
     expect(told((await said(file, url)).out)).toEqual(['extra: db 1, key "a"', 'extra: db 1, key "b"', 'missing: db 0, key "a"', 'missing: db 0, key "b"', 'missing: db 3, key "c"']);
     expect((await said(file, `${url}/1`, '--db-map', '0:1')).err).toContain('--db-map cannot be used with it');
+  });
+
+  test.each(WAYS)('keys that differ between databases with other numbers, by %s', async (via) => {
+    const pipelines = [one, other].map(({ client }) => client.pipeline());
+    pipelines[1].select(1);
+    for (let i = 0; i < 500; i++) for (const [side, pipeline] of pipelines.entries()) pipeline.set(`key:${i}`, i % 100 === 0 ? `${side}` : 'x');
+    pipelines[1].select(0);
+    for (const pipeline of pipelines) await pipeline.exec();
+    const want = [0, 100, 200, 300, 400].map((i) => `another value: db 1, key "key:${i}"`);
+    const more = ['--level', 'values', '--via', via];
+    for (const argv of [[...sides(), '--db-map', '0:1'], [urlOf(one), urlOf(other, '/1')], [urlOf(one, '/0'), urlOf(other, '/1')]]) {
+      expect(told((await said(...argv, ...more)).out)).toEqual(want);
+      const some = await diff([...argv, ...more, '--sample', '50%']);
+      expect(some).toMatchObject({ code: 1, kinds: { missing: 0, extra: 0 } });
+      expect(some.source.keys).toBeLessThan(400);
+    }
+    const [a, b] = sides();
+    expect(told((await said(b, a, '--db-map', '1:0', ...more)).out)).toEqual(want.map((line) => line.replace('db 1', 'db 0')));
   });
 
   test('filters leave out keys on both sides', async () => {
@@ -324,6 +363,15 @@ describe('two servers', () => {
       }
       const cut = folder.file('cut.rdb', readFileSync(FIXTURE).subarray(0, 4000));
       expect(await diff([FIXTURE, cut, '--level', 'counts'])).toMatchObject({ code: 3, same: false, out: '', errors: [{ code: 'TRUNCATED' }] });
+    });
+
+    test('commands of an AOF that are not read: no verdict, unless they are to be ignored', async () => {
+      const file = folder.file('appended.aof', Buffer.concat([readFileSync(FIXTURE), Buffer.from('*2\r\n$3\r\nDEL\r\n$1\r\na\r\n')]));
+      const { code, err } = await said(FIXTURE, file);
+      expect(code).toBe(1);
+      expect(err).toContain('rdbkit: no difference found, but not everything was read: 250 keys of the source and 250 of the target compared by key; ');
+      expect(await diff([FIXTURE, file])).toMatchObject({ code: 1, same: false, complete: false, different: 0 });
+      expect(await diff([FIXTURE, file, '--ignore-aof-tail'])).toMatchObject(SAME);
     });
 
     test.each([
