@@ -1,9 +1,11 @@
 import { statSync } from 'node:fs';
-import type { DiffSummary } from '../commands/diff.js';
+import type { ComparisonOptions, DiffSummary } from '../commands/diff.js';
 import type { ListedKeys } from '../commands/diff-lines.js';
 import { type DiffLevel, type Difference, type DifferenceKind, formatText, type Inside, type KeyFacts } from '../commands/diff-terms.js';
+import type { Repair } from '../commands/repair.js';
 import { isServerUrl, redacted, type ServerUrl } from '../commands/live-terms.js';
 import { command, type Invocation } from './command.js';
+import { checkRepair, repairedText, repairLine, RepairTalk } from './diff-repair.js';
 import { emptyNotes } from './empty-runs.js';
 import { EXIT } from './exit.js';
 import { exitCodes, FILTERS_HELP } from './help-texts.js';
@@ -38,6 +40,7 @@ Examples:
   rdbkit diff monday.rdb friday.rdb -o differences.jsonl
   rdbkit diff monday.rdb friday.rdb --show-values
   rdbkit diff monday.rdb friday.rdb --rerun differences.jsonl
+  rdbkit diff dump.rdb redis://host:6379 --level values --repair --apply
   rdbkit diff shard-*.rdb redis://cluster:7000 --prefix user:
   rdbkit diff dump.rdb redis://host:6379/1 --db 0 --ttl-tolerance 100ms
 ${exitCodes('the sides differ')}`,
@@ -59,7 +62,8 @@ async function runDiff(invocation: Invocation<'diff'>): Promise<number> {
   const target = typeof named.target === 'string' ? named.target : redacted(named.target);
   if (typeof named.target !== 'string') {
     if (live.has(target)) throw new UsageError(`${word(target)} is both source and target: they are the same`);
-    live.set(target, await targetToRead(named.target, options, {}, io));
+    const how = await targetToRead(named.target, options, {}, io);
+    live.set(target, options.apply ? { ...how, preferReplica: false } : how); // a replica may lack what was just written
   }
   const intoDb = typeof named.target === 'string' ? undefined : named.target.db;
   if (dbMap !== undefined && intoDb !== undefined) {
@@ -68,26 +72,49 @@ async function runDiff(invocation: Invocation<'diff'>): Promise<number> {
   const files = [...all.sources, target];
   await checkSources('diff', files, output, io, live);
   checkReadable(files, live);
-  const { diff } = await import('../commands/diff.js');
+  const repairs = await checkRepair(invocation, all.sources, target, live);
+  const [{ diff }, { repair }] = await Promise.all([import('../commands/diff.js'), import('../commands/repair.js')]);
   const { signal, stdin, stdout } = io;
-  const task: Task<DiffSummary> = {
+  let talk: RepairTalk | undefined;
+  const task: Task<DiffSummary & { readonly repair?: Repair }> = {
     command: 'diff',
     target,
-    run: (listeners: Listeners) =>
-      diff({
+    run: async (listeners: Listeners, say, terminal) => {
+      const compared: ComparisonOptions = {
         ...{ ...options, level, tolerance: options.ttlTolerance, dbMap, intoDb, sources: all.sources, targets: [target], live, filter },
-        only: again?.keys,
-        ...{ line: format === 'json' ? differenceJson : differenceText, checksum: !noChecksum, stdin, stdout, signal, ...listeners },
+        ...{ only: again?.keys, checksum: !noChecksum, stdin, stdout, signal, ...listeners },
+      };
+      if (repairs) {
+        talk = new RepairTalk(invocation, target, differenceText, say, terminal);
+        const { maxInFlight, parallel } = options;
+        const reached = options.apply ? live.get(target) : undefined;
+        const summary = await repair({
+          ...{ ...compared, output, line: repairLine(format, differenceJson) },
+          apply: reached && { ...reached, ...{ maxInFlight, parallel, retryFor: options.retryFor }, ...talk.listeners },
+        });
+        talk.sum();
+        return summary;
+      }
+      return diff({
+        ...{ ...compared, output, line: format === 'json' ? differenceJson : differenceText },
         table: level === 'counts' ? (summary) => countsText(summary, isTerminal(stdout) ? columns(stdout) : 80) : undefined,
-      }),
-    line: (summary) => diffLine(summary, again?.keys.size),
+      });
+    },
+    line: (summary) => {
+      const line = diffLine(summary, again?.keys.size);
+      return summary.repair === undefined || summary.different === 0 ? line : `${line}\nrdbkit: ${repairedText(summary.repair)}`;
+    },
     notes: (summary) => [...emptyNotes(summary, summary.filtered, { ...invocation, live }, 'compared'), ...shownNotes(summary)],
-    fields: ({ complete, different, excused, kinds, notShown, rounds, shown, source, target: other }) => ({
+    fields: ({ complete, different, excused, kinds, notShown, repair: repaired, rounds, shown, source, target: other }) => ({
       ...{ level, same: complete && different === 0, complete, different, kinds, excused, rounds, shown, notShown },
-      checkedAgain: again?.keys.size,
+      ...{ checkedAgain: again?.keys.size, repair: repaired, rejected: talk?.rejected },
       ...{ source: sideObject(source), target: sideObject(other) },
     }),
-    exit: ({ different }) => (different > 0 ? EXIT.keys : EXIT.done),
+    exit: ({ different, repair: repaired }) => {
+      const { left = 0, applied } = repaired ?? {};
+      const open = applied === undefined ? different : applied.still + applied.rejected + left;
+      return open > 0 ? EXIT.keys : EXIT.done;
+    },
     done: 'found',
     tornText: '',
   };

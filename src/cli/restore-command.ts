@@ -1,7 +1,7 @@
-import { createInterface } from 'node:readline/promises';
 import type { Plan, RestoreOptions, RestoreSummary } from '../commands/restore.js';
 import { OutputError } from '../commands/terms.js';
 import { CheckpointError, ManifestError, OUTCOMES, ServerError } from '../commands/restore-terms.js';
+import { answerTo } from './answer.js';
 import { command, type Invocation } from './command.js';
 import { KeyProblems } from './key-problems.js';
 import { emptyRestoreNotes } from './empty-runs.js';
@@ -9,7 +9,6 @@ import { librariesLines, librariesObject } from './libraries-text.js';
 import { outputErrorLine, outputErrorObject } from './errors.js';
 import { EXIT } from './exit.js';
 import type { Failed } from './failure.js';
-import type { Io } from './io.js';
 import { bytesText, countText, keysText, rateText, secondsText } from './numbers.js';
 import { variablesLine } from './options/read.js';
 import type { OptionsOf } from './options/table.js';
@@ -146,22 +145,6 @@ async function agreed(
   if (plan.aofTails.length > 0 && !ignoreAofTail) return false;
   if (!flush || dryRun || yes) return true;
   return (await ask(`rdbkit: delete ${keysText(plan.keysDeleted)} of the target first? Type yes: `)) === 'yes';
-}
-
-/** The line typed; empty if input ends or a signal arrives. The terminal edits the line, so that Ctrl-C is a signal. */
-async function answerTo(question: string, { signal, stderr, stdin }: Io): Promise<string> {
-  const asked = createInterface({ input: stdin, output: stderr, terminal: false });
-  const closed = new Promise<undefined>((resolve) => asked.once('close', () => resolve(undefined)));
-  const stop = (): void => asked.close();
-  signal?.addEventListener('abort', stop);
-  try {
-    const answer = await Promise.race([asked.question(question), closed]);
-    if (answer === undefined) stderr.write('\n'); // nobody pressed Enter
-    return (answer ?? '').trim();
-  } finally {
-    signal?.removeEventListener('abort', stop);
-    asked.close();
-  }
 }
 
 const finishedLine = ({ total }: RestoreSummary, { checkpoint = '' }: RestoreOptions): string =>

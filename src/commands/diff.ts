@@ -11,6 +11,7 @@ import { KeyList } from '../diff/key-list.js';
 import { type Difference, type DifferenceKind, KeyTable } from '../diff/key-table.js';
 import { EncodedInput } from '../json/encoded-input.js';
 import { type Input, openInput } from '../io/input.js';
+import type { LiveOptions } from '../live/options.js';
 import { Output } from '../io/output.js';
 import { OutputError } from '../io/output-error.js';
 import type { Kernels } from '../kernels/kernels.js';
@@ -133,11 +134,18 @@ export function compare(options: ComparisonOptions, take: TakeDifference): Promi
   return withServers(forgetful(options), false, (given, servers) => new Comparison(given, servers, take).run());
 }
 
-/** A key that a scan gives twice makes no difference, so that none has to be remembered. */
+/**
+ * A key that a scan gives twice makes no difference, so that none has to be remembered. With chosen keys, all is read with SCAN, which
+ * can leave out the others.
+ */
 function forgetful(options: ComparisonOptions): ComparisonOptions {
-  const { live } = options;
+  const { live, only } = options;
   if (live === undefined) return options;
-  return { ...options, live: new Map([...live].map(([name, how]) => [name, { ...how, scan: { ...how.scan, repeats: true } }])) };
+  const forgets = (how: LiveOptions): LiveOptions => ({
+    ...{ ...how, scan: { ...how.scan, repeats: true } },
+    ...(only === undefined ? {} : { via: 'scan' }),
+  });
+  return { ...options, live: new Map([...live].map(([name, how]) => [name, forgets(how)])) };
 }
 
 type SideName = 'source' | 'target';

@@ -125,7 +125,10 @@ export const RESTORED = {
     help: 'delete the keys of the target first: all, or those of the databases that --db or the target names',
     noVariable: 'it deletes keys',
   }),
-  yes: flag({ commands: ['restore'], help: 'do not ask before --flush', noVariable: 'it deletes keys' }),
+  yes: flag({
+    ...{ commands: ['restore', 'diff'], help: 'do not ask before --flush', noVariable: 'it deletes keys' },
+    helpIn: { diff: 'do not ask before --apply' },
+  }),
   sanitize: value({
     ...{ commands: ['restore'], value: 'level', choices: SANITIZE_LEVELS, parse: oneOf(SANITIZE_LEVELS), default: 'auto' },
     help: 'reject damaged values instead of sending them. auto: damage that can crash servers; all: duplicate members, too; none: send all',
