@@ -1,4 +1,3 @@
-import { statSync } from 'node:fs';
 import type { ComparisonOptions, DiffSummary } from '../commands/diff.js';
 import type { ListedKeys } from '../commands/diff-lines.js';
 import { type DiffLevel, type Difference, type DifferenceKind, formatText, type Inside, type KeyFacts } from '../commands/diff-terms.js';
@@ -16,7 +15,7 @@ import type { OptionsOf } from './options/table.js';
 import { keyText, printable, word } from './printable.js';
 import { type Listeners, RunCommand, type Task } from './run-command.js';
 import { checkUrl, TARGET_SIDE } from './server-access.js';
-import { checkSources, filterOf, isAddress, type LiveSources, serversOf, targetToRead } from './sources.js';
+import { checkReadable, checkSources, filterOf, isAddress, serversOf, targetToRead } from './sources.js';
 import { Table } from './text-table.js';
 import { UsageError } from './usage.js';
 
@@ -169,17 +168,6 @@ function sidesOf(
   return { sources, target: { ...url, tls: tls || url.tls, db: intoDb ?? url.db } };
 }
 
-/** Both sides are read more than once. */
-function checkReadable(sources: readonly string[], live: LiveSources): void {
-  for (const source of sources) {
-    const found = live.has(source) ? undefined : statSync(source, { throwIfNoEntry: false });
-    if (source === '-' || (found !== undefined && !found.isFile() && !found.isDirectory())) {
-      const name = source === '-' ? 'standard input' : word(source);
-      throw new UsageError(`${name} can be read only once, and what differs is read again: name a file`);
-    }
-  }
-}
-
 const WORDS: Readonly<Record<DifferenceKind, string>> = {
   missing: 'missing',
   extra: 'extra',
@@ -189,7 +177,7 @@ const WORDS: Readonly<Record<DifferenceKind, string>> = {
 };
 
 /** `another expiry: db 0, key "a": string, expires 2026-11-29T12:00:00.000Z; target: string, no expiry`. */
-function differenceText({ a, b, db, key, kinds }: Difference, inside?: Inside): string {
+export function differenceText({ a, b, db, key, kinds }: Difference, inside?: Inside): string {
   const what = kinds.map((kind) => WORDS[kind]).join(', ');
   const sides = [...(a === undefined ? [] : [`source: ${factsText(a)}`]), ...(b === undefined ? [] : [`target: ${factsText(b)}`])];
   const line = `${what}: db ${db}, key ${keyText(formatText(key, 0, key.length))}: ${sides.join('; ')}`;
@@ -210,7 +198,7 @@ function differenceJson({ a, b, db, key, kinds }: Difference, inside?: Inside): 
 }
 
 /** `again`: how many keys of an earlier diff were compared. */
-function diffLine(
+export function diffLine(
   { bytes, complete, different, excused, kinds, level, rounds, seconds, source, target }: DiffSummary,
   again: number | undefined,
 ): string {

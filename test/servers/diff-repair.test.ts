@@ -213,6 +213,79 @@ describe('--repair', () => {
   });
 });
 
+describe('restore --verify', () => {
+  interface Verified {
+    exitCode: number;
+    verified?: { level: string; same: boolean; complete: boolean; different: number; kinds: Record<string, number>; sourceKeys: number; targetKeys: number };
+  }
+  const restore = (...words: string[]): Promise<Result> => rdbkit(['restore', ...words]);
+  const verdictOf = async (...words: string[]): Promise<Verified> => JSON.parse((await restore(...words, '--json')).err) as Verified;
+
+  for (const way of ['file', 'server'] as const) {
+    test(`a restore from a ${way} is the same, with expiries moved and databases mapped`, async () => {
+      await fill();
+      await target.client.flushall();
+      const from = way === 'file' ? await saved(source) : urlOf(source);
+      expect(await verdictOf(from, urlOf(target), '--verify', 'values')).toMatchObject({ exitCode: 0, verified: { level: 'values', same: true, sourceKeys: 88, targetKeys: 88 } });
+      await target.client.flushall();
+      const moved = ['--db', '3', '--db-map', '3:7', '--ttl-shift', '1h', '--prefix', 'e', '--prefix', 'm'];
+      expect(await verdictOf(from, urlOf(target), ...moved, '--verify', 'keys')).toMatchObject({ exitCode: 0, verified: { level: 'keys', same: true, sourceKeys: 2, targetKeys: 2 } });
+      await target.client.flushall();
+      expect(await verdictOf(from, urlOf(target, '/4'), '--db', '0', '--strip-ttl', '--verify', 'values')).toMatchObject({ exitCode: 0, verified: { same: true, targetKeys: 44 } });
+    });
+  }
+
+  test('what differs is named, and the exit code is 1', async () => {
+    await fill();
+    await target.client.flushall();
+    const file = await saved(source);
+    expect((await restore(file, urlOf(target), '--verify', 'values')).code).toBe(0);
+    await target.client.select(0);
+    await target.client.set('same:1', 'other');
+    await target.client.set('foreign', '1');
+    const done = await restore(file, urlOf(target), '--on-conflict', 'skip', '--verify', 'values');
+    expect(done.code).toBe(1);
+    expect(done.err).toMatch(/^rdbkit: differs: another value: db 0, key "same:1": source: string, 1 byte, no expiry; target: string, 5 bytes, no expiry$/m);
+    expect(done.err).toMatch(/^rdbkit: verified: 1 key differs \(1 another value\): 88 keys of the source and 89 of the target compared by value; /m);
+    const replaced = await restore(file, urlOf(target), '--on-conflict', 'replace', '--verify', 'values');
+    expect(replaced.code).toBe(0); // a key that only the target has may stay
+    expect(replaced.err).toMatch(/^rdbkit: verified: the same: 88 keys of the source and 89 of the target/m);
+  });
+
+  test('a foreign key on a target that was empty', async () => {
+    await source.client.select(0);
+    await source.client.set('a', '1');
+    const proxy = await HookProxy.start(Number(new URL(urlOf(target)).port), async ([command]) => {
+      if (command !== 'RESTORE') return;
+      await target.client.select(0);
+      await target.client.set('foreign', '1');
+    });
+    try {
+      expect(await verdictOf(await saved(source), `redis://127.0.0.1:${proxy.port}`, '--verify', 'keys')).toMatchObject({ exitCode: 1, verified: { different: 1, kinds: { extra: 1 } } });
+    } finally {
+      await proxy.stop();
+    }
+  });
+
+  test('nothing is verified after a restore that failed, and wrong usage', async () => {
+    await target.client.select(0);
+    await target.client.set('a', '1');
+    const file = await saved(source);
+    const url = urlOf(target);
+    const failed = await verdictOf(file, url, '--verify', 'keys');
+    expect([failed.exitCode, failed.verified]).toEqual([4, undefined]);
+    for (const [words, message] of [
+      [[file, url, '--verify', 'keys', '--dry-run'], '--verify and --dry-run exclude each other'],
+      [[file, url, '--verify', 'keys', '--limit', '1'], '--verify and --limit exclude each other'],
+      [['-', url, '--verify', 'keys'], 'standard input can be read only once'],
+      [[file, url, '--verify', 'all'], '--verify all: expected'],
+    ] as const) {
+      const { code, err } = await restore(...words);
+      expect([code, err]).toEqual([2, expect.stringContaining(message)]);
+    }
+  });
+});
+
 describe('a cluster as target', () => {
   let cluster: TestCluster;
   beforeAll(async () => {
@@ -224,7 +297,7 @@ describe('a cluster as target', () => {
     await source.client.select(0);
     for (let i = 0; i < 300; i++) await source.client.set(`key:${i}`, `${i}`);
     const file = await saved(source);
-    expect((await rdbkit(['restore', file, cluster.nodes[0].url])).code).toBe(0);
+    expect((await rdbkit(['restore', file, cluster.nodes[0].url, '--verify', 'values'])).code).toBe(0);
     for (let i = 0; i < 100; i++) await source.client.del(`key:${i}`);
     for (let i = 200; i < 400; i++) await source.client.set(`key:${i}`, `new ${i}`);
     const done = await diff(urlOf(source), cluster.nodes[1].url, '--level', 'values', '--repair', '--apply', '--yes', '--json');

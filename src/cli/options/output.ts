@@ -1,5 +1,6 @@
 import { CHECK_LEVELS } from '../../commands/check-terms.js';
 import { CONFLICTS, DUMP_FORMATS } from '../../commands/dump-terms.js';
+import { VERIFY_LEVELS } from '../../commands/diff-terms.js';
 import { RESTORE_CONFLICTS, SANITIZE_LEVELS, WRITE_AS } from '../../commands/restore-terms.js';
 import { formatAdvice } from './formats.js';
 import { flag, list, toggle, value } from './option.js';
@@ -132,6 +133,10 @@ export const RESTORED = {
   sanitize: value({
     ...{ commands: ['restore'], value: 'level', choices: SANITIZE_LEVELS, parse: oneOf(SANITIZE_LEVELS), default: 'auto' },
     help: 'reject damaged values instead of sending them. auto: damage that can crash servers; all: duplicate members, too; none: send all',
+  }),
+  verify: value({
+    ...{ commands: ['restore'], value: 'how', choices: VERIFY_LEVELS, parse: oneOf(VERIFY_LEVELS) },
+    help: 'afterwards compare the sources with the target. keys: which keys there are, their types and expiries; values: also their values',
   }),
   dryRun: flag({ commands: ['restore'], help: 'read everything and report what would be written, but write nothing' }),
   ttlShift: value({
