@@ -1,10 +1,11 @@
-import { statSync } from 'node:fs';
-import type { DiffSummary } from '../commands/diff.js';
+import type { ComparisonOptions, DiffSummary } from '../commands/diff.js';
 import type { ListedKeys } from '../commands/diff-lines.js';
 import { type DiffLevel, type Difference, type DifferenceKind, formatText, type Inside, type KeyFacts } from '../commands/diff-terms.js';
+import type { Repair } from '../commands/repair.js';
 import { isServerUrl, redacted, type ServerUrl } from '../commands/live-terms.js';
 import { command, type Invocation } from './command.js';
 import { countsJson, countsText } from './counts-text.js';
+import { checkRepair, repairedText, repairLine, RepairTalk } from './diff-repair.js';
 import { emptyNotes } from './empty-runs.js';
 import { EXIT } from './exit.js';
 import { exitCodes, FILTERS_HELP } from './help-texts.js';
@@ -17,7 +18,7 @@ import { TARGET } from './options/target.js';
 import { keyText, printable, word } from './printable.js';
 import { type Listeners, RunCommand, type Task } from './run-command.js';
 import { checkUrl, TARGET_SIDE } from './server-access.js';
-import { checkSources, filterOf, isAddress, type LiveSources, serversOf, targetToRead } from './sources.js';
+import { checkReadable, checkSources, filterOf, isAddress, serversOf, targetToRead } from './sources.js';
 import { UsageError } from './usage.js';
 
 export const DIFF = command<'diff'>({
@@ -40,6 +41,7 @@ Examples:
   rdbkit diff monday.rdb friday.rdb -o differences.jsonl
   rdbkit diff monday.rdb friday.rdb --show-values
   rdbkit diff monday.rdb friday.rdb --rerun differences.jsonl
+  rdbkit diff dump.rdb redis://host:6379 --level values --repair --apply
   rdbkit diff shard-*.rdb redis://cluster:7000 --prefix user:
   rdbkit diff dump.rdb redis://host:6379/1 --db 0 --ttl-tolerance 100ms
 ${exitCodes('the sides differ')}`,
@@ -67,7 +69,8 @@ async function runDiff(invocation: Invocation<'diff'>): Promise<number> {
     checkNoServer(invocation, target);
   } else {
     if (live.has(target)) throw new UsageError(`${word(target)} is both source and target: they are the same`);
-    live.set(target, await targetToRead(named.target, options, {}, io));
+    const how = await targetToRead(named.target, options, {}, io);
+    live.set(target, options.apply ? { ...how, preferReplica: false } : how); // a replica may lack what was just written
   }
   const intoDb = typeof named.target === 'string' ? undefined : named.target.db;
   if (dbMap !== undefined && intoDb !== undefined) {
@@ -76,7 +79,8 @@ async function runDiff(invocation: Invocation<'diff'>): Promise<number> {
   const files = [...all.sources, target];
   await checkSources('diff', files, output, io, live);
   checkReadable(files, live);
-  const { diff } = await import('../commands/diff.js');
+  const repairs = await checkRepair(invocation, all.sources, target, live);
+  const [{ diff }, { repair }] = await Promise.all([import('../commands/diff.js'), import('../commands/repair.js')]);
   const { env, signal, stdin, stdout } = io;
   const toTerminal = output === undefined && isTerminal(stdout);
   const width = toTerminal ? columns(stdout) : COLUMNS;
@@ -85,32 +89,54 @@ async function runDiff(invocation: Invocation<'diff'>): Promise<number> {
   /** Whether newer commands of an AOF were not read, and that was not asked for. */
   let hasTail = false;
   const isWhole = ({ complete, gaps = [] }: DiffSummary): boolean => complete && gaps.length === 0 && !hasTail;
-  const task: Task<DiffSummary> = {
+  let talk: RepairTalk | undefined;
+  const task: Task<DiffSummary & { readonly repair?: Repair }> = {
     command: 'diff',
     target,
-    run: (listeners: Listeners) =>
-      diff({
+    run: async (listeners: Listeners, say, terminal) => {
+      const compared: ComparisonOptions = {
         ...{ ...options, level, tolerance: options.ttlTolerance, dbMap, intoDb, sources: all.sources, targets: [target], live, filter },
-        only: again?.keys,
-        ...{ line: format === 'json' ? differenceJson : differenceText, checksum: !noChecksum, stdin, stdout, signal, ...listeners },
-        onAofTail: (file, bytes) => {
+        ...{ only: again?.keys, delimiters: options.delimiter, checksum: !noChecksum, stdin, stdout, signal, ...listeners },
+        onAofTail: (file: string, bytes: number) => {
           hasTail ||= !options.ignoreAofTail;
           listeners.onAofTail?.(file, bytes);
         },
-        ...{ delimiters: options.delimiter, table: level === 'counts' ? table : undefined },
-      }),
-    line: (summary) => diffLine(summary, isWhole(summary), again?.keys.size),
+      };
+      if (repairs) {
+        talk = new RepairTalk(invocation, target, differenceText, say, terminal);
+        const { maxInFlight, parallel } = options;
+        const reached = options.apply ? live.get(target) : undefined;
+        const summary = await repair({
+          ...{ ...compared, output, line: repairLine(format, differenceJson) },
+          apply: reached && { ...reached, ...{ maxInFlight, parallel, retryFor: options.retryFor }, ...talk.listeners },
+        });
+        talk.sum();
+        return summary;
+      }
+      return diff({
+        ...{ ...compared, output, line: format === 'json' ? differenceJson : differenceText },
+        table: level === 'counts' ? table : undefined,
+      });
+    },
+    line: (summary) => {
+      const line = diffLine(summary, isWhole(summary), again?.keys.size);
+      return summary.repair === undefined || summary.different === 0 ? line : `${line}\nrdbkit: ${repairedText(summary.repair)}`;
+    },
     notes: (summary) => [...emptyNotes(summary, summary.filtered, { ...invocation, live }, 'compared'), ...shownNotes(summary)],
     fields: (summary) => {
-      const { different, excused, kinds, notShown, rounds, shown } = summary;
+      const { different, excused, kinds, notShown, repair: repaired, rounds, shown } = summary;
       const complete = isWhole(summary);
       return {
         ...{ level, same: complete && different === 0, complete, different, kinds, excused, rounds, shown, notShown },
-        checkedAgain: again?.keys.size,
+        ...{ checkedAgain: again?.keys.size, repair: repaired, rejected: talk?.rejected },
         ...{ source: sideObject(summary.source), target: sideObject(summary.target) },
       };
     },
-    exit: ({ different }) => (different > 0 ? EXIT.keys : EXIT.done),
+    exit: ({ different, repair: repaired }) => {
+      const { left = 0, applied } = repaired ?? {};
+      const open = applied === undefined ? different : applied.still + applied.rejected + left;
+      return open > 0 ? EXIT.keys : EXIT.done;
+    },
     done: 'found',
     tornText: '',
   };
@@ -186,17 +212,6 @@ function checkNoServer({ byVariable, given }: Invocation<'diff'>, target: string
   if (typed !== undefined) throw new UsageError(`${longName(typed)} is for a target that is a server, and ${word(target)} is a file`);
 }
 
-/** Both sides are read more than once. */
-function checkReadable(sources: readonly string[], live: LiveSources): void {
-  for (const source of sources) {
-    const found = live.has(source) ? undefined : statSync(source, { throwIfNoEntry: false });
-    if (source === '-' || (found !== undefined && !found.isFile() && !found.isDirectory())) {
-      const name = source === '-' ? 'standard input' : word(source);
-      throw new UsageError(`${name} can be read only once, and what differs is read again: name a file`);
-    }
-  }
-}
-
 const WORDS: Readonly<Record<DifferenceKind, string>> = {
   missing: 'missing',
   extra: 'extra',
@@ -206,7 +221,7 @@ const WORDS: Readonly<Record<DifferenceKind, string>> = {
 };
 
 /** `another expiry: db 0, key "a": string, expires 2026-11-29T12:00:00.000Z; target: string, no expiry`. */
-function differenceText({ a, b, db, key, kinds }: Difference, inside?: Inside): string {
+export function differenceText({ a, b, db, key, kinds }: Difference, inside?: Inside): string {
   const what = kinds.map((kind) => WORDS[kind]).join(', ');
   const sides = [...(a === undefined ? [] : [`source: ${factsText(a)}`]), ...(b === undefined ? [] : [`target: ${factsText(b)}`])];
   const line = `${what}: db ${db}, key ${keyText(formatText(key, 0, key.length))}: ${sides.join('; ')}`;
@@ -227,7 +242,7 @@ function differenceJson({ a, b, db, key, kinds }: Difference, inside?: Inside): 
 }
 
 /** `isWhole`: all of both sides was read. `again`: how many keys of an earlier diff were compared. */
-function diffLine(summary: DiffSummary, isWhole: boolean, again: number | undefined): string {
+export function diffLine(summary: DiffSummary, isWhole: boolean, again: number | undefined): string {
   const { bytes, complete, different, excused, kinds, level, rounds, seconds, source, target } = summary;
   const how = level === 'keys' ? 'by key' : level === 'values' ? 'by value' : 'by number';
   const speed = `${bytesText(bytes)}, ${secondsText(seconds)}, ${rateText(bytes, seconds)}`;

@@ -8,7 +8,7 @@ import type { OptionsOf } from './options/table.js';
 import type { Share } from './options/words.js';
 import { printable, word } from './printable.js';
 import { checkAccess, checkUrl, TARGET_SIDE } from './server-access.js';
-import { checkSources, filterOf, isAddress, serversOf } from './sources.js';
+import { checkReadable, checkSources, filterOf, isAddress, type LiveSources, serversOf } from './sources.js';
 import { UsageError } from './usage.js';
 
 type Values = OptionsOf<'restore'>;
@@ -30,6 +30,7 @@ export async function checkRestore(invocation: Invocation<'restore'>): Promise<R
   const { filter, live, sources } = await serversOf(invocation, files, filterOf(invocation));
   await checkSources('restore', sources, undefined, io, live);
   checkFiles(sources, options);
+  if (options.verify !== undefined) checkVerified(sources, options, live);
   if (dbMap !== undefined && url.db !== undefined) {
     throw new UsageError('the target names a database for all keys: --db-map cannot be used with it');
   }
@@ -59,6 +60,13 @@ async function manifestAt(path: string): Promise<Manifest> {
     if (error instanceof ManifestError) throw new UsageError(`--manifest ${word(path)}: ${printable(error.message)}`);
     throw error;
   }
+}
+
+/** The sources are read again, to the end, and compared with what was written. */
+function checkVerified(sources: readonly string[], { dryRun, limit }: Values, live: LiveSources | undefined): void {
+  if (dryRun) throw new UsageError('--verify and --dry-run exclude each other: nothing is written that could be compared');
+  if (limit !== undefined) throw new UsageError('--verify and --limit exclude each other: all keys of the sources are compared');
+  checkReadable(sources, live ?? new Map());
 }
 
 /** Checks the files that are written, and sources that have to be read again. */

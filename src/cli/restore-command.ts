@@ -1,15 +1,16 @@
-import { createInterface } from 'node:readline/promises';
+import type { DiffSummary } from '../commands/diff.js';
 import type { Plan, RestoreOptions, RestoreSummary } from '../commands/restore.js';
 import { OutputError } from '../commands/terms.js';
 import { CheckpointError, ManifestError, OUTCOMES, ServerError } from '../commands/restore-terms.js';
+import { answerTo } from './answer.js';
 import { command, type Invocation } from './command.js';
+import { diffLine, differenceText } from './diff-command.js';
 import { KeyProblems } from './key-problems.js';
 import { emptyRestoreNotes } from './empty-runs.js';
 import { librariesLines, librariesObject } from './libraries-text.js';
 import { outputErrorLine, outputErrorObject } from './errors.js';
 import { EXIT } from './exit.js';
 import type { Failed } from './failure.js';
-import type { Io } from './io.js';
 import { bytesText, countText, keysText, rateText, secondsText } from './numbers.js';
 import { variablesLine } from './options/read.js';
 import type { OptionsOf } from './options/table.js';
@@ -38,6 +39,7 @@ Examples:
   rdbkit restore redis://old:6379 redis://target:6379 --prefix user:
   rdbkit restore shard-*.rdb rediss://cluster:6379 --flush --yes
   rdbkit restore dump.rdb redis://target:6379 --db 0 --on-conflict replace
+  rdbkit restore dump.rdb redis://target:6379 --verify values
   rdbkit restore --manifest backup.json redis://target:6379
   rdbkit restore shard-*.rdb -h target -p 6380
   rdbkit restore dump.rdb redis://target:6379 --checkpoint restore.json \\
@@ -46,7 +48,8 @@ Examples:
 Exit codes:
   0    done: every key that passed the filters is on the target
   1    done, but some keys were not restored, and each was named; or newer
-       commands of an AOF were not read, or kept the restore from beginning
+       commands of an AOF were not read, or kept the restore from beginning;
+       or --verify found differences
   2    wrong usage, or a checkpoint that does not match, or no manifest
   3    a source is damaged, incomplete, not an RDB file, or not supported
   4    a server refused or was lost, or the target is not empty
@@ -61,13 +64,14 @@ async function runRestore(invocation: Invocation<'restore'>): Promise<number> {
   const { restore } = await import('../commands/restore.js');
   const problems = new KeyProblems(options.json, 'NOT_RESTORED');
   const told = new Set<string>(); // sources described before they are read
+  let verdict: DiffSummary | undefined;
   const task: Task<RestoreSummary> = {
     command: 'restore',
     run: async (listeners: Listeners, say, { pause }) => {
       if (options.pass !== undefined && !options.quiet) {
         say('warning: a password on the command line (-a) shows in the process list: set REDISCLI_AUTH, or use --password-file.');
       }
-      const summary = await restore({
+      const restored = await restore({
         ...checked,
         ...listeners,
         onProgress: (now) => listeners.onProgress?.(options.verbose ? now : { ...now, servers: undefined }),
@@ -91,6 +95,8 @@ async function runRestore(invocation: Invocation<'restore'>): Promise<number> {
         onProblem: (problem) => problems.take(problem, say),
       });
       problems.sum(say);
+      if (options.verify !== undefined && endedWell(restored)) verdict = await verified(checked, options.verify, listeners, say);
+      const summary = verdict === undefined ? restored : withErrors(restored, verdict);
       for (const { reason, server } of summary.unconfirmed) {
         const why = reason === undefined ? '' : ` (WAIT was refused: ${printable(reason)})`;
         say(`warning: ${printable(server)}: no replica confirmed what was written${why}; a failover now could lose keys.`);
@@ -117,15 +123,19 @@ async function runRestore(invocation: Invocation<'restore'>): Promise<number> {
       if (summary.failure !== undefined) say(failureLine(summary.failure, checked, restoredAny(summary)));
       return summary;
     },
-    line: (summary) => (summary.finished ? finishedLine(summary, checked) : closingLines(summary, options, checked)),
+    line: (summary) => {
+      const line = summary.finished ? finishedLine(summary, checked) : closingLines(summary, options, checked);
+      return verdict === undefined ? line : `${line}\nrdbkit: verified: ${diffLine(verdict, verdict.complete && (verdict.gaps ?? []).length === 0, undefined)}`;
+    },
     notes: (summary) => (summary.finished ? [] : emptyRestoreNotes(summary, { ...invocation, live: checked.live }, options)),
     afterSignal: () => whatNext(checked),
-    fields: (summary) => fieldsOf(summary, problems),
+    fields: (summary) => ({ ...fieldsOf(summary, problems), verified: verdict && verdictObject(verdict) }),
     exit: ({ declined, evicted, failure, finished, told, total }) => {
-      if (finished) return EXIT.done;
+      const differs = verdict !== undefined && (verdict.different > 0 || (verdict.gaps ?? []).length > 0);
+      if (finished) return differs ? EXIT.keys : EXIT.done;
       if (failure !== undefined) return EXIT.output;
       if (total.damaged > 0) return EXIT.input;
-      return declined || evicted.length > 0 || total.rejected + told > 0 ? EXIT.keys : EXIT.done;
+      return declined || differs || evicted.length > 0 || total.rejected + told > 0 ? EXIT.keys : EXIT.done;
     },
     done: 'written',
     tornText: '',
@@ -133,6 +143,41 @@ async function runRestore(invocation: Invocation<'restore'>): Promise<number> {
   };
   return new RunCommand(task, invocation, '').run();
 }
+
+/** Whether all that could be written was. */
+const endedWell = ({ declined, errors, failure, interrupted }: RestoreSummary): boolean =>
+  !declined && !interrupted && failure === undefined && errors.length === 0;
+
+/** Differences that are named after a restore. */
+const MOST_NAMED = 100;
+
+/** Compares the sources with the target, and names what differs. */
+async function verified(
+  options: RestoreOptions,
+  level: 'keys' | 'values',
+  { onError, onEvent, onProgress }: Listeners,
+  say: (text: string) => void,
+): Promise<DiffSummary> {
+  const { verify } = await import('../commands/verify.js');
+  let named = 0;
+  const summary = await verify({ ...options, onError, onEvent, onProgress }, level, (difference) => {
+    if (named++ < MOST_NAMED) say(`differs: ${differenceText(difference)}`);
+  });
+  if (named > MOST_NAMED) say(`${keysText(named)} differ, the first ${MOST_NAMED} named above: rdbkit diff names all.`);
+  return summary;
+}
+
+const withErrors = (restored: RestoreSummary, { errors, gaps = [], interrupted }: DiffSummary): RestoreSummary => ({
+  ...restored,
+  errors: [...restored.errors, ...errors],
+  gaps: restored.gaps === undefined && gaps.length === 0 ? undefined : [...(restored.gaps ?? []), ...gaps],
+  interrupted: restored.interrupted || interrupted,
+});
+
+const verdictObject = ({ complete, different, kinds, level, source, target }: DiffSummary): object => ({
+  ...{ level, same: complete && different === 0, complete, different, kinds },
+  ...{ sourceKeys: source.keys, targetKeys: target.keys },
+});
 
 /** Shows the plan; asks before anything is deleted. */
 async function agreed(
@@ -146,22 +191,6 @@ async function agreed(
   if (plan.aofTails.length > 0 && !ignoreAofTail) return false;
   if (!flush || dryRun || yes) return true;
   return (await ask(`rdbkit: delete ${keysText(plan.keysDeleted)} of the target first? Type yes: `)) === 'yes';
-}
-
-/** The line typed; empty if input ends or a signal arrives. The terminal edits the line, so that Ctrl-C is a signal. */
-async function answerTo(question: string, { signal, stderr, stdin }: Io): Promise<string> {
-  const asked = createInterface({ input: stdin, output: stderr, terminal: false });
-  const closed = new Promise<undefined>((resolve) => asked.once('close', () => resolve(undefined)));
-  const stop = (): void => asked.close();
-  signal?.addEventListener('abort', stop);
-  try {
-    const answer = await Promise.race([asked.question(question), closed]);
-    if (answer === undefined) stderr.write('\n'); // nobody pressed Enter
-    return (answer ?? '').trim();
-  } finally {
-    signal?.removeEventListener('abort', stop);
-    asked.close();
-  }
 }
 
 const finishedLine = ({ total }: RestoreSummary, { checkpoint = '' }: RestoreOptions): string =>

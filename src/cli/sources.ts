@@ -176,6 +176,17 @@ export async function checkSources(
   }
 }
 
+/** Checks sources that are read more than once. Throws UsageError. */
+export function checkReadable(sources: readonly string[], live: LiveSources): void {
+  for (const source of sources) {
+    const found = live.has(source) ? undefined : statSync(source, { throwIfNoEntry: false });
+    if (source === '-' || (found !== undefined && !found.isFile() && !found.isDirectory())) {
+      const name = source === '-' ? 'standard input' : word(source);
+      throw new UsageError(`${name} can be read only once, and what differs is read again: name a file`);
+    }
+  }
+}
+
 /** Commands that can write each server, or master of a cluster, to a file of its own. */
 const SHARDED: readonly CommandName[] = ['decode', 'dump'];
 

@@ -6,6 +6,8 @@ export type { Difference, DifferenceKind, KeyFacts } from '../diff/key-table.js'
 export { formatText } from '../bytes/text.js';
 
 export const DIFF_LEVELS = ['counts', 'keys', 'values'] as const;
+/** The same after a restore. */
+export const VERIFY_LEVELS = ['keys', 'values'] as const;
 export const DIFF_FORMATS = ['text', 'json'] as const;
 /** What of a stream is compared. */
 export const STREAMS = ['data', 'full'] as const;

@@ -14,6 +14,7 @@ import { KeyList } from '../diff/key-list.js';
 import { type Difference, type DifferenceKind, KeyTable } from '../diff/key-table.js';
 import { EncodedInput } from '../json/encoded-input.js';
 import { type Input, openInput } from '../io/input.js';
+import type { LiveOptions } from '../live/options.js';
 import { Output } from '../io/output.js';
 import { OutputError } from '../io/output-error.js';
 import type { Kernels } from '../kernels/kernels.js';
@@ -43,6 +44,14 @@ export interface ComparisonOptions extends LiveRunOptions {
   readonly dbMap?: ReadonlyMap<number, number> | undefined;
   /** All keys of the source are in this database of the target. */
   readonly intoDb?: number | undefined;
+  /** Keys of the source have no expiries on the target. */
+  readonly stripTtl?: boolean | undefined;
+  /** Milliseconds that expiries of the source are later on the target. */
+  readonly ttlShift?: number | undefined;
+  /** Which keys of the target are compared (default: `filter`, with its databases mapped). */
+  readonly targetFilter?: RunOptions['filter'];
+  /** Keys that only the target has are no differences. */
+  readonly oneWay?: boolean | undefined;
   /** The share of keys to compare (default 1). */
   readonly sample?: number | undefined;
   /** At level counts: the bytes that end a prefix (default `:`), and whether keys are counted by slot where no side is a cluster. */
@@ -143,11 +152,18 @@ export function compare(options: ComparisonOptions, take: TakeDifference): Promi
   return withServers(forgetful(options), false, (given, servers) => new Comparison(given, servers, take).run());
 }
 
-/** A key that a scan gives twice makes no difference, so that none has to be remembered, except where keys are only counted. */
+/**
+ * A key that a scan gives twice makes no difference, so that none has to be remembered, except where keys are only counted. With chosen
+ * keys, all is read with SCAN, which can leave out the others.
+ */
 function forgetful(options: ComparisonOptions): ComparisonOptions {
-  const { level, live } = options;
-  if (live === undefined || level === 'counts') return options;
-  return { ...options, live: new Map([...live].map(([name, how]) => [name, { ...how, scan: { ...how.scan, repeats: true } }])) };
+  const { level, live, only } = options;
+  if (live === undefined) return options;
+  const forgets = (how: LiveOptions): LiveOptions => ({
+    ...{ ...how, scan: { ...how.scan, repeats: level !== 'counts' } },
+    ...(only === undefined ? {} : { via: 'scan' }),
+  });
+  return { ...options, live: new Map([...live].map(([name, how]) => [name, forgets(how)])) };
 }
 
 type SideName = 'source' | 'target';
@@ -186,17 +202,17 @@ class Comparison {
     servers: LiveSources | undefined,
     private readonly take: TakeDifference,
   ) {
-    const { dbMap, filter = {}, intoDb, sample = 1, sources, targets } = options;
+    const { dbMap, filter = {}, intoDb, sample = 1, sources, stripTtl, targetFilter = filter, targets, ttlShift } = options;
     this.slotGroups = slotGroupsOf(options, servers);
     const mapped = (db: number): number => intoDb ?? dbMap?.get(db) ?? db;
     const sampled = sample < 1 ? [sampleKeys(sample)] : [];
     const dbs = filter.db === undefined || filter.db.length === 0 ? undefined : [...new Set(filter.db.map(mapped))];
     this.sides = [
-      { name: 'source', sources, filter, databaseOf: mapped, passes: [...sampled, ...editsOf({ dbMap, intoDb })] },
+      { name: 'source', sources, filter, databaseOf: mapped, passes: [...sampled, ...editsOf({ dbMap, intoDb, stripTtl, ttlShift })] },
       {
         name: 'target',
         sources: servers?.named(targets) ?? targets,
-        filter: { ...filter, db: dbs ?? (intoDb === undefined ? undefined : [intoDb]) },
+        filter: { ...targetFilter, db: dbs ?? (intoDb === undefined ? undefined : [intoDb]) },
         databaseOf: (db) => db,
         passes: sampled,
       },
@@ -276,7 +292,7 @@ class Comparison {
 
   /** Compares the keys of buckets; both sides are read again for those that memory had no room for. Returns those that still differ. */
   private async keyByKey(buckets: readonly number[], level: DiffLevel, last: boolean): Promise<number[]> {
-    const { memory = MEMORY, streams = 'data', tolerance = 0 } = this.options;
+    const { memory = MEMORY, oneWay = false, streams = 'data', tolerance = 0 } = this.options;
     const values = level === 'values';
     const hash = new KeyHash(this.seed);
     const different = new Set<number>();
@@ -298,6 +314,7 @@ class Comparison {
       let next = found.next();
       for (; next.done !== true; next = found.next()) {
         const { db, key, kinds } = next.value;
+        if (oneWay && kinds[0] === 'extra') continue;
         different.add(hash.of(db, key, 0, key.length)[0] & ((1 << BUCKET_BITS) - 1));
         if (!last) continue;
         this.different++;

@@ -3,7 +3,7 @@ import type { Delivery } from './delivery.js';
 import { OutputError } from '../io/output-error.js';
 import { ServerError } from '../redis/errors.js';
 import type { Damage } from '../pipeline/damage.js';
-import { dropBefore, editsOf, type Pass } from '../pipeline/passes.js';
+import { dropBefore, editsOf, onlyWanted, type Pass } from '../pipeline/passes.js';
 import { RateLimit } from '../redis/rate-limit.js';
 import { MAX_PAYLOAD } from '../dump/resp-writer.js';
 import type { LibraryForecast } from './functions.js';
@@ -114,8 +114,10 @@ export class Round {
 
   private passes({ done }: SourceProgress): Pass[] {
     const { coverage } = this.parts;
+    const { wants } = this.options;
     return [
       ...(coverage === undefined ? [] : [coverage.pass]),
+      ...(wants === undefined ? [] : [onlyWanted(wants)]),
       ...(done > 0 ? [dropBefore(done)] : []),
       ...editsOf({ ...this.options, intoDb: this.options.url.db }),
     ];

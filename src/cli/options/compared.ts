@@ -47,6 +47,14 @@ export const COMPARED = {
     ...{ commands, value: 'file', parse: path, noVariable: 'each comparison has its own' },
     help: 'compare only the keys in this file, which an earlier diff wrote with --format json',
   }),
+  repair: flag({
+    ...{ commands, against: ['showValues'], noVariable: 'it changes the target' },
+    help: 'say what would make the target equal to the source, a line for each key: restore or delete; --apply does it',
+  }),
+  apply: flag({
+    ...{ commands, noVariable: 'it changes the target' },
+    help: 'with --repair: restore and delete these keys on the target, a server, and compare them again',
+  }),
   format: value({
     ...{ commands, value: 'name', choices: DIFF_FORMATS, parse: oneOf(DIFF_FORMATS) },
     help: 'differences as lines of text, or as JSON lines: text, json (default: text; json with --output)',

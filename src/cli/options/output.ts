@@ -1,5 +1,6 @@
 import { CHECK_LEVELS } from '../../commands/check-terms.js';
 import { CONFLICTS, DUMP_FORMATS } from '../../commands/dump-terms.js';
+import { VERIFY_LEVELS } from '../../commands/diff-terms.js';
 import { RESTORE_CONFLICTS, SANITIZE_LEVELS, WRITE_AS } from '../../commands/restore-terms.js';
 import { formatAdvice } from './formats.js';
 import { flag, list, toggle, value } from './option.js';
@@ -124,10 +125,17 @@ export const RESTORED = {
     help: 'delete the keys of the target first: all, or those of the databases that --db or the target names',
     noVariable: 'it deletes keys',
   }),
-  yes: flag({ commands: ['restore'], help: 'do not ask before --flush', noVariable: 'it deletes keys' }),
+  yes: flag({
+    ...{ commands: ['restore', 'diff'], help: 'do not ask before --flush', noVariable: 'it deletes keys' },
+    helpIn: { diff: 'do not ask before --apply' },
+  }),
   sanitize: value({
     ...{ commands: ['restore'], value: 'level', choices: SANITIZE_LEVELS, parse: oneOf(SANITIZE_LEVELS), default: 'auto' },
     help: 'reject damaged values instead of sending them. auto: damage that can crash servers; all: duplicate members, too; none: send all',
+  }),
+  verify: value({
+    ...{ commands: ['restore'], value: 'how', choices: VERIFY_LEVELS, parse: oneOf(VERIFY_LEVELS) },
+    help: 'afterwards compare the sources with the target. keys: which keys there are, their types and expiries; values: also their values',
   }),
   dryRun: flag({ commands: ['restore'], help: 'read everything and report what would be written, but write nothing' }),
   ttlShift: value({

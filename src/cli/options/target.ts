@@ -60,10 +60,10 @@ export const SPEED = {
     help: 'read large inputs with at most this many threads (default: one per core); 1: none besides the main one',
   }),
   parallel: value({
-    ...{ commands: ['restore'], value: 'n', parse: number(1, 64) },
+    ...{ commands, value: 'n', parse: number(1, 64) },
     help: 'sources read at the same time (default: 4, or all masters of the servers that are read)',
   }),
-  maxInFlight: value({ commands: ['restore'], value: 'bytes', parse: size, default: '4mb', help: 'bytes in flight to one server' }),
+  maxInFlight: value({ commands, value: 'bytes', parse: size, default: '4mb', help: 'bytes in flight to one server' }),
   maxKeysPerSecond: value({
     ...{ commands: LIVE, value: 'n', parse: number(1) },
     help: 'read at most this many keys per second from a server, with scan',
