@@ -1,20 +1,21 @@
 import { statSync } from 'node:fs';
 import type { DiffSummary } from '../commands/diff.js';
-import { type Difference, type DifferenceKind, formatText, type KeyFacts } from '../commands/diff-terms.js';
 import { isServerUrl, redacted, type ServerUrl } from '../commands/live-terms.js';
 import { command, type Invocation } from './command.js';
 import { countsJson, countsText } from './counts-text.js';
+import { diffPage } from './diff-page.js';
+import { pageOf, Told } from './diff-report.js';
+import { differenceJson, differenceText, diffLine } from './diff-text.js';
 import { emptyNotes } from './empty-runs.js';
 import { EXIT } from './exit.js';
 import { exitCodes, FILTERS_HELP } from './help-texts.js';
 import { columns, isTerminal } from './io.js';
-import { bytesText, countText, keysText, rateText, secondsText } from './numbers.js';
 import { longName } from './options/option.js';
 import type { OptionsOf } from './options/table.js';
-import { keyText, printable, word } from './printable.js';
+import { printable, word } from './printable.js';
 import { type Listeners, RunCommand, type Task } from './run-command.js';
 import { checkUrl, TARGET_SIDE } from './server-access.js';
-import { checkSources, filterOf, isAddress, type LiveSources, serversOf, targetToRead } from './sources.js';
+import { checkApart, checkOutput, checkSources, filterOf, isAddress, type LiveSources, serversOf, targetToRead } from './sources.js';
 import { UsageError } from './usage.js';
 
 export const DIFF = command<'diff'>({
@@ -50,7 +51,7 @@ const OF_COUNTS = ['delimiter', 'slots'] as const;
 
 async function runDiff(invocation: Invocation<'diff'>): Promise<number> {
   const { io, options } = invocation;
-  const { dbMap, level, noChecksum, output } = options;
+  const { dbMap, html, level, noChecksum, output } = options;
   const format = options.format ?? (output === undefined ? 'text' : 'json');
   const useless = level === 'counts' ? undefined : OF_COUNTS.find((name) => invocation.given.has(name) && !invocation.byVariable.has(name));
   if (useless !== undefined) throw new UsageError(`${longName(useless)} is for --level counts: other levels do not count by it`);
@@ -69,6 +70,10 @@ async function runDiff(invocation: Invocation<'diff'>): Promise<number> {
   }
   const files = [...all.sources, target];
   await checkSources('diff', files, output, io, live);
+  if (html !== undefined) {
+    await checkOutput(files, html, io.stdin, '--html');
+    await checkApart(new Map([...(output === undefined ? [] : [['--output', output] as const]), ['--html', html]]));
+  }
   checkReadable(files, live);
   const { diff } = await import('../commands/diff.js');
   const { env, signal, stdin, stdout } = io;
@@ -76,15 +81,20 @@ async function runDiff(invocation: Invocation<'diff'>): Promise<number> {
   const width = toTerminal ? columns(stdout) : FILE_WIDTH;
   const table = ({ rows }: DiffSummary): string =>
     format === 'json' ? countsJson(rows) : countsText(rows, width, toTerminal && (env.NO_COLOR ?? '') === '');
+  const told = new Told();
+  const begun = new Date();
+  const page = (summary: DiffSummary): string => diffPage(pageOf(summary, { invocation, told, begun, target }));
   const task: Task<DiffSummary> = {
     command: 'diff',
     target,
-    run: (listeners: Listeners) =>
-      diff({
+    run: (given: Listeners) => {
+      const listeners = html === undefined ? given : told.listening(given);
+      return diff({
         ...{ ...options, tolerance: options.ttlTolerance, dbMap, intoDb, sources: all.sources, targets: [target], live, filter },
         ...{ line: format === 'json' ? differenceJson : differenceText, checksum: !noChecksum, stdin, stdout, signal, ...listeners },
-        ...{ delimiters: options.delimiter, table: level === 'counts' ? table : undefined },
-      }),
+        ...{ delimiters: options.delimiter, table: level === 'counts' ? table : undefined, html, page },
+      });
+    },
     line: diffLine,
     notes: (summary) => emptyNotes(summary, summary.filtered, { ...invocation, live }, 'compared'),
     fields: ({ complete, different, excused, kinds, rounds, source, target: other }) => ({
@@ -128,61 +138,6 @@ function checkReadable(sources: readonly string[], live: LiveSources): void {
       throw new UsageError(`${name} can be read only once, and what differs is read again: name a file`);
     }
   }
-}
-
-const WORDS: Readonly<Record<DifferenceKind, string>> = {
-  missing: 'missing',
-  extra: 'extra',
-  type: 'another type',
-  expiry: 'another expiry',
-  value: 'another value',
-};
-
-/** `another expiry: db 0, key "a": string, expires 2026-11-29T12:00:00.000Z; target: string, no expiry`. */
-function differenceText({ a, b, db, key, kinds }: Difference): string {
-  const what = kinds.map((kind) => WORDS[kind]).join(', ');
-  const sides = [...(a === undefined ? [] : [`source: ${factsText(a)}`]), ...(b === undefined ? [] : [`target: ${factsText(b)}`])];
-  return `${what}: db ${db}, key ${keyText(formatText(key, 0, key.length))}: ${sides.join('; ')}`;
-}
-
-const UNITS: Readonly<Partial<Record<string, string>>> = { string: 'byte', hash: 'field', stream: 'entry' };
-
-function factsText({ elements, expireAt, type }: KeyFacts): string {
-  const unit = UNITS[type] ?? 'element';
-  const plural = unit === 'entry' ? 'entries' : `${unit}s`;
-  const size = elements === undefined ? '' : `, ${countText(elements)} ${elements === 1 ? unit : plural}`;
-  return `${type}${size}, ${expireAt === undefined ? 'no expiry' : `expires ${timeText(expireAt)}`}`;
-}
-
-/** Unix milliseconds beyond what dates reach stay a number. */
-function timeText(at: number): string {
-  const date = new Date(at);
-  return Number.isNaN(date.getTime()) ? `${at} ms` : date.toISOString();
-}
-
-function differenceJson({ a, b, db, key, kinds }: Difference): string {
-  return printable(JSON.stringify({ db, key: formatText(key, 0, key.length), kinds, source: a, target: b }));
-}
-
-function diffLine({ bytes, complete, different, excused, kinds, level, rounds, seconds, source, target }: DiffSummary): string {
-  const how = level === 'keys' ? 'by key' : level === 'values' ? 'by value' : 'by number';
-  const speed = `${bytesText(bytes)}, ${secondsText(seconds)}, ${rateText(bytes, seconds)}`;
-  const sides = `${keysText(source.keys)} of the source and ${countText(target.keys)} of the target compared ${how}`;
-  const expired = source.expired + target.expired + excused;
-  const notes = [
-    ...(expired === 0 ? [] : [`${countText(expired)} expired ones left out`]),
-    ...(rounds > 1 ? [`${countText(rounds)} rounds`] : []),
-  ];
-  const found = (Object.keys(WORDS) as DifferenceKind[]).filter((kind) => kinds[kind] > 0);
-  const list = found.map((kind) => `${countText(kinds[kind])} ${WORDS[kind]}`).join(', ');
-  const what = level === 'counts' ? 'number' : 'key';
-  const which = different === 1 ? `${what} differs` : `${what}s differ`;
-  const verdict = !complete
-    ? 'not compared to the end'
-    : different === 0
-      ? 'the same'
-      : `${countText(different)} ${which}${list === '' ? '' : ` (${list})`}`;
-  return `${verdict}: ${[sides, ...notes].join(', ')}; ${speed}`;
 }
 
 const sideObject = ({ counts, expired, keys, names }: DiffSummary['source']): object => ({

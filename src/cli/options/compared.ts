@@ -1,6 +1,6 @@
 import { DIFF_FORMATS, DIFF_LEVELS, STREAMS } from '../../commands/diff-terms.js';
 import { flag, list, value } from './option.js';
-import { dbPairs, delimiters, number, oneOf, percentage, time } from './words.js';
+import { dbPairs, delimiters, number, oneOf, path, percentage, time } from './words.js';
 import { UsageError } from '../usage.js';
 
 const commands = ['diff'] as const;
@@ -26,7 +26,7 @@ export const COMPARED = {
     ...{ commands, value: 'chars', parse: (label: string, given: string) => prefixEnds(label, given), default: ':' },
     help: 'with --level counts: what ends the prefix of a key, any of these characters',
   }),
-  slots: flag({ commands, help: 'with --level counts: also by ranges of slots; where a side is a cluster, they are those of its masters anyway' }),
+  slots: flag({ commands, help: 'with --level counts: also by ranges of slots, as is done for clusters anyway' }),
   sample: value({
     ...{ commands, value: 'share', parse: percentage },
     help: 'compare this share of the keys only, chosen by their hash, the same ones on both sides: 1%, 0.1%',
@@ -40,6 +40,7 @@ export const COMPARED = {
     ...{ commands, value: 'name', choices: DIFF_FORMATS, parse: oneOf(DIFF_FORMATS) },
     help: 'differences as lines of text, or as JSON lines: text, json (default: text; json with --output)',
   }),
+  html: value({ commands, value: 'file', parse: path, help: 'also write the comparison as a page, in one file, for those who sign it' }),
 } as const;
 
 function prefixEnds(label: string, given: string): Uint8Array {
