@@ -1,24 +1,26 @@
 import type { ComparisonOptions, DiffSummary } from '../commands/diff.js';
 import type { ListedKeys } from '../commands/diff-lines.js';
-import { type DiffLevel, type Difference, type DifferenceKind, formatText, type Inside, type KeyFacts } from '../commands/diff-terms.js';
+import type { DiffLevel } from '../commands/diff-terms.js';
 import type { Repair } from '../commands/repair.js';
 import { isServerUrl, redacted, type ServerUrl } from '../commands/live-terms.js';
 import { command, type Invocation } from './command.js';
 import { countsJson, countsText } from './counts-text.js';
+import { diffPage } from './diff-page.js';
 import { checkRepair, repairedText, repairLine, RepairTalk } from './diff-repair.js';
+import { pageOf, Told } from './diff-report.js';
+import { differenceJson, differenceText, diffLine } from './diff-text.js';
 import { emptyNotes } from './empty-runs.js';
 import { EXIT } from './exit.js';
 import { exitCodes, FILTERS_HELP } from './help-texts.js';
-import { insideLines } from './inside-text.js';
 import { columns, isTerminal } from './io.js';
-import { bytesText, countText, keysText, rateText, secondsText, timeText } from './numbers.js';
+import { countText, keysText } from './numbers.js';
 import { longName } from './options/option.js';
 import type { OptionsOf } from './options/table.js';
 import { TARGET } from './options/target.js';
-import { keyText, printable, word } from './printable.js';
+import { printable, word } from './printable.js';
 import { type Listeners, RunCommand, type Task } from './run-command.js';
 import { checkUrl, TARGET_SIDE } from './server-access.js';
-import { checkReadable, checkSources, filterOf, isAddress, serversOf, targetToRead } from './sources.js';
+import { checkApart, checkOutput, checkReadable, checkSources, filterOf, isAddress, serversOf, targetToRead } from './sources.js';
 import { UsageError } from './usage.js';
 
 export const DIFF = command<'diff'>({
@@ -55,7 +57,7 @@ const COLUMNS = 80;
 
 async function runDiff(invocation: Invocation<'diff'>): Promise<number> {
   const { io, options } = invocation;
-  const { dbMap, noChecksum, output } = options;
+  const { dbMap, html, noChecksum, output } = options;
   const again = options.rerun === undefined ? undefined : await keysOf(options.rerun);
   const level = levelOf(invocation, again);
   const format = options.format ?? (output === undefined ? 'text' : 'json');
@@ -78,6 +80,10 @@ async function runDiff(invocation: Invocation<'diff'>): Promise<number> {
   }
   const files = [...all.sources, target];
   await checkSources('diff', files, output, io, live);
+  if (html !== undefined) {
+    await checkOutput(files, html, io.stdin, '--html');
+    await checkApart(new Map([...(output === undefined ? [] : [['--output', output] as const]), ['--html', html]]));
+  }
   checkReadable(files, live);
   const repairs = await checkRepair(invocation, all.sources, target, live);
   const [{ diff }, { repair }] = await Promise.all([import('../commands/diff.js'), import('../commands/repair.js')]);
@@ -90,10 +96,14 @@ async function runDiff(invocation: Invocation<'diff'>): Promise<number> {
   let hasTail = false;
   const isWhole = ({ complete, gaps = [] }: DiffSummary): boolean => complete && gaps.length === 0 && !hasTail;
   let talk: RepairTalk | undefined;
+  const told = new Told();
+  const begun = new Date();
+  const page = (summary: DiffSummary): string => diffPage(pageOf(summary, { invocation, told, begun, target, isWhole: isWhole(summary) }));
   const task: Task<DiffSummary & { readonly repair?: Repair }> = {
     command: 'diff',
     target,
-    run: async (listeners: Listeners, say, terminal) => {
+    run: async (given: Listeners, say, terminal) => {
+      const listeners = html === undefined ? given : told.listening(given);
       const compared: ComparisonOptions = {
         ...{ ...options, level, tolerance: options.ttlTolerance, dbMap, intoDb, sources: all.sources, targets: [target], live, filter },
         ...{ only: again?.keys, delimiters: options.delimiter, checksum: !noChecksum, stdin, stdout, signal, ...listeners },
@@ -115,7 +125,7 @@ async function runDiff(invocation: Invocation<'diff'>): Promise<number> {
       }
       return diff({
         ...{ ...compared, output, line: format === 'json' ? differenceJson : differenceText },
-        table: level === 'counts' ? table : undefined,
+        ...{ table: level === 'counts' ? table : undefined, html, page },
       });
     },
     line: (summary) => {
@@ -210,62 +220,6 @@ function checkLevel({ byVariable, given, options: { level, rounds } }: Invocatio
 function checkNoServer({ byVariable, given }: Invocation<'diff'>, target: string): void {
   const typed = Object.keys(TARGET).find((option) => given.has(option) && !byVariable.has(option));
   if (typed !== undefined) throw new UsageError(`${longName(typed)} is for a target that is a server, and ${word(target)} is a file`);
-}
-
-const WORDS: Readonly<Record<DifferenceKind, string>> = {
-  missing: 'missing',
-  extra: 'extra',
-  type: 'another type',
-  expiry: 'another expiry',
-  value: 'another value',
-};
-
-/** `another expiry: db 0, key "a": string, expires 2026-11-29T12:00:00.000Z; target: string, no expiry`. */
-export function differenceText({ a, b, db, key, kinds }: Difference, inside?: Inside): string {
-  const what = kinds.map((kind) => WORDS[kind]).join(', ');
-  const sides = [...(a === undefined ? [] : [`source: ${factsText(a)}`]), ...(b === undefined ? [] : [`target: ${factsText(b)}`])];
-  const line = `${what}: db ${db}, key ${keyText(formatText(key, 0, key.length))}: ${sides.join('; ')}`;
-  return [line, ...(inside === undefined ? [] : insideLines(inside))].join('\n');
-}
-
-const UNITS: Readonly<Partial<Record<string, string>>> = { string: 'byte', hash: 'field', stream: 'entry' };
-
-function factsText({ elements, expireAt, type }: KeyFacts): string {
-  const unit = UNITS[type] ?? 'element';
-  const plural = unit === 'entry' ? 'entries' : `${unit}s`;
-  const size = elements === undefined ? '' : `, ${countText(elements)} ${elements === 1 ? unit : plural}`;
-  return `${type}${size}, ${expireAt === undefined ? 'no expiry' : `expires ${timeText(expireAt)}`}`;
-}
-
-function differenceJson({ a, b, db, key, kinds }: Difference, inside?: Inside): string {
-  return printable(JSON.stringify({ db, key: formatText(key, 0, key.length), kinds, source: a, target: b, inside }));
-}
-
-/** `isWhole`: all of both sides was read. `again`: how many keys of an earlier diff were compared. */
-export function diffLine(summary: DiffSummary, isWhole: boolean, again: number | undefined): string {
-  const { bytes, complete, different, excused, kinds, level, rounds, seconds, source, target } = summary;
-  const how = level === 'keys' ? 'by key' : level === 'values' ? 'by value' : 'by number';
-  const speed = `${bytesText(bytes)}, ${secondsText(seconds)}, ${rateText(bytes, seconds)}`;
-  const sides = `${keysText(source.keys)} of the source and ${countText(target.keys)} of the target compared ${how}`;
-  const expired = source.expired + target.expired + excused;
-  const notes = [
-    ...(again === undefined ? [] : [`${keysText(again)} checked again`]),
-    ...(expired === 0 ? [] : [`${countText(expired)} expired ${expired === 1 ? 'key' : 'keys'} left out`]),
-    ...(rounds > 1 ? [`${countText(rounds)} rounds`] : []),
-  ];
-  const found = (Object.keys(WORDS) as DifferenceKind[]).filter((kind) => kinds[kind] > 0);
-  const list = found.map((kind) => `${countText(kinds[kind])} ${WORDS[kind]}`).join(', ');
-  const what = level === 'counts' ? 'number' : 'key';
-  const still = again === undefined ? '' : ' still';
-  const which = different === 1 ? `${what}${still} differs` : `${what}s${still} differ`;
-  const verdict = !complete
-    ? 'not compared to the end'
-    : different === 0
-      ? isWhole
-        ? 'the same'
-        : 'no difference found, but not everything was read'
-      : `${countText(different)} ${which}${list === '' ? '' : ` (${list})`}`;
-  return `${verdict}: ${[sides, ...notes].join(', ')}; ${speed}`;
 }
 
 const sideObject = ({ counts, expired, keys, names }: DiffSummary['source']): object => ({

@@ -4,7 +4,7 @@ import { OutputError } from '../commands/terms.js';
 import { CheckpointError, ManifestError, OUTCOMES, ServerError } from '../commands/restore-terms.js';
 import { answerTo } from './answer.js';
 import { command, type Invocation } from './command.js';
-import { diffLine, differenceText } from './diff-command.js';
+import { diffLine, differenceText } from './diff-text.js';
 import { KeyProblems } from './key-problems.js';
 import { emptyRestoreNotes } from './empty-runs.js';
 import { librariesLines, librariesObject } from './libraries-text.js';

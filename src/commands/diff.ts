@@ -12,6 +12,7 @@ import { KeyCounts } from '../diff/key-counts.js';
 import { KeyHash } from '../diff/key-hash.js';
 import { KeyList } from '../diff/key-list.js';
 import { type Difference, type DifferenceKind, KeyTable } from '../diff/key-table.js';
+import type { ByteSink } from '../io/byte-sink.js';
 import { EncodedInput } from '../json/encoded-input.js';
 import { type Input, openInput } from '../io/input.js';
 import type { LiveOptions } from '../live/options.js';
@@ -67,6 +68,8 @@ export interface ComparisonOptions extends LiveRunOptions {
   readonly only?: KeyList | undefined;
   /** Whether to look into values that differ, those of the first MOST_SHOWN keys. */
   readonly showValues?: boolean | undefined;
+  /** Whether the summary has the first differences. */
+  readonly keepsFirst?: boolean | undefined;
 }
 
 export interface DiffOptions extends ComparisonOptions {
@@ -74,6 +77,9 @@ export interface DiffOptions extends ComparisonOptions {
   readonly output?: string | undefined;
   /** The line for a difference, without its end. */
   readonly line: (difference: Difference, inside: Inside | undefined) => string;
+  /** A path for the comparison as a page, and what is written there. */
+  readonly html?: string | undefined;
+  readonly page?: ((summary: DiffSummary) => string) | undefined;
   /** What is written at level counts. */
   readonly table?: ((summary: DiffSummary) => string) | undefined;
 }
@@ -97,6 +103,8 @@ export interface DiffSummary extends RunSummary {
   /** Keys that differ (at level counts: numbers of keys), and how often each kind of difference was found. */
   readonly different: number;
   readonly kinds: Readonly<Record<DifferenceKind, number>>;
+  /** The first of them, for a page. */
+  readonly first: readonly Difference[];
   /** Keys that one side has and that expired since it was read. */
   readonly excused: number;
   /** Rounds that looked at single keys. */
@@ -112,6 +120,8 @@ export interface DiffSummary extends RunSummary {
 export const MOST_SHOWN = 1000;
 const MEMORY = 64 << 20;
 const SETTLE = 5000;
+/** Differences on a page. */
+const ON_PAGE = 1000;
 /** Ranges of slots that are counted where no side is a cluster. */
 const SLOT_RANGES = 16;
 /** Room that the sinks take in the memory of the kernels: buckets, and columns beside a batch. */
@@ -119,22 +129,29 @@ const KERNEL_BYTES = 16 << 20;
 
 /** Compares two sides and writes a line for each difference. Throws OutputError and ServerError; everything else is in the summary. */
 export async function diff(options: DiffOptions): Promise<DiffSummary> {
+  const { html, page, table } = options;
   const sink = await openOutput(options, options.output);
+  let pageSink: ByteSink | undefined;
   try {
+    if (html !== undefined) pageSink = await openOutput(options, html);
     const output = new Output(sink);
-    const summary = await compare(options, async (difference, inside) => {
+    const summary = await compare({ ...options, keepsFirst: html !== undefined }, async (difference, inside) => {
       output.add(Buffer.from(`${options.line(difference, inside)}\n`));
       await output.flushIfFull();
     });
-    if (summary.complete && options.table !== undefined) output.add(Buffer.from(options.table(summary)));
+    if (summary.complete && table !== undefined) output.add(Buffer.from(table(summary)));
     await output.flush();
     await output.written();
-    if (summary.complete) {
-      await sink.commit();
-      return summary;
+    if (!summary.complete) {
+      await pageSink?.abandon();
+      return { ...summary, partial: await sink.abandon() };
     }
-    return { ...summary, partial: await sink.abandon() };
+    if (page !== undefined) await pageSink?.write(Buffer.from(page(summary)));
+    await sink.commit();
+    await pageSink?.commit();
+    return summary;
   } catch (error) {
+    await pageSink?.abandon();
     const kept = await sink.abandon();
     if (error instanceof OutputError) error.kept = kept;
     throw error;
@@ -186,6 +203,7 @@ class Comparison {
   private readonly errors: RunSummary['errors'][number][] = [];
   private readonly counts: Counts = noCounts();
   private readonly kinds: Record<DifferenceKind, number> = { missing: 0, extra: 0, type: 0, expiry: 0, value: 0 };
+  private readonly first: Difference[] = [];
   private different = 0;
   private excused = 0;
   private rounds = 0;
@@ -242,6 +260,7 @@ class Comparison {
       rows,
       different: this.different,
       kinds: this.kinds,
+      first: this.first,
       excused: this.excused,
       rounds: this.rounds,
       shown: this.shown,
@@ -318,6 +337,7 @@ class Comparison {
         different.add(hash.of(db, key, 0, key.length)[0] & ((1 << BUCKET_BITS) - 1));
         if (!last) continue;
         this.different++;
+        if (this.options.keepsFirst === true && this.first.length < ON_PAGE) this.first.push(next.value);
         for (const kind of kinds) this.kinds[kind]++;
         if (this.isToShow(kinds)) toShow.push(next.value);
         else await this.take(next.value, undefined);

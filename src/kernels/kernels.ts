@@ -211,7 +211,7 @@ export class Kernels implements Codec {
     const parse = (from = 0, to = 0): number => parseDouble(new Uint8Array(this.buffer), from, to) ?? NaN;
     const instance = new WebAssembly.Instance(module, { env: { memory, parseDouble: parse } });
     this.run = instance.exports as unknown as Exports;
-    this.buffer = memory.buffer;
+    this.buffer = shared(memory.buffer);
     this.free = start ?? this.run.memoryStart();
     this.run.crcInit(this.allocate(CRC_TABLE).byteOffset);
     this.run.scratchAt(this.allocate(SCRATCH_BYTES).byteOffset);
@@ -656,4 +656,10 @@ function compiled(): WebAssembly.Module | undefined {
     }
   }
   return cache ?? undefined;
+}
+
+/** The buffer of a memory that threads share: what its type is depends on the library that the compiler takes for it. */
+function shared(buffer: ArrayBufferLike): SharedArrayBuffer {
+  if (buffer instanceof SharedArrayBuffer) return buffer;
+  throw new TypeError('the memory of the kernels is not shared');
 }

@@ -33,11 +33,14 @@ afterEach(async () => {
 });
 
 /** Opens the page of a report from a file, at 1280 × 800 unless told otherwise. */
-export async function open(report: Report, options: BrowserContextOptions = {}): Promise<Page> {
+export const open = (report: Report, options: BrowserContextOptions = {}): Promise<Page> => openHtml(htmlReport(report), options);
+
+/** The same for a page that is made already. */
+export async function openHtml(html: string, options: BrowserContextOptions = {}): Promise<Page> {
   const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, reducedMotion: 'reduce', ...options });
   const page = await context.newPage();
   const path = join(folder, 'report.html');
-  writeFileSync(path, htmlReport(report));
+  writeFileSync(path, html);
   const url = pathToFileURL(path).href;
   page.on('console', (message) => {
     // of what these tests do

@@ -26,10 +26,7 @@ export const COMPARED = {
     ...{ commands, value: 'chars', parse: (label: string, given: string) => prefixEnds(label, given), default: ':' },
     help: 'with --level counts: what ends the prefix of a key, any of these characters',
   }),
-  slots: flag({
-    commands,
-    help: 'with --level counts: also by ranges of slots; where a side is a cluster, those of its masters are there anyway',
-  }),
+  slots: flag({ commands, help: 'with --level counts: also by ranges of slots, as is done for clusters anyway' }),
   sample: value({
     ...{ commands, value: 'share', parse: percentage },
     help: 'compare this share of the keys only, chosen by their hash, the same ones on both sides: 1%, 0.1%',
@@ -59,6 +56,7 @@ export const COMPARED = {
     ...{ commands, value: 'name', choices: DIFF_FORMATS, parse: oneOf(DIFF_FORMATS) },
     help: 'differences as lines of text, or as JSON lines: text, json (default: text; json with --output)',
   }),
+  html: value({ commands, value: 'file', parse: path, help: 'also write the comparison as a page, in one file, for those who sign it' }),
 } as const;
 
 function prefixEnds(label: string, given: string): Uint8Array {

@@ -1,0 +1,63 @@
+import type { DiffSummary } from '../commands/diff.js';
+import { type Difference, type DifferenceKind, formatText, type Inside, type KeyFacts } from '../commands/diff-terms.js';
+import { insideLines } from './inside-text.js';
+import { bytesText, countText, keysText, rateText, secondsText, timeText } from './numbers.js';
+import { keyText, printable } from './printable.js';
+
+export const WORDS: Readonly<Record<DifferenceKind, string>> = {
+  missing: 'missing',
+  extra: 'extra',
+  type: 'another type',
+  expiry: 'another expiry',
+  value: 'another value',
+};
+
+export const KINDS = Object.keys(WORDS) as DifferenceKind[];
+export const BY: Readonly<Record<DiffSummary['level'], string>> = { counts: 'number', keys: 'key', values: 'value' };
+
+/** `another expiry: db 0, key "a": string, expires 2026-11-29T12:00:00.000Z; target: string, no expiry`. */
+export function differenceText({ a, b, db, key, kinds }: Difference, inside?: Inside): string {
+  const what = kinds.map((kind) => WORDS[kind]).join(', ');
+  const sides = [...(a === undefined ? [] : [`source: ${factsText(a)}`]), ...(b === undefined ? [] : [`target: ${factsText(b)}`])];
+  const line = `${what}: db ${db}, key ${keyText(formatText(key, 0, key.length))}: ${sides.join('; ')}`;
+  return [line, ...(inside === undefined ? [] : insideLines(inside))].join('\n');
+}
+
+const UNITS: Readonly<Partial<Record<string, string>>> = { string: 'byte', hash: 'field', stream: 'entry' };
+
+export function factsText({ elements, expireAt, type }: KeyFacts): string {
+  const unit = UNITS[type] ?? 'element';
+  const plural = unit === 'entry' ? 'entries' : `${unit}s`;
+  const size = elements === undefined ? '' : `, ${countText(elements)} ${elements === 1 ? unit : plural}`;
+  return `${type}${size}, ${expireAt === undefined ? 'no expiry' : `expires ${timeText(expireAt)}`}`;
+}
+
+export function differenceJson({ a, b, db, key, kinds }: Difference, inside?: Inside): string {
+  return printable(JSON.stringify({ db, key: formatText(key, 0, key.length), kinds, source: a, target: b, inside }));
+}
+
+/** `isWhole`: all of both sides was read. `again`: how many keys of an earlier diff were compared. */
+export function diffLine(summary: DiffSummary, isWhole: boolean, again: number | undefined): string {
+  const { bytes, excused, level, rounds, seconds, source, target } = summary;
+  const speed = `${bytesText(bytes)}, ${secondsText(seconds)}, ${rateText(bytes, seconds)}`;
+  const sides = `${keysText(source.keys)} of the source and ${countText(target.keys)} of the target compared by ${BY[level]}`;
+  const expired = source.expired + target.expired + excused;
+  const notes = [
+    ...(again === undefined ? [] : [`${keysText(again)} checked again`]),
+    ...(expired === 0 ? [] : [`${countText(expired)} expired ${expired === 1 ? 'key' : 'keys'} left out`]),
+    ...(rounds > 1 ? [`${countText(rounds)} rounds`] : []),
+  ];
+  return `${verdictText(summary, isWhole, again !== undefined)}: ${[sides, ...notes].join(', ')}; ${speed}`;
+}
+
+/** `the same`, or `2 keys differ (1 missing, 1 another value)`. `isAgain`: only keys of an earlier diff were compared. */
+export function verdictText({ complete, different, kinds, level }: DiffSummary, isWhole: boolean, isAgain = false): string {
+  if (!complete) return 'not compared to the end';
+  if (different === 0) return isWhole ? 'the same' : 'no difference found, but not everything was read';
+  const found = KINDS.filter((kind) => kinds[kind] > 0);
+  const list = found.map((kind) => `${countText(kinds[kind])} ${WORDS[kind]}`).join(', ');
+  const what = level === 'counts' ? 'number' : 'key';
+  const still = isAgain ? ' still' : '';
+  const which = different === 1 ? `${what}${still} differs` : `${what}s${still} differ`;
+  return `${countText(different)} ${which}${list === '' ? '' : ` (${list})`}`;
+}
