@@ -27,17 +27,9 @@ const word = (bytes: Uint8Array, at: number): number =>
   bytes[at] | (bytes[at + 1] << 8) | (bytes[at + 2] << 16) | (bytes[at + 3] << 24);
 
 /**
- * MurmurHash3_x86_128 (Austin Appleby, public domain) of `bytes[start, end)`, to `out`. Not cryptographic: a collision is less likely than
- * a memory error unless somebody constructs one, which a secret seed does not prevent (Aumasson and Bernstein, 2012).
- */
-export function murmur3(bytes: Uint8Array, start: number, end: number, seed: number, out: Words128): void {
-  whole.begin(seed, seed, seed, seed);
-  whole.add(bytes, start, end);
-  whole.end(out);
-}
-
-/**
- * The same of bytes that come in pieces, from a state of four words instead of a seed. With the hash of one string as the state for the
+ * MurmurHash3_x86_128 (Austin Appleby, public domain) of bytes that may come in pieces, from a state of four words instead of a seed. Not
+ * cryptographic: a collision is less likely than a memory error unless somebody constructs one, which a secret state does not prevent
+ * (Aumasson and Bernstein, 2012); KeyedHash is for strings of strangers. With the hash of one string as the state for the
  * next one, the result depends on the order of the strings and on where each of them ends (kernels/assembly/murmur3.ts is the twin).
  */
 export class Murmur3 {
@@ -119,5 +111,3 @@ export class Murmur3 {
     out[at + 3] = (h4 + h1) >>> 0;
   }
 }
-
-const whole = new Murmur3();

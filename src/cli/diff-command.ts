@@ -1,13 +1,16 @@
 import { statSync } from 'node:fs';
 import type { DiffSummary } from '../commands/diff.js';
-import { type Difference, type DifferenceKind, formatText, type KeyFacts } from '../commands/diff-terms.js';
+import type { ListedKeys } from '../commands/diff-lines.js';
+import { type DiffLevel, type Difference, type DifferenceKind, formatText, type Inside, type KeyFacts } from '../commands/diff-terms.js';
 import { isServerUrl, redacted, type ServerUrl } from '../commands/live-terms.js';
 import { command, type Invocation } from './command.js';
+import { countsJson, countsText } from './counts-text.js';
 import { emptyNotes } from './empty-runs.js';
 import { EXIT } from './exit.js';
 import { exitCodes, FILTERS_HELP } from './help-texts.js';
+import { insideLines } from './inside-text.js';
 import { columns, isTerminal } from './io.js';
-import { bytesText, countText, keysText, rateText, secondsText } from './numbers.js';
+import { bytesText, countText, keysText, rateText, secondsText, timeText } from './numbers.js';
 import { longName } from './options/option.js';
 import type { OptionsOf } from './options/table.js';
 import { TARGET } from './options/target.js';
@@ -15,7 +18,6 @@ import { keyText, printable, word } from './printable.js';
 import { type Listeners, RunCommand, type Task } from './run-command.js';
 import { checkUrl, TARGET_SIDE } from './server-access.js';
 import { checkSources, filterOf, isAddress, type LiveSources, serversOf, targetToRead } from './sources.js';
-import { Table } from './text-table.js';
 import { UsageError } from './usage.js';
 
 export const DIFF = command<'diff'>({
@@ -36,6 +38,8 @@ Examples:
   rdbkit diff dump.rdb redis://host:6379 --level values
   rdbkit diff redis://old:6379 redis://new:7000 --rounds 3 --settle 10s
   rdbkit diff monday.rdb friday.rdb -o differences.jsonl
+  rdbkit diff monday.rdb friday.rdb --show-values
+  rdbkit diff monday.rdb friday.rdb --rerun differences.jsonl
   rdbkit diff shard-*.rdb redis://cluster:7000 --prefix user:
   rdbkit diff dump.rdb redis://host:6379/1 --db 0 --ttl-tolerance 100ms
 ${exitCodes('the sides differ')}`,
@@ -49,9 +53,11 @@ const COLUMNS = 80;
 
 async function runDiff(invocation: Invocation<'diff'>): Promise<number> {
   const { io, options } = invocation;
-  const { dbMap, level, noChecksum, output } = options;
+  const { dbMap, noChecksum, output } = options;
+  const again = options.rerun === undefined ? undefined : await keysOf(options.rerun);
+  const level = levelOf(invocation, again);
   const format = options.format ?? (output === undefined ? 'text' : 'json');
-  checkLevel(invocation);
+  checkLevel(invocation, level);
   const named = sidesOf(invocation.words, options);
   const all = await serversOf(invocation, named.sources, filterOf(invocation), typeof named.target !== 'string');
   const filter = all.filter;
@@ -71,8 +77,11 @@ async function runDiff(invocation: Invocation<'diff'>): Promise<number> {
   await checkSources('diff', files, output, io, live);
   checkReadable(files, live);
   const { diff } = await import('../commands/diff.js');
-  const { signal, stdin, stdout } = io;
-  const width = isTerminal(stdout) ? columns(stdout) : COLUMNS;
+  const { env, signal, stdin, stdout } = io;
+  const toTerminal = output === undefined && isTerminal(stdout);
+  const width = toTerminal ? columns(stdout) : COLUMNS;
+  const table = ({ rows }: DiffSummary): string =>
+    format === 'json' ? countsJson(rows) : countsText(rows, width, toTerminal && (env.NO_COLOR ?? '') === '');
   /** Whether newer commands of an AOF were not read, and that was not asked for. */
   let hasTail = false;
   const isWhole = ({ complete, gaps = [] }: DiffSummary): boolean => complete && gaps.length === 0 && !hasTail;
@@ -81,22 +90,24 @@ async function runDiff(invocation: Invocation<'diff'>): Promise<number> {
     target,
     run: (listeners: Listeners) =>
       diff({
-        ...{ ...options, tolerance: options.ttlTolerance, dbMap, intoDb, sources: all.sources, targets: [target], live, filter },
+        ...{ ...options, level, tolerance: options.ttlTolerance, dbMap, intoDb, sources: all.sources, targets: [target], live, filter },
+        only: again?.keys,
         ...{ line: format === 'json' ? differenceJson : differenceText, checksum: !noChecksum, stdin, stdout, signal, ...listeners },
         onAofTail: (file, bytes) => {
           hasTail ||= !options.ignoreAofTail;
           listeners.onAofTail?.(file, bytes);
         },
-        table: level !== 'counts' ? undefined : format === 'json' ? countsJson : (summary) => countsText(summary, width),
+        ...{ delimiters: options.delimiter, table: level === 'counts' ? table : undefined },
       }),
-    line: (summary) => diffLine(summary, isWhole(summary)),
-    notes: (summary) => emptyNotes(summary, summary.filtered, { ...invocation, live }, 'compared'),
+    line: (summary) => diffLine(summary, isWhole(summary), again?.keys.size),
+    notes: (summary) => [...emptyNotes(summary, summary.filtered, { ...invocation, live }, 'compared'), ...shownNotes(summary)],
     fields: (summary) => {
-      const { different, excused, kinds, rounds } = summary;
+      const { different, excused, kinds, notShown, rounds, shown, source, target: other } = summary;
       const complete = isWhole(summary);
       return {
-        ...{ level, same: complete && different === 0, complete, different, kinds, excused, rounds },
-        ...{ source: sideObject(summary.source), target: sideObject(summary.target) },
+        ...{ level, same: complete && different === 0, complete, different, kinds, excused, rounds, shown, notShown },
+        checkedAgain: again?.keys.size,
+        ...{ source: sideObject(source), target: sideObject(other) },
       };
     },
     exit: ({ different }) => (different > 0 ? EXIT.keys : EXIT.done),
@@ -104,6 +115,33 @@ async function runDiff(invocation: Invocation<'diff'>): Promise<number> {
     tornText: '',
   };
   return new RunCommand(task, invocation, output).run();
+}
+
+/** The keys that an earlier diff wrote. Throws UsageError. */
+async function keysOf(path: string): Promise<ListedKeys> {
+  const { ListError, readDifferences } = await import('../commands/diff-lines.js');
+  try {
+    return await readDifferences(path);
+  } catch (error) {
+    if (error instanceof ListError) throw new UsageError(`--rerun ${word(path)}: ${printable(error.message)}`, { cause: error });
+    throw error;
+  }
+}
+
+/** What is looked into, or was another value, has to be compared by value. Throws UsageError. */
+function levelOf({ given, options: { level, rerun, showValues } }: Invocation<'diff'>, again: ListedKeys | undefined): DiffLevel {
+  if (showValues || again?.hasValues === true) {
+    const option = showValues ? '--show-values' : `--rerun ${word(rerun ?? '')}, which has keys with other values`;
+    if (given.has('level') && level !== 'values') throw new UsageError(`${option}: --level ${level} does not compare values`);
+    return 'values';
+  }
+  if (rerun !== undefined && level === 'counts') throw new UsageError('--rerun compares keys one by one, and --level counts does not');
+  return level;
+}
+
+function shownNotes({ notShown, shown }: DiffSummary): string[] {
+  if (notShown === 0) return [];
+  return [`--show-values: the first ${keysText(shown)} with another value were looked into, ${countText(notShown)} more were not.`];
 }
 
 /** The target is the last word, or what options of redis-cli name. */
@@ -128,11 +166,13 @@ function sidesOf(
 }
 
 /** Options of what is not compared. Throws UsageError. */
-function checkLevel({ byVariable, given, options: { level, rounds } }: Invocation<'diff'>): void {
+function checkLevel({ byVariable, given, options: { rounds } }: Invocation<'diff'>, level: DiffLevel): void {
   const typed = (...names: (keyof Values)[]): string | undefined => {
     const name = names.find((one) => given.has(one) && !byVariable.has(one));
     return name === undefined ? undefined : longName(name);
   };
+  const ofCounts = level === 'counts' ? undefined : typed('delimiter', 'slots');
+  if (ofCounts !== undefined) throw new UsageError(`${ofCounts} is for --level counts: other levels do not count by it`);
   const ofKeys = level === 'counts' ? typed('ttlTolerance', 'rounds', 'settle') : undefined;
   if (ofKeys !== undefined) throw new UsageError(`${ofKeys} is for keys: use --level keys or values with it`);
   const ofValues = level === 'values' ? undefined : typed('streams');
@@ -166,10 +206,11 @@ const WORDS: Readonly<Record<DifferenceKind, string>> = {
 };
 
 /** `another expiry: db 0, key "a": string, expires 2026-11-29T12:00:00.000Z; target: string, no expiry`. */
-function differenceText({ a, b, db, key, kinds }: Difference): string {
+function differenceText({ a, b, db, key, kinds }: Difference, inside?: Inside): string {
   const what = kinds.map((kind) => WORDS[kind]).join(', ');
   const sides = [...(a === undefined ? [] : [`source: ${factsText(a)}`]), ...(b === undefined ? [] : [`target: ${factsText(b)}`])];
-  return `${what}: db ${db}, key ${keyText(formatText(key, 0, key.length))}: ${sides.join('; ')}`;
+  const line = `${what}: db ${db}, key ${keyText(formatText(key, 0, key.length))}: ${sides.join('; ')}`;
+  return [line, ...(inside === undefined ? [] : insideLines(inside))].join('\n');
 }
 
 const UNITS: Readonly<Partial<Record<string, string>>> = { string: 'byte', hash: 'field', stream: 'entry' };
@@ -181,31 +222,27 @@ function factsText({ elements, expireAt, type }: KeyFacts): string {
   return `${type}${size}, ${expireAt === undefined ? 'no expiry' : `expires ${timeText(expireAt)}`}`;
 }
 
-/** Unix milliseconds beyond what dates reach stay a number. */
-function timeText(at: number): string {
-  const date = new Date(at);
-  return Number.isNaN(date.getTime()) ? `${at} ms` : date.toISOString();
+function differenceJson({ a, b, db, key, kinds }: Difference, inside?: Inside): string {
+  return printable(JSON.stringify({ db, key: formatText(key, 0, key.length), kinds, source: a, target: b, inside }));
 }
 
-function differenceJson({ a, b, db, key, kinds }: Difference): string {
-  return printable(JSON.stringify({ db, key: formatText(key, 0, key.length), kinds, source: a, target: b }));
-}
-
-/** `isWhole`: all of both sides was read. */
-function diffLine(summary: DiffSummary, isWhole: boolean): string {
+/** `isWhole`: all of both sides was read; `again`: how many keys of an earlier diff were compared. */
+function diffLine(summary: DiffSummary, isWhole: boolean, again: number | undefined): string {
   const { bytes, complete, different, excused, kinds, level, rounds, seconds, source, target } = summary;
   const how = level === 'keys' ? 'by key' : level === 'values' ? 'by value' : 'by number';
   const speed = `${bytesText(bytes)}, ${secondsText(seconds)}, ${rateText(bytes, seconds)}`;
   const sides = `${keysText(source.keys)} of the source and ${countText(target.keys)} of the target compared ${how}`;
   const expired = source.expired + target.expired + excused;
   const notes = [
+    ...(again === undefined ? [] : [`${keysText(again)} checked again`]),
     ...(expired === 0 ? [] : [`${countText(expired)} expired ${expired === 1 ? 'key' : 'keys'} left out`]),
     ...(rounds > 1 ? [`${countText(rounds)} rounds`] : []),
   ];
   const found = (Object.keys(WORDS) as DifferenceKind[]).filter((kind) => kinds[kind] > 0);
   const list = found.map((kind) => `${countText(kinds[kind])} ${WORDS[kind]}`).join(', ');
   const what = level === 'counts' ? 'number' : 'key';
-  const which = different === 1 ? `${what} differs` : `${what}s differ`;
+  const still = again === undefined ? '' : ' still';
+  const which = different === 1 ? `${what}${still} differs` : `${what}s${still} differ`;
   const verdict = !complete
     ? 'not compared to the end'
     : different === 0
@@ -216,43 +253,7 @@ function diffLine(summary: DiffSummary, isWhole: boolean): string {
   return `${verdict}: ${[sides, ...notes].join(', ')}; ${speed}`;
 }
 
-/** Keys by database and type of both sides; rows that differ are marked. */
-function countsText({ source, target }: DiffSummary, width: number): string {
-  const table = new Table(width, ['', 'source', 'target', 'difference']);
-  const row = (name: string, a: number, b: number): void => {
-    const difference = a === b ? '' : `${b > a ? '+' : '-'}${countText(Math.abs(b - a))}`;
-    table.row([`${a === b ? ' ' : '*'} ${name}`, countText(a), countText(b), difference]);
-  };
-  row('all keys', source.keys, target.keys);
-  for (const db of databasesOf(source, target)) {
-    const [a, b] = [source.counts.get(db) ?? {}, target.counts.get(db) ?? {}];
-    row(`db ${db}`, allOf(a), allOf(b));
-    for (const type of typesOf(a, b)) row(`  ${type}`, a[type] ?? 0, b[type] ?? 0);
-  }
-  return `${table.lines.join('\n')}\n`;
-}
-
-/** A line for each database and type. */
-function countsJson({ source, target }: DiffSummary): string {
-  let lines = '';
-  for (const db of databasesOf(source, target)) {
-    const [a, b] = [source.counts.get(db) ?? {}, target.counts.get(db) ?? {}];
-    for (const type of typesOf(a, b)) lines += `${JSON.stringify({ db, type, source: a[type] ?? 0, target: b[type] ?? 0 })}\n`;
-  }
-  return lines;
-}
-
-type Counted = DiffSummary['source'];
-type Types = Readonly<Partial<Record<string, number>>>;
-
-const databasesOf = (a: Counted, b: Counted): number[] => [...new Set([...a.counts.keys(), ...b.counts.keys()])].sort((x, y) => x - y);
-
-const typesOf = (a: Types, b: Types): string[] => [...new Set([...Object.keys(a), ...Object.keys(b)])].sort();
-
-const allOf = (types: Types): number =>
-  Object.values(types).reduce<number>((all, one = 0) => all + one, 0);
-
-const sideObject = ({ counts, expired, keys, names }: Counted): object => ({
+const sideObject = ({ counts, expired, keys, names }: DiffSummary['source']): object => ({
   ...{ names, keys, expired },
   counts: [...counts].map(([db, types]) => ({ db, ...types })),
 });

@@ -37,3 +37,9 @@ export function longText(seconds: number): string {
 }
 
 const two = (value: number): string => value.toString().padStart(2, '0');
+
+/** Unix milliseconds as a date; those beyond what dates reach stay a number. */
+export function timeText(at: number): string {
+  const date = new Date(at);
+  return Number.isNaN(date.getTime()) ? `${at} ms` : date.toISOString();
+}

@@ -1,5 +1,7 @@
 /** What the command line needs to know of a comparison before the parts of it are loaded that read. */
+export { type CountGroup, type CountRow, rowDiffers } from '../diff/count-rows.js';
 export type { DiffLevel } from '../diff/fold-sink.js';
+export type { Inside, ShownField, ShownText, Some } from '../diff/inside.js';
 export type { Difference, DifferenceKind, KeyFacts } from '../diff/key-table.js';
 export { formatText } from '../bytes/text.js';
 

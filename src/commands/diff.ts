@@ -1,17 +1,23 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { slotRanges } from '../bytes/crc16.js';
 import { type ErrorPlace, RdbError } from '../bytes/errors.js';
 import { BUCKET_BITS } from '../diff/buckets.js';
 import { CompareSink } from '../diff/compare-sink.js';
+import { type CountRow, countRows, rowDiffers, type SlotGroup } from '../diff/count-rows.js';
 import { randomSeed, type Seed } from '../diff/domains.js';
 import { type DiffLevel, FoldSink } from '../diff/fold-sink.js';
+import type { Inside } from '../diff/inside.js';
+import { InsideSink, InsideTable } from '../diff/inside-sink.js';
+import { KeyCounts } from '../diff/key-counts.js';
 import { KeyHash } from '../diff/key-hash.js';
+import { KeyList } from '../diff/key-list.js';
 import { type Difference, type DifferenceKind, KeyTable } from '../diff/key-table.js';
 import { EncodedInput } from '../json/encoded-input.js';
 import { type Input, openInput } from '../io/input.js';
 import { Output } from '../io/output.js';
 import { OutputError } from '../io/output-error.js';
 import type { Kernels } from '../kernels/kernels.js';
-import { editsOf, type Pass, sampleKeys } from '../pipeline/passes.js';
+import { editsOf, onlyWanted, type Pass, sampleKeys } from '../pipeline/passes.js';
 import { type OpenOptions, openOutput, run, type RunOptions, type RunProgress, type RunSummary } from '../pipeline/run.js';
 import { type Counts, type LastSink, noCounts } from '../pipeline/sink.js';
 import { LATEST_REDIS } from '../values/targets.js';
@@ -19,9 +25,12 @@ import { linesOfKeys } from './key-lines.js';
 import { type LiveRunOptions, type LiveSources, withServers } from './live-sources.js';
 
 export type { DiffLevel } from '../diff/fold-sink.js';
+export type { Inside } from '../diff/inside.js';
+export type { KeyList } from '../diff/key-list.js';
 export type { Difference, DifferenceKind, KeyFacts } from '../diff/key-table.js';
 
-export interface DiffOptions extends LiveRunOptions {
+/** What is compared, and how. */
+export interface ComparisonOptions extends LiveRunOptions {
   /** The other side, like `sources`. */
   readonly targets: readonly string[];
   /** Default: keys. */
@@ -36,16 +45,26 @@ export interface DiffOptions extends LiveRunOptions {
   readonly intoDb?: number | undefined;
   /** The share of keys to compare (default 1). */
   readonly sample?: number | undefined;
+  /** At level counts: the bytes that end a prefix (default `:`), and whether keys are counted by slot where no side is a cluster. */
+  readonly delimiters?: Uint8Array | undefined;
+  readonly slots?: boolean | undefined;
   /** How often what differs is looked at (default 1). */
   readonly rounds?: number | undefined;
   /** Milliseconds between two rounds (default 5000). */
   readonly settle?: number | undefined;
   /** Bytes for keys of buckets that differ (default 64 MiB). */
   readonly memory?: number | undefined;
+  /** Only these keys, by their database on the target; all others are neither compared nor read from servers. */
+  readonly only?: KeyList | undefined;
+  /** Whether to look into values that differ, those of the first MOST_SHOWN keys. */
+  readonly showValues?: boolean | undefined;
+}
+
+export interface DiffOptions extends ComparisonOptions {
   /** A path for the differences; default: standard output. */
   readonly output?: string | undefined;
   /** The line for a difference, without its end. */
-  readonly line: (difference: Difference) => string;
+  readonly line: (difference: Difference, inside: Inside | undefined) => string;
   /** What is written at level counts. */
   readonly table?: ((summary: DiffSummary) => string) | undefined;
 }
@@ -64,6 +83,8 @@ export interface DiffSummary extends RunSummary {
   readonly level: DiffLevel;
   readonly source: SideCounts;
   readonly target: SideCounts;
+  /** The numbers of both sides: by database and type, and at level counts by more. */
+  readonly rows: readonly CountRow[];
   /** Keys that differ (at level counts: numbers of keys), and how often each kind of difference was found. */
   readonly different: number;
   readonly kinds: Readonly<Record<DifferenceKind, number>>;
@@ -71,24 +92,31 @@ export interface DiffSummary extends RunSummary {
   readonly excused: number;
   /** Rounds that looked at single keys. */
   readonly rounds: number;
+  /** Keys with other values that were looked into, and those that were not, as there were too many. */
+  readonly shown: number;
+  readonly notShown: number;
   /** Whether both sides were read to their ends. */
   readonly complete: boolean;
 }
 
+/** Keys whose values are looked into. */
+export const MOST_SHOWN = 1000;
 const MEMORY = 64 << 20;
 const SETTLE = 5000;
+/** Ranges of slots that are counted where no side is a cluster. */
+const SLOT_RANGES = 16;
 /** Room that the sinks take in the memory of the kernels: buckets, and columns beside a batch. */
 const KERNEL_BYTES = 16 << 20;
 
-/**
- * Compares two sides, both ways, in bounded memory: both are folded into sums by buckets of keys, and only the keys of buckets whose sums
- * differ are read again and compared one by one. Throws OutputError and ServerError; everything else is in the summary.
- */
+/** Compares two sides and writes a line for each difference. Throws OutputError and ServerError; everything else is in the summary. */
 export async function diff(options: DiffOptions): Promise<DiffSummary> {
   const sink = await openOutput(options, options.output);
   try {
     const output = new Output(sink);
-    const summary = await withServers(forgetful(options), false, (given, servers) => new Comparison(given, servers, output).run());
+    const summary = await compare(options, async (difference, inside) => {
+      output.add(Buffer.from(`${options.line(difference, inside)}\n`));
+      await output.flushIfFull();
+    });
     if (summary.complete && options.table !== undefined) output.add(Buffer.from(options.table(summary)));
     await output.flush();
     await output.written();
@@ -104,8 +132,19 @@ export async function diff(options: DiffOptions): Promise<DiffSummary> {
   }
 }
 
+/** Takes a difference, and what differs inside its values where that is asked for. */
+export type TakeDifference = (difference: Difference, inside: Inside | undefined) => Promise<void> | void;
+
+/**
+ * Compares two sides, both ways, in bounded memory: both are folded into sums by buckets of keys, and only the keys of buckets whose sums
+ * differ are read again and compared one by one. Throws ServerError and what `take` throws.
+ */
+export function compare(options: ComparisonOptions, take: TakeDifference): Promise<DiffSummary> {
+  return withServers(forgetful(options), false, (given, servers) => new Comparison(given, servers, take).run());
+}
+
 /** A key that a scan gives twice makes no difference, so that none has to be remembered, except where keys are only counted. */
-function forgetful(options: DiffOptions): DiffOptions {
+function forgetful(options: ComparisonOptions): ComparisonOptions {
   const { level, live } = options;
   if (live === undefined || level === 'counts') return options;
   return { ...options, live: new Map([...live].map(([name, how]) => [name, { ...how, scan: { ...how.scan, repeats: true } }])) };
@@ -134,16 +173,21 @@ class Comparison {
   private different = 0;
   private excused = 0;
   private rounds = 0;
+  private shown = 0;
+  private notShown = 0;
   private warnings = 0;
   private interrupted = false;
   private lines: ReadonlySet<string> = new Set();
 
+  private readonly slotGroups: readonly SlotGroup[];
+
   constructor(
-    private readonly options: DiffOptions,
+    private readonly options: ComparisonOptions,
     servers: LiveSources | undefined,
-    private readonly output: Output,
+    private readonly take: TakeDifference,
   ) {
     const { dbMap, filter = {}, intoDb, sample = 1, sources, targets } = options;
+    this.slotGroups = slotGroupsOf(options, servers);
     const mapped = (db: number): number => intoDb ?? dbMap?.get(db) ?? db;
     const sampled = sample < 1 ? [sampleKeys(sample)] : [];
     const dbs = filter.db === undefined || filter.db.length === 0 ? undefined : [...new Set(filter.db.map(mapped))];
@@ -166,23 +210,26 @@ class Comparison {
     const now = this.now;
     const folded = await Promise.all(this.sides.map((side) => this.fold(side, level, now)));
     const [source, target] = folded;
-    if (this.whole && level === 'counts') this.different = cellsApart(source.counts, target.counts);
+    const rows = countRows(source, target, this.slotGroups);
+    if (this.whole && level === 'counts') this.different = rows.filter(rowDiffers).length;
     else if (this.whole) await this.look(source.buckets.differing(target.buckets), level);
-    const [sourceCounts, targetCounts] = this.sides.map(({ sources }, i) => ({
-      names: sources,
-      keys: sum([...folded[i].counts.values()].flatMap((types) => Object.values(types))),
-      expired: folded[i].expired,
-      counts: folded[i].counts,
+    const [sourceCounts, targetCounts] = folded.map(({ counts, expired }, i) => ({
+      names: this.sides[i].sources,
+      keys: sum([...counts.values()].flatMap((types) => Object.values(types))),
+      ...{ expired, counts },
     }));
     return {
       ...this.counts,
       level,
       source: sourceCounts,
       target: targetCounts,
+      rows,
       different: this.different,
       kinds: this.kinds,
       excused: this.excused,
       rounds: this.rounds,
+      shown: this.shown,
+      notShown: this.notShown,
       complete: this.whole,
       sources: this.sides[0].sources.length + this.sides[1].sources.length,
       errors: this.errors,
@@ -205,10 +252,11 @@ class Comparison {
   }
 
   private async fold(side: Side, level: DiffLevel, now: number): Promise<FoldSink> {
-    const { streams = 'data', tolerance = 0 } = this.options;
+    const { delimiters = Buffer.from(':'), streams = 'data', tolerance = 0 } = this.options;
+    const keyCounts = level === 'counts' ? new KeyCounts({ delimiters, slots: this.slotGroups.length > 0 }) : undefined;
     const sinks: FoldSink[] = [];
     await this.read(side, (codec) => {
-      const sink = new FoldSink(codec, { seed: this.seed, level, now, tolerance, streams });
+      const sink = new FoldSink(codec, { seed: this.seed, level, now, tolerance, streams, keyCounts });
       sinks.push(sink);
       return sink;
     });
@@ -222,13 +270,13 @@ class Comparison {
     for (let round = 1; round <= rounds && open.length > 0 && this.whole; round++) {
       if (round > 1) await delay(settle, undefined, { signal }).catch(() => (this.interrupted = true));
       this.rounds = round;
-      open = await this.compare(open, level, round === rounds);
+      open = await this.keyByKey(open, level, round === rounds);
     }
   }
 
   /** Compares the keys of buckets; both sides are read again for those that memory had no room for. Returns those that still differ. */
-  private async compare(buckets: readonly number[], level: DiffLevel, last: boolean): Promise<number[]> {
-    const { line, memory = MEMORY, streams = 'data', tolerance = 0 } = this.options;
+  private async keyByKey(buckets: readonly number[], level: DiffLevel, last: boolean): Promise<number[]> {
+    const { memory = MEMORY, streams = 'data', tolerance = 0 } = this.options;
     const values = level === 'values';
     const hash = new KeyHash(this.seed);
     const different = new Set<number>();
@@ -241,11 +289,12 @@ class Comparison {
         await this.read(
           side,
           (codec) => new CompareSink(codec, index === 0 ? 'a' : 'b', table, { seed: this.seed, values, now, streams }),
-          (db, bytes, start, end) => table.wanted.hasKey(hash.of(side.databaseOf(db), bytes, start, end), 0),
+          { wants: (db, bytes, start, end) => table.wanted.hasKey(hash.of(db, bytes, start, end), 0) },
         );
       }
       if (this.errors.length > 0 || this.interrupted) break;
       const found = table.differences(this.now);
+      const toShow: Difference[] = [];
       let next = found.next();
       for (; next.done !== true; next = found.next()) {
         const { db, key, kinds } = next.value;
@@ -253,9 +302,10 @@ class Comparison {
         if (!last) continue;
         this.different++;
         for (const kind of kinds) this.kinds[kind]++;
-        this.output.add(Buffer.from(`${line(next.value)}\n`));
-        await this.output.flushIfFull();
+        if (this.isToShow(kinds)) toShow.push(next.value);
+        else await this.take(next.value, undefined);
       }
+      await this.show(toShow);
       excused += next.value.excused;
       open = [...table.left];
     }
@@ -263,15 +313,55 @@ class Comparison {
     return [...different];
   }
 
-  /** Reads all of a side. `wants`: the keys that matter, for sources that can leave out others early. */
-  private async read(side: Side, make: (codec: Kernels | undefined) => LastSink, wants?: OpenOptions['wants']): Promise<void> {
+  /** Whether to look into the value of a key that differs. Counts it. */
+  private isToShow(kinds: readonly DifferenceKind[]): boolean {
+    if (this.options.showValues !== true || !kinds.includes('value')) return false;
+    if (this.shown === MOST_SHOWN) this.notShown++;
+    else this.shown++;
+    return this.notShown === 0;
+  }
+
+  /** Reads both sides again, for the values of some keys. */
+  private async show(differences: readonly Difference[]): Promise<void> {
+    const { streams = 'data' } = this.options;
+    let open = differences;
+    while (open.length > 0) {
+      const keys = new KeyList(Infinity);
+      for (const { db, key } of open) keys.add(db, key);
+      const table = new InsideTable(keys, { streams });
+      for (const [index, side] of this.sides.entries()) {
+        await this.read(side, (codec) => new InsideSink(codec, index === 0 ? 'a' : 'b', table, { streams }), { keys });
+      }
+      if (!this.whole) return;
+      const left: Difference[] = [];
+      for (const difference of open) {
+        const inside = table.of(keys.find(difference.db, difference.key));
+        if (inside === undefined) left.push(difference);
+        else await this.take(difference, inside);
+      }
+      open = left;
+    }
+  }
+
+  /**
+   * Reads a side: all of it, or only `keys`. `wants`: keys that matter, for sources that can leave out others early; files have all. Both
+   * know databases as the target has them.
+   */
+  private async read(
+    side: Side,
+    make: (codec: Kernels | undefined) => LastSink,
+    { keys = this.options.only, wants }: { readonly keys?: KeyList | undefined; readonly wants?: OpenOptions['wants'] } = {},
+  ): Promise<void> {
     const { options } = this;
+    const isWanted: OpenOptions['wants'] =
+      keys === undefined ? wants : (db, key, start, end) => keys.has(db, key, start, end) && wants?.(db, key, start, end) !== false;
+    const only = keys === undefined ? [] : [onlyWanted((db, key, start, end) => keys.has(db, key, start, end))];
     const summary = await run(
       {
         ...options,
         sources: side.sources,
         filter: { ...side.filter, now: this.now },
-        wants,
+        wants: isWanted && ((db, key, start, end) => isWanted(side.databaseOf(db), key, start, end)),
         open: (source, how) => this.open(source, how),
         onProgress: (progress) => {
           this.progress.set(side.name, progress);
@@ -279,7 +369,7 @@ class Comparison {
         },
         ...(this.rounds > 0 ? { onWarning: undefined, onAofTail: undefined, onHead: undefined } : {}),
       },
-      (codec) => ({ sink: make(codec), outputs: [], meta: false, passes: side.passes }),
+      (codec) => ({ sink: make(codec), outputs: [], meta: false, passes: [...side.passes, ...only] }),
       KERNEL_BYTES,
     );
     this.errors.push(...summary.errors);
@@ -308,16 +398,13 @@ class Comparison {
 
 const sum = (numbers: readonly (number | undefined)[]): number => numbers.reduce<number>((all, one = 0) => all + one, 0);
 
-type TypeCounts = SideCounts['counts'];
-
-/** Databases and types of which the sides have different numbers of keys. */
-function cellsApart(source: TypeCounts, target: TypeCounts): number {
-  let apart = 0;
-  for (const db of new Set([...source.keys(), ...target.keys()])) {
-    const [a, b] = [source.get(db) ?? {}, target.get(db) ?? {}];
-    for (const type of new Set([...Object.keys(a), ...Object.keys(b)])) if ((a[type] ?? 0) !== (b[type] ?? 0)) apart++;
-  }
-  return apart;
+/** Those of the masters of a cluster, the target's if both sides are one; else equal ranges, if they are asked for. */
+function slotGroupsOf({ level, slots = false, targets }: ComparisonOptions, servers: LiveSources | undefined): SlotGroup[] {
+  if (level !== 'counts') return [];
+  const clusters = (servers?.facts ?? []).filter(({ clustered }) => clustered);
+  const cluster = clusters.find(({ name }) => targets.includes(name)) ?? clusters.at(0);
+  if (cluster !== undefined) return cluster.shards.map(({ master, slots: ranges }) => ({ name: `slots of ${master}`, ranges }));
+  return slots ? slotRanges(SLOT_RANGES).map(([from, to]) => ({ name: `slots ${from}-${to}`, ranges: [[from, to]] })) : [];
 }
 
 /** The progress of both sides together. */

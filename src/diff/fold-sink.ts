@@ -5,12 +5,13 @@ import type { RedisType } from '../rdb/types.js';
 import { BUCKET_BITS, Buckets } from './buckets.js';
 import type { Seed } from './domains.js';
 import { Fold } from './fold.js';
+import type { KeyCounts } from './key-counts.js';
 import { largeRow } from './large-row.js';
 import { RowDigests } from './row-digests.js';
 import { SilentSink } from './silent-sink.js';
 import type { ValueDigestOptions } from './value-digest.js';
 
-/** How much of a record counts: `counts` by database and type, `keys` also with their type and expiry, `values` all. */
+/** How much of a record counts: `counts` only numbers, `keys` also with their type and expiry, `values` all. */
 export type DiffLevel = 'counts' | 'keys' | 'values';
 
 export interface FoldSinkOptions extends ValueDigestOptions {
@@ -21,6 +22,8 @@ export interface FoldSinkOptions extends ValueDigestOptions {
   readonly now: number;
   /** Milliseconds that expiries may be apart; 0 for exact ones. */
   readonly tolerance: number;
+  /** Counts keys by more than database and type. */
+  readonly keyCounts?: KeyCounts | undefined;
   /** Buckets, as a power of two. The same for both sides. */
   readonly bits?: number | undefined;
 }
@@ -57,6 +60,10 @@ export class FoldSink extends SilentSink {
     return this.fold.counts;
   }
 
+  get keyCounts(): KeyCounts | undefined {
+    return this.options.keyCounts;
+  }
+
   batch(batch: Batch): void {
     const { from, to } = batch;
     try {
@@ -75,15 +82,21 @@ export class FoldSink extends SilentSink {
     try {
       this.digests.rows(batch);
     } catch (error) {
-      this.fold.rows(batch, batch.row); // those before the damaged one
+      this.take(batch, batch.row); // those before the damaged one
       throw error;
     }
-    this.fold.rows(batch, batch.to);
+    this.take(batch, batch.to);
+  }
+
+  private take(batch: Batch, to: number): void {
+    const { keyCounts, now } = this.options;
+    this.fold.rows(batch, to);
+    keyCounts?.rows(batch, to, now);
   }
 
   async large(value: LargeValue): Promise<void> {
     const { expireAt, hasExpire } = value.head;
     if (!hasExpire || expireAt > this.options.now) await this.digests.large(value);
-    this.fold.rows(largeRow(this.single, value), 1);
+    this.take(largeRow(this.single, value), 1);
   }
 }

@@ -36,7 +36,7 @@ const MOST_BATCH = 1000;
 const BATCH_BYTES = 1 << 19;
 /** Bytes of a key in a note. */
 const SHOWN = 100;
-/** A page of up to so many batches is not divided. */
+/** A page of at most this many batches is not divided. */
 const ABOUT = 1.5;
 /** Keys looked at by one SCAN where few of them are wanted. */
 const MOST_COUNT = 2000;
@@ -241,6 +241,7 @@ export class NodeScan {
       this.runId = process.runId;
       this.history = { address: process.address, id: this.info.replicationId };
       await this.writeFunctions();
+      const swaps = await this.swaps();
       const first = this.finished.size === 0 ? from?.db : undefined;
       for (const db of await this.databases()) {
         if (this.finished.has(db) || (first !== undefined && db < first)) continue;
@@ -249,6 +250,7 @@ export class NodeScan {
         await this.database();
         this.finished.add(db);
       }
+      if (swaps !== undefined && ((await this.swaps()) ?? 0) > swaps) this.settings.counts.swaps++;
       this.beginOutput(releaseVersion(this.info));
     } finally {
       link.close();
@@ -274,6 +276,12 @@ export class NodeScan {
     if (!(answer instanceof ErrorAnswer) || isOfSlot(answer.text)) return answer;
     if (refusalOf(answer.text) === 'later') throw new ConnectionLost(answer.text);
     return answer;
+  }
+
+  /** How often SWAPDB ran; undefined if the server does not tell. */
+  private async swaps(): Promise<number | undefined> {
+    const stats = textOf(await this.ask('INFO', 'commandstats'));
+    return stats === undefined ? undefined : Number(/^cmdstat_swapdb:calls=(\d+)/m.exec(stats)?.[1] ?? 0);
   }
 
   private async introduce(): Promise<void> {

@@ -37,10 +37,12 @@ export interface ScanCounts {
   problems: number;
   /** How often another process answered than the one before: it may lack keys that were not read yet. */
   restarts: number;
+  /** Connections during which databases were swapped. */
+  swaps: number;
 }
 
 export const noScanCounts = (): ScanCounts => ({
-  ...{ written: 0, gone: 0, repeated: 0, unowned: 0, moved: 0, unwanted: 0, problems: 0, restarts: 0 },
+  ...{ written: 0, gone: 0, repeated: 0, unowned: 0, moved: 0, unwanted: 0, problems: 0, restarts: 0, swaps: 0 },
 });
 
 /** Everything before it is written. */

@@ -201,6 +201,9 @@ export class Shard implements ServerSource {
       const times = counts.restarts === 1 ? '' : ` ${counts.restarts} times`;
       gaps.push(`${name}: it was restarted or replaced${times} while it was read: keys that it lost then may be missing. Read it again`);
     }
+    if (counts !== undefined && counts.swaps > 0) {
+      gaps.push(`${name}: SWAPDB ran while it was read: keys may be missing, or come under both numbers. Read it again`);
+    }
     return gaps;
   }
 

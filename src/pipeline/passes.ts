@@ -131,6 +131,18 @@ export function sampleKeys(share: number): Pass {
   };
 }
 
+/** Keeps the keys that are wanted, by database and key. */
+export function onlyWanted(wants: (db: number, key: Uint8Array, start: number, end: number) => boolean): Pass {
+  const key = { keyBytes: EMPTY, keyStart: 0, keyEnd: 0 };
+  return (batch) => {
+    const { words } = batch.table;
+    forEachRecord(batch, (at, row) => {
+      batch.readKey(row, key);
+      if (!wants(words[at + DB], key.keyBytes, key.keyStart, key.keyEnd)) words[at + FLAGS] |= DROPPED | FILTERED;
+    });
+  };
+}
+
 /** FNV-1a, and the end of MurmurHash3, which spreads its bits: 32 bits, unsigned. */
 function keyHash(bytes: Uint8Array, start: number, end: number): number {
   let hash = 0x811c9dc5;

@@ -168,7 +168,7 @@ export class PulledSocket {
     this.socket.destroy();
   }
 
-  /** Leaves the closing to the server, for so many milliseconds; nothing is read any more. The process may end meanwhile. */
+  /** Waits this many milliseconds for the server to close; nothing is read any more. The process may end meanwhile. */
   closeAfter(milliseconds: number): void {
     const { socket } = this;
     this.options.signal?.removeEventListener('abort', this.abort);

@@ -1,6 +1,6 @@
-import { randomInt } from 'node:crypto';
 import { ByteBuilder } from '../bytes/builder.js';
-import { murmur3, type Words128 } from '../bytes/murmur3.js';
+import { KeyedHash } from '../bytes/keyed-hash.js';
+import type { Words128 } from '../bytes/murmur3.js';
 import { uint32 } from '../encodings/element.js';
 import { Spill } from '../io/spill.js';
 
@@ -98,7 +98,7 @@ const BUFFER = 1 << 14;
 const BLOCK = 1 << 16;
 
 /**
- * Says which members or fields of one value come twice. They are told by digests of 128 bits with a seed that nobody knows: none that
+ * Says which members or fields of one value come twice. They are told by digests of 128 bits with a key that nobody knows: none that
  * comes twice is missed, and two that differ meet with a chance of one in 10^23 among 100 million.
  *
  * Memory: up to 46 MB for the first million, and 2 MB of buffers; 24 bytes per further member in temporary files (in TMPDIR, without a
@@ -106,7 +106,7 @@ const BLOCK = 1 << 16;
  */
 export class Duplicates {
   private readonly first = new DigestSet(64);
-  private readonly seed = randomInt(2 ** 32);
+  private readonly keyed = new KeyedHash();
   private readonly words: Words128 = [0, 0, 0, 0];
   private files: { readonly spill: Spill; readonly rows: ByteBuilder }[] = [];
   private readonly blocks = new ByteBuilder();
@@ -126,7 +126,7 @@ export class Duplicates {
       this.addLarge(bytes, start, end);
       return this.isNewLarge(index);
     }
-    murmur3(bytes, start, end, this.seed, this.words);
+    this.keyed.of(bytes, start, end, this.words);
     return this.put(index);
   }
 
@@ -146,16 +146,16 @@ export class Duplicates {
   }
 
   isNewLarge(index: number): boolean {
-    const { block, blocks, seed, words } = this;
+    const { block, blocks, keyed, words } = this;
     if (blocks.length > 0) this.endBlock();
     const { bytes, length } = blocks.length > 0 ? blocks : block;
-    murmur3(bytes, 0, length, seed, words);
+    keyed.of(bytes, 0, length, words);
     return this.put(index);
   }
 
   private endBlock(): void {
-    const { block, blocks, seed, words } = this;
-    murmur3(block.bytes, 0, block.length, seed, words);
+    const { block, blocks, keyed, words } = this;
+    keyed.of(block.bytes, 0, block.length, words);
     for (const word of words) blocks.le(word, 4);
     block.clear();
   }

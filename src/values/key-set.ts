@@ -1,15 +1,15 @@
-import { randomInt } from 'node:crypto';
-import { murmur3, type Words128 } from '../bytes/murmur3.js';
+import { KeyedHash } from '../bytes/keyed-hash.js';
+import type { Words128 } from '../bytes/murmur3.js';
 import { DigestSet } from './duplicates.js';
 
 /**
  * The keys seen, by database, as digests of 128 bits: 23 to 46 bytes per key, whatever its length. A collision is less likely than
- * a memory error; every run has another seed.
+ * a memory error, and nobody can construct one.
  */
 export class KeySet {
   private readonly digests = new DigestSet();
   private readonly words: Words128 = [0, 0, 0, 0];
-  private readonly seed = randomInt(2 ** 32);
+  private readonly keyed = new KeyedHash();
   /** Whether keys were not remembered because the set was full. */
   full = false;
 
@@ -43,7 +43,7 @@ export class KeySet {
   }
 
   private hash(db: number, bytes: Uint8Array, start: number, end: number): void {
-    murmur3(bytes, start, end, (this.seed ^ Math.imul(db, 0x9e3779b1)) >>> 0, this.words);
+    this.keyed.of(bytes, start, end, this.words, db);
   }
 
   private use(digests: Uint32Array, at: number): void {

@@ -212,6 +212,18 @@ describe('while others write', () => {
     expect(keys.filter((key) => !/^(?:key:\d{1,5}|new:[0-4]:\d{1,5})$/.test(key))).toEqual([]);
   });
 
+  test('databases that are swapped meanwhile are counted', async () => {
+    const server = await start();
+    await populate(server, 5000, 600);
+    expect((await scan(targetOf(server))).input.counts.swaps).toBe(0);
+    let swapped = false;
+    const scanned = await scan(targetOf(server), {}, async () => {
+      if (!swapped) await server.client.call('SWAPDB', '0', '1');
+      swapped = true;
+    });
+    expect(scanned.input.counts.swaps).toBe(1);
+  });
+
   test('keys beyond what can be remembered may come twice, and that is said once', async () => {
     const server = await start();
     await populate(server, 2000, 10);

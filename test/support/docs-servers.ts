@@ -78,6 +78,7 @@ export class DocsServers {
 export function steady(output: string): string {
   return output
     .replace(/^\d{10}\.\d{6} \[(\d+) [\d.]+:\d+\]/gm, 'TIME [$1 CLIENT]')
+    .replace(/; [^;]*B, [\d.]+ s, [^;]*B\/s$/gm, '; SPEED') // of diff
     .replace(/; [^;]* in, [^;]* s, [^;]*\/s, [\d,]+ keys\/s$/gm, '; SPEED')
     .replace(/, [\d.]+ k?B in, [\d.]+ k?B out, [\d.]+ s, .*\/s$/gm, ', SPEED')
     .replace(/[\d.]+ MB of memory|it uses [\d.]+ MB/g, 'MEMORY');

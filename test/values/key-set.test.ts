@@ -1,12 +1,12 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { murmur3, type Words128 } from '../../src/bytes/murmur3.js';
+import { Murmur3, type Words128 } from '../../src/bytes/murmur3.js';
 import { KeySet } from '../../src/values/key-set.js';
 
 const hex = (text: string, seed = 0): string => {
   const out: Words128 = [0, 0, 0, 0];
   const bytes = new TextEncoder().encode(text);
-  murmur3(bytes, 0, bytes.length, seed, out);
+  new Murmur3().begin(seed, seed, seed, seed).add(bytes, 0, bytes.length).end(out);
   return out.map((word) => word.toString(16).padStart(8, '0')).join('');
 };
 

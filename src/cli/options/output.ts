@@ -78,11 +78,10 @@ export const WRITTEN = {
     helpIn: { encode: 'for a repeated key, error: keep the first and report it, first: keep the first, last: keep that of the last file' },
   }),
   dbMap: list({
-    commands: ['dump', 'restore', 'diff'],
+    commands: ['dump', 'restore'],
     value: 'from:to',
     parse: dbPairs,
     help: 'write the keys of one database into another: 3:0, or a list of such pairs',
-    helpIn: { diff: 'compare the keys of one database with those of another on the target: 3:0, or a list of such pairs' },
   }),
   functions: toggle({
     commands: ['dump', 'restore'],

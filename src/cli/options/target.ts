@@ -23,7 +23,7 @@ export const TARGET = {
     parse: database,
     noVariable,
     help: 'write all keys to this database, like /db in a URL',
-    helpIn: { diff: 'compare all keys with those of this database, like /db in a URL' },
+    helpIn: { diff: 'compare all keys with those in this database, like /db in a URL' },
   }),
   tls: flag({ commands, noVariable, help: 'connect by TLS, like rediss://' }),
   redirects: flag({ commands, short: 'c', noVariable, help: 'for those who know redis-cli: clusters are detected without it' }),
