@@ -57,7 +57,7 @@ async function runDiff(invocation: Invocation<'diff'>): Promise<number> {
   const again = options.rerun === undefined ? undefined : await keysOf(options.rerun);
   const level = levelOf(invocation, again);
   const format = options.format ?? (output === undefined ? 'text' : 'json');
-  checkLevel(invocation, level);
+  checkLevel(invocation);
   const named = sidesOf(invocation.words, options);
   const all = await serversOf(invocation, named.sources, filterOf(invocation), typeof named.target !== 'string');
   const filter = all.filter;
@@ -102,12 +102,12 @@ async function runDiff(invocation: Invocation<'diff'>): Promise<number> {
     line: (summary) => diffLine(summary, isWhole(summary), again?.keys.size),
     notes: (summary) => [...emptyNotes(summary, summary.filtered, { ...invocation, live }, 'compared'), ...shownNotes(summary)],
     fields: (summary) => {
-      const { different, excused, kinds, notShown, rounds, shown, source, target: other } = summary;
+      const { different, excused, kinds, notShown, rounds, shown } = summary;
       const complete = isWhole(summary);
       return {
         ...{ level, same: complete && different === 0, complete, different, kinds, excused, rounds, shown, notShown },
         checkedAgain: again?.keys.size,
-        ...{ source: sideObject(source), target: sideObject(other) },
+        ...{ source: sideObject(summary.source), target: sideObject(summary.target) },
       };
     },
     exit: ({ different }) => (different > 0 ? EXIT.keys : EXIT.done),
@@ -166,7 +166,7 @@ function sidesOf(
 }
 
 /** Options of what is not compared. Throws UsageError. */
-function checkLevel({ byVariable, given, options: { rounds } }: Invocation<'diff'>, level: DiffLevel): void {
+function checkLevel({ byVariable, given, options: { level, rounds } }: Invocation<'diff'>): void {
   const typed = (...names: (keyof Values)[]): string | undefined => {
     const name = names.find((one) => given.has(one) && !byVariable.has(one));
     return name === undefined ? undefined : longName(name);
@@ -226,7 +226,7 @@ function differenceJson({ a, b, db, key, kinds }: Difference, inside?: Inside): 
   return printable(JSON.stringify({ db, key: formatText(key, 0, key.length), kinds, source: a, target: b, inside }));
 }
 
-/** `isWhole`: all of both sides was read; `again`: how many keys of an earlier diff were compared. */
+/** `isWhole`: all of both sides was read. `again`: how many keys of an earlier diff were compared. */
 function diffLine(summary: DiffSummary, isWhole: boolean, again: number | undefined): string {
   const { bytes, complete, different, excused, kinds, level, rounds, seconds, source, target } = summary;
   const how = level === 'keys' ? 'by key' : level === 'values' ? 'by value' : 'by number';

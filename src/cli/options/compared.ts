@@ -26,7 +26,10 @@ export const COMPARED = {
     ...{ commands, value: 'chars', parse: (label: string, given: string) => prefixEnds(label, given), default: ':' },
     help: 'with --level counts: what ends the prefix of a key, any of these characters',
   }),
-  slots: flag({ commands, help: 'with --level counts: also by ranges of slots; where a side is a cluster, they are those of its masters anyway' }),
+  slots: flag({
+    commands,
+    help: 'with --level counts: also by ranges of slots; where a side is a cluster, those of its masters are there anyway',
+  }),
   sample: value({
     ...{ commands, value: 'share', parse: percentage },
     help: 'compare this share of the keys only, chosen by their hash, the same ones on both sides: 1%, 0.1%',
