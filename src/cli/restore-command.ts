@@ -125,7 +125,9 @@ async function runRestore(invocation: Invocation<'restore'>): Promise<number> {
     },
     line: (summary) => {
       const line = summary.finished ? finishedLine(summary, checked) : closingLines(summary, options, checked);
-      return verdict === undefined ? line : `${line}\nrdbkit: verified: ${diffLine(verdict, verdict.complete && (verdict.gaps ?? []).length === 0, undefined)}`;
+      if (verdict === undefined) return line;
+      const isWhole = verdict.complete && (verdict.gaps ?? []).length === 0;
+      return `${line}\nrdbkit: verified: ${diffLine(verdict, isWhole, undefined)}`;
     },
     notes: (summary) => (summary.finished ? [] : emptyRestoreNotes(summary, { ...invocation, live: checked.live }, options)),
     afterSignal: () => whatNext(checked),

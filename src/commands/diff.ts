@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { slotRanges } from '../bytes/crc16.js';
 import { type ErrorPlace, RdbError } from '../bytes/errors.js';
-import { BUCKET_BITS } from '../diff/buckets.js';
+import { BUCKET_BITS, BucketSet } from '../diff/buckets.js';
 import { CompareSink } from '../diff/compare-sink.js';
 import { type CountRow, countRows, rowDiffers, type SlotGroup } from '../diff/count-rows.js';
 import { randomSeed, type Seed } from '../diff/domains.js';
@@ -122,6 +122,8 @@ const MEMORY = 64 << 20;
 const SETTLE = 5000;
 /** Differences on a page. */
 const ON_PAGE = 1000;
+/** Keys that differ in a round are remembered by this many bits of their hashes, beside those of their buckets: 2 MiB. */
+const MARK_BITS = 24;
 /** Ranges of slots that are counted where no side is a cluster. */
 const SLOT_RANGES = 16;
 /** Room that the sinks take in the memory of the kernels: buckets, and columns beside a batch. */
@@ -302,15 +304,27 @@ class Comparison {
   private async look(buckets: readonly number[], level: DiffLevel): Promise<void> {
     const { rounds = 1, settle = SETTLE, signal } = this.options;
     let open: readonly number[] = buckets;
+    let before: BucketSet | undefined;
     for (let round = 1; round <= rounds && open.length > 0 && this.whole; round++) {
       if (round > 1) await delay(settle, undefined, { signal }).catch(() => (this.interrupted = true));
       this.rounds = round;
-      open = await this.keyByKey(open, level, round === rounds);
+      const marks = new BucketSet(MARK_BITS, []);
+      open = await this.keyByKey(open, level, round === rounds, before, marks);
+      before = marks;
     }
   }
 
-  /** Compares the keys of buckets; both sides are read again for those that memory had no room for. Returns those that still differ. */
-  private async keyByKey(buckets: readonly number[], level: DiffLevel, last: boolean): Promise<number[]> {
+  /**
+   * Compares the keys of buckets; both sides are read again for those that memory had no room for. Returns those that still differ. Only
+   * keys that differed in the round `before` do, not those that were written to since; `marks` gets those of this round.
+   */
+  private async keyByKey(
+    buckets: readonly number[],
+    level: DiffLevel,
+    last: boolean,
+    before: BucketSet | undefined,
+    marks: BucketSet,
+  ): Promise<number[]> {
     const { memory = MEMORY, oneWay = false, streams = 'data', tolerance = 0 } = this.options;
     const values = level === 'values';
     const hash = new KeyHash(this.seed);
@@ -334,7 +348,11 @@ class Comparison {
       for (; next.done !== true; next = found.next()) {
         const { db, key, kinds } = next.value;
         if (oneWay && kinds[0] === 'extra') continue;
-        different.add(hash.of(db, key, 0, key.length)[0] & ((1 << BUCKET_BITS) - 1));
+        const [bucket, other] = hash.of(db, key, 0, key.length);
+        const mark = other & ((1 << MARK_BITS) - 1);
+        if (before?.has(mark) === false) continue;
+        marks.add(mark);
+        different.add(bucket & ((1 << BUCKET_BITS) - 1));
         if (!last) continue;
         this.different++;
         if (this.options.keepsFirst === true && this.first.length < ON_PAGE) this.first.push(next.value);

@@ -78,11 +78,13 @@ export class BucketSet {
     codec: Codec = TS_CODEC,
   ) {
     this.words = words(codec, Math.max(1, (1 << bits) / 32));
-    for (const bucket of buckets) {
-      if (this.has(bucket)) continue;
-      this.words[bucket >> 5] |= 1 << (bucket & 31);
-      this.size++;
-    }
+    for (const bucket of buckets) this.add(bucket);
+  }
+
+  add(bucket: number): void {
+    if (this.has(bucket)) return;
+    this.words[bucket >> 5] |= 1 << (bucket & 31);
+    this.size++;
   }
 
   has(bucket: number): boolean {
