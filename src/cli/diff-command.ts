@@ -95,10 +95,11 @@ async function runDiff(invocation: Invocation<'diff'>): Promise<number> {
         ...{ delimiters: options.delimiter, table: level === 'counts' ? table : undefined, html, page },
       });
     },
-    line: diffLine,
+    line: (summary) => diffLine(summary, options.sample),
     notes: (summary) => emptyNotes(summary, summary.filtered, { ...invocation, live }, 'compared'),
-    fields: ({ complete, different, excused, kinds, rounds, source, target: other }) => ({
-      ...{ level, same: complete && different === 0, complete, different, kinds, excused, rounds },
+    fields: ({ complete, different, excused, gaps = [], kinds, rounds, source, target: other }) => ({
+      ...{ level, sample: options.sample, same: complete && different === 0 && gaps.length === 0, complete },
+      ...{ different, kinds, excused, rounds },
       ...{ source: sideObject(source), target: sideObject(other) },
     }),
     exit: ({ different }) => (different > 0 ? EXIT.keys : EXIT.done),

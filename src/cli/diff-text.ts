@@ -40,25 +40,30 @@ export function differenceJson({ a, b, db, key, kinds }: Difference): string {
   return printable(JSON.stringify({ db, key: formatText(key, 0, key.length), kinds, source: a, target: b }));
 }
 
-export function diffLine(summary: DiffSummary): string {
+/** `sample`: the share of keys that was compared; undefined for all. */
+export function diffLine(summary: DiffSummary, sample: number | undefined): string {
   const { bytes, excused, level, rounds, seconds, source, target } = summary;
   const speed = `${bytesText(bytes)}, ${secondsText(seconds)}, ${rateText(bytes, seconds)}`;
   const sides = `${keysText(source.keys)} of the source and ${countText(target.keys)} of the target compared by ${BY[level]}`;
   const expired = source.expired + target.expired + excused;
   const notes = [
     ...(expired === 0 ? [] : [`${countText(expired)} expired ones left out`]),
+    ...(sample === undefined ? [] : [`a sample of ${percentText(sample)}`]),
     ...(rounds > 1 ? [`${countText(rounds)} rounds`] : []),
   ];
   return `${verdictText(summary)}: ${[sides, ...notes].join(', ')}; ${speed}`;
 }
 
 /** `the same`, or `2 keys differ (1 missing, 1 another value)`. */
-export function verdictText({ complete, different, kinds, level }: DiffSummary): string {
+export function verdictText({ complete, different, gaps = [], kinds, level }: DiffSummary): string {
   if (!complete) return 'not compared to the end';
-  if (different === 0) return 'the same';
+  if (different === 0) return gaps.length === 0 ? 'the same' : 'no difference found, but keys may be missing';
   const found = KINDS.filter((kind) => kinds[kind] > 0);
   const list = found.map((kind) => `${countText(kinds[kind])} ${WORDS[kind]}`).join(', ');
   const what = level === 'counts' ? 'number' : 'key';
   const which = different === 1 ? `${what} differs` : `${what}s differ`;
   return `${countText(different)} ${which}${list === '' ? '' : ` (${list})`}`;
 }
+
+/** Of a share, with as many digits as it was given with. */
+export const percentText = (share: number): string => `${Number((share * 100).toPrecision(12))} %`;
