@@ -129,7 +129,7 @@ async function runDiff(invocation: Invocation<'diff'>): Promise<number> {
       });
     },
     line: (summary) => {
-      const line = diffLine(summary, isWhole(summary), again?.keys.size);
+      const line = diffLine(summary, { isWhole: isWhole(summary), again: again?.keys.size, sample: options.sample });
       return summary.repair === undefined || summary.different === 0 ? line : `${line}\nrdbkit: ${repairedText(summary.repair)}`;
     },
     notes: (summary) => [...emptyNotes(summary, summary.filtered, { ...invocation, live }, 'compared'), ...shownNotes(summary)],
@@ -138,7 +138,7 @@ async function runDiff(invocation: Invocation<'diff'>): Promise<number> {
       const complete = isWhole(summary);
       return {
         ...{ level, same: complete && different === 0, complete, different, kinds, excused, rounds, shown, notShown },
-        ...{ checkedAgain: again?.keys.size, repair: repaired, rejected: talk?.rejected },
+        ...{ sample: options.sample, checkedAgain: again?.keys.size, repair: repaired, rejected: talk?.rejected },
         ...{ source: sideObject(summary.source), target: sideObject(summary.target) },
       };
     },

@@ -4,7 +4,7 @@ import type { LiveFacts } from '../commands/live-terms.js';
 import type { SourceHead } from '../pipeline/source-heads.js';
 import type { Invocation } from './command.js';
 import type { DiffPage, PageSide } from './diff-page.js';
-import { BY, factsText, KINDS, verdictText, WORDS } from './diff-text.js';
+import { BY, factsText, KINDS, percentText, verdictText, WORDS } from './diff-text.js';
 import { liveLines } from './live-text.js';
 import { countText, keysText, secondsText } from './numbers.js';
 import { FILTERS } from './options/filters.js';
@@ -74,9 +74,9 @@ interface PageParts {
 
 export function pageOf(summary: DiffSummary, { begun, invocation, isWhole, target, told }: PageParts): DiffPage {
   const { different, excused, first, gaps = [], kinds, level, rows, seconds, source, target: other } = summary;
-  const verdict = verdictText(summary, isWhole);
+  const verdict = verdictText(summary, { isWhole });
   const { given, options } = invocation;
-  const sampled = options.sample === undefined ? [] : [`Only a sample of the keys was compared: ${options.sample * 100} %.`];
+  const sampled = options.sample === undefined ? [] : [`Only a sample of the keys was compared: ${percentText(options.sample)}.`];
   const sides: PageSide[] = [
     ...source.names.map((name) => ({ side: 'source' as const, name })),
     ...other.names.map((name) => ({ side: 'target' as const, name })),
@@ -88,7 +88,7 @@ export function pageOf(summary: DiffSummary, { begun, invocation, isWhole, targe
   }));
   const live = new Set(told.servers.flatMap(({ shards }) => shards.map(({ name }) => name)));
   return {
-    verdict: `${verdict[0].toUpperCase()}${verdict.slice(1)}, compared by ${BY[level]}${gaps.length === 0 ? '' : '; keys may be missing'}`,
+    verdict: `${verdict[0].toUpperCase()}${verdict.slice(1)}, compared by ${BY[level]}`,
     tone: different > 0 ? 'differs' : !isWhole || options.sample !== undefined ? 'doubtful' : 'same',
     level: [...COMPARED_AS[level], `${keysText(source.keys)} of the source, ${keysText(other.keys)} of the target.`, ...sampled],
     ...{ begun, duration: secondsText(seconds), version: version(), rows, different },

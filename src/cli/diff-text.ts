@@ -36,8 +36,18 @@ export function differenceJson({ a, b, db, key, kinds }: Difference, inside?: In
   return printable(JSON.stringify({ db, key: formatText(key, 0, key.length), kinds, source: a, target: b, inside }));
 }
 
-/** `isWhole`: all of both sides was read. `again`: how many keys of an earlier diff were compared. */
-export function diffLine(summary: DiffSummary, isWhole: boolean, again: number | undefined): string {
+/** What was compared. */
+export interface Compared {
+  /** All of both sides was read. */
+  readonly isWhole: boolean;
+  /** How many keys of an earlier diff were compared, if only those were. */
+  readonly again?: number | undefined;
+  /** The share of keys that was compared, if not all were. */
+  readonly sample?: number | undefined;
+}
+
+export function diffLine(summary: DiffSummary, compared: Compared): string {
+  const { again, sample } = compared;
   const { bytes, excused, level, rounds, seconds, source, target } = summary;
   const speed = `${bytesText(bytes)}, ${secondsText(seconds)}, ${rateText(bytes, seconds)}`;
   const sides = `${keysText(source.keys)} of the source and ${countText(target.keys)} of the target compared by ${BY[level]}`;
@@ -45,19 +55,23 @@ export function diffLine(summary: DiffSummary, isWhole: boolean, again: number |
   const notes = [
     ...(again === undefined ? [] : [`${keysText(again)} checked again`]),
     ...(expired === 0 ? [] : [`${countText(expired)} expired ${expired === 1 ? 'key' : 'keys'} left out`]),
+    ...(sample === undefined ? [] : [`a sample of ${percentText(sample)}`]),
     ...(rounds > 1 ? [`${countText(rounds)} rounds`] : []),
   ];
-  return `${verdictText(summary, isWhole, again !== undefined)}: ${[sides, ...notes].join(', ')}; ${speed}`;
+  return `${verdictText(summary, compared)}: ${[sides, ...notes].join(', ')}; ${speed}`;
 }
 
-/** `the same`, or `2 keys differ (1 missing, 1 another value)`. `isAgain`: only keys of an earlier diff were compared. */
-export function verdictText({ complete, different, kinds, level }: DiffSummary, isWhole: boolean, isAgain = false): string {
+/** `the same`, or `2 keys differ (1 missing, 1 another value)`. */
+export function verdictText({ complete, different, kinds, level }: DiffSummary, { again, isWhole }: Compared): string {
   if (!complete) return 'not compared to the end';
   if (different === 0) return isWhole ? 'the same' : 'no difference found, but not everything was read';
   const found = KINDS.filter((kind) => kinds[kind] > 0);
   const list = found.map((kind) => `${countText(kinds[kind])} ${WORDS[kind]}`).join(', ');
   const what = level === 'counts' ? 'number' : 'key';
-  const still = isAgain ? ' still' : '';
+  const still = again !== undefined ? ' still' : '';
   const which = different === 1 ? `${what}${still} differs` : `${what}s${still} differ`;
   return `${countText(different)} ${which}${list === '' ? '' : ` (${list})`}`;
 }
+
+/** Of a share, with as many digits as it was given with. */
+export const percentText = (share: number): string => `${Number((share * 100).toPrecision(12))} %`;

@@ -127,7 +127,7 @@ async function runRestore(invocation: Invocation<'restore'>): Promise<number> {
       const line = summary.finished ? finishedLine(summary, checked) : closingLines(summary, options, checked);
       if (verdict === undefined) return line;
       const isWhole = verdict.complete && (verdict.gaps ?? []).length === 0;
-      return `${line}\nrdbkit: verified: ${diffLine(verdict, isWhole, undefined)}`;
+      return `${line}\nrdbkit: verified: ${diffLine(verdict, { isWhole })}`;
     },
     notes: (summary) => (summary.finished ? [] : emptyRestoreNotes(summary, { ...invocation, live: checked.live }, options)),
     afterSignal: () => whatNext(checked),
