@@ -394,6 +394,10 @@ class Comparison {
         if (inside === undefined) left.push(difference);
         else await this.take(difference, inside);
       }
+      if (left.length === open.length) {
+        for (const difference of left) await this.take(difference, undefined); // gone since
+        return;
+      }
       open = left;
     }
   }
