@@ -61,7 +61,7 @@ async function runDiff(invocation: Invocation<'diff'>): Promise<number> {
   const again = options.rerun === undefined ? undefined : await keysOf(options.rerun);
   const level = levelOf(invocation, again);
   const format = options.format ?? (output === undefined ? 'text' : 'json');
-  checkLevel(invocation);
+  checkLevel(invocation, level);
   const named = sidesOf(invocation.words, options);
   const all = await serversOf(invocation, named.sources, filterOf(invocation), typeof named.target !== 'string');
   const filter = all.filter;
@@ -202,7 +202,7 @@ function sidesOf(
 }
 
 /** Options of what is not compared. Throws UsageError. */
-function checkLevel({ byVariable, given, options: { level, rounds } }: Invocation<'diff'>): void {
+function checkLevel({ byVariable, given, options: { apply, rounds } }: Invocation<'diff'>, level: DiffLevel): void {
   const typed = (...names: (keyof Values)[]): string | undefined => {
     const name = names.find((one) => given.has(one) && !byVariable.has(one));
     return name === undefined ? undefined : longName(name);
@@ -213,6 +213,8 @@ function checkLevel({ byVariable, given, options: { level, rounds } }: Invocatio
   if (ofKeys !== undefined) throw new UsageError(`${ofKeys} is for keys: use --level keys or values with it`);
   const ofValues = level === 'values' ? undefined : typed('streams');
   if (ofValues !== undefined) throw new UsageError(`${ofValues} is for values: use --level values with it`);
+  const ofApply = apply ? undefined : typed('parallel', 'maxInFlight');
+  if (ofApply !== undefined) throw new UsageError(`${ofApply} is for --repair --apply: nothing else is written`);
   if (rounds === 1 && typed('settle') !== undefined) throw new UsageError('--settle is the time between rounds: use --rounds with it');
 }
 

@@ -181,7 +181,8 @@ async function untilSaid(link: ReplicationLink, last: string): Promise<string[][
   for await (const { bytes } of link.commands()) {
     text += Buffer.from(bytes).toString('latin1');
     const commands = [...text.matchAll(/\*\d+\r\n((?:\$\d+\r\n[^\r]*\r\n)+)/g)].map(([, args]) => [...args.matchAll(/\$\d+\r\n([^\r]*)\r\n/g)].map(([, arg]) => arg));
-    if (commands.at(-1)?.at(-1) === last) return commands.filter(([name]) => !/^ping$/i.test(name));
+    const said = commands.filter(([name]) => !/^ping$/i.test(name)); // which may come at any time
+    if (said.at(-1)?.at(-1) === last) return said;
   }
   throw new Error('it ended');
 }
