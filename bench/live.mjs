@@ -12,12 +12,11 @@
 // interface. A scan keeps the server busy from its beginning to its end, so look at the processor time of both, too: with fewer free
 // cores than processes, seconds tell how they share them. Progress is on standard error, Markdown on standard output.
 import { spawn, spawnSync } from 'node:child_process';
-import { copyFileSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
-import { loadavg, tmpdir } from 'node:os';
+import { existsSync, rmSync } from 'node:fs';
+import { loadavg } from 'node:os';
 import { basename, join, resolve } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
+import { cli, startServer, stopServers } from './local-servers.mjs';
 import { folder, made, megabytes, size } from './made.mjs';
 import { hasTime, markdown, median, number, TIME, whole } from './measure.mjs';
 
@@ -28,46 +27,8 @@ const { values } = parseArgs({
 const runs = Number(values.runs);
 const bin = join(import.meta.dirname, '../bin/rdbkit.js');
 const bare = join(import.meta.dirname, 'bare.mjs');
-
-function cli(port, ...args) {
-  const { status, stderr, stdout } = spawnSync('redis-cli', ['-p', String(port), ...args], { encoding: 'utf8' });
-  if (status !== 0 || /^(?:ERR|\(error\))/.test(stdout)) throw new Error(`redis-cli ${args.join(' ')}: ${stdout}${stderr}`);
-  return stdout.trim();
-}
-
-async function freePort() {
-  const listener = createServer().listen(0, '127.0.0.1');
-  await new Promise((done) => listener.once('listening', done));
-  const { port } = listener.address();
-  await new Promise((done) => listener.close(done));
-  return port;
-}
-
-const started = [];
-
-/** A server that has loaded the file, if there is one. */
-async function startServer(rdb) {
-  const port = await freePort();
-  const dir = mkdtempSync(join(tmpdir(), 'rdbkit-bench-'));
-  if (rdb !== undefined) copyFileSync(rdb, join(dir, 'dump.rdb'));
-  const args = ['--port', String(port), '--bind', '127.0.0.1', '--dir', dir, '--save', '', '--appendonly', 'no', '--repl-diskless-sync-delay', '0'];
-  const child = spawn('redis-server', args, { stdio: 'ignore' });
-  const gone = new Promise((done) => child.once('exit', done));
-  started.push({ child, dir, gone });
-  for (let attempt = 0; spawnSync('redis-cli', ['-p', String(port), 'PING'], { encoding: 'utf8' }).stdout.trim() !== 'PONG'; attempt++) {
-    if (attempt === 2000) throw new Error('redis-server does not start');
-    await delay(50);
-  }
-  return port;
-}
-
-async function stopServers() {
-  for (const { child, dir, gone } of started.splice(0)) {
-    child.kill('SIGKILL');
-    await gone;
-    rmSync(dir, { recursive: true, force: true });
-  }
-}
+/** No waiting for other replicas. */
+const OPTIONS = ['--repl-diskless-sync-delay', '0'];
 
 /** One process: its peak memory in MiB, its processor time in seconds; throws where it fails. */
 function run(file, args) {
@@ -156,7 +117,7 @@ function restores(rdb) {
 const output = join(folder, 'live.rdb');
 
 async function dump(rdb) {
-  const port = await startServer(rdb);
+  const port = await startServer(OPTIONS, rdb);
   const scan = prepared(port);
   const commands = [
     { ...rdbkit('rdbkit dump --via scan', 'dump', url(port), '--via', 'scan', '--format', 'rdb', '-o', output), output },
@@ -167,7 +128,7 @@ async function dump(rdb) {
 }
 
 async function restore(rdb) {
-  const [source, target] = [await startServer(rdb), await startServer()];
+  const [source, target] = [await startServer(OPTIONS, rdb), await startServer(OPTIONS)];
   const scan = prepared(source);
   const commands = [
     rdbkit('rdbkit restore --via scan', 'restore', url(source), url(target), '--via', 'scan'),
@@ -178,7 +139,7 @@ async function restore(rdb) {
 }
 
 async function replication(rdb) {
-  const port = await startServer(rdb);
+  const port = await startServer(OPTIONS, rdb);
   const commands = [
     { ...rdbkit('rdbkit dump --via replication', 'dump', url(port), '--via', 'replication', '--format', 'rdb', '-o', output), output },
     { name: 'redis-cli --rdb', file: 'redis-cli', args: ['-p', String(port), '--rdb', output], output },

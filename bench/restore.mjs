@@ -11,12 +11,12 @@
 // Needs redis-server and redis-cli on PATH, and GNU time for memory. The servers are its own, on free ports of the loopback
 // interface, and keep nothing on disk. Progress is on standard error, Markdown on standard output.
 import { spawn, spawnSync } from 'node:child_process';
-import { closeSync, existsSync, mkdtempSync, openSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
-import { loadavg, tmpdir } from 'node:os';
+import { closeSync, existsSync, openSync } from 'node:fs';
+import { loadavg } from 'node:os';
 import { basename, join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
+import { cli, startServer, stopServers } from './local-servers.mjs';
 import { folder, made, megabytes, size } from './made.mjs';
 import { hasTime, markdown, median, number, TIME, whole } from './measure.mjs';
 
@@ -27,51 +27,10 @@ const { values } = parseArgs({
 const runs = Number(values.runs);
 const bin = join(import.meta.dirname, '../bin/rdbkit.js');
 
-const cli = (port, ...args) => {
-  const { status, stderr, stdout } = spawnSync('redis-cli', ['-p', String(port), ...args], { encoding: 'utf8' });
-  if (status !== 0 || /^(?:ERR|\(error\))/.test(stdout)) throw new Error(`redis-cli ${args.join(' ')}: ${stdout}${stderr}`);
-  return stdout.trim();
-};
-
-/** The bus of a cluster node listens 10,000 ports above. */
-async function freePort() {
-  for (;;) {
-    const listener = createServer().listen(0, '127.0.0.1');
-    await new Promise((done) => listener.once('listening', done));
-    const { port } = listener.address();
-    await new Promise((done) => listener.close(done));
-    if (port < 55_000) return port;
-  }
-}
-
-const started = [];
-
-async function startServer(...options) {
-  const port = await freePort();
-  const dir = mkdtempSync(join(tmpdir(), 'rdbkit-bench-'));
-  const args = ['--port', String(port), '--bind', '127.0.0.1', '--dir', dir, '--save', '', '--appendonly', 'no', ...options];
-  const child = spawn('redis-server', args, { stdio: 'ignore' });
-  const gone = new Promise((done) => child.once('exit', done));
-  started.push({ child, dir, gone });
-  for (let attempt = 0; spawnSync('redis-cli', ['-p', String(port), 'PING'], { encoding: 'utf8' }).stdout.trim() !== 'PONG'; attempt++) {
-    if (attempt === 100) throw new Error('redis-server does not start');
-    await delay(50);
-  }
-  return port;
-}
-
-async function stopServers() {
-  for (const { child, dir, gone } of started.splice(0)) {
-    child.kill('SIGKILL');
-    await gone;
-    rmSync(dir, { recursive: true, force: true });
-  }
-}
-
 /** Three masters without replicas: their ports, in the order of their slots. */
 async function startCluster() {
   const ports = [];
-  for (let i = 0; i < 3; i++) ports.push(await startServer('--cluster-enabled', 'yes'));
+  for (let i = 0; i < 3; i++) ports.push(await startServer(['--cluster-enabled', 'yes']));
   cli(ports[0], '--cluster', 'create', ...ports.map((port) => `127.0.0.1:${port}`), '--cluster-yes');
   while (ports.some((port) => !cli(port, 'CLUSTER', 'INFO').includes('cluster_state:ok'))) await delay(100);
   return ports;

@@ -38,15 +38,16 @@ export function planLines(plan: Plan, sourceNames: readonly string[], unwanted: 
   return lines;
 }
 
-/** `manifest backup.json: Redis 7.0.15, cluster of 3 masters, read by replication at 2026-…; 3 files, 1,234 keys, as they were written`. */
+/** `manifest backup.json: Redis 7.0.15, cluster of 3 masters, all slots, read by scan, written 2026-…; 3 files with 9 keys, unchanged since`. */
 function manifestLine({ manifest, path }: SourceManifest): string {
   const { clustered, created, files, server, via } = manifest;
   const shards = files.reduce((total, file) => total + file.shards.length, 0);
   const what = clustered ? `cluster of ${shards === 1 ? '1 master' : `${countText(shards)} masters`}` : 'one server';
   const keys = files.reduce((total, file) => total + file.keys, 0);
   const all = clustered && slotsMissing(manifest).length === 0 ? ', all slots' : '';
+  const by = server === undefined ? '' : `${printable(server)}, `;
   return (
-    `manifest ${word(path)}: ${server === undefined ? '' : `${printable(server)}, `}${what}${all}, read by ${via}, written ${printable(created)}; ` +
+    `manifest ${word(path)}: ${by}${what}${all}, read by ${via}, written ${printable(created)}; ` +
     `${files.length === 1 ? '1 file' : `${countText(files.length)} files`} with ${keysText(keys)}, unchanged since`
   );
 }

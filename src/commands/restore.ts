@@ -18,6 +18,7 @@ import { baseWarning } from '../pipeline/aof.js';
 import { type Eviction, evictionsSince, type TargetFacts, targetFacts } from '../restore/target-facts.js';
 import { checkFiles, type SourceManifest } from '../pipeline/manifest.js';
 import { mayMeet } from '../pipeline/meeting.js';
+import { unlessAborted } from '../redis/unless-aborted.js';
 import { Waiting } from '../redis/waiting.js';
 import { checkKept, Checkpoints, type CheckpointState } from '../restore/checkpoint.js';
 import { discard, rewind, type SourceProgress, unreadSource } from '../restore/source-progress.js';
@@ -56,12 +57,11 @@ export async function restore(options: RestoreOptions): Promise<RestoreSummary> 
 
 async function restoreSources(options: WriteOptions): Promise<RestoreSummary> {
   const access: Access = { url: options.url, tls: options.tls, sentinelLogin: options.sentinelLogin, natMap: options.natMap };
-  const reaching = reached(access, options);
+  const { facts, servers } = await unlessAborted(reached(access, options), options.signal, (late) => late.servers.close());
   try {
-    const { facts, servers } = await unlessAborted(reaching, options.signal);
     return await new Restore(options, servers, facts).run();
   } finally {
-    reaching.then(({ servers }) => servers.close()).catch(() => undefined);
+    servers.close();
   }
 }
 
@@ -87,22 +87,6 @@ async function reached(access: Access, options: WriteOptions): Promise<{ servers
       waiting.tell(`${error.server}: ${error.reason}`, 0);
     }
     await delay(REACH_EVERY, undefined, { signal });
-  }
-}
-
-/** Rejects with the reason of the signal if that comes first. */
-async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return work;
-  const over = new AbortController();
-  const aborted = new Promise<never>((_, reject) => {
-    const stop = (): void => reject(signal.reason as Error);
-    if (signal.aborted) stop();
-    signal.addEventListener('abort', stop, { once: true, signal: over.signal });
-  });
-  try {
-    return await Promise.race([work, aborted]);
-  } finally {
-    over.abort();
   }
 }
 

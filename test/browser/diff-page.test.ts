@@ -6,7 +6,14 @@ import { Folder, rdbkit } from '../support/cli-support.js';
 import { openHtml } from './chromium.js';
 
 const EXAMPLE = join(import.meta.dirname, '../../fixtures/example.rdb');
-const HOSTILE = ['<script>alert(1)</script>:1', '"><img src=https://example.com/x onerror=alert(1)>', '\u202egnp.exe', 'a\nb\u001b[31m', '&lt;', 'x'.repeat(5000)];
+const HOSTILE = [
+  '<script>alert(1)</script>:1',
+  '"><img src=https://example.com/x onerror=alert(1)>',
+  '\u202egnp.exe',
+  'a\nb\u001b[31m',
+  '&lt;',
+  'x'.repeat(5000),
+];
 
 const folder = new Folder();
 const lines = (keys: readonly { key: string; value?: string; expireAt?: number }[]): string =>
@@ -49,7 +56,10 @@ describe('what it says', () => {
       expect.stringMatching(/^target\s.*empty\.jsonl/) as string,
     ]);
     expect(await texts(shown, '#chosen tbody tr')).toEqual(['--db\t0', '--prefix\tuser:, o']);
-    expect(await texts(shown, '#kinds tr.differs')).toEqual(['missing: only the source has the key\t1', 'extra: only the target has the key\t1']);
+    expect(await texts(shown, '#kinds tr.differs')).toEqual([
+      'missing: only the source has the key\t1',
+      'extra: only the target has the key\t1',
+    ]);
     expect((await texts(shown, '#differences tbody .key')).sort()).toEqual(['"one"', '"user:1"']);
     expect(await texts(shown, '#counts tr.differs')).toEqual(['hash\t1\t0\t-1', 'string\t0\t1\t+1']);
   });
@@ -73,7 +83,9 @@ describe('what it says', () => {
   test('what was left out', async () => {
     folder.file('expired.jsonl', lines([{ key: 'one' }, { key: 'old', expireAt: 1 }]));
     const shown = await openHtml(await page(folder.at('expired.jsonl'), folder.at('empty.jsonl'), '--sample', '100%'));
-    expect(await texts(shown, '#excused p')).toEqual(['Expired before the comparison began, and left out: 1 key of the source, 0 of the target.']);
+    expect(await texts(shown, '#excused p')).toEqual([
+      'Expired before the comparison began, and left out: 1 key of the source, 0 of the target.',
+    ]);
   });
 });
 
@@ -87,7 +99,13 @@ test('keys may have anything in them', async () => {
     expect(all).toContain('<b>&');
     expect(all).toContain('<script>alert(1)</script>:');
     if (level === 'counts') continue;
-    for (const part of ['\\"><img src=https://example.com/x onerror=alert(1)>', '\\u202egnp.exe', 'a\\nb\\u001b[31m', '"&lt;"', '… (5,000 characters)']) {
+    for (const part of [
+      '\\"><img src=https://example.com/x onerror=alert(1)>',
+      '\\u202egnp.exe',
+      'a\\nb\\u001b[31m',
+      '"&lt;"',
+      '… (5,000 characters)',
+    ]) {
       expect(all).toContain(part);
     }
   }
@@ -136,7 +154,10 @@ describe('how it looks', () => {
   });
 
   test('print is light and shows all of a table', async () => {
-    const shown = await openHtml(await page(EXAMPLE, folder.at('hostile.jsonl')), { colorScheme: 'dark', viewport: { width: 700, height: 900 } });
+    const shown = await openHtml(await page(EXAMPLE, folder.at('hostile.jsonl')), {
+      colorScheme: 'dark',
+      viewport: { width: 700, height: 900 },
+    });
     await shown.emulateMedia({ media: 'print', colorScheme: 'dark' });
     expect(await shown.evaluate(() => getComputedStyle(document.body).backgroundColor)).toBe('rgb(246, 247, 249)');
     expect(await shown.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(700);
@@ -160,7 +181,10 @@ test('no page of a comparison that did not come to its end', async () => {
 
 test('the page is no source, and no other output', async () => {
   const copy = folder.file('copy.rdb', readFileSync(EXAMPLE));
-  expect(await rdbkit(['diff', copy, EXAMPLE, '--html', copy])).toMatchObject({ code: 2, err: expect.stringContaining('--html') as string });
+  expect(await rdbkit(['diff', copy, EXAMPLE, '--html', copy])).toMatchObject({
+    code: 2,
+    err: expect.stringContaining('--html') as string,
+  });
   const both = ['-o', folder.at('x'), '--html', folder.at('x')];
   expect((await rdbkit(['diff', copy, EXAMPLE, ...both])).err).toContain('--output and --html name the same file');
 });

@@ -46,7 +46,10 @@ describe('--level counts', () => {
 
   test('as JSON lines, also in a file', async () => {
     const { out } = await counts('--format', 'json');
-    const rows = out.trimEnd().split('\n').map((line) => JSON.parse(line) as unknown);
+    const rows = out
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as unknown);
     expect(rows).toContainEqual({ group: 'type', db: 0, name: 'string', source: 4, target: 3, difference: -1 });
     expect(rows).toContainEqual({ group: 'prefix', name: 'blob:', source: 1, target: 0, difference: -1 });
     await counts('-o', folder.at('counts.jsonl'));
@@ -62,14 +65,20 @@ describe('--level counts', () => {
 
   test('--delimiter', async () => {
     const { out } = await rdbkit(['diff', FIXTURE, FIXTURE, '--level', 'counts', '--delimiter', ':}', '--format', 'json']);
-    const names = out.trimEnd().split('\n').map((line) => (JSON.parse(line) as { name?: string }).name);
+    const names = out
+      .trimEnd()
+      .split('\n')
+      .map((line) => (JSON.parse(line) as { name?: string }).name);
     expect(names.filter((name) => /^\{\w+\}$/.test(name ?? '')).length).toBeGreaterThan(0);
     expect((await counts('--delimiter', 'auto')).err).toContain('--delimiter auto is for inspect: name the characters');
   });
 
   test('--slots: ranges of slots that have all keys', async () => {
     const { out } = await counts('--slots', '--format', 'json');
-    const rows = out.trimEnd().split('\n').map((line) => JSON.parse(line) as { group: string; source: number; target: number });
+    const rows = out
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { group: string; source: number; target: number });
     const slots = rows.filter(({ group }) => group === 'slots');
     expect(slots).toHaveLength(16);
     expect(slots.reduce((sum, { source }) => sum + source, 0)).toBe(11);
@@ -77,7 +86,10 @@ describe('--level counts', () => {
   });
 
   test.each([['--slots'], ['--delimiter', '/']])('%s goes with no other level', async (...argv) => {
-    expect(await rdbkit(['diff', EXAMPLE, less, ...argv])).toMatchObject({ code: 2, err: expect.stringContaining(`${argv[0]} is for --level counts`) as string });
+    expect(await rdbkit(['diff', EXAMPLE, less, ...argv])).toMatchObject({
+      code: 2,
+      err: expect.stringContaining(`${argv[0]} is for --level counts`) as string,
+    });
   });
 
   test('names of prefixes are escaped', async () => {

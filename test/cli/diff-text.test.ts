@@ -28,9 +28,17 @@ test('a sample is named, in the last line and the object', async () => {
   const { err, out } = await rdbkit(['diff', EXAMPLE, EXAMPLE, '--sample', '29%']);
   expect(out).toBe('');
   expect(err).toMatch(/the same: .*compared by key, a sample of 29 %;/);
-  expect(JSON.parse((await rdbkit(['diff', EXAMPLE, EXAMPLE, '--sample', '29%', '--json'])).err)).toMatchObject({ sample: 0.29, same: true });
+  expect(JSON.parse((await rdbkit(['diff', EXAMPLE, EXAMPLE, '--sample', '29%', '--json'])).err)).toMatchObject({
+    sample: 0.29,
+    same: true,
+  });
 });
 
-test.each([[0.29, '29 %'], [0.001, '0.1 %'], [1, '100 %'], [1e-6, '0.0001 %']])('%s is %s', (share, text) => {
+test.each([
+  [0.29, '29 %'],
+  [0.001, '0.1 %'],
+  [1, '100 %'],
+  [1e-6, '0.0001 %'],
+])('%s is %s', (share, text) => {
   expect(percentText(share)).toBe(text);
 });

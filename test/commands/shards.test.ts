@@ -12,7 +12,7 @@ import { Folder } from '../support/cli-support.js';
 import { until } from '../support/until.js';
 import { strings } from '../support/restore-support.js';
 
-/** A server that gives these bytes, and then waits for ever unless it `ends`. */
+/** A server that gives these bytes, and then never ends unless it `ends`. */
 const serverOf = (bytes: Uint8Array, ends = true): ServerSource => ({
   head: {} as SourceHead,
   runId: '',
@@ -47,9 +47,14 @@ describe('names of files', () => {
   });
 
   test('two servers cannot share one', () => {
-    const shards = [{ name: 'redis://a', master: '/a/b' }, { name: 'redis://b', master: '/a-b' }];
+    const shards = [
+      { name: 'redis://a', master: '/a/b' },
+      { name: 'redis://b', master: '/a-b' },
+    ];
     expect(() => shardOutputs('x-{shard}.rdb', shards)).toThrow('cannot write x-a-b.rdb: the servers /a/b and /a-b would share it');
-    expect(() => shardOutputs('x-{shard}.rdb', [shards[0], { ...shards[0], name: 'redis://c' }])).toThrow('the server /a/b is given twice: name it once');
+    expect(() => shardOutputs('x-{shard}.rdb', [shards[0], { ...shards[0], name: 'redis://c' }])).toThrow(
+      'the server /a/b is given twice: name it once',
+    );
     expect(shardOutputs('{shard}/{shard}.rdb', [shards[0]])[0].output).toBe('a-b/a-b.rdb');
   });
 });
@@ -65,7 +70,12 @@ describe('a file for each shard', () => {
 
   const dump = (servers: Record<string, ServerSource>, options: Partial<DumpOptions> = {}) => {
     const shards = Object.keys(servers).map((name) => ({ name, master: name, output: folder.at(`${name}.rdb`) }));
-    const base = { sources: Object.keys(servers), servers: new Map(Object.entries(servers)), stdin: Readable.from([]), stdout: new PassThrough() };
+    const base = {
+      sources: Object.keys(servers),
+      servers: new Map(Object.entries(servers)),
+      stdin: Readable.from([]),
+      stdout: new PassThrough(),
+    };
     return dumpShards({ ...base, format: 'rdb', ...options }, shards);
   };
   const files = (): string[] => readdirSync(folder.path).sort();
@@ -75,7 +85,11 @@ describe('a file for each shard', () => {
     const all = { a: serverOf(many('a', 10)), b: serverOf(many('b', 20)), c: serverOf(many('c', 30)) };
     const summary = await dump(all, { onProgress: ({ keys }) => progress.push(keys) });
     expect(summary).toMatchObject({ keys: 60, read: 60, sources: 3, errors: [], partials: [], interrupted: false, limited: false });
-    expect(summary.files.map(({ complete, keys, shards }) => [complete, keys, shards])).toEqual([[true, 10, ['a']], [true, 20, ['b']], [true, 30, ['c']]]);
+    expect(summary.files.map(({ complete, keys, shards }) => [complete, keys, shards])).toEqual([
+      [true, 10, ['a']],
+      [true, 20, ['b']],
+      [true, 30, ['c']],
+    ]);
     expect(summary.files.map(({ bytes }) => bytes)).toEqual(['a', 'b', 'c'].map((name) => readFileSync(folder.at(`${name}.rdb`)).length));
     expect(files()).toEqual(['a.rdb', 'b.rdb', 'c.rdb']);
   });
@@ -85,11 +99,18 @@ describe('a file for each shard', () => {
     const both = Promise.all(['a', 'b'].map((name) => once(begun, name)));
     const waiting = (name: string): ServerSource => {
       const server = serverOf(many(name, 5));
-      return { ...server, open: (how) => ({ ...openInput('-', how), name, async *chunks() {
-        begun.emit(name);
-        await both;
-        yield* server.open(how).chunks();
-      } }) };
+      return {
+        ...server,
+        open: (how) => ({
+          ...openInput('-', how),
+          name,
+          async *chunks() {
+            begun.emit(name);
+            await both;
+            yield* server.open(how).chunks();
+          },
+        }),
+      };
     };
     expect((await dump({ a: waiting('a'), b: waiting('b') })).keys).toBe(10);
   });
@@ -107,22 +128,34 @@ describe('a file for each shard', () => {
 
   test('with keepGoing the others go on to their end, and no file has its name', async () => {
     const summary = await dump({ a: serverOf(many('a', 10).slice(0, 60)), b: serverOf(many('b', 20)) }, { keepGoing: true });
-    expect(summary.files.map(({ complete, keys }) => [complete, keys > 0])).toEqual([[false, true], [true, true]]);
+    expect(summary.files.map(({ complete, keys }) => [complete, keys > 0])).toEqual([
+      [false, true],
+      [true, true],
+    ]);
     expect(summary.files[1]).toMatchObject({ keys: 20, partial: folder.at('b.rdb.partial') });
     expect(files()).toEqual(['a.rdb.partial', 'b.rdb.partial']);
   });
 
   describe('a server that is lost on the way', () => {
     const lost = (): RdbError => new RdbError('SOURCE_LOST', { got: 'gone' });
-    /** Is lost so many times after these bytes. */
+    /** How often it is lost after these bytes. */
     const losing = (bytes: Uint8Array, times: number): ServerSource => {
       const whole = serverOf(many('b', 20));
       let opened = 0;
-      return { ...whole, open: (how) => (opened++ >= times ? whole.open(how) : openInput((async function* () {
-        await Promise.resolve();
-        if (bytes.length > 0) yield bytes;
-        throw lost();
-      })(), how)) };
+      return {
+        ...whole,
+        open: (how) =>
+          opened++ >= times
+            ? whole.open(how)
+            : openInput(
+                (async function* () {
+                  await Promise.resolve();
+                  if (bytes.length > 0) yield bytes;
+                  throw lost();
+                })(),
+                how,
+              ),
+      };
     };
 
     test('is read again, and the others are not', async () => {
@@ -159,9 +192,18 @@ describe('a file for each shard', () => {
   });
 
   test('an output that cannot be written ends all, and leaves no name', async () => {
-    const shards = [{ name: 'a', master: 'a', output: folder.at('a.rdb') }, { name: 'b', master: 'b', output: folder.at('no/b.rdb') }];
-    const servers = new Map([['a', serverOf(many('a', 10))], ['b', serverOf(many('b', 10))]]);
-    const running = dumpShards({ sources: ['a', 'b'], servers, stdin: Readable.from([]), stdout: new PassThrough(), format: 'rdb' }, shards);
+    const shards = [
+      { name: 'a', master: 'a', output: folder.at('a.rdb') },
+      { name: 'b', master: 'b', output: folder.at('no/b.rdb') },
+    ];
+    const servers = new Map([
+      ['a', serverOf(many('a', 10))],
+      ['b', serverOf(many('b', 10))],
+    ]);
+    const running = dumpShards(
+      { sources: ['a', 'b'], servers, stdin: Readable.from([]), stdout: new PassThrough(), format: 'rdb' },
+      shards,
+    );
     await expect(running).rejects.toThrow('its folder does not exist');
     await until('nothing is left', () => Promise.resolve(files().every((name) => name.endsWith('.partial')))); // a file may just have been opened
   });

@@ -52,11 +52,16 @@ describe('buckets', () => {
 
   test('expiries that are further apart than the tolerance differ', async () => {
     await fc.assert(
-      fc.asyncProperty(fc.integer({ min: 1, max: 5000 }), fc.integer({ min: 1, max: 2 ** 45 }), fc.nat(10_000), async (tolerance, at, by) => {
-        const count = await differs(file([ms(at), A]), file([ms(at + by), A]), { tolerance });
-        if (by > tolerance) expect(count).toBe(1);
-        if (by === 0) expect(count).toBe(0);
-      }),
+      fc.asyncProperty(
+        fc.integer({ min: 1, max: 5000 }),
+        fc.integer({ min: 1, max: 2 ** 45 }),
+        fc.nat(10_000),
+        async (tolerance, at, by) => {
+          const count = await differs(file([ms(at), A]), file([ms(at + by), A]), { tolerance });
+          if (by > tolerance) expect(count).toBe(1);
+          if (by === 0) expect(count).toBe(0);
+        },
+      ),
     );
   });
 
@@ -85,7 +90,11 @@ const words = (sums: Int32Array): string => hex([...sums.subarray(0, 4)].reverse
 describe('counts', () => {
   test('by database and type', async () => {
     const { counts } = await fold(file(A, B, C, [254, 3], A, [254, len(1000)], A, key('d', 0, str(''))), { level: 'counts' });
-    expect([...counts]).toEqual([[0, { string: 1, list: 1, zset: 1 }], [3, { string: 1 }], [1000, { string: 2 }]]);
+    expect([...counts]).toEqual([
+      [0, { string: 1, list: 1, zset: 1 }],
+      [3, { string: 1 }],
+      [1000, { string: 2 }],
+    ]);
   });
 
   test('expired keys are left out and counted', async () => {
@@ -105,11 +114,17 @@ describe('counts', () => {
 describe('large values', () => {
   const files: readonly (readonly [string, Uint8Array])[] = [
     ...Object.entries(LARGE),
-    ...['servers/redis-7.4.1.rdb', 'servers/valkey-9.1.2.rdb', 'servers/redis-6.2.14-lru.rdb', 'servers/redis-7.4.1-modules.rdb'].map((name) => [name, new Uint8Array(readFileSync(join(FIXTURES, name)))] as const),
+    ...['servers/redis-7.4.1.rdb', 'servers/valkey-9.1.2.rdb', 'servers/redis-6.2.14-lru.rdb', 'servers/redis-7.4.1-modules.rdb'].map(
+      (name) => [name, new Uint8Array(readFileSync(join(FIXTURES, name)))] as const,
+    ),
   ];
   test.each(files)('in parts are the same as whole: %s', async (_, bytes) => {
     const whole = await fold(bytes, { streams: 'full' }, { limit: Infinity });
-    for (const [limit, size] of [[64, 50], [200, 1000], [4096, 100_000]]) {
+    for (const [limit, size] of [
+      [64, 50],
+      [200, 1000],
+      [4096, 100_000],
+    ]) {
       const parts = await fold(bytes, { streams: 'full' }, { limit, sizes: [size] });
       expect(whole.buckets.differing(parts.buckets)).toEqual([]);
       expect(parts.counts).toEqual(whole.counts);

@@ -34,7 +34,10 @@ const fixtures = ['.', 'servers', 'cases'].flatMap((folder) =>
 class Columns extends SilentSink {
   lines: string[] = [];
 
-  constructor(private readonly digests: RowDigests, private readonly wanted?: BucketSet) {
+  constructor(
+    private readonly digests: RowDigests,
+    private readonly wanted?: BucketSet,
+  ) {
     super();
   }
 
@@ -111,15 +114,29 @@ describe('digests', () => {
     await fc.assert(
       fc.asyncProperty(fc.array(fc.uint8Array({ maxLength: 70 }), { minLength: 1, maxLength: 20 }), async (strings) => {
         const records = strings.map((text, i): Part => [0, str(`${i}`.repeat(1 + (i % 5))), str(text)]);
-        expect(await columns(rdb('REDIS0011', [...records, 1, str('list'), len(strings.length), strings.map((text) => str(text))]))).toHaveLength(strings.length + 1);
+        expect(
+          await columns(rdb('REDIS0011', [...records, 1, str('list'), len(strings.length), strings.map((text) => str(text))])),
+        ).toHaveLength(strings.length + 1);
       }),
     );
   });
 
   test('HyperLogLogs, and strings that only begin like one', async () => {
     const header = (encoding: number, cached: number): Part => ['HYLL', encoding, 0, 0, 0, cached, new Uint8Array(7)];
-    const values: Part[] = [[header(1, 1), 0x7f, 0xff], [header(1, 2), 0x7f, 0xff], [header(0, 3), new Uint8Array(12288)], [header(0, 4), 0], 'HYLL', header(1, 5)];
-    const found = await columns(rdb('REDIS0011', values.map((value, i): Part => [0, str(`${i}`), str(value)])));
+    const values: Part[] = [
+      [header(1, 1), 0x7f, 0xff],
+      [header(1, 2), 0x7f, 0xff],
+      [header(0, 3), new Uint8Array(12288)],
+      [header(0, 4), 0],
+      'HYLL',
+      header(1, 5),
+    ];
+    const found = await columns(
+      rdb(
+        'REDIS0011',
+        values.map((value, i): Part => [0, str(`${i}`), str(value)]),
+      ),
+    );
     const digests = found.map((line) => line.split(' ')[1]);
     expect(new Set(digests.slice(0, 3)).size).toBe(1);
     expect(new Set(digests).size).toBe(4);
@@ -135,8 +152,12 @@ describe('digests', () => {
 /** Records that the kernel is to take, with a count of those left to the TypeScript. */
 test('plain values are not left to the TypeScript', async () => {
   const records: Part[] = [
-    [0, str('s'), str('text')], [0, str('i'), 0xc0, 5], [1, str('l'), len(1), str('x')], [2, str('t'), len(1), str('x')],
-    [4, str('h'), len(1), str('f'), str('v')], [5, str('z'), len(1), str('m'), f64(NaN)],
+    [0, str('s'), str('text')],
+    [0, str('i'), 0xc0, 5],
+    [1, str('l'), len(1), str('x')],
+    [2, str('t'), len(1), str('x')],
+    [4, str('h'), len(1), str('f'), str('v')],
+    [5, str('z'), len(1), str('m'), f64(NaN)],
   ];
   let left = 0;
   const counting: Codec = Object.create(kernels, {
@@ -186,12 +207,31 @@ describe('folds', () => {
   });
 
   test('expiries and databases', async () => {
-    const record = fc.tuple(fc.constantFrom(0, 1, 255, 256, 70_000), fc.option(fc.bigInt(-(2n ** 63n), 2n ** 63n - 1n).chain((at) => fc.constantFrom(at, at >> 10n, at >> 20n, at >> 50n)), { nil: undefined }), fc.string({ maxLength: 5 }));
+    const record = fc.tuple(
+      fc.constantFrom(0, 1, 255, 256, 70_000),
+      fc.option(
+        fc.bigInt(-(2n ** 63n), 2n ** 63n - 1n).chain((at) => fc.constantFrom(at, at >> 10n, at >> 20n, at >> 50n)),
+        { nil: undefined },
+      ),
+      fc.string({ maxLength: 5 }),
+    );
     await fc.assert(
-      fc.asyncProperty(fc.array(record, { maxLength: 20 }), fc.constantFrom(0, 1, 7, 1000), fc.constantFrom(-Infinity, 0, 1e12), async (records, tolerance, now) => {
-        const parts = records.map(([db, at, key]): Part => [254, len(db), at === undefined ? [] : [252, le64(at)], 0, str(key), str('v')]);
-        await folded(rdb('REDIS0011', parts), { tolerance, now, bits: 1, level: 'keys' });
-      }),
+      fc.asyncProperty(
+        fc.array(record, { maxLength: 20 }),
+        fc.constantFrom(0, 1, 7, 1000),
+        fc.constantFrom(-Infinity, 0, 1e12),
+        async (records, tolerance, now) => {
+          const parts = records.map(([db, at, key]): Part => [
+            254,
+            len(db),
+            at === undefined ? [] : [252, le64(at)],
+            0,
+            str(key),
+            str('v'),
+          ]);
+          await folded(rdb('REDIS0011', parts), { tolerance, now, bits: 1, level: 'keys' });
+        },
+      ),
       { numRuns: 30 },
     );
   });

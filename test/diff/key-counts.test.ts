@@ -44,7 +44,9 @@ describe('prefixes', () => {
 
   test('those with the most keys on either side are listed, and those that differ; the sum is all keys', async () => {
     const many = (from: number, extra: number): Key[] =>
-      Array.from({ length: 60 }, (_, i) => i).flatMap((i) => named(...Array.from({ length: i + from + (i === 5 ? extra : 0) }, (_, n) => `p${i}:${n}`)));
+      Array.from({ length: 60 }, (_, i) => i).flatMap((i) =>
+        named(...Array.from({ length: i + from + (i === 5 ? extra : 0) }, (_, n) => `p${i}:${n}`)),
+      );
     const [a, b] = [await counted(many(1, 0)), await counted(many(1, 3))];
     const rows = of(countRows(a, b, []), 'prefix');
     expect(rows.slice(0, 20)).toEqual(Array.from({ length: 20 }, (_, i) => [`p${59 - i}:`, 60 - i, 60 - i]));

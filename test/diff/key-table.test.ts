@@ -6,7 +6,13 @@ import { feedFile, SEED } from '../support/diff-support.js';
 import { len, le, type Part, rdb, str } from '../support/support.js';
 
 const BITS = 4;
-const OPTIONS: KeyTableOptions = { buckets: Array.from({ length: 1 << BITS }, (_, i) => i), bits: BITS, limit: 1 << 20, tolerance: 0, values: true };
+const OPTIONS: KeyTableOptions = {
+  buckets: Array.from({ length: 1 << BITS }, (_, i) => i),
+  bits: BITS,
+  limit: 1 << 20,
+  tolerance: 0,
+  values: true,
+};
 const file = (...records: readonly Part[]): Uint8Array => rdb('REDIS0011', records);
 const string = (key: string, value: string, at?: number): Part => [at === undefined ? [] : [252, le(at, 8)], 0, str(key), str(value)];
 /** Unix milliseconds. */
@@ -19,7 +25,13 @@ interface Compared {
   readonly table: KeyTable;
 }
 
-async function compare(a: Uint8Array, b: Uint8Array, options: Partial<KeyTableOptions> = {}, now = -Infinity, later = now): Promise<Compared> {
+async function compare(
+  a: Uint8Array,
+  b: Uint8Array,
+  options: Partial<KeyTableOptions> = {},
+  now = -Infinity,
+  later = now,
+): Promise<Compared> {
   const table = new KeyTable({ ...OPTIONS, ...options });
   const sink = { seed: SEED, streams: 'full', values: options.values ?? true, now } as const;
   await feedFile(new CompareSink(undefined, 'a', table, sink), a);
@@ -33,21 +45,53 @@ async function compare(a: Uint8Array, b: Uint8Array, options: Partial<KeyTableOp
 }
 
 const text = (key: Uint8Array): string => Buffer.from(key).toString();
-const told = ({ differences }: Compared): string[] => differences.map(({ db, key, kinds }) => `${db} ${text(key)}: ${kinds.join(' ')}`).sort();
+const told = ({ differences }: Compared): string[] =>
+  differences.map(({ db, key, kinds }) => `${db} ${text(key)}: ${kinds.join(' ')}`).sort();
 
 describe('differences', () => {
   test('of each kind', async () => {
-    const a = file(string('same', 'x'), string('value', 'x'), string('expiry', 'x', AT), string('both', 'x', AT), string('type', 'x'), string('missing', 'x'), [254, 1], string('same', 'x'));
-    const b = file(string('same', 'x'), string('value', 'y'), string('expiry', 'x', AT + 1), string('both', 'y'), list('type', 'x', 'y'), string('extra', 'x'), [254, 2], string('same', 'x'));
+    const a = file(
+      string('same', 'x'),
+      string('value', 'x'),
+      string('expiry', 'x', AT),
+      string('both', 'x', AT),
+      string('type', 'x'),
+      string('missing', 'x'),
+      [254, 1],
+      string('same', 'x'),
+    );
+    const b = file(
+      string('same', 'x'),
+      string('value', 'y'),
+      string('expiry', 'x', AT + 1),
+      string('both', 'y'),
+      list('type', 'x', 'y'),
+      string('extra', 'x'),
+      [254, 2],
+      string('same', 'x'),
+    );
     const compared = await compare(a, b);
-    expect(told(compared)).toEqual(['0 both: expiry value', '0 expiry: expiry', '0 extra: extra', '0 missing: missing', '0 type: type', '0 value: value', '1 same: missing', '2 same: extra']);
+    expect(told(compared)).toEqual([
+      '0 both: expiry value',
+      '0 expiry: expiry',
+      '0 extra: extra',
+      '0 missing: missing',
+      '0 type: type',
+      '0 value: value',
+      '1 same: missing',
+      '2 same: extra',
+    ]);
     expect(compared.counts).toEqual({ same: 1, missing: 2, extra: 2, different: 4, excused: 0 });
-    expect(compared.differences.find(({ kinds }) => kinds.includes('type'))).toMatchObject({ a: { type: 'string', elements: 1, expireAt: undefined }, b: { type: 'list', elements: 2 } });
+    expect(compared.differences.find(({ kinds }) => kinds.includes('type'))).toMatchObject({
+      a: { type: 'string', elements: 1, expireAt: undefined },
+      b: { type: 'list', elements: 2 },
+    });
     expect(compared.differences.find(({ key }) => text(key) === 'expiry')).toMatchObject({ a: { expireAt: AT }, b: { expireAt: AT + 1 } });
   });
 
   test('expiries within the tolerance are the same', async () => {
-    const within = async (by: number): Promise<string[]> => told(await compare(file(string('k', 'x', AT)), file(string('k', 'x', AT + by)), { tolerance: 100 }));
+    const within = async (by: number): Promise<string[]> =>
+      told(await compare(file(string('k', 'x', AT)), file(string('k', 'x', AT + by)), { tolerance: 100 }));
     expect(await within(100)).toEqual([]);
     expect(await within(-100)).toEqual([]);
     expect(await within(101)).toEqual(['0 k: expiry']);
@@ -96,7 +140,11 @@ describe('a key that comes twice', () => {
 });
 
 /** Both sides with some keys missing and some different, and what is wrong. */
-const sides = fc.uniqueArray(fc.tuple(fc.string({ maxLength: 30 }), fc.constantFrom('same', 'missing', 'extra', 'value')), { selector: ([key]) => key, maxLength: 2000, size: 'max' });
+const sides = fc.uniqueArray(fc.tuple(fc.string({ maxLength: 30 }), fc.constantFrom('same', 'missing', 'extra', 'value')), {
+  selector: ([key]) => key,
+  maxLength: 2000,
+  size: 'max',
+});
 
 test('a table that is full leaves buckets to other passes, and all passes together find everything', async () => {
   await fc.assert(
@@ -116,7 +164,12 @@ test('a table that is full leaves buckets to other passes, and all passes togeth
         same += compared.counts.same;
         buckets = compared.table.left;
       }
-      expect(found.sort()).toEqual(keys.filter(([, what]) => what !== 'same').map(([key, what]) => `${key} ${what}`).sort());
+      expect(found.sort()).toEqual(
+        keys
+          .filter(([, what]) => what !== 'same')
+          .map(([key, what]) => `${key} ${what}`)
+          .sort(),
+      );
       expect(same).toBe(keys.filter(([, what]) => what === 'same').length);
     }),
     { numRuns: 20 },

@@ -8,7 +8,10 @@ import { be, f64, len, type Part, rdb, str } from '../support/support.js';
 import { frameOf } from '../support/transcode-support.js';
 import { REDIS } from '../support/value-sources.js';
 
-const id = (name: string, version: number): Part => [0x81, be([...name].reduce((sum, letter) => (sum << 6n) | BigInt(MODULE_CHARSET.indexOf(letter)), 0n) * 1024n + BigInt(version), 8)];
+const id = (name: string, version: number): Part => [
+  0x81,
+  be([...name].reduce((sum, letter) => (sum << 6n) | BigInt(MODULE_CHARSET.indexOf(letter)), 0n) * 1024n + BigInt(version), 8),
+];
 const uint = (value: number | bigint): Part => [2, len(value)];
 const double = (value: number): Part => [4, f64(value)];
 const string = (...parts: Part[]): Part => [5, str(...parts)];
@@ -17,8 +20,14 @@ const of = (name: string, version: number, ...parts: Part[]): string => digestOf
 
 test('parts, their kinds and the version of the format count', () => {
   const digests = [
-    of('my-module', 1, uint(1), string('a')), of('my-module', 2, uint(1), string('a')), of('My-module', 1, uint(1), string('a')), of('my-module', 1, [1, 1], string('a')),
-    of('my-module', 1, string('a'), uint(1)), of('my-module', 1, uint(1), string('b')), of('my-module', 1, double(1), string('a')), of('my-module', 1, uint(1), string('a'), string('')),
+    of('my-module', 1, uint(1), string('a')),
+    of('my-module', 2, uint(1), string('a')),
+    of('My-module', 1, uint(1), string('a')),
+    of('my-module', 1, [1, 1], string('a')),
+    of('my-module', 1, string('a'), uint(1)),
+    of('my-module', 1, uint(1), string('b')),
+    of('my-module', 1, double(1), string('a')),
+    of('my-module', 1, uint(1), string('a'), string('')),
   ];
   expect(new Set(digests).size).toBe(digests.length);
 });
@@ -29,7 +38,11 @@ describe('JSON', () => {
   const differ = (...texts: string[]): void => expect(new Set(texts.map((text) => json(text))).size, texts.join(' ')).toBe(texts.length);
 
   test('counts by its meaning', () => {
-    same('{"a":1,"b":[1.5,true,null,"x"]}', ' { "b" : [ 1.5 , true , null , "x" ] , "a" : 1 } ', '{"\\u0061":1,"b":[15e-1,true,null,"\\u0078"]}');
+    same(
+      '{"a":1,"b":[1.5,true,null,"x"]}',
+      ' { "b" : [ 1.5 , true , null , "x" ] , "a" : 1 } ',
+      '{"\\u0061":1,"b":[15e-1,true,null,"\\u0078"]}',
+    );
     same('"é"', '"\\u00e9"');
     same('[]', '[ ]');
     same('100.0', '1e2', '1.0E+2');
@@ -45,7 +58,32 @@ describe('JSON', () => {
   });
 
   test('what is no JSON counts as it is written', () => {
-    differ('{"a":1', ' {"a":1', '[1,]', '[1, ]', '{"a" 1}', '01', '[01]', '"\\ud800"', '"\\ud801"', '"\\x"', '[1]]', '[1] 2', '1e999', '[1e999]', '{a:1}', '{"a":1,}', '', ' ', ']', '[}', '"', 'nul', '+1', '{1:2}');
+    differ(
+      '{"a":1',
+      ' {"a":1',
+      '[1,]',
+      '[1, ]',
+      '{"a" 1}',
+      '01',
+      '[01]',
+      '"\\ud800"',
+      '"\\ud801"',
+      '"\\x"',
+      '[1]]',
+      '[1] 2',
+      '1e999',
+      '[1e999]',
+      '{a:1}',
+      '{"a":1,}',
+      '',
+      ' ',
+      ']',
+      '[}',
+      '"',
+      'nul',
+      '+1',
+      '{1:2}',
+    );
   });
 
   test('any values, written by JavaScript or with white space: the same if they are', () => {
@@ -73,12 +111,26 @@ describe('JSON', () => {
 const sorted = (any: unknown): unknown => {
   if (Array.isArray(any)) return any.map(sorted);
   if (typeof any !== 'object' || any === null) return any;
-  return Object.fromEntries(Object.entries(any).sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, one]) => [`.${name}`, sorted(one)]));
+  return Object.fromEntries(
+    Object.entries(any)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([name, one]) => [`.${name}`, sorted(one)]),
+  );
 };
 
 describe('TopK', () => {
   const topk = (address: number, count: number): string =>
-    of('TopK-TYPE', 0, uint(2), uint(8), uint(7), double(0.9), string(new Uint8Array(64)), string(...[7, 9].map((print): Part => [be(print, 4), be(1, 4), be(address, 8), be(count, 4), be(0, 4)])), string('a\0'));
+    of(
+      'TopK-TYPE',
+      0,
+      uint(2),
+      uint(8),
+      uint(7),
+      double(0.9),
+      string(new Uint8Array(64)),
+      string(...[7, 9].map((print): Part => [be(print, 4), be(1, 4), be(address, 8), be(count, 4), be(0, 4)])),
+      string('a\0'),
+    );
 
   test('the addresses in the heap do not count, all else does', () => {
     expect(topk(0x7fff1234, 1)).toBe(topk(0x55551234, 1));
@@ -99,36 +151,94 @@ describe('time series', () => {
   }
   const chunk = (samples: string): Part => [...[4096, 3, 70, 2n ** 62n, 1000, 2001, 1, 7, 12, 51].map(uint), string(samples)];
   const plainChunk = (samples: string): Part => [uint(1), uint(1), uint(4096), string(samples)];
-  const rule = (target: string, aggregation: number, ...context: Part[]): Part => [string(target), uint(1000), uint(0), uint(aggregation), uint(2000), context];
-  const series = ({ chunks = [chunk('0123456789abcdef')], key = 'ts', labels = [], retention = 0, rules = [], source, uncompressed = false, version = 8 }: Series): string =>
+  const rule = (target: string, aggregation: number, ...context: Part[]): Part => [
+    string(target),
+    uint(1000),
+    uint(0),
+    uint(aggregation),
+    uint(2000),
+    context,
+  ];
+  const series = ({
+    chunks = [chunk('0123456789abcdef')],
+    key = 'ts',
+    labels = [],
+    retention = 0,
+    rules = [],
+    source,
+    uncompressed = false,
+    version = 8,
+  }: Series): string =>
     of(
       ...(['TSDB-TYPE', version] as const),
       ...[string(key), uint(retention), uint(4096), uint(uncompressed ? 1 : 2), uint(2001), double(3.5), uint(3), uint(0)],
       ...(source === undefined ? [uint(0)] : [uint(1), string(source)]),
-      ...[uint(0), double(0), uint(labels.length / 2), ...labels.map((label) => string(label)), uint(rules.length), ...rules, uint(chunks.length), ...chunks],
+      ...[
+        uint(0),
+        double(0),
+        uint(labels.length / 2),
+        ...labels.map((label) => string(label)),
+        uint(rules.length),
+        ...rules,
+        uint(chunks.length),
+        ...chunks,
+      ],
     );
   const AVERAGE = rule('a', 4, double(6), double(2), uint(0));
   const MAXIMUM = rule('b', 2, double(6), double(2), string('\x01'));
   const TWA = rule('long name', 13, double(6), uint(1), double(2), ...Array.from({ length: 7 }, () => uint(5)));
 
   test('rules, source and own key do not count', () => {
-    for (const more of [{}, { labels: ['room', 'a'] }, { chunks: [chunk('0123456789abcdef'), chunk('x'), chunk('y')] }, { uncompressed: true, chunks: [plainChunk('0123456789abcdef')] }]) {
+    for (const more of [
+      {},
+      { labels: ['room', 'a'] },
+      { chunks: [chunk('0123456789abcdef'), chunk('x'), chunk('y')] },
+      { uncompressed: true, chunks: [plainChunk('0123456789abcdef')] },
+    ]) {
       const plain = series(more);
-      for (const rules of [[AVERAGE], [MAXIMUM], [TWA], [AVERAGE, MAXIMUM], [MAXIMUM, AVERAGE], [MAXIMUM, MAXIMUM, TWA], [TWA, AVERAGE, AVERAGE]]) expect(series({ ...more, rules })).toBe(plain);
+      for (const rules of [
+        [AVERAGE],
+        [MAXIMUM],
+        [TWA],
+        [AVERAGE, MAXIMUM],
+        [MAXIMUM, AVERAGE],
+        [MAXIMUM, MAXIMUM, TWA],
+        [TWA, AVERAGE, AVERAGE],
+      ])
+        expect(series({ ...more, rules })).toBe(plain);
       expect(series({ ...more, key: 'other', source: 'ts0', version: 9, rules: [AVERAGE] })).toBe(plain);
     }
   });
 
   test('all else counts', () => {
     const all: Series[] = [
-      {}, { retention: 1 }, { labels: ['room', 'a'] }, { labels: ['room', 'b'] }, { chunks: [chunk('0123456789abcdeg')] }, { chunks: [chunk('0123456789abcdef'), chunk('x')] },
-      { chunks: [chunk('x'), chunk('0123456789abcdef')] }, { uncompressed: true, chunks: [plainChunk('0123456789abcdef')] },
+      {},
+      { retention: 1 },
+      { labels: ['room', 'a'] },
+      { labels: ['room', 'b'] },
+      { chunks: [chunk('0123456789abcdeg')] },
+      { chunks: [chunk('0123456789abcdef'), chunk('x')] },
+      { chunks: [chunk('x'), chunk('0123456789abcdef')] },
+      { uncompressed: true, chunks: [plainChunk('0123456789abcdef')] },
     ];
     for (const rules of [[], [MAXIMUM, AVERAGE]]) expect(new Set(all.map((one) => series({ ...one, rules }))).size).toBe(all.length);
   });
 
   test('those that are not understood count as they are', () => {
-    const broken = (last: number): string => of('TSDB-TYPE', 8, string('ts'), ...[0, 4096, 2, 2001].map(uint), double(1), ...[3, 0, 0, 0].map(uint), double(0), uint(0), uint(0), uint(9), uint(last));
+    const broken = (last: number): string =>
+      of(
+        'TSDB-TYPE',
+        8,
+        string('ts'),
+        ...[0, 4096, 2, 2001].map(uint),
+        double(1),
+        ...[3, 0, 0, 0].map(uint),
+        double(0),
+        uint(0),
+        uint(0),
+        uint(9),
+        uint(last),
+      );
     expect(broken(1)).not.toBe(broken(2));
   });
 

@@ -32,7 +32,25 @@ interface Stream {
 const NONE: Part = len(0);
 const PRODUCERS: Part = loop([str('p1'), loop([str('iid-1'), idLen(5, 1)])], [str('p2'), len(0)]);
 
-function streamOf(type: number, { added = 9, consumer = 'bob', deliveries = 1, groupId = 6, groups = ['g', 'h'], lastId = 9, length = 2, maxDeleted = 3, owner = 0, pending = true, producers = NONE, read = 1, seen = MS, value = 'v' }: Stream = {}): Part {
+function streamOf(
+  type: number,
+  {
+    added = 9,
+    consumer = 'bob',
+    deliveries = 1,
+    groupId = 6,
+    groups = ['g', 'h'],
+    lastId = 9,
+    length = 2,
+    maxDeleted = 3,
+    owner = 0,
+    pending = true,
+    producers = NONE,
+    read = 1,
+    seen = MS,
+    value = 'v',
+  }: Stream = {},
+): Part {
   const times: Part = [le(seen, 8), type >= 21 ? le(seen + 1, 8) : []];
   const pends: Part = pending ? loop([id(5, 1), le(MS, 8), len(deliveries)]) : NONE;
   const owns = (at: number): Part => (pending && owner === at ? loop(id(5, 1)) : NONE);
@@ -41,13 +59,23 @@ function streamOf(type: number, { added = 9, consumer = 'bob', deliveries = 1, g
     len(length),
     idLen(lastId, 0),
     type >= 19 ? [idLen(5, 1), idLen(maxDeleted, 0), len(added)] : [],
-    loop(...groups.map((name): Part => [str(name), idLen(groupId, 0), type >= 19 ? len(read) : [], pends, loop([str('alice'), times, owns(0)], [str(consumer), times, owns(1)]), type >= 27 ? NONE : []])),
+    loop(
+      ...groups.map((name): Part => [
+        str(name),
+        idLen(groupId, 0),
+        type >= 19 ? len(read) : [],
+        pends,
+        loop([str('alice'), times, owns(0)], [str(consumer), times, owns(1)]),
+        type >= 27 ? NONE : [],
+      ]),
+    ),
     type >= 26 ? [len(600), len(100), producers, len(7), len(9)] : [],
   ];
 }
 
 const TYPES = [15, 19, 21, 26, 27];
-const of = (type: number, stream: Stream = {}, streams: 'data' | 'full' = 'full'): string => digestOf(frameOf(REDIS, type, streamOf(type, stream)), { streams });
+const of = (type: number, stream: Stream = {}, streams: 'data' | 'full' = 'full'): string =>
+  digestOf(frameOf(REDIS, type, streamOf(type, stream)), { streams });
 
 describe('every type that a stream may have', () => {
   test('has the same digest', () => {
@@ -61,7 +89,11 @@ describe('every type that a stream may have', () => {
     const file = (type: number, stream: Stream = {}): Uint8Array => rdb('REDIS0015', [[type, str('k'), streamOf(type, stream)]]);
     const differences = async (a: Uint8Array, b: Uint8Array): Promise<number> => {
       const table = new KeyTable({ buckets: [0, 1], bits: 1, limit: 1 << 20, tolerance: 0, values: true });
-      for (const [side, bytes] of [['a', a], ['b', b]] as const) await feedFile(new CompareSink(undefined, side, table, { seed: SEED, streams: 'full', values: true, now: 0 }), bytes);
+      for (const [side, bytes] of [
+        ['a', a],
+        ['b', b],
+      ] as const)
+        await feedFile(new CompareSink(undefined, side, table, { seed: SEED, streams: 'full', values: true, now: 0 }), bytes);
       return [...table.differences(0)].length;
     };
     const buckets = async (a: Uint8Array, b: Uint8Array, streams: 'data' | 'full'): Promise<number> =>
@@ -78,7 +110,15 @@ describe('every type that a stream may have', () => {
 });
 
 describe('what counts', () => {
-  const ALWAYS: Stream[] = [{ value: 'x' }, { lastId: 10 }, { length: 3 }, { groups: ['g'] }, { groups: ['g', 'i'] }, { groups: [] }, { groupId: 7 }];
+  const ALWAYS: Stream[] = [
+    { value: 'x' },
+    { lastId: 10 },
+    { length: 3 },
+    { groups: ['g'] },
+    { groups: ['g', 'i'] },
+    { groups: [] },
+    { groupId: 7 },
+  ];
   const FULL: Stream[] = [{ pending: false }, { consumer: 'carol' }, { owner: 1 }, { deliveries: 2 }];
   const NEWER: Stream[] = [{ added: 10 }, { maxDeleted: 4 }, { read: 2 }];
 
@@ -101,7 +141,8 @@ describe('what counts', () => {
 
 test('module metadata of a key counts', async () => {
   const SPEC = le((((45 << 18) | (30 << 12) | (44 << 6) | 45) * 256 + ((3 << 3) | 1)) >>> 0, 4);
-  const file = (byte: number | undefined): Uint8Array => rdb('REDIS0013', [[byte === undefined ? [] : [243, 1, SPEC, 5, str(Uint8Array.of(byte)), 0], 0, str('k'), str('v')]]);
+  const file = (byte: number | undefined): Uint8Array =>
+    rdb('REDIS0013', [[byte === undefined ? [] : [243, 1, SPEC, 5, str(Uint8Array.of(byte)), 0], 0, str('k'), str('v')]]);
   const [none, one, other] = await Promise.all([undefined, 1, 2].map((byte) => fold(file(byte))));
   expect(one.buckets.differing(other.buckets)).toHaveLength(1);
   expect(none.buckets.differing(one.buckets)).toHaveLength(1);

@@ -4,7 +4,22 @@ import type { Frame } from '../../src/rdb/frame.js';
 import { typeNumber } from '../../src/rdb/frame-table.js';
 import { Transcoder } from '../../src/values/transcode.js';
 import { digestOf, fold } from '../support/diff-support.js';
-import { bytes, f64, intset, intStr, le, len, listpack, lzfStr, type Packable, type Part, rdb, str, ziplist, zipmap } from '../support/support.js';
+import {
+  bytes,
+  f64,
+  intset,
+  intStr,
+  le,
+  len,
+  listpack,
+  lzfStr,
+  type Packable,
+  type Part,
+  rdb,
+  str,
+  ziplist,
+  zipmap,
+} from '../support/support.js';
 import { decoded, frameOf, magic } from '../support/transcode-support.js';
 import { DISTINCT, loop, REDIS, SOURCES, VALKEY } from '../support/value-sources.js';
 
@@ -20,7 +35,16 @@ describe('every encoding that a target reads has the same digest', () => {
         for (const [target, transcoder] of transcoders) {
           const found = transcoder.record(frame);
           if (found.outcome === 'refused') continue;
-          expect(digestOf(frameOf(magic(target), found.type.id, bytes(found.bytes.subarray(found.start, found.end)), found.outcome === 'same' ? before : []))).toBe(digest);
+          expect(
+            digestOf(
+              frameOf(
+                magic(target),
+                found.type.id,
+                bytes(found.bytes.subarray(found.start, found.end)),
+                found.outcome === 'same' ? before : [],
+              ),
+            ),
+          ).toBe(digest);
         }
       }),
       { numRuns: 40 },
@@ -42,7 +66,8 @@ describe('every encoding that a target reads has the same digest', () => {
 /** A value as a text, the same for the same value. */
 function shown(frame: Frame): string {
   const value = decoded(frame);
-  const text = (one: unknown): string => JSON.stringify(one, (_, inner: unknown) => (typeof inner === 'number' ? `${inner === 0 ? 0 : inner}` : inner));
+  const text = (one: unknown): string =>
+    JSON.stringify(one, (_, inner: unknown) => (typeof inner === 'number' ? `${inner === 0 ? 0 : inner}` : inner));
   if (!Array.isArray(value)) return `${frame.redisType} ${text(value)}`;
   const items = (value as readonly unknown[]).map(text);
   return `${frame.redisType} ${(frame.redisType === 'list' ? items : items.sort()).join()}`;
@@ -66,7 +91,13 @@ describe('collections', () => {
 
   test('lists', () => {
     const items = all.map(plain);
-    const digests = [of(1, loop(...items)), of(10, str(ziplist(all))), of(14, loop(str(ziplist(all.slice(0, 2))), str(ziplist(all.slice(2))))), of(18, loop([2, str(listpack(all))])), of(18, loop([1, items[0]], [2, lzfStr(listpack(all.slice(1)))]))];
+    const digests = [
+      of(1, loop(...items)),
+      of(10, str(ziplist(all))),
+      of(14, loop(str(ziplist(all.slice(0, 2))), str(ziplist(all.slice(2))))),
+      of(18, loop([2, str(listpack(all))])),
+      of(18, loop([1, items[0]], [2, lzfStr(listpack(all.slice(1)))])),
+    ];
     expect(new Set(digests).size).toBe(1);
     expect(of(1, loop(...items.toReversed()))).not.toBe(digests[0]);
     expect(of(1, loop(...items.slice(1)))).not.toBe(digests[0]);
@@ -77,7 +108,14 @@ describe('collections', () => {
     const items = all.map(plain);
     expect(new Set([of(2, loop(...items)), of(2, loop(...items.toReversed())), of(20, str(listpack(all)))]).size).toBe(1);
     const integers = [3n, 700n, -9n];
-    expect(new Set([of(2, loop(...integers.map(plain))), of(11, str(intset(2, integers))), of(11, str(intset(8, integers))), of(20, str(listpack(integers)))]).size).toBe(1);
+    expect(
+      new Set([
+        of(2, loop(...integers.map(plain))),
+        of(11, str(intset(2, integers))),
+        of(11, str(intset(8, integers))),
+        of(20, str(listpack(integers))),
+      ]).size,
+    ).toBe(1);
     expect(of(2, loop(str('a'), str('b')))).not.toBe(of(2, loop(str('a'), str('b'), str(''))));
   });
 
@@ -87,8 +125,17 @@ describe('collections', () => {
   });
 
   test('hashes', () => {
-    const pairs: [string, string][] = [['f', 'v'], ['g', ''], ['', '17']];
-    const digests = [of(4, loop(...pairs.map((pair) => pair.map((text) => str(text))))), of(13, str(ziplist(pairs.flat()))), of(16, str(listpack(pairs.toReversed().flat()))), of(9, str(zipmap(pairs)))];
+    const pairs: [string, string][] = [
+      ['f', 'v'],
+      ['g', ''],
+      ['', '17'],
+    ];
+    const digests = [
+      of(4, loop(...pairs.map((pair) => pair.map((text) => str(text))))),
+      of(13, str(ziplist(pairs.flat()))),
+      of(16, str(listpack(pairs.toReversed().flat()))),
+      of(9, str(zipmap(pairs))),
+    ];
     expect(new Set(digests).size).toBe(1);
     expect(of(4, loop([str('f'), str('g')], [str('v'), str('')]))).not.toBe(of(4, loop([str('f'), str('v')], [str('g'), str('')])));
   });
@@ -101,7 +148,9 @@ describe('collections', () => {
 
   test('types differ', () => {
     const item = loop(str('a'));
-    expect(new Set([of(0, str('a')), of(1, item), of(2, item), of(4, loop([str('a'), str('')])), of(5, loop([str('a'), f64(0)]))]).size).toBe(5);
+    expect(
+      new Set([of(0, str('a')), of(1, item), of(2, item), of(4, loop([str('a'), str('')])), of(5, loop([str('a'), f64(0)]))]).size,
+    ).toBe(5);
     expect(new Set([of(1, loop()), of(2, loop()), of(4, loop()), of(5, loop())]).size).toBe(4);
   });
 
@@ -119,7 +168,15 @@ describe('collections', () => {
 
   test('scores', () => {
     const binary = (score: number): string => of(5, loop([str('m'), f64(score)]));
-    expect(new Set([binary(17), of(3, loop([str('m'), str('17')])), of(3, loop([str('m'), str('1.7e1')])), of(17, str(listpack(['m', 17n]))), of(17, str(listpack(['m', '17'])))]).size).toBe(1);
+    expect(
+      new Set([
+        binary(17),
+        of(3, loop([str('m'), str('17')])),
+        of(3, loop([str('m'), str('1.7e1')])),
+        of(17, str(listpack(['m', 17n]))),
+        of(17, str(listpack(['m', '17']))),
+      ]).size,
+    ).toBe(1);
     expect(binary(Infinity)).toBe(of(3, loop([str('m'), 254])));
     expect(binary(NaN)).toBe(of(3, loop([str('m'), 253])));
     expect(of(5, loop([str('m'), bytes(1, 0, 0, 0, 0, 0, 0xf8, 0xff)]))).toBe(binary(NaN));
@@ -158,15 +215,19 @@ describe('HyperLogLogs', () => {
 
   test('the same registers are the same in both forms, whatever cardinality is cached', () => {
     fc.assert(
-      fc.property(fc.array(fc.tuple(fc.nat(REGISTERS - 1), fc.integer({ min: 1, max: 32 })), { maxLength: 30 }), fc.nat(REGISTERS - 1), (those, another) => {
-        const registers = Array<number>(REGISTERS).fill(0);
-        for (const [at, value] of those) registers[at] = value;
-        const digest = of(0, str(dense(registers)));
-        expect(of(0, str(set(registers, 17)))).toBe(digest);
-        expect(of(0, lzfStr(dense(registers, 2 ** 40)))).toBe(digest);
-        registers[another]++;
-        expect(of(0, str(dense(registers)))).not.toBe(digest);
-      }),
+      fc.property(
+        fc.array(fc.tuple(fc.nat(REGISTERS - 1), fc.integer({ min: 1, max: 32 })), { maxLength: 30 }),
+        fc.nat(REGISTERS - 1),
+        (those, another) => {
+          const registers = Array<number>(REGISTERS).fill(0);
+          for (const [at, value] of those) registers[at] = value;
+          const digest = of(0, str(dense(registers)));
+          expect(of(0, str(set(registers, 17)))).toBe(digest);
+          expect(of(0, lzfStr(dense(registers, 2 ** 40)))).toBe(digest);
+          registers[another]++;
+          expect(of(0, str(dense(registers)))).not.toBe(digest);
+        },
+      ),
       { numRuns: 20 },
     );
   });
@@ -183,7 +244,10 @@ describe('HyperLogLogs', () => {
 
   test('in parts it is the same', async () => {
     const file = (value: Part): Uint8Array => rdb('REDIS0011', [[0, str('k'), value]]);
-    const [whole, sparse] = await Promise.all([fold(file(str(dense([1, 2, 63])))), fold(file(str(dense([1, 2, 63], 7))), {}, { limit: 1000, sizes: [300] })]);
+    const [whole, sparse] = await Promise.all([
+      fold(file(str(dense([1, 2, 63])))),
+      fold(file(str(dense([1, 2, 63], 7))), {}, { limit: 1000, sizes: [300] }),
+    ]);
     expect(whole.buckets.differing(sparse.buckets)).toEqual([]);
   });
 });

@@ -46,7 +46,14 @@ describe('replies', () => {
     const asked = node.commands.slice(node.commands.findIndex((command) => command.startsWith('SCAN')));
     expect(asked.pop()).toBe('INFO commandstats');
     expect(asked).toEqual([
-      'SCAN 0 COUNT 100', 'SCAN 7 COUNT 200', 'DUMP a', 'PEXPIRETIME a', 'DUMP b', 'PEXPIRETIME b', 'DUMP c', 'PEXPIRETIME c',
+      'SCAN 0 COUNT 100',
+      'SCAN 7 COUNT 200',
+      'DUMP a',
+      'PEXPIRETIME a',
+      'DUMP b',
+      'PEXPIRETIME b',
+      'DUMP c',
+      'PEXPIRETIME c',
     ]);
   });
 
@@ -225,7 +232,15 @@ describe('what is asked', () => {
     const { lines } = await scan(node.target({ asking: true }), { functions: false, scan: { idleTimes: true } });
     expect(keysIn(lines)).toEqual(['a']);
     const from = node.commands.findIndex((command) => command.startsWith('SCAN'));
-    expect(node.commands.slice(from, -1)).toEqual(['SCAN 0 COUNT 100', 'ASKING', 'OBJECT IDLETIME a', 'ASKING', 'DUMP a', 'ASKING', 'PEXPIRETIME a']);
+    expect(node.commands.slice(from, -1)).toEqual([
+      'SCAN 0 COUNT 100',
+      'ASKING',
+      'OBJECT IDLETIME a',
+      'ASKING',
+      'DUMP a',
+      'ASKING',
+      'PEXPIRETIME a',
+    ]);
   });
 
   test('of a replica of a cluster: READONLY first', async () => {
@@ -249,7 +264,9 @@ describe('what is asked', () => {
   });
 
   test('expiries beyond what a double holds are exact', async () => {
-    const node = new FakeNode(pageOf(['a'], ([name, key]) => (name === 'PEXPIRETIME' && key === 'a' ? ':9007199254740995\r\n' : undefined)));
+    const node = new FakeNode(
+      pageOf(['a'], ([name, key]) => (name === 'PEXPIRETIME' && key === 'a' ? ':9007199254740995\r\n' : undefined)),
+    );
     const { rdb } = await scan(node.target());
     const at = Buffer.from(rdb).indexOf(Buffer.from([0xfc]));
     expect(Buffer.from(rdb).readBigInt64LE(at + 1)).toBe(9007199254740995n);

@@ -19,12 +19,22 @@ const claim = (shard: number, state: number): Claim => {
 const view = (owner: number, ...coming: number[]): ClusterView => {
   const owners = new Int16Array(SLOTS).fill(A);
   owners[SLOT] = owner;
-  const claimants = [A, B, C].map((shard) => ({ shard, claim: claim(shard, OTHERS), master: { name: `${shard}`, address: undefined, id: '', replicas: 0, replicaIds: [] } }));
+  const claimants = [A, B, C].map((shard) => ({
+    shard,
+    claim: claim(shard, OTHERS),
+    master: { name: `${shard}`, address: undefined, id: '', replicas: 0, replicaIds: [] },
+  }));
   return { claimants, owners, coming: new Map(coming.length === 0 ? [] : [[SLOT, coming]]) };
 };
 
 function due(slots: ScannedSlots, now: ClusterView, failed: ReadonlySet<number> = NONE): string {
-  return slots.due(now, failed).map(({ asking, shard, slots: at }) => `${'ABC'[shard]}${asking ? '?' : ''} ${[...at].flatMap((is, slot) => (is === 1 ? [slot] : [])).join()}`).join('; ');
+  return slots
+    .due(now, failed)
+    .map(
+      ({ asking, shard, slots: at }) =>
+        `${'ABC'[shard]}${asking ? '?' : ''} ${[...at].flatMap((is, slot) => (is === 1 ? [slot] : [])).join()}`,
+    )
+    .join('; ');
 }
 
 /** After A, B and C were scanned, with this slot in some state on A and B. */
@@ -74,7 +84,11 @@ describe('what is due after all masters were scanned', () => {
 });
 
 describe('the shard of a node', () => {
-  const node = (id: string, ...replicaIds: string[]): { id: string; name: string; replicaIds: string[] } => ({ id, name: `${id}:6379`, replicaIds });
+  const node = (id: string, ...replicaIds: string[]): { id: string; name: string; replicaIds: string[] } => ({
+    id,
+    name: `${id}:6379`,
+    replicaIds,
+  });
 
   test('is that of the master that it was a replica of last', () => {
     const lineage = new Lineage();

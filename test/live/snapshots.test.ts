@@ -33,7 +33,12 @@ class Reading {
   }
 
   flaws(a: number, b: number, keys?: number): string {
-    const { missing, twice } = this.snapshots.flaws(new Map([[A, claim('A', a, keys)], [B, claim('B', b)]]));
+    const { missing, twice } = this.snapshots.flaws(
+      new Map([
+        [A, claim('A', a, keys)],
+        [B, claim('B', b)],
+      ]),
+    );
     return [...missing.map((slot) => `missing ${slot}`), ...twice.map((slot) => `twice ${slot}`)].join(', ');
   }
 }
@@ -42,17 +47,67 @@ describe('a slot in the RDBs of two masters', () => {
   test.each<[what: string, found: string, reading: (reading: Reading) => string]>([
     ['that stays', '', (r) => r.begin(A, OWN, 3).begun(A, OWN).begin(B, OTHERS, 0).begun(B, OTHERS).flaws(OWN, OTHERS)],
     ['that moves after it was read', '', (r) => r.begin(A, OWN, 3).begun(A, OWN).begin(B, OWN, 3).begun(B, OWN).flaws(OTHERS, OWN)],
-    ['that moves to a master that was read', 'missing 7', (r) => r.begin(B, OTHERS, 0).begun(B, OTHERS).begin(A, OTHERS, 0).begun(A, OTHERS).flaws(OTHERS, OWN)],
-    ['that moves while its master begins', 'missing 7', (r) => r.begin(A, OWN, 0).begun(A, OTHERS).begin(B, OTHERS, 0).begun(B, OTHERS).flaws(OTHERS, OWN)],
-    ['that moves while its master begins, and is read there', '', (r) => r.begin(A, OWN, 0).begun(A, OTHERS).begin(B, OWN, 3).begun(B, OWN).flaws(OTHERS, OWN)],
-    ['that moves while its master begins, and perhaps was there', 'twice 7', (r) => r.begin(A, OWN, 2).begun(A, OTHERS).begin(B, OWN, 3).begun(B, OWN).flaws(OTHERS, OWN)],
-    ['that stays half-way', '', (r) => r.begin(B, COMING, 1).begun(B, COMING).begin(A, LEAVING, 2, 2).begun(A, LEAVING, 2).flaws(LEAVING, COMING, 2)],
-    ['that goes on from half-way, read in the direction that keys go', 'twice 7', (r) => r.begin(A, LEAVING, 2, 2).begun(A, LEAVING, 2).begin(B, COMING, 2).begun(B, COMING).flaws(LEAVING, COMING, 1)],
-    ['that goes on from half-way, read against it', 'missing 7, twice 7', (r) => r.begin(B, COMING, 1).begun(B, COMING).begin(A, LEAVING, 1, 1).begun(A, LEAVING, 1).flaws(LEAVING, COMING, 1 + 1)],
-    ['that arrives after both began', 'missing 7', (r) => r.begin(A, LEAVING, 0, 2).begin(B, COMING, 1).begun(A, OTHERS).begun(B, OWN).flaws(OTHERS, OWN)],
-    ['that arrives after it was read half-way', '', (r) => r.begin(A, LEAVING, 2, 2).begun(A, LEAVING, 2).begin(B, OWN, 0).begun(B, OWN).flaws(OTHERS, OWN)],
-    ['whose master is asked at the end only', '', (r) => r.begin(A, OWN, 3).begun(A).begin(B, OTHERS, 0).begun(B, OTHERS).flaws(OWN, OTHERS)],
-    ['whose master is asked at the end only, after it moved', 'missing 7', (r) => r.begin(A, OWN, 3).begun(A).begin(B, OTHERS, 0).begun(B, OTHERS).flaws(OTHERS, OWN)],
+    [
+      'that moves to a master that was read',
+      'missing 7',
+      (r) => r.begin(B, OTHERS, 0).begun(B, OTHERS).begin(A, OTHERS, 0).begun(A, OTHERS).flaws(OTHERS, OWN),
+    ],
+    [
+      'that moves while its master begins',
+      'missing 7',
+      (r) => r.begin(A, OWN, 0).begun(A, OTHERS).begin(B, OTHERS, 0).begun(B, OTHERS).flaws(OTHERS, OWN),
+    ],
+    [
+      'that moves while its master begins, and is read there',
+      '',
+      (r) => r.begin(A, OWN, 0).begun(A, OTHERS).begin(B, OWN, 3).begun(B, OWN).flaws(OTHERS, OWN),
+    ],
+    [
+      'that moves while its master begins, and perhaps was there',
+      'twice 7',
+      (r) => r.begin(A, OWN, 2).begun(A, OTHERS).begin(B, OWN, 3).begun(B, OWN).flaws(OTHERS, OWN),
+    ],
+    [
+      'that stays half-way',
+      '',
+      (r) => r.begin(B, COMING, 1).begun(B, COMING).begin(A, LEAVING, 2, 2).begun(A, LEAVING, 2).flaws(LEAVING, COMING, 2),
+    ],
+    [
+      'that goes on from half-way, read in the direction that keys go',
+      'twice 7',
+      (r) => r.begin(A, LEAVING, 2, 2).begun(A, LEAVING, 2).begin(B, COMING, 2).begun(B, COMING).flaws(LEAVING, COMING, 1),
+    ],
+    [
+      'that goes on from half-way, read against it',
+      'missing 7, twice 7',
+      (r) =>
+        r
+          .begin(B, COMING, 1)
+          .begun(B, COMING)
+          .begin(A, LEAVING, 1, 1)
+          .begun(A, LEAVING, 1)
+          .flaws(LEAVING, COMING, 1 + 1),
+    ],
+    [
+      'that arrives after both began',
+      'missing 7',
+      (r) => r.begin(A, LEAVING, 0, 2).begin(B, COMING, 1).begun(A, OTHERS).begun(B, OWN).flaws(OTHERS, OWN),
+    ],
+    [
+      'that arrives after it was read half-way',
+      '',
+      (r) => r.begin(A, LEAVING, 2, 2).begun(A, LEAVING, 2).begin(B, OWN, 0).begun(B, OWN).flaws(OTHERS, OWN),
+    ],
+    [
+      'whose master is asked at the end only',
+      '',
+      (r) => r.begin(A, OWN, 3).begun(A).begin(B, OTHERS, 0).begun(B, OTHERS).flaws(OWN, OTHERS),
+    ],
+    [
+      'whose master is asked at the end only, after it moved',
+      'missing 7',
+      (r) => r.begin(A, OWN, 3).begun(A).begin(B, OTHERS, 0).begun(B, OTHERS).flaws(OTHERS, OWN),
+    ],
   ])('%s', (_, found, reading) => {
     expect(reading(new Reading())).toBe(found);
   });

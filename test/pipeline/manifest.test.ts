@@ -1,13 +1,29 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { afterAll, describe, expect, test } from 'vitest';
-import { checkFiles, doubtsOf, fileEnds, type Manifest, ManifestError, readManifest, slotsMissing, writeManifest } from '../../src/pipeline/manifest.js';
+import {
+  checkFiles,
+  doubtsOf,
+  fileEnds,
+  type Manifest,
+  ManifestError,
+  readManifest,
+  slotsMissing,
+  writeManifest,
+} from '../../src/pipeline/manifest.js';
 import { Folder } from '../support/cli-support.js';
 import { strings } from '../support/restore-support.js';
 
 const folder = new Folder();
 afterAll(() => folder.remove());
 
-const shard = { node: '127.0.0.1:7001', nodeId: 'a'.repeat(40), slots: [[0, 5460]] as [number, number][], replicationId: 'b'.repeat(40), replicationOffset: 12, streamDb: 0 };
+const shard = {
+  node: '127.0.0.1:7001',
+  nodeId: 'a'.repeat(40),
+  slots: [[0, 5460]] as [number, number][],
+  replicationId: 'b'.repeat(40),
+  replicationOffset: 12,
+  streamDb: 0,
+};
 const path = folder.file('a.rdb', strings({ a: '1' }));
 const manifest: Manifest = {
   created: '2026-11-29T12:00:00.000Z',
@@ -25,7 +41,13 @@ test('is read as it was written, with the paths of its files', async () => {
   await checkFiles({ path: folder.at('m.json'), manifest: read });
 });
 
-test.each([['-', './-'], ['unix:/x', './unix:/x'], ['redis://a', './redis:/a'], ['/a/b.rdb', '/a/b.rdb'], ['../b.rdb', '../b.rdb']])('the file %s is %s', async (file, expected) => {
+test.each([
+  ['-', './-'],
+  ['unix:/x', './unix:/x'],
+  ['redis://a', './redis:/a'],
+  ['/a/b.rdb', '/a/b.rdb'],
+  ['../b.rdb', '../b.rdb'],
+])('the file %s is %s', async (file, expected) => {
   const name = `manifest-${process.pid}.json`;
   const content = { rdbkit: 'backup manifest', version: 1, ...manifest, files: [{ ...manifest.files[0], file }] };
   writeFileSync(name, JSON.stringify(content));
@@ -103,11 +125,17 @@ test('files that are wrong are named, the first five of them', async () => {
 });
 
 test('slots that no shard has', () => {
-  const of = (...slots: [number, number][]): [number, number][] => slotsMissing({ files: [{ ...manifest.files[0], shards: slots.map((range) => ({ ...shard, slots: [range] })) }] });
+  const of = (...slots: [number, number][]): [number, number][] =>
+    slotsMissing({ files: [{ ...manifest.files[0], shards: slots.map((range) => ({ ...shard, slots: [range] })) }] });
   expect(of([0, 16383])).toEqual([]);
   expect(of([8192, 16383], [0, 8191])).toEqual([]);
   expect(of([0, 16383], [5, 6])).toEqual([]);
-  expect(of([1, 5], [7, 7], [9, 16382])).toEqual([[0, 0], [6, 6], [8, 8], [16383, 16383]]);
+  expect(of([1, 5], [7, 7], [9, 16382])).toEqual([
+    [0, 0],
+    [6, 6],
+    [8, 8],
+    [16383, 16383],
+  ]);
   expect(of()).toEqual([[0, 16383]]);
 });
 

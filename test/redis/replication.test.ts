@@ -115,7 +115,7 @@ test('the handshake: each command waits for the answer to the one before', async
 });
 
 test.each([
-  ['Redis, which has no version', { REPLCONF: ["-ERR Unrecognized REPLCONF option: version\r\n"] }, 3],
+  ['Redis, which has no version', { REPLCONF: ['-ERR Unrecognized REPLCONF option: version\r\n'] }, 3],
   ['before 2.8, without REPLCONF', { REPLCONF: ["-ERR unknown command 'REPLCONF'\r\n"] }, 1],
   ['a user that may not', { REPLCONF: ["-NOPERM this user has no permissions to run the 'replconf' command\r\n"] }, 1],
 ])('REPLCONF is no condition: %s', async (_, answers, times) => {
@@ -125,7 +125,10 @@ test.each([
 
 test('newlines keep the link alive wherever the server has nothing to say yet', async () => {
   let preparing = 0;
-  const answers = { REPLCONF: ['\n', '+OK\r\n'], PSYNC: ['\n', '\n\n', '+FULL', `RESYNC ${ID} 7\r`, '\n', '\n', '\n', '$', '1', '0\r', '\n01234', '56789'] };
+  const answers = {
+    REPLCONF: ['\n', '+OK\r\n'],
+    PSYNC: ['\n', '\n\n', '+FULL', `RESYNC ${ID} 7\r`, '\n', '\n', '\n', '$', '1', '0\r', '\n01234', '56789'],
+  };
   expect(await copy(answers, { onPreparing: () => preparing++ })).toBe('0123456789');
   expect(preparing).toBe(5);
 });
@@ -149,7 +152,11 @@ test('a buffer that is hardly larger than the mark gives the same bytes', async 
 });
 
 test('servers before 2.8 have SYNC', async () => {
-  const link = await full({ REPLCONF: ["-ERR unknown command 'REPLCONF'\r\n"], PSYNC: ["-ERR unknown command 'PSYNC'\r\n"], SYNC: ['\n', '$3\r\n', 'RDB'] });
+  const link = await full({
+    REPLCONF: ["-ERR unknown command 'REPLCONF'\r\n"],
+    PSYNC: ["-ERR unknown command 'PSYNC'\r\n"],
+    SYNC: ['\n', '$3\r\n', 'RDB'],
+  });
   expect([link.id, link.offset, await bytesOf(link)]).toEqual(['', undefined, 'RDB']);
   await expect(link.commands().next()).rejects.toThrow('no stream');
   expect(master?.commands).toEqual(['REPLCONF version 9.2.0', 'PSYNC ? -1', 'SYNC']);

@@ -35,7 +35,11 @@ async function fill(): Promise<void> {
     await source.client.hset('missing', { a: '1' });
     await source.client.set('type', 'text');
     await target.client.sadd('type', 'member');
-    for (const [{ client }, at] of [[source, SOON], [target, LATER]] as const) await client.set('expiry', 'v', 'PXAT', at);
+    for (const [{ client }, at] of [
+      [source, SOON],
+      [target, LATER],
+    ] as const)
+      await client.set('expiry', 'v', 'PXAT', at);
     await source.client.rpush('value', 'a', 'b', 'c');
     await target.client.rpush('value', 'a', 'x');
     await target.client.zadd('extra', 1, 'm');
@@ -43,7 +47,14 @@ async function fill(): Promise<void> {
   }
 }
 
-const LINES = ['delete db 0 "base64:/wA="', 'delete db 0 "extra"', 'restore db 0 "expiry"', 'restore db 0 "missing"', 'restore db 0 "type"', 'restore db 0 "value"'];
+const LINES = [
+  'delete db 0 "base64:/wA="',
+  'delete db 0 "extra"',
+  'restore db 0 "expiry"',
+  'restore db 0 "missing"',
+  'restore db 0 "type"',
+  'restore db 0 "value"',
+];
 const inDb3 = (line: string): string => line.replace('db 0', 'db 3').replace('/wA=', '/wM=');
 
 const diff = (...words: string[]): Promise<Result> => rdbkit(['diff', ...words]);
@@ -63,7 +74,12 @@ async function calls({ client }: TestServer, command: string): Promise<number> {
 interface Said {
   exitCode: number;
   different: number;
-  repair: { toRestore: number; toDelete: number; left: number; applied?: { restored: number; deleted: number; settled: number; rejected: number; still: number } };
+  repair: {
+    toRestore: number;
+    toDelete: number;
+    left: number;
+    applied?: { restored: number; deleted: number; settled: number; rejected: number; still: number };
+  };
   errors: { code: string; server?: string; got?: string }[];
 }
 const said = ({ err }: Result): Said => JSON.parse(err) as Said;
@@ -71,7 +87,10 @@ const said = ({ err }: Result): Said => JSON.parse(err) as Said;
 describe('--rerun', () => {
   test('reads only the keys of the list from servers', async () => {
     await fill();
-    const list = folder.file('list.jsonl', ['missing', 'extra', 'same:1'].map((key) => `${JSON.stringify({ db: 0, key, kinds: ['value'] })}\n`).join(''));
+    const list = folder.file(
+      'list.jsonl',
+      ['missing', 'extra', 'same:1'].map((key) => `${JSON.stringify({ db: 0, key, kinds: ['value'] })}\n`).join(''),
+    );
     await Promise.all([source, target].map(({ client }) => client.config('RESETSTAT')));
     const again = await diff(urlOf(source), urlOf(target), '--rerun', list, '--format', 'json');
     expect(sorted(again).map((line) => (JSON.parse(line) as { key: string }).key)).toEqual(['extra', 'missing']);
@@ -89,7 +108,13 @@ describe('--repair', () => {
     expect(done.err).toMatch(/^rdbkit: 8 keys to restore, 4 to delete; nothing was changed$/m);
     expect(await contents(target)).toEqual(before);
     const json = await diff(urlOf(source), urlOf(target), '--db', '0', '--repair', '--format', 'json');
-    expect(sorted(json).map((line) => JSON.parse(line) as object)).toContainEqual({ db: 0, key: 'extra', kinds: ['extra'], target: { type: 'zset' }, repair: 'delete' });
+    expect(sorted(json).map((line) => JSON.parse(line) as object)).toContainEqual({
+      db: 0,
+      key: 'extra',
+      kinds: ['extra'],
+      target: { type: 'zset' },
+      repair: 'delete',
+    });
   });
 
   for (const way of ['file', 'server'] as const) {
@@ -98,7 +123,11 @@ describe('--repair', () => {
       const from = way === 'file' ? await saved(source) : urlOf(source);
       await target.client.config('RESETSTAT');
       const done = await diff(from, urlOf(target), '--level', 'values', '--repair', '--apply', '--yes', '--json');
-      expect(said(done)).toMatchObject({ exitCode: 0, different: 12, repair: { toRestore: 8, toDelete: 4, left: 0, applied: { restored: 8, deleted: 4, settled: 0, rejected: 0, still: 0 } } });
+      expect(said(done)).toMatchObject({
+        exitCode: 0,
+        different: 12,
+        repair: { toRestore: 8, toDelete: 4, left: 0, applied: { restored: 8, deleted: 4, settled: 0, rejected: 0, still: 0 } },
+      });
       expect(sorted(done)).toEqual([...LINES, ...LINES.map(inDb3)].sort());
       expect(await contents(target)).toEqual(await contents(source));
       expect([await calls(target, 'restore'), await calls(target, 'unlink')]).toEqual([8, 4]); // nothing else was written
@@ -135,8 +164,23 @@ describe('--repair', () => {
     });
     try {
       await target.client.config('RESETSTAT');
-      const done = await diff(urlOf(source), `redis://127.0.0.1:${proxy.port}`, '--via', 'scan', '--level', 'values', '--repair', '--apply', '--yes', '--json');
-      expect(said(done)).toMatchObject({ exitCode: 0, different: 3, repair: { toRestore: 2, toDelete: 1, applied: { restored: 1, deleted: 0, settled: 2, still: 0 } } });
+      const done = await diff(
+        urlOf(source),
+        `redis://127.0.0.1:${proxy.port}`,
+        '--via',
+        'scan',
+        '--level',
+        'values',
+        '--repair',
+        '--apply',
+        '--yes',
+        '--json',
+      );
+      expect(said(done)).toMatchObject({
+        exitCode: 0,
+        different: 3,
+        repair: { toRestore: 2, toDelete: 1, applied: { restored: 1, deleted: 0, settled: 2, still: 0 } },
+      });
     } finally {
       await proxy.stop();
     }
@@ -187,7 +231,14 @@ describe('--repair', () => {
     await target.client.select(0);
     await target.client.set('extra', '1');
     await target.client.call('ACL', 'SETUSER', 'writer', 'on', '>pw', '~*', '+@all', '-unlink', '-del');
-    const done = await diff(await saved(source), urlOf(target).replace('redis://', 'redis://writer:pw@'), '--repair', '--apply', '--yes', '--json');
+    const done = await diff(
+      await saved(source),
+      urlOf(target).replace('redis://', 'redis://writer:pw@'),
+      '--repair',
+      '--apply',
+      '--yes',
+      '--json',
+    );
     expect(done.code).toBe(4);
     expect(said(done).errors).toMatchObject([{ code: 'REFUSED' }]);
   });
@@ -216,7 +267,15 @@ describe('--repair', () => {
 describe('restore --verify', () => {
   interface Verified {
     exitCode: number;
-    verified?: { level: string; same: boolean; complete: boolean; different: number; kinds: Record<string, number>; sourceKeys: number; targetKeys: number };
+    verified?: {
+      level: string;
+      same: boolean;
+      complete: boolean;
+      different: number;
+      kinds: Record<string, number>;
+      sourceKeys: number;
+      targetKeys: number;
+    };
   }
   const restore = (...words: string[]): Promise<Result> => rdbkit(['restore', ...words]);
   const verdictOf = async (...words: string[]): Promise<Verified> => JSON.parse((await restore(...words, '--json')).err) as Verified;
@@ -226,12 +285,21 @@ describe('restore --verify', () => {
       await fill();
       await target.client.flushall();
       const from = way === 'file' ? await saved(source) : urlOf(source);
-      expect(await verdictOf(from, urlOf(target), '--verify', 'values')).toMatchObject({ exitCode: 0, verified: { level: 'values', same: true, sourceKeys: 88, targetKeys: 88 } });
+      expect(await verdictOf(from, urlOf(target), '--verify', 'values')).toMatchObject({
+        exitCode: 0,
+        verified: { level: 'values', same: true, sourceKeys: 88, targetKeys: 88 },
+      });
       await target.client.flushall();
       const moved = ['--db', '3', '--db-map', '3:7', '--ttl-shift', '1h', '--prefix', 'e', '--prefix', 'm'];
-      expect(await verdictOf(from, urlOf(target), ...moved, '--verify', 'keys')).toMatchObject({ exitCode: 0, verified: { level: 'keys', same: true, sourceKeys: 2, targetKeys: 2 } });
+      expect(await verdictOf(from, urlOf(target), ...moved, '--verify', 'keys')).toMatchObject({
+        exitCode: 0,
+        verified: { level: 'keys', same: true, sourceKeys: 2, targetKeys: 2 },
+      });
       await target.client.flushall();
-      expect(await verdictOf(from, urlOf(target, '/4'), '--db', '0', '--strip-ttl', '--verify', 'values')).toMatchObject({ exitCode: 0, verified: { same: true, targetKeys: 44 } });
+      expect(await verdictOf(from, urlOf(target, '/4'), '--db', '0', '--strip-ttl', '--verify', 'values')).toMatchObject({
+        exitCode: 0,
+        verified: { same: true, targetKeys: 44 },
+      });
     });
   }
 
@@ -245,8 +313,12 @@ describe('restore --verify', () => {
     await target.client.set('foreign', '1');
     const done = await restore(file, urlOf(target), '--on-conflict', 'skip', '--verify', 'values');
     expect(done.code).toBe(1);
-    expect(done.err).toMatch(/^rdbkit: differs: another value: db 0, key "same:1": source: string, 1 byte, no expiry; target: string, 5 bytes, no expiry$/m);
-    expect(done.err).toMatch(/^rdbkit: verified: 1 key differs \(1 another value\): 88 keys of the source and 89 of the target compared by value; /m);
+    expect(done.err).toMatch(
+      /^rdbkit: differs: another value: db 0, key "same:1": source: string, 1 byte, no expiry; target: string, 5 bytes, no expiry$/m,
+    );
+    expect(done.err).toMatch(
+      /^rdbkit: verified: 1 key differs \(1 another value\): 88 keys of the source and 89 of the target compared by value; /m,
+    );
     const replaced = await restore(file, urlOf(target), '--on-conflict', 'replace', '--verify', 'values');
     expect(replaced.code).toBe(0); // a key that only the target has may stay
     expect(replaced.err).toMatch(/^rdbkit: verified: the same: 88 keys of the source and 89 of the target/m);
@@ -261,7 +333,10 @@ describe('restore --verify', () => {
       await target.client.set('foreign', '1');
     });
     try {
-      expect(await verdictOf(await saved(source), `redis://127.0.0.1:${proxy.port}`, '--verify', 'keys')).toMatchObject({ exitCode: 1, verified: { different: 1, kinds: { extra: 1 } } });
+      expect(await verdictOf(await saved(source), `redis://127.0.0.1:${proxy.port}`, '--verify', 'keys')).toMatchObject({
+        exitCode: 1,
+        verified: { different: 1, kinds: { extra: 1 } },
+      });
     } finally {
       await proxy.stop();
     }
@@ -301,7 +376,10 @@ describe('a cluster as target', () => {
     for (let i = 0; i < 100; i++) await source.client.del(`key:${i}`);
     for (let i = 200; i < 400; i++) await source.client.set(`key:${i}`, `new ${i}`);
     const done = await diff(urlOf(source), cluster.nodes[1].url, '--level', 'values', '--repair', '--apply', '--yes', '--json');
-    expect(said(done)).toMatchObject({ exitCode: 0, repair: { toRestore: 200, toDelete: 100, applied: { restored: 200, deleted: 100, still: 0 } } });
+    expect(said(done)).toMatchObject({
+      exitCode: 0,
+      repair: { toRestore: 200, toDelete: 100, applied: { restored: 200, deleted: 100, still: 0 } },
+    });
     expect((await diff(urlOf(source), cluster.nodes[2].url, '--level', 'values')).code).toBe(0);
   });
 });

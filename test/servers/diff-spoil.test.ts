@@ -43,20 +43,33 @@ afterAll(async () => {
 async function found(...argv: string[]): Promise<{ code: number | null; lines: string[] }> {
   const { code, err, out } = await rdbkit(['diff', ...argv, '--format', 'json']);
   if (code !== 0 && code !== 1) throw new Error(err);
-  return { code, lines: told(out.split('\n').slice(0, -1).map((line) => JSON.parse(line) as Found)) };
+  return {
+    code,
+    lines: told(
+      out
+        .split('\n')
+        .slice(0, -1)
+        .map((line) => JSON.parse(line) as Found),
+    ),
+  };
 }
 
 /** What is expected of a look: at keys alone, values do not count; with the sides exchanged, what was missing is extra. */
 function seen(expected: readonly Expected[], look: { level: string; streams: string; reversed?: boolean }): string[] {
-  const turned: Readonly<Partial<Record<DifferenceKind, DifferenceKind>>> = look.reversed === true ? { missing: 'extra', extra: 'missing' } : {};
+  const turned: Readonly<Partial<Record<DifferenceKind, DifferenceKind>>> =
+    look.reversed === true ? { missing: 'extra', extra: 'missing' } : {};
   const counting = expected.filter(({ onlyFull }) => !onlyFull || look.streams === 'full');
-  const all = counting.map(({ kinds, ...one }) => ({ ...one, kinds: kinds.filter((kind) => look.level === 'values' || kind !== 'value').map((kind) => turned[kind] ?? kind) }));
+  const all = counting.map(({ kinds, ...one }) => ({
+    ...one,
+    kinds: kinds.filter((kind) => look.level === 'values' || kind !== 'value').map((kind) => turned[kind] ?? kind),
+  }));
   return told(all.filter(({ kinds }) => kinds.length > 0));
 }
 
 describe(`single changes of a live ${SERVER}`, () => {
   test('the data alone: no difference', async () => {
-    for (const via of ['scan', 'replication']) expect(await found(urlOf(target), file, '--via', via, '--level', 'values', '--streams', 'full')).toEqual({ code: 0, lines: [] });
+    for (const via of ['scan', 'replication'])
+      expect(await found(urlOf(target), file, '--via', via, '--level', 'values', '--streams', 'full')).toEqual({ code: 0, lines: [] });
   });
 
   test.each(Array.from({ length: ROUNDS }, (_, i) => i))('each is named, and nothing else: round %i', async (round) => {
@@ -77,7 +90,10 @@ describe(`single changes of a live ${SERVER}`, () => {
     for (const { argv, ...look } of looks) {
       const want = seen(expected, look);
       const streams = look.level === 'values' ? ['--streams', look.streams] : [];
-      expect(await found(...argv, '--level', look.level, ...streams, ...databases), note).toEqual({ code: want.length > 0 ? 1 : 0, lines: want });
+      expect(await found(...argv, '--level', look.level, ...streams, ...databases), note).toEqual({
+        code: want.length > 0 ? 1 : 0,
+        lines: want,
+      });
     }
     const everything = await found(file, saved, '--level', 'values', '--streams', 'full');
     expect(everything.lines.length, note).toBe(seen(expected, { level: 'values', streams: 'full' }).length + moved);

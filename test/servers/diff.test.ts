@@ -24,7 +24,8 @@ let one: TestServer;
 let other: TestServer;
 
 beforeAll(async () => {
-  const start = (): Promise<TestServer> => TestServer.start('--enable-debug-command', 'yes', '--repl-diskless-sync-delay', '0', '--repl-ping-replica-period', '1');
+  const start = (): Promise<TestServer> =>
+    TestServer.start('--enable-debug-command', 'yes', '--repl-diskless-sync-delay', '0', '--repl-ping-replica-period', '1');
   [one, other] = await Promise.all([start(), start()]);
 });
 afterAll(async () => {
@@ -58,7 +59,12 @@ async function diff(argv: readonly string[], world: Parameters<typeof rdbkit>[1]
 const said = (...argv: string[]): ReturnType<typeof rdbkit> => rdbkit(['diff', ...argv]);
 
 /** Lines of differences without what the sides have. */
-const told = (out: string): string[] => out.split('\n').slice(0, -1).map((line) => line.replace(/(, key "[^"]*"): .*$/, '$1')).sort();
+const told = (out: string): string[] =>
+  out
+    .split('\n')
+    .slice(0, -1)
+    .map((line) => line.replace(/(, key "[^"]*"): .*$/, '$1'))
+    .sort();
 
 const SAME = { code: 0, same: true, complete: true, different: 0, out: '' };
 
@@ -72,7 +78,11 @@ describe(`the same data, of ${SERVER}`, () => {
     test.each(LEVELS.flatMap((level) => WAYS.map((via) => [level, via])))('--level %s --via %s', async (level, via) => {
       const more = ['--level', level, '--via', via, ...(level === 'values' ? ['--streams', 'full'] : [])];
       const table = level === 'counts' ? { out: expect.stringContaining('all keys') as string } : {};
-      for (const sides of [[serverPath(name), urlOf(one)], [urlOf(one), serverPath(name)], [urlOf(one), urlOf(other)]]) {
+      for (const sides of [
+        [serverPath(name), urlOf(one)],
+        [urlOf(one), serverPath(name)],
+        [urlOf(one), urlOf(other)],
+      ]) {
         const found = await diff([...sides, ...more]);
         expect(found).toMatchObject({ ...SAME, ...table, warnings: [] });
         expect(found.source.keys).toBeGreaterThan(100);
@@ -113,7 +123,10 @@ describe('a cluster', () => {
 
   test.each(WAYS)('and the file that it was restored from, by %s', async (via) => {
     for (const level of LEVELS) {
-      for (const sides of [[FIXTURE, url], [url, FIXTURE]]) {
+      for (const sides of [
+        [FIXTURE, url],
+        [url, FIXTURE],
+      ]) {
         const found = await diff([...sides, '--db', '0', '--level', level, '--via', via]);
         expect(found).toMatchObject({ code: 0, same: true, source: { keys: 146 }, target: { keys: 146 }, warnings: [] });
       }
@@ -132,7 +145,14 @@ describe('a cluster', () => {
     try {
       for (const via of WAYS) {
         const found = await diff([FIXTURE, url, '--db', '0', '--via', via, '--retry-for', '3s']);
-        expect(found, found.err).toMatchObject({ code: 1, same: false, complete: false, different: 0, source: { keys: 146 }, target: { keys: 146 } });
+        expect(found, found.err).toMatchObject({
+          code: 1,
+          same: false,
+          complete: false,
+          different: 0,
+          source: { keys: 146 },
+          target: { keys: 146 },
+        });
       }
       expect((await said(FIXTURE, url, '--db', '0')).err).toContain('rdbkit: no difference found, but not everything was read: 146 keys');
     } finally {
@@ -149,7 +169,11 @@ describe('a cluster', () => {
     await node.client.del(key);
     await node.client.set(Buffer.concat([Buffer.from('{'), key, Buffer.from('}')]), 'in the same slot');
     for (const via of WAYS) {
-      expect(await diff([FIXTURE, url, '--db', '0', '--level', 'values', '--via', via])).toMatchObject({ code: 1, different: 2, kinds: { missing: 1, extra: 1 } });
+      expect(await diff([FIXTURE, url, '--db', '0', '--level', 'values', '--via', via])).toMatchObject({
+        code: 1,
+        different: 2,
+        kinds: { missing: 1, extra: 1 },
+      });
     }
   });
 });
@@ -175,19 +199,30 @@ describe('two servers', () => {
     expect(await diff([file, `${url}/1`, '--db', '0', '--level', 'values'])).toMatchObject(SAME);
     expect(await diff([file, url, '--db', '0', '--db-map', '0:1'])).toMatchObject(SAME);
     expect(await diff([file, '-h', '127.0.0.1', '-p', `${portOf(one)}`, '-n', '1', '--db', '0'])).toMatchObject(SAME);
-    expect(told((await said(file, url)).out)).toEqual(['extra: db 1, key "a"', 'extra: db 1, key "b"', 'missing: db 0, key "a"', 'missing: db 0, key "b"', 'missing: db 3, key "c"']);
+    expect(told((await said(file, url)).out)).toEqual([
+      'extra: db 1, key "a"',
+      'extra: db 1, key "b"',
+      'missing: db 0, key "a"',
+      'missing: db 0, key "b"',
+      'missing: db 3, key "c"',
+    ]);
     expect((await said(file, `${url}/1`, '--db-map', '0:1')).err).toContain('--db-map cannot be used with it');
   });
 
   test.each(WAYS)('keys that differ between databases with other numbers, by %s', async (via) => {
     const pipelines = [one, other].map(({ client }) => client.pipeline());
     pipelines[1].select(1);
-    for (let i = 0; i < 500; i++) for (const [side, pipeline] of pipelines.entries()) pipeline.set(`key:${i}`, i % 100 === 0 ? `${side}` : 'x');
+    for (let i = 0; i < 500; i++)
+      for (const [side, pipeline] of pipelines.entries()) pipeline.set(`key:${i}`, i % 100 === 0 ? `${side}` : 'x');
     pipelines[1].select(0);
     for (const pipeline of pipelines) await pipeline.exec();
     const want = [0, 100, 200, 300, 400].map((i) => `another value: db 1, key "key:${i}"`);
     const more = ['--level', 'values', '--via', via];
-    for (const argv of [[...sides(), '--db-map', '0:1'], [urlOf(one), urlOf(other, '/1')], [urlOf(one, '/0'), urlOf(other, '/1')]]) {
+    for (const argv of [
+      [...sides(), '--db-map', '0:1'],
+      [urlOf(one), urlOf(other, '/1')],
+      [urlOf(one, '/0'), urlOf(other, '/1')],
+    ]) {
       expect(told((await said(...argv, ...more)).out)).toEqual(want);
       const some = await diff([...argv, ...more, '--sample', '50%']);
       expect(some).toMatchObject({ code: 1, kinds: { missing: 0, extra: 0 } });
@@ -202,7 +237,8 @@ describe('two servers', () => {
     await one.client.set('a:2', 'another');
     await other.client.del('b:1');
     await other.client.rpush('b:3', 'x');
-    const found = async (...argv: string[]): Promise<string[]> => told((await said(...sides(), '--level', 'values', '--via', 'scan', ...argv)).out);
+    const found = async (...argv: string[]): Promise<string[]> =>
+      told((await said(...sides(), '--level', 'values', '--via', 'scan', ...argv)).out);
     const [value, missing, extra] = ['another value: db 0, key "a:2"', 'missing: db 0, key "b:1"', 'extra: db 0, key "b:3"'];
     expect(await found()).toEqual([value, extra, missing]);
     expect(await found('--prefix', 'a:')).toEqual([value]);
@@ -249,7 +285,9 @@ describe('two servers', () => {
     await delay(110);
     const found = await diff([file, urlOf(other)]);
     expect(found).toMatchObject({ ...SAME, source: { keys: 1, expired: 1 }, target: { keys: 1, expired: 0 } });
-    expect((await said(file, urlOf(other))).err).toContain('the same: 1 key of the source and 1 of the target compared by key, 1 expired key left out; ');
+    expect((await said(file, urlOf(other))).err).toContain(
+      'the same: 1 key of the source and 1 of the target compared by key, 1 expired key left out; ',
+    );
   });
 
   test('--level counts is a table', async () => {
@@ -260,10 +298,23 @@ describe('two servers', () => {
     const { code, err, out } = await said(...sides(), '--level', 'counts');
     expect(code).toBe(1);
     const rows = out.split('\n').map((line) => line.trim().replace(/ {2,}/g, '  '));
-    expect(rows.slice(0, 6)).toEqual(['source  target  difference', 'all keys  3  3', 'db 0  3  3', 'list  1  1', '*  set  0  1  +1', '*  string  2  1  -1']);
+    expect(rows.slice(0, 6)).toEqual([
+      'source  target  difference',
+      'all keys  3  3',
+      'db 0  3  3',
+      'list  1  1',
+      '*  set  0  1  +1',
+      '*  string  2  1  -1',
+    ]);
     expect(err).toContain('2 numbers differ: 3 keys of the source and 3 of the target compared by number; ');
     const json = (await said(...sides(), '--level', 'counts', '--format', 'json')).out;
-    expect(json.split('\n').slice(0, -1).map((line) => JSON.parse(line) as { group: string }).filter(({ group }) => group === 'type')).toEqual([
+    expect(
+      json
+        .split('\n')
+        .slice(0, -1)
+        .map((line) => JSON.parse(line) as { group: string })
+        .filter(({ group }) => group === 'type'),
+    ).toEqual([
       { group: 'type', db: 0, name: 'list', source: 1, target: 1, difference: 0 },
       { group: 'type', db: 0, name: 'set', source: 0, target: 1, difference: 1 },
       { group: 'type', db: 0, name: 'string', source: 2, target: 1, difference: -1 },
@@ -282,7 +333,10 @@ describe('two servers', () => {
     ]);
     const output = folder.at('found.jsonl');
     expect(await diff([...sides(), '-o', output])).toMatchObject({ code: 1, out: '' });
-    const lines = readFileSync(output, 'utf8').split('\n').slice(0, -1).map((line) => JSON.parse(line) as { key: string });
+    const lines = readFileSync(output, 'utf8')
+      .split('\n')
+      .slice(0, -1)
+      .map((line) => JSON.parse(line) as { key: string });
     expect(lines.sort((a, b) => (a.key < b.key ? -1 : 1))).toEqual([
       { db: 0, key: 'a', kinds: ['expiry'], source: { type: 'string' }, target: { type: 'string', expireAt: 4e12 } },
       { db: 0, key: 'b', kinds: ['type'], source: { type: 'list' }, target: { type: 'set' } },
@@ -292,9 +346,15 @@ describe('two servers', () => {
   test('one server under two names is told; a replica is not', async () => {
     await both(['SET', 'a', '1']);
     const twin = `redis://localhost:${portOf(one)}`;
-    expect(await diff([urlOf(one), twin])).toMatchObject({ ...SAME, warnings: [{ file: twin, text: `it is the same server as ${urlOf(one)}` }] });
+    expect(await diff([urlOf(one), twin])).toMatchObject({
+      ...SAME,
+      warnings: [{ file: twin, text: `it is the same server as ${urlOf(one)}` }],
+    });
     expect((await diff([urlOf(one, '/0'), urlOf(one, '/1')])).warnings).toEqual([]);
-    expect(await said(urlOf(one), urlOf(one))).toMatchObject({ code: 2, err: expect.stringContaining('is both source and target: they are the same') as string });
+    expect(await said(urlOf(one), urlOf(one))).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('is both source and target: they are the same') as string,
+    });
   });
 
   describe('a replica, and servers that are written to', () => {
@@ -352,7 +412,11 @@ describe('two servers', () => {
 
     test('a damaged file: no verdict, no table, no output, exit code 3', async () => {
       const damaged = casePath('bad-lzf.rdb');
-      for (const argv of [[damaged, FIXTURE], [FIXTURE, damaged], [damaged, damaged]]) {
+      for (const argv of [
+        [damaged, FIXTURE],
+        [FIXTURE, damaged],
+        [damaged, damaged],
+      ]) {
         const output = folder.at('never');
         const { code, err } = await said(...argv, '--level', 'values', '-o', output);
         expect(code).toBe(3);
@@ -362,14 +426,21 @@ describe('two servers', () => {
         expect(await diff([...argv, '--level', 'values'])).toMatchObject({ code: 3, same: false, complete: false, out: '' });
       }
       const cut = folder.file('cut.rdb', readFileSync(FIXTURE).subarray(0, 4000));
-      expect(await diff([FIXTURE, cut, '--level', 'counts'])).toMatchObject({ code: 3, same: false, out: '', errors: [{ code: 'TRUNCATED' }] });
+      expect(await diff([FIXTURE, cut, '--level', 'counts'])).toMatchObject({
+        code: 3,
+        same: false,
+        out: '',
+        errors: [{ code: 'TRUNCATED' }],
+      });
     });
 
     test('commands of an AOF that are not read: no verdict, unless they are to be ignored', async () => {
       const file = folder.file('appended.aof', Buffer.concat([readFileSync(FIXTURE), Buffer.from('*2\r\n$3\r\nDEL\r\n$1\r\na\r\n')]));
       const { code, err } = await said(FIXTURE, file);
       expect(code).toBe(1);
-      expect(err).toContain('rdbkit: no difference found, but not everything was read: 250 keys of the source and 250 of the target compared by key; ');
+      expect(err).toContain(
+        'rdbkit: no difference found, but not everything was read: 250 keys of the source and 250 of the target compared by key; ',
+      );
       expect(await diff([FIXTURE, file])).toMatchObject({ code: 1, same: false, complete: false, different: 0 });
       expect(await diff([FIXTURE, file, '--ignore-aof-tail'])).toMatchObject(SAME);
     });
@@ -380,14 +451,38 @@ describe('two servers', () => {
       ['one side alone', [FIXTURE], 'expected a source and a target'],
       ['no side', [], 'expected a source and a target'],
       ['an address without a scheme', [FIXTURE, '127.0.0.1:6379'], 'the target 127.0.0.1:6379 has no scheme: write redis://127.0.0.1:6379'],
-      ['options of a source without one', [FIXTURE, 'redis://127.0.0.1:1', '--source-user', 'u'], '--source-user is for sources that are servers'],
+      [
+        'options of a source without one',
+        [FIXTURE, 'redis://127.0.0.1:1', '--source-user', 'u'],
+        '--source-user is for sources that are servers',
+      ],
       ['options of servers without one', [FIXTURE, FIXTURE, '--via', 'scan'], '--via is for sources that are servers'],
-      ['options of a target that is a file', [FIXTURE, FIXTURE, '--user', 'u'], `--user is for a target that is a server, and ${FIXTURE} is a file`],
-      ['a tolerance of counts', [FIXTURE, FIXTURE, '--level', 'counts', '--ttl-tolerance', '1s'], '--ttl-tolerance is for keys: use --level keys or values with it'],
-      ['rounds of counts', [FIXTURE, FIXTURE, '--level', 'counts', '--rounds', '2'], '--rounds is for keys: use --level keys or values with it'],
+      [
+        'options of a target that is a file',
+        [FIXTURE, FIXTURE, '--user', 'u'],
+        `--user is for a target that is a server, and ${FIXTURE} is a file`,
+      ],
+      [
+        'a tolerance of counts',
+        [FIXTURE, FIXTURE, '--level', 'counts', '--ttl-tolerance', '1s'],
+        '--ttl-tolerance is for keys: use --level keys or values with it',
+      ],
+      [
+        'rounds of counts',
+        [FIXTURE, FIXTURE, '--level', 'counts', '--rounds', '2'],
+        '--rounds is for keys: use --level keys or values with it',
+      ],
       ['streams of keys', [FIXTURE, FIXTURE, '--streams', 'full'], '--streams is for values: use --level values with it'],
-      ['a time between rounds, for a single one', [FIXTURE, FIXTURE, '--settle', '1s'], '--settle is the time between rounds: use --rounds with it'],
-      ['an option of restore', [FIXTURE, FIXTURE, '--max-in-flight', '1mb'], '--max-in-flight is for --repair --apply: nothing else is written'],
+      [
+        'a time between rounds, for a single one',
+        [FIXTURE, FIXTURE, '--settle', '1s'],
+        '--settle is the time between rounds: use --rounds with it',
+      ],
+      [
+        'an option of restore',
+        [FIXTURE, FIXTURE, '--max-in-flight', '1mb'],
+        '--max-in-flight is for --repair --apply: nothing else is written',
+      ],
     ])('wrong usage: %s', async (_, argv, text) => {
       const { code, err, out } = await said(...argv);
       expect([code, out]).toEqual([2, '']);
@@ -395,7 +490,10 @@ describe('two servers', () => {
     });
 
     test('a file that does not exist', async () => {
-      expect(await said('nofile.rdb', FIXTURE)).toMatchObject({ code: 2, err: expect.stringContaining('READ_FAILED: nofile.rdb: no such file. Name a readable file.\n') as string });
+      expect(await said('nofile.rdb', FIXTURE)).toMatchObject({
+        code: 2,
+        err: expect.stringContaining('READ_FAILED: nofile.rdb: no such file. Name a readable file.\n') as string,
+      });
     });
 
     describe('passwords', () => {
@@ -405,19 +503,27 @@ describe('two servers', () => {
       afterEach(() => one.client.config('SET', 'requirepass', ''));
 
       const auth = { source: 'RDBKIT_SOURCE_AUTH', target: 'REDISCLI_AUTH' };
-      const options = { source: '--source-user, RDBKIT_SOURCE_AUTH, --source-password-file', target: '--user, REDISCLI_AUTH, --password-file' };
+      const options = {
+        source: '--source-user, RDBKIT_SOURCE_AUTH, --source-password-file',
+        target: '--user, REDISCLI_AUTH, --password-file',
+      };
       const argvOf = (side: string): string[] => (side === 'source' ? [urlOf(one), urlOf(other)] : [urlOf(other), urlOf(one)]);
 
       test.each(['source', 'target'] as const)('of the %s: the options of this side are named', async (side) => {
-        const run = (password: string | undefined, ...more: string[]) => rdbkit(['diff', ...argvOf(side), ...more], { env: password === undefined ? {} : { [auth[side]]: password } });
+        const run = (password: string | undefined, ...more: string[]) =>
+          rdbkit(['diff', ...argvOf(side), ...more], { env: password === undefined ? {} : { [auth[side]]: password } });
         for (const way of WAYS) {
           const none = await run(undefined, '--via', way);
           expect([none.code, none.out]).toEqual([4, '']);
           const [, , passwordFile] = options[side].split(', ');
-          expect(none.err.trimEnd().split('\n').at(-1)).toMatch(new RegExp(`^rdbkit: REFUSED: .*NOAUTH .*: set ${auth[side]}, or use ${passwordFile}\\.$`));
+          expect(none.err.trimEnd().split('\n').at(-1)).toMatch(
+            new RegExp(`^rdbkit: REFUSED: .*NOAUTH .*: set ${auth[side]}, or use ${passwordFile}\\.$`),
+          );
           const wrong = await run('wrong', '--via', way);
           expect(wrong.code).toBe(4);
-          expect(wrong.err.trimEnd().split('\n').at(-1)).toMatch(new RegExp(`WRONGPASS .*Check user name and password \\(${options[side]}\\)\\.$`));
+          expect(wrong.err.trimEnd().split('\n').at(-1)).toMatch(
+            new RegExp(`WRONGPASS .*Check user name and password \\(${options[side]}\\)\\.$`),
+          );
         }
         expect((await run(PASSWORD)).code).toBe(0);
       });
@@ -450,7 +556,9 @@ describe('two servers', () => {
       await pipeline.exec();
       const aborter = new AbortController();
       const output = folder.at('interrupted');
-      const running = rdbkit(['diff', FIXTURE, urlOf(other), '--via', 'scan', '--max-keys-per-second', '100', '-o', output], { signal: aborter.signal });
+      const running = rdbkit(['diff', FIXTURE, urlOf(other), '--via', 'scan', '--max-keys-per-second', '100', '-o', output], {
+        signal: aborter.signal,
+      });
       setTimeout(() => aborter.abort(new Interruption('SIGINT')), 300);
       const { code, err } = await running;
       expect(code).toBe(130);
@@ -474,7 +582,8 @@ describe('keys that SCAN gives twice', () => {
   const start = async (pages: readonly (readonly string[])[], values: Readonly<Record<string, string>> = {}): Promise<void> => {
     const info = { redis_version: '7.0.15', used_memory: '1000', db0: 'keys=3,expires=0,avg_ttl=0' };
     server = await FakeServer.start(info, ([name, argument]) => {
-      if (name === 'SCAN') return scanReply(Number(argument) + 1 < pages.length ? `${Number(argument) + 1}` : '0', ...pages[Number(argument)]);
+      if (name === 'SCAN')
+        return scanReply(Number(argument) + 1 < pages.length ? `${Number(argument) + 1}` : '0', ...pages[Number(argument)]);
       if (name === 'DUMP') return dumpOf(values[argument] ?? argument);
       if (name === 'PEXPIRETIME' || name === 'PTTL') return ':-1\r\n';
       if (name === 'TYPE') return '+string\r\n';
@@ -486,21 +595,37 @@ describe('keys that SCAN gives twice', () => {
   const file = (...keys: string[]): string => folder.file('keys.rdb', strings(Object.fromEntries(keys.map((key) => [key, key]))));
 
   test.each(LEVELS)('make no difference, at level %s', async (level) => {
-    await start([['a', 'b'], ['b', 'c'], ['b', 'a']]);
-    for (const sides of [[file('a', 'b', 'c'), server.url], [server.url, file('a', 'b', 'c')]]) {
+    await start([
+      ['a', 'b'],
+      ['b', 'c'],
+      ['b', 'a'],
+    ]);
+    for (const sides of [
+      [file('a', 'b', 'c'), server.url],
+      [server.url, file('a', 'b', 'c')],
+    ]) {
       expect(await diff([...sides, '--via', 'scan', '--level', level])).toMatchObject({ code: 0, same: true, different: 0 });
     }
   });
 
   test.each(LEVELS)('hide none, at level %s', async (level) => {
-    await start([['a', 'b'], ['b', 'c']]);
+    await start([
+      ['a', 'b'],
+      ['b', 'c'],
+    ]);
     const found = await diff([file('a', 'b', 'c', 'd'), server.url, '--via', 'scan', '--level', level]);
     expect(found).toMatchObject({ code: 1, same: false, different: level === 'counts' ? 5 : 1 });
     if (level !== 'counts') expect(told(found.out)).toEqual(['missing: db 0, key "d"']);
   });
 
   test('have a value that differs', async () => {
-    await start([['a', 'b'], ['b', 'c']], { b: 'another' });
+    await start(
+      [
+        ['a', 'b'],
+        ['b', 'c'],
+      ],
+      { b: 'another' },
+    );
     const found = await diff([server.url, file('a', 'b', 'c'), '--via', 'scan', '--level', 'values']);
     expect(told(found.out)).toEqual(['another value: db 0, key "b"']);
   });

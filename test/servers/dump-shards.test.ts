@@ -23,7 +23,15 @@ interface Manifest {
     crc64: string;
     rdbVersion: number;
     keys: number;
-    shards: { node: string; replicaOf?: string; nodeId?: string; slots: [number, number][]; replicationId?: string; replicationOffset?: number; streamDb?: number }[];
+    shards: {
+      node: string;
+      replicaOf?: string;
+      nodeId?: string;
+      slots: [number, number][];
+      replicationId?: string;
+      replicationOffset?: number;
+      streamDb?: number;
+    }[];
   }[];
 }
 
@@ -96,17 +104,23 @@ describe(`a backup of a cluster of ${SERVER}`, () => {
       const node = masters.find(({ name }) => name === shards[0].node) as RedisNode;
       expect(file).toBe(`backup-127.0.0.1-${node.port}.rdb`);
       const info = await node.client.info('replication');
-      expect(shards).toEqual([{
-        node: node.name,
-        nodeId: await node.client.call('CLUSTER', 'MYID'),
-        slots: [[expect.any(Number), expect.any(Number)]],
-        replicationId: /master_replid:(\w+)/.exec(info)?.[1],
-        replicationOffset: expect.any(Number) as number,
-        streamDb: expect.any(Number) as number,
-      }]);
+      expect(shards).toEqual([
+        {
+          node: node.name,
+          nodeId: await node.client.call('CLUSTER', 'MYID'),
+          slots: [[expect.any(Number), expect.any(Number)]],
+          replicationId: /master_replid:(\w+)/.exec(info)?.[1],
+          replicationOffset: expect.any(Number) as number,
+          streamDb: expect.any(Number) as number,
+        },
+      ]);
       expect(shards[0].replicationOffset).toBeLessThanOrEqual(Number(/master_repl_offset:(\d+)/.exec(info)?.[1]));
     }
-    expect(described.flatMap(({ shards }) => shards[0].slots).sort(([a], [b]) => a - b)).toEqual([[0, 5461], [5462, 10922], [10923, 16383]]);
+    expect(described.flatMap(({ shards }) => shards[0].slots).sort(([a], [b]) => a - b)).toEqual([
+      [0, 5461],
+      [5462, 10922],
+      [10923, 16383],
+    ]);
   });
 
   test('is restored by its manifest, from another folder, with a checkpoint', async () => {
@@ -115,7 +129,12 @@ describe(`a backup of a cluster of ${SERVER}`, () => {
     folders.push(moved);
     for (const name of files()) copyFileSync(folder.at(name), moved.at(name));
     const { code, err } = await restore(['--manifest', moved.at('backup.json'), urlOf(target), '--checkpoint', moved.at('checkpoint')]);
-    expect([code, err]).toEqual([0, expect.stringMatching(/^rdbkit: manifest \S+: \w+ \S+, cluster of 3 masters, all slots, read by replication, written \S+; 3 files with 3,000 keys, unchanged since$/m)]);
+    expect([code, err]).toEqual([
+      0,
+      expect.stringMatching(
+        /^rdbkit: manifest \S+: \w+ \S+, cluster of 3 masters, all slots, read by replication, written \S+; 3 files with 3,000 keys, unchanged since$/m,
+      ),
+    ]);
     expect(err).not.toContain('warning');
     expect(await target.client.dbsize()).toBe(KEYS);
     expect(await target.client.call('FUNCTION', 'LIST')).toHaveLength(1);
@@ -143,7 +162,9 @@ describe(`a backup of a cluster of ${SERVER}`, () => {
   test('from replicas: files are named for the masters, and the manifest names both', async () => {
     const { files: described } = await backUp('--prefer-replica');
     expect(described.map(({ file }) => file).sort()).toEqual(names());
-    for (const { shards: [{ node, replicaOf }] } of described) {
+    for (const {
+      shards: [{ node, replicaOf }],
+    } of described) {
       expect(masters.map(({ name }) => name)).toContain(replicaOf);
       expect(masters.map(({ name }) => name)).not.toContain(node);
     }
@@ -153,7 +174,10 @@ describe(`a backup of a cluster of ${SERVER}`, () => {
     const { filtered, options } = await backUp('--prefix', 'key:1', '--strip-ttl');
     expect([filtered, options]).toEqual([true, ['--prefix', '--strip-ttl']]);
     const { code, err } = await restore(['--manifest', folder.at('backup.json'), urlOf(target)]);
-    expect([code, err]).toEqual([0, expect.stringContaining('rdbkit: warning: the backup is partial: it was made with --prefix, --strip-ttl.\n')]);
+    expect([code, err]).toEqual([
+      0,
+      expect.stringContaining('rdbkit: warning: the backup is partial: it was made with --prefix, --strip-ttl.\n'),
+    ]);
   });
 
   test('with --limit has only the files that it came to', async () => {
@@ -165,7 +189,9 @@ describe(`a backup of a cluster of ${SERVER}`, () => {
 
   test('that is interrupted leaves no file with its name, and the manifest before as it was', async () => {
     writeFileSync(folder.at('backup.json'), 'of yesterday');
-    const { code } = await rdbkit(['dump', url, '-o', folder.at('backup-{shard}.rdb'), '--manifest', folder.at('backup.json')], { signal: aborted('SIGINT') });
+    const { code } = await rdbkit(['dump', url, '-o', folder.at('backup-{shard}.rdb'), '--manifest', folder.at('backup.json')], {
+      signal: aborted('SIGINT'),
+    });
     expect(code).toBe(130);
     expect(files()).toEqual(['backup.json']);
     expect(readFileSync(folder.at('backup.json'), 'utf8')).toBe('of yesterday');
@@ -216,7 +242,9 @@ describe(`a backup of a cluster of ${SERVER}`, () => {
     test('other numbers of keys', async () => {
       await backUp();
       edit(({ files: [file] }) => (file.keys += 7));
-      const { files: [{ file, keys }] } = manifest();
+      const {
+        files: [{ file, keys }],
+      } = manifest();
       const { code, err } = await attempt();
       expect([code, err]).toEqual([1, expect.stringContaining(`${folder.at(file)} has ${keys - 7} keys, and the manifest says ${keys}.`)]);
     });
@@ -244,7 +272,16 @@ describe(`a backup of a cluster of ${SERVER}`, () => {
   });
 
   test('a server that is lost on the way is read again, and the others are not', async () => {
-    const options = ['--repl-diskless-sync', 'yes', '--repl-diskless-sync-delay', '0', '--rdb-key-save-delay', '1000', '--rdbcompression', 'no'];
+    const options = [
+      '--repl-diskless-sync',
+      'yes',
+      '--repl-diskless-sync-delay',
+      '0',
+      '--rdb-key-save-delay',
+      '1000',
+      '--rdbcompression',
+      'no',
+    ];
     const [fast, slow] = await Promise.all([TestServer.start(), TestServer.start(...options)]);
     try {
       await fast.client.mset({ a: '1', b: '2' });

@@ -23,13 +23,17 @@ const PASSWORD = 's3cret';
 const fixture = readFileSync(serverPath('redis-7.0.15'));
 
 /** The object of --json. */
-async function said(argv: readonly string[], env: Record<string, string> = {}): Promise<Record<string, unknown> & { out: string; code: number | null }> {
+async function said(
+  argv: readonly string[],
+  env: Record<string, string> = {},
+): Promise<Record<string, unknown> & { out: string; code: number | null }> {
   const { code, err, out } = await rdbkit([...argv, '--json'], { env });
   return { ...(JSON.parse(err) as Record<string, unknown>), out, code };
 }
 
 /** Libraries by their names, which are in no order. */
-const libraries = async ({ client }: TestServer): Promise<string[]> => ((await client.call('FUNCTION', 'LIST', 'WITHCODE')) as unknown[]).map((library) => JSON.stringify(library)).sort();
+const libraries = async ({ client }: TestServer): Promise<string[]> =>
+  ((await client.call('FUNCTION', 'LIST', 'WITHCODE')) as unknown[]).map((library) => JSON.stringify(library)).sort();
 
 /** What SAVE writes, as soon as no child of an earlier transfer is left, which is in its way. */
 async function saved(server: TestServer, name = 'saved.rdb'): Promise<string> {
@@ -57,17 +61,37 @@ describe(`ways to a server of ${SERVER}`, () => {
   beforeAll(async () => {
     execFileSync(
       'openssl',
-      ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-keyout', 'k.pem', '-out', 'c.pem', '-days', '30'].concat([
-        '-subj',
-        '/CN=test',
-        '-addext',
-        'subjectAltName=IP:127.0.0.1',
-      ]),
+      [
+        'req',
+        '-x509',
+        '-newkey',
+        'ec',
+        '-pkeyopt',
+        'ec_paramgen_curve:prime256v1',
+        '-nodes',
+        '-keyout',
+        'k.pem',
+        '-out',
+        'c.pem',
+        '-days',
+        '30',
+      ].concat(['-subj', '/CN=test', '-addext', 'subjectAltName=IP:127.0.0.1']),
       { stdio: 'ignore', cwd: folder.path },
     );
     tlsPort = await freePort();
     const tls = ['--tls-port', `${tlsPort}`, '--tls-cert-file', folder.at('c.pem'), '--tls-key-file', folder.at('k.pem')];
-    server = await loaded(fixture, '--bind', '127.0.0.1 ::1', '--unixsocket', socket, ...tls, '--tls-ca-cert-file', folder.at('c.pem'), '--tls-auth-clients', 'no');
+    server = await loaded(
+      fixture,
+      '--bind',
+      '127.0.0.1 ::1',
+      '--unixsocket',
+      socket,
+      ...tls,
+      '--tls-ca-cert-file',
+      folder.at('c.pem'),
+      '--tls-auth-clients',
+      'no',
+    );
     truth = (await rdbkit(['decode', await saved(server)])).out;
     await server.client.call('ACL', 'SETUSER', 'reader', 'on', `>${PASSWORD}`, '~*', '+@all');
     replica = await TestServer.start(...QUICK);
@@ -114,7 +138,9 @@ describe(`ways to a server of ${SERVER}`, () => {
     const { err } = await rdbkit(['check', urlOf(server), '--prefer-replica', '--via', 'scan']);
     const [master, other] = [portOf(server), portOf(replica)];
     expect(err).toMatch(
-      new RegExp(`^rdbkit: source redis://127.0.0.1:${master}: \\S+ \\S+, 127.0.0.1:${other}, a replica of 127.0.0.1:${master}, 250 keys, .* of memory; read by scan\n`),
+      new RegExp(
+        `^rdbkit: source redis://127.0.0.1:${master}: \\S+ \\S+, 127.0.0.1:${other}, a replica of 127.0.0.1:${master}, 250 keys, .* of memory; read by scan\n`,
+      ),
     );
   });
 
@@ -196,14 +222,18 @@ describe(`ways to a server of ${SERVER}`, () => {
 
     test('a wrong password', async () => {
       const line = await refused(urlOf(server).replace('://', '://reader:wrong@'));
-      expect(line).toMatch(/^REFUSED: .*: WRONGPASS .*\(as reader\)\. Check user name and password \(--source-user, RDBKIT_SOURCE_AUTH, --source-password-file\)\.$/);
+      expect(line).toMatch(
+        /^REFUSED: .*: WRONGPASS .*\(as reader\)\. Check user name and password \(--source-user, RDBKIT_SOURCE_AUTH, --source-password-file\)\.$/,
+      );
       expect(line).not.toContain('wrong@');
     });
 
     test('TLS where there is none, and none where there is', async () => {
       expect(await refused(`rediss://${port()}`)).toMatch(/it does not speak TLS\. Write redis:\/\/ instead of rediss:\/\//);
       expect(await refused(`redis://127.0.0.1:${tlsPort}`)).toMatch(/it speaks TLS\. Write rediss:\/\/ instead of redis:\/\//);
-      expect(await refused(`rediss://127.0.0.1:${tlsPort}`)).toContain('Trust it with --source-cacert FILE, a file in PEM; --source-insecure does not');
+      expect(await refused(`rediss://127.0.0.1:${tlsPort}`)).toContain(
+        'Trust it with --source-cacert FILE, a file in PEM; --source-insecure does not',
+      );
     });
 
     test('a sentinel for a server, a server for a sentinel, and a name that no sentinel knows', async () => {
@@ -223,13 +253,29 @@ describe(`ways to a server of ${SERVER}`, () => {
     });
 
     const wrong: [string, string[], string][] = [
-      ['a URL with a password that is not escaped', ['decode', 'redis://u:p/w@host'], 'percent-encode it (%40 %2F %3F %23), or use --source-user and RDBKIT_SOURCE_AUTH'],
+      [
+        'a URL with a password that is not escaped',
+        ['decode', 'redis://u:p/w@host'],
+        'percent-encode it (%40 %2F %3F %23), or use --source-user and RDBKIT_SOURCE_AUTH',
+      ],
       ['the scheme of a cluster', ['decode', 'redis+cluster://host:1'], 'a cluster is detected, and --source-cluster insists on it'],
       ['an address without a scheme', ['decode', 'host:6379'], 'there is no file host:6379; if it is a server, write redis://host:6379.'],
-      ['a database that --db leaves out', ['decode', 'redis://host:1/0', '--db', '1'], 'redis://host:1/0 names database 0, which --db leaves out: no key could pass'],
+      [
+        'a database that --db leaves out',
+        ['decode', 'redis://host:1/0', '--db', '1'],
+        'redis://host:1/0 names database 0, which --db leaves out: no key could pass',
+      ],
       ['a server twice', ['decode', 'redis://host:1', 'redis://:pw@host:1'], 'the source redis://host:1 is given twice'],
-      ['options of servers without one', ['decode', 'dump.rdb', '--via', 'scan'], '--via is for sources that are servers, and none is given: name one as redis://host:port'],
-      ['a restore without a source', ['restore', 'redis://host:1'], 'before the target, name an RDB file, the URL of another server, or - for standard input'],
+      [
+        'options of servers without one',
+        ['decode', 'dump.rdb', '--via', 'scan'],
+        '--via is for sources that are servers, and none is given: name one as redis://host:port',
+      ],
+      [
+        'a restore without a source',
+        ['restore', 'redis://host:1'],
+        'before the target, name an RDB file, the URL of another server, or - for standard input',
+      ],
     ];
     test.each(wrong)('%s', async (_, argv, text) => {
       const { code, err } = await rdbkit(argv);
@@ -240,7 +286,11 @@ describe(`ways to a server of ${SERVER}`, () => {
     test('two names of one server: its keys come twice, unless they name two databases', async () => {
       const [one, two] = [urlOf(server), `redis://localhost:${portOf(server)}`];
       const twice = await said(['decode', one, two]);
-      expect(twice).toMatchObject({ code: 0, keys: 2 * KEYS, warnings: [{ file: two, text: `it has the same keys as ${one}: they come twice` }] });
+      expect(twice).toMatchObject({
+        code: 0,
+        keys: 2 * KEYS,
+        warnings: [{ file: two, text: `it has the same keys as ${one}: they come twice` }],
+      });
       expect((await said(['decode', `${one}/0`, `${two}/1`])).warnings).toEqual([]);
       expect((await said(['decode', one, urlOf(replica)])).warnings).toHaveLength(1);
     });
@@ -254,15 +304,18 @@ describe(`what a server has, decoded, of ${SERVER}`, () => {
   });
   afterAll(() => server.stop());
 
-  test.each(['redis-2.8.24', 'redis-3.2.13', 'redis-4.0.14-lfu', 'redis-5.0.14', 'redis-6.2.14-lru', 'redis-7.0.15'])('%s: as of its SAVE', async (name) => {
-    await server.load(readFileSync(serverPath(name)));
-    const { out: truth } = await rdbkit(['decode', await saved(server)]);
-    expect(lines(truth).length).toBeGreaterThan(100);
-    for (const via of WAYS) {
-      const { code, out } = await rdbkit(['decode', urlOf(server), '--via', via]);
-      expect([via, code, differences(truth, out)]).toEqual([via, 0, []]);
-    }
-  });
+  test.each(['redis-2.8.24', 'redis-3.2.13', 'redis-4.0.14-lfu', 'redis-5.0.14', 'redis-6.2.14-lru', 'redis-7.0.15'])(
+    '%s: as of its SAVE',
+    async (name) => {
+      await server.load(readFileSync(serverPath(name)));
+      const { out: truth } = await rdbkit(['decode', await saved(server)]);
+      expect(lines(truth).length).toBeGreaterThan(100);
+      for (const via of WAYS) {
+        const { code, out } = await rdbkit(['decode', urlOf(server), '--via', via]);
+        expect([via, code, differences(truth, out)]).toEqual([via, 0, []]);
+      }
+    },
+  );
 
   test.each(['yes', 'no'])('a dump by replication is what the server sent, byte for byte: repl-diskless-sync %s', async (diskless) => {
     await server.load(fixture);
@@ -359,7 +412,9 @@ describe(`from server to server of ${SERVER}`, () => {
       const before = await source.client.dbsize();
       const { code, err } = await restore(...argv(), ...(argv().includes('--flush') ? [] : REPLACE));
       expect(code).toBe(4);
-      expect(err).toMatch(/^rdbkit: TARGET: .*: (?:it is also the source|the source \S+ is a replica of it).* --db 0 and a target URL that ends with \/1\.$/m);
+      expect(err).toMatch(
+        /^rdbkit: TARGET: .*: (?:it is also the source|the source \S+ is a replica of it).* --db 0 and a target URL that ends with \/1\.$/m,
+      );
       expect(await source.client.dbsize()).toBe(before);
     });
 

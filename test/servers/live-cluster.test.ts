@@ -14,7 +14,10 @@ const ownerOf = (slot: number): number => Math.floor((slot * 3) / SLOTS);
 /** By master: the tag of a slot that it owns and that has many keys. */
 const TAGS = [0, 1, 2].map((owner) => Array.from({ length: 100 }, (_, i) => `tag${i}`).find((tag) => ownerOf(slotOf(tag)) === owner) ?? '');
 const [SLOT_A, SLOT_B, SLOT_C] = TAGS.map(slotOf);
-const all = [...Array.from({ length: 600 }, (_, i) => `key:${i}`), ...TAGS.flatMap((tag) => Array.from({ length: 40 }, (_, i) => `{${tag}}:${i}`))].sort();
+const all = [
+  ...Array.from({ length: 600 }, (_, i) => `key:${i}`),
+  ...TAGS.flatMap((tag) => Array.from({ length: 40 }, (_, i) => `{${tag}}:${i}`)),
+].sort();
 const inSlot = (slot: number): string[] => all.filter((key) => slotOf(key) === slot);
 
 let cluster: TestCluster;
@@ -33,7 +36,10 @@ afterAll(async () => {
   folder.remove();
 });
 
-const decoded = ({ out }: Result): string[] => lines(out).map(({ key }) => key).sort();
+const decoded = ({ out }: Result): string[] =>
+  lines(out)
+    .map(({ key }) => key)
+    .sort();
 
 /** Reads the cluster, with a hook on the commands to some nodes. */
 async function read(via: string, hooks: ReadonlyMap<RedisNode, Hook> = new Map(), ...argv: string[]): Promise<Result> {
@@ -61,7 +67,8 @@ function at(command: string, work: () => Promise<void>): Hook {
 }
 
 const idOf = async ({ client }: RedisNode): Promise<string> => String(await client.call('CLUSTER', 'MYID'));
-const setSlot = ({ client }: RedisNode, slot: number, ...how: string[]): Promise<unknown> => client.call('CLUSTER', 'SETSLOT', `${slot}`, ...how);
+const setSlot = ({ client }: RedisNode, slot: number, ...how: string[]): Promise<unknown> =>
+  client.call('CLUSTER', 'SETSLOT', `${slot}`, ...how);
 
 /** Begins to move a slot, with some of its keys, and leaves it there. */
 async function half(slot: number, from: RedisNode, to: RedisNode, count = 15): Promise<void> {
@@ -78,7 +85,11 @@ async function moveKeys(slot: number, from: RedisNode, to: RedisNode, count: num
 /** Until all nodes agree on the owner of a slot, so that a test begins where the one before began. */
 async function agreed(slot: number, owner: RedisNode): Promise<void> {
   await until('all nodes agree', async () => {
-    const told = await Promise.all(cluster.nodes.filter(({ runs }) => runs).map(({ client }) => client.call('CLUSTER', 'SLOTS') as Promise<[number, number, [string, number]][]>));
+    const told = await Promise.all(
+      cluster.nodes
+        .filter(({ runs }) => runs)
+        .map(({ client }) => client.call('CLUSTER', 'SLOTS') as Promise<[number, number, [string, number]][]>),
+    );
     return told.every((ranges) => ranges.some(([from, to, [, port]]) => from <= slot && slot <= to && port === owner.port));
   });
 }
@@ -95,7 +106,10 @@ describe.each(['replication', 'scan'])('by %s', (via) => {
     expect(decoded(result)).toEqual(all);
   });
 
-  test.each([['before', 0], ['after', 2]])('a slot half-way to a master that is read %s its owner comes whole', async (_, to) => {
+  test.each([
+    ['before', 0],
+    ['after', 2],
+  ])('a slot half-way to a master that is read %s its owner comes whole', async (_, to) => {
     const target = [a, b, c][to];
     await half(SLOT_B, b, target);
     try {
@@ -156,7 +170,10 @@ describe('slots that move while they are scanned', () => {
     const onA: Hook = async ([name]) => {
       if (name === 'SCAN' && ++scans === 2) await move(SLOT_C, a, b);
     };
-    const hooks = new Map([[a, onA], [c, at('SCAN', () => move(SLOT_C, c, a))]]);
+    const hooks = new Map([
+      [a, onA],
+      [c, at('SCAN', () => move(SLOT_C, c, a))],
+    ]);
     const result = await read('scan', hooks, '--verbose', '--scan-count', '1000');
     await move(SLOT_C, b, c);
     expect(decoded(result)).toEqual(all);
@@ -191,12 +208,23 @@ describe('slots that move while they are scanned', () => {
 
 test('a slot that never stays: its keys may be missing', async () => {
   let owner = c;
-  const on = (node: RedisNode, next: RedisNode): Hook => async ([name]) => {
-    if (name !== 'SCAN' || owner !== node) return;
-    owner = next;
-    await move(SLOT_C, node, next);
-  };
-  const result = await read('scan', new Map([[a, on(a, b)], [b, on(b, a)], [c, on(c, a)]]), '--scan-count', '1000');
+  const on =
+    (node: RedisNode, next: RedisNode): Hook =>
+    async ([name]) => {
+      if (name !== 'SCAN' || owner !== node) return;
+      owner = next;
+      await move(SLOT_C, node, next);
+    };
+  const result = await read(
+    'scan',
+    new Map([
+      [a, on(a, b)],
+      [b, on(b, a)],
+      [c, on(c, a)],
+    ]),
+    '--scan-count',
+    '1000',
+  );
   await move(SLOT_C, owner, c);
   expect(decoded(result)).toEqual(all.filter((key) => slotOf(key) !== SLOT_C));
   expect(result.code).toBe(1);
@@ -204,7 +232,10 @@ test('a slot that never stays: its keys may be missing', async () => {
 });
 
 test('a slot that moves while each master is scanned into a file of its own', async () => {
-  const proxy = await HookProxy.start(c.port, at('SCAN', () => move(SLOT_C, c, a)));
+  const proxy = await HookProxy.start(
+    c.port,
+    at('SCAN', () => move(SLOT_C, c, a)),
+  );
   const output = folder.at('shard-{shard}.rdb');
   const nat = ['--source-nat-map', `${c.name}=127.0.0.1:${proxy.port}`];
   const result = await rdbkit(['dump', a.url, '--format', 'rdb', '-o', output, '--via', 'scan', ...nat]);
@@ -348,7 +379,11 @@ describe('masters that are replaced', () => {
       const result = await rdbkit(['decode', a.url, '-o', output, '--via', 'replication', '--verbose', ...nat]);
       expect(result.err).toContain('it is read again from the beginning');
       expect(result.code).toBe(0);
-      expect(lines(readFileSync(output, 'utf8')).map(({ key }) => key).sort()).toEqual(all);
+      expect(
+        lines(readFileSync(output, 'utf8'))
+          .map(({ key }) => key)
+          .sort(),
+      ).toEqual(all);
     } finally {
       await proxy.stop();
       await takeBack(a);
@@ -400,7 +435,11 @@ describe('what is given, and what is refused', () => {
 
   test('a node that is down', async () => {
     const result = await rdbkit(['decode', 'redis://127.0.0.1:1', '--source-cluster']);
-    expect(result).toMatchObject({ code: expect.any(Number) as number, out: '', err: expect.stringContaining('UNREACHABLE: 127.0.0.1:1') as string });
+    expect(result).toMatchObject({
+      code: expect.any(Number) as number,
+      out: '',
+      err: expect.stringContaining('UNREACHABLE: 127.0.0.1:1') as string,
+    });
   });
 });
 

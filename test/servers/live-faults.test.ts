@@ -43,11 +43,21 @@ beforeEach(async () => {
 }, 30_000);
 
 /** Lines of decode in any order; that of hashes and sets is another one in every process. */
-const linesOf = (text: string): string[] => text.split('\n').filter((line) => line !== '').map(ordered).sort();
+const linesOf = (text: string): string[] =>
+  text
+    .split('\n')
+    .filter((line) => line !== '')
+    .map(ordered)
+    .sort();
 
 function ordered(line: string): string {
   const { type, value, ...rest } = JSON.parse(line) as { type: string; value: Record<string, unknown> };
-  const inOrder = type === 'set' || type === 'hash' ? Object.entries(value).map(([field, item]) => (type === 'set' ? String(item) : `${field}=${String(item)}`)).sort() : value;
+  const inOrder =
+    type === 'set' || type === 'hash'
+      ? Object.entries(value)
+          .map(([field, item]) => (type === 'set' ? String(item) : `${field}=${String(item)}`))
+          .sort()
+      : value;
   return JSON.stringify({ ...rest, type, value: inOrder });
 }
 
@@ -61,10 +71,13 @@ interface Fault {
 }
 
 /** What happens to the server while the bytes wait; then they are passed on as they are. */
-const meanwhile = (work: () => Promise<unknown>): Fault['trip'] => () => async (bytes) => {
-  await work();
-  return { bytes };
-};
+const meanwhile =
+  (work: () => Promise<unknown>): Fault['trip'] =>
+  () =>
+  async (bytes) => {
+    await work();
+    return { bytes };
+  };
 
 const FAULTS: Readonly<Record<string, Fault>> = {
   killed: { trip: meanwhile(() => source.kill()) },
@@ -109,7 +122,7 @@ const FAULTS: Readonly<Record<string, Fault>> = {
     }),
   },
   'full of clients': { trip: meanwhile(() => source.client.config('SET', 'maxclients', '1')) },
-  'behind another password': {
+  'under another password': {
     trip: meanwhile(async () => {
       await source.client.config('SET', 'requirepass', 'other');
       await source.client.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
@@ -155,7 +168,16 @@ async function run({ after, command, diskless, name, output, random, way }: Roun
   const proxy = await TripProxy.start(source.port, after, FAULTS[name].trip(random));
   try {
     const more = { restore: [target.url], inspect: ['--json'] }[command] ?? [];
-    const result = await rdbkit([command, proxy.url, ...more, '--via', way, '--retry-for', '500ms', ...(output === undefined ? [] : ['--output', output])]);
+    const result = await rdbkit([
+      command,
+      proxy.url,
+      ...more,
+      '--via',
+      way,
+      '--retry-for',
+      '500ms',
+      ...(output === undefined ? [] : ['--output', output]),
+    ]);
     await until('its connections are closed', () => proxy.open === 0, 5000);
     return result;
   } finally {
@@ -195,7 +217,8 @@ async function wrong(command: string, output: string | undefined, { err, out }: 
     return onlyValues || keys === expected.length ? [] : [`${keys} keys`];
   }
   if (command === 'dump' && output === undefined) return [];
-  const text = command === 'dump' ? (await rdbkit(['decode', String(output)])).out : output === undefined ? out : readFileSync(output, 'utf8');
+  const text =
+    command === 'dump' ? (await rdbkit(['decode', String(output)])).out : output === undefined ? out : readFileSync(output, 'utf8');
   const lines = linesOf(text);
   const [there, wanted] = [new Set(lines), new Set(expected)];
   const values = new Map(expected.map((line) => [keyOf(line), valueOf(line)]));

@@ -51,7 +51,7 @@ async function interrupted(argv: readonly string[], ready: (child: { err: string
   return end;
 }
 
-/** In front of a server that is not heard of any more after so many bytes; `tripped` resolves then. */
+/** A proxy to a server that falls silent after this many bytes; `tripped` resolves then. */
 async function silentAfter(node: RedisNode, after: number): Promise<{ proxy: TripProxy; tripped: Promise<void> }> {
   let trip = (): void => undefined;
   const tripped = new Promise<void>((resolve) => (trip = resolve));

@@ -54,7 +54,8 @@ async function failure(reading: Promise<unknown>): Promise<string> {
 
 /** Its keys as lines; of long ones only the beginning and a digest. */
 async function linesOf(rdb: Uint8Array): Promise<string> {
-  const short = (line: string): string => (line.length < 1000 ? line : `${line.slice(0, 100)} ${createHash('sha1').update(line).digest('hex')}`);
+  const short = (line: string): string =>
+    line.length < 1000 ? line : `${line.slice(0, 100)} ${createHash('sha1').update(line).digest('hex')}`;
   return (await decodeBytes(rdb)).lines.split('\n').map(short).join('\n');
 }
 
@@ -82,7 +83,8 @@ async function saved(server: TestServer): Promise<Uint8Array> {
   return server.save();
 }
 
-const replicasOf = async ({ client }: TestServer | RedisNode): Promise<number> => Number(/connected_slaves:(\d+)/.exec(await client.info('replication'))?.[1]);
+const replicasOf = async ({ client }: TestServer | RedisNode): Promise<number> =>
+  Number(/connected_slaves:(\d+)/.exec(await client.info('replication'))?.[1]);
 
 describe.each(['yes', 'no'])(`an RDB from ${SERVER}, repl-diskless-sync %s`, (diskless) => {
   let server: TestServer;
@@ -99,7 +101,11 @@ describe.each(['yes', 'no'])(`an RDB from ${SERVER}, repl-diskless-sync %s`, (di
     const rdb = await bytesOf(input);
     expect(await linesOf(rdb)).toBe(await linesOf(await saved(server)));
     expect(input.plainSize).toBe(diskless === 'yes' ? undefined : rdb.length);
-    expect(input.position).toEqual({ node: `127.0.0.1:${portOf(server)}`, id: /master_replid:(\w+)/.exec(await server.client.info('replication'))?.[1], offset: expect.any(Number) as number });
+    expect(input.position).toEqual({
+      node: `127.0.0.1:${portOf(server)}`,
+      id: /master_replid:(\w+)/.exec(await server.client.info('replication'))?.[1],
+      offset: expect.any(Number) as number,
+    });
     await until('the server has let go', async () => (await replicasOf(server)) === 0);
     expect(await server.client.info('persistence')).toContain('rdb_last_bgsave_status:ok');
   });
@@ -107,7 +113,12 @@ describe.each(['yes', 'no'])(`an RDB from ${SERVER}, repl-diskless-sync %s`, (di
   test('is a snapshot: what is written together is there together', async () => {
     const over = new AbortController();
     const writing = (async () => {
-      for (let i = 0; !over.signal.aborted; i++) await server.client.multi().incr(`pair:${i % 500}:a`).incr(`pair:${i % 500}:b`).exec();
+      for (let i = 0; !over.signal.aborted; i++)
+        await server.client
+          .multi()
+          .incr(`pair:${i % 500}:a`)
+          .incr(`pair:${i % 500}:b`)
+          .exec();
     })();
     for (let round = 0; round < 5; round++) {
       const found = (await linesOf(await copy(accessTo(urlOf(server))))).matchAll(/"key":"pair:(\d+):([ab])".*"value":"(\d+)"/g);
@@ -130,7 +141,11 @@ describe.each(['yes', 'no'])(`an RDB from ${SERVER}, repl-diskless-sync %s`, (di
     for await (const chunk of rdb) size += chunk.length;
     expect(size).toBe(link.received);
     await server.client.set('after', '2');
-    expect(await untilSaid(link, '2')).toEqual([['SELECT', '0'], ['set', 'after', '1'], ['set', 'after', '2']]);
+    expect(await untilSaid(link, '2')).toEqual([
+      ['SELECT', '0'],
+      ['set', 'after', '1'],
+      ['set', 'after', '2'],
+    ]);
     const offset = Number(/master_repl_offset:(\d+)/.exec(await server.client.info('replication'))?.[1]);
     expect(offset).toBeGreaterThan(link.offset ?? Infinity);
     await server.client.del('after');
@@ -148,7 +163,13 @@ describe.each(['yes', 'no'])(`an RDB from ${SERVER}, repl-diskless-sync %s`, (di
     const link = await ReplicationLink.from(socket, id, offset, { name: 'it' });
     if (link === undefined) throw new Error('refused');
     expect([link.id, link.offset]).toEqual([id, offset]);
-    expect(await untilSaid(link, 'last')).toEqual([['MULTI'], ['set', 'since', '1'], ['del', 'before'], ['EXEC'], ['set', 'since', 'last']]);
+    expect(await untilSaid(link, 'last')).toEqual([
+      ['MULTI'],
+      ['set', 'since', '1'],
+      ['del', 'before'],
+      ['EXEC'],
+      ['set', 'since', 'last'],
+    ]);
     link.close();
     await until('the server has let go', async () => (await replicasOf(server)) === 0);
   });
@@ -180,7 +201,9 @@ async function untilSaid(link: ReplicationLink, last: string): Promise<string[][
   let text = '';
   for await (const { bytes } of link.commands()) {
     text += Buffer.from(bytes).toString('latin1');
-    const commands = [...text.matchAll(/\*\d+\r\n((?:\$\d+\r\n[^\r]*\r\n)+)/g)].map(([, args]) => [...args.matchAll(/\$\d+\r\n([^\r]*)\r\n/g)].map(([, arg]) => arg));
+    const commands = [...text.matchAll(/\*\d+\r\n((?:\$\d+\r\n[^\r]*\r\n)+)/g)].map(([, args]) =>
+      [...args.matchAll(/\$\d+\r\n([^\r]*)\r\n/g)].map(([, arg]) => arg),
+    );
     const said = commands.filter(([name]) => !/^ping$/i.test(name)); // which may come at any time
     if (said.at(-1)?.at(-1) === last) return said;
   }
@@ -210,7 +233,9 @@ describe(`a transfer that ${SERVER} does not end`, () => {
     await killed.kill();
     const all = diskless === 'yes' ? '' : ' of 67 MB';
     expect(await failure(rest(chunks))).toMatch(
-      new RegExp(`^SOURCE_LOST: ${killed.name}: (?:the connection was closed|read ECONNRESET), [\\d.]+ MB${all} into the RDB; its log says why, unless it or the network went down$`),
+      new RegExp(
+        `^SOURCE_LOST: ${killed.name}: (?:the connection was closed|read ECONNRESET), [\\d.]+ MB${all} into the RDB; its log says why, unless it or the network went down$`,
+      ),
     );
     expect(input.bytesRead).toBeGreaterThan(0);
   });
@@ -235,7 +260,9 @@ describe(`a transfer that ${SERVER} does not end`, () => {
       return (await client.info('replication')).includes('connected_slaves:0');
     });
     expect(await failure(rest(chunks))).toMatch(
-      new RegExp(`^SOURCE_LOST: ${name}: .* MB into the RDB; it keeps the writes meanwhile, perhaps beyond client-output-buffer-limit for replicas: its log says so$`),
+      new RegExp(
+        `^SOURCE_LOST: ${name}: .* MB into the RDB; it keeps the writes meanwhile, perhaps beyond client-output-buffer-limit for replicas: its log says so$`,
+      ),
     );
     const input = inputOf(accessTo(url));
     const others = input.chunks();
@@ -338,7 +365,10 @@ describe(`${SERVER} with replicas`, () => {
     [master, ...replicas] = await Promise.all(Array.from({ length: 3 }, () => TestServer.start(...DISKLESS)));
     await fill(master);
     for (const replica of replicas) await replica.client.replicaof('127.0.0.1', portOf(master));
-    await until('the replicas are online', async () => ((await master.client.info('replication')).match(/state=online/g) ?? []).length === 2);
+    await until(
+      'the replicas are online',
+      async () => ((await master.client.info('replication')).match(/state=online/g) ?? []).length === 2,
+    );
   });
   afterAll(() => Promise.all([master, ...replicas].map((server) => server.stop())));
 
@@ -350,7 +380,8 @@ describe(`${SERVER} with replicas`, () => {
 
   test('the replica to read is one that is online, at the address where it is reached', async () => {
     const notes: string[] = [];
-    const asked = (access: Access): ReturnType<typeof replicaToRead> => replicaToRead(master.client, { access, name: 'it', onNote: (note) => void notes.push(note) });
+    const asked = (access: Access): ReturnType<typeof replicaToRead> =>
+      replicaToRead(master.client, { access, name: 'it', onNote: (note) => void notes.push(note) });
     const access = accessTo(urlOf(master));
     const ports = replicas.map(portOf);
     expect(ports).toContain((await asked(access))?.port);
@@ -365,12 +396,20 @@ describe(`${SERVER} with replicas`, () => {
 test('of several replicas, the one with the smallest lag, then the one that has most', async () => {
   const notes: string[] = [];
   const asked = async (...lines: string[]): Promise<string | undefined> => {
-    const client = { info: () => Promise.resolve(`# Replication\r\nrole:master\r\n${lines.map((line, i) => `slave${i}:${line}\r\n`).join('')}`) };
-    const address = await replicaToRead(client as never, { access: accessTo('redis://a'), name: 'it', onNote: (note) => void notes.push(note) });
+    const client = {
+      info: () => Promise.resolve(`# Replication\r\nrole:master\r\n${lines.map((line, i) => `slave${i}:${line}\r\n`).join('')}`),
+    };
+    const address = await replicaToRead(client as never, {
+      access: accessTo('redis://a'),
+      name: 'it',
+      onNote: (note) => void notes.push(note),
+    });
     return address === undefined ? undefined : addressText(address);
   };
   const ONLINE = 'state=online,offset=9,lag';
-  expect(await asked(`ip=10.0.0.1,port=1,${ONLINE}=3`, `ip=fd00::2,port=2,${ONLINE}=1`, 'ip=10.0.0.3,port=3,state=online,offset=10,lag=1')).toBe('10.0.0.3:3');
+  expect(
+    await asked(`ip=10.0.0.1,port=1,${ONLINE}=3`, `ip=fd00::2,port=2,${ONLINE}=1`, 'ip=10.0.0.3,port=3,state=online,offset=10,lag=1'),
+  ).toBe('10.0.0.3:3');
   expect(await asked(`ip=fd00::2,port=2,${ONLINE}=1`, 'ip=10.0.0.1,port=1,state=wait_bgsave,offset=0,lag=0')).toBe('[fd00::2]:2');
   expect(await asked('ip=10.0.0.1,port=1,state=send_bulk,offset=0,lag=0')).toBeUndefined();
   expect(await asked('ip=10.0.0.1,port=0,state=online,offset=9,lag=0')).toBeUndefined();
@@ -435,12 +474,15 @@ describe(`rights on ${SERVER}`, () => {
       if (reason === undefined) expect(refused).toBeUndefined();
       else expect(refused).toMatch(reason);
       const access = accessTo(urlOf(renamed));
-      if (reason === undefined) expect(await linesOf(await copy(access))).toContain('"key":"key"'); // by SYNC
+      if (reason === undefined)
+        expect(await linesOf(await copy(access))).toContain('"key":"key"'); // by SYNC
       else expect(await failure(copy(access))).toMatch(/^SOURCE_REFUSED: .*ERR unknown command 'SYNC'/);
       if (names[1] === '') return;
       expect(await replicationRefused(renamed.client, 'xpsync')).toBeUndefined();
       expect(await linesOf(await copy(access, { psyncCommand: 'xpsync' }))).toContain('"key":"key"');
-      expect(await linesOf(await copy(access, { psyncCommand: new Map([[`127.0.0.1:${portOf(renamed)}`, 'xpsync']]) }))).toContain('"key":"key"');
+      expect(await linesOf(await copy(access, { psyncCommand: new Map([[`127.0.0.1:${portOf(renamed)}`, 'xpsync']]) }))).toContain(
+        '"key":"key"',
+      );
     } finally {
       await renamed.stop();
     }
@@ -449,9 +491,12 @@ describe(`rights on ${SERVER}`, () => {
   test('what a transfer means is told as far as the server tells it', async () => {
     await server.client.call('CONFIG', 'SET', 'repl-diskless-sync-delay', '5', 'repl-timeout', '30');
     const facts = await replicationFacts(server.client);
-    const [, backlog] = (await server.client.config('GET', 'repl-backlog-size'));
+    const [, backlog] = await server.client.config('GET', 'repl-backlog-size');
     expect(facts).toMatchObject({ saving: false, diskless: true, disklessDelay: 5, timeout: 30, backlog: Number(backlog) });
-    const notes = replicationNotes({ ...facts, usedMemory: 3.2e9, saving: true, outputLimit: { hard: 256e6, soft: 64e6, seconds: 60 } }, (bytes) => `${bytes / 1e6} MB`);
+    const notes = replicationNotes(
+      { ...facts, usedMemory: 3.2e9, saving: true, outputLimit: { hard: 256e6, soft: 64e6, seconds: 60 } },
+      (bytes) => `${bytes / 1e6} MB`,
+    );
     expect(notes).toEqual([
       'it forks to write the RDB: it uses 3200 MB, and memory for what changes meanwhile comes on top',
       'it is saving in the background, and may begin with the RDB only after that',
@@ -469,11 +514,41 @@ test(`by TLS from ${SERVER}`, async () => {
   const [key, cert] = [folder.at('key.pem'), folder.at('cert.pem')];
   execFileSync(
     'openssl',
-    ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-keyout', key, '-out', cert, '-days', '30', '-subj', '/CN=it', '-addext', 'subjectAltName=IP:127.0.0.1'],
+    [
+      'req',
+      '-x509',
+      '-newkey',
+      'ec',
+      '-pkeyopt',
+      'ec_paramgen_curve:prime256v1',
+      '-nodes',
+      '-keyout',
+      key,
+      '-out',
+      cert,
+      '-days',
+      '30',
+      '-subj',
+      '/CN=it',
+      '-addext',
+      'subjectAltName=IP:127.0.0.1',
+    ],
     { stdio: 'ignore' },
   );
   const port = await freePort();
-  const server = await TestServer.start(...DISKLESS, '--tls-port', `${port}`, '--tls-auth-clients', 'no', '--tls-cert-file', cert, '--tls-key-file', key, '--tls-ca-cert-file', cert);
+  const server = await TestServer.start(
+    ...DISKLESS,
+    '--tls-port',
+    `${port}`,
+    '--tls-auth-clients',
+    'no',
+    '--tls-cert-file',
+    cert,
+    '--tls-key-file',
+    key,
+    '--tls-ca-cert-file',
+    cert,
+  );
   try {
     await fill(server);
     const access = accessTo(`rediss://127.0.0.1:${port}`, { tls: { ca: readFileSync(join(folder.path, 'cert.pem')) } });

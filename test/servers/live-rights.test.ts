@@ -101,7 +101,9 @@ describe(`the least rights for a source, ${SERVER}`, () => {
     const { code, err } = await run(SCAN, 'dump', '--via', 'scan', '-o', folder.at('copy.rdb'));
     expect(code).toBe(0);
     expect(err).toContain('warning: redis://');
-    expect(err).toContain(": its function libraries are not read: FUNCTION DUMP: NOPERM this user has no permissions to run the 'function|dump' command\n");
+    expect(err).toContain(
+      ": its function libraries are not read: FUNCTION DUMP: NOPERM this user has no permissions to run the 'function|dump' command\n",
+    );
     const { err: quiet } = await run([...SCAN, '+function|dump'], 'dump', '--via', 'scan', '-o', folder.at('copy.rdb'));
     expect(quiet).not.toContain('warning');
     expect(quiet).toMatch(/function libraries: .*"corpus_lib".* written/);
@@ -110,7 +112,9 @@ describe(`the least rights for a source, ${SERVER}`, () => {
   test('--idle-times: said where they are refused', async () => {
     const { code, err, out } = await run(SCAN, 'decode', '--via', 'scan', '--idle-times');
     expect([code, lines(out).length, out.includes('"idle":')]).toEqual([0, 250, false]);
-    expect(err).toContain(": idle times are not read: OBJECT IDLETIME: NOPERM this user has no permissions to run the 'object|idletime' command\n");
+    expect(err).toContain(
+      ": idle times are not read: OBJECT IDLETIME: NOPERM this user has no permissions to run the 'object|idletime' command\n",
+    );
     const { err: quiet, out: idle } = await run([...SCAN, '+object|idletime'], 'decode', '--via', 'scan', '--idle-times');
     expect([quiet.includes('warning'), idle.includes('"idle":')]).toEqual([false, true]);
   });
@@ -119,7 +123,11 @@ describe(`the least rights for a source, ${SERVER}`, () => {
   test.each(RANGES)('--max-dump without %s: what cannot be read in ranges is read with DUMP, and that is said', async (right) => {
     const { code, err, out } = await run([...SCAN, ...without(RANGES, right)], 'decode', '--via', 'scan', '--max-dump', '1kb');
     expect([code, differences(truth, out)]).toEqual([0, []]);
-    expect(err).toMatch(/watch|multi|exec/.test(right) ? /WATCH, MULTI or EXEC is refused/ : new RegExp(`with DUMP.*NOPERM .*'${right.slice(1).replace('|', '\\|')}'`));
+    expect(err).toMatch(
+      /watch|multi|exec/.test(right)
+        ? /WATCH, MULTI or EXEC is refused/
+        : new RegExp(`with DUMP.*NOPERM .*'${right.slice(1).replace('|', '\\|')}'`),
+    );
   });
 
   test('--prefer-replica without INFO: the master is read, and that is said', async () => {
@@ -145,7 +153,10 @@ describe(`the least rights for a source, cluster of ${SERVER}`, () => {
     for (let i = 0; i < 60; i++) {
       for (const { client } of cluster.nodes.slice(0, 3)) await client.set(`key:${i}`, 'x').catch(() => ''); // one of them takes it
     }
-    await until('the replicas have all keys', async () => (await Promise.all(cluster.nodes.map(({ client }) => client.dbsize()))).reduce((a, b) => a + b) === 120);
+    await until(
+      'the replicas have all keys',
+      async () => (await Promise.all(cluster.nodes.map(({ client }) => client.dbsize()))).reduce((a, b) => a + b) === 120,
+    );
   }, 60_000);
   afterAll(() => cluster.stop());
 

@@ -115,7 +115,11 @@ describe('expiries of servers without PEXPIRETIME', () => {
     await client.set('none', 'v');
     await client.config('SET', 'rdbcompression', 'no');
     const scanned = await scan(targetOf(server));
-    const found = new Map(scanned.lines.split('\n').flatMap((line) => [...line.matchAll(/"key":"([^"]+)".*?"expireAt":(\d+)/g)].map(([, key, at]) => [key, Number(at)])));
+    const found = new Map(
+      scanned.lines
+        .split('\n')
+        .flatMap((line) => [...line.matchAll(/"key":"([^"]+)".*?"expireAt":(\d+)/g)].map(([, key, at]) => [key, Number(at)])),
+    );
     expect(found.size).toBe(501);
     // never later than what the server has; earlier by what runs between TIME and PTTL, which is no more than the whole scan
     for (let i = 0; i < 500; i++) {
@@ -238,10 +242,14 @@ describe('a lost connection', () => {
     const server = await start();
     await populate(server, 40_000, 600);
     let [opened, chunks] = [0, 0];
-    const scanned = await scan(targetOf(server, () => opened++), {}, async () => {
-      chunks++;
-      if (chunks % 8 === 2) await server.client.call('CLIENT', 'KILL', 'TYPE', 'NORMAL', 'SKIPME', 'YES');
-    });
+    const scanned = await scan(
+      targetOf(server, () => opened++),
+      {},
+      async () => {
+        chunks++;
+        if (chunks % 8 === 2) await server.client.call('CLIENT', 'KILL', 'TYPE', 'NORMAL', 'SKIPME', 'YES');
+      },
+    );
     expect(opened).toBeGreaterThan(2);
     expect(scanned.events.length).toBeGreaterThan(1);
     expect(differences(await saved(server), scanned.lines)).toEqual([]);
@@ -272,7 +280,11 @@ describe('a lost connection', () => {
     await populate(server, 30_000, 600);
     const target = targetOf(server);
     const failing = scan(target, { retryFor: 200 }, () => server.stop());
-    await expect(failing).rejects.toMatchObject({ code: 'SOURCE_LOST', file: target.name, got: expect.stringMatching(/; \d+ keys were read, up to database 0$/) as string });
+    await expect(failing).rejects.toMatchObject({
+      code: 'SOURCE_LOST',
+      file: target.name,
+      got: expect.stringMatching(/; \d+ keys were read, up to database 0$/) as string,
+    });
   });
 
   test('in the middle of a large value is an error: what is written cannot be taken back', async () => {
@@ -281,7 +293,10 @@ describe('a lost connection', () => {
     const failing = scan(targetOf(server), {}, async () => {
       await server.client.call('CLIENT', 'KILL', 'TYPE', 'NORMAL', 'SKIPME', 'YES');
     });
-    await expect(failing).rejects.toMatchObject({ code: 'SOURCE_LOST', got: expect.stringContaining('in the middle of a large value') as string });
+    await expect(failing).rejects.toMatchObject({
+      code: 'SOURCE_LOST',
+      got: expect.stringContaining('in the middle of a large value') as string,
+    });
   });
 
   test('a position is a place to go on from', async () => {
@@ -296,7 +311,10 @@ describe('a lost connection', () => {
       return Promise.resolve();
     });
     expect(position).toMatchObject({ db: 0, cursor: expect.stringMatching(/^[1-9]\d*$/) as string });
-    const before = Buffer.from(all.rdb.subarray(0, until)).toString('latin1').match(/key:\d+/g) ?? [];
+    const before =
+      Buffer.from(all.rdb.subarray(0, until))
+        .toString('latin1')
+        .match(/key:\d+/g) ?? [];
     const rest = keysOf(await scan(target, { from: position, functions: false }));
     expect(rest.length).toBeLessThan(25_000);
     expect(new Set([...before, ...rest]).size).toBe(30_000);
@@ -342,7 +360,10 @@ describe('rights', () => {
 
   test('without DUMP it is refused, and why is said', async () => {
     const server = await withUser('~*', '+@all', '-dump');
-    await expect(scan(targetOf(server, undefined, login))).rejects.toMatchObject({ code: 'SOURCE_REFUSED', got: expect.stringContaining("'dump'") as string });
+    await expect(scan(targetOf(server, undefined, login))).rejects.toMatchObject({
+      code: 'SOURCE_REFUSED',
+      got: expect.stringContaining("'dump'") as string,
+    });
   });
 
   test('keys that the user may not read are named', async () => {
@@ -356,7 +377,10 @@ describe('rights', () => {
   test('a renamed DUMP is refused', async () => {
     const server = await start('--rename-command', 'DUMP', '');
     await server.client.set('a', '1');
-    await expect(scan(targetOf(server))).rejects.toMatchObject({ code: 'SOURCE_REFUSED', got: expect.stringMatching(/^DUMP: ERR unknown command/) as string });
+    await expect(scan(targetOf(server))).rejects.toMatchObject({
+      code: 'SOURCE_REFUSED',
+      got: expect.stringMatching(/^DUMP: ERR unknown command/) as string,
+    });
   });
 });
 
@@ -420,6 +444,8 @@ describe('values above maxDump', () => {
     await server.client.set('a', 'x'.repeat(10_000));
     const scanned = await scan(targetOf(server), { scan: { maxDump: 1000 } });
     expect(scanned.input.counts.written).toBe(1);
-    expect(scanned.notes).toEqual([expect.stringMatching(/sizes are not known, and all values are read with DUMP: MEMORY USAGE: ERR unknown/)]);
+    expect(scanned.notes).toEqual([
+      expect.stringMatching(/sizes are not known, and all values are read with DUMP: MEMORY USAGE: ERR unknown/),
+    ]);
   });
 });

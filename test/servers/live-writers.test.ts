@@ -39,7 +39,11 @@ class Writers {
 }
 
 type Row = Line & { value: string };
-const rowsOf = (text: string): Row[] => text.split('\n').filter((line) => line !== '').map((line) => JSON.parse(line) as Row);
+const rowsOf = (text: string): Row[] =>
+  text
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as Row);
 
 const PAIRS = 500;
 
@@ -73,7 +77,11 @@ describe('replication, while keys are written', { timeout: 60_000 }, () => {
       await delay(100);
       await writers.stop();
       const { lines } = await decodeBytes(new Uint8Array(readFileSync(output)), { meta: true });
-      const state = new Map(rowsOf(lines).filter((row) => 'key' in row && row.type === 'string').map(({ key, value }) => [key, value]));
+      const state = new Map(
+        rowsOf(lines)
+          .filter((row) => 'key' in row && row.type === 'string')
+          .map(({ key, value }) => [key, value]),
+      );
       const counts = (name: string): number[] => Array.from({ length: PAIRS }, (_, i) => Number(state.get(`${name}:${i}`) ?? 0));
       const sum = counts('a').reduce((all, count) => all + count, 0);
       expect(counts('b')).toEqual(counts('a'));
@@ -144,8 +152,12 @@ describe('scan, while keys are written', { timeout: 60_000 }, () => {
           const rows = rowsOf(out);
           const keys = rows.map(({ key }) => key);
           expect(new Set(keys).size).toBe(keys.length);
-          expect(keys.filter((key) => key.startsWith('still:')).sort()).toEqual(Array.from({ length: 5000 }, (_, i) => `still:${i}`).sort());
-          const strange = rows.filter(({ key, value }) => value !== key.replace('renamed', 'noise') || !/^(?:still|noise|renamed|short):\d+$/.test(key));
+          expect(keys.filter((key) => key.startsWith('still:')).sort()).toEqual(
+            Array.from({ length: 5000 }, (_, i) => `still:${i}`).sort(),
+          );
+          const strange = rows.filter(
+            ({ key, value }) => value !== key.replace('renamed', 'noise') || !/^(?:still|noise|renamed|short):\d+$/.test(key),
+          );
           expect(strange).toEqual([]);
         }
       } finally {

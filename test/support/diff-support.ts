@@ -37,7 +37,12 @@ export interface Feeding {
 }
 
 /** Hands the records of a file to a sink, by way of a batch that may have been used before. */
-export async function feedInto<Sink extends RecordSink>(sink: Sink, file: Uint8Array, batch: Batch, { codec = TS_CODEC, limit, passes, sizes = [file.length] }: Feeding = {}): Promise<Sink> {
+export async function feedInto<Sink extends RecordSink>(
+  sink: Sink,
+  file: Uint8Array,
+  batch: Batch,
+  { codec = TS_CODEC, limit, passes, sizes = [file.length] }: Feeding = {},
+): Promise<Sink> {
   const reading = readingOf(cut(file, sizes), batch, { codec, limit, buffer: bufferOf(codec) });
   await feed(reading, sink, batch, passes);
   return sink;
@@ -63,6 +68,8 @@ export const fold = (file: Uint8Array, options: Partial<FoldSinkOptions> = {}, f
   feedFile(new FoldSink(feeding.codec, { ...FOLD, ...options }), file, feeding);
 
 /** A pass that drops some rows. */
-export const dropWhere = (drops: (row: number) => boolean): Pass => (batch) => {
-  for (let row = 0; row < batch.rows; row++) if (drops(row)) batch.mark(row, DROPPED);
-};
+export const dropWhere =
+  (drops: (row: number) => boolean): Pass =>
+  (batch) => {
+    for (let row = 0; row < batch.rows; row++) if (drops(row)) batch.mark(row, DROPPED);
+  };

@@ -36,7 +36,15 @@ export class FakeNode {
 
   private open(): Opened {
     this.opened++;
-    return { socket: new Link((command) => this.answer(command), this.pieces, (size) => (this.longest = Math.max(this.longest, size))), process: { runId: this.runId, startedAt: 0 }, clockAhead: 0 };
+    return {
+      socket: new Link(
+        (command) => this.answer(command),
+        this.pieces,
+        (size) => (this.longest = Math.max(this.longest, size)),
+      ),
+      process: { runId: this.runId, startedAt: 0 },
+      clockAhead: 0,
+    };
   }
 
   private answer(command: readonly string[]): NodeAnswer {

@@ -84,7 +84,8 @@ export class SpoiledData {
   ) {
     const port = portOf(server);
     for (const db of DATABASES) this.clients.set(db, new Redis({ port, host: '127.0.0.1', db, protocol: 2 }));
-    for (const db of DATABASES) for (const type of TYPES) for (const size of SIZES) for (let i = 0; i < 3; i++) this.keys.push(this.make(db, type, size, i));
+    for (const db of DATABASES)
+      for (const type of TYPES) for (const size of SIZES) for (let i = 0; i < 3; i++) this.keys.push(this.make(db, type, size, i));
   }
 
   private make(db: number, type: Known['type'], size: number, i: number): SpoiledKey {
@@ -98,11 +99,20 @@ export class SpoiledData {
     const words = Array.from({ length: size }, (_, n) => (i === 0 ? `${n * 7}` : `${n}:${chance.word()}${tail}`));
     switch (type) {
       case 'string':
-        return { type, value: i === 0 && size < 10 ? Buffer.from(`${10 ** size + chance.below(9)}`) : Buffer.from(`${chance.word()} `.repeat(size === LARGE ? 200_000 : size)) };
+        return {
+          type,
+          value:
+            i === 0 && size < 10
+              ? Buffer.from(`${10 ** size + chance.below(9)}`)
+              : Buffer.from(`${chance.word()} `.repeat(size === LARGE ? 200_000 : size)),
+        };
       case 'zset':
-        return { type, value: words.map((word, n) => [word, n === 0 ? 0 : (i === 0 ? n : 1 / 3 + n * chance.below(1000))] as const) };
+        return { type, value: words.map((word, n) => [word, n === 0 ? 0 : i === 0 ? n : 1 / 3 + n * chance.below(1000)] as const) };
       case 'hash':
-        return { type, value: words.map((word) => [word, i === 0 ? `${chance.below(1e6)}` : chance.word().repeat(size === 3 ? 20 : 1)] as const) };
+        return {
+          type,
+          value: words.map((word) => [word, i === 0 ? `${chance.below(1e6)}` : chance.word().repeat(size === 3 ? 20 : 1)] as const),
+        };
       case 'stream':
         return { type, value: { ids: words.map((_, n) => `${1000 + n * 3}-${n % 3}`), hasGroups: i > 0 } };
       default:
@@ -114,7 +124,8 @@ export class SpoiledData {
   async write(): Promise<void> {
     for (const [db, client] of this.clients) {
       const pipeline = client.pipeline();
-      for (const known of this.keys) if (known.db === db) for (const [name, ...args] of commandsOf(known)) pipeline.call(String(name), ...args);
+      for (const known of this.keys)
+        if (known.db === db) for (const [name, ...args] of commandsOf(known)) pipeline.call(String(name), ...args);
       for (const [error] of (await pipeline.exec()) ?? []) if (error !== null) throw error;
     }
   }
@@ -143,7 +154,6 @@ export class SpoiledData {
     }
     return { expected, done };
   }
-
 }
 
 function commandsOf({ expireAt, key, ...known }: SpoiledKey): Args[] {
@@ -171,7 +181,14 @@ function valueCommands(key: Buffer, { type, value }: Known): Args[] {
 }
 
 function streamCommands(key: Buffer, { hasGroups, ids }: Entries): Args[] {
-  const entries = ids.map((id, n): Args => ['XADD', key, id, 'f', `v${n}`.padEnd(ids.length === LARGE ? 700 : 1, 'y'), ...(n % 5 === 4 ? ['g', 'other fields'] : [])]);
+  const entries = ids.map((id, n): Args => [
+    'XADD',
+    key,
+    id,
+    'f',
+    `v${n}`.padEnd(ids.length === LARGE ? 700 : 1, 'y'),
+    ...(n % 5 === 4 ? ['g', 'other fields'] : []),
+  ]);
   if (!hasGroups) return entries;
   return [
     ...entries,
@@ -231,7 +248,11 @@ function of<T extends Known['type']>(
 const anyKey = (name: string, run: Spoil['run'], can: Spoil['of'] = () => true): Spoil => ({ name, of: can, run });
 
 /** Runs `work` with settings of the server that are put back after it. */
-async function configured<T>({ server: { client } }: Pick<Spoiling<SpoiledKey>, 'server'>, settings: Readonly<Record<string, string>>, work: () => Promise<T>): Promise<T> {
+async function configured<T>(
+  { server: { client } }: Pick<Spoiling<SpoiledKey>, 'server'>,
+  settings: Readonly<Record<string, string>>,
+  work: () => Promise<T>,
+): Promise<T> {
   const before: [string, string][] = [];
   for (const [name, value] of Object.entries(settings)) {
     const [, old] = (await client.config('GET', name)) as [string, string];
@@ -253,9 +274,20 @@ async function rewrite({ known, run }: Spoiling<SpoiledKey>): Promise<undefined>
 }
 
 /** Another encoding: the value is written where almost nothing is packed, or almost everything. */
-const UNPACKED = { 'hash-max-listpack-entries': '1', 'zset-max-listpack-entries': '1', 'set-max-intset-entries': '1', 'list-max-listpack-size': '1', 'stream-node-max-entries': '1' };
+const UNPACKED = {
+  'hash-max-listpack-entries': '1',
+  'zset-max-listpack-entries': '1',
+  'set-max-intset-entries': '1',
+  'list-max-listpack-size': '1',
+  'stream-node-max-entries': '1',
+};
 const PACKED = {
-  ...{ 'hash-max-listpack-entries': '100000', 'hash-max-listpack-value': '100000', 'zset-max-listpack-entries': '100000', 'zset-max-listpack-value': '100000' },
+  ...{
+    'hash-max-listpack-entries': '100000',
+    'hash-max-listpack-value': '100000',
+    'zset-max-listpack-entries': '100000',
+    'zset-max-listpack-value': '100000',
+  },
   ...{ 'set-max-intset-entries': '100000', 'list-max-listpack-size': '-5', 'stream-node-max-entries': '0' },
 };
 
@@ -322,7 +354,16 @@ const SPOILS: readonly Spoil[] = [
   anyKey('empty string instead', async ({ known: { expireAt, key, type }, run }) => {
     await run('SET', key, '');
     const kind = type === 'string' || type === 'hyperloglog' ? 'value' : 'type';
-    return { kinds: kind === 'type' ? (expireAt === undefined ? ['type'] : ['type', 'expiry']) : expireAt === undefined ? ['value'] : ['expiry', 'value'] };
+    return {
+      kinds:
+        kind === 'type'
+          ? expireAt === undefined
+            ? ['type']
+            : ['type', 'expiry']
+          : expireAt === undefined
+            ? ['value']
+            : ['expiry', 'value'],
+    };
   }),
   anyKey('restored from its DUMP', async ({ known: { db, expireAt = 0, key }, server }) => {
     const { client } = server;
@@ -336,8 +377,16 @@ const SPOILS: readonly Spoil[] = [
     rewrite,
     ({ type, value }) => type !== 'stream' || !value.hasGroups, // deliveries have times
   ),
-  anyKey('unpacked', (how) => configured(how, UNPACKED, () => rewrite(how)), ({ type, value }) => type !== 'stream' || !value.hasGroups),
-  anyKey('packed', (how) => configured(how, PACKED, () => rewrite(how)), ({ type, value }) => type !== 'stream' || !value.hasGroups),
+  anyKey(
+    'unpacked',
+    (how) => configured(how, UNPACKED, () => rewrite(how)),
+    ({ type, value }) => type !== 'stream' || !value.hasGroups,
+  ),
+  anyKey(
+    'packed',
+    (how) => configured(how, PACKED, () => rewrite(how)),
+    ({ type, value }) => type !== 'stream' || !value.hasGroups,
+  ),
   anyKey('touched', async ({ known: { key }, run }) => {
     await run('TOUCH', key);
     return SAME;
@@ -453,11 +502,16 @@ const SPOILS: readonly Spoil[] = [
     await run('ZREM', key, 'm'.repeat(100));
     return SAME;
   }),
-  of('zset', 'a score of minus zero', async ({ known: { key, value }, run }) => {
-    await run('ZREM', key, value[0][0]);
-    await run('ZADD', key, '-0', value[0][0]);
-    return SAME;
-  }, ({ expireAt, value }) => value.length > 1 || expireAt === undefined), // a set with one member is gone in between, with its expiry
+  of(
+    'zset',
+    'a score of minus zero',
+    async ({ known: { key, value }, run }) => {
+      await run('ZREM', key, value[0][0]);
+      await run('ZADD', key, '-0', value[0][0]);
+      return SAME;
+    },
+    ({ expireAt, value }) => value.length > 1 || expireAt === undefined,
+  ), // a set with one member is gone in between, with its expiry
 
   of('hash', 'a value changed', async ({ known: { key, value }, chance, run }) => {
     await run('HSET', key, chance.one(value)[0], 'changed');
@@ -481,12 +535,17 @@ const SPOILS: readonly Spoil[] = [
     },
     isMany,
   ),
-  of('hash', 'field and value swapped', async ({ known: { key, value }, run }) => {
-    const [[field, one]] = value;
-    await run('HSET', key, one, field);
-    await run('HDEL', key, field);
-    return VALUE;
-  }, ({ value }) => value.every(([field]) => field !== value[0][1])),
+  of(
+    'hash',
+    'field and value swapped',
+    async ({ known: { key, value }, run }) => {
+      const [[field, one]] = value;
+      await run('HSET', key, one, field);
+      await run('HDEL', key, field);
+      return VALUE;
+    },
+    ({ value }) => value.every(([field]) => field !== value[0][1]),
+  ),
   of('hash', 'a hash table instead', async ({ known: { key }, run }) => {
     await run('HSET', key, 'long', 'm'.repeat(100));
     await run('HDEL', key, 'long');
@@ -509,36 +568,71 @@ const SPOILS: readonly Spoil[] = [
     await run('XGROUP', 'CREATE', key, 'group c', '$');
     return VALUE;
   }),
-  of('stream', 'a group deleted', async ({ known: { key }, run }) => {
-    await run('XGROUP', 'DESTROY', key, GROUP_B);
-    return VALUE;
-  }, hasGroups),
-  of('stream', 'another last ID of a group', async ({ known: { key }, run }) => {
-    await run('XGROUP', 'SETID', key, GROUP_B, '7-7');
-    return VALUE;
-  }, hasGroups),
-  of('stream', 'a pending entry acknowledged', async ({ known: { key, value }, run }) => {
-    await run('XACK', key, GROUP_A, value.ids[0]);
-    return FULL;
-  }, hasGroups),
-  of('stream', 'a pending entry claimed', async ({ known: { key, value }, run }) => {
-    await run('XCLAIM', key, GROUP_A, 'b', '0', value.ids[0], 'JUSTID');
-    return FULL;
-  }, hasGroups),
-  of('stream', 'a consumer deleted', async ({ known: { key }, chance, run }) => {
-    await run('XGROUP', 'DELCONSUMER', key, GROUP_A, chance.one(['a', 'b']));
-    return FULL;
-  }, hasGroups),
-  of('stream', 'a consumer made', async ({ known: { key }, chance, run }) => {
-    await run('XGROUP', 'CREATECONSUMER', key, chance.one([GROUP_A, GROUP_B]), 'c');
-    return FULL;
-  }, hasGroups),
+  of(
+    'stream',
+    'a group deleted',
+    async ({ known: { key }, run }) => {
+      await run('XGROUP', 'DESTROY', key, GROUP_B);
+      return VALUE;
+    },
+    hasGroups,
+  ),
+  of(
+    'stream',
+    'another last ID of a group',
+    async ({ known: { key }, run }) => {
+      await run('XGROUP', 'SETID', key, GROUP_B, '7-7');
+      return VALUE;
+    },
+    hasGroups,
+  ),
+  of(
+    'stream',
+    'a pending entry acknowledged',
+    async ({ known: { key, value }, run }) => {
+      await run('XACK', key, GROUP_A, value.ids[0]);
+      return FULL;
+    },
+    hasGroups,
+  ),
+  of(
+    'stream',
+    'a pending entry claimed',
+    async ({ known: { key, value }, run }) => {
+      await run('XCLAIM', key, GROUP_A, 'b', '0', value.ids[0], 'JUSTID');
+      return FULL;
+    },
+    hasGroups,
+  ),
+  of(
+    'stream',
+    'a consumer deleted',
+    async ({ known: { key }, chance, run }) => {
+      await run('XGROUP', 'DELCONSUMER', key, GROUP_A, chance.one(['a', 'b']));
+      return FULL;
+    },
+    hasGroups,
+  ),
+  of(
+    'stream',
+    'a consumer made',
+    async ({ known: { key }, chance, run }) => {
+      await run('XGROUP', 'CREATECONSUMER', key, chance.one([GROUP_A, GROUP_B]), 'c');
+      return FULL;
+    },
+    hasGroups,
+  ),
   of('stream', 'another count of entries added', async ({ known: { key, value }, run }) => {
     await run('XSETID', key, value.ids[value.ids.length - 1], 'ENTRIESADDED', value.ids.length + 1, 'MAXDELETEDID', '0-0');
     return FULL;
   }),
-  of('stream', 'a consumer that reads nothing', async ({ known: { key, value }, run }) => {
-    await run('XREADGROUP', 'GROUP', GROUP_A, 'b', 'STREAMS', key, value.ids[0]);
-    return SAME;
-  }, hasGroups),
+  of(
+    'stream',
+    'a consumer that reads nothing',
+    async ({ known: { key, value }, run }) => {
+      await run('XREADGROUP', 'GROUP', GROUP_A, 'b', 'STREAMS', key, value.ids[0]);
+      return SAME;
+    },
+    hasGroups,
+  ),
 ];
