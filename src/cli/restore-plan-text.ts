@@ -38,7 +38,7 @@ export function planLines(plan: Plan, sourceNames: readonly string[], unwanted: 
   return lines;
 }
 
-/** `manifest backup.json: Redis 7.0.15, cluster of 3 masters, all slots, read by scan, written 2026-…; 3 files with 9 keys, unchanged since`. */
+/** `manifest backup.json: Redis 7.0.15, one server, read by scan, written 2026-…; 1 file with 9 keys, unchanged since`. */
 function manifestLine({ manifest, path }: SourceManifest): string {
   const { clustered, created, files, server, via } = manifest;
   const shards = files.reduce((total, file) => total + file.shards.length, 0);
