@@ -1,0 +1,76 @@
+/** A key of the source. */
+export interface KeyName {
+  readonly db: number;
+  readonly key: Uint8Array;
+}
+
+/** The database and the bytes of a key, as one string. */
+export const keyId = (db: number, bytes: Uint8Array, start = 0, end = bytes.length): string =>
+  `${db} ${Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString('latin1')}`;
+
+/**
+ * Keys whose value on the target is, or is about to be, that of the source at a later offset than the stream is at. Commands on them up
+ * to there are not sent. A key is wanted until it was fetched; then it is fenced up to the offset of its value.
+ */
+export class Fences {
+  /** Keys to be fetched. */
+  readonly wanted = new Map<string, KeyName>();
+  private readonly fenced = new Map<string, KeyName & { readonly offset: number }>();
+  /** No fence reaches beyond it. */
+  private last = -1;
+
+  get empty(): boolean {
+    return this.fenced.size === 0 && this.wanted.size === 0;
+  }
+
+  get size(): number {
+    return this.fenced.size;
+  }
+
+  want(db: number, key: Uint8Array): void {
+    const id = keyId(db, key);
+    if (!this.wanted.has(id)) this.wanted.set(id, { db, key });
+  }
+
+  /** Whether the target has, or will have, a value of the key from after a command that ends at this offset. */
+  has(db: number, bytes: Uint8Array, start: number, end: number, offset: number): boolean {
+    const id = keyId(db, bytes, start, end);
+    if (this.wanted.has(id)) return true;
+    const fence = this.fenced.get(id);
+    return fence !== undefined && offset <= fence.offset;
+  }
+
+  /** The key has the value of the source at this offset. */
+  set({ db, key }: KeyName, offset: number): void {
+    const id = keyId(db, key);
+    this.wanted.delete(id);
+    this.fenced.set(id, { db, key, offset });
+    this.last = Math.max(this.last, offset);
+  }
+
+  /** Removes the fences that the stream has passed, and returns them. */
+  passed(offset: number): KeyName[] {
+    if (this.fenced.size === 0 || (offset < this.last && this.fenced.size < MANY)) return [];
+    const done: KeyName[] = [];
+    for (const [id, fence] of this.fenced) {
+      if (fence.offset > offset) continue;
+      this.fenced.delete(id);
+      done.push(fence);
+    }
+    return done;
+  }
+
+  /** Fences that reach beyond an offset: what they are about may have changed since by a command that names no keys. */
+  beyond(offset: number, concerns: (name: KeyName) => boolean = () => true): KeyName[] {
+    return [...this.fenced.values()].filter((fence) => fence.offset >= offset && concerns(fence));
+  }
+
+  clear(): void {
+    this.wanted.clear();
+    this.fenced.clear();
+    this.last = -1;
+  }
+}
+
+/** With more fences, those passed are looked for at each turn. */
+const MANY = 20_000;

@@ -1,0 +1,330 @@
+import { keySlot } from '../bytes/crc16.js';
+import { encodeCommand } from '../redis/commands.js';
+import { heldExpiry } from './commands/expiries.js';
+import { type CommandSpec, type KeyArgs, newKeyArgs } from './commands/spec.js';
+import { otherDatabase, plainRestore, splitCommand } from './commands/split.js';
+import type { CommandTable } from './commands/table.js';
+import { numberArg } from './commands/args.js';
+import type { Fences } from './fences.js';
+import type { StreamCommand } from './stream-command.js';
+
+/** Where planned commands go. */
+export interface PlannedOutput {
+  /** Whether keys go to different masters by slot. */
+  readonly sharded: boolean;
+  /** Whether transactions of the source need a MULTI and EXEC of their own. */
+  readonly wrapsUnits: boolean;
+  ownerOf(slot: number): number;
+  send(owner: number, db: number, bytes: Uint8Array, start: number, end: number): void;
+}
+
+export interface PlannerOptions {
+  readonly table: CommandTable;
+  readonly fences: Fences;
+  /** Whether a key of the source is wanted (default: all). */
+  readonly wants?: ((db: number, bytes: Uint8Array, start: number, end: number) => boolean) | undefined;
+  /** The database on the target for one of the source. */
+  readonly target: (db: number) => number;
+  /** Whether databases keep their numbers, and all are wanted. */
+  readonly sameDatabases: boolean;
+  /** Milliseconds added to expiries; undefined: they stay as they are. */
+  readonly hold: number | undefined;
+  /** Values are chosen by what they are, so that every key has to be fetched. */
+  readonly fetchAll?: boolean | undefined;
+  /** Names of commands that are left out, or the only ones that are not. */
+  readonly takes?: ((spec: CommandSpec) => boolean) | undefined;
+  readonly counts: PlanCounts;
+  /** Called once for each kind of command that was not applied as it came. */
+  readonly onApart: (reason: ApartReason, name: string) => void;
+}
+
+/** Why the keys that a command writes are fetched instead. */
+export type ApartReason =
+  | 'slots' // its keys are in several slots of the target
+  | 'filter' // some of its keys are left out
+  | 'fence' // it reads a key whose value is newer on the target
+  | 'databases' // it names a database, and databases are mapped or chosen
+  | 'unknown' // the target does not know it
+  | 'undeclared' // it may touch keys that it does not name
+  | 'value'; // keys are chosen by what they hold
+
+/** What became of the commands of a stream. */
+export class PlanCounts {
+  /** Commands that change something. */
+  commands = 0;
+  /** Left out by filters. */
+  filtered = 0;
+  /** Left out since their key was fetched later. */
+  superseded = 0;
+  /** Whose keys were fetched instead. */
+  apart = 0;
+  /** Sent in several parts. */
+  split = 0;
+  /** Transactions of the source that could not be one on the target. */
+  transactionsApart = 0;
+  /** Set aside by options: PUBLISH, commands that are not wanted. */
+  ignored = 0;
+}
+
+/** A command that the lane has to handle itself, with everything before it done. */
+export interface Pause {
+  readonly kind: 'unknown' | 'flushall' | 'flushdb' | 'flushslot' | 'swapdb' | 'functions' | 'indexes' | 'publish';
+  readonly args: readonly Uint8Array[];
+  readonly db: number;
+}
+
+/** A command of a transaction that waits for EXEC. */
+interface Held {
+  readonly owner: number;
+  readonly slot: number;
+  readonly db: number;
+  readonly bytes: Uint8Array;
+}
+
+const MULTI = encodeCommand(['MULTI']);
+const EXEC = encodeCommand(['EXEC']);
+
+/** Decides, for each command of a lane's stream, what is sent to which master. The only place that knows what commands mean. */
+export class Planner {
+  /** The database that the stream has selected. */
+  db = 0;
+  /** Within a transaction of the source. */
+  inUnit = false;
+  /** Commands that the target does not know. */
+  readonly unsupported = new Set<string>();
+  private held: Held[] = [];
+  private unitApart = false;
+  private readonly keys: KeyArgs = newKeyArgs();
+  private readonly told = new Set<string>();
+
+  constructor(
+    private readonly options: PlannerOptions,
+    private output: PlannedOutput,
+  ) {}
+
+  /** Begins anew at a place of the stream, for another connection. */
+  begin(db: number, output: PlannedOutput): void {
+    this.db = db;
+    this.output = output;
+    this.inUnit = false;
+    this.held = [];
+    this.unitApart = false;
+  }
+
+  /** Whether a plain command may be sent without a look at its keys. */
+  private get careless(): boolean {
+    const { fences, fetchAll, sameDatabases, takes, wants } = this.options;
+    return wants === undefined && sameDatabases && fences.empty && fetchAll !== true && takes === undefined && this.unsupported.size === 0;
+  }
+
+  /** Takes a command. Returns what the lane has to do before the next one. */
+  plan(command: StreamCommand): Pause | undefined {
+    const spec = this.options.table.of(command);
+    if (spec === undefined) return this.pause('unknown', command);
+    switch (spec.kind) {
+      case 'quiet':
+        return undefined;
+      case 'select':
+        this.db = numberArg(command, 1);
+        return undefined;
+      case 'multi':
+        this.inUnit = true;
+        return undefined;
+      case 'exec':
+        this.endUnit();
+        return undefined;
+      case 'write':
+      case 'script':
+      case 'move':
+      case 'copy':
+        this.options.counts.commands++;
+        this.write(command, spec);
+        return undefined;
+      default:
+        this.options.counts.commands++;
+        return this.pause(spec.kind, command);
+    }
+  }
+
+  private pause(kind: Pause['kind'], command: StreamCommand): Pause {
+    const args = Array.from({ length: command.args }, (_, i) => command.bytes.slice(command.starts[i], command.ends[i]));
+    return { kind, args, db: this.db };
+  }
+
+  private write(command: StreamCommand, spec: CommandSpec): void {
+    const { hold } = this.options;
+    if (spec.key > 0 && spec.key < command.args && this.careless && spec.name !== 'restore-asking') {
+      const rewritten = spec.expiry === undefined || hold === undefined ? undefined : heldExpiry(command, spec, hold, Date.now());
+      const slot = this.output.sharded ? keySlot(command.bytes, command.starts[spec.key], command.ends[spec.key]) : 0;
+      if (rewritten === undefined) this.emit(slot, this.db, command.bytes, command.start, command.end);
+      else this.emit(slot, this.db, rewritten, 0, rewritten.length);
+      return;
+    }
+    this.writeCarefully(command, spec);
+  }
+
+  private writeCarefully(command: StreamCommand, spec: CommandSpec): void {
+    const { counts, fetchAll, takes } = this.options;
+    const { keys } = this;
+    if (takes?.(spec) === false) {
+      counts.ignored++;
+      return;
+    }
+    if (!spec.keys(command, keys)) return; // no server can have applied it
+    const { reads, writes } = keys;
+    const crosses = spec.kind === 'move' || spec.kind === 'copy' ? otherDatabase(command, spec) : undefined;
+    if (crosses !== undefined && crosses !== this.db && !this.acrossPlainly(command)) {
+      this.apart(command, spec, 'databases');
+      this.fetch(command, writes.at(-1) ?? 1, crosses);
+      return;
+    }
+    const wanted = writes.filter((arg) => this.wants(command, arg));
+    if (wanted.length === 0) {
+      counts.filtered++;
+      return;
+    }
+    if (fetchAll === true) {
+      this.apart(command, spec, 'value');
+      return;
+    }
+    if (this.unsupported.has(spec.name)) {
+      this.apart(command, spec, 'unknown');
+      return;
+    }
+    if (spec.split !== undefined) {
+      this.bySlot(command, spec, wanted);
+      return;
+    }
+    if (wanted.length < writes.length || reads.some((arg) => !this.wants(command, arg))) {
+      this.apart(command, spec, 'filter');
+      return;
+    }
+    const { fences } = this.options;
+    if (!fences.empty && [...writes, ...reads].some((arg) => this.fenced(command, arg))) {
+      if (writes.every((arg) => this.fenced(command, arg))) counts.superseded++;
+      else this.apart(command, spec, 'fence');
+      return;
+    }
+    if (keys.undeclared !== 'none' && (!this.careless || this.output.sharded)) {
+      this.apart(command, spec, 'undeclared');
+      return;
+    }
+    this.whole(command, spec);
+  }
+
+  /** Whether a command to another database can be sent as it is. */
+  private acrossPlainly(command: StreamCommand): boolean {
+    return this.careless && !this.output.sharded && command.args > 0;
+  }
+
+  /** Sends a command as one, if its keys are in one slot. */
+  private whole(command: StreamCommand, spec: CommandSpec): void {
+    const { reads, writes } = this.keys;
+    let slot = 0;
+    if (this.output.sharded) {
+      slot = this.slotOf(command, writes[0]);
+      if ([...writes, ...reads].some((arg) => this.slotOf(command, arg) !== slot)) {
+        this.apart(command, spec, 'slots');
+        return;
+      }
+    }
+    const rewritten = this.rewritten(command, spec);
+    if (rewritten === undefined) this.emit(slot, this.db, command.bytes, command.start, command.end);
+    else this.emit(slot, this.db, rewritten, 0, rewritten.length);
+  }
+
+  private rewritten(command: StreamCommand, spec: CommandSpec): Uint8Array | undefined {
+    const { hold } = this.options;
+    if (spec.name === 'restore' || spec.name === 'restore-asking') {
+      const plain = plainRestore(command);
+      if (plain !== undefined || hold === undefined) return plain;
+    }
+    return hold === undefined ? undefined : heldExpiry(command, spec, hold, Date.now());
+  }
+
+  /** Sends a command that keeps its meaning by key to the owners of its keys, without those that are newer on the target. */
+  private bySlot(command: StreamCommand, spec: CommandSpec, wanted: readonly number[]): void {
+    const { counts } = this.options;
+    const keep = wanted.filter((arg) => !this.fenced(command, arg));
+    if (keep.length === 0) {
+      counts.superseded++;
+      return;
+    }
+    const bySlot = new Map<number, number[]>();
+    for (const arg of keep) {
+      const slot = this.output.sharded ? this.slotOf(command, arg) : 0;
+      const others = bySlot.get(slot);
+      if (others === undefined) bySlot.set(slot, [arg]);
+      else others.push(arg);
+    }
+    if (bySlot.size === 1 && keep.length === this.keys.writes.length) {
+      this.emit([...bySlot.keys()][0], this.db, command.bytes, command.start, command.end);
+      return;
+    }
+    counts.split++;
+    for (const [slot, args] of bySlot) {
+      const part = splitCommand(command, spec, args);
+      this.emit(slot, this.db, part, 0, part.length);
+    }
+  }
+
+  /** The keys that a command writes are fetched instead. */
+  private apart(command: StreamCommand, spec: CommandSpec, reason: ApartReason): void {
+    const { counts, onApart } = this.options;
+    counts.apart++;
+    const kind = `${reason} ${spec.name}`;
+    if (!this.told.has(kind)) {
+      this.told.add(kind);
+      onApart(reason, spec.name);
+    }
+    for (const arg of this.keys.writes) if (this.wants(command, arg)) this.fetch(command, arg, this.db);
+  }
+
+  private fetch(command: StreamCommand, arg: number, db: number): void {
+    this.options.fences.want(db, command.bytes.slice(command.starts[arg], command.ends[arg]));
+  }
+
+  private wants(command: StreamCommand, arg: number): boolean {
+    return this.options.wants?.(this.db, command.bytes, command.starts[arg], command.ends[arg]) ?? true;
+  }
+
+  private fenced(command: StreamCommand, arg: number): boolean {
+    const { fences } = this.options;
+    return !fences.empty && fences.has(this.db, command.bytes, command.starts[arg], command.ends[arg], command.offset);
+  }
+
+  private slotOf(command: StreamCommand, arg: number): number {
+    return keySlot(command.bytes, command.starts[arg], command.ends[arg]);
+  }
+
+  private emit(slot: number, db: number, bytes: Uint8Array, start: number, end: number): void {
+    const { output } = this;
+    const owner = output.sharded ? output.ownerOf(slot) : 0;
+    const to = this.options.target(db);
+    if (this.inUnit) this.held.push({ owner, slot, db: to, bytes: bytes.subarray(start, end) });
+    else output.send(owner, to, bytes, start, end);
+  }
+
+  /** Sends what a transaction of the source has held, as one if its keys are in one slot. */
+  private endUnit(): void {
+    const { held, output } = this;
+    const apart = this.unitApart;
+    this.inUnit = false;
+    this.held = [];
+    this.unitApart = false;
+    const together = !apart && held.every(({ slot }) => slot === held[0].slot);
+    const wraps = together && held.length > 1 && output.wrapsUnits;
+    if (!together && held.length > 1) this.options.counts.transactionsApart++;
+    if (wraps) output.send(held[0].owner, held[0].db, MULTI, 0, MULTI.length);
+    for (const { bytes, db, owner } of held) output.send(owner, db, bytes, 0, bytes.length);
+    if (wraps) output.send(held[0].owner, held[held.length - 1].db, EXEC, 0, EXEC.length);
+  }
+
+  /** Sends what a transaction has held so far: one of its commands has to be handled apart. */
+  releaseUnit(): void {
+    const { held, output } = this;
+    this.held = [];
+    this.unitApart = true;
+    for (const { bytes, db, owner } of held) output.send(owner, db, bytes, 0, bytes.length);
+  }
+}

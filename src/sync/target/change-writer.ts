@@ -1,0 +1,447 @@
+import { Buffer } from 'node:buffer';
+import { formatText } from '../../bytes/text.js';
+import { encodeCommand } from '../../redis/commands.js';
+import { type BatchFailure, type ChangeBatch } from './change-batch.js';
+import { refusalOf, redirection } from '../../redis/refusals.js';
+import type { Master, Servers } from '../../redis/servers.js';
+import { Signal } from '../../redis/signal.js';
+import { fenceField, type LaneRecord, type RecordKeys, recordText } from '../record.js';
+import { TargetConnection } from './target-connection.js';
+
+/** The target cannot go on with what was sent: everything that is not certain has to be looked at again. */
+export class Detached extends Error {
+  override readonly name = 'Detached';
+
+  constructor(
+    /** `host:port`. */
+    readonly server: string,
+    readonly reason: string,
+    /** An error that does not pass by itself. */
+    readonly final = false,
+  ) {
+    super(`${server}: ${reason}`);
+  }
+}
+
+export interface ChangeWriterOptions {
+  readonly servers: Servers;
+  readonly lane: number;
+  readonly keys: RecordKeys;
+  /** Database of the records. */
+  readonly recordDb: number;
+  /** Writes are sent in transactions that set the position, which only a single server can. */
+  readonly transactions: boolean;
+  /** Whether replicas of the target have to confirm. */
+  readonly confirm: boolean;
+  /** Milliseconds without a reply that is due. */
+  readonly patience: number;
+  /** The rest of the record. */
+  readonly record: (place: Pick<LaneRecord, 'certain' | 'sent' | 'db' | 'batch'>) => LaneRecord;
+  /** A command was refused: its keys have to be fetched. Nothing counts as certain until `settled` is called. */
+  readonly onRefused: (args: readonly Uint8Array[], db: number, error: string) => void;
+  readonly onCertain: (offset: number) => void;
+  readonly onNote: (text: string) => void;
+}
+
+/** Commands and bytes of a transaction at most. */
+const MOST_COMMANDS = 1000;
+const MOST_BYTES = 1 << 20;
+/** Bytes in flight to a server at most. */
+const WINDOW = 4 << 20;
+/** Commands, and bytes, that are sent and not certain at most: so many keys may have to be fetched after a loss. */
+const MOST_UNCERTAIN = 20_000;
+/** Bytes that `sent` is put ahead, and what is left of them when it is put ahead again. */
+const AHEAD = 512 << 10;
+const AHEAD_LEFT = 256 << 10;
+/** Sent between two WAITs, at most. */
+const WAIT_BYTES = 1 << 20;
+const WAIT_COMMANDS = 5000;
+/** Milliseconds between two records, and for replicas to confirm. */
+const RECORD_EVERY = 100;
+const REPLICA_PATIENCE = 1000;
+/** Keys of one HSET or HDEL of fences. */
+const FENCES_AT_ONCE = 500;
+
+const MULTI = encodeCommand(['MULTI']);
+
+/** A place in the stream: everything before it was sent when the connections had sent this many batches. */
+interface Mark {
+  readonly offset: number;
+  readonly db: number;
+  readonly commands: number;
+  readonly batches: readonly number[];
+}
+
+/** Sends the writes of a lane to the masters of the target, and keeps the records of what is certain there. */
+export class ChangeWriter {
+  /** Everything up to this offset is applied, at masters and replicas, and database of the stream there. */
+  certain: number;
+  private certainDb: number;
+  /** Why nothing more can be sent. */
+  private broken: Detached | undefined;
+  private readonly connections: TargetConnection[];
+  private readonly change = new Signal();
+  private marks: Mark[] = [];
+  /** The end of the last unit that was put. */
+  private offset: number;
+  private db: number;
+  /** Commands put so far, and of those that are certain. */
+  private put = 0;
+  private certainCommands = 0;
+  /** Nothing beyond it may be sent; `asked` is on its way. */
+  private allowed: number;
+  private asked: number;
+  private recorded = -1;
+  private batch: number;
+  /** Refused commands whose keys are not fetched yet. */
+  private unsettled = 0;
+  private timer: NodeJS.Timeout | undefined;
+  private readonly waits = new Set<TargetConnection>();
+
+  private constructor(
+    private readonly options: ChangeWriterOptions,
+    from: { readonly offset: number; readonly db: number; readonly batch: number; readonly sent: number },
+  ) {
+    this.certain = this.offset = from.offset;
+    this.allowed = this.asked = from.sent;
+    this.certainDb = this.db = from.db;
+    this.batch = from.batch;
+    const { keys, lane, patience, servers } = options;
+    this.connections = servers.masters.map((master) => this.connectionTo(master, `${keys.prefix}${keys.id}:${lane}`, patience));
+  }
+
+  /** Connects to all masters. Throws Detached. */
+  static async attach(options: ChangeWriterOptions, from: { offset: number; db: number; batch: number; sent: number }): Promise<ChangeWriter> {
+    const writer = new ChangeWriter(options, from);
+    try {
+      await Promise.all(writer.connections.map((connection) => connection.connect()));
+    } catch (error) {
+      writer.close();
+      throw error;
+    }
+    writer.timer = setInterval(() => writer.tick(), RECORD_EVERY);
+    return writer;
+  }
+
+  private connectionTo(master: Master, label: string, patience: number): TargetConnection {
+    const { confirm, servers } = this.options;
+    const connection = new TargetConnection(
+      { name: master.name, open: () => servers.openSocket(master), clock: servers.clockOf(master.name), patience, label: labelOf(label) },
+      {
+        answered: () => this.answered(),
+        refused: (at, batch, failure) => this.refused(at, batch, failure),
+        lost: (at, reason) => this.breakOff(new Detached(at.name, reason)),
+      },
+    );
+    connection.replicas = confirm ? master.replicas : 0;
+    return connection;
+  }
+
+  /** The master that has a slot; -1 if none has. */
+  ownerOf(slot: number): number {
+    const { owners } = this.options.servers;
+    return owners === undefined ? 0 : owners[slot];
+  }
+
+  /** Whether keys go to different masters by slot. */
+  get sharded(): boolean {
+    return this.options.servers.clustered;
+  }
+
+  /** Puts a command; `owner` is the index of a master. */
+  send(owner: number, db: number, bytes: Uint8Array, start: number, end: number): void {
+    if (owner < 0) {
+      this.breakOff(new Detached(this.connections[0].name, 'no master has the slot of a key that was written'));
+      return;
+    }
+    this.put++;
+    this.connections[owner].add(db, bytes, start, end);
+  }
+
+  /** All commands so far are those of the stream up to this offset, which is no place within a transaction of the source. */
+  unitEnd(offset: number, db: number): void {
+    this.offset = offset;
+    this.db = db;
+    if (!this.options.transactions) return;
+    const { open } = this.connections[0];
+    if (open.commands >= MOST_COMMANDS || open.size >= MOST_BYTES) this.flush();
+  }
+
+  /** Sends what was put. */
+  flush(): void {
+    const { options, connections } = this;
+    if (options.transactions) this.flushTransaction(connections[0]);
+    else for (const connection of connections) connection.flush();
+    const last = this.marks.at(-1);
+    if (last?.offset === this.offset && last.batches.every((sent, i) => sent === connections[i].sent)) return;
+    this.marks.push({ offset: this.offset, db: this.db, commands: this.put, batches: connections.map(({ sent }) => sent) });
+    this.advance();
+    this.confirmIfDue();
+  }
+
+  private flushTransaction(connection: TargetConnection): void {
+    if (connection.open.commands === 0) return;
+    const { keys, lane, recordDb } = this.options;
+    const name = keys.records(-1);
+    const record = this.options.record({ certain: this.offset, sent: this.offset, db: this.db, batch: ++this.batch });
+    const selects = connection.db === recordDb ? [] : [['SELECT', `${recordDb}`]];
+    const after = [
+      ...selects,
+      ['HSET', name, `${lane}`, recordText(record)],
+      ['HINCRBY', name, `${lane}:batches`, '1'],
+      ['EXEC'],
+    ].map(encodeCommand);
+    connection.db = recordDb;
+    connection.flush(MULTI, Buffer.concat(after), after.length + 1);
+  }
+
+  /** Waits, if it has to, until commands up to this offset may be sent. Throws Detached. */
+  allow(offset: number): Promise<void> | undefined {
+    if (this.broken !== undefined) throw this.broken;
+    if (this.options.transactions) return undefined;
+    if (offset <= this.allowed) {
+      if (this.allowed - offset < AHEAD_LEFT && this.asked === this.allowed) void this.goAhead(offset).catch(() => undefined);
+      return undefined;
+    }
+    return this.untilAllowed(offset);
+  }
+
+  private async untilAllowed(offset: number): Promise<void> {
+    while (this.allowed < offset) {
+      if (this.asked < offset) await this.goAhead(offset);
+      else await this.wait();
+    }
+  }
+
+  private goAhead(offset: number): Promise<void> {
+    return this.writeRecord(this.certain, this.certainDb, Math.max(offset + AHEAD, this.asked));
+  }
+
+  /** Writes the records on all masters. Throws Detached. */
+  async writeRecord(certain: number, db: number, sent: number): Promise<void> {
+    const { keys, lane, recordDb, servers } = this.options;
+    const record = recordText(this.options.record({ certain, sent, db, batch: this.options.transactions ? this.batch : undefined }));
+    this.asked = Math.max(this.asked, sent);
+    this.recorded = certain;
+    await this.everywhere((connection, index) => {
+      const slot = servers.clustered ? firstSlot(servers, index) : -1;
+      return this.own(connection, recordDb, [['HSET', keys.records(slot), `${lane}`, record]]);
+    });
+    this.allowed = Math.max(this.allowed, sent);
+    this.change.fire();
+  }
+
+  /** Sends commands of our own, for one database, and waits for their answer. Throws Detached. */
+  async own(connection: TargetConnection, db: number, commands: readonly (readonly (string | Uint8Array)[])[]): Promise<number> {
+    const selects = connection.db === db ? [] : [['SELECT', `${db}`]];
+    connection.db = db;
+    const { error, integer } = await connection.askAll([...selects, ...commands]).catch((cause: unknown) => {
+      throw this.broken ?? new Detached(connection.name, cause instanceof Error ? cause.message : String(cause));
+    });
+    if (error !== undefined) throw this.breakOff(detachedBy(connection.name, error));
+    return integer;
+  }
+
+  private async everywhere(work: (connection: TargetConnection, index: number) => Promise<unknown>): Promise<void> {
+    const results = await Promise.allSettled(this.connections.map(work));
+    const failed = results.find((result) => result.status === 'rejected');
+    if (failed !== undefined) throw failed.reason;
+  }
+
+  /**
+   * Records that keys of a master may have the values that the source had at these offsets, which are beyond what was sent. It is
+   * answered when this resolves.
+   */
+  async fence(owner: number, keys: readonly { readonly db: number; readonly key: Uint8Array; readonly offset: number }[]): Promise<void> {
+    const { keys: names, lane, recordDb, servers } = this.options;
+    const connection = this.connections[owner];
+    const name = names.fences(servers.clustered ? firstSlot(servers, owner) : -1);
+    for (let at = 0; at < keys.length; at += FENCES_AT_ONCE) {
+      const fields = keys.slice(at, at + FENCES_AT_ONCE).flatMap(({ db, key, offset }) => [fenceField(lane, db, key), `${offset}`]);
+      await this.own(connection, recordDb, [['HSET', name, ...fields]]);
+    }
+  }
+
+  /** Removes fences that the stream has passed. */
+  async unfence(owner: number, keys: readonly { readonly db: number; readonly key: Uint8Array }[]): Promise<void> {
+    const { keys: names, lane, recordDb, servers } = this.options;
+    const name = names.fences(servers.clustered ? firstSlot(servers, owner) : -1);
+    for (let at = 0; at < keys.length; at += FENCES_AT_ONCE) {
+      const fields = keys.slice(at, at + FENCES_AT_ONCE).map(({ db, key }) => fenceField(lane, db, key));
+      await this.own(this.connections[owner], recordDb, [['HDEL', name, ...fields]]);
+    }
+  }
+
+  /** Runs commands on every master, alone: everything before them is answered. Throws Detached. */
+  async alone(db: number, commands: readonly (readonly (string | Uint8Array)[])[]): Promise<void> {
+    await this.drained();
+    await this.everywhere((connection) => this.own(connection, db, commands));
+  }
+
+  /** Waits, if it has to, until more may be sent. Throws Detached. */
+  room(): Promise<void> | undefined {
+    if (this.broken !== undefined) throw this.broken;
+    return this.full ? this.untilRoom() : undefined;
+  }
+
+  private get full(): boolean {
+    if (this.connections.some(({ bytes }) => bytes > WINDOW)) return true;
+    return !this.options.transactions && (this.put - this.certainCommands > MOST_UNCERTAIN || this.offset - this.certain > WINDOW);
+  }
+
+  private async untilRoom(): Promise<void> {
+    while (this.full) {
+      this.confirmIfDue(true);
+      await this.wait();
+    }
+  }
+
+  private async wait(): Promise<void> {
+    if (this.broken !== undefined) throw this.broken;
+    await this.change.wait();
+    if (this.broken !== undefined) throw this.broken;
+  }
+
+  /** Waits until everything that was sent is answered. Throws Detached. */
+  async drained(): Promise<void> {
+    this.flush();
+    while (this.connections.some(({ commands }) => commands > 0)) await this.wait();
+    if (this.broken !== undefined) throw this.broken;
+  }
+
+  /** Waits until everything that was put is certain. Throws Detached. */
+  async untilCertain(): Promise<void> {
+    this.flush();
+    while (this.certain < this.offset) {
+      this.confirmIfDue(true);
+      await this.wait();
+    }
+  }
+
+  private answered(): void {
+    this.advance();
+    this.change.fire();
+  }
+
+  private advance(): void {
+    const { connections, marks } = this;
+    let passed = 0;
+    while (passed < marks.length && marks[passed].batches.every((number, i) => connections[i].done >= number)) passed++;
+    if (passed === 0 || this.unsettled > 0) return;
+    const { commands, db, offset } = marks[passed - 1];
+    this.marks = marks.slice(passed);
+    this.certainCommands = commands;
+    this.certain = offset;
+    this.certainDb = db;
+    this.options.onCertain(offset);
+  }
+
+  /** Everything that `onRefused` told is done. */
+  settled(count: number): void {
+    this.unsettled -= count;
+    this.advance();
+  }
+
+  private refused(connection: TargetConnection, batch: ChangeBatch, { error, index }: BatchFailure): void {
+    if (this.broken !== undefined) return;
+    const { args, db } = batch.commandAt(index);
+    const unknown = /^ERR unknown command/i.test(error) || /^ERR (?:unknown|syntax|wrong number)/i.test(error);
+    const refusal = unknown ? 'refused' : refusalOf(error);
+    const ours = args.length > 1 && Buffer.from(args[1]).toString('latin1').startsWith(this.options.keys.prefix);
+    if (refusal === 'refused' && !error.startsWith('EXECABORT') && !ours) {
+      this.unsettled++;
+      this.options.onRefused(args, db, error);
+      return;
+    }
+    if (error.startsWith('EXECABORT') || this.options.transactions) {
+      // commands of the transaction are told first; what it did not apply is looked at again
+      this.breakOff(detachedBy(connection.name, error));
+      return;
+    }
+    const to = refusal === 'moved' ? redirection(error) : undefined;
+    if (to !== undefined) {
+      const moved = this.options.servers.redirected(connection.name, error);
+      if (moved !== undefined) this.options.servers.moved(moved.slot, moved);
+    }
+    this.breakOff(detachedBy(connection.name, `${error} (${formatText(args[0], 0, args[0].length)})`));
+  }
+
+  /** Nothing more is sent; whoever waits gets the reason, which is returned. */
+  private breakOff(reason: Detached): Detached {
+    this.broken ??= reason;
+    this.change.fire();
+    return this.broken;
+  }
+
+  /** Keeps the records near to what is certain, and asks replicas to confirm. */
+  private tick(): void {
+    if (this.broken !== undefined) return;
+    this.confirmIfDue(true);
+    if (this.options.transactions || this.certain === this.recorded || this.asked > this.allowed) return;
+    const sent = this.allowed - this.offset < AHEAD_LEFT ? this.offset + AHEAD : this.allowed;
+    void this.writeRecord(this.certain, this.certainDb, Math.max(sent, this.allowed)).catch(() => undefined);
+  }
+
+  private confirmIfDue(now = false): void {
+    for (const connection of this.connections) {
+      const due = now ? connection.confirmed < connection.sent : isDue(connection);
+      if (connection.replicas > 0 && due && !this.waits.has(connection)) void this.confirm(connection);
+    }
+  }
+
+  private async confirm(connection: TargetConnection): Promise<void> {
+    const number = connection.sent;
+    this.waits.add(connection);
+    connection.unconfirmedBytes = connection.unconfirmedCommands = 0;
+    try {
+      const { error, integer } = await connection.ask('WAIT', `${connection.replicas}`, `${REPLICA_PATIENCE}`);
+      if (error !== undefined) {
+        this.options.onNote(`${connection.name} refuses WAIT (${error}): writes count as done without its replicas`);
+        connection.replicas = 0;
+      } else if (integer >= connection.replicas) {
+        connection.confirmed = number;
+      } else await this.fewer(connection, integer);
+      this.answered();
+    } catch {
+      // the connection is lost, which is told elsewhere
+    } finally {
+      this.waits.delete(connection);
+    }
+  }
+
+  /** Replicas that are no longer connected do not count. */
+  private async fewer(connection: TargetConnection, confirmed: number): Promise<void> {
+    const { servers } = this.options;
+    const master = servers.masters.find(({ name }) => name === connection.name);
+    if (master === undefined) return;
+    const { replicas } = await servers.infoOf(await servers.client(master));
+    if (replicas >= connection.replicas) return;
+    const names = replicas === 1 ? 'one replica' : `${replicas} replicas`;
+    this.options.onNote(`${connection.name} has ${names} now, and ${confirmed} confirmed in time`);
+    connection.replicas = replicas;
+  }
+
+  /** Ends; what was sent may be applied all the same. */
+  close(): void {
+    clearInterval(this.timer);
+    this.broken ??= new Detached(this.connections[0].name, 'closed');
+    this.change.fire();
+    for (const connection of this.connections) connection.close();
+  }
+}
+
+const isDue = ({ unconfirmedBytes, unconfirmedCommands }: TargetConnection): boolean =>
+  unconfirmedBytes >= WAIT_BYTES || unconfirmedCommands >= WAIT_COMMANDS;
+
+/** The lowest slot of a master: the records are in it. */
+function firstSlot({ owners }: Servers, index: number): number {
+  return owners?.indexOf(index) ?? -1;
+}
+
+/** Errors that do not pass by themselves end the run. */
+function detachedBy(server: string, error: string): Detached {
+  return new Detached(server, error, /^(?:NOPERM|NOAUTH|WRONGPASS|DENIED)/.test(error));
+}
+
+/** CLIENT SETNAME takes no spaces or special characters. */
+const labelOf = (name: string): string => name.replace(/[^!-~]/g, '_');
