@@ -39,6 +39,7 @@ export const ERROR_CODES = {
   SOURCE_REFUSED: 'a server refused to be read',
   BAD_JSON: 'a line that is not JSON in UTF-8',
   BAD_LINE: 'a line of JSON that does not say what a key is',
+  BAD_SPOOL: 'a segment file of the spool is damaged, or not of this spool',
 } as const;
 
 export type ErrorCode = keyof typeof ERROR_CODES;

@@ -51,6 +51,7 @@ export const HINTS: Readonly<Record<ErrorCode, string>> = {
   INPUT_CHANGED: 'Something wrote to it while it was read: wait for BGSAVE or the copy to end, or read a copy.',
   BAD_JSON: `Expected one JSON object per line, in UTF-8: fix or remove the line${KEEP_GOING}.`,
   BAD_LINE: `Fix the line (see docs/json-lines.md) or remove it${KEEP_GOING}.`,
+  BAD_SPOOL: 'It cannot be read: name another folder with --spool, or remove it; what it held is then copied again from the source.',
   READ_FAILED: `Name a readable file${OR_STDIN}.`,
   SOURCE_LOST: 'Run the command again; --retry-for waits longer for a server that comes back.',
   SOURCE_REFUSED: 'The commands that a source has to allow are in docs/live.md, "The least rights".',

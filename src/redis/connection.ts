@@ -19,7 +19,7 @@ import { ConnectionClosed, ConnectionLost, reasonOf, ServerError } from './error
 import { ExclusiveConnection } from './exclusive-connection.js';
 import { InFlight, type Pending } from './in-flight.js';
 import { refusalOf } from './refusals.js';
-import { ARRAY, ERROR, INTEGER, NIL, NO_REPLY, OK, ReplyReader } from './replies.js';
+import { ARRAY, ERROR, INTEGER, NIL, NO_REPLY, OK, QUEUED, ReplyReader } from './replies.js';
 import type { ServerClock } from './server-clock.js';
 import type { ServerProcess } from './server-info.js';
 import { Signal } from './signal.js';
@@ -124,6 +124,16 @@ export class Connection {
     socket.write(bytes);
   }
 
+  /** The same for bytes in several parts. */
+  sendParts(item: Pending, parts: readonly Uint8Array[]): void {
+    const socket = this.socketOrThrow;
+    this.pending.add(item);
+    this.watchdog.watch();
+    socket.cork();
+    for (const part of parts) socket.write(part);
+    socket.uncork();
+  }
+
   /** Rejects if the connection is lost. */
   ask(...command: string[]): Promise<Answers> {
     const answers = new Answers(1);
@@ -175,6 +185,7 @@ export class Connection {
       reader.push(chunk);
       for (let kind = reader.next(); kind !== NO_REPLY && socket === this.socket; kind = reader.next()) {
         if (kind === OK) pending.takeOks(reader.count);
+        else if (kind === QUEUED) pending.takeQueued(reader.count);
         else {
           const other = kind === NIL ? NIL : kind === ARRAY ? reader.array : undefined;
           pending.takeReply(kind === ERROR ? reader.text : undefined, kind === INTEGER ? reader.integer : undefined, other);

@@ -9,6 +9,8 @@ export interface Pending {
   takeOks(count: number): number;
   /** Takes the next reply: the text of an error, the integer if it is one, or what else it is. */
   takeReply(error: string | undefined, integer: number | undefined, other?: OtherReply): void;
+  /** Takes up to `count` replies `+QUEUED`, as `takeOks` does (default: as other replies). */
+  takeQueued?(count: number): number;
 }
 
 /** What was sent on a connection and waits for replies, which arrive in the same order. */
@@ -51,6 +53,18 @@ export class InFlight {
     for (let left = count; left > 0; ) {
       const { head } = this;
       left -= head.takeOks(left);
+      if (!this.settle(head)) return;
+    }
+  }
+
+  /** `count` replies `+QUEUED` arrived. Throws ConnectionLost if nothing waits for them. */
+  takeQueued(count: number): void {
+    for (let left = count; left > 0; ) {
+      const { head } = this;
+      if (head.takeQueued === undefined) {
+        head.takeReply(undefined, undefined);
+        left--;
+      } else left -= head.takeQueued(left);
       if (!this.settle(head)) return;
     }
   }

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { ERROR, INTEGER, NO_REPLY, OK, ReplyReader } from '../../src/redis/replies.js';
+import { ARRAY, ERROR, INTEGER, NO_REPLY, OK, QUEUED, ReplyReader } from '../../src/redis/replies.js';
 
 const word = fc.stringMatching(/^[A-Z]{1,8}( [ -~]{0,20})?$/);
 const leaf = fc.oneof(
@@ -8,7 +8,7 @@ const leaf = fc.oneof(
   word.map((text) => `+${text}\r\n`),
   word.map((text) => `-${text}\r\n`),
   fc.maxSafeInteger().map((number) => `:${number}\r\n`),
-  fc.constantFrom('$-1\r\n', '*-1\r\n', '*0\r\n', '$0\r\n\r\n'),
+  fc.constantFrom('+OK\r\n', '+QUEUED\r\n', '$-1\r\n', '*-1\r\n', '*0\r\n', '$0\r\n\r\n'),
   fc.string().map((text) => `$${Buffer.byteLength(text)}\r\n${text}\r\n`),
 );
 const { reply } = fc.letrec<{ reply: string; array: string }>((tie) => ({
@@ -24,6 +24,7 @@ function read(chunks: readonly Uint8Array[]): string[] {
     reader.push(chunk.slice());
     for (let kind = reader.next(); kind !== NO_REPLY; kind = reader.next()) {
       if (kind === OK) found.push(...Array.from({ length: reader.count }, () => 'OK'));
+      else if (kind === QUEUED) found.push(...Array.from({ length: reader.count }, () => 'other'));
       else found.push(kind === ERROR ? `-${reader.text}` : kind === INTEGER ? `:${reader.integer}` : 'other');
     }
   }
@@ -46,3 +47,34 @@ test('replies are the same in any chunks', () => {
     }),
   );
 });
+
+test('errors within an array are told by the index of their element', () => {
+  const nested = fc.array(reply, { maxLength: 3 }).map((items) => `*${items.length}\r\n${items.join('')}`);
+  fc.assert(
+    fc.property(fc.array(fc.oneof(leaf, nested), { minLength: 1, maxLength: 12 }), (elements) => {
+      const reader = new ReplyReader();
+      reader.push(Buffer.from(`*${elements.length}\r\n${elements.join('')}`));
+      expect(reader.next()).toBe(ARRAY);
+      const texts = elements.flatMap((element, index) =>
+        element.startsWith('-') ? [{ index, text: element.slice(1, -2) }] : element.startsWith('*') ? errorsIn(element, index) : [],
+      );
+      expect(reader.array.errors).toEqual(texts);
+      const lastElement = elements.at(-1) ?? '';
+      expect(reader.array.last).toBe(lastElement.startsWith(':') ? Number(lastElement.slice(1, -2)) : lastElement.startsWith('*') ? reader.array.last : undefined);
+      expect(reader.next()).toBe(NO_REPLY);
+    }),
+  );
+});
+
+/** Errors in an array that is an element, as this test reads it. */
+function errorsIn(array: string, index: number): { index: number; text: string }[] {
+  const found: { index: number; text: string }[] = [];
+  for (let at = 0; at < array.length; ) {
+    const end = array.indexOf('\r\n', at);
+    const line = array.slice(at, end);
+    at = end + 2;
+    if (line.startsWith('-')) found.push({ index, text: line.slice(1) });
+    if (line.startsWith('$') && Number(line.slice(1)) >= 0) at += Buffer.from(array.slice(at)).subarray(0, Number(line.slice(1))).toString().length + 2;
+  }
+  return found;
+}

@@ -1,0 +1,117 @@
+import { keySlot, SLOTS } from '../bytes/crc16.js';
+
+/*
+ * What a sync keeps on its target, to go on after it was killed. On each master that has slots there are two hashes, whose names have a
+ * hash tag of a slot of that master:
+ *
+ *     rdbkit:sync:<id>{<tag>}           <lane> → record as JSON; <lane>:batches → number of the last transaction
+ *     rdbkit:sync:<id>:fences{<tag>}    <lane> <db> <key> → offset: the value of the key may be that of the source at this offset
+ *
+ * A lane is a master of the source, numbered from 0.
+ */
+
+/** Names of the keys of all syncs begin with it. */
+export const RECORD_PREFIX = 'rdbkit:sync:';
+
+/** `full`: keys are being copied; `changes`: the writes since are. */
+export type Phase = 'full' | 'changes';
+
+/** How far a lane is, according to one master of the target. */
+export interface LaneRecord {
+  readonly phase: Phase;
+  /** The replication id that the offsets belong to. */
+  readonly id: string;
+  /** All writes up to this offset are certainly applied. */
+  readonly certain: number;
+  /** No write beyond this offset was sent. Equal to `certain` at most times, if writes are applied in transactions. */
+  readonly sent: number;
+  /** The database that the source's stream has selected at `certain`. */
+  readonly db: number;
+  /** Runs so far: one that finds a higher number has been replaced. */
+  readonly generation: number;
+  /** With transactions: the number of the transaction that set `sent`. */
+  readonly batch?: number | undefined;
+  /** Number of lanes. */
+  readonly lanes: number;
+  /** Digest of the options that decide what is written. */
+  readonly options: string;
+  /** The target had no keys but those of this sync when it began. */
+  readonly alone: boolean;
+  /** Expiries are held: see expiries.ts. */
+  readonly held: boolean;
+}
+
+/** Undefined if it is none that this program wrote. */
+export function parseRecord(text: string): LaneRecord | undefined {
+  let read: unknown;
+  try {
+    read = JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+  if (typeof read !== 'object' || read === null) return undefined;
+  const { alone, batch, certain, db, generation, held, id, lanes, options, phase, sent } = read as Record<string, unknown>;
+  const counts = [certain, sent, db, generation, lanes].every((value) => Number.isSafeInteger(value) && Number(value) >= 0);
+  const fits =
+    counts &&
+    (phase === 'full' || phase === 'changes') &&
+    typeof id === 'string' &&
+    typeof options === 'string' &&
+    typeof alone === 'boolean' &&
+    typeof held === 'boolean' &&
+    (batch === undefined || Number.isSafeInteger(batch)) &&
+    Number(certain) <= Number(sent);
+  return fits ? (read as LaneRecord) : undefined;
+}
+
+export const recordText = (record: LaneRecord): string => JSON.stringify(record);
+
+/** The names of the keys of a sync. */
+export class RecordKeys {
+  constructor(
+    /** Chosen by the user, or made from the names of source and target. */
+    readonly id: string,
+    readonly prefix = RECORD_PREFIX,
+  ) {}
+
+  /** The hash of records on the master of a slot; of a single server for slot -1. */
+  records(slot: number): string {
+    return `${this.prefix}${this.id}${tagOf(slot)}`;
+  }
+
+  fences(slot: number): string {
+    return `${this.prefix}${this.id}:fences${tagOf(slot)}`;
+  }
+}
+
+/** A hash tag for a slot, with its braces. */
+export function tagOf(slot: number): string {
+  if (slot < 0) return '';
+  tags ??= allTags();
+  return `{${tags[slot]}}`;
+}
+
+let tags: string[] | undefined;
+
+/** The first number in base 36 for each slot. */
+function allTags(): string[] {
+  const found = new Array<string>(SLOTS);
+  for (let left = SLOTS, number = 0; left > 0; number++) {
+    const text = number.toString(36);
+    const slot = keySlot(Buffer.from(text));
+    if (found[slot] !== undefined) continue;
+    found[slot] = text;
+    left--;
+  }
+  return found;
+}
+
+/** The field of a fence. */
+export const fenceField = (lane: number, db: number, key: Uint8Array): Buffer => Buffer.concat([Buffer.from(`${lane} ${db} `), key]);
+
+/** Undefined for a field of another lane. */
+export function parseFence(lane: number, field: Uint8Array): { db: number; key: Uint8Array } | undefined {
+  const match = /^(\d+) (\d+) /.exec(Buffer.from(field.buffer, field.byteOffset, Math.min(field.length, 24)).toString('latin1'));
+  if (match === null || Number(match[1]) !== lane) return undefined;
+  return { db: Number(match[2]), key: field.subarray(match[0].length) };
+}

@@ -1,0 +1,181 @@
+import type { StreamCommand } from './stream-command.js';
+
+const ASTERISK = 0x2a;
+const DOLLAR = 0x24;
+const CR = 0x0d;
+const LF = 0x0a;
+const ZERO = 0x30;
+
+/** Bytes of an argument at most: what a buffer of Node holds with the rest of its command. */
+const MOST_BYTES = 2 ** 31 - 1 - 4096;
+const MOST_ARGS = 2 ** 31 - 1;
+const FIRST_ARGS = 64;
+const FIRST_ROOM = 1 << 16;
+
+/**
+ * Finds the commands in a stream of writes. A command that lies within one chunk is not copied: its `bytes` are the chunk. One that is cut
+ * is put together in a buffer of its own, which grows with the bytes that have arrived, not with the lengths that are announced.
+ *
+ *     parser.push(chunk);
+ *     for (let command = parser.next(); command !== undefined; command = parser.next()) …
+ *
+ * Throws SyntaxError for bytes that are no commands in RESP; the parser is of no use afterwards.
+ */
+export class StreamParser {
+  private readonly command: { -readonly [K in keyof StreamCommand]: StreamCommand[K] };
+  private bytes: Uint8Array = new Uint8Array(0);
+  /** Bytes of `bytes` that are filled. */
+  private size = 0;
+  /** Where the command begins that is looked at, and where looking goes on. */
+  private start = 0;
+  private pos = 0;
+  /** Arguments found so far of that command, and how many it has; 0 before its first line. */
+  private found = 0;
+  private expected = 0;
+  /** `bytes` is a buffer of the parser, with the beginning of a command. */
+  private own = false;
+
+  /** `offset`: replication offset of the first byte, less one. */
+  constructor(offset: number) {
+    this.command = {
+      bytes: this.bytes,
+      start: 0,
+      end: 0,
+      args: 0,
+      starts: new Int32Array(FIRST_ARGS),
+      ends: new Int32Array(FIRST_ARGS),
+      offset,
+    };
+  }
+
+  /** Replication offset after the last complete command. */
+  get offset(): number {
+    return this.command.offset;
+  }
+
+  /** Whether it holds the beginning of a command. */
+  get amid(): boolean {
+    return this.size > this.start;
+  }
+
+  /** The next bytes of the stream; they must not change as long as commands in them are used. All commands before were taken. */
+  push(chunk: Uint8Array): void {
+    const left = this.size - this.start;
+    if (left === 0) {
+      this.bytes = chunk;
+      this.size = chunk.length;
+      this.start = this.pos = this.found = this.expected = 0;
+      this.own = false;
+      return;
+    }
+    this.gather(chunk, left);
+  }
+
+  /** Puts a chunk after the beginning of a command. */
+  private gather(chunk: Uint8Array, left: number): void {
+    const needed = left + chunk.length;
+    if (!this.own || this.start > 0 || needed > this.bytes.length) {
+      const room = new Uint8Array(Math.max(needed, this.own ? 2 * left : 0, Math.min(FIRST_ROOM, 2 * needed)));
+      room.set(this.bytes.subarray(this.start, this.size));
+      const { ends, starts } = this.command;
+      for (let i = 0; i < this.found; i++) {
+        starts[i] -= this.start;
+        ends[i] -= this.start;
+      }
+      this.pos -= this.start;
+      this.bytes = room;
+      this.start = 0;
+      this.own = true;
+    }
+    this.bytes.set(chunk, left);
+    this.size = needed;
+  }
+
+  /** The next command, valid until this is called again; undefined if more bytes are needed. */
+  next(): StreamCommand | undefined {
+    const { bytes, command, size } = this;
+    let { pos } = this;
+    if (this.expected === 0) {
+      while (pos < size && (bytes[pos] === LF || bytes[pos] === CR)) pos++; // signs of life
+      command.offset += pos - this.start;
+      this.start = pos;
+      this.pos = pos;
+      if (pos === size) return undefined;
+      if (bytes[pos] !== ASTERISK) throw this.wrong('*');
+      const end = this.number(pos + 1, MOST_ARGS);
+      if (end < 0) return undefined;
+      if (this.value === 0) throw this.wrong('an argument');
+      this.expected = this.value;
+      this.found = 0;
+      pos = this.pos = end;
+    }
+    let { found } = this;
+    const { expected } = this;
+    while (found < expected) {
+      if (pos >= size) return undefined;
+      if (bytes[pos] !== DOLLAR) throw this.wrong('$');
+      // most lengths have one or two digits
+      let from: number;
+      const digit = bytes[pos + 1] - ZERO;
+      const second = bytes[pos + 2];
+      if (second === CR && digit >= 0 && digit <= 9 && bytes[pos + 3] === LF && pos + 3 < size) {
+        this.value = digit;
+        from = pos + 4;
+      } else {
+        from = this.number(pos + 1, MOST_BYTES);
+        if (from < 0) return undefined;
+      }
+      const end = from + this.value;
+      if (end + 2 > size) return undefined;
+      if (bytes[end] !== CR || bytes[end + 1] !== LF) throw this.wrong('the end of an argument');
+      if (found === command.starts.length) this.grow();
+      command.starts[found] = from;
+      command.ends[found] = end;
+      found++;
+      pos = end + 2;
+      this.found = found;
+      this.pos = pos;
+    }
+    command.bytes = bytes;
+    command.start = this.start;
+    command.end = pos;
+    command.args = found;
+    command.offset += pos - this.start;
+    this.start = pos;
+    this.expected = 0;
+    this.own = false; // the next chunk must not be written after it: the caller may keep the command
+    return command;
+  }
+
+  private value = 0;
+
+  /** Reads a number and its line end; returns where the next line begins, -1 if bytes are missing. */
+  private number(at: number, most: number): number {
+    const { bytes, size } = this;
+    let value = 0;
+    let pos = at;
+    for (; pos < size; pos++) {
+      const digit = bytes[pos] - ZERO;
+      if (digit < 0 || digit > 9) break;
+      value = value * 10 + digit;
+      if (value > most) throw this.wrong('a length');
+    }
+    if (pos + 2 > size) return -1;
+    if (pos === at || bytes[pos] !== CR || bytes[pos + 1] !== LF) throw this.wrong('a number');
+    this.value = value;
+    return pos + 2;
+  }
+
+  private grow(): void {
+    for (const name of ['starts', 'ends'] as const) {
+      const wider = new Int32Array(this.command[name].length * 2);
+      wider.set(this.command[name]);
+      this.command[name] = wider;
+    }
+  }
+
+  private wrong(expected: string): SyntaxError {
+    const offset = this.command.offset + (this.pos - this.start);
+    return new SyntaxError(`the stream of writes is no RESP at offset ${offset}: expected ${expected}`);
+  }
+}
