@@ -1,0 +1,176 @@
+import type { StreamCommand } from '../stream-command.js';
+import { findWord, isOneOf, isWord, numberArg, shortArg, writer } from './args.js';
+import type { CommandSpec } from './spec.js';
+
+export const CONDITIONS: readonly string[] = ['nx', 'xx', 'gt', 'lt'];
+
+const MAX = (1n << 63n) - 1n;
+
+/** The options of expiries: what their number counts in milliseconds, and from when on. */
+const OPTIONS: readonly (readonly [string, number, boolean])[] = [
+  ['ex', 1000, true],
+  ['px', 1, true],
+  ['exat', 1000, false],
+  ['pxat', 1, false],
+];
+
+/** Options of SET that are followed by a value, which may be any bytes. */
+const WITH_VALUE: readonly string[] = ['ifeq', 'ifne', 'ifdeq', 'ifdne'];
+
+/**
+ * The command with its expiry in absolute form and `shift` ms later, in bytes of its own. A time that counts from when the command is
+ * applied becomes `now` (Unix ms) + time + shift. NX, XX, GT and LT go where they can only have been met, since a command that has no
+ * effect is not replicated; they stay for several fields of a hash, of which Valkey also sends those that did not meet them.
+ * Undefined: there is no expiry in it (or what is no number), so send it as it is. Field expiries within the payload of a RESTORE are
+ * not seen here. A time that would no longer fit into 64 bits stays as it is.
+ */
+export function heldExpiry(command: StreamCommand, spec: CommandSpec, shift: number, now: number): Uint8Array | undefined {
+  const { expiry } = spec;
+  if (expiry === undefined) return undefined;
+  switch (expiry.form) {
+    case 'option':
+      return heldOption(command, expiry.from, expiry.until, shift, now);
+    case 'msetex':
+      return heldOption(command, 2 + 2 * numberArg(command, 1), '', shift, now);
+    case 'setex':
+      return heldSetex(command, expiry.unit, shift, now);
+    case 'key':
+      return heldKey(command, time(command, 2, expiry.unit, expiry.relative, shift, now));
+    case 'elements':
+      return heldElements(command, expiry.as, time(command, 2, expiry.unit, expiry.relative, shift, now));
+    case 'getex':
+      return heldGetex(command, shift, now);
+    case 'hgetex':
+      return heldHgetex(command, shift, now);
+    case 'restore':
+      return heldRestore(command, shift, now);
+  }
+}
+
+/** Argument `arg`, a time in `unit` ms, as absolute Unix ms, `shift` later. Undefined: it is missing, or no number. */
+function time(command: StreamCommand, arg: number, unit: number, relative: boolean, shift: number, now: number): string | undefined {
+  if (arg >= command.args) return undefined;
+  const added = (relative ? now : 0) + shift;
+  const value = numberArg(command, arg) * unit;
+  if (Math.abs(value) < 2 ** 52) return `${value + added}`;
+  const text = shortArg(command, arg);
+  if (!/^-?\d{1,19}$/.test(text)) return undefined;
+  const unshifted = BigInt(text) * BigInt(unit);
+  const held = unshifted + BigInt(added);
+  return `${held <= MAX ? held : unshifted <= MAX ? unshifted : MAX}`;
+}
+
+/** The argument that is EX, PX, EXAT or PXAT, and the time after it. */
+interface FoundOption {
+  readonly at: number;
+  readonly time: string;
+}
+
+function findOption(command: StreamCommand, from: number, until: string, shift: number, now: number): FoundOption | undefined {
+  for (let arg = from; arg + 1 < command.args; arg++) {
+    if (until !== '' && isWord(command, arg, until)) return undefined;
+    for (const [word, unit, relative] of OPTIONS) {
+      if (!isWord(command, arg, word)) continue;
+      const at = time(command, arg + 1, unit, relative, shift, now);
+      return at === undefined ? undefined : { at: arg, time: at };
+    }
+    if (isOneOf(command, arg, WITH_VALUE)) arg++;
+  }
+  return undefined;
+}
+
+function heldOption(command: StreamCommand, from: number, until: string, shift: number, now: number): Uint8Array | undefined {
+  if (!(from < command.args)) return undefined;
+  const found = findOption(command, from, until, shift, now);
+  if (found === undefined) return undefined;
+  writer.begin(command.args);
+  writer.copyAll(command, 0, found.at);
+  writer.text('PXAT');
+  writer.text(found.time);
+  writer.copyAll(command, found.at + 2);
+  return writer.done();
+}
+
+/** SETEX becomes SET … PXAT. */
+function heldSetex(command: StreamCommand, unit: number, shift: number, now: number): Uint8Array | undefined {
+  const at = time(command, 2, unit, true, shift, now);
+  if (at === undefined || command.args !== 4) return undefined;
+  writer.begin(5);
+  writer.text('SET');
+  writer.copy(command, 1);
+  writer.copy(command, 3);
+  writer.text('PXAT');
+  writer.text(at);
+  return writer.done();
+}
+
+function heldKey(command: StreamCommand, at: string | undefined): Uint8Array | undefined {
+  if (at === undefined) return undefined;
+  writer.begin(3);
+  writer.text('PEXPIREAT');
+  writer.copy(command, 1);
+  writer.text(at);
+  return writer.done();
+}
+
+function heldElements(command: StreamCommand, name: string, at: string | undefined): Uint8Array | undefined {
+  if (at === undefined || command.args < 6) return undefined;
+  const rest = hasDroppedCondition(command) ? 4 : 3;
+  writer.begin(3 + command.args - rest);
+  writer.text(name);
+  writer.copy(command, 1);
+  writer.text(at);
+  writer.copyAll(command, rest);
+  return writer.done();
+}
+
+/** Whether it is for one field or member, and has a condition: then that was met. */
+function hasDroppedCondition(command: StreamCommand): boolean {
+  return isOneOf(command, 3, CONDITIONS) && numberArg(command, 5) === 1;
+}
+
+/** GETEX becomes PEXPIREAT or PERSIST. */
+function heldGetex(command: StreamCommand, shift: number, now: number): Uint8Array | undefined {
+  if (command.args === 3 && isWord(command, 2, 'persist')) {
+    writer.begin(2);
+    writer.text('PERSIST');
+    writer.copy(command, 1);
+    return writer.done();
+  }
+  return heldKey(command, findOption(command, 2, '', shift, now)?.time);
+}
+
+/** HGETEX becomes HPEXPIREAT or HPERSIST. */
+function heldHgetex(command: StreamCommand, shift: number, now: number): Uint8Array | undefined {
+  const fields = findWord(command, 'fields', 2);
+  const persists = findWord(command, 'persist', 2, fields) < fields;
+  const at = persists ? undefined : findOption(command, 2, 'fields', shift, now)?.time;
+  if (fields === command.args || (!persists && at === undefined)) return undefined;
+  writer.begin((at === undefined ? 2 : 3) + command.args - fields);
+  writer.text(at === undefined ? 'HPERSIST' : 'HPEXPIREAT');
+  writer.copy(command, 1);
+  if (at !== undefined) writer.text(at);
+  writer.copyAll(command, fields);
+  return writer.done();
+}
+
+/** Where the options of RESTORE begin. */
+export const RESTORE_OPTIONS = 4;
+
+function heldRestore(command: StreamCommand, shift: number, now: number): Uint8Array | undefined {
+  if (command.args < RESTORE_OPTIONS || numberArg(command, 2) === 0) return undefined;
+  const absolute = findRestoreOption(command, 'absttl') < command.args;
+  const at = time(command, 2, 1, !absolute, shift, now);
+  if (at === undefined) return undefined;
+  writer.begin(command.args + (absolute ? 0 : 1));
+  writer.copyAll(command, 0, 2);
+  writer.text(at);
+  writer.copyAll(command, 3);
+  if (!absolute) writer.text('ABSTTL');
+  return writer.done();
+}
+
+/** The argument that is this option of a RESTORE, or the number of arguments. */
+export function findRestoreOption(command: StreamCommand, word: string): number {
+  return findWord(command, word, RESTORE_OPTIONS);
+}

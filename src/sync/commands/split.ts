@@ -1,0 +1,47 @@
+import type { StreamCommand } from '../stream-command.js';
+import { findWord, isWord, numberArg, writer } from './args.js';
+import { findRestoreOption } from './expiries.js';
+import type { CommandSpec } from './spec.js';
+
+/** Commands written anew, with the same meaning for what they are applied to. */
+
+/** The part of a command that concerns some of its keys, `keep`: their numbers of argument. Its spec has `split`. Bytes of its own. */
+export function splitCommand(command: StreamCommand, spec: CommandSpec, keep: readonly number[]): Uint8Array {
+  const { split } = spec;
+  if (split === undefined) throw new TypeError(`${spec.name} cannot be taken apart`);
+  writer.begin(split.first + keep.length * split.step);
+  writer.copyAll(command, 0, split.first);
+  for (const key of keep) writer.copyAll(command, key, key + split.step);
+  return writer.done();
+}
+
+/** FUNCTION LOAD with REPLACE, which it comes without; undefined: it is none, or has it. Bytes of its own. */
+export function withReplace(command: StreamCommand): Uint8Array | undefined {
+  if (command.args !== 3 || !isWord(command, 1, 'load')) return undefined;
+  writer.begin(4);
+  writer.copyAll(command, 0, 2);
+  writer.text('REPLACE');
+  writer.copy(command, 2);
+  return writer.done();
+}
+
+/**
+ * RESTORE … REPLACE for a RESTORE-ASKING, which a migration of slots sends, also without REPLACE; undefined: it is a RESTORE with
+ * REPLACE already. Bytes of its own.
+ */
+export function plainRestore(command: StreamCommand): Uint8Array | undefined {
+  const replaces = findRestoreOption(command, 'replace') < command.args;
+  if (replaces && isWord(command, 0, 'restore')) return undefined;
+  writer.begin(command.args + (replaces ? 0 : 1));
+  writer.text('RESTORE');
+  writer.copyAll(command, 1);
+  if (!replaces) writer.text('REPLACE');
+  return writer.done();
+}
+
+/** The database that a MOVE or COPY writes to; undefined: its own, or no number. */
+export function otherDatabase(command: StreamCommand, spec: CommandSpec): number | undefined {
+  const at = spec.kind === 'move' ? 2 : findWord(command, 'db', 3) + 1;
+  const database = at < command.args ? numberArg(command, at) : NaN;
+  return Number.isNaN(database) ? undefined : database;
+}
