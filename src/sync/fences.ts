@@ -60,9 +60,20 @@ export class Fences {
     return done;
   }
 
-  /** Fences that reach beyond an offset: what they are about may have changed since by a command that names no keys. */
-  beyond(offset: number, concerns: (name: KeyName) => boolean = () => true): KeyName[] {
-    return [...this.fenced.values()].filter((fence) => fence.offset >= offset && concerns(fence));
+  /** Whether the value of a key was fetched, and the stream has not passed it. */
+  wasFetched(id: string): boolean {
+    return this.fenced.has(id);
+  }
+
+  /** Removes the fences of keys that are concerned, and returns them. Keys that are wanted stay so. */
+  forget(concerned: (name: KeyName) => boolean): KeyName[] {
+    const gone: KeyName[] = [];
+    for (const [id, fence] of this.fenced) {
+      if (!concerned(fence)) continue;
+      this.fenced.delete(id);
+      gone.push(fence);
+    }
+    return gone;
   }
 
   clear(): void {

@@ -25,11 +25,15 @@ export interface LaneRecord {
   readonly certain: number;
   /** No write beyond this offset was sent. Equal to `certain` at most times, if writes are applied in transactions. */
   readonly sent: number;
-  /** The database that the source's stream has selected at `certain`. */
+  /** The database that the source's stream has selected at `certain`, and at `sent`. */
   readonly db: number;
+  readonly sentDb: number;
   /** Runs so far: one that finds a higher number has been replaced. */
   readonly generation: number;
-  /** With transactions: the number of the transaction that set `sent`. */
+  /**
+   * With transactions: the number of the one that wrote this record. If as many were applied, everything up to `sent` is certain, too;
+   * undefined: that cannot be told so.
+   */
   readonly batch?: number | undefined;
   /** Number of lanes. */
   readonly lanes: number;
@@ -50,8 +54,8 @@ export function parseRecord(text: string): LaneRecord | undefined {
     return undefined;
   }
   if (typeof read !== 'object' || read === null) return undefined;
-  const { alone, batch, certain, db, generation, held, id, lanes, options, phase, sent } = read as Record<string, unknown>;
-  const counts = [certain, sent, db, generation, lanes].every((value) => Number.isSafeInteger(value) && Number(value) >= 0);
+  const { alone, batch, certain, db, generation, held, id, lanes, options, phase, sent, sentDb } = read as Record<string, unknown>;
+  const counts = [certain, sent, db, sentDb, generation, lanes].every((value) => Number.isSafeInteger(value) && Number(value) >= 0);
   const fits =
     counts &&
     (phase === 'full' || phase === 'changes') &&

@@ -1,11 +1,12 @@
-import { Buffer } from 'node:buffer';
 import { formatText } from '../../bytes/text.js';
+import { keySlot } from '../../bytes/crc16.js';
 import { encodeCommand } from '../../redis/commands.js';
 import { type BatchFailure, type ChangeBatch } from './change-batch.js';
 import { refusalOf, redirection } from '../../redis/refusals.js';
 import type { Master, Servers } from '../../redis/servers.js';
 import { Signal } from '../../redis/signal.js';
 import { fenceField, type LaneRecord, type RecordKeys, recordText } from '../record.js';
+import { labelOf } from './lane-records.js';
 import { TargetConnection } from './target-connection.js';
 
 /** The target cannot go on with what was sent: everything that is not certain has to be looked at again. */
@@ -35,13 +36,18 @@ export interface ChangeWriterOptions {
   readonly confirm: boolean;
   /** Milliseconds without a reply that is due. */
   readonly patience: number;
+  /** Databases of the source that go to one of the target. */
+  readonly sources: (db: number) => readonly number[];
   /** The rest of the record. */
-  readonly record: (place: Pick<LaneRecord, 'certain' | 'sent' | 'db' | 'batch'>) => LaneRecord;
+  readonly record: (place: RecordPlace) => LaneRecord;
   /** A command was refused: its keys have to be fetched. Nothing counts as certain until `settled` is called. */
   readonly onRefused: (args: readonly Uint8Array[], db: number, error: string) => void;
   readonly onCertain: (offset: number) => void;
   readonly onNote: (text: string) => void;
 }
+
+/** What changes of a record. */
+export type RecordPlace = Pick<LaneRecord, 'certain' | 'db' | 'sent' | 'sentDb' | 'batch'>;
 
 /** Commands and bytes of a transaction at most. */
 const MOST_COMMANDS = 1000;
@@ -93,6 +99,8 @@ export class ChangeWriter {
   private asked: number;
   private recorded = -1;
   private batch: number;
+  /** Up to this offset, whatever the records say, commands may have been applied in part. */
+  private doubtTo = -1;
   /** Refused commands whose keys are not fetched yet. */
   private unsettled = 0;
   private timer: NodeJS.Timeout | undefined;
@@ -126,7 +134,10 @@ export class ChangeWriter {
   private connectionTo(master: Master, label: string, patience: number): TargetConnection {
     const { confirm, servers } = this.options;
     const connection = new TargetConnection(
-      { name: master.name, open: () => servers.openSocket(master), clock: servers.clockOf(master.name), patience, label: labelOf(label) },
+      {
+        ...{ name: master.name, clock: servers.clockOf(master.name), patience, label: labelOf(label) },
+        open: () => servers.openSocket(master),
+      },
       {
         answered: () => this.answered(),
         refused: (at, batch, failure) => this.refused(at, batch, failure),
@@ -141,6 +152,25 @@ export class ChangeWriter {
   ownerOf(slot: number): number {
     const { owners } = this.options.servers;
     return owners === undefined ? 0 : owners[slot];
+  }
+
+  ownerOfKey(key: Uint8Array): number {
+    return this.sharded ? this.ownerOf(keySlot(key)) : 0;
+  }
+
+  /** Database of the stream at `certain`. */
+  get dbAtCertain(): number {
+    return this.certainDb;
+  }
+
+  /** Databases of the source whose keys go to one of the target. */
+  sourcesOf(db: number): readonly number[] {
+    return this.options.sources(db);
+  }
+
+  /** Whether transactions of the source need a MULTI and EXEC of their own. */
+  get wrapsUnits(): boolean {
+    return !this.options.transactions;
   }
 
   /** Whether keys go to different masters by slot. */
@@ -183,7 +213,10 @@ export class ChangeWriter {
     if (connection.open.commands === 0) return;
     const { keys, lane, recordDb } = this.options;
     const name = keys.records(-1);
-    const record = this.options.record({ certain: this.offset, sent: this.offset, db: this.db, batch: ++this.batch });
+    const { certain, certainDb, doubtTo, offset } = this;
+    const place = { certain, db: certainDb, sent: Math.max(offset, doubtTo), sentDb: this.db };
+    const record = this.options.record({ ...place, batch: doubtTo > offset ? undefined : this.batch + 1 });
+    this.batch++;
     const selects = connection.db === recordDb ? [] : [['SELECT', `${recordDb}`]];
     const after = [
       ...selects,
@@ -219,14 +252,11 @@ export class ChangeWriter {
 
   /** Writes the records on all masters. Throws Detached. */
   async writeRecord(certain: number, db: number, sent: number): Promise<void> {
-    const { keys, lane, recordDb, servers } = this.options;
-    const record = recordText(this.options.record({ certain, sent, db, batch: this.options.transactions ? this.batch : undefined }));
+    const { recordDb } = this.options;
+    const place = { certain, db, sent: Math.max(sent, this.doubtTo), sentDb: db, batch: undefined };
     this.asked = Math.max(this.asked, sent);
     this.recorded = certain;
-    await this.everywhere((connection, index) => {
-      const slot = servers.clustered ? firstSlot(servers, index) : -1;
-      return this.own(connection, recordDb, [['HSET', keys.records(slot), `${lane}`, record]]);
-    });
+    await this.everywhere((connection, index) => this.own(connection, recordDb, [this.recordCommand(index, place)]));
     this.allowed = Math.max(this.allowed, sent);
     this.change.fire();
   }
@@ -235,11 +265,18 @@ export class ChangeWriter {
   async own(connection: TargetConnection, db: number, commands: readonly (readonly (string | Uint8Array)[])[]): Promise<number> {
     const selects = connection.db === db ? [] : [['SELECT', `${db}`]];
     connection.db = db;
-    const { error, integer } = await connection.askAll([...selects, ...commands]).catch((cause: unknown) => {
-      throw this.broken ?? new Detached(connection.name, cause instanceof Error ? cause.message : String(cause));
-    });
+    if (selects.length + commands.length === 0) return 0;
+    const { error, integer } = await this.guarded(connection, connection.askAll([...selects, ...commands]));
     if (error !== undefined) throw this.breakOff(detachedBy(connection.name, error));
     return integer;
+  }
+
+  private async guarded<T>(connection: TargetConnection, asked: Promise<T>): Promise<T> {
+    try {
+      return await asked;
+    } catch (cause) {
+      throw this.broken ?? new Detached(connection.name, cause instanceof Error ? cause.message : String(cause));
+    }
   }
 
   private async everywhere(work: (connection: TargetConnection, index: number) => Promise<unknown>): Promise<void> {
@@ -272,10 +309,84 @@ export class ChangeWriter {
     }
   }
 
-  /** Runs commands on every master, alone: everything before them is answered. Throws Detached. */
-  async alone(db: number, commands: readonly (readonly (string | Uint8Array)[])[]): Promise<void> {
+  /** Before a unit that ends at this offset is applied in parts: it is in doubt until it is certain. */
+  async doubt(offset: number): Promise<void> {
     await this.drained();
-    await this.everywhere((connection) => this.own(connection, db, commands));
+    this.doubtTo = offset;
+    await this.writeRecord(this.certain, this.certainDb, offset);
+  }
+
+  /** Runs a command on every master, with everything before it answered. Returns what errors it was answered with. Throws Detached. */
+  async alone(db: number, command: Uint8Array | readonly Uint8Array[]): Promise<string[]> {
+    await this.drained();
+    const errors: string[] = [];
+    await this.everywhere(async (connection) => {
+      if (connection.db !== db) await this.own(connection, db, []);
+      const { error } = await this.guarded(connection, connection.askBytes(command instanceof Uint8Array ? command : encodeCommand(command)));
+      if (error !== undefined) errors.push(error);
+    });
+    return errors;
+  }
+
+  /** Sends a command whose answer does not matter. */
+  aside(owner: number, args: readonly Uint8Array[]): void {
+    const bytes = encodeCommand(args);
+    this.connections[owner].open.add(bytes, 0, bytes.length);
+  }
+
+  async deleteKeys(owner: number, db: number, keys: readonly Uint8Array[]): Promise<void> {
+    // in a cluster, keys of different slots cannot be in one command
+    const commands = this.sharded ? keys.map((key) => ['DEL', key]) : [['DEL', ...keys]];
+    await this.own(this.connections[owner], db, commands);
+  }
+
+  /** FLUSHALL or FLUSHDB on every master, which keep their records. */
+  async flushTarget(kind: 'flushall' | 'flushdb', db: number, offset: number, stream: { readonly inUnit: boolean; readonly db: number }): Promise<void> {
+    await this.drained();
+    const done = !stream.inUnit;
+    const place = done
+      ? { certain: offset, db: stream.db, sent: offset, sentDb: stream.db, batch: undefined }
+      : { certain: this.certain, db: this.certainDb, sent: Math.max(offset, this.doubtTo, this.allowed), sentDb: stream.db, batch: undefined };
+    const { recordDb } = this.options;
+    await this.everywhere((connection, index) =>
+      this.own(connection, db, [
+        ['MULTI'],
+        [kind.toUpperCase()],
+        ...(db === recordDb ? [] : [['SELECT', `${recordDb}`]]),
+        this.recordCommand(index, place),
+        ...(db === recordDb ? [] : [['SELECT', `${db}`]]),
+        ['EXEC'],
+      ]),
+    );
+  }
+
+  /** SWAPDB on a single server; `wanted` are fenced afterwards. */
+  async swapTarget(
+    first: number,
+    second: number,
+    offset: number,
+    db: number,
+    wanted: readonly { readonly db: number; readonly key: Uint8Array }[],
+  ): Promise<void> {
+    const { keys, lane, recordDb } = this.options;
+    const away = first === recordDb ? second : second === recordDb ? first : undefined;
+    const names = [keys.records(-1), keys.fences(-1)];
+    const fields = wanted.flatMap((name) => [fenceField(lane, name.db, name.key), `${offset}`]);
+    await this.own(this.connections[0], recordDb, [
+      ['MULTI'],
+      ['SWAPDB', `${first}`, `${second}`],
+      ...(away === undefined ? [] : [['SELECT', `${away}`], ['DEL', ...names], ['SELECT', `${recordDb}`]]),
+      this.recordCommand(0, { certain: offset, db, sent: offset, sentDb: db, batch: undefined }),
+      ...(fields.length === 0 ? [] : [['HSET', names[1], ...fields]]),
+      ['EXEC'],
+    ]);
+  }
+
+  private recordCommand(index: number, place: RecordPlace): string[] {
+    const { keys, lane, servers } = this.options;
+    const slot = servers.clustered ? firstSlot(servers, index) : -1;
+    const record = recordText(this.options.record(place));
+    return ['HSET', keys.records(slot), `${lane}`, record, `${lane}:batches`, `${this.batch}`];
   }
 
   /** Waits, if it has to, until more may be sent. Throws Detached. */
@@ -442,6 +553,3 @@ function firstSlot({ owners }: Servers, index: number): number {
 function detachedBy(server: string, error: string): Detached {
   return new Detached(server, error, /^(?:NOPERM|NOAUTH|WRONGPASS|DENIED)/.test(error));
 }
-
-/** CLIENT SETNAME takes no spaces or special characters. */
-const labelOf = (name: string): string => name.replace(/[^!-~]/g, '_');

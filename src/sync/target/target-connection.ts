@@ -116,8 +116,17 @@ export class TargetConnection {
     return this.askAll([command]);
   }
 
+  /** The same for several commands. */
   askAll(commands: readonly (readonly (string | Uint8Array)[])[]): Promise<Reply> {
-    const parts = commands.map(encodeCommand);
+    return this.asked(commands.map(encodeCommand));
+  }
+
+  /** The same for the bytes of one command. */
+  askBytes(command: Uint8Array): Promise<Reply> {
+    return this.asked([command]);
+  }
+
+  private asked(parts: readonly Uint8Array[]): Promise<Reply> {
     const size = parts.reduce((sum, part) => sum + part.length, 0);
     return new Promise((resolve, reject) => {
       if (!this.connection.isOpen) {
@@ -125,7 +134,7 @@ export class TargetConnection {
         return;
       }
       this.waiting.add(reject);
-      this.put(parts, commands.length, size, this.db, (reply) => {
+      this.put(parts, parts.length, size, this.db, (reply) => {
         this.waiting.delete(reject);
         resolve(reply);
       });

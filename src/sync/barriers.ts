@@ -1,0 +1,153 @@
+import { keySlot } from '../bytes/crc16.js';
+import type { Servers } from '../redis/servers.js';
+import { withReplace } from './commands/split.js';
+import { SyncGap } from './errors.js';
+import type { Fences } from './fences.js';
+import type { Pause, Planner } from './planner.js';
+import type { RecordKeys } from './record.js';
+import type { StreamCommand } from './stream-command.js';
+import type { ChangeWriter } from './target/change-writer.js';
+
+/** How commands that concern no single keys are treated. */
+export interface PauseOptions {
+  /** The target has nothing but what comes from this one source, unfiltered: FLUSHALL and the like can be sent as they are. */
+  readonly alone: boolean;
+  readonly functions: boolean;
+  readonly publish: boolean;
+  /** The slots that the master of the lane has, of a cluster. */
+  readonly slots: (() => ReadonlySet<number> | undefined) | undefined;
+}
+
+export interface PauseContext {
+  readonly name: string;
+  readonly lane: number;
+  readonly writer: ChangeWriter;
+  readonly planner: Planner;
+  readonly fences: Fences;
+  readonly servers: Servers;
+  readonly keys: RecordKeys;
+  readonly command: StreamCommand;
+  readonly options: PauseOptions;
+  readonly sameDatabases: boolean;
+  readonly target: (db: number) => number;
+  readonly wants: ((db: number, bytes: Uint8Array, start: number, end: number) => boolean) | undefined;
+  readonly onNote: (text: string) => void;
+  readonly onIgnored: () => void;
+}
+
+/** Keys asked for, and deleted, at once. */
+const AT_ONCE = 1000;
+
+/** Applies a command that concerns no single keys, with everything before it done. */
+export async function applyPause(pause: Pause, context: PauseContext): Promise<void> {
+  const { onIgnored, options } = context;
+  switch (pause.kind) {
+    case 'publish':
+      return options.publish ? publish(pause, context) : onIgnored();
+    case 'functions':
+    case 'indexes':
+      return options.functions ? everywhere(pause, context) : onIgnored();
+    case 'flushall':
+    case 'flushdb':
+    case 'flushslot':
+      return flush(pause, pause.kind, context);
+    case 'swapdb':
+      return swap(pause, context);
+    case 'unknown':
+      return undefined;
+  }
+}
+
+/** A message is not repeated after a loss, and may be lost with it. */
+function publish({ args }: Pause, { onIgnored, writer }: PauseContext): void {
+  const channel = args.at(1);
+  if (channel === undefined || args.length !== 3 || Buffer.from(channel).toString('latin1').startsWith('__sentinel__:')) {
+    onIgnored();
+    return;
+  }
+  const sharded = Buffer.from(args[0]).toString('latin1').toLowerCase() === 'spublish';
+  writer.aside(sharded ? writer.ownerOfKey(channel) : 0, args);
+}
+
+/** Libraries are loaded with REPLACE, so that it does no harm to do it twice. */
+async function everywhere({ args, db }: Pause, { command, name, onNote, planner, target, writer }: PauseContext): Promise<void> {
+  planner.releaseUnit();
+  await writer.doubt(command.offset);
+  const replaced = withReplace(command);
+  const errors = await writer.alone(target(db), replaced ?? args);
+  const text = args.slice(0, 2).map((arg) => Buffer.from(arg).toString('latin1').toUpperCase()).join(' ');
+  for (const error of errors) if (!/^ERR (?:Library not found|No such library)/i.test(error)) onNote(`${name}: the target refused ${text}: ${error}`);
+}
+
+async function flush(pause: Pause, kind: 'flushall' | 'flushdb' | 'flushslot', context: PauseContext): Promise<void> {
+  const { command, fences, options, planner, target, writer } = context;
+  planner.releaseUnit();
+  await writer.doubt(command.offset);
+  const { db } = pause;
+  const concerned = (of: number): boolean => kind === 'flushall' || of === db;
+  if (options.alone && kind !== 'flushslot') await writer.flushTarget(kind, target(db), command.offset, planner);
+  else await deleteKeys(pause, context);
+  // what the stream says from here on is about keys that do not exist
+  const gone = fences.forget((name) => concerned(name.db) && (kind !== 'flushslot' || keySlot(name.key) === slotOf(pause)));
+  for (const name of gone) await writer.unfence(writer.ownerOfKey(name.key), [name]);
+}
+
+const slotOf = ({ args }: Pause): number => Number(Buffer.from(args.at(-1) ?? []).toString('latin1'));
+
+/** Deletes the keys that are the source's: of its slots, chosen by the filters, in the databases that these go to. */
+async function deleteKeys(pause: Pause, { keys, options, servers, target, wants, writer }: PauseContext): Promise<void> {
+  const { db, kind } = pause;
+  const own = kind === 'flushslot' ? new Set([slotOf(pause)]) : options.slots?.();
+  const databases = kind === 'flushall' ? await databasesOf(servers) : [target(db)];
+  for (const at of databases) {
+    const sources = kind === 'flushall' ? writer.sourcesOf(at) : [db];
+    await eachKey(servers, at, async (owner, some) => {
+      const ours = some.filter(
+        (key) =>
+          !Buffer.from(key.subarray(0, keys.prefix.length)).equals(Buffer.from(keys.prefix)) &&
+          (own === undefined || own.has(keySlot(key))) &&
+          sources.some((source) => wants?.(source, key, 0, key.length) !== false),
+      );
+      if (ours.length > 0) await writer.deleteKeys(owner, at, ours);
+    });
+  }
+}
+
+async function databasesOf(servers: Servers): Promise<number[]> {
+  const all = await servers.eachMaster(async (client) => [...(await servers.infoOf(client)).keys.keys()]);
+  return [...new Set(all.flat())];
+}
+
+/** All keys of a database, by master. */
+export async function eachKey(
+  servers: Servers,
+  db: number,
+  visit: (owner: number, keys: readonly Buffer[]) => Promise<void>,
+): Promise<void> {
+  for (const [owner, master] of servers.masters.entries()) {
+    const client = await servers.client(master);
+    let cursor = '0';
+    do {
+      if (db !== 0) await client.select(db);
+      const [next, keys] = await client.scanBuffer(cursor, 'COUNT', AT_ONCE);
+      if (db !== 0) await client.select(0);
+      cursor = next.toString();
+      await visit(owner, keys);
+    } while (cursor !== '0');
+  }
+}
+
+/** SWAPDB is done once: the transaction that does it also says that it is done. */
+async function swap({ args }: Pause, context: PauseContext): Promise<void> {
+  const { command, fences, name, options, planner, sameDatabases, servers, writer } = context;
+  const [first, second] = args.slice(1, 3).map((arg) => Number(Buffer.from(arg).toString('latin1')));
+  if (!options.alone || !sameDatabases || servers.clustered || planner.inUnit) {
+    const why = planner.inUnit ? 'within a transaction' : 'with filters, mapped databases, a cluster, or other keys on the target';
+    throw new SyncGap(name, `the source ran SWAPDB ${first} ${second}, which cannot be followed ${why}`);
+  }
+  await writer.drained();
+  const beyond = fences.forget(({ db }) => db === first || db === second);
+  for (const { key } of beyond) for (const db of [first, second]) fences.want(db, key);
+  await writer.swapTarget(first, second, command.offset, planner.db, [...fences.wanted.values()]);
+}
+

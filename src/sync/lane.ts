@@ -1,0 +1,553 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { formatText } from '../bytes/text.js';
+import { ConnectionLost, reasonOf, ServerError } from '../redis/errors.js';
+import { RateLimit } from '../redis/rate-limit.js';
+import type { Servers } from '../redis/servers.js';
+import { applyPause, type PauseOptions } from './barriers.js';
+import { SyncError, SyncGap, SyncReplaced } from './errors.js';
+import { repeatable, withEffect } from './commands/effects.js';
+import { newKeyArgs } from './commands/spec.js';
+import { otherDatabase } from './commands/split.js';
+import type { CommandTable } from './commands/table.js';
+import { Fences, keyId, type KeyName } from './fences.js';
+import { type ApartReason, type Pause, PlanCounts, Planner } from './planner.js';
+import type { LaneRecord, RecordKeys } from './record.js';
+import type { Fetcher } from './source/fetcher.js';
+import type { Spool } from './spool/spool.js';
+import { StreamParser } from './stream-parser.js';
+import type { StreamCommand } from './stream-command.js';
+import { ChangeWriter, Detached, type RecordPlace } from './target/change-writer.js';
+import { endConnections, type LaneState, readRecords } from './target/lane-records.js';
+import type { FetchedWriter } from './source/write-fetched.js';
+
+export interface LaneOptions {
+  readonly number: number;
+  /** The source master, for messages. */
+  readonly name: string;
+  readonly servers: Servers;
+  readonly keys: RecordKeys;
+  readonly spool: Spool;
+  readonly table: CommandTable;
+  readonly fetcher: Fetcher;
+  readonly fetched: FetchedWriter;
+  readonly wants: ((db: number, bytes: Uint8Array, start: number, end: number) => boolean) | undefined;
+  readonly target: (db: number) => number;
+  /** Databases of the source that go to one of the target. */
+  readonly sources: (db: number) => readonly number[];
+  readonly sameDatabases: boolean;
+  readonly hold: number | undefined;
+  readonly fetchAll: boolean;
+  readonly takes: ((name: string) => boolean) | undefined;
+  readonly transactions: boolean;
+  readonly confirm: boolean;
+  readonly patience: number;
+  readonly maxOpsPerSecond: number | undefined;
+  /** What this run says of itself in records. */
+  readonly record: Pick<LaneRecord, 'alone' | 'generation' | 'held' | 'lanes' | 'options'>;
+  readonly pauses: PauseOptions;
+  /** Asks the source for a command that the table does not know; false: it does not either. */
+  readonly learn: (name: string) => Promise<boolean>;
+  readonly signal: AbortSignal;
+  readonly onEvent: (text: string, notable?: boolean) => void;
+  readonly onNote: (text: string) => void;
+  /** A key could not be brought to the target. */
+  readonly onProblem: (problem: KeyName & { readonly reason: string }) => void;
+}
+
+/** Milliseconds between attempts to go on with the target, at first and at most. */
+const FIRST_PAUSE = 20;
+const LONGEST_PAUSE = 1000;
+/** Keys fetched at once. */
+const FETCH_AT_ONCE = 1000;
+/** Places of the stream that are remembered, one for each piece, for when the source takes writes back. */
+const MOST_PLACES = 8192;
+
+interface Place {
+  readonly offset: number;
+  readonly db: number;
+}
+
+/** The changes of one master of the source, from its spool to the target. */
+export class Lane {
+  readonly counts = new PlanCounts();
+  fetchedKeys = 0;
+  /** Everything up to this offset is certain on the target, as far as this run knows. */
+  certain: Place;
+  private readonly fences = new Fences();
+  private readonly planner: Planner;
+  private writer: ChangeWriter | undefined;
+  private parser = new StreamParser(0);
+  /** The stream was read up to this offset. */
+  private position = 0;
+  private interruption: { readonly signal: AbortSignal; abort(): void };
+  private stopping = false;
+  /** Commands refused since the writer was attached, whose keys are to be fetched. */
+  private refused = 0;
+  /** Keys whose fetched value was refused, and why. */
+  private readonly rejected = new Map<string, string>();
+  private places: Place[] = [];
+  private readonly limit: RateLimit | undefined;
+  private cut: { readonly to: number; readonly done: () => void; readonly failed: (error: unknown) => void } | undefined;
+
+  constructor(
+    private readonly options: LaneOptions,
+    from: Place,
+  ) {
+    this.certain = from;
+    this.interruption = this.freshInterruption();
+    const { fetchAll, hold, maxOpsPerSecond, sameDatabases, table, takes, target, wants } = options;
+    this.planner = new Planner(
+      {
+        ...{ table, fences: this.fences, wants, target, sameDatabases, hold, fetchAll, counts: this.counts },
+        takes: takes === undefined ? undefined : (spec) => takes(spec.name),
+        onApart: (reason, name) => options.onNote(apartText(options.name, reason, name)),
+      },
+      NOWHERE,
+    );
+    if (maxOpsPerSecond !== undefined) this.limit = new RateLimit({ keysPerSecond: maxOpsPerSecond });
+  }
+
+  /** The stream was planned up to this offset. */
+  get planned(): number {
+    return this.position;
+  }
+
+  get attached(): boolean {
+    return this.writer !== undefined;
+  }
+
+  get waitingFences(): number {
+    return this.fences.size;
+  }
+
+  /** Ends `run` once what was read is certain on the target. */
+  stop(): void {
+    this.stopping = true;
+    this.interrupt();
+  }
+
+  /** Applies the stream until `stop`. Throws ServerError, OutputError, SyncError, and the reason of the signal. */
+  async run(): Promise<void> {
+    let pause = FIRST_PAUSE;
+    for (;;) {
+      this.options.signal.throwIfAborted();
+      try {
+        await this.attach();
+        pause = FIRST_PAUSE;
+        await this.apply();
+        return;
+      } catch (error) {
+        this.detach();
+        if (!(error instanceof Detached) && !mayPass(error)) throw error;
+        if (error instanceof Detached && error.final) throw new ServerError('REFUSED', error.server, error.reason, error);
+        this.options.onEvent(`${reasonOf(error)}: going on from what is certain`, pause > LONGEST_PAUSE / 2);
+      }
+      if (this.stopping && pause >= LONGEST_PAUSE) return;
+      await delay(pause, undefined, { signal: this.options.signal });
+      pause = Math.min(pause * 2, LONGEST_PAUSE);
+    }
+  }
+
+  private detach(): void {
+    this.writer?.close();
+    this.writer = undefined;
+    this.refused = 0;
+  }
+
+  /** Connects to the target, and brings keys that are in doubt to a certain value. */
+  private async attach(): Promise<void> {
+    const { hold, keys, number, servers, signal } = this.options;
+    await servers.refresh();
+    await endConnections(servers, keys, number);
+    const { lanes } = await readRecords(servers, keys);
+    const state = this.checked(lanes.get(number));
+    const { record, sent } = state;
+    this.writer = await ChangeWriter.attach(
+      {
+        ...{ servers, lane: number, keys, recordDb: 0, confirm: this.options.confirm, patience: this.options.patience },
+        transactions: this.options.transactions,
+        sources: this.options.sources,
+        record: (place) => this.record(place),
+        onRefused: (args, db, error) => this.onRefused(args, db, error),
+        onCertain: () => this.onCertain(),
+        onNote: this.options.onNote,
+      },
+      { offset: record.certain, db: record.db, batch: state.batch, sent },
+    );
+    if (this.cut !== undefined) await this.serveCut(state);
+    this.fences.clear();
+    this.begin({ offset: record.certain, db: record.db });
+    for (const { db, key } of state.fenced) this.fences.want(db, key);
+    if (sent > record.certain) await this.resolveDoubts(record, sent, hold !== undefined);
+    await this.settle(Math.min(sent, this.options.spool.end));
+    signal.throwIfAborted();
+    if (!this.options.transactions || sent > record.certain) await this.writer.writeRecord(record.certain, record.db, Math.max(sent, record.certain));
+  }
+
+  private begin(place: Place): void {
+    this.position = place.offset;
+    this.certain = place;
+    this.parser = new StreamParser(place.offset);
+    this.planner.begin(place.db, this.attachedWriter);
+    this.places = [place];
+  }
+
+  private get attachedWriter(): ChangeWriter {
+    if (this.writer === undefined) throw new Detached(this.options.name, 'there is no connection to the target');
+    return this.writer;
+  }
+
+  private record({ batch, certain, db, sent, sentDb }: RecordPlace): LaneRecord {
+    const id = this.idAt(certain);
+    return { phase: 'changes', id, certain, sent, db, sentDb, batch, ...this.options.record };
+  }
+
+  /** The history that an offset belongs to. */
+  private idAt(offset: number): string {
+    const { history } = this.options.spool;
+    return (history.findLast(({ from }) => from <= offset) ?? history[0]).id;
+  }
+
+  /** Throws SyncError if the lane cannot go on from what the target says. */
+  private checked(state: LaneState | undefined): LaneState {
+    const { name, record, spool } = this.options;
+    if (state === undefined || state.without.length > 0) {
+      const where = state === undefined ? 'the target' : state.without.join(', ');
+      throw new SyncGap(name, `${where} has no position of this sync any more: what it had was lost or replaced`);
+    }
+    if (state.record.generation > record.generation) throw new SyncReplaced(name);
+    if (state.record.certain < spool.begin) {
+      throw new SyncGap(name, `the target is at offset ${state.record.certain}, and the spool begins at ${spool.begin}`);
+    }
+    return state;
+  }
+
+  /**
+   * What the stream says of (certain, sent] may be applied or not. Keys whose commands there may be repeated are left to that; the values
+   * of others are fetched.
+   */
+  private async resolveDoubts({ certain, db }: LaneRecord, sent: number, held: boolean): Promise<void> {
+    const { fetcher, onEvent, signal } = this.options;
+    const end = Math.min(sent, await fetcher.offset(signal));
+    const effects = new Map<string, KeyName & { effects: number }>();
+    for await (const { command, db: at } of this.commandsIn(certain, end, db)) {
+      for (const { effect, key, db: of } of await this.written(command, at)) {
+        const id = keyId(of, key);
+        effects.set(id, { db: of, key, effects: withEffect(effects.get(id)?.effects ?? 0, effect) });
+      }
+    }
+    let fetched = 0;
+    for (const { db: of, effects: all, key } of effects.values()) {
+      if (repeatable(all, held)) continue;
+      this.fences.want(of, key);
+      fetched++;
+    }
+    if (effects.size > 0) {
+      onEvent(`${this.options.name}: ${effects.size} keys were being written: ${fetched} are fetched again, the others repeated`);
+    }
+  }
+
+  /** Commands of the spool in (from, to], with the database that is selected; the last one may end beyond `to`. */
+  private async *commandsIn(from: number, to: number, db: number): AsyncGenerator<{ command: StreamCommand; db: number }, void, void> {
+    const { spool } = this.options;
+    const parser = new StreamParser(from);
+    let selected = db;
+    for (let at = from; at < to; ) {
+      const piece = spool.readNow(at) ?? (await this.read(at));
+      if (piece === undefined && this.cut !== undefined) throw new Detached(this.options.name, 'it has taken back its last writes');
+      if (piece === undefined) continue;
+      parser.push(piece.bytes);
+      at = piece.offset;
+      for (let command = parser.next(); command !== undefined; command = parser.next()) {
+        if (command.offset - (command.end - command.start) >= to) return;
+        const spec = this.options.table.of(command);
+        if (spec?.kind === 'select') selected = Number(text(command, 1));
+        yield { command, db: selected };
+      }
+    }
+  }
+
+  /** The wanted keys that a command writes, and what it does to each. */
+  private async written(command: StreamCommand, db: number): Promise<(KeyName & { effect: number })[]> {
+    const { table, wants } = this.options;
+    let spec = table.of(command);
+    if (spec === undefined && (await this.options.learn(text(command, 0)))) spec = table.of(command);
+    if (spec === undefined || !['write', 'script', 'move', 'copy'].includes(spec.kind)) return [];
+    const found = newKeyArgs();
+    if (!spec.keys(command, found)) return [];
+    const other = spec.kind === 'move' || spec.kind === 'copy' ? otherDatabase(command, spec) : undefined;
+    const effect = spec.effect(command);
+    return found.writes.flatMap((arg) => {
+      const [start, end] = [command.starts[arg], command.ends[arg]];
+      const key = command.bytes.slice(start, end);
+      const databases = other === undefined || other === db ? [db] : [db, other];
+      return databases.filter((of) => wants?.(of, key, 0, key.length) !== false).map((of) => ({ db: of, key, effect }));
+    });
+  }
+
+  /** Brings the values of wanted keys to the target, as they are in the source at `least` or later. */
+  private async settle(least: number): Promise<void> {
+    const { fences, options } = this;
+    const { fetcher, signal } = options;
+    while (fences.wanted.size > 0) {
+      const writer = this.attachedWriter;
+      const names = [...fences.wanted.values()].slice(0, FETCH_AT_ONCE);
+      const values = await fetcher.fetch(names, least, signal);
+      const byOwner = new Map<number, { db: number; key: Uint8Array; offset: number }[]>();
+      values.forEach(({ offset }, i) => {
+        const { db, key } = names[i];
+        const owner = writer.ownerOfKey(key);
+        byOwner.set(owner, [...(byOwner.get(owner) ?? []), { db, key, offset }]);
+      });
+      for (const [owner, keys] of byOwner) await writer.fence(owner, keys);
+      for (const [i, value] of values.entries()) {
+        const { db, key } = names[i];
+        fences.set(names[i], value.offset);
+        const commands = await options.fetched.commands(key, value);
+        if (typeof commands === 'string') {
+          options.onProblem({ db, key, reason: commands });
+          continue;
+        }
+        const owner = writer.ownerOfKey(key);
+        for (const command of commands) writer.send(owner, options.target(db), command, 0, command.length);
+      }
+      this.fetchedKeys += names.length;
+      writer.flush();
+      await writer.room();
+    }
+    if (this.refused > 0) {
+      const { refused } = this;
+      this.refused = 0;
+      await this.attachedWriter.drained();
+      this.attachedWriter.settled(refused);
+    }
+  }
+
+  private onRefused(args: readonly Uint8Array[], db: number, error: string): void {
+    const { name, onNote, sources, table } = this.options;
+    this.refused++;
+    this.interrupt();
+    const command = commandOf(args);
+    const spec = table.of(command);
+    const found = newKeyArgs();
+    if (spec === undefined || !spec.keys(command, found)) return;
+    if (/^ERR unknown command/i.test(error)) this.planner.unsupported.add(spec.name);
+    for (const arg of found.writes) {
+      for (const from of sources(db)) {
+        const id = keyId(from, args[arg]);
+        if (spec.name === 'restore' && this.fences.wasFetched(id)) {
+          this.rejected.set(id, error);
+          this.options.onProblem({ db: from, key: args[arg], reason: error });
+        } else this.fences.want(from, args[arg]);
+      }
+    }
+    onNote(`${name}: the target refused ${spec.name.toUpperCase()} (${error}): the keys that it writes are fetched from the source`);
+  }
+
+  private onCertain(): void {
+    const { spool } = this.options;
+    const writer = this.attachedWriter;
+    this.certain = { offset: writer.certain, db: writer.dbAtCertain };
+    spool.trim(writer.certain);
+  }
+
+  private async apply(): Promise<void> {
+    const { limit, options, planner } = this;
+    const { signal, spool } = options;
+    const writer = this.attachedWriter;
+    for (;;) {
+      signal.throwIfAborted();
+      if (this.cut !== undefined) await this.serveCut({ record: this.record(this.here(writer)), sent: this.position });
+      if (!planner.inUnit && (this.fences.wanted.size > 0 || this.refused > 0)) await this.settle(this.parser.offset);
+      if (this.stopping && !planner.inUnit) break;
+      const piece = spool.readNow(this.position) ?? (await this.read(this.position));
+      if (piece === undefined) continue;
+      const allowed = writer.allow(piece.offset);
+      if (allowed !== undefined) await allowed;
+      this.parser.push(piece.bytes);
+      this.position = piece.offset;
+      const before = this.counts.commands;
+      await this.planAll(writer);
+      writer.flush();
+      this.remember();
+      await this.passFences(writer);
+      const room = writer.room();
+      if (room !== undefined) await room;
+      if (limit !== undefined) {
+        limit.spend(this.counts.commands - before, 0);
+        await limit.untilAllowed(signal);
+      }
+    }
+    await writer.untilCertain();
+    await writer.writeRecord(writer.certain, writer.dbAtCertain, writer.certain);
+    this.detach();
+  }
+
+  private async planAll(writer: ChangeWriter): Promise<void> {
+    const { parser, planner } = this;
+    try {
+      for (let command = parser.next(); command !== undefined; command = parser.next()) {
+        const pause = planner.plan(command);
+        if (pause !== undefined) await this.pause(pause, command, writer);
+        if (!planner.inUnit) writer.unitEnd(command.offset, planner.db);
+      }
+    } catch (error) {
+      if (error instanceof SyntaxError) throw new SyncError(this.options.name, error.message, error);
+      throw error;
+    }
+  }
+
+  private async pause(pause: Pause, command: StreamCommand, writer: ChangeWriter): Promise<void> {
+    const { learn, name } = this.options;
+    if (pause.kind === 'unknown') {
+      if (!(await learn(text(command, 0)))) {
+        throw new SyncError(name, `neither this program nor the source knows the command ${formatText(pause.args[0], 0, pause.args[0].length)}`);
+      }
+      this.planner.plan(command);
+      return;
+    }
+    const { keys, name: lane, number, onNote, pauses, sameDatabases, servers, target, wants } = this.options;
+    await applyPause(pause, {
+      ...{ name: lane, lane: number, writer, planner: this.planner, fences: this.fences, servers, keys, command },
+      ...{ options: pauses, sameDatabases, target, wants, onNote },
+      onIgnored: () => this.counts.ignored++,
+    });
+  }
+
+  private here({ certain, dbAtCertain }: ChangeWriter): RecordPlace {
+    return { certain, db: dbAtCertain, sent: certain, sentDb: dbAtCertain, batch: undefined };
+  }
+
+  private remember(): void {
+    if (this.planner.inUnit) return;
+    this.places.push({ offset: this.parser.offset, db: this.planner.db });
+    if (this.places.length > MOST_PLACES) this.places = this.places.slice(MOST_PLACES / 2);
+  }
+
+  private async passFences(writer: ChangeWriter): Promise<void> {
+    const passed = this.fences.passed(writer.certain);
+    if (passed.length === 0) return;
+    const byOwner = new Map<number, KeyName[]>();
+    for (const name of passed) {
+      const owner = writer.ownerOfKey(name.key);
+      byOwner.set(owner, [...(byOwner.get(owner) ?? []), name]);
+    }
+    for (const [owner, names] of byOwner) await writer.unfence(owner, names);
+  }
+
+  /** Bytes of the spool after an offset; undefined if there is something else to do. */
+  private async read(offset: number): Promise<{ bytes: Uint8Array; offset: number } | undefined> {
+    const { interruption } = this;
+    try {
+      return await this.options.spool.read(offset, interruption.signal);
+    } catch (error) {
+      this.options.signal.throwIfAborted();
+      if (interruption.signal.aborted) return undefined;
+      throw error;
+    }
+  }
+
+  /** Ends waiting for the source: there is something else to do. */
+  private interrupt(): void {
+    this.interruption.abort();
+    this.interruption = this.freshInterruption();
+  }
+
+  private freshInterruption(): { readonly signal: AbortSignal; abort(): void } {
+    const controller = new AbortController();
+    return { signal: AbortSignal.any([this.options.signal, controller.signal]), abort: () => controller.abort() };
+  }
+
+  /** The source has taken back what came after `to`, which the spool still has: keys that were written there are fetched again. */
+  rewind(to: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.cut = { to, done: resolve, failed: reject };
+      this.interrupt();
+    });
+  }
+
+  /** Ends with Detached: the stream goes on elsewhere. */
+  private async serveCut({ record, sent }: Pick<LaneState, 'record' | 'sent'>): Promise<never> {
+    const { cut } = this;
+    if (cut === undefined) throw new TypeError('nothing was taken back');
+    try {
+      await this.fetchSince(cut.to, [...this.places, { offset: record.certain, db: record.db }], Math.max(sent, this.position));
+    } catch (error) {
+      if (!(error instanceof Detached)) cut.failed(error);
+      throw error;
+    }
+    this.cut = undefined;
+    cut.done();
+    throw new Detached(this.options.name, 'it has taken back its last writes');
+  }
+
+  private async fetchSince(to: number, places: readonly Place[], end: number): Promise<void> {
+    const { name, onEvent, spool } = this.options;
+    if (end <= to) return;
+    const known = places.filter(({ offset }) => offset <= to && offset >= spool.begin);
+    if (known.length === 0) throw new SyncGap(name, `the source has taken back its writes from offset ${to + 1} on, some of them long ago`);
+    const from = known.reduce((a, b) => (b.offset > a.offset ? b : a));
+    const names = new Map<string, KeyName>();
+    let selected = from.db;
+    for await (const { command, db } of this.commandsIn(from.offset, Math.min(end, spool.end), from.db)) {
+      if (command.offset <= to) selected = db;
+      else for (const { db: of, key } of await this.written(command, db)) names.set(keyId(of, key), { db: of, key });
+    }
+    onEvent(`${name}: it has taken back its last writes, of ${names.size} keys, which are fetched again`, true);
+    await this.recordRewind(to, selected, end, [...names.values()]);
+  }
+
+  /** The target learns which keys are to be fetched, and where the stream goes on. */
+  private async recordRewind(to: number, db: number, end: number, names: readonly KeyName[]): Promise<void> {
+    const writer = this.attachedWriter;
+    await writer.drained();
+    for (const owner of new Set(names.map(({ key }) => writer.ownerOfKey(key)))) {
+      const own = names.filter(({ key }) => writer.ownerOfKey(key) === owner);
+      await writer.fence(owner, own.map((name) => ({ ...name, offset: end })));
+    }
+    if (writer.certain > to) await writer.writeRecord(to, db, to);
+  }
+}
+
+/** Whether another attempt may go better. */
+const mayPass = (error: unknown): boolean =>
+  error instanceof ConnectionLost ||
+  (error instanceof ServerError && (error.passing || error.code === 'UNREACHABLE' || error.code === 'LOST'));
+
+const NOWHERE = {
+  sharded: false,
+  wrapsUnits: false,
+  ownerOf: () => -1,
+  send: () => {
+    throw new TypeError('there is no connection to the target');
+  },
+};
+
+const text = ({ bytes, ends, starts }: StreamCommand, arg: number): string =>
+  Buffer.from(bytes.buffer, bytes.byteOffset + starts[arg], ends[arg] - starts[arg]).toString('latin1');
+
+/** A command from its arguments. */
+function commandOf(args: readonly Uint8Array[]): StreamCommand {
+  const starts = new Int32Array(args.length);
+  const ends = new Int32Array(args.length);
+  let at = 0;
+  args.forEach((arg, i) => {
+    starts[i] = at;
+    at += arg.length;
+    ends[i] = at;
+  });
+  return { bytes: Buffer.concat(args), start: 0, end: at, args: args.length, starts, ends, offset: 0 };
+}
+
+const REASONS: Readonly<Record<ApartReason, string>> = {
+  slots: 'its keys are in several slots of the target',
+  filter: 'some of its keys are left out',
+  fence: 'it reads a key that is newer on the target',
+  databases: 'it concerns two databases',
+  unknown: 'the target does not know it',
+  undeclared: 'it may touch keys that it does not name',
+  value: 'keys are chosen by their values',
+};
+
+const apartText = (lane: string, reason: ApartReason, name: string): string =>
+  `${lane}: ${name.toUpperCase()}: ${REASONS[reason]}: the keys that it writes are fetched from the source`;
