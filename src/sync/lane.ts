@@ -80,7 +80,8 @@ export class Lane {
   /** The stream was read up to this offset. */
   private position = 0;
   private interruption: { readonly signal: AbortSignal; abort(): void };
-  private stopping = false;
+  /** The stream is applied up to here at least, and then no more. */
+  private stopAt: number | undefined;
   /** Commands refused since the writer was attached, whose keys are to be fetched. */
   private refused = 0;
   /** Keys whose fetched value was refused, and why. */
@@ -120,10 +121,16 @@ export class Lane {
     return this.fences.size;
   }
 
-  /** Ends `run` once what was read is certain on the target. */
-  stop(): void {
-    this.stopping = true;
+  /** Ends `run` once the stream is certain on the target up to this offset. */
+  stop(offset: number): void {
+    this.stopAt ??= offset;
     this.interrupt();
+  }
+
+  /** Ends at once. */
+  close(): void {
+    this.detach();
+    this.options.fetcher.close();
   }
 
   /** Applies the stream until `stop`. Throws ServerError, OutputError, SyncError, and the reason of the signal. */
@@ -142,7 +149,6 @@ export class Lane {
         if (error instanceof Detached && error.final) throw new ServerError('REFUSED', error.server, error.reason, error);
         this.options.onEvent(`${reasonOf(error)}: going on from what is certain`, pause > LONGEST_PAUSE / 2);
       }
-      if (this.stopping && pause >= LONGEST_PAUSE) return;
       await delay(pause, undefined, { signal: this.options.signal });
       pause = Math.min(pause * 2, LONGEST_PAUSE);
     }
@@ -359,7 +365,7 @@ export class Lane {
       signal.throwIfAborted();
       if (this.cut !== undefined) await this.serveCut({ record: this.record(this.here(writer)), sent: this.position });
       if (!planner.inUnit && (this.fences.wanted.size > 0 || this.refused > 0)) await this.settle(this.parser.offset);
-      if (this.stopping && !planner.inUnit) break;
+      if (this.stopAt !== undefined && this.position >= this.stopAt && !planner.inUnit) break;
       const piece = spool.readNow(this.position) ?? (await this.read(this.position));
       if (piece === undefined) continue;
       const allowed = writer.allow(piece.offset);

@@ -86,6 +86,8 @@ export class ChangeWriter {
   /** Why nothing more can be sent. */
   private broken: Detached | undefined;
   private readonly connections: TargetConnection[];
+  /** By slot: the index of its connection, -1 for none; undefined for a single server. As of when the writer was attached. */
+  private readonly owners: Int16Array | undefined;
   private readonly change = new Signal();
   private marks: Mark[] = [];
   /** The end of the last unit that was put. */
@@ -115,6 +117,7 @@ export class ChangeWriter {
     this.certainDb = this.db = from.db;
     this.batch = from.batch;
     const { keys, lane, patience, servers } = options;
+    this.owners = servers.owners;
     this.connections = servers.masters.map((master) => this.connectionTo(master, `${keys.prefix}${keys.id}:${lane}`, patience));
   }
 
@@ -150,7 +153,7 @@ export class ChangeWriter {
 
   /** The master that has a slot; -1 if none has. */
   ownerOf(slot: number): number {
-    const { owners } = this.options.servers;
+    const { owners } = this;
     return owners === undefined ? 0 : owners[slot];
   }
 
@@ -175,7 +178,7 @@ export class ChangeWriter {
 
   /** Whether keys go to different masters by slot. */
   get sharded(): boolean {
-    return this.options.servers.clustered;
+    return this.owners !== undefined;
   }
 
   /** Puts a command; `owner` is the index of a master. */
@@ -290,9 +293,9 @@ export class ChangeWriter {
    * answered when this resolves.
    */
   async fence(owner: number, keys: readonly { readonly db: number; readonly key: Uint8Array; readonly offset: number }[]): Promise<void> {
-    const { keys: names, lane, recordDb, servers } = this.options;
+    const { keys: names, lane, recordDb } = this.options;
     const connection = this.connections[owner];
-    const name = names.fences(servers.clustered ? firstSlot(servers, owner) : -1);
+    const name = names.fences(this.firstSlot(owner));
     for (let at = 0; at < keys.length; at += FENCES_AT_ONCE) {
       const fields = keys.slice(at, at + FENCES_AT_ONCE).flatMap(({ db, key, offset }) => [fenceField(lane, db, key), `${offset}`]);
       await this.own(connection, recordDb, [['HSET', name, ...fields]]);
@@ -301,8 +304,8 @@ export class ChangeWriter {
 
   /** Removes fences that the stream has passed. */
   async unfence(owner: number, keys: readonly { readonly db: number; readonly key: Uint8Array }[]): Promise<void> {
-    const { keys: names, lane, recordDb, servers } = this.options;
-    const name = names.fences(servers.clustered ? firstSlot(servers, owner) : -1);
+    const { keys: names, lane, recordDb } = this.options;
+    const name = names.fences(this.firstSlot(owner));
     for (let at = 0; at < keys.length; at += FENCES_AT_ONCE) {
       const fields = keys.slice(at, at + FENCES_AT_ONCE).map(({ db, key }) => fenceField(lane, db, key));
       await this.own(this.connections[owner], recordDb, [['HDEL', name, ...fields]]);
@@ -382,11 +385,15 @@ export class ChangeWriter {
     ]);
   }
 
+  /** The lowest slot of a master, where its records are; -1 for a single server. */
+  private firstSlot(owner: number): number {
+    return this.owners?.indexOf(owner) ?? -1;
+  }
+
   private recordCommand(index: number, place: RecordPlace): string[] {
-    const { keys, lane, servers } = this.options;
-    const slot = servers.clustered ? firstSlot(servers, index) : -1;
+    const { keys, lane } = this.options;
     const record = recordText(this.options.record(place));
-    return ['HSET', keys.records(slot), `${lane}`, record, `${lane}:batches`, `${this.batch}`];
+    return ['HSET', keys.records(this.firstSlot(index)), `${lane}`, record, `${lane}:batches`, `${this.batch}`];
   }
 
   /** Waits, if it has to, until more may be sent. Throws Detached. */
@@ -543,11 +550,6 @@ export class ChangeWriter {
 
 const isDue = ({ unconfirmedBytes, unconfirmedCommands }: TargetConnection): boolean =>
   unconfirmedBytes >= WAIT_BYTES || unconfirmedCommands >= WAIT_COMMANDS;
-
-/** The lowest slot of a master: the records are in it. */
-function firstSlot({ owners }: Servers, index: number): number {
-  return owners?.indexOf(index) ?? -1;
-}
 
 /** Errors that do not pass by themselves end the run. */
 function detachedBy(server: string, error: string): Detached {
