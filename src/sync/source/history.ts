@@ -7,7 +7,10 @@ export interface SourceHistory {
   /** The history before that one, which it had as a replica or before a restart, and its end there; empty and 0 if there is none. */
   readonly earlierId: string;
   readonly earlierEnd: number;
-  /** Offsets of the first and the last byte that it keeps for replicas; undefined if it keeps none. `to` is `from` - 1 for an empty one. */
+  /**
+   * Offsets of the first and the last byte that it keeps for replicas, with `to` = `from` - 1 if there is none yet; undefined if it
+   * does not keep any.
+   */
   readonly backlog: { readonly from: number; readonly to: number } | undefined;
 }
 
@@ -72,10 +75,10 @@ export type Continuation = { readonly kind: 'continues'; readonly id: string } |
  */
 export function continuation(source: SourceHistory, logged: readonly LoggedHistory[]): Continuation {
   const { end, id } = logged[logged.length - 1];
-  const gap = (reason: string, have = source.backlog): Gap => ({ kind: 'gap', id, wanted: end + 1, have, reason });
+  const { backlog } = source;
+  const gap = (reason: string, have = backlog): Gap => ({ kind: 'gap', id, wanted: end + 1, have, reason });
   const common = commonEnd(source, logged);
   if (common === undefined) return gap(stranger(source, id));
-  const { backlog } = source;
   if (backlog === undefined) return gap('it keeps no writes for replicas that come back (repl_backlog_active is 0)');
   if (common.end + 1 < backlog.from) return gap(tooLate(common.end + 1, backlog.from));
   if (common.end > backlog.to) {
@@ -100,6 +103,6 @@ function stranger({ earlierEnd, earlierId, id }: SourceHistory, wanted: string):
 }
 
 const tooLate = (wanted: number, from: number): string =>
-  `it keeps its writes from offset ${from} on, and ${bytes(from - wanted)} before that are missing; a larger repl-backlog-size keeps more`;
+  `it keeps its writes from offset ${from} on only, and ${bytes(from - wanted)} before that are gone: raise repl-backlog-size`;
 
 const bytes = (count: number): string => (count === 1 ? '1 byte' : `${count} bytes`);

@@ -21,7 +21,8 @@ export class InfoLink {
     // in this order: what it says after it has loaded is right
     const loading = await this.section('persistence');
     if (/^loading:1/m.test(loading ?? '')) {
-      throw new ServerError('UNREACHABLE', this.name, 'LOADING: it is loading its data into memory', undefined, undefined, { passing: true });
+      const reason = 'LOADING: it is loading its data into memory';
+      throw new ServerError('UNREACHABLE', this.name, reason, undefined, undefined, { passing: true });
     }
     const told = await this.section('replication');
     return told === undefined ? undefined : historyOf(told);
