@@ -67,7 +67,11 @@ export interface Rewound {
 }
 
 /** Whether a source can go on after the end of a log, by which history. `wait`: not yet, for a reason. */
-export type Continuation = { readonly kind: 'continues'; readonly id: string } | { readonly kind: 'wait'; readonly reason: string } | Rewound | Gap;
+export type Continuation =
+  | { readonly kind: 'continues'; readonly id: string }
+  | { readonly kind: 'wait'; readonly reason: string }
+  | Rewound
+  | Gap;
 
 /**
  * What PSYNC would be answered with, so that no fork is caused in vain (redis replication.c, masterTryPartialResynchronization).
