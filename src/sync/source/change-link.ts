@@ -9,7 +9,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { OpenedNode } from '../../live/replication-input.js';
 import { ConnectionLost, reasonOf, ServerError } from '../../redis/errors.js';
-import { type IntroducedReplica, ReplicationLink, type ReplicationOptions } from '../../redis/replication.js';
+import { type IntroducedReplica, ReplicationLink } from '../../redis/replication.js';
 import { unlessAborted } from '../../redis/unless-aborted.js';
 import { Waiting } from '../../redis/waiting.js';
 import { continuation, type Gap, type LoggedHistory, type Rewound } from './history.js';
@@ -59,7 +59,7 @@ const RETRY_EVERY = 200;
 export class ChangeLink {
   private link: ReplicationLink | undefined;
   /** Connected and introduced, for the next attempt. */
-  private ready: { readonly name: string; readonly replica: IntroducedReplica } | undefined;
+  private ready: Introduced | undefined;
   /** For the questions of an attempt. */
   private side: InfoLink | undefined;
   private watch: OffsetWatch | undefined;
@@ -80,21 +80,18 @@ export class ChangeLink {
     return { connected: this.link !== undefined, id: this.turns.at(-1)?.id ?? '', received, sourceOffset, lastByteAt };
   }
 
-  /** Connects ahead, so that `start` takes one round trip. If it fails, `start` tries again. */
-  async prepare(): Promise<void> {
-    this.ready ??= await this.introduced().catch(() => undefined);
-  }
-
   /**
    * Asks for what follows the end of the log, which is `offset` of the history `id`. Undefined: the writes come, and `run` takes them.
-   * Retries without limit what may pass. Throws ServerError if the source refuses for good, and the reason of the signal.
+   * Retries without limit what may pass. Throws ServerError if the source refuses for good, and the reason of the signal. With `ready`
+   * the first attempt takes one round trip.
    */
-  async start(id: string, offset: number): Promise<Gap | Rewound | undefined> {
+  async start(id: string, offset: number, ready?: Introduced): Promise<Gap | Rewound | undefined> {
     const { log } = this.options;
     if (log.end !== offset) throw new TypeError(`the log ends at offset ${log.end}, not at ${offset}`);
     this.disconnect();
     this.turns = [{ id, from: offset }];
     this.received = offset;
+    this.ready = ready;
     return this.connect();
   }
 
@@ -174,7 +171,7 @@ export class ChangeLink {
     if (prepared !== undefined && (await this.continue(prepared, last))) return undefined;
     const next = await this.next();
     if (typeof next === 'object') return next;
-    if (await this.continue(await this.introduced(), next)) return undefined;
+    if (await this.continue(await introduced(this.options), next)) return undefined;
     const after = await this.next();
     if (typeof after === 'object') return after;
     return { kind: 'gap', id: after, wanted: this.options.log.end + 1, have: undefined, reason: 'it would only give a full copy' };
@@ -200,7 +197,7 @@ export class ChangeLink {
   }
 
   /** Whether the server goes on with its writes. */
-  private async continue({ name, replica }: { name: string; replica: IntroducedReplica }, id: string): Promise<boolean> {
+  private async continue({ name, replica }: Introduced, id: string): Promise<boolean> {
     const { log } = this.options;
     this.node = name;
     const link = await replica.from(id, log.end);
@@ -215,21 +212,8 @@ export class ChangeLink {
     return true;
   }
 
-  private async introduced(): Promise<{ name: string; replica: IntroducedReplica }> {
-    const { patience, psyncCommand, signal } = this.options;
-    const { name, socket } = await this.opened();
-    const psync = typeof psyncCommand === 'object' ? psyncCommand.get(name) : psyncCommand;
-    const options: ReplicationOptions = { name, psync, patience, signal };
-    return { name, replica: await ReplicationLink.introduced(socket, options) };
-  }
-
-  private opened(): Promise<OpenedNode> {
-    const { open, signal } = this.options;
-    return unlessAborted(open(), signal, (late) => late.socket.destroy());
-  }
-
   private async asker(signal = this.options.signal): Promise<InfoLink> {
-    return new InfoLink(await this.opened(), signal);
+    return new InfoLink(await opened(this.options), signal);
   }
 
   private disconnect(): void {
@@ -241,6 +225,23 @@ export class ChangeLink {
     this.side = undefined;
   }
 }
+
+/** A replica that the source knows already. */
+export interface Introduced {
+  readonly name: string;
+  readonly replica: IntroducedReplica;
+}
+
+/** Connects ahead of `start`. Throws ServerError, ConnectionLost, and the reason of the signal. */
+export async function introduced(options: Omit<ChangeLinkOptions, 'log'>): Promise<Introduced> {
+  const { patience, psyncCommand, signal } = options;
+  const { name, socket } = await opened(options);
+  const psync = typeof psyncCommand === 'object' ? psyncCommand.get(name) : psyncCommand;
+  return { name, replica: await ReplicationLink.introduced(socket, { name, psync, patience, signal }) };
+}
+
+const opened = ({ open, signal }: Omit<ChangeLinkOptions, 'log'>): Promise<OpenedNode> =>
+  unlessAborted(open(), signal, (late) => late.socket.destroy());
 
 /** Whether another attempt may go better. */
 const mayPass = (error: unknown): boolean =>
