@@ -1,5 +1,6 @@
 import type { Access } from '../redis/connect.js';
 import type { FilterOptions } from '../values/filters.js';
+import type { CopyPosition, ExactPosition } from './copy-position.js';
 
 /** How a server is read: as a replica that wants the RDB alone, or key by key with SCAN and DUMP. */
 export type Way = 'replication' | 'scan';
@@ -28,6 +29,17 @@ export interface LiveOptions {
   readonly scan?: ScanOptions | undefined;
   /** Called with what the user should know and need not act on, of a server or a master of a cluster, which is `source`. */
   readonly onNote?: ((source: string, text: string) => void) | undefined;
+  /**
+   * Called by replication when a server has said where its copy will stand, often long before it sends that, so that somebody can ask for
+   * the writes since (`offset` + 1) while the server still has them. Nothing of the copy is read until it resolves. It may be called again
+   * for another attempt, which counts instead. A rejection with a ServerError that is `passing` makes another attempt, any other ends it.
+   */
+  readonly onPosition?: ((source: string, position: CopyPosition) => Promise<void>) | undefined;
+  /**
+   * Called after `onPosition`, before the first key: where the copy stands by its own account. That is right where they differ: a server
+   * that was making a copy for another replica already may have said an offset that is not that of the copy.
+   */
+  readonly onExactPosition?: ((source: string, position: ExactPosition) => Promise<void>) | undefined;
   /** Called with retries and reconnections. `notable`: it explains why nothing happens, or that it goes on. */
   readonly onEvent?: ((text: string, notable?: boolean) => void) | undefined;
 }

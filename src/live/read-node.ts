@@ -45,6 +45,12 @@ export class ReadNode {
     return servers.openSocket(master);
   }
 
+  /** A connection to the master, logged in. Throws ServerError and ConnectionLost. */
+  async openMaster(): Promise<{ readonly master: Master; readonly opened: Opened }> {
+    const master = await this.options.master();
+    return { master, opened: await this.options.servers.openSocket(master) };
+  }
+
   private async openReplica(replica: Address): Promise<Opened> {
     const name = addressText(replica);
     const opened = await this.options.servers.openSocket({ name, address: replica });

@@ -6,6 +6,7 @@ import { ConnectionLost, reasonOf, ServerError } from '../redis/errors.js';
 import { ReplicationLink } from '../redis/replication.js';
 import { unlessAborted } from '../redis/unless-aborted.js';
 import { Waiting } from '../redis/waiting.js';
+import { type CopyPosition, type ExactPosition, positionIn } from './copy-position.js';
 
 /** A connection to the node that is to be read: logged in, paused, nothing reading from it. */
 export interface OpenedNode {
@@ -21,6 +22,9 @@ export interface ReplicationInputOptions {
   readonly open: () => Promise<OpenedNode>;
   /** Called when the server begins to send, before the first chunk. */
   readonly onBegun?: (() => Promise<void>) | undefined;
+  /** See LiveOptions. */
+  readonly onPosition?: ((position: CopyPosition) => Promise<void>) | undefined;
+  readonly onExactPosition?: ((position: ExactPosition) => Promise<void>) | undefined;
   /** The name of PSYNC on servers that renamed it; by `host:port` where each node has its own. */
   readonly psyncCommand?: string | ReadonlyMap<string, string> | undefined;
   /** Milliseconds to retry until the RDB begins (default 60,000). */
@@ -46,6 +50,9 @@ const CHUNK = 1 << 20;
  * repl-timeout, is 60 s by default, and what the sockets between hold may have been full before.
  */
 const SLOW = 5000;
+
+const KEEPS_WRITES =
+  'it does not know rdb-only (Redis 6.2), so it keeps its writes for this copy, too, until the copy is sent: client-output-buffer-limit ends that';
 
 /** The RDB that a server sends to a replica, as redis-cli --rdb gets it. */
 export class ReplicationInput implements Input {
@@ -91,7 +98,7 @@ export class ReplicationInput implements Input {
     this.link = link;
     try {
       await this.options.onBegun?.();
-      for await (const chunk of link.rdb(this.options.allocate?.(CHUNK))) {
+      for await (const chunk of this.positioned(link, link.rdb(this.options.allocate?.(CHUNK)))) {
         this.bytesRead += chunk.length;
         yield chunk;
       }
@@ -100,6 +107,25 @@ export class ReplicationInput implements Input {
     } finally {
       link.close();
     }
+  }
+
+  /** The chunks, once the first ones have told where the copy stands, if that is asked for. */
+  private async *positioned(link: ReplicationLink, chunks: AsyncGenerator<Uint8Array, void, void>): AsyncGenerator<Uint8Array, void, void> {
+    const { onExactPosition } = this.options;
+    if (onExactPosition !== undefined) {
+      let held: Uint8Array = new Uint8Array(0);
+      let told: ReturnType<typeof positionIn>;
+      while (told === undefined) {
+        const next = await chunks.next();
+        if (next.done === true) break;
+        held = Buffer.concat([held, next.value]);
+        told = positionIn(held);
+      }
+      const { id, offset = 0 } = link;
+      await onExactPosition({ node: this.node, ...(told ?? { id, offset, db: 0 }) });
+      yield held;
+    }
+    yield* chunks;
   }
 
   /** A transfer that begins; tries again as long as that may help. */
@@ -128,12 +154,17 @@ export class ReplicationInput implements Input {
   }
 
   private async attempt(): Promise<ReplicationLink> {
-    const { open, patience, psyncCommand, signal } = this.options;
+    const { onPosition, open, patience, psyncCommand, signal } = this.options;
     signal?.throwIfAborted();
     const { name, socket } = await unlessAborted(open(), signal, (late) => late.socket.destroy());
     this.node = name;
     const psync = typeof psyncCommand === 'object' ? psyncCommand.get(name) : psyncCommand;
-    return ReplicationLink.full(socket, { name, psync, rdbOnly: true, patience, signal, onPreparing: this.preparing() });
+    const link = await ReplicationLink.full(socket, {
+      ...{ name, psync, rdbOnly: true, patience, signal, onPreparing: this.preparing() },
+      onPosition: onPosition && ((id, offset) => onPosition({ node: name, id, offset })),
+    });
+    if (onPosition !== undefined && !link.rdbOnly) this.options.onEvent?.(`${name}: ${KEEPS_WRITES}`, true);
+    return link;
   }
 
   /** Tells from time to time that the server is not ready to send. */

@@ -108,27 +108,43 @@ export class Shard implements ServerSource {
 
   private replicate({ allocate, signal }: OpenOptions): ReplicationInput {
     const { cluster, index, options } = this.parts;
-    const { onEvent, psyncCommand, retryFor } = options;
+    const { onEvent, onExactPosition, onPosition, psyncCommand, retryFor } = options;
+    const { name } = this.facts;
     const wanted = new Uint8Array(SLOTS);
     this.slots = cluster && new OwnSlots(wanted);
     cluster?.snapshots.open(index);
     return new ReplicationInput({
-      ...{ name: this.facts.name, open: () => this.openNode(), psyncCommand, retryFor, signal, onEvent, allocate },
+      ...{ name, open: () => this.openNode(), psyncCommand, retryFor, signal, onEvent, allocate },
       onBegun: () => this.begun(),
+      onPosition: onPosition && ((position) => onPosition(name, position)),
+      onExactPosition: onExactPosition && ((position) => onExactPosition(name, position)),
       pass: this.pass(),
     });
   }
 
   /** The master tells which slots are wanted; what is dropped then depends on which ones others have by now. */
   private async openNode(): Promise<OpenedNode> {
-    const { cluster, index, node } = this.parts;
+    const { cluster, index } = this.parts;
     if (cluster !== undefined && this.slots !== undefined) {
       const claim = await cluster.state.claimOf(index);
       this.slots.wanted.set(cluster.snapshots.wanted(index, claim));
       cluster.snapshots.begin(index, claim, this.slots);
     }
+    return this.connect();
+  }
+
+  /** Connects to the server that is read: after a failover, another one. Throws ServerError and ConnectionLost. */
+  async connect(): Promise<OpenedNode> {
+    const { node } = this.parts;
     const { process, socket } = await node.open();
     return { socket, name: node.name ?? process.address ?? this.facts.node };
+  }
+
+  /** The same for its master, whatever is read. */
+  async connectMaster(): Promise<OpenedNode> {
+    const { master, opened } = await this.parts.node.openMaster();
+    const { process, socket } = opened;
+    return { socket, name: master.address === undefined ? (process.address ?? master.name) : master.name };
   }
 
   private async begun(): Promise<void> {

@@ -25,6 +25,11 @@ export interface ReplicationOptions {
   readonly signal?: AbortSignal | undefined;
   /** Called about once a second while the server prepares the RDB. */
   readonly onPreparing?: (() => void) | undefined;
+  /**
+   * Called when the server has said where its full copy will stand in its history, before it sends the RDB: often long before. Nothing is
+   * read until it resolves, and a rejection ends the attempt. A server that does not say it, having no PSYNC, is refused.
+   */
+  readonly onPosition?: ((id: string, offset: number) => Promise<void>) | undefined;
 }
 
 /** Bytes of the stream of writes, which are commands in RESP; cut anywhere. */
@@ -99,6 +104,10 @@ export class ReplicationLink {
     return opened(socket, options, async (pulled) => {
       const rdbOnly = await introduce(pulled, options.rdbOnly === true ? ['rdb-only', '1'] : []);
       const { header, id, offset } = await sync(pulled, options, '?', -1);
+      if (options.onPosition !== undefined) {
+        if (offset === undefined) throw new ServerError('REFUSED', options.name, NO_PSYNC);
+        await options.onPosition(id, offset);
+      }
       return new ReplicationLink(pulled, options, id, offset, rdbOnly, header ?? (await nextLine(pulled, options)));
     });
   }
@@ -106,20 +115,37 @@ export class ReplicationLink {
   /**
    * Asks for the writes after an offset, for example from `repl-id` and `repl-offset` of an RDB; the database that is selected then is
    * its `repl-stream-db`. Resolves to undefined if the server would only give a full copy: it does not know the id, or no longer has
-   * these writes. Its fork for that copy is in vain. Throws like `full`.
+   * these writes. Its fork for that copy may be in vain. Throws like `full`.
    */
   static async from(socket: Duplex, id: string, offset: number, options: ReplicationOptions): Promise<ReplicationLink | undefined> {
+    return (await ReplicationLink.introduced(socket, options)).from(id, offset);
+  }
+
+  /** Does for `from` what can be done before the offset is known. Throws like `full`. */
+  static introduced(socket: Duplex, options: ReplicationOptions): Promise<IntroducedReplica> {
     return opened(socket, options, async (pulled) => {
       await introduce(pulled, ['rdb-filter-only', '']); // an RDB that nobody wants has no keys then (since 7.0)
-      const answer = await sync(pulled, options, id, offset + 1);
-      if (!answer.continued) {
-        pulled.close();
-        return undefined;
-      }
-      const link = new ReplicationLink(pulled, options, answer.id === '' ? id : answer.id, offset, false, NO_RDB);
-      link.begin();
-      return link;
+      return {
+        from: (id, offset) => closedOnError(pulled, options, () => ReplicationLink.continued(pulled, id, offset, options)),
+        close: () => pulled.close(),
+      };
     });
+  }
+
+  private static async continued(
+    pulled: PulledSocket,
+    id: string,
+    offset: number,
+    options: ReplicationOptions,
+  ): Promise<ReplicationLink | undefined> {
+    const answer = await continuing(pulled, options, id, offset + 1);
+    if (answer === undefined) {
+      pulled.close();
+      return undefined;
+    }
+    const link = new ReplicationLink(pulled, options, answer.id === '' ? id : answer.id, offset, false, NO_RDB);
+    link.begin();
+    return link;
   }
 
   /** Milliseconds of the longest time that the server had to wait for this reader. */
@@ -177,8 +203,9 @@ export class ReplicationLink {
     }, ACK_FIRST);
   }
 
-  private acknowledge(): void {
-    this.pulled.write(encodeCommand(['REPLCONF', 'ACK', `${this.processed}`]));
+  /** Tells the server at once what was processed; it also is told every second. */
+  acknowledge(offset = this.processed): void {
+    this.pulled.write(encodeCommand(['REPLCONF', 'ACK', `${offset}`]));
   }
 
   /**
@@ -208,14 +235,27 @@ export class ReplicationLink {
   }
 }
 
+/** A replica that the server knows, and that has asked for nothing yet. */
+export interface IntroducedReplica {
+  /** See `ReplicationLink.from`; may be called once. */
+  from(id: string, offset: number): Promise<ReplicationLink | undefined>;
+  close(): void;
+}
+
+const NO_PSYNC = 'it has no PSYNC, so it does not say where its copy stands in its history, and the writes since cannot be asked for';
+
 /** For a link that begins with the stream. */
 const NO_RDB = '$0';
 
-/** Closes the socket if `work` fails, with an error for what is no server. */
 async function opened<T>(socket: Duplex, options: ReplicationOptions, work: (pulled: PulledSocket) => Promise<T>): Promise<T> {
   const pulled = new PulledSocket(socket, { patience: options.patience ?? PATIENCE, signal: options.signal });
+  return closedOnError(pulled, options, () => work(pulled));
+}
+
+/** Closes the socket if `work` fails, with an error for what is no server. */
+async function closedOnError<T>(pulled: PulledSocket, options: ReplicationOptions, work: () => Promise<T>): Promise<T> {
   try {
-    return await work(pulled);
+    return await work();
   } catch (error) {
     pulled.close();
     throw error instanceof RangeError ? strange(options.name, error.message) : error;
@@ -272,6 +312,21 @@ async function sync(pulled: PulledSocket, options: ReplicationOptions, id: strin
   if (word === 'CONTINUE' && id !== '?') return { id: told, offset: undefined, continued: true, header: undefined };
   if (word !== 'FULLRESYNC' || !Number.isSafeInteger(Number(at))) throw strange(name, line);
   return { id: told, offset: Number(at), continued: false, header: undefined };
+}
+
+/** The answer if the stream goes on. That is said at once: a sign of life instead means that a full copy is being prepared. */
+async function continuing(pulled: PulledSocket, options: ReplicationOptions, id: string, offset: number): Promise<Answer | undefined> {
+  const notYet = new Error('a full copy is being prepared');
+  const onPreparing = (): void => {
+    throw notYet;
+  };
+  try {
+    const answer = await sync(pulled, { ...options, onPreparing }, id, offset);
+    return answer.continued ? answer : undefined;
+  } catch (error) {
+    if (error === notYet) return undefined;
+    throw error;
+  }
 }
 
 /** The command for a full copy on servers that do not take PSYNC: before 2.8, and where a service has renamed SYNC. */

@@ -8,7 +8,7 @@ export class Waiting {
   private told = -Infinity;
 
   constructor(
-    /** Milliseconds to wait. */
+    /** Milliseconds to wait; Infinity for no limit. */
     private readonly retryFor: number,
     private readonly onEvent: ((text: string, notable?: boolean) => void) | undefined,
   ) {}
@@ -27,8 +27,12 @@ export class Waiting {
     const now = Date.now();
     if (now - this.since < patience || now - this.told < TELL_EVERY) return;
     this.told = now;
-    const left = Math.max(0, Math.ceil((this.since + this.retryFor - now) / 1000));
-    this.onEvent?.(`${what}, trying again, ${left} s left`, true);
+    this.onEvent?.(`${what}, trying again, ${this.time(now)}`, true);
+  }
+
+  private time(now: number): string {
+    if (this.retryFor === Infinity) return `for ${Math.round((now - this.since) / 1000)} s so far`;
+    return `${Math.max(0, Math.ceil((this.since + this.retryFor - now) / 1000))} s left`;
   }
 
   /** The server is back. Returns whether it was told that it was gone. */
