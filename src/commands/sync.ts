@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { LiveSource } from '../live/live-source.js';
 import type { LiveOptions } from '../live/options.js';
 import type { Shard } from '../live/shard.js';
+import { ConnectionLost, reasonOf, ServerError } from '../redis/errors.js';
 import { Servers } from '../redis/servers.js';
 import { compileKeyFilter, takesFunctions } from '../values/filters.js';
 import { targetFacts, type TargetFacts } from '../restore/target-facts.js';
@@ -436,6 +437,7 @@ class Sync {
           publish: options.publish === true,
           slots: this.source.facts.clustered ? () => slotsOf(shard) : undefined,
         },
+        sourceOffset: () => this.offsetOf(shard),
         learn: (command) => this.learn(shard, command),
         signal: this.signal,
         onEvent: (text, notable) => options.onEvent?.(text, notable),
@@ -452,6 +454,25 @@ class Sync {
   /** Whether writes can be sent in transactions that set the position. */
   private get transactions(): boolean {
     return !this.servers.clustered;
+  }
+
+  private async offsetOf(shard: Shard): Promise<number> {
+    for (;;) {
+      this.signal.throwIfAborted();
+      let info: InfoLink | undefined;
+      try {
+        info = new InfoLink(await shard.connectMaster(), this.signal);
+        const history = await info.history();
+        if (history !== undefined) return history.offset;
+        throw new SyncError(shard.facts.name, 'it does not tell its replication offset: INFO is needed');
+      } catch (error) {
+        if (error instanceof SyncError || !(error instanceof ServerError || error instanceof ConnectionLost)) throw error;
+        this.options.onEvent?.(`${shard.facts.name}: ${reasonOf(error)}: asking again for its offset`);
+      } finally {
+        info?.close();
+      }
+      await delay(200, undefined, { signal: this.signal });
+    }
   }
 
   private async learn(shard: Shard, command: string): Promise<boolean> {

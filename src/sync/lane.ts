@@ -45,6 +45,8 @@ export interface LaneOptions {
   /** What this run says of itself in records. */
   readonly record: Pick<LaneRecord, 'alone' | 'generation' | 'held' | 'lanes' | 'options'>;
   readonly pauses: PauseOptions;
+  /** The offset of the last write of the source. Rejects with the reason of the signal. */
+  readonly sourceOffset: () => Promise<number>;
   /** Asks the source for a command that the table does not know; false: it does not either. */
   readonly learn: (name: string) => Promise<boolean>;
   readonly signal: AbortSignal;
@@ -233,8 +235,8 @@ export class Lane {
    * of others are fetched.
    */
   private async resolveDoubts({ certain, db }: LaneRecord, sent: number, held: boolean): Promise<void> {
-    const { fetcher, onEvent, signal } = this.options;
-    const end = Math.min(sent, await fetcher.offset(signal));
+    const { onEvent, sourceOffset } = this.options;
+    const end = Math.min(sent, await sourceOffset());
     const effects = new Map<string, KeyName & { effects: number }>();
     for await (const { command, db: at } of this.commandsIn(certain, end, db)) {
       for (const { effect, key, db: of } of await this.written(command, at)) {

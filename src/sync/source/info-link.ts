@@ -28,6 +28,12 @@ export class InfoLink {
     return told === undefined ? undefined : historyOf(told);
   }
 
+  /** What it says of a command: an entry of the reply to COMMAND INFO. */
+  async command(name: string): Promise<unknown> {
+    const answer = await this.link.ask('COMMAND', 'INFO', name);
+    return Array.isArray(answer) ? (answer as readonly unknown[])[0] : undefined;
+  }
+
   private async section(name: string): Promise<string | undefined> {
     const answer = await this.link.ask('INFO', name);
     return answer instanceof ErrorAnswer ? undefined : textOf(answer);
