@@ -265,6 +265,7 @@ export const RARE: Makers = {
   flushdb: [4, (d) => d.perhaps(0.5, d.one(['SYNC', 'ASYNC']))],
   flushall: [1, (d) => d.perhaps(0.5, d.one(['SYNC', 'ASYNC']))],
   swapdb: [4, (d) => [d.otherDatabase(), d.otherDatabase()]],
+  'cluster|flushslot': [2, (d) => [d.slot()]],
   'function|flush': [1, () => []],
   'function|restore': [2, (d) => [sealed(10, FUNCTION2, str(library(d.below(LIBRARIES)))), 'REPLACE']],
 };
@@ -300,3 +301,4 @@ export const LEFT_OUT: Readonly<Record<string, string>> = {
 
 /** In a cluster there is one database. */
 export const NOT_IN_CLUSTERS: readonly string[] = ['move', 'swapdb'];
+export const ONLY_IN_CLUSTERS: readonly string[] = ['cluster|flushslot'];

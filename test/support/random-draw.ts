@@ -1,4 +1,5 @@
 import { Crc64 } from '../../src/bytes/crc64.js';
+import { keySlot } from '../../src/library/helpers.js';
 import { randomFrom } from './fault-proxy.js';
 import { bytes, le, len, noise, str } from './support.js';
 
@@ -171,6 +172,11 @@ export class Draw {
   /** At or beyond all entries. */
   topEntry(): string {
     return `${this.lastId}-9`;
+  }
+
+  /** That of all keys of this unit. */
+  slot(): number {
+    return keySlot(this.options.tags[this.tag]);
   }
 
   otherDatabase(): number {

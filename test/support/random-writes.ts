@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis';
-import { BLOCKING, COMMON, LEFT_OUT, NOT_IN_CLUSTERS, PREPARATION, RARE } from './random-commands.js';
+import { BLOCKING, COMMON, LEFT_OUT, NOT_IN_CLUSTERS, ONLY_IN_CLUSTERS, PREPARATION, RARE } from './random-commands.js';
 import { Draw, type DrawOptions, type Word } from './random-draw.js';
 
 /** What a server answers to COMMAND: names in lower case, subcommands after a bar. */
@@ -78,8 +78,8 @@ export class RandomWrites {
     const databases = cluster ? [0] : (options.databases ?? [0, 1, 5, 15]);
     this.draw = new Draw({ seed: 1, tags: [''], prefix: '', hugeEvery: 5000, ...options, databases, across: !cluster });
     this.rareEvery = rareEvery;
-    const makes = (name: string): boolean =>
-      lists(commands.all, name) && !without.includes(name) && !(cluster && NOT_IN_CLUSTERS.includes(name));
+    const left = [...without, ...(cluster ? NOT_IN_CLUSTERS : ONLY_IN_CLUSTERS)];
+    const makes = (name: string): boolean => lists(commands.all, name) && !left.includes(name);
     [this.common, this.rare, this.blocking] = [COMMON, RARE, BLOCKING].map((makers) =>
       Object.entries(makers).flatMap(([name, [weight, make]]) =>
         makes(name) ? Array<Entry>(weight).fill({ name, words: wordsOf(name), make }) : [],
