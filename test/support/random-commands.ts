@@ -221,7 +221,9 @@ function restoring(d: Draw): Word[] {
 /** Effects that differ from the call: random, of several keys, of the clock, none. */
 const SCRIPTS = [
   `redis.call('SET', KEYS[1], ARGV[1]) return redis.call('APPEND', KEYS[2], ARGV[1])`,
-  `local member = redis.call('SRANDMEMBER', KEYS[1]) if member then redis.call('SREM', KEYS[1], member) end return redis.call('SADD', KEYS[2], ARGV[1])`,
+  `local member = redis.call('SRANDMEMBER', KEYS[1])
+   if member then redis.call('SREM', KEYS[1], member) end
+   return redis.call('SADD', KEYS[2], ARGV[1])`,
   `local now = redis.call('TIME') redis.call('RPUSH', KEYS[1], now[2]) return redis.call('PEXPIRE', KEYS[2], 60000 + now[2] % 1000)`,
   `for i = 1, 3 do redis.call('ZADD', KEYS[1], math.random(), i .. ARGV[1]) end return redis.call('HSET', KEYS[2], 'field', ARGV[1])`,
   `return redis.call('LLEN', KEYS[1])`,
@@ -236,7 +238,10 @@ const SCRIPT_KINDS = [
 
 const LIBRARIES = 4;
 const library = (i: number): string =>
-  `#!lua name=library${i}\nredis.register_function('function${i}', function(keys, args) return redis.call('${['SET', 'RPUSH'][i % 2]}', keys[1], args[1]) end)`;
+  `#!lua name=library${i}
+   redis.register_function('function${i}', function(keys, args)
+     return redis.call('${i % 2 === 0 ? 'SET' : 'RPUSH'}', keys[1], args[1])
+   end)`;
 
 function scripted(d: Draw, name: (script: string) => string): Word[] {
   const index = d.below(SCRIPTS.length);
