@@ -1,4 +1,4 @@
-// Servers of their own for bench/restore.mjs and bench/live.mjs, on free ports of the loopback interface. No command of its own.
+// Servers of their own for bench/restore.mjs, bench/live.mjs and bench/sync.mjs, on free ports of the loopback interface. No command of its own.
 import { spawn, spawnSync } from 'node:child_process';
 import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -43,6 +43,15 @@ export async function startServer(options = [], rdb = undefined) {
     await delay(50);
   }
   return port;
+}
+
+/** Three masters without replicas: their ports, in the order of their slots. */
+export async function startCluster(options = []) {
+  const ports = [];
+  for (let i = 0; i < 3; i++) ports.push(await startServer(['--cluster-enabled', 'yes', ...options]));
+  cli(ports[0], '--cluster', 'create', ...ports.map((port) => `127.0.0.1:${port}`), '--cluster-yes');
+  while (ports.some((port) => !cli(port, 'CLUSTER', 'INFO').includes('cluster_state:ok'))) await delay(100);
+  return ports;
 }
 
 export async function stopServers() {

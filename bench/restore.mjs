@@ -14,9 +14,8 @@ import { spawn, spawnSync } from 'node:child_process';
 import { closeSync, existsSync, openSync } from 'node:fs';
 import { loadavg } from 'node:os';
 import { basename, join, resolve } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { cli, startServer, stopServers } from './local-servers.mjs';
+import { cli, startCluster, startServer, stopServers } from './local-servers.mjs';
 import { folder, made, megabytes, size } from './made.mjs';
 import { hasTime, markdown, median, number, TIME, whole } from './measure.mjs';
 
@@ -26,15 +25,6 @@ const { values } = parseArgs({
 });
 const runs = Number(values.runs);
 const bin = join(import.meta.dirname, '../bin/rdbkit.js');
-
-/** Three masters without replicas: their ports, in the order of their slots. */
-async function startCluster() {
-  const ports = [];
-  for (let i = 0; i < 3; i++) ports.push(await startServer(['--cluster-enabled', 'yes']));
-  cli(ports[0], '--cluster', 'create', ...ports.map((port) => `127.0.0.1:${port}`), '--cluster-yes');
-  while (ports.some((port) => !cli(port, 'CLUSTER', 'INFO').includes('cluster_state:ok'))) await delay(100);
-  return ports;
-}
 
 /** One process: its peak memory in MiB, its processor time in seconds; throws where it fails. */
 function run({ file, args, input }) {
