@@ -1,0 +1,35 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { commandsOf } from '../support/random-writes.js';
+import { writeRandomly } from '../support/random-writer.js';
+import { RedisNode } from '../support/redis-node.js';
+import { digestOf } from '../support/restore-support.js';
+import { SyncRun } from '../support/sync-run.js';
+
+/** RDBKIT_TEST_WRITES may ask for more. */
+const COUNT = Number(process.env.RDBKIT_TEST_WRITES ?? 60_000);
+
+describe('a server into a server', { timeout: 120_000 }, () => {
+  let source: RedisNode;
+  let target: RedisNode;
+
+  beforeAll(async () => {
+    [source, target] = await Promise.all([RedisNode.start('--repl-diskless-sync-delay', '0'), RedisNode.start()]);
+  });
+
+  afterAll(() => Promise.all([source.stop(), target.stop()]));
+
+  test('random writes of all commands before and during it: the target is the source', async () => {
+    const commands = await commandsOf(source.client);
+    await writeRandomly({ port: source.port, commands, seed: 3, count: 5000 });
+    const early = writeRandomly({ port: source.port, commands, seed: 17, count: 20_000, rareEvery: 2000, perSecond: 10_000 });
+    const run = new SyncRun(source.url, target.url, { untilCaughtUp: false });
+    await run.follows();
+    await early;
+    await writeRandomly({ port: source.port, commands, seed: 18, count: COUNT, rareEvery: 2000 });
+    await run.stop();
+    const summary = await new SyncRun(source.url, target.url).done;
+    console.log(JSON.stringify(summary.lanes), run.events, run.notes, run.problems);
+    await target.client.del('rdbkit:sync:test', 'rdbkit:sync:test:fences');
+    expect(await digestOf(target)).toBe(await digestOf(source));
+  });
+});

@@ -1,0 +1,49 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
+import { sync, type SyncOptions, type SyncStatus, type SyncSummary } from '../../src/commands/sync.js';
+import { parseServerUrl } from '../../src/redis/url.js';
+import { until } from './until.js';
+
+/** A sync within this process. */
+export class SyncRun {
+  readonly events: string[] = [];
+  readonly notes: string[] = [];
+  readonly problems: string[] = [];
+  readonly done: Promise<SyncSummary>;
+  status: SyncStatus | undefined;
+  private readonly stopping = new AbortController();
+  private readonly aborting = new AbortController();
+  private readonly folder: string | undefined;
+
+  constructor(source: string, target: string, { spool, ...more }: Partial<SyncOptions> = {}) {
+    this.folder = spool === undefined && !('spool' in more) ? mkdtempSync(join(tmpdir(), 'rdbkit-sync-')) : undefined;
+    this.done = sync({
+      ...{ sources: [source], stdin: new PassThrough(), stdout: new PassThrough(), url: parseServerUrl(target), id: 'test' },
+      ...{ source: { access: { url: parseServerUrl(source) } }, spool: spool ?? this.folder, spoolMax: 1e9, untilCaughtUp: true },
+      ...{ maxLag: 1000, settle: 200, holdExpiries: true, confirm: true, onGap: 'stop', stop: this.stopping.signal, signal: this.aborting.signal },
+      onEvent: (text) => this.events.push(text),
+      onNote: (text) => this.notes.push(text),
+      onKeyProblem: ({ db, key, reason }) => this.problems.push(`${db} ${Buffer.from(key).toString('latin1')}: ${reason}`),
+      onStatus: (status) => (this.status = status),
+      ...more,
+    }).finally(() => this.folder !== undefined && rmSync(this.folder, { recursive: true, force: true }));
+    this.done.catch(() => undefined);
+  }
+
+  /** Until changes are applied. */
+  follows(): Promise<void> {
+    return until('the sync follows', () => Promise.resolve(this.status?.phase === 'changes' && this.status.lanes.every(({ attached }) => attached)));
+  }
+
+  stop(): Promise<SyncSummary> {
+    this.stopping.abort();
+    return this.done;
+  }
+
+  abort(): Promise<unknown> {
+    this.aborting.abort(new Error('aborted by the test'));
+    return this.done.catch((error: unknown) => error);
+  }
+}
