@@ -66,7 +66,7 @@ const LISTS: Makers = {
   lmove: [6, (d) => [d.list(), d.list(), ...sides(d), ...sides(d)]],
   rpoplpush: [4, (d) => [d.list(), d.list()]],
   lmpop: [5, (d) => [2, d.list(), d.list(), ...sides(d), ...d.perhaps(0.4, 'COUNT', d.between(1, 4))]],
-  sort: [5, (d) => [d.key('integers'), ...sorting(d), 'STORE', d.key('list')]],
+  sort: [5, (d) => [d.key(d.one(['list', 'set', 'zset', 'integers'])), ...sorting(d), 'STORE', d.key('list')]],
 };
 
 const sides = (d: Draw): Word[] => [d.one(['LEFT', 'RIGHT'])];
@@ -74,7 +74,7 @@ const sorting = (d: Draw): Word[] => [
   ...d.perhaps(0.2, 'LIMIT', 1, 20),
   ...d.perhaps(0.2, 'GET', '#'),
   ...d.perhaps(0.3, 'DESC'),
-  ...d.perhaps(0.3, 'ALPHA'),
+  ...d.perhaps(0.8, 'ALPHA'),
 ];
 
 const SETS: Makers = {

@@ -7,10 +7,9 @@ import { bytes, le, len, noise, str } from './support.js';
 export type Word = string | number | Buffer;
 
 /**
- * What a key holds as long as nobody uses it for something else. A `fed` key is one that other clients block on. Two kinds are never used
- * for anything else, since what some commands make of other values depends on chance within the server, so that a replica may get another
- * value. SORT compares members up to their first zero byte, in the order of a hash table: `integers` are its sets. BYLEX follows the random
- * levels of a skiplist where scores differ: all those of `lex` are 0.
+ * What a key holds as long as nobody uses it for something else. A `fed` key is one that other clients block on. `lex` is never used for
+ * anything else: its scores are 0, since where scores differ, what is BYLEX follows the random levels of a skiplist, and a replica removes or
+ * stores other members.
  */
 export type Kind = Wild | Tame;
 type Wild =
@@ -22,6 +21,7 @@ type Wild =
   | 'list'
   | 'fedList'
   | 'set'
+  | 'integers'
   | 'hash'
   | 'zset'
   | 'fedZset'
@@ -29,14 +29,14 @@ type Wild =
   | 'stream'
   | 'clock'
   | 'vector';
-type Tame = 'integers' | 'lex';
+type Tame = 'lex';
 
 /** Keys of each kind, for each tag and database. */
 const WILD: Readonly<Record<Wild, number>> = {
-  ...{ text: 24, number: 12, float: 4, bits: 8, hll: 6, list: 16, fedList: 3, set: 16, hash: 16 },
+  ...{ text: 24, number: 12, float: 4, bits: 8, hll: 6, list: 16, fedList: 3, set: 16, integers: 4, hash: 16 },
   ...{ zset: 16, fedZset: 3, geo: 6, stream: 6, clock: 3, vector: 3 },
 };
-const COUNTS: Readonly<Record<Kind, number>> = { ...WILD, integers: 4, lex: 4 };
+const COUNTS: Readonly<Record<Kind, number>> = { ...WILD, lex: 4 };
 const KINDS = Object.keys(COUNTS) as Kind[];
 const WILD_KINDS = Object.keys(WILD) as Wild[];
 
@@ -120,7 +120,7 @@ export class Draw {
     return Array.from({ length: this.between(least, most) }, make);
   }
 
-  /** A key of this kind; rarely one of another, unless this one is never anything else. */
+  /** A key of this kind; rarely one of another, unless it is never anything else. */
   key(kind: Kind): Buffer {
     const drawn = Object.hasOwn(WILD, kind) && this.maybe(0.02) ? this.one(WILD_KINDS) : kind;
     return this.one(this.keys[this.tag][drawn]);
