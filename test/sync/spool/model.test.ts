@@ -100,7 +100,7 @@ class Run {
       await spool.reset('again', one.at);
     } else if (one.do === 'flush') await this.flush();
     else if (one.do === 'reopen') await this.reopen();
-    else if (one.do === 'kill') await this.kill(one.tail);
+    else if ('tail' in one) await this.kill(one.tail);
   }
 
   private async append(size: number): Promise<void> {

@@ -224,6 +224,16 @@ test('what was trimmed can be read within what is to be kept, and not long befor
   await spool.remove();
 });
 
+test('a reader of files may go back', async () => {
+  const spool = await Spool.open(options({ memory: 50_000, keep: 1 << 30 }));
+  await fill(spool, 4_000_000, 50_000);
+  for (const offset of [0, 2_500_000, 3_000_000, 70, 1_200_000, 1_100_000, 3_990_000, 5]) {
+    const piece = await spool.read(offset);
+    expect(Buffer.from(piece.bytes).equals(stream(offset, piece.offset - offset))).toBe(true);
+  }
+  await spool.remove();
+});
+
 test('bytes of a dead history are gone, in memory and in files, also for a later run', async () => {
   const where = options({ max: 1 << 30, memory: 50_000 });
   let spool = await Spool.open(where);
@@ -277,7 +287,7 @@ test('a folder that another one uses is refused, unless that is not there any mo
   await spool.close();
   expect(existsSync(lockOf(where))).toBe(false);
   const stale = [{ ...mine, pid: 4_194_303 }, { ...mine, started: '1' }].map((holder) => JSON.stringify(holder));
-  for (const text of [...stale, '', '{"pid"', '{"pid":-1,"host":1}']) {
+  for (const text of [...stale, '', '{"pid"', JSON.stringify({ ...mine, pid: -1 })]) {
     writeFileSync(lockOf(where), text);
     await (await Spool.open(where)).close();
   }
