@@ -5,7 +5,7 @@ const PROCESSES = 'test/processes/**/*.test.ts';
 /** Tests that drive Chromium. */
 const BROWSER = 'test/browser/**/*.test.ts';
 /** Tests that replace modules for themselves, by vi.mock. */
-const MOCKS = ['test/io/full-disk.test.ts', 'test/redis/rate-limit.test.ts'];
+const MOCKS = ['test/io/full-disk.test.ts', 'test/sync/spool/full-disk.test.ts', 'test/redis/rate-limit.test.ts'];
 
 export default defineConfig({
   test: {

@@ -5,7 +5,7 @@ import { readFailed } from '../../io/file.js';
 import { OutputError } from '../../io/output-error.js';
 import { FolderLock } from './folder-lock.js';
 import {
-  BLOCK_HEAD, badSegment, beginOf, encodeBlockHead, encodeHead, isSegmentName, pack, segmentName, type Turn,
+  BLOCK_HEAD, badSegment, beginOf, encodeBlockHead, encodeHead, isSegmentName, MAX_BLOCK, pack, segmentName, type Turn,
 } from './format.js';
 import type { Piece } from './memory-log.js';
 import { SegmentReader } from './segment-reader.js';
@@ -50,6 +50,8 @@ export class DiskLog {
   /** Grows when bytes that were held are not any more. */
   private epoch = 0;
   private readonly segmentSize: number;
+  /** Bytes that one write takes at most: a small part of a segment, which is a small part of the limit. */
+  readonly blockSize: number;
 
   private constructor(
     private readonly folder: string,
@@ -59,6 +61,7 @@ export class DiskLog {
     private readonly note: (text: string) => void,
   ) {
     this.segmentSize = Math.min(MAX_SEGMENT, max / 8);
+    this.blockSize = Math.min(MAX_BLOCK, Math.floor(this.segmentSize / 4));
   }
 
   /** Makes the folder, or opens what an earlier run left in it: the newest segments that join. What is cut or removed is told to `note`. */
@@ -125,7 +128,7 @@ export class DiskLog {
     this.used += size;
   }
 
-  /** Writes a block with the bytes after `end`: at most MAX_BLOCK. */
+  /** Writes a block with the bytes after `end`: at most `blockSize`. */
   async write(bytes: readonly Uint8Array[], packed: boolean): Promise<void> {
     if (this.unsynced !== undefined) throw this.unsynced;
     const length = lengthOf(bytes);
@@ -202,7 +205,7 @@ export class DiskLog {
     const at = this.segments.findLastIndex(({ begin }) => begin <= offset);
     const segment = this.segments[at];
     const { size } = segment;
-    const end = at + 1 < this.segments.length ? this.segments[at + 1].begin : this.end;
+    const end = Math.min(this.segments.at(at + 1)?.begin ?? Infinity, this.end);
     try {
       const reader = await this.readerFor(segment, offset);
       if (epoch !== this.epoch) return undefined;
@@ -255,6 +258,7 @@ export class DiskLog {
   /** Forgets the bytes after an offset, and saves the history. */
   async truncate(offset: number): Promise<void> {
     this.epoch++;
+    this.end = Math.min(this.end, offset);
     await this.closeReader();
     await this.seal();
     for (let last = this.segments.at(-1); last !== undefined && last.begin > offset; last = this.segments.at(-1)) {
@@ -262,7 +266,6 @@ export class DiskLog {
       this.discard(last);
     }
     await this.removing;
-    this.end = Math.min(this.end, offset);
     await this.roll();
   }
 

@@ -48,7 +48,9 @@ export class FolderLock {
     const holder = parse(text);
     if (holder !== undefined && (await isThere(holder))) throw this.taken(holder);
     const away = `${this.path}.${process.pid}.tmp`;
-    await rename(this.path, away).catch(() => undefined); // another process was first: create() tells
+    await rename(this.path, away).catch((error: unknown) => {
+      if (codeOf(error) !== 'ENOENT') throw OutputError.from(this.path, error); // else another process was first, as create() will find
+    });
     const moved = await readFile(away, 'utf8').catch(() => text);
     // between reading and renaming another process may have taken the lock over: it gets it back
     if (moved !== text) await rename(away, this.path);
@@ -84,7 +86,8 @@ const codeOf = (error: unknown): unknown => (error instanceof Error && 'code' in
 function parse(text: string): Holder | undefined {
   try {
     const { pid, host, started } = JSON.parse(text) as Partial<Holder>;
-    return Number.isSafeInteger(pid) && typeof host === 'string' ? { pid: Number(pid), host, started } : undefined;
+    if (typeof pid !== 'number' || !Number.isSafeInteger(pid) || pid < 1 || typeof host !== 'string') return undefined;
+    return { pid, host, started };
   } catch {
     return undefined; // its process was stopped before it was written
   }

@@ -124,6 +124,9 @@ export function isWhole(bytes: Uint8Array, at: number, { stored, crc }: BlockHea
 type Zstd = (bytes: Uint8Array, options: object, done: (error: Error | null, result: Uint8Array) => void) => void;
 const { zstdCompress, zstdDecompress } = zlib as { zstdCompress?: Zstd; zstdDecompress?: Zstd };
 
+/** zlib's smallest buffer for output. With one that takes all, it is called once, not for every 16 KiB. */
+const MIN_CHUNK = 64;
+
 /** Whether this Node has zstd (22.15). */
 export const CAN_PACK = zstdCompress !== undefined;
 
@@ -136,15 +139,16 @@ const run = (work: Zstd, bytes: Uint8Array, options: object): Promise<Uint8Array
 export async function pack(bytes: Uint8Array): Promise<Uint8Array | undefined> {
   if (zstdCompress === undefined) return undefined;
   const { ZSTD_c_compressionLevel: level } = zlib.constants as unknown as { ZSTD_c_compressionLevel: number };
-  const packed = await run(zstdCompress, bytes, { params: { [level]: 1 } });
+  const packed = await run(zstdCompress, bytes, { params: { [level]: 1 }, chunkSize: Math.max(bytes.length, MIN_CHUNK) });
   return packed.length < bytes.length ? packed : undefined;
 }
 
 /** The `length` bytes in a zstd frame at byte `at` of `file`. Throws UNSUPPORTED_COMPRESSION where this Node has no zstd. */
 export async function unpack(file: string, at: number, packed: Uint8Array, length: number): Promise<Uint8Array> {
   if (zstdDecompress === undefined) throw new RdbError('UNSUPPORTED_COMPRESSION', { file, offset: at });
+  const options = { maxOutputLength: length, chunkSize: Math.max(length, MIN_CHUNK) };
   const fails = (got: string, cause?: unknown): RdbError => badSegment(file, at, `${length} bytes in a zstd frame`, got, cause);
-  const bytes = await run(zstdDecompress, packed, { maxOutputLength: length }).catch((cause: unknown) => {
+  const bytes = await run(zstdDecompress, packed, options).catch((cause: unknown) => {
     throw fails(cause instanceof Error ? cause.message : String(cause), cause);
   });
   if (bytes.length !== length) throw fails(`${bytes.length} bytes`);

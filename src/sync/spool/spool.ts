@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { Crc64 } from '../../bytes/crc64.js';
 import { OutputError } from '../../io/output-error.js';
 import { DiskFull, DiskLog, forgetTurns } from './disk-log.js';
-import { CAN_PACK, MAX_BLOCK, type Turn } from './format.js';
+import { CAN_PACK, type Turn } from './format.js';
 import { MemoryLog, type Piece } from './memory-log.js';
 
 const MEMORY = 32 << 20;
@@ -77,7 +77,7 @@ export class Spool {
     const { dir, lane, max } = options;
     if (dir === undefined) return new Spool(options, undefined);
     const note = (text: string): void => options.onEvent?.(text);
-    return new Spool(options, await DiskLog.open(join(dir, folderName(lane)), lane, Math.max(max, MIN_DISK), note));
+    return new Spool(options, await DiskLog.open(join(dir, folderName(lane)), lane, Math.max(Math.floor(max), MIN_DISK), note));
   }
 
   /** The first byte that is held comes after this offset. */
@@ -199,7 +199,7 @@ export class Spool {
   private async writeBlock(disk: DiskLog): Promise<void> {
     const { end } = disk;
     if (end >= this.memory.end || this.state === 'closed') return;
-    await disk.write(this.memory.gather(end, MAX_BLOCK), this.lags(end));
+    await disk.write(this.memory.gather(end, disk.blockSize), this.lags(end));
     this.forget();
   }
 
