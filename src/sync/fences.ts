@@ -15,6 +15,8 @@ export const keyId = (db: number, bytes: Uint8Array, start = 0, end = bytes.leng
 export class Fences {
   /** Keys to be fetched. */
   readonly wanted = new Map<string, KeyName>();
+  /** Those of them that the target was not told of. */
+  private unrecorded: KeyName[] = [];
   private readonly fenced = new Map<string, KeyName & { readonly offset: number }>();
   /** No fence reaches beyond it. */
   private last = -1;
@@ -29,7 +31,18 @@ export class Fences {
 
   want(db: number, key: Uint8Array): void {
     const id = keyId(db, key);
-    if (!this.wanted.has(id)) this.wanted.set(id, { db, key });
+    if (this.wanted.has(id)) return;
+    const name = { db, key };
+    this.wanted.set(id, name);
+    this.unrecorded.push(name);
+  }
+
+  /** Keys that came to be wanted since this was asked last, and still are. */
+  takeUnrecorded(): readonly KeyName[] {
+    const { unrecorded, wanted } = this;
+    if (unrecorded.length === 0) return unrecorded;
+    this.unrecorded = [];
+    return unrecorded.filter(({ db, key }) => wanted.has(keyId(db, key)));
   }
 
   /** Whether the target has, or will have, a value of the key from after a command that ends at this offset. */
@@ -78,6 +91,7 @@ export class Fences {
 
   clear(): void {
     this.wanted.clear();
+    this.unrecorded = [];
     this.fenced.clear();
     this.last = -1;
   }

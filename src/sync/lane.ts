@@ -174,7 +174,7 @@ export class Lane {
       {
         ...{ servers, lane: number, keys, recordDb: 0, confirm: this.options.confirm, patience: this.options.patience },
         transactions: this.options.transactions,
-        sources: this.options.sources,
+        ...{ fences: this.fences, sources: this.options.sources },
         record: (place) => this.record(place),
         onRefused: (args, db, error) => this.onRefused(args, db, error),
         onCertain: () => this.onCertain(),

@@ -34,7 +34,7 @@ export interface PlannerOptions {
   /** Names of commands that are left out, or the only ones that are not. */
   readonly takes?: ((spec: CommandSpec) => boolean) | undefined;
   readonly counts: PlanCounts;
-  /** Called once for each kind of command that was not applied as it came. */
+  /** Called once for each kind of command that was not applied as it came, for another reason than that a key was fetched. */
   readonly onApart: (reason: ApartReason, name: string) => void;
 }
 
@@ -273,7 +273,7 @@ export class Planner {
     const { counts, onApart } = this.options;
     counts.apart++;
     const kind = `${reason} ${spec.name}`;
-    if (!this.told.has(kind)) {
+    if (reason !== 'fence' && !this.told.has(kind)) {
       this.told.add(kind);
       onApart(reason, spec.name);
     }

@@ -3,7 +3,9 @@ import { commandsOf } from '../support/random-writes.js';
 import { writeRandomly } from '../support/random-writer.js';
 import { RedisNode } from '../support/redis-node.js';
 import { digestOf } from '../support/restore-support.js';
+import { TestCluster } from '../support/redis-cluster.js';
 import { SyncRun } from '../support/sync-run.js';
+import { unlike } from '../support/sync-support.js';
 
 /** RDBKIT_TEST_WRITES may ask for more. */
 const COUNT = Number(process.env.RDBKIT_TEST_WRITES ?? 60_000);
@@ -28,8 +30,35 @@ describe('a server into a server', { timeout: 120_000 }, () => {
     await writeRandomly({ port: source.port, commands, seed: 18, count: COUNT, rareEvery: 2000 });
     await run.stop();
     const summary = await new SyncRun(source.url, target.url).done;
-    console.log(JSON.stringify(summary.lanes), run.events, run.notes, run.problems);
+    expect([summary.caughtUp, run.problems]).toEqual([true, []]);
     await target.client.del('rdbkit:sync:test', 'rdbkit:sync:test:fences');
     expect(await digestOf(target)).toBe(await digestOf(source));
+  });
+});
+
+describe('a server into a cluster', { timeout: 120_000 }, () => {
+  let source: RedisNode;
+  let target: TestCluster;
+
+  beforeAll(async () => {
+    [source, target] = await Promise.all([RedisNode.start('--repl-diskless-sync-delay', '0'), TestCluster.start()]);
+  });
+
+  afterAll(() => Promise.all([source.stop(), target.stop()]));
+
+  test('random writes of all commands before and during it: the target is the source', async () => {
+    const commands = await commandsOf(source.client);
+    const writes = { port: source.port, commands, databases: [0], without: ['swapdb', 'move'] };
+    await writeRandomly({ ...writes, seed: 3, count: 5000 });
+    const early = writeRandomly({ ...writes, seed: 17, count: 20_000, rareEvery: 2000, perSecond: 10_000 });
+    const [{ url }] = await target.masters();
+    const run = new SyncRun(source.url, url, { untilCaughtUp: false });
+    await run.follows();
+    await early;
+    await writeRandomly({ ...writes, seed: 18, count: COUNT, rareEvery: 20000 });
+    await run.stop();
+    const summary = await new SyncRun(source.url, url).done;
+    expect([summary.caughtUp, run.problems]).toEqual([true, []]);
+    expect(await unlike([source], await target.masters())).toEqual([]);
   });
 });

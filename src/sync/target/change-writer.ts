@@ -5,6 +5,7 @@ import { type BatchFailure, type ChangeBatch } from './change-batch.js';
 import { refusalOf, redirection } from '../../redis/refusals.js';
 import type { Master, Servers } from '../../redis/servers.js';
 import { Signal } from '../../redis/signal.js';
+import type { Fences } from '../fences.js';
 import { fenceField, type LaneRecord, type RecordKeys, recordText } from '../record.js';
 import { labelOf } from './lane-records.js';
 import { TargetConnection } from './target-connection.js';
@@ -36,6 +37,8 @@ export interface ChangeWriterOptions {
   readonly confirm: boolean;
   /** Milliseconds without a reply that is due. */
   readonly patience: number;
+  /** While keys are wanted, commands of the stream are left out for them: that may not count as done. */
+  readonly fences: Pick<Fences, 'takeUnrecorded' | 'wanted'>;
   /** Databases of the source that go to one of the target. */
   readonly sources: (db: number) => readonly number[];
   /** The rest of the record. */
@@ -205,6 +208,7 @@ export class ChangeWriter {
     const { options, connections } = this;
     if (options.transactions) this.flushTransaction(connections[0]);
     else for (const connection of connections) connection.flush();
+    if (!options.transactions && options.fences.wanted.size > 0) return;
     const last = this.marks.at(-1);
     if (last?.offset === this.offset && last.batches.every((sent, i) => sent === connections[i].sent)) return;
     this.marks.push({ offset: this.offset, db: this.db, commands: this.put, batches: connections.map(({ sent }) => sent) });
@@ -221,8 +225,10 @@ export class ChangeWriter {
     const record = this.options.record({ ...place, batch: doubtTo > offset ? undefined : this.batch + 1 });
     this.batch++;
     const selects = connection.db === recordDb ? [] : [['SELECT', `${recordDb}`]];
+    const wanted = this.options.fences.takeUnrecorded();
     const after = [
       ...selects,
+      ...(wanted.length === 0 ? [] : [['HSET', keys.fences(-1), ...wanted.flatMap((key) => [fenceField(lane, key.db, key.key), `${offset}`])]]),
       ['HSET', name, `${lane}`, recordText(record)],
       ['HINCRBY', name, `${lane}:batches`, '1'],
       ['EXEC'],
