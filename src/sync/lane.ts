@@ -386,8 +386,7 @@ export class Lane {
         await limit.untilAllowed(signal);
       }
     }
-    await writer.untilCertain();
-    await writer.writeRecord(writer.certain, writer.dbAtCertain, writer.certain);
+    await writer.finish();
     this.detach();
   }
 

@@ -259,14 +259,21 @@ export class ChangeWriter {
     return this.writeRecord(this.certain, this.certainDb, Math.max(offset + AHEAD, this.asked));
   }
 
-  /** Writes the records on all masters. Throws Detached. */
+  /** Everything that was put is certain: the records say that nothing beyond was sent. Throws Detached. */
+  async finish(): Promise<void> {
+    await this.untilCertain();
+    this.asked = this.allowed = this.certain;
+    await this.writeRecord(this.certain, this.certainDb, this.certain);
+  }
+
+  /** Writes the records on all masters. What they say of `sent` only grows. Throws Detached. */
   async writeRecord(certain: number, db: number, sent: number): Promise<void> {
     const { recordDb } = this.options;
-    const place = { certain, db, sent: Math.max(sent, this.doubtTo), sentDb: db, batch: undefined };
-    this.asked = Math.max(this.asked, sent);
+    this.asked = Math.max(this.asked, sent, this.doubtTo);
+    const place = { certain, db, sent: this.asked, sentDb: db, batch: undefined };
     this.recorded = certain;
     await this.everywhere((connection, index) => this.own(connection, recordDb, [this.recordCommand(index, place)]));
-    this.allowed = Math.max(this.allowed, sent);
+    this.allowed = Math.max(this.allowed, place.sent);
     this.change.fire();
   }
 
