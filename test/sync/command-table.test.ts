@@ -8,7 +8,7 @@ import { heldExpiry } from '../../src/sync/commands/expiries.js';
 import { specFromServer } from '../../src/sync/commands/server-spec.js';
 import { type CommandSpec, newKeyArgs } from '../../src/sync/commands/spec.js';
 import { SPECS } from '../../src/sync/commands/specs.js';
-import { otherDatabase, plainRestore, splitCommand, withReplace } from '../../src/sync/commands/split.js';
+import { otherDatabase, splitCommand, withReplace } from '../../src/sync/commands/split.js';
 import { CommandTable } from '../../src/sync/commands/table.js';
 import { COMMAND_SAMPLES } from '../support/command-samples.js';
 import { streamCommand } from '../support/stream-commands.js';
@@ -240,7 +240,10 @@ describe('heldExpiry', () => {
     ['RESTORE k 5 v', `RESTORE k ${at + 5} v ABSTTL`],
     ['RESTORE k 5 v REPLACE FREQ 3', `RESTORE k ${at + 5} v REPLACE FREQ 3 ABSTTL`],
     ['RESTORE k 1700000000000 absttl ABSTTL REPLACE', `RESTORE k ${at} absttl ABSTTL REPLACE`],
-    ['RESTORE-ASKING k 1700000000000 v ABSTTL', `RESTORE-ASKING k ${at} v ABSTTL`],
+    ['RESTORE-ASKING k 1700000000000 v ABSTTL', `RESTORE k ${at} v ABSTTL REPLACE`],
+    ['RESTORE-ASKING k 0 replace', 'RESTORE k 0 replace REPLACE'],
+    ['restore-asking k 0 v REPLACE', 'RESTORE k 0 v REPLACE'],
+    ['RESTORE-ASKING k 5 v REPLACE IDLETIME 4', `RESTORE k ${at + 5} v REPLACE IDLETIME 4 ABSTTL`],
     ['HEXPIRE k 5 FIELDS 2 f g', `HPEXPIREAT k ${at + 5000} FIELDS 2 f g`],
     ['HPEXPIRE k 5 NX FIELDS 1 f', `HPEXPIREAT k ${at + 5} FIELDS 1 f`],
     ['HEXPIREAT k 1700000000 GT FIELDS 2 f g', `HPEXPIREAT k ${at} GT FIELDS 2 f g`],
@@ -271,6 +274,9 @@ describe('heldExpiry', () => {
     const args = bytes === undefined ? [] : commandArgs(bytes, 0);
     expect(args.slice(1, 3).every((arg) => value.equals(arg))).toBe(true);
     expect(args.length).toBe(5);
+    const long = heldExpiry(streamCommand('PEXPIREAT', Buffer.alloc(2 ** 21, 'k'), '1'), spec('PEXPIREAT', '', ''), SHIFT, NOW);
+    expect(held('PEXPIRE k 5')).toBe(`PEXPIREAT k ${at + 5}`); // writes elsewhere
+    expect(long && commandArgs(long, 0)[1].every((byte) => byte === 0x6b)).toBe(true);
   });
 });
 
@@ -286,14 +292,6 @@ describe('commands written anew', () => {
   test('FUNCTION LOAD gains REPLACE', () => {
     expect(written(withReplace(streamCommand('FUNCTION', 'load', 'code')))).toBe('FUNCTION load REPLACE code');
     for (const line of ['FUNCTION LOAD REPLACE code', 'FUNCTION DELETE name', 'FUNCTION FLUSH']) expect(withReplace(streamCommand(...words(line)))).toBeUndefined();
-  });
-
-  test('RESTORE-ASKING becomes RESTORE … REPLACE', () => {
-    const plain = (line: string): string => written(plainRestore(streamCommand(...words(line))));
-    expect(plain('RESTORE-ASKING k 0 replace')).toBe('RESTORE k 0 replace REPLACE');
-    expect(plain('RESTORE-ASKING k 5 v replace ABSTTL')).toBe('RESTORE k 5 v replace ABSTTL');
-    expect(plain('RESTORE k 0 v')).toBe('RESTORE k 0 v REPLACE');
-    expect(plain('restore k 0 v REPLACE')).toBe('');
   });
 
   test('the database that MOVE and COPY write to', () => {

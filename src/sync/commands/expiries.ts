@@ -18,11 +18,11 @@ const OPTIONS: readonly (readonly [string, number, boolean])[] = [
 const WITH_VALUE: readonly string[] = ['ifeq', 'ifne', 'ifdeq', 'ifdne'];
 
 /**
- * The command with its expiry in absolute form and `shift` ms later, in bytes of its own. A time that counts from when the command is
- * applied becomes `now` (Unix ms) + time + shift. NX, XX, GT and LT go where they can only have been met, since a command that has no
- * effect is not replicated; they stay for several fields of a hash, of which Valkey also sends those that did not meet them.
- * Undefined: there is no expiry in it (or what is no number), so send it as it is. Field expiries within the payload of a RESTORE are
- * not seen here. A time that would no longer fit into 64 bits stays as it is.
+ * The command with its expiry in absolute form and `shift` ms later (0 to leave it when it is), in bytes of its own. A time that counts
+ * from when the command is applied becomes `now` (Unix ms) + time + shift. NX, XX, GT and LT go where they can only have been met, since a
+ * command that has no effect is not replicated; they stay for several fields of a hash, of which Valkey also sends those that did not meet
+ * them. RESTORE-ASKING becomes RESTORE … REPLACE in any case. Undefined: there is no expiry in it (or what is no number), so send it as
+ * it is. Field expiries within the payload of a RESTORE are not seen here. A time that would no longer fit into 64 bits stays as it is.
  */
 export function heldExpiry(command: StreamCommand, spec: CommandSpec, shift: number, now: number): Uint8Array | undefined {
   const { expiry } = spec;
@@ -43,16 +43,19 @@ export function heldExpiry(command: StreamCommand, spec: CommandSpec, shift: num
     case 'hgetex':
       return heldHgetex(command, shift, now);
     case 'restore':
-      return heldRestore(command, shift, now);
+      return heldRestore(command, expiry.asking, shift, now);
   }
 }
 
+/** Unix ms, as text where a double is not exact. */
+type Time = number | string;
+
 /** Argument `arg`, a time in `unit` ms, as absolute Unix ms, `shift` later. Undefined: it is missing, or no number. */
-function time(command: StreamCommand, arg: number, unit: number, relative: boolean, shift: number, now: number): string | undefined {
+function time(command: StreamCommand, arg: number, unit: number, relative: boolean, shift: number, now: number): Time | undefined {
   if (arg >= command.args) return undefined;
   const added = (relative ? now : 0) + shift;
   const value = numberArg(command, arg) * unit;
-  if (Math.abs(value) < 2 ** 52) return `${value + added}`;
+  if (Math.abs(value) < 2 ** 52) return value + added;
   const text = shortArg(command, arg);
   if (!/^-?\d{1,19}$/.test(text)) return undefined;
   const unshifted = BigInt(text) * BigInt(unit);
@@ -63,7 +66,7 @@ function time(command: StreamCommand, arg: number, unit: number, relative: boole
 /** The argument that is EX, PX, EXAT or PXAT, and the time after it. */
 interface FoundOption {
   readonly at: number;
-  readonly time: string;
+  readonly time: Time;
 }
 
 function findOption(command: StreamCommand, from: number, until: string, shift: number, now: number): FoundOption | undefined {
@@ -86,7 +89,7 @@ function heldOption(command: StreamCommand, from: number, until: string, shift: 
   writer.begin(command.args);
   writer.copyAll(command, 0, found.at);
   writer.text('PXAT');
-  writer.text(found.time);
+  writer.integer(found.time);
   writer.copyAll(command, found.at + 2);
   return writer.done();
 }
@@ -100,26 +103,26 @@ function heldSetex(command: StreamCommand, unit: number, shift: number, now: num
   writer.copy(command, 1);
   writer.copy(command, 3);
   writer.text('PXAT');
-  writer.text(at);
+  writer.integer(at);
   return writer.done();
 }
 
-function heldKey(command: StreamCommand, at: string | undefined): Uint8Array | undefined {
+function heldKey(command: StreamCommand, at: Time | undefined): Uint8Array | undefined {
   if (at === undefined) return undefined;
   writer.begin(3);
   writer.text('PEXPIREAT');
   writer.copy(command, 1);
-  writer.text(at);
+  writer.integer(at);
   return writer.done();
 }
 
-function heldElements(command: StreamCommand, name: string, at: string | undefined): Uint8Array | undefined {
+function heldElements(command: StreamCommand, name: string, at: Time | undefined): Uint8Array | undefined {
   if (at === undefined || command.args < 6) return undefined;
   const rest = hasDroppedCondition(command) ? 4 : 3;
   writer.begin(3 + command.args - rest);
   writer.text(name);
   writer.copy(command, 1);
-  writer.text(at);
+  writer.integer(at);
   writer.copyAll(command, rest);
   return writer.done();
 }
@@ -149,7 +152,7 @@ function heldHgetex(command: StreamCommand, shift: number, now: number): Uint8Ar
   writer.begin((at === undefined ? 2 : 3) + command.args - fields);
   writer.text(at === undefined ? 'HPERSIST' : 'HPEXPIREAT');
   writer.copy(command, 1);
-  if (at !== undefined) writer.text(at);
+  if (at !== undefined) writer.integer(at);
   writer.copyAll(command, fields);
   return writer.done();
 }
@@ -157,16 +160,22 @@ function heldHgetex(command: StreamCommand, shift: number, now: number): Uint8Ar
 /** Where the options of RESTORE begin. */
 export const RESTORE_OPTIONS = 4;
 
-function heldRestore(command: StreamCommand, shift: number, now: number): Uint8Array | undefined {
-  if (command.args < RESTORE_OPTIONS || numberArg(command, 2) === 0) return undefined;
+function heldRestore(command: StreamCommand, asking: boolean, shift: number, now: number): Uint8Array | undefined {
+  if (command.args < RESTORE_OPTIONS) return undefined;
+  const lasts = numberArg(command, 2) === 0;
   const absolute = findRestoreOption(command, 'absttl') < command.args;
-  const at = time(command, 2, 1, !absolute, shift, now);
-  if (at === undefined) return undefined;
-  writer.begin(command.args + (absolute ? 0 : 1));
-  writer.copyAll(command, 0, 2);
-  writer.text(at);
+  const at = lasts ? 0 : time(command, 2, 1, !absolute, shift, now);
+  if (at === undefined || (lasts && !asking)) return undefined;
+  const addsReplace = asking && findRestoreOption(command, 'replace') === command.args;
+  const addsAbsttl = !lasts && !absolute;
+  writer.begin(command.args + (addsReplace ? 1 : 0) + (addsAbsttl ? 1 : 0));
+  if (asking) writer.text('RESTORE');
+  else writer.copy(command, 0);
+  writer.copy(command, 1);
+  writer.integer(at);
   writer.copyAll(command, 3);
-  if (!absolute) writer.text('ABSTTL');
+  if (addsReplace) writer.text('REPLACE');
+  if (addsAbsttl) writer.text('ABSTTL');
   return writer.done();
 }
 
