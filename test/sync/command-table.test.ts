@@ -8,7 +8,7 @@ import { heldExpiry } from '../../src/sync/commands/expiries.js';
 import { specFromServer } from '../../src/sync/commands/server-spec.js';
 import { type CommandSpec, newKeyArgs } from '../../src/sync/commands/spec.js';
 import { SPECS } from '../../src/sync/commands/specs.js';
-import { otherDatabase, splitCommand, withReplace } from '../../src/sync/commands/split.js';
+import { otherDatabase, plainRestore, splitCommand, withReplace } from '../../src/sync/commands/split.js';
 import { CommandTable } from '../../src/sync/commands/table.js';
 import { COMMAND_SAMPLES } from '../support/command-samples.js';
 import { streamCommand } from '../support/stream-commands.js';
@@ -189,7 +189,7 @@ describe('repeatable', () => {
   test.each([
     ['SET k v'], ['SET k v; INCR k; APPEND k a; EXPIREAT k 1'], ['INCR k; DEL k'], ['RENAME k j; DEL k'], ['RPUSH k a; DEL k; RPUSH k b'], ['SADD k a; SADD k b'],
     ['SREM k a; SREM k b'], ['HSET k f v; PEXPIREAT k 1; HPEXPIREAT k 1 FIELDS 1 f'], ['HSET k f v; HPEXPIREAT k 1 NX FIELDS 1 f'], ['ZADD k CH 1 a'], ['PERSIST k'],
-    ['SETRANGE k 0 a; SET k v KEEPTTL; SETBIT k 0 1'], ['LREM k 0 a'], ['LSET k 0 a'], ['RESTORE k 0 v REPLACE; INCR k'], ['MSET k v j v'], ['MSETEX 1 k v PXAT 9'],
+    ['SETRANGE k 0 a; SET k v KEEPTTL; SETBIT k 0 1'], ['LREM k 0 a'], ['LSET k 0 a'], ['RESTORE k 0 v; INCR k'], ['MSET k v j v'], ['MSETEX 1 k v PXAT 9'],
     ['RESTORE-ASKING k 5 v ABSTTL'], ['SPOP k; DEL k'], ['GETEX k PXAT 1'], ['HGETEX k PERSIST FIELDS 1 f; HSETEX k PXAT 5 FIELDS 1 f v'],
     ['SETEX k 1 v; SET k v'], ['EXPIRE k 1; DEL k'], ['SET k v PXAT 5 GET; SETRANGE k 0 a'], ['PFADD k a; PFADD k b'],
   ])('%s may be applied again', (lines) => {
@@ -198,7 +198,7 @@ describe('repeatable', () => {
 
   test.each([
     ['INCR k'], ['SET k v NX'], ['SET k v XX'], ['SET k v IFEQ get'], ['SADD k a; SREM k a'], ['HSET k f v; HDEL k f'], ['HSET k f v; SET k v KEEPTTL'], ['SET k v; RENAME k j'],
-    ['SETEX k 1 v'], ['SET k v EX 1'], ['SET k v PX 1'], ['EXPIRE k 1'], ['GETEX k EX 1'], ['RESTORE k 5 v REPLACE'], ['RESTORE k 0 v'], ['ZADD k NX 1 a'], ['ZADD k CH GT 1 a'],
+    ['SETEX k 1 v'], ['SET k v EX 1'], ['SET k v PX 1'], ['EXPIRE k 1'], ['GETEX k EX 1'], ['RESTORE k 5 v REPLACE'], ['ZADD k NX 1 a'], ['ZADD k CH GT 1 a'],
     ['ZADD k INCR 1 a'], ['LREM k 1 a'], ['PFADD k a; SETRANGE k 0 a'], ['HPEXPIREAT k 1 GT FIELDS 2 f g'], ['HSETEX k KEEPTTL FIELDS 1 f v'], ['HSETEX k FNX FIELDS 1 f v'],
     ['HSETEX k EX 1 FIELDS 1 f v'], ['MSETEX 1 k v NX'], ['MSETEX 1 k v EX 1'], ['DEL k; SPOP k'], ['TS.INCRBY k 1'], ['XADD k 1-1 f v'], ['JSON.SET k $ 1'], ['EVAL s 1 k'],
     ['SADD k a; GETSET k v'], ['SUNIONSTORE k j'], ['PFCOUNT k'], ['MSETNX k v'], ['SPEXPIREAT k 1 MEMBERS 1 a'],
@@ -237,7 +237,8 @@ describe('heldExpiry', () => {
     ['PEXPIREAT k 9223372036854775807', 'PEXPIREAT k 9223372036854775807'],
     ['GETEX k EX 5', `PEXPIREAT k ${at + 5000}`],
     ['GETEX k PERSIST', 'PERSIST k'],
-    ['RESTORE k 5 v', `RESTORE k ${at + 5} v ABSTTL`],
+    ['RESTORE k 5 v', `RESTORE k ${at + 5} v REPLACE ABSTTL`],
+    ['restore k 0 v', 'RESTORE k 0 v REPLACE'],
     ['RESTORE k 5 v REPLACE FREQ 3', `RESTORE k ${at + 5} v REPLACE FREQ 3 ABSTTL`],
     ['RESTORE k 1700000000000 absttl ABSTTL REPLACE', `RESTORE k ${at} absttl ABSTTL REPLACE`],
     ['RESTORE-ASKING k 1700000000000 v ABSTTL', `RESTORE k ${at} v ABSTTL REPLACE`],
@@ -292,6 +293,14 @@ describe('commands written anew', () => {
   test('FUNCTION LOAD gains REPLACE', () => {
     expect(written(withReplace(streamCommand('FUNCTION', 'load', 'code')))).toBe('FUNCTION load REPLACE code');
     for (const line of ['FUNCTION LOAD REPLACE code', 'FUNCTION DELETE name', 'FUNCTION FLUSH']) expect(withReplace(streamCommand(...words(line)))).toBeUndefined();
+  });
+
+  test('RESTORE-ASKING becomes RESTORE … REPLACE', () => {
+    const plain = (line: string): string => written(plainRestore(streamCommand(...words(line))));
+    expect(plain('RESTORE-ASKING k 0 replace')).toBe('RESTORE k 0 replace REPLACE');
+    expect(plain('RESTORE-ASKING k 5 v replace ABSTTL')).toBe('RESTORE k 5 v replace ABSTTL');
+    expect(plain('RESTORE k 0 v')).toBe('RESTORE k 0 v REPLACE');
+    expect(plain('restore k 0 v REPLACE')).toBe('');
   });
 
   test('the database that MOVE and COPY write to', () => {

@@ -103,7 +103,7 @@ class CommandWriter {
 
   /** The command: bytes of its own. */
   done(): Uint8Array {
-    if (this.out.length <= KEPT) return this.out.view().slice();
+    if (this.out.length <= KEPT) return this.out.bytes.slice(0, this.out.length);
     const bytes = this.out.view();
     this.out = new ByteBuilder();
     return bytes;

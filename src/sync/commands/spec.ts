@@ -57,8 +57,8 @@ export type ExpiryForm =
   | { readonly form: 'getex' }
   /** HGETEX key [EX time …|PERSIST] FIELDS number field …. */
   | { readonly form: 'hgetex' }
-  /** RESTORE key ttl payload [REPLACE] [ABSTTL] …, or RESTORE-ASKING, which is sent on as RESTORE … REPLACE. */
-  | { readonly form: 'restore'; readonly asking: boolean };
+  /** RESTORE or RESTORE-ASKING key ttl payload [REPLACE] [ABSTTL] …. */
+  | { readonly form: 'restore' };
 
 export interface CommandSpec {
   /** Lower case. */

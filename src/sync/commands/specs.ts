@@ -110,14 +110,8 @@ function msetexEffect(command: StreamCommand): number {
   return WHOLE | timeEffects(command, from);
 }
 
-/** RESTORE key ttl payload [REPLACE] [ABSTTL] …. */
+/** RESTORE key ttl payload [ABSTTL] …; it is sent on with REPLACE. */
 function restoreEffect(command: StreamCommand): number {
-  if (findRestoreOption(command, 'replace') === command.args) return OWN | EXPIRES | RELATIVE;
-  return restoreAskingEffect(command);
-}
-
-/** As it is sent on: with REPLACE. */
-function restoreAskingEffect(command: StreamCommand): number {
   if (numberArg(command, 2) === 0) return WHOLE;
   return WHOLE | (findRestoreOption(command, 'absttl') < command.args ? EXPIRES : RELATIVE);
 }
@@ -174,8 +168,7 @@ const KEYS = [
   ...rows('pexpireat', { effect: EXPIRY | EXPIRES, expiry: { form: 'key', unit: 1, relative: false } }),
   ...rows('persist', { effect: EXPIRY }),
   ...rows('rename renamenx', { keys: writesAt(1, 2), effect: NEVER }),
-  ...rows('restore', { effect: restoreEffect, expiry: { form: 'restore', asking: false } }),
-  ...rows('restore-asking', { effect: restoreAskingEffect, expiry: { form: 'restore', asking: true } }),
+  ...rows('restore restore-asking', { effect: restoreEffect, expiry: { form: 'restore' } }),
   ...rows('migrate', { keys: migrateKeys, effect: NEVER }),
   ...rows('sort', { keys: sortKeys, effect: NEVER }),
   // Redis 8.12: BLESS SET and CLEAR; whether a key is protected from eviction is in no DUMP
