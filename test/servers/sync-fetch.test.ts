@@ -189,6 +189,22 @@ describe('keys are fetched with the offset at which they were so', () => {
     expect(await over).toHaveLength(3);
   });
 
+  test('from servers that have no PEXPIRETIME', async () => {
+    const node = await started('--rename-command', 'PEXPIRETIME', '');
+    const keys = Array.from({ length: 100 }, (_, i) => named(`key:${i}`, i % 2));
+    for (const [i, { db, key }] of keys.entries()) {
+      await node.client.select(db);
+      await node.client.set(Buffer.from(key), 'value');
+      if (i % 3 === 0) await node.client.pexpireat(Buffer.from(key), 4102444800000 + i);
+    }
+    const fetched = await fetcherOf(node).fetch([...keys, named('none')], 0);
+    expect(fetched.map(({ payload }) => payload !== undefined)).toEqual([...keys.map(() => true), false]);
+    for (const [i, { expireAt }] of fetched.entries()) {
+      if (i % 3 !== 0 || i === 100) expect(expireAt).toBe(-1);
+      else expect(Math.abs(expireAt - 4102444800000 - i)).toBeLessThanOrEqual(1);
+    }
+  });
+
   test('what the server refuses is said', async () => {
     const node = await withBacklog();
     await node.client.call('ACL', 'SETUSER', 'less', 'on', '>s3cret', '~*', '+@all', '-dump');
