@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
+import { TS_CODEC } from '../kernels/codec.js';
 import { LiveSource } from '../live/live-source.js';
 import type { LiveOptions } from '../live/options.js';
 import type { Shard } from '../live/shard.js';
@@ -424,7 +425,10 @@ class Sync {
           known: (id) => lane.spool.history.some((turn) => turn.id === id),
           onEvent: options.onEvent,
         }),
-        fetched: new FetchedWriter({ target: facts.target, hold: this.hold ?? 0, allowLoss: options.allowLoss }),
+        fetched: new FetchedWriter({
+          ...{ codec: TS_CODEC, target: facts.target, sharded: servers.clustered, allowLoss: options.allowLoss, maxPayload: options.maxPayload },
+          suffix: `${keys.id}:${lane.number}`,
+        }),
         sources: (db) => (url.db === undefined && dbMap === undefined ? [db] : allSources.filter((of) => target(of) === db)),
         sameDatabases: url.db === undefined && dbMap === undefined && databases === undefined && ofSource === undefined,
         fetchAll: choosesValues(filter),

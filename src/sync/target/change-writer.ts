@@ -194,6 +194,13 @@ export class ChangeWriter {
     this.connections[owner].add(db, bytes, start, end);
   }
 
+  /** Puts commands that belong together, in pieces; `commands` begin in them. */
+  sendPieces(owner: number, db: number, pieces: readonly Uint8Array[], commands: number): void {
+    this.put += commands;
+    const connection = this.connections[owner];
+    for (const [i, piece] of pieces.entries()) connection.add(db, piece, 0, piece.length, i === 0 ? commands : 0);
+  }
+
   /** All commands so far are those of the stream up to this offset, which is no place within a transaction of the source. */
   unitEnd(offset: number, db: number): void {
     this.offset = offset;
