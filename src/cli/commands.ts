@@ -8,6 +8,7 @@ import { ENCODE } from './encode-command.js';
 import { INSPECT } from './inspect-command.js';
 import { PAYLOAD_CHECK, PAYLOAD_DECODE } from './payload-command.js';
 import { RESTORE } from './restore-command.js';
+import { SYNC } from './sync-command.js';
 
 /** All commands, in the order of the help. */
 export const COMMANDS: readonly Command[] = [
@@ -18,6 +19,7 @@ export const COMMANDS: readonly Command[] = [
   CHECK,
   INSPECT,
   DIFF,
+  SYNC,
   PAYLOAD_CHECK,
   PAYLOAD_DECODE,
   completionCommand(() => COMMANDS),

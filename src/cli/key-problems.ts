@@ -35,7 +35,7 @@ export class KeyProblems {
   /** @param list whether to keep them for `--json` */
   constructor(
     private readonly list: boolean,
-    private readonly code: 'NOT_WRITTEN' | 'NOT_RESTORED' = 'NOT_WRITTEN',
+    private readonly code: 'NOT_WRITTEN' | 'NOT_RESTORED' | 'NOT_SYNCED' = 'NOT_WRITTEN',
   ) {}
 
   /** Forgets everything: all of them are reported again. */

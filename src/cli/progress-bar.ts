@@ -44,14 +44,29 @@ export class BarProgress extends Progress {
 
   private draw(): void {
     if (this.paused || this.seconds < PATIENCE) return;
-    const { bytesRead, totalBytes } = this.latest;
-    const parts = progressParts(this.latest, this.seconds);
-    const done = totalBytes === undefined || totalBytes === 0 ? undefined : Math.min(1, bytesRead / totalBytes);
-    const text = barText(parts, done, columns(this.stderr) - 1);
+    const width = columns(this.stderr) - 1;
+    const text = this.shown === undefined ? this.bar(width) : fittingText(this.shown, width);
     if (text === this.drawn) return;
     this.stderr.write(HOME + text + CLEAR);
     this.drawn = text;
   }
+
+  private bar(width: number): string {
+    const { bytesRead, totalBytes } = this.latest;
+    const done = totalBytes === undefined || totalBytes === 0 ? undefined : Math.min(1, bytesRead / totalBytes);
+    return barText(progressParts(this.latest, this.seconds), done, width);
+  }
+}
+
+/** The first parts, as many as fit into the width. */
+export function fittingText(parts: readonly string[], width: number): string {
+  let text = '';
+  for (const part of parts) {
+    const longer = text === '' ? part : text + GAP + part;
+    if (longer.length > width) break;
+    text = longer;
+  }
+  return text;
 }
 
 /** As many parts as fit into the width, in order, and a bar if there is room for one. */

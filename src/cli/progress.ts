@@ -8,6 +8,8 @@ export class Progress {
   /** Whether it shows anything. */
   readonly shows: boolean = false;
   protected latest: RunProgress = { bytesRead: 0, totalBytes: undefined, keys: 0 };
+  /** What is shown instead of bytes and keys, the most important first. */
+  protected shown: readonly string[] | undefined;
   private started = performance.now();
   /** Lines that wait for the end of `pause`. */
   private held: string[] | undefined;
@@ -17,6 +19,11 @@ export class Progress {
   /** Called for every chunk, never for a key; must be cheap. */
   update(progress: RunProgress): void {
     this.latest = progress;
+  }
+
+  /** From now on these parts are shown, the most important first, instead of bytes and keys. */
+  show(parts: readonly string[]): void {
+    this.shown = parts;
   }
 
   /** Writes a line; a bar moves down for it. */
@@ -69,12 +76,18 @@ const PLAIN_EVERY = 5000;
 /** For logs: a line every few seconds. */
 export class PlainProgress extends Progress {
   override readonly shows: boolean = true;
-  private readonly timer = setInterval(() => this.tick(), PLAIN_EVERY);
+  private readonly timer: NodeJS.Timeout;
+
+  constructor(stderr: Writable, every = PLAIN_EVERY) {
+    super(stderr);
+    this.timer = setInterval(() => this.tick(), every);
+  }
 
   private tick(): void {
     if (this.paused) return;
-    const { latest, seconds } = this;
-    this.line(`rdbkit: ${progressParts(latest, seconds).join(', ')}`);
+    const { latest, seconds, shown } = this;
+    this.line(`rdbkit: ${(shown ?? progressParts(latest, seconds)).join(', ')}`);
+    if (shown !== undefined) return;
     for (const { keys, name } of latest.servers ?? []) {
       this.line(`rdbkit:   ${printable(name)}: ${keysText(keys)}, ${countText(Math.round(keys / seconds))} keys/s`);
     }

@@ -16,7 +16,7 @@ type Values = OptionsOf<'restore'>;
 /** The options of a restore, without its listeners. The last word is the target. Throws UsageError. */
 export async function checkRestore(invocation: Invocation<'restore'>): Promise<RestoreOptions> {
   const { given, io, options } = invocation;
-  const { sources: named, target } = split(invocation.words, options);
+  const { sources: named, target } = splitWords(invocation.words, options);
   const { sentinelLogin, tls, url } = await checkAccess(target, options, TARGET_SIDE, io);
   const { cluster, dbMap, dryRun, flush, limit, noChecksum, noTtl, partition, standalone, stripTtl, yes } = options;
   if (options.manifest === undefined && named.length === 0) {
@@ -85,8 +85,11 @@ function checkFiles(sources: readonly string[], { checkpoint, limit, rejects }: 
   }
 }
 
-/** The target is the last word, or what options of redis-cli name. */
-function split(words: readonly string[], options: Values): { sources: readonly string[]; target: ServerUrl } {
+/** The target is the last word, or what options of redis-cli name. Throws UsageError. */
+export function splitWords(
+  words: readonly string[],
+  options: Pick<Values, 'host' | 'intoDb' | 'port' | 'tls'>,
+): { sources: readonly string[]; target: ServerUrl } {
   const urls = words.filter((text) => isServerUrl(text));
   const { host, intoDb, port, tls } = options;
   const byOption = host !== undefined ? '-h' : port !== undefined ? '-p' : undefined;

@@ -1,26 +1,22 @@
 import type { DiffSummary } from '../commands/diff.js';
-import type { Plan, RestoreOptions, RestoreSummary } from '../commands/restore.js';
-import { OutputError } from '../commands/terms.js';
-import { CheckpointError, ManifestError, OUTCOMES, ServerError } from '../commands/restore-terms.js';
+import type { RestoreOptions, RestoreSummary } from '../commands/restore.js';
+import type { OutputError } from '../commands/terms.js';
+import { CheckpointError, ManifestError, ServerError } from '../commands/restore-terms.js';
 import { answerTo } from './answer.js';
 import { command, type Invocation } from './command.js';
 import { diffLine, differenceText } from './diff-text.js';
 import { KeyProblems } from './key-problems.js';
 import { emptyRestoreNotes } from './empty-runs.js';
-import { librariesLines, librariesObject } from './libraries-text.js';
-import { outputErrorLine, outputErrorObject } from './errors.js';
+import { outputErrorLine } from './errors.js';
 import { EXIT } from './exit.js';
 import type { Failed } from './failure.js';
-import { bytesText, countText, keysText, rateText, secondsText } from './numbers.js';
+import { countText, keysText } from './numbers.js';
 import { variablesLine } from './options/read.js';
-import type { OptionsOf } from './options/table.js';
 import { printable, word } from './printable.js';
 import { checkRestore } from './restore-check.js';
-import { planLines, planObject } from './restore-plan-text.js';
+import { agreedTo, closingLines, restoredAny, restoreFields, restoreWarnings } from './restore-text.js';
 import { type Listeners, RunCommand, type Task } from './run-command.js';
-import { serverErrorLine, serverErrorObject } from './server-errors.js';
-
-type Values = OptionsOf<'restore'>;
+import { serverErrorLine } from './server-errors.js';
 
 export const RESTORE = command<'restore'>({
   name: 'restore',
@@ -84,7 +80,7 @@ async function runRestore(invocation: Invocation<'restore'>): Promise<number> {
           const files = plan.sources.filter((head) => head !== undefined && !told.has(head.source));
           for (const head of files) if (head !== undefined) told.add(head.source);
           if (byVariable.size > 0 && !options.quiet && !options.verbose) say(variablesLine(byVariable, io.env));
-          return agreed({ ...plan, sources: files }, checked, options, say, (question) => pause(() => answerTo(question, io)));
+          return agreedTo({ ...plan, sources: files }, checked, options, say, (question) => pause(() => answerTo(question, io)));
         },
         onNote: (text) => say(`warning: ${printable(text)}.`),
         onResumed: (file, keys, overlaps) => {
@@ -97,28 +93,7 @@ async function runRestore(invocation: Invocation<'restore'>): Promise<number> {
       problems.sum(say);
       if (options.verify !== undefined && endedWell(restored)) verdict = await verified(checked, options.verify, listeners, say);
       const summary = verdict === undefined ? restored : withErrors(restored, verdict);
-      for (const { reason, server } of summary.unconfirmed) {
-        const why = reason === undefined ? '' : ` (WAIT was refused: ${printable(reason)})`;
-        say(`warning: ${printable(server)}: no replica confirmed what was written${why}; a failover now could lose keys.`);
-      }
-      for (const { command, error, server } of summary.companionsRefused) {
-        say(
-          `warning: ${printable(server)} refuses ${command} (${printable(error)}): the keys were written, ` +
-            `but it is unknown how many replaced another value.`,
-        );
-      }
-      if (summary.unanswered > 0) {
-        say(
-          `warning: ${keysText(summary.unanswered)} sent but not answered: ` +
-            `${summary.unanswered === 1 ? 'it' : 'they'} may be on the target, too.`,
-        );
-      }
-      for (const { keys, policy, server } of summary.evicted) {
-        say(
-          `warning: ${printable(server)}: ${keysText(keys)} evicted during the restore (maxmemory-policy ${printable(policy)}): ` +
-            `restored keys may be among them. Give it more memory (maxmemory), or restore fewer keys.`,
-        );
-      }
+      for (const warning of restoreWarnings(summary)) say(warning);
       if (summary.declined) say('nothing was written.');
       if (summary.failure !== undefined) say(failureLine(summary.failure, checked, restoredAny(summary)));
       return summary;
@@ -131,7 +106,7 @@ async function runRestore(invocation: Invocation<'restore'>): Promise<number> {
     },
     notes: (summary) => (summary.finished ? [] : emptyRestoreNotes(summary, { ...invocation, live: checked.live }, options)),
     afterSignal: () => whatNext(checked),
-    fields: (summary) => ({ ...fieldsOf(summary, problems), verified: verdict && verdictObject(verdict) }),
+    fields: (summary) => ({ ...restoreFields(summary, problems), verified: verdict && verdictObject(verdict) }),
     exit: ({ declined, evicted, failure, finished, told, total }) => {
       const differs = verdict !== undefined && (verdict.different > 0 || (verdict.gaps ?? []).length > 0);
       if (finished) return differs ? EXIT.keys : EXIT.done;
@@ -181,24 +156,8 @@ const verdictObject = ({ complete, different, kinds, level, source, target }: Di
   ...{ sourceKeys: source.keys, targetKeys: target.keys },
 });
 
-/** Shows the plan; asks before anything is deleted. */
-async function agreed(
-  plan: Plan,
-  { sources }: RestoreOptions,
-  { dryRun, flush, functions, ignoreAofTail, quiet, yes }: Values,
-  say: (text: string) => void,
-  ask: (question: string) => Promise<string>,
-): Promise<boolean> {
-  if (!quiet) for (const line of planLines(plan, sources, functions === false)) say(line);
-  if (plan.aofTails.length > 0 && !ignoreAofTail) return false;
-  if (!flush || dryRun || yes) return true;
-  return (await ask(`rdbkit: delete ${keysText(plan.keysDeleted)} of the target first? Type yes: `)) === 'yes';
-}
-
 const finishedLine = ({ total }: RestoreSummary, { checkpoint = '' }: RestoreOptions): string =>
   `${word(checkpoint)}: this restore is finished, ${keysText(total.restored + total.replaced)} restored. Remove the file to restore again.`;
-
-const restoredAny = ({ total }: RestoreSummary): boolean => total.restored + total.replaced > 0;
 
 function whatNext({ checkpoint }: RestoreOptions): string {
   return checkpoint === undefined ? '' : ` Run the same command again to go on from ${word(checkpoint)}.`;
@@ -215,72 +174,6 @@ function failureLine(failure: ServerError | OutputError, options: RestoreOptions
         ? ' --on-conflict skip then keeps those keys.'
         : '';
   return `${outputErrorLine(failure)} Every key that is counted as restored is on the target.${next}`;
-}
-
-/** `1,234 keys restored, 3 replaced, 4 skipped; 540 MB in, 12 s, 45 MB/s, 100,000 keys/s`. */
-function closingLines(summary: RestoreSummary, { dryRun, functions, verbose }: Values, { sources }: RestoreOptions): string {
-  const { before, bytes, damaged, filtered, libraries, limited, plan, rows, seconds, told, total } = summary;
-  const there = total.restored + total.replaced;
-  const counts = [
-    `${keysText(total.restored)} ${dryRun ? 'to restore' : 'restored'}`,
-    ...(before > 0 ? [`${countText(before)} of them before`] : []),
-    ...(total.uncounted > 0 ? [`${countText(total.uncounted)} of which may have replaced another value`] : []),
-    ...(total.replaced > 0
-      ? [`${countText(total.replaced)} ${dryRun ? 'to replace one from another source or database' : 'replaced'}`]
-      : []),
-    ...(total.skipped > 0
-      ? [
-          `${countText(total.skipped)} ` +
-            (dryRun ? 'to skip, as another source or database has the same key' : 'skipped, as the target has the key'),
-        ]
-      : []),
-    ...(total.rejected > 0 ? [`${countText(total.rejected)} rejected`] : []),
-    ...(total.expired > 0 ? [`${countText(total.expired)} left out as expired`] : []),
-    ...(total.transcoded > 0 ? [`${countText(total.transcoded)} in another encoding`] : []),
-    ...(told > 0 ? [`${countText(told)} other ${told === 1 ? 'record' : 'records'} not restored`] : []),
-    ...(filtered > 0 ? [`${countText(filtered)} filtered out`] : []),
-    ...(damaged + total.damaged > 0 ? [`${countText(damaged + total.damaged)} damaged`] : []),
-    ...(limited ? ['stopped at --limit'] : []),
-  ];
-  const perSecond = keysText(Math.round((there - before) / Math.max(seconds, 0.001)));
-  const speed = `${bytesText(bytes)} in, ${secondsText(seconds)}, ${rateText(bytes, seconds)}, ${perSecond}/s`;
-  const how = { planned: dryRun, sources, unwanted: functions === false };
-  const planned = dryRun ? librariesLines(plan.libraries, how) : [];
-  const named = librariesLines(libraries, how).filter((line) => !planned.includes(line)); // a dry run mostly finds what was planned
-  const lines = [[...named, `${counts.join(', ')}; ${speed}`].join('\nrdbkit: ')];
-  if (verbose) {
-    for (const { counts: row, db, server } of rows) {
-      const words = OUTCOMES.filter((outcome) => row[outcome] > 0).map((outcome) => `${countText(row[outcome])} ${outcome}`);
-      if (words.length > 0) lines.push(`rdbkit:   db ${db}${server === '' ? '' : `, ${printable(server)}`}: ${words.join(', ')}`);
-    }
-  }
-  return lines.join('\n');
-}
-
-function fieldsOf(summary: RestoreSummary, problems: KeyProblems): object {
-  const { companionsRefused, declined, evicted, failure, finished, libraries, plan, resumed, rows, told, total, unanswered, unconfirmed } =
-    summary;
-  return {
-    ...Object.fromEntries(OUTCOMES.map((outcome) => [`keys${outcome[0].toUpperCase()}${outcome.slice(1)}`, total[outcome]])),
-    keysDamaged: summary.damaged + total.damaged,
-    keysUnanswered: unanswered,
-    notKeys: told,
-    functions: librariesObject(libraries),
-    resumed,
-    finished,
-    declined,
-    counts: rows.map(({ counts, db, server }) => ({ db, ...(server === '' ? {} : { server }), ...counts })),
-    memberExpiriesLost: problems.memberExpiries,
-    rejected: problems.all,
-    reasons: problems.reasons,
-    unconfirmed: unconfirmed.map(({ server }) => server),
-    commandsRefused: companionsRefused,
-    evicted,
-    plan: planObject(plan),
-    ...(failure === undefined
-      ? {}
-      : { errors: [failure instanceof OutputError ? outputErrorObject(failure) : serverErrorObject(failure, restoredAny(summary))] }),
-  };
 }
 
 function failedOf(error: unknown): Failed | undefined {

@@ -48,6 +48,10 @@ type Call = Pick<Invocation, 'argv' | 'byVariable' | 'io'> & {
 export interface Terminal {
   /** Nothing else is drawn while `work` has the terminal. */
   readonly pause: Progress['pause'];
+  /** Shows parts of a line, the most important first, instead of bytes and keys. */
+  readonly show: Progress['show'];
+  /** With --json: writes an object on a line. */
+  readonly object: (object: object) => void;
 }
 
 /** What a command does, and its texts. */
@@ -63,8 +67,12 @@ export interface Task<S extends RunSummary> {
   fields(summary: S): object;
   /** Notes for a run without input errors. */
   notes(summary: S): string[];
+  /** Whether a run that failed has nothing to sum up; default: no key was read. */
+  isEmpty?(summary: S): boolean;
   /** The exit code of a run without input or output errors. */
   exit(summary: S): number;
+  /** It goes on for long: without a terminal, too, it tells where it stands. */
+  readonly logs?: boolean;
   /** A participle for incomplete output, as in `What was decoded before is in <path>`. */
   readonly done: string;
   readonly tornText: string;
@@ -101,7 +109,9 @@ export class RunCommand<S extends RunSummary> {
     const { io, options } = call;
     this.flags = options;
     this.io = io;
-    this.progress = createProgress(options.quiet ? 'none' : options.progress, io, output !== undefined);
+    const { logs } = task;
+    const how = options.quiet || (options.json && logs === true) ? 'none' : options.progress;
+    this.progress = createProgress(how, io, output !== undefined, logs);
   }
 
   async run(): Promise<number> {
@@ -144,6 +154,10 @@ export class RunCommand<S extends RunSummary> {
     const say = (text: string): void => this.talk(text);
     const terminal: Terminal = {
       pause: (work) => progress.pause(work),
+      show: (parts) => progress.show(parts),
+      object: (object) => {
+        if (this.flags.json && !this.flags.quiet) this.object(object);
+      },
     };
     if (!this.flags.verbose) return task.run(listeners, say, terminal);
     const { byVariable, io } = this.call;
@@ -240,7 +254,7 @@ export class RunCommand<S extends RunSummary> {
       notes: notes.length === 0 ? undefined : notes,
     });
     if (flags.json) this.object(object());
-    else if (!flags.quiet && !(summary.read === 0 && code !== EXIT.done)) this.talk(task.line(summary));
+    else if (!flags.quiet && !(code !== EXIT.done && (task.isEmpty?.(summary) ?? summary.read === 0))) this.talk(task.line(summary));
     if (!flags.quiet) for (const note of notes) this.talk(note);
     return code;
   }

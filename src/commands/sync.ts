@@ -131,6 +131,11 @@ export async function sync(options: SyncOptions): Promise<SyncSummary> {
   }
 }
 
+/** Ends a sync for good: releases held expiries, removes its positions from the target, and its spool. */
+export function forgetSync({ sources: [name] }: SyncOptions): Promise<{ released: number; removed: number }> {
+  return Promise.reject(new SyncError(name, '--forget cannot be done yet'));
+}
+
 class Sync {
   private readonly started = performance.now();
   private readonly keys: RecordKeys;

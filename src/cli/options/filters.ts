@@ -14,6 +14,7 @@ import { list, ONCE, SOURCES, value } from './option.js';
 import { share } from './words.js';
 
 const commands = SOURCES;
+const SIZED = [...ONCE, 'sync'] as const;
 
 /** Which keys: the names are those of FilterOptions. */
 export const FILTERS = {
@@ -38,12 +39,12 @@ export const FILTERS = {
     help: 'none: no expiry, any: with an expiry, expired: already expired, live: not expired',
   }),
   minSize: value({
-    commands: ONCE,
+    commands: SIZED,
     value: 'bytes',
     parse: parseSize,
     help: 'value has at least this size in the file: 100, 10kb, 1.5mb (of 1024)',
   }),
-  maxSize: value({ commands: ONCE, value: 'bytes', parse: parseSize, help: 'value has at most this size in the file' }),
+  maxSize: value({ commands: SIZED, value: 'bytes', parse: parseSize, help: 'value has at most this size in the file' }),
 } as const;
 
 export const SHARES = {

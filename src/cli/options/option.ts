@@ -1,13 +1,16 @@
 /** What an option is, and functions to define one. */
 
 /** Commands that read sources. */
-export const SOURCES = ['decode', 'dump', 'restore', 'encode', 'check', 'inspect', 'diff'] as const;
+export const SOURCES = ['decode', 'dump', 'restore', 'encode', 'check', 'inspect', 'diff', 'sync'] as const;
 
 /** Those that read them once: the size of a value in its file, and a number of keys, mean something. */
 export const ONCE = ['decode', 'dump', 'restore', 'encode', 'check', 'inspect'] as const;
 
 /** Those whose sources may be servers. */
-export const LIVE = ['decode', 'dump', 'restore', 'check', 'inspect', 'diff'] as const;
+export const LIVE = ['decode', 'dump', 'restore', 'check', 'inspect', 'diff', 'sync'] as const;
+
+/** Those that may read them with SCAN. */
+export const SCANNING = ['decode', 'dump', 'restore', 'check', 'inspect', 'diff'] as const;
 
 export type CommandName = (typeof SOURCES)[number] | 'payload check' | 'payload decode' | 'completion';
 

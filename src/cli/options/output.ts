@@ -44,10 +44,11 @@ export const OUTPUT = {
     help: 'with --format rdb: this many files, one per range of cluster slots; each is named as --output with the range added',
   }),
   rejects: value({
-    commands: ['restore'],
+    commands: ['restore', 'sync'],
     value: 'file',
     parse: path,
     help: 'write keys that the target refuses to this file, like dump --format payload',
+    helpIn: { sync: 'write keys of the full copy that the target refuses to this file, like dump --format payload' },
   }),
   checkpoint: value({
     commands: ['restore'],
@@ -79,65 +80,80 @@ export const WRITTEN = {
     helpIn: { encode: 'for a repeated key, error: keep the first and report it, first: keep the first, last: keep that of the last file' },
   }),
   dbMap: list({
-    commands: ['dump', 'restore'],
+    commands: ['dump', 'restore', 'sync'],
     value: 'from:to',
     parse: dbPairs,
     help: 'write the keys of one database into another: 3:0, or a list of such pairs',
   }),
   functions: toggle({
-    commands: ['dump', 'restore'],
+    commands: ['dump', 'restore', 'sync'],
     help: 'with --format rdb and resp: write function libraries even if only some keys are chosen',
-    helpIn: { restore: 'load function libraries even if only some keys are chosen' },
+    helpIn: {
+      restore: 'load function libraries even if only some keys are chosen',
+      sync: 'load and follow function libraries even if only some keys are chosen',
+    },
     noHelp: 'leave function libraries out',
   }),
   stripTtl: flag({ commands: ['dump', 'restore'], help: 'write keys without expiry' }),
   targetVersion: value({
-    ...{ commands: ['dump', 'restore', 'encode'], value: 'server', parse: server },
+    ...{ commands: ['dump', 'restore', 'encode', 'sync'], value: 'server', parse: server },
     help: 'write for this server: 6.2, redis-7.4, valkey-9.1; values that it cannot read are written in another encoding',
     helpIn: {
       restore: 'write for this version instead of the one that the target reports',
+      sync: 'write for this version instead of the one that the target reports',
       encode: 'write for this server: 6.2, redis-7.4, valkey-9.1 (default: see below)',
     },
   }),
   allowLoss: flag({
-    commands: ['dump', 'restore', 'encode'],
+    commands: ['dump', 'restore', 'encode', 'sync'],
     help: 'write keys without what the target server cannot hold; by default, such keys are reported and not written',
   }),
   maxPayload: value({
-    ...{ commands: ['dump', 'restore'], value: 'bytes', parse: sizeOrZero, default: '512mb' },
+    ...{ commands: ['dump', 'restore', 'sync'], value: 'bytes', parse: sizeOrZero, default: '512mb' },
     help: 'larger values are written with plain commands; 0: all values',
-    helpIn: { dump: 'with --format resp: larger values become plain commands, in batches' },
+    helpIn: {
+      dump: 'with --format resp: larger values become plain commands, in batches',
+      sync: 'larger values of the full copy are written with plain commands; 0: all values',
+    },
   }),
 } as const;
 
 /** The same, for restore only. */
 export const RESTORED = {
   onConflict: value({
-    ...{ commands: ['restore'], value: 'how', choices: RESTORE_CONFLICTS, parse: oneOf(RESTORE_CONFLICTS), default: 'error' },
+    ...{ commands: ['restore', 'sync'], value: 'how', choices: RESTORE_CONFLICTS, parse: oneOf(RESTORE_CONFLICTS), default: 'error' },
     help: 'error: the target must be empty; skip: keep existing keys; replace: replace existing keys',
+    helpIn: { sync: 'for the full copy, error: the target must be empty; skip: keep existing keys; replace: replace existing keys' },
   }),
   writeAs: value({
     ...{ commands: ['restore'], value: 'how', choices: WRITE_AS, parse: oneOf(WRITE_AS), default: 'restore' },
     help: 'restore: with RESTORE; commands: with SET, RPUSH, HMSET, …, for servers without RESTORE; the same as --max-payload 0',
   }),
   flush: flag({
-    commands: ['restore'],
+    commands: ['restore', 'sync'],
     help: 'delete the keys of the target first: all, or those of the databases that --db or the target names',
+    helpIn: {
+      sync: 'before a full copy, delete the keys of the target: all, or those of the databases that --db or the target names',
+    },
     noVariable: 'it deletes keys',
   }),
   yes: flag({
-    ...{ commands: ['restore', 'diff'], help: 'do not ask before --flush', noVariable: 'it deletes keys' },
-    helpIn: { diff: 'do not ask before --apply' },
+    ...{ commands: ['restore', 'diff', 'sync'], help: 'do not ask before --flush', noVariable: 'it deletes keys' },
+    helpIn: { diff: 'do not ask before --apply', sync: 'do not ask: before --flush and --forget, and before a new full copy after a gap' },
   }),
   sanitize: value({
-    ...{ commands: ['restore'], value: 'level', choices: SANITIZE_LEVELS, parse: oneOf(SANITIZE_LEVELS), default: 'auto' },
+    ...{ commands: ['restore', 'sync'], value: 'level', choices: SANITIZE_LEVELS, parse: oneOf(SANITIZE_LEVELS), default: 'auto' },
     help: 'reject damaged values instead of sending them. auto: damage that can crash servers; all: duplicate members, too; none: send all',
   }),
   verify: value({
     ...{ commands: ['restore'], value: 'how', choices: VERIFY_LEVELS, parse: oneOf(VERIFY_LEVELS) },
     help: 'afterwards compare the sources with the target. keys: which keys there are, their types and expiries; values: also their values',
   }),
-  dryRun: flag({ commands: ['restore'], help: 'read everything and report what would be written, but write nothing' }),
+  dryRun: flag({
+    commands: ['restore', 'sync'],
+    help: 'read everything and report what would be written, but write nothing',
+    helpIn: { sync: 'show the plan and end: nothing is read or written' },
+  }),
   ttlShift: value({
     commands: ['restore'],
     value: 'time',

@@ -1,4 +1,4 @@
-import { flag, list, LIVE as commands, value } from './option.js';
+import { flag, list, LIVE as commands, SCANNING, value } from './option.js';
 import { addressPairs, fileLine, fileText, keyFile, number, oneOf, psyncNames, size, text, time } from './words.js';
 
 const WAYS = ['auto', 'replication', 'scan'] as const;
@@ -6,7 +6,7 @@ const WAYS = ['auto', 'replication', 'scan'] as const;
 /** How to reach sources that are servers: the names of the target's options with `source` before them. */
 export const SOURCE = {
   via: value({
-    ...{ commands, value: 'way', choices: WAYS, parse: oneOf(WAYS), default: 'auto' },
+    ...{ commands: SCANNING, value: 'way', choices: WAYS, parse: oneOf(WAYS), default: 'auto' },
     help:
       'how to read a server. replication: as a replica, a snapshot of one moment; scan: with SCAN and DUMP, which every server allows; ' +
       'auto: replication, or scan where it is refused',
@@ -38,16 +38,16 @@ export const SOURCE = {
     help: 'the name of PSYNC on servers that renamed it; host:port@name where each node has its own, as ElastiCache hands them out',
   }),
   scanCount: value({
-    ...{ commands, value: 'n', parse: number(1, 1_000_000) },
+    ...{ commands: SCANNING, value: 'n', parse: number(1, 1_000_000) },
     help: 'with scan: keys asked for at a time (default: adapted to their size)',
   }),
-  idleTimes: flag({ commands, help: 'with scan: also read idle times, or frequencies where the policy is LFU' }),
+  idleTimes: flag({ commands: SCANNING, help: 'with scan: also read idle times, or frequencies where the policy is LFU' }),
   maxDump: value({
-    ...{ commands, value: 'bytes', parse: size },
+    ...{ commands: SCANNING, value: 'bytes', parse: size },
     help: 'with scan: read larger values in ranges instead of with DUMP, which holds up the server while it writes one',
   }),
   maxLatency: value({
-    ...{ commands, value: 'time', parse: time },
+    ...{ commands: SCANNING, value: 'time', parse: time },
     help: 'with scan: read more slowly when the server takes longer than this to answer PING: 5ms',
   }),
 } as const;

@@ -5,6 +5,7 @@ import { DAMAGE, LINES, MESSAGES, PAYLOAD } from './messages.js';
 import type { CommandName, Option, ValuesOf } from './option.js';
 import { CHECKED, OUTPUT, RESTORED, WRITTEN } from './output.js';
 import { SOURCE } from './source.js';
+import { SYNCED } from './sync.js';
 import { SPEED, TARGET } from './target.js';
 
 /** Every option of every command, by heading and in the order of `--help`. Parser, types, help, completion and man page come from here. */
@@ -14,6 +15,7 @@ const TABLE = [
   ['The comparison', COMPARED],
   ['The report', INSPECTED],
   ['The payload', PAYLOAD],
+  ['The sync', SYNCED],
   ['What is written', RESTORED],
   ['What is written', WRITTEN],
   ['The target', TARGET],

@@ -1,7 +1,7 @@
 import { flag, list, LIVE, value } from './option.js';
 import { addressPairs, database, fileLine, fileText, hostName, keyFile, number, size, text, time } from './words.js';
 
-const commands = ['restore', 'diff'] as const;
+const commands = ['restore', 'diff', 'sync'] as const;
 
 const noVariable = 'it names the target, like a URL';
 
@@ -10,6 +10,7 @@ export const TARGET = {
   host: value({
     ...{ commands, short: 'h', value: 'host', parse: hostName, orHelp: true, noVariable },
     help: 'the target, as for redis-cli, instead of a URL: then all other words are sources',
+    helpIn: { sync: 'the target, as for redis-cli, instead of a URL: then the only other word is the source' },
   }),
   port: value({ commands, short: 'p', value: 'port', parse: number(1, 65_535), noVariable, help: 'its port (default: 6379)' }),
   pass: value({
@@ -67,12 +68,12 @@ export const SPEED = {
   maxKeysPerSecond: value({
     ...{ commands: LIVE, value: 'n', parse: number(1) },
     help: 'read at most this many keys per second from a server, with scan',
-    helpIn: { restore: 'write at most this many keys per second' },
+    helpIn: { restore: 'write at most this many keys per second', sync: 'write at most this many keys per second of the full copy' },
   }),
   maxBytesPerSecond: value({
     ...{ commands: LIVE, value: 'bytes', parse: size },
     help: 'read at most this many bytes per second from a server, with scan',
-    helpIn: { restore: 'write at most this many bytes per second' },
+    helpIn: { restore: 'write at most this many bytes per second', sync: 'write at most this many bytes per second of the full copy' },
   }),
   retryFor: value({
     ...{ commands: LIVE, value: 'time', parse: time, default: '60s' },

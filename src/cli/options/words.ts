@@ -187,3 +187,23 @@ export function delimiters(label: string, words: readonly string[]): Uint8Array 
   if (wrong !== undefined) throw new UsageError(`${label} ${word(wrong)}: expected punctuation characters of ASCII, like : or :/`);
   return Buffer.from([...new Set(words.join(''))].join(''));
 }
+
+/** Names of commands, one or several in a word. */
+export function commandNames(label: string, words: readonly string[]): readonly string[] {
+  const names = words.flatMap((given) => given.split(','));
+  const wrong = names.find((name) => !/^[a-z][\w.-]*$/i.test(name));
+  if (wrong !== undefined) throw new UsageError(`${label} ${word(wrong)}: expected names of commands, like set or set,del`);
+  return names.map((name) => name.toLowerCase());
+}
+
+/** Part of names of keys, connections and folders. */
+export function syncName(label: string, given: string): string {
+  if (/^[a-z\d][\w.-]{0,63}$/i.test(given)) return given;
+  throw new UsageError(`${label} ${word(given)}: expected up to 64 letters, digits and - _ . and a letter or digit first`);
+}
+
+/** The beginning of names of keys that have a hash tag after it. */
+export function positionPrefix(label: string, given: string): string {
+  if (/^[!-z|~]{1,128}$/.test(given)) return given;
+  throw new UsageError(`${label} ${word(given)}: expected up to 128 printable ASCII characters, no spaces, { or }`);
+}

@@ -1,0 +1,116 @@
+import { homedir } from 'node:os';
+import { isAbsolute, join } from 'node:path';
+import { isServerUrl } from '../commands/restore-terms.js';
+import type { SyncOptions } from '../commands/sync.js';
+import { takesFunctions } from '../commands/terms.js';
+import type { Invocation } from './command.js';
+import { type Io, isTerminal } from './io.js';
+import { longName } from './options/option.js';
+import type { OptionsOf } from './options/table.js';
+import { printable, word } from './printable.js';
+import { splitWords } from './restore-check.js';
+import { checkAccess, TARGET_SIDE } from './server-access.js';
+import { checkSources, filterOf, isAddress, serversOf } from './sources.js';
+import { UsageError } from './usage.js';
+
+type Values = OptionsOf<'sync'>;
+
+/** The options of a sync, without its listeners and signals. The last word is the target. Throws UsageError. */
+export async function checkSync(invocation: Invocation<'sync'>): Promise<SyncOptions> {
+  const { given, io, options } = invocation;
+  const { sources: words, target } = splitWords(invocation.words, options);
+  checkSource(words);
+  const { sentinelLogin, tls, url } = await checkAccess(target, options, TARGET_SIDE, io);
+  const { cluster, dbMap, seed, standalone } = options;
+  const replicated = { ...options, via: 'replication', ...NO_SCAN } as const;
+  const { filter, live, sources } = await serversOf({ ...invocation, options: replicated }, words, filterOf(invocation));
+  const source = live?.get(sources[0]);
+  if (source === undefined) throw new UsageError(NO_SOURCE);
+  if (dbMap !== undefined && url.db !== undefined) {
+    throw new UsageError('the target names a database for all keys: --db-map cannot be used with it');
+  }
+  checkPhase(invocation);
+  await checkSeed(seed, io);
+  checkQuestions(options, io);
+  return {
+    ...options,
+    ...{ sources, source, url, tls, sentinelLogin, filter },
+    ...{ stdin: io.stdin, stdout: io.stdout, checksum: true },
+    cluster: cluster ? true : standalone ? false : undefined,
+    conflict: options.onConflict,
+    target: options.targetVersion,
+    functions: options.functions ?? takesFunctions({ filter }),
+    retryFirst: given.has('retryFor'),
+    spool: spoolFolder(options, io.env),
+    untilCaughtUp: options.until === 'caught-up',
+    holdExpiries: options.expiry === 'held',
+    confirm: options.confirm === 'wait',
+    onGap: options.onGap ?? (options.yes ? 'full' : undefined),
+  };
+}
+
+const NO_SCAN = { scanCount: undefined, idleTimes: false, maxDump: undefined, maxLatency: undefined } as const;
+
+const NO_SOURCE = 'no source given: before the target, name the server that is copied, as redis://host:port';
+
+/** One server, sentinels or a cluster. */
+function checkSource(words: readonly string[]): void {
+  const [first, second] = words;
+  if (words.length === 0) throw new UsageError(NO_SOURCE);
+  if (words.length > 1) {
+    throw new UsageError(
+      `a sync has one source, and ${word(shown(second))} is another: of a cluster one node is enough, since all its masters are copied`,
+    );
+  }
+  if (isServerUrl(first)) return;
+  if (isAddress(first)) throw new UsageError(`the source ${word(first)} has no scheme: write redis://${printable(first)}`);
+  throw new UsageError(
+    `the source ${word(first)} is no server, which a sync needs: expected redis://host:port. ` +
+      'rdbkit restore copies a file; --seed takes the full copy of a sync from one',
+  );
+}
+
+/** URLs may hold passwords. */
+const shown = (text: string): string => (isServerUrl(text) ? text.replace(/\/\/[^/]*@/, '//***@') : text);
+
+/** Options that have no meaning where there is no full copy, or nothing after it. */
+const OF_COPY = ['seed', 'flush', 'fresh', 'keepRdb', 'rejects'] as const;
+const OF_CHANGES = ['until', 'onlyCommand', 'notCommand', 'maxOpsPerSecond', 'publish'] as const;
+const OF_CATCHING_UP = ['maxLag', 'settle'] as const;
+
+function checkPhase({ byVariable, given, options }: Invocation<'sync'>): void {
+  const typed = (names: readonly string[]): string | undefined => names.find((name) => given.has(name) && !byVariable.has(name));
+  const { forget, keepRdb, phase, seed, spool, until } = options;
+  const wrong = phase === 'changes' ? typed(OF_COPY) : phase === 'full' ? typed(OF_CHANGES) : undefined;
+  if (wrong !== undefined) {
+    const why = phase === 'changes' ? 'there is no full copy' : 'only the full copy is made';
+    throw new UsageError(`${longName(wrong)} has no meaning with --phase ${phase}: ${why}`);
+  }
+  const late = until === undefined ? typed(OF_CATCHING_UP) : undefined;
+  if (late !== undefined) throw new UsageError(`${longName(late)} is for --until caught-up, which is not given`);
+  if (keepRdb && spool === 'none') throw new UsageError('--keep-rdb keeps the copy in the spool, and --spool none gives none');
+  if (keepRdb && seed !== undefined) throw new UsageError('--keep-rdb keeps the copy that the source sends, and with --seed it sends none');
+  const idle = forget ? typed(['dryRun', 'flush', 'seed', 'until', 'keepRdb']) : undefined;
+  if (idle !== undefined) throw new UsageError(`${longName(idle)} has no meaning with --forget, which copies nothing`);
+}
+
+async function checkSeed(seed: readonly string[] | undefined, io: Io): Promise<void> {
+  if (seed === undefined) return;
+  if (seed.includes('-')) throw new UsageError('--seed -: standard input cannot be read again after a lost connection: name a file');
+  await checkSources('restore', seed, undefined, io);
+}
+
+/** Where nobody can be asked, what is deleted has to be agreed to by --yes. */
+function checkQuestions({ dryRun, flush, forget, yes }: Values, io: Io): void {
+  if (yes || dryRun || canAsk(io)) return;
+  if (flush) throw new UsageError('--flush deletes keys, and there is no terminal to confirm on: add --yes');
+  if (forget) throw new UsageError('--forget removes what a sync needs to go on, and there is no terminal to confirm on: add --yes');
+}
+
+export const canAsk = ({ stderr, stdin }: Io): boolean => isTerminal(stdin) && isTerminal(stderr);
+
+/** Undefined for none. The folder of the state of programs: XDG Base Directory Specification, which ignores relative paths. */
+function spoolFolder({ spool }: Values, { HOME = '', XDG_STATE_HOME: state = '' }: Io['env']): string | undefined {
+  if (spool !== undefined) return spool === 'none' ? undefined : spool;
+  return join(isAbsolute(state) ? state : join(HOME === '' ? homedir() : HOME, '.local', 'state'), 'rdbkit');
+}

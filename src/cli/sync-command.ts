@@ -1,0 +1,314 @@
+import type { RestoreSummary } from '../commands/restore.js';
+import { formatText } from '../commands/diff-terms.js';
+import type { SyncOptions, SyncStatus, SyncSummary } from '../commands/sync.js';
+import type { RunProgress, RunSummary } from '../pipeline/run.js';
+import { answerTo } from './answer.js';
+import { command, type Invocation } from './command.js';
+import { EXIT, interruptedBy } from './exit.js';
+import { KeyProblems } from './key-problems.js';
+import { countText, keysText } from './numbers.js';
+import { variablesLine } from './options/read.js';
+import { printable } from './printable.js';
+import { agreedTo, closingLines, restoredAny, restoreFields, restoreWarnings } from './restore-text.js';
+import { type Listeners, RunCommand, type Task, type Terminal } from './run-command.js';
+import { serverErrorLine } from './server-errors.js';
+import { outputErrorLine } from './errors.js';
+import { canAsk, checkSync } from './sync-check.js';
+import { syncFailure } from './sync-errors.js';
+import {
+  afterSignalText,
+  appliedText,
+  goesOnLines,
+  laneLines,
+  laneObject,
+  nextLines,
+  positionLines,
+  releasedLines,
+  RateMeter,
+  statusObject,
+  statusParts,
+  syncPlanLines,
+} from './sync-text.js';
+
+export const SYNC = command<'sync'>({
+  name: 'sync',
+  summary: 'copy a server or cluster, and then every write to it',
+  description: `Copies a running server, the master that sentinels name, or all masters of a cluster to another server or cluster, \
+and then applies every write to it, in order and exactly once, until it is told to stop. The same command goes on later.
+
+The target comes last: redis://[user[:password]@]host:port[/db], rediss:// for TLS, \
+redis+sentinel://host:port[,host:port]/master, redis+unix:///path[?db=n]. A cluster is detected. With /db, all keys go to that database. \
+Instead of the URL, -h HOST, -p PORT, -n DB and -a PASSWORD name it, as for redis-cli.`,
+  usage: '<source> <target> [options]',
+  argument: ['[source...]', 'the URL of a server, of sentinels, or of any node of a cluster'],
+  after: `
+Examples:
+  rdbkit sync redis://old:6379 redis://new:6379 --dry-run
+  rdbkit sync redis://old:6379 redis://new:6379
+  rdbkit sync redis://old:6379 redis://new:6379 --until caught-up
+  rdbkit sync redis://old:6379 rediss://cluster:6379 --prefix user:
+  rdbkit sync redis://old:6379 redis://new:6379 --seed backup.rdb
+  rdbkit sync redis://old:6379 redis://new:6379 --forget
+
+How it ends:
+  Ctrl-C or SIGTERM once: what was received is applied, and the positions are
+  kept on the target; twice: at once, and the next run makes up for it.
+  --until caught-up ends by itself. --forget ends the sync for good.
+
+Exit codes:
+  0    done: the target has caught up, or the full copy alone was asked for
+  1    done, but some keys could not be brought over, and each was named
+  2    wrong usage
+  3    a file of --seed is damaged, incomplete, or not supported
+  4    a server refused or was lost, the target is not empty, the source no
+       longer has the writes since the last run (GAP), or another run of this
+       sync has begun (REPLACED)
+  70   a bug in rdbkit
+  130  stopped by Ctrl-C (143: by SIGTERM)`,
+  run: runSync,
+});
+
+function runSync(invocation: Invocation<'sync'>): Promise<number> {
+  return invocation.options.forget ? runForget(invocation) : runCopy(invocation);
+}
+
+/** A sync as the frame of all commands knows it: the counts are those of the full copy. */
+interface SyncRun extends RunSummary {
+  readonly sync: SyncSummary;
+}
+
+const NO_COPY: RunSummary = {
+  ...{ sources: 1, errors: [], torn: false, partial: undefined, written: 0, seconds: 0, warnings: 0, limited: false, interrupted: false },
+  ...{ read: 0, keys: 0, filtered: 0, damaged: 0, expired: 0, memberExpiries: 0, bytes: 0 },
+};
+
+async function runCopy(invocation: Invocation<'sync'>): Promise<number> {
+  const { options } = invocation;
+  const checked = await checkSync(invocation);
+  const { sync } = await import('../commands/sync.js');
+  const course = new Course(invocation, checked);
+  const task: Task<SyncRun> = {
+    command: 'sync',
+    logs: true,
+    run: async (listeners, say, terminal) => {
+      const summary = await sync(course.listening(listeners, say, terminal)).catch((error: unknown) => {
+        if (error instanceof PlanShown) return undefined;
+        throw error;
+      });
+      return summary === undefined ? { ...NO_COPY, sync: NOT_RUN } : course.ended(summary, say);
+    },
+    line: ({ sync: summary }) => course.closing(summary).join('\nrdbkit: '),
+    isEmpty: ({ sync: { declined, restored } }) => declined || (restored !== undefined && restored.read === 0 && !course.copied),
+    notes: ({ sync: summary }) => (options.dryRun || summary.declined ? [] : nextLines(summary, checked)),
+    afterSignal: ({ sync: summary }) => afterSignalText(summary, checked, course.copied),
+    fields: ({ sync: summary }) => course.fields(summary),
+    exit: ({ sync: summary }) => (options.dryRun ? EXIT.done : course.exit(summary)),
+    done: 'copied',
+    tornText: '',
+    failed: (error) => syncFailure(error, course.copied),
+  };
+  return new RunCommand(task, invocation, '').run();
+}
+
+/** Ends a dry run that would go on with an earlier one. */
+class PlanShown extends Error {}
+
+const NOT_RUN: SyncSummary = {
+  ...{ restored: undefined, lanes: [], caughtUp: false, released: 0, problems: 0, stopped: false, declined: false, seconds: 0 },
+};
+
+/** Milliseconds between two looks at each master with --verbose. */
+const LANES_EVERY = 10_000;
+
+/** A sync while it runs: what it tells, asks, and how signals end it. */
+class Course {
+  private readonly problems: KeyProblems;
+  private problemCount = 0;
+  private readonly meter = new RateMeter();
+  private copy: RunProgress = { bytesRead: 0, totalBytes: undefined, keys: 0 };
+  private phase: SyncStatus['phase'] | undefined;
+  private lanesTold = 0;
+  /** Whether it is beyond its full copy. */
+  copied = false;
+
+  constructor(
+    private readonly invocation: Invocation<'sync'>,
+    private readonly checked: SyncOptions,
+  ) {
+    this.problems = new KeyProblems(invocation.options.json, 'NOT_SYNCED');
+  }
+
+  listening(listeners: Listeners, say: (text: string) => void, terminal: Terminal): SyncOptions {
+    const { checked, invocation, problems } = this;
+    const { byVariable, io, options } = invocation;
+    const talk = (text: string): void => {
+      if (!options.quiet) say(text);
+    };
+    if (options.pass !== undefined) {
+      talk('warning: a password on the command line (-a) shows in the process list: set REDISCLI_AUTH, or use --password-file.');
+    }
+    const told = new Set<string>(); // sources described before they are read
+    const signal = this.signals(talk);
+    terminal.show(['connecting']);
+    return {
+      ...checked,
+      ...listeners,
+      ...{ signal, stop: io.signal, source: { ...checked.source, signal } },
+      onProgress: (now) => (this.copy = now),
+      onHead: listeners.onHead && ((head) => told.has(head.source) || listeners.onHead?.(head)),
+      onServer: (facts) => {
+        for (const { name } of facts.shards) told.add(name);
+        listeners.onServer?.(facts);
+      },
+      onPlan: async (plan) => {
+        if (byVariable.size > 0 && !options.verbose) talk(variablesLine(byVariable, io.env));
+        const sources = plan.sources.filter((head) => head !== undefined && !told.has(head.source));
+        for (const line of syncPlanLines(checked, plan.target)) talk(line);
+        const ask = (question: string): Promise<string> => terminal.pause(() => answerTo(question, io));
+        return (await agreedTo({ ...plan, sources }, checked, options, say, ask)) && !options.dryRun;
+      },
+      onGoesOn: (lanes) => {
+        for (const line of goesOnLines(lanes, checked)) talk(line);
+        if (options.dryRun) throw new PlanShown();
+        this.copied = true;
+      },
+      confirmFull: async (reason) => {
+        if (!canAsk(io) || options.dryRun) return false;
+        say(`the source no longer has the writes since the last run: ${printable(reason)}.`);
+        const question = 'rdbkit: make a full copy again, which replaces keys of the target? Type yes: ';
+        return (await terminal.pause(() => answerTo(question, io))) === 'yes';
+      },
+      onNote: (text) => say(`warning: ${printable(text)}.`),
+      onAgain: () => {
+        problems.clear();
+        this.problemCount = 0;
+      },
+      onProblem: (problem) => {
+        this.problemCount++;
+        problems.take(problem, say);
+      },
+      onKeyProblem: ({ db, key, reason }) => {
+        this.problemCount++;
+        problems.take({ file: checked.sources[0], db, key: formatText(key), reason }, say);
+      },
+      onStatus: (status) => this.tell(status, talk, terminal),
+    };
+  }
+
+  /** The first signal ends at a clean position; there is none before the full copy is complete. The second one ends the process. */
+  private signals(talk: (text: string) => void): AbortSignal {
+    const { signal } = this.invocation.io;
+    const now = new AbortController();
+    const stop = (): void => {
+      if (!this.copied) now.abort(signal?.reason);
+      else talk(`${interruptedBy(signal)}: applying what was received; once more ends at once, and the next run makes up for it.`);
+    };
+    if (signal?.aborted === true) stop();
+    signal?.addEventListener('abort', stop, { once: true });
+    return now.signal;
+  }
+
+  private tell(status: SyncStatus, talk: (text: string) => void, terminal: Terminal): void {
+    const { copy, meter, phase, problemCount } = this;
+    const rates = meter.take(status, copy.keys);
+    terminal.show(statusParts(status, rates, copy, problemCount));
+    terminal.object(statusObject(status, rates, copy, problemCount));
+    this.phase = status.phase;
+    if (phase === 'full' && status.phase !== 'full') {
+      this.copied = true;
+      talk(`the full copy is done, with ${keysText(copy.keys)}: applying the writes since.`);
+    }
+    const { verbose } = this.invocation.options;
+    if (!verbose || status.lanes.length < 2 || performance.now() - this.lanesTold < LANES_EVERY) return;
+    this.lanesTold = performance.now();
+    for (const line of laneLines(status, rates)) talk(line);
+  }
+
+  /** Says what is uncertain or failed. */
+  ended(sync: SyncSummary, say: (text: string) => void): SyncRun {
+    const { restored } = sync;
+    this.problems.sum(say);
+    if (restored !== undefined) {
+      for (const warning of restoreWarnings(restored)) say(warning);
+      this.copied ||= isWhole(restored);
+      if (restored.failure !== undefined) say(failureText(restored));
+    }
+    if (sync.declined && !this.invocation.options.dryRun) say('nothing was written.');
+    const interrupted = restored?.interrupted === true || (sync.stopped && !sync.caughtUp);
+    return { ...(restored ?? NO_COPY), interrupted, seconds: sync.seconds, sync };
+  }
+
+  closing(summary: SyncSummary): string[] {
+    const { checked, copied, invocation } = this;
+    const { options } = invocation;
+    const { released, restored } = summary;
+    if (options.dryRun) return ['dry run: nothing was written.'];
+    const copy = restored === undefined ? [] : [`full copy: ${closingLines(restored, options, checked)}`];
+    if (!copied) return copy;
+    const changes = options.phase === 'full' ? [] : [`changes: ${appliedText(summary)}`];
+    return [...copy, ...changes, ...positionLines(summary), ...releasedLines(released)];
+  }
+
+  fields({ caughtUp, declined, lanes, released, restored, stopped }: SyncSummary): object {
+    const { problemCount, problems } = this;
+    const copy = restored === undefined ? { rejected: problems.all, reasons: problems.reasons } : restoreFields(restored, problems);
+    return { ...copy, caughtUp, stopped, declined, problems: problemCount, expiriesReleased: released, lanes: lanes.map(laneObject) };
+  }
+
+  exit({ declined, problems, restored }: SyncSummary): number {
+    if (restored?.failure !== undefined) return EXIT.output;
+    if ((restored?.total.damaged ?? 0) > 0) return EXIT.input;
+    const lost = restored === undefined ? 0 : restored.total.rejected + restored.told + restored.evicted.length;
+    return declined || problems + lost > 0 ? EXIT.keys : EXIT.done;
+  }
+}
+
+const isWhole = ({ declined, errors, failure, interrupted }: RestoreSummary): boolean =>
+  !declined && !interrupted && failure === undefined && errors.length === 0;
+
+/** Why the full copy ended early, and how to go on. */
+function failureText(restored: RestoreSummary): string {
+  const { failure } = restored;
+  if (failure === undefined) return '';
+  if ('server' in failure) {
+    const line = serverErrorLine(failure, restoredAny(restored));
+    return restoredAny(restored) ? `${line} Run the same command again: it makes the full copy anew.` : line;
+  }
+  return `${outputErrorLine(failure)} Run the same command again: it makes the full copy anew.`;
+}
+
+interface ForgetRun extends RunSummary {
+  readonly agreed: boolean;
+  readonly released: number;
+  readonly removed: number;
+}
+
+async function runForget(invocation: Invocation<'sync'>): Promise<number> {
+  const { io, options } = invocation;
+  const checked = await checkSync(invocation);
+  const { forgetSync } = await import('../commands/sync.js');
+  const question = 'rdbkit: end this sync? Expiries are released, and it cannot go on afterwards. Type yes: ';
+  const task: Task<ForgetRun> = {
+    command: 'sync',
+    run: async (listeners, _, { pause }) => {
+      const agreed = options.yes || (await pause(() => answerTo(question, io))) === 'yes';
+      if (!agreed) return { ...NO_COPY, agreed, released: 0, removed: 0 };
+      return { ...NO_COPY, agreed, ...(await forgetSync({ ...checked, ...listeners, signal: io.signal })) };
+    },
+    line: ({ agreed, released, removed }) =>
+      !agreed
+        ? 'nothing was changed: the sync can go on.'
+        : removed === 0 && released === 0
+          ? 'the target has no position of this sync, and no expiry is held.'
+          : `the sync is over: ${countText(released)} expiries released, ${countText(removed)} position keys removed.`,
+    isEmpty: () => false,
+    notes: () => [],
+    afterSignal: () => ' Run the same command again: what is done is kept.',
+    fields: ({ agreed, released, removed }) => ({ declined: !agreed, expiriesReleased: released, positionsRemoved: removed }),
+    exit: ({ agreed }) => (agreed ? EXIT.done : EXIT.keys),
+    done: 'changed',
+    tornText: '',
+    failed: (error) => syncFailure(error, false),
+  };
+  return new RunCommand(task, invocation, '').run();
+}

@@ -1,0 +1,38 @@
+import { ServerError } from '../commands/restore-terms.js';
+import { SyncError, SyncGap, SyncReplaced } from '../commands/sync-terms.js';
+import { RdbError } from '../commands/terms.js';
+import { errorLine, errorObject, exitOf, hintOf } from './errors.js';
+import { EXIT } from './exit.js';
+import type { Failed } from './failure.js';
+import { printable } from './printable.js';
+import { serverErrorLine, serverErrorObject } from './server-errors.js';
+import { GO_ON } from './sync-text.js';
+
+const GAP_ADVICE =
+  '--on-gap full makes a full copy again. A larger repl-backlog-size on the source, or a spool that is kept, avoids it.';
+const REPLACED_ADVICE =
+  'Nothing is lost: the other run goes on from where this one was. Two syncs into one target need different names (--id).';
+
+/** How a sync ends that throws; undefined for errors that every command knows. `copied`: it was beyond its full copy. */
+export function syncFailure(error: unknown, copied: boolean): Failed | undefined {
+  if (error instanceof SyncError) return failureOfSync(error);
+  if (error instanceof RdbError) {
+    const hint = hintOf(error, 'sync');
+    return { code: exitOf(error), line: errorLine(error, hint), object: errorObject(error, hint) };
+  }
+  if (!(error instanceof ServerError) || !copied) return undefined;
+  const line = `${serverErrorLine(error, true)} ${GO_ON}`;
+  return { code: EXIT.output, line, object: serverErrorObject(error, true) };
+}
+
+function failureOfSync(error: SyncError): Failed {
+  const { lane, message, reason } = error;
+  const [code, advice] =
+    error instanceof SyncGap ? ['GAP', GAP_ADVICE] : error instanceof SyncReplaced ? ['REPLACED', REPLACED_ADVICE] : ['SYNC', undefined];
+  const sentence = `${printable(reason)}${/[.!?]$/.test(reason) ? '' : '.'}`;
+  return {
+    code: EXIT.output,
+    line: [`${code}: ${printable(lane)}: ${sentence}`, ...(advice === undefined ? [] : [advice])].join(' '),
+    object: { code, message, server: lane, got: reason, hint: advice },
+  };
+}

@@ -1,0 +1,15 @@
+/** What the command line needs to know of a sync before the modules that talk to servers are loaded. */
+import type { SyncPhase } from './sync.js';
+
+export { SyncError, SyncGap, SyncReplaced } from '../sync/errors.js';
+export { RECORD_PREFIX } from '../sync/record.js';
+
+export const SYNC_PHASES = ['both', 'full', 'changes'] as const satisfies readonly SyncPhase[];
+/** When a sync ends by itself. */
+export const UNTIL = ['caught-up'] as const;
+/** What becomes of expiries until the sync ends: see sync/commands/expiries.ts. */
+export const EXPIRIES = ['held', 'exact'] as const;
+/** When a write counts as certain: once replicas of the target have it, or once its master has answered. */
+export const CONFIRMS = ['wait', 'answered'] as const;
+/** What to do where the source no longer has the writes since. */
+export const ON_GAP = ['stop', 'full'] as const;
