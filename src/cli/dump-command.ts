@@ -136,7 +136,7 @@ function checkFormat(
   if (onConflict === 'last' && joinsDatabases(dbMap)) {
     throw new UsageError('--on-conflict last decides between files, not between databases that --db-map joins: expected first or error');
   }
-  if (onConflict === 'last' && keyPrefixMap?.mayMeet(prefix) === true) {
+  if (onConflict === 'last' && keyPrefixMap !== undefined && keyPrefixMap.meetings(prefix).length > 0) {
     throw new UsageError('--on-conflict last decides between files, not between keys that --key-prefix-map joins: expected first or error');
   }
   if (format === 'payload' && functions === true) {

@@ -15,7 +15,7 @@ import { compileFilter, takesFunctions } from '../values/filters.js';
 import type { KeyPrefixes } from '../values/key-prefixes.js';
 import { KeySet } from '../values/key-set.js';
 import { highestFormat } from '../dump/headers.js';
-import { mayMeet } from '../pipeline/meeting.js';
+import { mayMeet, meetingKeys } from '../pipeline/meeting.js';
 import { openOutput, run, type RunSummary } from '../pipeline/run.js';
 import { damageCheck } from './damage-check.js';
 import { tryManifest } from '../pipeline/manifest.js';
@@ -118,6 +118,7 @@ async function dumpSources(options: DumpOptions, joint?: JointOutputs): Promise<
       target,
       allowLoss,
       seen,
+      mayRepeat: meetingKeys(options),
       duplicates: onConflict === 'error' ? 'tell' : 'drop',
       onProblem,
       damage,

@@ -1,4 +1,4 @@
-import type { FilterOptions } from '../values/filters.js';
+import { type FilterOptions, type KeyPlace, prefixTest } from '../values/filters.js';
 import type { KeyPrefixes } from '../values/key-prefixes.js';
 
 /** The options that decide which databases keys go to, and with which names. */
@@ -12,9 +12,19 @@ export interface Meeting {
 }
 
 /** Whether keys of two sources or of two databases, or two keys of one, may end up as one key. */
-export function mayMeet({ dbMap, filter, intoDb, keyPrefixMap, sources }: Meeting): boolean {
+export function mayMeet(options: Meeting): boolean {
+  return sourcesMeet(options) || (options.keyPrefixMap?.meetings(options.filter?.prefix) ?? []).length > 0;
+}
+
+/** Which keys may be one with others, where that depends on their names. */
+export function meetingKeys(options: Meeting): ((key: KeyPlace) => boolean) | undefined {
+  if (options.keyPrefixMap === undefined || sourcesMeet(options)) return undefined;
+  return prefixTest(options.keyPrefixMap.meetings(options.filter?.prefix));
+}
+
+function sourcesMeet({ dbMap, filter, intoDb, sources }: Meeting): boolean {
   const chosen = new Set(filter?.db);
-  if (sources.length > 1 || keyPrefixMap?.mayMeet(filter?.prefix) === true) return true;
+  if (sources.length > 1) return true;
   if (intoDb !== undefined) return chosen.size !== 1;
   return chosen.size === 0 ? joinsDatabases(dbMap) : new Set([...chosen].map((db) => dbMap?.get(db) ?? db)).size < chosen.size;
 }

@@ -207,7 +207,7 @@ const TTL_TESTS: Readonly<Record<TtlState, (now: number) => Test>> = {
 const not = (test: KeyTest): KeyTest => (r) => !test(r);
 
 /** Whether the key begins with one of the prefixes, which are found by its first byte. */
-function prefixTest(prefixes: readonly Uint8Array[]): KeyTest {
+export function prefixTest(prefixes: readonly Uint8Array[]): KeyTest {
   if (prefixes.some(isEmpty)) return () => true;
   const byFirst = Array.from({ length: 256 }, (): Uint8Array[] => []);
   for (const prefix of prefixes) byFirst[prefix[0]].push(prefix.slice());

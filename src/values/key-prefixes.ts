@@ -63,17 +63,19 @@ export class KeyPrefixes {
     return undefined;
   }
 
-  /** Whether two keys may get one name. `prefixes`: what all keys begin with, one of these. */
-  mayMeet(prefixes: readonly Uint8Array[] = []): boolean {
+  /**
+   * What names begin with that several keys may get; none if that is not possible. `prefixes`: what all keys begin with, one of these.
+   */
+  meetings(prefixes: readonly Uint8Array[] = []): Uint8Array[] {
     const { pairs } = this;
+    const fits = (name: Uint8Array): boolean => pairs.some(({ from }) => startsWith(name, 0, name.length, from));
     const starts = prefixes.length === 0 ? [EMPTY] : prefixes;
     const used = pairs.filter(({ from }) => starts.some((start) => overlap(start, from)));
-    const kept = starts.filter((start) => !pairs.some(({ from }) => startsWith(start, 0, start.length, from)));
-    return used.some(
-      ({ to }, i) =>
-        used.some((other, j) => j > i && overlap(other.to, to)) ||
-        (!pairs.some(({ from }) => startsWith(to, 0, to.length, from)) && kept.some((start) => overlap(start, to))),
-    );
+    const kept = starts.filter((start) => !fits(start));
+    return used.flatMap(({ to }, i) => {
+      const others = used.filter((other, j) => j > i && overlap(other.to, to)).map((other) => longer(other.to, to));
+      return !fits(to) && kept.some((start) => overlap(start, to)) ? [to] : others;
+    });
   }
 
   private exchanged({ keyBytes, keyEnd, keyStart }: KeyPlace, from: Uint8Array, to: Uint8Array): KeyPlace {
@@ -88,6 +90,8 @@ export class KeyPrefixes {
     return found;
   }
 }
+
+const longer = (a: Uint8Array, b: Uint8Array): Uint8Array => (a.length < b.length ? b : a);
 
 /** Whether one begins with the other. */
 function overlap(a: Uint8Array, b: Uint8Array): boolean {
