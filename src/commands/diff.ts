@@ -20,10 +20,10 @@ import type { LiveOptions } from '../live/options.js';
 import { Output } from '../io/output.js';
 import { OutputError } from '../io/output-error.js';
 import type { Kernels } from '../kernels/kernels.js';
-import { editsOf, onlyWanted, type Pass, sampleKeys } from '../pipeline/passes.js';
+import { doubtKeys, editsOf, onlyWanted, type Pass, sampleKeys } from '../pipeline/passes.js';
 import { type OpenOptions, openOutput, run, type RunOptions, type RunProgress, type RunSummary } from '../pipeline/run.js';
 import { type Counts, type LastSink, noCounts } from '../pipeline/sink.js';
-import type { KeyPlace } from '../values/filters.js';
+import { compileKeyFilter, type FilterOptions, type KeyPlace } from '../values/filters.js';
 import type { KeyPrefixes } from '../values/key-prefixes.js';
 import { LATEST_REDIS } from '../values/targets.js';
 import { linesOfKeys } from './key-lines.js';
@@ -204,6 +204,8 @@ interface Side {
   readonly databaseOf: (db: number) => number;
   readonly nameOf: (key: KeyPlace) => KeyPlace;
   readonly passes: readonly Pass[];
+  /** How it is read for single keys (default: in the same way). */
+  readonly again?: Pick<Side, 'filter' | 'passes'> | undefined;
 }
 
 class Comparison {
@@ -244,16 +246,8 @@ class Comparison {
         passes: [...editsOf(options), ...sampled], // both sides sample by the names on the target
       },
       {
-        name: 'target',
-        sources: servers?.named(targets) ?? targets,
-        filter: {
-          ...targetFilter,
-          db: dbs ?? (intoDb === undefined ? undefined : [intoDb]),
-          names: keyPrefixMap && ((key, passes) => keyPrefixMap.hadName(key, passes)),
-        },
-        databaseOf: (db) => db,
-        nameOf: (key) => key,
-        passes: sampled,
+        ...{ name: 'target', sources: servers?.named(targets) ?? targets, databaseOf: (db) => db, nameOf: (key) => key },
+        ...targetSide({ ...targetFilter, db: dbs ?? (intoDb === undefined ? undefined : [intoDb]) }, sampled, keyPrefixMap),
       },
     ];
   }
@@ -439,12 +433,13 @@ class Comparison {
     const { options } = this;
     const isWanted: OpenOptions['wants'] =
       keys === undefined ? wants : (db, key, start, end) => keys.has(db, key, start, end) && wants?.(db, key, start, end) !== false;
+    const { filter, passes } = this.rounds === 0 ? side : (side.again ?? side);
     const only = keys === undefined ? [] : [onlyWanted((db, key, start, end) => keys.has(db, key, start, end))];
     const summary = await run(
       {
         ...options,
         sources: side.sources,
-        filter: { ...side.filter, now: this.now },
+        filter: { ...filter, now: this.now },
         wants: isWanted && wantsOf(side, isWanted),
         open: (source, how) => this.open(source, how),
         onProgress: (progress) => {
@@ -453,7 +448,7 @@ class Comparison {
         },
         ...(this.rounds > 0 ? { onWarning: undefined, onAofTail: undefined, onHead: undefined } : {}),
       },
-      (codec) => ({ sink: make(codec), outputs: [], meta: false, passes: [...side.passes, ...only] }),
+      (codec) => ({ sink: make(codec), outputs: [], meta: false, passes: [...passes, ...only] }),
       KERNEL_BYTES,
     );
     this.errors.push(...summary.errors);
@@ -478,6 +473,27 @@ class Comparison {
       onWarning: (text) => this.options.onWarning?.(source, text),
     });
   }
+}
+
+/**
+ * How a target is read: filters are for names in the source. A first look takes the keys whose names there they most likely let through. A
+ * second one takes all that may have such a name; one that the source does not have is only too many if the first look takes it, too.
+ */
+function targetSide(
+  filter: FilterOptions,
+  passes: readonly Pass[],
+  prefixes: KeyPrefixes | undefined,
+): Pick<Side, 'again' | 'filter' | 'passes'> {
+  const fits = compileKeyFilter(filter);
+  if (prefixes === undefined || fits === undefined) return { filter, passes };
+  return {
+    filter: { ...filter, names: (key, passing) => passing(prefixes.wasName(key)) },
+    passes,
+    again: {
+      filter: { ...filter, names: (key, passing) => prefixes.hadName(key, passing) },
+      passes: [...passes, doubtKeys((key) => fits(prefixes.wasName(key)))],
+    },
+  };
 }
 
 type Wants = Exclude<OpenOptions['wants'], undefined>;

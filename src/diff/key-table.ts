@@ -8,6 +8,8 @@ export interface KeyRecord {
   /** Which key of its side it is, where several may have this name now: its database there, and what gave it the name; -1 for nothing. */
   sourceDb: number;
   renamedBy: number;
+  /** Of side B: side A may have left it out. */
+  doubtful: boolean;
   keyBytes: Uint8Array;
   keyStart: number;
   keyEnd: number;
@@ -91,6 +93,7 @@ const OTHER_EXPIRY = 1 << 23;
 const OTHER_VALUE = 1 << 24;
 /** Several keys of side A have become this one. */
 const MET = 1 << 25;
+const DOUBTED = 1 << 26;
 const DIFFERS = OTHER_TYPE | OTHER_EXPIRY | OTHER_VALUE;
 
 const FIRST_ENTRIES = 256;
@@ -150,9 +153,10 @@ export class KeyTable {
     const at = this.entryOf(record);
     if (at < 0) return;
     const { entries } = this;
-    const { hasExpire, type } = record;
+    const { doubtful, hasExpire, type } = record;
     let state = (entries[at + STATE] & ~(DIFFERS | (TYPE_MASK << B_TYPE) | B_HAS_EXPIRE)) | ON_B | (type << B_TYPE);
     if (hasExpire) state |= B_HAS_EXPIRE;
+    if (doubtful) state |= DOUBTED;
     this.putFacts(at, B_EXPIRE, B_ELEMENTS, record);
     if ((state & ON_A) !== 0) {
       if ((state & TYPE_MASK) !== type) state |= OTHER_TYPE;
@@ -327,7 +331,7 @@ export class KeyTable {
         }
       } else if (this.hasExpired(at, state, now)) {
         counts.excused++;
-      } else {
+      } else if ((state & DOUBTED) === 0) {
         const kind = (state & ON_A) !== 0 ? 'missing' : 'extra';
         counts[kind]++;
         yield this.difference(at, [kind]);

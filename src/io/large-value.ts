@@ -1,7 +1,7 @@
 import type { Batch } from '../rdb/batch.js';
 import { Frame } from '../rdb/frame.js';
 import { type Part, ValueFramer } from '../rdb/value-framer.js';
-import { HEAD_EDITED, KEY_RENAMED, RENAMED_BY, SOURCE_DB } from '../kernels/layout.js';
+import { DOUBTFUL, HEAD_EDITED, KEY_RENAMED, RENAMED_BY, SOURCE_DB } from '../kernels/layout.js';
 import { Spill } from './spill.js';
 
 /** The source of a large value's parts. */
@@ -32,6 +32,8 @@ export class LargeValue {
   edited = false;
   /** The number of the pair of prefixes that the name of the key comes from; -1 if it is that of the source. */
   renamedBy = -1;
+  /** See DOUBTFUL. */
+  doubtful = false;
   /** The key is refused, and the reason was reported. */
   dropped = false;
   /** Bytes of the value pulled so far. */
@@ -66,6 +68,7 @@ export class LargeValue {
     const { db, expireAt, expireHi, expireLo, hasExpire, headBytes, headEnd, headStart, keyBytes, keyEnd, keyStart, typeAt } = frame;
     this.edited = table.has(row, HEAD_EDITED);
     this.sourceDb = table.word(row, SOURCE_DB);
+    this.doubtful = table.has(row, DOUBTFUL);
     if (table.has(row, KEY_RENAMED)) this.renamedBy = table.word(row, RENAMED_BY);
     if (!this.edited && db === head.db && this.renamedBy < 0) return;
     this.edits = { db, expireAt, expireHi, expireLo, hasExpire };

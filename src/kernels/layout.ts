@@ -76,6 +76,8 @@ export const HAS_CLOCK = 4096;
 export const DAMAGED = 16384;
 /** The key has another name than in the file: it is not the one that the value follows. */
 export const KEY_RENAMED = 32768;
+/** The filters are for names in another place, and the key may have one there that they leave out: it is no key too many. */
+export const DOUBTFUL = 65536;
 
 /** In the table of types that `frames` gets: numbers from here on are opcodes. */
 export const OPCODES = 1024;

@@ -1,12 +1,12 @@
 import { mixed } from '../bytes/murmur3.js';
 import { EMPTY } from '../encodings/element.js';
 import {
-  DB, DROPPED, END, EXPIRE, FILTERED, FLAGS, HAS_EXPIRE, HEAD_EDITED, KEY_APART, KEY_END, KEY_HELD, KEY_START, KIND, OFFSET, RECORD,
-  ROW_WORDS, START, TYPE,
+  DB, DOUBTFUL, DROPPED, END, EXPIRE, FILTERED, FLAGS, HAS_EXPIRE, HEAD_EDITED, KEY_APART, KEY_END, KEY_HELD, KEY_START, KIND, OFFSET,
+  RECORD, ROW_WORDS, START, TYPE,
 } from '../kernels/layout.js';
 import type { Batch } from '../rdb/batch.js';
 import { REDIS_TYPES } from '../rdb/frame-table.js';
-import type { Filter, RecordHead } from '../values/filters.js';
+import type { Filter, KeyPlace, RecordHead } from '../values/filters.js';
 import type { KeyPrefixes } from '../values/key-prefixes.js';
 
 /** Marks or edits the rows of every batch before the sink gets it; never touches bytes. */
@@ -87,6 +87,18 @@ export function renameKeys(prefixes: KeyPrefixes): Pass {
       const number = prefixes.pairOf(key);
       if (number >= 0) batch.rename(row, pairs[number], number);
     }
+  };
+}
+
+/** Marks keys that may have been left out elsewhere. */
+export function doubtKeys(isSure: (key: KeyPlace) => boolean): Pass {
+  const key = { keyBytes: EMPTY, keyStart: 0, keyEnd: 0 };
+  return (batch) => {
+    const { words } = batch.table;
+    forEachRecord(batch, (at, row) => {
+      batch.readKey(row, key);
+      if (!isSure(key)) words[at + FLAGS] |= DOUBTFUL;
+    });
   };
 }
 

@@ -33,6 +33,18 @@ export class KeyPrefixes {
     return number < 0 ? key : this.exchanged(key, this.pairs[number].from, this.pairs[number].to);
   }
 
+  /** The name that a key probably had: one that gets this name if there is one, else its own. Borrowed until the next one. */
+  wasName(key: KeyPlace): KeyPlace {
+    const { pairs } = this;
+    for (let number = 0; number < pairs.length; number++) {
+      const { from, to } = pairs[number];
+      if (!startsWith(key.keyBytes, key.keyStart, key.keyEnd, to)) continue;
+      const name = this.exchanged(key, to, from);
+      if (this.pairOf(name) === number) return name;
+    }
+    return key;
+  }
+
   /**
    * Whether one of the names that a key may have had passes; its own one, if no key gets this name. The names are borrowed until the next
    * one.
