@@ -1,14 +1,11 @@
 /*
- * All tests, in two runs of vitest at the same time: those with servers wait most of the time, and the others compute meanwhile, with less
- * priority. What the others say comes when they are done. With arguments it is one run of vitest with these.
+ * All tests, in two runs of vitest at the same time: those with servers wait most of the time, and the others compute
+ * meanwhile. What the others say comes when they are done. With arguments it is one run of vitest with these.
  */
 import { spawn } from 'node:child_process';
-import { setPriority } from 'node:os';
 import { join } from 'node:path';
 
 const VITEST = join(import.meta.dirname, '../node_modules/vitest/vitest.mjs');
-/** Of 19, the least: enough that servers and what talks to them go first. */
-const NICE = 5;
 
 const vitest = (args, stdio) => spawn(process.execPath, [VITEST, 'run', ...args], { stdio });
 
@@ -18,7 +15,6 @@ const ended = (run) => new Promise((resolve) => run.on('close', (code) => resolv
 async function both() {
   const servers = vitest(['--project', 'servers'], 'inherit');
   const others = vitest(['--project', '!servers'], ['ignore', 'pipe', 'pipe']);
-  setPriority(others.pid, NICE);
   const said = [];
   for (const stream of [others.stdout, others.stderr]) stream.on('data', (chunk) => said.push(chunk));
   const othersEnded = ended(others).then((well) => {
