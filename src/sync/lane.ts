@@ -192,7 +192,8 @@ export class Lane {
     if (sent > record.certain) await this.resolveDoubts(record, sent, hold !== undefined);
     await this.settle(Math.min(sent, this.options.spool.end));
     signal.throwIfAborted();
-    if (!this.options.transactions || sent > record.certain) await this.writer.writeRecord(record.certain, record.db, Math.max(sent, record.certain));
+    if (!this.options.transactions || sent > record.certain)
+      await this.writer.writeRecord(record.certain, record.db, Math.max(sent, record.certain));
   }
 
   private begin(place: Place): void {
@@ -263,7 +264,7 @@ export class Lane {
     const { spool } = this.options;
     const parser = new StreamParser(from);
     let selected = db;
-    for (let at = from; at < to; ) {
+    for (let at = from; at < to;) {
       const piece = spool.readNow(at) ?? (await this.read(at));
       if (piece === undefined && this.cut !== undefined) throw new Detached(this.options.name, 'it has taken back its last writes');
       if (piece === undefined) continue;
@@ -423,7 +424,10 @@ export class Lane {
     const { learn, name } = this.options;
     if (pause.kind === 'unknown') {
       if (!(await learn(text(command, 0)))) {
-        throw new SyncError(name, `neither this program nor the source knows the command ${formatText(pause.args[0], 0, pause.args[0].length)}`);
+        throw new SyncError(
+          name,
+          `neither this program nor the source knows the command ${formatText(pause.args[0], 0, pause.args[0].length)}`,
+        );
       }
       this.planner.plan(command);
       return;
@@ -518,7 +522,11 @@ export class Lane {
   private async recordRewind(to: number, db: number, end: number, names: readonly KeyName[]): Promise<void> {
     const writer = this.attachedWriter;
     await writer.drained();
-    for (const [owner, own] of byOwner(names, writer)) await writer.fence(owner, own.map((name) => ({ ...name, offset: end })));
+    for (const [owner, own] of byOwner(names, writer))
+      await writer.fence(
+        owner,
+        own.map((name) => ({ ...name, offset: end })),
+      );
     if (writer.certain > to) await writer.writeRecord(to, db, to);
   }
 }
