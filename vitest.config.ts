@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 const SERVERS = 'test/servers/**/*.test.ts';
 const PROCESSES = 'test/processes/**/*.test.ts';
@@ -7,10 +8,55 @@ const BROWSER = 'test/browser/**/*.test.ts';
 /** Tests that replace modules for themselves, by vi.mock. */
 const MOCKS = ['test/io/full-disk.test.ts', 'test/sync/spool/full-disk.test.ts', 'test/redis/rate-limit.test.ts'];
 
+/** Files that take longest, those of a project in that order: they begin first, so that nothing waits for one of them alone at the end. */
+const SLOW = [
+  'test/processes/zstd.test.ts',
+  'test/processes/process.test.ts',
+  'test/processes/threads.test.ts',
+  'test/processes/docs.test.ts',
+  'test/processes/inspect-threads.test.ts',
+  'test/json/corpus.test.ts',
+  'test/json/key-lines.test.ts',
+  'test/library/decode.test.ts',
+  'test/cli/report-text.test.ts',
+  'test/dump/rdb-sink.test.ts',
+  'test/dump/target.test.ts',
+  'test/values/transcode-parts.test.ts',
+  'test/rdb/types.test.ts',
+  'test/servers/live-faults.test.ts',
+  'test/servers/restore-kills.test.ts',
+  'test/servers/restore-commands.test.ts',
+  'test/servers/restore-faults-cluster.test.ts',
+  'test/servers/restore-restarts.test.ts',
+  'test/servers/diff.test.ts',
+  'test/servers/live-scan.test.ts',
+  'test/servers/live-replication.test.ts',
+  'test/servers/restore-limits.test.ts',
+  'test/servers/live-cli.test.ts',
+  'test/servers/restore-rights.test.ts',
+  'test/servers/docs.test.ts',
+  'test/servers/diff-repair.test.ts',
+];
+/** The projects in their order: the many short files of the last one fill what is left. */
+const ORDER = ['browser', 'processes', 'mocks', 'servers', 'unit'];
+
+/** Files of a project one after another, which share their workers; the slow ones first. */
+class SlowFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const slow = (file: TestSpecification): number => {
+      const at = SLOW.findIndex((name) => file.moduleId.endsWith(`/${name}`));
+      return at < 0 ? SLOW.length : at;
+    };
+    const place = (file: TestSpecification): number => ORDER.indexOf(file.project.name);
+    return (await super.sort(files)).sort((a, b) => place(a) - place(b) || slow(a) - slow(b));
+  }
+}
+
 export default defineConfig({
   test: {
     testTimeout: 120_000,
     setupFiles: ['test/support/runs.ts'],
+    sequence: { sequencer: SlowFirst },
     projects: [
       {
         extends: true,
@@ -30,7 +76,7 @@ export default defineConfig({
       },
       {
         extends: true,
-        test: { name: 'browser', include: [BROWSER], exclude: ['**/node_modules/**'], maxWorkers: '200%', sequence: { groupOrder: 1 } },
+        test: { name: 'browser', include: [BROWSER], exclude: ['**/node_modules/**'], maxWorkers: '100%', sequence: { groupOrder: 0 } },
       },
       {
         extends: true,
@@ -50,6 +96,7 @@ export default defineConfig({
           include: [SERVERS],
           globalSetup: ['test/support/package.ts'],
           setupFiles: ['test/support/needs-server.ts'],
+          isolate: false,
           maxWorkers: '200%',
           sequence: { groupOrder: 1 },
         },

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize, relative } from 'node:path';
 import { expect, test } from 'vitest';
 
@@ -82,20 +82,28 @@ test('every folder of tests is a room, but for helpers, tests with servers, proc
   expect(folders.filter((name) => !(name in MAY_IMPORT) && !['support', 'servers', 'processes', 'browser', 'nodes', 'duckdb'].includes(name))).toEqual([]);
 });
 
-const tests = readdirSync(import.meta.dirname, { recursive: true, encoding: 'utf8' }).filter(
-  (file) => file.endsWith('.test.ts') && !file.startsWith('servers') && !file.includes('node_modules'),
+const all = readdirSync(import.meta.dirname, { recursive: true, encoding: 'utf8' }).filter(
+  (file) => file.endsWith('.test.ts') && !file.includes('node_modules'),
 );
+const tests = all.filter((file) => !file.startsWith('servers'));
 
 /** Those of test:unit. */
 const units = tests.filter((file) => !file.startsWith('processes'));
 
+const config = readFileSync(join(import.meta.dirname, '../vitest.config.ts'), 'utf8');
+
 test('tests that replace modules do not share them with others', () => {
-  const config = readFileSync(join(import.meta.dirname, '../vitest.config.ts'), 'utf8');
-  expect(
-    units.filter(
-      (file) => /^ *vi\.(?:do)?mock\(/im.test(readFileSync(join(import.meta.dirname, file), 'utf8')) && !config.includes(`'test/${file}'`),
-    ),
-  ).toEqual([]);
+  const [, mocks = ''] = /^const MOCKS = \[([^\]]*)\]/m.exec(config) ?? [];
+  const sharing = all.filter((file) => !file.startsWith('processes') && !file.startsWith('browser'));
+  const mocking = sharing.filter((file) => /^ *vi\.(?:do)?mock\(/im.test(readFileSync(join(import.meta.dirname, file), 'utf8')));
+  expect(mocking.length).toBeGreaterThan(0);
+  expect(mocking.filter((file) => !mocks.includes(`'test/${file}'`))).toEqual([]);
+});
+
+test('files that vitest.config.ts names are there', () => {
+  const named = [...config.matchAll(/'(test\/[^'*]*\.test\.ts)'/g)].map(([, file]) => file);
+  expect(named.length).toBeGreaterThan(10);
+  expect(named.filter((file) => !existsSync(join(import.meta.dirname, '..', file)))).toEqual([]);
 });
 
 test('only the tests in test/servers start a server', () => {

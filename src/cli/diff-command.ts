@@ -8,7 +8,7 @@ import { countsJson, countsText } from './counts-text.js';
 import { diffPage } from './diff-page.js';
 import { checkRepair, repairedText, repairLine, RepairTalk } from './diff-repair.js';
 import { pageOf, Told } from './diff-report.js';
-import { differenceJson, differenceText, diffLine } from './diff-text.js';
+import { differenceJson, differenceText, diffLine, metText } from './diff-text.js';
 import { emptyNotes } from './empty-runs.js';
 import { EXIT } from './exit.js';
 import { exitCodes, FILTERS_HELP } from './help-texts.js';
@@ -94,7 +94,7 @@ async function runDiff(invocation: Invocation<'diff'>): Promise<number> {
     format === 'json' ? countsJson(rows) : countsText(rows, width, toTerminal && (env.NO_COLOR ?? '') === '');
   /** Whether newer commands of an AOF were not read, and that was not asked for. */
   let hasTail = false;
-  const isWhole = ({ complete, gaps = [] }: DiffSummary): boolean => complete && gaps.length === 0 && !hasTail;
+  const isWhole = ({ complete, gaps = [], met }: DiffSummary): boolean => complete && gaps.length === 0 && met === 0 && !hasTail;
   let talk: RepairTalk | undefined;
   const told = new Told();
   const begun = new Date();
@@ -121,12 +121,15 @@ async function runDiff(invocation: Invocation<'diff'>): Promise<number> {
           apply: reached && { ...reached, ...{ maxInFlight, parallel, retryFor: options.retryFor }, ...talk.listeners },
         });
         talk.sum();
+        sayMet(summary, say);
         return summary;
       }
-      return diff({
+      const summary = await diff({
         ...{ ...compared, output, line: format === 'json' ? differenceJson : differenceText },
         ...{ table: level === 'counts' ? table : undefined, html, page },
       });
+      sayMet(summary, say);
+      return summary;
     },
     line: (summary) => {
       const line = diffLine(summary, { isWhole: isWhole(summary), again: again?.keys.size, sample: options.sample });
@@ -134,18 +137,18 @@ async function runDiff(invocation: Invocation<'diff'>): Promise<number> {
     },
     notes: (summary) => [...emptyNotes(summary, summary.filtered, { ...invocation, live }, 'compared'), ...shownNotes(summary)],
     fields: (summary) => {
-      const { different, excused, kinds, notShown, repair: repaired, rounds, shown } = summary;
+      const { different, excused, kinds, met, notShown, repair: repaired, rounds, shown } = summary;
       const complete = isWhole(summary);
       return {
-        ...{ level, same: complete && different === 0, complete, different, kinds, excused, rounds, shown, notShown },
+        ...{ level, same: complete && different === 0, complete, different, kinds, excused, met, rounds, shown, notShown },
         ...{ sample: options.sample, checkedAgain: again?.keys.size, repair: repaired, rejected: talk?.rejected },
         ...{ source: sideObject(summary.source), target: sideObject(summary.target) },
       };
     },
-    exit: ({ different, repair: repaired }) => {
+    exit: ({ different, met, repair: repaired }) => {
       const { left = 0, applied } = repaired ?? {};
       const open = applied === undefined ? different : applied.still + applied.rejected + left;
-      return open > 0 ? EXIT.keys : EXIT.done;
+      return open + met > 0 ? EXIT.keys : EXIT.done;
     },
     done: 'found',
     tornText: '',
@@ -173,6 +176,12 @@ function levelOf({ given, options: { level, rerun, showValues } }: Invocation<'d
   }
   if (rerun !== undefined && level === 'counts') throw new UsageError('--rerun compares keys one by one, and --level counts does not');
   return level;
+}
+
+/** Warns of keys that were not all compared. */
+function sayMet(summary: DiffSummary, say: (text: string) => void): void {
+  const text = metText(summary);
+  if (text !== undefined) say(`warning: ${text}.`);
 }
 
 function shownNotes({ notShown, shown }: DiffSummary): string[] {

@@ -4,7 +4,7 @@ import type { LiveFacts } from '../commands/live-terms.js';
 import type { SourceHead } from '../pipeline/source-heads.js';
 import type { Invocation } from './command.js';
 import type { DiffPage, PageSide } from './diff-page.js';
-import { BY, factsText, KINDS, percentText, verdictText, WORDS } from './diff-text.js';
+import { BY, factsText, KINDS, metText, percentText, verdictText, WORDS } from './diff-text.js';
 import { liveLines } from './live-text.js';
 import { countText, keysText, secondsText } from './numbers.js';
 import { FILTERS } from './options/filters.js';
@@ -51,7 +51,8 @@ export class Told {
 /** Options that choose what is compared: those that say how sides are reached and read are not for the page. */
 const ON_PAGE: readonly string[] = [
   ...Object.keys(FILTERS),
-  ...['ttlTolerance', 'streams', 'dbMap', 'intoDb', 'sample', 'rounds', 'settle', 'delimiter', 'noChecksum', 'ignoreAofTail'],
+  ...['ttlTolerance', 'streams', 'dbMap', 'intoDb', 'keyPrefixMap', 'sample', 'rounds', 'settle', 'delimiter'],
+  ...['noChecksum', 'ignoreAofTail'],
 ];
 
 const COMPARED_AS: Readonly<Record<DiffSummary['level'], readonly string[]>> = {
@@ -75,6 +76,7 @@ interface PageParts {
 export function pageOf(summary: DiffSummary, { begun, invocation, isWhole, target, told }: PageParts): DiffPage {
   const { different, excused, first, gaps = [], kinds, level, rows, seconds, source, target: other } = summary;
   const verdict = verdictText(summary, { isWhole });
+  const met = metText(summary);
   const { given, options } = invocation;
   const sampled = options.sample === undefined ? [] : [`Only a sample of the keys was compared: ${percentText(options.sample)}.`];
   const sides: PageSide[] = [
@@ -106,6 +108,7 @@ export function pageOf(summary: DiffSummary, { begun, invocation, isWhole, targe
     excused: [
       ...(source.expired + other.expired > 0 ? [expiredText(source.expired, other.expired)] : []),
       ...(excused > 0 ? [`Expired during the comparison, and excused: ${keysText(excused)} that only one side had.`] : []),
+      ...(met === undefined ? [] : [`Warning: ${met}.`]),
       ...gaps,
       ...told.warnings,
     ],

@@ -62,8 +62,9 @@ export function diffLine(summary: DiffSummary, compared: Compared): string {
 }
 
 /** `the same`, or `2 keys differ (1 missing, 1 another value)`. */
-export function verdictText({ complete, different, kinds, level }: DiffSummary, { again, isWhole }: Compared): string {
+export function verdictText({ complete, different, kinds, level, met }: DiffSummary, { again, isWhole }: Compared): string {
   if (!complete) return 'not compared to the end';
+  if (different === 0 && met > 0) return 'no difference found, but not everything was compared';
   if (different === 0) return isWhole ? 'the same' : 'no difference found, but not everything was read';
   const found = KINDS.filter((kind) => kinds[kind] > 0);
   const list = found.map((kind) => `${countText(kinds[kind])} ${WORDS[kind]}`).join(', ');
@@ -71,6 +72,16 @@ export function verdictText({ complete, different, kinds, level }: DiffSummary, 
   const still = again !== undefined ? ' still' : '';
   const which = different === 1 ? `${what}${still} differs` : `${what}s${still} differ`;
   return `${countText(different)} ${which}${list === '' ? '' : ` (${list})`}`;
+}
+
+/** What keys that met were compared with; undefined if none did. */
+export function metText({ firstMet, met }: DiffSummary): string | undefined {
+  if (firstMet === undefined) return undefined;
+  const { db, key } = firstMet;
+  const which = `db ${db}, key ${keyText(formatText(key, 0, key.length))}`;
+  const first = met === 1 ? which : `the first is ${which}`;
+  const keys = met === 1 ? 'one key' : keysText(met);
+  return `several keys of the source become ${keys} of the target, and only the last was compared: ${first}`;
 }
 
 /** Of a share, with as many digits as it was given with. */

@@ -124,8 +124,10 @@ function checkFormat(
     dbMap,
     format,
     functions,
+    keyPrefixMap,
     onConflict,
     output,
+    prefix,
     splitSlots,
     targetVersion,
   }: DumpValues,
@@ -133,6 +135,9 @@ function checkFormat(
 ): void {
   if (onConflict === 'last' && joinsDatabases(dbMap)) {
     throw new UsageError('--on-conflict last decides between files, not between databases that --db-map joins: expected first or error');
+  }
+  if (onConflict === 'last' && keyPrefixMap !== undefined && keyPrefixMap.meetings(prefix).length > 0) {
+    throw new UsageError('--on-conflict last decides between files, not between keys that --key-prefix-map joins: expected first or error');
   }
   if (format === 'payload' && functions === true) {
     throw new UsageError('--functions is for --format rdb and resp: payload lines are for keys only');

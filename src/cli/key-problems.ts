@@ -141,7 +141,7 @@ function problemLine(code: string, { db, file, key, reason }: KeyProblem): strin
 
 function dropped({ adapted, duplicates, lost, others, refused }: KeysSummary): string[] {
   return [
-    ...(duplicates > 0 ? [`${countText(duplicates)} left out, as another source has the key`] : []),
+    ...(duplicates > 0 ? [`${countText(duplicates)} left out, as the key was there before`] : []),
     ...(adapted > 0 ? [`${keysText(adapted)} without bookkeeping that the target has no place for`] : []),
     ...(lost > 0 ? [`${keysText(lost)} written with loss (--allow-loss)`] : []),
     ...(refused > 0 ? [`${keysText(refused)} not written`] : []),

@@ -4,7 +4,7 @@ import type { OutputError } from '../commands/terms.js';
 import { CheckpointError, ManifestError, ServerError } from '../commands/restore-terms.js';
 import { answerTo } from './answer.js';
 import { command, type Invocation } from './command.js';
-import { diffLine, differenceText } from './diff-text.js';
+import { diffLine, differenceText, metText } from './diff-text.js';
 import { KeyProblems } from './key-problems.js';
 import { emptyRestoreNotes } from './empty-runs.js';
 import { outputErrorLine } from './errors.js';
@@ -101,14 +101,14 @@ async function runRestore(invocation: Invocation<'restore'>): Promise<number> {
     line: (summary) => {
       const line = summary.finished ? finishedLine(summary, checked) : closingLines(summary, options, checked);
       if (verdict === undefined) return line;
-      const isWhole = verdict.complete && (verdict.gaps ?? []).length === 0;
+      const isWhole = verdict.complete && verdict.met === 0 && (verdict.gaps ?? []).length === 0;
       return `${line}\nrdbkit: verified: ${diffLine(verdict, { isWhole })}`;
     },
     notes: (summary) => (summary.finished ? [] : emptyRestoreNotes(summary, { ...invocation, live: checked.live }, options)),
     afterSignal: () => whatNext(checked),
     fields: (summary) => ({ ...restoreFields(summary, problems), verified: verdict && verdictObject(verdict) }),
     exit: ({ declined, evicted, failure, finished, told, total }) => {
-      const differs = verdict !== undefined && (verdict.different > 0 || (verdict.gaps ?? []).length > 0);
+      const differs = verdict !== undefined && (verdict.different + verdict.met > 0 || (verdict.gaps ?? []).length > 0);
       if (finished) return differs ? EXIT.keys : EXIT.done;
       if (failure !== undefined) return EXIT.output;
       if (total.damaged > 0) return EXIT.input;
@@ -140,6 +140,8 @@ async function verified(
   const summary = await verify({ ...options, onError, onEvent, onProgress }, level, (difference) => {
     if (named++ < MOST_NAMED) say(`differs: ${differenceText(difference)}`);
   });
+  const met = metText(summary);
+  if (met !== undefined) say(`warning: ${met}.`);
   if (named > MOST_NAMED) say(`${keysText(named)} differ, the first ${MOST_NAMED} named above: rdbkit diff names all.`);
   return summary;
 }
@@ -151,8 +153,8 @@ const withErrors = (restored: RestoreSummary, { errors, gaps = [], interrupted }
   interrupted: restored.interrupted || interrupted,
 });
 
-const verdictObject = ({ complete, different, kinds, level, source, target }: DiffSummary): object => ({
-  ...{ level, same: complete && different === 0, complete, different, kinds },
+const verdictObject = ({ complete, different, kinds, level, met, source, target }: DiffSummary): object => ({
+  ...{ level, same: complete && different + met === 0, complete, different, kinds, met },
   ...{ sourceKeys: source.keys, targetKeys: target.keys },
 });
 

@@ -40,12 +40,12 @@ export function closingLines(
     ...(before > 0 ? [`${countText(before)} of them before`] : []),
     ...(total.uncounted > 0 ? [`${countText(total.uncounted)} of which may have replaced another value`] : []),
     ...(total.replaced > 0
-      ? [`${countText(total.replaced)} ${dryRun ? 'to replace one from another source or database' : 'replaced'}`]
+      ? [`${countText(total.replaced)} ${dryRun ? 'to replace one restored before them' : 'replaced'}`]
       : []),
     ...(total.skipped > 0
       ? [
           `${countText(total.skipped)} ` +
-            (dryRun ? 'to skip, as another source or database has the same key' : 'skipped, as the target has the key'),
+            (dryRun ? 'to skip, as the key is restored before' : 'skipped, as the target has the key'),
         ]
       : []),
     ...(total.rejected > 0 ? [`${countText(total.rejected)} rejected`] : []),

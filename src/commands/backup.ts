@@ -1,6 +1,7 @@
 import { type FileEnds, fileEnds, type Manifest, type ManifestFile, type ManifestShard, writeManifest } from '../pipeline/manifest.js';
 import type { LiveFacts, ShardFacts } from '../live/facts.js';
 import { OutputError } from '../io/output-error.js';
+import type { Edits } from '../pipeline/passes.js';
 import type { RunSummary } from '../pipeline/run.js';
 import type { SourceHead } from '../pipeline/source-heads.js';
 import type { DumpSinkOptions } from '../dump/dump-sink.js';
@@ -8,7 +9,9 @@ import type { LiveRunOptions } from './live-sources.js';
 import type { DumpedFile } from './shards.js';
 
 /** The options of a dump that may change what its files have. */
-type BackupOptions = LiveRunOptions & Pick<DumpSinkOptions, 'allowLoss' | 'dbMap' | 'functions' | 'stripTtl' | 'target'>;
+type BackupOptions = LiveRunOptions &
+  Pick<DumpSinkOptions, 'allowLoss' | 'dbMap' | 'functions' | 'stripTtl' | 'target'> &
+  Pick<Edits, 'keyPrefixMap'>;
 
 /** What a manifest tells of a dump: collected while it runs, written after it. */
 export class Backup {
@@ -98,7 +101,7 @@ interface Change {
 
 /** The options that make the files differ from what the servers have. */
 function changesOf(options: BackupOptions, source: string): Change[] {
-  const { allowLoss, dbMap, functions, limit, live, skipDamaged, stripTtl, target } = options;
+  const { allowLoss, dbMap, functions, keyPrefixMap, limit, live, skipDamaged, stripTtl, target } = options;
   const filter = live?.get(source)?.filter ?? options.filter ?? {}; // with the database that the URL names
   const chosen = Object.entries(filter as Readonly<Record<string, unknown>>)
     .filter(([name, given]) => name !== 'now' && given !== undefined && !(Array.isArray(given) && given.length === 0))
@@ -110,6 +113,7 @@ function changesOf(options: BackupOptions, source: string): Change[] {
     ['allowLoss', allowLoss === true, true],
     ['stripTtl', stripTtl === true, false],
     ['dbMap', dbMap !== undefined, false],
+    ['keyPrefixMap', keyPrefixMap !== undefined, false],
     ['targetVersion', target !== undefined, false],
   ];
   return [...chosen, ...others.flatMap(([name, given, leavesOut]) => (given ? [{ name: optionName(name), leavesOut }] : []))];

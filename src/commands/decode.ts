@@ -1,6 +1,8 @@
 import { ParallelLines, type ParallelOptions } from '../workers/parallel-lines.js';
 import { THREAD_BYTES } from '../workers/sizes.js';
 import { openOutput, run, type RunSummary } from '../pipeline/run.js';
+import { editsOf } from '../pipeline/passes.js';
+import type { KeyPrefixes } from '../values/key-prefixes.js';
 import type { JointOutputs } from '../io/joint-outputs.js';
 import { isPerShard } from './dump-terms.js';
 import { type LiveRunOptions, type LiveSources, withServers } from './live-sources.js';
@@ -11,6 +13,8 @@ export interface DecodeOptions extends LiveRunOptions {
   readonly output?: string | undefined;
   /** Also write meta records. */
   readonly meta?: boolean | undefined;
+  /** Other names of keys. */
+  readonly keyPrefixMap?: KeyPrefixes | undefined;
   /** Maximum number of threads (default 1: only the calling thread). */
   readonly threads?: number | undefined;
   /** Settings of the threads, for tests. */
@@ -48,6 +52,7 @@ async function decodeSources(options: DecodeOptions, joint?: JointOutputs): Prom
       sink: new ParallelLines(output, { ...pool, threads, meta, codec, counts, damage }),
       outputs: [output],
       meta,
+      passes: editsOf({ keyPrefixMap: options.keyPrefixMap }),
     }),
     Math.min(threads, KERNEL_THREADS) * THREAD_BYTES,
   );

@@ -11,17 +11,20 @@ import { InsideSink, InsideTable } from '../diff/inside-sink.js';
 import { KeyCounts } from '../diff/key-counts.js';
 import { KeyHash } from '../diff/key-hash.js';
 import { KeyList } from '../diff/key-list.js';
-import { type Difference, type DifferenceKind, KeyTable } from '../diff/key-table.js';
+import { type Difference, type DifferenceKind, KeyTable, type MetKey } from '../diff/key-table.js';
 import type { ByteSink } from '../io/byte-sink.js';
+import { EMPTY } from '../encodings/element.js';
 import { EncodedInput } from '../json/encoded-input.js';
 import { type Input, openInput } from '../io/input.js';
 import type { LiveOptions } from '../live/options.js';
 import { Output } from '../io/output.js';
 import { OutputError } from '../io/output-error.js';
 import type { Kernels } from '../kernels/kernels.js';
-import { editsOf, onlyWanted, type Pass, sampleKeys } from '../pipeline/passes.js';
+import { doubtKeys, editsOf, onlyWanted, type Pass, sampleKeys } from '../pipeline/passes.js';
 import { type OpenOptions, openOutput, run, type RunOptions, type RunProgress, type RunSummary } from '../pipeline/run.js';
 import { type Counts, type LastSink, noCounts } from '../pipeline/sink.js';
+import { compileKeyFilter, type FilterOptions, type KeyPlace } from '../values/filters.js';
+import type { KeyPrefixes } from '../values/key-prefixes.js';
 import { LATEST_REDIS } from '../values/targets.js';
 import { linesOfKeys } from './key-lines.js';
 import { type LiveRunOptions, type LiveSources, withServers } from './live-sources.js';
@@ -45,6 +48,8 @@ export interface ComparisonOptions extends LiveRunOptions {
   readonly dbMap?: ReadonlyMap<number, number> | undefined;
   /** All keys of the source are in this database of the target. */
   readonly intoDb?: number | undefined;
+  /** Other names that keys of the source have on the target. */
+  readonly keyPrefixMap?: KeyPrefixes | undefined;
   /** Keys of the source have no expiries on the target. */
   readonly stripTtl?: boolean | undefined;
   /** Milliseconds that expiries of the source are later on the target. */
@@ -107,6 +112,9 @@ export interface DiffSummary extends RunSummary {
   readonly first: readonly Difference[];
   /** Keys that one side has and that expired since it was read. */
   readonly excused: number;
+  /** Keys of the target that several of the source become, which were compared with the last of those, and the first of them. */
+  readonly met: number;
+  readonly firstMet: MetKey | undefined;
   /** Rounds that looked at single keys. */
   readonly rounds: number;
   /** Keys with other values that were looked into, and those that were not, as there were too many. */
@@ -192,9 +200,12 @@ interface Side {
   readonly name: SideName;
   readonly sources: readonly string[];
   readonly filter: RunOptions['filter'];
-  /** The database that a key counts in. */
+  /** The database that a key counts in, and its name there; borrowed until the next one. */
   readonly databaseOf: (db: number) => number;
+  readonly nameOf: (key: KeyPlace) => KeyPlace;
   readonly passes: readonly Pass[];
+  /** How it is read for single keys (default: in the same way). */
+  readonly again?: Pick<Side, 'filter' | 'passes'> | undefined;
 }
 
 class Comparison {
@@ -208,6 +219,8 @@ class Comparison {
   private readonly first: Difference[] = [];
   private different = 0;
   private excused = 0;
+  private met = 0;
+  private firstMet: MetKey | undefined;
   private rounds = 0;
   private shown = 0;
   private notShown = 0;
@@ -222,19 +235,19 @@ class Comparison {
     servers: LiveSources | undefined,
     private readonly take: TakeDifference,
   ) {
-    const { dbMap, filter = {}, intoDb, sample = 1, sources, stripTtl, targetFilter = filter, targets, ttlShift } = options;
+    const { dbMap, filter = {}, intoDb, keyPrefixMap, sample = 1, sources, targetFilter = filter, targets } = options;
     this.slotGroups = slotGroupsOf(options, servers);
     const mapped = (db: number): number => intoDb ?? dbMap?.get(db) ?? db;
     const sampled = sample < 1 ? [sampleKeys(sample)] : [];
     const dbs = filter.db === undefined || filter.db.length === 0 ? undefined : [...new Set(filter.db.map(mapped))];
     this.sides = [
-      { name: 'source', sources, filter, databaseOf: mapped, passes: [...sampled, ...editsOf({ dbMap, intoDb, stripTtl, ttlShift })] },
       {
-        name: 'target',
-        sources: servers?.named(targets) ?? targets,
-        filter: { ...targetFilter, db: dbs ?? (intoDb === undefined ? undefined : [intoDb]) },
-        databaseOf: (db) => db,
-        passes: sampled,
+        ...{ name: 'source', sources, filter, databaseOf: mapped, nameOf: (key) => keyPrefixMap?.nameOf(key) ?? key },
+        passes: [...editsOf(options), ...sampled], // both sides sample by the names on the target
+      },
+      {
+        ...{ name: 'target', sources: servers?.named(targets) ?? targets, databaseOf: (db) => db, nameOf: (key) => key },
+        ...targetSide({ ...targetFilter, db: dbs ?? (intoDb === undefined ? undefined : [intoDb]) }, sampled, keyPrefixMap),
       },
     ];
   }
@@ -264,6 +277,8 @@ class Comparison {
       kinds: this.kinds,
       first: this.first,
       excused: this.excused,
+      met: this.met,
+      firstMet: this.firstMet,
       rounds: this.rounds,
       shown: this.shown,
       notShown: this.notShown,
@@ -330,6 +345,7 @@ class Comparison {
     const hash = new KeyHash(this.seed);
     const different = new Set<number>();
     let excused = 0;
+    let met = 0;
     let open = buckets;
     while (open.length > 0 && this.whole) {
       const { now } = this;
@@ -362,9 +378,12 @@ class Comparison {
       }
       await this.show(toShow);
       excused += next.value.excused;
+      met += next.value.met;
+      this.firstMet ??= next.value.firstMet;
       open = [...table.left];
     }
     this.excused = excused;
+    this.met = Math.max(this.met, met); // later rounds look at what differs only
     return [...different];
   }
 
@@ -414,13 +433,14 @@ class Comparison {
     const { options } = this;
     const isWanted: OpenOptions['wants'] =
       keys === undefined ? wants : (db, key, start, end) => keys.has(db, key, start, end) && wants?.(db, key, start, end) !== false;
+    const { filter, passes } = this.rounds === 0 ? side : (side.again ?? side);
     const only = keys === undefined ? [] : [onlyWanted((db, key, start, end) => keys.has(db, key, start, end))];
     const summary = await run(
       {
         ...options,
         sources: side.sources,
-        filter: { ...side.filter, now: this.now },
-        wants: isWanted && ((db, key, start, end) => isWanted(side.databaseOf(db), key, start, end)),
+        filter: { ...filter, now: this.now },
+        wants: isWanted && wantsOf(side, isWanted),
         open: (source, how) => this.open(source, how),
         onProgress: (progress) => {
           this.progress.set(side.name, progress);
@@ -428,7 +448,7 @@ class Comparison {
         },
         ...(this.rounds > 0 ? { onWarning: undefined, onAofTail: undefined, onHead: undefined } : {}),
       },
-      (codec) => ({ sink: make(codec), outputs: [], meta: false, passes: [...side.passes, ...only] }),
+      (codec) => ({ sink: make(codec), outputs: [], meta: false, passes: [...passes, ...only] }),
       KERNEL_BYTES,
     );
     this.errors.push(...summary.errors);
@@ -453,6 +473,38 @@ class Comparison {
       onWarning: (text) => this.options.onWarning?.(source, text),
     });
   }
+}
+
+/**
+ * How a target is read: filters are for names in the source. A first look takes the keys whose names there they most likely let through. A
+ * second one takes all that may have such a name; one that the source does not have is only too many if the first look takes it, too.
+ */
+function targetSide(
+  filter: FilterOptions,
+  passes: readonly Pass[],
+  prefixes: KeyPrefixes | undefined,
+): Pick<Side, 'again' | 'filter' | 'passes'> {
+  const fits = compileKeyFilter(filter);
+  if (prefixes === undefined || fits === undefined) return { filter, passes };
+  return {
+    filter: { ...filter, names: (key, passing) => passing(prefixes.wasName(key)) },
+    passes,
+    again: {
+      filter: { ...filter, names: (key, passing) => prefixes.hadName(key, passing) },
+      passes: [...passes, doubtKeys((key) => fits(prefixes.wasName(key)))],
+    },
+  };
+}
+
+type Wants = Exclude<OpenOptions['wants'], undefined>;
+
+/** What is wanted of a side, by the databases and names that it has itself. */
+function wantsOf({ databaseOf, nameOf }: Side, isWanted: Wants): Wants {
+  const own = { keyBytes: EMPTY, keyStart: 0, keyEnd: 0 };
+  return (db, keyBytes, keyStart, keyEnd) => {
+    const key = nameOf(Object.assign(own, { keyBytes, keyStart, keyEnd }));
+    return isWanted(databaseOf(db), key.keyBytes, key.keyStart, key.keyEnd);
+  };
 }
 
 const sum = (numbers: readonly (number | undefined)[]): number => numbers.reduce<number>((all, one = 0) => all + one, 0);

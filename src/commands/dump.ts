@@ -12,9 +12,10 @@ import { RdbSink, type RdbSinkOptions } from '../dump/rdb-sink.js';
 import { RespSink } from '../dump/resp-sink.js';
 import { MAX_PAYLOAD } from '../dump/resp-writer.js';
 import { compileFilter, takesFunctions } from '../values/filters.js';
+import type { KeyPrefixes } from '../values/key-prefixes.js';
 import { KeySet } from '../values/key-set.js';
 import { highestFormat } from '../dump/headers.js';
-import { mayMeet } from '../pipeline/meeting.js';
+import { mayMeet, meetingKeys } from '../pipeline/meeting.js';
 import { openOutput, run, type RunSummary } from '../pipeline/run.js';
 import { damageCheck } from './damage-check.js';
 import { tryManifest } from '../pipeline/manifest.js';
@@ -27,6 +28,8 @@ import { type DumpedFile, eachShard, joined, type ShardOutput, shardOutputs, sum
 export type { KeyProblem } from '../pipeline/key-problem.js';
 
 export interface DumpOptions extends LiveRunOptions, Pick<DumpSinkOptions, 'allowLoss' | 'dbMap' | 'stripTtl' | 'target'> {
+  /** Other names of keys. */
+  readonly keyPrefixMap?: KeyPrefixes | undefined;
   /** A path, in which `{shard}` stands for each server or master; default: standard output. */
   readonly output?: string | undefined;
   /** File that describes the files of a dump of one server or cluster; format rdb, and needs `output`. */
@@ -115,6 +118,7 @@ async function dumpSources(options: DumpOptions, joint?: JointOutputs): Promise<
       target,
       allowLoss,
       seen,
+      mayRepeat: meetingKeys(options),
       duplicates: onConflict === 'error' ? 'tell' : 'drop',
       onProblem,
       damage,
@@ -162,8 +166,9 @@ function isVerbatim(options: DumpOptions): boolean {
   return isComplete(options) && functions !== false && stripTtl !== true && servers?.get(sources[0])?.way === 'replication';
 }
 
-/** Whether all keys of the source are written, each into the database that it comes from. */
-function isComplete({ dbMap, filter = {}, limit = Infinity, skipDamaged = false, sources, splitSlots = 1, target }: DumpOptions): boolean {
+/** Whether all keys of the source are written, each into the database that it comes from, and with its name. */
+function isComplete(options: DumpOptions): boolean {
+  const { dbMap, filter = {}, keyPrefixMap, limit = Infinity, skipDamaged = false, sources, splitSlots = 1, target } = options;
   return (
     sources.length === 1 &&
     !skipDamaged &&
@@ -171,6 +176,7 @@ function isComplete({ dbMap, filter = {}, limit = Infinity, skipDamaged = false,
     limit === Infinity &&
     splitSlots === 1 &&
     dbMap === undefined &&
+    keyPrefixMap === undefined &&
     !compileFilter(filter).active
   );
 }

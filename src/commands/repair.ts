@@ -1,5 +1,6 @@
 import { formatText } from '../bytes/text.js';
 import { KeyList } from '../diff/key-list.js';
+import { EMPTY } from '../encodings/element.js';
 import type { KeyProblem } from '../pipeline/key-problem.js';
 import type { Access } from '../redis/connect.js';
 import { Servers } from '../redis/servers.js';
@@ -115,7 +116,8 @@ class Repairing {
   }
 
   /** Why keys of the target may only seem to be extra. */
-  private missingOf({ gaps = [] }: DiffSummary): string | undefined {
+  private missingOf({ gaps = [], met }: DiffSummary): string | undefined {
+    if (met > 0) return 'nothing was repaired, as several keys of the source become one on the target';
     if (gaps.length > 0) return `nothing was repaired, as keys may be missing of what was read: ${gaps[0]}`;
     if (this.aofTails === 0 || this.options.ignoreAofTail === true) return undefined;
     return 'nothing was repaired, as the newer commands of an AOF were not read: its keys may only seem to differ';
@@ -150,17 +152,22 @@ class Repairing {
     { access, cluster, maxInFlight, onNote, onProblem, parallel, retryFor }: RepairTarget,
     keys: KeyList,
   ): Promise<RestoreSummary> {
-    const { checksum, dbMap, filter, ignoreAofTail, intoDb, live, sources, strict, targets } = this.options;
+    const { checksum, dbMap, filter, ignoreAofTail, intoDb, keyPrefixMap, live, sources, strict, targets } = this.options;
     const { onError, onEvent, onProgress, signal, stdin, stdout } = this.options;
     const named = [...(live ?? [])].filter(([name]) => !targets.includes(name));
     const read = new Map(named.map(([name, how]) => [name, { ...how, via: 'scan' } as const])); // which leaves out all other keys
     const mapped = (db: number): number => intoDb ?? dbMap?.get(db) ?? db;
+    const own = { keyBytes: EMPTY, keyStart: 0, keyEnd: 0 };
     const summary = await restore({
-      ...{ checksum, dbMap, filter, ignoreAofTail, sources, strict, onError, onEvent, onProgress, signal, stdin, stdout },
+      ...{ checksum, dbMap, filter, ignoreAofTail, keyPrefixMap, sources, strict, onError, onEvent, onProgress, signal, stdin, stdout },
       ...{ ...access, cluster, maxInFlight, parallel, retryFor, onNote, conflict: 'replace', functions: false },
       url: { ...access.url, db: intoDb },
       live: read.size === 0 ? undefined : read,
-      wants: (db, key, start, end) => keys.has(mapped(db), key, start, end),
+      wants: (db, keyBytes, keyStart, keyEnd) => {
+        const key = Object.assign(own, { keyBytes, keyStart, keyEnd });
+        const name = keyPrefixMap?.nameOf(key) ?? key;
+        return keys.has(mapped(db), name.keyBytes, name.keyStart, name.keyEnd);
+      },
       onProblem: (problem) => {
         if (problem.key !== undefined) onProblem(problem); // other records of a file are no differences
       },

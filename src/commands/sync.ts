@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
+import { TS_CODEC } from '../kernels/codec.js';
 import { LiveSource } from '../live/live-source.js';
 import type { LiveOptions } from '../live/options.js';
 import type { Shard } from '../live/shard.js';
@@ -13,7 +14,7 @@ import { SyncError, SyncGap } from '../sync/errors.js';
 import type { KeyName } from '../sync/fences.js';
 import { Lane } from '../sync/lane.js';
 import { LagClock } from '../sync/lag.js';
-import type { PlanCounts } from '../sync/planner.js';
+import { PlanCounts } from '../sync/planner.js';
 import { type LaneRecord, RecordKeys, RECORD_PREFIX } from '../sync/record.js';
 import { HOLD, releaseExpiries } from '../sync/settle.js';
 import { ChangeLink } from '../sync/source/change-link.js';
@@ -119,7 +120,11 @@ export async function sync(options: SyncOptions): Promise<SyncSummary> {
   const source = await LiveSource.open(name, { ...options.source, via: 'replication', signal: options.signal, onEvent: options.onEvent });
   try {
     const access = { url: options.url, tls: options.tls, sentinelLogin: options.sentinelLogin, natMap: options.natMap };
-    const servers = await Servers.open(access, { cluster: options.cluster, versionKnown: options.target !== undefined, onEvent: options.onEvent });
+    const servers = await Servers.open(access, {
+      cluster: options.cluster,
+      versionKnown: options.target !== undefined,
+      onEvent: options.onEvent,
+    });
     try {
       return await new Sync(options, source, servers, await targetFacts(servers, options.target)).run();
     } finally {
@@ -166,7 +171,9 @@ class Sync {
     try {
       const refused = await endConnections(this.servers, this.keys);
       if (refused !== undefined) {
-        options.onNote?.(`the target refuses CLIENT LIST or CLIENT KILL (${refused}): a run that was killed may still be writing, so that writes may be applied twice`);
+        options.onNote?.(
+          `the target refuses CLIENT LIST or CLIENT KILL (${refused}): a run that was killed may still be writing, so that writes may be applied twice`,
+        );
       }
       const before = await readRecords(this.servers, this.keys);
       this.generation = Math.max(0, ...[...before.lanes.values()].map(({ record }) => record.generation)) + 1;
@@ -206,7 +213,16 @@ class Sync {
         onRoom: () => this.options.onEvent?.(`${name}: the spool has room again`, true),
         onEvent: (text) => this.options.onEvent?.(`${name}: ${text}`),
       });
-      this.lanes.push({ number, shard, spool, lag: new LagClock(), lane: undefined, link: undefined, following: undefined, copy: undefined });
+      this.lanes.push({
+        number,
+        shard,
+        spool,
+        lag: new LagClock(),
+        lane: undefined,
+        link: undefined,
+        following: undefined,
+        copy: undefined,
+      });
     }
   }
 
@@ -216,7 +232,10 @@ class Sync {
     if (states.size === 0 || [...states.values()].some(({ record }) => record.phase === 'full')) return false;
     const [{ record }] = states.values();
     if (record.options !== this.fingerprint) {
-      throw new SyncError(lanes[0].shard.facts.name, 'the target has a position of this sync, made with other filters or maps: use the same ones, or --fresh to begin again');
+      throw new SyncError(
+        lanes[0].shard.facts.name,
+        'the target has a position of this sync, made with other filters or maps: use the same ones, or --fresh to begin again',
+      );
     }
     this.alone = record.alone;
     const gaps: string[] = [];
@@ -311,7 +330,12 @@ class Sync {
   /** Digest of the options that decide what is written. */
   private get fingerprint(): string {
     const { dbMap, filter = {}, notCommand, onlyCommand, url } = this.options;
-    return digestOf([JSON.stringify({ ...filter, now: undefined }, shown), JSON.stringify([...(dbMap ?? [])]), `${url.db}`, `${notCommand} ${onlyCommand}`]);
+    return digestOf([
+      JSON.stringify({ ...filter, now: undefined }, shown),
+      JSON.stringify([...(dbMap ?? [])]),
+      `${url.db}`,
+      `${notCommand} ${onlyCommand}`,
+    ]);
   }
 
   /** The full copy, with the writes meanwhile going to the spools. */
@@ -385,7 +409,14 @@ class Sync {
   private async copied(lane: SourceLane): Promise<void> {
     const { copy, number, shard } = lane;
     if (copy === undefined) throw new SyncError(shard.facts.name, 'its copy did not say where it stands');
-    await this.writeRecords(number, { phase: 'changes', id: copy.id, certain: copy.offset, sent: copy.offset, db: copy.db, sentDb: copy.db });
+    await this.writeRecords(number, {
+      phase: 'changes',
+      id: copy.id,
+      certain: copy.offset,
+      sent: copy.offset,
+      db: copy.db,
+      sentDb: copy.db,
+    });
     this.makeLane(lane, { offset: copy.offset, db: copy.db });
   }
 
@@ -416,7 +447,9 @@ class Sync {
       isWanted === undefined && databases === undefined && ofSource === undefined
         ? undefined
         : (db: number, keyBytes: Uint8Array, keyStart: number, keyEnd: number): boolean =>
-            databases?.has(db) !== false && (ofSource === undefined || ofSource === db) && isWanted?.({ keyBytes, keyStart, keyEnd }) !== false;
+            databases?.has(db) !== false &&
+            (ofSource === undefined || ofSource === db) &&
+            isWanted?.({ keyBytes, keyStart, keyEnd }) !== false;
     const { transactions } = this;
     const allSources = Array.from({ length: facts.databases }, (_, db) => db);
     lane.lane = new Lane(
@@ -429,7 +462,16 @@ class Sync {
           known: (id) => lane.spool.history.some((turn) => turn.id === id),
           onEvent: options.onEvent,
         }),
-        fetched: new FetchedWriter({ target: facts.target, hold: this.hold ?? 0, allowLoss: options.allowLoss }),
+        fetched: new FetchedWriter({
+          ...{
+            codec: TS_CODEC,
+            target: facts.target,
+            sharded: servers.clustered,
+            allowLoss: options.allowLoss,
+            maxPayload: options.maxPayload,
+          },
+          suffix: `${keys.id}:${lane.number}`,
+        }),
         sources: (db) => (url.db === undefined && dbMap === undefined ? [db] : allSources.filter((of) => target(of) === db)),
         sameDatabases: url.db === undefined && dbMap === undefined && databases === undefined && ofSource === undefined,
         fetchAll: choosesValues(filter),
@@ -495,7 +537,7 @@ class Sync {
   /** Applies what comes until it is to end. Returns whether the target has caught up. */
   private async follow(): Promise<boolean> {
     const { lanes, options } = this;
-    const running = Promise.all(lanes.map(({ lane }) => lane?.run())).then(
+    const running = Promise.all(lanes.flatMap(({ lane }) => lane?.run() ?? [])).then(
       () => 'over' as const,
       (error: unknown) => {
         this.fail(error);
@@ -520,7 +562,9 @@ class Sync {
     const { maxLag, settle } = this.options;
     let since: number | undefined;
     while (!this.signal.aborted && this.options.stop?.aborted !== true) {
-      const near = this.laneStatuses().every(({ connected, attached, lagSeconds, source }) => attached && connected && source !== undefined && lagSeconds * 1000 <= maxLag);
+      const near = this.laneStatuses().every(
+        ({ connected, attached, lagSeconds, source }) => attached && connected && source !== undefined && lagSeconds * 1000 <= maxLag,
+      );
       if (!near) since = undefined;
       else since ??= Date.now();
       if (since !== undefined && Date.now() - since >= settle) return true;
@@ -593,6 +637,4 @@ function slotsOf({ facts }: Shard): ReadonlySet<number> {
   return new Set(facts.slots.flatMap(([from, to]) => Array.from({ length: to - from + 1 }, (_, i) => from + i)));
 }
 
-const NO_COUNTS: PlanCounts = {
-  ...{ commands: 0, filtered: 0, superseded: 0, apart: 0, split: 0, transactionsApart: 0, ignored: 0 },
-};
+const NO_COUNTS = new PlanCounts();

@@ -18,3 +18,4 @@ export {
   TYPE_NAMES,
 } from '../values/filter-args.js';
 export { type FilterOptions, takesFunctions } from '../values/filters.js';
+export { KeyPrefixes } from '../values/key-prefixes.js';

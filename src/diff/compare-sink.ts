@@ -1,7 +1,9 @@
 import { EMPTY } from '../encodings/element.js';
 import type { LargeValue } from '../io/large-value.js';
 import { type Codec, TS_CODEC } from '../kernels/codec.js';
-import { DB, DROPPED, EXPIRE, FLAGS, HAS_EXPIRE, KIND, RECORD, ROW_WORDS, TYPE } from '../kernels/layout.js';
+import {
+  DB, DOUBTFUL, DROPPED, EXPIRE, FLAGS, HAS_EXPIRE, KEY_RENAMED, KIND, RECORD, RENAMED_BY, ROW_WORDS, SOURCE_DB, TYPE,
+} from '../kernels/layout.js';
 import { Batch, BATCH_ROWS } from '../rdb/batch.js';
 import type { Seed } from './domains.js';
 import { TYPE_INDEX } from './fold.js';
@@ -36,7 +38,8 @@ export class CompareSink extends SilentSink {
     const { seed, streams, values } = options;
     this.digests = new RowDigests(codec ?? TS_CODEC, { seed, streams, values, wanted: table.wanted }, BATCH_ROWS);
     this.record = {
-      ...{ db: 0, keyBytes: EMPTY, keyStart: 0, keyEnd: 0, keys: this.digests.keys, values: this.digests.values, at: 0 },
+      ...{ db: 0, sourceDb: 0, renamedBy: -1, doubtful: false },
+      ...{ keyBytes: EMPTY, keyStart: 0, keyEnd: 0, keys: this.digests.keys, values: this.digests.values, at: 0 },
       ...{ offsets: undefined, type: 0, hasExpire: false, expireHi: 0, expireLo: 0, elements: -1 },
     };
   }
@@ -69,6 +72,9 @@ export class CompareSink extends SilentSink {
       if (hasExpire && batch.table.expireAt(row) <= options.now) continue;
       batch.readKey(row, record);
       record.db = words[at + DB];
+      record.sourceDb = words[at + SOURCE_DB];
+      record.renamedBy = (words[at + FLAGS] & KEY_RENAMED) === 0 ? -1 : words[at + RENAMED_BY];
+      record.doubtful = (words[at + FLAGS] & DOUBTFUL) !== 0;
       record.at = 4 * row;
       record.offsets = digests.offsets.get(row);
       record.type = TYPE_INDEX[words[at + TYPE]];

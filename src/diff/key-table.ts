@@ -5,6 +5,11 @@ import { same128 } from './sum.js';
 /** A record as a table takes it; borrowed. */
 export interface KeyRecord {
   db: number;
+  /** Which key of its side it is, where several may have this name now: its database there, and what gave it the name; -1 for nothing. */
+  sourceDb: number;
+  renamedBy: number;
+  /** Of side B: side A may have left it out. */
+  doubtful: boolean;
   keyBytes: Uint8Array;
   keyStart: number;
   keyEnd: number;
@@ -70,7 +75,10 @@ const B_EXPIRE = 16;
 const B_ELEMENTS = 18;
 /** Of a stream on side A. */
 const OFFSETS = 20;
-const ENTRY = 24;
+/** Which key of side A it is. */
+const A_DATABASE = 24;
+const A_RENAMED_BY = 25;
+const ENTRY = 26;
 
 /* Bits of STATE: the types of both sides, from bits 0 and 8 on, and what is known of the key. */
 const TYPE_MASK = 0xff;
@@ -83,6 +91,9 @@ const HAS_OFFSETS = 1 << 20;
 const OTHER_TYPE = 1 << 22;
 const OTHER_EXPIRY = 1 << 23;
 const OTHER_VALUE = 1 << 24;
+/** Several keys of side A have become this one. */
+const MET = 1 << 25;
+const DOUBTED = 1 << 26;
 const DIFFERS = OTHER_TYPE | OTHER_EXPIRY | OTHER_VALUE;
 
 const FIRST_ENTRIES = 256;
@@ -125,10 +136,15 @@ export class KeyTable {
     const at = this.entryOf(record);
     if (at < 0) return;
     const { entries } = this;
-    const { hasExpire, offsets, type } = record;
+    const { hasExpire, offsets, renamedBy, sourceDb, type } = record;
+    const before = entries[at + STATE];
+    const isOther = entries[at + A_DATABASE] !== sourceDb || entries[at + A_RENAMED_BY] !== renamedBy;
+    const met = (before & ON_A) !== 0 && isOther ? MET : before & MET;
+    entries[at + A_DATABASE] = sourceDb;
+    entries[at + A_RENAMED_BY] = renamedBy;
     for (let i = 0; i < 4; i++) entries[at + VALUE + i] = record.values[record.at + i];
     if (offsets !== undefined) entries.set(offsets, at + OFFSETS);
-    entries[at + STATE] = ON_A | type | (hasExpire ? A_HAS_EXPIRE : 0) | (offsets === undefined ? 0 : HAS_OFFSETS);
+    entries[at + STATE] = ON_A | met | type | (hasExpire ? A_HAS_EXPIRE : 0) | (offsets === undefined ? 0 : HAS_OFFSETS);
     this.putFacts(at, A_EXPIRE, A_ELEMENTS, record);
   }
 
@@ -137,9 +153,10 @@ export class KeyTable {
     const at = this.entryOf(record);
     if (at < 0) return;
     const { entries } = this;
-    const { hasExpire, type } = record;
+    const { doubtful, hasExpire, type } = record;
     let state = (entries[at + STATE] & ~(DIFFERS | (TYPE_MASK << B_TYPE) | B_HAS_EXPIRE)) | ON_B | (type << B_TYPE);
     if (hasExpire) state |= B_HAS_EXPIRE;
+    if (doubtful) state |= DOUBTED;
     this.putFacts(at, B_EXPIRE, B_ELEMENTS, record);
     if ((state & ON_A) !== 0) {
       if ((state & TYPE_MASK) !== type) state |= OTHER_TYPE;
@@ -297,10 +314,14 @@ export class KeyTable {
    * that side was read: it is excused. So is one that the other side may have had with an expiry within the tolerance.
    */
   *differences(now: number): Generator<Difference, KeyTableCounts, void> {
-    const counts = { same: 0, missing: 0, extra: 0, different: 0, excused: 0 };
+    const counts = { same: 0, missing: 0, extra: 0, different: 0, excused: 0, met: 0, firstMet: undefined as MetKey | undefined };
     for (let entry = 0; entry < this.count; entry++) {
       const at = entry * ENTRY;
       const state = this.entries[at + STATE];
+      if ((state & MET) !== 0) {
+        counts.met++;
+        counts.firstMet ??= { db: this.entries[at + DATABASE], key: this.keyAt(at) };
+      }
       if ((state & ON_A) !== 0 && (state & ON_B) !== 0) {
         if ((state & DIFFERS) === 0) {
           counts.same++;
@@ -310,7 +331,7 @@ export class KeyTable {
         }
       } else if (this.hasExpired(at, state, now)) {
         counts.excused++;
-      } else {
+      } else if ((state & DOUBTED) === 0) {
         const kind = (state & ON_A) !== 0 ? 'missing' : 'extra';
         counts[kind]++;
         yield this.difference(at, [kind]);
@@ -325,8 +346,13 @@ export class KeyTable {
     return this.number(at + (onA ? A_EXPIRE : B_EXPIRE)) - this.options.tolerance <= now;
   }
 
+  private keyAt(at: number): Uint8Array {
+    const from = this.entries[at + KEY_AT];
+    return this.arena.slice(from, from + this.entries[at + KEY_LENGTH]);
+  }
+
   private difference(at: number, kinds: readonly DifferenceKind[]): Difference {
-    const { arena, entries } = this;
+    const { entries } = this;
     const state = entries[at + STATE];
     const facts = (type: number, hasExpire: number, expire: number, elements: number): KeyFacts => {
       const count = this.number(at + elements);
@@ -336,11 +362,10 @@ export class KeyTable {
         elements: count < 0 ? undefined : count,
       };
     };
-    const key = entries[at + KEY_AT];
     return {
       kinds,
       db: entries[at + DATABASE],
-      key: arena.slice(key, key + entries[at + KEY_LENGTH]),
+      key: this.keyAt(at),
       a: (state & ON_A) === 0 ? undefined : facts(state, A_HAS_EXPIRE, A_EXPIRE, A_ELEMENTS),
       b: (state & ON_B) === 0 ? undefined : facts(state >> B_TYPE, B_HAS_EXPIRE, B_EXPIRE, B_ELEMENTS),
     };
@@ -356,6 +381,14 @@ export interface KeyTableCounts {
   readonly different: number;
   /** On one side only, and expired since. */
   readonly excused: number;
+  /** Keys that several of side A have become, which count as the last of those, and the first of them. */
+  readonly met: number;
+  readonly firstMet: MetKey | undefined;
+}
+
+export interface MetKey {
+  readonly db: number;
+  readonly key: Uint8Array;
 }
 
 function kindsOf(state: number): DifferenceKind[] {

@@ -6,6 +6,7 @@ import { DB, DROPPED, FLAGS, HAS_CLOCK, HEAD_EDITED, KIND, RECORD, ROW_WORDS, SO
 import type { Batch } from '../rdb/batch.js';
 import { Frame, ITEMS_PART } from '../rdb/frame.js';
 import { isKeyClock } from '../rdb/opcodes.js';
+import type { KeyPlace } from '../values/filters.js';
 import { KeySet } from '../values/key-set.js';
 import { isFileOnly, LATEST_REDIS, type Target } from '../values/targets.js';
 import { AGAIN, type PartsPlan, PartsTranscoder, type Refused, type Transcoded, Transcoder } from '../values/transcode.js';
@@ -29,6 +30,8 @@ export interface DumpSinkOptions {
   readonly allowLoss?: boolean | undefined;
   /** Keys of all sources so far, if several sources or mapped databases may have the same key. */
   readonly seen?: KeySet | undefined;
+  /** Which of them may be repeated (default: all); of lines of payloads, any may. */
+  readonly mayRepeat?: ((key: KeyPlace) => boolean) | undefined;
   /** Whether repeated keys are reported or dropped. */
   readonly duplicates?: 'tell' | 'drop' | undefined;
   readonly onProblem?: ((problem: KeyProblem) => void) | undefined;
@@ -314,9 +317,11 @@ export abstract class DumpSink implements LastSink {
     const { key, seen } = this;
     if (seen === undefined) return to;
     const { table } = batch;
+    const mayRepeat = this.file.repeats === true ? undefined : this.options.mayRepeat;
     for (let row = from; row < to; row++) {
       if (table.word(row, KIND) !== RECORD || table.has(row, DROPPED)) continue;
       batch.readKey(row, key);
+      if (mayRepeat?.(key) === false) continue;
       if (!seen.add(table.word(row, DB), key.keyBytes, key.keyStart, key.keyEnd)) return row;
     }
     return to;

@@ -2,15 +2,15 @@ import { keySlot, SLOTS } from '../bytes/crc16.js';
 import { EMPTY } from '../encodings/element.js';
 import { TS_CODEC } from '../kernels/codec.js';
 import {
-  DB, DROPPED, END, FLAGS, FREQ, GROWN, HAS_EXPIRE, HAS_META, HEAD_EDITED, HEAD_START, IDLE, KIND, RECORD, ROW_WORDS, START, TYPE,
-  TYPE_AT,
+  DB, DROPPED, END, FLAGS, FREQ, GROWN, HAS_EXPIRE, HAS_META, HEAD_EDITED, HEAD_START, IDLE, KEY_RENAMED, KIND, RECORD, ROW_WORDS,
+  START, TYPE, TYPE_AT,
 } from '../kernels/layout.js';
 import type { Batch } from '../rdb/batch.js';
 import type { Frame } from '../rdb/frame.js';
 import { type Length, readLength } from '../rdb/length.js';
 import { VALKEY_VERSION } from '../rdb/payload.js';
 import { TABLES, type TypeRow } from '../rdb/types.js';
-import { AUX_SINCE, fitsModifiers, IDLE_SINCE, modifiersOf } from '../rdb/write.js';
+import { AUX_SINCE, fitsModifiers, IDLE_SINCE, LENGTH_SIZE, modifiersOf } from '../rdb/write.js';
 import { isFileOnly } from '../values/targets.js';
 import type { LargeValue } from '../io/large-value.js';
 import type { FileEnd } from '../pipeline/sink.js';
@@ -149,7 +149,7 @@ export class RdbSink extends DumpSink {
     this.keysTaken = true;
     this.beginKey(frame);
     const file = this.keyFile;
-    if (this.fitsAsItIs(frame)) {
+    if (this.fitsAsItIs(frame) && frame.headBytes === frame.bytes) {
       if (file !== this.runFile || frame.headStart !== this.runEnd || frame.bytes !== this.runBytes || !file.selected(frame.db)) {
         this.endRun();
         file.select(frame.db, this.counted.get(frame.db));
@@ -186,7 +186,7 @@ export class RdbSink extends DumpSink {
       const bare = words[at + FREQ] < 0 && table.double(row, IDLE) < 0;
       const expires = (flags & HAS_EXPIRE) !== 0;
       let start = words[at + HEAD_START];
-      if ((flags & HAS_META) !== 0) break;
+      if ((flags & (HAS_META | KEY_RENAMED)) !== 0) break;
       if ((flags & HEAD_EDITED) !== 0 && !expires && bare) start = words[at + TYPE_AT];
       else if ((flags & HEAD_EDITED) !== 0 || (!bare && !hasModifiers)) break;
       else if (start === words[at + TYPE_AT] && (expires || !bare)) break;
@@ -224,7 +224,8 @@ export class RdbSink extends DumpSink {
     if (split || codec === TS_CODEC || row === to || words[at + KIND] !== RECORD || !file.selected(db)) return row;
     const pending = runEnd - runStart;
     const { output } = file;
-    output.room(pending + words[(to - 1) * ROW_WORDS + END] - words[at + HEAD_START]);
+    const names = batch.arenaLength === 0 ? 0 : batch.arenaLength + LENGTH_SIZE * (to - row);
+    output.room(pending + words[(to - 1) * ROW_WORDS + END] - words[at + HEAD_START] + names);
     const out = { bytes: output.bytes, length: output.length + pending, keys: 0, expiring: 0 };
     const next = codec.copyRecords({ table: words, bytes, largest, db, modifiers }, row, to, out);
     if (out.keys === 0) return next;
@@ -240,7 +241,9 @@ export class RdbSink extends DumpSink {
     const { words } = table;
     const [from, at] = [clock * ROW_WORDS, row * ROW_WORDS];
     const whole =
-      (words[at + FLAGS] & (DROPPED | HEAD_EDITED)) === 0 && words[at + KIND] === RECORD && words[at + HEAD_START] === words[from + END];
+      (words[at + FLAGS] & (DROPPED | HEAD_EDITED | KEY_RENAMED)) === 0 &&
+      words[at + KIND] === RECORD &&
+      words[at + HEAD_START] === words[from + END];
     const bare = (words[at + FLAGS] & HAS_EXPIRE) === 0 && words[at + FREQ] < 0 && table.double(row, IDLE) < 0;
     if (!whole || (words[at + HEAD_START] === words[at + TYPE_AT] && !bare) || this.format.version < IDLE_SINCE) return;
     words[at + HEAD_START] = words[from + START] - 1;

@@ -1,7 +1,7 @@
 import type { Batch } from '../rdb/batch.js';
 import { Frame } from '../rdb/frame.js';
 import { type Part, ValueFramer } from '../rdb/value-framer.js';
-import { HEAD_EDITED, SOURCE_DB } from '../kernels/layout.js';
+import { DOUBTFUL, HEAD_EDITED, KEY_RENAMED, RENAMED_BY, SOURCE_DB } from '../kernels/layout.js';
 import { Spill } from './spill.js';
 
 /** The source of a large value's parts. */
@@ -30,6 +30,10 @@ export class LargeValue {
   sourceDb: number;
   /** Whether the modifiers in `head` differ from those in `headBytes`. */
   edited = false;
+  /** The number of the pair of prefixes that the name of the key comes from; -1 if it is that of the source. */
+  renamedBy = -1;
+  /** See DOUBTFUL. */
+  doubtful = false;
   /** The key is refused, and the reason was reported. */
   dropped = false;
   /** Bytes of the value pulled so far. */
@@ -61,11 +65,14 @@ export class LargeValue {
     const { table } = batch;
     const frame = new Frame();
     batch.read(row, frame);
-    const { db, expireAt, expireHi, expireLo, hasExpire } = frame;
+    const { db, expireAt, expireHi, expireLo, hasExpire, headBytes, headEnd, headStart, keyBytes, keyEnd, keyStart, typeAt } = frame;
     this.edited = table.has(row, HEAD_EDITED);
     this.sourceDb = table.word(row, SOURCE_DB);
-    if (!this.edited && db === head.db) return;
+    this.doubtful = table.has(row, DOUBTFUL);
+    if (table.has(row, KEY_RENAMED)) this.renamedBy = table.word(row, RENAMED_BY);
+    if (!this.edited && db === head.db && this.renamedBy < 0) return;
     this.edits = { db, expireAt, expireHi, expireLo, hasExpire };
+    if (this.renamedBy >= 0) Object.assign(this.edits, { headBytes, headEnd, headStart, keyBytes, keyEnd, keyStart, typeAt });
     Object.assign(head, this.edits);
   }
 
@@ -112,7 +119,7 @@ export class LargeValue {
     const { bytes, end, keyBytes, keyEnd, keyStart, start } = frame;
     this.size += end - start;
     if (this.holds) this.held?.add(bytes, start, end);
-    if (this.source.framed) Object.assign(this.head, { keyBytes, keyStart, keyEnd });
+    if (this.source.framed && this.renamedBy < 0) Object.assign(this.head, { keyBytes, keyStart, keyEnd });
     return this.edits === undefined ? part : { kind: part.kind, frame: Object.assign(this.part, frame, this.edits) };
   }
 

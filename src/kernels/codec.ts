@@ -173,6 +173,24 @@ export interface RowFilter {
   readonly maxSize: number;
 }
 
+/** Keys that begin with `from` begin with `to` instead. */
+export interface PrefixPair {
+  readonly from: Uint8Array;
+  readonly to: Uint8Array;
+}
+
+/** What `Codec.renameRows` is asked for; it changes what is not `readonly`. */
+export interface RenameRun {
+  /** The first that fits a key counts. The same object for the same pairs. */
+  readonly pairs: readonly PrefixPair[];
+  readonly table: Int32Array;
+  /** Positions of the rows are in these. */
+  readonly bytes: Uint8Array;
+  /** New names are written here, from `arenaLength` on. */
+  readonly arena: Uint8Array;
+  arenaLength: number;
+}
+
 /**
  * The hot loops, which have two makes: this one in TypeScript, and one in WebAssembly (kernels/) that does the same, faster,
  * for bytes in its own memory. Functions have the signatures of the TypeScript ones.
@@ -224,6 +242,8 @@ export interface Codec {
    * row that it left to the caller.
    */
   filterRows(filter: RowFilter, table: Int32Array, row: number, rows: number, bytes: Uint8Array): number;
+  /** Renames the keys of rows [row, rows). Returns the first row that it left to the caller. pipeline/passes.ts is the reference. */
+  renameRows(run: RenameRun, row: number, rows: number): number;
   countRows: typeof countRows;
   /** Copies rows [row, rows) with their bytes, but for records that were dropped. Returns the first row that it left to the caller. */
   ownRows(run: OwnRun, row: number, rows: number): number;
@@ -272,6 +292,7 @@ export const TS_CODEC: Codec = {
   copyRecords: (_run, row) => row,
   frameRows: () => undefined,
   filterRows: (_filter, _table, row) => row,
+  renameRows: (_run, row) => row,
   countRows,
   ownRows: (_run, row) => row,
   checkRows: (_structures, _table, row) => row,

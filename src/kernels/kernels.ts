@@ -9,6 +9,8 @@ import {
   type CopyOut,
   type CopyRun,
   type OwnRun,
+  type PrefixPair,
+  type RenameRun,
   type RecordForms,
   type RestoreOut,
   type RestoreRun,
@@ -127,6 +129,8 @@ interface Exports {
     now: number,
   ): number;
   filterRows(filter: number, table: number, row: number, rows: number, base: number): number;
+  renameRows(pairs: number, table: number, row: number, rows: number, base: number, arena: number, arenaEnd: number): number;
+  renamedTo(): number;
   countRows(table: number, row: number, rows: number, now: number): void;
   countedKeys(): number;
   countedExpired(): number;
@@ -185,6 +189,8 @@ export class Kernels implements Codec {
   private readonly programs = new Map<FramePrograms, number>();
   /** Where filters were put; undefined where there was no room. */
   private readonly filters = new Map<RowFilter, number | undefined>();
+  /** The same for pairs of prefixes. */
+  private readonly pairs = new Map<readonly PrefixPair[], number | undefined>();
   recordsEnd = 0;
   restoredDb = 0;
   /** What `frames` is given and gives back. */
@@ -548,6 +554,31 @@ export class Kernels implements Codec {
     return this.place(bytes);
   }
 
+  renameRows(run: RenameRun, row: number, rows: number): number {
+    const { arena, arenaLength, bytes, pairs, table } = run;
+    if (!this.pairs.has(pairs)) this.pairs.set(pairs, this.placePairs(pairs));
+    const at = this.pairs.get(pairs);
+    const base = this.address(bytes);
+    const into = arena.byteOffset;
+    if (at === undefined || base < 0 || table.buffer !== this.buffer || arena.buffer !== this.buffer) return row;
+    const done = this.run.renameRows(at, table.byteOffset, row, rows, base, into + arenaLength, into + arena.length);
+    run.arenaLength = (this.run.renamedTo() >>> 0) - into;
+    return done;
+  }
+
+  /** Layout: layout.ts. Undefined where there is no room. */
+  private placePairs(pairs: readonly PrefixPair[]): number | undefined {
+    const numbered = pairs.map((pair, number) => ({ number, ...pair }));
+    const byFirst = Int32Array.from({ length: 256 }, (_, first) => {
+      const those = numbered.filter(({ from }) => from.length === 0 || from[0] === first);
+      if (those.length === 0) return 0;
+      const words = those.flatMap(({ from, number, to }) => [number, from.length, ...padded(from), to.length, ...padded(to)]);
+      return this.placeWords([those.length, ...words]);
+    });
+    const at = byFirst.includes(-1) ? -1 : this.placeWords(byFirst);
+    return at < 0 ? undefined : at;
+  }
+
   private placeWords(words: ArrayLike<number>): number {
     return this.place(new Uint8Array(Int32Array.from(words).buffer));
   }
@@ -623,6 +654,13 @@ export class Kernels implements Codec {
   get walked(): number {
     return this.run.runWalked();
   }
+}
+
+/** Bytes as words, filled up with zeros. */
+function padded(bytes: Uint8Array): Int32Array {
+  const words = new Int32Array((bytes.length + 3) >> 2);
+  new Uint8Array(words.buffer).set(bytes);
+  return words;
 }
 
 class KernelCrc64 extends Crc64 {

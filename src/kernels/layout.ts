@@ -37,6 +37,8 @@ export const HEAD_START = 18;
 export const TYPE_AT = 19;
 /** F64, of a part of a hash with field expiries. */
 export const LEAST_EXPIRY = 20;
+/** Of a whole record that is KEY_RENAMED: the number of the pair of prefixes that its name comes from. */
+export const RENAMED_BY = 20;
 /** Keys found since the batch began, this one included; of a row in a slot, since the slot began. */
 export const KEYS_READ = 22;
 /** Of a row in a slot: expired keys before this row. */
@@ -72,6 +74,10 @@ export const HEAD_EDITED = 2048;
 export const HAS_CLOCK = 4096;
 /** A deep check has found something in the value, which must not reach a server. */
 export const DAMAGED = 16384;
+/** The key has another name than in the file: it is not the one that the value follows. */
+export const KEY_RENAMED = 32768;
+/** The filters are for names in another place, and the key may have one there that they leave out: it is no key too many. */
+export const DOUBTFUL = 65536;
 
 /** In the table of types that `frames` gets: numbers from here on are opcodes. */
 export const OPCODES = 1024;
@@ -117,6 +123,11 @@ export const FILTER_MAX_SIZE = 10;
 export const FILTER_WORDS = 12;
 export const NO_PREFIX = 0;
 export const ANY_KEY = 1;
+
+/*
+ * What `renameRows` is told of pairs of prefixes: a word for each first byte of a key, 0 for none, or the address of how many pairs may fit
+ * and, at multiples of 4, the number of each, and size and bytes of both of its prefixes.
+ */
 
 /** Which records pass, by expiry. */
 export const TTL_NONE = 1;

@@ -1,14 +1,28 @@
-/** The options that decide which databases keys go to. */
+import { type FilterOptions, type KeyPlace, prefixTest } from '../values/filters.js';
+import type { KeyPrefixes } from '../values/key-prefixes.js';
+
+/** The options that decide which databases keys go to, and with which names. */
 export interface Meeting {
   readonly sources: readonly string[];
   readonly dbMap?: ReadonlyMap<number, number> | undefined;
-  readonly filter?: { readonly db?: readonly number[] | undefined } | undefined;
+  readonly keyPrefixMap?: KeyPrefixes | undefined;
+  readonly filter?: Pick<FilterOptions, 'db' | 'prefix'> | undefined;
   /** All keys go to this database. */
   readonly intoDb?: number | undefined;
 }
 
-/** Whether keys of two sources, or of two databases, may end up in one database. */
-export function mayMeet({ dbMap, filter, intoDb, sources }: Meeting): boolean {
+/** Whether keys of two sources or of two databases, or two keys of one, may end up as one key. */
+export function mayMeet(options: Meeting): boolean {
+  return sourcesMeet(options) || (options.keyPrefixMap?.meetings(options.filter?.prefix) ?? []).length > 0;
+}
+
+/** Which keys may be one with others, where that depends on their names. */
+export function meetingKeys(options: Meeting): ((key: KeyPlace) => boolean) | undefined {
+  if (options.keyPrefixMap === undefined || sourcesMeet(options)) return undefined;
+  return prefixTest(options.keyPrefixMap.meetings(options.filter?.prefix));
+}
+
+function sourcesMeet({ dbMap, filter, intoDb, sources }: Meeting): boolean {
   const chosen = new Set(filter?.db);
   if (sources.length > 1) return true;
   if (intoDb !== undefined) return chosen.size !== 1;

@@ -1,12 +1,13 @@
 import { mixed } from '../bytes/murmur3.js';
 import { EMPTY } from '../encodings/element.js';
 import {
-  DB, DROPPED, END, EXPIRE, FILTERED, FLAGS, HAS_EXPIRE, HEAD_EDITED, KEY_APART, KEY_END, KEY_HELD, KEY_START, KIND, OFFSET, RECORD,
-  ROW_WORDS, START, TYPE,
+  DB, DOUBTFUL, DROPPED, END, EXPIRE, FILTERED, FLAGS, HAS_EXPIRE, HEAD_EDITED, KEY_APART, KEY_END, KEY_HELD, KEY_START, KIND, OFFSET,
+  RECORD, ROW_WORDS, START, TYPE,
 } from '../kernels/layout.js';
 import type { Batch } from '../rdb/batch.js';
 import { REDIS_TYPES } from '../rdb/frame-table.js';
-import type { Filter, RecordHead } from '../values/filters.js';
+import type { Filter, KeyPlace, RecordHead } from '../values/filters.js';
+import type { KeyPrefixes } from '../values/key-prefixes.js';
 
 /** Marks or edits the rows of every batch before the sink gets it; never touches bytes. */
 export type Pass = (batch: Batch) => void;
@@ -52,6 +53,7 @@ export function filterRows(batch: Batch, filter: Filter): void {
 
 /** Options that change keys, apart from their values. */
 export interface Edits {
+  readonly keyPrefixMap?: KeyPrefixes | undefined;
   /** From the database number in the source; unlisted ones stay. */
   readonly dbMap?: ReadonlyMap<number, number> | undefined;
   /** Remove expiries. */
@@ -62,11 +64,42 @@ export interface Edits {
   readonly intoDb?: number | undefined;
 }
 
-export function editsOf({ dbMap, intoDb, stripTtl: strip, ttlShift = 0 }: Edits): Pass[] {
+export function editsOf({ dbMap, intoDb, keyPrefixMap, stripTtl: strip, ttlShift = 0 }: Edits): Pass[] {
   return [
+    ...(keyPrefixMap === undefined ? [] : [renameKeys(keyPrefixMap)]),
     ...(intoDb !== undefined ? [mapDatabases(() => intoDb)] : dbMap === undefined ? [] : [mapDatabases((db) => dbMap.get(db) ?? db)]),
     ...(strip === true ? [stripTtl] : ttlShift === 0 ? [] : [shiftTtl(ttlShift)]),
   ];
+}
+
+/** Gives keys their new names. */
+export function renameKeys(prefixes: KeyPrefixes): Pass {
+  const { pairs } = prefixes;
+  const key = { keyBytes: EMPTY, keyStart: 0, keyEnd: 0 };
+  return (batch) => {
+    const { rows, table: { words } } = batch;
+    for (let row = 0; row < rows; row++) {
+      row = batch.renameRows(pairs, row);
+      if (row === rows) return;
+      const at = row * ROW_WORDS;
+      if (words[at + KIND] !== RECORD || (words[at + FLAGS] & DROPPED) !== 0) continue;
+      batch.readKey(row, key);
+      const number = prefixes.pairOf(key);
+      if (number >= 0) batch.rename(row, pairs[number], number);
+    }
+  };
+}
+
+/** Marks keys that may have been left out elsewhere. */
+export function doubtKeys(isSure: (key: KeyPlace) => boolean): Pass {
+  const key = { keyBytes: EMPTY, keyStart: 0, keyEnd: 0 };
+  return (batch) => {
+    const { words } = batch.table;
+    forEachRecord(batch, (at, row) => {
+      batch.readKey(row, key);
+      if (!isSure(key)) words[at + FLAGS] |= DOUBTFUL;
+    });
+  };
 }
 
 /** Maps database numbers. */

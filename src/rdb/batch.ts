@@ -1,15 +1,16 @@
 import type { RdbError } from '../bytes/errors.js';
-import type { Codec } from '../kernels/codec.js';
+import type { Codec, PrefixPair } from '../kernels/codec.js';
 import type { RowCounts } from '../kernels/count-rows.js';
 import { EMPTY } from '../encodings/element.js';
 import {
-  DROPPED, END, FLAGS, HAS_CLOCK, HAS_META, KEY_APART, KEY_END, KEY_HELD, KEY_START, KEYS_READ, KIND, META, OFFSET, RECORD, ROW_WORDS,
-  START, TYPE,
+  DROPPED, END, FLAGS, HAS_CLOCK, HAS_META, KEY_APART, KEY_END, KEY_HELD, KEY_RENAMED, KEY_START, KEYS_READ, KIND, META, OFFSET, RECORD,
+  RENAMED_BY, ROW_WORDS, START, TYPE,
 } from '../kernels/layout.js';
 import { Frame, shownKey } from './frame.js';
 import { FrameTable } from './frame-table.js';
 import { isKeyClock } from './opcodes.js';
 import { type OpcodeRow, TABLES } from './types.js';
+import { LENGTH_SIZE, writeLength } from './write.js';
 
 /**
  * Rows of a batch, and bytes of its records. A quarter of the bytes fits the cache better, but costs four times the calls:
@@ -21,7 +22,7 @@ export const BATCH_BYTES = 1 << 20;
 /** Upper bound for the payloads in a batch: whole values are smaller. */
 export const LARGEST_PAYLOAD = 2 << 20;
 
-/** Room for keys stored as integers or compressed. */
+/** Room for keys stored as integers or compressed, and for new names of keys. */
 const ARENA_BYTES = 1 << 20;
 
 /**
@@ -54,6 +55,8 @@ export class Batch {
   /** Added to arena positions of keys in rows, so that kernels find them relative to `bytes`. */
   private arenaTo = 0;
   private readonly keys = new Map<number, Uint8Array>();
+  /** Key of a row, reused. */
+  private readonly key = { keyBytes: EMPTY, keyStart: 0, keyEnd: 0 };
   private readonly keyMeta = new Map<number, Uint8Array>();
 
   constructor(
@@ -126,6 +129,35 @@ export class Batch {
     table.setWord(row, KEY_END, at + size);
   }
 
+  /** Renames keys through a kernel, from `row` on. Returns the first row that it left to the caller. */
+  renameRows(pairs: readonly PrefixPair[], row: number): number {
+    const { arena, arenaLength, bytes, table } = this;
+    const run = { pairs, table: table.words, bytes, arena, arenaLength };
+    const next = this.codec.renameRows(run, row, this.rows);
+    this.arenaLength = run.arenaLength;
+    return next;
+  }
+
+  /** Gives the key of a row, which begins with `from`, its new name. `number`: that of the pair. */
+  rename(row: number, { from, to }: PrefixPair, number: number): void {
+    const { arena, key, table } = this;
+    this.readKey(row, key);
+    const rest = key.keyStart + from.length;
+    const size = to.length + key.keyEnd - rest;
+    const fits = size <= arena.length - this.arenaLength;
+    const [into, at] = fits ? [arena, this.arenaLength] : [new Uint8Array(size), 0];
+    into.set(to, at);
+    this.codec.copy(key.keyBytes, rest, key.keyEnd, into, at + to.length);
+    if (fits) this.arenaLength += size;
+    else this.keys.set(row, into);
+    const start = fits ? at + this.arenaTo : 0;
+    table.setWord(row, FLAGS, (table.word(row, FLAGS) & ~(KEY_APART | KEY_HELD)) | KEY_RENAMED | (fits ? KEY_APART : KEY_HELD));
+    table.setWord(row, RENAMED_BY, number);
+    table.setWord(row, KEY_START, start);
+    table.setWord(row, KEY_END, start + size);
+    this.intact = false;
+  }
+
   /** Reads a row into a frame; everything it refers to is borrowed like the batch. */
   read(row: number, frame: Frame): void {
     const { table } = this;
@@ -138,6 +170,7 @@ export class Batch {
     const flags = table.word(row, FLAGS);
     frame.metaBytes = (flags & HAS_META) === 0 ? undefined : this.keyMeta.get(row);
     if ((flags & (KEY_APART | KEY_HELD)) !== 0) this.readKey(row, frame);
+    if ((flags & KEY_RENAMED) !== 0) writeHead(frame);
   }
 
   /** Points `keyBytes`, `keyStart` and `keyEnd` at the key of a record. */
@@ -203,4 +236,18 @@ export class Batch {
     const { table } = this;
     return table.double(row, OFFSET) + table.word(row, END) - table.word(row, START);
   }
+}
+
+/** Gives a record the head that its key makes: type byte and key, without modifiers, in new memory, which has the key, too. */
+function writeHead(frame: Frame): void {
+  const { keyBytes, keyEnd, keyStart, type } = frame;
+  const size = keyEnd - keyStart;
+  const head = new Uint8Array(1 + LENGTH_SIZE + size);
+  head[0] = type.id;
+  const at = writeLength(head, 1, size);
+  head.set(keyBytes.subarray(keyStart, keyEnd), at);
+  frame.headBytes = frame.keyBytes = head;
+  frame.headStart = frame.typeAt = 0;
+  frame.keyStart = at;
+  frame.headEnd = frame.keyEnd = at + size;
 }

@@ -314,11 +314,12 @@ async function sync(pulled: PulledSocket, options: ReplicationOptions, id: strin
   return { id: told, offset: Number(at), continued: false, header: undefined };
 }
 
-/** The answer if the stream goes on. That is said at once: a sign of life instead means that a full copy is being prepared. */
+/** The answer if the stream goes on. That is said at once: signs of life, one a second, mean that a full copy is being prepared. */
 async function continuing(pulled: PulledSocket, options: ReplicationOptions, id: string, offset: number): Promise<Answer | undefined> {
   const notYet = new Error('a full copy is being prepared');
+  let signs = 0;
   const onPreparing = (): void => {
-    throw notYet;
+    if (++signs > 1) throw notYet;
   };
   try {
     const answer = await sync(pulled, { ...options, onPreparing }, id, offset);

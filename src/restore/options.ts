@@ -5,6 +5,7 @@ import type { DumpSinkOptions } from '../dump/dump-sink.js';
 import type { KeyProblem } from '../pipeline/key-problem.js';
 import type { RestoreConflict } from './outcomes.js';
 import type { SanitizeLevel } from './sanitizer.js';
+import type { KeyPrefixes } from '../values/key-prefixes.js';
 import type { Target } from '../values/targets.js';
 import type { Plan } from './plan.js';
 import type { SourceManifest } from '../pipeline/manifest.js';
@@ -28,6 +29,8 @@ export interface RestoreOptions extends RunOptions, Pick<DumpSinkOptions, 'allow
   readonly ignoreAofTail?: boolean | undefined;
   /** Write nothing. */
   readonly dryRun?: boolean | undefined;
+  /** Other names of keys. */
+  readonly keyPrefixMap?: KeyPrefixes | undefined;
   /** Milliseconds added to expiries. */
   readonly ttlShift?: number | undefined;
   /** Larger payloads, in bytes, are written with plain commands (default 512 MiB, that of proto-max-bulk-len). */

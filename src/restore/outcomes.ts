@@ -4,7 +4,7 @@ import type { HeldPayload } from './held-payload.js';
 export type RestoreConflict = 'error' | 'skip' | 'replace';
 
 /** The reason for rejecting a key that the target has. */
-export const THERE = 'the target has the key already: another client wrote it, or another source or database has the same key';
+export const THERE = 'the target has the key already: another client wrote it, or another key of the sources has this name there';
 
 /** The beginning of reasons that the server itself did not give. */
 export const CLOSES = 'the server closes the connection';

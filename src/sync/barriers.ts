@@ -43,10 +43,14 @@ export async function applyPause(pause: Pause, context: PauseContext): Promise<v
   const { onIgnored, options } = context;
   switch (pause.kind) {
     case 'publish':
-      return options.publish ? publish(pause, context) : onIgnored();
+      if (options.publish) publish(pause, context);
+      else onIgnored();
+      return undefined;
     case 'functions':
     case 'indexes':
-      return options.functions ? everywhere(pause, context) : onIgnored();
+      if (options.functions) return everywhere(pause, context);
+      onIgnored();
+      return undefined;
     case 'flushall':
     case 'flushdb':
     case 'flushslot':
@@ -75,8 +79,12 @@ async function everywhere({ args, db }: Pause, { command, name, onNote, planner,
   await writer.doubt(command.offset);
   const replaced = withReplace(command);
   const errors = await writer.alone(target(db), replaced ?? args);
-  const text = args.slice(0, 2).map((arg) => Buffer.from(arg).toString('latin1').toUpperCase()).join(' ');
-  for (const error of errors) if (!/^ERR (?:Library not found|No such library)/i.test(error)) onNote(`${name}: the target refused ${text}: ${error}`);
+  const text = args
+    .slice(0, 2)
+    .map((arg) => Buffer.from(arg).toString('latin1').toUpperCase())
+    .join(' ');
+  for (const error of errors)
+    if (!/^ERR (?:Library not found|No such library)/i.test(error)) onNote(`${name}: the target refused ${text}: ${error}`);
 }
 
 async function flush(pause: Pause, kind: 'flushall' | 'flushdb' | 'flushslot', context: PauseContext): Promise<void> {
@@ -150,4 +158,3 @@ async function swap({ args }: Pause, context: PauseContext): Promise<void> {
   for (const { key } of beyond) for (const db of [first, second]) fences.want(db, key);
   await writer.swapTarget(first, second, command.offset, planner.db, [...fences.wanted.values()]);
 }
-

@@ -12,7 +12,7 @@ import type { CommandTable } from './commands/table.js';
 import { Fences, keyId, type KeyName } from './fences.js';
 import { type ApartReason, type Pause, PlanCounts, Planner } from './planner.js';
 import type { LaneRecord, RecordKeys } from './record.js';
-import type { Fetcher } from './source/fetcher.js';
+import type { Fetched, Fetcher } from './source/fetcher.js';
 import type { Spool } from './spool/spool.js';
 import { StreamParser } from './stream-parser.js';
 import type { StreamCommand } from './stream-command.js';
@@ -60,7 +60,10 @@ export interface LaneOptions {
 const FIRST_PAUSE = 20;
 const LONGEST_PAUSE = 1000;
 /** Keys fetched at once. */
-const FETCH_AT_ONCE = 1000;
+const FETCH_AT_ONCE = 4096;
+/** Keys, and bytes, that are written at once. */
+const GROUP_KEYS = 256;
+const GROUP_BYTES = 1 << 20;
 /** Places of the stream that are remembered, one for each piece, for when the source takes writes back. */
 const MOST_PLACES = 8192;
 
@@ -189,7 +192,8 @@ export class Lane {
     if (sent > record.certain) await this.resolveDoubts(record, sent, hold !== undefined);
     await this.settle(Math.min(sent, this.options.spool.end));
     signal.throwIfAborted();
-    if (!this.options.transactions || sent > record.certain) await this.writer.writeRecord(record.certain, record.db, Math.max(sent, record.certain));
+    if (!this.options.transactions || sent > record.certain)
+      await this.writer.writeRecord(record.certain, record.db, Math.max(sent, record.certain));
   }
 
   private begin(place: Place): void {
@@ -260,7 +264,7 @@ export class Lane {
     const { spool } = this.options;
     const parser = new StreamParser(from);
     let selected = db;
-    for (let at = from; at < to; ) {
+    for (let at = from; at < to;) {
       const piece = spool.readNow(at) ?? (await this.read(at));
       if (piece === undefined && this.cut !== undefined) throw new Detached(this.options.name, 'it has taken back its last writes');
       if (piece === undefined) continue;
@@ -298,30 +302,18 @@ export class Lane {
     const { fences, options } = this;
     const { fetcher, signal } = options;
     while (fences.wanted.size > 0) {
-      const writer = this.attachedWriter;
       const names = [...fences.wanted.values()].slice(0, FETCH_AT_ONCE);
-      const values = await fetcher.fetch(names, least, signal);
-      const byOwner = new Map<number, { db: number; key: Uint8Array; offset: number }[]>();
-      values.forEach(({ offset }, i) => {
-        const { db, key } = names[i];
-        const owner = writer.ownerOfKey(key);
-        byOwner.set(owner, [...(byOwner.get(owner) ?? []), { db, key, offset }]);
+      let group: [KeyName, Fetched][] = [];
+      let bytes = 0;
+      await fetcher.each(names, { atLeast: least, signal }, async (fetched, i) => {
+        group.push([names[i], fetched]);
+        bytes += fetched.payload?.length ?? 0;
+        if (bytes < GROUP_BYTES && group.length < GROUP_KEYS) return;
+        await this.writeFetched(group);
+        group = [];
+        bytes = 0;
       });
-      for (const [owner, keys] of byOwner) await writer.fence(owner, keys);
-      for (const [i, value] of values.entries()) {
-        const { db, key } = names[i];
-        fences.set(names[i], value.offset);
-        const commands = await options.fetched.commands(key, value);
-        if (typeof commands === 'string') {
-          options.onProblem({ db, key, reason: commands });
-          continue;
-        }
-        const owner = writer.ownerOfKey(key);
-        for (const command of commands) writer.send(owner, options.target(db), command, 0, command.length);
-      }
-      this.fetchedKeys += names.length;
-      writer.flush();
-      await writer.room();
+      await this.writeFetched(group);
     }
     if (this.refused > 0) {
       const { refused } = this;
@@ -329,6 +321,32 @@ export class Lane {
       await this.attachedWriter.drained();
       this.attachedWriter.settled(refused);
     }
+  }
+
+  /** Sends values that were fetched, once the target knows how new they are. */
+  private async writeFetched(group: readonly [KeyName, Fetched][]): Promise<void> {
+    if (group.length === 0) return;
+    const { fences, options } = this;
+    const writer = this.attachedWriter;
+    const keys = group.map(([{ db, key }, { offset }]) => ({ db, key, offset }));
+    for (const [owner, own] of byOwner(keys, writer)) await writer.fence(owner, own);
+    for (const [name, fetched] of group) {
+      const { db, key } = name;
+      fences.set(name, fetched.offset);
+      const written = options.fetched.write(key, fetched, options.hold ?? 0, Date.now());
+      if (written.outcome === 'refused') this.problem(name, written.reason);
+      else writer.sendPieces(writer.ownerOfKey(key), options.target(db), written.pieces, written.commands);
+    }
+    this.fetchedKeys += group.length;
+    writer.flush();
+    await writer.room();
+  }
+
+  private problem(name: KeyName, reason: string): void {
+    const id = keyId(name.db, name.key);
+    if (this.rejected.get(id) === reason) return;
+    this.rejected.set(id, reason);
+    this.options.onProblem({ ...name, reason });
   }
 
   private onRefused(args: readonly Uint8Array[], db: number, error: string): void {
@@ -343,10 +361,8 @@ export class Lane {
     for (const arg of found.writes) {
       for (const from of sources(db)) {
         const id = keyId(from, args[arg]);
-        if (spec.name === 'restore' && this.fences.wasFetched(id)) {
-          this.rejected.set(id, error);
-          this.options.onProblem({ db: from, key: args[arg], reason: error });
-        } else this.fences.want(from, args[arg]);
+        if (spec.name === 'restore' && this.fences.wasFetched(id)) this.problem({ db: from, key: args[arg] }, error);
+        else this.fences.want(from, args[arg]);
       }
     }
     onNote(`${name}: the target refused ${spec.name.toUpperCase()} (${error}): the keys that it writes are fetched from the source`);
@@ -386,8 +402,7 @@ export class Lane {
         await limit.untilAllowed(signal);
       }
     }
-    await writer.untilCertain();
-    await writer.writeRecord(writer.certain, writer.dbAtCertain, writer.certain);
+    await writer.finish();
     this.detach();
   }
 
@@ -409,7 +424,10 @@ export class Lane {
     const { learn, name } = this.options;
     if (pause.kind === 'unknown') {
       if (!(await learn(text(command, 0)))) {
-        throw new SyncError(name, `neither this program nor the source knows the command ${formatText(pause.args[0], 0, pause.args[0].length)}`);
+        throw new SyncError(
+          name,
+          `neither this program nor the source knows the command ${formatText(pause.args[0], 0, pause.args[0].length)}`,
+        );
       }
       this.planner.plan(command);
       return;
@@ -435,12 +453,7 @@ export class Lane {
   private async passFences(writer: ChangeWriter): Promise<void> {
     const passed = this.fences.passed(writer.certain);
     if (passed.length === 0) return;
-    const byOwner = new Map<number, KeyName[]>();
-    for (const name of passed) {
-      const owner = writer.ownerOfKey(name.key);
-      byOwner.set(owner, [...(byOwner.get(owner) ?? []), name]);
-    }
-    for (const [owner, names] of byOwner) await writer.unfence(owner, names);
+    for (const [owner, names] of byOwner(passed, writer)) await writer.unfence(owner, names);
   }
 
   /** Bytes of the spool after an offset; undefined if there is something else to do. */
@@ -509,12 +522,25 @@ export class Lane {
   private async recordRewind(to: number, db: number, end: number, names: readonly KeyName[]): Promise<void> {
     const writer = this.attachedWriter;
     await writer.drained();
-    for (const owner of new Set(names.map(({ key }) => writer.ownerOfKey(key)))) {
-      const own = names.filter(({ key }) => writer.ownerOfKey(key) === owner);
-      await writer.fence(owner, own.map((name) => ({ ...name, offset: end })));
-    }
+    for (const [owner, own] of byOwner(names, writer))
+      await writer.fence(
+        owner,
+        own.map((name) => ({ ...name, offset: end })),
+      );
     if (writer.certain > to) await writer.writeRecord(to, db, to);
   }
+}
+
+/** Keys by the index of the master that has them. */
+function byOwner<T extends KeyName>(names: readonly T[], writer: ChangeWriter): Map<number, T[]> {
+  const owners = new Map<number, T[]>();
+  for (const name of names) {
+    const owner = writer.ownerOfKey(name.key);
+    const others = owners.get(owner);
+    if (others === undefined) owners.set(owner, [name]);
+    else others.push(name);
+  }
+  return owners;
 }
 
 /** Whether another attempt may go better. */
@@ -554,6 +580,7 @@ const REASONS: Readonly<Record<ApartReason, string>> = {
   databases: 'it concerns two databases',
   unknown: 'the target does not know it',
   undeclared: 'it may touch keys that it does not name',
+  inexact: 'it may give another value there',
   value: 'keys are chosen by their values',
 };
 

@@ -1,8 +1,9 @@
 import { keySlot } from '../bytes/crc16.js';
 import { encodeCommand } from '../redis/commands.js';
+import { Effect } from './commands/effects.js';
 import { heldExpiry } from './commands/expiries.js';
 import { type CommandSpec, type KeyArgs, newKeyArgs } from './commands/spec.js';
-import { otherDatabase, plainRestore, splitCommand } from './commands/split.js';
+import { otherDatabase, splitCommand } from './commands/split.js';
 import type { CommandTable } from './commands/table.js';
 import { numberArg } from './commands/args.js';
 import type { Fences } from './fences.js';
@@ -46,6 +47,7 @@ export type ApartReason =
   | 'databases' // it names a database, and databases are mapped or chosen
   | 'unknown' // the target does not know it
   | 'undeclared' // it may touch keys that it does not name
+  | 'inexact' // a clock or chance takes part
   | 'value'; // keys are chosen by what they hold
 
 /** What became of the commands of a stream. */
@@ -152,9 +154,8 @@ export class Planner {
   }
 
   private write(command: StreamCommand, spec: CommandSpec): void {
-    const { hold } = this.options;
-    if (spec.key > 0 && spec.key < command.args && this.careless && spec.name !== 'restore-asking') {
-      const rewritten = spec.expiry === undefined || hold === undefined ? undefined : heldExpiry(command, spec, hold, Date.now());
+    if (spec.key > 0 && spec.key < command.args && this.careless && (spec.effect(command) & Effect.INEXACT) === 0) {
+      const rewritten = this.rewritten(command, spec);
       const slot = this.output.sharded ? keySlot(command.bytes, command.starts[spec.key], command.ends[spec.key]) : 0;
       if (rewritten === undefined) this.emit(slot, this.db, command.bytes, command.start, command.end);
       else this.emit(slot, this.db, rewritten, 0, rewritten.length);
@@ -205,6 +206,10 @@ export class Planner {
       else this.apart(command, spec, 'fence');
       return;
     }
+    if ((spec.effect(command) & Effect.INEXACT) !== 0) {
+      this.apart(command, spec, 'inexact');
+      return;
+    }
     if (keys.undeclared !== 'none' && (!this.careless || this.output.sharded)) {
       this.apart(command, spec, 'undeclared');
       return;
@@ -233,13 +238,9 @@ export class Planner {
     else this.emit(slot, this.db, rewritten, 0, rewritten.length);
   }
 
+  /** The command as it is sent: with absolute expiries, that are held if they are to be. Undefined: as it is. */
   private rewritten(command: StreamCommand, spec: CommandSpec): Uint8Array | undefined {
-    const { hold } = this.options;
-    if (spec.name === 'restore' || spec.name === 'restore-asking') {
-      const plain = plainRestore(command);
-      if (plain !== undefined || hold === undefined) return plain;
-    }
-    return hold === undefined ? undefined : heldExpiry(command, spec, hold, Date.now());
+    return spec.expiry === undefined ? undefined : heldExpiry(command, spec, this.options.hold ?? 0, Date.now());
   }
 
   /** Sends a command that keeps its meaning by key to the owners of its keys, without those that are newer on the target. */

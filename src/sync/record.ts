@@ -99,7 +99,7 @@ let tags: string[] | undefined;
 
 /** The first number in base 36 for each slot. */
 function allTags(): string[] {
-  const found = new Array<string>(SLOTS);
+  const found: (string | undefined)[] = new Array<undefined>(SLOTS);
   for (let left = SLOTS, number = 0; left > 0; number++) {
     const text = number.toString(36);
     const slot = keySlot(Buffer.from(text));
@@ -107,7 +107,7 @@ function allTags(): string[] {
     found[slot] = text;
     left--;
   }
-  return found;
+  return found.map((tag) => tag ?? '');
 }
 
 /** The field of a fence. */

@@ -21,7 +21,11 @@ export async function releaseExpiries(servers: Servers, databases: readonly numb
 }
 
 async function release(client: Redis, db: number, keys: readonly Buffer[]): Promise<number> {
-  const asked = await pipelined(client, db, keys.map((key) => ['PTTL', key]));
+  const asked = await pipelined(
+    client,
+    db,
+    keys.map((key) => ['PTTL', key]),
+  );
   const [seconds, micros] = (await client.time()).map(Number);
   const now = seconds * 1000 + Math.floor(micros / 1000);
   // by the difference, since PEXPIRETIME is not known before Redis 7.0; held expiries are thousands of years away

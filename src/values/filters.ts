@@ -33,6 +33,8 @@ export interface FilterOptions {
   notType?: List<RedisType>;
   /** Cluster slots, first and last. */
   slot?: List<readonly [from: number, to: number]>;
+  /** Keys are tested by these names instead of their own: it passes each to `passes` until one passes. */
+  names?: ((key: KeyPlace, passes: (name: KeyPlace) => boolean) => boolean) | undefined;
   ttl?: TtlState | undefined;
   /** Serialized size in bytes; inclusive. */
   minSize?: number | undefined;
@@ -153,7 +155,10 @@ function keyTests(options: FilterOptions): KeyTest[] {
   if (match.length > 0) tests.push((r) => some(match, r));
   if (notMatch.length > 0) tests.push((r) => !some(notMatch, r));
   if (regex.length > 0 || notRegex.length > 0) tests.push(regexTest(regex, notRegex));
-  return tests;
+  const { names } = options;
+  if (names === undefined || tests.length === 0) return tests;
+  const passes = all(tests);
+  return [(r) => names(r, passes)];
 }
 
 const TTL_BITS: Readonly<Record<TtlState, number>> = {
@@ -165,10 +170,11 @@ const TTL_BITS: Readonly<Record<TtlState, number>> = {
 
 /** Undefined if it takes more than comparing numbers and prefixes. */
 function plainFilter(options: FilterOptions, now: number, minSize: number, maxSize: number): RowFilter | undefined {
-  const { match, notMatch, notRegex, regex, slot, ttl } = options;
+  const { match, names, notMatch, notRegex, regex, slot, ttl } = options;
   const [db, type, notType] = [list(options.db), list(options.type), list(options.notType)];
   const [prefix, notPrefix] = [list(options.prefix), list(options.notPrefix)];
   if ([slot, match, notMatch, regex, notRegex].some((more) => list<unknown>(more).length > 0) || notPrefix.some(isEmpty)) return undefined;
+  if (names !== undefined && prefix.length + notPrefix.length > 0) return undefined;
   const fits = (redisType: RedisType): boolean => (type.length === 0 || type.includes(redisType)) && !notType.includes(redisType);
   return {
     dbs: db.length > 0 ? db.filter((number) => number === (number | 0)) : undefined,
@@ -201,7 +207,7 @@ const TTL_TESTS: Readonly<Record<TtlState, (now: number) => Test>> = {
 const not = (test: KeyTest): KeyTest => (r) => !test(r);
 
 /** Whether the key begins with one of the prefixes, which are found by its first byte. */
-function prefixTest(prefixes: readonly Uint8Array[]): KeyTest {
+export function prefixTest(prefixes: readonly Uint8Array[]): KeyTest {
   if (prefixes.some(isEmpty)) return () => true;
   const byFirst = Array.from({ length: 256 }, (): Uint8Array[] => []);
   for (const prefix of prefixes) byFirst[prefix[0]].push(prefix.slice());
@@ -213,7 +219,7 @@ function prefixTest(prefixes: readonly Uint8Array[]): KeyTest {
   };
 }
 
-function startsWith(bytes: Uint8Array, start: number, end: number, prefix: Uint8Array): boolean {
+export function startsWith(bytes: Uint8Array, start: number, end: number, prefix: Uint8Array): boolean {
   if (end - start < prefix.length) return false;
   for (let i = 0; i < prefix.length; i++) if (bytes[start + i] !== prefix[i]) return false;
   return true;

@@ -55,7 +55,7 @@ describe('rdbkit dump --format payload', () => {
   test('--on-conflict first and last choose', async () => {
     const first = await dump(a, b, '--format', 'payload', '--on-conflict', 'first');
     expect(first.code).toBe(0);
-    expect(first.err).toContain('; 1 left out, as another source has the key\n');
+    expect(first.err).toContain('; 1 left out, as the key was there before\n');
     expect(keys(first.out)).toEqual(['0 both', '0 a', '3 a', '0 b']);
     const last = await dump(a, b, '--format', 'payload', '--on-conflict', 'last');
     expect(keys(last.out)).toEqual(['0 both', '0 b', '0 a', '3 a']);

@@ -81,7 +81,7 @@ describe('differences', () => {
       '1 same: missing',
       '2 same: extra',
     ]);
-    expect(compared.counts).toEqual({ same: 1, missing: 2, extra: 2, different: 4, excused: 0 });
+    expect(compared.counts).toEqual({ met: 0, firstMet: undefined, same: 1, missing: 2, extra: 2, different: 4, excused: 0 });
     expect(compared.differences.find(({ kinds }) => kinds.includes('type'))).toMatchObject({
       a: { type: 'string', elements: 1, expireAt: undefined },
       b: { type: 'list', elements: 2 },

@@ -13,9 +13,10 @@ import { Kernels } from '../../src/kernels/kernels.js';
 import { END, ITEMS_PART, Frame, NEED, STRING_PART, RECORD } from '../../src/rdb/frame.js';
 import { countRows } from '../../src/kernels/count-rows.js';
 import {
-  DB, DROPPED, END as END_AT, FILTERED, FLAGS, GROWN, HAS_META, HEAD_EDITED, KEY_HELD, KIND, NO_OUTPUT, ROUTED_DATABASES, ROW_WORDS, START, TYPE,
+  DB, DROPPED, END as END_AT, FILTERED, FLAGS, GROWN, HAS_META, HEAD_EDITED, HEAD_START, KEY_HELD, KEY_RENAMED, KIND, NO_OUTPUT, RENAMED_BY,
+  ROUTED_DATABASES, ROW_WORDS, START, TYPE, TYPE_AT,
 } from '../../src/kernels/layout.js';
-import { filterRows } from '../../src/pipeline/passes.js';
+import { filterRows, renameKeys } from '../../src/pipeline/passes.js';
 import { Batch } from '../../src/rdb/batch.js';
 import { typeOfNumber, versionTable } from '../../src/rdb/frame-table.js';
 import { Framer } from '../../src/rdb/framer.js';
@@ -23,6 +24,7 @@ import { encodePayload } from '../../src/rdb/payload.js';
 import { readString } from '../../src/rdb/string.js';
 import { encodeCommand } from '../../src/redis/commands.js';
 import { compileFilter, type FilterOptions } from '../../src/values/filters.js';
+import { KeyPrefixes } from '../../src/values/key-prefixes.js';
 import { LAYOUTS } from '../../src/values/layouts.js';
 import { FACTOR } from '../support/factor.js';
 import { rdb, str } from '../support/support.js';
@@ -511,6 +513,52 @@ describe('frames', () => {
     expect(own.filterRows(filter(), words, 0, 2, bytes)).toBe(0);
   });
 
+  test('are renamed', () => {
+    let renamed = 0;
+    const marks = fc.array(fc.constantFrom(0, 0, 0, DROPPED), { minLength: 1, maxLength: 7 });
+    const pair = fc.record({ row: fc.nat(200), length: fc.nat(20), to: anyBytes });
+    fc.assert(
+      fc.property(fc.constantFrom(...files), marks, fc.array(pair, { minLength: 1, maxLength: 5 }), fc.nat(300), (file, marked, given, spare) => {
+        const own = Kernels.create();
+        if (own === undefined) throw new Error('no kernels');
+        const all = [own, TS_CODEC].map((codec) => {
+          const one = new Batch(codec, 256);
+          const framer = new Framer({ limit: 1 << 20, checksum: false, codec, buffer: codec.allocate(1 << 20), meta: true });
+          filledBy(framer, file, one);
+          return one;
+        });
+        const [quick, slow] = all;
+        const key = { keyBytes: slow.bytes, keyStart: 0, keyEnd: 0 };
+        const pairs = given.map(({ length, row, to }) => {
+          if (slow.rows === 0 || slow.table.word(row % slow.rows, KIND) !== RECORD) return { from: new Uint8Array(0), to };
+          slow.readKey(row % slow.rows, key);
+          return { from: key.keyBytes.slice(key.keyStart, Math.min(key.keyEnd, key.keyStart + length)), to };
+        });
+        const keys = all.map((one) => {
+          marked.forEach((flags, i) => {
+            for (let row = i; row < one.rows; row += marked.length) one.table.setWord(row, FLAGS, one.table.word(row, FLAGS) | flags);
+          });
+          if (one === quick) one.arenaLength = Math.max(one.arenaLength, one.arena.length - 10 * spare); // it has no room for all
+          renameKeys(new KeyPrefixes(pairs))(one);
+          const frame = new Frame();
+          return Array.from({ length: one.rows }, (_, row) => {
+            one.read(row, frame);
+            one.readKey(row, key);
+            const name = Buffer.from(key.keyBytes.subarray(key.keyStart, key.keyEnd)).toString('base64');
+            if (!one.table.has(row, KEY_RENAMED)) return [name];
+            if (one === quick) renamed++;
+            const head = Buffer.from(frame.headBytes.subarray(frame.headStart, frame.headEnd)).toString('base64');
+            return [name, Buffer.from(frame.keyBytes.subarray(frame.keyStart, frame.keyEnd)).toString('base64'), head, one.table.word(row, RENAMED_BY)];
+          });
+        });
+        expect(keys[0]).toEqual(keys[1]);
+        for (const [name, again = name] of keys[0]) expect(again).toBe(name);
+      }),
+      { numRuns: 100 },
+    );
+    if (FACTOR === 1) expect(renamed).toBeGreaterThan(500);
+  });
+
   test('are copied', () => {
     let copied = 0;
     const room = out.length;
@@ -521,11 +569,18 @@ describe('frames', () => {
       sizes: fc.array(fc.constantFrom(-1, 20, Infinity, Infinity, Infinity, Infinity), { minLength: 1, maxLength: 7 }),
       modifiers: fc.boolean(),
       from: fc.nat(5),
+      names: fc.array(fc.constantFrom(undefined, undefined, 'new', 'x'.repeat(70), 'y'.repeat(20_000)), { minLength: 1, maxLength: 5 }),
     });
     fc.assert(
-      fc.property(given, ({ file, from, marks, meta, modifiers, sizes }) => {
+      fc.property(given, ({ file, from, marks, meta, modifiers, names, sizes }) => {
         const framer = new Framer({ limit: 1 << 20, checksum: false, codec: kernels, buffer, meta });
         const { bytes, rows: taken } = filledBy(framer, file, batch);
+        let long = 0;
+        for (let row = 0; row < taken; row++) {
+          const to = names[row % names.length];
+          if (to === undefined || table.word(row, KIND) !== RECORD || (to.length > 1000 && ++long > 10)) continue;
+          batch.rename(row, { from: new Uint8Array(0), to: Buffer.from(to) }, 0);
+        }
         largest.forEach((_, number) => (largest[number] = sizes[number % sizes.length]));
         for (let row = 0; row < taken; row++) table.setWord(row, FLAGS, table.word(row, FLAGS) | marks[row % marks.length]);
         const frame = new Frame();
@@ -541,8 +596,14 @@ describe('frames', () => {
           const bare = frame.idle < 0 && frame.freq < 0;
           const edited = table.has(row, HEAD_EDITED);
           if (edited ? frame.hasExpire || !bare : !bare && !modifiers) break;
-          if (!edited && frame.headStart === frame.typeAt && (frame.hasExpire || !bare)) break;
-          pieces.push(bytes.slice(edited ? frame.typeAt : frame.headStart, frame.end));
+          if (!edited && table.word(row, HEAD_START) === table.word(row, TYPE_AT) && (frame.hasExpire || !bare)) break;
+          if (table.has(row, KEY_RENAMED)) {
+            const modifiers = bytes.slice(table.word(row, edited ? TYPE_AT : HEAD_START), table.word(row, TYPE_AT));
+            const head = frame.headBytes.slice(frame.headStart, frame.headEnd);
+            pieces.push(Buffer.concat([modifiers, head, bytes.slice(frame.start, frame.end)]));
+          } else {
+            pieces.push(bytes.slice(edited ? frame.typeAt : frame.headStart, frame.end));
+          }
           if (frame.hasExpire) expiring++;
         }
         const into = { bytes: out, length: 7, keys: 0, expiring: 0 };

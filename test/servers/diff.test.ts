@@ -8,7 +8,7 @@ import { array, bulk, dumpOf, scanReply } from '../support/fake-node.js';
 import { FakeServer, USUAL } from '../support/fake-server.js';
 import { TestCluster } from '../support/redis-cluster.js';
 import { SERVER, TestServer } from '../support/redis-server.js';
-import { casePath, portOf, restore, serverPath, strings, urlOf } from '../support/restore-support.js';
+import { callsOf, casePath, portOf, restore, serverPath, strings, urlOf } from '../support/restore-support.js';
 import { noise } from '../support/support.js';
 import { TripProxy } from '../support/trip-proxy.js';
 import { until } from '../support/until.js';
@@ -554,12 +554,14 @@ describe('two servers', () => {
       const pipeline = other.client.pipeline();
       for (let i = 0; i < 1000; i++) pipeline.set(`key:${i}`, 'x');
       await pipeline.exec();
+      await other.client.config('RESETSTAT');
       const aborter = new AbortController();
       const output = folder.at('interrupted');
       const running = rdbkit(['diff', FIXTURE, urlOf(other), '--via', 'scan', '--max-keys-per-second', '100', '-o', output], {
         signal: aborter.signal,
       });
-      setTimeout(() => aborter.abort(new Interruption('SIGINT')), 300);
+      await until('keys are read', async () => (await callsOf(other.client, 'dump')) > 0);
+      aborter.abort(new Interruption('SIGINT'));
       const { code, err } = await running;
       expect(code).toBe(130);
       expect(err).toContain('rdbkit: interrupted by SIGINT.\nrdbkit: not compared to the end: ');

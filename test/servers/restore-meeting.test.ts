@@ -64,8 +64,8 @@ describe(`keys that meet in a database of ${SERVER}`, () => {
 
   test('the lines say so', async () => {
     const url = urlOf(server, '/0');
-    expect((await restore([MULTI, url, '--strip-ttl', '--on-conflict', 'replace', '--dry-run'])).err).toContain('rdbkit: 508 keys to restore, 1 to replace one from another source or database; ');
-    expect((await restore([MULTI, url, '--strip-ttl', '--on-conflict', 'skip', '--dry-run'])).err).toContain('rdbkit: 508 keys to restore, 1 to skip, as another source or database has the same key; ');
+    expect((await restore([MULTI, url, '--strip-ttl', '--on-conflict', 'replace', '--dry-run'])).err).toContain('rdbkit: 508 keys to restore, 1 to replace one restored before them; ');
+    expect((await restore([MULTI, url, '--strip-ttl', '--on-conflict', 'skip', '--dry-run'])).err).toContain('rdbkit: 508 keys to restore, 1 to skip, as the key is restored before; ');
     expect((await restore([MULTI, url, '--strip-ttl', '--dry-run'])).err).toMatch(/NOT_RESTORED: [^\n]*, db 0, key "k:1": the target has the key already: [^\n]*\n.*rdbkit: 508 keys to restore, 1 rejected; /s);
     expect((await restore([MULTI, url, '--strip-ttl', '--on-conflict', 'replace'])).err).toContain('rdbkit: 508 keys restored, 1 replaced; ');
   });

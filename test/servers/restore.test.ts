@@ -132,7 +132,7 @@ describe(`rdbkit restore to ${SERVER}`, () => {
       const { code, err } = await restore([path, urlOf(server, '/2')]);
       expect(code).toBe(1);
       expect(err).toContain(`NOT_RESTORED: ${path}, db 2, key "a":`);
-      expect(err).toMatch(/the target has the key already: another client wrote it, or another source or database has the same key\.\n/);
+      expect(err).toMatch(/the target has the key already: another client wrote it, or another key of the sources has this name there\.\n/);
       expect(err).toMatch(/rdbkit: 3 keys restored, 1 rejected; /);
       expect(await keysIn(2)).toEqual(['a', 'b', 'c']);
     });

@@ -60,7 +60,16 @@ describe('runs that are ended at any moment', { timeout: 300_000 }, () => {
     const commands = await commandsOf(source.client);
     const over = new AbortController();
     const without = ['swapdb', 'move'];
-    const writing = writeRandomly({ port: source.port, commands, databases: [0], without, seed: SEED, perSecond: 4000, rareEvery: 20000, signal: over.signal });
+    const writing = writeRandomly({
+      port: source.port,
+      commands,
+      databases: [0],
+      without,
+      seed: SEED,
+      perSecond: 4000,
+      rareEvery: 20000,
+      signal: over.signal,
+    });
     await withKills(source, url, ROUNDS, async (round) => {
       await delay(50 + ((round * 137) % 400));
       if (round === ROUNDS - 1) {

@@ -1,8 +1,9 @@
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { collect } from './processes.js';
 import { SERVER, TestServer } from './redis-server.js';
 
 /** What the console blocks of a page are run against: `<!-- server -->` or `<!-- cluster -->` stands before them. */
@@ -50,10 +51,12 @@ export class DocsServers {
   /** Runs the commands of a block, one after another, on servers that are empty. Returns what each prints. */
   async run(commands: readonly string[], path: string): Promise<string[]> {
     for (const { client } of this.servers) await client.flushall();
-    const between = '\nsleep 0.5; echo -----\n'; // for those with & behind them to begin, or to write
+    const pause = commands.some((command) => command.endsWith('&')) ? 'sleep 0.5; ' : ''; // for those in the background to begin, or to write
+    const between = `\n${pause}echo -----\n`;
     const script = `exec 2>&1\n${commands.map((command) => this.here(command)).join(between)}\nkill $(jobs -p) 2> /dev/null`;
-    const { stdout } = spawnSync('bash', ['-c', script], { cwd: this.folder, encoding: 'utf8', env: { ...process.env, PATH: path } });
-    return this.said(stdout).split('-----\n');
+    const bash = spawn('bash', ['-c', script], { cwd: this.folder, env: { ...process.env, PATH: path } });
+    bash.stdin.end();
+    return this.said((await collect(bash)).out).split('-----\n');
   }
 
   private get ports(): [said: number, here: number][] {
@@ -81,5 +84,6 @@ export function steady(output: string): string {
     .replace(/; [^;]*B, [\d.]+ s, [^;]*B\/s$/gm, '; SPEED') // of diff
     .replace(/; [^;]* in, [^;]* s, [^;]*\/s, [\d,]+ keys\/s$/gm, '; SPEED')
     .replace(/, [\d.]+ k?B in, [\d.]+ k?B out, [\d.]+ s, .*\/s$/gm, ', SPEED')
+    .replace(', after waiting 5 s for other replicas', '') // which servers of tests do not
     .replace(/[\d.]+ MB of memory|it uses [\d.]+ MB/g, 'MEMORY');
 }

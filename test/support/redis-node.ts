@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Redis } from 'ioredis';
-import { SERVER } from './redis-server.js';
+import { PROMPT, SERVER } from './redis-server.js';
 import { until } from './until.js';
 
 /** A server that can be killed and started again: with the same port and the same folder. */
@@ -52,10 +52,10 @@ export class RedisNode {
 
   /** Until it answers; it may be loading yet. */
   async restart(...more: string[]): Promise<void> {
-    const own = ['--port', `${this.port}`, '--bind', '127.0.0.1', '--dir', this.folder, '--save', '', '--enable-debug-command', 'yes'];
+    const own = ['--port', `${this.port}`, '--bind', '127.0.0.1', '--dir', this.folder, '--save', '', '--enable-debug-command', 'yes', ...PROMPT];
     const child = spawn(SERVER, [...own, ...this.options, ...more], { stdio: 'ignore' });
     this.process = child;
-    const client = new Redis({ port: this.port, host: '127.0.0.1', protocol: 2, enableReadyCheck: false, retryStrategy: () => 20, maxRetriesPerRequest: null, commandTimeout: 15_000 });
+    const client = new Redis({ port: this.port, host: '127.0.0.1', protocol: 2, enableReadyCheck: false, retryStrategy: () => 10, maxRetriesPerRequest: null, commandTimeout: 15_000 });
     client.on('error', () => undefined); // refused until the server listens
     this.connection = client;
     await until(`${this.name} answers`, async () => {

@@ -9,6 +9,14 @@ import { parseTarget, type Target } from '../../src/values/targets.js';
 /** The server under test: `redis-server` on PATH, or what REDIS_SERVER names (any Redis or Valkey). */
 export const SERVER = process.env.REDIS_SERVER ?? 'redis-server';
 
+/**
+ * Of every server of a test, unless it says otherwise: it begins a transfer at once, rather than after 5 s in which other replicas may come,
+ * and sees a hundred times a second, rather than ten, what has ended meanwhile.
+ */
+export const PROMPT = ['--repl-diskless-sync-delay', '0', '--hz', '100'] as const;
+
+const isOld = / v=[0-6]\./.test(spawnSync(SERVER, ['--version'], { encoding: 'utf8' }).stdout);
+
 /** Options by pairs of name and value, as servers before 7.0 know them. */
 function olderOptions(options: readonly string[]): string[] {
   const known: string[] = [];
@@ -40,10 +48,9 @@ export class TestServer {
   private static async attempt(options: readonly string[]): Promise<TestServer> {
     const folder = mkdtempSync(join(tmpdir(), 'rdbkit-server-'));
     const port = await freePort();
-    const older = / v=[0-6]\./.test(spawnSync(SERVER, ['--version'], { encoding: 'utf8' }).stdout);
-    const own = ['--port', `${port}`, '--bind', '127.0.0.1', '--dir', folder, '--save', ''];
-    const child = spawn(SERVER, [...own, ...(older ? olderOptions(options) : options)], { stdio: 'ignore' });
-    const client = new Redis({ port, host: '127.0.0.1', lazyConnect: true, protocol: 2, retryStrategy: (times) => (times < 100 ? 50 : null) });
+    const own = ['--port', `${port}`, '--bind', '127.0.0.1', '--dir', folder, '--save', '', ...PROMPT];
+    const child = spawn(SERVER, [...own, ...(isOld ? olderOptions(options) : options)], { stdio: 'ignore' });
+    const client = new Redis({ port, host: '127.0.0.1', lazyConnect: true, protocol: 2, retryStrategy: (times) => (times < 500 ? 10 : null) });
     client.on('error', () => undefined); // refused until the server listens
     const server = new TestServer(child, folder, client);
     await client.connect().catch(() => undefined);

@@ -22,7 +22,15 @@ export class SyncRun {
     this.done = sync({
       ...{ sources: [source], stdin: new PassThrough(), stdout: new PassThrough(), url: parseServerUrl(target), id: 'test' },
       ...{ source: { access: { url: parseServerUrl(source) } }, spool: spool ?? this.folder, spoolMax: 1e9, untilCaughtUp: true },
-      ...{ maxLag: 1000, settle: 200, holdExpiries: true, confirm: true, onGap: 'stop', stop: this.stopping.signal, signal: this.aborting.signal },
+      ...{
+        maxLag: 1000,
+        settle: 200,
+        holdExpiries: true,
+        confirm: true,
+        onGap: 'stop',
+        stop: this.stopping.signal,
+        signal: this.aborting.signal,
+      },
       onEvent: (text) => this.events.push(text),
       onNote: (text) => this.notes.push(text),
       onKeyProblem: ({ db, key, reason }) => this.problems.push(`${db} ${Buffer.from(key).toString('latin1')}: ${reason}`),
@@ -34,7 +42,9 @@ export class SyncRun {
 
   /** Until changes are applied. */
   follows(): Promise<void> {
-    return until('the sync follows', () => Promise.resolve(this.status?.phase === 'changes' && this.status.lanes.every(({ attached }) => attached)));
+    return until('the sync follows', () =>
+      Promise.resolve(this.status?.phase === 'changes' && this.status.lanes.every(({ attached }) => attached)),
+    );
   }
 
   stop(): Promise<SyncSummary> {

@@ -1,6 +1,6 @@
 import { DIFF_FORMATS, DIFF_LEVELS, STREAMS } from '../../commands/diff-terms.js';
 import { flag, list, value } from './option.js';
-import { dbPairs, delimiters, number, oneOf, path, percentage, time } from './words.js';
+import { dbPairs, delimiters, keyPrefixes, number, oneOf, path, percentage, time } from './words.js';
 import { UsageError } from '../usage.js';
 
 const commands = ['diff'] as const;
@@ -21,6 +21,14 @@ export const COMPARED = {
     value: 'from:to',
     parse: dbPairs,
     help: 'compare the keys of one database with those of another on the target: 3:0, or a list of such pairs',
+  }),
+  keyPrefixMap: list({
+    commands,
+    value: 'old=new',
+    parse: keyPrefixes,
+    help:
+      'compare keys of the source that begin with old with keys of the target that begin with new: old:=new:; ' +
+      'of several, the first that fits a key counts; filters look at the names in the source',
   }),
   delimiter: value({
     ...{ commands, value: 'chars', parse: (label: string, given: string) => prefixEnds(label, given), default: ':' },

@@ -4,7 +4,7 @@ import { VERIFY_LEVELS } from '../../commands/diff-terms.js';
 import { RESTORE_CONFLICTS, SANITIZE_LEVELS, WRITE_AS } from '../../commands/restore-terms.js';
 import { formatAdvice } from './formats.js';
 import { flag, list, toggle, value } from './option.js';
-import { dbPairs, number, oneOf, path, server, shift, sizeOrZero } from './words.js';
+import { dbPairs, keyPrefixes, number, oneOf, path, server, shift, sizeOrZero } from './words.js';
 
 const FILE =
   'write to this file instead of standard output; it is renamed into place when complete; ' +
@@ -84,6 +84,14 @@ export const WRITTEN = {
     value: 'from:to',
     parse: dbPairs,
     help: 'write the keys of one database into another: 3:0, or a list of such pairs',
+  }),
+  keyPrefixMap: list({
+    commands: ['decode', 'dump', 'restore'],
+    value: 'old=new',
+    parse: keyPrefixes,
+    help:
+      'write keys that begin with old under names that begin with new: old:=new:, =new: adds a prefix to all, old:= removes one; ' +
+      'of several, the first that fits a key counts; filters look at the names in the source',
   }),
   functions: toggle({
     commands: ['dump', 'restore', 'sync'],

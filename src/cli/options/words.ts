@@ -1,6 +1,6 @@
 /** Parsers of option values. All of them throw UsageError with the option, what was given, and what is allowed. */
 import { existsSync, readFileSync } from 'node:fs';
-import { MAX_DB, parseSize } from '../../commands/terms.js';
+import { KeyPrefixes, MAX_DB, parseKeys, parseSize } from '../../commands/terms.js';
 import { parseTarget, type Target } from '../../commands/dump-terms.js';
 import { type Address, addressText, parseAddress } from '../../commands/restore-terms.js';
 import { printable, word } from '../printable.js';
@@ -118,6 +118,24 @@ export function dbPairs(label: string, words: readonly string[]): ReadonlyMap<nu
     map.set(from, to);
   }
   return map;
+}
+
+/** `old:=new:`; base64 ends in `=` itself. */
+const PREFIXES = /^(base64:(?:[A-Za-z\d+/]{4})*(?:[A-Za-z\d+/]{2}==|[A-Za-z\d+/]{3}=|)|[^=]*)=(.*)$/s;
+
+/** `old:=new:`, one in a word. */
+export function keyPrefixes(label: string, words: readonly string[]): KeyPrefixes {
+  const pairs = words.map((given) => {
+    const match = PREFIXES.exec(given);
+    if (match === null) throw new UsageError(`${label} ${word(given)}: expected two prefixes, like old:=new:`);
+    const [from, to] = checked(() => parseKeys(label, match.slice(1)));
+    return { from, to };
+  });
+  const prefixes = new KeyPrefixes(pairs);
+  const { useless } = prefixes;
+  if (useless === undefined) return prefixes;
+  const [pair, before] = [words[useless.pair], words[useless.before]].map(word);
+  throw new UsageError(`${label} ${pair}: ${before} before it renames all keys that it could; the first that fits counts, so put it first`);
 }
 
 /** `10.0.0.5:6379=localhost:7001`. */

@@ -1,6 +1,6 @@
 /* Rows of a batch (../layout.ts) as the records that they are in their file. dump/rdb-sink.ts is the reference. */
-import { DROPPED, HAS_EXPIRE, HAS_META, HEAD_EDITED, RECORD } from '../layout';
-import { DB, END, FLAGS, FREQ, GROWN, HEAD_START, IDLE, KIND, ROW, TYPE, TYPE_AT } from './row';
+import { DROPPED, HAS_EXPIRE, HAS_META, HEAD_EDITED, KEY_HELD, KEY_RENAMED, RECORD } from '../layout';
+import { DB, END, FLAGS, FREQ, GROWN, HEAD_START, IDLE, KEY_END, KEY_START, KIND, ROW, START, TYPE, TYPE_AT } from './row';
 
 let to: usize = 0;
 let keys: i32 = 0;
@@ -21,7 +21,7 @@ export function copiedExpiring(): i32 {
 
 /**
  * Copies the records of rows [row, rows), whose positions count from `base`, to `out`, where there is room for all; those of records that
- * were dropped are passed over. Stops at a row that is no whole record, that is of another database than `db`, whose decompressed value
+ * were dropped are passed over. Keys that were renamed are written as text. Stops at a row that is no whole record, that is of another database than `db`, whose decompressed value
  * is larger than `largest` allows (512 doubles by type), or whose modifiers have to be written anew. Returns that row. `modifiers`:
  * whether the file may have idle times and frequencies.
  */
@@ -49,7 +49,14 @@ export function copies(table: usize, row: i32, rows: i32, base: usize, largest: 
     } else if (start == typeAt && (isExpiring || !bare)) {
       break;
     }
-    const first = base + (start as usize);
+    let first = base + (start as usize);
+    if ((flags & KEY_RENAMED) != 0) {
+      if ((flags & KEY_HELD) != 0) break;
+      o = copy(spanStart, spanEnd, o);
+      o = copy(first, base + (typeAt as usize) + 1, o);
+      o = string(base + (load<u32>(at, KEY_START) as usize), base + (load<u32>(at, KEY_END) as usize), o);
+      spanStart = spanEnd = first = base + (load<u32>(at, START) as usize);
+    }
     if (first != spanEnd) {
       o = copy(spanStart, spanEnd, o);
       spanStart = first;
@@ -62,6 +69,23 @@ export function copies(table: usize, row: i32, rows: i32, base: usize, largest: 
   keys = count;
   expiring = expires;
   return row;
+}
+
+/** Copies a text with its length before it. */
+@inline
+function string(start: usize, end: usize, at: usize): usize {
+  const size = (end - start) as u32;
+  if (size < 0x40) {
+    store<u8>(at, size as u8);
+    return copy(start, end, at + 1);
+  }
+  if (size < 0x4000) {
+    store<u16>(at, (0x40 | (size >> 8) | (size << 8)) as u16);
+    return copy(start, end, at + 2);
+  }
+  store<u8>(at, 0x80);
+  store<u32>(at, bswap<u32>(size), 1);
+  return copy(start, end, at + 5);
 }
 
 /** The copy of the runtime is a call, and slow for little; up to 64 bytes more may change. Most spans take the first 64 and few more. */

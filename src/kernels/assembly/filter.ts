@@ -61,10 +61,16 @@ function one(list: usize, key: usize, size: usize): i32 {
   let at = list + 4;
   for (let left = load<u32>(list); left > 0; left--) {
     const length = load<u32>(at) as usize;
-    if (length <= size && same(at + 4, key, length)) return 1;
+    if (beginsWith(key, size, at + 4, length)) return 1;
     at += 4 + ((length + 3) & ~3);
   }
   return 0;
+}
+
+/** Whether the key of `size` bytes begins with the prefix of `length` bytes. */
+@inline
+export function beginsWith(key: usize, size: usize, prefix: usize, length: usize): bool {
+  return length <= size && same(prefix, key, length);
 }
 
 @inline

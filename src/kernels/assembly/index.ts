@@ -10,6 +10,7 @@ export { lzf } from './lzf';
 export { measureRows } from './measure';
 export { powersTable } from './numbers';
 export { recordForms, records, recordsOut } from './records';
+export { renamedTo, renameRows } from './rename';
 export { ownedExpired, ownedLength, ownedTo, ownRows } from './rows';
 export { restores, restoresDb } from './restores';
 export { runItems, runPairs, runScores, runScratch, runWalked } from './run';

@@ -20,6 +20,7 @@ export const SOURCE_DB: usize = layout.SOURCE_DB * 4;
 export const HEAD_START: usize = layout.HEAD_START * 4;
 export const TYPE_AT: usize = layout.TYPE_AT * 4;
 export const LEAST_EXPIRY: usize = layout.LEAST_EXPIRY * 4;
+export const RENAMED_BY: usize = layout.RENAMED_BY * 4;
 export const KEYS_READ: usize = layout.KEYS_READ * 4;
 export const KEYS_EXPIRED: usize = layout.KEYS_EXPIRED * 4;
 

@@ -51,9 +51,15 @@ export function shortArg(command: StreamCommand, arg: number, most = 32): string
   return String.fromCharCode(...command.bytes.subarray(start, Math.min(command.ends[arg], start + most)));
 }
 
+/** Room for an integer in decimal. */
+const digits = new Uint8Array(20);
+
+/** A buffer that grew beyond this is not used again. */
+const KEPT = 1 << 20;
+
 /** Writes one command in RESP: `begin`, then each argument, then `done`. */
 class CommandWriter {
-  private readonly out = new ByteBuilder();
+  private out = new ByteBuilder();
 
   begin(args: number): void {
     this.out.clear();
@@ -67,12 +73,27 @@ class CommandWriter {
     this.end();
   }
 
-  /** Arguments [from, to) of another command. */
+  /** Arguments [from, to) of another command, in one piece. */
   copyAll(command: StreamCommand, from: number, to = command.args): void {
-    for (let arg = from; arg < to; arg++) this.copy(command, arg);
+    if (from >= to) return;
+    const rest = from === 0 ? 1 : from;
+    if (from === 0) this.copy(command, 0);
+    this.out.copy(command.bytes, command.ends[rest - 1] + 2, command.ends[to - 1] + 2);
   }
 
-  /** A word or a number. */
+  /** An integer: a number that is exact, or its text. */
+  integer(value: number | string): void {
+    if (typeof value === 'string') {
+      this.text(value);
+      return;
+    }
+    const size = writeInt(value, digits, 0);
+    this.line(0x24, size);
+    this.out.copy(digits, 0, size);
+    this.end();
+  }
+
+  /** A word. */
   text(text: string): void {
     this.line(0x24, text.length);
     this.out.room(text.length);
@@ -82,7 +103,10 @@ class CommandWriter {
 
   /** The command: bytes of its own. */
   done(): Uint8Array {
-    return this.out.view().slice();
+    if (this.out.length <= KEPT) return this.out.bytes.slice(0, this.out.length);
+    const bytes = this.out.view();
+    this.out = new ByteBuilder();
+    return bytes;
   }
 
   private line(sign: number, value: number): void {

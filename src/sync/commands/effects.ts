@@ -47,7 +47,7 @@ export function withEffect(before: number, next: number): number {
  * are applied in order to any state reached by a first part of them, or by repeating such parts. `effects` is by `withEffect`; `held`
  * says that expiries lie far in the future (`heldExpiry`), so that the target deletes nothing by itself.
  *
- * - After a WHOLE, what the key was is no longer looked at.
+ * - After a WHOLE, what the key was is no longer looked at. So what came before it may be applied again, too, or not; it may be refused.
  * - PUTs of one type: for each element the last one decides. None of them deletes the key, so its expiry is that of the last EXPIRY.
  * - REMOVEs of one type: nothing comes back, so the key is deleted where the last element went.
  * - Both: the key may be empty for a moment the second time, though it was not the first time, and lose its expiry with it.

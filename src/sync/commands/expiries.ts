@@ -6,23 +6,18 @@ export const CONDITIONS: readonly string[] = ['nx', 'xx', 'gt', 'lt'];
 
 const MAX = (1n << 63n) - 1n;
 
-/** The options of expiries: what their number counts in milliseconds, and from when on. */
-const OPTIONS: readonly (readonly [string, number, boolean])[] = [
-  ['ex', 1000, true],
-  ['px', 1, true],
-  ['exat', 1000, false],
-  ['pxat', 1, false],
-];
-
 /** Options of SET that are followed by a value, which may be any bytes. */
 const WITH_VALUE: readonly string[] = ['ifeq', 'ifne', 'ifdeq', 'ifdne'];
 
 /**
- * The command with its expiry in absolute form and `shift` ms later, in bytes of its own. A time that counts from when the command is
- * applied becomes `now` (Unix ms) + time + shift. NX, XX, GT and LT go where they can only have been met, since a command that has no
- * effect is not replicated; they stay for several fields of a hash, of which Valkey also sends those that did not meet them.
- * Undefined: there is no expiry in it (or what is no number), so send it as it is. Field expiries within the payload of a RESTORE are
- * not seen here. A time that would no longer fit into 64 bits stays as it is.
+ * The command with its expiry in absolute form and `shift` ms later (0 to leave it when it is), in bytes of its own. A time that counts
+ * from when the command is applied becomes `now` (Unix ms) + time + shift.
+ *
+ * NX, XX, GT and LT go where they can only have been met, since a command that has no effect is not replicated; they stay for several
+ * fields of a hash, of which Valkey also sends those that did not meet them. RESTORE and RESTORE-ASKING become RESTORE … REPLACE in any
+ * case: if they came without, the key was not there. A time that would no longer fit into 64 bits stays as it is.
+ *
+ * Undefined: there is no expiry in it (or what is no number), so send it as it is. Expiries within the payload of a RESTORE are not seen.
  */
 export function heldExpiry(command: StreamCommand, spec: CommandSpec, shift: number, now: number): Uint8Array | undefined {
   const { expiry } = spec;
@@ -47,12 +42,15 @@ export function heldExpiry(command: StreamCommand, spec: CommandSpec, shift: num
   }
 }
 
+/** Unix ms, as text where a double is not exact. */
+type Time = number | string;
+
 /** Argument `arg`, a time in `unit` ms, as absolute Unix ms, `shift` later. Undefined: it is missing, or no number. */
-function time(command: StreamCommand, arg: number, unit: number, relative: boolean, shift: number, now: number): string | undefined {
+function time(command: StreamCommand, arg: number, unit: number, relative: boolean, shift: number, now: number): Time | undefined {
   if (arg >= command.args) return undefined;
   const added = (relative ? now : 0) + shift;
   const value = numberArg(command, arg) * unit;
-  if (Math.abs(value) < 2 ** 52) return `${value + added}`;
+  if (Math.abs(value) < 2 ** 52) return value + added;
   const text = shortArg(command, arg);
   if (!/^-?\d{1,19}$/.test(text)) return undefined;
   const unshifted = BigInt(text) * BigInt(unit);
@@ -60,17 +58,24 @@ function time(command: StreamCommand, arg: number, unit: number, relative: boole
   return `${held <= MAX ? held : unshifted <= MAX ? unshifted : MAX}`;
 }
 
+/** What EX, PX, EXAT and PXAT count in, in ms; 0 for other words. The two that count from now on have two letters. */
+function optionUnit(command: StreamCommand, arg: number): number {
+  if (isWord(command, arg, 'px') || isWord(command, arg, 'pxat')) return 1;
+  return isWord(command, arg, 'ex') || isWord(command, arg, 'exat') ? 1000 : 0;
+}
+
 /** The argument that is EX, PX, EXAT or PXAT, and the time after it. */
 interface FoundOption {
   readonly at: number;
-  readonly time: string;
+  readonly time: Time;
 }
 
 function findOption(command: StreamCommand, from: number, until: string, shift: number, now: number): FoundOption | undefined {
   for (let arg = from; arg + 1 < command.args; arg++) {
     if (until !== '' && isWord(command, arg, until)) return undefined;
-    for (const [word, unit, relative] of OPTIONS) {
-      if (!isWord(command, arg, word)) continue;
+    const unit = optionUnit(command, arg);
+    if (unit > 0) {
+      const relative = command.ends[arg] - command.starts[arg] === 2;
       const at = time(command, arg + 1, unit, relative, shift, now);
       return at === undefined ? undefined : { at: arg, time: at };
     }
@@ -86,7 +91,7 @@ function heldOption(command: StreamCommand, from: number, until: string, shift: 
   writer.begin(command.args);
   writer.copyAll(command, 0, found.at);
   writer.text('PXAT');
-  writer.text(found.time);
+  writer.integer(found.time);
   writer.copyAll(command, found.at + 2);
   return writer.done();
 }
@@ -100,26 +105,26 @@ function heldSetex(command: StreamCommand, unit: number, shift: number, now: num
   writer.copy(command, 1);
   writer.copy(command, 3);
   writer.text('PXAT');
-  writer.text(at);
+  writer.integer(at);
   return writer.done();
 }
 
-function heldKey(command: StreamCommand, at: string | undefined): Uint8Array | undefined {
+function heldKey(command: StreamCommand, at: Time | undefined): Uint8Array | undefined {
   if (at === undefined) return undefined;
   writer.begin(3);
   writer.text('PEXPIREAT');
   writer.copy(command, 1);
-  writer.text(at);
+  writer.integer(at);
   return writer.done();
 }
 
-function heldElements(command: StreamCommand, name: string, at: string | undefined): Uint8Array | undefined {
+function heldElements(command: StreamCommand, name: string, at: Time | undefined): Uint8Array | undefined {
   if (at === undefined || command.args < 6) return undefined;
   const rest = hasDroppedCondition(command) ? 4 : 3;
   writer.begin(3 + command.args - rest);
   writer.text(name);
   writer.copy(command, 1);
-  writer.text(at);
+  writer.integer(at);
   writer.copyAll(command, rest);
   return writer.done();
 }
@@ -149,7 +154,7 @@ function heldHgetex(command: StreamCommand, shift: number, now: number): Uint8Ar
   writer.begin((at === undefined ? 2 : 3) + command.args - fields);
   writer.text(at === undefined ? 'HPERSIST' : 'HPEXPIREAT');
   writer.copy(command, 1);
-  if (at !== undefined) writer.text(at);
+  if (at !== undefined) writer.integer(at);
   writer.copyAll(command, fields);
   return writer.done();
 }
@@ -158,15 +163,19 @@ function heldHgetex(command: StreamCommand, shift: number, now: number): Uint8Ar
 export const RESTORE_OPTIONS = 4;
 
 function heldRestore(command: StreamCommand, shift: number, now: number): Uint8Array | undefined {
-  if (command.args < RESTORE_OPTIONS || numberArg(command, 2) === 0) return undefined;
-  const absolute = findRestoreOption(command, 'absttl') < command.args;
-  const at = time(command, 2, 1, !absolute, shift, now);
-  if (at === undefined) return undefined;
-  writer.begin(command.args + (absolute ? 0 : 1));
-  writer.copyAll(command, 0, 2);
-  writer.text(at);
+  if (command.args < RESTORE_OPTIONS) return undefined;
+  const lasts = numberArg(command, 2) === 0;
+  const replaces = findRestoreOption(command, 'replace') < command.args;
+  const addsAbsttl = !lasts && findRestoreOption(command, 'absttl') === command.args;
+  const at = lasts ? 0 : time(command, 2, 1, addsAbsttl, shift, now);
+  if (at === undefined || (lasts && replaces && isWord(command, 0, 'restore'))) return undefined;
+  writer.begin(command.args + (replaces ? 0 : 1) + (addsAbsttl ? 1 : 0));
+  writer.text('RESTORE');
+  writer.copy(command, 1);
+  writer.integer(at);
   writer.copyAll(command, 3);
-  if (!absolute) writer.text('ABSTTL');
+  if (!replaces) writer.text('REPLACE');
+  if (addsAbsttl) writer.text('ABSTTL');
   return writer.done();
 }
 

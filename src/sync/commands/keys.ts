@@ -109,10 +109,11 @@ export const geoRadiusKeys =
 export const sortKeys: KeyRule = (command, found) => {
   let target = 0;
   for (let arg = 2; arg < command.args; arg++) {
-    const pattern = isWord(command, arg, 'by') || isWord(command, arg, 'get');
     if (isWord(command, arg, 'limit')) arg += 2;
-    else if (pattern && hasAsterisk(command, ++arg)) found.undeclared = 'reads';
     else if (isWord(command, arg, 'store')) target = ++arg;
+    else if (isWord(command, arg, 'by') || isWord(command, arg, 'get')) {
+      if (hasAsterisk(command, ++arg)) found.undeclared = 'reads';
+    }
   }
   found.reads.push(1);
   if (target > 0) found.writes.push(target);

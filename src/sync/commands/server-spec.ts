@@ -38,7 +38,7 @@ function entryRule(entry: readonly unknown[]): KeyRule {
   const specs = list(entry[8]).map(dictionary);
   if (specs.length === 0) return rangeRule(entry);
   const rules = specs.map(specRule);
-  return (command, found) => rules.map((rule) => rule(command, found)).every((fits) => fits);
+  return (command, found) => hasArity(command, Number(entry[1])) && rules.map((rule) => rule(command, found)).every((fits) => fits);
 }
 
 /** First, last and step, as all versions have them. */
@@ -47,8 +47,14 @@ function rangeRule(entry: readonly unknown[]): KeyRule {
   const movable = list(entry[2]).some((flag) => text(flag) === 'movablekeys');
   return (command, found) => {
     if (movable) found.undeclared = 'writes';
+    if (!hasArity(command, Number(entry[1]))) return false;
     return first === 0 || addRange(command, found.writes, first, last < 0 ? command.args + last : last, step);
   };
+}
+
+/** Whether it has that many arguments, or if `arity` is negative at least as many. */
+function hasArity(command: StreamCommand, arity: number): boolean {
+  return arity < 0 ? command.args >= -arity : command.args === arity;
 }
 
 type Dictionary = ReadonlyMap<string, unknown>;
@@ -96,7 +102,7 @@ function addKeys(command: StreamCommand, keys: number[], first: number, find: Di
 }
 
 function addRange(command: StreamCommand, keys: number[], first: number, last: number, step: number): boolean {
-  if (!(first > 0 && last >= first && last < command.args && step > 0)) return false;
+  if (!(first > 0 && last < command.args && step > 0)) return false;
   for (let arg = first; arg <= last; arg += step) keys.push(arg);
   return true;
 }

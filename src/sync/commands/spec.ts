@@ -57,7 +57,7 @@ export type ExpiryForm =
   | { readonly form: 'getex' }
   /** HGETEX key [EX time …|PERSIST] FIELDS number field …. */
   | { readonly form: 'hgetex' }
-  /** RESTORE key ttl payload [REPLACE] [ABSTTL] …. */
+  /** RESTORE or RESTORE-ASKING key ttl payload [REPLACE] [ABSTTL] …. */
   | { readonly form: 'restore' };
 
 export interface CommandSpec {

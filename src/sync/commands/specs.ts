@@ -110,14 +110,8 @@ function msetexEffect(command: StreamCommand): number {
   return WHOLE | timeEffects(command, from);
 }
 
-/** RESTORE key ttl payload [REPLACE] [ABSTTL] …. */
+/** RESTORE key ttl payload [ABSTTL] …; it is sent on with REPLACE. */
 function restoreEffect(command: StreamCommand): number {
-  if (findRestoreOption(command, 'replace') === command.args) return OWN | EXPIRES | RELATIVE;
-  return restoreAskingEffect(command);
-}
-
-/** As it is sent on: with REPLACE. */
-function restoreAskingEffect(command: StreamCommand): number {
   if (numberArg(command, 2) === 0) return WHOLE;
   return WHOLE | (findRestoreOption(command, 'absttl') < command.args ? EXPIRES : RELATIVE);
 }
@@ -161,6 +155,8 @@ const STRINGS = [
   ...rows('pfcount', { keys: writesFromOn(1), effect: (command) => (command.args === 2 ? OWN : NEVER) }),
   ...rows('pfmerge', { keys: writesFromAll(1, 2, 0), effect: NEVER }),
   ...rows('pfdebug', { keys: 2 }),
+  // a rate limit counts from the server's clock
+  ...rows('gcra', { effect: NEVER | INEXACT }),
 ];
 
 const KEYS = [
@@ -172,10 +168,11 @@ const KEYS = [
   ...rows('pexpireat', { effect: EXPIRY | EXPIRES, expiry: { form: 'key', unit: 1, relative: false } }),
   ...rows('persist', { effect: EXPIRY }),
   ...rows('rename renamenx', { keys: writesAt(1, 2), effect: NEVER }),
-  ...rows('restore', { effect: restoreEffect, expiry: { form: 'restore' } }),
-  ...rows('restore-asking', { effect: restoreAskingEffect, expiry: { form: 'restore' } }),
+  ...rows('restore restore-asking', { effect: restoreEffect, expiry: { form: 'restore' } }),
   ...rows('migrate', { keys: migrateKeys, effect: NEVER }),
   ...rows('sort', { keys: sortKeys, effect: NEVER }),
+  // Redis 8.12: BLESS SET and CLEAR; whether a key is protected from eviction is in no DUMP
+  ...rows('bless', { keys: 2, effect: NEVER }),
   ...rows('move', { kind: 'move', keys: writesAt(1), effect: NEVER }),
   ...rows('copy', { kind: 'copy', keys: writesFrom(2, 1), effect: NEVER }),
 ];
@@ -184,7 +181,7 @@ const LISTS = [
   ...rows('linsert lpop lpush lpushx ltrim rpop rpush rpushx', {}),
   ...rows('lset', { effect: PUT | LIST }),
   ...rows('lrem', { effect: lremEffect }),
-  ...rows('lmove rpoplpush blmove brpoplpush', { keys: writesAt(1, 2), effect: NEVER }),
+  ...rows('lmove rpoplpush blmove brpoplpush lmovem blmovem', { keys: writesAt(1, 2), effect: NEVER }),
   ...rows('lmpop', { keys: writesCounted(1), effect: NEVER }),
   ...rows('blmpop', { keys: writesCounted(2), effect: NEVER }),
   ...rows('blpop brpop', { keys: writesFromOn(1, 1, 1), effect: NEVER }),
@@ -242,12 +239,14 @@ const HASHES = [
 ];
 
 const STREAMS = [
-  ...rows('xack xackdel xadd xdel xdelex xsetid xtrim', {}),
+  ...rows('xack xackdel xadd xcfgset xdel xdelex xidmprecord xnack xsetid xtrim', {}),
   ...rows('xclaim', { effect: timedEffect('time') }),
   ...rows('xautoclaim', { effect: NEVER | INEXACT }),
   ...rows('xreadgroup', { keys: readGroupKeys, effect: NEVER | INEXACT }),
   ...rows('xgroup', { keys: 2 }),
 ];
+
+const ARRAYS = rows('ardel ardelrange arinsert armset arring arseek arset', {});
 
 /** Commands of modules: what they do a second time is not known here. */
 const MODULES = [
@@ -307,6 +306,7 @@ export const SPECS: readonly CommandSpec[] = [
   ...SORTED_SETS,
   ...HASHES,
   ...STREAMS,
+  ...ARRAYS,
   ...MODULES,
   ...OTHERS,
 ];

@@ -25,10 +25,7 @@ export function withReplace(command: StreamCommand): Uint8Array | undefined {
   return writer.done();
 }
 
-/**
- * RESTORE … REPLACE for a RESTORE-ASKING, which a migration of slots sends, also without REPLACE; undefined: it is a RESTORE with
- * REPLACE already. Bytes of its own.
- */
+/** RESTORE … REPLACE for a RESTORE or RESTORE-ASKING without expiries to hold; undefined: it is that already. Bytes of its own. */
 export function plainRestore(command: StreamCommand): Uint8Array | undefined {
   const replaces = findRestoreOption(command, 'replace') < command.args;
   if (replaces && isWord(command, 0, 'restore')) return undefined;

@@ -131,8 +131,9 @@ export class Fetcher {
   }
 
   /**
-   * Gives the keys to `take` in their order, and reads no further until it resolves. Retries without limit what may pass. Throws
-   * KeyElsewhere, ServerError if the source refuses for good, and the reason of the signal; keys that `take` had are not asked again.
+   * Gives the keys to `take` in their order, and reads no further until it resolves; `take` must not wait for another fetch. Retries
+   * without limit what may pass. Throws KeyElsewhere, ServerError if the source refuses for good, and the reason of the signal; keys that
+   * `take` had are not asked again.
    */
   each(keys: readonly KeyName[], terms: FetchTerms, take: (fetched: Fetched, index: number) => void | Promise<void>): Promise<void> {
     const fetching = this.before.then(() => this.all(keys, terms, take));

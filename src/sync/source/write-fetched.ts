@@ -1,19 +1,200 @@
-import { encodeCommand } from '../../redis/commands.js';
-import type { Target } from '../../values/targets.js';
+import { ByteBuilder } from '../../bytes/builder.js';
+import { keySlot } from '../../bytes/crc16.js';
+import { RdbError } from '../../bytes/errors.js';
+import { RespValues } from '../../dump/resp-values.js';
+import { MAX_PAYLOAD, modifiersOf, RespWriter, ttlOf, writeExpiry } from '../../dump/resp-writer.js';
+import type { Codec } from '../../kernels/codec.js';
+import { Frame } from '../../rdb/frame.js';
+import { payloadFrame } from '../../rdb/payload-frame.js';
+import { PAYLOAD_FOOTER, payloadHead, payloadOrigin, writePayloadFooter } from '../../rdb/payload.js';
+import { temporaryKey } from '../../restore/temporary-key.js';
+import { PartsReader } from '../../values/parts.js';
+import type { Outcome } from '../../values/target-limits.js';
+import { acceptsVersion, hasReplace, releaseNumber, sentVersion, type Target } from '../../values/targets.js';
+import { type Refused, refusedBy, type Transcoded, Transcoder } from '../../values/transcode.js';
+import { Encoding } from '../../values/types/encoding.js';
+import { HashWriter } from '../../values/types/hashes.js';
 import type { Fetched } from './fetcher.js';
 
 export interface FetchedWriterOptions {
+  readonly codec: Codec;
   readonly target: Target;
-  readonly hold: number;
-  readonly allowLoss?: unknown;
+  /** Keys of one transaction, or of RENAME, are of one slot. */
+  readonly sharded: boolean;
+  /** Leave out what the target cannot hold (default: refuse such a key). */
+  readonly allowLoss?: boolean | undefined;
+  /** Larger payloads, in bytes, are written with plain commands (default: 512 MiB). */
+  readonly maxPayload?: number | undefined;
+  /** Part of the name under which large values are built: different for each connection that writes. */
+  readonly suffix?: string | undefined;
 }
 
-export class FetchedWriter {
-  constructor(private readonly options: FetchedWriterOptions) {}
+/** Commands that give a key of the target the value that was fetched. */
+export interface Written {
+  readonly outcome: Outcome | 'deleted';
+  /** In this order, without anything between them. They may share memory with what was fetched. */
+  readonly pieces: readonly Uint8Array[];
+  /** Commands, and so replies, in them. An error in any of them means that the key may not have the value. */
+  readonly commands: number;
+  /** What the target has no place for. */
+  readonly leftOut: readonly string[];
+}
 
-  commands(key: Uint8Array, { expireAt, payload }: Fetched): Promise<Uint8Array[] | string> {
-    if (payload === undefined) return Promise.resolve([encodeCommand(['DEL', key])]);
-    const at = expireAt < 0 ? 0 : expireAt + this.options.hold;
-    return Promise.resolve([encodeCommand(['RESTORE', key, `${at}`, payload, 'REPLACE', 'ABSTTL'])]);
+/** A value that is sent as a payload. */
+interface Prepared {
+  readonly frame: Frame;
+  readonly outcome: Outcome;
+  readonly leftOut: readonly string[];
+  readonly payload: readonly Uint8Array[];
+  readonly size: number;
+}
+
+/** Shorter ones are copied to one piece with what stands around them. */
+const SHORT = 1 << 16;
+
+/** Types whose fields may expire. */
+const EXPIRING_FIELDS: ReadonlySet<string> = new Set([
+  'HASH_METADATA',
+  'HASH_METADATA_PRE_GA',
+  'HASH_LISTPACK_EX',
+  'HASH_LISTPACK_EX_PRE_GA',
+  'HASH_2',
+]);
+
+/** Writes fetched values as commands for the target: RESTORE, or DEL if the key is gone. */
+export class FetchedWriter {
+  private readonly transcoder: Transcoder;
+  private readonly encoding: Encoding;
+  private readonly hashes: HashWriter;
+  private readonly reader = new PartsReader();
+  private readonly out = new ByteBuilder();
+  private readonly resp: RespWriter;
+  private readonly values: RespValues;
+
+  constructor(private readonly options: FetchedWriterOptions) {
+    const { allowLoss = false, codec, target } = options;
+    this.transcoder = new Transcoder(target, { allowLoss });
+    this.encoding = new Encoding(target, allowLoss);
+    this.hashes = new HashWriter(this.encoding);
+    this.resp = new RespWriter(this.out, codec);
+    this.values = new RespValues(this.resp, releaseNumber(target));
+  }
+
+  /**
+   * `shift`: milliseconds that are added to every expiry, of the key and of fields. `now`: Unix milliseconds by the clock of the target,
+   * which relative expiries count from (before Redis 5.0).
+   */
+  write(key: Uint8Array, fetched: Fetched, shift: number, now: number): Written | Refused {
+    const { excess, expireAt, payload } = fetched;
+    if (excess > 0) return refused(`its payload of ${excess} bytes is larger than is fetched`);
+    if (payload === undefined) return this.written('deleted', [], () => this.command('DEL', key));
+    try {
+      const frame = payloadFrame(payload, payloadOrigin(payload));
+      Object.assign(frame, { keyBytes: key, keyStart: 0, keyEnd: key.length, hasExpire: expireAt >= 0 });
+      if (expireAt >= 0) frame.setExpireMs(BigInt(expireAt) + BigInt(shift));
+      const prepared = this.prepared(frame, shift);
+      return prepared.outcome === 'refused' ? prepared : this.commands(key, prepared, now);
+    } catch (error) {
+      if (!(error instanceof RdbError)) throw error;
+      return refused(`its value is damaged: ${error.message}`);
+    }
+  }
+
+  private prepared(frame: Frame, shift: number): Prepared | Refused {
+    const { codec, target } = this.options;
+    const result = shift !== 0 && EXPIRING_FIELDS.has(frame.type.name) ? this.shifted(frame, shift) : this.transcoder.record(frame);
+    if (result.outcome === 'refused') return result;
+    const { version } = payloadOrigin(frame.bytes);
+    const { bytes, end, leftOut, metaBytes, outcome, start, type } = result;
+    if (bytes === frame.bytes && metaBytes === frame.metaBytes && acceptsVersion(target, version)) {
+      return { frame, outcome, leftOut, payload: [frame.bytes], size: frame.bytes.length };
+    }
+    const value = bytes === frame.bytes ? bytes.subarray(start, end) : bytes.slice(start, end);
+    const place = { bytes: value, start: 0, end: value.length };
+    const own = Object.assign(new Frame(), frame, place, { type, redisType: type.redisType, metaBytes });
+    const head = payloadHead(own);
+    const footer = new Uint8Array(PAYLOAD_FOOTER);
+    const crc = codec.crc64();
+    crc.hi = crc.lo = 0;
+    writePayloadFooter(footer, sentVersion(target, own, version), crc.update(head, 0, head.length).update(value, 0, value.length));
+    return { frame: own, outcome, leftOut, payload: [head, value, footer], size: head.length + value.length + footer.length };
+  }
+
+  /** A hash whose fields expire later. */
+  private shifted(frame: Frame, shift: number): Transcoded | Refused {
+    const { encoding, hashes, reader } = this;
+    encoding.begin();
+    return refusedBy((): Transcoded => {
+      const metaBytes = encoding.keyMeta(frame.metaBytes);
+      hashes.open(frame.type);
+      reader.record(frame, { pair: (field, value, expireAt) => hashes.pair(field, value, expireAt === 0 ? 0 : expireAt + shift) });
+      const body = new ByteBuilder();
+      const type = hashes.finish(body);
+      for (const piece of hashes.pieces() ?? encoding.body.pieces()) body.copy(piece, 0, piece.length);
+      const { leftOut } = encoding;
+      return { outcome: encoding.outcome('rewritten'), type, bytes: body.bytes, start: 0, end: body.length, metaBytes, leftOut };
+    });
+  }
+
+  private commands(key: Uint8Array, { frame, leftOut, outcome, payload, size }: Prepared, now: number): Written | Refused {
+    const { maxPayload = MAX_PAYLOAD, target } = this.options;
+    if (size > maxPayload) {
+      return RespValues.can(frame)
+        ? this.written(outcome, leftOut, () => this.plainly(key, frame))
+        : refused(RespValues.refusal(frame));
+    }
+    const modifiers = modifiersOf(frame, target, hasReplace(target));
+    return this.written(outcome, leftOut, (flush) => {
+      const { resp } = this;
+      if (!hasReplace(target)) this.command('DEL', key);
+      resp.command(4 + modifiers.length);
+      resp.word('RESTORE');
+      resp.arg(key);
+      resp.word(ttlOf(frame, target, now));
+      resp.open(size);
+      for (const piece of payload) {
+        if (piece.length > SHORT) flush(piece);
+        else resp.raw(piece, 0, piece.length);
+      }
+      resp.end();
+      resp.words(...modifiers);
+    });
+  }
+
+  /** Builds the value under another name, and renames it then. */
+  private plainly(key: Uint8Array, frame: Frame): void {
+    const { resp, values } = this;
+    const { sharded, suffix = '' } = this.options;
+    const name = temporaryKey(sharded ? keySlot(key, 0, key.length) : undefined, `:sync${suffix}`);
+    Object.assign(frame, { keyBytes: name, keyStart: 0, keyEnd: name.length });
+    values.record(frame);
+    writeExpiry(resp, frame);
+    this.command('RENAME', name, key);
+  }
+
+  private command(name: string, ...args: Uint8Array[]): void {
+    this.resp.command(args.length + 1);
+    this.resp.word(name);
+    for (const arg of args) this.resp.arg(arg);
+  }
+
+  /** `flush` puts a piece between what was written and what follows, without a copy. */
+  private written(outcome: Written['outcome'], leftOut: readonly string[], write: (flush: (piece: Uint8Array) => void) => void): Written {
+    const { out, resp } = this;
+    const pieces: Uint8Array[] = [];
+    const cut = (): void => {
+      if (out.length > 0) pieces.push(out.bytes.slice(0, out.length));
+      out.clear();
+    };
+    out.clear();
+    const before = resp.commands;
+    write((piece) => {
+      cut();
+      pieces.push(piece);
+    });
+    cut();
+    return { outcome, pieces, commands: resp.commands - before, leftOut };
   }
 }
+
+const refused = (reason: string): Refused => ({ outcome: 'refused', reason, avoidable: false });

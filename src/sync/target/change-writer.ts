@@ -125,7 +125,10 @@ export class ChangeWriter {
   }
 
   /** Connects to all masters. Throws Detached. */
-  static async attach(options: ChangeWriterOptions, from: { offset: number; db: number; batch: number; sent: number }): Promise<ChangeWriter> {
+  static async attach(
+    options: ChangeWriterOptions,
+    from: { offset: number; db: number; batch: number; sent: number },
+  ): Promise<ChangeWriter> {
     const writer = new ChangeWriter(options, from);
     try {
       await Promise.all(writer.connections.map((connection) => connection.connect()));
@@ -194,6 +197,13 @@ export class ChangeWriter {
     this.connections[owner].add(db, bytes, start, end);
   }
 
+  /** Puts commands that belong together, in pieces; `commands` begin in them. */
+  sendPieces(owner: number, db: number, pieces: readonly Uint8Array[], commands: number): void {
+    this.put += commands;
+    const connection = this.connections[owner];
+    for (const [i, piece] of pieces.entries()) connection.add(db, piece, 0, piece.length, i === 0 ? commands : 0);
+  }
+
   /** All commands so far are those of the stream up to this offset, which is no place within a transaction of the source. */
   unitEnd(offset: number, db: number): void {
     this.offset = offset;
@@ -228,7 +238,9 @@ export class ChangeWriter {
     const wanted = this.options.fences.takeUnrecorded();
     const after = [
       ...selects,
-      ...(wanted.length === 0 ? [] : [['HSET', keys.fences(-1), ...wanted.flatMap((key) => [fenceField(lane, key.db, key.key), `${offset}`])]]),
+      ...(wanted.length === 0
+        ? []
+        : [['HSET', keys.fences(-1), ...wanted.flatMap((key) => [fenceField(lane, key.db, key.key), `${offset}`])]]),
       ['HSET', name, `${lane}`, recordText(record)],
       ['HINCRBY', name, `${lane}:batches`, '1'],
       ['EXEC'],
@@ -259,14 +271,21 @@ export class ChangeWriter {
     return this.writeRecord(this.certain, this.certainDb, Math.max(offset + AHEAD, this.asked));
   }
 
-  /** Writes the records on all masters. Throws Detached. */
+  /** Everything that was put is certain: the records say that nothing beyond was sent. Throws Detached. */
+  async finish(): Promise<void> {
+    await this.untilCertain();
+    this.asked = this.allowed = this.certain;
+    await this.writeRecord(this.certain, this.certainDb, this.certain);
+  }
+
+  /** Writes the records on all masters. What they say of `sent` only grows. Throws Detached. */
   async writeRecord(certain: number, db: number, sent: number): Promise<void> {
     const { recordDb } = this.options;
-    const place = { certain, db, sent: Math.max(sent, this.doubtTo), sentDb: db, batch: undefined };
-    this.asked = Math.max(this.asked, sent);
+    this.asked = Math.max(this.asked, sent, this.doubtTo);
+    const place = { certain, db, sent: this.asked, sentDb: db, batch: undefined };
     this.recorded = certain;
     await this.everywhere((connection, index) => this.own(connection, recordDb, [this.recordCommand(index, place)]));
-    this.allowed = Math.max(this.allowed, sent);
+    this.allowed = Math.max(this.allowed, place.sent);
     this.change.fire();
   }
 
@@ -290,8 +309,8 @@ export class ChangeWriter {
 
   private async everywhere(work: (connection: TargetConnection, index: number) => Promise<unknown>): Promise<void> {
     const results = await Promise.allSettled(this.connections.map(work));
-    const failed = results.find((result) => result.status === 'rejected');
-    if (failed !== undefined) throw failed.reason;
+    const failed = results.find((result): result is PromiseRejectedResult => result.status === 'rejected');
+    if (failed !== undefined) throw failed.reason as Error;
   }
 
   /**
@@ -331,7 +350,10 @@ export class ChangeWriter {
     const errors: string[] = [];
     await this.everywhere(async (connection) => {
       if (connection.db !== db) await this.own(connection, db, []);
-      const { error } = await this.guarded(connection, connection.askBytes(command instanceof Uint8Array ? command : encodeCommand(command)));
+      const { error } = await this.guarded(
+        connection,
+        connection.askBytes(command instanceof Uint8Array ? command : encodeCommand(command)),
+      );
       if (error !== undefined) errors.push(error);
     });
     return errors;
@@ -350,12 +372,23 @@ export class ChangeWriter {
   }
 
   /** FLUSHALL or FLUSHDB on every master, which keep their records. */
-  async flushTarget(kind: 'flushall' | 'flushdb', db: number, offset: number, stream: { readonly inUnit: boolean; readonly db: number }): Promise<void> {
+  async flushTarget(
+    kind: 'flushall' | 'flushdb',
+    db: number,
+    offset: number,
+    stream: { readonly inUnit: boolean; readonly db: number },
+  ): Promise<void> {
     await this.drained();
     const done = !stream.inUnit;
     const place = done
       ? { certain: offset, db: stream.db, sent: offset, sentDb: stream.db, batch: undefined }
-      : { certain: this.certain, db: this.certainDb, sent: Math.max(offset, this.doubtTo, this.allowed), sentDb: stream.db, batch: undefined };
+      : {
+          certain: this.certain,
+          db: this.certainDb,
+          sent: Math.max(offset, this.doubtTo, this.allowed),
+          sentDb: stream.db,
+          batch: undefined,
+        };
     const { recordDb } = this.options;
     await this.everywhere((connection, index) =>
       this.own(connection, db, [
@@ -384,7 +417,13 @@ export class ChangeWriter {
     await this.own(this.connections[0], recordDb, [
       ['MULTI'],
       ['SWAPDB', `${first}`, `${second}`],
-      ...(away === undefined ? [] : [['SELECT', `${away}`], ['DEL', ...names], ['SELECT', `${recordDb}`]]),
+      ...(away === undefined
+        ? []
+        : [
+            ['SELECT', `${away}`],
+            ['DEL', ...names],
+            ['SELECT', `${recordDb}`],
+          ]),
       this.recordCommand(0, { certain: offset, db, sent: offset, sentDb: db, batch: undefined }),
       ...(fields.length === 0 ? [] : [['HSET', names[1], ...fields]]),
       ['EXEC'],

@@ -41,7 +41,13 @@ export async function readRecords(servers: Servers, keys: RecordKeys): Promise<{
   });
   const lanes = new Map<number, LaneState>();
   for (const lane of new Set(found.map((one) => one.lane))) {
-    lanes.set(lane, stateOf(servers, found.filter((one) => one.lane === lane)));
+    lanes.set(
+      lane,
+      stateOf(
+        servers,
+        found.filter((one) => one.lane === lane),
+      ),
+    );
   }
   return { lanes, places: found.map(({ master, slot }) => ({ master, slot })) };
 }
@@ -100,7 +106,7 @@ export async function endConnections(servers: Servers, keys: RecordKeys, lane?: 
   const named = (name: string): boolean => (lane === undefined ? name.startsWith(label) : name === label);
   const refusals = await servers.eachMaster(async (client) => {
     try {
-      for (let found = true; found; ) {
+      for (let found = true; found;) {
         const lines = String(await client.call('CLIENT', 'LIST')).split('\n');
         const ids = lines.filter((line) => named(/ name=(\S*)/.exec(line)?.[1] ?? '')).map((line) => /^id=(\d+)/.exec(line)?.[1] ?? '');
         for (const id of ids) await client.call('CLIENT', 'KILL', 'ID', id);

@@ -16,9 +16,9 @@ export class Outgoing {
   private start = 0;
   private end = 0;
 
-  /** Appends a command. */
-  add(bytes: Uint8Array, start: number, end: number): void {
-    this.commands++;
+  /** Appends a command, or bytes in which so many begin. */
+  add(bytes: Uint8Array, start: number, end: number, commands = 1): void {
+    this.commands += commands;
     this.size += end - start;
     if (bytes === this.bytes && start === this.end) {
       this.end = end;

@@ -86,9 +86,9 @@ export class TargetConnection {
   }
 
   /** Adds a command for a database to what is to be sent next. */
-  add(db: number, bytes: Uint8Array, start: number, end: number): void {
+  add(db: number, bytes: Uint8Array, start: number, end: number, commands = 1): void {
     if (db !== this.db) this.select(db);
-    this.open.add(bytes, start, end);
+    this.open.add(bytes, start, end, commands);
   }
 
   private select(db: number): void {

@@ -1,0 +1,28 @@
+/*
+ * All tests, in two runs of vitest at the same time: those with servers wait most of the time, and the others compute
+ * meanwhile. What the others say comes when they are done. With arguments it is one run of vitest with these.
+ */
+import { spawn } from 'node:child_process';
+import { join } from 'node:path';
+
+const VITEST = join(import.meta.dirname, '../node_modules/vitest/vitest.mjs');
+
+const vitest = (args, stdio) => spawn(process.execPath, [VITEST, 'run', ...args], { stdio });
+
+/** Whether it ended well. */
+const ended = (run) => new Promise((resolve) => run.on('close', (code) => resolve(code === 0)));
+
+async function both() {
+  const servers = vitest(['--project', 'servers'], 'inherit');
+  const others = vitest(['--project', '!servers'], ['ignore', 'pipe', 'pipe']);
+  const said = [];
+  for (const stream of [others.stdout, others.stderr]) stream.on('data', (chunk) => said.push(chunk));
+  const othersEnded = ended(others).then((well) => {
+    process.stdout.write(Buffer.concat(said));
+    return well;
+  });
+  return (await Promise.all([ended(servers), othersEnded])).every(Boolean);
+}
+
+const args = process.argv.slice(2);
+process.exitCode = (await (args.length > 0 ? ended(vitest(args, 'inherit')) : both())) ? 0 : 1;

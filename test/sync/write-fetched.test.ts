@@ -1,0 +1,125 @@
+import { expect, test } from 'vitest';
+import { TS_CODEC } from '../../src/kernels/codec.js';
+import { payloadFrame } from '../../src/rdb/payload-frame.js';
+import { encodePayload, parsePayload } from '../../src/rdb/payload.js';
+import { RECORD } from '../../src/rdb/frame.js';
+import { commandArgs, commandEnd } from '../../src/redis/commands.js';
+import type { Fetched } from '../../src/sync/source/fetcher.js';
+import { FetchedWriter, type FetchedWriterOptions } from '../../src/sync/source/write-fetched.js';
+import { parseTarget } from '../../src/values/targets.js';
+import { ValueBuilder } from '../../src/values/js-values.js';
+import { StringTexts } from '../../src/values/value-texts.js';
+import { be, bytes, le, len, listpack, str } from '../support/support.js';
+
+const KEY = new Uint8Array([0xff, 0, 0x0d, 0x0a]);
+const AT = 4102444800000;
+const SHIFT = 2 ** 45;
+
+const fetched = (payload: Uint8Array | undefined, expireAt = -1): Fetched => ({ payload, excess: 0, expireAt, offset: 1, id: 'id' });
+
+const writerFor = (target: string, options: Partial<FetchedWriterOptions> = {}): FetchedWriter =>
+  new FetchedWriter({ codec: TS_CODEC, target: parseTarget(target), sharded: false, ...options });
+
+/** The commands in latin-1, without the payloads; and these. */
+function commandsOf(written: ReturnType<FetchedWriter['write']>): { commands: string[]; payload: Uint8Array } {
+  if (written.outcome === 'refused') throw new Error(written.reason);
+  const all = Uint8Array.from(Buffer.concat(written.pieces));
+  const commands: string[] = [];
+  let payload: Uint8Array = new Uint8Array(0);
+  for (let at = 0; at < all.length; at = commandEnd(all, at)) {
+    const args = commandArgs(all, at);
+    const isRestore = Buffer.from(args[0]).toString() === 'RESTORE';
+    if (isRestore) payload = args[3];
+    commands.push(args.map((arg, i) => (isRestore && i === 3 ? '…' : arg.length === KEY.length && arg[0] === 0xff ? 'KEY' : Buffer.from(arg).toString('latin1'))).join(' '));
+  }
+  expect(written).toHaveProperty('commands', commands.length);
+  return { commands, payload };
+}
+
+function valueOf(payload: Uint8Array): unknown {
+  const parsed = parsePayload(payload);
+  expect(parsed.checksum).toBe('ok');
+  const builder = new ValueBuilder(new StringTexts());
+  builder.frame(RECORD, payloadFrame(payload, parsed));
+  return builder.built;
+}
+
+const STRING = encodePayload(0, bytes(str('value')), 10);
+
+test('a key that is gone is deleted', () => {
+  expect(commandsOf(writerFor('7.0').write(KEY, fetched(undefined), SHIFT, 0)).commands).toEqual(['DEL KEY']);
+});
+
+test('a payload goes as it is where the target takes it, else with another footer', () => {
+  const same = commandsOf(writerFor('7.0').write(KEY, fetched(STRING), 0, 0));
+  expect(same.commands).toEqual(['RESTORE KEY 0 … REPLACE']);
+  expect(same.payload).toEqual(STRING);
+  const older = commandsOf(writerFor('6.0').write(KEY, fetched(STRING), 0, 0));
+  expect(older.payload).not.toEqual(STRING);
+  expect(valueOf(older.payload)).toBe('value');
+});
+
+test('an expiry is shifted, and none is none', () => {
+  const expiring = fetched(STRING, AT);
+  expect(commandsOf(writerFor('7.0').write(KEY, expiring, 0, 5)).commands).toEqual([`RESTORE KEY ${AT} … REPLACE ABSTTL`]);
+  expect(commandsOf(writerFor('7.0').write(KEY, expiring, SHIFT, 5)).commands).toEqual([`RESTORE KEY ${AT + SHIFT} … REPLACE ABSTTL`]);
+  expect(commandsOf(writerFor('7.0').write(KEY, fetched(STRING), SHIFT, 5)).commands).toEqual(['RESTORE KEY 0 … REPLACE']);
+  expect(commandsOf(writerFor('4.0').write(KEY, expiring, 0, AT - 5)).commands).toEqual(['RESTORE KEY 5 … REPLACE']);
+  expect(commandsOf(writerFor('2.8').write(KEY, expiring, 0, AT - 5)).commands).toEqual(['DEL KEY', 'RESTORE KEY 5 …']);
+});
+
+/** Fields a (expires at AT + 7), b (does not), in each form that has expiries. */
+const HASHES = {
+  '24 8.0': encodePayload(24, bytes(le(AT + 7, 8), len(2), len(1), str('a'), str('1'), len(0), str('b'), str('2')), 12),
+  '25 8.0': encodePayload(25, bytes(le(AT + 7, 8), str(listpack(['a', '1', BigInt(AT + 7), 'b', '2', 0n]))), 12),
+  '22 valkey-9.0': encodePayload(22, bytes(len(2), str('a'), str('1'), le(AT + 7, 8), str('b'), str('2'), le(-1n, 8)), 80),
+};
+
+test.each(Object.entries(HASHES))('the expiries of fields are shifted: type %s', (name, payload) => {
+  const target = name.split(' ')[1];
+  const plain = commandsOf(writerFor(target).write(KEY, fetched(payload), 0, 0));
+  expect(plain.payload).toEqual(payload);
+  const shifted = commandsOf(writerFor(target).write(KEY, fetched(payload), SHIFT, 0));
+  const back = commandsOf(writerFor(target).write(KEY, fetched(shifted.payload), -SHIFT, 0));
+  expect(valueOf(back.payload)).toEqual(valueOf(payload));
+  expect(JSON.stringify(valueOf(shifted.payload))).toBe(JSON.stringify(valueOf(payload)).replace(`${AT + 7}`, `${AT + 7 + SHIFT}`));
+  expect(shifted.payload).not.toEqual(payload);
+});
+
+test('what the target cannot hold is refused, or lost if that is allowed', () => {
+  const payload = HASHES['25 8.0'];
+  for (const shift of [0, SHIFT]) {
+    expect(writerFor('7.0').write(KEY, fetched(payload), shift, 0)).toEqual({
+      outcome: 'refused',
+      reason: 'Redis 7.0 has no expiry of single hash fields: 1 of 2 have one',
+      avoidable: true,
+    });
+    const lossy = writerFor('7.0', { allowLoss: true }).write(KEY, fetched(payload), shift, 0);
+    expect(lossy).toMatchObject({ outcome: 'lossy', leftOut: ['expiry of single hash fields'] });
+    expect(valueOf(commandsOf(lossy).payload)).toEqual([
+      { field: 'a', value: '1' },
+      { field: 'b', value: '2' },
+    ]);
+  }
+});
+
+test('a payload over the limit becomes commands, under another name', () => {
+  const writer = writerFor('7.0', { maxPayload: 10, sharded: true, suffix: ':1' });
+  const { commands } = commandsOf(writer.write(KEY, fetched(STRING, AT), SHIFT, 0));
+  const name = commands[0].slice(4);
+  expect(name).toMatch(/^rdbkit:\{\d+\}:restoring:sync:1$/);
+  expect(commands).toEqual([`DEL ${name}`, `SET ${name} value`, `PEXPIREAT ${name} ${AT + SHIFT}`, `RENAME ${name} KEY`]);
+  const module = encodePayload(7, bytes(0x81, be(1n << 10n, 8), 0), 10);
+  expect(writer.write(KEY, fetched(module), 0, 0)).toMatchObject({ outcome: 'refused', reason: expect.stringContaining('no commands make') as string });
+});
+
+test('damage, and a payload that was not kept, are refused', () => {
+  expect(writerFor('6.0').write(KEY, fetched(encodePayload(99, bytes(str('x')), 10)), 0, 0)).toMatchObject({
+    outcome: 'refused',
+    reason: expect.stringMatching(/^its value is damaged: /) as string,
+  });
+  expect(writerFor('7.0').write(KEY, { ...fetched(undefined), excess: 12 }, 0, 0)).toMatchObject({
+    outcome: 'refused',
+    reason: 'its payload of 12 bytes is larger than is fetched',
+  });
+});
