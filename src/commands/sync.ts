@@ -23,7 +23,7 @@ import { Fetcher } from '../sync/source/fetcher.js';
 import { InfoLink } from '../sync/source/info-link.js';
 import { FetchedWriter } from '../sync/source/write-fetched.js';
 import { Spool } from '../sync/spool/spool.js';
-import { endConnections, type LaneState, readRecords } from '../sync/target/lane-records.js';
+import { endConnections, labelOf, type LaneState, readRecords } from '../sync/target/lane-records.js';
 import { restore, type RestoreOptions, type RestoreSummary } from './restore.js';
 
 /** Which part of a sync is done. */
@@ -332,9 +332,7 @@ class Sync {
     const { dbMap, filter = {}, notCommand, onlyCommand, url } = this.options;
     return digestOf([
       JSON.stringify({ ...filter, now: undefined }, shown),
-      JSON.stringify([...(dbMap ?? [])]),
-      `${url.db}`,
-      `${notCommand} ${onlyCommand}`,
+      JSON.stringify([[...(dbMap ?? [])], url.db, onlyCommand, notCommand]),
     ]);
   }
 
@@ -351,6 +349,7 @@ class Sync {
     const restored = await restore({
       ...options,
       ...{ ttlShift: this.hold, signal: this.signal, conflict: again ? 'replace' : options.conflict },
+      connectionName: labelOf(`${this.keys.prefix}${this.keys.id}:copy`),
       live: new Map([
         [
           name,
@@ -487,6 +486,7 @@ class Sync {
         sourceOffset: () => this.offsetOf(shard),
         learn: (command) => this.learn(shard, command),
         signal: this.signal,
+        onAsked: () => lane.link?.acknowledge(),
         onEvent: (text, notable) => options.onEvent?.(text, notable),
         onNote: (text) => options.onNote?.(text),
         onProblem: (problem) => {
@@ -547,15 +547,12 @@ class Sync {
     const stop = (): void => lanes.forEach(({ lane, spool }) => lane?.stop(spool.end));
     options.stop?.addEventListener('abort', stop, { once: true });
     if (options.stop?.aborted === true) stop();
-    let caughtUp = false;
-    if (options.untilCaughtUp === true) {
-      void this.untilCaughtUp().then((is) => {
-        caughtUp = is;
-        if (is) lanes.forEach(({ lane, link }) => lane?.stop(link?.state.sourceOffset ?? 0));
-      });
-    }
+    const caughtUp = options.untilCaughtUp === true ? this.untilCaughtUp() : Promise.resolve(false);
+    void caughtUp.then((is) => {
+      if (is) lanes.forEach(({ lane, link }) => lane?.stop(link?.state.sourceOffset ?? 0));
+    });
     await running;
-    return caughtUp && options.stop?.aborted !== true;
+    return options.stop?.aborted !== true && (await caughtUp);
   }
 
   private async untilCaughtUp(): Promise<boolean> {

@@ -50,6 +50,8 @@ export interface LaneOptions {
   /** Asks the source for a command that the table does not know; false: it does not either. */
   readonly learn: (name: string) => Promise<boolean>;
   readonly signal: AbortSignal;
+  /** The source wants to know what was received. */
+  readonly onAsked: () => void;
   readonly onEvent: (text: string, notable?: boolean) => void;
   readonly onNote: (text: string) => void;
   /** A key could not be brought to the target. */
@@ -106,6 +108,7 @@ export class Lane {
       {
         ...{ table, fences: this.fences, wants, target, sameDatabases, hold, fetchAll, counts: this.counts },
         takes: takes === undefined ? undefined : (spec) => takes(spec.name),
+        onAsked: options.onAsked,
         onApart: (reason, name) => options.onNote(apartText(options.name, reason, name)),
       },
       NOWHERE,
@@ -372,7 +375,7 @@ export class Lane {
     const { spool } = this.options;
     const writer = this.attachedWriter;
     this.certain = { offset: writer.certain, db: writer.dbAtCertain };
-    spool.trim(writer.certain);
+    spool.trim(Math.min(writer.certain, writer.recorded));
   }
 
   private async apply(): Promise<void> {

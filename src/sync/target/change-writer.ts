@@ -102,7 +102,8 @@ export class ChangeWriter {
   /** Nothing beyond it may be sent; `asked` is on its way. */
   private allowed: number;
   private asked: number;
-  private recorded = -1;
+  /** The place that the last record sent says is certain. */
+  recorded = -1;
   private batch: number;
   /** Up to this offset, whatever the records say, commands may have been applied in part. */
   private doubtTo = -1;
@@ -234,6 +235,7 @@ export class ChangeWriter {
     const place = { certain, db: certainDb, sent: Math.max(offset, doubtTo), sentDb: this.db };
     const record = this.options.record({ ...place, batch: doubtTo > offset ? undefined : this.batch + 1 });
     this.batch++;
+    this.recorded = offset;
     const selects = connection.db === recordDb ? [] : [['SELECT', `${recordDb}`]];
     const wanted = this.options.fences.takeUnrecorded();
     const after = [
@@ -460,8 +462,12 @@ export class ChangeWriter {
   }
 
   private async wait(): Promise<void> {
-    if (this.broken !== undefined) throw this.broken;
+    this.assertWhole();
     await this.change.wait();
+    this.assertWhole();
+  }
+
+  private assertWhole(): void {
     if (this.broken !== undefined) throw this.broken;
   }
 
@@ -540,9 +546,21 @@ export class ChangeWriter {
   private tick(): void {
     if (this.broken !== undefined) return;
     this.confirmIfDue(true);
-    if (this.options.transactions || this.certain === this.recorded || this.asked > this.allowed) return;
+    if (this.options.transactions) {
+      this.recordIdle();
+      return;
+    }
+    if (this.certain === this.recorded || this.asked > this.allowed) return;
     const sent = this.allowed - this.offset < AHEAD_LEFT ? this.offset + AHEAD : this.allowed;
     void this.writeRecord(this.certain, this.certainDb, Math.max(sent, this.allowed)).catch(() => undefined);
+  }
+
+  /** The stream may go on for long without a write for the target: its place is recorded when nothing else is on its way. */
+  private recordIdle(): void {
+    const { connections, db, offset } = this;
+    const [{ commands, open }] = connections;
+    const isIdle = commands === 0 && open.commands === 0 && this.unsettled === 0 && this.options.fences.wanted.size === 0;
+    if (isIdle && this.recorded < offset && this.doubtTo <= offset) void this.writeRecord(offset, db, offset).catch(() => undefined);
   }
 
   private confirmIfDue(now = false): void {
