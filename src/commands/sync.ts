@@ -576,9 +576,7 @@ class Sync {
     if (!this.options.holdExpiries) return 0;
     this.phase = 'settling';
     this.status();
-    const infos = await this.servers.eachMaster((client) => this.servers.infoOf(client));
-    const databases = [...new Set(infos.flatMap(({ expires }) => [...expires].filter(([, count]) => count > 0).map(([db]) => db)))];
-    return releaseExpiries(this.servers, databases, this.signal);
+    return releaseExpiries(this.servers, { databases: this.facts.databases, signal: this.signal, onEvent: this.options.onEvent });
   }
 
   private laneStatuses(): LaneStatus[] {
