@@ -173,14 +173,14 @@ export class Lane {
     const { hold, keys, number, servers, signal } = this.options;
     await servers.refresh();
     await endConnections(servers, keys, number);
-    const { lanes, places } = await readRecords(servers, keys);
-    const state = this.checked(lanes.get(number));
+    const records = await readRecords(servers, keys);
+    const state = this.checked(records.lanes.get(number));
     const { record, sent } = state;
     this.writer = await ChangeWriter.attach(
       {
         ...{ servers, lane: number, keys, recordDb: 0, confirm: this.options.confirm, patience: this.options.patience },
         transactions: this.options.transactions,
-        ...{ fences: this.fences, sources: this.options.sources },
+        ...{ fences: this.fences, sources: this.options.sources, moving: records.moving },
         record: (place) => this.record(place),
         onRefused: (args, db, error) => this.onRefused(args, db, error),
         onCertain: () => this.onCertain(),
@@ -198,7 +198,7 @@ export class Lane {
     signal.throwIfAborted();
     if (this.options.transactions && sent === record.certain) return;
     await this.writer.writeRecord(record.certain, record.db, sent);
-    await removeStale(servers, keys, number, places);
+    await removeStale(servers, keys, number, records);
   }
 
   private begin(place: Place): void {
