@@ -17,7 +17,7 @@ import type { Spool } from './spool/spool.js';
 import { StreamParser } from './stream-parser.js';
 import type { StreamCommand } from './stream-command.js';
 import { ChangeWriter, Detached, type RecordPlace } from './target/change-writer.js';
-import { endConnections, type LaneState, readRecords } from './target/lane-records.js';
+import { endConnections, type LaneState, readRecords, removeStale } from './target/lane-records.js';
 import type { FetchedWriter } from './source/write-fetched.js';
 
 export interface LaneOptions {
@@ -50,6 +50,8 @@ export interface LaneOptions {
   /** Asks the source for a command that the table does not know; false: it does not either. */
   readonly learn: (name: string) => Promise<boolean>;
   readonly signal: AbortSignal;
+  /** The source wants to know what was received. */
+  readonly onAsked: () => void;
   readonly onEvent: (text: string, notable?: boolean) => void;
   readonly onNote: (text: string) => void;
   /** A key could not be brought to the target. */
@@ -106,6 +108,7 @@ export class Lane {
       {
         ...{ table, fences: this.fences, wants, target, sameDatabases, hold, fetchAll, counts: this.counts },
         takes: takes === undefined ? undefined : (spec) => takes(spec.name),
+        onAsked: options.onAsked,
         onApart: (reason, name) => options.onNote(apartText(options.name, reason, name)),
       },
       NOWHERE,
@@ -170,7 +173,7 @@ export class Lane {
     const { hold, keys, number, servers, signal } = this.options;
     await servers.refresh();
     await endConnections(servers, keys, number);
-    const { lanes } = await readRecords(servers, keys);
+    const { lanes, places } = await readRecords(servers, keys);
     const state = this.checked(lanes.get(number));
     const { record, sent } = state;
     this.writer = await ChangeWriter.attach(
@@ -192,8 +195,9 @@ export class Lane {
     if (sent > record.certain) await this.resolveDoubts(record, sent, hold !== undefined);
     await this.settle(Math.min(sent, this.options.spool.end));
     signal.throwIfAborted();
-    if (!this.options.transactions || sent > record.certain)
-      await this.writer.writeRecord(record.certain, record.db, Math.max(sent, record.certain));
+    if (this.options.transactions && sent === record.certain) return;
+    await this.writer.writeRecord(record.certain, record.db, sent);
+    await removeStale(servers, keys, number, places);
   }
 
   private begin(place: Place): void {
@@ -209,7 +213,7 @@ export class Lane {
     return this.writer;
   }
 
-  private record({ batch, certain, db, sent, sentDb }: RecordPlace): LaneRecord {
+  private record({ batch, certain, db, sent, sentDb }: RecordPlace): Omit<LaneRecord, 'slots'> {
     const id = this.idAt(certain);
     return { phase: 'changes', id, certain, sent, db, sentDb, batch, ...this.options.record };
   }
@@ -372,7 +376,7 @@ export class Lane {
     const { spool } = this.options;
     const writer = this.attachedWriter;
     this.certain = { offset: writer.certain, db: writer.dbAtCertain };
-    spool.trim(writer.certain);
+    spool.trim(Math.min(writer.certain, writer.recorded));
   }
 
   private async apply(): Promise<void> {
@@ -488,7 +492,7 @@ export class Lane {
   }
 
   /** Ends with Detached: the stream goes on elsewhere. */
-  private async serveCut({ record, sent }: Pick<LaneState, 'record' | 'sent'>): Promise<never> {
+  private async serveCut({ record, sent }: { readonly record: Pick<LaneRecord, 'certain' | 'db'>; readonly sent: number }): Promise<never> {
     const { cut } = this;
     if (cut === undefined) throw new TypeError('nothing was taken back');
     try {

@@ -6,7 +6,7 @@ import { refusalOf, redirection } from '../../redis/refusals.js';
 import type { Master, Servers } from '../../redis/servers.js';
 import { Signal } from '../../redis/signal.js';
 import type { Fences } from '../fences.js';
-import { fenceField, type LaneRecord, type RecordKeys, recordText } from '../record.js';
+import { fenceField, type LaneRecord, type RecordKeys, recordText, slotsText } from '../record.js';
 import { labelOf } from './lane-records.js';
 import { TargetConnection } from './target-connection.js';
 
@@ -42,7 +42,7 @@ export interface ChangeWriterOptions {
   /** Databases of the source that go to one of the target. */
   readonly sources: (db: number) => readonly number[];
   /** The rest of the record. */
-  readonly record: (place: RecordPlace) => LaneRecord;
+  readonly record: (place: RecordPlace) => Omit<LaneRecord, 'slots'>;
   /** A command was refused: its keys have to be fetched. Nothing counts as certain until `settled` is called. */
   readonly onRefused: (args: readonly Uint8Array[], db: number, error: string) => void;
   readonly onCertain: (offset: number) => void;
@@ -91,6 +91,8 @@ export class ChangeWriter {
   private readonly connections: TargetConnection[];
   /** By slot: the index of its connection, -1 for none; undefined for a single server. As of when the writer was attached. */
   private readonly owners: Int16Array | undefined;
+  /** The slots of each master, for its record. */
+  private readonly slots: readonly string[];
   private readonly change = new Signal();
   private marks: Mark[] = [];
   /** The end of the last unit that was put. */
@@ -102,7 +104,8 @@ export class ChangeWriter {
   /** Nothing beyond it may be sent; `asked` is on its way. */
   private allowed: number;
   private asked: number;
-  private recorded = -1;
+  /** The place that the last record sent says is certain. */
+  recorded = -1;
   private batch: number;
   /** Up to this offset, whatever the records say, commands may have been applied in part. */
   private doubtTo = -1;
@@ -121,6 +124,7 @@ export class ChangeWriter {
     this.batch = from.batch;
     const { keys, lane, patience, servers } = options;
     this.owners = servers.owners;
+    this.slots = servers.masters.map(({ name }) => (servers.clustered ? slotsText(servers.rangesOfMaster(name)) : ''));
     this.connections = servers.masters.map((master) => this.connectionTo(master, `${keys.prefix}${keys.id}:${lane}`, patience));
   }
 
@@ -234,6 +238,7 @@ export class ChangeWriter {
     const place = { certain, db: certainDb, sent: Math.max(offset, doubtTo), sentDb: this.db };
     const record = this.options.record({ ...place, batch: doubtTo > offset ? undefined : this.batch + 1 });
     this.batch++;
+    this.recorded = offset;
     const selects = connection.db === recordDb ? [] : [['SELECT', `${recordDb}`]];
     const wanted = this.options.fences.takeUnrecorded();
     const after = [
@@ -241,7 +246,7 @@ export class ChangeWriter {
       ...(wanted.length === 0
         ? []
         : [['HSET', keys.fences(-1), ...wanted.flatMap((key) => [fenceField(lane, key.db, key.key), `${offset}`])]]),
-      ['HSET', name, `${lane}`, recordText(record)],
+      ['HSET', name, `${lane}`, recordText({ ...record, slots: '' })],
       ['HINCRBY', name, `${lane}:batches`, '1'],
       ['EXEC'],
     ].map(encodeCommand);
@@ -437,7 +442,7 @@ export class ChangeWriter {
 
   private recordCommand(index: number, place: RecordPlace): string[] {
     const { keys, lane } = this.options;
-    const record = recordText(this.options.record(place));
+    const record = recordText({ ...this.options.record(place), slots: this.slots[index] });
     return ['HSET', keys.records(this.firstSlot(index)), `${lane}`, record, `${lane}:batches`, `${this.batch}`];
   }
 
@@ -460,8 +465,12 @@ export class ChangeWriter {
   }
 
   private async wait(): Promise<void> {
-    if (this.broken !== undefined) throw this.broken;
+    this.assertWhole();
     await this.change.wait();
+    this.assertWhole();
+  }
+
+  private assertWhole(): void {
     if (this.broken !== undefined) throw this.broken;
   }
 
@@ -540,9 +549,21 @@ export class ChangeWriter {
   private tick(): void {
     if (this.broken !== undefined) return;
     this.confirmIfDue(true);
-    if (this.options.transactions || this.certain === this.recorded || this.asked > this.allowed) return;
+    if (this.options.transactions) {
+      this.recordIdle();
+      return;
+    }
+    if (this.certain === this.recorded || this.asked > this.allowed) return;
     const sent = this.allowed - this.offset < AHEAD_LEFT ? this.offset + AHEAD : this.allowed;
     void this.writeRecord(this.certain, this.certainDb, Math.max(sent, this.allowed)).catch(() => undefined);
+  }
+
+  /** The stream may go on for long without a write for the target: its place is recorded when nothing else is on its way. */
+  private recordIdle(): void {
+    const { connections, db, offset } = this;
+    const [{ commands, open }] = connections;
+    const isIdle = commands === 0 && open.commands === 0 && this.unsettled === 0 && this.options.fences.wanted.size === 0;
+    if (isIdle && this.recorded < offset && this.doubtTo <= offset) void this.writeRecord(offset, db, offset).catch(() => undefined);
   }
 
   private confirmIfDue(now = false): void {
