@@ -372,7 +372,8 @@ export class Lane {
         else this.fences.want(from, args[arg]);
       }
     }
-    if (!moves) onNote(`${name}: the target refused ${spec.name.toUpperCase()} (${error}): the keys that it writes are fetched from the source`);
+    if (!moves)
+      onNote(`${name}: the target refused ${spec.name.toUpperCase()} (${error}): the keys that it writes are fetched from the source`);
   }
 
   private onCertain(): void {
