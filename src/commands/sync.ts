@@ -12,10 +12,10 @@ import { specFromServer } from '../sync/commands/server-spec.js';
 import { CommandTable } from '../sync/commands/table.js';
 import { SyncError, SyncGap } from '../sync/errors.js';
 import type { KeyName } from '../sync/fences.js';
-import { Lane } from '../sync/lane.js';
+import { Lane, mayPass } from '../sync/lane.js';
 import { LagClock } from '../sync/lag.js';
 import { PlanCounts } from '../sync/planner.js';
-import { type LaneRecord, RecordKeys, RECORD_PREFIX, recordText, slotsText } from '../sync/record.js';
+import { type LaneRecord, RecordKeys, RECORD_PREFIX, recordText } from '../sync/record.js';
 import { HOLD, releaseExpiries } from '../sync/settle.js';
 import { ChangeLink } from '../sync/source/change-link.js';
 import { CopyFollower } from '../sync/source/copy-follower.js';
@@ -23,7 +23,7 @@ import { Fetcher } from '../sync/source/fetcher.js';
 import { InfoLink } from '../sync/source/info-link.js';
 import { FetchedWriter } from '../sync/source/write-fetched.js';
 import { Spool } from '../sync/spool/spool.js';
-import { endConnections, labelOf, type LaneState, readRecords } from '../sync/target/lane-records.js';
+import { endConnections, labelOf, type LaneState, readRecords, replaceRecords } from '../sync/target/lane-records.js';
 import { restore, type RestoreOptions, type RestoreSummary } from './restore.js';
 
 /** Which part of a sync is done. */
@@ -425,14 +425,18 @@ class Sync {
   }
 
   private async writeRecords(lane: number, place: Omit<LaneRecord, keyof Sync['shared'] | 'batch' | 'slots'>): Promise<void> {
-    const { keys, servers } = this;
-    await servers.eachMaster(async (client, { name }) => {
-      const ranges = servers.clustered ? servers.rangesOfMaster(name) : [];
-      const slot = ranges.at(0)?.[0] ?? -1;
-      const text = recordText({ ...place, ...this.shared, slots: slotsText(ranges) });
-      await client.hset(keys.records(slot), { [`${lane}`]: text, [`${lane}:batches`]: '0' });
-      await client.del(keys.fences(slot));
-    });
+    const { keys, options, servers } = this;
+    for (let attempt = 1; ; attempt++) {
+      this.signal.throwIfAborted();
+      try {
+        await replaceRecords(servers, keys, lane, (slots) => recordText({ ...place, ...this.shared, slots }));
+        return;
+      } catch (error) {
+        if (!mayPass(error)) throw error;
+        options.onEvent?.(`${reasonOf(error)}: writing the position again`, attempt % 10 === 0);
+      }
+      await delay(200, undefined, { signal: this.signal });
+    }
   }
 
   private makeLane(lane: SourceLane, from: { readonly offset: number; readonly db: number }): void {

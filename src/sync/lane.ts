@@ -557,7 +557,7 @@ function byOwner<T extends KeyName>(names: readonly T[], writer: ChangeWriter): 
 }
 
 /** Whether another attempt may go better. */
-const mayPass = (error: unknown): boolean =>
+export const mayPass = (error: unknown): boolean =>
   error instanceof ConnectionLost ||
   (error instanceof ServerError &&
     (error.passing || error.code === 'UNREACHABLE' || error.code === 'LOST' || (error.code === 'REFUSED' && passes(error.reason))));

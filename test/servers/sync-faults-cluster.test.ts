@@ -122,12 +122,17 @@ describe('a server into a cluster', { timeout: 3_600_000 }, () => {
       }
       await source.client.rename(key(3), key(4));
     };
-    const alike = (): Promise<void> =>
-      until(`both have what is written: ${rounds.process.err}`, async () => {
-        const want = await digestsOf([source], tag);
-        const got = await digestsOf([from, to], tag);
-        return want.size > 0 && want.size === got.size && [...want].every(([key, digest]) => got.get(key) === digest);
+    const alike = async (): Promise<void> => {
+      let wrong: string[] = ['nothing is there'];
+      const isAlike = async (): Promise<boolean> => {
+        const [want, got] = [await digestsOf([source], tag), await digestsOf([from, to], tag)];
+        wrong = [...new Set([...want.keys(), ...got.keys()])].filter((key) => got.get(key) !== want.get(key));
+        return wrong.length === 0;
+      };
+      await until('both have what is written', isAlike).catch((error: unknown) => {
+        throw new Error(`${String(error)}: ${wrong.join(' ')}: ${rounds.process.err}`);
       });
+    };
     for (let round = 0; round < 4; round++) {
       await write(round);
       await alike();

@@ -3,7 +3,7 @@ import { refusalOf } from '../../redis/refusals.js';
 import type { Master, Servers } from '../../redis/servers.js';
 import { reasonOf } from '../../redis/errors.js';
 import type { KeyName } from '../fences.js';
-import { type LaneRecord, parseFence, parseRecord, type RecordKeys, slotsOf } from '../record.js';
+import { type LaneRecord, parseFence, parseRecord, type RecordKeys, slotsOf, slotsText } from '../record.js';
 
 /** What the target knows of a lane. */
 export interface LaneState {
@@ -152,6 +152,26 @@ async function called(servers: Servers, { master }: RecordPlace, ...command: [st
   }
 }
 
+/** Sets the record of a lane on every master, without fences, and removes those that it has elsewhere. Throws ServerError and errors of replies. */
+export async function replaceRecords(servers: Servers, keys: RecordKeys, lane: number, text: (slots: string) => string): Promise<void> {
+  await servers.refresh();
+  const records = await readRecords(servers, keys);
+  await servers.eachMaster(async (client, master) => {
+    const index = servers.masters.indexOf(master);
+    const slot = recordSlot(servers, index, records.moving);
+    const ranges = servers.clustered ? servers.rangesOf(index) : [];
+    await client.hset(keys.records(slot), { [`${lane}`]: text(slotsText(ranges)), [`${lane}:batches`]: '0' });
+    const fences = await called(servers, { master, slot }, 'HKEYS', keys.fences(slot));
+    await removeFences(servers, keys, lane, { master, slot }, fences);
+  });
+  await removeStale(servers, keys, lane, records);
+}
+
+async function removeFences(servers: Servers, keys: RecordKeys, lane: number, place: RecordPlace, fences: readonly Buffer[]): Promise<void> {
+  const own = fences.filter((field) => parseFence(lane, field) !== undefined);
+  if (own.length > 0) await called(servers, place, 'HDEL', keys.fences(place.slot), ...own);
+}
+
 /** Removes what the lane has in places that are no longer those of a master: after slots have moved, others have taken over. */
 export async function removeStale(servers: Servers, keys: RecordKeys, lane: number, { moving, places }: Records): Promise<void> {
   const current = new Set(servers.masters.map((_, index) => recordSlot(servers, index, moving)));
@@ -159,8 +179,7 @@ export async function removeStale(servers: Servers, keys: RecordKeys, lane: numb
     const { slot } = place;
     await called(servers, place, 'HDEL', keys.records(slot), `${lane}`, `${lane}:batches`);
     const fences = await called(servers, place, 'HKEYS', keys.fences(slot));
-    const own = fences.filter((field) => parseFence(lane, field) !== undefined);
-    if (own.length > 0) await called(servers, place, 'HDEL', keys.fences(slot), ...own);
+    await removeFences(servers, keys, lane, place, fences);
   }
 }
 
