@@ -108,18 +108,24 @@ async function placesAt(servers: Servers, keys: RecordKeys, client: Redis, maste
   const slots = servers.rangesOfMaster(master.name).flatMap(([from, to]) => numbers(from, to));
   const places: number[] = [];
   for (let at = 0; at < slots.length; at += AT_ONCE) {
-    const some = slots.slice(at, at + AT_ONCE);
-    const pipeline = client.pipeline();
-    for (const slot of some) pipeline.exists(keys.records(slot));
-    const replies = (await pipeline.exec()) ?? [];
-    replies.forEach(([error, exists], i) => {
-      const asks = error !== null && refusalOf(error.message) === 'ask';
-      if (error !== null && !asks) throw error;
-      if (asks) moving.add(some[i]);
-      if (asks || exists === 1) places.push(some[i]);
-    });
+    places.push(...(await existing(client, slots.slice(at, at + AT_ONCE), (slot) => keys.records(slot), moving)));
   }
+  await existing(client, places, (slot) => keys.fences(slot), moving); // where they are missing, they cannot be made
   return places;
+}
+
+/** The slots whose key exists, or is asked for elsewhere. */
+async function existing(client: Redis, slots: readonly number[], key: (slot: number) => string, moving: Set<number>): Promise<number[]> {
+  const pipeline = client.pipeline();
+  for (const slot of slots) pipeline.exists(key(slot));
+  const replies = slots.length === 0 ? [] : ((await pipeline.exec()) ?? []);
+  return slots.filter((slot, i) => {
+    const [error, exists] = replies[i];
+    const asks = error !== null && refusalOf(error.message) === 'ask';
+    if (error !== null && !asks) throw error;
+    if (asks) moving.add(slot);
+    return asks || exists === 1;
+  });
 }
 
 async function recordsAt(servers: Servers, keys: RecordKeys, place: RecordPlace): Promise<Found[]> {
@@ -152,7 +158,7 @@ async function called(servers: Servers, { master }: RecordPlace, ...command: [st
   }
 }
 
-/** Sets the record of a lane on every master, without fences, and removes those that it has elsewhere. Throws ServerError and errors of replies. */
+/** Sets the record of a lane on every master, without fences, and removes those that it has elsewhere. Throws ServerError. */
 export async function replaceRecords(servers: Servers, keys: RecordKeys, lane: number, text: (slots: string) => string): Promise<void> {
   await servers.refresh();
   const records = await readRecords(servers, keys);
@@ -161,13 +167,13 @@ export async function replaceRecords(servers: Servers, keys: RecordKeys, lane: n
     const slot = recordSlot(servers, index, records.moving);
     const ranges = servers.clustered ? servers.rangesOf(index) : [];
     await client.hset(keys.records(slot), { [`${lane}`]: text(slotsText(ranges)), [`${lane}:batches`]: '0' });
-    const fences = await called(servers, { master, slot }, 'HKEYS', keys.fences(slot));
-    await removeFences(servers, keys, lane, { master, slot }, fences);
+    await removeFences(servers, keys, lane, { master, slot });
   });
   await removeStale(servers, keys, lane, records);
 }
 
-async function removeFences(servers: Servers, keys: RecordKeys, lane: number, place: RecordPlace, fences: readonly Buffer[]): Promise<void> {
+async function removeFences(servers: Servers, keys: RecordKeys, lane: number, place: RecordPlace): Promise<void> {
+  const fences = await called(servers, place, 'HKEYS', keys.fences(place.slot));
   const own = fences.filter((field) => parseFence(lane, field) !== undefined);
   if (own.length > 0) await called(servers, place, 'HDEL', keys.fences(place.slot), ...own);
 }
@@ -178,8 +184,7 @@ export async function removeStale(servers: Servers, keys: RecordKeys, lane: numb
   for (const place of places.filter(({ slot }) => slot >= 0 && !current.has(slot))) {
     const { slot } = place;
     await called(servers, place, 'HDEL', keys.records(slot), `${lane}`, `${lane}:batches`);
-    const fences = await called(servers, place, 'HKEYS', keys.fences(slot));
-    await removeFences(servers, keys, lane, place, fences);
+    await removeFences(servers, keys, lane, place);
   }
 }
 
