@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis';
 import type { Master, Servers } from '../../redis/servers.js';
 import type { KeyName } from '../fences.js';
-import { type LaneRecord, parseFence, parseRecord, type RecordKeys } from '../record.js';
+import { type LaneRecord, parseFence, parseRecord, type RecordKeys, SLOTS_FIELD } from '../record.js';
 
 /** What the target knows of a lane. */
 export interface LaneState {
@@ -21,6 +21,8 @@ export interface LaneState {
 export interface RecordPlace {
   readonly master: Master;
   readonly slot: number;
+  /** Which slots of the source belong to which lane. */
+  readonly slots: string;
 }
 
 interface Found extends RecordPlace {
@@ -34,7 +36,7 @@ interface Found extends RecordPlace {
 const AT_ONCE = 2000;
 
 /** Reads the records of a sync: by lane; empty if there are none. */
-export async function readRecords(servers: Servers, keys: RecordKeys): Promise<{ lanes: Map<number, LaneState>; places: RecordPlace[] }> {
+export async function readRecords(servers: Servers, keys: RecordKeys): Promise<{ lanes: Map<number, LaneState>; places: RecordPlace[]; slots: string[] }> {
   const found: Found[] = [];
   await servers.eachMaster(async (client, master) => {
     for (const slot of await placesAt(servers, keys, client, master)) found.push(...(await recordsAt(keys, client, master, slot)));
@@ -49,7 +51,7 @@ export async function readRecords(servers: Servers, keys: RecordKeys): Promise<{
       ),
     );
   }
-  return { lanes, places: found.map(({ master, slot }) => ({ master, slot })) };
+  return { lanes, places: found.map(({ master, slot, slots }) => ({ master, slot, slots })), slots: found.map(({ slots }) => slots) };
 }
 
 function stateOf(servers: Servers, all: readonly Found[]): LaneState {
@@ -96,7 +98,7 @@ async function recordsAt(keys: RecordKeys, client: Redis, master: Master, slot: 
     if (record === undefined) return [];
     const lane = Number(field);
     const fenced = fences.flatMap((fence) => parseFence(lane, fence) ?? []);
-    return [{ master, slot, lane, record, batch: Number(fields[`${field}:batches`] ?? 0), fenced }];
+    return [{ master, slot, slots: fields[SLOTS_FIELD] ?? '', lane, record, batch: Number(fields[`${field}:batches`] ?? 0), fenced }];
   });
 }
 
