@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { TS_CODEC } from '../kernels/codec.js';
 import { keySlot } from '../bytes/crc16.js';
@@ -180,6 +181,7 @@ class Sync {
     const id = options.id ?? digestOf([...options.sources, ...facts.masters.map((master) => master.name).sort()]);
     this.keys = new RecordKeys(id, options.positionPrefix ?? RECORD_PREFIX);
     this.signal = options.signal === undefined ? this.over.signal : AbortSignal.any([options.signal, this.over.signal]);
+    setMaxListeners(0, this.signal, this.over.signal); // each lane has some
     this.anywhere = source.facts.clustered ? new FetchAnywhere(source.servers, options.onEvent) : undefined;
     this.crossing = this.anywhere && new Crossing(this.anywhere, this.signal);
   }

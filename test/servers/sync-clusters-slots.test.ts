@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { keySlot } from '../../src/library/helpers.js';
 import { ClusterWriter } from '../support/cluster-writer.js';
@@ -6,6 +7,7 @@ import { RedisNode } from '../support/redis-node.js';
 import { tagsOf } from '../support/slot-tags.js';
 import { SyncRun } from '../support/sync-run.js';
 import { unlike } from '../support/sync-support.js';
+import { until } from '../support/until.js';
 
 const ROUNDS = Number(process.env.RDBKIT_TEST_ROUNDS ?? 1);
 const SEED = Number(process.env.RDBKIT_TEST_SEED ?? 1);
@@ -42,7 +44,61 @@ describe('slots that move between the masters of the source', { timeout: 120_000
     }
     await writer.stop();
     expect(writer.written).toBeGreaterThan(500);
+    await until('the slots are at rest', () => run.events.some((text) => text.startsWith('the source has moved')));
     await run.stop();
     await caughtUp(b.url);
+  });
+
+  test('with kills in between', async () => {
+    const [a, b, c] = await source.masters();
+    const tags = (await Promise.all([a, b, c].map(({ client }) => tagsOf(client, 2)))).flat();
+    const writer = new ClusterWriter([a, b, c], { tags, seed: SEED }).start();
+    const hops: [slot: number, from: RedisNode, to: RedisNode][] = [];
+    for (let round = 0; round < ROUNDS; round++) {
+      hops.push([keySlot(tags[0]), a, b], [keySlot(tags[2]), b, c], [keySlot(tags[0]), b, c], [keySlot(tags[4]), c, a]);
+      hops.push([keySlot(tags[0]), c, a], [keySlot(tags[2]), c, b], [keySlot(tags[4]), a, c]);
+    }
+    const moving = (async () => {
+      for (const hop of hops) await source.migrateSlot(...hop, () => delay(5));
+    })();
+    let moved = false;
+    void moving.finally(() => (moved = true));
+    for (let kill = 0; !moved || kill < 3; kill++) {
+      const run = new SyncRun(a.url, target.url, { untilCaughtUp: false });
+      await Promise.race([run.follows(), run.done]);
+      await delay(30 + ((kill * 137) % 300));
+      expect(String(await run.abort())).toContain('aborted by the test');
+    }
+    await moving;
+    await writer.stop();
+    await caughtUp(c.url);
+  });
+
+  test('a master that joins, while it runs and while it does not; FLUSHALL on one', async () => {
+    const [a, b, c] = await source.masters();
+    const tags = (await Promise.all([a, b, c].map(({ client }) => tagsOf(client, 3)))).flat();
+    const run = new SyncRun(a.url, target.url, { untilCaughtUp: false });
+    const writer = new ClusterWriter([a, b, c], { tags, seed: SEED }).start();
+    await run.follows();
+    const d = await source.join();
+    await source.migrateSlot(keySlot(tags[0]), a, d);
+    await source.migrateSlot(keySlot(tags[3]), b, d);
+    await until('it has a lane', () => run.status?.lanes.length === 4);
+    await c.client.flushall();
+    await delay(300);
+    await d.client.flushall();
+    await delay(300);
+    await run.abort();
+    await source.migrateSlot(keySlot(tags[0]), d, c);
+    const e = await source.join();
+    await source.migrateSlot(keySlot(tags[6]), c, e);
+    await source.migrateSlot(keySlot(tags[4]), b, e);
+    await delay(100);
+    await b.client.flushall();
+    await writer.stop();
+    expect(writer.written).toBeGreaterThan(500);
+    await caughtUp(b.url);
+    // as it was
+    for (const [tag, from, to] of [[0, c, a], [3, d, b], [6, e, c], [4, e, b]] as const) await source.migrateSlot(keySlot(tags[tag]), from, to);
   });
 });
