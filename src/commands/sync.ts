@@ -21,7 +21,7 @@ import { Lane } from '../sync/lane.js';
 import { LagClock } from '../sync/lag.js';
 import { PlanCounts } from '../sync/planner.js';
 import { eachKeyOf } from '../sync/barriers.js';
-import { fenceField, type LaneRecord, RecordKeys, RECORD_PREFIX, SLOTS_FIELD } from '../sync/record.js';
+import { fenceField, type LaneRecord, RecordKeys, RECORD_PREFIX, recordText, slotsText, LANES_FIELD } from '../sync/record.js';
 import { HOLD, releaseExpiries } from '../sync/settle.js';
 import { ChangeLink } from '../sync/source/change-link.js';
 import { CopyFollower } from '../sync/source/copy-follower.js';
@@ -485,7 +485,7 @@ class Sync {
   private async tellSlots(crossing: Crossing): Promise<void> {
     const { keys, servers } = this;
     crossing.takeChanged();
-    await servers.eachMaster((client, { name }) => client.hset(keys.records(this.recordSlot(name)), SLOTS_FIELD, crossing.text));
+    await servers.eachMaster((client, { name }) => client.hset(keys.records(this.recordSlot(name)), LANES_FIELD, crossing.text));
   }
 
   /** The slot of the records on a master of the target; -1 for a single server. */
@@ -499,11 +499,16 @@ class Sync {
     return { alone, generation, held: options.holdExpiries, lanes: lanes.length, options: this.fingerprint };
   }
 
-  private async writeRecords(lane: number, place: Omit<LaneRecord, keyof Sync['shared'] | 'batch'>, withFences = false): Promise<void> {
+  private async writeRecords(
+    lane: number,
+    place: Omit<LaneRecord, keyof Sync['shared'] | 'batch' | 'slots'>,
+    withFences = false,
+  ): Promise<void> {
     const { keys, servers } = this;
-    const text = JSON.stringify({ ...place, ...this.shared });
     await servers.eachMaster(async (client, { name }) => {
-      const slot = this.recordSlot(name);
+      const ranges = servers.clustered ? servers.rangesOfMaster(name) : [];
+      const slot = ranges.at(0)?.[0] ?? -1;
+      const text = recordText({ ...place, ...this.shared, slots: slotsText(ranges) });
       await client.hset(keys.records(slot), { [`${lane}`]: text, [`${lane}:batches`]: '0' });
       if (!withFences) await client.del(keys.fences(slot));
     });
@@ -747,9 +752,7 @@ class Sync {
     if (!this.options.holdExpiries) return 0;
     this.phase = 'settling';
     this.status();
-    const infos = await this.servers.eachMaster((client) => this.servers.infoOf(client));
-    const databases = [...new Set(infos.flatMap(({ expires }) => [...expires].filter(([, count]) => count > 0).map(([db]) => db)))];
-    return releaseExpiries(this.servers, databases, this.signal);
+    return releaseExpiries(this.servers, { databases: this.facts.databases, signal: this.signal, onEvent: this.options.onEvent });
   }
 
   private laneStatuses(): LaneStatus[] {

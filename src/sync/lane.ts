@@ -18,8 +18,8 @@ import { type Fetched, type Fetcher, KeyElsewhere } from './source/fetcher.js';
 import type { Spool } from './spool/spool.js';
 import { StreamParser } from './stream-parser.js';
 import type { StreamCommand } from './stream-command.js';
-import { ChangeWriter, Detached, type RecordPlace } from './target/change-writer.js';
-import { endConnections, type LaneState, readRecords } from './target/lane-records.js';
+import { ChangeWriter, Detached, passes, type RecordPlace } from './target/change-writer.js';
+import { endConnections, type LaneState, readRecords, removeStale } from './target/lane-records.js';
 import type { FetchedWriter } from './source/write-fetched.js';
 
 export interface LaneOptions {
@@ -209,10 +209,10 @@ export class Lane implements Crosser {
 
   /** Connects to the target, and brings keys that are in doubt to a certain value. */
   private async attach(): Promise<void> {
-    const { hold, keys, number, servers, signal } = this.options;
+    const { crossing, hold, keys, number, servers, signal } = this.options;
     await servers.refresh();
     await endConnections(servers, keys, number);
-    const { lanes } = await readRecords(servers, keys);
+    const { lanes, places } = await readRecords(servers, keys);
     const state = this.checked(lanes.get(number));
     const { record, sent } = state;
     this.writer = await ChangeWriter.attach(
@@ -224,9 +224,11 @@ export class Lane implements Crosser {
         onRefused: (args, db, error) => this.onRefused(args, db, error),
         onCertain: () => this.onCertain(),
         onNote: this.options.onNote,
+        onBroken: () => this.interrupt(),
       },
       { offset: record.certain, db: record.db, batch: state.batch, sent },
     );
+    if (crossing !== undefined) await this.writer.writeSlots(crossing.text);
     if (this.cut !== undefined) await this.serveCut(state);
     this.fences.clear();
     this.begin({ offset: record.certain, db: record.db });
@@ -234,8 +236,9 @@ export class Lane implements Crosser {
     if (sent > record.certain) await this.resolveDoubts(record, sent, hold !== undefined);
     await this.settle(Math.min(sent, this.options.spool.end));
     signal.throwIfAborted();
-    if (!this.options.transactions || sent > record.certain)
-      await this.writer.writeRecord(record.certain, record.db, Math.max(sent, record.certain));
+    if (this.options.transactions && sent === record.certain) return;
+    await this.writer.writeRecord(record.certain, record.db, sent);
+    await removeStale(servers, keys, number, places);
   }
 
   private begin(place: Place): void {
@@ -251,7 +254,7 @@ export class Lane implements Crosser {
     return this.writer;
   }
 
-  private record({ batch, certain, db, sent, sentDb }: RecordPlace): LaneRecord {
+  private record({ batch, certain, db, sent, sentDb }: RecordPlace): Omit<LaneRecord, 'slots'> {
     const id = this.idAt(certain);
     return { phase: 'changes', id, certain, sent, db, sentDb, batch, ...this.options.record };
   }
@@ -403,6 +406,7 @@ export class Lane implements Crosser {
       fences.set(name, fetched.offset);
       const written = options.fetched.write(key, fetched, options.hold ?? 0, Date.now());
       if (written.outcome === 'refused') this.problem(name, written.reason);
+      else if (writer.isMoving(key)) await writer.sendMoving(writer.ownerOfKey(key), written.pieces);
       else writer.sendPieces(writer.ownerOfKey(key), options.target(db), written.pieces, written.commands);
     }
     this.fetchedKeys += group.length;
@@ -425,15 +429,17 @@ export class Lane implements Crosser {
     const spec = table.of(command);
     const found = newKeyArgs();
     if (spec === undefined || !spec.keys(command, found)) return;
-    if (/^ERR unknown command/i.test(error)) this.planner.unsupported.add(spec.name);
+    if (/^ERR (?:unknown command|wrong number of arguments)/i.test(error)) this.planner.unsupported.add(spec.name);
+    const moves = /^(?:ASK|TRYAGAIN|EXECABORT) /.test(error); // the command itself is well
     for (const arg of found.writes) {
       for (const from of sources(db)) {
         const id = keyId(from, args[arg]);
-        if (spec.name === 'restore' && this.fences.wasFetched(id)) this.problem({ db: from, key: args[arg] }, error);
+        if (!moves && spec.name === 'restore' && this.fences.wasFetched(id)) this.problem({ db: from, key: args[arg] }, error);
         else this.fences.want(from, args[arg]);
       }
     }
-    onNote(`${name}: the target refused ${spec.name.toUpperCase()} (${error}): the keys that it writes are fetched from the source`);
+    if (!moves)
+      onNote(`${name}: the target refused ${spec.name.toUpperCase()} (${error}): the keys that it writes are fetched from the source`);
   }
 
   private onCertain(): void {
@@ -449,6 +455,7 @@ export class Lane implements Crosser {
     const writer = this.attachedWriter;
     for (;;) {
       signal.throwIfAborted();
+      writer.assertWhole();
       if (this.cut !== undefined) await this.serveCut({ record: this.record(this.here(writer)), sent: this.position });
       if (!planner.inUnit && (this.fences.wanted.size > 0 || this.refused > 0)) await this.settle(this.parser.offset);
       if (!planner.inUnit && crossing?.asks(this) === true) {
@@ -456,7 +463,11 @@ export class Lane implements Crosser {
         if (this.fences.wanted.size > 0 || this.refused > 0) continue;
         await crossing.park(this);
       }
-      if (this.stopAt !== undefined && this.position >= this.stopAt && !planner.inUnit) break;
+      if (this.stopAt !== undefined && this.position >= this.stopAt && !planner.inUnit) {
+        await writer.drained();
+        if (this.refused === 0 && this.fences.wanted.size === 0) break;
+        continue;
+      }
       const piece = spool.readNow(this.position) ?? (await this.read(this.position));
       if (piece === undefined) continue;
       const allowed = writer.allow(piece.offset);
@@ -562,7 +573,7 @@ export class Lane implements Crosser {
   }
 
   /** Ends with Detached: the stream goes on elsewhere. */
-  private async serveCut({ record, sent }: Pick<LaneState, 'record' | 'sent'>): Promise<never> {
+  private async serveCut({ record, sent }: { readonly record: Pick<LaneRecord, 'certain' | 'db'>; readonly sent: number }): Promise<never> {
     const { cut } = this;
     if (cut === undefined) throw new TypeError('nothing was taken back');
     try {
@@ -649,7 +660,8 @@ class Groups {
 /** Whether another attempt may go better. */
 const mayPass = (error: unknown): boolean =>
   error instanceof ConnectionLost ||
-  (error instanceof ServerError && (error.passing || error.code === 'UNREACHABLE' || error.code === 'LOST'));
+  (error instanceof ServerError &&
+    (error.passing || error.code === 'UNREACHABLE' || error.code === 'LOST' || (error.code === 'REFUSED' && passes(error.reason))));
 
 const NOWHERE = {
   sharded: false,
