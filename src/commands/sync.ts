@@ -6,12 +6,14 @@ import type { LiveOptions } from '../live/options.js';
 import type { Shard } from '../live/shard.js';
 import { ConnectionLost, reasonOf, ServerError } from '../redis/errors.js';
 import { Servers } from '../redis/servers.js';
+import { addressText } from '../redis/url.js';
 import { compileKeyFilter, takesFunctions } from '../values/filters.js';
 import { targetFacts, type TargetFacts } from '../restore/target-facts.js';
 import { specFromServer } from '../sync/commands/server-spec.js';
 import { CommandTable } from '../sync/commands/table.js';
 import { SyncError, SyncGap } from '../sync/errors.js';
 import type { KeyName } from '../sync/fences.js';
+import { forget, laneName } from '../sync/forget.js';
 import { Lane } from '../sync/lane.js';
 import { LagClock } from '../sync/lag.js';
 import { PlanCounts } from '../sync/planner.js';
@@ -119,12 +121,7 @@ export async function sync(options: SyncOptions): Promise<SyncSummary> {
   const [name] = options.sources;
   const source = await LiveSource.open(name, { ...options.source, via: 'replication', signal: options.signal, onEvent: options.onEvent });
   try {
-    const access = { url: options.url, tls: options.tls, sentinelLogin: options.sentinelLogin, natMap: options.natMap };
-    const servers = await Servers.open(access, {
-      cluster: options.cluster,
-      versionKnown: options.target !== undefined,
-      onEvent: options.onEvent,
-    });
+    const servers = await targetOf(options);
     try {
       return await new Sync(options, source, servers, await targetFacts(servers, options.target)).run();
     } finally {
@@ -135,9 +132,30 @@ export async function sync(options: SyncOptions): Promise<SyncSummary> {
   }
 }
 
-/** Ends a sync for good: releases held expiries, removes its positions from the target, and its spool. */
-export function forgetSync({ sources: [name] }: SyncOptions): Promise<{ released: number; removed: number }> {
-  return Promise.reject(new SyncError(name, '--forget cannot be done yet'));
+/**
+ * Ends a sync for good: releases held expiries, removes its positions from the target, and its spool. The source is not asked. Throws
+ * ServerError, OutputError, SyncError, and the reason of the signal.
+ */
+export async function forgetSync(options: SyncOptions): Promise<{ released: number; removed: number }> {
+  const { onEvent, signal, spool } = options;
+  const servers = await targetOf(options);
+  try {
+    const { databases } = await targetFacts(servers, options.target);
+    return await forget({ servers, keys: keysOf(options), spool, databases, signal, onEvent });
+  } finally {
+    servers.close();
+  }
+}
+
+/** Connects to the target. Throws ServerError. */
+function targetOf({ cluster, natMap, onEvent, sentinelLogin, target, tls, url }: SyncOptions): Promise<Servers> {
+  return Servers.open({ url, tls, sentinelLogin, natMap }, { cluster, versionKnown: target !== undefined, onEvent });
+}
+
+/** By the words that name source and target, so that the same command goes on, whichever servers are masters by then. */
+function keysOf({ id, positionPrefix, sources, url: { addresses, db, sentinelMaster } }: SyncOptions): RecordKeys {
+  const target = [...addresses.map(addressText), sentinelMaster ?? '', db === undefined ? '' : `${db}`];
+  return new RecordKeys(id ?? digestOf([...sources, ...target]), positionPrefix ?? RECORD_PREFIX);
 }
 
 class Sync {
@@ -160,8 +178,7 @@ class Sync {
     private readonly servers: Servers,
     private readonly facts: TargetFacts,
   ) {
-    const id = options.id ?? digestOf([...options.sources, ...facts.masters.map((master) => master.name).sort()]);
-    this.keys = new RecordKeys(id, options.positionPrefix ?? RECORD_PREFIX);
+    this.keys = keysOf(options);
     this.signal = options.signal === undefined ? this.over.signal : AbortSignal.any([options.signal, this.over.signal]);
   }
 
@@ -207,7 +224,7 @@ class Sync {
     for (const [number, shard] of this.source.shards.entries()) {
       const { name } = shard.facts;
       const spool = await Spool.open({
-        lane: `${this.keys.id}-${number}`,
+        lane: laneName(this.keys.id, number),
         ...{ dir, max: spoolMax },
         onFull: (text) => this.options.onEvent?.(`${name}: ${text}: the source is not read further until there is room`, true),
         onRoom: () => this.options.onEvent?.(`${name}: the spool has room again`, true),
