@@ -8,8 +8,7 @@ import { printable } from './printable.js';
 import { serverErrorLine, serverErrorObject } from './server-errors.js';
 import { GO_ON } from './sync-text.js';
 
-const GAP_ADVICE =
-  '--on-gap full makes a full copy again. A larger repl-backlog-size on the source, or a spool that is kept, avoids it.';
+const GAP_ADVICE = 'The target is as it was left. --on-gap full makes a full copy again.';
 const REPLACED_ADVICE =
   'Nothing is lost: the other run goes on from where this one was. Two syncs into one target need different names (--id).';
 
@@ -29,10 +28,11 @@ function failureOfSync(error: SyncError): Failed {
   const { lane, message, reason } = error;
   const [code, advice] =
     error instanceof SyncGap ? ['GAP', GAP_ADVICE] : error instanceof SyncReplaced ? ['REPLACED', REPLACED_ADVICE] : ['SYNC', undefined];
-  const sentence = `${printable(reason)}${/[.!?]$/.test(reason) ? '' : '.'}`;
+  const where = reason.startsWith(`${lane}: `) ? '' : `${lane}: `;
+  const sentence = `${printable(where + reason)}${/[.!?]$/.test(reason) ? '' : '.'}`;
   return {
     code: EXIT.output,
-    line: [`${code}: ${printable(lane)}: ${sentence}`, ...(advice === undefined ? [] : [advice])].join(' '),
+    line: [`${code}: ${sentence}`, ...(advice === undefined ? [] : [advice])].join(' '),
     object: { code, message, server: lane, got: reason, hint: advice },
   };
 }

@@ -162,7 +162,8 @@ export function statusObject({ lanes, phase, seconds }: SyncStatus, rates: Rates
 
 export function laneObject(lane: LaneStatus): object {
   const { applied, attached, connected, counts, fetched, lagBytes, lagSeconds, name, received, source, spool } = lane;
-  return { name, connected, attached, applied, received, source, lagBytes, lagSeconds, spool, counts, fetched };
+  const lag = { lagBytes, lagSeconds: Math.round(lagSeconds * 1e6) / 1e6 };
+  return { name, connected, attached, applied, received, source, ...lag, spool, counts, fetched };
 }
 
 /** What was applied after the full copy. */
@@ -192,7 +193,7 @@ export const releasedLines = (released: number): string[] =>
 /** Where each master stands at the end. */
 export function positionLines({ caughtUp, lanes }: Pick<SyncSummary, 'caughtUp' | 'lanes'>): string[] {
   return lanes.map(({ applied, name, received }) => {
-    const rest = caughtUp || received <= applied ? '' : `, ${bytesText(received - applied)} more were received`;
+    const rest = caughtUp || received <= applied ? '' : `, and ${bytesText(received - applied)} of writes after it were received`;
     return `${caughtUp ? 'caught up with' : 'position of'} ${printable(name)}: offset ${countText(applied)}${rest}`;
   });
 }
@@ -217,7 +218,8 @@ export function afterSignalText(
 ): string {
   if (!copied) return ' The full copy is not complete, and begins anew when the same command is run again.';
   const waiting = sum(lanes, ({ applied, received }) => Math.max(0, received - applied));
-  const done = waiting === 0 ? 'All that was received is applied.' : `${bytesText(waiting)} that were received are not applied yet.`;
+  const last = waiting === 0 ? '' : ` but the last ${bytesText(waiting)}`;
+  const done = `All${last} that was received is applied.`;
   const held = holdExpiries ? ' Expiries on the target are still held: --until caught-up or --forget releases them.' : '';
   return ` ${done}${held} ${GO_ON}`;
 }

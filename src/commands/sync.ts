@@ -17,7 +17,7 @@ import { forget, laneName } from '../sync/forget.js';
 import { Lane } from '../sync/lane.js';
 import { LagClock } from '../sync/lag.js';
 import { PlanCounts } from '../sync/planner.js';
-import { type LaneRecord, RecordKeys, RECORD_PREFIX } from '../sync/record.js';
+import { type LaneRecord, RecordKeys, RECORD_PREFIX, recordText, slotsText } from '../sync/record.js';
 import { HOLD, releaseExpiries } from '../sync/settle.js';
 import { ChangeLink } from '../sync/source/change-link.js';
 import { CopyFollower } from '../sync/source/copy-follower.js';
@@ -441,11 +441,12 @@ class Sync {
     return { alone, generation, held: options.holdExpiries, lanes: lanes.length, options: this.fingerprint };
   }
 
-  private async writeRecords(lane: number, place: Omit<LaneRecord, keyof Sync['shared'] | 'batch'>): Promise<void> {
+  private async writeRecords(lane: number, place: Omit<LaneRecord, keyof Sync['shared'] | 'batch' | 'slots'>): Promise<void> {
     const { keys, servers } = this;
-    const text = JSON.stringify({ ...place, ...this.shared });
     await servers.eachMaster(async (client, { name }) => {
-      const slot = servers.clustered ? servers.rangesOfMaster(name)[0][0] : -1;
+      const ranges = servers.clustered ? servers.rangesOfMaster(name) : [];
+      const slot = ranges.at(0)?.[0] ?? -1;
+      const text = recordText({ ...place, ...this.shared, slots: slotsText(ranges) });
       await client.hset(keys.records(slot), { [`${lane}`]: text, [`${lane}:batches`]: '0' });
       await client.del(keys.fences(slot));
     });

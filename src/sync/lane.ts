@@ -17,7 +17,7 @@ import type { Spool } from './spool/spool.js';
 import { StreamParser } from './stream-parser.js';
 import type { StreamCommand } from './stream-command.js';
 import { ChangeWriter, Detached, type RecordPlace } from './target/change-writer.js';
-import { endConnections, type LaneState, readRecords } from './target/lane-records.js';
+import { endConnections, type LaneState, readRecords, removeStale } from './target/lane-records.js';
 import type { FetchedWriter } from './source/write-fetched.js';
 
 export interface LaneOptions {
@@ -173,7 +173,7 @@ export class Lane {
     const { hold, keys, number, servers, signal } = this.options;
     await servers.refresh();
     await endConnections(servers, keys, number);
-    const { lanes } = await readRecords(servers, keys);
+    const { lanes, places } = await readRecords(servers, keys);
     const state = this.checked(lanes.get(number));
     const { record, sent } = state;
     this.writer = await ChangeWriter.attach(
@@ -195,8 +195,9 @@ export class Lane {
     if (sent > record.certain) await this.resolveDoubts(record, sent, hold !== undefined);
     await this.settle(Math.min(sent, this.options.spool.end));
     signal.throwIfAborted();
-    if (!this.options.transactions || sent > record.certain)
-      await this.writer.writeRecord(record.certain, record.db, Math.max(sent, record.certain));
+    if (this.options.transactions && sent === record.certain) return;
+    await this.writer.writeRecord(record.certain, record.db, sent);
+    await removeStale(servers, keys, number, places);
   }
 
   private begin(place: Place): void {
@@ -212,7 +213,7 @@ export class Lane {
     return this.writer;
   }
 
-  private record({ batch, certain, db, sent, sentDb }: RecordPlace): LaneRecord {
+  private record({ batch, certain, db, sent, sentDb }: RecordPlace): Omit<LaneRecord, 'slots'> {
     const id = this.idAt(certain);
     return { phase: 'changes', id, certain, sent, db, sentDb, batch, ...this.options.record };
   }
@@ -491,7 +492,7 @@ export class Lane {
   }
 
   /** Ends with Detached: the stream goes on elsewhere. */
-  private async serveCut({ record, sent }: Pick<LaneState, 'record' | 'sent'>): Promise<never> {
+  private async serveCut({ record, sent }: { readonly record: Pick<LaneRecord, 'certain' | 'db'>; readonly sent: number }): Promise<never> {
     const { cut } = this;
     if (cut === undefined) throw new TypeError('nothing was taken back');
     try {

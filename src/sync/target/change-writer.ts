@@ -6,7 +6,7 @@ import { refusalOf, redirection } from '../../redis/refusals.js';
 import type { Master, Servers } from '../../redis/servers.js';
 import { Signal } from '../../redis/signal.js';
 import type { Fences } from '../fences.js';
-import { fenceField, type LaneRecord, type RecordKeys, recordText } from '../record.js';
+import { fenceField, type LaneRecord, type RecordKeys, recordText, slotsText } from '../record.js';
 import { labelOf } from './lane-records.js';
 import { TargetConnection } from './target-connection.js';
 
@@ -42,7 +42,7 @@ export interface ChangeWriterOptions {
   /** Databases of the source that go to one of the target. */
   readonly sources: (db: number) => readonly number[];
   /** The rest of the record. */
-  readonly record: (place: RecordPlace) => LaneRecord;
+  readonly record: (place: RecordPlace) => Omit<LaneRecord, 'slots'>;
   /** A command was refused: its keys have to be fetched. Nothing counts as certain until `settled` is called. */
   readonly onRefused: (args: readonly Uint8Array[], db: number, error: string) => void;
   readonly onCertain: (offset: number) => void;
@@ -91,6 +91,8 @@ export class ChangeWriter {
   private readonly connections: TargetConnection[];
   /** By slot: the index of its connection, -1 for none; undefined for a single server. As of when the writer was attached. */
   private readonly owners: Int16Array | undefined;
+  /** The slots of each master, for its record. */
+  private readonly slots: readonly string[];
   private readonly change = new Signal();
   private marks: Mark[] = [];
   /** The end of the last unit that was put. */
@@ -122,6 +124,7 @@ export class ChangeWriter {
     this.batch = from.batch;
     const { keys, lane, patience, servers } = options;
     this.owners = servers.owners;
+    this.slots = servers.masters.map(({ name }) => (servers.clustered ? slotsText(servers.rangesOfMaster(name)) : ''));
     this.connections = servers.masters.map((master) => this.connectionTo(master, `${keys.prefix}${keys.id}:${lane}`, patience));
   }
 
@@ -243,7 +246,7 @@ export class ChangeWriter {
       ...(wanted.length === 0
         ? []
         : [['HSET', keys.fences(-1), ...wanted.flatMap((key) => [fenceField(lane, key.db, key.key), `${offset}`])]]),
-      ['HSET', name, `${lane}`, recordText(record)],
+      ['HSET', name, `${lane}`, recordText({ ...record, slots: '' })],
       ['HINCRBY', name, `${lane}:batches`, '1'],
       ['EXEC'],
     ].map(encodeCommand);
@@ -439,7 +442,7 @@ export class ChangeWriter {
 
   private recordCommand(index: number, place: RecordPlace): string[] {
     const { keys, lane } = this.options;
-    const record = recordText(this.options.record(place));
+    const record = recordText({ ...this.options.record(place), slots: this.slots[index] });
     return ['HSET', keys.records(this.firstSlot(index)), `${lane}`, record, `${lane}:batches`, `${this.batch}`];
   }
 
