@@ -4,6 +4,7 @@ import type { SyncOptions, SyncStatus, SyncSummary } from '../commands/sync.js';
 import type { RunProgress, RunSummary } from '../pipeline/run.js';
 import { answerTo } from './answer.js';
 import { command, type Invocation } from './command.js';
+import { outputErrorLine } from './errors.js';
 import { EXIT, interruptedBy } from './exit.js';
 import { KeyProblems } from './key-problems.js';
 import { countText, keysText } from './numbers.js';
@@ -11,10 +12,8 @@ import { variablesLine } from './options/read.js';
 import { printable } from './printable.js';
 import { agreedTo, closingLines, restoredAny, restoreFields, restoreWarnings } from './restore-text.js';
 import { type Listeners, RunCommand, type Task, type Terminal } from './run-command.js';
-import { serverErrorLine } from './server-errors.js';
-import { outputErrorLine } from './errors.js';
 import { canAsk, checkSync } from './sync-check.js';
-import { syncFailure } from './sync-errors.js';
+import { serverLine, syncFailure } from './sync-errors.js';
 import {
   afterSignalText,
   appliedText,
@@ -272,7 +271,7 @@ function failureText(restored: RestoreSummary): string {
   const { failure } = restored;
   if (failure === undefined) return '';
   if ('server' in failure) {
-    const line = serverErrorLine(failure, restoredAny(restored));
+    const line = serverLine(failure, restoredAny(restored));
     return restoredAny(restored) ? `${line} Run the same command again: it makes the full copy anew.` : line;
   }
   return `${outputErrorLine(failure)} Run the same command again: it makes the full copy anew.`;

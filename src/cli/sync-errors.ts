@@ -2,7 +2,7 @@ import { ServerError } from '../commands/restore-terms.js';
 import { SyncError, SyncGap, SyncReplaced } from '../commands/sync-terms.js';
 import { RdbError } from '../commands/terms.js';
 import { errorLine, errorObject, exitOf, hintOf } from './errors.js';
-import { EXIT } from './exit.js';
+import { EXIT, Interruption, SIGNAL_EXIT } from './exit.js';
 import type { Failed } from './failure.js';
 import { printable } from './printable.js';
 import { serverErrorLine, serverErrorObject } from './server-errors.js';
@@ -19,10 +19,20 @@ export function syncFailure(error: unknown, copied: boolean): Failed | undefined
     const hint = hintOf(error, 'sync');
     return { code: exitOf(error), line: errorLine(error, hint), object: errorObject(error, hint) };
   }
-  if (!(error instanceof ServerError) || !copied) return undefined;
-  const line = `${serverErrorLine(error, true)} ${GO_ON}`;
-  return { code: EXIT.output, line, object: serverErrorObject(error, true) };
+  if (error instanceof Interruption && copied) {
+    const object = { code: 'INTERRUPTED', message: error.message };
+    return { code: SIGNAL_EXIT[error.by], line: `interrupted by ${error.by}. ${GO_ON}`, object };
+  }
+  if (!(error instanceof ServerError)) return undefined;
+  const line = serverLine(error, copied);
+  return { code: EXIT.output, line: copied ? `${line} ${GO_ON}` : line, object: serverErrorObject(error, copied) };
 }
+
+/** Advice to use options that a sync does not have. */
+const NOT_HERE = /; --via scan does without| --write-as commands [^.]*\./g;
+
+/** The error on one line. `written`: whether keys were written before. */
+export const serverLine = (error: ServerError, written: boolean): string => serverErrorLine(error, written).replace(NOT_HERE, '');
 
 function failureOfSync(error: SyncError): Failed {
   const { lane, message, reason } = error;

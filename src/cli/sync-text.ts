@@ -92,10 +92,10 @@ export function statusParts(status: SyncStatus, rates: Rates, copy: RunProgress,
   const lost = lanes.filter(({ connected }) => !connected);
   const spooled = sum(lanes, ({ spool }) => spool.disk);
   const errors = problems === 0 ? [] : [`${keysText(problems)} not brought over`];
-  const spool = spooled === 0 ? [] : [`${bytesText(spooled)} in the spool`];
+  const spool = spooled === 0 ? [] : [`spool ${bytesText(spooled)}`];
   if (phase === 'full') {
     const [done, ...parts] = progressParts(copy, seconds);
-    const waiting = sum(lanes, ({ applied, received }) => Math.max(0, received - applied));
+    const waiting = waitingBytes(lanes);
     return [
       `full copy ${done}`,
       keysText(copy.keys),
@@ -140,7 +140,7 @@ export function laneLines({ lanes }: SyncStatus, { lanes: rates }: Rates): strin
       `lag ${lagText(lane)}`,
       ...(rate === undefined ? [] : [`${countText(rate)} ops/s`]),
       ...(fetched === 0 ? [] : [`${keysText(fetched)} fetched`]),
-      ...(spool.disk === 0 ? [] : [`${bytesText(spool.disk)} in the spool`]),
+      ...(spool.disk === 0 ? [] : [`spool ${bytesText(spool.disk)}`]),
     ];
     return `  ${printable(name)}: ${parts.join(', ')}`;
   });
@@ -198,6 +198,10 @@ export function positionLines({ caughtUp, lanes }: Pick<SyncSummary, 'caughtUp' 
   });
 }
 
+/** Writes that were received, and wait until they are applied; a lane without a position has none. */
+const waitingBytes = (lanes: readonly LaneStatus[]): number =>
+  sum(lanes, ({ applied, received }) => (applied === 0 ? 0 : Math.max(0, received - applied)));
+
 const sum = (lanes: readonly LaneStatus[], of: (lane: LaneStatus) => number): number => lanes.reduce((total, lane) => total + of(lane), 0);
 
 export const GO_ON = 'Run the same command again to go on.';
@@ -217,7 +221,7 @@ export function afterSignalText(
   copied: boolean,
 ): string {
   if (!copied) return ' The full copy is not complete, and begins anew when the same command is run again.';
-  const waiting = sum(lanes, ({ applied, received }) => Math.max(0, received - applied));
+  const waiting = waitingBytes(lanes);
   const last = waiting === 0 ? '' : ` but the last ${bytesText(waiting)}`;
   const done = `All${last} that was received is applied.`;
   const held = holdExpiries ? ' Expiries on the target are still held: --until caught-up or --forget releases them.' : '';

@@ -16,7 +16,7 @@ import type { Fetched, Fetcher } from './source/fetcher.js';
 import type { Spool } from './spool/spool.js';
 import { StreamParser } from './stream-parser.js';
 import type { StreamCommand } from './stream-command.js';
-import { ChangeWriter, Detached, type RecordPlace } from './target/change-writer.js';
+import { ChangeWriter, Detached, passes, type RecordPlace } from './target/change-writer.js';
 import { endConnections, type LaneState, readRecords, removeStale } from './target/lane-records.js';
 import type { FetchedWriter } from './source/write-fetched.js';
 
@@ -185,6 +185,7 @@ export class Lane {
         onRefused: (args, db, error) => this.onRefused(args, db, error),
         onCertain: () => this.onCertain(),
         onNote: this.options.onNote,
+        onBroken: () => this.interrupt(),
       },
       { offset: record.certain, db: record.db, batch: state.batch, sent },
     );
@@ -339,6 +340,7 @@ export class Lane {
       fences.set(name, fetched.offset);
       const written = options.fetched.write(key, fetched, options.hold ?? 0, Date.now());
       if (written.outcome === 'refused') this.problem(name, written.reason);
+      else if (writer.isMoving(key)) await writer.sendMoving(writer.ownerOfKey(key), written.pieces);
       else writer.sendPieces(writer.ownerOfKey(key), options.target(db), written.pieces, written.commands);
     }
     this.fetchedKeys += group.length;
@@ -361,15 +363,16 @@ export class Lane {
     const spec = table.of(command);
     const found = newKeyArgs();
     if (spec === undefined || !spec.keys(command, found)) return;
-    if (/^ERR unknown command/i.test(error)) this.planner.unsupported.add(spec.name);
+    if (/^ERR (?:unknown command|wrong number of arguments)/i.test(error)) this.planner.unsupported.add(spec.name);
+    const moves = /^(?:ASK|TRYAGAIN|EXECABORT) /.test(error); // the command itself is well
     for (const arg of found.writes) {
       for (const from of sources(db)) {
         const id = keyId(from, args[arg]);
-        if (spec.name === 'restore' && this.fences.wasFetched(id)) this.problem({ db: from, key: args[arg] }, error);
+        if (!moves && spec.name === 'restore' && this.fences.wasFetched(id)) this.problem({ db: from, key: args[arg] }, error);
         else this.fences.want(from, args[arg]);
       }
     }
-    onNote(`${name}: the target refused ${spec.name.toUpperCase()} (${error}): the keys that it writes are fetched from the source`);
+    if (!moves) onNote(`${name}: the target refused ${spec.name.toUpperCase()} (${error}): the keys that it writes are fetched from the source`);
   }
 
   private onCertain(): void {
@@ -385,9 +388,14 @@ export class Lane {
     const writer = this.attachedWriter;
     for (;;) {
       signal.throwIfAborted();
+      writer.assertWhole();
       if (this.cut !== undefined) await this.serveCut({ record: this.record(this.here(writer)), sent: this.position });
       if (!planner.inUnit && (this.fences.wanted.size > 0 || this.refused > 0)) await this.settle(this.parser.offset);
-      if (this.stopAt !== undefined && this.position >= this.stopAt && !planner.inUnit) break;
+      if (this.stopAt !== undefined && this.position >= this.stopAt && !planner.inUnit) {
+        await writer.drained();
+        if (this.refused === 0 && this.fences.wanted.size === 0) break;
+        continue;
+      }
       const piece = spool.readNow(this.position) ?? (await this.read(this.position));
       if (piece === undefined) continue;
       const allowed = writer.allow(piece.offset);
@@ -550,7 +558,8 @@ function byOwner<T extends KeyName>(names: readonly T[], writer: ChangeWriter): 
 /** Whether another attempt may go better. */
 const mayPass = (error: unknown): boolean =>
   error instanceof ConnectionLost ||
-  (error instanceof ServerError && (error.passing || error.code === 'UNREACHABLE' || error.code === 'LOST'));
+  (error instanceof ServerError &&
+    (error.passing || error.code === 'UNREACHABLE' || error.code === 'LOST' || (error.code === 'REFUSED' && passes(error.reason))));
 
 const NOWHERE = {
   sharded: false,

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { Interruption } from '../../src/cli/exit.js';
 import { fittingText } from '../../src/cli/progress-bar.js';
 import { syncFailure } from '../../src/cli/sync-errors.js';
 import {
@@ -58,11 +59,13 @@ describe('one line while it runs', () => {
       ...['full copy 25%', '1,234,567 keys', '52,000 keys/s', '30 s left', '1.50 MB of writes waiting', '2 keys not brought over'],
     ]);
     expect(statusParts(now, NO_RATES, { ...copy, totalBytes: undefined }, 0).slice(0, 3)).toEqual(['full copy 25.0 MB', '1,234,567 keys', '10 s']);
+    const unknown = status({ phase: 'full', lanes: [lane({ applied: 0, received: 331_000_000 })] }); // no position yet
+    expect(statusParts(unknown, NO_RATES, NO_COPY, 0)).toEqual(['full copy 0 B', '0 keys', '10 s']);
   });
 
   test('changes from one server', () => {
     const now = status({ lanes: [lane({ lagBytes: 1_200_000, lagSeconds: 0.05, spool: { memory: 5, disk: 3_000_000 } })] });
-    expect(statusParts(now, { ...NO_RATES, ops: 12_345 }, NO_COPY, 0)).toEqual(['changes', '12,345 ops/s', 'lag 1.20 MB, 0.05 s', '3.00 MB in the spool']);
+    expect(statusParts(now, { ...NO_RATES, ops: 12_345 }, NO_COPY, 0)).toEqual(['changes', '12,345 ops/s', 'lag 1.20 MB, 0.05 s', 'spool 3.00 MB']);
   });
 
   test('of several masters that with the largest lag, and those without a connection', () => {
@@ -89,7 +92,7 @@ describe('one line while it runs', () => {
     const lanes = [lane({ fetched: 3, lagBytes: 7 }), lane({ name: 'b', connected: false, spool: { memory: 0, disk: 2000 } })];
     expect(laneLines(status({ lanes }), { ...NO_RATES, lanes: [50, undefined] })).toEqual([
       '  old:6379: offset 1,000, lag 7 B, 0.00 s, 50 ops/s, 3 keys fetched',
-      '  b: no connection, offset 1,000, lag 0 B, 0.00 s, 2.00 kB in the spool',
+      '  b: no connection, offset 1,000, lag 0 B, 0.00 s, spool 2.00 kB',
     ]);
   });
 
@@ -215,10 +218,26 @@ describe('errors', () => {
     expect(syncFailure(error, false)).toMatchObject({ code: 3, line: expect.stringMatching(/^BAD_SPOOL: \/x\/1\.seg: .*--spool/) as string });
   });
 
+  test('advice names no option that a sync does not have', () => {
+    const reasons = ["NOPERM this user has no permissions to run the 'psync' command", "ERR unknown command 'restore'", 'x: no RESTORE command'];
+    for (const reason of reasons) {
+      for (const readAs of ['source', undefined] as const) {
+        const error = Object.assign(new ServerError('REFUSED', 'a:1', reason), { readAs });
+        for (const copied of [true, false]) expect(syncFailure(error, copied)?.line).not.toMatch(/--(?:via|write-as)/);
+      }
+    }
+  });
+
+  test('a signal', () => {
+    const signal = new Interruption('SIGTERM');
+    expect(syncFailure(signal, true)).toMatchObject({ code: 143, line: 'interrupted by SIGTERM. Run the same command again to go on.' });
+    expect(syncFailure(signal, false)).toBeUndefined();
+  });
+
   test('a server that is lost says how to go on once there is a position, and only then', () => {
     const lost = new ServerError('LOST', 'new:6379', 'it closed the connection');
     expect(syncFailure(lost, true)?.line).toMatch(/ Run the same command again to go on\.$/);
-    expect(syncFailure(lost, false)).toBeUndefined();
+    expect(syncFailure(lost, false)?.line).toBe('LOST: new:6379: it closed the connection. No key was restored. Use --retry-for to wait longer.');
     expect(syncFailure(new Error('x'), true)).toBeUndefined();
   });
 });

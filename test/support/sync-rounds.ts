@@ -94,7 +94,7 @@ export class SyncRounds {
 }
 
 /** Ends the link of the source to its replicas. */
-export const endSourceLink = async ({ client }: RedisNode): Promise<void> => void (await client.call('CLIENT', 'KILL', 'TYPE', 'replica'));
+export const endSourceLink = ({ client }: RedisNode): Promise<unknown> => client.call('CLIENT', 'KILL', 'TYPE', 'replica');
 
 /** Ends the connections of the sync to a master of its target. */
 export async function endTargetConnections({ client }: RedisNode): Promise<void> {
