@@ -243,7 +243,8 @@ class Comparison {
     const dbs = filter.db === undefined || filter.db.length === 0 ? undefined : [...new Set(filter.db.map(mapped))];
     this.sides = [
       {
-        ...{ name: 'source', sources, filter: withoutPositions(filter), databaseOf: mapped, nameOf: (key) => keyPrefixMap?.nameOf(key) ?? key },
+        ...{ name: 'source', sources, filter: withoutPositions(filter), databaseOf: mapped },
+        nameOf: (key) => keyPrefixMap?.nameOf(key) ?? key,
         passes: [...editsOf(options), ...sampled], // both sides sample by the names on the target
       },
       {

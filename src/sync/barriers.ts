@@ -121,7 +121,8 @@ async function deleteKeys(pause: Pause, { keys, options, servers, target, wants,
   }
 }
 
-async function databasesOf(servers: Servers): Promise<number[]> {
+/** Those of the target that have keys. */
+export async function databasesOf(servers: Servers): Promise<number[]> {
   const all = await servers.eachMaster(async (client) => [...(await servers.infoOf(client)).keys.keys()]);
   return [...new Set(all.flat())];
 }

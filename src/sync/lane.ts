@@ -11,6 +11,7 @@ import { otherDatabase } from './commands/split.js';
 import type { CommandTable } from './commands/table.js';
 import { Fences, keyId, type KeyName } from './fences.js';
 import { type ApartReason, type Pause, PlanCounts, Planner } from './planner.js';
+import type { Positions } from './positions.js';
 import type { LaneRecord, RecordKeys } from './record.js';
 import type { Fetched, Fetcher } from './source/fetcher.js';
 import type { Spool } from './spool/spool.js';
@@ -31,6 +32,7 @@ export interface LaneOptions {
   readonly fetcher: Fetcher;
   readonly fetched: FetchedWriter;
   readonly wants: ((db: number, bytes: Uint8Array, start: number, end: number) => boolean) | undefined;
+  readonly positions: Positions;
   readonly target: (db: number) => number;
   /** Databases of the source that go to one of the target. */
   readonly sources: (db: number) => readonly number[];
@@ -103,10 +105,11 @@ export class Lane {
   ) {
     this.certain = from;
     this.interruption = this.freshInterruption();
-    const { fetchAll, hold, maxOpsPerSecond, sameDatabases, table, takes, target, wants } = options;
+    const { fetchAll, hold, maxOpsPerSecond, name, positions, sameDatabases, table, takes, target, wants } = options;
     this.planner = new Planner(
       {
-        ...{ table, fences: this.fences, wants, target, sameDatabases, hold, fetchAll, counts: this.counts },
+        ...{ table, fences: this.fences, wants, target, sameDatabases, hold, fetchAll, counts: this.counts, positions },
+        onPosition: (command) => positions.check(name, argsOf(command)),
         takes: takes === undefined ? undefined : (spec) => takes(spec.name),
         onAsked: options.onAsked,
         onApart: (reason, name) => options.onNote(apartText(options.name, reason, name)),
@@ -286,7 +289,7 @@ export class Lane {
 
   /** The wanted keys that a command writes, and what it does to each. */
   private async written(command: StreamCommand, db: number): Promise<(KeyName & { effect: number })[]> {
-    const { table, wants } = this.options;
+    const { positions, table, wants } = this.options;
     let spec = table.of(command);
     if (spec === undefined && (await this.options.learn(text(command, 0)))) spec = table.of(command);
     if (spec === undefined || !['write', 'script', 'move', 'copy'].includes(spec.kind)) return [];
@@ -296,6 +299,7 @@ export class Lane {
     const effect = spec.effect(command);
     return found.writes.flatMap((arg) => {
       const [start, end] = [command.starts[arg], command.ends[arg]];
+      if (positions.has(command.bytes, start, end)) return [];
       const key = command.bytes.slice(start, end);
       const databases = other === undefined || other === db ? [db] : [db, other];
       return databases.filter((of) => wants?.(of, key, 0, key.length) !== false).map((of) => ({ db: of, key, effect }));
@@ -572,6 +576,9 @@ const NOWHERE = {
 
 const text = ({ bytes, ends, starts }: StreamCommand, arg: number): string =>
   Buffer.from(bytes.buffer, bytes.byteOffset + starts[arg], ends[arg] - starts[arg]).toString('latin1');
+
+const argsOf = ({ args, bytes, ends, starts }: StreamCommand): Uint8Array[] =>
+  Array.from({ length: args }, (_, i) => bytes.subarray(starts[i], ends[i]));
 
 /** A command from its arguments. */
 function commandOf(args: readonly Uint8Array[]): StreamCommand {

@@ -339,9 +339,12 @@ export class Spool {
   }
 }
 
+/** Whether there is something left of a lane's spool. */
+export const hasSpool = (dir: string, lane: string): boolean => existsSync(join(dir, folderName(lane)));
+
 /** Deletes what is left of a lane's spool. False if there is none. Throws as Spool.open. */
 export async function forgetSpool(dir: string, lane: string): Promise<boolean> {
-  if (!existsSync(join(dir, folderName(lane)))) return false;
+  if (!hasSpool(dir, lane)) return false;
   await (await Spool.open({ lane, dir, max: MIN_DISK })).remove();
   return true;
 }
