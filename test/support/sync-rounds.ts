@@ -43,6 +43,10 @@ export class SyncRounds {
     return this.running;
   }
 
+  get runs(): boolean {
+    return this.running?.runs === true;
+  }
+
   /** Starts it. */
   start(...more: string[]): Running {
     const { args = [], source, sourceUrl = source.url, url } = this.options;
