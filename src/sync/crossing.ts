@@ -57,6 +57,17 @@ export class Crossing {
     this.lanes.push(lane);
   }
 
+  /** A lane has come to its end, and its master has no slots. */
+  remove(lane: Crosser): void {
+    this.lanes.splice(this.lanes.indexOf(lane), 1);
+    this.change.fire();
+  }
+
+  /** All slots of a lane are in transit from now on. */
+  leave(lane: number): void {
+    this.owners.forEach((owner, slot) => owner === lane && this.transit(slot));
+  }
+
   /** Forgets all lanes. */
   clear(): void {
     this.lanes.length = 0;
