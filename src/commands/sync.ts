@@ -270,7 +270,10 @@ class Sync {
   }
 
   private addLane(number: number, shard: Shard, spool: Spool): SourceLane {
-    const lane: SourceLane = { number, shard, spool, lag: new LagClock(), lane: undefined, link: undefined, following: undefined, running: undefined, copy: undefined };
+    const lane: SourceLane = {
+      ...{ number, shard, spool, lag: new LagClock(), copy: undefined },
+      ...{ lane: undefined, link: undefined, following: undefined, running: undefined },
+    };
     this.lanes.push(lane);
     return lane;
   }
@@ -738,7 +741,8 @@ class Sync {
     const view = async (): Promise<ClusterView> => (await source.view()) as ClusterView;
     const offsetOf = ({ number }: KeptLane): Promise<number> => this.offsetOf(this.laneOf(number).shard);
     const keeper = new SlotKeeper({ crossing, lanes, view, offsetOf, onEvent: (text) => options.onEvent?.(text) });
-    while (!this.stopped && !signal.aborted) {
+    const isOver = (): boolean => this.stopped || signal.aborted;
+    while (!isOver()) {
       try {
         const now = await view();
         for (const shard of await source.joined(this.shards)) {
@@ -747,7 +751,7 @@ class Sync {
         }
         await keeper.look(now);
       } catch (error) {
-        if (signal.aborted) return;
+        if (isOver()) return;
         if (!(error instanceof ServerError || error instanceof ConnectionLost || error instanceof Detached)) throw error;
         options.onEvent?.(`${reasonOf(error)}: looking again at the slots of the source`);
       }
@@ -790,14 +794,17 @@ class Sync {
       },
       onEvent: this.options.onEvent,
     });
-    for await (const chunk of input.chunks()) void chunk; // only to be told where it stands
+    let bytes = 0; // of a copy that is asked for to be told where it stands
+    for await (const chunk of input.chunks()) bytes += chunk.length;
     const { copy } = lane;
     if (copy === undefined) throw new SyncError(shard.facts.name, 'it does not say where its writes stand');
     const names: Buffer[] = [];
     await eachKeyOf(await this.source.servers.client(await shard.master()), (keys) => void names.push(...keys));
     await this.writeFences(number, names, copy.offset);
-    await this.writeRecords(number, { phase: 'changes', id: copy.id, certain: copy.offset, sent: copy.offset, db: copy.db, sentDb: copy.db }, true);
-    this.options.onEvent?.(`${shard.facts.name}: it has come to the cluster: its ${names.length} keys are fetched, and its writes followed`, true);
+    const { db, id, offset } = copy;
+    await this.writeRecords(number, { phase: 'changes', id, certain: offset, sent: offset, db, sentDb: db }, true);
+    const text = `it has come to the cluster, and sent a copy of ${bytes} bytes: its ${names.length} keys are fetched, its writes followed`;
+    this.options.onEvent?.(`${shard.facts.name}: ${text}`, true);
     this.makeLane(lane, { offset: copy.offset, db: copy.db });
   }
 

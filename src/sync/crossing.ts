@@ -126,9 +126,11 @@ export class Crossing {
   read(texts: readonly string[]): void {
     const [first, ...others] = texts.map(ownersIn);
     this.owners.fill(IN_TRANSIT);
-    first?.forEach((lane, slot) => {
-      if (others.every((other) => other[slot] === lane)) this.owners[slot] = lane;
-    });
+    if (texts.length > 0) {
+      first.forEach((lane, slot) => {
+        if (others.every((other) => other[slot] === lane)) this.owners[slot] = lane;
+      });
+    }
     this.changed = true;
   }
 
@@ -183,6 +185,8 @@ export class Crossing {
 
 function ownersIn(text: string): Int16Array {
   const owners = new Int16Array(SLOTS).fill(IN_TRANSIT);
-  for (const [, lane, from, to] of text.matchAll(/(\d+):(\d+)-(\d+)/g)) owners.fill(Number(lane), Number(from), Math.min(Number(to), SLOTS - 1) + 1);
+  for (const [, lane, from, to] of text.matchAll(/(\d+):(\d+)-(\d+)/g)) {
+    owners.fill(Number(lane), Number(from), Math.min(Number(to), SLOTS - 1) + 1);
+  }
   return owners;
 }

@@ -61,9 +61,9 @@ describe('slots that move between the masters of the source', { timeout: 120_000
     const moving = (async () => {
       for (const hop of hops) await source.migrateSlot(...hop, () => delay(5));
     })();
-    let moved = false;
-    void moving.finally(() => (moved = true));
-    for (let kill = 0; !moved || kill < 3; kill++) {
+    const over = new AbortController();
+    void moving.finally(() => over.abort());
+    for (let kill = 0; !over.signal.aborted || kill < 3; kill++) {
       const run = new SyncRun(a.url, target.url, { untilCaughtUp: false });
       await Promise.race([run.follows(), run.done]);
       await delay(30 + ((kill * 137) % 300));

@@ -36,7 +36,10 @@ interface Found extends RecordPlace {
 const AT_ONCE = 2000;
 
 /** Reads the records of a sync: by lane; empty if there are none. */
-export async function readRecords(servers: Servers, keys: RecordKeys): Promise<{ lanes: Map<number, LaneState>; places: RecordPlace[]; slots: string[] }> {
+export async function readRecords(
+  servers: Servers,
+  keys: RecordKeys,
+): Promise<{ lanes: Map<number, LaneState>; places: RecordPlace[]; slots: string[] }> {
   const found: Found[] = [];
   await servers.eachMaster(async (client, master) => {
     for (const slot of await placesAt(servers, keys, client, master)) found.push(...(await recordsAt(keys, client, master, slot)));
