@@ -26,7 +26,7 @@ import { type Choice, choiceOf } from '../sync/choice.js';
 import { Lane, mayPass } from '../sync/lane.js';
 import { LagClock } from '../sync/lag.js';
 import { PlanCounts } from '../sync/planner.js';
-import { eachKeyOf } from '../sync/barriers.js';
+import { eachKey, eachKeyOf } from '../sync/barriers.js';
 import { fenceField, type LaneRecord, LANES_FIELD, RecordKeys, RECORD_PREFIX, recordText } from '../sync/record.js';
 import { Positions } from '../sync/positions.js';
 import { LateInput, readSeeds, seedsOf } from '../sync/seed.js';
@@ -43,7 +43,7 @@ import { InfoLink } from '../sync/source/info-link.js';
 import { FetchedWriter } from '../sync/source/write-fetched.js';
 import { continuation } from '../sync/source/history.js';
 import { hasSpool, Spool } from '../sync/spool/spool.js';
-import { endConnections, labelOf, type LaneState, readRecords, replaceRecords } from '../sync/target/lane-records.js';
+import { endConnections, labelOf, type LaneState, readRecords, removeLane, replaceRecords } from '../sync/target/lane-records.js';
 import { restore, type RestoreOptions, type RestoreSummary } from './restore.js';
 
 /** Which part of a sync is done. */
@@ -128,6 +128,8 @@ const PATIENCE = 60_000;
 /** Milliseconds between two looks at the slots of a cluster. */
 const WATCH_EVERY = 500;
 const FENCES_AT_ONCE = 500;
+/** Looks at the slots until a master counts as one that has some. */
+const LEFT_ATTEMPTS = 6;
 
 /** One master of the source. */
 interface SourceLane {
@@ -138,6 +140,7 @@ interface SourceLane {
   lane: Lane | undefined;
   link: ChangeLink | undefined;
   following: Promise<void> | undefined;
+  running: Promise<void> | undefined;
   /** Where the full copy stands. */
   copy: { readonly id: string; readonly offset: number; readonly db: number } | undefined;
 }
@@ -203,6 +206,8 @@ class Sync {
   private readonly runs: Promise<void>[] = [];
   private stopped = false;
   private readonly positions: Positions;
+  /** Masters of the source so far. */
+  private shards: number;
 
   constructor(
     private readonly options: SyncOptions,
@@ -216,6 +221,7 @@ class Sync {
       facts.masters.map(({ replicationId }) => replicationId).filter((id) => id !== ''),
     );
     this.signal = options.signal === undefined ? this.over.signal : AbortSignal.any([options.signal, this.over.signal]);
+    this.shards = source.shards.length;
     setMaxListeners(0, this.signal, this.over.signal); // each lane has some
     this.anywhere = source.facts.clustered ? new FetchAnywhere(source.servers, options.onEvent) : undefined;
     this.crossing = this.anywhere && new Crossing(this.anywhere, this.signal);
@@ -309,14 +315,8 @@ class Sync {
 
   private addLane(number: number, shard: Shard, spool: Spool): SourceLane {
     const lane: SourceLane = {
-      number,
-      shard,
-      spool,
-      lag: new LagClock(),
-      lane: undefined,
-      link: undefined,
-      following: undefined,
-      copy: undefined,
+      ...{ number, shard, spool, lag: new LagClock(), copy: undefined },
+      ...{ lane: undefined, link: undefined, following: undefined, running: undefined },
     };
     this.lanes.push(lane);
     return lane;
@@ -358,14 +358,18 @@ class Sync {
       const gap = state === undefined ? 'the target has no position of it' : await begin(state);
       if (gap !== undefined) gaps.push(`${lane.shard.facts.name}: ${gap}`);
     }
-    const gone = [...states.keys()].filter((number) => !known.has(number)).length;
-    if (gone > 0) gaps.push(`${options.sources[0]}: ${gone === 1 ? 'a master is' : `${gone} masters are`} no longer there`);
+    const gone = [...states.keys()].filter((number) => !known.has(number));
+    const strangers = lanes.filter(({ number }) => !states.has(number));
+    if (gone.length > 0 && strangers.length > 0) {
+      for (const { shard } of strangers) gaps.push(`${shard.facts.name}: none of the positions on the target is of its history`);
+    }
     if (gaps.length > 0) {
       await this.fullInstead(gaps.join('; '));
       for (const lane of lanes) this.unlink(lane);
       return false;
     }
-    for (const lane of lanes) if (!states.has(lane.number)) await this.join(lane);
+    for (const lane of strangers) await this.join(lane);
+    if (gone.length > 0) await this.forget(gone);
     options.onGoesOn?.(lanes.map(({ number, shard }) => ({ name: shard.facts.name, offset: states.get(number)?.record.certain ?? 0 })));
     return true;
   }
@@ -427,12 +431,77 @@ class Sync {
     lane.following = this.keepFollowing(lane, link).catch((error: unknown) => this.fail(error));
   }
 
-  private async keepFollowing({ link: current, shard }: SourceLane, link: ChangeLink): Promise<void> {
+  private async keepFollowing(lane: SourceLane, link: ChangeLink): Promise<void> {
+    const { link: current, shard } = lane;
     for (;;) {
       const end = await link.run();
       if (link !== current) return;
-      if (end.kind === 'gap') throw new SyncGap(shard.facts.name, end.reason);
+      if (end.kind !== 'gap') continue;
+      if (!(await this.hasLeft(shard))) throw new SyncGap(shard.facts.name, end.reason);
+      await this.retire(lane);
+      return;
     }
+  }
+
+  /** Whether a master of a cluster has given all its slots away; it is made a replica then. */
+  private async hasLeft({ index }: Shard): Promise<boolean> {
+    for (let attempt = 0; attempt < LEFT_ATTEMPTS; attempt++) {
+      const view = await Promise.resolve(this.source.view()).catch(() => undefined);
+      if (view !== undefined && !view.owners.includes(index) && ![...view.coming.values()].flat().includes(index)) return true;
+      if (this.crossing === undefined) return false;
+      await delay(WATCH_EVERY, undefined, { signal: this.signal });
+    }
+    return false;
+  }
+
+  /** Masters have left the cluster while nobody looked: what their last writes were about is looked at key by key. */
+  private async forget(gone: readonly number[]): Promise<void> {
+    const { crossing, keys, lanes, options, servers } = this;
+    if (crossing === undefined) return;
+    for (const number of gone) crossing.leave(number);
+    const [lane] = lanes;
+    const names = await this.keysIn(new Set(crossing.slotsInTransit));
+    await this.tellSlots(crossing);
+    await this.writeFences(lane.number, names, lane.spool.end);
+    for (const number of gone) await removeLane(servers, keys, number);
+    const masters = gone.length === 1 ? 'a master has' : `${gone.length} masters have`;
+    options.onEvent?.(`${masters} left the cluster: ${names.length} keys of slots that they had are fetched`, true);
+  }
+
+  /** The lane ends: its last writes may not have come, so all keys of slots that it can have had are looked at. */
+  private async retire(lane: SourceLane): Promise<void> {
+    const { crossing, keys, lanes, servers } = this;
+    const other = lanes.find((one) => one !== lane && one.lane !== undefined);
+    if (crossing === undefined || other?.lane === undefined || lane.lane === undefined) return;
+    lanes.splice(lanes.indexOf(lane), 1);
+    lane.lane.stop(lane.spool.end);
+    crossing.leave(lane.number);
+    const names = await this.keysIn(new Set(crossing.slotsInTransit));
+    await this.writeFences(other.number, names, other.spool.end);
+    other.lane.want(names.map((key) => ({ db: 0, key })));
+    await lane.running;
+    lane.lane.close();
+    crossing.remove(lane.lane);
+    await removeLane(servers, keys, lane.number);
+    await lane.spool.remove();
+    this.options.onEvent?.(`${lane.shard.facts.name}: it has no slots any more: its writes are not followed further`, true);
+  }
+
+  /** The keys of some slots, on the target and in the source. */
+  private async keysIn(slots: ReadonlySet<number>): Promise<Buffer[]> {
+    const { keys, options, servers, source } = this;
+    const prefix = Buffer.from(keys.prefix);
+    const found = new Map<string, Buffer>();
+    const take = (_: number, some: readonly Buffer[]): Promise<void> => {
+      for (const key of some) {
+        if (slots.has(keySlot(key)) && !key.subarray(0, prefix.length).equals(prefix)) found.set(key.toString('latin1'), key);
+      }
+      return Promise.resolve();
+    };
+    await eachKey(servers, options.url.db ?? options.dbMap?.get(0) ?? 0, take);
+    await source.servers.refresh();
+    await eachKey(source.servers, 0, take);
+    return [...found.values()];
   }
 
   private unlink(lane: SourceLane): void {
@@ -626,7 +695,7 @@ class Sync {
       sent: copy.offset,
       db: copy.db,
       sentDb: copy.db,
-    });
+    }, true);
     this.makeLane(lane, { offset: copy.offset, db: copy.db });
   }
 
@@ -636,9 +705,16 @@ class Sync {
     const view = await source.view();
     if (crossing === undefined || view === undefined) return;
     crossing.read([]);
+    const moved = new Set([...view.coming.keys()]);
     for (const { number, shard } of lanes) {
-      for (const [from, to] of shard.facts.slots) for (let slot = from; slot <= to; slot++) crossing.give(slot, number);
+      for (const [from, to] of shard.facts.slots) {
+        for (let slot = from; slot <= to; slot++) {
+          if (view.owners[slot] !== shard.index) moved.add(slot);
+          if (!moved.has(slot)) crossing.give(slot, number);
+        }
+      }
     }
+    if (moved.size > 0) await this.writeFences(lanes[0].number, await this.keysIn(moved), lanes[0].spool.end);
     await this.tellSlots(crossing);
   }
 
@@ -795,8 +871,10 @@ class Sync {
     return options.stop?.aborted !== true && (await caughtUp);
   }
 
-  private runLane({ lane }: SourceLane): void {
-    if (lane !== undefined) this.runs.push(lane.run().catch((error: unknown) => this.fail(error)));
+  private runLane(of: SourceLane): void {
+    if (of.lane === undefined) return;
+    of.running = of.lane.run().catch((error: unknown) => this.fail(error));
+    this.runs.push(of.running);
   }
 
   /** Follows the slots and the masters of a cluster as long as it is followed. */
@@ -806,13 +884,17 @@ class Sync {
     const view = async (): Promise<ClusterView> => (await source.view()) as ClusterView;
     const offsetOf = ({ number }: KeptLane): Promise<number> => this.offsetOf(this.laneOf(number).shard);
     const keeper = new SlotKeeper({ crossing, lanes, view, offsetOf, onEvent: (text) => options.onEvent?.(text) });
-    while (!this.stopped && !signal.aborted) {
+    const isOver = (): boolean => this.stopped || signal.aborted;
+    while (!isOver()) {
       try {
         const now = await view();
-        for (const shard of await source.joined(lanes.length)) await this.welcome(shard);
+        for (const shard of await source.joined(this.shards)) {
+          await this.welcome(shard);
+          this.shards++;
+        }
         await keeper.look(now);
       } catch (error) {
-        if (signal.aborted) return;
+        if (isOver()) return;
         if (!(error instanceof ServerError || error instanceof ConnectionLost || error instanceof Detached)) throw error;
         options.onEvent?.(`${reasonOf(error)}: looking again at the slots of the source`);
       }
@@ -855,21 +937,17 @@ class Sync {
       },
       onEvent: this.options.onEvent,
     });
-    for await (const chunk of input.chunks()) void chunk; // only to be told where it stands
+    let bytes = 0; // of a copy that is asked for to be told where it stands
+    for await (const chunk of input.chunks()) bytes += chunk.length;
     const { copy } = lane;
     if (copy === undefined) throw new SyncError(shard.facts.name, 'it does not say where its writes stand');
     const names: Buffer[] = [];
     await eachKeyOf(await this.source.servers.client(await shard.master()), (keys) => void names.push(...keys));
     await this.writeFences(number, names, copy.offset);
-    await this.writeRecords(
-      number,
-      { phase: 'changes', id: copy.id, certain: copy.offset, sent: copy.offset, db: copy.db, sentDb: copy.db },
-      true,
-    );
-    this.options.onEvent?.(
-      `${shard.facts.name}: it has come to the cluster: its ${names.length} keys are fetched, and its writes followed`,
-      true,
-    );
+    const { db, id, offset } = copy;
+    await this.writeRecords(number, { phase: 'changes', id, certain: offset, sent: offset, db, sentDb: db }, true);
+    const text = `it has come to the cluster, and sent a copy of ${bytes} bytes: its ${names.length} keys are fetched, its writes followed`;
+    this.options.onEvent?.(`${shard.facts.name}: ${text}`, true);
     this.makeLane(lane, { offset: copy.offset, db: copy.db });
   }
 

@@ -57,6 +57,17 @@ export class Crossing {
     this.lanes.push(lane);
   }
 
+  /** A lane has come to its end, and its master has no slots. */
+  remove(lane: Crosser): void {
+    this.lanes.splice(this.lanes.indexOf(lane), 1);
+    this.change.fire();
+  }
+
+  /** All slots of a lane are in transit from now on. */
+  leave(lane: number): void {
+    this.owners.forEach((owner, slot) => owner === lane && this.transit(slot));
+  }
+
   /** Forgets all lanes. */
   clear(): void {
     this.lanes.length = 0;
@@ -115,9 +126,11 @@ export class Crossing {
   read(texts: readonly string[]): void {
     const [first, ...others] = texts.map(ownersIn);
     this.owners.fill(IN_TRANSIT);
-    first?.forEach((lane, slot) => {
-      if (others.every((other) => other[slot] === lane)) this.owners[slot] = lane;
-    });
+    if (texts.length > 0) {
+      first.forEach((lane, slot) => {
+        if (others.every((other) => other[slot] === lane)) this.owners[slot] = lane;
+      });
+    }
     this.changed = true;
   }
 
@@ -172,7 +185,8 @@ export class Crossing {
 
 function ownersIn(text: string): Int16Array {
   const owners = new Int16Array(SLOTS).fill(IN_TRANSIT);
-  for (const [, lane, from, to] of text.matchAll(/(\d+):(\d+)-(\d+)/g))
+  for (const [, lane, from, to] of text.matchAll(/(\d+):(\d+)-(\d+)/g)) {
     owners.fill(Number(lane), Number(from), Math.min(Number(to), SLOTS - 1) + 1);
+  }
   return owners;
 }

@@ -102,6 +102,7 @@ export class Lane implements Crosser {
   /** Keys whose fetched value was refused, and why. */
   private readonly rejected = new Map<string, string>();
   private places: Place[] = [];
+  private asked: KeyName[] = [];
   private readonly limit: RateLimit | undefined;
   private cut: { readonly to: number; readonly done: () => void; readonly failed: (error: unknown) => void } | undefined;
 
@@ -161,6 +162,12 @@ export class Lane implements Crosser {
   /** Another run would not apply again what the stream says up to here. */
   get kept(): number {
     return this.writer?.kept ?? -1;
+  }
+
+  /** Keys are to be fetched, which the target was told of. */
+  want(names: readonly KeyName[]): void {
+    this.asked.push(...names);
+    this.interrupt();
   }
 
   /** Writes down which slots belong to which lane. Throws Detached. */
@@ -461,6 +468,7 @@ export class Lane implements Crosser {
       signal.throwIfAborted();
       writer.assertWhole();
       if (this.cut !== undefined) await this.serveCut({ record: this.record(this.here(writer)), sent: this.position });
+      for (const { db, key } of this.asked.splice(0)) this.fences.want(db, key);
       if (!planner.inUnit && (this.fences.wanted.size > 0 || this.refused > 0)) await this.settle(this.parser.offset);
       if (!planner.inUnit && crossing?.asks(this) === true) {
         await writer.drained();

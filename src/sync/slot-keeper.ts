@@ -39,10 +39,9 @@ export class SlotKeeper {
     const { resting } = this;
     const moving = crossing.slotsInTransit;
     if (moving.length === 0) return;
-    if (
-      resting !== undefined &&
-      lanes.every(({ lane, number }) => lane !== undefined && lane.attached && lane.kept >= (resting.ends.get(number) ?? Infinity))
-    ) {
+    const hasPassed = ({ lane, number }: KeptLane): boolean =>
+      lane?.attached === true && lane.kept >= (resting?.ends.get(number) ?? Infinity);
+    if (resting !== undefined && lanes.every(hasPassed)) {
       this.resting = undefined;
       await crossing.turn(undefined, () => this.give(resting.slots));
       return;

@@ -16,6 +16,8 @@ interface Place {
   readonly asking: boolean;
 }
 
+type Take = (fetched: Fetched, key: KeyName) => Promise<void>;
+
 /** Milliseconds between two attempts. */
 const RETRY_EVERY = 50;
 /** Keys looked for at once. */
@@ -31,7 +33,7 @@ export class FetchAnywhere implements AnywhereFetcher {
   ) {}
 
   /** Retries without limit what may pass. Throws ServerError if a master refuses for good, and the reason of the signal. */
-  async each(keys: readonly KeyName[], signal: AbortSignal, take: (fetched: Fetched, key: KeyName) => Promise<void>): Promise<void> {
+  async each(keys: readonly KeyName[], signal: AbortSignal, take: Take): Promise<void> {
     const waiting = new Waiting(Infinity, this.onEvent);
     const left = new Set(keys);
     while (left.size > 0) {
@@ -45,13 +47,14 @@ export class FetchAnywhere implements AnywhereFetcher {
       } catch (error) {
         signal.throwIfAborted();
         if (!(error instanceof KeyElsewhere) && !mayPass(error)) throw error;
-        if (!(error instanceof KeyElsewhere)) waiting.tell(error instanceof ServerError ? `${error.server}: ${error.reason}` : reasonOf(error));
+        const text = error instanceof ServerError ? `${error.server}: ${error.reason}` : reasonOf(error);
+        if (!(error instanceof KeyElsewhere)) waiting.tell(text);
       }
       await delay(RETRY_EVERY, undefined, { signal }).catch(() => signal.throwIfAborted());
     }
   }
 
-  private async attempt(keys: readonly KeyName[], signal: AbortSignal, take: (fetched: Fetched, key: KeyName) => Promise<void>): Promise<void> {
+  private async attempt(keys: readonly KeyName[], signal: AbortSignal, take: Take): Promise<void> {
     await this.servers.refresh();
     for (const { keys: there, place } of await this.places(keys)) {
       const terms = { atLeast: 0, signal, asking: place.asking, apart: true };
@@ -87,7 +90,8 @@ export class FetchAnywhere implements AnywhereFetcher {
     const to = this.servers.redirected(name, error.message);
     const refusal = refusalOf(error.message);
     if (to !== undefined) return { name: addressText(to), address: { host: to.host, port: to.port }, asking: refusal === 'ask' };
-    throw new ServerError('REFUSED', name, error.message, error, undefined, { passing: refusal === 'later' || error.name !== 'ReplyError' });
+    const passing = refusal === 'later' || error.name !== 'ReplyError';
+    throw new ServerError('REFUSED', name, error.message, error, undefined, { passing });
   }
 
   private fetcherOf(place: Place): Fetcher {

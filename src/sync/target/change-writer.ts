@@ -318,9 +318,8 @@ export class ChangeWriter {
   /** Tells all masters which slots belong to which lane. Throws Detached. */
   async writeSlots(text: string): Promise<void> {
     const { keys, recordDb } = this.options;
-    await this.everywhere((connection, index) =>
-      this.own(connection, recordDb, [['HSET', keys.records(this.places[index]), LANES_FIELD, text]]),
-    );
+    const command = (index: number): string[] => ['HSET', keys.records(this.places[index]), LANES_FIELD, text];
+    await this.everywhere((connection, index) => this.own(connection, recordDb, [command(index)]));
   }
 
   /** Sends commands of our own, for one database, and waits for their answer. Throws Detached. */

@@ -203,6 +203,18 @@ export async function removeStale(servers: Servers, keys: RecordKeys, lane: numb
   }
 }
 
+/** Removes all that the target has of a lane, whose master is no more. */
+export async function removeLane(servers: Servers, keys: RecordKeys, lane: number): Promise<void> {
+  const { places } = await readRecords(servers, keys);
+  for (const { master, slot } of places) {
+    const client = await servers.client(master);
+    const fences = (await client.callBuffer('HKEYS', keys.fences(slot))) as Buffer[];
+    const own = fences.filter((field) => parseFence(lane, field) !== undefined);
+    if (own.length > 0) await client.hdel(keys.fences(slot), ...own);
+    await client.hdel(keys.records(slot), `${lane}`, `${lane}:batches`);
+  }
+}
+
 /** Ends the connections that an earlier run has left, so that nothing of it is applied any more. Returns why that was not possible. */
 export async function endConnections(servers: Servers, keys: RecordKeys, lane?: number): Promise<string | undefined> {
   const label = labelOf(`${keys.prefix}${keys.id}:${lane ?? ''}`);
