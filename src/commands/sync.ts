@@ -1,11 +1,15 @@
 import { createHash } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { TS_CODEC } from '../kernels/codec.js';
+import { keySlot } from '../bytes/crc16.js';
+import type { ClusterView } from '../live/cluster-state.js';
 import { LiveSource } from '../live/live-source.js';
 import type { LiveOptions } from '../live/options.js';
 import type { Shard } from '../live/shard.js';
 import { ConnectionLost, reasonOf, ServerError } from '../redis/errors.js';
-import { Servers } from '../redis/servers.js';
+import { ReplicationInput } from '../live/replication-input.js';
+import { type Master, Servers } from '../redis/servers.js';
 import { addressText } from '../redis/url.js';
 import type { SourceManifest } from '../pipeline/manifest.js';
 import type { ReplicationPosition } from '../pipeline/source-heads.js';
@@ -14,26 +18,31 @@ import { takesFunctions } from '../values/filters.js';
 import { targetFacts, type TargetFacts } from '../restore/target-facts.js';
 import { specFromServer } from '../sync/commands/server-spec.js';
 import { CommandTable } from '../sync/commands/table.js';
+import { Crossing } from '../sync/crossing.js';
 import { SyncError, SyncGap } from '../sync/errors.js';
 import type { KeyName } from '../sync/fences.js';
 import { forget, laneName } from '../sync/forget.js';
 import { type Choice, choiceOf } from '../sync/choice.js';
-import { Lane } from '../sync/lane.js';
+import { Lane, mayPass } from '../sync/lane.js';
 import { LagClock } from '../sync/lag.js';
 import { PlanCounts } from '../sync/planner.js';
-import { type LaneRecord, RecordKeys, RECORD_PREFIX, recordText, slotsText } from '../sync/record.js';
+import { eachKeyOf } from '../sync/barriers.js';
+import { fenceField, type LaneRecord, LANES_FIELD, RecordKeys, RECORD_PREFIX, recordText } from '../sync/record.js';
 import { Positions } from '../sync/positions.js';
 import { LateInput, readSeeds, seedsOf } from '../sync/seed.js';
 import { sweep } from '../sync/sweep.js';
 import { HOLD, releaseExpiries } from '../sync/settle.js';
 import { ChangeLink } from '../sync/source/change-link.js';
 import { CopyFollower } from '../sync/source/copy-follower.js';
+import { FetchAnywhere } from '../sync/source/anywhere.js';
 import { Fetcher } from '../sync/source/fetcher.js';
+import { continuation, type SourceHistory } from '../sync/source/history.js';
+import { type KeptLane, SlotKeeper } from '../sync/slot-keeper.js';
+import { Detached } from '../sync/target/change-writer.js';
 import { InfoLink } from '../sync/source/info-link.js';
 import { FetchedWriter } from '../sync/source/write-fetched.js';
-import { continuation, type SourceHistory } from '../sync/source/history.js';
 import { hasSpool, Spool } from '../sync/spool/spool.js';
-import { endConnections, labelOf, type LaneState, readRecords } from '../sync/target/lane-records.js';
+import { endConnections, labelOf, type LaneState, readRecords, replaceRecords } from '../sync/target/lane-records.js';
 import { restore, type RestoreOptions, type RestoreSummary } from './restore.js';
 
 /** Which part of a sync is done. */
@@ -115,6 +124,9 @@ export interface SyncSummary {
 
 const STATUS_EVERY = 1000;
 const PATIENCE = 60_000;
+/** Milliseconds between two looks at the slots of a cluster. */
+const WATCH_EVERY = 500;
+const FENCES_AT_ONCE = 500;
 
 /** One master of the source. */
 interface SourceLane {
@@ -185,6 +197,11 @@ class Sync {
   private fullWritten = false;
   private alone = false;
   private readonly positions: Positions;
+  /** Where the source is a cluster. */
+  private readonly crossing: Crossing | undefined;
+  private readonly anywhere: FetchAnywhere | undefined;
+  private readonly runs: Promise<void>[] = [];
+  private stopped = false;
 
   constructor(
     private readonly options: SyncOptions,
@@ -195,6 +212,9 @@ class Sync {
     this.keys = keysOf(options);
     this.positions = new Positions(this.keys, facts.masters.map(({ replicationId }) => replicationId).filter((id) => id !== ''));
     this.signal = options.signal === undefined ? this.over.signal : AbortSignal.any([options.signal, this.over.signal]);
+    setMaxListeners(0, this.signal, this.over.signal); // each lane has some
+    this.anywhere = source.facts.clustered ? new FetchAnywhere(source.servers, options.onEvent) : undefined;
+    this.crossing = this.anywhere && new Crossing(this.anywhere, this.signal);
   }
 
   async run(): Promise<SyncSummary> {
@@ -204,7 +224,8 @@ class Sync {
       if (!this.dry) await this.endEarlier();
       const before = await readRecords(this.servers, this.keys);
       this.generation = Math.max(0, ...[...before.lanes.values()].map(({ record }) => record.generation)) + 1;
-      await this.openLanes();
+      await this.openLanes(options.fresh === true ? new Map() : before.lanes);
+      this.crossing?.read(before.slots);
       timer = setInterval(() => this.status(), STATUS_EVERY);
       let restored: RestoreSummary | undefined;
       if (!(await this.resumes(before.lanes))) {
@@ -219,6 +240,7 @@ class Sync {
       throw this.failure?.error ?? error;
     } finally {
       clearInterval(timer);
+      this.anywhere?.close();
       this.over.abort(new Error('the sync is over'));
       for (const { lane, link, spool } of this.lanes) {
         lane?.close();
@@ -242,29 +264,58 @@ class Sync {
     );
   }
 
-  private async openLanes(): Promise<void> {
-    const { spool: folder, spoolMax } = this.options;
-    for (const [number, shard] of this.source.shards.entries()) {
-      const { name } = shard.facts;
-      const lane = laneName(this.keys.id, number);
-      const dir = folder !== undefined && (!this.dry || hasSpool(folder, lane)) ? folder : undefined;
-      const spool = await Spool.open({
-        ...{ lane, dir, max: spoolMax },
-        onFull: (text) => this.options.onEvent?.(`${name}: ${text}: the source is not read further until there is room`, true),
-        onRoom: () => this.options.onEvent?.(`${name}: the spool has room again`, true),
-        onEvent: (text) => this.options.onEvent?.(`${name}: ${text}`),
-      });
-      this.lanes.push({
-        number,
-        shard,
-        spool,
-        lag: new LagClock(),
-        lane: undefined,
-        link: undefined,
-        following: undefined,
-        copy: undefined,
-      });
+  private async openLanes(states: ReadonlyMap<number, LaneState>): Promise<void> {
+    const { shards } = this.source;
+    const goesOn = this.crossing !== undefined && states.size > 0 && ![...states.values()].some(({ record }) => record.phase === 'full');
+    if (!goesOn) {
+      for (const [number, shard] of shards.entries()) this.addLane(number, shard, await this.openSpool(number, shard.facts.name));
+      return;
     }
+    // the masters may come in another order, and a replica may have taken over: each lane is known by its history
+    const histories = await Promise.all(shards.map((shard) => this.historyOf(shard)));
+    const left = new Set(shards);
+    for (const [number, { record }] of states) {
+      const spool = await this.openSpool(number, `lane ${number}`);
+      const ids = new Set([record.id, ...spool.history.map(({ id }) => id)]);
+      const index = histories.findIndex(({ earlierId, id }, i) => left.has(shards[i]) && (ids.has(id) || ids.has(earlierId)));
+      if (index < 0) {
+        await spool.close();
+        continue;
+      }
+      left.delete(shards[index]);
+      this.addLane(number, shards[index], spool);
+    }
+    for (const shard of left) {
+      const number = Math.max(-1, ...states.keys(), ...this.lanes.map((lane) => lane.number)) + 1;
+      this.addLane(number, shard, await this.openSpool(number, shard.facts.name));
+    }
+  }
+
+  private openSpool(lane: number, name: string): Promise<Spool> {
+    const { spool: folder, spoolMax } = this.options;
+    const own = laneName(this.keys.id, lane);
+    const dir = folder !== undefined && (!this.dry || hasSpool(folder, own)) ? folder : undefined;
+    return Spool.open({
+      ...{ lane: own, dir, max: spoolMax },
+      onFull: (text) => this.options.onEvent?.(`${name}: ${text}: the source is not read further until there is room`, true),
+      onRoom: () => this.options.onEvent?.(`${name}: the spool has room again`, true),
+      onEvent: (text) => this.options.onEvent?.(`${name}: ${text}`),
+    });
+  }
+
+  private addLane(number: number, shard: Shard, spool: Spool): SourceLane {
+    const lane: SourceLane = {
+      number,
+      shard,
+      spool,
+      lag: new LagClock(),
+      lane: undefined,
+      link: undefined,
+      following: undefined,
+      copy: undefined,
+    };
+    this.lanes.push(lane);
+    return lane;
   }
 
   /** Whether it goes on with what an earlier run has done. */
@@ -294,17 +345,23 @@ class Sync {
     }
     this.alone = record.alone;
     const gaps: string[] = [];
+    const known = new Set<number>();
     for (const lane of lanes) {
       const state = states.get(lane.number);
+      known.add(lane.number);
+      if (state === undefined && this.crossing !== undefined) continue; // it came to the cluster since
       const begin = (of: LaneState): Promise<string | undefined> => (this.dry ? this.foreseen(lane, of) : this.begin(lane, of));
       const gap = state === undefined ? 'the target has no position of it' : await begin(state);
       if (gap !== undefined) gaps.push(`${lane.shard.facts.name}: ${gap}`);
     }
+    const gone = [...states.keys()].filter((number) => !known.has(number)).length;
+    if (gone > 0) gaps.push(`${options.sources[0]}: ${gone === 1 ? 'a master is' : `${gone} masters are`} no longer there`);
     if (gaps.length > 0) {
       await this.fullInstead(gaps.join('; '));
       for (const lane of lanes) this.unlink(lane);
       return false;
     }
+    for (const lane of lanes) if (!states.has(lane.number)) await this.join(lane);
     options.onGoesOn?.(lanes.map(({ number, shard }) => ({ name: shard.facts.name, offset: states.get(number)?.record.certain ?? 0 })));
     return true;
   }
@@ -375,6 +432,7 @@ class Sync {
   }
 
   private unlink(lane: SourceLane): void {
+    this.crossing?.clear();
     lane.link?.close();
     lane.link = undefined;
     lane.lane = undefined;
@@ -423,6 +481,7 @@ class Sync {
     const restored = (await this.restoreSeeds(common)) ?? (await this.restoreLive(common));
     if (dry || !isComplete(restored)) return restored;
     if (again && flush !== true) await this.sweep();
+    await this.writeSlots();
     for (const lane of this.lanes) await this.copied(lane);
     return restored;
   }
@@ -556,15 +615,33 @@ class Sync {
   private async copied(lane: SourceLane): Promise<void> {
     const { copy, number, shard } = lane;
     if (copy === undefined) throw new SyncError(shard.facts.name, 'its copy did not say where it stands');
-    await this.writeRecords(number, {
-      phase: 'changes',
-      id: copy.id,
-      certain: copy.offset,
-      sent: copy.offset,
-      db: copy.db,
-      sentDb: copy.db,
-    });
+    const { db, id, offset } = copy;
+    await this.writeRecords(number, { phase: 'changes', id, certain: offset, sent: offset, db, sentDb: db }, true);
     this.makeLane(lane, { offset: copy.offset, db: copy.db });
+  }
+
+  /** Which slots belong to which lane after a full copy. Those that have moved meanwhile are looked at key by key. */
+  private async writeSlots(): Promise<void> {
+    const { crossing, lanes, source } = this;
+    const view = await source.view();
+    if (crossing === undefined || view === undefined) return;
+    crossing.read([]);
+    for (const { number, shard } of lanes) {
+      for (const [from, to] of shard.facts.slots) for (let slot = from; slot <= to; slot++) crossing.give(slot, number);
+    }
+    await this.tellSlots(crossing);
+  }
+
+  private async tellSlots(crossing: Crossing): Promise<void> {
+    const { keys, servers } = this;
+    crossing.takeChanged();
+    await servers.eachMaster((client, { name }) => client.hset(keys.records(this.recordSlot(name)), LANES_FIELD, crossing.text));
+  }
+
+  /** The slot of the records on a master of the target; -1 for a single server. */
+  private recordSlot(master: string): number {
+    const { servers } = this;
+    return servers.clustered ? servers.rangesOfMaster(master)[0][0] : -1;
   }
 
   private get shared(): Pick<LaneRecord, 'alone' | 'generation' | 'held' | 'lanes' | 'options'> {
@@ -572,15 +649,23 @@ class Sync {
     return { alone, generation, held: options.holdExpiries, lanes: lanes.length, options: this.fingerprint };
   }
 
-  private async writeRecords(lane: number, place: Omit<LaneRecord, keyof Sync['shared'] | 'batch' | 'slots'>): Promise<void> {
-    const { keys, servers } = this;
-    await servers.eachMaster(async (client, { name }) => {
-      const ranges = servers.clustered ? servers.rangesOfMaster(name) : [];
-      const slot = ranges.at(0)?.[0] ?? -1;
-      const text = recordText({ ...place, ...this.shared, slots: slotsText(ranges) });
-      await client.hset(keys.records(slot), { [`${lane}`]: text, [`${lane}:batches`]: '0' });
-      if (place.phase === 'full') await client.del(keys.fences(slot));
-    });
+  private async writeRecords(
+    lane: number,
+    place: Omit<LaneRecord, keyof Sync['shared'] | 'batch' | 'slots'>,
+    keepsFences = false,
+  ): Promise<void> {
+    const { keys, options, servers } = this;
+    for (let attempt = 1; ; attempt++) {
+      this.signal.throwIfAborted();
+      try {
+        await replaceRecords(servers, keys, lane, (slots) => recordText({ ...place, ...this.shared, slots }), keepsFences);
+        return;
+      } catch (error) {
+        if (!mayPass(error)) throw error;
+        options.onEvent?.(`${reasonOf(error)}: writing the position again`, attempt % 10 === 0);
+      }
+      await delay(200, undefined, { signal: this.signal });
+    }
   }
 
   private makeLane(lane: SourceLane, from: { readonly offset: number; readonly db: number }): void {
@@ -592,6 +677,7 @@ class Sync {
       {
         ...{ number: lane.number, name: shard.facts.name, servers, keys, spool: lane.spool, table, positions, hold: this.hold },
         ...this.choiceOf(shard),
+        crossing: this.crossing,
         fetcher: new Fetcher({
           name: shard.facts.name,
           open: () => shard.connectMaster(),
@@ -617,7 +703,7 @@ class Sync {
           alone: this.alone,
           functions: options.functions ?? takesFunctions({ filter }),
           publish: options.publish === true,
-          slots: this.source.facts.clustered ? () => slotsOf(shard) : undefined,
+          crossing: this.crossing,
         },
         sourceOffset: () => this.offsetOf(shard),
         learn: (command) => this.learn(shard, command),
@@ -632,6 +718,7 @@ class Sync {
       },
       from,
     );
+    this.crossing?.add(lane.lane);
   }
 
   /** Whether writes can be sent in transactions that set the position. */
@@ -677,23 +764,121 @@ class Sync {
 
   /** Applies what comes until it is to end. Returns whether the target has caught up. */
   private async follow(): Promise<boolean> {
-    const { lanes, options } = this;
-    const running = Promise.all(lanes.flatMap(({ lane }) => lane?.run() ?? [])).then(
-      () => 'over' as const,
-      (error: unknown) => {
-        this.fail(error);
-        throw this.failure?.error ?? error;
-      },
-    );
-    const stop = (): void => lanes.forEach(({ lane, spool }) => lane?.stop(spool.end));
+    const { lanes, options, runs } = this;
+    for (const lane of lanes) this.runLane(lane);
+    const stop = (): void => {
+      this.stopped = true;
+      for (const { lane, spool } of lanes) lane?.stop(spool.end);
+    };
     options.stop?.addEventListener('abort', stop, { once: true });
     if (options.stop?.aborted === true) stop();
     const caughtUp = options.untilCaughtUp === true ? this.untilCaughtUp() : Promise.resolve(false);
     void caughtUp.then((is) => {
-      if (is) lanes.forEach(({ lane, link }) => lane?.stop(link?.state.sourceOffset ?? 0));
+      if (!is) return;
+      this.stopped = true;
+      for (const { lane, link } of lanes) lane?.stop(link?.state.sourceOffset ?? 0);
     });
-    await running;
+    void this.watch().catch((error: unknown) => this.fail(error));
+    for (let i = 0; i < runs.length; i++) await runs[i]; // more may come
+    if (this.failure !== undefined) throw this.failure.error;
+    this.signal.throwIfAborted();
     return options.stop?.aborted !== true && (await caughtUp);
+  }
+
+  private runLane({ lane }: SourceLane): void {
+    if (lane !== undefined) this.runs.push(lane.run().catch((error: unknown) => this.fail(error)));
+  }
+
+  /** Follows the slots and the masters of a cluster as long as it is followed. */
+  private async watch(): Promise<void> {
+    const { crossing, lanes, options, signal, source } = this;
+    if (crossing === undefined) return;
+    const view = async (): Promise<ClusterView> => (await source.view()) as ClusterView;
+    const offsetOf = ({ number }: KeptLane): Promise<number> => this.offsetOf(this.laneOf(number).shard);
+    const keeper = new SlotKeeper({ crossing, lanes, view, offsetOf, onEvent: (text) => options.onEvent?.(text) });
+    while (!this.stopped && !signal.aborted) {
+      try {
+        const now = await view();
+        for (const shard of await source.joined(lanes.length)) await this.welcome(shard);
+        await keeper.look(now);
+      } catch (error) {
+        if (signal.aborted) return;
+        if (!(error instanceof ServerError || error instanceof ConnectionLost || error instanceof Detached)) throw error;
+        options.onEvent?.(`${reasonOf(error)}: looking again at the slots of the source`);
+      }
+      await delay(WATCH_EVERY);
+    }
+  }
+
+  private laneOf(number: number): SourceLane {
+    const found = this.lanes.find((lane) => lane.number === number);
+    if (found === undefined) throw new TypeError(`there is no lane ${number}`);
+    return found;
+  }
+
+  /** A master has come to the source. */
+  private async welcome(shard: Shard): Promise<void> {
+    const { lanes } = this;
+    const number = Math.max(...lanes.map((lane) => lane.number)) + 1;
+    const lane = this.addLane(number, shard, await this.openSpool(number, shard.facts.name));
+    try {
+      await this.join(lane);
+    } catch (error) {
+      lanes.pop();
+      lane.link?.close();
+      await lane.spool.close();
+      throw error;
+    }
+    this.runLane(lane);
+  }
+
+  /** Begins to follow a master that has come: its keys are fetched, and its writes from then on are applied. */
+  private async join(lane: SourceLane): Promise<void> {
+    const { number, shard } = lane;
+    const follower = this.follower(lane);
+    const input = new ReplicationInput({
+      ...{ name: shard.facts.name, open: () => shard.connect(), psyncCommand: this.options.source.psyncCommand, signal: this.signal },
+      onPosition: (position) => follower.onPosition(position),
+      onExactPosition: async (position) => {
+        await follower.onExactPosition(position);
+        lane.copy = position;
+      },
+      onEvent: this.options.onEvent,
+    });
+    for await (const chunk of input.chunks()) void chunk; // only to be told where it stands
+    const { copy } = lane;
+    if (copy === undefined) throw new SyncError(shard.facts.name, 'it does not say where its writes stand');
+    const names: Buffer[] = [];
+    await eachKeyOf(await this.source.servers.client(await shard.master()), (keys) => void names.push(...keys));
+    await this.writeFences(number, names, copy.offset);
+    await this.writeRecords(
+      number,
+      { phase: 'changes', id: copy.id, certain: copy.offset, sent: copy.offset, db: copy.db, sentDb: copy.db },
+      true,
+    );
+    this.options.onEvent?.(
+      `${shard.facts.name}: it has come to the cluster: its ${names.length} keys are fetched, and its writes followed`,
+      true,
+    );
+    this.makeLane(lane, { offset: copy.offset, db: copy.db });
+  }
+
+  /** The keys are to be fetched when the lane begins. */
+  private async writeFences(lane: number, names: readonly Uint8Array[], offset: number): Promise<void> {
+    const { keys, servers } = this;
+    await servers.refresh();
+    const owners = new Map<Master, Uint8Array[]>();
+    for (const key of names) {
+      const owner = servers.masterOf(keySlot(key));
+      owners.set(owner, [...(owners.get(owner) ?? []), key]);
+    }
+    for (const [master, own] of owners) {
+      const client = await servers.client(master);
+      for (let at = 0; at < own.length; at += FENCES_AT_ONCE) {
+        const fields = own.slice(at, at + FENCES_AT_ONCE).flatMap((key) => [fenceField(lane, 0, key), `${offset}`]);
+        await client.call('HSET', keys.fences(this.recordSlot(master.name)), ...fields);
+      }
+    }
   }
 
   private async untilCaughtUp(): Promise<boolean> {
@@ -756,6 +941,10 @@ function hasWrites({ begin, end, history }: Spool, { certain, id }: Pick<LaneRec
   return certain >= begin && certain <= end && history.findLast(({ from }) => from <= certain)?.id === id;
 }
 
+function slotsOf({ facts }: Shard): ReadonlySet<number> {
+  return new Set(facts.slots.flatMap(([from, to]) => Array.from({ length: to - from + 1 }, (_, i) => from + i)));
+}
+
 const counted = (keys: number): string => (keys === 1 ? 'a key' : `${keys} keys`);
 
 const isComplete = ({ declined, errors, failure, interrupted }: RestoreSummary): boolean =>
@@ -774,10 +963,6 @@ function takesOf(only: readonly string[] | undefined, not: readonly string[] | u
   if (only === undefined && not === undefined) return undefined;
   const [wanted, unwanted] = [only, not].map((names) => names && new Set(names.map((name) => name.toLowerCase())));
   return (name) => wanted?.has(name) !== false && unwanted?.has(name) !== true;
-}
-
-function slotsOf({ facts }: Shard): ReadonlySet<number> {
-  return new Set(facts.slots.flatMap(([from, to]) => Array.from({ length: to - from + 1 }, (_, i) => from + i)));
 }
 
 const NO_COUNTS = new PlanCounts();

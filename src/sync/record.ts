@@ -4,7 +4,8 @@ import { keySlot, SLOTS } from '../bytes/crc16.js';
  * What a sync keeps on its target, to go on after it was killed. On each master that has slots there are two hashes, whose names have a
  * hash tag of a slot of that master:
  *
- *     rdbkit:sync:<id>{<tag>}           <lane> → record as JSON; <lane>:batches → number of the last transaction
+ *     rdbkit:sync:<id>{<tag>}           <lane> → record as JSON; <lane>:batches → number of the last transaction;
+ *                                       lanes → which slots of the source belong to which lane
  *     rdbkit:sync:<id>:fences{<tag>}    <lane> <db> <key> → offset: the value of the key may be that of the source at this offset
  *
  * A lane is a master of the source, numbered from 0.
@@ -12,6 +13,9 @@ import { keySlot, SLOTS } from '../bytes/crc16.js';
 
 /** Names of the keys of all syncs begin with it. */
 export const RECORD_PREFIX = 'rdbkit:sync:';
+
+/** The field of a hash of records that says which slots of the source belong to which lane: see Crossing. */
+export const LANES_FIELD = 'lanes';
 
 /** `full`: keys are being copied; `changes`: the writes since are. */
 export type Phase = 'full' | 'changes';

@@ -86,9 +86,14 @@ export class SyncRounds {
     return Math.floor(this.random() * most);
   }
 
-  async end(): Promise<void> {
+  /** Counters and the program. */
+  async stop(): Promise<void> {
     await this.counters.stop();
     if (this.running !== undefined) await this.kill();
+  }
+
+  async end(): Promise<void> {
+    await this.stop();
     rmSync(this.spool, { recursive: true, force: true });
   }
 }
