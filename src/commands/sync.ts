@@ -36,12 +36,11 @@ import { ChangeLink } from '../sync/source/change-link.js';
 import { CopyFollower } from '../sync/source/copy-follower.js';
 import { FetchAnywhere } from '../sync/source/anywhere.js';
 import { Fetcher } from '../sync/source/fetcher.js';
-import type { SourceHistory } from '../sync/source/history.js';
+import { continuation, type SourceHistory } from '../sync/source/history.js';
 import { type KeptLane, SlotKeeper } from '../sync/slot-keeper.js';
 import { Detached } from '../sync/target/change-writer.js';
 import { InfoLink } from '../sync/source/info-link.js';
 import { FetchedWriter } from '../sync/source/write-fetched.js';
-import { continuation } from '../sync/source/history.js';
 import { hasSpool, Spool } from '../sync/spool/spool.js';
 import { endConnections, labelOf, type LaneState, readRecords, removeLane, replaceRecords } from '../sync/target/lane-records.js';
 import { restore, type RestoreOptions, type RestoreSummary } from './restore.js';
@@ -553,8 +552,8 @@ class Sync {
     };
     const restored = (await this.restoreSeeds(common)) ?? (await this.restoreLive(common));
     if (dry || !isComplete(restored)) return restored;
-    await this.writeSlots();
     if (again && flush !== true) await this.sweep();
+    await this.writeSlots();
     for (const lane of this.lanes) await this.copied(lane);
     return restored;
   }
@@ -688,14 +687,8 @@ class Sync {
   private async copied(lane: SourceLane): Promise<void> {
     const { copy, number, shard } = lane;
     if (copy === undefined) throw new SyncError(shard.facts.name, 'its copy did not say where it stands');
-    await this.writeRecords(number, {
-      phase: 'changes',
-      id: copy.id,
-      certain: copy.offset,
-      sent: copy.offset,
-      db: copy.db,
-      sentDb: copy.db,
-    }, true);
+    const { db, id, offset } = copy;
+    await this.writeRecords(number, { phase: 'changes', id, certain: offset, sent: offset, db, sentDb: db }, true);
     this.makeLane(lane, { offset: copy.offset, db: copy.db });
   }
 
@@ -1029,8 +1022,9 @@ function hasWrites({ begin, end, history }: Spool, { certain, id }: Pick<LaneRec
   return certain >= begin && certain <= end && history.findLast(({ from }) => from <= certain)?.id === id;
 }
 
-const slotsOf = ({ facts }: Shard): ReadonlySet<number> =>
-  new Set(facts.slots.flatMap(([from, to]) => Array.from({ length: to - from + 1 }, (_, i) => from + i)));
+function slotsOf({ facts }: Shard): ReadonlySet<number> {
+  return new Set(facts.slots.flatMap(([from, to]) => Array.from({ length: to - from + 1 }, (_, i) => from + i)));
+}
 
 const counted = (keys: number): string => (keys === 1 ? 'a key' : `${keys} keys`);
 

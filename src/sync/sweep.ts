@@ -8,6 +8,7 @@ import type { Servers } from '../redis/servers.js';
 import { databasesOf, eachKey } from './barriers.js';
 import type { Choice } from './choice.js';
 import { fenceField, type RecordKeys } from './record.js';
+import { readRecords } from './target/lane-records.js';
 
 /** A source master. */
 export interface SweptLane {
@@ -48,6 +49,7 @@ const AT_ONCE = 500;
 export async function sweep(options: SweepOptions, marks: boolean): Promise<Swept> {
   const { isPosition, keys: names, lanes, servers, signal } = options;
   const links = new Map<number, ReplyLink>();
+  const places = new Map((await readRecords(servers, names)).places.map(({ master, slot }) => [master.name, slot]));
   let [stale, unsure] = [0, 0];
   try {
     for (const db of await databasesOf(servers)) {
@@ -64,8 +66,9 @@ export async function sweep(options: SweepOptions, marks: boolean): Promise<Swep
           stale += gone.stale.length;
           unsure += gone.unsure;
           if (!marks || gone.stale.length === 0) continue;
-          const client = await servers.client(servers.masters[owner]);
-          const name = names.fences(servers.owners?.indexOf(owner) ?? -1);
+          const master = servers.masters[owner];
+          const client = await servers.client(master);
+          const name = names.fences(places.get(master.name) ?? servers.owners?.indexOf(owner) ?? -1);
           for (let at = 0; at < gone.stale.length; at += AT_ONCE) {
             const some = gone.stale.slice(at, at + AT_ONCE);
             await client.hset(name, ...some.flatMap(({ db: of, key }) => [fenceField(lane.number, of, key), `${lane.offset}`]));
