@@ -6,7 +6,8 @@ import type { LiveOptions } from '../live/options.js';
 import type { Shard } from '../live/shard.js';
 import { ConnectionLost, reasonOf, ServerError } from '../redis/errors.js';
 import { Servers } from '../redis/servers.js';
-import { compileKeyFilter, takesFunctions } from '../values/filters.js';
+import { compileFilter, compileKeyFilter, type FilterOptions, takesFunctions } from '../values/filters.js';
+import { releaseNumber } from '../values/targets.js';
 import { targetFacts, type TargetFacts } from '../restore/target-facts.js';
 import { specFromServer } from '../sync/commands/server-spec.js';
 import { CommandTable } from '../sync/commands/table.js';
@@ -329,10 +330,11 @@ class Sync {
 
   /** Digest of the options that decide what is written. */
   private get fingerprint(): string {
-    const { dbMap, filter = {}, notCommand, onlyCommand, url } = this.options;
+    const { dbMap, filter = {}, keyPrefixMap, notCommand, onlyCommand, url } = this.options;
+    const names = keyPrefixMap?.pairs.map((pair) => [pair.from, pair.to].map((bytes) => Buffer.from(bytes).toString('base64')));
     return digestOf([
       JSON.stringify({ ...filter, now: undefined }, shown),
-      JSON.stringify([...(dbMap ?? [])]),
+      JSON.stringify([[...(dbMap ?? [])], names]),
       `${url.db}`,
       `${notCommand} ${onlyCommand}`,
     ]);
@@ -437,7 +439,7 @@ class Sync {
 
   private makeLane(lane: SourceLane, from: { readonly offset: number; readonly db: number }): void {
     const { facts, keys, options, servers, table } = this;
-    const { dbMap, filter = {}, notCommand, onlyCommand, url } = options;
+    const { dbMap, filter = {}, keyPrefixMap, notCommand, onlyCommand, url } = options;
     const { shard } = lane;
     const isWanted = compileKeyFilter(filter);
     const databases = filter.db === undefined || filter.db.length === 0 ? undefined : new Set(filter.db);
@@ -463,6 +465,7 @@ class Sync {
           onEvent: options.onEvent,
         }),
         fetched: new FetchedWriter({
+          filter: choosesValues(filter) ? compileFilter(valuesOf(filter)) : undefined,
           ...{
             codec: TS_CODEC,
             target: facts.target,
@@ -474,6 +477,7 @@ class Sync {
         }),
         sources: (db) => (url.db === undefined && dbMap === undefined ? [db] : allSources.filter((of) => target(of) === db)),
         sameDatabases: url.db === undefined && dbMap === undefined && databases === undefined && ofSource === undefined,
+        ...{ names: keyPrefixMap, databases: facts.databases, older: releaseNumber(facts.target) < WITH_PXAT },
         fetchAll: choosesValues(filter),
         takes: takesOf(onlyCommand, notCommand),
         ...{ transactions, confirm: options.confirm, patience: PATIENCE, maxOpsPerSecond: options.maxOpsPerSecond },
@@ -626,6 +630,14 @@ const shown = (_: string, value: unknown): unknown =>
 /** Whether a filter looks at more than names of keys and databases. */
 const choosesValues = ({ maxSize, minSize, notType, ttl, type }: NonNullable<SyncOptions['filter']>): boolean =>
   [maxSize, minSize, ttl].some((value) => value !== undefined) || [type, notType].some((list) => list !== undefined && list.length > 0);
+
+/** What a filter says of values. */
+const valuesOf = ({ maxSize, minSize, notType, now, ttl, type }: FilterOptions): FilterOptions => {
+  return { maxSize, minSize, notType, now, ttl, type };
+};
+
+/** The release whose SET has PXAT. */
+const WITH_PXAT = 602;
 
 function takesOf(only: readonly string[] | undefined, not: readonly string[] | undefined): ((name: string) => boolean) | undefined {
   if (only === undefined && not === undefined) return undefined;

@@ -2,7 +2,7 @@ import { keySlot } from '../bytes/crc16.js';
 import type { Servers } from '../redis/servers.js';
 import { withReplace } from './commands/split.js';
 import { SyncGap } from './errors.js';
-import type { Fences } from './fences.js';
+import type { Fences, KeyName } from './fences.js';
 import type { Pause, Planner } from './planner.js';
 import type { RecordKeys } from './record.js';
 import type { StreamCommand } from './stream-command.js';
@@ -30,7 +30,10 @@ export interface PauseContext {
   readonly options: PauseOptions;
   readonly sameDatabases: boolean;
   readonly target: (db: number) => number;
-  readonly wants: ((db: number, bytes: Uint8Array, start: number, end: number) => boolean) | undefined;
+  /** The wanted keys of the source that may be this one of the target. */
+  readonly sourceNames: (db: number, key: Uint8Array) => readonly KeyName[];
+  /** The index of the master that has a key of the source. */
+  readonly ownerOf: (name: KeyName) => number;
   readonly onNote: (text: string) => void;
   readonly onIgnored: () => void;
 }
@@ -88,7 +91,7 @@ async function everywhere({ args, db }: Pause, { command, name, onNote, planner,
 }
 
 async function flush(pause: Pause, kind: 'flushall' | 'flushdb' | 'flushslot', context: PauseContext): Promise<void> {
-  const { command, fences, options, planner, target, writer } = context;
+  const { command, fences, options, ownerOf, planner, target, writer } = context;
   planner.releaseUnit();
   await writer.doubt(command.offset);
   const { db } = pause;
@@ -97,24 +100,22 @@ async function flush(pause: Pause, kind: 'flushall' | 'flushdb' | 'flushslot', c
   else await deleteKeys(pause, context);
   // what the stream says from here on is about keys that do not exist
   const gone = fences.forget((name) => concerned(name.db) && (kind !== 'flushslot' || keySlot(name.key) === slotOf(pause)));
-  for (const name of gone) await writer.unfence(writer.ownerOfKey(name.key), [name]);
+  for (const name of gone) await writer.unfence(ownerOf(name), [name]);
 }
 
 const slotOf = ({ args }: Pause): number => Number(Buffer.from(args.at(-1) ?? []).toString('latin1'));
 
 /** Deletes the keys that are the source's: of its slots, chosen by the filters, in the databases that these go to. */
-async function deleteKeys(pause: Pause, { keys, options, servers, target, wants, writer }: PauseContext): Promise<void> {
+async function deleteKeys(pause: Pause, { keys, options, servers, sourceNames, target, writer }: PauseContext): Promise<void> {
   const { db, kind } = pause;
   const own = kind === 'flushslot' ? new Set([slotOf(pause)]) : options.slots?.();
   const databases = kind === 'flushall' ? await databasesOf(servers) : [target(db)];
   for (const at of databases) {
-    const sources = kind === 'flushall' ? writer.sourcesOf(at) : [db];
     await eachKey(servers, at, async (owner, some) => {
       const ours = some.filter(
         (key) =>
           !Buffer.from(key.subarray(0, keys.prefix.length)).equals(Buffer.from(keys.prefix)) &&
-          (own === undefined || own.has(keySlot(key))) &&
-          sources.some((source) => wants?.(source, key, 0, key.length) !== false),
+          sourceNames(at, key).some((name) => (kind === 'flushall' || name.db === db) && own?.has(keySlot(name.key)) !== false),
       );
       if (ours.length > 0) await writer.deleteKeys(owner, at, ours);
     });

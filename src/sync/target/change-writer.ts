@@ -39,8 +39,6 @@ export interface ChangeWriterOptions {
   readonly patience: number;
   /** While keys are wanted, commands of the stream are left out for them: that may not count as done. */
   readonly fences: Pick<Fences, 'takeUnrecorded' | 'wanted'>;
-  /** Databases of the source that go to one of the target. */
-  readonly sources: (db: number) => readonly number[];
   /** The rest of the record. */
   readonly record: (place: RecordPlace) => LaneRecord;
   /** A command was refused: its keys have to be fetched. Nothing counts as certain until `settled` is called. */
@@ -170,11 +168,6 @@ export class ChangeWriter {
   /** Database of the stream at `certain`. */
   get dbAtCertain(): number {
     return this.certainDb;
-  }
-
-  /** Databases of the source whose keys go to one of the target. */
-  sourcesOf(db: number): readonly number[] {
-    return this.options.sources(db);
   }
 
   /** Whether transactions of the source need a MULTI and EXEC of their own. */
