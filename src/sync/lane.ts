@@ -451,7 +451,7 @@ export class Lane {
     const spec = table.of(command);
     const found = newKeyArgs();
     if (spec === undefined || !spec.keys(command, found)) return;
-    if (/^ERR unknown command/i.test(error)) this.planner.unsupported.add(spec.name);
+    this.planner.learn(spec.name, args.length, error);
     for (const arg of found.writes) {
       for (const source of this.sourceNames(db, args[arg])) {
         const id = keyId(source.db, source.key);

@@ -115,8 +115,8 @@ export class Planner {
   db = 0;
   /** Within a transaction of the source. */
   inUnit = false;
-  /** Commands that the target does not know. */
-  readonly unsupported = new Set<string>();
+  /** Commands that the target does not know, or not with so many arguments. */
+  private readonly unsupported = new Set<string>();
   private held: Held[] = [];
   private unitApart = false;
   private readonly keys: KeyArgs = newKeyArgs();
@@ -181,6 +181,15 @@ export class Planner {
     }
   }
 
+  /**
+   * Learns from an error of the target what not to send again: in a transaction, a command that it does not know, or not with so many
+   * arguments, spoils all others.
+   */
+  learn(name: string, args: number, error: string): void {
+    if (/^ERR unknown command/i.test(error)) this.unsupported.add(name);
+    else if (/^ERR (?:unknown|wrong number of arguments)/i.test(error)) this.unsupported.add(`${name} ${args}`);
+  }
+
   private pause(kind: Pause['kind'], command: StreamCommand): Pause {
     const args = Array.from({ length: command.args }, (_, i) => command.bytes.slice(command.starts[i], command.ends[i]));
     return { kind, args, db: this.db };
@@ -219,7 +228,7 @@ export class Planner {
       this.apart(command, spec, 'value');
       return;
     }
-    if (this.unsupported.has(spec.name)) {
+    if (this.unsupported.has(spec.name) || this.unsupported.has(`${spec.name} ${command.args}`)) {
       this.apart(command, spec, 'unknown');
       return;
     }
