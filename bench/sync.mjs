@@ -158,7 +158,7 @@ function sync(spooled) {
   return async (source, targets, to = targets[0]) => {
     const folder = mkdtempSync(join(tmpdir(), 'rdbkit-bench-spool-'));
     const spool = spooled ? folder : 'none';
-    const child = spawn(process.execPath, [values.bin, 'sync', url(source), url(to), '--yes', '--fresh', '--spool', spool], {
+    const child = spawn(process.execPath, [values.bin, 'sync', url(source), url(to), '--yes', '--fresh', '--flush', '--spool', spool], {
       stdio: ['ignore', 'ignore', 'pipe'],
     });
     let said = '';

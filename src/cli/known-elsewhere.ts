@@ -74,8 +74,12 @@ const COMMANDS: Readonly<Record<string, string>> = {
   import: 'did you mean restore?',
   'file-import': 'did you mean restore?',
   load: 'did you mean restore?',
-  migrate: 'did you mean restore?',
-  replicate: 'did you mean restore?',
+  migrate: 'did you mean sync, or restore, which copies once?',
+  replicate: 'did you mean sync?',
+  replicaof: 'did you mean sync?',
+  psync: 'did you mean sync?',
+  follow: 'did you mean sync?',
+  mirror: 'did you mean sync?',
 };
 
 /** What an unknown option may be here: the words for parentheses. `value` is the word after it. */

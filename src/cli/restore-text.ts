@@ -12,15 +12,16 @@ import { serverErrorObject } from './server-errors.js';
 
 type Questioned = Pick<OptionsOf<'restore'>, 'dryRun' | 'flush' | 'functions' | 'quiet' | 'yes'> & { readonly ignoreAofTail?: boolean };
 
-/** Shows the plan; asks before anything is deleted. */
+/** Shows the plan, and `more` lines of it; asks before anything is deleted. */
 export async function agreedTo(
   plan: Plan,
   { sources }: Pick<RestoreOptions, 'sources'>,
   { dryRun, flush, functions, ignoreAofTail, quiet, yes }: Questioned,
   say: (text: string) => void,
   ask: (question: string) => Promise<string>,
+  more: readonly string[] = [],
 ): Promise<boolean> {
-  if (!quiet) for (const line of planLines(plan, sources, functions === false)) say(line);
+  if (!quiet) for (const line of [...planLines(plan, sources, functions === false), ...more]) say(line);
   if (plan.aofTails.length > 0 && !ignoreAofTail) return false;
   if (!flush || dryRun || yes) return true;
   return (await ask(`rdbkit: delete ${keysText(plan.keysDeleted)} of the target first? Type yes: `)) === 'yes';

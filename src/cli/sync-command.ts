@@ -4,6 +4,7 @@ import type { SyncOptions, SyncStatus, SyncSummary } from '../commands/sync.js';
 import type { RunProgress, RunSummary } from '../pipeline/run.js';
 import { answerTo } from './answer.js';
 import { command, type Invocation } from './command.js';
+import { outputErrorLine } from './errors.js';
 import { EXIT, interruptedBy } from './exit.js';
 import { KeyProblems } from './key-problems.js';
 import { countText, keysText } from './numbers.js';
@@ -11,10 +12,8 @@ import { variablesLine } from './options/read.js';
 import { printable } from './printable.js';
 import { agreedTo, closingLines, restoredAny, restoreFields, restoreWarnings } from './restore-text.js';
 import { type Listeners, RunCommand, type Task, type Terminal } from './run-command.js';
-import { serverErrorLine } from './server-errors.js';
-import { outputErrorLine } from './errors.js';
 import { canAsk, checkSync } from './sync-check.js';
-import { syncFailure } from './sync-errors.js';
+import { serverLine, syncFailure } from './sync-errors.js';
 import {
   afterSignalText,
   appliedText,
@@ -51,9 +50,9 @@ Examples:
   rdbkit sync redis://old:6379 redis://new:6379 --forget
 
 How it ends:
-  Ctrl-C or SIGTERM once: what was received is applied, and the positions are
-  kept on the target; twice: at once, and the next run makes up for it.
-  --until caught-up ends by itself. --forget ends the sync for good.
+  By itself with --until caught-up. By Ctrl-C or SIGTERM otherwise: once, and
+  what was received is applied first; twice, and it ends at once, which the
+  next run makes up for. For good with --forget.
 
 Exit codes:
   0    done: the target has caught up, or the full copy alone was asked for
@@ -126,7 +125,8 @@ class Course {
   private problemCount = 0;
   private readonly meter = new RateMeter();
   private copy: RunProgress = { bytesRead: 0, totalBytes: undefined, keys: 0 };
-  private phase: SyncStatus['phase'] | undefined;
+  /** Whether there is a full copy to be made, or was. */
+  private planned = false;
   private lanesTold = 0;
   /** Whether it is beyond its full copy. */
   copied = false;
@@ -163,9 +163,10 @@ class Course {
       onPlan: async (plan) => {
         if (byVariable.size > 0 && !options.verbose) talk(variablesLine(byVariable, io.env));
         const sources = plan.sources.filter((head) => head !== undefined && !told.has(head.source));
-        for (const line of syncPlanLines(checked, plan.target)) talk(line);
         const ask = (question: string): Promise<string> => terminal.pause(() => answerTo(question, io));
-        return (await agreedTo({ ...plan, sources }, checked, options, say, ask)) && !options.dryRun;
+        const more = syncPlanLines(checked, plan.target);
+        this.planned = (await agreedTo({ ...plan, sources }, checked, options, say, ask, more)) && !options.dryRun;
+        return this.planned;
       },
       onGoesOn: (lanes) => {
         for (const line of goesOnLines(lanes, checked)) talk(line);
@@ -209,12 +210,11 @@ class Course {
   }
 
   private tell(status: SyncStatus, talk: (text: string) => void, terminal: Terminal): void {
-    const { copy, meter, phase, problemCount } = this;
+    const { copied, copy, meter, planned, problemCount } = this;
     const rates = meter.take(status, copy.keys);
     terminal.show(statusParts(status, rates, copy, problemCount));
     terminal.object(statusObject(status, rates, copy, problemCount));
-    this.phase = status.phase;
-    if (phase === 'full' && status.phase !== 'full') {
+    if (planned && !copied && status.phase !== 'full') {
       this.copied = true;
       talk(`the full copy is done, with ${keysText(copy.keys)}: applying the writes since.`);
     }
@@ -271,7 +271,7 @@ function failureText(restored: RestoreSummary): string {
   const { failure } = restored;
   if (failure === undefined) return '';
   if ('server' in failure) {
-    const line = serverErrorLine(failure, restoredAny(restored));
+    const line = serverLine(failure, restoredAny(restored));
     return restoredAny(restored) ? `${line} Run the same command again: it makes the full copy anew.` : line;
   }
   return `${outputErrorLine(failure)} Run the same command again: it makes the full copy anew.`;

@@ -2,14 +2,13 @@ import { ServerError } from '../commands/restore-terms.js';
 import { SyncError, SyncGap, SyncReplaced } from '../commands/sync-terms.js';
 import { RdbError } from '../commands/terms.js';
 import { errorLine, errorObject, exitOf, hintOf } from './errors.js';
-import { EXIT } from './exit.js';
+import { EXIT, Interruption, SIGNAL_EXIT } from './exit.js';
 import type { Failed } from './failure.js';
 import { printable } from './printable.js';
 import { serverErrorLine, serverErrorObject } from './server-errors.js';
 import { GO_ON } from './sync-text.js';
 
-const GAP_ADVICE =
-  '--on-gap full makes a full copy again. A larger repl-backlog-size on the source, or a spool that is kept, avoids it.';
+const GAP_ADVICE = 'The target is as it was left. --on-gap full makes a full copy again.';
 const REPLACED_ADVICE =
   'Nothing is lost: the other run goes on from where this one was. Two syncs into one target need different names (--id).';
 
@@ -20,19 +19,30 @@ export function syncFailure(error: unknown, copied: boolean): Failed | undefined
     const hint = hintOf(error, 'sync');
     return { code: exitOf(error), line: errorLine(error, hint), object: errorObject(error, hint) };
   }
-  if (!(error instanceof ServerError) || !copied) return undefined;
-  const line = `${serverErrorLine(error, true)} ${GO_ON}`;
-  return { code: EXIT.output, line, object: serverErrorObject(error, true) };
+  if (error instanceof Interruption && copied) {
+    const object = { code: 'INTERRUPTED', message: error.message };
+    return { code: SIGNAL_EXIT[error.by], line: `interrupted by ${error.by}. ${GO_ON}`, object };
+  }
+  if (!(error instanceof ServerError)) return undefined;
+  const line = serverLine(error, copied);
+  return { code: EXIT.output, line: copied ? `${line} ${GO_ON}` : line, object: serverErrorObject(error, copied) };
 }
+
+/** Advice to use options that a sync does not have. */
+const NOT_HERE = /; --via scan does without| --write-as commands [^.]*\./g;
+
+/** The error on one line. `written`: whether keys were written before. */
+export const serverLine = (error: ServerError, written: boolean): string => serverErrorLine(error, written).replace(NOT_HERE, '');
 
 function failureOfSync(error: SyncError): Failed {
   const { lane, message, reason } = error;
   const [code, advice] =
     error instanceof SyncGap ? ['GAP', GAP_ADVICE] : error instanceof SyncReplaced ? ['REPLACED', REPLACED_ADVICE] : ['SYNC', undefined];
-  const sentence = `${printable(reason)}${/[.!?]$/.test(reason) ? '' : '.'}`;
+  const where = reason.startsWith(`${lane}: `) ? '' : `${lane}: `;
+  const sentence = `${printable(where + reason)}${/[.!?]$/.test(reason) ? '' : '.'}`;
   return {
     code: EXIT.output,
-    line: [`${code}: ${printable(lane)}: ${sentence}`, ...(advice === undefined ? [] : [advice])].join(' '),
+    line: [`${code}: ${sentence}`, ...(advice === undefined ? [] : [advice])].join(' '),
     object: { code, message, server: lane, got: reason, hint: advice },
   };
 }

@@ -92,10 +92,10 @@ export function statusParts(status: SyncStatus, rates: Rates, copy: RunProgress,
   const lost = lanes.filter(({ connected }) => !connected);
   const spooled = sum(lanes, ({ spool }) => spool.disk);
   const errors = problems === 0 ? [] : [`${keysText(problems)} not brought over`];
-  const spool = spooled === 0 ? [] : [`${bytesText(spooled)} in the spool`];
+  const spool = spooled === 0 ? [] : [`spool ${bytesText(spooled)}`];
   if (phase === 'full') {
     const [done, ...parts] = progressParts(copy, seconds);
-    const waiting = sum(lanes, ({ applied, received }) => Math.max(0, received - applied));
+    const waiting = waitingBytes(lanes);
     return [
       `full copy ${done}`,
       keysText(copy.keys),
@@ -140,7 +140,7 @@ export function laneLines({ lanes }: SyncStatus, { lanes: rates }: Rates): strin
       `lag ${lagText(lane)}`,
       ...(rate === undefined ? [] : [`${countText(rate)} ops/s`]),
       ...(fetched === 0 ? [] : [`${keysText(fetched)} fetched`]),
-      ...(spool.disk === 0 ? [] : [`${bytesText(spool.disk)} in the spool`]),
+      ...(spool.disk === 0 ? [] : [`spool ${bytesText(spool.disk)}`]),
     ];
     return `  ${printable(name)}: ${parts.join(', ')}`;
   });
@@ -162,7 +162,8 @@ export function statusObject({ lanes, phase, seconds }: SyncStatus, rates: Rates
 
 export function laneObject(lane: LaneStatus): object {
   const { applied, attached, connected, counts, fetched, lagBytes, lagSeconds, name, received, source, spool } = lane;
-  return { name, connected, attached, applied, received, source, lagBytes, lagSeconds, spool, counts, fetched };
+  const lag = { lagBytes, lagSeconds: Math.round(lagSeconds * 1e6) / 1e6 };
+  return { name, connected, attached, applied, received, source, ...lag, spool, counts, fetched };
 }
 
 /** What was applied after the full copy. */
@@ -192,10 +193,14 @@ export const releasedLines = (released: number): string[] =>
 /** Where each master stands at the end. */
 export function positionLines({ caughtUp, lanes }: Pick<SyncSummary, 'caughtUp' | 'lanes'>): string[] {
   return lanes.map(({ applied, name, received }) => {
-    const rest = caughtUp || received <= applied ? '' : `, ${bytesText(received - applied)} more were received`;
+    const rest = caughtUp || received <= applied ? '' : `, and ${bytesText(received - applied)} of writes after it were received`;
     return `${caughtUp ? 'caught up with' : 'position of'} ${printable(name)}: offset ${countText(applied)}${rest}`;
   });
 }
+
+/** Writes that were received, and wait until they are applied; a lane without a position has none. */
+const waitingBytes = (lanes: readonly LaneStatus[]): number =>
+  sum(lanes, ({ applied, received }) => (applied === 0 ? 0 : Math.max(0, received - applied)));
 
 const sum = (lanes: readonly LaneStatus[], of: (lane: LaneStatus) => number): number => lanes.reduce((total, lane) => total + of(lane), 0);
 
@@ -216,8 +221,9 @@ export function afterSignalText(
   copied: boolean,
 ): string {
   if (!copied) return ' The full copy is not complete, and begins anew when the same command is run again.';
-  const waiting = sum(lanes, ({ applied, received }) => Math.max(0, received - applied));
-  const done = waiting === 0 ? 'All that was received is applied.' : `${bytesText(waiting)} that were received are not applied yet.`;
+  const waiting = waitingBytes(lanes);
+  const last = waiting === 0 ? '' : ` but the last ${bytesText(waiting)}`;
+  const done = `All${last} that was received is applied.`;
   const held = holdExpiries ? ' Expiries on the target are still held: --until caught-up or --forget releases them.' : '';
   return ` ${done}${held} ${GO_ON}`;
 }

@@ -56,7 +56,8 @@ export async function restore(options: RestoreOptions): Promise<RestoreSummary> 
 }
 
 async function restoreSources(options: WriteOptions): Promise<RestoreSummary> {
-  const access: Access = { url: options.url, tls: options.tls, sentinelLogin: options.sentinelLogin, natMap: options.natMap };
+  const { connectionName, natMap, sentinelLogin, tls, url } = options;
+  const access: Access = { url, tls, sentinelLogin, natMap, connectionName };
   const { facts, servers } = await unlessAborted(reached(access, options), options.signal, (late) => late.servers.close());
   try {
     return await new Restore(options, servers, facts).run();

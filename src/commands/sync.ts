@@ -16,7 +16,7 @@ import type { KeyName } from '../sync/fences.js';
 import { Lane } from '../sync/lane.js';
 import { LagClock } from '../sync/lag.js';
 import { PlanCounts } from '../sync/planner.js';
-import { type LaneRecord, RecordKeys, RECORD_PREFIX } from '../sync/record.js';
+import { type LaneRecord, RecordKeys, RECORD_PREFIX, recordText, slotsText } from '../sync/record.js';
 import { HOLD, releaseExpiries } from '../sync/settle.js';
 import { ChangeLink } from '../sync/source/change-link.js';
 import { CopyFollower } from '../sync/source/copy-follower.js';
@@ -24,7 +24,7 @@ import { Fetcher } from '../sync/source/fetcher.js';
 import { InfoLink } from '../sync/source/info-link.js';
 import { FetchedWriter } from '../sync/source/write-fetched.js';
 import { Spool } from '../sync/spool/spool.js';
-import { endConnections, type LaneState, readRecords } from '../sync/target/lane-records.js';
+import { endConnections, labelOf, type LaneState, readRecords } from '../sync/target/lane-records.js';
 import { restore, type RestoreOptions, type RestoreSummary } from './restore.js';
 
 /** Which part of a sync is done. */
@@ -334,9 +334,7 @@ class Sync {
     const names = keyPrefixMap?.pairs.map((pair) => [pair.from, pair.to].map((bytes) => Buffer.from(bytes).toString('base64')));
     return digestOf([
       JSON.stringify({ ...filter, now: undefined }, shown),
-      JSON.stringify([[...(dbMap ?? [])], names]),
-      `${url.db}`,
-      `${notCommand} ${onlyCommand}`,
+      JSON.stringify([[...(dbMap ?? [])], names, url.db, onlyCommand, notCommand]),
     ]);
   }
 
@@ -353,6 +351,7 @@ class Sync {
     const restored = await restore({
       ...options,
       ...{ ttlShift: this.hold, signal: this.signal, conflict: again ? 'replace' : options.conflict },
+      connectionName: labelOf(`${this.keys.prefix}${this.keys.id}:copy`),
       live: new Map([
         [
           name,
@@ -427,11 +426,12 @@ class Sync {
     return { alone, generation, held: options.holdExpiries, lanes: lanes.length, options: this.fingerprint };
   }
 
-  private async writeRecords(lane: number, place: Omit<LaneRecord, keyof Sync['shared'] | 'batch'>): Promise<void> {
+  private async writeRecords(lane: number, place: Omit<LaneRecord, keyof Sync['shared'] | 'batch' | 'slots'>): Promise<void> {
     const { keys, servers } = this;
-    const text = JSON.stringify({ ...place, ...this.shared });
     await servers.eachMaster(async (client, { name }) => {
-      const slot = servers.clustered ? servers.rangesOfMaster(name)[0][0] : -1;
+      const ranges = servers.clustered ? servers.rangesOfMaster(name) : [];
+      const slot = ranges.at(0)?.[0] ?? -1;
+      const text = recordText({ ...place, ...this.shared, slots: slotsText(ranges) });
       await client.hset(keys.records(slot), { [`${lane}`]: text, [`${lane}:batches`]: '0' });
       await client.del(keys.fences(slot));
     });
@@ -491,6 +491,7 @@ class Sync {
         sourceOffset: () => this.offsetOf(shard),
         learn: (command) => this.learn(shard, command),
         signal: this.signal,
+        onAsked: () => lane.link?.acknowledge(),
         onEvent: (text, notable) => options.onEvent?.(text, notable),
         onNote: (text) => options.onNote?.(text),
         onProblem: (problem) => {
@@ -551,15 +552,12 @@ class Sync {
     const stop = (): void => lanes.forEach(({ lane, spool }) => lane?.stop(spool.end));
     options.stop?.addEventListener('abort', stop, { once: true });
     if (options.stop?.aborted === true) stop();
-    let caughtUp = false;
-    if (options.untilCaughtUp === true) {
-      void this.untilCaughtUp().then((is) => {
-        caughtUp = is;
-        if (is) lanes.forEach(({ lane, link }) => lane?.stop(link?.state.sourceOffset ?? 0));
-      });
-    }
+    const caughtUp = options.untilCaughtUp === true ? this.untilCaughtUp() : Promise.resolve(false);
+    void caughtUp.then((is) => {
+      if (is) lanes.forEach(({ lane, link }) => lane?.stop(link?.state.sourceOffset ?? 0));
+    });
     await running;
-    return caughtUp && options.stop?.aborted !== true;
+    return options.stop?.aborted !== true && (await caughtUp);
   }
 
   private async untilCaughtUp(): Promise<boolean> {
@@ -582,9 +580,7 @@ class Sync {
     if (!this.options.holdExpiries) return 0;
     this.phase = 'settling';
     this.status();
-    const infos = await this.servers.eachMaster((client) => this.servers.infoOf(client));
-    const databases = [...new Set(infos.flatMap(({ expires }) => [...expires].filter(([, count]) => count > 0).map(([db]) => db)))];
-    return releaseExpiries(this.servers, databases, this.signal);
+    return releaseExpiries(this.servers, { databases: this.facts.databases, signal: this.signal, onEvent: this.options.onEvent });
   }
 
   private laneStatuses(): LaneStatus[] {

@@ -22,6 +22,8 @@ export interface Access {
   readonly sentinelLogin?: Login | undefined;
   /** From the address that a node announces to the one where it is reached from here; keys are `host:port`. */
   readonly natMap?: ReadonlyMap<string, Address> | undefined;
+  /** What CLIENT LIST shows (default: rdbkit). */
+  readonly connectionName?: string | undefined;
   /** INFO is refused, and not asked for. */
   readonly withoutInfo?: boolean | undefined;
 }
@@ -37,7 +39,7 @@ export function reachedAt({ natMap }: Access, address: Address): Address {
   return natMap?.get(addressText(address)) ?? address;
 }
 
-function optionsFor({ natMap, sentinelLogin, tls, url }: Access, node: Address | undefined): RedisOptions {
+function optionsFor({ connectionName = 'rdbkit', natMap, sentinelLogin, tls, url }: Access, node: Address | undefined): RedisOptions {
   const { addresses, password, sentinelMaster, username } = url;
   const common: RedisOptions = {
     username,
@@ -46,7 +48,7 @@ function optionsFor({ natMap, sentinelLogin, tls, url }: Access, node: Address |
     protocol: 2,
     enableReadyCheck: false, // it needs INFO, and waits in silence while a server is loading
     lazyConnect: true,
-    connectionName: 'rdbkit',
+    connectionName,
     disableClientInfo: true,
     connectTimeout: CONNECT_TIMEOUT,
     retryStrategy: () => null,

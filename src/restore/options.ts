@@ -17,6 +17,8 @@ export interface RestoreOptions extends RunOptions, Pick<DumpSinkOptions, 'allow
   /** For the sentinels that the URL names. */
   readonly sentinelLogin?: Login | undefined;
   readonly natMap?: ReadonlyMap<string, Address> | undefined;
+  /** What CLIENT LIST of the target shows (default: rdbkit). */
+  readonly connectionName?: string | undefined;
   /** Whether the target is a cluster (default: what it says itself). */
   readonly cluster?: boolean | undefined;
   /** The version of the target (default: what it says itself). */

@@ -18,8 +18,8 @@ import type { Fetched, Fetcher } from './source/fetcher.js';
 import type { Spool } from './spool/spool.js';
 import { StreamParser } from './stream-parser.js';
 import type { StreamCommand } from './stream-command.js';
-import { ChangeWriter, Detached, type RecordPlace } from './target/change-writer.js';
-import { endConnections, type LaneState, readRecords } from './target/lane-records.js';
+import { ChangeWriter, Detached, passes, type RecordPlace } from './target/change-writer.js';
+import { endConnections, type LaneState, readRecords, removeStale } from './target/lane-records.js';
 import type { FetchedWriter } from './source/write-fetched.js';
 
 export interface LaneOptions {
@@ -58,6 +58,8 @@ export interface LaneOptions {
   /** Asks the source for a command that the table does not know; false: it does not either. */
   readonly learn: (name: string) => Promise<boolean>;
   readonly signal: AbortSignal;
+  /** The source wants to know what was received. */
+  readonly onAsked: () => void;
   readonly onEvent: (text: string, notable?: boolean) => void;
   readonly onNote: (text: string) => void;
   /** A key could not be brought to the target. */
@@ -119,6 +121,7 @@ export class Lane {
         ...{ table, fences: this.fences, wants, target, sameDatabases, hold, fetchAll, counts: this.counts },
         ...{ names, databases, older, onUndeclared: (db, name) => this.undeclared(db, name) },
         takes: takes === undefined ? undefined : (spec) => takes(spec.name),
+        onAsked: options.onAsked,
         onApart: (reason, name) => options.onNote(apartText(options.name, reason, name)),
       },
       NOWHERE,
@@ -185,7 +188,7 @@ export class Lane {
     const { hold, keys, number, servers, signal } = this.options;
     await servers.refresh();
     await endConnections(servers, keys, number);
-    const { lanes } = await readRecords(servers, keys);
+    const { lanes, places } = await readRecords(servers, keys);
     const state = this.checked(lanes.get(number));
     const { record, sent } = state;
     this.writer = await ChangeWriter.attach(
@@ -197,6 +200,7 @@ export class Lane {
         onRefused: (args, db, error) => this.onRefused(args, db, error),
         onCertain: () => this.onCertain(),
         onNote: this.options.onNote,
+        onBroken: () => this.interrupt(),
       },
       { offset: record.certain, db: record.db, batch: state.batch, sent },
     );
@@ -207,8 +211,9 @@ export class Lane {
     if (sent > record.certain) await this.resolveDoubts(record, sent, hold !== undefined);
     await this.settle(Math.min(sent, this.options.spool.end));
     signal.throwIfAborted();
-    if (!this.options.transactions || sent > record.certain)
-      await this.writer.writeRecord(record.certain, record.db, Math.max(sent, record.certain));
+    if (this.options.transactions && sent === record.certain) return;
+    await this.writer.writeRecord(record.certain, record.db, sent);
+    await removeStale(servers, keys, number, places);
   }
 
   private begin(place: Place): void {
@@ -224,7 +229,7 @@ export class Lane {
     return this.writer;
   }
 
-  private record({ batch, certain, db, sent, sentDb }: RecordPlace): LaneRecord {
+  private record({ batch, certain, db, sent, sentDb }: RecordPlace): Omit<LaneRecord, 'slots'> {
     const id = this.idAt(certain);
     return { phase: 'changes', id, certain, sent, db, sentDb, batch, ...this.options.record };
   }
@@ -353,7 +358,8 @@ export class Lane {
       if (written.outcome === 'refused') this.problem(name, written.reason);
       else if (written.outcome !== 'deleted' || this.mayDelete(name, key)) {
         if (written.outcome !== 'deleted') this.brought.set(keyId(options.target(name.db), key), keyId(name.db, name.key));
-        writer.sendPieces(writer.ownerOfKey(key), options.target(name.db), written.pieces, written.commands);
+        if (writer.isMoving(key)) await writer.sendMoving(writer.ownerOfKey(key), written.pieces);
+        else writer.sendPieces(writer.ownerOfKey(key), options.target(name.db), written.pieces, written.commands);
       }
     }
     this.fetchedKeys += group.length;
@@ -451,23 +457,25 @@ export class Lane {
     const spec = table.of(command);
     const found = newKeyArgs();
     if (spec === undefined || !spec.keys(command, found)) return;
+    const moves = /^(?:ASK|TRYAGAIN|EXECABORT) /.test(error); // the command itself is well
     this.planner.learn(spec.name, args.length, error);
     for (const arg of found.writes) {
       for (const source of this.sourceNames(db, args[arg])) {
         const id = keyId(source.db, source.key);
-        if (spec.name === 'restore' && this.fences.wasFetched(id)) this.problem(source, error);
+        if (!moves && spec.name === 'restore' && this.fences.wasFetched(id)) this.problem(source, error);
         else this.fences.want(source.db, source.key);
         this.doubtful.add(id);
       }
     }
-    onNote(`${name}: the target refused ${spec.name.toUpperCase()} (${error}): the keys that it writes are fetched from the source`);
+    if (!moves)
+      onNote(`${name}: the target refused ${spec.name.toUpperCase()} (${error}): the keys that it writes are fetched from the source`);
   }
 
   private onCertain(): void {
     const { spool } = this.options;
     const writer = this.attachedWriter;
     this.certain = { offset: writer.certain, db: writer.dbAtCertain };
-    spool.trim(writer.certain);
+    spool.trim(Math.min(writer.certain, writer.recorded));
   }
 
   private async apply(): Promise<void> {
@@ -476,9 +484,14 @@ export class Lane {
     const writer = this.attachedWriter;
     for (;;) {
       signal.throwIfAborted();
+      writer.assertWhole();
       if (this.cut !== undefined) await this.serveCut({ record: this.record(this.here(writer)), sent: this.position });
       if (!planner.inUnit && (this.fences.wanted.size > 0 || this.refused > 0)) await this.settle(this.parser.offset);
-      if (this.stopAt !== undefined && this.position >= this.stopAt && !planner.inUnit) break;
+      if (this.stopAt !== undefined && this.position >= this.stopAt && !planner.inUnit) {
+        await writer.drained();
+        if (this.refused === 0 && this.fences.wanted.size === 0) break;
+        continue;
+      }
       const piece = spool.readNow(this.position) ?? (await this.read(this.position));
       if (piece === undefined) continue;
       const allowed = writer.allow(piece.offset);
@@ -586,7 +599,7 @@ export class Lane {
   }
 
   /** Ends with Detached: the stream goes on elsewhere. */
-  private async serveCut({ record, sent }: Pick<LaneState, 'record' | 'sent'>): Promise<never> {
+  private async serveCut({ record, sent }: { readonly record: Pick<LaneRecord, 'certain' | 'db'>; readonly sent: number }): Promise<never> {
     const { cut } = this;
     if (cut === undefined) throw new TypeError('nothing was taken back');
     try {
@@ -632,7 +645,8 @@ export class Lane {
 /** Whether another attempt may go better. */
 const mayPass = (error: unknown): boolean =>
   error instanceof ConnectionLost ||
-  (error instanceof ServerError && (error.passing || error.code === 'UNREACHABLE' || error.code === 'LOST'));
+  (error instanceof ServerError &&
+    (error.passing || error.code === 'UNREACHABLE' || error.code === 'LOST' || (error.code === 'REFUSED' && passes(error.reason))));
 
 const NOWHERE = {
   sharded: false,

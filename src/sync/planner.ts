@@ -42,6 +42,8 @@ export interface PlannerOptions {
   /** Names of commands that are left out, or the only ones that are not. */
   readonly takes?: ((spec: CommandSpec) => boolean) | undefined;
   readonly counts: PlanCounts;
+  /** Called at a REPLCONF GETACK: WAIT on the source depends on the answer. */
+  readonly onAsked: () => void;
   /** Called once for each kind of command that was not applied as it came, for another reason than that a key was fetched. */
   readonly onApart: (reason: ApartReason, name: string) => void;
   /** A script may have written keys of a database that it does not name. */
@@ -154,6 +156,7 @@ export class Planner {
     if (spec === undefined) return this.pause('unknown', command);
     switch (spec.kind) {
       case 'quiet':
+        if (spec.name === 'replconf') this.options.onAsked();
         return undefined;
       case 'select':
         this.db = numberArg(command, 1);

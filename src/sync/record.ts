@@ -35,6 +35,8 @@ export interface LaneRecord {
    * undefined: that cannot be told so.
    */
   readonly batch?: number | undefined;
+  /** The slots that the master had when it was written: `0-5460 9000`. Empty for a single server. */
+  readonly slots: string;
   /** Number of lanes. */
   readonly lanes: number;
   /** Digest of the options that decide what is written. */
@@ -54,19 +56,29 @@ export function parseRecord(text: string): LaneRecord | undefined {
     return undefined;
   }
   if (typeof read !== 'object' || read === null) return undefined;
-  const { alone, batch, certain, db, generation, held, id, lanes, options, phase, sent, sentDb } = read as Record<string, unknown>;
+  const { alone, batch, certain, db, generation, held, id, lanes, options, phase, sent, sentDb, slots } = read as Record<string, unknown>;
   const counts = [certain, sent, db, sentDb, generation, lanes].every((value) => Number.isSafeInteger(value) && Number(value) >= 0);
   const fits =
     counts &&
     (phase === 'full' || phase === 'changes') &&
     typeof id === 'string' &&
     typeof options === 'string' &&
+    typeof slots === 'string' &&
     typeof alone === 'boolean' &&
     typeof held === 'boolean' &&
     (batch === undefined || Number.isSafeInteger(batch)) &&
     Number(certain) <= Number(sent);
   return fits ? (read as LaneRecord) : undefined;
 }
+
+export const slotsText = (ranges: readonly (readonly [from: number, to: number])[]): string =>
+  ranges.map(([from, to]) => (from === to ? `${from}` : `${from}-${to}`)).join(' ');
+
+export const slotsOf = (text: string): number[] =>
+  (text === '' ? [] : text.split(' ')).flatMap((range) => {
+    const [from, to = from] = range.split('-').map(Number);
+    return Array.from({ length: to - from + 1 }, (_, i) => from + i);
+  });
 
 export const recordText = (record: LaneRecord): string => JSON.stringify(record);
 

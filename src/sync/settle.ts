@@ -1,56 +1,251 @@
-import type { Redis } from 'ioredis';
-import type { Servers } from '../redis/servers.js';
-import { eachKey } from './barriers.js';
+import { setTimeout as delay } from 'node:timers/promises';
+import { type Answer, ErrorAnswer, ReplyLink, textOf } from '../live/reply-link.js';
+import { encodeCommand } from '../redis/commands.js';
+import { ConnectionLost, reasonOf, ServerError } from '../redis/errors.js';
+import { refusalOf } from '../redis/refusals.js';
+import type { Master, Servers } from '../redis/servers.js';
+import { unlessAborted } from '../redis/unless-aborted.js';
+import { Waiting } from '../redis/waiting.js';
 
 /**
  * Milliseconds added to expiries while a sync runs, so that only the source deletes keys: one that is renewed there just before it expires
- * would be gone on a target that is late. Real expiries are before the year 3084, where those that are held begin.
+ * would be gone on a target that is late. Real expiries are before the year 3084, where those that are held begin; later ones cannot be
+ * told from them once they are released, so what is held from them stays as it is, beyond the year 4199.
  */
 export const HOLD = 2 ** 45;
 
-/** Gives keys their real expiries, and returns how many. Doing it twice changes nothing. */
-export async function releaseExpiries(servers: Servers, databases: readonly number[], signal: AbortSignal): Promise<number> {
+export interface ReleaseOptions {
+  /** Number of databases of the target. */
+  readonly databases: number;
+  readonly signal?: AbortSignal | undefined;
+  readonly onEvent?: ((text: string, notable?: boolean) => void) | undefined;
+}
+
+/** Milliseconds to try again what may pass, and between two attempts; one that took longer than this made progress. */
+const RETRY_FOR = 60_000;
+const RETRY_EVERY = 500;
+const LONG = 10_000;
+
+/**
+ * Gives keys and hash fields their real expiries, and returns how many had others. It may be interrupted and done again. Throws ServerError
+ * and the reason of the signal.
+ */
+export async function releaseExpiries(servers: Servers, options: ReleaseOptions): Promise<number> {
+  const { onEvent, signal } = options;
+  const waiting = new Waiting(RETRY_FOR, onEvent);
   let released = 0;
-  for (const db of databases) {
-    await eachKey(servers, db, async (owner, keys) => {
-      signal.throwIfAborted();
-      if (keys.length > 0) released += await release(await servers.client(servers.masters[owner]), db, keys);
-    });
+  for (;;) {
+    const begun = Date.now();
+    const results = await Promise.allSettled(servers.masters.map((master) => releaseAt(servers, master, options, () => released++)));
+    signal?.throwIfAborted();
+    const failed = results.find((result) => result.status === 'rejected');
+    if (failed === undefined) return released;
+    const error = failed.reason as unknown;
+    if (Date.now() - begun > LONG) waiting.from(Date.now());
+    if (!(error instanceof ServerError) || !mayPass(error) || waiting.tooLong) throw error;
+    waiting.tell(`${error.server}: ${error.reason}`, 0);
+    await delay(RETRY_EVERY, undefined, { signal });
+    await servers.refresh();
   }
-  return released;
 }
 
-async function release(client: Redis, db: number, keys: readonly Buffer[]): Promise<number> {
-  const asked = await pipelined(
-    client,
-    db,
-    keys.map((key) => ['PTTL', key]),
-  );
-  const [seconds, micros] = (await client.time()).map(Number);
-  const now = seconds * 1000 + Math.floor(micros / 1000);
-  // by the difference, since PEXPIRETIME is not known before Redis 7.0; held expiries are thousands of years away
-  const held = keys.filter((_, i) => Number(asked[i]) > HOLD - now);
-  if (held.length === 0) return 0;
-  const script = held.map((key): (string | Buffer)[] => ['PEXPIRETIME', key]);
-  const exact = await pipelined(client, db, script);
-  const moved = held.flatMap((key, i): (string | Buffer)[][] => {
-    const at = Number(exact[i]);
-    return at >= HOLD ? [['PEXPIREAT', key, `${at - HOLD}`]] : [];
-  });
-  await pipelined(client, db, moved);
-  return moved.length;
+const mayPass = ({ code, passing }: ServerError): boolean => passing || code === 'LOST' || code === 'UNREACHABLE';
+
+async function releaseAt(servers: Servers, master: Master, { databases, signal }: ReleaseOptions, count: () => void): Promise<void> {
+  let link: ReplyLink | undefined;
+  try {
+    const { socket } = await unlessAborted(servers.openSocket(master), signal, (late) => late.socket.destroy());
+    link = new ReplyLink(socket, () => undefined, signal);
+    await new Release(link, master.name, count).all(databases);
+  } catch (error) {
+    signal?.throwIfAborted();
+    if (error instanceof SyntaxError) throw new ServerError('REFUSED', master.name, error.message, error);
+    if (error instanceof ConnectionLost) throw new ServerError('LOST', master.name, reasonOf(error), error);
+    throw error;
+  } finally {
+    link?.close();
+  }
 }
 
-/** Replies to commands for one database, in order. Throws the first error. */
-async function pipelined(client: Redis, db: number, commands: readonly (readonly (string | Buffer)[])[]): Promise<unknown[]> {
-  if (commands.length === 0) return [];
-  const pipeline = client.pipeline();
-  if (db !== 0) pipeline.select(db);
-  for (const [name, ...args] of commands) pipeline.call(name as string, ...args);
-  if (db !== 0) pipeline.select(0);
-  const replies = (await pipeline.exec()) ?? [];
-  const failed = replies.find(([error]) => error !== null)?.[0];
-  if (failed) throw failed;
-  const values = replies.map(([, value]) => value);
-  return db === 0 ? values : values.slice(1, -1);
+/** How expiries are asked for and set: from Redis 7.0 on as times, before as what is left of them. */
+interface Way {
+  readonly asks: string;
+  readonly sets: string;
+  /** Options of `sets`: a key that was written meanwhile is left alone. */
+  readonly options: readonly string[];
+  /** Expiries that are held are from here on. */
+  readonly from: number;
+}
+
+/** Keys, and fields of a hash, asked for at once. */
+const AT_ONCE = 1000;
+
+/**
+ * A key that was written between the two commands is left alone. KEYS: the key; ARGV: how to ask and set, and the two bounds.
+ */
+const SCRIPT = `local at = redis.call(ARGV[1], KEYS[1])
+if at < tonumber(ARGV[3]) or at >= tonumber(ARGV[3]) + tonumber(ARGV[4]) then return 0 end
+return redis.call(ARGV[2], KEYS[1], string.format('%.0f', at - tonumber(ARGV[4])))`;
+
+interface Found {
+  readonly key: Uint8Array;
+  readonly at: number;
+}
+
+/** On one master. */
+class Release {
+  private way: Way = { asks: 'PEXPIRETIME', sets: 'PEXPIREAT', options: ['XX', 'LT'], from: HOLD };
+  /** Whether the server takes scripts, as far as is known. */
+  private scripts = true;
+
+  constructor(
+    private readonly link: ReplyLink,
+    private readonly name: string,
+    private readonly count: () => void,
+  ) {}
+
+  async all(databases: number): Promise<void> {
+    const probe = await this.link.ask('PEXPIRETIME', PROBE);
+    if (isUnknown(probe)) this.way = { asks: 'PTTL', sets: 'PEXPIRE', options: [], from: HOLD - (await this.now()) };
+    for (const { db, fields } of await this.databases(databases)) {
+      if (db !== 0) this.checked(await this.link.ask('SELECT', `${db}`));
+      await this.keys();
+      if (fields) await this.hashes();
+    }
+  }
+
+  private async now(): Promise<number> {
+    const answer = this.checked(await this.link.ask('TIME'));
+    const [seconds = NaN, micros = NaN] = Array.isArray(answer) ? answer.map((part: Answer) => Number(textOf(part))) : [];
+    if (!Number.isSafeInteger(seconds)) throw new ServerError('REFUSED', this.name, 'TIME gives something else than a time');
+    return seconds * 1000 + Math.floor(micros / 1000);
+  }
+
+  /** Those that have keys, and whether their hashes may have fields with expiries. */
+  private async databases(count: number): Promise<{ db: number; fields: boolean }[]> {
+    const info = textOf(await this.link.ask('INFO', 'keyspace'));
+    if (info !== undefined) {
+      return [...info.matchAll(/^db(\d+):(.*)$/gm)].map(([, db, told]) => {
+        // Redis 7.4 and Valkey 9 tell in how many hashes
+        return { db: Number(db), fields: /(?:subexpiry|keys_with_volatile_items)=[1-9]/.test(told) };
+      });
+    }
+    const fields = !isUnknown(await this.link.ask('HPEXPIRETIME', PROBE, 'FIELDS', '1', PROBE));
+    return Array.from({ length: count }, (_, db) => ({ db, fields }));
+  }
+
+  /** All keys of the database that is selected. The next page is asked for with the expiries of the one before it. */
+  private async keys(): Promise<void> {
+    const { link, way } = this;
+    let page: Page | undefined = { cursor: '0', keys: [] };
+    let held: Found[] = [];
+    while (page !== undefined || held.length > 0) {
+      const { cursor, keys }: Page = page ?? { cursor: undefined, keys: [] };
+      link.write(
+        Buffer.concat([
+          ...held.map((found) => this.setting(found)),
+          ...keys.map((key) => encodeCommand([way.asks, key])),
+          ...(cursor === undefined ? [] : [encodeCommand(['SCAN', cursor, 'COUNT', `${AT_ONCE}`])]),
+        ]),
+      );
+      const refused: Found[] = [];
+      for (const found of held) if (!(await this.wasSet())) refused.push(found);
+      if (refused.length > 0) this.scripts = false;
+      held = refused;
+      for (const key of keys) {
+        const at = Number(this.checked(await link.answer()));
+        if (at >= way.from && at < way.from + HOLD) held.push({ key, at });
+      }
+      page = cursor === undefined ? undefined : pageOf(this.checked(await link.answer()));
+    }
+  }
+
+  private setting({ at, key }: Found): Uint8Array {
+    const { asks, from, options, sets } = this.way;
+    if (this.scripts) return encodeCommand(['EVAL', SCRIPT, '1', key, asks, sets, `${from}`, `${HOLD}`]);
+    return encodeCommand([sets, key, `${at - HOLD}`, ...options]);
+  }
+
+  /** False if it has to be sent without a script. */
+  private async wasSet(): Promise<boolean> {
+    const answer = await this.link.answer();
+    if (answer instanceof ErrorAnswer && this.scripts && ['stop', 'refused'].includes(refusalOf(answer.text))) return false;
+    if (this.checked(answer) === 1) this.count();
+    return true;
+  }
+
+  /** The fields of all hashes of the database that is selected. */
+  private async hashes(): Promise<void> {
+    const { link } = this;
+    let cursor: string | undefined = '0';
+    while (cursor !== undefined) {
+      const page = pageOf(this.checked(await link.ask('SCAN', cursor, 'COUNT', `${AT_ONCE}`, 'TYPE', 'hash')));
+      const { keys } = page;
+      link.write(Buffer.concat(keys.map((key) => encodeCommand(['OBJECT', 'ENCODING', key]))));
+      const hashes: Hash[] = [];
+      for (const key of keys) {
+        // a plain listpack has no room for expiries
+        if (textOf(this.checked(await link.answer())) !== 'listpack') hashes.push({ key, cursor: '0' });
+      }
+      for (let open = hashes; open.length > 0; ) open = await this.fields(open);
+      cursor = page.cursor;
+    }
+  }
+
+  /** Some fields of each of these hashes. Returns those that have more. */
+  private async fields(hashes: readonly Hash[]): Promise<Hash[]> {
+    const { link } = this;
+    link.write(Buffer.concat(hashes.map(({ cursor, key }) => encodeCommand(['HSCAN', key, cursor, 'COUNT', `${AT_ONCE}`, 'NOVALUES']))));
+    const pages: (Page & { readonly key: Uint8Array })[] = [];
+    for (const { key } of hashes) pages.push({ key, ...pageOf(this.checked(await link.answer())) });
+    const asked = pages.filter(({ keys }) => keys.length > 0);
+    link.write(Buffer.concat(asked.map(({ key, keys }) => encodeCommand(['HPEXPIRETIME', key, 'FIELDS', `${keys.length}`, ...keys]))));
+    const moves: Uint8Array[] = [];
+    for (const { key, keys } of asked) {
+      const times = this.checked(await link.answer());
+      if (!Array.isArray(times)) continue; // it is gone
+      (times as readonly Answer[]).forEach((answer, i) => {
+        const at = Number(answer);
+        if (at >= HOLD && at < 2 * HOLD) moves.push(encodeCommand(['HPEXPIREAT', key, `${at - HOLD}`, 'LT', 'FIELDS', '1', keys[i]]));
+      });
+    }
+    link.write(Buffer.concat(moves));
+    for (let i = 0; i < moves.length; i++) {
+      const answer = this.checked(await link.answer());
+      if (Array.isArray(answer) && Number(answer[0]) > 0) this.count(); // 2: it has expired, and is deleted
+    }
+    return pages.flatMap(({ cursor, key }) => (cursor === undefined ? [] : [{ key, cursor }]));
+  }
+
+  /** Throws ServerError. */
+  private checked(answer: Answer): Exclude<Answer, ErrorAnswer> {
+    if (!(answer instanceof ErrorAnswer)) return answer;
+    const passing = !['stop', 'refused'].includes(refusalOf(answer.text));
+    throw new ServerError('REFUSED', this.name, answer.text, undefined, undefined, { passing });
+  }
+}
+
+/** A key that is asked for to learn whether a command is known. */
+const PROBE = 'rdbkit:probe';
+
+const isUnknown = (answer: Answer): boolean => answer instanceof ErrorAnswer && /^ERR unknown command/i.test(answer.text);
+
+/** A hash, and where the next of its fields are. */
+interface Hash {
+  readonly key: Uint8Array;
+  readonly cursor: string;
+}
+
+/** A reply of SCAN. */
+interface Page {
+  /** Undefined at the end. */
+  readonly cursor: string | undefined;
+  readonly keys: readonly Uint8Array[];
+}
+
+function pageOf(answer: Answer): Page {
+  const [cursor, keys] = (Array.isArray(answer) ? answer : []) as readonly (Answer | undefined)[];
+  const text = cursor === undefined ? undefined : textOf(cursor);
+  if (text === undefined || !Array.isArray(keys)) throw new SyntaxError('a reply to SCAN that is none');
+  return { cursor: text === '0' ? undefined : text, keys: (keys as readonly Answer[]).filter((key) => key instanceof Uint8Array) };
 }

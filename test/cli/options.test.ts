@@ -19,7 +19,7 @@ const talk = ({ err }: Result): string[] => err.split('\n').slice(0, -2);
 const NOBODY = 'redis://127.0.0.1:1';
 
 /** Options of each command, as its help has them. */
-const COMMANDS = ['decode', 'dump', 'restore', 'encode', 'check', 'inspect', 'diff', 'payload check', 'payload decode'];
+const COMMANDS = ['decode', 'dump', 'restore', 'encode', 'check', 'inspect', 'diff', 'sync', 'payload check', 'payload decode'];
 async function optionsOf(command: string): Promise<string[]> {
   const { out } = await rdbkit([...command.split(' '), '--help']);
   return [...out.matchAll(/^ {2}(?:-\w, )?(--[\w-]+)(?=$| )/gm)].map(([, name]) => name);
@@ -108,7 +108,7 @@ describe('environment variables', () => {
     const page = readFileSync(join(root, 'docs/options.md'), 'utf8');
     const listed = [...page.matchAll(/^\| `(--[\w-]+)` \| `(RDBKIT_\w+)` \|/gm)].map(([, option, variable]) => [option, variable]);
     const all = [...new Set((await Promise.all(COMMANDS.map(optionsOf))).flat())].filter(
-      (name) => !/^--(?:help|flush|yes|manifest|rerun|repair|apply|no-ttl|no-functions|host|port|pass|into-db|tls|redirects)$/.test(name),
+      (name) => !/^--(?:help|flush|yes|manifest|rerun|repair|apply|seed|fresh|forget|no-ttl|no-functions|host|port|pass|into-db|tls|redirects)$/.test(name),
     );
     expect(listed.sort()).toEqual(all.map((name) => [name, `RDBKIT_${name.slice(2).replaceAll('-', '_').toUpperCase()}`]).sort());
   });

@@ -39,6 +39,8 @@ describe('bash', () => {
     [['dump', '--format', '='], ['rdb', 'resp', 'payload']],
     [['dump', '--on-conflict', ''], ['error', 'first', 'last']],
     [['restore', '--on-conflict', ''], ['error', 'skip', 'replace']],
+    [['sync', '--phase', ''], ['both', 'full', 'changes']],
+    [['sync', '--seed', 'no'], ['notes.txt']],
     [['decode', '--type', 'hash,z'], ['hash,zset']],
     [['decode', '--prefix', ''], []],
     [['decode', 'my'], ['my dump.rdb']],
@@ -49,7 +51,7 @@ describe('bash', () => {
     expect(offered(...words)).toEqual(found);
   });
 
-  test.each([['decode'], ['dump'], ['restore'], ['encode'], ['payload', 'check'], ['payload', 'decode'], ['completion']])('%s %s: all options of its help, and no other', async (...command) => {
+  test.each([['decode'], ['dump'], ['restore'], ['encode'], ['sync'], ['payload', 'check'], ['payload', 'decode'], ['completion']])('%s %s: all options of its help, and no other', async (...command) => {
     const { out } = await rdbkit([...command, '--help']);
     const inHelp = [...out.matchAll(/^ {2}(?=-)([-\w, ]+?)(?= [ <[]|$)/gm)].flatMap(([, names]) => names.split(', '));
     expect(offered(...command, '-').sort()).toEqual([...new Set(inHelp)].sort());
@@ -80,7 +82,7 @@ test.skipIf(!has('fish'))('fish reads its script, and completes by it', () => {
 
 test.each(['zsh', 'fish'])('%s: each option of each command is in its script', async (shell) => {
   const script = (await rdbkit(['completion', shell])).out;
-  for (const command of ['decode', 'dump', 'restore', 'encode']) {
+  for (const command of ['decode', 'dump', 'restore', 'encode', 'sync']) {
     const { out } = await rdbkit([command, '--help']);
     for (const [, name] of out.matchAll(/^ {2}(?:-\w, )?--([\w-]+)/gm)) expect(script).toMatch(shell === 'zsh' ? new RegExp(`--${name}\\b`) : new RegExp(`-l ${name}\\b`));
   }
@@ -100,7 +102,7 @@ test.skipIf(!has('groff'))('the manual page that the build made has every comman
   const { stderr, stdout } = spawnSync('groff', ['-man', '-Tutf8', '-P-c', '-ww', '-rLL=80n', path], { encoding: 'utf8' });
   expect(stderr).toBe('');
   const page = stdout.replace(/.\u0008/g, '').replace(/\u001b\[[\d;]*m/g, '').replace(/\s+/g, ' ');
-  for (const command of ['decode', 'dump', 'restore', 'encode', 'payload check', 'payload decode', 'completion']) {
+  for (const command of ['decode', 'dump', 'restore', 'encode', 'sync', 'payload check', 'payload decode', 'completion']) {
     const { out } = await rdbkit([...command.split(' '), '--help']);
     expect(page).toContain(`rdbkit ${command} `);
     for (const [, name] of out.matchAll(/^ {2}(?:-\w, )?(--[\w-]+)/gm)) expect(page).toMatch(new RegExp(`[ ,]${name} `));

@@ -43,6 +43,7 @@ export const MESSAGES = {
   progress: value({
     ...{ commands: SOURCES, value: 'how', choices: PROGRESS, parse: oneOf(PROGRESS), default: 'auto' },
     help: 'auto: a bar on a terminal, plain: a line every few seconds, none',
+    helpIn: { sync: 'auto: one line on a terminal, redrawn every second, elsewhere a line every 10 seconds; plain: always these; none' },
   }),
   quiet: flag({ commands: SOURCES, short: 'q', against: ['verbose'], help: 'nothing but errors' }),
   verbose: flag({
@@ -52,8 +53,14 @@ export const MESSAGES = {
       restore:
         'also retries, lost connections, changes of the cluster, counts for every database and server, ' +
         'and which environment variables set options',
+      sync:
+        'also retries, lost connections, changes of the clusters, where each master of the source stands, ' +
+        'and which environment variables set options',
       'payload decode': 'also what each payload is',
     },
   }),
-  json: flag({ commands: SOURCES, help: 'the closing summary, with errors and warnings, as one JSON object' }),
+  json: flag({
+    ...{ commands: SOURCES, help: 'the closing summary, with errors and warnings, as one JSON object' },
+    helpIn: { sync: 'a JSON object on a line each second, {"status": …}, and the closing summary as the last one' },
+  }),
 } as const;

@@ -34,25 +34,40 @@ export class ChangeBatch implements Pending {
   }
 
   takeOks(count: number): number {
+    if (count > 0) this.multi = -1; // also where EXEC was refused
+    return this.take(count);
+  }
+
+  takeQueued(count: number): number {
+    if (this.multi < 0) this.multi = this.came - 1;
+    return this.take(count);
+  }
+
+  private take(count: number): number {
     const taken = Math.min(count, this.commands - this.came);
     this.came += taken;
     return taken;
   }
 
-  takeQueued(count: number): number {
-    if (this.multi < 0) this.multi = this.came - 1;
-    return this.takeOks(count);
-  }
-
   takeReply(error: string | undefined, integer: number | undefined, other?: OtherReply): void {
     const index = this.came++;
-    if (integer !== undefined) this.integer = integer;
+    if (integer !== undefined) {
+      this.integer = integer;
+      this.multi = -1;
+    }
     if (error !== undefined) this.failures.push({ index, error });
     if (typeof other === 'object' && other.errors.length > 0) {
       const { multi } = this; // by EXEC; else by a script
       for (const { index: at, text } of other.errors) this.failures.push({ index: multi < 0 ? index : multi + 1 + at, error: text });
     }
     if (typeof other === 'object' || error?.startsWith('EXECABORT') === true) this.multi = -1;
+  }
+
+  /** The places of the commands between MULTI and an EXEC. */
+  unitBefore(exec: number): number[] {
+    const places: number[] = [];
+    for (let at = exec - 1; at >= 0 && !isNamed(this.commandAt(at).args, 'multi'); at--) places.push(at);
+    return places.reverse();
   }
 
   /** The arguments of a command, copied, and the database that it was for. */
@@ -66,9 +81,12 @@ export class ChangeBatch implements Pending {
         const { bytes, ends, starts } = command;
         const args = Array.from({ length: command.args }, (_, i) => bytes.slice(starts[i], ends[i]));
         if (at === index) return { args, db };
-        if (args.length === 2 && /^select$/i.test(Buffer.from(args[0]).toString('latin1'))) db = Number(Buffer.from(args[1]).toString());
+        if (args.length === 2 && isNamed(args, 'select')) db = Number(Buffer.from(args[1]).toString());
       }
     }
     throw new RangeError(`a batch of ${this.commands} commands has none at ${index}`);
   }
 }
+
+export const isNamed = ([word]: readonly Uint8Array[], name: string): boolean =>
+  Buffer.from(word).toString('latin1').toLowerCase() === name;

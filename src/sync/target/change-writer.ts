@@ -1,12 +1,14 @@
 import { formatText } from '../../bytes/text.js';
 import { keySlot } from '../../bytes/crc16.js';
 import { encodeCommand } from '../../redis/commands.js';
-import { type BatchFailure, type ChangeBatch } from './change-batch.js';
+import { type BatchFailure, type ChangeBatch, isNamed } from './change-batch.js';
 import { refusalOf, redirection } from '../../redis/refusals.js';
 import type { Master, Servers } from '../../redis/servers.js';
+import { type Address, addressText } from '../../redis/url.js';
 import { Signal } from '../../redis/signal.js';
 import type { Fences } from '../fences.js';
-import { fenceField, type LaneRecord, type RecordKeys, recordText } from '../record.js';
+import { StreamParser } from '../stream-parser.js';
+import { fenceField, type LaneRecord, type RecordKeys, recordText, slotsText } from '../record.js';
 import { labelOf } from './lane-records.js';
 import { TargetConnection } from './target-connection.js';
 
@@ -40,11 +42,13 @@ export interface ChangeWriterOptions {
   /** While keys are wanted, commands of the stream are left out for them: that may not count as done. */
   readonly fences: Pick<Fences, 'takeUnrecorded' | 'wanted'>;
   /** The rest of the record. */
-  readonly record: (place: RecordPlace) => LaneRecord;
+  readonly record: (place: RecordPlace) => Omit<LaneRecord, 'slots'>;
   /** A command was refused: its keys have to be fetched. Nothing counts as certain until `settled` is called. */
   readonly onRefused: (args: readonly Uint8Array[], db: number, error: string) => void;
   readonly onCertain: (offset: number) => void;
   readonly onNote: (text: string) => void;
+  /** Nothing more can be sent, as the next call says. */
+  readonly onBroken: () => void;
 }
 
 /** What changes of a record. */
@@ -70,6 +74,7 @@ const REPLICA_PATIENCE = 1000;
 const FENCES_AT_ONCE = 500;
 
 const MULTI = encodeCommand(['MULTI']);
+const ASKING = encodeCommand(['ASKING']);
 
 /** A place in the stream: everything before it was sent when the connections had sent this many batches. */
 interface Mark {
@@ -89,6 +94,8 @@ export class ChangeWriter {
   private readonly connections: TargetConnection[];
   /** By slot: the index of its connection, -1 for none; undefined for a single server. As of when the writer was attached. */
   private readonly owners: Int16Array | undefined;
+  /** The slots of each master, for its record. */
+  private readonly slots: readonly string[];
   private readonly change = new Signal();
   private marks: Mark[] = [];
   /** The end of the last unit that was put. */
@@ -100,7 +107,8 @@ export class ChangeWriter {
   /** Nothing beyond it may be sent; `asked` is on its way. */
   private allowed: number;
   private asked: number;
-  private recorded = -1;
+  /** The place that the last record sent says is certain. */
+  recorded = -1;
   private batch: number;
   /** Up to this offset, whatever the records say, commands may have been applied in part. */
   private doubtTo = -1;
@@ -108,6 +116,9 @@ export class ChangeWriter {
   private unsettled = 0;
   private timer: NodeJS.Timeout | undefined;
   private readonly waits = new Set<TargetConnection>();
+  /** Slots that are on their way to another master, and connections to masters that had no slot when the writer was attached. */
+  private readonly moving = new Set<number>();
+  private readonly others = new Map<string, TargetConnection>();
 
   private constructor(
     private readonly options: ChangeWriterOptions,
@@ -117,9 +128,10 @@ export class ChangeWriter {
     this.allowed = this.asked = from.sent;
     this.certainDb = this.db = from.db;
     this.batch = from.batch;
-    const { keys, lane, patience, servers } = options;
+    const { servers } = options;
     this.owners = servers.owners;
-    this.connections = servers.masters.map((master) => this.connectionTo(master, `${keys.prefix}${keys.id}:${lane}`, patience));
+    this.slots = servers.masters.map(({ name }) => (servers.clustered ? slotsText(servers.rangesOfMaster(name)) : ''));
+    this.connections = servers.masters.map((master) => this.connectionTo(master));
   }
 
   /** Connects to all masters. Throws Detached. */
@@ -138,11 +150,11 @@ export class ChangeWriter {
     return writer;
   }
 
-  private connectionTo(master: Master, label: string, patience: number): TargetConnection {
-    const { confirm, servers } = this.options;
+  private connectionTo(master: Master): TargetConnection {
+    const { confirm, keys, lane, patience, servers } = this.options;
     const connection = new TargetConnection(
       {
-        ...{ name: master.name, clock: servers.clockOf(master.name), patience, label: labelOf(label) },
+        ...{ name: master.name, clock: servers.clockOf(master.name), patience, label: labelOf(`${keys.prefix}${keys.id}:${lane}`) },
         open: () => servers.openSocket(master),
       },
       {
@@ -227,6 +239,7 @@ export class ChangeWriter {
     const place = { certain, db: certainDb, sent: Math.max(offset, doubtTo), sentDb: this.db };
     const record = this.options.record({ ...place, batch: doubtTo > offset ? undefined : this.batch + 1 });
     this.batch++;
+    this.recorded = offset;
     const selects = connection.db === recordDb ? [] : [['SELECT', `${recordDb}`]];
     const wanted = this.options.fences.takeUnrecorded();
     const after = [
@@ -234,7 +247,7 @@ export class ChangeWriter {
       ...(wanted.length === 0
         ? []
         : [['HSET', keys.fences(-1), ...wanted.flatMap((key) => [fenceField(lane, key.db, key.key), `${offset}`])]]),
-      ['HSET', name, `${lane}`, recordText(record)],
+      ['HSET', name, `${lane}`, recordText({ ...record, slots: '' })],
       ['HINCRBY', name, `${lane}:batches`, '1'],
       ['EXEC'],
     ].map(encodeCommand);
@@ -345,7 +358,7 @@ export class ChangeWriter {
       if (connection.db !== db) await this.own(connection, db, []);
       const { error } = await this.guarded(
         connection,
-        connection.askBytes(command instanceof Uint8Array ? command : encodeCommand(command)),
+        connection.askParts([command instanceof Uint8Array ? command : encodeCommand(command)]),
       );
       if (error !== undefined) errors.push(error);
     });
@@ -430,7 +443,7 @@ export class ChangeWriter {
 
   private recordCommand(index: number, place: RecordPlace): string[] {
     const { keys, lane } = this.options;
-    const record = recordText(this.options.record(place));
+    const record = recordText({ ...this.options.record(place), slots: this.slots[index] });
     return ['HSET', keys.records(this.firstSlot(index)), `${lane}`, record, `${lane}:batches`, `${this.batch}`];
   }
 
@@ -446,15 +459,21 @@ export class ChangeWriter {
   }
 
   private async untilRoom(): Promise<void> {
-    while (this.full) {
+    // what was refused counts as done when the caller has seen to it
+    while (this.full && this.unsettled === 0) {
       this.confirmIfDue(true);
       await this.wait();
     }
   }
 
   private async wait(): Promise<void> {
-    if (this.broken !== undefined) throw this.broken;
+    this.assertWhole();
     await this.change.wait();
+    this.assertWhole();
+  }
+
+  /** Throws Detached if nothing more can be sent. */
+  assertWhole(): void {
     if (this.broken !== undefined) throw this.broken;
   }
 
@@ -503,13 +522,19 @@ export class ChangeWriter {
     const { args, db } = batch.commandAt(index);
     const unknown = /^ERR unknown command/i.test(error) || /^ERR (?:unknown|syntax|wrong number)/i.test(error);
     const refusal = unknown ? 'refused' : refusalOf(error);
+    const { transactions } = this.options;
     const ours = args.length > 1 && Buffer.from(args[1]).toString('latin1').startsWith(this.options.keys.prefix);
-    if (refusal === 'refused' && !error.startsWith('EXECABORT') && !ours) {
-      this.unsettled++;
-      this.options.onRefused(args, db, error);
+    const moves = !transactions && (refusal === 'ask' || error.startsWith('TRYAGAIN'));
+    if (moves) this.learnMove(connection, error);
+    if (!transactions && isNamed(args, 'exec') && (moves || error.startsWith('EXECABORT'))) {
+      for (const at of batch.unitBefore(index)) this.tellRefused(batch.commandAt(at), error);
       return;
     }
-    if (error.startsWith('EXECABORT') || this.options.transactions) {
+    if ((refusal === 'refused' || moves) && !error.startsWith('EXECABORT') && !ours) {
+      this.tellRefused({ args, db }, error);
+      return;
+    }
+    if (error.startsWith('EXECABORT') || transactions) {
       // commands of the transaction are told first; what it did not apply is looked at again
       this.breakOff(detachedBy(connection.name, error));
       return;
@@ -522,10 +547,65 @@ export class ChangeWriter {
     this.breakOff(detachedBy(connection.name, `${error} (${formatText(args[0], 0, args[0].length)})`));
   }
 
+  private tellRefused({ args, db }: { readonly args: readonly Uint8Array[]; readonly db: number }, error: string): void {
+    this.unsettled++;
+    this.options.onRefused(args, db, error);
+  }
+
+  /** A slot is on its way to another master: each key is at one of them, and new ones are at that one. */
+  private learnMove(connection: TargetConnection, error: string): void {
+    const to = this.options.servers.redirected(connection.name, error);
+    if (to === undefined || this.moving.has(to.slot)) return;
+    this.moving.add(to.slot);
+    this.options.onNote(`${connection.name} gives slot ${to.slot} to ${addressText(to)}: meanwhile, its keys are fetched from the source`);
+  }
+
+  /** Whether the slot of a key is on its way to another master, so that a value is to be sent with `sendMoving`. */
+  isMoving(key: Uint8Array): boolean {
+    return this.moving.size > 0 && this.moving.has(keySlot(key));
+  }
+
+  /** Sends the commands that set a key to the master that has it. It is done when this resolves. Throws Detached. */
+  async sendMoving(owner: number, pieces: readonly Uint8Array[]): Promise<void> {
+    await this.drained(); // what was sent to the owner is done, or was refused
+    const connection = this.connections[owner];
+    const commands = commandsOf(pieces);
+    const { error } = await this.guarded(connection, connection.askParts(commands));
+    if (error === undefined) return;
+    const to = refusalOf(error) === 'ask' ? this.options.servers.redirected(connection.name, error) : undefined;
+    if (to === undefined) throw this.breakOff(detachedBy(connection.name, error));
+    const other = await this.newOwner(to);
+    const asked = await this.guarded(other, other.askParts(commands.flatMap((command) => [ASKING, command])));
+    if (asked.error !== undefined) throw this.breakOff(detachedBy(other.name, asked.error));
+    if (!this.connections.includes(other)) await this.confirmed(other, to);
+  }
+
+  /** The connection to a master that takes over a slot; it may have had none so far. */
+  private async newOwner(to: Address): Promise<TargetConnection> {
+    const name = addressText(to);
+    const known = this.connections.find((connection) => connection.name === name) ?? this.others.get(name);
+    if (known !== undefined) return known;
+    const made = this.connectionTo({ name, address: to, id: '', replicas: 0, replicaIds: [] });
+    this.others.set(name, made);
+    await this.guarded(made, made.connect());
+    return made;
+  }
+
+  /** Waits for the replicas of a master that has no slots yet. */
+  private async confirmed(connection: TargetConnection, address: Address): Promise<void> {
+    const { confirm, servers } = this.options;
+    for (let is = !confirm; !is; ) {
+      const { replicas } = await this.guarded(connection, servers.clientTo(address).then((client) => servers.infoOf(client)));
+      const { error, integer } = await this.guarded(connection, connection.ask('WAIT', `${replicas}`, `${REPLICA_PATIENCE}`));
+      is = error !== undefined || integer >= replicas;
+    }
+  }
+
   /** Nothing more is sent; whoever waits gets the reason, which is returned. */
   private breakOff(reason: Detached): Detached {
     this.broken ??= reason;
     this.change.fire();
+    this.options.onBroken();
     return this.broken;
   }
 
@@ -533,9 +613,21 @@ export class ChangeWriter {
   private tick(): void {
     if (this.broken !== undefined) return;
     this.confirmIfDue(true);
-    if (this.options.transactions || this.certain === this.recorded || this.asked > this.allowed) return;
+    if (this.options.transactions) {
+      this.recordIdle();
+      return;
+    }
+    if (this.certain === this.recorded || this.asked > this.allowed) return;
     const sent = this.allowed - this.offset < AHEAD_LEFT ? this.offset + AHEAD : this.allowed;
     void this.writeRecord(this.certain, this.certainDb, Math.max(sent, this.allowed)).catch(() => undefined);
+  }
+
+  /** The stream may go on for long without a write for the target: its place is recorded when nothing else is on its way. */
+  private recordIdle(): void {
+    const { connections, db, offset } = this;
+    const [{ commands, open }] = connections;
+    const isIdle = commands === 0 && open.commands === 0 && this.unsettled === 0 && this.options.fences.wanted.size === 0;
+    if (isIdle && this.recorded < offset && this.doubtTo <= offset) void this.writeRecord(offset, db, offset).catch(() => undefined);
   }
 
   private confirmIfDue(now = false): void {
@@ -582,8 +674,21 @@ export class ChangeWriter {
     clearInterval(this.timer);
     this.broken ??= new Detached(this.connections[0].name, 'closed');
     this.change.fire();
-    for (const connection of this.connections) connection.close();
+    for (const connection of [...this.connections, ...this.others.values()]) connection.close();
   }
+}
+
+/** The bytes of each command. */
+function commandsOf(pieces: readonly Uint8Array[]): Uint8Array[] {
+  const parser = new StreamParser(0);
+  const commands: Uint8Array[] = [];
+  for (const piece of pieces) {
+    parser.push(piece);
+    for (let command = parser.next(); command !== undefined; command = parser.next()) {
+      commands.push(command.bytes.slice(command.start, command.end));
+    }
+  }
+  return commands;
 }
 
 const isDue = ({ unconfirmedBytes, unconfirmedCommands }: TargetConnection): boolean =>
@@ -591,5 +696,10 @@ const isDue = ({ unconfirmedBytes, unconfirmedCommands }: TargetConnection): boo
 
 /** Errors that do not pass by themselves end the run. */
 function detachedBy(server: string, error: string): Detached {
-  return new Detached(server, error, /^(?:NOPERM|NOAUTH|WRONGPASS|DENIED)/.test(error));
+  return new Detached(server, error, isFinal(error));
 }
+
+const isFinal = (error: string): boolean => /^(?:NOPERM|NOAUTH|WRONGPASS|DENIED)/.test(error);
+
+/** Whether a server may take what it has refused some time later: it is loading, out of memory, or about to be another's replica. */
+export const passes = (error: string): boolean => !isFinal(error) && refusalOf(error) !== 'refused' && !/^-?ERR/.test(error);

@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis';
 import type { Master, Servers } from '../../redis/servers.js';
 import type { KeyName } from '../fences.js';
-import { type LaneRecord, parseFence, parseRecord, type RecordKeys } from '../record.js';
+import { type LaneRecord, parseFence, parseRecord, type RecordKeys, slotsOf } from '../record.js';
 
 /** What the target knows of a lane. */
 export interface LaneState {
@@ -13,7 +13,7 @@ export interface LaneState {
   readonly batch: number;
   /** Keys whose values may be newer than the position. */
   readonly fenced: readonly KeyName[];
-  /** Masters without a record: what they had is lost, or they are new. */
+  /** Masters with slots that no record is for: what they had is lost. */
   readonly without: readonly string[];
 }
 
@@ -61,9 +61,22 @@ function stateOf(servers: Servers, all: readonly Found[]): LaneState {
     sent: Math.max(...found.map(({ record }) => record.sent)),
     batch: least.batch,
     fenced: found.flatMap(({ fenced }) => fenced),
-    without: servers.masters.filter(({ name }) => !found.some(({ master }) => master.name === name)).map(({ name }) => name),
+    without: servers.clustered ? uncovered(servers, found) : [],
   };
 }
+
+/**
+ * Masters that have slots which no record is for. A record is for the slots that its master had when it was written: they may have moved to
+ * a master that has no record yet, and their keys with them, which are as new as it says.
+ */
+function uncovered(servers: Servers, found: readonly Found[]): string[] {
+  const covered = new Set(found.flatMap(({ record }) => slotsOf(record.slots)));
+  return servers.masters
+    .map(({ name }) => name)
+    .filter((name) => servers.rangesOfMaster(name).some(([from, to]) => numbers(from, to).some((slot) => !covered.has(slot))));
+}
+
+const numbers = (from: number, to: number): number[] => Array.from({ length: to - from + 1 }, (_, i) => from + i);
 
 /** Transactions that were all applied leave nothing in doubt. */
 function settled({ batch, record }: Found): LaneRecord {
@@ -73,7 +86,7 @@ function settled({ batch, record }: Found): LaneRecord {
 /** The slots of a master whose record key exists; -1 stands for a single server. */
 async function placesAt(servers: Servers, keys: RecordKeys, client: Redis, master: Master): Promise<number[]> {
   if (!servers.clustered) return [-1];
-  const slots = servers.rangesOfMaster(master.name).flatMap(([from, to]) => Array.from({ length: to - from + 1 }, (_, i) => from + i));
+  const slots = servers.rangesOfMaster(master.name).flatMap(([from, to]) => numbers(from, to));
   const places: number[] = [];
   for (let at = 0; at < slots.length; at += AT_ONCE) {
     const some = slots.slice(at, at + AT_ONCE);
@@ -98,6 +111,18 @@ async function recordsAt(keys: RecordKeys, client: Redis, master: Master, slot: 
     const fenced = fences.flatMap((fence) => parseFence(lane, fence) ?? []);
     return [{ master, slot, lane, record, batch: Number(fields[`${field}:batches`] ?? 0), fenced }];
   });
+}
+
+/** Removes what the lane has in places that are no longer those of a master: after slots have moved, others have taken over. */
+export async function removeStale(servers: Servers, keys: RecordKeys, lane: number, places: readonly RecordPlace[]): Promise<void> {
+  for (const { master, slot } of places) {
+    if (slot < 0 || servers.rangesOfMaster(master.name).at(0)?.[0] === slot) continue;
+    const client = await servers.client(master);
+    await client.hdel(keys.records(slot), `${lane}`, `${lane}:batches`);
+    const fences = (await client.callBuffer('HKEYS', keys.fences(slot))) as Buffer[];
+    const own = fences.filter((field) => parseFence(lane, field) !== undefined);
+    if (own.length > 0) await client.hdel(keys.fences(slot), ...own);
+  }
 }
 
 /** Ends the connections that an earlier run has left, so that nothing of it is applied any more. Returns why that was not possible. */

@@ -118,15 +118,11 @@ export class TargetConnection {
 
   /** The same for several commands. */
   askAll(commands: readonly (readonly (string | Uint8Array)[])[]): Promise<Reply> {
-    return this.asked(commands.map(encodeCommand));
+    return this.askParts(commands.map(encodeCommand));
   }
 
-  /** The same for the bytes of one command. */
-  askBytes(command: Uint8Array): Promise<Reply> {
-    return this.asked([command]);
-  }
-
-  private asked(parts: readonly Uint8Array[]): Promise<Reply> {
+  /** The same for the bytes of each command. */
+  askParts(parts: readonly Uint8Array[]): Promise<Reply> {
     const size = parts.reduce((sum, part) => sum + part.length, 0);
     return new Promise((resolve, reject) => {
       if (!this.connection.isOpen) {

@@ -1,0 +1,105 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Counters } from './counters.js';
+import { randomFrom } from './fault-proxy.js';
+import { Running } from './processes.js';
+import type { RedisNode } from './redis-node.js';
+import { untilAlike } from './sync-support.js';
+import { until } from './until.js';
+
+/** RDBKIT_TEST_ROUNDS may ask for more; RDBKIT_TEST_SEED for others. */
+export const roundsOf = (few: number): number => Number(process.env.RDBKIT_TEST_ROUNDS ?? few);
+export const SEED = Number(process.env.RDBKIT_TEST_SEED ?? 1);
+
+export interface SyncRoundsOptions {
+  readonly source: RedisNode;
+  /** Where the source is reached (default: its own URL). */
+  readonly sourceUrl?: string;
+  /** Where the target is reached. */
+  readonly url: string;
+  /** The masters of the target now. */
+  readonly masters: () => Promise<readonly RedisNode[]>;
+  /** More options of the program. */
+  readonly args?: readonly string[];
+  readonly perSecond?: number;
+}
+
+/** The program as a process of its own, which is killed and started again, while counters are written to its source. */
+export class SyncRounds {
+  readonly counters: Counters;
+  readonly random = randomFrom(SEED);
+  /** What all its runs have said. */
+  said = '';
+  private running: Running | undefined;
+  private readonly spool = mkdtempSync(join(tmpdir(), 'rdbkit-sync-'));
+
+  constructor(private readonly options: SyncRoundsOptions) {
+    this.counters = new Counters([options.source], { keys: 40, seed: SEED, perSecond: options.perSecond ?? 3000 });
+  }
+
+  get process(): Running {
+    if (this.running === undefined) throw new Error('the program does not run');
+    return this.running;
+  }
+
+  /** Starts it. */
+  start(...more: string[]): Running {
+    const { args = [], source, sourceUrl = source.url, url } = this.options;
+    const given = ['sync', sourceUrl, url, '--yes', '--spool', this.spool, '--id', 'rounds', '--on-gap', 'stop'];
+    this.running = new Running([...given, ...args, ...more]);
+    return this.running;
+  }
+
+  /** kill -9. */
+  async kill(): Promise<void> {
+    const { err } = await this.process.kill();
+    this.said += err;
+    this.running = undefined;
+  }
+
+  /** Until writes from now on are applied. */
+  async follows(): Promise<void> {
+    const { masters, source } = this.options;
+    const sign = `sign:${Math.floor(this.random() * 1e9)}`;
+    await until('there is a key to be written', () => source.client.set(sign, '1').then(() => true, () => false));
+    await until(`the sync follows: ${this.process.err}`, async () => {
+      if (!this.process.runs) throw new Error(`it has ended: ${this.process.err}`);
+      const found = await Promise.all((await masters()).map(({ client }) => client.exists(sign).catch(() => 0)));
+      return found.includes(1);
+    }, 60_000).catch((error: unknown) => {
+      throw new Error(`${String(error)}: ${this.process.err}`);
+    });
+  }
+
+  /** Counters stand still; until the target has all of them as the source. */
+  async check(): Promise<void> {
+    await this.counters.stop();
+    await untilAlike([this.options.source], await this.options.masters(), { patience: 60_000 }).catch((error: unknown) => {
+      throw new Error(`${String(error)}\n${this.process.err}`);
+    });
+    this.counters.start();
+  }
+
+  /** A number in [0, most). */
+  below(most: number): number {
+    return Math.floor(this.random() * most);
+  }
+
+  async end(): Promise<void> {
+    await this.counters.stop();
+    if (this.running !== undefined) await this.kill();
+    rmSync(this.spool, { recursive: true, force: true });
+  }
+}
+
+/** Ends the link of the source to its replicas. */
+export const endSourceLink = ({ client }: RedisNode): Promise<unknown> => client.call('CLIENT', 'KILL', 'TYPE', 'replica');
+
+/** Ends the connections of the sync to a master of its target. */
+export async function endTargetConnections({ client }: RedisNode): Promise<void> {
+  const lines = String(await client.call('CLIENT', 'LIST')).split('\n');
+  for (const line of lines) {
+    if (line.includes(' name=rdbkit:sync:')) await client.call('CLIENT', 'KILL', 'ID', /^id=(\d+)/.exec(line)?.[1] ?? '');
+  }
+}
