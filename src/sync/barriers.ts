@@ -32,6 +32,8 @@ export interface PauseContext {
   readonly target: (db: number) => number;
   /** The wanted keys of the source that may be this one of the target. */
   readonly sourceNames: (db: number, key: Uint8Array) => readonly KeyName[];
+  /** What commands may have read wrongly, since others were refused, is wanted then. */
+  readonly spreadDoubt: () => Promise<void>;
   /** The index of the master that has a key of the source. */
   readonly ownerOf: (name: KeyName) => number;
   readonly onNote: (text: string) => void;
@@ -155,7 +157,9 @@ async function swap({ args }: Pause, context: PauseContext): Promise<void> {
     throw new SyncGap(name, `the source ran SWAPDB ${first} ${second}, which cannot be followed ${why}`);
   }
   await writer.drained();
-  const beyond = fences.forget(({ db }) => db === first || db === second);
+  await context.spreadDoubt();
+  const isSwapped = ({ db }: KeyName): boolean => db === first || db === second;
+  const beyond = [...fences.forget(isSwapped), ...[...fences.wanted.values()].filter(isSwapped)];
   for (const { key } of beyond) for (const db of [first, second]) fences.want(db, key);
   await writer.swapTarget(first, second, command.offset, planner.db, [...fences.wanted.values()]);
 }

@@ -321,7 +321,7 @@ export class Lane {
   private async settle(least: number): Promise<void> {
     const { fences, options } = this;
     const { fetcher, signal } = options;
-    await this.spreadDoubt();
+    await this.spreadDoubt(this.parser.offset);
     while (fences.wanted.size > 0) {
       const names = [...fences.wanted.values()].slice(0, FETCH_AT_ONCE);
       let group: [KeyName, Fetched][] = [];
@@ -412,12 +412,12 @@ export class Lane {
    * Commands that were sent after one that was refused may have read what that did not write: what they write is fetched, too. Nothing
    * counts as certain since then, so they are in the spool.
    */
-  private async spreadDoubt(): Promise<void> {
+  private async spreadDoubt(to: number): Promise<void> {
     const doubtful = this.doubtful;
     this.doubtful = new Set();
     if (doubtful.size === 0) return;
     const { certain, dbAtCertain } = this.attachedWriter;
-    for await (const { command, db } of this.commandsIn(certain, this.parser.offset, dbAtCertain)) {
+    for await (const { command, db } of this.commandsIn(certain, to, dbAtCertain)) {
       const reads = this.touched(command, db);
       if (!reads.some((id) => doubtful.has(id))) continue;
       for (const name of await this.written(command, db)) {
@@ -545,6 +545,7 @@ export class Lane {
     await applyPause(pause, {
       ...{ name: lane, lane: number, writer, planner: this.planner, fences: this.fences, servers, keys, command },
       ...{ options: pauses, sameDatabases, target, onNote, sourceNames: (db, key) => this.sourceNames(db, key) },
+      spreadDoubt: () => this.spreadDoubt(command.offset),
       ownerOf: ({ key }) => writer.ownerOfKey(this.nameOf(key)),
       onIgnored: () => this.counts.ignored++,
     });
