@@ -102,7 +102,9 @@ export class Lane {
   /** Keys whose fetched value was refused, and why. */
   private readonly rejected = new Map<string, string>();
   /** Keys of refused commands, since the target may have something else there. */
-  private doubtful = new Set<string>();
+  private doubtful = new Map<string, KeyName>();
+  /** What was certain when the connection was lost with such keys; undefined: what is certain now. */
+  private doubtFrom: Place | undefined;
   /** By key on the target: the one of the source whose value was written there since there were no fences. */
   private readonly brought = new Map<string, string>();
   private places: Place[] = [];
@@ -176,10 +178,11 @@ export class Lane {
   }
 
   private detach(): void {
-    this.writer?.close();
+    const { writer } = this;
+    if (writer !== undefined && this.doubtful.size > 0) this.doubtFrom ??= { offset: writer.certain, db: writer.dbAtCertain };
+    writer?.close();
     this.writer = undefined;
     this.refused = 0;
-    this.doubtful.clear();
     this.brought.clear();
   }
 
@@ -208,6 +211,7 @@ export class Lane {
     this.fences.clear();
     this.begin({ offset: record.certain, db: record.db });
     for (const { db, key } of state.fenced) this.fences.want(db, key);
+    for (const { db, key } of this.doubtful.values()) this.fences.want(db, key); // the record counts their commands as done
     if (sent > record.certain) await this.resolveDoubts(record, sent, hold !== undefined);
     await this.settle(Math.min(sent, this.options.spool.end));
     signal.throwIfAborted();
@@ -321,8 +325,8 @@ export class Lane {
   private async settle(least: number): Promise<void> {
     const { fences, options } = this;
     const { fetcher, signal } = options;
-    await this.spreadDoubt(this.parser.offset);
-    while (fences.wanted.size > 0) {
+    while (fences.wanted.size > 0 || this.doubtful.size > 0) {
+      await this.spreadDoubt(this.parser.offset);
       const names = [...fences.wanted.values()].slice(0, FETCH_AT_ONCE);
       let group: [KeyName, Fetched][] = [];
       let bytes = 0;
@@ -414,16 +418,18 @@ export class Lane {
    */
   private async spreadDoubt(to: number): Promise<void> {
     const doubtful = this.doubtful;
-    this.doubtful = new Set();
-    if (doubtful.size === 0) return;
     const { certain, dbAtCertain } = this.attachedWriter;
-    for await (const { command, db } of this.commandsIn(certain, to, dbAtCertain)) {
+    const from = this.doubtFrom ?? { offset: certain, db: dbAtCertain };
+    this.doubtful = new Map();
+    this.doubtFrom = undefined;
+    if (doubtful.size === 0) return;
+    for await (const { command, db } of this.commandsIn(from.offset, to, from.db)) {
       const reads = this.touched(command, db);
       if (!reads.some((id) => doubtful.has(id))) continue;
       for (const name of await this.written(command, db)) {
         const id = keyId(name.db, name.key);
         if (doubtful.has(id)) continue;
-        doubtful.add(id);
+        doubtful.set(id, name);
         this.fences.want(name.db, name.key);
       }
     }
@@ -464,7 +470,7 @@ export class Lane {
         const id = keyId(source.db, source.key);
         if (!moves && spec.name === 'restore' && this.fences.wasFetched(id)) this.problem(source, error);
         else this.fences.want(source.db, source.key);
-        this.doubtful.add(id);
+        this.doubtful.set(id, source);
       }
     }
     if (!moves)
