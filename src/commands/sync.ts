@@ -14,7 +14,8 @@ import { addressText } from '../redis/url.js';
 import type { SourceManifest } from '../pipeline/manifest.js';
 import type { ReplicationPosition } from '../pipeline/source-heads.js';
 import { checkApart } from '../restore/plan.js';
-import { takesFunctions } from '../values/filters.js';
+import { compileFilter, type FilterOptions, takesFunctions } from '../values/filters.js';
+import { releaseNumber } from '../values/targets.js';
 import { targetFacts, type TargetFacts } from '../restore/target-facts.js';
 import { specFromServer } from '../sync/commands/server-spec.js';
 import { CommandTable } from '../sync/commands/table.js';
@@ -522,10 +523,11 @@ class Sync {
 
   /** Digest of the options that decide what is written. */
   private get fingerprint(): string {
-    const { dbMap, filter = {}, notCommand, onlyCommand, url } = this.options;
+    const { dbMap, filter = {}, keyPrefixMap, notCommand, onlyCommand, url } = this.options;
+    const names = keyPrefixMap?.pairs.map((pair) => [pair.from, pair.to].map((bytes) => Buffer.from(bytes).toString('base64')));
     return digestOf([
       JSON.stringify({ ...filter, now: undefined }, shown),
-      JSON.stringify([[...(dbMap ?? [])], url.db, onlyCommand, notCommand]),
+      JSON.stringify([[...(dbMap ?? [])], names, url.db, onlyCommand, notCommand]),
     ]);
   }
 
@@ -749,7 +751,7 @@ class Sync {
 
   private makeLane(lane: SourceLane, from: { readonly offset: number; readonly db: number }): void {
     const { facts, keys, options, servers, table } = this;
-    const { filter = {}, notCommand, onlyCommand } = options;
+    const { filter = {}, keyPrefixMap, notCommand, onlyCommand } = options;
     const { shard } = lane;
     const { positions, transactions } = this;
     lane.lane = new Lane(
@@ -765,6 +767,7 @@ class Sync {
           onEvent: options.onEvent,
         }),
         fetched: new FetchedWriter({
+          filter: choosesValues(filter) ? compileFilter(valuesOf(filter)) : undefined,
           ...{
             codec: TS_CODEC,
             target: facts.target,
@@ -774,6 +777,7 @@ class Sync {
           },
           suffix: `${keys.id}:${lane.number}`,
         }),
+        ...{ names: keyPrefixMap, databases: facts.databases, older: releaseNumber(facts.target) < WITH_PXAT },
         fetchAll: choosesValues(filter),
         takes: takesOf(onlyCommand, notCommand),
         ...{ transactions, confirm: options.confirm, patience: PATIENCE, maxOpsPerSecond: options.maxOpsPerSecond },
@@ -1039,6 +1043,14 @@ const shown = (_: string, value: unknown): unknown =>
 /** Whether a filter looks at more than names of keys and databases. */
 const choosesValues = ({ maxSize, minSize, notType, ttl, type }: NonNullable<SyncOptions['filter']>): boolean =>
   [maxSize, minSize, ttl].some((value) => value !== undefined) || [type, notType].some((list) => list !== undefined && list.length > 0);
+
+/** What a filter says of values. */
+const valuesOf = ({ maxSize, minSize, notType, now, ttl, type }: FilterOptions): FilterOptions => {
+  return { maxSize, minSize, notType, now, ttl, type };
+};
+
+/** The release whose SET has PXAT. */
+const WITH_PXAT = 602;
 
 function takesOf(only: readonly string[] | undefined, not: readonly string[] | undefined): ((name: string) => boolean) | undefined {
   if (only === undefined && not === undefined) return undefined;

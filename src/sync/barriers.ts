@@ -4,7 +4,7 @@ import type { Servers } from '../redis/servers.js';
 import { withReplace } from './commands/split.js';
 import { SyncGap } from './errors.js';
 import type { Crossing } from './crossing.js';
-import type { Fences } from './fences.js';
+import type { Fences, KeyName } from './fences.js';
 import type { Pause, Planner } from './planner.js';
 import type { RecordKeys } from './record.js';
 import type { StreamCommand } from './stream-command.js';
@@ -32,7 +32,12 @@ export interface PauseContext {
   readonly options: PauseOptions;
   readonly sameDatabases: boolean;
   readonly target: (db: number) => number;
-  readonly wants: ((db: number, bytes: Uint8Array, start: number, end: number) => boolean) | undefined;
+  /** The wanted keys of the source that may be this one of the target. */
+  readonly sourceNames: (db: number, key: Uint8Array) => readonly KeyName[];
+  /** What commands may have read wrongly, since others were refused, is wanted then. */
+  readonly spreadDoubt: () => Promise<void>;
+  /** The index of the master that has a key of the source. */
+  readonly ownerOf: (name: KeyName) => number;
   readonly onNote: (text: string) => void;
   readonly onIgnored: () => void;
 }
@@ -90,7 +95,7 @@ async function everywhere({ args, db }: Pause, { command, name, onNote, planner,
 }
 
 async function flush(pause: Pause, kind: 'flushall' | 'flushdb' | 'flushslot', context: PauseContext): Promise<void> {
-  const { command, fences, options, planner, target, writer } = context;
+  const { command, fences, options, ownerOf, planner, target, writer } = context;
   planner.releaseUnit();
   await writer.doubt(command.offset);
   const { db } = pause;
@@ -99,25 +104,27 @@ async function flush(pause: Pause, kind: 'flushall' | 'flushdb' | 'flushslot', c
   else await deleteKeys(pause, context);
   // what the stream says from here on is about keys that do not exist
   const gone = fences.forget((name) => concerned(name.db) && (kind !== 'flushslot' || keySlot(name.key) === slotOf(pause)));
-  for (const name of gone) await writer.unfence(writer.ownerOfKey(name.key), [name]);
+  for (const name of gone) await writer.unfence(ownerOf(name), [name]);
 }
 
 const slotOf = ({ args }: Pause): number => Number(Buffer.from(args.at(-1) ?? []).toString('latin1'));
 
 /** Deletes the keys that are the source's: of its slots, chosen by the filters, in the databases that these go to. */
-async function deleteKeys(pause: Pause, { fences, keys, lane, options, servers, target, wants, writer }: PauseContext): Promise<void> {
+async function deleteKeys(
+  pause: Pause,
+  { fences, keys, lane, options, servers, sourceNames, target, writer }: PauseContext,
+): Promise<void> {
   const { db, kind } = pause;
   const { crossing } = options;
   const only = kind === 'flushslot' ? slotOf(pause) : undefined;
   const databases = kind === 'flushall' ? await databasesOf(servers) : [target(db)];
   for (const at of databases) {
-    const sources = kind === 'flushall' ? writer.sourcesOf(at) : [db];
     await eachKey(servers, at, async (owner, some) => {
       const concerned = some.filter(
         (key) =>
           !Buffer.from(key.subarray(0, keys.prefix.length)).equals(Buffer.from(keys.prefix)) &&
           (only === undefined || keySlot(key) === only) &&
-          sources.some((source) => wants?.(source, key, 0, key.length) !== false),
+          sourceNames(at, key).some((name) => kind === 'flushall' || name.db === db),
       );
       // what another master has by now is not known
       for (const key of concerned) if (crossing?.isInTransit(keySlot(key)) === true) fences.want(0, key);
@@ -165,7 +172,9 @@ async function swap({ args }: Pause, context: PauseContext): Promise<void> {
     throw new SyncGap(name, `the source ran SWAPDB ${first} ${second}, which cannot be followed ${why}`);
   }
   await writer.drained();
-  const beyond = fences.forget(({ db }) => db === first || db === second);
+  await context.spreadDoubt();
+  const isSwapped = ({ db }: KeyName): boolean => db === first || db === second;
+  const beyond = [...fences.forget(isSwapped), ...[...fences.wanted.values()].filter(isSwapped)];
   for (const { key } of beyond) for (const db of [first, second]) fences.want(db, key);
   await writer.swapTarget(first, second, command.offset, planner.db, [...fences.wanted.values()]);
 }

@@ -4,6 +4,8 @@ import { ConnectionLost, reasonOf, ServerError } from '../redis/errors.js';
 import { RateLimit } from '../redis/rate-limit.js';
 import type { Servers } from '../redis/servers.js';
 import { keySlot } from '../bytes/crc16.js';
+import type { KeyPlace } from '../values/filters.js';
+import type { KeyPrefixes } from '../values/key-prefixes.js';
 import { applyPause, type PauseOptions } from './barriers.js';
 import type { Crosser, Crossing } from './crossing.js';
 import { SyncError, SyncGap, SyncReplaced } from './errors.js';
@@ -12,7 +14,7 @@ import { newKeyArgs } from './commands/spec.js';
 import { otherDatabase } from './commands/split.js';
 import type { CommandTable } from './commands/table.js';
 import { Fences, keyId, type KeyName } from './fences.js';
-import { type ApartReason, type Pause, PlanCounts, Planner } from './planner.js';
+import { type ApartReason, NoDatabase, type Pause, PlanCounts, Planner } from './planner.js';
 import type { Positions } from './positions.js';
 import type { LaneRecord, RecordKeys } from './record.js';
 import { type Fetched, type Fetcher, KeyElsewhere } from './source/fetcher.js';
@@ -41,6 +43,12 @@ export interface LaneOptions {
   /** Databases of the source that go to one of the target. */
   readonly sources: (db: number) => readonly number[];
   readonly sameDatabases: boolean;
+  /** Other names of keys on the target. */
+  readonly names: KeyPrefixes | undefined;
+  /** Number of databases of the target. */
+  readonly databases: number;
+  /** The target is older than Redis 6.2. */
+  readonly older: boolean;
   readonly hold: number | undefined;
   readonly fetchAll: boolean;
   readonly takes: ((name: string) => boolean) | undefined;
@@ -101,6 +109,12 @@ export class Lane implements Crosser {
   private refused = 0;
   /** Keys whose fetched value was refused, and why. */
   private readonly rejected = new Map<string, string>();
+  /** Keys of refused commands, since the target may have something else there. */
+  private doubtful = new Map<string, KeyName>();
+  /** What was certain when the connection was lost with such keys; undefined: what is certain now. */
+  private doubtFrom: Place | undefined;
+  /** By key on the target: the one of the source whose value was written there since there were no fences. */
+  private readonly brought = new Map<string, string>();
   private places: Place[] = [];
   private asked: KeyName[] = [];
   private readonly limit: RateLimit | undefined;
@@ -113,11 +127,12 @@ export class Lane implements Crosser {
     this.certain = from;
     this.number = options.number;
     this.interruption = this.freshInterruption();
-    const { crossing, number } = options;
-    const { fetchAll, hold, maxOpsPerSecond, name, positions, sameDatabases, table, takes, target, wants } = options;
+    const { crossing, databases, fetchAll, hold, maxOpsPerSecond, name, names, number, older } = options;
+    const { positions, sameDatabases, table, takes, target, wants } = options;
     this.planner = new Planner(
       {
         ...{ table, fences: this.fences, wants, target, sameDatabases, hold, fetchAll, counts: this.counts, positions },
+        ...{ names, databases, older, onUndeclared: (db, script) => this.undeclared(db, script) },
         onPosition: (command) => positions.check(name, argsOf(command)),
         foreign:
           crossing &&
@@ -212,9 +227,12 @@ export class Lane implements Crosser {
   }
 
   private detach(): void {
-    this.writer?.close();
+    const { writer } = this;
+    if (writer !== undefined && this.doubtful.size > 0) this.doubtFrom ??= { offset: writer.certain, db: writer.dbAtCertain };
+    writer?.close();
     this.writer = undefined;
     this.refused = 0;
+    this.brought.clear();
   }
 
   /** Connects to the target, and brings keys that are in doubt to a certain value. */
@@ -229,7 +247,7 @@ export class Lane implements Crosser {
       {
         ...{ servers, lane: number, keys, recordDb: 0, confirm: this.options.confirm, patience: this.options.patience },
         transactions: this.options.transactions,
-        ...{ fences: this.fences, sources: this.options.sources, moving: records.moving },
+        ...{ fences: this.fences, moving: records.moving },
         record: (place) => this.record(place),
         onRefused: (args, db, error) => this.onRefused(args, db, error),
         onCertain: () => this.onCertain(),
@@ -243,6 +261,7 @@ export class Lane implements Crosser {
     this.fences.clear();
     this.begin({ offset: record.certain, db: record.db });
     for (const { db, key } of state.fenced) this.fences.want(db, key);
+    for (const { db, key } of this.doubtful.values()) this.fences.want(db, key); // the record counts their commands as done
     if (sent > record.certain) await this.resolveDoubts(record, sent, hold !== undefined);
     await this.settle(Math.min(sent, this.options.spool.end));
     signal.throwIfAborted();
@@ -336,10 +355,10 @@ export class Lane implements Crosser {
 
   /** The wanted keys that a command writes, and what it does to each. */
   private async written(command: StreamCommand, db: number): Promise<(KeyName & { effect: number })[]> {
-    const { positions, table, wants } = this.options;
+    const { positions, table, takes, wants } = this.options;
     let spec = table.of(command);
     if (spec === undefined && (await this.options.learn(text(command, 0)))) spec = table.of(command);
-    if (spec === undefined || !['write', 'script', 'move', 'copy'].includes(spec.kind)) return [];
+    if (spec === undefined || !['write', 'script', 'move', 'copy'].includes(spec.kind) || takes?.(spec.name) === false) return [];
     const found = newKeyArgs();
     if (!spec.keys(command, found)) return [];
     const other = spec.kind === 'move' || spec.kind === 'copy' ? otherDatabase(command, spec) : undefined;
@@ -357,7 +376,8 @@ export class Lane implements Crosser {
   private async settle(least: number): Promise<void> {
     const { fences, options } = this;
     const { crossing, fetcher, signal } = options;
-    while (fences.wanted.size > 0) {
+    while (fences.wanted.size > 0 || this.doubtful.size > 0) {
+      await this.spreadDoubt(this.parser.offset);
       const wanted = crossing === undefined ? [...fences.wanted.values()] : bySlot([...fences.wanted.values()]);
       const away = crossing === undefined ? [] : wanted.filter(({ key }) => crossing.isForeign(this.number, keySlot(key)));
       if (crossing !== undefined && away.length > 0) {
@@ -394,7 +414,7 @@ export class Lane implements Crosser {
         for (const other of others) {
           const fences = group.map(([{ db, key }, fetched]) => ({ db, key, offset: offsetIn(other, fetched) }));
           const needed = fences.filter(({ offset }) => offset > other.lane.kept);
-          for (const [owner, some] of byOwner(needed, writer)) await writer.fence(owner, some, other.lane.number);
+          for (const [owner, some] of this.byOwner(needed)) await writer.fence(owner, some, other.lane.number);
           for (const fence of fences) other.lane.fenceAt(fence, fence.offset);
         }
         await this.writeFetched(group.map(([name, fetched]) => [name, { ...fetched, offset: offsetIn(own, fetched) }]));
@@ -411,18 +431,98 @@ export class Lane implements Crosser {
     const { fences, options } = this;
     const writer = this.attachedWriter;
     const keys = group.map(([{ db, key }, { offset }]) => ({ db, key, offset }));
-    for (const [owner, own] of byOwner(keys, writer)) await writer.fence(owner, own);
+    for (const [owner, own] of this.byOwner(keys)) await writer.fence(owner, own);
     for (const [name, fetched] of group) {
-      const { db, key } = name;
       fences.set(name, fetched.offset);
+      const key = this.nameOf(name.key);
       const written = options.fetched.write(key, fetched, options.hold ?? 0, Date.now());
       if (written.outcome === 'refused') this.problem(name, written.reason);
-      else if (writer.isMoving(key)) await writer.sendMoving(writer.ownerOfKey(key), written.pieces);
-      else writer.sendPieces(writer.ownerOfKey(key), options.target(db), written.pieces, written.commands);
+      else if (written.outcome !== 'deleted' || this.mayDelete(name, key)) {
+        if (written.outcome !== 'deleted') this.brought.set(keyId(options.target(name.db), key), keyId(name.db, name.key));
+        if (writer.isMoving(key)) await writer.sendMoving(writer.ownerOfKey(key), written.pieces);
+        else writer.sendPieces(writer.ownerOfKey(key), options.target(name.db), written.pieces, written.commands);
+      }
     }
     this.fetchedKeys += group.length;
     writer.flush();
     await writer.room();
+  }
+
+  /** The name that a key has on the target. */
+  private nameOf(key: Uint8Array): Uint8Array {
+    const { names } = this.options;
+    if (names === undefined) return key;
+    const { keyBytes, keyEnd, keyStart } = names.nameOf({ keyBytes: key, keyStart: 0, keyEnd: key.length });
+    return keyBytes === key ? key : keyBytes.slice(keyStart, keyEnd);
+  }
+
+  /** Whether a key that the source does not have may go: not if another of the source that has this name on the target was just written. */
+  private mayDelete(name: KeyName, key: Uint8Array): boolean {
+    const other = this.brought.get(keyId(this.options.target(name.db), key));
+    return other === undefined || other === keyId(name.db, name.key) || !this.fences.wasFetched(other);
+  }
+
+  /** The wanted keys of the source that may have this name on the target. */
+  private sourceNames(db: number, key: Uint8Array): KeyName[] {
+    const { names, sources, wants } = this.options;
+    const keys: Uint8Array[] = [];
+    const add = ({ keyBytes, keyEnd, keyStart }: KeyPlace): boolean => {
+      keys.push(keyBytes.slice(keyStart, keyEnd));
+      return false;
+    };
+    if (names === undefined) keys.push(key);
+    else names.hadName({ keyBytes: key, keyStart: 0, keyEnd: key.length }, add);
+    const all = sources(db).flatMap((from) => keys.map((name) => ({ db: from, key: name })));
+    return all.filter((name) => wants?.(name.db, name.key, 0, name.key.length) !== false);
+  }
+
+  /** Keys by the index of the master that has them. */
+  private byOwner<T extends KeyName>(names: readonly T[]): Map<number, T[]> {
+    const writer = this.attachedWriter;
+    const owners = new Map<number, T[]>();
+    for (const name of names) {
+      const owner = writer.ownerOfKey(this.nameOf(name.key));
+      const others = owners.get(owner);
+      if (others === undefined) owners.set(owner, [name]);
+      else others.push(name);
+    }
+    return owners;
+  }
+
+  /**
+   * Commands that were sent after one that was refused may have read what that did not write: what they write is fetched, too. Nothing
+   * counts as certain since then, so they are in the spool.
+   */
+  private async spreadDoubt(to: number): Promise<void> {
+    const doubtful = this.doubtful;
+    const { certain, dbAtCertain } = this.attachedWriter;
+    const from = this.doubtFrom ?? { offset: certain, db: dbAtCertain };
+    this.doubtful = new Map();
+    this.doubtFrom = undefined;
+    if (doubtful.size === 0) return;
+    for await (const { command, db } of this.commandsIn(from.offset, to, from.db)) {
+      const reads = this.touched(command, db);
+      if (!reads.some((id) => doubtful.has(id))) continue;
+      for (const name of await this.written(command, db)) {
+        const id = keyId(name.db, name.key);
+        if (doubtful.has(id)) continue;
+        doubtful.set(id, name);
+        this.fences.want(name.db, name.key);
+      }
+    }
+  }
+
+  /** The keys that a command with several of them reads or writes. */
+  private touched(command: StreamCommand, db: number): string[] {
+    const spec = this.options.table.of(command);
+    const found = newKeyArgs();
+    if (spec === undefined || spec.key > 0 || spec.split !== undefined || !spec.keys(command, found)) return [];
+    return [...found.reads, ...found.writes].map((arg) => keyId(db, command.bytes, command.starts[arg], command.ends[arg]));
+  }
+
+  private undeclared(db: number, name: string): void {
+    const reason = `${name.toUpperCase()} may have written keys that it does not name: compare with rdbkit diff`;
+    this.problem({ db, key: Buffer.alloc(0) }, reason);
   }
 
   private problem(name: KeyName, reason: string): void {
@@ -433,20 +533,21 @@ export class Lane implements Crosser {
   }
 
   private onRefused(args: readonly Uint8Array[], db: number, error: string): void {
-    const { name, onNote, sources, table } = this.options;
+    const { name, onNote, table } = this.options;
     this.refused++;
     this.interrupt();
     const command = commandOf(args);
     const spec = table.of(command);
     const found = newKeyArgs();
     if (spec === undefined || !spec.keys(command, found)) return;
-    if (/^ERR (?:unknown command|wrong number of arguments)/i.test(error)) this.planner.unsupported.add(spec.name);
     const moves = /^(?:ASK|TRYAGAIN|EXECABORT) /.test(error); // the command itself is well
+    this.planner.learn(spec.name, args.length, error);
     for (const arg of found.writes) {
-      for (const from of sources(db)) {
-        const id = keyId(from, args[arg]);
-        if (!moves && spec.name === 'restore' && this.fences.wasFetched(id)) this.problem({ db: from, key: args[arg] }, error);
-        else this.fences.want(from, args[arg]);
+      for (const source of this.sourceNames(db, args[arg])) {
+        const id = keyId(source.db, source.key);
+        if (!moves && spec.name === 'restore' && this.fences.wasFetched(id)) this.problem(source, error);
+        else this.fences.want(source.db, source.key);
+        this.doubtful.set(id, source);
       }
     }
     if (moves) return;
@@ -512,6 +613,7 @@ export class Lane implements Crosser {
       }
     } catch (error) {
       if (error instanceof SyntaxError) throw new SyncError(this.options.name, error.message, error);
+      if (error instanceof NoDatabase) throw new SyncError(this.options.name, noDatabaseText(error), error);
       throw error;
     }
   }
@@ -528,10 +630,12 @@ export class Lane implements Crosser {
       this.planner.plan(command);
       return;
     }
-    const { keys, name: lane, number, onNote, pauses, sameDatabases, servers, target, wants } = this.options;
+    const { keys, name: lane, number, onNote, pauses, sameDatabases, servers, target } = this.options;
     await applyPause(pause, {
       ...{ name: lane, lane: number, writer, planner: this.planner, fences: this.fences, servers, keys, command },
-      ...{ options: pauses, sameDatabases, target, wants, onNote },
+      ...{ options: pauses, sameDatabases, target, onNote, sourceNames: (db, key) => this.sourceNames(db, key) },
+      spreadDoubt: () => this.spreadDoubt(command.offset),
+      ownerOf: ({ key }) => writer.ownerOfKey(this.nameOf(key)),
       onIgnored: () => this.counts.ignored++,
     });
   }
@@ -550,7 +654,8 @@ export class Lane implements Crosser {
     // of several lanes, each may go on from its record while the others have gone further
     const passed = this.fences.passed(this.options.crossing === undefined ? writer.certain : writer.kept);
     if (passed.length === 0) return;
-    for (const [owner, names] of byOwner(passed, writer)) await writer.unfence(owner, names);
+    if (this.fences.size === 0) this.brought.clear();
+    for (const [owner, names] of this.byOwner(passed)) await writer.unfence(owner, names);
   }
 
   /** Bytes of the spool after an offset; undefined if there is something else to do. */
@@ -619,25 +724,13 @@ export class Lane implements Crosser {
   private async recordRewind(to: number, db: number, end: number, names: readonly KeyName[]): Promise<void> {
     const writer = this.attachedWriter;
     await writer.drained();
-    for (const [owner, own] of byOwner(names, writer))
+    for (const [owner, own] of this.byOwner(names))
       await writer.fence(
         owner,
         own.map((name) => ({ ...name, offset: end })),
       );
     if (writer.certain > to) await writer.writeRecord(to, db, to);
   }
-}
-
-/** Keys by the index of the master that has them. */
-function byOwner<T extends KeyName>(names: readonly T[], writer: ChangeWriter): Map<number, T[]> {
-  const owners = new Map<number, T[]>();
-  for (const name of names) {
-    const owner = writer.ownerOfKey(name.key);
-    const others = owners.get(owner);
-    if (others === undefined) owners.set(owner, [name]);
-    else others.push(name);
-  }
-  return owners;
 }
 
 /** Keys of a slot together, so that they are fetched in one transaction. */
@@ -702,6 +795,9 @@ function commandOf(args: readonly Uint8Array[]): StreamCommand {
   });
   return { bytes: Buffer.concat(args), start: 0, end: at, args: args.length, starts, ends, offset: 0 };
 }
+
+const noDatabaseText = ({ db, to }: NoDatabase): string =>
+  `keys of its database ${db} were written, and the target has no database ${to}: choose databases with --db, or others with --db-map`;
 
 const REASONS: Readonly<Record<ApartReason, string>> = {
   slots: 'its keys are in several slots of the target',

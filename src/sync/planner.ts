@@ -1,9 +1,10 @@
 import { keySlot } from '../bytes/crc16.js';
 import { encodeCommand } from '../redis/commands.js';
+import type { KeyPrefixes } from '../values/key-prefixes.js';
 import { Effect } from './commands/effects.js';
-import { heldExpiry } from './commands/expiries.js';
+import { expiryApart, heldExpiry } from './commands/expiries.js';
 import { type CommandSpec, type KeyArgs, newKeyArgs } from './commands/spec.js';
-import { otherDatabase, splitCommand } from './commands/split.js';
+import { otherDatabase, splitCommand, withNames } from './commands/split.js';
 import type { CommandTable } from './commands/table.js';
 import { numberArg } from './commands/args.js';
 import type { Fences } from './fences.js';
@@ -28,8 +29,14 @@ export interface PlannerOptions {
   readonly positions?: { has(bytes: Uint8Array, start: number, end: number): boolean } | undefined;
   /** Called with a command that writes one. */
   readonly onPosition?: ((command: StreamCommand) => void) | undefined;
+  /** Other names of keys on the target. */
+  readonly names?: KeyPrefixes | undefined;
   /** The database on the target for one of the source. */
   readonly target: (db: number) => number;
+  /** Number of databases that the target has (default: it has all). */
+  readonly databases?: number | undefined;
+  /** The target is older than 6.2: its SET has no PXAT. */
+  readonly older?: boolean | undefined;
   /** Whether databases keep their numbers, and all are wanted. */
   readonly sameDatabases: boolean;
   /** Milliseconds added to expiries; undefined: they stay as they are. */
@@ -45,6 +52,22 @@ export interface PlannerOptions {
   readonly foreign?: ((slot: number, isMoving: boolean) => boolean) | undefined;
   /** Called once for each kind of command that was not applied as it came, for another reason than that a key was fetched. */
   readonly onApart: (reason: ApartReason, name: string) => void;
+  /** A script may have written keys of a database that it does not name. */
+  readonly onUndeclared?: (db: number, name: string) => void;
+}
+
+/** A key of a database that the target does not have was written. */
+export class NoDatabase extends Error {
+  override readonly name = 'NoDatabase';
+
+  constructor(
+    /** On the source. */
+    readonly db: number,
+    /** On the target. */
+    readonly to: number,
+  ) {
+    super(`the target has no database ${to}`);
+  }
 }
 
 /** Why the keys that a command writes are fetched instead. */
@@ -106,8 +129,8 @@ export class Planner {
   db = 0;
   /** Within a transaction of the source. */
   inUnit = false;
-  /** Commands that the target does not know. */
-  readonly unsupported = new Set<string>();
+  /** Commands that the target does not know, or not with so many arguments. */
+  private readonly unsupported = new Set<string>();
   private held: Held[] = [];
   private unitApart = false;
   private readonly keys: KeyArgs = newKeyArgs();
@@ -129,8 +152,14 @@ export class Planner {
 
   /** Whether a plain command may be sent without a look at its keys. */
   private get careless(): boolean {
-    const { fences, fetchAll, sameDatabases, takes, wants } = this.options;
-    return wants === undefined && sameDatabases && fences.empty && fetchAll !== true && takes === undefined && this.unsupported.size === 0;
+    const { fences, fetchAll, names, sameDatabases, takes, wants } = this.options;
+    const takesAll = wants === undefined && fetchAll !== true && takes === undefined && this.unsupported.size === 0;
+    return takesAll && names === undefined && sameDatabases && fences.empty && !this.isBeyond(this.db);
+  }
+
+  /** Whether the target does not have the database of these keys. */
+  private isBeyond(db: number): boolean {
+    return this.options.target(db) >= (this.options.databases ?? Infinity);
   }
 
   /** Takes a command. Returns what the lane has to do before the next one. */
@@ -159,8 +188,21 @@ export class Planner {
         return undefined;
       default:
         this.options.counts.commands++;
+        if (this.options.takes?.(spec) === false || (spec.kind === 'flushdb' && this.isBeyond(this.db))) {
+          this.options.counts.ignored++;
+          return undefined;
+        }
         return this.pause(spec.kind, command);
     }
+  }
+
+  /**
+   * Learns from an error of the target what not to send again: in a transaction, a command that it does not know, or not with so many
+   * arguments, spoils all others.
+   */
+  learn(name: string, args: number, error: string): void {
+    if (/^ERR unknown command/i.test(error)) this.unsupported.add(name);
+    else if (/^ERR (?:unknown|wrong number of arguments)/i.test(error)) this.unsupported.add(`${name} ${args}`);
   }
 
   private pause(kind: Pause['kind'], command: StreamCommand): Pause {
@@ -174,13 +216,8 @@ export class Planner {
     if (careless && (spec.effect(command) & Effect.INEXACT) === 0) {
       const needsSlot = this.output.sharded || foreign !== undefined;
       const slot = needsSlot ? keySlot(command.bytes, command.starts[spec.key], command.ends[spec.key]) : 0;
-      if (foreign?.(slot, isMoved(spec)) === true) {
-        this.writeCarefully(command, spec);
-        return;
-      }
-      const rewritten = this.rewritten(command, spec);
-      if (rewritten === undefined) this.emit(slot, this.db, command.bytes, command.start, command.end);
-      else this.emit(slot, this.db, rewritten, 0, rewritten.length);
+      if (foreign?.(slot, isMoved(spec)) === true) this.writeCarefully(command, spec);
+      else this.forward(command, spec, slot);
       return;
     }
     this.writeCarefully(command, spec);
@@ -196,15 +233,14 @@ export class Planner {
     if (!spec.keys(command, keys)) return; // no server can have applied it
     const { reads, writes } = keys;
     const crosses = spec.kind === 'move' || spec.kind === 'copy' ? otherDatabase(command, spec) : undefined;
-    if (crosses !== undefined && crosses !== this.db && !this.acrossPlainly(command)) {
-      this.apart(command, spec, 'databases');
-      this.fetch(command, writes.at(-1) ?? 1, crosses);
+    const wanted = writes.filter((arg) => this.wants(command, arg));
+    if (crosses !== undefined && !this.acrossPlainly(command)) {
+      this.across(command, spec, crosses);
       return;
     }
-    const wanted = writes.filter((arg) => this.wants(command, arg));
     const position = wanted.length < writes.length && writes.some((arg) => this.isPosition(command, arg));
     if (position) this.options.onPosition?.(command);
-    if (wanted.length === 0) {
+    if (wanted.length === 0 && (writes.length > 0 || keys.undeclared === 'none')) {
       if (position) counts.positions++;
       else counts.filtered++;
       return;
@@ -214,11 +250,12 @@ export class Planner {
       else this.apart(command, spec, 'moved');
       return;
     }
+    if (this.isBeyond(this.db)) throw this.beyond(this.db);
     if (fetchAll === true) {
       this.apart(command, spec, 'value');
       return;
     }
-    if (this.unsupported.has(spec.name)) {
+    if (this.unsupported.has(spec.name) || this.unsupported.has(`${spec.name} ${command.args}`)) {
       this.apart(command, spec, 'unknown');
       return;
     }
@@ -253,30 +290,62 @@ export class Planner {
     return foreign !== undefined && writes.length > 0 && foreign(this.slotOf(command, writes[0]), isMoved(spec));
   }
 
-  /** Whether a command to another database can be sent as it is. */
+  /** Whether a command that names a database can be sent as it is. */
   private acrossPlainly(command: StreamCommand): boolean {
     return this.careless && !this.output.sharded && command.args > 0;
+  }
+
+  /** What a command has written in a database that it names, or its own, is fetched. */
+  private across(command: StreamCommand, spec: CommandSpec, to: number): void {
+    const databases = [...new Set([this.db, to])].filter((db) => this.keys.writes.some((arg) => this.wants(command, arg, db)));
+    if (databases.length === 0) {
+      this.options.counts.filtered++;
+      return;
+    }
+    this.apart(command, spec, 'databases', databases);
+  }
+
+  private beyond(db: number): NoDatabase {
+    return new NoDatabase(db, this.options.target(db));
   }
 
   /** Sends a command as one, if its keys are in one slot. */
   private whole(command: StreamCommand, spec: CommandSpec): void {
     const { reads, writes } = this.keys;
+    const named = this.named(command);
     let slot = 0;
     if (this.output.sharded) {
-      slot = this.slotOf(command, writes[0]);
-      if ([...writes, ...reads].some((arg) => this.slotOf(command, arg) !== slot)) {
+      slot = this.slotOf(named, writes[0]);
+      if ([...writes, ...reads].some((arg) => this.slotOf(named, arg) !== slot)) {
         this.apart(command, spec, 'slots');
         return;
       }
     }
-    const rewritten = this.rewritten(command, spec);
+    this.forward(named, spec, slot);
+  }
+
+  /** Sends a command with absolute expiries, that are held if they are to be. */
+  private forward(command: StreamCommand, spec: CommandSpec, slot: number): void {
+    if (spec.expiry === undefined) {
+      this.emit(slot, this.db, command.bytes, command.start, command.end);
+      return;
+    }
+    const { hold = 0, older } = this.options;
+    const now = Date.now();
+    const parts = older === true ? expiryApart(command, spec, hold, now) : undefined;
+    if (parts !== undefined) {
+      for (const part of parts) this.emit(slot, this.db, part, 0, part.length);
+      return;
+    }
+    const rewritten = heldExpiry(command, spec, hold, now);
     if (rewritten === undefined) this.emit(slot, this.db, command.bytes, command.start, command.end);
     else this.emit(slot, this.db, rewritten, 0, rewritten.length);
   }
 
-  /** The command as it is sent: with absolute expiries, that are held if they are to be. Undefined: as it is. */
-  private rewritten(command: StreamCommand, spec: CommandSpec): Uint8Array | undefined {
-    return spec.expiry === undefined ? undefined : heldExpiry(command, spec, this.options.hold ?? 0, Date.now());
+  /** The command with the names that its keys have on the target. */
+  private named(command: StreamCommand): StreamCommand {
+    const { names } = this.options;
+    return names === undefined ? command : withNames(command, [...this.keys.writes, ...this.keys.reads], names);
   }
 
   /** Sends a command that keeps its meaning by key to the owners of its keys, without those that are newer on the target. */
@@ -287,37 +356,42 @@ export class Planner {
       counts.superseded++;
       return;
     }
+    const named = this.named(command);
     const bySlot = new Map<number, number[]>();
     for (const arg of keep) {
-      const slot = this.output.sharded ? this.slotOf(command, arg) : 0;
+      const slot = this.output.sharded ? this.slotOf(named, arg) : 0;
       const others = bySlot.get(slot);
       if (others === undefined) bySlot.set(slot, [arg]);
       else others.push(arg);
     }
     if (bySlot.size === 1 && keep.length === this.keys.writes.length) {
-      this.emit([...bySlot.keys()][0], this.db, command.bytes, command.start, command.end);
+      this.emit([...bySlot.keys()][0], this.db, named.bytes, named.start, named.end);
       return;
     }
     counts.split++;
     for (const [slot, args] of bySlot) {
-      const part = splitCommand(command, spec, args);
+      const part = splitCommand(named, spec, args);
       this.emit(slot, this.db, part, 0, part.length);
     }
   }
 
   /** The keys that a command writes are fetched instead. */
-  private apart(command: StreamCommand, spec: CommandSpec, reason: ApartReason): void {
-    const { counts, onApart } = this.options;
+  private apart(command: StreamCommand, spec: CommandSpec, reason: ApartReason, databases: readonly number[] = [this.db]): void {
+    const { counts, onApart, onUndeclared } = this.options;
     counts.apart++;
     const kind = `${reason} ${spec.name}`;
     if (reason !== 'fence' && reason !== 'moved' && !this.told.has(kind)) {
       this.told.add(kind);
       onApart(reason, spec.name);
     }
-    for (const arg of this.keys.writes) if (this.wants(command, arg)) this.fetch(command, arg, this.db);
+    if (spec.kind === 'script') onUndeclared?.(this.db, spec.name);
+    for (const db of databases) {
+      for (const arg of this.keys.writes) if (this.wants(command, arg, db)) this.fetch(command, arg, db);
+    }
   }
 
   private fetch(command: StreamCommand, arg: number, db: number): void {
+    if (this.isBeyond(db)) throw this.beyond(db);
     this.options.fences.want(db, command.bytes.slice(command.starts[arg], command.ends[arg]));
   }
 
@@ -325,9 +399,9 @@ export class Planner {
     return this.options.positions?.has(command.bytes, command.starts[arg], command.ends[arg]) === true;
   }
 
-  private wants(command: StreamCommand, arg: number): boolean {
+  private wants(command: StreamCommand, arg: number, db = this.db): boolean {
     if (this.isPosition(command, arg)) return false;
-    return this.options.wants?.(this.db, command.bytes, command.starts[arg], command.ends[arg]) ?? true;
+    return this.options.wants?.(db, command.bytes, command.starts[arg], command.ends[arg]) ?? true;
   }
 
   private fenced(command: StreamCommand, arg: number): boolean {

@@ -5,8 +5,10 @@ export interface Lies {
   readonly info?: readonly (readonly [RegExp, string])[];
   /** Commands that are refused. */
   readonly refused?: readonly string[];
-  /** Commands that it does not know. */
+  /** Commands that it does not know, also within transactions. */
   readonly unknown?: readonly string[];
+  /** RESTORE takes no payload of a later version of RDB. */
+  readonly newest?: number;
   /** Commands that it closes the connection at. */
   readonly closes?: readonly string[];
   /** Milliseconds that TIME is ahead. */
@@ -48,7 +50,7 @@ export class RespProxy {
       for (let name = waiting.at(0); name !== undefined; name = waiting.at(0)) {
         const unknown = this.lies.unknown?.includes(name) === true;
         const refused = unknown || this.lies.refused?.includes(name) === true;
-        const end = refused ? 0 : endOf(answered, 0);
+        const end = refused && !unknown ? 0 : endOf(answered, 0);
         if (end < 0) return;
         client.write(
           unknown
@@ -74,7 +76,9 @@ export class RespProxy {
           return;
         }
         waiting.push(name);
-        if (![...(this.lies.refused ?? []), ...(this.lies.unknown ?? [])].includes(name)) server.write(command);
+        // the server has to refuse it, so that it spoils a transaction
+        if (this.lies.unknown?.includes(name) === true) server.write('*1\r\n$4\r\nnone\r\n');
+        else if (this.lies.refused?.includes(name) !== true) server.write(name === 'RESTORE' ? this.restoring(command) : command);
       }
       reply();
     });
@@ -87,6 +91,18 @@ export class RespProxy {
       socket.on('error', () => other.destroy());
       socket.on('close', () => other.destroy());
     }
+  }
+
+  /** A payload that is too new gets a wrong checksum. */
+  private restoring(command: Buffer): Buffer {
+    const { newest = Infinity } = this.lies;
+    let at = command.indexOf(LF) + 1;
+    for (let arg = 0; arg < 3; arg++) at = endOf(command, at);
+    const end = endOf(command, at) - 2;
+    if (command.readUInt16LE(end - 10) <= newest) return command;
+    const changed = Buffer.from(command);
+    changed[end - 1] ^= 1;
+    return changed;
   }
 
   private changed(name: string, reply: Buffer): Buffer {

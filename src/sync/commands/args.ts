@@ -66,10 +66,20 @@ class CommandWriter {
     this.line(0x2a, args);
   }
 
+  /** Bytes written so far. */
+  get length(): number {
+    return this.out.length;
+  }
+
   /** An argument of another command. */
   copy(command: StreamCommand, arg: number): void {
-    this.line(0x24, command.ends[arg] - command.starts[arg]);
-    this.out.copy(command.bytes, command.starts[arg], command.ends[arg]);
+    this.slice(command.bytes, command.starts[arg], command.ends[arg]);
+  }
+
+  /** An argument. */
+  slice(bytes: Uint8Array, start: number, end: number): void {
+    this.line(0x24, end - start);
+    this.out.copy(bytes, start, end);
     this.end();
   }
 

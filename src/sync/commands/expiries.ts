@@ -42,6 +42,29 @@ export function heldExpiry(command: StreamCommand, spec: CommandSpec, shift: num
   }
 }
 
+/**
+ * The same for servers before 6.2, whose SET has no PXAT: the SET or SETEX without its expiry, and PEXPIREAT. Undefined: it is neither, or
+ * has no expiry.
+ */
+export function expiryApart(command: StreamCommand, { expiry, name }: CommandSpec, shift: number, now: number): Uint8Array[] | undefined {
+  if (expiry?.form === 'setex') {
+    const at = time(command, 2, expiry.unit, true, shift, now);
+    if (at === undefined || command.args !== 4) return undefined;
+    writer.begin(3);
+    writer.text('SET');
+    writer.copy(command, 1);
+    writer.copy(command, 3);
+    return [writer.done(), pexpireat(command, at)];
+  }
+  if (expiry?.form !== 'option' || name !== 'set') return undefined;
+  const found = findOption(command, expiry.from, expiry.until, shift, now);
+  if (found === undefined) return undefined;
+  writer.begin(command.args - 2);
+  writer.copyAll(command, 0, found.at);
+  writer.copyAll(command, found.at + 2);
+  return [writer.done(), pexpireat(command, found.time)];
+}
+
 /** Unix ms, as text where a double is not exact. */
 type Time = number | string;
 
@@ -110,7 +133,10 @@ function heldSetex(command: StreamCommand, unit: number, shift: number, now: num
 }
 
 function heldKey(command: StreamCommand, at: Time | undefined): Uint8Array | undefined {
-  if (at === undefined) return undefined;
+  return at === undefined ? undefined : pexpireat(command, at);
+}
+
+function pexpireat(command: StreamCommand, at: Time): Uint8Array {
   writer.begin(3);
   writer.text('PEXPIREAT');
   writer.copy(command, 1);

@@ -1,3 +1,4 @@
+import type { KeyPrefixes } from '../../values/key-prefixes.js';
 import type { StreamCommand } from '../stream-command.js';
 import { findWord, isWord, numberArg, writer } from './args.js';
 import { findRestoreOption } from './expiries.js';
@@ -13,6 +14,26 @@ export function splitCommand(command: StreamCommand, spec: CommandSpec, keep: re
   writer.copyAll(command, 0, split.first);
   for (const key of keep) writer.copyAll(command, key, key + split.step);
   return writer.done();
+}
+
+/** The command with the new names of its keys, which are the arguments `keys`; itself if none has another name. */
+export function withNames(command: StreamCommand, keys: readonly number[], names: KeyPrefixes): StreamCommand {
+  const { bytes, ends, starts } = command;
+  const isRenamed = (arg: number): boolean => names.pairOf({ keyBytes: bytes, keyStart: starts[arg], keyEnd: ends[arg] }) >= 0;
+  const renamed = new Set(keys.filter(isRenamed));
+  if (renamed.size === 0) return command;
+  const [newStarts, newEnds] = [new Int32Array(command.args), new Int32Array(command.args)];
+  writer.begin(command.args);
+  for (let arg = 0; arg < command.args; arg++) {
+    const { keyBytes, keyEnd, keyStart } = renamed.has(arg)
+      ? names.nameOf({ keyBytes: bytes, keyStart: starts[arg], keyEnd: ends[arg] })
+      : { keyBytes: bytes, keyStart: starts[arg], keyEnd: ends[arg] };
+    writer.slice(keyBytes, keyStart, keyEnd);
+    newEnds[arg] = writer.length - 2;
+    newStarts[arg] = newEnds[arg] - (keyEnd - keyStart);
+  }
+  const made = writer.done();
+  return { bytes: made, start: 0, end: made.length, args: command.args, starts: newStarts, ends: newEnds, offset: command.offset };
 }
 
 /** FUNCTION LOAD with REPLACE, which it comes without; undefined: it is none, or has it. Bytes of its own. */

@@ -8,6 +8,7 @@ import { Frame } from '../../rdb/frame.js';
 import { payloadFrame } from '../../rdb/payload-frame.js';
 import { PAYLOAD_FOOTER, payloadHead, payloadOrigin, writePayloadFooter } from '../../rdb/payload.js';
 import { temporaryKey } from '../../restore/temporary-key.js';
+import type { Filter } from '../../values/filters.js';
 import { PartsReader } from '../../values/parts.js';
 import type { Outcome } from '../../values/target-limits.js';
 import { acceptsVersion, hasReplace, releaseNumber, sentVersion, type Target } from '../../values/targets.js';
@@ -19,6 +20,8 @@ import type { Fetched } from './fetcher.js';
 export interface FetchedWriterOptions {
   readonly codec: Codec;
   readonly target: Target;
+  /** What values have to be like: a key whose value is not is deleted. Names and databases are not looked at. */
+  readonly filter?: Filter | undefined;
   /** Keys of one transaction, or of RENAME, are of one slot. */
   readonly sharded: boolean;
   /** Leave out what the target cannot hold (default: refuse such a key). */
@@ -86,12 +89,16 @@ export class FetchedWriter {
    */
   write(key: Uint8Array, fetched: Fetched, shift: number, now: number): Written | Refused {
     const { excess, expireAt, payload } = fetched;
+    const { filter } = this.options;
+    const deleted = (): Written => this.written('deleted', [], () => this.command('DEL', key));
+    if (excess - MOST_AROUND > (filter?.maxSize ?? Infinity)) return deleted();
     if (excess > 0) return refused(`its payload of ${excess} bytes is larger than is fetched`);
-    if (payload === undefined) return this.written('deleted', [], () => this.command('DEL', key));
+    if (payload === undefined) return deleted();
     try {
       const frame = payloadFrame(payload, payloadOrigin(payload));
       Object.assign(frame, { keyBytes: key, keyStart: 0, keyEnd: key.length, hasExpire: expireAt >= 0 });
       if (expireAt >= 0) frame.setExpireMs(BigInt(expireAt) + BigInt(shift));
+      if (filter !== undefined && !passes(filter, frame, expireAt)) return deleted();
       const prepared = this.prepared(frame, shift);
       return prepared.outcome === 'refused' ? prepared : this.commands(key, prepared, now);
     } catch (error) {
@@ -195,6 +202,15 @@ export class FetchedWriter {
     cut();
     return { outcome, pieces, commands: resp.commands - before, leftOut };
   }
+}
+
+/** Bytes of a payload that are not its value, without metadata of its key. */
+const MOST_AROUND = 1 + PAYLOAD_FOOTER;
+
+function passes({ head, maxSize, minSize }: Filter, frame: Frame, expireAt: number): boolean {
+  const { db, hasExpire, keyBytes, keyEnd, keyStart, redisType } = frame;
+  const size = frame.end - frame.start;
+  return size >= minSize && size <= maxSize && head({ db, redisType, keyBytes, keyStart, keyEnd, hasExpire, expireAt });
 }
 
 const refused = (reason: string): Refused => ({ outcome: 'refused', reason, avoidable: false });

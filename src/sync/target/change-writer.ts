@@ -41,8 +41,6 @@ export interface ChangeWriterOptions {
   readonly patience: number;
   /** While keys are wanted, commands of the stream are left out for them: that may not count as done. */
   readonly fences: Pick<Fences, 'takeUnrecorded' | 'wanted'>;
-  /** Databases of the source that go to one of the target. */
-  readonly sources: (db: number) => readonly number[];
   /** Slots that are on their way to another master. */
   readonly moving: ReadonlySet<number>;
   /** The rest of the record. */
@@ -191,11 +189,6 @@ export class ChangeWriter {
     return this.certainDb;
   }
 
-  /** Databases of the source whose keys go to one of the target. */
-  sourcesOf(db: number): readonly number[] {
-    return this.options.sources(db);
-  }
-
   /** Whether transactions of the source need a MULTI and EXEC of their own. */
   get wrapsUnits(): boolean {
     return !this.options.transactions;
@@ -322,14 +315,24 @@ export class ChangeWriter {
     await this.everywhere((connection, index) => this.own(connection, recordDb, [command(index)]));
   }
 
-  /** Sends commands of our own, for one database, and waits for their answer. Throws Detached. */
+  /**
+   * Sends commands of our own, for one database, and waits for their answer. That of the records is selected afterwards: each transaction
+   * begins and ends there, so that one that is refused does not shift the ones after it to another database. Throws Detached.
+   */
   async own(connection: TargetConnection, db: number, commands: readonly (readonly (string | Uint8Array)[])[]): Promise<number> {
-    const selects = connection.db === db ? [] : [['SELECT', `${db}`]];
-    connection.db = db;
-    if (selects.length + commands.length === 0) return 0;
-    const { error, integer } = await this.guarded(connection, connection.askAll([...selects, ...commands]));
+    const { recordDb } = this.options;
+    const before = connection.db === db ? [] : [['SELECT', `${db}`]];
+    const after = db === recordDb ? [] : [['SELECT', `${recordDb}`]];
+    connection.db = recordDb;
+    const { error, integer } = await this.guarded(connection, connection.askAll([...before, ...commands, ...after]));
     if (error !== undefined) throw this.breakOff(detachedBy(connection.name, error));
     return integer;
+  }
+
+  private async select(connection: TargetConnection, db: number): Promise<void> {
+    connection.db = db;
+    const { error } = await this.guarded(connection, connection.ask('SELECT', `${db}`));
+    if (error !== undefined) throw this.breakOff(detachedBy(connection.name, error));
   }
 
   private async guarded<T>(connection: TargetConnection, asked: Promise<T>): Promise<T> {
@@ -386,12 +389,14 @@ export class ChangeWriter {
     await this.drained();
     const errors: string[] = [];
     await this.everywhere(async (connection) => {
-      if (connection.db !== db) await this.own(connection, db, []);
+      const { recordDb } = this.options;
+      if (connection.db !== db) await this.select(connection, db);
       const { error } = await this.guarded(
         connection,
         connection.askParts([command instanceof Uint8Array ? command : encodeCommand(command)]),
       );
       if (error !== undefined) errors.push(error);
+      if (connection.db !== recordDb) await this.select(connection, recordDb);
     });
     return errors;
   }

@@ -167,7 +167,7 @@ async function called(servers: Servers, { master }: RecordPlace, ...command: [st
   }
 }
 
-/** Sets the record of a lane on every master, and removes what it has elsewhere, and its fences unless they are kept. Throws ServerError. */
+/** Sets the record of a lane on every master, removes what it has elsewhere, and its fences unless they are kept. Throws ServerError. */
 export async function replaceRecords(
   servers: Servers,
   keys: RecordKeys,
