@@ -10,18 +10,27 @@ import type { Shard } from '../live/shard.js';
 import { ConnectionLost, reasonOf, ServerError } from '../redis/errors.js';
 import { ReplicationInput } from '../live/replication-input.js';
 import { type Master, Servers } from '../redis/servers.js';
-import { compileKeyFilter, takesFunctions } from '../values/filters.js';
+import { addressText } from '../redis/url.js';
+import type { SourceManifest } from '../pipeline/manifest.js';
+import type { ReplicationPosition } from '../pipeline/source-heads.js';
+import { checkApart } from '../restore/plan.js';
+import { takesFunctions } from '../values/filters.js';
 import { targetFacts, type TargetFacts } from '../restore/target-facts.js';
 import { specFromServer } from '../sync/commands/server-spec.js';
 import { CommandTable } from '../sync/commands/table.js';
 import { Crossing } from '../sync/crossing.js';
 import { SyncError, SyncGap } from '../sync/errors.js';
 import type { KeyName } from '../sync/fences.js';
-import { Lane } from '../sync/lane.js';
+import { forget, laneName } from '../sync/forget.js';
+import { type Choice, choiceOf } from '../sync/choice.js';
+import { Lane, mayPass } from '../sync/lane.js';
 import { LagClock } from '../sync/lag.js';
 import { PlanCounts } from '../sync/planner.js';
 import { eachKey, eachKeyOf } from '../sync/barriers.js';
-import { fenceField, type LaneRecord, RecordKeys, RECORD_PREFIX, recordText, slotsText, LANES_FIELD } from '../sync/record.js';
+import { fenceField, type LaneRecord, LANES_FIELD, RecordKeys, RECORD_PREFIX, recordText } from '../sync/record.js';
+import { Positions } from '../sync/positions.js';
+import { LateInput, readSeeds, seedsOf } from '../sync/seed.js';
+import { sweep } from '../sync/sweep.js';
 import { HOLD, releaseExpiries } from '../sync/settle.js';
 import { ChangeLink } from '../sync/source/change-link.js';
 import { CopyFollower } from '../sync/source/copy-follower.js';
@@ -32,8 +41,11 @@ import { type KeptLane, SlotKeeper } from '../sync/slot-keeper.js';
 import { Detached } from '../sync/target/change-writer.js';
 import { InfoLink } from '../sync/source/info-link.js';
 import { FetchedWriter } from '../sync/source/write-fetched.js';
-import { Spool } from '../sync/spool/spool.js';
-import { endConnections, labelOf, removeLane, type LaneState, readRecords } from '../sync/target/lane-records.js';
+import { continuation } from '../sync/source/history.js';
+import { hasSpool, Spool } from '../sync/spool/spool.js';
+import {
+  endConnections, labelOf, type LaneState, readRecords, recordSlot, removeLane, replaceRecords,
+} from '../sync/target/lane-records.js';
 import { restore, type RestoreOptions, type RestoreSummary } from './restore.js';
 
 /** Which part of a sync is done. */
@@ -49,6 +61,9 @@ export interface SyncOptions extends RestoreOptions {
   readonly fresh?: boolean | undefined;
   /** Default: both. */
   readonly phase?: SyncPhase | undefined;
+  /** Files of the source masters that the full copy is taken from, instead of them; and the manifest that names these. */
+  readonly seed?: readonly string[] | undefined;
+  readonly seedManifest?: SourceManifest | undefined;
   /** Folder for the spool; undefined: in memory only. */
   readonly spool: string | undefined;
   /** Bytes. */
@@ -67,6 +82,8 @@ export interface SyncOptions extends RestoreOptions {
   readonly notCommand?: readonly string[] | undefined;
   /** What to do where the source no longer has the writes since: undefined asks. */
   readonly onGap?: 'stop' | 'full' | undefined;
+  /** Whether to delete keys of the target that the source does not have, after another full copy (default: they are kept). */
+  readonly confirmSweep?: ((keys: number) => Promise<boolean>) | undefined;
   readonly confirmFull?: ((reason: string) => Promise<boolean>) | undefined;
   readonly onStatus?: ((status: SyncStatus) => void) | undefined;
   readonly onResumed?: ((file: string, keys: number, overlaps: boolean) => void) | undefined;
@@ -135,12 +152,7 @@ export async function sync(options: SyncOptions): Promise<SyncSummary> {
   const [name] = options.sources;
   const source = await LiveSource.open(name, { ...options.source, via: 'replication', signal: options.signal, onEvent: options.onEvent });
   try {
-    const access = { url: options.url, tls: options.tls, sentinelLogin: options.sentinelLogin, natMap: options.natMap };
-    const servers = await Servers.open(access, {
-      cluster: options.cluster,
-      versionKnown: options.target !== undefined,
-      onEvent: options.onEvent,
-    });
+    const servers = await targetOf(options);
     try {
       return await new Sync(options, source, servers, await targetFacts(servers, options.target)).run();
     } finally {
@@ -151,9 +163,30 @@ export async function sync(options: SyncOptions): Promise<SyncSummary> {
   }
 }
 
-/** Ends a sync for good: releases held expiries, removes its positions from the target, and its spool. */
-export function forgetSync({ sources: [name] }: SyncOptions): Promise<{ released: number; removed: number }> {
-  return Promise.reject(new SyncError(name, '--forget cannot be done yet'));
+/**
+ * Ends a sync for good: releases held expiries, removes its positions from the target, and its spool. The source is not asked. Throws
+ * ServerError, OutputError, SyncError, and the reason of the signal.
+ */
+export async function forgetSync(options: SyncOptions): Promise<{ released: number; removed: number }> {
+  const { onEvent, signal, spool } = options;
+  const servers = await targetOf(options);
+  try {
+    const { databases } = await targetFacts(servers, options.target);
+    return await forget({ servers, keys: keysOf(options), spool, databases, signal, onEvent });
+  } finally {
+    servers.close();
+  }
+}
+
+/** Connects to the target. Throws ServerError. */
+function targetOf({ cluster, natMap, onEvent, sentinelLogin, target, tls, url }: SyncOptions): Promise<Servers> {
+  return Servers.open({ url, tls, sentinelLogin, natMap }, { cluster, versionKnown: target !== undefined, onEvent });
+}
+
+/** By the words that name source and target, so that the same command goes on, whichever servers are masters by then. */
+function keysOf({ id, positionPrefix, sources, url: { addresses, db, sentinelMaster } }: SyncOptions): RecordKeys {
+  const target = [...addresses.map(addressText), sentinelMaster ?? '', db === undefined ? '' : `${db}`];
+  return new RecordKeys(id ?? digestOf([...sources, ...target]), positionPrefix ?? RECORD_PREFIX);
 }
 
 class Sync {
@@ -176,6 +209,7 @@ class Sync {
   private stopped = false;
   /** Masters of the source so far. */
   private shards: number;
+  private readonly positions: Positions;
 
   constructor(
     private readonly options: SyncOptions,
@@ -183,8 +217,11 @@ class Sync {
     private readonly servers: Servers,
     private readonly facts: TargetFacts,
   ) {
-    const id = options.id ?? digestOf([...options.sources, ...facts.masters.map((master) => master.name).sort()]);
-    this.keys = new RecordKeys(id, options.positionPrefix ?? RECORD_PREFIX);
+    this.keys = keysOf(options);
+    this.positions = new Positions(
+      this.keys,
+      facts.masters.map(({ replicationId }) => replicationId).filter((id) => id !== ''),
+    );
     this.signal = options.signal === undefined ? this.over.signal : AbortSignal.any([options.signal, this.over.signal]);
     this.shards = source.shards.length;
     setMaxListeners(0, this.signal, this.over.signal); // each lane has some
@@ -196,24 +233,18 @@ class Sync {
     const { options } = this;
     let timer: NodeJS.Timeout | undefined;
     try {
-      const refused = await endConnections(this.servers, this.keys);
-      if (refused !== undefined) {
-        options.onNote?.(
-          `the target refuses CLIENT LIST or CLIENT KILL (${refused}): a run that was killed may still be writing, so that writes may be applied twice`,
-        );
-      }
+      if (!this.dry) await this.endEarlier();
       const before = await readRecords(this.servers, this.keys);
       this.generation = Math.max(0, ...[...before.lanes.values()].map(({ record }) => record.generation)) + 1;
       await this.openLanes(options.fresh === true ? new Map() : before.lanes);
       this.crossing?.read(before.slots);
       timer = setInterval(() => this.status(), STATUS_EVERY);
       let restored: RestoreSummary | undefined;
-      const resumes = options.fresh !== true && (await this.goesOn(before.lanes));
-      if (!resumes) {
+      if (!(await this.resumes(before.lanes))) {
         restored = await this.copy(before.lanes);
-        if (restored === undefined || !isComplete(restored)) return this.summary(restored, false, 0);
+        if (!isComplete(restored)) return this.summary(restored, false, 0);
         if (options.phase === 'full') return this.summary(restored, false, await this.release());
-      }
+      } else if (this.dry) return this.summary(undefined, false, 0);
       this.phase = 'changes';
       const caughtUp = await this.follow();
       return this.summary(restored, caughtUp, caughtUp ? await this.release() : 0);
@@ -229,6 +260,20 @@ class Sync {
         await spool.close().catch(() => undefined);
       }
     }
+  }
+
+  /** Whether nothing may be changed. */
+  private get dry(): boolean {
+    return this.options.dryRun === true;
+  }
+
+  /** What an earlier run has sent is applied, or lost, when this resolves. */
+  private async endEarlier(): Promise<void> {
+    const refused = await endConnections(this.servers, this.keys);
+    if (refused === undefined) return;
+    this.options.onNote?.(
+      `the target refuses CLIENT LIST or CLIENT KILL (${refused}): a run that was killed may still be writing, so that writes may be applied twice`,
+    );
   }
 
   private async openLanes(states: ReadonlyMap<number, LaneState>): Promise<void> {
@@ -259,10 +304,11 @@ class Sync {
   }
 
   private openSpool(lane: number, name: string): Promise<Spool> {
-    const { spool: dir, spoolMax } = this.options;
+    const { spool: folder, spoolMax } = this.options;
+    const own = laneName(this.keys.id, lane);
+    const dir = folder !== undefined && (!this.dry || hasSpool(folder, own)) ? folder : undefined;
     return Spool.open({
-      lane: `${this.keys.id}-${lane}`,
-      ...{ dir, max: spoolMax },
+      ...{ lane: own, dir, max: spoolMax },
       onFull: (text) => this.options.onEvent?.(`${name}: ${text}: the source is not read further until there is room`, true),
       onRoom: () => this.options.onEvent?.(`${name}: the spool has room again`, true),
       onEvent: (text) => this.options.onEvent?.(`${name}: ${text}`),
@@ -278,10 +324,24 @@ class Sync {
     return lane;
   }
 
-  /** Goes on with what an earlier run has done, if there is such, and the source still has the writes since. */
+  /** Whether it goes on with what an earlier run has done. */
+  private async resumes(states: ReadonlyMap<number, LaneState>): Promise<boolean> {
+    const { fresh, phase } = this.options;
+    const [{ shard }] = this.lanes;
+    const isWhole = states.size > 0 && [...states.values()].every(({ record }) => record.phase === 'changes');
+    if (isWhole && fresh !== true) {
+      if (phase !== 'full') return this.goesOn(states);
+      const advice = 'leave out --phase full to go on with the writes since, or add --fresh to make another one';
+      throw new SyncError(shard.facts.name, `this sync has made its full copy already: ${advice}`);
+    }
+    if (phase !== 'changes') return false;
+    const why = states.size === 0 ? 'the target has no position of this sync' : 'the full copy of this sync is not complete';
+    throw new SyncError(shard.facts.name, `${why}, so that there is nothing to go on from: leave out --phase changes to make a full copy`);
+  }
+
+  /** Goes on with what an earlier run has done, if the source still has the writes since. */
   private async goesOn(states: ReadonlyMap<number, LaneState>): Promise<boolean> {
     const { lanes, options } = this;
-    if (states.size === 0 || [...states.values()].some(({ record }) => record.phase === 'full')) return false;
     const [{ record }] = states.values();
     if (record.options !== this.fingerprint) {
       throw new SyncError(
@@ -296,7 +356,8 @@ class Sync {
       const state = states.get(lane.number);
       known.add(lane.number);
       if (state === undefined && this.crossing !== undefined) continue; // it came to the cluster since
-      const gap = state === undefined ? 'the target has no position of it' : await this.begin(lane, state);
+      const begin = (of: LaneState): Promise<string | undefined> => (this.dry ? this.foreseen(lane, of) : this.begin(lane, of));
+      const gap = state === undefined ? 'the target has no position of it' : await begin(state);
       if (gap !== undefined) gaps.push(`${lane.shard.facts.name}: ${gap}`);
     }
     const gone = [...states.keys()].filter((number) => !known.has(number));
@@ -316,7 +377,8 @@ class Sync {
   }
 
   private async fullInstead(reason: string): Promise<void> {
-    const { confirmFull, onGap } = this.options;
+    const { confirmFull, onGap, phase } = this.options;
+    if (phase === 'changes') throw new SyncGap(this.lanes[0].shard.facts.name, reason);
     const agreed = onGap === 'full' || (onGap === undefined && (await confirmFull?.(reason)) === true);
     if (!agreed) throw new SyncGap(this.lanes[0].shard.facts.name, reason);
   }
@@ -324,9 +386,7 @@ class Sync {
   /** Asks for the writes since a position. Returns why that is not possible. */
   private async begin(lane: SourceLane, { record }: LaneState): Promise<string | undefined> {
     const { spool } = lane;
-    const known = spool.history.findLast(({ from }) => from <= record.certain)?.id;
-    const has = record.certain >= spool.begin && record.certain <= spool.end && known === record.id;
-    if (!has) await spool.reset(record.id, record.certain);
+    if (!hasWrites(spool, record)) await spool.reset(record.id, record.certain);
     this.makeLane(lane, { offset: record.certain, db: record.db });
     const link = this.makeLink(lane);
     const last = spool.history.at(-1)?.id ?? record.id;
@@ -334,6 +394,14 @@ class Sync {
     if (end?.kind === 'gap') return end.reason;
     this.run1(lane, link);
     return undefined;
+  }
+
+  /** The same, as it would be. */
+  private async foreseen({ shard, spool }: SourceLane, { record }: LaneState): Promise<string | undefined> {
+    const last = hasWrites(spool, record) ? spool.history.at(-1) : undefined;
+    const history = await this.historyOf(shard);
+    const end = continuation(history, [last === undefined ? { id: record.id, end: record.certain } : { id: last.id, end: spool.end }]);
+    return end.kind === 'gap' ? end.reason : undefined;
   }
 
   private makeLink(lane: SourceLane): ChangeLink {
@@ -465,48 +533,133 @@ class Sync {
   }
 
   /** The full copy, with the writes meanwhile going to the spools. */
-  private async copy(states: ReadonlyMap<number, LaneState>): Promise<RestoreSummary | undefined> {
-    const { options } = this;
+  private async copy(states: ReadonlyMap<number, LaneState>): Promise<RestoreSummary> {
+    const { dry, options, positions } = this;
+    const { conflict, filter = {}, flush, functions = takesFunctions({ filter }), onPlan } = options;
     this.phase = 'full';
-    const followers = new Map(this.lanes.map((lane) => [lane.shard.facts.name, this.follower(lane)]));
-    const [name] = options.sources;
-    const again = states.size > 0 && options.fresh !== true;
+    const again = states.size > 0;
     const empty = this.facts.masters.every(({ counted, keys }) => counted && keys.size === 0);
-    this.alone = (empty || (options.flush === true && options.url.db === undefined) || again) && this.plain;
-    await Promise.all([...followers.values()].map((follower) => follower.prepare()));
-    const restored = await restore({
+    const ours = again && [...states.values()].every(({ record }) => record.alone);
+    this.alone = (empty || flush === true || ours) && this.plain;
+    const common: RestoreOptions = {
       ...options,
-      ...{ ttlShift: this.hold, signal: this.signal, conflict: again ? 'replace' : options.conflict },
+      ...{ ttlShift: this.hold, signal: this.signal, functions, conflict: again ? 'replace' : conflict },
+      filter: { ...filter, notPrefix: [...(filter.notPrefix ?? []), ...positions.prefixes] },
       connectionName: labelOf(`${this.keys.prefix}${this.keys.id}:copy`),
-      live: new Map([
-        [
-          name,
-          {
-            ...options.source,
-            via: 'replication',
-            onPosition: async (shard, position) => {
-              await this.writeFull();
-              await followers.get(shard)?.onPosition(position);
-            },
-            onExactPosition: async (shard, position) => {
-              await followers.get(shard)?.onExactPosition(position);
-              const lane = this.lanes.find((one) => one.shard.facts.name === shard);
-              if (lane !== undefined) lane.copy = position;
-            },
+      onPlan: !dry
+        ? onPlan
+        : async (plan) => {
+            await onPlan?.(plan);
+            return false;
           },
-        ],
-      ]),
-    });
-    if (!isComplete(restored) || options.dryRun === true) return restored;
+    };
+    const restored = (await this.restoreSeeds(common)) ?? (await this.restoreLive(common));
+    if (dry || !isComplete(restored)) return restored;
     await this.writeSlots();
+    if (again && flush !== true) await this.sweep();
     for (const lane of this.lanes) await this.copied(lane);
     return restored;
   }
 
+  private async restoreLive(options: RestoreOptions): Promise<RestoreSummary> {
+    const followers = new Map(this.lanes.map((lane) => [lane.shard.facts.name, this.follower(lane)]));
+    if (!this.dry) await Promise.all([...followers.values()].map((follower) => follower.prepare()));
+    const live: LiveOptions = {
+      ...this.options.source,
+      via: 'replication',
+      onPosition: async (shard, position) => {
+        await this.writeFull();
+        await followers.get(shard)?.onPosition(position);
+      },
+      onExactPosition: async (shard, position) => {
+        await followers.get(shard)?.onExactPosition(position);
+        const lane = this.lanes.find((one) => one.shard.facts.name === shard);
+        if (lane !== undefined) lane.copy = position;
+      },
+    };
+    return restore({ ...options, live: new Map([[options.sources[0], live]]) });
+  }
+
+  /** The full copy from files; undefined if there are none, or they are too old and the source is to be copied instead. */
+  private async restoreSeeds(options: RestoreOptions): Promise<RestoreSummary | undefined> {
+    const { seed, seedManifest } = this.options;
+    if (seed === undefined) return undefined;
+    checkApart({ ...options, servers: new Map(this.lanes.map(({ shard }) => [shard.facts.name, shard])) }, this.facts);
+    const read = await readSeeds(seed);
+    const histories = await Promise.all(
+      this.lanes.map(async ({ shard }) => ({ name: shard.facts.name, history: await this.historyOf(shard) })),
+    );
+    const gaps: string[] = [];
+    for (const [i, { path, position }] of seedsOf(read, histories).entries()) {
+      const gap = await this.beginAt(this.lanes[i], position, histories[i].history);
+      if (gap !== undefined) gaps.push(`${path} is at offset ${position.offset} of ${histories[i].name}: ${gap}`);
+    }
+    if (gaps.length > 0) {
+      await this.fullInstead(gaps.join('; '));
+      for (const lane of this.lanes) this.unlink(lane);
+      return undefined;
+    }
+    return restore({
+      ...options,
+      ...{ sources: seed, live: undefined, manifest: seedManifest },
+      open: (source, how) => new LateInput(source, how, () => this.writeFull()),
+    });
+  }
+
+  /** Asks for the writes since a file. Returns why that is not possible. */
+  private async beginAt(
+    lane: SourceLane,
+    { id, offset, streamDb = 0 }: ReplicationPosition,
+    history: SourceHistory,
+  ): Promise<string | undefined> {
+    const { spool } = lane;
+    const has = hasWrites(spool, { id, certain: offset });
+    const from = has ? { id: spool.history.at(-1)?.id ?? id, end: spool.end } : { id, end: offset };
+    const foreseen = continuation(history, [from]);
+    if (foreseen.kind === 'gap') return foreseen.reason;
+    if (this.dry) return undefined;
+    if (!has) await spool.reset(id, offset);
+    const link = this.makeLink(lane);
+    const end = await link.start(from.id, from.end);
+    if (end?.kind === 'gap') return end.reason;
+    if (end !== undefined) return 'another server has taken its place';
+    lane.copy = { id, offset, db: streamDb };
+    this.run1(lane, link);
+    return undefined;
+  }
+
+  /** Keys that the source does not have any more are removed by the lanes. */
+  private async sweep(): Promise<void> {
+    const { alone, keys, lanes, options, positions, servers, signal } = this;
+    const swept = {
+      ...{ servers, keys, signal, isPosition: (key: Uint8Array) => positions.has(key, 0, key.length) },
+      lanes: lanes.map(({ copy, number, shard }) => ({
+        ...{ number, name: shard.facts.name, open: () => shard.connectMaster(), choice: this.choiceOf(shard), offset: copy?.offset ?? 0 },
+        slots: this.source.facts.clustered ? slotsOf(shard) : undefined,
+      })),
+    };
+    const { stale, unsure } = await sweep(swept, alone);
+    if (unsure > 0) {
+      options.onNote?.(`${counted(unsure)} of the target were not looked for in the source, since their slots are moving there`);
+    }
+    if (stale === 0) return;
+    const them = `${counted(stale)} of the target that the source does not have`;
+    if (!alone && (await options.confirmSweep?.(stale)) !== true) {
+      options.onNote?.(`${them} stay there: if they are left over from an earlier copy, they were deleted in the source since`);
+      return;
+    }
+    if (!alone) await sweep(swept, true);
+    options.onEvent?.(`${them}: they are deleted`, true);
+  }
+
+  private choiceOf(shard: Shard): Choice {
+    return choiceOf(this.options, shard.db, this.facts.databases);
+  }
+
   /** Whether all keys are copied under their own numbers of databases, from one server. */
   private get plain(): boolean {
-    const { dbMap, filter = {}, url } = this.options;
-    return this.lanes.length === 1 && takesFunctions({ filter }) && dbMap === undefined && url.db === undefined;
+    const { filter = {} } = this.options;
+    return this.lanes.length === 1 && takesFunctions({ filter }) && this.choiceOf(this.lanes[0].shard).sameDatabases;
   }
 
   private follower(lane: SourceLane): CopyFollower {
@@ -544,7 +697,7 @@ class Sync {
       sent: copy.offset,
       db: copy.db,
       sentDb: copy.db,
-    }, true);
+    });
     this.makeLane(lane, { offset: copy.offset, db: copy.db });
   }
 
@@ -570,13 +723,11 @@ class Sync {
   private async tellSlots(crossing: Crossing): Promise<void> {
     const { keys, servers } = this;
     crossing.takeChanged();
-    await servers.eachMaster((client, { name }) => client.hset(keys.records(this.recordSlot(name)), LANES_FIELD, crossing.text));
-  }
-
-  /** The slot of the records on a master of the target; -1 for a single server. */
-  private recordSlot(master: string): number {
-    const { servers } = this;
-    return servers.clustered ? servers.rangesOfMaster(master)[0][0] : -1;
+    const { moving } = await readRecords(servers, keys);
+    await servers.eachMaster((client, master) => {
+      const slot = recordSlot(servers, servers.masters.indexOf(master), moving);
+      return client.hset(keys.records(slot), LANES_FIELD, crossing.text);
+    });
   }
 
   private get shared(): Pick<LaneRecord, 'alone' | 'generation' | 'held' | 'lanes' | 'options'> {
@@ -587,38 +738,31 @@ class Sync {
   private async writeRecords(
     lane: number,
     place: Omit<LaneRecord, keyof Sync['shared'] | 'batch' | 'slots'>,
-    withFences = false,
+    keepsFences = place.phase !== 'full',
   ): Promise<void> {
-    const { keys, servers } = this;
-    await servers.eachMaster(async (client, { name }) => {
-      const ranges = servers.clustered ? servers.rangesOfMaster(name) : [];
-      const slot = ranges.at(0)?.[0] ?? -1;
-      const text = recordText({ ...place, ...this.shared, slots: slotsText(ranges) });
-      await client.hset(keys.records(slot), { [`${lane}`]: text, [`${lane}:batches`]: '0' });
-      if (!withFences) await client.del(keys.fences(slot));
-    });
+    const { keys, options, servers } = this;
+    for (let attempt = 1; ; attempt++) {
+      this.signal.throwIfAborted();
+      try {
+        await replaceRecords(servers, keys, lane, (slots) => recordText({ ...place, ...this.shared, slots }), keepsFences);
+        return;
+      } catch (error) {
+        if (!mayPass(error)) throw error;
+        options.onEvent?.(`${reasonOf(error)}: writing the position again`, attempt % 10 === 0);
+      }
+      await delay(200, undefined, { signal: this.signal });
+    }
   }
 
   private makeLane(lane: SourceLane, from: { readonly offset: number; readonly db: number }): void {
     const { facts, keys, options, servers, table } = this;
-    const { dbMap, filter = {}, notCommand, onlyCommand, url } = options;
+    const { filter = {}, notCommand, onlyCommand } = options;
     const { shard } = lane;
-    const isWanted = compileKeyFilter(filter);
-    const databases = filter.db === undefined || filter.db.length === 0 ? undefined : new Set(filter.db);
-    const ofSource = shard.db;
-    const target = (db: number): number => url.db ?? dbMap?.get(db) ?? db;
-    const wants =
-      isWanted === undefined && databases === undefined && ofSource === undefined
-        ? undefined
-        : (db: number, keyBytes: Uint8Array, keyStart: number, keyEnd: number): boolean =>
-            databases?.has(db) !== false &&
-            (ofSource === undefined || ofSource === db) &&
-            isWanted?.({ keyBytes, keyStart, keyEnd }) !== false;
-    const { transactions } = this;
-    const allSources = Array.from({ length: facts.databases }, (_, db) => db);
+    const { positions, transactions } = this;
     lane.lane = new Lane(
       {
-        ...{ number: lane.number, name: shard.facts.name, servers, keys, spool: lane.spool, table, wants, target, hold: this.hold },
+        ...{ number: lane.number, name: shard.facts.name, servers, keys, spool: lane.spool, table, positions, hold: this.hold },
+        ...this.choiceOf(shard),
         crossing: this.crossing,
         fetcher: new Fetcher({
           name: shard.facts.name,
@@ -637,8 +781,6 @@ class Sync {
           },
           suffix: `${keys.id}:${lane.number}`,
         }),
-        sources: (db) => (url.db === undefined && dbMap === undefined ? [db] : allSources.filter((of) => target(of) === db)),
-        sameDatabases: url.db === undefined && dbMap === undefined && databases === undefined && ofSource === undefined,
         fetchAll: choosesValues(filter),
         takes: takesOf(onlyCommand, notCommand),
         ...{ transactions, confirm: options.confirm, patience: PATIENCE, maxOpsPerSecond: options.maxOpsPerSecond },
@@ -674,6 +816,7 @@ class Sync {
     return (await this.historyOf(shard)).offset;
   }
 
+  /** Where a master stands. Throws SyncError, ServerError, and the reason of the signal. */
   private async historyOf(shard: Shard): Promise<SourceHistory> {
     for (;;) {
       this.signal.throwIfAborted();
@@ -802,7 +945,7 @@ class Sync {
     await eachKeyOf(await this.source.servers.client(await shard.master()), (keys) => void names.push(...keys));
     await this.writeFences(number, names, copy.offset);
     const { db, id, offset } = copy;
-    await this.writeRecords(number, { phase: 'changes', id, certain: offset, sent: offset, db, sentDb: db }, true);
+    await this.writeRecords(number, { phase: 'changes', id, certain: offset, sent: offset, db, sentDb: db });
     const text = `it has come to the cluster, and sent a copy of ${bytes} bytes: its ${names.length} keys are fetched, its writes followed`;
     this.options.onEvent?.(`${shard.facts.name}: ${text}`, true);
     this.makeLane(lane, { offset: copy.offset, db: copy.db });
@@ -812,6 +955,7 @@ class Sync {
   private async writeFences(lane: number, names: readonly Uint8Array[], offset: number): Promise<void> {
     const { keys, servers } = this;
     await servers.refresh();
+    const { moving } = await readRecords(servers, keys);
     const owners = new Map<Master, Uint8Array[]>();
     for (const key of names) {
       const owner = servers.masterOf(keySlot(key));
@@ -819,9 +963,10 @@ class Sync {
     }
     for (const [master, own] of owners) {
       const client = await servers.client(master);
+      const slot = recordSlot(servers, servers.masters.indexOf(master), moving);
       for (let at = 0; at < own.length; at += FENCES_AT_ONCE) {
         const fields = own.slice(at, at + FENCES_AT_ONCE).flatMap((key) => [fenceField(lane, 0, key), `${offset}`]);
-        await client.call('HSET', keys.fences(this.recordSlot(master.name)), ...fields);
+        await client.call('HSET', keys.fences(slot), ...fields);
       }
     }
   }
@@ -880,6 +1025,16 @@ class Sync {
     };
   }
 }
+
+/** Whether a spool has the writes since a position. */
+function hasWrites({ begin, end, history }: Spool, { certain, id }: Pick<LaneRecord, 'certain' | 'id'>): boolean {
+  return certain >= begin && certain <= end && history.findLast(({ from }) => from <= certain)?.id === id;
+}
+
+const slotsOf = ({ facts }: Shard): ReadonlySet<number> =>
+  new Set(facts.slots.flatMap(([from, to]) => Array.from({ length: to - from + 1 }, (_, i) => from + i)));
+
+const counted = (keys: number): string => (keys === 1 ? 'a key' : `${keys} keys`);
 
 const isComplete = ({ declined, errors, failure, interrupted }: RestoreSummary): boolean =>
   !declined && !interrupted && failure === undefined && errors.length === 0;

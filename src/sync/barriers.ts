@@ -127,7 +127,8 @@ async function deleteKeys(pause: Pause, { fences, keys, lane, options, servers, 
   }
 }
 
-async function databasesOf(servers: Servers): Promise<number[]> {
+/** Those of the target that have keys. */
+export async function databasesOf(servers: Servers): Promise<number[]> {
   const all = await servers.eachMaster(async (client) => [...(await servers.infoOf(client)).keys.keys()]);
   return [...new Set(all.flat())];
 }

@@ -13,6 +13,7 @@ import { otherDatabase } from './commands/split.js';
 import type { CommandTable } from './commands/table.js';
 import { Fences, keyId, type KeyName } from './fences.js';
 import { type ApartReason, type Pause, PlanCounts, Planner } from './planner.js';
+import type { Positions } from './positions.js';
 import type { LaneRecord, RecordKeys } from './record.js';
 import { type Fetched, type Fetcher, KeyElsewhere } from './source/fetcher.js';
 import type { Spool } from './spool/spool.js';
@@ -35,6 +36,7 @@ export interface LaneOptions {
   /** What it shares with the lanes of the other masters of a cluster. */
   readonly crossing: Crossing | undefined;
   readonly wants: ((db: number, bytes: Uint8Array, start: number, end: number) => boolean) | undefined;
+  readonly positions: Positions;
   readonly target: (db: number) => number;
   /** Databases of the source that go to one of the target. */
   readonly sources: (db: number) => readonly number[];
@@ -112,10 +114,11 @@ export class Lane implements Crosser {
     this.number = options.number;
     this.interruption = this.freshInterruption();
     const { crossing, number } = options;
-    const { fetchAll, hold, maxOpsPerSecond, sameDatabases, table, takes, target, wants } = options;
+    const { fetchAll, hold, maxOpsPerSecond, name, positions, sameDatabases, table, takes, target, wants } = options;
     this.planner = new Planner(
       {
-        ...{ table, fences: this.fences, wants, target, sameDatabases, hold, fetchAll, counts: this.counts },
+        ...{ table, fences: this.fences, wants, target, sameDatabases, hold, fetchAll, counts: this.counts, positions },
+        onPosition: (command) => positions.check(name, argsOf(command)),
         foreign:
           crossing &&
           ((slot, isMoving) => {
@@ -219,14 +222,14 @@ export class Lane implements Crosser {
     const { crossing, hold, keys, number, servers, signal } = this.options;
     await servers.refresh();
     await endConnections(servers, keys, number);
-    const { lanes, places } = await readRecords(servers, keys);
-    const state = this.checked(lanes.get(number));
+    const records = await readRecords(servers, keys);
+    const state = this.checked(records.lanes.get(number));
     const { record, sent } = state;
     this.writer = await ChangeWriter.attach(
       {
         ...{ servers, lane: number, keys, recordDb: 0, confirm: this.options.confirm, patience: this.options.patience },
         transactions: this.options.transactions,
-        ...{ fences: this.fences, sources: this.options.sources },
+        ...{ fences: this.fences, sources: this.options.sources, moving: records.moving },
         record: (place) => this.record(place),
         onRefused: (args, db, error) => this.onRefused(args, db, error),
         onCertain: () => this.onCertain(),
@@ -245,7 +248,7 @@ export class Lane implements Crosser {
     signal.throwIfAborted();
     if (this.options.transactions && sent === record.certain) return;
     await this.writer.writeRecord(record.certain, record.db, sent);
-    await removeStale(servers, keys, number, places);
+    await removeStale(servers, keys, number, records);
   }
 
   private begin(place: Place): void {
@@ -333,7 +336,7 @@ export class Lane implements Crosser {
 
   /** The wanted keys that a command writes, and what it does to each. */
   private async written(command: StreamCommand, db: number): Promise<(KeyName & { effect: number })[]> {
-    const { table, wants } = this.options;
+    const { positions, table, wants } = this.options;
     let spec = table.of(command);
     if (spec === undefined && (await this.options.learn(text(command, 0)))) spec = table.of(command);
     if (spec === undefined || !['write', 'script', 'move', 'copy'].includes(spec.kind)) return [];
@@ -343,6 +346,7 @@ export class Lane implements Crosser {
     const effect = spec.effect(command);
     return found.writes.flatMap((arg) => {
       const [start, end] = [command.starts[arg], command.ends[arg]];
+      if (positions.has(command.bytes, start, end)) return [];
       const key = command.bytes.slice(start, end);
       const databases = other === undefined || other === db ? [db] : [db, other];
       return databases.filter((of) => wants?.(of, key, 0, key.length) !== false).map((of) => ({ db: of, key, effect }));
@@ -445,8 +449,8 @@ export class Lane implements Crosser {
         else this.fences.want(from, args[arg]);
       }
     }
-    if (!moves)
-      onNote(`${name}: the target refused ${spec.name.toUpperCase()} (${error}): the keys that it writes are fetched from the source`);
+    if (moves) return;
+    onNote(`${name}: the target refused ${spec.name.toUpperCase()} (${error}): the keys that it writes are fetched from the source`);
   }
 
   private onCertain(): void {
@@ -666,7 +670,7 @@ class Groups {
 }
 
 /** Whether another attempt may go better. */
-const mayPass = (error: unknown): boolean =>
+export const mayPass = (error: unknown): boolean =>
   error instanceof ConnectionLost ||
   (error instanceof ServerError &&
     (error.passing || error.code === 'UNREACHABLE' || error.code === 'LOST' || (error.code === 'REFUSED' && passes(error.reason))));
@@ -682,6 +686,9 @@ const NOWHERE = {
 
 const text = ({ bytes, ends, starts }: StreamCommand, arg: number): string =>
   Buffer.from(bytes.buffer, bytes.byteOffset + starts[arg], ends[arg] - starts[arg]).toString('latin1');
+
+const argsOf = ({ args, bytes, ends, starts }: StreamCommand): Uint8Array[] =>
+  Array.from({ length: args }, (_, i) => bytes.subarray(starts[i], ends[i]));
 
 /** A command from its arguments. */
 function commandOf(args: readonly Uint8Array[]): StreamCommand {

@@ -24,6 +24,10 @@ export interface PlannerOptions {
   readonly fences: Fences;
   /** Whether a key of the source is wanted (default: all). */
   readonly wants?: ((db: number, bytes: Uint8Array, start: number, end: number) => boolean) | undefined;
+  /** Keys of syncs, which are not wanted. */
+  readonly positions?: { has(bytes: Uint8Array, start: number, end: number): boolean } | undefined;
+  /** Called with a command that writes one. */
+  readonly onPosition?: ((command: StreamCommand) => void) | undefined;
   /** The database on the target for one of the source. */
   readonly target: (db: number) => number;
   /** Whether databases keep their numbers, and all are wanted. */
@@ -61,6 +65,8 @@ export class PlanCounts {
   commands = 0;
   /** Left out by filters. */
   filtered = 0;
+  /** Left out, as only syncs use their keys. */
+  positions = 0;
   /** Left out since their key was fetched later. */
   superseded = 0;
   /** Whose keys were fetched instead. */
@@ -164,7 +170,8 @@ export class Planner {
 
   private write(command: StreamCommand, spec: CommandSpec): void {
     const { foreign } = this.options;
-    if (spec.key > 0 && spec.key < command.args && this.careless && (spec.effect(command) & Effect.INEXACT) === 0) {
+    const careless = spec.key > 0 && spec.key < command.args && this.careless && !this.isPosition(command, spec.key);
+    if (careless && (spec.effect(command) & Effect.INEXACT) === 0) {
       const needsSlot = this.output.sharded || foreign !== undefined;
       const slot = needsSlot ? keySlot(command.bytes, command.starts[spec.key], command.ends[spec.key]) : 0;
       if (foreign?.(slot, isMoved(spec)) === true) {
@@ -195,8 +202,11 @@ export class Planner {
       return;
     }
     const wanted = writes.filter((arg) => this.wants(command, arg));
+    const position = wanted.length < writes.length && writes.some((arg) => this.isPosition(command, arg));
+    if (position) this.options.onPosition?.(command);
     if (wanted.length === 0) {
-      counts.filtered++;
+      if (position) counts.positions++;
+      else counts.filtered++;
       return;
     }
     if (this.isForeign(command, spec, writes)) {
@@ -311,7 +321,12 @@ export class Planner {
     this.options.fences.want(db, command.bytes.slice(command.starts[arg], command.ends[arg]));
   }
 
+  private isPosition(command: StreamCommand, arg: number): boolean {
+    return this.options.positions?.has(command.bytes, command.starts[arg], command.ends[arg]) === true;
+  }
+
   private wants(command: StreamCommand, arg: number): boolean {
+    if (this.isPosition(command, arg)) return false;
     return this.options.wants?.(this.db, command.bytes, command.starts[arg], command.ends[arg]) ?? true;
   }
 

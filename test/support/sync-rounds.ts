@@ -43,6 +43,10 @@ export class SyncRounds {
     return this.running;
   }
 
+  get runs(): boolean {
+    return this.running?.runs === true;
+  }
+
   /** Starts it. */
   start(...more: string[]): Running {
     const { args = [], source, sourceUrl = source.url, url } = this.options;
@@ -86,9 +90,14 @@ export class SyncRounds {
     return Math.floor(this.random() * most);
   }
 
-  async end(): Promise<void> {
+  /** Counters and the program. */
+  async stop(): Promise<void> {
     await this.counters.stop();
     if (this.running !== undefined) await this.kill();
+  }
+
+  async end(): Promise<void> {
+    await this.stop();
     rmSync(this.spool, { recursive: true, force: true });
   }
 }

@@ -8,8 +8,8 @@ import { type Address, addressText } from '../../redis/url.js';
 import { Signal } from '../../redis/signal.js';
 import type { Fences } from '../fences.js';
 import { StreamParser } from '../stream-parser.js';
-import { fenceField, type LaneRecord, type RecordKeys, recordText, slotsText, LANES_FIELD } from '../record.js';
-import { labelOf } from './lane-records.js';
+import { fenceField, type LaneRecord, LANES_FIELD, type RecordKeys, recordText, slotsText } from '../record.js';
+import { labelOf, recordSlot } from './lane-records.js';
 import { TargetConnection } from './target-connection.js';
 
 /** The target cannot go on with what was sent: everything that is not certain has to be looked at again. */
@@ -43,6 +43,8 @@ export interface ChangeWriterOptions {
   readonly fences: Pick<Fences, 'takeUnrecorded' | 'wanted'>;
   /** Databases of the source that go to one of the target. */
   readonly sources: (db: number) => readonly number[];
+  /** Slots that are on their way to another master. */
+  readonly moving: ReadonlySet<number>;
   /** The rest of the record. */
   readonly record: (place: RecordPlace) => Omit<LaneRecord, 'slots'>;
   /** A command was refused: its keys have to be fetched. Nothing counts as certain until `settled` is called. */
@@ -96,6 +98,8 @@ export class ChangeWriter {
   private readonly connections: TargetConnection[];
   /** By slot: the index of its connection, -1 for none; undefined for a single server. As of when the writer was attached. */
   private readonly owners: Int16Array | undefined;
+  /** The slot of the records of each master; -1 for a single server. */
+  private readonly places: readonly number[];
   /** The slots of each master, for its record. */
   private readonly slots: readonly string[];
   private readonly change = new Signal();
@@ -134,6 +138,7 @@ export class ChangeWriter {
     this.batch = from.batch;
     const { servers } = options;
     this.owners = servers.owners;
+    this.places = servers.masters.map((_, index) => recordSlot(servers, index, options.moving));
     this.slots = servers.masters.map(({ name }) => (servers.clustered ? slotsText(servers.rangesOfMaster(name)) : ''));
     this.connections = servers.masters.map((master) => this.connectionTo(master));
   }
@@ -313,7 +318,7 @@ export class ChangeWriter {
   /** Tells all masters which slots belong to which lane. Throws Detached. */
   async writeSlots(text: string): Promise<void> {
     const { keys, recordDb } = this.options;
-    const command = (index: number): string[] => ['HSET', keys.records(this.firstSlot(index)), LANES_FIELD, text];
+    const command = (index: number): string[] => ['HSET', keys.records(this.places[index]), LANES_FIELD, text];
     await this.everywhere((connection, index) => this.own(connection, recordDb, [command(index)]));
   }
 
@@ -352,7 +357,7 @@ export class ChangeWriter {
   ): Promise<void> {
     const { keys: names, recordDb } = this.options;
     const connection = this.connections[owner];
-    const name = names.fences(this.firstSlot(owner));
+    const name = names.fences(this.places[owner]);
     for (let at = 0; at < keys.length; at += FENCES_AT_ONCE) {
       const fields = keys.slice(at, at + FENCES_AT_ONCE).flatMap(({ db, key, offset }) => [fenceField(lane, db, key), `${offset}`]);
       await this.own(connection, recordDb, [['HSET', name, ...fields]]);
@@ -362,7 +367,7 @@ export class ChangeWriter {
   /** Removes fences that the stream has passed. */
   async unfence(owner: number, keys: readonly { readonly db: number; readonly key: Uint8Array }[]): Promise<void> {
     const { keys: names, lane, recordDb } = this.options;
-    const name = names.fences(this.firstSlot(owner));
+    const name = names.fences(this.places[owner]);
     for (let at = 0; at < keys.length; at += FENCES_AT_ONCE) {
       const fields = keys.slice(at, at + FENCES_AT_ONCE).map(({ db, key }) => fenceField(lane, db, key));
       await this.own(this.connections[owner], recordDb, [['HDEL', name, ...fields]]);
@@ -462,15 +467,10 @@ export class ChangeWriter {
     ]);
   }
 
-  /** The lowest slot of a master, where its records are; -1 for a single server. */
-  private firstSlot(owner: number): number {
-    return this.owners?.indexOf(owner) ?? -1;
-  }
-
   private recordCommand(index: number, place: RecordPlace): string[] {
     const { keys, lane } = this.options;
     const record = recordText({ ...this.options.record(place), slots: this.slots[index] });
-    return ['HSET', keys.records(this.firstSlot(index)), `${lane}`, record, `${lane}:batches`, `${this.batch}`];
+    return ['HSET', keys.records(this.places[index]), `${lane}`, record, `${lane}:batches`, `${this.batch}`];
   }
 
   /** Waits, if it has to, until more may be sent. Throws Detached. */
@@ -620,8 +620,11 @@ export class ChangeWriter {
   /** Waits for the replicas of a master that has no slots yet. */
   private async confirmed(connection: TargetConnection, address: Address): Promise<void> {
     const { confirm, servers } = this.options;
-    for (let is = !confirm; !is; ) {
-      const { replicas } = await this.guarded(connection, servers.clientTo(address).then((client) => servers.infoOf(client)));
+    for (let is = !confirm; !is;) {
+      const { replicas } = await this.guarded(
+        connection,
+        servers.clientTo(address).then((client) => servers.infoOf(client)),
+      );
       const { error, integer } = await this.guarded(connection, connection.ask('WAIT', `${replicas}`, `${REPLICA_PATIENCE}`));
       is = error !== undefined || integer >= replicas;
     }

@@ -1,7 +1,9 @@
 import type { Redis } from 'ioredis';
+import { refusalOf } from '../../redis/refusals.js';
 import type { Master, Servers } from '../../redis/servers.js';
+import { reasonOf } from '../../redis/errors.js';
 import type { KeyName } from '../fences.js';
-import { type LaneRecord, parseFence, parseRecord, type RecordKeys, slotsOf, LANES_FIELD } from '../record.js';
+import { type LaneRecord, LANES_FIELD, parseFence, parseRecord, type RecordKeys, slotsOf, slotsText } from '../record.js';
 
 /** What the target knows of a lane. */
 export interface LaneState {
@@ -21,11 +23,19 @@ export interface LaneState {
 export interface RecordPlace {
   readonly master: Master;
   readonly slot: number;
-  /** Which slots of the source belong to which lane. */
-  readonly slots: string;
+}
+
+export interface Records {
+  readonly lanes: Map<number, LaneState>;
+  readonly places: RecordPlace[];
+  /** What they say of which slots of the source belong to which lane. */
+  readonly slots: readonly string[];
+  /** Slots that are on their way to another master, and have no record where they were. */
+  readonly moving: ReadonlySet<number>;
 }
 
 interface Found extends RecordPlace {
+  readonly slots: string;
   readonly lane: number;
   readonly record: LaneRecord;
   readonly batch: number;
@@ -36,13 +46,13 @@ interface Found extends RecordPlace {
 const AT_ONCE = 2000;
 
 /** Reads the records of a sync: by lane; empty if there are none. */
-export async function readRecords(
-  servers: Servers,
-  keys: RecordKeys,
-): Promise<{ lanes: Map<number, LaneState>; places: RecordPlace[]; slots: string[] }> {
+export async function readRecords(servers: Servers, keys: RecordKeys): Promise<Records> {
   const found: Found[] = [];
+  const moving = new Set<number>();
   await servers.eachMaster(async (client, master) => {
-    for (const slot of await placesAt(servers, keys, client, master)) found.push(...(await recordsAt(keys, client, master, slot)));
+    for (const slot of await placesAt(servers, keys, client, master, moving)) {
+      found.push(...(await recordsAt(servers, keys, { master, slot })));
+    }
   });
   const lanes = new Map<number, LaneState>();
   for (const lane of new Set(found.map((one) => one.lane))) {
@@ -54,7 +64,15 @@ export async function readRecords(
       ),
     );
   }
-  return { lanes, places: found.map(({ master, slot, slots }) => ({ master, slot, slots })), slots: found.map(({ slots }) => slots) };
+  const slots = found.map((one) => one.slots);
+  return { lanes, places: found.map(({ master, slot }) => ({ master, slot })), slots, moving };
+}
+
+/** Where the records of a master belong: its first slot that stays with it; -1 for a single server. */
+export function recordSlot({ clustered, masters, owners }: Servers, index: number, moving: ReadonlySet<number>): number {
+  if (!clustered || owners === undefined) return -1;
+  const slot = owners.findIndex((owner, at) => owner === index && !moving.has(at));
+  return index < masters.length && slot < 0 ? owners.indexOf(index) : slot;
 }
 
 function stateOf(servers: Servers, all: readonly Found[]): LaneState {
@@ -88,57 +106,109 @@ function settled({ batch, record }: Found): LaneRecord {
   return record.batch === batch && batch > 0 ? { ...record, certain: record.sent, db: record.sentDb } : record;
 }
 
-/** The slots of a master whose record key exists; -1 stands for a single server. */
-async function placesAt(servers: Servers, keys: RecordKeys, client: Redis, master: Master): Promise<number[]> {
+/** The slots of a master where a record is, or may have gone to another one: these are added to `moving`. -1 for a single server. */
+async function placesAt(servers: Servers, keys: RecordKeys, client: Redis, master: Master, moving: Set<number>): Promise<number[]> {
   if (!servers.clustered) return [-1];
   const slots = servers.rangesOfMaster(master.name).flatMap(([from, to]) => numbers(from, to));
   const places: number[] = [];
   for (let at = 0; at < slots.length; at += AT_ONCE) {
-    const some = slots.slice(at, at + AT_ONCE);
-    const pipeline = client.pipeline();
-    for (const slot of some) pipeline.exists(keys.records(slot));
-    const replies = (await pipeline.exec()) ?? [];
-    replies.forEach(([error, exists], i) => {
-      if (error !== null) throw error;
-      if (exists === 1) places.push(some[i]);
-    });
+    places.push(...(await existing(client, slots.slice(at, at + AT_ONCE), (slot) => keys.records(slot), moving)));
   }
+  await existing(client, places, (slot) => keys.fences(slot), moving); // where they are missing, they cannot be made
   return places;
 }
 
-async function recordsAt(keys: RecordKeys, client: Redis, master: Master, slot: number): Promise<Found[]> {
-  const fields = await client.hgetall(keys.records(slot));
-  const fences = Object.keys(fields).length === 0 ? [] : ((await client.callBuffer('HKEYS', keys.fences(slot))) as Buffer[]);
+/** The slots whose key exists, or is asked for elsewhere. */
+async function existing(client: Redis, slots: readonly number[], key: (slot: number) => string, moving: Set<number>): Promise<number[]> {
+  const pipeline = client.pipeline();
+  for (const slot of slots) pipeline.exists(key(slot));
+  const replies = slots.length === 0 ? [] : ((await pipeline.exec()) ?? []);
+  return slots.filter((slot, i) => {
+    const [error, exists] = replies[i];
+    const asks = error !== null && refusalOf(error.message) === 'ask';
+    if (error !== null && !asks) throw error;
+    if (asks) moving.add(slot);
+    return asks || exists === 1;
+  });
+}
+
+async function recordsAt(servers: Servers, keys: RecordKeys, place: RecordPlace): Promise<Found[]> {
+  const { slot } = place;
+  const pairs = (await called(servers, place, 'HGETALL', keys.records(slot))).map(String);
+  const fields = Object.fromEntries(pairs.flatMap((field, i) => (i % 2 === 0 ? [[field, pairs[i + 1]]] : [])));
+  const fences = pairs.length === 0 ? [] : await called(servers, place, 'HKEYS', keys.fences(slot));
   return Object.entries(fields).flatMap(([field, text]) => {
     const record = /^\d+$/.test(field) ? parseRecord(text) : undefined;
     if (record === undefined) return [];
     const lane = Number(field);
     const fenced = fences.flatMap((fence) => parseFence(lane, fence) ?? []);
-    return [{ master, slot, slots: fields[LANES_FIELD] ?? '', lane, record, batch: Number(fields[`${field}:batches`] ?? 0), fenced }];
+    return [{ ...place, slots: fields[LANES_FIELD] ?? '', lane, record, batch: Number(fields[`${field}:batches`] ?? 0), fenced }];
   });
 }
 
+/** Asks a master, or the one that it gives the slot to. */
+async function called(servers: Servers, { master }: RecordPlace, ...command: [string, ...(string | Buffer)[]]): Promise<Buffer[]> {
+  const client = await servers.client(master);
+  try {
+    return (await client.callBuffer(...command)) as Buffer[];
+  } catch (error) {
+    const to = refusalOf(reasonOf(error)) === 'ask' ? servers.redirected(master.name, reasonOf(error)) : undefined;
+    if (to === undefined) throw error;
+    const other = await servers.clientTo(to);
+    const replies =
+      (await other
+        .pipeline()
+        .call('ASKING')
+        .callBuffer(...command)
+        .exec()) ?? [];
+    const [failure, reply] = replies[1];
+    if (failure !== null) throw failure;
+    return reply as Buffer[];
+  }
+}
+
+/** Sets the record of a lane on every master, and removes those that it has elsewhere, with its fences unless they are kept. Throws ServerError. */
+export async function replaceRecords(
+  servers: Servers,
+  keys: RecordKeys,
+  lane: number,
+  text: (slots: string) => string,
+  keepsFences = false,
+): Promise<void> {
+  await servers.refresh();
+  const records = await readRecords(servers, keys);
+  await servers.eachMaster(async (client, master) => {
+    const index = servers.masters.indexOf(master);
+    const slot = recordSlot(servers, index, records.moving);
+    const ranges = servers.clustered ? servers.rangesOf(index) : [];
+    await client.hset(keys.records(slot), { [`${lane}`]: text(slotsText(ranges)), [`${lane}:batches`]: '0' });
+    if (!keepsFences) await removeFences(servers, keys, lane, { master, slot });
+  });
+  await removeStale(servers, keys, lane, records);
+}
+
+async function removeFences(servers: Servers, keys: RecordKeys, lane: number, place: RecordPlace): Promise<void> {
+  const fences = await called(servers, place, 'HKEYS', keys.fences(place.slot));
+  const own = fences.filter((field) => parseFence(lane, field) !== undefined);
+  if (own.length > 0) await called(servers, place, 'HDEL', keys.fences(place.slot), ...own);
+}
+
 /** Removes what the lane has in places that are no longer those of a master: after slots have moved, others have taken over. */
-export async function removeStale(servers: Servers, keys: RecordKeys, lane: number, places: readonly RecordPlace[]): Promise<void> {
-  for (const { master, slot } of places) {
-    if (slot < 0 || servers.rangesOfMaster(master.name).at(0)?.[0] === slot) continue;
-    const client = await servers.client(master);
-    await client.hdel(keys.records(slot), `${lane}`, `${lane}:batches`);
-    const fences = (await client.callBuffer('HKEYS', keys.fences(slot))) as Buffer[];
-    const own = fences.filter((field) => parseFence(lane, field) !== undefined);
-    if (own.length > 0) await client.hdel(keys.fences(slot), ...own);
+export async function removeStale(servers: Servers, keys: RecordKeys, lane: number, { moving, places }: Records): Promise<void> {
+  const current = new Set(servers.masters.map((_, index) => recordSlot(servers, index, moving)));
+  for (const place of places.filter(({ slot }) => slot >= 0 && !current.has(slot))) {
+    const { slot } = place;
+    await called(servers, place, 'HDEL', keys.records(slot), `${lane}`, `${lane}:batches`);
+    await removeFences(servers, keys, lane, place);
   }
 }
 
 /** Removes all that the target has of a lane, whose master is no more. */
 export async function removeLane(servers: Servers, keys: RecordKeys, lane: number): Promise<void> {
   const { places } = await readRecords(servers, keys);
-  for (const { master, slot } of places) {
-    const client = await servers.client(master);
-    const fences = (await client.callBuffer('HKEYS', keys.fences(slot))) as Buffer[];
-    const own = fences.filter((field) => parseFence(lane, field) !== undefined);
-    if (own.length > 0) await client.hdel(keys.fences(slot), ...own);
-    await client.hdel(keys.records(slot), `${lane}`, `${lane}:batches`);
+  for (const place of places) {
+    await removeFences(servers, keys, lane, place);
+    await called(servers, place, 'HDEL', keys.records(place.slot), `${lane}`, `${lane}:batches`);
   }
 }
 
