@@ -43,7 +43,7 @@ import { Detached } from '../sync/target/change-writer.js';
 import { InfoLink } from '../sync/source/info-link.js';
 import { FetchedWriter } from '../sync/source/write-fetched.js';
 import { hasSpool, Spool } from '../sync/spool/spool.js';
-import { endConnections, labelOf, type LaneState, readRecords, removeLane, replaceRecords } from '../sync/target/lane-records.js';
+import { endConnections, labelOf, type LaneState, readRecords, recordSlot, removeLane, replaceRecords } from '../sync/target/lane-records.js';
 import { restore, type RestoreOptions, type RestoreSummary } from './restore.js';
 
 /** Which part of a sync is done. */
@@ -716,13 +716,11 @@ class Sync {
   private async tellSlots(crossing: Crossing): Promise<void> {
     const { keys, servers } = this;
     crossing.takeChanged();
-    await servers.eachMaster((client, { name }) => client.hset(keys.records(this.recordSlot(name)), LANES_FIELD, crossing.text));
-  }
-
-  /** The slot of the records on a master of the target; -1 for a single server. */
-  private recordSlot(master: string): number {
-    const { servers } = this;
-    return servers.clustered ? servers.rangesOfMaster(master)[0][0] : -1;
+    const { moving } = await readRecords(servers, keys);
+    await servers.eachMaster((client, master) => {
+      const slot = recordSlot(servers, servers.masters.indexOf(master), moving);
+      return client.hset(keys.records(slot), LANES_FIELD, crossing.text);
+    });
   }
 
   private get shared(): Pick<LaneRecord, 'alone' | 'generation' | 'held' | 'lanes' | 'options'> {
@@ -942,7 +940,7 @@ class Sync {
     await eachKeyOf(await this.source.servers.client(await shard.master()), (keys) => void names.push(...keys));
     await this.writeFences(number, names, copy.offset);
     const { db, id, offset } = copy;
-    await this.writeRecords(number, { phase: 'changes', id, certain: offset, sent: offset, db, sentDb: db }, true);
+    await this.writeRecords(number, { phase: 'changes', id, certain: offset, sent: offset, db, sentDb: db });
     const text = `it has come to the cluster, and sent a copy of ${bytes} bytes: its ${names.length} keys are fetched, its writes followed`;
     this.options.onEvent?.(`${shard.facts.name}: ${text}`, true);
     this.makeLane(lane, { offset: copy.offset, db: copy.db });
@@ -952,6 +950,7 @@ class Sync {
   private async writeFences(lane: number, names: readonly Uint8Array[], offset: number): Promise<void> {
     const { keys, servers } = this;
     await servers.refresh();
+    const { moving } = await readRecords(servers, keys);
     const owners = new Map<Master, Uint8Array[]>();
     for (const key of names) {
       const owner = servers.masterOf(keySlot(key));
@@ -959,9 +958,10 @@ class Sync {
     }
     for (const [master, own] of owners) {
       const client = await servers.client(master);
+      const slot = recordSlot(servers, servers.masters.indexOf(master), moving);
       for (let at = 0; at < own.length; at += FENCES_AT_ONCE) {
         const fields = own.slice(at, at + FENCES_AT_ONCE).flatMap((key) => [fenceField(lane, 0, key), `${offset}`]);
-        await client.call('HSET', keys.fences(this.recordSlot(master.name)), ...fields);
+        await client.call('HSET', keys.fences(slot), ...fields);
       }
     }
   }

@@ -9,7 +9,7 @@ import { SyncRun } from '../support/sync-run.js';
 import { unlike } from '../support/sync-support.js';
 
 /** RDBKIT_TEST_ROUNDS may ask for more. */
-const ROUNDS = Number(process.env.RDBKIT_TEST_ROUNDS ?? 4);
+const ROUNDS = Number(process.env.RDBKIT_TEST_ROUNDS ?? 2);
 const SEED = Number(process.env.RDBKIT_TEST_SEED ?? 1);
 
 /** Each node has its own functions, which a target can have one of each name of. */

@@ -206,12 +206,9 @@ export async function removeStale(servers: Servers, keys: RecordKeys, lane: numb
 /** Removes all that the target has of a lane, whose master is no more. */
 export async function removeLane(servers: Servers, keys: RecordKeys, lane: number): Promise<void> {
   const { places } = await readRecords(servers, keys);
-  for (const { master, slot } of places) {
-    const client = await servers.client(master);
-    const fences = (await client.callBuffer('HKEYS', keys.fences(slot))) as Buffer[];
-    const own = fences.filter((field) => parseFence(lane, field) !== undefined);
-    if (own.length > 0) await client.hdel(keys.fences(slot), ...own);
-    await client.hdel(keys.records(slot), `${lane}`, `${lane}:batches`);
+  for (const place of places) {
+    await removeFences(servers, keys, lane, place);
+    await called(servers, place, 'HDEL', keys.records(place.slot), `${lane}`, `${lane}:batches`);
   }
 }
 
