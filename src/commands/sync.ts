@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { TS_CODEC } from '../kernels/codec.js';
 import { LiveSource } from '../live/live-source.js';
@@ -12,7 +12,7 @@ import { specFromServer } from '../sync/commands/server-spec.js';
 import { CommandTable } from '../sync/commands/table.js';
 import { SyncError, SyncGap } from '../sync/errors.js';
 import type { KeyName } from '../sync/fences.js';
-import { Lane, mayPass } from '../sync/lane.js';
+import { DELETED, Lane, mayPass } from '../sync/lane.js';
 import { LagClock } from '../sync/lag.js';
 import { PlanCounts } from '../sync/planner.js';
 import { type LaneRecord, RecordKeys, RECORD_PREFIX, recordText } from '../sync/record.js';
@@ -151,6 +151,7 @@ class Sync {
   private phase: SyncStatus['phase'] = 'changes';
   private problems = 0;
   private generation = 1;
+  private readonly token = randomUUID();
   private fullWritten = false;
   private alone = false;
 
@@ -241,7 +242,7 @@ class Sync {
     const gaps: string[] = [];
     for (const lane of lanes) {
       const state = states.get(lane.number);
-      const gap = state === undefined ? 'the target has no position of it' : await this.begin(lane, state);
+      const gap = state === undefined ? 'the target has no position of it' : state.unclaimed ? DELETED : await this.begin(lane, state);
       if (gap !== undefined) gaps.push(`${lane.shard.facts.name}: ${gap}`);
     }
     if (gaps.length > 0) {
@@ -429,7 +430,8 @@ class Sync {
     for (let attempt = 1; ; attempt++) {
       this.signal.throwIfAborted();
       try {
-        await replaceRecords(servers, keys, lane, (slots) => recordText({ ...place, ...this.shared, slots }));
+        const run = `${this.generation} ${this.token}`;
+        await replaceRecords(servers, keys, lane, run, (slots) => recordText({ ...place, ...this.shared, slots }));
         return;
       } catch (error) {
         if (!mayPass(error)) throw error;
@@ -482,6 +484,7 @@ class Sync {
         takes: takesOf(onlyCommand, notCommand),
         ...{ transactions, confirm: options.confirm, patience: PATIENCE, maxOpsPerSecond: options.maxOpsPerSecond },
         record: this.shared,
+        token: this.token,
         pauses: {
           alone: this.alone,
           functions: options.functions ?? takesFunctions({ filter }),

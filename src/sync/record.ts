@@ -4,7 +4,8 @@ import { keySlot, SLOTS } from '../bytes/crc16.js';
  * What a sync keeps on its target, to go on after it was killed. On each master that has slots there are two hashes, whose names have a
  * hash tag of a slot of that master:
  *
- *     rdbkit:sync:<id>{<tag>}           <lane> → record as JSON; <lane>:batches → number of the last transaction
+ *     rdbkit:sync:<id>{<tag>}           <lane> → record as JSON; <lane>:batches → number of the last transaction;
+ *                                       <lane>:run → generation and name of the run that writes it
  *     rdbkit:sync:<id>:fences{<tag>}    <lane> <db> <key> → offset: the value of the key may be that of the source at this offset
  *
  * A lane is a master of the source, numbered from 0.
