@@ -1,6 +1,7 @@
+import { closeSync, openSync, readSync, statSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
-import { isServerUrl } from '../commands/restore-terms.js';
+import { isServerUrl, ManifestError, readManifest } from '../commands/restore-terms.js';
 import type { SyncOptions } from '../commands/sync.js';
 import { takesFunctions } from '../commands/terms.js';
 import type { Invocation } from './command.js';
@@ -30,11 +31,11 @@ export async function checkSync(invocation: Invocation<'sync'>): Promise<SyncOpt
     throw new UsageError('the target names a database for all keys: --db-map cannot be used with it');
   }
   checkPhase(invocation);
-  await checkSeed(seed, io);
+  const seeds = await seedsOf(seed, io);
   checkQuestions(options, io);
   return {
     ...options,
-    ...{ sources, source, url, tls, sentinelLogin, filter },
+    ...{ sources, source, url, tls, sentinelLogin, filter, ...seeds },
     ...{ stdin: io.stdin, stdout: io.stdout, checksum: true },
     cluster: cluster ? true : standalone ? false : undefined,
     conflict: options.onConflict,
@@ -94,10 +95,34 @@ function checkPhase({ byVariable, given, options }: Invocation<'sync'>): void {
   if (idle !== undefined) throw new UsageError(`${longName(idle)} has no meaning with --forget, which copies nothing`);
 }
 
-async function checkSeed(seed: readonly string[] | undefined, io: Io): Promise<void> {
-  if (seed === undefined) return;
+/** The files of the full copy, and the manifest that names them. */
+async function seedsOf(seed: readonly string[] | undefined, io: Io): Promise<Pick<SyncOptions, 'seed' | 'seedManifest'>> {
+  if (seed === undefined) return {};
   if (seed.includes('-')) throw new UsageError('--seed -: standard input cannot be read again after a lost connection: name a file');
   await checkSources('restore', seed, undefined, io);
+  const manifests = seed.filter(isManifest);
+  if (manifests.length === 0) return { seed };
+  if (seed.length > 1) throw new UsageError(`--seed ${word(manifests[0])} is a manifest, which names all files: leave out the others`);
+  const [path] = manifests;
+  try {
+    const manifest = await readManifest(path);
+    return { seed: manifest.files.map(({ file }) => file), seedManifest: { path, manifest } };
+  } catch (error) {
+    if (error instanceof ManifestError) throw new UsageError(`--seed ${word(path)}: ${printable(error.message)}`);
+    throw error;
+  }
+}
+
+/** An RDB file begins with a letter, or compressed with other bytes. */
+function isManifest(path: string): boolean {
+  if (statSync(path, { throwIfNoEntry: false })?.isFile() !== true) return false;
+  const file = openSync(path, 'r');
+  try {
+    const first = Buffer.alloc(64);
+    return first.toString('latin1', 0, readSync(file, first)).trimStart().startsWith('{');
+  } finally {
+    closeSync(file);
+  }
 }
 
 /** Where nobody can be asked, what is deleted has to be agreed to by --yes. */

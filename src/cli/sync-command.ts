@@ -179,6 +179,12 @@ class Course {
         const question = 'rdbkit: make a full copy again, which replaces keys of the target? Type yes: ';
         return (await terminal.pause(() => answerTo(question, io))) === 'yes';
       },
+      confirmSweep: async (keys) => {
+        if (options.yes) return true;
+        if (!canAsk(io)) return false;
+        const question = `rdbkit: delete ${keysText(keys)} of the target that the source does not have? Type yes: `;
+        return (await terminal.pause(() => answerTo(question, io))) === 'yes';
+      },
       onNote: (text) => say(`warning: ${printable(text)}.`),
       onAgain: () => {
         problems.clear();

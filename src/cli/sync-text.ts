@@ -175,6 +175,7 @@ export function appliedText({ lanes }: Pick<SyncSummary, 'lanes'>): string {
     `${countText(commands)} ${commands === 1 ? 'command' : 'commands'} of the source`,
     ...part(total('filtered'), 'left out by filters'),
     ...part(total('ignored'), 'left out by options'),
+    ...part(total('positions'), 'on positions of other syncs left out'),
     ...part(total('superseded'), 'older than a fetched value'),
     ...part(total('split'), 'sent in parts'),
     ...part(total('apart'), 'whose keys were fetched instead'),

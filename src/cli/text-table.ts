@@ -76,7 +76,7 @@ export function wrapped(text: string, columns: number, indent = ''): string[] {
       line = line === '' ? piece : `${line} ${piece}`;
     }
   }
-  return [...lines, line].map((one) => one.trimEnd());
+  return [...lines, line].map((one) => one.replace(/ +$/, '')); // other spaces belong to the text
 }
 
 function pieces(word: string, most: number): string[] {

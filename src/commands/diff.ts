@@ -23,6 +23,7 @@ import type { Kernels } from '../kernels/kernels.js';
 import { doubtKeys, editsOf, onlyWanted, type Pass, sampleKeys } from '../pipeline/passes.js';
 import { type OpenOptions, openOutput, run, type RunOptions, type RunProgress, type RunSummary } from '../pipeline/run.js';
 import { type Counts, type LastSink, noCounts } from '../pipeline/sink.js';
+import { RECORD_PREFIX } from '../sync/record.js';
 import { compileKeyFilter, type FilterOptions, type KeyPlace } from '../values/filters.js';
 import type { KeyPrefixes } from '../values/key-prefixes.js';
 import { LATEST_REDIS } from '../values/targets.js';
@@ -242,7 +243,8 @@ class Comparison {
     const dbs = filter.db === undefined || filter.db.length === 0 ? undefined : [...new Set(filter.db.map(mapped))];
     this.sides = [
       {
-        ...{ name: 'source', sources, filter, databaseOf: mapped, nameOf: (key) => keyPrefixMap?.nameOf(key) ?? key },
+        ...{ name: 'source', sources, filter: withoutPositions(filter), databaseOf: mapped },
+        nameOf: (key) => keyPrefixMap?.nameOf(key) ?? key,
         passes: [...editsOf(options), ...sampled], // both sides sample by the names on the target
       },
       {
@@ -475,6 +477,12 @@ class Comparison {
   }
 }
 
+/** Without the keys in which syncs keep their positions: they are of one side only. */
+const withoutPositions = (filter: FilterOptions): FilterOptions => ({
+  ...filter,
+  notPrefix: [...(filter.notPrefix ?? []), Buffer.from(RECORD_PREFIX)],
+});
+
 /**
  * How a target is read: filters are for names in the source. A first look takes the keys whose names there they most likely let through. A
  * second one takes all that may have such a name; one that the source does not have is only too many if the first look takes it, too.
@@ -485,12 +493,13 @@ function targetSide(
   prefixes: KeyPrefixes | undefined,
 ): Pick<Side, 'again' | 'filter' | 'passes'> {
   const fits = compileKeyFilter(filter);
-  if (prefixes === undefined || fits === undefined) return { filter, passes };
+  const own = withoutPositions(filter);
+  if (prefixes === undefined || fits === undefined) return { filter: own, passes };
   return {
-    filter: { ...filter, names: (key, passing) => passing(prefixes.wasName(key)) },
+    filter: { ...own, names: (key, passing) => passing(prefixes.wasName(key)) },
     passes,
     again: {
-      filter: { ...filter, names: (key, passing) => prefixes.hadName(key, passing) },
+      filter: { ...own, names: (key, passing) => prefixes.hadName(key, passing) },
       passes: [...passes, doubtKeys((key) => fits(prefixes.wasName(key)))],
     },
   };

@@ -1,29 +1,49 @@
 import { createHash, randomUUID } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { TS_CODEC } from '../kernels/codec.js';
+import { keySlot } from '../bytes/crc16.js';
+import type { ClusterView } from '../live/cluster-state.js';
 import { LiveSource } from '../live/live-source.js';
 import type { LiveOptions } from '../live/options.js';
 import type { Shard } from '../live/shard.js';
 import { ConnectionLost, reasonOf, ServerError } from '../redis/errors.js';
-import { Servers } from '../redis/servers.js';
-import { compileKeyFilter, takesFunctions } from '../values/filters.js';
+import { ReplicationInput } from '../live/replication-input.js';
+import { type Master, Servers } from '../redis/servers.js';
+import { addressText } from '../redis/url.js';
+import type { SourceManifest } from '../pipeline/manifest.js';
+import type { ReplicationPosition } from '../pipeline/source-heads.js';
+import { checkApart } from '../restore/plan.js';
+import { takesFunctions } from '../values/filters.js';
 import { targetFacts, type TargetFacts } from '../restore/target-facts.js';
 import { specFromServer } from '../sync/commands/server-spec.js';
 import { CommandTable } from '../sync/commands/table.js';
+import { Crossing } from '../sync/crossing.js';
 import { SyncError, SyncGap } from '../sync/errors.js';
 import type { KeyName } from '../sync/fences.js';
+import { forget, laneName } from '../sync/forget.js';
+import { type Choice, choiceOf } from '../sync/choice.js';
 import { DELETED, Lane, mayPass } from '../sync/lane.js';
 import { LagClock } from '../sync/lag.js';
 import { PlanCounts } from '../sync/planner.js';
-import { type LaneRecord, RecordKeys, RECORD_PREFIX, recordText } from '../sync/record.js';
+import { eachKey, eachKeyOf } from '../sync/barriers.js';
+import { fenceField, type LaneRecord, LANES_FIELD, RecordKeys, RECORD_PREFIX, recordText } from '../sync/record.js';
+import { Positions } from '../sync/positions.js';
+import { LateInput, readSeeds, seedsOf } from '../sync/seed.js';
+import { sweep } from '../sync/sweep.js';
 import { HOLD, releaseExpiries } from '../sync/settle.js';
 import { ChangeLink } from '../sync/source/change-link.js';
 import { CopyFollower } from '../sync/source/copy-follower.js';
+import { FetchAnywhere } from '../sync/source/anywhere.js';
 import { Fetcher } from '../sync/source/fetcher.js';
+import type { SourceHistory } from '../sync/source/history.js';
+import { type KeptLane, SlotKeeper } from '../sync/slot-keeper.js';
+import { Detached } from '../sync/target/change-writer.js';
 import { InfoLink } from '../sync/source/info-link.js';
 import { FetchedWriter } from '../sync/source/write-fetched.js';
-import { Spool } from '../sync/spool/spool.js';
-import { endConnections, labelOf, type LaneState, readRecords, replaceRecords } from '../sync/target/lane-records.js';
+import { continuation } from '../sync/source/history.js';
+import { hasSpool, Spool } from '../sync/spool/spool.js';
+import { endConnections, labelOf, type LaneState, readRecords, removeLane, replaceRecords } from '../sync/target/lane-records.js';
 import { restore, type RestoreOptions, type RestoreSummary } from './restore.js';
 
 /** Which part of a sync is done. */
@@ -39,6 +59,9 @@ export interface SyncOptions extends RestoreOptions {
   readonly fresh?: boolean | undefined;
   /** Default: both. */
   readonly phase?: SyncPhase | undefined;
+  /** Files of the source masters that the full copy is taken from, instead of them; and the manifest that names these. */
+  readonly seed?: readonly string[] | undefined;
+  readonly seedManifest?: SourceManifest | undefined;
   /** Folder for the spool; undefined: in memory only. */
   readonly spool: string | undefined;
   /** Bytes. */
@@ -57,6 +80,8 @@ export interface SyncOptions extends RestoreOptions {
   readonly notCommand?: readonly string[] | undefined;
   /** What to do where the source no longer has the writes since: undefined asks. */
   readonly onGap?: 'stop' | 'full' | undefined;
+  /** Whether to delete keys of the target that the source does not have, after another full copy (default: they are kept). */
+  readonly confirmSweep?: ((keys: number) => Promise<boolean>) | undefined;
   readonly confirmFull?: ((reason: string) => Promise<boolean>) | undefined;
   readonly onStatus?: ((status: SyncStatus) => void) | undefined;
   readonly onResumed?: ((file: string, keys: number, overlaps: boolean) => void) | undefined;
@@ -100,6 +125,11 @@ export interface SyncSummary {
 
 const STATUS_EVERY = 1000;
 const PATIENCE = 60_000;
+/** Milliseconds between two looks at the slots of a cluster. */
+const WATCH_EVERY = 500;
+const FENCES_AT_ONCE = 500;
+/** Looks at the slots until a master counts as one that has some. */
+const LEFT_ATTEMPTS = 6;
 
 /** One master of the source. */
 interface SourceLane {
@@ -110,6 +140,7 @@ interface SourceLane {
   lane: Lane | undefined;
   link: ChangeLink | undefined;
   following: Promise<void> | undefined;
+  running: Promise<void> | undefined;
   /** Where the full copy stands. */
   copy: { readonly id: string; readonly offset: number; readonly db: number } | undefined;
 }
@@ -119,12 +150,7 @@ export async function sync(options: SyncOptions): Promise<SyncSummary> {
   const [name] = options.sources;
   const source = await LiveSource.open(name, { ...options.source, via: 'replication', signal: options.signal, onEvent: options.onEvent });
   try {
-    const access = { url: options.url, tls: options.tls, sentinelLogin: options.sentinelLogin, natMap: options.natMap };
-    const servers = await Servers.open(access, {
-      cluster: options.cluster,
-      versionKnown: options.target !== undefined,
-      onEvent: options.onEvent,
-    });
+    const servers = await targetOf(options);
     try {
       return await new Sync(options, source, servers, await targetFacts(servers, options.target)).run();
     } finally {
@@ -135,9 +161,30 @@ export async function sync(options: SyncOptions): Promise<SyncSummary> {
   }
 }
 
-/** Ends a sync for good: releases held expiries, removes its positions from the target, and its spool. */
-export function forgetSync({ sources: [name] }: SyncOptions): Promise<{ released: number; removed: number }> {
-  return Promise.reject(new SyncError(name, '--forget cannot be done yet'));
+/**
+ * Ends a sync for good: releases held expiries, removes its positions from the target, and its spool. The source is not asked. Throws
+ * ServerError, OutputError, SyncError, and the reason of the signal.
+ */
+export async function forgetSync(options: SyncOptions): Promise<{ released: number; removed: number }> {
+  const { onEvent, signal, spool } = options;
+  const servers = await targetOf(options);
+  try {
+    const { databases } = await targetFacts(servers, options.target);
+    return await forget({ servers, keys: keysOf(options), spool, databases, signal, onEvent });
+  } finally {
+    servers.close();
+  }
+}
+
+/** Connects to the target. Throws ServerError. */
+function targetOf({ cluster, natMap, onEvent, sentinelLogin, target, tls, url }: SyncOptions): Promise<Servers> {
+  return Servers.open({ url, tls, sentinelLogin, natMap }, { cluster, versionKnown: target !== undefined, onEvent });
+}
+
+/** By the words that name source and target, so that the same command goes on, whichever servers are masters by then. */
+function keysOf({ id, positionPrefix, sources, url: { addresses, db, sentinelMaster } }: SyncOptions): RecordKeys {
+  const target = [...addresses.map(addressText), sentinelMaster ?? '', db === undefined ? '' : `${db}`];
+  return new RecordKeys(id ?? digestOf([...sources, ...target]), positionPrefix ?? RECORD_PREFIX);
 }
 
 class Sync {
@@ -154,6 +201,14 @@ class Sync {
   private readonly token = randomUUID();
   private fullWritten = false;
   private alone = false;
+  /** Where the source is a cluster. */
+  private readonly crossing: Crossing | undefined;
+  private readonly anywhere: FetchAnywhere | undefined;
+  private readonly runs: Promise<void>[] = [];
+  private stopped = false;
+  private readonly positions: Positions;
+  /** Masters of the source so far. */
+  private shards: number;
 
   constructor(
     private readonly options: SyncOptions,
@@ -161,32 +216,34 @@ class Sync {
     private readonly servers: Servers,
     private readonly facts: TargetFacts,
   ) {
-    const id = options.id ?? digestOf([...options.sources, ...facts.masters.map((master) => master.name).sort()]);
-    this.keys = new RecordKeys(id, options.positionPrefix ?? RECORD_PREFIX);
+    this.keys = keysOf(options);
+    this.positions = new Positions(
+      this.keys,
+      facts.masters.map(({ replicationId }) => replicationId).filter((id) => id !== ''),
+    );
     this.signal = options.signal === undefined ? this.over.signal : AbortSignal.any([options.signal, this.over.signal]);
+    this.shards = source.shards.length;
+    setMaxListeners(0, this.signal, this.over.signal); // each lane has some
+    this.anywhere = source.facts.clustered ? new FetchAnywhere(source.servers, options.onEvent) : undefined;
+    this.crossing = this.anywhere && new Crossing(this.anywhere, this.signal);
   }
 
   async run(): Promise<SyncSummary> {
     const { options } = this;
     let timer: NodeJS.Timeout | undefined;
     try {
-      const refused = await endConnections(this.servers, this.keys);
-      if (refused !== undefined) {
-        options.onNote?.(
-          `the target refuses CLIENT LIST or CLIENT KILL (${refused}): a run that was killed may still be writing, so that writes may be applied twice`,
-        );
-      }
+      if (!this.dry) await this.endEarlier();
       const before = await readRecords(this.servers, this.keys);
       this.generation = Math.max(0, ...[...before.lanes.values()].map(({ record }) => record.generation)) + 1;
-      await this.openLanes();
+      await this.openLanes(options.fresh === true ? new Map() : before.lanes);
+      this.crossing?.read(before.slots);
       timer = setInterval(() => this.status(), STATUS_EVERY);
       let restored: RestoreSummary | undefined;
-      const resumes = options.fresh !== true && (await this.goesOn(before.lanes));
-      if (!resumes) {
+      if (!(await this.resumes(before.lanes))) {
         restored = await this.copy(before.lanes);
-        if (restored === undefined || !isComplete(restored)) return this.summary(restored, false, 0);
+        if (!isComplete(restored)) return this.summary(restored, false, 0);
         if (options.phase === 'full') return this.summary(restored, false, await this.release());
-      }
+      } else if (this.dry) return this.summary(undefined, false, 0);
       this.phase = 'changes';
       const caughtUp = await this.follow();
       return this.summary(restored, caughtUp, caughtUp ? await this.release() : 0);
@@ -194,6 +251,7 @@ class Sync {
       throw this.failure?.error ?? error;
     } finally {
       clearInterval(timer);
+      this.anywhere?.close();
       this.over.abort(new Error('the sync is over'));
       for (const { lane, link, spool } of this.lanes) {
         lane?.close();
@@ -203,34 +261,86 @@ class Sync {
     }
   }
 
-  private async openLanes(): Promise<void> {
-    const { spool: dir, spoolMax } = this.options;
-    for (const [number, shard] of this.source.shards.entries()) {
-      const { name } = shard.facts;
-      const spool = await Spool.open({
-        lane: `${this.keys.id}-${number}`,
-        ...{ dir, max: spoolMax },
-        onFull: (text) => this.options.onEvent?.(`${name}: ${text}: the source is not read further until there is room`, true),
-        onRoom: () => this.options.onEvent?.(`${name}: the spool has room again`, true),
-        onEvent: (text) => this.options.onEvent?.(`${name}: ${text}`),
-      });
-      this.lanes.push({
-        number,
-        shard,
-        spool,
-        lag: new LagClock(),
-        lane: undefined,
-        link: undefined,
-        following: undefined,
-        copy: undefined,
-      });
+  /** Whether nothing may be changed. */
+  private get dry(): boolean {
+    return this.options.dryRun === true;
+  }
+
+  /** What an earlier run has sent is applied, or lost, when this resolves. */
+  private async endEarlier(): Promise<void> {
+    const refused = await endConnections(this.servers, this.keys);
+    if (refused === undefined) return;
+    this.options.onNote?.(
+      `the target refuses CLIENT LIST or CLIENT KILL (${refused}): a run that was killed may still be writing, so that writes may be applied twice`,
+    );
+  }
+
+  private async openLanes(states: ReadonlyMap<number, LaneState>): Promise<void> {
+    const { shards } = this.source;
+    const goesOn = this.crossing !== undefined && states.size > 0 && ![...states.values()].some(({ record }) => record.phase === 'full');
+    if (!goesOn) {
+      for (const [number, shard] of shards.entries()) this.addLane(number, shard, await this.openSpool(number, shard.facts.name));
+      return;
+    }
+    // the masters may come in another order, and a replica may have taken over: each lane is known by its history
+    const histories = await Promise.all(shards.map((shard) => this.historyOf(shard)));
+    const left = new Set(shards);
+    for (const [number, { record }] of states) {
+      const spool = await this.openSpool(number, `lane ${number}`);
+      const ids = new Set([record.id, ...spool.history.map(({ id }) => id)]);
+      const index = histories.findIndex(({ earlierId, id }, i) => left.has(shards[i]) && (ids.has(id) || ids.has(earlierId)));
+      if (index < 0) {
+        await spool.close();
+        continue;
+      }
+      left.delete(shards[index]);
+      this.addLane(number, shards[index], spool);
+    }
+    for (const shard of left) {
+      const number = Math.max(-1, ...states.keys(), ...this.lanes.map((lane) => lane.number)) + 1;
+      this.addLane(number, shard, await this.openSpool(number, shard.facts.name));
     }
   }
 
-  /** Goes on with what an earlier run has done, if there is such, and the source still has the writes since. */
+  private openSpool(lane: number, name: string): Promise<Spool> {
+    const { spool: folder, spoolMax } = this.options;
+    const own = laneName(this.keys.id, lane);
+    const dir = folder !== undefined && (!this.dry || hasSpool(folder, own)) ? folder : undefined;
+    return Spool.open({
+      ...{ lane: own, dir, max: spoolMax },
+      onFull: (text) => this.options.onEvent?.(`${name}: ${text}: the source is not read further until there is room`, true),
+      onRoom: () => this.options.onEvent?.(`${name}: the spool has room again`, true),
+      onEvent: (text) => this.options.onEvent?.(`${name}: ${text}`),
+    });
+  }
+
+  private addLane(number: number, shard: Shard, spool: Spool): SourceLane {
+    const lane: SourceLane = {
+      ...{ number, shard, spool, lag: new LagClock(), copy: undefined },
+      ...{ lane: undefined, link: undefined, following: undefined, running: undefined },
+    };
+    this.lanes.push(lane);
+    return lane;
+  }
+
+  /** Whether it goes on with what an earlier run has done. */
+  private async resumes(states: ReadonlyMap<number, LaneState>): Promise<boolean> {
+    const { fresh, phase } = this.options;
+    const [{ shard }] = this.lanes;
+    const isWhole = states.size > 0 && [...states.values()].every(({ record }) => record.phase === 'changes');
+    if (isWhole && fresh !== true) {
+      if (phase !== 'full') return this.goesOn(states);
+      const advice = 'leave out --phase full to go on with the writes since, or add --fresh to make another one';
+      throw new SyncError(shard.facts.name, `this sync has made its full copy already: ${advice}`);
+    }
+    if (phase !== 'changes') return false;
+    const why = states.size === 0 ? 'the target has no position of this sync' : 'the full copy of this sync is not complete';
+    throw new SyncError(shard.facts.name, `${why}, so that there is nothing to go on from: leave out --phase changes to make a full copy`);
+  }
+
+  /** Goes on with what an earlier run has done, if the source still has the writes since. */
   private async goesOn(states: ReadonlyMap<number, LaneState>): Promise<boolean> {
     const { lanes, options } = this;
-    if (states.size === 0 || [...states.values()].some(({ record }) => record.phase === 'full')) return false;
     const [{ record }] = states.values();
     if (record.options !== this.fingerprint) {
       throw new SyncError(
@@ -240,22 +350,34 @@ class Sync {
     }
     this.alone = record.alone;
     const gaps: string[] = [];
+    const known = new Set<number>();
     for (const lane of lanes) {
       const state = states.get(lane.number);
-      const gap = state === undefined ? 'the target has no position of it' : state.unclaimed ? DELETED : await this.begin(lane, state);
+      known.add(lane.number);
+      if (state === undefined && this.crossing !== undefined) continue; // it came to the cluster since
+      const begin = (of: LaneState): Promise<string | undefined> => (this.dry ? this.foreseen(lane, of) : this.begin(lane, of));
+      const gap = state === undefined ? 'the target has no position of it' : state.unclaimed ? DELETED : await begin(state);
       if (gap !== undefined) gaps.push(`${lane.shard.facts.name}: ${gap}`);
+    }
+    const gone = [...states.keys()].filter((number) => !known.has(number));
+    const strangers = lanes.filter(({ number }) => !states.has(number));
+    if (gone.length > 0 && strangers.length > 0) {
+      for (const { shard } of strangers) gaps.push(`${shard.facts.name}: none of the positions on the target is of its history`);
     }
     if (gaps.length > 0) {
       await this.fullInstead(gaps.join('; '));
       for (const lane of lanes) this.unlink(lane);
       return false;
     }
+    for (const lane of strangers) await this.join(lane);
+    if (gone.length > 0) await this.forget(gone);
     options.onGoesOn?.(lanes.map(({ number, shard }) => ({ name: shard.facts.name, offset: states.get(number)?.record.certain ?? 0 })));
     return true;
   }
 
   private async fullInstead(reason: string): Promise<void> {
-    const { confirmFull, onGap } = this.options;
+    const { confirmFull, onGap, phase } = this.options;
+    if (phase === 'changes') throw new SyncGap(this.lanes[0].shard.facts.name, reason);
     const agreed = onGap === 'full' || (onGap === undefined && (await confirmFull?.(reason)) === true);
     if (!agreed) throw new SyncGap(this.lanes[0].shard.facts.name, reason);
   }
@@ -263,9 +385,7 @@ class Sync {
   /** Asks for the writes since a position. Returns why that is not possible. */
   private async begin(lane: SourceLane, { record }: LaneState): Promise<string | undefined> {
     const { spool } = lane;
-    const known = spool.history.findLast(({ from }) => from <= record.certain)?.id;
-    const has = record.certain >= spool.begin && record.certain <= spool.end && known === record.id;
-    if (!has) await spool.reset(record.id, record.certain);
+    if (!hasWrites(spool, record)) await spool.reset(record.id, record.certain);
     this.makeLane(lane, { offset: record.certain, db: record.db });
     const link = this.makeLink(lane);
     const last = spool.history.at(-1)?.id ?? record.id;
@@ -273,6 +393,14 @@ class Sync {
     if (end?.kind === 'gap') return end.reason;
     this.run1(lane, link);
     return undefined;
+  }
+
+  /** The same, as it would be. */
+  private async foreseen({ shard, spool }: SourceLane, { record }: LaneState): Promise<string | undefined> {
+    const last = hasWrites(spool, record) ? spool.history.at(-1) : undefined;
+    const history = await this.historyOf(shard);
+    const end = continuation(history, [last === undefined ? { id: record.id, end: record.certain } : { id: last.id, end: spool.end }]);
+    return end.kind === 'gap' ? end.reason : undefined;
   }
 
   private makeLink(lane: SourceLane): ChangeLink {
@@ -304,15 +432,81 @@ class Sync {
     lane.following = this.keepFollowing(lane, link).catch((error: unknown) => this.fail(error));
   }
 
-  private async keepFollowing({ link: current, shard }: SourceLane, link: ChangeLink): Promise<void> {
+  private async keepFollowing(lane: SourceLane, link: ChangeLink): Promise<void> {
+    const { link: current, shard } = lane;
     for (;;) {
       const end = await link.run();
       if (link !== current) return;
-      if (end.kind === 'gap') throw new SyncGap(shard.facts.name, end.reason);
+      if (end.kind !== 'gap') continue;
+      if (!(await this.hasLeft(shard))) throw new SyncGap(shard.facts.name, end.reason);
+      await this.retire(lane);
+      return;
     }
   }
 
+  /** Whether a master of a cluster has given all its slots away; it is made a replica then. */
+  private async hasLeft({ index }: Shard): Promise<boolean> {
+    for (let attempt = 0; attempt < LEFT_ATTEMPTS; attempt++) {
+      const view = await Promise.resolve(this.source.view()).catch(() => undefined);
+      if (view !== undefined && !view.owners.includes(index) && ![...view.coming.values()].flat().includes(index)) return true;
+      if (this.crossing === undefined) return false;
+      await delay(WATCH_EVERY, undefined, { signal: this.signal });
+    }
+    return false;
+  }
+
+  /** Masters have left the cluster while nobody looked: what their last writes were about is looked at key by key. */
+  private async forget(gone: readonly number[]): Promise<void> {
+    const { crossing, keys, lanes, options, servers } = this;
+    if (crossing === undefined) return;
+    for (const number of gone) crossing.leave(number);
+    const [lane] = lanes;
+    const names = await this.keysIn(new Set(crossing.slotsInTransit));
+    await this.tellSlots(crossing);
+    await this.writeFences(lane.number, names, lane.spool.end);
+    for (const number of gone) await removeLane(servers, keys, number);
+    const masters = gone.length === 1 ? 'a master has' : `${gone.length} masters have`;
+    options.onEvent?.(`${masters} left the cluster: ${names.length} keys of slots that they had are fetched`, true);
+  }
+
+  /** The lane ends: its last writes may not have come, so all keys of slots that it can have had are looked at. */
+  private async retire(lane: SourceLane): Promise<void> {
+    const { crossing, keys, lanes, servers } = this;
+    const other = lanes.find((one) => one !== lane && one.lane !== undefined);
+    if (crossing === undefined || other?.lane === undefined || lane.lane === undefined) return;
+    lanes.splice(lanes.indexOf(lane), 1);
+    lane.lane.stop(lane.spool.end);
+    crossing.leave(lane.number);
+    const names = await this.keysIn(new Set(crossing.slotsInTransit));
+    await this.writeFences(other.number, names, other.spool.end);
+    other.lane.want(names.map((key) => ({ db: 0, key })));
+    await lane.running;
+    lane.lane.close();
+    crossing.remove(lane.lane);
+    await removeLane(servers, keys, lane.number);
+    await lane.spool.remove();
+    this.options.onEvent?.(`${lane.shard.facts.name}: it has no slots any more: its writes are not followed further`, true);
+  }
+
+  /** The keys of some slots, on the target and in the source. */
+  private async keysIn(slots: ReadonlySet<number>): Promise<Buffer[]> {
+    const { keys, options, servers, source } = this;
+    const prefix = Buffer.from(keys.prefix);
+    const found = new Map<string, Buffer>();
+    const take = (_: number, some: readonly Buffer[]): Promise<void> => {
+      for (const key of some) {
+        if (slots.has(keySlot(key)) && !key.subarray(0, prefix.length).equals(prefix)) found.set(key.toString('latin1'), key);
+      }
+      return Promise.resolve();
+    };
+    await eachKey(servers, options.url.db ?? options.dbMap?.get(0) ?? 0, take);
+    await source.servers.refresh();
+    await eachKey(source.servers, 0, take);
+    return [...found.values()];
+  }
+
   private unlink(lane: SourceLane): void {
+    this.crossing?.clear();
     lane.link?.close();
     lane.link = undefined;
     lane.lane = undefined;
@@ -338,47 +532,133 @@ class Sync {
   }
 
   /** The full copy, with the writes meanwhile going to the spools. */
-  private async copy(states: ReadonlyMap<number, LaneState>): Promise<RestoreSummary | undefined> {
-    const { options } = this;
+  private async copy(states: ReadonlyMap<number, LaneState>): Promise<RestoreSummary> {
+    const { dry, options, positions } = this;
+    const { conflict, filter = {}, flush, functions = takesFunctions({ filter }), onPlan } = options;
     this.phase = 'full';
-    const followers = new Map(this.lanes.map((lane) => [lane.shard.facts.name, this.follower(lane)]));
-    const [name] = options.sources;
-    const again = states.size > 0 && options.fresh !== true;
+    const again = states.size > 0;
     const empty = this.facts.masters.every(({ counted, keys }) => counted && keys.size === 0);
-    this.alone = (empty || (options.flush === true && options.url.db === undefined) || again) && this.plain;
-    await Promise.all([...followers.values()].map((follower) => follower.prepare()));
-    const restored = await restore({
+    const ours = again && [...states.values()].every(({ record }) => record.alone);
+    this.alone = (empty || flush === true || ours) && this.plain;
+    const common: RestoreOptions = {
       ...options,
-      ...{ ttlShift: this.hold, signal: this.signal, conflict: again ? 'replace' : options.conflict },
+      ...{ ttlShift: this.hold, signal: this.signal, functions, conflict: again ? 'replace' : conflict },
+      filter: { ...filter, notPrefix: [...(filter.notPrefix ?? []), ...positions.prefixes] },
       connectionName: labelOf(`${this.keys.prefix}${this.keys.id}:copy`),
-      live: new Map([
-        [
-          name,
-          {
-            ...options.source,
-            via: 'replication',
-            onPosition: async (shard, position) => {
-              await this.writeFull();
-              await followers.get(shard)?.onPosition(position);
-            },
-            onExactPosition: async (shard, position) => {
-              await followers.get(shard)?.onExactPosition(position);
-              const lane = this.lanes.find((one) => one.shard.facts.name === shard);
-              if (lane !== undefined) lane.copy = position;
-            },
+      onPlan: !dry
+        ? onPlan
+        : async (plan) => {
+            await onPlan?.(plan);
+            return false;
           },
-        ],
-      ]),
-    });
-    if (!isComplete(restored) || options.dryRun === true) return restored;
+    };
+    const restored = (await this.restoreSeeds(common)) ?? (await this.restoreLive(common));
+    if (dry || !isComplete(restored)) return restored;
+    await this.writeSlots();
+    if (again && flush !== true) await this.sweep();
     for (const lane of this.lanes) await this.copied(lane);
     return restored;
   }
 
+  private async restoreLive(options: RestoreOptions): Promise<RestoreSummary> {
+    const followers = new Map(this.lanes.map((lane) => [lane.shard.facts.name, this.follower(lane)]));
+    if (!this.dry) await Promise.all([...followers.values()].map((follower) => follower.prepare()));
+    const live: LiveOptions = {
+      ...this.options.source,
+      via: 'replication',
+      onPosition: async (shard, position) => {
+        await this.writeFull();
+        await followers.get(shard)?.onPosition(position);
+      },
+      onExactPosition: async (shard, position) => {
+        await followers.get(shard)?.onExactPosition(position);
+        const lane = this.lanes.find((one) => one.shard.facts.name === shard);
+        if (lane !== undefined) lane.copy = position;
+      },
+    };
+    return restore({ ...options, live: new Map([[options.sources[0], live]]) });
+  }
+
+  /** The full copy from files; undefined if there are none, or they are too old and the source is to be copied instead. */
+  private async restoreSeeds(options: RestoreOptions): Promise<RestoreSummary | undefined> {
+    const { seed, seedManifest } = this.options;
+    if (seed === undefined) return undefined;
+    checkApart({ ...options, servers: new Map(this.lanes.map(({ shard }) => [shard.facts.name, shard])) }, this.facts);
+    const read = await readSeeds(seed);
+    const histories = await Promise.all(
+      this.lanes.map(async ({ shard }) => ({ name: shard.facts.name, history: await this.historyOf(shard) })),
+    );
+    const gaps: string[] = [];
+    for (const [i, { path, position }] of seedsOf(read, histories).entries()) {
+      const gap = await this.beginAt(this.lanes[i], position, histories[i].history);
+      if (gap !== undefined) gaps.push(`${path} is at offset ${position.offset} of ${histories[i].name}: ${gap}`);
+    }
+    if (gaps.length > 0) {
+      await this.fullInstead(gaps.join('; '));
+      for (const lane of this.lanes) this.unlink(lane);
+      return undefined;
+    }
+    return restore({
+      ...options,
+      ...{ sources: seed, live: undefined, manifest: seedManifest },
+      open: (source, how) => new LateInput(source, how, () => this.writeFull()),
+    });
+  }
+
+  /** Asks for the writes since a file. Returns why that is not possible. */
+  private async beginAt(
+    lane: SourceLane,
+    { id, offset, streamDb = 0 }: ReplicationPosition,
+    history: SourceHistory,
+  ): Promise<string | undefined> {
+    const { spool } = lane;
+    const has = hasWrites(spool, { id, certain: offset });
+    const from = has ? { id: spool.history.at(-1)?.id ?? id, end: spool.end } : { id, end: offset };
+    const foreseen = continuation(history, [from]);
+    if (foreseen.kind === 'gap') return foreseen.reason;
+    if (this.dry) return undefined;
+    if (!has) await spool.reset(id, offset);
+    const link = this.makeLink(lane);
+    const end = await link.start(from.id, from.end);
+    if (end?.kind === 'gap') return end.reason;
+    if (end !== undefined) return 'another server has taken its place';
+    lane.copy = { id, offset, db: streamDb };
+    this.run1(lane, link);
+    return undefined;
+  }
+
+  /** Keys that the source does not have any more are removed by the lanes. */
+  private async sweep(): Promise<void> {
+    const { alone, keys, lanes, options, positions, servers, signal } = this;
+    const swept = {
+      ...{ servers, keys, signal, isPosition: (key: Uint8Array) => positions.has(key, 0, key.length) },
+      lanes: lanes.map(({ copy, number, shard }) => ({
+        ...{ number, name: shard.facts.name, open: () => shard.connectMaster(), choice: this.choiceOf(shard), offset: copy?.offset ?? 0 },
+        slots: this.source.facts.clustered ? slotsOf(shard) : undefined,
+      })),
+    };
+    const { stale, unsure } = await sweep(swept, alone);
+    if (unsure > 0) {
+      options.onNote?.(`${counted(unsure)} of the target were not looked for in the source, since their slots are moving there`);
+    }
+    if (stale === 0) return;
+    const them = `${counted(stale)} of the target that the source does not have`;
+    if (!alone && (await options.confirmSweep?.(stale)) !== true) {
+      options.onNote?.(`${them} stay there: if they are left over from an earlier copy, they were deleted in the source since`);
+      return;
+    }
+    if (!alone) await sweep(swept, true);
+    options.onEvent?.(`${them}: they are deleted`, true);
+  }
+
+  private choiceOf(shard: Shard): Choice {
+    return choiceOf(this.options, shard.db, this.facts.databases);
+  }
+
   /** Whether all keys are copied under their own numbers of databases, from one server. */
   private get plain(): boolean {
-    const { dbMap, filter = {}, url } = this.options;
-    return this.lanes.length === 1 && takesFunctions({ filter }) && dbMap === undefined && url.db === undefined;
+    const { filter = {} } = this.options;
+    return this.lanes.length === 1 && takesFunctions({ filter }) && this.choiceOf(this.lanes[0].shard).sameDatabases;
   }
 
   private follower(lane: SourceLane): CopyFollower {
@@ -416,8 +696,39 @@ class Sync {
       sent: copy.offset,
       db: copy.db,
       sentDb: copy.db,
-    });
+    }, true);
     this.makeLane(lane, { offset: copy.offset, db: copy.db });
+  }
+
+  /** Which slots belong to which lane after a full copy. Those that have moved meanwhile are looked at key by key. */
+  private async writeSlots(): Promise<void> {
+    const { crossing, lanes, source } = this;
+    const view = await source.view();
+    if (crossing === undefined || view === undefined) return;
+    crossing.read([]);
+    const moved = new Set([...view.coming.keys()]);
+    for (const { number, shard } of lanes) {
+      for (const [from, to] of shard.facts.slots) {
+        for (let slot = from; slot <= to; slot++) {
+          if (view.owners[slot] !== shard.index) moved.add(slot);
+          if (!moved.has(slot)) crossing.give(slot, number);
+        }
+      }
+    }
+    if (moved.size > 0) await this.writeFences(lanes[0].number, await this.keysIn(moved), lanes[0].spool.end);
+    await this.tellSlots(crossing);
+  }
+
+  private async tellSlots(crossing: Crossing): Promise<void> {
+    const { keys, servers } = this;
+    crossing.takeChanged();
+    await servers.eachMaster((client, { name }) => client.hset(keys.records(this.recordSlot(name)), LANES_FIELD, crossing.text));
+  }
+
+  /** The slot of the records on a master of the target; -1 for a single server. */
+  private recordSlot(master: string): number {
+    const { servers } = this;
+    return servers.clustered ? servers.rangesOfMaster(master)[0][0] : -1;
   }
 
   private get shared(): Pick<LaneRecord, 'alone' | 'generation' | 'held' | 'lanes' | 'options'> {
@@ -425,13 +736,17 @@ class Sync {
     return { alone, generation, held: options.holdExpiries, lanes: lanes.length, options: this.fingerprint };
   }
 
-  private async writeRecords(lane: number, place: Omit<LaneRecord, keyof Sync['shared'] | 'batch' | 'slots'>): Promise<void> {
+  private async writeRecords(
+    lane: number,
+    place: Omit<LaneRecord, keyof Sync['shared'] | 'batch' | 'slots'>,
+    keepsFences = place.phase !== 'full',
+  ): Promise<void> {
     const { keys, options, servers } = this;
     for (let attempt = 1; ; attempt++) {
       this.signal.throwIfAborted();
       try {
         const run = `${this.generation} ${this.token}`;
-        await replaceRecords(servers, keys, lane, run, (slots) => recordText({ ...place, ...this.shared, slots }));
+        await replaceRecords(servers, keys, lane, run, (slots) => recordText({ ...place, ...this.shared, slots }), keepsFences);
         return;
       } catch (error) {
         if (!mayPass(error)) throw error;
@@ -443,24 +758,14 @@ class Sync {
 
   private makeLane(lane: SourceLane, from: { readonly offset: number; readonly db: number }): void {
     const { facts, keys, options, servers, table } = this;
-    const { dbMap, filter = {}, notCommand, onlyCommand, url } = options;
+    const { filter = {}, notCommand, onlyCommand } = options;
     const { shard } = lane;
-    const isWanted = compileKeyFilter(filter);
-    const databases = filter.db === undefined || filter.db.length === 0 ? undefined : new Set(filter.db);
-    const ofSource = shard.db;
-    const target = (db: number): number => url.db ?? dbMap?.get(db) ?? db;
-    const wants =
-      isWanted === undefined && databases === undefined && ofSource === undefined
-        ? undefined
-        : (db: number, keyBytes: Uint8Array, keyStart: number, keyEnd: number): boolean =>
-            databases?.has(db) !== false &&
-            (ofSource === undefined || ofSource === db) &&
-            isWanted?.({ keyBytes, keyStart, keyEnd }) !== false;
-    const { transactions } = this;
-    const allSources = Array.from({ length: facts.databases }, (_, db) => db);
+    const { positions, transactions } = this;
     lane.lane = new Lane(
       {
-        ...{ number: lane.number, name: shard.facts.name, servers, keys, spool: lane.spool, table, wants, target, hold: this.hold },
+        ...{ number: lane.number, name: shard.facts.name, servers, keys, spool: lane.spool, table, positions, hold: this.hold },
+        ...this.choiceOf(shard),
+        crossing: this.crossing,
         fetcher: new Fetcher({
           name: shard.facts.name,
           open: () => shard.connectMaster(),
@@ -478,8 +783,6 @@ class Sync {
           },
           suffix: `${keys.id}:${lane.number}`,
         }),
-        sources: (db) => (url.db === undefined && dbMap === undefined ? [db] : allSources.filter((of) => target(of) === db)),
-        sameDatabases: url.db === undefined && dbMap === undefined && databases === undefined && ofSource === undefined,
         fetchAll: choosesValues(filter),
         takes: takesOf(onlyCommand, notCommand),
         ...{ transactions, confirm: options.confirm, patience: PATIENCE, maxOpsPerSecond: options.maxOpsPerSecond },
@@ -489,7 +792,7 @@ class Sync {
           alone: this.alone,
           functions: options.functions ?? takesFunctions({ filter }),
           publish: options.publish === true,
-          slots: this.source.facts.clustered ? () => slotsOf(shard) : undefined,
+          crossing: this.crossing,
         },
         sourceOffset: () => this.offsetOf(shard),
         learn: (command) => this.learn(shard, command),
@@ -504,6 +807,7 @@ class Sync {
       },
       from,
     );
+    this.crossing?.add(lane.lane);
   }
 
   /** Whether writes can be sent in transactions that set the position. */
@@ -512,13 +816,18 @@ class Sync {
   }
 
   private async offsetOf(shard: Shard): Promise<number> {
+    return (await this.historyOf(shard)).offset;
+  }
+
+  /** Where a master stands. Throws SyncError, ServerError, and the reason of the signal. */
+  private async historyOf(shard: Shard): Promise<SourceHistory> {
     for (;;) {
       this.signal.throwIfAborted();
       let info: InfoLink | undefined;
       try {
         info = new InfoLink(await shard.connectMaster(), this.signal);
         const history = await info.history();
-        if (history !== undefined) return history.offset;
+        if (history !== undefined) return history;
         throw new SyncError(shard.facts.name, 'it does not tell its replication offset: INFO is needed');
       } catch (error) {
         if (error instanceof SyncError || !(error instanceof ServerError || error instanceof ConnectionLost)) throw error;
@@ -544,23 +853,123 @@ class Sync {
 
   /** Applies what comes until it is to end. Returns whether the target has caught up. */
   private async follow(): Promise<boolean> {
-    const { lanes, options } = this;
-    const running = Promise.all(lanes.flatMap(({ lane }) => lane?.run() ?? [])).then(
-      () => 'over' as const,
-      (error: unknown) => {
-        this.fail(error);
-        throw this.failure?.error ?? error;
-      },
-    );
-    const stop = (): void => lanes.forEach(({ lane, spool }) => lane?.stop(spool.end));
+    const { lanes, options, runs } = this;
+    for (const lane of lanes) this.runLane(lane);
+    const stop = (): void => {
+      this.stopped = true;
+      for (const { lane, spool } of lanes) lane?.stop(spool.end);
+    };
     options.stop?.addEventListener('abort', stop, { once: true });
     if (options.stop?.aborted === true) stop();
     const caughtUp = options.untilCaughtUp === true ? this.untilCaughtUp() : Promise.resolve(false);
     void caughtUp.then((is) => {
-      if (is) lanes.forEach(({ lane, link }) => lane?.stop(link?.state.sourceOffset ?? 0));
+      if (!is) return;
+      this.stopped = true;
+      for (const { lane, link } of lanes) lane?.stop(link?.state.sourceOffset ?? 0);
     });
-    await running;
+    void this.watch().catch((error: unknown) => this.fail(error));
+    for (let i = 0; i < runs.length; i++) await runs[i]; // more may come
+    if (this.failure !== undefined) throw this.failure.error;
+    this.signal.throwIfAborted();
     return options.stop?.aborted !== true && (await caughtUp);
+  }
+
+  private runLane(of: SourceLane): void {
+    if (of.lane === undefined) return;
+    of.running = of.lane.run().catch((error: unknown) => this.fail(error));
+    this.runs.push(of.running);
+  }
+
+  /** Follows the slots and the masters of a cluster as long as it is followed. */
+  private async watch(): Promise<void> {
+    const { crossing, lanes, options, signal, source } = this;
+    if (crossing === undefined) return;
+    const view = async (): Promise<ClusterView> => (await source.view()) as ClusterView;
+    const offsetOf = ({ number }: KeptLane): Promise<number> => this.offsetOf(this.laneOf(number).shard);
+    const keeper = new SlotKeeper({ crossing, lanes, view, offsetOf, onEvent: (text) => options.onEvent?.(text) });
+    const isOver = (): boolean => this.stopped || signal.aborted;
+    while (!isOver()) {
+      try {
+        const now = await view();
+        for (const shard of await source.joined(this.shards)) {
+          await this.welcome(shard);
+          this.shards++;
+        }
+        await keeper.look(now);
+      } catch (error) {
+        if (isOver()) return;
+        if (!(error instanceof ServerError || error instanceof ConnectionLost || error instanceof Detached)) throw error;
+        options.onEvent?.(`${reasonOf(error)}: looking again at the slots of the source`);
+      }
+      await delay(WATCH_EVERY);
+    }
+  }
+
+  private laneOf(number: number): SourceLane {
+    const found = this.lanes.find((lane) => lane.number === number);
+    if (found === undefined) throw new TypeError(`there is no lane ${number}`);
+    return found;
+  }
+
+  /** A master has come to the source. */
+  private async welcome(shard: Shard): Promise<void> {
+    const { lanes } = this;
+    const number = Math.max(...lanes.map((lane) => lane.number)) + 1;
+    const lane = this.addLane(number, shard, await this.openSpool(number, shard.facts.name));
+    try {
+      await this.join(lane);
+    } catch (error) {
+      lanes.pop();
+      lane.link?.close();
+      await lane.spool.close();
+      throw error;
+    }
+    this.runLane(lane);
+  }
+
+  /** Begins to follow a master that has come: its keys are fetched, and its writes from then on are applied. */
+  private async join(lane: SourceLane): Promise<void> {
+    const { number, shard } = lane;
+    const follower = this.follower(lane);
+    const input = new ReplicationInput({
+      ...{ name: shard.facts.name, open: () => shard.connect(), psyncCommand: this.options.source.psyncCommand, signal: this.signal },
+      onPosition: (position) => follower.onPosition(position),
+      onExactPosition: async (position) => {
+        await follower.onExactPosition(position);
+        lane.copy = position;
+      },
+      onEvent: this.options.onEvent,
+    });
+    let bytes = 0; // of a copy that is asked for to be told where it stands
+    for await (const chunk of input.chunks()) bytes += chunk.length;
+    const { copy } = lane;
+    if (copy === undefined) throw new SyncError(shard.facts.name, 'it does not say where its writes stand');
+    const names: Buffer[] = [];
+    await eachKeyOf(await this.source.servers.client(await shard.master()), (keys) => void names.push(...keys));
+    await this.writeFences(number, names, copy.offset);
+    const { db, id, offset } = copy;
+    await this.writeRecords(number, { phase: 'changes', id, certain: offset, sent: offset, db, sentDb: db }, true);
+    const text = `it has come to the cluster, and sent a copy of ${bytes} bytes: its ${names.length} keys are fetched, its writes followed`;
+    this.options.onEvent?.(`${shard.facts.name}: ${text}`, true);
+    this.makeLane(lane, { offset: copy.offset, db: copy.db });
+  }
+
+  /** The keys are to be fetched when the lane begins. */
+  private async writeFences(lane: number, names: readonly Uint8Array[], offset: number): Promise<void> {
+    const { keys, servers } = this;
+    await servers.refresh();
+    const owners = new Map<Master, Uint8Array[]>();
+    for (const key of names) {
+      const owner = servers.masterOf(keySlot(key));
+      owners.set(owner, [...(owners.get(owner) ?? []), key]);
+    }
+    for (const [master, own] of owners) {
+      const client = await servers.client(master);
+      for (let at = 0; at < own.length; at += FENCES_AT_ONCE) {
+        const fields = own.slice(at, at + FENCES_AT_ONCE).flatMap((key) => [fenceField(lane, 0, key), `${offset}`]);
+        await client.call('HSET', keys.fences(this.recordSlot(master.name)), ...fields);
+      }
+    }
   }
 
   private async untilCaughtUp(): Promise<boolean> {
@@ -618,6 +1027,16 @@ class Sync {
   }
 }
 
+/** Whether a spool has the writes since a position. */
+function hasWrites({ begin, end, history }: Spool, { certain, id }: Pick<LaneRecord, 'certain' | 'id'>): boolean {
+  return certain >= begin && certain <= end && history.findLast(({ from }) => from <= certain)?.id === id;
+}
+
+const slotsOf = ({ facts }: Shard): ReadonlySet<number> =>
+  new Set(facts.slots.flatMap(([from, to]) => Array.from({ length: to - from + 1 }, (_, i) => from + i)));
+
+const counted = (keys: number): string => (keys === 1 ? 'a key' : `${keys} keys`);
+
 const isComplete = ({ declined, errors, failure, interrupted }: RestoreSummary): boolean =>
   !declined && !interrupted && failure === undefined && errors.length === 0;
 
@@ -634,10 +1053,6 @@ function takesOf(only: readonly string[] | undefined, not: readonly string[] | u
   if (only === undefined && not === undefined) return undefined;
   const [wanted, unwanted] = [only, not].map((names) => names && new Set(names.map((name) => name.toLowerCase())));
   return (name) => wanted?.has(name) !== false && unwanted?.has(name) !== true;
-}
-
-function slotsOf({ facts }: Shard): ReadonlySet<number> {
-  return new Set(facts.slots.flatMap(([from, to]) => Array.from({ length: to - from + 1 }, (_, i) => from + i)));
 }
 
 const NO_COUNTS = new PlanCounts();

@@ -4,7 +4,7 @@ import { formatText } from '../bytes/text.js';
 import { reasonOf, ServerError, type ServerErrorCode } from '../redis/errors.js';
 import { replicationRefused } from '../redis/replication-probe.js';
 import type { ServerInfo } from '../redis/server-info.js';
-import { Servers } from '../redis/servers.js';
+import { type Master, Servers } from '../redis/servers.js';
 import { unlessAborted } from '../redis/unless-aborted.js';
 import { type Address, addressText } from '../redis/url.js';
 import { Waiting } from '../redis/waiting.js';
@@ -31,8 +31,9 @@ export class LiveSource {
   private constructor(
     readonly facts: LiveFacts,
     readonly shards: readonly Shard[],
-    private readonly servers: Servers,
+    readonly servers: Servers,
     private readonly cluster: ShardCluster | undefined,
+    private readonly shardOf: (master: Master, index: number) => Promise<Shard>,
   ) {}
 
   /**
@@ -78,8 +79,7 @@ export class LiveSource {
       repeats: options.scan?.repeats === true,
     });
     const cluster = state && rounds && { state, rounds, snapshots: new Snapshots() };
-    const shards: Shard[] = [];
-    for (const [index, master] of masters.entries()) {
+    const shardOf = async (master: Master, index: number): Promise<Shard> => {
       const client = await servers.client(master);
       const { access } = servers;
       const informs = access.withoutInfo !== true;
@@ -103,8 +103,10 @@ export class LiveSource {
       };
       const now = state === undefined ? () => Promise.resolve(master) : () => state.masterOf(index);
       const node = new ReadNode({ servers, master: now, replica, preferReplica, onEvent });
-      shards.push(new Shard(facts, await headOf(facts.name, info, asked, informs), { options, index, node, way, cluster }));
-    }
+      return new Shard(facts, await headOf(facts.name, info, asked, informs), { options, index, node, way, cluster });
+    };
+    const shards: Shard[] = [];
+    for (const [index, master] of masters.entries()) shards.push(await shardOf(master, index));
     if (state?.refused !== undefined) {
       notes.push(`CLUSTER NODES is refused (${state.refused}): keys of slots on their way to another node may be left out`);
     }
@@ -118,7 +120,20 @@ export class LiveSource {
       shards: shards.map((shard) => shard.facts),
       notes,
     };
-    return new LiveSource(facts, shards, servers, cluster);
+    return new LiveSource(facts, shards, servers, cluster, shardOf);
+  }
+
+  /** Where the keys of all slots of a cluster are now. Throws ServerError and ConnectionLost. */
+  view(): Promise<ClusterView> | undefined {
+    return this.cluster?.state.view();
+  }
+
+  /** Masters of the cluster that have come since this was asked last, with `known` shards. Throws ServerError and ConnectionLost. */
+  async joined(known: number): Promise<Shard[]> {
+    const masters = this.cluster?.state.shards ?? [];
+    const joined: Shard[] = [];
+    for (let index = known; index < masters.length; index++) joined.push(await this.shardOf(masters[index], index));
+    return joined;
   }
 
   /** Whether another source is the same server, and the same databases are read of both. */

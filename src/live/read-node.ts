@@ -45,6 +45,10 @@ export class ReadNode {
     return servers.openSocket(master);
   }
 
+  master(): Promise<Master> {
+    return this.options.master();
+  }
+
   /** A connection to the master, logged in. Throws ServerError and ConnectionLost. */
   async openMaster(): Promise<{ readonly master: Master; readonly opened: Opened }> {
     const master = await this.options.master();

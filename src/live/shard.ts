@@ -6,6 +6,7 @@ import type { OpenOptions, ServerSource } from '../pipeline/run.js';
 import type { Pass } from '../pipeline/passes.js';
 import type { SourceHead } from '../pipeline/source-heads.js';
 import type { Opened } from '../redis/connect.js';
+import type { Master } from '../redis/servers.js';
 import { type Claim, OTHERS, owns } from './claim.js';
 import type { ClusterState } from './cluster-state.js';
 import type { ShardFacts } from './facts.js';
@@ -57,6 +58,11 @@ export class Shard implements ServerSource {
     readonly head: SourceHead,
     private readonly parts: ShardParts,
   ) {}
+
+  /** Its place among the shards. */
+  get index(): number {
+    return this.parts.index;
+  }
 
   get runId(): string {
     return this.facts.runId;
@@ -138,6 +144,11 @@ export class Shard implements ServerSource {
     const { node } = this.parts;
     const { process, socket } = await node.open();
     return { socket, name: node.name ?? process.address ?? this.facts.node };
+  }
+
+  /** Its master now. Throws ServerError. */
+  master(): Promise<Master> {
+    return this.parts.node.master();
   }
 
   /** The same for its master, whatever is read. */

@@ -1,7 +1,9 @@
+import type { Redis } from 'ioredis';
 import { keySlot } from '../bytes/crc16.js';
 import type { Servers } from '../redis/servers.js';
 import { withReplace } from './commands/split.js';
 import { SyncGap } from './errors.js';
+import type { Crossing } from './crossing.js';
 import type { Fences } from './fences.js';
 import type { Pause, Planner } from './planner.js';
 import type { RecordKeys } from './record.js';
@@ -14,8 +16,8 @@ export interface PauseOptions {
   readonly alone: boolean;
   readonly functions: boolean;
   readonly publish: boolean;
-  /** The slots that the master of the lane has, of a cluster. */
-  readonly slots: (() => ReadonlySet<number> | undefined) | undefined;
+  /** Which slots are the lane's, where it is one of a cluster's. */
+  readonly crossing: Pick<Crossing, 'isInTransit' | 'isOf'> | undefined;
 }
 
 export interface PauseContext {
@@ -103,25 +105,30 @@ async function flush(pause: Pause, kind: 'flushall' | 'flushdb' | 'flushslot', c
 const slotOf = ({ args }: Pause): number => Number(Buffer.from(args.at(-1) ?? []).toString('latin1'));
 
 /** Deletes the keys that are the source's: of its slots, chosen by the filters, in the databases that these go to. */
-async function deleteKeys(pause: Pause, { keys, options, servers, target, wants, writer }: PauseContext): Promise<void> {
+async function deleteKeys(pause: Pause, { fences, keys, lane, options, servers, target, wants, writer }: PauseContext): Promise<void> {
   const { db, kind } = pause;
-  const own = kind === 'flushslot' ? new Set([slotOf(pause)]) : options.slots?.();
+  const { crossing } = options;
+  const only = kind === 'flushslot' ? slotOf(pause) : undefined;
   const databases = kind === 'flushall' ? await databasesOf(servers) : [target(db)];
   for (const at of databases) {
     const sources = kind === 'flushall' ? writer.sourcesOf(at) : [db];
     await eachKey(servers, at, async (owner, some) => {
-      const ours = some.filter(
+      const concerned = some.filter(
         (key) =>
           !Buffer.from(key.subarray(0, keys.prefix.length)).equals(Buffer.from(keys.prefix)) &&
-          (own === undefined || own.has(keySlot(key))) &&
+          (only === undefined || keySlot(key) === only) &&
           sources.some((source) => wants?.(source, key, 0, key.length) !== false),
       );
+      // what another master has by now is not known
+      for (const key of concerned) if (crossing?.isInTransit(keySlot(key)) === true) fences.want(0, key);
+      const ours = concerned.filter((key) => crossing?.isOf(lane, keySlot(key)) !== false);
       if (ours.length > 0) await writer.deleteKeys(owner, at, ours);
     });
   }
 }
 
-async function databasesOf(servers: Servers): Promise<number[]> {
+/** Those of the target that have keys. */
+export async function databasesOf(servers: Servers): Promise<number[]> {
   const all = await servers.eachMaster(async (client) => [...(await servers.infoOf(client)).keys.keys()]);
   return [...new Set(all.flat())];
 }
@@ -133,16 +140,20 @@ export async function eachKey(
   visit: (owner: number, keys: readonly Buffer[]) => Promise<void>,
 ): Promise<void> {
   for (const [owner, master] of servers.masters.entries()) {
-    const client = await servers.client(master);
-    let cursor = '0';
-    do {
-      if (db !== 0) await client.select(db);
-      const [next, keys] = await client.scanBuffer(cursor, 'COUNT', AT_ONCE);
-      if (db !== 0) await client.select(0);
-      cursor = next.toString();
-      await visit(owner, keys);
-    } while (cursor !== '0');
+    await eachKeyOf(await servers.client(master), (keys) => visit(owner, keys), db);
   }
+}
+
+/** All keys of a database of one server. */
+export async function eachKeyOf(client: Redis, visit: (keys: readonly Buffer[]) => Promise<void> | void, db = 0): Promise<void> {
+  let cursor = '0';
+  do {
+    if (db !== 0) await client.select(db);
+    const [next, keys] = await client.scanBuffer(cursor, 'COUNT', AT_ONCE);
+    if (db !== 0) await client.select(0);
+    cursor = next.toString();
+    await visit(keys);
+  } while (cursor !== '0');
 }
 
 /** SWAPDB is done once: the transaction that does it also says that it is done. */

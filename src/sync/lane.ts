@@ -3,7 +3,9 @@ import { formatText } from '../bytes/text.js';
 import { ConnectionLost, reasonOf, ServerError } from '../redis/errors.js';
 import { RateLimit } from '../redis/rate-limit.js';
 import type { Servers } from '../redis/servers.js';
+import { keySlot } from '../bytes/crc16.js';
 import { applyPause, type PauseOptions } from './barriers.js';
+import type { Crosser, Crossing } from './crossing.js';
 import { SyncError, SyncGap, SyncReplaced } from './errors.js';
 import { repeatable, withEffect } from './commands/effects.js';
 import { newKeyArgs } from './commands/spec.js';
@@ -11,8 +13,9 @@ import { otherDatabase } from './commands/split.js';
 import type { CommandTable } from './commands/table.js';
 import { Fences, keyId, type KeyName } from './fences.js';
 import { type ApartReason, type Pause, PlanCounts, Planner } from './planner.js';
+import type { Positions } from './positions.js';
 import type { LaneRecord, RecordKeys } from './record.js';
-import type { Fetched, Fetcher } from './source/fetcher.js';
+import { type Fetched, type Fetcher, KeyElsewhere } from './source/fetcher.js';
 import type { Spool } from './spool/spool.js';
 import { StreamParser } from './stream-parser.js';
 import type { StreamCommand } from './stream-command.js';
@@ -33,7 +36,10 @@ export interface LaneOptions {
   readonly fetched: FetchedWriter;
   /** Of this run: no other has it. */
   readonly token: string;
+  /** What it shares with the lanes of the other masters of a cluster. */
+  readonly crossing: Crossing | undefined;
   readonly wants: ((db: number, bytes: Uint8Array, start: number, end: number) => boolean) | undefined;
+  readonly positions: Positions;
   readonly target: (db: number) => number;
   /** Databases of the source that go to one of the target. */
   readonly sources: (db: number) => readonly number[];
@@ -81,7 +87,9 @@ interface Place {
 }
 
 /** The changes of one master of the source, from its spool to the target. */
-export class Lane {
+export class Lane implements Crosser {
+  readonly number: number;
+  parked = true;
   readonly counts = new PlanCounts();
   fetchedKeys = 0;
   /** Everything up to this offset is certain on the target, as far as this run knows. */
@@ -101,6 +109,7 @@ export class Lane {
   private readonly rejected = new Map<string, string>();
   private places: Place[] = [];
   private watch: NodeJS.Timeout | undefined;
+  private asked: KeyName[] = [];
   private readonly limit: RateLimit | undefined;
   private cut: { readonly to: number; readonly done: () => void; readonly failed: (error: unknown) => void } | undefined;
 
@@ -109,11 +118,20 @@ export class Lane {
     from: Place,
   ) {
     this.certain = from;
+    this.number = options.number;
     this.interruption = this.freshInterruption();
-    const { fetchAll, hold, maxOpsPerSecond, sameDatabases, table, takes, target, wants } = options;
+    const { crossing, number } = options;
+    const { fetchAll, hold, maxOpsPerSecond, name, positions, sameDatabases, table, takes, target, wants } = options;
     this.planner = new Planner(
       {
-        ...{ table, fences: this.fences, wants, target, sameDatabases, hold, fetchAll, counts: this.counts },
+        ...{ table, fences: this.fences, wants, target, sameDatabases, hold, fetchAll, counts: this.counts, positions },
+        onPosition: (command) => positions.check(name, argsOf(command)),
+        foreign:
+          crossing &&
+          ((slot, isMoving) => {
+            if (isMoving) crossing.transit(slot);
+            return crossing.isForeign(number, slot);
+          }),
         takes: takes === undefined ? undefined : (spec) => takes(spec.name),
         onAsked: options.onAsked,
         onApart: (reason, name) => options.onNote(apartText(options.name, reason, name)),
@@ -136,6 +154,34 @@ export class Lane {
     return this.fences.size;
   }
 
+  get received(): number {
+    return this.options.spool.end;
+  }
+
+  get history(): string {
+    return this.options.spool.history.at(-1)?.id ?? '';
+  }
+
+  fenceAt(name: KeyName, offset: number): void {
+    this.fences.set(name, offset);
+  }
+
+  /** Another run would not apply again what the stream says up to here. */
+  get kept(): number {
+    return this.writer?.kept ?? -1;
+  }
+
+  /** Keys are to be fetched, which the target was told of. */
+  want(names: readonly KeyName[]): void {
+    this.asked.push(...names);
+    this.interrupt();
+  }
+
+  /** Writes down which slots belong to which lane. Throws Detached. */
+  writeSlots(text: string): Promise<void> {
+    return this.attachedWriter.writeSlots(text);
+  }
+
   /** Ends `run` once the stream is certain on the target up to this offset. */
   stop(offset: number): void {
     this.stopAt ??= offset;
@@ -150,6 +196,8 @@ export class Lane {
 
   /** Applies the stream until `stop`. Throws ServerError, OutputError, SyncError, and the reason of the signal. */
   async run(): Promise<void> {
+    const { crossing } = this.options;
+    await crossing?.park(this);
     let pause = FIRST_PAUSE;
     for (;;) {
       this.options.signal.throwIfAborted();
@@ -157,6 +205,7 @@ export class Lane {
         await this.attach();
         pause = FIRST_PAUSE;
         await this.apply();
+        crossing?.rest(this);
         return;
       } catch (error) {
         this.detach();
@@ -178,7 +227,7 @@ export class Lane {
 
   /** Connects to the target, and brings keys that are in doubt to a certain value. */
   private async attach(): Promise<void> {
-    const { hold, keys, number, servers, signal } = this.options;
+    const { crossing, hold, keys, number, servers, signal } = this.options;
     await servers.refresh();
     const before = await readRecords(servers, keys);
     this.checked(before.lanes.get(number));
@@ -203,6 +252,7 @@ export class Lane {
     await this.stillOwn(records.places);
     await this.claim(this.writer.recordPlaces);
     this.watch = setInterval(() => void this.look(), LOOK_EVERY);
+    if (crossing !== undefined) await this.writer.writeSlots(crossing.text);
     if (this.cut !== undefined) await this.serveCut(state);
     this.fences.clear();
     this.begin({ offset: record.certain, db: record.db });
@@ -292,7 +342,7 @@ export class Lane {
    * of others are fetched.
    */
   private async resolveDoubts({ certain, db }: LaneRecord, sent: number, held: boolean): Promise<void> {
-    const { onEvent, sourceOffset } = this.options;
+    const { crossing, number, onEvent, sourceOffset } = this.options;
     const end = Math.min(sent, await sourceOffset());
     const effects = new Map<string, KeyName & { effects: number }>();
     for await (const { command, db: at } of this.commandsIn(certain, end, db)) {
@@ -303,7 +353,7 @@ export class Lane {
     }
     let fetched = 0;
     for (const { db: of, effects: all, key } of effects.values()) {
-      if (repeatable(all, held)) continue;
+      if (repeatable(all, held) && crossing?.isForeign(number, keySlot(key)) !== true) continue;
       this.fences.want(of, key);
       fetched++;
     }
@@ -334,7 +384,7 @@ export class Lane {
 
   /** The wanted keys that a command writes, and what it does to each. */
   private async written(command: StreamCommand, db: number): Promise<(KeyName & { effect: number })[]> {
-    const { table, wants } = this.options;
+    const { positions, table, wants } = this.options;
     let spec = table.of(command);
     if (spec === undefined && (await this.options.learn(text(command, 0)))) spec = table.of(command);
     if (spec === undefined || !['write', 'script', 'move', 'copy'].includes(spec.kind)) return [];
@@ -344,6 +394,7 @@ export class Lane {
     const effect = spec.effect(command);
     return found.writes.flatMap((arg) => {
       const [start, end] = [command.starts[arg], command.ends[arg]];
+      if (positions.has(command.bytes, start, end)) return [];
       const key = command.bytes.slice(start, end);
       const databases = other === undefined || other === db ? [db] : [db, other];
       return databases.filter((of) => wants?.(of, key, 0, key.length) !== false).map((of) => ({ db: of, key, effect }));
@@ -353,20 +404,23 @@ export class Lane {
   /** Brings the values of wanted keys to the target, as they are in the source at `least` or later. */
   private async settle(least: number): Promise<void> {
     const { fences, options } = this;
-    const { fetcher, signal } = options;
+    const { crossing, fetcher, signal } = options;
     while (fences.wanted.size > 0) {
-      const names = [...fences.wanted.values()].slice(0, FETCH_AT_ONCE);
-      let group: [KeyName, Fetched][] = [];
-      let bytes = 0;
-      await fetcher.each(names, { atLeast: least, signal }, async (fetched, i) => {
-        group.push([names[i], fetched]);
-        bytes += fetched.payload?.length ?? 0;
-        if (bytes < GROUP_BYTES && group.length < GROUP_KEYS) return;
-        await this.writeFetched(group);
-        group = [];
-        bytes = 0;
-      });
-      await this.writeFetched(group);
+      const wanted = crossing === undefined ? [...fences.wanted.values()] : bySlot([...fences.wanted.values()]);
+      const away = crossing === undefined ? [] : wanted.filter(({ key }) => crossing.isForeign(this.number, keySlot(key)));
+      if (crossing !== undefined && away.length > 0) {
+        await this.settleAway(crossing, away);
+        continue;
+      }
+      const names = wanted.slice(0, FETCH_AT_ONCE);
+      const groups = new Groups((group) => this.writeFetched(group));
+      try {
+        await fetcher.each(names, { atLeast: least, signal }, (fetched, i) => groups.add(names[i], fetched));
+        await groups.end();
+      } catch (error) {
+        if (crossing === undefined || !(error instanceof KeyElsewhere)) throw error;
+        crossing.transit(error.slot);
+      }
     }
     if (this.refused > 0) {
       const { refused } = this;
@@ -374,6 +428,29 @@ export class Lane {
       await this.attachedWriter.drained();
       this.attachedWriter.settled(refused);
     }
+  }
+
+  /** The same for keys that other lanes may have commands on: these rest meanwhile. */
+  private async settleAway(crossing: Crossing, names: readonly KeyName[]): Promise<void> {
+    const writer = this.attachedWriter;
+    await writer.drained();
+    await crossing.turn(this, async () => {
+      if (crossing.takeChanged()) await writer.writeSlots(crossing.text);
+      const [own, ...others] = [this, ...crossing.others(this)].map((lane) => ({ lane, received: lane.received, history: lane.history }));
+      const offsetIn = ({ history, received }: typeof own, { id, offset }: Fetched): number => (history === id ? offset : received);
+      const groups = new Groups(async (group) => {
+        for (const other of others) {
+          const fences = group.map(([{ db, key }, fetched]) => ({ db, key, offset: offsetIn(other, fetched) }));
+          const needed = fences.filter(({ offset }) => offset > other.lane.kept);
+          for (const [owner, some] of byOwner(needed, writer)) await writer.fence(owner, some, other.lane.number);
+          for (const fence of fences) other.lane.fenceAt(fence, fence.offset);
+        }
+        await this.writeFetched(group.map(([name, fetched]) => [name, { ...fetched, offset: offsetIn(own, fetched) }]));
+      });
+      await crossing.fetcher.each(names, this.options.signal, (fetched, name) => groups.add(name, fetched));
+      await groups.end();
+      await writer.drained();
+    });
   }
 
   /** Sends values that were fetched, once the target knows how new they are. */
@@ -433,13 +510,19 @@ export class Lane {
 
   private async apply(): Promise<void> {
     const { limit, options, planner } = this;
-    const { signal, spool } = options;
+    const { crossing, signal, spool } = options;
     const writer = this.attachedWriter;
     for (;;) {
       signal.throwIfAborted();
       writer.assertWhole();
       if (this.cut !== undefined) await this.serveCut({ record: this.record(this.here(writer)), sent: this.position });
+      for (const { db, key } of this.asked.splice(0)) this.fences.want(db, key);
       if (!planner.inUnit && (this.fences.wanted.size > 0 || this.refused > 0)) await this.settle(this.parser.offset);
+      if (!planner.inUnit && crossing?.asks(this) === true) {
+        await writer.drained();
+        if (this.fences.wanted.size > 0 || this.refused > 0) continue;
+        await crossing.park(this);
+      }
       if (this.stopAt !== undefined && this.position >= this.stopAt && !planner.inUnit) {
         await writer.drained();
         if (this.refused === 0 && this.fences.wanted.size === 0) break;
@@ -512,7 +595,8 @@ export class Lane {
   }
 
   private async passFences(writer: ChangeWriter): Promise<void> {
-    const passed = this.fences.passed(writer.certain);
+    // of several lanes, each may go on from its record while the others have gone further
+    const passed = this.fences.passed(this.options.crossing === undefined ? writer.certain : writer.kept);
     if (passed.length === 0) return;
     for (const [owner, names] of byOwner(passed, writer)) await writer.unfence(owner, names);
   }
@@ -530,7 +614,7 @@ export class Lane {
   }
 
   /** Ends waiting for the source: there is something else to do. */
-  private interrupt(): void {
+  interrupt(): void {
     this.interruption.abort();
     this.interruption = this.freshInterruption();
   }
@@ -604,6 +688,35 @@ function byOwner<T extends KeyName>(names: readonly T[], writer: ChangeWriter): 
   return owners;
 }
 
+/** Keys of a slot together, so that they are fetched in one transaction. */
+function bySlot(names: readonly KeyName[]): KeyName[] {
+  return names
+    .map((name) => ({ name, slot: keySlot(name.key) }))
+    .sort((a, b) => a.slot - b.slot)
+    .map(({ name }) => name);
+}
+
+/** Fetched values, gathered to be written together. */
+class Groups {
+  private group: [KeyName, Fetched][] = [];
+  private bytes = 0;
+
+  constructor(private readonly write: (group: readonly [KeyName, Fetched][]) => Promise<void>) {}
+
+  async add(name: KeyName, fetched: Fetched): Promise<void> {
+    this.group.push([name, fetched]);
+    this.bytes += fetched.payload?.length ?? 0;
+    if (this.bytes >= GROUP_BYTES || this.group.length >= GROUP_KEYS) await this.end();
+  }
+
+  async end(): Promise<void> {
+    const { group } = this;
+    this.group = [];
+    this.bytes = 0;
+    await this.write(group);
+  }
+}
+
 /** Whether another attempt may go better. */
 export const mayPass = (error: unknown): boolean =>
   error instanceof ConnectionLost ||
@@ -621,6 +734,9 @@ const NOWHERE = {
 
 const text = ({ bytes, ends, starts }: StreamCommand, arg: number): string =>
   Buffer.from(bytes.buffer, bytes.byteOffset + starts[arg], ends[arg] - starts[arg]).toString('latin1');
+
+const argsOf = ({ args, bytes, ends, starts }: StreamCommand): Uint8Array[] =>
+  Array.from({ length: args }, (_, i) => bytes.subarray(starts[i], ends[i]));
 
 /** A command from its arguments. */
 function commandOf(args: readonly Uint8Array[]): StreamCommand {
@@ -644,6 +760,7 @@ const REASONS: Readonly<Record<ApartReason, string>> = {
   undeclared: 'it may touch keys that it does not name',
   inexact: 'it may give another value there',
   value: 'keys are chosen by their values',
+  moved: 'the slot of its keys moves between masters of the source',
 };
 
 const apartText = (lane: string, reason: ApartReason, name: string): string =>

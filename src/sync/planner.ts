@@ -24,6 +24,10 @@ export interface PlannerOptions {
   readonly fences: Fences;
   /** Whether a key of the source is wanted (default: all). */
   readonly wants?: ((db: number, bytes: Uint8Array, start: number, end: number) => boolean) | undefined;
+  /** Keys of syncs, which are not wanted. */
+  readonly positions?: { has(bytes: Uint8Array, start: number, end: number): boolean } | undefined;
+  /** Called with a command that writes one. */
+  readonly onPosition?: ((command: StreamCommand) => void) | undefined;
   /** The database on the target for one of the source. */
   readonly target: (db: number) => number;
   /** Whether databases keep their numbers, and all are wanted. */
@@ -37,6 +41,8 @@ export interface PlannerOptions {
   readonly counts: PlanCounts;
   /** Called at a REPLCONF GETACK: WAIT on the source depends on the answer. */
   readonly onAsked: () => void;
+  /** Whether a slot of the source may have commands in another stream, too. `isMoving`: the command says that it moves. */
+  readonly foreign?: ((slot: number, isMoving: boolean) => boolean) | undefined;
   /** Called once for each kind of command that was not applied as it came, for another reason than that a key was fetched. */
   readonly onApart: (reason: ApartReason, name: string) => void;
 }
@@ -50,7 +56,8 @@ export type ApartReason =
   | 'unknown' // the target does not know it
   | 'undeclared' // it may touch keys that it does not name
   | 'inexact' // a clock or chance takes part
-  | 'value'; // keys are chosen by what they hold
+  | 'value' // keys are chosen by what they hold
+  | 'moved'; // its slot has come from another master, or goes there
 
 /** What became of the commands of a stream. */
 export class PlanCounts {
@@ -58,6 +65,8 @@ export class PlanCounts {
   commands = 0;
   /** Left out by filters. */
   filtered = 0;
+  /** Left out, as only syncs use their keys. */
+  positions = 0;
   /** Left out since their key was fetched later. */
   superseded = 0;
   /** Whose keys were fetched instead. */
@@ -84,6 +93,9 @@ interface Held {
   readonly db: number;
   readonly bytes: Uint8Array;
 }
+
+/** The command by which keys come from another master. */
+const isMoved = ({ name }: CommandSpec): boolean => name === 'restore-asking';
 
 const MULTI = encodeCommand(['MULTI']);
 const EXEC = encodeCommand(['EXEC']);
@@ -157,9 +169,16 @@ export class Planner {
   }
 
   private write(command: StreamCommand, spec: CommandSpec): void {
-    if (spec.key > 0 && spec.key < command.args && this.careless && (spec.effect(command) & Effect.INEXACT) === 0) {
+    const { foreign } = this.options;
+    const careless = spec.key > 0 && spec.key < command.args && this.careless && !this.isPosition(command, spec.key);
+    if (careless && (spec.effect(command) & Effect.INEXACT) === 0) {
+      const needsSlot = this.output.sharded || foreign !== undefined;
+      const slot = needsSlot ? keySlot(command.bytes, command.starts[spec.key], command.ends[spec.key]) : 0;
+      if (foreign?.(slot, isMoved(spec)) === true) {
+        this.writeCarefully(command, spec);
+        return;
+      }
       const rewritten = this.rewritten(command, spec);
-      const slot = this.output.sharded ? keySlot(command.bytes, command.starts[spec.key], command.ends[spec.key]) : 0;
       if (rewritten === undefined) this.emit(slot, this.db, command.bytes, command.start, command.end);
       else this.emit(slot, this.db, rewritten, 0, rewritten.length);
       return;
@@ -183,8 +202,16 @@ export class Planner {
       return;
     }
     const wanted = writes.filter((arg) => this.wants(command, arg));
+    const position = wanted.length < writes.length && writes.some((arg) => this.isPosition(command, arg));
+    if (position) this.options.onPosition?.(command);
     if (wanted.length === 0) {
-      counts.filtered++;
+      if (position) counts.positions++;
+      else counts.filtered++;
+      return;
+    }
+    if (this.isForeign(command, spec, writes)) {
+      if (writes.every((arg) => this.fenced(command, arg))) counts.superseded++;
+      else this.apart(command, spec, 'moved');
       return;
     }
     if (fetchAll === true) {
@@ -218,6 +245,12 @@ export class Planner {
       return;
     }
     this.whole(command, spec);
+  }
+
+  /** In a cluster all keys of a command are in one slot. */
+  private isForeign(command: StreamCommand, spec: CommandSpec, writes: readonly number[]): boolean {
+    const { foreign } = this.options;
+    return foreign !== undefined && writes.length > 0 && foreign(this.slotOf(command, writes[0]), isMoved(spec));
   }
 
   /** Whether a command to another database can be sent as it is. */
@@ -277,7 +310,7 @@ export class Planner {
     const { counts, onApart } = this.options;
     counts.apart++;
     const kind = `${reason} ${spec.name}`;
-    if (reason !== 'fence' && !this.told.has(kind)) {
+    if (reason !== 'fence' && reason !== 'moved' && !this.told.has(kind)) {
       this.told.add(kind);
       onApart(reason, spec.name);
     }
@@ -288,7 +321,12 @@ export class Planner {
     this.options.fences.want(db, command.bytes.slice(command.starts[arg], command.ends[arg]));
   }
 
+  private isPosition(command: StreamCommand, arg: number): boolean {
+    return this.options.positions?.has(command.bytes, command.starts[arg], command.ends[arg]) === true;
+  }
+
   private wants(command: StreamCommand, arg: number): boolean {
+    if (this.isPosition(command, arg)) return false;
     return this.options.wants?.(this.db, command.bytes, command.starts[arg], command.ends[arg]) ?? true;
   }
 

@@ -5,7 +5,8 @@ import { keySlot, SLOTS } from '../bytes/crc16.js';
  * hash tag of a slot of that master:
  *
  *     rdbkit:sync:<id>{<tag>}           <lane> → record as JSON; <lane>:batches → number of the last transaction;
- *                                       <lane>:run → generation and name of the run that writes it
+ *                                       <lane>:run → generation and name of the run that writes it;
+ *                                       lanes → which slots of the source belong to which lane
  *     rdbkit:sync:<id>:fences{<tag>}    <lane> <db> <key> → offset: the value of the key may be that of the source at this offset
  *
  * A lane is a master of the source, numbered from 0.
@@ -13,6 +14,9 @@ import { keySlot, SLOTS } from '../bytes/crc16.js';
 
 /** Names of the keys of all syncs begin with it. */
 export const RECORD_PREFIX = 'rdbkit:sync:';
+
+/** The field of a hash of records that says which slots of the source belong to which lane: see Crossing. */
+export const LANES_FIELD = 'lanes';
 
 /** `full`: keys are being copied; `changes`: the writes since are. */
 export type Phase = 'full' | 'changes';

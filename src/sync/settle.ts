@@ -187,7 +187,7 @@ class Release {
         // a plain listpack has no room for expiries
         if (textOf(this.checked(await link.answer())) !== 'listpack') hashes.push({ key, cursor: '0' });
       }
-      for (let open = hashes; open.length > 0; ) open = await this.fields(open);
+      for (let open = hashes; open.length > 0;) open = await this.fields(open);
       cursor = page.cursor;
     }
   }

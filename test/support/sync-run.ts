@@ -6,6 +6,14 @@ import { sync, type SyncOptions, type SyncStatus, type SyncSummary } from '../..
 import { parseServerUrl } from '../../src/redis/url.js';
 import { until } from './until.js';
 
+/** Options of a sync that is named `test`, and ends when the target has caught up. */
+export const syncOptions = (source: string, target: string, more: Partial<SyncOptions> = {}): SyncOptions => ({
+  ...{ sources: [source], stdin: new PassThrough(), stdout: new PassThrough(), url: parseServerUrl(target), id: 'test' },
+  ...{ source: { access: { url: parseServerUrl(source) } }, spool: undefined, spoolMax: 1e9, untilCaughtUp: true },
+  ...{ maxLag: 1000, settle: 200, holdExpiries: true, confirm: true, onGap: 'stop' },
+  ...more,
+});
+
 /** A sync within this process. */
 export class SyncRun {
   readonly events: string[] = [];
@@ -20,17 +28,8 @@ export class SyncRun {
   constructor(source: string, target: string, { spool, ...more }: Partial<SyncOptions> = {}) {
     this.folder = spool === undefined && !('spool' in more) ? mkdtempSync(join(tmpdir(), 'rdbkit-sync-')) : undefined;
     this.done = sync({
-      ...{ sources: [source], stdin: new PassThrough(), stdout: new PassThrough(), url: parseServerUrl(target), id: 'test' },
-      ...{ source: { access: { url: parseServerUrl(source) } }, spool: spool ?? this.folder, spoolMax: 1e9, untilCaughtUp: true },
-      ...{
-        maxLag: 1000,
-        settle: 200,
-        holdExpiries: true,
-        confirm: true,
-        onGap: 'stop',
-        stop: this.stopping.signal,
-        signal: this.aborting.signal,
-      },
+      ...syncOptions(source, target, { spool: spool ?? this.folder }),
+      ...{ stop: this.stopping.signal, signal: this.aborting.signal },
       onEvent: (text) => this.events.push(text),
       onNote: (text) => this.notes.push(text),
       onKeyProblem: ({ db, key, reason }) => this.problems.push(`${db} ${Buffer.from(key).toString('latin1')}: ${reason}`),

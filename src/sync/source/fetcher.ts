@@ -47,6 +47,8 @@ export interface FetcherOptions {
   readonly known: (id: string) => boolean;
   /** Bytes of the largest payload to hold (default: what RESTORE takes by default, 512 MiB). */
   readonly maxPayload?: number | undefined;
+  /** What may pass is thrown, too: as ServerError. */
+  readonly once?: boolean | undefined;
   readonly onEvent?: ((text: string, notable?: boolean) => void) | undefined;
 }
 
@@ -58,6 +60,8 @@ export interface FetchTerms {
   readonly signal?: AbortSignal | undefined;
   /** The slot is on its way to this node: it is asked with ASKING. */
   readonly asking?: boolean | undefined;
+  /** The keys of a slot may be at two nodes, so that each is asked for alone. */
+  readonly apart?: boolean | undefined;
 }
 
 /** The keys of a slot are at another node now, or on their way there (`ask`). */
@@ -169,9 +173,14 @@ export class Fetcher {
       if (failure === undefined) return;
       signal?.throwIfAborted();
       if (failure instanceof Again && failure.atOnce) continue;
+      if (this.options.once === true) throw failure instanceof Again ? this.passing(failure) : failure;
       waiting.tell(failure instanceof Again ? `${this.node}: ${failure.reason}` : said(failure, this.node));
       await delay(RETRY_EVERY, undefined, { signal }).catch(() => signal?.throwIfAborted());
     }
+  }
+
+  private passing({ reason }: Again): ServerError {
+    return new ServerError('UNREACHABLE', this.node, reason, undefined, undefined, { passing: true });
   }
 
   /** Fetches keys from `first` on; returns why not all of them, if that may pass. */
@@ -223,7 +232,7 @@ export class Fetcher {
   }
 
   /** Asks for some keys from `from` on in one transaction. `done`: how many are answered. */
-  private send(link: ReplyLink, keys: readonly KeyName[], from: number, done: number, { asking }: FetchTerms): Group {
+  private send(link: ReplyLink, keys: readonly KeyName[], from: number, done: number, { apart, asking }: FetchTerms): Group {
     const { clustered } = this.options;
     const commands: Uint8Array[] = asking === true ? [ASKING, MULTI] : [MULTI];
     const slot = clustered ? slotOf(keys[from]) : 0;
@@ -232,7 +241,7 @@ export class Fetcher {
     for (; to < keys.length && to - from < MOST_TOGETHER; to++) {
       const key = keys[to];
       // with ASKING, several keys are refused if one of them is not there yet
-      if (to > from && (asking === true || to - done >= this.ahead || (clustered && slotOf(key) !== slot))) break;
+      if (to > from && (asking === true || apart === true || to - done >= this.ahead || (clustered && slotOf(key) !== slot))) break;
       if (key.db !== db && !clustered && (this.selects || key.db !== 0)) {
         commands.push(encodeCommand(['SELECT', `${key.db}`]));
         this.selects = true;

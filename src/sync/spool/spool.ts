@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Crc64 } from '../../bytes/crc64.js';
 import { OutputError } from '../../io/output-error.js';
@@ -336,6 +337,16 @@ export class Spool {
   private checkOpen(): void {
     if (this.state !== 'open') throw new Error('the spool is closed');
   }
+}
+
+/** Whether there is something left of a lane's spool. */
+export const hasSpool = (dir: string, lane: string): boolean => existsSync(join(dir, folderName(lane)));
+
+/** Deletes what is left of a lane's spool. False if there is none. Throws as Spool.open. */
+export async function forgetSpool(dir: string, lane: string): Promise<boolean> {
+  if (!hasSpool(dir, lane)) return false;
+  await (await Spool.open({ lane, dir, max: MIN_DISK })).remove();
+  return true;
 }
 
 /** Wakes those who wait. */

@@ -8,7 +8,7 @@ import { type Address, addressText } from '../../redis/url.js';
 import { Signal } from '../../redis/signal.js';
 import type { Fences } from '../fences.js';
 import { StreamParser } from '../stream-parser.js';
-import { fenceField, type LaneRecord, type RecordKeys, recordText, slotsText } from '../record.js';
+import { fenceField, type LaneRecord, LANES_FIELD, type RecordKeys, recordText, slotsText } from '../record.js';
 import { labelOf, recordSlot } from './lane-records.js';
 import { TargetConnection } from './target-connection.js';
 
@@ -117,6 +117,8 @@ export class ChangeWriter {
   private asked: number;
   /** The place that the last record sent says is certain. */
   recorded = -1;
+  /** What all masters have answered that they have recorded as certain. */
+  private answeredRecord = -1;
   private batch: number;
   /** Up to this offset, whatever the records say, commands may have been applied in part. */
   private doubtTo = -1;
@@ -319,8 +321,21 @@ export class ChangeWriter {
     const place = { certain, db, sent: this.asked, sentDb: db, batch: undefined };
     this.recorded = certain;
     await this.everywhere((connection, index) => this.own(connection, recordDb, [this.recordCommand(index, place)]));
+    this.answeredRecord = Math.max(this.answeredRecord, certain);
     this.allowed = Math.max(this.allowed, place.sent);
     this.change.fire();
+  }
+
+  /** Up to here another run would take everything as certain. */
+  get kept(): number {
+    return this.options.transactions && this.doubtTo <= this.certain ? this.certain : this.answeredRecord;
+  }
+
+  /** Tells all masters which slots belong to which lane. Throws Detached. */
+  async writeSlots(text: string): Promise<void> {
+    const { keys, recordDb } = this.options;
+    const command = (index: number): string[] => ['HSET', keys.records(this.places[index]), LANES_FIELD, text];
+    await this.everywhere((connection, index) => this.own(connection, recordDb, [command(index)]));
   }
 
   /** Sends commands of our own, for one database, and waits for their answer. Throws Detached. */
@@ -349,10 +364,14 @@ export class ChangeWriter {
 
   /**
    * Records that keys of a master may have the values that the source had at these offsets, which are beyond what was sent. It is
-   * answered when this resolves.
+   * answered when this resolves. `lane`: whose offsets they are.
    */
-  async fence(owner: number, keys: readonly { readonly db: number; readonly key: Uint8Array; readonly offset: number }[]): Promise<void> {
-    const { keys: names, lane, recordDb } = this.options;
+  async fence(
+    owner: number,
+    keys: readonly { readonly db: number; readonly key: Uint8Array; readonly offset: number }[],
+    lane = this.options.lane,
+  ): Promise<void> {
+    const { keys: names, recordDb } = this.options;
     const connection = this.connections[owner];
     const name = names.fences(this.places[owner]);
     for (let at = 0; at < keys.length; at += FENCES_AT_ONCE) {
@@ -617,8 +636,11 @@ export class ChangeWriter {
   /** Waits for the replicas of a master that has no slots yet. */
   private async confirmed(connection: TargetConnection, address: Address): Promise<void> {
     const { confirm, servers } = this.options;
-    for (let is = !confirm; !is; ) {
-      const { replicas } = await this.guarded(connection, servers.clientTo(address).then((client) => servers.infoOf(client)));
+    for (let is = !confirm; !is;) {
+      const { replicas } = await this.guarded(
+        connection,
+        servers.clientTo(address).then((client) => servers.infoOf(client)),
+      );
       const { error, integer } = await this.guarded(connection, connection.ask('WAIT', `${replicas}`, `${REPLICA_PATIENCE}`));
       is = error !== undefined || integer >= replicas;
     }

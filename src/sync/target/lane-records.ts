@@ -3,7 +3,7 @@ import { refusalOf } from '../../redis/refusals.js';
 import type { Master, Servers } from '../../redis/servers.js';
 import { reasonOf } from '../../redis/errors.js';
 import type { KeyName } from '../fences.js';
-import { type LaneRecord, parseFence, parseRecord, type RecordKeys, slotsOf, slotsText } from '../record.js';
+import { type LaneRecord, LANES_FIELD, parseFence, parseRecord, type RecordKeys, slotsOf, slotsText } from '../record.js';
 
 /** What the target knows of a lane. */
 export interface LaneState {
@@ -30,11 +30,14 @@ export interface RecordPlace {
 export interface Records {
   readonly lanes: Map<number, LaneState>;
   readonly places: RecordPlace[];
+  /** What they say of which slots of the source belong to which lane. */
+  readonly slots: readonly string[];
   /** Slots that are on their way to another master, and have no record where they were. */
   readonly moving: ReadonlySet<number>;
 }
 
 interface Found extends RecordPlace {
+  readonly slots: string;
   readonly lane: number;
   readonly record: LaneRecord;
   readonly batch: number;
@@ -65,7 +68,8 @@ export async function readRecords(servers: Servers, keys: RecordKeys): Promise<R
       ),
     );
   }
-  return { lanes, places: found.map(({ master, slot }) => ({ master, slot })), moving };
+  const slots = found.map((one) => one.slots);
+  return { lanes, places: found.map(({ master, slot }) => ({ master, slot })), slots, moving };
 }
 
 /** Where the records of a master belong: its first slot that stays with it; -1 for a single server. */
@@ -144,7 +148,8 @@ async function recordsAt(servers: Servers, keys: RecordKeys, place: RecordPlace)
     const lane = Number(field);
     const fenced = fences.flatMap((fence) => parseFence(lane, fence) ?? []);
     const run = parseInt(fields[`${field}:run`] ?? '-1', 10);
-    return [{ ...place, lane, record, batch: Number(fields[`${field}:batches`] ?? 0), fenced, run }];
+    const batch = Number(fields[`${field}:batches`] ?? 0);
+    return [{ ...place, slots: fields[LANES_FIELD] ?? '', lane, record, batch, fenced, run }];
   });
 }
 
@@ -157,20 +162,26 @@ async function called(servers: Servers, { master }: RecordPlace, ...command: [st
     const to = refusalOf(reasonOf(error)) === 'ask' ? servers.redirected(master.name, reasonOf(error)) : undefined;
     if (to === undefined) throw error;
     const other = await servers.clientTo(to);
-    const replies = (await other.pipeline().call('ASKING').callBuffer(...command).exec()) ?? [];
+    const replies =
+      (await other
+        .pipeline()
+        .call('ASKING')
+        .callBuffer(...command)
+        .exec()) ?? [];
     const [failure, reply] = replies[1];
     if (failure !== null) throw failure;
     return reply;
   }
 }
 
-/** Sets the record of a lane on every master, without fences, and removes those that it has elsewhere. Throws ServerError. */
+/** Sets the record of a lane on every master, and removes those that it has elsewhere, with its fences unless they are kept. Throws ServerError. */
 export async function replaceRecords(
   servers: Servers,
   keys: RecordKeys,
   lane: number,
   run: string,
   text: (slots: string) => string,
+  keepsFences = false,
 ): Promise<void> {
   await servers.refresh();
   const records = await readRecords(servers, keys);
@@ -179,7 +190,7 @@ export async function replaceRecords(
     const slot = recordSlot(servers, index, records.moving);
     const ranges = servers.clustered ? servers.rangesOf(index) : [];
     await client.hset(keys.records(slot), { [`${lane}`]: text(slotsText(ranges)), [`${lane}:batches`]: '0', [`${lane}:run`]: run });
-    await removeFences(servers, keys, lane, { master, slot });
+    if (!keepsFences) await removeFences(servers, keys, lane, { master, slot });
   });
   await removeStale(servers, keys, lane, records);
 }
@@ -227,6 +238,18 @@ export async function writeRun(
   run: string,
 ): Promise<void> {
   await Promise.all(places.map((place) => called(servers, place, 'HSET', keys.records(place.slot), `${lane}:run`, run)));
+}
+
+/** Removes all that the target has of a lane, whose master is no more. */
+export async function removeLane(servers: Servers, keys: RecordKeys, lane: number): Promise<void> {
+  const { places } = await readRecords(servers, keys);
+  for (const { master, slot } of places) {
+    const client = await servers.client(master);
+    const fences = (await client.callBuffer('HKEYS', keys.fences(slot))) as Buffer[];
+    const own = fences.filter((field) => parseFence(lane, field) !== undefined);
+    if (own.length > 0) await client.hdel(keys.fences(slot), ...own);
+    await client.hdel(keys.records(slot), `${lane}`, `${lane}:batches`, `${lane}:run`);
+  }
 }
 
 /** Ends the connections that an earlier run has left, so that nothing of it is applied any more. Returns why that was not possible. */

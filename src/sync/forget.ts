@@ -1,0 +1,88 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { reasonOf } from '../redis/errors.js';
+import type { Servers } from '../redis/servers.js';
+import { SyncError } from './errors.js';
+import type { RecordKeys } from './record.js';
+import { type ReleaseOptions, releaseExpiries } from './settle.js';
+import { forgetSpool } from './spool/spool.js';
+import { labelOf, readRecords } from './target/lane-records.js';
+
+export interface ForgetOptions extends ReleaseOptions {
+  readonly servers: Servers;
+  readonly keys: RecordKeys;
+  /** The folder with the spools of all syncs; undefined for none. */
+  readonly spool: string | undefined;
+}
+
+/** Milliseconds that connections of a run that was killed may last, and between two looks. */
+const LAST = 3000;
+const LOOK_EVERY = 200;
+/** Keys deleted in one pipeline. */
+const AT_ONCE = 2000;
+
+/**
+ * Ends a sync for good: gives keys their expiries, and removes its records and spools. It may be interrupted and done again. Throws
+ * ServerError, SyncError while a run is connected, OutputError while one has a spool.
+ */
+export async function forget(options: ForgetOptions): Promise<{ released: number; removed: number }> {
+  const { keys, servers, spool } = options;
+  await noneConnected(options);
+  const { lanes } = await readRecords(servers, keys);
+  const count = Math.max(0, ...[...lanes.values()].map(({ record }) => record.lanes));
+  const released = await releaseExpiries(servers, options);
+  const removed = await removeRecords(servers, keys);
+  if (spool !== undefined) await forgetSpools(keys.id, spool, count);
+  return { released, removed };
+}
+
+/** Those that the records speak of, and, if there are none, all up to the first one that is missing. */
+async function forgetSpools(id: string, dir: string, count: number): Promise<void> {
+  for (let number = 0; ; number++) if (!(await forgetSpool(dir, laneName(id, number))) && number >= count) return;
+}
+
+/** The name of a lane's spool. */
+export const laneName = (id: string, number: number): string => `${id}-${number}`;
+
+/** Waits a while for the connections of a run that has just ended. */
+async function noneConnected({ keys, servers, signal }: ForgetOptions): Promise<void> {
+  for (const until = Date.now() + LAST; ;) {
+    const at = await connectedAt(servers, labelOf(`${keys.prefix}${keys.id}:`));
+    if (at === undefined) return;
+    if (Date.now() > until) throw new SyncError(at, 'a run of this sync is connected to it: end that one first');
+    await delay(LOOK_EVERY, undefined, { signal });
+  }
+}
+
+/** The first master with a connection of this name; undefined, too, where CLIENT LIST is refused. */
+async function connectedAt(servers: Servers, label: string): Promise<string | undefined> {
+  const all = await servers.eachMaster(async (client, { name }) => {
+    try {
+      const list = String(await client.call('CLIENT', 'LIST'));
+      return list.includes(` name=${label}`) ? name : undefined;
+    } catch (error) {
+      if (error instanceof Error && error.name === 'ReplyError') return undefined;
+      throw error;
+    }
+  });
+  return all.find((name) => name !== undefined);
+}
+
+/** Returns how many keys there were. A record may be in any slot, of which a master may have got more since. */
+async function removeRecords(servers: Servers, keys: RecordKeys): Promise<number> {
+  const counts = await servers.eachMaster(async (client, { name }) => {
+    const slots = servers.clustered ? servers.rangesOfMaster(name).flatMap(([from, to]) => range(from, to)) : [-1];
+    let removed = 0;
+    for (let at = 0; at < slots.length; at += AT_ONCE) {
+      const pipeline = client.pipeline();
+      for (const slot of slots.slice(at, at + AT_ONCE)) pipeline.del(keys.records(slot)).del(keys.fences(slot));
+      for (const [error, count] of (await pipeline.exec()) ?? []) {
+        if (error !== null) throw new SyncError(name, `it refuses to delete a position key: ${reasonOf(error)}`, error);
+        removed += Number(count);
+      }
+    }
+    return removed;
+  });
+  return counts.reduce((sum, count) => sum + count, 0);
+}
+
+const range = (from: number, to: number): number[] => Array.from({ length: to - from + 1 }, (_, i) => from + i);

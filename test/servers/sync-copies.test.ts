@@ -1,0 +1,116 @@
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { RedisNode } from '../support/redis-node.js';
+import { SyncRun } from '../support/sync-run.js';
+
+let source: RedisNode;
+let target: RedisNode;
+let spool: string;
+
+beforeAll(async () => {
+  [source, target] = await Promise.all([RedisNode.start(), RedisNode.start()]);
+  spool = mkdtempSync(join(tmpdir(), 'rdbkit-copies-'));
+});
+
+afterAll(async () => {
+  await Promise.all([source.stop(), target.stop()]);
+  rmSync(spool, { recursive: true, force: true });
+});
+
+beforeEach(async () => {
+  await Promise.all([source.client.flushall(), target.client.flushall()]);
+  for (const name of readdirSync(spool)) rmSync(join(spool, name), { recursive: true });
+});
+
+const run = (more: ConstructorParameters<typeof SyncRun>[2] = {}): SyncRun => new SyncRun(source.url, target.url, { spool, ...more });
+
+const keysOf = async (node: RedisNode): Promise<string[]> => (await node.client.keys('*')).sort();
+
+const RECORD = 'rdbkit:sync:test';
+
+/** The text of the error that a run ends with. */
+const failure = (of: SyncRun): Promise<string> => of.done.then(() => 'none', (error: unknown) => String(error));
+
+describe('a target that is not empty', () => {
+  beforeEach(async () => {
+    await source.client.mset('a', '1', 'b', '2');
+    await target.client.mset('a', 'mine', 'other', 'mine');
+  });
+
+  test('is left alone, kept, replaced or flushed', async () => {
+    expect(await failure(run())).toContain('the target has 2 keys already');
+    expect(await keysOf(target)).toEqual(['a', 'other']);
+    await run({ conflict: 'skip' }).done;
+    expect(await target.client.mget('a', 'b', 'other')).toEqual(['mine', '2', 'mine']);
+    await target.client.del(RECORD, 'b');
+    await run({ conflict: 'replace' }).done;
+    expect(await target.client.mget('a', 'b', 'other')).toEqual(['1', '2', 'mine']);
+    await target.client.del(RECORD);
+    await run({ flush: true }).done;
+    expect(await target.client.mget('a', 'b', 'other')).toEqual(['1', '2', null]);
+  });
+
+  test('FLUSHALL in the source removes only what is the source’s, also after another full copy', async () => {
+    await run({ conflict: 'replace' }).done;
+    const again = run({ fresh: true, untilCaughtUp: false, filter: { notPrefix: [Buffer.from('other')] } });
+    await again.follows();
+    await source.client.flushall();
+    await again.stop();
+    expect(await keysOf(target)).toEqual(['other', RECORD]);
+  });
+});
+
+describe('another full copy', () => {
+  beforeEach(async () => {
+    const pipeline = source.client.pipeline();
+    for (let i = 0; i < 50; i++) pipeline.select(i % 2).set(`key:${i}`, `${i}`);
+    await pipeline.select(0).exec();
+  });
+
+  /** Deletes some in the source while no sync runs, and makes it forget what it wrote. */
+  async function away(): Promise<void> {
+    await source.client.del('key:0', 'key:2');
+    await source.client.select(1);
+    await source.client.del('key:1');
+    await source.client.select(0);
+  }
+
+  test('removes what the source no longer has, if the target has nothing else', async () => {
+    await run().done;
+    await away();
+    const again = run({ fresh: true });
+    await again.done;
+    expect(again.events).toContain('3 keys of the target that the source does not have: they are deleted');
+    const keys = async (): Promise<string[]> => (await keysOf(target)).filter((key) => key.startsWith('key:'));
+    expect([(await keys()).length, await target.client.exists('key:0', 'key:2')]).toEqual([23, 0]);
+    await target.client.select(1);
+    expect([(await keys()).length, await target.client.exists('key:1')]).toEqual([24, 0]);
+    await target.client.select(0);
+  });
+
+  test('asks, if the target had other keys', async () => {
+    await target.client.set('other', 'mine');
+    await run({ conflict: 'skip' }).done;
+    await away();
+    const asked: number[] = [];
+    const again = run({ fresh: true, confirmSweep: (keys) => Promise.resolve(asked.push(keys) < 0) });
+    await again.done;
+    expect([asked, await target.client.exists('key:0', 'key:2', 'other')]).toEqual([[4], 3]);
+    expect(again.notes.join()).toContain('4 keys of the target that the source does not have stay there');
+    await run({ fresh: true, filter: { prefix: [Buffer.from('key:')] }, confirmSweep: (keys) => Promise.resolve(asked.push(keys) > 0) }).done;
+    expect([asked, await target.client.exists('key:0', 'key:2', 'other')]).toEqual([[4, 3], 1]);
+  });
+
+  test('one that was killed is made again, whatever was written', async () => {
+    const killed = run({ maxKeysPerSecond: 10 });
+    await expect.poll(() => target.client.dbsize()).toBeGreaterThan(5);
+    await killed.abort();
+    await away();
+    await source.client.set('key:4', 'new');
+    const again = run();
+    expect((await again.done).restored?.keys).toBe(47);
+    expect([await target.client.get('key:4'), await target.client.exists('key:0', 'key:2')]).toEqual(['new', 0]);
+  });
+});
