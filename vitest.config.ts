@@ -24,6 +24,8 @@ const SLOW = [
   'test/values/transcode-parts.test.ts',
   'test/rdb/types.test.ts',
   'test/servers/live-faults.test.ts',
+  'test/servers/sync-faults.test.ts',
+  'test/servers/sync-faults-cluster.test.ts',
   'test/servers/restore-kills.test.ts',
   'test/servers/restore-commands.test.ts',
   'test/servers/restore-faults-cluster.test.ts',

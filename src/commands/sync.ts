@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { TS_CODEC } from '../kernels/codec.js';
@@ -24,7 +24,7 @@ import { SyncError, SyncGap } from '../sync/errors.js';
 import type { KeyName } from '../sync/fences.js';
 import { forget, laneName } from '../sync/forget.js';
 import { type Choice, choiceOf } from '../sync/choice.js';
-import { Lane, mayPass } from '../sync/lane.js';
+import { DELETED, Lane, mayPass } from '../sync/lane.js';
 import { LagClock } from '../sync/lag.js';
 import { PlanCounts } from '../sync/planner.js';
 import { eachKey, eachKeyOf } from '../sync/barriers.js';
@@ -43,7 +43,8 @@ import { Detached } from '../sync/target/change-writer.js';
 import { InfoLink } from '../sync/source/info-link.js';
 import { FetchedWriter } from '../sync/source/write-fetched.js';
 import { hasSpool, Spool } from '../sync/spool/spool.js';
-import { endConnections, labelOf, type LaneState, readRecords, recordSlot, removeLane, replaceRecords } from '../sync/target/lane-records.js';
+import { endConnections, labelOf, type LaneState, readRecords } from '../sync/target/lane-records.js';
+import { recordSlot, removeLane, replaceRecords } from '../sync/target/lane-records.js';
 import { restore, type RestoreOptions, type RestoreSummary } from './restore.js';
 
 /** Which part of a sync is done. */
@@ -198,6 +199,7 @@ class Sync {
   private phase: SyncStatus['phase'] = 'changes';
   private problems = 0;
   private generation = 1;
+  private readonly token = randomUUID();
   private fullWritten = false;
   private alone = false;
   /** Where the source is a cluster. */
@@ -355,7 +357,7 @@ class Sync {
       known.add(lane.number);
       if (state === undefined && this.crossing !== undefined) continue; // it came to the cluster since
       const begin = (of: LaneState): Promise<string | undefined> => (this.dry ? this.foreseen(lane, of) : this.begin(lane, of));
-      const gap = state === undefined ? 'the target has no position of it' : await begin(state);
+      const gap = state === undefined ? 'the target has no position of it' : state.unclaimed ? DELETED : await begin(state);
       if (gap !== undefined) gaps.push(`${lane.shard.facts.name}: ${gap}`);
     }
     const gone = [...states.keys()].filter((number) => !known.has(number));
@@ -737,7 +739,8 @@ class Sync {
     for (let attempt = 1; ; attempt++) {
       this.signal.throwIfAborted();
       try {
-        await replaceRecords(servers, keys, lane, (slots) => recordText({ ...place, ...this.shared, slots }), keepsFences);
+        const run = `${this.generation} ${this.token}`;
+        await replaceRecords(servers, keys, lane, run, (slots) => recordText({ ...place, ...this.shared, slots }), keepsFences);
         return;
       } catch (error) {
         if (!mayPass(error)) throw error;
@@ -780,6 +783,7 @@ class Sync {
         takes: takesOf(onlyCommand, notCommand),
         ...{ transactions, confirm: options.confirm, patience: PATIENCE, maxOpsPerSecond: options.maxOpsPerSecond },
         record: this.shared,
+        token: this.token,
         pauses: {
           alone: this.alone,
           functions: options.functions ?? takesFunctions({ filter }),

@@ -22,7 +22,8 @@ import type { Spool } from './spool/spool.js';
 import { StreamParser } from './stream-parser.js';
 import type { StreamCommand } from './stream-command.js';
 import { ChangeWriter, Detached, passes, type RecordPlace } from './target/change-writer.js';
-import { endConnections, type LaneState, readRecords, removeStale } from './target/lane-records.js';
+import { endConnections, type LaneState, readRecords, readRuns } from './target/lane-records.js';
+import { type RecordPlace as HashPlace, removeStale, writeRun } from './target/lane-records.js';
 import type { FetchedWriter } from './source/write-fetched.js';
 
 export interface LaneOptions {
@@ -35,6 +36,8 @@ export interface LaneOptions {
   readonly table: CommandTable;
   readonly fetcher: Fetcher;
   readonly fetched: FetchedWriter;
+  /** Of this run: no other has it. */
+  readonly token: string;
   /** What it shares with the lanes of the other masters of a cluster. */
   readonly crossing: Crossing | undefined;
   readonly wants: ((db: number, bytes: Uint8Array, start: number, end: number) => boolean) | undefined;
@@ -75,6 +78,9 @@ export interface LaneOptions {
 /** Milliseconds between attempts to go on with the target, at first and at most. */
 const FIRST_PAUSE = 20;
 const LONGEST_PAUSE = 1000;
+export const DELETED = 'the position of this sync was deleted on the target while it ran, and maybe more';
+/** Milliseconds between looks at whose the records are. */
+const LOOK_EVERY = 1000;
 /** Keys fetched at once. */
 const FETCH_AT_ONCE = 4096;
 /** Keys, and bytes, that are written at once. */
@@ -116,6 +122,7 @@ export class Lane implements Crosser {
   /** By key on the target: the one of the source whose value was written there since there were no fences. */
   private readonly brought = new Map<string, string>();
   private places: Place[] = [];
+  private watch: NodeJS.Timeout | undefined;
   private asked: KeyName[] = [];
   private readonly limit: RateLimit | undefined;
   private cut: { readonly to: number; readonly done: () => void; readonly failed: (error: unknown) => void } | undefined;
@@ -227,6 +234,7 @@ export class Lane implements Crosser {
   }
 
   private detach(): void {
+    clearInterval(this.watch);
     const { writer } = this;
     if (writer !== undefined && this.doubtful.size > 0) this.doubtFrom ??= { offset: writer.certain, db: writer.dbAtCertain };
     writer?.close();
@@ -239,6 +247,9 @@ export class Lane implements Crosser {
   private async attach(): Promise<void> {
     const { crossing, hold, keys, number, servers, signal } = this.options;
     await servers.refresh();
+    const before = await readRecords(servers, keys);
+    this.checked(before.lanes.get(number));
+    await this.claim(before.places);
     await endConnections(servers, keys, number);
     const records = await readRecords(servers, keys);
     const state = this.checked(records.lanes.get(number));
@@ -247,7 +258,7 @@ export class Lane implements Crosser {
       {
         ...{ servers, lane: number, keys, recordDb: 0, confirm: this.options.confirm, patience: this.options.patience },
         transactions: this.options.transactions,
-        ...{ fences: this.fences, moving: records.moving },
+        ...{ fences: this.fences, moving: records.moving, run: this.runName },
         record: (place) => this.record(place),
         onRefused: (args, db, error) => this.onRefused(args, db, error),
         onCertain: () => this.onCertain(),
@@ -256,6 +267,9 @@ export class Lane implements Crosser {
       },
       { offset: record.certain, db: record.db, batch: state.batch, sent },
     );
+    await this.stillOwn(records.places);
+    await this.claim(this.writer.recordPlaces);
+    this.watch = setInterval(() => void this.look(), LOOK_EVERY);
     if (crossing !== undefined) await this.writer.writeSlots(crossing.text);
     if (this.cut !== undefined) await this.serveCut(state);
     this.fences.clear();
@@ -268,6 +282,39 @@ export class Lane implements Crosser {
     if (this.options.transactions && sent === record.certain) return;
     await this.writer.writeRecord(record.certain, record.db, sent);
     await removeStale(servers, keys, number, records);
+  }
+
+  private get runName(): string {
+    return `${this.options.record.generation} ${this.options.token}`;
+  }
+
+  /** Says on the target that this run writes the lane. Throws SyncReplaced if another one that is not older does. */
+  private async claim(places: readonly HashPlace[]): Promise<void> {
+    const { keys, name, number, servers } = this.options;
+    const runs = await readRuns(servers, keys, number, places, this.runName);
+    if (runs.includes('other')) throw new SyncReplaced(name);
+    const rest = places.filter((_, i) => runs[i] !== 'own');
+    await writeRun(servers, keys, number, rest, this.runName);
+  }
+
+  /**
+   * Another run may have begun since `claim`. One that begins from now on ends the connections of this one, which there are now. Throws
+   * SyncReplaced and Detached.
+   */
+  private async stillOwn(places: readonly HashPlace[]): Promise<void> {
+    const { keys, name, number, servers } = this.options;
+    const runs = await readRuns(servers, keys, number, places, this.runName);
+    if (runs.includes('other')) throw new SyncReplaced(name);
+    if (runs.some((run) => run !== 'own')) throw new Detached(name, 'an older run of this sync was still writing');
+  }
+
+  /** Where CLIENT KILL is not allowed, only this ends a run that was replaced; and nothing else sees that the target was emptied. */
+  private async look(): Promise<void> {
+    const { writer } = this;
+    const { keys, number, servers } = this.options;
+    if (writer === undefined) return;
+    const runs = await readRuns(servers, keys, number, writer.recordPlaces, this.runName).catch(() => []); // the connections tell it, too
+    if (runs.some((run) => run !== 'own')) writer.end('its position is gone, or of another run');
   }
 
   private begin(place: Place): void {
@@ -302,6 +349,7 @@ export class Lane implements Crosser {
       throw new SyncGap(name, `${where} has no position of this sync any more: what it had was lost or replaced`);
     }
     if (state.record.generation > record.generation) throw new SyncReplaced(name);
+    if (state.unclaimed) throw new SyncGap(name, DELETED);
     if (state.record.certain < spool.begin) {
       throw new SyncGap(name, `the target is at offset ${state.record.certain}, and the spool begins at ${spool.begin}`);
     }

@@ -5,6 +5,7 @@ import { keySlot, SLOTS } from '../bytes/crc16.js';
  * hash tag of a slot of that master:
  *
  *     rdbkit:sync:<id>{<tag>}           <lane> → record as JSON; <lane>:batches → number of the last transaction;
+ *                                       <lane>:run → generation and name of the run that writes it;
  *                                       lanes → which slots of the source belong to which lane
  *     rdbkit:sync:<id>:fences{<tag>}    <lane> <db> <key> → offset: the value of the key may be that of the source at this offset
  *

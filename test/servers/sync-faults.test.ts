@@ -93,8 +93,44 @@ describe('a server into a server', { timeout: 3_600_000 }, () => {
     expect(await rounds.counters.wrong([source])).toEqual([]);
   });
 
+  test.each([true, false])('two runs of one sync: the older one ends; CLIENT KILL is allowed: %s', async (allowed) => {
+    await rounds.stop();
+    const login = 'ACL SETUSER writer on >secret ~* &* +@all'.split(' ');
+    await target.client.call(...(login as ['ACL']), ...(allowed ? [] : ['-client|list', '-client|kill']));
+    const url = `redis://writer:secret@${target.name}`;
+    rounds.start();
+    await rounds.follows();
+    await rounds.kill();
+    const first = rounds.startOther(url);
+    await first.said(/going on where an earlier run ended/);
+    rounds.counters.start();
+    await delay(1000);
+    const second = rounds.startOther(url);
+    const { err } = await first.ended;
+    expect(err).toContain('another run of this sync has begun');
+    expect(second.runs).toBe(true);
+    if (allowed) await rounds.checkWith(second); // else what the first one had sent may be applied twice
+    await second.kill();
+  });
+
+  test('a target that is emptied while it runs is a gap', async () => {
+    await rounds.stop();
+    rounds.start();
+    await rounds.follows();
+    rounds.counters.start();
+    await delay(200);
+    await target.client.flushall();
+    const { code, err } = await rounds.process.ended;
+    expect([code, err]).toEqual([4, expect.stringMatching(/GAP: .*position/) as string]);
+    await rounds.stop();
+    rounds.start('--on-gap', 'full');
+    await rounds.follows();
+    await rounds.check();
+  });
+
   test('a target that has lost everything is a gap', async () => {
-    if (!rounds.runs) rounds.start();
+    await rounds.stop();
+    rounds.start();
     await rounds.follows();
     await target.kill();
     rmSync(join(target.folder, 'dump.rdb'), { force: true });

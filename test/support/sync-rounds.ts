@@ -43,16 +43,18 @@ export class SyncRounds {
     return this.running;
   }
 
-  get runs(): boolean {
-    return this.running?.runs === true;
-  }
-
   /** Starts it. */
   start(...more: string[]): Running {
     const { args = [], source, sourceUrl = source.url, url } = this.options;
     const given = ['sync', sourceUrl, url, '--yes', '--spool', this.spool, '--id', 'rounds', '--on-gap', 'stop'];
     this.running = new Running([...given, ...args, ...more]);
     return this.running;
+  }
+
+  /** Another process of the same sync, with a spool of its own. */
+  startOther(url: string): Running {
+    const spool = mkdtempSync(join(this.spool, 'other-'));
+    return new Running(['sync', this.options.source.url, url, '--yes', '--spool', spool, '--id', 'rounds', '--on-gap', 'stop']);
   }
 
   /** kill -9. */
@@ -77,10 +79,14 @@ export class SyncRounds {
   }
 
   /** Counters stand still; until the target has all of them as the source. */
-  async check(): Promise<void> {
+  check(): Promise<void> {
+    return this.checkWith(this.process);
+  }
+
+  async checkWith(running: Running): Promise<void> {
     await this.counters.stop();
     await untilAlike([this.options.source], await this.options.masters(), { patience: 60_000 }).catch((error: unknown) => {
-      throw new Error(`${String(error)}\n${this.process.err}`);
+      throw new Error(`${String(error)}\n${running.err}`);
     });
     this.counters.start();
   }

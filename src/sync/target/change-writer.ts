@@ -41,6 +41,8 @@ export interface ChangeWriterOptions {
   readonly patience: number;
   /** While keys are wanted, commands of the stream are left out for them: that may not count as done. */
   readonly fences: Pick<Fences, 'takeUnrecorded' | 'wanted'>;
+  /** Generation and name of the run. */
+  readonly run: string;
   /** Slots that are on their way to another master. */
   readonly moving: ReadonlySet<number>;
   /** The rest of the record. */
@@ -172,6 +174,20 @@ export class ChangeWriter {
     );
     connection.replicas = confirm ? master.replicas : 0;
     return connection;
+  }
+
+  /** Where its records are. */
+  get recordPlaces(): { readonly master: Master; readonly slot: number }[] {
+    const { masters } = this.options.servers;
+    return this.connections.flatMap(({ name }, index) => {
+      const master = masters.find((one) => one.name === name);
+      return master === undefined ? [] : [{ master, slot: this.places[index] }];
+    });
+  }
+
+  /** Sends nothing more: whoever waits gets the reason. */
+  end(reason: string): void {
+    this.breakOff(new Detached(this.connections[0].name, reason));
   }
 
   /** The master that has a slot; -1 if none has. */
@@ -437,7 +453,7 @@ export class ChangeWriter {
         ['MULTI'],
         [kind.toUpperCase()],
         ...(db === recordDb ? [] : [['SELECT', `${recordDb}`]]),
-        this.recordCommand(index, place),
+        [...this.recordCommand(index, place), `${this.options.lane}:run`, this.options.run],
         ...(db === recordDb ? [] : [['SELECT', `${db}`]]),
         ['EXEC'],
       ]),
@@ -466,7 +482,7 @@ export class ChangeWriter {
             ['DEL', ...names],
             ['SELECT', `${recordDb}`],
           ]),
-      this.recordCommand(0, { certain: offset, db, sent: offset, sentDb: db, batch: undefined }),
+      [...this.recordCommand(0, { certain: offset, db, sent: offset, sentDb: db, batch: undefined }), `${lane}:run`, this.options.run],
       ...(fields.length === 0 ? [] : [['HSET', names[1], ...fields]]),
       ['EXEC'],
     ]);

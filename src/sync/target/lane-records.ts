@@ -15,6 +15,8 @@ export interface LaneState {
   readonly batch: number;
   /** Keys whose values may be newer than the position. */
   readonly fenced: readonly KeyName[];
+  /** A record does not say which run writes it: it was deleted, and only part of it came again. */
+  readonly unclaimed: boolean;
   /** Masters with slots that no record is for: what they had is lost. */
   readonly without: readonly string[];
 }
@@ -40,6 +42,8 @@ interface Found extends RecordPlace {
   readonly record: LaneRecord;
   readonly batch: number;
   readonly fenced: readonly KeyName[];
+  /** Generation of the run that writes it; -1 if that is not said. */
+  readonly run: number;
 }
 
 /** Commands of one pipeline. */
@@ -78,12 +82,13 @@ export function recordSlot({ clustered, masters, owners }: Servers, index: numbe
 function stateOf(servers: Servers, all: readonly Found[]): LaneState {
   const found = all.map((one) => ({ ...one, record: settled(one) }));
   const least = found.reduce((a, b) => (b.record.certain < a.record.certain ? b : a));
-  const generation = Math.max(...found.map(({ record }) => record.generation));
+  const generation = Math.max(...found.map(({ record, run }) => Math.max(record.generation, run)));
   return {
     record: { ...least.record, generation },
     sent: Math.max(...found.map(({ record }) => record.sent)),
     batch: least.batch,
     fenced: found.flatMap(({ fenced }) => fenced),
+    unclaimed: found.some(({ run }) => run < 0),
     without: servers.clustered ? uncovered(servers, found) : [],
   };
 }
@@ -134,23 +139,25 @@ async function existing(client: Redis, slots: readonly number[], key: (slot: num
 
 async function recordsAt(servers: Servers, keys: RecordKeys, place: RecordPlace): Promise<Found[]> {
   const { slot } = place;
-  const pairs = (await called(servers, place, 'HGETALL', keys.records(slot))).map(String);
+  const pairs = ((await called(servers, place, 'HGETALL', keys.records(slot))) as Buffer[]).map(String);
   const fields = Object.fromEntries(pairs.flatMap((field, i) => (i % 2 === 0 ? [[field, pairs[i + 1]]] : [])));
-  const fences = pairs.length === 0 ? [] : await called(servers, place, 'HKEYS', keys.fences(slot));
+  const fences = pairs.length === 0 ? [] : ((await called(servers, place, 'HKEYS', keys.fences(slot))) as Buffer[]);
   return Object.entries(fields).flatMap(([field, text]) => {
     const record = /^\d+$/.test(field) ? parseRecord(text) : undefined;
     if (record === undefined) return [];
     const lane = Number(field);
     const fenced = fences.flatMap((fence) => parseFence(lane, fence) ?? []);
-    return [{ ...place, slots: fields[LANES_FIELD] ?? '', lane, record, batch: Number(fields[`${field}:batches`] ?? 0), fenced }];
+    const run = parseInt(fields[`${field}:run`] ?? '-1', 10);
+    const batch = Number(fields[`${field}:batches`] ?? 0);
+    return [{ ...place, slots: fields[LANES_FIELD] ?? '', lane, record, batch, fenced, run }];
   });
 }
 
 /** Asks a master, or the one that it gives the slot to. */
-async function called(servers: Servers, { master }: RecordPlace, ...command: [string, ...(string | Buffer)[]]): Promise<Buffer[]> {
+async function called(servers: Servers, { master }: RecordPlace, ...command: [string, ...(string | Buffer)[]]): Promise<unknown> {
   const client = await servers.client(master);
   try {
-    return (await client.callBuffer(...command)) as Buffer[];
+    return await client.callBuffer(...command);
   } catch (error) {
     const to = refusalOf(reasonOf(error)) === 'ask' ? servers.redirected(master.name, reasonOf(error)) : undefined;
     if (to === undefined) throw error;
@@ -163,7 +170,7 @@ async function called(servers: Servers, { master }: RecordPlace, ...command: [st
         .exec()) ?? [];
     const [failure, reply] = replies[1];
     if (failure !== null) throw failure;
-    return reply as Buffer[];
+    return reply;
   }
 }
 
@@ -172,6 +179,7 @@ export async function replaceRecords(
   servers: Servers,
   keys: RecordKeys,
   lane: number,
+  run: string,
   text: (slots: string) => string,
   keepsFences = false,
 ): Promise<void> {
@@ -181,14 +189,14 @@ export async function replaceRecords(
     const index = servers.masters.indexOf(master);
     const slot = recordSlot(servers, index, records.moving);
     const ranges = servers.clustered ? servers.rangesOf(index) : [];
-    await client.hset(keys.records(slot), { [`${lane}`]: text(slotsText(ranges)), [`${lane}:batches`]: '0' });
+    await client.hset(keys.records(slot), { [`${lane}`]: text(slotsText(ranges)), [`${lane}:batches`]: '0', [`${lane}:run`]: run });
     if (!keepsFences) await removeFences(servers, keys, lane, { master, slot });
   });
   await removeStale(servers, keys, lane, records);
 }
 
 async function removeFences(servers: Servers, keys: RecordKeys, lane: number, place: RecordPlace): Promise<void> {
-  const fences = await called(servers, place, 'HKEYS', keys.fences(place.slot));
+  const fences = (await called(servers, place, 'HKEYS', keys.fences(place.slot))) as Buffer[];
   const own = fences.filter((field) => parseFence(lane, field) !== undefined);
   if (own.length > 0) await called(servers, place, 'HDEL', keys.fences(place.slot), ...own);
 }
@@ -198,9 +206,38 @@ export async function removeStale(servers: Servers, keys: RecordKeys, lane: numb
   const current = new Set(servers.masters.map((_, index) => recordSlot(servers, index, moving)));
   for (const place of places.filter(({ slot }) => slot >= 0 && !current.has(slot))) {
     const { slot } = place;
-    await called(servers, place, 'HDEL', keys.records(slot), `${lane}`, `${lane}:batches`);
+    await called(servers, place, 'HDEL', keys.records(slot), `${lane}`, `${lane}:batches`, `${lane}:run`);
     await removeFences(servers, keys, lane, place);
   }
+}
+
+/** What each place says of the run that writes a lane: `own`, `other` for one that replaces it, `older`; `none` if it says nothing. */
+export async function readRuns(
+  servers: Servers,
+  keys: RecordKeys,
+  lane: number,
+  places: readonly RecordPlace[],
+  run: string,
+): Promise<('own' | 'other' | 'older' | 'none')[]> {
+  return Promise.all(
+    places.map(async (place) => {
+      const reply = await called(servers, place, 'HGET', keys.records(place.slot), `${lane}:run`);
+      if (!Buffer.isBuffer(reply)) return 'none';
+      if (reply.toString() === run) return 'own';
+      return parseInt(reply.toString(), 10) < parseInt(run, 10) ? 'older' : 'other';
+    }),
+  );
+}
+
+/** Says in each place that this run writes the lane. */
+export async function writeRun(
+  servers: Servers,
+  keys: RecordKeys,
+  lane: number,
+  places: readonly RecordPlace[],
+  run: string,
+): Promise<void> {
+  await Promise.all(places.map((place) => called(servers, place, 'HSET', keys.records(place.slot), `${lane}:run`, run)));
 }
 
 /** Removes all that the target has of a lane, whose master is no more. */
@@ -208,7 +245,7 @@ export async function removeLane(servers: Servers, keys: RecordKeys, lane: numbe
   const { places } = await readRecords(servers, keys);
   for (const place of places) {
     await removeFences(servers, keys, lane, place);
-    await called(servers, place, 'HDEL', keys.records(place.slot), `${lane}`, `${lane}:batches`);
+    await called(servers, place, 'HDEL', keys.records(place.slot), `${lane}`, `${lane}:batches`, `${lane}:run`);
   }
 }
 
