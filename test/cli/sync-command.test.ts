@@ -37,8 +37,6 @@ describe('wrong usage of rdbkit sync', () => {
     ['--forget and --fresh: expected one of them at most', [OLD, NEW, '--forget', '--fresh']],
     ['--flush deletes keys, and there is no terminal to confirm on: add --yes', [OLD, NEW, '--flush']],
     ['--forget removes what a sync needs to go on, and there is no terminal to confirm on: add --yes', [OLD, NEW, '--forget']],
-    ['--keep-rdb keeps the copy in the spool, and --spool none gives none', [OLD, NEW, '--keep-rdb', '--spool', 'none']],
-    ['--keep-rdb keeps the copy that the source sends', [OLD, NEW, '--keep-rdb', '--seed', FIXTURE]],
     ['--seed is a URL: expected the path of a file', [OLD, NEW, '--seed', 'redis://x']],
     ['--seed -: standard input cannot be read again', [OLD, NEW, '--seed', '-']],
     ['--spool-max 0: expected at least one byte', [OLD, NEW, '--spool-max', '0']],

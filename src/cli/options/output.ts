@@ -86,7 +86,7 @@ export const WRITTEN = {
     help: 'write the keys of one database into another: 3:0, or a list of such pairs',
   }),
   keyPrefixMap: list({
-    commands: ['decode', 'dump', 'restore'],
+    commands: ['decode', 'dump', 'restore', 'sync'],
     value: 'old=new',
     parse: keyPrefixes,
     help:

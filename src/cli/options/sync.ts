@@ -46,7 +46,6 @@ export const SYNCED = {
       '(default: rdbkit in $XDG_STATE_HOME or ~/.local/state)',
   }),
   spoolMax: value({ commands, value: 'bytes', parse: size, default: '20gb', help: 'size of the spool at most; the source then waits' }),
-  keepRdb: flag({ commands, help: 'keep the full copy in the spool until it is written, so that a run that is killed needs no other' }),
   expiry: value({
     ...{ commands, value: 'how', choices: EXPIRIES, parse: oneOf(EXPIRIES), default: 'held' },
     help: 'held: only the source expires keys until the sync ends; exact: the target does too, and may lose keys that are renewed late',
