@@ -174,7 +174,10 @@ async function called(servers: Servers, { master }: RecordPlace, ...command: [st
   }
 }
 
-/** Sets the record of a lane on every master, and removes those that it has elsewhere, with its fences unless they are kept. Throws ServerError. */
+/**
+ * Sets the record of a lane on every master, and removes those that it has elsewhere, with its fences unless they are kept. Throws
+ * ServerError.
+ */
 export async function replaceRecords(
   servers: Servers,
   keys: RecordKeys,
