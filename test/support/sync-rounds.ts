@@ -67,6 +67,7 @@ export class SyncRounds {
   /** Until writes from now on are applied. */
   async follows(): Promise<void> {
     const { masters, source } = this.options;
+    await this.process.said(/applying the writes since|going on where an earlier run ended/, 60_000);
     const sign = `sign:${Math.floor(this.random() * 1e9)}`;
     await until('there is a key to be written', () => source.client.set(sign, '1').then(() => true, () => false));
     await until(`the sync follows: ${this.process.err}`, async () => {
