@@ -90,7 +90,6 @@ describe('a server into a server', { timeout: 3_600_000 }, () => {
       passed.set(name, (passed.get(name) ?? 0) + 1);
     }
     if (process.env.RDBKIT_TEST_ROUNDS !== undefined) console.log(passed, rounds.counters.answered);
-    expect(await rounds.counters.wrong([source])).toEqual([]);
   });
 
   test.each([true, false])('two runs of one sync: the older one ends; CLIENT KILL is allowed: %s', async (allowed) => {

@@ -33,7 +33,7 @@ let commands: Pick<ServerCommands, 'all'>;
 let source: RedisNode;
 
 beforeAll(async () => {
-  source = await RedisNode.start('--repl-diskless-sync-delay', '0');
+  source = await RedisNode.start('--repl-diskless-sync-delay', '0', '--repl-backlog-size', '64mb');
   commands = await commandsOf(source.client);
 });
 

@@ -21,7 +21,7 @@ describe('a server into one that looks like an older one', { timeout: 60_000 }, 
   let older: RespProxy;
 
   beforeAll(async () => {
-    [source, target] = await Promise.all([RedisNode.start('--repl-diskless-sync-delay', '0'), RedisNode.start()]);
+    [source, target] = await Promise.all([RedisNode.start('--repl-diskless-sync-delay', '0', '--repl-backlog-size', '64mb'), RedisNode.start()]);
     const info = [[/redis_version:\S+/, 'redis_version:6.0.16']] as const;
     older = await RespProxy.start(target.port, { unknown: NEWER, newest: 9, info });
   });
