@@ -24,10 +24,17 @@ export async function everythingOf(nodes: readonly RedisNode[], { databases = [0
   return all;
 }
 
-/** What the target has otherwise than the source; each may be the masters of a cluster. */
+/**
+ * What the target has otherwise than the source; each may be the masters of a cluster. Looked at twice if need be: a key may expire
+ * between the looks at both.
+ */
 export async function unlike(source: readonly RedisNode[], target: readonly RedisNode[], options: ContentOptions = {}): Promise<string[]> {
-  const [want, got] = await Promise.all([everythingOf(source, options), everythingOf(target, options)]);
-  return differences(got, want, options.late);
+  const look = async (): Promise<string[]> => {
+    const [want, got] = await Promise.all([everythingOf(source, options), everythingOf(target, options)]);
+    return differences(got, want, options.late);
+  };
+  const first = await look();
+  return first.length === 0 ? first : look();
 }
 
 /** Until the target is what the source is, which nobody writes to. Throws with some of the differences that remain. */
