@@ -1,7 +1,7 @@
 import type { DiffSummary } from '../commands/diff.js';
 import type { RestoreOptions, RestoreSummary } from '../commands/restore.js';
 import type { OutputError } from '../commands/terms.js';
-import { CheckpointError, ManifestError, ServerError } from '../commands/restore-terms.js';
+import { CheckpointError, endedWell, ManifestError, ServerError } from '../commands/restore-terms.js';
 import { answerTo } from './answer.js';
 import { command, type Invocation } from './command.js';
 import { diffLine, differenceText, metText } from './diff-text.js';
@@ -120,10 +120,6 @@ async function runRestore(invocation: Invocation<'restore'>): Promise<number> {
   };
   return new RunCommand(task, invocation, '').run();
 }
-
-/** Whether all that could be written was. */
-const endedWell = ({ declined, errors, failure, interrupted }: RestoreSummary): boolean =>
-  !declined && !interrupted && failure === undefined && errors.length === 0;
 
 /** Differences that are named after a restore. */
 const MOST_NAMED = 100;

@@ -10,6 +10,7 @@ export { ServerError, type ServerErrorCode } from '../redis/errors.js';
 export { slotRanges } from '../bytes/crc16.js';
 export { OUTCOMES, type RestoreCounts } from '../restore/outcomes.js';
 export { type Manifest, ManifestError, readManifest, slotsMissing, type SourceManifest } from '../pipeline/manifest.js';
+export { endedWell } from '../restore/summary.js';
 export { CheckpointError } from '../restore/checkpoint-error.js';
 
 /** With what keys are written: RESTORE, or the commands that clients use. */

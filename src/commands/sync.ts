@@ -3,17 +3,21 @@ import { setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { TS_CODEC } from '../kernels/codec.js';
 import { keySlot } from '../bytes/crc16.js';
+import { grouped } from '../bytes/grouped.js';
 import type { ClusterView } from '../live/cluster-state.js';
 import { LiveSource } from '../live/live-source.js';
 import type { LiveOptions } from '../live/options.js';
 import type { Shard } from '../live/shard.js';
 import { ConnectionLost, reasonOf, ServerError } from '../redis/errors.js';
 import { ReplicationInput } from '../live/replication-input.js';
-import { type Master, Servers } from '../redis/servers.js';
+import { Servers } from '../redis/servers.js';
+import { slotsIn } from '../redis/topology.js';
 import { addressText } from '../redis/url.js';
 import type { SourceManifest } from '../pipeline/manifest.js';
 import type { ReplicationPosition } from '../pipeline/source-heads.js';
+import { filterInJson } from '../restore/checkpoint.js';
 import { checkApart } from '../restore/plan.js';
+import { endedWell } from '../restore/summary.js';
 import { compileFilter, type FilterOptions, takesFunctions } from '../values/filters.js';
 import { releaseNumber } from '../values/targets.js';
 import { targetFacts, type TargetFacts } from '../restore/target-facts.js';
@@ -24,11 +28,11 @@ import { SyncError, SyncGap } from '../sync/errors.js';
 import type { KeyName } from '../sync/fences.js';
 import { forget, laneName } from '../sync/forget.js';
 import { type Choice, choiceOf } from '../sync/choice.js';
-import { DELETED, Lane, mayPass } from '../sync/lane.js';
+import { DELETED, Lane, targetMayPass } from '../sync/lane.js';
 import { LagClock } from '../sync/lag.js';
 import { PlanCounts } from '../sync/planner.js';
 import { eachKey, eachKeyOf } from '../sync/barriers.js';
-import { fenceField, type LaneRecord, LANES_FIELD, RecordKeys, RECORD_PREFIX, recordText } from '../sync/record.js';
+import { type LaneRecord, LANES_FIELD, RecordKeys, RECORD_PREFIX, recordText } from '../sync/record.js';
 import { Positions } from '../sync/positions.js';
 import { LateInput, readSeeds, seedsOf } from '../sync/seed.js';
 import { sweep } from '../sync/sweep.js';
@@ -44,7 +48,7 @@ import { InfoLink } from '../sync/source/info-link.js';
 import { FetchedWriter } from '../sync/source/write-fetched.js';
 import { hasSpool, Spool } from '../sync/spool/spool.js';
 import { endConnections, labelOf, type LaneState, readRecords } from '../sync/target/lane-records.js';
-import { recordSlot, removeLane, replaceRecords } from '../sync/target/lane-records.js';
+import { addFences, recordSlot, removeLane, replaceRecords } from '../sync/target/lane-records.js';
 import { restore, type RestoreOptions, type RestoreSummary } from './restore.js';
 
 /** Which part of a sync is done. */
@@ -128,7 +132,6 @@ const STATUS_EVERY = 1000;
 const PATIENCE = 60_000;
 /** Milliseconds between two looks at the slots of a cluster. */
 const WATCH_EVERY = 500;
-const FENCES_AT_ONCE = 500;
 /** Looks at the slots until a master counts as one that has some. */
 const LEFT_ATTEMPTS = 6;
 
@@ -140,7 +143,6 @@ interface SourceLane {
   readonly lag: LagClock;
   lane: Lane | undefined;
   link: ChangeLink | undefined;
-  following: Promise<void> | undefined;
   running: Promise<void> | undefined;
   /** Where the full copy stands. */
   copy: { readonly id: string; readonly offset: number; readonly db: number } | undefined;
@@ -242,7 +244,7 @@ class Sync {
       let restored: RestoreSummary | undefined;
       if (!(await this.resumes(before.lanes))) {
         restored = await this.copy(before.lanes);
-        if (!isComplete(restored)) return this.summary(restored, false, 0);
+        if (!endedWell(restored)) return this.summary(restored, false, 0);
         if (options.phase === 'full') return this.summary(restored, false, await this.release());
       } else if (this.dry) return this.summary(undefined, false, 0);
       this.phase = 'changes';
@@ -271,9 +273,8 @@ class Sync {
   private async endEarlier(): Promise<void> {
     const refused = await endConnections(this.servers, this.keys);
     if (refused === undefined) return;
-    this.options.onNote?.(
-      `the target refuses CLIENT LIST or CLIENT KILL (${refused}): a run that was killed may still be writing, so that writes may be applied twice`,
-    );
+    const risk = 'a run that was killed may still be writing, so that writes may be applied twice';
+    this.options.onNote?.(`the target refuses CLIENT LIST or CLIENT KILL (${refused}): ${risk}`);
   }
 
   private async openLanes(states: ReadonlyMap<number, LaneState>): Promise<void> {
@@ -318,7 +319,7 @@ class Sync {
   private addLane(number: number, shard: Shard, spool: Spool): SourceLane {
     const lane: SourceLane = {
       ...{ number, shard, spool, lag: new LagClock(), copy: undefined },
-      ...{ lane: undefined, link: undefined, following: undefined, running: undefined },
+      ...{ lane: undefined, link: undefined, running: undefined },
     };
     this.lanes.push(lane);
     return lane;
@@ -392,7 +393,7 @@ class Sync {
     const last = spool.history.at(-1)?.id ?? record.id;
     const end = await link.start(last, spool.end);
     if (end?.kind === 'gap') return end.reason;
-    this.run1(lane, link);
+    this.takeWrites(lane, link);
     return undefined;
   }
 
@@ -429,8 +430,8 @@ class Sync {
     };
   }
 
-  private run1(lane: SourceLane, link: ChangeLink): void {
-    lane.following = this.keepFollowing(lane, link).catch((error: unknown) => this.fail(error));
+  private takeWrites(lane: SourceLane, link: ChangeLink): void {
+    this.keepFollowing(lane, link).catch((error: unknown) => this.fail(error));
   }
 
   private async keepFollowing(lane: SourceLane, link: ChangeLink): Promise<void> {
@@ -526,10 +527,9 @@ class Sync {
   /** Digest of the options that decide what is written. */
   private get fingerprint(): string {
     const { dbMap, filter = {}, keyPrefixMap, notCommand, onlyCommand, url } = this.options;
-    const names = keyPrefixMap?.pairs.map((pair) => [pair.from, pair.to].map((bytes) => Buffer.from(bytes).toString('base64')));
     return digestOf([
-      JSON.stringify({ ...filter, now: undefined }, shown),
-      JSON.stringify([[...(dbMap ?? [])], names, url.db, onlyCommand, notCommand]),
+      JSON.stringify({ ...filter, now: undefined }, filterInJson),
+      JSON.stringify([[...(dbMap ?? [])], keyPrefixMap?.words, url.db, onlyCommand, notCommand]),
     ]);
   }
 
@@ -555,7 +555,7 @@ class Sync {
           },
     };
     const restored = (await this.restoreSeeds(common)) ?? (await this.restoreLive(common));
-    if (dry || !isComplete(restored)) return restored;
+    if (dry || !endedWell(restored)) return restored;
     if (again && flush !== true) await this.sweep();
     await this.writeSlots();
     for (const lane of this.lanes) await this.copied(lane);
@@ -625,7 +625,7 @@ class Sync {
     if (end?.kind === 'gap') return end.reason;
     if (end !== undefined) return 'another server has taken its place';
     lane.copy = { id, offset, db: streamDb };
-    this.run1(lane, link);
+    this.takeWrites(lane, link);
     return undefined;
   }
 
@@ -636,7 +636,7 @@ class Sync {
       ...{ servers, keys, signal, isPosition: (key: Uint8Array) => positions.has(key, 0, key.length) },
       lanes: lanes.map(({ copy, number, shard }) => ({
         ...{ number, name: shard.facts.name, open: () => shard.connectMaster(), choice: this.choiceOf(shard), offset: copy?.offset ?? 0 },
-        slots: this.source.facts.clustered ? slotsOf(shard) : undefined,
+        slots: this.source.facts.clustered ? new Set(slotsIn(shard.facts.slots)) : undefined,
       })),
     };
     const { stale, unsure } = await sweep(swept, alone);
@@ -674,7 +674,7 @@ class Sync {
       },
       onLink: (link) => {
         lane.link = link;
-        this.run1(lane, link);
+        this.takeWrites(lane, link);
       },
     });
   }
@@ -692,8 +692,8 @@ class Sync {
     const { copy, number, shard } = lane;
     if (copy === undefined) throw new SyncError(shard.facts.name, 'its copy did not say where it stands');
     const { db, id, offset } = copy;
-    await this.writeRecords(number, { phase: 'changes', id, certain: offset, sent: offset, db, sentDb: db }, true);
-    this.makeLane(lane, { offset: copy.offset, db: copy.db });
+    await this.writeRecords(number, { phase: 'changes', id, certain: offset, sent: offset, db, sentDb: db });
+    this.makeLane(lane, { offset, db });
   }
 
   /** Which slots belong to which lane after a full copy. Those that have moved meanwhile are looked at key by key. */
@@ -733,17 +733,16 @@ class Sync {
   private async writeRecords(
     lane: number,
     place: Omit<LaneRecord, keyof Sync['shared'] | 'batch' | 'slots'>,
-    keepsFences = place.phase !== 'full',
   ): Promise<void> {
     const { keys, options, servers } = this;
     for (let attempt = 1; ; attempt++) {
       this.signal.throwIfAborted();
       try {
         const run = `${this.generation} ${this.token}`;
-        await replaceRecords(servers, keys, lane, run, (slots) => recordText({ ...place, ...this.shared, slots }), keepsFences);
+        await replaceRecords(servers, keys, lane, run, (slots) => recordText({ ...place, ...this.shared, slots }), place.phase !== 'full');
         return;
       } catch (error) {
-        if (!mayPass(error)) throw error;
+        if (!targetMayPass(error)) throw error;
         options.onEvent?.(`${reasonOf(error)}: writing the position again`, attempt % 10 === 0);
       }
       await delay(200, undefined, { signal: this.signal });
@@ -943,11 +942,9 @@ class Sync {
     const names: Buffer[] = [];
     await eachKeyOf(await this.source.servers.client(await shard.master()), (keys) => void names.push(...keys));
     await this.writeFences(number, names, copy.offset);
-    const { db, id, offset } = copy;
-    await this.writeRecords(number, { phase: 'changes', id, certain: offset, sent: offset, db, sentDb: db });
     const text = `it has come to the cluster, and sent a copy of ${bytes} bytes: its ${names.length} keys are fetched, its writes followed`;
+    await this.copied(lane);
     this.options.onEvent?.(`${shard.facts.name}: ${text}`, true);
-    this.makeLane(lane, { offset: copy.offset, db: copy.db });
   }
 
   /** The keys are to be fetched when the lane begins. */
@@ -955,18 +952,10 @@ class Sync {
     const { keys, servers } = this;
     await servers.refresh();
     const { moving } = await readRecords(servers, keys);
-    const owners = new Map<Master, Uint8Array[]>();
-    for (const key of names) {
-      const owner = servers.masterOf(keySlot(key));
-      owners.set(owner, [...(owners.get(owner) ?? []), key]);
-    }
-    for (const [master, own] of owners) {
-      const client = await servers.client(master);
+    const fences = names.map((key) => ({ db: 0, key, offset }));
+    for (const [master, own] of grouped(fences, ({ key }) => servers.masterOf(keySlot(key)))) {
       const slot = recordSlot(servers, servers.masters.indexOf(master), moving);
-      for (let at = 0; at < own.length; at += FENCES_AT_ONCE) {
-        const fields = own.slice(at, at + FENCES_AT_ONCE).flatMap((key) => [fenceField(lane, 0, key), `${offset}`]);
-        await client.call('HSET', keys.fences(slot), ...fields);
-      }
+      await addFences(await servers.client(master), keys.fences(slot), lane, own);
     }
   }
 
@@ -1030,19 +1019,9 @@ function hasWrites({ begin, end, history }: Spool, { certain, id }: Pick<LaneRec
   return certain >= begin && certain <= end && history.findLast(({ from }) => from <= certain)?.id === id;
 }
 
-function slotsOf({ facts }: Shard): ReadonlySet<number> {
-  return new Set(facts.slots.flatMap(([from, to]) => Array.from({ length: to - from + 1 }, (_, i) => from + i)));
-}
-
 const counted = (keys: number): string => (keys === 1 ? 'a key' : `${keys} keys`);
 
-const isComplete = ({ declined, errors, failure, interrupted }: RestoreSummary): boolean =>
-  !declined && !interrupted && failure === undefined && errors.length === 0;
-
 const digestOf = (parts: readonly string[]): string => createHash('sha256').update(parts.join('\n')).digest('hex').slice(0, 12);
-
-const shown = (_: string, value: unknown): unknown =>
-  value instanceof RegExp ? String(value) : value instanceof Uint8Array ? Buffer.from(value).toString('base64') : value;
 
 /** Whether a filter looks at more than names of keys and databases. */
 const choosesValues = ({ maxSize, minSize, notType, ttl, type }: NonNullable<SyncOptions['filter']>): boolean =>

@@ -52,7 +52,8 @@ const CHUNK = 1 << 20;
 const SLOW = 5000;
 
 const KEEPS_WRITES =
-  'it does not know rdb-only (Redis 6.2), so it keeps its writes for this copy, too, until the copy is sent: client-output-buffer-limit ends that';
+  'it does not know rdb-only (Redis 6.2), so it keeps its writes for this copy, too, until the copy is sent: ' +
+  'client-output-buffer-limit ends that';
 
 /** The RDB that a server sends to a replica, as redis-cli --rdb gets it. */
 export class ReplicationInput implements Input {

@@ -6,6 +6,7 @@ import type { AofMark } from '../rdb/opcodes.js';
 import type { Vendor } from '../rdb/types.js';
 import { frameLibraryName, functionCode, metaRecord } from '../values/meta.js';
 import { type Compression, type Input, openInput } from '../io/input.js';
+import { ThroughInput } from '../io/through-input.js';
 import { DatabaseCounts, type DatabaseKeys } from './database-keys.js';
 import { moduleOfType } from '../values/module.js';
 import { BufferTexts } from '../values/value-texts.js';
@@ -158,41 +159,15 @@ export async function sourceHead(source: string): Promise<SourceHead | RdbError 
 }
 
 /** An input that reports what its source tells while it is read; this works for sources that can be read only once, too. */
-export class TellingInput implements Input {
+export class TellingInput extends ThroughInput {
   constructor(
-    private readonly input: Input,
+    input: Input,
     private readonly onHead: (head: SourceHead) => void,
-  ) {}
-
-  get name(): string {
-    return this.input.name;
+  ) {
+    super(input);
   }
 
-  get size(): number | undefined {
-    return this.input.size;
-  }
-
-  get compression(): Compression | undefined {
-    return this.input.compression;
-  }
-
-  get plainSize(): number | undefined {
-    return this.input.plainSize;
-  }
-
-  get ofPayloads(): boolean {
-    return this.input.ofPayloads;
-  }
-
-  get bytesRead(): number {
-    return this.input.bytesRead;
-  }
-
-  get pass(): Input['pass'] {
-    return this.input.pass;
-  }
-
-  async *chunks(): AsyncGenerator<Uint8Array, void, void> {
+  override async *chunks(): AsyncGenerator<Uint8Array, void, void> {
     let reader: HeadReader | undefined = new HeadReader(this.input);
     for await (const chunk of this.input.chunks()) {
       if (reader !== undefined && !this.goesOn(reader, chunk)) reader = undefined;

@@ -37,6 +37,15 @@ export class ConnectionLost extends Error {
 /** The server, or something between it and us, closed the connection. */
 export class ConnectionClosed extends ConnectionLost {}
 
+/** Whether the same may go well later: a connection was lost, a server was not reached, or says itself that it will pass. */
+export const mayPass = (error: unknown): error is ConnectionLost | ServerError =>
+  error instanceof ConnectionLost ||
+  (error instanceof ServerError && (error.passing || error.code === 'UNREACHABLE' || error.code === 'LOST'));
+
+/** The text of an error that names its server; `node`: the one of a connection that was lost. */
+export const toldOf = (error: unknown, node: string): string =>
+  error instanceof ServerError ? error.message : `${node}: ${reasonOf(error)}`;
+
 /** The text of an error, for messages. */
 export function reasonOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

@@ -52,6 +52,10 @@ function ipOf(more: unknown): string | undefined {
   return words.includes('ip') && typeof ip === 'string' && ip !== '' ? ip : undefined;
 }
 
+/** The slots of some ranges. */
+export const slotsIn = (ranges: readonly (readonly [from: number, to: number])[]): number[] =>
+  ranges.flatMap(([from, to]) => Array.from({ length: to - from + 1 }, (_, i) => from + i));
+
 /** Ranges of slots that a node owns, by its index; of those that no node owns, -1. */
 export function slotRangesOf(owners: Int16Array, index: number): [from: number, to: number][] {
   const ranges: [number, number][] = [];

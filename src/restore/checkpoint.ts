@@ -305,6 +305,10 @@ export function checkKept({ again, counts, custody }: Checkpoint, { masters }: T
   }
 }
 
+/** For JSON.stringify of a filter: keys as base64, patterns as text. */
+export const filterInJson = (_: string, value: unknown): unknown =>
+  value instanceof RegExp ? String(value) : value instanceof Uint8Array ? Buffer.from(value).toString('base64') : value;
+
 /** The options that decide which keys are written, and how. */
 function fingerprint({
   allowLoss,
@@ -321,17 +325,13 @@ function fingerprint({
   const given = Object.entries(filter as Record<string, unknown>).filter(
     ([name, value]) => name !== 'now' && value !== undefined && !(Array.isArray(value) && value.length === 0),
   );
-  const shown: unknown = JSON.parse(
-    JSON.stringify(Object.fromEntries(given), (_, value: unknown) =>
-      value instanceof RegExp ? String(value) : value instanceof Uint8Array ? Buffer.from(value).toString('base64') : value,
-    ),
-  );
+  const shown: unknown = JSON.parse(JSON.stringify(Object.fromEntries(given), filterInJson));
   return {
     conflict,
     filter: shown,
     functions,
     dbMap: dbMap === undefined ? undefined : [...dbMap],
-    keyPrefixMap: keyPrefixMap?.pairs.map((pair) => [pair.from, pair.to].map((bytes) => Buffer.from(bytes).toString('base64'))),
+    keyPrefixMap: keyPrefixMap?.words,
     intoDb: url.db,
     stripTtl,
     ttlShift,

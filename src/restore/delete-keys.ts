@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import { keySlot } from '../bytes/crc16.js';
-import { reasonOf, ServerError } from '../redis/errors.js';
+import { mayPass, reasonOf, ServerError } from '../redis/errors.js';
 import { refusalOf } from '../redis/refusals.js';
 import type { Master, Servers } from '../redis/servers.js';
 import { Waiting } from '../redis/waiting.js';
@@ -131,7 +131,7 @@ class Deletion {
       await this.select(client, master, db);
       replies = (await client.pipeline(keys.map(({ key }) => [command, Buffer.from(key)])).exec()) ?? [];
     } catch (error) {
-      if (error instanceof ServerError && !(error.passing || error.code === 'UNREACHABLE' || error.code === 'LOST')) throw error;
+      if (error instanceof ServerError && !mayPass(error)) throw error;
       this.failed(master.name, reasonOf(error));
       return [...keys];
     }

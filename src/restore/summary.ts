@@ -152,6 +152,10 @@ export interface RestoreSummary extends RunSummary {
   readonly evicted: readonly Eviction[];
 }
 
+/** Whether all that could be written was. */
+export const endedWell = ({ declined, errors, failure, interrupted }: RestoreSummary): boolean =>
+  !declined && !interrupted && failure === undefined && errors.length === 0;
+
 /** The parts of a summary that do not come from sources and keys. */
 export type RestoreEnd = Pick<
   RestoreSummary,

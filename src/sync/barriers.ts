@@ -36,8 +36,8 @@ export interface PauseContext {
   readonly sourceNames: (db: number, key: Uint8Array) => readonly KeyName[];
   /** What commands may have read wrongly, since others were refused, is wanted then. */
   readonly spreadDoubt: () => Promise<void>;
-  /** The index of the master that has a key of the source. */
-  readonly ownerOf: (name: KeyName) => number;
+  /** Tells the target that these keys of the source have no fences any more. */
+  readonly unfence: (names: readonly KeyName[]) => Promise<void>;
   readonly onNote: (text: string) => void;
   readonly onIgnored: () => void;
 }
@@ -95,7 +95,7 @@ async function everywhere({ args, db }: Pause, { command, name, onNote, planner,
 }
 
 async function flush(pause: Pause, kind: 'flushall' | 'flushdb' | 'flushslot', context: PauseContext): Promise<void> {
-  const { command, fences, options, ownerOf, planner, target, writer } = context;
+  const { command, fences, options, planner, target, unfence, writer } = context;
   planner.releaseUnit();
   await writer.doubt(command.offset);
   const { db } = pause;
@@ -103,8 +103,7 @@ async function flush(pause: Pause, kind: 'flushall' | 'flushdb' | 'flushslot', c
   if (options.alone && kind !== 'flushslot') await writer.flushTarget(kind, target(db), command.offset, planner);
   else await deleteKeys(pause, context);
   // what the stream says from here on is about keys that do not exist
-  const gone = fences.forget((name) => concerned(name.db) && (kind !== 'flushslot' || keySlot(name.key) === slotOf(pause)));
-  for (const name of gone) await writer.unfence(ownerOf(name), [name]);
+  await unfence(fences.forget((name) => concerned(name.db) && (kind !== 'flushslot' || keySlot(name.key) === slotOf(pause))));
 }
 
 const slotOf = ({ args }: Pause): number => Number(Buffer.from(args.at(-1) ?? []).toString('latin1'));

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { reasonOf } from '../redis/errors.js';
 import type { Servers } from '../redis/servers.js';
+import { slotsIn } from '../redis/topology.js';
 import { SyncError } from './errors.js';
 import type { RecordKeys } from './record.js';
 import { type ReleaseOptions, releaseExpiries } from './settle.js';
@@ -70,7 +71,7 @@ async function connectedAt(servers: Servers, label: string): Promise<string | un
 /** Returns how many keys there were. A record may be in any slot, of which a master may have got more since. */
 async function removeRecords(servers: Servers, keys: RecordKeys): Promise<number> {
   const counts = await servers.eachMaster(async (client, { name }) => {
-    const slots = servers.clustered ? servers.rangesOfMaster(name).flatMap(([from, to]) => range(from, to)) : [-1];
+    const slots = servers.clustered ? slotsIn(servers.rangesOfMaster(name)) : [-1];
     let removed = 0;
     for (let at = 0; at < slots.length; at += AT_ONCE) {
       const pipeline = client.pipeline();
@@ -84,5 +85,3 @@ async function removeRecords(servers: Servers, keys: RecordKeys): Promise<number
   });
   return counts.reduce((sum, count) => sum + count, 0);
 }
-
-const range = (from: number, to: number): number[] => Array.from({ length: to - from + 1 }, (_, i) => from + i);

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { grouped } from '../bytes/grouped.js';
 import { formatText } from '../bytes/text.js';
-import { ConnectionLost, reasonOf, ServerError } from '../redis/errors.js';
+import { mayPass, reasonOf, ServerError } from '../redis/errors.js';
 import { RateLimit } from '../redis/rate-limit.js';
 import type { Servers } from '../redis/servers.js';
 import { keySlot } from '../bytes/crc16.js';
@@ -9,6 +10,7 @@ import type { KeyPrefixes } from '../values/key-prefixes.js';
 import { applyPause, type PauseOptions } from './barriers.js';
 import type { Crosser, Crossing } from './crossing.js';
 import { SyncError, SyncGap, SyncReplaced } from './errors.js';
+import { argsOf, numberArg, textArg } from './commands/args.js';
 import { repeatable, withEffect } from './commands/effects.js';
 import { newKeyArgs } from './commands/spec.js';
 import { otherDatabase } from './commands/split.js';
@@ -156,17 +158,8 @@ export class Lane implements Crosser {
     if (maxOpsPerSecond !== undefined) this.limit = new RateLimit({ keysPerSecond: maxOpsPerSecond });
   }
 
-  /** The stream was planned up to this offset. */
-  get planned(): number {
-    return this.position;
-  }
-
   get attached(): boolean {
     return this.writer !== undefined;
-  }
-
-  get waitingFences(): number {
-    return this.fences.size;
   }
 
   get received(): number {
@@ -224,7 +217,7 @@ export class Lane implements Crosser {
         return;
       } catch (error) {
         this.detach();
-        if (!(error instanceof Detached) && !mayPass(error)) throw error;
+        if (!(error instanceof Detached) && !targetMayPass(error)) throw error;
         if (error instanceof Detached && error.final) throw new ServerError('REFUSED', error.server, error.reason, error);
         this.options.onEvent(`${reasonOf(error)}: going on from what is certain`, pause > LONGEST_PAUSE / 2);
       }
@@ -395,7 +388,7 @@ export class Lane implements Crosser {
       for (let command = parser.next(); command !== undefined; command = parser.next()) {
         if (command.offset - (command.end - command.start) >= to) return;
         const spec = this.options.table.of(command);
-        if (spec?.kind === 'select') selected = Number(text(command, 1));
+        if (spec?.kind === 'select') selected = numberArg(command, 1);
         yield { command, db: selected };
       }
     }
@@ -405,7 +398,7 @@ export class Lane implements Crosser {
   private async written(command: StreamCommand, db: number): Promise<(KeyName & { effect: number })[]> {
     const { positions, table, takes, wants } = this.options;
     let spec = table.of(command);
-    if (spec === undefined && (await this.options.learn(text(command, 0)))) spec = table.of(command);
+    if (spec === undefined && (await this.options.learn(textArg(command, 0)))) spec = table.of(command);
     if (spec === undefined || !['write', 'script', 'move', 'copy'].includes(spec.kind) || takes?.(spec.name) === false) return [];
     const found = newKeyArgs();
     if (!spec.keys(command, found)) return [];
@@ -527,14 +520,7 @@ export class Lane implements Crosser {
   /** Keys by the index of the master that has them. */
   private byOwner<T extends KeyName>(names: readonly T[]): Map<number, T[]> {
     const writer = this.attachedWriter;
-    const owners = new Map<number, T[]>();
-    for (const name of names) {
-      const owner = writer.ownerOfKey(this.nameOf(name.key));
-      const others = owners.get(owner);
-      if (others === undefined) owners.set(owner, [name]);
-      else others.push(name);
-    }
-    return owners;
+    return grouped(names, ({ key }) => writer.ownerOfKey(this.nameOf(key)));
   }
 
   /**
@@ -669,7 +655,7 @@ export class Lane implements Crosser {
   private async pause(pause: Pause, command: StreamCommand, writer: ChangeWriter): Promise<void> {
     const { learn, name } = this.options;
     if (pause.kind === 'unknown') {
-      if (!(await learn(text(command, 0)))) {
+      if (!(await learn(textArg(command, 0)))) {
         throw new SyncError(
           name,
           `neither this program nor the source knows the command ${formatText(pause.args[0], 0, pause.args[0].length)}`,
@@ -683,7 +669,7 @@ export class Lane implements Crosser {
       ...{ name: lane, lane: number, writer, planner: this.planner, fences: this.fences, servers, keys, command },
       ...{ options: pauses, sameDatabases, target, onNote, sourceNames: (db, key) => this.sourceNames(db, key) },
       spreadDoubt: () => this.spreadDoubt(command.offset),
-      ownerOf: ({ key }) => writer.ownerOfKey(this.nameOf(key)),
+      unfence: (names) => this.unfence(writer, names),
       onIgnored: () => this.counts.ignored++,
     });
   }
@@ -703,7 +689,12 @@ export class Lane implements Crosser {
     const passed = this.fences.passed(this.options.crossing === undefined ? writer.certain : writer.kept);
     if (passed.length === 0) return;
     if (this.fences.size === 0) this.brought.clear();
-    for (const [owner, names] of this.byOwner(passed)) await writer.unfence(owner, names);
+    await this.unfence(writer, passed);
+  }
+
+  /** Tells the target that these keys have no fences any more. */
+  private async unfence(writer: ChangeWriter, names: readonly KeyName[]): Promise<void> {
+    for (const [owner, own] of this.byOwner(names)) await writer.unfence(owner, own);
   }
 
   /** Bytes of the spool after an offset; undefined if there is something else to do. */
@@ -772,11 +763,8 @@ export class Lane implements Crosser {
   private async recordRewind(to: number, db: number, end: number, names: readonly KeyName[]): Promise<void> {
     const writer = this.attachedWriter;
     await writer.drained();
-    for (const [owner, own] of this.byOwner(names))
-      await writer.fence(
-        owner,
-        own.map((name) => ({ ...name, offset: end })),
-      );
+    const fences = names.map((name) => ({ ...name, offset: end }));
+    for (const [owner, own] of this.byOwner(fences)) await writer.fence(owner, own);
     if (writer.certain > to) await writer.writeRecord(to, db, to);
   }
 }
@@ -810,11 +798,9 @@ class Groups {
   }
 }
 
-/** Whether another attempt may go better. */
-export const mayPass = (error: unknown): boolean =>
-  error instanceof ConnectionLost ||
-  (error instanceof ServerError &&
-    (error.passing || error.code === 'UNREACHABLE' || error.code === 'LOST' || (error.code === 'REFUSED' && passes(error.reason))));
+/** Whether the target may take the same later. */
+export const targetMayPass = (error: unknown): boolean =>
+  mayPass(error) || (error instanceof ServerError && error.code === 'REFUSED' && passes(error.reason));
 
 const NOWHERE = {
   sharded: false,
@@ -824,12 +810,6 @@ const NOWHERE = {
     throw new TypeError('there is no connection to the target');
   },
 };
-
-const text = ({ bytes, ends, starts }: StreamCommand, arg: number): string =>
-  Buffer.from(bytes.buffer, bytes.byteOffset + starts[arg], ends[arg] - starts[arg]).toString('latin1');
-
-const argsOf = ({ args, bytes, ends, starts }: StreamCommand): Uint8Array[] =>
-  Array.from({ length: args }, (_, i) => bytes.subarray(starts[i], ends[i]));
 
 /** A command from its arguments. */
 function commandOf(args: readonly Uint8Array[]): StreamCommand {

@@ -1,4 +1,5 @@
 import { keySlot } from '../bytes/crc16.js';
+import { grouped } from '../bytes/grouped.js';
 import { encodeCommand } from '../redis/commands.js';
 import type { KeyPrefixes } from '../values/key-prefixes.js';
 import { Effect } from './commands/effects.js';
@@ -6,7 +7,7 @@ import { expiryApart, heldExpiry } from './commands/expiries.js';
 import { type CommandSpec, type KeyArgs, newKeyArgs } from './commands/spec.js';
 import { otherDatabase, splitCommand, withNames } from './commands/split.js';
 import type { CommandTable } from './commands/table.js';
-import { numberArg } from './commands/args.js';
+import { argsOf, numberArg } from './commands/args.js';
 import type { Fences } from './fences.js';
 import type { StreamCommand } from './stream-command.js';
 
@@ -129,7 +130,7 @@ export class Planner {
   db = 0;
   /** Within a transaction of the source. */
   inUnit = false;
-  /** Commands that the target does not know, or not with so many arguments. */
+  /** Commands that the target does not know, or not with that number of arguments. */
   private readonly unsupported = new Set<string>();
   private held: Held[] = [];
   private unitApart = false;
@@ -197,8 +198,8 @@ export class Planner {
   }
 
   /**
-   * Learns from an error of the target what not to send again: in a transaction, a command that it does not know, or not with so many
-   * arguments, spoils all others.
+   * Learns from an error of the target what not to send again: in a transaction, a command that it does not know, or not with that number
+   * of arguments, spoils all others.
    */
   learn(name: string, args: number, error: string): void {
     if (/^ERR unknown command/i.test(error)) this.unsupported.add(name);
@@ -206,8 +207,7 @@ export class Planner {
   }
 
   private pause(kind: Pause['kind'], command: StreamCommand): Pause {
-    const args = Array.from({ length: command.args }, (_, i) => command.bytes.slice(command.starts[i], command.ends[i]));
-    return { kind, args, db: this.db };
+    return { kind, args: argsOf(command), db: this.db };
   }
 
   private write(command: StreamCommand, spec: CommandSpec): void {
@@ -357,13 +357,7 @@ export class Planner {
       return;
     }
     const named = this.named(command);
-    const bySlot = new Map<number, number[]>();
-    for (const arg of keep) {
-      const slot = this.output.sharded ? this.slotOf(named, arg) : 0;
-      const others = bySlot.get(slot);
-      if (others === undefined) bySlot.set(slot, [arg]);
-      else others.push(arg);
-    }
+    const bySlot = grouped(keep, (arg) => (this.output.sharded ? this.slotOf(named, arg) : 0));
     if (bySlot.size === 1 && keep.length === this.keys.writes.length) {
       this.emit([...bySlot.keys()][0], this.db, named.bytes, named.start, named.end);
       return;

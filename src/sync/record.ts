@@ -1,4 +1,5 @@
 import { keySlot, SLOTS } from '../bytes/crc16.js';
+import { slotsIn } from '../redis/topology.js';
 
 /*
  * What a sync keeps on its target, to go on after it was killed. On each master that has slots there are two hashes, whose names have a
@@ -80,10 +81,12 @@ export const slotsText = (ranges: readonly (readonly [from: number, to: number])
   ranges.map(([from, to]) => (from === to ? `${from}` : `${from}-${to}`)).join(' ');
 
 export const slotsOf = (text: string): number[] =>
-  (text === '' ? [] : text.split(' ')).flatMap((range) => {
-    const [from, to = from] = range.split('-').map(Number);
-    return Array.from({ length: to - from + 1 }, (_, i) => from + i);
-  });
+  slotsIn(
+    (text === '' ? [] : text.split(' ')).map((range) => {
+      const [from, to = from] = range.split('-').map(Number);
+      return [from, to] as const;
+    }),
+  );
 
 export const recordText = (record: LaneRecord): string => JSON.stringify(record);
 
@@ -126,6 +129,12 @@ function allTags(): string[] {
   }
   return found.map((tag) => tag ?? '');
 }
+
+/** The fields of fences, and their values, as HSET takes them. */
+export const fenceFields = (
+  lane: number,
+  fences: readonly { readonly db: number; readonly key: Uint8Array; readonly offset: number }[],
+): (Buffer | string)[] => fences.flatMap(({ db, key, offset }) => [fenceField(lane, db, key), `${offset}`]);
 
 /** The field of a fence. */
 export const fenceField = (lane: number, db: number, key: Uint8Array): Buffer => Buffer.concat([Buffer.from(`${lane} ${db} `), key]);

@@ -1,5 +1,6 @@
 import { RdbError } from '../bytes/errors.js';
-import { type Input, openInput } from '../io/input.js';
+import { openInput } from '../io/input.js';
+import { ThroughInput } from '../io/through-input.js';
 import type { OpenOptions } from '../pipeline/run.js';
 import { type ReplicationPosition, sourceHead } from '../pipeline/source-heads.js';
 import { SyncError } from './errors.js';
@@ -46,42 +47,16 @@ export function seedsOf(seeds: readonly Seed[], lanes: readonly { readonly name:
 }
 
 /** A file that is opened once `first` is done. */
-export class LateInput implements Input {
-  private readonly input: Input;
-
+export class LateInput extends ThroughInput {
   constructor(
     source: string,
     how: OpenOptions,
     private readonly first: () => Promise<void>,
   ) {
-    this.input = openInput(source, how);
+    super(openInput(source, how));
   }
 
-  get name(): string {
-    return this.input.name;
-  }
-
-  get size(): number | undefined {
-    return this.input.size;
-  }
-
-  get compression(): Input['compression'] {
-    return this.input.compression;
-  }
-
-  get plainSize(): number | undefined {
-    return this.input.plainSize;
-  }
-
-  get ofPayloads(): boolean {
-    return this.input.ofPayloads;
-  }
-
-  get bytesRead(): number {
-    return this.input.bytesRead;
-  }
-
-  async *chunks(): AsyncGenerator<Uint8Array, void, void> {
+  override async *chunks(): AsyncGenerator<Uint8Array, void, void> {
     await this.first();
     yield* this.input.chunks();
   }

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Answer, ErrorAnswer, ReplyLink, textOf } from '../live/reply-link.js';
 import { encodeCommand } from '../redis/commands.js';
-import { ConnectionLost, reasonOf, ServerError } from '../redis/errors.js';
+import { ConnectionLost, mayPass, reasonOf, ServerError } from '../redis/errors.js';
 import { refusalOf } from '../redis/refusals.js';
 import type { Master, Servers } from '../redis/servers.js';
 import { unlessAborted } from '../redis/unless-aborted.js';
@@ -43,13 +43,11 @@ export async function releaseExpiries(servers: Servers, options: ReleaseOptions)
     const error = failed.reason as unknown;
     if (Date.now() - begun > LONG) waiting.from(Date.now());
     if (!(error instanceof ServerError) || !mayPass(error) || waiting.tooLong) throw error;
-    waiting.tell(`${error.server}: ${error.reason}`, 0);
+    waiting.tell(error.message, 0);
     await delay(RETRY_EVERY, undefined, { signal });
     await servers.refresh();
   }
 }
-
-const mayPass = ({ code, passing }: ServerError): boolean => passing || code === 'LOST' || code === 'UNREACHABLE';
 
 async function releaseAt(servers: Servers, master: Master, { databases, signal }: ReleaseOptions, count: () => void): Promise<void> {
   let link: ReplyLink | undefined;

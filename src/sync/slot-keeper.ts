@@ -67,7 +67,7 @@ export class SlotKeeper {
     return found;
   }
 
-  /** While all lanes rest: who has the slots now has had them for longer than any lane is behind, or its commands are yet to come. */
+  /** While all lanes rest: whoever has the slots now has had them for longer than any lane lags, or its commands are yet to come. */
   private async give(slots: ReadonlyMap<number, number>): Promise<void> {
     const { crossing, lanes, onEvent, view } = this.options;
     const now = this.atRest(await view(), slots.keys());

@@ -53,11 +53,6 @@ export class StreamParser {
     return this.command.offset;
   }
 
-  /** Whether it holds the beginning of a command. */
-  get amid(): boolean {
-    return this.size > this.start;
-  }
-
   /** The next bytes of the stream; they must not change as long as commands in them are used. All commands before were taken. */
   push(chunk: Uint8Array): void {
     const left = this.size - this.start;
@@ -177,5 +172,14 @@ export class StreamParser {
   private wrong(expected: string): SyntaxError {
     const offset = this.command.offset + (this.pos - this.start);
     return new SyntaxError(`the stream of writes is no RESP at offset ${offset}: expected ${expected}`);
+  }
+}
+
+/** The commands in some parts of a stream; each is valid until the next one. */
+export function* commandsOfParts(parts: Iterable<Uint8Array>): Generator<StreamCommand, void, void> {
+  const parser = new StreamParser(0);
+  for (const part of parts) {
+    parser.push(part);
+    for (let command = parser.next(); command !== undefined; command = parser.next()) yield command;
   }
 }

@@ -7,8 +7,8 @@ import { redirection } from '../redis/refusals.js';
 import type { Servers } from '../redis/servers.js';
 import { databasesOf, eachKey } from './barriers.js';
 import type { Choice } from './choice.js';
-import { fenceField, type RecordKeys } from './record.js';
-import { readRecords } from './target/lane-records.js';
+import type { RecordKeys } from './record.js';
+import { addFences, readRecords } from './target/lane-records.js';
 
 /** A source master. */
 export interface SweptLane {
@@ -38,9 +38,6 @@ export interface Swept {
   readonly unsure: number;
 }
 
-/** Fields of one HSET. */
-const AT_ONCE = 500;
-
 /**
  * Looks for keys of the target that are wanted of a source which does not have them: another full copy does not remove what was deleted
  * since the first one. With `marks` they are fenced, so that the lanes fetch them, which deletes those that do not exist then: they may be
@@ -69,10 +66,8 @@ export async function sweep(options: SweepOptions, marks: boolean): Promise<Swep
           const master = servers.masters[owner];
           const client = await servers.client(master);
           const name = names.fences(places.get(master.name) ?? servers.owners?.indexOf(owner) ?? -1);
-          for (let at = 0; at < gone.stale.length; at += AT_ONCE) {
-            const some = gone.stale.slice(at, at + AT_ONCE);
-            await client.hset(name, ...some.flatMap(({ db: of, key }) => [fenceField(lane.number, of, key), `${lane.offset}`]));
-          }
+          const fences = gone.stale.map((key) => ({ ...key, offset: lane.offset }));
+          await addFences(client, name, lane.number, fences);
         }
       });
     }

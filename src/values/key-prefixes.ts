@@ -16,6 +16,11 @@ export class KeyPrefixes {
     this.byFirst = Array.from({ length: 256 }, (_, first) => numbers.filter((number) => pairs[number].from[0] === first));
   }
 
+  /** The pairs as base64, to be written down. */
+  get words(): string[][] {
+    return this.pairs.map(({ from, to }) => [from, to].map((bytes) => Buffer.from(bytes).toString('base64')));
+  }
+
   /** The number of the pair for a key, or -1. */
   pairOf({ keyBytes, keyEnd, keyStart }: KeyPlace): number {
     if (keyStart === keyEnd) return this.rest;

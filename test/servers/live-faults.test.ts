@@ -182,6 +182,7 @@ async function run({ after, command, diskless, name, output, random, way }: Roun
     return result;
   } finally {
     proxy.stop();
+    await proxy.happened; // a server that two start would stay, and be in everybody's way
     await until('all sockets are closed', () => sockets() <= before, 5000);
   }
 }

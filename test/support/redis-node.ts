@@ -52,10 +52,14 @@ export class RedisNode {
 
   /** Until it answers; it may be loading yet. */
   async restart(...more: string[]): Promise<void> {
-    const own = ['--port', `${this.port}`, '--bind', '127.0.0.1', '--dir', this.folder, '--save', '', '--enable-debug-command', 'yes', ...PROMPT];
-    const child = spawn(SERVER, [...own, ...this.options, ...more], { stdio: 'ignore' });
+    if (this.process !== undefined) throw new Error(`${this.name} has been started already`);
+    const own = ['--port', `${this.port}`, '--bind', '127.0.0.1', '--dir', this.folder, '--save', ''];
+    const child = spawn(SERVER, [...own, '--enable-debug-command', 'yes', ...PROMPT, ...this.options, ...more], { stdio: 'ignore' });
     this.process = child;
-    const client = new Redis({ port: this.port, host: '127.0.0.1', protocol: 2, enableReadyCheck: false, retryStrategy: () => 10, maxRetriesPerRequest: null, commandTimeout: 15_000 });
+    const client = new Redis({
+      ...{ port: this.port, host: '127.0.0.1', protocol: 2, enableReadyCheck: false },
+      ...{ retryStrategy: () => 10, maxRetriesPerRequest: null, commandTimeout: 15_000 },
+    });
     client.on('error', () => undefined); // refused until the server listens
     this.connection = client;
     await until(`${this.name} answers`, async () => {

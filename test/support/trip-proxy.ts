@@ -12,6 +12,8 @@ export interface Passed {
 export class TripProxy {
   /** Whether it has happened. */
   tripped = false;
+  /** Over when what happens has happened: servers that it kills and starts are whole again. */
+  happened: Promise<unknown> = Promise.resolve();
   private passed = 0;
   private readonly sockets = new Set<Socket>();
   private readonly listener: Server;
@@ -64,7 +66,9 @@ export class TripProxy {
     if (!this.tripped && at < piece.length) {
       this.tripped = true;
       server.pause();
-      passed = await this.trip(piece, at);
+      const happening = Promise.resolve(this.trip(piece, at));
+      this.happened = happening;
+      passed = await happening;
       server.resume();
     }
     if (passed.last === true) client.end(passed.bytes, () => server.destroy());

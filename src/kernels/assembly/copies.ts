@@ -21,9 +21,9 @@ export function copiedExpiring(): i32 {
 
 /**
  * Copies the records of rows [row, rows), whose positions count from `base`, to `out`, where there is room for all; those of records that
- * were dropped are passed over. Keys that were renamed are written as text. Stops at a row that is no whole record, that is of another database than `db`, whose decompressed value
- * is larger than `largest` allows (512 doubles by type), or whose modifiers have to be written anew. Returns that row. `modifiers`:
- * whether the file may have idle times and frequencies.
+ * were dropped are passed over. Keys that were renamed are written as text. Stops at a row that is no whole record, that is of another
+ * database than `db`, whose decompressed value is larger than `largest` allows (512 doubles by type), or whose modifiers have to be
+ * written anew. Returns that row. `modifiers`: whether the file may have idle times and frequencies.
  */
 export function copies(table: usize, row: i32, rows: i32, base: usize, largest: usize, db: i32, modifiers: bool, out: usize): i32 {
   let o = out;

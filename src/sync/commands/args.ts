@@ -45,6 +45,14 @@ export function numberArg(command: StreamCommand, arg: number): number {
   return negative ? -value : value;
 }
 
+/** The arguments, copied. */
+export const argsOf = ({ args, bytes, ends, starts }: StreamCommand): Uint8Array[] =>
+  Array.from({ length: args }, (_, i) => bytes.slice(starts[i], ends[i]));
+
+/** An argument, each byte as a character. */
+export const textArg = ({ bytes, ends, starts }: StreamCommand, arg: number): string =>
+  Buffer.from(bytes.buffer, bytes.byteOffset + starts[arg], ends[arg] - starts[arg]).toString('latin1');
+
 /** A short argument, each byte as a character; longer ones are cut. */
 export function shortArg(command: StreamCommand, arg: number, most = 32): string {
   const start = command.starts[arg];

@@ -186,7 +186,7 @@ function heldHgetex(command: StreamCommand, shift: number, now: number): Uint8Ar
 }
 
 /** Where the options of RESTORE begin. */
-export const RESTORE_OPTIONS = 4;
+const RESTORE_OPTIONS = 4;
 
 function heldRestore(command: StreamCommand, shift: number, now: number): Uint8Array | undefined {
   if (command.args < RESTORE_OPTIONS) return undefined;

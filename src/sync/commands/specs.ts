@@ -116,7 +116,7 @@ function restoreEffect(command: StreamCommand): number {
   return WHOLE | (findRestoreOption(command, 'absttl') < command.args ? EXPIRES : RELATIVE);
 }
 
-/** ZADD and GEOADD: with NX, XX, GT, LT or INCR they depend on what is there. */
+/** ZADD and GEOADD: with NX, XX, GT, LT or INCR they depend on what the key holds. */
 function zaddEffect(command: StreamCommand): number {
   for (let arg = 2; arg < command.args && arg < 6; arg++) {
     if (isWord(command, arg, 'incr') || isOneOf(command, arg, CONDITIONS)) return OWN;

@@ -1,7 +1,6 @@
 import type { KeyPrefixes } from '../../values/key-prefixes.js';
 import type { StreamCommand } from '../stream-command.js';
 import { findWord, isWord, numberArg, writer } from './args.js';
-import { findRestoreOption } from './expiries.js';
 import type { CommandSpec } from './spec.js';
 
 /** Commands written anew, with the same meaning for what they are applied to. */
@@ -43,17 +42,6 @@ export function withReplace(command: StreamCommand): Uint8Array | undefined {
   writer.copyAll(command, 0, 2);
   writer.text('REPLACE');
   writer.copy(command, 2);
-  return writer.done();
-}
-
-/** RESTORE … REPLACE for a RESTORE or RESTORE-ASKING without expiries to hold; undefined: it is that already. Bytes of its own. */
-export function plainRestore(command: StreamCommand): Uint8Array | undefined {
-  const replaces = findRestoreOption(command, 'replace') < command.args;
-  if (replaces && isWord(command, 0, 'restore')) return undefined;
-  writer.begin(command.args + (replaces ? 0 : 1));
-  writer.text('RESTORE');
-  writer.copyAll(command, 1);
-  if (!replaces) writer.text('REPLACE');
   return writer.done();
 }
 

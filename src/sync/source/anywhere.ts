@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { keySlot } from '../../bytes/crc16.js';
-import { ConnectionLost, reasonOf, ServerError } from '../../redis/errors.js';
+import { grouped } from '../../bytes/grouped.js';
+import { ConnectionLost, mayPass, reasonOf, ServerError } from '../../redis/errors.js';
 import { refusalOf } from '../../redis/refusals.js';
 import type { Master, Servers } from '../../redis/servers.js';
 import { type Address, addressText } from '../../redis/url.js';
@@ -47,8 +48,7 @@ export class FetchAnywhere implements AnywhereFetcher {
       } catch (error) {
         signal.throwIfAborted();
         if (!(error instanceof KeyElsewhere) && !mayPass(error)) throw error;
-        const text = error instanceof ServerError ? `${error.server}: ${error.reason}` : reasonOf(error);
-        if (!(error instanceof KeyElsewhere)) waiting.tell(text);
+        if (!(error instanceof KeyElsewhere)) waiting.tell(reasonOf(error));
       }
       await delay(RETRY_EVERY, undefined, { signal }).catch(() => signal.throwIfAborted());
     }
@@ -65,9 +65,7 @@ export class FetchAnywhere implements AnywhereFetcher {
   /** Where each key is now, by what the owner of its slot says. */
   private async places(keys: readonly KeyName[]): Promise<{ place: Place; keys: KeyName[] }[]> {
     const found = new Map<string, { place: Place; keys: KeyName[] }>();
-    const owners = new Map<Master, KeyName[]>();
-    for (const name of keys) push(owners, this.servers.masterOf(keySlot(name.key)), name);
-    for (const [master, all] of owners) {
+    for (const [master, all] of grouped(keys, ({ key }) => this.servers.masterOf(keySlot(key)))) {
       const client = await this.servers.client(master);
       for (let at = 0; at < all.length; at += AT_ONCE) {
         const some = all.slice(at, at + AT_ONCE);
@@ -115,12 +113,6 @@ export class FetchAnywhere implements AnywhereFetcher {
 
 const placeId = ({ asking, name }: Place): string => `${name} ${asking}`;
 
-function push<K, V>(map: Map<K, V[]>, key: K, value: V): void {
-  const values = map.get(key);
-  if (values === undefined) map.set(key, [value]);
-  else values.push(value);
-}
-
 async function lost<T>(asked: Promise<T>): Promise<T> {
   try {
     return await asked;
@@ -128,7 +120,3 @@ async function lost<T>(asked: Promise<T>): Promise<T> {
     throw new ConnectionLost(reasonOf(error), { cause: error });
   }
 }
-
-const mayPass = (error: unknown): boolean =>
-  error instanceof ConnectionLost ||
-  (error instanceof ServerError && (error.passing || error.code === 'UNREACHABLE' || error.code === 'LOST'));

@@ -8,7 +8,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { OpenedNode } from '../../live/replication-input.js';
-import { ConnectionLost, reasonOf, ServerError } from '../../redis/errors.js';
+import { ConnectionLost, mayPass, reasonOf, ServerError, toldOf } from '../../redis/errors.js';
 import { type IntroducedReplica, ReplicationLink } from '../../redis/replication.js';
 import { unlessAborted } from '../../redis/unless-aborted.js';
 import { Waiting } from '../../redis/waiting.js';
@@ -151,7 +151,7 @@ export class ChangeLink {
         this.disconnect();
         signal?.throwIfAborted();
         if (!mayPass(error)) throw error;
-        waiting.tell(error instanceof ServerError ? `${error.server}: ${error.reason}` : `${this.node}: ${reasonOf(error)}`, 0);
+        waiting.tell(toldOf(error, this.node), 0);
       }
       await delay(RETRY_EVERY, undefined, { signal }).catch(() => undefined); // an abort is seen by the next attempt
     }
@@ -242,8 +242,3 @@ export async function introduced(options: Omit<ChangeLinkOptions, 'log'>): Promi
 
 const opened = ({ open, signal }: Omit<ChangeLinkOptions, 'log'>): Promise<OpenedNode> =>
   unlessAborted(open(), signal, (late) => late.socket.destroy());
-
-/** Whether another attempt may go better. */
-const mayPass = (error: unknown): boolean =>
-  error instanceof ConnectionLost ||
-  (error instanceof ServerError && (error.passing || error.code === 'UNREACHABLE' || error.code === 'LOST'));

@@ -11,16 +11,12 @@ import { keySlot } from '../../bytes/crc16.js';
 import type { OpenedNode } from '../../live/replication-input.js';
 import { type Answer, ARRAY, BULK, ErrorAnswer, garbled, ReplyLink, textOf } from '../../live/reply-link.js';
 import { encodeCommand } from '../../redis/commands.js';
-import { ConnectionLost, reasonOf, ServerError } from '../../redis/errors.js';
+import { ConnectionLost, mayPass, ServerError, toldOf } from '../../redis/errors.js';
 import { redirection, refusalOf } from '../../redis/refusals.js';
 import { unlessAborted } from '../../redis/unless-aborted.js';
 import { Waiting } from '../../redis/waiting.js';
+import type { KeyName } from '../fences.js';
 import { historyOf, type SourceHistory } from './history.js';
-
-export interface KeyName {
-  readonly db: number;
-  readonly key: Uint8Array;
-}
 
 /** A key as it was at an offset. */
 export interface Fetched {
@@ -174,7 +170,7 @@ export class Fetcher {
       signal?.throwIfAborted();
       if (failure instanceof Again && failure.atOnce) continue;
       if (this.options.once === true) throw failure instanceof Again ? this.passing(failure) : failure;
-      waiting.tell(failure instanceof Again ? `${this.node}: ${failure.reason}` : said(failure, this.node));
+      waiting.tell(failure instanceof Again ? `${this.node}: ${failure.reason}` : toldOf(failure, this.node));
       await delay(RETRY_EVERY, undefined, { signal }).catch(() => signal?.throwIfAborted());
     }
   }
@@ -388,10 +384,3 @@ async function string(link: ReplyLink, size: number, keep: boolean): Promise<Uin
   link.pos += 2;
   return keep ? bytes : undefined;
 }
-
-const mayPass = (error: unknown): error is ConnectionLost | ServerError =>
-  error instanceof ConnectionLost ||
-  (error instanceof ServerError && (error.passing || error.code === 'UNREACHABLE' || error.code === 'LOST'));
-
-const said = (error: ConnectionLost | ServerError, node: string): string =>
-  error instanceof ServerError ? `${error.server}: ${error.reason}` : `${node}: ${reasonOf(error)}`;

@@ -1,6 +1,7 @@
 import type { Pending } from '../../redis/in-flight.js';
 import type { OtherReply } from '../../redis/replies.js';
-import { StreamParser } from '../stream-parser.js';
+import { argsOf, isWord, numberArg } from '../commands/args.js';
+import { commandsOfParts } from '../stream-parser.js';
 
 /** A command of a batch that the target refused. */
 export interface BatchFailure {
@@ -72,17 +73,11 @@ export class ChangeBatch implements Pending {
 
   /** The arguments of a command, copied, and the database that it was for. */
   commandAt(index: number): { args: Uint8Array[]; db: number } {
-    const parser = new StreamParser(0);
     let { db } = this;
     let at = 0;
-    for (const part of this.parts) {
-      parser.push(part);
-      for (let command = parser.next(); command !== undefined; command = parser.next(), at++) {
-        const { bytes, ends, starts } = command;
-        const args = Array.from({ length: command.args }, (_, i) => bytes.slice(starts[i], ends[i]));
-        if (at === index) return { args, db };
-        if (args.length === 2 && isNamed(args, 'select')) db = Number(Buffer.from(args[1]).toString());
-      }
+    for (const command of commandsOfParts(this.parts)) {
+      if (at++ === index) return { args: argsOf(command), db };
+      if (command.args === 2 && isWord(command, 0, 'select')) db = numberArg(command, 1);
     }
     throw new RangeError(`a batch of ${this.commands} commands has none at ${index}`);
   }

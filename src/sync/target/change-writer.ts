@@ -1,14 +1,15 @@
 import { formatText } from '../../bytes/text.js';
 import { keySlot } from '../../bytes/crc16.js';
 import { encodeCommand } from '../../redis/commands.js';
+import { reasonOf } from '../../redis/errors.js';
 import { type BatchFailure, type ChangeBatch, isNamed } from './change-batch.js';
 import { refusalOf, redirection } from '../../redis/refusals.js';
 import type { Master, Servers } from '../../redis/servers.js';
 import { type Address, addressText } from '../../redis/url.js';
 import { Signal } from '../../redis/signal.js';
-import type { Fences } from '../fences.js';
-import { StreamParser } from '../stream-parser.js';
-import { fenceField, type LaneRecord, LANES_FIELD, type RecordKeys, recordText, slotsText } from '../record.js';
+import type { Fences, KeyName } from '../fences.js';
+import { commandsOfParts } from '../stream-parser.js';
+import { fenceField, fenceFields, type LaneRecord, LANES_FIELD, type RecordKeys, recordText, slotsText } from '../record.js';
 import { labelOf, recordSlot } from './lane-records.js';
 import { TargetConnection } from './target-connection.js';
 
@@ -63,7 +64,7 @@ const MOST_COMMANDS = 1000;
 const MOST_BYTES = 1 << 20;
 /** Bytes in flight to a server at most. */
 const WINDOW = 4 << 20;
-/** Commands, and bytes, that are sent and not certain at most: so many keys may have to be fetched after a loss. */
+/** Commands, and bytes, that are sent and not certain, at most: after a loss, the keys of all of them may have to be fetched. */
 const MOST_UNCERTAIN = 20_000;
 /** Bytes that `sent` is put ahead, and what is left of them when it is put ahead again. */
 const AHEAD = 512 << 10;
@@ -269,7 +270,7 @@ export class ChangeWriter {
       ...selects,
       ...(wanted.length === 0
         ? []
-        : [['HSET', keys.fences(-1), ...wanted.flatMap((key) => [fenceField(lane, key.db, key.key), `${offset}`])]]),
+        : [['HSET', keys.fences(-1), ...fenceFields(lane, wanted.map((key) => ({ ...key, offset })))]]),
       ['HSET', name, `${lane}`, recordText({ ...record, slots: '' })],
       ['HINCRBY', name, `${lane}:batches`, '1'],
       ['EXEC'],
@@ -280,7 +281,7 @@ export class ChangeWriter {
 
   /** Waits, if it has to, until commands up to this offset may be sent. Throws Detached. */
   allow(offset: number): Promise<void> | undefined {
-    if (this.broken !== undefined) throw this.broken;
+    this.assertWhole();
     if (this.options.transactions) return undefined;
     if (offset <= this.allowed) {
       if (this.allowed - offset < AHEAD_LEFT && this.asked === this.allowed) void this.goAhead(offset).catch(() => undefined);
@@ -355,7 +356,7 @@ export class ChangeWriter {
     try {
       return await asked;
     } catch (cause) {
-      throw this.broken ?? new Detached(connection.name, cause instanceof Error ? cause.message : String(cause));
+      throw this.broken ?? new Detached(connection.name, reasonOf(cause));
     }
   }
 
@@ -369,22 +370,17 @@ export class ChangeWriter {
    * Records that keys of a master may have the values that the source had at these offsets, which are beyond what was sent. It is
    * answered when this resolves. `lane`: whose offsets they are.
    */
-  async fence(
-    owner: number,
-    keys: readonly { readonly db: number; readonly key: Uint8Array; readonly offset: number }[],
-    lane = this.options.lane,
-  ): Promise<void> {
+  async fence(owner: number, keys: readonly (KeyName & { readonly offset: number })[], lane = this.options.lane): Promise<void> {
     const { keys: names, recordDb } = this.options;
     const connection = this.connections[owner];
     const name = names.fences(this.places[owner]);
     for (let at = 0; at < keys.length; at += FENCES_AT_ONCE) {
-      const fields = keys.slice(at, at + FENCES_AT_ONCE).flatMap(({ db, key, offset }) => [fenceField(lane, db, key), `${offset}`]);
-      await this.own(connection, recordDb, [['HSET', name, ...fields]]);
+      await this.own(connection, recordDb, [['HSET', name, ...fenceFields(lane, keys.slice(at, at + FENCES_AT_ONCE))]]);
     }
   }
 
   /** Removes fences that the stream has passed. */
-  async unfence(owner: number, keys: readonly { readonly db: number; readonly key: Uint8Array }[]): Promise<void> {
+  async unfence(owner: number, keys: readonly KeyName[]): Promise<void> {
     const { keys: names, lane, recordDb } = this.options;
     const name = names.fences(this.places[owner]);
     for (let at = 0; at < keys.length; at += FENCES_AT_ONCE) {
@@ -437,23 +433,16 @@ export class ChangeWriter {
     stream: { readonly inUnit: boolean; readonly db: number },
   ): Promise<void> {
     await this.drained();
-    const done = !stream.inUnit;
-    const place = done
-      ? { certain: offset, db: stream.db, sent: offset, sentDb: stream.db, batch: undefined }
-      : {
-          certain: this.certain,
-          db: this.certainDb,
-          sent: Math.max(offset, this.doubtTo, this.allowed),
-          sentDb: stream.db,
-          batch: undefined,
-        };
+    const { allowed, certain, certainDb, doubtTo } = this;
+    const inside = { certain, db: certainDb, sent: Math.max(offset, doubtTo, allowed) };
+    const place = { ...(stream.inUnit ? inside : { certain: offset, db: stream.db, sent: offset }), sentDb: stream.db, batch: undefined };
     const { recordDb } = this.options;
     await this.everywhere((connection, index) =>
       this.own(connection, db, [
         ['MULTI'],
         [kind.toUpperCase()],
         ...(db === recordDb ? [] : [['SELECT', `${recordDb}`]]),
-        [...this.recordCommand(index, place), `${this.options.lane}:run`, this.options.run],
+        this.newRecordCommand(index, place),
         ...(db === recordDb ? [] : [['SELECT', `${db}`]]),
         ['EXEC'],
       ]),
@@ -461,17 +450,11 @@ export class ChangeWriter {
   }
 
   /** SWAPDB on a single server; `wanted` are fenced afterwards. */
-  async swapTarget(
-    first: number,
-    second: number,
-    offset: number,
-    db: number,
-    wanted: readonly { readonly db: number; readonly key: Uint8Array }[],
-  ): Promise<void> {
+  async swapTarget(first: number, second: number, offset: number, db: number, wanted: readonly KeyName[]): Promise<void> {
     const { keys, lane, recordDb } = this.options;
     const away = first === recordDb ? second : second === recordDb ? first : undefined;
     const names = [keys.records(-1), keys.fences(-1)];
-    const fields = wanted.flatMap((name) => [fenceField(lane, name.db, name.key), `${offset}`]);
+    const fields = fenceFields(lane, wanted.map((name) => ({ ...name, offset })));
     await this.own(this.connections[0], recordDb, [
       ['MULTI'],
       ['SWAPDB', `${first}`, `${second}`],
@@ -482,10 +465,16 @@ export class ChangeWriter {
             ['DEL', ...names],
             ['SELECT', `${recordDb}`],
           ]),
-      [...this.recordCommand(0, { certain: offset, db, sent: offset, sentDb: db, batch: undefined }), `${lane}:run`, this.options.run],
+      this.newRecordCommand(0, { certain: offset, db, sent: offset, sentDb: db, batch: undefined }),
       ...(fields.length === 0 ? [] : [['HSET', names[1], ...fields]]),
       ['EXEC'],
     ]);
+  }
+
+  /** The same where there is no record any more. */
+  private newRecordCommand(index: number, place: RecordPlace): string[] {
+    const { lane, run } = this.options;
+    return [...this.recordCommand(index, place), `${lane}:run`, run];
   }
 
   private recordCommand(index: number, place: RecordPlace): string[] {
@@ -496,7 +485,7 @@ export class ChangeWriter {
 
   /** Waits, if it has to, until more may be sent. Throws Detached. */
   room(): Promise<void> | undefined {
-    if (this.broken !== undefined) throw this.broken;
+    this.assertWhole();
     return this.full ? this.untilRoom() : undefined;
   }
 
@@ -528,7 +517,7 @@ export class ChangeWriter {
   async drained(): Promise<void> {
     this.flush();
     while (this.connections.some(({ commands }) => commands > 0)) await this.wait();
-    if (this.broken !== undefined) throw this.broken;
+    this.assertWhole();
   }
 
   /** Waits until everything that was put is certain. Throws Detached. */
@@ -567,7 +556,7 @@ export class ChangeWriter {
   private refused(connection: TargetConnection, batch: ChangeBatch, { error, index }: BatchFailure): void {
     if (this.broken !== undefined) return;
     const { args, db } = batch.commandAt(index);
-    const unknown = /^ERR unknown command/i.test(error) || /^ERR (?:unknown|syntax|wrong number)/i.test(error);
+    const unknown = /^ERR (?:unknown|syntax|wrong number)/i.test(error);
     const refusal = unknown ? 'refused' : refusalOf(error);
     const { transactions } = this.options;
     const ours = args.length > 1 && Buffer.from(args[1]).toString('latin1').startsWith(this.options.keys.prefix);
@@ -729,17 +718,8 @@ export class ChangeWriter {
 }
 
 /** The bytes of each command. */
-function commandsOf(pieces: readonly Uint8Array[]): Uint8Array[] {
-  const parser = new StreamParser(0);
-  const commands: Uint8Array[] = [];
-  for (const piece of pieces) {
-    parser.push(piece);
-    for (let command = parser.next(); command !== undefined; command = parser.next()) {
-      commands.push(command.bytes.slice(command.start, command.end));
-    }
-  }
-  return commands;
-}
+const commandsOf = (pieces: readonly Uint8Array[]): Uint8Array[] =>
+  Array.from(commandsOfParts(pieces), ({ bytes, end, start }) => bytes.slice(start, end));
 
 const isDue = ({ unconfirmedBytes, unconfirmedCommands }: TargetConnection): boolean =>
   unconfirmedBytes >= WAIT_BYTES || unconfirmedCommands >= WAIT_COMMANDS;

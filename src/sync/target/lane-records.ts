@@ -2,8 +2,10 @@ import type { Redis } from 'ioredis';
 import { refusalOf } from '../../redis/refusals.js';
 import type { Master, Servers } from '../../redis/servers.js';
 import { reasonOf } from '../../redis/errors.js';
+import { slotsIn } from '../../redis/topology.js';
+import { grouped } from '../../bytes/grouped.js';
 import type { KeyName } from '../fences.js';
-import { type LaneRecord, LANES_FIELD, parseFence, parseRecord, type RecordKeys, slotsOf, slotsText } from '../record.js';
+import { fenceFields, type LaneRecord, LANES_FIELD, parseFence, parseRecord, type RecordKeys, slotsOf, slotsText } from '../record.js';
 
 /** What the target knows of a lane. */
 export interface LaneState {
@@ -58,16 +60,8 @@ export async function readRecords(servers: Servers, keys: RecordKeys): Promise<R
       found.push(...(await recordsAt(servers, keys, { master, slot })));
     }
   });
-  const lanes = new Map<number, LaneState>();
-  for (const lane of new Set(found.map((one) => one.lane))) {
-    lanes.set(
-      lane,
-      stateOf(
-        servers,
-        found.filter((one) => one.lane === lane),
-      ),
-    );
-  }
+  const byLane = grouped(found, (one) => one.lane);
+  const lanes = new Map([...byLane].map(([lane, all]) => [lane, stateOf(servers, all)]));
   const slots = found.map((one) => one.slots);
   return { lanes, places: found.map(({ master, slot }) => ({ master, slot })), slots, moving };
 }
@@ -101,10 +95,8 @@ function uncovered(servers: Servers, found: readonly Found[]): string[] {
   const covered = new Set(found.flatMap(({ record }) => slotsOf(record.slots)));
   return servers.masters
     .map(({ name }) => name)
-    .filter((name) => servers.rangesOfMaster(name).some(([from, to]) => numbers(from, to).some((slot) => !covered.has(slot))));
+    .filter((name) => slotsIn(servers.rangesOfMaster(name)).some((slot) => !covered.has(slot)));
 }
-
-const numbers = (from: number, to: number): number[] => Array.from({ length: to - from + 1 }, (_, i) => from + i);
 
 /** Transactions that were all applied leave nothing in doubt. */
 function settled({ batch, record }: Found): LaneRecord {
@@ -114,7 +106,7 @@ function settled({ batch, record }: Found): LaneRecord {
 /** The slots of a master where a record is, or may have gone to another one: these are added to `moving`. -1 for a single server. */
 async function placesAt(servers: Servers, keys: RecordKeys, client: Redis, master: Master, moving: Set<number>): Promise<number[]> {
   if (!servers.clustered) return [-1];
-  const slots = servers.rangesOfMaster(master.name).flatMap(([from, to]) => numbers(from, to));
+  const slots = slotsIn(servers.rangesOfMaster(master.name));
   const places: number[] = [];
   for (let at = 0; at < slots.length; at += AT_ONCE) {
     places.push(...(await existing(client, slots.slice(at, at + AT_ONCE), (slot) => keys.records(slot), moving)));
@@ -181,7 +173,7 @@ export async function replaceRecords(
   lane: number,
   run: string,
   text: (slots: string) => string,
-  keepsFences = false,
+  keepsFences: boolean,
 ): Promise<void> {
   await servers.refresh();
   const records = await readRecords(servers, keys);
@@ -204,10 +196,26 @@ async function removeFences(servers: Servers, keys: RecordKeys, lane: number, pl
 /** Removes what the lane has in places that are no longer those of a master: after slots have moved, others have taken over. */
 export async function removeStale(servers: Servers, keys: RecordKeys, lane: number, { moving, places }: Records): Promise<void> {
   const current = new Set(servers.masters.map((_, index) => recordSlot(servers, index, moving)));
-  for (const place of places.filter(({ slot }) => slot >= 0 && !current.has(slot))) {
-    const { slot } = place;
-    await called(servers, place, 'HDEL', keys.records(slot), `${lane}`, `${lane}:batches`, `${lane}:run`);
-    await removeFences(servers, keys, lane, place);
+  for (const place of places) if (place.slot >= 0 && !current.has(place.slot)) await removeAt(servers, keys, lane, place);
+}
+
+async function removeAt(servers: Servers, keys: RecordKeys, lane: number, place: RecordPlace): Promise<void> {
+  await called(servers, place, 'HDEL', keys.records(place.slot), `${lane}`, `${lane}:batches`, `${lane}:run`);
+  await removeFences(servers, keys, lane, place);
+}
+
+/** Fields of one HSET. */
+const FENCES_AT_ONCE = 500;
+
+/** Adds fences to those of a master: its lane fetches the keys when it begins. */
+export async function addFences(
+  client: Redis,
+  name: string,
+  lane: number,
+  fences: readonly (KeyName & { readonly offset: number })[],
+): Promise<void> {
+  for (let at = 0; at < fences.length; at += FENCES_AT_ONCE) {
+    await client.hset(name, ...fenceFields(lane, fences.slice(at, at + FENCES_AT_ONCE)));
   }
 }
 
@@ -243,10 +251,7 @@ export async function writeRun(
 /** Removes all that the target has of a lane, whose master is no more. */
 export async function removeLane(servers: Servers, keys: RecordKeys, lane: number): Promise<void> {
   const { places } = await readRecords(servers, keys);
-  for (const place of places) {
-    await removeFences(servers, keys, lane, place);
-    await called(servers, place, 'HDEL', keys.records(place.slot), `${lane}`, `${lane}:batches`, `${lane}:run`);
-  }
+  for (const place of places) await removeAt(servers, keys, lane, place);
 }
 
 /** Ends the connections that an earlier run has left, so that nothing of it is applied any more. Returns why that was not possible. */

@@ -16,7 +16,7 @@ export class Outgoing {
   private start = 0;
   private end = 0;
 
-  /** Appends a command, or bytes in which so many begin. */
+  /** Appends a command, or bytes with this many commands in them. */
   add(bytes: Uint8Array, start: number, end: number, commands = 1): void {
     this.commands += commands;
     this.size += end - start;
