@@ -1,4 +1,4 @@
-// Servers of their own for bench/restore.mjs, bench/live.mjs and bench/sync.mjs, on free ports of the loopback interface. No command of its own.
+// Servers for bench/restore.mjs, bench/live.mjs and bench/sync.mjs, on free ports of the loopback interface. It is no command itself.
 import { spawn, spawnSync } from 'node:child_process';
 import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';

@@ -79,7 +79,7 @@ class Writer {
     this.socket.write(bytes);
   }
 
-  /** Until so many were answered since it was opened. */
+  /** Until this many were answered since it was opened. */
   async until(total) {
     while (this.answered < total) await new Promise((done) => (this.wake = done));
   }
@@ -347,7 +347,7 @@ async function watch(target, see) {
   }
 }
 
-/** Stands between a client and a server, which gets so many bytes in a second. */
+/** Stands between a client and a server, which gets at most this many bytes a second. */
 async function slowed(port, bytesPerSecond) {
   const passed = { bytes: 0 };
   const listener = createServer((socket) => {

@@ -32,28 +32,37 @@ describe('keys are written under their new names', () => {
   const large = 'x'.repeat(1_500_000);
   const list = [1, str('large:list'), len(30_000), Array.from({ length: 30_000 }, () => str('y'.repeat(50)))];
   /** Keys of all forms, with modifiers, in two databases; values of over a mebibyte. */
-  const file = folder.file('all.rdb', rdb('REDIS0009', [
-    [0, str('user:1'), str('a')],
-    [0xfd, [0, 0, 0, 0x7f], 0, str('user:2'), str('b')],
-    [0xf9, 7, 0, str('user:3'), str('c')],
-    [0xfd, [0, 0, 0, 0x7f], 0xf8, 5, 0, str('user:4'), str('d')],
-    [0, str(''), str('e')],
-    [0, intStr(12345, 2), str('f')],
-    [0, lzfStr(`user:${'z'.repeat(200)}`), str('g')],
-    [0, str(`user:${'k'.repeat(30_000)}`), str('h')],
-    [0, str('other'), str('i')],
-    [0, str('user:large'), str(large)],
-    [0xfd, [0, 0, 0, 0x7f], list],
-    [0xfe, 3, 0, str('user:5'), str('j')],
-    [0, Buffer.from([0xff, 0x3d, 0x31]).reduce<Part[]>((all, byte) => [...all, byte], [3]), str('k')],
-  ]));
+  const file = folder.file(
+    'all.rdb',
+    rdb('REDIS0009', [
+      [0, str('user:1'), str('a')],
+      [0xfd, [0, 0, 0, 0x7f], 0, str('user:2'), str('b')],
+      [0xf9, 7, 0, str('user:3'), str('c')],
+      [0xfd, [0, 0, 0, 0x7f], 0xf8, 5, 0, str('user:4'), str('d')],
+      [0, str(''), str('e')],
+      [0, intStr(12345, 2), str('f')],
+      [0, lzfStr(`user:${'z'.repeat(200)}`), str('g')],
+      [0, str(`user:${'k'.repeat(30_000)}`), str('h')],
+      [0, str('other'), str('i')],
+      [0, str('user:large'), str(large)],
+      [0xfd, [0, 0, 0, 0x7f], list],
+      [0xfe, 3, 0, str('user:5'), str('j')],
+      [0, Buffer.from([0xff, 0x3d, 0x31]).reduce<Part[]>((all, byte) => [...all, byte], [3]), str('k')],
+    ]),
+  );
   const cases: [pairs: [string, string][]][] = [
     [[['user:', 'new:']]],
     [[['user:', '']]],
     [[['', 'p:']]],
     [[['', 'p'.repeat(300)]]],
     [[['123', 'user:']]],
-    [[['user:1', 'user:1'], ['user:', 'large:'], ['large:', 'user:']]],
+    [
+      [
+        ['user:1', 'user:1'],
+        ['user:', 'large:'],
+        ['large:', 'user:'],
+      ],
+    ],
     [[['none', 'x']]],
   ];
 
@@ -126,7 +135,18 @@ describe('keys that meet', () => {
   });
 
   test('with first they are counted', async () => {
-    const { code, err, out } = await rdbkit(['dump', file, '--format', 'rdb', '--key-prefix-map', 'a:=b:', '--on-conflict', 'first', '-o', folder.at('first.rdb')]);
+    const { code, err, out } = await rdbkit([
+      'dump',
+      file,
+      '--format',
+      'rdb',
+      '--key-prefix-map',
+      'a:=b:',
+      '--on-conflict',
+      'first',
+      '-o',
+      folder.at('first.rdb'),
+    ]);
     expect([code, out]).toEqual([0, '']);
     expect(err).toMatch(/^rdbkit: 3 keys.*; 1 left out, as the key was there before\n$/);
   });
@@ -134,7 +154,10 @@ describe('keys that meet', () => {
   test('with last, which is about files, it is no use', async () => {
     const argv = ['dump', file, '--format', 'payload', '--key-prefix-map', 'a:=b:', '--on-conflict', 'last'];
     const { code, err } = await rdbkit(argv);
-    expect([code, err]).toEqual([2, expect.stringContaining('--on-conflict last decides between files, not between keys that --key-prefix-map joins')]);
+    expect([code, err]).toEqual([
+      2,
+      expect.stringContaining('--on-conflict last decides between files, not between keys that --key-prefix-map joins'),
+    ]);
     expect((await rdbkit([...argv, '--prefix', 'a:'])).code).toBe(0);
   });
 });

@@ -84,7 +84,12 @@ test('commands that other tools have for it', async () => {
 });
 
 describe('options', () => {
-  const io = (env: Record<string, string> = {}): Io => ({ stdin: Readable.from([]), stdout: new Collector(), stderr: new Collector(), env });
+  const io = (env: Record<string, string> = {}): Io => ({
+    stdin: Readable.from([]),
+    stdout: new Collector(),
+    stderr: new Collector(),
+    env,
+  });
   const checked = (typed: Record<string, readonly string[] | boolean> = {}, env: Record<string, string> = {}) =>
     checkSync({ ...readOptions('sync', typed, env), words: [OLD, NEW], argv: [], io: io(env) });
 
@@ -108,9 +113,25 @@ describe('options', () => {
   });
 
   test('given', async () => {
-    const typed = { until: ['caught-up'], maxLag: ['20ms'], expiry: ['exact'], confirm: ['answered'], onlyCommand: ['SET,del', 'incr'], seed: [FIXTURE], prefix: ['a'] };
+    const typed = {
+      until: ['caught-up'],
+      maxLag: ['20ms'],
+      expiry: ['exact'],
+      confirm: ['answered'],
+      onlyCommand: ['SET,del', 'incr'],
+      seed: [FIXTURE],
+      prefix: ['a'],
+    };
     expect(await checked(typed)).toMatchObject({
-      ...{ untilCaughtUp: true, maxLag: 20, holdExpiries: false, confirm: false, onlyCommand: ['set', 'del', 'incr'], seed: [FIXTURE], functions: false },
+      ...{
+        untilCaughtUp: true,
+        maxLag: 20,
+        holdExpiries: false,
+        confirm: false,
+        onlyCommand: ['set', 'del', 'incr'],
+        seed: [FIXTURE],
+        functions: false,
+      },
     });
     expect(await checked({ yes: true })).toMatchObject({ onGap: 'full' });
     expect(await checked({ yes: true, onGap: ['stop'] })).toMatchObject({ onGap: 'stop' });

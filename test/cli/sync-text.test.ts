@@ -58,18 +58,31 @@ describe('one line while it runs', () => {
     expect(statusParts(now, { ...NO_RATES, keys: 52_000 }, copy, 2)).toEqual([
       ...['full copy 25%', '1,234,567 keys', '52,000 keys/s', '30 s left', '1.50 MB of writes waiting', '2 keys not brought over'],
     ]);
-    expect(statusParts(now, NO_RATES, { ...copy, totalBytes: undefined }, 0).slice(0, 3)).toEqual(['full copy 25.0 MB', '1,234,567 keys', '10 s']);
+    expect(statusParts(now, NO_RATES, { ...copy, totalBytes: undefined }, 0).slice(0, 3)).toEqual([
+      'full copy 25.0 MB',
+      '1,234,567 keys',
+      '10 s',
+    ]);
     const unknown = status({ phase: 'full', lanes: [lane({ applied: 0, received: 331_000_000 })] }); // no position yet
     expect(statusParts(unknown, NO_RATES, NO_COPY, 0)).toEqual(['full copy 0 B', '0 keys', '10 s']);
   });
 
   test('changes from one server', () => {
     const now = status({ lanes: [lane({ lagBytes: 1_200_000, lagSeconds: 0.05, spool: { memory: 5, disk: 3_000_000 } })] });
-    expect(statusParts(now, { ...NO_RATES, ops: 12_345 }, NO_COPY, 0)).toEqual(['changes', '12,345 ops/s', 'lag 1.20 MB, 0.05 s', 'spool 3.00 MB']);
+    expect(statusParts(now, { ...NO_RATES, ops: 12_345 }, NO_COPY, 0)).toEqual([
+      'changes',
+      '12,345 ops/s',
+      'lag 1.20 MB, 0.05 s',
+      'spool 3.00 MB',
+    ]);
   });
 
   test('of several masters that with the largest lag, and those without a connection', () => {
-    const lanes = [lane({ name: 'a', lagSeconds: 1, lagBytes: 9 }), lane({ name: 'b\n', lagSeconds: 2, lagBytes: 1 }), lane({ name: 'c', lagSeconds: 2 })];
+    const lanes = [
+      lane({ name: 'a', lagSeconds: 1, lagBytes: 9 }),
+      lane({ name: 'b\n', lagSeconds: 2, lagBytes: 1 }),
+      lane({ name: 'c', lagSeconds: 2 }),
+    ];
     expect(statusParts(status({ lanes }), NO_RATES, NO_COPY, 0)).toEqual(['changes', 'lag 1 B, 2.0 s (b\\n)']);
     const one = lanes.map((each, i) => ({ ...each, connected: i !== 1 }));
     expect(statusParts(status({ lanes: one }), NO_RATES, NO_COPY, 0)[0]).toBe('changes, no connection to b\\n');
@@ -110,7 +123,9 @@ describe('one line while it runs', () => {
         ],
       },
     });
-    expect(statusObject(status({ phase: 'full' }), { ...NO_RATES, keys: 9 }, NO_COPY, 0)).toMatchObject({ status: { keys: 0, keysPerSecond: 9 } });
+    expect(statusObject(status({ phase: 'full' }), { ...NO_RATES, keys: 9 }, NO_COPY, 0)).toMatchObject({
+      status: { keys: 0, keysPerSecond: 9 },
+    });
   });
 });
 
@@ -144,17 +159,24 @@ describe('the plan', () => {
 
   test('a target that evicts keys', () => {
     for (const phase of ['both', 'full'] as const) {
-      expect(syncPlanLines({ ...WAYS, phase }, target('allkeys-lru')).at(-1)).toMatch(/^warning: new:6379 may evict keys \(maxmemory-policy allkeys-lru\)/);
+      expect(syncPlanLines({ ...WAYS, phase }, target('allkeys-lru')).at(-1)).toMatch(
+        /^warning: new:6379 may evict keys \(maxmemory-policy allkeys-lru\)/,
+      );
     }
   });
 
   test('commands that are left out', () => {
-    const line = syncPlanLines({ ...WAYS, onlyCommand: ['set', 'del'], notCommand: ['incr'] }, target('')).find((text) => text.startsWith('warning'));
+    const line = syncPlanLines({ ...WAYS, onlyCommand: ['set', 'del'], notCommand: ['incr'] }, target('')).find((text) =>
+      text.startsWith('warning'),
+    );
     expect(line).toBe('warning: of the writes, only set, del, not incr: what other commands write is missing on the target.');
   });
 
   test('of a run that goes on', () => {
-    const lanes = [{ name: 'a:1', offset: 174_000 }, { name: 'b:1', offset: 2 }];
+    const lanes = [
+      { name: 'a:1', offset: 174_000 },
+      { name: 'b:1', offset: 2 },
+    ];
     expect(goesOnLines(lanes, WAYS)).toEqual([
       'no full copy: going on where an earlier run ended, until stopped',
       '  a:1 from offset 174,000',
@@ -168,7 +190,10 @@ describe('the end', () => {
   test('what was applied', () => {
     expect(appliedText({ lanes: [lane()] })).toBe('0 commands of the source');
     const some = { filtered: 1, ignored: 2, superseded: 3, split: 4, apart: 5, transactionsApart: 1 };
-    const lanes = [lane({ counts: counts({ commands: 1000, ...some }), fetched: 6 }), lane({ counts: counts({ commands: 234, filtered: 1 }) })];
+    const lanes = [
+      lane({ counts: counts({ commands: 1000, ...some }), fetched: 6 }),
+      lane({ counts: counts({ commands: 234, filtered: 1 }) }),
+    ];
     expect(appliedText({ lanes })).toBe(
       '1,234 commands of the source, 2 left out by filters, 2 left out by options, 3 older than a fetched value, 4 sent in parts, ' +
         '5 whose keys were fetched instead, 1 transaction taken apart, 6 keys fetched',
@@ -198,28 +223,43 @@ describe('the end', () => {
     expect(afterSignalText({ lanes: [lane({ received: 3000 })] }, { holdExpiries: false }, true)).toBe(
       ' All but the last 2.00 kB that was received is applied. Run the same command again to go on.',
     );
-    expect(afterSignalText({ lanes: [] }, WAYS, false)).toBe(' The full copy is not complete, and begins anew when the same command is run again.');
+    expect(afterSignalText({ lanes: [] }, WAYS, false)).toBe(
+      ' The full copy is not complete, and begins anew when the same command is run again.',
+    );
   });
 });
 
 describe('errors', () => {
   test.each<[unknown, string]>([
-    [new SyncGap('old:6379', 'it keeps 5 bytes only'), 'GAP: old:6379: it keeps 5 bytes only. The target is as it was left. --on-gap full makes a full copy again.'],
+    [
+      new SyncGap('old:6379', 'it keeps 5 bytes only'),
+      'GAP: old:6379: it keeps 5 bytes only. The target is as it was left. --on-gap full makes a full copy again.',
+    ],
     [new SyncGap('a', 'a: gone; b: gone'), 'GAP: a: gone; b: gone. The target is as it was left. --on-gap full makes a full copy again.'],
     [new SyncReplaced('a'), 'REPLACED: a: another run of this sync has begun, so this one ends. Nothing is lost: '],
     [new SyncError('a', 'use --fresh\u001b!'), 'SYNC: a: use --fresh\\u001b!'],
-    [new ServerError('LOST', 'new:6379', 'it closed the connection'), 'LOST: new:6379: it closed the connection. Everything that the server confirmed is restored. '],
+    [
+      new ServerError('LOST', 'new:6379', 'it closed the connection'),
+      'LOST: new:6379: it closed the connection. Everything that the server confirmed is restored. ',
+    ],
   ])('%s', (error, line) => {
     expect(syncFailure(error, true)).toMatchObject({ code: 4, line: expect.stringContaining(line) as string });
   });
 
   test('what cannot be read', () => {
     const error = new RdbError('BAD_SPOOL', { file: '/x/1.seg', expected: 'a segment', got: 'noise' });
-    expect(syncFailure(error, false)).toMatchObject({ code: 3, line: expect.stringMatching(/^BAD_SPOOL: \/x\/1\.seg: .*--spool/) as string });
+    expect(syncFailure(error, false)).toMatchObject({
+      code: 3,
+      line: expect.stringMatching(/^BAD_SPOOL: \/x\/1\.seg: .*--spool/) as string,
+    });
   });
 
   test('advice names no option that a sync does not have', () => {
-    const reasons = ["NOPERM this user has no permissions to run the 'psync' command", "ERR unknown command 'restore'", 'x: no RESTORE command'];
+    const reasons = [
+      "NOPERM this user has no permissions to run the 'psync' command",
+      "ERR unknown command 'restore'",
+      'x: no RESTORE command',
+    ];
     for (const reason of reasons) {
       for (const readAs of ['source', undefined] as const) {
         const error = Object.assign(new ServerError('REFUSED', 'a:1', reason), { readAs });
@@ -237,7 +277,9 @@ describe('errors', () => {
   test('a server that is lost says how to go on once there is a position, and only then', () => {
     const lost = new ServerError('LOST', 'new:6379', 'it closed the connection');
     expect(syncFailure(lost, true)?.line).toMatch(/ Run the same command again to go on\.$/);
-    expect(syncFailure(lost, false)?.line).toBe('LOST: new:6379: it closed the connection. No key was restored. Use --retry-for to wait longer.');
+    expect(syncFailure(lost, false)?.line).toBe(
+      'LOST: new:6379: it closed the connection. No key was restored. Use --retry-for to wait longer.',
+    );
     expect(syncFailure(new Error('x'), true)).toBeUndefined();
   });
 });

@@ -60,7 +60,8 @@ test('errors within an array are told by the index of their element', () => {
       );
       expect(reader.array.errors).toEqual(texts);
       const lastElement = elements.at(-1) ?? '';
-      expect(reader.array.last).toBe(lastElement.startsWith(':') ? Number(lastElement.slice(1, -2)) : lastElement.startsWith('*') ? reader.array.last : undefined);
+      const integer = lastElement.startsWith(':') ? Number(lastElement.slice(1, -2)) : undefined;
+      expect(reader.array.last).toBe(lastElement.startsWith('*') ? reader.array.last : integer);
       expect(reader.next()).toBe(NO_REPLY);
     }),
   );
@@ -74,7 +75,8 @@ function errorsIn(array: string, index: number): { index: number; text: string }
     const line = array.slice(at, end);
     at = end + 2;
     if (line.startsWith('-')) found.push({ index, text: line.slice(1) });
-    if (line.startsWith('$') && Number(line.slice(1)) >= 0) at += Buffer.from(array.slice(at)).subarray(0, Number(line.slice(1))).toString().length + 2;
+    const size = line.startsWith('$') ? Number(line.slice(1)) : -1;
+    if (size >= 0) at += Buffer.from(array.slice(at)).subarray(0, size).toString().length + 2;
   }
   return found;
 }

@@ -16,16 +16,19 @@ const MAP = ['--key-prefix-map', 'a:=b:'];
 const LARGE = 'x'.repeat(2 << 20);
 
 /** Keys of all forms: with an expiry, of no bytes, an integer, compressed; values of over a mebibyte. */
-const file = folder.file('all.rdb', rdb('REDIS0009', [
-  [0, str('a:1'), str('1')],
-  [0xfd, [0, 0, 0, 0x7f], 0, str('a:expires'), str('2')],
-  [0, str(''), str('3')],
-  [0, intStr(12345, 2), str('4')],
-  [0, lzfStr(`a:${'z'.repeat(200)}`), str('5')],
-  [1, str('a:list'), len(40_000), Array.from({ length: 40_000 }, () => str('y'.repeat(50)))],
-  [0, str('a:large'), str(LARGE)],
-  [4, str('other'), len(1), str('f'), str('v')],
-]));
+const file = folder.file(
+  'all.rdb',
+  rdb('REDIS0009', [
+    [0, str('a:1'), str('1')],
+    [0xfd, [0, 0, 0, 0x7f], 0, str('a:expires'), str('2')],
+    [0, str(''), str('3')],
+    [0, intStr(12345, 2), str('4')],
+    [0, lzfStr(`a:${'z'.repeat(200)}`), str('5')],
+    [1, str('a:list'), len(40_000), Array.from({ length: 40_000 }, () => str('y'.repeat(50)))],
+    [0, str('a:large'), str(LARGE)],
+    [4, str('other'), len(1), str('f'), str('v')],
+  ]),
+);
 const NAMES = ['', '12345', 'b:1', 'b:expires', 'b:large', 'b:list', `b:${'z'.repeat(200)}`, 'other'].sort();
 
 const diff = (...words: string[]): Promise<Result> => rdbkit(['diff', ...words]);
@@ -46,13 +49,19 @@ describe(`--key-prefix-map with ${SERVER}`, () => {
   test('restore: the same values under other names, verified; large ones, too, and as commands', async () => {
     for (const more of [[], ['--max-payload', '1mb'], ['--write-as', 'commands'], ['--sanitize', 'all', '--target-version', '6.2']]) {
       await target.client.flushall();
-      expect(said(await restore([file, urlOf(target), ...MAP, '--verify', 'values', ...more]))).toEqual([0, '', expect.stringContaining('verified: the same: 8 keys of the source and 8 of the target')]);
+      expect(said(await restore([file, urlOf(target), ...MAP, '--verify', 'values', ...more]))).toEqual([
+        0,
+        '',
+        expect.stringContaining('verified: the same: 8 keys of the source and 8 of the target'),
+      ]);
       expect(await names()).toEqual(NAMES);
       expect(await target.client.get('b:large')).toBe(LARGE);
       expect(await target.client.get('')).toBe('3');
       expect(await target.client.pexpiretime('b:expires')).toBe(0x7f000000 * 1000);
     }
-    expect((await restore([file, urlOf(target), '--key-prefix-map', 'b:=c:', '--dry-run', '--on-conflict', 'replace'])).err).toContain('rdbkit: 8 keys to restore');
+    expect((await restore([file, urlOf(target), '--key-prefix-map', 'b:=c:', '--dry-run', '--on-conflict', 'replace'])).err).toContain(
+      'rdbkit: 8 keys to restore',
+    );
   });
 
   test('restore from a server, with filters on its names', async () => {
@@ -74,15 +83,43 @@ describe(`--key-prefix-map with ${SERVER}`, () => {
     await target.client.set('a:extra', 'x'); // no key of the source gets this name
     const lines = ['another value: db 0, key "b:1"', 'extra: db 0, key "a:extra"', 'missing: db 0, key "b:list"'];
     for (const words of [[file], [urlOf(source)], [urlOf(source), '--via', 'scan']]) {
-      const { code, out } = await diff(words[0], urlOf(target), ...words.slice(1), ...MAP, '--level', 'values', '--rounds', '2', '--settle', '1ms');
-      expect([words, code, out.trim().split('\n').map((line) => line.split(': ').slice(0, 2).join(': ')).sort()]).toEqual([words, 1, lines]);
+      const { code, out } = await diff(
+        words[0],
+        urlOf(target),
+        ...words.slice(1),
+        ...MAP,
+        '--level',
+        'values',
+        '--rounds',
+        '2',
+        '--settle',
+        '1ms',
+      );
+      expect([
+        words,
+        code,
+        out
+          .trim()
+          .split('\n')
+          .map((line) => line.split(': ').slice(0, 2).join(': '))
+          .sort(),
+      ]).toEqual([words, 1, lines]);
     }
     await source.client.del('a:1', 'a:list');
     await target.client.del('b:1', 'a:extra');
     for (const more of [[], ['--via', 'scan'], ['--sample', '50%'], ['--prefix', 'a:'], ['--slot', '0-8191'], ['--show-values']]) {
-      expect([more, ...said(await diff(...both(), ...MAP, '--level', 'values', ...more))]).toEqual([more, 0, '', expect.stringContaining('rdbkit: the same: ')]);
+      expect([more, ...said(await diff(...both(), ...MAP, '--level', 'values', ...more))]).toEqual([
+        more,
+        0,
+        '',
+        expect.stringContaining('rdbkit: the same: '),
+      ]);
     }
-    expect(said(await diff(...both().reverse(), '--key-prefix-map', 'b:=a:', '--level', 'values'))).toEqual([0, '', expect.stringContaining('the same: 6 keys of the source and 6')]);
+    expect(said(await diff(...both().reverse(), '--key-prefix-map', 'b:=a:', '--level', 'values'))).toEqual([
+      0,
+      '',
+      expect.stringContaining('the same: 6 keys of the source and 6'),
+    ]);
     expect((await diff(...both(), '--level', 'keys')).code).toBe(1);
     const counts = await diff(...both(), ...MAP, '--level', 'counts', '--format', 'json');
     expect([counts.code, counts.out]).toEqual([0, expect.stringContaining('"b:"')]);
@@ -92,14 +129,26 @@ describe(`--key-prefix-map with ${SERVER}`, () => {
     await source.client.mset({ 'a:1': '1', 'c:1': '1', 'd:1': '1' });
     await target.client.mset({ 'b:1': '1', 'c:1': '2', 'b:2': '2', 'a:1': '3' });
     const keys = async (...more: string[]): Promise<string[]> =>
-      (await diff(...both(), ...MAP, '--level', 'values', ...more)).out.trim().split('\n').map((line) => line.split(': source')[0].split(': target')[0].replace(/: (?:string|set).*/, '')).sort();
+      (await diff(...both(), ...MAP, '--level', 'values', ...more)).out
+        .trim()
+        .split('\n')
+        .map((line) =>
+          line
+            .split(': source')[0]
+            .split(': target')[0]
+            .replace(/: (?:string|set).*/, ''),
+        )
+        .sort();
     for (const via of ['scan', 'replication']) {
       expect(await keys('--prefix', 'a:', '--via', via)).toEqual(['extra: db 0, key "a:1"', 'extra: db 0, key "b:2"']);
       expect(await keys('--match', 'a:[13]', '--via', via)).toEqual(['extra: db 0, key "a:1"']);
       expect(await keys('--regex', '^c', '--via', via)).toEqual(['another value: db 0, key "c:1"']);
       expect(await keys('--not-prefix', 'a:', '--not-prefix', 'c:', '--via', via)).toEqual(['missing: db 0, key "d:1"']);
       await source.client.set('b:1', '2'); // which is b:1 there, like a:1
-      expect(await keys('--not-prefix', 'a:', '--not-prefix', 'c:', '--via', via)).toEqual(['another value: db 0, key "b:1"', 'missing: db 0, key "d:1"']);
+      expect(await keys('--not-prefix', 'a:', '--not-prefix', 'c:', '--via', via)).toEqual([
+        'another value: db 0, key "b:1"',
+        'missing: db 0, key "d:1"',
+      ]);
       await source.client.del('b:1');
     }
   });
@@ -111,7 +160,12 @@ describe(`--key-prefix-map with ${SERVER}`, () => {
     await target.client.del('b:list', 'b:large');
     await target.client.set('b:extra', 'x');
     const { code, err, out } = await diff(...both(), ...MAP, '--level', 'values', '--repair', '--apply', '--yes');
-    expect(out.trim().split('\n').sort()).toEqual(['delete db 0 "b:extra"', 'restore db 0 "b:1"', 'restore db 0 "b:large"', 'restore db 0 "b:list"']);
+    expect(out.trim().split('\n').sort()).toEqual([
+      'delete db 0 "b:extra"',
+      'restore db 0 "b:1"',
+      'restore db 0 "b:large"',
+      'restore db 0 "b:list"',
+    ]);
     expect([code, err]).toEqual([0, expect.stringContaining('3 keys restored, 1 deleted, none differs any more')]);
     expect(await names()).toEqual(NAMES);
   });
@@ -132,11 +186,22 @@ describe(`--key-prefix-map with ${SERVER}`, () => {
 
     test('are counted as what became of them, and foreseen', async () => {
       for (const path of [meeting, larges]) {
-        for (const [conflict, outcome] of [['replace', 'keysReplaced'], ['skip', 'keysSkipped'], ['error', 'keysRejected']] as const) {
+        for (const [conflict, outcome] of [
+          ['replace', 'keysReplaced'],
+          ['skip', 'keysSkipped'],
+          ['error', 'keysRejected'],
+        ] as const) {
           await target.client.flushall();
           const rejects = folder.at('rejects.jsonl');
           const argv = [path, urlOf(target), ...MAP, '--on-conflict', conflict, '--rejects', rejects];
-          const expected = { keysRestored: 2, keysReplaced: 0, keysSkipped: 0, keysRejected: 0, [outcome]: 1, code: conflict === 'error' ? 1 : 0 };
+          const expected = {
+            keysRestored: 2,
+            keysReplaced: 0,
+            keysSkipped: 0,
+            keysRejected: 0,
+            [outcome]: 1,
+            code: conflict === 'error' ? 1 : 0,
+          };
           expect([conflict, await report([...argv, '--dry-run'])]).toMatchObject([conflict, expected]);
           expect(await names()).toEqual([]);
           expect([conflict, await report(argv)]).toMatchObject([conflict, expected]);
@@ -155,11 +220,15 @@ describe(`--key-prefix-map with ${SERVER}`, () => {
         for (const more of [[], ['--level', 'values', '-q'], ['--rounds', '3', '--settle', '1ms']]) {
           const { code, err } = await diff(path, urlOf(target), ...MAP, ...more);
           expect([more, code, err]).toEqual([more, 1, expect.stringContaining(told)]);
-          if (!more.includes('-q')) expect(err).toContain('rdbkit: no difference found, but not everything was compared: 3 keys of the source and 2 of the target');
+          if (!more.includes('-q'))
+            expect(err).toContain('rdbkit: no difference found, but not everything was compared: 3 keys of the source and 2 of the target');
         }
         await target.client.set('b:3', 'x');
         const repaired = await diff(path, urlOf(target), ...MAP, '--repair', '--apply', '--yes');
-        expect([repaired.code, repaired.err]).toEqual([1, expect.stringContaining('nothing was repaired, as several keys of the source become one on the target')]);
+        expect([repaired.code, repaired.err]).toEqual([
+          1,
+          expect.stringContaining('nothing was repaired, as several keys of the source become one on the target'),
+        ]);
         expect(await names()).toEqual(['b:1', 'b:2', 'b:3']);
       }
     });
@@ -167,7 +236,11 @@ describe(`--key-prefix-map with ${SERVER}`, () => {
     test('through databases, too', async () => {
       const dbs = folder.file('dbs.rdb', strings({ k: '1', '1:k': '1' }));
       await restore([dbs, urlOf(target), '--db-map', '1:0', '--on-conflict', 'skip']);
-      expect(said(await diff(dbs, urlOf(target), '--db-map', '1:0'))).toEqual([1, '', expect.stringContaining('several keys of the source become one key of the target')]);
+      expect(said(await diff(dbs, urlOf(target), '--db-map', '1:0'))).toEqual([
+        1,
+        '',
+        expect.stringContaining('several keys of the source become one key of the target'),
+      ]);
     });
 
     test('a scan that gives a key twice is no meeting', async () => {
@@ -184,7 +257,10 @@ describe(`--key-prefix-map with ${SERVER}`, () => {
     expect((await restore([file, urlOf(target), ...MAP, ...checkpoint])).code).toBe(0);
     for (const other of [[], ['--key-prefix-map', 'a:=c:']]) {
       const { code, err } = await restore([file, urlOf(target), ...other, ...checkpoint]);
-      expect([code, err]).toEqual([2, expect.stringMatching(other.length === 0 ? /with --key-prefix-map, which is not given now/ : /with another --key-prefix-map/)]);
+      expect([code, err]).toEqual([
+        2,
+        expect.stringMatching(other.length === 0 ? /with --key-prefix-map, which is not given now/ : /with another --key-prefix-map/),
+      ]);
     }
   });
 });
@@ -201,9 +277,17 @@ describe(`--key-prefix-map into a cluster of ${SERVER}`, () => {
     const path = folder.file('slots.rdb', strings({ ...keys, 'a:large': LARGE }));
     const masters = await cluster.masters();
     const url = `redis://127.0.0.1:${masters[0].port}`;
-    expect(said(await restore([path, url, ...MAP, '--verify', 'values']))).toEqual([0, '', expect.stringContaining('verified: the same: 501 keys')]);
+    expect(said(await restore([path, url, ...MAP, '--verify', 'values']))).toEqual([
+      0,
+      '',
+      expect.stringContaining('verified: the same: 501 keys'),
+    ]);
     const names = (await Promise.all(masters.map(({ client }) => client.keys('*')))).flat();
-    expect(names.sort()).toEqual(Object.keys({ ...keys, 'a:large': '' }).map((key) => key.replace('a:', 'b:')).sort());
+    expect(names.sort()).toEqual(
+      Object.keys({ ...keys, 'a:large': '' })
+        .map((key) => key.replace('a:', 'b:'))
+        .sort(),
+    );
     const some = masters.map(({ client }) => client);
     await Promise.all(some.map((client) => client.del('b:7').catch(() => undefined)));
     const repaired = await diff(path, url, ...MAP, '--repair', '--apply', '--yes', '--via', 'scan');

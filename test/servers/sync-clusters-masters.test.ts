@@ -5,8 +5,7 @@ import { ClusterWriter } from '../support/cluster-writer.js';
 import { TestCluster } from '../support/redis-cluster.js';
 import { RedisNode } from '../support/redis-node.js';
 import { tagsOf } from '../support/slot-tags.js';
-import { SyncRun } from '../support/sync-run.js';
-import { unlike } from '../support/sync-support.js';
+import { catchUp, SyncRun } from '../support/sync-run.js';
 import { until } from '../support/until.js';
 
 const SEED = Number(process.env.RDBKIT_TEST_SEED ?? 1);
@@ -20,13 +19,6 @@ describe('masters that come to the source, and leave it', { timeout: 120_000 }, 
   }, 60_000);
   beforeEach(() => Promise.all([source.flush(), target.client.flushall()]));
   afterAll(() => Promise.all([source.stop(), target.stop()]));
-
-  async function caughtUp(url: string): Promise<void> {
-    const last = new SyncRun(url, target.url);
-    const summary = await last.done;
-    expect([summary.caughtUp, summary.restored, last.problems]).toEqual([true, undefined, []]);
-    expect(await unlike(await source.masters(), [target])).toEqual([]);
-  }
 
   test('a master that joins, while it runs and while it does not; FLUSHALL on one', async () => {
     const [a, b, c] = await source.masters();
@@ -51,7 +43,7 @@ describe('masters that come to the source, and leave it', { timeout: 120_000 }, 
     await b.client.flushall();
     await writer.stop();
     expect(writer.written).toBeGreaterThan(500);
-    await caughtUp(b.url);
+    await catchUp(b.url, () => source.masters(), target);
   });
 
   test('a master that gives all its slots away, while it runs and while it does not', async () => {
@@ -69,7 +61,7 @@ describe('masters that come to the source, and leave it', { timeout: 120_000 }, 
     await run.abort();
     await giveLast(tags[1], e, b);
     await writer.stop();
-    await caughtUp(b.url);
+    await catchUp(b.url, () => source.masters(), target);
   });
 
   /** It is a replica then, which is told no more of slots. */

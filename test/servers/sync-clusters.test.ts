@@ -16,7 +16,10 @@ const SEED = Number(process.env.RDBKIT_TEST_SEED ?? 1);
 const WITHOUT = ['function|load', 'function|delete', 'function|flush', 'function|restore', 'fcall'];
 
 /** Writes to each master, with names of its own slots. */
-async function writeToAll(masters: readonly RedisNode[], options: { seed: number; perSecond: number; count?: number; signal?: AbortSignal }): Promise<void> {
+async function writeToAll(
+  masters: readonly RedisNode[],
+  options: { seed: number; perSecond: number; count?: number; signal?: AbortSignal },
+): Promise<void> {
   await Promise.all(
     masters.map(async ({ client, port }, i) => {
       const [commands, tags] = await Promise.all([commandsOf(client), tagsOf(client, 3)]);

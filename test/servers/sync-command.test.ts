@@ -68,7 +68,9 @@ describe('a sync from beginning to end', { timeout: 30_000 }, () => {
     await source.client.incr('a');
     const dry = await sync(['--dry-run']);
     expect(dry.code).toBe(0);
-    expect(dry.err).toMatch(/^rdbkit: no full copy: going on where an earlier run ended, until stopped\nrdbkit: {3}redis:.* from offset [\d,]+\n/);
+    expect(dry.err).toMatch(
+      /^rdbkit: no full copy: going on where an earlier run ended, until stopped\nrdbkit: {3}redis:.* from offset [\d,]+\n/,
+    );
     expect(dry.err).toMatch(/rdbkit: dry run: nothing was written\.\n$/);
     expect(await target.client.get('a')).toBe('1');
 
@@ -89,7 +91,9 @@ describe('a sync from beginning to end', { timeout: 30_000 }, () => {
     const { code, err } = await running;
     expect(code).toBe(143);
     expect(err).toContain('rdbkit: SIGTERM: applying what was received; once more ends at once');
-    expect(err).toMatch(/^rdbkit: interrupted by SIGTERM\. All.* that was received is applied\. Expiries .* Run the same command again to go on\.$/m);
+    expect(err).toMatch(
+      /^rdbkit: interrupted by SIGTERM\. All.* that was received is applied\. Expiries .* Run the same command again to go on\.$/m,
+    );
     expect(err).toMatch(/^rdbkit: position of redis:.*: offset [\d,]+/m);
     await source.client.incr('b');
     expect((await untilCaughtUp()).err).toContain('rdbkit: no full copy');
@@ -103,13 +107,23 @@ describe('a sync from beginning to end', { timeout: 30_000 }, () => {
 
   test('--json: an object a second, and the summary', async () => {
     const { code, err } = await untilCaughtUp('--json', '--settle', '1500ms');
-    const objects = err.split('\n').slice(0, -1).map((line) => JSON.parse(line) as Record<string, unknown>);
+    const objects = err
+      .split('\n')
+      .slice(0, -1)
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
     const last = objects.pop();
     expect(objects.every((object) => 'status' in object)).toBe(true);
     expect(objects).toContainEqual({
       status: expect.objectContaining({ phase: 'changes', problems: 0, lanes: [expect.objectContaining({ connected: true })] }) as object,
     });
-    expect(last).toMatchObject({ command: 'sync', exitCode: code, keysRestored: 3, caughtUp: true, expiriesReleased: 1, lanes: [{ lagBytes: 0 }] });
+    expect(last).toMatchObject({
+      command: 'sync',
+      exitCode: code,
+      keysRestored: 3,
+      caughtUp: true,
+      expiriesReleased: 1,
+      lanes: [{ lagBytes: 0 }],
+    });
   });
 });
 
@@ -121,7 +135,10 @@ describe('a source that no longer has the writes since', { timeout: 30_000 }, ()
 
   test('is an error with a code of its own', async () => {
     const { code, err } = await untilCaughtUp();
-    expect([code, err]).toEqual([4, expect.stringMatching(/^rdbkit: GAP: redis:.*\. The target is as it was left\. --on-gap full makes a full copy again\.\n$/)]);
+    expect([code, err]).toEqual([
+      4,
+      expect.stringMatching(/^rdbkit: GAP: redis:.*\. The target is as it was left\. --on-gap full makes a full copy again\.\n$/),
+    ]);
     expect(await target.client.exists('big')).toBe(0);
   });
 
@@ -131,7 +148,10 @@ describe('a source that no longer has the writes since', { timeout: 30_000 }, ()
     expect(await target.client.strlen('big')).toBe(100_000);
   });
 
-  test.each([['yes', 0], ['no', 4]] as const)('on a terminal somebody is asked: %s', async (answer, expected) => {
+  test.each([
+    ['yes', 0],
+    ['no', 4],
+  ] as const)('on a terminal somebody is asked: %s', async (answer, expected) => {
     const world = terminal(answer);
     const { code, err } = await sync(['--until', 'caught-up', '--settle', '200ms'], world);
     expect(err).toContain('rdbkit: the source no longer has the writes since the last run: ');

@@ -30,9 +30,6 @@ const keysOf = async (node: RedisNode): Promise<string[]> => (await node.client.
 
 const RECORD = 'rdbkit:sync:test';
 
-/** The text of the error that a run ends with. */
-const failure = (of: SyncRun): Promise<string> => of.done.then(() => 'none', (error: unknown) => String(error));
-
 describe('a target that is not empty', () => {
   beforeEach(async () => {
     await source.client.mset('a', '1', 'b', '2');
@@ -40,7 +37,7 @@ describe('a target that is not empty', () => {
   });
 
   test('is left alone, kept, replaced or flushed', async () => {
-    expect(await failure(run())).toContain('the target has 2 keys already');
+    expect(await run().failure).toContain('the target has 2 keys already');
     expect(await keysOf(target)).toEqual(['a', 'other']);
     await run({ conflict: 'skip' }).done;
     expect(await target.client.mget('a', 'b', 'other')).toEqual(['mine', '2', 'mine']);
@@ -99,7 +96,8 @@ describe('another full copy', () => {
     await again.done;
     expect([asked, await target.client.exists('key:0', 'key:2', 'other')]).toEqual([[4], 3]);
     expect(again.notes.join()).toContain('4 keys of the target that the source does not have stay there');
-    await run({ fresh: true, filter: { prefix: [Buffer.from('key:')] }, confirmSweep: (keys) => Promise.resolve(asked.push(keys) > 0) }).done;
+    await run({ fresh: true, filter: { prefix: [Buffer.from('key:')] }, confirmSweep: (keys) => Promise.resolve(asked.push(keys) > 0) })
+      .done;
     expect([asked, await target.client.exists('key:0', 'key:2', 'other')]).toEqual([[4, 3], 1]);
   });
 

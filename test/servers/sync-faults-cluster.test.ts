@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, test } from 'vitest';
 import { TestCluster } from '../support/redis-cluster.js';
 import { RedisNode } from '../support/redis-node.js';
-import { endSourceLink, endTargetConnections, roundsOf, SyncRounds } from '../support/sync-rounds.js';
+import { endSourceLink, endTargetConnections, SyncRounds } from '../support/sync-rounds.js';
 import { until } from '../support/until.js';
 import { tagOf } from '../../src/sync/record.js';
 import { failOver, restartWithHistory } from '../support/sync-support.js';
@@ -115,7 +115,11 @@ describe('a server into a cluster', { timeout: 3_600_000 }, () => {
       for (let i = 0; i < 40; i++) {
         await source.client.incr(key(i));
         await source.client.rpush(`${tag}:list:${i % 5}`, i, round);
-        await source.client.multi().incr(key(i + 1)).incr(key(i + 3)).exec();
+        await source.client
+          .multi()
+          .incr(key(i + 1))
+          .incr(key(i + 3))
+          .exec();
         await source.client.mset(`${tag}:a${i}`, i, key(i + 2), i);
         await source.client.call('SUNIONSTORE', `${tag}:union`, `${tag}:set:1`, `${tag}:set:2`);
         await source.client.sadd(`${tag}:set:${i % 3}`, i);
@@ -147,26 +151,5 @@ describe('a server into a cluster', { timeout: 3_600_000 }, () => {
     await rounds.check();
   });
 
-  test('whatever is lost when, the target is the source', async () => {
-    rounds.start();
-    await rounds.follows();
-    rounds.counters.start();
-    const only = process.env.RDBKIT_TEST_ONLY;
-    const names = (Object.keys(FAULTS) as (keyof typeof FAULTS)[]).filter((name) => only === undefined || new RegExp(only).test(name));
-    const passed = new Map<string, number>();
-    for (let round = 0; round < roundsOf(3); round++) {
-      const name = names[round % names.length];
-      await delay(rounds.below(400));
-      await FAULTS[name]();
-      await rounds.follows().catch((error: unknown) => {
-        throw new Error(`round ${round}, ${name}: ${String(error)}`);
-      });
-      await rounds.check().catch((error: unknown) => {
-        throw new Error(`round ${round}, ${name}: ${String(error)}`);
-      });
-      passed.set(name, (passed.get(name) ?? 0) + 1);
-      if (process.env.RDBKIT_TEST_ROUNDS !== undefined) console.log(round, name);
-    }
-    if (process.env.RDBKIT_TEST_ROUNDS !== undefined) console.log(passed, rounds.counters.answered);
-  });
+  test('whatever is lost when, the target is the source', () => rounds.play(FAULTS, 3));
 });

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { RedisNode } from '../support/redis-node.js';
-import { endSourceLink, endTargetConnections, roundsOf, SyncRounds } from '../support/sync-rounds.js';
+import { endSourceLink, endTargetConnections, SyncRounds } from '../support/sync-rounds.js';
 import { restartWithHistory } from '../support/sync-support.js';
 import { until } from '../support/until.js';
 
@@ -70,27 +70,7 @@ describe('a server into a server', { timeout: 3_600_000 }, () => {
     },
   };
 
-  test('whatever is lost when, the target is the source', async () => {
-    rounds.start();
-    await rounds.follows();
-    rounds.counters.start();
-    const only = process.env.RDBKIT_TEST_ONLY;
-    const names = (Object.keys(FAULTS) as (keyof typeof FAULTS)[]).filter((name) => only === undefined || new RegExp(only).test(name));
-    const passed = new Map<string, number>();
-    for (let round = 0; round < roundsOf(9); round++) {
-      const name = names[round % names.length];
-      await delay(rounds.below(400));
-      await FAULTS[name]();
-      await rounds.follows().catch((error: unknown) => {
-        throw new Error(`round ${round}, ${name}: ${String(error)}`);
-      });
-      await rounds.check().catch((error: unknown) => {
-        throw new Error(`round ${round}, ${name}: ${String(error)}`);
-      });
-      passed.set(name, (passed.get(name) ?? 0) + 1);
-    }
-    if (process.env.RDBKIT_TEST_ROUNDS !== undefined) console.log(passed, rounds.counters.answered);
-  });
+  test('whatever is lost when, the target is the source', () => rounds.play(FAULTS, 9));
 
   test.each([true, false])('two runs of one sync: the older one ends; CLIENT KILL is allowed: %s', async (allowed) => {
     await rounds.stop();

@@ -7,7 +7,8 @@ import { ErrorAnswer, ReplyLink } from '../../src/live/reply-link.js';
 import { payloadFrame } from '../../src/rdb/payload-frame.js';
 import { payloadOrigin } from '../../src/rdb/payload.js';
 import { readString, Scratch } from '../../src/rdb/string.js';
-import { Fetcher, type FetcherOptions, type KeyName } from '../../src/sync/source/fetcher.js';
+import type { KeyName } from '../../src/sync/fences.js';
+import { Fetcher, type FetcherOptions } from '../../src/sync/source/fetcher.js';
 import { FetchedWriter } from '../../src/sync/source/write-fetched.js';
 import { parseTarget } from '../../src/values/targets.js';
 import type { RedisNode } from '../support/redis-node.js';
@@ -103,14 +104,37 @@ describe('keys are fetched with the offset at which they were so', () => {
     const [node, target] = [await withBacklog(), await started()];
     const pipeline = node.client.pipeline();
     for (const db of [0, 5]) {
-      pipeline.select(db).set('string', 'text').set('number', 12345).set(Buffer.from([0xff, 0, 0x80]), 'binary').set('long', 'x'.repeat(5000));
+      pipeline
+        .select(db)
+        .set('string', 'text')
+        .set('number', 12345)
+        .set(Buffer.from([0xff, 0, 0x80]), 'binary')
+        .set('long', 'x'.repeat(5000));
       pipeline.set('large', Buffer.from(noise(300_000))).set('expiring', '1', 'PXAT', 4102444800001);
-      for (let i = 0; i < 300; i++) pipeline.rpush('list', `item ${i}`).sadd('set', i).zadd('zset', i / 7, i).hset('hash', i, 'x'.repeat(i));
+      for (let i = 0; i < 300; i++)
+        pipeline
+          .rpush('list', `item ${i}`)
+          .sadd('set', i)
+          .zadd('zset', i / 7, i)
+          .hset('hash', i, 'x'.repeat(i));
       pipeline.xadd('stream', '1-1', 'a', '1').xadd('stream', '2-1', 'a', '2').xdel('stream', '1-1').pexpireat('stream', 4102444800002);
       pipeline.xgroup('CREATE', 'stream', 'group', '0').xreadgroup('GROUP', 'group', 'someone', 'STREAMS', 'stream', '>');
     }
     await pipeline.exec();
-    const names = ['string', 'number', Buffer.from([0xff, 0, 0x80]), 'long', 'large', 'expiring', 'list', 'set', 'zset', 'hash', 'stream', 'gone'];
+    const names = [
+      'string',
+      'number',
+      Buffer.from([0xff, 0, 0x80]),
+      'long',
+      'large',
+      'expiring',
+      'list',
+      'set',
+      'zset',
+      'hash',
+      'stream',
+      'gone',
+    ];
     const keys = [0, 5].flatMap((db) => names.map((name) => named(name, db)));
     await target.client.set('gone', 'stale');
     await target.client.set('string', 'stale');
@@ -221,7 +245,9 @@ describe('keys are fetched with the offset at which they were so', () => {
     await from.client.call('CLUSTER', 'ADDSLOTSRANGE', '0', '16383');
     await from.client.call('CLUSTER', 'MEET', '127.0.0.1', `${to.port}`);
     await until('they know each other', async () =>
-      (await Promise.all([from, to].map(({ client }) => client.call('CLUSTER', 'INFO')))).every((info) => /state:ok[^]*known_nodes:2/.test(String(info))),
+      (await Promise.all([from, to].map(({ client }) => client.call('CLUSTER', 'INFO')))).every((info) =>
+        /state:ok[^]*known_nodes:2/.test(String(info)),
+      ),
     );
     const keys = Array.from({ length: 100 }, (_, i) => named(`{${i % 20}}${i}`));
     for (const { key } of keys) await from.client.set(Buffer.from(key), 'value');
@@ -234,8 +260,16 @@ describe('keys are fetched with the offset at which they were so', () => {
     await from.client.call('CLUSTER', 'SETSLOT', slot, 'MIGRATING', String(ids[1]));
     await from.client.call('MIGRATE', '127.0.0.1', to.port, Buffer.from(keys[0].key), 0, 1000);
     const elsewhere = { name: 'KeyElsewhere', key: keys[0], slot };
-    await expect(fetcherOf(from, { clustered: true }).fetch([keys[0]], 0)).rejects.toMatchObject({ ...elsewhere, port: to.port, ask: true });
-    await expect(fetcherOf(to, { clustered: true }).fetch([keys[0]], 0)).rejects.toMatchObject({ ...elsewhere, port: from.port, ask: false });
+    await expect(fetcherOf(from, { clustered: true }).fetch([keys[0]], 0)).rejects.toMatchObject({
+      ...elsewhere,
+      port: to.port,
+      ask: true,
+    });
+    await expect(fetcherOf(to, { clustered: true }).fetch([keys[0]], 0)).rejects.toMatchObject({
+      ...elsewhere,
+      port: from.port,
+      ask: false,
+    });
     const asked = await fetcherOf(to, { clustered: true }).fetch([keys[0], keys[20], named('{0}none')], 0, undefined, true);
     expect(asked.map(({ payload }) => payload !== undefined)).toEqual([true, false, false]);
     const left = await fetcherOf(from, { clustered: true }).fetch([keys[20], keys[1]], 0);

@@ -84,14 +84,23 @@ async function acrossBorder(): Promise<void> {
     pipeline.sadd('in:set:2', 'a', 'b').sadd('out:set:1', 'b', 'c').sinterstore('in:set:4', 'in:set:2', 'out:set:1');
     pipeline.sunionstore('out:set:3', 'in:set:2', 'out:set:1').rename('out:set:3', 'in:set:6').append('in:set:none:8', 'x');
     pipeline.del('text:4', 'other:5').copy('in:2', 'out:7').copy('out:7', 'in:8').append('in:8', 'more').rpush('list:1', 'a', 'b', 'c');
-    pipeline.lmove('list:1', 'list:2', 'LEFT', 'RIGHT').lmove('list:2', 'list:3', 'LEFT', 'RIGHT').rpush('list:4', '1').copy('list:4', 'list:6');
+    pipeline
+      .lmove('list:1', 'list:2', 'LEFT', 'RIGHT')
+      .lmove('list:2', 'list:3', 'LEFT', 'RIGHT')
+      .rpush('list:4', '1')
+      .copy('list:4', 'list:6');
     pipeline.copy('list:4', 'list:8', 'DB', db === 0 ? 1 : 0, 'REPLACE').sort('list:1', 'ALPHA', 'STORE', 'sorted:2');
     for (const [error] of (await pipeline.exec()) ?? []) if (error !== null) throw error;
   }
   await client.select(0);
 }
 
-async function run(url: string, { dbMap, filter, intoDb, names }: Case, databases: readonly number[], without: readonly string[]): Promise<SyncRun> {
+async function run(
+  url: string,
+  { dbMap, filter, intoDb, names }: Case,
+  databases: readonly number[],
+  without: readonly string[],
+): Promise<SyncRun> {
   await source.client.flushall();
   const writes = { port: source.port, commands, databases, without };
   await writeRandomly({ ...writes, seed: SEED + 3, count: 2000 });
@@ -110,7 +119,17 @@ async function run(url: string, { dbMap, filter, intoDb, names }: Case, database
 const CASES: readonly (readonly [string, Case])[] = [
   ['databases', { filter: { db: [0, 5] } }],
   ['names', { filter: { regex: [BORDER] } }],
-  ['other names and databases', { filter: { notRegex: [/3$/] }, names: new KeyPrefixes([pair('list', 'moved:'), pair('te', 'x'), pair('', 'all:')]), dbMap: new Map([[0, 3], [5, 0]]) }],
+  [
+    'other names and databases',
+    {
+      filter: { notRegex: [/3$/] },
+      names: new KeyPrefixes([pair('list', 'moved:'), pair('te', 'x'), pair('', 'all:')]),
+      dbMap: new Map([
+        [0, 3],
+        [5, 0],
+      ]),
+    },
+  ],
   ['types', { filter: { type: ['string', 'zset'] } }],
   ['sizes and expiries', { filter: { minSize: 12, maxSize: 400, ttl: 'none' } }],
   ['one database of one', { filter: { db: [1], match: [bytes('*[0-4]')] }, intoDb: 7 }],

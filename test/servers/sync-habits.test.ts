@@ -61,9 +61,6 @@ describe('--forget', () => {
 
 const RECORD = 'rdbkit:sync:test';
 
-/** The text of the error that a run ends with. */
-const failure = (of: SyncRun): Promise<string> => of.done.then(() => 'none', (error: unknown) => String(error));
-
 describe('phases', () => {
   test('--phase full: the copy with its expiries, and no writes since; then it goes on with those', async () => {
     await source.client.set('a', '1', 'PXAT', 4e12);
@@ -71,7 +68,7 @@ describe('phases', () => {
     expect([full.restored?.keys, full.released]).toEqual([1, 1]);
     expect(await target.client.pexpiretime('a')).toBe(4e12);
     await source.client.set('b', '2');
-    expect(await failure(run({ phase: 'full' }))).toContain('this sync has made its full copy already');
+    expect(await run({ phase: 'full' }).failure).toContain('this sync has made its full copy already');
     expect(await keysOf(target)).toEqual(['a', RECORD]);
     const changes = await run({ phase: 'changes' }).done;
     expect([changes.restored, changes.caughtUp]).toEqual([undefined, true]);
@@ -80,13 +77,19 @@ describe('phases', () => {
 
   test('--phase changes: an error where there is nothing to go on from, and no full copy for a gap', async () => {
     await source.client.set('a', '1');
-    expect(await failure(run({ phase: 'changes' }))).toContain('the target has no position of this sync, so that there is nothing to go on from');
+    expect(await run({ phase: 'changes' }).failure).toContain(
+      'the target has no position of this sync, so that there is nothing to go on from',
+    );
     expect(await keysOf(target)).toEqual([]);
     await run().done;
     await target.client.hset(RECORD, '0', ((await target.client.hget(RECORD, '0')) ?? '').replace('"changes"', '"full"'));
-    expect(await failure(run({ phase: 'changes' }))).toContain('the full copy of this sync is not complete');
-    await target.client.hset(RECORD, '0', ((await target.client.hget(RECORD, '0')) ?? '').replace('"full"', '"changes"').replace(/"id":"../, '"id":"00'));
-    expect(await failure(run({ phase: 'changes', onGap: 'full' }))).toMatch(/SyncGap.*it has another history/);
+    expect(await run({ phase: 'changes' }).failure).toContain('the full copy of this sync is not complete');
+    await target.client.hset(
+      RECORD,
+      '0',
+      ((await target.client.hget(RECORD, '0')) ?? '').replace('"full"', '"changes"').replace(/"id":"../, '"id":"00'),
+    );
+    expect(await run({ phase: 'changes', onGap: 'full' }).failure).toMatch(/SyncGap.*it has another history/);
   });
 
   test('--fresh makes another full copy; --on-gap full, too', async () => {
@@ -95,7 +98,7 @@ describe('phases', () => {
     expect((await run({ fresh: true }).done).restored?.keys).toBe(1);
     await target.client.hset(RECORD, '0', ((await target.client.hget(RECORD, '0')) ?? '').replace(/"id":"../, '"id":"00'));
     rmSync(join(spool, 'lane-test-0'), { recursive: true });
-    expect(await failure(run())).toMatch(/SyncGap.*it has another history/);
+    expect(await run().failure).toMatch(/SyncGap.*it has another history/);
     expect((await run({ onGap: 'full' }).done).restored?.keys).toBe(1);
     expect(await source.client.get('a')).toBe('1');
   });
@@ -105,7 +108,11 @@ describe('phases', () => {
     const forks = async (): Promise<string> => /sync_full:\d+/.exec(await source.client.info('stats'))?.[0] ?? '';
     const before = await forks();
     const plans: unknown[] = [];
-    const planned = { dryRun: true, onPlan: (plan: unknown) => Promise.resolve(plans.push(plan) > 0), onGoesOn: (lanes: unknown) => void plans.push(lanes) };
+    const planned = {
+      dryRun: true,
+      onPlan: (plan: unknown) => Promise.resolve(plans.push(plan) > 0),
+      onGoesOn: (lanes: unknown) => void plans.push(lanes),
+    };
     expect((await run(planned).done).declined).toBe(true);
     expect([plans.length, await keysOf(target), readdirSync(spool), await forks()]).toEqual([1, [], [], before]);
     const first = run({ untilCaughtUp: false });
@@ -141,14 +148,14 @@ describe('keys of syncs', () => {
     const first = run({ untilCaughtUp: false });
     await first.follows();
     await source.client.hset(RECORD, '0', 'x');
-    expect(await failure(first)).toMatch(/the positions of this sync come back in its writes \(key rdbkit:sync:test\)/);
+    expect(await first.failure).toMatch(/the positions of this sync come back in its writes \(key rdbkit:sync:test\)/);
     await source.client.del(RECORD);
     await target.client.flushall();
     const there = run({ fresh: true, untilCaughtUp: false });
     await there.follows();
     const back = new SyncRun(target.url, source.url, { id: 'back', conflict: 'replace', untilCaughtUp: false });
     // whichever of them sees the other one first
-    const end = await Promise.race([failure(there), failure(back)]);
+    const end = await Promise.race([there.failure, back.failure]);
     expect(end).toMatch(/another sync copies the target into it \(key rdbkit:sync:(?:back|test)\)/);
     await Promise.all([there.abort(), back.abort()]);
   });

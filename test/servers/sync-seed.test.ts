@@ -16,9 +16,8 @@ beforeAll(() => {
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-const failure = (of: SyncRun): Promise<string> => of.done.then(() => 'none', (error: unknown) => String(error));
-
-const forksOf = async ({ client }: RedisNode): Promise<string[]> => (await client.info('stats')).match(/(?:sync_full|total_forks):\d+/g) ?? [];
+const forksOf = async ({ client }: RedisNode): Promise<string[]> =>
+  (await client.info('stats')).match(/(?:sync_full|total_forks):\d+/g) ?? [];
 
 describe('a server', () => {
   let source: RedisNode;
@@ -37,7 +36,8 @@ describe('a server', () => {
 
   afterAll(() => Promise.all([source.stop(), target.stop()]));
 
-  const run = (more: ConstructorParameters<typeof SyncRun>[2] = {}): SyncRun => new SyncRun(source.url, target.url, { seed: [file], ...more });
+  const run = (more: ConstructorParameters<typeof SyncRun>[2] = {}): SyncRun =>
+    new SyncRun(source.url, target.url, { seed: [file], ...more });
 
   test('is copied from a file, and followed from where that stands; it does not fork', async () => {
     const before = await forksOf(source);
@@ -74,7 +74,9 @@ describe('a server', () => {
 
   test('a file that is too old: how many bytes are missing, or a full copy', async () => {
     await target.client.flushall();
-    expect(await failure(run())).toMatch(/SyncGap.*backup\.rdb is at offset \d+ of redis:\S+: it keeps its writes from offset \d+ on only, and \d+ bytes before/);
+    expect(await run().failure).toMatch(
+      /SyncGap.*backup\.rdb is at offset \d+ of redis:\S+: it keeps its writes from offset \d+ on only, and \d+ bytes before/,
+    );
     expect(await target.client.dbsize()).toBe(0);
     const asked: string[] = [];
     const whole = run({ onGap: undefined, confirmFull: (reason) => Promise.resolve(asked.push(reason) > 0) });
@@ -87,18 +89,20 @@ describe('a server', () => {
     const other = await RedisNode.start();
     await other.client.set('a', '1');
     await other.client.save();
-    expect(await failure(run({ seed: [join(other.folder, 'dump.rdb')] }))).toContain('dump.rdb: it does not say where it stands');
+    expect(await run({ seed: [join(other.folder, 'dump.rdb')] }).failure).toContain('dump.rdb: it does not say where it stands');
     const [of, twice] = ['other.rdb', 'twice.rdb'].map((name) => join(folder, name));
     await rdbkit(['dump', other.url, '--format', 'rdb', '-o', of]);
     copyFileSync(file, twice);
-    expect(await failure(run({ seed: [of] }))).toMatch(/other\.rdb: it is at offset \d+ of [\da-f]{40}, a history that the source does not have/);
-    expect(await failure(run({ seed: [file, twice] }))).toMatch(/backup\.rdb and \S+twice\.rdb are copies of it: give one of them/);
+    expect(await run({ seed: [of] }).failure).toMatch(
+      /other\.rdb: it is at offset \d+ of [\da-f]{40}, a history that the source does not have/,
+    );
+    expect(await run({ seed: [file, twice] }).failure).toMatch(/backup\.rdb and \S+twice\.rdb are copies of it: give one of them/);
     expect(await target.client.dbsize()).toBe(0);
     await other.stop();
   });
 
   test('not into itself', async () => {
-    expect(await failure(new SyncRun(source.url, source.url, { seed: [file] }))).toContain('it is also the source');
+    expect(await new SyncRun(source.url, source.url, { seed: [file] }).failure).toContain('it is also the source');
   });
 });
 
@@ -113,7 +117,19 @@ test('all masters of a cluster, by their manifest', { timeout: 60_000 }, async (
   expect(made.code).toBe(0);
   await Promise.all(keys.map((key) => client.incr(key)));
   const before = await Promise.all(masters.map(forksOf));
-  const argv = ['sync', masters[0].url, target.url, '--seed', manifest, '--until', 'caught-up', '--settle', '100ms', '--spool', join(folder, 'cluster')];
+  const argv = [
+    'sync',
+    masters[0].url,
+    target.url,
+    '--seed',
+    manifest,
+    '--until',
+    'caught-up',
+    '--settle',
+    '100ms',
+    '--spool',
+    join(folder, 'cluster'),
+  ];
   const { code, err } = await rdbkit(argv);
   expect([code, err]).toEqual([0, expect.stringContaining('100 keys restored')]);
   expect(await target.client.mget(keys)).toEqual(keys.map(() => '2'));

@@ -33,7 +33,10 @@ class Watched {
     const sentinel = spawn(SERVER, [folder.file(`${name}.conf`, `${lines.join('\n')}\n`), '--sentinel'], { stdio: 'ignore' });
     const asked = new Redis({ port, host: '127.0.0.1', retryStrategy: () => 50, maxRetriesPerRequest: null });
     asked.on('error', () => undefined); // refused until it listens
-    await until('the sentinel knows the replica', async () => ((await asked.call('SENTINEL', 'REPLICAS', name).catch(() => [])) as unknown[]).length === 1);
+    await until(
+      'the sentinel knows the replica',
+      async () => ((await asked.call('SENTINEL', 'REPLICAS', name).catch(() => [])) as unknown[]).length === 1,
+    );
     await until('the replica is in sync', async () => (await replica.client.info('replication')).includes('master_link_status:up'));
     return new Watched(nodes, `redis+sentinel://127.0.0.1:${port}/${name}`, sentinel, asked);
   }

@@ -80,7 +80,7 @@ describe('held expiries of a server', () => {
     await fill(20_000);
     const over = new AbortController();
     const first = released(node.url, over.signal);
-    for (let one = HOLD; one > HOLD / 2; ) one = Number(await node.client.call('PEXPIRETIME', 'key:1'));
+    for (let one = HOLD; one > HOLD / 2;) one = Number(await node.client.call('PEXPIRETIME', 'key:1'));
     over.abort(new Error('over'));
     const error: unknown = await first.catch((reason: unknown) => reason);
     await released(node.url);
@@ -100,7 +100,10 @@ describe('held expiries of a server', () => {
     await node.client.flushall();
     const known = await node.client.call('COMMAND', 'INFO', 'HPEXPIRETIME');
     if (!Array.isArray(known) || known[0] === null) return context.skip(); // before Redis 7.4 and Valkey 9
-    for (const [key, count] of [['small', 5], ['large', 3000]] as const) {
+    for (const [key, count] of [
+      ['small', 5],
+      ['large', 3000],
+    ] as const) {
       const pipeline = node.client.pipeline();
       for (let i = 0; i < count; i++) {
         pipeline.hset(key, `f${i}`, 'v');
@@ -110,7 +113,10 @@ describe('held expiries of a server', () => {
     }
     expect(await released(node.url)).toBe(2 + 1000);
     expect(await released(node.url)).toBe(0);
-    for (const [key, count] of [['small', 5], ['large', 3000]] as const) {
+    for (const [key, count] of [
+      ['small', 5],
+      ['large', 3000],
+    ] as const) {
       const fields = Array.from({ length: count }, (_, i) => `f${i}`);
       const times = await node.client.call('HPEXPIRETIME', key, 'FIELDS', `${count}`, ...fields);
       expect(times).toEqual(fields.map((_, i) => (i % 3 > 0 ? AT + i : -1)));

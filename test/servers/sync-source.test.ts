@@ -65,7 +65,10 @@ describe('the writes of a source', () => {
     const syncs = await fieldOf(node, 'sync_full', 'stats');
     const gap = await link.run();
     expect(gap).toMatchObject({ kind: 'gap', id, wanted: log.end + 1 });
-    expect(gap).toHaveProperty('reason', expect.stringMatching(/^it keeps its writes from offset \d+ on only, and \d+ bytes before that are gone: raise repl-backlog-size$/));
+    expect(gap).toHaveProperty(
+      'reason',
+      expect.stringMatching(/^it keeps its writes from offset \d+ on only, and \d+ bytes before that are gone: raise repl-backlog-size$/),
+    );
     expect(await fieldOf(node, 'sync_full', 'stats')).toBe(syncs);
   });
 
@@ -78,7 +81,11 @@ describe('the writes of a source', () => {
       links.push(link);
       return link.start(other, 10);
     };
-    expect(await gapOf(node.url)).toMatchObject({ kind: 'gap', id: other, reason: expect.stringMatching(/^it has another history: its replication id is \w+, not 1+$/) as string });
+    expect(await gapOf(node.url)).toMatchObject({
+      kind: 'gap',
+      id: other,
+      reason: expect.stringMatching(/^it has another history: its replication id is \w+, not 1+$/) as string,
+    });
     await node.client.call('ACL', 'SETUSER', 'less', 'on', '>s3cret', '+psync', '+replconf', '+info|server');
     const less = await gapOf(node.url.replace('://', '://less:s3cret@')).catch((error: unknown) => error);
     expect(less).toMatchObject({ kind: 'gap', have: undefined, reason: 'it would only give a full copy' });
@@ -132,13 +139,25 @@ describe('the writes of a source', () => {
 
 describe('a full copy and the writes since, on two links', () => {
   test.each(['yes', 'no'])('make what the source has, repl-diskless-sync %s', async (diskless) => {
-    const node = await started('--repl-diskless-sync', diskless, '--client-output-buffer-limit', 'replica 2mb 0 0', '--repl-backlog-size', '1mb');
+    const node = await started(
+      '--repl-diskless-sync',
+      diskless,
+      '--client-output-buffer-limit',
+      'replica 2mb 0 0',
+      '--repl-backlog-size',
+      '1mb',
+    );
     for (let i = 0; i < 4; i++) await node.client.set(`large:${i}`, Buffer.from(noise(2 << 20)));
     const writing = new AbortController();
     const written = (async () => {
       for (let i = 0; !writing.signal.aborted; i++) {
         const pipeline = node.client.pipeline();
-        for (let j = 0; j < 40; j++) pipeline.select(j % 3).append(`key:${i % 50}`, 'x'.repeat(100)).incr(`counter:${j}`).rpush('list', i);
+        for (let j = 0; j < 40; j++)
+          pipeline
+            .select(j % 3)
+            .append(`key:${i % 50}`, 'x'.repeat(100))
+            .incr(`counter:${j}`)
+            .rpush('list', i);
         await pipeline.exec();
       }
     })();
@@ -167,7 +186,13 @@ describe('a full copy and the writes since, on two links', () => {
     links.push(source);
     await follower.prepare();
     const chunks: Buffer[] = [];
-    for await (const chunk of shard.open({ onError: (error) => { throw error; } }).chunks()) {
+    for await (const chunk of shard
+      .open({
+        onError: (error) => {
+          throw error;
+        },
+      })
+      .chunks()) {
       isRead = true;
       chunks.push(Buffer.from(chunk));
       await delay(30);

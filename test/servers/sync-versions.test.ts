@@ -21,7 +21,10 @@ describe('a server into one that looks like an older one', { timeout: 60_000 }, 
   let older: RespProxy;
 
   beforeAll(async () => {
-    [source, target] = await Promise.all([RedisNode.start('--repl-diskless-sync-delay', '0', '--repl-backlog-size', '64mb'), RedisNode.start()]);
+    [source, target] = await Promise.all([
+      RedisNode.start('--repl-diskless-sync-delay', '0', '--repl-backlog-size', '64mb'),
+      RedisNode.start(),
+    ]);
     const info = [[/redis_version:\S+/, 'redis_version:6.0.16']] as const;
     older = await RespProxy.start(target.port, { unknown: NEWER, newest: 9, info });
   });
@@ -86,7 +89,11 @@ describe('a server into one that looks like an older one', { timeout: 60_000 }, 
     const { client } = source;
     const pipeline = client.pipeline();
     // the payload is refused when it is applied, so that the transaction goes on
-    pipeline.restore('a', 0, await newPayload(source), 'REPLACE').rename('a', 'b').rename('b', 'c').sadd('s', '1');
+    pipeline
+      .restore('a', 0, await newPayload(source), 'REPLACE')
+      .rename('a', 'b')
+      .rename('b', 'c')
+      .sadd('s', '1');
     await pipeline.exec();
     await run.stop();
     const last = new SyncRun(source.url, older.url, options);

@@ -15,7 +15,10 @@ describe('a server into a server', { timeout: 120_000 }, () => {
   let target: RedisNode;
 
   beforeAll(async () => {
-    [source, target] = await Promise.all([RedisNode.start('--repl-diskless-sync-delay', '0', '--repl-backlog-size', '64mb'), RedisNode.start()]);
+    [source, target] = await Promise.all([
+      RedisNode.start('--repl-diskless-sync-delay', '0', '--repl-backlog-size', '64mb'),
+      RedisNode.start(),
+    ]);
   });
 
   afterAll(() => Promise.all([source.stop(), target.stop()]));
@@ -42,7 +45,10 @@ describe('a server into a cluster', { timeout: 120_000 }, () => {
   let target: TestCluster;
 
   beforeAll(async () => {
-    [source, target] = await Promise.all([RedisNode.start('--repl-diskless-sync-delay', '0', '--repl-backlog-size', '64mb'), TestCluster.start()]);
+    [source, target] = await Promise.all([
+      RedisNode.start('--repl-diskless-sync-delay', '0', '--repl-backlog-size', '64mb'),
+      TestCluster.start(),
+    ]);
   });
 
   afterAll(() => Promise.all([source.stop(), target.stop()]));

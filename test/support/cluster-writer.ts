@@ -54,7 +54,8 @@ export class ClusterWriter {
     const which = below(forms.length * 3);
     const form = forms[Math.min(which, forms.length + 2) % forms.length];
     const kind = form === 'incr' || form === 'append' ? form : form === 'rpush' || form === 'lpop' ? 'list' : 'any';
-    const key = `{${tags[below(tags.length)]}}${form === 'del' || form === 'set' ? ['incr', 'append', 'list', 'any'][below(4)] : kind}${below(keys)}`;
+    const stem = form === 'del' || form === 'set' ? ['incr', 'append', 'list', 'any'][below(4)] : kind;
+    const key = `{${tags[below(tags.length)]}}${stem}${below(keys)}`;
     const words = { incr: [], append: [`${this.written},`], rpush: [`${this.written}`], set: [`${this.written}`], del: [], lpop: [] }[form];
     await this.cluster.call(form, key, ...words);
     this.written++;

@@ -10,7 +10,8 @@ import { Redis } from 'ioredis';
 const [host, port] = (process.argv[2] ?? '127.0.0.1:6379').split(':');
 const client = new Redis({ host, port: Number(port), protocol: 2 });
 const info = await client.info('server');
-const entries = (await client.call('COMMAND')).flatMap(([name, , flags, , , , , , , parts = []]) => (parts.length > 0 ? parts : [[name, 0, flags]]));
+const entryOf = ([name, , flags, , , , , , , parts = []]) => (parts.length > 0 ? parts : [[name, 0, flags]]);
+const entries = (await client.call('COMMAND')).flatMap(entryOf);
 const names = new Set(entries.filter(([, , flags]) => flags.includes('write')).map(([name]) => name));
 const facts = [];
 for (const name of [...names].sort()) {

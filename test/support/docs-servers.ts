@@ -51,7 +51,8 @@ export class DocsServers {
   /** Runs the commands of a block, one after another, on servers that are empty. Returns what each prints. */
   async run(commands: readonly string[], path: string): Promise<string[]> {
     for (const { client } of this.servers) await client.flushall();
-    const pause = commands.some((command) => command.endsWith('&')) ? 'sleep 0.5; ' : ''; // for those in the background to begin, or to write
+    // for those in the background to begin, or to write
+    const pause = commands.some((command) => command.endsWith('&')) ? 'sleep 0.5; ' : '';
     const between = `\n${pause}echo -----\n`;
     const script = `exec 2>&1\n${commands.map((command) => this.here(command)).join(between)}\nkill $(jobs -p) 2> /dev/null`;
     const bash = spawn('bash', ['-c', script], { cwd: this.folder, env: { ...process.env, PATH: path } });

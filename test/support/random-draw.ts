@@ -8,7 +8,7 @@ export type Word = string | number | Buffer;
 
 /**
  * What a key holds as long as nobody uses it for something else. A `fed` key is one that other clients block on. `lex` is never used for
- * anything else: its scores are 0, since where scores differ, what is BYLEX follows the random levels of a skiplist, and a replica removes or
+ * anything else and all its scores are 0: where scores differ, BYLEX follows the random levels of the skiplist, and a replica removes or
  * stores other members.
  */
 export type Kind = Wild | Tame;
@@ -61,7 +61,7 @@ export interface DrawOptions {
   readonly tags: readonly string[];
   /** What all keys begin with, before their tag. */
   readonly prefix: string;
-  /** One value in so many has 1 MiB. */
+  /** One in this number of values has 1 MiB. */
   readonly hugeEvery: number;
   /** Whether commands may name another database. */
   readonly across: boolean;

@@ -110,7 +110,7 @@ class WriterLink {
     this.socket.write(out.take());
   }
 
-  /** Until so many batches at most are not answered. */
+  /** Until at most this many batches are unanswered. */
   async answered(batches: number): Promise<void> {
     while (this.inFlight.length > batches) {
       if (this.failure !== undefined) throw this.failure;

@@ -46,7 +46,7 @@ export interface RandomWritesOptions extends Partial<Omit<DrawOptions, 'across'>
   readonly without?: readonly string[];
   /** For a node of a cluster: database 0, and no command that needs two. `tags` are then in slots of the node. */
   readonly cluster?: boolean;
-  /** One command in so many is one that all keys of a database depend on, such as FLUSHDB. */
+  /** One in this number of commands is one that all keys of a database depend on, such as FLUSHDB. */
   readonly rareEvery?: number;
 }
 

@@ -3,7 +3,10 @@ import { RedisNode } from './redis-node.js';
 import { until } from './until.js';
 
 const SLOTS = 16384;
-const NODE = ['--cluster-enabled', 'yes', '--cluster-node-timeout', '1500', '--repl-diskless-sync', 'yes', '--repl-ping-replica-period', '1'];
+const NODE = [
+  ...['--cluster-enabled', 'yes', '--cluster-node-timeout', '1500'],
+  ...['--repl-diskless-sync', 'yes', '--repl-ping-replica-period', '1'],
+];
 
 /** A cluster of its own: three masters with a replica each, on the loopback interface. */
 export class TestCluster {

@@ -10,8 +10,8 @@ import { parseTarget, type Target } from '../../src/values/targets.js';
 export const SERVER = process.env.REDIS_SERVER ?? 'redis-server';
 
 /**
- * Of every server of a test, unless it says otherwise: it begins a transfer at once, rather than after 5 s in which other replicas may come,
- * and sees a hundred times a second, rather than ten, what has ended meanwhile.
+ * Options of every test server unless a test says otherwise: a transfer starts at once instead of waiting 5 s for other replicas, and
+ * finished child processes are noticed a hundred times a second instead of ten.
  */
 export const PROMPT = ['--repl-diskless-sync-delay', '0', '--hz', '100'] as const;
 
@@ -50,7 +50,8 @@ export class TestServer {
     const port = await freePort();
     const own = ['--port', `${port}`, '--bind', '127.0.0.1', '--dir', folder, '--save', '', ...PROMPT];
     const child = spawn(SERVER, [...own, ...(isOld ? olderOptions(options) : options)], { stdio: 'ignore' });
-    const client = new Redis({ port, host: '127.0.0.1', lazyConnect: true, protocol: 2, retryStrategy: (times) => (times < 500 ? 10 : null) });
+    const retryStrategy = (times: number): number | null => (times < 500 ? 10 : null);
+    const client = new Redis({ port, host: '127.0.0.1', lazyConnect: true, protocol: 2, retryStrategy });
     client.on('error', () => undefined); // refused until the server listens
     const server = new TestServer(child, folder, client);
     await client.connect().catch(() => undefined);

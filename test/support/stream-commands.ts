@@ -16,5 +16,13 @@ export function streamCommand(...args: readonly (string | Uint8Array)[]): Stream
   }
   const bytes = new Uint8Array(Buffer.concat([...parts, Buffer.from('more')]));
   // places beyond the arguments are those of an earlier command
-  return { bytes, start: 6, end: at, args: args.length, starts: Int32Array.from([...starts, 0, 0]), ends: Int32Array.from([...ends, 4, 4]), offset: 0 };
+  return {
+    bytes,
+    start: 6,
+    end: at,
+    args: args.length,
+    starts: Int32Array.from([...starts, 0, 0]),
+    ends: Int32Array.from([...ends, 4, 4]),
+    offset: 0,
+  };
 }

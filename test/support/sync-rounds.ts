@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { Counters } from './counters.js';
 import { randomFrom } from './fault-proxy.js';
 import { Running } from './processes.js';
@@ -69,12 +70,21 @@ export class SyncRounds {
     const { masters, source } = this.options;
     await this.process.said(/applying the writes since|going on where an earlier run ended/, 60_000);
     const sign = `sign:${Math.floor(this.random() * 1e9)}`;
-    await until('there is a key to be written', () => source.client.set(sign, '1').then(() => true, () => false));
-    await until(`the sync follows: ${this.process.err}`, async () => {
-      if (!this.process.runs) throw new Error(`it has ended: ${this.process.err}`);
-      const found = await Promise.all((await masters()).map(({ client }) => client.exists(sign).catch(() => 0)));
-      return found.includes(1);
-    }, 60_000).catch((error: unknown) => {
+    await until('there is a key to be written', () =>
+      source.client.set(sign, '1').then(
+        () => true,
+        () => false,
+      ),
+    );
+    await until(
+      `the sync follows: ${this.process.err}`,
+      async () => {
+        if (!this.process.runs) throw new Error(`it has ended: ${this.process.err}`);
+        const found = await Promise.all((await masters()).map(({ client }) => client.exists(sign).catch(() => 0)));
+        return found.includes(1);
+      },
+      60_000,
+    ).catch((error: unknown) => {
       throw new Error(`${String(error)}: ${this.process.err}`);
     });
   }
@@ -90,6 +100,33 @@ export class SyncRounds {
       throw new Error(`${String(error)}\n${running.err}`);
     });
     this.counters.start();
+  }
+
+  /** Rounds in which one of these happens; after each, the target is to be what the source is. RDBKIT_TEST_ONLY chooses some. */
+  async play(faults: Readonly<Record<string, () => Promise<unknown>>>, few: number): Promise<void> {
+    this.start();
+    await this.follows();
+    this.counters.start();
+    const only = new RegExp(process.env.RDBKIT_TEST_ONLY ?? '');
+    const names = Object.keys(faults).filter((name) => only.test(name));
+    const passed = new Map<string, number>();
+    for (let round = 0; round < roundsOf(few); round++) {
+      const name = names[round % names.length];
+      await delay(this.below(400));
+      try {
+        await faults[name]();
+        await this.follows();
+        await this.check();
+      } catch (error) {
+        throw new Error(`round ${round}, ${name}: ${String(error)}`, { cause: error });
+      }
+      passed.set(name, (passed.get(name) ?? 0) + 1);
+      if (process.env.RDBKIT_TEST_ROUNDS !== undefined) console.log(round, name);
+    }
+    if (process.env.RDBKIT_TEST_ROUNDS !== undefined) console.log(passed, this.counters.answered);
+    await this.counters.stop(); // nothing is in flight then
+    const wrong = await this.counters.wrong([this.options.source]);
+    if (wrong.length > 0) throw new Error(`the source has not what was written to it: ${wrong.join('; ')}`);
   }
 
   /** A number in [0, most). */

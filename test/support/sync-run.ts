@@ -4,6 +4,9 @@ import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { sync, type SyncOptions, type SyncStatus, type SyncSummary } from '../../src/commands/sync.js';
 import { parseServerUrl } from '../../src/redis/url.js';
+import { expect } from 'vitest';
+import type { RedisNode } from './redis-node.js';
+import { unlike } from './sync-support.js';
 import { until } from './until.js';
 
 /** Options of a sync that is named `test`, and ends when the target has caught up. */
@@ -39,6 +42,14 @@ export class SyncRun {
     this.done.catch(() => undefined);
   }
 
+  /** The text of the error that it ends with. */
+  get failure(): Promise<string> {
+    return this.done.then(
+      () => 'none',
+      (error: unknown) => String(error),
+    );
+  }
+
   /** Until changes are applied. */
   follows(): Promise<void> {
     return until('the sync follows', () =>
@@ -55,4 +66,12 @@ export class SyncRun {
     this.aborting.abort(new Error('aborted by the test'));
     return this.done.catch((error: unknown) => error);
   }
+}
+
+/** Goes on with a sync until the target has caught up; it is what the masters of the source are then. */
+export async function catchUp(url: string, masters: () => Promise<readonly RedisNode[]>, target: RedisNode): Promise<void> {
+  const last = new SyncRun(url, target.url);
+  const summary = await last.done;
+  expect([summary.caughtUp, summary.restored, last.problems]).toEqual([true, undefined, []]);
+  expect(await unlike(await masters(), [target])).toEqual([]);
 }

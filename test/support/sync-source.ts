@@ -86,7 +86,10 @@ interface Following {
 }
 
 /** A link to whichever node `now` is. */
-export async function following(node: RedisNode, open: () => Promise<OpenedNode> = opening(node)): Promise<Following & { id: string; from: number }> {
+export async function following(
+  node: RedisNode,
+  open: () => Promise<OpenedNode> = opening(node),
+): Promise<Following & { id: string; from: number }> {
   const [id, from] = [await fieldOf(node, 'master_replid'), Number(await fieldOf(node, 'master_repl_offset'))];
   const log = new MemoryLog(from);
   const events: string[] = [];

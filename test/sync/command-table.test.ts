@@ -8,7 +8,7 @@ import { heldExpiry } from '../../src/sync/commands/expiries.js';
 import { specFromServer } from '../../src/sync/commands/server-spec.js';
 import { type CommandSpec, newKeyArgs } from '../../src/sync/commands/spec.js';
 import { SPECS } from '../../src/sync/commands/specs.js';
-import { otherDatabase, plainRestore, splitCommand, withReplace } from '../../src/sync/commands/split.js';
+import { otherDatabase, splitCommand, withReplace } from '../../src/sync/commands/split.js';
 import { CommandTable } from '../../src/sync/commands/table.js';
 import { COMMAND_SAMPLES } from '../support/command-samples.js';
 import { streamCommand } from '../support/stream-commands.js';
@@ -23,16 +23,23 @@ function spec(...args: readonly string[]): CommandSpec {
 }
 
 /** The arguments of a command that was written; none for undefined. */
-const written = (bytes: Uint8Array | undefined): string => (bytes === undefined ? '' : commandArgs(bytes, 0).map((arg) => Buffer.from(arg).toString()).join(' '));
+const written = (bytes: Uint8Array | undefined): string =>
+  bytes === undefined
+    ? ''
+    : commandArgs(bytes, 0)
+        .map((arg) => Buffer.from(arg).toString())
+        .join(' ');
 
 describe('find', () => {
   test('every name, in any case, and no other', () => {
     for (const one of SPECS) {
       for (const name of [one.name, one.name.toUpperCase(), one.name[0].toUpperCase() + one.name.slice(1)]) expect(spec(name)).toBe(one);
-      for (const name of [`${one.name}x`, one.name.slice(1), `x${one.name.slice(1)}\0`]) expect(table.of(streamCommand(name))?.name).not.toBe(one.name);
+      for (const name of [`${one.name}x`, one.name.slice(1), `x${one.name.slice(1)}\0`])
+        expect(table.of(streamCommand(name))?.name).not.toBe(one.name);
     }
     expect(new Set(SPECS.map(({ name }) => name)).size).toBe(SPECS.length);
-    for (const name of ['', 'get', 'x'.repeat(100_000), 'ft\x0e_create', 'json\x0eset']) expect(table.of(streamCommand(name))).toBeUndefined();
+    for (const name of ['', 'get', 'x'.repeat(100_000), 'ft\x0e_create', 'json\x0eset'])
+      expect(table.of(streamCommand(name))).toBeUndefined();
   });
 
   test('a command is added, or replaces the one of its name', () => {
@@ -69,9 +76,9 @@ const FACTS = readdirSync(join(import.meta.dirname, '../../fixtures/commands')).
 
 /** Where a server says less than there is. */
 const OWN_KEYS: Readonly<Record<string, string>> = {
-  'xreadgroup': 'says that it only reads; it moves a group on',
-  'sort': 'leaves STORE to GETKEYSANDFLAGS',
-  'migrate': 'says that the empty argument is a key',
+  xreadgroup: 'says that it only reads; it moves a group on',
+  sort: 'leaves STORE to GETKEYSANDFLAGS',
+  migrate: 'says that the empty argument is a key',
   'ts.createrule': 'names one of two keys',
   'ts.deleterule': 'names one of two keys',
   'tdigest.merge': 'names one of its keys',
@@ -138,9 +145,33 @@ describe('keys', () => {
 
   test('none where the arguments make no sense', () => {
     const lines = [
-      'SET', 'RENAME k1', 'DEL', 'MSET k1', 'MSET k1 v k2', 'EVAL s', 'EVAL s x k1', 'EVAL s -1', 'EVAL s 2 k1', 'EVAL s 99999999999999999999 k1', 'ZUNIONSTORE k1 0',
-      'ZUNIONSTORE k1 3 k2 k3', 'MSETEX 2 k1 v k2', 'LMPOP 1', 'LMPOP 1.5 k1 LEFT', 'BLPOP 1', 'XREADGROUP GROUP g c STREAMS', 'XREADGROUP GROUP g c STREAMS k1 k2 >',
-      'XREADGROUP GROUP g c', 'MIGRATE h 1 "" 0 1 COPY', 'SORT', 'SORT k1 STORE', 'BITOP NOT k1', 'JSON.MSET k1 $', 'GEORADIUS k1', 'SUNIONSTORE k1', 'XGROUP CREATE',
+      'SET',
+      'RENAME k1',
+      'DEL',
+      'MSET k1',
+      'MSET k1 v k2',
+      'EVAL s',
+      'EVAL s x k1',
+      'EVAL s -1',
+      'EVAL s 2 k1',
+      'EVAL s 99999999999999999999 k1',
+      'ZUNIONSTORE k1 0',
+      'ZUNIONSTORE k1 3 k2 k3',
+      'MSETEX 2 k1 v k2',
+      'LMPOP 1',
+      'LMPOP 1.5 k1 LEFT',
+      'BLPOP 1',
+      'XREADGROUP GROUP g c STREAMS',
+      'XREADGROUP GROUP g c STREAMS k1 k2 >',
+      'XREADGROUP GROUP g c',
+      'MIGRATE h 1 "" 0 1 COPY',
+      'SORT',
+      'SORT k1 STORE',
+      'BITOP NOT k1',
+      'JSON.MSET k1 $',
+      'GEORADIUS k1',
+      'SUNIONSTORE k1',
+      'XGROUP CREATE',
     ];
     for (const line of lines) expect([line, spec(...words(line)).keys(streamCommand(...words(line)), newKeyArgs())]).toEqual([line, false]);
   });
@@ -150,7 +181,16 @@ describe('specFromServer', () => {
   const flags = ['write', 'denyoom'];
 
   test('a command that only reads, and what is no entry, gives none', () => {
-    const entries = [undefined, null, 5, [], ['x'], ['get', 2, ['readonly', 'fast'], 1, 1, 1], ['', 2, ['write'], 1, 1, 1], ['x', 2, 'write', 1, 1, 1]];
+    const entries = [
+      undefined,
+      null,
+      5,
+      [],
+      ['x'],
+      ['get', 2, ['readonly', 'fast'], 1, 1, 1],
+      ['', 2, ['write'], 1, 1, 1],
+      ['x', 2, 'write', 1, 1, 1],
+    ];
     for (const entry of entries) expect(specFromServer(entry)).toBeUndefined();
   });
 
@@ -164,7 +204,26 @@ describe('specFromServer', () => {
 
   test('where it does not say all, there may be other keys', () => {
     const movable = specFromServer(['own.a', -3, [...flags, 'movablekeys'], 1, 1, 1]);
-    const incomplete = specFromServer(['own.b', -3, flags, 1, 1, 1, [], [], [['flags', ['RW', 'incomplete'], 'begin_search', ['type', 'index', 'spec', ['index', 1]], 'find_keys', ['type', 'range', 'spec', ['lastkey', 0, 'keystep', 1, 'limit', 0]]]]]);
+    const incomplete = specFromServer([
+      'own.b',
+      -3,
+      flags,
+      1,
+      1,
+      1,
+      [],
+      [],
+      [
+        [
+          'flags',
+          ['RW', 'incomplete'],
+          'begin_search',
+          ['type', 'index', 'spec', ['index', 1]],
+          'find_keys',
+          ['type', 'range', 'spec', ['lastkey', 0, 'keystep', 1, 'limit', 0]],
+        ],
+      ],
+    ]);
     for (const one of [movable, incomplete]) {
       const found = newKeyArgs();
       expect(one?.keys(streamCommand('own', 'k1', 'x'), found)).toBe(true);
@@ -173,8 +232,38 @@ describe('specFromServer', () => {
   });
 
   test('of a command with parts: by the second word', () => {
-    const part = (name: string, index: number, flag: string): unknown => [name, 3, [flag], index, index, 1, [], [], [['flags', ['OW'], 'begin_search', ['type', 'index', 'spec', ['index', index]], 'find_keys', ['type', 'range', 'spec', ['lastkey', 0, 'keystep', 1, 'limit', 0]]]]];
-    const one = specFromServer(['own', -2, [], 0, 0, 0, [], [], [], [part('own|first', 2, 'write'), part('own|last', 3, 'write'), part('own|look', 2, 'readonly')]]);
+    const part = (name: string, index: number, flag: string): unknown => [
+      name,
+      3,
+      [flag],
+      index,
+      index,
+      1,
+      [],
+      [],
+      [
+        [
+          'flags',
+          ['OW'],
+          'begin_search',
+          ['type', 'index', 'spec', ['index', index]],
+          'find_keys',
+          ['type', 'range', 'spec', ['lastkey', 0, 'keystep', 1, 'limit', 0]],
+        ],
+      ],
+    ];
+    const one = specFromServer([
+      'own',
+      -2,
+      [],
+      0,
+      0,
+      0,
+      [],
+      [],
+      [],
+      [part('own|first', 2, 'write'), part('own|last', 3, 'write'), part('own|look', 2, 'readonly')],
+    ]);
     expect(one && keysOf(one, 'OWN FIRST k1')).toEqual({ writes: ['k1'], reads: [] });
     expect(one?.keys(streamCommand('own', 'last', 'k1'), newKeyArgs())).toBe(false);
     expect(one?.keys(streamCommand('own', 'look', 'k1'), newKeyArgs())).toBe(false);
@@ -183,32 +272,92 @@ describe('specFromServer', () => {
 });
 
 /** What a sequence of commands on one key comes to. */
-const effectOf = (lines: readonly string[]): number => lines.reduce((effect, line) => withEffect(effect, spec(...words(line)).effect(streamCommand(...words(line)))), 0);
+const effectOf = (lines: readonly string[]): number =>
+  lines.reduce((effect, line) => withEffect(effect, spec(...words(line)).effect(streamCommand(...words(line)))), 0);
 
 describe('repeatable', () => {
   test.each([
-    ['SET k v'], ['SET k v; INCR k; APPEND k a; EXPIREAT k 1'], ['INCR k; DEL k'], ['RENAME k j; DEL k'], ['RPUSH k a; DEL k; RPUSH k b'], ['SADD k a; SADD k b'],
-    ['SREM k a; SREM k b'], ['HSET k f v; PEXPIREAT k 1; HPEXPIREAT k 1 FIELDS 1 f'], ['HSET k f v; HPEXPIREAT k 1 NX FIELDS 1 f'], ['ZADD k CH 1 a'], ['PERSIST k'],
-    ['SETRANGE k 0 a; SET k v KEEPTTL; SETBIT k 0 1'], ['LREM k 0 a'], ['LSET k 0 a'], ['RESTORE k 0 v; INCR k'], ['MSET k v j v'], ['MSETEX 1 k v PXAT 9'],
-    ['RESTORE-ASKING k 5 v ABSTTL'], ['SPOP k; DEL k'], ['GETEX k PXAT 1'], ['HGETEX k PERSIST FIELDS 1 f; HSETEX k PXAT 5 FIELDS 1 f v'],
-    ['SETEX k 1 v; SET k v'], ['EXPIRE k 1; DEL k'], ['SET k v PXAT 5 GET; SETRANGE k 0 a'], ['PFADD k a; PFADD k b'],
+    ['SET k v'],
+    ['SET k v; INCR k; APPEND k a; EXPIREAT k 1'],
+    ['INCR k; DEL k'],
+    ['RENAME k j; DEL k'],
+    ['RPUSH k a; DEL k; RPUSH k b'],
+    ['SADD k a; SADD k b'],
+    ['SREM k a; SREM k b'],
+    ['HSET k f v; PEXPIREAT k 1; HPEXPIREAT k 1 FIELDS 1 f'],
+    ['HSET k f v; HPEXPIREAT k 1 NX FIELDS 1 f'],
+    ['ZADD k CH 1 a'],
+    ['PERSIST k'],
+    ['SETRANGE k 0 a; SET k v KEEPTTL; SETBIT k 0 1'],
+    ['LREM k 0 a'],
+    ['LSET k 0 a'],
+    ['RESTORE k 0 v; INCR k'],
+    ['MSET k v j v'],
+    ['MSETEX 1 k v PXAT 9'],
+    ['RESTORE-ASKING k 5 v ABSTTL'],
+    ['SPOP k; DEL k'],
+    ['GETEX k PXAT 1'],
+    ['HGETEX k PERSIST FIELDS 1 f; HSETEX k PXAT 5 FIELDS 1 f v'],
+    ['SETEX k 1 v; SET k v'],
+    ['EXPIRE k 1; DEL k'],
+    ['SET k v PXAT 5 GET; SETRANGE k 0 a'],
+    ['PFADD k a; PFADD k b'],
   ])('%s may be applied again', (lines) => {
     expect(repeatable(effectOf(lines.split('; ')), true)).toBe(true);
   });
 
   test.each([
-    ['INCR k'], ['SET k v NX'], ['SET k v XX'], ['SET k v IFEQ get'], ['SADD k a; SREM k a'], ['HSET k f v; HDEL k f'], ['HSET k f v; SET k v KEEPTTL'], ['SET k v; RENAME k j'],
-    ['SETEX k 1 v'], ['SET k v EX 1'], ['SET k v PX 1'], ['EXPIRE k 1'], ['GETEX k EX 1'], ['RESTORE k 5 v REPLACE'], ['ZADD k NX 1 a'], ['ZADD k CH GT 1 a'],
-    ['ZADD k INCR 1 a'], ['LREM k 1 a'], ['PFADD k a; SETRANGE k 0 a'], ['HPEXPIREAT k 1 GT FIELDS 2 f g'], ['HSETEX k KEEPTTL FIELDS 1 f v'], ['HSETEX k FNX FIELDS 1 f v'],
-    ['HSETEX k EX 1 FIELDS 1 f v'], ['MSETEX 1 k v NX'], ['MSETEX 1 k v EX 1'], ['DEL k; SPOP k'], ['TS.INCRBY k 1'], ['XADD k 1-1 f v'], ['JSON.SET k $ 1'], ['EVAL s 1 k'],
-    ['SADD k a; GETSET k v'], ['SUNIONSTORE k j'], ['PFCOUNT k'], ['MSETNX k v'], ['SPEXPIREAT k 1 MEMBERS 1 a'],
+    ['INCR k'],
+    ['SET k v NX'],
+    ['SET k v XX'],
+    ['SET k v IFEQ get'],
+    ['SADD k a; SREM k a'],
+    ['HSET k f v; HDEL k f'],
+    ['HSET k f v; SET k v KEEPTTL'],
+    ['SET k v; RENAME k j'],
+    ['SETEX k 1 v'],
+    ['SET k v EX 1'],
+    ['SET k v PX 1'],
+    ['EXPIRE k 1'],
+    ['GETEX k EX 1'],
+    ['RESTORE k 5 v REPLACE'],
+    ['ZADD k NX 1 a'],
+    ['ZADD k CH GT 1 a'],
+    ['ZADD k INCR 1 a'],
+    ['LREM k 1 a'],
+    ['PFADD k a; SETRANGE k 0 a'],
+    ['HPEXPIREAT k 1 GT FIELDS 2 f g'],
+    ['HSETEX k KEEPTTL FIELDS 1 f v'],
+    ['HSETEX k FNX FIELDS 1 f v'],
+    ['HSETEX k EX 1 FIELDS 1 f v'],
+    ['MSETEX 1 k v NX'],
+    ['MSETEX 1 k v EX 1'],
+    ['DEL k; SPOP k'],
+    ['TS.INCRBY k 1'],
+    ['XADD k 1-1 f v'],
+    ['JSON.SET k $ 1'],
+    ['EVAL s 1 k'],
+    ['SADD k a; GETSET k v'],
+    ['SUNIONSTORE k j'],
+    ['PFCOUNT k'],
+    ['MSETNX k v'],
+    ['SPEXPIREAT k 1 MEMBERS 1 a'],
   ])('%s may not', (lines) => {
     expect(repeatable(effectOf(lines.split('; ')), true)).toBe(false);
   });
 
   test('with expiries that are not held, only what has none', () => {
-    const some = ['SET k v PXAT 1', 'PEXPIREAT k 1', 'HPEXPIREAT k 1 FIELDS 1 f', 'HSETEX k PXAT 1 FIELDS 1 f v', 'RESTORE k 1 v REPLACE ABSTTL', 'GETEX k EXAT 1', 'MSETEX 1 k v PXAT 1'];
-    for (const line of some) expect([line, repeatable(effectOf([line]), true), repeatable(effectOf([line]), false)]).toEqual([line, true, false]);
+    const some = [
+      'SET k v PXAT 1',
+      'PEXPIREAT k 1',
+      'HPEXPIREAT k 1 FIELDS 1 f',
+      'HSETEX k PXAT 1 FIELDS 1 f v',
+      'RESTORE k 1 v REPLACE ABSTTL',
+      'GETEX k EXAT 1',
+      'MSETEX 1 k v PXAT 1',
+    ];
+    for (const line of some)
+      expect([line, repeatable(effectOf([line]), true), repeatable(effectOf([line]), false)]).toEqual([line, true, false]);
     expect(repeatable(effectOf(['SET k v', 'PERSIST k', 'SADD k a']), false)).toBe(true);
   });
 });
@@ -262,9 +411,31 @@ describe('heldExpiry', () => {
   });
 
   test.each([
-    ['SET k v'], ['SET k v KEEPTTL'], ['SET k v IFEQ ex 5'], ['SET k v EX'], ['SET k v EX x'], ['SET k v EX 99999999999999999999'], ['GETEX k'], ['PERSIST k'], ['INCR k'], ['DEL k'],
-    ['HSETEX k FIELDS 1 ex 5'], ['HSETEX k KEEPTTL FIELDS 1 px 5'], ['HGETEX k FIELDS 1 persist'], ['HGETEX k EX 5'], ['MSETEX 1 ex 5'], ['MSETEX 1 k ex KEEPTTL'], ['MSETEX x k v EX 5'],
-    ['RESTORE k 0 v REPLACE'], ['RESTORE k x v'], ['RESTORE k 5'], ['SETEX k 5'], ['EXPIRE k'], ['EXPIRE k ""'], ['SADDEX k MEMBERS 2 ex 5'], ['HEXPIRE k 5 FIELDS'],
+    ['SET k v'],
+    ['SET k v KEEPTTL'],
+    ['SET k v IFEQ ex 5'],
+    ['SET k v EX'],
+    ['SET k v EX x'],
+    ['SET k v EX 99999999999999999999'],
+    ['GETEX k'],
+    ['PERSIST k'],
+    ['INCR k'],
+    ['DEL k'],
+    ['HSETEX k FIELDS 1 ex 5'],
+    ['HSETEX k KEEPTTL FIELDS 1 px 5'],
+    ['HGETEX k FIELDS 1 persist'],
+    ['HGETEX k EX 5'],
+    ['MSETEX 1 ex 5'],
+    ['MSETEX 1 k ex KEEPTTL'],
+    ['MSETEX x k v EX 5'],
+    ['RESTORE k 0 v REPLACE'],
+    ['RESTORE k x v'],
+    ['RESTORE k 5'],
+    ['SETEX k 5'],
+    ['EXPIRE k'],
+    ['EXPIRE k ""'],
+    ['SADDEX k MEMBERS 2 ex 5'],
+    ['HEXPIRE k 5 FIELDS'],
   ])('%s is sent as it is', (line) => {
     expect(held(line)).toBe('');
   });
@@ -283,7 +454,8 @@ describe('heldExpiry', () => {
 
 describe('commands written anew', () => {
   test('the part of a command that concerns some keys', () => {
-    const part = (line: string, keep: readonly number[]): string => written(splitCommand(streamCommand(...words(line)), spec(...words(line)), keep));
+    const part = (line: string, keep: readonly number[]): string =>
+      written(splitCommand(streamCommand(...words(line)), spec(...words(line)), keep));
     expect(part('DEL a b c', [1, 3])).toBe('DEL a c');
     expect(part('mset a 1 b 2 c 3', [3])).toBe('mset b 2');
     expect(part('JSON.MSET a $ 1 b $ 2', [4])).toBe('JSON.MSET b $ 2');
@@ -292,11 +464,12 @@ describe('commands written anew', () => {
 
   test('FUNCTION LOAD gains REPLACE', () => {
     expect(written(withReplace(streamCommand('FUNCTION', 'load', 'code')))).toBe('FUNCTION load REPLACE code');
-    for (const line of ['FUNCTION LOAD REPLACE code', 'FUNCTION DELETE name', 'FUNCTION FLUSH']) expect(withReplace(streamCommand(...words(line)))).toBeUndefined();
+    for (const line of ['FUNCTION LOAD REPLACE code', 'FUNCTION DELETE name', 'FUNCTION FLUSH'])
+      expect(withReplace(streamCommand(...words(line)))).toBeUndefined();
   });
 
   test('RESTORE-ASKING becomes RESTORE … REPLACE', () => {
-    const plain = (line: string): string => written(plainRestore(streamCommand(...words(line))));
+    const plain = (line: string): string => written(heldExpiry(streamCommand(...words(line)), spec(...words(line)), 0, 0));
     expect(plain('RESTORE-ASKING k 0 replace')).toBe('RESTORE k 0 replace REPLACE');
     expect(plain('RESTORE-ASKING k 5 v replace ABSTTL')).toBe('RESTORE k 5 v replace ABSTTL');
     expect(plain('RESTORE k 0 v')).toBe('RESTORE k 0 v REPLACE');

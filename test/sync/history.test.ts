@@ -26,9 +26,12 @@ test('a history is read from INFO', () => {
   expect(historyOf(promoted)).toMatchObject({ earlierId: B, earlierEnd: 900 });
 });
 
-test.each(['', '# Replication\r\nrole:master\r\n', INFO.replace(A, 'x'), INFO.replace(':1000', ':many')])('what does not tell one: %j', (text) => {
-  expect(historyOf(text)).toBeUndefined();
-});
+test.each(['', '# Replication\r\nrole:master\r\n', INFO.replace(A, 'x'), INFO.replace(':1000', ':many')])(
+  'what does not tell one: %j',
+  (text) => {
+    expect(historyOf(text)).toBeUndefined();
+  },
+);
 
 const source = (more: Partial<SourceHistory>): SourceHistory => ({
   ...{ role: 'master', id: A, offset: 1000, earlierId: '', earlierEnd: 0, backlog: { from: 501, to: 1000 } },

@@ -30,7 +30,13 @@ function commandsOf(written: ReturnType<FetchedWriter['write']>): { commands: st
     const args = commandArgs(all, at);
     const isRestore = Buffer.from(args[0]).toString() === 'RESTORE';
     if (isRestore) payload = args[3];
-    commands.push(args.map((arg, i) => (isRestore && i === 3 ? '…' : arg.length === KEY.length && arg[0] === 0xff ? 'KEY' : Buffer.from(arg).toString('latin1'))).join(' '));
+    commands.push(
+      args
+        .map((arg, i) =>
+          isRestore && i === 3 ? '…' : arg.length === KEY.length && arg[0] === 0xff ? 'KEY' : Buffer.from(arg).toString('latin1'),
+        )
+        .join(' '),
+    );
   }
   expect(written).toHaveProperty('commands', commands.length);
   return { commands, payload };
@@ -110,7 +116,10 @@ test('a payload over the limit becomes commands, under another name', () => {
   expect(name).toMatch(/^rdbkit:\{\d+\}:restoring:sync:1$/);
   expect(commands).toEqual([`DEL ${name}`, `SET ${name} value`, `PEXPIREAT ${name} ${AT + SHIFT}`, `RENAME ${name} KEY`]);
   const module = encodePayload(7, bytes(0x81, be(1n << 10n, 8), 0), 10);
-  expect(writer.write(KEY, fetched(module), 0, 0)).toMatchObject({ outcome: 'refused', reason: expect.stringContaining('no commands make') as string });
+  expect(writer.write(KEY, fetched(module), 0, 0)).toMatchObject({
+    outcome: 'refused',
+    reason: expect.stringContaining('no commands make') as string,
+  });
 });
 
 test('damage, and a payload that was not kept, are refused', () => {

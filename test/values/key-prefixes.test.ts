@@ -9,7 +9,8 @@ const text = ({ keyBytes, keyEnd, keyStart }: KeyPlace): string => Buffer.from(k
 
 type Pairs = readonly (readonly [from: string, to: string])[];
 
-const prefixes = (pairs: Pairs): KeyPrefixes => new KeyPrefixes(pairs.map(([from, to]) => ({ from: Buffer.from(from), to: Buffer.from(to) })));
+const prefixes = (pairs: Pairs): KeyPrefixes =>
+  new KeyPrefixes(pairs.map(([from, to]) => ({ from: Buffer.from(from), to: Buffer.from(to) })));
 
 function renamed(pairs: Pairs, key: string): string {
   const pair = pairs.find(([from]) => key.startsWith(from));
@@ -64,7 +65,8 @@ describe('KeyPrefixes', () => {
         for (const key of KEYS) {
           if (starts.length > 0 && !starts.some((start) => key.startsWith(start))) continue;
           const name = renamed(pairs, key);
-          if (names.has(name)) expect([name, meetings.some((start) => startsWith(Buffer.from(name), 0, name.length, start))]).toEqual([name, true]);
+          if (names.has(name))
+            expect([name, meetings.some((start) => startsWith(Buffer.from(name), 0, name.length, start))]).toEqual([name, true]);
           names.add(name);
         }
       }),
@@ -79,18 +81,61 @@ describe('KeyPrefixes', () => {
     [[['a:', 'b:']], ['a'], []],
     [[['a:', 'ab:']], ['a'], ['ab:']],
     [[['', 'new:']], [], []],
-    [[['a:', 'b:'], ['b:', 'a:']], [], []],
-    [[['a:', 'c:'], ['b:', 'c:d:']], ['a:', 'b:'], ['c:d:']],
-    [[['a:keep:', 'a:keep:'], ['a:', '']], ['a:'], ['a:keep:']],
+    [
+      [
+        ['a:', 'b:'],
+        ['b:', 'a:'],
+      ],
+      [],
+      [],
+    ],
+    [
+      [
+        ['a:', 'c:'],
+        ['b:', 'c:d:'],
+      ],
+      ['a:', 'b:'],
+      ['c:d:'],
+    ],
+    [
+      [
+        ['a:keep:', 'a:keep:'],
+        ['a:', ''],
+      ],
+      ['a:'],
+      ['a:keep:'],
+    ],
   ])('%j of keys %j meet at %j', (pairs, starts, meetings) => {
     const found = prefixes(pairs).meetings(starts.map((start) => Buffer.from(start)));
     expect(found.map((start) => Buffer.from(start).toString())).toEqual(meetings);
   });
 
   test('a pair that never counts is told', () => {
-    expect(prefixes([['a:', 'x'], ['b:', 'x'], ['b:c', 'y']]).useless).toEqual({ pair: 2, before: 1 });
-    expect(prefixes([['', 'x'], ['b:', 'x']]).useless).toEqual({ pair: 1, before: 0 });
-    expect(prefixes([['a:', 'x'], ['a:', 'x']]).useless).toEqual({ pair: 1, before: 0 });
-    expect(prefixes([['a:b', 'x'], ['a:', 'x'], ['', 'x']]).useless).toBeUndefined();
+    expect(
+      prefixes([
+        ['a:', 'x'],
+        ['b:', 'x'],
+        ['b:c', 'y'],
+      ]).useless,
+    ).toEqual({ pair: 2, before: 1 });
+    expect(
+      prefixes([
+        ['', 'x'],
+        ['b:', 'x'],
+      ]).useless,
+    ).toEqual({ pair: 1, before: 0 });
+    expect(
+      prefixes([
+        ['a:', 'x'],
+        ['a:', 'x'],
+      ]).useless,
+    ).toEqual({ pair: 1, before: 0 });
+    expect(
+      prefixes([
+        ['a:b', 'x'],
+        ['a:', 'x'],
+        ['', 'x'],
+      ]).useless,
+    ).toBeUndefined();
   });
 });

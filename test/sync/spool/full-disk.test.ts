@@ -57,7 +57,7 @@ const piece = (value: number): Uint8Array => new Uint8Array(20_000).fill(value);
 
 async function readAll(spool: Spool): Promise<Uint8Array> {
   const found: Uint8Array[] = [];
-  for (let at = spool.begin; at < spool.end; ) {
+  for (let at = spool.begin; at < spool.end;) {
     const { bytes, offset } = await spool.read(at);
     found.push(bytes);
     at = offset;
@@ -127,7 +127,14 @@ test('a new copy and a turn wait for room, too', async () => {
   await done;
   await spool.close();
   const again = await Spool.open(where);
-  expect([again.begin, again.end, again.history]).toEqual([500, 500, [{ id: 'a', from: 500 }, { id: 'b', from: 500 }]]);
+  expect([again.begin, again.end, again.history]).toEqual([
+    500,
+    500,
+    [
+      { id: 'a', from: 500 },
+      { id: 'b', from: 500 },
+    ],
+  ]);
   await again.close();
 });
 

@@ -48,12 +48,24 @@ type Step =
   | { do: 'reset'; at: number };
 
 const step: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 12, arbitrary: fc.record({ do: fc.constant('append' as const), size: fc.oneof(fc.integer({ min: 1, max: 200 }), fc.integer({ min: 1, max: 90_000 })) }) },
+  {
+    weight: 12,
+    arbitrary: fc.record({
+      do: fc.constant('append' as const),
+      size: fc.oneof(fc.integer({ min: 1, max: 200 }), fc.integer({ min: 1, max: 90_000 })),
+    }),
+  },
   { weight: 8, arbitrary: fc.record({ do: fc.constant('read' as const), at: fc.double({ min: 0, max: 1, noNaN: true }) }) },
   { weight: 4, arbitrary: fc.record({ do: fc.constant('trim' as const), at: fc.double({ min: 0, max: 1, noNaN: true }) }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('truncate' as const), at: fc.double({ min: 0, max: 1, noNaN: true }) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('reset' as const), at: fc.integer({ min: 0, max: 2 ** 45 }) }) },
-  { weight: 2, arbitrary: fc.record({ do: fc.constantFrom('turn' as const, 'flush' as const, 'reopen' as const), size: fc.integer({ min: 0, max: 9 }) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      do: fc.constantFrom('turn' as const, 'flush' as const, 'reopen' as const),
+      size: fc.integer({ min: 0, max: 9 }),
+    }),
+  },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('kill' as const), tail: fc.integer({ min: 0, max: 3000 }) }) },
 );
 
@@ -117,7 +129,7 @@ class Run {
 
   private async read(from: number): Promise<void> {
     const { spool, model } = this;
-    for (let at = from; at < spool.end; ) {
+    for (let at = from; at < spool.end;) {
       const { bytes, offset } = await spool.read(at);
       if (!Buffer.from(bytes).equals(model.slice(at, offset))) expect.fail(`other bytes after offset ${at}`);
       expect(offset - bytes.length).toBe(at);
@@ -145,7 +157,10 @@ class Run {
     const { flushed } = this.spool;
     cpSync(dir, copy, { recursive: true, filter: (path) => !path.endsWith('lock') });
     const [lane] = readdirSync(copy);
-    const newest = readdirSync(join(copy, lane)).filter((name) => name.endsWith('.spool')).sort().at(-1);
+    const newest = readdirSync(join(copy, lane))
+      .filter((name) => name.endsWith('.spool'))
+      .sort()
+      .at(-1);
     const cut = Math.min(tail, newest === undefined ? 0 : statSync(join(copy, lane, newest)).size);
     if (newest !== undefined) truncateSync(join(copy, lane, newest), statSync(join(copy, lane, newest)).size - cut);
     await this.spool.remove();
@@ -158,7 +173,12 @@ class Run {
     if (history.length === 0) {
       // nothing was left: a new copy begins
       await this.spool.reset('first', this.model.end);
-      Object.assign(this.model, { bytes: Buffer.alloc(0), start: this.spool.end, trimmed: this.spool.end, history: [{ id: 'first', from: this.spool.end }] });
+      Object.assign(this.model, {
+        bytes: Buffer.alloc(0),
+        start: this.spool.end,
+        trimmed: this.spool.end,
+        history: [{ id: 'first', from: this.spool.end }],
+      });
       return;
     }
     if (begin >= this.model.start) this.model.bytes = Buffer.from(this.model.slice(begin, end));
@@ -191,7 +211,12 @@ class Run {
 const run = (options: Partial<SpoolOptions>) =>
   fc.assert(
     fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 60 }), async (steps) => {
-      await new Run({ lane: 'a', max: 1 << 20, ...options, ...(options.dir === undefined ? {} : { dir: folder.at(`model-${count++}`) }) }).all(steps);
+      await new Run({
+        lane: 'a',
+        max: 1 << 20,
+        ...options,
+        ...(options.dir === undefined ? {} : { dir: folder.at(`model-${count++}`) }),
+      }).all(steps);
     }),
     { numRuns: 60 },
   );

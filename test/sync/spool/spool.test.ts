@@ -13,9 +13,17 @@ let count = 0;
 const LANE = '127.0.0.1:6379';
 
 /** A folder of its own. */
-const options = (more: Partial<SpoolOptions> = {}): SpoolOptions => ({ lane: LANE, dir: folder.at(`spool-${count++}`), max: 1 << 30, ...more });
+const options = (more: Partial<SpoolOptions> = {}): SpoolOptions => ({
+  lane: LANE,
+  dir: folder.at(`spool-${count++}`),
+  max: 1 << 30,
+  ...more,
+});
 const laneFolder = ({ dir = '' }: SpoolOptions): string => join(dir, 'lane-127.0.0.1%3a6379');
-const segments = (spool: SpoolOptions): string[] => readdirSync(laneFolder(spool)).filter((name) => name.endsWith('.spool')).sort();
+const segments = (spool: SpoolOptions): string[] =>
+  readdirSync(laneFolder(spool))
+    .filter((name) => name.endsWith('.spool'))
+    .sort();
 
 /** Bytes of a stream, each known by its offset. */
 const stream = (after: number, length: number): Uint8Array => Uint8Array.from({ length }, (_, i) => byteAt(after + i + 1));
@@ -24,7 +32,7 @@ const byteAt = (offset: number): number => (offset * 31 + (offset >> 8) * 7) & 2
 /** Everything after an offset. */
 async function readAll(spool: Spool, from = spool.begin): Promise<Uint8Array> {
   const found: Uint8Array[] = [];
-  for (let at = from; at < spool.end; ) {
+  for (let at = from; at < spool.end;) {
     const { bytes, offset } = await spool.read(at);
     expect(offset).toBe(at + bytes.length);
     found.push(bytes);
@@ -63,7 +71,10 @@ test('a later run has everything, and the history', async () => {
   await spool.close();
   const again = await Spool.open(where);
   expect([again.begin, again.end, again.flushed]).toEqual([70, 500_070, 500_070]);
-  expect(again.history).toEqual([{ id: 'a'.repeat(40), from: 70 }, { id: 'b'.repeat(40), from: 400_000 }]);
+  expect(again.history).toEqual([
+    { id: 'a'.repeat(40), from: 70 },
+    { id: 'b'.repeat(40), from: 400_000 },
+  ]);
   await fill(again, 50_000);
   expect(await readAll(again)).toEqual(Buffer.from(stream(70, 550_000)));
   await again.remove();
@@ -128,7 +139,11 @@ test('a damaged byte is an error with the file and the place in it', async () =>
   writeFileSync(path, bytes);
   const spool = await Spool.open(where);
   const error = await readAll(spool).catch((thrown: unknown) => thrown);
-  expect(error).toMatchObject({ code: 'BAD_SPOOL', file: path, message: expect.stringContaining('with its checksum, got another one') as string });
+  expect(error).toMatchObject({
+    code: 'BAD_SPOOL',
+    file: path,
+    message: expect.stringContaining('with its checksum, got another one') as string,
+  });
   expect((error as RdbError).offset).toBeGreaterThan(100);
   expect((error as RdbError).offset).toBeLessThan(bytes.length);
   await spool.close();
@@ -140,7 +155,10 @@ test.each([0, 40, 90, 150, 5000])('an older segment that is cut to %i bytes is a
   truncateSync(path, size);
   const notes: string[] = [];
   const spool = await Spool.open({ ...where, onEvent: (text) => notes.push(text) });
-  const end = await readAll(spool).then(() => 'whole', (error: unknown) => (error as RdbError).code);
+  const end = await readAll(spool).then(
+    () => 'whole',
+    (error: unknown) => (error as RdbError).code,
+  );
   // without its header, it is known when it is opened
   expect([end, notes.length]).toEqual(size < 100 ? ['whole', 2] : ['BAD_SPOOL', 0]);
   await spool.close();
@@ -151,9 +169,17 @@ test('segments of another lane, another version or another kind are errors, and 
   const newest = join(laneFolder(where), segments(where).at(-1) ?? '');
   const bytes = readFileSync(newest);
   writeFileSync(newest, Buffer.concat([Buffer.from('rdbkit spool 2\n'), bytes.subarray(15)]));
-  await expect(Spool.open(where)).rejects.toMatchObject({ code: 'BAD_SPOOL', file: newest, expected: 'the header of a segment, version 1' });
+  await expect(Spool.open(where)).rejects.toMatchObject({
+    code: 'BAD_SPOOL',
+    file: newest,
+    expected: 'the header of a segment, version 1',
+  });
   const other = await written({ lane: 'other' });
-  const otherNewest = readdirSync(join(other.dir ?? '', 'lane-other')).filter((name) => name.endsWith('.spool')).sort().at(-1) ?? '';
+  const otherNewest =
+    readdirSync(join(other.dir ?? '', 'lane-other'))
+      .filter((name) => name.endsWith('.spool'))
+      .sort()
+      .at(-1) ?? '';
   writeFileSync(newest, readFileSync(join(other.dir ?? '', 'lane-other', otherNewest)));
   await expect(Spool.open(where)).rejects.toMatchObject({ expected: `a segment of ${LANE}`, got: 'one of other' });
   expect(existsSync(newest)).toBe(true);
@@ -180,7 +206,13 @@ test('lanes have folders of their own, whatever they are called, which only this
 
 test('at its limit it waits, says so once, and goes on when the target has what is oldest', async () => {
   const told: string[] = [];
-  const where = options({ max: 1 << 20, memory: 100_000, keep: 1 << 30, onFull: (text) => told.push(text), onRoom: () => told.push('room') });
+  const where = options({
+    max: 1 << 20,
+    memory: 100_000,
+    keep: 1 << 30,
+    onFull: (text) => told.push(text),
+    onRoom: () => told.push('room'),
+  });
   const spool = await Spool.open(where);
   let done = false;
   const writing = fill(spool, 1_500_000).then(() => (done = true));
@@ -199,7 +231,13 @@ test('at its limit it waits, says so once, and goes on when the target has what 
 
 test('in memory only it waits until the target has what is oldest', async () => {
   const told: string[] = [];
-  const spool = await Spool.open({ lane: 'a', max: 0, memory: 100_000, onFull: (text) => told.push(text), onRoom: () => told.push('room') });
+  const spool = await Spool.open({
+    lane: 'a',
+    max: 0,
+    memory: 100_000,
+    onFull: (text) => told.push(text),
+    onRoom: () => told.push('room'),
+  });
   let done = false;
   const writing = fill(spool, 150_000, 9000).then(() => (done = true));
   await new Promise((resolve) => setTimeout(resolve, 20));
@@ -219,7 +257,9 @@ test('what was trimmed can be read within what is to be kept, and not long befor
   expect(spool.begin).toBeLessThanOrEqual(1_500_000);
   expect(spool.begin).toBeGreaterThan(900_000);
   expect(await readAll(spool, 1_500_000)).toEqual(Buffer.from(stream(1_500_000, 1_500_000)));
-  expect(() => spool.readNow(spool.begin - 1)).toThrow(`offset ${spool.begin - 1} is not in the spool, which holds ${spool.begin} to 3000000`);
+  expect(() => spool.readNow(spool.begin - 1)).toThrow(
+    `offset ${spool.begin - 1} is not in the spool, which holds ${spool.begin} to 3000000`,
+  );
   await expect(spool.read(3_000_001)).rejects.toThrow(RangeError);
   await spool.remove();
 });
@@ -249,7 +289,10 @@ test('bytes of a dead history are gone, in memory and in files, also for a later
   expect(await readAll(spool)).toEqual(expected);
   await spool.close();
   spool = await Spool.open(where);
-  expect(spool.history).toEqual([{ id: 'a', from: 0 }, { id: 'c', from: 200_005 }]);
+  expect(spool.history).toEqual([
+    { id: 'a', from: 0 },
+    { id: 'c', from: 200_005 },
+  ]);
   expect(await readAll(spool)).toEqual(expected);
   await spool.remove();
 });
@@ -286,7 +329,10 @@ test('a folder that another one uses is refused, unless that is not there any mo
   const mine = JSON.parse(readFileSync(lockOf(where), 'utf8')) as Record<string, unknown>;
   await spool.close();
   expect(existsSync(lockOf(where))).toBe(false);
-  const stale = [{ ...mine, pid: 4_194_303 }, { ...mine, started: '1' }].map((holder) => JSON.stringify(holder));
+  const stale = [
+    { ...mine, pid: 4_194_303 },
+    { ...mine, started: '1' },
+  ].map((holder) => JSON.stringify(holder));
   for (const text of [...stale, '', '{"pid"', JSON.stringify({ ...mine, pid: -1 })]) {
     writeFileSync(lockOf(where), text);
     await (await Spool.open(where)).close();
