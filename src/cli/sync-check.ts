@@ -89,7 +89,7 @@ function checkPhase({ byVariable, given, options }: Invocation<'sync'>): void {
   }
   const late = until === undefined ? typed(OF_CATCHING_UP) : undefined;
   if (late !== undefined) throw new UsageError(`${longName(late)} is for --until caught-up, which is not given`);
-  const idle = forget ? typed(['dryRun', 'flush', 'seed', 'until']) : undefined;
+  const idle = forget ? typed(['dryRun', 'flush', 'seed', 'status', 'until']) : undefined;
   if (idle !== undefined) throw new UsageError(`${longName(idle)} has no meaning with --forget, which copies nothing`);
 }
 

@@ -1,3 +1,4 @@
+import type { KeyProblem } from '../commands/dump.js';
 import type { RestoreSummary } from '../commands/restore.js';
 import { formatText } from '../commands/diff-terms.js';
 import type { SyncOptions, SyncStatus, SyncSummary } from '../commands/sync.js';
@@ -14,6 +15,7 @@ import { agreedTo, closingLines, restoredAny, restoreFields, restoreWarnings } f
 import { type Listeners, RunCommand, type Task, type Terminal } from './run-command.js';
 import { canAsk, checkSync } from './sync-check.js';
 import { serverLine, syncFailure } from './sync-errors.js';
+import { openStatus, type StatusPlace } from './sync-status.js';
 import {
   afterSignalText,
   appliedText,
@@ -85,7 +87,8 @@ async function runCopy(invocation: Invocation<'sync'>): Promise<number> {
   const { options } = invocation;
   const checked = await checkSync(invocation);
   const { sync } = await import('../commands/sync.js');
-  const course = new Course(invocation, checked);
+  const status = await openStatus(options.status, checked);
+  const course = new Course(invocation, checked, status);
   const task: Task<SyncRun> = {
     command: 'sync',
     logs: true,
@@ -106,7 +109,7 @@ async function runCopy(invocation: Invocation<'sync'>): Promise<number> {
     tornText: '',
     failed: (error) => syncFailure(error, course.copied),
   };
-  return new RunCommand(task, invocation, '').run();
+  return new RunCommand(task, invocation, '').run().finally(() => status?.close());
 }
 
 /** Ends a dry run that would go on with an earlier one. */
@@ -134,6 +137,7 @@ class Course {
   constructor(
     private readonly invocation: Invocation<'sync'>,
     private readonly checked: SyncOptions,
+    private readonly status: StatusPlace | undefined,
   ) {
     this.problems = new KeyProblems(invocation.options.json, 'NOT_SYNCED');
   }
@@ -147,6 +151,7 @@ class Course {
     if (options.pass !== undefined) {
       talk('warning: a password on the command line (-a) shows in the process list: set REDISCLI_AUTH, or use --password-file.');
     }
+    for (const line of this.status?.lines ?? []) talk(line);
     const told = new Set<string>(); // sources described before they are read
     const signal = this.signals(talk);
     terminal.show(['connecting']);
@@ -188,16 +193,11 @@ class Course {
       onNote: (text) => say(`warning: ${printable(text)}.`),
       onAgain: () => {
         problems.clear();
+        this.status?.board.clear();
         this.problemCount = 0;
       },
-      onProblem: (problem) => {
-        this.problemCount++;
-        problems.take(problem, say);
-      },
-      onKeyProblem: ({ db, key, reason }) => {
-        this.problemCount++;
-        problems.take({ file: checked.sources[0], db, key: formatText(key), reason }, say);
-      },
+      onProblem: (problem) => this.problem(problem, say),
+      onKeyProblem: ({ db, key, reason }) => this.problem({ file: checked.sources[0], db, key: formatText(key), reason }, say),
       onStatus: (status) => this.tell(status, talk, terminal),
     };
   }
@@ -215,11 +215,20 @@ class Course {
     return now.signal;
   }
 
+  private problem(problem: KeyProblem, say: (text: string) => void): void {
+    const { db, key, reason } = problem;
+    this.problemCount++;
+    this.status?.board.name({ db, key, reason });
+    this.problems.take(problem, say);
+  }
+
   private tell(status: SyncStatus, talk: (text: string) => void, terminal: Terminal): void {
     const { copied, copy, meter, planned, problemCount } = this;
     const rates = meter.take(status, copy.keys);
     terminal.show(statusParts(status, rates, copy, problemCount));
-    terminal.object(statusObject(status, rates, copy, problemCount));
+    const object = statusObject(status, rates, copy, problemCount);
+    terminal.object(object);
+    this.status?.board.take(object.status, copy);
     if (planned && !copied && status.phase !== 'full') {
       this.copied = true;
       talk(`the full copy is done, with ${keysText(copy.keys)}: applying the writes since.`);

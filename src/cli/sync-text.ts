@@ -1,4 +1,5 @@
 import type { LaneStatus, SyncOptions, SyncStatus, SyncSummary } from '../commands/sync.js';
+import type { LaneFields, StatusFields } from '../commands/sync-terms.js';
 import type { RunProgress } from '../pipeline/run.js';
 import { bytesText, countText, keysText, secondsText } from './numbers.js';
 import { printable, word } from './printable.js';
@@ -147,7 +148,12 @@ export function laneLines({ lanes }: SyncStatus, { lanes: rates }: Rates): strin
 }
 
 /** A line of `--json` while it runs. */
-export function statusObject({ lanes, phase, seconds }: SyncStatus, rates: Rates, copy: RunProgress, problems: number): object {
+export function statusObject(
+  { lanes, phase, seconds }: SyncStatus,
+  rates: Rates,
+  copy: RunProgress,
+  problems: number,
+): { readonly status: StatusFields } {
   return {
     status: {
       phase,
@@ -160,7 +166,7 @@ export function statusObject({ lanes, phase, seconds }: SyncStatus, rates: Rates
   };
 }
 
-export function laneObject(lane: LaneStatus): object {
+export function laneObject(lane: LaneStatus): LaneFields {
   const { applied, attached, connected, counts, fetched, lagBytes, lagSeconds, name, received, source, spool } = lane;
   const lag = { lagBytes, lagSeconds: Math.round(lagSeconds * 1e6) / 1e6 };
   return { name, connected, attached, applied, received, source, ...lag, spool, counts, fetched };

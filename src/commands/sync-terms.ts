@@ -3,6 +3,9 @@ import type { SyncPhase } from './sync.js';
 
 export { SyncError, SyncGap, SyncReplaced } from '../sync/errors.js';
 export { RECORD_PREFIX } from '../sync/record.js';
+export type { StatusBoard } from '../status/board.js';
+export type { LaneFields, StatusFields } from '../status/fields.js';
+export type { ListenAddress } from '../status/server.js';
 
 export const SYNC_PHASES = ['both', 'full', 'changes'] as const satisfies readonly SyncPhase[];
 /** When a sync ends by itself. */

@@ -1,6 +1,6 @@
 import { CONFIRMS, EXPIRIES, ON_GAP, RECORD_PREFIX, SYNC_PHASES, UNTIL } from '../../commands/sync-terms.js';
 import { flag, list, value } from './option.js';
-import { commandNames, number, oneOf, path, positionPrefix, size, syncName, time } from './words.js';
+import { commandNames, listenAddress, number, oneOf, path, positionPrefix, size, syncName, time } from './words.js';
 
 const commands = ['sync'] as const;
 
@@ -66,6 +66,10 @@ export const SYNCED = {
   maxOpsPerSecond: value({
     ...{ commands, value: 'n', parse: number(1) },
     help: 'after the full copy, apply at most this many commands per second from each master',
+  }),
+  status: value({
+    ...{ commands, value: 'host:port', parse: listenAddress },
+    help: 'answer there over HTTP, without a login: a page for people, /status, /metrics for Prometheus, /healthz; :9121 is 127.0.0.1:9121',
   }),
   positionPrefix: value({
     ...{ commands, value: 'text', parse: positionPrefix, default: RECORD_PREFIX },
