@@ -60,7 +60,7 @@ function copying(now: StatusNow): Verdict {
   const done = partCopied(now);
   const many = `${words(copy.keys)} ${copy.keys === 1 ? 'key' : 'keys'} so far`;
   if (done === undefined) {
-    const rate = keysPerSecond === undefined ? '' : `, ${words(keysPerSecond)} a second`;
+    const rate = keysPerSecond === undefined ? '' : `, ${about(keysPerSecond)} a second`;
     return { tone: 'busy', kind: 'full', text: `Copying: ${many}${rate}.`, brief: 'Copying' };
   }
   const left = done > 0 && done < 1 ? `, about ${seconds(Math.ceil((passed / done) * (1 - done)))} left` : '';
@@ -78,7 +78,7 @@ function following(now: StatusNow, samples: readonly Sample[]): Verdict {
   const lag = lagOf(now);
   const pending = now.lanes.reduce((sum, lane) => sum + (lane.pending ?? 0), 0);
   const again = pending === 0 ? '' : `; ${plural(pending, 'changed key')} still to be copied again`;
-  const applied = opsPerSecond === 0 ? 'no writes' : `${words(opsPerSecond)} ${opsPerSecond === 1 ? 'write' : 'writes'} a second`;
+  const applied = opsPerSecond === 0 ? 'no writes' : `${about(opsPerSecond)} ${opsPerSecond === 1 ? 'write' : 'writes'} a second`;
   const rate = `${applied} ${opsPerSecond === 1 ? 'is' : 'are'} applied`;
   const brief = `${late(lag.seconds)} late`;
   if (lag.seconds > LATE) {
@@ -94,6 +94,9 @@ function following(now: StatusNow, samples: readonly Sample[]): Verdict {
   }
   return { tone: 'good', kind: 'follows', text: `${brief}: ${rate}${again}.`, brief };
 }
+
+/** With two digits: it changes each second. */
+const about = (value: number): string => words(value < 100 ? value : Number(value.toPrecision(2)));
 
 /** The latest of the masters, and the bytes of all. */
 export function lagOf({ lanes }: Pick<StatusNow, 'lanes'>): { readonly seconds: number; readonly bytes: number } {

@@ -150,7 +150,8 @@ class StatusPage {
   private readonly notes = { lag: el('p', { class: 'note' }), behind: el('p', { class: 'note' }), rate: el('p', { class: 'note' }) };
   private readonly byMinute = new Table(minuteColumns, [], { name: 'By minute', sort: 'at' });
   private readonly masters = new Table(masterColumns, [], { name: 'Masters of the source', shown: 1000 });
-  private readonly problems = new Table(problemColumns, [], { name: 'Keys not brought over', empty: 'None' });
+  private readonly problems = new Table(problemColumns, [], { name: 'Keys not brought over' });
+  private readonly problemsPanel = el('div', { class: 'panel', hidden: true }, this.problems.element);
   private readonly problemsFinding = el('p', { class: 'finding' });
 
   constructor(place: Element) {
@@ -177,7 +178,7 @@ class StatusPage {
         ),
         section('next', 'What to do next', undefined, this.next),
         section('masters', 'Masters of the source', undefined, el('div', { class: 'panel' }, this.masters.element)),
-        section('problems', 'Keys not brought over', undefined, this.problemsFinding, el('div', { class: 'panel' }, this.problems.element)),
+        section('problems', 'Keys not brought over', undefined, this.problemsFinding, this.problemsPanel),
       ),
     );
   }
@@ -280,6 +281,7 @@ class StatusPage {
         : problems > lastProblems.length
           ? `${plural(problems, 'key')}; the last ${count(lastProblems.length)} are here, all of them on standard error.`
           : plural(problems, 'key');
+    this.problemsPanel.hidden = lastProblems.length === 0;
     this.problems.show(lastProblems);
   }
 }

@@ -37,7 +37,8 @@ export class StatusBoard {
     const { lanes, phase, seconds } = fields;
     this.at = at;
     this.fields = fields;
-    if (phase === 'full' || this.copy !== undefined) this.copy = copy;
+    // one that took less than a second was never the phase; a run that goes on has none
+    if (phase === 'full' || copy.bytesRead > 0) this.copy = copy;
     this.lostSince = since(this.lostSince, seconds, lanes, ({ connected }) => !connected);
     this.detachedSince = since(this.detachedSince, seconds, phase === 'changes' ? lanes : [], ({ attached }) => !attached);
     this.samples.push({

@@ -51,8 +51,8 @@ export function metricsText(now: StatusNow): Promise<string> {
     ]),
   );
   gauge('rdbkit_sync_spool_limit_bytes', 'Size of the spool on disk at most.', [{}, spoolMax]);
-  counter('rdbkit_sync_copied_keys_total', 'Keys of the full copy that were read.', [{}, copy?.keys]);
-  counter('rdbkit_sync_copy_read_bytes_total', 'Bytes of the full copy that were read.', [{}, copy?.bytesRead]);
+  counter('rdbkit_sync_copied_keys_total', 'Keys of the full copy so far.', [{}, copy?.keys]);
+  counter('rdbkit_sync_copy_read_bytes_total', 'Bytes of the full copy so far.', [{}, copy?.bytesRead]);
   gauge('rdbkit_sync_copy_bytes', 'Bytes of the full copy, once they are known.', [{}, copy?.totalBytes]);
   counter('rdbkit_sync_problem_keys_total', 'Keys that could not be brought over.', [{}, problems]);
   const { system, user } = process.cpuUsage();
