@@ -44,7 +44,7 @@ export function metricsText(now: StatusNow): Promise<string> {
   counter('rdbkit_sync_fetched_keys_total', 'Keys whose value was fetched from the source.', ...each(({ fetched }) => fetched));
   gauge(
     'rdbkit_sync_spool_bytes',
-    'Writes that wait until they are applied.',
+    'Bytes of writes that the spool holds.',
     ...lanes.flatMap(({ name, spool }): Value[] => [
       [{ master: name, place: 'memory' }, spool?.memory],
       [{ master: name, place: 'disk' }, spool?.disk],

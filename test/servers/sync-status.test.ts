@@ -54,7 +54,10 @@ describe('a sync that answers where it stands', { timeout: 60_000 }, () => {
     expect(run.err).not.toContain('there is no login');
     await follows(url);
     for (let i = 0; i < 50; i++) await source.client.incr('a');
-    await until('the writes are counted', async () => ((await jsonOf<StatusNow>(`${url}status`)).lanes[0].counts?.commands ?? 0) >= 50);
+    await until('the writes are counted, and certain', async () => {
+      const [{ applied = 0, counts, received = 0 }] = (await jsonOf<StatusNow>(`${url}status`)).lanes;
+      return (counts?.commands ?? 0) >= 50 && applied > 0 && applied === received;
+    });
 
     const now = await jsonOf<StatusNow>(`${url}status`);
     expect(now).toMatchObject({ ...{ source: source.url, target: target.url, phase: 'changes', problems: 0, copy: { keys: 2 } } });
@@ -62,9 +65,7 @@ describe('a sync that answers where it stands', { timeout: 60_000 }, () => {
     const [{ name }] = now.lanes;
     expect(metrics.get('rdbkit_sync_commands_total')?.samples).toEqual([{ labels: { master: name }, value: expect.any(Number) as number }]);
     expect(metrics.get('rdbkit_sync_connected')?.samples).toEqual([{ labels: { master: name }, value: 1 }]);
-    const [applied, received] = ['applied', 'received'].map((what) => metrics.get(`rdbkit_sync_${what}_offset`)?.samples[0].value ?? 0);
-    expect(applied).toBeGreaterThan(0);
-    expect(received).toBeGreaterThanOrEqual(applied);
+    expect(metrics.get('rdbkit_sync_applied_offset')?.samples[0].value).toBeGreaterThan(0);
     const health = await fetch(`${url}healthz`);
     expect([health.status, await health.text()]).toEqual([200, 'ok\n']);
     expect((await jsonOf<History>(`${url}history`)).samples.length).toBeGreaterThan(0);
