@@ -777,6 +777,7 @@ class Sync {
           },
           suffix: `${keys.id}:${lane.number}`,
         }),
+        large: { codec: TS_CODEC, target: facts.target, maxPayload: options.maxPayload },
         ...{ names: keyPrefixMap, databases: facts.databases, older: releaseNumber(facts.target) < WITH_PXAT },
         fetchAll: choosesValues(filter),
         takes: takesOf(onlyCommand, notCommand),

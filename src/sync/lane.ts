@@ -24,9 +24,10 @@ import type { Spool } from './spool/spool.js';
 import { StreamParser } from './stream-parser.js';
 import type { StreamCommand } from './stream-command.js';
 import { ChangeWriter, Detached, passes, type RecordPlace } from './target/change-writer.js';
-import { endConnections, type LaneState, readRecords, readRuns } from './target/lane-records.js';
+import { endConnections, labelOf, type LaneState, readRecords, readRuns } from './target/lane-records.js';
 import { type RecordPlace as HashPlace, removeStale, writeRun } from './target/lane-records.js';
-import type { FetchedWriter } from './source/write-fetched.js';
+import { LargeWriter, type LargeWriterOptions } from './target/large-writer.js';
+import type { FetchedWriter, WrittenLarge } from './source/write-fetched.js';
 
 export interface LaneOptions {
   readonly number: number;
@@ -38,6 +39,7 @@ export interface LaneOptions {
   readonly table: CommandTable;
   readonly fetcher: Fetcher;
   readonly fetched: FetchedWriter;
+  readonly large: Pick<LargeWriterOptions, 'codec' | 'maxPayload' | 'target'>;
   /** Of this run: no other has it. */
   readonly token: string;
   /** What it shares with the lanes of the other masters of a cluster. */
@@ -107,6 +109,7 @@ export class Lane implements Crosser {
   private readonly fences = new Fences();
   private readonly planner: Planner;
   private writer: ChangeWriter | undefined;
+  private large: LargeWriter | undefined;
   private parser = new StreamParser(0);
   /** The stream was read up to this offset. */
   private position = 0;
@@ -480,13 +483,30 @@ export class Lane implements Crosser {
       if (written.outcome === 'refused') this.problem(name, written.reason);
       else if (written.outcome !== 'deleted' || this.mayDelete(name, key)) {
         if (written.outcome !== 'deleted') this.brought.set(keyId(options.target(name.db), key), keyId(name.db, name.key));
-        if (writer.isMoving(key)) await writer.sendMoving(writer.ownerOfKey(key), written.pieces);
+        if ('value' in written) await this.writeLarge(name, key, written);
+        else if (writer.isMoving(key)) await writer.sendMoving(writer.ownerOfKey(key), written.pieces);
         else writer.sendPieces(writer.ownerOfKey(key), options.target(name.db), written.pieces, written.commands);
       }
     }
     this.fetchedKeys += group.length;
     writer.flush();
     await writer.room();
+  }
+
+  /** It is on the target when this resolves. */
+  private async writeLarge(name: KeyName, key: Uint8Array, written: WrittenLarge): Promise<void> {
+    const { options } = this;
+    const writer = this.attachedWriter;
+    await writer.drained();
+    if (writer.isMoving(key)) throw new Detached(options.name, `the slot of key ${formatText(key)} is moving, and its value is large`);
+    this.large ??= new LargeWriter({
+      ...{ servers: options.servers, ...options.large, confirm: options.confirm, patience: options.patience, signal: options.signal },
+      label: labelOf(`${options.keys.prefix}${options.keys.id}:${options.number}`),
+      stillOwn: () => this.stillOwn(this.attachedWriter.recordPlaces),
+      onNote: options.onNote,
+    });
+    const refusal = await this.large.write(options.target(name.db), written);
+    if (refusal !== undefined) this.problem(name, refusal);
   }
 
   /** The name that a key has on the target. */
@@ -787,7 +807,8 @@ class Groups {
   async add(name: KeyName, fetched: Fetched): Promise<void> {
     this.group.push([name, fetched]);
     this.bytes += fetched.payload?.length ?? 0;
-    if (this.bytes >= GROUP_BYTES || this.group.length >= GROUP_KEYS) await this.end();
+    // a large one is only there until this resolves
+    if (fetched.large !== undefined || this.bytes >= GROUP_BYTES || this.group.length >= GROUP_KEYS) await this.end();
   }
 
   async end(): Promise<void> {
