@@ -93,7 +93,11 @@ const GROUP_BYTES = 1 << 20;
 /** Places of the stream that are remembered, one for each piece, for when the source takes writes back. */
 const MOST_PLACES = 8192;
 
-interface Place {
+const RULES = 'with DUMP, which leaves out the compaction rules of a time series';
+const LOST_RULES = `fetched ${RULES}: it has some, to be made again on the target with TS.CREATERULE, as TS.INFO of the source shows them`;
+const UNKNOWN_RULES = `fetched ${RULES}: whether it has some is not known, since the source refuses TS.INFO`;
+
+export interface Place {
   readonly offset: number;
   readonly db: number;
 }
@@ -110,6 +114,8 @@ export class Lane implements Crosser {
   private readonly planner: Planner;
   private writer: ChangeWriter | undefined;
   private large: LargeWriter | undefined;
+  /** Time series that were fetched since they were looked at. */
+  private readonly series: KeyName[] = [];
   private parser = new StreamParser(0);
   /** The stream was read up to this offset. */
   private position = 0;
@@ -438,6 +444,7 @@ export class Lane implements Crosser {
         crossing.transit(error.slot);
       }
     }
+    await this.tellSeries();
     if (this.refused > 0) {
       const { refused } = this;
       this.refused = 0;
@@ -483,6 +490,7 @@ export class Lane implements Crosser {
       if (written.outcome === 'refused') this.problem(name, written.reason);
       else if (written.outcome !== 'deleted' || this.mayDelete(name, key)) {
         if (written.outcome !== 'deleted') this.brought.set(keyId(options.target(name.db), key), keyId(name.db, name.key));
+        if (written.isSeries === true) this.series.push(name);
         if ('value' in written) await this.writeLarge(name, key, written);
         else if (writer.isMoving(key)) await writer.sendMoving(writer.ownerOfKey(key), written.pieces);
         else writer.sendPieces(writer.ownerOfKey(key), options.target(name.db), written.pieces, written.commands);
@@ -491,6 +499,15 @@ export class Lane implements Crosser {
     this.fetchedKeys += group.length;
     writer.flush();
     await writer.room();
+  }
+
+  /** Names the time series that were fetched without what belongs to them. */
+  private async tellSeries(): Promise<void> {
+    const { fetcher, signal } = this.options;
+    for (const name of this.series.splice(0)) {
+      const has = await fetcher.hasRules(name, signal);
+      if (has !== false) this.problem(name, has === true ? LOST_RULES : UNKNOWN_RULES);
+    }
   }
 
   /** It is on the target when this resolves. */

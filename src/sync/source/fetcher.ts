@@ -133,6 +133,30 @@ export class Fetcher {
     return fetching;
   }
 
+  /** Whether a time series has compaction rules, which DUMP leaves out; undefined if the source does not tell. */
+  hasRules({ db, key }: KeyName, signal: AbortSignal): Promise<boolean | undefined> {
+    const asking = this.before.then(async () => {
+      const link = await this.connected(signal);
+      if (!this.options.clustered) {
+        this.selects = true;
+        await link.ask('SELECT', `${db}`);
+      }
+      const info = await link.ask('TS.INFO', key);
+      if (info instanceof ErrorAnswer && /does not exist/.test(info.text)) return false;
+      if (!Array.isArray(info)) return undefined;
+      const fields: readonly Answer[] = info as readonly Answer[];
+      const rules = fields[fields.findIndex((field) => textOf(field) === 'rules') + 1];
+      return Array.isArray(rules) ? rules.length > 0 : undefined;
+    });
+    this.before = asking.catch(() => undefined);
+    return asking.catch((error: unknown) => {
+      this.disconnect();
+      signal.throwIfAborted();
+      if (!mayPass(error) && !(error instanceof SyntaxError)) throw error;
+      return undefined;
+    });
+  }
+
   close(): void {
     this.closed = true;
     this.disconnect();

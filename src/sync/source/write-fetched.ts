@@ -8,9 +8,11 @@ import { type HeldBytes, Spill } from '../../io/spill.js';
 import { Frame } from '../../rdb/frame.js';
 import { payloadFrame } from '../../rdb/payload-frame.js';
 import { PAYLOAD_FOOTER, payloadHead, payloadOrigin, writePayloadFooter } from '../../rdb/payload.js';
+import { type Length, readLength } from '../../rdb/length.js';
 import { type Part, ValueFramer } from '../../rdb/value-framer.js';
 import { temporaryKey } from '../../restore/temporary-key.js';
 import type { Filter } from '../../values/filters.js';
+import { moduleType } from '../../values/module.js';
 import { PartsReader } from '../../values/parts.js';
 import type { Outcome } from '../../values/target-limits.js';
 import { acceptsVersion, hasReplace, releaseNumber, sentVersion, type Target } from '../../values/targets.js';
@@ -44,6 +46,8 @@ export interface Written {
   readonly commands: number;
   /** What the target has no place for. */
   readonly leftOut: readonly string[];
+  /** A time series: DUMP leaves out its compaction rules. */
+  readonly isSeries?: boolean;
 }
 
 /** A large value as the target takes it. */
@@ -57,6 +61,7 @@ export interface WrittenLarge {
   readonly version: number;
   readonly sentVersion: number;
   readonly leftOut: readonly string[];
+  readonly isSeries: boolean;
 }
 
 /** A value that is sent as a payload. */
@@ -118,7 +123,9 @@ export class FetchedWriter {
       if (expireAt >= 0) frame.setExpireMs(BigInt(expireAt) + BigInt(shift));
       if (filter !== undefined && !passes(filter, frame, expireAt)) return deleted();
       const prepared = this.prepared(frame, shift);
-      return prepared.outcome === 'refused' ? prepared : this.commands(key, prepared, now);
+      if (prepared.outcome === 'refused') return prepared;
+      const written = this.commands(key, prepared, now);
+      return written.outcome !== 'refused' && isSeries(frame, frame.bytes, frame.start) ? { ...written, isSeries: true } : written;
     } catch (error) {
       if (!(error instanceof RdbError)) throw error;
       return refused(`its value is damaged: ${error.message}`);
@@ -138,7 +145,8 @@ export class FetchedWriter {
     if (plan.outcome === 'refused') return plan;
     const { leftOut, metaBytes, outcome, pieces, type } = plan;
     Object.assign(frame, { type, redisType: type.redisType, metaBytes });
-    const sent = { outcome, frame, version, sentVersion: sentVersion(target, frame, version), leftOut };
+    const versions = { version, sentVersion: sentVersion(target, frame, version) };
+    const sent = { outcome, frame, ...versions, leftOut, isSeries: isSeriesAside(frame, value) };
     if (pieces === undefined) return { ...sent, value };
     const copy = new Spill();
     try {
@@ -302,6 +310,19 @@ function passes({ head, maxSize, minSize }: Filter, frame: Frame, expireAt: numb
   const { db, hasExpire, keyBytes, keyEnd, keyStart, redisType } = frame;
   const size = frame.end - frame.start;
   return size >= minSize && size <= maxSize && head({ db, redisType, keyBytes, keyStart, keyEnd, hasExpire, expireAt });
+}
+
+/** Whether a value was written by RedisTimeSeries. */
+function isSeries({ type }: Frame, bytes: Uint8Array, start: number): boolean {
+  if (type.form !== 'module') return false;
+  const id: Length = { value: 0, hi: 0, lo: 0 };
+  readLength(bytes, start, bytes.length, id);
+  return moduleType(id).name === 'TSDB-TYPE';
+}
+
+function isSeriesAside(frame: Frame, value: HeldBytes): boolean {
+  for (const piece of value.read()) return isSeries(frame, piece, 0);
+  return false;
 }
 
 const refused = (reason: string): Refused => ({ outcome: 'refused', reason, avoidable: false });
