@@ -47,7 +47,7 @@ describe(`rdbkit restore to sentinels of ${SERVER}`, () => {
       async () => ((await asked.call('SENTINEL', 'REPLICAS', 'mymaster')) as unknown[]).length === 1,
     );
     await eventually('the replica is in sync', async () => (await replica.client.info('replication')).includes('master_link_status:up'));
-  }, 30_000);
+  });
   beforeEach(async () => {
     await Promise.all([master, replica].map(({ client }) => client.flushall().catch(() => undefined))); // one of them is a replica
   });
@@ -135,7 +135,7 @@ describe(`sentinels of ${SERVER} with a password`, () => {
     ));
     url = `redis+sentinel://:m4ster@127.0.0.1:${port}/mymaster`;
     await eventually('the sentinel answers', async () => (await asked.call('PING')) === 'PONG');
-  }, 30_000);
+  });
   beforeEach(() => master.client.flushall());
   afterAll(async () => {
     asked.disconnect();
