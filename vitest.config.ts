@@ -58,8 +58,8 @@ class SlowFirst extends BaseSequencer {
 export default defineConfig({
   test: {
     // for a machine that does much else: what waits for something in a test waits up to 30 s
-    testTimeout: 120_000,
-    hookTimeout: 120_000,
+    testTimeout: 300_000,
+    hookTimeout: 300_000,
     expect: { poll: { timeout: 30_000 } },
     setupFiles: ['test/support/runs.ts'],
     sequence: { sequencer: SlowFirst },

@@ -15,7 +15,7 @@ const DATABASES = [0, 1, 5];
 /** Commands of a stream that came with 6.2 and 7.0, and what 6.0 does not have either. */
 const NEWER = ['COPY', 'LMOVE', 'ZRANGESTORE', 'ZDIFFSTORE', 'GEOSEARCHSTORE', 'LMPOP', 'ZMPOP', 'GETEX', 'FUNCTION', 'PEXPIRETIME'];
 
-describe('a server into one that looks like an older one', { timeout: 60_000 }, () => {
+describe('a server into one that looks like an older one', () => {
   let source: RedisNode;
   let target: RedisNode;
   let older: RespProxy;

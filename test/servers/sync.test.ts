@@ -9,7 +9,7 @@ import { unlike, untilSameDigest } from '../support/sync-support.js';
 /** RDBKIT_TEST_WRITES may ask for more. */
 const COUNT = Number(process.env.RDBKIT_TEST_WRITES ?? 60_000);
 
-describe('a server into a server', { timeout: 120_000 }, () => {
+describe('a server into a server', () => {
   let source: RedisNode;
   let target: RedisNode;
 
@@ -40,7 +40,7 @@ describe('a server into a server', { timeout: 120_000 }, () => {
   });
 });
 
-describe('a server into a cluster', { timeout: 120_000 }, () => {
+describe('a server into a cluster', () => {
   let source: RedisNode;
   let target: TestCluster;
 
