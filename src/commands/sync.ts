@@ -777,7 +777,7 @@ class Sync {
           },
           suffix: `${keys.id}:${lane.number}`,
         }),
-        ...{ names: keyPrefixMap, databases: facts.databases, older: releaseNumber(facts.target) < WITH_PXAT },
+        ...{ names: keyPrefixMap, databases: facts.databases, releases: { source: releaseOf(shard), target: releaseNumber(facts.target) } },
         fetchAll: choosesValues(filter),
         takes: takesOf(onlyCommand, notCommand),
         ...{ transactions, confirm: options.confirm, patience: PATIENCE, maxOpsPerSecond: options.maxOpsPerSecond },
@@ -1032,8 +1032,11 @@ const valuesOf = ({ maxSize, minSize, notType, now, ttl, type }: FilterOptions):
   return { maxSize, minSize, notType, now, ttl, type };
 };
 
-/** The release whose SET has PXAT. */
-const WITH_PXAT = 602;
+/** 602 for 6.2; a server that does not tell is one of the newest. */
+function releaseOf({ head: { server = '' } }: Shard): number {
+  const match = /^\d+\.\d+/.exec(server);
+  return match === null ? Infinity : releaseNumber({ release: match[0] });
+}
 
 function takesOf(only: readonly string[] | undefined, not: readonly string[] | undefined): ((name: string) => boolean) | undefined {
   if (only === undefined && not === undefined) return undefined;

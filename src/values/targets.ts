@@ -113,7 +113,7 @@ export function targetName({ release, vendor }: Target): string {
 }
 
 /** 602 for 6.2. Valkey 7.2 counts as Redis 7.2; later Valkey releases have everything that it has. */
-export function releaseNumber({ release }: Target): number {
+export function releaseNumber({ release }: Pick<Target, 'release'>): number {
   const [major, minor] = release.split('.').map(Number);
   return major * 100 + minor;
 }
