@@ -8,7 +8,7 @@ import type { ClusterView } from '../live/cluster-state.js';
 import { LiveSource } from '../live/live-source.js';
 import type { LiveOptions } from '../live/options.js';
 import type { Shard } from '../live/shard.js';
-import { ConnectionLost, reasonOf, ServerError } from '../redis/errors.js';
+import { mayPass, reasonOf } from '../redis/errors.js';
 import { ReplicationInput } from '../live/replication-input.js';
 import { Servers } from '../redis/servers.js';
 import { slotsIn } from '../redis/topology.js';
@@ -35,6 +35,7 @@ import { eachKey, eachKeyOf } from '../sync/barriers.js';
 import { type LaneRecord, LANES_FIELD, RecordKeys, RECORD_PREFIX, recordText } from '../sync/record.js';
 import { Positions } from '../sync/positions.js';
 import { LateInput, readSeeds, seedsOf } from '../sync/seed.js';
+import { checkSource, checkTarget } from '../sync/rights.js';
 import { sweep } from '../sync/sweep.js';
 import { HOLD, releaseExpiries } from '../sync/settle.js';
 import { ChangeLink } from '../sync/source/change-link.js';
@@ -169,11 +170,11 @@ export async function sync(options: SyncOptions): Promise<SyncSummary> {
  * ServerError, OutputError, SyncError, and the reason of the signal.
  */
 export async function forgetSync(options: SyncOptions): Promise<{ released: number; removed: number }> {
-  const { onEvent, signal, spool } = options;
+  const { onEvent, onNote, signal, spool } = options;
   const servers = await targetOf(options);
   try {
     const { databases } = await targetFacts(servers, options.target);
-    return await forget({ servers, keys: keysOf(options), spool, databases, signal, onEvent });
+    return await forget({ servers, keys: keysOf(options), spool, databases, signal, onEvent, onNote });
   } finally {
     servers.close();
   }
@@ -204,6 +205,8 @@ class Sync {
   private readonly token = randomUUID();
   private fullWritten = false;
   private alone = false;
+  /** Whether it was said that a run that was killed may still write. */
+  private risky = false;
   /** Where the source is a cluster. */
   private readonly crossing: Crossing | undefined;
   private readonly anywhere: FetchAnywhere | undefined;
@@ -235,6 +238,7 @@ class Sync {
     const { options } = this;
     let timer: NodeJS.Timeout | undefined;
     try {
+      await this.checkRights();
       if (!this.dry) await this.endEarlier();
       const before = await readRecords(this.servers, this.keys);
       this.generation = Math.max(0, ...[...before.lanes.values()].map(({ record }) => record.generation)) + 1;
@@ -269,10 +273,26 @@ class Sync {
     return this.options.dryRun === true;
   }
 
+  /** Throws ServerError if a server refuses what may be needed later. */
+  private async checkRights(): Promise<void> {
+    const { keys, options, servers, signal, source } = this;
+    const { filter: { db = [] } = {}, holdExpiries: holds, onNote } = options;
+    const { clustered } = source.facts;
+    const selects = ({ db: only }: Shard): boolean => !clustered && only !== 0 && (db.length === 0 || db.some((of) => of !== 0));
+    const ofSources = source.shards.map((shard) => {
+      const open = (): ReturnType<Shard['connectMaster']> => shard.connectMaster();
+      return checkSource({ name: shard.facts.name, open, clustered, selects: selects(shard), signal, onNote });
+    });
+    await Promise.all(ofSources);
+    const notes = await checkTarget({ servers, keys, holds, signal });
+    for (const note of notes) onNote?.(note);
+    this.risky = notes.length > 0;
+  }
+
   /** What an earlier run has sent is applied, or lost, when this resolves. */
   private async endEarlier(): Promise<void> {
     const refused = await endConnections(this.servers, this.keys);
-    if (refused === undefined) return;
+    if (refused === undefined || this.risky) return;
     const risk = 'a run that was killed may still be writing, so that writes may be applied twice';
     this.options.onNote?.(`the target refuses CLIENT LIST or CLIENT KILL (${refused}): ${risk}`);
   }
@@ -825,7 +845,7 @@ class Sync {
         if (history !== undefined) return history;
         throw new SyncError(shard.facts.name, 'it does not tell its replication offset: INFO is needed');
       } catch (error) {
-        if (error instanceof SyncError || !(error instanceof ServerError || error instanceof ConnectionLost)) throw error;
+        if (!mayPass(error)) throw error;
         this.options.onEvent?.(`${shard.facts.name}: ${reasonOf(error)}: asking again for its offset`);
       } finally {
         info?.close();
@@ -893,7 +913,7 @@ class Sync {
         await keeper.look(now);
       } catch (error) {
         if (isOver()) return;
-        if (!(error instanceof ServerError || error instanceof ConnectionLost || error instanceof Detached)) throw error;
+        if (!mayPass(error) && !(error instanceof Detached && !error.final)) throw error;
         options.onEvent?.(`${reasonOf(error)}: looking again at the slots of the source`);
       }
       await delay(WATCH_EVERY);
@@ -940,7 +960,7 @@ class Sync {
     const { copy } = lane;
     if (copy === undefined) throw new SyncError(shard.facts.name, 'it does not say where its writes stand');
     const names: Buffer[] = [];
-    await eachKeyOf(await this.source.servers.client(await shard.master()), (keys) => void names.push(...keys));
+    await eachKeyOf(this.source.servers, await shard.master(), (keys) => void names.push(...keys));
     await this.writeFences(number, names, copy.offset);
     const text = `it has come to the cluster, and sent a copy of ${bytes} bytes: its ${names.length} keys are fetched, its writes followed`;
     await this.copied(lane);
@@ -955,7 +975,7 @@ class Sync {
     const fences = names.map((key) => ({ db: 0, key, offset }));
     for (const [master, own] of grouped(fences, ({ key }) => servers.masterOf(keySlot(key)))) {
       const slot = recordSlot(servers, servers.masters.indexOf(master), moving);
-      await addFences(await servers.client(master), keys.fences(slot), lane, own);
+      await addFences(servers, master, keys.fences(slot), lane, own);
     }
   }
 
