@@ -138,7 +138,8 @@ export async function checkTarget({ holds, keys, servers, signal }: TargetRights
   const { clustered, masters, owners } = servers;
   const notes = await Promise.all(
     masters.map(async (master, index) => {
-      const [key, fences] = [keys.records, keys.fences].map((of) => of.call(keys, clustered ? (owners?.indexOf(index) ?? 0) : -1));
+      const slot = clustered ? (owners?.indexOf(index) ?? 0) : -1;
+      const [key, fences] = [keys.records(slot), keys.fences(slot)];
       const needed: Command[] = [
         ['INFO'],
         ['HSET', key, 'f', 'v'],
@@ -170,7 +171,7 @@ export async function checkTarget({ holds, keys, servers, signal }: TargetRights
       ]);
       const fatal = refused.filter(({ command: [word] }) => !unneeded.has(word));
       if (fatal.length > 0) throw refusal(master.name, fatal, `~${keys.prefix}*`);
-      const [first] = refused.filter(({ command: [word] }) => word === 'CLIENT');
+      const first = refused.find(({ command: [word] }) => word === 'CLIENT');
       return first === undefined ? [] : [`${master.name} refuses ${nameOf(first.command)} (${first.error}): ${RISK}`];
     }),
   );

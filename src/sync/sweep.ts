@@ -96,7 +96,9 @@ async function missing(
     const has = new Set<Uint8Array>();
     for (const key of asked) {
       const answer = await link.answer();
-      if (answer instanceof ErrorAnswer && redirection(answer.text) === undefined) throw ofSource(new ServerError('REFUSED', name, answer.text));
+      if (answer instanceof ErrorAnswer && redirection(answer.text) === undefined) {
+        throw ofSource(new ServerError('REFUSED', name, answer.text));
+      }
       if (hasNot) continue;
       if (answer === 0) from.set(key, from.get(key) ?? of);
       else has.add(key);
