@@ -121,7 +121,10 @@ export class ReplicationLink {
     return (await ReplicationLink.introduced(socket, options)).from(id, offset);
   }
 
-  /** Does for `from` what can be done before the offset is known. Throws like `full`, and where REPLCONF is refused: without ACK, the link ends. */
+  /**
+   * Does for `from` what can be done before the offset is known. Throws like `full`, and where REPLCONF is refused: without ACK, the
+   * link ends.
+   */
   static introduced(socket: Duplex, options: ReplicationOptions): Promise<IntroducedReplica> {
     return opened(socket, options, async (pulled) => {
       const wish = ['rdb-filter-only', '']; // an RDB that nobody wants has no keys then (since 7.0)
