@@ -91,7 +91,7 @@ const GROUP_BYTES = 1 << 20;
 /** Places of the stream that are remembered, one for each piece, for when the source takes writes back. */
 const MOST_PLACES = 8192;
 
-interface Place {
+export interface Place {
   readonly offset: number;
   readonly db: number;
 }
