@@ -11,14 +11,24 @@ export class LiveChart {
   private data: uPlot.AlignedData;
   private plot: uPlot | undefined;
 
-  /** @param time how a time is told */
-  constructor(lines: readonly LineStyle[], format: (value: number) => string, time: (at: number) => string, label: string) {
+  /**
+   * @param time how a time is told
+   * @param least how much the scale has at least
+   */
+  constructor(
+    lines: readonly LineStyle[],
+    format: (value: number) => string,
+    time: (at: number) => string,
+    label: string,
+    least = 1,
+  ) {
     this.data = [[], ...lines.map(() => [])];
     const height = 200;
     const chart = living(height, label, (width, host) => {
       const options = lineOptions({ width, height, host, lines, format, time, dots: false, data: () => this.data });
       const x: uPlot.Scale = { range: (_plot, from, to) => [Math.min(from, to - LEAST / 1000), to] };
-      this.plot = new uPlot({ ...options, scales: { ...options.scales, x } }, this.data, host);
+      const y: uPlot.Scale = { range: (_plot, _from, to) => [0, Math.max(least, to * 1.1)] };
+      this.plot = new uPlot({ ...options, scales: { x, y } }, this.data, host);
       return this.plot;
     });
     this.element = lines.length === 1 ? chart : el('div', {}, chart, legendOf(lines));

@@ -28,6 +28,8 @@ const TREND_LEAST = 10_000;
 
 /** `0.02 s`, `12.5 s`, `5 min`. */
 export function late(value: number): string {
+  if (value <= 0) return '0\u00a0s';
+  if (value < 0.01) return '<\u00a00.01\u00a0s';
   if (value < 1) return `${value.toFixed(2)}\u00a0s`;
   return value < 60 ? `${value.toFixed(1)}\u00a0s` : seconds(value);
 }
@@ -81,6 +83,7 @@ function following(now: StatusNow, samples: readonly Sample[]): Verdict {
   const applied = opsPerSecond === 0 ? 'no writes' : `${about(opsPerSecond)} ${opsPerSecond === 1 ? 'write' : 'writes'} a second`;
   const rate = `${applied} ${opsPerSecond === 1 ? 'is' : 'are'} applied`;
   const brief = `${late(lag.seconds)} late`;
+  const much = brief.replace('<', 'Less than');
   if (lag.seconds > LATE) {
     const trend = trendOf(samples);
     if (trend === undefined) return { tone: 'warn', kind: 'late', text: `${brief}: ${rate}${again}.`, brief };
@@ -92,7 +95,7 @@ function following(now: StatusNow, samples: readonly Sample[]): Verdict {
     const text = `The target has every write, and none come at the moment${again}.`;
     return { tone: 'good', kind: 'follows', text, brief: 'In step' };
   }
-  return { tone: 'good', kind: 'follows', text: `${brief}: ${rate}${again}.`, brief };
+  return { tone: 'good', kind: 'follows', text: `${much}: ${rate}${again}.`, brief };
 }
 
 /** With two digits: it changes each second. */
@@ -142,7 +145,9 @@ export function adviceOf(now: StatusNow, samples: readonly Sample[]): Advice[] {
         'run it again with --fresh; rdbkit diff --level values shows what differs.',
     );
   }
-  const fullest = spoolMax === undefined ? 0 : Math.max(0, ...lanes.map(({ spool }) => spool?.disk ?? 0)) / spoolMax;
+  // its files also have writes that are applied, which it lets go
+  const needed = Math.max(0, ...lanes.map(({ lagBytes = 0, spool }) => Math.min(lagBytes, spool?.disk ?? 0)));
+  const fullest = spoolMax === undefined ? 0 : needed / spoolMax;
   if (fullest > FULL) {
     const more = 'give it more with --spool-max';
     add('warn', `The spool is ${percent(fullest)} full. When there is no room, the source has to keep its writes: ${more}.`);

@@ -133,7 +133,7 @@ class StatusPage {
   private readonly names = el('span', { class: 'source' });
   private readonly verdict = el('div', { class: 'verdict' });
   private readonly next = el('ul', { class: 'next' });
-  private readonly lag = new LiveChart([{ name: 'late', tint: 'line-1' }], late, clock, 'How late the target is, over time');
+  private readonly lag = new LiveChart([{ name: 'late', tint: 'line-1' }], late, clock, 'How late the target is, over time', 0.1);
   private readonly behind = new LiveChart(
     [{ name: 'not applied', tint: 'line-4' }],
     ...([bytes, clock, 'Bytes of writes not yet applied, over time'] as const),
@@ -313,7 +313,7 @@ function numbersOf(now: StatusNow): HTMLElement {
   const lag = lagOf(now);
   const sum = (of: (lane: LaneNow) => number | undefined): number => lanes.reduce((all, lane) => all + (of(lane) ?? 0), 0);
   const spool = sum((lane) => lane.spool?.disk);
-  const kept = spool === 0 ? 'all in memory' : `${bytes(spool)} of it on disk`;
+  const kept = spool === 0 ? 'nothing on disk' : `the spool has ${bytes(spool)} on disk`;
   const done = partCopied(now);
   const isFull = phase === 'full';
   const rate = isFull ? keysPerSecond : opsPerSecond;
@@ -333,7 +333,7 @@ function numbersOf(now: StatusNow): HTMLElement {
       rate === undefined ? '–' : count(rate),
       isFull ? `running for ${seconds(passed)}` : `${short(sum(({ counts }) => counts?.commands))} applied so far`,
     ),
-    number(isFull ? 'Writes waiting' : 'Not applied', notApplied(lanes), lag.bytes === 0 ? 'nothing on disk' : kept),
+    number(isFull ? 'Writes waiting' : 'Not applied', notApplied(lanes), kept),
     number('Keys copied', copy === undefined ? '–' : short(copy.keys), copiedNote(copy === undefined, fetched)),
     number('Not brought over', count(problems), problems === 0 ? 'no key so far' : el('a', { href: '#problems' }, 'which keys')),
   );

@@ -43,6 +43,7 @@ describe('the sentence', () => {
   test('changes', () => {
     expect(sentence()).toBe('0.02 s late: 41,000 writes a second are applied.');
     expect(sentence({ opsPerSecond: 1 })).toBe('0.02 s late: 1 write a second is applied.');
+    expect(sentence({ lanes: [lane({ lagSeconds: 0.000016 })] })).toBe('Less than 0.01 s late: 41,000 writes a second are applied.');
     expect(sentence({ opsPerSecond: 0 })).toBe('0.02 s late: no writes are applied.');
     expect(sentence({ opsPerSecond: 0, lanes: [lane({ lagBytes: 0, lagSeconds: 0 })] })).toBe(
       'The target has every write, and none come at the moment.',
@@ -98,7 +99,7 @@ describe('what to do next', () => {
   });
 
   test('what is wrong comes first', () => {
-    expect(advice({ problems: 1200, lanes: [lane({ spool: { memory: 0, disk: 17e9 } })] })).toEqual([
+    expect(advice({ problems: 1200, lanes: [lane({ lagBytes: 17e9, spool: { memory: 0, disk: 18e9 } })] })).toEqual([
       expect.stringMatching(/^1,200 keys could not be brought over: each is named on standard error\./),
       expect.stringMatching(/^The spool is 85 % full\. /),
       expect.stringMatching(/^To switch over/),
@@ -108,7 +109,7 @@ describe('what to do next', () => {
 
 test('lag as text', () => {
   expect([0, 0.004, 0.999, 1.25, 59.9, 90, 7200].map(late).map((text) => text.replaceAll('\u00a0', ' '))).toEqual([
-    ...['0.00 s', '0.00 s', '1.00 s', '1.3 s', '59.9 s', '1.5 min', '2 h'],
+    ...['0 s', '< 0.01 s', '1.00 s', '1.3 s', '59.9 s', '1.5 min', '2 h'],
   ]);
 });
 
