@@ -40,6 +40,7 @@ const SLOW = [
   'test/servers/restore-rights.test.ts',
   'test/servers/docs.test.ts',
   'test/servers/diff-repair.test.ts',
+  'test/servers/sync-status.test.ts',
 ];
 /** The projects in their order: the many short files of the last one fill what is left. */
 const ORDER = ['browser', 'processes', 'mocks', 'servers', 'unit'];

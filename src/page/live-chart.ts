@@ -28,7 +28,7 @@ export class LiveChart {
       const options = lineOptions({ width, height, host, lines, format, time, dots: false, data: () => this.data });
       const x: uPlot.Scale = { range: (_plot, from, to) => [Math.min(from, to - LEAST / 1000), to] };
       const y: uPlot.Scale = { range: (_plot, _from, to) => [0, Math.max(least, to * 1.1)] };
-      this.plot = new uPlot({ ...options, scales: { x, y } }, this.data, host);
+      this.plot = new uPlot({ ...options, padding: [12, 26, 0, 0], scales: { x, y } }, this.data, host);
       return this.plot;
     });
     this.element = lines.length === 1 ? chart : el('div', {}, chart, legendOf(lines));

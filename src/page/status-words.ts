@@ -58,16 +58,20 @@ export function verdictOf(now: StatusNow, samples: readonly Sample[]): Verdict {
 }
 
 function copying(now: StatusNow): Verdict {
-  const { copy = { keys: 0, bytesRead: 0 }, keysPerSecond, seconds: passed } = now;
+  const { copy = { keys: 0, bytesRead: 0 }, keysPerSecond, problems, seconds: passed } = now;
+  const tone = problems === 0 ? 'busy' : 'warn';
   const done = partCopied(now);
   const many = `${words(copy.keys)} ${copy.keys === 1 ? 'key' : 'keys'} so far`;
   if (done === undefined) {
     const rate = keysPerSecond === undefined ? '' : `, ${about(keysPerSecond)} a second`;
-    return { tone: 'busy', kind: 'full', text: `Copying: ${many}${rate}.`, brief: 'Copying' };
+    return { tone, kind: 'full', text: `Copying: ${many}${rate}${failed(problems)}.`, brief: 'Copying' };
   }
   const left = done > 0 && done < 1 ? `, about ${seconds(Math.ceil((passed / done) * (1 - done)))} left` : '';
-  return { tone: 'busy', kind: 'full', text: `Copying: ${percent(done)}, ${many}${left}.`, brief: `Copying ${percent(done)}` };
+  const text = `Copying: ${percent(done)}, ${many}${left}${failed(problems)}.`;
+  return { tone, kind: 'full', text, brief: `Copying ${percent(done)}` };
 }
+
+const failed = (problems: number): string => (problems === 0 ? '' : `; ${plural(problems, 'key')} could not be brought over`);
 
 /** A part of 1; undefined if the size of the copy is not known. */
 export function partCopied({ copy }: Pick<StatusNow, 'copy'>): number | undefined {
@@ -76,10 +80,11 @@ export function partCopied({ copy }: Pick<StatusNow, 'copy'>): number | undefine
 }
 
 function following(now: StatusNow, samples: readonly Sample[]): Verdict {
-  const { opsPerSecond = 0 } = now;
+  const { opsPerSecond = 0, problems } = now;
   const lag = lagOf(now);
   const pending = now.lanes.reduce((sum, lane) => sum + (lane.pending ?? 0), 0);
-  const again = pending === 0 ? '' : `; ${plural(pending, 'changed key')} still to be copied again`;
+  const again = `${pending === 0 ? '' : `; ${plural(pending, 'changed key')} still to be copied again`}${failed(problems)}`;
+  const tone = problems === 0 ? 'good' : 'warn';
   const applied = opsPerSecond === 0 ? 'no writes' : `${about(opsPerSecond)} ${opsPerSecond === 1 ? 'write' : 'writes'} a second`;
   const rate = `${applied} ${opsPerSecond === 1 ? 'is' : 'are'} applied`;
   const brief = `${late(lag.seconds)} late`;
@@ -93,9 +98,9 @@ function following(now: StatusNow, samples: readonly Sample[]): Verdict {
   }
   if (opsPerSecond === 0 && lag.bytes === 0) {
     const text = `The target has every write, and none come at the moment${again}.`;
-    return { tone: 'good', kind: 'follows', text, brief: 'In step' };
+    return { tone, kind: 'follows', text, brief: 'In step' };
   }
-  return { tone: 'good', kind: 'follows', text: `${much}: ${rate}${again}.`, brief };
+  return { tone, kind: 'follows', text: `${much}: ${rate}${again}.`, brief };
 }
 
 /** With two digits: it changes each second. */

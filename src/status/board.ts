@@ -38,7 +38,8 @@ export class StatusBoard {
     this.at = at;
     this.fields = fields;
     // one that took less than a second was never the phase; a run that goes on has none
-    if (phase === 'full' || copy.bytesRead > 0) this.copy = copy;
+    const { bytesRead, keys, totalBytes } = copy;
+    if (phase === 'full' || bytesRead > 0) this.copy = { keys, bytesRead, totalBytes };
     this.lostSince = since(this.lostSince, seconds, lanes, ({ connected }) => !connected);
     this.detachedSince = since(this.detachedSince, seconds, phase === 'changes' ? lanes : [], ({ attached }) => !attached);
     this.samples.push({

@@ -53,6 +53,16 @@ describe('the sentence', () => {
     );
   });
 
+  test('with keys that could not be brought over', () => {
+    const wrong = { problems: 2 };
+    expect(said([fields(wrong)])).toMatchObject({
+      ...{ text: '0.02 s late: 41,000 writes a second are applied; 2 keys could not be brought over.', tone: 'warn' },
+    });
+    expect(said([fields({ phase: 'full', seconds: 366, problems: 1 })])).toMatchObject({
+      ...{ text: 'Copying: 61 %, 7.6 million keys so far, about 3.9 min left; 1 key could not be brought over.', tone: 'warn' },
+    });
+  });
+
   test('late: whether it catches up', () => {
     const now = [fields({ lanes: [lane({ lagSeconds: 12, lagBytes: 1.6e6 }), lane({ name: 'b', lagBytes: 0 })] })];
     expect(said(now)).toMatchObject({ text: '12.0 s late: 41,000 writes a second are applied.', tone: 'warn', advice: [] });
