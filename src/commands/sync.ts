@@ -684,7 +684,7 @@ class Sync {
     if (this.fullWritten) return;
     this.fullWritten = true;
     for (const { number } of this.lanes) {
-      await this.writeRecords(number, { phase: 'full', id: '', certain: 0, sent: 0, db: 0, sentDb: 0 });
+      await this.writeRecords(number, { phase: 'full', id: '', certain: 0, sent: 0, db: 0 });
     }
   }
 
@@ -692,7 +692,7 @@ class Sync {
     const { copy, number, shard } = lane;
     if (copy === undefined) throw new SyncError(shard.facts.name, 'its copy did not say where it stands');
     const { db, id, offset } = copy;
-    await this.writeRecords(number, { phase: 'changes', id, certain: offset, sent: offset, db, sentDb: db });
+    await this.writeRecords(number, { phase: 'changes', id, certain: offset, sent: offset, db });
     this.makeLane(lane, { offset, db });
   }
 
@@ -732,7 +732,7 @@ class Sync {
 
   private async writeRecords(
     lane: number,
-    place: Omit<LaneRecord, keyof Sync['shared'] | 'batch' | 'slots'>,
+    place: Omit<LaneRecord, keyof Sync['shared'] | 'slots'>,
   ): Promise<void> {
     const { keys, options, servers } = this;
     for (let attempt = 1; ; attempt++) {

@@ -119,8 +119,6 @@ export class Lane implements Crosser {
   private readonly rejected = new Map<string, string>();
   /** Keys of refused commands, since the target may have something else there. */
   private doubtful = new Map<string, KeyName>();
-  /** What was certain when the connection was lost with such keys; undefined: what is certain now. */
-  private doubtFrom: Place | undefined;
   /** By key on the target: the one of the source whose value was written there since there were no fences. */
   private readonly brought = new Map<string, string>();
   private places: Place[] = [];
@@ -228,11 +226,10 @@ export class Lane implements Crosser {
 
   private detach(): void {
     clearInterval(this.watch);
-    const { writer } = this;
-    if (writer !== undefined && this.doubtful.size > 0) this.doubtFrom ??= { offset: writer.certain, db: writer.dbAtCertain };
-    writer?.close();
+    this.writer?.close();
     this.writer = undefined;
     this.refused = 0;
+    this.doubtful.clear(); // nothing counts as certain since their commands
     this.brought.clear();
   }
 
@@ -258,7 +255,7 @@ export class Lane implements Crosser {
         onNote: this.options.onNote,
         onBroken: () => this.interrupt(),
       },
-      { offset: record.certain, db: record.db, batch: state.batch, sent },
+      { offset: record.certain, db: record.db, sent },
     );
     await this.stillOwn(records.places);
     await this.claim(this.writer.recordPlaces);
@@ -268,7 +265,6 @@ export class Lane implements Crosser {
     this.fences.clear();
     this.begin({ offset: record.certain, db: record.db });
     for (const { db, key } of state.fenced) this.fences.want(db, key);
-    for (const { db, key } of this.doubtful.values()) this.fences.want(db, key); // the record counts their commands as done
     if (sent > record.certain) await this.resolveDoubts(record, sent, hold !== undefined);
     await this.settle(Math.min(sent, this.options.spool.end));
     signal.throwIfAborted();
@@ -323,9 +319,8 @@ export class Lane implements Crosser {
     return this.writer;
   }
 
-  private record({ batch, certain, db, sent, sentDb }: RecordPlace): Omit<LaneRecord, 'slots'> {
-    const id = this.idAt(certain);
-    return { phase: 'changes', id, certain, sent, db, sentDb, batch, ...this.options.record };
+  private record({ certain, db, sent }: RecordPlace): Omit<LaneRecord, 'slots'> {
+    return { phase: 'changes', id: this.idAt(certain), certain, sent, db, ...this.options.record };
   }
 
   /** The history that an offset belongs to. */
@@ -354,8 +349,8 @@ export class Lane implements Crosser {
    * of others are fetched.
    */
   private async resolveDoubts({ certain, db }: LaneRecord, sent: number, held: boolean): Promise<void> {
-    const { crossing, number, onEvent, sourceOffset } = this.options;
-    const end = Math.min(sent, await sourceOffset());
+    const { crossing, number, onEvent, sourceOffset, spool } = this.options;
+    const end = sent <= spool.end ? sent : Math.min(sent, await sourceOffset());
     const effects = new Map<string, KeyName & { effects: number }>();
     for await (const { command, db: at } of this.commandsIn(certain, end, db)) {
       for (const { effect, key, db: of } of await this.written(command, at)) {
@@ -530,11 +525,9 @@ export class Lane implements Crosser {
   private async spreadDoubt(to: number): Promise<void> {
     const doubtful = this.doubtful;
     const { certain, dbAtCertain } = this.attachedWriter;
-    const from = this.doubtFrom ?? { offset: certain, db: dbAtCertain };
     this.doubtful = new Map();
-    this.doubtFrom = undefined;
     if (doubtful.size === 0) return;
-    for await (const { command, db } of this.commandsIn(from.offset, to, from.db)) {
+    for await (const { command, db } of this.commandsIn(certain, to, dbAtCertain)) {
       const reads = this.touched(command, db);
       if (!reads.some((id) => doubtful.has(id))) continue;
       for (const name of await this.written(command, db)) {
@@ -592,7 +585,7 @@ export class Lane implements Crosser {
     const { spool } = this.options;
     const writer = this.attachedWriter;
     this.certain = { offset: writer.certain, db: writer.dbAtCertain };
-    spool.trim(Math.min(writer.certain, writer.recorded));
+    spool.trim(Math.min(writer.certain, writer.durable));
   }
 
   private async apply(): Promise<void> {
@@ -634,6 +627,7 @@ export class Lane implements Crosser {
       }
     }
     await writer.finish();
+    await this.passFences(writer);
     this.detach();
   }
 
@@ -675,7 +669,7 @@ export class Lane implements Crosser {
   }
 
   private here({ certain, dbAtCertain }: ChangeWriter): RecordPlace {
-    return { certain, db: dbAtCertain, sent: certain, sentDb: dbAtCertain, batch: undefined };
+    return { certain, db: dbAtCertain, sent: certain };
   }
 
   private remember(): void {
@@ -685,8 +679,7 @@ export class Lane implements Crosser {
   }
 
   private async passFences(writer: ChangeWriter): Promise<void> {
-    // of several lanes, each may go on from its record while the others have gone further
-    const passed = this.fences.passed(this.options.crossing === undefined ? writer.certain : writer.kept);
+    const passed = this.fences.passed(writer.kept); // another run would go on from there
     if (passed.length === 0) return;
     if (this.fences.size === 0) this.brought.clear();
     await this.unfence(writer, passed);

@@ -13,8 +13,6 @@ export interface LaneState {
   readonly record: LaneRecord;
   /** The largest offset that any master was sent; that of the record if nothing is in doubt. */
   readonly sent: number;
-  /** The number of the last transaction that was applied, on a single server. */
-  readonly batch: number;
   /** Keys whose values may be newer than the position. */
   readonly fenced: readonly KeyName[];
   /** A record does not say which run writes it: it was deleted, and only part of it came again. */
@@ -42,7 +40,6 @@ interface Found extends RecordPlace {
   readonly slots: string;
   readonly lane: number;
   readonly record: LaneRecord;
-  readonly batch: number;
   readonly fenced: readonly KeyName[];
   /** Generation of the run that writes it; -1 if that is not said. */
   readonly run: number;
@@ -73,14 +70,12 @@ export function recordSlot({ clustered, masters, owners }: Servers, index: numbe
   return index < masters.length && slot < 0 ? owners.indexOf(index) : slot;
 }
 
-function stateOf(servers: Servers, all: readonly Found[]): LaneState {
-  const found = all.map((one) => ({ ...one, record: settled(one) }));
+function stateOf(servers: Servers, found: readonly Found[]): LaneState {
   const least = found.reduce((a, b) => (b.record.certain < a.record.certain ? b : a));
   const generation = Math.max(...found.map(({ record, run }) => Math.max(record.generation, run)));
   return {
     record: { ...least.record, generation },
     sent: Math.max(...found.map(({ record }) => record.sent)),
-    batch: least.batch,
     fenced: found.flatMap(({ fenced }) => fenced),
     unclaimed: found.some(({ run }) => run < 0),
     without: servers.clustered ? uncovered(servers, found) : [],
@@ -96,11 +91,6 @@ function uncovered(servers: Servers, found: readonly Found[]): string[] {
   return servers.masters
     .map(({ name }) => name)
     .filter((name) => slotsIn(servers.rangesOfMaster(name)).some((slot) => !covered.has(slot)));
-}
-
-/** Transactions that were all applied leave nothing in doubt. */
-function settled({ batch, record }: Found): LaneRecord {
-  return record.batch === batch && batch > 0 ? { ...record, certain: record.sent, db: record.sentDb } : record;
 }
 
 /** The slots of a master where a record is, or may have gone to another one: these are added to `moving`. -1 for a single server. */
@@ -140,8 +130,7 @@ async function recordsAt(servers: Servers, keys: RecordKeys, place: RecordPlace)
     const lane = Number(field);
     const fenced = fences.flatMap((fence) => parseFence(lane, fence) ?? []);
     const run = parseInt(fields[`${field}:run`] ?? '-1', 10);
-    const batch = Number(fields[`${field}:batches`] ?? 0);
-    return [{ ...place, slots: fields[LANES_FIELD] ?? '', lane, record, batch, fenced, run }];
+    return [{ ...place, slots: fields[LANES_FIELD] ?? '', lane, record, fenced, run }];
   });
 }
 
@@ -181,7 +170,7 @@ export async function replaceRecords(
     const index = servers.masters.indexOf(master);
     const slot = recordSlot(servers, index, records.moving);
     const ranges = servers.clustered ? servers.rangesOf(index) : [];
-    await client.hset(keys.records(slot), { [`${lane}`]: text(slotsText(ranges)), [`${lane}:batches`]: '0', [`${lane}:run`]: run });
+    await client.hset(keys.records(slot), { [`${lane}`]: text(slotsText(ranges)), [`${lane}:run`]: run });
     if (!keepsFences) await removeFences(servers, keys, lane, { master, slot });
   });
   await removeStale(servers, keys, lane, records);
@@ -200,7 +189,7 @@ export async function removeStale(servers: Servers, keys: RecordKeys, lane: numb
 }
 
 async function removeAt(servers: Servers, keys: RecordKeys, lane: number, place: RecordPlace): Promise<void> {
-  await called(servers, place, 'HDEL', keys.records(place.slot), `${lane}`, `${lane}:batches`, `${lane}:run`);
+  await called(servers, place, 'HDEL', keys.records(place.slot), `${lane}`, `${lane}:run`);
   await removeFences(servers, keys, lane, place);
 }
 
