@@ -27,7 +27,7 @@ import { Crossing } from '../sync/crossing.js';
 import { SyncError, SyncGap } from '../sync/errors.js';
 import type { KeyName } from '../sync/fences.js';
 import { forget, laneName } from '../sync/forget.js';
-import { type Choice, choiceOf } from '../sync/choice.js';
+import { type Choice, choiceOf, sourceNames } from '../sync/choice.js';
 import { DELETED, Lane, targetMayPass } from '../sync/lane.js';
 import { LagClock } from '../sync/lag.js';
 import { PlanCounts } from '../sync/planner.js';
@@ -36,7 +36,8 @@ import { type LaneRecord, LANES_FIELD, RecordKeys, RECORD_PREFIX, recordText } f
 import { Positions } from '../sync/positions.js';
 import { LateInput, readSeeds, seedsOf } from '../sync/seed.js';
 import { sweep } from '../sync/sweep.js';
-import { HOLD, releaseExpiries } from '../sync/settle.js';
+import { holdAgain, type HoldsOptions, release } from '../sync/holds.js';
+import { HOLD } from '../sync/settle.js';
 import { ChangeLink } from '../sync/source/change-link.js';
 import { CopyFollower } from '../sync/source/copy-follower.js';
 import { FetchAnywhere } from '../sync/source/anywhere.js';
@@ -169,11 +170,11 @@ export async function sync(options: SyncOptions): Promise<SyncSummary> {
  * ServerError, OutputError, SyncError, and the reason of the signal.
  */
 export async function forgetSync(options: SyncOptions): Promise<{ released: number; removed: number }> {
-  const { onEvent, signal, spool } = options;
+  const { onEvent, onNote, signal, spool } = options;
   const servers = await targetOf(options);
   try {
     const { databases } = await targetFacts(servers, options.target);
-    return await forget({ servers, keys: keysOf(options), spool, databases, signal, onEvent });
+    return await forget({ servers, keys: keysOf(options), spool, databases, signal, onEvent, onNote });
   } finally {
     servers.close();
   }
@@ -373,6 +374,8 @@ class Sync {
     }
     for (const lane of strangers) await this.join(lane);
     if (gone.length > 0) await this.forget(gone);
+    const isReleased = [...states.values()].some(({ record: { expiries } }) => expiries === 'released' || expiries === 'holding');
+    if (isReleased && options.holdExpiries && !this.dry) await this.holdAgain();
     options.onGoesOn?.(lanes.map(({ number, shard }) => ({ name: shard.facts.name, offset: states.get(number)?.record.certain ?? 0 })));
     return true;
   }
@@ -544,7 +547,7 @@ class Sync {
     this.alone = (empty || flush === true || ours) && this.plain;
     const common: RestoreOptions = {
       ...options,
-      ...{ ttlShift: this.hold, signal: this.signal, functions, conflict: again ? 'replace' : conflict },
+      ...{ ttlShift: this.hold, fieldShift: this.hold, signal: this.signal, functions, conflict: again ? 'replace' : conflict },
       filter: { ...filter, notPrefix: [...(filter.notPrefix ?? []), ...positions.prefixes] },
       connectionName: labelOf(`${this.keys.prefix}${this.keys.id}:copy`),
       onPlan: !dry
@@ -725,9 +728,9 @@ class Sync {
     });
   }
 
-  private get shared(): Pick<LaneRecord, 'alone' | 'generation' | 'held' | 'lanes' | 'options'> {
+  private get shared(): Pick<LaneRecord, 'alone' | 'expiries' | 'generation' | 'lanes' | 'options'> {
     const { alone, generation, lanes, options } = this;
-    return { alone, generation, held: options.holdExpiries, lanes: lanes.length, options: this.fingerprint };
+    return { alone, generation, expiries: options.holdExpiries ? 'held' : 'exact', lanes: lanes.length, options: this.fingerprint };
   }
 
   private async writeRecords(
@@ -979,7 +982,27 @@ class Sync {
     if (!this.options.holdExpiries) return 0;
     this.phase = 'settling';
     this.status();
-    return releaseExpiries(this.servers, { databases: this.facts.databases, signal: this.signal, onEvent: this.options.onEvent });
+    return release(this.holds);
+  }
+
+  /** Expiries were released when an earlier run ended. */
+  private async holdAgain(): Promise<void> {
+    const { lanes, options, positions, source } = this;
+    const choice = this.choiceOf(lanes[0].shard);
+    await holdAgain({
+      ...this.holds,
+      source: source.servers,
+      concerns: (db, key) => !positions.has(key, 0, key.length) && sourceNames(choice, options.keyPrefixMap, db, key).length > 0,
+      offsets: async () => {
+        const ends = lanes.map(async ({ number, shard }) => [number, await this.offsetOf(shard)] as const);
+        return new Map(await Promise.all(ends));
+      },
+    });
+  }
+
+  private get holds(): HoldsOptions {
+    const { facts, keys, options, servers, signal } = this;
+    return { servers, keys, databases: facts.databases, signal, onEvent: options.onEvent, onNote: options.onNote };
   }
 
   private laneStatuses(): LaneStatus[] {

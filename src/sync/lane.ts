@@ -5,9 +5,9 @@ import { mayPass, reasonOf, ServerError } from '../redis/errors.js';
 import { RateLimit } from '../redis/rate-limit.js';
 import type { Servers } from '../redis/servers.js';
 import { keySlot } from '../bytes/crc16.js';
-import type { KeyPlace } from '../values/filters.js';
 import type { KeyPrefixes } from '../values/key-prefixes.js';
 import { applyPause, type PauseOptions } from './barriers.js';
+import { sourceNames } from './choice.js';
 import type { Crosser, Crossing } from './crossing.js';
 import { SyncError, SyncGap, SyncReplaced } from './errors.js';
 import { argsOf, numberArg, textArg } from './commands/args.js';
@@ -62,7 +62,7 @@ export interface LaneOptions {
   readonly patience: number;
   readonly maxOpsPerSecond: number | undefined;
   /** What this run says of itself in records. */
-  readonly record: Pick<LaneRecord, 'alone' | 'generation' | 'held' | 'lanes' | 'options'>;
+  readonly record: Pick<LaneRecord, 'alone' | 'expiries' | 'generation' | 'lanes' | 'options'>;
   readonly pauses: PauseOptions;
   /** The offset of the last write of the source. Rejects with the reason of the signal. */
   readonly sourceOffset: () => Promise<number>;
@@ -111,6 +111,8 @@ export class Lane implements Crosser {
   /** The stream was read up to this offset. */
   private position = 0;
   private interruption: { readonly signal: AbortSignal; abort(): void };
+  /** Keys written up to here are about to be fetched, whatever the commands. */
+  private refetch: number | undefined;
   /** The stream is applied up to here at least, and then no more. */
   private stopAt: number | undefined;
   /** Commands refused since the writer was attached, whose keys are to be fetched. */
@@ -264,9 +266,11 @@ export class Lane implements Crosser {
     if (this.cut !== undefined) await this.serveCut(state);
     this.fences.clear();
     this.begin({ offset: record.certain, db: record.db });
+    this.refetch = record.refetch;
     for (const { db, key } of state.fenced) this.fences.want(db, key);
     if (sent > record.certain) await this.resolveDoubts(record, sent, hold !== undefined);
     await this.settle(Math.min(sent, this.options.spool.end));
+    this.refetch = undefined; // they have fences
     signal.throwIfAborted();
     if (this.options.transactions && sent === record.certain) return;
     await this.writer.writeRecord(record.certain, record.db, sent);
@@ -320,7 +324,8 @@ export class Lane implements Crosser {
   }
 
   private record({ certain, db, sent }: RecordPlace): Omit<LaneRecord, 'slots'> {
-    return { phase: 'changes', id: this.idAt(certain), certain, sent, db, ...this.options.record };
+    const { refetch } = this;
+    return { phase: 'changes', id: this.idAt(certain), certain, sent, db, refetch, ...this.options.record };
   }
 
   /** The history that an offset belongs to. */
@@ -346,18 +351,22 @@ export class Lane implements Crosser {
 
   /**
    * What the stream says of (certain, sent] may be applied or not. Keys whose commands there may be repeated are left to that; the values
-   * of others are fetched.
+   * of others are fetched, and those that may have expired on the target.
    */
   private async resolveDoubts({ certain, db }: LaneRecord, sent: number, held: boolean): Promise<void> {
     const { crossing, number, onEvent, sourceOffset, spool } = this.options;
     const end = sent <= spool.end ? sent : Math.min(sent, await sourceOffset());
     const effects = new Map<string, KeyName & { effects: number }>();
+    const { refetch = -1 } = this;
     for await (const { command, db: at } of this.commandsIn(certain, end, db)) {
       for (const { effect, key, db: of } of await this.written(command, at)) {
         const id = keyId(of, key);
-        effects.set(id, { db: of, key, effects: withEffect(effects.get(id)?.effects ?? 0, effect) });
+        if (command.offset <= refetch) this.fences.want(of, key);
+        else effects.set(id, { db: of, key, effects: withEffect(effects.get(id)?.effects ?? 0, effect) });
       }
     }
+    const { size } = this.fences.wanted;
+    if (size > 0 && refetch >= 0) onEvent(`${this.options.name}: ${size} keys were written since expiries were released: they are fetched`);
     let fetched = 0;
     for (const { db: of, effects: all, key } of effects.values()) {
       if (repeatable(all, held) && crossing?.isForeign(number, keySlot(key)) !== true) continue;
@@ -498,18 +507,8 @@ export class Lane implements Crosser {
     return other === undefined || other === keyId(name.db, name.key) || !this.fences.wasFetched(other);
   }
 
-  /** The wanted keys of the source that may have this name on the target. */
   private sourceNames(db: number, key: Uint8Array): KeyName[] {
-    const { names, sources, wants } = this.options;
-    const keys: Uint8Array[] = [];
-    const add = ({ keyBytes, keyEnd, keyStart }: KeyPlace): boolean => {
-      keys.push(keyBytes.slice(keyStart, keyEnd));
-      return false;
-    };
-    if (names === undefined) keys.push(key);
-    else names.hadName({ keyBytes: key, keyStart: 0, keyEnd: key.length }, add);
-    const all = sources(db).flatMap((from) => keys.map((name) => ({ db: from, key: name })));
-    return all.filter((name) => wants?.(name.db, name.key, 0, name.key.length) !== false);
+    return sourceNames(this.options, this.options.names, db, key);
   }
 
   /** Keys by the index of the master that has them. */

@@ -43,9 +43,17 @@ export interface LaneRecord {
   readonly options: string;
   /** The target had no keys but those of this sync when it began. */
   readonly alone: boolean;
-  /** Expiries are held: see expiries.ts. */
-  readonly held: boolean;
+  readonly expiries: ExpiryState;
+  /** Keys that were written up to here are fetched, whatever the commands: they may have expired on the target by themselves. */
+  readonly refetch?: number | undefined;
 }
+
+/**
+ * What the target may do with keys that expire: `held`: it keeps them; `released`: they have, or are about to get, their real expiries;
+ * `holding`: they are about to be held again; `exact`: they were never held. See holds.ts.
+ */
+export type ExpiryState = 'held' | 'released' | 'holding' | 'exact';
+const STATES: readonly unknown[] = ['held', 'released', 'holding', 'exact'];
 
 /** Undefined if it is none that this program wrote. */
 export function parseRecord(text: string): LaneRecord | undefined {
@@ -56,7 +64,7 @@ export function parseRecord(text: string): LaneRecord | undefined {
     return undefined;
   }
   if (typeof read !== 'object' || read === null) return undefined;
-  const { alone, certain, db, generation, held, id, lanes, options, phase, sent, slots } = read as Record<string, unknown>;
+  const { alone, certain, db, expiries, generation, id, lanes, options, phase, refetch, sent, slots } = read as Record<string, unknown>;
   const counts = [certain, sent, db, generation, lanes].every((value) => Number.isSafeInteger(value) && Number(value) >= 0);
   const fits =
     counts &&
@@ -65,7 +73,8 @@ export function parseRecord(text: string): LaneRecord | undefined {
     typeof options === 'string' &&
     typeof slots === 'string' &&
     typeof alone === 'boolean' &&
-    typeof held === 'boolean' &&
+    STATES.includes(expiries) &&
+    (refetch === undefined || Number.isSafeInteger(refetch)) &&
     Number(certain) <= Number(sent);
   return fits ? (read as LaneRecord) : undefined;
 }

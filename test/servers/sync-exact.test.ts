@@ -1,7 +1,9 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { HOLD } from '../../src/sync/settle.js';
 import { HookProxy } from '../support/hook-proxy.js';
 import { RedisNode } from '../support/redis-node.js';
 import { SyncRun } from '../support/sync-run.js';
@@ -55,5 +57,100 @@ describe('commands that are refused within a transaction, and a run that ends be
     const last = new SyncRun(source.url, target.url, options);
     expect([(await last.done).caughtUp, last.problems]).toEqual([true, []]);
     expect(await unlike([source], [target])).toEqual([]);
+  });
+});
+
+describe('going on after expiries were released', { timeout: 60_000 }, () => {
+  const SOON = 700;
+  const LATER = 600_000;
+
+  /** Keys that expire soon, on the target as soon as they are released. */
+  async function sessions(count: number): Promise<void> {
+    const pipeline = source.client.pipeline();
+    for (let i = 0; i < count; i++) {
+      pipeline.set(`renewed:${i}`, i, 'PX', SOON).set(`lasts:${i}`, i, 'PX', SOON).set(`expires:${i}`, i, 'PX', SOON);
+      pipeline.set(`set:${i}`, i, 'PX', SOON).rpush(`list:${i}`, i).pexpire(`list:${i}`, SOON).set(`far:${i}`, i, 'PX', LATER);
+    }
+    await pipeline.exec();
+  }
+
+  async function renew(count: number): Promise<void> {
+    const pipeline = source.client.pipeline();
+    for (let i = 0; i < count; i++) {
+      pipeline.pexpire(`renewed:${i}`, LATER).getex(`lasts:${i}`, 'PERSIST').set(`set:${i}`, 'again', 'EX', 600);
+      pipeline.rpush(`list:${i}`, 'more').pexpire(`list:${i}`, LATER).set(`new:${i}`, i, 'PX', SOON).getex(`far:${i}`, 'EX', 900);
+    }
+    await pipeline.exec();
+  }
+
+  const catchUp = async (options: ConstructorParameters<typeof SyncRun>[2] = {}): Promise<SyncRun> => {
+    const run = new SyncRun(source.url, target.url, { spool: folder, ...options });
+    expect([(await run.done).caughtUp, run.problems]).toEqual([true, []]);
+    return run;
+  };
+
+  const expired = (): Promise<void> => until('the target has let some expire', async () => (await target.client.exists('renewed:0')) === 0);
+
+  test.each([true, false])('what was renewed in the source, and has expired on the target, comes again (a spool: %s)', async (has) => {
+    const options = { settle: 50, ...(has ? {} : { spool: undefined }) };
+    await new SyncRun(source.url, target.url, { ...options, spool: has ? folder : undefined }).done;
+    await sessions(50);
+    await catchUp(options);
+    await renew(50);
+    await expired();
+    const again = await catchUp(options);
+    expect(again.events.join('\n')).toContain('are held again');
+    expect(await unlike([source], [target], { late: 2 })).toEqual([]);
+  });
+
+  test('ends amid a release, and while they are held again', async () => {
+    const count = 3000;
+    await catchUp({ settle: 50 });
+    const following = new SyncRun(source.url, target.url, { spool: folder, untilCaughtUp: false });
+    await following.follows();
+    await sessions(count);
+    await following.stop();
+    await renew(count);
+    for (const pause of [0, 5, 20, 40]) {
+      const run = new SyncRun(source.url, target.url, { spool: folder, settle: 10 });
+      await until('it releases', () => Promise.resolve(run.status?.phase === 'settling'));
+      await delay(pause);
+      await run.abort();
+      await source.client.incr('count');
+    }
+    await expired().catch(() => undefined); // maybe nothing was released
+    for (const pause of [5, 30, 60, 90, 120, 150]) {
+      const run = new SyncRun(source.url, target.url, { spool: folder, untilCaughtUp: false });
+      await delay(pause);
+      await run.abort();
+      await source.client.incr('count');
+    }
+    await catchUp();
+    expect(await unlike([source], [target], { late: 2 })).toEqual([]);
+  });
+});
+
+describe('two syncs into one target', { timeout: 60_000 }, () => {
+  test('expiries stay held until the last one ends', async () => {
+    const other = await RedisNode.start('--repl-diskless-sync-delay', '0', '--repl-backlog-size', '16mb');
+    await Promise.all([source.client.set('a', 1, 'PX', 600_000), other.client.set('b', 1, 'PX', 600_000)]);
+    const first = new SyncRun(source.url, target.url, { untilCaughtUp: false, id: 'first' });
+    await first.follows();
+    const second = new SyncRun(other.url, target.url, { untilCaughtUp: false, id: 'second', conflict: 'replace' });
+    await second.follows();
+    await first.stop();
+    const held = async (): Promise<boolean[]> => {
+      const times = await Promise.all(['a', 'b'].map((key) => target.client.call('PEXPIRETIME', key)));
+      return times.map((at) => Number(at) > HOLD);
+    };
+    const done = new SyncRun(source.url, target.url, { id: 'first' });
+    expect((await done.done).released).toBe(0);
+    expect(done.notes.join('\n')).toContain('expiries stay held for the sync second into the same target');
+    expect(await held()).toEqual([true, true]);
+    await second.stop();
+    const last = new SyncRun(other.url, target.url, { id: 'second' });
+    expect((await last.done).released).toBe(2);
+    expect(await held()).toEqual([false, false]);
+    await other.stop();
   });
 });

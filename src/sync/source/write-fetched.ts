@@ -9,12 +9,9 @@ import { payloadFrame } from '../../rdb/payload-frame.js';
 import { PAYLOAD_FOOTER, payloadHead, payloadOrigin, writePayloadFooter } from '../../rdb/payload.js';
 import { temporaryKey } from '../../restore/temporary-key.js';
 import type { Filter } from '../../values/filters.js';
-import { PartsReader } from '../../values/parts.js';
 import type { Outcome } from '../../values/target-limits.js';
 import { acceptsVersion, hasReplace, releaseNumber, sentVersion, type Target } from '../../values/targets.js';
-import { type Refused, refusedBy, type Transcoded, Transcoder } from '../../values/transcode.js';
-import { Encoding } from '../../values/types/encoding.js';
-import { HashWriter } from '../../values/types/hashes.js';
+import { type Refused, Transcoder } from '../../values/transcode.js';
 import type { Fetched } from './fetcher.js';
 
 export interface FetchedWriterOptions {
@@ -55,21 +52,9 @@ interface Prepared {
 /** Shorter ones are copied to one piece with what stands around them. */
 const SHORT = 1 << 16;
 
-/** Types whose fields may expire. */
-const EXPIRING_FIELDS: ReadonlySet<string> = new Set([
-  'HASH_METADATA',
-  'HASH_METADATA_PRE_GA',
-  'HASH_LISTPACK_EX',
-  'HASH_LISTPACK_EX_PRE_GA',
-  'HASH_2',
-]);
-
 /** Writes fetched values as commands for the target: RESTORE, or DEL if the key is gone. */
 export class FetchedWriter {
   private readonly transcoder: Transcoder;
-  private readonly encoding: Encoding;
-  private readonly hashes: HashWriter;
-  private readonly reader = new PartsReader();
   private readonly out = new ByteBuilder();
   private readonly resp: RespWriter;
   private readonly values: RespValues;
@@ -77,8 +62,6 @@ export class FetchedWriter {
   constructor(private readonly options: FetchedWriterOptions) {
     const { allowLoss = false, codec, target } = options;
     this.transcoder = new Transcoder(target, { allowLoss });
-    this.encoding = new Encoding(target, allowLoss);
-    this.hashes = new HashWriter(this.encoding);
     this.resp = new RespWriter(this.out, codec);
     this.values = new RespValues(this.resp, releaseNumber(target));
   }
@@ -109,7 +92,8 @@ export class FetchedWriter {
 
   private prepared(frame: Frame, shift: number): Prepared | Refused {
     const { codec, target } = this.options;
-    const result = shift !== 0 && EXPIRING_FIELDS.has(frame.type.name) ? this.shifted(frame, shift) : this.transcoder.record(frame);
+    this.transcoder.fieldShift = shift;
+    const result = this.transcoder.record(frame);
     if (result.outcome === 'refused') return result;
     const { version } = payloadOrigin(frame.bytes);
     const { bytes, end, leftOut, metaBytes, outcome, start, type } = result;
@@ -125,22 +109,6 @@ export class FetchedWriter {
     crc.hi = crc.lo = 0;
     writePayloadFooter(footer, sentVersion(target, own, version), crc.update(head, 0, head.length).update(value, 0, value.length));
     return { frame: own, outcome, leftOut, payload: [head, value, footer], size: head.length + value.length + footer.length };
-  }
-
-  /** A hash whose fields expire later. */
-  private shifted(frame: Frame, shift: number): Transcoded | Refused {
-    const { encoding, hashes, reader } = this;
-    encoding.begin();
-    return refusedBy((): Transcoded => {
-      const metaBytes = encoding.keyMeta(frame.metaBytes);
-      hashes.open(frame.type);
-      reader.record(frame, { pair: (field, value, expireAt) => hashes.pair(field, value, expireAt === 0 ? 0 : expireAt + shift) });
-      const body = new ByteBuilder();
-      const type = hashes.finish(body);
-      for (const piece of hashes.pieces() ?? encoding.body.pieces()) body.copy(piece, 0, piece.length);
-      const { leftOut } = encoding;
-      return { outcome: encoding.outcome('rewritten'), type, bytes: body.bytes, start: 0, end: body.length, metaBytes, leftOut };
-    });
   }
 
   private commands(key: Uint8Array, { frame, leftOut, outcome, payload, size }: Prepared, now: number): Written | Refused {

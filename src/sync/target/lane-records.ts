@@ -1,11 +1,12 @@
 import type { Redis } from 'ioredis';
 import { refusalOf } from '../../redis/refusals.js';
 import type { Master, Servers } from '../../redis/servers.js';
-import { reasonOf } from '../../redis/errors.js';
+import { reasonOf, ServerError } from '../../redis/errors.js';
 import { slotsIn } from '../../redis/topology.js';
 import { grouped } from '../../bytes/grouped.js';
 import type { KeyName } from '../fences.js';
-import { fenceFields, type LaneRecord, LANES_FIELD, parseFence, parseRecord, type RecordKeys, slotsOf, slotsText } from '../record.js';
+import { type ExpiryState, fenceFields, type LaneRecord, LANES_FIELD, parseFence, parseRecord } from '../record.js';
+import { type RecordKeys, recordText, slotsOf, slotsText } from '../record.js';
 
 /** What the target knows of a lane. */
 export interface LaneState {
@@ -73,8 +74,9 @@ export function recordSlot({ clustered, masters, owners }: Servers, index: numbe
 function stateOf(servers: Servers, found: readonly Found[]): LaneState {
   const least = found.reduce((a, b) => (b.record.certain < a.record.certain ? b : a));
   const generation = Math.max(...found.map(({ record, run }) => Math.max(record.generation, run)));
+  const refetch = Math.max(-1, ...found.map(({ record }) => record.refetch ?? -1));
   return {
-    record: { ...least.record, generation },
+    record: { ...least.record, generation, refetch: refetch < 0 ? undefined : refetch },
     sent: Math.max(...found.map(({ record }) => record.sent)),
     fenced: found.flatMap(({ fenced }) => fenced),
     unclaimed: found.some(({ run }) => run < 0),
@@ -237,6 +239,51 @@ export async function writeRun(
   await Promise.all(places.map((place) => called(servers, place, 'HSET', keys.records(place.slot), `${lane}:run`, run)));
 }
 
+/** Changes the records that there are, while no run writes them. Throws ServerError. */
+export async function changeRecords(
+  servers: Servers,
+  keys: RecordKeys,
+  change: (record: LaneRecord, lane: number) => LaneRecord,
+): Promise<void> {
+  const { places } = await readRecords(servers, keys);
+  for (const place of places) {
+    try {
+      const pairs = ((await called(servers, place, 'HGETALL', keys.records(place.slot))) as Buffer[]).map(String);
+      for (let at = 0; at < pairs.length; at += 2) {
+        const record = /^\d+$/.test(pairs[at]) ? parseRecord(pairs[at + 1]) : undefined;
+        const text = record === undefined ? pairs[at + 1] : recordText(change(record, Number(pairs[at])));
+        if (text !== pairs[at + 1]) await called(servers, place, 'HSET', keys.records(place.slot), pairs[at], text);
+      }
+    } catch (error) {
+      if (error instanceof ServerError) throw error;
+      throw new ServerError('LOST', place.master.name, reasonOf(error), error);
+    }
+  }
+}
+
+/** Names of other syncs into the target that hold expiries, as far as their keys begin with the same prefix. Throws ServerError. */
+export async function otherHolders(servers: Servers, { id: own, prefix }: RecordKeys): Promise<string[]> {
+  const all = await servers.eachMaster(async (client) => {
+    const ids: string[] = [];
+    let cursor = '0';
+    do {
+      const [next, found] = await client.scanBuffer(cursor, 'MATCH', `${prefix.replace(/[[\]*?\\]/g, '\\$&')}*`, 'COUNT', SCANNED);
+      cursor = next.toString();
+      for (const key of found) {
+        const id = key.toString().slice(prefix.length).replace(/\{[^{}]*\}$/, '');
+        if (id === own || id.endsWith(':fences') || ids.includes(id)) continue;
+        const values: readonly string[] = await client.hvals(key).catch(() => []); // another kind of key
+        if (values.some((text) => HOLDING.includes(parseRecord(text)?.expiries))) ids.push(id);
+      }
+    } while (cursor !== '0');
+    return ids;
+  });
+  return [...new Set(all.flat())].sort();
+}
+
+const SCANNED = 10_000;
+const HOLDING: readonly (ExpiryState | undefined)[] = ['held', 'holding'];
+
 /** Removes all that the target has of a lane, whose master is no more. */
 export async function removeLane(servers: Servers, keys: RecordKeys, lane: number): Promise<void> {
   const { places } = await readRecords(servers, keys);
@@ -246,7 +293,20 @@ export async function removeLane(servers: Servers, keys: RecordKeys, lane: numbe
 /** Ends the connections that an earlier run has left, so that nothing of it is applied any more. Returns why that was not possible. */
 export async function endConnections(servers: Servers, keys: RecordKeys, lane?: number): Promise<string | undefined> {
   const label = labelOf(`${keys.prefix}${keys.id}:${lane ?? ''}`);
-  const named = (name: string): boolean => (lane === undefined ? name.startsWith(label) : name === label);
+  return endNamed(servers, (name) => (lane === undefined ? name.startsWith(label) : name === label));
+}
+
+/** Ends those by which any sync releases expiries. */
+export async function endReleases(servers: Servers, { prefix }: RecordKeys): Promise<void> {
+  const label = labelOf(prefix);
+  await endNamed(servers, (name) => name.startsWith(label) && name.endsWith(RELEASE));
+}
+
+/** The name of such a connection. */
+export const releaseLabel = ({ id, prefix }: RecordKeys): string => labelOf(`${prefix}${id}${RELEASE}`);
+const RELEASE = ':release';
+
+async function endNamed(servers: Servers, named: (name: string) => boolean): Promise<string | undefined> {
   const refusals = await servers.eachMaster(async (client) => {
     try {
       for (let found = true; found;) {
