@@ -29,7 +29,7 @@ export interface DumpSinkOptions {
   readonly target?: Target | undefined;
   /** Write keys without what the target cannot hold, instead of refusing them. */
   readonly allowLoss?: boolean | undefined;
-  /** Milliseconds added to the expiries of hash fields. */
+  /** Milliseconds added to the expiries of hash fields; with a target. */
   readonly fieldShift?: number | undefined;
   /** Keys of all sources so far, if several sources or mapped databases may have the same key. */
   readonly seen?: KeySet | undefined;

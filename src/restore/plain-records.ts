@@ -6,7 +6,7 @@ import { type Batch, LARGEST_PAYLOAD } from '../rdb/batch.js';
 import { typeOfNumber, versionTable } from '../rdb/frame-table.js';
 import type { DeliveryConnection } from './delivery-connection.js';
 import type { TypeRow } from '../rdb/types.js';
-import { hasFieldExpiries } from '../values/types/hashes.js';
+import { isShifted } from '../values/types/hashes.js';
 import { hasAbsoluteTtl, sentVersion, type Target } from '../values/targets.js';
 import { PlainTypes } from '../dump/plain-types.js';
 import { RespValues } from '../dump/resp-values.js';
@@ -43,11 +43,11 @@ export class PlainRecords {
     private readonly batches: OpenBatches,
     private readonly segments: Segments,
   ) {
-    const { fieldShift = 0, maxPayload, target } = options;
+    const { fieldShift, maxPayload, target } = options;
     this.kernelFits = hasAbsoluteTtl(target);
     // larger ones become commands when they are sent
     const fits = (type: TypeRow): boolean =>
-      (maxPayload > LARGEST_PAYLOAD || RespValues.canWrite(type.redisType)) && (fieldShift === 0 || !hasFieldExpiries(type));
+      (maxPayload > LARGEST_PAYLOAD || RespValues.canWrite(type.redisType)) && !isShifted(type, fieldShift);
     this.plain = new PlainTypes(codec, target, fits);
     this.versions = versionTable(codec);
   }

@@ -9,7 +9,7 @@ import { BORDER_STRINGS, copyWithListpacks, hasListpacks, hasMisreadListpacks } 
 import { PartsReader } from './parts.js';
 import { hasKeyMeta, reads, type Target } from './targets.js';
 import { Encoding, type ValueWriter } from './types/encoding.js';
-import { hasFieldExpiries } from './types/hashes.js';
+import { isShifted } from './types/hashes.js';
 
 export interface TranscodeOptions {
   /** Leave out what the target cannot hold (default: refuse such a key). */
@@ -73,7 +73,7 @@ abstract class Rewriting {
 
   /** Whether the target reads a type, and nothing of its values changes. */
   protected isKept(type: TypeRow): boolean {
-    return reads(this.target, type) && (this.encoding.fieldShift === 0 || !hasFieldExpiries(type));
+    return reads(this.target, type) && !isShifted(type, this.encoding.fieldShift);
   }
 
   /** Begins to write a value of another type. Throws NotRepresentable if the target has none for it. */

@@ -24,7 +24,8 @@ const EXPIRING: ReadonlySet<string> = new Set([
   'HASH_2',
 ]);
 
-export const hasFieldExpiries = ({ name }: TypeRow): boolean => EXPIRING.has(name);
+/** Whether values of a type change if expiries of fields are shifted. */
+export const isShifted = ({ name }: TypeRow, fieldShift = 0): boolean => fieldShift !== 0 && EXPIRING.has(name);
 
 /** Forms of hashes that are one packed string, and so small. */
 const PACKED: ReadonlySet<string> = new Set(['listpack', 'listpack-ex', 'template-listpack', 'template-ref-listpack']);
