@@ -154,3 +154,41 @@ describe('two syncs into one target', { timeout: 60_000 }, () => {
     await other.stop();
   });
 });
+
+describe('hash fields that expire', { timeout: 60_000 }, () => {
+  const AT = 4_000_000_000_000;
+  const timesOf = async ({ client }: RedisNode, key: string): Promise<unknown> =>
+    client.call('HPEXPIRETIME', key, 'FIELDS', '3', 'a', 'b', 'c');
+
+  test('are held in the copy, in writes and in what is fetched, and released; what is renewed late is not lost', async (context) => {
+    const known = await source.client.call('COMMAND', 'INFO', 'HPEXPIRETIME');
+    if (!Array.isArray(known) || known[0] === null) return context.skip(); // before Redis 7.4 and Valkey 9
+    const { client } = source;
+    const expiring = async (key: string, at: number): Promise<void> => {
+      await client.hset(key, { a: '1', b: '2', c: '3' });
+      await client.call('HPEXPIREAT', key, `${at}`, 'FIELDS', '2', 'a', 'b');
+    };
+    await expiring('copied', AT);
+    await client.hset('large', Object.fromEntries(Array.from({ length: 2000 }, (_, i) => [`f${i}`, 'x'.repeat(1000)])));
+    await client.call('HPEXPIREAT', 'large', `${AT}`, 'FIELDS', '1', 'f7');
+    await expiring('renewed', Date.now() + 1500);
+    const run = new SyncRun(source.url, target.url, { spool: folder, untilCaughtUp: false });
+    await run.follows();
+    await expiring('written', AT);
+    await client.call('RESTORE', 'restored', '0', (await client.dumpBuffer('copied')) as Buffer, 'REPLACE');
+    await client.call('HPEXPIREAT', 'renewed', `${AT}`, 'FIELDS', '1', 'a');
+    await client.set('end', 1);
+    await until('all is there', async () => (await target.client.exists('end')) === 1 && (await target.client.exists('restored')) === 1);
+    for (const key of ['copied', 'written', 'restored']) expect(await timesOf(target, key)).toEqual([AT + HOLD, AT + HOLD, -1]);
+    expect(await target.client.call('HPEXPIRETIME', 'large', 'FIELDS', '2', 'f7', 'f8')).toEqual([AT + HOLD, -1]);
+    await run.stop();
+    await new SyncRun(source.url, target.url, { spool: folder }).done;
+    for (const key of ['copied', 'written', 'restored', 'renewed']) expect(await timesOf(target, key)).toEqual(await timesOf(source, key));
+    expect(await target.client.call('HPEXPIRETIME', 'large', 'FIELDS', '2', 'f7', 'f8')).toEqual([AT, -1]);
+    await until('a field has expired', async () => (await target.client.hlen('renewed')) === 2);
+    await client.call('HPEXPIREAT', 'copied', `${AT + 5}`, 'FIELDS', '1', 'a');
+    await new SyncRun(source.url, target.url, { spool: folder }).done;
+    expect(await timesOf(target, 'copied')).toEqual([AT + 5, AT, -1]);
+    expect(await unlike([source], [target])).toEqual([]);
+  });
+});
