@@ -52,8 +52,8 @@ export interface LaneOptions {
   readonly names: KeyPrefixes | undefined;
   /** Number of databases of the target. */
   readonly databases: number;
-  /** The target is older than Redis 6.2. */
-  readonly older: boolean;
+  /** Of source and target, 602 for 6.2. */
+  readonly releases: { readonly source: number; readonly target: number };
   readonly hold: number | undefined;
   readonly fetchAll: boolean;
   readonly takes: ((name: string) => boolean) | undefined;
@@ -91,7 +91,7 @@ const GROUP_BYTES = 1 << 20;
 /** Places of the stream that are remembered, one for each piece, for when the source takes writes back. */
 const MOST_PLACES = 8192;
 
-interface Place {
+export interface Place {
   readonly offset: number;
   readonly db: number;
 }
@@ -136,12 +136,12 @@ export class Lane implements Crosser {
     this.certain = from;
     this.number = options.number;
     this.interruption = this.freshInterruption();
-    const { crossing, databases, fetchAll, hold, maxOpsPerSecond, name, names, number, older } = options;
-    const { positions, sameDatabases, table, takes, target, wants } = options;
+    const { crossing, databases, fetchAll, hold, maxOpsPerSecond, name, names, number } = options;
+    const { positions, releases, sameDatabases, table, takes, target, wants } = options;
     this.planner = new Planner(
       {
         ...{ table, fences: this.fences, wants, target, sameDatabases, hold, fetchAll, counts: this.counts, positions },
-        ...{ names, databases, older, onUndeclared: (db, script) => this.undeclared(db, script) },
+        ...{ names, databases, releases, onUndeclared: (db, script) => this.undeclared(db, script) },
         onPosition: (command) => positions.check(name, argsOf(command)),
         foreign:
           crossing &&

@@ -1,0 +1,284 @@
+import { TS_CODEC } from '../kernels/codec.js';
+import type { Shard } from '../live/shard.js';
+import type { ReplicationPosition } from '../pipeline/source-heads.js';
+import { compileFilter, type FilterOptions } from '../values/filters.js';
+import { releaseNumber } from '../values/targets.js';
+import { specFromServer } from './commands/server-spec.js';
+import { LagClock } from './lag.js';
+import { Lane, type Place } from './lane.js';
+import { PlanCounts } from './planner.js';
+import type { LaneRecord } from './record.js';
+import type { Session } from './session.js';
+import { ChangeLink, type ChangeLog } from './source/change-link.js';
+import { CopyFollower } from './source/copy-follower.js';
+import { Fetcher } from './source/fetcher.js';
+import { continuation, type Gap, type SourceHistory } from './source/history.js';
+import { InfoLink } from './source/info-link.js';
+import { FetchedWriter } from './source/write-fetched.js';
+import type { Spool } from './spool/spool.js';
+import type { LaneStatus } from './status.js';
+
+/** Milliseconds without a reply of the target that is due. */
+const PATIENCE = 60_000;
+const NO_COUNTS = new PlanCounts();
+
+/** What a run says of itself in the records of all lanes. */
+export type RunRecord = Pick<LaneRecord, 'alone' | 'expiries' | 'generation' | 'lanes' | 'options'>;
+
+export interface SourceLaneOptions {
+  readonly session: Session;
+  readonly number: number;
+  readonly shard: Shard;
+  readonly spool: Spool;
+  /** The source no longer has the writes that come next. Throws SyncGap, unless the lane ends by that. */
+  readonly onGap: (lane: SourceLane, gap: Gap) => Promise<void>;
+}
+
+/** One master of the source: the link that its writes come by, their spool, and the lane that applies them. */
+export class SourceLane {
+  readonly number: number;
+  readonly shard: Shard;
+  readonly spool: Spool;
+  /** Undefined until it is known where it begins. */
+  lane: Lane | undefined;
+  /** Where the full copy stands. */
+  copy: { readonly id: string; readonly offset: number; readonly db: number } | undefined;
+  private link: ChangeLink | undefined;
+  private running: Promise<void> | undefined;
+  private readonly lag = new LagClock();
+  private readonly session: Session;
+
+  constructor(private readonly options: SourceLaneOptions) {
+    this.session = options.session;
+    this.number = options.number;
+    this.shard = options.shard;
+    this.spool = options.spool;
+  }
+
+  get name(): string {
+    return this.shard.facts.name;
+  }
+
+  /** The source's own offset, as far as it has told; 0 if it has not. */
+  get sourceOffset(): number {
+    return this.link?.state.sourceOffset ?? 0;
+  }
+
+  /** Goes on with the writes since a record. Returns why that is not possible. */
+  async begin(record: LaneRecord, run: RunRecord): Promise<string | undefined> {
+    const { spool } = this;
+    if (!hasWrites(spool, record)) await spool.reset(record.id, record.certain);
+    this.makeLane({ offset: record.certain, db: record.db }, run);
+    const link = this.makeLink();
+    const end = await link.start(spool.history.at(-1)?.id ?? record.id, spool.end);
+    if (end?.kind === 'gap') return end.reason;
+    this.takeWrites(link);
+    return undefined;
+  }
+
+  /** What `begin` would return. */
+  async foreseen(record: LaneRecord): Promise<string | undefined> {
+    const { spool } = this;
+    const last = hasWrites(spool, record) ? spool.history.at(-1) : undefined;
+    const from = last === undefined ? { id: record.id, end: record.certain } : { id: last.id, end: spool.end };
+    const end = continuation(await this.history(), [from]);
+    return end.kind === 'gap' ? end.reason : undefined;
+  }
+
+  /** Goes on with the writes since a file, which is the copy. Returns why that is not possible. */
+  async beginAt({ id, offset, streamDb = 0 }: ReplicationPosition, history: SourceHistory): Promise<string | undefined> {
+    const { spool } = this;
+    const has = hasWrites(spool, { id, certain: offset });
+    const from = has ? { id: spool.history.at(-1)?.id ?? id, end: spool.end } : { id, end: offset };
+    const foreseen = continuation(history, [from]);
+    if (foreseen.kind === 'gap') return foreseen.reason;
+    if (this.session.dry) return undefined;
+    if (!has) await spool.reset(id, offset);
+    const link = this.makeLink();
+    const end = await link.start(from.id, from.end);
+    if (end?.kind === 'gap') return end.reason;
+    if (end !== undefined) return 'another server has taken its place';
+    this.copy = { id, offset, db: streamDb };
+    this.takeWrites(link);
+    return undefined;
+  }
+
+  /** Follows the writes together with a full copy. */
+  follower(): CopyFollower {
+    const { spool } = this;
+    return new CopyFollower({
+      ...this.linkOptions,
+      openLog: async (id, offset) => {
+        await spool.reset(id, offset);
+        return this.log;
+      },
+      onLink: (link) => {
+        this.link = link;
+        this.takeWrites(link);
+      },
+    });
+  }
+
+  /** Ends following: it begins in another way. */
+  unlink(): void {
+    this.session.crossing?.clear();
+    this.link?.close();
+    this.link = undefined;
+    this.lane = undefined;
+  }
+
+  private get linkOptions(): Omit<ConstructorParameters<typeof ChangeLink>[0], 'log'> {
+    const { name, session, shard } = this;
+    const { onEvent, source } = session.options;
+    return { name, open: () => shard.connect(), psyncCommand: source.psyncCommand, signal: session.signal, onEvent };
+  }
+
+  private makeLink(): ChangeLink {
+    this.link = new ChangeLink({ ...this.linkOptions, log: this.log });
+    return this.link;
+  }
+
+  private get log(): ChangeLog {
+    const { spool } = this;
+    return {
+      get end() {
+        return spool.end;
+      },
+      append: (bytes) => spool.append(bytes),
+      turn: (id, offset) => spool.turn(id, offset),
+      truncate: async (offset) => {
+        await this.lane?.rewind(offset);
+        await spool.truncate(offset);
+      },
+    };
+  }
+
+  private takeWrites(link: ChangeLink): void {
+    this.keepTaking(link).catch((error: unknown) => this.session.fail(error));
+  }
+
+  private async keepTaking(link: ChangeLink): Promise<void> {
+    for (;;) {
+      const end = await link.run();
+      if (link !== this.link) return;
+      if (end.kind !== 'gap') continue;
+      await this.options.onGap(this, end);
+      return;
+    }
+  }
+
+  makeLane(from: Place, run: RunRecord): void {
+    const { name, number, session, shard, spool } = this;
+    const { crossing, facts, keys, options, positions, servers, signal, table, token, transactions } = session;
+    const { allowLoss, confirm, filter = {}, keyPrefixMap, maxOpsPerSecond, maxPayload, notCommand, onlyCommand } = options;
+    const { onEvent, onKeyProblem, onNote, publish = false } = options;
+    const valuesFilter = choosesValues(filter) ? compileFilter(valuesOf(filter)) : undefined;
+    const fetcher = new Fetcher({
+      ...{ name, open: () => shard.connectMaster(), clustered: session.source.facts.clustered, onEvent },
+      known: (id) => spool.history.some((turn) => turn.id === id),
+    });
+    const fetched = new FetchedWriter({
+      ...{ filter: valuesFilter, codec: TS_CODEC, target: facts.target, sharded: servers.clustered, allowLoss, maxPayload },
+      suffix: `${keys.id}:${number}`,
+    });
+    this.lane = new Lane(
+      {
+        ...{ number, name, servers, keys, spool, table, positions, fetcher, fetched, token, crossing, signal, transactions },
+        ...session.choiceOf(shard),
+        ...{ names: keyPrefixMap, databases: facts.databases, hold: session.hold },
+        releases: { source: releaseOf(shard), target: releaseNumber(facts.target) },
+        ...{ fetchAll: valuesFilter !== undefined, takes: takesOf(onlyCommand, notCommand) },
+        ...{ confirm, patience: PATIENCE, maxOpsPerSecond, record: run },
+        pauses: { alone: session.alone, functions: session.functions, publish, crossing },
+        sourceOffset: async () => (await this.history()).offset,
+        learn: (command) => this.learn(command),
+        onAsked: () => this.link?.acknowledge(),
+        onEvent: (text, notable) => onEvent?.(text, notable),
+        onNote: (text) => onNote?.(text),
+        onProblem: (problem) => {
+          session.problems++;
+          onKeyProblem?.(problem);
+        },
+      },
+      from,
+    );
+    crossing?.add(this.lane);
+  }
+
+  /** Applies its writes until `stop`. The first error ends the run; this never rejects. */
+  run(): Promise<void> {
+    this.running = this.lane?.run().catch((error: unknown) => this.session.fail(error));
+    return this.ended;
+  }
+
+  /** Resolves when `run` has ended. */
+  get ended(): Promise<void> {
+    return this.running ?? Promise.resolve();
+  }
+
+  /** Where the master stands. Throws SyncError, ServerError, and the reason of the signal. */
+  history(): Promise<SourceHistory> {
+    return this.session.historyOf(this.shard);
+  }
+
+  private async learn(command: string): Promise<boolean> {
+    const info = new InfoLink(await this.shard.connectMaster(), this.session.signal);
+    try {
+      const spec = specFromServer(await info.command(command));
+      if (spec === undefined) return false;
+      this.session.table.add(spec);
+      return true;
+    } finally {
+      info.close();
+    }
+  }
+
+  get status(): LaneStatus {
+    const { copy, lag, lane, link, name, spool } = this;
+    const state = link?.state;
+    const applied = lane?.certain.offset ?? copy?.offset ?? 0;
+    const received = state?.received ?? spool.end;
+    const source = state?.sourceOffset;
+    lag.tell(Math.max(source ?? 0, received));
+    return {
+      ...{ name, connected: state?.connected === true, attached: lane?.attached === true, applied, received, source },
+      lagBytes: Math.max(0, Math.max(source ?? 0, received) - applied),
+      lagSeconds: lag.secondsAt(applied),
+      spool: spool.held,
+      counts: lane?.counts ?? NO_COUNTS,
+      fetched: lane?.fetchedKeys ?? 0,
+    };
+  }
+
+  async close(): Promise<void> {
+    this.lane?.close();
+    this.link?.close();
+    await this.spool.close().catch(() => undefined);
+  }
+}
+
+/** Whether a spool has the writes since a position. */
+function hasWrites({ begin, end, history }: Spool, { certain, id }: Pick<LaneRecord, 'certain' | 'id'>): boolean {
+  return certain >= begin && certain <= end && history.findLast(({ from }) => from <= certain)?.id === id;
+}
+
+/** Whether a filter looks at more than names of keys and databases. */
+const choosesValues = ({ maxSize, minSize, notType, ttl, type }: FilterOptions): boolean =>
+  [maxSize, minSize, ttl].some((value) => value !== undefined) || [type, notType].some((list) => list !== undefined && list.length > 0);
+
+/** What a filter says of values. */
+const valuesOf = ({ maxSize, minSize, notType, now, ttl, type }: FilterOptions): FilterOptions => {
+  return { maxSize, minSize, notType, now, ttl, type };
+};
+
+function takesOf(only: readonly string[] | undefined, not: readonly string[] | undefined): ((name: string) => boolean) | undefined {
+  if (only === undefined && not === undefined) return undefined;
+  const [wanted, unwanted] = [only, not].map((names) => names && new Set(names.map((name) => name.toLowerCase())));
+  return (name) => wanted?.has(name) !== false && unwanted?.has(name) !== true;
+}
+
+/** 602 for 6.2; a server that does not tell is one of the newest. */
+function releaseOf({ head: { server = '' } }: Shard): number {
+  const match = /^\d+\.\d+/.exec(server);
+  return match === null ? Infinity : releaseNumber({ release: match[0] });
+}
