@@ -175,7 +175,7 @@ describe('hash fields that expire', { timeout: 60_000 }, () => {
     const run = new SyncRun(source.url, target.url, { spool: folder, untilCaughtUp: false });
     await run.follows();
     await expiring('written', AT);
-    await client.call('RESTORE', 'restored', '0', (await client.dumpBuffer('copied')) as Buffer, 'REPLACE');
+    await client.call('RESTORE', 'restored', '0', (await client.dumpBuffer('copied')), 'REPLACE');
     await client.call('HPEXPIREAT', 'renewed', `${AT}`, 'FIELDS', '1', 'a');
     await client.set('end', 1);
     await until('all is there', async () => (await target.client.exists('end')) === 1 && (await target.client.exists('restored')) === 1);
