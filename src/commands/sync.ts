@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { LiveSource } from '../live/live-source.js';
+import type { Shard } from '../live/shard.js';
 import { Servers } from '../redis/servers.js';
 import { targetFacts, type TargetFacts } from '../restore/target-facts.js';
 import { endedWell } from '../restore/summary.js';
@@ -11,6 +12,7 @@ import { Lanes } from '../sync/lanes.js';
 import { Masters } from '../sync/masters.js';
 import type { SyncOptions as ChangeOptions } from '../sync/options.js';
 import { keysOf, Session } from '../sync/session.js';
+import { checkSource, checkTarget } from '../sync/rights.js';
 import type { LaneStatus, SyncStatus } from '../sync/status.js';
 import { endConnections, type LaneState, readRecords } from '../sync/target/lane-records.js';
 import type { LiveRunOptions } from './live-sources.js';
@@ -93,11 +95,15 @@ class Sync {
     this.masters = crossing && new Masters(this.session, this.lanes, crossing);
   }
 
+  /** Whether it was said that a run that was killed may still write. */
+  private risky = false;
+
   async run(): Promise<SyncSummary> {
     const { lanes, masters, options, session } = this;
     const { crossing, dry, keys, servers } = session;
     let timer: NodeJS.Timeout | undefined;
     try {
+      await this.checkRights();
       if (!dry) await this.endEarlier();
       const before = await readRecords(servers, keys);
       session.generation = Math.max(0, ...[...before.lanes.values()].map(({ record }) => record.generation)) + 1;
@@ -123,10 +129,26 @@ class Sync {
     }
   }
 
+  /** Throws ServerError if a server refuses what may be needed later. */
+  private async checkRights(): Promise<void> {
+    const { keys, options, servers, signal, source } = this.session;
+    const { filter: { db = [] } = {}, holdExpiries: holds, onNote } = options;
+    const { clustered } = source.facts;
+    const selects = ({ db: only }: Shard): boolean => !clustered && only !== 0 && (db.length === 0 || db.some((of) => of !== 0));
+    const ofSources = source.shards.map((shard) => {
+      const open = (): ReturnType<Shard['connectMaster']> => shard.connectMaster();
+      return checkSource({ name: shard.facts.name, open, clustered, selects: selects(shard), signal, onNote });
+    });
+    await Promise.all(ofSources);
+    const notes = await checkTarget({ servers, keys, holds, signal });
+    for (const note of notes) onNote?.(note);
+    this.risky = notes.length > 0;
+  }
+
   /** What an earlier run has sent is applied, or lost, when this resolves. */
   private async endEarlier(): Promise<void> {
     const refused = await endConnections(this.session.servers, this.session.keys);
-    if (refused === undefined) return;
+    if (refused === undefined || this.risky) return;
     const risk = 'a run that was killed may still be writing, so that writes may be applied twice';
     this.options.onNote?.(`the target refuses CLIENT LIST or CLIENT KILL (${refused}): ${risk}`);
   }

@@ -236,7 +236,7 @@ describe('keys are fetched with the offset at which they were so', () => {
     await expect(fetcher.fetch([named('key')], 0)).rejects.toMatchObject({
       code: 'REFUSED',
       reason: expect.stringMatching(/^NOPERM .*dump/) as string,
-      advice: expect.stringContaining('DUMP, PEXPIRETIME') as string,
+      readAs: 'source',
     });
   });
 

@@ -12,10 +12,11 @@ import type { OpenedNode } from '../../live/replication-input.js';
 import { type Answer, ARRAY, BULK, ErrorAnswer, garbled, ReplyLink, textOf } from '../../live/reply-link.js';
 import { encodeCommand } from '../../redis/commands.js';
 import { ConnectionLost, mayPass, ServerError, toldOf } from '../../redis/errors.js';
-import { redirection, refusalOf } from '../../redis/refusals.js';
+import { abortedBy, redirection, refusalOf } from '../../redis/refusals.js';
 import { unlessAborted } from '../../redis/unless-aborted.js';
 import { Waiting } from '../../redis/waiting.js';
 import type { KeyName } from '../fences.js';
+import { ofSource } from '../rights.js';
 import { historyOf, type SourceHistory } from './history.js';
 
 /** A key as it was at an offset. */
@@ -325,7 +326,7 @@ export class Fetcher {
     const to = redirection(text);
     if (to !== undefined) throw new KeyElsewhere(key, to.slot, to.host, to.port, refusal === 'ask');
     if (refusal === 'later') return new Again(text);
-    throw new ServerError('REFUSED', this.node, text, undefined, NEEDS);
+    throw ofSource(new ServerError('REFUSED', this.node, abortedBy(text)));
   }
 
   private async element(link: ReplyLink): Promise<Answer | Excess> {
@@ -350,8 +351,6 @@ const GONE = -2;
 
 const [ASKING, MULTI, EXEC, TIME] = ['ASKING', 'MULTI', 'EXEC', 'TIME'].map((name) => encodeCommand([name]));
 const INFO = encodeCommand(['INFO', 'replication']);
-
-const NEEDS = 'Fetching keys needs the rights to DUMP, PEXPIRETIME (before Redis 7.0: PTTL and TIME), INFO, SELECT, MULTI and EXEC.';
 
 const slotOf = ({ key }: KeyName): number => keySlot(key, 0, key.length);
 
