@@ -276,14 +276,19 @@ export async function otherHolders(servers: Servers, { id: own, prefix }: Record
       for (const key of found) {
         const id = key.toString().slice(prefix.length).replace(/\{[^{}]*\}$/, '');
         if (id === own || id.endsWith(':fences') || ids.includes(id)) continue;
-        if ((await client.type(key)) !== 'hash') continue;
-        const values = Object.values(await client.hgetall(key));
+        const values = Object.values(await client.hgetall(key).catch(unlessOther));
         if (values.some((text) => HOLDING.includes(parseRecord(text)?.expiries))) ids.push(id);
       }
     } while (cursor !== '0');
     return ids;
   });
   return [...new Set(all.flat())].sort();
+}
+
+/** Another kind of key has no record. */
+function unlessOther(error: Error): Record<string, string> {
+  if (error.message.startsWith('WRONGTYPE')) return {};
+  throw error;
 }
 
 const SCANNED = 10_000;
