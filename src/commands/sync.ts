@@ -14,13 +14,17 @@ import { releaseExpiries } from '../sync/settle.js';
 import type { LaneStatus, SyncStatus } from '../sync/status.js';
 import { endConnections, type LaneState, readRecords } from '../sync/target/lane-records.js';
 import type { LiveRunOptions } from './live-sources.js';
+import { checksBefore, type Finding, type Words } from './preflight.js';
 import type { RestoreSummary } from './restore.js';
 import { FullCopy, insteadOfGap } from './sync-copy.js';
 
 export type { SyncPhase } from '../sync/options.js';
 export type { LaneStatus, SyncStatus } from '../sync/status.js';
 
-export type SyncOptions = ChangeOptions & LiveRunOptions;
+export interface SyncOptions extends ChangeOptions, LiveRunOptions {
+  /** Holds rules against both sides before a full copy, and before `onPlan`. */
+  readonly checks?: { readonly words: Words; take(findings: readonly Finding[]): void } | undefined;
+}
 
 export interface SyncSummary {
   readonly restored: RestoreSummary | undefined;
@@ -107,6 +111,7 @@ class Sync {
       let restored: RestoreSummary | undefined;
       if (!(await this.resumes(before.lanes))) {
         this.phase = 'full';
+        await this.check(before.lanes.size > 0);
         restored = await new FullCopy(session, lanes, masters).run(before.lanes);
         if (!endedWell(restored)) return this.summary(restored, false, 0);
         if (options.phase === 'full') return this.summary(restored, false, await this.release());
@@ -121,6 +126,12 @@ class Sync {
       session.close();
       await lanes.close();
     }
+  }
+
+  private async check(again: boolean): Promise<void> {
+    const { facts, servers, signal, source } = this.session;
+    const { checks } = this.options;
+    if (checks !== undefined) checks.take(await checksBefore(this.options, { source, servers, facts, signal, again }, checks.words));
   }
 
   /** What an earlier run has sent is applied, or lost, when this resolves. */
