@@ -37,6 +37,7 @@ const SLOW = [
   'test/servers/live-cli.test.ts',
   'test/servers/restore-rights.test.ts',
   'test/servers/docs.test.ts',
+  'test/servers/preflight.test.ts',
   'test/servers/diff-repair.test.ts',
 ];
 /** The projects in their order: the many short files of the last one fill what is left. */

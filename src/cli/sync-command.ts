@@ -12,6 +12,7 @@ import { countText, keysText } from './numbers.js';
 import { variablesLine } from './options/read.js';
 import { printable } from './printable.js';
 import { agreedTo, closingLines, restoredAny, restoreFields, restoreWarnings } from './restore-text.js';
+import { UsageError } from './usage.js';
 import { type Listeners, RunCommand, type Task, type Terminal } from './run-command.js';
 import { canAsk, checkSync } from './sync-check.js';
 import { planChecks, runCheck, stoppedText, stopping, WORDS } from './sync-preflight.js';
@@ -72,8 +73,10 @@ Exit codes:
 });
 
 function runSync(invocation: Invocation<'sync'>): Promise<number> {
-  if (invocation.options.check) return runCheck(invocation);
-  return invocation.options.forget ? runForget(invocation) : runCopy(invocation);
+  const { check, for: service, forget } = invocation.options;
+  if (check) return runCheck(invocation);
+  if (service !== undefined) throw new UsageError('--for is for --check, which is not given');
+  return forget ? runForget(invocation) : runCopy(invocation);
 }
 
 /** A sync as the frame of all commands knows it: the counts are those of the full copy. */

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { LiveSource } from '../live/live-source.js';
+import { ConnectionLost, ServerError } from '../redis/errors.js';
 import { Servers } from '../redis/servers.js';
 import { targetFacts, type TargetFacts } from '../restore/target-facts.js';
 import { endedWell } from '../restore/summary.js';
@@ -128,10 +129,18 @@ class Sync {
     }
   }
 
+  /** What cannot be asked now is no reason not to copy: the copy tries for longer. */
   private async check(again: boolean): Promise<void> {
     const { facts, servers, signal, source } = this.session;
-    const { checks } = this.options;
-    if (checks !== undefined) checks.take(await checksBefore(this.options, { source, servers, facts, signal, again }, checks.words));
+    const { checks, onNote } = this.options;
+    if (checks === undefined) return;
+    try {
+      checks.take(await checksBefore(this.options, { source, servers, facts, signal, again }, checks.words));
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!(error instanceof ServerError || error instanceof ConnectionLost)) throw error;
+      onNote?.(`the checks before the copy were not made: ${error.message}`);
+    }
   }
 
   /** What an earlier run has sent is applied, or lost, when this resolves. */

@@ -10,10 +10,10 @@ import { ok, type Rule, stops, unknown, type Verdict, warning, type Words } from
 const REDIS = 'https://redis.io/docs/latest';
 const REPLICATION = `${REDIS}/operate/oss_and_stack/management/replication/`;
 
-/** A lost connection that is shorter should not cost a full copy. */
+/** Seconds: a lost connection that is shorter should not cost a full copy. */
 const PATIENCE = 60;
-/** What `advice` makes room for. */
-const AMPLE = 300;
+/** Seconds that the size in an advice is enough for. */
+const AMPLE = 120;
 const MIB = 1 << 20;
 /** The backlog of a server with its defaults. */
 const DEFAULT_BACKLOG = MIB;
