@@ -117,6 +117,11 @@ async function runCopy(invocation: Invocation<'sync'>): Promise<number> {
   return new RunCommand(task, invocation, '').run();
 }
 
+const noteTo =
+  (say: (text: string) => void) =>
+  (text: string): void =>
+    say(`warning: ${printable(text)}.`);
+
 /** Ends a dry run that would go on with an earlier one. */
 class PlanShown extends Error {}
 
@@ -199,7 +204,7 @@ class Course {
         const question = `rdbkit: delete ${keysText(keys)} of the target that the source does not have? Type yes: `;
         return (await terminal.pause(() => answerTo(question, io))) === 'yes';
       },
-      onNote: (text) => say(`warning: ${printable(text)}.`),
+      onNote: noteTo(say),
       onAgain: () => {
         problems.clear();
         this.problemCount = 0;
@@ -320,10 +325,10 @@ async function runForget(invocation: Invocation<'sync'>): Promise<number> {
   const question = 'rdbkit: end this sync? Expiries are released, and it cannot go on afterwards. Type yes: ';
   const task: Task<ForgetRun> = {
     command: 'sync',
-    run: async (listeners, _, { pause }) => {
+    run: async (listeners, say, { pause }) => {
       const agreed = options.yes || (await pause(() => answerTo(question, io))) === 'yes';
       if (!agreed) return { ...NO_COPY, agreed, released: 0, removed: 0 };
-      return { ...NO_COPY, agreed, ...(await forgetSync({ ...checked, ...listeners, signal: io.signal })) };
+      return { ...NO_COPY, agreed, ...(await forgetSync({ ...checked, ...listeners, signal: io.signal, onNote: noteTo(say) })) };
     },
     line: ({ agreed, released, removed }) =>
       !agreed

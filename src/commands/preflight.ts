@@ -1,14 +1,16 @@
 import { LiveSource } from '../live/live-source.js';
 import { dataOf, total } from '../preflight/estimate.js';
-import { factsOf, type Terms } from '../preflight/facts.js';
+import { factsOf, type Lack, type Rights, type Terms } from '../preflight/facts.js';
 import { type Finding, findingsOf, type Words } from '../preflight/rule.js';
 import { RULES } from '../preflight/rules.js';
 import { type ServiceName, SERVICES } from '../preflight/services.js';
 import { type Meeting, meetings } from '../preflight/shared-keys.js';
+import { ServerError } from '../redis/errors.js';
 import { Servers } from '../redis/servers.js';
 import { type TargetFacts, targetFacts } from '../restore/target-facts.js';
 import { compileFilter } from '../values/filters.js';
 import type { SyncOptions as ChangeOptions } from '../sync/options.js';
+import { checkSources, checkTarget } from '../sync/rights.js';
 import { keysOf as positionsOf } from '../sync/session.js';
 import { MEMORY } from '../sync/spool/spool.js';
 import { readRecords } from '../sync/target/lane-records.js';
@@ -68,6 +70,7 @@ export async function preflight(
       const resumes = again && lanes.every(({ record }) => record.phase === 'changes') && options[i].fresh !== true;
       const all = await factsOf({
         ...{ source, servers, facts, signal, measure: MEASURE, psync: psyncOf(options[i], source) },
+        rights: await rightsOf(options[i], source, servers),
         ...{ service: service !== undefined, terms: { ...termsOf(options[i]), resumes, again, others } },
       });
       others += total(all.source.servers, dataOf) ?? 0;
@@ -101,6 +104,30 @@ interface Copy {
 export async function checksBefore(options: SyncOptions, { again, ...copy }: Copy, words: Words): Promise<Finding[]> {
   const terms = { ...termsOf(options), resumes: false, again, others: 0 };
   return findingsOf(RULES, await factsOf({ ...copy, measure: MEASURE_SHORT, psync: psyncOf(options, copy.source), terms }), words);
+}
+
+/** Nothing is run. */
+async function rightsOf(options: SyncOptions, source: LiveSource, servers: Servers): Promise<Rights> {
+  const { filter, holdExpiries: holds, signal = new AbortController().signal } = options;
+  const notes: string[] = [];
+  const onNote = (text: string): void => void notes.push(text);
+  return {
+    source: await lackOf(() => checkSources(source, { db: filter?.db, signal, onNote })),
+    target: await lackOf(async () => {
+      notes.push(...(await checkTarget({ servers, keys: positionsOf(options), holds, signal })));
+    }),
+    notes,
+  };
+}
+
+async function lackOf(question: () => Promise<void>): Promise<Lack | undefined> {
+  try {
+    await question();
+    return undefined;
+  } catch (error) {
+    if (error instanceof ServerError && error.code === 'REFUSED') return { reason: error.reason, advice: error.advice };
+    throw error;
+  }
 }
 
 function psyncOf({ source: { psyncCommand } }: SyncOptions, { shards: [{ facts }] }: LiveSource): string | undefined {

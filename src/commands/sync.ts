@@ -11,6 +11,7 @@ import { Lanes } from '../sync/lanes.js';
 import { Masters } from '../sync/masters.js';
 import type { SyncOptions as ChangeOptions } from '../sync/options.js';
 import { keysOf, Session } from '../sync/session.js';
+import { checkSources, checkTarget } from '../sync/rights.js';
 import { releaseExpiries } from '../sync/settle.js';
 import type { LaneStatus, SyncStatus } from '../sync/status.js';
 import { endConnections, type LaneState, readRecords } from '../sync/target/lane-records.js';
@@ -62,11 +63,11 @@ export async function sync(options: SyncOptions): Promise<SyncSummary> {
  * ServerError, OutputError, SyncError, and the reason of the signal.
  */
 export async function forgetSync(options: SyncOptions): Promise<{ released: number; removed: number }> {
-  const { onEvent, signal, spool } = options;
+  const { onEvent, onNote, signal, spool } = options;
   const servers = await targetOf(options);
   try {
     const { databases } = await targetFacts(servers, options.target);
-    return await forget({ servers, keys: keysOf(options), spool, databases, signal, onEvent });
+    return await forget({ servers, keys: keysOf(options), spool, databases, signal, onEvent, onNote });
   } finally {
     servers.close();
   }
@@ -98,11 +99,15 @@ class Sync {
     this.masters = crossing && new Masters(this.session, this.lanes, crossing);
   }
 
+  /** Whether it was said that a run that was killed may still write. */
+  private risky = false;
+
   async run(): Promise<SyncSummary> {
     const { lanes, masters, options, session } = this;
     const { crossing, dry, keys, servers } = session;
     let timer: NodeJS.Timeout | undefined;
     try {
+      await this.checkRights();
       if (!dry) await this.endEarlier();
       const before = await readRecords(servers, keys);
       session.generation = Math.max(0, ...[...before.lanes.values()].map(({ record }) => record.generation)) + 1;
@@ -143,10 +148,20 @@ class Sync {
     }
   }
 
+  /** Throws ServerError if a server refuses what may be needed later. */
+  private async checkRights(): Promise<void> {
+    const { keys, options, servers, signal, source } = this.session;
+    const { filter, holdExpiries: holds, onNote } = options;
+    await checkSources(source, { db: filter?.db, signal, onNote });
+    const notes = await checkTarget({ servers, keys, holds, signal });
+    for (const note of notes) onNote?.(note);
+    this.risky = notes.length > 0;
+  }
+
   /** What an earlier run has sent is applied, or lost, when this resolves. */
   private async endEarlier(): Promise<void> {
     const refused = await endConnections(this.session.servers, this.session.keys);
-    if (refused === undefined) return;
+    if (refused === undefined || this.risky) return;
     const risk = 'a run that was killed may still be writing, so that writes may be applied twice';
     this.options.onNote?.(`the target refuses CLIENT LIST or CLIENT KILL (${refused}): ${risk}`);
   }

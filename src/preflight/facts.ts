@@ -15,6 +15,21 @@ export interface Facts {
   readonly source: SourceSide;
   readonly target: TargetSide;
   readonly terms: Terms;
+  /** Whether a sync may do all that it needs to; undefined where the sync itself has asked. */
+  readonly rights: Rights | undefined;
+}
+
+export interface Rights {
+  readonly source: Lack | undefined;
+  readonly target: Lack | undefined;
+  /** What is lacking, and a sync can go without. */
+  readonly notes: readonly string[];
+}
+
+/** What a server refuses, and what to do. */
+export interface Lack {
+  readonly reason: string;
+  readonly advice: string | undefined;
 }
 
 /** What the sync is asked to do. */
@@ -113,11 +128,12 @@ export interface Questions {
   /** Milliseconds between the two looks at processor and writes. */
   readonly measure: number;
   readonly service?: boolean | undefined;
+  readonly rights?: Rights | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
 /** Asks both sides; nothing is changed. Throws ServerError and the reason of the signal. */
-export async function factsOf({ facts, measure, psync, servers, service, signal, source, terms }: Questions): Promise<Facts> {
+export async function factsOf({ facts, measure, psync, rights, servers, service, signal, source, terms }: Questions): Promise<Facts> {
   const { servers: read } = source;
   const rates = await ratesOf(read, measure, signal);
   const sources = await onEach(read, async (client, name, i) => ({
@@ -147,6 +163,7 @@ export async function factsOf({ facts, measure, psync, servers, service, signal,
       refuses: (await writeRefused(servers, terms.maxPayload === 0))?.reason,
     },
     terms,
+    rights,
   };
 }
 

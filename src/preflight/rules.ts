@@ -4,7 +4,7 @@ import { hasFunctions, type Target } from '../values/targets.js';
 import { parseInfo } from '../redis/server-info.js';
 import { type Answer, fieldOf, type Info, Refused } from './answer.js';
 import { BYTES_PER_SECOND, dataOf, estimateOf, KEYS_PER_SECOND, keysOf, total } from './estimate.js';
-import type { Facts, Login, SourceServer } from './facts.js';
+import type { Facts, Lack, Login, SourceServer } from './facts.js';
 import { ok, type Rule, stops, unknown, type Verdict, warning, type Words } from './rule.js';
 
 const REDIS = 'https://redis.io/docs/latest';
@@ -150,6 +150,23 @@ const psync: Rule = {
         ? ok('PSYNC is not refused')
         : stops(`PSYNC is refused (${server.psync})`, NO_PSYNC),
     ),
+};
+
+function rightsVerdict(lack: Lack | undefined, notes: readonly string[]): Verdict {
+  if (lack !== undefined) return stops(`it refuses what a sync needs (${lack.reason})`, lack.advice?.replace(/\.$/, ''));
+  return notes.length === 0 ? ok('all commands that are needed are taken') : warning(notes.join('; '));
+}
+
+const sourceRights: Rule = {
+  ...{ name: 'source-rights', title: 'rights on the source', side: 'source', inPlan: true },
+  source: `${REDIS}/operate/oss_and_stack/management/security/acl/`,
+  judge: ({ rights }) => rightsVerdict(rights?.source, []),
+};
+
+const targetRights: Rule = {
+  ...{ name: 'target-rights', title: 'rights on the target', side: 'target', inPlan: true },
+  source: `${REDIS}/operate/oss_and_stack/management/security/acl/`,
+  judge: ({ rights }) => rightsVerdict(rights?.target, rights?.notes ?? []),
 };
 
 const backlog: Rule = {
@@ -366,6 +383,6 @@ const duration: Rule = {
 
 /** What a sync looks at before it copies anything, in the order in which it is told. */
 export const RULES: readonly Rule[] = [
-  ...[version, cluster, slots, databases, sourceLogin, targetLogin, psync, writable, empty],
+  ...[version, cluster, slots, databases, sourceLogin, targetLogin, psync, sourceRights, targetRights, writable, empty],
   ...[backlog, outputBuffer, cpu, memory, eviction, modules, functions, bulk, duration],
 ];

@@ -139,7 +139,7 @@ export class Lanes {
     const fences = names.map((key) => ({ db: 0, key, offset }));
     for (const [master, own] of grouped(fences, ({ key }) => servers.masterOf(keySlot(key)))) {
       const slot = recordSlot(servers, servers.masters.indexOf(master), moving);
-      await addFences(await servers.client(master), keys.fences(slot), lane, own);
+      await addFences(servers, master, keys.fences(slot), lane, own);
     }
   }
 

@@ -3,7 +3,7 @@ import { setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { LiveSource } from '../live/live-source.js';
 import type { Shard } from '../live/shard.js';
-import { ConnectionLost, reasonOf, ServerError } from '../redis/errors.js';
+import { mayPass, reasonOf } from '../redis/errors.js';
 import type { Servers } from '../redis/servers.js';
 import { addressText } from '../redis/url.js';
 import { filterInJson } from '../restore/checkpoint.js';
@@ -112,7 +112,7 @@ export class Session {
         if (history !== undefined) return history;
         throw new SyncError(name, 'it does not tell its replication offset: INFO is needed');
       } catch (error) {
-        if (error instanceof SyncError || !(error instanceof ServerError || error instanceof ConnectionLost)) throw error;
+        if (!mayPass(error)) throw error;
         this.options.onEvent?.(`${name}: ${reasonOf(error)}: asking again for its offset`);
       } finally {
         info?.close();

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type Answer, ErrorAnswer, ReplyLink, textOf } from '../live/reply-link.js';
 import { encodeCommand } from '../redis/commands.js';
 import { ConnectionLost, mayPass, reasonOf, ServerError } from '../redis/errors.js';
-import { refusalOf } from '../redis/refusals.js';
+import { isUnknownCommand, refusalOf } from '../redis/refusals.js';
 import type { Master, Servers } from '../redis/servers.js';
 import { unlessAborted } from '../redis/unless-aborted.js';
 import { Waiting } from '../redis/waiting.js';
@@ -226,7 +226,7 @@ class Release {
 /** A key that is asked for to learn whether a command is known. */
 const PROBE = 'rdbkit:probe';
 
-const isUnknown = (answer: Answer): boolean => answer instanceof ErrorAnswer && /^ERR unknown command/i.test(answer.text);
+const isUnknown = (answer: Answer): boolean => answer instanceof ErrorAnswer && isUnknownCommand(answer.text);
 
 /** A hash, and where the next of its fields are. */
 interface Hash {

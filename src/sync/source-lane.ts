@@ -20,8 +20,6 @@ import type { LaneStatus } from './status.js';
 
 /** Milliseconds without a reply of the target that is due. */
 const PATIENCE = 60_000;
-/** The release whose SET has PXAT. */
-const WITH_PXAT = 602;
 const NO_COUNTS = new PlanCounts();
 
 /** What a run says of itself in the records of all lanes. */
@@ -183,11 +181,13 @@ export class SourceLane {
       ...{ filter: valuesFilter, codec: TS_CODEC, target: facts.target, sharded: servers.clustered, allowLoss, maxPayload },
       suffix: `${keys.id}:${number}`,
     });
+    const large = { codec: TS_CODEC, target: facts.target, maxPayload };
     this.lane = new Lane(
       {
-        ...{ number, name, servers, keys, spool, table, positions, fetcher, fetched, token, crossing, signal, transactions },
+        ...{ number, name, servers, keys, spool, table, positions, fetcher, fetched, large, token, crossing, signal, transactions },
         ...session.choiceOf(shard),
-        ...{ names: keyPrefixMap, databases: facts.databases, older: releaseNumber(facts.target) < WITH_PXAT, hold: session.hold },
+        ...{ names: keyPrefixMap, databases: facts.databases, hold: session.hold },
+        releases: { source: releaseOf(shard), target: releaseNumber(facts.target) },
         ...{ fetchAll: valuesFilter !== undefined, takes: takesOf(onlyCommand, notCommand) },
         ...{ confirm, patience: PATIENCE, maxOpsPerSecond, record: run },
         pauses: { alone: session.alone, functions: session.functions, publish, crossing },
@@ -276,4 +276,10 @@ function takesOf(only: readonly string[] | undefined, not: readonly string[] | u
   if (only === undefined && not === undefined) return undefined;
   const [wanted, unwanted] = [only, not].map((names) => names && new Set(names.map((name) => name.toLowerCase())));
   return (name) => wanted?.has(name) !== false && unwanted?.has(name) !== true;
+}
+
+/** 602 for 6.2; a server that does not tell is one of the newest. */
+function releaseOf({ head: { server = '' } }: Shard): number {
+  const match = /^\d+\.\d+/.exec(server);
+  return match === null ? Infinity : releaseNumber({ release: match[0] });
 }

@@ -48,6 +48,7 @@ function facts(server: Partial<SourceServer> = {}, target: Partial<TargetFacts> 
       ...{ target: (db) => db, filtered: false, conflict: 'error', flush: false, functions: true, maxPayload: 512 << 20, spoolMax: 1e12 },
       ...{ resumes: false, again: false, others: 0, ...terms },
     },
+    rights: undefined,
   };
 }
 
@@ -71,7 +72,7 @@ describe('rules', () => {
     const silent = facts(refused, { informs: false, masters: [{ ...MASTER, counted: false, maxMemoryPolicy: '' }] });
     const all = outcomes({ ...silent, target: { ...silent.target, bulkLimit: NO, link: NO } });
     const fine = [...all].filter(([, text]) => text.startsWith('ok')).map(([name]) => name);
-    expect(fine).toEqual(['cluster', 'slots', 'source-login', 'target-login', 'psync', 'writable']); // which are known without
+    expect(fine).toEqual(['cluster', 'slots', 'source-login', 'target-login', 'psync', 'source-rights', 'target-rights', 'writable']); // which are known without
     expect([...all.values()].filter((text) => !/^(?:ok|unknown)/.test(text))).toEqual([]);
   });
 

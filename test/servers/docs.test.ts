@@ -8,7 +8,7 @@ describe.skipIf(!isServerOfDocs())('the output shown in the docs is that with a 
     for (const page of pages) {
       const all = blocks(page, new RegExp(`^<!-- ${scene} -->$`)).map(examplesOf);
       if (all.length === 0) continue;
-      test(`${page}: ${scene}`, { timeout: 60_000 }, async () => {
+      test(`${page}: ${scene}`, async () => {
         const servers = await DocsServers.start(scene, root);
         try {
           for (const block of all) {

@@ -68,7 +68,7 @@ describe.concurrent('rules of --check', { timeout: 30_000 }, () => {
     await source.client.mset('a', '1', 'b', '2');
     const { code, all } = await check([source.url, target.url]);
     expect(all.filter(({ outcome }) => outcome !== 'ok')).toEqual([]);
-    expect([code, new Set(all.map(({ name }) => name)).size, await target.client.dbsize()]).toEqual([0, 18, 0]);
+    expect([code, new Set(all.map(({ name }) => name)).size, await target.client.dbsize()]).toEqual([0, 20, 0]);
     expect(all.filter((row) => !/^https:|^docs\//.test(row.source))).toEqual([]);
   });
 
@@ -105,10 +105,13 @@ describe.concurrent('rules of --check', { timeout: 30_000 }, () => {
 
   test('PSYNC that is refused, and a target that takes no writes', async () => {
     const [source, target] = await pair([], ['--maxmemory', '1']);
-    await source.client.call('ACL', 'SETUSER', 'reader', 'on', '>pw', '~*', '+@all', '-psync', '-sync');
+    await source.client.call('ACL', 'SETUSER', 'reader', 'on', '>pw', '~*', '+@all', '-psync', '-sync', '-dump');
+    await target.client.call('ACL', 'SETUSER', 'default', '-client|kill');
     const { code, rows } = await check([source.url, target.url, '--source-user', 'reader'], { RDBKIT_SOURCE_AUTH: 'pw' });
     expect(code).toBe(1);
     expect(rows.get('psync')).toMatch(/^stops: PSYNC is refused \(NOPERM/);
+    expect(rows.get('source-rights')).toMatch(/^stops: it refuses what a sync needs \(NOPERM .*'dump'/);
+    expect(rows.get('target-rights')).toMatch(/^warning: .* refuses CLIENT KILL/);
     expect(rows.get('writable')).toMatch(/^stops: it refuses every write \(OOM/);
   });
 
@@ -124,8 +127,10 @@ describe.concurrent('rules of --check', { timeout: 30_000 }, () => {
       expect(rows.get(name), name).toMatch(/^unknown: .*(?:refused|NOPERM)/);
     }
     expect(rows.get('backlog')).toMatch(/^ok:/); // INFO has it, too
-    const { err } = await text([source.url, target.url, '--target-version', '7.0', '--standalone', '--dry-run']);
-    expect(err).toMatch(/not checked, since a server does not tell: output-buffer, memory, eviction, modules, functions, proto-limit;/);
+    expect(rows.get('target-rights')).toMatch(/^stops: it refuses what a sync needs \(NOPERM .*'info'/);
+    await target.client.call('ACL', 'SETUSER', 'default', '+info');
+    const { err } = await text([source.url, target.url, '--dry-run']);
+    expect(err).toMatch(/^rdbkit: not checked, since a server does not tell: output-buffer, modules, functions, proto-limit;/m);
   });
 
   test('processor', async () => {

@@ -38,7 +38,7 @@ async function untilSays(stderr: Collector, text: string): Promise<void> {
   while (!stderr.text.includes(text)) await delay(10);
 }
 
-describe('a sync from beginning to end', { timeout: 30_000 }, () => {
+describe('a sync from beginning to end', () => {
   test('a dry run shows the plan and writes nothing', async () => {
     const { code, err } = await sync(['--dry-run']);
     expect(err.split('\n')).toEqual([
@@ -128,7 +128,7 @@ describe('a sync from beginning to end', { timeout: 30_000 }, () => {
   });
 });
 
-describe('a source that no longer has the writes since', { timeout: 30_000 }, () => {
+describe('a source that no longer has the writes since', () => {
   beforeEach(async () => {
     expect((await untilCaughtUp()).code).toBe(0);
     await writeMuch();
@@ -161,7 +161,7 @@ describe('a source that no longer has the writes since', { timeout: 30_000 }, ()
   });
 });
 
-test('a target that is not empty', { timeout: 20_000 }, async () => {
+test('a target that is not empty', async () => {
   await target.client.set('other', '1');
   const { code, err } = await untilCaughtUp();
   expect([code, err]).toEqual([4, expect.stringMatching(/^rdbkit: TARGET: .* has a key already\. Choose what happens to them: /m)]);

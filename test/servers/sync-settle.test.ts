@@ -72,7 +72,7 @@ describe('held expiries of a server', () => {
     for (const db of [0, 3]) {
       const off = (await expiriesIn(db, 1200)).map((at, i) => at - real(1200)[i]);
       expect(Math.min(...off)).toBeGreaterThanOrEqual(-1);
-      expect(Math.max(...off)).toBeLessThan(1000);
+      expect(Math.max(...off)).toBeLessThan(10_000);
     }
   });
 

@@ -362,6 +362,20 @@ describe('repeatable', () => {
   });
 });
 
+describe('changed', () => {
+  test.each([
+    ['GEORADIUS k 1 2 3 km STORE j', 700],
+    ['GEORADIUSBYMEMBER k m 3 km STOREDIST j', 700],
+    ['XCLAIM k g c 0 1-1 TIME 5 RETRYCOUNT 1 FORCE JUSTID LASTID 1-1', 0],
+    ['XCLAIM k g c 0 1-1 TIME 5 RETRYCOUNT 1 FORCE JUSTID LASTID 2-1', 700],
+    ['XCLAIM k g c 0 1-1 TIME 5 RETRYCOUNT 2 FORCE JUSTID LASTID 1-1', 700],
+    ['XCLAIM k g c 0 1-1', 700],
+    ['XACK k g 1-1', 0],
+  ])('%s', (line, release) => {
+    expect(spec(...words(line)).changed(streamCommand(...words(line)))).toBe(release);
+  });
+});
+
 describe('heldExpiry', () => {
   const SHIFT = 2 ** 40;
   const NOW = 1_700_000_000_000;

@@ -1,9 +1,9 @@
 import { formatText } from '../../bytes/text.js';
 import { keySlot } from '../../bytes/crc16.js';
 import { encodeCommand } from '../../redis/commands.js';
-import { reasonOf } from '../../redis/errors.js';
+import { reasonOf, ServerError } from '../../redis/errors.js';
 import { type BatchFailure, type ChangeBatch, isNamed } from './change-batch.js';
-import { refusalOf, redirection } from '../../redis/refusals.js';
+import { abortedBy, refusalOf, redirection } from '../../redis/refusals.js';
 import type { Master, Servers } from '../../redis/servers.js';
 import { type Address, addressText } from '../../redis/url.js';
 import { Signal } from '../../redis/signal.js';
@@ -356,7 +356,7 @@ export class ChangeWriter {
     try {
       return await asked;
     } catch (cause) {
-      throw this.broken ?? new Detached(connection.name, reasonOf(cause));
+      throw this.broken ?? detachedBy(connection.name, reasonOf(cause));
     }
   }
 
@@ -556,7 +556,9 @@ export class ChangeWriter {
   private refused(connection: TargetConnection, batch: ChangeBatch, { error, index }: BatchFailure): void {
     if (this.broken !== undefined) return;
     const { args, db } = batch.commandAt(index);
-    const unknown = /^ERR (?:unknown|syntax|wrong number)/i.test(error);
+    // of a transaction that is applied but for this: what follows it is on the target, and the position says so
+    const inside = error.startsWith('NOPERM ACLs rules changed');
+    const unknown = inside || /^ERR (?:unknown|syntax|wrong number)/i.test(error);
     const refusal = unknown ? 'refused' : refusalOf(error);
     const { transactions } = this.options;
     const ours = args.length > 1 && Buffer.from(args[1]).toString('latin1').startsWith(this.options.keys.prefix);
@@ -689,8 +691,9 @@ export class ChangeWriter {
         connection.confirmed = number;
       } else await this.fewer(connection, integer);
       this.answered();
-    } catch {
-      // the connection is lost, which is told elsewhere
+    } catch (error) {
+      // a connection that is lost is told elsewhere
+      if (error instanceof ServerError && error.code === 'REFUSED') this.breakOff(detachedBy(connection.name, error.reason));
     } finally {
       this.waits.delete(connection);
     }
@@ -701,7 +704,7 @@ export class ChangeWriter {
     const { servers } = this.options;
     const master = servers.masters.find(({ name }) => name === connection.name);
     if (master === undefined) return;
-    const { replicas } = await servers.infoOf(await servers.client(master));
+    const { replicas } = await servers.ask(master, (client) => servers.infoOf(client));
     if (replicas >= connection.replicas) return;
     const names = replicas === 1 ? 'one replica' : `${replicas} replicas`;
     this.options.onNote(`${connection.name} has ${names} now, and ${confirmed} confirmed in time`);
@@ -725,8 +728,9 @@ const isDue = ({ unconfirmedBytes, unconfirmedCommands }: TargetConnection): boo
   unconfirmedBytes >= WAIT_BYTES || unconfirmedCommands >= WAIT_COMMANDS;
 
 /** Errors that do not pass by themselves end the run. */
-function detachedBy(server: string, error: string): Detached {
-  return new Detached(server, error, isFinal(error));
+export function detachedBy(server: string, error: string): Detached {
+  const reason = abortedBy(error);
+  return new Detached(server, isFinal(reason) ? reason : error, isFinal(reason));
 }
 
 const isFinal = (error: string): boolean => /^(?:NOPERM|NOAUTH|WRONGPASS|DENIED)/.test(error);

@@ -1,7 +1,8 @@
 import type { Redis } from 'ioredis';
 import { refusalOf } from '../../redis/refusals.js';
 import type { Master, Servers } from '../../redis/servers.js';
-import { reasonOf } from '../../redis/errors.js';
+import { ServerError } from '../../redis/errors.js';
+import { addressText } from '../../redis/url.js';
 import { slotsIn } from '../../redis/topology.js';
 import { grouped } from '../../bytes/grouped.js';
 import type { KeyName } from '../fences.js';
@@ -145,24 +146,25 @@ async function recordsAt(servers: Servers, keys: RecordKeys, place: RecordPlace)
   });
 }
 
-/** Asks a master, or the one that it gives the slot to. */
+/** Asks a master, or the one that it gives the slot to. Throws ServerError. */
 async function called(servers: Servers, { master }: RecordPlace, ...command: [string, ...(string | Buffer)[]]): Promise<unknown> {
-  const client = await servers.client(master);
   try {
-    return await client.callBuffer(...command);
+    return await servers.ask(master, (client) => client.callBuffer(...command));
   } catch (error) {
-    const to = refusalOf(reasonOf(error)) === 'ask' ? servers.redirected(master.name, reasonOf(error)) : undefined;
+    const reply = error instanceof ServerError ? error.reason : '';
+    const to = refusalOf(reply) === 'ask' ? servers.redirected(master.name, reply) : undefined;
     if (to === undefined) throw error;
-    const other = await servers.clientTo(to);
-    const replies =
-      (await other
-        .pipeline()
-        .call('ASKING')
-        .callBuffer(...command)
-        .exec()) ?? [];
-    const [failure, reply] = replies[1];
-    if (failure !== null) throw failure;
-    return reply;
+    return servers.ask({ ...master, name: addressText(to), address: to }, async (client) => {
+      const replies =
+        (await client
+          .pipeline()
+          .call('ASKING')
+          .callBuffer(...command)
+          .exec()) ?? [];
+      const [failure, answer] = replies[1];
+      if (failure !== null) throw failure;
+      return answer;
+    });
   }
 }
 
@@ -207,15 +209,17 @@ async function removeAt(servers: Servers, keys: RecordKeys, lane: number, place:
 /** Fields of one HSET. */
 const FENCES_AT_ONCE = 500;
 
-/** Adds fences to those of a master: its lane fetches the keys when it begins. */
+/** Adds fences to those of a master: its lane fetches the keys when it begins. Throws ServerError. */
 export async function addFences(
-  client: Redis,
+  servers: Servers,
+  master: Master,
   name: string,
   lane: number,
   fences: readonly (KeyName & { readonly offset: number })[],
 ): Promise<void> {
   for (let at = 0; at < fences.length; at += FENCES_AT_ONCE) {
-    await client.hset(name, ...fenceFields(lane, fences.slice(at, at + FENCES_AT_ONCE)));
+    const fields = fenceFields(lane, fences.slice(at, at + FENCES_AT_ONCE));
+    await servers.ask(master, (client) => client.hset(name, ...fields));
   }
 }
 
