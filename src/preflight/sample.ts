@@ -1,4 +1,5 @@
 import type { Redis } from 'ioredis';
+import { refusalOf } from '../redis/refusals.js';
 import { type Answer, ask, Refused } from './answer.js';
 
 /** Some keys of a server, by chance. */
@@ -35,16 +36,20 @@ export async function sampleOf(client: Redis): Promise<Answer<Sample>> {
     ] as const);
     const replies = await Promise.all(looked.map((both) => Promise.all(both)));
     for (const [i, [bytes, type]] of replies.entries()) {
+      if (bytes instanceof Refused && isElsewhere(bytes)) continue;
       if (bytes instanceof Refused) return bytes;
       if (type instanceof Refused) return type;
       if (!OWN_TYPES.has(type)) types.add(type);
+      count++;
       if (largest === undefined || Number(bytes) > largest.bytes) largest = { db, key: names[i], bytes: Number(bytes) };
     }
-    count += names.length;
   }
   if (sizes.size > 0) await client.select(0);
   return { keys: count, of: all, largest, types: [...types] };
 }
+
+/** Whether the key is of a slot that goes, or went, to another master. */
+const isElsewhere = ({ reason }: Refused): boolean => ['moved', 'ask', 'later'].includes(refusalOf(reason));
 
 /** By INFO. */
 export async function keysByDatabase(client: Redis): Promise<Answer<Map<number, number>>> {
