@@ -177,6 +177,16 @@ describe.concurrent('rules of --check', { timeout: 30_000 }, () => {
     expect(rows.get('cluster')).toBe('warning: one server into a cluster');
   });
 
+  test('keys of slots that a master of the source does not have are no reason not to look at the others', async () => {
+    const [source, target] = await pair(['--cluster-enabled', 'yes', '--cluster-require-full-coverage', 'no']);
+    await source.client.call('CLUSTER', 'ADDSLOTSRANGE', '0', '9999');
+    while (!((await source.client.call('CLUSTER', 'INFO')) as string).includes('cluster_state:ok')) await delay(20);
+    await source.client.call('DEBUG', 'POPULATE', '100');
+    const [, looked] = /^ok: .* in a sample of (\d+) of 100 keys/.exec((await check([source.url, target.url])).rows.get('proto-limit') ?? '') ?? [];
+    expect(Number(looked)).toBeGreaterThan(20);
+    expect(Number(looked)).toBeLessThan(100);
+  });
+
   test('a password without TLS to another machine, a spool that is too small', async () => {
     const [source, target] = await pair();
     for (const { client } of [source, target]) await client.config('SET', 'requirepass', 'pw');
