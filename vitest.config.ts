@@ -25,6 +25,8 @@ const SLOW = [
   'test/values/transcode-parts.test.ts',
   'test/rdb/types.test.ts',
   'test/servers/live-faults.test.ts',
+  'test/servers/sync-exact.test.ts',
+  'test/servers/sync-rounds.test.ts',
   'test/servers/sync-faults.test.ts',
   'test/servers/sync-faults-cluster.test.ts',
   'test/servers/sync-rights.test.ts',

@@ -6,13 +6,13 @@ import { targetFacts, type TargetFacts } from '../restore/target-facts.js';
 import { endedWell } from '../restore/summary.js';
 import { SyncError } from '../sync/errors.js';
 import { forget } from '../sync/forget.js';
+import { release } from '../sync/holds.js';
 import { DELETED } from '../sync/lane.js';
 import { Lanes } from '../sync/lanes.js';
 import { Masters } from '../sync/masters.js';
 import type { SyncOptions as ChangeOptions } from '../sync/options.js';
 import { keysOf, Session } from '../sync/session.js';
 import { checkSources, checkTarget } from '../sync/rights.js';
-import { releaseExpiries } from '../sync/settle.js';
 import type { LaneStatus, SyncStatus } from '../sync/status.js';
 import { endConnections, type LaneState, readRecords } from '../sync/target/lane-records.js';
 import type { LiveRunOptions } from './live-sources.js';
@@ -210,6 +210,7 @@ class Sync {
     }
     for (const lane of strangers) await masters?.join(lane);
     if (gone.length > 0) await masters?.forget(gone);
+    if (!session.dry) await lanes.holdAgain(states);
     options.onGoesOn?.(lanes.all.map(({ name, number }) => ({ name, offset: states.get(number)?.record.certain ?? 0 })));
     return true;
   }
@@ -260,11 +261,10 @@ class Sync {
 
   /** Gives keys their real expiries: nothing is written any more. */
   private async release(): Promise<number> {
-    const { facts, servers, signal } = this.session;
     if (!this.options.holdExpiries) return 0;
     this.phase = 'settling';
     this.status();
-    return releaseExpiries(servers, { databases: facts.databases, signal, onEvent: this.options.onEvent });
+    return release(this.session.holds);
   }
 
   private status(): void {

@@ -164,7 +164,7 @@ export async function checkTarget({ holds, keys, servers, signal }: TargetRights
         ['DEL', key],
         ['RESTORE', key, '0', ''],
         ['SCAN', '0'],
-        ...(clustered ? ([['EXISTS', key], ['ASKING']] as const) : [['HINCRBY', key, 'f', '1'] as const]),
+        ...(clustered ? ([['EXISTS', key], ['ASKING']] as const) : []),
       ];
       const forKeys: Command[] = [['PEXPIRETIME', key], ['PEXPIREAT', key, '1'], ['PTTL', key], ['PEXPIRE', key, '1'], ['TIME']];
       const forFields: Command[] = [

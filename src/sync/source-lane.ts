@@ -23,7 +23,7 @@ const PATIENCE = 60_000;
 const NO_COUNTS = new PlanCounts();
 
 /** What a run says of itself in the records of all lanes. */
-export type RunRecord = Pick<LaneRecord, 'alone' | 'generation' | 'held' | 'lanes' | 'options'>;
+export type RunRecord = Pick<LaneRecord, 'alone' | 'expiries' | 'generation' | 'lanes' | 'options'>;
 
 export interface SourceLaneOptions {
   readonly session: Session;
