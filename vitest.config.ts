@@ -41,6 +41,7 @@ const SLOW = [
   'test/servers/live-cli.test.ts',
   'test/servers/restore-rights.test.ts',
   'test/servers/docs.test.ts',
+  'test/servers/preflight.test.ts',
   'test/servers/diff-repair.test.ts',
   'test/servers/sync-status.test.ts',
 ];

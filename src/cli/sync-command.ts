@@ -1,6 +1,7 @@
 import type { KeyProblem } from '../commands/dump.js';
 import type { RestoreSummary } from '../commands/restore.js';
 import { formatText } from '../commands/diff-terms.js';
+import type { Finding } from '../commands/preflight.js';
 import type { SyncOptions, SyncStatus, SyncSummary } from '../commands/sync.js';
 import type { RunProgress, RunSummary } from '../pipeline/run.js';
 import { answerTo } from './answer.js';
@@ -12,8 +13,10 @@ import { countText, keysText } from './numbers.js';
 import { variablesLine } from './options/read.js';
 import { printable } from './printable.js';
 import { agreedTo, closingLines, restoredAny, restoreFields, restoreWarnings } from './restore-text.js';
+import { UsageError } from './usage.js';
 import { type Listeners, RunCommand, type Task, type Terminal } from './run-command.js';
 import { canAsk, checkSync } from './sync-check.js';
+import { planChecks, runCheck, stoppedText, stopping, WORDS } from './sync-preflight.js';
 import { serverLine, syncFailure } from './sync-errors.js';
 import { openStatus, type StatusPlace } from './sync-status.js';
 import {
@@ -44,6 +47,7 @@ Instead of the URL, -h HOST, -p PORT, -n DB and -a PASSWORD name it, as for redi
   argument: ['[source...]', 'the URL of a server, of sentinels, or of any node of a cluster'],
   after: `
 Examples:
+  rdbkit sync redis://old:6379 redis://new:6379 --check
   rdbkit sync redis://old:6379 redis://new:6379 --dry-run
   rdbkit sync redis://old:6379 redis://new:6379
   rdbkit sync redis://old:6379 redis://new:6379 --until caught-up
@@ -58,7 +62,8 @@ How it ends:
 
 Exit codes:
   0    done: the target has caught up, or the full copy alone was asked for
-  1    done, but some keys could not be brought over, and each was named
+  1    done, but some keys could not be brought over, and each was named; or a
+       check stops the copy, and nothing was written
   2    wrong usage
   3    a file of --seed is damaged, incomplete, or not supported
   4    a server refused or was lost, the target is not empty, the source no
@@ -70,7 +75,10 @@ Exit codes:
 });
 
 function runSync(invocation: Invocation<'sync'>): Promise<number> {
-  return invocation.options.forget ? runForget(invocation) : runCopy(invocation);
+  const { check, for: service, forget } = invocation.options;
+  if (check) return runCheck(invocation);
+  if (service !== undefined) throw new UsageError('--for is for --check, which is not given');
+  return forget ? runForget(invocation) : runCopy(invocation);
 }
 
 /** A sync as the frame of all commands knows it: the counts are those of the full copy. */
@@ -104,7 +112,7 @@ async function runCopy(invocation: Invocation<'sync'>): Promise<number> {
     notes: ({ sync: summary }) => (options.dryRun || summary.declined ? [] : nextLines(summary, checked)),
     afterSignal: ({ sync: summary }) => afterSignalText(summary, checked, course.copied),
     fields: ({ sync: summary }) => course.fields(summary),
-    exit: ({ sync: summary }) => (options.dryRun ? EXIT.done : course.exit(summary)),
+    exit: ({ sync: summary }) => (options.dryRun ? course.exitOfPlan : course.exit(summary)),
     done: 'copied',
     tornText: '',
     failed: (error) => syncFailure(error, course.copied),
@@ -136,6 +144,8 @@ class Course {
   /** Whether there is a full copy to be made, or was. */
   private planned = false;
   private lanesTold = 0;
+  /** What was found before the full copy. */
+  private findings: readonly Finding[] = [];
   /** Whether it is beyond its full copy. */
   copied = false;
 
@@ -170,12 +180,16 @@ class Course {
         for (const { name } of facts.shards) told.add(name);
         listeners.onServer?.(facts);
       },
+      checks: { words: WORDS, take: (findings) => (this.findings = findings) },
       onPlan: async (plan) => {
         if (byVariable.size > 0 && !options.verbose) talk(variablesLine(byVariable, io.env));
         const sources = plan.sources.filter((head) => head !== undefined && !told.has(head.source));
         const ask = (question: string): Promise<string> => terminal.pause(() => answerTo(question, io));
-        const more = syncPlanLines(checked, plan.target);
-        this.planned = (await agreedTo({ ...plan, sources }, checked, options, say, ask, more)) && !options.dryRun;
+        const more = [...syncPlanLines(checked, plan.target), ...planChecks(this.findings)];
+        const stops = this.stops.length > 0;
+        const asked = { ...options, dryRun: options.dryRun || stops }; // nothing is asked that changes nothing
+        this.planned = (await agreedTo({ ...plan, sources }, checked, asked, say, ask, more)) && !asked.dryRun;
+        if (stops) say(stoppedText(this.stops));
         return this.planned;
       },
       onGoesOn: (lanes) => {
@@ -205,6 +219,15 @@ class Course {
       onKeyProblem: ({ db, key, reason }) => this.problem({ file: checked.sources[0], db, key: formatText(key), reason }, say),
       onStatus: (status) => this.tell(status, talk, terminal),
     };
+  }
+
+  private get stops(): readonly Finding[] {
+    return stopping(this.findings, this.invocation.options.ignoreCheck);
+  }
+
+  /** Of a dry run. */
+  get exitOfPlan(): number {
+    return this.stops.length > 0 ? EXIT.keys : EXIT.done;
   }
 
   /** The first signal ends at a clean position; there is none before the full copy is complete. The second one ends the process. */
@@ -272,7 +295,8 @@ class Course {
   fields({ caughtUp, declined, lanes, released, restored, stopped }: SyncSummary): object {
     const { problemCount, problems } = this;
     const copy = restored === undefined ? { rejected: problems.all, reasons: problems.reasons } : restoreFields(restored, problems);
-    return { ...copy, caughtUp, stopped, declined, problems: problemCount, expiriesReleased: released, lanes: lanes.map(laneObject) };
+    const ends = { caughtUp, stopped, declined, problems: problemCount, expiriesReleased: released };
+    return { ...copy, checks: this.findings, ...ends, lanes: lanes.map(laneObject) };
   }
 
   exit({ declined, problems, restored }: SyncSummary): number {

@@ -14,13 +14,12 @@ export type SyncWays = Pick<
 /** What is known of a target when a plan is shown. */
 export interface PlanTarget {
   readonly clustered: boolean;
-  readonly masters: readonly { readonly name: string; readonly maxMemoryPolicy: string }[];
 }
 
 /** How a sync is going to be done, after the plan of its full copy. */
 export function syncPlanLines(ways: SyncWays, target: PlanTarget): string[] {
   const { holdExpiries, phase } = ways;
-  if (phase === 'full') return ['a full copy, and nothing after it', ...doubts(ways, target)];
+  if (phase === 'full') return ['a full copy, and nothing after it'];
   return [
     `a full copy, then every write since, ${untilText(ways)}`,
     ...changesLines(ways),
@@ -30,7 +29,6 @@ export function syncPlanLines(ways: SyncWays, target: PlanTarget): string[] {
     holdExpiries
       ? 'expiries are held: only the source expires keys until the sync ends with --until caught-up or --forget'
       : 'expiries are exact: a key that is renewed just before it expires may be lost while the target is late',
-    ...doubts(ways, target),
   ];
 }
 
@@ -54,16 +52,6 @@ function changesLines({ notCommand, onlyCommand, publish, spool, spoolMax }: Syn
     ...(chosen === '' ? [] : [`warning: of the writes, ${printable(chosen)}: what other commands write is missing on the target.`]),
   ];
 }
-
-/** Why the promise of the plan may not hold. */
-const doubts = (_: SyncWays, { masters }: PlanTarget): string[] =>
-  masters
-    .filter(({ maxMemoryPolicy }) => maxMemoryPolicy !== '' && maxMemoryPolicy !== 'noeviction')
-    .map(
-      ({ maxMemoryPolicy, name }) =>
-        `warning: ${printable(name)} may evict keys (maxmemory-policy ${printable(maxMemoryPolicy)}): then the target is not what the ` +
-        'source is, and later writes to an evicted key make another value. Set noeviction for the time of the sync.',
-    );
 
 /** Writes per second, overall and of each lane, from one status to the next. */
 export interface Rates {

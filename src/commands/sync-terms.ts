@@ -1,4 +1,5 @@
 /** What the command line needs to know of a sync before the modules that talk to servers are loaded. */
+import type { ServiceName } from './preflight.js';
 import type { SyncPhase } from './sync.js';
 
 export { SyncError, SyncGap, SyncReplaced } from '../sync/errors.js';
@@ -16,3 +17,7 @@ export const EXPIRIES = ['held', 'exact'] as const;
 export const CONFIRMS = ['wait', 'answered'] as const;
 /** What to do where the source no longer has the writes since. */
 export const ON_GAP = ['stop', 'full'] as const;
+/** Services for migration that `--check` knows the published limits of. */
+export const SERVICE_NAMES = ['elasticache-online-migration'] as const satisfies readonly ServiceName[];
+/** Rules of the preflight that end a sync before it writes, unless they are ignored: it would fail on the way, or lose keys. */
+export const STOPPING = ['slots', 'databases', 'memory', 'modules', 'functions', 'output-buffer'] as const;

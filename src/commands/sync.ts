@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { LiveSource } from '../live/live-source.js';
-import type { Shard } from '../live/shard.js';
+import { ConnectionLost, ServerError } from '../redis/errors.js';
 import { Servers } from '../redis/servers.js';
 import { targetFacts, type TargetFacts } from '../restore/target-facts.js';
 import { endedWell } from '../restore/summary.js';
@@ -12,17 +12,21 @@ import { Lanes } from '../sync/lanes.js';
 import { Masters } from '../sync/masters.js';
 import type { SyncOptions as ChangeOptions } from '../sync/options.js';
 import { keysOf, Session } from '../sync/session.js';
-import { checkSource, checkTarget } from '../sync/rights.js';
+import { checkSources, checkTarget } from '../sync/rights.js';
 import type { LaneStatus, SyncStatus } from '../sync/status.js';
 import { endConnections, type LaneState, readRecords } from '../sync/target/lane-records.js';
 import type { LiveRunOptions } from './live-sources.js';
+import { checksBefore, type Finding, type Words } from './preflight.js';
 import type { RestoreSummary } from './restore.js';
 import { FullCopy, insteadOfGap } from './sync-copy.js';
 
 export type { SyncPhase } from '../sync/options.js';
 export type { LaneStatus, SyncStatus } from '../sync/status.js';
 
-export type SyncOptions = ChangeOptions & LiveRunOptions;
+export interface SyncOptions extends ChangeOptions, LiveRunOptions {
+  /** Holds rules against both sides before a full copy, and before `onPlan`. */
+  readonly checks?: { readonly words: Words; take(findings: readonly Finding[]): void } | undefined;
+}
 
 export interface SyncSummary {
   readonly restored: RestoreSummary | undefined;
@@ -113,6 +117,7 @@ class Sync {
       let restored: RestoreSummary | undefined;
       if (!(await this.resumes(before.lanes))) {
         this.phase = 'full';
+        await this.check(before.lanes.size > 0);
         restored = await new FullCopy(session, lanes, masters).run(before.lanes);
         if (!endedWell(restored)) return this.summary(restored, false, 0);
         if (options.phase === 'full') return this.summary(restored, false, await this.release());
@@ -129,17 +134,25 @@ class Sync {
     }
   }
 
+  /** What cannot be asked now is no reason not to copy: the copy tries for longer. */
+  private async check(again: boolean): Promise<void> {
+    const { facts, servers, signal, source } = this.session;
+    const { checks, onNote } = this.options;
+    if (checks === undefined) return;
+    try {
+      checks.take(await checksBefore(this.options, { source, servers, facts, signal, again }, checks.words));
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!(error instanceof ServerError || error instanceof ConnectionLost)) throw error;
+      onNote?.(`the checks before the copy were not made: ${error.message}`);
+    }
+  }
+
   /** Throws ServerError if a server refuses what may be needed later. */
   private async checkRights(): Promise<void> {
     const { keys, options, servers, signal, source } = this.session;
-    const { filter: { db = [] } = {}, holdExpiries: holds, onNote } = options;
-    const { clustered } = source.facts;
-    const selects = ({ db: only }: Shard): boolean => !clustered && only !== 0 && (db.length === 0 || db.some((of) => of !== 0));
-    const ofSources = source.shards.map((shard) => {
-      const open = (): ReturnType<Shard['connectMaster']> => shard.connectMaster();
-      return checkSource({ name: shard.facts.name, open, clustered, selects: selects(shard), signal, onNote });
-    });
-    await Promise.all(ofSources);
+    const { filter, holdExpiries: holds, onNote } = options;
+    await checkSources(source, { db: filter?.db, signal, onNote });
     const notes = await checkTarget({ servers, keys, holds, signal });
     for (const note of notes) onNote?.(note);
     this.risky = notes.length > 0;

@@ -1,4 +1,5 @@
 import { type Answer, ErrorAnswer, ReplyLink } from '../live/reply-link.js';
+import type { LiveSource } from '../live/live-source.js';
 import type { OpenedNode } from '../live/replication-input.js';
 import { encodeCommand } from '../redis/commands.js';
 import { mayPass, ServerError } from '../redis/errors.js';
@@ -114,6 +115,18 @@ export async function checkSource({ clustered, name, onNote, open, selects, sign
   if (all.some(({ error }) => isOfKeys(error))) {
     onNote?.(`${name}: its user may not read all keys: the sync ends with NOPERM at a key outside of ~PATTERN that has to be fetched`);
   }
+}
+
+/** The same for all masters of a source. `db`: the databases that are wanted; none for all. */
+export async function checkSources(
+  { facts: { clustered }, shards }: LiveSource,
+  { db = [], onNote, signal }: Pick<SourceRights, 'onNote' | 'signal'> & { readonly db: readonly number[] | undefined },
+): Promise<void> {
+  const ofShards = shards.map((shard) => {
+    const selects = !clustered && shard.db !== 0 && (db.length === 0 || db.some((of) => of !== 0));
+    return checkSource({ name: shard.facts.name, open: () => shard.connectMaster(), clustered, selects, signal, onNote });
+  });
+  await Promise.all(ofShards);
 }
 
 /** The error of a server that is read. */

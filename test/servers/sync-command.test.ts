@@ -49,6 +49,7 @@ describe('a sync from beginning to end', () => {
       expect.stringMatching(/^rdbkit: spool: none, so a run that is killed/),
       'rdbkit: each write is applied once: it is in one transaction with its position',
       expect.stringMatching(/^rdbkit: expiries are held/),
+      expect.stringMatching(/^rdbkit: warning: backlog, repl-backlog-size: 16\.4 kB, .*: less than the default of a server\. CONFIG SET /),
       'rdbkit: dry run: nothing was written.',
       '',
     ]);

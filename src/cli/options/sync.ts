@@ -1,6 +1,6 @@
-import { CONFIRMS, EXPIRIES, ON_GAP, RECORD_PREFIX, SYNC_PHASES, UNTIL } from '../../commands/sync-terms.js';
+import { CONFIRMS, EXPIRIES, ON_GAP, RECORD_PREFIX, SERVICE_NAMES, STOPPING, SYNC_PHASES, UNTIL } from '../../commands/sync-terms.js';
 import { flag, list, value } from './option.js';
-import { commandNames, listenAddress, number, oneOf, path, positionPrefix, size, syncName, time } from './words.js';
+import { commandNames, listenAddress, number, oneOf, ones, path, positionPrefix, size, syncName, time } from './words.js';
 
 const commands = ['sync'] as const;
 
@@ -32,6 +32,18 @@ export const SYNCED = {
   forget: flag({
     ...{ commands, against: ['fresh'], noVariable: 'it deletes keys' },
     help: 'end this sync for good: give keys their expiries, and remove its positions from the target and its spool',
+  }),
+  check: flag({
+    ...{ commands, against: ['dryRun', 'forget'], noVariable: 'it copies nothing' },
+    help: 'hold what can be known of both sides against the rules of docs/preflight.md, and end: nothing is written',
+  }),
+  for: value({
+    ...{ commands, value: 'service', choices: SERVICE_NAMES, parse: oneOf(SERVICE_NAMES), noVariable: 'it belongs to --check' },
+    help: 'with --check: whether this service for migration would take the source, by its published limits',
+  }),
+  ignoreCheck: list({
+    ...{ commands, value: 'name', choices: STOPPING, parse: ones(STOPPING), noVariable: 'it is for one copy' },
+    help: 'make the full copy although this check of the plan stops it',
   }),
   onGap: value({
     ...{ commands, value: 'how', choices: ON_GAP, parse: oneOf(ON_GAP) },

@@ -22,6 +22,12 @@ export function oneOf<const T extends string>(
   };
 }
 
+/** Some of several words. */
+export function ones<const T extends string>(allowed: readonly T[]): (label: string, given: readonly string[]) => readonly T[] {
+  const one = oneOf(allowed);
+  return (label, given) => given.map((name) => one(label, name));
+}
+
 /** A whole number. */
 export function number(least: number, most = Infinity): (label: string, given: string) => number {
   return (label, given) => {
