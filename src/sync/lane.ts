@@ -24,9 +24,10 @@ import type { Spool } from './spool/spool.js';
 import { StreamParser } from './stream-parser.js';
 import type { StreamCommand } from './stream-command.js';
 import { ChangeWriter, Detached, passes, type RecordPlace } from './target/change-writer.js';
-import { endConnections, type LaneState, readRecords, readRuns } from './target/lane-records.js';
+import { endConnections, labelOf, type LaneState, readRecords, readRuns } from './target/lane-records.js';
 import { type RecordPlace as HashPlace, removeStale, writeRun } from './target/lane-records.js';
-import type { FetchedWriter } from './source/write-fetched.js';
+import { LargeWriter, type LargeWriterOptions } from './target/large-writer.js';
+import type { FetchedWriter, WrittenLarge } from './source/write-fetched.js';
 
 export interface LaneOptions {
   readonly number: number;
@@ -38,6 +39,7 @@ export interface LaneOptions {
   readonly table: CommandTable;
   readonly fetcher: Fetcher;
   readonly fetched: FetchedWriter;
+  readonly large: Pick<LargeWriterOptions, 'codec' | 'maxPayload' | 'target'>;
   /** Of this run: no other has it. */
   readonly token: string;
   /** What it shares with the lanes of the other masters of a cluster. */
@@ -91,6 +93,10 @@ const GROUP_BYTES = 1 << 20;
 /** Places of the stream that are remembered, one for each piece, for when the source takes writes back. */
 const MOST_PLACES = 8192;
 
+const RULES = 'with DUMP, which leaves out the compaction rules of a time series';
+const LOST_RULES = `fetched ${RULES}: it has some, to be made again on the target with TS.CREATERULE, as TS.INFO of the source shows them`;
+const UNKNOWN_RULES = `fetched ${RULES}: whether it has some is not known, since the source refuses TS.INFO`;
+
 export interface Place {
   readonly offset: number;
   readonly db: number;
@@ -107,6 +113,9 @@ export class Lane implements Crosser {
   private readonly fences = new Fences();
   private readonly planner: Planner;
   private writer: ChangeWriter | undefined;
+  private large: LargeWriter | undefined;
+  /** Time series that were fetched since they were looked at. */
+  private readonly series: KeyName[] = [];
   private parser = new StreamParser(0);
   /** The stream was read up to this offset. */
   private position = 0;
@@ -439,6 +448,7 @@ export class Lane implements Crosser {
         crossing.transit(error.slot);
       }
     }
+    await this.tellSeries();
     if (this.refused > 0) {
       const { refused } = this;
       this.refused = 0;
@@ -484,13 +494,40 @@ export class Lane implements Crosser {
       if (written.outcome === 'refused') this.problem(name, written.reason);
       else if (written.outcome !== 'deleted' || this.mayDelete(name, key)) {
         if (written.outcome !== 'deleted') this.brought.set(keyId(options.target(name.db), key), keyId(name.db, name.key));
-        if (writer.isMoving(key)) await writer.sendMoving(writer.ownerOfKey(key), written.pieces);
+        if (written.isSeries === true) this.series.push(name);
+        if ('value' in written) await this.writeLarge(name, key, written);
+        else if (writer.isMoving(key)) await writer.sendMoving(writer.ownerOfKey(key), written.pieces);
         else writer.sendPieces(writer.ownerOfKey(key), options.target(name.db), written.pieces, written.commands);
       }
     }
     this.fetchedKeys += group.length;
     writer.flush();
     await writer.room();
+  }
+
+  /** Names the time series that were fetched without what belongs to them. */
+  private async tellSeries(): Promise<void> {
+    const { fetcher, signal } = this.options;
+    for (const name of this.series.splice(0)) {
+      const has = await fetcher.hasRules(name, signal);
+      if (has !== false) this.problem(name, has === true ? LOST_RULES : UNKNOWN_RULES);
+    }
+  }
+
+  /** It is on the target when this resolves. */
+  private async writeLarge(name: KeyName, key: Uint8Array, written: WrittenLarge): Promise<void> {
+    const { options } = this;
+    const writer = this.attachedWriter;
+    await writer.drained();
+    if (writer.isMoving(key)) throw new Detached(options.name, `the slot of key ${formatText(key)} is moving, and its value is large`);
+    this.large ??= new LargeWriter({
+      ...{ servers: options.servers, ...options.large, confirm: options.confirm, patience: options.patience, signal: options.signal },
+      label: labelOf(`${options.keys.prefix}${options.keys.id}:${options.number}`),
+      stillOwn: () => this.stillOwn(this.attachedWriter.recordPlaces),
+      onNote: options.onNote,
+    });
+    const refusal = await this.large.write(options.target(name.db), written);
+    if (refusal !== undefined) this.problem(name, refusal);
   }
 
   /** The name that a key has on the target. */
@@ -779,7 +816,8 @@ class Groups {
   async add(name: KeyName, fetched: Fetched): Promise<void> {
     this.group.push([name, fetched]);
     this.bytes += fetched.payload?.length ?? 0;
-    if (this.bytes >= GROUP_BYTES || this.group.length >= GROUP_KEYS) await this.end();
+    // a large one is only there until this resolves
+    if (fetched.large !== undefined || this.bytes >= GROUP_BYTES || this.group.length >= GROUP_KEYS) await this.end();
   }
 
   async end(): Promise<void> {

@@ -185,9 +185,10 @@ export class SourceLane {
       ...{ filter: valuesFilter, codec: TS_CODEC, target: facts.target, sharded: servers.clustered, allowLoss, maxPayload },
       suffix: `${keys.id}:${number}`,
     });
+    const large = { codec: TS_CODEC, target: facts.target, maxPayload };
     this.lane = new Lane(
       {
-        ...{ number, name, servers, keys, spool, table, positions, fetcher, fetched, token, crossing, signal, transactions },
+        ...{ number, name, servers, keys, spool, table, positions, fetcher, fetched, large, token, crossing, signal, transactions },
         ...session.choiceOf(shard),
         ...{ names: keyPrefixMap, databases: facts.databases, hold: session.hold },
         releases: { source: releaseOf(shard), target: releaseNumber(facts.target) },

@@ -71,6 +71,10 @@ abstract class Rewriting {
     this.encoding.fieldShift = fieldShift;
   }
 
+  set fieldShift(by: number) {
+    this.encoding.fieldShift = by;
+  }
+
   /** Whether the target reads a type, and nothing of its values changes. */
   protected isKept(type: TypeRow): boolean {
     return reads(this.target, type) && !isShifted(type, this.encoding.fieldShift);
@@ -103,10 +107,6 @@ abstract class Rewriting {
 /** For whole values: RECORD frames (with `limit: Infinity` a framer yields no others). For values in parts, see PartsTranscoder. */
 export class Transcoder extends Rewriting {
   private readonly out = new ByteBuilder();
-
-  set fieldShift(by: number) {
-    this.encoding.fieldShift = by;
-  }
 
   /** Throws RdbError if a value that has to be rewritten, or a listpack of 16 KiB or more, is damaged. */
   record(frame: Frame): Transcoded | Refused {

@@ -745,7 +745,7 @@ const isDue = ({ unconfirmedBytes, unconfirmedCommands }: TargetConnection): boo
   unconfirmedBytes >= WAIT_BYTES || unconfirmedCommands >= WAIT_COMMANDS;
 
 /** Errors that do not pass by themselves end the run. */
-function detachedBy(server: string, error: string): Detached {
+export function detachedBy(server: string, error: string): Detached {
   const reason = abortedBy(error);
   return new Detached(server, isFinal(reason) ? reason : error, isFinal(reason));
 }
