@@ -7,6 +7,7 @@ import { command, type Invocation } from './command.js';
 import { outputErrorLine } from './errors.js';
 import { EXIT, interruptedBy } from './exit.js';
 import { KeyProblems } from './key-problems.js';
+import { differenceText, MOST_NAMED } from './diff-text.js';
 import { countText, keysText } from './numbers.js';
 import { variablesLine } from './options/read.js';
 import { printable } from './printable.js';
@@ -17,6 +18,8 @@ import { serverLine, syncFailure } from './sync-errors.js';
 import {
   afterSignalText,
   appliedText,
+  cutoverLines,
+  cutoverObject,
   goesOnLines,
   laneLines,
   laneObject,
@@ -133,6 +136,7 @@ class Course {
   /** Whether there is a full copy to be made, or was. */
   private planned = false;
   private lanesTold = 0;
+  private differences = 0;
   /** Whether it is beyond its full copy. */
   copied = false;
 
@@ -203,6 +207,9 @@ class Course {
         this.problemCount++;
         problems.take({ file: checked.sources[0], db, key: formatText(key), reason }, say);
       },
+      onDifference: (difference) => {
+        if (this.differences++ < MOST_NAMED) say(`differs: ${differenceText(difference)}`);
+      },
       onStatus: (status) => this.tell(status, talk, terminal),
     };
   }
@@ -257,20 +264,20 @@ class Course {
     const copy = restored === undefined ? [] : [`full copy: ${closingLines(restored, options, checked)}`];
     if (!copied) return copy;
     const changes = options.phase === 'full' ? [] : [`changes: ${appliedText(summary)}`];
-    return [...copy, ...changes, ...positionLines(summary), ...releasedLines(released)];
+    return [...copy, ...changes, ...positionLines(summary), ...releasedLines(released), ...cutoverLines(summary.cutover)];
   }
 
-  fields({ caughtUp, declined, lanes, released, restored, stopped }: SyncSummary): object {
+  fields({ caughtUp, cutover, declined, lanes, released, restored, stopped }: SyncSummary): object {
     const { problemCount, problems } = this;
     const copy = restored === undefined ? { rejected: problems.all, reasons: problems.reasons } : restoreFields(restored, problems);
-    return { ...copy, caughtUp, stopped, declined, problems: problemCount, expiriesReleased: released, lanes: lanes.map(laneObject) };
+    return { ...copy, caughtUp, stopped, declined, problems: problemCount, expiriesReleased: released, lanes: lanes.map(laneObject), cutover: cutover && cutoverObject(cutover) };
   }
 
-  exit({ declined, problems, restored }: SyncSummary): number {
+  exit({ cutover, declined, problems, restored }: SyncSummary): number {
     if (restored?.failure !== undefined) return EXIT.output;
     if ((restored?.total.damaged ?? 0) > 0) return EXIT.input;
     const lost = restored === undefined ? 0 : restored.total.rejected + restored.told + restored.evicted.length;
-    return declined || problems + lost > 0 ? EXIT.keys : EXIT.done;
+    return declined || problems + lost > 0 || cutover?.kind === 'different' ? EXIT.keys : EXIT.done;
   }
 }
 

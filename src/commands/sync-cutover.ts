@@ -14,6 +14,11 @@ export type CutoverEnd =
   | { readonly kind: 'different'; readonly verdict: DiffSummary }
   | { readonly kind: 'late'; readonly reason: string };
 
+/** The target did not take the last position in time. */
+export class CutoverLate extends Error {
+  override readonly name = 'CutoverLate';
+}
+
 /** The last write of a master of the source. */
 export interface Stand {
   readonly name: string;
@@ -33,14 +38,17 @@ export class Cutover {
   private stands: readonly (Stand & { readonly lane: SourceLane; readonly id: string })[] = [];
   private over = false;
   /** Fires when there is no time left. */
-  private readonly deadline: AbortSignal;
+  private readonly deadline = new AbortController();
+  private readonly timer: NodeJS.Timeout;
+  private readonly signal: AbortSignal;
 
   private constructor(
     private readonly session: Session,
     private readonly lanes: Lanes,
     private readonly pause: SourcePause,
   ) {
-    this.deadline = AbortSignal.timeout(Math.max(0, Math.floor(pause.left - RESERVE)));
+    this.timer = setTimeout(() => this.deadline.abort(new Error('the pause is over')), Math.max(0, pause.left - RESERVE));
+    this.signal = AbortSignal.any([session.signal, this.deadline.signal]);
   }
 
   /** Throws ServerError if the source refuses. */
@@ -54,10 +62,6 @@ export class Cutover {
   /** Milliseconds until the source takes writes again. */
   get left(): number {
     return Math.max(0, this.pause.left);
-  }
-
-  get signal(): AbortSignal {
-    return AbortSignal.any([this.session.signal, this.deadline]);
   }
 
   /** The offset up to which a lane has everything. */
@@ -77,6 +81,15 @@ export class Cutover {
       );
       await Promise.all(this.stands.map(({ lane, offset }) => lane.untilCertain(offset, this.signal)));
     });
+  }
+
+  /** The run is to end as CutoverLate unless the lanes come to their ends in time. */
+  async ended(): Promise<void> {
+    const late = (): void => this.session.fail(new CutoverLate('the target did not take the last position within the time'));
+    this.deadline.signal.addEventListener('abort', late);
+    if (this.deadline.signal.aborted) late();
+    await this.lanes.ended();
+    this.deadline.signal.removeEventListener('abort', late);
   }
 
   /** Compares both sides, and looks whether the source has stood still. The lanes have ended, and expiries are released. */
@@ -104,7 +117,7 @@ export class Cutover {
       return undefined;
     } catch (error) {
       this.session.signal.throwIfAborted();
-      return this.deadline.aborted ? `${what} within the time` : reasonOf(error);
+      return this.deadline.signal.aborted ? `${what} within the time` : reasonOf(error);
     }
   }
 
@@ -123,6 +136,7 @@ export class Cutover {
 
   /** Lets the writers of the source go on, unless the target has taken its place. */
   async end(): Promise<void> {
+    clearTimeout(this.timer);
     if (this.over) return;
     this.over = true;
     await this.pause.end();

@@ -3,6 +3,7 @@ import { LiveSource } from '../live/live-source.js';
 import type { Shard } from '../live/shard.js';
 import { mayPass, reasonOf } from '../redis/errors.js';
 import { Servers } from '../redis/servers.js';
+import { unlessAborted } from '../redis/unless-aborted.js';
 import { Waiting } from '../redis/waiting.js';
 import { targetFacts, type TargetFacts } from '../restore/target-facts.js';
 import { endedWell } from '../restore/summary.js';
@@ -21,7 +22,7 @@ import type { LiveRunOptions } from './live-sources.js';
 import type { RestoreSummary } from './restore.js';
 import type { Difference } from './diff.js';
 import { FullCopy, insteadOfGap } from './sync-copy.js';
-import { Cutover, type CutoverEnd } from './sync-cutover.js';
+import { Cutover, type CutoverEnd, CutoverLate } from './sync-cutover.js';
 
 export type { SyncPhase } from '../sync/options.js';
 export type { LaneStatus, SyncStatus } from '../sync/status.js';
@@ -41,7 +42,7 @@ export interface SyncSummary {
   readonly declined: boolean;
   readonly seconds: number;
   /** How the source was replaced, with `pauseSource`. */
-  readonly cutover: CutoverEnd | undefined;
+  readonly cutover?: CutoverEnd | undefined;
 }
 
 /** Milliseconds between two attempts to reach the target again. */
@@ -139,6 +140,7 @@ class Sync {
     const { lanes, masters, options, session } = this;
     const { crossing, dry, keys, servers } = session;
     let timer: NodeJS.Timeout | undefined;
+    let restored: RestoreSummary | undefined;
     try {
       await this.checkRights();
       if (!dry) await this.endEarlier();
@@ -147,7 +149,6 @@ class Sync {
       await lanes.open(options.fresh === true ? new Map() : before.lanes);
       crossing?.read(before.slots);
       timer = setInterval(() => this.status(), STATUS_EVERY);
-      let restored: RestoreSummary | undefined;
       if (!(await this.resumes(before.lanes))) {
         this.phase = 'full';
         restored = await new FullCopy(session, lanes, masters).run(before.lanes);
@@ -165,8 +166,11 @@ class Sync {
       );
       if (end.kind === 'late') await this.giveUp(cutover, end.reason);
       return this.summary(restored, end.kind !== 'late', released, end);
-    } catch (error) {
-      throw session.reasonFor(error);
+    } catch (thrown) {
+      const error = session.reasonFor(thrown);
+      if (!(error instanceof CutoverLate) || this.cutover === undefined) throw error;
+      await this.giveUp(this.cutover, error.message);
+      return this.summary(restored, false, 0, { kind: 'late', reason: error.message });
     } finally {
       clearInterval(timer);
       await this.cutover?.end();
@@ -270,10 +274,11 @@ class Sync {
       if (!is) return;
       this.stopped = true;
       for (const one of lanes.all) one.lane?.stop(this.cutover?.offsetOf(one) ?? one.sourceOffset);
+      return this.cutover?.ended();
     });
     cut.catch((error: unknown) => session.fail(error));
     void masters?.watch(() => this.stopped || session.signal.aborted).catch((error: unknown) => session.fail(error));
-    await lanes.ended();
+    await unlessAborted(lanes.ended(), session.signal, () => undefined); // they may wait for a target that does not answer
     session.assertWell();
     return options.stop?.aborted !== true && (await caughtUp);
   }
