@@ -9,6 +9,7 @@ import { command, type Invocation } from './command.js';
 import { outputErrorLine } from './errors.js';
 import { EXIT, interruptedBy } from './exit.js';
 import { KeyProblems } from './key-problems.js';
+import { differenceText, MOST_NAMED } from './diff-text.js';
 import { countText, keysText } from './numbers.js';
 import { variablesLine } from './options/read.js';
 import { printable } from './printable.js';
@@ -22,6 +23,8 @@ import { openStatus, type StatusPlace } from './sync-status.js';
 import {
   afterSignalText,
   appliedText,
+  cutoverLines,
+  cutoverObject,
   goesOnLines,
   laneLines,
   laneObject,
@@ -146,6 +149,7 @@ class Course {
   private lanesTold = 0;
   /** What was found before the full copy. */
   private findings: readonly Finding[] = [];
+  private differences = 0;
   /** Whether it is beyond its full copy. */
   copied = false;
 
@@ -217,6 +221,9 @@ class Course {
       },
       onProblem: (problem) => this.problem(problem, say),
       onKeyProblem: ({ db, key, reason }) => this.problem({ file: checked.sources[0], db, key: formatText(key), reason }, say),
+      onDifference: (difference) => {
+        if (this.differences++ < MOST_NAMED) say(`differs: ${differenceText(difference)}`);
+      },
       onStatus: (status) => this.tell(status, talk, terminal),
     };
   }
@@ -289,21 +296,21 @@ class Course {
     const copy = restored === undefined ? [] : [`full copy: ${closingLines(restored, options, checked)}`];
     if (!copied) return copy;
     const changes = options.phase === 'full' ? [] : [`changes: ${appliedText(summary)}`];
-    return [...copy, ...changes, ...positionLines(summary), ...releasedLines(released)];
+    return [...copy, ...changes, ...positionLines(summary), ...releasedLines(released), ...cutoverLines(summary.cutover)];
   }
 
-  fields({ caughtUp, declined, lanes, released, restored, stopped }: SyncSummary): object {
+  fields({ caughtUp, cutover, declined, lanes, released, restored, stopped }: SyncSummary): object {
     const { problemCount, problems } = this;
     const copy = restored === undefined ? { rejected: problems.all, reasons: problems.reasons } : restoreFields(restored, problems);
     const ends = { caughtUp, stopped, declined, problems: problemCount, expiriesReleased: released };
-    return { ...copy, checks: this.findings, ...ends, lanes: lanes.map(laneObject) };
+    return { ...copy, checks: this.findings, ...ends, lanes: lanes.map(laneObject), cutover: cutover && cutoverObject(cutover) };
   }
 
-  exit({ declined, problems, restored }: SyncSummary): number {
+  exit({ cutover, declined, problems, restored }: SyncSummary): number {
     if (restored?.failure !== undefined) return EXIT.output;
     if ((restored?.total.damaged ?? 0) > 0) return EXIT.input;
     const lost = restored === undefined ? 0 : restored.total.rejected + restored.told + restored.evicted.length;
-    return declined || problems + lost > 0 ? EXIT.keys : EXIT.done;
+    return declined || problems + lost > 0 || cutover?.kind === 'different' ? EXIT.keys : EXIT.done;
   }
 }
 

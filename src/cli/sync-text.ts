@@ -1,6 +1,8 @@
 import type { LaneStatus, SyncOptions, SyncStatus, SyncSummary } from '../commands/sync.js';
 import type { LaneFields, StatusFields } from '../commands/sync-terms.js';
 import type { RunProgress } from '../pipeline/run.js';
+import { redacted } from '../commands/live-terms.js';
+import { diffLine, verdictObject } from './diff-text.js';
 import { bytesText, countText, keysText, secondsText } from './numbers.js';
 import { printable, word } from './printable.js';
 import { progressParts } from './progress.js';
@@ -95,6 +97,7 @@ export function statusParts(status: SyncStatus, rates: Rates, copy: RunProgress,
       ...spool,
     ];
   }
+  if (phase === 'paused') return [`the source is paused, for ${secondsText(status.pauseLeft ?? 0)} more`, worstLag(lanes), ...errors];
   if (phase === 'settling') return ['giving keys their expiries', ...errors];
   return [
     lost.length === 0 ? 'changes' : `changes, no connection to ${lost.length === 1 ? printable(lost[0].name) : `${lost.length} masters`}`,
@@ -202,11 +205,36 @@ const sum = (lanes: readonly LaneStatus[], of: (lane: LaneStatus) => number): nu
 export const GO_ON = 'Run the same command again to go on.';
 
 /** What to do after a sync that ended by itself. */
-export function nextLines({ caughtUp }: Pick<SyncSummary, 'caughtUp'>, { phase }: Pick<SyncWays, 'phase'>): string[] {
-  if (phase === 'full') return ['next: the same command without --phase full goes on with the writes since.'];
+export function nextLines(
+  { caughtUp, cutover }: Pick<SyncSummary, 'caughtUp' | 'cutover'>,
+  ways: Pick<SyncOptions, 'phase' | 'source'>,
+): string[] {
+  if (ways.phase === 'full') return ['next: the same command without --phase full goes on with the writes since.'];
+  if (cutover?.kind === 'done') return ['next: when all clients are there, end the sync with --forget.'];
+  if (cutover?.kind === 'different') return ['next: the source takes writes again. The same command goes on; rdbkit diff tells more.'];
   if (!caughtUp) return [];
-  const how = 'stop the writers, run the same command once more, point your clients at the target, and end the sync with --forget';
-  return [`next: to switch over, ${how}.`];
+  return [
+    'next: to switch over, add --pause-source 30s, which stops the writers while the target gets the last writes. Or by hand:',
+    `  redis-cli -u ${redacted(ways.source.access.url)} CLIENT PAUSE 60000 WRITE    (on every master)`,
+    '  the same rdbkit command once more; then point your clients at the target, and end the sync with --forget.',
+  ];
+}
+
+/** How a cutover ended. */
+export function cutoverLines(cutover: SyncSummary['cutover']): string[] {
+  if (cutover === undefined || cutover.kind === 'late') return [];
+  const verified = `verified: ${diffLine(cutover.verdict, { isWhole: cutover.verdict.complete })}`;
+  if (cutover.kind === 'different') return [verified];
+  const isOne = cutover.stands.length === 1;
+  const at = cutover.stands.map(({ name, offset }) => (isOne ? countText(offset) : `${countText(offset)} of ${printable(name)}`));
+  const rest = `the source takes writes again in ${secondsText(cutover.left / 1000)}`;
+  return [verified, `the target is the source at offset ${at.join(', ')}: point your clients at it; ${rest}`];
+}
+
+export function cutoverObject(cutover: NonNullable<SyncSummary['cutover']>): object {
+  if (cutover.kind === 'late') return { ended: 'late', reason: cutover.reason };
+  const ended = { ended: cutover.kind, verified: verdictObject(cutover.verdict) };
+  return cutover.kind === 'different' ? ended : { ...ended, offsets: cutover.stands, pauseLeft: cutover.left / 1000 };
 }
 
 /** How to go on after a signal. `copied`: it was beyond the full copy, and ended at a clean position. */

@@ -18,6 +18,7 @@ import {
 } from '../../src/cli/sync-text.js';
 import { ServerError } from '../../src/commands/restore-terms.js';
 import type { LaneStatus, SyncStatus } from '../../src/commands/sync.js';
+import { parseServerUrl } from '../../src/redis/url.js';
 import { SyncError, SyncGap, SyncReplaced } from '../../src/commands/sync-terms.js';
 import { RdbError } from '../../src/commands/terms.js';
 import { PlanCounts } from '../../src/sync/planner.js';
@@ -202,9 +203,14 @@ describe('the end', () => {
   });
 
   test('what to do next', () => {
-    expect(nextLines({ caughtUp: true }, WAYS)).toEqual([expect.stringMatching(/^next: to switch over, stop the writers, .*--forget\.$/)]);
-    expect(nextLines({ caughtUp: false }, { phase: 'full' })).toEqual([expect.stringContaining('without --phase full')]);
-    expect(nextLines({ caughtUp: false }, WAYS)).toEqual([]);
+    const ways = { phase: 'both', source: { access: { url: parseServerUrl('redis://:secret@old:6379') } } } as const;
+    expect(nextLines({ caughtUp: true }, ways)).toEqual([
+      'next: to switch over, add --pause-source 30s, which stops the writers while the target gets the last writes. Or by hand:',
+      '  redis-cli -u redis://old:6379 CLIENT PAUSE 60000 WRITE    (on every master)',
+      '  the same rdbkit command once more; then point your clients at the target, and end the sync with --forget.',
+    ]);
+    expect(nextLines({ caughtUp: false }, { ...ways, phase: 'full' })).toEqual([expect.stringContaining('without --phase full')]);
+    expect(nextLines({ caughtUp: false }, ways)).toEqual([]);
   });
 
   test('after a signal', () => {

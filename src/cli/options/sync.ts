@@ -21,6 +21,12 @@ export const SYNCED = {
   }),
   maxLag: value({ commands, value: 'time', parse: time, default: '1s', help: 'with --until caught-up: the target is this late at most' }),
   settle: value({ commands, value: 'time', parse: time, default: '2s', help: 'with --until caught-up: and has been for this long' }),
+  pauseSource: value({
+    ...{ commands, value: 'time', parse: time, noVariable: 'it stops the writers of the source' },
+    help:
+      'with --until caught-up: then pause the writers of the source for this long at most, until the target has every write, expiries are ' +
+      'released, and both are compared; if there is not enough time, the source goes on and so does the sync',
+  }),
   id: value({
     ...{ commands, value: 'name', parse: syncName },
     help: 'name of this sync, by which a later run goes on (default: made from the names of source and target)',
