@@ -53,7 +53,7 @@ export async function holdAgain(options: HoldAgainOptions): Promise<void> {
     const end = ends.get(lane) ?? record.sent;
     return { ...record, expiries: 'held', sent: Math.max(record.sent, end), refetch: end };
   });
-  onEvent?.(`expiries had been released: ${held} are held again`, true);
+  onEvent?.(`expiries had been released: ${held === 1 ? '1 is' : `${held} are`} held again`, true);
 }
 
 /** Milliseconds that the clock of the target may be ahead. */
