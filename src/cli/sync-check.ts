@@ -75,13 +75,13 @@ function checkSource(words: readonly string[]): void {
 const shown = (text: string): string => (isServerUrl(text) ? text.replace(/\/\/[^/]*@/, '//***@') : text);
 
 /** Options that have no meaning where there is no full copy, or nothing after it. */
-const OF_COPY = ['seed', 'flush', 'fresh', 'rejects'] as const;
+const OF_COPY = ['seed', 'keepRdb', 'flush', 'fresh', 'rejects'] as const;
 const OF_CHANGES = ['until', 'onlyCommand', 'notCommand', 'maxOpsPerSecond', 'publish'] as const;
 const OF_CATCHING_UP = ['maxLag', 'settle'] as const;
 
 function checkPhase({ byVariable, given, options }: Invocation<'sync'>): void {
   const typed = (names: readonly string[]): string | undefined => names.find((name) => given.has(name) && !byVariable.has(name));
-  const { forget, phase, until } = options;
+  const { forget, keepRdb, phase, spool, until } = options;
   const wrong = phase === 'changes' ? typed(OF_COPY) : phase === 'full' ? typed(OF_CHANGES) : undefined;
   if (wrong !== undefined) {
     const why = phase === 'changes' ? 'there is no full copy' : 'only the full copy is made';
@@ -89,7 +89,8 @@ function checkPhase({ byVariable, given, options }: Invocation<'sync'>): void {
   }
   const late = until === undefined ? typed(OF_CATCHING_UP) : undefined;
   if (late !== undefined) throw new UsageError(`${longName(late)} is for --until caught-up, which is not given`);
-  const idle = forget ? typed(['dryRun', 'flush', 'seed', 'until']) : undefined;
+  if (keepRdb && spool === 'none') throw new UsageError('--keep-rdb needs a folder to keep the RDB in, and --spool none gives it none');
+  const idle = forget ? typed(['dryRun', 'flush', 'keepRdb', 'seed', 'until']) : undefined;
   if (idle !== undefined) throw new UsageError(`${longName(idle)} has no meaning with --forget, which copies nothing`);
 }
 

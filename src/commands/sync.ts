@@ -32,6 +32,8 @@ export interface SyncSummary {
   readonly problems: number;
   readonly stopped: boolean;
   readonly declined: boolean;
+  /** The full copy is not complete, but the RDBs that the source has sent are kept, and the same command goes on from them. */
+  readonly kept: boolean;
   readonly seconds: number;
 }
 
@@ -114,9 +116,10 @@ class Sync {
       if (!(await this.resumes(before.lanes))) {
         this.phase = 'full';
         restored = await new FullCopy(session, lanes, masters).run(before.lanes);
-        if (!endedWell(restored)) return this.summary(restored, false, 0);
+        if (!endedWell(restored)) return this.summary(restored, false, 0, await lanes.haveCopies());
         if (options.phase === 'full') return this.summary(restored, false, await this.release());
       } else if (dry) return this.summary(undefined, false, 0);
+      else await lanes.forgetCopies();
       this.phase = 'changes';
       const caughtUp = await this.follow();
       return this.summary(restored, caughtUp, caughtUp ? await this.release() : 0);
@@ -258,9 +261,9 @@ class Sync {
     this.options.onStatus?.({ phase: this.phase, lanes: this.lanes.statuses, seconds: (performance.now() - this.started) / 1000 });
   }
 
-  private summary(restored: RestoreSummary | undefined, caughtUp: boolean, released: number): SyncSummary {
+  private summary(restored: RestoreSummary | undefined, caughtUp: boolean, released: number, kept = false): SyncSummary {
     return {
-      ...{ restored, lanes: this.lanes.statuses, caughtUp, released, problems: this.session.problems },
+      ...{ restored, lanes: this.lanes.statuses, caughtUp, released, kept, problems: this.session.problems },
       stopped: this.options.stop?.aborted === true,
       declined: restored?.declined === true,
       seconds: (performance.now() - this.started) / 1000,

@@ -96,6 +96,18 @@ export class Lanes {
     });
   }
 
+  /** Whether full copies of all masters are kept that another run can go on from. */
+  async haveCopies(): Promise<boolean> {
+    const found = await Promise.all(this.all.map(({ spool }) => spool.kept?.find()));
+    return found.every((mark) => mark !== undefined && mark !== 'torn');
+  }
+
+  /** Deletes what is kept of full copies. Throws OutputError. */
+  async forgetCopies(): Promise<void> {
+    if (this.session.dry) return;
+    for (const { spool } of this.all) await spool.kept?.remove();
+  }
+
   /** Begins to apply the writes of a lane. */
   run(lane: SourceLane): void {
     this.runs.push(lane.run());

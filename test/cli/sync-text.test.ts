@@ -216,15 +216,18 @@ describe('the end', () => {
   });
 
   test('after a signal', () => {
-    expect(afterSignalText({ lanes: [lane()] }, WAYS, true)).toBe(
+    expect(afterSignalText({ kept: false, lanes: [lane()] }, WAYS, true)).toBe(
       ' All that was received is applied. Expiries on the target are still held: --until caught-up or --forget releases them. ' +
         'Run the same command again to go on.',
     );
-    expect(afterSignalText({ lanes: [lane({ received: 3000 })] }, { holdExpiries: false }, true)).toBe(
+    expect(afterSignalText({ kept: false, lanes: [lane({ received: 3000 })] }, { holdExpiries: false }, true)).toBe(
       ' All but the last 2.00 kB that was received is applied. Run the same command again to go on.',
     );
-    expect(afterSignalText({ lanes: [] }, WAYS, false)).toBe(
+    expect(afterSignalText({ kept: false, lanes: [] }, WAYS, false)).toBe(
       ' The full copy is not complete, and begins anew when the same command is run again.',
+    );
+    expect(afterSignalText({ kept: true, lanes: [] }, WAYS, false)).toBe(
+      ' The full copy is not complete, but its RDB is kept: the same command goes on from that.',
     );
   });
 });
