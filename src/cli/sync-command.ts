@@ -118,7 +118,8 @@ const noteTo =
 class PlanShown extends Error {}
 
 const NOT_RUN: SyncSummary = {
-  ...{ restored: undefined, lanes: [], caughtUp: false, released: 0, problems: 0, stopped: false, declined: false, kept: false, seconds: 0 },
+  ...{ restored: undefined, lanes: [], caughtUp: false, released: 0, problems: 0, stopped: false, declined: false },
+  ...{ kept: false, seconds: 0 },
 };
 
 /** Milliseconds between two looks at each master with --verbose. */

@@ -107,7 +107,7 @@ export class FullCopy {
   private async fromKept(terms: RestoreOptions): Promise<RestoreSummary | undefined> {
     const { lanes, session } = this;
     const { fresh, onEvent } = session.options;
-    const found = await Promise.all(lanes.all.map(({ spool }) => spool.kept?.find()));
+    const found = await lanes.copies();
     if (fresh === true || found.every((mark) => mark === undefined)) return undefined;
     this.checkApart(terms);
     for (const lane of lanes.all) {
@@ -124,7 +124,10 @@ export class FullCopy {
       ...{ sources: [...files.keys()], live: undefined },
       open: (path, how) => new LateInput(path, how, () => this.record(), files.get(path)?.earlierPass),
     });
-    if (restored.errors.length > 0) await lanes.forgetCopies(); // damaged: the next run copies the source
+    if (restored.errors.length + restored.plan.errors.length > 0) {
+      await lanes.forgetCopies();
+      onEvent?.('what an earlier run kept is damaged, and deleted: run the same command again to copy the source', true);
+    }
     return restored;
   }
 

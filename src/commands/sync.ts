@@ -116,7 +116,10 @@ class Sync {
       if (!(await this.resumes(before.lanes))) {
         this.phase = 'full';
         restored = await new FullCopy(session, lanes, masters).run(before.lanes);
-        if (!endedWell(restored)) return this.summary(restored, false, 0, await lanes.haveCopies());
+        if (!endedWell(restored)) {
+          const isKept = (await lanes.copies()).every((mark) => mark !== undefined && mark !== 'torn');
+          return this.summary(restored, false, 0, isKept);
+        }
         if (options.phase === 'full') return this.summary(restored, false, await this.release());
       } else if (dry) return this.summary(undefined, false, 0);
       else await lanes.forgetCopies();

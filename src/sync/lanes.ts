@@ -9,6 +9,7 @@ import { targetMayPass } from './lane.js';
 import { LANES_FIELD, type LaneRecord, recordText } from './record.js';
 import type { Session } from './session.js';
 import { type RunRecord, SourceLane, type SourceLaneOptions } from './source-lane.js';
+import type { KeptCopy } from './spool/kept-copy.js';
 import { hasSpool, Spool } from './spool/spool.js';
 import type { LaneStatus } from './status.js';
 import { addFences, type LaneState, readRecords, recordSlot, replaceRecords } from './target/lane-records.js';
@@ -96,10 +97,9 @@ export class Lanes {
     });
   }
 
-  /** Whether full copies of all masters are kept that another run can go on from. */
-  async haveCopies(): Promise<boolean> {
-    const found = await Promise.all(this.all.map(({ spool }) => spool.kept?.find()));
-    return found.every((mark) => mark !== undefined && mark !== 'torn');
+  /** What is kept of full copies: see KeptCopy. */
+  copies(): Promise<Awaited<ReturnType<KeptCopy['find']>>[]> {
+    return Promise.all(this.all.map(async ({ spool }) => spool.kept?.find()));
   }
 
   /** Deletes what is kept of full copies. Throws OutputError. */

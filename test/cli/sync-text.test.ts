@@ -154,6 +154,9 @@ describe('the plan', () => {
       expect.stringMatching(/^each write is applied once: positions are kept on every master/),
       expect.stringMatching(/^expiries are exact: a key that is renewed just before it expires may be lost/),
     ]);
+    expect(syncPlanLines({ ...WAYS, keepRdb: true }, target('noeviction'))[2]).toBe(
+      'the RDB of the source is kept with the spool, beyond its limit, until the full copy is done',
+    );
     expect(syncPlanLines({ ...WAYS, phase: 'full' }, target('noeviction'))).toEqual(['a full copy, and nothing after it']);
   });
 
