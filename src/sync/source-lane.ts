@@ -24,6 +24,7 @@ import type { LaneStatus } from './status.js';
 
 /** Milliseconds without a reply of the target that is due. */
 const PATIENCE = 60_000;
+const KILLED = 'a run that is killed before the copy is done';
 const NO_COUNTS = new PlanCounts();
 
 /** What a run says of itself in the records of all lanes. */
@@ -134,8 +135,8 @@ export class SourceLane {
         const { db, id, offset } = this.copy;
         return { id, offset, db, slots: this.slots };
       },
-      onKept: (bytes) => say(`its RDB is kept, with ${bytes} bytes: a run that is killed before the copy is done goes on from it`),
-      onGivenUp: ({ message }) => say(`its RDB is not kept: ${message}: a run that is killed before the copy is done begins it again`),
+      onKept: (bytes) => say(`its RDB is kept, ${(bytes / 1e6).toFixed(1)} MB: ${KILLED} goes on from it`),
+      onGivenUp: ({ message }) => say(`its RDB is not kept: ${message}: ${KILLED} begins it again`),
     });
   }
 

@@ -20,18 +20,21 @@ const CHUNK = 1 << 20;
 
 /**
  * Writes the RDB that a server sends to a file, as fast as it comes, and gives what is in the file: so the server is done with it early,
- * however slow the reader is. Where the file cannot be written, the reader gets the rest as it comes.
+ * however slow the reader is. Where the file cannot grow further, it is no more than a buffer between the two: a server that waited until
+ * the reader has read all of it would end the transfer.
  */
 export class KeepingInput extends ThroughInput {
   private given = 0;
-  /** The end of the last chunk, which the file has no room for. */
+  /** The end of the last chunk, which the file cannot take. */
   private rest: Uint8Array = NOTHING;
-  private state: 'coming' | 'whole' | 'given up' | 'failed' = 'coming';
+  /** `buffered`: it comes, and is not kept; `direct`: what is in the file is followed by `rest`, and by what comes then. */
+  private state: 'coming' | 'buffered' | 'direct' | 'whole' | 'ended' | 'failed' = 'coming';
   private failure: unknown;
   /** What is being done with the file. */
   private busy: Promise<void> | undefined;
   private stopped = false;
   private readonly more = new Signal();
+  private readonly less = new Signal();
 
   constructor(
     input: Input,
@@ -47,11 +50,14 @@ export class KeepingInput extends ThroughInput {
 
   override async *chunks(): AsyncGenerator<Uint8Array, void, void> {
     const source = this.input.chunks();
-    const file = await this.options.kept.create().catch((error: unknown) => this.giveUp(error));
+    const file = await this.options.kept.create().catch((error: unknown) => {
+      this.state = 'direct';
+      this.giveUp(error);
+    });
     try {
       if (file !== undefined) yield* this.throughFile(source, file);
       if (this.rest.length > 0) yield this.counted(this.rest);
-      if (this.state === 'given up') for await (const chunk of source) yield this.counted(chunk);
+      if (this.state === 'direct') for await (const chunk of source) yield this.counted(chunk);
     } finally {
       void source.return(undefined).catch(() => undefined); // it may be waiting for the server, which is not waited for
     }
@@ -63,16 +69,24 @@ export class KeepingInput extends ThroughInput {
     try {
       for (;;) {
         if (this.state === 'failed') throw this.failure; // at once: what has come already may take a slow target hours
-        if (this.given < file.size) yield this.counted(await file.read(buffer, this.given));
-        else if (this.state === 'coming') await this.more.wait();
+        if (this.given < file.size) {
+          const chunk = this.counted(await file.read(buffer, this.given));
+          this.less.fire();
+          yield chunk;
+        } else if (this.isFilling) await this.more.wait();
         else return;
       }
     } finally {
       this.stopped = true;
+      this.less.fire();
       await this.busy;
       if (this.state !== 'whole') await file.remove();
       await file.close();
     }
+  }
+
+  private get isFilling(): boolean {
+    return this.state === 'coming' || this.state === 'buffered';
   }
 
   private counted(chunk: Uint8Array): Uint8Array {
@@ -83,7 +97,7 @@ export class KeepingInput extends ThroughInput {
   /** Never rejects. */
   private async fill(source: AsyncGenerator<Uint8Array, void, void>, file: KeptFile): Promise<void> {
     try {
-      while (this.state === 'coming') {
+      while (this.isFilling) {
         const next = await source.next();
         if (this.stopped) return;
         this.busy = next.done === true ? this.finish(file) : this.add(file, next.value);
@@ -99,30 +113,52 @@ export class KeepingInput extends ThroughInput {
 
   private async add(file: KeptFile, chunk: Uint8Array): Promise<void> {
     const before = file.size;
-    try {
-      if (before === 0) await file.assertRoom(this.size ?? 0);
-      await file.write(chunk);
-    } catch (error) {
-      this.rest = chunk.subarray(file.size - before);
-      this.giveUp(error);
-      await file.remove();
+    if (this.state === 'coming') {
+      try {
+        if (before === 0) await file.assertRoom(this.size ?? 0);
+        await file.write(chunk);
+        return;
+      } catch (error) {
+        this.giveUp(error);
+        await file.wrap();
+      }
     }
+    this.state = file.capacity < CHUNK ? 'direct' : 'buffered';
+    try {
+      while (this.state === 'buffered' && file.size - before < chunk.length) {
+        const room = file.capacity - (file.size - this.given);
+        const at = file.size - before;
+        if (room > 0) await file.write(chunk.subarray(at, at + room));
+        else await this.less.wait();
+        if (this.stopped) return;
+        this.more.fire();
+      }
+    } catch (error) {
+      if (!(error instanceof OutputError)) throw error;
+      this.state = 'direct';
+    }
+    this.rest = chunk.subarray(file.size - before);
   }
 
   private async finish(file: KeptFile): Promise<void> {
+    if (this.state === 'buffered') {
+      this.state = 'ended';
+      return;
+    }
     try {
       await file.commit(this.options.mark());
       this.state = 'whole';
       this.options.onKept(file.size);
     } catch (error) {
+      this.state = 'ended';
       this.giveUp(error);
       await file.remove();
     }
   }
 
-  private giveUp(error: unknown): undefined {
+  /** Says it. */
+  private giveUp(error: unknown): void {
     if (!(error instanceof OutputError)) throw error;
-    this.state = 'given up';
     this.options.onGivenUp(error);
   }
 }

@@ -81,6 +81,8 @@ export class KeptCopy {
 export class KeptFile {
   /** Bytes that were written. */
   size = 0;
+  /** The file has the last so many of them. */
+  capacity = Infinity;
   private unsynced: unknown;
   private syncing: Promise<void> | undefined;
   private sinceSync = 0;
@@ -95,12 +97,14 @@ export class KeptFile {
   /** Adds bytes. `size` says how many of them were written, also where it throws OutputError. */
   async write(bytes: Uint8Array): Promise<void> {
     for (let at = 0; at < bytes.length;) {
-      const { bytesWritten } = await attempt(this.path, this.handle.write(bytes, at, bytes.length - at, this.size));
+      const position = this.size % this.capacity;
+      const length = Math.min(bytes.length - at, this.capacity - position);
+      const { bytesWritten } = await attempt(this.path, this.handle.write(bytes, at, length, position));
       at += bytesWritten;
       this.size += bytesWritten;
     }
     this.sinceSync += bytes.length;
-    if (this.sinceSync < SYNC_EVERY) return;
+    if (this.sinceSync < SYNC_EVERY || this.capacity < Infinity) return;
     this.sinceSync = 0;
     await this.assertRoom(0);
     if (this.unsynced !== undefined) throw OutputError.from(this.path, this.unsynced);
@@ -123,8 +127,9 @@ export class KeptFile {
 
   /** Reads from `at` on, which is less than `size`. Throws READ_FAILED. */
   async read(buffer: Uint8Array, at: number): Promise<Uint8Array> {
-    const length = Math.min(buffer.length, this.size - at);
-    const read = this.handle.read(buffer, 0, length, at);
+    const position = at % this.capacity;
+    const length = Math.min(buffer.length, this.size - at, this.capacity - position);
+    const read = this.handle.read(buffer, 0, length, position);
     const { bytesRead } = await read.catch((cause: unknown) => {
       throw readFailed(this.path, cause);
     });
@@ -138,6 +143,12 @@ export class KeptFile {
     if (this.unsynced !== undefined) throw OutputError.from(this.path, this.unsynced);
     await attempt(this.path, this.handle.sync());
     await this.copy.commit(mark, this.size);
+  }
+
+  /** It does not grow any further: what is written then takes the place of what was read. */
+  async wrap(): Promise<void> {
+    this.capacity = this.size;
+    await this.remove();
   }
 
   /** What was written can still be read. */

@@ -25,6 +25,8 @@ class SmallDisk extends KeptCopy {
   constructor(
     path: string,
     private readonly room: number,
+    /** What was written cannot be written over. */
+    private readonly broken = false,
   ) {
     super(path);
   }
@@ -33,6 +35,7 @@ class SmallDisk extends KeptCopy {
     const file = await super.create();
     const write = file.write.bind(file);
     file.write = async (bytes) => {
+      if (file.capacity < Infinity && !this.broken) return write(bytes);
       const fits = this.room - file.size;
       await write(bytes.subarray(0, fits));
       if (fits < bytes.length) throw new OutputError(this.path, 'full');
@@ -50,7 +53,7 @@ const keeping = (source: AsyncIterable<Uint8Array>, kept = new KeptCopy(at)): Ke
     onGivenUp: ({ message }) => told.push(message),
   });
 
-const PIECE = 10_000;
+const PIECE = 300_000;
 const piece = (i: number): Uint8Array => new Uint8Array(PIECE).fill(i);
 const ALL = Buffer.concat(Array.from({ length: 20 }, (_, i) => piece(i)));
 
@@ -94,9 +97,27 @@ test('does not wait for its reader', async () => {
   expect(await new KeptCopy(at).find()).toMatchObject({ bytes: ALL.length });
 });
 
-test.each([0, 5, PIECE, 3 * PIECE + 5000, ALL.length - 1])('where the disk has room for %i bytes, the reader gets the rest as it comes', async (room) => {
+test.each([0, 5, PIECE, 5 * PIECE, 6 * PIECE + 5000, ALL.length - 1])('where the disk has room for %i bytes, the reader gets the rest as it comes', async (room) => {
   expect(await read(keeping(server(), new SmallDisk(at, room)))).toEqual(ALL);
   expect([told, readdirSync(at)]).toEqual([[expect.stringMatching(/^cannot write .*copy\.rdb: full$/)], []]);
+});
+
+test.each([0, 1 << 20, 10 * PIECE + 1])('the same where a file of %i bytes cannot be written to at all then', async (room) => {
+  expect(await read(keeping(server(), new SmallDisk(at, room, true)))).toEqual(ALL);
+  expect([told, readdirSync(at)]).toEqual([[expect.stringMatching(/full$/)], []]);
+});
+
+test('a full disk, and a reader that is slow, or leaves: the server is read as far as the file goes', async () => {
+  const chunks = keeping(server(), new SmallDisk(at, 10 * PIECE)).chunks();
+  const found: Buffer[] = [Buffer.from((await chunks.next()).value as Uint8Array)];
+  await until('the file is full', () => sent >= 10);
+  await delay(20);
+  expect([sent, told.length]).toEqual([Math.floor((10 * PIECE + found[0].length) / PIECE), 1]);
+  for (let i = 0; i < 3; i++) found.push(Buffer.from((await chunks.next()).value as Uint8Array));
+  await until('more is read', () => sent > 12);
+  expect(Buffer.concat(found).equals(ALL.subarray(0, Buffer.concat(found).length))).toBe(true);
+  await chunks.return();
+  expect(readdirSync(at)).toEqual([]);
 });
 
 test('a folder that cannot be written', async () => {
