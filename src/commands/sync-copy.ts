@@ -8,6 +8,7 @@ import { SyncGap } from '../sync/errors.js';
 import type { Lanes } from '../sync/lanes.js';
 import type { Masters } from '../sync/masters.js';
 import type { Session } from '../sync/session.js';
+import { checkCopy } from '../sync/rights.js';
 import { sweep } from '../sync/sweep.js';
 import { labelOf, type LaneState } from '../sync/target/lane-records.js';
 import { restore, type RestoreOptions, type RestoreSummary } from './restore.js';
@@ -25,10 +26,11 @@ export class FullCopy {
   /** `states`: those of an earlier run, of which the target has keys. */
   async run(states: ReadonlyMap<number, LaneState>): Promise<RestoreSummary> {
     const { lanes, session } = this;
-    const { dry, facts, hold, keys, options, positions, signal } = session;
+    const { dry, facts, hold, keys, options, positions, servers, signal } = session;
     const { conflict, filter = {}, flush, onPlan } = options;
     const again = states.size > 0;
     const empty = facts.masters.every(({ counted, keys: there }) => counted && there.size === 0);
+    if (!again && conflict !== 'replace') await checkCopy({ servers, keys, signal });
     const ours = again && [...states.values()].every(({ record }) => record.alone);
     session.alone = (empty || flush === true || ours) && this.plain;
     const terms: RestoreOptions = {
