@@ -124,6 +124,7 @@ class Sync {
       } else if (dry) return this.summary(undefined, false, 0);
       else await lanes.forgetCopies();
       this.phase = 'changes';
+      this.status(); // from now on a signal ends it at a clean position
       const caughtUp = await this.follow();
       return this.summary(restored, caughtUp, caughtUp ? await this.release() : 0);
     } catch (error) {
