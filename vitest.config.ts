@@ -25,6 +25,8 @@ const SLOW = [
   'test/values/transcode-parts.test.ts',
   'test/rdb/types.test.ts',
   'test/servers/live-faults.test.ts',
+  'test/servers/sync-exact.test.ts',
+  'test/servers/sync-rounds.test.ts',
   'test/servers/sync-faults.test.ts',
   'test/servers/sync-faults-cluster.test.ts',
   'test/servers/sync-rights.test.ts',
@@ -40,7 +42,9 @@ const SLOW = [
   'test/servers/live-cli.test.ts',
   'test/servers/restore-rights.test.ts',
   'test/servers/docs.test.ts',
+  'test/servers/preflight.test.ts',
   'test/servers/diff-repair.test.ts',
+  'test/servers/sync-status.test.ts',
 ];
 /** The projects in their order: the many short files of the last one fill what is left. */
 const ORDER = ['browser', 'processes', 'mocks', 'servers', 'unit'];

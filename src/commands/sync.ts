@@ -1,28 +1,38 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { LiveSource } from '../live/live-source.js';
-import type { Shard } from '../live/shard.js';
+import { ConnectionLost, mayPass, reasonOf, ServerError } from '../redis/errors.js';
 import { Servers } from '../redis/servers.js';
+import { unlessAborted } from '../redis/unless-aborted.js';
+import { Waiting } from '../redis/waiting.js';
 import { targetFacts, type TargetFacts } from '../restore/target-facts.js';
 import { endedWell } from '../restore/summary.js';
 import { SyncError } from '../sync/errors.js';
 import { forget } from '../sync/forget.js';
+import { release } from '../sync/holds.js';
 import { DELETED } from '../sync/lane.js';
 import { Lanes } from '../sync/lanes.js';
 import { Masters } from '../sync/masters.js';
 import type { SyncOptions as ChangeOptions } from '../sync/options.js';
 import { keysOf, Session } from '../sync/session.js';
-import { checkSource, checkTarget } from '../sync/rights.js';
-import { releaseExpiries } from '../sync/settle.js';
+import { checkSources, checkTarget } from '../sync/rights.js';
 import type { LaneStatus, SyncStatus } from '../sync/status.js';
 import { endConnections, type LaneState, readRecords } from '../sync/target/lane-records.js';
 import type { LiveRunOptions } from './live-sources.js';
+import { checksBefore, type Finding, type Words } from './preflight.js';
 import type { RestoreSummary } from './restore.js';
+import type { Difference } from './diff.js';
 import { FullCopy, insteadOfGap } from './sync-copy.js';
+import { Cutover, type CutoverEnd, CutoverLate } from './sync-cutover.js';
 
 export type { SyncPhase } from '../sync/options.js';
 export type { LaneStatus, SyncStatus } from '../sync/status.js';
 
-export type SyncOptions = ChangeOptions & LiveRunOptions;
+export interface SyncOptions extends ChangeOptions, LiveRunOptions {
+  /** Holds rules against both sides before a full copy, and before `onPlan`. */
+  readonly checks?: { readonly words: Words; take(findings: readonly Finding[]): void } | undefined;
+  /** Called with what differs once the source is paused. */
+  readonly onDifference?: ((difference: Difference) => void) | undefined;
+}
 
 export interface SyncSummary {
   readonly restored: RestoreSummary | undefined;
@@ -35,17 +45,30 @@ export interface SyncSummary {
   /** The full copy is not complete, but the RDBs that the source has sent are kept, and the same command goes on from them. */
   readonly kept: boolean;
   readonly seconds: number;
+  /** How the source was replaced, with `pauseSource`. */
+  readonly cutover?: CutoverEnd | undefined;
 }
 
+/** Milliseconds between two attempts to reach the target again. */
+const REACH_EVERY = 500;
 /** Milliseconds between two calls of `onStatus`. */
 const STATUS_EVERY = 1000;
 
 /** Copies a source and everything that is written to it. Throws ServerError, OutputError, SyncError and the reason of the signal. */
 export async function sync(options: SyncOptions): Promise<SyncSummary> {
+  const first = await syncOnce(options);
+  if (first.cutover?.kind !== 'late') return first;
+  // the source writes again: the sync goes on, as after a run that has ended
+  const summary = await syncOnce({ ...options, fresh: undefined, untilCaughtUp: false, pauseSource: undefined, again: true });
+  const { problems, restored, seconds } = first;
+  return { ...summary, restored, problems: problems + summary.problems, seconds: seconds + summary.seconds };
+}
+
+async function syncOnce(options: SyncOptions & { readonly again?: boolean }): Promise<SyncSummary> {
   const [name] = options.sources;
   const source = await LiveSource.open(name, { ...options.source, via: 'replication', signal: options.signal, onEvent: options.onEvent });
   try {
-    const servers = await targetOf(options);
+    const servers = await (options.again === true ? reached(options) : targetOf(options));
     try {
       return await new Sync(options, source, servers, await targetFacts(servers, options.target)).run();
     } finally {
@@ -53,6 +76,21 @@ export async function sync(options: SyncOptions): Promise<SyncSummary> {
     }
   } finally {
     source.close();
+  }
+}
+
+/** Connects to a target that was there before, as soon as it answers. Throws ServerError if it refuses, and the reason of the signal. */
+async function reached(options: SyncOptions): Promise<Servers> {
+  const waiting = new Waiting(Infinity, options.onEvent);
+  for (;;) {
+    options.signal?.throwIfAborted();
+    try {
+      return await targetOf(options);
+    } catch (error) {
+      if (!mayPass(error)) throw error;
+      waiting.tell(reasonOf(error));
+    }
+    await delay(REACH_EVERY, undefined, { signal: options.signal });
   }
 }
 
@@ -84,6 +122,8 @@ class Sync {
   private readonly masters: Masters | undefined;
   private phase: SyncStatus['phase'] = 'changes';
   private stopped = false;
+  /** While the source is paused. */
+  private cutover: Cutover | undefined;
 
   constructor(
     private readonly options: SyncOptions,
@@ -104,6 +144,7 @@ class Sync {
     const { lanes, masters, options, session } = this;
     const { crossing, dry, keys, servers } = session;
     let timer: NodeJS.Timeout | undefined;
+    let restored: RestoreSummary | undefined;
     try {
       await this.checkRights();
       if (!dry) await this.endEarlier();
@@ -112,13 +153,13 @@ class Sync {
       await lanes.open(options.fresh === true ? new Map() : before.lanes);
       crossing?.read(before.slots);
       timer = setInterval(() => this.status(), STATUS_EVERY);
-      let restored: RestoreSummary | undefined;
       if (!(await this.resumes(before.lanes))) {
         this.phase = 'full';
+        await this.check(before.lanes.size > 0);
         restored = await new FullCopy(session, lanes, masters).run(before.lanes);
         if (!endedWell(restored)) {
           const isKept = (await lanes.copies()).every((mark) => mark !== undefined && mark !== 'torn');
-          return this.summary(restored, false, 0, isKept);
+          return { ...this.summary(restored, false, 0), kept: isKept };
         }
         if (options.phase === 'full') return this.summary(restored, false, await this.release());
       } else if (dry) return this.summary(undefined, false, 0);
@@ -126,27 +167,47 @@ class Sync {
       this.phase = 'changes';
       this.status(); // from now on a signal ends it at a clean position
       const caughtUp = await this.follow();
-      return this.summary(restored, caughtUp, caughtUp ? await this.release() : 0);
-    } catch (error) {
-      throw session.reasonFor(error);
+      const { cutover } = this;
+      if (!caughtUp || cutover === undefined) return this.summary(restored, caughtUp, caughtUp ? await this.release() : 0);
+      let released = 0;
+      const end = await cutover.finish(
+        async (signal) => (released = await this.release(signal)),
+        (difference) => options.onDifference?.(difference),
+      );
+      if (end.kind === 'late') await this.giveUp(cutover, end.reason);
+      return this.summary(restored, end.kind !== 'late', released, end);
+    } catch (thrown) {
+      const error = session.reasonFor(thrown);
+      if (!(error instanceof CutoverLate) || this.cutover === undefined) throw error;
+      await this.giveUp(this.cutover, error.message);
+      return this.summary(restored, false, 0, { kind: 'late', reason: error.message });
     } finally {
       clearInterval(timer);
+      await this.cutover?.end();
       session.close();
       await lanes.close();
+    }
+  }
+
+  /** What cannot be asked now is no reason not to copy: the copy tries for longer. */
+  private async check(again: boolean): Promise<void> {
+    const { facts, servers, signal, source } = this.session;
+    const { checks, onNote } = this.options;
+    if (checks === undefined) return;
+    try {
+      checks.take(await checksBefore(this.options, { source, servers, facts, signal, again }, checks.words));
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!(error instanceof ServerError || error instanceof ConnectionLost)) throw error;
+      onNote?.(`the checks before the copy were not made: ${error.message}`);
     }
   }
 
   /** Throws ServerError if a server refuses what may be needed later. */
   private async checkRights(): Promise<void> {
     const { keys, options, servers, signal, source } = this.session;
-    const { filter: { db = [] } = {}, holdExpiries: holds, onNote } = options;
-    const { clustered } = source.facts;
-    const selects = ({ db: only }: Shard): boolean => !clustered && only !== 0 && (db.length === 0 || db.some((of) => of !== 0));
-    const ofSources = source.shards.map((shard) => {
-      const open = (): ReturnType<Shard['connectMaster']> => shard.connectMaster();
-      return checkSource({ name: shard.facts.name, open, clustered, selects: selects(shard), signal, onNote });
-    });
-    await Promise.all(ofSources);
+    const { filter, holdExpiries: holds, onNote } = options;
+    await checkSources(source, { db: filter?.db, signal, onNote });
     const notes = await checkTarget({ servers, keys, holds, signal });
     for (const note of notes) onNote?.(note);
     this.risky = notes.length > 0;
@@ -204,6 +265,7 @@ class Sync {
     }
     for (const lane of strangers) await masters?.join(lane);
     if (gone.length > 0) await masters?.forget(gone);
+    if (!session.dry) await lanes.holdAgain(states);
     options.onGoesOn?.(lanes.all.map(({ name, number }) => ({ name, offset: states.get(number)?.record.certain ?? 0 })));
     return true;
   }
@@ -226,19 +288,21 @@ class Sync {
     options.stop?.addEventListener('abort', stop, { once: true });
     if (options.stop?.aborted === true) stop();
     const caughtUp = options.untilCaughtUp === true ? this.untilCaughtUp() : Promise.resolve(false);
-    void caughtUp.then((is) => {
+    const cut = caughtUp.then((is) => {
       if (!is) return;
       this.stopped = true;
-      for (const { lane, sourceOffset } of lanes.all) lane?.stop(sourceOffset);
+      for (const one of lanes.all) one.lane?.stop(this.cutover?.offsetOf(one) ?? one.sourceOffset);
+      return this.cutover?.ended();
     });
+    cut.catch((error: unknown) => session.fail(error));
     void masters?.watch(() => this.stopped || session.signal.aborted).catch((error: unknown) => session.fail(error));
-    await lanes.ended();
+    await unlessAborted(lanes.ended(), session.signal, () => undefined); // they may wait for a target that does not answer
     session.assertWell();
     return options.stop?.aborted !== true && (await caughtUp);
   }
 
   private async untilCaughtUp(): Promise<boolean> {
-    const { maxLag, settle } = this.options;
+    const { maxLag, pauseSource, settle } = this.options;
     let since: number | undefined;
     while (!this.session.signal.aborted && this.options.stop?.aborted !== true) {
       const near = this.lanes.statuses.every(
@@ -246,28 +310,50 @@ class Sync {
       );
       if (!near) since = undefined;
       else since ??= Date.now();
-      if (since !== undefined && Date.now() - since >= settle) return true;
+      if (since !== undefined && Date.now() - since >= settle) return pauseSource === undefined || this.cutOver(pauseSource);
       await delay(Math.min(100, settle));
     }
     return false;
   }
 
+  /** Pauses the source, and returns whether the target has all of its writes; if not, the source writes again. */
+  private async cutOver(milliseconds: number): Promise<boolean> {
+    const { lanes, session } = this;
+    const cutover = await Cutover.begin(session, lanes, milliseconds);
+    this.cutover = cutover;
+    this.phase = 'paused';
+    this.status();
+    const late = await cutover.drain();
+    if (late === undefined) return true;
+    await this.giveUp(cutover, late);
+    this.phase = 'changes';
+    return false;
+  }
+
+  private async giveUp(cutover: Cutover, reason: string): Promise<void> {
+    await cutover.end();
+    this.cutover = undefined;
+    this.options.onNote?.(`the cutover is given up: ${reason}. The source takes writes again, and the sync goes on until it is stopped`);
+  }
+
   /** Gives keys their real expiries: nothing is written any more. */
-  private async release(): Promise<number> {
-    const { facts, servers, signal } = this.session;
+  private async release(signal = this.session.signal): Promise<number> {
     if (!this.options.holdExpiries) return 0;
     this.phase = 'settling';
     this.status();
-    return releaseExpiries(servers, { databases: facts.databases, signal, onEvent: this.options.onEvent });
+    return release({ ...this.session.holds, signal });
   }
 
   private status(): void {
-    this.options.onStatus?.({ phase: this.phase, lanes: this.lanes.statuses, seconds: (performance.now() - this.started) / 1000 });
+    const { cutover, lanes, phase, started } = this;
+    const seconds = (performance.now() - started) / 1000;
+    this.options.onStatus?.({ phase, lanes: lanes.statuses, seconds, pauseLeft: cutover && cutover.left / 1000 });
   }
 
-  private summary(restored: RestoreSummary | undefined, caughtUp: boolean, released: number, kept = false): SyncSummary {
+  private summary(restored: RestoreSummary | undefined, caughtUp: boolean, released: number, cutover?: CutoverEnd): SyncSummary {
     return {
-      ...{ restored, lanes: this.lanes.statuses, caughtUp, released, kept, problems: this.session.problems },
+      cutover,
+      ...{ restored, lanes: this.lanes.statuses, caughtUp, released, kept: false, problems: this.session.problems },
       stopped: this.options.stop?.aborted === true,
       declined: restored?.declined === true,
       seconds: (performance.now() - this.started) / 1000,

@@ -3,13 +3,11 @@ import type { Servers } from '../redis/servers.js';
 import { slotsIn } from '../redis/topology.js';
 import { SyncError } from './errors.js';
 import type { RecordKeys } from './record.js';
-import { type ReleaseOptions, releaseExpiries } from './settle.js';
+import { type HoldsOptions, release } from './holds.js';
 import { forgetSpool } from './spool/spool.js';
 import { labelOf, readRecords } from './target/lane-records.js';
 
-export interface ForgetOptions extends ReleaseOptions {
-  readonly servers: Servers;
-  readonly keys: RecordKeys;
+export interface ForgetOptions extends HoldsOptions {
   /** The folder with the spools of all syncs; undefined for none. */
   readonly spool: string | undefined;
   readonly onNote?: ((text: string) => void) | undefined;
@@ -30,7 +28,7 @@ export async function forget(options: ForgetOptions): Promise<{ released: number
   await noneConnected(options);
   const { lanes } = await readRecords(servers, keys);
   const count = Math.max(0, ...[...lanes.values()].map(({ record }) => record.lanes));
-  const released = await releaseExpiries(servers, options);
+  const released = await release(options);
   const removed = await removeRecords(servers, keys);
   if (spool !== undefined) await forgetSpools(keys.id, spool, count);
   return { released, removed };

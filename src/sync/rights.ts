@@ -1,4 +1,5 @@
 import { type Answer, ErrorAnswer, ReplyLink } from '../live/reply-link.js';
+import type { LiveSource } from '../live/live-source.js';
 import type { OpenedNode } from '../live/replication-input.js';
 import { encodeCommand } from '../redis/commands.js';
 import { mayPass, ServerError } from '../redis/errors.js';
@@ -116,6 +117,18 @@ export async function checkSource({ clustered, name, onNote, open, selects, sign
   }
 }
 
+/** The same for all masters of a source. `db`: the databases that are wanted; none for all. */
+export async function checkSources(
+  { facts: { clustered }, shards }: LiveSource,
+  { db = [], onNote, signal }: Pick<SourceRights, 'onNote' | 'signal'> & { readonly db: readonly number[] | undefined },
+): Promise<void> {
+  const ofShards = shards.map((shard) => {
+    const selects = !clustered && shard.db !== 0 && (db.length === 0 || db.some((of) => of !== 0));
+    return checkSource({ name: shard.facts.name, open: () => shard.connectMaster(), clustered, selects, signal, onNote });
+  });
+  await Promise.all(ofShards);
+}
+
 /** The error of a server that is read. */
 export function ofSource(error: ServerError): ServerError {
   error.readAs = 'source';
@@ -151,7 +164,7 @@ export async function checkTarget({ holds, keys, servers, signal }: TargetRights
         ['DEL', key],
         ['RESTORE', key, '0', ''],
         ['SCAN', '0'],
-        ...(clustered ? ([['EXISTS', key], ['ASKING']] as const) : [['HINCRBY', key, 'f', '1'] as const]),
+        ...(clustered ? ([['EXISTS', key], ['ASKING']] as const) : []),
       ];
       const forKeys: Command[] = [['PEXPIRETIME', key], ['PEXPIREAT', key, '1'], ['PTTL', key], ['PEXPIRE', key, '1'], ['TIME']];
       const forFields: Command[] = [

@@ -16,6 +16,7 @@ import { SyncError } from './errors.js';
 import type { SyncOptions } from './options.js';
 import { Positions } from './positions.js';
 import { RECORD_PREFIX, RecordKeys } from './record.js';
+import type { HoldsOptions } from './holds.js';
 import { HOLD } from './settle.js';
 import { FetchAnywhere } from './source/anywhere.js';
 import type { SourceHistory } from './source/history.js';
@@ -75,6 +76,11 @@ export class Session {
   /** Milliseconds that are added to expiries until the sync ends. */
   get hold(): number | undefined {
     return this.options.holdExpiries ? HOLD : undefined;
+  }
+
+  get holds(): HoldsOptions {
+    const { facts, keys, options, servers, signal } = this;
+    return { servers, keys, databases: facts.databases, signal, onEvent: options.onEvent, onNote: options.onNote };
   }
 
   /** Whether writes can be sent in transactions that set the position. */

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Input, InputOptions } from '../io/input.js';
 import { OutputError } from '../io/output-error.js';
 import { TS_CODEC } from '../kernels/codec.js';
@@ -21,14 +22,17 @@ import { KeepingInput } from './spool/keeping-input.js';
 import type { KeptCopy } from './spool/kept-copy.js';
 import type { Spool } from './spool/spool.js';
 import type { LaneStatus } from './status.js';
+import { StreamParser } from './stream-parser.js';
 
 /** Milliseconds without a reply of the target that is due. */
 const PATIENCE = 60_000;
 const KILLED = 'a run that is killed before the copy is done';
+/** Milliseconds between two looks. */
+const LOOK_EVERY = 5;
 const NO_COUNTS = new PlanCounts();
 
 /** What a run says of itself in the records of all lanes. */
-export type RunRecord = Pick<LaneRecord, 'alone' | 'generation' | 'held' | 'lanes' | 'options'>;
+export type RunRecord = Pick<LaneRecord, 'alone' | 'expiries' | 'generation' | 'lanes' | 'options'>;
 
 export interface SourceLaneOptions {
   readonly session: Session;
@@ -257,6 +261,29 @@ export class SourceLane {
   /** Where the master stands. Throws SyncError, ServerError, and the reason of the signal. */
   history(): Promise<SourceHistory> {
     return this.session.historyOf(this.shard);
+  }
+
+  /** Resolves once everything up to this offset is certain on the target. Throws the reason of the signal. */
+  async untilCertain(offset: number, signal: AbortSignal): Promise<void> {
+    while (this.lane === undefined || this.lane.certain.offset < offset) await delay(LOOK_EVERY, undefined, { signal });
+  }
+
+  /** Whether the source has written anything after an offset that was its last one; also if that cannot be told. */
+  async wroteSince(offset: number, id: string, signal: AbortSignal): Promise<boolean> {
+    const { spool } = this;
+    const now = await this.history();
+    if (now.id !== id) return true;
+    while (spool.end < now.offset) await delay(LOOK_EVERY, undefined, { signal });
+    const parser = new StreamParser(offset);
+    for (let at = offset; at < now.offset; ) {
+      const piece = await spool.read(at, signal);
+      parser.push(piece.bytes);
+      at = piece.offset;
+      for (let command = parser.next(); command !== undefined; command = parser.next()) {
+        if (this.session.table.of(command)?.kind !== 'quiet') return true;
+      }
+    }
+    return false;
   }
 
   private async learn(command: string): Promise<boolean> {

@@ -16,7 +16,9 @@ export interface LaneStatus {
 }
 
 export interface SyncStatus {
-  readonly phase: 'full' | 'changes' | 'settling';
+  readonly phase: 'full' | 'changes' | 'paused' | 'settling';
   readonly lanes: readonly LaneStatus[];
   readonly seconds: number;
+  /** Seconds until the source takes writes again, while it is paused. */
+  readonly pauseLeft?: number | undefined;
 }

@@ -9,7 +9,7 @@ import { RespProxy } from '../support/resp-proxy.js';
 
 const AT = 4_000_000_000_000;
 
-async function released(url: string, signal?: AbortSignal): Promise<number> {
+async function released(url: string, signal?: AbortSignal): Promise<number | undefined> {
   const servers = await Servers.open({ url: parseServerUrl(url) });
   try {
     return await releaseExpiries(servers, { databases: 16, signal });

@@ -94,6 +94,12 @@ test.each(Object.entries(HASHES))('the expiries of fields are shifted: type %s',
   expect(shifted.payload).not.toEqual(payload);
 });
 
+test('an expiry of a field that Redis would not take becomes the latest that it does', () => {
+  const late = encodePayload(22, bytes(len(1), str('a'), str('1'), le(253402300799000, 8)), 80);
+  const { payload } = commandsOf(writerFor('8.0').write(KEY, fetched(late), SHIFT, 0));
+  expect(valueOf(payload)).toEqual([{ field: 'a', value: '1', expireAt: 2 ** 46 - 1 }]);
+});
+
 test('what the target cannot hold is refused, or lost if that is allowed', () => {
   const payload = HASHES['25 8.0'];
   for (const shift of [0, SHIFT]) {

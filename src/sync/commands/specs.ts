@@ -114,9 +114,16 @@ function msetexEffect(command: StreamCommand): number {
 }
 
 /** RESTORE key ttl payload [ABSTTL] …; it is sent on with REPLACE. */
+/** RDB types of hashes with field expiries, of Redis (22 to 25) and Valkey (22). */
+const FIRST_EXPIRING = 22;
+const LAST_EXPIRING = 25;
+
+/** A hash whose fields may have expiries is fetched, since those within a payload are not seen. */
 function restoreEffect(command: StreamCommand): number {
-  if (numberArg(command, 2) === 0) return WHOLE;
-  return WHOLE | (findRestoreOption(command, 'absttl') < command.args ? EXPIRES : RELATIVE);
+  const type = command.args > 3 ? command.bytes[command.starts[3]] : 0;
+  const whole = type >= FIRST_EXPIRING && type <= LAST_EXPIRING ? WHOLE | INEXACT : WHOLE;
+  if (numberArg(command, 2) === 0) return whole;
+  return whole | (findRestoreOption(command, 'absttl') < command.args ? EXPIRES : RELATIVE);
 }
 
 /** ZADD and GEOADD: with NX, XX, GT, LT or INCR they depend on what the key holds. */

@@ -13,12 +13,9 @@ import { type Part, ValueFramer } from '../../rdb/value-framer.js';
 import { temporaryKey } from '../../restore/temporary-key.js';
 import type { Filter } from '../../values/filters.js';
 import { moduleType } from '../../values/module.js';
-import { PartsReader } from '../../values/parts.js';
 import type { Outcome } from '../../values/target-limits.js';
 import { acceptsVersion, hasReplace, releaseNumber, sentVersion, type Target } from '../../values/targets.js';
-import { AGAIN, type PartsPlan, PartsTranscoder, type Refused, refusedBy, type Transcoded, Transcoder } from '../../values/transcode.js';
-import { Encoding } from '../../values/types/encoding.js';
-import { HashWriter } from '../../values/types/hashes.js';
+import { AGAIN, type PartsPlan, PartsTranscoder, type Refused, Transcoder } from '../../values/transcode.js';
 import type { Fetched } from './fetcher.js';
 import type { LargeValueAside } from './put-aside.js';
 
@@ -76,22 +73,10 @@ interface Prepared {
 /** Shorter ones are copied to one piece with what stands around them. */
 const SHORT = 1 << 16;
 
-/** Types whose fields may expire. */
-const EXPIRING_FIELDS: ReadonlySet<string> = new Set([
-  'HASH_METADATA',
-  'HASH_METADATA_PRE_GA',
-  'HASH_LISTPACK_EX',
-  'HASH_LISTPACK_EX_PRE_GA',
-  'HASH_2',
-]);
-
 /** Writes fetched values as commands for the target: RESTORE, or DEL if the key is gone. */
 export class FetchedWriter {
   private readonly transcoder: Transcoder;
   private readonly parts: PartsTranscoder;
-  private readonly encoding: Encoding;
-  private readonly hashes: HashWriter;
-  private readonly reader = new PartsReader();
   private readonly out = new ByteBuilder();
   private readonly resp: RespWriter;
   private readonly values: RespValues;
@@ -100,8 +85,6 @@ export class FetchedWriter {
     const { allowLoss = false, codec, target } = options;
     this.transcoder = new Transcoder(target, { allowLoss });
     this.parts = new PartsTranscoder(target, { allowLoss });
-    this.encoding = new Encoding(target, allowLoss);
-    this.hashes = new HashWriter(this.encoding);
     this.resp = new RespWriter(this.out, codec);
     this.values = new RespValues(this.resp, releaseNumber(target));
   }
@@ -140,8 +123,8 @@ export class FetchedWriter {
     const frame = Object.assign(new Frame(), large.frame, own, { start: 0, end: value.size });
     if (expireAt >= 0) frame.setExpireMs(BigInt(expireAt) + BigInt(shift));
     if (filter !== undefined && !passes(filter, frame, expireAt)) return undefined;
-    const shifts = shift !== 0 && EXPIRING_FIELDS.has(frame.type.name);
-    const plan = shifts ? this.shiftedParts(frame, value, shift) : this.plan(frame, value);
+    this.parts.fieldShift = shift;
+    const plan = this.plan(frame, value);
     if (plan.outcome === 'refused') return plan;
     const { leftOut, metaBytes, outcome, pieces, type } = plan;
     Object.assign(frame, { type, redisType: type.redisType, metaBytes });
@@ -156,7 +139,6 @@ export class FetchedWriter {
       throw error;
     } finally {
       this.parts.close();
-      this.encoding.body.clear();
     }
     return { ...sent, value: copy };
   }
@@ -175,30 +157,10 @@ export class FetchedWriter {
     return plan.outcome === 'refused' || plan.verbatim ? plan : { ...plan, pieces: parts.pieces() };
   }
 
-  /** Of a hash whose fields expire later. */
-  private shiftedParts(frame: Frame, value: HeldBytes, shift: number): LargePlan | Refused {
-    const { encoding, hashes } = this;
-    encoding.begin();
-    return refusedBy((): LargePlan => {
-      const metaBytes = encoding.keyMeta(frame.metaBytes);
-      hashes.open(frame.type);
-      const reader = new PartsReader({
-        wantsStoredLarge: hashes.wantsStoredLarge,
-        pair: (field, of, expireAt) => hashes.pair(field, of, expireAt === 0 ? 0 : expireAt + shift),
-        largeBegin: (role, length, field) => hashes.largeBegin(role, length, field),
-        largeBytes: (bytes, start, end) => hashes.largeBytes(bytes, start, end),
-      });
-      for (const part of partsOf(frame, value)) reader.frame(part.kind, part.frame);
-      const head = new ByteBuilder();
-      const type = hashes.finish(head);
-      const pieces = joined(head.view(), hashes.pieces() ?? encoding.body.pieces());
-      return { outcome: encoding.outcome('rewritten'), type, metaBytes, leftOut: encoding.leftOut, pieces };
-    });
-  }
-
   private prepared(frame: Frame, shift: number): Prepared | Refused {
     const { codec, target } = this.options;
-    const result = shift !== 0 && EXPIRING_FIELDS.has(frame.type.name) ? this.shifted(frame, shift) : this.transcoder.record(frame);
+    this.transcoder.fieldShift = shift;
+    const result = this.transcoder.record(frame);
     if (result.outcome === 'refused') return result;
     const { version } = payloadOrigin(frame.bytes);
     const { bytes, end, leftOut, metaBytes, outcome, start, type } = result;
@@ -214,22 +176,6 @@ export class FetchedWriter {
     crc.hi = crc.lo = 0;
     writePayloadFooter(footer, sentVersion(target, own, version), crc.update(head, 0, head.length).update(value, 0, value.length));
     return { frame: own, outcome, leftOut, payload: [head, value, footer], size: head.length + value.length + footer.length };
-  }
-
-  /** A hash whose fields expire later. */
-  private shifted(frame: Frame, shift: number): Transcoded | Refused {
-    const { encoding, hashes, reader } = this;
-    encoding.begin();
-    return refusedBy((): Transcoded => {
-      const metaBytes = encoding.keyMeta(frame.metaBytes);
-      hashes.open(frame.type);
-      reader.record(frame, { pair: (field, value, expireAt) => hashes.pair(field, value, expireAt === 0 ? 0 : expireAt + shift) });
-      const body = new ByteBuilder();
-      const type = hashes.finish(body);
-      for (const piece of hashes.pieces() ?? encoding.body.pieces()) body.copy(piece, 0, piece.length);
-      const { leftOut } = encoding;
-      return { outcome: encoding.outcome('rewritten'), type, bytes: body.bytes, start: 0, end: body.length, metaBytes, leftOut };
-    });
   }
 
   private commands(key: Uint8Array, { frame, leftOut, outcome, payload, size }: Prepared, now: number): Written | Refused {
@@ -299,11 +245,6 @@ type LargePlan = Pick<PartsPlan, 'leftOut' | 'metaBytes' | 'outcome' | 'type'> &
 function* partsOf(frame: Frame, value: HeldBytes): Generator<Part, void, void> {
   const framer = new ValueFramer(frame);
   for (const piece of value.read()) yield* framer.parts(piece);
-}
-
-function* joined(head: Uint8Array, pieces: Iterable<Uint8Array>): Generator<Uint8Array, void, void> {
-  yield head;
-  yield* pieces;
 }
 
 function passes({ head, maxSize, minSize }: Filter, frame: Frame, expireAt: number): boolean {
