@@ -30,6 +30,7 @@ const SLOW = [
   'test/servers/sync-faults.test.ts',
   'test/servers/sync-faults-cluster.test.ts',
   'test/servers/sync-rights.test.ts',
+  'test/servers/sync-keep.test.ts',
   'test/servers/restore-kills.test.ts',
   'test/servers/restore-commands.test.ts',
   'test/servers/restore-faults-cluster.test.ts',

@@ -75,7 +75,7 @@ function checkSource(words: readonly string[]): void {
 const shown = (text: string): string => (isServerUrl(text) ? text.replace(/\/\/[^/]*@/, '//***@') : text);
 
 /** Options that have no meaning where there is no full copy, or nothing after it. */
-const OF_COPY = ['seed', 'flush', 'fresh', 'rejects'] as const;
+const OF_COPY = ['seed', 'keepRdb', 'flush', 'fresh', 'rejects'] as const;
 const OF_CHANGES = ['until', 'onlyCommand', 'notCommand', 'maxOpsPerSecond', 'publish'] as const;
 const OF_CATCHING_UP = ['maxLag', 'settle', 'pauseSource'] as const;
 /** Less time than this is over before a client notices. */
@@ -83,7 +83,7 @@ const LEAST_PAUSE = 1000;
 
 function checkPhase({ byVariable, given, options }: Invocation<'sync'>): void {
   const typed = (names: readonly string[]): string | undefined => names.find((name) => given.has(name) && !byVariable.has(name));
-  const { forget, phase, until } = options;
+  const { forget, keepRdb, phase, spool, until } = options;
   const wrong = phase === 'changes' ? typed(OF_COPY) : phase === 'full' ? typed(OF_CHANGES) : undefined;
   if (wrong !== undefined) {
     const why = phase === 'changes' ? 'there is no full copy' : 'only the full copy is made';
@@ -91,12 +91,13 @@ function checkPhase({ byVariable, given, options }: Invocation<'sync'>): void {
   }
   const late = until === undefined ? typed(OF_CATCHING_UP) : undefined;
   if (late !== undefined) throw new UsageError(`${longName(late)} is for --until caught-up, which is not given`);
+  if (keepRdb && spool === 'none') throw new UsageError('--keep-rdb needs a folder to keep the RDB in, and --spool none gives it none');
   const { pauseSource } = options;
   if (pauseSource === undefined && typed(['verify']) !== undefined) {
     throw new UsageError('--verify compares while the source is paused: add --pause-source, or use rdbkit diff');
   }
   if (pauseSource !== undefined && pauseSource < LEAST_PAUSE) throw new UsageError('--pause-source: the shortest time is 1s');
-  const idle = forget ? typed(['dryRun', 'flush', 'seed', 'status', 'until']) : undefined;
+  const idle = forget ? typed(['dryRun', 'flush', 'keepRdb', 'seed', 'status', 'until']) : undefined;
   if (idle !== undefined) throw new UsageError(`${longName(idle)} has no meaning with --forget, which copies nothing`);
 }
 

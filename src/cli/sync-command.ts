@@ -132,7 +132,8 @@ const noteTo =
 class PlanShown extends Error {}
 
 const NOT_RUN: SyncSummary = {
-  ...{ restored: undefined, lanes: [], caughtUp: false, released: 0, problems: 0, stopped: false, declined: false, seconds: 0 },
+  ...{ restored: undefined, lanes: [], caughtUp: false, released: 0, problems: 0, stopped: false, declined: false },
+  ...{ kept: false, seconds: 0 },
 };
 
 /** Milliseconds between two looks at each master with --verbose. */
@@ -281,7 +282,7 @@ class Course {
     if (restored !== undefined) {
       for (const warning of restoreWarnings(restored)) say(warning);
       this.copied ||= isWhole(restored);
-      if (restored.failure !== undefined) say(failureText(restored));
+      if (restored.failure !== undefined) say(failureText(restored, sync.kept));
     }
     if (sync.declined && !this.invocation.options.dryRun) say('nothing was written.');
     const interrupted = restored?.interrupted === true || (sync.stopped && !sync.caughtUp);
@@ -318,14 +319,15 @@ const isWhole = ({ declined, errors, failure, interrupted }: RestoreSummary): bo
   !declined && !interrupted && failure === undefined && errors.length === 0;
 
 /** Why the full copy ended early, and how to go on. */
-function failureText(restored: RestoreSummary): string {
+function failureText(restored: RestoreSummary, kept: boolean): string {
   const { failure } = restored;
+  const advice = `Run the same command again: it ${kept ? 'goes on from the RDB that was kept' : 'makes the full copy anew'}.`;
   if (failure === undefined) return '';
   if ('server' in failure) {
     const line = serverLine(failure, restoredAny(restored));
-    return restoredAny(restored) ? `${line} Run the same command again: it makes the full copy anew.` : line;
+    return restoredAny(restored) ? `${line} ${advice}` : line;
   }
-  return `${outputErrorLine(failure)} Run the same command again: it makes the full copy anew.`;
+  return `${outputErrorLine(failure)} ${advice}`;
 }
 
 interface ForgetRun extends RunSummary {

@@ -31,6 +31,8 @@ export function syncFailure(error: unknown, copied: boolean): Failed | undefined
 
 /** Advice to use options that a sync does not have. */
 const NOT_HERE = /; --via scan does without| --write-as commands [^.]*\.| INFO is not needed with [^.]*\./g;
+const SCAN_INSTEAD = 'Read it with SCAN and DUMP instead: --via scan.';
+const NEEDS_PSYNC = 'A sync needs PSYNC: if a service has it under another name, --psync-command gives that.';
 /** Where the rights of other commands are. */
 const RIGHTS_ELSEWHERE = /All that a (?:source has to allow|restore needs) is in docs\/\w+\.md, "The least rights"/g;
 
@@ -38,7 +40,10 @@ const RIGHTS_ELSEWHERE = /All that a (?:source has to allow|restore needs) is in
 export const serverLine = (error: ServerError, written: boolean): string => inSyncWords(serverErrorLine(error, written));
 
 const inSyncWords = (text: string): string =>
-  text.replace(NOT_HERE, '').replace(RIGHTS_ELSEWHERE, 'All that a sync needs is in docs/sync.md, "Rights"');
+  text
+    .replace(NOT_HERE, '')
+    .replace(SCAN_INSTEAD, NEEDS_PSYNC)
+    .replace(RIGHTS_ELSEWHERE, 'All that a sync needs is in docs/sync.md, "Rights"');
 
 function failureOfSync(error: SyncError): Failed {
   const { lane, message, reason } = error;

@@ -10,7 +10,7 @@ import { progressParts } from './progress.js';
 /** What the texts need of the options. */
 export type SyncWays = Pick<
   SyncOptions,
-  'confirm' | 'holdExpiries' | 'notCommand' | 'onlyCommand' | 'phase' | 'publish' | 'spool' | 'spoolMax' | 'untilCaughtUp'
+  'confirm' | 'holdExpiries' | 'keepRdb' | 'notCommand' | 'onlyCommand' | 'phase' | 'publish' | 'spool' | 'spoolMax' | 'untilCaughtUp'
 >;
 
 /** What is known of a target when a plan is shown. */
@@ -20,11 +20,12 @@ export interface PlanTarget {
 
 /** How a sync is going to be done, after the plan of its full copy. */
 export function syncPlanLines(ways: SyncWays, target: PlanTarget): string[] {
-  const { holdExpiries, phase } = ways;
+  const { holdExpiries, keepRdb, phase } = ways;
   if (phase === 'full') return ['a full copy, and nothing after it'];
   return [
     `a full copy, then every write since, ${untilText(ways)}`,
     ...changesLines(ways),
+    ...(keepRdb === true ? ['the RDB of the source is kept with the spool, beyond its limit, until the full copy is done'] : []),
     target.clustered
       ? 'each write is applied once: positions are kept on every master, and keys in doubt after a lost run are copied again'
       : 'each write is applied once: it is in one transaction with its position',
@@ -239,10 +240,11 @@ export function cutoverObject(cutover: NonNullable<SyncSummary['cutover']>): obj
 
 /** How to go on after a signal. `copied`: it was beyond the full copy, and ended at a clean position. */
 export function afterSignalText(
-  { lanes }: Pick<SyncSummary, 'lanes'>,
+  { kept, lanes }: Pick<SyncSummary, 'kept' | 'lanes'>,
   { holdExpiries }: Pick<SyncWays, 'holdExpiries'>,
   copied: boolean,
 ): string {
+  if (!copied && kept) return ' The full copy is not complete, but its RDB is kept: the same command goes on from that.';
   if (!copied) return ' The full copy is not complete, and begins anew when the same command is run again.';
   const waiting = waitingBytes(lanes);
   const last = waiting === 0 ? '' : ` but the last ${bytesText(waiting)}`;

@@ -8,6 +8,7 @@ import { SyncGap } from '../sync/errors.js';
 import type { Lanes } from '../sync/lanes.js';
 import type { Masters } from '../sync/masters.js';
 import type { Session } from '../sync/session.js';
+import { checkCopy } from '../sync/rights.js';
 import { sweep } from '../sync/sweep.js';
 import { labelOf, type LaneState } from '../sync/target/lane-records.js';
 import { restore, type RestoreOptions, type RestoreSummary } from './restore.js';
@@ -25,10 +26,11 @@ export class FullCopy {
   /** `states`: those of an earlier run, of which the target has keys. */
   async run(states: ReadonlyMap<number, LaneState>): Promise<RestoreSummary> {
     const { lanes, session } = this;
-    const { dry, facts, hold, keys, options, positions, signal } = session;
+    const { dry, facts, hold, keys, options, positions, servers, signal } = session;
     const { conflict, filter = {}, flush, onPlan } = options;
     const again = states.size > 0;
     const empty = facts.masters.every(({ counted, keys: there }) => counted && there.size === 0);
+    if (!again && conflict !== 'replace') await checkCopy({ servers, keys, signal });
     const ours = again && [...states.values()].every(({ record }) => record.alone);
     session.alone = (empty || flush === true || ours) && this.plain;
     const terms: RestoreOptions = {
@@ -43,17 +45,19 @@ export class FullCopy {
             return false;
           },
     };
-    const restored = (await this.fromSeeds(terms)) ?? (await this.fromSource(terms));
+    const restored = (await this.fromSeeds(terms)) ?? (await this.fromKept(terms)) ?? (await this.fromSource(terms));
     if (dry || !endedWell(restored)) return restored;
     if (again && flush !== true) await this.sweep();
     await this.masters?.assignSlots();
     for (const lane of lanes.all) await lanes.copied(lane);
+    await lanes.forgetCopies();
     return restored;
   }
 
   private async fromSource(terms: RestoreOptions): Promise<RestoreSummary> {
     const { lanes, session } = this;
     const followers = new Map(lanes.all.map((lane) => [lane.name, lane.follower()]));
+    await lanes.forgetCopies();
     if (!session.dry) await Promise.all([...followers.values()].map((follower) => follower.prepare()));
     const live: LiveOptions = {
       ...session.options.source,
@@ -67,6 +71,12 @@ export class FullCopy {
         const lane = lanes.all.find(({ name }) => name === shard);
         if (lane !== undefined) lane.copy = position;
       },
+      through: (shard, how, open) => {
+        const lane = lanes.all.find(({ name }) => name === shard);
+        const kept = session.options.keepRdb === true ? lane?.spool.kept : undefined;
+        if (lane === undefined || kept === undefined) return open(how);
+        return lane.keeping(open({ ...how, allocate: undefined }), kept, how.allocate);
+      },
     };
     return restore({ ...terms, live: new Map([[terms.sources[0], live]]) });
   }
@@ -76,7 +86,7 @@ export class FullCopy {
     const { lanes, session } = this;
     const { seed, seedManifest } = session.options;
     if (seed === undefined) return undefined;
-    checkApart({ ...terms, servers: new Map(lanes.all.map(({ name, shard }) => [name, shard])) }, session.facts);
+    this.checkApart(terms);
     const read = await readSeeds(seed);
     const histories = await Promise.all(lanes.all.map(async (lane) => ({ name: lane.name, history: await lane.history() })));
     const gaps: string[] = [];
@@ -93,6 +103,39 @@ export class FullCopy {
       ...{ sources: seed, live: undefined, manifest: seedManifest },
       open: (source, how) => new LateInput(source, how, () => this.record()),
     });
+  }
+
+  /** Undefined if no earlier run has kept RDBs of all masters that its writes can go on from: then the source is to be copied. */
+  private async fromKept(terms: RestoreOptions): Promise<RestoreSummary | undefined> {
+    const { lanes, session } = this;
+    const { fresh, onEvent } = session.options;
+    const found = await lanes.copies();
+    if (fresh === true || found.every((mark) => mark === undefined)) return undefined;
+    this.checkApart(terms);
+    for (const lane of lanes.all) {
+      const reason = await lane.beginAtKept();
+      if (reason === undefined) continue;
+      for (const one of lanes.all) one.unlink();
+      onEvent?.(`${lane.name}: ${reason}: the full copy begins again${lanes.all.length > 1 ? ', of all masters' : ''}`, true);
+      return undefined;
+    }
+    const files = new Map(lanes.all.flatMap(({ shard, spool: { kept } }) => (kept === undefined ? [] : [[kept.path, shard] as const])));
+    for (const [path, { facts }] of files) onEvent?.(`${facts.name}: its copy is taken from ${path}, which an earlier run kept`, true);
+    const restored = await restore({
+      ...terms,
+      ...{ sources: [...files.keys()], live: undefined },
+      open: (path, how) => new LateInput(path, how, () => this.record(), files.get(path)?.earlierPass),
+    });
+    if (restored.errors.length + restored.plan.errors.length > 0) {
+      await lanes.forgetCopies();
+      onEvent?.('what an earlier run kept is damaged, and deleted: run the same command again to copy the source', true);
+    }
+    return restored;
+  }
+
+  /** Throws ServerError if source and target have servers in common. */
+  private checkApart(terms: RestoreOptions): void {
+    checkApart({ ...terms, servers: new Map(this.lanes.all.map(({ name, shard }) => [name, shard])) }, this.session.facts);
   }
 
   /** The target learns that a full copy has begun: its keys are of no certain time until that is over. */

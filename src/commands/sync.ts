@@ -42,6 +42,8 @@ export interface SyncSummary {
   readonly problems: number;
   readonly stopped: boolean;
   readonly declined: boolean;
+  /** The full copy is not complete, but the RDBs that the source has sent are kept, and the same command goes on from them. */
+  readonly kept: boolean;
   readonly seconds: number;
   /** How the source was replaced, with `pauseSource`. */
   readonly cutover?: CutoverEnd | undefined;
@@ -155,10 +157,15 @@ class Sync {
         this.phase = 'full';
         await this.check(before.lanes.size > 0);
         restored = await new FullCopy(session, lanes, masters).run(before.lanes);
-        if (!endedWell(restored)) return this.summary(restored, false, 0);
+        if (!endedWell(restored)) {
+          const isKept = (await lanes.copies()).every((mark) => mark !== undefined && mark !== 'torn');
+          return { ...this.summary(restored, false, 0), kept: isKept };
+        }
         if (options.phase === 'full') return this.summary(restored, false, await this.release());
       } else if (dry) return this.summary(undefined, false, 0);
+      else await lanes.forgetCopies();
       this.phase = 'changes';
+      this.status(); // from now on a signal ends it at a clean position
       const caughtUp = await this.follow();
       const { cutover } = this;
       if (!caughtUp || cutover === undefined) return this.summary(restored, caughtUp, caughtUp ? await this.release() : 0);
@@ -346,7 +353,7 @@ class Sync {
   private summary(restored: RestoreSummary | undefined, caughtUp: boolean, released: number, cutover?: CutoverEnd): SyncSummary {
     return {
       cutover,
-      ...{ restored, lanes: this.lanes.statuses, caughtUp, released, problems: this.session.problems },
+      ...{ restored, lanes: this.lanes.statuses, caughtUp, released, kept: false, problems: this.session.problems },
       stopped: this.options.stop?.aborted === true,
       declined: restored?.declined === true,
       seconds: (performance.now() - this.started) / 1000,

@@ -1,3 +1,5 @@
+import type { Input } from '../io/input.js';
+import type { OpenOptions } from '../pipeline/run.js';
 import type { Access } from '../redis/connect.js';
 import type { FilterOptions } from '../values/filters.js';
 import type { CopyPosition, ExactPosition } from './copy-position.js';
@@ -40,6 +42,8 @@ export interface LiveOptions {
    * that was making a copy for another replica already may have said an offset that is not that of the copy.
    */
   readonly onExactPosition?: ((source: string, position: ExactPosition) => Promise<void>) | undefined;
+  /** What is read instead of what replication sends: something that goes on with it, which `open` gives. */
+  readonly through?: ((source: string, how: OpenOptions, open: (how: OpenOptions) => Input) => Input) | undefined;
   /** Called with retries and reconnections. `notable`: it explains why nothing happens, or that it goes on. */
   readonly onEvent?: ((text: string, notable?: boolean) => void) | undefined;
 }

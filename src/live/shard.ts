@@ -85,7 +85,9 @@ export class Shard implements ServerSource {
     this.input = undefined;
     this.claim = undefined;
     // SCAN can leave out keys that do not matter
-    return this.way === 'replication' && how.wants === undefined ? this.replicate(how) : this.scan(how);
+    if (this.way !== 'replication' || how.wants !== undefined) return this.scan(how);
+    const { through } = this.parts.options;
+    return through === undefined ? this.replicate(how) : through(this.facts.name, how, (own) => this.replicate(own));
   }
 
   /**
@@ -124,7 +126,7 @@ export class Shard implements ServerSource {
       onBegun: () => this.begun(),
       onPosition: onPosition && ((position) => onPosition(name, position)),
       onExactPosition: onExactPosition && ((position) => onExactPosition(name, position)),
-      pass: this.pass(),
+      pass: this.passFor(this.slots),
     });
   }
 
@@ -167,10 +169,15 @@ export class Shard implements ServerSource {
   }
 
   /** What a replica is sent and this source does not have: slots of others in a cluster, and other databases than that of the URL. */
-  private pass(): Pass | undefined {
+  private passFor(slots: OwnSlots | undefined): Pass | undefined {
     const { db } = this;
-    const passes = [...(this.slots === undefined ? [] : [this.slots.pass]), ...(db === undefined ? [] : [onlyDatabase(db)])];
+    const passes = [...(slots === undefined ? [] : [slots.pass]), ...(db === undefined ? [] : [onlyDatabase(db)])];
     return passes.length === 0 ? undefined : (batch) => passes.forEach((pass) => pass(batch));
+  }
+
+  /** The same for an RDB that it sent earlier, when its slots were those that it has now. */
+  get earlierPass(): Pass | undefined {
+    return this.passFor(this.parts.cluster && new OwnSlots(this.planned));
   }
 
   private scan({ allocate, signal, wants }: OpenOptions): ScanInput {

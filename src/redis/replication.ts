@@ -246,7 +246,9 @@ export interface IntroducedReplica {
   close(): void;
 }
 
-const NO_PSYNC = 'it has no PSYNC, so it does not say where its copy stands in its history, and the writes since cannot be asked for';
+const NO_PSYNC =
+  'it has no PSYNC (one that was renamed by rename-command is answered as SYNC), so it does not say where its copy stands in its history, ' +
+  'and the writes since cannot be asked for';
 
 /** For a link that begins with the stream. */
 const NO_RDB = '$0';

@@ -11,6 +11,7 @@ import { targetMayPass } from './lane.js';
 import { LANES_FIELD, type LaneRecord, recordText } from './record.js';
 import type { Session } from './session.js';
 import { type RunRecord, SourceLane, type SourceLaneOptions } from './source-lane.js';
+import type { KeptCopy } from './spool/kept-copy.js';
 import { hasSpool, Spool } from './spool/spool.js';
 import type { LaneStatus } from './status.js';
 import { addFences, type LaneState, readRecords, recordSlot, replaceRecords } from './target/lane-records.js';
@@ -114,6 +115,17 @@ export class Lanes {
       onRoom: () => onEvent?.(`${name}: the spool has room again`, true),
       onEvent: (text) => onEvent?.(`${name}: ${text}`),
     });
+  }
+
+  /** What is kept of full copies: see KeptCopy. */
+  copies(): Promise<Awaited<ReturnType<KeptCopy['find']>>[]> {
+    return Promise.all(this.all.map(async ({ spool }) => spool.kept?.find()));
+  }
+
+  /** Deletes what is kept of full copies. Throws OutputError. */
+  async forgetCopies(): Promise<void> {
+    if (this.session.dry) return;
+    for (const { spool } of this.all) await spool.kept?.remove();
   }
 
   /** Begins to apply the writes of a lane. */

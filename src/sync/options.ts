@@ -21,6 +21,8 @@ export interface SyncOptions extends RestoreOptions {
   /** Files of the source masters that the full copy is taken from, instead of them; and the manifest that names these. */
   readonly seed?: readonly string[] | undefined;
   readonly seedManifest?: SourceManifest | undefined;
+  /** Keep the RDBs of the full copy with the spool until it is done. */
+  readonly keepRdb?: boolean | undefined;
   /** Folder for the spool; undefined: in memory only. */
   readonly spool: string | undefined;
   /** Bytes. */

@@ -191,4 +191,17 @@ export async function checkTarget({ holds, keys, servers, signal }: TargetRights
   return notes.flat();
 }
 
+/** What a full copy needs beside that to tell keys of its own from others after a connection was lost: as `checkTarget`. */
+export async function checkCopy({ keys, servers, signal }: Omit<TargetRights, 'holds'>): Promise<void> {
+  await Promise.all(
+    servers.masters.map(async (master, index) => {
+      const key = keys.records(servers.clustered ? (servers.owners?.indexOf(index) ?? 0) : -1);
+      const commands: Command[] = ['DUMP', 'STRLEN', 'LLEN', 'SCARD', 'ZCARD', 'HLEN', 'XLEN'].map((name) => [name, key]);
+      const refused = await refusedAt(async () => ({ ...(await servers.openSocket(master)), name: master.name }), commands, signal);
+      const fatal = refused.filter(({ error }) => !isUnknownCommand(error) && !isOfKeys(error));
+      if (fatal.length > 0) throw refusal(master.name, fatal, '');
+    }),
+  );
+}
+
 const RISK = 'a run that was killed may still be writing when the next one begins, so that writes may be applied twice';

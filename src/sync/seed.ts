@@ -1,5 +1,5 @@
 import { RdbError } from '../bytes/errors.js';
-import { openInput } from '../io/input.js';
+import { type Input, openInput } from '../io/input.js';
 import { ThroughInput } from '../io/through-input.js';
 import type { OpenOptions } from '../pipeline/run.js';
 import { type ReplicationPosition, sourceHead } from '../pipeline/source-heads.js';
@@ -46,14 +46,19 @@ export function seedsOf(seeds: readonly Seed[], lanes: readonly { readonly name:
   });
 }
 
-/** A file that is opened once `first` is done. */
+/** A file that is opened once `first` is done. `only`: drops records that do not belong to the source. */
 export class LateInput extends ThroughInput {
   constructor(
     source: string,
     how: OpenOptions,
     private readonly first: () => Promise<void>,
+    private readonly only?: Input['pass'],
   ) {
     super(openInput(source, how));
+  }
+
+  override get pass(): Input['pass'] {
+    return this.only;
   }
 
   override async *chunks(): AsyncGenerator<Uint8Array, void, void> {

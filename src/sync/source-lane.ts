@@ -1,4 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import type { Input, InputOptions } from '../io/input.js';
+import { OutputError } from '../io/output-error.js';
 import { TS_CODEC } from '../kernels/codec.js';
 import type { Shard } from '../live/shard.js';
 import type { ReplicationPosition } from '../pipeline/source-heads.js';
@@ -8,7 +10,7 @@ import { specFromServer } from './commands/server-spec.js';
 import { LagClock } from './lag.js';
 import { Lane, type Place } from './lane.js';
 import { PlanCounts } from './planner.js';
-import type { LaneRecord } from './record.js';
+import { type LaneRecord, slotsText } from './record.js';
 import type { Session } from './session.js';
 import { ChangeLink, type ChangeLog } from './source/change-link.js';
 import { CopyFollower } from './source/copy-follower.js';
@@ -16,12 +18,15 @@ import { Fetcher } from './source/fetcher.js';
 import { continuation, type Gap, type SourceHistory } from './source/history.js';
 import { InfoLink } from './source/info-link.js';
 import { FetchedWriter } from './source/write-fetched.js';
+import { KeepingInput } from './spool/keeping-input.js';
+import type { KeptCopy } from './spool/kept-copy.js';
 import type { Spool } from './spool/spool.js';
 import type { LaneStatus } from './status.js';
 import { StreamParser } from './stream-parser.js';
 
 /** Milliseconds without a reply of the target that is due. */
 const PATIENCE = 60_000;
+const KILLED = 'a run that is killed before the copy is done';
 /** Milliseconds between two looks. */
 const LOOK_EVERY = 5;
 const NO_COUNTS = new PlanCounts();
@@ -105,6 +110,38 @@ export class SourceLane {
     this.copy = { id, offset, db: streamDb };
     this.takeWrites(link);
     return undefined;
+  }
+
+  /** The slots of its master, as text; empty where the source is no cluster. */
+  get slots(): string {
+    return this.session.crossing === undefined ? '' : slotsText(this.shard.facts.slots);
+  }
+
+  /** Goes on with the writes since a copy that an earlier run kept. Returns why that is not possible. */
+  async beginAtKept(): Promise<string | undefined> {
+    const mark = await this.spool.kept?.find();
+    if (mark === undefined) return 'an earlier run has kept no RDB of it';
+    if (mark === 'torn') return 'the RDB that an earlier run kept of it is not whole';
+    if (mark.slots !== this.slots) return `its slots are not those of the RDB that an earlier run kept (${mark.slots})`;
+    const { db: streamDb, id, offset } = mark;
+    const gap = await this.beginAt({ id, offset, streamDb }, await this.history());
+    return gap && `the RDB that an earlier run kept is at offset ${offset} of it: ${gap}`;
+  }
+
+  /** Keeps the RDB that its master sends, as it comes. */
+  keeping(input: Input, kept: KeptCopy, allocate: InputOptions['allocate']): KeepingInput {
+    const { name } = this;
+    const say = (text: string): void => this.session.options.onEvent?.(`${name}: ${text}`, true);
+    return new KeepingInput(input, {
+      ...{ kept, allocate },
+      mark: () => {
+        if (this.copy === undefined) throw new OutputError(kept.path, 'the copy does not say where it stands');
+        const { db, id, offset } = this.copy;
+        return { id, offset, db, slots: this.slots };
+      },
+      onKept: (bytes) => say(`its RDB is kept, ${(bytes / 1e6).toFixed(1)} MB: ${KILLED} goes on from it`),
+      onGivenUp: ({ message }) => say(`its RDB is not kept: ${message}: ${KILLED} begins it again`),
+    });
   }
 
   /** Follows the writes together with a full copy. */

@@ -155,6 +155,9 @@ describe('the plan', () => {
       expect.stringMatching(/^each write is applied once: positions are kept on every master/),
       expect.stringMatching(/^expiries are exact: a key that is renewed just before it expires may be lost/),
     ]);
+    expect(syncPlanLines({ ...WAYS, keepRdb: true }, ONE)[2]).toBe(
+      'the RDB of the source is kept with the spool, beyond its limit, until the full copy is done',
+    );
     expect(syncPlanLines({ ...WAYS, phase: 'full' }, ONE)).toEqual(['a full copy, and nothing after it']);
   });
 
@@ -214,15 +217,18 @@ describe('the end', () => {
   });
 
   test('after a signal', () => {
-    expect(afterSignalText({ lanes: [lane()] }, WAYS, true)).toBe(
+    expect(afterSignalText({ kept: false, lanes: [lane()] }, WAYS, true)).toBe(
       ' All that was received is applied. Expiries on the target are still held: --until caught-up or --forget releases them. ' +
         'Run the same command again to go on.',
     );
-    expect(afterSignalText({ lanes: [lane({ received: 3000 })] }, { holdExpiries: false }, true)).toBe(
+    expect(afterSignalText({ kept: false, lanes: [lane({ received: 3000 })] }, { holdExpiries: false }, true)).toBe(
       ' All but the last 2.00 kB that was received is applied. Run the same command again to go on.',
     );
-    expect(afterSignalText({ lanes: [] }, WAYS, false)).toBe(
+    expect(afterSignalText({ kept: false, lanes: [] }, WAYS, false)).toBe(
       ' The full copy is not complete, and begins anew when the same command is run again.',
+    );
+    expect(afterSignalText({ kept: true, lanes: [] }, WAYS, false)).toBe(
+      ' The full copy is not complete, but its RDB is kept: the same command goes on from that.',
     );
   });
 });

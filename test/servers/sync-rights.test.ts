@@ -145,18 +145,25 @@ describe(`the least rights for a sync between servers, ${SERVER}`, { timeout: 30
     },
   );
 
+  test.each(['+dump', '+strlen', '+xlen'])('a target without %s, which a full copy may need: an error before it', async (right) => {
+    await allow([target], without(TARGET, right));
+    const { code, err } = await sync(source, target, ...CAUGHT_UP);
+    expect([code, rightsOf(err), await target.client.dbsize()]).toEqual([4, right, 0]);
+    expect((await sync(source, target, '--on-conflict', 'replace', '--phase', 'full')).code).toBe(0);
+  });
+
   test('a target whose user may not write positions', async () => {
     await allow([target], ['~a*', ...without(TARGET, '~*')]);
     const { code, err } = await sync(source, target, '--prefix', 'a', ...CAUGHT_UP);
     expect([code, rightsOf(err)]).toEqual([4, '~rdbkit:sync:*']);
     await allow([target], ['~a*', '~rdbkit:*', ...without(TARGET, '~*')]);
-    expect((await sync(source, target, '--prefix', 'a', ...CAUGHT_UP)).code).toBe(0);
+    expect((await sync(source, target, '--prefix', 'a', '--phase', 'full')).code).toBe(0);
     expect(await target.client.get('a')).toBe('1');
   });
 
   test('a source whose user may read some keys only: that is said', async () => {
     await allow([source], ['~a*', ...without(SOURCE, '~*')]);
-    const { code, err } = await sync(source, target, '--prefix', 'a', ...CAUGHT_UP);
+    const { code, err } = await sync(source, target, '--prefix', 'a', '--phase', 'full');
     expect([code, warningsOf(err)]).toEqual([0, [expect.stringContaining('its user may not read all keys: the sync ends with NOPERM')]]);
   });
 
@@ -183,7 +190,7 @@ describe(`the least rights for a sync between servers, ${SERVER}`, { timeout: 30
   });
 
   test('--forget without DEL', async () => {
-    expect((await sync(source, target, ...CAUGHT_UP)).code).toBe(0);
+    expect((await sync(source, target, '--phase', 'full')).code).toBe(0);
     await allow([target], [...TARGET, '-del']);
     const { code, err } = await sync(source, target, '--forget', '--spool', folder.at('none'));
     expect([code, rightsOf(err), err.slice(0, 16)]).toEqual([4, '+del', 'rdbkit: REFUSED:']);
@@ -210,6 +217,53 @@ describe(`the least rights for a sync between servers, ${SERVER}`, { timeout: 30
     await write();
     const again = await sync(source, target, '--not-prefix', 'x:', ...CAUGHT_UP);
     expect([again.code, await alike()]).toEqual([0, []]);
+  });
+});
+
+/** What a server that hides commands is started with. */
+const hides = (...names: string[]): string[] => names.flatMap((name) => ['--rename-command', name, '']);
+
+describe(`servers that hide commands, ${SERVER}`, () => {
+  let usual: RedisNode;
+  beforeAll(async () => {
+    usual = await RedisNode.start();
+    await usual.client.set('a', '1');
+    await allow([usual], ['~*', '+@all']);
+  });
+  afterAll(() => usual.stop());
+
+  const run = (from: RedisNode, to: RedisNode): Promise<Result> =>
+    rdbkit(['sync', from.url, to.url, '--spool', 'none', '--yes', '--retry-for', '100ms', ...CAUGHT_UP]);
+
+  test.each([
+    [['PSYNC', 'SYNC'], /unknown command 'PSYNC'.* A sync needs PSYNC: if a service has it under another name, --psync-command gives that\.$/m],
+    [['REPLCONF'], /unknown command .*REPLCONF.* A sync does not work with a server that does not take REPLCONF\. .*"Rights"\.$/im],
+    [['DUMP', 'EXISTS'], /unknown command .*DUMP.* A sync does not work with a server that does not take DUMP, EXISTS\. .*"Rights"\.$/im],
+  ])('a source without %s', async (names, expected) => {
+    const source = await RedisNode.start(...hides(...names));
+    const { code, err } = await run(source, usual);
+    expect([code, err]).toEqual([4, expect.stringMatching(expected)]);
+    await source.stop();
+  });
+
+  test.each([
+    [['RESTORE'], /unknown command .*RESTORE.* A sync does not work with a server that does not take RESTORE\. .*"Rights"\.$/im],
+    [['MULTI', 'HGETALL'], /unknown command .*MULTI.* A sync does not work with a server that does not take MULTI\. .*"Rights"\.$/im],
+  ])('a target without %s', async (names, expected) => {
+    const target = await RedisNode.start(...hides(...names));
+    const { code, err } = await run(usual, target);
+    expect([code, err]).toEqual([4, expect.stringMatching(expected)]);
+    expect(await target.client.dbsize()).toBe(0);
+    await target.stop();
+  });
+
+  test('CONFIG, DEBUG and others of administrators are not needed', async () => {
+    const hidden = hides('CONFIG', 'DEBUG', 'SAVE', 'BGSAVE', 'SHUTDOWN', 'KEYS', 'MONITOR', 'ACL');
+    const [source, target] = await Promise.all([RedisNode.start(...hidden), RedisNode.start(...hidden)]);
+    await source.client.set('b', '1', 'EX', 100);
+    const { code, err } = await run(source, target);
+    expect([code, err.includes('warning'), await target.client.get('b')]).toEqual([0, false, '1']);
+    await Promise.all([source.stop(), target.stop()]);
   });
 });
 

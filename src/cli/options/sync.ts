@@ -63,6 +63,10 @@ export const SYNCED = {
       'where writes of the source wait until they are applied; none: in memory only ' +
       '(default: rdbkit in $XDG_STATE_HOME or ~/.local/state)',
   }),
+  keepRdb: flag({
+    ...{ commands, against: ['seed'] },
+    help: 'keep the RDB that the source sends with the spool until the full copy is done: a run that is killed goes on from it',
+  }),
   spoolMax: value({ commands, value: 'bytes', parse: size, default: '20gb', help: 'size of the spool at most; the source then waits' }),
   expiry: value({
     ...{ commands, value: 'how', choices: EXPIRIES, parse: oneOf(EXPIRIES), default: 'held' },

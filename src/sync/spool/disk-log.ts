@@ -54,7 +54,7 @@ export class DiskLog {
   readonly blockSize: number;
 
   private constructor(
-    private readonly folder: string,
+    readonly folder: string,
     private readonly lane: string,
     private readonly max: number,
     private readonly lock: FolderLock,

@@ -4,6 +4,7 @@ import { Crc64 } from '../../bytes/crc64.js';
 import { OutputError } from '../../io/output-error.js';
 import { DiskFull, DiskLog, forgetTurns } from './disk-log.js';
 import { CAN_PACK, type Turn } from './format.js';
+import { KeptCopy } from './kept-copy.js';
 import { MemoryLog, type Piece } from './memory-log.js';
 
 /** Bytes that a spool holds in memory. */
@@ -80,6 +81,11 @@ export class Spool {
     if (dir === undefined) return new Spool(options, undefined);
     const note = (text: string): void => options.onEvent?.(text);
     return new Spool(options, await DiskLog.open(join(dir, folderName(lane)), lane, Math.max(Math.floor(max), MIN_DISK), note));
+  }
+
+  /** Where the full copy is kept that its writes come after; undefined without files. */
+  get kept(): KeptCopy | undefined {
+    return this.disk === undefined ? undefined : new KeptCopy(this.disk.folder);
   }
 
   /** The first byte that is held comes after this offset. */
@@ -321,13 +327,14 @@ export class Spool {
     if (this.failure !== undefined) throw this.failure;
   }
 
-  /** Ends without writing what is in memory, and deletes the files. */
+  /** Ends without writing what is in memory, and deletes the files. Throws OutputError. */
   async remove(): Promise<void> {
     if (this.state === 'closed') return;
     this.state = 'closed';
     this.ringAll();
     while (this.writing !== undefined) await this.writing;
     await this.queue;
+    await this.kept?.remove();
     await this.disk?.remove();
   }
 
