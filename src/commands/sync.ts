@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import type { LiveFacts } from '../live/facts.js';
 import { LiveSource } from '../live/live-source.js';
 import { Servers } from '../redis/servers.js';
 import { targetFacts, type TargetFacts } from '../restore/target-facts.js';
@@ -16,15 +17,19 @@ import { endConnections, type LaneState, readRecords } from '../sync/target/lane
 import type { LiveRunOptions } from './live-sources.js';
 import type { RestoreSummary } from './restore.js';
 import { FullCopy, insteadOfGap } from './sync-copy.js';
+import { ScanSync, type ToldSummary } from './sync-scan.js';
 
 export type { SyncPhase } from '../sync/options.js';
-export type { LaneStatus, SyncStatus } from '../sync/status.js';
+export type { LaneStatus, SyncStatus, ToldStatus } from '../sync/status.js';
+export type { ToldSummary } from './sync-scan.js';
 
 export type SyncOptions = ChangeOptions & LiveRunOptions;
 
 export interface SyncSummary {
   readonly restored: RestoreSummary | undefined;
   readonly lanes: readonly LaneStatus[];
+  /** Where the source is read by scan. */
+  readonly told?: ToldSummary | undefined;
   readonly caughtUp: boolean;
   readonly released: number;
   readonly problems: number;
@@ -39,11 +44,14 @@ const STATUS_EVERY = 1000;
 /** Copies a source and everything that is written to it. Throws ServerError, OutputError, SyncError and the reason of the signal. */
 export async function sync(options: SyncOptions): Promise<SyncSummary> {
   const [name] = options.sources;
-  const source = await LiveSource.open(name, { ...options.source, via: 'replication', signal: options.signal, onEvent: options.onEvent });
+  const source = await LiveSource.open(name, { ...options.source, signal: options.signal, onEvent: options.onEvent });
   try {
+    checkWay(options, source.facts);
     const servers = await targetOf(options);
     try {
-      return await new Sync(options, source, servers, await targetFacts(servers, options.target)).run();
+      const facts = await targetFacts(servers, options.target);
+      const Way = source.facts.way === 'scan' ? ScanSync : Sync;
+      return await new Way(options, source, servers, facts).run();
     } finally {
       servers.close();
     }
@@ -70,6 +78,15 @@ export async function forgetSync(options: SyncOptions): Promise<{ released: numb
 /** Connects to the target. Throws ServerError. */
 function targetOf({ cluster, natMap, onEvent, sentinelLogin, target, tls, url }: SyncOptions): Promise<Servers> {
   return Servers.open({ url, tls, sentinelLogin, natMap }, { cluster, versionKnown: target !== undefined, onEvent });
+}
+
+/** Throws SyncError where options are given that mean nothing for the way in which the source is read. */
+function checkWay({ meaningless }: SyncOptions, { name, refused, way }: LiveFacts): void {
+  const wrong = meaningless?.[way].at(0);
+  if (wrong === undefined) return;
+  const why = refused === undefined ? '' : `, since replication is refused (${refused})`;
+  const other = way === 'scan' ? 'replication' : 'scan';
+  throw new SyncError(name, `it is read by ${way}${why}, and ${wrong} is only for --via ${other}: leave it out`);
 }
 
 class Sync {
@@ -135,6 +152,10 @@ class Sync {
   private async resumes(states: ReadonlyMap<number, LaneState>): Promise<boolean> {
     const { fresh, phase } = this.options;
     const [{ name }] = this.lanes.all;
+    if (fresh !== true && [...states.values()].some(({ record }) => record.phase === 'scan')) {
+      const advice = '--via scan goes on with it, --fresh makes a full copy again and then follows by replication';
+      throw new SyncError(name, `an earlier run of this sync has read the source by scan: ${advice}`);
+    }
     const isWhole = states.size > 0 && [...states.values()].every(({ record }) => record.phase === 'changes');
     if (isWhole && fresh !== true) {
       if (phase !== 'full') return this.goesOn(states);
