@@ -1,6 +1,6 @@
 import type { RestoreSummary } from '../commands/restore.js';
 import { formatText } from '../commands/diff-terms.js';
-import type { SyncOptions, SyncStatus, SyncSummary } from '../commands/sync.js';
+import type { SyncOptions, SyncStatus, SyncSummary, ToldSummary } from '../commands/sync.js';
 import type { RunProgress, RunSummary } from '../pipeline/run.js';
 import { answerTo } from './answer.js';
 import { command, type Invocation } from './command.js';
@@ -14,6 +14,15 @@ import { agreedTo, closingLines, restoredAny, restoreFields, restoreWarnings } f
 import { type Listeners, RunCommand, type Task, type Terminal } from './run-command.js';
 import { canAsk, checkSync } from './sync-check.js';
 import { serverLine, syncFailure } from './sync-errors.js';
+import {
+  afterToldText,
+  broughtText,
+  convergedLines,
+  leftKeys,
+  toldObject,
+  toldParts,
+  toldPlanLines,
+} from './sync-told-text.js';
 import {
   afterSignalText,
   appliedText,
@@ -99,7 +108,8 @@ async function runCopy(invocation: Invocation<'sync'>): Promise<number> {
     line: ({ sync: summary }) => course.closing(summary).join('\nrdbkit: '),
     isEmpty: ({ sync: { declined, restored } }) => declined || (restored !== undefined && restored.read === 0 && !course.copied),
     notes: ({ sync: summary }) => (options.dryRun || summary.declined ? [] : nextLines(summary, checked)),
-    afterSignal: ({ sync: summary }) => afterSignalText(summary, checked, course.copied),
+    afterSignal: ({ sync: summary }) =>
+      summary.told !== undefined && course.copied ? afterToldText(summary, summary.told) : afterSignalText(summary, checked, course.copied),
     fields: ({ sync: summary }) => course.fields(summary),
     exit: ({ sync: summary }) => (options.dryRun ? EXIT.done : course.exit(summary)),
     done: 'copied',
@@ -128,6 +138,8 @@ class Course {
   /** Whether there is a full copy to be made, or was. */
   private planned = false;
   private lanesTold = 0;
+  /** Whether the source is read by scan. */
+  private scans = false;
   /** Whether it is beyond its full copy. */
   copied = false;
 
@@ -157,6 +169,7 @@ class Course {
       onProgress: (now) => (this.copy = now),
       onHead: listeners.onHead && ((head) => told.has(head.source) || listeners.onHead?.(head)),
       onServer: (facts) => {
+        this.scans = facts.way === 'scan';
         for (const { name } of facts.shards) told.add(name);
         listeners.onServer?.(facts);
       },
@@ -164,7 +177,7 @@ class Course {
         if (byVariable.size > 0 && !options.verbose) talk(variablesLine(byVariable, io.env));
         const sources = plan.sources.filter((head) => head !== undefined && !told.has(head.source));
         const ask = (question: string): Promise<string> => terminal.pause(() => answerTo(question, io));
-        const more = syncPlanLines(checked, plan.target);
+        const more = this.scans ? toldPlanLines(checked) : syncPlanLines(checked, plan.target);
         this.planned = (await agreedTo({ ...plan, sources }, checked, options, say, ask, more)) && !options.dryRun;
         return this.planned;
       },
@@ -218,8 +231,10 @@ class Course {
   private tell(status: SyncStatus, talk: (text: string) => void, terminal: Terminal): void {
     const { copied, copy, meter, planned, problemCount } = this;
     const rates = meter.take(status, copy.keys);
-    terminal.show(statusParts(status, rates, copy, problemCount));
-    terminal.object(statusObject(status, rates, copy, problemCount));
+    const { phase, told } = status;
+    const copies = told === undefined || phase === 'full';
+    terminal.show(copies ? statusParts(status, rates, copy, problemCount) : toldParts(status, told, problemCount));
+    terminal.object(told === undefined ? statusObject(status, rates, copy, problemCount) : toldObject(status, told, copy, problemCount));
     if (planned && !copied && status.phase !== 'full') {
       this.copied = true;
       talk(`the full copy is done, with ${keysText(copy.keys)}: applying the writes since.`);
@@ -232,7 +247,8 @@ class Course {
 
   /** Says what is uncertain or failed. */
   ended(sync: SyncSummary, say: (text: string) => void): SyncRun {
-    const { restored } = sync;
+    const { restored, told } = sync;
+    if (told !== undefined && !sync.stopped) this.tellLeft(told, say);
     this.problems.sum(say);
     if (restored !== undefined) {
       for (const warning of restoreWarnings(restored)) say(warning);
@@ -240,32 +256,48 @@ class Course {
       if (restored.failure !== undefined) say(failureText(restored));
     }
     if (sync.declined && !this.invocation.options.dryRun) say('nothing was written.');
-    const interrupted = restored?.interrupted === true || (sync.stopped && !sync.caughtUp);
+    const interrupted = restored?.interrupted === true || (sync.stopped && (told !== undefined || !sync.caughtUp));
     return { ...(restored ?? NO_COPY), interrupted, seconds: sync.seconds, sync };
+  }
+
+  private tellLeft(told: ToldSummary, say: (text: string) => void): void {
+    for (const problem of leftKeys(told, this.checked.sources[0])) {
+      this.problemCount++;
+      this.problems.take(problem, say);
+    }
   }
 
   closing(summary: SyncSummary): string[] {
     const { checked, copied, invocation } = this;
     const { options } = invocation;
-    const { released, restored } = summary;
+    const { released, restored, told } = summary;
     if (options.dryRun) return ['dry run: nothing was written.'];
     const copy = restored === undefined ? [] : [`full copy: ${closingLines(restored, options, checked)}`];
     if (!copied) return copy;
+    if (told !== undefined && options.phase !== 'full') {
+      return [...copy, `changes: ${broughtText(told)}`, ...convergedLines(summary, told, checked.sources[0])];
+    }
     const changes = options.phase === 'full' ? [] : [`changes: ${appliedText(summary)}`];
     return [...copy, ...changes, ...positionLines(summary), ...releasedLines(released)];
   }
 
-  fields({ caughtUp, declined, lanes, released, restored, stopped }: SyncSummary): object {
+  fields({ caughtUp, declined, lanes, released, restored, stopped, told }: SyncSummary): object {
     const { problemCount, problems } = this;
     const copy = restored === undefined ? { rejected: problems.all, reasons: problems.reasons } : restoreFields(restored, problems);
+    if (told !== undefined) {
+      const { left, ...rest } = told;
+      const keys = left.map(({ db, key }) => ({ db: db < 0 ? undefined : db, key: formatText(key, 0, key.length) }));
+      return { ...copy, caughtUp, stopped, declined, problems: problemCount, ...rest, left: keys };
+    }
     return { ...copy, caughtUp, stopped, declined, problems: problemCount, expiriesReleased: released, lanes: lanes.map(laneObject) };
   }
 
-  exit({ declined, problems, restored }: SyncSummary): number {
+  exit({ caughtUp, declined, problems, restored, told }: SyncSummary): number {
     if (restored?.failure !== undefined) return EXIT.output;
     if ((restored?.total.damaged ?? 0) > 0) return EXIT.input;
     const lost = restored === undefined ? 0 : restored.total.rejected + restored.told + restored.evicted.length;
-    return declined || problems + lost > 0 ? EXIT.keys : EXIT.done;
+    const isLate = told !== undefined && (told.doubts.length > 0 || (this.checked.untilCaughtUp === true && !caughtUp));
+    return declined || isLate || problems + lost > 0 ? EXIT.keys : EXIT.done;
   }
 }
 

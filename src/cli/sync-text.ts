@@ -208,9 +208,12 @@ const sum = (lanes: readonly LaneStatus[], of: (lane: LaneStatus) => number): nu
 export const GO_ON = 'Run the same command again to go on.';
 
 /** What to do after a sync that ended by itself. */
-export function nextLines({ caughtUp }: Pick<SyncSummary, 'caughtUp'>, { phase }: Pick<SyncWays, 'phase'>): string[] {
+export function nextLines({ caughtUp, told }: Pick<SyncSummary, 'caughtUp' | 'told'>, { phase }: Pick<SyncWays, 'phase'>): string[] {
   if (phase === 'full') return ['next: the same command without --phase full goes on with the writes since.'];
   if (!caughtUp) return [];
+  if (told !== undefined) {
+    return ['next: if nobody writes to the source any more, point your clients at the target, and end the sync with --forget.'];
+  }
   const how = 'stop the writers, run the same command once more, point your clients at the target, and end the sync with --forget';
   return [`next: to switch over, ${how}.`];
 }

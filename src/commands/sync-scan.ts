@@ -185,6 +185,7 @@ export class ScanSync {
       filter: { ...filter, notPrefix: [...(filter.notPrefix ?? []), ...positions.prefixes] },
       connectionName: labelOf(`${keys.prefix}${keys.id}:copy`),
       live: new Map([[sources[0], { ...source, via: 'scan' }]]),
+      onServer: (facts) => options.onServer?.({ ...facts, refused: this.source.facts.refused }),
     };
   }
 
@@ -257,7 +258,7 @@ export class ScanSync {
       const { lag } = rounds;
       await rounds.round(false);
       session.assertWell();
-      if (stop?.aborted === true) return false;
+      if (stop?.aborted === true) return this.drain();
       if (lag > maxLag + roundEvery || feed.doubt !== undefined) near = undefined;
       else near ??= begun;
       if (untilCaughtUp === true && near !== undefined && Date.now() - near >= roundEvery) return this.drain();
@@ -275,7 +276,7 @@ export class ScanSync {
   /** Rounds without a pause until one ends with nothing pending. */
   private async drain(): Promise<boolean> {
     const { feed, options, rounds, session } = this;
-    const { drainFor = DRAIN_FOR, stop } = options;
+    const { drainFor = DRAIN_FOR } = options;
     this.phase = 'settling';
     let until = Date.now() + drainFor;
     for (let round = 1; ; round++) {
@@ -289,7 +290,7 @@ export class ScanSync {
       const well = await rounds.round(true);
       session.assertWell();
       if (well) return this.doubts.length === 0;
-      if (stop?.aborted === true || (round >= DRAIN_ROUNDS && Date.now() > until)) return false;
+      if (round >= DRAIN_ROUNDS && Date.now() > until) return false;
     }
   }
 

@@ -1,4 +1,5 @@
 /** What the command line needs to know of a sync before the modules that talk to servers are loaded. */
+import type { Events } from '../sync/told/told-link.js';
 import type { SyncPhase } from './sync.js';
 
 export { SyncError, SyncGap, SyncReplaced } from '../sync/errors.js';
@@ -11,5 +12,7 @@ export const UNTIL = ['caught-up'] as const;
 export const EXPIRIES = ['held', 'exact'] as const;
 /** When a write counts as certain: once replicas of the target have it, or once its master has answered. */
 export const CONFIRMS = ['wait', 'answered'] as const;
+/** How a source that is read by scan tells which keys are written: see sync/told/told-link.ts. */
+export const EVENTS = ['tracking', 'notifications'] as const satisfies readonly Events[];
 /** What to do where the source no longer has the writes since. */
 export const ON_GAP = ['stop', 'full'] as const;
