@@ -251,18 +251,34 @@ export class ScanSync {
     const { feed, options, rounds, session } = this;
     const { maxLag, roundEvery = ROUND_EVERY, stop, untilCaughtUp } = options;
     let near: number | undefined;
+    const stopping = (): void => {
+      rounds.giveUpAt = Date.now() + (options.drainFor ?? DRAIN_FOR);
+    };
+    stop?.addEventListener('abort', stopping, { once: true });
     for (;;) {
       const begun = Date.now();
       await feed.connect();
       if (feed.doubt !== undefined) await this.again(feed.doubt);
       const { lag } = rounds;
-      await rounds.round(false);
+      const ended = await this.roundUnless(false, () => stop?.aborted === true);
       session.assertWell();
+      if (ended === undefined) return false;
       if (stop?.aborted === true) return this.drain();
       if (lag > maxLag + roundEvery || feed.doubt !== undefined) near = undefined;
       else near ??= begun;
       if (untilCaughtUp === true && near !== undefined && Date.now() - near >= roundEvery) return this.drain();
       await this.pause(begun + roundEvery - Date.now());
+    }
+  }
+
+  /** Undefined if it gave up, as it may then: keys cannot be fetched, or written. */
+  private async roundUnless(all: boolean, mayGiveUp: () => boolean): Promise<boolean | undefined> {
+    try {
+      return await this.rounds.round(all);
+    } catch (error) {
+      if (!mayGiveUp() || !mayPass(error)) throw error;
+      this.feed.lack = reasonOf(error);
+      return undefined;
     }
   }
 
@@ -287,8 +303,10 @@ export class ScanSync {
         until += Date.now() - begun;
         this.phase = 'settling';
       }
-      const well = await rounds.round(true);
+      rounds.giveUpAt = until;
+      const well = await this.roundUnless(true, () => Date.now() > until);
       session.assertWell();
+      if (well === undefined) return false;
       if (well) return this.doubts.length === 0;
       if (round >= DRAIN_ROUNDS && Date.now() > until) return false;
     }
@@ -297,7 +315,9 @@ export class ScanSync {
   /** Why the target may not be what the source is, whatever the rounds have brought. */
   private get doubts(): string[] {
     const { left } = this.rounds.watched;
+    const { doubt = this.feed.lack } = this.feed;
     return [
+      ...(doubt === undefined ? [] : [doubt]),
       ...this.gaps,
       ...(this.kept === 0 ? [] : [`${this.kept} keys of the target that the source does not have were left there`]),
       ...(left === 0 ? [] : [`${left} streams and the like are too many to be read again every round`]),

@@ -114,6 +114,11 @@ export class Rounds {
     for (const keys of [this.current, this.options.feed.pending]) if (keys !== undefined) yield* keys.all();
   }
 
+  /** Unix milliseconds when rounds are to give up: ConnectionLost is thrown, and the keys stay pending. */
+  set giveUpAt(time: number) {
+    this.sourceKeys.giveUpAt = this.targetKeys.giveUpAt = time;
+  }
+
   /** Before the first copy. */
   async begin(): Promise<void> {
     const { alone } = this.options.session;

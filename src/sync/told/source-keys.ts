@@ -59,6 +59,7 @@ interface Question<T> {
 type Take<T> = (answer: T | ErrorAnswer, index: number) => Promise<void> | undefined;
 
 interface NodeLink {
+  readonly name: string;
   readonly link: ReplyLink;
   readonly runId: string;
   db: number;
@@ -80,6 +81,11 @@ const NEEDS = 'Fetching keys needs the rights to DUMP, PEXPIRETIME (before Redis
 
 /** Asks for keys at whichever master has them, also while slots move. A key may be asked for again at any time. */
 export class SourceKeys {
+  /** Unix milliseconds when it is to give up what could not be had until then: ConnectionLost is thrown. */
+  giveUpAt = Infinity;
+  /** Why a key is to be asked for again. */
+  private reason = '';
+  /** One for each place: those that are asked at a time must not share one. */
   private readonly links = new Map<string, NodeLink>();
   private readonly means = new Map<unknown, number>();
   /** The server does not know PEXPIRETIME (Redis 7.0). */
@@ -89,7 +95,7 @@ export class SourceKeys {
 
   /** The run ids of the processes that answered, by the name of their node. */
   get processes(): ReadonlyMap<string, string> {
-    return new Map([...this.links].map(([name, { runId }]) => [name, runId]));
+    return new Map([...this.links.values()].map(({ name, runId }) => [name, runId]));
   }
 
   /** Values, in any order; waits for what `take` returns. Throws ServerError if it is refused for good, and the reason of the signal. */
@@ -164,6 +170,8 @@ export class SourceKeys {
     for (let attempt = 0; left.length > 0; attempt++) {
       signal.throwIfAborted();
       if (attempt > 0) {
+        if (Date.now() > this.giveUpAt) throw new ConnectionLost(`keys cannot be fetched: ${this.reason}`);
+        if (this.reason !== '') waiting.tell(this.reason);
         if (attempt > 2) await delay(RETRY_EVERY, undefined, { signal }).catch(() => signal.throwIfAborted());
         await servers.refresh().catch((error: unknown) => this.passing(error, waiting));
       }
@@ -187,7 +195,8 @@ export class SourceKeys {
   private passing(error: unknown, waiting: Waiting): void {
     this.options.signal.throwIfAborted();
     if (!mayPass(error)) throw error;
-    waiting.tell(reasonOf(error));
+    this.reason = reasonOf(error);
+    waiting.tell(this.reason);
   }
 
   /** Asks one node. Returns the keys that are to be asked for again. */
@@ -231,7 +240,7 @@ export class SourceKeys {
         }
       }
     } catch (error) {
-      this.unlink(place.name);
+      this.unlink(placeId(place));
       if (error instanceof SyntaxError) throw new ServerError('REFUSED', place.name, error.message, error);
       this.passing(error, waiting);
       for (const wanted of sorted.slice(done)) again.push(Object.assign(wanted, { place: undefined }));
@@ -244,10 +253,10 @@ export class SourceKeys {
     const { servers } = this.options;
     if (!this.isOlder && /unknown command.{0,3}pexpiretime/i.test(text)) {
       this.isOlder = true;
-      this.unlink(place.name);
       throw new ConnectionLost(text); // what was asked ahead was asked in the old way
     }
     if (this.isOlder && /unknown command.{0,3}pexpiretime/i.test(text)) throw new ConnectionLost(text);
+    this.reason = `${place.name}: ${text}`;
     const refusal = refusalOf(text);
     const to = redirection(text) === undefined ? undefined : servers.redirected(place.name, text);
     if (to !== undefined) {
@@ -263,18 +272,18 @@ export class SourceKeys {
   }
 
   private async linked(place: Place): Promise<NodeLink> {
-    const known = this.links.get(place.name);
+    const known = this.links.get(placeId(place));
     if (known !== undefined) return known;
     const { servers, signal } = this.options;
     const { process, socket } = await unlessAborted(servers.openSocket(place), signal, (late) => late.socket.destroy());
-    const made = { link: new ReplyLink(socket, () => undefined, signal), runId: process.runId, db: 0 };
-    this.links.set(place.name, made);
+    const made = { name: place.name, link: new ReplyLink(socket, () => undefined, signal), runId: process.runId, db: 0 };
+    this.links.set(placeId(place), made);
     return made;
   }
 
-  private unlink(name: string): void {
-    this.links.get(name)?.link.close();
-    this.links.delete(name);
+  private unlink(id: string): void {
+    this.links.get(id)?.link.close();
+    this.links.delete(id);
   }
 
   private aheadOf(question: unknown): number {
@@ -288,7 +297,7 @@ export class SourceKeys {
   }
 
   close(): void {
-    for (const name of [...this.links.keys()]) this.unlink(name);
+    for (const id of [...this.links.keys()]) this.unlink(id);
   }
 }
 

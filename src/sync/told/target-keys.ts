@@ -71,6 +71,8 @@ export class TargetKeys<T extends TargetKey> {
   private batches = 0;
   private failure: { readonly error: unknown } | undefined;
   private reason = '';
+  /** Unix milliseconds when it is to give up what could not be written until then: ConnectionLost is thrown. */
+  giveUpAt = Infinity;
   private readonly change = new Signal();
 
   constructor(private readonly options: TargetKeysOptions<T>) {}
@@ -107,6 +109,7 @@ export class TargetKeys<T extends TargetKey> {
       const { again } = this;
       if (again.length === 0) return;
       this.again = [];
+      if (Date.now() > this.giveUpAt) throw new ConnectionLost(`keys cannot be written: ${this.reason}`);
       waiting.tell(`the target: ${this.reason}`);
       await delay(pause, undefined, { signal }).catch(() => signal.throwIfAborted());
       pause = Math.min(2 * pause, LONGEST_PAUSE);

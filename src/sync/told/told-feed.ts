@@ -39,6 +39,8 @@ export class ToldFeed {
   /** Why keys may have been written that were not told: all are to be looked at again. */
   doubt: string | undefined;
   private keys = new PendingKeys();
+  /** Why `heard` was false last, where nothing is in doubt. */
+  lack: string | undefined;
   /** By the name of a master. */
   private readonly links = new Map<string, ToldLink>();
   private readonly known = new Map<string, Known>();
@@ -125,11 +127,15 @@ export class ToldFeed {
    */
   async heard(processes: ReadonlyMap<string, string>): Promise<boolean> {
     const { signal } = this.options;
+    this.lack = undefined;
     try {
       await Promise.all([...this.links.values()].map((link) => link.heard()));
       for (const master of await this.masters()) {
         const link = this.links.get(master.name);
-        if (link?.isOpen !== true) return false;
+        if (link?.isOpen !== true) {
+          this.lack = `${master.name} does not tell yet what is written`;
+          return false;
+        }
         const now = await this.ask(master, link);
         const before = this.known.get(master.name);
         this.known.set(master.name, now);
@@ -147,6 +153,7 @@ export class ToldFeed {
     } catch (error) {
       signal.throwIfAborted();
       if (!mayPass(error)) throw error;
+      this.lack = reasonOf(error);
       return false;
     }
   }
