@@ -15,15 +15,7 @@ import { Names } from '../sync/told/names.js';
 import { Rounds } from '../sync/told/rounds.js';
 import { ToldFeed } from '../sync/told/told-feed.js';
 import { restore, type RestoreOptions, type RestoreSummary } from './restore.js';
-import type { SyncOptions, SyncSummary } from './sync.js';
-
-/** How a sync has ended whose source was read by scan. */
-export interface ToldSummary extends ToldStatus {
-  /** Keys that were told and are not on the target: some of them, and how many there are. */
-  readonly left: readonly KeyName[];
-  /** Why else the target may not be what the source is. */
-  readonly doubts: readonly string[];
-}
+import type { SyncOptions, SyncSummary } from './sync-summary.js';
 
 /** The number of the lane that the record is of. */
 const LANE = 0;

@@ -9,34 +9,18 @@ import { forget } from '../sync/forget.js';
 import { DELETED } from '../sync/lane.js';
 import { Lanes } from '../sync/lanes.js';
 import { Masters } from '../sync/masters.js';
-import type { SyncOptions as ChangeOptions } from '../sync/options.js';
 import { keysOf, Session } from '../sync/session.js';
 import { releaseExpiries } from '../sync/settle.js';
-import type { LaneStatus, SyncStatus } from '../sync/status.js';
+import type { SyncStatus } from '../sync/status.js';
 import { endConnections, type LaneState, readRecords } from '../sync/target/lane-records.js';
-import type { LiveRunOptions } from './live-sources.js';
 import type { RestoreSummary } from './restore.js';
 import { FullCopy, insteadOfGap } from './sync-copy.js';
-import { ScanSync, type ToldSummary } from './sync-scan.js';
+import { ScanSync } from './sync-scan.js';
+import type { SyncOptions, SyncSummary } from './sync-summary.js';
 
 export type { SyncPhase } from '../sync/options.js';
 export type { LaneStatus, SyncStatus, ToldStatus } from '../sync/status.js';
-export type { ToldSummary } from './sync-scan.js';
-
-export type SyncOptions = ChangeOptions & LiveRunOptions;
-
-export interface SyncSummary {
-  readonly restored: RestoreSummary | undefined;
-  readonly lanes: readonly LaneStatus[];
-  /** Where the source is read by scan. */
-  readonly told?: ToldSummary | undefined;
-  readonly caughtUp: boolean;
-  readonly released: number;
-  readonly problems: number;
-  readonly stopped: boolean;
-  readonly declined: boolean;
-  readonly seconds: number;
-}
+export type { SyncOptions, SyncSummary, ToldSummary } from './sync-summary.js';
 
 /** Milliseconds between two calls of `onStatus`. */
 const STATUS_EVERY = 1000;
