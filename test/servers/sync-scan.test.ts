@@ -1,7 +1,9 @@
+import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, expect, test } from 'vitest';
 import type { SyncOptions } from '../../src/commands/sync.js';
 import { parseServerUrl } from '../../src/redis/url.js';
+import { rdbkit } from '../support/cli-support.js';
 import { commandsOf } from '../support/random-writes.js';
 import { writeRandomly } from '../support/random-writer.js';
 import type { RedisNode } from '../support/redis-node.js';
@@ -168,4 +170,36 @@ test('keyspace notifications, with the number of the database', async () => {
   await source.client.flushall();
   await alike(source, target, [0, 1, 2, 3]);
   await run.stop();
+});
+
+test('the rights that the docs print are enough, and PSYNC is not needed', async () => {
+  const [source, target] = [await started(), await started()];
+  const docs = readFileSync(new URL('../../docs/sync.md', import.meta.url), 'utf8');
+  const [, rules = ''] = /^ACL SETUSER rdbkit on >… (.+)$/m.exec(docs) ?? [];
+  await source.client.call('ACL', 'SETUSER', 'rdbkit', 'reset', 'on', '>s3cret', ...rules.split(' '));
+  await source.client.mset('a', '1', 'b', '2');
+  await source.client.xadd('stream', '1-1', 'a', 'b');
+  const url = source.url.replace('://', '://rdbkit:s3cret@');
+  const sync = ['sync', url, target.url, '--until', 'caught-up', '--settle', '100ms', '--id', 'test'];
+  const { code, err } = await rdbkit(sync);
+  expect(err).toContain('read by scan, since replication is refused (NOPERM');
+  expect([code, err.includes('warning')], err).toEqual([0, false]);
+  expect(await unlike([source], [target])).toEqual([]);
+  const spooled = await rdbkit([...sync, '--spool', '/tmp/none']);
+  expect([spooled.code, spooled.err]).toEqual([4, expect.stringContaining('--spool is only for --via replication: leave it out')]);
+  const replicated = await rdbkit(['sync', source.url, target.url, '--until', 'caught-up', '--id', 'test', '--spool', 'none']);
+  expect(replicated.err).toContain('an earlier run of this sync has read the source by scan: --via scan goes on with it, --fresh makes');
+});
+
+test('keys that are written all the time: exit code 1, and they are named', async () => {
+  const [source, target] = [await started(), await started()];
+  const over = new AbortController();
+  const writing = (async () => {
+    while (!over.signal.aborted) await source.client.incr('busy');
+  })();
+  const run = new SyncRun(source.url, target.url, byScan(source.url, { untilCaughtUp: true, drainFor: 500 }));
+  const { caughtUp: isWell, told } = await run.done;
+  over.abort();
+  await writing;
+  expect([isWell, told?.left.map(({ key }) => Buffer.from(key).toString())]).toEqual([false, ['busy']]);
 });

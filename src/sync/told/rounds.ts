@@ -259,11 +259,17 @@ export class Rounds {
   private async bringDigests(told: PendingKeys): Promise<void> {
     const { feed, names } = this.options;
     const isTold = (db: number, key: Uint8Array): boolean => told.hasDigest(ANY_DB, key) || told.hasDigest(db, key);
+    let goals: Goal[] = [];
     await feed.eachKey(undefined, async (db, keys) => {
-      const some = keys.filter((key) => names.wants(key, 0, key.length) && isTold(db, key));
-      const goals = some.flatMap((key) => names.targets([db], key)).map((goal) => ({ ...goal, found: false }));
+      for (const key of keys) {
+        if (!names.wants(key, 0, key.length) || !isTold(db, key)) continue;
+        for (const goal of names.targets([db], key)) goals.push({ ...goal, found: false });
+      }
+      if (goals.length < this.atOnce) return;
       await this.bring(once(goals));
+      goals = [];
     });
+    await this.bring(once(goals));
     await this.stale((goal) => names.sources(goal).some(({ db, key }) => isTold(db, key)));
   }
 
