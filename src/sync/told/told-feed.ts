@@ -111,7 +111,7 @@ export class ToldFeed {
     const { onNote, source } = this.options;
     const client = await source.servers.client({ name, ...master });
     const reply = await client.config('GET', 'notify-keyspace-events').catch(() => undefined);
-    const flags = Array.isArray(reply) && reply.length > 1 ? String(reply[1]) : undefined;
+    const flags = Array.isArray(reply) && reply.length > 1 ? reply[1] : undefined;
     if (flags === undefined) {
       if (this.unchecked) return;
       this.unchecked = true;
