@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
@@ -24,8 +25,11 @@ const SLOW = [
   'test/values/transcode-parts.test.ts',
   'test/rdb/types.test.ts',
   'test/servers/live-faults.test.ts',
+  'test/servers/sync-exact.test.ts',
+  'test/servers/sync-rounds.test.ts',
   'test/servers/sync-faults.test.ts',
   'test/servers/sync-faults-cluster.test.ts',
+  'test/servers/sync-rights.test.ts',
   'test/servers/restore-kills.test.ts',
   'test/servers/restore-commands.test.ts',
   'test/servers/restore-faults-cluster.test.ts',
@@ -37,7 +41,9 @@ const SLOW = [
   'test/servers/live-cli.test.ts',
   'test/servers/restore-rights.test.ts',
   'test/servers/docs.test.ts',
+  'test/servers/preflight.test.ts',
   'test/servers/diff-repair.test.ts',
+  'test/servers/sync-status.test.ts',
 ];
 /** The projects in their order: the many short files of the last one fill what is left. */
 const ORDER = ['browser', 'processes', 'mocks', 'servers', 'unit'];
@@ -56,7 +62,10 @@ class SlowFirst extends BaseSequencer {
 
 export default defineConfig({
   test: {
-    testTimeout: 120_000,
+    // for a machine that does much else: what waits for something in a test waits up to 30 s
+    testTimeout: 300_000,
+    hookTimeout: 300_000,
+    expect: { poll: { timeout: 30_000 } },
     setupFiles: ['test/support/runs.ts'],
     sequence: { sequencer: SlowFirst },
     projects: [
@@ -92,14 +101,14 @@ export default defineConfig({
       },
       {
         extends: true,
-        // these wait for servers most of the time
+        // these wait for servers most of the time, so there are more of them than cores: vitest takes 200% for 100%
         test: {
           name: 'servers',
           include: [SERVERS],
           globalSetup: ['test/support/package.ts'],
           setupFiles: ['test/support/needs-server.ts'],
           isolate: false,
-          maxWorkers: '200%',
+          maxWorkers: 2 * availableParallelism(),
           sequence: { groupOrder: 1 },
         },
       },

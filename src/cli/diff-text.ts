@@ -46,6 +46,15 @@ export interface Compared {
   readonly sample?: number | undefined;
 }
 
+/** Differences that other commands name when they compare what they wrote. */
+export const MOST_NAMED = 100;
+
+/** What such a comparison found, for --json. */
+export const verdictObject = ({ complete, different, kinds, level, met, source, target }: DiffSummary): object => ({
+  ...{ level, same: complete && different + met === 0, complete, different, kinds, met },
+  ...{ sourceKeys: source.keys, targetKeys: target.keys },
+});
+
 export function diffLine(summary: DiffSummary, compared: Compared): string {
   const { again, sample } = compared;
   const { bytes, excused, level, rounds, seconds, source, target } = summary;

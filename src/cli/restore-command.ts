@@ -4,7 +4,7 @@ import type { OutputError } from '../commands/terms.js';
 import { CheckpointError, endedWell, ManifestError, ServerError } from '../commands/restore-terms.js';
 import { answerTo } from './answer.js';
 import { command, type Invocation } from './command.js';
-import { diffLine, differenceText, metText } from './diff-text.js';
+import { diffLine, differenceText, metText, MOST_NAMED, verdictObject } from './diff-text.js';
 import { KeyProblems } from './key-problems.js';
 import { emptyRestoreNotes } from './empty-runs.js';
 import { outputErrorLine } from './errors.js';
@@ -121,9 +121,6 @@ async function runRestore(invocation: Invocation<'restore'>): Promise<number> {
   return new RunCommand(task, invocation, '').run();
 }
 
-/** Differences that are named after a restore. */
-const MOST_NAMED = 100;
-
 /** Compares the sources with the target, and names what differs. */
 async function verified(
   options: RestoreOptions,
@@ -147,11 +144,6 @@ const withErrors = (restored: RestoreSummary, { errors, gaps = [], interrupted }
   errors: [...restored.errors, ...errors],
   gaps: restored.gaps === undefined && gaps.length === 0 ? undefined : [...(restored.gaps ?? []), ...gaps],
   interrupted: restored.interrupted || interrupted,
-});
-
-const verdictObject = ({ complete, different, kinds, level, met, source, target }: DiffSummary): object => ({
-  ...{ level, same: complete && different + met === 0, complete, different, kinds, met },
-  ...{ sourceKeys: source.keys, targetKeys: target.keys },
 });
 
 const finishedLine = ({ total }: RestoreSummary, { checkpoint = '' }: RestoreOptions): string =>

@@ -80,7 +80,9 @@ const shown = (text: string): string => (isServerUrl(text) ? text.replace(/\/\/[
 /** Options that have no meaning where there is no full copy, or nothing after it. */
 const OF_COPY = ['seed', 'flush', 'fresh', 'rejects'] as const;
 const OF_CHANGES = ['until', 'onlyCommand', 'notCommand', 'maxOpsPerSecond', 'publish'] as const;
-const OF_CATCHING_UP = ['maxLag', 'settle'] as const;
+const OF_CATCHING_UP = ['maxLag', 'settle', 'pauseSource'] as const;
+/** Less time than this is over before a client notices. */
+const LEAST_PAUSE = 1000;
 
 function checkPhase({ byVariable, given, options }: Invocation<'sync'>): void {
   const typed = (names: readonly string[]): string | undefined => names.find((name) => given.has(name) && !byVariable.has(name));
@@ -92,14 +94,19 @@ function checkPhase({ byVariable, given, options }: Invocation<'sync'>): void {
   }
   const late = until === undefined ? typed(via === 'replication' ? OF_CATCHING_UP : OF_CATCHING_UP.slice(0, 1)) : undefined;
   if (late !== undefined) throw new UsageError(`${longName(late)} is for --until caught-up, which is not given`);
-  const idle = forget ? typed(['dryRun', 'flush', 'seed', 'until']) : undefined;
+  const { pauseSource } = options;
+  if (pauseSource === undefined && typed(['verify']) !== undefined) {
+    throw new UsageError('--verify compares while the source is paused: add --pause-source, or use rdbkit diff');
+  }
+  if (pauseSource !== undefined && pauseSource < LEAST_PAUSE) throw new UsageError('--pause-source: the shortest time is 1s');
+  const idle = forget ? typed(['dryRun', 'flush', 'seed', 'status', 'until']) : undefined;
   if (idle !== undefined) throw new UsageError(`${longName(idle)} has no meaning with --forget, which copies nothing`);
 }
 
 /** Options for one way in which a source is followed, unless they have the value that the other way has anyway. */
 const OF_REPLICATION = [
   ...(['spool', 'spoolMax', 'seed', 'expiry', 'confirm', 'publish', 'onlyCommand', 'notCommand'] as const),
-  ...(['maxOpsPerSecond', 'onGap', 'psyncCommand', 'preferReplica'] as const),
+  ...(['maxOpsPerSecond', 'onGap', 'psyncCommand', 'preferReplica', 'pauseSource', 'verify'] as const),
 ];
 const HARMLESS: Readonly<Record<string, string>> = { spool: 'none', expiry: 'exact', confirm: 'answered', onGap: 'full' };
 

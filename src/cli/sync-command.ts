@@ -1,5 +1,7 @@
+import type { KeyProblem } from '../commands/dump.js';
 import type { RestoreSummary } from '../commands/restore.js';
 import { formatText } from '../commands/diff-terms.js';
+import type { Finding } from '../commands/preflight.js';
 import type { SyncOptions, SyncStatus, SyncSummary, ToldSummary } from '../commands/sync.js';
 import type { RunProgress, RunSummary } from '../pipeline/run.js';
 import { answerTo } from './answer.js';
@@ -7,13 +9,17 @@ import { command, type Invocation } from './command.js';
 import { outputErrorLine } from './errors.js';
 import { EXIT, interruptedBy } from './exit.js';
 import { KeyProblems } from './key-problems.js';
+import { differenceText, MOST_NAMED } from './diff-text.js';
 import { countText, keysText } from './numbers.js';
 import { variablesLine } from './options/read.js';
 import { printable } from './printable.js';
 import { agreedTo, closingLines, restoredAny, restoreFields, restoreWarnings } from './restore-text.js';
+import { UsageError } from './usage.js';
 import { type Listeners, RunCommand, type Task, type Terminal } from './run-command.js';
 import { canAsk, checkSync } from './sync-check.js';
+import { planChecks, runCheck, stoppedText, stopping, WORDS } from './sync-preflight.js';
 import { serverLine, syncFailure } from './sync-errors.js';
+import { openStatus, type StatusPlace } from './sync-status.js';
 import {
   afterToldText,
   broughtText,
@@ -26,6 +32,8 @@ import {
 import {
   afterSignalText,
   appliedText,
+  cutoverLines,
+  cutoverObject,
   goesOnLines,
   laneLines,
   laneObject,
@@ -51,6 +59,7 @@ Instead of the URL, -h HOST, -p PORT, -n DB and -a PASSWORD name it, as for redi
   argument: ['[source...]', 'the URL of a server, of sentinels, or of any node of a cluster'],
   after: `
 Examples:
+  rdbkit sync redis://old:6379 redis://new:6379 --check
   rdbkit sync redis://old:6379 redis://new:6379 --dry-run
   rdbkit sync redis://old:6379 redis://new:6379
   rdbkit sync redis://old:6379 redis://new:6379 --until caught-up
@@ -65,7 +74,8 @@ How it ends:
 
 Exit codes:
   0    done: the target has caught up, or the full copy alone was asked for
-  1    done, but some keys could not be brought over, and each was named
+  1    done, but some keys could not be brought over, and each was named; or a
+       check stops the copy, and nothing was written
   2    wrong usage
   3    a file of --seed is damaged, incomplete, or not supported
   4    a server refused or was lost, the target is not empty, the source no
@@ -77,7 +87,10 @@ Exit codes:
 });
 
 function runSync(invocation: Invocation<'sync'>): Promise<number> {
-  return invocation.options.forget ? runForget(invocation) : runCopy(invocation);
+  const { check, for: service, forget } = invocation.options;
+  if (check) return runCheck(invocation);
+  if (service !== undefined) throw new UsageError('--for is for --check, which is not given');
+  return forget ? runForget(invocation) : runCopy(invocation);
 }
 
 /** A sync as the frame of all commands knows it: the counts are those of the full copy. */
@@ -94,7 +107,8 @@ async function runCopy(invocation: Invocation<'sync'>): Promise<number> {
   const { options } = invocation;
   const checked = await checkSync(invocation);
   const { sync } = await import('../commands/sync.js');
-  const course = new Course(invocation, checked);
+  const status = await openStatus(options.status, checked);
+  const course = new Course(invocation, checked, status);
   const task: Task<SyncRun> = {
     command: 'sync',
     logs: true,
@@ -111,13 +125,18 @@ async function runCopy(invocation: Invocation<'sync'>): Promise<number> {
     afterSignal: ({ sync: summary }) =>
       summary.told !== undefined && course.copied ? afterToldText(summary, summary.told) : afterSignalText(summary, checked, course.copied),
     fields: ({ sync: summary }) => course.fields(summary),
-    exit: ({ sync: summary }) => (options.dryRun ? EXIT.done : course.exit(summary)),
+    exit: ({ sync: summary }) => (options.dryRun ? course.exitOfPlan : course.exit(summary)),
     done: 'copied',
     tornText: '',
     failed: (error) => syncFailure(error, course.copied),
   };
-  return new RunCommand(task, invocation, '').run();
+  return new RunCommand(task, invocation, '').run().finally(() => status?.close());
 }
+
+const noteTo =
+  (say: (text: string) => void) =>
+  (text: string): void =>
+    say(`warning: ${printable(text)}.`);
 
 /** Ends a dry run that would go on with an earlier one. */
 class PlanShown extends Error {}
@@ -140,12 +159,16 @@ class Course {
   private lanesTold = 0;
   /** Whether the source is read by scan. */
   private scans = false;
+  /** What was found before the full copy. */
+  private findings: readonly Finding[] = [];
+  private differences = 0;
   /** Whether it is beyond its full copy. */
   copied = false;
 
   constructor(
     private readonly invocation: Invocation<'sync'>,
     private readonly checked: SyncOptions,
+    private readonly status: StatusPlace | undefined,
   ) {
     this.problems = new KeyProblems(invocation.options.json, 'NOT_SYNCED');
   }
@@ -159,6 +182,7 @@ class Course {
     if (options.pass !== undefined) {
       talk('warning: a password on the command line (-a) shows in the process list: set REDISCLI_AUTH, or use --password-file.');
     }
+    for (const line of this.status?.lines ?? []) talk(line);
     const told = new Set<string>(); // sources described before they are read
     const signal = this.signals(talk);
     terminal.show(['connecting']);
@@ -173,12 +197,17 @@ class Course {
         for (const { name } of facts.shards) told.add(name);
         listeners.onServer?.(facts);
       },
+      checks: { words: WORDS, take: (findings) => (this.findings = findings) },
       onPlan: async (plan) => {
         if (byVariable.size > 0 && !options.verbose) talk(variablesLine(byVariable, io.env));
         const sources = plan.sources.filter((head) => head !== undefined && !told.has(head.source));
         const ask = (question: string): Promise<string> => terminal.pause(() => answerTo(question, io));
-        const more = this.scans ? toldPlanLines(checked) : syncPlanLines(checked, plan.target);
-        this.planned = (await agreedTo({ ...plan, sources }, checked, options, say, ask, more)) && !options.dryRun;
+        const own = this.scans ? toldPlanLines(checked) : syncPlanLines(checked, plan.target);
+        const more = [...own, ...planChecks(this.findings)];
+        const stops = this.stops.length > 0;
+        const asked = { ...options, dryRun: options.dryRun || stops }; // nothing is asked that changes nothing
+        this.planned = (await agreedTo({ ...plan, sources }, checked, asked, say, ask, more)) && !asked.dryRun;
+        if (stops) say(stoppedText(this.stops));
         return this.planned;
       },
       onGoesOn: (lanes) => {
@@ -198,21 +227,28 @@ class Course {
         const question = `rdbkit: delete ${keysText(keys)} of the target that the source does not have? Type yes: `;
         return (await terminal.pause(() => answerTo(question, io))) === 'yes';
       },
-      onNote: (text) => say(`warning: ${printable(text)}.`),
+      onNote: noteTo(say),
       onAgain: () => {
         problems.clear();
+        this.status?.board.clear();
         this.problemCount = 0;
       },
-      onProblem: (problem) => {
-        this.problemCount++;
-        problems.take(problem, say);
-      },
-      onKeyProblem: ({ db, key, reason }) => {
-        this.problemCount++;
-        problems.take({ file: checked.sources[0], db, key: formatText(key), reason }, say);
+      onProblem: (problem) => this.problem(problem, say),
+      onKeyProblem: ({ db, key, reason }) => this.problem({ file: checked.sources[0], db, key: formatText(key), reason }, say),
+      onDifference: (difference) => {
+        if (this.differences++ < MOST_NAMED) say(`differs: ${differenceText(difference)}`);
       },
       onStatus: (status) => this.tell(status, talk, terminal),
     };
+  }
+
+  private get stops(): readonly Finding[] {
+    return stopping(this.findings, this.invocation.options.ignoreCheck);
+  }
+
+  /** Of a dry run. */
+  get exitOfPlan(): number {
+    return this.stops.length > 0 ? EXIT.keys : EXIT.done;
   }
 
   /** The first signal ends at a clean position; there is none before the full copy is complete. The second one ends the process. */
@@ -228,13 +264,22 @@ class Course {
     return now.signal;
   }
 
+  private problem(problem: KeyProblem, say: (text: string) => void): void {
+    const { db, key, reason } = problem;
+    this.problemCount++;
+    this.status?.board.name({ db, key, reason });
+    this.problems.take(problem, say);
+  }
+
   private tell(status: SyncStatus, talk: (text: string) => void, terminal: Terminal): void {
     const { copied, copy, meter, planned, problemCount } = this;
     const rates = meter.take(status, copy.keys);
     const { phase, told } = status;
     const copies = told === undefined || phase === 'full';
     terminal.show(copies ? statusParts(status, rates, copy, problemCount) : toldParts(status, told, problemCount));
-    terminal.object(told === undefined ? statusObject(status, rates, copy, problemCount) : toldObject(status, told, copy, problemCount));
+    const object = statusObject(status, rates, copy, problemCount);
+    terminal.object(told === undefined ? object : toldObject(status, told, copy, problemCount));
+    this.status?.board.take(object.status, copy);
     if (planned && !copied && status.phase !== 'full') {
       this.copied = true;
       talk(`the full copy is done, with ${keysText(copy.keys)}: applying the writes since.`);
@@ -278,10 +323,10 @@ class Course {
       return [...copy, `changes: ${broughtText(told)}`, ...convergedLines(summary, told, checked.sources[0])];
     }
     const changes = options.phase === 'full' ? [] : [`changes: ${appliedText(summary)}`];
-    return [...copy, ...changes, ...positionLines(summary), ...releasedLines(released)];
+    return [...copy, ...changes, ...positionLines(summary), ...releasedLines(released), ...cutoverLines(summary.cutover)];
   }
 
-  fields({ caughtUp, declined, lanes, released, restored, stopped, told }: SyncSummary): object {
+  fields({ caughtUp, cutover, declined, lanes, released, restored, stopped, told }: SyncSummary): object {
     const { problemCount, problems } = this;
     const copy = restored === undefined ? { rejected: problems.all, reasons: problems.reasons } : restoreFields(restored, problems);
     if (told !== undefined) {
@@ -289,15 +334,16 @@ class Course {
       const keys = left.map(({ db, key }) => ({ db: db < 0 ? undefined : db, key: formatText(key, 0, key.length) }));
       return { ...copy, caughtUp, stopped, declined, problems: problemCount, ...rest, left: keys };
     }
-    return { ...copy, caughtUp, stopped, declined, problems: problemCount, expiriesReleased: released, lanes: lanes.map(laneObject) };
+    const ends = { caughtUp, stopped, declined, problems: problemCount, expiriesReleased: released };
+    return { ...copy, checks: this.findings, ...ends, lanes: lanes.map(laneObject), cutover: cutover && cutoverObject(cutover) };
   }
 
-  exit({ caughtUp, declined, problems, restored, told }: SyncSummary): number {
+  exit({ caughtUp, cutover, declined, problems, restored, told }: SyncSummary): number {
     if (restored?.failure !== undefined) return EXIT.output;
     if ((restored?.total.damaged ?? 0) > 0) return EXIT.input;
     const lost = restored === undefined ? 0 : restored.total.rejected + restored.told + restored.evicted.length;
     const isLate = told !== undefined && (told.doubts.length > 0 || (this.checked.untilCaughtUp === true && !caughtUp));
-    return declined || isLate || problems + lost > 0 ? EXIT.keys : EXIT.done;
+    return declined || isLate || problems + lost > 0 || cutover?.kind === 'different' ? EXIT.keys : EXIT.done;
   }
 }
 
@@ -328,10 +374,10 @@ async function runForget(invocation: Invocation<'sync'>): Promise<number> {
   const question = 'rdbkit: end this sync? Expiries are released, and it cannot go on afterwards. Type yes: ';
   const task: Task<ForgetRun> = {
     command: 'sync',
-    run: async (listeners, _, { pause }) => {
+    run: async (listeners, say, { pause }) => {
       const agreed = options.yes || (await pause(() => answerTo(question, io))) === 'yes';
       if (!agreed) return { ...NO_COPY, agreed, released: 0, removed: 0 };
-      return { ...NO_COPY, agreed, ...(await forgetSync({ ...checked, ...listeners, signal: io.signal })) };
+      return { ...NO_COPY, agreed, ...(await forgetSync({ ...checked, ...listeners, signal: io.signal, onNote: noteTo(say) })) };
     },
     line: ({ agreed, released, removed }) =>
       !agreed

@@ -25,14 +25,20 @@ export function syncFailure(error: unknown, copied: boolean): Failed | undefined
   }
   if (!(error instanceof ServerError)) return undefined;
   const line = serverLine(error, copied);
-  return { code: EXIT.output, line: copied ? `${line} ${GO_ON}` : line, object: serverErrorObject(error, copied) };
+  const object = serverErrorObject(error, copied);
+  return { code: EXIT.output, line: copied ? `${line} ${GO_ON}` : line, object: { ...object, hint: inSyncWords(String(object.hint)) } };
 }
 
 /** Advice to use options that a sync does not have. */
-const NOT_HERE = /; --via scan does without| --write-as commands [^.]*\./g;
+const NOT_HERE = /; --via scan does without| --write-as commands [^.]*\.| INFO is not needed with [^.]*\./g;
+/** Where the rights of other commands are. */
+const RIGHTS_ELSEWHERE = /All that a (?:source has to allow|restore needs) is in docs\/\w+\.md, "The least rights"/g;
 
 /** The error on one line. `written`: whether keys were written before. */
-export const serverLine = (error: ServerError, written: boolean): string => serverErrorLine(error, written).replace(NOT_HERE, '');
+export const serverLine = (error: ServerError, written: boolean): string => inSyncWords(serverErrorLine(error, written));
+
+const inSyncWords = (text: string): string =>
+  text.replace(NOT_HERE, '').replace(RIGHTS_ELSEWHERE, 'All that a sync needs is in docs/sync.md, "Rights"');
 
 function failureOfSync(error: SyncError): Failed {
   const { lane, message, reason } = error;

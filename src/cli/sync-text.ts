@@ -1,5 +1,8 @@
 import type { LaneStatus, SyncOptions, SyncStatus, SyncSummary } from '../commands/sync.js';
+import type { LaneFields, StatusFields } from '../commands/sync-terms.js';
 import type { RunProgress } from '../pipeline/run.js';
+import { redacted } from '../commands/live-terms.js';
+import { diffLine, verdictObject } from './diff-text.js';
 import { bytesText, countText, keysText, secondsText } from './numbers.js';
 import { printable, word } from './printable.js';
 import { progressParts } from './progress.js';
@@ -13,13 +16,12 @@ export type SyncWays = Pick<
 /** What is known of a target when a plan is shown. */
 export interface PlanTarget {
   readonly clustered: boolean;
-  readonly masters: readonly { readonly name: string; readonly maxMemoryPolicy: string }[];
 }
 
 /** How a sync is going to be done, after the plan of its full copy. */
 export function syncPlanLines(ways: SyncWays, target: PlanTarget): string[] {
   const { holdExpiries, phase } = ways;
-  if (phase === 'full') return ['a full copy, and nothing after it', ...doubts(ways, target)];
+  if (phase === 'full') return ['a full copy, and nothing after it'];
   return [
     `a full copy, then every write since, ${untilText(ways)}`,
     ...changesLines(ways),
@@ -29,7 +31,6 @@ export function syncPlanLines(ways: SyncWays, target: PlanTarget): string[] {
     holdExpiries
       ? 'expiries are held: only the source expires keys until the sync ends with --until caught-up or --forget'
       : 'expiries are exact: a key that is renewed just before it expires may be lost while the target is late',
-    ...doubts(ways, target),
   ];
 }
 
@@ -53,16 +54,6 @@ function changesLines({ notCommand, onlyCommand, publish, spool, spoolMax }: Syn
     ...(chosen === '' ? [] : [`warning: of the writes, ${printable(chosen)}: what other commands write is missing on the target.`]),
   ];
 }
-
-/** Why the promise of the plan may not hold. */
-const doubts = (_: SyncWays, { masters }: PlanTarget): string[] =>
-  masters
-    .filter(({ maxMemoryPolicy }) => maxMemoryPolicy !== '' && maxMemoryPolicy !== 'noeviction')
-    .map(
-      ({ maxMemoryPolicy, name }) =>
-        `warning: ${printable(name)} may evict keys (maxmemory-policy ${printable(maxMemoryPolicy)}): then the target is not what the ` +
-        'source is, and later writes to an evicted key make another value. Set noeviction for the time of the sync.',
-    );
 
 /** Writes per second, overall and of each lane, from one status to the next. */
 export interface Rates {
@@ -106,6 +97,7 @@ export function statusParts(status: SyncStatus, rates: Rates, copy: RunProgress,
       ...spool,
     ];
   }
+  if (phase === 'paused') return [`the source is paused, for ${secondsText(status.pauseLeft ?? 0)} more`, worstLag(lanes), ...errors];
   if (phase === 'settling') return ['giving keys their expiries', ...errors];
   return [
     lost.length === 0 ? 'changes' : `changes, no connection to ${lost.length === 1 ? printable(lost[0].name) : `${lost.length} masters`}`,
@@ -147,7 +139,12 @@ export function laneLines({ lanes }: SyncStatus, { lanes: rates }: Rates): strin
 }
 
 /** A line of `--json` while it runs. */
-export function statusObject({ lanes, phase, seconds }: SyncStatus, rates: Rates, copy: RunProgress, problems: number): object {
+export function statusObject(
+  { lanes, phase, seconds }: SyncStatus,
+  rates: Rates,
+  copy: RunProgress,
+  problems: number,
+): { readonly status: StatusFields } {
   return {
     status: {
       phase,
@@ -160,7 +157,7 @@ export function statusObject({ lanes, phase, seconds }: SyncStatus, rates: Rates
   };
 }
 
-export function laneObject(lane: LaneStatus): object {
+export function laneObject(lane: LaneStatus): LaneFields {
   const { applied, attached, connected, counts, fetched, lagBytes, lagSeconds, name, received, source, spool } = lane;
   const lag = { lagBytes, lagSeconds: Math.round(lagSeconds * 1e6) / 1e6 };
   return { name, connected, attached, applied, received, source, ...lag, spool, counts, fetched };
@@ -208,14 +205,39 @@ const sum = (lanes: readonly LaneStatus[], of: (lane: LaneStatus) => number): nu
 export const GO_ON = 'Run the same command again to go on.';
 
 /** What to do after a sync that ended by itself. */
-export function nextLines({ caughtUp, told }: Pick<SyncSummary, 'caughtUp' | 'told'>, { phase }: Pick<SyncWays, 'phase'>): string[] {
-  if (phase === 'full') return ['next: the same command without --phase full goes on with the writes since.'];
+export function nextLines(
+  { caughtUp, cutover, told }: Pick<SyncSummary, 'caughtUp' | 'cutover' | 'told'>,
+  ways: Pick<SyncOptions, 'phase' | 'source'>,
+): string[] {
+  if (ways.phase === 'full') return ['next: the same command without --phase full goes on with the writes since.'];
+  if (cutover?.kind === 'done') return ['next: when all clients are there, end the sync with --forget.'];
+  if (cutover?.kind === 'different') return ['next: the source takes writes again. The same command goes on; rdbkit diff tells more.'];
   if (!caughtUp) return [];
   if (told !== undefined) {
     return ['next: if nobody writes to the source any more, point your clients at the target, and end the sync with --forget.'];
   }
-  const how = 'stop the writers, run the same command once more, point your clients at the target, and end the sync with --forget';
-  return [`next: to switch over, ${how}.`];
+  return [
+    'next: to switch over, add --pause-source 30s, which stops the writers while the target gets the last writes. Or by hand:',
+    `  redis-cli -u ${redacted(ways.source.access.url)} CLIENT PAUSE 60000 WRITE    (on every master)`,
+    '  the same rdbkit command once more; then point your clients at the target, and end the sync with --forget.',
+  ];
+}
+
+/** How a cutover ended. */
+export function cutoverLines(cutover: SyncSummary['cutover']): string[] {
+  if (cutover === undefined || cutover.kind === 'late') return [];
+  const verified = `verified: ${diffLine(cutover.verdict, { isWhole: cutover.verdict.complete })}`;
+  if (cutover.kind === 'different') return [verified];
+  const isOne = cutover.stands.length === 1;
+  const at = cutover.stands.map(({ name, offset }) => (isOne ? countText(offset) : `${countText(offset)} of ${printable(name)}`));
+  const rest = `the source takes writes again in ${secondsText(cutover.left / 1000)}`;
+  return [verified, `the target is the source at offset ${at.join(', ')}: point your clients at it; ${rest}`];
+}
+
+export function cutoverObject(cutover: NonNullable<SyncSummary['cutover']>): object {
+  if (cutover.kind === 'late') return { ended: 'late', reason: cutover.reason };
+  const ended = { ended: cutover.kind, verified: verdictObject(cutover.verdict) };
+  return cutover.kind === 'different' ? ended : { ...ended, offsets: cutover.stands, pauseLeft: cutover.left / 1000 };
 }
 
 /** How to go on after a signal. `copied`: it was beyond the full copy, and ended at a clean position. */

@@ -33,7 +33,7 @@ export class FullCopy {
     session.alone = (empty || flush === true || ours) && this.plain;
     const terms: RestoreOptions = {
       ...options,
-      ...{ ttlShift: hold, signal, functions: session.functions, conflict: again ? 'replace' : conflict },
+      ...{ ttlShift: hold, fieldShift: hold, signal, functions: session.functions, conflict: again ? 'replace' : conflict },
       filter: { ...filter, notPrefix: [...(filter.notPrefix ?? []), ...positions.prefixes] },
       connectionName: labelOf(`${keys.prefix}${keys.id}:copy`),
       onPlan: !dry
@@ -100,7 +100,7 @@ export class FullCopy {
     if (this.recorded) return;
     this.recorded = true;
     for (const { number } of this.lanes.all) {
-      await this.lanes.writeRecord(number, { phase: 'full', id: '', certain: 0, sent: 0, db: 0, sentDb: 0 });
+      await this.lanes.writeRecord(number, { phase: 'full', id: '', certain: 0, sent: 0, db: 0 });
     }
   }
 

@@ -151,7 +151,7 @@ export class ScanSync {
     const { alone, fingerprint, generation, keys, name, servers } = this.session;
     for (const lane of before.lanes.keys()) if (lane !== LANE) await removeLane(servers, keys, lane);
     const stand = { phase: 'scan', id: '', certain: 0, sent: 0, db: 0, sentDb: 0 } as const;
-    const run = { alone, generation, held: false, lanes: 1, options: fingerprint };
+    const run = { alone, generation, expiries: 'exact' as const, lanes: 1, options: fingerprint };
     await replaceRecords(servers, keys, LANE, name, (slots) => recordText({ ...stand, ...run, slots }), false);
   }
 

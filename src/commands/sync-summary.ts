@@ -2,9 +2,17 @@ import type { KeyName } from '../sync/fences.js';
 import type { SyncOptions as ChangeOptions } from '../sync/options.js';
 import type { LaneStatus, ToldStatus } from '../sync/status.js';
 import type { LiveRunOptions } from './live-sources.js';
+import type { Difference } from './diff.js';
+import type { Finding, Words } from './preflight.js';
 import type { RestoreSummary } from './restore.js';
+import type { CutoverEnd } from './sync-cutover.js';
 
-export type SyncOptions = ChangeOptions & LiveRunOptions;
+export interface SyncOptions extends ChangeOptions, LiveRunOptions {
+  /** Holds rules against both sides before a full copy, and before `onPlan`. */
+  readonly checks?: { readonly words: Words; take(findings: readonly Finding[]): void } | undefined;
+  /** Called with what differs once the source is paused. */
+  readonly onDifference?: ((difference: Difference) => void) | undefined;
+}
 
 export interface SyncSummary {
   readonly restored: RestoreSummary | undefined;
@@ -17,6 +25,8 @@ export interface SyncSummary {
   readonly stopped: boolean;
   readonly declined: boolean;
   readonly seconds: number;
+  /** How the source was replaced, with `pauseSource`. */
+  readonly cutover?: CutoverEnd | undefined;
 }
 
 /** How a sync has ended whose source was read by scan. */

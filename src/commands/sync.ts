@@ -1,20 +1,26 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { LiveFacts } from '../live/facts.js';
 import { LiveSource } from '../live/live-source.js';
+import { ConnectionLost, mayPass, reasonOf, ServerError } from '../redis/errors.js';
 import { Servers } from '../redis/servers.js';
+import { unlessAborted } from '../redis/unless-aborted.js';
+import { Waiting } from '../redis/waiting.js';
 import { targetFacts, type TargetFacts } from '../restore/target-facts.js';
 import { endedWell } from '../restore/summary.js';
 import { SyncError } from '../sync/errors.js';
 import { forget } from '../sync/forget.js';
+import { release } from '../sync/holds.js';
 import { DELETED } from '../sync/lane.js';
 import { Lanes } from '../sync/lanes.js';
 import { Masters } from '../sync/masters.js';
 import { keysOf, Session } from '../sync/session.js';
-import { releaseExpiries } from '../sync/settle.js';
+import { checkSources, checkTarget } from '../sync/rights.js';
 import type { SyncStatus } from '../sync/status.js';
 import { endConnections, type LaneState, readRecords } from '../sync/target/lane-records.js';
+import { checksBefore } from './preflight.js';
 import type { RestoreSummary } from './restore.js';
 import { FullCopy, insteadOfGap } from './sync-copy.js';
+import { Cutover, type CutoverEnd, CutoverLate } from './sync-cutover.js';
 import { ScanSync } from './sync-scan.js';
 import type { SyncOptions, SyncSummary } from './sync-summary.js';
 
@@ -22,16 +28,27 @@ export type { SyncPhase } from '../sync/options.js';
 export type { LaneStatus, SyncStatus, ToldStatus } from '../sync/status.js';
 export type { SyncOptions, SyncSummary, ToldSummary } from './sync-summary.js';
 
+/** Milliseconds between two attempts to reach the target again. */
+const REACH_EVERY = 500;
 /** Milliseconds between two calls of `onStatus`. */
 const STATUS_EVERY = 1000;
 
 /** Copies a source and everything that is written to it. Throws ServerError, OutputError, SyncError and the reason of the signal. */
 export async function sync(options: SyncOptions): Promise<SyncSummary> {
+  const first = await syncOnce(options);
+  if (first.cutover?.kind !== 'late') return first;
+  // the source writes again: the sync goes on, as after a run that has ended
+  const summary = await syncOnce({ ...options, fresh: undefined, untilCaughtUp: false, pauseSource: undefined, again: true });
+  const { problems, restored, seconds } = first;
+  return { ...summary, restored, problems: problems + summary.problems, seconds: seconds + summary.seconds };
+}
+
+async function syncOnce(options: SyncOptions & { readonly again?: boolean }): Promise<SyncSummary> {
   const [name] = options.sources;
   const source = await LiveSource.open(name, { ...options.source, signal: options.signal, onEvent: options.onEvent });
   try {
     checkWay(options, source.facts);
-    const servers = await targetOf(options);
+    const servers = await (options.again === true ? reached(options) : targetOf(options));
     try {
       const facts = await targetFacts(servers, options.target);
       const Way = source.facts.way === 'scan' ? ScanSync : Sync;
@@ -44,16 +61,31 @@ export async function sync(options: SyncOptions): Promise<SyncSummary> {
   }
 }
 
+/** Connects to a target that was there before, as soon as it answers. Throws ServerError if it refuses, and the reason of the signal. */
+async function reached(options: SyncOptions): Promise<Servers> {
+  const waiting = new Waiting(Infinity, options.onEvent);
+  for (;;) {
+    options.signal?.throwIfAborted();
+    try {
+      return await targetOf(options);
+    } catch (error) {
+      if (!mayPass(error)) throw error;
+      waiting.tell(reasonOf(error));
+    }
+    await delay(REACH_EVERY, undefined, { signal: options.signal });
+  }
+}
+
 /**
  * Ends a sync for good: releases held expiries, removes its positions from the target, and its spool. The source is not asked. Throws
  * ServerError, OutputError, SyncError, and the reason of the signal.
  */
 export async function forgetSync(options: SyncOptions): Promise<{ released: number; removed: number }> {
-  const { onEvent, signal, spool } = options;
+  const { onEvent, onNote, signal, spool } = options;
   const servers = await targetOf(options);
   try {
     const { databases } = await targetFacts(servers, options.target);
-    return await forget({ servers, keys: keysOf(options), spool, databases, signal, onEvent });
+    return await forget({ servers, keys: keysOf(options), spool, databases, signal, onEvent, onNote });
   } finally {
     servers.close();
   }
@@ -81,6 +113,8 @@ class Sync {
   private readonly masters: Masters | undefined;
   private phase: SyncStatus['phase'] = 'changes';
   private stopped = false;
+  /** While the source is paused. */
+  private cutover: Cutover | undefined;
 
   constructor(
     private readonly options: SyncOptions,
@@ -94,40 +128,81 @@ class Sync {
     this.masters = crossing && new Masters(this.session, this.lanes, crossing);
   }
 
+  /** Whether it was said that a run that was killed may still write. */
+  private risky = false;
+
   async run(): Promise<SyncSummary> {
     const { lanes, masters, options, session } = this;
     const { crossing, dry, keys, servers } = session;
     let timer: NodeJS.Timeout | undefined;
+    let restored: RestoreSummary | undefined;
     try {
+      await this.checkRights();
       if (!dry) await this.endEarlier();
       const before = await readRecords(servers, keys);
       session.generation = Math.max(0, ...[...before.lanes.values()].map(({ record }) => record.generation)) + 1;
       await lanes.open(options.fresh === true ? new Map() : before.lanes);
       crossing?.read(before.slots);
       timer = setInterval(() => this.status(), STATUS_EVERY);
-      let restored: RestoreSummary | undefined;
       if (!(await this.resumes(before.lanes))) {
         this.phase = 'full';
+        await this.check(before.lanes.size > 0);
         restored = await new FullCopy(session, lanes, masters).run(before.lanes);
         if (!endedWell(restored)) return this.summary(restored, false, 0);
         if (options.phase === 'full') return this.summary(restored, false, await this.release());
       } else if (dry) return this.summary(undefined, false, 0);
       this.phase = 'changes';
       const caughtUp = await this.follow();
-      return this.summary(restored, caughtUp, caughtUp ? await this.release() : 0);
-    } catch (error) {
-      throw session.reasonFor(error);
+      const { cutover } = this;
+      if (!caughtUp || cutover === undefined) return this.summary(restored, caughtUp, caughtUp ? await this.release() : 0);
+      let released = 0;
+      const end = await cutover.finish(
+        async (signal) => (released = await this.release(signal)),
+        (difference) => options.onDifference?.(difference),
+      );
+      if (end.kind === 'late') await this.giveUp(cutover, end.reason);
+      return this.summary(restored, end.kind !== 'late', released, end);
+    } catch (thrown) {
+      const error = session.reasonFor(thrown);
+      if (!(error instanceof CutoverLate) || this.cutover === undefined) throw error;
+      await this.giveUp(this.cutover, error.message);
+      return this.summary(restored, false, 0, { kind: 'late', reason: error.message });
     } finally {
       clearInterval(timer);
+      await this.cutover?.end();
       session.close();
       await lanes.close();
     }
   }
 
+  /** What cannot be asked now is no reason not to copy: the copy tries for longer. */
+  private async check(again: boolean): Promise<void> {
+    const { facts, servers, signal, source } = this.session;
+    const { checks, onNote } = this.options;
+    if (checks === undefined) return;
+    try {
+      checks.take(await checksBefore(this.options, { source, servers, facts, signal, again }, checks.words));
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!(error instanceof ServerError || error instanceof ConnectionLost)) throw error;
+      onNote?.(`the checks before the copy were not made: ${error.message}`);
+    }
+  }
+
+  /** Throws ServerError if a server refuses what may be needed later. */
+  private async checkRights(): Promise<void> {
+    const { keys, options, servers, signal, source } = this.session;
+    const { filter, holdExpiries: holds, onNote } = options;
+    await checkSources(source, { db: filter?.db, signal, onNote });
+    const notes = await checkTarget({ servers, keys, holds, signal });
+    for (const note of notes) onNote?.(note);
+    this.risky = notes.length > 0;
+  }
+
   /** What an earlier run has sent is applied, or lost, when this resolves. */
   private async endEarlier(): Promise<void> {
     const refused = await endConnections(this.session.servers, this.session.keys);
-    if (refused === undefined) return;
+    if (refused === undefined || this.risky) return;
     const risk = 'a run that was killed may still be writing, so that writes may be applied twice';
     this.options.onNote?.(`the target refuses CLIENT LIST or CLIENT KILL (${refused}): ${risk}`);
   }
@@ -180,6 +255,7 @@ class Sync {
     }
     for (const lane of strangers) await masters?.join(lane);
     if (gone.length > 0) await masters?.forget(gone);
+    if (!session.dry) await lanes.holdAgain(states);
     options.onGoesOn?.(lanes.all.map(({ name, number }) => ({ name, offset: states.get(number)?.record.certain ?? 0 })));
     return true;
   }
@@ -202,19 +278,21 @@ class Sync {
     options.stop?.addEventListener('abort', stop, { once: true });
     if (options.stop?.aborted === true) stop();
     const caughtUp = options.untilCaughtUp === true ? this.untilCaughtUp() : Promise.resolve(false);
-    void caughtUp.then((is) => {
+    const cut = caughtUp.then((is) => {
       if (!is) return;
       this.stopped = true;
-      for (const { lane, sourceOffset } of lanes.all) lane?.stop(sourceOffset);
+      for (const one of lanes.all) one.lane?.stop(this.cutover?.offsetOf(one) ?? one.sourceOffset);
+      return this.cutover?.ended();
     });
+    cut.catch((error: unknown) => session.fail(error));
     void masters?.watch(() => this.stopped || session.signal.aborted).catch((error: unknown) => session.fail(error));
-    await lanes.ended();
+    await unlessAborted(lanes.ended(), session.signal, () => undefined); // they may wait for a target that does not answer
     session.assertWell();
     return options.stop?.aborted !== true && (await caughtUp);
   }
 
   private async untilCaughtUp(): Promise<boolean> {
-    const { maxLag, settle } = this.options;
+    const { maxLag, pauseSource, settle } = this.options;
     let since: number | undefined;
     while (!this.session.signal.aborted && this.options.stop?.aborted !== true) {
       const near = this.lanes.statuses.every(
@@ -222,27 +300,49 @@ class Sync {
       );
       if (!near) since = undefined;
       else since ??= Date.now();
-      if (since !== undefined && Date.now() - since >= settle) return true;
+      if (since !== undefined && Date.now() - since >= settle) return pauseSource === undefined || this.cutOver(pauseSource);
       await delay(Math.min(100, settle));
     }
     return false;
   }
 
+  /** Pauses the source, and returns whether the target has all of its writes; if not, the source writes again. */
+  private async cutOver(milliseconds: number): Promise<boolean> {
+    const { lanes, session } = this;
+    const cutover = await Cutover.begin(session, lanes, milliseconds);
+    this.cutover = cutover;
+    this.phase = 'paused';
+    this.status();
+    const late = await cutover.drain();
+    if (late === undefined) return true;
+    await this.giveUp(cutover, late);
+    this.phase = 'changes';
+    return false;
+  }
+
+  private async giveUp(cutover: Cutover, reason: string): Promise<void> {
+    await cutover.end();
+    this.cutover = undefined;
+    this.options.onNote?.(`the cutover is given up: ${reason}. The source takes writes again, and the sync goes on until it is stopped`);
+  }
+
   /** Gives keys their real expiries: nothing is written any more. */
-  private async release(): Promise<number> {
-    const { facts, servers, signal } = this.session;
+  private async release(signal = this.session.signal): Promise<number> {
     if (!this.options.holdExpiries) return 0;
     this.phase = 'settling';
     this.status();
-    return releaseExpiries(servers, { databases: facts.databases, signal, onEvent: this.options.onEvent });
+    return release({ ...this.session.holds, signal });
   }
 
   private status(): void {
-    this.options.onStatus?.({ phase: this.phase, lanes: this.lanes.statuses, seconds: (performance.now() - this.started) / 1000 });
+    const { cutover, lanes, phase, started } = this;
+    const seconds = (performance.now() - started) / 1000;
+    this.options.onStatus?.({ phase, lanes: lanes.statuses, seconds, pauseLeft: cutover && cutover.left / 1000 });
   }
 
-  private summary(restored: RestoreSummary | undefined, caughtUp: boolean, released: number): SyncSummary {
+  private summary(restored: RestoreSummary | undefined, caughtUp: boolean, released: number, cutover?: CutoverEnd): SyncSummary {
     return {
+      cutover,
       ...{ restored, lanes: this.lanes.statuses, caughtUp, released, problems: this.session.problems },
       stopped: this.options.stop?.aborted === true,
       declined: restored?.declined === true,

@@ -222,18 +222,22 @@ const PARTS = ['length', 'lastId', 'firstId', 'maxDeletedId', 'entriesAdded', 'g
 const ONLY_FULL: ReadonlySet<string> = new Set(['firstId', 'maxDeletedId', 'entriesAdded', 'idempotence']);
 
 function haveSamePart(a: Stream, b: Stream, part: (typeof PARTS)[number], full: boolean): boolean {
-  if (part === 'groups') return areSame(groupsOf(a, full), groupsOf(b, full));
+  if (part === 'groups') {
+    const counted = full && a.entriesAdded !== undefined && b.entriesAdded !== undefined;
+    return areSame(groupsOf(a, full, counted), groupsOf(b, full, counted));
+  }
   const [one, twin] = [a[part], b[part]];
   return one === undefined || twin === undefined || areSame(one, twin); // an older server does not know it
 }
 
 /** What counts of groups, which have no order; times at which consumers were seen never do. */
-function groupsOf({ groups }: Stream, full: boolean): object[] {
+function groupsOf({ groups }: Stream, full: boolean, counted: boolean): object[] {
   const sorted = [...groups].sort((a, b) => Buffer.compare(a.name, b.name));
   const consumers = (group: StreamGroup<Buffer>): Buffer[] => group.consumers.map(({ name }) => name).sort((a, b) => Buffer.compare(a, b));
   return sorted.map((group) => ({
     ...{ name: group.name, lastId: group.lastId },
     ...(full ? { pending: group.pending, consumers: consumers(group) } : {}),
+    ...(counted ? { entriesRead: group.entriesRead } : {}),
   }));
 }
 

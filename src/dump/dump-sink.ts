@@ -9,7 +9,8 @@ import { isKeyClock } from '../rdb/opcodes.js';
 import type { KeyPlace } from '../values/filters.js';
 import { KeySet } from '../values/key-set.js';
 import { isFileOnly, LATEST_REDIS, type Target } from '../values/targets.js';
-import { AGAIN, type PartsPlan, PartsTranscoder, type Refused, type Transcoded, Transcoder } from '../values/transcode.js';
+import { AGAIN, type PartsPlan, PartsTranscoder, type Refused } from '../values/transcode.js';
+import { type Transcoded, type TranscodeOptions, Transcoder } from '../values/transcode.js';
 import type { Damage } from '../pipeline/damage.js';
 import type { DumpCounts, KeyProblem } from '../pipeline/key-problem.js';
 import { type Library, type LibraryOutcome, noteLibrary } from '../pipeline/libraries.js';
@@ -28,6 +29,8 @@ export interface DumpSinkOptions {
   readonly target?: Target | undefined;
   /** Write keys without what the target cannot hold, instead of refusing them. */
   readonly allowLoss?: boolean | undefined;
+  /** Milliseconds added to the expiries of hash fields; with a target. */
+  readonly fieldShift?: number | undefined;
   /** Keys of all sources so far, if several sources or mapped databases may have the same key. */
   readonly seen?: KeySet | undefined;
   /** Which of them may be repeated (default: all); of lines of payloads, any may. */
@@ -86,8 +89,8 @@ interface Translation {
   readonly parts: PartsTranscoder;
 }
 
-function translationFor(target: Target, allowLoss: boolean): Translation {
-  return { whole: new Transcoder(target, { allowLoss }), parts: new PartsTranscoder(target, { allowLoss }) };
+function translationFor(target: Target, options: TranscodeOptions): Translation {
+  return { whole: new Transcoder(target, options), parts: new PartsTranscoder(target, options) };
 }
 
 /** Whether the key of the last record before a row was dropped; `before` if the batch has none. */
@@ -145,10 +148,10 @@ export abstract class DumpSink implements LastSink {
   private ownSeen: KeySet | undefined;
 
   constructor(protected readonly options: DumpSinkOptions) {
-    const { allowLoss = false, target } = options;
+    const { allowLoss = false, fieldShift, target } = options;
     this.codec = options.codec ?? TS_CODEC;
     this.libraries = options.libraries ?? [];
-    if (target !== undefined) this.translation = translationFor(target, allowLoss);
+    if (target !== undefined) this.translation = translationFor(target, { allowLoss, fieldShift });
   }
 
   /** KeyDB's clock of the next key, an AUX field; if it is kept, it is written before the key. */
@@ -344,7 +347,7 @@ export abstract class DumpSink implements LastSink {
 
   /** The transcoder for a value that may need one. */
   private translationOf({ type }: Frame): Translation | undefined {
-    return this.translation ?? (isFileOnly(type) && this.leavesFile ? (this.inlining ??= translationFor(LATEST_REDIS, false)) : undefined);
+    return this.translation ?? (isFileOnly(type) && this.leavesFile ? (this.inlining ??= translationFor(LATEST_REDIS, {})) : undefined);
   }
 
   /** Writes a value in an encoding that the target reads. */

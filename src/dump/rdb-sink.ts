@@ -18,6 +18,7 @@ import { DumpSink, type DumpSinkOptions } from './dump-sink.js';
 import { PlainTypes } from './plain-types.js';
 import type { RdbFile, RdbFormat } from './rdb-file.js';
 import { auxName, frameLibraryName, functionCode, libraryName } from '../values/meta.js';
+import { isShifted } from '../values/types/hashes.js';
 
 export interface RdbSinkOptions extends DumpSinkOptions {
   /** Default: that of the first source. */
@@ -251,13 +252,14 @@ export class RdbSink extends DumpSink {
   }
 
   private plainTypes(): PlainTypes {
-    const { format, target } = this.options;
+    const { fieldShift, format, target } = this.options;
     const misfits = (type: TypeRow): string | undefined =>
       format === undefined ? typeMisfit(type, this.file, this.file.typesUpTo) : typeMisfit(type, format);
     return new PlainTypes(
       this.codec,
       target,
-      (type) => (target !== undefined || misfits(type) === undefined) && !(this.leavesFile && isFileOnly(type)),
+      (type) =>
+        (target !== undefined || misfits(type) === undefined) && !(this.leavesFile && isFileOnly(type)) && !isShifted(type, fieldShift),
     );
   }
 

@@ -14,6 +14,7 @@ import { RespValues } from './resp-values.js';
 import { RespWriter, writeExpiry } from './resp-writer.js';
 import { RestoreWriter } from './restore-writer.js';
 import { SingleOutputSink } from './single-output-sink.js';
+import { isShifted } from '../values/types/hashes.js';
 
 export interface RespSinkOptions extends DumpSinkOptions {
   /** Larger payloads, in bytes, are written with plain commands. */
@@ -49,7 +50,8 @@ export class RespSink extends SingleOutputSink {
     super(output, options);
     this.resp = new RespWriter(output, this.codec);
     this.restores = new RestoreWriter(this.codec.crc64(), options.target);
-    this.plain = new PlainTypes(this.codec, options.target, (type) => !isFileOnly(type), options.maxPayload - AROUND_VALUE);
+    const { fieldShift, maxPayload, target } = options;
+    this.plain = new PlainTypes(this.codec, target, (type) => !isFileOnly(type) && !isShifted(type, fieldShift), maxPayload - AROUND_VALUE);
     this.versions = versionTable(this.codec);
     this.server = options.target === undefined ? NEWEST : releaseNumber(options.target);
     this.values = new RespValues(this.resp, this.server);

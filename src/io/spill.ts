@@ -8,12 +8,20 @@ const MEMORY = 8 << 20;
 /** Bytes given back at a time. */
 const PIECE = 1 << 18;
 
+/** Bytes that can be read any number of times, until they are closed. */
+export interface HeldBytes {
+  readonly size: number;
+  /** In order, in pieces that are valid until the next one. */
+  read(): Generator<Uint8Array, void, void>;
+  close(): void;
+}
+
 /**
  * Bytes put aside until it is known what to do with them: in memory while they are few, else in a temporary file (in
  * TMPDIR, readable by this user alone) that loses its name as soon as it is open, so that nothing can leave it behind. Throws
  * OutputError where there is no room for it.
  */
-export class Spill {
+export class Spill implements HeldBytes {
   private chunks: Uint8Array[] = [];
   private inMemory = 0;
   private fd: number | undefined;

@@ -123,9 +123,14 @@ export class LiveSource {
     return new LiveSource(facts, shards, servers, cluster, shardOf);
   }
 
-  /** Where the keys of all slots of a cluster are now. Throws ServerError and ConnectionLost. */
-  view(): Promise<ClusterView> | undefined {
-    return this.cluster?.state.view();
+  /** Where the keys of all slots of a cluster are now; CLUSTER NODES is needed. Throws ServerError and ConnectionLost. */
+  async view(): Promise<ClusterView | undefined> {
+    const { cluster, facts } = this;
+    const view = await cluster?.state.view();
+    if (cluster?.state.refused === undefined) return view;
+    const error = new ServerError('REFUSED', facts.name, cluster.state.refused);
+    error.readAs = 'source';
+    throw error;
   }
 
   /** Masters of the cluster that have come since this was asked last, with `known` shards. Throws ServerError and ConnectionLost. */

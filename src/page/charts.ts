@@ -6,7 +6,7 @@ import { colour, onTheme } from './theme.js';
 const FONT = '12px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif';
 
 /** A chart that follows the width of its place and the theme; `build` makes it anew. */
-function living(height: number, label: string, build: (width: number, host: HTMLElement) => uPlot): HTMLElement {
+export function living(height: number, label: string, build: (width: number, host: HTMLElement) => uPlot): HTMLElement {
   const host = el('div', { class: 'chart', role: 'img', 'aria-label': label, style: { height: `${height}px` } });
   let plot: uPlot | undefined;
   let width = 0;
@@ -129,68 +129,89 @@ function pointAt(plot: uPlot, host: HTMLElement, lines: (i: number) => readonly 
   tip({ clientX: x + (left ?? 0), clientY: y + (top ?? 0) }, ...found);
 }
 
-export interface Line {
+export interface LineStyle {
   readonly name: string;
   readonly tint: string;
+}
+
+export interface Line extends LineStyle {
   readonly values: readonly (number | null)[];
+}
+
+interface LineChart {
+  readonly width: number;
+  readonly height: number;
+  readonly host: HTMLElement;
+  readonly lines: readonly LineStyle[];
+  readonly format: (value: number) => string;
+  /** Whether each value has a dot. */
+  readonly dots: boolean;
+  /** Whatever is drawn now: times in seconds, and the values of each line. */
+  readonly data: () => uPlot.AlignedData;
+  /** How a time is told; default: as a date. */
+  readonly time?: (at: number) => string;
+}
+
+/** How lines over time are drawn. */
+export function lineOptions({ width, height, host, lines, format, dots, data, time = date }: LineChart): uPlot.Options {
+  const amount = (value: number | null | undefined): string => (value === null || value === undefined ? '–' : format(value));
+  const named = ({ name }: LineStyle): string => (lines.length > 1 ? `${clip(visible(name))}: ` : '');
+  return {
+    width,
+    height,
+    padding: [12, 12, 0, 0],
+    legend: { show: false },
+    cursor: { y: false, drag: { x: false, y: false }, points: { size: 7 } },
+    scales: { y: { range: (_plot, _least, most) => [0, most > 0 ? most * 1.1 : 1] } },
+    axes: [
+      { stroke: colour('soft'), font: FONT, grid: { show: false }, ticks: { stroke: colour('line'), size: 5 }, values: TIME_FORMATS },
+      {
+        stroke: colour('soft'),
+        font: FONT,
+        grid: { stroke: colour('line'), width: 1 },
+        ticks: { show: false },
+        size: 64,
+        values: (_plot, splits) => splits.map((value) => scaled(format(value))),
+      },
+    ],
+    series: [
+      {},
+      ...lines.map(({ tint }) => ({ stroke: colour(tint), width: 2, points: { show: dots, size: 5, fill: colour(tint) } })),
+    ],
+    hooks: {
+      setCursor: [
+        (plot) => {
+          pointAt(plot, host, (i) => {
+            const [times, ...values] = data();
+            return [el('b', {}, time(times[i] * 1000)), ...lines.map((line, n) => `${named(line)}${amount(values[n][i])}`)];
+          });
+        },
+      ],
+    },
+  };
 }
 
 /** Lines over time, with a legend of their names beneath. */
 export function lineChart(times: readonly number[], lines: readonly Line[], format: (value: number) => string, label: string): HTMLElement {
   const height = 220;
-  const amount = (value: number | null): string => (value === null ? '–' : format(value));
+  const data: uPlot.AlignedData = [times.map((time) => time / 1000), ...lines.map(({ values }) => [...values])];
   const chart = living(
     height,
     label,
     (width, host) =>
-      new uPlot(
-        {
-          width,
-          height,
-          padding: [12, 12, 0, 0],
-          legend: { show: false },
-          cursor: { y: false, drag: { x: false, y: false }, points: { size: 7 } },
-          scales: { y: { range: (_plot, _least, most) => [0, most > 0 ? most * 1.1 : 1] } },
-          axes: [
-            { stroke: colour('soft'), font: FONT, grid: { show: false }, ticks: { stroke: colour('line'), size: 5 }, values: TIME_FORMATS },
-            {
-              stroke: colour('soft'),
-              font: FONT,
-              grid: { stroke: colour('line'), width: 1 },
-              ticks: { show: false },
-              size: 64,
-              values: (_plot, splits) => splits.map((value) => scaled(format(value))),
-            },
-          ],
-          series: [
-            {},
-            ...lines.map(({ tint }) => ({
-              stroke: colour(tint),
-              width: 2,
-              points: { show: times.length <= 60, size: 5, fill: colour(tint) },
-            })),
-          ],
-          hooks: {
-            setCursor: [
-              (plot) => {
-                pointAt(plot, host, (i) => [
-                  el('b', {}, date(times[i])),
-                  ...lines.map(({ name, values }) => `${lines.length > 1 ? `${clip(visible(name))}: ` : ''}${amount(values[i])}`),
-                ]);
-              },
-            ],
-          },
-        },
-        [times.map((time) => time / 1000), ...lines.map(({ values }) => [...values])] as uPlot.AlignedData,
-        host,
-      ),
+      new uPlot(lineOptions({ width, height, host, lines, format, dots: times.length <= 60, data: () => data }), data, host),
   );
-  if (lines.length === 1) return chart;
-  const legend = lines.map(({ name, tint }) =>
-    el('span', { class: 'key' }, el('span', { class: 'chip', style: { background: `var(--${tint})` } }), clip(visible(name))),
-  );
-  return el('div', {}, chart, el('div', { class: 'legend' }, ...legend));
+  return lines.length === 1 ? chart : el('div', {}, chart, legendOf(lines));
 }
+
+export const legendOf = (lines: readonly LineStyle[]): HTMLElement =>
+  el(
+    'div',
+    { class: 'legend' },
+    ...lines.map(({ name, tint }) =>
+      el('span', { class: 'key' }, el('span', { class: 'chip', style: { background: `var(--${tint})` } }), clip(visible(name))),
+    ),
+  );
 
 const clip = (text: string): string => (text.length > 60 ? `${text.slice(0, 60)}…` : text);
 

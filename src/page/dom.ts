@@ -153,3 +153,12 @@ export function panel(title: string, note: Child, ...children: readonly Child[])
     ...children,
   );
 }
+
+/** One of the numbers on top. */
+export const number = (name: string, value: string, note: Child, title?: string): HTMLElement =>
+  el(
+    'div',
+    { class: 'figure', title },
+    el('dt', {}, name),
+    el('dd', {}, el('span', { class: 'value' }, value), el('span', { class: 'sub' }, note)),
+  );

@@ -1,5 +1,5 @@
 import type { PrefixNode, Report } from '../inspect/report.js';
-import { el, fileText, type Child } from './dom.js';
+import { el, fileText, number, type Child } from './dom.js';
 import { bytes, count, part, percent, plural, short, visible, words } from './format.js';
 import { pattern } from './nodes.js';
 import { split, unbalanced, type Shard } from './shards.js';
@@ -113,14 +113,6 @@ function worst(shards: readonly Shard[]): string {
   const most = Math.max(...shards.map(({ memory }) => memory));
   return mean > 0 ? `largest ${percent(most / mean - 1)} over the mean` : 'all are empty';
 }
-
-const number = (name: string, value: string, note: Child, title?: string): HTMLElement =>
-  el(
-    'div',
-    { class: 'figure', title },
-    el('dt', {}, name),
-    el('dd', {}, el('span', { class: 'value' }, value), el('span', { class: 'sub' }, note)),
-  );
 
 /** Of the number of keys of a sample: twice its standard error, as a part. */
 export const keyError = ({ sample }: Report): number =>

@@ -44,6 +44,12 @@ const isUnsupported = (error: string): boolean =>
   /^-?(?:ERR|ERROR)?:? ?(?:unknown|unsupported|invalid|unimplemented|disabled|forbidden) command/i.test(error) ||
   /\bcommand\b.{0,40}\b(?:not (?:supported|allowed|available|implemented|permitted)|unsupported|disabled|forbidden)\b/i.test(error);
 
+/** Why a transaction was discarded, if EXEC says it (Redis 7.0; acl.c): it is refused itself then. */
+export const abortedBy = (error: string): string => /^EXECABORT [^:]*: (.*)/.exec(error)?.[1] ?? error;
+
+/** Whether the server does not know a command: it is older, or was told to hide it. */
+export const isUnknownCommand = (error: string): boolean => /^ERR unknown command/i.test(error);
+
 /** Whether a command was over a protocol limit: the server closes the connection then. */
 export const isOverLimit = (error: string): boolean => error.startsWith('ERR Protocol error');
 

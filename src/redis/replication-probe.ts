@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis';
 import { reasonOf } from './errors.js';
-import { refusalOf } from './refusals.js';
+import { isUnknownCommand, refusalOf } from './refusals.js';
 import { helloInfo } from './server-info.js';
 
 /** The release from which on PSYNC looks at its offset before anything else (redis#10243); older ones copy all the same, or crash. */
@@ -24,14 +24,12 @@ export async function replicationRefused(client: Redis, psync = 'PSYNC'): Promis
     if (probe.status === 'wait') await probe.connect();
     const answer = release >= CHECKS_OFFSET ? await said(probe, psync, '?', 'x') : await queued(probe, psync);
     if (refusalOf(answer) !== 'stop') return undefined;
-    const hasSync = psync === 'PSYNC' && UNKNOWN.test(answer) && !UNKNOWN.test(await said(probe, 'SYNC', 'x'));
+    const hasSync = psync === 'PSYNC' && isUnknownCommand(answer) && !isUnknownCommand(await said(probe, 'SYNC', 'x'));
     return hasSync ? undefined : answer;
   } finally {
     probe.disconnect();
   }
 }
-
-const UNKNOWN = /^ERR unknown command/i;
 
 /** The error that a command is answered with; empty if there is none. */
 async function said(client: Redis, name: string, ...args: string[]): Promise<string> {

@@ -121,10 +121,14 @@ export class ReplicationLink {
     return (await ReplicationLink.introduced(socket, options)).from(id, offset);
   }
 
-  /** Does for `from` what can be done before the offset is known. Throws like `full`. */
+  /**
+   * Does for `from` what can be done before the offset is known. Throws like `full`, and where REPLCONF is refused: without ACK, the
+   * link ends.
+   */
   static introduced(socket: Duplex, options: ReplicationOptions): Promise<IntroducedReplica> {
     return opened(socket, options, async (pulled) => {
-      await introduce(pulled, ['rdb-filter-only', '']); // an RDB that nobody wants has no keys then (since 7.0)
+      const wish = ['rdb-filter-only', '']; // an RDB that nobody wants has no keys then (since 7.0)
+      await introduce(pulled, wish, (line) => refusal(options.name, line));
       return {
         from: (id, offset) => closedOnError(pulled, options, () => ReplicationLink.continued(pulled, id, offset, options)),
         close: () => pulled.close(),
@@ -264,14 +268,16 @@ async function closedOnError<T>(pulled: PulledSocket, options: ReplicationOption
 
 /**
  * Says what this replica can do, and what it wishes; returns whether the server takes the wish. Servers before 2.8 do not know REPLCONF,
- * and others may refuse it: it is not needed for a copy.
+ * and others may refuse it: it is not needed for a copy, and `onRefused` is only called where writes are to follow.
  */
-async function introduce(pulled: PulledSocket, wish: readonly string[]): Promise<boolean> {
+async function introduce(pulled: PulledSocket, wish: readonly string[], onRefused?: (line: string) => ServerError): Promise<boolean> {
   for (const args of [['version', VERSION], ['capa', 'eof', 'capa', 'psync2'], wish]) {
     if (args.length === 0) return false;
     const answer = await asked(pulled, 'REPLCONF', ...args);
     if (args === wish) return answer.startsWith('+');
-    if (/^-(?:NOPERM|ERR unknown command)/i.test(answer)) return false;
+    if (!/^-(?:NOPERM|ERR unknown command)/i.test(answer)) continue;
+    if (onRefused !== undefined) throw onRefused(answer);
+    return false;
   }
   return false;
 }

@@ -273,12 +273,13 @@ export class Servers {
 
   /** Asks every master. Throws ServerError. */
   eachMaster<T>(question: (client: Redis, master: Master) => Promise<T>): Promise<T[]> {
-    return Promise.all(
-      this.masters.map(async (master) => {
-        const client = await this.client(master);
-        return asked(this.access, () => question(client, master), master.name);
-      }),
-    );
+    return Promise.all(this.masters.map((master) => this.ask(master, (client) => question(client, master))));
+  }
+
+  /** Asks one of them. Throws ServerError. */
+  async ask<T>(master: Master, question: (client: Redis) => Promise<T>): Promise<T> {
+    const client = await this.client(master);
+    return asked(this.access, () => question(client), master.name);
   }
 
   /** The clock of a server. For one that was not asked yet, the slowest of the others: then the fewest keys count as expired. */

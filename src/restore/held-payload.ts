@@ -2,9 +2,9 @@ import { Crc64 } from '../bytes/crc64.js';
 import type { Frame } from '../rdb/frame.js';
 import { PAYLOAD_FOOTER, payloadHead, writePayloadFooter } from '../rdb/payload.js';
 import type { RedisType } from '../rdb/types.js';
-import type { Spill } from '../io/spill.js';
+import type { HeldBytes } from '../io/spill.js';
 
-/** A DUMP payload with its value in a Spill. The last owner closes it. */
+/** A DUMP payload whose value was put aside. The last owner closes it. */
 export class HeldPayload {
   /** The bytes before the value: see payloadHead. */
   readonly head: Uint8Array;
@@ -15,7 +15,7 @@ export class HeldPayload {
     /** RDB version of the payload. */
     readonly version: number,
     /** The whole value. */
-    private readonly held: Spill,
+    private readonly held: HeldBytes,
   ) {
     this.head = payloadHead(frame);
     this.redisType = frame.redisType;

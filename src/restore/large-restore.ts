@@ -15,7 +15,7 @@ import { hasReplace, releaseNumber, type Target } from '../values/targets.js';
 import type { ByteSink } from '../io/byte-sink.js';
 import { HeldPayload } from './held-payload.js';
 import { Output } from '../io/output.js';
-import { Spill } from '../io/spill.js';
+import { type HeldBytes, Spill } from '../io/spill.js';
 import type { Closing, Segment } from './segments.js';
 import { CLOSES, type RestoreConflict, THERE } from './outcomes.js';
 import { temporaryKey } from './temporary-key.js';
@@ -24,8 +24,14 @@ import { RespValues } from '../dump/resp-values.js';
 import { RespWriter, writeExpiry } from '../dump/resp-writer.js';
 import { RestoreWriter } from '../dump/restore-writer.js';
 
+/** What sends a large value. */
+export type LargeDelivery = Pick<
+  Delivery,
+  'companionRefused' | 'exclusive' | 'learnLimit' | 'resumed' | 'servers' | 'sharded' | 'slotOf' | 'tooLarge'
+>;
+
 export interface LargeOptions {
-  readonly delivery: Delivery;
+  readonly delivery: LargeDelivery;
   readonly codec: Codec;
   readonly target: Target;
   /** RDB version of the payload in the rejects file, and of the one that is sent. */
@@ -86,8 +92,8 @@ export class LargeRestore {
   constructor(
     frame: Frame,
     /** The whole value. */
-    held: Spill,
-    private readonly segment: Segment,
+    held: HeldBytes,
+    private readonly segment: Pick<Segment, 'delivered' | 'reject' | 'skip'>,
     private readonly options: LargeOptions,
   ) {
     this.key = frame.keyBytes.slice(frame.keyStart, frame.keyEnd);

@@ -35,6 +35,8 @@ export interface RestoreOptions extends RunOptions, Pick<DumpSinkOptions, 'allow
   readonly keyPrefixMap?: KeyPrefixes | undefined;
   /** Milliseconds added to expiries. */
   readonly ttlShift?: number | undefined;
+  /** The same for expiries of hash fields. */
+  readonly fieldShift?: number | undefined;
   /** Larger payloads, in bytes, are written with plain commands (default 512 MiB, that of proto-max-bulk-len). */
   readonly maxPayload?: number | undefined;
   /** Which values are looked into before they are sent (default: auto). */

@@ -5,6 +5,8 @@ import { DAMAGED, DB, DROPPED, HAS_EXPIRE, KIND, OFFSET, RECORD } from '../kerne
 import { type Batch, LARGEST_PAYLOAD } from '../rdb/batch.js';
 import { typeOfNumber, versionTable } from '../rdb/frame-table.js';
 import type { DeliveryConnection } from './delivery-connection.js';
+import type { TypeRow } from '../rdb/types.js';
+import { isShifted } from '../values/types/hashes.js';
 import { hasAbsoluteTtl, sentVersion, type Target } from '../values/targets.js';
 import { PlainTypes } from '../dump/plain-types.js';
 import { RespValues } from '../dump/resp-values.js';
@@ -18,6 +20,8 @@ export interface PlainRecordsOptions extends BatchOptions {
   readonly maxPayload: number;
   /** Number of databases of the target. */
   readonly databases: number;
+  /** Milliseconds added to the expiries of hash fields. */
+  readonly fieldShift?: number | undefined;
   /** A key had expired; `db` is its database on the target. */
   expired(db: number, expireAt: number): void;
 }
@@ -39,10 +43,12 @@ export class PlainRecords {
     private readonly batches: OpenBatches,
     private readonly segments: Segments,
   ) {
-    const { maxPayload, target } = options;
+    const { fieldShift, maxPayload, target } = options;
     this.kernelFits = hasAbsoluteTtl(target);
     // larger ones become commands when they are sent
-    this.plain = new PlainTypes(codec, target, ({ redisType }) => maxPayload > LARGEST_PAYLOAD || RespValues.canWrite(redisType));
+    const fits = (type: TypeRow): boolean =>
+      (maxPayload > LARGEST_PAYLOAD || RespValues.canWrite(type.redisType)) && !isShifted(type, fieldShift);
+    this.plain = new PlainTypes(codec, target, fits);
     this.versions = versionTable(codec);
   }
 

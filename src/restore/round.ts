@@ -136,10 +136,11 @@ export class Round {
       signal,
       stripTtl,
       ttlShift,
+      fieldShift,
       url,
     } = this.options;
     return new RestoreSink({
-      ...{ allowLoss, delivery, conflict, dbMap, codec, maxPayload, sanitize, signal, stripTtl, ttlShift },
+      ...{ allowLoss, delivery, conflict, dbMap, codec, maxPayload, sanitize, signal, stripTtl, ttlShift, fieldShift },
       target: facts.target,
       damage,
       seen,

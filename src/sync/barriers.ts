@@ -1,6 +1,5 @@
-import type { Redis } from 'ioredis';
 import { keySlot } from '../bytes/crc16.js';
-import type { Servers } from '../redis/servers.js';
+import type { Master, Servers } from '../redis/servers.js';
 import { withReplace } from './commands/split.js';
 import { SyncGap } from './errors.js';
 import type { Crossing } from './crossing.js';
@@ -146,17 +145,25 @@ export async function eachKey(
   visit: (owner: number, keys: readonly Buffer[]) => Promise<void>,
 ): Promise<void> {
   for (const [owner, master] of servers.masters.entries()) {
-    await eachKeyOf(await servers.client(master), (keys) => visit(owner, keys), db);
+    await eachKeyOf(servers, master, (keys) => visit(owner, keys), db);
   }
 }
 
-/** All keys of a database of one server. */
-export async function eachKeyOf(client: Redis, visit: (keys: readonly Buffer[]) => Promise<void> | void, db = 0): Promise<void> {
+/** All keys of a database of one server. Throws ServerError, and what `visit` throws. */
+export async function eachKeyOf(
+  servers: Servers,
+  master: Master,
+  visit: (keys: readonly Buffer[]) => Promise<void> | void,
+  db = 0,
+): Promise<void> {
   let cursor = '0';
   do {
-    if (db !== 0) await client.select(db);
-    const [next, keys] = await client.scanBuffer(cursor, 'COUNT', AT_ONCE);
-    if (db !== 0) await client.select(0);
+    const [next, keys] = await servers.ask(master, async (client) => {
+      if (db !== 0) await client.select(db);
+      const page = await client.scanBuffer(cursor, 'COUNT', AT_ONCE);
+      if (db !== 0) await client.select(0);
+      return page;
+    });
     cursor = next.toString();
     await visit(keys);
   } while (cursor !== '0');

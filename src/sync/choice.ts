@@ -1,5 +1,7 @@
 import type { RestoreOptions } from '../restore/options.js';
-import { compileKeyFilter } from '../values/filters.js';
+import { compileKeyFilter, type KeyPlace } from '../values/filters.js';
+import type { KeyPrefixes } from '../values/key-prefixes.js';
+import type { KeyName } from './fences.js';
 
 /** Which keys of a source are wanted, and where they go. */
 export interface Choice {
@@ -11,6 +13,24 @@ export interface Choice {
   readonly sources: (db: number) => readonly number[];
   /** Whether databases keep their numbers, and all are wanted. */
   readonly sameDatabases: boolean;
+}
+
+/** The wanted keys of the source that may have this name on the target. */
+export function sourceNames(
+  { sources, wants }: Pick<Choice, 'sources' | 'wants'>,
+  names: KeyPrefixes | undefined,
+  db: number,
+  key: Uint8Array,
+): KeyName[] {
+  const keys: Uint8Array[] = [];
+  const add = ({ keyBytes, keyEnd, keyStart }: KeyPlace): boolean => {
+    keys.push(keyBytes.slice(keyStart, keyEnd));
+    return false;
+  };
+  if (names === undefined) keys.push(key);
+  else names.hadName({ keyBytes: key, keyStart: 0, keyEnd: key.length }, add);
+  const all = sources(db).flatMap((from) => keys.map((name) => ({ db: from, key: name })));
+  return all.filter((name) => wants?.(name.db, name.key, 0, name.key.length) !== false);
 }
 
 /** `sourceDb`: the only database that is read; `databases`: how many there are. */

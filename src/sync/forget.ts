@@ -1,18 +1,16 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { reasonOf } from '../redis/errors.js';
 import type { Servers } from '../redis/servers.js';
 import { slotsIn } from '../redis/topology.js';
 import { SyncError } from './errors.js';
 import type { RecordKeys } from './record.js';
-import { type ReleaseOptions, releaseExpiries } from './settle.js';
+import { type HoldsOptions, release } from './holds.js';
 import { forgetSpool } from './spool/spool.js';
 import { labelOf, readRecords } from './target/lane-records.js';
 
-export interface ForgetOptions extends ReleaseOptions {
-  readonly servers: Servers;
-  readonly keys: RecordKeys;
+export interface ForgetOptions extends HoldsOptions {
   /** The folder with the spools of all syncs; undefined for none. */
   readonly spool: string | undefined;
+  readonly onNote?: ((text: string) => void) | undefined;
 }
 
 /** Milliseconds that connections of a run that was killed may last, and between two looks. */
@@ -30,7 +28,7 @@ export async function forget(options: ForgetOptions): Promise<{ released: number
   await noneConnected(options);
   const { lanes } = await readRecords(servers, keys);
   const count = Math.max(0, ...[...lanes.values()].map(({ record }) => record.lanes));
-  const released = await releaseExpiries(servers, options);
+  const released = await release(options);
   const removed = await removeRecords(servers, keys);
   if (spool !== undefined) await forgetSpools(keys.id, spool, count);
   return { released, removed };
@@ -45,24 +43,26 @@ async function forgetSpools(id: string, dir: string, count: number): Promise<voi
 export const laneName = (id: string, number: number): string => `${id}-${number}`;
 
 /** Waits a while for the connections of a run that has just ended. */
-async function noneConnected({ keys, servers, signal }: ForgetOptions): Promise<void> {
+async function noneConnected(options: ForgetOptions): Promise<void> {
+  const { keys, signal } = options;
   for (const until = Date.now() + LAST; ;) {
-    const at = await connectedAt(servers, labelOf(`${keys.prefix}${keys.id}:`));
+    const at = await connectedAt(options, labelOf(`${keys.prefix}${keys.id}:`));
     if (at === undefined) return;
     if (Date.now() > until) throw new SyncError(at, 'a run of this sync is connected to it: end that one first');
     await delay(LOOK_EVERY, undefined, { signal });
   }
 }
 
-/** The first master with a connection of this name; undefined, too, where CLIENT LIST is refused. */
-async function connectedAt(servers: Servers, label: string): Promise<string | undefined> {
+/** The first master with a connection of this name; undefined, too, where CLIENT LIST is refused, which is said. */
+async function connectedAt({ onNote, servers }: ForgetOptions, label: string): Promise<string | undefined> {
   const all = await servers.eachMaster(async (client, { name }) => {
     try {
       const list = String(await client.call('CLIENT', 'LIST'));
       return list.includes(` name=${label}`) ? name : undefined;
     } catch (error) {
-      if (error instanceof Error && error.name === 'ReplyError') return undefined;
-      throw error;
+      if (!(error instanceof Error && error.name === 'ReplyError')) throw error;
+      onNote?.(`${name} refuses CLIENT LIST (${error.message}): it is not known whether a run of this sync is connected to it`);
+      return undefined;
     }
   });
   return all.find((name) => name !== undefined);
@@ -77,7 +77,7 @@ async function removeRecords(servers: Servers, keys: RecordKeys): Promise<number
       const pipeline = client.pipeline();
       for (const slot of slots.slice(at, at + AT_ONCE)) pipeline.del(keys.records(slot)).del(keys.fences(slot));
       for (const [error, count] of (await pipeline.exec()) ?? []) {
-        if (error !== null) throw new SyncError(name, `it refuses to delete a position key: ${reasonOf(error)}`, error);
+        if (error !== null) throw error;
         removed += Number(count);
       }
     }

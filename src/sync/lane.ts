@@ -5,9 +5,9 @@ import { mayPass, reasonOf, ServerError } from '../redis/errors.js';
 import { RateLimit } from '../redis/rate-limit.js';
 import type { Servers } from '../redis/servers.js';
 import { keySlot } from '../bytes/crc16.js';
-import type { KeyPlace } from '../values/filters.js';
 import type { KeyPrefixes } from '../values/key-prefixes.js';
 import { applyPause, type PauseOptions } from './barriers.js';
+import { sourceNames } from './choice.js';
 import type { Crosser, Crossing } from './crossing.js';
 import { SyncError, SyncGap, SyncReplaced } from './errors.js';
 import { argsOf, numberArg, textArg } from './commands/args.js';
@@ -24,9 +24,10 @@ import type { Spool } from './spool/spool.js';
 import { StreamParser } from './stream-parser.js';
 import type { StreamCommand } from './stream-command.js';
 import { ChangeWriter, Detached, passes, type RecordPlace } from './target/change-writer.js';
-import { endConnections, type LaneState, readRecords, readRuns } from './target/lane-records.js';
+import { endConnections, labelOf, type LaneState, readRecords, readRuns } from './target/lane-records.js';
 import { type RecordPlace as HashPlace, removeStale, writeRun } from './target/lane-records.js';
-import type { FetchedWriter } from './source/write-fetched.js';
+import { LargeWriter, type LargeWriterOptions } from './target/large-writer.js';
+import type { FetchedWriter, WrittenLarge } from './source/write-fetched.js';
 
 export interface LaneOptions {
   readonly number: number;
@@ -38,6 +39,7 @@ export interface LaneOptions {
   readonly table: CommandTable;
   readonly fetcher: Fetcher;
   readonly fetched: FetchedWriter;
+  readonly large: Pick<LargeWriterOptions, 'codec' | 'maxPayload' | 'target'>;
   /** Of this run: no other has it. */
   readonly token: string;
   /** What it shares with the lanes of the other masters of a cluster. */
@@ -52,8 +54,8 @@ export interface LaneOptions {
   readonly names: KeyPrefixes | undefined;
   /** Number of databases of the target. */
   readonly databases: number;
-  /** The target is older than Redis 6.2. */
-  readonly older: boolean;
+  /** Of source and target, 602 for 6.2. */
+  readonly releases: { readonly source: number; readonly target: number };
   readonly hold: number | undefined;
   readonly fetchAll: boolean;
   readonly takes: ((name: string) => boolean) | undefined;
@@ -62,7 +64,7 @@ export interface LaneOptions {
   readonly patience: number;
   readonly maxOpsPerSecond: number | undefined;
   /** What this run says of itself in records. */
-  readonly record: Pick<LaneRecord, 'alone' | 'generation' | 'held' | 'lanes' | 'options'>;
+  readonly record: Pick<LaneRecord, 'alone' | 'expiries' | 'generation' | 'lanes' | 'options'>;
   readonly pauses: PauseOptions;
   /** The offset of the last write of the source. Rejects with the reason of the signal. */
   readonly sourceOffset: () => Promise<number>;
@@ -91,6 +93,10 @@ const GROUP_BYTES = 1 << 20;
 /** Places of the stream that are remembered, one for each piece, for when the source takes writes back. */
 const MOST_PLACES = 8192;
 
+const RULES = 'with DUMP, which leaves out the compaction rules of a time series';
+const LOST_RULES = `fetched ${RULES}: it has some, to be made again on the target with TS.CREATERULE, as TS.INFO of the source shows them`;
+const UNKNOWN_RULES = `fetched ${RULES}: whether it has some is not known, since the source refuses TS.INFO`;
+
 export interface Place {
   readonly offset: number;
   readonly db: number;
@@ -107,10 +113,15 @@ export class Lane implements Crosser {
   private readonly fences = new Fences();
   private readonly planner: Planner;
   private writer: ChangeWriter | undefined;
+  private large: LargeWriter | undefined;
+  /** Time series that were fetched since they were looked at. */
+  private readonly series: KeyName[] = [];
   private parser = new StreamParser(0);
   /** The stream was read up to this offset. */
   private position = 0;
   private interruption: { readonly signal: AbortSignal; abort(): void };
+  /** Keys written up to here are about to be fetched, whatever the commands. */
+  private refetch: number | undefined;
   /** The stream is applied up to here at least, and then no more. */
   private stopAt: number | undefined;
   /** Commands refused since the writer was attached, whose keys are to be fetched. */
@@ -119,8 +130,6 @@ export class Lane implements Crosser {
   private readonly rejected = new Map<string, string>();
   /** Keys of refused commands, since the target may have something else there. */
   private doubtful = new Map<string, KeyName>();
-  /** What was certain when the connection was lost with such keys; undefined: what is certain now. */
-  private doubtFrom: Place | undefined;
   /** By key on the target: the one of the source whose value was written there since there were no fences. */
   private readonly brought = new Map<string, string>();
   private places: Place[] = [];
@@ -136,12 +145,12 @@ export class Lane implements Crosser {
     this.certain = from;
     this.number = options.number;
     this.interruption = this.freshInterruption();
-    const { crossing, databases, fetchAll, hold, maxOpsPerSecond, name, names, number, older } = options;
-    const { positions, sameDatabases, table, takes, target, wants } = options;
+    const { crossing, databases, fetchAll, hold, maxOpsPerSecond, name, names, number } = options;
+    const { positions, releases, sameDatabases, table, takes, target, wants } = options;
     this.planner = new Planner(
       {
         ...{ table, fences: this.fences, wants, target, sameDatabases, hold, fetchAll, counts: this.counts, positions },
-        ...{ names, databases, older, onUndeclared: (db, script) => this.undeclared(db, script) },
+        ...{ names, databases, releases, onUndeclared: (db, script) => this.undeclared(db, script) },
         onPosition: (command) => positions.check(name, argsOf(command)),
         foreign:
           crossing &&
@@ -228,11 +237,10 @@ export class Lane implements Crosser {
 
   private detach(): void {
     clearInterval(this.watch);
-    const { writer } = this;
-    if (writer !== undefined && this.doubtful.size > 0) this.doubtFrom ??= { offset: writer.certain, db: writer.dbAtCertain };
-    writer?.close();
+    this.writer?.close();
     this.writer = undefined;
     this.refused = 0;
+    this.doubtful.clear(); // nothing counts as certain since their commands
     this.brought.clear();
   }
 
@@ -258,7 +266,7 @@ export class Lane implements Crosser {
         onNote: this.options.onNote,
         onBroken: () => this.interrupt(),
       },
-      { offset: record.certain, db: record.db, batch: state.batch, sent },
+      { offset: record.certain, db: record.db, sent },
     );
     await this.stillOwn(records.places);
     await this.claim(this.writer.recordPlaces);
@@ -267,10 +275,11 @@ export class Lane implements Crosser {
     if (this.cut !== undefined) await this.serveCut(state);
     this.fences.clear();
     this.begin({ offset: record.certain, db: record.db });
+    this.refetch = record.refetch;
     for (const { db, key } of state.fenced) this.fences.want(db, key);
-    for (const { db, key } of this.doubtful.values()) this.fences.want(db, key); // the record counts their commands as done
     if (sent > record.certain) await this.resolveDoubts(record, sent, hold !== undefined);
     await this.settle(Math.min(sent, this.options.spool.end));
+    this.refetch = undefined; // they have fences
     signal.throwIfAborted();
     if (this.options.transactions && sent === record.certain) return;
     await this.writer.writeRecord(record.certain, record.db, sent);
@@ -323,9 +332,9 @@ export class Lane implements Crosser {
     return this.writer;
   }
 
-  private record({ batch, certain, db, sent, sentDb }: RecordPlace): Omit<LaneRecord, 'slots'> {
-    const id = this.idAt(certain);
-    return { phase: 'changes', id, certain, sent, db, sentDb, batch, ...this.options.record };
+  private record({ certain, db, sent }: RecordPlace): Omit<LaneRecord, 'slots'> {
+    const { refetch } = this;
+    return { phase: 'changes', id: this.idAt(certain), certain, sent, db, refetch, ...this.options.record };
   }
 
   /** The history that an offset belongs to. */
@@ -351,18 +360,22 @@ export class Lane implements Crosser {
 
   /**
    * What the stream says of (certain, sent] may be applied or not. Keys whose commands there may be repeated are left to that; the values
-   * of others are fetched.
+   * of others are fetched, and those that may have expired on the target.
    */
   private async resolveDoubts({ certain, db }: LaneRecord, sent: number, held: boolean): Promise<void> {
-    const { crossing, number, onEvent, sourceOffset } = this.options;
-    const end = Math.min(sent, await sourceOffset());
+    const { crossing, number, onEvent, sourceOffset, spool } = this.options;
+    const end = sent <= spool.end ? sent : Math.min(sent, await sourceOffset());
     const effects = new Map<string, KeyName & { effects: number }>();
+    const { refetch = -1 } = this;
     for await (const { command, db: at } of this.commandsIn(certain, end, db)) {
       for (const { effect, key, db: of } of await this.written(command, at)) {
         const id = keyId(of, key);
-        effects.set(id, { db: of, key, effects: withEffect(effects.get(id)?.effects ?? 0, effect) });
+        if (command.offset <= refetch) this.fences.want(of, key);
+        else effects.set(id, { db: of, key, effects: withEffect(effects.get(id)?.effects ?? 0, effect) });
       }
     }
+    const { size } = this.fences.wanted;
+    if (size > 0 && refetch >= 0) onEvent(`${this.options.name}: ${size} keys were written since expiries were released: they are fetched`);
     let fetched = 0;
     for (const { db: of, effects: all, key } of effects.values()) {
       if (repeatable(all, held) && crossing?.isForeign(number, keySlot(key)) !== true) continue;
@@ -435,6 +448,7 @@ export class Lane implements Crosser {
         crossing.transit(error.slot);
       }
     }
+    await this.tellSeries();
     if (this.refused > 0) {
       const { refused } = this;
       this.refused = 0;
@@ -480,13 +494,40 @@ export class Lane implements Crosser {
       if (written.outcome === 'refused') this.problem(name, written.reason);
       else if (written.outcome !== 'deleted' || this.mayDelete(name, key)) {
         if (written.outcome !== 'deleted') this.brought.set(keyId(options.target(name.db), key), keyId(name.db, name.key));
-        if (writer.isMoving(key)) await writer.sendMoving(writer.ownerOfKey(key), written.pieces);
+        if (written.isSeries === true) this.series.push(name);
+        if ('value' in written) await this.writeLarge(name, key, written);
+        else if (writer.isMoving(key)) await writer.sendMoving(writer.ownerOfKey(key), written.pieces);
         else writer.sendPieces(writer.ownerOfKey(key), options.target(name.db), written.pieces, written.commands);
       }
     }
     this.fetchedKeys += group.length;
     writer.flush();
     await writer.room();
+  }
+
+  /** Names the time series that were fetched without what belongs to them. */
+  private async tellSeries(): Promise<void> {
+    const { fetcher, signal } = this.options;
+    for (const name of this.series.splice(0)) {
+      const has = await fetcher.hasRules(name, signal);
+      if (has !== false) this.problem(name, has === true ? LOST_RULES : UNKNOWN_RULES);
+    }
+  }
+
+  /** It is on the target when this resolves. */
+  private async writeLarge(name: KeyName, key: Uint8Array, written: WrittenLarge): Promise<void> {
+    const { options } = this;
+    const writer = this.attachedWriter;
+    await writer.drained();
+    if (writer.isMoving(key)) throw new Detached(options.name, `the slot of key ${formatText(key)} is moving, and its value is large`);
+    this.large ??= new LargeWriter({
+      ...{ servers: options.servers, ...options.large, confirm: options.confirm, patience: options.patience, signal: options.signal },
+      label: labelOf(`${options.keys.prefix}${options.keys.id}:${options.number}`),
+      stillOwn: () => this.stillOwn(this.attachedWriter.recordPlaces),
+      onNote: options.onNote,
+    });
+    const refusal = await this.large.write(options.target(name.db), written);
+    if (refusal !== undefined) this.problem(name, refusal);
   }
 
   /** The name that a key has on the target. */
@@ -503,18 +544,8 @@ export class Lane implements Crosser {
     return other === undefined || other === keyId(name.db, name.key) || !this.fences.wasFetched(other);
   }
 
-  /** The wanted keys of the source that may have this name on the target. */
   private sourceNames(db: number, key: Uint8Array): KeyName[] {
-    const { names, sources, wants } = this.options;
-    const keys: Uint8Array[] = [];
-    const add = ({ keyBytes, keyEnd, keyStart }: KeyPlace): boolean => {
-      keys.push(keyBytes.slice(keyStart, keyEnd));
-      return false;
-    };
-    if (names === undefined) keys.push(key);
-    else names.hadName({ keyBytes: key, keyStart: 0, keyEnd: key.length }, add);
-    const all = sources(db).flatMap((from) => keys.map((name) => ({ db: from, key: name })));
-    return all.filter((name) => wants?.(name.db, name.key, 0, name.key.length) !== false);
+    return sourceNames(this.options, this.options.names, db, key);
   }
 
   /** Keys by the index of the master that has them. */
@@ -530,11 +561,9 @@ export class Lane implements Crosser {
   private async spreadDoubt(to: number): Promise<void> {
     const doubtful = this.doubtful;
     const { certain, dbAtCertain } = this.attachedWriter;
-    const from = this.doubtFrom ?? { offset: certain, db: dbAtCertain };
     this.doubtful = new Map();
-    this.doubtFrom = undefined;
     if (doubtful.size === 0) return;
-    for await (const { command, db } of this.commandsIn(from.offset, to, from.db)) {
+    for await (const { command, db } of this.commandsIn(certain, to, dbAtCertain)) {
       const reads = this.touched(command, db);
       if (!reads.some((id) => doubtful.has(id))) continue;
       for (const name of await this.written(command, db)) {
@@ -592,7 +621,7 @@ export class Lane implements Crosser {
     const { spool } = this.options;
     const writer = this.attachedWriter;
     this.certain = { offset: writer.certain, db: writer.dbAtCertain };
-    spool.trim(Math.min(writer.certain, writer.recorded));
+    spool.trim(Math.min(writer.certain, writer.durable));
   }
 
   private async apply(): Promise<void> {
@@ -634,6 +663,7 @@ export class Lane implements Crosser {
       }
     }
     await writer.finish();
+    await this.passFences(writer);
     this.detach();
   }
 
@@ -675,7 +705,7 @@ export class Lane implements Crosser {
   }
 
   private here({ certain, dbAtCertain }: ChangeWriter): RecordPlace {
-    return { certain, db: dbAtCertain, sent: certain, sentDb: dbAtCertain, batch: undefined };
+    return { certain, db: dbAtCertain, sent: certain };
   }
 
   private remember(): void {
@@ -685,8 +715,7 @@ export class Lane implements Crosser {
   }
 
   private async passFences(writer: ChangeWriter): Promise<void> {
-    // of several lanes, each may go on from its record while the others have gone further
-    const passed = this.fences.passed(this.options.crossing === undefined ? writer.certain : writer.kept);
+    const passed = this.fences.passed(writer.kept); // another run would go on from there
     if (passed.length === 0) return;
     if (this.fences.size === 0) this.brought.clear();
     await this.unfence(writer, passed);
@@ -787,7 +816,8 @@ class Groups {
   async add(name: KeyName, fetched: Fetched): Promise<void> {
     this.group.push([name, fetched]);
     this.bytes += fetched.payload?.length ?? 0;
-    if (this.bytes >= GROUP_BYTES || this.group.length >= GROUP_KEYS) await this.end();
+    // a large one is only there until this resolves
+    if (fetched.large !== undefined || this.bytes >= GROUP_BYTES || this.group.length >= GROUP_KEYS) await this.end();
   }
 
   async end(): Promise<void> {

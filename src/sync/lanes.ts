@@ -3,7 +3,9 @@ import { keySlot } from '../bytes/crc16.js';
 import { grouped } from '../bytes/grouped.js';
 import type { Shard } from '../live/shard.js';
 import { reasonOf } from '../redis/errors.js';
+import { sourceNames } from './choice.js';
 import { SyncError, SyncGap } from './errors.js';
+import { holdAgain } from './holds.js';
 import { laneName } from './forget.js';
 import { targetMayPass } from './lane.js';
 import { LANES_FIELD, type LaneRecord, recordText } from './record.js';
@@ -14,7 +16,7 @@ import type { LaneStatus } from './status.js';
 import { addFences, type LaneState, readRecords, recordSlot, replaceRecords } from './target/lane-records.js';
 
 /** What a record says of a place in the stream. */
-type Stand = Omit<LaneRecord, keyof RunRecord | 'batch' | 'slots'>;
+type Stand = Omit<LaneRecord, keyof RunRecord | 'slots'>;
 
 /** Milliseconds between two attempts to write a record. */
 const RETRY_EVERY = 200;
@@ -34,7 +36,25 @@ export class Lanes {
 
   get record(): RunRecord {
     const { alone, fingerprint, generation, options } = this.session;
-    return { alone, generation, held: options.holdExpiries, lanes: this.all.length, options: fingerprint };
+    const expiries = options.holdExpiries ? 'held' : 'exact';
+    return { alone, expiries, generation, lanes: this.all.length, options: fingerprint };
+  }
+
+  /** Holds expiries again that an earlier run has released, if it has. Throws ServerError and the reason of the signal. */
+  async holdAgain(states: ReadonlyMap<number, LaneState>): Promise<void> {
+    const { hold, holds, options, positions, source } = this.session;
+    const isReleased = [...states.values()].some(({ record: { expiries } }) => expiries === 'released' || expiries === 'holding');
+    if (!isReleased || hold === undefined) return;
+    const choice = this.session.choiceOf(source.shards[0]);
+    await holdAgain({
+      ...holds,
+      source: source.servers,
+      concerns: (db, key) => !positions.has(key, 0, key.length) && sourceNames(choice, options.keyPrefixMap, db, key).length > 0,
+      offsets: async () => {
+        const ends = this.all.map(async ({ number, shard }) => [number, (await this.session.historyOf(shard)).offset] as const);
+        return new Map(await Promise.all(ends));
+      },
+    });
   }
 
   of(number: number): SourceLane {
@@ -127,7 +147,7 @@ export class Lanes {
   async copied(lane: SourceLane): Promise<void> {
     if (lane.copy === undefined) throw new SyncError(lane.name, 'its copy did not say where it stands');
     const { db, id, offset } = lane.copy;
-    await this.writeRecord(lane.number, { phase: 'changes', id, certain: offset, sent: offset, db, sentDb: db });
+    await this.writeRecord(lane.number, { phase: 'changes', id, certain: offset, sent: offset, db });
     lane.makeLane({ offset, db }, this.record);
   }
 
@@ -139,7 +159,7 @@ export class Lanes {
     const fences = names.map((key) => ({ db: 0, key, offset }));
     for (const [master, own] of grouped(fences, ({ key }) => servers.masterOf(keySlot(key)))) {
       const slot = recordSlot(servers, servers.masters.indexOf(master), moving);
-      await addFences(await servers.client(master), keys.fences(slot), lane, own);
+      await addFences(servers, master, keys.fences(slot), lane, own);
     }
   }
 

@@ -3,7 +3,7 @@ import { keySlot } from '../bytes/crc16.js';
 import type { ClusterView } from '../live/cluster-state.js';
 import { ReplicationInput } from '../live/replication-input.js';
 import type { Shard } from '../live/shard.js';
-import { ConnectionLost, reasonOf, ServerError } from '../redis/errors.js';
+import { mayPass, reasonOf } from '../redis/errors.js';
 import { eachKey, eachKeyOf } from './barriers.js';
 import type { Crossing } from './crossing.js';
 import { SyncError, SyncGap } from './errors.js';
@@ -73,7 +73,7 @@ export class Masters {
         await keeper.look(now);
       } catch (error) {
         if (isOver()) return;
-        if (!(error instanceof ServerError || error instanceof ConnectionLost || error instanceof Detached)) throw error;
+        if (!mayPass(error) && !(error instanceof Detached && !error.final)) throw error;
         options.onEvent?.(`${reasonOf(error)}: looking again at the slots of the source`);
       }
       await delay(WATCH_EVERY);
@@ -116,7 +116,7 @@ export class Masters {
     for await (const chunk of input.chunks()) bytes += chunk.length;
     if (lane.copy === undefined) throw new SyncError(name, 'it does not say where its writes stand');
     const names: Buffer[] = [];
-    await eachKeyOf(await session.source.servers.client(await shard.master()), (keys) => void names.push(...keys));
+    await eachKeyOf(session.source.servers, await shard.master(), (keys) => void names.push(...keys));
     await lanes.writeFences(number, names, lane.copy.offset);
     const text = `it has come to the cluster, and sent a copy of ${bytes} bytes: its ${names.length} keys are fetched, its writes followed`;
     await lanes.copied(lane);

@@ -38,6 +38,10 @@ export interface SyncOptions extends RestoreOptions {
   readonly drainFor?: number | undefined;
   /** Options that were given and mean nothing where the source is read in this way. */
   readonly meaningless?: { readonly scan: readonly string[]; readonly replication: readonly string[] } | undefined;
+  /** Milliseconds that the writers of the source may wait at most, for the target to become what the source is (default: they go on). */
+  readonly pauseSource?: number | undefined;
+  /** What is compared while they wait (default: keys). */
+  readonly verify?: 'keys' | 'values' | undefined;
   /** Whether expiries are held until the end. */
   readonly holdExpiries: boolean;
   /** Whether replicas of the target have to confirm. */

@@ -36,8 +36,8 @@ export interface PlannerOptions {
   readonly target: (db: number) => number;
   /** Number of databases that the target has (default: it has all). */
   readonly databases?: number | undefined;
-  /** The target is older than 6.2: its SET has no PXAT. */
-  readonly older?: boolean | undefined;
+  /** Of source and target, 602 for 6.2 (default: both are new). */
+  readonly releases?: { readonly source: number; readonly target: number } | undefined;
   /** Whether databases keep their numbers, and all are wanted. */
   readonly sameDatabases: boolean;
   /** Milliseconds added to expiries; undefined: they stay as they are. */
@@ -79,7 +79,7 @@ export type ApartReason =
   | 'databases' // it names a database, and databases are mapped or chosen
   | 'unknown' // the target does not know it
   | 'undeclared' // it may touch keys that it does not name
-  | 'inexact' // a clock or chance takes part
+  | 'inexact' // a clock or chance takes part, or the version of the server
   | 'value' // keys are chosen by what they hold
   | 'moved'; // its slot has come from another master, or goes there
 
@@ -120,6 +120,9 @@ interface Held {
 
 /** The command by which keys come from another master. */
 const isMoved = ({ name }: CommandSpec): boolean => name === 'restore-asking';
+
+/** The release whose SET has PXAT. */
+const WITH_PXAT = 602;
 
 const MULTI = encodeCommand(['MULTI']);
 const EXEC = encodeCommand(['EXEC']);
@@ -213,7 +216,7 @@ export class Planner {
   private write(command: StreamCommand, spec: CommandSpec): void {
     const { foreign } = this.options;
     const careless = spec.key > 0 && spec.key < command.args && this.careless && !this.isPosition(command, spec.key);
-    if (careless && (spec.effect(command) & Effect.INEXACT) === 0) {
+    if (careless && !this.isInexact(command, spec)) {
       const needsSlot = this.output.sharded || foreign !== undefined;
       const slot = needsSlot ? keySlot(command.bytes, command.starts[spec.key], command.ends[spec.key]) : 0;
       if (foreign?.(slot, isMoved(spec)) === true) this.writeCarefully(command, spec);
@@ -273,7 +276,7 @@ export class Planner {
       else this.apart(command, spec, 'fence');
       return;
     }
-    if ((spec.effect(command) & Effect.INEXACT) !== 0) {
+    if (this.isInexact(command, spec)) {
       this.apart(command, spec, 'inexact');
       return;
     }
@@ -282,6 +285,15 @@ export class Planner {
       return;
     }
     this.whole(command, spec);
+  }
+
+  /** Whether it may do something else on the target than it did on the source. */
+  private isInexact(command: StreamCommand, spec: CommandSpec): boolean {
+    if ((spec.effect(command) & Effect.INEXACT) !== 0) return true;
+    const { releases } = this.options;
+    if (releases === undefined) return false;
+    const changed = spec.changed(command);
+    return releases.source < changed !== releases.target < changed;
   }
 
   /** In a cluster all keys of a command are in one slot. */
@@ -330,9 +342,9 @@ export class Planner {
       this.emit(slot, this.db, command.bytes, command.start, command.end);
       return;
     }
-    const { hold = 0, older } = this.options;
+    const { hold = 0, releases } = this.options;
     const now = Date.now();
-    const parts = older === true ? expiryApart(command, spec, hold, now) : undefined;
+    const parts = releases !== undefined && releases.target < WITH_PXAT ? expiryApart(command, spec, hold, now) : undefined;
     if (parts !== undefined) {
       for (const part of parts) this.emit(slot, this.db, part, 0, part.length);
       return;

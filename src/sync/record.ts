@@ -5,7 +5,7 @@ import { slotsIn } from '../redis/topology.js';
  * What a sync keeps on its target, to go on after it was killed. On each master that has slots there are two hashes, whose names have a
  * hash tag of a slot of that master:
  *
- *     rdbkit:sync:<id>{<tag>}           <lane> → record as JSON; <lane>:batches → number of the last transaction;
+ *     rdbkit:sync:<id>{<tag>}           <lane> → record as JSON;
  *                                       <lane>:run → generation and name of the run that writes it;
  *                                       lanes → which slots of the source belong to which lane
  *     rdbkit:sync:<id>:fences{<tag>}    <lane> <db> <key> → offset: the value of the key may be that of the source at this offset
@@ -29,18 +29,12 @@ export interface LaneRecord {
   readonly id: string;
   /** All writes up to this offset are certainly applied. */
   readonly certain: number;
-  /** No write beyond this offset was sent. Equal to `certain` at most times, if writes are applied in transactions. */
+  /** No write beyond this offset was sent; of those in transactions, the last one was that far. */
   readonly sent: number;
-  /** The database that the source's stream has selected at `certain`, and at `sent`. */
+  /** The database that the source's stream has selected at `certain`. */
   readonly db: number;
-  readonly sentDb: number;
   /** Runs so far: one that finds a higher number has been replaced. */
   readonly generation: number;
-  /**
-   * With transactions: the number of the one that wrote this record. If as many were applied, everything up to `sent` is certain, too;
-   * undefined: that cannot be told so.
-   */
-  readonly batch?: number | undefined;
   /** The slots that the master had when it was written: `0-5460 9000`. Empty for a single server. */
   readonly slots: string;
   /** Number of lanes. */
@@ -49,9 +43,17 @@ export interface LaneRecord {
   readonly options: string;
   /** The target had no keys but those of this sync when it began. */
   readonly alone: boolean;
-  /** Expiries are held: see expiries.ts. */
-  readonly held: boolean;
+  readonly expiries: ExpiryState;
+  /** Keys that were written up to here are fetched, whatever the commands: they may have expired on the target by themselves. */
+  readonly refetch?: number | undefined;
 }
+
+/**
+ * What the target may do with keys that expire: `held`: it keeps them; `released`: they have, or are about to get, their real expiries;
+ * `holding`: they are about to be held again; `exact`: they were never held. See holds.ts.
+ */
+export type ExpiryState = 'held' | 'released' | 'holding' | 'exact';
+const STATES: readonly unknown[] = ['held', 'released', 'holding', 'exact'];
 
 /** Undefined if it is none that this program wrote. */
 export function parseRecord(text: string): LaneRecord | undefined {
@@ -62,8 +64,8 @@ export function parseRecord(text: string): LaneRecord | undefined {
     return undefined;
   }
   if (typeof read !== 'object' || read === null) return undefined;
-  const { alone, batch, certain, db, generation, held, id, lanes, options, phase, sent, sentDb, slots } = read as Record<string, unknown>;
-  const counts = [certain, sent, db, sentDb, generation, lanes].every((value) => Number.isSafeInteger(value) && Number(value) >= 0);
+  const { alone, certain, db, expiries, generation, id, lanes, options, phase, refetch, sent, slots } = read as Record<string, unknown>;
+  const counts = [certain, sent, db, generation, lanes].every((value) => Number.isSafeInteger(value) && Number(value) >= 0);
   const fits =
     counts &&
     (phase === 'full' || phase === 'changes' || phase === 'scan') &&
@@ -71,8 +73,8 @@ export function parseRecord(text: string): LaneRecord | undefined {
     typeof options === 'string' &&
     typeof slots === 'string' &&
     typeof alone === 'boolean' &&
-    typeof held === 'boolean' &&
-    (batch === undefined || Number.isSafeInteger(batch)) &&
+    STATES.includes(expiries) &&
+    (refetch === undefined || Number.isSafeInteger(refetch)) &&
     Number(certain) <= Number(sent);
   return fits ? (read as LaneRecord) : undefined;
 }

@@ -3,7 +3,7 @@ import { setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { LiveSource } from '../live/live-source.js';
 import type { Shard } from '../live/shard.js';
-import { ConnectionLost, reasonOf, ServerError } from '../redis/errors.js';
+import { mayPass, reasonOf } from '../redis/errors.js';
 import type { Servers } from '../redis/servers.js';
 import { addressText } from '../redis/url.js';
 import { filterInJson } from '../restore/checkpoint.js';
@@ -16,6 +16,7 @@ import { SyncError } from './errors.js';
 import type { SyncOptions } from './options.js';
 import { Positions } from './positions.js';
 import { RECORD_PREFIX, RecordKeys } from './record.js';
+import type { HoldsOptions } from './holds.js';
 import { HOLD } from './settle.js';
 import { FetchAnywhere } from './source/anywhere.js';
 import type { SourceHistory } from './source/history.js';
@@ -77,6 +78,11 @@ export class Session {
     return this.options.holdExpiries ? HOLD : undefined;
   }
 
+  get holds(): HoldsOptions {
+    const { facts, keys, options, servers, signal } = this;
+    return { servers, keys, databases: facts.databases, signal, onEvent: options.onEvent, onNote: options.onNote };
+  }
+
   /** Whether writes can be sent in transactions that set the position. */
   get transactions(): boolean {
     return !this.servers.clustered;
@@ -112,7 +118,7 @@ export class Session {
         if (history !== undefined) return history;
         throw new SyncError(name, 'it does not tell its replication offset: INFO is needed');
       } catch (error) {
-        if (error instanceof SyncError || !(error instanceof ServerError || error instanceof ConnectionLost)) throw error;
+        if (!mayPass(error)) throw error;
         this.options.onEvent?.(`${name}: ${reasonOf(error)}: asking again for its offset`);
       } finally {
         info?.close();

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { TS_CODEC } from '../kernels/codec.js';
 import type { Shard } from '../live/shard.js';
 import type { ReplicationPosition } from '../pipeline/source-heads.js';
@@ -17,15 +18,16 @@ import { InfoLink } from './source/info-link.js';
 import { FetchedWriter } from './source/write-fetched.js';
 import type { Spool } from './spool/spool.js';
 import type { LaneStatus } from './status.js';
+import { StreamParser } from './stream-parser.js';
 
 /** Milliseconds without a reply of the target that is due. */
 const PATIENCE = 60_000;
-/** The release whose SET has PXAT. */
-const WITH_PXAT = 602;
+/** Milliseconds between two looks. */
+const LOOK_EVERY = 5;
 const NO_COUNTS = new PlanCounts();
 
 /** What a run says of itself in the records of all lanes. */
-export type RunRecord = Pick<LaneRecord, 'alone' | 'generation' | 'held' | 'lanes' | 'options'>;
+export type RunRecord = Pick<LaneRecord, 'alone' | 'expiries' | 'generation' | 'lanes' | 'options'>;
 
 export interface SourceLaneOptions {
   readonly session: Session;
@@ -183,11 +185,13 @@ export class SourceLane {
       ...{ filter: valuesFilter, codec: TS_CODEC, target: facts.target, sharded: servers.clustered, allowLoss, maxPayload },
       suffix: `${keys.id}:${number}`,
     });
+    const large = { codec: TS_CODEC, target: facts.target, maxPayload };
     this.lane = new Lane(
       {
-        ...{ number, name, servers, keys, spool, table, positions, fetcher, fetched, token, crossing, signal, transactions },
+        ...{ number, name, servers, keys, spool, table, positions, fetcher, fetched, large, token, crossing, signal, transactions },
         ...session.choiceOf(shard),
-        ...{ names: keyPrefixMap, databases: facts.databases, older: releaseNumber(facts.target) < WITH_PXAT, hold: session.hold },
+        ...{ names: keyPrefixMap, databases: facts.databases, hold: session.hold },
+        releases: { source: releaseOf(shard), target: releaseNumber(facts.target) },
         ...{ fetchAll: valuesFilter !== undefined, takes: takesOf(onlyCommand, notCommand) },
         ...{ confirm, patience: PATIENCE, maxOpsPerSecond, record: run },
         pauses: { alone: session.alone, functions: session.functions, publish, crossing },
@@ -220,6 +224,29 @@ export class SourceLane {
   /** Where the master stands. Throws SyncError, ServerError, and the reason of the signal. */
   history(): Promise<SourceHistory> {
     return this.session.historyOf(this.shard);
+  }
+
+  /** Resolves once everything up to this offset is certain on the target. Throws the reason of the signal. */
+  async untilCertain(offset: number, signal: AbortSignal): Promise<void> {
+    while (this.lane === undefined || this.lane.certain.offset < offset) await delay(LOOK_EVERY, undefined, { signal });
+  }
+
+  /** Whether the source has written anything after an offset that was its last one; also if that cannot be told. */
+  async wroteSince(offset: number, id: string, signal: AbortSignal): Promise<boolean> {
+    const { spool } = this;
+    const now = await this.history();
+    if (now.id !== id) return true;
+    while (spool.end < now.offset) await delay(LOOK_EVERY, undefined, { signal });
+    const parser = new StreamParser(offset);
+    for (let at = offset; at < now.offset; ) {
+      const piece = await spool.read(at, signal);
+      parser.push(piece.bytes);
+      at = piece.offset;
+      for (let command = parser.next(); command !== undefined; command = parser.next()) {
+        if (this.session.table.of(command)?.kind !== 'quiet') return true;
+      }
+    }
+    return false;
   }
 
   private async learn(command: string): Promise<boolean> {
@@ -278,4 +305,10 @@ function takesOf(only: readonly string[] | undefined, not: readonly string[] | u
   if (only === undefined && not === undefined) return undefined;
   const [wanted, unwanted] = [only, not].map((names) => names && new Set(names.map((name) => name.toLowerCase())));
   return (name) => wanted?.has(name) !== false && unwanted?.has(name) !== true;
+}
+
+/** 602 for 6.2; a server that does not tell is one of the newest. */
+function releaseOf({ head: { server = '' } }: Shard): number {
+  const match = /^\d+\.\d+/.exec(server);
+  return match === null ? Infinity : releaseNumber({ release: match[0] });
 }

@@ -33,9 +33,11 @@ export interface ToldStatus {
 }
 
 export interface SyncStatus {
-  readonly phase: 'full' | 'changes' | 'settling';
+  readonly phase: 'full' | 'changes' | 'paused' | 'settling';
   readonly lanes: readonly LaneStatus[];
   /** Where the source is read by scan: then there are no lanes. */
   readonly told?: ToldStatus | undefined;
   readonly seconds: number;
+  /** Seconds until the source takes writes again, while it is paused. */
+  readonly pauseLeft?: number | undefined;
 }

@@ -8,6 +8,7 @@ import type { Servers } from '../redis/servers.js';
 import { databasesOf, eachKey } from './barriers.js';
 import type { Choice } from './choice.js';
 import type { RecordKeys } from './record.js';
+import { ofSource } from './rights.js';
 import { addFences, readRecords } from './target/lane-records.js';
 
 /** A source master. */
@@ -64,10 +65,9 @@ export async function sweep(options: SweepOptions, marks: boolean): Promise<Swep
           unsure += gone.unsure;
           if (!marks || gone.stale.length === 0) continue;
           const master = servers.masters[owner];
-          const client = await servers.client(master);
           const name = names.fences(places.get(master.name) ?? servers.owners?.indexOf(owner) ?? -1);
           const fences = gone.stale.map((key) => ({ ...key, offset: lane.offset }));
-          await addFences(client, name, lane.number, fences);
+          await addFences(servers, master, name, lane.number, fences);
         }
       });
     }
@@ -96,7 +96,9 @@ async function missing(
     const has = new Set<Uint8Array>();
     for (const key of asked) {
       const answer = await link.answer();
-      if (answer instanceof ErrorAnswer && redirection(answer.text) === undefined) throw new ServerError('REFUSED', name, answer.text);
+      if (answer instanceof ErrorAnswer && redirection(answer.text) === undefined) {
+        throw ofSource(new ServerError('REFUSED', name, answer.text));
+      }
       if (hasNot) continue;
       if (answer === 0) from.set(key, from.get(key) ?? of);
       else has.add(key);

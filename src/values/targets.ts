@@ -88,7 +88,7 @@ export function acceptsVersion({ exact, rdbVersion, vendor }: Target, version: n
 
 /**
  * The RDB version to send a payload with: no higher than its value needs and its file has, since a server may claim to be newer
- * than it is.
+ * than it is. Values that only Valkey has need one of its versions, also from a file of Redis.
  */
 export function sentVersion(
   { exact, rdbVersion }: Target,
@@ -96,7 +96,8 @@ export function sentVersion(
   fileVersion: number,
 ): number {
   if (exact) return rdbVersion;
-  return Math.min(metaBytes === undefined ? type.since : Math.max(type.since, FIRST_KEY_META_VERSION), fileVersion);
+  const needed = metaBytes === undefined ? type.since : Math.max(type.since, FIRST_KEY_META_VERSION);
+  return isValkeys(needed) ? needed : Math.min(needed, fileVersion);
 }
 
 /** The type of this name, if the target reads it. */
@@ -112,7 +113,7 @@ export function targetName({ release, vendor }: Target): string {
 }
 
 /** 602 for 6.2. Valkey 7.2 counts as Redis 7.2; later Valkey releases have everything that it has. */
-export function releaseNumber({ release }: Target): number {
+export function releaseNumber({ release }: Pick<Target, 'release'>): number {
   const [major, minor] = release.split('.').map(Number);
   return major * 100 + minor;
 }

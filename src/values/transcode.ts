@@ -9,10 +9,13 @@ import { BORDER_STRINGS, copyWithListpacks, hasListpacks, hasMisreadListpacks } 
 import { PartsReader } from './parts.js';
 import { hasKeyMeta, reads, type Target } from './targets.js';
 import { Encoding, type ValueWriter } from './types/encoding.js';
+import { isShifted } from './types/hashes.js';
 
 export interface TranscodeOptions {
   /** Leave out what the target cannot hold (default: refuse such a key). */
   readonly allowLoss?: boolean;
+  /** Milliseconds added to the expiries of hash fields. */
+  readonly fieldShift?: number | undefined;
 }
 
 /** A value in an encoding that the target reads. */
@@ -62,9 +65,19 @@ abstract class Rewriting {
 
   constructor(
     readonly target: Target,
-    { allowLoss = false }: TranscodeOptions = {},
+    { allowLoss = false, fieldShift = 0 }: TranscodeOptions = {},
   ) {
     this.encoding = new Encoding(target, allowLoss);
+    this.encoding.fieldShift = fieldShift;
+  }
+
+  set fieldShift(by: number) {
+    this.encoding.fieldShift = by;
+  }
+
+  /** Whether the target reads a type, and nothing of its values changes. */
+  protected isKept(type: TypeRow): boolean {
+    return reads(this.target, type) && !isShifted(type, this.encoding.fieldShift);
   }
 
   /** Begins to write a value of another type. Throws NotRepresentable if the target has none for it. */
@@ -102,7 +115,7 @@ export class Transcoder extends Rewriting {
     encoding.begin();
     return refusedBy(() => {
       const metaBytes = encoding.keyMeta(frame.metaBytes);
-      if (reads(target, frame.type) && !hasMisreadListpacks(frame, target.wide)) {
+      if (this.isKept(frame.type) && !hasMisreadListpacks(frame, target.wide)) {
         const { bytes, end, start, type } = frame;
         return { outcome: encoding.outcome('same'), type, bytes, start, end, metaBytes, leftOut: encoding.leftOut };
       }
@@ -122,7 +135,7 @@ export class Transcoder extends Rewriting {
 
   private rewrite(frame: Frame): TypeRow {
     const { encoding, out, target } = this;
-    if (reads(target, frame.type)) {
+    if (this.isKept(frame.type)) {
       copyWithListpacks(out, encoding.listpack, target.wide, frame);
       return frame.type;
     }
@@ -171,15 +184,15 @@ export class PartsTranscoder extends Rewriting {
   private search: BorderSearch | undefined;
 
   begin(frame: Frame): PartsPlan | Refused | undefined {
-    const { encoding, target } = this;
+    const { encoding } = this;
     const { redisType, type } = frame;
     encoding.begin();
     this.search = undefined;
     return refusedBy(() => {
       encoding.keyMeta(frame.metaBytes);
-      const isRead = reads(target, type);
-      if (isRead && !hasListpacks(type)) return this.plan(frame, type, true);
-      if (isRead && redisType !== 'stream') this.search = new BorderSearch();
+      const isKept = this.isKept(type);
+      if (isKept && !hasListpacks(type)) return this.plan(frame, type, true);
+      if (isKept && redisType !== 'stream') this.search = new BorderSearch();
       this.reader.handler = this.search ?? this.open(frame);
       return undefined;
     });

@@ -1,3 +1,5 @@
+/// <reference lib="dom" />
+/// <reference lib="dom.iterable" />
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
@@ -37,11 +39,15 @@ export const open = (report: Report, options: BrowserContextOptions = {}): Promi
 
 /** The same for a page that is made already. */
 export async function openHtml(html: string, options: BrowserContextOptions = {}): Promise<Page> {
-  const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, reducedMotion: 'reduce', ...options });
-  const page = await context.newPage();
   const path = join(folder, 'report.html');
   writeFileSync(path, html);
-  const url = pathToFileURL(path).href;
+  return openUrl(pathToFileURL(path).href, options);
+}
+
+/** The same for a page that is served; it may ask for what is below its URL. */
+export async function openUrl(url: string, options: BrowserContextOptions = {}): Promise<Page> {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, reducedMotion: 'reduce', ...options });
+  const page = await context.newPage();
   page.on('console', (message) => {
     // of what these tests do
     if (!message.text().includes('willReadFrequently')) wrong.push(`console: ${message.text()}`);
@@ -58,6 +64,11 @@ export async function openHtml(html: string, options: BrowserContextOptions = {}
   await page.waitForFunction(() => document.querySelector('h1') !== null);
   await frames(page);
   return page;
+}
+
+/** Forgets what was wrong so far, but for what is not of this kind. */
+export function forgive(kind: RegExp): void {
+  wrong = wrong.filter((text) => !kind.test(text));
 }
 
 /** Two frames: all that was asked for is drawn. */

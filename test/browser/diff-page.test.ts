@@ -164,7 +164,7 @@ describe('how it looks', () => {
   });
 
   test('its colours are those of the page of inspect', () => {
-    const css = readFileSync(join(import.meta.dirname, '../../src/page/page.css'), 'utf8');
+    const css = readFileSync(join(import.meta.dirname, '../../src/page/report.css'), 'utf8');
     const style = readFileSync(join(import.meta.dirname, '../../src/cli/diff-page-style.ts'), 'utf8');
     const colours = (text: string): string[] => text.match(/--[a-z-]+: #[0-9a-f]{6};/g) ?? [];
     expect(colours(style)).toHaveLength(22);

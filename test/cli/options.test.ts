@@ -108,7 +108,7 @@ describe('environment variables', () => {
     const page = readFileSync(join(root, 'docs/options.md'), 'utf8');
     const listed = [...page.matchAll(/^\| `(--[\w-]+)` \| `(RDBKIT_\w+)` \|/gm)].map(([, option, variable]) => [option, variable]);
     const all = [...new Set((await Promise.all(COMMANDS.map(optionsOf))).flat())].filter(
-      (name) => !/^--(?:help|flush|yes|manifest|rerun|repair|apply|seed|fresh|forget|no-ttl|no-functions|host|port|pass|into-db|tls|redirects)$/.test(name),
+      (name) => !/^--(?:help|flush|yes|manifest|rerun|repair|apply|seed|fresh|forget|check|for|ignore-check|no-ttl|no-functions|host|port|pass|into-db|tls|redirects)$/.test(name),
     );
     expect(listed.sort()).toEqual(all.map((name) => [name, `RDBKIT_${name.slice(2).replaceAll('-', '_').toUpperCase()}`]).sort());
   });

@@ -48,6 +48,13 @@ describe('wrong usage of rdbkit sync', () => {
     ['--expiry never: expected one of held, exact', [OLD, NEW, '--expiry', 'never']],
     ['--confirm no: expected one of wait, answered', [OLD, NEW, '--confirm', 'no']],
     ['--on-gap ask: expected one of stop, full', [OLD, NEW, '--on-gap', 'ask']],
+    ['--check and --dry-run: expected one of them at most', [OLD, NEW, '--check', '--dry-run']],
+    ['--for is for --check, which is not given', [OLD, NEW, '--for', 'elasticache-online-migration']],
+    ['--for dms: expected one of elasticache-online-migration', [OLD, NEW, '--check', '--for', 'dms']],
+    ['--ignore-check cpu: expected one of slots, databases, memory, modules, functions, output-buffer', [OLD, NEW, '--ignore-check', 'cpu']],
+    ['--ignore-check has no meaning with --check', [OLD, NEW, '--check', '--ignore-check', 'slots']],
+    ['the source redis://a:6379 is given twice', ['redis://a', 'redis://b', 'redis://a', NEW, '--check']],
+    ['no source given', [NEW, '--check']],
     ['--max-ops-per-second 0: expected a number from 1', [OLD, NEW, '--max-ops-per-second', '0']],
     ['--only-command "": expected names of commands', [OLD, NEW, '--only-command', 'set,']],
     ['--not-command "a b": expected names of commands', [OLD, NEW, '--not-command', 'a b']],
@@ -56,6 +63,12 @@ describe('wrong usage of rdbkit sync', () => {
     ['--position-prefix "a{b": expected up to 128 printable ASCII characters, no spaces, { or }', [OLD, NEW, '--position-prefix', 'a{b']],
     ['--position-prefix "a b": expected', [OLD, NEW, '--position-prefix', 'a b']],
     ["unknown option '--scan-count'", [OLD, NEW, '--scan-count', '10']],
+    ['--status here: expected an address and a port, like 127.0.0.1:9121 or :9121', [OLD, NEW, '--status', 'here']],
+    ['--status 127.0.0.1:65536: expected an address and a port', [OLD, NEW, '--status', '127.0.0.1:65536']],
+    ['--status ::1:9121: expected an address and a port', [OLD, NEW, '--status', '::1:9121']],
+    ['--status is a URL: expected an address and a port', [OLD, NEW, '--status', 'http://:x@127.0.0.1:9121']],
+    ['--status 192.0.2.1:9121: this machine does not have this address', [OLD, NEW, '--status', '192.0.2.1:9121']],
+    ['--status has no meaning with --forget', [OLD, NEW, '--forget', '--status', ':9121', '--yes']],
     ["unknown option '--limit'", [OLD, NEW, '--limit', '1']],
   ])('%s', async (message, argv) => {
     const { code, err, out } = await sync(argv);
@@ -140,6 +153,15 @@ describe('options', () => {
     });
     expect(await checked({ yes: true })).toMatchObject({ onGap: 'full' });
     expect(await checked({ yes: true, onGap: ['stop'] })).toMatchObject({ onGap: 'stop' });
+  });
+
+  test('where it answers', async () => {
+    const status = async (given: string) => ((await checked({ status: [given] })) as { status?: unknown }).status;
+    expect(await status(':9121')).toEqual({ host: '127.0.0.1', port: 9121 });
+    expect(await status('9121')).toEqual({ host: '127.0.0.1', port: 9121 });
+    expect(await status('[::1]:9121')).toEqual({ host: '::1', port: 9121 });
+    expect(await status('0.0.0.0:0')).toEqual({ host: '0.0.0.0', port: 0 });
+    expect(await status('sync.internal:80')).toEqual({ host: 'sync.internal', port: 80 });
   });
 
   test('the folder of the spool', async () => {

@@ -18,6 +18,7 @@ import {
 } from '../../src/cli/sync-text.js';
 import { ServerError } from '../../src/commands/restore-terms.js';
 import type { LaneStatus, SyncStatus } from '../../src/commands/sync.js';
+import { parseServerUrl } from '../../src/redis/url.js';
 import { SyncError, SyncGap, SyncReplaced } from '../../src/commands/sync-terms.js';
 import { RdbError } from '../../src/commands/terms.js';
 import { PlanCounts } from '../../src/sync/planner.js';
@@ -133,11 +134,11 @@ const WAYS: SyncWays = {
   ...{ confirm: true, holdExpiries: true, notCommand: undefined, onlyCommand: undefined, phase: 'both', publish: false },
   ...{ spool: '/var/spool/x', spoolMax: 20e9, untilCaughtUp: false },
 };
-const target = (maxMemoryPolicy: string, clustered = false) => ({ clustered, masters: [{ name: 'new:6379', maxMemoryPolicy }] });
+const ONE = { clustered: false };
 
 describe('the plan', () => {
   test('usually', () => {
-    expect(syncPlanLines(WAYS, target('noeviction'))).toEqual([
+    expect(syncPlanLines(WAYS, ONE)).toEqual([
       'a full copy, then every write since, until stopped',
       'spool: /var/spool/x, up to 20.0 GB',
       'each write is applied once: it is in one transaction with its position',
@@ -146,7 +147,7 @@ describe('the plan', () => {
   });
 
   test('in other ways', () => {
-    const lines = syncPlanLines({ ...WAYS, untilCaughtUp: true, holdExpiries: false, spool: undefined, publish: true }, target('', true));
+    const lines = syncPlanLines({ ...WAYS, untilCaughtUp: true, holdExpiries: false, spool: undefined, publish: true }, { clustered: true });
     expect(lines).toEqual([
       'a full copy, then every write since, until the target has caught up',
       'spool: none, so a run that is killed goes on only if the backlog of the source reaches back far enough',
@@ -154,19 +155,11 @@ describe('the plan', () => {
       expect.stringMatching(/^each write is applied once: positions are kept on every master/),
       expect.stringMatching(/^expiries are exact: a key that is renewed just before it expires may be lost/),
     ]);
-    expect(syncPlanLines({ ...WAYS, phase: 'full' }, target('noeviction'))).toEqual(['a full copy, and nothing after it']);
-  });
-
-  test('a target that evicts keys', () => {
-    for (const phase of ['both', 'full'] as const) {
-      expect(syncPlanLines({ ...WAYS, phase }, target('allkeys-lru')).at(-1)).toMatch(
-        /^warning: new:6379 may evict keys \(maxmemory-policy allkeys-lru\)/,
-      );
-    }
+    expect(syncPlanLines({ ...WAYS, phase: 'full' }, ONE)).toEqual(['a full copy, and nothing after it']);
   });
 
   test('commands that are left out', () => {
-    const line = syncPlanLines({ ...WAYS, onlyCommand: ['set', 'del'], notCommand: ['incr'] }, target('')).find((text) =>
+    const line = syncPlanLines({ ...WAYS, onlyCommand: ['set', 'del'], notCommand: ['incr'] }, ONE).find((text) =>
       text.startsWith('warning'),
     );
     expect(line).toBe('warning: of the writes, only set, del, not incr: what other commands write is missing on the target.');
@@ -210,9 +203,14 @@ describe('the end', () => {
   });
 
   test('what to do next', () => {
-    expect(nextLines({ caughtUp: true }, WAYS)).toEqual([expect.stringMatching(/^next: to switch over, stop the writers, .*--forget\.$/)]);
-    expect(nextLines({ caughtUp: false }, { phase: 'full' })).toEqual([expect.stringContaining('without --phase full')]);
-    expect(nextLines({ caughtUp: false }, WAYS)).toEqual([]);
+    const ways = { phase: 'both', source: { access: { url: parseServerUrl('redis://:secret@old:6379') } } } as const;
+    expect(nextLines({ caughtUp: true }, ways)).toEqual([
+      'next: to switch over, add --pause-source 30s, which stops the writers while the target gets the last writes. Or by hand:',
+      '  redis-cli -u redis://old:6379 CLIENT PAUSE 60000 WRITE    (on every master)',
+      '  the same rdbkit command once more; then point your clients at the target, and end the sync with --forget.',
+    ]);
+    expect(nextLines({ caughtUp: false }, { ...ways, phase: 'full' })).toEqual([expect.stringContaining('without --phase full')]);
+    expect(nextLines({ caughtUp: false }, ways)).toEqual([]);
   });
 
   test('after a signal', () => {

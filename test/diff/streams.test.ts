@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { CompareSink } from '../../src/diff/compare-sink.js';
+import { insideOf, type TypedValue } from '../../src/diff/inside.js';
 import { KeyTable } from '../../src/diff/key-table.js';
 import { digestOf, feedFile, fold, SEED } from '../support/diff-support.js';
 import { be, le, len, listpack, lzfStr, type Part, rdb, str } from '../support/support.js';
@@ -146,4 +147,18 @@ test('module metadata of a key counts', async () => {
   const [none, one, other] = await Promise.all([undefined, 1, 2].map((byte) => fold(file(byte))));
   expect(one.buckets.differing(other.buckets)).toHaveLength(1);
   expect(none.buckets.differing(one.buckets)).toHaveLength(1);
+});
+
+test('what differs inside: entries that a group has read, if both sides know it and streams are compared in full', () => {
+  const stream = (entriesAdded: number | undefined, entriesRead: number | null): TypedValue => ({
+    type: 'stream',
+    value: {
+      ...{ length: 0, lastId: '0-0', firstId: undefined, maxDeletedId: undefined, entriesAdded, idempotence: undefined, entries: [] },
+      groups: [{ name: Buffer.from('g'), lastId: '0-0', entriesRead, pending: [], consumers: [] }],
+    } as unknown as Extract<TypedValue, { type: 'stream' }>['value'],
+  });
+  const inside = (a: TypedValue, b: TypedValue, full: boolean): unknown => insideOf(a, b, full);
+  expect(inside(stream(9, 3), stream(9, 4), true)).toMatchObject({ is: 'stream', parts: ['groups'] });
+  expect(inside(stream(9, 3), stream(9, 4), false)).toEqual({ is: 'same' });
+  expect(inside(stream(9, 3), stream(undefined, null), true)).toEqual({ is: 'same' });
 });

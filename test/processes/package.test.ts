@@ -31,8 +31,8 @@ test('the fixtures that the docs name are in the package', () => {
   expect([...named].filter((name) => !packed.includes(name))).toEqual([]);
 });
 
-test('the page of inspect --html is in it, beside the command; its sources and the pictures of the docs are not', () => {
-  expect(packed).toContain('dist/bin/page.html');
+test('the pages of inspect --html and sync --status are in it, beside the command; their sources and the pictures of the docs are not', () => {
+  expect(packed).toEqual(expect.arrayContaining(['dist/bin/page.html', 'dist/bin/status-page.html']));
   expect(packed.filter((name) => /(?:^|\/)page\/|\.png$/.test(name))).toEqual([]);
 });
 

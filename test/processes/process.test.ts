@@ -27,7 +27,7 @@ test('the package runs: version, help, a file, a pipe', async () => {
   expect(await run('gzip -c "$F" | R decode - --quiet')).toMatchObject({ code: 0, out: whole, err: '' });
   expect(await run('R decode - --quiet < "$F"')).toMatchObject({ code: 0, out: whole });
   expect(await run('R decode "$T"')).toMatchObject({ code: 2, out: '' });
-}, 30_000);
+});
 
 test('inspect --html writes a page that needs no other file', async () => {
   expect(await run('R inspect "$F" --html "$T/report.html" -q')).toMatchObject({ code: 0, err: '' });
@@ -69,10 +69,10 @@ describe('pipes', () => {
   });
 
   test('standard input that stays open does not keep it', async () => {
-    const { code, err, out } = await run('R decode - --limit 1 < <(cat "$F"; exec sleep 30 >&- 2>&-)');
+    const { code, err, out } = await run('R decode - --limit 1 < <(cat "$F"; exec sleep 100 >&- 2>&-)');
     expect(lines(out)).toHaveLength(1);
     expect([code, err]).toEqual([0, expect.stringContaining('rdbkit: 1 key, ')]);
-  }, 10_000);
+  }, 60_000);
 
   test.skipIf(!existsSync('/dev/full'))('a full disk exits 4', async () => {
     expect(await run('R decode "$F" > /dev/full')).toMatchObject({
@@ -159,9 +159,9 @@ describe('an output in danger', () => {
 
   test('a FIFO that nobody reads does not hold up a signal', async () => {
     const started = performance.now();
-    const { code } = await run('mkfifo "$T/fifo"; timeout -k 20 -s TERM 2 "$NODE" "$RDBKIT" decode "$F" -o "$T/fifo"');
+    const { code } = await run('mkfifo "$T/fifo"; timeout -k 60 -s TERM 2 "$NODE" "$RDBKIT" decode "$F" -o "$T/fifo"');
     expect([124, 143]).toContain(code);
-    expect(performance.now() - started).toBeLessThan(15_000);
+    expect(performance.now() - started).toBeLessThan(45_000);
   });
 });
 
@@ -195,7 +195,7 @@ describe('signals', () => {
     const partial = readFileSync(`${file}.partial`, 'utf8');
     expect(lines(partial)).toHaveLength(165);
     expect(whole.startsWith(partial)).toBe(true);
-  }, 15_000);
+  });
 
   test('a report is of what was read until then', async () => {
     const file = folder.at('interrupted.txt');
@@ -205,14 +205,14 @@ describe('signals', () => {
     const report = readFileSync(file, 'utf8');
     expect(report).toContain('NOT READ TO THE END');
     expect(report).toContain('165 keys, ');
-  }, 15_000);
+  });
 
   test.each([1, 2])('a source that nobody writes to does not hold it (signals: %i)', async (times) => {
     const fifo = folder.at(`fifo-${times}`);
     execFileSync('mkfifo', [fifo]);
     const { code, signal } = await interrupted(fifo, folder.at(`fifo-${times}.jsonl`), 'SIGINT', times);
     expect(code ?? signal).toBe('SIGINT'); // which a shell reports as 130
-  }, 15_000);
+  });
 });
 
 describe('a terminal', () => {
@@ -232,14 +232,14 @@ describe('a terminal', () => {
     expect(out).toMatch(/200 kB {2}\d+ keys {2}/);
     expect(out).toMatch(/\u001b\[Krdbkit: 250 keys, [^\u001b\n]*\n$/);
     expect(readFileSync(folder.at('bar.jsonl'), 'utf8')).toBe(whole);
-  }, 15_000);
+  });
 
   test.skipIf(!available)('shows none with --quiet, --progress none, or where the data goes', async () => {
     const slow = '(head -c 200000 "$F"; sleep 1.2; tail -c +200001 "$F") | R decode -';
     expect((await terminal(`${slow} -o "$T/a" --quiet`)).out).toBe('');
     expect((await terminal(`${slow} -o "$T/a" --progress none`)).out).toMatch(/^rdbkit: 250 keys, .*\r\n$/);
     expect((await terminal(slow)).out).not.toContain('\u001b[');
-  }, 30_000);
+  });
 
   test('shows none on a short run', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'setInterval', 'clearInterval'] }); // no time passes, however slow the machine
@@ -258,5 +258,5 @@ describe('a terminal', () => {
     const { code, out } = await terminal('(head -c 200000 "$F"; sleep 1.2) | R decode - -o "$T/bar2.jsonl"');
     expect(code).toBe(3);
     expect(out).toMatch(/\u001b\[Krdbkit: TRUNCATED: standard input, offset 200000, [^\u001b]*$/);
-  }, 15_000);
+  });
 });

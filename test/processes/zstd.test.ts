@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { decode, FIXTURE, Folder, lines, rdb } from '../support/cli-support.js';
+import { FACTOR } from '../support/factor.js';
 import { NODES } from '../support/nodes.js';
 import { BIN, collect, type Ended, PACKAGE } from '../support/processes.js';
 
@@ -161,7 +162,7 @@ describe.each(NODES)('Node %s', (_, node) => {
       otherKeysOfCuts: 0,
       otherKeysWithoutError: 0,
     });
-    expect(flips).toBeGreaterThan(200);
+    expect(flips).toBeGreaterThan(80 + 120 * FACTOR);
     expect(flipsWithoutError).toBeLessThan(10);
   });
 

@@ -73,7 +73,7 @@ const CONFIGS: Readonly<Record<string, readonly string[]>> = {
 
 describe(`what ${SERVER} saved is what it answers`, () => {
   for (const [name, config] of Object.entries(CONFIGS)) {
-    test(name, { timeout: 120_000 }, async () => {
+    test(name, async () => {
       const server = await TestServer.start(...config);
       try {
         await fc.assert(

@@ -1,14 +1,14 @@
 import { describe, expect, test } from 'vitest';
 import { blocks, examplesOf, pages, root } from '../support/docs-pages.js';
-import { DocsServers, isServerOfDocs, steady } from '../support/docs-servers.js';
+import { DocsServers, isServerOfDocs, SCENES, steady } from '../support/docs-servers.js';
 import { PATH } from '../support/processes.js';
 
 describe.skipIf(!isServerOfDocs())('the output shown in the docs is that with a real server', () => {
-  for (const scene of ['server', 'cluster'] as const) {
+  for (const scene of SCENES) {
     for (const page of pages) {
       const all = blocks(page, new RegExp(`^<!-- ${scene} -->$`)).map(examplesOf);
       if (all.length === 0) continue;
-      test(`${page}: ${scene}`, { timeout: 60_000 }, async () => {
+      test(`${page}: ${scene}`, async () => {
         const servers = await DocsServers.start(scene, root);
         try {
           for (const block of all) {

@@ -9,7 +9,7 @@ const copy = (rdbs: Uint8Array[], more: Partial<RdbSinkOptions> = {}, feeding: F
   dumped(rdbs, (output, options, to) => new RdbSink([new RdbFile(output, to, options.codec ?? TS_CODEC)], { ...options, ...more }), feeding);
 
 describe('a real server', () => {
-  test('loads the copy, and its digest is that of the original', { timeout: 60_000 }, async () => {
+  test('loads the copy, and its digest is that of the original', async () => {
     const server = await TestServer.start('--enable-debug-command', 'yes');
     try {
       for (const name of loadable(await server.target())) {

@@ -28,7 +28,7 @@ function streams(lines: string): unknown {
 }
 
 describe('a real server', () => {
-  test.each([['RESTORE', MAX], ['plain commands', 1]])('takes %s, and has what it had from the file', { timeout: 60_000 }, async (_, maxPayload) => {
+  test.each([['RESTORE', MAX], ['plain commands', 1]])('takes %s, and has what it had from the file', async (_, maxPayload) => {
     const server = await TestServer.start('--enable-debug-command', 'yes');
     try {
       const own = await server.target();

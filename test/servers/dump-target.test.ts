@@ -21,7 +21,7 @@ async function dumped(source: string, target: string, ...more: string[]): Promis
 }
 
 describe('a real server', () => {
-  test('loads what was written for it', { timeout: 60_000 }, async () => {
+  test('loads what was written for it', async () => {
     const server = await TestServer.start('--enable-debug-command', 'yes');
     try {
       for (const name of ['redis-7.2.6', 'redis-8.0.6', 'valkey-8.1.1', 'valkey-9.1.2']) {

@@ -105,7 +105,7 @@ describe(`ways to a server of ${SERVER}`, () => {
     asked.on('error', () => undefined); // refused until it listens
     await asked.ping();
     asked.disconnect();
-  }, 30_000);
+  });
   afterAll(async () => {
     sentinel.kill('SIGKILL');
     await Promise.all([server.stop(), replica.stop()]);
@@ -372,7 +372,7 @@ describe(`from server to server of ${SERVER}`, () => {
     for (let i = 0; i < 50; i++) expect(await target.client.pexpiretime(`moved:${i}`)).toBe(await source.client.pexpiretime(`moved:${i}`));
   });
 
-  test.each(WAYS)('into a cluster, by %s', { timeout: 60_000 }, async (via) => {
+  test.each(WAYS)('into a cluster, by %s', async (via) => {
     const cluster = await TestCluster.start();
     try {
       expect((await restore(urlOf(source, '/0'), cluster.nodes[0].url, '--via', via, '--prefix', 'moved:')).code).toBe(0);

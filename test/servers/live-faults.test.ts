@@ -40,7 +40,7 @@ beforeEach(async () => {
   await target.client.flushall();
   writeFileSync(join(source.folder, 'dump.rdb'), data.rdb);
   await client.call('DEBUG', 'RELOAD', 'NOSAVE');
-}, 30_000);
+});
 
 /** Lines of decode in any order; that of hashes and sets is another one in every process. */
 const linesOf = (text: string): string[] =>
@@ -178,17 +178,17 @@ async function run({ after, command, diskless, name, output, random, way }: Roun
       '500ms',
       ...(output === undefined ? [] : ['--output', output]),
     ]);
-    await until('its connections are closed', () => proxy.open === 0, 5000);
+    await until('its connections are closed', () => proxy.open === 0);
     return result;
   } finally {
     proxy.stop();
     await proxy.happened; // a server that two start would stay, and be in everybody's way
-    await until('all sockets are closed', () => sockets() <= before, 5000);
+    await until('all sockets are closed', () => sockets() <= before);
   }
 }
 
 describe('a source that goes wrong while it is read', () => {
-  test.each(thinned(Array.from({ length: ROUNDS }, (_, i) => roundOf(i + 1))))('round $seed: $what', { timeout: 30_000 }, async (round) => {
+  test.each(thinned(Array.from({ length: ROUNDS }, (_, i) => roundOf(i + 1))))('round $seed: $what', async (round) => {
     const { command, name, output, seed, way } = round;
     const result = await run(round);
     const { code, err } = result;

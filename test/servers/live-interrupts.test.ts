@@ -31,7 +31,7 @@ afterAll(async () => {
 });
 
 /** Longer than anything should take after a signal, and shorter than what waits for a server. */
-const PATIENCE = 5000;
+const PATIENCE = 20_000;
 
 /** Runs the built program and sends it SIGINT when `ready` resolves. */
 async function interrupted(argv: readonly string[], ready: (child: { err: string }) => Promise<unknown>): Promise<Ended> {
@@ -57,12 +57,12 @@ async function silentAfter(node: RedisNode, after: number): Promise<{ proxy: Tri
   const tripped = new Promise<void>((resolve) => (trip = resolve));
   const proxy = await TripProxy.start(node.port, after, (bytes) => {
     trip();
-    return new Promise((resolve) => void setTimeout(resolve, 2 * PATIENCE, { bytes }).unref());
+    return delay(2 * PATIENCE, { bytes }, { ref: false });
   });
   return { proxy, tripped };
 }
 
-describe.each(['replication', 'scan'])('Ctrl-C, with --via %s', { timeout: 30_000 }, (way) => {
+describe.each(['replication', 'scan'])('Ctrl-C, with --via %s', (way) => {
   test.each(['decode', 'inspect', 'restore'])('before the server answers: %s', async (command) => {
     const { proxy, tripped } = await silentAfter(source, 0);
     try {
@@ -120,7 +120,7 @@ describe.each(['replication', 'scan'])('Ctrl-C, with --via %s', { timeout: 30_00
   });
 });
 
-test('Ctrl-C while the server waits with its fork', { timeout: 30_000 }, async () => {
+test('Ctrl-C while the server waits with its fork', async () => {
   await source.client.config('SET', 'repl-diskless-sync-delay', '60');
   const output = folder.at('fork.rdb');
   await interrupted(['dump', source.url, '--via', 'replication', '--output', output], async () => {

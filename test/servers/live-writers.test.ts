@@ -56,7 +56,7 @@ async function fill({ client }: RedisNode, count: number): Promise<void> {
   }
 }
 
-describe('replication, while keys are written', { timeout: 60_000 }, () => {
+describe('replication, while keys are written', () => {
   test.concurrent.each(['yes', 'no'])('is the state at its offset, to the write: repl-diskless-sync %s', async (diskless) => {
     const node = await RedisNode.start('--repl-diskless-sync-delay', '0', '--repl-diskless-sync', diskless, '--repl-backlog-size', '64mb');
     const random = randomFrom(diskless.length);
@@ -122,7 +122,7 @@ async function applied(node: RedisNode, id: string, offset: number, state: Map<s
   return writes;
 }
 
-describe('scan, while keys are written', { timeout: 60_000 }, () => {
+describe('scan, while keys are written', () => {
   test.concurrent('misses no key that is there all the time, invents none, and gives none twice', async () => {
     const node = await RedisNode.start();
     const random = randomFrom(7);

@@ -7,7 +7,7 @@ import { plains } from '../support/lzf-texts.js';
 import { SERVER, TestServer } from '../support/redis-server.js';
 
 describe(`${SERVER} reads`, () => {
-  test('what is compressed here', { timeout: 60_000 }, async () => {
+  test('what is compressed here', async () => {
     const server = await TestServer.start();
     try {
       const out = new ByteBuilder();

@@ -48,7 +48,7 @@ describe(`RESTORE of ${SERVER}`, () => {
     expect(await server.client.get('key')).toBe('v');
   });
 
-  test.each(SERVERS.filter((name) => !name.endsWith('modules')))('takes of %s what payload check says', { timeout: 60_000 }, async (name) => {
+  test.each(SERVERS.filter((name) => !name.endsWith('modules')))('takes of %s what payload check says', async (name) => {
     const file = fileURLToPath(new URL(`../../fixtures/servers/${name}.rdb`, import.meta.url));
     const { out } = await rdbkit(['dump', file, '--format', 'payload']);
     const checked = await rdbkit(['payload', 'check', '--json'], { stdin: Readable.from([Buffer.from(out)]) });

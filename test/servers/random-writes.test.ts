@@ -22,7 +22,7 @@ async function succeeded({ client }: RedisNode): Promise<Set<string>> {
 const offsetOf = async ({ client }: RedisNode): Promise<string> =>
   /master_repl_offset:(\d+)/.exec(await client.info('replication'))?.[1] ?? '';
 
-describe('random writes', { timeout: 120_000 }, () => {
+describe('random writes', () => {
   let source: RedisNode;
   let replica: RedisNode;
 

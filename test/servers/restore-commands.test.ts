@@ -19,7 +19,7 @@ afterAll(() => folder.remove());
 const COMMANDS = ['--write-as', 'commands'];
 const fault = faultSource();
 
-describe(`keys as plain commands into ${SERVER}`, { timeout: 60_000 }, () => {
+describe(`keys as plain commands into ${SERVER}`, () => {
   let server: TestServer;
   let node: Pick<RedisNode, 'client'>;
 
@@ -190,7 +190,7 @@ test('a command of a transaction that fails: what it left is deleted, and the ke
   }
 });
 
-describe('keys as plain commands into a cluster', { timeout: 60_000 }, () => {
+describe('keys as plain commands into a cluster', () => {
   let cluster: TestCluster;
 
   beforeAll(async () => {

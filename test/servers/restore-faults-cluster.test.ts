@@ -7,7 +7,7 @@ import { until } from '../support/until.js';
 
 const fault = faultSource();
 
-describe('a cluster', { timeout: 60_000 }, () => {
+describe('a cluster', () => {
   let cluster: TestCluster;
   let joined: RedisNode | undefined;
 

@@ -6,7 +6,7 @@ import { until } from '../support/until.js';
 
 const fault = faultSource();
 
-describe('connections to a single server', { timeout: 60_000 }, () => {
+describe('connections to a single server', () => {
   let server: RedisNode;
 
   beforeAll(async () => {

@@ -59,7 +59,7 @@ const summaryOf = ({ err }: Ended): Summary => JSON.parse(err.trim().split('\n')
 const LIFE = 300;
 const ROUNDS = 27;
 
-describe('a restore that is killed and started again', { timeout: 120_000 }, () => {
+describe('a restore that is killed and started again', () => {
   test.concurrent.each(['replace', 'error'])(`${ROUNDS} times at random moments: --on-conflict %s`, async (conflict) => {
     const server = await RedisNode.start();
     const checkpoint = folder.at(`${conflict}.json`);
@@ -106,7 +106,7 @@ describe('a restore that is killed and started again', { timeout: 120_000 }, () 
   });
 });
 
-describe('a checkpoint', { timeout: 60_000 }, () => {
+describe('a checkpoint', () => {
   let server: RedisNode;
   let other: RedisNode;
   const checkpoint = folder.at('checkpoint.json');

@@ -89,7 +89,7 @@ describe(`rdbkit restore of large values to ${SERVER}`, () => {
     expect((await server.client.keys('*')).sort()).toEqual(KEYS);
   });
 
-  test('values in parts, and one over 16 MB: as payloads, as commands, and all three conflicts', { timeout: 60_000 }, async () => {
+  test('values in parts, and one over 16 MB: as payloads, as commands, and all three conflicts', async () => {
     await judge.client.flushall();
     await judge.client.eval(FILL, 0, 3_000_000);
     await judge.client.set('string', Buffer.alloc(17 << 20, 'rdbkit'));

@@ -34,7 +34,7 @@ const FILL_BATCHES = `
   for i = ${SMALL} + 1, ${SMALL} * 2 do redis.call('SET', 'small:' .. i, 'value ' .. i) end
 `;
 
-describe('values over a limit of the server', { timeout: 60_000 }, () => {
+describe('values over a limit of the server', () => {
   const folder = new Folder();
   const DEBUG = ['--enable-debug-command', 'yes'];
   let judge: TestServer;

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { FIXTURE, Folder } from '../support/cli-support.js';
 import { BIN, collect, type Ended, shell } from '../support/processes.js';
 import { TestServer } from '../support/redis-server.js';
+import { until } from '../support/until.js';
 
 const folder = new Folder();
 
@@ -26,7 +27,7 @@ test('restore: rejects that cannot be written any more are told as that, and not
   } finally {
     await server.stop();
   }
-}, 30_000);
+});
 
 test.skipIf(process.platform !== 'linux')('restore: rejects that no key can be added to end it before anything is deleted', async () => {
   const server = await TestServer.start();
@@ -47,14 +48,13 @@ test.skipIf(process.platform !== 'linux')('restore: rejects that no key can be a
   } finally {
     await server.stop();
   }
-}, 30_000);
+});
 
 describe('restore as a process', () => {
   const restoring = async (server: TestServer, target?: string[]): Promise<ChildProcessWithoutNullStreams> => {
     const words = target ?? [`redis://default:s3cret@127.0.0.1:${server.client.options.port}`];
     const child = spawn(process.execPath, [BIN, 'restore', FIXTURE, ...words, '--max-keys-per-second', '50']);
-    const until = Date.now() + 10_000;
-    while ((await server.client.dbsize()) === 0 && Date.now() < until) await delay(20);
+    await until('keys are there', async () => (await server.client.dbsize()) > 0);
     return child;
   };
   let server: TestServer;
@@ -67,7 +67,7 @@ describe('restore as a process', () => {
   test.each([
     ['SIGINT', 130],
     ['SIGTERM', 143],
-  ] as const)('%s ends it with a summary', { timeout: 15_000 }, async (signal, code) => {
+  ] as const)('%s ends it with a summary', async (signal, code) => {
     const child = await restoring(server);
     child.kill(signal);
     const ended = await collect(child);
@@ -79,7 +79,7 @@ describe('restore as a process', () => {
     expect(there).toBeLessThan(250);
   });
 
-  test.skipIf(process.platform !== 'linux')('ps does not show the password', { timeout: 15_000 }, async () => {
+  test.skipIf(process.platform !== 'linux')('ps does not show the password', async () => {
     const host = ['-h', '127.0.0.1', '-p', String(server.client.options.port)];
     for (const [target, title] of [
       [undefined, '***@127.0.0.1'],
@@ -97,17 +97,25 @@ describe('restore as a process', () => {
     }
   });
 
-  test('on a terminal it asks before --flush, and Ctrl-C is an answer', { timeout: 15_000 }, async () => {
+  test('on a terminal it asks before --flush, and Ctrl-C is an answer', async () => {
     await server.client.set('old', '');
-    const ask = (type: string, wait = 1): Promise<Ended> =>
-      run(
-        `(sleep ${wait}; ${type}) | script -qec '"$NODE" "$RDBKIT" restore "${FIXTURE}" redis://127.0.0.1:${server.client.options.port} --flush' /dev/null`,
-      );
-    expect((await ask("printf '\\003'")).out).toMatch(/Type yes: (\^C)?\r\n(rdbkit: .*\r\n)*rdbkit: interrupted by SIGINT\.\r\n$/);
-    expect((await ask("printf '\\004'")).out).toMatch(/Type yes: (\^D[\b]*)?\r\nrdbkit: nothing was written\.\r\n$/);
+    /** Types it `wait` milliseconds after the question. */
+    const ask = async (type: string, wait = 0): Promise<Ended> => {
+      const command = `"${process.execPath}" "${BIN}" restore "${FIXTURE}" redis://127.0.0.1:${server.client.options.port} --flush`;
+      const child = spawn('script', ['-qec', command, '/dev/null']);
+      let shown = '';
+      child.stdout.on('data', (text: Buffer) => (shown += text.toString()));
+      const ended = collect(child);
+      await until('it asks', () => shown.includes('Type yes: ') || child.exitCode !== null);
+      await delay(wait);
+      child.stdin.end(type);
+      return ended;
+    };
+    expect((await ask('\u0003')).out).toMatch(/Type yes: (\^C)?\r\n(rdbkit: .*\r\n)*rdbkit: interrupted by SIGINT\.\r\n$/);
+    expect((await ask('\u0004')).out).toMatch(/Type yes: (\^D[\b]*)?\r\nrdbkit: nothing was written\.\r\n$/);
     expect(await server.client.dbsize()).toBe(1);
     // longer than the bar waits: it must not be drawn over the question, nor leave something on the closing line
-    const { out } = await ask('echo yes', 3);
+    const { out } = await ask('yes\n', 2000);
     expect(out).toMatch(/Type yes: (yes\r\n)?(rdbkit: function libraries: .*\r\n)?rdbkit: 250 keys restored; .*\r\n$/);
     expect(out).not.toContain('\u001b');
   });

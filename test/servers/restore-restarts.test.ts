@@ -8,7 +8,7 @@ import { until } from '../support/until.js';
 
 const fault = faultSource();
 
-describe('a single server that stops, or is full', { timeout: 60_000 }, () => {
+describe('a single server that stops, or is full', () => {
   let server: RedisNode;
 
   beforeAll(async () => {

@@ -47,7 +47,7 @@ describe(`rdbkit restore to sentinels of ${SERVER}`, () => {
       async () => ((await asked.call('SENTINEL', 'REPLICAS', 'mymaster')) as unknown[]).length === 1,
     );
     await eventually('the replica is in sync', async () => (await replica.client.info('replication')).includes('master_link_status:up'));
-  }, 30_000);
+  });
   beforeEach(async () => {
     await Promise.all([master, replica].map(({ client }) => client.flushall().catch(() => undefined))); // one of them is a replica
   });
@@ -84,7 +84,7 @@ describe(`rdbkit restore to sentinels of ${SERVER}`, () => {
   const many = (): string =>
     folder.file('many.rdb', strings(Object.fromEntries(Array.from({ length: 3000 }, (_, i) => [`key:${i}`, `${i}`]))));
 
-  test('a failover that somebody asks for: what only the old master has is warned of', { timeout: 60_000 }, async () => {
+  test('a failover that somebody asks for: what only the old master has is warned of', async () => {
     const before = await masterNow();
     const running = report([many(), url, '--max-keys-per-second', '1000']);
     await eventually('it has begun', async () => (await before.client.dbsize()) > 300);
@@ -101,7 +101,7 @@ describe(`rdbkit restore to sentinels of ${SERVER}`, () => {
     );
   });
 
-  test('the master dies in the middle: everything is on the new one, and counts once', { timeout: 60_000 }, async () => {
+  test('the master dies in the middle: everything is on the new one, and counts once', async () => {
     const before = await masterNow();
     await before.client.flushall();
     const running = report([many(), url, '--max-keys-per-second', '1000', '--retry-for', '40s']);
@@ -135,7 +135,7 @@ describe(`sentinels of ${SERVER} with a password`, () => {
     ));
     url = `redis+sentinel://:m4ster@127.0.0.1:${port}/mymaster`;
     await eventually('the sentinel answers', async () => (await asked.call('PING')) === 'PONG');
-  }, 30_000);
+  });
   beforeEach(() => master.client.flushall());
   afterAll(async () => {
     asked.disconnect();

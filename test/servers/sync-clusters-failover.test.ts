@@ -13,7 +13,7 @@ const ROUNDS = Number(process.env.RDBKIT_TEST_ROUNDS ?? 1);
 const replicasOf = async ({ client }: RedisNode): Promise<number[]> =>
   [...(await client.info('replication')).matchAll(/ip=127.0.0.1,port=(\d+),state=online/g)].map(([, port]) => Number(port));
 
-describe('masters of the source that are replaced', { timeout: 120_000 }, () => {
+describe('masters of the source that are replaced', () => {
   let source: TestCluster;
   let target: RedisNode;
 

@@ -10,7 +10,7 @@ import { until } from '../support/until.js';
 
 const SEED = Number(process.env.RDBKIT_TEST_SEED ?? 1);
 
-describe('masters that come to the source, and leave it', { timeout: 120_000 }, () => {
+describe('masters that come to the source, and leave it', () => {
   let source: TestCluster;
   let target: RedisNode;
 

@@ -11,7 +11,7 @@ import { until } from '../support/until.js';
 const ROUNDS = Number(process.env.RDBKIT_TEST_ROUNDS ?? 1);
 const SEED = Number(process.env.RDBKIT_TEST_SEED ?? 1);
 
-describe('slots that move between the masters of the source', { timeout: 120_000 }, () => {
+describe('slots that move between the masters of the source', () => {
   let source: TestCluster;
   let target: RedisNode;
 

@@ -30,7 +30,7 @@ async function writeToAll(
   );
 }
 
-describe('all masters of a cluster', { timeout: 120_000 }, () => {
+describe('all masters of a cluster', () => {
   let source: TestCluster;
 
   beforeAll(async () => {

@@ -135,7 +135,7 @@ const CASES: readonly (readonly [string, Case])[] = [
   ['one database of one', { filter: { db: [1], match: [bytes('*[0-4]')] }, intoDb: 7 }],
 ];
 
-describe('a server into a server, chosen by', { timeout: 60_000 }, () => {
+describe('a server into a server, chosen by', () => {
   let target: RedisNode;
 
   beforeAll(async () => {
@@ -153,7 +153,7 @@ describe('a server into a server, chosen by', { timeout: 60_000 }, () => {
   });
 });
 
-describe('a server into a cluster, chosen by', { timeout: 60_000 }, () => {
+describe('a server into a cluster, chosen by', () => {
   let target: TestCluster;
 
   beforeAll(async () => {

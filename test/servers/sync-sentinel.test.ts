@@ -63,7 +63,7 @@ class Watched {
   }
 }
 
-describe('servers that sentinels watch', { timeout: 120_000 }, () => {
+describe('servers that sentinels watch', () => {
   const folder = new Folder();
   let source: Watched;
   let target: Watched;

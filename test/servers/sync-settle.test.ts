@@ -9,7 +9,7 @@ import { RespProxy } from '../support/resp-proxy.js';
 
 const AT = 4_000_000_000_000;
 
-async function released(url: string, signal?: AbortSignal): Promise<number> {
+async function released(url: string, signal?: AbortSignal): Promise<number | undefined> {
   const servers = await Servers.open({ url: parseServerUrl(url) });
   try {
     return await releaseExpiries(servers, { databases: 16, signal });
@@ -72,7 +72,7 @@ describe('held expiries of a server', () => {
     for (const db of [0, 3]) {
       const off = (await expiriesIn(db, 1200)).map((at, i) => at - real(1200)[i]);
       expect(Math.min(...off)).toBeGreaterThanOrEqual(-1);
-      expect(Math.max(...off)).toBeLessThan(1000);
+      expect(Math.max(...off)).toBeLessThan(10_000);
     }
   });
 

@@ -34,7 +34,7 @@ async function replicaOf(port: number): Promise<RedisNode> {
 
 const fullCopies = async ({ client }: RedisNode): Promise<number> => Number(/sync_full:(\d+)/.exec(await client.info('stats'))?.[1]);
 
-describe('what rounds of faults are made of, with a replica as the one that follows', { timeout: 60_000 }, () => {
+describe('what rounds of faults are made of, with a replica as the one that follows', () => {
   test('counters go on over a restart of the source, which keeps its history', async () => {
     const source = await started();
     const replica = await replicaOf(source.port);

@@ -73,7 +73,7 @@ describe(`${SERVER} restores what is transcoded for it`, () => {
     }
   };
 
-  test.each(SERVERS.filter((name) => !name.includes('modules')))('the keys of %s', { timeout: 120_000 }, async (name) => {
+  test.each(SERVERS.filter((name) => !name.includes('modules')))('the keys of %s', async (name) => {
     await withServer(async (server, target) => {
       const file = serverFile(name);
       const { reasons, outcomes } = await restored(server, target, framesOf(file));
@@ -107,7 +107,7 @@ describe(`${SERVER} restores what is transcoded for it`, () => {
     items.map((list): [number, Part] => [31, [1, len(list.length), list.map((one) => str(typeof one === 'bigint' ? one.toString() : one)), list.map(() => str('v'))]]),
   );
 
-  test('random values at the borders of the encodings', { timeout: 120_000 }, async () => {
+  test('random values at the borders of the encodings', async () => {
     await withServer(async (server, target) => {
       await fc.assert(
         fc.asyncProperty(fc.array(value, { minLength: 1, maxLength: 20 }), async (values) => {

@@ -21,4 +21,4 @@ export const examplesOf = (block: string): Example[] =>
 export const blocks = (page: string, before: RegExp): string[] => [...read(page).matchAll(/(.*)\n```console\n([^]*?)```/g)].filter(([, line]) => before.test(line)).map(([, , block]) => block);
 
 /** Of the blocks that need no server. */
-export const examples = (page: string): Example[] => blocks(page, /^(?!<!-- (server|cluster) -->$)/).flatMap(examplesOf);
+export const examples = (page: string): Example[] => blocks(page, /^(?!<!-- (server|cluster|server and cluster) -->$)/).flatMap(examplesOf);

@@ -6,11 +6,13 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { collect } from './processes.js';
 import { SERVER, TestServer } from './redis-server.js';
 
-/** What the console blocks of a page are run against: `<!-- server -->` or `<!-- cluster -->` stands before them. */
-export type Scene = 'server' | 'cluster';
+/** What the console blocks of a page are run against: the scene stands before them, as in `<!-- server -->`. */
+export const SCENES = ['server', 'cluster', 'server and cluster'] as const;
+export type Scene = (typeof SCENES)[number];
 
 /** The ports that the docs say. */
-const SAID: Readonly<Record<Scene, readonly number[]>> = { server: [6379], cluster: [7001, 7002, 7003] };
+const CLUSTER = [7001, 7002, 7003];
+const SAID: Readonly<Record<Scene, readonly number[]>> = { server: [6379], cluster: CLUSTER, 'server and cluster': [6379, ...CLUSTER] };
 /** Those that `redis-cli --cluster create` gives to three masters. */
 const SLOTS = [[0, 5460], [5461, 10922], [10923, 16383]] as const;
 
@@ -30,22 +32,24 @@ export class DocsServers {
   }
 
   static async start(scene: Scene, root: string): Promise<DocsServers> {
-    const options = scene === 'cluster' ? ['--cluster-enabled', 'yes'] : [];
-    const servers = await Promise.all(SAID[scene].map(() => TestServer.start(...options)));
+    const optionsOf = (port: number): string[] => (CLUSTER.includes(port) ? ['--cluster-enabled', 'yes'] : []);
+    const servers = await Promise.all(SAID[scene].map((port) => TestServer.start(...optionsOf(port))));
     const all = new DocsServers(scene, servers, root);
-    if (scene === 'cluster') await all.join();
+    if (scene !== 'server') await all.join();
     return all;
   }
 
   private async join(): Promise<void> {
-    const [first, ...others] = this.servers;
-    for (const [i, { client }] of this.servers.entries()) {
+    const nodes = this.servers.slice(-CLUSTER.length);
+    const [first, ...others] = nodes;
+    for (const [i, { client }] of nodes.entries()) {
       await client.call('CLUSTER', 'SET-CONFIG-EPOCH', `${i + 1}`);
       await client.call('CLUSTER', 'ADDSLOTSRANGE', ...SLOTS[i].map(String));
     }
     for (const { client } of others) await first.client.call('CLUSTER', 'MEET', '127.0.0.1', `${client.options.port}`);
     const info = ({ client }: TestServer): Promise<string> => client.call('CLUSTER', 'INFO') as Promise<string>;
-    while (!(await Promise.all(this.servers.map(info))).every((text) => text.includes('cluster_state:ok') && text.includes('cluster_known_nodes:3'))) await delay(50);
+    const isWhole = (text: string): boolean => text.includes('cluster_state:ok') && text.includes('cluster_known_nodes:3');
+    while (!(await Promise.all(nodes.map(info))).every(isWhole)) await delay(50);
   }
 
   /** Runs the commands of a block, one after another, on servers that are empty. Returns what each prints. */
@@ -85,6 +89,7 @@ export function steady(output: string): string {
     .replace(/; [^;]*B, [\d.]+ s, [^;]*B\/s$/gm, '; SPEED') // of diff
     .replace(/; [^;]* in, [^;]* s, [^;]*\/s, [\d,]+ keys\/s$/gm, '; SPEED')
     .replace(/, [\d.]+ k?B in, [\d.]+ k?B out, [\d.]+ s, .*\/s$/gm, ', SPEED')
+    .replace(/(?<=offset )[\d,]+|(?<=changes: )[\d,]+(?= commands)|(?<=again in )[\d.]+(?= s)/g, 'SOME') // of sync
     .replace(', after waiting 5 s for other replicas', '') // which servers of tests do not
     .replace(/[\d.]+ MB of memory|it uses [\d.]+ MB/g, 'MEMORY');
 }

@@ -6,6 +6,9 @@ export const FACTOR = process.env.RDBKIT_TEST_RUNS === undefined ? 1 : Number(pr
 if (!(FACTOR > 0 && FACTOR <= 1))
   throw new Error(`RDBKIT_TEST_RUNS=${process.env.RDBKIT_TEST_RUNS}: expected a factor above 0 and up to 1`);
 
+/** What a property has to have met more often than: in fewer runs once is enough, in very few it may be never. */
+export const least = (inFull: number): number => (FACTOR === 1 ? inFull : FACTOR >= 0.25 ? 0 : -1);
+
 /** Loops take every STRIDE-th case: 1 in full. */
 export const STRIDE = Math.round(1 / FACTOR);
 

@@ -35,5 +35,7 @@ function buildInto(folder: string): void {
   execFileSync(join(root, 'node_modules', '.bin', 'esbuild'), [...sources, ...form], { cwd: root });
   execFileSync(process.execPath, ['bundle.mjs'], { cwd: folder });
   for (const to of ['kernels', 'bin']) cpSync(join(root, 'src', 'kernels', 'kernels.wasm'), join(folder, 'dist', to, 'kernels.wasm'));
-  cpSync(join(root, 'src', 'inspect', 'page.html'), join(folder, 'dist', 'bin', 'page.html'));
+  for (const [room, page] of [['inspect', 'page.html'], ['status', 'status-page.html']]) {
+    cpSync(join(root, 'src', room, page), join(folder, 'dist', 'bin', page));
+  }
 }

@@ -21,8 +21,9 @@ export async function commandsOf(client: Redis): Promise<ServerCommands> {
     const subcommands = (command[SUBCOMMANDS] ?? []) as CommandReply[];
     subcommands.forEach(add);
     if (subcommands.length > 0) return;
-    all.add(command[0]);
-    if (command[2].includes('write')) writes.add(command[0]);
+    const name = command[0].toLowerCase(); // those of modules come as the module wrote them
+    all.add(name);
+    if (command[2].includes('write')) writes.add(name);
   };
   ((await client.call('COMMAND')) as CommandReply[]).forEach(add);
   return { all, writes };

@@ -1,7 +1,11 @@
 import { type Content, contentOf, differences } from './fault-data.js';
 import type { TestCluster } from './redis-cluster.js';
 import type { RedisNode } from './redis-node.js';
+import { digestOf } from './restore-support.js';
 import { until } from './until.js';
+
+/** At both, until they are the same. */
+const LOOKS = 4;
 
 /** What the keys begin with that `rdbkit sync` keeps its positions in. */
 export const POSITIONS = 'rdbkit:sync:';
@@ -25,7 +29,7 @@ export async function everythingOf(nodes: readonly RedisNode[], { databases = [0
 }
 
 /**
- * What the target has otherwise than the source; each may be the masters of a cluster. Looked at twice if need be: a key may expire
+ * What the target has otherwise than the source; each may be the masters of a cluster. Looked at again if need be: a key may expire
  * between the looks at both.
  */
 export async function unlike(source: readonly RedisNode[], target: readonly RedisNode[], options: ContentOptions = {}): Promise<string[]> {
@@ -33,9 +37,15 @@ export async function unlike(source: readonly RedisNode[], target: readonly Redi
     const [want, got] = await Promise.all([everythingOf(source, options), everythingOf(target, options)]);
     return differences(got, want, options.late);
   };
-  const first = await look();
-  return first.length === 0 ? first : look();
+  for (let more = LOOKS - 1; ; more--) {
+    const found = await look();
+    if (found.length === 0 || more === 0) return found;
+  }
 }
+
+/** Until two servers that nobody writes to have the same DEBUG DIGEST, of all databases: a key may have expired on one of them only. */
+export const untilSameDigest = async (one: RedisNode, other: RedisNode): Promise<void> =>
+  until('both have the same digest', async () => (await digestOf(one)) === (await digestOf(other)));
 
 /** Until the target is what the source is, which nobody writes to. Throws with some of the differences that remain. */
 export async function untilAlike(

@@ -362,6 +362,20 @@ describe('repeatable', () => {
   });
 });
 
+describe('changed', () => {
+  test.each([
+    ['GEORADIUS k 1 2 3 km STORE j', 700],
+    ['GEORADIUSBYMEMBER k m 3 km STOREDIST j', 700],
+    ['XCLAIM k g c 0 1-1 TIME 5 RETRYCOUNT 1 FORCE JUSTID LASTID 1-1', 0],
+    ['XCLAIM k g c 0 1-1 TIME 5 RETRYCOUNT 1 FORCE JUSTID LASTID 2-1', 700],
+    ['XCLAIM k g c 0 1-1 TIME 5 RETRYCOUNT 2 FORCE JUSTID LASTID 1-1', 700],
+    ['XCLAIM k g c 0 1-1', 700],
+    ['XACK k g 1-1', 0],
+  ])('%s', (line, release) => {
+    expect(spec(...words(line)).changed(streamCommand(...words(line)))).toBe(release);
+  });
+});
+
 describe('heldExpiry', () => {
   const SHIFT = 2 ** 40;
   const NOW = 1_700_000_000_000;
@@ -398,6 +412,8 @@ describe('heldExpiry', () => {
     ['HPEXPIRE k 5 NX FIELDS 1 f', `HPEXPIREAT k ${at + 5} FIELDS 1 f`],
     ['HEXPIREAT k 1700000000 GT FIELDS 2 f g', `HPEXPIREAT k ${at} GT FIELDS 2 f g`],
     ['HPEXPIREAT k 1700000000000 LT FIELDS 1 f', `HPEXPIREAT k ${at} FIELDS 1 f`],
+    ['HPEXPIREAT k 253402300799000 FIELDS 1 f', 'HPEXPIREAT k 70368744177663 FIELDS 1 f'],
+    ['HSETEX k PXAT 253402300799000 FIELDS 1 f v', 'HSETEX k PXAT 70368744177663 FIELDS 1 f v'],
     ['HGETEX k EX 5 FIELDS 1 f', `HPEXPIREAT k ${at + 5000} FIELDS 1 f`],
     ['HGETEX k PERSIST FIELDS 2 f g', 'HPERSIST k FIELDS 2 f g'],
     ['HSETEX k FNX EX 5 FIELDS 1 px 7', `HSETEX k FNX PXAT ${at + 5000} FIELDS 1 px 7`],

@@ -1,11 +1,13 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { TS_CODEC } from '../../src/kernels/codec.js';
 import { payloadFrame } from '../../src/rdb/payload-frame.js';
-import { encodePayload, parsePayload } from '../../src/rdb/payload.js';
+import { encodePayload, parsePayload, PAYLOAD_FOOTER } from '../../src/rdb/payload.js';
 import { RECORD } from '../../src/rdb/frame.js';
 import { commandArgs, commandEnd } from '../../src/redis/commands.js';
 import type { Fetched } from '../../src/sync/source/fetcher.js';
 import { FetchedWriter, type FetchedWriterOptions } from '../../src/sync/source/write-fetched.js';
+import { PayloadAside } from '../../src/sync/source/put-aside.js';
+import { compileFilter } from '../../src/values/filters.js';
 import { parseTarget } from '../../src/values/targets.js';
 import { ValueBuilder } from '../../src/values/js-values.js';
 import { StringTexts } from '../../src/values/value-texts.js';
@@ -15,14 +17,14 @@ const KEY = new Uint8Array([0xff, 0, 0x0d, 0x0a]);
 const AT = 4102444800000;
 const SHIFT = 2 ** 45;
 
-const fetched = (payload: Uint8Array | undefined, expireAt = -1): Fetched => ({ payload, excess: 0, expireAt, offset: 1, id: 'id' });
+const fetched = (payload: Uint8Array | undefined, expireAt = -1): Fetched => ({ payload, large: undefined, expireAt, offset: 1, id: 'id' });
 
 const writerFor = (target: string, options: Partial<FetchedWriterOptions> = {}): FetchedWriter =>
   new FetchedWriter({ codec: TS_CODEC, target: parseTarget(target), sharded: false, ...options });
 
 /** The commands in latin-1, without the payloads; and these. */
 function commandsOf(written: ReturnType<FetchedWriter['write']>): { commands: string[]; payload: Uint8Array } {
-  if (written.outcome === 'refused') throw new Error(written.reason);
+  if (!('pieces' in written)) throw new Error(JSON.stringify(written));
   const all = Uint8Array.from(Buffer.concat(written.pieces));
   const commands: string[] = [];
   let payload: Uint8Array = new Uint8Array(0);
@@ -92,6 +94,12 @@ test.each(Object.entries(HASHES))('the expiries of fields are shifted: type %s',
   expect(shifted.payload).not.toEqual(payload);
 });
 
+test('an expiry of a field that Redis would not take becomes the latest that it does', () => {
+  const late = encodePayload(22, bytes(len(1), str('a'), str('1'), le(253402300799000, 8)), 80);
+  const { payload } = commandsOf(writerFor('8.0').write(KEY, fetched(late), SHIFT, 0));
+  expect(valueOf(payload)).toEqual([{ field: 'a', value: '1', expireAt: 2 ** 46 - 1 }]);
+});
+
 test('what the target cannot hold is refused, or lost if that is allowed', () => {
   const payload = HASHES['25 8.0'];
   for (const shift of [0, SHIFT]) {
@@ -122,13 +130,48 @@ test('a payload over the limit becomes commands, under another name', () => {
   });
 });
 
-test('damage, and a payload that was not kept, are refused', () => {
+describe('a payload that was put aside', () => {
+  const large = (payload: Uint8Array, expireAt = -1): Fetched => {
+    const aside = new PayloadAside(payload.length);
+    for (let at = 0; at < payload.length; at += 7) aside.add(payload, at, Math.min(at + 7, payload.length));
+    return { ...fetched(undefined, expireAt), large: aside.finish() };
+  };
+  /** The value as one that is held would have been written. */
+  const payloadOf = (written: ReturnType<FetchedWriter['write']>): Uint8Array => {
+    if (!('value' in written)) throw new Error(JSON.stringify(written));
+    const { frame, sentVersion, value } = written;
+    expect([Buffer.from(frame.keyBytes), frame.hasExpire ? Number(frame.expireMs) : -1]).toEqual([Buffer.from(KEY), AT + SHIFT]);
+    const payload = encodePayload(frame.type.id, Buffer.concat([...value.read()].map((piece) => piece.slice())), sentVersion);
+    value.close();
+    return payload;
+  };
+
+  test('is written as one that is held', () => {
+    const hash = (...pairs: string[]): Uint8Array => encodePayload(16, bytes(str(listpack(pairs))), 11);
+    const expiring = encodePayload(24, bytes(le(AT, 8), len(2), len(1), str('a'), str('1'), len(0), str('b'), str('2')), 12);
+    for (const payload of [STRING, hash('a', '1', 'b', '2'), expiring]) {
+      for (const target of ['8.0', 'valkey-9.0', '7.0', '6.2']) {
+        const writer = writerFor(target, { allowLoss: true });
+        const held = commandsOf(writer.write(KEY, fetched(payload, AT), SHIFT, 0)).payload;
+        const written = payloadOf(writer.write(KEY, large(payload, AT), SHIFT, 0));
+        expect(written.subarray(0, -PAYLOAD_FOOTER)).toEqual(held.subarray(0, -PAYLOAD_FOOTER));
+      }
+    }
+  });
+
+  test('is refused where the target cannot hold it, or it is damaged, and deleted where the filter leaves it out', () => {
+    const expiring = encodePayload(24, bytes(le(AT, 8), len(1), len(1), str('a'), str('1')), 12);
+    expect(writerFor('7.0').write(KEY, large(expiring), SHIFT, 0)).toMatchObject({ outcome: 'refused', avoidable: true });
+    expect(() => payloadOf(writerFor('6.0').write(KEY, large(encodePayload(16, bytes(str(listpack(['a', '1', 'b']))), 11), AT), SHIFT, 0))).toThrow('damaged');
+    expect(() => large(encodePayload(99, bytes(str('x')), 10))).toThrow();
+    const filter = compileFilter({ type: ['list'] });
+    expect(commandsOf(writerFor('7.0', { filter }).write(KEY, large(STRING), 0, 0)).commands).toEqual(['DEL KEY']);
+  });
+});
+
+test('damage is refused', () => {
   expect(writerFor('6.0').write(KEY, fetched(encodePayload(99, bytes(str('x')), 10)), 0, 0)).toMatchObject({
     outcome: 'refused',
     reason: expect.stringMatching(/^its value is damaged: /) as string,
-  });
-  expect(writerFor('7.0').write(KEY, { ...fetched(undefined), excess: 12 }, 0, 0)).toMatchObject({
-    outcome: 'refused',
-    reason: 'its payload of 12 bytes is larger than is fetched',
   });
 });

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { TABLES } from '../../src/rdb/types.js';
-import { parseTarget, reads, targetName, TARGETS, typeFor } from '../../src/values/targets.js';
+import { acceptsVersion, parseTarget, reads, sentVersion, targetName, TARGETS, typeFor } from '../../src/values/targets.js';
 
 const upTo = (...ranges: (number | [number, number])[]): number[] =>
   ranges.flatMap((range) => (typeof range === 'number' ? [range] : Array.from({ length: range[1] - range[0] + 1 }, (_, i) => range[0] + i)));
@@ -48,6 +48,20 @@ describe('targets', () => {
     expect(ofRedis && reads(parseTarget('valkey-9.1'), ofRedis)).toBe(false);
     expect(ofValkey && reads(parseTarget('8.0'), ofValkey)).toBe(false);
     expect(typeFor(parseTarget('valkey-9.1'), 'HASH_METADATA')).toBeUndefined();
+  });
+
+  test('payloads have a version that the target takes, whatever the version of their file', () => {
+    for (const target of TARGETS) {
+      for (const type of TABLES[target.vendor].types) {
+        if (type === undefined || !reads(target, type)) continue;
+        for (const version of [6, 9, 10, 11, 12, 13, 16, 80, 81]) {
+          const sent = sentVersion(target, { type }, version);
+          expect([target.release, type.name, sent, acceptsVersion(target, sent)]).toEqual([target.release, type.name, sent, true]);
+        }
+      }
+    }
+    const ofValkey = typeFor(parseTarget('valkey-9.1'), 'HASH_2');
+    expect(ofValkey && sentVersion(parseTarget('valkey-9.1'), { type: ofValkey }, 12)).toBe(80);
   });
 
   test('listpacks with the wide lengths', () => {

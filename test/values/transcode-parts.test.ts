@@ -28,9 +28,9 @@ function keysIn(lines: string): Line[] {
 }
 
 /** An RDB for a target, of a source whose values come in parts of `limit` bytes. */
-function dumpedFor(target: Target, file: Uint8Array, limit: number, chunks = file.length): Promise<Dumped> {
+function dumpedFor(target: Target, file: Uint8Array, limit: number, chunks = file.length, fieldShift?: number): Promise<Dumped> {
   const format = { vendor: target.rdbVersion >= 80 ? 'valkey' : 'redis', version: target.rdbVersion } as const;
-  return dumped([file], (output, options, to) => new RdbSink([new RdbFile(output, to, TS_CODEC)], { ...options, target, allowLoss: true, format }), { limit, chunks });
+  return dumped([file], (output, options, to) => new RdbSink([new RdbFile(output, to, TS_CODEC)], { ...options, target, allowLoss: true, format, fieldShift }), { limit, chunks });
 }
 
 interface Whole {
@@ -81,6 +81,31 @@ describe.each(servers.map((name, i) => [name, i] as const))('in parts as in whol
     const keys = await check(parseTarget(release), serverFile(name), 200);
     expect(keys.length).toBeGreaterThan(200);
   });
+});
+
+const shift = 2 ** 45;
+test.each([
+  ['redis-7.4.1', '7.4'],
+  ['redis-8.0.6', '8.2'],
+  ['redis-8.0.6', 'valkey-9.1'],
+  ['valkey-9.1.2', 'valkey-9.1'],
+  ['valkey-9.1.2', '8.0'],
+])('expiries of fields are shifted: %s for %s', async (name, release) => {
+  const target = parseTarget(release);
+  const file = serverFile(name);
+  const later = (_: string, value: unknown): unknown =>
+    typeof value === 'object' && value !== null && !('key' in value) && 'expireAt' in value && 'value' in value
+      ? { ...value, expireAt: Number(value.expireAt) + shift }
+      : value;
+  const { lines } = await wholeOf(target, file);
+  const want = lines.split('\n').filter((line) => line.includes('"hash"')).map((line) => JSON.stringify(JSON.parse(line, later)));
+  expect(want.some((line) => /"expireAt":39\d{12}/.test(line))).toBe(true);
+  for (const limit of [Infinity, 64]) {
+    const { bytes: made } = await dumpedFor(target, file, limit, file.length, shift);
+    const got = (await decodeBytes(made)).lines.split('\n').filter((line) => line.includes('"hash"'));
+    expect(got.filter((line, i) => JSON.stringify(JSON.parse(line)) !== want[i]).map((line) => line.slice(0, 200))).toEqual([]);
+    expect(got).toHaveLength(want.length);
+  }
 });
 
 const big = noise(300);

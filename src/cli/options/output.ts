@@ -154,8 +154,9 @@ export const RESTORED = {
     help: 'reject damaged values instead of sending them. auto: damage that can crash servers; all: duplicate members, too; none: send all',
   }),
   verify: value({
-    ...{ commands: ['restore'], value: 'how', choices: VERIFY_LEVELS, parse: oneOf(VERIFY_LEVELS) },
+    ...{ commands: ['restore', 'sync'], value: 'how', choices: VERIFY_LEVELS, parse: oneOf(VERIFY_LEVELS) },
     help: 'afterwards compare the sources with the target. keys: which keys there are, their types and expiries; values: also their values',
+    helpIn: { sync: 'with --pause-source, what is compared then. keys: names, types and expiries (default); values: also their values' },
   }),
   dryRun: flag({
     commands: ['restore', 'sync'],

@@ -1,6 +1,16 @@
-import { CONFIRMS, EVENTS, EXPIRIES, ON_GAP, RECORD_PREFIX, SYNC_PHASES, UNTIL } from '../../commands/sync-terms.js';
+import {
+  CONFIRMS,
+  EVENTS,
+  EXPIRIES,
+  ON_GAP,
+  RECORD_PREFIX,
+  SERVICE_NAMES,
+  STOPPING,
+  SYNC_PHASES,
+  UNTIL,
+} from '../../commands/sync-terms.js';
 import { flag, list, value } from './option.js';
-import { commandNames, number, oneOf, path, positionPrefix, size, syncName, time } from './words.js';
+import { commandNames, listenAddress, number, oneOf, ones, path, positionPrefix, size, syncName, time } from './words.js';
 
 const commands = ['sync'] as const;
 
@@ -28,6 +38,12 @@ export const SYNCED = {
     ...{ commands, value: 'how', choices: EVENTS, parse: oneOf(EVENTS), default: 'tracking' },
     help: 'with --via scan: how the source tells which keys are written: by CLIENT TRACKING (Redis 6.0), or by keyspace notifications',
   }),
+  pauseSource: value({
+    ...{ commands, value: 'time', parse: time, noVariable: 'it stops the writers of the source' },
+    help:
+      'with --until caught-up: then pause the writers of the source for this long at most, until the target has every write, expiries are ' +
+      'released, and both are compared; if there is not enough time, the source goes on and so does the sync',
+  }),
   id: value({
     ...{ commands, value: 'name', parse: syncName },
     help: 'name of this sync, by which a later run goes on (default: made from the names of source and target)',
@@ -39,6 +55,18 @@ export const SYNCED = {
   forget: flag({
     ...{ commands, against: ['fresh'], noVariable: 'it deletes keys' },
     help: 'end this sync for good: give keys their expiries, and remove its positions from the target and its spool',
+  }),
+  check: flag({
+    ...{ commands, against: ['dryRun', 'forget'], noVariable: 'it copies nothing' },
+    help: 'hold what can be known of both sides against the rules of docs/preflight.md, and end: nothing is written',
+  }),
+  for: value({
+    ...{ commands, value: 'service', choices: SERVICE_NAMES, parse: oneOf(SERVICE_NAMES), noVariable: 'it belongs to --check' },
+    help: 'with --check: whether this service for migration would take the source, by its published limits',
+  }),
+  ignoreCheck: list({
+    ...{ commands, value: 'name', choices: STOPPING, parse: ones(STOPPING), noVariable: 'it is for one copy' },
+    help: 'make the full copy although this check of the plan stops it',
   }),
   onGap: value({
     ...{ commands, value: 'how', choices: ON_GAP, parse: oneOf(ON_GAP) },
@@ -73,6 +101,10 @@ export const SYNCED = {
   maxOpsPerSecond: value({
     ...{ commands, value: 'n', parse: number(1) },
     help: 'after the full copy, apply at most this many commands per second from each master',
+  }),
+  status: value({
+    ...{ commands, value: 'host:port', parse: listenAddress },
+    help: 'answer there over HTTP, without a login: a page for people, /status, /metrics for Prometheus, /healthz; :9121 is 127.0.0.1:9121',
   }),
   positionPrefix: value({
     ...{ commands, value: 'text', parse: positionPrefix, default: RECORD_PREFIX },

@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { KeyPrefixes, MAX_DB, parseKeys, parseSize } from '../../commands/terms.js';
 import { parseTarget, type Target } from '../../commands/dump-terms.js';
 import { type Address, addressText, parseAddress } from '../../commands/restore-terms.js';
+import type { ListenAddress } from '../../commands/sync-terms.js';
 import { printable, word } from '../printable.js';
 import { checked, UsageError } from '../usage.js';
 
@@ -19,6 +20,12 @@ export function oneOf<const T extends string>(
     }
     return known;
   };
+}
+
+/** Some of several words. */
+export function ones<const T extends string>(allowed: readonly T[]): (label: string, given: readonly string[]) => readonly T[] {
+  const one = oneOf(allowed);
+  return (label, given) => given.map((name) => one(label, name));
 }
 
 /** A whole number. */
@@ -95,6 +102,17 @@ export function hostName(label: string, given: string): string {
   if (/^[^:]*:\d+$/.test(bare)) throw new UsageError(`${label} ${word(given)}: expected a host alone, and its port with -p`);
   if (!/^[^\s/@[\]]+$/.test(bare)) throw new UsageError(`${label} ${word(given)}: expected the name or the address of a host`);
   return bare;
+}
+
+/** `127.0.0.1:9121`, `[::1]:9121`; `:9121` and `9121` are of this machine alone. */
+export function listenAddress(label: string, given: string): ListenAddress {
+  const match = /^(?:(?:\[([\da-f:.]+)\]|([\w.-]*)):)?(\d{1,5})$/i.exec(given);
+  const port = Number(match?.[3] ?? NaN);
+  if (match === null || port > 65535) {
+    const shown = isUrl(given) ? 'is a URL' : word(given);
+    throw new UsageError(`${label} ${shown}: expected an address and a port, like 127.0.0.1:9121 or :9121`);
+  }
+  return { host: [match[1], match[2]].find((host) => host) ?? '127.0.0.1', port };
 }
 
 export const database = number(0, MAX_DB);

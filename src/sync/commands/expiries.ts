@@ -1,6 +1,7 @@
 import type { StreamCommand } from '../stream-command.js';
 import { findWord, isOneOf, isWord, numberArg, shortArg, writer } from './args.js';
 import type { CommandSpec } from './spec.js';
+import { LATEST_FIELD_EXPIRY } from '../../values/types/hashes.js';
 
 export const CONDITIONS: readonly string[] = ['nx', 'xx', 'gt', 'lt'];
 
@@ -15,7 +16,8 @@ const WITH_VALUE: readonly string[] = ['ifeq', 'ifne', 'ifdeq', 'ifdne'];
  *
  * NX, XX, GT and LT go where they can only have been met, since a command that has no effect is not replicated; they stay for several
  * fields of a hash, of which Valkey also sends those that did not meet them. RESTORE and RESTORE-ASKING become RESTORE … REPLACE in any
- * case: if they came without, the key was not there. A time that would no longer fit into 64 bits stays as it is.
+ * case: if they came without, the key was not there. A time that would no longer fit into 64 bits stays as it is; one of a field that Redis
+ * would not take becomes the latest that it does.
  *
  * Undefined: there is no expiry in it (or what is no number), so send it as it is. Expiries within the payload of a RESTORE are not seen.
  */
@@ -32,7 +34,7 @@ export function heldExpiry(command: StreamCommand, spec: CommandSpec, shift: num
     case 'key':
       return heldKey(command, time(command, 2, expiry.unit, expiry.relative, shift, now));
     case 'elements':
-      return heldElements(command, expiry.as, time(command, 2, expiry.unit, expiry.relative, shift, now));
+      return heldElements(command, expiry.as, time(command, 2, expiry.unit, expiry.relative, shift, now), shift);
     case 'getex':
       return heldGetex(command, shift, now);
     case 'hgetex':
@@ -114,7 +116,7 @@ function heldOption(command: StreamCommand, from: number, until: string, shift: 
   writer.begin(command.args);
   writer.copyAll(command, 0, found.at);
   writer.text('PXAT');
-  writer.integer(found.time);
+  writer.integer(until !== '' ? forElements(found.time, shift) : found.time);
   writer.copyAll(command, found.at + 2);
   return writer.done();
 }
@@ -144,13 +146,16 @@ function pexpireat(command: StreamCommand, at: Time): Uint8Array {
   return writer.done();
 }
 
-function heldElements(command: StreamCommand, name: string, at: Time | undefined): Uint8Array | undefined {
+/** A time for elements of a key, that a server takes. */
+const forElements = (at: Time, shift: number): Time => (shift === 0 || Number(at) <= LATEST_FIELD_EXPIRY ? at : LATEST_FIELD_EXPIRY);
+
+function heldElements(command: StreamCommand, name: string, at: Time | undefined, shift: number): Uint8Array | undefined {
   if (at === undefined || command.args < 6) return undefined;
   const rest = hasDroppedCondition(command) ? 4 : 3;
   writer.begin(3 + command.args - rest);
   writer.text(name);
   writer.copy(command, 1);
-  writer.integer(at);
+  writer.integer(forElements(at, shift));
   writer.copyAll(command, rest);
   return writer.done();
 }
@@ -180,7 +185,7 @@ function heldHgetex(command: StreamCommand, shift: number, now: number): Uint8Ar
   writer.begin((at === undefined ? 2 : 3) + command.args - fields);
   writer.text(at === undefined ? 'HPERSIST' : 'HPEXPIREAT');
   writer.copy(command, 1);
-  if (at !== undefined) writer.integer(at);
+  if (at !== undefined) writer.integer(forElements(at, shift));
   writer.copyAll(command, fields);
   return writer.done();
 }

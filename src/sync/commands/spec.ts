@@ -72,6 +72,11 @@ export interface CommandSpec {
   effect(command: StreamCommand): number;
   /** For commands that keep their meaning when taken apart by key: the number of the first, and how many arguments a key has. */
   readonly split: { readonly first: number; readonly step: number } | undefined;
+  /**
+   * The release from which on servers do something else with it, though no error tells it (602 for 6.2); 0 if all do the same with this
+   * one.
+   */
+  changed(command: StreamCommand): number;
   /** How it states expiries, if it can: see `heldExpiry`. */
   readonly expiry: ExpiryForm | undefined;
   /** Specs of its own by the second word, for those that differ: CLUSTER FLUSHSLOT. `CommandTable.of` looks there. */

@@ -8,6 +8,7 @@ import { type Address, addressText } from '../../redis/url.js';
 import { Waiting } from '../../redis/waiting.js';
 import { type AnywhereFetcher } from '../crossing.js';
 import type { KeyName } from '../fences.js';
+import { ofSource } from '../rights.js';
 import { type Fetched, Fetcher, KeyElsewhere } from './fetcher.js';
 
 /** A node that has keys, or gets them: then it is asked with ASKING. */
@@ -89,7 +90,7 @@ export class FetchAnywhere implements AnywhereFetcher {
     const refusal = refusalOf(error.message);
     if (to !== undefined) return { name: addressText(to), address: { host: to.host, port: to.port }, asking: refusal === 'ask' };
     const passing = refusal === 'later' || error.name !== 'ReplyError';
-    throw new ServerError('REFUSED', name, error.message, error, undefined, { passing });
+    throw ofSource(new ServerError('REFUSED', name, error.message, error, undefined, { passing }));
   }
 
   private fetcherOf(place: Place): Fetcher {

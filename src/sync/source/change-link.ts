@@ -12,6 +12,7 @@ import { ConnectionLost, mayPass, reasonOf, ServerError, toldOf } from '../../re
 import { type IntroducedReplica, ReplicationLink } from '../../redis/replication.js';
 import { unlessAborted } from '../../redis/unless-aborted.js';
 import { Waiting } from '../../redis/waiting.js';
+import { ofSource } from '../rights.js';
 import { continuation, type Gap, type LoggedHistory, type Rewound } from './history.js';
 import { InfoLink, OffsetWatch } from './info-link.js';
 
@@ -150,7 +151,7 @@ export class ChangeLink {
       } catch (error) {
         this.disconnect();
         signal?.throwIfAborted();
-        if (!mayPass(error)) throw error;
+        if (!mayPass(error)) throw error instanceof ServerError ? ofSource(error) : error;
         waiting.tell(toldOf(error, this.node), 0);
       }
       await delay(RETRY_EVERY, undefined, { signal }).catch(() => undefined); // an abort is seen by the next attempt
@@ -203,7 +204,12 @@ export class ChangeLink {
     const link = await replica.from(id, log.end);
     if (link === undefined) return false;
     this.link = link;
-    this.watch = new OffsetWatch(this.side, (signal) => this.asker(signal), (offset) => (this.sourceOffset = offset));
+    this.watch = new OffsetWatch(
+      this.side,
+      (signal) => this.asker(signal),
+      (offset) => (this.sourceOffset = offset),
+      () => this.disconnect(), // the next attempt ends with the reason
+    );
     this.side = undefined;
     if (link.id !== this.turns.at(-1)?.id) {
       await log.turn(link.id, log.end);

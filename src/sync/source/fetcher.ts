@@ -8,22 +8,25 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { keySlot } from '../../bytes/crc16.js';
+import { RdbError } from '../../bytes/errors.js';
 import type { OpenedNode } from '../../live/replication-input.js';
 import { type Answer, ARRAY, BULK, ErrorAnswer, garbled, ReplyLink, textOf } from '../../live/reply-link.js';
 import { encodeCommand } from '../../redis/commands.js';
 import { ConnectionLost, mayPass, ServerError, toldOf } from '../../redis/errors.js';
-import { redirection, refusalOf } from '../../redis/refusals.js';
+import { abortedBy, redirection, refusalOf } from '../../redis/refusals.js';
 import { unlessAborted } from '../../redis/unless-aborted.js';
 import { Waiting } from '../../redis/waiting.js';
 import type { KeyName } from '../fences.js';
+import { ofSource } from '../rights.js';
 import { historyOf, type SourceHistory } from './history.js';
+import { type LargeValueAside, PayloadAside } from './put-aside.js';
 
 /** A key as it was at an offset. */
 export interface Fetched {
-  /** As DUMP gives it; undefined if there is no such key, or if `excess` is set. */
+  /** As DUMP gives it; undefined if there is no such key, or if it is `large`. */
   readonly payload: Uint8Array | undefined;
-  /** Bytes of a payload that is larger than the fetcher may hold; 0 if it is not. */
-  readonly excess: number;
+  /** Closed once it was taken. */
+  readonly large: LargeValueAside | RdbError | undefined;
   /** Unix milliseconds by the clock of the source, -1 for none; before Redis 7.0 it may be a millisecond off. */
   readonly expireAt: number;
   /** Replication offset: writes up to here are in the value, later ones are not. */
@@ -41,8 +44,6 @@ export interface FetcherOptions {
   readonly clustered: boolean;
   /** Whether offsets of a history can be compared with those of the stream: it came to it already. */
   readonly known: (id: string) => boolean;
-  /** Bytes of the largest payload to hold (default: what RESTORE takes by default, 512 MiB). */
-  readonly maxPayload?: number | undefined;
   /** What may pass is thrown, too: as ServerError. */
   readonly once?: boolean | undefined;
   readonly onEvent?: ((text: string, notable?: boolean) => void) | undefined;
@@ -102,9 +103,8 @@ const AHEAD_BYTES = 1 << 20;
 const MOST_TOGETHER = 64;
 /** How much the latest payload counts in the mean. */
 const WEIGHT = 1 / 8;
-/** A payload is read into a buffer of at most this many bytes at first. */
-const FIRST_BYTES = 1 << 20;
-const MAX_PAYLOAD = 512 << 20;
+/** Larger payloads, in bytes, are put aside. */
+const LARGE = 1 << 20;
 
 export class Fetcher {
   private link: ReplyLink | undefined;
@@ -123,13 +123,6 @@ export class Fetcher {
     this.node = options.name;
   }
 
-  /** In the order of the keys; all payloads are held. Throws as `each` does. */
-  async fetch(keys: readonly KeyName[], atLeast: number, signal?: AbortSignal, asking = false): Promise<Fetched[]> {
-    const all: Fetched[] = [];
-    await this.each(keys, { atLeast, signal, asking }, (fetched) => void all.push(fetched));
-    return all;
-  }
-
   /**
    * Gives the keys to `take` in their order, and reads no further until it resolves; `take` must not wait for another fetch. Retries
    * without limit what may pass. Throws KeyElsewhere, ServerError if the source refuses for good, and the reason of the signal; keys that
@@ -139,6 +132,30 @@ export class Fetcher {
     const fetching = this.before.then(() => this.all(keys, terms, take));
     this.before = fetching.catch(() => undefined);
     return fetching;
+  }
+
+  /** Whether a time series has compaction rules, which DUMP leaves out; undefined if the source does not tell. */
+  hasRules({ db, key }: KeyName, signal: AbortSignal): Promise<boolean | undefined> {
+    const asking = this.before.then(async () => {
+      const link = await this.connected(signal);
+      if (!this.options.clustered) {
+        this.selects = true;
+        await link.ask('SELECT', `${db}`);
+      }
+      const info = await link.ask('TS.INFO', key);
+      if (info instanceof ErrorAnswer && /does not exist/.test(info.text)) return false;
+      if (!Array.isArray(info)) return undefined;
+      const fields: readonly Answer[] = info as readonly Answer[];
+      const rules = fields[fields.findIndex((field) => textOf(field) === 'rules') + 1];
+      return Array.isArray(rules) ? rules.length > 0 : undefined;
+    });
+    this.before = asking.catch(() => undefined);
+    return asking.catch((error: unknown) => {
+      this.disconnect();
+      signal.throwIfAborted();
+      if (!mayPass(error) && !(error instanceof SyntaxError)) throw error;
+      return undefined;
+    });
   }
 
   close(): void {
@@ -203,7 +220,11 @@ export class Fetcher {
           for (const other of groups) await this.read(link, keys, other, terms, true);
           return found;
         }
-        for (const fetched of found) await took(fetched);
+        try {
+          for (const fetched of found) await took(fetched);
+        } finally {
+          for (const { large } of found) closeLarge(large);
+        }
         done = group.to;
       }
       return undefined;
@@ -271,18 +292,23 @@ export class Fetcher {
       return only ? [] : this.refusal(refused ?? (answer instanceof ErrorAnswer ? answer.text : 'EXEC gives no array'), keys[from]);
     }
     link.pos = await link.whole(() => link.number(link.pos));
-    const answers: (Answer | Excess)[] = [];
-    for (let count = link.value; count > 0; count--) answers.push(await this.element(link));
-    if (only) return [];
-    const wrong = answers.find((answer) => answer instanceof ErrorAnswer);
-    if (refused !== undefined || wrong !== undefined) return this.refusal(refused ?? (wrong as ErrorAnswer).text, keys[from]);
-    return this.fetched(answers.filter((answer) => !isOk(answer)), to - from, terms);
+    const answers: FetchAnswer[] = [];
+    let found: Fetched[] | Again | undefined;
+    try {
+      for (let count = link.value; count > 0; count--) answers.push(await element(link, !only));
+      if (only) return [];
+      const wrong = answers.find((answer) => answer instanceof ErrorAnswer);
+      if (refused !== undefined || wrong !== undefined) return this.refusal(refused ?? (wrong as ErrorAnswer).text, keys[from]);
+      return (found = this.fetched(answers.filter((answer) => !isOk(answer)), to - from, terms));
+    } finally {
+      if (!Array.isArray(found)) for (const answer of answers) if (answer instanceof PayloadAside) answer.close();
+    }
   }
 
   /** `answers`: two for each key, then that to TIME from older servers, then INFO. */
-  private fetched(answers: (Answer | Excess)[], keys: number, { atLeast }: FetchTerms): readonly Fetched[] | Again {
+  private fetched(answers: FetchAnswer[], keys: number, { atLeast }: FetchTerms): Fetched[] | Again {
     const info = answers.at(-1);
-    const history = historyOf((info instanceof Excess || info === undefined ? undefined : textOf(info)) ?? '');
+    const history = historyOf((info instanceof PayloadAside || info === undefined ? undefined : textOf(info)) ?? '');
     if (history === undefined || answers.length !== 2 * keys + (this.isOlder ? 2 : 1)) {
       throw new ServerError('REFUSED', this.node, 'it does not answer like a server: EXEC gives something else than was asked for');
     }
@@ -293,9 +319,10 @@ export class Fetcher {
     return Array.from({ length: keys }, (_, i): Fetched => {
       const [value, expiry] = [answers[2 * i], Number(answers[2 * i + 1])];
       const payload = value instanceof Uint8Array && expiry !== GONE ? value : undefined;
-      const excess = value instanceof Excess ? value.size : 0;
-      this.learn(payload?.length ?? excess);
-      return { payload, excess, expireAt: expiry < 0 ? -1 : now + expiry, offset, id };
+      const large = value instanceof PayloadAside && expiry !== GONE ? largeOf(value) : undefined;
+      if (value instanceof PayloadAside && large === undefined) value.close();
+      this.learn(payload?.length ?? (value instanceof PayloadAside ? value.size : 0));
+      return { payload, large, expireAt: expiry < 0 ? -1 : now + expiry, offset, id };
     });
   }
 
@@ -325,25 +352,11 @@ export class Fetcher {
     const to = redirection(text);
     if (to !== undefined) throw new KeyElsewhere(key, to.slot, to.host, to.port, refusal === 'ask');
     if (refusal === 'later') return new Again(text);
-    throw new ServerError('REFUSED', this.node, text, undefined, NEEDS);
-  }
-
-  private async element(link: ReplyLink): Promise<Answer | Excess> {
-    await link.more(1);
-    if (link.bytes[link.pos] !== BULK) return link.answer();
-    link.pos = await link.whole(() => link.number(link.pos));
-    const size = link.value;
-    if (size < 0) return null;
-    const { maxPayload = MAX_PAYLOAD } = this.options;
-    const bytes = await string(link, size, size <= maxPayload);
-    return bytes ?? new Excess(size);
+    throw ofSource(new ServerError('REFUSED', this.node, abortedBy(text)));
   }
 }
 
-/** A string that was not kept. */
-class Excess {
-  constructor(readonly size: number) {}
-}
+type FetchAnswer = Answer | PayloadAside;
 
 /** Of PEXPIRETIME and PTTL: there is no such key. */
 const GONE = -2;
@@ -351,36 +364,55 @@ const GONE = -2;
 const [ASKING, MULTI, EXEC, TIME] = ['ASKING', 'MULTI', 'EXEC', 'TIME'].map((name) => encodeCommand([name]));
 const INFO = encodeCommand(['INFO', 'replication']);
 
-const NEEDS = 'Fetching keys needs the rights to DUMP, PEXPIRETIME (before Redis 7.0: PTTL and TIME), INFO, SELECT, MULTI and EXEC.';
-
 const slotOf = ({ key }: KeyName): number => keySlot(key, 0, key.length);
 
 /** The answer to SELECT. A payload has more bytes. */
-const isOk = (answer: Answer | Excess): boolean => answer instanceof Uint8Array && answer.length === 2;
+const isOk = (answer: FetchAnswer): boolean => answer instanceof Uint8Array && answer.length === 2;
 
 /** Milliseconds, of the answer to TIME. */
-function timeOf(answer: Answer | Excess): number {
+function timeOf(answer: FetchAnswer): number {
   const [seconds, microseconds] = Array.isArray(answer) ? (answer as readonly Answer[]).map((part) => Number(textOf(part))) : [];
   return seconds * 1000 + Math.floor(microseconds / 1000);
 }
 
-/** A string of `size` bytes that comes, in memory that grows with it; undefined if it is not kept. */
-async function string(link: ReplyLink, size: number, keep: boolean): Promise<Uint8Array | undefined> {
-  let bytes = new Uint8Array(keep ? Math.min(size, FIRST_BYTES) : 0);
-  for (let at = 0; at < size; ) {
-    await link.more(1);
-    const count = Math.min(link.end - link.pos, size - at);
-    if (keep && at + count > bytes.length) {
-      const grown = new Uint8Array(Math.min(size, Math.max(at + count, 2 * bytes.length)));
-      grown.set(bytes);
-      bytes = grown;
+async function element(link: ReplyLink, keep: boolean): Promise<FetchAnswer> {
+  await link.more(1);
+  if (link.bytes[link.pos] !== BULK) return link.answer();
+  link.pos = await link.whole(() => link.number(link.pos));
+  const size = link.value;
+  if (size < 0) return null;
+  const aside = size > LARGE ? new PayloadAside(size) : undefined;
+  const bytes = new Uint8Array(aside === undefined ? size : 0);
+  try {
+    for (let at = 0; at < size; ) {
+      await link.more(1);
+      const end = Math.min(link.end, link.pos + size - at);
+      if (aside === undefined) bytes.set(link.bytes.subarray(link.pos, end), at);
+      else if (keep) aside.add(link.bytes, link.pos, end);
+      at += end - link.pos;
+      link.pos = end;
     }
-    if (keep) bytes.set(link.bytes.subarray(link.pos, link.pos + count), at);
-    link.pos += count;
-    at += count;
+    await link.more(2);
+    if (link.bytes[link.pos] !== 0x0d || link.bytes[link.pos + 1] !== 0x0a) throw garbled(link.bytes, link.pos, link.end);
+  } catch (error) {
+    aside?.close();
+    throw error;
   }
-  await link.more(2);
-  if (link.bytes[link.pos] !== 0x0d || link.bytes[link.pos + 1] !== 0x0a) throw garbled(link.bytes, link.pos, link.end);
   link.pos += 2;
-  return keep ? bytes : undefined;
+  return aside ?? bytes;
+}
+
+/** What a large payload holds, or why that is not known. */
+function largeOf(aside: PayloadAside): LargeValueAside | RdbError {
+  try {
+    return aside.finish();
+  } catch (error) {
+    aside.close();
+    if (error instanceof RdbError) return error;
+    throw error;
+  }
+}
+
+function closeLarge(large: Fetched['large']): void {
+  if (large !== undefined && !(large instanceof RdbError)) large.value.close();
 }

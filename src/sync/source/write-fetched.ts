@@ -4,18 +4,20 @@ import { RdbError } from '../../bytes/errors.js';
 import { RespValues } from '../../dump/resp-values.js';
 import { MAX_PAYLOAD, modifiersOf, RespWriter, ttlOf, writeExpiry } from '../../dump/resp-writer.js';
 import type { Codec } from '../../kernels/codec.js';
+import { type HeldBytes, Spill } from '../../io/spill.js';
 import { Frame } from '../../rdb/frame.js';
 import { payloadFrame } from '../../rdb/payload-frame.js';
 import { PAYLOAD_FOOTER, payloadHead, payloadOrigin, writePayloadFooter } from '../../rdb/payload.js';
+import { type Length, readLength } from '../../rdb/length.js';
+import { type Part, ValueFramer } from '../../rdb/value-framer.js';
 import { temporaryKey } from '../../restore/temporary-key.js';
 import type { Filter } from '../../values/filters.js';
-import { PartsReader } from '../../values/parts.js';
+import { moduleType } from '../../values/module.js';
 import type { Outcome } from '../../values/target-limits.js';
 import { acceptsVersion, hasReplace, releaseNumber, sentVersion, type Target } from '../../values/targets.js';
-import { type Refused, refusedBy, type Transcoded, Transcoder } from '../../values/transcode.js';
-import { Encoding } from '../../values/types/encoding.js';
-import { HashWriter } from '../../values/types/hashes.js';
+import { AGAIN, type PartsPlan, PartsTranscoder, type Refused, Transcoder } from '../../values/transcode.js';
 import type { Fetched } from './fetcher.js';
+import type { LargeValueAside } from './put-aside.js';
 
 export interface FetchedWriterOptions {
   readonly codec: Codec;
@@ -41,6 +43,22 @@ export interface Written {
   readonly commands: number;
   /** What the target has no place for. */
   readonly leftOut: readonly string[];
+  /** A time series: DUMP leaves out its compaction rules. */
+  readonly isSeries?: boolean;
+}
+
+/** A large value as the target takes it. */
+export interface WrittenLarge {
+  readonly outcome: Outcome;
+  /** With the key and its expiry. */
+  readonly frame: Frame;
+  /** What it was put aside as; or, for whoever asked to close, a copy in another encoding. */
+  readonly value: HeldBytes;
+  /** RDB version of the source, and the one to send. */
+  readonly version: number;
+  readonly sentVersion: number;
+  readonly leftOut: readonly string[];
+  readonly isSeries: boolean;
 }
 
 /** A value that is sent as a payload. */
@@ -55,21 +73,10 @@ interface Prepared {
 /** Shorter ones are copied to one piece with what stands around them. */
 const SHORT = 1 << 16;
 
-/** Types whose fields may expire. */
-const EXPIRING_FIELDS: ReadonlySet<string> = new Set([
-  'HASH_METADATA',
-  'HASH_METADATA_PRE_GA',
-  'HASH_LISTPACK_EX',
-  'HASH_LISTPACK_EX_PRE_GA',
-  'HASH_2',
-]);
-
 /** Writes fetched values as commands for the target: RESTORE, or DEL if the key is gone. */
 export class FetchedWriter {
   private readonly transcoder: Transcoder;
-  private readonly encoding: Encoding;
-  private readonly hashes: HashWriter;
-  private readonly reader = new PartsReader();
+  private readonly parts: PartsTranscoder;
   private readonly out = new ByteBuilder();
   private readonly resp: RespWriter;
   private readonly values: RespValues;
@@ -77,8 +84,7 @@ export class FetchedWriter {
   constructor(private readonly options: FetchedWriterOptions) {
     const { allowLoss = false, codec, target } = options;
     this.transcoder = new Transcoder(target, { allowLoss });
-    this.encoding = new Encoding(target, allowLoss);
-    this.hashes = new HashWriter(this.encoding);
+    this.parts = new PartsTranscoder(target, { allowLoss });
     this.resp = new RespWriter(this.out, codec);
     this.values = new RespValues(this.resp, releaseNumber(target));
   }
@@ -87,29 +93,74 @@ export class FetchedWriter {
    * `shift`: milliseconds that are added to every expiry, of the key and of fields. `now`: Unix milliseconds by the clock of the target,
    * which relative expiries count from (before Redis 5.0).
    */
-  write(key: Uint8Array, fetched: Fetched, shift: number, now: number): Written | Refused {
-    const { excess, expireAt, payload } = fetched;
+  write(key: Uint8Array, fetched: Fetched, shift: number, now: number): Written | WrittenLarge | Refused {
+    const { expireAt, large, payload } = fetched;
     const { filter } = this.options;
     const deleted = (): Written => this.written('deleted', [], () => this.command('DEL', key));
-    if (excess - MOST_AROUND > (filter?.maxSize ?? Infinity)) return deleted();
-    if (excess > 0) return refused(`its payload of ${excess} bytes is larger than is fetched`);
-    if (payload === undefined) return deleted();
     try {
+      if (large instanceof RdbError) throw large;
+      if (large !== undefined) return this.large(key, large, expireAt, shift) ?? deleted();
+      if (payload === undefined) return deleted();
       const frame = payloadFrame(payload, payloadOrigin(payload));
       Object.assign(frame, { keyBytes: key, keyStart: 0, keyEnd: key.length, hasExpire: expireAt >= 0 });
       if (expireAt >= 0) frame.setExpireMs(BigInt(expireAt) + BigInt(shift));
       if (filter !== undefined && !passes(filter, frame, expireAt)) return deleted();
       const prepared = this.prepared(frame, shift);
-      return prepared.outcome === 'refused' ? prepared : this.commands(key, prepared, now);
+      if (prepared.outcome === 'refused') return prepared;
+      const written = this.commands(key, prepared, now);
+      return written.outcome !== 'refused' && isSeries(frame, frame.bytes, frame.start) ? { ...written, isSeries: true } : written;
     } catch (error) {
       if (!(error instanceof RdbError)) throw error;
       return refused(`its value is damaged: ${error.message}`);
     }
   }
 
+  /** Undefined if the filter leaves it out. */
+  private large(key: Uint8Array, large: LargeValueAside, expireAt: number, shift: number): WrittenLarge | Refused | undefined {
+    const { filter, target } = this.options;
+    const { value, version } = large;
+    const own = { keyBytes: key, keyStart: 0, keyEnd: key.length, hasExpire: expireAt >= 0 };
+    const frame = Object.assign(new Frame(), large.frame, own, { start: 0, end: value.size });
+    if (expireAt >= 0) frame.setExpireMs(BigInt(expireAt) + BigInt(shift));
+    if (filter !== undefined && !passes(filter, frame, expireAt)) return undefined;
+    this.parts.fieldShift = shift;
+    const plan = this.plan(frame, value);
+    if (plan.outcome === 'refused') return plan;
+    const { leftOut, metaBytes, outcome, pieces, type } = plan;
+    Object.assign(frame, { type, redisType: type.redisType, metaBytes });
+    const versions = { version, sentVersion: sentVersion(target, frame, version) };
+    const sent = { outcome, frame, ...versions, leftOut, isSeries: isSeriesAside(frame, value) };
+    if (pieces === undefined) return { ...sent, value };
+    const copy = new Spill();
+    try {
+      for (const piece of pieces) copy.add(piece, 0, piece.length);
+    } catch (error) {
+      copy.close();
+      throw error;
+    } finally {
+      this.parts.close();
+    }
+    return { ...sent, value: copy };
+  }
+
+  private plan(frame: Frame, value: HeldBytes): LargePlan | Refused {
+    const { parts } = this;
+    let plan: ReturnType<PartsTranscoder['take']> = parts.begin(frame) ?? AGAIN;
+    while (plan === AGAIN) {
+      plan = undefined;
+      for (const part of partsOf(frame, value)) {
+        plan = parts.take(part.kind, part.frame);
+        if (plan !== undefined) break;
+      }
+    }
+    if (plan === undefined) throw new RdbError('TRUNCATED', { expected: 'the rest of the value', got: 'the end of its payload' });
+    return plan.outcome === 'refused' || plan.verbatim ? plan : { ...plan, pieces: parts.pieces() };
+  }
+
   private prepared(frame: Frame, shift: number): Prepared | Refused {
     const { codec, target } = this.options;
-    const result = shift !== 0 && EXPIRING_FIELDS.has(frame.type.name) ? this.shifted(frame, shift) : this.transcoder.record(frame);
+    this.transcoder.fieldShift = shift;
+    const result = this.transcoder.record(frame);
     if (result.outcome === 'refused') return result;
     const { version } = payloadOrigin(frame.bytes);
     const { bytes, end, leftOut, metaBytes, outcome, start, type } = result;
@@ -125,22 +176,6 @@ export class FetchedWriter {
     crc.hi = crc.lo = 0;
     writePayloadFooter(footer, sentVersion(target, own, version), crc.update(head, 0, head.length).update(value, 0, value.length));
     return { frame: own, outcome, leftOut, payload: [head, value, footer], size: head.length + value.length + footer.length };
-  }
-
-  /** A hash whose fields expire later. */
-  private shifted(frame: Frame, shift: number): Transcoded | Refused {
-    const { encoding, hashes, reader } = this;
-    encoding.begin();
-    return refusedBy((): Transcoded => {
-      const metaBytes = encoding.keyMeta(frame.metaBytes);
-      hashes.open(frame.type);
-      reader.record(frame, { pair: (field, value, expireAt) => hashes.pair(field, value, expireAt === 0 ? 0 : expireAt + shift) });
-      const body = new ByteBuilder();
-      const type = hashes.finish(body);
-      for (const piece of hashes.pieces() ?? encoding.body.pieces()) body.copy(piece, 0, piece.length);
-      const { leftOut } = encoding;
-      return { outcome: encoding.outcome('rewritten'), type, bytes: body.bytes, start: 0, end: body.length, metaBytes, leftOut };
-    });
   }
 
   private commands(key: Uint8Array, { frame, leftOut, outcome, payload, size }: Prepared, now: number): Written | Refused {
@@ -204,13 +239,31 @@ export class FetchedWriter {
   }
 }
 
-/** Bytes of a payload that are not its value, without metadata of its key. */
-const MOST_AROUND = 1 + PAYLOAD_FOOTER;
+/** How a large value is written: in these pieces, or as it is. */
+type LargePlan = Pick<PartsPlan, 'leftOut' | 'metaBytes' | 'outcome' | 'type'> & { readonly pieces?: Iterable<Uint8Array> };
+
+function* partsOf(frame: Frame, value: HeldBytes): Generator<Part, void, void> {
+  const framer = new ValueFramer(frame);
+  for (const piece of value.read()) yield* framer.parts(piece);
+}
 
 function passes({ head, maxSize, minSize }: Filter, frame: Frame, expireAt: number): boolean {
   const { db, hasExpire, keyBytes, keyEnd, keyStart, redisType } = frame;
   const size = frame.end - frame.start;
   return size >= minSize && size <= maxSize && head({ db, redisType, keyBytes, keyStart, keyEnd, hasExpire, expireAt });
+}
+
+/** Whether a value was written by RedisTimeSeries. */
+function isSeries({ type }: Frame, bytes: Uint8Array, start: number): boolean {
+  if (type.form !== 'module') return false;
+  const id: Length = { value: 0, hi: 0, lo: 0 };
+  readLength(bytes, start, bytes.length, id);
+  return moduleType(id).name === 'TSDB-TYPE';
+}
+
+function isSeriesAside(frame: Frame, value: HeldBytes): boolean {
+  for (const piece of value.read()) return isSeries(frame, piece, 0);
+  return false;
 }
 
 const refused = (reason: string): Refused => ({ outcome: 'refused', reason, avoidable: false });

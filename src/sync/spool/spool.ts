@@ -6,7 +6,8 @@ import { DiskFull, DiskLog, forgetTurns } from './disk-log.js';
 import { CAN_PACK, type Turn } from './format.js';
 import { MemoryLog, type Piece } from './memory-log.js';
 
-const MEMORY = 32 << 20;
+/** Bytes that a spool holds in memory. */
+export const MEMORY = 32 << 20;
 const KEEP = 16 << 20;
 /** Less than this on the way to the disk waits this many milliseconds for more. */
 const FEW = 256 << 10;

@@ -1,9 +1,9 @@
 import { formatText } from '../../bytes/text.js';
 import { keySlot } from '../../bytes/crc16.js';
 import { encodeCommand } from '../../redis/commands.js';
-import { reasonOf } from '../../redis/errors.js';
+import { reasonOf, ServerError } from '../../redis/errors.js';
 import { type BatchFailure, type ChangeBatch, isNamed } from './change-batch.js';
-import { refusalOf, redirection } from '../../redis/refusals.js';
+import { abortedBy, refusalOf, redirection } from '../../redis/refusals.js';
 import type { Master, Servers } from '../../redis/servers.js';
 import { type Address, addressText } from '../../redis/url.js';
 import { Signal } from '../../redis/signal.js';
@@ -57,7 +57,7 @@ export interface ChangeWriterOptions {
 }
 
 /** What changes of a record. */
-export type RecordPlace = Pick<LaneRecord, 'certain' | 'db' | 'sent' | 'sentDb' | 'batch'>;
+export type RecordPlace = Pick<LaneRecord, 'certain' | 'db' | 'sent'>;
 
 /** Commands and bytes of a transaction at most. */
 const MOST_COMMANDS = 1000;
@@ -87,6 +87,8 @@ interface Mark {
   readonly db: number;
   readonly commands: number;
   readonly batches: readonly number[];
+  /** What the records sent so far say is certain. */
+  readonly recorded: number;
 }
 
 /** Sends the writes of a lane to the masters of the target, and keeps the records of what is certain there. */
@@ -115,10 +117,11 @@ export class ChangeWriter {
   private allowed: number;
   private asked: number;
   /** The place that the last record sent says is certain. */
-  recorded = -1;
-  /** What all masters have answered that they have recorded as certain. */
-  private answeredRecord = -1;
-  private batch: number;
+  private recorded: number;
+  /** What all masters have answered that they have recorded as certain: another run would go on from there. */
+  kept: number;
+  /** The same, confirmed by replicas. */
+  durable: number;
   /** Up to this offset, whatever the records say, commands may have been applied in part. */
   private doubtTo = -1;
   /** Refused commands whose keys are not fetched yet. */
@@ -131,12 +134,13 @@ export class ChangeWriter {
 
   private constructor(
     private readonly options: ChangeWriterOptions,
-    from: { readonly offset: number; readonly db: number; readonly batch: number; readonly sent: number },
+    from: { readonly offset: number; readonly db: number; readonly sent: number },
   ) {
     this.certain = this.offset = from.offset;
     this.allowed = this.asked = from.sent;
+    this.recorded = this.kept = this.durable = from.offset;
     this.certainDb = this.db = from.db;
-    this.batch = from.batch;
+    if (options.transactions) this.doubtTo = from.sent;
     const { servers } = options;
     this.owners = servers.owners;
     this.places = servers.masters.map((_, index) => recordSlot(servers, index, options.moving));
@@ -147,7 +151,7 @@ export class ChangeWriter {
   /** Connects to all masters. Throws Detached. */
   static async attach(
     options: ChangeWriterOptions,
-    from: { offset: number; db: number; batch: number; sent: number },
+    from: { offset: number; db: number; sent: number },
   ): Promise<ChangeWriter> {
     const writer = new ChangeWriter(options, from);
     try {
@@ -250,7 +254,8 @@ export class ChangeWriter {
     if (!options.transactions && options.fences.wanted.size > 0) return;
     const last = this.marks.at(-1);
     if (last?.offset === this.offset && last.batches.every((sent, i) => sent === connections[i].sent)) return;
-    this.marks.push({ offset: this.offset, db: this.db, commands: this.put, batches: connections.map(({ sent }) => sent) });
+    const { db, offset, put, recorded } = this;
+    this.marks.push({ offset, db, commands: put, batches: connections.map(({ sent }) => sent), recorded });
     this.advance();
     this.confirmIfDue();
   }
@@ -260,23 +265,24 @@ export class ChangeWriter {
     const { keys, lane, recordDb } = this.options;
     const name = keys.records(-1);
     const { certain, certainDb, doubtTo, offset } = this;
-    const place = { certain, db: certainDb, sent: Math.max(offset, doubtTo), sentDb: this.db };
-    const record = this.options.record({ ...place, batch: doubtTo > offset ? undefined : this.batch + 1 });
-    this.batch++;
-    this.recorded = offset;
+    const record = this.options.record({ certain, db: certainDb, sent: Math.max(offset, doubtTo) });
+    this.recorded = certain;
     const selects = connection.db === recordDb ? [] : [['SELECT', `${recordDb}`]];
-    const wanted = this.options.fences.takeUnrecorded();
     const after = [
       ...selects,
-      ...(wanted.length === 0
-        ? []
-        : [['HSET', keys.fences(-1), ...fenceFields(lane, wanted.map((key) => ({ ...key, offset })))]]),
+      ...this.newFences(offset),
       ['HSET', name, `${lane}`, recordText({ ...record, slots: '' })],
-      ['HINCRBY', name, `${lane}:batches`, '1'],
       ['EXEC'],
     ].map(encodeCommand);
     connection.db = recordDb;
     connection.flush(MULTI, Buffer.concat(after), after.length + 1);
+  }
+
+  /** On a single server, what is certain may be beyond commands whose keys are yet to be fetched: its fences say so. */
+  private newFences(offset: number): (string | Uint8Array)[][] {
+    const { fences, keys, lane, transactions } = this.options;
+    const wanted = transactions ? fences.takeUnrecorded() : [];
+    return wanted.length === 0 ? [] : [['HSET', keys.fences(-1), ...fenceFields(lane, wanted.map((key) => ({ ...key, offset })))]];
   }
 
   /** Waits, if it has to, until commands up to this offset may be sent. Throws Detached. */
@@ -312,17 +318,13 @@ export class ChangeWriter {
   async writeRecord(certain: number, db: number, sent: number): Promise<void> {
     const { recordDb } = this.options;
     this.asked = Math.max(this.asked, sent, this.doubtTo);
-    const place = { certain, db, sent: this.asked, sentDb: db, batch: undefined };
+    const place = { certain, db, sent: this.asked };
     this.recorded = certain;
-    await this.everywhere((connection, index) => this.own(connection, recordDb, [this.recordCommand(index, place)]));
-    this.answeredRecord = Math.max(this.answeredRecord, certain);
+    const fences = this.newFences(certain);
+    await this.everywhere((connection, index) => this.own(connection, recordDb, [...fences, this.recordCommand(index, place)]));
+    this.kept = Math.max(this.kept, certain);
     this.allowed = Math.max(this.allowed, place.sent);
     this.change.fire();
-  }
-
-  /** Up to here another run would take everything as certain. */
-  get kept(): number {
-    return this.options.transactions && this.doubtTo <= this.certain ? this.certain : this.answeredRecord;
   }
 
   /** Tells all masters which slots belong to which lane. Throws Detached. */
@@ -356,7 +358,7 @@ export class ChangeWriter {
     try {
       return await asked;
     } catch (cause) {
-      throw this.broken ?? new Detached(connection.name, reasonOf(cause));
+      throw this.broken ?? detachedBy(connection.name, reasonOf(cause));
     }
   }
 
@@ -434,19 +436,31 @@ export class ChangeWriter {
   ): Promise<void> {
     await this.drained();
     const { allowed, certain, certainDb, doubtTo } = this;
+    const { recordDb, transactions } = this.options;
+    const isPlace = !stream.inUnit && this.unsettled === 0;
     const inside = { certain, db: certainDb, sent: Math.max(offset, doubtTo, allowed) };
-    const place = { ...(stream.inUnit ? inside : { certain: offset, db: stream.db, sent: offset }), sentDb: stream.db, batch: undefined };
-    const { recordDb } = this.options;
+    const place = isPlace ? { certain: offset, db: stream.db, sent: offset } : inside;
+    const fences = this.newFences(offset);
     await this.everywhere((connection, index) =>
       this.own(connection, db, [
         ['MULTI'],
         [kind.toUpperCase()],
         ...(db === recordDb ? [] : [['SELECT', `${recordDb}`]]),
+        ...fences,
         this.newRecordCommand(index, place),
         ...(db === recordDb ? [] : [['SELECT', `${db}`]]),
         ['EXEC'],
       ]),
     );
+    if (isPlace && transactions) this.goTo(offset, stream.db);
+  }
+
+  /** A transaction of our own has done what the stream says up to here, and says so. */
+  private goTo(offset: number, db: number): void {
+    this.marks = [];
+    this.certainCommands = this.put;
+    this.certain = this.recorded = offset;
+    this.certainDb = db;
   }
 
   /** SWAPDB on a single server; `wanted` are fenced afterwards. */
@@ -465,10 +479,11 @@ export class ChangeWriter {
             ['DEL', ...names],
             ['SELECT', `${recordDb}`],
           ]),
-      this.newRecordCommand(0, { certain: offset, db, sent: offset, sentDb: db, batch: undefined }),
+      this.newRecordCommand(0, { certain: offset, db, sent: offset }),
       ...(fields.length === 0 ? [] : [['HSET', names[1], ...fields]]),
       ['EXEC'],
     ]);
+    this.goTo(offset, db);
   }
 
   /** The same where there is no record any more. */
@@ -480,7 +495,7 @@ export class ChangeWriter {
   private recordCommand(index: number, place: RecordPlace): string[] {
     const { keys, lane } = this.options;
     const record = recordText({ ...this.options.record(place), slots: this.slots[index] });
-    return ['HSET', keys.records(this.places[index]), `${lane}`, record, `${lane}:batches`, `${this.batch}`];
+    return ['HSET', keys.records(this.places[index]), `${lane}`, record];
   }
 
   /** Waits, if it has to, until more may be sent. Throws Detached. */
@@ -538,9 +553,11 @@ export class ChangeWriter {
     const { connections, marks } = this;
     let passed = 0;
     while (passed < marks.length && marks[passed].batches.every((number, i) => connections[i].done >= number)) passed++;
-    if (passed === 0 || this.unsettled > 0) return;
-    const { commands, db, offset } = marks[passed - 1];
+    if (passed === 0 || this.unsettled > 0 || this.broken !== undefined) return;
+    const { commands, db, offset, recorded } = marks[passed - 1];
     this.marks = marks.slice(passed);
+    this.durable = recorded;
+    this.kept = Math.max(this.kept, recorded);
     this.certainCommands = commands;
     this.certain = offset;
     this.certainDb = db;
@@ -556,7 +573,9 @@ export class ChangeWriter {
   private refused(connection: TargetConnection, batch: ChangeBatch, { error, index }: BatchFailure): void {
     if (this.broken !== undefined) return;
     const { args, db } = batch.commandAt(index);
-    const unknown = /^ERR (?:unknown|syntax|wrong number)/i.test(error);
+    // of a transaction that is applied but for this: what follows it is on the target, and the position says so
+    const inside = error.startsWith('NOPERM ACLs rules changed');
+    const unknown = inside || /^ERR (?:unknown|syntax|wrong number)/i.test(error);
     const refusal = unknown ? 'refused' : refusalOf(error);
     const { transactions } = this.options;
     const ours = args.length > 1 && Buffer.from(args[1]).toString('latin1').startsWith(this.options.keys.prefix);
@@ -689,8 +708,9 @@ export class ChangeWriter {
         connection.confirmed = number;
       } else await this.fewer(connection, integer);
       this.answered();
-    } catch {
-      // the connection is lost, which is told elsewhere
+    } catch (error) {
+      // a connection that is lost is told elsewhere
+      if (error instanceof ServerError && error.code === 'REFUSED') this.breakOff(detachedBy(connection.name, error.reason));
     } finally {
       this.waits.delete(connection);
     }
@@ -701,7 +721,7 @@ export class ChangeWriter {
     const { servers } = this.options;
     const master = servers.masters.find(({ name }) => name === connection.name);
     if (master === undefined) return;
-    const { replicas } = await servers.infoOf(await servers.client(master));
+    const { replicas } = await servers.ask(master, (client) => servers.infoOf(client));
     if (replicas >= connection.replicas) return;
     const names = replicas === 1 ? 'one replica' : `${replicas} replicas`;
     this.options.onNote(`${connection.name} has ${names} now, and ${confirmed} confirmed in time`);
@@ -725,8 +745,9 @@ const isDue = ({ unconfirmedBytes, unconfirmedCommands }: TargetConnection): boo
   unconfirmedBytes >= WAIT_BYTES || unconfirmedCommands >= WAIT_COMMANDS;
 
 /** Errors that do not pass by themselves end the run. */
-function detachedBy(server: string, error: string): Detached {
-  return new Detached(server, error, isFinal(error));
+export function detachedBy(server: string, error: string): Detached {
+  const reason = abortedBy(error);
+  return new Detached(server, isFinal(reason) ? reason : error, isFinal(reason));
 }
 
 const isFinal = (error: string): boolean => /^(?:NOPERM|NOAUTH|WRONGPASS|DENIED)/.test(error);

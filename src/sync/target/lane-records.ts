@@ -1,11 +1,13 @@
 import type { Redis } from 'ioredis';
 import { refusalOf } from '../../redis/refusals.js';
 import type { Master, Servers } from '../../redis/servers.js';
-import { reasonOf } from '../../redis/errors.js';
+import { reasonOf, ServerError } from '../../redis/errors.js';
+import { addressText } from '../../redis/url.js';
 import { slotsIn } from '../../redis/topology.js';
 import { grouped } from '../../bytes/grouped.js';
 import type { KeyName } from '../fences.js';
-import { fenceFields, type LaneRecord, LANES_FIELD, parseFence, parseRecord, type RecordKeys, slotsOf, slotsText } from '../record.js';
+import { type ExpiryState, fenceFields, type LaneRecord, LANES_FIELD, parseFence, parseRecord } from '../record.js';
+import { type RecordKeys, recordText, slotsOf, slotsText } from '../record.js';
 
 /** What the target knows of a lane. */
 export interface LaneState {
@@ -13,8 +15,6 @@ export interface LaneState {
   readonly record: LaneRecord;
   /** The largest offset that any master was sent; that of the record if nothing is in doubt. */
   readonly sent: number;
-  /** The number of the last transaction that was applied, on a single server. */
-  readonly batch: number;
   /** Keys whose values may be newer than the position. */
   readonly fenced: readonly KeyName[];
   /** A record does not say which run writes it: it was deleted, and only part of it came again. */
@@ -42,7 +42,6 @@ interface Found extends RecordPlace {
   readonly slots: string;
   readonly lane: number;
   readonly record: LaneRecord;
-  readonly batch: number;
   readonly fenced: readonly KeyName[];
   /** Generation of the run that writes it; -1 if that is not said. */
   readonly run: number;
@@ -73,14 +72,13 @@ export function recordSlot({ clustered, masters, owners }: Servers, index: numbe
   return index < masters.length && slot < 0 ? owners.indexOf(index) : slot;
 }
 
-function stateOf(servers: Servers, all: readonly Found[]): LaneState {
-  const found = all.map((one) => ({ ...one, record: settled(one) }));
+function stateOf(servers: Servers, found: readonly Found[]): LaneState {
   const least = found.reduce((a, b) => (b.record.certain < a.record.certain ? b : a));
   const generation = Math.max(...found.map(({ record, run }) => Math.max(record.generation, run)));
+  const refetch = Math.max(-1, ...found.map(({ record }) => record.refetch ?? -1));
   return {
-    record: { ...least.record, generation },
+    record: { ...least.record, generation, refetch: refetch < 0 ? undefined : refetch },
     sent: Math.max(...found.map(({ record }) => record.sent)),
-    batch: least.batch,
     fenced: found.flatMap(({ fenced }) => fenced),
     unclaimed: found.some(({ run }) => run < 0),
     without: servers.clustered ? uncovered(servers, found) : [],
@@ -96,11 +94,6 @@ function uncovered(servers: Servers, found: readonly Found[]): string[] {
   return servers.masters
     .map(({ name }) => name)
     .filter((name) => slotsIn(servers.rangesOfMaster(name)).some((slot) => !covered.has(slot)));
-}
-
-/** Transactions that were all applied leave nothing in doubt. */
-function settled({ batch, record }: Found): LaneRecord {
-  return record.batch === batch && batch > 0 ? { ...record, certain: record.sent, db: record.sentDb } : record;
 }
 
 /** The slots of a master where a record is, or may have gone to another one: these are added to `moving`. -1 for a single server. */
@@ -140,29 +133,29 @@ async function recordsAt(servers: Servers, keys: RecordKeys, place: RecordPlace)
     const lane = Number(field);
     const fenced = fences.flatMap((fence) => parseFence(lane, fence) ?? []);
     const run = parseInt(fields[`${field}:run`] ?? '-1', 10);
-    const batch = Number(fields[`${field}:batches`] ?? 0);
-    return [{ ...place, slots: fields[LANES_FIELD] ?? '', lane, record, batch, fenced, run }];
+    return [{ ...place, slots: fields[LANES_FIELD] ?? '', lane, record, fenced, run }];
   });
 }
 
-/** Asks a master, or the one that it gives the slot to. */
+/** Asks a master, or the one that it gives the slot to. Throws ServerError. */
 async function called(servers: Servers, { master }: RecordPlace, ...command: [string, ...(string | Buffer)[]]): Promise<unknown> {
-  const client = await servers.client(master);
   try {
-    return await client.callBuffer(...command);
+    return await servers.ask(master, (client) => client.callBuffer(...command));
   } catch (error) {
-    const to = refusalOf(reasonOf(error)) === 'ask' ? servers.redirected(master.name, reasonOf(error)) : undefined;
+    const reply = error instanceof ServerError ? error.reason : '';
+    const to = refusalOf(reply) === 'ask' ? servers.redirected(master.name, reply) : undefined;
     if (to === undefined) throw error;
-    const other = await servers.clientTo(to);
-    const replies =
-      (await other
-        .pipeline()
-        .call('ASKING')
-        .callBuffer(...command)
-        .exec()) ?? [];
-    const [failure, reply] = replies[1];
-    if (failure !== null) throw failure;
-    return reply;
+    return servers.ask({ ...master, name: addressText(to), address: to }, async (client) => {
+      const replies =
+        (await client
+          .pipeline()
+          .call('ASKING')
+          .callBuffer(...command)
+          .exec()) ?? [];
+      const [failure, answer] = replies[1];
+      if (failure !== null) throw failure;
+      return answer;
+    });
   }
 }
 
@@ -181,7 +174,7 @@ export async function replaceRecords(
     const index = servers.masters.indexOf(master);
     const slot = recordSlot(servers, index, records.moving);
     const ranges = servers.clustered ? servers.rangesOf(index) : [];
-    await client.hset(keys.records(slot), { [`${lane}`]: text(slotsText(ranges)), [`${lane}:batches`]: '0', [`${lane}:run`]: run });
+    await client.hset(keys.records(slot), { [`${lane}`]: text(slotsText(ranges)), [`${lane}:run`]: run });
     if (!keepsFences) await removeFences(servers, keys, lane, { master, slot });
   });
   await removeStale(servers, keys, lane, records);
@@ -200,22 +193,24 @@ export async function removeStale(servers: Servers, keys: RecordKeys, lane: numb
 }
 
 async function removeAt(servers: Servers, keys: RecordKeys, lane: number, place: RecordPlace): Promise<void> {
-  await called(servers, place, 'HDEL', keys.records(place.slot), `${lane}`, `${lane}:batches`, `${lane}:run`);
+  await called(servers, place, 'HDEL', keys.records(place.slot), `${lane}`, `${lane}:run`);
   await removeFences(servers, keys, lane, place);
 }
 
 /** Fields of one HSET. */
 const FENCES_AT_ONCE = 500;
 
-/** Adds fences to those of a master: its lane fetches the keys when it begins. */
+/** Adds fences to those of a master: its lane fetches the keys when it begins. Throws ServerError. */
 export async function addFences(
-  client: Redis,
+  servers: Servers,
+  master: Master,
   name: string,
   lane: number,
   fences: readonly (KeyName & { readonly offset: number })[],
 ): Promise<void> {
   for (let at = 0; at < fences.length; at += FENCES_AT_ONCE) {
-    await client.hset(name, ...fenceFields(lane, fences.slice(at, at + FENCES_AT_ONCE)));
+    const fields = fenceFields(lane, fences.slice(at, at + FENCES_AT_ONCE));
+    await servers.ask(master, (client) => client.hset(name, ...fields));
   }
 }
 
@@ -248,6 +243,57 @@ export async function writeRun(
   await Promise.all(places.map((place) => called(servers, place, 'HSET', keys.records(place.slot), `${lane}:run`, run)));
 }
 
+/** Changes the records that there are, while no run writes them. Throws ServerError. */
+export async function changeRecords(
+  servers: Servers,
+  keys: RecordKeys,
+  change: (record: LaneRecord, lane: number) => LaneRecord,
+): Promise<void> {
+  const { places } = await readRecords(servers, keys);
+  for (const place of places) {
+    try {
+      const pairs = ((await called(servers, place, 'HGETALL', keys.records(place.slot))) as Buffer[]).map(String);
+      for (let at = 0; at < pairs.length; at += 2) {
+        const record = /^\d+$/.test(pairs[at]) ? parseRecord(pairs[at + 1]) : undefined;
+        const text = record === undefined ? pairs[at + 1] : recordText(change(record, Number(pairs[at])));
+        if (text !== pairs[at + 1]) await called(servers, place, 'HSET', keys.records(place.slot), pairs[at], text);
+      }
+    } catch (error) {
+      if (error instanceof ServerError) throw error;
+      throw new ServerError('LOST', place.master.name, reasonOf(error), error);
+    }
+  }
+}
+
+/** Names of other syncs into the target that hold expiries, as far as their keys begin with the same prefix. Throws ServerError. */
+export async function otherHolders(servers: Servers, { id: own, prefix }: RecordKeys): Promise<string[]> {
+  const all = await servers.eachMaster(async (client) => {
+    const ids: string[] = [];
+    let cursor = '0';
+    do {
+      const [next, found] = await client.scanBuffer(cursor, 'MATCH', `${prefix.replace(/[[\]*?\\]/g, '\\$&')}*`, 'COUNT', SCANNED);
+      cursor = next.toString();
+      for (const key of found) {
+        const id = key.toString().slice(prefix.length).replace(/\{[^{}]*\}$/, '');
+        if (id === own || id.endsWith(':fences') || ids.includes(id)) continue;
+        const values = Object.values(await client.hgetall(key).catch(unlessOther));
+        if (values.some((text) => HOLDING.includes(parseRecord(text)?.expiries))) ids.push(id);
+      }
+    } while (cursor !== '0');
+    return ids;
+  });
+  return [...new Set(all.flat())].sort();
+}
+
+/** Another kind of key has no record. */
+function unlessOther(error: Error): Record<string, string> {
+  if (error.message.startsWith('WRONGTYPE')) return {};
+  throw error;
+}
+
+const SCANNED = 10_000;
+const HOLDING: readonly (ExpiryState | undefined)[] = ['held', 'holding'];
+
 /** Removes all that the target has of a lane, whose master is no more. */
 export async function removeLane(servers: Servers, keys: RecordKeys, lane: number): Promise<void> {
   const { places } = await readRecords(servers, keys);
@@ -257,7 +303,20 @@ export async function removeLane(servers: Servers, keys: RecordKeys, lane: numbe
 /** Ends the connections that an earlier run has left, so that nothing of it is applied any more. Returns why that was not possible. */
 export async function endConnections(servers: Servers, keys: RecordKeys, lane?: number): Promise<string | undefined> {
   const label = labelOf(`${keys.prefix}${keys.id}:${lane ?? ''}`);
-  const named = (name: string): boolean => (lane === undefined ? name.startsWith(label) : name === label);
+  return endNamed(servers, (name) => (lane === undefined ? name.startsWith(label) : name === label));
+}
+
+/** Ends those by which any sync releases expiries. */
+export async function endReleases(servers: Servers, { prefix }: RecordKeys): Promise<void> {
+  const label = labelOf(prefix);
+  await endNamed(servers, (name) => name.startsWith(label) && name.endsWith(RELEASE));
+}
+
+/** The name of such a connection. */
+export const releaseLabel = ({ id, prefix }: RecordKeys): string => labelOf(`${prefix}${id}${RELEASE}`);
+const RELEASE = ':release';
+
+async function endNamed(servers: Servers, named: (name: string) => boolean): Promise<string | undefined> {
   const refusals = await servers.eachMaster(async (client) => {
     try {
       for (let found = true; found;) {

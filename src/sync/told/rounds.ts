@@ -230,7 +230,14 @@ export class Rounds {
     }
     const { servers } = this.options.session;
     const now = servers.clockOf(servers.masters[0].name).now();
-    const written = this.writer.write(goal.key, { ...found, offset: 0, id: '' }, 0, now);
+    const { excess, expireAt, payload } = found;
+    if (excess > 0) {
+      goal.found = true;
+      this.problem(from, `its payload of ${excess} bytes is larger than is fetched`);
+      return undefined;
+    }
+    const written = this.writer.write(goal.key, { payload, expireAt, large: undefined, offset: 0, id: '' }, 0, now);
+    if ('value' in written) throw new TypeError('a value in memory was not put aside');
     if (written.outcome === 'deleted') return undefined; // its value is not wanted
     goal.found = true;
     if (written.outcome === 'refused') {

@@ -31,6 +31,8 @@ export class Encoding extends TargetLimits {
   readonly listpack: ListpackWriter;
   readonly ziplist = new ZiplistWriter();
   readonly intset = new IntsetWriter();
+  /** Milliseconds added to the expiries of hash fields. */
+  fieldShift = 0;
   private readonly scratch = new Scratch();
   private readonly element = new Element();
 

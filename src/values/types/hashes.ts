@@ -12,6 +12,21 @@ import { Body } from './body.js';
 const ROW = 12;
 /** Bytes of a plain hash that are handed on at a time. */
 const PIECE = 1 << 16;
+/** The latest expiry of a field that Redis takes (t_hash.c, HFE_MAX_ABS_TIME_MSEC), in the year 4199. */
+export const LATEST_FIELD_EXPIRY = 2 ** 46 - 1;
+
+/** Types whose fields may expire. */
+const EXPIRING: ReadonlySet<string> = new Set([
+  'HASH_METADATA',
+  'HASH_METADATA_PRE_GA',
+  'HASH_LISTPACK_EX',
+  'HASH_LISTPACK_EX_PRE_GA',
+  'HASH_2',
+]);
+
+/** Whether values of a type change if expiries of fields are shifted. */
+export const isShifted = ({ name }: TypeRow, fieldShift = 0): boolean => fieldShift !== 0 && EXPIRING.has(name);
+
 /** Forms of hashes that are one packed string, and so small. */
 const PACKED: ReadonlySet<string> = new Set(['listpack', 'listpack-ex', 'template-listpack', 'template-ref-listpack']);
 
@@ -50,8 +65,9 @@ export class HashWriter implements ValueWriter {
     this.written = undefined;
   }
 
-  pair(field: Element, value: Element, expireAt: number): void {
+  pair(field: Element, value: Element, expiry: number): void {
     const { encoding, small } = this;
+    const expireAt = expiry === 0 || encoding.fieldShift === 0 ? expiry : Math.min(expiry + encoding.fieldShift, LATEST_FIELD_EXPIRY);
     this.count++;
     if (expireAt > 0 && (this.expiring++ === 0 || expireAt < this.leastExpiry)) this.leastExpiry = expireAt;
     if (this.isSmall && small.count < 2 * PACKED_FIELDS && isShort(field) && isShort(value)) {

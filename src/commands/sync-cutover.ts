@@ -1,0 +1,155 @@
+import { SourcePause } from '../live/source-pause.js';
+import type { LiveOptions } from '../live/options.js';
+import { reasonOf } from '../redis/errors.js';
+import { redacted } from '../redis/url.js';
+import { knownTarget } from '../values/server-version.js';
+import { releaseNumber } from '../values/targets.js';
+import type { Lanes } from '../sync/lanes.js';
+import type { Session } from '../sync/session.js';
+import type { SourceLane } from '../sync/source-lane.js';
+import { compare, type ComparisonOptions, type Difference, type DiffSummary } from './diff.js';
+
+/** How a cutover ended. `late`: the source writes again, and the sync goes on. */
+export type CutoverEnd =
+  | { readonly kind: 'done'; readonly verdict: DiffSummary; readonly stands: readonly Stand[]; readonly left: number }
+  | { readonly kind: 'different'; readonly verdict: DiffSummary }
+  | { readonly kind: 'late'; readonly reason: string };
+
+/** The target did not take the last position in time. */
+export class CutoverLate extends Error {
+  override readonly name = 'CutoverLate';
+}
+
+/** The last write of a master of the source. */
+export interface Stand {
+  readonly name: string;
+  readonly offset: number;
+}
+
+/** The release that tells expiries exactly. */
+const WITH_PEXPIRETIME = 700;
+/** Milliseconds before the end of the pause by which everything has to be done: clients of the source that wait may write then. */
+const RESERVE = 250;
+
+/**
+ * The writers of the source wait while the target becomes what the source is: its last writes are applied, expiries released, and both
+ * sides compared. Whatever takes too long ends it, before a writer goes on.
+ */
+export class Cutover {
+  private stands: readonly (Stand & { readonly lane: SourceLane; readonly id: string })[] = [];
+  private over = false;
+  /** Fires when there is no time left. */
+  private readonly deadline = new AbortController();
+  private readonly timer: NodeJS.Timeout;
+  private readonly signal: AbortSignal;
+
+  private constructor(
+    private readonly session: Session,
+    private readonly lanes: Lanes,
+    private readonly pause: SourcePause,
+  ) {
+    this.timer = setTimeout(() => this.deadline.abort(new Error('the pause is over')), Math.max(0, pause.left - RESERVE));
+    this.signal = AbortSignal.any([session.signal, this.deadline.signal]);
+  }
+
+  /** Throws ServerError if the source refuses. */
+  static async begin(session: Session, lanes: Lanes, milliseconds: number): Promise<Cutover> {
+    const { servers } = session.source;
+    await servers.refresh();
+    session.options.onEvent?.(`the source is paused for ${milliseconds / 1000} s at most: its last writes are applied`, true);
+    return new Cutover(session, lanes, await SourcePause.begin(servers, milliseconds));
+  }
+
+  /** Milliseconds until the source takes writes again. */
+  get left(): number {
+    return Math.max(0, this.pause.left);
+  }
+
+  /** The offset up to which a lane has everything. */
+  offsetOf(lane: SourceLane): number {
+    return this.stands.find((stand) => stand.lane === lane)?.offset ?? 0;
+  }
+
+  /** Until the target has every write. Returns why not, if there is no time for it. Throws the reason of the session's signal. */
+  async drain(): Promise<string | undefined> {
+    return this.intime('its last writes were not applied', async () => {
+      const { all } = this.lanes;
+      this.stands = await Promise.all(
+        all.map(async (lane) => {
+          const { id, offset } = await lane.history();
+          return { lane, name: lane.name, id, offset };
+        }),
+      );
+      await Promise.all(this.stands.map(({ lane, offset }) => lane.untilCertain(offset, this.signal)));
+    });
+  }
+
+  /** The run is to end as CutoverLate unless the lanes come to their ends in time. */
+  async ended(): Promise<void> {
+    const late = (): void => this.session.fail(new CutoverLate('the target did not take the last position within the time'));
+    this.deadline.signal.addEventListener('abort', late);
+    if (this.deadline.signal.aborted) late();
+    await this.lanes.ended();
+    this.deadline.signal.removeEventListener('abort', late);
+  }
+
+  /** Compares both sides, and looks whether the source has stood still. The lanes have ended, and expiries are released. */
+  async finish(release: (signal: AbortSignal) => Promise<unknown>, take: (difference: Difference) => void): Promise<CutoverEnd> {
+    let verdict: DiffSummary | undefined;
+    const late = await this.intime('expiries were not released, and both sides not compared', async () => {
+      await release(this.signal);
+      verdict = await this.verdict(take);
+      this.signal.throwIfAborted();
+      for (const { id, lane, name, offset } of this.stands) {
+        if (await lane.wroteSince(offset, id, this.signal)) throw new Error(`${name} was written to while it was paused`);
+      }
+    });
+    if (late !== undefined || verdict === undefined) return { kind: 'late', reason: late ?? '' };
+    const { complete, different, met } = verdict;
+    if (!complete) return { kind: 'late', reason: 'both sides could not be read to their ends' };
+    if (different + met > 0) return { kind: 'different', verdict };
+    this.over = true;
+    return { kind: 'done', verdict, stands: this.stands.map(({ name, offset }) => ({ name, offset })), left: this.left };
+  }
+
+  private async intime(what: string, work: () => Promise<void>): Promise<string | undefined> {
+    try {
+      await work();
+      return undefined;
+    } catch (error) {
+      this.session.signal.throwIfAborted();
+      return this.deadline.signal.aborted ? `${what} within the time` : reasonOf(error);
+    }
+  }
+
+  /** Reads both sides by scan, which costs no fork. */
+  private verdict(take: (difference: Difference) => void): Promise<DiffSummary> {
+    const { alone, facts, options, positions, source } = this.session;
+    const { cluster, filter: given = {}, natMap, onEvent, onWarning, sentinelLogin, sources, tls, url } = options;
+    const { dbMap, keyPrefixMap, stdin, stdout, verify: level = 'keys' } = options;
+    const [name] = sources;
+    const target = redacted(url);
+    const filter = { ...given, notPrefix: [...(given.notPrefix ?? []), ...positions.prefixes] };
+    const isExact = [knownTarget(source.servers.info).target, facts.target].every((server) => releaseNumber(server) >= WITH_PEXPIRETIME);
+    const terms: ComparisonOptions = {
+      ...{ stdin, stdout, dbMap, keyPrefixMap, level, onEvent, onWarning, signal: this.signal, functions: false },
+      ...{ sources, targets: [target], intoDb: url.db, oneWay: !alone, tolerance: isExact ? 0 : 1000 },
+      live: new Map<string, LiveOptions>([
+        [name, { ...options.source, via: 'scan' }],
+        [target, { access: { url, tls, sentinelLogin, natMap }, cluster, side: 'target', via: 'scan', signal: this.signal }],
+      ]),
+      filter,
+      // a key that has another type, expiry or size on the target is there all the same
+      targetFilter: { ...filter, type: undefined, notType: undefined, ttl: undefined, minSize: undefined, maxSize: undefined },
+    };
+    return compare(terms, take);
+  }
+
+  /** Lets the writers of the source go on, unless the target has taken its place. */
+  async end(): Promise<void> {
+    clearTimeout(this.timer);
+    if (this.over) return;
+    this.over = true;
+    await this.pause.end();
+  }
+}

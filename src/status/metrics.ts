@@ -1,0 +1,63 @@
+import { Counter, Gauge, Registry } from 'prom-client';
+import { LEFT_OUT, type LaneFields, type StatusNow } from './fields.js';
+
+/** Of the text that `metricsText` makes. */
+export const METRICS_TYPE: string = Registry.PROMETHEUS_CONTENT_TYPE;
+
+const PHASES = ['connecting', 'full', 'changes', 'settling'] as const;
+
+/** A value with its labels; undefined if it is not known. */
+type Value = readonly [labels: Readonly<Record<string, string>>, value: number | undefined];
+
+/** The status as Prometheus reads it. What is not known is left out. */
+export function metricsText(now: StatusNow): Promise<string> {
+  const { copy, lanes, phase, problems, source, spoolMax, startedAt, target, unwell, version } = now;
+  const registry = new Registry();
+  const add = (kind: typeof Gauge | typeof Counter, name: string, help: string, values: readonly Value[]): void => {
+    const known = values.filter((entry): entry is readonly [Value[0], number] => entry[1] !== undefined);
+    if (known.length === 0) return;
+    const metric = new kind({ name, help, labelNames: Object.keys(known[0][0]), registers: [registry] });
+    for (const [labels, value] of known) metric.inc(labels, value);
+  };
+  const gauge = (name: string, help: string, ...values: readonly Value[]): void => add(Gauge, name, help, values);
+  const counter = (name: string, help: string, ...values: readonly Value[]): void => add(Counter, name, help, values);
+  const each = (of: (lane: LaneFields) => number | undefined): Value[] => lanes.map((lane) => [{ master: lane.name }, of(lane)]);
+
+  gauge('rdbkit_sync_info', 'Version, source and target.', [{ version, source, target }, 1]);
+  const phases: readonly string[] = PHASES.some((known) => known === phase) ? PHASES : [...PHASES, phase];
+  gauge('rdbkit_sync_phase', '1 for the phase that it is in.', ...phases.map((name): Value => [{ phase: name }, Number(name === phase)]));
+  gauge('rdbkit_sync_healthy', '1 if /healthz answers with 200.', [{}, Number(unwell === undefined)]);
+  gauge('rdbkit_sync_connected', '1 while the master of the source is connected.', ...each(({ connected }) => Number(connected)));
+  gauge('rdbkit_sync_attached', '1 while its writes can be sent to the target.', ...each(({ attached }) => Number(attached)));
+  gauge('rdbkit_sync_lag_seconds', 'How late the target is.', ...each(({ lagSeconds }) => lagSeconds));
+  gauge('rdbkit_sync_lag_bytes', 'Bytes of writes that are not certain on the target.', ...each(({ lagBytes }) => lagBytes));
+  gauge('rdbkit_sync_source_offset', 'Replication offset of the source.', ...each((lane) => lane.source));
+  gauge('rdbkit_sync_received_offset', 'Replication offset up to which writes were received.', ...each(({ received }) => received));
+  gauge('rdbkit_sync_applied_offset', 'Replication offset that is certain on the target.', ...each(({ applied }) => applied));
+  gauge('rdbkit_sync_pending_keys', 'Keys that changed and are not yet copied again.', ...each(({ pending }) => pending));
+  counter('rdbkit_sync_commands_total', 'Commands of the source.', ...each(({ counts }) => counts?.commands));
+  counter(
+    'rdbkit_sync_commands_left_out_total',
+    'Commands of the source that were not applied, by reason.',
+    ...lanes.flatMap(({ counts, name }) => LEFT_OUT.map((reason): Value => [{ master: name, reason }, counts?.[reason]])),
+  );
+  counter('rdbkit_sync_fetched_keys_total', 'Keys whose value was fetched from the source.', ...each(({ fetched }) => fetched));
+  gauge(
+    'rdbkit_sync_spool_bytes',
+    'Bytes of writes that the spool holds.',
+    ...lanes.flatMap(({ name, spool }): Value[] => [
+      [{ master: name, place: 'memory' }, spool?.memory],
+      [{ master: name, place: 'disk' }, spool?.disk],
+    ]),
+  );
+  gauge('rdbkit_sync_spool_limit_bytes', 'Size of the spool on disk at most.', [{}, spoolMax]);
+  counter('rdbkit_sync_copied_keys_total', 'Keys of the full copy so far.', [{}, copy?.keys]);
+  counter('rdbkit_sync_copy_read_bytes_total', 'Bytes of the full copy so far.', [{}, copy?.bytesRead]);
+  gauge('rdbkit_sync_copy_bytes', 'Bytes of the full copy, once they are known.', [{}, copy?.totalBytes]);
+  counter('rdbkit_sync_problem_keys_total', 'Keys that could not be brought over.', [{}, problems]);
+  const { system, user } = process.cpuUsage();
+  gauge('process_start_time_seconds', 'When it began, as Unix time.', [{}, startedAt / 1000]);
+  gauge('process_resident_memory_bytes', 'Memory of the process.', [{}, process.memoryUsage.rss()]);
+  counter('process_cpu_seconds_total', 'Time of the processor.', [{}, (user + system) / 1e6]);
+  return registry.metrics();
+}

@@ -1,0 +1,145 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { rdbkit } from '../support/cli-support.js';
+import { TestCluster } from '../support/redis-cluster.js';
+import { RedisNode } from '../support/redis-node.js';
+import { catchUp, SyncRun } from '../support/sync-run.js';
+import { unlike } from '../support/sync-support.js';
+import { until } from '../support/until.js';
+
+/** A client that writes until it is told to stop: how many of its writes were answered, and the longest that one took. */
+class Writer {
+  answered = 0;
+  longest = 0;
+  private over = false;
+  private readonly done: Promise<void>;
+
+  constructor(private readonly nodes: readonly RedisNode[]) {
+    this.done = this.write();
+  }
+
+  private async write(): Promise<void> {
+    const clients = this.nodes.map(({ client }) => client.duplicate({ commandTimeout: undefined }));
+    for (let i = 0; !this.over; i++) {
+      const begun = performance.now();
+      for (const [n, client] of clients.entries()) {
+        const tag = TAGS[n];
+        await client.pipeline().incr(`{${tag}}count`).rpush(`{${tag}}list`, i).set(`{${tag}}session:${i % 100}`, i, 'PX', 300 + (i % 7) * 100).exec();
+        this.answered += 3;
+      }
+      this.longest = Math.max(this.longest, performance.now() - begun);
+      await delay(2);
+    }
+    for (const client of clients) client.disconnect();
+  }
+
+  stop(): Promise<void> {
+    this.over = true;
+    return this.done;
+  }
+}
+
+/** Of slots of the first, second and third master. */
+const TAGS = ['b', 'c', 'a'];
+
+describe('a server', () => {
+  let source: RedisNode;
+  let target: RedisNode;
+
+  beforeAll(async () => {
+    [source, target] = await Promise.all([RedisNode.start(), RedisNode.start()]);
+  });
+  afterAll(async () => {
+    await Promise.all([source.stop(), target.stop()]);
+  });
+  beforeEach(async () => {
+    await source.client.call('CLIENT', 'UNPAUSE');
+    target.signal('SIGCONT');
+    await Promise.all([source.client.flushall(), target.client.flushall()]);
+  });
+
+  test('is replaced: while it is paused, the target has all that it has', async () => {
+    const writer = new Writer([source]);
+    const run = new SyncRun(source.url, target.url, { pauseSource: 20_000, verify: 'values' });
+    const { caughtUp, cutover } = await run.done;
+    const { answered } = writer;
+    expect([caughtUp, cutover?.kind]).toEqual([true, 'done']);
+    expect(await unlike([source], [target])).toEqual([]);
+    expect(Number(await target.client.get('{b}count'))).toBeGreaterThanOrEqual(answered / 3);
+    if (cutover?.kind !== 'done') throw new Error('not done');
+    expect(cutover.stands[0].offset).toBeGreaterThan(0);
+    expect(cutover.left).toBeGreaterThan(10_000);
+    expect(writer.answered).toBe(answered); // it still waits
+    await source.client.call('CLIENT', 'UNPAUSE');
+    await writer.stop();
+  });
+
+  test('writes again in time where the target is lost meanwhile, and the sync goes on', async () => {
+    const writer = new Writer([source]);
+    const run = new SyncRun(source.url, target.url, {
+      pauseSource: 2000,
+      onEvent: (text) => text.startsWith('the source is paused') && target.signal('SIGSTOP'), // amid writes
+    });
+    await until('it has given up', () => run.notes.some((text) => text.includes('the cutover is given up')));
+    expect(run.notes.join()).toContain('The source takes writes again');
+    const { answered } = writer;
+    await until('the writer goes on', () => writer.answered > answered);
+    expect(writer.longest).toBeLessThan(4000);
+    target.signal('SIGCONT');
+    await writer.stop();
+    await until('it goes on', async () => (await target.client.get('{b}count')) === (await source.client.get('{b}count')));
+    expect((await run.stop()).caughtUp).toBe(false);
+    await catchUp(source.url, () => Promise.resolve([source]), target);
+  });
+
+  test('goes on where there is no time to compare; expiries are held again', async () => {
+    await source.client.call('DEBUG', 'POPULATE', '200000');
+    const writer = new Writer([source]);
+    const run = new SyncRun(source.url, target.url, { pauseSource: 1000, verify: 'values' });
+    await until('it has given up', () => run.notes.some((text) => text.includes('the cutover is given up')));
+    await until('it goes on', () => run.status?.phase === 'changes' && run.status.lanes.every(({ attached }) => attached));
+    const { answered } = writer;
+    await until('the writer goes on', () => writer.answered > answered + 30);
+    await writer.stop();
+    expect((await run.stop()).caughtUp).toBe(false);
+    await catchUp(source.url, () => Promise.resolve([source]), target);
+  });
+
+  test('what differs is named, and the source writes again', async () => {
+    await source.client.mset('one', '1', 'two', '2');
+    const first = new SyncRun(source.url, target.url);
+    await first.done;
+    await target.client.set('two', 'spoiled');
+    const spool = ['--spool', 'none', '--id', 'test'];
+    const args = ['sync', source.url, target.url, ...spool, '--until', 'caught-up', '--settle', '100ms', '--pause-source', '10s', '--verify', 'values'];
+    const { code, err } = await rdbkit(args);
+    expect(code, err).toBe(1);
+    expect(err).toContain('differs: another value: db 0, key "two"');
+    await source.client.set('three', '3');
+  });
+
+  test('one that does not pause says what to do, before anything waits', async () => {
+    await source.client.call('ACL', 'SETUSER', 'copier', 'on', '>secret', '~*', '+@all', '-client|pause');
+    const url = source.url.replace('//', '//copier:secret@');
+    const { code, err } = await rdbkit(['sync', url, target.url, '--spool', 'none', '--until', 'caught-up', '--settle', '100ms', '--pause-source', '5s']);
+    expect(code, err).toBe(4);
+    expect(err).toMatch(/CLIENT PAUSE: NOPERM/);
+    expect(err).toContain('+client|pause');
+    await source.client.call('ACL', 'DELUSER', 'copier');
+  });
+});
+
+test('a cluster is replaced by another one', async () => {
+  const [source, target] = await Promise.all([TestCluster.start(), TestCluster.start()]);
+  const masters = await source.masters();
+  const writer = new Writer(masters);
+  const run = new SyncRun(masters[0].url, (await target.masters())[0].url, { pauseSource: 20_000 });
+  const { cutover } = await run.done;
+  const { answered } = writer;
+  expect(cutover?.kind).toBe('done');
+  expect(await unlike(masters, await target.masters())).toEqual([]);
+  expect(writer.answered).toBe(answered);
+  await Promise.all(masters.map(({ client }) => client.call('CLIENT', 'UNPAUSE')));
+  await writer.stop();
+  await Promise.all([source.stop(), target.stop()]);
+});
