@@ -23,14 +23,15 @@ export async function checkSync(invocation: Invocation<'sync'>): Promise<SyncOpt
   checkSource(words);
   const { sentinelLogin, tls, url } = await checkAccess(target, options, TARGET_SIDE, io);
   const { cluster, dbMap, seed, standalone } = options;
-  const replicated = { ...options, via: 'replication', ...NO_SCAN } as const;
-  const { filter, live, sources } = await serversOf({ ...invocation, options: replicated }, words, filterOf(invocation));
+  const read = { ...options, ...NO_SCAN } as const;
+  const { filter, live, sources } = await serversOf({ ...invocation, options: read }, words, filterOf(invocation));
   const source = live?.get(sources[0]);
   if (source === undefined) throw new UsageError(NO_SOURCE);
   if (dbMap !== undefined && url.db !== undefined) {
     throw new UsageError('the target names a database for all keys: --db-map cannot be used with it');
   }
   checkPhase(invocation);
+  const meaningless = meaninglessOf(invocation);
   const seeds = await seedsOf(seed, io);
   checkQuestions(options, io);
   return {
@@ -46,6 +47,8 @@ export async function checkSync(invocation: Invocation<'sync'>): Promise<SyncOpt
     untilCaughtUp: options.until === 'caught-up',
     holdExpiries: options.expiry === 'held',
     confirm: options.confirm === 'wait',
+    roundEvery: given.has('settle') ? options.settle : undefined,
+    meaningless,
     onGap: options.onGap ?? (options.yes ? 'full' : undefined),
   };
 }
@@ -83,13 +86,13 @@ const LEAST_PAUSE = 1000;
 
 function checkPhase({ byVariable, given, options }: Invocation<'sync'>): void {
   const typed = (names: readonly string[]): string | undefined => names.find((name) => given.has(name) && !byVariable.has(name));
-  const { forget, keepRdb, phase, spool, until } = options;
+  const { forget, keepRdb, phase, spool, until, via } = options;
   const wrong = phase === 'changes' ? typed(OF_COPY) : phase === 'full' ? typed(OF_CHANGES) : undefined;
   if (wrong !== undefined) {
     const why = phase === 'changes' ? 'there is no full copy' : 'only the full copy is made';
     throw new UsageError(`${longName(wrong)} has no meaning with --phase ${phase}: ${why}`);
   }
-  const late = until === undefined ? typed(OF_CATCHING_UP) : undefined;
+  const late = until === undefined ? typed(via === 'replication' ? OF_CATCHING_UP : OF_CATCHING_UP.slice(0, 1)) : undefined;
   if (late !== undefined) throw new UsageError(`${longName(late)} is for --until caught-up, which is not given`);
   if (keepRdb && spool === 'none') throw new UsageError('--keep-rdb needs a folder to keep the RDB in, and --spool none gives it none');
   const { pauseSource } = options;
@@ -100,6 +103,40 @@ function checkPhase({ byVariable, given, options }: Invocation<'sync'>): void {
   const idle = forget ? typed(['dryRun', 'flush', 'keepRdb', 'seed', 'status', 'until']) : undefined;
   if (idle !== undefined) throw new UsageError(`${longName(idle)} has no meaning with --forget, which copies nothing`);
 }
+
+/** Options for one way in which a source is followed, unless they have the value that the other way has anyway. */
+const OF_REPLICATION = [
+  ...(['spool', 'spoolMax', 'seed', 'expiry', 'confirm', 'publish', 'onlyCommand', 'notCommand'] as const),
+  ...(['maxOpsPerSecond', 'onGap', 'psyncCommand', 'preferReplica', 'pauseSource', 'verify'] as const),
+];
+const HARMLESS: Readonly<Record<string, string>> = { spool: 'none', expiry: 'exact', confirm: 'answered', onGap: 'full' };
+
+/** Those that are given for the other way. Throws UsageError if the way is given, too. */
+function meaninglessOf({ byVariable, given, options }: Invocation<'sync'>): SyncOptions['meaningless'] {
+  const { until, via } = options;
+  const typed = (name: string): boolean => given.has(name) && !byVariable.has(name);
+  const of = (names: readonly (keyof Values)[]): string[] =>
+    names.filter((name) => typed(name) && (HARMLESS[name] ?? NaN) !== options[name]).map(longName);
+  const found = {
+    scan: of(OF_REPLICATION),
+    replication: of(until === undefined ? ['events', 'settle'] : ['events']),
+  };
+  if (via === 'auto') return found;
+  const wrong = found[via].at(0);
+  if (wrong === undefined) return found;
+  throw new UsageError(`${wrong} has no meaning with --via ${via}: ${REASONS[wrong] ?? OTHERWISE[via]}`);
+}
+
+const REASONS: Readonly<Record<string, string>> = {
+  '--expiry': 'expiries are exact, and a key that is renewed is fetched again',
+  '--on-gap': 'what was missed is made up for by another scan',
+  '--prefer-replica': 'a replica may have an older value than the one that its master told of',
+  '--settle': 'without --until caught-up it is only for --via scan',
+};
+const OTHERWISE = {
+  scan: 'keys are fetched, and no commands are received',
+  replication: 'it is only for --via scan',
+} as const;
 
 /** The files of the full copy, and the manifest that names them. */
 async function seedsOf(seed: readonly string[] | undefined, io: Io): Promise<Pick<SyncOptions, 'seed' | 'seedManifest'>> {

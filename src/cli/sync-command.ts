@@ -2,7 +2,7 @@ import type { KeyProblem } from '../commands/dump.js';
 import type { RestoreSummary } from '../commands/restore.js';
 import { formatText } from '../commands/diff-terms.js';
 import type { Finding } from '../commands/preflight.js';
-import type { SyncOptions, SyncStatus, SyncSummary } from '../commands/sync.js';
+import type { SyncOptions, SyncStatus, SyncSummary, ToldSummary } from '../commands/sync.js';
 import type { RunProgress, RunSummary } from '../pipeline/run.js';
 import { answerTo } from './answer.js';
 import { command, type Invocation } from './command.js';
@@ -20,6 +20,15 @@ import { canAsk, checkSync } from './sync-check.js';
 import { planChecks, runCheck, stoppedText, stopping, WORDS } from './sync-preflight.js';
 import { serverLine, syncFailure } from './sync-errors.js';
 import { openStatus, type StatusPlace } from './sync-status.js';
+import {
+  afterToldText,
+  broughtText,
+  convergedLines,
+  leftKeys,
+  toldObject,
+  toldParts,
+  toldPlanLines,
+} from './sync-told-text.js';
 import {
   afterSignalText,
   appliedText,
@@ -113,7 +122,8 @@ async function runCopy(invocation: Invocation<'sync'>): Promise<number> {
     line: ({ sync: summary }) => course.closing(summary).join('\nrdbkit: '),
     isEmpty: ({ sync: { declined, restored } }) => declined || (restored !== undefined && restored.read === 0 && !course.copied),
     notes: ({ sync: summary }) => (options.dryRun || summary.declined ? [] : nextLines(summary, checked)),
-    afterSignal: ({ sync: summary }) => afterSignalText(summary, checked, course.copied),
+    afterSignal: ({ sync: summary }) =>
+      summary.told !== undefined && course.copied ? afterToldText(summary, summary.told) : afterSignalText(summary, checked, course.copied),
     fields: ({ sync: summary }) => course.fields(summary),
     exit: ({ sync: summary }) => (options.dryRun ? course.exitOfPlan : course.exit(summary)),
     done: 'copied',
@@ -148,6 +158,8 @@ class Course {
   /** Whether there is a full copy to be made, or was. */
   private planned = false;
   private lanesTold = 0;
+  /** Whether the source is read by scan. */
+  private scans = false;
   /** What was found before the full copy. */
   private findings: readonly Finding[] = [];
   private differences = 0;
@@ -182,6 +194,7 @@ class Course {
       onProgress: (now) => (this.copy = now),
       onHead: listeners.onHead && ((head) => told.has(head.source) || listeners.onHead?.(head)),
       onServer: (facts) => {
+        this.scans = facts.way === 'scan';
         for (const { name } of facts.shards) told.add(name);
         listeners.onServer?.(facts);
       },
@@ -190,7 +203,8 @@ class Course {
         if (byVariable.size > 0 && !options.verbose) talk(variablesLine(byVariable, io.env));
         const sources = plan.sources.filter((head) => head !== undefined && !told.has(head.source));
         const ask = (question: string): Promise<string> => terminal.pause(() => answerTo(question, io));
-        const more = [...syncPlanLines(checked, plan.target), ...planChecks(this.findings)];
+        const own = this.scans ? toldPlanLines(checked) : syncPlanLines(checked, plan.target);
+        const more = [...own, ...planChecks(this.findings)];
         const stops = this.stops.length > 0;
         const asked = { ...options, dryRun: options.dryRun || stops }; // nothing is asked that changes nothing
         this.planned = (await agreedTo({ ...plan, sources }, checked, asked, say, ask, more)) && !asked.dryRun;
@@ -261,9 +275,11 @@ class Course {
   private tell(status: SyncStatus, talk: (text: string) => void, terminal: Terminal): void {
     const { copied, copy, meter, planned, problemCount } = this;
     const rates = meter.take(status, copy.keys);
-    terminal.show(statusParts(status, rates, copy, problemCount));
+    const { phase, told } = status;
+    const copies = told === undefined || phase === 'full';
+    terminal.show(copies ? statusParts(status, rates, copy, problemCount) : toldParts(status, told, problemCount));
     const object = statusObject(status, rates, copy, problemCount);
-    terminal.object(object);
+    terminal.object(told === undefined ? object : toldObject(status, told, copy, problemCount));
     this.status?.board.take(object.status, copy);
     if (planned && !copied && status.phase !== 'full') {
       this.copied = true;
@@ -277,41 +293,58 @@ class Course {
 
   /** Says what is uncertain or failed. */
   ended(sync: SyncSummary, say: (text: string) => void): SyncRun {
-    const { restored } = sync;
+    const { restored, told } = sync;
+    if (told !== undefined && !sync.stopped) this.tellLeft(told, say);
     this.problems.sum(say);
     if (restored !== undefined) {
       for (const warning of restoreWarnings(restored)) say(warning);
       this.copied ||= isWhole(restored);
-      if (restored.failure !== undefined) say(failureText(restored, sync.kept));
+      if (restored.failure !== undefined) say(failureText(restored, sync.kept === true));
     }
     if (sync.declined && !this.invocation.options.dryRun) say('nothing was written.');
-    const interrupted = restored?.interrupted === true || (sync.stopped && !sync.caughtUp);
+    const interrupted = restored?.interrupted === true || (sync.stopped && (told !== undefined || !sync.caughtUp));
     return { ...(restored ?? NO_COPY), interrupted, seconds: sync.seconds, sync };
+  }
+
+  private tellLeft(told: ToldSummary, say: (text: string) => void): void {
+    for (const problem of leftKeys(told, this.checked.sources[0])) {
+      this.problemCount++;
+      this.problems.take(problem, say);
+    }
   }
 
   closing(summary: SyncSummary): string[] {
     const { checked, copied, invocation } = this;
     const { options } = invocation;
-    const { released, restored } = summary;
+    const { released, restored, told } = summary;
     if (options.dryRun) return ['dry run: nothing was written.'];
     const copy = restored === undefined ? [] : [`full copy: ${closingLines(restored, options, checked)}`];
     if (!copied) return copy;
+    if (told !== undefined && options.phase !== 'full') {
+      return [...copy, `changes: ${broughtText(told)}`, ...convergedLines(summary, told, checked.sources[0])];
+    }
     const changes = options.phase === 'full' ? [] : [`changes: ${appliedText(summary)}`];
     return [...copy, ...changes, ...positionLines(summary), ...releasedLines(released), ...cutoverLines(summary.cutover)];
   }
 
-  fields({ caughtUp, cutover, declined, lanes, released, restored, stopped }: SyncSummary): object {
+  fields({ caughtUp, cutover, declined, lanes, released, restored, stopped, told }: SyncSummary): object {
     const { problemCount, problems } = this;
     const copy = restored === undefined ? { rejected: problems.all, reasons: problems.reasons } : restoreFields(restored, problems);
+    if (told !== undefined) {
+      const { left, ...rest } = told;
+      const keys = left.map(({ db, key }) => ({ db: db < 0 ? undefined : db, key: formatText(key, 0, key.length) }));
+      return { ...copy, caughtUp, stopped, declined, problems: problemCount, ...rest, left: keys };
+    }
     const ends = { caughtUp, stopped, declined, problems: problemCount, expiriesReleased: released };
     return { ...copy, checks: this.findings, ...ends, lanes: lanes.map(laneObject), cutover: cutover && cutoverObject(cutover) };
   }
 
-  exit({ cutover, declined, problems, restored }: SyncSummary): number {
+  exit({ caughtUp, cutover, declined, problems, restored, told }: SyncSummary): number {
     if (restored?.failure !== undefined) return EXIT.output;
     if ((restored?.total.damaged ?? 0) > 0) return EXIT.input;
     const lost = restored === undefined ? 0 : restored.total.rejected + restored.told + restored.evicted.length;
-    return declined || problems + lost > 0 || cutover?.kind === 'different' ? EXIT.keys : EXIT.done;
+    const isLate = told !== undefined && (told.doubts.length > 0 || (this.checked.untilCaughtUp === true && !caughtUp));
+    return declined || isLate || problems + lost > 0 || cutover?.kind === 'different' ? EXIT.keys : EXIT.done;
   }
 }
 

@@ -207,13 +207,16 @@ export const GO_ON = 'Run the same command again to go on.';
 
 /** What to do after a sync that ended by itself. */
 export function nextLines(
-  { caughtUp, cutover }: Pick<SyncSummary, 'caughtUp' | 'cutover'>,
+  { caughtUp, cutover, told }: Pick<SyncSummary, 'caughtUp' | 'cutover' | 'told'>,
   ways: Pick<SyncOptions, 'phase' | 'source'>,
 ): string[] {
   if (ways.phase === 'full') return ['next: the same command without --phase full goes on with the writes since.'];
   if (cutover?.kind === 'done') return ['next: when all clients are there, end the sync with --forget.'];
   if (cutover?.kind === 'different') return ['next: the source takes writes again. The same command goes on; rdbkit diff tells more.'];
   if (!caughtUp) return [];
+  if (told !== undefined) {
+    return ['next: if nobody writes to the source any more, point your clients at the target, and end the sync with --forget.'];
+  }
   return [
     'next: to switch over, add --pause-source 30s, which stops the writers while the target gets the last writes. Or by hand:',
     `  redis-cli -u ${redacted(ways.source.access.url)} CLIENT PAUSE 60000 WRITE    (on every master)`,

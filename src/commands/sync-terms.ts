@@ -1,5 +1,6 @@
 /** What the command line needs to know of a sync before the modules that talk to servers are loaded. */
 import type { ServiceName } from './preflight.js';
+import type { Events } from '../sync/told/told-link.js';
 import type { SyncPhase } from './sync.js';
 
 export { SyncError, SyncGap, SyncReplaced } from '../sync/errors.js';
@@ -15,6 +16,8 @@ export const UNTIL = ['caught-up'] as const;
 export const EXPIRIES = ['held', 'exact'] as const;
 /** When a write counts as certain: once replicas of the target have it, or once its master has answered. */
 export const CONFIRMS = ['wait', 'answered'] as const;
+/** How a source that is read by scan tells which keys are written: see sync/told/told-link.ts. */
+export const EVENTS = ['tracking', 'notifications'] as const satisfies readonly Events[];
 /** What to do where the source no longer has the writes since. */
 export const ON_GAP = ['stop', 'full'] as const;
 /** Services for migration that `--check` knows the published limits of. */

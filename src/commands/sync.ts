@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import type { LiveFacts } from '../live/facts.js';
 import { LiveSource } from '../live/live-source.js';
 import { ConnectionLost, mayPass, reasonOf, ServerError } from '../redis/errors.js';
 import { Servers } from '../redis/servers.js';
@@ -12,42 +13,20 @@ import { release } from '../sync/holds.js';
 import { DELETED } from '../sync/lane.js';
 import { Lanes } from '../sync/lanes.js';
 import { Masters } from '../sync/masters.js';
-import type { SyncOptions as ChangeOptions } from '../sync/options.js';
 import { keysOf, Session } from '../sync/session.js';
 import { checkSources, checkTarget } from '../sync/rights.js';
-import type { LaneStatus, SyncStatus } from '../sync/status.js';
+import type { SyncStatus } from '../sync/status.js';
 import { endConnections, type LaneState, readRecords } from '../sync/target/lane-records.js';
-import type { LiveRunOptions } from './live-sources.js';
-import { checksBefore, type Finding, type Words } from './preflight.js';
+import { checksBefore } from './preflight.js';
 import type { RestoreSummary } from './restore.js';
-import type { Difference } from './diff.js';
 import { FullCopy, insteadOfGap } from './sync-copy.js';
 import { Cutover, type CutoverEnd, CutoverLate } from './sync-cutover.js';
+import { ScanSync } from './sync-scan.js';
+import type { SyncOptions, SyncSummary } from './sync-summary.js';
 
 export type { SyncPhase } from '../sync/options.js';
-export type { LaneStatus, SyncStatus } from '../sync/status.js';
-
-export interface SyncOptions extends ChangeOptions, LiveRunOptions {
-  /** Holds rules against both sides before a full copy, and before `onPlan`. */
-  readonly checks?: { readonly words: Words; take(findings: readonly Finding[]): void } | undefined;
-  /** Called with what differs once the source is paused. */
-  readonly onDifference?: ((difference: Difference) => void) | undefined;
-}
-
-export interface SyncSummary {
-  readonly restored: RestoreSummary | undefined;
-  readonly lanes: readonly LaneStatus[];
-  readonly caughtUp: boolean;
-  readonly released: number;
-  readonly problems: number;
-  readonly stopped: boolean;
-  readonly declined: boolean;
-  /** The full copy is not complete, but the RDBs that the source has sent are kept, and the same command goes on from them. */
-  readonly kept: boolean;
-  readonly seconds: number;
-  /** How the source was replaced, with `pauseSource`. */
-  readonly cutover?: CutoverEnd | undefined;
-}
+export type { LaneStatus, SyncStatus, ToldStatus } from '../sync/status.js';
+export type { SyncOptions, SyncSummary, ToldSummary } from './sync-summary.js';
 
 /** Milliseconds between two attempts to reach the target again. */
 const REACH_EVERY = 500;
@@ -66,11 +45,14 @@ export async function sync(options: SyncOptions): Promise<SyncSummary> {
 
 async function syncOnce(options: SyncOptions & { readonly again?: boolean }): Promise<SyncSummary> {
   const [name] = options.sources;
-  const source = await LiveSource.open(name, { ...options.source, via: 'replication', signal: options.signal, onEvent: options.onEvent });
+  const source = await LiveSource.open(name, { ...options.source, signal: options.signal, onEvent: options.onEvent });
   try {
+    checkWay(options, source.facts);
     const servers = await (options.again === true ? reached(options) : targetOf(options));
     try {
-      return await new Sync(options, source, servers, await targetFacts(servers, options.target)).run();
+      const facts = await targetFacts(servers, options.target);
+      const Way = source.facts.way === 'scan' ? ScanSync : Sync;
+      return await new Way(options, source, servers, facts).run();
     } finally {
       servers.close();
     }
@@ -112,6 +94,15 @@ export async function forgetSync(options: SyncOptions): Promise<{ released: numb
 /** Connects to the target. Throws ServerError. */
 function targetOf({ cluster, natMap, onEvent, sentinelLogin, target, tls, url }: SyncOptions): Promise<Servers> {
   return Servers.open({ url, tls, sentinelLogin, natMap }, { cluster, versionKnown: target !== undefined, onEvent });
+}
+
+/** Throws SyncError where options are given that mean nothing for the way in which the source is read. */
+function checkWay({ meaningless }: SyncOptions, { name, refused, way }: LiveFacts): void {
+  const wrong = meaningless?.[way].at(0);
+  if (wrong === undefined) return;
+  const why = refused === undefined ? '' : `, since replication is refused (${refused})`;
+  const other = way === 'scan' ? 'replication' : 'scan';
+  throw new SyncError(name, `it is read by ${way}${why}, and ${wrong} is only for --via ${other}: leave it out`);
 }
 
 class Sync {
@@ -225,6 +216,10 @@ class Sync {
   private async resumes(states: ReadonlyMap<number, LaneState>): Promise<boolean> {
     const { fresh, phase } = this.options;
     const [{ name }] = this.lanes.all;
+    if (fresh !== true && [...states.values()].some(({ record }) => record.phase === 'scan')) {
+      const advice = '--via scan goes on with it, --fresh makes a full copy again and then follows by replication';
+      throw new SyncError(name, `an earlier run of this sync has read the source by scan: ${advice}`);
+    }
     const isWhole = states.size > 0 && [...states.values()].every(({ record }) => record.phase === 'changes');
     if (isWhole && fresh !== true) {
       if (phase !== 'full') return this.goesOn(states);

@@ -3,6 +3,7 @@ import type { SourceManifest } from '../pipeline/manifest.js';
 import type { RestoreOptions } from '../restore/options.js';
 import type { KeyName } from './fences.js';
 import type { SyncStatus } from './status.js';
+import type { Events } from './told/told-link.js';
 
 /** Which part of a sync is done. */
 export type SyncPhase = 'full' | 'changes' | 'both';
@@ -31,6 +32,14 @@ export interface SyncOptions extends RestoreOptions {
   readonly untilCaughtUp?: boolean | undefined;
   readonly maxLag: number;
   readonly settle: number;
+  /** How a source that is read by scan tells which keys were written (default: tracking). */
+  readonly events?: Events | undefined;
+  /** Milliseconds from one fetching of the keys that such a source told to the next one (default 1000). */
+  readonly roundEvery?: number | undefined;
+  /** Milliseconds that such a sync tries to catch up with its source at the end (default 30,000). */
+  readonly drainFor?: number | undefined;
+  /** Options that were given and mean nothing where the source is read in this way. */
+  readonly meaningless?: { readonly scan: readonly string[]; readonly replication: readonly string[] } | undefined;
   /** Milliseconds that the writers of the source may wait at most, for the target to become what the source is (default: they go on). */
   readonly pauseSource?: number | undefined;
   /** What is compared while they wait (default: keys). */

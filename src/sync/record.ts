@@ -19,8 +19,8 @@ export const RECORD_PREFIX = 'rdbkit:sync:';
 /** The field of a hash of records that says which slots of the source belong to which lane: see Crossing. */
 export const LANES_FIELD = 'lanes';
 
-/** `full`: keys are being copied; `changes`: the writes since are. */
-export type Phase = 'full' | 'changes';
+/** `full`: keys are being copied; `changes`: the writes since are; `scan`: the source is read by scan, and there is no position. */
+export type Phase = 'full' | 'changes' | 'scan';
 
 /** How far a lane is, according to one master of the target. */
 export interface LaneRecord {
@@ -68,7 +68,7 @@ export function parseRecord(text: string): LaneRecord | undefined {
   const counts = [certain, sent, db, generation, lanes].every((value) => Number.isSafeInteger(value) && Number(value) >= 0);
   const fits =
     counts &&
-    (phase === 'full' || phase === 'changes') &&
+    (phase === 'full' || phase === 'changes' || phase === 'scan') &&
     typeof id === 'string' &&
     typeof options === 'string' &&
     typeof slots === 'string' &&

@@ -4,7 +4,7 @@ import { OutputError } from '../io/output-error.js';
 import { TS_CODEC } from '../kernels/codec.js';
 import type { Shard } from '../live/shard.js';
 import type { ReplicationPosition } from '../pipeline/source-heads.js';
-import { compileFilter, type FilterOptions } from '../values/filters.js';
+import { compileFilter, type Filter, type FilterOptions } from '../values/filters.js';
 import { releaseNumber } from '../values/targets.js';
 import { specFromServer } from './commands/server-spec.js';
 import { LagClock } from './lag.js';
@@ -213,7 +213,7 @@ export class SourceLane {
     const { crossing, facts, keys, options, positions, servers, signal, table, token, transactions } = session;
     const { allowLoss, confirm, filter = {}, keyPrefixMap, maxOpsPerSecond, maxPayload, notCommand, onlyCommand } = options;
     const { onEvent, onKeyProblem, onNote, publish = false } = options;
-    const valuesFilter = choosesValues(filter) ? compileFilter(valuesOf(filter)) : undefined;
+    const valuesFilter = valueFilterOf(filter);
     const fetcher = new Fetcher({
       ...{ name, open: () => shard.connectMaster(), clustered: session.source.facts.clustered, onEvent },
       known: (id) => spool.history.some((turn) => turn.id === id),
@@ -327,11 +327,13 @@ function hasWrites({ begin, end, history }: Spool, { certain, id }: Pick<LaneRec
   return certain >= begin && certain <= end && history.findLast(({ from }) => from <= certain)?.id === id;
 }
 
-/** Whether a filter looks at more than names of keys and databases. */
+/** What a filter says of values; undefined if it looks only at names of keys and databases. */
+export const valueFilterOf = (filter: FilterOptions = {}): Filter | undefined =>
+  choosesValues(filter) ? compileFilter(valuesOf(filter)) : undefined;
+
 const choosesValues = ({ maxSize, minSize, notType, ttl, type }: FilterOptions): boolean =>
   [maxSize, minSize, ttl].some((value) => value !== undefined) || [type, notType].some((list) => list !== undefined && list.length > 0);
 
-/** What a filter says of values. */
 const valuesOf = ({ maxSize, minSize, notType, now, ttl, type }: FilterOptions): FilterOptions => {
   return { maxSize, minSize, notType, now, ttl, type };
 };

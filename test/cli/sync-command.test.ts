@@ -29,7 +29,12 @@ describe('wrong usage of rdbkit sync', () => {
     ['--until now: expected one of caught-up', [OLD, NEW, '--until', 'now']],
     ['--max-lag soon: expected a time', [OLD, NEW, '--until', 'caught-up', '--max-lag', 'soon']],
     ['--max-lag is for --until caught-up', [OLD, NEW, '--max-lag', '1s']],
-    ['--settle is for --until caught-up', [OLD, NEW, '--settle', '1s']],
+    ['--settle is for --until caught-up', [OLD, NEW, '--settle', '1s', '--via', 'replication']],
+    ['--spool has no meaning with --via scan: keys are fetched, and no commands are received', [OLD, NEW, '--via', 'scan', '--spool', 'x']],
+    ['--expiry has no meaning with --via scan: expiries are exact', [OLD, NEW, '--via', 'scan', '--expiry', 'held']],
+    ['--prefer-replica has no meaning with --via scan: a replica may have an older value', [OLD, NEW, '--via', 'scan', '--prefer-replica']],
+    ['--events has no meaning with --via replication', [OLD, NEW, '--via', 'replication', '--events', 'tracking']],
+    ['--events all: expected one of tracking, notifications', [OLD, NEW, '--events', 'all']],
     ['--until has no meaning with --phase full: only the full copy is made', [OLD, NEW, '--phase', 'full', '--until', 'caught-up']],
     ['--seed has no meaning with --phase changes: there is no full copy', [OLD, NEW, '--phase', 'changes', '--seed', FIXTURE]],
     ['--fresh has no meaning with --phase changes', [OLD, NEW, '--phase', 'changes', '--fresh']],
@@ -61,13 +66,13 @@ describe('wrong usage of rdbkit sync', () => {
     ['--id "{a}": expected up to 64 letters', [OLD, NEW, '--id', '{a}']],
     ['--position-prefix "a{b": expected up to 128 printable ASCII characters, no spaces, { or }', [OLD, NEW, '--position-prefix', 'a{b']],
     ['--position-prefix "a b": expected', [OLD, NEW, '--position-prefix', 'a b']],
+    ["unknown option '--scan-count'", [OLD, NEW, '--scan-count', '10']],
     ['--status here: expected an address and a port, like 127.0.0.1:9121 or :9121', [OLD, NEW, '--status', 'here']],
     ['--status 127.0.0.1:65536: expected an address and a port', [OLD, NEW, '--status', '127.0.0.1:65536']],
     ['--status ::1:9121: expected an address and a port', [OLD, NEW, '--status', '::1:9121']],
     ['--status is a URL: expected an address and a port', [OLD, NEW, '--status', 'http://:x@127.0.0.1:9121']],
     ['--status 192.0.2.1:9121: this machine does not have this address', [OLD, NEW, '--status', '192.0.2.1:9121']],
     ['--status has no meaning with --forget', [OLD, NEW, '--forget', '--status', ':9121', '--yes']],
-    ["unknown option '--via'", [OLD, NEW, '--via', 'scan']],
     ["unknown option '--limit'", [OLD, NEW, '--limit', '1']],
   ])('%s', async (message, argv) => {
     const { code, err, out } = await sync(argv);
@@ -113,7 +118,7 @@ describe('options', () => {
   test('unless given', async () => {
     expect(await checked()).toMatchObject({
       sources: ['redis://127.0.0.1:1'],
-      source: { via: 'replication' },
+      source: { via: 'auto' },
       url: { addresses: [{ port: 2 }] },
       phase: 'both',
       spoolMax: 20 * 1024 ** 3,

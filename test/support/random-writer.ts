@@ -30,6 +30,7 @@ export async function writeRandomly({ count = Infinity, blockers = 2, signal, ..
   const waiting = Array.from({ length: blockers }, (_, i) =>
     block({ ...options, seed: (options.seed ?? 1) * 1000 + i + 1, signal: over.signal }),
   );
+  for (const client of waiting) client.catch(() => undefined); // it is awaited at the end
   try {
     return await pour({ ...options, count, ...(signal !== undefined && { signal }) });
   } finally {

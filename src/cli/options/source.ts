@@ -6,10 +6,15 @@ const WAYS = ['auto', 'replication', 'scan'] as const;
 /** How to reach sources that are servers: the names of the target's options with `source` before them. */
 export const SOURCE = {
   via: value({
-    ...{ commands: SCANNING, value: 'way', choices: WAYS, parse: oneOf(WAYS), default: 'auto' },
+    ...{ commands, value: 'way', choices: WAYS, parse: oneOf(WAYS), default: 'auto' },
     help:
       'how to read a server. replication: as a replica, a snapshot of one moment; scan: with SCAN and DUMP, which every server allows; ' +
       'auto: replication, or scan where it is refused',
+    helpIn: {
+      sync:
+        'how to follow the source. replication: as a replica; scan: copy with SCAN and DUMP, and fetch again each key that the source tells ' +
+        'was written; auto: replication, or scan where it is refused',
+    },
   }),
   sourceUser: value({ commands, value: 'name', parse: text, help: 'log in as this user' }),
   sourcePasswordFile: value({

@@ -1,4 +1,14 @@
-import { CONFIRMS, EXPIRIES, ON_GAP, RECORD_PREFIX, SERVICE_NAMES, STOPPING, SYNC_PHASES, UNTIL } from '../../commands/sync-terms.js';
+import {
+  CONFIRMS,
+  EVENTS,
+  EXPIRIES,
+  ON_GAP,
+  RECORD_PREFIX,
+  SERVICE_NAMES,
+  STOPPING,
+  SYNC_PHASES,
+  UNTIL,
+} from '../../commands/sync-terms.js';
 import { flag, list, value } from './option.js';
 import { commandNames, listenAddress, number, oneOf, ones, path, positionPrefix, size, syncName, time } from './words.js';
 
@@ -20,7 +30,14 @@ export const SYNCED = {
     help: 'caught-up: end with exit code 0 when the target has kept up with the source, see --max-lag and --settle (default: when stopped)',
   }),
   maxLag: value({ commands, value: 'time', parse: time, default: '1s', help: 'with --until caught-up: the target is this late at most' }),
-  settle: value({ commands, value: 'time', parse: time, default: '2s', help: 'with --until caught-up: and has been for this long' }),
+  settle: value({
+    ...{ commands, value: 'time', parse: time, default: '2s' },
+    help: 'with --until caught-up: and has been for this long; with --via scan: keys that were written are fetched once in this time (1s)',
+  }),
+  events: value({
+    ...{ commands, value: 'how', choices: EVENTS, parse: oneOf(EVENTS), default: 'tracking' },
+    help: 'with --via scan: how the source tells which keys are written: by CLIENT TRACKING (Redis 6.0), or by keyspace notifications',
+  }),
   pauseSource: value({
     ...{ commands, value: 'time', parse: time, noVariable: 'it stops the writers of the source' },
     help:
