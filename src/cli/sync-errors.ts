@@ -30,9 +30,9 @@ export function syncFailure(error: unknown, copied: boolean): Failed | undefined
 }
 
 /** Advice to use options that a sync does not have. */
-const NOT_HERE = /; --via scan does without| --write-as commands [^.]*\.| INFO is not needed with [^.]*\./g;
+const NOT_HERE = / --write-as commands [^.]*\.| INFO is not needed with [^.]*\./g;
 const SCAN_INSTEAD = 'Read it with SCAN and DUMP instead: --via scan.';
-const NEEDS_PSYNC = 'A sync needs PSYNC: if a service has it under another name, --psync-command gives that.';
+const NEEDS_PSYNC = 'If the service has PSYNC under another name, --psync-command gives that; --via scan does without (docs/sync.md).';
 /** Where the rights of other commands are. */
 const RIGHTS_ELSEWHERE = /All that a (?:source has to allow|restore needs) is in docs\/\w+\.md, "The least rights"/g;
 

@@ -1,6 +1,7 @@
 import { LiveSource } from '../live/live-source.js';
+import type { Way } from '../live/options.js';
 import { dataOf, total } from '../preflight/estimate.js';
-import { factsOf, type Lack, type Rights, type Terms } from '../preflight/facts.js';
+import { factsOf, type Lack, type Rights, type Terms, wayOf } from '../preflight/facts.js';
 import { type Finding, findingsOf, type Words } from '../preflight/rule.js';
 import { RULES } from '../preflight/rules.js';
 import { type ServiceName, SERVICES } from '../preflight/services.js';
@@ -10,7 +11,7 @@ import { Servers } from '../redis/servers.js';
 import { type TargetFacts, targetFacts } from '../restore/target-facts.js';
 import { compileFilter } from '../values/filters.js';
 import type { SyncOptions as ChangeOptions } from '../sync/options.js';
-import { checkSources, checkTarget } from '../sync/rights.js';
+import { checkSources, checkTarget, checkTold } from '../sync/rights.js';
 import { keysOf as positionsOf } from '../sync/session.js';
 import { MEMORY } from '../sync/spool/spool.js';
 import { readRecords } from '../sync/target/lane-records.js';
@@ -68,11 +69,11 @@ export async function preflight(
       const lanes = positions === undefined ? [] : [...positions.lanes.values()];
       const again = lanes.length > 0;
       const resumes = again && lanes.every(({ record }) => record.phase === 'changes') && options[i].fresh !== true;
-      const all = await factsOf({
+      const asked = await factsOf({
         ...{ source, servers, facts, signal, measure: MEASURE, psync: psyncOf(options[i], source) },
-        rights: await rightsOf(options[i], source, servers),
         ...{ service: service !== undefined, terms: { ...termsOf(options[i]), resumes, again, others } },
       });
+      const all = { ...asked, rights: await rightsOf(options[i], source, servers, wayOf(asked)) };
       others += total(all.source.servers, dataOf) ?? 0;
       sources.push({
         source: source.facts.name,
@@ -107,14 +108,16 @@ export async function checksBefore(options: SyncOptions, { again, ...copy }: Cop
 }
 
 /** Nothing is run. */
-async function rightsOf(options: SyncOptions, source: LiveSource, servers: Servers): Promise<Rights> {
-  const { filter, holdExpiries: holds, signal = new AbortController().signal } = options;
+async function rightsOf(options: SyncOptions, source: LiveSource, servers: Servers, way: Way): Promise<Rights> {
+  const { events, filter, holdExpiries: holds, signal = new AbortController().signal } = options;
   const notes: string[] = [];
   const onNote = (text: string): void => void notes.push(text);
   return {
-    source: await lackOf(() => checkSources(source, { db: filter?.db, signal, onNote })),
+    source: await lackOf(() =>
+      way === 'scan' ? checkTold(source, { events, signal, onNote }) : checkSources(source, { db: filter?.db, signal, onNote }),
+    ),
     target: await lackOf(async () => {
-      notes.push(...(await checkTarget({ servers, keys: positionsOf(options), holds, signal })));
+      notes.push(...(await checkTarget({ servers, keys: positionsOf(options), way, holds, signal })));
     }),
     notes,
   };
@@ -142,6 +145,7 @@ function termsOf(options: SyncOptions): Omit<Terms, 'resumes' | 'again' | 'other
   return {
     target: (db) => (chosen?.has(db) === false || (only ?? db) !== db ? undefined : (url.db ?? dbMap?.get(db) ?? db)),
     filtered: compileFilter(filter).active,
+    via: source.via ?? 'auto',
     ...{ conflict, flush, functions, maxPayload, spoolMax: spool === undefined ? MEMORY : spoolMax },
   };
 }

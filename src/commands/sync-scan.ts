@@ -8,6 +8,7 @@ import type { TargetFacts } from '../restore/target-facts.js';
 import { SyncError, SyncReplaced } from '../sync/errors.js';
 import type { KeyName } from '../sync/fences.js';
 import { recordText } from '../sync/record.js';
+import { checkTarget, checkTold } from '../sync/rights.js';
 import { Session } from '../sync/session.js';
 import type { SyncStatus, ToldStatus } from '../sync/status.js';
 import { endConnections, labelOf, readRecords, readRuns, type Records, removeLane, replaceRecords } from '../sync/target/lane-records.js';
@@ -15,6 +16,7 @@ import { Names } from '../sync/told/names.js';
 import { Rounds } from '../sync/told/rounds.js';
 import { ToldFeed } from '../sync/told/told-feed.js';
 import { restore, type RestoreOptions, type RestoreSummary } from './restore.js';
+import { takeChecks } from './sync-checks.js';
 import type { SyncOptions, SyncSummary } from './sync-summary.js';
 
 /** The number of the lane that the record is of. */
@@ -78,6 +80,7 @@ export class ScanSync {
     const { dry, keys, servers } = session;
     const timers: NodeJS.Timeout[] = [];
     try {
+      await this.checkRights();
       if (!dry) await this.endEarlier();
       const before = await readRecords(servers, keys);
       this.check(before);
@@ -87,6 +90,7 @@ export class ScanSync {
       const empty = facts.masters.every(({ counted, keys: there }) => counted && there.size === 0);
       session.alone = empty || options.flush === true || (again && [...before.lanes.values()].every(({ record }) => record.alone));
       timers.push(setInterval(() => this.status(), STATUS_EVERY));
+      await takeChecks(options, session, again);
       if (!dry) {
         await feed.connect();
         await rounds.begin();
@@ -118,6 +122,14 @@ export class ScanSync {
       feed.close();
       rounds.close();
     }
+  }
+
+  /** Throws ServerError if a server refuses what may be needed later. */
+  private async checkRights(): Promise<void> {
+    const { keys, servers, signal, source } = this.session;
+    const { events, onNote } = this.options;
+    await checkTold(source, { events, signal, onNote });
+    await checkTarget({ servers, keys, way: 'scan', holds: false, signal }); // what it can do without is said later
   }
 
   private async endEarlier(): Promise<void> {

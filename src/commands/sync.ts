@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { LiveFacts } from '../live/facts.js';
 import { LiveSource } from '../live/live-source.js';
-import { ConnectionLost, mayPass, reasonOf, ServerError } from '../redis/errors.js';
+import { mayPass, reasonOf } from '../redis/errors.js';
 import { Servers } from '../redis/servers.js';
 import { unlessAborted } from '../redis/unless-aborted.js';
 import { Waiting } from '../redis/waiting.js';
@@ -17,8 +17,8 @@ import { keysOf, Session } from '../sync/session.js';
 import { checkSources, checkTarget } from '../sync/rights.js';
 import type { SyncStatus } from '../sync/status.js';
 import { endConnections, type LaneState, readRecords } from '../sync/target/lane-records.js';
-import { checksBefore } from './preflight.js';
 import type { RestoreSummary } from './restore.js';
+import { takeChecks } from './sync-checks.js';
 import { FullCopy, insteadOfGap } from './sync-copy.js';
 import { Cutover, type CutoverEnd, CutoverLate } from './sync-cutover.js';
 import { ScanSync } from './sync-scan.js';
@@ -146,7 +146,7 @@ class Sync {
       timer = setInterval(() => this.status(), STATUS_EVERY);
       if (!(await this.resumes(before.lanes))) {
         this.phase = 'full';
-        await this.check(before.lanes.size > 0);
+        await takeChecks(options, session, before.lanes.size > 0);
         restored = await new FullCopy(session, lanes, masters).run(before.lanes);
         if (!endedWell(restored)) {
           const isKept = (await lanes.copies()).every((mark) => mark !== undefined && mark !== 'torn');
@@ -177,20 +177,6 @@ class Sync {
       await this.cutover?.end();
       session.close();
       await lanes.close();
-    }
-  }
-
-  /** What cannot be asked now is no reason not to copy: the copy tries for longer. */
-  private async check(again: boolean): Promise<void> {
-    const { facts, servers, signal, source } = this.session;
-    const { checks, onNote } = this.options;
-    if (checks === undefined) return;
-    try {
-      checks.take(await checksBefore(this.options, { source, servers, facts, signal, again }, checks.words));
-    } catch (error) {
-      signal.throwIfAborted();
-      if (!(error instanceof ServerError || error instanceof ConnectionLost)) throw error;
-      onNote?.(`the checks before the copy were not made: ${error.message}`);
     }
   }
 

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import type { LiveSource } from '../live/live-source.js';
+import type { Way } from '../live/options.js';
 import { type Access, openClient } from '../redis/connect.js';
 import { reasonOf, ServerError } from '../redis/errors.js';
 import { replicationRefused } from '../redis/replication-probe.js';
@@ -34,6 +35,8 @@ export interface Lack {
 
 /** What the sync is asked to do. */
 export interface Terms {
+  /** How the source is to be read: auto is by scan where PSYNC is refused. */
+  readonly via: 'auto' | Way;
   /** The database on the target for one of the source; undefined if its keys are left out. */
   readonly target: (db: number) => number | undefined;
   /** Whether only some keys are copied. */
@@ -128,12 +131,15 @@ export interface Questions {
   /** Milliseconds between the two looks at processor and writes. */
   readonly measure: number;
   readonly service?: boolean | undefined;
-  readonly rights?: Rights | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
+/** How the source is going to be read. */
+export const wayOf = ({ source, terms: { via } }: Facts): Way =>
+  via !== 'auto' ? via : source.servers.some(({ psync }) => psync !== undefined) ? 'scan' : 'replication';
+
 /** Asks both sides; nothing is changed. Throws ServerError and the reason of the signal. */
-export async function factsOf({ facts, measure, psync, rights, servers, service, signal, source, terms }: Questions): Promise<Facts> {
+export async function factsOf({ facts, measure, psync, servers, service, signal, source, terms }: Questions): Promise<Facts> {
   const { servers: read } = source;
   const rates = await ratesOf(read, measure, signal);
   const sources = await onEach(read, async (client, name, i) => ({
@@ -163,7 +169,7 @@ export async function factsOf({ facts, measure, psync, rights, servers, service,
       refuses: (await writeRefused(servers, terms.maxPayload === 0))?.reason,
     },
     terms,
-    rights,
+    rights: undefined,
   };
 }
 

@@ -1,4 +1,5 @@
-import type { Facts } from './facts.js';
+import type { Way } from '../live/options.js';
+import { type Facts, wayOf } from './facts.js';
 
 /** What comes of a rule: `unknown`, if the server did not say what it has to know. */
 export type Outcome = 'ok' | 'warning' | 'stops' | 'unknown';
@@ -30,6 +31,8 @@ export interface Rule {
   readonly source: string;
   /** Whether the plan of a sync says it anyway. */
   readonly inPlan?: boolean;
+  /** The one way to read a source that it is about, if it is not about both. */
+  readonly way?: Way;
   readonly judge: (facts: Facts, words: Words) => Verdict | readonly Verdict[];
 }
 
@@ -37,7 +40,9 @@ export type Finding = Verdict & Pick<Rule, 'name' | 'title' | 'side' | 'source'>
 
 /** Those of one rule that say the same of several servers become one. */
 export function findingsOf(rules: readonly Rule[], facts: Facts, words: Words): Finding[] {
-  return rules.flatMap(({ inPlan = false, judge, name, side, source, title }) => {
+  const read = wayOf(facts);
+  return rules.flatMap(({ inPlan = false, judge, name, side, source, title, way = read }) => {
+    if (way !== read) return [];
     const verdicts = [judge(facts, words)].flat();
     const distinct = new Map(verdicts.map((verdict) => [`${verdict.outcome} ${verdict.found}`, verdict]));
     const isOne = distinct.size === 1;

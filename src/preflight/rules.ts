@@ -4,7 +4,7 @@ import { hasFunctions, type Target } from '../values/targets.js';
 import { parseInfo } from '../redis/server-info.js';
 import { type Answer, fieldOf, type Info, Refused } from './answer.js';
 import { BYTES_PER_SECOND, dataOf, estimateOf, KEYS_PER_SECOND, keysOf, total } from './estimate.js';
-import type { Facts, Lack, Login, SourceServer } from './facts.js';
+import { type Facts, type Lack, type Login, type SourceServer, wayOf } from './facts.js';
 import { ok, type Rule, stops, unknown, type Verdict, warning, type Words } from './rule.js';
 
 const REDIS = 'https://redis.io/docs/latest';
@@ -138,18 +138,23 @@ const targetLogin: Rule = {
   judge: ({ target }) => loginVerdict(target.login, 'target'),
 };
 
-const NO_PSYNC =
-  'ACL SETUSER NAME +psync +replconf gives the right; where the server has no PSYNC, rdbkit restore copies it by SCAN, without the writes since';
+const GIVE_PSYNC = 'ACL SETUSER NAME +psync +replconf gives the right, where the server has PSYNC';
+const NO_PSYNC = `${GIVE_PSYNC}; where it has not, --via scan lets it tell the names of keys that are written`;
+const BY_SCAN = 'the source is read by scan, and tells the names of keys that are written';
+const LESS =
+  'That is not exactly once and keeps no order, and a run that was killed begins with another scan: docs/sync.md, ' +
+  `"What this way cannot promise". ${GIVE_PSYNC}`;
 
 const psync: Rule = {
   ...{ name: 'psync', title: 'replication allowed', side: 'source', inPlan: true },
   source: `${REDIS}/commands/psync/`,
   judge: (facts) =>
-    each(facts, (server) =>
-      server.psync === undefined
-        ? ok('PSYNC is not refused')
-        : stops(`PSYNC is refused (${server.psync})`, NO_PSYNC),
-    ),
+    each(facts, ({ psync: refused }) => {
+      if (facts.terms.via === 'scan') return ok(`not needed with --via scan: ${BY_SCAN}`);
+      if (refused === undefined) return ok('PSYNC is not refused');
+      const found = `PSYNC is refused (${refused})`;
+      return facts.terms.via === 'replication' ? stops(found, NO_PSYNC) : warning(`${found}: ${BY_SCAN}`, LESS);
+    }),
 };
 
 function rightsVerdict(lack: Lack | undefined, notes: readonly string[]): Verdict {
@@ -170,7 +175,7 @@ const targetRights: Rule = {
 };
 
 const backlog: Rule = {
-  ...{ name: 'backlog', title: 'repl-backlog-size', side: 'source' },
+  ...{ name: 'backlog', title: 'repl-backlog-size', side: 'source', way: 'replication' },
   source: REPLICATION,
   judge: (facts, words) =>
     each(facts, (server) => {
@@ -198,7 +203,7 @@ function limitsOf(text: string): { readonly hard: number; readonly soft: number;
 const RDB_ONLY = [6, 2];
 
 const outputBuffer: Rule = {
-  ...{ name: 'output-buffer', title: 'client-output-buffer-limit', side: 'source' },
+  ...{ name: 'output-buffer', title: 'client-output-buffer-limit', side: 'source', way: 'replication' },
   source: `${REDIS}/develop/reference/clients/`,
   judge: (facts, words) =>
     each(facts, (server) => {
@@ -238,6 +243,7 @@ const cpu: Rule = {
       if (rates.cpu === undefined) return unknown('could not be checked (INFO has no used_cpu_user)');
       const found = `${Math.round(rates.cpu * 100)} % of a core, measured over ${seconds(rates.seconds)}`;
       if (rates.cpu < BUSY) return ok(found);
+      if (wayOf(facts) === 'scan') return warning(found, 'To read all keys slows it down further: copy at a quieter time');
       const slower = 'To fork and to send the copy slows it down further';
       return warning(found, `${slower}: copy at a quieter time, or read a replica with --prefer-replica`);
     }),
@@ -373,7 +379,7 @@ const duration: Rule = {
       `about ${seconds(estimate.seconds)} for ${bytes(estimate.bytes)} in ${count(estimate.keys)} keys: the slowest of ` +
       `${bytes(BYTES_PER_SECOND)}/s, ${count(KEYS_PER_SECOND)} keys/s (as measured in docs/benchmarks.md)${link}`;
     const writes = total(source.servers, writesOf);
-    if (writes === undefined) return ok(found);
+    if (writes === undefined || wayOf(facts) === 'scan') return ok(found);
     const waiting = writes * estimate.seconds;
     if (waiting <= terms.spoolMax) return ok(found);
     const more = `about ${bytes(waiting)} are written meanwhile, and the spool takes ${bytes(terms.spoolMax)}`;

@@ -1,5 +1,6 @@
 import { type Answer, ErrorAnswer, ReplyLink } from '../live/reply-link.js';
 import type { LiveSource } from '../live/live-source.js';
+import type { Way } from '../live/options.js';
 import type { OpenedNode } from '../live/replication-input.js';
 import { encodeCommand } from '../redis/commands.js';
 import { mayPass, ServerError } from '../redis/errors.js';
@@ -7,6 +8,7 @@ import { abortedBy, isUnknownCommand, refusalOf } from '../redis/refusals.js';
 import type { Servers } from '../redis/servers.js';
 import { unlessAborted } from '../redis/unless-aborted.js';
 import type { RecordKeys } from './record.js';
+import { assertNotifies, type Events } from './told/told-link.js';
 
 /*
  * A sync runs for days, and some commands are only needed when something happens: a key has to be fetched, expiries are released at the
@@ -22,7 +24,7 @@ interface Refused {
 }
 
 /** Commands whose subcommands are rights of their own. */
-const CONTAINERS: ReadonlySet<string> = new Set(['CLIENT', 'CLUSTER', 'OBJECT']);
+const CONTAINERS: ReadonlySet<string> = new Set(['CLIENT', 'CLUSTER', 'FUNCTION', 'OBJECT']);
 
 /** `CLIENT KILL`. */
 const nameOf = ([name, ...args]: Command): string => (CONTAINERS.has(name) ? `${name} ${args[0]}` : name);
@@ -35,8 +37,8 @@ const isOfKeys = (error: string): boolean => error.startsWith('NOPERM') && /\bke
 /** Whether the server does not take a command at all, whatever it is about. */
 const isRefusal = (error: string): boolean => error.startsWith('NOPERM') || (error.startsWith('ERR') && refusalOf(error) === 'stop');
 
-/** Which of these commands a server refuses. Nothing is run. Throws ConnectionLost and the reason of the signal. */
-async function refusedOf({ socket }: OpenedNode, commands: readonly Command[], signal: AbortSignal): Promise<Refused[]> {
+/** Which of these commands a server refuses. Nothing is run, unless `runs`. Throws ConnectionLost and the reason of the signal. */
+async function refusedOf({ socket }: OpenedNode, commands: readonly Command[], signal: AbortSignal, runs = false): Promise<Refused[]> {
   const link = new ReplyLink(socket, () => undefined, signal);
   const ask = async (...asked: Command[]): Promise<Refused[]> => {
     link.write(Buffer.concat(asked.map(encodeCommand)));
@@ -45,6 +47,7 @@ async function refusedOf({ socket }: OpenedNode, commands: readonly Command[], s
     return answers.flatMap((answer, i) => (answer instanceof ErrorAnswer ? [{ command: asked[i], error: abortedBy(answer.text) }] : []));
   };
   try {
+    if (runs) return (await ask(...commands)).filter(({ error }) => isRefusal(error));
     const around = await ask(['MULTI'], ['EXEC']);
     // without MULTI, the commands would be run
     if (around.some(({ command: [name] }) => name === 'MULTI')) return around.slice(0, 1);
@@ -56,9 +59,14 @@ async function refusedOf({ socket }: OpenedNode, commands: readonly Command[], s
 }
 
 /** Those that a server is asked for now; none if it cannot be reached, which is for what comes next. Throws the reason of the signal. */
-async function refusedAt(open: () => Promise<OpenedNode>, commands: readonly Command[], signal: AbortSignal): Promise<Refused[]> {
+async function refusedAt(
+  open: () => Promise<OpenedNode>,
+  commands: readonly Command[],
+  signal: AbortSignal,
+  runs = false,
+): Promise<Refused[]> {
   try {
-    return await refusedOf(await unlessAborted(open(), signal, (late) => late.socket.destroy()), commands, signal);
+    return await refusedOf(await unlessAborted(open(), signal, (late) => late.socket.destroy()), commands, signal, runs);
   } catch (error) {
     signal.throwIfAborted();
     if (!mayPass(error)) throw error;
@@ -66,16 +74,18 @@ async function refusedAt(open: () => Promise<OpenedNode>, commands: readonly Com
   }
 }
 
-function refusal(server: string, refused: readonly Refused[], pattern: string): ServerError {
+function refusal(server: string, refused: readonly Refused[], pattern: string, where = 'Rights'): ServerError {
   const [{ error }] = refused;
   const of = (is: (one: Refused) => boolean): Command[] => refused.filter(is).map(({ command }) => command);
-  const lacking = of((one) => one.error.startsWith('NOPERM') && !isOfKeys(one.error)).map(ruleOf);
+  const lacking = of((one) => one.error.startsWith('NOPERM') && !isOfKeys(one.error)).map((one) =>
+    one[0] === 'PSUBSCRIBE' ? `${ruleOf(one)} allchannels` : ruleOf(one),
+  );
   const rules = new Set([...(refused.some((one) => isOfKeys(one.error)) ? [pattern] : []), ...lacking]);
   const missing = of((one) => !one.error.startsWith('NOPERM')).map(nameOf);
   const advice = [
     ...(rules.size === 0 ? [] : [`A sync needs more rights there: ACL SETUSER NAME ${[...rules].join(' ')} gives them.`]),
     ...(missing.length === 0 ? [] : [`A sync does not work with a server that does not take ${missing.join(', ')}.`]),
-    'All that it needs is in docs/sync.md, "Rights".',
+    `All that it needs is in docs/sync.md, "${where}".`,
   ];
   return new ServerError('REFUSED', server, error, undefined, advice.join(' '));
 }
@@ -129,6 +139,37 @@ export async function checkSources(
   await Promise.all(ofShards);
 }
 
+/**
+ * What is needed to read a source by scan, and to let it tell which keys are written. These commands are run: they change nothing, and
+ * such a user need not have MULTI. Throws ServerError if a master refuses some of it.
+ */
+export async function checkTold(
+  { servers }: LiveSource,
+  { events = 'tracking', onNote, signal }: Pick<SourceRights, 'onNote' | 'signal'> & { readonly events?: Events | undefined },
+): Promise<void> {
+  const telling: readonly Command[] = events === 'tracking' ? [['HELLO'], ['CLIENT', 'TRACKING', 'OFF']] : [['PSUBSCRIBE', PROBE]];
+  const commands: Command[] = [
+    ...([['INFO', 'replication'], ['SELECT', '0'], ['SCAN', '0', 'COUNT', '1'], ['DUMP', PROBE], ['PEXPIRETIME', PROBE]] as const),
+    ...([['PTTL', PROBE], ['TIME'], ['EXISTS', PROBE], ['PING']] as const),
+    ...(servers.clustered ? ([['CLUSTER', 'SLOTS'], ['CLUSTER', 'NODES']] as const) : []),
+    ...telling,
+  ];
+  await Promise.all(
+    servers.masters.map(async (master) => {
+      const { name } = master;
+      const all = await refusedAt(async () => ({ ...(await servers.openSocket(master)), name }), commands, signal, true);
+      const isOlder = all.some(({ command: [word], error }) => word === 'PEXPIRETIME' && isUnknownCommand(error));
+      const unneeded = [...(isOlder ? ['PEXPIRETIME'] : ['PTTL', 'TIME']), ...(servers.clustered ? ['SELECT'] : [])];
+      const refused = all.filter(({ command: [word], error }) => !unneeded.includes(word) && !isOfKeys(error));
+      if (refused.length > 0) throw ofSource(refusal(name, refused, '~*', SCAN_RIGHTS));
+      if (all.some(({ error }) => isOfKeys(error))) onNote?.(`${name}: its user may not read all keys: those outside of ~PATTERN are named`);
+      if (events === 'notifications') await assertNotifies(name, await servers.client(master), onNote);
+    }),
+  );
+}
+
+const SCAN_RIGHTS = 'The least rights for a scan';
+
 /** The error of a server that is read. */
 export function ofSource(error: ServerError): ServerError {
   error.readAs = 'source';
@@ -138,6 +179,8 @@ export function ofSource(error: ServerError): ServerError {
 export interface TargetRights {
   readonly servers: Servers;
   readonly keys: RecordKeys;
+  /** How the source is read (default: by replication). */
+  readonly way?: Way | undefined;
   /** Whether expiries are released in the end. */
   readonly holds: boolean;
   readonly signal: AbortSignal;
@@ -147,8 +190,10 @@ export interface TargetRights {
  * What is needed for positions, values that were fetched, and expiries; which commands the source will send is not known. Returns what it
  * means that some of it is refused. Throws ServerError if a sync cannot go without.
  */
-export async function checkTarget({ holds, keys, servers, signal }: TargetRights): Promise<string[]> {
+export async function checkTarget({ holds: held, keys, servers, signal, way }: TargetRights): Promise<string[]> {
   const { clustered, masters, owners } = servers;
+  const byScan = way === 'scan';
+  const holds = held && !byScan;
   const notes = await Promise.all(
     masters.map(async (master, index) => {
       const slot = clustered ? (owners?.indexOf(index) ?? 0) : -1;
@@ -164,7 +209,8 @@ export async function checkTarget({ holds, keys, servers, signal }: TargetRights
         ['DEL', key],
         ['RESTORE', key, '0', ''],
         ['SCAN', '0'],
-        ...(clustered ? ([['EXISTS', key], ['ASKING']] as const) : []),
+        ...(clustered || byScan ? ([['EXISTS', key]] as const) : []),
+        ...(clustered ? ([['ASKING']] as const) : []),
       ];
       const forKeys: Command[] = [['PEXPIRETIME', key], ['PEXPIREAT', key, '1'], ['PTTL', key], ['PEXPIRE', key, '1'], ['TIME']];
       const forFields: Command[] = [
@@ -180,10 +226,11 @@ export async function checkTarget({ holds, keys, servers, signal }: TargetRights
       const unneeded = new Set([
         ...(hasNot('PEXPIRETIME') ? ['PEXPIRETIME', 'PEXPIREAT'] : ['PTTL', 'PEXPIRE', 'TIME']),
         ...(hasNot('HPEXPIRETIME') ? forFields.map(([word]) => word) : []),
+        ...(byScan ? ['MULTI', 'EXEC', 'HDEL', 'ASKING'] : []), // no transactions, and one record
         'CLIENT',
       ]);
       const fatal = refused.filter(({ command: [word] }) => !unneeded.has(word));
-      if (fatal.length > 0) throw refusal(master.name, fatal, `~${keys.prefix}*`);
+      if (fatal.length > 0) throw refusal(master.name, fatal, `~${keys.prefix}*`, byScan ? SCAN_RIGHTS : undefined);
       const first = refused.find(({ command: [word] }) => word === 'CLIENT');
       return first === undefined ? [] : [`${master.name} refuses ${nameOf(first.command)} (${first.error}): ${RISK}`];
     }),

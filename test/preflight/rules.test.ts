@@ -45,6 +45,7 @@ function facts(server: Partial<SourceServer> = {}, target: Partial<TargetFacts> 
       ...{ facts: { ...TARGET, ...target }, link: 1e9, refuses: undefined, bulkLimit: `${512 << 20}` },
     },
     terms: {
+      via: 'auto',
       ...{ target: (db) => db, filtered: false, conflict: 'error', flush: false, functions: true, maxPayload: 512 << 20, spoolMax: 1e12 },
       ...{ resumes: false, again: false, others: 0, ...terms },
     },

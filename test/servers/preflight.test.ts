@@ -108,12 +108,55 @@ describe.concurrent('rules of --check', { timeout: 30_000 }, () => {
     const [source, target] = await pair([], ['--maxmemory', '1']);
     await source.client.call('ACL', 'SETUSER', 'reader', 'on', '>pw', '~*', '+@all', '-psync', '-sync', '-dump');
     await target.client.call('ACL', 'SETUSER', 'default', '-client|kill');
-    const { code, rows } = await check([source.url, target.url, '--source-user', 'reader'], { RDBKIT_SOURCE_AUTH: 'pw' });
+    const args = [source.url, target.url, '--source-user', 'reader', '--via', 'replication'];
+    const { code, rows } = await check(args, { RDBKIT_SOURCE_AUTH: 'pw' });
     expect(code).toBe(1);
     expect(rows.get('psync')).toMatch(/^stops: PSYNC is refused \(NOPERM/);
     expect(rows.get('source-rights')).toMatch(/^stops: it refuses what a sync needs \(NOPERM .*'dump'/);
     expect(rows.get('target-rights')).toMatch(/^warning: .* refuses CLIENT KILL/);
     expect(rows.get('writable')).toMatch(/^stops: it refuses every write \(OOM/);
+  });
+
+  test('a source that is read by scan: PSYNC is not needed, and what is needed instead is asked for', async () => {
+    const [source, target] = await pair();
+    const env = { RDBKIT_SOURCE_AUTH: 'pw' };
+    const user = async (...rules: string[]): Promise<void> => {
+      await source.client.call('ACL', 'SETUSER', 'reader', 'reset', 'on', '>pw', ...rules);
+    };
+    // those of docs/sync.md, "The least rights for a scan"
+    const least = '~* -@all +info +select +scan +dump +pexpiretime +exists +ping +client|tracking +function|list +function|dump'.split(' ');
+    await user(...least);
+    const args = [source.url, target.url, '--source-user', 'reader'];
+    const auto = await check(args, env);
+    expect(auto.code).toBe(0);
+    expect(auto.rows.get('psync')).toMatch(/^warning: PSYNC is refused \(NOPERM.*\): the source is read by scan, and tells the names of keys/);
+    expect(auto.all.find(({ name }) => name === 'psync')?.advice).toContain('What this way cannot promise');
+    expect(['source-rights', 'target-rights', 'backlog', 'output-buffer'].map((name) => auto.rows.get(name)?.split(':')[0])).toEqual([
+      ...['ok', 'ok', undefined, undefined],
+    ]);
+    const asked = await check([...args, '--via', 'scan'], env);
+    expect(asked.rows.get('psync')).toMatch(/^ok: not needed with --via scan/);
+    await user(...least, '-dump', '-client|tracking');
+    const refused = await check(args, env);
+    expect([refused.code, refused.rows.get('source-rights')]).toEqual([1, expect.stringMatching(/^stops: .*NOPERM.*'dump'/)]);
+    expect(refused.all.find(({ name }) => name === 'source-rights')?.advice).toContain('ACL SETUSER NAME +dump +client|tracking gives them');
+    const run = await rdbkit(['sync', ...args, '--until', 'caught-up'], { env });
+    expect([run.code, run.err]).toEqual([4, expect.stringContaining('+dump +client|tracking')]);
+    // the same with notifications
+    const notified = [...args, '--events', 'notifications'];
+    await user(...least, '-client|tracking');
+    expect((await check(notified, env)).all.find(({ name }) => name === 'source-rights')?.advice).toContain('+psubscribe allchannels');
+    await user(...least, '+psubscribe', 'allchannels', '+config|get');
+    expect((await check(notified, env)).rows.get('source-rights')).toMatch(/^stops: .*notify-keyspace-events is ""/);
+    await source.client.config('SET', 'notify-keyspace-events', 'KA');
+    expect((await check(notified, env)).rows.get('source-rights')).toMatch(/^ok/);
+    // a sync makes the checks, too
+    await source.client.select(14);
+    await source.client.set('far', '1');
+    const small = await start('--databases', '2');
+    const copied = await rdbkit(['sync', source.url, small.url, '--via', 'scan', '--until', 'caught-up']);
+    expect([copied.code, copied.err]).toEqual([1, expect.stringContaining('databases: the target has databases 0 to 1')]);
+    expect(await small.client.dbsize()).toBe(0);
   });
 
   test('what a server refuses to tell is unknown, and not in order', async () => {

@@ -236,7 +236,7 @@ describe(`servers that hide commands, ${SERVER}`, () => {
     rdbkit(['sync', from.url, to.url, '--spool', 'none', '--yes', '--retry-for', '100ms', ...CAUGHT_UP]);
 
   test.each([
-    [['PSYNC', 'SYNC'], /unknown command 'PSYNC'.* A sync needs PSYNC: if a service has it under another name, --psync-command gives that\.$/m],
+    [['PSYNC', 'SYNC'], /unknown command 'PSYNC'.* If the service has PSYNC under another name, --psync-command gives that; --via scan does without .*\.$/m],
     [['REPLCONF'], /unknown command .*REPLCONF.* A sync does not work with a server that does not take REPLCONF\. .*"Rights"\.$/im],
     [['DUMP', 'EXISTS'], /unknown command .*DUMP.* A sync does not work with a server that does not take DUMP, EXISTS\. .*"Rights"\.$/im],
   ])('a source without %s', async (names, expected) => {

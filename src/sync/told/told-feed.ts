@@ -7,7 +7,7 @@ import { refusalOf } from '../../redis/refusals.js';
 import { unlessAborted } from '../../redis/unless-aborted.js';
 import { Waiting } from '../../redis/waiting.js';
 import { PendingKeys } from './pending-keys.js';
-import { type Events, ToldLink } from './told-link.js';
+import { assertNotifies, type Events, ToldLink } from './told-link.js';
 
 export interface ToldFeedOptions {
   readonly source: LiveSource;
@@ -46,7 +46,6 @@ export class ToldFeed {
   private readonly known = new Map<string, Known>();
   private begun = false;
   private noStats = false;
-  private unchecked = false;
 
   constructor(private readonly options: ToldFeedOptions) {}
 
@@ -101,26 +100,9 @@ export class ToldFeed {
       },
     });
     this.links.set(name, link);
-    if (events === 'notifications') await this.checkNotifications(master);
+    if (events === 'notifications') await assertNotifies(name, await source.servers.client(master), undefined);
     await link.start(opened);
     this.known.set(name, await this.ask(master, link));
-  }
-
-  /** Notifications have to be on: all classes, by keys. */
-  private async checkNotifications({ name, ...master }: Master): Promise<void> {
-    const { onNote, source } = this.options;
-    const client = await source.servers.client({ name, ...master });
-    const reply = await client.config('GET', 'notify-keyspace-events').catch(() => undefined);
-    const flags = Array.isArray(reply) && reply.length > 1 ? reply[1] : undefined;
-    if (flags === undefined) {
-      if (this.unchecked) return;
-      this.unchecked = true;
-      onNote?.(`${name} does not tell whether keyspace notifications are on (CONFIG GET): notify-keyspace-events has to have K and A`);
-    } else if (!flags.includes('K') || !(flags.includes('A') || Array.from('g$lshzxetd').every((flag) => flags.includes(flag)))) {
-      const advice = 'CONFIG SET notify-keyspace-events KA, or a parameter group, turns them on.';
-      const reason = `its notify-keyspace-events is "${flags}", so that not all writes are told`;
-      throw new ServerError('REFUSED', name, reason, undefined, advice);
-    }
   }
 
   /** The first reason counts. */

@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { Redis } from 'ioredis';
 import { encodeCommand } from '../../redis/commands.js';
 import type { Opened } from '../../redis/connect.js';
 import { ConnectionClosed, ConnectionLost, reasonOf, ServerError } from '../../redis/errors.js';
@@ -143,6 +144,20 @@ export class ToldLink {
     this.socket?.destroy();
     for (const { reject } of this.waiting.splice(0)) reject(reason);
   }
+}
+
+/** Notifications have to be on: all classes, by keys. Throws ServerError. */
+export async function assertNotifies(name: string, client: Redis, onNote: ((text: string) => void) | undefined): Promise<void> {
+  const reply = await client.config('GET', 'notify-keyspace-events').catch(() => undefined);
+  const flags = Array.isArray(reply) && reply.length > 1 ? reply[1] : undefined;
+  if (flags === undefined) {
+    onNote?.(`${name} does not tell whether keyspace notifications are on (CONFIG GET): notify-keyspace-events has to have K and A`);
+    return;
+  }
+  if (flags.includes('K') && (flags.includes('A') || Array.from('g$lshzxetd').every((flag) => flags.includes(flag)))) return;
+  const advice = 'CONFIG SET notify-keyspace-events KA, or a parameter group, turns them on.';
+  const reason = `its notify-keyspace-events is "${flags}", so that not all writes are told`;
+  throw new ServerError('REFUSED', name, reason, undefined, advice);
 }
 
 const TRACKING =
