@@ -107,7 +107,7 @@ function checkPhase({ byVariable, given, options }: Invocation<'sync'>): void {
 /** Options for one way in which a source is followed, unless they have the value that the other way has anyway. */
 const OF_REPLICATION = [
   ...(['spool', 'spoolMax', 'seed', 'expiry', 'confirm', 'publish', 'onlyCommand', 'notCommand'] as const),
-  ...(['maxOpsPerSecond', 'onGap', 'psyncCommand', 'preferReplica', 'pauseSource', 'verify'] as const),
+  ...(['maxOpsPerSecond', 'onGap', 'psyncCommand', 'preferReplica'] as const),
 ];
 const HARMLESS: Readonly<Record<string, string>> = { spool: 'none', expiry: 'exact', confirm: 'answered', onGap: 'full' };
 

@@ -321,7 +321,8 @@ class Course {
     const copy = restored === undefined ? [] : [`full copy: ${closingLines(restored, options, checked)}`];
     if (!copied) return copy;
     if (told !== undefined && options.phase !== 'full') {
-      return [...copy, `changes: ${broughtText(told)}`, ...convergedLines(summary, told, checked.sources[0])];
+      const ended = convergedLines(summary, told, checked.sources[0]);
+      return [...copy, `changes: ${broughtText(told)}`, ...ended, ...cutoverLines(summary.cutover)];
     }
     const changes = options.phase === 'full' ? [] : [`changes: ${appliedText(summary)}`];
     return [...copy, ...changes, ...positionLines(summary), ...releasedLines(released), ...cutoverLines(summary.cutover)];
@@ -333,7 +334,8 @@ class Course {
     if (told !== undefined) {
       const { left, ...rest } = told;
       const keys = left.map(({ db, key }) => ({ db: db < 0 ? undefined : db, key: formatText(key, 0, key.length) }));
-      return { ...copy, caughtUp, stopped, declined, problems: problemCount, ...rest, left: keys };
+      const ends = { caughtUp, stopped, declined, problems: problemCount };
+      return { ...copy, checks: this.findings, ...ends, ...rest, left: keys, cutover: cutover && cutoverObject(cutover) };
     }
     const ends = { caughtUp, stopped, declined, problems: problemCount, expiriesReleased: released };
     return { ...copy, checks: this.findings, ...ends, lanes: lanes.map(laneObject), cutover: cutover && cutoverObject(cutover) };

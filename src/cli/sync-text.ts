@@ -215,7 +215,10 @@ export function nextLines(
   if (cutover?.kind === 'different') return ['next: the source takes writes again. The same command goes on; rdbkit diff tells more.'];
   if (!caughtUp) return [];
   if (told !== undefined) {
-    return ['next: if nobody writes to the source any more, point your clients at the target, and end the sync with --forget.'];
+    return [
+      'next: if nobody writes to the source any more, point your clients at the target, and end the sync with --forget.',
+      '  --pause-source 30s lets the writers wait for that, and compares both sides.',
+    ];
   }
   return [
     'next: to switch over, add --pause-source 30s, which stops the writers while the target gets the last writes. Or by hand:',
@@ -232,7 +235,8 @@ export function cutoverLines(cutover: SyncSummary['cutover']): string[] {
   const isOne = cutover.stands.length === 1;
   const at = cutover.stands.map(({ name, offset }) => (isOne ? countText(offset) : `${countText(offset)} of ${printable(name)}`));
   const rest = `the source takes writes again in ${secondsText(cutover.left / 1000)}`;
-  return [verified, `the target is the source at offset ${at.join(', ')}: point your clients at it; ${rest}`];
+  const where = at.length === 0 ? '' : ` at offset ${at.join(', ')}`;
+  return [verified, `the target is the source${where}: point your clients at it; ${rest}`];
 }
 
 export function cutoverObject(cutover: NonNullable<SyncSummary['cutover']>): object {

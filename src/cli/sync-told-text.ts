@@ -18,11 +18,12 @@ export function toldPlanLines({ events = 'tracking', phase, untilCaughtUp }: Syn
 }
 
 /** A line for the terminal. */
-export function toldParts({ phase }: SyncStatus, told: ToldStatus, problems: number): readonly string[] {
+export function toldParts({ pauseLeft = 0, phase }: SyncStatus, told: ToldStatus, problems: number): readonly string[] {
   const { lagSeconds, masters, pending, scans } = told;
   const lost = masters.filter(({ connected }) => !connected);
   const where = lost.length === 1 ? printable(lost[0].name) : `${lost.length} masters`;
-  const what = phase === 'settling' ? 'catching up' : 'changes';
+  const paused = `the source is paused, for ${secondsText(pauseLeft)} more`;
+  const what = phase === 'paused' ? paused : phase === 'settling' ? 'catching up' : 'changes';
   return [
     lost.length === 0 ? what : `${what}, no connection to ${where}`,
     `${keysText(pending)} pending`,

@@ -26,6 +26,48 @@ export interface Stand {
   readonly offset: number;
 }
 
+/** The end of the writes of a source that is paused. */
+export interface LastWrites {
+  /** Where its masters stand, if they tell. */
+  readonly stands: readonly Stand[];
+  /** Until the target has every write. Rejects with the reason of the signal, and with why it cannot have them. */
+  drain(signal: AbortSignal): Promise<void>;
+  /** Rejects if the source was written to since. */
+  assertStill(signal: AbortSignal): Promise<void>;
+}
+
+/** Of a source that is followed by replication. */
+export class LaneEnds implements LastWrites {
+  private ends: readonly (Stand & { readonly lane: SourceLane; readonly id: string })[] = [];
+
+  constructor(private readonly lanes: Lanes) {}
+
+  get stands(): readonly Stand[] {
+    return this.ends.map(({ name, offset }) => ({ name, offset }));
+  }
+
+  /** The offset up to which a lane has everything. */
+  offsetOf(lane: SourceLane): number {
+    return this.ends.find((end) => end.lane === lane)?.offset ?? 0;
+  }
+
+  async drain(signal: AbortSignal): Promise<void> {
+    this.ends = await Promise.all(
+      this.lanes.all.map(async (lane) => {
+        const { id, offset } = await lane.history();
+        return { lane, name: lane.name, id, offset };
+      }),
+    );
+    await Promise.all(this.ends.map(({ lane, offset }) => lane.untilCertain(offset, signal)));
+  }
+
+  async assertStill(signal: AbortSignal): Promise<void> {
+    for (const { id, lane, name, offset } of this.ends) {
+      if (await lane.wroteSince(offset, id, signal)) throw new Error(`${name} was written to while it was paused`);
+    }
+  }
+}
+
 /** The release that tells expiries exactly. */
 const WITH_PEXPIRETIME = 700;
 /** Milliseconds before the end of the pause by which everything has to be done: clients of the source that wait may write then. */
@@ -36,7 +78,6 @@ const RESERVE = 250;
  * sides compared. Whatever takes too long ends it, before a writer goes on.
  */
 export class Cutover {
-  private stands: readonly (Stand & { readonly lane: SourceLane; readonly id: string })[] = [];
   private over = false;
   /** Fires when there is no time left. */
   private readonly deadline = new AbortController();
@@ -45,7 +86,7 @@ export class Cutover {
 
   private constructor(
     private readonly session: Session,
-    private readonly lanes: Lanes,
+    private readonly writes: LastWrites,
     private readonly pause: SourcePause,
   ) {
     this.timer = setTimeout(() => this.deadline.abort(new Error('the pause is over')), Math.max(0, pause.left - RESERVE));
@@ -53,11 +94,11 @@ export class Cutover {
   }
 
   /** Throws ServerError if the source refuses. */
-  static async begin(session: Session, lanes: Lanes, milliseconds: number): Promise<Cutover> {
+  static async begin(session: Session, writes: LastWrites, milliseconds: number): Promise<Cutover> {
     const { servers } = session.source;
     await servers.refresh();
     session.options.onEvent?.(`the source is paused for ${milliseconds / 1000} s at most: its last writes are applied`, true);
-    return new Cutover(session, lanes, await SourcePause.begin(servers, milliseconds));
+    return new Cutover(session, writes, await SourcePause.begin(servers, milliseconds));
   }
 
   /** Milliseconds until the source takes writes again. */
@@ -65,51 +106,35 @@ export class Cutover {
     return Math.max(0, this.pause.left);
   }
 
-  /** The offset up to which a lane has everything. */
-  offsetOf(lane: SourceLane): number {
-    return this.stands.find((stand) => stand.lane === lane)?.offset ?? 0;
-  }
-
   /** Until the target has every write. Returns why not, if there is no time for it. Throws the reason of the session's signal. */
   async drain(): Promise<string | undefined> {
-    return this.intime('its last writes were not applied', async () => {
-      const { all } = this.lanes;
-      this.stands = await Promise.all(
-        all.map(async (lane) => {
-          const { id, offset } = await lane.history();
-          return { lane, name: lane.name, id, offset };
-        }),
-      );
-      await Promise.all(this.stands.map(({ lane, offset }) => lane.untilCertain(offset, this.signal)));
-    });
+    return this.intime('its last writes were not applied', () => this.writes.drain(this.signal));
   }
 
   /** The run is to end as CutoverLate unless the lanes come to their ends in time. */
-  async ended(): Promise<void> {
+  async ended(lanes: Lanes): Promise<void> {
     const late = (): void => this.session.fail(new CutoverLate('the target did not take the last position within the time'));
     this.deadline.signal.addEventListener('abort', late);
     if (this.deadline.signal.aborted) late();
-    await this.lanes.ended();
+    await lanes.ended();
     this.deadline.signal.removeEventListener('abort', late);
   }
 
-  /** Compares both sides, and looks whether the source has stood still. The lanes have ended, and expiries are released. */
+  /** Compares both sides once `release` is done, and looks whether the source has stood still. Nothing else writes to the target. */
   async finish(release: (signal: AbortSignal) => Promise<unknown>, take: (difference: Difference) => void): Promise<CutoverEnd> {
     let verdict: DiffSummary | undefined;
     const late = await this.intime('expiries were not released, and both sides not compared', async () => {
       await release(this.signal);
       verdict = await this.verdict(take);
       this.signal.throwIfAborted();
-      for (const { id, lane, name, offset } of this.stands) {
-        if (await lane.wroteSince(offset, id, this.signal)) throw new Error(`${name} was written to while it was paused`);
-      }
+      await this.writes.assertStill(this.signal);
     });
     if (late !== undefined || verdict === undefined) return { kind: 'late', reason: late ?? '' };
     const { complete, different, met } = verdict;
     if (!complete) return { kind: 'late', reason: 'both sides could not be read to their ends' };
     if (different + met > 0) return { kind: 'different', verdict };
     this.over = true;
-    return { kind: 'done', verdict, stands: this.stands.map(({ name, offset }) => ({ name, offset })), left: this.left };
+    return { kind: 'done', verdict, stands: this.writes.stands, left: this.left };
   }
 
   private async intime(what: string, work: () => Promise<void>): Promise<string | undefined> {
@@ -151,5 +176,11 @@ export class Cutover {
     if (this.over) return;
     this.over = true;
     await this.pause.end();
+  }
+  /** The same, and says so. */
+  async giveUp(reason: string): Promise<void> {
+    await this.end();
+    const then = 'The source takes writes again, and the sync goes on until it is stopped';
+    this.session.options.onNote?.(`the cutover is given up: ${reason}. ${then}`);
   }
 }

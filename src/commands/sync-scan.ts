@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { LiveSource } from '../live/live-source.js';
 import { mayPass, reasonOf } from '../redis/errors.js';
 import type { Servers } from '../redis/servers.js';
+import { unlessAborted } from '../redis/unless-aborted.js';
 import { Waiting } from '../redis/waiting.js';
 import { endedWell } from '../restore/summary.js';
 import type { TargetFacts } from '../restore/target-facts.js';
@@ -17,6 +18,7 @@ import { Rounds } from '../sync/told/rounds.js';
 import { ToldFeed } from '../sync/told/told-feed.js';
 import { restore, type RestoreOptions, type RestoreSummary } from './restore.js';
 import { takeChecks } from './sync-checks.js';
+import { Cutover, type CutoverEnd } from './sync-cutover.js';
 import type { SyncOptions, SyncSummary } from './sync-summary.js';
 
 /** The number of the lane that the record is of. */
@@ -54,6 +56,10 @@ export class ScanSync {
   /** Keys of the target that the source does not have, and that nobody agreed to delete. */
   private kept = 0;
   private restored: RestoreSummary | undefined;
+  /** While the source is paused; whether that has failed; and how it ended otherwise. */
+  private cutover: Cutover | undefined;
+  private givenUp = false;
+  private end: CutoverEnd | undefined;
 
   constructor(
     private readonly options: SyncOptions,
@@ -113,11 +119,13 @@ export class ScanSync {
       }
       await rounds.watch();
       this.phase = 'changes';
-      return this.summary(await this.follow());
+      const caughtUp = await this.follow();
+      return this.summary(caughtUp, this.end);
     } catch (error) {
       throw session.reasonFor(error);
     } finally {
       for (const timer of timers) clearInterval(timer);
+      await this.cutover?.end();
       session.close();
       feed.close();
       rounds.close();
@@ -253,7 +261,7 @@ export class ScanSync {
   /** Fetches what is told until it is to end. Returns whether the target is what the source was then. */
   private async follow(): Promise<boolean> {
     const { feed, options, rounds, session } = this;
-    const { maxLag, roundEvery = ROUND_EVERY, stop, untilCaughtUp } = options;
+    const { maxLag, pauseSource, roundEvery = ROUND_EVERY, stop, untilCaughtUp } = options;
     let near: number | undefined;
     const stopping = (): void => {
       rounds.giveUpAt = Date.now() + (options.drainFor ?? DRAIN_FOR);
@@ -270,9 +278,68 @@ export class ScanSync {
       if (stop?.aborted === true) return this.drain();
       if (lag > maxLag + roundEvery || feed.doubt !== undefined) near = undefined;
       else near ??= begun;
-      if (untilCaughtUp === true && near !== undefined && Date.now() - near >= roundEvery) return this.drain();
+      if (untilCaughtUp === true && !this.givenUp && near !== undefined && Date.now() - near >= roundEvery) {
+        if (pauseSource === undefined) return this.drain();
+        if (await this.cutOver(pauseSource)) return true;
+      }
       await this.pause(begun + roundEvery - Date.now());
     }
+  }
+
+  /** Pauses the source until the target is what it is, and both were compared. False if the source writes again, and the sync goes on. */
+  private async cutOver(milliseconds: number): Promise<boolean> {
+    const { options, rounds, session } = this;
+    let working: Promise<unknown> | undefined;
+    const intime = <T>(work: Promise<T>, signal: AbortSignal): Promise<T> => unlessAborted((working = work), signal, () => undefined);
+    const cutover = await Cutover.begin(
+      session,
+      {
+        stands: [],
+        drain: (signal) => intime(this.drainPaused(signal), signal),
+        assertStill: async (signal) => {
+          if (await intime(rounds.isQuiet(), signal)) return;
+          throw new Error(this.doubts.at(0) ?? 'the source was written to while it was paused');
+        },
+      },
+      milliseconds,
+    );
+    this.cutover = cutover;
+    this.phase = 'paused';
+    this.status();
+    rounds.giveUpAt = Date.now() + cutover.left;
+    const late = await cutover.drain();
+    const nothing = (): Promise<void> => Promise.resolve(); // expiries are exact
+    const end: CutoverEnd =
+      late === undefined
+        ? await cutover.finish(nothing, (difference) => options.onDifference?.(difference))
+        : { kind: 'late', reason: late };
+    if (end.kind !== 'late') {
+      this.end = end;
+      return true;
+    }
+    await cutover.giveUp(end.reason);
+    this.cutover = undefined;
+    this.givenUp = true;
+    await working?.catch(() => undefined); // a round may still be under way
+    session.assertWell();
+    session.signal.throwIfAborted();
+    rounds.giveUpAt = options.stop?.aborted === true ? Date.now() + (options.drainFor ?? DRAIN_FOR) : Infinity;
+    this.phase = 'changes';
+    return false;
+  }
+
+  /** Rounds until all that was written before the pause is on the target. */
+  private async drainPaused(signal: AbortSignal): Promise<void> {
+    const { feed, rounds, session } = this;
+    for (let well = false; !well; ) {
+      signal.throwIfAborted();
+      await feed.connect();
+      if (feed.doubt !== undefined) throw new Error(feed.doubt); // all keys have to be read again
+      well = await rounds.round(true);
+      session.assertWell();
+    }
+    const doubt = this.doubts.at(0);
+    if (doubt !== undefined) throw new Error(doubt);
   }
 
   /** Undefined if it gave up, as it may then: keys cannot be fetched, or written. */
@@ -335,11 +402,12 @@ export class ScanSync {
   }
 
   private status(): void {
-    const { phase, started, told } = this;
-    this.options.onStatus?.({ phase, lanes: [], told, seconds: (performance.now() - started) / 1000 });
+    const { cutover, phase, started, told } = this;
+    const seconds = (performance.now() - started) / 1000;
+    this.options.onStatus?.({ phase, lanes: [], told, seconds, pauseLeft: cutover && cutover.left / 1000 });
   }
 
-  private summary(caughtUp: boolean): SyncSummary {
+  private summary(caughtUp: boolean, cutover?: CutoverEnd): SyncSummary {
     const { doubts, options, rejected, restored, rounds, session, told } = this;
     this.status();
     const left: KeyName[] = [];
@@ -348,6 +416,7 @@ export class ScanSync {
       left.push({ db, key: key.slice() });
     }
     return {
+      cutover,
       ...{ restored, lanes: [], caughtUp, released: 0, problems: session.problems + rejected },
       told: { ...told, left, doubts },
       stopped: options.stop?.aborted === true,

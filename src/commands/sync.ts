@@ -20,7 +20,7 @@ import { endConnections, type LaneState, readRecords } from '../sync/target/lane
 import type { RestoreSummary } from './restore.js';
 import { takeChecks } from './sync-checks.js';
 import { FullCopy, insteadOfGap } from './sync-copy.js';
-import { Cutover, type CutoverEnd, CutoverLate } from './sync-cutover.js';
+import { Cutover, type CutoverEnd, CutoverLate, LaneEnds } from './sync-cutover.js';
 import { ScanSync } from './sync-scan.js';
 import type { SyncOptions, SyncSummary } from './sync-summary.js';
 
@@ -115,6 +115,7 @@ class Sync {
   private stopped = false;
   /** While the source is paused. */
   private cutover: Cutover | undefined;
+  private readonly ends: LaneEnds;
 
   constructor(
     private readonly options: SyncOptions,
@@ -124,6 +125,7 @@ class Sync {
   ) {
     this.session = new Session(options, source, servers, facts);
     this.lanes = new Lanes(this.session);
+    this.ends = new LaneEnds(this.lanes);
     const { crossing } = this.session;
     this.masters = crossing && new Masters(this.session, this.lanes, crossing);
   }
@@ -272,8 +274,8 @@ class Sync {
     const cut = caughtUp.then((is) => {
       if (!is) return;
       this.stopped = true;
-      for (const one of lanes.all) one.lane?.stop(this.cutover?.offsetOf(one) ?? one.sourceOffset);
-      return this.cutover?.ended();
+      for (const one of lanes.all) one.lane?.stop(this.cutover === undefined ? one.sourceOffset : this.ends.offsetOf(one));
+      return this.cutover?.ended(lanes);
     });
     cut.catch((error: unknown) => session.fail(error));
     void masters?.watch(() => this.stopped || session.signal.aborted).catch((error: unknown) => session.fail(error));
@@ -299,8 +301,7 @@ class Sync {
 
   /** Pauses the source, and returns whether the target has all of its writes; if not, the source writes again. */
   private async cutOver(milliseconds: number): Promise<boolean> {
-    const { lanes, session } = this;
-    const cutover = await Cutover.begin(session, lanes, milliseconds);
+    const cutover = await Cutover.begin(this.session, this.ends, milliseconds);
     this.cutover = cutover;
     this.phase = 'paused';
     this.status();
@@ -312,9 +313,8 @@ class Sync {
   }
 
   private async giveUp(cutover: Cutover, reason: string): Promise<void> {
-    await cutover.end();
+    await cutover.giveUp(reason);
     this.cutover = undefined;
-    this.options.onNote?.(`the cutover is given up: ${reason}. The source takes writes again, and the sync goes on until it is stopped`);
   }
 
   /** Gives keys their real expiries: nothing is written any more. */

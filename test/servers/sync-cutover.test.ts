@@ -1,5 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import type { SyncOptions } from '../../src/commands/sync.js';
+import { parseServerUrl } from '../../src/redis/url.js';
 import { rdbkit } from '../support/cli-support.js';
 import { TestCluster } from '../support/redis-cluster.js';
 import { RedisNode } from '../support/redis-node.js';
@@ -38,6 +40,12 @@ class Writer {
     return this.done;
   }
 }
+
+const byScan = (url: string, more: Partial<SyncOptions>): Partial<SyncOptions> => ({
+  source: { access: { url: parseServerUrl(url) }, via: 'scan' },
+  ...{ spool: undefined, holdExpiries: false, roundEvery: 100 },
+  ...more,
+});
 
 /** Of slots of the first, second and third master. */
 const TAGS = ['b', 'c', 'a'];
@@ -103,6 +111,67 @@ describe('a server', () => {
     await writer.stop();
     expect((await run.stop()).caughtUp).toBe(false);
     await catchUp(source.url, () => Promise.resolve([source]), target);
+  });
+
+  test('is replaced where it is read by scan: nothing is pending, and nothing is lost', async () => {
+    await source.client.call('FUNCTION', 'LOAD', 'REPLACE', "#!lua name=lib\nredis.register_function('f', function() return 1 end)");
+    await source.client.xgroup('CREATE', '{b}stream', 'workers', '$', 'MKSTREAM');
+    const writer = new Writer([source]);
+    let group = 0; // which nothing tells of
+    const events: string[] = [];
+    const run = new SyncRun(source.url, target.url, {
+      ...byScan(source.url, { pauseSource: 20_000, verify: 'values' }),
+      onEvent: (text) => events.push(text),
+    });
+    const other = source.client.duplicate({ commandTimeout: undefined });
+    const regrouping = setInterval(() => void other.xgroup('SETID', '{b}stream', 'workers', `${++group}-0`).catch(() => undefined), 50);
+    const { caughtUp, cutover, told } = await run.done;
+    clearInterval(regrouping);
+    other.disconnect();
+    const { answered } = writer;
+    expect([caughtUp, cutover?.kind, told?.pending, told?.doubts], run.notes.join()).toEqual([true, 'done', 0, []]);
+    expect(await unlike([source], [target])).toEqual([]);
+    expect(await target.client.xinfo('GROUPS', '{b}stream')).toEqual(await source.client.xinfo('GROUPS', '{b}stream'));
+    expect(await target.client.call('FUNCTION', 'LIST')).toEqual(await source.client.call('FUNCTION', 'LIST'));
+    expect(Number(await target.client.get('{b}count'))).toBeGreaterThanOrEqual(answered / 3);
+    if (cutover?.kind !== 'done') throw new Error('not done');
+    expect([cutover.stands, cutover.left > 10_000]).toEqual([[], true]);
+    expect(writer.answered).toBe(answered); // it still waits
+    await source.client.call('CLIENT', 'UNPAUSE');
+    await writer.stop();
+    await Promise.all([source, target].map(({ client }) => client.call('FUNCTION', 'FLUSH')));
+  });
+
+  test('writes again where it is read by scan and the target is lost, and the sync goes on', async () => {
+    const writer = new Writer([source]);
+    const run = new SyncRun(source.url, target.url, {
+      ...byScan(source.url, { pauseSource: 2000 }),
+      onEvent: (text) => text.startsWith('the source is paused') && target.signal('SIGSTOP'),
+    });
+    await until('it has given up', () => run.notes.some((text) => text.includes('the cutover is given up')));
+    expect(run.notes.join()).toContain('The source takes writes again');
+    const { answered } = writer;
+    await until('the writer goes on', () => writer.answered > answered);
+    expect(writer.longest).toBeLessThan(4000);
+    target.signal('SIGCONT');
+    await writer.stop();
+    await until('it goes on', async () => (await target.client.get('{b}count')) === (await source.client.get('{b}count')));
+    const { caughtUp, cutover } = await run.stop();
+    expect([caughtUp, cutover]).toEqual([true, undefined]);
+    await until('they are alike', async () => (await unlike([source], [target])).length === 0);
+  });
+
+  test('writes again where it is read by scan and somebody ends the pause', async () => {
+    await source.client.call('DEBUG', 'POPULATE', '200000');
+    const writer = new Writer([source]);
+    const run = new SyncRun(source.url, target.url, {
+      ...byScan(source.url, { pauseSource: 20_000, verify: 'values' }),
+      onEvent: (text) => text.startsWith('the source is paused') && setTimeout(() => void source.client.call('CLIENT', 'UNPAUSE'), 300),
+    });
+    await until('it has given up', () => run.notes.some((text) => text.includes('the cutover is given up')));
+    await writer.stop();
+    expect((await run.stop()).caughtUp).toBe(true);
+    await until('they are alike', async () => (await unlike([source], [target])).length === 0);
   });
 
   test('what differs is named, and the source writes again', async () => {

@@ -12,7 +12,7 @@ import { until } from '../support/until.js';
 const printed = [...readFileSync(new URL('../../docs/sync.md', import.meta.url), 'utf8').matchAll(/^ACL SETUSER rdbkit on >… (.+)$/gm)].map(
   ([, rules]) => rules.split(' '),
 );
-const [SOURCE, SOURCE_CLUSTER, TARGET, TARGET_CLUSTER] = printed;
+const [, SOURCE, SOURCE_CLUSTER, TARGET, TARGET_CLUSTER] = printed; // the first is that of a scan: preflight.test.ts
 
 const folder = new Folder();
 afterAll(() => folder.remove());
@@ -49,9 +49,9 @@ const sync = (source: RedisNode, target: RedisNode, ...argv: string[]): Promise<
 const CAUGHT_UP = ['--until', 'caught-up', '--settle', '200ms'];
 /** Without that of its small backlog. */
 const warningsOf = (err: string): string[] => (err.match(/warning: .*/g) ?? []).filter((line) => !line.startsWith('warning: backlog'));
-const rightsOf = (err: string): string | undefined => /ACL SETUSER NAME (.+) gives (?:them|it)\./.exec(err)?.[1];
+const rightsOf = (err: string): string | undefined => /ACL SETUSER NAME (.+) gives (?:them|it)[.;]/.exec(err)?.[1];
 
-test('the page has four lists', () => expect(printed).toHaveLength(4));
+test('the page has five lists', () => expect(printed).toHaveLength(5));
 
 describe(`the least rights for a sync between servers, ${SERVER}`, { timeout: 30_000 }, () => {
   let source: RedisNode;
@@ -110,7 +110,7 @@ describe(`the least rights for a sync between servers, ${SERVER}`, { timeout: 30
     'a source without %s: an error at the beginning, which names it',
     async (right) => {
       await allow([source], without(SOURCE, right));
-      const { code, err } = await sync(source, target, ...CAUGHT_UP);
+      const { code, err } = await sync(source, target, '--via', 'replication', ...CAUGHT_UP);
       expect([code, rightsOf(err)]).toEqual([4, right === '+psync' ? '+psync +replconf' : right]);
       expect(err).toMatch(/^rdbkit: REFUSED: \S+: NOPERM .*All that (?:it|a sync) needs is in docs\/sync\.md, "Rights"\.\n$/);
       expect(await target.client.dbsize()).toBe(0);
@@ -233,7 +233,7 @@ describe(`servers that hide commands, ${SERVER}`, () => {
   afterAll(() => usual.stop());
 
   const run = (from: RedisNode, to: RedisNode): Promise<Result> =>
-    rdbkit(['sync', from.url, to.url, '--spool', 'none', '--yes', '--retry-for', '100ms', ...CAUGHT_UP]);
+    rdbkit(['sync', from.url, to.url, '--spool', 'none', '--yes', '--retry-for', '100ms', '--via', 'replication', ...CAUGHT_UP]);
 
   test.each([
     [['PSYNC', 'SYNC'], /unknown command 'PSYNC'.* If the service has PSYNC under another name, --psync-command gives that; --via scan does without .*\.$/m],

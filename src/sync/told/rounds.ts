@@ -169,8 +169,14 @@ export class Rounds {
     this.current = undefined;
     const changed = await this.bringWatched(all);
     const loaded = await this.passing(async () => (await this.functions?.round()) === true, true);
+    return (await this.isQuiet()) && changed === 0 && !loaded;
+  }
+
+  /** Whether all that was written before this is called was told and brought, and nothing is in doubt. */
+  async isQuiet(): Promise<boolean> {
+    const { feed } = this.options;
     const heard = await feed.heard(this.sourceKeys.processes);
-    return heard && (await this.isSameTarget()) && feed.pending.size === 0 && changed === 0 && !loaded;
+    return heard && (await this.isSameTarget()) && feed.pending.size === 0;
   }
 
   private get atOnce(): number {
