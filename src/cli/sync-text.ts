@@ -1,4 +1,4 @@
-import type { LaneStatus, SyncOptions, SyncStatus, SyncSummary } from '../commands/sync.js';
+import type { LaneStatus, SyncOptions, SyncStatus, SyncSummary, ToldStatus } from '../commands/sync.js';
 import type { LaneFields, StatusFields } from '../commands/sync-terms.js';
 import type { RunProgress } from '../pipeline/run.js';
 import { redacted } from '../commands/live-terms.js';
@@ -67,8 +67,8 @@ export class RateMeter {
   private before: { readonly seconds: number; readonly keys: number; readonly lanes: readonly number[] } | undefined;
 
   /** @param keys copied so far */
-  take({ lanes, seconds }: SyncStatus, keys: number): Rates {
-    const now = { seconds, keys, lanes: lanes.map(({ counts }) => counts.commands) };
+  take({ lanes, seconds, told }: SyncStatus, keys: number): Rates {
+    const now = { seconds, keys, lanes: told === undefined ? lanes.map(({ counts }) => counts.commands) : [told.written] };
     const { before } = this;
     this.before = now;
     const span = before === undefined ? 0 : seconds - before.seconds;
@@ -139,9 +139,9 @@ export function laneLines({ lanes }: SyncStatus, { lanes: rates }: Rates): strin
   });
 }
 
-/** A line of `--json` while it runs. */
+/** A line of `--json` while it runs; of a sync by scan, what `--status` answers. */
 export function statusObject(
-  { lanes, phase, seconds }: SyncStatus,
+  { lanes, phase, seconds, told }: SyncStatus,
   rates: Rates,
   copy: RunProgress,
   problems: number,
@@ -153,9 +153,16 @@ export function statusObject(
       ...(phase === 'full' ? { keys: copy.keys, keysPerSecond: rates.keys, bytesRead: copy.bytesRead, totalBytes: copy.totalBytes } : {}),
       opsPerSecond: rates.ops,
       problems,
-      lanes: lanes.map((lane, i) => ({ ...laneObject(lane), opsPerSecond: rates.lanes.at(i) })),
+      ...(told === undefined
+        ? { lanes: lanes.map((lane, i) => ({ ...laneObject(lane), opsPerSecond: rates.lanes.at(i) })) }
+        : toldFields(told)),
     },
   };
+}
+
+/** Its masters are as late as the oldest key that was told. */
+function toldFields({ masters, ...told }: ToldStatus): Pick<StatusFields, 'lanes' | 'told'> {
+  return { lanes: masters.map((master) => ({ ...master, attached: true, lagSeconds: told.lagSeconds })), told };
 }
 
 export function laneObject(lane: LaneStatus): LaneFields {

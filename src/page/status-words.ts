@@ -1,4 +1,4 @@
-import type { LaneNow, Sample, StatusNow } from '../status/fields.js';
+import type { LaneNow, Sample, StatusNow, ToldFields } from '../status/fields.js';
 import { bytes, count, percent, plural, seconds, visible, words } from './format.js';
 
 export type Tone = 'good' | 'busy' | 'warn' | 'bad';
@@ -46,6 +46,7 @@ export function verdictOf(now: StatusNow, samples: readonly Sample[]): Verdict {
     return { tone: toneOf(lost.seconds), kind: 'lost', text, brief: 'No connection' };
   }
   if (phase === 'full') return copying(now);
+  if (now.told !== undefined && phase !== 'full') return fetching(now, now.told);
   if (phase === 'settling') {
     return { tone: 'busy', kind: phase, text: 'Nothing is written any more: keys of the target get their expiries.', brief: 'Settling' };
   }
@@ -82,8 +83,7 @@ export function partCopied({ copy }: Pick<StatusNow, 'copy'>): number | undefine
 function following(now: StatusNow, samples: readonly Sample[]): Verdict {
   const { opsPerSecond = 0, problems } = now;
   const lag = lagOf(now);
-  const pending = now.lanes.reduce((sum, lane) => sum + (lane.pending ?? 0), 0);
-  const again = `${pending === 0 ? '' : `; ${plural(pending, 'changed key')} still to be copied again`}${failed(problems)}`;
+  const again = failed(problems);
   const tone = problems === 0 ? 'good' : 'warn';
   const applied = opsPerSecond === 0 ? 'no writes' : `${about(opsPerSecond)} ${opsPerSecond === 1 ? 'write' : 'writes'} a second`;
   const rate = `${applied} ${opsPerSecond === 1 ? 'is' : 'are'} applied`;
@@ -101,6 +101,21 @@ function following(now: StatusNow, samples: readonly Sample[]): Verdict {
     return { tone, kind: 'follows', text, brief: 'In step' };
   }
   return { tone, kind: 'follows', text: `${much}: ${rate}${again}.`, brief };
+}
+
+/** Where the source tells which keys are written. */
+function fetching({ phase, problems }: StatusNow, { lagSeconds, pending }: ToldFields): Verdict {
+  const wrong = failed(problems);
+  if (pending === 0) {
+    const text = `The target has every key that was told, and none is pending${wrong}.`;
+    return { tone: problems === 0 ? 'good' : 'warn', kind: 'follows', text, brief: 'In step' };
+  }
+  const were = `${plural(pending, 'key')} ${pending === 1 ? 'was told and is' : 'were told and are'} fetched again`;
+  const last = phase === 'changes' ? '' : 'The last ones: ';
+  const text = `${last}${were}; the oldest ${late(lagSeconds)} ago${wrong}.`;
+  const brief = `${late(lagSeconds)} late`;
+  if (lagSeconds > LATE) return { tone: 'warn', kind: 'late', text, brief };
+  return { tone: problems > 0 ? 'warn' : phase === 'changes' ? 'good' : 'busy', kind: 'follows', text, brief };
 }
 
 /** With two digits: it changes each second. */
@@ -125,7 +140,7 @@ export function trendOf(samples: readonly Sample[]): number | undefined {
 
 /** What to do next, the most urgent first. */
 export function adviceOf(now: StatusNow, samples: readonly Sample[]): Advice[] {
-  const { lanes, phase, problems, spoolMax, until } = now;
+  const { lanes, phase, problems, spoolMax, told, until } = now;
   const found: Advice[] = [];
   const add = (tone: Advice['tone'], text: string): void => void found.push({ tone, text });
   const lost = worstOf(lanes, ({ lostFor }) => lostFor);
@@ -133,7 +148,9 @@ export function adviceOf(now: StatusNow, samples: readonly Sample[]): Advice[] {
     add(
       'bad',
       `See whether ${whom(lost, lanes.length)} can be reached from here and lets rdbkit in. rdbkit connects again by itself. ` +
-        'If the source meanwhile writes more than its backlog holds (repl-backlog-size), a full copy is needed again.',
+        (told === undefined
+          ? 'If the source meanwhile writes more than its backlog holds (repl-backlog-size), a full copy is needed again.'
+          : 'What was written meanwhile is not told, so all keys are read again then.'),
     );
   }
   const detached = worstOf(lanes, ({ detachedFor }) => detachedFor);
@@ -167,10 +184,10 @@ export function adviceOf(now: StatusNow, samples: readonly Sample[]): Advice[] {
   }
   if (phase === 'full') {
     const waiting = lanes.reduce((sum, { applied = 0, received = 0 }) => sum + (applied === 0 ? 0 : Math.max(0, received - applied)), 0);
-    const kept = `Writes that come meanwhile are kept${waiting === 0 ? '' : `, ${bytes(waiting)} so far`}, and applied after the copy.`;
+    const kept = told !== undefined ? 'Keys that are written meanwhile are told, and fetched again after the copy.' : `Writes that come meanwhile are kept${waiting === 0 ? '' : `, ${bytes(waiting)} so far`}, and applied after the copy.`;
     add('info', until === 'copied' ? 'It ends when the copy is complete.' : kept);
   }
-  if (kind === 'follows') add('info', until === 'caught-up' ? ENDS : SWITCH);
+  if (kind === 'follows') add('info', until === 'caught-up' ? ENDS : told === undefined ? SWITCH : SWITCH_BY_SCAN);
   return found;
 }
 
@@ -178,6 +195,10 @@ const ENDS = 'It ends by itself, with exit code 0, when the target has kept up w
 const SWITCH =
   'To switch over: stop the writers, stop this sync, and run the same command with --until caught-up. When it has ended with ' +
   'exit code 0, point the clients at the target, and end the sync for good with --forget.';
+
+const SWITCH_BY_SCAN =
+  'To switch over: stop this sync, and run the same command with --until caught-up --pause-source 30s. It begins with another scan, ' +
+  'and then lets the writers wait until the target is what the source is.';
 
 /** How a master is connected. */
 export function stateOf(lane: LaneNow, phase: string): { readonly tone: Tone; readonly text: string } {

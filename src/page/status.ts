@@ -38,8 +38,8 @@ const masterColumns: readonly Column<LaneRow>[] = [
   { id: 'late', title: 'Late', isNumber: true, value: ({ lane }) => lane.lagSeconds, cell: ({ lane }) => late(lane.lagSeconds) },
   {
     ...{ id: 'behind', title: 'Not applied', isNumber: true },
-    value: ({ lane: { lagBytes, pending } }) => lagBytes ?? pending,
-    cell: ({ lane }) => notApplied([lane]),
+    value: ({ lane }) => lane.lagBytes,
+    cell: ({ lane: { lagBytes } }) => (lagBytes === undefined ? '–' : bytes(lagBytes)),
   },
   { id: 'rate', title: 'Writes/s', isNumber: true, value: ({ lane }) => lane.opsPerSecond },
   { id: 'commands', title: 'Commands', isNumber: true, isExtra: true, value: ({ lane }) => lane.counts?.commands },
@@ -59,15 +59,7 @@ interface LaneRow {
 }
 
 /** What waits: in bytes of the stream of writes, or in keys where there is none. */
-function notApplied(lanes: readonly LaneNow[]): string {
-  if (lanes.every(({ lagBytes }) => lagBytes === undefined) && lanes.some(({ pending }) => pending !== undefined)) {
-    return plural(
-      lanes.reduce((sum, { pending = 0 }) => sum + pending, 0),
-      'key',
-    );
-  }
-  return bytes(lagOf({ lanes }).bytes);
-}
+const notApplied = (now: StatusNow): string => (now.told === undefined ? bytes(lagOf(now).bytes) : plural(now.told.pending, 'key'));
 
 const problemColumns: readonly Column<NamedProblem>[] = [
   { id: 'at', title: 'When', value: ({ at }) => at, cell: ({ at }) => clock(at) },
@@ -257,7 +249,10 @@ class StatusPage {
     const most = (of: (sample: Sample) => number | undefined): number => Math.max(0, ...samples.map((sample) => of(sample) ?? 0));
     const { lag, behind, rate } = this.notes;
     lag.textContent = `${late(samples.at(-1)?.lagSeconds ?? 0)} now, ${late(most(({ lagSeconds }) => lagSeconds))} at most.`;
-    behind.textContent = `${bytes(samples.at(-1)?.lagBytes ?? 0)} now, ${bytes(most(({ lagBytes }) => lagBytes))} at most.`;
+    behind.textContent =
+      this.last?.told === undefined
+        ? `${bytes(samples.at(-1)?.lagBytes ?? 0)} now, ${bytes(most(({ lagBytes }) => lagBytes))} at most.`
+        : 'Not known in bytes: the source tells only names of keys.';
     const keys = most(({ keysPerSecond }) => keysPerSecond);
     const copied = keys === 0 ? '' : `, ${short(keys)} keys copied`;
     rate.textContent = `At most ${short(most(({ opsPerSecond }) => opsPerSecond))} writes applied${copied} a second.`;
@@ -309,16 +304,16 @@ const NOTHING = { tone: 'info', text: 'Nothing: it goes on by itself.' } as cons
 
 /** The five numbers. */
 function numbersOf(now: StatusNow): HTMLElement {
-  const { copy, keysPerSecond, lanes, opsPerSecond, phase, problems, seconds: passed } = now;
+  const { copy, keysPerSecond, lanes, opsPerSecond, phase, problems, seconds: passed, told } = now;
   const lag = lagOf(now);
   const sum = (of: (lane: LaneNow) => number | undefined): number => lanes.reduce((all, lane) => all + (of(lane) ?? 0), 0);
   const spool = sum((lane) => lane.spool?.disk);
-  const kept = spool === 0 ? 'nothing on disk' : `the spool has ${bytes(spool)} on disk`;
+  const kept = told !== undefined ? 'told, and not fetched yet' : spool === 0 ? 'nothing on disk' : `the spool has ${bytes(spool)} on disk`;
   const done = partCopied(now);
   const isFull = phase === 'full';
   const rate = isFull ? keysPerSecond : opsPerSecond;
   const dl = el('dl', { class: 'numbers' });
-  const fetched = sum((lane) => lane.fetched);
+  const fetched = told?.fetched ?? sum((lane) => lane.fetched);
   add(
     dl,
     isFull
@@ -331,9 +326,9 @@ function numbersOf(now: StatusNow): HTMLElement {
     number(
       isFull ? 'Keys a second' : 'Writes a second',
       rate === undefined ? '–' : count(rate),
-      isFull ? `running for ${seconds(passed)}` : `${short(sum(({ counts }) => counts?.commands))} applied so far`,
+      isFull ? `running for ${seconds(passed)}` : `${short(told?.written ?? sum(({ counts }) => counts?.commands))} applied so far`,
     ),
-    number(isFull ? 'Writes waiting' : 'Not applied', notApplied(lanes), kept),
+    number(isFull ? 'Writes waiting' : 'Not applied', notApplied(now), kept),
     number('Keys copied', copy === undefined ? '–' : short(copy.keys), copiedNote(copy === undefined, fetched)),
     number('Not brought over', count(problems), problems === 0 ? 'no key so far' : el('a', { href: '#problems' }, 'which keys')),
   );

@@ -8,6 +8,23 @@ export interface StatusFields {
   /** Keys that could not be brought over. */
   readonly problems: number;
   readonly lanes: readonly LaneFields[];
+  /** Where the source is read by scan, and tells the names of keys that are written. */
+  readonly told?: ToldFields | undefined;
+}
+
+/** Keys that were told: of all masters, since they do not say whose they are. */
+export interface ToldFields {
+  /** Keys that are not on the target yet; and for how long the oldest has been told. */
+  readonly pending: number;
+  readonly lagSeconds: number;
+  readonly rounds: number;
+  readonly fetched: number;
+  readonly written: number;
+  readonly gone: number;
+  /** Keys that are read again every round. */
+  readonly watched: number;
+  /** How often all keys were read again. */
+  readonly scans: number;
 }
 
 /** A master of the source. What a way of reading does not have is left out. */
@@ -18,8 +35,6 @@ export interface LaneFields {
   readonly applied?: number | undefined;
   readonly received?: number | undefined;
   readonly source?: number | undefined;
-  /** Keys that are known to have changed, and are not yet copied again. */
-  readonly pending?: number | undefined;
   readonly lagBytes?: number | undefined;
   readonly lagSeconds: number;
   readonly spool?: { readonly memory: number; readonly disk: number } | undefined;

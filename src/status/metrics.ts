@@ -11,7 +11,7 @@ type Value = readonly [labels: Readonly<Record<string, string>>, value: number |
 
 /** The status as Prometheus reads it. What is not known is left out. */
 export function metricsText(now: StatusNow): Promise<string> {
-  const { copy, lanes, phase, problems, source, spoolMax, startedAt, target, unwell, version } = now;
+  const { copy, lanes, phase, problems, source, spoolMax, startedAt, target, told, unwell, version } = now;
   const registry = new Registry();
   const add = (kind: typeof Gauge | typeof Counter, name: string, help: string, values: readonly Value[]): void => {
     const known = values.filter((entry): entry is readonly [Value[0], number] => entry[1] !== undefined);
@@ -34,14 +34,20 @@ export function metricsText(now: StatusNow): Promise<string> {
   gauge('rdbkit_sync_source_offset', 'Replication offset of the source.', ...each((lane) => lane.source));
   gauge('rdbkit_sync_received_offset', 'Replication offset up to which writes were received.', ...each(({ received }) => received));
   gauge('rdbkit_sync_applied_offset', 'Replication offset that is certain on the target.', ...each(({ applied }) => applied));
-  gauge('rdbkit_sync_pending_keys', 'Keys that changed and are not yet copied again.', ...each(({ pending }) => pending));
+  gauge('rdbkit_sync_pending_keys', 'Keys that were told and are not yet fetched again.', [{}, told?.pending]);
+  gauge('rdbkit_sync_watched_keys', 'Keys that are read again in every round.', [{}, told?.watched]);
+  counter('rdbkit_sync_rounds_total', 'Rounds in which told keys were fetched.', [{}, told?.rounds]);
+  counter('rdbkit_sync_written_keys_total', 'Keys that were written after they were told.', [{}, told?.written]);
+  counter('rdbkit_sync_gone_keys_total', 'Keys that the source did not have any more.', [{}, told?.gone]);
+  counter('rdbkit_sync_scans_total', 'How often all keys were read again.', [{}, told?.scans]);
   counter('rdbkit_sync_commands_total', 'Commands of the source.', ...each(({ counts }) => counts?.commands));
   counter(
     'rdbkit_sync_commands_left_out_total',
     'Commands of the source that were not applied, by reason.',
     ...lanes.flatMap(({ counts, name }) => LEFT_OUT.map((reason): Value => [{ master: name, reason }, counts?.[reason]])),
   );
-  counter('rdbkit_sync_fetched_keys_total', 'Keys whose value was fetched from the source.', ...each(({ fetched }) => fetched));
+  const fetched: readonly Value[] = told === undefined ? each((lane) => lane.fetched) : [[{}, told.fetched]];
+  counter('rdbkit_sync_fetched_keys_total', 'Keys whose value was fetched from the source.', ...fetched);
   gauge(
     'rdbkit_sync_spool_bytes',
     'Bytes of writes that the spool holds.',

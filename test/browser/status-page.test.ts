@@ -3,7 +3,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { StatusBoard } from '../../src/status/board.js';
 import type { StatusFacts } from '../../src/status/fields.js';
 import { StatusServer } from '../../src/status/server.js';
-import { COPY, FACTS, fields, HOSTILE, lane } from '../support/status-facts.js';
+import { byScan, COPY, FACTS, fields, HOSTILE, lane } from '../support/status-facts.js';
 import { until } from '../support/until.js';
 import { colours, forgive, frames, openUrl } from './chromium.js';
 
@@ -69,6 +69,15 @@ describe.each(['light', 'dark'] as const)('%s', (colorScheme) => {
     expect(await texts(page, '#masters tbody .c-master, #masters tbody .c-state')).toEqual(['old:6379', 'connected']);
     expect(await texts(page, '#next li')).toEqual([expect.stringMatching(/^To switch over: stop the writers, /) as string]);
   });
+});
+
+test('a source that tells which keys are written', async () => {
+  const board = new StatusBoard(FACTS);
+  board.take(byScan(), COPY);
+  const page = await open(board);
+  expect(await text(page, 'h1')).toBe('1,200 keys were told and are fetched again; the oldest 0.80 s ago.');
+  expect(await texts(page, '.figure dd')).toEqual(expect.arrayContaining([expect.stringContaining('1,200 keys')]) as string[]);
+  expect(await texts(page, '#masters tbody .c-master, #masters tbody .c-state')).toEqual(['old:6379', 'connected']);
 });
 
 test('it follows what happens, and the switch of the theme draws the charts anew', async () => {

@@ -124,6 +124,15 @@ describe('one line while it runs', () => {
         ],
       },
     });
+    const told = { pending: 2, lagSeconds: 0.8, rounds: 3, fetched: 9, written: 8, gone: 1, watched: 0, scans: 0 };
+    const byScan = status({ lanes: [], told: { masters: [{ name: 'a', connected: false }], ...told } });
+    expect(statusObject(byScan, NO_RATES, NO_COPY, 0).status).toMatchObject({
+      lanes: [{ name: 'a', connected: false, attached: true, lagSeconds: 0.8 }],
+      told,
+    });
+    const meter = new RateMeter();
+    meter.take(byScan, 0);
+    expect(meter.take({ ...byScan, seconds: byScan.seconds + 2, told: byScan.told && { ...byScan.told, written: 18 } }, 0).ops).toBe(5);
     expect(statusObject(status({ phase: 'full' }), { ...NO_RATES, keys: 9 }, NO_COPY, 0)).toMatchObject({
       status: { keys: 0, keysPerSecond: 9 },
     });
@@ -267,7 +276,7 @@ describe('errors', () => {
     for (const reason of reasons) {
       for (const readAs of ['source', undefined] as const) {
         const error = Object.assign(new ServerError('REFUSED', 'a:1', reason), { readAs });
-        for (const copied of [true, false]) expect(syncFailure(error, copied)?.line).not.toMatch(/--(?:via|write-as)/);
+        for (const copied of [true, false]) expect(syncFailure(error, copied)?.line).not.toMatch(/--write-as/);
       }
     }
   });

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { adviceOf, late, trendOf, verdictOf } from '../../src/page/status-words.js';
 import { StatusBoard } from '../../src/status/board.js';
 import type { CopyFields, Sample, StatusFacts, StatusFields } from '../../src/status/fields.js';
-import { COPY, FACTS, fields, lane } from '../support/status-facts.js';
+import { byScan, COPY, FACTS, fields, lane } from '../support/status-facts.js';
 
 interface World {
   readonly facts?: Partial<StatusFacts>;
@@ -48,9 +48,20 @@ describe('the sentence', () => {
     expect(sentence({ opsPerSecond: 0, lanes: [lane({ lagBytes: 0, lagSeconds: 0 })] })).toBe(
       'The target has every write, and none come at the moment.',
     );
-    expect(sentence({ lanes: [{ name: 'a', connected: true, attached: true, lagSeconds: 1.25, pending: 1200 }] })).toBe(
-      '1.3 s late: 41,000 writes a second are applied; 1,200 changed keys still to be copied again.',
-    );
+  });
+
+  test('keys that the source tells', () => {
+    expect(sentence(byScan())).toBe('1,200 keys were told and are fetched again; the oldest 0.80 s ago.');
+    expect(said([byScan({ pending: 1, lagSeconds: 12 })])).toMatchObject({
+      ...{ text: '1 key was told and is fetched again; the oldest 12.0 s ago.', tone: 'warn' },
+    });
+    expect(said([byScan({ pending: 0, lagSeconds: 0 })])).toMatchObject({
+      ...{ text: 'The target has every key that was told, and none is pending.', tone: 'good' },
+      advice: [expect.stringContaining('--until caught-up --pause-source 30s. It begins with another scan')],
+    });
+    expect(sentence({ ...byScan(), phase: 'settling' })).toMatch(/^The last ones: 1,200 keys were told/);
+    const lost = said([byScan({}, false), { ...byScan({}, false), seconds: 120 }]);
+    expect([lost.text, lost.advice[0]]).toEqual(['No connection to old:6379 for 20 s.', expect.stringContaining('all keys are read again')]);
   });
 
   test('with keys that could not be brought over', () => {

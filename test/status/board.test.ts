@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { MOST_SAMPLES, StatusBoard } from '../../src/status/board.js';
-import { COPY, FACTS, fields, lane } from '../support/status-facts.js';
+import { byScan, COPY, FACTS, fields, lane, TOLD } from '../support/status-facts.js';
 
 test('before the first second', () => {
   const { now } = new StatusBoard(FACTS);
@@ -22,6 +22,15 @@ describe('how well it is', () => {
     expect(at(12, lost, other)).toBe('no connection to old:6379 for 10 s');
     expect(at(20, lost, other)).toBe('no connection to old:6379 for 18 s');
     expect([at(21, lane(), other), at(22, lost, other), at(33, other)]).toEqual([undefined, undefined, undefined]);
+  });
+
+  test('so is a source that tells nothing', () => {
+    const board = new StatusBoard(FACTS);
+    board.take(byScan({}, false), COPY);
+    board.take({ ...byScan({}, false), seconds: 120 }, COPY);
+    expect([board.now.unwell, board.now.told]).toEqual(['no connection to old:6379 for 20 s', TOLD]);
+    board.take({ ...byScan(), seconds: 121 }, COPY);
+    expect(board.now.unwell).toBeUndefined();
   });
 
   test('so is a target that takes no writes, once changes are applied', () => {

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { StatusBoard } from '../../src/status/board.js';
 import { metricsText } from '../../src/status/metrics.js';
 import { parseMetrics } from '../support/prometheus-text.js';
-import { COPY, FACTS, fields, HOSTILE, lane } from '../support/status-facts.js';
+import { byScan, COPY, FACTS, fields, HOSTILE, lane } from '../support/status-facts.js';
 
 const metricsOf = async (board: StatusBoard) => parseMetrics(await metricsText(board.now));
 
@@ -51,12 +51,14 @@ describe('what is not known is left out', () => {
 
   test('a way of reading that has keys instead of offsets, and a phase of its own', async () => {
     const board = new StatusBoard(FACTS);
-    const lanes = [{ name: 'a', connected: true, attached: true, lagSeconds: 1.5, pending: 12 }];
-    board.take({ phase: 'watching', seconds: 1, problems: 0, lanes }, COPY);
+    board.take({ ...byScan(), phase: 'watching' }, COPY);
     const metrics = await metricsOf(board);
-    expect(metrics.get('rdbkit_sync_pending_keys')?.samples).toEqual([{ labels: { master: 'a' }, value: 12 }]);
+    const told = ['pending_keys', 'watched_keys', 'rounds_total', 'fetched_keys_total', 'written_keys_total', 'gone_keys_total', 'scans_total'];
+    const values = told.map((name) => metrics.get(`rdbkit_sync_${name}`)?.samples);
+    expect(values).toEqual([1200, 3, 9, 5000, 4900, 100, 1].map((value) => [{ labels: {}, value }]));
+    expect(metrics.get('rdbkit_sync_lag_seconds')?.samples).toEqual([{ labels: { master: 'old:6379' }, value: 0.8 }]);
     expect(metrics.get('rdbkit_sync_phase')?.samples.at(-1)).toEqual({ labels: { phase: 'watching' }, value: 1 });
-    expect([...metrics.keys()].filter((name) => /offset|spool_bytes|commands|lag_bytes|fetched/.test(name))).toEqual([]);
+    expect([...metrics.keys()].filter((name) => /offset|spool_bytes|commands|lag_bytes/.test(name))).toEqual([]);
   });
 });
 

@@ -1,4 +1,4 @@
-import type { LaneFields, StatusFacts, StatusFields } from '../../src/status/fields.js';
+import type { LaneFields, StatusFacts, StatusFields, ToldFields } from '../../src/status/fields.js';
 
 export const FACTS: StatusFacts = {
   version: '1.2.3',
@@ -20,6 +20,18 @@ export const fields = (some: Partial<StatusFields> = {}): StatusFields => ({
   ...{ phase: 'changes', seconds: 100, opsPerSecond: 41_000, problems: 0, lanes: [lane()] },
   ...some,
 });
+
+/** Where the source tells which keys are written. */
+export const TOLD: ToldFields = {
+  ...{ pending: 1200, lagSeconds: 0.8, rounds: 9, fetched: 5000, written: 4900, gone: 100, watched: 3, scans: 1 },
+};
+
+/** The same, in its fields. */
+export const byScan = (told: Partial<ToldFields> = {}, connected = true): StatusFields =>
+  fields({
+    lanes: [{ name: 'old:6379', connected, attached: true, lagSeconds: told.lagSeconds ?? TOLD.lagSeconds }],
+    told: { ...TOLD, ...told },
+  });
 
 export const COPY = { keys: 7_600_000, bytesRead: 610e6, totalBytes: 1e9 };
 
