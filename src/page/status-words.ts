@@ -184,7 +184,8 @@ export function adviceOf(now: StatusNow, samples: readonly Sample[]): Advice[] {
   }
   if (phase === 'full') {
     const waiting = lanes.reduce((sum, { applied = 0, received = 0 }) => sum + (applied === 0 ? 0 : Math.max(0, received - applied)), 0);
-    const kept = told !== undefined ? 'Keys that are written meanwhile are told, and fetched again after the copy.' : `Writes that come meanwhile are kept${waiting === 0 ? '' : `, ${bytes(waiting)} so far`}, and applied after the copy.`;
+    const applied = `Writes that come meanwhile are kept${waiting === 0 ? '' : `, ${bytes(waiting)} so far`}, and applied after the copy.`;
+    const kept = told === undefined ? applied : 'Keys that are written meanwhile are told, and fetched again after the copy.';
     add('info', until === 'copied' ? 'It ends when the copy is complete.' : kept);
   }
   if (kind === 'follows') add('info', until === 'caught-up' ? ENDS : told === undefined ? SWITCH : SWITCH_BY_SCAN);

@@ -162,7 +162,9 @@ export async function checkTold(
       const unneeded = [...(isOlder ? ['PEXPIRETIME'] : ['PTTL', 'TIME']), ...(servers.clustered ? ['SELECT'] : [])];
       const refused = all.filter(({ command: [word], error }) => !unneeded.includes(word) && !isOfKeys(error));
       if (refused.length > 0) throw ofSource(refusal(name, refused, '~*', SCAN_RIGHTS));
-      if (all.some(({ error }) => isOfKeys(error))) onNote?.(`${name}: its user may not read all keys: those outside of ~PATTERN are named`);
+      if (all.some(({ error }) => isOfKeys(error))) {
+        onNote?.(`${name}: its user may not read all keys: those outside of ~PATTERN are named, and not brought over`);
+      }
       if (events === 'notifications') await assertNotifies(name, await servers.client(master), onNote);
     }),
   );

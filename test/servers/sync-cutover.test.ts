@@ -198,11 +198,14 @@ describe('a server', () => {
   });
 });
 
-test('a cluster is replaced by another one', async () => {
+test.each(['replication', 'scan'] as const)('a cluster is replaced by another one, by %s', async (via) => {
   const [source, target] = await Promise.all([TestCluster.start(), TestCluster.start()]);
   const masters = await source.masters();
   const writer = new Writer(masters);
-  const run = new SyncRun(masters[0].url, (await target.masters())[0].url, { pauseSource: 20_000 });
+  const run = new SyncRun(masters[0].url, (await target.masters())[0].url, {
+    ...(via === 'scan' ? byScan(masters[0].url, {}) : {}),
+    pauseSource: 20_000,
+  });
   const { cutover } = await run.done;
   const { answered } = writer;
   expect(cutover?.kind).toBe('done');
