@@ -53,7 +53,7 @@ describe('a server into a server', () => {
       ...(via === 'scan' && byScan),
     });
     expect([(await run.done).caughtUp, times > 2]).toEqual([true, true]);
-    proxy.stop();
+    await proxy.stop();
   });
 });
 
