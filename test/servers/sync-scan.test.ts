@@ -193,7 +193,7 @@ test('the rights that the docs print are enough, and PSYNC is not needed', async
   const [source, target] = [await started(), await started()];
   const docs = readFileSync(new URL('../../docs/sync.md', import.meta.url), 'utf8');
   const [, rules = ''] = /^ACL SETUSER rdbkit on >… (.+)$/m.exec(docs) ?? [];
-  const known = IS_OLD ? rules.replace('+pexpiretime', '+pttl +time +multi').replaceAll(/ \+function\|\w+/g, '') : rules; // as the docs say
+  const known = IS_OLD ? rules.replace('+pexpiretime', '+pttl +time +hello +multi').replaceAll(/ \+function\|\w+/g, '') : rules; // as the docs say
   await source.client.call('ACL', 'SETUSER', 'rdbkit', 'reset', 'on', '>s3cret', ...known.split(' '));
   await source.client.mset('a', '1', 'b', '2');
   await source.client.xadd('stream', '1-1', 'a', 'b');
