@@ -8,6 +8,7 @@
 //     --runs 7               as many rounds, in which the ways take turns
 //     --count 500000         SETs of 64 bytes in each
 //     --seconds 60           of the writes of `memory`; a sixth of it for those of `lag`
+//     --rate 200000          SETs a second of `lag`, instead of half of what the source takes
 //     --limit 10             MB/s that the target of `memory` takes
 //     --bin bin/rdbkit.js    another build
 //
@@ -29,7 +30,7 @@ const ALL = 'alone,replica,server,server-none,cluster,cluster-none';
 const { values } = parseArgs({
   options: {
     ...{ only: string('speed,lag,memory'), ways: string(ALL), runs: string('7'), count: string('500000') },
-    ...{ seconds: string('60'), limit: string('10'), bin: string(join(import.meta.dirname, '../bin/rdbkit.js')) },
+    ...{ seconds: string('60'), limit: string('10'), rate: { type: 'string' }, bin: string(join(import.meta.dirname, '../bin/rdbkit.js')) },
   },
 });
 const [runs, count, seconds, limit] = [values.runs, values.count, values.seconds, values.limit].map(Number);
@@ -325,7 +326,7 @@ async function lag(ways, rate) {
     const part = (share) => lags[Math.min(lags.length - 1, Math.floor(lags.length * share))].toFixed(1);
     return [NAMES[result.way], part(0.5), part(0.99), part(1), lags.length, whole(peak)];
   });
-  const title = `${Math.round(rate).toLocaleString('en')} SETs a second, half of what the source takes; a mark every ${MARK} ms.`;
+  const title = `${Math.round(rate).toLocaleString('en')} SETs a second${values.rate === undefined ? ', half of what the source takes' : ''}; a mark every ${MARK} ms.`;
   console.log(`\n#### Lag\n\n${title} Milliseconds until a mark is on the target.\n`);
   console.log(markdown([['way', 'median', 'p99', 'most', 'marks', 'peak MB'], ...rows]));
 }
@@ -440,7 +441,7 @@ try {
   if (only.includes('lag'))
     await lag(
       ways.filter((way) => way !== 'alone'),
-      (Number.isFinite(rate) ? rate : await rateAlone()) / 2,
+      values.rate === undefined ? (Number.isFinite(rate) ? rate : await rateAlone()) / 2 : Number(values.rate),
     );
   if (only.includes('memory')) await memory(ways.filter((way) => way.startsWith('server')));
 } finally {

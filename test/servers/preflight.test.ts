@@ -141,7 +141,7 @@ describe.concurrent('rules of --check', { timeout: 30_000 }, () => {
     const { code, rows } = await check([source.url, target.url]);
     await stop();
     const [, percent] = /^(?:ok|warning): (\d+) % of a core/.exec(rows.get('cpu') ?? '') ?? [];
-    expect(Number(percent)).toBeGreaterThan(20); // what is left of a core of this machine
+    expect(Number(percent)).toBeGreaterThan(5); // of what is left of a core of this machine: it is below 2 without the loop
     expect([code, rows.get('cpu')?.startsWith('warning')]).toEqual([0, Number(percent) >= 70]);
   });
 
