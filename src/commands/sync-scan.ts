@@ -81,6 +81,9 @@ export class ScanSync {
     this.rounds = new Rounds({ session, feed, names, untoldModules: UNTOLD[events], mayWrite: () => this.assertOwn() });
   }
 
+  /** Whether it has done more than to ask, so that it is not to be run again. */
+  begun = false;
+
   async run(): Promise<SyncSummary> {
     const { feed, options, rounds, session } = this;
     const { dry, keys, servers } = session;
@@ -89,6 +92,7 @@ export class ScanSync {
       await this.checkRights();
       if (!dry) await this.endEarlier();
       const before = await readRecords(servers, keys);
+      this.begun = true;
       this.check(before);
       session.generation = Math.max(0, ...[...before.lanes.values()].map(({ record }) => record.generation)) + 1;
       const again = before.lanes.size > 0;

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { LiveFacts } from '../live/facts.js';
 import { LiveSource } from '../live/live-source.js';
-import { mayPass, reasonOf } from '../redis/errors.js';
+import { type ConnectionLost, mayPass, reasonOf, ServerError } from '../redis/errors.js';
 import { Servers } from '../redis/servers.js';
 import { unlessAborted } from '../redis/unless-aborted.js';
 import { Waiting } from '../redis/waiting.js';
@@ -30,6 +30,8 @@ export type { SyncOptions, SyncSummary, ToldSummary } from './sync-summary.js';
 
 /** Milliseconds between two attempts to reach the target again. */
 const REACH_EVERY = 500;
+/** Milliseconds for which a target that is lost before the sync has begun is waited for, where nothing else is given. */
+const RETRY_FOR = 60_000;
 /** Milliseconds between two calls of `onStatus`. */
 const STATUS_EVERY = 1000;
 
@@ -48,13 +50,22 @@ async function syncOnce(options: SyncOptions & { readonly again?: boolean }): Pr
   const source = await LiveSource.open(name, { ...options.source, signal: options.signal, onEvent: options.onEvent });
   try {
     checkWay(options, source.facts);
-    const servers = await (options.again === true ? reached(options) : targetOf(options));
-    try {
-      const facts = await targetFacts(servers, options.target);
-      const Way = source.facts.way === 'scan' ? ScanSync : Sync;
-      return await new Way(options, source, servers, facts).run();
-    } finally {
-      servers.close();
+    const Way = source.facts.way === 'scan' ? ScanSync : Sync;
+    const waiting = new Waiting(options.retryFor ?? RETRY_FOR, options.onEvent);
+    for (let servers: Servers | undefined; ;) {
+      let run: Sync | ScanSync | undefined;
+      try {
+        servers = await (options.again === true ? reached(options) : targetOf(options));
+        run = new Way(options, source, servers, await targetFacts(servers, options.target));
+        return await run.run();
+      } catch (error) {
+        // a target that was reached once may fail over while it is asked where it stands
+        if (servers === undefined || run?.begun === true || !mayPass(error) || ofSource(error) || waiting.tooLong) throw error;
+        waiting.tell(reasonOf(error));
+      } finally {
+        servers?.close();
+      }
+      await delay(REACH_EVERY, undefined, { signal: options.signal }).catch(() => options.signal?.throwIfAborted());
     }
   } finally {
     source.close();
@@ -90,6 +101,8 @@ export async function forgetSync(options: SyncOptions): Promise<{ released: numb
     servers.close();
   }
 }
+
+const ofSource = (error: ConnectionLost | ServerError): boolean => error instanceof ServerError && error.readAs === 'source';
 
 /** Connects to the target. Throws ServerError. */
 function targetOf({ cluster, natMap, onEvent, sentinelLogin, target, tls, url }: SyncOptions): Promise<Servers> {
@@ -130,6 +143,8 @@ class Sync {
     this.masters = crossing && new Masters(this.session, this.lanes, crossing);
   }
 
+  /** Whether it has done more than to ask, so that it is not to be run again. */
+  begun = false;
   /** Whether it was said that a run that was killed may still write. */
   private risky = false;
 
@@ -143,6 +158,7 @@ class Sync {
       if (!dry) await this.endEarlier();
       const before = await readRecords(servers, keys);
       session.generation = Math.max(0, ...[...before.lanes.values()].map(({ record }) => record.generation)) + 1;
+      this.begun = true;
       await lanes.open(options.fresh === true ? new Map() : before.lanes);
       crossing?.read(before.slots);
       timer = setInterval(() => this.status(), STATUS_EVERY);

@@ -7,6 +7,7 @@ import { rdbkit } from '../support/cli-support.js';
 import { commandsOf } from '../support/random-writes.js';
 import { writeRandomly } from '../support/random-writer.js';
 import type { RedisNode } from '../support/redis-node.js';
+import { IS_OLD } from '../support/redis-server.js';
 import { RedisNode as Node } from '../support/redis-node.js';
 import { SyncRun } from '../support/sync-run.js';
 import { unlike } from '../support/sync-support.js';
@@ -58,7 +59,7 @@ test('random commands during copy and changes: digests are equal', async () => {
   await caughtUp(source, target);
   expect(await unlike([source], [target], { databases: [0, 1, 2, 3] })).toEqual([]);
   await target.client.del('rdbkit:sync:test');
-  expect(await digest(target)).toBe(await digest(source));
+  if (!IS_OLD) expect(await digest(target)).toBe(await digest(source)); // expiries that are counted from now are inexact
 });
 
 /** Ends the connection on which the source tells what is written. */
@@ -93,7 +94,20 @@ test('a connection that is lost in the middle: all keys are read again, and dele
   await run.stop();
   expect((await run.done).caughtUp).toBe(true);
   await target.client.del('rdbkit:sync:test');
-  expect(await digest(target)).toBe(await digest(source));
+  if (!IS_OLD) expect(await digest(target)).toBe(await digest(source)); // expiries that are counted from now are inexact
+});
+
+test('a source without PEXPIRETIME, as before Redis 7.0: the first key that is written is not lost', async () => {
+  const [source, target] = [await started(...(IS_OLD ? [] : ['--rename-command', 'PEXPIRETIME', ''])), await started()];
+  await source.client.mset('a', '1', 'b', '1');
+  const run = new SyncRun(source.url, target.url, byScan(source.url));
+  await follows(run);
+  await source.client.set('a', '2');
+  await until('it is fetched', () => Promise.resolve((run.status?.told?.fetched ?? 0) > 0));
+  await source.client.set('b', '2', 'PX', 600_000);
+  await until('both are written', async () => (await target.client.mget('a', 'b')).join() === '2,2');
+  expect(await target.client.pttl('b')).toBeGreaterThan(500_000);
+  await run.stop();
 });
 
 test('what nothing tells of: consumer groups, functions, SWAPDB; and flushed keys', async () => {
@@ -104,16 +118,19 @@ test('what nothing tells of: consumer groups, functions, SWAPDB; and flushed key
   await follows(run);
   await client.call('XGROUP', 'CREATE', 'stream', 'group', '0');
   await client.call('XREADGROUP', 'GROUP', 'group', 'one', 'STREAMS', 'stream', '>');
+  const functionsFollow = async (): Promise<void> => {
+    const code = "#!lua name=lib\nredis.register_function('one', function() return 1 end)";
+    await client.call('FUNCTION', 'LOAD', code);
+    await until('it has the function', async () => String(await target.client.call('FUNCTION', 'LIST')).includes('lib'));
+    await client.call('FUNCTION', 'DELETE', 'lib');
+    await until('it has it no more', async () => !String(await target.client.call('FUNCTION', 'LIST')).includes('lib'));
+  };
   const pendingOf = async ({ client: of }: RedisNode): Promise<string> =>
     JSON.stringify(await of.call('XPENDING', 'stream', 'group').catch(() => 'none'));
   await until('the target has the group', async () => (await pendingOf(target)) === (await pendingOf(source)));
   await client.call('XACK', 'stream', 'group', '1-1');
   await until('it is acknowledged there', async () => (await pendingOf(target)) === (await pendingOf(source)));
-  const code = "#!lua name=lib\nredis.register_function('one', function() return 1 end)";
-  await client.call('FUNCTION', 'LOAD', code);
-  await until('it has the function', async () => String(await target.client.call('FUNCTION', 'LIST')).includes('lib'));
-  await client.call('FUNCTION', 'DELETE', 'lib');
-  await until('it has it no more', async () => !String(await target.client.call('FUNCTION', 'LIST')).includes('lib'));
+  if (!IS_OLD) await functionsFollow();
   await client.set('zero', '0');
   await client.select(1);
   await client.set('one', '1');
@@ -176,7 +193,8 @@ test('the rights that the docs print are enough, and PSYNC is not needed', async
   const [source, target] = [await started(), await started()];
   const docs = readFileSync(new URL('../../docs/sync.md', import.meta.url), 'utf8');
   const [, rules = ''] = /^ACL SETUSER rdbkit on >… (.+)$/m.exec(docs) ?? [];
-  await source.client.call('ACL', 'SETUSER', 'rdbkit', 'reset', 'on', '>s3cret', ...rules.split(' '));
+  const known = IS_OLD ? rules.replace('+pexpiretime', '+pttl +time +hello +multi').replaceAll(/ \+function\|\w+/g, '') : rules; // as the docs say
+  await source.client.call('ACL', 'SETUSER', 'rdbkit', 'reset', 'on', '>s3cret', ...known.split(' '));
   await source.client.mset('a', '1', 'b', '2');
   await source.client.xadd('stream', '1-1', 'a', 'b');
   const url = source.url.replace('://', '://rdbkit:s3cret@');

@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { parseServerUrl } from '../../src/redis/url.js';
 import { commandsOf } from '../support/random-writes.js';
 import { writeRandomly } from '../support/random-writer.js';
+import { HookProxy } from '../support/hook-proxy.js';
 import { RedisNode } from '../support/redis-node.js';
 import { TestCluster } from '../support/redis-cluster.js';
 import { SyncRun } from '../support/sync-run.js';
@@ -37,6 +39,21 @@ describe('a server into a server', () => {
     const databases = Array.from({ length: 16 }, (_, db) => db);
     expect(await unlike([source], [target], { databases })).toEqual([]);
     await untilSameDigest(source, target);
+  });
+
+  test.each(['replication', 'scan'] as const)('a target that is lost while it is asked where it stands, by %s: it is asked again', async (via) => {
+    await target.client.flushall();
+    let times = 0;
+    const proxy: HookProxy = await HookProxy.start(target.port, ([command, word]) => {
+      if (command === 'CLIENT' && word === 'LIST' && times++ < 2) proxy.drop();
+    });
+    const byScan = { spool: undefined, holdExpiries: false, roundEvery: 100, settle: 100, drainFor: 5000 };
+    const run = new SyncRun(source.url, `redis://127.0.0.1:${proxy.port}`, {
+      source: { access: { url: parseServerUrl(source.url) }, via },
+      ...(via === 'scan' && byScan),
+    });
+    expect([(await run.done).caughtUp, times > 2]).toEqual([true, true]);
+    await proxy.stop();
   });
 });
 

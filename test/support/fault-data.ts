@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Redis } from 'ioredis';
 import { RedisNode } from './redis-node.js';
 import { noise } from './support.js';
+import { IS_OLD } from './redis-server.js';
 
 /** What a server has: by key in hexadecimal, the digest of its value and its expiry. */
 export type Content = ReadonlyMap<string, string>;
@@ -62,6 +63,9 @@ export async function faultData(strings: number, large = true): Promise<FaultDat
 }
 
 const AT_A_TIME = 5000;
+/** By how much expiries may differ that are counted from now, as before Redis 7.0. */
+const INEXACT = IS_OLD ? 100 : 0;
+const msOf = ([seconds, micros]: [string, string]): number => Number(seconds) * 1000 + Math.floor(Number(micros) / 1000);
 
 /** All that servers have. A key that two of them have is an error. */
 export async function contentOf(clients: readonly Redis[]): Promise<Content> {
@@ -72,14 +76,16 @@ export async function contentOf(clients: readonly Redis[]): Promise<Content> {
       const some = keys.slice(at, at + AT_A_TIME);
       const pipeline = client.pipeline();
       pipeline.call('DEBUG', 'DIGEST-VALUE', ...some);
-      for (const key of some) pipeline.call('PEXPIRETIME', key);
+      if (IS_OLD) pipeline.call('TIME');
+      for (const key of some) pipeline.call(IS_OLD ? 'PTTL' : 'PEXPIRETIME', key);
       const replies = (await pipeline.exec()) ?? [];
       for (const [error] of replies) if (error !== null) throw error;
-      const digests = replies[0][1] as string[];
+      const [digests, ...expiries] = replies.map(([, reply]) => reply) as [string[], ...unknown[]];
+      const now = IS_OLD ? msOf(expiries.shift() as [string, string]) : 0;
       some.forEach((key, i) => {
         const name = key.toString('latin1');
         if (content.has(name)) throw new Error(`two servers have ${name}`);
-        content.set(name, `${digests[i]} ${String(replies[i + 1][1])}`);
+        content.set(name, `${digests[i]} ${Number(expiries[i]) < 0 ? String(expiries[i]) : Number(expiries[i]) + now}`);
       });
     }
   }
@@ -96,7 +102,11 @@ export function differences(actual: Content, expected: Content, late = 0): strin
   for (const [key, value] of expected) {
     const there = actual.get(key);
     if (there === undefined) wrong.push(`missing ${key}`);
-    else if (digestOf(there) !== digestOf(value) || expiryOf(there) - expiryOf(value) > late || expiryOf(there) < expiryOf(value)) wrong.push(`other value of ${key}: ${there}, not ${value}`);
+    else {
+      const later = expiryOf(there) - expiryOf(value);
+      const isSame = digestOf(there) === digestOf(value) && later <= late + INEXACT && later >= -INEXACT;
+      if (!isSame) wrong.push(`other value of ${key}: ${there}, not ${value}`);
+    }
   }
   for (const key of actual.keys()) if (!expected.has(key)) wrong.push(`extra ${key}`);
   return wrong;

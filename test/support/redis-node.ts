@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Redis } from 'ioredis';
-import { PROMPT, SERVER } from './redis-server.js';
+import { optionsFor, PROMPT, SERVER } from './redis-server.js';
 import { until } from './until.js';
 
 /** A server that can be killed and started again: with the same port and the same folder. */
@@ -54,7 +54,8 @@ export class RedisNode {
   async restart(...more: string[]): Promise<void> {
     if (this.process !== undefined) throw new Error(`${this.name} has been started already`);
     const own = ['--port', `${this.port}`, '--bind', '127.0.0.1', '--dir', this.folder, '--save', ''];
-    const child = spawn(SERVER, [...own, '--enable-debug-command', 'yes', ...PROMPT, ...this.options, ...more], { stdio: 'ignore' });
+    const others = optionsFor(['--enable-debug-command', 'yes', ...PROMPT, ...this.options, ...more]);
+    const child = spawn(SERVER, [...own, ...others], { stdio: 'ignore' });
     this.process = child;
     const client = new Redis({
       ...{ port: this.port, host: '127.0.0.1', protocol: 2, enableReadyCheck: false },

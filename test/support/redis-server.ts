@@ -15,10 +15,12 @@ export const SERVER = process.env.REDIS_SERVER ?? 'redis-server';
  */
 export const PROMPT = ['--repl-diskless-sync-delay', '0', '--hz', '100'] as const;
 
-const isOld = / v=[0-6]\./.test(spawnSync(SERVER, ['--version'], { encoding: 'utf8' }).stdout);
+/** Redis before 7.0: no PEXPIRETIME, no functions. */
+export const IS_OLD = / v=[0-6]\./.test(spawnSync(SERVER, ['--version'], { encoding: 'utf8' }).stdout);
 
-/** Options by pairs of name and value, as servers before 7.0 know them. */
-function olderOptions(options: readonly string[]): string[] {
+/** Options by pairs of name and value, as the server under test knows them: others were before 7.0. */
+export function optionsFor(options: readonly string[]): readonly string[] {
+  if (!IS_OLD) return options;
   const known: string[] = [];
   for (let i = 0; i < options.length; i += 2) {
     if (options[i] !== '--enable-debug-command' && options[i] !== '--sanitize-dump-payload') known.push(options[i].replace('-listpack-', '-ziplist-'), options[i + 1]);
@@ -49,7 +51,7 @@ export class TestServer {
     const folder = mkdtempSync(join(tmpdir(), 'rdbkit-server-'));
     const port = await freePort();
     const own = ['--port', `${port}`, '--bind', '127.0.0.1', '--dir', folder, '--save', '', ...PROMPT];
-    const child = spawn(SERVER, [...own, ...(isOld ? olderOptions(options) : options)], { stdio: 'ignore' });
+    const child = spawn(SERVER, [...own, ...optionsFor(options)], { stdio: 'ignore' });
     const retryStrategy = (times: number): number | null => (times < 500 ? 10 : null);
     const client = new Redis({ port, host: '127.0.0.1', lazyConnect: true, protocol: 2, retryStrategy });
     client.on('error', () => undefined); // refused until the server listens

@@ -110,23 +110,40 @@ export class SyncRounds {
     const only = new RegExp(process.env.RDBKIT_TEST_ONLY ?? '');
     const names = Object.keys(faults).filter((name) => only.test(name));
     const passed = new Map<string, number>();
+    let [copies, before] = [0, await this.copies()];
+    const asked = process.env.RDBKIT_TEST_ROUNDS !== undefined;
     for (let round = 0; round < roundsOf(few); round++) {
-      const name = names[round % names.length];
+      let name = names[round % names.length];
       await delay(this.below(400));
       try {
         await faults[name]();
+        if (process.env.RDBKIT_TEST_PAIRS !== undefined) {
+          const other = names[this.below(names.length)];
+          await delay(this.below(3) * this.below(1000));
+          name = `${name} + ${other}`;
+          await faults[other]();
+        }
         await this.follows();
         await this.check();
       } catch (error) {
         throw new Error(`round ${round}, ${name}: ${String(error)}`, { cause: error });
       }
       passed.set(name, (passed.get(name) ?? 0) + 1);
-      if (process.env.RDBKIT_TEST_ROUNDS !== undefined) console.log(round, name);
+      const now = await this.copies();
+      copies += now.run === before.run ? now.full - before.full : now.full; // a restarted server counts from 0
+      before = now;
+      if (asked) console.log(round, name, copies);
     }
-    if (process.env.RDBKIT_TEST_ROUNDS !== undefined) console.log(passed, this.counters.answered);
+    if (asked) console.log(passed, this.counters.answered, `full copies: ${copies}`);
     await this.counters.stop(); // nothing is in flight then
     const wrong = await this.counters.wrong([this.options.source]);
     if (wrong.length > 0) throw new Error(`the source has not what was written to it: ${wrong.join('; ')}`);
+  }
+
+  /** How many full copies the source has sent in its present run. */
+  private async copies(): Promise<{ run: string; full: number }> {
+    const info = await this.options.source.client.info();
+    return { run: /^run_id:(\w+)/m.exec(info)?.[1] ?? '', full: Number(/^sync_full:(\d+)/m.exec(info)?.[1]) };
   }
 
   /** A number in [0, most). */

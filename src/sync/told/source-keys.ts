@@ -228,12 +228,14 @@ export class SourceKeys {
           node.db = -1;
         }
         const answer = await question.read(link, place.asking ? () => link.answer() : undefined);
+        const isLost = wanted.name.db === lost; // a database that it does not have
+        // where this throws, the key is not done, and is asked for again
+        const elsewhere = !isLost && answer instanceof ErrorAnswer && this.redirects(place, wanted, answer.text);
         done++;
-        if (wanted.name.db === lost) await take(question.none, wanted.index); // a database that it does not have
-        else if (answer instanceof ErrorAnswer) {
-          if (this.redirects(place, wanted, answer.text)) again.push(wanted);
-          else await take(answer, wanted.index);
-        } else {
+        if (isLost) await take(question.none, wanted.index);
+        else if (elsewhere) again.push(wanted);
+        else if (answer instanceof ErrorAnswer) await take(answer, wanted.index);
+        else {
           this.learn(question, question.sizeOf(answer));
           const taking = take(answer, wanted.index);
           if (taking !== undefined) await taking;
