@@ -177,6 +177,7 @@ export class Cutover {
     this.over = true;
     await this.pause.end();
   }
+
   /** The same, and says so. */
   async giveUp(reason: string): Promise<void> {
     await this.end();
