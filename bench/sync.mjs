@@ -326,7 +326,8 @@ async function lag(ways, rate) {
     const part = (share) => lags[Math.min(lags.length - 1, Math.floor(lags.length * share))].toFixed(1);
     return [NAMES[result.way], part(0.5), part(0.99), part(1), lags.length, whole(peak)];
   });
-  const title = `${Math.round(rate).toLocaleString('en')} SETs a second${values.rate === undefined ? ', half of what the source takes' : ''}; a mark every ${MARK} ms.`;
+  const half = values.rate === undefined ? ', half of what the source takes' : '';
+  const title = `${Math.round(rate).toLocaleString('en')} SETs a second${half}; a mark every ${MARK} ms.`;
   console.log(`\n#### Lag\n\n${title} Milliseconds until a mark is on the target.\n`);
   console.log(markdown([['way', 'median', 'p99', 'most', 'marks', 'peak MB'], ...rows]));
 }

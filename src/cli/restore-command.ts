@@ -130,7 +130,7 @@ async function verified(
 ): Promise<DiffSummary> {
   const { verify } = await import('../commands/verify.js');
   let named = 0;
-  const summary = await verify({ ...options, onError, onEvent, onProgress }, level, (difference) => {
+  const summary = await verify({ ...options, onError, onEvent, onProgress }, { level }, (difference) => {
     if (named++ < MOST_NAMED) say(`differs: ${differenceText(difference)}`);
   });
   const met = metText(summary);

@@ -9,11 +9,12 @@ import { formatText } from '../commands/diff-terms.js';
 export function toldPlanLines({ events = 'tracking', phase, untilCaughtUp }: SyncOptions): string[] {
   if (phase === 'full') return ['a full copy by scan, and nothing after it'];
   return [
-    `a full copy by scan, then each key that is written is fetched again, ${untilCaughtUp === true ? 'until nothing is pending' : 'until stopped'}`,
+    `a full copy by scan, then each key that is written is fetched again, until ${untilCaughtUp === true ? 'nothing is pending' : 'stopped'}`,
     events === 'tracking'
       ? 'the source tells the names of keys that are written by client-side caching (CLIENT TRACKING)'
       : 'the source tells the names of keys that are written by keyspace notifications',
-    'not told, and so looked at every round: consumer groups of streams, count-min sketches, functions; a run that was killed begins with another scan',
+    'not told, and so looked at every round: consumer groups of streams, count-min sketches, functions; ' +
+      'a run that was killed begins with another scan',
   ];
 }
 

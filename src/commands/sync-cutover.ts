@@ -1,13 +1,13 @@
 import { SourcePause } from '../live/source-pause.js';
-import type { LiveOptions } from '../live/options.js';
 import { reasonOf } from '../redis/errors.js';
-import { redacted } from '../redis/url.js';
 import { knownTarget } from '../values/server-version.js';
 import { releaseNumber } from '../values/targets.js';
 import type { Lanes } from '../sync/lanes.js';
 import type { Session } from '../sync/session.js';
 import type { SourceLane } from '../sync/source-lane.js';
-import { compare, type ComparisonOptions, type Difference, type DiffSummary } from './diff.js';
+import type { Difference, DiffSummary } from './diff.js';
+import type { RestoreOptions } from './restore.js';
+import { TOLERANCE, verify } from './verify.js';
 
 /** How a cutover ended. `late`: the source writes again, and the sync goes on. */
 export type CutoverEnd =
@@ -150,24 +150,15 @@ export class Cutover {
   /** Reads both sides by scan, which costs no fork. */
   private verdict(take: (difference: Difference) => void): Promise<DiffSummary> {
     const { alone, facts, options, positions, source } = this.session;
-    const { cluster, filter: given = {}, natMap, onEvent, onWarning, sentinelLogin, sources, tls, url } = options;
-    const { dbMap, keyPrefixMap, stdin, stdout, verify: level = 'keys' } = options;
-    const [name] = sources;
-    const target = redacted(url);
-    const filter = { ...given, notPrefix: [...(given.notPrefix ?? []), ...positions.prefixes] };
+    const { filter = {}, sources, verify: level = 'keys' } = options;
     const isExact = [knownTarget(source.servers.info).target, facts.target].every((server) => releaseNumber(server) >= WITH_PEXPIRETIME);
-    const terms: ComparisonOptions = {
-      ...{ stdin, stdout, dbMap, keyPrefixMap, level, onEvent, onWarning, signal: this.signal, functions: false },
-      ...{ sources, targets: [target], intoDb: url.db, oneWay: !alone, tolerance: isExact ? 0 : 1000 },
-      live: new Map<string, LiveOptions>([
-        [name, { ...options.source, via: 'scan' }],
-        [target, { access: { url, tls, sentinelLogin, natMap }, cluster, side: 'target', via: 'scan', signal: this.signal }],
-      ]),
-      filter,
-      // a key that has another type, expiry or size on the target is there all the same
-      targetFilter: { ...filter, type: undefined, notType: undefined, ttl: undefined, minSize: undefined, maxSize: undefined },
+    const terms: RestoreOptions = {
+      ...{ ...options, onError: undefined, onHead: undefined, onServer: undefined, onProgress: undefined },
+      ...{ signal: this.signal, retryFor: undefined, ttlShift: undefined, conflict: alone ? 'error' : 'replace' },
+      live: new Map([[sources[0], { ...options.source, via: 'scan' }]]),
+      filter: { ...filter, notPrefix: [...(filter.notPrefix ?? []), ...positions.prefixes] },
     };
-    return compare(terms, take);
+    return verify(terms, { level, via: 'scan', tolerance: isExact ? 0 : TOLERANCE }, take);
   }
 
   /** Lets the writers of the source go on, unless the target has taken its place. */

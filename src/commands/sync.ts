@@ -45,22 +45,24 @@ export async function sync(options: SyncOptions): Promise<SyncSummary> {
   return { ...summary, restored, problems: problems + summary.problems, seconds: seconds + summary.seconds };
 }
 
+/** `again`: the target was reached before, and is waited for. */
 async function syncOnce(options: SyncOptions & { readonly again?: boolean }): Promise<SyncSummary> {
   const [name] = options.sources;
   const source = await LiveSource.open(name, { ...options.source, signal: options.signal, onEvent: options.onEvent });
   try {
     checkWay(options, source.facts);
     const Way = source.facts.way === 'scan' ? ScanSync : Sync;
-    const waiting = new Waiting(options.retryFor ?? RETRY_FOR, options.onEvent);
+    const { again = false, retryFor = RETRY_FOR } = options;
+    const waiting = new Waiting(again ? Infinity : retryFor, options.onEvent);
     for (let servers: Servers | undefined; ;) {
       let run: Sync | ScanSync | undefined;
       try {
-        servers = await (options.again === true ? reached(options) : targetOf(options));
+        servers = await targetOf(options);
         run = new Way(options, source, servers, await targetFacts(servers, options.target));
         return await run.run();
       } catch (error) {
         // a target that was reached once may fail over while it is asked where it stands
-        if (servers === undefined || run?.begun === true || !mayPass(error) || ofSource(error) || waiting.tooLong) throw error;
+        if ((servers === undefined && !again) || run?.begun === true || !mayPass(error) || ofSource(error) || waiting.tooLong) throw error;
         waiting.tell(reasonOf(error));
       } finally {
         servers?.close();
@@ -69,21 +71,6 @@ async function syncOnce(options: SyncOptions & { readonly again?: boolean }): Pr
     }
   } finally {
     source.close();
-  }
-}
-
-/** Connects to a target that was there before, as soon as it answers. Throws ServerError if it refuses, and the reason of the signal. */
-async function reached(options: SyncOptions): Promise<Servers> {
-  const waiting = new Waiting(Infinity, options.onEvent);
-  for (;;) {
-    options.signal?.throwIfAborted();
-    try {
-      return await targetOf(options);
-    } catch (error) {
-      if (!mayPass(error)) throw error;
-      waiting.tell(reasonOf(error));
-    }
-    await delay(REACH_EVERY, undefined, { signal: options.signal });
   }
 }
 

@@ -24,6 +24,16 @@ export function living(height: number, label: string, build: (width: number, hos
   return host;
 }
 
+/** The axis of what a chart counts. */
+const amountAxis = (format: (value: number) => string): uPlot.Axis => ({
+  stroke: colour('soft'),
+  font: FONT,
+  grid: { stroke: colour('line'), width: 1 },
+  ticks: { show: false },
+  size: 64,
+  values: (_plot, splits) => splits.map((value) => scaled(format(value))),
+});
+
 export interface Bar {
   readonly label: string;
   readonly value: number;
@@ -59,14 +69,7 @@ export function barChart(bars: readonly Bar[], format: (value: number) => string
             values: (_plot, splits) => splits.map((i) => bars[i].label),
             ...(isTight ? { rotate: -50, size: 58 } : { size: 30 }),
           },
-          {
-            stroke: colour('soft'),
-            font: FONT,
-            grid: { stroke: colour('line'), width: 1 },
-            ticks: { show: false },
-            size: 64,
-            values: (_plot, splits) => splits.map((value) => scaled(format(value))),
-          },
+          amountAxis(format),
         ],
         series: [
           {},
@@ -165,14 +168,7 @@ export function lineOptions({ width, height, host, lines, format, dots, data, ti
     scales: { y: { range: (_plot, _least, most) => [0, most > 0 ? most * 1.1 : 1] } },
     axes: [
       { stroke: colour('soft'), font: FONT, grid: { show: false }, ticks: { stroke: colour('line'), size: 5 }, values: TIME_FORMATS },
-      {
-        stroke: colour('soft'),
-        font: FONT,
-        grid: { stroke: colour('line'), width: 1 },
-        ticks: { show: false },
-        size: 64,
-        values: (_plot, splits) => splits.map((value) => scaled(format(value))),
-      },
+      amountAxis(format),
     ],
     series: [
       {},

@@ -1,4 +1,4 @@
-/** What a sync tells of itself each second: a line of `--json`, and the most of what `/status` answers. */
+/** What a sync tells of itself each second: a line of `--json`, and most of what `/status` answers. */
 export interface StatusFields {
   readonly phase: string;
   /** Since the beginning. */

@@ -7,8 +7,8 @@ import { changeRecords, endReleases, otherHolders, releaseLabel } from './target
 
 /*
  * Expiries are held while a sync goes on, and released when it ends. It may go on all the same: keys may have expired on the target by
- * then that the source has renewed. So what is there is held again, and keys that were written since are fetched. Nothing tells which sync
- * a key is of: as long as one into the same target holds expiries, those of others stay held with them.
+ * then that the source has renewed. So all that the target has is held again, and keys that were written since are fetched. Nothing tells
+ * which sync a key is of: as long as one into the same target holds expiries, those of others stay held with them.
  */
 
 export interface HoldsOptions extends MoveOptions {
@@ -59,7 +59,7 @@ export async function holdAgain(options: HoldAgainOptions): Promise<void> {
 /** Milliseconds that the clock of the target may be ahead. */
 const MOST_AHEAD = 60_000;
 
-/** Waits until the source has deleted what the target may have: its clock may be behind. */
+/** Waits until the source has deleted what the target may have: its clock may be slow. */
 async function untilAsLate({ onNote, servers, signal, source }: HoldAgainOptions): Promise<void> {
   const until = Math.max(...(await servers.eachMaster(timeOf)));
   for (;;) {

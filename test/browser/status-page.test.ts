@@ -46,8 +46,7 @@ async function open(board: StatusBoard, options: BrowserContextOptions = {}): Pr
 const texts = async (page: Page, selector: string): Promise<string[]> =>
   (await page.locator(selector).allInnerTexts()).map((text) => text.replaceAll('\u00a0', ' ').trim());
 const text = async (page: Page, selector: string): Promise<string> => (await texts(page, selector)).join('\n');
-const says = (page: Page, what: RegExp): Promise<void> =>
-  until(`the page says ${what}`, async () => what.test(await text(page, 'h1')));
+const says = (page: Page, what: RegExp): Promise<void> => until(`the page says ${what}`, async () => what.test(await text(page, 'h1')));
 
 describe.each(['light', 'dark'] as const)('%s', (colorScheme) => {
   test('the sentence, numbers, charts and tables', async () => {
@@ -152,7 +151,8 @@ test.each([390, 1280, 1920])('%d pixels wide: nothing goes beyond the window, an
 test('the page may ask its own server, and nobody else', async () => {
   const page = await openUrl((await serve(livedBoard())).url);
   const asked = await page.evaluate(async () => {
-    const status = async (url: string): Promise<number | string> => (await fetch(url).catch((error: unknown) => ({ status: String(error) }))).status;
+    const status = async (url: string): Promise<number | string> =>
+      (await fetch(url).catch((error: unknown) => ({ status: String(error) }))).status;
     return [await status('/status'), await status('http://localhost:1/status')];
   });
   expect(asked).toEqual([200, 'TypeError: Failed to fetch']);

@@ -61,7 +61,10 @@ describe('the sentence', () => {
     });
     expect(sentence({ ...byScan(), phase: 'settling' })).toMatch(/^The last ones: 1,200 keys were told/);
     const lost = said([byScan({}, false), { ...byScan({}, false), seconds: 120 }]);
-    expect([lost.text, lost.advice[0]]).toEqual(['No connection to old:6379 for 20 s.', expect.stringContaining('all keys are read again')]);
+    expect([lost.text, lost.advice[0]]).toEqual([
+      'No connection to old:6379 for 20 s.',
+      expect.stringContaining('all keys are read again'),
+    ]);
   });
 
   test('with keys that could not be brought over', () => {
@@ -87,7 +90,8 @@ describe('the sentence', () => {
   });
 
   test('no connection to a master', () => {
-    const lost = (seconds: number) => fields({ seconds, lanes: [lane({ connected: false }), lane({ name: 'b', connected: seconds < 20 })] });
+    const lost = (seconds: number) =>
+      fields({ seconds, lanes: [lane({ connected: false }), lane({ name: 'b', connected: seconds < 20 })] });
     expect(said([lost(10), lost(13)])).toEqual({ text: 'No connection to old:6379 for 3 s.', tone: 'warn', advice: [] });
     expect(said([lost(10), lost(22)])).toEqual({
       ...{ text: 'No connection to 2 of 2 masters for 12 s.', tone: 'bad' },

@@ -80,7 +80,9 @@ describe('rules', () => {
   test('memory: what is copied already, what may be replaced, what is little more', () => {
     const small = { masters: [{ ...MASTER, maxMemory: 1e9 }] };
     const of = (terms: Partial<Facts['terms']>, target: Partial<TargetFacts> = small): string | undefined =>
-      outcomes(facts({}, target, terms)).get('memory')?.split(':')[0];
+      outcomes(facts({}, target, terms))
+        .get('memory')
+        ?.split(':')[0];
     expect([of({}), of({ filtered: true }), of({ resumes: true })]).toEqual(['stops', 'warning', 'ok']);
     const full = { masters: [{ ...MASTER, maxMemory: 2.2e9, usedMemory: 2e9, keys: new Map([[0, 1]]) }] };
     expect([of({}, full), of({ conflict: 'replace' }, full), of({ again: true }, full)]).toEqual(['stops', 'warning', 'warning']);
@@ -113,8 +115,12 @@ describe('the published limits of a service', () => {
 
   test('each fires', () => {
     expect(stopped((all) => all)).toEqual([]);
-    const source = (more: Partial<Facts['source']>) => (all: Facts): Facts => ({ ...all, source: { ...all.source, ...more } });
-    const target = (more: Partial<Facts['target']>) => (all: Facts): Facts => ({ ...all, target: { ...all.target, ...more } });
+    const source =
+      (more: Partial<Facts['source']>) =>
+      (all: Facts): Facts => ({ ...all, source: { ...all.source, ...more } });
+    const target =
+      (more: Partial<Facts['target']>) =>
+      (all: Facts): Facts => ({ ...all, target: { ...all.target, ...more } });
     const release = (version: string): Map<string, string> => new Map(Object.entries({ ...INFO, redis_version: version }));
     expect(stopped(source({ login: { ...LOGIN, hosts: ['x.abc.0001.euw1.cache.amazonaws.com'] } }))).toEqual(['self-managed']);
     expect(stopped(target({ login: { ...LOGIN, hosts: ['x.serverless.euw1.cache.amazonaws.com'] } }))).toEqual(['node-based']);
@@ -139,7 +145,9 @@ describe('the published limits of a service', () => {
 
 test('docs/preflight.md has every rule, with its source', () => {
   const page = readFileSync(join(import.meta.dirname, '../../docs/preflight.md'), 'utf8');
-  const rows = new Map([...page.matchAll(/^\| `([\w-]+)` \|.*\| (?:\[[^\]]*\]\(([^)]*)\)) \|$/gm)].map(([, name, source]) => [name, source]));
+  const rows = new Map(
+    [...page.matchAll(/^\| `([\w-]+)` \|.*\| (?:\[[^\]]*\]\(([^)]*)\)) \|$/gm)].map(([, name, source]) => [name, source]),
+  );
   const all = [...RULES, ...Object.values(SERVICES).flatMap(({ rules }) => rules)];
   expect([...rows].sort()).toEqual(all.map(({ name, source }) => [name, source.replace(/^docs\//, '')]).sort());
   expect(STOPPING.filter((name) => !RULES.some((rule) => rule.name === name))).toEqual([]);

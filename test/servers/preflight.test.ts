@@ -129,7 +129,9 @@ describe.concurrent('rules of --check', { timeout: 30_000 }, () => {
     const args = [source.url, target.url, '--source-user', 'reader'];
     const auto = await check(args, env);
     expect(auto.code).toBe(0);
-    expect(auto.rows.get('psync')).toMatch(/^warning: PSYNC is refused \(NOPERM.*\): the source is read by scan, and tells the names of keys/);
+    expect(auto.rows.get('psync')).toMatch(
+      /^warning: PSYNC is refused \(NOPERM.*\): the source is read by scan, and tells the names of keys/,
+    );
     expect(auto.all.find(({ name }) => name === 'psync')?.advice).toContain('What this way cannot promise');
     expect(['source-rights', 'target-rights', 'backlog', 'output-buffer'].map((name) => auto.rows.get(name)?.split(':')[0])).toEqual([
       ...['ok', 'ok', undefined, undefined],
@@ -139,7 +141,9 @@ describe.concurrent('rules of --check', { timeout: 30_000 }, () => {
     await user(...least, '-dump', '-client|tracking');
     const refused = await check(args, env);
     expect([refused.code, refused.rows.get('source-rights')]).toEqual([1, expect.stringMatching(/^stops: .*NOPERM.*'dump'/)]);
-    expect(refused.all.find(({ name }) => name === 'source-rights')?.advice).toContain('ACL SETUSER NAME +dump +client|tracking gives them');
+    expect(refused.all.find(({ name }) => name === 'source-rights')?.advice).toContain(
+      'ACL SETUSER NAME +dump +client|tracking gives them',
+    );
     const run = await rdbkit(['sync', ...args, '--until', 'caught-up'], { env });
     expect([run.code, run.err]).toEqual([4, expect.stringContaining('+dump +client|tracking')]);
     // the same with notifications
@@ -179,7 +183,8 @@ describe.concurrent('rules of --check', { timeout: 30_000 }, () => {
 
   test('processor', async () => {
     const [source, target] = await pair();
-    const busy = "local t = redis.call('TIME') local ends = t[1] * 1000000 + t[2] + 20000 repeat t = redis.call('TIME') until t[1] * 1000000 + t[2] > ends";
+    const busy =
+      "local t = redis.call('TIME') local ends = t[1] * 1000000 + t[2] + 20000 repeat t = redis.call('TIME') until t[1] * 1000000 + t[2] > ends";
     const stop = writing(source, ['EVAL', busy, '0']);
     const { code, rows } = await check([source.url, target.url]);
     await stop();
@@ -204,7 +209,10 @@ describe.concurrent('rules of --check', { timeout: 30_000 }, () => {
     await source.client.call('FUNCTION', 'LOAD', "#!lua name=lib\nredis.register_function('f', function() return 1 end)");
     const older = [source.url, target.url, '--target-version', '6.2'];
     const { code, rows } = await check(older);
-    expect([code, rows.get('functions')]).toEqual([1, expect.stringMatching(/^stops: the source has 1, and Redis .* does not have functions$/)]);
+    expect([code, rows.get('functions')]).toEqual([
+      1,
+      expect.stringMatching(/^stops: the source has 1, and Redis .* does not have functions$/),
+    ]);
     expect(rows.get('version')).toMatch(/^warning: Redis .* into Redis .*, which does not read all that the source writes$/);
     expect((await check([...older, '--no-functions'])).rows.get('functions')).toMatch(/^ok: .* --no-functions leaves them out$/);
   });
@@ -224,7 +232,8 @@ describe.concurrent('rules of --check', { timeout: 30_000 }, () => {
     await source.client.call('CLUSTER', 'ADDSLOTSRANGE', '0', '9999');
     while (!((await source.client.call('CLUSTER', 'INFO')) as string).includes('cluster_state:ok')) await delay(20);
     await source.client.call('DEBUG', 'POPULATE', '100');
-    const [, looked] = /^ok: .* in a sample of (\d+) of 100 keys/.exec((await check([source.url, target.url])).rows.get('proto-limit') ?? '') ?? [];
+    const [, looked] =
+      /^ok: .* in a sample of (\d+) of 100 keys/.exec((await check([source.url, target.url])).rows.get('proto-limit') ?? '') ?? [];
     expect(Number(looked)).toBeGreaterThan(20);
     expect(Number(looked)).toBeLessThan(100);
   });
@@ -268,7 +277,9 @@ describe.concurrent('--for elasticache-online-migration', { timeout: 30_000 }, (
     const [source, target] = await pair();
     const { code, err, out } = await text([source.url, target.url, ...FOR]);
     expect(code).toBe(0);
-    expect(err).toMatch(/^rdbkit: ElastiCache's online migration would take redis:.*, by its published limits, once this is changed: protected-mode, bind\./m);
+    expect(err).toMatch(
+      /^rdbkit: ElastiCache's online migration would take redis:.*, by its published limits, once this is changed: protected-mode, bind\./m,
+    );
     expect(out).toMatch(/^warning {2}protected-mode .*: yes$/m);
     expect(out).not.toMatch(/^stops/m);
     await source.client.config('SET', 'protected-mode', 'no');

@@ -26,7 +26,12 @@ class Writer {
       const begun = performance.now();
       for (const [n, client] of clients.entries()) {
         const tag = TAGS[n];
-        await client.pipeline().incr(`{${tag}}count`).rpush(`{${tag}}list`, i).set(`{${tag}}session:${i % 100}`, i, 'PX', 300 + (i % 7) * 100).exec();
+        await client
+          .pipeline()
+          .incr(`{${tag}}count`)
+          .rpush(`{${tag}}list`, i)
+          .set(`{${tag}}session:${i % 100}`, i, 'PX', 300 + (i % 7) * 100)
+          .exec();
         this.answered += 3;
       }
       this.longest = Math.max(this.longest, performance.now() - begun);
@@ -66,6 +71,18 @@ describe('a server', () => {
     await Promise.all([source.client.flushall(), target.client.flushall()]);
   });
 
+  /** The target was lost when the source was paused, for two seconds at most. */
+  async function goesOnOnceLost(run: SyncRun, writer: Writer): Promise<void> {
+    await until('it has given up', () => run.notes.some((text) => text.includes('the cutover is given up')));
+    expect(run.notes.join()).toContain('The source takes writes again');
+    const { answered } = writer;
+    await until('the writer goes on', () => writer.answered > answered);
+    expect(writer.longest).toBeLessThan(4000);
+    target.signal('SIGCONT');
+    await writer.stop();
+    await until('it goes on', async () => (await target.client.get('{b}count')) === (await source.client.get('{b}count')));
+  }
+
   test('is replaced: while it is paused, the target has all that it has', async () => {
     const writer = new Writer([source]);
     const run = new SyncRun(source.url, target.url, { pauseSource: 20_000, verify: 'values' });
@@ -88,14 +105,7 @@ describe('a server', () => {
       pauseSource: 2000,
       onEvent: (text) => text.startsWith('the source is paused') && target.signal('SIGSTOP'), // amid writes
     });
-    await until('it has given up', () => run.notes.some((text) => text.includes('the cutover is given up')));
-    expect(run.notes.join()).toContain('The source takes writes again');
-    const { answered } = writer;
-    await until('the writer goes on', () => writer.answered > answered);
-    expect(writer.longest).toBeLessThan(4000);
-    target.signal('SIGCONT');
-    await writer.stop();
-    await until('it goes on', async () => (await target.client.get('{b}count')) === (await source.client.get('{b}count')));
+    await goesOnOnceLost(run, writer);
     expect((await run.stop()).caughtUp).toBe(false);
     await catchUp(source.url, () => Promise.resolve([source]), target);
   });
@@ -148,14 +158,7 @@ describe('a server', () => {
       ...byScan(source.url, { pauseSource: 2000 }),
       onEvent: (text) => text.startsWith('the source is paused') && target.signal('SIGSTOP'),
     });
-    await until('it has given up', () => run.notes.some((text) => text.includes('the cutover is given up')));
-    expect(run.notes.join()).toContain('The source takes writes again');
-    const { answered } = writer;
-    await until('the writer goes on', () => writer.answered > answered);
-    expect(writer.longest).toBeLessThan(4000);
-    target.signal('SIGCONT');
-    await writer.stop();
-    await until('it goes on', async () => (await target.client.get('{b}count')) === (await source.client.get('{b}count')));
+    await goesOnOnceLost(run, writer);
     const { caughtUp, cutover } = await run.stop();
     expect([caughtUp, cutover]).toEqual([true, undefined]);
     await until('they are alike', async () => (await unlike([source], [target])).length === 0);
@@ -180,7 +183,20 @@ describe('a server', () => {
     await first.done;
     await target.client.set('two', 'spoiled');
     const spool = ['--spool', 'none', '--id', 'test'];
-    const args = ['sync', source.url, target.url, ...spool, '--until', 'caught-up', '--settle', '100ms', '--pause-source', '10s', '--verify', 'values'];
+    const args = [
+      'sync',
+      source.url,
+      target.url,
+      ...spool,
+      '--until',
+      'caught-up',
+      '--settle',
+      '100ms',
+      '--pause-source',
+      '10s',
+      '--verify',
+      'values',
+    ];
     const { code, err } = await rdbkit(args);
     expect(code, err).toBe(1);
     expect(err).toContain('differs: another value: db 0, key "two"');
@@ -190,7 +206,19 @@ describe('a server', () => {
   test('one that does not pause says what to do, before anything waits', async () => {
     await source.client.call('ACL', 'SETUSER', 'copier', 'on', '>secret', '~*', '+@all', '-client|pause');
     const url = source.url.replace('//', '//copier:secret@');
-    const { code, err } = await rdbkit(['sync', url, target.url, '--spool', 'none', '--until', 'caught-up', '--settle', '100ms', '--pause-source', '5s']);
+    const { code, err } = await rdbkit([
+      'sync',
+      url,
+      target.url,
+      '--spool',
+      'none',
+      '--until',
+      'caught-up',
+      '--settle',
+      '100ms',
+      '--pause-source',
+      '5s',
+    ]);
     expect(code, err).toBe(4);
     expect(err).toMatch(/CLIENT PAUSE: NOPERM/);
     expect(err).toContain('+client|pause');

@@ -48,7 +48,21 @@ describe('a server', () => {
 
   const file = (name: string): string => join(spool, 'lane-test-0', name);
   const start = (...more: string[]): Running =>
-    new Running(['sync', source.url, target.url, '--id', 'test', '--spool', spool, '--keep-rdb', '--until', 'caught-up', '--settle', '100ms', ...more]);
+    new Running([
+      'sync',
+      source.url,
+      target.url,
+      '--id',
+      'test',
+      '--spool',
+      spool,
+      '--keep-rdb',
+      '--until',
+      'caught-up',
+      '--settle',
+      '100ms',
+      ...more,
+    ]);
   /** A target that takes some keys a second only. */
   const slow = (): Running => start('--max-keys-per-second', '20');
   const isWhole = (): Promise<void> => until('the RDB is kept', () => existsSync(file('copy.json')));
@@ -110,7 +124,9 @@ describe('a server', () => {
     await kept();
     for (const name of readdirSync(join(spool, 'lane-test-0'))) if (name.endsWith('.spool')) rmSync(file(name));
     await source.client.set('key:0', Buffer.alloc(3 << 20));
-    expect(await ended(start())).toMatch(/the RDB that an earlier run kept is at offset \d+ of it: it keeps its writes from offset \d+ on only/);
+    expect(await ended(start())).toMatch(
+      /the RDB that an earlier run kept is at offset \d+ of it: it keeps its writes from offset \d+ on only/,
+    );
     await source.client.set('key:0', randomBytes(SIZE));
   });
 
@@ -133,7 +149,10 @@ describe('a server', () => {
     const before = await forksOf(source);
     const dry = run({ dryRun: true });
     await dry.done;
-    expect([dry.events, existsSync(file('copy.rdb'))]).toEqual([expect.arrayContaining([expect.stringContaining('its copy is taken')]), true]);
+    expect([dry.events, existsSync(file('copy.rdb'))]).toEqual([
+      expect.arrayContaining([expect.stringContaining('its copy is taken')]),
+      true,
+    ]);
     const again = run({ maxKeysPerSecond: 20 });
     await expect.poll(() => again.events).toContainEqual(expect.stringContaining('its copy is taken'));
     await again.abort();

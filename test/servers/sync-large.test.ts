@@ -26,7 +26,9 @@ async function writeLarge({ client }: RedisNode, seed: number): Promise<void> {
     pipeline.zadd('zset', ...numbers.flatMap((member, i) => [i / 7, member])).hset('hash', ...numbers.flatMap((field) => [field, field]));
   }
   for (let i = 0; i < 100; i++) pipeline.xadd('stream', '*', 'field', text(30_000, seed, i));
-  pipeline.xgroup('CREATE', 'stream', `group ${seed}`, '0').xreadgroup('GROUP', `group ${seed}`, 'someone', 'COUNT', 10, 'STREAMS', 'stream', '>');
+  pipeline
+    .xgroup('CREATE', 'stream', `group ${seed}`, '0')
+    .xreadgroup('GROUP', `group ${seed}`, 'someone', 'COUNT', 10, 'STREAMS', 'stream', '>');
   await pipeline.exec();
 }
 

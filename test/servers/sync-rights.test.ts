@@ -167,17 +167,20 @@ describe(`the least rights for a sync between servers, ${SERVER}`, { timeout: 30
     expect([code, warningsOf(err)]).toEqual([0, [expect.stringContaining('its user may not read all keys: the sync ends with NOPERM')]]);
   });
 
-  test.each(['+client|setname', '+client|list', '+client|kill'])('a target without %s: it is said what is not certain then', async (right) => {
-    await allow([target], without(TARGET, right));
-    const { code, err } = await sync(source, target, '--phase', 'full');
-    expect([code, warningsOf(err), await alike()]).toEqual([
-      0,
-      [expect.stringMatching(/ refuses CLIENT (?:SETNAME|LIST|KILL) \(NOPERM .*\): a run that was killed may still be writing/)],
-      [],
-    ]);
-    const forgotten = await sync(source, target, '--forget', '--spool', folder.at('none'));
-    expect([forgotten.code, forgotten.err.includes('it is not known whether a run')]).toEqual([0, right === '+client|list']);
-  });
+  test.each(['+client|setname', '+client|list', '+client|kill'])(
+    'a target without %s: it is said what is not certain then',
+    async (right) => {
+      await allow([target], without(TARGET, right));
+      const { code, err } = await sync(source, target, '--phase', 'full');
+      expect([code, warningsOf(err), await alike()]).toEqual([
+        0,
+        [expect.stringMatching(/ refuses CLIENT (?:SETNAME|LIST|KILL) \(NOPERM .*\): a run that was killed may still be writing/)],
+        [],
+      ]);
+      const forgotten = await sync(source, target, '--forget', '--spool', folder.at('none'));
+      expect([forgotten.code, forgotten.err.includes('it is not known whether a run')]).toEqual([0, right === '+client|list']);
+    },
+  );
 
   test('a target without SELECT: keys of other databases are named, and end it', async () => {
     await allow([target], without(TARGET, '+select'));
@@ -201,7 +204,10 @@ describe(`the least rights for a sync between servers, ${SERVER}`, { timeout: 30
     await target.client.call('ACL', 'SETUSER', 'rdbkit', rule);
     for (let i = 0; i < 20; i++) await write();
     const { code, err } = await run.done;
-    expect([code, err]).toEqual([4, expect.stringMatching(/REFUSED: \S+: NOPERM .* gives it\. .* Run the same command again to go on\.\n$/)]);
+    expect([code, err]).toEqual([
+      4,
+      expect.stringMatching(/REFUSED: \S+: NOPERM .* gives it\. .* Run the same command again to go on\.\n$/),
+    ]);
     await allow([target], TARGET);
     await write();
     expect([(await sync(source, target, ...CAUGHT_UP)).code, await alike()]).toEqual([0, []]);
@@ -212,7 +218,10 @@ describe(`the least rights for a sync between servers, ${SERVER}`, { timeout: 30
     await source.client.call('ACL', 'SETUSER', 'rdbkit', rule);
     await write();
     const { code, err } = await run.done;
-    expect([code, err]).toEqual([4, expect.stringMatching(/REFUSED: \S+: NOPERM .* gives it\. .* Run the same command again to go on\.\n$/)]);
+    expect([code, err]).toEqual([
+      4,
+      expect.stringMatching(/REFUSED: \S+: NOPERM .* gives it\. .* Run the same command again to go on\.\n$/),
+    ]);
     await allow([source], SOURCE);
     await write();
     const again = await sync(source, target, '--not-prefix', 'x:', ...CAUGHT_UP);
@@ -236,7 +245,10 @@ describe(`servers that hide commands, ${SERVER}`, () => {
     rdbkit(['sync', from.url, to.url, '--spool', 'none', '--yes', '--retry-for', '100ms', '--via', 'replication', ...CAUGHT_UP]);
 
   test.each([
-    [['PSYNC', 'SYNC'], /unknown command 'PSYNC'.* If the service has PSYNC under another name, --psync-command gives that; --via scan does without .*\.$/m],
+    [
+      ['PSYNC', 'SYNC'],
+      /unknown command 'PSYNC'.* If the service has PSYNC under another name, --psync-command gives that; --via scan does without .*\.$/m,
+    ],
     [['REPLCONF'], /unknown command .*REPLCONF.* A sync does not work with a server that does not take REPLCONF\. .*"Rights"\.$/im],
     [['DUMP', 'EXISTS'], /unknown command .*DUMP.* A sync does not work with a server that does not take DUMP, EXISTS\. .*"Rights"\.$/im],
   ])('a source without %s', async (names, expected) => {

@@ -23,12 +23,26 @@ afterAll(() => Promise.all([source.stop(), target.stop()]));
 
 const DATABASES = [0, 1, 2, 3];
 const start = (): Running =>
-  new Running(['sync', source.url, target.url, '--via', 'scan', '--yes', '--settle', '100ms', '--id', 'rounds', '--on-conflict', 'replace']);
+  new Running([
+    'sync',
+    source.url,
+    target.url,
+    '--via',
+    'scan',
+    '--yes',
+    '--settle',
+    '100ms',
+    '--id',
+    'rounds',
+    '--on-conflict',
+    'replace',
+  ]);
 
 /** Ends the connections of the program to the source. */
 async function endSourceConnections(): Promise<void> {
   const lines = String(await source.client.call('CLIENT', 'LIST')).split('\n');
-  for (const line of lines) if (line.includes(' name=rdbkit')) await source.client.call('CLIENT', 'KILL', 'ID', /^id=(\d+)/.exec(line)?.[1] ?? '');
+  for (const line of lines)
+    if (line.includes(' name=rdbkit')) await source.client.call('CLIENT', 'KILL', 'ID', /^id=(\d+)/.exec(line)?.[1] ?? '');
 }
 
 /** Writes at random until the fault is over; the server may go away meanwhile. */

@@ -65,7 +65,8 @@ test('random commands during copy and changes: digests are equal', async () => {
 /** Ends the connection on which the source tells what is written. */
 async function endTelling({ client }: RedisNode): Promise<void> {
   const lines = String(await client.call('CLIENT', 'LIST')).split('\n');
-  for (const line of lines) if (/ flags=[^ ]*[tBP]/.test(line)) await client.call('CLIENT', 'KILL', 'ID', /^id=(\d+)/.exec(line)?.[1] ?? '');
+  for (const line of lines)
+    if (/ flags=[^ ]*[tBP]/.test(line)) await client.call('CLIENT', 'KILL', 'ID', /^id=(\d+)/.exec(line)?.[1] ?? '');
 }
 
 async function alike(source: RedisNode, target: RedisNode, databases = [0]): Promise<void> {

@@ -41,20 +41,23 @@ describe('a server into a server', () => {
     await untilSameDigest(source, target);
   });
 
-  test.each(['replication', 'scan'] as const)('a target that is lost while it is asked where it stands, by %s: it is asked again', async (via) => {
-    await target.client.flushall();
-    let times = 0;
-    const proxy: HookProxy = await HookProxy.start(target.port, ([command, word]) => {
-      if (command === 'CLIENT' && word === 'LIST' && times++ < 2) proxy.drop();
-    });
-    const byScan = { spool: undefined, holdExpiries: false, roundEvery: 100, settle: 100, drainFor: 5000 };
-    const run = new SyncRun(source.url, `redis://127.0.0.1:${proxy.port}`, {
-      source: { access: { url: parseServerUrl(source.url) }, via },
-      ...(via === 'scan' && byScan),
-    });
-    expect([(await run.done).caughtUp, times > 2]).toEqual([true, true]);
-    await proxy.stop();
-  });
+  test.each(['replication', 'scan'] as const)(
+    'a target that is lost while it is asked where it stands, by %s: it is asked again',
+    async (via) => {
+      await target.client.flushall();
+      let times = 0;
+      const proxy: HookProxy = await HookProxy.start(target.port, ([command, word]) => {
+        if (command === 'CLIENT' && word === 'LIST' && times++ < 2) proxy.drop();
+      });
+      const byScan = { spool: undefined, holdExpiries: false, roundEvery: 100, settle: 100, drainFor: 5000 };
+      const run = new SyncRun(source.url, `redis://127.0.0.1:${proxy.port}`, {
+        source: { access: { url: parseServerUrl(source.url) }, via },
+        ...(via === 'scan' && byScan),
+      });
+      expect([(await run.done).caughtUp, times > 2]).toEqual([true, true]);
+      await proxy.stop();
+    },
+  );
 });
 
 describe('a server into a cluster', () => {

@@ -11,21 +11,41 @@ test('while changes are applied', async () => {
   board.take(fields({ phase: 'full', seconds: 1 }), COPY);
   board.take(fields({ problems: 3 }), COPY);
   const metrics = await metricsOf(board);
-  const values = (name: string) => Object.fromEntries(metrics.get(name)?.samples.map(({ labels, value }) => [JSON.stringify(labels), value]) ?? []);
+  const values = (name: string) =>
+    Object.fromEntries(metrics.get(name)?.samples.map(({ labels, value }) => [JSON.stringify(labels), value]) ?? []);
   const of = '{"master":"old:6379"}';
   expect(values('rdbkit_sync_info')).toEqual({ '{"version":"1.2.3","source":"redis://old:6379","target":"redis://new:6379"}': 1 });
   expect(values('rdbkit_sync_phase')).toEqual({
     ...{ '{"phase":"connecting"}': 0, '{"phase":"full"}': 0, '{"phase":"changes"}': 1, '{"phase":"settling"}': 0 },
   });
   for (const [name, value] of [
-    ...([['healthy', 1], ['problem_keys_total', 3], ['spool_limit_bytes', 20e9], ['copied_keys_total', 7_600_000]] as const),
-    ...([['copy_read_bytes_total', 610e6], ['copy_bytes', 1e9]] as const),
+    ...([
+      ['healthy', 1],
+      ['problem_keys_total', 3],
+      ['spool_limit_bytes', 20e9],
+      ['copied_keys_total', 7_600_000],
+    ] as const),
+    ...([
+      ['copy_read_bytes_total', 610e6],
+      ['copy_bytes', 1e9],
+    ] as const),
   ]) {
     expect(values(`rdbkit_sync_${name}`)).toEqual({ '{}': value });
   }
   for (const [name, value] of [
-    ...([['connected', 1], ['attached', 1], ['lag_seconds', 0.02], ['lag_bytes', 250], ['source_offset', 1250]] as const),
-    ...([['received_offset', 1200], ['applied_offset', 1000], ['commands_total', 41_000], ['fetched_keys_total', 7]] as const),
+    ...([
+      ['connected', 1],
+      ['attached', 1],
+      ['lag_seconds', 0.02],
+      ['lag_bytes', 250],
+      ['source_offset', 1250],
+    ] as const),
+    ...([
+      ['received_offset', 1200],
+      ['applied_offset', 1000],
+      ['commands_total', 41_000],
+      ['fetched_keys_total', 7],
+    ] as const),
   ]) {
     expect(values(`rdbkit_sync_${name}`)).toEqual({ [of]: value });
   }
@@ -53,7 +73,15 @@ describe('what is not known is left out', () => {
     const board = new StatusBoard(FACTS);
     board.take({ ...byScan(), phase: 'watching' }, COPY);
     const metrics = await metricsOf(board);
-    const told = ['pending_keys', 'watched_keys', 'rounds_total', 'fetched_keys_total', 'written_keys_total', 'gone_keys_total', 'scans_total'];
+    const told = [
+      'pending_keys',
+      'watched_keys',
+      'rounds_total',
+      'fetched_keys_total',
+      'written_keys_total',
+      'gone_keys_total',
+      'scans_total',
+    ];
     const values = told.map((name) => metrics.get(`rdbkit_sync_${name}`)?.samples);
     expect(values).toEqual([1200, 3, 9, 5000, 4900, 100, 1].map((value) => [{ labels: {}, value }]));
     expect(metrics.get('rdbkit_sync_lag_seconds')?.samples).toEqual([{ labels: { master: 'old:6379' }, value: 0.8 }]);

@@ -46,7 +46,9 @@ test('the status and its history, as JSON', async () => {
 
 test('the metrics, as Prometheus asks for them', async () => {
   const server = await open();
-  const { body, code, headers } = await ask(server, '/metrics', { accept: 'application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4' });
+  const { body, code, headers } = await ask(server, '/metrics', {
+    accept: 'application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4',
+  });
   expect([code, headers['content-type']]).toEqual([200, 'text/plain; version=0.0.4; charset=utf-8']);
   expect(parseMetrics(body).has('rdbkit_sync_info')).toBe(true);
 });
@@ -77,13 +79,16 @@ describe('strictness', () => {
     expect(body).not.toMatch(/<!--(?:policy|style|script|licences)-->/);
   });
 
-  test.each(['/', '/status', '/history', '/metrics', '/healthz', '/none'])('%s is not kept, framed, or taken for something else', async (path) => {
-    expect((await ask(await open(), path)).headers).toMatchObject({
-      ...{ 'cache-control': 'no-store', 'x-content-type-options': 'nosniff', 'x-frame-options': 'DENY' },
-      ...{ 'cross-origin-resource-policy': 'same-origin', 'referrer-policy': 'no-referrer' },
-      'content-security-policy': expect.stringMatching(/^default-src 'none'; .*frame-ancestors 'none'$/) as string,
-    });
-  });
+  test.each(['/', '/status', '/history', '/metrics', '/healthz', '/none'])(
+    '%s is not kept, framed, or taken for something else',
+    async (path) => {
+      expect((await ask(await open(), path)).headers).toMatchObject({
+        ...{ 'cache-control': 'no-store', 'x-content-type-options': 'nosniff', 'x-frame-options': 'DENY' },
+        ...{ 'cross-origin-resource-policy': 'same-origin', 'referrer-policy': 'no-referrer' },
+        'content-security-policy': expect.stringMatching(/^default-src 'none'; .*frame-ancestors 'none'$/) as string,
+      });
+    },
+  );
 
   test('only GET and HEAD, only what there is', async () => {
     const server = await open();
@@ -93,7 +98,8 @@ describe('strictness', () => {
     }
     const head = await ask(server, '/', {}, 'HEAD');
     expect([head.code, head.body, Number(head.headers['content-length']) > 10_000]).toEqual([200, '', true]);
-    for (const path of ['/x', '/status/', '/../status', '/constructor', '/__proto__', '//status']) expect((await ask(server, path)).code).toBe(404);
+    for (const path of ['/x', '/status/', '/../status', '/constructor', '/__proto__', '//status'])
+      expect((await ask(server, path)).code).toBe(404);
   });
 
   test('no other name than its own: a page of another site may have turned its name to this address', async () => {

@@ -162,7 +162,9 @@ describe('a payload that was put aside', () => {
   test('is refused where the target cannot hold it, or it is damaged, and deleted where the filter leaves it out', () => {
     const expiring = encodePayload(24, bytes(le(AT, 8), len(1), len(1), str('a'), str('1')), 12);
     expect(writerFor('7.0').write(KEY, large(expiring), SHIFT, 0)).toMatchObject({ outcome: 'refused', avoidable: true });
-    expect(() => payloadOf(writerFor('6.0').write(KEY, large(encodePayload(16, bytes(str(listpack(['a', '1', 'b']))), 11), AT), SHIFT, 0))).toThrow('damaged');
+    expect(() =>
+      payloadOf(writerFor('6.0').write(KEY, large(encodePayload(16, bytes(str(listpack(['a', '1', 'b']))), 11), AT), SHIFT, 0)),
+    ).toThrow('damaged');
     expect(() => large(encodePayload(99, bytes(str('x')), 10))).toThrow();
     const filter = compileFilter({ type: ['list'] });
     expect(commandsOf(writerFor('7.0', { filter }).write(KEY, large(STRING), 0, 0)).commands).toEqual(['DEL KEY']);

@@ -97,10 +97,13 @@ test('does not wait for its reader', async () => {
   expect(await new KeptCopy(at).find()).toMatchObject({ bytes: ALL.length });
 });
 
-test.each([0, 5, PIECE, 5 * PIECE, 6 * PIECE + 5000, ALL.length - 1])('where the disk has room for %i bytes, the reader gets the rest as it comes', async (room) => {
-  expect(await read(keeping(server(), new SmallDisk(at, room)))).toEqual(ALL);
-  expect([told, readdirSync(at)]).toEqual([[expect.stringMatching(/^cannot write .*copy\.rdb: full$/)], []]);
-});
+test.each([0, 5, PIECE, 5 * PIECE, 6 * PIECE + 5000, ALL.length - 1])(
+  'where the disk has room for %i bytes, the reader gets the rest as it comes',
+  async (room) => {
+    expect(await read(keeping(server(), new SmallDisk(at, room)))).toEqual(ALL);
+    expect([told, readdirSync(at)]).toEqual([[expect.stringMatching(/^cannot write .*copy\.rdb: full$/)], []]);
+  },
+);
 
 test.each([0, 1 << 20, 10 * PIECE + 1])('the same where a file of %i bytes cannot be written to at all then', async (room) => {
   expect(await read(keeping(server(), new SmallDisk(at, room, true)))).toEqual(ALL);
