@@ -1,8 +1,7 @@
 import { afterEach, expect, test } from 'vitest';
 import type { SyncOptions } from '../../src/commands/sync.js';
 import { HOLD } from '../../src/sync/settle.js';
-import type { RedisNode } from '../support/redis-node.js';
-import { noise } from '../support/support.js';
+import { writeLarge } from '../support/large-values.js';
 import { SyncRun } from '../support/sync-run.js';
 import { started, stopAll, withBacklog } from '../support/sync-source.js';
 import { unlike } from '../support/sync-support.js';
@@ -12,25 +11,6 @@ afterEach(stopAll);
 
 /** Values that are chosen by their type are fetched. */
 const FETCHED: Partial<SyncOptions> = { filter: { type: ['string', 'list', 'set', 'zset', 'hash', 'stream'] } };
-
-/** Bytes that cannot be compressed. */
-const text = (size: number, ...numbers: number[]): Buffer => Buffer.concat([Buffer.from(numbers.join(' ')), noise(size)]);
-
-/** A value over 1 MiB of each type, at once; `seed` makes other ones. */
-async function writeLarge({ client }: RedisNode, seed: number): Promise<void> {
-  const pipeline = client.multi();
-  pipeline.set('string', text((3 << 20) - 100, seed));
-  for (let from = 0; from < 12_000; from += 3000) {
-    const numbers = Array.from({ length: 3000 }, (_, i) => text(100, seed, from + i));
-    pipeline.rpush('list', ...numbers).sadd('set', ...numbers);
-    pipeline.zadd('zset', ...numbers.flatMap((member, i) => [i / 7, member])).hset('hash', ...numbers.flatMap((field) => [field, field]));
-  }
-  for (let i = 0; i < 100; i++) pipeline.xadd('stream', '*', 'field', text(30_000, seed, i));
-  pipeline
-    .xgroup('CREATE', 'stream', `group ${seed}`, '0')
-    .xreadgroup('GROUP', `group ${seed}`, 'someone', 'COUNT', 10, 'STREAMS', 'stream', '>');
-  await pipeline.exec();
-}
 
 test.each([
   ['as payloads', {}, []],

@@ -8,9 +8,9 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { keySlot } from '../../bytes/crc16.js';
-import { RdbError } from '../../bytes/errors.js';
+import type { RdbError } from '../../bytes/errors.js';
 import type { OpenedNode } from '../../live/replication-input.js';
-import { type Answer, ARRAY, BULK, ErrorAnswer, garbled, ReplyLink, textOf } from '../../live/reply-link.js';
+import { type Answer, ARRAY, ErrorAnswer, ReplyLink, textOf } from '../../live/reply-link.js';
 import { encodeCommand } from '../../redis/commands.js';
 import { ConnectionLost, mayPass, ServerError, toldOf } from '../../redis/errors.js';
 import { abortedBy, redirection, refusalOf } from '../../redis/refusals.js';
@@ -19,7 +19,7 @@ import { Waiting } from '../../redis/waiting.js';
 import type { KeyName } from '../fences.js';
 import { ofSource } from '../rights.js';
 import { historyOf, type SourceHistory } from './history.js';
-import { type LargeValueAside, PayloadAside } from './put-aside.js';
+import { closeLarge, largeOf, type LargeValueAside, PayloadAside, payloadAnswer } from './put-aside.js';
 
 /** A key as it was at an offset. */
 export interface Fetched {
@@ -103,8 +103,6 @@ const AHEAD_BYTES = 1 << 20;
 const MOST_TOGETHER = 64;
 /** How much the latest payload counts in the mean. */
 const WEIGHT = 1 / 8;
-/** Larger payloads, in bytes, are put aside. */
-const LARGE = 1 << 20;
 
 export class Fetcher {
   private link: ReplyLink | undefined;
@@ -295,7 +293,7 @@ export class Fetcher {
     const answers: FetchAnswer[] = [];
     let found: Fetched[] | Again | undefined;
     try {
-      for (let count = link.value; count > 0; count--) answers.push(await element(link, !only));
+      for (let count = link.value; count > 0; count--) answers.push(await payloadAnswer(link, !only));
       if (only) return [];
       const wrong = answers.find((answer) => answer instanceof ErrorAnswer);
       if (refused !== undefined || wrong !== undefined) return this.refusal(refused ?? (wrong as ErrorAnswer).text, keys[from]);
@@ -373,46 +371,4 @@ const isOk = (answer: FetchAnswer): boolean => answer instanceof Uint8Array && a
 function timeOf(answer: FetchAnswer): number {
   const [seconds, microseconds] = Array.isArray(answer) ? (answer as readonly Answer[]).map((part) => Number(textOf(part))) : [];
   return seconds * 1000 + Math.floor(microseconds / 1000);
-}
-
-async function element(link: ReplyLink, keep: boolean): Promise<FetchAnswer> {
-  await link.more(1);
-  if (link.bytes[link.pos] !== BULK) return link.answer();
-  link.pos = await link.whole(() => link.number(link.pos));
-  const size = link.value;
-  if (size < 0) return null;
-  const aside = size > LARGE ? new PayloadAside(size) : undefined;
-  const bytes = new Uint8Array(aside === undefined ? size : 0);
-  try {
-    for (let at = 0; at < size; ) {
-      await link.more(1);
-      const end = Math.min(link.end, link.pos + size - at);
-      if (aside === undefined) bytes.set(link.bytes.subarray(link.pos, end), at);
-      else if (keep) aside.add(link.bytes, link.pos, end);
-      at += end - link.pos;
-      link.pos = end;
-    }
-    await link.more(2);
-    if (link.bytes[link.pos] !== 0x0d || link.bytes[link.pos + 1] !== 0x0a) throw garbled(link.bytes, link.pos, link.end);
-  } catch (error) {
-    aside?.close();
-    throw error;
-  }
-  link.pos += 2;
-  return aside ?? bytes;
-}
-
-/** What a large payload holds, or why that is not known. */
-function largeOf(aside: PayloadAside): LargeValueAside | RdbError {
-  try {
-    return aside.finish();
-  } catch (error) {
-    aside.close();
-    if (error instanceof RdbError) return error;
-    throw error;
-  }
-}
-
-function closeLarge(large: Fetched['large']): void {
-  if (large !== undefined && !(large instanceof RdbError)) large.value.close();
 }

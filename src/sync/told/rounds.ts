@@ -10,10 +10,11 @@ import { databasesOf, eachKey } from '../barriers.js';
 import { type KeyName, keyId } from '../fences.js';
 import { RECORD_PREFIX } from '../record.js';
 import type { Session } from '../session.js';
-import { FetchedWriter } from '../source/write-fetched.js';
+import { FetchedWriter, type WrittenLarge } from '../source/write-fetched.js';
 import { valueFilterOf } from '../source-lane.js';
 import { labelOf } from '../target/lane-records.js';
 import { Functions } from './functions.js';
+import { LargeKeys } from './large-keys.js';
 import type { Names } from './names.js';
 import { ANY_DB, type PendingKeys } from './pending-keys.js';
 import { type FoundKey, SourceKeys } from './source-keys.js';
@@ -46,6 +47,12 @@ interface Goal extends KeyName {
   found: boolean;
 }
 
+/** A key of the source, and which one of the target it becomes. */
+interface Wanted {
+  readonly from: KeyName;
+  readonly goal: Goal;
+}
+
 /** A key of the target as it is sent. */
 interface SentKey extends TargetKey {
   readonly from: KeyName;
@@ -68,6 +75,7 @@ export class Rounds {
   readonly watched: WatchedKeys;
   private readonly sourceKeys: SourceKeys;
   private readonly targetKeys: TargetKeys<SentKey>;
+  private readonly large: LargeKeys<Wanted>;
   private readonly writer: FetchedWriter;
   private readonly functions: Functions | undefined;
   private readonly limit: RateLimit;
@@ -81,14 +89,16 @@ export class Rounds {
     const { facts, keys, options: given, servers, signal, source } = session;
     const { allowLoss, maxKeysPerSecond, maxPayload = MAX_PAYLOAD, onEvent, onNote } = given;
     this.watched = new WatchedKeys(untoldModules);
-    this.sourceKeys = new SourceKeys({ servers: source.servers, maxPayload: MAX_PAYLOAD, signal, onEvent });
-    this.targetKeys = new TargetKeys<SentKey>({
-      ...{ servers, mayWrite, signal, onEvent },
-      label: labelOf(`${keys.prefix}${keys.id}:told`),
-      onRefused: ({ from }, error) => {
-        this.problem(from, `the target answered: ${error}`);
-        this.watched.doubt(from);
-      },
+    this.sourceKeys = new SourceKeys({ servers: source.servers, signal, onEvent });
+    const label = labelOf(`${keys.prefix}${keys.id}:told`);
+    const onRefused = ({ from }: { readonly from: KeyName }, error: string): void => {
+      this.problem(from, `the target answered: ${error}`);
+      this.watched.doubt(from);
+    };
+    this.targetKeys = new TargetKeys<SentKey>({ servers, mayWrite, signal, onEvent, label, onRefused });
+    this.large = new LargeKeys<Wanted>({
+      ...{ servers, stillOwn: mayWrite, signal, onEvent, label, onRefused, codec: TS_CODEC, target: facts.target, maxPayload },
+      onNote: (text) => onNote?.(text),
     });
     this.writer = new FetchedWriter({
       ...{ filter: valueFilterOf(given.filter), codec: TS_CODEC, target: facts.target, sharded: servers.clustered, allowLoss, maxPayload },
@@ -116,7 +126,7 @@ export class Rounds {
 
   /** Unix milliseconds when rounds are to give up: ConnectionLost is thrown, and the keys stay pending. */
   set giveUpAt(time: number) {
-    this.sourceKeys.giveUpAt = this.targetKeys.giveUpAt = time;
+    this.sourceKeys.giveUpAt = this.targetKeys.giveUpAt = this.large.giveUpAt = time;
   }
 
   /** Before the first copy. */
@@ -198,22 +208,19 @@ export class Rounds {
   private async bring(goals: readonly Goal[], unlessSame = false): Promise<number> {
     if (goals.length === 0) return 0;
     const { names, session } = this.options;
-    const { counts, targetKeys, watched } = this;
+    const { counts, targetKeys } = this;
     await this.limit.untilAllowed(session.signal);
     this.limit.spend(goals.length, 0);
     const wanted = goals.flatMap((goal) => names.sources(goal).map((from) => ({ from, goal })));
-    let changed = 0;
     counts.fetched += wanted.length;
-    await this.sourceKeys.fetch(
-      wanted.map(({ from }) => from),
-      (found, i) => {
-        const { from, goal } = wanted[i];
-        const isOther = !(found instanceof ErrorAnswer) && watched.learn(from, found.payload);
-        if (isOther) changed++;
-        else if (unlessSame) goal.found = true;
-        return isOther || !unlessSame ? this.give(goal, from, found) : undefined;
-      },
-    );
+    const changed = new Set<Wanted>();
+    for (let some: readonly Wanted[] = wanted; some.length > 0; some = await this.large.again()) {
+      const asked = some;
+      await this.sourceKeys.fetch(
+        asked.map(({ from }) => from),
+        (found, i) => this.take(asked[i], found, unlessSame, changed),
+      );
+    }
     for (const goal of goals) {
       if (goal.found) continue;
       counts.gone++;
@@ -221,38 +228,49 @@ export class Rounds {
       if (taking !== undefined) await taking;
     }
     await targetKeys.settled();
-    return changed;
+    return changed.size;
   }
 
-  private give(goal: Goal, from: KeyName, found: FoundKey | ErrorAnswer): Promise<void> | undefined {
+  private take(wanted: Wanted, found: FoundKey | ErrorAnswer, unlessSame: boolean, changed: Set<Wanted>): Promise<void> | undefined {
+    const isOther = !(found instanceof ErrorAnswer) && this.watched.learn(wanted.from, found);
+    if (isOther) changed.add(wanted);
+    else if (unlessSame) wanted.goal.found = true;
+    return isOther || !unlessSame ? this.give(wanted, found) : undefined;
+  }
+
+  private give(wanted: Wanted, found: FoundKey | ErrorAnswer): Promise<void> | undefined {
+    const { from, goal } = wanted;
     if (found instanceof ErrorAnswer) {
       goal.found = true;
       this.problem(from, `the source answered: ${found.text}`);
       return undefined;
     }
-    if (found.payload === undefined && found.excess === 0) {
+    const { expireAt, large, payload } = found;
+    if (payload === undefined && large === undefined) {
       this.solved(from);
       return undefined;
     }
     const { servers } = this.options.session;
     const now = servers.clockOf(servers.masters[0].name).now();
-    const { excess, expireAt, payload } = found;
-    if (excess > 0) {
-      goal.found = true;
-      this.problem(from, `its payload of ${excess} bytes is larger than is fetched`);
-      return undefined;
-    }
-    const written = this.writer.write(goal.key, { payload, expireAt, large: undefined, offset: 0, id: '' }, 0, now);
-    if ('value' in written) throw new TypeError('a value in memory was not put aside');
+    const written = this.writer.write(goal.key, { payload, expireAt, large, offset: 0, id: '' }, 0, now);
     if (written.outcome === 'deleted') return undefined; // its value is not wanted
     goal.found = true;
     if (written.outcome === 'refused') {
       this.problem(from, written.reason);
       return undefined;
     }
+    if ('value' in written) return this.giveLarge(wanted, written);
     this.solved(from);
     this.counts.written++;
     return this.targetKeys.put({ db: goal.db, key: goal.key, from, pieces: written.pieces, commands: written.commands });
+  }
+
+  private async giveLarge(wanted: Wanted, written: WrittenLarge): Promise<void> {
+    const { from, goal } = wanted;
+    if (await this.large.write(goal.db, wanted, written)) {
+      this.solved(from);
+      this.counts.written++;
+    } else this.watched.doubt(from);
   }
 
   private solved({ db, key }: KeyName): void {

@@ -1,7 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { keySlot } from '../../bytes/crc16.js';
+import type { RdbError } from '../../bytes/errors.js';
 import { grouped } from '../../bytes/grouped.js';
-import { type Answer, BULK, ErrorAnswer, ReplyLink, textOf } from '../../live/reply-link.js';
+import { type Answer, ErrorAnswer, ReplyLink, textOf } from '../../live/reply-link.js';
 import { encodeCommand } from '../../redis/commands.js';
 import { ConnectionLost, mayPass, reasonOf, ServerError } from '../../redis/errors.js';
 import { redirection, refusalOf } from '../../redis/refusals.js';
@@ -10,21 +11,22 @@ import { type Address, addressText } from '../../redis/url.js';
 import { unlessAborted } from '../../redis/unless-aborted.js';
 import { Waiting } from '../../redis/waiting.js';
 import type { KeyName } from '../fences.js';
+import { closeLarge, largeOf, type LargeValueAside, PayloadAside, payloadAnswer } from '../source/put-aside.js';
 
 /** The value of a key. */
 export interface FoundKey {
-  /** As DUMP gives it; undefined if there is no such key, or if `excess` is set. */
+  /** As DUMP gives it; undefined if there is no such key, or if it is `large`. */
   readonly payload: Uint8Array | undefined;
-  /** Bytes of a payload that is larger than is held; 0 if it is not. */
-  readonly excess: number;
+  /** Closed once it was taken. */
+  readonly large: LargeValueAside | RdbError | undefined;
+  /** Bytes of the payload. */
+  readonly size: number;
   /** Unix milliseconds by the clock of the source, -1 for none; before Redis 7.0 it may be a millisecond off. */
   readonly expireAt: number;
 }
 
 export interface SourceKeysOptions {
   readonly servers: Servers;
-  /** Bytes of the largest payload to hold. */
-  readonly maxPayload: number;
   readonly signal: AbortSignal;
   readonly onEvent: ((text: string, notable?: boolean) => void) | undefined;
 }
@@ -100,7 +102,18 @@ export class SourceKeys {
 
   /** Values, in any order; waits for what `take` returns. Throws ServerError if it is refused for good, and the reason of the signal. */
   fetch(keys: readonly KeyName[], take: Take<FoundKey>): Promise<void> {
-    return this.each(keys, this.values, take);
+    return this.each(keys, this.values, (found, index) => {
+      if (found instanceof ErrorAnswer || found.large === undefined) return take(found, index);
+      return this.takeLarge(found, index, take);
+    });
+  }
+
+  private async takeLarge(found: FoundKey, index: number, take: Take<FoundKey>): Promise<void> {
+    try {
+      await take(found, index);
+    } finally {
+      closeLarge(found.large);
+    }
   }
 
   /** Those that do not exist. Throws as `fetch`. */
@@ -119,48 +132,41 @@ export class SourceKeys {
         ? [encodeCommand(['DUMP', key]), TIME, encodeCommand(['PTTL', key])]
         : [encodeCommand(['DUMP', key]), encodeCommand(['PEXPIRETIME', key])], // in this order, so that no expiry is older than its value
     read: (link, before) => this.readValue(link, before),
-    sizeOf: ({ excess, payload }) => payload?.length ?? excess,
-    none: { payload: undefined, excess: 0, expireAt: -1 },
+    sizeOf: ({ size }) => size,
+    none: { payload: undefined, large: undefined, size: 0, expireAt: -1 },
   };
 
   private async readValue(link: ReplyLink, before: Before): Promise<FoundKey | ErrorAnswer> {
-    const older = this.isOlder;
     if (before !== undefined) await before();
-    const value = await this.payload(link);
+    const value = await payloadAnswer(link, true);
+    let found: FoundKey | ErrorAnswer | undefined;
+    try {
+      return (found = await this.found(value, link, before));
+    } finally {
+      const isUsed = found !== undefined && !(found instanceof ErrorAnswer) && found.large !== undefined;
+      if (value instanceof PayloadAside && !isUsed) value.close();
+    }
+  }
+
+  private async found(value: Answer | PayloadAside, link: ReplyLink, before: Before): Promise<FoundKey | ErrorAnswer> {
+    const older = this.isOlder;
     if (older && before !== undefined) await before();
     const time = older ? await link.answer() : 0;
     if (before !== undefined) await before();
     const expiry = await link.answer();
     const error = [value, time, expiry].find((answer) => answer instanceof ErrorAnswer);
     if (error instanceof ErrorAnswer) return error;
-    const [found, ttl] = [value instanceof Uint8Array ? value : undefined, Number(expiry)];
+    const ttl = Number(expiry);
     if (ttl === GONE) return this.values.none;
-    const now = older ? timeOf(time) : 0;
-    return { payload: found, excess: typeof value === 'number' ? value : 0, expireAt: ttl < 0 ? -1 : now + ttl };
-  }
-
-  /** A payload; its size if it is not held. */
-  private async payload(link: ReplyLink): Promise<Uint8Array | number | undefined | ErrorAnswer> {
-    await link.more(1);
-    if (link.bytes[link.pos] !== BULK) {
-      const answer = await link.answer();
-      return answer instanceof ErrorAnswer ? answer : undefined;
-    }
-    link.pos = await link.whole(() => link.number(link.pos));
-    const size = link.value;
-    if (size < 0) return undefined;
-    const keep = size <= this.options.maxPayload;
-    const bytes = new Uint8Array(keep ? size : 0);
-    for (let at = 0; at < size; ) {
-      await link.more(1);
-      const count = Math.min(link.end - link.pos, size - at);
-      if (keep) bytes.set(link.bytes.subarray(link.pos, link.pos + count), at);
-      link.pos += count;
-      at += count;
-    }
-    await link.more(2);
-    link.pos += 2;
-    return keep ? bytes : size;
+    const now = older && !(time instanceof ErrorAnswer) ? timeOf(time) : 0;
+    const payload = value instanceof Uint8Array ? value : undefined;
+    const aside = value instanceof PayloadAside ? value : undefined;
+    return {
+      payload,
+      large: aside && largeOf(aside),
+      size: payload?.length ?? aside?.size ?? 0,
+      expireAt: ttl < 0 ? -1 : now + ttl,
+    };
   }
 
   private async each<T>(keys: readonly KeyName[], question: Question<T>, take: Take<T>): Promise<void> {

@@ -1,8 +1,11 @@
 import { moduleNameBits } from '../../values/types/modules.js';
 import { RdbError } from '../../bytes/errors.js';
+import type { HeldBytes } from '../../io/spill.js';
+import type { Frame } from '../../rdb/frame.js';
 import { payloadFrame } from '../../rdb/payload-frame.js';
 import { payloadOrigin } from '../../rdb/payload.js';
 import { type KeyName, keyId } from '../fences.js';
+import type { FoundKey } from './source-keys.js';
 
 /** Keys that are remembered. */
 const MOST = 200_000;
@@ -10,6 +13,7 @@ const MOST = 200_000;
 const CRC_SIZE = 8;
 /** A module type is named by 54 bits of an id of 64, which stands after a length of nine bytes has begun. */
 const ID_SIZE = 9;
+const NOTHING = new Uint8Array(0);
 
 /** Keys that may change without being told: those of consumer groups, and of some module types. They are read again every round. */
 export class WatchedKeys {
@@ -44,17 +48,16 @@ export class WatchedKeys {
   }
 
   /** The target is given this value. Returns whether it had another one, as far as is known. */
-  learn(name: KeyName, payload: Uint8Array | undefined): boolean {
+  learn(name: KeyName, found: Pick<FoundKey, 'large' | 'payload' | 'size'>): boolean {
     const id = keyId(name.db, name.key);
-    if (payload === undefined || !this.isSuch(payload)) {
+    if (!this.isSuch(found)) {
       this.known.delete(id);
       return true;
     }
     this.add(name);
     const known = this.known.get(id);
     if (known === undefined) return true;
-    const { buffer, byteOffset, length } = payload;
-    const sum = `${length} ${Buffer.from(buffer, byteOffset + length - CRC_SIZE, CRC_SIZE).toString('latin1')}`;
+    const sum = `${found.size} ${Buffer.from(footerOf(found).subarray(-CRC_SIZE)).toString('latin1')}`;
     const isOther = known.sum !== sum;
     known.sum = sum;
     return isOther;
@@ -72,16 +75,32 @@ export class WatchedKeys {
     this.left = 0;
   }
 
-  private isSuch(payload: Uint8Array): boolean {
+  private isSuch({ large, payload }: Pick<FoundKey, 'large' | 'payload'>): boolean {
     try {
-      const { bytes, redisType, start, type } = payloadFrame(payload, payloadOrigin(payload));
-      if (redisType === 'stream') return true;
-      if (redisType !== 'module' || type.name !== 'MODULE_2' || start + ID_SIZE > bytes.length) return false;
-      const id = new DataView(bytes.buffer, bytes.byteOffset, bytes.length).getBigUint64(start + 1);
-      return this.modules.has(id >> 10n);
+      if (large instanceof RdbError) return false;
+      if (large !== undefined) return this.isType(large.frame, () => firstOf(large.value));
+      if (payload === undefined) return false;
+      const frame = payloadFrame(payload, payloadOrigin(payload));
+      return this.isType(frame, () => frame.bytes.subarray(frame.start));
     } catch (error) {
       if (error instanceof RdbError) return false;
       throw error;
     }
   }
+
+  private isType({ redisType, type }: Frame, value: () => Uint8Array): boolean {
+    if (redisType === 'stream') return true;
+    if (redisType !== 'module' || type.name !== 'MODULE_2') return false;
+    const { buffer, byteOffset, length } = value();
+    return length >= ID_SIZE && this.modules.has(new DataView(buffer, byteOffset, length).getBigUint64(1) >> 10n);
+  }
+}
+
+/** What a payload ends with. */
+const footerOf = ({ large, payload = NOTHING }: Pick<FoundKey, 'large' | 'payload'>): Uint8Array =>
+  large === undefined || large instanceof RdbError ? payload : large.footer;
+
+function firstOf(value: HeldBytes): Uint8Array {
+  for (const piece of value.read()) return piece;
+  return NOTHING;
 }

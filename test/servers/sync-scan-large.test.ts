@@ -1,0 +1,57 @@
+import { afterEach, expect, test } from 'vitest';
+import type { SyncOptions } from '../../src/commands/sync.js';
+import { parseServerUrl } from '../../src/redis/url.js';
+import type { RedisNode } from '../support/redis-node.js';
+import { writeLarge } from '../support/large-values.js';
+import { SyncRun } from '../support/sync-run.js';
+import { started, stopAll } from '../support/sync-source.js';
+import { unlike } from '../support/sync-support.js';
+import { until } from '../support/until.js';
+
+afterEach(stopAll);
+
+const byScan = (source: RedisNode, more: Partial<SyncOptions> = {}): Partial<SyncOptions> => ({
+  source: { access: { url: parseServerUrl(source.url) }, via: 'scan' },
+  ...{ spool: undefined, holdExpiries: false, roundEvery: 100, settle: 100, untilCaughtUp: false },
+  ...more,
+});
+
+async function follows(run: SyncRun): Promise<void> {
+  await until('the sync follows', () => Promise.resolve(run.status?.phase === 'changes' && run.status.told !== undefined));
+}
+
+test.each([
+  ['as payloads', {}, []],
+  ['as commands', { maxPayload: 1 << 20 }, []],
+  ['as commands, where the target closes the connection at the payload', {}, ['--proto-max-bulk-len', '3mb']],
+])('values that are too large to be held are fetched and written: %s', async (_, more, args) => {
+  const [source, target] = [await started(), await started(...args)];
+  await writeLarge(source, 0);
+  const run = new SyncRun(source.url, target.url, byScan(source, more));
+  await follows(run);
+  for (const seed of [1, 2]) {
+    await writeLarge(source, seed);
+    await until('they are alike', async () => (await unlike([source], [target])).length === 0);
+  }
+  await source.client.xgroup('DESTROY', 'stream', 'group 1'); // which is not told
+  await source.client.del('list', 'hash');
+  await source.client.pexpireat('string', 4102444800000);
+  await until('they are alike', async () => (await unlike([source], [target])).length === 0);
+  const { caughtUp, told } = await run.stop();
+  expect([caughtUp, told?.doubts, run.problems]).toEqual([true, [], []]);
+  expect(await target.client.keys('*restoring*')).toEqual([]);
+  expect(await target.client.pexpiretime('string')).toBe(4102444800000);
+  expect(await target.client.xinfo('GROUPS', 'stream')).toEqual(await source.client.xinfo('GROUPS', 'stream'));
+});
+
+test('a target that takes no writes for a while gets large values then', async () => {
+  const [source, target] = [await started(), await started()];
+  const run = new SyncRun(source.url, target.url, byScan(source));
+  await follows(run);
+  await target.client.config('SET', 'min-replicas-to-write', '1');
+  await writeLarge(source, 1);
+  await until('it is told', () => run.events.some((text) => text.includes('NOREPLICAS')));
+  await target.client.config('SET', 'min-replicas-to-write', '0');
+  await until('they are alike', async () => (await unlike([source], [target])).length === 0);
+  expect([(await run.stop()).caughtUp, run.problems, run.status?.told?.scans]).toEqual([true, [], 0]);
+});
