@@ -6,6 +6,7 @@ import { encodeCommand } from '../../redis/commands.js';
 import { mayPass, reasonOf, ServerError } from '../../redis/errors.js';
 import { Waiting } from '../../redis/waiting.js';
 import { RateLimit } from '../../redis/rate-limit.js';
+import { refusalOf } from '../../redis/refusals.js';
 import { databasesOf, eachKey } from '../barriers.js';
 import { type KeyName, keyId } from '../fences.js';
 import { RECORD_PREFIX } from '../record.js';
@@ -18,6 +19,7 @@ import { LargeKeys } from './large-keys.js';
 import type { Names } from './names.js';
 import { ANY_DB, type PendingKeys } from './pending-keys.js';
 import { type FoundKey, SourceKeys } from './source-keys.js';
+import { hasStates } from './stream-state.js';
 import { type TargetKey, TargetKeys } from './target-keys.js';
 import type { ToldFeed } from './told-feed.js';
 import { WatchedKeys } from './watched-keys.js';
@@ -83,12 +85,15 @@ export class Rounds {
   private readonly problems = new Map<string, string>();
   private processes: string | undefined;
   private watchAt = 0;
+  /** The source tells by XINFO whether a stream has changed. */
+  private asksStates: boolean;
 
   constructor(private readonly options: RoundsOptions) {
     const { mayWrite, session, untoldModules } = options;
     const { facts, keys, options: given, servers, signal, source } = session;
     const { allowLoss, maxKeysPerSecond, maxPayload = MAX_PAYLOAD, onEvent, onNote } = given;
     this.watched = new WatchedKeys(untoldModules);
+    this.asksStates = hasStates(source.servers.info);
     this.sourceKeys = new SourceKeys({ servers: source.servers, signal, onEvent });
     const label = labelOf(`${keys.prefix}${keys.id}:told`);
     const onRefused = ({ from }: { readonly from: KeyName }, error: string): void => {
@@ -242,6 +247,7 @@ export class Rounds {
     const { from, goal } = wanted;
     if (found instanceof ErrorAnswer) {
       goal.found = true;
+      this.watched.doubt(from);
       this.problem(from, `the source answered: ${found.text}`);
       return undefined;
     }
@@ -359,11 +365,29 @@ export class Rounds {
     const { atOnce } = this;
     for (let at = 0; at < watched.length; at += atOnce) {
       const some = watched.slice(at, at + atOnce);
-      const goals = some.flatMap(({ db, key }) => names.targets([db], key)).map((goal) => ({ ...goal, found: false }));
+      await this.askStates(some);
+      const due = this.asksStates ? some.filter(({ isBrought }) => !isBrought) : some;
+      const goals = due.flatMap(({ db, key }) => names.targets([db], key)).map((goal) => ({ ...goal, found: false }));
       changed += await this.bring(once(goals), true);
+      this.watched.brought(due);
     }
     this.watchAt = performance.now() + (performance.now() - begun) * (1 / WATCHING - 1);
     return changed;
+  }
+
+  /** Asks what is cheaper to tell of streams than to read them. */
+  private async askStates(keys: WatchedKeys['all']): Promise<void> {
+    if (!this.asksStates) return;
+    const { onEvent } = this.options.session.options;
+    const streams = keys.filter(({ isStream }) => isStream);
+    const asked = performance.now();
+    await this.sourceKeys.states(streams, (state, i) => {
+      const isError = state instanceof ErrorAnswer;
+      this.watched.answered(streams[i], isError ? undefined : state, asked, performance.now());
+      if (!isError || refusalOf(state.text) !== 'stop') return;
+      if (this.asksStates) onEvent?.(`the source answered XINFO: ${state.text}: all streams are read every round`, true);
+      this.asksStates = false;
+    });
   }
 
   /** A server of the target that was restarted or replaced may have lost keys. */

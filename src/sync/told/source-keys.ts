@@ -12,6 +12,7 @@ import { unlessAborted } from '../../redis/unless-aborted.js';
 import { Waiting } from '../../redis/waiting.js';
 import type { KeyName } from '../fences.js';
 import { closeLarge, largeOf, type LargeValueAside, PayloadAside, payloadAnswer } from '../source/put-aside.js';
+import { readState, stateCommand } from './stream-state.js';
 
 /** The value of a key. */
 export interface FoundKey {
@@ -73,6 +74,8 @@ const RETRY_EVERY = 50;
 const FIRST_AHEAD = 16;
 const MOST_AHEAD = 1000;
 const AHEAD_BYTES = 1 << 20;
+/** Bytes of the state of a stream with a few consumers. */
+const STATE_SIZE = 1 << 12;
 /** How much the latest answer counts in the mean. */
 const WEIGHT = 1 / 8;
 /** Of PEXPIRETIME and PTTL: there is no such key. */
@@ -124,6 +127,17 @@ export class SourceKeys {
       return undefined;
     });
     return missing;
+  }
+
+  /**
+   * What tells whether streams have changed: digests, or the error of a server that does not say. Throws as `fetch`. `take` is called with
+   * the answer once it has come.
+   */
+  states(keys: readonly KeyName[], take: (state: string | ErrorAnswer, index: number) => void): Promise<void> {
+    return this.each(keys, STATES, (answer, index) => {
+      take(answer instanceof ErrorAnswer ? answer : answer.state, index);
+      return undefined;
+    });
   }
 
   private readonly values: Question<FoundKey> = {
@@ -318,6 +332,18 @@ const EXISTENCE: Question<boolean> = {
   },
   sizeOf: () => 0,
   none: false,
+};
+
+const STATES: Question<{ readonly state: string | ErrorAnswer }> = {
+  commands: (key) => [stateCommand(key)],
+  read: async (link, before) => {
+    if (before !== undefined) await before();
+    const state = await readState(link);
+    const isRefused = state instanceof ErrorAnswer && ['stop', 'refused'].includes(refusalOf(state.text));
+    return state instanceof ErrorAnswer && !isRefused ? state : { state };
+  },
+  sizeOf: () => STATE_SIZE,
+  none: { state: new ErrorAnswer('there is no such database') },
 };
 
 const placeId = ({ asking, name }: Place): string => `${name} ${asking}`;
