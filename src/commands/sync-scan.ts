@@ -389,12 +389,14 @@ export class ScanSync {
 
   /** Why the target may not be what the source is, whatever the rounds have brought. */
   private get doubts(): string[] {
+    const { conflicts } = this.rounds;
     const { left } = this.rounds.watched;
     const { doubt = this.feed.lack } = this.feed;
     return [
       ...(doubt === undefined ? [] : [doubt]),
       ...this.gaps,
       ...(this.kept === 0 ? [] : [`${this.kept} keys of the target that the source does not have were left there`]),
+      ...conflicts,
       ...(left === 0 ? [] : [`${left} streams and the like are too many to be read again every round`]),
     ];
   }

@@ -5,6 +5,7 @@ import { parseServerUrl } from '../../src/redis/url.js';
 import { ClusterWriter } from '../support/cluster-writer.js';
 import { TestCluster } from '../support/redis-cluster.js';
 import { RedisNode } from '../support/redis-node.js';
+import { IS_OLD } from '../support/redis-server.js';
 import { tagsOf } from '../support/slot-tags.js';
 import { roundsOf, SEED } from '../support/sync-rounds.js';
 import { SyncRun } from '../support/sync-run.js';
@@ -66,6 +67,29 @@ describe('a cluster that is read by scan', { timeout: 600_000 }, () => {
     await writer.stop();
     expect(writer.written).toBeGreaterThan(500);
     await converges(run);
+  });
+
+  const library = (result: number): string => `#!lua name=lib\nredis.register_function('one', function() return ${result} end)`;
+
+  test.skipIf(IS_OLD)('functions of any master, and masters that do not have the same', async () => {
+    const [a, b, c] = await source.masters();
+    const run = byScan(a.url, target.url);
+    await follows(run);
+    await c.client.call('FUNCTION', 'LOAD', library(3));
+    await until('it has the function', async () => (await target.client.call('FCALL', 'one', 0).catch(() => 0)) === 3);
+    await c.client.call('FUNCTION', 'DELETE', 'lib');
+    await until('it has it no more', async () => ((await target.client.call('FUNCTION', 'LIST')) as unknown[]).length === 0);
+    await a.client.call('FUNCTION', 'LOAD', library(1));
+    await b.client.call('FUNCTION', 'LOAD', library(2));
+    await until('it has that of the first one', async () => (await target.client.call('FCALL', 'one', 0).catch(() => 0)) === 1);
+    const { caughtUp, told } = await run.stop();
+    const doubts = [`function library lib at ${b.name} is not the one at ${a.name}`];
+    expect([caughtUp, told?.doubts]).toEqual([false, doubts]);
+    await b.client.call('FUNCTION', 'LOAD', 'REPLACE', library(1));
+    const next = byScan(a.url, target.url);
+    await follows(next);
+    await converges(next);
+    for (const { client } of [a, b, target]) await client.call('FUNCTION', 'FLUSH');
   });
 
   test('masters that fail over', async () => {

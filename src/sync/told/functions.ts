@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis';
 import type { LiveSource } from '../../live/live-source.js';
 import { ConnectionLost, reasonOf } from '../../redis/errors.js';
-import type { Servers } from '../../redis/servers.js';
+import type { Master, Servers } from '../../redis/servers.js';
 import { libraryName } from '../../values/meta.js';
 
 export interface FunctionsOptions {
@@ -17,6 +17,8 @@ export class Functions {
   /** What the source had last. */
   private last: string | undefined;
   private readonly told = new Set<string>();
+  /** Libraries that are not the same at all masters of the source. */
+  conflicts: readonly string[] = [];
 
   constructor(private readonly options: FunctionsOptions) {}
 
@@ -30,8 +32,7 @@ export class Functions {
   /** Whether they have changed; the target then has the same ones. Throws ServerError and ConnectionLost. */
   async round(): Promise<boolean> {
     const { source, target } = this.options;
-    const [master] = source.servers.masters;
-    const libraries = await lost(async () => librariesOf(await source.servers.client(master)));
+    const libraries = this.united(await lost(() => source.servers.eachMaster(librariesAt)));
     if (libraries === undefined) return false;
     const now = [...libraries].map(([name, code]) => `${name}\n${code.toString('latin1')}`).join('\n');
     if (now === this.last || (this.last === undefined && libraries.size === 0)) return false;
@@ -46,6 +47,24 @@ export class Functions {
     return true;
   }
 
+  /** Those of any master; where they differ, that of the first one. Undefined if a master does not tell. */
+  private united(all: readonly LibrariesAt[]): Map<string, Buffer> | undefined {
+    const united = new Map<string, Buffer>();
+    const from = new Map<string, string>();
+    const conflicts: string[] = [];
+    for (const { libraries, master } of all) {
+      if (libraries === undefined) return undefined;
+      for (const [name, code] of libraries) {
+        const first = united.get(name);
+        if (first === undefined) from.set(name, master);
+        united.set(name, first ?? code);
+        if (first?.equals(code) === false) conflicts.push(`function library ${name} at ${master} is not the one at ${from.get(name)}`);
+      }
+    }
+    this.conflicts = conflicts;
+    return united;
+  }
+
   private async run(client: Redis, library: string, ...words: (string | Buffer)[]): Promise<void> {
     try {
       await client.callBuffer('FUNCTION', ...words);
@@ -57,6 +76,16 @@ export class Functions {
     }
   }
 }
+
+interface LibrariesAt {
+  readonly master: string;
+  readonly libraries: Map<string, Buffer> | undefined;
+}
+
+const librariesAt = async (client: Redis, { name }: Master): Promise<LibrariesAt> => ({
+  master: name,
+  libraries: await librariesOf(client),
+});
 
 /** By name, with their code; undefined if the server does not tell. */
 async function librariesOf(client: Redis): Promise<Map<string, Buffer> | undefined> {

@@ -1,15 +1,12 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { TS_CODEC } from '../../kernels/codec.js';
 import { ErrorAnswer } from '../../live/reply-link.js';
 import { MAX_PAYLOAD } from '../../dump/resp-writer.js';
 import { encodeCommand } from '../../redis/commands.js';
 import { mayPass, reasonOf, ServerError } from '../../redis/errors.js';
-import { Waiting } from '../../redis/waiting.js';
 import { RateLimit } from '../../redis/rate-limit.js';
 import { refusalOf } from '../../redis/refusals.js';
-import { databasesOf, eachKey } from '../barriers.js';
+import { databasesOf } from '../barriers.js';
 import { type KeyName, keyId } from '../fences.js';
-import { RECORD_PREFIX } from '../record.js';
 import type { Session } from '../session.js';
 import { FetchedWriter, type WrittenLarge } from '../source/write-fetched.js';
 import { valueFilterOf } from '../source-lane.js';
@@ -19,6 +16,7 @@ import { LargeKeys } from './large-keys.js';
 import type { Names } from './names.js';
 import { ANY_DB, type PendingKeys } from './pending-keys.js';
 import { type FoundKey, SourceKeys } from './source-keys.js';
+import { type FoundStale, StaleKeys } from './stale-keys.js';
 import { hasStates } from './stream-state.js';
 import { type TargetKey, TargetKeys } from './target-keys.js';
 import type { ToldFeed } from './told-feed.js';
@@ -62,8 +60,6 @@ interface SentKey extends TargetKey {
 
 /** Keys of the target that are given their values together. */
 const AT_ONCE = 4096;
-/** Milliseconds between two attempts. */
-const RETRY_EVERY = 200;
 /** Problems that are remembered. */
 const MOST_PROBLEMS = 100_000;
 /** The part of the time that may be spent with keys that are read again every round. */
@@ -80,6 +76,7 @@ export class Rounds {
   private readonly large: LargeKeys<Wanted>;
   private readonly writer: FetchedWriter;
   private readonly functions: Functions | undefined;
+  private readonly staleKeys: StaleKeys;
   private readonly limit: RateLimit;
   private readonly databases = new Set<number>();
   private readonly problems = new Map<string, string>();
@@ -95,6 +92,7 @@ export class Rounds {
     this.watched = new WatchedKeys(untoldModules);
     this.asksStates = hasStates(source.servers.info);
     this.sourceKeys = new SourceKeys({ servers: source.servers, signal, onEvent });
+    this.staleKeys = new StaleKeys({ session, feed: options.feed, names: options.names, sourceKeys: this.sourceKeys });
     const label = labelOf(`${keys.prefix}${keys.id}:told`);
     const onRefused = ({ from }: { readonly from: KeyName }, error: string): void => {
       this.problem(from, `the target answered: ${error}`);
@@ -122,6 +120,11 @@ export class Rounds {
   /** Keys that were told, and are not on the target. */
   get pending(): number {
     return (this.current?.size ?? 0) + this.options.feed.pending.size;
+  }
+
+  /** Function libraries of which the source has several. */
+  get conflicts(): readonly string[] {
+    return this.functions?.conflicts ?? [];
   }
 
   /** Some of them. */
@@ -165,9 +168,29 @@ export class Rounds {
 
   /**
    * Brings all keys that were told so far. Returns whether nothing is pending at its end, and nothing was found changed without being told.
-   * `all`: look at all keys that are to be read again, however long that takes.
+   * `all`: look at all keys that are to be read again, however long that takes. Where it throws, the keys are pending again.
    */
   async round(all: boolean): Promise<boolean> {
+    try {
+      return await this.wholeRound(all);
+    } catch (error) {
+      this.backToPending();
+      throw error;
+    }
+  }
+
+  private backToPending(): void {
+    const { feed } = this.options;
+    const { current } = this;
+    this.current = undefined;
+    this.watched.doubtAll();
+    if (current === undefined) return;
+    for (const { db, key } of current.all()) feed.pending.add(db, key);
+    feed.pending.since = Math.min(feed.pending.since, current.since);
+    if (current.digests > 0) feed.doubted(`${current.digests} keys that were told could not be brought over in time`);
+  }
+
+  private async wholeRound(all: boolean): Promise<boolean> {
     const { feed } = this.options;
     this.counts.rounds++;
     const databases = await this.databasesNow();
@@ -310,49 +333,9 @@ export class Rounds {
     await this.stale((goal) => names.sources(goal).some(({ db, key }) => isTold(db, key)));
   }
 
-  /**
-   * Keys of the target that the source does not have become pending if `marks`. Returns how many, and whether there are keys of another
-   * sync. Begins again after a lost connection.
-   */
-  async stale(isMeant: (goal: KeyName) => boolean, marks = true): Promise<{ stale: number; others: boolean }> {
-    const { options, signal } = this.options.session;
-    const waiting = new Waiting(Infinity, options.onEvent);
-    for (;;) {
-      signal.throwIfAborted();
-      try {
-        return await this.staleOnce(isMeant, marks);
-      } catch (error) {
-        signal.throwIfAborted();
-        const isLost = mayPass(error) || (error instanceof Error && /^Connection is closed|^Command timed out/.test(error.message));
-        if (!isLost) throw error;
-        waiting.tell(reasonOf(error));
-      }
-      await delay(RETRY_EVERY, undefined, { signal }).catch(() => signal.throwIfAborted());
-    }
-  }
-
-  private async staleOnce(isMeant: (goal: KeyName) => boolean, marks: boolean): Promise<{ stale: number; others: boolean }> {
-    const { feed, names, session } = this.options;
-    const { keys, servers } = session;
-    const own = Buffer.from(`${keys.prefix}${keys.id}`);
-    const prefix = Buffer.from(RECORD_PREFIX);
-    let [stale, others] = [0, false];
-    await servers.refresh();
-    for (const db of await databasesOf(servers)) {
-      await eachKey(servers, db, async (_, found) => {
-        session.signal.throwIfAborted();
-        for (const key of found) others ||= startsWith(key, prefix) && !startsWith(key, own);
-        const goals = found.map((key) => ({ db, key })).filter(isMeant);
-        const from = goals.map((goal) => names.sources(goal));
-        const missing = new Set(await this.sourceKeys.missing(from.flat()));
-        for (const some of from) {
-          if (some.length === 0 || !some.every((name) => missing.has(name))) continue;
-          stale++;
-          if (marks) feed.pending.add(some[0].db, some[0].key);
-        }
-      });
-    }
-    return { stale, others };
+  /** Looks for keys of the target that the source does not have: see StaleKeys. */
+  stale(isMeant: (goal: KeyName) => boolean, marks = true): Promise<FoundStale> {
+    return this.staleKeys.find(isMeant, marks);
   }
 
   /** Keys that may have changed without being told. Returns how many have. */
@@ -432,8 +415,6 @@ export class Rounds {
 const PROBABILISTIC = 'bf';
 
 const TARGET_CHANGED = 'a server of the target was restarted or replaced, and may have lost keys';
-
-const startsWith = (key: Buffer, prefix: Buffer): boolean => key.subarray(0, prefix.length).equals(prefix);
 
 /** Each key once. */
 const once = (goals: readonly Goal[]): Goal[] => [...new Map(goals.map((goal) => [keyId(goal.db, goal.key), goal])).values()];
