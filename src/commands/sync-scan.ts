@@ -2,7 +2,6 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { LiveSource } from '../live/live-source.js';
 import { mayPass, reasonOf } from '../redis/errors.js';
 import type { Servers } from '../redis/servers.js';
-import { unlessAborted } from '../redis/unless-aborted.js';
 import { Waiting } from '../redis/waiting.js';
 import { endedWell } from '../restore/summary.js';
 import type { TargetFacts } from '../restore/target-facts.js';
@@ -19,6 +18,7 @@ import { ToldFeed } from '../sync/told/told-feed.js';
 import { restore, type RestoreOptions, type RestoreSummary } from './restore.js';
 import { takeChecks } from './sync-checks.js';
 import { Cutover, type CutoverEnd } from './sync-cutover.js';
+import { RoundEnds } from './sync-scan-ends.js';
 import type { SyncOptions, SyncSummary } from './sync-summary.js';
 
 /** The number of the lane that the record is of. */
@@ -47,6 +47,7 @@ export class ScanSync {
   private readonly session: Session;
   private readonly feed: ToldFeed;
   private readonly rounds: Rounds;
+  private readonly ends: RoundEnds;
   private phase: SyncStatus['phase'] = 'full';
   private scans = 0;
   /** The last scan left these. */
@@ -79,6 +80,7 @@ export class ScanSync {
     });
     const { feed, session } = this;
     this.rounds = new Rounds({ session, feed, names, untoldModules: UNTOLD[events], mayWrite: () => this.assertOwn() });
+    this.ends = new RoundEnds({ session, feed, rounds: this.rounds, doubts: () => this.doubts, problems: () => this.problems });
   }
 
   /** Whether it has done more than to ask, so that it is not to be run again. */
@@ -284,29 +286,29 @@ export class ScanSync {
       else near ??= begun;
       if (untilCaughtUp === true && !this.givenUp && near !== undefined && Date.now() - near >= roundEvery) {
         if (pauseSource === undefined) return this.drain();
-        if (await this.cutOver(pauseSource)) return true;
+        if ((await this.mayPause(pauseSource)) && (await this.cutOver(pauseSource))) return true;
       }
       await this.pause(begun + roundEvery - Date.now());
     }
   }
 
+  /** Whether the writers of the source would not wait in vain, as far as that can be known. Says so if they would. */
+  private async mayPause(milliseconds: number): Promise<boolean> {
+    const { options, session } = this;
+    const obstacles = await this.ends.obstacles(milliseconds);
+    session.assertWell();
+    if (obstacles === undefined || options.stop?.aborted === true) return false;
+    if (obstacles.length === 0) return true;
+    this.givenUp = true;
+    const then = 'The sync goes on until it is stopped: mend this, and run the same command again';
+    options.onNote?.(`the source is not paused, since the target could not take its place: ${obstacles.join('; ')}. ${then}`);
+    return false;
+  }
+
   /** Pauses the source until the target is what it is, and both were compared. False if the source writes again, and the sync goes on. */
   private async cutOver(milliseconds: number): Promise<boolean> {
-    const { options, rounds, session } = this;
-    let working: Promise<unknown> | undefined;
-    const intime = <T>(work: Promise<T>, signal: AbortSignal): Promise<T> => unlessAborted((working = work), signal, () => undefined);
-    const cutover = await Cutover.begin(
-      session,
-      {
-        stands: [],
-        drain: (signal) => intime(this.drainPaused(signal), signal),
-        assertStill: async (signal) => {
-          if (await intime(rounds.isQuiet(), signal)) return;
-          throw new Error(this.doubts.at(0) ?? 'the source was written to while it was paused');
-        },
-      },
-      milliseconds,
-    );
+    const { ends, options, rounds, session } = this;
+    const cutover = await Cutover.begin(session, ends, milliseconds);
     this.cutover = cutover;
     this.phase = 'paused';
     this.status();
@@ -324,26 +326,12 @@ export class ScanSync {
     await cutover.giveUp(end.reason);
     this.cutover = undefined;
     this.givenUp = true;
-    await working?.catch(() => undefined); // a round may still be under way
+    await ends.over();
     session.assertWell();
     session.signal.throwIfAborted();
     rounds.giveUpAt = options.stop?.aborted === true ? Date.now() + (options.drainFor ?? DRAIN_FOR) : Infinity;
     this.phase = 'changes';
     return false;
-  }
-
-  /** Rounds until all that was written before the pause is on the target. */
-  private async drainPaused(signal: AbortSignal): Promise<void> {
-    const { feed, rounds, session } = this;
-    for (let well = false; !well; ) {
-      signal.throwIfAborted();
-      await feed.connect();
-      if (feed.doubt !== undefined) throw new Error(feed.doubt); // all keys have to be read again
-      well = await rounds.round(true);
-      session.assertWell();
-    }
-    const doubt = this.doubts.at(0);
-    if (doubt !== undefined) throw new Error(doubt);
   }
 
   /** Undefined if it gave up, as it may then: keys cannot be fetched, or written. */
@@ -399,6 +387,13 @@ export class ScanSync {
       ...conflicts,
       ...(left === 0 ? [] : [`${left} streams and the like are too many to be read again every round`]),
     ];
+  }
+
+  /** Keys that could not be brought over. */
+  private get problems(): number {
+    const { rejected, restored, scans, session } = this;
+    const first = scans > 0 || restored === undefined ? 0 : restored.total.rejected + restored.told;
+    return session.problems + rejected + first;
   }
 
   private get told(): ToldStatus {

@@ -7,6 +7,7 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 export class DelayProxy {
   /** Bytes on their way to the server. */
   onTheWay = 0;
+  private isCut = false;
   private readonly sockets = new Set<Socket>();
   private readonly listener: Server;
 
@@ -32,7 +33,17 @@ export class DelayProxy {
     return `redis://127.0.0.1:${this.port}`;
   }
 
+  /** Connections are ended, those that exist and those that are made. */
+  set cut(isCut: boolean) {
+    this.isCut = isCut;
+    if (isCut) for (const socket of this.sockets) socket.destroy();
+  }
+
   private connected(client: Socket): void {
+    if (this.isCut) {
+      client.destroy();
+      return;
+    }
     const server = connect({ port: this.target, host: '127.0.0.1', allowHalfOpen: true });
     for (const socket of [client, server]) {
       this.sockets.add(socket);
