@@ -239,6 +239,7 @@ export function cutoverLines(cutover: SyncSummary['cutover']): string[] {
   if (cutover === undefined || cutover.kind === 'late') return [];
   const verified = `verified: ${diffLine(cutover.verdict, { isWhole: cutover.verdict.complete })}`;
   if (cutover.kind === 'different') return [verified];
+  if (cutover.kind === 'withdrawn') return [verified, 'the source takes writes again, since another source and the target differ'];
   const isOne = cutover.stands.length === 1;
   const at = cutover.stands.map(({ name, offset }) => (isOne ? countText(offset) : `${countText(offset)} of ${printable(name)}`));
   const rest = `the source takes writes again in ${secondsText(cutover.left / 1000)}`;
@@ -249,7 +250,7 @@ export function cutoverLines(cutover: SyncSummary['cutover']): string[] {
 export function cutoverObject(cutover: NonNullable<SyncSummary['cutover']>): object {
   if (cutover.kind === 'late') return { ended: 'late', reason: cutover.reason };
   const ended = { ended: cutover.kind, verified: verdictObject(cutover.verdict) };
-  return cutover.kind === 'different' ? ended : { ...ended, offsets: cutover.stands, pauseLeft: cutover.left / 1000 };
+  return cutover.kind !== 'done' ? ended : { ...ended, offsets: cutover.stands, pauseLeft: cutover.left / 1000 };
 }
 
 /** How to go on after a signal. `copied`: it was beyond the full copy, and ended at a clean position. */

@@ -4,6 +4,8 @@ import { withReplace } from './commands/split.js';
 import { SyncGap } from './errors.js';
 import type { Crossing } from './crossing.js';
 import type { Fences, KeyName } from './fences.js';
+import { followFunctions } from './group/functions.js';
+import type { GroupMember } from './group/member.js';
 import type { Pause, Planner } from './planner.js';
 import type { RecordKeys } from './record.js';
 import type { StreamCommand } from './stream-command.js';
@@ -15,6 +17,8 @@ export interface PauseOptions {
   readonly alone: boolean;
   readonly functions: boolean;
   readonly publish: boolean;
+  /** Where other sources go into the target, too. */
+  readonly group?: GroupMember | undefined;
   /** Which slots are the lane's, where it is one of a cluster's. */
   readonly crossing: Pick<Crossing, 'isInTransit' | 'isOf'> | undefined;
 }
@@ -80,9 +84,15 @@ function publish({ args }: Pause, { onIgnored, writer }: PauseContext): void {
 }
 
 /** Libraries are loaded with REPLACE, so that it does no harm to do it twice. */
-async function everywhere({ args, db }: Pause, { command, name, onNote, planner, target, writer }: PauseContext): Promise<void> {
+async function everywhere(pause: Pause, context: PauseContext): Promise<void> {
+  const { command, name, onNote, options, planner, servers, target, writer } = context;
+  const { args, db } = pause;
   planner.releaseUnit();
   await writer.doubt(command.offset);
+  if (options.group !== undefined && pause.kind === 'functions') {
+    await followFunctions(command, args, { group: options.group, servers, onNote, run: (words) => writer.alone(target(db), words) });
+    return;
+  }
   const replaced = withReplace(command);
   const errors = await writer.alone(target(db), replaced ?? args);
   const text = args
@@ -127,9 +137,23 @@ async function deleteKeys(
       // what another master has by now is not known
       for (const key of concerned) if (crossing?.isInTransit(keySlot(key)) === true) fences.want(0, key);
       const ours = concerned.filter((key) => crossing?.isOf(lane, keySlot(key)) !== false);
-      if (ours.length > 0) await writer.deleteKeys(owner, at, ours);
+      if (ours.length === 0) return;
+      if (options.group === undefined) await writer.deleteKeys(owner, at, ours);
+      else await deleteUnlessOthers(options.group, { owner, db: at, keys: ours }, writer);
     });
   }
+}
+
+/** Deletes the keys that no other source has. Nothing of those is applied meanwhile: what they wrote before this is looked at here. */
+function deleteUnlessOthers(
+  group: GroupMember,
+  { db, keys, owner }: { readonly owner: number; readonly db: number; readonly keys: readonly Buffer[] },
+  writer: ChangeWriter,
+): Promise<void> {
+  return group.alone(async () => {
+    const gone = await group.origins.ofNoOther(db, keys, group.number);
+    if (gone.length > 0) await writer.deleteKeys(owner, db, gone);
+  });
 }
 
 /** Those of the target that have keys. */

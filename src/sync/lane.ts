@@ -64,8 +64,12 @@ export interface LaneOptions {
   readonly patience: number;
   readonly maxOpsPerSecond: number | undefined;
   /** What this run says of itself in records. */
-  readonly record: Pick<LaneRecord, 'alone' | 'expiries' | 'generation' | 'lanes' | 'options'>;
+  readonly record: Pick<LaneRecord, 'alone' | 'among' | 'expiries' | 'generation' | 'lanes' | 'options'>;
   readonly pauses: PauseOptions;
+  /** Called with the keys that commands name, before they are applied. */
+  readonly notices?: ((db: number, bytes: Uint8Array, start: number, end: number) => void) | undefined;
+  /** What is to be awaited before anything is applied. */
+  readonly resting?: (() => Promise<void> | undefined) | undefined;
   /** The offset of the last write of the source. Rejects with the reason of the signal. */
   readonly sourceOffset: () => Promise<number>;
   /** Asks the source for a command that the table does not know; false: it does not either. */
@@ -146,10 +150,10 @@ export class Lane implements Crosser {
     this.number = options.number;
     this.interruption = this.freshInterruption();
     const { crossing, databases, fetchAll, hold, maxOpsPerSecond, name, names, number } = options;
-    const { positions, releases, sameDatabases, table, takes, target, wants } = options;
+    const { positions, releases, sameDatabases, table, takes, target } = options;
     this.planner = new Planner(
       {
-        ...{ table, fences: this.fences, wants, target, sameDatabases, hold, fetchAll, counts: this.counts, positions },
+        ...{ table, fences: this.fences, wants: noticing(options), target, sameDatabases, hold, fetchAll, counts: this.counts, positions },
         ...{ names, databases, releases, onUndeclared: (db, script) => this.undeclared(db, script) },
         onPosition: (command) => positions.check(name, argsOf(command)),
         foreign:
@@ -431,6 +435,7 @@ export class Lane implements Crosser {
     const { fences, options } = this;
     const { crossing, fetcher, signal } = options;
     while (fences.wanted.size > 0 || this.doubtful.size > 0) {
+      await options.resting?.();
       await this.spreadDoubt(this.parser.offset);
       const wanted = crossing === undefined ? [...fences.wanted.values()] : bySlot([...fences.wanted.values()]);
       const away = crossing === undefined ? [] : wanted.filter(({ key }) => crossing.isForeign(this.number, keySlot(key)));
@@ -629,6 +634,8 @@ export class Lane implements Crosser {
     const { crossing, signal, spool } = options;
     const writer = this.attachedWriter;
     for (;;) {
+      const resting = options.resting?.();
+      if (resting !== undefined) await resting;
       signal.throwIfAborted();
       writer.assertWhole();
       if (this.cut !== undefined) await this.serveCut({ record: this.record(this.here(writer)), sent: this.position });
@@ -796,6 +803,16 @@ export class Lane implements Crosser {
     for (const [owner, own] of this.byOwner(fences)) await writer.fence(owner, own);
     if (writer.certain > to) await writer.writeRecord(to, db, to);
   }
+}
+
+/** What the planner asks of each key that it wants. */
+function noticing({ notices, wants }: Pick<LaneOptions, 'notices' | 'wants'>): LaneOptions['wants'] {
+  if (notices === undefined) return wants;
+  return (db, bytes, start, end) => {
+    if (wants?.(db, bytes, start, end) === false) return false;
+    notices(db, bytes, start, end);
+    return true;
+  };
 }
 
 /** Keys of a slot together, so that they are fetched in one transaction. */

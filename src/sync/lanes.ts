@@ -36,9 +36,9 @@ export class Lanes {
   }
 
   get record(): RunRecord {
-    const { alone, fingerprint, generation, options } = this.session;
+    const { alone, among, fingerprint, generation, options } = this.session;
     const expiries = options.holdExpiries ? 'held' : 'exact';
-    return { alone, expiries, generation, lanes: this.all.length, options: fingerprint };
+    return { alone, among, expiries, generation, lanes: this.all.length, options: fingerprint };
   }
 
   /** Holds expiries again that an earlier run has released, if it has. Throws ServerError and the reason of the signal. */

@@ -32,7 +32,7 @@ const LOOK_EVERY = 5;
 const NO_COUNTS = new PlanCounts();
 
 /** What a run says of itself in the records of all lanes. */
-export type RunRecord = Pick<LaneRecord, 'alone' | 'expiries' | 'generation' | 'lanes' | 'options'>;
+export type RunRecord = Pick<LaneRecord, 'alone' | 'among' | 'expiries' | 'generation' | 'lanes' | 'options'>;
 
 export interface SourceLaneOptions {
   readonly session: Session;
@@ -212,7 +212,7 @@ export class SourceLane {
     const { name, number, session, shard, spool } = this;
     const { crossing, facts, keys, options, positions, servers, signal, table, token, transactions } = session;
     const { allowLoss, confirm, filter = {}, keyPrefixMap, maxOpsPerSecond, maxPayload, notCommand, onlyCommand } = options;
-    const { onEvent, onKeyProblem, onNote, publish = false } = options;
+    const { group, onEvent, onKeyProblem, onNote, publish = false } = options;
     const valuesFilter = valueFilterOf(filter);
     const fetcher = new Fetcher({
       ...{ name, open: () => shard.connectMaster(), clustered: session.source.facts.clustered, onEvent },
@@ -231,7 +231,9 @@ export class SourceLane {
         releases: { source: releaseOf(shard), target: releaseNumber(facts.target) },
         ...{ fetchAll: valuesFilter !== undefined, takes: takesOf(onlyCommand, notCommand) },
         ...{ confirm, patience: PATIENCE, maxOpsPerSecond, record: run },
-        pauses: { alone: session.alone, functions: session.functions, publish, crossing },
+        pauses: { alone: session.alone, functions: session.functions, publish, crossing, group },
+        notices: group?.notices && ((...at) => group.notices?.written(group.number, ...at)),
+        resting: group && (() => group.resting()),
         sourceOffset: async () => (await this.history()).offset,
         learn: (command) => this.learn(command),
         onAsked: () => this.link?.acknowledge(),

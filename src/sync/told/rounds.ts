@@ -79,7 +79,7 @@ export class Rounds {
   constructor(private readonly options: RoundsOptions) {
     const { mayWrite, session, untoldModules } = options;
     const { facts, keys, options: given, servers, signal, source } = session;
-    const { allowLoss, maxKeysPerSecond, maxPayload = MAX_PAYLOAD, onEvent, onNote } = given;
+    const { allowLoss, group, maxKeysPerSecond, maxPayload = MAX_PAYLOAD, onEvent, onNote } = given;
     this.watched = new WatchedKeys(untoldModules);
     this.sourceKeys = new SourceKeys({ servers: source.servers, maxPayload: MAX_PAYLOAD, signal, onEvent });
     this.targetKeys = new TargetKeys<SentKey>({
@@ -94,7 +94,7 @@ export class Rounds {
       ...{ filter: valueFilterOf(given.filter), codec: TS_CODEC, target: facts.target, sharded: servers.clustered, allowLoss, maxPayload },
       suffix: `${keys.id}:told`,
     });
-    this.functions = session.functions ? new Functions({ source, target: servers, onNote }) : undefined;
+    this.functions = session.functions ? new Functions({ source, target: servers, onNote, others: group && (() => group.libraries()) }) : undefined;
     this.limit = new RateLimit({ keysPerSecond: maxKeysPerSecond });
   }
 
@@ -201,6 +201,7 @@ export class Rounds {
     const { counts, targetKeys, watched } = this;
     await this.limit.untilAllowed(session.signal);
     this.limit.spend(goals.length, 0);
+    await session.options.group?.resting();
     const wanted = goals.flatMap((goal) => names.sources(goal).map((from) => ({ from, goal })));
     let changed = 0;
     counts.fetched += wanted.length;
@@ -321,8 +322,13 @@ export class Rounds {
         const goals = found.map((key) => ({ db, key })).filter(isMeant);
         const from = goals.map((goal) => names.sources(goal));
         const missing = new Set(await this.sourceKeys.missing(from.flat()));
-        for (const some of from) {
-          if (some.length === 0 || !some.every((name) => missing.has(name))) continue;
+        const isGone = (some: readonly KeyName[]): boolean => some.length > 0 && some.every((name) => missing.has(name));
+        const gone = goals.flatMap((goal, i) => (isGone(from[i]) ? [{ goal, some: from[i] }] : []));
+        const { group } = session.options;
+        const lost = gone.map(({ goal }) => goal.key);
+        const having = group && (await group.origins.having(db, lost, group.number));
+        for (const [i, { some }] of gone.entries()) {
+          if (having !== undefined && having[i].length > 0) continue;
           stale++;
           if (marks) feed.pending.add(some[0].db, some[0].key);
         }
