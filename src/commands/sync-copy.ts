@@ -7,7 +7,7 @@ import { takesFunctions } from '../values/filters.js';
 import { SyncGap } from '../sync/errors.js';
 import type { Lanes } from '../sync/lanes.js';
 import type { Masters } from '../sync/masters.js';
-import type { Session } from '../sync/session.js';
+import { exceptOf, type Session } from '../sync/session.js';
 import { checkCopy } from '../sync/rights.js';
 import { sweep } from '../sync/sweep.js';
 import { labelOf, type LaneState } from '../sync/target/lane-records.js';
@@ -39,7 +39,7 @@ export class FullCopy {
       ...{ ttlShift: hold, fieldShift: hold, signal, functions: session.functions, conflict: again ? 'replace' : conflict },
       filter: { ...filter, notPrefix: [...(filter.notPrefix ?? []), ...positions.prefixes] },
       ...(group === undefined ? {} : { besides: group.mayMeet, flush: false }),
-      wants: session.left.size === 0 ? undefined : (db, bytes, start, end) => !session.left.has(db, bytes, start, end),
+      except: exceptOf(session),
       connectionName: labelOf(`${keys.prefix}${keys.id}:copy`),
       onPlan: !dry
         ? onPlan

@@ -10,7 +10,7 @@ import { SyncError, SyncReplaced } from '../sync/errors.js';
 import type { KeyName } from '../sync/fences.js';
 import { recordText } from '../sync/record.js';
 import { checkTarget, checkTold } from '../sync/rights.js';
-import { Session } from '../sync/session.js';
+import { exceptOf, Session } from '../sync/session.js';
 import type { SyncStatus, ToldStatus } from '../sync/status.js';
 import { endConnections, labelOf, readRecords, readRuns, type Records, removeLane, replaceRecords } from '../sync/target/lane-records.js';
 import { Names } from '../sync/told/names.js';
@@ -183,7 +183,8 @@ export class ScanSync {
     const { alone, among, fingerprint, generation, keys, name, servers } = this.session;
     for (const lane of before.lanes.keys()) if (lane !== LANE) await removeLane(servers, keys, lane);
     const stand = { phase: 'scan', id: '', certain: 0, sent: 0, db: 0 } as const;
-    const run = { alone, among, generation, expiries: 'exact' as const, lanes: 1, options: fingerprint };
+    const used = this.options.group?.used.of(this.options.group.number);
+    const run = { alone, among, used, generation, expiries: 'exact' as const, lanes: 1, options: fingerprint };
     await replaceRecords(servers, keys, LANE, name, (slots) => recordText({ ...stand, ...run, slots }), false);
   }
 
@@ -207,7 +208,7 @@ export class ScanSync {
       ...options,
       ...{ conflict, flush, signal, functions: session.functions },
       ...(options.group === undefined ? {} : { besides: options.group.mayMeet, flush: false }),
-      wants: session.left.size === 0 ? undefined : (db, bytes, start, end) => !session.left.has(db, bytes, start, end),
+      except: exceptOf(session),
       filter: { ...filter, notPrefix: [...(filter.notPrefix ?? []), ...positions.prefixes] },
       connectionName: labelOf(`${keys.prefix}${keys.id}:copy`),
       live: new Map([[sources[0], { ...source, via: 'scan' }]]),

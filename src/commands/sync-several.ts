@@ -13,6 +13,7 @@ import { GroupEnded, SyncGroup } from '../sync/group/group.js';
 import { LeftKeys, readLeft, removeLeft, writeLeft } from '../sync/group/left-keys.js';
 import { Notices, type NoticedKey } from '../sync/group/notices.js';
 import { type Origin, Origins, type SharedKey } from '../sync/group/origins.js';
+import { UsedDatabases } from '../sync/group/used-databases.js';
 import type { RecordKeys } from '../sync/record.js';
 import { keysOf } from '../sync/session.js';
 import { changeRecords, endConnections, type Records, readRecords } from '../sync/target/lane-records.js';
@@ -189,8 +190,14 @@ class Several {
     if (!fresh) {
       for (const [i, own] of keys.entries()) for (const name of await readLeft(servers, own)) left[i].add(name);
     }
+    const used = new UsedDatabases();
+    for (const [number, { choice, keys: there, reads }] of origins.all.entries()) {
+      for (const db of there.keys()) if (reads(db)) used.use(number, choice.target(db));
+      if (fresh) continue;
+      for (const { record } of before[number].lanes.values()) for (const db of record.used ?? []) used.use(number, db);
+    }
     const group = {
-      ...{ origins, keys, left, notices: undefined, ours: this.oursBefore(before) },
+      ...{ origins, keys, left, used, notices: undefined, ours: this.oursBefore(before) },
       replacesLibraries: first.conflict === 'replace',
     };
     const sources = await this.foreseen(syncs, new SyncGroup({ ...group, mayMeet }));
@@ -206,7 +213,7 @@ class Several {
     if (isDry || agreed === false) return { ...ending, sources: none, declined: true };
     if (copies) await this.prepare(before, chosen.left);
     const notices = new AbortController();
-    const noticing = new Notices({ origins, signal: notices.signal, onNoticed: (key) => this.noticed(key) });
+    const noticing = new Notices({ origins, used, signal: notices.signal, onNoticed: (key) => this.noticed(key) });
     try {
       const ends = await this.follow(syncs, new SyncGroup({ ...group, notices: noticing, mayMeet: true }));
       await noticing.settled();

@@ -165,7 +165,6 @@ class Sync {
         }
       } else if (dry) return this.summary(undefined, false, 0);
       else await lanes.forgetCopies();
-      options.group?.follows();
       this.phase = 'changes';
       this.status(); // from now on a signal ends it at a clean position
       const caughtUp = await this.follow();
@@ -273,6 +272,8 @@ class Sync {
   private async follow(): Promise<boolean> {
     const { lanes, masters, options, session } = this;
     for (const lane of lanes.all) lanes.run(lane);
+    options.group?.serves((names) => lanes.bring(names));
+    options.group?.follows();
     const stop = (): void => {
       this.stopped = true;
       for (const { lane, spool } of lanes.all) lane?.stop(spool.end);

@@ -41,6 +41,8 @@ export interface PauseContext {
   readonly spreadDoubt: () => Promise<void>;
   /** Tells the target that these keys of the source have no fences any more. */
   readonly unfence: (names: readonly KeyName[]) => Promise<void>;
+  /** Waits for something that other lanes do, and does meanwhile what they wait for. */
+  readonly during: <T>(work: Promise<T>) => Promise<T>;
   readonly onNote: (text: string) => void;
   readonly onIgnored: () => void;
 }
@@ -120,12 +122,14 @@ const slotOf = ({ args }: Pause): number => Number(Buffer.from(args.at(-1) ?? []
 /** Deletes the keys that are the source's: of its slots, chosen by the filters, in the databases that these go to. */
 async function deleteKeys(
   pause: Pause,
-  { fences, keys, lane, options, servers, sourceNames, target, writer }: PauseContext,
+  { during, fences, keys, lane, options, servers, sourceNames, target, writer }: PauseContext,
 ): Promise<void> {
   const { db, kind } = pause;
   const { crossing } = options;
   const only = kind === 'flushslot' ? slotOf(pause) : undefined;
-  const databases = kind === 'flushall' ? await databasesOf(servers) : [target(db)];
+  const { group } = options;
+  const all = kind === 'flushall' ? await databasesOf(servers) : [target(db)];
+  const databases = group === undefined ? all : all.filter((at) => group.used.has(group.number, at));
   for (const at of databases) {
     await eachKey(servers, at, async (owner, some) => {
       const concerned = some.filter(
@@ -138,21 +142,27 @@ async function deleteKeys(
       for (const key of concerned) if (crossing?.isInTransit(keySlot(key)) === true) fences.want(0, key);
       const ours = concerned.filter((key) => crossing?.isOf(lane, keySlot(key)) !== false);
       if (ours.length === 0) return;
-      if (options.group === undefined) await writer.deleteKeys(owner, at, ours);
-      else await deleteUnlessOthers(options.group, { owner, db: at, keys: ours }, writer);
+      if (group === undefined) await writer.deleteKeys(owner, at, ours);
+      else await deleteUnlessOthers(group, { owner, db: at, keys: ours }, { during, writer });
     });
   }
 }
 
-/** Deletes the keys that no other source has. Nothing of those is applied meanwhile: what they wrote before this is looked at here. */
-function deleteUnlessOthers(
+/**
+ * Deletes the keys that no other source has. What another one has just deleted may still be read by commands of it that were not applied
+ * yet, so that its own lane brings such keys to what it has. One that is read by scan has no such commands, and rests meanwhile.
+ */
+async function deleteUnlessOthers(
   group: GroupMember,
   { db, keys, owner }: { readonly owner: number; readonly db: number; readonly keys: readonly Buffer[] },
-  writer: ChangeWriter,
+  { during, writer }: Pick<PauseContext, 'during' | 'writer'>,
 ): Promise<void> {
-  return group.alone(async () => {
-    const gone = await group.origins.ofNoOther(db, keys, group.number);
-    if (gone.length > 0) await writer.deleteKeys(owner, db, gone);
+  const gone = await group.origins.ofNoOther(db, keys, group.number);
+  const rest = await during(group.bring(db, gone));
+  if (rest.length === 0) return;
+  await group.alone(async () => {
+    const still = await group.origins.ofNoOther(db, rest, group.number);
+    if (still.length > 0) await writer.deleteKeys(owner, db, still);
   });
 }
 

@@ -68,6 +68,10 @@ export interface LaneOptions {
   readonly pauses: PauseOptions;
   /** Called with the keys that commands name, before they are applied. */
   readonly notices?: ((db: number, bytes: Uint8Array, start: number, end: number) => void) | undefined;
+  /** Which keys of the target other sources have. */
+  readonly othersHave?: ((db: number, keys: readonly Uint8Array[]) => Promise<readonly boolean[]>) | undefined;
+  /** Databases of the target that the source has keys for, as is told on the target. */
+  readonly used?: (() => readonly number[]) | undefined;
   /** What is to be awaited before anything is applied. */
   readonly resting?: (() => Promise<void> | undefined) | undefined;
   /** The offset of the last write of the source. Rejects with the reason of the signal. */
@@ -139,6 +143,9 @@ export class Lane implements Crosser {
   private places: Place[] = [];
   private watch: NodeJS.Timeout | undefined;
   private asked: KeyName[] = [];
+  /** What lanes of other sources wait for. */
+  private requests: { readonly names: readonly KeyName[]; readonly done: () => void }[] = [];
+  private isOver = false;
   private readonly limit: RateLimit | undefined;
   private cut: { readonly to: number; readonly done: () => void; readonly failed: (error: unknown) => void } | undefined;
 
@@ -196,6 +203,45 @@ export class Lane implements Crosser {
   want(names: readonly KeyName[]): void {
     this.asked.push(...names);
     this.interrupt();
+  }
+
+  /** Brings keys to what the source has, at a place of the stream that is soon; false if it has ended. */
+  bring(names: readonly KeyName[]): Promise<boolean> {
+    if (this.isOver) return Promise.resolve(false);
+    return new Promise((resolve) => {
+      this.requests.push({ names, done: () => resolve(!this.isOver) });
+      this.interrupt();
+    });
+  }
+
+  private async serve(writer: ChangeWriter): Promise<void> {
+    const requests = this.requests.splice(0);
+    try {
+      for (const { names } of requests) for (const { db, key } of names) this.fences.want(db, key);
+      await this.settle(this.parser.offset);
+      await writer.drained();
+    } catch (error) {
+      this.requests.unshift(...requests);
+      throw error;
+    }
+    for (const { done } of requests) done();
+  }
+
+  /** Waits for lanes of other sources, which may wait for this one. */
+  private async during<T>(work: Promise<T>, writer: ChangeWriter): Promise<T> {
+    let isDone = false;
+    const wake = (): void => {
+      isDone = true;
+      this.interrupt();
+    };
+    work.then(wake, wake);
+    while (!isDone) {
+      const { signal } = this.interruption;
+      if (this.requests.length > 0) await this.serve(writer);
+      else await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+      this.options.signal.throwIfAborted();
+    }
+    return work;
   }
 
   /** Writes down which slots belong to which lane. Throws Detached. */
@@ -338,7 +384,7 @@ export class Lane implements Crosser {
 
   private record({ certain, db, sent }: RecordPlace): Omit<LaneRecord, 'slots'> {
     const { refetch } = this;
-    return { phase: 'changes', id: this.idAt(certain), certain, sent, db, refetch, ...this.options.record };
+    return { phase: 'changes', id: this.idAt(certain), certain, sent, db, refetch, ...this.options.record, used: this.options.used?.() };
   }
 
   /** The history that an offset belongs to. */
@@ -492,12 +538,13 @@ export class Lane implements Crosser {
     const writer = this.attachedWriter;
     const keys = group.map(([{ db, key }, { offset }]) => ({ db, key, offset }));
     for (const [owner, own] of this.byOwner(keys)) await writer.fence(owner, own);
+    const others = await this.ofOthers(group);
     for (const [name, fetched] of group) {
       fences.set(name, fetched.offset);
       const key = this.nameOf(name.key);
       const written = options.fetched.write(key, fetched, options.hold ?? 0, Date.now());
       if (written.outcome === 'refused') this.problem(name, written.reason);
-      else if (written.outcome !== 'deleted' || this.mayDelete(name, key)) {
+      else if (written.outcome !== 'deleted' || (others?.has(name) !== true && this.mayDelete(name, key))) {
         if (written.outcome !== 'deleted') this.brought.set(keyId(options.target(name.db), key), keyId(name.db, name.key));
         if (written.isSeries === true) this.series.push(name);
         if ('value' in written) await this.writeLarge(name, key, written);
@@ -541,6 +588,19 @@ export class Lane implements Crosser {
     if (names === undefined) return key;
     const { keyBytes, keyEnd, keyStart } = names.nameOf({ keyBytes: key, keyStart: 0, keyEnd: key.length });
     return keyBytes === key ? key : keyBytes.slice(keyStart, keyEnd);
+  }
+
+  /** Keys that were fetched and that the source does not have, but other sources do: they stay. */
+  private async ofOthers(group: readonly [KeyName, Fetched][]): Promise<ReadonlySet<KeyName> | undefined> {
+    const { othersHave, target } = this.options;
+    if (othersHave === undefined) return undefined;
+    const gone = group.flatMap(([name, { large, payload }]) => (payload === undefined && large === undefined ? [name] : []));
+    const found = new Set<KeyName>();
+    for (const [db, names] of grouped(gone, (name) => target(name.db))) {
+      const have = await othersHave(db, names.map(({ key }) => this.nameOf(key)));
+      for (const [i, name] of names.entries()) if (have[i]) found.add(name);
+    }
+    return found;
   }
 
   /** Whether a key that the source does not have may go: not if another of the source that has this name on the target was just written. */
@@ -640,6 +700,7 @@ export class Lane implements Crosser {
       writer.assertWhole();
       if (this.cut !== undefined) await this.serveCut({ record: this.record(this.here(writer)), sent: this.position });
       for (const { db, key } of this.asked.splice(0)) this.fences.want(db, key);
+      if (this.requests.length > 0 && !planner.inUnit) await this.serve(writer);
       if (!planner.inUnit && (this.fences.wanted.size > 0 || this.refused > 0)) await this.settle(this.parser.offset);
       if (!planner.inUnit && crossing?.asks(this) === true) {
         await writer.drained();
@@ -648,7 +709,7 @@ export class Lane implements Crosser {
       }
       if (this.stopAt !== undefined && this.position >= this.stopAt && !planner.inUnit) {
         await writer.drained();
-        if (this.refused === 0 && this.fences.wanted.size === 0) break;
+        if (this.refused === 0 && this.fences.wanted.size === 0 && this.requests.length === 0) break;
         continue;
       }
       const piece = spool.readNow(this.position) ?? (await this.read(this.position));
@@ -671,6 +732,7 @@ export class Lane implements Crosser {
     }
     await writer.finish();
     await this.passFences(writer);
+    this.isOver = true;
     this.detach();
   }
 
@@ -706,6 +768,7 @@ export class Lane implements Crosser {
       ...{ name: lane, lane: number, writer, planner: this.planner, fences: this.fences, servers, keys, command },
       ...{ options: pauses, sameDatabases, target, onNote, sourceNames: (db, key) => this.sourceNames(db, key) },
       spreadDoubt: () => this.spreadDoubt(command.offset),
+      during: (work) => this.during(work, writer),
       unfence: (names) => this.unfence(writer, names),
       onIgnored: () => this.counts.ignored++,
     });

@@ -47,6 +47,8 @@ export interface LaneRecord {
   readonly alone: boolean;
   /** It had none but those of the syncs of one command with several sources. */
   readonly among?: boolean | undefined;
+  /** Databases of the target that its source has, or had, keys for, where there are others. */
+  readonly used?: readonly number[] | undefined;
   readonly expiries: ExpiryState;
   /** Keys that were written up to here are fetched, whatever the commands: they may have expired on the target by themselves. */
   readonly refetch?: number | undefined;

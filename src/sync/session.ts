@@ -7,6 +7,7 @@ import { mayPass, reasonOf } from '../redis/errors.js';
 import type { Servers } from '../redis/servers.js';
 import { addressText } from '../redis/url.js';
 import { filterInJson } from '../restore/checkpoint.js';
+import type { RestoreOptions } from '../restore/options.js';
 import type { TargetFacts } from '../restore/target-facts.js';
 import { takesFunctions } from '../values/filters.js';
 import { type Choice, choiceOf, withoutLeft } from './choice.js';
@@ -172,6 +173,16 @@ export class Session {
     this.anywhere?.close();
     this.over.abort(new Error('the sync is over'));
   }
+}
+
+/** Keys that a full copy leaves out. */
+export function exceptOf({ left, options: { group } }: Session): RestoreOptions['except'] {
+  if (group === undefined) return left.size === 0 ? undefined : (...key) => left.has(...key);
+  const { choice } = group.origins.all[group.number];
+  return (db, ...key) => {
+    group.used.use(group.number, choice.target(db));
+    return left.has(db, ...key);
+  };
 }
 
 /** By the words that name source and target, so that the same command goes on, whichever servers are masters by then. */

@@ -6,6 +6,7 @@ import type { Shard } from '../live/shard.js';
 import type { ReplicationPosition } from '../pipeline/source-heads.js';
 import { compileFilter, type Filter, type FilterOptions } from '../values/filters.js';
 import { releaseNumber } from '../values/targets.js';
+import type { GroupMember } from './group/member.js';
 import { specFromServer } from './commands/server-spec.js';
 import { LagClock } from './lag.js';
 import { Lane, type Place } from './lane.js';
@@ -233,6 +234,8 @@ export class SourceLane {
         ...{ confirm, patience: PATIENCE, maxOpsPerSecond, record: run },
         pauses: { alone: session.alone, functions: session.functions, publish, crossing, group },
         notices: group?.notices && ((...at) => group.notices?.written(group.number, ...at)),
+        othersHave: group && ((db, found) => othersHave(group, db, found)),
+        used: group && (() => group.used.of(group.number)),
         resting: group && (() => group.resting()),
         sourceOffset: async () => (await this.history()).offset,
         learn: (command) => this.learn(command),
@@ -322,6 +325,12 @@ export class SourceLane {
     this.link?.close();
     await this.spool.close().catch(() => undefined);
   }
+}
+
+/** Nobody has to be asked where no other source has keys in this database. */
+async function othersHave(group: GroupMember, db: number, keys: readonly Uint8Array[]): Promise<boolean[]> {
+  if (!group.used.isShared(group.number, db)) return keys.map(() => false);
+  return (await group.origins.having(db, keys, group.number)).map((others) => others.length > 0);
 }
 
 /** Whether a spool has the writes since a position. */

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { expect } from 'vitest';
 import type { SyncOptions, SyncStatus } from '../../src/commands/sync.js';
 import { type SeveralOptions, type SeveralPlan, type SeveralSummary, syncSeveral } from '../../src/commands/sync-several.js';
@@ -69,8 +70,8 @@ export class SeveralRun {
   /** Until changes of all sources are applied. */
   follows(): Promise<void> {
     return until('all follow', async () => {
-      const over = await Promise.race([this.done.then(() => 'over'), Promise.resolve('')]);
-      if (over !== '') throw new Error('it has ended');
+      const over = await Promise.race([this.done.then(() => true), delay(0, false)]);
+      if (over) throw new Error('it has ended');
       return this.sources.every(([source]) => {
         const status = this.statuses.get(source);
         return status?.phase === 'changes' && status.lanes.every(({ attached }) => attached);

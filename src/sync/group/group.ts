@@ -1,14 +1,18 @@
+import { sourceNames } from '../choice.js';
+import type { KeyName } from '../fences.js';
 import type { RecordKeys } from '../record.js';
 import type { LeftKeys } from './left-keys.js';
 import type { GroupMember, Step } from './member.js';
 import { librariesOf } from './functions.js';
 import type { Notices } from './notices.js';
 import type { Origins } from './origins.js';
+import type { UsedDatabases } from './used-databases.js';
 
 export interface GroupOptions {
   readonly origins: Origins;
   readonly keys: readonly RecordKeys[];
   readonly left: readonly LeftKeys[];
+  readonly used: UsedDatabases;
   readonly notices: Notices | undefined;
   readonly ours: boolean;
   readonly mayMeet: boolean;
@@ -113,6 +117,7 @@ class Member implements GroupMember {
   readonly aborting = new AbortController();
   private readonly following: Promise<void>;
   private follow: () => void = () => undefined;
+  private serving: ((names: readonly KeyName[]) => Promise<boolean>) | undefined;
   isFollowing = false;
 
   constructor(
@@ -136,6 +141,10 @@ class Member implements GroupMember {
 
   get left(): LeftKeys {
     return this.group.options.left[this.number];
+  }
+
+  get used(): UsedDatabases {
+    return this.group.options.used;
   }
 
   get notices(): Notices | undefined {
@@ -163,6 +172,24 @@ class Member implements GroupMember {
     const before = Promise.all(this.group.members.slice(0, this.number).map(({ following }) => following));
     await Promise.race([before, new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))]);
     signal.throwIfAborted();
+  }
+
+  serves(bring: (names: readonly KeyName[]) => Promise<boolean>): void {
+    this.serving = bring;
+  }
+
+  async bring<K extends Uint8Array>(db: number, keys: readonly K[]): Promise<K[]> {
+    const theirs = new Set<K>();
+    for (const other of this.group.members) {
+      if (other === this || !this.used.has(other.number, db)) continue;
+      const { choice, names } = this.origins.all[other.number];
+      const own = keys.map((key) => ({ key, names: sourceNames(choice, names, db, key) })).filter(({ names: some }) => some.length > 0);
+      if (own.length === 0) continue;
+      await other.following; // until then its copy may come yet
+      if ((await other.serving?.(own.flatMap(({ names: some }) => some))) !== true) continue;
+      for (const { key } of own) theirs.add(key);
+    }
+    return keys.filter((key) => !theirs.has(key));
   }
 
   follows(): void {

@@ -1,7 +1,9 @@
+import type { KeyName } from '../fences.js';
 import type { RecordKeys } from '../record.js';
 import type { LeftKeys } from './left-keys.js';
 import type { Notices } from './notices.js';
 import type { Origins } from './origins.js';
+import type { UsedDatabases } from './used-databases.js';
 
 /** What syncs of several sources do together: none does before all are so far. */
 export type Step = 'drained' | 'ended' | 'verified';
@@ -14,6 +16,7 @@ export interface GroupMember {
   readonly keys: readonly RecordKeys[];
   readonly origins: Origins;
   readonly left: LeftKeys;
+  readonly used: UsedDatabases;
   /** Undefined where nothing is written. */
   readonly notices: Notices | undefined;
   /** Whether the target had no keys but those of these syncs. */
@@ -36,6 +39,16 @@ export interface GroupMember {
   readonly isDifferent: boolean;
   /** Does work that is done once for all of them: the first does it, for the others it returns 0. */
   once(work: () => Promise<number>): Promise<number>;
+  /**
+   * Takes keys of its source, by their names there, that are to be as the source has them; resolves when they are, to false if that is
+   * only when a later run begins.
+   */
+  serves(bring: (names: readonly KeyName[]) => Promise<boolean>): void;
+  /**
+   * Has keys of the target brought to what other sources have that are followed by replication. Returns those that none of these may have
+   * had.
+   */
+  bring<K extends Uint8Array>(db: number, keys: readonly K[]): Promise<K[]>;
   /** Nothing of the others is applied while `work` is done. */
   alone<T>(work: () => Promise<T>): Promise<T>;
   /** To be awaited before anything is applied: another one works alone. */

@@ -4,6 +4,7 @@ import { KeyedHash } from '../../bytes/keyed-hash.js';
 import type { Words128 } from '../../bytes/murmur3.js';
 import { keyId, type KeyName } from '../fences.js';
 import { type Origins, targetName } from './origins.js';
+import type { UsedDatabases } from './used-databases.js';
 
 /** Keys that are remembered to have been asked for, so that a key that is written often is not asked for each time. */
 const REMEMBERED = 1 << 16;
@@ -24,6 +25,7 @@ export interface NoticedKey extends KeyName {
 
 export interface NoticesOptions {
   readonly origins: Origins;
+  readonly used: UsedDatabases;
   readonly signal: AbortSignal;
   readonly onNoticed: (key: NoticedKey) => void;
 }
@@ -37,8 +39,6 @@ export class Notices {
   /** Keys that could not be asked for, since there were too many. */
   missed = 0;
   noticed = 0;
-  /** By database of the target: the sources that have keys there, as bits. */
-  private readonly users: number[] = [];
   private readonly asked = new Uint32Array(2 * REMEMBERED);
   private readonly hash = new KeyedHash();
   private readonly words: Words128 = [0, 0, 0, 0];
@@ -46,25 +46,13 @@ export class Notices {
   private readonly told = new Set<string>();
   private working: Promise<void> | undefined;
 
-  constructor(private readonly options: NoticesOptions) {
-    for (const [number, { choice, keys, reads }] of options.origins.all.entries()) {
-      for (const db of keys.keys()) if (reads(db)) this.uses(number, choice.target(db));
-    }
-  }
-
-  /** A source has keys for a database of the target. Returns whether others have, too. */
-  private uses(number: number, db: number): boolean {
-    const own = 1 << number;
-    const users = (this.users[db] ?? 0) | own;
-    this.users[db] = users;
-    return users !== own;
-  }
+  constructor(private readonly options: NoticesOptions) {}
 
   /** A source writes a key of one of its databases. */
   written(number: number, db: number, bytes: Uint8Array, start: number, end: number): void {
     const { choice, names } = this.options.origins.all[number];
     const to = choice.target(db);
-    if (!this.uses(number, to)) return;
+    if (!this.options.used.use(number, to)) return;
     this.hash.of(bytes, start, end, this.words, db * 64 + number);
     const at = 2 * (this.words[2] & (REMEMBERED - 1));
     if (this.asked[at] === this.words[0] && this.asked[at + 1] === this.words[1]) return;
