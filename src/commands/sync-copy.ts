@@ -159,7 +159,8 @@ export class FullCopy {
       ...{ servers, keys, signal, isPosition: (key: Uint8Array) => positions.has(key, 0, key.length) },
       ofNoOther: group && ((db: number, found: readonly Uint8Array[]) => group.origins.ofNoOther(db, found, group.number)),
       lanes: this.lanes.all.map(({ copy, name, number, shard }) => ({
-        ...{ number, name, open: () => shard.connectMaster(), choice: this.session.choiceOf(shard), names: keyPrefixMap, offset: copy?.offset ?? 0 },
+        ...{ number, name, open: () => shard.connectMaster(), choice: this.session.choiceOf(shard), names: keyPrefixMap },
+        offset: copy?.offset ?? 0,
         slots: source.facts.clustered ? new Set(slotsIn(shard.facts.slots)) : undefined,
       })),
     };

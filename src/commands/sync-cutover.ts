@@ -183,12 +183,16 @@ export class Cutover {
     const { left, options: given } = this.session;
     const choice = this.session.choiceOf(source.shards[0]);
     let others = 0;
+    const kinds: Partial<Record<string, number>> = {};
     const verdict = await verify(terms, { level, via: 'scan', tolerance: isExact ? 0 : TOLERANCE }, (difference) => {
       const isLeft = left.size > 0 && sourceNames(choice, given.keyPrefixMap, difference.db, difference.key).length === 0;
-      if (isLeft) others++;
-      else take(difference);
+      if (!isLeft) return take(difference);
+      others++;
+      for (const kind of difference.kinds) kinds[kind] = (kinds[kind] ?? 0) + 1;
     });
-    return { ...verdict, different: verdict.different - others };
+    if (others === 0) return verdict;
+    const counted = Object.entries(verdict.kinds).map(([kind, count]) => [kind, count - (kinds[kind] ?? 0)] as const);
+    return { ...verdict, different: verdict.different - others, kinds: Object.fromEntries(counted) as DiffSummary['kinds'] };
   }
 
   /** Lets the writers of the source go on, unless the target has taken its place. */

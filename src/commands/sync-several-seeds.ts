@@ -19,7 +19,8 @@ export async function seedsBySource(syncs: readonly SyncOptions[], opened: reado
       continue;
     }
     const names = owners.map((number) => syncs[number].sources[0]).join(' and ');
-    const why = owners.length === 0 ? 'which none of the sources has' : `which ${names} have: they were one server once. Copy them one by one`;
+    const several = `which ${names} have, so that they were one server once: copy them one by one`;
+    const why = owners.length === 0 ? 'which none of the sources has' : several;
     throw new SyncError(path, `it is of the history ${position.id}, ${why}`);
   }
   const seeded = files.filter((own) => own.length > 0);

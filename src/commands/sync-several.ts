@@ -23,9 +23,6 @@ import { sync } from './sync.js';
 import { seedsBySource } from './sync-several-seeds.js';
 import type { SyncOptions, SyncSummary } from './sync-summary.js';
 
-/** Sources that one sync may have. */
-export const MOST_SOURCES = 30;
-
 /** Keys that a dry run looks for one by one, at most; of more it takes a sample. */
 const MOST_FORESEEN = 200_000;
 /** Milliseconds between two lines that tell how far the search for keys of several sources is. */
@@ -295,7 +292,8 @@ class Several {
       })
       .catch((error: unknown) => {
         if (!(error instanceof RangeError)) throw error;
-        throw new SyncError(options.syncs[0].sources[0], `${error.message}: give them other databases with --db-map, or choose keys by filters`);
+        const advice = 'give them other databases with --db-map, or choose keys by filters';
+        throw new SyncError(options.syncs[0].sources[0], `${error.message}: ${advice}`);
       });
     return { keys, meetings: [] };
   }
@@ -366,11 +364,11 @@ class Several {
     const runs = syncs.map(async (one, number) => {
       const member = group.members[number];
       const [source] = one.sources;
-      const also = (own: AbortSignal, other: AbortSignal | undefined): AbortSignal => (other === undefined ? own : AbortSignal.any([own, other]));
+      const own = member.aborting.signal;
       try {
         const summary = await sync({
           ...{ ...one, group: member, onPlan: undefined, onHead: undefined, onServer: undefined, checks: undefined },
-          ...{ signal: also(member.aborting.signal, signal), stop: member.stopping.signal },
+          ...{ signal: signal === undefined ? own : AbortSignal.any([own, signal]), stop: member.stopping.signal },
         });
         const isWhole = summary.restored === undefined || endedWell(summary.restored);
         if (!isWhole || summary.cutover?.kind === 'different') group.end(`${source} has ended`);

@@ -11,7 +11,7 @@ type Value = readonly [labels: Readonly<Record<string, string>>, value: number |
 
 /** The status as Prometheus reads it. What is not known is left out. */
 export function metricsText(now: StatusNow): Promise<string> {
-  const { copy, lanes, phase, problems, source, spoolMax, startedAt, target, told, unwell, version } = now;
+  const { copy, lanes, phase, problems, source, sources = [source], spoolMax, startedAt, target, told, unwell, version } = now;
   const registry = new Registry();
   const add = (kind: typeof Gauge | typeof Counter, name: string, help: string, values: readonly Value[]): void => {
     const known = values.filter((entry): entry is readonly [Value[0], number] => entry[1] !== undefined);
@@ -21,9 +21,10 @@ export function metricsText(now: StatusNow): Promise<string> {
   };
   const gauge = (name: string, help: string, ...values: readonly Value[]): void => add(Gauge, name, help, values);
   const counter = (name: string, help: string, ...values: readonly Value[]): void => add(Counter, name, help, values);
-  const each = (of: (lane: LaneFields) => number | undefined): Value[] => lanes.map((lane) => [{ master: lane.name }, of(lane)]);
+  const labels = ({ from, name }: LaneFields): Value[0] => ({ ...(from === undefined ? {} : { source: from }), master: name });
+  const each = (of: (lane: LaneFields) => number | undefined): Value[] => lanes.map((lane) => [labels(lane), of(lane)]);
 
-  gauge('rdbkit_sync_info', 'Version, source and target.', [{ version, source, target }, 1]);
+  gauge('rdbkit_sync_info', 'Version, source and target.', ...sources.map((one): Value => [{ version, source: one, target }, 1]));
   const phases: readonly string[] = PHASES.some((known) => known === phase) ? PHASES : [...PHASES, phase];
   gauge('rdbkit_sync_phase', '1 for the phase that it is in.', ...phases.map((name): Value => [{ phase: name }, Number(name === phase)]));
   gauge('rdbkit_sync_healthy', '1 if /healthz answers with 200.', [{}, Number(unwell === undefined)]);
@@ -44,20 +45,21 @@ export function metricsText(now: StatusNow): Promise<string> {
   counter(
     'rdbkit_sync_commands_left_out_total',
     'Commands of the source that were not applied, by reason.',
-    ...lanes.flatMap(({ counts, name }) => LEFT_OUT.map((reason): Value => [{ master: name, reason }, counts?.[reason]])),
+    ...lanes.flatMap((lane) => LEFT_OUT.map((reason): Value => [{ ...labels(lane), reason }, lane.counts?.[reason]])),
   );
   const fetched: readonly Value[] = told === undefined ? each((lane) => lane.fetched) : [[{}, told.fetched]];
   counter('rdbkit_sync_fetched_keys_total', 'Keys whose value was fetched from the source.', ...fetched);
   gauge(
     'rdbkit_sync_spool_bytes',
     'Bytes of writes that the spool holds.',
-    ...lanes.flatMap(({ name, spool }): Value[] => [
-      [{ master: name, place: 'memory' }, spool?.memory],
-      [{ master: name, place: 'disk' }, spool?.disk],
+    ...lanes.flatMap((lane): Value[] => [
+      [{ ...labels(lane), place: 'memory' }, lane.spool?.memory],
+      [{ ...labels(lane), place: 'disk' }, lane.spool?.disk],
     ]),
   );
   gauge('rdbkit_sync_spool_limit_bytes', 'Size of the spool on disk at most.', [{}, spoolMax]);
-  counter('rdbkit_sync_copied_keys_total', 'Keys of the full copy so far.', [{}, copy?.keys]);
+  const copied = now.bySource?.map((one): Value => [{ source: one.source }, one.keys]);
+  counter('rdbkit_sync_copied_keys_total', 'Keys of the full copy so far.', ...(copied ?? [[{}, copy?.keys]]));
   counter('rdbkit_sync_copy_read_bytes_total', 'Bytes of the full copy so far.', [{}, copy?.bytesRead]);
   gauge('rdbkit_sync_copy_bytes', 'Bytes of the full copy, once they are known.', [{}, copy?.totalBytes]);
   counter('rdbkit_sync_problem_keys_total', 'Keys that could not be brought over.', [{}, problems]);

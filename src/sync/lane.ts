@@ -209,7 +209,7 @@ export class Lane implements Crosser {
   bring(names: readonly KeyName[]): Promise<boolean> {
     if (this.isOver) return Promise.resolve(false);
     return new Promise((resolve) => {
-      this.requests.push({ names, done: () => resolve(!this.isOver) });
+      this.requests.push({ names, done: () => resolve(true) });
       this.interrupt();
     });
   }
@@ -229,13 +229,13 @@ export class Lane implements Crosser {
 
   /** Waits for lanes of other sources, which may wait for this one. */
   private async during<T>(work: Promise<T>, writer: ChangeWriter): Promise<T> {
-    let isDone = false;
+    const over = new AbortController();
     const wake = (): void => {
-      isDone = true;
+      over.abort();
       this.interrupt();
     };
     work.then(wake, wake);
-    while (!isDone) {
+    while (!over.signal.aborted) {
       const { signal } = this.interruption;
       if (this.requests.length > 0) await this.serve(writer);
       else await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
@@ -384,7 +384,8 @@ export class Lane implements Crosser {
 
   private record({ certain, db, sent }: RecordPlace): Omit<LaneRecord, 'slots'> {
     const { refetch } = this;
-    return { phase: 'changes', id: this.idAt(certain), certain, sent, db, refetch, ...this.options.record, used: this.options.used?.() };
+    const { record, used } = this.options;
+    return { phase: 'changes', id: this.idAt(certain), certain, sent, db, refetch, ...record, used: used?.() };
   }
 
   /** The history that an offset belongs to. */

@@ -23,7 +23,8 @@ export async function followFunctions(command: StreamCommand, args: readonly Uin
   const others = await group.libraries();
   const run1 = async (words: Uint8Array | readonly Uint8Array[]): Promise<void> => {
     for (const error of await run(words)) {
-      if (!/^ERR (?:Library not found|No such library)/i.test(error)) onNote(`${group.name}: the target refused FUNCTION ${verb}: ${error}`);
+      if (/^ERR (?:Library not found|No such library)/i.test(error)) continue;
+      onNote(`${group.name}: the target refused FUNCTION ${verb}: ${error}`);
     }
   };
   const isOthers = (library: string): boolean => {

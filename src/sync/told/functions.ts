@@ -44,7 +44,8 @@ export class Functions {
         if (there.get(name)?.equals(code) === true || (there.has(name) && others.has(name))) continue;
         await this.run(client, name, 'LOAD', 'REPLACE', code);
       }
-      for (const name of there.keys()) if (!libraries.has(name) && !this.foreign.has(name) && !others.has(name)) await this.run(client, name, 'DELETE', name);
+      const isOurs = (name: string): boolean => !this.foreign.has(name) && !others.has(name);
+      for (const name of there.keys()) if (!libraries.has(name) && isOurs(name)) await this.run(client, name, 'DELETE', name);
     });
     this.last = now;
     return true;

@@ -94,7 +94,8 @@ export class Rounds {
       ...{ filter: valueFilterOf(given.filter), codec: TS_CODEC, target: facts.target, sharded: servers.clustered, allowLoss, maxPayload },
       suffix: `${keys.id}:told`,
     });
-    this.functions = session.functions ? new Functions({ source, target: servers, onNote, others: group && (() => group.libraries()) }) : undefined;
+    const others = group && (() => group.libraries());
+    this.functions = session.functions ? new Functions({ source, target: servers, onNote, others }) : undefined;
     this.limit = new RateLimit({ keysPerSecond: maxKeysPerSecond });
   }
 
