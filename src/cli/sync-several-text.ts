@@ -129,7 +129,7 @@ export class SeveralStatus {
       told: toldOf(this.all[i]?.told),
     }));
     const lanes = [...status.lanes.map((lane, i) => ({ ...lane, from: from[i] })), ...masters];
-    return { status: { ...status, lanes, bySource, told: toldOf(all.told) } };
+    return { status: { ...status, lanes, bySource, told: all.lanes.length === 0 ? toldOf(all.told) : undefined } };
   }
 }
 

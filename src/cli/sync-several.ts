@@ -274,7 +274,8 @@ class SeveralCourse {
     const summaries = several.sources.flatMap(({ summary }) => summary ?? []);
     if (options.dryRun || several.declined || summaries.length < this.syncs.length) return [];
     if (options.phase === 'full') return ['next: the same command without --phase full goes on with the writes since.'];
-    if (summaries.every(({ cutover }) => cutover?.kind === 'done')) return ['next: when all clients are there, end the sync with --forget.'];
+    const isOver = summaries.every(({ cutover }) => cutover?.kind === 'done');
+    if (isOver) return ['next: when all clients are there, end the sync with --forget.'];
     if (summaries.some(({ cutover }) => cutover !== undefined)) {
       return ['next: the sources take writes again. The same command goes on; rdbkit diff tells more.'];
     }

@@ -38,7 +38,7 @@ export class FullCopy {
       ...options,
       ...{ ttlShift: hold, fieldShift: hold, signal, functions: session.functions, conflict: again ? 'replace' : conflict },
       filter: { ...filter, notPrefix: [...(filter.notPrefix ?? []), ...positions.prefixes] },
-      ...(group === undefined ? {} : { besides: group.mayMeet, flush: false }),
+      ...(group === undefined ? {} : { besides: group.mayMeet, flush: dry && flush }), // which is done once, before all copies
       except: exceptOf(session),
       connectionName: labelOf(`${keys.prefix}${keys.id}:copy`),
       onPlan: !dry

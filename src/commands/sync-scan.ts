@@ -207,7 +207,7 @@ export class ScanSync {
     return {
       ...options,
       ...{ conflict, flush, signal, functions: session.functions },
-      ...(options.group === undefined ? {} : { besides: options.group.mayMeet, flush: false }),
+      ...(options.group === undefined ? {} : { besides: options.group.mayMeet, flush: session.dry && flush }),
       except: exceptOf(session),
       filter: { ...filter, notPrefix: [...(filter.notPrefix ?? []), ...positions.prefixes] },
       connectionName: labelOf(`${keys.prefix}${keys.id}:copy`),

@@ -233,10 +233,12 @@ class Several {
   private async foreseen(syncs: readonly SyncOptions[], group: SyncGroup): Promise<SourcePlan[]> {
     const all: SourcePlan[] = [];
     const { signal } = this.options;
+    let needed = 0;
     for (const [i, one] of syncs.entries()) {
       let found: SourcePlan = { source: one.sources[0], plan: undefined, goesOn: undefined, findings: [] };
       const { checks } = one;
       const member = group.members[i];
+      member.needed = needed;
       await sync({
         ...{ ...one, signal, dryRun: true, group: member, onStatus: undefined, onProgress: undefined },
         checks: checks && {
@@ -254,6 +256,8 @@ class Several {
       });
       member.follows();
       all.push(found);
+      if (found.plan === undefined) continue;
+      for (const { usedMemory = 0 } of this.opened[i].facts.shards) needed += usedMemory;
     }
     return all;
   }

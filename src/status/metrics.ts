@@ -1,5 +1,5 @@
 import { Counter, Gauge, Registry } from 'prom-client';
-import { LEFT_OUT, type LaneFields, type StatusNow } from './fields.js';
+import { LEFT_OUT, type LaneFields, type StatusNow, type ToldFields } from './fields.js';
 
 /** Of the text that `metricsText` makes. */
 export const METRICS_TYPE: string = Registry.PROMETHEUS_CONTENT_TYPE;
@@ -24,6 +24,11 @@ export function metricsText(now: StatusNow): Promise<string> {
   const labels = ({ from, name }: LaneFields): Value[0] => ({ ...(from === undefined ? {} : { source: from }), master: name });
   const each = (of: (lane: LaneFields) => number | undefined): Value[] => lanes.map((lane) => [labels(lane), of(lane)]);
 
+  const toldOf = (of: (told: ToldFields) => number): Value[] => {
+    if (now.bySource === undefined) return [[{}, told && of(told)]];
+    return now.bySource.map((one) => [{ source: one.source }, one.told && of(one.told)]);
+  };
+
   gauge('rdbkit_sync_info', 'Version, source and target.', ...sources.map((one): Value => [{ version, source: one, target }, 1]));
   const phases: readonly string[] = PHASES.some((known) => known === phase) ? PHASES : [...PHASES, phase];
   gauge('rdbkit_sync_phase', '1 for the phase that it is in.', ...phases.map((name): Value => [{ phase: name }, Number(name === phase)]));
@@ -35,19 +40,21 @@ export function metricsText(now: StatusNow): Promise<string> {
   gauge('rdbkit_sync_source_offset', 'Replication offset of the source.', ...each((lane) => lane.source));
   gauge('rdbkit_sync_received_offset', 'Replication offset up to which writes were received.', ...each(({ received }) => received));
   gauge('rdbkit_sync_applied_offset', 'Replication offset that is certain on the target.', ...each(({ applied }) => applied));
-  gauge('rdbkit_sync_pending_keys', 'Keys that were told and are not yet fetched again.', [{}, told?.pending]);
-  gauge('rdbkit_sync_watched_keys', 'Keys that are read again in every round.', [{}, told?.watched]);
-  counter('rdbkit_sync_rounds_total', 'Rounds in which told keys were fetched.', [{}, told?.rounds]);
-  counter('rdbkit_sync_written_keys_total', 'Keys that were written after they were told.', [{}, told?.written]);
-  counter('rdbkit_sync_gone_keys_total', 'Keys that the source did not have any more.', [{}, told?.gone]);
-  counter('rdbkit_sync_scans_total', 'How often all keys were read again.', [{}, told?.scans]);
+  gauge('rdbkit_sync_pending_keys', 'Keys that were told and are not yet fetched again.', ...toldOf(({ pending }) => pending));
+  gauge('rdbkit_sync_watched_keys', 'Keys that are read again in every round.', ...toldOf(({ watched }) => watched));
+  counter('rdbkit_sync_rounds_total', 'Rounds in which told keys were fetched.', ...toldOf(({ rounds }) => rounds));
+  counter('rdbkit_sync_written_keys_total', 'Keys that were written after they were told.', ...toldOf(({ written }) => written));
+  counter('rdbkit_sync_gone_keys_total', 'Keys that the source did not have any more.', ...toldOf(({ gone }) => gone));
+  counter('rdbkit_sync_scans_total', 'How often all keys were read again.', ...toldOf(({ scans }) => scans));
   counter('rdbkit_sync_commands_total', 'Commands of the source.', ...each(({ counts }) => counts?.commands));
   counter(
     'rdbkit_sync_commands_left_out_total',
     'Commands of the source that were not applied, by reason.',
     ...lanes.flatMap((lane) => LEFT_OUT.map((reason): Value => [{ ...labels(lane), reason }, lane.counts?.[reason]])),
   );
-  const fetched: readonly Value[] = told === undefined ? each((lane) => lane.fetched) : [[{}, told.fetched]];
+  const isTold = told !== undefined || now.bySource?.some((one) => one.told !== undefined) === true;
+  const byMaster = each((lane) => lane.fetched).filter(([, value]) => value !== undefined);
+  const fetched: readonly Value[] = !isTold || byMaster.length > 0 ? byMaster : toldOf((one) => one.fetched);
   counter('rdbkit_sync_fetched_keys_total', 'Keys whose value was fetched from the source.', ...fetched);
   gauge(
     'rdbkit_sync_spool_bytes',

@@ -58,7 +58,8 @@ const keysOf = async (node: RedisNode): Promise<string[]> => (await node.client.
 /** Random writes to both, with FLUSHDB and FLUSHALL among them. */
 async function write(count: number, seed: number): Promise<void> {
   const commands = await commandsOf(a.client);
-  const own = { commands, count, databases: [0, 1], without: ['swapdb', 'function|load', 'function|flush', 'function|delete', 'function|restore'] };
+  const without = ['swapdb', 'function|load', 'function|flush', 'function|delete', 'function|restore'];
+  const own = { commands, count, databases: [0, 1], without };
   await Promise.all([a, b].map(({ port }, i) => writeRandomly({ ...own, port, seed: seed + i, rareEvery: 1000 })));
 }
 

@@ -119,6 +119,7 @@ class Member implements GroupMember {
   private follow: () => void = () => undefined;
   private serving: ((names: readonly KeyName[]) => Promise<boolean>) | undefined;
   isFollowing = false;
+  needed = 0;
 
   constructor(
     private readonly group: SyncGroup,

@@ -17,6 +17,8 @@ export interface GroupMember {
   readonly origins: Origins;
   readonly left: LeftKeys;
   readonly used: UsedDatabases;
+  /** Bytes of memory that those before it bring to the target. */
+  readonly needed: number;
   /** Undefined where nothing is written. */
   readonly notices: Notices | undefined;
   /** Whether the target had no keys but those of these syncs. */
