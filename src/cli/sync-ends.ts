@@ -18,22 +18,23 @@ export const NO_COPY: RunSummary = {
   ...{ read: 0, keys: 0, filtered: 0, damaged: 0, expired: 0, memberExpiries: 0, bytes: 0 },
 };
 
-/** The closing lines of a sync of one source. `copied`: it was beyond its full copy. */
+/** The closing lines of a sync of one source. `copied`: it was beyond its full copy. `isOnly`: there are no others. */
 export function closingOfSync(
   summary: SyncSummary,
   { sources }: Pick<SyncOptions, 'sources'>,
   options: Pick<OptionsOf<'sync'>, 'dryRun' | 'functions' | 'phase' | 'verbose'>,
   copied: boolean,
+  isOnly = true,
 ): string[] {
   const { released, restored, told } = summary;
   const copy = restored === undefined ? [] : [`full copy: ${closingLines(restored, options, { sources })}`];
   if (!copied) return copy;
   if (told !== undefined && options.phase !== 'full') {
     const ended = convergedLines(summary, told, sources[0]);
-    return [...copy, `changes: ${broughtText(told)}`, ...ended, ...cutoverLines(summary.cutover)];
+    return [...copy, `changes: ${broughtText(told)}`, ...ended, ...cutoverLines(summary.cutover, isOnly)];
   }
   const changes = options.phase === 'full' ? [] : [`changes: ${appliedText(summary)}`];
-  return [...copy, ...changes, ...positionLines(summary), ...releasedLines(released), ...cutoverLines(summary.cutover)];
+  return [...copy, ...changes, ...positionLines(summary), ...releasedLines(released), ...cutoverLines(summary.cutover, isOnly)];
 }
 
 /** For `--json`. */

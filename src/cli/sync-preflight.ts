@@ -93,7 +93,8 @@ export function meetingText({ databases: [db, other], examples, into, sampled, s
   if (sampled === undefined) return `${where}; whether they have keys of the same name could not be checked.`;
   const names = examples.map((key) => formatText(key)).join(', ');
   const found = shared === 0 ? 'none is in both' : `${countText(shared)} ${shared === 1 ? 'is' : 'are'} in both (${names})`;
-  return `${where}: in a sample of ${keysText(sampled)}, ${found}. --db-map and --key-prefix-map keep them apart.`;
+  const advice = `--db-map HOST:PORT/${db}:N, with the address of one of them, keeps them apart.`;
+  return `${where}: in a sample of ${keysText(sampled)}, ${found}. ${advice}`;
 }
 
 /** What comes of it, as the last line. */

@@ -67,7 +67,7 @@ export function sharedText({ db, examples, kept, keys, left }: SharedKeys): stri
   const are = keys === 1 ? '1 key is' : `${countText(keys)} keys are`;
   const them = keys === 1 ? 'it' : 'them';
   const where = `database ${db} of the target: ${are} in ${printable(kept)} and in ${printable(left)} (${named}${keys > examples.length ? ', …' : ''})`;
-  return `${where}: ${printable(left)} leaves ${them} to ${printable(kept)}. --db-map keeps databases apart.`;
+  return `${where}: ${printable(left)} leaves ${them} to ${printable(kept)}. --db-map HOST:PORT/${db}:N keeps databases apart.`;
 }
 
 /** How several syncs stand, as one. */

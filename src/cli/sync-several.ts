@@ -263,9 +263,9 @@ class SeveralCourse {
     return sources.flatMap(({ source, summary }) => {
       if (summary === undefined) return [`${printable(source)}: not begun`];
       const own = { sources: [source] };
-      return closingOfSync(summary, own, options, summary.restored === undefined || isWhole(summary.restored)).map((line) =>
-        line.includes(source) ? line : `${printable(source)}: ${line}`,
-      );
+      const copied = summary.restored === undefined || isWhole(summary.restored);
+      const lines = closingOfSync(summary, own, options, copied, false);
+      return lines.map((line) => (line.includes(source) ? line : `${printable(source)}: ${line}`));
     });
   }
 

@@ -102,7 +102,8 @@ export class Cutover {
   static async begin(session: Session, writes: LastWrites, milliseconds: number): Promise<Cutover> {
     const { servers } = session.source;
     await servers.refresh();
-    session.options.onEvent?.(`the source is paused for ${milliseconds / 1000} s at most: its last writes are applied`, true);
+    const { group, onEvent } = session.options;
+    onEvent?.(`${group?.name ?? 'the source'} is paused for ${milliseconds / 1000} s at most: its last writes are applied`, true);
     return new Cutover(session, writes, await SourcePause.begin(servers, milliseconds));
   }
 
@@ -186,7 +187,7 @@ export class Cutover {
     const kinds: Partial<Record<string, number>> = {};
     const verdict = await verify(terms, { level, via: 'scan', tolerance: isExact ? 0 : TOLERANCE }, (difference) => {
       const isLeft = left.size > 0 && sourceNames(choice, given.keyPrefixMap, difference.db, difference.key).length === 0;
-      if (!isLeft) return take(difference);
+      if (!isLeft) { take(difference); return; }
       others++;
       for (const kind of difference.kinds) kinds[kind] = (kinds[kind] ?? 0) + 1;
     });
@@ -205,9 +206,10 @@ export class Cutover {
 
   /** The same, and says so. */
   async giveUp(reason: string): Promise<void> {
-    this.session.options.group?.withdraw();
+    const { group, onNote } = this.session.options;
+    group?.withdraw();
     await this.end();
     const then = 'The source takes writes again, and the sync goes on until it is stopped';
-    this.session.options.onNote?.(`the cutover is given up: ${reason}. ${then}`);
+    onNote?.(`${group === undefined ? '' : `${group.name}: `}the cutover is given up: ${reason}. ${then}`);
   }
 }

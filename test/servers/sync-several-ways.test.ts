@@ -40,17 +40,17 @@ const byScan = (url: string): Partial<SyncOptions> => ({ source: { access: { url
 
 /** A client that writes until it is told to stop. */
 function writing({ client }: RedisNode): () => Promise<void> {
-  let over = false;
+  const over = new AbortController();
   const work = (async () => {
     const own = client.duplicate({ commandTimeout: undefined });
-    for (let i = 0; !over; i++) {
+    for (let i = 0; !over.signal.aborted; i++) {
       await own.pipeline().incr('count').rpush('list', i).set(`session:${i % 50}`, i, 'PX', 60_000).del(`session:${(i * 7) % 50}`).exec();
       await delay(2);
     }
     own.disconnect();
   })();
   return () => {
-    over = true;
+    over.abort();
     return work;
   };
 }
