@@ -23,8 +23,8 @@ export class FullCopy {
     private readonly masters: Masters | undefined,
   ) {}
 
-  /** `states`: those of an earlier run, of which the target has keys. */
-  async run(states: ReadonlyMap<number, LaneState>): Promise<RestoreSummary> {
+  /** `states`: those of an earlier run, of which the target has keys; `agreed`: what is about to be done was agreed to before. */
+  async run(states: ReadonlyMap<number, LaneState>, agreed = false): Promise<RestoreSummary> {
     const { lanes, session } = this;
     const { dry, facts, hold, keys, options, positions, servers, signal } = session;
     const { conflict, filter = {}, flush, group, onPlan } = options;
@@ -42,7 +42,9 @@ export class FullCopy {
       except: exceptOf(session),
       connectionName: labelOf(`${keys.prefix}${keys.id}:copy`),
       onPlan: !dry
-        ? onPlan
+        ? agreed
+          ? undefined
+          : onPlan
         : async (plan) => {
             await onPlan?.(plan);
             return false;

@@ -6,7 +6,7 @@ import { Servers } from '../redis/servers.js';
 import { unlessAborted } from '../redis/unless-aborted.js';
 import { Waiting } from '../redis/waiting.js';
 import { targetFacts, type TargetFacts } from '../restore/target-facts.js';
-import { endedWell } from '../restore/summary.js';
+import { endedWell, sourceLost } from '../restore/summary.js';
 import { SyncError } from '../sync/errors.js';
 import { forget } from '../sync/forget.js';
 import { release } from '../sync/holds.js';
@@ -32,6 +32,9 @@ export type { SyncOptions, SyncSummary, ToldSummary } from './sync-summary.js';
 const REACH_EVERY = 500;
 /** Milliseconds for which a target that is lost before the sync has begun is waited for, where nothing else is given. */
 const RETRY_FOR = 60_000;
+/** Full copies that are begun at most, and milliseconds between one that the source has ended and the next. */
+const COPIES = 3;
+const COPY_AGAIN = 1000;
 /** Milliseconds between two calls of `onStatus`. */
 const STATUS_EVERY = 1000;
 
@@ -136,7 +139,7 @@ class Sync {
   private risky = false;
 
   async run(): Promise<SyncSummary> {
-    const { lanes, masters, options, session } = this;
+    const { lanes, options, session } = this;
     const { crossing, dry, keys, servers } = session;
     let timer: NodeJS.Timeout | undefined;
     let restored: RestoreSummary | undefined;
@@ -154,7 +157,7 @@ class Sync {
       if (!(await this.resumes(before.lanes))) {
         this.phase = 'full';
         await takeChecks(options, session, before.lanes.size > 0);
-        restored = await new FullCopy(session, lanes, masters).run(before.lanes);
+        restored = await this.copy(before.lanes);
         if (!endedWell(restored)) {
           const isKept = (await lanes.copies()).every((mark) => mark !== undefined && mark !== 'torn');
           return { ...this.summary(restored, false, 0), kept: isKept };
@@ -187,6 +190,20 @@ class Sync {
       await this.cutover?.end();
       session.close();
       await lanes.close();
+    }
+  }
+
+  /** The full copy: begun again where the source has ended it (FLUSHALL does), or was lost. */
+  private async copy(states: ReadonlyMap<number, LaneState>): Promise<RestoreSummary> {
+    const { lanes, masters, options, session } = this;
+    for (let attempt = 1; ; attempt++) {
+      const restored = await new FullCopy(session, lanes, masters).run(states, attempt > 1);
+      const [lost] = restored.errors;
+      if (attempt === COPIES || !sourceLost(restored)) return restored;
+      for (const lane of lanes.all) lane.unlink();
+      options.onEvent?.(`${lost.got}: the full copy begins again, attempt ${attempt + 1} of ${COPIES}`, true);
+      await delay(COPY_AGAIN, undefined, { signal: session.signal });
+      states = (await readRecords(session.servers, session.keys)).lanes;
     }
   }
 

@@ -156,6 +156,12 @@ export interface RestoreSummary extends RunSummary {
 export const endedWell = ({ declined, errors, failure, interrupted }: RestoreSummary): boolean =>
   !declined && !interrupted && failure === undefined && errors.length === 0;
 
+/** Whether only the connections to sources were lost: another attempt may read all of them. */
+export function sourceLost({ declined, errors, failure, interrupted, plan }: RestoreSummary): boolean {
+  if (declined || interrupted || failure !== undefined || errors.length === 0) return false;
+  return [...errors, ...plan.errors].every(({ code }) => code === 'SOURCE_LOST');
+}
+
 /** The parts of a summary that do not come from sources and keys. */
 export type RestoreEnd = Pick<
   RestoreSummary,

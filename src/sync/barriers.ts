@@ -216,5 +216,5 @@ async function swap({ args }: Pause, context: PauseContext): Promise<void> {
   const isSwapped = ({ db }: KeyName): boolean => db === first || db === second;
   const beyond = [...fences.forget(isSwapped), ...[...fences.wanted.values()].filter(isSwapped)];
   for (const { key } of beyond) for (const db of [first, second]) fences.want(db, key);
-  await writer.swapTarget(first, second, command.offset, planner.db, [...fences.wanted.values()]);
+  await writer.swapTarget(first, second, command.offset, planner.db);
 }

@@ -53,6 +53,11 @@ export class Fences {
     return fence !== undefined && offset <= fence.offset;
   }
 
+  /** All keys, those that are wanted with this offset: what the target has to know of them. */
+  all(offset: number): (KeyName & { readonly offset: number })[] {
+    return [...this.fenced.values(), ...[...this.wanted.values()].map((name) => ({ ...name, offset }))];
+  }
+
   /** The key has the value of the source at this offset. */
   set({ db, key }: KeyName, offset: number): void {
     const id = keyId(db, key);

@@ -196,13 +196,14 @@ export class SourceLane {
   }
 
   private takeWrites(link: ChangeLink): void {
-    this.keepTaking(link).catch((error: unknown) => this.session.fail(error));
+    this.keepTaking(link).catch((error: unknown) => {
+      if (link === this.link) this.session.fail(error); // else another one has taken its place
+    });
   }
 
   private async keepTaking(link: ChangeLink): Promise<void> {
     for (;;) {
       const end = await link.run();
-      if (link !== this.link) return;
       if (end.kind !== 'gap') continue;
       await this.options.onGap(this, end);
       return;

@@ -1,17 +1,20 @@
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { KeyPrefixes } from '../../src/values/key-prefixes.js';
 import { RedisNode } from '../support/redis-node.js';
 import { SyncRun } from '../support/sync-run.js';
+import { noise } from '../support/support.js';
+import { until } from '../support/until.js';
 
 let source: RedisNode;
 let target: RedisNode;
 let spool: string;
 
 beforeAll(async () => {
-  [source, target] = await Promise.all([RedisNode.start(), RedisNode.start()]);
+  [source, target] = await Promise.all([RedisNode.start('--repl-backlog-size', '64mb'), RedisNode.start()]);
   spool = mkdtempSync(join(tmpdir(), 'rdbkit-copies-'));
 });
 
@@ -121,5 +124,42 @@ describe('another full copy', () => {
     const again = run();
     expect((await again.done).restored?.keys).toBe(47);
     expect([await target.client.get('key:4'), await target.client.exists('key:0', 'key:2')]).toEqual(['new', 0]);
+  });
+});
+
+describe('a full copy that the source ends', () => {
+  beforeEach(async () => {
+    await source.client.config('SET', 'rdb-key-save-delay', '2000'); // microseconds
+    const pipeline = source.client.pipeline();
+    const value = Buffer.from(noise(5000)); // it is not compressed, so that it comes as it is read
+    for (let i = 0; i < 2000; i++) pipeline.set(`key:${i}`, value);
+    await pipeline.exec();
+  });
+
+  afterEach(() => source.client.config('SET', 'rdb-key-save-delay', '0'));
+
+  test('is begun again: FLUSHALL ends an RDB', async () => {
+    const flushed = run({ untilCaughtUp: false });
+    await expect.poll(() => target.client.dbsize()).toBeGreaterThan(5);
+    await source.client.multi().flushall().set('after', '1').exec();
+    await flushed.follows();
+    await source.client.set('last', '1');
+    await flushed.stop();
+    expect(flushed.events.join('\n')).toContain('the full copy begins again, attempt 2 of 3');
+    expect(await keysOf(target)).toEqual(['after', 'last', RECORD]);
+  });
+
+  test('is given up after some attempts', async () => {
+    const killed = run({ untilCaughtUp: false });
+    for (let attempt = 1; attempt <= 3; attempt++) {
+      const sends = async (): Promise<boolean> => (await source.client.info('persistence')).includes('rdb_bgsave_in_progress:1');
+      await until('the source sends its RDB', sends);
+      await delay(500); // some of it has come
+      await source.client.call('CLIENT', 'KILL', 'TYPE', 'replica');
+      await until('that has ended', async () => !(await sends()));
+    }
+    const { restored } = await killed.done;
+    expect(restored?.errors.map(({ code }) => code)).toEqual(['SOURCE_LOST']);
+    expect(killed.events.filter((event) => event.includes('begins again'))).toHaveLength(2);
   });
 });

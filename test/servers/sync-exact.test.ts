@@ -155,6 +155,42 @@ describe('two syncs into one target', { timeout: 60_000 }, () => {
   });
 });
 
+describe('fences of other databases', { timeout: 60_000 }, () => {
+  test.each([
+    ['FLUSHDB', ['FLUSHDB']],
+    ['SWAPDB', ['SWAPDB', '0', '3']],
+  ])('outlive %s of the one that holds them', async (_, [name, ...words]) => {
+    const { client } = source;
+    await client.select(5);
+    await client.rpush('list', '0');
+    await client.select(0);
+    await client.set('here', '1');
+    const run = new SyncRun(source.url, target.url, { spool: undefined, untilCaughtUp: false, maxOpsPerSecond: 2 });
+    await run.follows();
+    await target.client.select(5);
+    await target.client.set('list', 'spoiled');
+    /** In a piece of its own, so that it is applied in half a second. */
+    const write = async (db: number, ...command: [string, ...string[]]): Promise<void> => {
+      if (db >= 0) await client.select(db);
+      await client.call(...command);
+      await delay(30);
+    };
+    await write(0, 'SET', 'warm', '1');
+    await write(5, 'RPUSH', 'list', '1'); // it is refused, and the list fetched as it is at the end
+    await write(0, name, ...words);
+    await write(0, 'SET', 'done', '1');
+    for (let i = 2; i < 10; i++) await write(5, 'RPUSH', 'list', `${i}`);
+    await target.client.select(0);
+    await until('the fetched list is there, and the others are to come', async () => (await target.client.exists('done')) === 1);
+    await run.abort();
+    await client.select(0);
+
+    const last = new SyncRun(source.url, target.url, { spool: undefined });
+    expect([(await last.done).caughtUp, last.problems]).toEqual([true, []]);
+    expect(await unlike([source], [target], { databases: [0, 3, 5] })).toEqual([]);
+  });
+});
+
 describe('hash fields that expire', { timeout: 60_000 }, () => {
   const AT = 4_000_000_000_000;
   const timesOf = async ({ client }: RedisNode, key: string): Promise<unknown> =>

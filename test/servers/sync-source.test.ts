@@ -57,13 +57,33 @@ describe('the writes of a source', () => {
     expect(await node.client.wait(1, 900)).toBe(1);
   });
 
+  test('no longer come once the link was closed, as another one may take its place', async () => {
+    const node = await withBacklog();
+    const { link, log } = await following(node);
+    const end = ended(link.run());
+    let release = (): void => undefined;
+    await node.client.set('first', '1');
+    await until('it came', () => log.commands.length === 1);
+    log.full = new Promise((resolve) => (release = resolve));
+    for (const key of ['taken', 'arrived']) {
+      await node.client.set(key, '1');
+      await delay(100);
+    }
+    link.close();
+    release();
+    expect(String(await end)).toContain('closed');
+    await node.client.set('late', '1');
+    await delay(500); // longer than it takes to connect again
+    expect([log.commands, link.state.connected]).toEqual([['set first 1', 'set taken 1'], false]);
+  });
+
   test('that are no longer in the backlog are a gap, without a fork', async () => {
     const node = await withBacklog('--repl-backlog-size', '16kb');
     const { link, log, id } = await following(node);
     link.close();
     await node.client.set('large', 'x'.repeat(100_000));
     const syncs = await fieldOf(node, 'sync_full', 'stats');
-    const gap = await link.run();
+    const gap = await link.start(id, log.end);
     expect(gap).toMatchObject({ kind: 'gap', id, wanted: log.end + 1 });
     expect(gap).toHaveProperty(
       'reason',

@@ -110,10 +110,19 @@ const listen = (port: number): Promise<number> =>
     listener.listen(port, '127.0.0.1', () => listener.close(() => resolve(port)));
   });
 
-/** One that is free, and so is the one 10,000 above it, which the bus of a cluster takes: in a range of their own, so that they are nobody's ports. */
+/** Ports of one worker of the tests, of 10,000 in all: a server that is started again finds its own free. */
+const WORKERS = 10;
+const SHARE = 10_000 / WORKERS;
+const first = 12_000 + (Number(process.env.VITEST_POOL_ID ?? 0) % WORKERS) * SHARE;
+let next = Math.floor(Math.random() * SHARE);
+
+/**
+ * One that is free, and so is the one 10,000 above it, which the bus of a cluster takes: in a range of their own, so that they are nobody's
+ * ports. None comes again soon: a client of a server that is gone may still look for it.
+ */
 async function freePort(): Promise<number> {
   for (;;) {
-    const port = 12_000 + Math.floor(Math.random() * 10_000);
+    const port = first + (next++ % SHARE);
     try {
       await listen(port);
       await listen(port + 10_000);

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
+import { inspect } from 'node:util';
 import { sync, type SyncOptions, type SyncStatus, type SyncSummary } from '../../src/commands/sync.js';
 import { parseServerUrl } from '../../src/redis/url.js';
 import { expect } from 'vitest';
@@ -50,11 +51,19 @@ export class SyncRun {
     );
   }
 
-  /** Until changes are applied. */
-  follows(): Promise<void> {
-    return until('the sync follows', () =>
-      Promise.resolve(this.status?.phase === 'changes' && this.status.lanes.every(({ attached }) => attached)),
-    );
+  /** Until changes are applied. Throws what the run ends with before. */
+  async follows(): Promise<void> {
+    const over = new AbortController();
+    const ended = this.done.then(({ restored, ...summary }) => {
+      const why = { ...summary, lanes: undefined, problems: this.problems, restored: restored && { ...restored, rows: undefined, plan: undefined } };
+      throw new Error(`the sync has ended before it followed: ${inspect(why, { depth: 5 })}`);
+    });
+    const follows = (): boolean => over.signal.aborted || (this.status?.phase === 'changes' && this.status.lanes.every((lane) => lane.attached));
+    try {
+      await Promise.race([until('the sync follows', follows), ended]);
+    } finally {
+      over.abort();
+    }
   }
 
   stop(): Promise<SyncSummary> {

@@ -71,6 +71,7 @@ export class ChangeLink {
   private received = 0;
   private sourceOffset: number | undefined;
   private lastByteAt = 0;
+  private closed = false;
 
   constructor(private readonly options: ChangeLinkOptions) {
     this.node = options.name;
@@ -93,12 +94,13 @@ export class ChangeLink {
     this.turns = [{ id, from: offset }];
     this.received = offset;
     this.ready = ready;
+    this.closed = false;
     return this.connect();
   }
 
   /**
    * Appends to the log what comes, and connects again when the connection is lost. After Rewound the log has been cut already, and `run`
-   * goes on from there. Throws as `start` does, and what the log throws.
+   * goes on from there. Throws as `start` does, what the log throws, and ConnectionLost after `close`.
    */
   async run(): Promise<Gap | Rewound> {
     const { onEvent, signal } = this.options;
@@ -110,7 +112,7 @@ export class ChangeLink {
       } catch (error) {
         this.disconnect();
         signal?.throwIfAborted();
-        if (!(error instanceof ConnectionLost)) throw error;
+        if (!(error instanceof ConnectionLost) || this.closed) throw error;
         onEvent?.(`${this.node}: ${reasonOf(error)}, at offset ${this.received} of its writes: connecting again`, true);
       }
     }
@@ -121,7 +123,9 @@ export class ChangeLink {
     this.link?.acknowledge(this.options.log.end);
   }
 
+  /** Nothing is appended any more: another link may follow the same writes. */
   close(): void {
+    this.closed = true;
     this.disconnect();
     this.ready?.replica.close();
     this.ready = undefined;
@@ -132,6 +136,7 @@ export class ChangeLink {
     if (link === undefined) return;
     const { log } = this.options;
     for await (const { bytes, offset } of link.commands()) {
+      if (link !== this.link) throw new ConnectionLost('closed'); // what had come before can still be read
       this.received = offset;
       this.lastByteAt = Date.now();
       await log.append(bytes);
@@ -145,17 +150,24 @@ export class ChangeLink {
       try {
         signal?.throwIfAborted();
         const end = await this.attempt();
+        this.checkOpen();
         if (end !== undefined) this.disconnect();
         else if (waiting.over()) onEvent?.(`${this.node}: it sends its writes, from offset ${this.received + 1} on`, true);
         return end;
       } catch (error) {
         this.disconnect();
         signal?.throwIfAborted();
+        this.checkOpen();
         if (!mayPass(error)) throw error instanceof ServerError ? ofSource(error) : error;
         waiting.tell(toldOf(error, this.node), 0);
       }
       await delay(RETRY_EVERY, undefined, { signal }).catch(() => undefined); // an abort is seen by the next attempt
+      this.checkOpen();
     }
+  }
+
+  private checkOpen(): void {
+    if (this.closed) throw new ConnectionLost('closed');
   }
 
   /** The histories of the log in order, and where each ends. */

@@ -41,7 +41,7 @@ export interface ChangeWriterOptions {
   /** Milliseconds without a reply that is due. */
   readonly patience: number;
   /** While keys are wanted, commands of the stream are left out for them: that may not count as done. */
-  readonly fences: Pick<Fences, 'takeUnrecorded' | 'wanted'>;
+  readonly fences: Pick<Fences, 'all' | 'takeUnrecorded' | 'wanted'>;
   /** Generation and name of the run. */
   readonly run: string;
   /** Slots that are on their way to another master. */
@@ -427,6 +427,17 @@ export class ChangeWriter {
     await this.own(this.connections[owner], db, commands);
   }
 
+  /** All fences, where the keys that hold them were deleted: those of keys in other databases stand. */
+  private allFences(offset: number): (string | Uint8Array)[][] {
+    const { fences, keys, lane, transactions } = this.options;
+    const all = transactions ? fences.all(offset) : [];
+    const commands: (string | Uint8Array)[][] = [];
+    for (let at = 0; at < all.length; at += FENCES_AT_ONCE) {
+      commands.push(['HSET', keys.fences(-1), ...fenceFields(lane, all.slice(at, at + FENCES_AT_ONCE))]);
+    }
+    return commands;
+  }
+
   /** FLUSHALL or FLUSHDB on every master, which keep their records. */
   async flushTarget(
     kind: 'flushall' | 'flushdb',
@@ -440,7 +451,7 @@ export class ChangeWriter {
     const isPlace = !stream.inUnit && this.unsettled === 0;
     const inside = { certain, db: certainDb, sent: Math.max(offset, doubtTo, allowed) };
     const place = isPlace ? { certain: offset, db: stream.db, sent: offset } : inside;
-    const fences = this.newFences(offset);
+    const fences = this.allFences(offset);
     await this.everywhere((connection, index) =>
       this.own(connection, db, [
         ['MULTI'],
@@ -463,12 +474,11 @@ export class ChangeWriter {
     this.certainDb = db;
   }
 
-  /** SWAPDB on a single server; `wanted` are fenced afterwards. */
-  async swapTarget(first: number, second: number, offset: number, db: number, wanted: readonly KeyName[]): Promise<void> {
-    const { keys, lane, recordDb } = this.options;
+  /** SWAPDB on a single server; the keys of all fences are fenced afterwards. */
+  async swapTarget(first: number, second: number, offset: number, db: number): Promise<void> {
+    const { keys, recordDb } = this.options;
     const away = first === recordDb ? second : second === recordDb ? first : undefined;
     const names = [keys.records(-1), keys.fences(-1)];
-    const fields = fenceFields(lane, wanted.map((name) => ({ ...name, offset })));
     await this.own(this.connections[0], recordDb, [
       ['MULTI'],
       ['SWAPDB', `${first}`, `${second}`],
@@ -480,7 +490,7 @@ export class ChangeWriter {
             ['SELECT', `${recordDb}`],
           ]),
       this.newRecordCommand(0, { certain: offset, db, sent: offset }),
-      ...(fields.length === 0 ? [] : [['HSET', names[1], ...fields]]),
+      ...this.allFences(offset),
       ['EXEC'],
     ]);
     this.goTo(offset, db);
