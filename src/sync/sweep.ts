@@ -7,7 +7,7 @@ import { ServerError } from '../redis/errors.js';
 import { redirection } from '../redis/refusals.js';
 import type { Servers } from '../redis/servers.js';
 import type { KeyPrefixes } from '../values/key-prefixes.js';
-import { databasesOf, eachKey } from './barriers.js';
+import { databasesOf, eachKey } from './each-key.js';
 import { type Choice, sourceNames } from './choice.js';
 import type { KeyName } from './fences.js';
 import type { RecordKeys } from './record.js';

@@ -1,7 +1,8 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { FIXTURE, rdbkit } from '../support/cli-support.js';
 import { writeRandomly } from '../support/random-writer.js';
 import { commandsOf } from '../support/random-writes.js';
 import { RedisNode } from '../support/redis-node.js';
@@ -252,5 +253,61 @@ describe('what the target has', () => {
     expect(await twice.failure).toContain(`it is the same server as ${a.url}`);
     const itself = new SeveralRun([[a.url], [target.url]], target.url, { spool });
     expect(await itself.failure).toContain('it is also the source');
+  });
+});
+
+describe('files', () => {
+  test('of --seed are given to their sources, by replication id; a source without one is copied', async () => {
+    await Promise.all([a.client.set('a', '1'), b.client.set('b', '1')]);
+    const file = join(mkdtempSync(join(tmpdir(), 'rdbkit-seed-')), 'b.rdb');
+    expect((await rdbkit(['dump', b.url, '-o', file, '--via', 'replication'])).code).toBe(0);
+    await b.client.set('b', '2');
+    const seeded = run(true, { seed: [file] });
+    const { sources } = await seeded.done;
+    rmSync(dirname(file), { recursive: true });
+    expect(sources.map(({ summary }) => summary?.restored?.plan.sources.map((head) => head?.source))).toEqual([[a.url], [file]]);
+    await expectMapped([a], [target], SAME);
+    await expectMapped([b], [target], MAP);
+    const stray = await RedisNode.start();
+    try {
+      const other = new SeveralRun([[a.url], [stray.url]], target.url, { spool, seed: [FIXTURE], fresh: true, conflict: 'replace' });
+      expect(await other.failure).toMatch(/which none of the sources has|does not say where it stands/);
+    } finally {
+      await stray.stop();
+    }
+  });
+
+  test('--keep-rdb keeps one for each source, until its copy is done', async () => {
+    await Promise.all([a.client.set('a', '1'), b.client.set('b', '1')]);
+    const keeping = run(true, { keepRdb: true });
+    expect((await keeping.done).sources.map(({ summary }) => summary?.caughtUp)).toEqual([true, true]);
+    expect(keeping.events.filter((event) => event.includes('its RDB is kept')).length).toBe(2);
+    await expectMapped([b], [target], MAP);
+  });
+
+  test('a gap in one of them: nothing is copied unless that is wanted, and then only its keys', async () => {
+    await Promise.all([a.client.set('a', '1'), b.client.set('b', '1')]);
+    await run().done;
+    await b.client.call('DEBUG', 'CHANGE-REPL-ID');
+    await b.client.set('b', '2');
+    expect(await run().failure).toContain(b.name);
+    expect(await target.client.get('a')).toBe('1');
+    const again = run(true, { onGap: 'full' });
+    const { sources } = await again.done;
+    expect(sources.map(({ summary }) => summary?.restored === undefined)).toEqual([true, false]);
+    await expectMapped([a], [target], SAME);
+    await expectMapped([b], [target], MAP);
+  });
+
+  test('a source that is lost is waited for, and the other one goes on', async () => {
+    await Promise.all([a.client.set('a', '1'), b.client.set('b', '1')]);
+    const following = run(true, { untilCaughtUp: false });
+    await following.follows();
+    await b.kill();
+    await a.client.set('a', '2');
+    await until('a goes on', async () => (await target.client.get('a')) === '2');
+    await until('it tells so', () => following.statuses.get(b.url)?.lanes[0].connected === false);
+    await b.restart();
+    await following.abort();
   });
 });

@@ -5,7 +5,7 @@ import { ServerError } from '../../redis/errors.js';
 import { refusalOf } from '../../redis/refusals.js';
 import type { Master, Servers } from '../../redis/servers.js';
 import type { KeyPrefixes } from '../../values/key-prefixes.js';
-import { eachKeyOf } from '../barriers.js';
+import { eachKeyOf } from '../each-key.js';
 import { type Choice, sourceNames } from '../choice.js';
 import { type KeyName, keyId } from '../fences.js';
 

@@ -6,7 +6,7 @@ import { encodeCommand } from '../../redis/commands.js';
 import { mayPass, reasonOf, ServerError } from '../../redis/errors.js';
 import { Waiting } from '../../redis/waiting.js';
 import { RateLimit } from '../../redis/rate-limit.js';
-import { databasesOf, eachKey } from '../barriers.js';
+import { databasesOf, eachKey } from '../each-key.js';
 import { type KeyName, keyId } from '../fences.js';
 import { RECORD_PREFIX } from '../record.js';
 import type { Session } from '../session.js';
